@@ -1,0 +1,89 @@
+package httplite
+
+// The accessors below are valid once the head is complete (HeadDone), Body once the request is, until the
+// bytes given to Parse change, or Parse or Reset is called again. What they return are pieces of those bytes.
+
+// HeadDone reports whether the head is complete. The body may be missing still.
+func (r *Request) HeadDone() bool { return r.phase >= phaseBody }
+
+// Started reports whether anything of a request has been seen: any byte beyond an empty line. It tells a
+// half-read request from a connection that is merely kept alive.
+func (r *Request) Started() bool { return r.phase > phaseEmpty || r.err != nil }
+
+// Method returns the method, or Other for one that has no constant.
+func (r *Request) Method() Method { return r.method }
+
+// MethodBytes returns the method as sent.
+func (r *Request) MethodBytes() []byte { return r.verb.of(r.buf) }
+
+// Target returns the request target as sent.
+func (r *Request) Target() []byte { return r.target.of(r.buf) }
+
+// Path returns the path as sent, its escapes not decoded, without the query. It is "/" for an
+// absolute-form target without one, "*" for OPTIONS *, and empty for CONNECT. It holds printable ASCII only.
+func (r *Request) Path() []byte { return r.path.of(r.buf) }
+
+// Query returns what stands behind the first '?' of the target, not decoded, for Args and GetArg. It may
+// hold bytes beyond ASCII and bad escapes.
+func (r *Request) Query() []byte { return r.query.of(r.buf) }
+
+// Host returns the target's authority if it has one (RFC 9112 3.2.2), else the Host field's value, which
+// may be empty.
+func (r *Request) Host() []byte { return r.host.of(r.buf) }
+
+// Minor returns 0 for HTTP/1.0 and 1 for HTTP/1.1.
+func (r *Request) Minor() int { return int(r.minor) }
+
+// KeepAlive reports whether the client lets the connection be used again after this request.
+func (r *Request) KeepAlive() bool { return r.keepAlive() }
+
+// Header returns the value of the first field of that name, letters in either case, without the white
+// space around it; nil if there is none, and empty but not nil if it is empty.
+func (r *Request) Header(name string) []byte {
+	for i := range r.fields[:r.count] {
+		f := &r.fields[i]
+		if int(f.name.end-f.name.at) == len(name) && equalFold(r.buf[f.name.at:f.name.end], name) {
+			return f.value.of(r.buf)
+		}
+	}
+	return nil
+}
+
+// HeaderHas reports whether any field of that name lists token among its comma-separated elements,
+// letters in either case, such as HeaderHas("Connection", "upgrade").
+func (r *Request) HeaderHas(name, token string) bool {
+	for i := range r.fields[:r.count] {
+		f := &r.fields[i]
+		if int(f.name.end-f.name.at) == len(name) && equalFold(r.buf[f.name.at:f.name.end], name) &&
+			HasToken(f.value.of(r.buf), token) {
+			return true
+		}
+	}
+	return false
+}
+
+// NumHeaders returns the number of header fields.
+func (r *Request) NumHeaders() int { return int(r.count) }
+
+// HeaderAt returns the i-th field as it was sent, 0 <= i < NumHeaders, without the white space around its value.
+func (r *Request) HeaderAt(i int) (name, value []byte) {
+	f := &r.fields[:r.count][i]
+	return f.name.of(r.buf), f.value.of(r.buf)
+}
+
+// Body returns the decoded body, empty if there is none. Of a body that is not complete it returns what is
+// here, unless that is chunked.
+func (r *Request) Body() []byte {
+	return r.buf[r.bodyAt : r.bodyAt+r.bodyLen : r.bodyAt+r.bodyLen]
+}
+
+// WantsContinue reports, once, that the client waits for Continue: the head is complete, an HTTP/1.1
+// client asked for it, and no byte of the body is here. Ask after each Parse that found the request
+// incomplete.
+func (r *Request) WantsContinue() bool {
+	if r.phase != phaseBody || !r.flags.has(wantsContinue) || r.err != nil {
+		return false
+	}
+	r.flags &^= wantsContinue
+	return len(r.buf) == r.bodyAt // RFC 9110 10.1.1: may be omitted once content is here
+}

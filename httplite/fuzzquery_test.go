@@ -1,0 +1,122 @@
+package httplite
+
+import (
+	"bytes"
+	"mime"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// values decodes raw with Args and AppendUnescape, by net/url's rules: it passes over pairs that hold a
+// semicolon, which here is a byte like another, and over those with a bad escape.
+func values(raw []byte) url.Values {
+	out := url.Values{}
+	args := ParseArgs(raw)
+	for {
+		key, value, ok := args.Next()
+		if !ok {
+			return out
+		}
+		if bytes.IndexByte(key, ';') >= 0 || bytes.IndexByte(value, ';') >= 0 {
+			continue
+		}
+		k, err := AppendUnescape(nil, key)
+		if err != nil {
+			continue
+		}
+		v, err := AppendUnescape(nil, value)
+		if err != nil {
+			continue
+		}
+		out.Add(string(k), string(v))
+	}
+}
+
+func FuzzQuery(f *testing.F) {
+	for _, raw := range []string{"", "a=1&b=2", "&&a&b=&=c&=", "a+b=%20&a%20b=2", "%zz=1&x=%", "a;b=c&d", "\xff=%ff&%00=+", "%61=1&a=2"} {
+		f.Add([]byte(raw), "a b")
+	}
+	f.Fuzz(func(t *testing.T, raw []byte, name string) {
+		was := string(raw)
+		theirs, _ := url.ParseQuery(was) // the pairs it likes, whatever the error
+		if ours := values(raw); !reflect.DeepEqual(ours, theirs) && len(ours)+len(theirs) > 0 {
+			t.Fatalf("Args: %q, net/url: %q", ours, theirs)
+		}
+		names := []string{name}
+		for key := range theirs {
+			names = append(names, key)
+		}
+		for _, name := range names {
+			checkGetArg(t, raw, name)
+		}
+		if string(raw) != was {
+			t.Fatalf("the input is changed: %q", raw)
+		}
+		decoded, theirErr := url.QueryUnescape(was)
+		ours, err := Unescape(bytes.Clone(raw))
+		if (err != nil) != (theirErr != nil) || err == nil && string(ours) != decoded {
+			t.Fatalf("Unescape: %q, %v; net/url: %q, %v", ours, err, decoded, theirErr)
+		}
+		sent := string(AppendEscape(nil, raw))
+		for _, unescape := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape} {
+			if back, err := unescape(sent); err != nil || back != was {
+				t.Fatalf("AppendEscape: %q comes back as %q, %v", sent, back, err)
+			}
+		}
+	})
+}
+
+// checkGetArg holds GetArg against the slow way to do it.
+func checkGetArg(t *testing.T, raw []byte, name string) {
+	got, found := GetArg(raw, name)
+	args := ParseArgs(raw)
+	for {
+		key, value, ok := args.Next()
+		if !ok {
+			break
+		}
+		if k, err := AppendUnescape(nil, key); err == nil && string(k) == name {
+			if !found || !bytes.Equal(got, value) {
+				t.Fatalf("GetArg(%q) = %q, %v; want %q", name, got, found, value)
+			}
+			return
+		}
+	}
+	if found {
+		t.Fatalf("GetArg(%q) = %q, want nothing", name, got)
+	}
+}
+
+// FuzzForm gives a form to net/http, and compares whether it is one and what it holds. Where net/http
+// dislikes the Content-Type, nothing is asked: parameters are not read here.
+func FuzzForm(f *testing.F) {
+	f.Add("application/x-www-form-urlencoded", []byte("a=1&b=%20"))
+	f.Add("Application/X-WWW-Form-URLencoded ; charset=\"utf-8\"", []byte("a=1;2&&c"))
+	f.Add("text/plain; a=application/x-www-form-urlencoded", []byte("a=1"))
+	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
+		if !validValue([]byte(contentType)) || strings.ContainsFunc(contentType, func(c rune) bool { return c >= 0x80 }) {
+			return // no such thing comes out of a header; and the other trims Unicode's spaces
+		}
+		media, _, err := mime.ParseMediaType(contentType)
+		if err != nil {
+			return
+		}
+		if got := IsForm([]byte(contentType)); got != (media == "application/x-www-form-urlencoded") {
+			t.Fatalf("IsForm(%q) = %v, but mime says %q", contentType, got, media)
+		} else if !got {
+			return
+		}
+		theirs, err := http.NewRequest("POST", "/", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs.Header.Set("Content-Type", contentType)
+		_ = theirs.ParseForm() // keeps the pairs it likes, whatever the error
+		if ours := values(body); len(ours)+len(theirs.PostForm) > 0 && !reflect.DeepEqual(ours, theirs.PostForm) {
+			t.Fatalf("Args: %q, net/http: %q", ours, theirs.PostForm)
+		}
+	})
+}

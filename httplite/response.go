@@ -1,0 +1,159 @@
+package httplite
+
+import "bytes"
+
+// Response is the head of one response, parsed incrementally; its body is read with the Body that Framing
+// returns. It is under 80 bytes, because a client that waits on many connections has many: it keeps no
+// table of fields, so Header searches the head. The zero value is ready. One goroutine at a time.
+type Response struct {
+	buf []byte // as of the last ParseHead
+	err *Error // what ParseHead failed with, for good
+	head
+	status uint16
+}
+
+// Reset makes r ready for another response, and lets go of the input.
+func (r *Response) Reset() { *r = Response{} }
+
+// ParseHead reads the head of one response from the start of buf. Its contract is Request.Parse's: n > 0
+// is the length of the head, n == 0 without an error means more is needed, an error is an *Error and
+// lasts. It never writes to buf. Heads of interim responses (1xx) are returned like others. Limits.Body
+// does not apply.
+//
+// It is as strict as Request.Parse: a response with bare LF, folded lines, two lengths, or a transfer
+// coding other than chunked is refused.
+func (r *Response) ParseHead(buf []byte, lim *Limits) (n int, err error) {
+	if r.phase == phaseDone {
+		r.Reset()
+	}
+	r.buf = buf
+	if r.err != nil {
+		return 0, r.err
+	}
+	l := lim.resolve()
+	n, k := r.advance(buf, &l)
+	if k != 0 {
+		r.err = l.fail(k)
+		return 0, r.err
+	}
+	return n, nil
+}
+
+func (r *Response) advance(buf []byte, l *Limits) (n int, k Kind) {
+	if r.phase < phaseFields {
+		r.phase = phaseLine
+		end, k := r.firstLine(buf, l)
+		if end < 0 {
+			return 0, k
+		}
+		if k = r.statusLine(buf[:end]); k != 0 {
+			return 0, blame(buf[:end], k)
+		}
+		r.pos = r.scan
+		r.phase = phaseFields
+	}
+	for {
+		end, k := r.headerLine(buf, l)
+		if end < 0 {
+			return 0, k
+		}
+		if end == int(r.pos) {
+			r.phase = phaseDone
+			return int(r.scan), 0
+		}
+		if k = r.field(buf[r.pos:end], l); k != 0 {
+			return 0, k
+		}
+		r.pos = r.scan
+	}
+}
+
+// statusLine checks "HTTP-version SP status-code SP [ reason-phrase ]" (RFC 9112 4). The second space is
+// there even without a reason.
+func (r *Response) statusLine(line []byte) Kind {
+	const reason = len("HTTP/1.1 200 ")
+	if len(line) < reason || line[8] != ' ' || line[12] != ' ' {
+		return BadStatusLine
+	}
+	minor, k := parseVersion(line[:8])
+	if k != 0 {
+		return k
+	}
+	status := 0
+	for _, c := range line[9:12] {
+		if c < '0' || c > '9' {
+			return BadStatusLine
+		}
+		status = status*10 + int(c-'0')
+	}
+	if status < 100 || !validValue(line[reason:]) {
+		return BadStatusLine
+	}
+	r.minor, r.status = minor, uint16(status)
+	return 0
+}
+
+func (r *Response) field(line []byte, l *Limits) Kind {
+	nameEnd, value, end, k := splitField(line)
+	if k != 0 {
+		return k
+	}
+	if int(r.count) >= l.Headers {
+		return TooManyHeaders
+	}
+	r.count++
+	if k = r.apply(line[:nameEnd], line[value:end]); k == 0 && r.length >= tooLongToCount {
+		return BadContentLength // RFC 9110 8.6: guard against overflow
+	}
+	return k
+}
+
+// Status returns the status code, 100 to 999. This and what follows is valid once ParseHead has reported
+// the head complete, until the bytes of it change or Reset is called.
+func (r *Response) Status() int { return int(r.status) }
+
+// Minor returns 0 for HTTP/1.0 and 1 for HTTP/1.1.
+func (r *Response) Minor() int { return int(r.minor) }
+
+// KeepAlive reports whether the server lets the connection be used again once the body has been read. A
+// body which is UntilClose leaves nothing to use, whatever this says.
+func (r *Response) KeepAlive() bool { return r.keepAlive() }
+
+// Header returns the value of the first field of that name, letters in either case, without the white
+// space around it; nil if there is none. It costs a walk over the head.
+func (r *Response) Header(name string) []byte {
+	if r.phase != phaseDone {
+		return nil
+	}
+	rest := r.buf[:r.pos]
+	for at := lineEnd(rest); at < len(rest); {
+		end := at + lineEnd(rest[at:])
+		line := rest[at : end-len("\r\n")]
+		at = end
+		if len(line) > len(name) && line[len(name)] == ':' && equalFold(line[:len(name)], name) {
+			v := trim(line[len(name)+1:])
+			return v[:len(v):len(v)]
+		}
+	}
+	return nil
+}
+
+// lineEnd returns the length of the line at the start of b, which is whole, with its LF.
+func lineEnd(b []byte) int { return bytes.IndexByte(b, '\n') + 1 }
+
+// Framing returns the decoder of this response's body, given the method of the request it answers (RFC
+// 9112 6.3): none for HEAD, 1xx, 204, 304 and a successful CONNECT; else by chunks, by Content-Length, or
+// until the connection closes.
+func (r *Response) Framing(requestMethod Method) Body {
+	switch s := r.status; {
+	case requestMethod == HEAD || s < 200 || s == 204 || s == 304: // rule 1
+		return Body{}
+	case requestMethod == CONNECT && s < 300: // rule 2: what follows is a tunnel
+		return Body{}
+	case r.flags.has(hasChunked): // rule 4
+		return chunkedBody(unbounded, DefaultLimits.resolve().Head)
+	case r.flags.has(hasLength): // rule 6
+		return lengthBody(r.length)
+	}
+	return Body{state: bodyClose} // rule 8
+}
