@@ -1,0 +1,180 @@
+package reactor
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	acceptBudget   = 64                     // connections accepted from one listener in a turn
+	acceptPause    = 250 * time.Millisecond // how long a listener rests when the kernel is out of something
+	resumeListener = 255                    // tag of the bare timer that ends such a rest
+	listenEvents   = unix.EPOLLIN | unix.EPOLLEXCLUSIVE
+)
+
+// listener is a listening socket that a loop has.
+type listener struct {
+	Listener
+	tag     uint8
+	resting bool
+	trouble time.Time // when there was some last
+}
+
+// episode is how long all must have been well before trouble is news again.
+const episode = 10 * time.Second
+
+// AddListener has the loop accept from ln, which it owns from here on. tag is
+// what Tag tells of its connections. On an error ln stays the caller's.
+func (l *Loop) AddListener(ln *Listener, tag uint8) error {
+	if l.reserve < 0 {
+		l.takeReserve()
+	}
+	n := len(l.listeners)
+	if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
+		return err
+	}
+	l.listeners = append(l.listeners, listener{Listener: *ln, tag: tag})
+	return nil
+}
+
+// CloseListeners stops accepting. Connections go on.
+func (l *Loop) CloseListeners() {
+	for i := range l.listeners {
+		l.closeListener(&l.listeners[i])
+	}
+}
+
+func (l *Loop) closeListener(ln *listener) {
+	if ln.fd < 0 {
+		return
+	}
+	if !ln.resting {
+		// Closing does not do it while other loops have the same socket (Dup).
+		_ = l.poller.remove(int32(ln.fd))
+	}
+	ln.Close()
+	ln.fd = -1
+}
+
+func (l *Loop) takeReserve() {
+	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		fd = -1
+	}
+	l.reserve = fd
+}
+
+func (l *Loop) accept(n int) {
+	for range acceptBudget { // level-triggered: what is left is reported again
+		ln := &l.listeners[n] // Opened may add listeners, and close them
+		if ln.fd < 0 || ln.resting {
+			return
+		}
+		fd, errno := sysAccept(int32(ln.fd))
+		switch errno {
+		case 0:
+			l.admit(fd, ln)
+		case unix.EAGAIN:
+			return
+		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.EPERM, unix.ENETDOWN, unix.EHOSTUNREACH, unix.ENETUNREACH:
+			// of that one connection, which is gone
+		case unix.EMFILE, unix.ENFILE:
+			l.refuseOne(ln)
+			l.warn(ln, "%w: connections are refused until descriptors are free", errno)
+			l.rest(n)
+			return
+		default:
+			l.warn(ln, "%w: connections wait", errno)
+			l.rest(n)
+			return
+		}
+	}
+}
+
+// admit makes a connection of an accepted descriptor, or refuses it.
+func (l *Loop) admit(fd int32, ln *listener) {
+	c, r := l.newConn(fd, ln.tag)
+	if c == 0 {
+		l.refuse(fd)
+		l.warn(ln, "%w: %d connections are open: more are refused", ErrNoRecord, l.stats.open.Load())
+		return
+	}
+	if err := l.poller.add(fd, uint64(c), connEvents); err != nil {
+		l.freeRecord(c.Index(), r)
+		l.refuse(fd)
+		l.warn(ln, "%w", err)
+		return
+	}
+	l.stats.accepted.Add(1)
+	l.handler.Opened(c)
+}
+
+// warn tells of trouble with a listener, once an episode.
+func (l *Loop) warn(ln *listener, format string, args ...any) {
+	news := ln.trouble.IsZero() || l.now.Sub(ln.trouble) > episode
+	ln.trouble = l.now
+	if news {
+		l.cfg.Warn(fmt.Errorf("reactor: accept on %s: %w", ln.addr, fmt.Errorf(format, args...)))
+	}
+}
+
+// refuse tells a connection that there is no room, as well as can be done
+// without waiting for it.
+func (l *Loop) refuse(fd int32) {
+	l.stats.refused.Add(1)
+	if len(l.cfg.Refusal) > 0 {
+		_, _ = sysWrite(fd, l.cfg.Refusal)
+	}
+	_ = unix.Shutdown(int(fd), unix.SHUT_WR)
+	_, _ = sysRead(fd, l.in) // unread input would turn the close into a reset
+	sysClose(fd)
+}
+
+// refuseOne gives up the reserve descriptor to accept and refuse one
+// connection, so that it need not wait for an answer that will not come.
+func (l *Loop) refuseOne(ln *listener) {
+	if l.reserve < 0 {
+		return
+	}
+	unix.Close(l.reserve)
+	l.reserve = -1
+	if fd, errno := sysAccept(int32(ln.fd)); errno == 0 {
+		l.refuse(fd)
+	}
+	l.takeReserve()
+}
+
+// rest stops accepting for a while.
+func (l *Loop) rest(n int) {
+	ln := &l.listeners[n]
+	if l.reserve < 0 {
+		l.takeReserve()
+	}
+	// No descriptor is needed for the timer, and its record is there or the
+	// listener keeps being tried at the kernel's pace.
+	if c, _ := l.newConn(-1, resumeListener); c != 0 {
+		_ = l.poller.remove(int32(ln.fd))
+		ln.resting = true
+		l.SetUser(c, uint32(n))
+		l.wheel.Schedule(c.Index(), l.ticksAhead(acceptPause))
+	}
+}
+
+// rests says whether r is the timer of a resting listener, which is nobody
+// else's business.
+func (r *record) rests() bool { return r.fd < 0 && r.tag == resumeListener }
+
+func (l *Loop) resumeListening(i uint32, r *record) {
+	n := int(r.user)
+	l.freeRecord(i, r)
+	ln := &l.listeners[n]
+	ln.resting = false
+	if ln.fd >= 0 {
+		if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
+			l.warn(ln, "%w: connections wait", err)
+			l.rest(n)
+		}
+	}
+}

@@ -1,0 +1,188 @@
+package reactor
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestMaxConns(t *testing.T) {
+	p := newProbe(t, Config{MaxConns: 2, Refusal: []byte("no room\n")})
+	p.loop.Timer(episode, 0) // is no connection
+	bound := p.listen("127.0.0.1:0", SocketOptions{})
+	first := p.exchange(bound)
+	p.exchange(bound)
+	for i := range 3 {
+		far := dialPeer(t, bound)
+		if got := string(far.readAll(p)); got != "no room\n" {
+			t.Fatalf("refused with %q", got)
+		}
+		if s := p.loop.Stats(); s.Refused != int64(i+1) || s.Accepted != 2 || s.Open != 2 {
+			t.Fatalf("%+v", s)
+		}
+	}
+	if len(p.warned) != 1 || !errors.Is(p.warned[0], ErrNoRecord) {
+		t.Fatal("warned of", p.warned)
+	}
+	p.loop.Close(first)
+	p.turn()
+	p.exchange(bound)
+	dialPeer(t, bound).readAll(p)
+	if len(p.warned) != 1 {
+		t.Fatal("the same trouble was warned of again")
+	}
+	p.later(2 * episode)
+	dialPeer(t, bound).readAll(p)
+	if len(p.warned) != 2 {
+		t.Fatal("new trouble was not warned of")
+	}
+}
+
+// Closing the listeners from Opened is no trouble, nor is adding some.
+func TestListenersChangeInOpened(t *testing.T) {
+	p := newProbe(t, Config{})
+	bound := p.listen("127.0.0.1:0", SocketOptions{})
+	a, b := dialPeer(t, bound), dialPeer(t, bound)
+	p.onOpened = func(Conn) {
+		p.listen("127.0.0.1:0", SocketOptions{})
+		p.loop.CloseListeners()
+	}
+	p.until("accepted", func() bool { return len(p.opened) > 0 })
+	p.turn()
+	if len(p.opened) != 1 || len(p.warned) != 0 {
+		t.Fatal(len(p.opened), "opened, warned of", p.warned)
+	}
+	a.take()
+	b.take()
+}
+
+// A socket shared by two loops is not one loop's any more when that has closed
+// its listeners, though the other keeps the socket open.
+func TestCloseListenersOfASharedSocket(t *testing.T) {
+	p, q := newProbe(t, Config{}), newProbe(t, Config{})
+	ln := mustListen(t, "unix:"+filepath.Join(t.TempDir(), "socket"), SocketOptions{})
+	dup, err := ln.Dup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The one with the file goes to q, or closing would remove it.
+	if err := errors.Join(q.loop.AddListener(ln, 3), p.loop.AddListener(dup, 3)); err != nil {
+		t.Fatal(err)
+	}
+	p.loop.CloseListeners()
+	far := dialPeer(t, ln.Addr())
+	if events, err := p.loop.poller.wait(0); len(events) != 0 || err != nil {
+		t.Fatal("the loop is still told:", events, err)
+	}
+	q.until("accepted", func() bool { return len(q.opened) == 1 })
+	far.take()
+}
+
+func TestAddListenerFailureLeavesTheListener(t *testing.T) {
+	p := newProbe(t, Config{})
+	ln := mustListen(t, "127.0.0.1:0", SocketOptions{})
+	if err := p.loop.AddListener(&Listener{fd: 1 << 20}, 0); err == nil {
+		t.Fatal("added what is not open")
+	}
+	if len(p.loop.listeners) != 0 {
+		t.Fatal("it is kept")
+	}
+	ln.Close()
+}
+
+const childEnv = "REACTOR_TEST_FEW_DESCRIPTORS"
+
+// A process out of descriptors refuses politely, says so once, and goes on by
+// itself when there are some again. It needs a process of its own.
+func TestOutOfDescriptors(t *testing.T) {
+	if os.Getenv(childEnv) == "" {
+		child := exec.Command(os.Args[0], "-test.run=^TestOutOfDescriptors$", "-test.v")
+		child.Env = append(os.Environ(), childEnv+"=1")
+		if out, err := child.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	p := newProbe(t, Config{Refusal: []byte("no room\n")})
+	bound := p.listen("127.0.0.1:0", SocketOptions{})
+	sa, _, err := resolve(bound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var clients []*peer // opened while that is possible
+	for range 3 {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, newPeer(t, fd))
+	}
+	connect := func(i int) *peer {
+		if err := unix.Connect(clients[i].fd, sa); err != nil && err != unix.EINPROGRESS {
+			t.Fatal(err)
+		}
+		return clients[i]
+	}
+	fillers := fillDescriptors(t)
+	for i := range 2 {
+		if got := string(connect(i).readAll(p)); got != "no room\n" {
+			t.Fatalf("client %d was refused with %q", i, got)
+		}
+		if s := p.loop.Stats(); s.Refused != int64(i+1) || s.Accepted != 0 {
+			t.Fatalf("%+v", s)
+		}
+		if len(p.warned) != 1 || !errors.Is(p.warned[0], unix.EMFILE) {
+			t.Fatal("warned of", p.warned)
+		}
+		p.turn()
+		p.later(acceptPause + TickLength) // it rests, and tries again
+	}
+	if p.loop.reserve < 0 {
+		t.Fatal("the reserve was not taken back")
+	}
+	connect(2)
+	p.turn() // refused, or it rests: whichever came first
+	for _, fd := range fillers {
+		unix.Close(fd)
+	}
+	if p.loop.Stats().Refused == 2 {
+		p.until("accepted", func() bool {
+			p.now = p.now.Add(acceptPause)
+			return len(p.opened) == 1
+		})
+	} else {
+		p.later(acceptPause + TickLength)
+		p.exchange(bound)
+	}
+	if len(p.warned) != 1 {
+		t.Fatal("warned of", p.warned)
+	}
+}
+
+// fillDescriptors lowers the limit and takes all that is left under it.
+func fillDescriptors(t *testing.T) []int {
+	t.Helper()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	limit.Cur = 40
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	var fillers []int
+	for {
+		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err == unix.EMFILE {
+			return fillers
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		fillers = append(fillers, fd)
+	}
+}

@@ -1,0 +1,49 @@
+package reactor
+
+import "time"
+
+// Config of a Loop. The zero value is fit for use.
+type Config struct {
+	// MaxConns bounds the connections of the loop; more are refused. 0: only
+	// the process's descriptors bound them.
+	MaxConns int
+	// MaxInput bounds the bytes that Received leaves unconsumed. Default 1 MiB.
+	MaxInput int
+	// MaxHeld bounds the bytes that Write keeps for one connection. Default 4 MiB.
+	MaxHeld int
+	// WriteTimeout bounds how long Finish waits for the peer to read what is
+	// held. Default 30 s.
+	WriteTimeout time.Duration
+	// Linger bounds how long Finish waits for the peer to close. Default 2 s.
+	Linger time.Duration
+	// Refusal is written to a connection that is accepted only to be refused,
+	// for want of descriptors or records.
+	Refusal []byte
+	// Warn, when set, hears of trouble that concerns no single connection, once
+	// an episode: on the loop's goroutine.
+	Warn func(err error)
+	// Clock tells the time, and is read once or twice a turn. Default time.Now.
+	Clock func() time.Time
+}
+
+func (c *Config) fill() {
+	setDefault(&c.MaxInput, 1<<20)
+	setDefault(&c.MaxHeld, 4<<20)
+	setDefault(&c.WriteTimeout, 30*time.Second)
+	setDefault(&c.Linger, 2*time.Second)
+	if c.MaxConns <= 0 || c.MaxConns > MaxRecords {
+		c.MaxConns = MaxRecords
+	}
+	if c.Warn == nil {
+		c.Warn = func(error) {}
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+}
+
+func setDefault[T int | time.Duration](v *T, value T) {
+	if *v <= 0 {
+		*v = value
+	}
+}

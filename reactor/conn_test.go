@@ -1,0 +1,273 @@
+package reactor
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Every method is harmless on a Conn whose connection is gone, also when its
+// record is another's by now.
+func TestStaleConnIsHarmless(t *testing.T) {
+	p := newProbe(t, Config{})
+	l := p.loop
+	stale, _ := p.pair()
+	l.SetUser(stale, 11)
+	l.Close(stale)
+	p.turn()
+	fresh, far := p.pair()
+	if fresh.Index() != stale.Index() || fresh == stale {
+		t.Fatalf("the record was not reused with a new generation: %#x, %#x", uint64(stale), uint64(fresh))
+	}
+	l.SetUser(fresh, 22)
+	before := *l.record(fresh)
+	for _, c := range []Conn{stale, 0, makeConn(1<<30, 0), Conn(listenerKey)} {
+		l.Close(c)
+		l.Finish(c)
+		l.Pause(c)
+		l.Resume(c)
+		l.SetUser(c, 33)
+		l.SetTimer(c, 0)
+		l.Hold(c, []byte("x"))
+		n, err := l.TryWrite(c, []byte("x"))
+		if n != 0 || err != ErrClosed {
+			t.Error("TryWrite:", n, err)
+		}
+		if err := l.Write(c, []byte("x")); err != ErrClosed {
+			t.Error("Write:", err)
+		}
+		if _, _, err := l.Detach(c); err != ErrClosed {
+			t.Error("Detach:", err)
+		}
+		if l.Alive(c) || l.Blocked(c) || l.User(c) != 0 || l.Tag(c) != 0 || l.Fd(c) != -1 {
+			t.Error("it is known")
+		}
+	}
+	p.turn()
+	if *l.record(fresh) != before {
+		t.Fatalf("the new owner felt it: %+v, was %+v", *l.record(fresh), before)
+	}
+	if data, end := far.take(); len(data) > 0 || end {
+		t.Fatal("the new owner's peer felt it")
+	}
+}
+
+// Between Close and the end of the turn a connection can still be asked about,
+// but nothing more be done with it.
+func TestClosingConn(t *testing.T) {
+	p := newProbe(t, Config{})
+	l := p.loop
+	c, far := p.pair()
+	l.SetUser(c, 5)
+	p.onReceived = func(c Conn, b []byte) int {
+		l.Close(c)
+		l.Close(c)
+		l.Finish(c)
+		l.SetTimer(c, 0)
+		l.Resume(c)
+		if l.Write(c, b) != ErrClosed || l.Alive(c) || l.User(c) != 5 || l.Tag(c) != 7 {
+			t.Error("not as it should be")
+		}
+		return 0
+	}
+	p.onClosed = func(c Conn, _ error) {
+		if l.User(c) != 5 || l.ConnAt(c.Index()) != c {
+			t.Error("Closed cannot tell who it was")
+		}
+		if _, err := unix.Getpeername(l.Fd(c)); err != nil {
+			t.Error("Closed cannot ask the socket:", err)
+		}
+	}
+	far.send("x")
+	p.turn()
+	p.mustBeClosed(c, nil)
+	if l.ConnAt(c.Index()) != 0 || l.Conns() != 0 || l.Stats().Open != 0 {
+		t.Fatal("still counted")
+	}
+}
+
+// Two connections have events in one turn, and the first to be told closes the
+// other: the other's events are not told.
+func TestEventsOfAConnClosedInTheTurn(t *testing.T) {
+	p := newProbe(t, Config{})
+	a, farA := p.pair()
+	b, farB := p.pair()
+	p.onReceived = func(c Conn, in []byte) int {
+		other := a
+		if c == a {
+			other = b
+		}
+		p.loop.Close(other)
+		return len(in)
+	}
+	farA.send("x")
+	farB.send("x")
+	p.turn()
+	if p.calls != 1 || len(p.closed) != 1 {
+		t.Fatalf("%d received, %d closed", p.calls, len(p.closed))
+	}
+}
+
+// Detach frees the record at once: the events of the old owner that are still
+// queued in this turn must not reach the new one.
+func TestEventsOfAConnDetachedInTheTurn(t *testing.T) {
+	p := newProbe(t, Config{})
+	a, farA := p.pair()
+	b, farB := p.pair()
+	var fresh Conn
+	p.onReceived = func(c Conn, in []byte) int {
+		if fresh != 0 {
+			t.Error("received for", c)
+			return len(in)
+		}
+		other := a
+		if c == a {
+			other = b
+		}
+		fd, _, err := p.loop.Detach(other)
+		if err != nil {
+			t.Error(err)
+		}
+		unix.Close(fd)
+		fresh, _ = p.pair()
+		if fresh.Index() != other.Index() {
+			t.Error("the record was not reused")
+		}
+		return len(in)
+	}
+	farA.send("x")
+	farB.send("x")
+	p.turn()
+	if p.calls != 1 || !p.loop.Alive(fresh) {
+		t.Fatal(p.calls, "received")
+	}
+}
+
+func TestDetachAndAdopt(t *testing.T) {
+	p, q := newProbe(t, Config{}), newProbe(t, Config{})
+	c, far := p.pair()
+	p.onReceived = func(Conn, []byte) int { return 0 }
+	far.send("half")
+	p.turn()
+	fd, unread, err := p.loop.Detach(c)
+	if err != nil || string(unread) != "half" {
+		t.Fatalf("detached with %q, %v", unread, err)
+	}
+	far.send(" whole")
+	p.turn()
+	if p.calls != 1 || p.wasClosed(c) || p.loop.Conns() != 0 {
+		t.Fatal("the first loop still has something of it")
+	}
+	c, err = q.loop.Adopt(fd, 9, unread)
+	if err != nil || q.loop.Tag(c) != 9 || q.loop.Fd(c) != fd {
+		t.Fatal(err)
+	}
+	q.turn()
+	q.turn()
+	if got := string(q.got[c]); got != "half whole" || len(q.opened) != 0 {
+		t.Fatalf("the second loop received %q, opened %d", got, len(q.opened))
+	}
+}
+
+func TestDetachTakesInputThatIsPaused(t *testing.T) {
+	p, q := newProbe(t, Config{}), newProbe(t, Config{})
+	c, far := p.pair()
+	p.loop.Pause(c)
+	far.send("in the kernel")
+	far.closeWrite()
+	p.turn()
+	fd, unread, err := p.loop.Detach(c)
+	if err != nil || len(unread) != 0 {
+		t.Fatalf("%q, %v", unread, err)
+	}
+	c = q.adopt(fd)
+	q.turn()
+	if string(q.got[c]) != "in the kernel" || len(q.ended) != 1 {
+		t.Fatalf("%q, ended %d times", q.got[c], len(q.ended))
+	}
+}
+
+func TestAdoptFailureLeavesTheDescriptor(t *testing.T) {
+	p := newProbe(t, Config{MaxConns: 1})
+	p.pair()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[1])
+	if c, err := p.loop.Adopt(fds[0], 0, nil); c != 0 || err != ErrNoRecord {
+		t.Fatal(c, err)
+	}
+	if err := unix.Close(fds[0]); err != nil {
+		t.Fatal("the descriptor is gone:", err)
+	}
+	if c, err := p.loop.Adopt(1<<20, 0, nil); c != 0 || err == nil {
+		t.Fatal("adopted what is not open")
+	}
+}
+
+func TestTimers(t *testing.T) {
+	p := newProbe(t, Config{})
+	l := p.loop
+	c, _ := p.pair()
+	l.SetTimer(c, time.Second)
+	bare := l.Timer(2*time.Second, 77)
+	if l.User(bare) != 77 || l.Fd(bare) != -1 || l.Stats().Open != 1 || l.Conns() != 2 {
+		t.Fatal("a bare timer is not as it should be")
+	}
+	p.later(time.Second - time.Nanosecond)
+	if len(p.expired) != 0 {
+		t.Fatal("early")
+	}
+	p.later(TickLength)
+	if !slices.Equal(p.expired, []Conn{c}) {
+		t.Fatal(p.expired)
+	}
+	l.SetTimer(c, time.Second)
+	l.SetTimer(c, -1)
+	p.later(time.Second + TickLength)
+	if !slices.Equal(p.expired, []Conn{c, bare}) {
+		t.Fatal(p.expired)
+	}
+	if err := l.Write(bare, []byte("x")); err != ErrClosed {
+		t.Fatal("wrote to a timer:", err)
+	}
+	l.Close(bare)
+	p.turn()
+	p.mustBeClosed(bare, nil)
+}
+
+// A time beyond what a Tick can say is far away, not past.
+func TestTimerFarAway(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, _ := p.pair()
+	for _, d := range []time.Duration{5 * 365 * 24 * time.Hour, 1<<63 - 1} {
+		p.loop.SetTimer(c, d)
+		p.later(time.Hour)
+		if len(p.expired) != 0 {
+			t.Fatal(d, "has run out after an hour")
+		}
+	}
+}
+
+// More timers run out at once than one turn tells: the rest comes in the next,
+// which does not sleep.
+func TestExpireBudget(t *testing.T) {
+	p := newProbe(t, Config{})
+	for range expireBudget + 10 {
+		p.loop.Timer(time.Second, 0)
+	}
+	p.later(2 * time.Second)
+	if len(p.expired) != expireBudget {
+		t.Fatal(len(p.expired), "told in the first turn")
+	}
+	if d := p.loop.patience(-1); d != 0 {
+		t.Fatal("would sleep", d)
+	}
+	p.turn()
+	if len(p.expired) != expireBudget+10 {
+		t.Fatal(len(p.expired), "told in two turns")
+	}
+}

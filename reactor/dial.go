@@ -1,0 +1,87 @@
+package reactor
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Dial begins to connect to an address as Listen takes it. Handler.Opened
+// tells when it is connected, Closed that it failed. local, if not empty, is
+// the "host:port" to connect from: with one port at most some 28,000
+// connections go to one address, and further local hosts (127.0.0.2 …) add as
+// many each. user is what User tells from the start. What is written before
+// Opened is held.
+func (l *Loop) Dial(address, local string, tag uint8, user uint32, opts SocketOptions) (Conn, error) {
+	fd, err := dial(address, local, opts)
+	if err != nil {
+		return 0, fmt.Errorf("reactor: dial %q: %w", address, err)
+	}
+	c, r := l.newConn(int32(fd), tag)
+	if c == 0 {
+		unix.Close(fd)
+		return 0, ErrNoRecord
+	}
+	r.flags |= flagConnecting
+	r.user = user
+	if err := l.poller.add(r.fd, uint64(c), connEvents); err != nil {
+		unix.Close(fd)
+		l.freeRecord(c.Index(), r)
+		return 0, err
+	}
+	return c, nil
+}
+
+func dial(address, local string, opts SocketOptions) (int, error) {
+	var sa unix.Sockaddr
+	path, isUnix := strings.CutPrefix(address, "unix:")
+	family := unix.AF_UNIX
+	if isUnix {
+		sa = &unix.SockaddrUnix{Name: path}
+	} else {
+		var err error
+		if sa, family, err = resolve(address); err != nil {
+			return -1, err
+		}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err = opts.apply(fd, !isUnix); err == nil && local != "" {
+		err = bindLocal(fd, local)
+	}
+	if err == nil {
+		err = unix.Connect(fd, sa)
+	}
+	if err != nil && err != unix.EINPROGRESS {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func bindLocal(fd int, local string) error {
+	from, _, err := resolve(local)
+	if err != nil {
+		return err
+	}
+	// The port is chosen at connect, when it need only be free for that peer.
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	return unix.Bind(fd, from)
+}
+
+// connected hears the outcome of a Dial, and says whether the connection is
+// open after telling it.
+func (l *Loop) connected(c Conn, r *record) bool {
+	if err := sockError(r.fd); err != nil {
+		l.fail(c, r, err)
+		return false
+	}
+	r.flags &^= flagConnecting
+	if r.flags&flagFinishing == 0 {
+		l.handler.Opened(c)
+	}
+	return l.open(c) != nil
+}

@@ -1,0 +1,179 @@
+package reactor
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// greeter says who it is to each new connection.
+type greeter struct {
+	quiet
+	name   string
+	opened atomic.Int32
+}
+
+func (g *greeter) Opened(c Conn) {
+	g.opened.Add(1)
+	_ = g.loop.Write(c, []byte(g.name))
+	g.loop.Finish(c)
+}
+
+func newGroup(t *testing.T, n int) (*Group, []*greeter) {
+	t.Helper()
+	var greeters []*greeter
+	group, err := NewGroup(n, func(i int) (*Loop, error) {
+		g := &greeter{name: string(rune('a' + i))}
+		var err error
+		g.loop, err = NewLoop(g, Config{Linger: time.Millisecond})
+		greeters = append(greeters, g)
+		return g.loop, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return group, greeters
+}
+
+func greet(t *testing.T, network, address string) string {
+	t.Helper()
+	peer, err := net.Dial(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	var name [1]byte
+	if _, err := peer.Read(name[:]); err != nil {
+		t.Fatal(err)
+	}
+	return string(name[:])
+}
+
+// The kernel gives each loop its share of the connections to one address.
+func TestGroupSharesAnAddress(t *testing.T) {
+	group, greeters := newGroup(t, 3)
+	bound, err := group.Listen("127.0.0.1:0", 0, SocketOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	group.Start()
+	const most = 5000 // by then chance would have it that each had some
+	total := 0
+	for ; total < most; total++ {
+		greet(t, "tcp", bound)
+		if !slices.ContainsFunc(greeters, func(g *greeter) bool { return g.opened.Load() == 0 }) {
+			break
+		}
+	}
+	if total == most {
+		t.Error("a loop has had no connection out of", most)
+	}
+	group.Stop()
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A unix socket is one for all loops: whoever is awake takes the connection.
+func TestGroupSharesAUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	group, greeters := newGroup(t, 2)
+	bound, err := group.Listen("unix:"+path, 0, SocketOptions{})
+	if err != nil || bound != "unix:"+path {
+		t.Fatal(bound, err)
+	}
+	group.Start()
+	for range 100 {
+		greet(t, "unix", path)
+	}
+	group.Stop()
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n := greeters[0].opened.Load() + greeters[1].opened.Load(); n != 100 {
+		t.Fatal(n, "connections were opened of 100")
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Fatal("the socket file is left behind:", err)
+	}
+}
+
+func TestGroupListenFailureLeavesNothing(t *testing.T) {
+	before := openDescriptors(t)
+	path := filepath.Join(t.TempDir(), "socket")
+	group, _ := newGroup(t, 3)
+	broken := group.Loops[2]
+	unix.Close(broken.poller.fd) // it cannot add a listener
+	for _, address := range []string{"127.0.0.1:0", "unix:" + path, "nonsense"} {
+		if _, err := group.Listen(address, 0, SocketOptions{}); err == nil {
+			t.Fatal("listens on", address)
+		}
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Fatal("the socket file is left behind:", err)
+	}
+	for _, l := range group.Loops {
+		for _, ln := range l.listeners {
+			if ln.fd >= 0 {
+				t.Fatal("a loop has a listener left")
+			}
+		}
+	}
+	broken.poller.fd = -1
+	group.close()
+	if after := openDescriptors(t); after != before {
+		t.Fatalf("%d descriptors were open, %d are", before, after)
+	}
+}
+
+func TestNewGroupFailureClosesTheLoops(t *testing.T) {
+	before := openDescriptors(t)
+	broken := errors.New("broken")
+	_, err := NewGroup(3, func(i int) (*Loop, error) {
+		if i == 2 {
+			return nil, broken
+		}
+		return NewLoop(&quiet{}, Config{})
+	})
+	if err != broken {
+		t.Fatal(err)
+	}
+	if after := openDescriptors(t); after != before {
+		t.Fatalf("%d descriptors were open, %d are", before, after)
+	}
+}
+
+// A loop that fails stops the others, and Wait tells why.
+func TestGroupStopsWhenALoopFails(t *testing.T) {
+	group, _ := newGroup(t, 3)
+	l := group.Loops[1]
+	unix.Close(l.poller.fd)
+	l.poller.fd = -1
+	group.Start()
+	if err := group.Wait(); !errors.Is(err, unix.EBADF) {
+		t.Fatal(err)
+	}
+}
+
+// A second server at the same address would take some of the connections of
+// the first: it is told instead.
+func TestGroupListenRefusesATakenAddress(t *testing.T) {
+	first, _ := newGroup(t, 2)
+	defer first.close()
+	addr, err := first.Listen("127.0.0.1:0", 0, SocketOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, _ := newGroup(t, 2)
+	defer second.close()
+	if _, err := second.Listen(addr, 0, SocketOptions{}); !errors.Is(err, unix.EADDRINUSE) {
+		t.Fatalf("listening on a taken address: %v, want EADDRINUSE", err)
+	}
+}

@@ -1,0 +1,255 @@
+package reactor
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// SocketOptions are set on a listening socket, whose connections inherit them
+// at no call of their own, or on a dialled one. Zero fields leave the kernel's
+// default.
+type SocketOptions struct {
+	// Backlog of connections not yet accepted; default and upper bound: the
+	// kernel's somaxconn.
+	Backlog int
+	// Delay leaves Nagle's algorithm on; TCP_NODELAY is set otherwise.
+	Delay bool
+	// UserTimeout is how long written data may stay unacknowledged before the
+	// kernel gives the connection up (TCP_USER_TIMEOUT; milliseconds count).
+	UserTimeout time.Duration
+	// KeepAlive is the idle time after which the kernel probes the peer
+	// (TCP_KEEPIDLE, and TCP_KEEPINTVL of the same; seconds count).
+	KeepAlive time.Duration
+	// Exclusive makes Listen fail where anybody listens already; sockets opened
+	// at the same address later share it all the same.
+	Exclusive bool
+	// SendBuffer and ReceiveBuffer are SO_SNDBUF and SO_RCVBUF in bytes.
+	SendBuffer, ReceiveBuffer int
+}
+
+func (o *SocketOptions) apply(fd int, tcp bool) error {
+	type option struct{ level, name, value int }
+	var list []option
+	set := func(level, name, value int) {
+		if value > 0 {
+			list = append(list, option{level, name, value})
+		}
+	}
+	set(unix.SOL_SOCKET, unix.SO_SNDBUF, o.SendBuffer)
+	set(unix.SOL_SOCKET, unix.SO_RCVBUF, o.ReceiveBuffer)
+	if tcp {
+		if !o.Delay {
+			set(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		}
+		set(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(o.UserTimeout/time.Millisecond))
+		if seconds := int(o.KeepAlive / time.Second); seconds > 0 {
+			set(unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+			set(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds)
+			set(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds)
+		}
+	}
+	for _, v := range list {
+		if err := unix.SetsockoptInt(fd, v.level, v.name, v.value); err != nil {
+			return opError("setsockopt", err)
+		}
+	}
+	return nil
+}
+
+// Listener is a listening socket before a loop has it.
+type Listener struct {
+	fd   int
+	unix string // the path of a unix socket
+	addr string
+}
+
+// Listen opens a listening socket. address is "host:port" with a numeric IPv4
+// or bracketed IPv6 host (an empty host is every IPv6 and IPv4 address; port 0
+// takes any), or "unix:/path", where a dead socket file is replaced. TCP
+// sockets carry SO_REUSEPORT: open one for each loop, at the address that the
+// first one's Addr tells, and the kernel spreads the connections. A unix
+// socket is shared by Dup instead.
+func Listen(address string, opts SocketOptions) (*Listener, error) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		return listenUnix(path, opts)
+	}
+	ln, err := listenTCP(address, opts)
+	if errors.Is(err, unix.EAFNOSUPPORT) && strings.HasPrefix(address, ":") {
+		ln, err = listenTCP("0.0.0.0"+address, opts) // a kernel without IPv6
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reactor: listen on %q: %w", address, err)
+	}
+	return ln, nil
+}
+
+func listenTCP(address string, opts SocketOptions) (*Listener, error) {
+	sa, family, err := resolve(address)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	ln := &Listener{fd: fd}
+	if err = ln.open(sa, family, address, opts); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return ln, nil
+}
+
+func (ln *Listener) open(sa unix.Sockaddr, family int, address string, opts SocketOptions) error {
+	on := func(option int) error { return unix.SetsockoptInt(ln.fd, unix.SOL_SOCKET, option, 1) }
+	if err := on(unix.SO_REUSEADDR); err != nil {
+		return err
+	}
+	if !opts.Exclusive {
+		if err := on(unix.SO_REUSEPORT); err != nil {
+			return err
+		}
+	}
+	if family == unix.AF_INET6 {
+		only := 1
+		if strings.HasPrefix(address, ":") {
+			only = 0
+		}
+		if err := unix.SetsockoptInt(ln.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
+			return err
+		}
+	}
+	if err := opts.apply(ln.fd, true); err != nil {
+		return err
+	}
+	if err := unix.Bind(ln.fd, sa); err != nil {
+		return err
+	}
+	if opts.Exclusive { // bound without company, and open to it from here on
+		if err := on(unix.SO_REUSEPORT); err != nil {
+			return err
+		}
+	}
+	if err := unix.Listen(ln.fd, opts.backlog()); err != nil {
+		return err
+	}
+	bound, err := unix.Getsockname(ln.fd)
+	ln.addr = formatAddr(bound)
+	return err
+}
+
+func (o *SocketOptions) backlog() int {
+	if o.Backlog > 0 {
+		return o.Backlog
+	}
+	return 1<<31 - 1 // the kernel bounds it by somaxconn
+}
+
+func listenUnix(path string, opts SocketOptions) (*Listener, error) {
+	fail := func(err error) (*Listener, error) {
+		return nil, fmt.Errorf("reactor: listen on unix socket %q: %w", path, err)
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fail(err)
+	}
+	sa := &unix.SockaddrUnix{Name: path}
+	err = unix.Bind(fd, sa)
+	if err == unix.EADDRINUSE && deadSocket(sa) {
+		_ = os.Remove(path)
+		err = unix.Bind(fd, sa)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return fail(err)
+	}
+	ln := &Listener{fd: fd, unix: path, addr: "unix:" + path}
+	if err = opts.apply(fd, false); err == nil {
+		err = unix.Listen(fd, opts.backlog())
+	}
+	if err != nil {
+		ln.Close()
+		return fail(err)
+	}
+	return ln, nil
+}
+
+// deadSocket says whether a socket file has nobody behind it.
+func deadSocket(sa *unix.SockaddrUnix) bool {
+	info, err := os.Lstat(sa.Name)
+	if err != nil || info.Mode()&os.ModeSocket == 0 {
+		return false
+	}
+	// Not to be blocked by one that is alive and has its backlog full.
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return unix.Connect(fd, sa) == unix.ECONNREFUSED
+}
+
+// Addr is where it listens, in the form that Listen takes.
+func (ln *Listener) Addr() string { return ln.addr }
+
+// Dup shares the listening socket with another loop.
+func (ln *Listener) Dup() (*Listener, error) {
+	fd, err := unix.FcntlInt(uintptr(ln.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, opError("dup", err)
+	}
+	return &Listener{fd: fd, addr: ln.addr}, nil
+}
+
+// Close closes a listener that no loop has.
+func (ln *Listener) Close() {
+	unix.Close(ln.fd)
+	if ln.unix != "" {
+		_ = os.Remove(ln.unix)
+	}
+}
+
+// resolve takes "host:port" with a numeric host.
+func resolve(address string) (unix.Sockaddr, int, error) {
+	if strings.HasPrefix(address, ":") {
+		address = "[::]" + address
+	}
+	if host, port, err := net.SplitHostPort(address); err == nil && host == "localhost" {
+		address = net.JoinHostPort("127.0.0.1", port)
+	}
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, 0, fmt.Errorf("want a numeric host and a port: %w", err)
+	}
+	if ap.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}, unix.AF_INET, nil
+	}
+	sa := &unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16()}
+	if zone := ap.Addr().Zone(); zone != "" {
+		dev, err := net.InterfaceByName(zone)
+		if err != nil {
+			return nil, 0, err
+		}
+		sa.ZoneId = uint32(dev.Index)
+	}
+	return sa, unix.AF_INET6, nil
+}
+
+func formatAddr(sa unix.Sockaddr) string {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)).String()
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port)).String()
+	case *unix.SockaddrUnix:
+		return "unix:" + sa.Name
+	}
+	return ""
+}

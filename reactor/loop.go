@@ -1,0 +1,353 @@
+package reactor
+
+import (
+	"os"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TickLength is the grain of timers: what is set runs out at the first tick
+// that is not before its time.
+const TickLength = 64 * time.Millisecond
+
+const (
+	eventBatch   = 512      // events taken from the kernel in one call
+	inputSize    = 64 << 10 // the loop's one input buffer
+	expireBudget = 4096     // timers told in one turn; the rest next turn
+	keepList     = 64 << 10 // room an emptied work list keeps
+	wakeKey      = 0        // index 0 is no connection
+	listenerKey  = 1 << 31  // in a key's index: a listener, whose number follows
+)
+
+// Loop is an epoll event loop: one goroutine with its own descriptors, records,
+// timers and buffers, and no lock. See Handler for what it tells, Conn for what
+// can be done. Of its methods only Wake, Stop and Stats may be called from
+// other goroutines.
+type Loop struct {
+	cfg        Config
+	handler    Handler
+	poller     poller
+	conns      Slab[record]
+	wheel      *Wheel
+	start      time.Time
+	now        time.Time
+	in         []byte
+	held       []held // [0] is nobody's
+	heldFree   uint32
+	buffers    buffers
+	readyList  []uint32 // to be read next turn
+	readySpare []uint32 // room for the turn after
+	doomed     []uint32
+	listeners  []listener
+	reserve    int // a descriptor to give up when there is no other
+	signals    *Mailbox[os.Signal]
+	cancels    []func() // of Notify
+	released   bool
+	sleep      time.Duration // the handler's last wish
+	stats      counters
+
+	asleep  atomic.Uint32 // about to wait, or waiting
+	woken   atomic.Uint32 // somebody wants a turn
+	wakers  atomic.Int32  // goroutines that may be writing to the eventfd
+	stopped atomic.Bool
+}
+
+type counters struct {
+	open, held, accepted, refused, turns atomic.Int64
+}
+
+// Stats are a loop's figures. Open and Held are as of now, the rest since the
+// start.
+type Stats struct {
+	Open     int64 // connections
+	Held     int64 // connections that borrow a buffer
+	Accepted int64
+	Refused  int64 // connections refused for want of descriptors or records
+	Turns    int64
+}
+
+// NewLoop opens a loop. Nothing happens until Turn or Run is called.
+func NewLoop(h Handler, cfg Config) (*Loop, error) {
+	cfg.fill()
+	l := &Loop{cfg: cfg, handler: h, in: make([]byte, inputSize), held: make([]held, 1), reserve: -1, sleep: -1}
+	l.now = cfg.Clock()
+	l.start = l.now
+	l.wheel = NewWheel(0, func(i uint32) *Timer { return &l.conns.At(i).timer })
+	if err := l.poller.open(eventBatch); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Now is the time at which this turn's events were taken.
+func (l *Loop) Now() time.Time { return l.now }
+
+// Tick is Now in ticks since the loop was made.
+func (l *Loop) Tick() Tick { return Tick(l.now.Sub(l.start) / TickLength) }
+
+// farthest is as far ahead as a timer may be: half of what a Tick can compare.
+const farthest = 1 << 30 * TickLength
+
+// ticksAhead is the first tick that is not before d from now.
+func (l *Loop) ticksAhead(d time.Duration) Tick {
+	d = min(d, farthest)
+	return Tick((l.now.Sub(l.start) + d + TickLength - 1) / TickLength)
+}
+
+// Conns counts the connections and bare timers that have a record.
+func (l *Loop) Conns() int { return l.conns.Live() }
+
+// Stats may be called from any goroutine.
+func (l *Loop) Stats() Stats {
+	s := &l.stats
+	return Stats{Open: s.open.Load(), Held: s.held.Load(), Accepted: s.accepted.Load(), Refused: s.refused.Load(), Turns: s.turns.Load()}
+}
+
+// Run turns until Stop is called, then closes the loop and everything in it.
+func (l *Loop) Run() error {
+	for !l.stopped.Load() {
+		if err := l.Turn(-1); err != nil {
+			l.Release()
+			return err
+		}
+	}
+	l.Release()
+	return nil
+}
+
+// Stop has Run return after the turn under way. Any goroutine may call it.
+func (l *Loop) Stop() {
+	l.stopped.Store(true)
+	l.Wake()
+}
+
+// Wake has the loop take a turn: at once if it sleeps, else after the one
+// under way. However many call it, one does the work. Any goroutine may.
+func (l *Loop) Wake() {
+	if l.woken.Swap(1) != 0 {
+		return
+	}
+	l.wakers.Add(1)
+	if l.asleep.Load() == 1 {
+		l.poller.wake()
+	}
+	l.wakers.Add(-1)
+}
+
+// Turn waits for events for at most timeout (negative: as long as it takes),
+// and tells the handler all of them:
+//
+//  1. what the kernel reports, listeners included;
+//  2. input that an earlier turn left, on connections resumed meanwhile;
+//  3. timers that ran out;
+//  4. signals, then TurnEnded;
+//  5. and frees what was closed.
+func (l *Loop) Turn(timeout time.Duration) error {
+	events, err := l.wait(l.patience(timeout))
+	if err != nil {
+		return err
+	}
+	l.stats.turns.Add(1)
+	l.now = l.cfg.Clock()
+	ready := l.takeReady()
+	for i := range events {
+		l.dispatch(&events[i])
+	}
+	l.readReady(ready)
+	l.expire()
+	l.tellSignals()
+	for {
+		l.sleep = l.handler.TurnEnded(l.now)
+		if !l.reap(nil) {
+			return nil
+		}
+	}
+}
+
+// patience is how long the next wait may take.
+func (l *Loop) patience(timeout time.Duration) time.Duration {
+	if len(l.readyList) > 0 || l.wheel.Pending() {
+		return 0
+	}
+	if l.sleep >= 0 && (timeout < 0 || l.sleep < timeout) {
+		timeout = l.sleep
+	}
+	if ticks, any := l.wheel.Next(); any {
+		// From the clock, not from the last turn's time: the turn took some.
+		at := l.start.Add(time.Duration(l.wheel.now+Tick(ticks)) * TickLength)
+		if d := max(at.Sub(l.cfg.Clock()), 0); timeout < 0 || d < timeout {
+			timeout = d
+		}
+	}
+	return timeout
+}
+
+// wait sleeps without missing a Wake: one that comes before asleep is set is
+// seen in woken, one that comes after writes the eventfd.
+func (l *Loop) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
+	l.asleep.Store(1)
+	if l.woken.Load() != 0 {
+		timeout = 0
+	}
+	events, err := l.poller.wait(timeout)
+	l.asleep.Store(0)
+	l.woken.Store(0) // before anybody drains a mailbox: what is posted from here on wakes again
+	return events, err
+}
+
+func (l *Loop) dispatch(ev *unix.EpollEvent) {
+	key := eventKey(ev)
+	index := uint32(key)
+	if key == wakeKey {
+		return
+	}
+	if index&listenerKey != 0 {
+		l.accept(int(index &^ listenerKey))
+		return
+	}
+	c := Conn(key)
+	r := l.open(c)
+	if r == nil {
+		return // closed earlier in this turn, or its descriptor's last event came late
+	}
+	// The first edge of a dialled connection may bring everything below, too.
+	if r.flags&flagConnecting != 0 && !l.connected(c, r) {
+		return
+	}
+	if ev.Events&unix.EPOLLERR != 0 {
+		l.broken(c, r, nil)
+		return
+	}
+	if ev.Events&unix.EPOLLOUT != 0 && r.flags&flagBlocked != 0 {
+		l.flush(c, r)
+		if l.open(c) == nil {
+			return // lost, or closed or detached in Drained
+		}
+	}
+	if ev.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP) != 0 {
+		r.flags |= flagEnded
+	}
+	if ev.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP) != 0 {
+		r.flags |= flagReadable
+		if r.flags&flagReady == 0 { // else it is read later in this turn, or in the next
+			l.read(c, r)
+		}
+	}
+}
+
+func (l *Loop) expire() {
+	l.wheel.Advance(l.Tick())
+	for range expireBudget {
+		i := l.wheel.Pop()
+		if i == 0 {
+			return
+		}
+		r := l.conns.At(i)
+		switch {
+		case r.flags&flagLingering != 0:
+			l.doom(i, r)
+		case r.flags&flagFinishing != 0:
+			l.fail(makeConn(i, r.gen), r, unix.ETIMEDOUT)
+		case r.rests():
+			l.resumeListening(i, r)
+		default:
+			l.handler.Expired(makeConn(i, r.gen))
+		}
+	}
+}
+
+// Timer makes a bare timer: a Conn without a descriptor, whose Expired is
+// called d from now. SetTimer arms it again, Close frees it. It is 0 when no
+// record is free.
+func (l *Loop) Timer(d time.Duration, user uint32) Conn {
+	c, _ := l.newConn(-1, 0)
+	if c != 0 {
+		l.SetUser(c, user)
+		l.SetTimer(c, d)
+	}
+	return c
+}
+
+// Adopt makes a connection of a descriptor that the caller opened, or got from
+// Detach with the input in unread. The loop owns it from here on, unless there
+// is an error. Opened is not called: the caller has the Conn.
+func (l *Loop) Adopt(fd int, tag uint8, unread []byte) (Conn, error) {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return 0, opError("adopt", err)
+	}
+	c, r := l.newConn(int32(fd), tag)
+	if c == 0 {
+		return 0, ErrNoRecord
+	}
+	if err := l.poller.add(r.fd, uint64(c), connEvents); err != nil {
+		l.freeRecord(c.Index(), r)
+		return 0, err
+	}
+	if len(unread) > 0 {
+		h := l.borrow(r)
+		h.in = l.buffers.Get()
+		h.in.B = append(h.in.B[:0], unread...)
+		l.ready(c.Index(), r)
+	}
+	return c, nil
+}
+
+// newConn takes a record for a descriptor (-1: none); 0 when there is none.
+func (l *Loop) newConn(fd int32, tag uint8) (Conn, *record) {
+	if l.released || fd >= 0 && l.stats.open.Load() >= int64(l.cfg.MaxConns) {
+		return 0, nil
+	}
+	i := l.conns.Alloc()
+	if i == 0 {
+		return 0, nil
+	}
+	r := l.conns.At(i)
+	*r = record{fd: fd, gen: r.gen, flags: flagLive, tag: tag}
+	if fd >= 0 {
+		l.stats.open.Add(1)
+	}
+	return makeConn(i, r.gen), r
+}
+
+// Release closes everything and gives back all memory: Closed is told for each
+// connection, with ErrStopped. Only for the loop's goroutine, and only once;
+// Run does it.
+func (l *Loop) Release() {
+	l.reap(nil)
+	l.released = true // Closed may not open anything now
+	for i := uint32(1); i <= l.conns.Used(); i++ {
+		r := l.conns.At(i)
+		switch {
+		case r.flags&(flagLive|flagClosing) != flagLive:
+		case r.rests():
+			l.freeRecord(i, r)
+		default:
+			l.doom(i, r)
+		}
+	}
+	l.reap(ErrStopped)
+	for _, cancel := range l.cancels {
+		cancel()
+	}
+	l.CloseListeners()
+	if l.reserve >= 0 {
+		unix.Close(l.reserve)
+		l.reserve = -1
+	}
+	for l.wakers.Load() != 0 {
+		runtime.Gosched() // it may be about to write to what is an eventfd, but would not be for long
+	}
+	l.poller.close()
+	l.conns.Release()
+}
+
+// trim empties a work list, and lets go of it if a rush has made it large.
+func trim(list []uint32) []uint32 {
+	if cap(list) > keepList {
+		return nil
+	}
+	return list[:0]
+}

@@ -1,0 +1,142 @@
+package reactor
+
+import (
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestMailboxIsInOrder(t *testing.T) {
+	p := newProbe(t, Config{})
+	box := NewMailbox[int](p.loop)
+	if len(box.Drain()) != 0 {
+		t.Fatal("mail in a new box")
+	}
+	next := 0
+	for round := range 100 {
+		for i := range round {
+			box.Post(3*(next+i), 3*(next+i)+1, 3*(next+i)+2)
+		}
+		box.Post()
+		for i, m := range box.Drain() {
+			if m != 3*next+i {
+				t.Fatalf("round %d: mail %d is %d", round, i, m)
+			}
+		}
+		next += round
+	}
+}
+
+// What was drained is let go of, and what a rush has grown is not kept.
+func TestMailboxLetsGo(t *testing.T) {
+	p := newProbe(t, Config{})
+	box := NewMailbox[*int](p.loop)
+	for range keepQueue * 2 {
+		box.Post(new(int))
+	}
+	batch := box.Drain()
+	box.Drain()
+	for _, m := range batch {
+		if m != nil {
+			t.Fatal("still refers to what it carried")
+		}
+	}
+	if cap(box.spare) > keepQueue || cap(box.queue) > keepQueue {
+		t.Fatal("still has the room of the rush")
+	}
+}
+
+// letter is numbered by its sender.
+type letter struct{ from, number int }
+
+// postman is a handler that sleeps until there is mail.
+type postman struct {
+	probe
+	box  *Mailbox[letter]
+	next []int
+	left int
+}
+
+func (p *postman) TurnEnded(time.Time) time.Duration {
+	for _, m := range p.box.Drain() {
+		if m.number != p.next[m.from] {
+			p.t.Errorf("from %d came %d, want %d", m.from, m.number, p.next[m.from])
+		}
+		p.next[m.from] = m.number + 1
+		p.left--
+	}
+	if p.left == 0 {
+		p.loop.Stop()
+	}
+	return -1
+}
+
+// Many post to a loop that sleeps whenever it can, with nothing but mail to
+// wake it: one lost wake-up, and it sleeps for ever.
+func TestMailboxFromManyLosesNoWakeUp(t *testing.T) {
+	const producers, each = 8, 3000
+	p := &postman{probe: probe{t: t, closed: map[Conn]error{}}, next: make([]int, producers), left: producers * each}
+	loop, err := NewLoop(p, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.loop = loop
+	p.box = NewMailbox[letter](loop)
+	var all sync.WaitGroup
+	for from := range producers {
+		all.Go(func() {
+			for n := range each {
+				p.box.Post(letter{from, n})
+			}
+		})
+	}
+	if err := loop.Run(); err != nil {
+		t.Fatal(err)
+	}
+	all.Wait()
+}
+
+// The same with each letter answered before the next is written, so that the
+// loop goes to sleep between any two.
+func TestMailboxPingPong(t *testing.T) {
+	const rounds = 3000
+	p := &probe{t: t, closed: map[Conn]error{}}
+	loop, err := NewLoop(p, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.loop = loop
+	box := NewMailbox[int](loop)
+	answers := make(chan int, 1)
+	p.onTurnEnded = func() time.Duration {
+		for _, m := range box.Drain() {
+			answers <- m
+		}
+		return -1
+	}
+	ran := make(chan error)
+	go func() { ran <- loop.Run() }()
+	for i := range rounds {
+		box.Post(i)
+		if got := <-answers; got != i {
+			t.Fatal(got, i)
+		}
+	}
+	loop.Stop()
+	if err := <-ran; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func BenchmarkMailbox(b *testing.B) {
+	p := newProbe(b, Config{})
+	box := NewMailbox[letter](p.loop)
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		box.Post(letter{number: n})
+		if n++; n&255 == 0 {
+			box.Drain()
+		}
+	}
+}

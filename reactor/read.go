@@ -1,0 +1,177 @@
+package reactor
+
+import (
+	"github.com/valyala/bytebufferpool"
+	"golang.org/x/sys/unix"
+)
+
+// How input gets from a socket to the handler:
+//
+//  1. An edge, or a Resume, marks the connection readable.
+//  2. One read a turn goes into the loop's one buffer, and is shown from
+//     there. Only what the handler leaves is copied, into a borrowed buffer,
+//     behind which the next read is appended.
+//  3. A read that did not fill the buffer has emptied the socket: there is no
+//     second one to be told EAGAIN. One that did fill it goes on next turn, so
+//     that a flood from one peer does not keep the others waiting.
+
+// ready has the connection read next turn.
+func (l *Loop) ready(i uint32, r *record) {
+	if r.flags&flagReady == 0 {
+		r.flags |= flagReady
+		l.readyList = append(l.readyList, i)
+	}
+}
+
+// takeReady takes the list of what was ready before this turn began. What
+// becomes ready meanwhile waits for the next turn.
+func (l *Loop) takeReady() []uint32 {
+	list := l.readyList
+	l.readyList, l.readySpare = l.readySpare, nil
+	return list
+}
+
+func (l *Loop) readReady(list []uint32) {
+	for _, i := range list {
+		r := l.conns.At(i)
+		if r.flags&flagReady == 0 {
+			continue // closed meanwhile
+		}
+		r.flags &^= flagReady
+		l.read(makeConn(i, r.gen), r)
+	}
+	l.readySpare = trim(list)
+}
+
+func (l *Loop) read(c Conn, r *record) {
+	switch {
+	case r.flags&flagLingering != 0:
+		l.discard(c, r)
+		return
+	case r.flags&flagPaused != 0:
+		l.tellEnd(c, r)
+		return
+	}
+	n := 0
+	if r.flags&flagReadable != 0 {
+		var errno unix.Errno
+		n, errno = sysRead(r.fd, l.in)
+		switch {
+		case errno == unix.EAGAIN:
+			r.flags &^= flagReadable
+			n = 0
+		case errno != 0:
+			l.fail(c, r, errno)
+			return
+		case n == 0:
+			r.flags = r.flags&^flagReadable | flagEnded
+		case n < len(l.in):
+			r.flags &^= flagReadable
+		}
+	}
+	if !l.show(c, r, l.in[:n]) {
+		return
+	}
+	if r.flags&flagReadable != 0 {
+		l.ready(c.Index(), r)
+		return
+	}
+	l.tellEnd(c, r)
+}
+
+// tellEnd tells that the peer has ended, once.
+func (l *Loop) tellEnd(c Conn, r *record) {
+	if r.flags&(flagEnded|flagTold|flagFinishing) == flagEnded {
+		r.flags |= flagTold
+		l.handler.Ended(c)
+	}
+}
+
+// show gives the handler what was kept of earlier input with p behind it, and
+// keeps what it leaves. It says whether the connection is still open.
+func (l *Loop) show(c Conn, r *record, p []byte) bool {
+	// The kept buffer is out of the record while the handler has it, so that
+	// whatever becomes of the connection meanwhile, its bytes stay.
+	var kept *bytebufferpool.ByteBuffer
+	if r.held != 0 {
+		h := &l.held[r.held]
+		kept, h.in = h.in, nil
+		if h.out == nil && h.err == nil && kept != nil {
+			l.giveBack(r)
+		}
+	}
+	if kept != nil {
+		kept.B = append(kept.B, p...)
+		p = kept.B
+	}
+	if len(p) == 0 {
+		if kept != nil {
+			l.buffers.put(kept)
+		}
+		return true
+	}
+	used := l.handler.Received(c, p)
+	rest := p[used:]
+	alive := l.Alive(c)
+	if len(rest) == 0 || !alive {
+		if kept != nil {
+			l.buffers.put(kept)
+		}
+		return alive
+	}
+	if kept == nil {
+		kept = l.buffers.Get()
+		kept.B = append(kept.B[:0], rest...)
+	} else {
+		kept.B = kept.B[:copy(kept.B, rest)]
+	}
+	l.borrow(r).in = kept
+	if len(kept.B) > l.cfg.MaxInput {
+		l.fail(c, r, ErrInputFull)
+		return false
+	}
+	return true
+}
+
+// discard throws input away until the peer closes.
+func (l *Loop) discard(c Conn, r *record) {
+	n, errno := sysRead(r.fd, l.in)
+	switch {
+	case errno == unix.EAGAIN || errno == 0 && n > 0 && n < len(l.in):
+		r.flags &^= flagReadable
+		if r.flags&flagEnded == 0 {
+			return
+		}
+	case errno == 0 && n == len(l.in):
+		l.ready(c.Index(), r)
+		return
+	}
+	l.doom(c.Index(), r)
+}
+
+// broken ends a connection that the kernel has given up. What the peer sent
+// before is still there and is shown first; no more can follow it.
+func (l *Loop) broken(c Conn, r *record, err error) {
+	for r.flags&(flagPaused|flagConnecting) == 0 {
+		n, errno := sysRead(r.fd, l.in)
+		if errno != 0 && errno != unix.EAGAIN && err == nil {
+			err = errno // reading took it: it is told once
+		}
+		if errno != 0 || n == 0 {
+			break
+		}
+		if !l.show(c, r, l.in[:n]) {
+			break
+		}
+	}
+	if l.open(c) == nil {
+		return
+	}
+	if err == nil {
+		err = sockError(r.fd)
+	}
+	if err == nil {
+		err = unix.EPIPE
+	}
+	l.fail(c, r, err)
+}

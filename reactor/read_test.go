@@ -1,0 +1,342 @@
+package reactor
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestIncompleteInputIsShownAgain(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, far := p.pair()
+	var shown []string
+	p.onReceived = func(_ Conn, b []byte) int { // consumes whole lines
+		shown = append(shown, string(b))
+		return bytes.LastIndexByte(b, '\n') + 1
+	}
+	for _, s := range []string{"on", "e\ntw", "o", "\n"} {
+		far.send(s)
+		p.turn()
+	}
+	if want := []string{"on", "one\ntw", "two", "two\n"}; !slices.Equal(shown, want) {
+		t.Fatalf("shown %q, want %q", shown, want)
+	}
+	if got := string(p.got[c]); got != "one\ntwo\n" {
+		t.Fatalf("consumed %q", got)
+	}
+	if held := p.loop.Stats().Held; held != 0 {
+		t.Fatal("a buffer is still borrowed with nothing in it")
+	}
+}
+
+func TestMessageIsOneCall(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, far := p.pair()
+	for range 5 {
+		far.send("hello")
+		p.turn()
+		p.turn() // nothing is left to be told
+	}
+	if p.calls != 5 || string(p.got[c]) != strings.Repeat("hello", 5) {
+		t.Fatalf("%d calls for 5 messages: %q", p.calls, p.got[c])
+	}
+	if p.loop.record(c).flags&flagReadable != 0 {
+		t.Fatal("a second read would be needed to learn that there is nothing")
+	}
+}
+
+// A peer that fills the loop's buffer each time is read once a turn, as
+// everybody else is.
+func TestFloodDoesNotStarve(t *testing.T) {
+	p := newProbe(t, Config{})
+	flood, flooder := p.pair()
+	quiet, other := p.pair()
+	sent := flooder.fill()
+	for turn := 1; turn <= 20; turn++ {
+		other.send("x")
+		p.turn()
+		sent += flooder.fill()
+		if len(p.got[quiet]) != turn {
+			t.Fatalf("turn %d: the quiet one was told of %d bytes", turn, len(p.got[quiet]))
+		}
+		if got := len(p.got[flood]); got > turn*inputSize {
+			t.Fatalf("turn %d: the flooder was read more than once a turn: %d bytes", turn, got)
+		}
+	}
+	p.until("the flood ends", func() bool { return len(p.got[flood]) == sent })
+}
+
+func TestMaxInput(t *testing.T) {
+	p := newProbe(t, Config{MaxInput: 10})
+	c, far := p.pair()
+	p.onReceived = func(Conn, []byte) int { return 0 }
+	far.send("0123456789")
+	p.turn()
+	if !p.loop.Alive(c) {
+		t.Fatal("closed with as much input as is allowed")
+	}
+	far.send("!")
+	p.turn()
+	p.mustBeClosed(c, ErrInputFull)
+}
+
+func TestPauseAndResume(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, far := p.pair()
+	p.onReceived = func(c Conn, b []byte) int {
+		p.loop.Pause(c)
+		return 1
+	}
+	far.send("abc")
+	p.turn()
+	far.send("def")
+	p.turn()
+	if got := string(p.got[c]); got != "a" {
+		t.Fatalf("consumed %q while paused", got)
+	}
+	p.onReceived = nil
+	p.loop.Resume(c)
+	if p.calls != 1 {
+		t.Fatal("called back from inside Resume")
+	}
+	p.turn()
+	if got := string(p.got[c]); got != "abcdef" {
+		t.Fatalf("after Resume: %q", got)
+	}
+}
+
+// The edge came while paused, and no other will come.
+func TestEdgeSeenWhilePausedIsNotLost(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, far := p.pair()
+	p.loop.Pause(c)
+	far.send("abc")
+	p.turn()
+	p.loop.Resume(c)
+	p.loop.Pause(c)
+	p.turn()
+	if p.calls != 0 {
+		t.Fatal("received while paused")
+	}
+	p.loop.Resume(c)
+	p.turn()
+	if got := string(p.got[c]); got != "abc" {
+		t.Fatalf("after Resume: %q", got)
+	}
+}
+
+// Paused by its own handler in the middle of a flood, it goes on where it was.
+func TestPauseWithTheBufferFull(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, far := p.pair()
+	sent := far.fill()
+	p.onReceived = func(c Conn, b []byte) int {
+		p.loop.Pause(c)
+		return len(b)
+	}
+	for p.calls = 0; len(p.got[c]) < sent; {
+		before := p.calls
+		p.turn()
+		p.turn()
+		if p.calls > before+1 {
+			t.Fatal("received while paused")
+		}
+		if p.calls == before && !p.loop.Alive(c) {
+			t.Fatal("lost")
+		}
+		p.loop.Resume(c)
+	}
+}
+
+func TestEndedComesAfterTheData(t *testing.T) {
+	for _, kind := range []string{"unix", "tcp"} {
+		t.Run(kind, func(t *testing.T) {
+			p := newProbe(t, Config{})
+			c, far := p.pair()
+			if kind == "tcp" {
+				c, far = p.tcpPair()
+			}
+			p.onEnded = func(c Conn) {
+				if string(p.got[c]) != "last words" {
+					t.Errorf("the end came after %q", p.got[c])
+				}
+				_ = p.loop.Write(c, []byte("answer")) // it has only half closed
+				p.loop.Finish(c)
+			}
+			far.send("last words")
+			far.closeWrite()
+			if got := string(far.readAll(p)); got != "answer" {
+				t.Fatalf("the peer read %q", got)
+			}
+			p.until("closed", func() bool { return p.wasClosed(c) })
+			p.mustBeClosed(c, nil)
+			if len(p.ended) != 1 {
+				t.Fatal("ended", len(p.ended), "times")
+			}
+		})
+	}
+}
+
+// Whatever its length: also when it just fills the buffer, or needs several.
+func TestDataThenEndAtOnce(t *testing.T) {
+	for _, size := range []int{0, 1, inputSize - 1, inputSize, inputSize + 1, 2 * inputSize} {
+		p := newProbe(t, Config{})
+		c, far := p.pair()
+		if err := unix.SetsockoptInt(far.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+		shown := -1
+		p.onEnded = func(c Conn) { shown = len(p.got[c]) }
+		far.send(strings.Repeat("z", size))
+		far.close()
+		for range size/inputSize + 2 {
+			p.turn()
+		}
+		if shown != size || len(p.ended) != 1 {
+			t.Errorf("%d bytes and the end: ended %d times, after %d bytes", size, len(p.ended), shown)
+		}
+		if p.wasClosed(c) {
+			t.Error("the end of the peer closed the connection")
+		}
+	}
+}
+
+func TestEndedWhilePausedAndAgain(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, far := p.pair()
+	p.loop.Pause(c)
+	far.send("unread")
+	far.closeWrite()
+	p.turn()
+	p.turn()
+	if len(p.ended) != 1 || p.calls != 0 {
+		t.Fatalf("paused: ended %d times, received %d times", len(p.ended), p.calls)
+	}
+	p.onEnded = func(c Conn) {
+		if string(p.got[c]) != "unread" {
+			t.Errorf("ended again after %q", p.got[c])
+		}
+	}
+	p.loop.Resume(c)
+	p.turn()
+	p.turn()
+	if len(p.ended) != 2 || p.calls != 1 {
+		t.Fatalf("resumed: ended %d times, received %d times", len(p.ended), p.calls)
+	}
+}
+
+// An incomplete message does not keep the end from being told.
+func TestEndedWithInputUnconsumed(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, far := p.pair()
+	p.onReceived = func(Conn, []byte) int { return 0 }
+	far.send("half a mess")
+	p.turn()
+	far.close()
+	p.turn()
+	if len(p.ended) != 1 || p.ended[0] != c {
+		t.Fatal("ended", p.ended)
+	}
+}
+
+func TestResetIsReported(t *testing.T) {
+	for _, paused := range []bool{false, true} {
+		p := newProbe(t, Config{})
+		c, far := p.tcpPair()
+		if paused {
+			p.loop.Pause(c)
+		}
+		far.reset()
+		p.until("closed", func() bool { return p.wasClosed(c) })
+		p.mustBeClosed(c, unix.ECONNRESET)
+	}
+}
+
+// A peer that closes without having read our answer resets the connection;
+// what it sent before that is not lost.
+func TestDataBeforeResetIsShown(t *testing.T) {
+	t.Run("unix", func(t *testing.T) {
+		p := newProbe(t, Config{})
+		c, far := p.pair()
+		dataThenReset(t, p, c, far)
+	})
+	t.Run("tcp", func(t *testing.T) {
+		p := newProbe(t, Config{})
+		c, far := p.tcpPair()
+		dataThenReset(t, p, c, far)
+	})
+}
+
+func dataThenReset(t *testing.T, p *probe, c Conn, far *peer) {
+	if err := p.loop.Write(c, []byte("an answer that is not read")); err != nil {
+		t.Fatal(err)
+	}
+	poll := []unix.PollFd{{Fd: int32(far.fd), Events: unix.POLLIN}}
+	if _, err := unix.Poll(poll, 5000); err != nil {
+		t.Fatal(err)
+	}
+	far.send("publish")
+	far.close()
+	p.until("closed", func() bool { return p.wasClosed(c) })
+	p.mustBeClosed(c, unix.ECONNRESET)
+	if got := string(p.got[c]); got != "publish" {
+		t.Fatalf("received %q before the reset", got)
+	}
+}
+
+// Finish in the middle of input: nothing of it is shown any more, and closing
+// does not destroy the answer.
+func TestFinishThrowsInputAway(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, far := p.tcpPair()
+	p.onReceived = func(c Conn, b []byte) int {
+		_ = p.loop.Write(c, []byte("enough"))
+		p.loop.Finish(c)
+		if p.loop.Alive(c) {
+			t.Error("alive after Finish")
+		}
+		return 1
+	}
+	sent := far.fill()
+	got := far.readAll(p)
+	if string(got) != "enough" || p.calls != 1 {
+		t.Fatalf("of %d bytes: %d calls, answer %q", sent, p.calls, got)
+	}
+	if p.wasClosed(c) {
+		t.Fatal("closed before the peer did")
+	}
+	p.until("the rest is thrown away", func() bool { return far.fill() > 0 })
+	far.close()
+	p.until("closed", func() bool { return p.wasClosed(c) })
+}
+
+// Finish of a connection whose peer has ended with input unread: the answer
+// must not be destroyed by a reset.
+func TestFinishReadsWhatIsUnreadFirst(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, far := p.tcpPair()
+	p.loop.Pause(c)
+	far.send("never wanted")
+	far.closeWrite()
+	p.until("ended", func() bool { return len(p.ended) > 0 })
+	if err := p.loop.Write(c, []byte("answer")); err != nil {
+		t.Fatal(err)
+	}
+	p.loop.Finish(c)
+	p.until("closed", func() bool { return p.wasClosed(c) })
+	p.mustBeClosed(c, nil)
+	buf := make([]byte, 64)
+	if err := unix.SetNonblock(far.fd, false); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := unix.Read(far.fd, buf); err != nil || string(buf[:n]) != "answer" {
+		t.Fatalf("the peer read %q, %v", buf[:max(n, 0)], err)
+	}
+	if n, err := unix.Read(far.fd, buf); n != 0 || err != nil {
+		t.Fatal("the peer did not see a clean end:", n, err, io.EOF)
+	}
+}

@@ -1,0 +1,103 @@
+package reactor
+
+import "golang.org/x/sys/unix"
+
+// TryWrite writes what the kernel takes of p now and returns how much that
+// was: nothing while an earlier rest is held. It keeps nothing of p. An error
+// means that the connection is lost, and will be reported as Closed.
+func (l *Loop) TryWrite(c Conn, p []byte) (int, error) {
+	r := l.usable(c)
+	if r == nil || r.fd < 0 {
+		return 0, ErrClosed
+	}
+	if r.flags&(flagBlocked|flagConnecting) != 0 || len(p) == 0 {
+		return 0, nil
+	}
+	n, errno := sysWrite(r.fd, p)
+	switch errno {
+	case 0:
+		return n, nil
+	case unix.EAGAIN:
+		return 0, nil
+	}
+	l.fail(c, r, errno)
+	return 0, errno
+}
+
+// Hold takes over the rest of a frame that TryWrite left: rest is written when
+// the peer can take it, and then Handler.Drained is called. The bytes are not
+// copied: they must not change until then, and may be shared by many
+// connections. Only when something is held already, which a caller had better
+// know (Blocked), are they copied behind it as Write does.
+func (l *Loop) Hold(c Conn, rest []byte) {
+	r := l.usable(c)
+	switch {
+	case r == nil || r.fd < 0 || len(rest) == 0:
+	case r.flags&flagBlocked != 0:
+		_ = l.keep(c, r, rest)
+	default:
+		l.borrow(r).out = rest
+		r.flags |= flagBlocked
+	}
+}
+
+// Write writes p; what the kernel does not take is copied and follows as the
+// peer reads, after which Handler.Drained is called. More than Config.MaxHeld
+// waiting closes the connection with ErrHeldFull.
+func (l *Loop) Write(c Conn, p []byte) error {
+	n, err := l.TryWrite(c, p)
+	if err != nil || n == len(p) {
+		return err
+	}
+	return l.keep(c, l.open(c), p[n:])
+}
+
+// keep copies what could not be written behind what is held.
+func (l *Loop) keep(c Conn, r *record, rest []byte) error {
+	h := l.borrow(r)
+	if h.own == nil {
+		h.own = l.buffers.Get()
+		h.own.B = append(h.own.B[:0], h.out...)
+	} else if len(h.out) < len(h.own.B) {
+		h.own.B = h.own.B[:copy(h.own.B, h.out)]
+	}
+	h.own.B = append(h.own.B, rest...)
+	h.out = h.own.B
+	r.flags |= flagBlocked
+	if len(h.out) > l.cfg.MaxHeld {
+		l.fail(c, r, ErrHeldFull)
+		return ErrHeldFull
+	}
+	return nil
+}
+
+// flush goes on with a short write.
+func (l *Loop) flush(c Conn, r *record) {
+	h := &l.held[r.held]
+	n, errno := sysWrite(r.fd, h.out)
+	if errno == unix.EAGAIN {
+		return
+	}
+	if errno != 0 {
+		l.broken(c, r, errno)
+		return
+	}
+	h.out = h.out[n:]
+	if len(h.out) > 0 {
+		return // the kernel is full again: another edge will come
+	}
+	r.flags &^= flagBlocked
+	if h.own != nil {
+		l.buffers.put(h.own)
+		h.own = nil
+	}
+	h.out = nil
+	if h.in == nil {
+		l.giveBack(r)
+	}
+	if r.flags&flagFinishing != 0 {
+		l.linger(c.Index(), r)
+		return
+	}
+	l.handler.Drained(c)
+}

@@ -1,0 +1,274 @@
+package reactor
+
+import (
+	"bytes"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// block is more than a socket pair's buffers take.
+var block = bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
+
+func TestWriteKeepsACopyOfTheRest(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, far := p.pair()
+	mine := bytes.Clone(block)
+	if err := p.loop.Write(c, mine); err != nil {
+		t.Fatal(err)
+	}
+	clear(mine) // it was copied
+	if err := p.loop.Write(c, []byte("and more")); err != nil {
+		t.Fatal(err)
+	}
+	if !p.loop.Blocked(c) || p.loop.Stats().Held != 1 {
+		t.Fatal("not blocked by a megabyte")
+	}
+	if n, err := p.loop.TryWrite(c, []byte("x")); n != 0 || err != nil {
+		t.Fatal("TryWrite while blocked:", n, err)
+	}
+	var got []byte
+	p.until("drained", func() bool {
+		data, _ := far.take()
+		got = append(got, data...)
+		return len(p.drained) > 0
+	})
+	data, _ := far.take()
+	if got = append(got, data...); string(got) != string(block)+"and more" {
+		t.Fatalf("the peer read %d bytes, or they were wrong", len(got))
+	}
+	p.turn()
+	if len(p.drained) != 1 || p.loop.Blocked(c) || p.loop.Stats().Held != 0 {
+		t.Fatalf("drained %d times, %d held", len(p.drained), p.loop.Stats().Held)
+	}
+}
+
+func TestHoldSharesTheFrame(t *testing.T) {
+	p := newProbe(t, Config{})
+	var conns []Conn
+	var peers []*peer
+	for range 3 {
+		c, far := p.pair()
+		n, err := p.loop.TryWrite(c, block)
+		if err != nil || n == 0 || n == len(block) {
+			t.Fatal("TryWrite:", n, err)
+		}
+		p.loop.Hold(c, block[n:])
+		if out := p.loop.held[p.loop.record(c).held].out; unsafe.SliceData(out) != &block[n] {
+			t.Fatal("the frame was copied")
+		}
+		conns, peers = append(conns, c), append(peers, far)
+	}
+	for i, far := range peers {
+		before := len(p.drained)
+		var got []byte
+		p.until("drained", func() bool {
+			data, _ := far.take()
+			got = append(got, data...)
+			return len(p.drained) > before
+		})
+		data, _ := far.take()
+		if !bytes.Equal(append(got, data...), block) {
+			t.Fatal("not the frame")
+		}
+		if p.drained[before] != conns[i] || len(p.drained) != before+1 {
+			t.Fatal("drained", p.drained)
+		}
+	}
+}
+
+// What comes behind a held frame is copied, and the frame itself left alone.
+func TestWriteBehindAHeldFrame(t *testing.T) {
+	for _, how := range []string{"Write", "Hold"} {
+		p := newProbe(t, Config{})
+		c, far := p.pair()
+		frame := bytes.Clone(block)
+		n, _ := p.loop.TryWrite(c, frame)
+		p.loop.Hold(c, frame[n:])
+		if how == "Write" {
+			_ = p.loop.Write(c, []byte("tail"))
+		} else {
+			p.loop.Hold(c, []byte("tail"))
+		}
+		var got []byte
+		p.until("drained", func() bool {
+			data, _ := far.take()
+			got = append(got, data...)
+			return len(p.drained) > 0
+		})
+		data, _ := far.take()
+		if got = append(got, data...); string(got) != string(block)+"tail" {
+			t.Fatalf("%s: the peer read %d bytes, want %d, or others", how, len(got), len(block)+4)
+		}
+		if !bytes.Equal(frame, block) {
+			t.Fatal("the frame was written to")
+		}
+	}
+}
+
+func TestMaxHeld(t *testing.T) {
+	p := newProbe(t, Config{MaxHeld: 100})
+	c, far := p.pair()
+	for {
+		if n, err := p.loop.TryWrite(c, block); err != nil {
+			t.Fatal(err)
+		} else if n == 0 {
+			break
+		}
+	}
+	if err := p.loop.Write(c, block[:100]); err != nil {
+		t.Fatal("as much as is allowed:", err)
+	}
+	if err := p.loop.Write(c, block[:1]); err != ErrHeldFull {
+		t.Fatal(err)
+	}
+	if err := p.loop.Write(c, block[:1]); err != ErrClosed {
+		t.Fatal("after it was lost:", err)
+	}
+	p.turn()
+	p.mustBeClosed(c, ErrHeldFull)
+	far.take()
+}
+
+func TestFinishWritesWhatIsHeld(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, far := p.pair()
+	if err := p.loop.Write(c, block); err != nil {
+		t.Fatal(err)
+	}
+	p.loop.Finish(c)
+	p.loop.Resume(c) // too late for that, as for the rest
+	p.loop.SetTimer(c, 0)
+	p.loop.Hold(c, []byte("x"))
+	if err := p.loop.Write(c, []byte("x")); err != ErrClosed {
+		t.Fatal("Write after Finish:", err)
+	}
+	far.send("not heard")
+	if got := far.readAll(p); !bytes.Equal(got, block) {
+		t.Fatalf("the peer read %d bytes, want %d", len(got), len(block))
+	}
+	far.close()
+	p.until("closed", func() bool { return p.wasClosed(c) })
+	p.mustBeClosed(c, nil)
+	if p.calls+len(p.ended)+len(p.drained)+len(p.expired) != 0 {
+		t.Fatal("the handler was told more than Closed")
+	}
+}
+
+func TestFinishGivesUpOnAPeerThatDoesNotRead(t *testing.T) {
+	p := newProbe(t, Config{WriteTimeout: 10 * time.Second})
+	c, far := p.pair()
+	if err := p.loop.Write(c, block); err != nil {
+		t.Fatal(err)
+	}
+	p.loop.Finish(c)
+	p.later(10*time.Second - TickLength)
+	if p.wasClosed(c) {
+		t.Fatal("gave up early")
+	}
+	p.later(2 * TickLength)           // it was rounded up
+	p.mustBeClosed(c, unix.ETIMEDOUT) // output was lost: that is said
+	far.take()
+}
+
+func TestLingerEndsWithTheTime(t *testing.T) {
+	p := newProbe(t, Config{Linger: time.Second})
+	c, far := p.pair()
+	p.loop.Finish(c)
+	far.send("still talking")
+	p.later(time.Second - TickLength)
+	if p.wasClosed(c) || p.calls != 0 {
+		t.Fatal("closed early, or told of input")
+	}
+	p.later(2 * TickLength) // it was rounded up
+	p.mustBeClosed(c, nil)
+}
+
+func TestLingerEndsWithThePeer(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, far := p.pair()
+	p.loop.Finish(c)
+	if _, end := far.take(); !end {
+		t.Fatal("Finish did not shut the sending side down")
+	}
+	far.send("good")
+	p.turn()
+	far.send("bye")
+	far.closeWrite()
+	p.turn()
+	p.mustBeClosed(c, nil)
+	if p.calls != 0 || len(p.ended) != 0 {
+		t.Fatal("told more than Closed")
+	}
+}
+
+func TestWriteToADeadPeer(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, far := p.pair()
+	far.close()
+	if err := p.loop.Write(c, []byte("hello?")); err != unix.EPIPE {
+		t.Fatal(err)
+	}
+	if err := p.loop.Write(c, []byte("hello?")); err != ErrClosed {
+		t.Fatal(err)
+	}
+	if len(p.closed) != 0 {
+		t.Fatal("called back from inside Write")
+	}
+	p.turn()
+	p.mustBeClosed(c, unix.EPIPE)
+}
+
+// The peer dies while output for it is held.
+func TestPeerDiesWhileBlocked(t *testing.T) {
+	for _, kind := range []string{"unix", "tcp"} {
+		p := newProbe(t, Config{MaxHeld: 64 << 20})
+		c, far := p.pair()
+		if kind == "tcp" {
+			c, far = p.tcpPair()
+		}
+		for !p.loop.Blocked(c) {
+			if err := p.loop.Write(c, block); err != nil {
+				t.Fatal(err)
+			}
+		}
+		far.send("last words")
+		far.close()
+		p.until("closed", func() bool { return p.wasClosed(c) })
+		if p.closed[c] == nil {
+			t.Error(kind, "held output was lost without an error")
+		}
+		if got := string(p.got[c]); got != "last words" {
+			t.Errorf("%s: received %q", kind, got)
+		}
+	}
+}
+
+func TestDetachInDrained(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, far := p.pair()
+	var taken int
+	p.onDrained = func(c Conn) {
+		var err error
+		if taken, _, err = p.loop.Detach(c); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := p.loop.Write(c, block); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.loop.Detach(c); err == nil {
+		t.Fatal("detached with output held")
+	}
+	for len(p.drained) == 0 {
+		far.send("x") // input comes with the same event
+		far.take()
+		p.turn()
+	}
+	unix.Close(taken)
+	if p.loop.Conns() != 0 || p.wasClosed(c) {
+		t.Fatal("still there, or told as closed")
+	}
+}
