@@ -1,0 +1,157 @@
+package comet
+
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// The admin side's endpoints. What concerns one channel is mailed to its home;
+// the answer comes back as mailDone and is written in its turn (pipe.go).
+
+// push publishes text as it is; pub publishes what is JSON-escaped already.
+func (s *shard) push(x *exchange) { s.startPublish(x, false) }
+func (s *shard) pub(x *exchange)  { s.startPublish(x, true) }
+
+func (s *shard) startPublish(x *exchange, escaped bool) {
+	cname, err := s.nameArg(x)
+	var cb []byte
+	if err == nil {
+		cb, err = s.callbackArg(x)
+	}
+	if err != nil {
+		s.fail(x, 400, err.Error())
+		return
+	}
+	m := mail{kind: mailPublish, conn: x.conn, nlen: uint8(len(cname))}
+	m.buf = nameBuffer(cname)
+	if !s.contentArg(x, &m, escaped) {
+		m.done()
+		return
+	}
+	sl := slot{op: opPush, cb: string(cb)}
+	if ack, _, _ := s.arg(x, "ack"); len(ack) == 1 && ack[0] == '1' {
+		sl.ack = true
+	}
+	m.slot = s.waitFor(x, sl)
+	s.send(s.srv.home(cname), m)
+}
+
+// contentArg appends the content, escaped, to a mail's buffer; false: it was
+// not fit, and the request has been answered.
+func (s *shard) contentArg(x *exchange, m *mail, escaped bool) bool {
+	content, ok, err := s.arg(x, "content")
+	limit := s.srv.cfg.MaxMessage
+	switch {
+	case err != nil:
+		s.fail(x, 400, err.Error())
+	case !ok:
+		s.fail(x, 400, "parameter content is missing")
+	case len(content) > limit:
+		s.fail(x, 413, "parameter content is "+strconv.Itoa(len(content))+" bytes: max-message is "+strconv.Itoa(limit))
+	case escaped:
+		var bad int
+		if m.buf.B, bad, ok = appendChecked(m.buf.B, content); ok {
+			return true
+		}
+		s.fail(x, 400, "parameter content: not valid inside a JSON string, from byte "+strconv.Itoa(bad)+" on")
+	case !utf8.Valid(content):
+		s.fail(x, 400, "parameter content: not UTF-8")
+	default:
+		m.buf.B = appendEscaped(m.buf.B, content)
+		return true
+	}
+	return false
+}
+
+// broadcast publishes to every channel: each loop sees to its own.
+func (s *shard) broadcast(x *exchange) {
+	m := mail{kind: mailBroadcast}
+	m.buf = nameBuffer(nil)
+	if s.contentArg(x, &m, false) {
+		for i := range s.srv.shards {
+			copied := m
+			copied.buf = nameBuffer(m.buf.B)
+			s.send(uint8(i), copied)
+		}
+		s.reply(x, 200, typeText, []byte("ok\n"))
+	}
+	m.done()
+}
+
+// controlling makes the endpoint of an operation on one channel.
+func controlling(o op) func(*shard, *exchange) {
+	return func(s *shard, x *exchange) {
+		if err := s.startControl(x, o); err != nil {
+			s.fail(x, 400, err.Error())
+		}
+	}
+}
+
+func (s *shard) startControl(x *exchange, o op) error {
+	cname, err := s.nameArg(x)
+	if err != nil {
+		return err
+	}
+	cb, err := s.callbackArg(x)
+	if err != nil {
+		return err
+	}
+	sl := slot{op: o, name: string(cname), cb: string(cb)}
+	if o == opSign {
+		lease := int32(s.srv.cfg.ChannelTimeout / time.Second)
+		if sl.n, err = s.numberArg(x, "expires", lease); err != nil {
+			return err
+		}
+		if sl.n <= 0 {
+			sl.n = lease
+		}
+		sl.n = min(sl.n, int32(MaxLease/time.Second))
+	}
+	m := mail{kind: mailControl, op: o, n: sl.n, conn: x.conn, nlen: uint8(len(cname))}
+	m.buf = nameBuffer(cname)
+	m.slot = s.waitFor(x, sl)
+	s.send(s.srv.home(cname), m)
+	return nil
+}
+
+// control serves mailControl.
+func (s *shard) control(m *mail) {
+	r := mail{kind: mailDone, conn: m.conn, slot: m.slot}
+	var i uint32
+	if m.op == opSign {
+		i, r.code = s.findOrMake(m.cname())
+	} else if i = s.find(m.cname()); i == 0 {
+		r.code = codeNone
+	}
+	if i != 0 {
+		ch := s.channels.At(i)
+		r.seq, r.n = ch.next, int32(ch.subs)
+		switch m.op {
+		case opSign:
+			s.extend(i, time.Duration(m.n)*time.Second)
+			r.seq = s.oldest(ch)
+		case opClose:
+			s.endChannel(i)
+		case opClear:
+			s.dropHistory(ch)
+		}
+	}
+	s.send(m.from, r)
+}
+
+// info tells the server's counts, or a channel's.
+func (s *shard) info(x *exchange) {
+	if _, ok, _ := s.arg(x, "cname"); ok {
+		controlling(opInfo)(s, x)
+		return
+	}
+	s.object = append(s.object[:0], `{"version": "`...)
+	s.object = appendEscaped(s.object, []byte(s.srv.cfg.Version))
+	s.object = append(s.object, `", "channels": `...)
+	s.object = strconv.AppendInt(s.object, s.srv.channels.Load(), 10)
+	s.object = append(s.object, `, "subscribers": `...)
+	s.object = strconv.AppendInt(s.object, s.srv.subscribers.Load(), 10)
+	s.object = append(s.object, '}')
+	s.replyJSON(x, nil, s.object)
+}

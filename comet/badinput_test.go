@@ -1,0 +1,308 @@
+package comet
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Whatever is sent, it is answered with a status and one line that says why,
+// and the server goes on.
+
+// told cuts a refusal in its status and its one line.
+func told(t *testing.T, got string) (status, reason string) {
+	t.Helper()
+	head, body, ok := strings.Cut(got, "\r\n\r\n")
+	if !ok || !strings.HasPrefix(head, "HTTP/1.1 ") {
+		t.Fatalf("no response in %q", got)
+	}
+	if strings.Count(body, "\n") != 1 || !strings.HasSuffix(body, "\n") || len(body) < 5 {
+		t.Errorf("the reason is not one line: %q", body)
+	}
+	if !strings.Contains(head, "Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff") &&
+		!strings.Contains(head, "Content-Type: text/plain; charset=utf-8\r\n"+strings.TrimSuffix(fixed, "\r\n")) {
+		t.Errorf("a browser may take this for a page: %q", head)
+	}
+	return head[len("HTTP/1.1 "):][:3], body
+}
+
+// still has a client subscribe and a message go through.
+func (w *wireServer) still(t *testing.T) {
+	t.Helper()
+	before := w.channels.Load()
+	c := w.dial(sideFront)
+	c.send(reqGet(0, "/sub?cname=a&seq=1"))
+	w.subscribed(1)
+	w.ask("/push?cname=a&content=still")
+	same(t, c.rest(), answer(ok200, asJSON, object("data", 1, "still")+"\n"))
+	w.ask("/close?cname=a")
+	if now := w.channels.Load(); now != before || before != 0 {
+		t.Errorf("channels: %d before, %d after", before, now)
+	}
+}
+
+// broken requests break a rule of HTTP, so that the connection cannot go on.
+var broken = []struct{ name, request, status, reason string }{
+	{"nonsense", "\x16\x03\x01\x02\x00\x01", "400", "malformed request line"},
+	{"half a request line", "GET /sub\r\n\r\n", "400", "malformed request line"},
+	{"two spaces", "GET  /sub HTTP/1.1\r\nHost: h\r\n\r\n", "400", "malformed"},
+	{"a later HTTP", "GET /sub HTTP/2.0\r\nHost: h\r\n\r\n", "505", "only HTTP/1.0 and HTTP/1.1"},
+	{"no host", "GET /sub HTTP/1.1\r\n\r\n", "400", "Host header is missing"},
+	{"two hosts", "GET /sub HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "400", "more than one Host"},
+	{"LF without CR", "GET /sub HTTP/1.1\nHost: h\n\n", "400", "LF without CR"},
+	{"CR without LF", "GET /sub HTTP/1.1\r\nHost: h\rX: y\r\n\r\n", "400", "CR without LF"},
+	{"NUL in the target", "GET /sub?cname=\x00 HTTP/1.1\r\nHost: h\r\n\r\n", "400", "malformed request target"},
+	{"NUL in a header", "GET /sub HTTP/1.1\r\nHost: h\r\nX: \x00\r\n\r\n", "400", "control character"},
+	{"a folded header", "GET /sub HTTP/1.1\r\nHost: h\r\n more\r\n\r\n", "400", "begins with white space"},
+	{"a space before the colon", "GET /sub HTTP/1.1\r\nHost : h\r\n\r\n", "400", "before the colon"},
+	{"two lengths", "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", "400", "more than one Content-Length"},
+	{"length and chunks", "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx", "400", "both"},
+	{"a negative length", "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", "400", "malformed Content-Length"},
+	{"a coding that is not spoken", "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", "501", "chunked"},
+	{"a malformed chunk", "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", "400", "malformed chunk"},
+	{"an expectation", "POST /x HTTP/1.1\r\nHost: h\r\nExpect: the best\r\n\r\n", "417", "100-continue"},
+	{"a first line without end", "GET /" + strings.Repeat("x", 2100), "414", "first line too long: the limit is 1024 bytes"},
+	{"a head without end", "GET /sub HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("X: "+strings.Repeat("0", 57)+"\r\n", 40), "431", "header too large: the limit is 2048 bytes"},
+	{"too many headers", "GET /sub HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("X: 0\r\n", 64) + "\r\n", "431", "too many header fields: the limit is 64 fields"},
+	{"a body over the limit is refused before it comes", "POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 4400\r\n\r\n", "413",
+		"body too large: the limit is 4396 bytes"},
+	{"chunks over the limit", "POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1130\r\n" + strings.Repeat("x", 4400), "413",
+		"body too large: the limit is 4396 bytes"},
+}
+
+func TestBrokenRequests(t *testing.T) {
+	for _, loops := range []int{1, 3} {
+		srv := startWire(t, Config{Loops: loops, MaxHead: 2048, MaxMessage: 100})
+		for _, side := range []uint8{sideFront, sideAdmin} {
+			for _, r := range broken {
+				t.Run(fmt.Sprintf("loops=%d/side=%d/%s", loops, side, r.name), func(t *testing.T) {
+					srv.t = t
+					got := srv.talk(side, r.request)
+					if status, reason := told(t, got); status != r.status || !strings.Contains(reason, r.reason) {
+						t.Errorf("got %s %q, want %s %q", status, reason, r.status, r.reason)
+					}
+					if !strings.Contains(got, "\r\n"+closing) {
+						t.Errorf("the end is not told: %q", got)
+					}
+					srv.still(t)
+				})
+			}
+		}
+	}
+}
+
+// What stands before a broken request is answered first.
+func TestBrokenBehindOthers(t *testing.T) {
+	for _, loops := range []int{1, 3} {
+		srv := startWire(t, Config{Loops: loops})
+		want := answer(ok200, asJSON, `{"type":"ok","seq":1}`+"\n") + answer(ok200, asText, "ok")
+		got := srv.talk(sideAdmin, reqGet(1, "/push?cname=a&content=x&ack=1")+reqGet(1, "/healthz")+"GET /\r\n\r\n"+reqGet(1, "/healthz"))
+		if !strings.HasPrefix(got, want) {
+			t.Fatalf("got %q, want it to begin with %q", got, want)
+		}
+		if status, _ := told(t, got[len(want):]); status != "400" {
+			t.Errorf("behind the good ones: %q", got[len(want):])
+		}
+		srv.ask("/close?cname=a")
+		srv.still(t)
+	}
+}
+
+// unfit requests are good HTTP, but nothing that can be served: they are
+// refused, and the connection goes on.
+var unfit = []struct {
+	name   string
+	side   uint8
+	target string
+	status string
+	reason string
+}{
+	{"no cname", sideFront, "/sub?seq=1", "400", "parameter cname is missing"},
+	{"an empty cname", sideFront, "/stream?cname=", "400", "parameter cname is missing"},
+	{"a cname without value", sideFront, "/sse?cname", "400", "parameter cname is missing"},
+	{"too long a cname", sideFront, "/iframe?cname=" + strings.Repeat("x", 256), "400", "parameter cname: 256 bytes, at most 255"},
+	{"a control character in cname", sideFront, "/sub?cname=a%0D%0Ab", "400", "parameter cname: control characters"},
+	{"DEL in cname", sideFront, "/sub?cname=%7F", "400", "parameter cname: control characters"},
+	{"cname that is not UTF-8", sideFront, "/sub?cname=%C3%28", "400", "parameter cname: not UTF-8"},
+	{"cname with half a surrogate pair", sideFront, "/sub?cname=%ED%A0%80", "400", "parameter cname: not UTF-8"},
+	{"a bad escape in cname", sideFront, "/sub?cname=%4", "400", "parameter cname: malformed percent escape"},
+	{"a bad escape in seq", sideFront, "/sub?cname=a&seq=%zz", "400", "parameter seq: malformed percent escape"},
+	{"seq that is no number", sideFront, "/sub?cname=a&seq=1x", "400", "parameter seq: want a whole number of 32 bits"},
+	{"seq of more than 32 bits", sideFront, "/stream?cname=a&seq=2147483648", "400", "parameter seq: want"},
+	{"noop that is no number", sideFront, "/sub?cname=a&noop=1.5", "400", "parameter noop: want"},
+	{"noop of more than 32 bits", sideFront, "/sse?cname=a&noop=-2147483649", "400", "parameter noop: want"},
+	{"a script for a callback", sideFront, "/sub?cname=a&cb=alert(1)//", "400", "parameter cb: want a JavaScript name"},
+	{"a callback that begins with a digit", sideFront, "/ping?cb=1a", "400", "parameter cb: want"},
+	{"too long a callback", sideFront, "/ping?cb=" + strings.Repeat("f", 65), "400", "parameter cb: want"},
+	{"a line break in a callback", sideAdmin, "/push?cname=a&content=x&cb=a%0A", "400", "parameter cb: want"},
+	{"a callback with a bad escape", sideAdmin, "/sign?cname=a&cb=%", "400", "parameter cb: malformed percent escape"},
+	{"no content", sideAdmin, "/push?cname=a", "400", "parameter content is missing"},
+	{"no content for all", sideAdmin, "/broadcast", "400", "parameter content is missing"},
+	{"no channel to push to", sideAdmin, "/push?content=x", "400", "parameter cname is missing"},
+	{"no channel to close", sideAdmin, "/close", "400", "parameter cname is missing"},
+	{"content that is not UTF-8", sideAdmin, "/push?cname=a&content=%FF", "400", "parameter content: not UTF-8"},
+	{"content for all that is not UTF-8", sideAdmin, "/broadcast?content=%C0%80", "400", "parameter content: not UTF-8"},
+	{"content with a bad escape", sideAdmin, "/push?cname=a&content=100%", "400", "parameter content: malformed percent escape"},
+	{"content over the limit", sideAdmin, "/push?cname=a&content=" + strings.Repeat("x", 101), "413",
+		"parameter content is 101 bytes: max-message is 100"},
+	{"content over the limit for all", sideAdmin, "/broadcast?content=" + strings.Repeat("%20", 101), "413", "max-message is 100"},
+	{"pub of a bare quote", sideAdmin, "/pub?cname=a&content=%22", "400", "parameter content: not valid inside a JSON string, from byte 0"},
+	{"pub of a bare line break", sideAdmin, "/pub?cname=a&content=ab%0A", "400", "from byte 2"},
+	{"pub of an unknown escape", sideAdmin, `/pub?cname=a&content=a%5Cx41`, "400", "from byte 1"},
+	{"pub of a short escape", sideAdmin, `/pub?cname=a&content=%5Cu12`, "400", "from byte 0"},
+	{"pub of a signed escape", sideAdmin, `/pub?cname=a&content=%5Cu%2B123`, "400", "from byte 0"},
+	{"pub of half an escape", sideAdmin, `/pub?cname=a&content=abc%5C`, "400", "from byte 3"},
+	{"pub of a high surrogate alone", sideAdmin, `/pub?cname=a&content=%5CuD83D`, "400", "from byte 0"},
+	{"pub of a low surrogate alone", sideAdmin, `/pub?cname=a&content=x%5CuDE00`, "400", "from byte 1"},
+	{"pub of two high surrogates", sideAdmin, `/pub?cname=a&content=%5CuD83D%5CuD83D`, "400", "from byte 0"},
+	{"pub of what is not UTF-8", sideAdmin, "/pub?cname=a&content=%FF", "400", "parameter content: not valid inside a JSON string"},
+	{"a lease that is no number", sideAdmin, "/sign?cname=a&expires=soon", "400", "parameter expires: want"},
+}
+
+func TestUnfitRequests(t *testing.T) {
+	for _, loops := range []int{1, 3} {
+		srv := startWire(t, Config{Loops: loops, MaxMessage: 100})
+		for _, r := range unfit {
+			t.Run(fmt.Sprintf("loops=%d/%s", loops, r.name), func(t *testing.T) {
+				srv.t = t
+				follow, after := reqGet(1, "/healthz", closing), answer(ok200, asText, "ok", closing)
+				if r.side == sideFront {
+					follow, after = reqGet(1, ping, closing), pong
+				}
+				got, ended := strings.CutSuffix(srv.talk(r.side, reqGet(1, r.target)+follow), after)
+				if !ended {
+					t.Fatalf("what followed was not served: %q", got)
+				}
+				if status, reason := told(t, got); status != r.status || !strings.Contains(reason, r.reason) {
+					t.Errorf("got %s %q, want %s %q", status, reason, r.status, r.reason)
+				}
+				srv.still(t)
+			})
+		}
+	}
+}
+
+// The longest that is allowed, is allowed.
+func TestAtTheLimits(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1, MaxMessage: 100})
+	cname, content, cb := strings.Repeat("n", 255), strings.Repeat("x", 100), strings.Repeat("f", 64)
+	same(t, srv.ask("/push?cname="+cname+"&content="+content+"&cb="+cb), cb+`({"type":"ok"});`+"\n")
+	want := `[{"type":"data","cname":"` + cname + `","seq":1,"content":"` + content + `"}]`
+	same(t, srv.talk(sideFront, reqGet(0, "/sub?seq=1&cb="+cb+"&cname="+cname)), answer(ok200, asScript, cb+"("+want+");\n"))
+	escaped := strings.Repeat("%78", 100) // as a form has it, thrice as long
+	same(t, srv.talk(sideAdmin, reqForm(0, "/push?cname=a", "content="+escaped)), answer(ok200, asJSON, done))
+}
+
+// A request that never ends is cut when its time is up, however it drips.
+func TestRequestTimeout(t *testing.T) {
+	st := newStage(t, Config{Loops: 1, RequestTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second})
+	for _, side := range []uint8{sideFront, sideAdmin} {
+		for _, text := range []string{"GET /sub?cname=aaaaaaaaa", "POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\ncname="} {
+			p := st.enter(0, side)
+			p.send(text[:len(text)-9])
+			for n := range 9 {
+				st.later(time.Second)
+				p.send(text[len(text)-9+n:][:1])
+			}
+			same(t, p.take(), "")
+			st.later(1100 * time.Millisecond)
+			if status, _ := told(t, p.take()); status != "408" || !p.ended {
+				t.Errorf("%q: got %s, ended %v", text, status, p.ended)
+			}
+			p.leave()
+		}
+	}
+	silent, idle := st.enter(0, sideFront), st.enter(0, sideFront)
+	idle.send(reqGet(1, ping))
+	idle.take()
+	st.later(9 * time.Second)
+	same(t, silent.take()+idle.take(), "")
+	if st.later(2 * time.Second); silent.take() != "" || !silent.ended {
+		t.Error("who never asked anything is still there")
+	}
+	if st.later(18 * time.Second); idle.take() != "" || idle.ended {
+		t.Error("who may ask again is gone")
+	}
+	if st.later(2 * time.Second); idle.take() != "" || !idle.ended {
+		t.Error("who never asked again is still there")
+	}
+	st.settle()
+	if open := st.srv.shards[0].loop.Stats().Open; open != 0 {
+		t.Errorf("%d connections are left", open)
+	}
+	if n := len(st.srv.shards[0].halves.list) - 1 - len(st.srv.shards[0].halves.free); n != 0 {
+		t.Errorf("%d halves of requests are kept", n)
+	}
+}
+
+// However requests are cut on their way, they are answered the same.
+func TestCutAnywhere(t *testing.T) {
+	for side, text := range []string{
+		reqGet(1, "/sub?cname=a") + reqGet(1, "/sub?cname=a&seq=0&cb=f") + reqGet(1, ping, closing),
+		reqForm(1, "/push?cname=a&ack=1", "content=a%26b") + reqGet(1, "/check?cname=a") + reqForm(1, "/clear", "cname=a", closing),
+	} {
+		want := ""
+		for at := range text {
+			st := newStage(t, Config{Loops: 2})
+			p := st.enter(at%2, uint8(side))
+			p.send(text[:at])
+			p.write(text[at:])
+			st.turn(at % 2)
+			st.settle()
+			got := p.take()
+			if at == 0 {
+				want = got
+			}
+			if got != want || !p.ended || strings.Count(got, " 200 OK") != 3 {
+				t.Fatalf("cut at %d: got %q, want %q", at, got, want)
+			}
+			for _, s := range st.srv.shards {
+				if n := max(len(s.halves.list)-1, 0) - len(s.halves.free); n != 0 {
+					t.Fatalf("cut at %d: %d halves of requests are kept", at, n)
+				}
+			}
+			p.leave()
+		}
+	}
+}
+
+// 100-continue is told once, when the body is worth sending.
+func TestExpectContinue(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1})
+	c := srv.dial(sideAdmin)
+	c.send("POST /push?cname=a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Type: application/x-www-form-urlencoded\r\n" +
+		closing + "Content-Length: 9\r\n\r\n")
+	c.expect("HTTP/1.1 100 Continue\r\n\r\n")
+	c.send("content")
+	c.send("=x")
+	same(t, c.rest(), answer(ok200, asJSON, done, closing))
+}
+
+// Whoever vanishes is forgotten at once: the clock stands still here.
+func TestVanishing(t *testing.T) {
+	vanish := map[string]func(*wireConn){
+		"FIN":        func(c *wireConn) { c.Close() },
+		"half close": func(c *wireConn) { _ = c.Conn.(*net.TCPConn).CloseWrite() },
+		"RST":        func(c *wireConn) { _ = c.Conn.(*net.TCPConn).SetLinger(0); c.Close() },
+	}
+	for name, gone := range vanish {
+		for _, path := range []string{"/sub", "/stream", "/iframe", "/sse"} {
+			t.Run(name+path, func(t *testing.T) {
+				srv := startWire(t, Config{Loops: 3})
+				var conns [8]*wireConn
+				for i := range conns {
+					conns[i] = srv.dial(sideFront)
+					conns[i].send(reqGet(i%2, fmt.Sprintf("%s?cname=a%d&seq=1", path, i%3)))
+				}
+				srv.subscribed(int64(len(conns)))
+				for _, c := range conns {
+					gone(c)
+				}
+				srv.subscribed(0)
+				srv.until("no connection is left", func() bool { return srv.open() == 0 })
+			})
+		}
+	}
+}

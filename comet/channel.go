@@ -1,0 +1,286 @@
+package comet
+
+import (
+	"hash/maphash"
+	"time"
+	"unsafe"
+
+	"ccomet/reactor"
+)
+
+// channel is a channel's record on its home loop, which alone gives numbers
+// and keeps history. 48 bytes, and its name and its place in the index beside.
+type channel struct {
+	next    int32  // the number that the next message gets
+	gen     uint32 // tells one use of the record from the next
+	link    uint32 // index chain
+	history uint32 // its messages, 0 while it has none
+	subs    uint32 // subscribers on all loops, those included whose joining is still under way
+	lease   reactor.Timer
+	loops   [2]uint32 // a bit a loop that may have subscribers
+	nameAt  uint32
+	nameLen uint8
+	state   channelState
+	_       uint16
+}
+
+type channelState uint8
+
+const (
+	channelFree channelState = iota
+	channelLive
+	channelClosed // not to be found any more; the record waits for its last subscriber to leave
+)
+
+var _ [48]byte = [unsafe.Sizeof(channel{})]byte{}
+
+func (ch *channel) name() name { return name{ch.nameAt, ch.nameLen} }
+
+func (ch *channel) addLoop(id uint8)      { ch.loops[id>>5] |= 1 << (id & 31) }
+func (ch *channel) hasLoop(id uint8) bool { return ch.loops[id>>5]&(1<<(id&31)) != 0 }
+
+// hashName is the hash that picks a channel's home (high half) and its place
+// in the home's index (low half). It is seeded, so that nobody can choose
+// names that collide.
+func (s *Server) hashName(cname []byte) uint64 { return maphash.Bytes(s.seed, cname) }
+
+// home is the loop where a channel of that name lives.
+func (s *Server) home(cname []byte) uint8 {
+	return uint8((s.hashName(cname) >> 32) % uint64(len(s.shards)))
+}
+
+// find returns the record of a live channel, or 0.
+func (s *shard) find(cname []byte) uint32 {
+	i := s.channelIndex.head(uint32(s.srv.hashName(cname)))
+	for i != 0 {
+		ch := s.channels.At(i)
+		if string(s.names.get(ch.name())) == string(cname) {
+			return i
+		}
+		i = ch.link
+	}
+	return 0
+}
+
+// channel returns the record that a ref names, or nil when it is gone.
+func (s *shard) channel(r ref) *channel {
+	if s.channels.Has(r.index) {
+		if ch := s.channels.At(r.index); ch.gen == r.gen && ch.state != channelFree {
+			return ch
+		}
+	}
+	return nil
+}
+
+// findOrMake returns the channel of a name, new if need be; code says why not.
+func (s *shard) findOrMake(cname []byte) (uint32, code) {
+	if i := s.find(cname); i != 0 {
+		return i, codeOK
+	}
+	if n := s.srv.channels.Add(1); s.srv.cfg.MaxChannels > 0 && n > int64(s.srv.cfg.MaxChannels) {
+		s.srv.channels.Add(-1)
+		s.srv.warnLimit("max-channels", s.srv.cfg.MaxChannels)
+		return 0, codeTooMany
+	}
+	i := s.makeChannel(cname)
+	if i == 0 {
+		s.srv.channels.Add(-1)
+		return 0, codeNoMemory
+	}
+	return i, codeOK
+}
+
+func (s *shard) makeChannel(cname []byte) uint32 {
+	at := s.names.put(cname)
+	if at.at == 0 {
+		return 0
+	}
+	i := s.channels.Alloc()
+	if i == 0 {
+		s.names.drop(at)
+		return 0
+	}
+	ch := s.channels.At(i)
+	*ch = channel{next: 1, gen: ch.gen, nameAt: at.at, nameLen: at.len, state: channelLive}
+	s.channelIndex.insert(i)
+	s.announce(ch, true)
+	return i
+}
+
+// extend lets a channel live at least d from now, subscribers or not.
+func (s *shard) extend(i uint32, d time.Duration) {
+	due := s.loop.Tick() + reactor.Tick((d+reactor.TickLength-1)/reactor.TickLength)
+	if lease := &s.channels.At(i).lease; !lease.Armed() || int32(due-lease.Due()) > 0 {
+		s.leases.Schedule(i, due)
+	}
+}
+
+// expireChannels frees the channels whose time is up, some at a time; more
+// says that it has to go on.
+func (s *shard) expireChannels() (more bool) {
+	s.leases.Advance(s.loop.Tick())
+	for range walkBudget {
+		i := s.leases.Pop()
+		if i == 0 {
+			return false
+		}
+		// With subscribers it lives on; a lease begins when the last one leaves.
+		if s.channels.At(i).subs == 0 {
+			s.freeChannel(i)
+		}
+	}
+	return s.leases.Pending()
+}
+
+// endChannel closes a channel: nobody finds it any more, and its subscribers
+// are told. The record goes when the last of them has left; until then its
+// history is there for those who are behind, with the close as its last message.
+func (s *shard) endChannel(i uint32) {
+	ch := s.channels.At(i)
+	s.append(i, kindClose, nil)
+	s.hide(i)
+	if ch.subs == 0 {
+		s.freeChannel(i)
+	}
+}
+
+// hide takes a channel out of everything but its own record.
+func (s *shard) hide(i uint32) {
+	ch := s.channels.At(i)
+	if ch.state != channelLive {
+		return
+	}
+	ch.state = channelClosed
+	s.channelIndex.remove(i)
+	s.leases.Cancel(i)
+	s.srv.channels.Add(-1)
+	s.announce(ch, false)
+}
+
+func (s *shard) freeChannel(i uint32) {
+	s.hide(i)
+	ch := s.channels.At(i)
+	s.names.drop(ch.name())
+	s.dropHistory(ch)
+	ch.state = channelFree
+	ch.gen++
+	s.channels.Free(i)
+}
+
+// append gives a message of a channel its number, keeps it, and has it
+// delivered. It returns the number.
+func (s *shard) append(i uint32, k kind, content []byte) int32 {
+	ch := s.channels.At(i)
+	seq := ch.next
+	msg := newMessage(k, s.names.get(ch.name()), seq, content)
+	ch.next++
+	s.keep(ch, msg)
+	s.deliver(i, msg)
+	return seq
+}
+
+// deliver mails a message to every loop that may have subscribers.
+func (s *shard) deliver(i uint32, msg *message) {
+	ch := s.channels.At(i)
+	m := mail{kind: mailMessage, ref: ref{i, ch.gen}, msg: msg}
+	for word, bits := range ch.loops {
+		for to := uint8(word * 32); bits != 0; to, bits = to+1, bits>>1 {
+			if bits&1 != 0 {
+				s.send(to, m)
+			}
+		}
+	}
+}
+
+// publish serves mailPublish.
+func (s *shard) publish(m *mail) {
+	i, c := s.findOrMake(m.cname())
+	r := mail{kind: mailDone, conn: m.conn, slot: m.slot, code: c}
+	if c == codeOK {
+		if s.channels.At(i).subs == 0 {
+			s.extend(i, s.srv.cfg.ChannelTimeout)
+		}
+		r.seq = s.append(i, kindData, m.content())
+	}
+	s.send(m.from, r)
+}
+
+// join serves mailJoin: it finds or makes the channel, works out what the
+// subscriber is to be sent, and counts it if it is going to wait.
+func (s *shard) join(m *mail) {
+	r := mail{kind: mailJoined, conn: m.conn}
+	var i uint32
+	if m.flag&joinExist != 0 {
+		if i = s.find(m.cname()); i == 0 {
+			r.code = codeNoToken
+		}
+	} else {
+		i, r.code = s.findOrMake(m.cname())
+	}
+	if limit := s.srv.cfg.MaxSubscribersPerChannel; r.code == codeOK && limit > 0 && int(s.channels.At(i).subs) >= limit {
+		s.srv.warnLimit("max-subscribers-per-channel", limit)
+		r.code = codeFull
+	}
+	if r.code != codeOK {
+		r.buf, r.nlen, m.buf = m.buf, m.nlen, nil // the refusal names the channel
+		s.send(m.from, r)
+		return
+	}
+	ch := s.channels.At(i)
+	s.replay(ch, m, &r)
+	r.ref, r.name = ref{i, ch.gen}, ch.name()
+	answered := r.code == codeMoved || r.n > 0 || r.flag&joinLost != 0 && m.flag&joinSayLost != 0
+	if m.flag&joinPoll != 0 && answered {
+		if ch.subs == 0 {
+			s.extend(i, s.srv.cfg.ChannelTimeout)
+		}
+	} else {
+		r.flag |= joinMember
+		ch.subs++
+		ch.addLoop(m.from)
+		s.srv.subscribers.Add(1)
+	}
+	s.send(m.from, r)
+}
+
+// replay works out what a subscriber that wants messages from m.seq on is to
+// be sent. Numbers wrap, so they are compared by signed difference.
+func (s *shard) replay(ch *channel, m, r *mail) {
+	r.seq = ch.next
+	switch d := m.seq - ch.next; {
+	case m.seq == 0 || d > 0:
+		r.code = codeMoved
+	case d < 0:
+		kept, oldest := s.from(ch, m.seq)
+		r.msg, r.n = kept.first, int32(kept.n)
+		if oldest != m.seq {
+			r.flag |= joinLost
+			r.lost = m.seq
+		}
+	}
+}
+
+// catchUp serves mailCatchUp: a subscriber that was stuck can be written to
+// again, and goes on from its cursor.
+func (s *shard) catchUp(m *mail) {
+	r := mail{kind: mailBacklog, conn: m.conn, ref: m.ref}
+	s.replay(s.channel(m.ref), m, &r) // it is there while it has subscribers
+	s.send(m.from, r)
+}
+
+// leave serves mailLeave.
+func (s *shard) leave(m *mail) {
+	ch := s.channel(m.ref)
+	ch.subs -= uint32(m.n)
+	s.srv.subscribers.Add(-int64(m.n))
+	if ch.subs > 0 {
+		return
+	}
+	// Everybody who ever joined has left, so no loop has a roster, nor will have.
+	ch.loops = [2]uint32{}
+	if ch.state == channelClosed {
+		s.freeChannel(m.ref.index)
+		return
+	}
+	s.extend(m.ref.index, s.srv.cfg.ChannelTimeout)
+}

@@ -1,0 +1,209 @@
+package comet
+
+import (
+	"fmt"
+	"testing"
+
+	"ccomet/reactor"
+)
+
+// checker walks everything that the shards of a server hold, and finds every
+// link sound. It may be called between any two turns; at rest, when all mail
+// has been read, it also finds every count exact.
+type checker struct {
+	t    *testing.T
+	srv  *Server
+	note string // what to say with a finding: the seed
+	rest bool
+	subs map[ref]int // members of each channel, by home and record: ref{home<<24|index, gen}
+}
+
+func check(t *testing.T, srv *Server, rest bool, note string) {
+	t.Helper()
+	c := &checker{t: t, srv: srv, note: note, rest: rest, subs: map[ref]int{}}
+	for _, s := range srv.shards {
+		c.rosters(s)
+		c.histories(s)
+	}
+	live := 0
+	for _, s := range srv.shards {
+		live += c.channels(s)
+	}
+	c.equal("channels in all", srv.channels.Load(), int64(live))
+	total := 0
+	for _, n := range c.subs {
+		total += n
+	}
+	if rest {
+		c.equal("subscribers in all", srv.subscribers.Load(), int64(total))
+	}
+}
+
+func (c *checker) fail(format string, args ...any) {
+	c.t.Helper()
+	c.t.Fatalf("%s: %s", c.note, fmt.Sprintf(format, args...))
+}
+
+func (c *checker) equal(what string, got, want any) {
+	c.t.Helper()
+	if got != want {
+		c.fail("%s: %v, want %v", what, got, want)
+	}
+}
+
+// chain collects the records of an index.
+func (c *checker) chain(x *index) map[uint32]bool {
+	found := map[uint32]bool{}
+	for b := range x.level + x.split {
+		for i := *x.buckets.At(b + 1); i != 0; i = *x.link(i) {
+			if found[i] {
+				c.fail("index: record %d twice", i)
+			}
+			found[i] = true
+			if x.bucket(x.hash(i)) != x.buckets.At(b+1) {
+				c.fail("index: record %d in bucket %d", i, b)
+			}
+		}
+	}
+	c.equal("index count", int(x.count), len(found))
+	return found
+}
+
+// rosters checks the subscribers of a shard: each belongs to one connection
+// and stands in one roster, whose channel knows of this loop.
+func (c *checker) rosters(s *shard) {
+	owned := map[uint32]reactor.Conn{}
+	callbacks := 0
+	for i := range uint32(s.loop.Conns() + 1000) {
+		conn := s.loop.ConnAt(i)
+		what, sub := splitUser(s.loop.User(conn))
+		if conn == 0 || what != userSub {
+			continue
+		}
+		if owned[sub] != 0 {
+			c.fail("subscriber %d has two connections", sub)
+		}
+		owned[sub] = conn
+		c.equal("a subscriber's connection", s.subs.At(sub).conn, i)
+		if s.subs.At(sub).cbLen > 0 {
+			callbacks++
+		}
+	}
+	c.equal("subscribers with a connection", len(owned), s.subs.Live())
+	rosters := c.chain(s.rosterIndex)
+	c.equal("rosters in the index", len(rosters), s.rosters.Live())
+	listed := 0
+	for ri := range rosters {
+		listed += c.roster(s, ri, owned)
+	}
+	for sub := range owned {
+		if s.subs.At(sub).roster == 0 {
+			listed++ // its channel's home has not answered yet
+			if c.rest {
+				c.fail("subscriber %d was never answered", sub)
+			}
+		}
+	}
+	c.equal("subscribers in rosters", listed, len(owned))
+	names := s.names.s16.Live() + s.names.s32.Live() + s.names.s64.Live() + s.names.s128.Live() + s.names.s256.Live()
+	c.equal("names", names, s.channels.Live()+callbacks)
+}
+
+func (c *checker) roster(s *shard, ri uint32, owned map[uint32]reactor.Conn) int {
+	r := s.rosters.At(ri)
+	home := c.srv.shards[r.home]
+	ch := home.channel(r.ref())
+	if ch == nil {
+		c.fail("roster %d: its channel is gone", ri)
+	}
+	if !ch.hasLoop(s.id) {
+		c.fail("roster %d: its channel does not know of loop %d", ri, s.id)
+	}
+	c.equal("a roster's name", string(s.rosterName(ri)), string(home.names.get(ch.name())))
+	n, prev := 0, uint32(0)
+	for i := r.head; i != 0; i = s.subs.At(i).next {
+		sub := s.subs.At(i)
+		if owned[i] == 0 {
+			c.fail("roster %d: subscriber %d has no connection", ri, i)
+		}
+		c.equal("a subscriber's roster", sub.roster, ri)
+		c.equal("a subscriber's prev", sub.prev, prev)
+		if c.rest && !sub.has(subBehind) {
+			c.equal("the cursor of a subscriber that is not behind", sub.cursor, ch.next)
+		}
+		if sub.cursor-ch.next > 0 {
+			c.fail("a cursor at %d, the channel at %d", sub.cursor, ch.next)
+		}
+		prev = i
+		n++
+	}
+	if n == 0 {
+		c.fail("roster %d is empty", ri)
+	}
+	if c.rest && r.pump != 0 {
+		c.fail("roster %d is still being delivered to", ri)
+	}
+	c.subs[ref{uint32(r.home)<<24 | r.index, r.gen}] += n
+	return n
+}
+
+func (c *checker) channels(s *shard) (live int) {
+	found := c.chain(s.channelIndex)
+	used := 0
+	for i := uint32(1); i <= s.channels.Used(); i++ {
+		ch := s.channels.At(i)
+		if ch.state == channelFree {
+			continue
+		}
+		used++
+		members := c.subs[ref{uint32(s.id)<<24 | i, ch.gen}]
+		if int(ch.subs) < members || c.rest && int(ch.subs) != members {
+			c.fail("channel %d counts %d subscribers, %d are there", i, ch.subs, members)
+		}
+		if ch.state == channelClosed {
+			c.equal("a closed channel in the index", found[i], false)
+			if c.rest && ch.subs == 0 {
+				c.fail("channel %d is closed and empty, and still there", i)
+			}
+			continue
+		}
+		live++
+		c.equal("where its name leads", s.find(s.names.get(ch.name())), i)
+		if ch.subs == 0 && !ch.lease.Armed() && c.rest {
+			c.fail("channel %d has no subscribers and no end", i)
+		}
+	}
+	c.equal("channels in the index", len(found), live)
+	c.equal("channel records", used, s.channels.Live())
+	return live
+}
+
+// histories checks that what channels keep is a run that ends before the next
+// number, and within its bounds.
+func (c *checker) histories(s *shard) {
+	used := 0
+	for i := uint32(1); i <= s.channels.Used(); i++ {
+		ch := s.channels.At(i)
+		if ch.state == channelFree || ch.history == 0 {
+			continue
+		}
+		used++
+		h := s.histories[ch.history]
+		n, size, want := 0, 0, ch.next-int32(h.n)
+		for msg := h.first; n < h.n; msg = msg.next {
+			c.equal("a kept message's number", msg.seq, want)
+			size += len(msg.json)
+			want++
+			n++
+		}
+		c.equal("bytes kept", size, h.bytes)
+		if h.n > c.srv.cfg.ChannelBufferSize || h.bytes > c.srv.cfg.ChannelBufferBytes {
+			c.fail("channel %d keeps %d messages, %d bytes", i, h.n, h.bytes)
+		}
+	}
+	free := 0
+	for i := s.historyFree; i != 0; i = s.histories[i].free {
+		free++
+	}
+	c.equal("histories", used+free, len(s.histories)-1)
+}

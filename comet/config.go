@@ -1,0 +1,183 @@
+package comet
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Auth says who may subscribe.
+type Auth uint8
+
+const (
+	// AuthNone: anybody; subscribing makes the channel.
+	AuthNone Auth = iota
+	// AuthToken: who brings the token that /sign gave for the channel, while the
+	// channel lives.
+	AuthToken
+)
+
+func (a Auth) String() string {
+	if a == AuthToken {
+		return "token"
+	}
+	return "none"
+}
+
+// ParseAuth reads "none" or "token".
+func ParseAuth(s string) (Auth, error) {
+	switch s {
+	case "none":
+		return AuthNone, nil
+	case "token":
+		return AuthToken, nil
+	}
+	return 0, fmt.Errorf("auth %q: want none or token", s)
+}
+
+// Bounds that are not settings.
+const (
+	MaxLoops    = 64  // a channel's loops are a set of 64 bits
+	MaxName     = 255 // bytes of a channel's name
+	MaxCallback = 64  // bytes of a JSONP callback's name
+	MaxLease    = 365 * 24 * time.Hour
+)
+
+// Config of a Server. Zero fields take the default that is named.
+type Config struct {
+	// Front are the addresses where clients subscribe, Admin those where
+	// backends publish: "host:port" with a numeric host, or "unix:/path".
+	// Default 127.0.0.1:8100 and 127.0.0.1:8000.
+	Front, Admin []string
+	// Loops is the number of event loops. Default one a CPU, at most MaxLoops.
+	Loops int
+
+	// Auth says who may subscribe. Default AuthNone.
+	Auth Auth
+	// Secret is the key that tokens are derived with. Default random, so that
+	// tokens end with the process.
+	Secret []byte
+
+	// MaxChannels bounds the channels, MaxSubscribersPerChannel the subscribers
+	// of each. 0 is no bound.
+	MaxChannels              int
+	MaxSubscribersPerChannel int
+
+	// ChannelBufferSize is how many messages a channel keeps for those who come
+	// back. Default 100; below zero keeps none.
+	ChannelBufferSize int
+	// ChannelBufferBytes bounds the bytes of those messages. Default 1 MiB.
+	ChannelBufferBytes int
+	// MaxMessage bounds the bytes of one message's content. Default 64 KiB.
+	MaxMessage int
+	// MaxHead bounds the bytes of a request's head, of which the request line may
+	// take half. Default 16 KiB.
+	MaxHead int
+
+	// ChannelTimeout is how long a channel lives without subscribers. Default 30 s.
+	ChannelTimeout time.Duration
+	// PollingTimeout is the longest a subscriber hears nothing: then it is sent
+	// a noop. Default 30 s.
+	PollingTimeout time.Duration
+	// RequestTimeout is how long a request may take to arrive. Default 10 s.
+	RequestTimeout time.Duration
+	// IdleTimeout is how long a connection may stay open between requests.
+	// Default 60 s.
+	IdleTimeout time.Duration
+	// WriteTimeout is how long a reader may be stuck before it is cut. Default 30 s.
+	WriteTimeout time.Duration
+
+	// CORSOrigin is sent as Access-Control-Allow-Origin by the front side. Empty
+	// sends none.
+	CORSOrigin string
+	// Pages are served on the front side.
+	Pages []Page
+	// PushPath, if not empty, is a path on the front side that publishes as the
+	// admin side's /push does: for demonstrations, since anybody may use it.
+	PushPath string
+
+	// Version is what /info tells. Default "dev".
+	Version string
+	// Log takes the server's own words. The zero Logger is silent.
+	Log zerolog.Logger
+	// Clock is read once a turn. Default time.Now.
+	Clock func() time.Time
+}
+
+// Page is a document that is served as it is.
+type Page struct {
+	Path, ContentType string
+	Body              []byte
+}
+
+func orDefault[T int | time.Duration](v *T, value T) {
+	if *v == 0 {
+		*v = value
+	}
+}
+
+// fill sets the defaults and refuses what makes no sense.
+func (c *Config) fill() error {
+	if len(c.Front) == 0 {
+		c.Front = []string{"127.0.0.1:8100"}
+	}
+	if len(c.Admin) == 0 {
+		c.Admin = []string{"127.0.0.1:8000"}
+	}
+	orDefault(&c.Loops, min(runtime.GOMAXPROCS(0), MaxLoops))
+	orDefault(&c.ChannelBufferSize, 100)
+	orDefault(&c.ChannelBufferBytes, 1<<20)
+	orDefault(&c.MaxMessage, 64<<10)
+	orDefault(&c.MaxHead, 16<<10)
+	orDefault(&c.ChannelTimeout, 30*time.Second)
+	orDefault(&c.PollingTimeout, 30*time.Second)
+	orDefault(&c.RequestTimeout, 10*time.Second)
+	orDefault(&c.IdleTimeout, 60*time.Second)
+	orDefault(&c.WriteTimeout, 30*time.Second)
+	c.ChannelBufferSize = max(c.ChannelBufferSize, 0)
+	if c.Version == "" {
+		c.Version = "dev"
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	return c.check()
+}
+
+func (c *Config) check() error {
+	var errs []error
+	atLeast := func(name string, v, least int) {
+		if v < least {
+			errs = append(errs, fmt.Errorf("%s is %d: at least %d", name, v, least))
+		}
+	}
+	if c.Loops < 1 || c.Loops > MaxLoops {
+		errs = append(errs, fmt.Errorf("loops is %d: 1 to %d", c.Loops, MaxLoops))
+	}
+	atLeast("max channels", c.MaxChannels, 0)
+	atLeast("max subscribers per channel", c.MaxSubscribersPerChannel, 0)
+	atLeast("channel buffer bytes", c.ChannelBufferBytes, 1)
+	atLeast("max message", c.MaxMessage, 1)
+	atLeast("max head", c.MaxHead, 1024)
+	for _, t := range []struct {
+		name string
+		d    time.Duration
+	}{
+		{"channel timeout", c.ChannelTimeout}, {"polling timeout", c.PollingTimeout}, {"request timeout", c.RequestTimeout},
+		{"idle timeout", c.IdleTimeout}, {"write timeout", c.WriteTimeout},
+	} {
+		if t.d < time.Second || t.d > MaxLease {
+			errs = append(errs, fmt.Errorf("%s is %v: 1s to %v", t.name, t.d, MaxLease))
+		}
+	}
+	for _, b := range []byte(c.CORSOrigin) {
+		if b < ' ' || b > '~' {
+			errs = append(errs, fmt.Errorf("CORS origin %q: printable ASCII only", c.CORSOrigin))
+			break
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,332 @@
+package comet
+
+import (
+	"time"
+
+	"ccomet/httplite"
+	"ccomet/reactor"
+)
+
+// This file is where sockets and HTTP meet: a shard is the reactor's handler,
+// takes requests out of what is received, and hands them to their endpoints.
+//
+// What a connection is doing is its user word: three bits that say what, and
+// the index of the record that goes with it. An idle one has none.
+const (
+	userIdle     uint32 = iota // between requests, or before the first
+	userHalf                   // a request has begun to arrive: halves
+	userSub                    // it waits: subs
+	userPipe                   // it waits for answers: pipes
+	userPresence               // it listens to /psub
+)
+
+const userShift = 29
+
+func userWord(what, index uint32) uint32 { return what<<userShift | index }
+
+func splitUser(word uint32) (what, index uint32) {
+	return word >> userShift, word & (1<<userShift - 1)
+}
+
+// Tags of the two sides' connections.
+const (
+	sideFront uint8 = iota
+	sideAdmin
+)
+
+// exchange is one request while it is served.
+type exchange struct {
+	conn reactor.Conn
+	req  *httplite.Request
+	side uint8
+	last bool // the connection ends with the response
+	old  bool // HTTP/1.0
+	head bool // a HEAD request
+	form []byte
+}
+
+// Opened begins a connection: its request is awaited.
+func (s *shard) Opened(c reactor.Conn) { s.loop.SetTimer(c, s.srv.cfg.RequestTimeout) }
+
+// Received takes the requests out of what has arrived.
+func (s *shard) Received(c reactor.Conn, p []byte) int {
+	used := 0
+	for used < len(p) {
+		req := s.parser(c)
+		n, err := req.Parse(p[used:], &s.srv.limits)
+		if err != nil {
+			req.Reset() // it would refuse all that follows, whoever sends it
+			s.dropHalf(c)
+			s.refuse(c, err.(*httplite.Error))
+			return len(p)
+		}
+		if n == 0 {
+			s.incomplete(c, req)
+			return used
+		}
+		used += n
+		half := s.takeHalf(c) // what is served may make something else of the connection
+		s.serve(c, req)
+		if half != 0 {
+			s.halves.giveBack(half)
+		}
+		if !s.listening(c) {
+			break
+		}
+	}
+	return used
+}
+
+// listening says whether the next request may be taken.
+func (s *shard) listening(c reactor.Conn) bool {
+	if !s.loop.Alive(c) {
+		return false
+	}
+	switch what, i := splitUser(s.loop.User(c)); what {
+	case userSub, userPresence:
+		return false
+	case userPipe:
+		return !s.pipes[i].full
+	}
+	return true
+}
+
+// parser is where a connection's request is parsed: the loop's own parser, but
+// for a request that has begun already.
+func (s *shard) parser(c reactor.Conn) *httplite.Request {
+	switch what, i := splitUser(s.loop.User(c)); what {
+	case userHalf:
+		return s.halves.at(i)
+	case userPipe:
+		if half := s.pipes[i].half; half != 0 {
+			return s.halves.at(half)
+		}
+	}
+	return s.req
+}
+
+// incomplete keeps what is known of a request whose rest has not arrived. From
+// its first byte on it has RequestTimeout to be whole.
+func (s *shard) incomplete(c reactor.Conn, req *httplite.Request) {
+	if req == s.req {
+		half := s.halves.lend(req)
+		s.req = s.halves.spareOne()
+		switch what, i := splitUser(s.loop.User(c)); what {
+		case userPipe:
+			s.pipes[i].half = half
+		default:
+			s.loop.SetUser(c, userWord(userHalf, half))
+		}
+		s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
+	}
+	if req.WantsContinue() {
+		_ = s.loop.Write(c, []byte(httplite.Continue))
+	}
+}
+
+// takeHalf takes what incomplete kept off its connection; 0 if that is nothing.
+func (s *shard) takeHalf(c reactor.Conn) (half uint32) {
+	switch what, i := splitUser(s.loop.User(c)); what {
+	case userHalf:
+		half = i
+		s.loop.SetUser(c, 0)
+	case userPipe:
+		half, s.pipes[i].half = s.pipes[i].half, 0
+	}
+	return half
+}
+
+// dropHalf gives back what incomplete kept.
+func (s *shard) dropHalf(c reactor.Conn) {
+	if half := s.takeHalf(c); half != 0 {
+		s.halves.giveBack(half)
+	}
+}
+
+// serve hands a request to its endpoint.
+func (s *shard) serve(c reactor.Conn, req *httplite.Request) {
+	x := &s.exchange // one at a time, and not to be allocated for each
+	*x = exchange{conn: c, req: req, side: s.loop.Tag(c), last: !req.KeepAlive(), old: req.Minor() == 0}
+	s.args = s.args[:0]
+	e, known := s.srv.endpoints[x.side][string(req.Path())]
+	if !known {
+		s.fail(x, 404, "no such path")
+		return
+	}
+	m := req.Method()
+	if !e.allows(m) {
+		s.notAllowed(x, e)
+		return
+	}
+	x.head = m == httplite.HEAD
+	if m == httplite.POST && httplite.IsForm(req.Header("Content-Type")) {
+		x.form = req.Body()
+	}
+	e.serve(s, x)
+}
+
+// answered readies a connection for its next request, or ends it.
+func (s *shard) answered(c reactor.Conn, last bool) {
+	if last {
+		s.loop.Finish(c)
+		return
+	}
+	s.loop.SetTimer(c, s.srv.cfg.IdleTimeout)
+	s.loop.Resume(c)
+}
+
+// refuse answers a request that broke a rule, and ends the connection.
+func (s *shard) refuse(c reactor.Conn, err *httplite.Error) {
+	s.srv.refused.Add(1)
+	x := exchange{conn: c, side: s.loop.Tag(c), last: true}
+	s.body = append(append(s.body[:0], err.Error()...), '\n')
+	s.scratch = s.appendResponse(s.scratch[:0], &x, err.Status, typeText, s.body)
+	if what, i := splitUser(s.loop.User(c)); what == userPipe {
+		s.addSlot(i, &x, slot{op: opReady, done: true, text: string(s.scratch)})
+		return
+	}
+	_ = s.loop.Write(c, s.scratch)
+	s.loop.Finish(c)
+}
+
+var (
+	errTimeout  = &httplite.Error{Status: 408, Reason: "the request did not arrive in time"}
+	errNoMemory = &httplite.Error{Status: 503, Reason: "out of memory for another subscriber"}
+)
+
+// Ended: the peer will send nothing more. Whoever waits has gone; answers
+// under way are still written.
+func (s *shard) Ended(c reactor.Conn) {
+	switch what, i := splitUser(s.loop.User(c)); what {
+	case userSub:
+		if sub := s.subs.At(i); sub.roster == 0 {
+			sub.flags |= subGone // it may be answered at once
+			return
+		}
+		s.loop.Close(c)
+	case userPresence:
+		s.loop.Close(c)
+	case userPipe:
+		// A full pipe has paused the connection: what was sent before the end is
+		// taken when the pipe is empty, and the end told again.
+		if p := s.pipes[i]; !p.full || p.psub {
+			s.stopPipe(i)
+		}
+	default:
+		s.loop.Finish(c)
+	}
+}
+
+// Drained: what was held has been written.
+func (s *shard) Drained(c reactor.Conn) { s.drained(c) }
+
+// Expired: the time of whatever the connection was doing is up.
+func (s *shard) Expired(c reactor.Conn) {
+	switch what, i := splitUser(s.loop.User(c)); what {
+	case userSub:
+		s.beat(i, c)
+	case userHalf:
+		s.dropHalf(c)
+		s.refuse(c, errTimeout)
+	case userPresence:
+	default:
+		s.loop.Close(c)
+	}
+}
+
+// Closed frees what goes with a connection.
+func (s *shard) Closed(c reactor.Conn, err error) {
+	if err != nil && s.debug {
+		s.srv.cfg.Log.Debug().Err(err).Uint8("loop", s.id).Msg("connection lost")
+	}
+	s.dropHalf(c)
+	switch what, i := splitUser(s.loop.User(c)); what {
+	case userSub:
+		s.endSub(i)
+	case userPipe:
+		s.freePipe(i)
+	case userPresence:
+		s.presence.remove(c)
+	}
+}
+
+// TurnEnded does what the turn's events have brought: mail, timers, delivery.
+// It goes round again until this loop has no mail to itself.
+func (s *shard) TurnEnded(now time.Time) time.Duration {
+	s.stamp(now)
+	s.walkLeft = walkBudget
+	for _, m := range s.inbox.Drain() {
+		s.receive(&m)
+	}
+	wait := s.presence.sweep(now)
+	s.readSelf()
+	more := s.expireChannels()
+	more = s.runBroadcasts() || more
+	s.readSelf()
+	s.flushPipes()
+	more = s.pumpAll() || more
+	s.presence.flush()
+	s.reportDeparted()
+	s.readSelf()
+	s.flush()
+	if ticks, any := s.leases.Next(); any {
+		wait = sooner(wait, time.Duration(ticks)*reactor.TickLength)
+	}
+	if more || len(s.out[s.id]) > 0 {
+		wait = 0
+	}
+	return wait
+}
+
+// sooner is the shorter of two waits, of which a negative one is no bound.
+func sooner(a, b time.Duration) time.Duration {
+	if a < 0 || b >= 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// halves are the parsers of requests that have not wholly arrived.
+type halves struct {
+	list  []*httplite.Request // [0] is nobody's
+	free  []uint32
+	spare []*httplite.Request
+}
+
+// keepSpare is how many idle parsers are kept.
+const keepSpare = 64
+
+func (h *halves) at(i uint32) *httplite.Request { return h.list[i] }
+
+func (h *halves) lend(req *httplite.Request) uint32 {
+	if n := len(h.free); n > 0 {
+		i := h.free[n-1]
+		h.free = h.free[:n-1]
+		h.list[i] = req
+		return i
+	}
+	if len(h.list) == 0 {
+		h.list = append(h.list, nil)
+	}
+	h.list = append(h.list, req)
+	return uint32(len(h.list) - 1)
+}
+
+func (h *halves) spareOne() *httplite.Request {
+	if n := len(h.spare); n > 0 {
+		req := h.spare[n-1]
+		h.spare = h.spare[:n-1]
+		return req
+	}
+	return new(httplite.Request)
+}
+
+func (h *halves) giveBack(i uint32) {
+	req := h.list[i]
+	h.list[i] = nil
+	h.free = append(h.free, i)
+	if len(h.spare) < keepSpare {
+		req.Reset()
+		h.spare = append(h.spare, req)
+	}
+}

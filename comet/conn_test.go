@@ -1,0 +1,78 @@
+package comet
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A client that ends its side right behind its request gets what is there for
+// it, and does not wait for what is not.
+func TestPollOfAHalfClosedClient(t *testing.T) {
+	for _, loops := range []int{1, 3} {
+		h := newHarness(t, Config{Loops: loops})
+		publisher := h.connect(h.srv.shards[0], sideAdmin, 0)
+		publisher.get("/push?cname=a&content=kept")
+		h.settle()
+		for name, test := range map[string]struct {
+			path string
+			want string
+		}{
+			"a backlog":         {"/poll?cname=a&seq=1", `[{"type":"data","cname":"a","seq":1,"content":"kept"}]` + "\n"},
+			"nothing as yet":    {"/poll?cname=a&seq=2", ""},
+			"an endless one":    {"/stream?cname=a&seq=1", ""},
+			"no channel at all": {"/ping", "icomet_cb("},
+		} {
+			e := h.connect(h.srv.shards[loops-1], sideFront, 0)
+			e.get(test.path)
+			if err := unix.Shutdown(e.fd, unix.SHUT_WR); err != nil {
+				t.Fatal(err)
+			}
+			h.settle()
+			e.read()
+			_, body, _ := strings.Cut(string(e.in), "\r\n\r\n")
+			if !strings.HasPrefix(body, test.want) || test.want == "" && body != "" || !e.ended {
+				t.Errorf("%d loops, %s: body %q, ended %v", loops, name, body, e.ended)
+			}
+		}
+		check(t, h.srv, true, "")
+		if n := h.srv.subscribers.Load(); n != 0 {
+			t.Errorf("%d subscribers of nobody", n)
+		}
+	}
+}
+
+// Where the channels are few, a broadcast keeps its place between publishes.
+func TestBroadcastKeepsItsPlace(t *testing.T) {
+	h := newHarness(t, Config{Loops: 1})
+	e := streams(h, "a", 1)[0]
+	publisher := h.connect(h.srv.shards[0], sideAdmin, 0)
+	request := func(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n" }
+	publisher.write(request("/push?cname=a&content=1") + request("/broadcast?content=2") + request("/push?cname=a&content=3"))
+	h.settle()
+	list, _ := e.events()
+	var got []string
+	for _, ev := range list {
+		if ev.Type != "next_seq" {
+			got = append(got, ev.Content)
+		}
+	}
+	if strings.Join(got, "") != "123" {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A listener to /psub in HTTP/1.0 gets its lines bare.
+func TestPresenceInHTTP10(t *testing.T) {
+	h := newHarness(t, Config{Loops: 2})
+	e := h.connect(h.srv.shards[0], sideAdmin, 0)
+	e.write("GET /psub HTTP/1.0\r\n\r\n")
+	h.settle()
+	streams(h, "a", 1)
+	e.read()
+	head, body, _ := strings.Cut(string(e.in), "\r\n\r\n")
+	if body != "1 a\n" || strings.Contains(head, "chunked") {
+		t.Errorf("got %q", e.in)
+	}
+}

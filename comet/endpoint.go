@@ -1,0 +1,241 @@
+package comet
+
+import (
+	"bytes"
+	"strconv"
+	"unicode/utf8"
+
+	"ccomet/httplite"
+)
+
+// endpoint is what a path does, and for which methods.
+type endpoint struct {
+	methods []httplite.Method
+	serve   func(s *shard, x *exchange)
+}
+
+var (
+	get     = []httplite.Method{httplite.GET}
+	getHead = []httplite.Method{httplite.GET, httplite.HEAD}
+	getPost = []httplite.Method{httplite.GET, httplite.POST}
+	post    = []httplite.Method{httplite.POST}
+)
+
+func (e *endpoint) allows(m httplite.Method) bool {
+	for _, allowed := range e.methods {
+		if m == allowed {
+			return true
+		}
+	}
+	return false
+}
+
+// table maps the paths of each side to their endpoints.
+func table(cfg *Config) (t [2]map[string]endpoint) {
+	t[sideFront] = map[string]endpoint{
+		"/sub":    {get, subscribeBy(transportPoll)},
+		"/poll":   {get, subscribeBy(transportPoll)},
+		"/stream": {get, subscribeBy(transportStream)},
+		"/iframe": {get, subscribeBy(transportIframe)},
+		"/sse":    {get, subscribeBy(transportSSE)},
+		"/ping":   {getHead, (*shard).ping},
+	}
+	t[sideAdmin] = map[string]endpoint{
+		"/push":      {getPost, (*shard).push},
+		"/pub":       {getPost, (*shard).pub},
+		"/broadcast": {getPost, (*shard).broadcast},
+		"/sign":      {getPost, controlling(opSign)},
+		"/close":     {getPost, controlling(opClose)},
+		"/clear":     {getPost, controlling(opClear)},
+		"/check":     {getHead, controlling(opCheck)},
+		"/info":      {getHead, (*shard).info},
+		"/psub":      {get, (*shard).psub},
+		"/healthz":   {getHead, (*shard).health},
+	}
+	for _, page := range cfg.Pages {
+		t[sideFront][page.Path] = endpoint{getHead, func(s *shard, x *exchange) {
+			s.reply(x, 200, page.ContentType, page.Body)
+		}}
+	}
+	if cfg.PushPath != "" {
+		t[sideFront][cfg.PushPath] = endpoint{post, (*shard).push}
+	}
+	return t
+}
+
+// Content types.
+const (
+	typeText   = "text/plain; charset=utf-8"
+	typeJSON   = "application/json; charset=utf-8"
+	typeScript = "text/javascript; charset=utf-8"
+	typeHTML   = "text/html; charset=utf-8"
+	typeSSE    = "text/event-stream; charset=utf-8"
+)
+
+// arg returns a parameter, decoded: of the form if it is there, else of the
+// query. ok is false when it is absent; a bad escape counts as a broken rule
+// and is told as such. The bytes are good while the request is served.
+func (s *shard) arg(x *exchange, name string) (value []byte, ok bool, err error) {
+	raw, ok := httplite.GetArg(x.form, name)
+	if !ok {
+		if raw, ok = httplite.GetArg(x.req.Query(), name); !ok {
+			return nil, false, nil
+		}
+	}
+	if bytes.IndexByte(raw, '%') < 0 && bytes.IndexByte(raw, '+') < 0 {
+		return raw, true, nil
+	}
+	at := len(s.args)
+	s.args, err = httplite.AppendUnescape(s.args, raw)
+	if err != nil {
+		return nil, true, errorf("parameter %s: %v", name, err)
+	}
+	return s.args[at:len(s.args):len(s.args)], true, nil
+}
+
+// numberArg returns an int32 parameter, or def.
+func (s *shard) numberArg(x *exchange, name string, def int32) (int32, error) {
+	raw, ok, err := s.arg(x, name)
+	if err != nil || !ok || len(raw) == 0 {
+		return def, err
+	}
+	v, perr := strconv.ParseInt(string(raw), 10, 32)
+	if perr != nil {
+		return def, errorf("parameter %s: want a whole number of 32 bits", name)
+	}
+	return int32(v), nil
+}
+
+// nameArg returns the channel's name, which must be there.
+func (s *shard) nameArg(x *exchange) ([]byte, error) {
+	cname, _, err := s.arg(x, "cname")
+	switch {
+	case err != nil:
+		return nil, err
+	case len(cname) == 0:
+		return nil, errorf("parameter cname is missing")
+	case len(cname) > MaxName:
+		return nil, errorf("parameter cname: %d bytes, at most %d", len(cname), MaxName)
+	case !utf8.Valid(cname):
+		return nil, errorf("parameter cname: not UTF-8")
+	}
+	for _, b := range cname {
+		if b < ' ' || b == 0x7F {
+			return nil, errorf("parameter cname: control characters are not allowed")
+		}
+	}
+	return cname, nil
+}
+
+// callbackArg returns the JSONP callback, empty if there is none.
+func (s *shard) callbackArg(x *exchange) ([]byte, error) {
+	cb, _, err := s.arg(x, "cb")
+	if err == nil && len(cb) > 0 && !isCallback(cb) {
+		return nil, errorf("parameter cb: want a JavaScript name of letters, digits, _ $ and dots, at most %d long", MaxCallback)
+	}
+	return cb, err
+}
+
+// isCallback says whether cb is ^[A-Za-z_$][\w$.]{0,63}$: whatever else a page
+// is made to ask for must not come back as its own script.
+func isCallback(cb []byte) bool {
+	for i, b := range cb {
+		switch {
+		case b >= 'A' && b <= 'Z', b >= 'a' && b <= 'z', b == '_', b == '$':
+		case i > 0 && (b >= '0' && b <= '9' || b == '.'):
+		default:
+			return false
+		}
+	}
+	return len(cb) > 0 && len(cb) <= MaxCallback
+}
+
+// subscribeBy makes the endpoint of a transport.
+func subscribeBy(t transport) func(*shard, *exchange) {
+	return func(s *shard, x *exchange) {
+		if err := s.startSub(x, t); err != nil {
+			s.fail(x, 400, err.Error())
+		}
+	}
+}
+
+// startSub reads what a subscriber wants, and subscribes it.
+func (s *shard) startSub(x *exchange, t transport) error {
+	cname, err := s.nameArg(x)
+	if err != nil {
+		return err
+	}
+	sub := subscriber{transport: t}
+	want, err := s.numberArg(x, "seq", 0)
+	if err != nil {
+		return err
+	}
+	if sub.noop, err = s.numberArg(x, "noop", 0); err != nil {
+		return err
+	}
+	var cb []byte
+	if t == transportPoll {
+		if cb, err = s.callbackArg(x); err != nil {
+			return err
+		}
+	}
+	if t == transportSSE {
+		want = lastEventID(x.req.Header("Last-Event-ID"), want)
+	}
+	if lost, _, _ := s.arg(x, "lost"); len(lost) == 1 && lost[0] == '1' {
+		sub.flags |= subSayLost
+	}
+	if x.last {
+		sub.flags |= subClose
+	}
+	if x.old {
+		sub.flags |= subOld
+	}
+	sub.cursor = want
+	i := s.newSub(x.conn, cb, sub)
+	if i == 0 {
+		s.refuse(x.conn, errNoMemory)
+		return nil
+	}
+	if s.srv.cfg.Auth == AuthNone {
+		s.subscribe(i, x.conn, cname, 0)
+		return nil
+	}
+	if token, _, _ := s.arg(x, "token"); s.tokens.valid(cname, token) {
+		s.subscribe(i, x.conn, cname, joinExist)
+	} else {
+		s.refuseSub(i, codeNoToken, cname)
+	}
+	return nil
+}
+
+// lastEventID is the number after the one that a browser has seen last, which
+// it tells when it reconnects with the URL it once was given; else want.
+func lastEventID(id []byte, want int32) int32 {
+	if len(id) == 0 {
+		return want
+	}
+	seen, err := strconv.ParseInt(string(id), 10, 32)
+	if err != nil {
+		return want
+	}
+	return int32(seen) + 1
+}
+
+// ping answers without a channel.
+func (s *shard) ping(x *exchange) {
+	cb, err := s.callbackArg(x)
+	if err != nil {
+		s.fail(x, 400, err.Error())
+		return
+	}
+	if len(cb) == 0 {
+		cb = []byte("icomet_cb")
+	}
+	s.object = append(s.object[:0], `{"type":"ping","sub_timeout":`...)
+	s.object = strconv.AppendInt(s.object, int64(s.srv.cfg.PollingTimeout.Seconds()), 10)
+	s.object = append(s.object, '}')
+	s.replyJSON(x, cb, s.object)
+}
+
+func (s *shard) health(x *exchange) { s.reply(x, 200, typeText, []byte("ok")) }

@@ -1,0 +1,229 @@
+package comet
+
+import (
+	"bytes"
+	"sort"
+	"strconv"
+
+	"ccomet/httplite"
+)
+
+// transport is how a client wants to be told.
+type transport uint8
+
+const (
+	transportPoll   transport = iota // one response, then it asks again
+	transportStream                  // a JSON line a message
+	transportIframe                  // a script element a message
+	transportSSE                     // a server-sent event a message
+)
+
+// framing is the bytes round a message in an endless response: a transport,
+// in chunks (HTTP/1.1) or bare (HTTP/1.0).
+type framing uint8
+
+const framings = 2 * int(transportSSE+1)
+
+func (sub *subscriber) framing() framing {
+	f := framing(sub.transport) * 2
+	if sub.has(subOld) {
+		f++
+	}
+	return f
+}
+
+func (f framing) transport() transport { return transport(f / 2) }
+func (f framing) chunked() bool        { return f%2 == 0 }
+
+// noEventID: the event has no number of the channel's to resume from.
+const noEventID int64 = -1 << 40
+
+// lastChunk ends an endless response that is in chunks.
+var lastChunk = []byte(httplite.LastChunk)
+
+// appendFrame appends one message, framed. id is the number after which a
+// client that has seen it resumes, for events.
+func appendFrame(dst []byte, f framing, object []byte, id int64) []byte {
+	if !f.chunked() {
+		return appendPayload(dst, f, object, id)
+	}
+	// The chunk's size goes in front of what is not rendered yet: room is left
+	// for the longest, and the payload moved to it.
+	const room = len("ffffffff\r\n")
+	at := len(dst)
+	dst = append(dst, "          "[:room]...)
+	dst = appendPayload(dst, f, object, id)
+	size := len(dst) - at - room
+	var line [room]byte
+	head := httplite.AppendChunkHead(line[:0], size)
+	copy(dst[at:], head)
+	copy(dst[at+len(head):], dst[at+room:])
+	return append(dst[:at+len(head)+size], "\r\n"...)
+}
+
+func appendPayload(dst []byte, f framing, object []byte, id int64) []byte {
+	switch f.transport() {
+	case transportSSE:
+		if id != noEventID {
+			dst = append(dst, "id: "...)
+			dst = strconv.AppendInt(dst, id, 10)
+			dst = append(dst, '\n')
+		}
+		dst = append(dst, "data: "...)
+		dst = append(dst, object...)
+		return append(dst, "\n\n"...)
+	case transportIframe:
+		dst = append(dst, "<script>parent.icomet_cb("...)
+		dst = appendForScript(dst, object)
+		return append(dst, ");</script>\n"...)
+	}
+	dst = append(dst, object...)
+	return append(dst, '\n')
+}
+
+// appendForScript appends JSON for the inside of a script element, where "<"
+// might end it or begin a comment. In JSON it only stands inside strings.
+func appendForScript(dst, object []byte) []byte {
+	for {
+		i := bytes.IndexByte(object, '<')
+		if i < 0 {
+			return append(dst, object...)
+		}
+		dst = append(dst, object[:i]...)
+		dst = append(dst, `\u003c`...)
+		object = object[i+1:]
+	}
+}
+
+// batch is consecutive messages in one framing, one behind the other.
+type batch struct {
+	buf     []byte
+	ends    []int // where each message ends in buf
+	head    int   // bytes before the first message
+	framing framing
+	closes  bool // the last message is a close
+	cut     int  // the message of which frame is a copy, -1: none
+	frame   []byte
+	object  []byte // scratch
+}
+
+func (b *batch) reset(f framing) {
+	b.buf, b.ends, b.head, b.framing, b.closes, b.cut, b.frame = b.buf[:0], b.ends[:0], 0, f, false, -1, nil
+}
+
+// append renders a message at the end. What an endless response says after a
+// broadcast, the next number, belongs to it.
+func (b *batch) append(msg *message, cname []byte) {
+	id := int64(msg.seq)
+	switch msg.kind {
+	case kindClose:
+		b.closes = true
+		id = noEventID
+	}
+	b.buf = appendFrame(b.buf, b.framing, msg.json, id)
+	if msg.kind == kindBroadcast {
+		b.object = appendObject(b.object[:0], kindNextSeq, cname, msg.seq+1, "")
+		b.buf = appendFrame(b.buf, b.framing, b.object, id)
+	}
+	b.ends = append(b.ends, len(b.buf))
+}
+
+// appendPreface renders an object that is no message of the channel, before
+// the first message.
+func (b *batch) appendPreface(object []byte, id int32) {
+	b.buf = appendFrame(b.buf, b.framing, object, int64(id))
+	b.head = len(b.buf)
+}
+
+// start is where message index from begins; -1 is the very beginning.
+func (b *batch) start(from int) int {
+	switch {
+	case from < 0:
+		return 0
+	case from == 0:
+		return b.head
+	}
+	return b.ends[from-1]
+}
+
+// rest is what a write that got as far as pos must go on with before anything
+// else: the rest of the frame it cut, which does not change and is shared by
+// all that were cut there; and how many messages are through with it.
+func (b *batch) rest(pos int) (rest []byte, through int) {
+	if pos < b.head {
+		return bytes.Clone(b.buf[pos:b.head]), 0
+	}
+	j := sort.SearchInts(b.ends, pos+1) // the first message that ends behind pos
+	at := b.start(j)
+	if b.cut != j {
+		b.cut, b.frame = j, bytes.Clone(b.buf[at:b.ends[j]])
+	}
+	return b.frame[pos-at:], j + 1
+}
+
+// appendPollBody appends the body of a poll, without callback and newline: one
+// object for one live message, an array for several, for a backlog (array) and
+// for a broadcast, which is followed by the next number.
+func appendPollBody(dst []byte, msgs []*message, cname []byte, array bool) []byte {
+	if len(msgs) == 1 && !array && msgs[0].kind != kindBroadcast {
+		return append(dst, msgs[0].json...)
+	}
+	dst = append(dst, '[')
+	for n, msg := range msgs {
+		if n > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, msg.json...)
+		if msg.kind == kindBroadcast {
+			dst = append(dst, ',')
+			dst = appendObject(dst, kindNextSeq, cname, msg.seq+1, "")
+		}
+	}
+	return append(dst, ']')
+}
+
+// appendLost appends the object that says which messages are gone.
+func appendLost(dst, cname []byte, m *mail) []byte {
+	var span [24]byte
+	oldest := firstOf(m)
+	content := strconv.AppendInt(span[:0], int64(m.lost), 10)
+	content = append(content, '-')
+	content = strconv.AppendInt(content, int64(oldest-1), 10)
+	return appendObject(dst, kindLost, cname, oldest, content)
+}
+
+// appendPoll appends the whole response to a poll that can be answered at
+// once: it was moved, or there is a backlog, or messages are gone.
+func (s *shard) appendPoll(dst []byte, sub *subscriber, cname []byte, m *mail) []byte {
+	body := s.object[:0]
+	if m.code == codeMoved {
+		body = appendObject(body, kindNextSeq, cname, m.seq, "")
+	} else {
+		if m.flag&joinLost != 0 && sub.has(subSayLost) {
+			body = append(body, '[')
+			body = appendLost(body, cname, m)
+			if m.n > 0 {
+				at := len(body)
+				body = s.appendRun(body, m, cname)
+				body[at] = ','
+			} else {
+				body = append(body, ']')
+			}
+		} else {
+			body = s.appendRun(body, m, cname)
+		}
+	}
+	s.object = body
+	return s.appendPollResponse(dst, sub, body)
+}
+
+// appendRun appends a backlog as an array.
+func (s *shard) appendRun(dst []byte, m *mail, cname []byte) []byte {
+	s.msgs = s.msgs[:0]
+	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
+		s.msgs = append(s.msgs, msg)
+	}
+	dst = appendPollBody(dst, s.msgs, cname, true)
+	clear(s.msgs)
+	return dst
+}

@@ -1,0 +1,225 @@
+package comet
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/httplite"
+	"ccomet/reactor"
+)
+
+// The harness drives a server without listeners turn by turn, over socket
+// pairs, with a clock of its own: no ports, no waiting, no chance.
+
+type harness struct {
+	t   *testing.T
+	srv *Server
+	now time.Time
+}
+
+func newHarness(t *testing.T, cfg Config) *harness {
+	t.Helper()
+	h := &harness{t: t, now: time.Unix(1_700_000_000, 0)}
+	cfg.Clock = func() time.Time { return h.now }
+	srv, err := newServer(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.srv = srv
+	t.Cleanup(srv.abandon)
+	return h
+}
+
+// settle turns all loops until none has anything left to do: three rounds
+// without a mail, for what a turn leaves to the next is soon mail or nothing.
+func (h *harness) settle() {
+	h.t.Helper()
+	quiet, seen := 0, h.mails()
+	for range 10000 {
+		for _, s := range h.srv.shards {
+			h.turn(s)
+		}
+		if now := h.mails(); now != seen {
+			quiet, seen = 0, now
+		} else if quiet++; quiet == 3 {
+			return
+		}
+	}
+	h.t.Fatal("the loops do not come to rest")
+}
+
+func (h *harness) mails() (n uint64) {
+	for _, s := range h.srv.shards {
+		n += s.mails + s.delivered
+	}
+	return n
+}
+
+func (h *harness) turn(s *shard) {
+	h.t.Helper()
+	if err := s.loop.Turn(0); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// connect gives a shard a connection and returns the other end.
+func (h *harness) connect(s *shard, side uint8, sendBuffer int) *end {
+	h.t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if sendBuffer > 0 {
+		if err := unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	c, err := s.loop.Adopt(fds[0], side, nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	s.Opened(c)
+	e := &end{t: h.t, fd: fds[1], conn: c}
+	h.t.Cleanup(e.close)
+	return e
+}
+
+// end is a client's end of a connection.
+type end struct {
+	t     *testing.T
+	fd    int
+	conn  reactor.Conn
+	in    []byte // read and not yet taken
+	ended bool
+	head  httplite.Response
+	body  httplite.Body
+	heads int
+	part  []byte // a payload that is not whole
+}
+
+func (e *end) close() {
+	if e.fd >= 0 {
+		unix.Close(e.fd)
+		e.fd = -1
+	}
+}
+
+func (e *end) write(s string) {
+	e.t.Helper()
+	if n, err := unix.Write(e.fd, []byte(s)); n != len(s) {
+		e.t.Fatalf("write: %d, %v", n, err)
+	}
+}
+
+func (e *end) get(path string) { e.t.Helper(); e.write("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n") }
+
+// read takes what has arrived; it never waits.
+func (e *end) read() {
+	e.t.Helper()
+	var buf [64 << 10]byte
+	for !e.ended && e.fd >= 0 {
+		n, err := unix.Read(e.fd, buf[:])
+		switch {
+		case err == unix.EAGAIN:
+			return
+		case err == unix.ECONNRESET || err == nil && n == 0:
+			e.ended = true
+		case err != nil:
+			e.t.Fatal(err)
+		default:
+			e.in = append(e.in, buf[:n]...)
+		}
+	}
+}
+
+// event is one message as a client sees it.
+type event struct {
+	Type    string
+	Cname   string
+	Seq     int32
+	Content string
+	ID      string // of a server-sent event
+}
+
+// events takes whole messages out of what has arrived, of a stream of any
+// transport or of polls. clean says that the last response has ended as it
+// should.
+func (e *end) events() (list []event, clean bool) {
+	e.t.Helper()
+	e.read()
+	for {
+		if e.heads == 0 || clean {
+			e.head.Reset()
+			n, err := e.head.ParseHead(e.in, nil)
+			if err != nil {
+				e.t.Fatalf("response %q: %v", e.in, err)
+			}
+			if n == 0 {
+				return list, clean
+			}
+			e.in = e.in[n:]
+			e.heads++
+			e.body = e.head.Framing(httplite.GET)
+			clean = false
+		}
+		payload, n, done, err := e.body.Next(e.in)
+		if err != nil {
+			e.t.Fatalf("body %q: %v", e.in, err)
+		}
+		e.part = append(e.part, payload...)
+		e.in = e.in[n:]
+		list = e.split(list)
+		if done {
+			clean = true
+			if len(e.part) > 0 {
+				e.t.Fatalf("the response ends with %q", e.part)
+			}
+			if len(e.in) == 0 {
+				e.heads = 0
+				return list, clean
+			}
+		}
+		if n == 0 && !done {
+			return list, clean
+		}
+	}
+}
+
+// split cuts whole messages off what is there of the body.
+func (e *end) split(list []event) []event {
+	e.t.Helper()
+	for {
+		end := bytes.IndexByte(e.part, '\n')
+		if bytes.HasPrefix(e.part, []byte("id: ")) || bytes.HasPrefix(e.part, []byte("data: ")) {
+			if end = bytes.Index(e.part, []byte("\n\n")); end >= 0 {
+				end++
+			}
+		}
+		if end < 0 {
+			return list
+		}
+		text := string(e.part[:end])
+		e.part = e.part[end+1:]
+		id := ""
+		if rest, ok := strings.CutPrefix(text, "id: "); ok {
+			id, text, _ = strings.Cut(rest, "\n")
+		}
+		text = strings.TrimPrefix(strings.TrimSuffix(text, "\n"), "data: ")
+		if !strings.HasPrefix(text, "[") {
+			text = "[" + text + "]"
+		}
+		var some []event
+		if err := json.Unmarshal([]byte(text), &some); err != nil {
+			e.t.Fatalf("message %q: %v", text, err)
+		}
+		for i := range some {
+			some[i].ID = id
+		}
+		list = append(list, some...)
+	}
+}

@@ -1,0 +1,90 @@
+package comet
+
+import "ccomet/reactor"
+
+// index finds records by hash: chains threaded through the records (link),
+// and one 32-bit bucket a record. It grows by linear hashing, a bucket at a
+// time as records come, so it never stops to copy itself and leaves no
+// garbage: four bytes a record, whatever the number.
+type index struct {
+	link    func(i uint32) *uint32 // the record's chain link
+	hash    func(i uint32) uint32  // the record's hash
+	buckets reactor.Slab[uint32]   // bucket b is at b+1
+	level   uint32                 // buckets before this round of splitting: a power of two
+	split   uint32                 // the next bucket to be split in this round
+	count   uint32
+}
+
+const firstBuckets = 64
+
+func newIndex(link func(uint32) *uint32, hash func(uint32) uint32) *index {
+	x := &index{link: link, hash: hash, level: firstBuckets}
+	for range firstBuckets {
+		x.addBucket()
+	}
+	return x
+}
+
+// head is the first record of the chain that holds hash h.
+func (x *index) head(h uint32) uint32 { return *x.bucket(h) }
+
+func (x *index) bucket(h uint32) *uint32 {
+	b := h & (x.level - 1)
+	if b < x.split {
+		b = h & (2*x.level - 1)
+	}
+	return x.buckets.At(b + 1)
+}
+
+func (x *index) insert(i uint32) {
+	x.push(x.bucket(x.hash(i)), i)
+	x.count++
+	if x.count > x.level+x.split {
+		x.grow()
+	}
+}
+
+func (x *index) remove(i uint32) {
+	at := x.bucket(x.hash(i))
+	for *at != i {
+		at = x.link(*at)
+	}
+	*at = *x.link(i)
+	x.count--
+}
+
+func (x *index) push(bucket *uint32, i uint32) {
+	*x.link(i) = *bucket
+	*bucket = i
+}
+
+// grow splits one bucket: its records go on to it or to the new one behind.
+func (x *index) grow() {
+	if !x.addBucket() {
+		return // no memory now: chains get longer, and it is tried again
+	}
+	low := x.buckets.At(x.split + 1)
+	high := x.buckets.At(x.split + x.level + 1)
+	i := *low
+	*low = 0
+	for i != 0 {
+		next := *x.link(i)
+		if x.hash(i)&x.level == 0 {
+			x.push(low, i)
+		} else {
+			x.push(high, i)
+		}
+		i = next
+	}
+	if x.split++; x.split == x.level {
+		x.level, x.split = 2*x.level, 0
+	}
+}
+
+func (x *index) addBucket() bool {
+	i := x.buckets.Alloc()
+	if i != 0 {
+		*x.buckets.At(i) = 0
+	}
+	return i != 0
+}

@@ -1,0 +1,161 @@
+package comet
+
+import (
+	"github.com/valyala/bytebufferpool"
+
+	"ccomet/reactor"
+)
+
+// What crosses from one loop to another (and, for there is one path, from a
+// loop to itself) is a mail. Mail from one loop to another arrives in order:
+// that is what makes a backlog and the live messages behind it fit without a
+// gap or a repeat.
+type mailKind uint8
+
+const (
+	// To a channel's home:
+	mailJoin    mailKind = iota // buf: name; seq: wanted; flags. Answer: mailJoined
+	mailCatchUp                 // ref, seq: wanted. Answer: mailBacklog
+	mailLeave                   // ref, n: so many subscribers left
+	mailPublish                 // buf: name and content. Answer: mailDone
+	mailControl                 // buf: name; op, n. Answer: mailDone
+	// To every loop:
+	mailBroadcast // buf: content
+	mailPresence  // msg: a line for /psub
+	// From a channel's home:
+	mailJoined  // to a subscriber: code, ref, name, run, seq: next number, lost
+	mailBacklog // to a subscriber that fell behind: the same
+	mailMessage // to a loop with subscribers of the channel: ref, msg
+	mailDone    // to who asked for something: code, seq, n
+)
+
+// code is how a request to a channel's home went.
+type code uint8
+
+const (
+	codeOK       code = iota
+	codeMoved         // the number wanted is none: moved to the next
+	codeNoToken       // auth is on, and there is no such channel
+	codeTooMany       // max_channels
+	codeFull          // max_subscribers_per_channel
+	codeNoMemory      // the kernel gives none
+	codeNone          // no such channel
+)
+
+// Flags of mailJoin and what it is answered with.
+const (
+	joinPoll    uint8 = 1 << iota // a poll: not a subscriber if it can be answered at once
+	joinExist                     // do not make the channel
+	joinMember                    // answer: counted as a subscriber
+	joinLost                      // answer: messages wanted are gone, from lost on
+	joinSayLost                   // the client wants to be told
+)
+
+// ref names a channel: plain data, harmless when the channel is gone.
+type ref struct{ index, gen uint32 }
+
+type mail struct {
+	msg  *message                   // a message, or the first of n
+	buf  *bytebufferpool.ByteBuffer // borrowed: a name of nlen bytes, then content
+	conn reactor.Conn               // who asked
+	ref  ref
+	name name // of the channel, at its home
+	seq  int32
+	lost int32 // the number wanted, where joinLost
+	n    int32
+	slot uint32 // the answer's place in its connection's pipeline
+	kind mailKind
+	from uint8 // loop
+	code code
+	op   op
+	flag uint8
+	nlen uint8
+}
+
+func (m *mail) cname() []byte   { return m.buf.B[:m.nlen] }
+func (m *mail) content() []byte { return m.buf.B[m.nlen:] }
+
+// done gives back what the mail borrowed.
+func (m *mail) done() {
+	if m.buf != nil {
+		putBuffer(m.buf)
+		m.buf = nil
+	}
+}
+
+// keepBuffer is the largest buffer worth keeping in the pool.
+const keepBuffer = 64 << 10
+
+func putBuffer(b *bytebufferpool.ByteBuffer) {
+	if cap(b.B) <= keepBuffer {
+		bytebufferpool.Put(b)
+	}
+}
+
+// send queues a mail for a loop; it leaves when the turn ends.
+func (s *shard) send(to uint8, m mail) {
+	m.from = s.id
+	s.out[to] = append(s.out[to], m)
+}
+
+// flush sends what is queued for other loops, each with one lock and at most
+// one wake.
+func (s *shard) flush() {
+	for to := range s.out {
+		if to == int(s.id) || len(s.out[to]) == 0 {
+			continue
+		}
+		s.srv.shards[to].inbox.Post(s.out[to]...)
+		s.out[to] = emptied(s.out[to])
+	}
+}
+
+// readSelf handles the mail to this loop itself, and what that brings.
+func (s *shard) readSelf() {
+	for n := 0; n < len(s.out[s.id]); n++ {
+		m := s.out[s.id][n]
+		s.receive(&m)
+	}
+	s.out[s.id] = emptied(s.out[s.id])
+}
+
+// keepList is how much room an emptied list keeps.
+const keepList = 16 << 10
+
+// emptied is a list without its elements, and without what they pointed to.
+func emptied[T any](list []T) []T {
+	if cap(list) > keepList {
+		return nil
+	}
+	clear(list)
+	return list[:0]
+}
+
+func (s *shard) receive(m *mail) {
+	s.mails++
+	switch m.kind {
+	case mailJoin:
+		s.join(m)
+	case mailCatchUp:
+		s.catchUp(m)
+	case mailLeave:
+		s.leave(m)
+	case mailPublish:
+		s.publish(m)
+	case mailControl:
+		s.control(m)
+	case mailBroadcast:
+		s.startBroadcast(m)
+	case mailPresence:
+		s.presence.line(m.msg)
+	case mailJoined:
+		s.joined(m)
+	case mailBacklog:
+		s.caughtUp(m)
+	case mailMessage:
+		s.enqueue(m)
+	case mailDone:
+		s.answer(m)
+	}
+	m.done()
+}

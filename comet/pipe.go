@@ -1,0 +1,269 @@
+package comet
+
+import (
+	"strconv"
+
+	"github.com/valyala/bytebufferpool"
+
+	"ccomet/reactor"
+)
+
+// op is what a request that is answered later was for.
+type op uint8
+
+const (
+	opReady op = iota // text is the whole response
+	opPush
+	opSign
+	opClose
+	opClear
+	opCheck
+	opInfo
+)
+
+// pipe holds the requests of one connection that wait for an answer, in the
+// order in which they came, which is the order they must be answered in
+// (RFC 9112 section 9.3.2). Answers come from as many loops as there are
+// channels' homes; each fills its slot, and what is ready at the front is
+// written at the end of the turn, at once.
+type pipe struct {
+	conn   reactor.Conn
+	first  uint32 // the number of the first slot
+	slots  []slot
+	half   uint32 // the next request's parser, if it has begun to arrive
+	full   bool   // no more requests are taken until it is empty
+	last   bool   // the connection ends when it is empty
+	psub   bool   // it becomes a listener to /psub when it is empty
+	old    bool   // one of HTTP/1.0
+	listed bool   // among those that have something to write
+}
+
+// slot is one request's place.
+type slot struct {
+	op              op
+	code            code
+	done            bool
+	old, last, head bool
+	ack             bool
+	side            uint8
+	seq, n          int32
+	cb, name, text  string
+}
+
+// maxPipe is how many requests of one connection may wait for an answer.
+const maxPipe = 256
+
+// waitFor gives a request a slot, for an answer that comes by mail, and returns
+// its number.
+func (s *shard) waitFor(x *exchange, sl slot) uint32 {
+	what, i := splitUser(s.loop.User(x.conn))
+	if what != userPipe {
+		i = s.newPipe(x.conn)
+		s.loop.SetUser(x.conn, userWord(userPipe, i))
+		s.loop.SetTimer(x.conn, s.srv.cfg.RequestTimeout)
+	}
+	return s.addSlot(i, x, sl)
+}
+
+func (s *shard) addSlot(i uint32, x *exchange, sl slot) uint32 {
+	p := s.pipes[i]
+	sl.old, sl.last, sl.head, sl.side = x.old, x.last, x.head, x.side
+	p.slots = append(p.slots, sl)
+	p.last = p.last || x.last
+	// Behind a subscription there is nothing to be had in turn, so a client of
+	// the front side is read on when it has its answer.
+	if x.last || x.side == sideFront || len(p.slots) >= maxPipe {
+		p.full = true
+		s.loop.Pause(p.conn)
+	}
+	if sl.done {
+		s.listPipe(i)
+	}
+	return p.first + uint32(len(p.slots)-1)
+}
+
+// stopPipe has a connection end when its answers are written.
+func (s *shard) stopPipe(i uint32) {
+	p := s.pipes[i]
+	p.last, p.full = true, true
+	s.loop.Pause(p.conn)
+}
+
+func (s *shard) listPipe(i uint32) {
+	if p := s.pipes[i]; !p.listed {
+		p.listed = true
+		s.answering = append(s.answering, i)
+	}
+}
+
+// answer serves mailDone.
+func (s *shard) answer(m *mail) {
+	what, i := splitUser(s.loop.User(m.conn))
+	if what != userPipe {
+		return // the connection is gone
+	}
+	p := s.pipes[i]
+	sl := &p.slots[m.slot-p.first]
+	sl.code, sl.seq, sl.done = m.code, m.seq, true
+	if sl.op == opInfo {
+		sl.n = m.n
+	}
+	s.listPipe(i)
+}
+
+// flushPipes writes the answers that are ready.
+func (s *shard) flushPipes() {
+	for n := 0; n < len(s.answering); n++ {
+		i := s.answering[n]
+		p := s.pipes[i]
+		p.listed = false
+		if p.conn == 0 {
+			continue // closed in this turn
+		}
+		ready := 0
+		s.scratch = s.scratch[:0]
+		for ready < len(p.slots) && p.slots[ready].done {
+			s.scratch = s.appendAnswer(s.scratch, &p.slots[ready])
+			ready++
+		}
+		if ready == 0 {
+			continue
+		}
+		_ = s.loop.Write(p.conn, s.scratch) // a lost connection is told to Closed
+		p.first += uint32(ready)
+		left := copy(p.slots, p.slots[ready:])
+		clear(p.slots[left:])
+		p.slots = p.slots[:left]
+		if left == 0 {
+			s.emptyPipe(i)
+		} else {
+			s.loop.SetTimer(p.conn, s.srv.cfg.RequestTimeout) // answers come: no reason to give up
+		}
+	}
+	s.answering = emptied(s.answering)
+}
+
+// emptyPipe frees a connection whose requests are all answered for the next.
+func (s *shard) emptyPipe(i uint32) {
+	p := s.pipes[i]
+	c, half, last, psub, old := p.conn, p.half, p.last, p.psub, p.old
+	p.half = 0
+	s.freePipe(i)
+	s.loop.SetUser(c, 0)
+	switch {
+	case half != 0 && !last && !psub:
+		s.loop.SetUser(c, userWord(userHalf, half))
+		s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
+		s.loop.Resume(c)
+		return
+	case half != 0:
+		s.halves.giveBack(half)
+	}
+	if psub {
+		s.startPsub(c, old)
+		return
+	}
+	s.answered(c, last)
+}
+
+func (s *shard) newPipe(c reactor.Conn) uint32 {
+	var i uint32
+	if n := len(s.idlePipes); n > 0 {
+		i, s.idlePipes = s.idlePipes[n-1], s.idlePipes[:n-1]
+	} else {
+		if len(s.pipes) == 0 {
+			s.pipes = append(s.pipes, &pipe{})
+		}
+		s.pipes = append(s.pipes, &pipe{})
+		i = uint32(len(s.pipes) - 1)
+	}
+	s.pipes[i].conn = c
+	return i
+}
+
+func (s *shard) freePipe(i uint32) {
+	p := s.pipes[i]
+	*p = pipe{slots: emptied(p.slots), listed: p.listed}
+	s.idlePipes = append(s.idlePipes, i)
+}
+
+// appendAnswer appends the response that a slot has come to.
+func (s *shard) appendAnswer(dst []byte, sl *slot) []byte {
+	if sl.op == opReady {
+		return append(dst, sl.text...)
+	}
+	status, contentType, body := 200, typeJSON, s.body[:0]
+	object := s.object[:0]
+	switch {
+	case sl.code == codeTooMany:
+		status, contentType = 429, typeText
+		body = append(body, "too many channels: max-channels is "...)
+		body = strconv.AppendInt(body, int64(s.srv.cfg.MaxChannels), 10)
+		body = append(body, '\n')
+	case sl.code == codeNoMemory:
+		status, contentType = 503, typeText
+		body = append(body, "out of memory for another channel\n"...)
+	case sl.op == opPush && !sl.ack && sl.cb == "" && !sl.old && !sl.last && sl.side == sideAdmin:
+		return append(dst, s.okResponse()...)
+	case sl.op == opPush || sl.op == opSign:
+		object = s.appendResult(object, sl)
+		body = appendJSONP(body, sl.cb, object)
+		if sl.cb != "" {
+			contentType = typeScript
+		}
+	case sl.op == opClose || sl.op == opClear:
+		contentType = typeText
+		if sl.code == codeNone {
+			status = 404
+			body = append(append(append(body, "channel["...), sl.name...), "] not connected\n"...)
+		} else {
+			body = append(strconv.AppendInt(append(body, "ok "...), int64(sl.seq), 10), '\n')
+		}
+	case sl.op == opCheck:
+		body = append(body, '{')
+		if sl.code == codeOK {
+			body = append(appendEscaped(append(body, '"'), []byte(sl.name)), `": 1`...)
+		}
+		body = append(body, "}\n"...)
+	case sl.op == opInfo:
+		body = appendEscaped(append(body, `{"cname": "`...), []byte(sl.name))
+		body = strconv.AppendInt(append(body, `", "subscribers": `...), int64(sl.n), 10)
+		body = append(body, "}\n"...)
+	}
+	s.body, s.object = body, object
+	x := exchange{side: sl.side, old: sl.old, last: sl.last, head: sl.head}
+	return s.appendResponse(dst, &x, status, contentType, body)
+}
+
+// appendResult appends what /push, /pub and /sign answer when all went well.
+func (s *shard) appendResult(object []byte, sl *slot) []byte {
+	if sl.op == opPush {
+		object = append(object, `{"type":"ok"`...)
+		if sl.ack {
+			object = strconv.AppendInt(append(object, `,"seq":`...), int64(sl.seq), 10)
+		}
+		return append(object, '}')
+	}
+	object = appendEscaped(append(object, `{"type":"sign","cname":"`...), []byte(sl.name))
+	object = strconv.AppendInt(append(object, `","seq":`...), int64(sl.seq), 10)
+	object = append(append(object, `,"token":"`...), s.tokens.make([]byte(sl.name))...)
+	object = strconv.AppendInt(append(object, `","expires":`...), int64(sl.n), 10)
+	object = strconv.AppendInt(append(object, `,"sub_timeout":`...), int64(s.srv.cfg.PollingTimeout.Seconds()), 10)
+	return append(object, '}')
+}
+
+// okResponse is what nearly every publish is answered, rendered once a second.
+func (s *shard) okResponse() []byte {
+	if s.okSecond != s.dateSecond {
+		s.okSecond = s.dateSecond
+		s.ok = s.appendResponse(s.ok[:0], &exchange{side: sideAdmin}, 200, typeJSON, []byte("{\"type\":\"ok\"}\n"))
+	}
+	return s.ok
+}
+
+// nameBuffer borrows a buffer that begins with a channel's name.
+func nameBuffer(cname []byte) *bytebufferpool.ByteBuffer {
+	b := bytebufferpool.Get()
+	b.B = append(b.B[:0], cname...)
+	return b
+}

@@ -1,0 +1,143 @@
+package comet
+
+import (
+	"slices"
+	"time"
+
+	"ccomet/httplite"
+	"ccomet/reactor"
+)
+
+// Presence: a connection to /psub hears "1 name" when a channel comes to life,
+// and again every channel timeout while it lives, and "0 name" when it goes.
+//
+//  1. A channel's home renders the line and mails it to the loops that have
+//     listeners (announce). Without listeners nothing is rendered.
+//  2. Each loop gathers the turn's lines, and writes them to its listeners as
+//     one chunk. One that does not keep up is cut when what is held for it
+//     exceeds the loop's bound.
+//  3. While there are listeners, each home goes round its channels once a
+//     channel timeout, a few at a time, to say that they live (sweep).
+type presence struct {
+	s     *shard
+	conns []reactor.Conn
+	lines []byte
+	at    uint32    // where the round is
+	since time.Time // what it is paid up to
+}
+
+// psub serves /psub.
+func (s *shard) psub(x *exchange) {
+	if what, i := splitUser(s.loop.User(x.conn)); what == userPipe {
+		// In its turn, behind what was asked before.
+		p := s.pipes[i]
+		p.psub, p.old, p.full = true, x.old, true
+		s.loop.Pause(x.conn)
+		return
+	}
+	s.startPsub(x.conn, x.old)
+}
+
+// The index that goes with userPresence says how the response is framed.
+const (
+	psubChunked uint32 = iota
+	psubBare           // HTTP/1.0
+)
+
+func (s *shard) startPsub(c reactor.Conn, old bool) {
+	s.loop.Pause(c)
+	s.loop.SetTimer(c, -1)
+	s.presence.add(c)
+	s.scratch = s.appendHead(s.scratch[:0], sideAdmin, 200, typeText, old, old)
+	s.scratch = append(s.scratch, "X-Accel-Buffering: no\r\n"...)
+	framing := psubBare
+	if !old {
+		framing = psubChunked
+		s.scratch = append(s.scratch, "Transfer-Encoding: chunked\r\n"...)
+	}
+	s.loop.SetUser(c, userWord(userPresence, framing))
+	_ = s.loop.Write(c, httplite.EndHeaders(s.scratch))
+}
+
+func (p *presence) add(c reactor.Conn) {
+	if len(p.conns) == 0 {
+		p.s.srv.presence.Or(1 << p.s.id)
+		for _, home := range p.s.srv.shards {
+			home.loop.Wake() // for its round to begin
+		}
+	}
+	p.conns = append(p.conns, c)
+}
+
+func (p *presence) remove(c reactor.Conn) {
+	if i := slices.Index(p.conns, c); i >= 0 {
+		p.conns = slices.Delete(p.conns, i, i+1)
+	}
+	if len(p.conns) == 0 {
+		p.s.srv.presence.And(^(uint64(1) << p.s.id))
+	}
+}
+
+// announce tells all listeners that a channel is there, or goes.
+func (s *shard) announce(ch *channel, alive bool) {
+	loops := s.srv.presence.Load()
+	if loops == 0 {
+		return
+	}
+	line := append(make([]byte, 0, int(ch.nameLen)+3), "0 "...)
+	if alive {
+		line[0] = '1'
+	}
+	line = append(append(line, s.names.get(ch.name())...), '\n')
+	msg := &message{json: line}
+	for to := uint8(0); loops != 0; to, loops = to+1, loops>>1 {
+		if loops&1 != 0 {
+			s.send(to, mail{kind: mailPresence, msg: msg})
+		}
+	}
+}
+
+// line serves mailPresence.
+func (p *presence) line(msg *message) { p.lines = append(p.lines, msg.json...) }
+
+// flush writes what the turn has gathered.
+func (p *presence) flush() {
+	if len(p.lines) == 0 {
+		return
+	}
+	p.s.scratch = httplite.AppendChunk(p.s.scratch[:0], p.lines)
+	for _, c := range p.conns {
+		text := p.s.scratch
+		if _, framing := splitUser(p.s.loop.User(c)); framing == psubBare {
+			text = p.lines
+		}
+		_ = p.s.loop.Write(c, text) // a lost or stuck connection is told to Closed
+	}
+	p.lines = emptied(p.lines)
+}
+
+// sweep goes on with the round, and returns when it wants to go on again.
+func (p *presence) sweep(now time.Time) time.Duration {
+	if p.s.srv.presence.Load() == 0 {
+		p.since = time.Time{}
+		return -1
+	}
+	if p.since.IsZero() {
+		p.since = now
+	}
+	round, used := p.s.srv.cfg.ChannelTimeout, p.s.channels.Used()
+	each := round / time.Duration(max(used, 1)) // the time that one channel pays for
+	for range walkBudget {
+		if now.Sub(p.since) < each {
+			return min(max(each-now.Sub(p.since), reactor.TickLength), time.Second)
+		}
+		p.since = p.since.Add(each)
+		if p.at++; p.at > used {
+			p.at = 1
+		}
+		if used > 0 && p.s.channels.At(p.at).state == channelLive {
+			p.s.announce(p.s.channels.At(p.at), true)
+		}
+	}
+	return 0
+}

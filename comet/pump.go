@@ -1,0 +1,217 @@
+package comet
+
+import "ccomet/reactor"
+
+// How a message gets to those who wait on this loop:
+//
+//  1. enqueue: the channel's home mails the message, once a loop, however many
+//     wait here. It is put on the roster's pump; a turn may bring many.
+//  2. pumpAll, when the turn ends: for each framing that somebody here needs,
+//     the messages are rendered once, one behind the other (batch). Since they
+//     are consecutive, what a subscriber lacks is the end of that: one write,
+//     whatever their number.
+//  3. A turn has a budget of writes; a pump that is not through goes on in the
+//     next one, so nobody waits behind a long roster. Messages that come
+//     meanwhile are put behind, and whoever was passed already gets them on
+//     another round: the cursor tells.
+//  4. A short write leaves the subscriber behind, with the rest of the one
+//     frame that was cut: a place in a copy that all who are stuck there share.
+
+const (
+	pumpBudget = 1024 // deliveries in a turn
+	walkBudget = 1024 // channels looked at in a turn, by each walk
+	keepPump   = 1 << 20
+)
+
+// pump is the delivery of messages to one roster, while there is one.
+type pump struct {
+	roster  uint32
+	at      uint32 // the next subscriber
+	started bool
+	again   bool // messages came after the walk began
+	msgs    []*message
+	batches [framings]batch
+	polls   [4]pollCache // by subClose and subOld
+	body    []byte       // of a JSONP poll
+}
+
+type pollCache struct {
+	from, n  int // messages it holds
+	response []byte
+}
+
+// enqueue serves mailMessage.
+func (s *shard) enqueue(m *mail) {
+	ri := s.findRoster(m.from, m.ref)
+	if ri == 0 {
+		return // the last subscriber here has left, which the home does not know yet
+	}
+	r := s.rosters.At(ri)
+	if r.pump == 0 {
+		r.pump = s.newPump(ri)
+	}
+	p := s.pumps[r.pump]
+	p.msgs = append(p.msgs, m.msg)
+	p.again = p.started
+}
+
+func (s *shard) newPump(ri uint32) uint32 {
+	var i uint32
+	if n := len(s.idlePumps); n > 0 {
+		i, s.idlePumps = s.idlePumps[n-1], s.idlePumps[:n-1]
+	} else {
+		s.pumps = append(s.pumps, &pump{})
+		i = uint32(len(s.pumps) - 1)
+	}
+	s.pumps[i].roster = ri
+	s.busyPumps = append(s.busyPumps, i)
+	return i
+}
+
+// stopPump ends a delivery. The pump is idle once pumpAll has passed it.
+func (s *shard) stopPump(i uint32) {
+	p := s.pumps[i]
+	s.rosters.At(p.roster).pump = 0
+	size := 0
+	for f := range p.batches {
+		p.batches[f].reset(framing(f))
+		size += cap(p.batches[f].buf)
+	}
+	for v := range p.polls {
+		p.polls[v].n = 0
+		size += cap(p.polls[v].response)
+	}
+	clear(p.msgs)
+	p.roster, p.at, p.started, p.again, p.msgs = 0, 0, false, false, p.msgs[:0]
+	if size > keepPump {
+		*p = pump{} // a giant is not kept
+	}
+}
+
+// pumpAll delivers, within the turn's budget; more says that it has to go on.
+func (s *shard) pumpAll() (more bool) {
+	budget := pumpBudget
+	for n := 0; n < len(s.busyPumps); n++ {
+		i := s.busyPumps[n]
+		if s.pumps[i].roster != 0 && !s.run(s.pumps[i], &budget) {
+			s.busyPumps = append(s.busyPumps[:0], s.busyPumps[n:]...)
+			return true
+		}
+		if s.pumps[i].roster != 0 {
+			s.stopPump(i)
+		}
+		s.idlePumps = append(s.idlePumps, i)
+	}
+	s.busyPumps = emptied(s.busyPumps)
+	return false
+}
+
+// run goes on with one delivery, and says whether it is through.
+func (s *shard) run(p *pump, budget *int) bool {
+	for {
+		if !p.started || p.at == 0 && p.again {
+			p.started, p.again = true, false
+			p.at = s.rosters.At(p.roster).head
+		}
+		for p.at != 0 {
+			if *budget == 0 {
+				return false
+			}
+			i := p.at
+			sub := s.subs.At(i)
+			p.at = sub.next
+			from := int(sub.cursor - p.msgs[0].seq)
+			if sub.has(subBehind) || from < 0 || from >= len(p.msgs) {
+				continue // gets it by catching up, or has it
+			}
+			*budget--
+			if p.at != 0 {
+				s.warm = s.subs.At(p.at).conn // on its way to the cache while this one is written to
+			}
+			s.deliverTo(p, i, sub, from)
+		}
+		if !p.again {
+			return true
+		}
+	}
+}
+
+// deliverTo writes to one subscriber what it lacks: messages from index on.
+func (s *shard) deliverTo(p *pump, i uint32, sub *subscriber, from int) {
+	s.delivered += uint64(len(p.msgs) - from)
+	if sub.poll() {
+		s.finishPoll(i, s.pollResponse(p, sub, from))
+		return
+	}
+	b := &p.batches[sub.framing()]
+	if len(b.ends) < len(p.msgs) {
+		s.render(p, b, sub.framing())
+	}
+	s.writeBatch(i, s.loop.ConnAt(sub.conn), b, from)
+}
+
+// render brings a batch up to the pump's messages.
+func (s *shard) render(p *pump, b *batch, f framing) {
+	if len(b.ends) == 0 {
+		b.reset(f)
+	}
+	for _, msg := range p.msgs[len(b.ends):] {
+		b.append(msg, s.rosterName(p.roster))
+	}
+}
+
+// pollResponse is the whole response to a poll: rendered once for all that
+// lack the same messages, but for those with a callback of their own.
+func (s *shard) pollResponse(p *pump, sub *subscriber, from int) []byte {
+	missing := p.msgs[from:]
+	if sub.cbLen != 0 {
+		p.body = appendPollBody(p.body[:0], missing, s.rosterName(p.roster), false)
+		s.scratch = s.appendPollResponse(s.scratch[:0], sub, p.body)
+		return s.scratch
+	}
+	cache := &p.polls[sub.flags&(subClose|subOld)/subClose]
+	if cache.n != len(missing) || cache.from != from {
+		p.body = appendPollBody(p.body[:0], missing, s.rosterName(p.roster), false)
+		cache.response = s.appendPollResponse(cache.response[:0], sub, p.body)
+		cache.from, cache.n = from, len(missing)
+	}
+	return cache.response
+}
+
+// writeBatch writes a batch to a subscriber from message index from on (-1:
+// from the very beginning, head included), of which the first is the one its
+// cursor stands at.
+func (s *shard) writeBatch(i uint32, c reactor.Conn, b *batch, from int) {
+	sub := s.subs.At(i)
+	base := sub.cursor - int32(max(from, 0))
+	start := b.start(from)
+	n, err := s.loop.TryWrite(c, b.buf[start:])
+	if err != nil {
+		return // told to Closed
+	}
+	if start+n == len(b.buf) {
+		sub.cursor = base + int32(len(b.ends))
+		if b.closes {
+			s.endStream(i, c)
+		}
+		return
+	}
+	switch {
+	case b.closes:
+		_ = s.loop.Write(c, b.buf[start+n:])
+		s.endStream(i, c)
+		return
+	case s.loop.Blocked(c):
+		// Something else is stuck already, so not even a head could go.
+		sub.flags |= subBehind
+		if from < 0 {
+			_ = s.loop.Write(c, b.buf[:b.head])
+		}
+		return
+	}
+	rest, through := b.rest(start + n)
+	sub.cursor = base + int32(through)
+	sub.flags |= subBehind
+	s.loop.Hold(c, rest)
+	s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
+}

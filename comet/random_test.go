@@ -1,0 +1,371 @@
+package comet
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Random operations on a server of several loops: clients of all transports
+// subscribe, read, stop reading, vanish and come back; backends publish in
+// bursts, broadcast, clear and close; time passes. Now and then, and at the
+// end, the checker walks everything; and every client has got every message
+// once and in order, or was told what it missed, or was cut and may come back.
+//
+// A failure prints its seed; CCOMET_SEED runs that one again.
+func TestRandomOperations(t *testing.T) {
+	seeds := 8
+	if testing.Short() {
+		seeds = 4
+	}
+	if text := os.Getenv("CCOMET_SEED"); text != "" {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		newWorld(t, seed).run(600)
+		return
+	}
+	for range seeds {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { newWorld(t, seed).run(600) })
+	}
+}
+
+// world is what the test knows of the server from outside.
+type world struct {
+	*harness
+	rng        *rand.Rand
+	note       string
+	publishers []*publisher
+	clients    []*client
+	published  int
+	numbers    map[string]int32 // the number of each content, as the publisher was told
+	seen       map[string]int32 // and as clients saw it
+	got        map[string]int   // what happened, to see that the test tests
+}
+
+type publisher struct {
+	*end
+	waiting []string // contents under way
+}
+
+// client is one subscriber, over its connections.
+type client struct {
+	*end
+	w         *world
+	shard     *shard
+	cname     string
+	transport string
+	sayLost   bool
+	stopped   bool  // it does not read
+	slow      bool  // it has been stopped since it connected
+	next      int32 // the number it must get next; 0: not known yet
+	polling   bool
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{
+		rng:     rand.New(rand.NewPCG(seed, 1)),
+		note:    fmt.Sprintf("CCOMET_SEED=%d", seed),
+		numbers: map[string]int32{}, seen: map[string]int32{}, got: map[string]int{},
+	}
+	w.harness = newHarness(t, Config{Loops: 3, ChannelBufferSize: 20, ChannelBufferBytes: 30000, MaxSubscribersPerChannel: 40})
+	for _, s := range w.srv.shards {
+		w.publishers = append(w.publishers, &publisher{end: w.connect(s, sideAdmin, 0)})
+	}
+	return w
+}
+
+func (w *world) fail(format string, args ...any) {
+	w.t.Helper()
+	w.t.Fatalf("%s: %s", w.note, fmt.Sprintf(format, args...))
+}
+
+func (w *world) run(steps int) {
+	for step := range steps {
+		w.step()
+		for range w.rng.IntN(4) {
+			w.turn(w.srv.shards[w.rng.IntN(len(w.srv.shards))])
+		}
+		w.hear()
+		if step%20 == 0 {
+			check(w.t, w.srv, false, w.note)
+		}
+	}
+	for _, c := range w.clients {
+		c.stopped = false
+	}
+	for range 40 { // a stuck reader is caught up with in several goes
+		w.settle()
+		w.hear()
+	}
+	check(w.t, w.srv, true, w.note)
+	w.compare()
+	for _, c := range w.clients {
+		c.close()
+	}
+	w.settle()
+	w.now = w.now.Add(time.Minute)
+	w.settle()
+	check(w.t, w.srv, true, w.note)
+	for _, s := range w.srv.shards {
+		if s.subs.Live()+s.rosters.Live()+s.channels.Live() != 0 {
+			w.fail("loop %d keeps %d subscribers, %d rosters, %d channels of nobody", s.id, s.subs.Live(), s.rosters.Live(), s.channels.Live())
+		}
+	}
+	w.t.Log(w.got)
+}
+
+func (w *world) step() {
+	cname := fmt.Sprintf("channel-%d", w.rng.IntN(6))
+	switch p := w.rng.IntN(100); {
+	case p < 35:
+		w.publish(cname, 1+w.rng.IntN(1+w.rng.IntN(12)))
+	case p < 60:
+		w.subscribe(cname)
+	case p < 67 && len(w.clients) > 0:
+		w.pick().close()
+	case p < 77 && len(w.clients) > 0:
+		c := w.pick()
+		c.stopped, c.slow = true, true
+	case p < 87 && len(w.clients) > 0:
+		w.pick().stopped = false
+	case p < 90:
+		w.settle() // no loop is as slow as that
+		w.hear()
+		w.now = w.now.Add(time.Duration(w.rng.IntN(9000)) * time.Millisecond)
+	case p < 91:
+		w.ask("/close?cname=" + cname)
+	case p < 92:
+		w.ask("/clear?cname=" + cname)
+	case p < 94:
+		w.published++
+		w.ask(fmt.Sprintf("/broadcast?content=b%d", w.published))
+	case p < 95:
+		w.ask(fmt.Sprintf("/sign?cname=%s&expires=5", cname))
+	}
+}
+
+func (w *world) pick() *client { return w.clients[w.rng.IntN(len(w.clients))] }
+
+// ask does something on the admin side, for its effect.
+func (w *world) ask(path string) {
+	p := w.publisher()
+	p.get(path)
+	p.waiting = append(p.waiting, "")
+}
+
+// publisher returns a connection to publish on, a new one where the server has
+// closed the old for idleness.
+func (w *world) publisher() *publisher {
+	i := w.rng.IntN(len(w.publishers))
+	p := w.publishers[i]
+	p.read()
+	if p.ended {
+		if w.acknowledge(p); len(p.waiting) > 0 {
+			w.fail("a publisher was closed with %d requests unanswered", len(p.waiting))
+		}
+		p.close()
+		p = &publisher{end: w.connect(w.srv.shards[i], sideAdmin, 0)}
+		w.publishers[i] = p
+	}
+	return p
+}
+
+// publish pipelines a burst.
+func (w *world) publish(cname string, burst int) {
+	p := w.publisher()
+	for range burst {
+		w.published++
+		content := fmt.Sprintf("%s.%d.%s", cname, w.published, strings.Repeat("x", w.rng.IntN(1+w.rng.IntN(3000))))
+		p.get("/push?ack=1&cname=" + cname + "&content=" + content)
+		p.waiting = append(p.waiting, content)
+	}
+}
+
+func (w *world) subscribe(cname string) {
+	s := w.srv.shards[w.rng.IntN(len(w.srv.shards))]
+	c := &client{
+		end: w.connect(s, sideFront, 4608), w: w, shard: s, cname: cname,
+		transport: []string{"stream", "sse", "poll"}[w.rng.IntN(3)],
+		sayLost:   w.rng.IntN(2) == 0,
+	}
+	if w.rng.IntN(3) > 0 {
+		c.next = int32(1 + w.rng.IntN(30))
+	}
+	c.subscribe()
+	w.clients = append(w.clients, c)
+}
+
+func (c *client) subscribe() {
+	path := fmt.Sprintf("/%s?cname=%s&seq=%d", c.transport, c.cname, c.next)
+	if c.sayLost {
+		path += "&lost=1"
+	}
+	c.get(path)
+	c.polling = true
+}
+
+// hear takes what everybody has been sent.
+func (w *world) hear() {
+	for _, p := range w.publishers {
+		w.acknowledge(p)
+	}
+	alive := w.clients[:0]
+	for _, c := range w.clients {
+		if c.fd < 0 || !c.stopped && !c.hear() {
+			c.close()
+			continue
+		}
+		alive = append(alive, c)
+	}
+	w.clients = alive
+}
+
+// acknowledge takes the answers that a publisher has got.
+func (w *world) acknowledge(p *publisher) {
+	p.read()
+	for len(p.in) > 0 {
+		text := string(p.in)
+		head, rest, ok := strings.Cut(text, "\r\n\r\n")
+		if !ok {
+			return
+		}
+		_, length, _ := strings.Cut(head, "Content-Length: ")
+		n, err := strconv.Atoi(strings.TrimSpace(length))
+		if err != nil || len(p.waiting) == 0 {
+			w.fail("answer %q: %v", text, err)
+		}
+		if len(rest) < n {
+			return
+		}
+		p.in = p.in[len(head)+4+n:]
+		content := p.waiting[0]
+		p.waiting = p.waiting[1:]
+		if content == "" {
+			continue
+		}
+		var seq int32
+		if _, err := fmt.Sscanf(rest[:n], `{"type":"ok","seq":%d}`, &seq); err != nil {
+			w.fail("answer %q: %v", rest[:n], err)
+		}
+		w.numbers[content] = seq
+		w.got["published"]++
+	}
+}
+
+// hear takes what a client has been sent, and says whether it is still there.
+func (c *client) hear() bool {
+	c.w.t.Helper()
+	list, clean := c.events()
+	over := false
+	for _, e := range list {
+		c.w.got[c.transport+" "+e.Type]++
+		over = c.take(e) || over
+	}
+	if c.transport == "poll" && clean && !over && !c.ended {
+		c.subscribe()
+		return true
+	}
+	if c.ended && !over && !c.slow && !c.passed() {
+		c.w.fail("%s of %s at %d was cut, and had not stopped reading", c.transport, c.cname, c.next)
+	}
+	if c.ended && !over {
+		c.w.got["cut"]++
+	}
+	return !c.ended && !over
+}
+
+// passed says whether what the client wants next is not kept any more, which
+// may happen to any that was written to in part, if its loop has not had a turn
+// since: then it is cut, unless it wants to be told.
+func (c *client) passed() bool {
+	home := c.w.srv.shards[c.w.srv.home([]byte(c.cname))]
+	i := home.find([]byte(c.cname))
+	return !c.sayLost && (i == 0 || home.oldest(home.channels.At(i))-c.next > 0)
+}
+
+// take checks one message, and says whether it is the last.
+func (c *client) take(e event) (over bool) {
+	c.w.t.Helper()
+	switch e.Type {
+	case "data", "broadcast":
+		c.number(e)
+		if c.next = e.Seq + 1; c.transport == "sse" && e.ID != fmt.Sprint(e.Seq) {
+			c.w.fail("event %+v has id %q", e, e.ID)
+		}
+	case "next_seq":
+		c.next = e.Seq
+	case "lost":
+		var from, to int32
+		if _, err := fmt.Sscanf(e.Content, "%d-%d", &from, &to); err != nil || from != c.next || to != e.Seq-1 || !c.sayLost {
+			c.w.fail("%s of %s at %d was told %+v", c.transport, c.cname, c.next, e)
+		}
+		c.next = e.Seq
+		return false
+	case "noop":
+	case "429":
+		return true
+	case "close":
+		return true
+	default:
+		c.w.fail("unexpected %+v", e)
+	}
+	return false
+}
+
+// number checks a message's number against the client's own and what others,
+// and the publisher, know of it.
+func (c *client) number(e event) {
+	c.w.t.Helper()
+	first := !c.began(e)
+	if !first && e.Seq != c.next {
+		c.w.fail("%s of %s wanted %d and got %d (%.20q)", c.transport, c.cname, c.next, e.Seq, e.Content)
+	}
+	if first && e.Seq < c.next {
+		c.w.fail("%s of %s wanted %d from the start and got %d", c.transport, c.cname, c.next, e.Seq)
+	}
+	key := e.Cname + " " + e.Content
+	if known, ok := c.w.seen[key]; ok && known != e.Seq {
+		c.w.fail("%.20q has number %d for one, %d for another", e.Content, known, e.Seq)
+	}
+	c.w.seen[key] = e.Seq
+}
+
+// began says whether the client must get exactly the number it wants. Only the
+// first of a subscription may be later without a word: the original protocol
+// starts with the oldest that is kept.
+func (c *client) began(e event) bool {
+	was := !c.polling
+	c.polling = false
+	return was || c.sayLost
+}
+
+// compare holds what clients saw against what publishers were told, and, at
+// rest, every client's cursor against its channel.
+func (w *world) compare() {
+	for key, seq := range w.seen {
+		_, content, _ := strings.Cut(key, " ")
+		if told, ok := w.numbers[content]; ok && told != seq {
+			w.fail("%.20q: number %d, its publisher was told %d", content, seq, told)
+		}
+	}
+	for _, c := range w.clients {
+		home := w.srv.shards[w.srv.home([]byte(c.cname))]
+		i := home.find([]byte(c.cname))
+		if i == 0 {
+			w.fail("%s of %s waits on a channel that is gone", c.transport, c.cname)
+		}
+		if c.passed() && c.polling {
+			continue // what it asked for was cleared: the original protocol has it wait without a word
+		}
+		if next := home.channels.At(i).next; c.next != next {
+			w.fail("%s of %s is at %d, its channel at %d", c.transport, c.cname, c.next, next)
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package comet
+
+import (
+	"reflect"
+	"testing"
+	"unsafe"
+
+	"ccomet/reactor"
+)
+
+// What waits is kept in records that the collector has nothing to scan in.
+func TestRecordsHoldNoPointers(t *testing.T) {
+	for _, record := range []any{channel{}, subscriber{}, roster{}, name{}, ref{}, reactor.Timer{}} {
+		walkType(t, reflect.TypeOf(record), reflect.TypeOf(record).Name())
+	}
+}
+
+func walkType(t *testing.T, typ reflect.Type, path string) {
+	switch typ.Kind() {
+	case reflect.Bool, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	case reflect.Array:
+		walkType(t, typ.Elem(), path+"[]")
+	case reflect.Struct:
+		for i := range typ.NumField() {
+			walkType(t, typ.Field(i).Type, path+"."+typ.Field(i).Name)
+		}
+	default:
+		t.Errorf("%s is a %s", path, typ.Kind())
+	}
+}
+
+// The budget of memory: what an idle subscriber costs, on a channel with many
+// others, and on one of its own with a name of 16 bytes.
+func TestMemoryBudget(t *testing.T) {
+	const bucket = int(unsafe.Sizeof(uint32(0)))
+	conn, sub := reactor.RecordSize, int(unsafe.Sizeof(subscriber{}))
+	ch := int(unsafe.Sizeof(channel{})) + 16 + bucket
+	list := int(unsafe.Sizeof(roster{})) + bucket
+	t.Logf("connection %d, subscriber %d, channel with its name and index entry %d, roster with its index entry %d", conn, sub, ch, list)
+	if conn > 40 || sub > 40 || ch+list > 110 || conn+sub+ch+list > 200 {
+		t.Errorf("over the budget of 40, 40 and 110 bytes, 200 in all")
+	}
+}
+
+// A name is found again whatever its size, and its room is used again.
+func TestNames(t *testing.T) {
+	var n names
+	defer n.release()
+	text := make([]byte, MaxName)
+	for i := range text {
+		text[i] = byte(i + 1)
+	}
+	var kept []name
+	for size := 1; size <= MaxName; size++ {
+		kept = append(kept, n.put(text[:size]))
+	}
+	for i, k := range kept {
+		if string(n.get(k)) != string(text[:i+1]) || string(n.foreign(k)) != string(text[:i+1]) {
+			t.Fatalf("a name of %d bytes came back as %q", i+1, n.get(k))
+		}
+		n.drop(k)
+		if again := n.put(text[:i+1]); again != k {
+			t.Fatalf("the room of a name of %d bytes was not used again", i+1)
+		}
+	}
+}
+
+// The index finds every record while it grows and shrinks, and its chains stay
+// short.
+func TestIndex(t *testing.T) {
+	type node struct{ link, key uint32 }
+	var nodes reactor.Slab[node]
+	defer nodes.Release()
+	x := newIndex(func(i uint32) *uint32 { return &nodes.At(i).link }, func(i uint32) uint32 { return nodes.At(i).key * 0x9E3779B1 })
+	defer x.buckets.Release()
+	find := func(key uint32) (i, steps uint32) {
+		for i = x.head(key * 0x9E3779B1); i != 0 && nodes.At(i).key != key; i = nodes.At(i).link {
+			steps++
+		}
+		return i, steps
+	}
+	const n = 20000
+	at := make([]uint32, n)
+	for key := range uint32(n) {
+		i := nodes.Alloc()
+		*nodes.At(i) = node{key: key}
+		x.insert(i)
+		at[key] = i
+	}
+	total := uint32(0)
+	for key := range uint32(n) {
+		i, steps := find(key)
+		if i != at[key] {
+			t.Fatalf("key %d is at %d, found at %d", key, at[key], i)
+		}
+		total += steps
+	}
+	if total > 2*n {
+		t.Errorf("%d steps for %d records", total, n)
+	}
+	for key := uint32(0); key < n; key += 2 {
+		x.remove(at[key])
+	}
+	for key := range uint32(n) {
+		if i, _ := find(key); (i != 0) != (key%2 == 1) {
+			t.Fatalf("key %d after removing the even ones: %d", key, i)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package comet
+
+import (
+	"fmt"
+	"time"
+
+	"ccomet/httplite"
+)
+
+func errorf(format string, args ...any) error { return fmt.Errorf(format, args...) }
+
+// stamp renders the Date header, once a second.
+func (s *shard) stamp(now time.Time) {
+	if second := now.Unix(); second != s.dateSecond {
+		s.dateSecond = second
+		s.date = httplite.AppendDate(s.date[:0], now)
+	}
+}
+
+// appendHead appends a response's head but for how its body ends.
+func (s *shard) appendHead(dst []byte, side uint8, status int, contentType string, old, last bool) []byte {
+	dst = httplite.AppendStatus(dst, status)
+	dst = append(dst, s.date...)
+	dst = httplite.AppendHeader(dst, "Content-Type", contentType)
+	dst = append(dst, s.srv.headers[side]...)
+	switch {
+	case last && !old:
+		dst = append(dst, "Connection: close\r\n"...)
+	case old && !last:
+		dst = append(dst, "Connection: keep-alive\r\n"...)
+	}
+	return dst
+}
+
+// appendResponse appends a whole response.
+func (s *shard) appendResponse(dst []byte, x *exchange, status int, contentType string, body []byte) []byte {
+	dst = s.appendHead(dst, x.side, status, contentType, x.old, x.last)
+	dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(body)))
+	dst = httplite.EndHeaders(dst)
+	if !x.head {
+		dst = append(dst, body...)
+	}
+	return dst
+}
+
+// reply answers a request at once, in its turn behind those before it.
+func (s *shard) reply(x *exchange, status int, contentType string, body []byte) {
+	s.scratch = s.appendResponse(s.scratch[:0], x, status, contentType, body)
+	s.respond(x, s.scratch)
+}
+
+// respond writes a whole response in its turn.
+func (s *shard) respond(x *exchange, response []byte) {
+	if what, i := splitUser(s.loop.User(x.conn)); what == userPipe {
+		s.addSlot(i, x, slot{op: opReady, done: true, text: string(response)})
+		return
+	}
+	_ = s.loop.Write(x.conn, response) // a lost connection is told to Closed
+	s.answered(x.conn, x.last)
+}
+
+// replyJSON answers with JSON, or with a call of cb if there is one.
+func (s *shard) replyJSON(x *exchange, cb, object []byte) {
+	contentType := typeJSON
+	if len(cb) > 0 {
+		contentType = typeScript
+	}
+	s.body = appendJSONP(s.body[:0], cb, object)
+	s.reply(x, 200, contentType, s.body)
+}
+
+// appendJSONP appends "object\n", or "cb(object);\n".
+func appendJSONP[T []byte | string](dst []byte, cb T, object []byte) []byte {
+	if len(cb) == 0 {
+		dst = append(dst, object...)
+		return append(dst, '\n')
+	}
+	dst = append(dst, cb...)
+	dst = append(dst, '(')
+	dst = append(dst, object...)
+	return append(dst, ");\n"...)
+}
+
+// fail answers a request that cannot be served, with one line that says why.
+func (s *shard) fail(x *exchange, status int, reason string) {
+	s.srv.refused.Add(1)
+	if x.req.Method() == httplite.HEAD {
+		x.head = true
+	}
+	s.body = append(append(s.body[:0], reason...), '\n')
+	s.reply(x, status, typeText, s.body)
+}
+
+// notAllowed answers a method that the path does not have.
+func (s *shard) notAllowed(x *exchange, e endpoint) {
+	s.srv.refused.Add(1)
+	s.body = append(s.body[:0], "Allow: "...)
+	for i, m := range e.methods {
+		if i > 0 {
+			s.body = append(s.body, ", "...)
+		}
+		s.body = append(s.body, m.String()...)
+	}
+	s.body = append(s.body, "\r\n"...)
+	reason := "method not allowed here\n"
+	s.scratch = s.appendHead(s.scratch[:0], x.side, 405, typeText, x.old, x.last)
+	s.scratch = append(s.scratch, s.body...)
+	s.scratch = httplite.AppendHeaderInt(s.scratch, "Content-Length", int64(len(reason)))
+	s.scratch = httplite.EndHeaders(s.scratch)
+	if x.req.Method() != httplite.HEAD {
+		s.scratch = append(s.scratch, reason...)
+	}
+	s.respond(x, s.scratch)
+}
+
+// iframeHead is what an iframe's document begins with.
+const iframeHead = "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><title>comet</title></head><body>\n"
+
+var contentTypes = [...]string{transportPoll: typeJSON, transportStream: typeJSON, transportIframe: typeHTML, transportSSE: typeSSE}
+
+// appendStreamHead appends the head of an endless response.
+func (s *shard) appendStreamHead(dst []byte, sub *subscriber) []byte {
+	// An old client's response ends with the connection, whatever it asked for.
+	dst = s.appendHead(dst, sideFront, 200, contentTypes[sub.transport], sub.has(subOld), sub.has(subClose|subOld))
+	dst = append(dst, "X-Accel-Buffering: no\r\n"...)
+	if !sub.has(subOld) {
+		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	}
+	dst = httplite.EndHeaders(dst)
+	if sub.transport != transportIframe {
+		return dst
+	}
+	if sub.has(subOld) {
+		return append(dst, iframeHead...)
+	}
+	return httplite.AppendChunk(dst, []byte(iframeHead))
+}
+
+// appendPollResponse appends the whole response to a poll.
+func (s *shard) appendPollResponse(dst []byte, sub *subscriber, object []byte) []byte {
+	var cb []byte
+	size := len(object) + len("\n")
+	contentType := typeJSON
+	if sub.cbLen != 0 {
+		cb = s.names.get(sub.callback())
+		size = len(cb) + len(object) + len("();\n")
+		contentType = typeScript
+	}
+	dst = s.appendHead(dst, sideFront, 200, contentType, sub.has(subOld), sub.has(subClose))
+	dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(size))
+	dst = httplite.EndHeaders(dst)
+	return appendJSONP(dst, cb, object)
+}

@@ -1,0 +1,118 @@
+package comet
+
+import (
+	"unsafe"
+)
+
+// roster is one channel's subscribers on one loop: the head of their list, and
+// whom to ask about the channel. 32 bytes, and its place in the index beside.
+type roster struct {
+	link    uint32 // index chain
+	index   uint32 // the channel's record at its home
+	gen     uint32
+	head    uint32 // first subscriber
+	pump    uint32 // what is being delivered, 0: nothing
+	left    uint32 // subscribers that left in this turn
+	nameAt  uint32 // at the channel's home
+	nameLen uint8
+	home    uint8 // loop
+	listed  bool  // among those that the turn's end looks at
+	_       uint8
+}
+
+var _ [32]byte = [unsafe.Sizeof(roster{})]byte{}
+
+func (r *roster) ref() ref { return ref{r.index, r.gen} }
+
+// hashRef mixes what names a channel for the index of rosters.
+func hashRef(home uint8, index uint32) uint32 {
+	h := (index ^ uint32(home)<<24) * 0x9E3779B1
+	return h ^ h>>15
+}
+
+// findRoster returns this loop's roster of a channel, or 0.
+func (s *shard) findRoster(home uint8, ch ref) uint32 {
+	i := s.rosterIndex.head(hashRef(home, ch.index))
+	for i != 0 {
+		r := s.rosters.At(i)
+		if r.index == ch.index && r.gen == ch.gen && r.home == home {
+			return i
+		}
+		i = r.link
+	}
+	return 0
+}
+
+// rosterFor returns the roster for a subscriber that has joined, new if need
+// be; 0 when there is no memory.
+func (s *shard) rosterFor(m *mail) uint32 {
+	if i := s.findRoster(m.from, m.ref); i != 0 {
+		return i
+	}
+	i := s.rosters.Alloc()
+	if i == 0 {
+		return 0
+	}
+	*s.rosters.At(i) = roster{index: m.ref.index, gen: m.ref.gen, home: m.from, nameAt: m.name.at, nameLen: m.name.len}
+	s.rosterIndex.insert(i)
+	return i
+}
+
+// rosterName is the channel's name, read where its home keeps it: which it
+// does until the roster's last subscriber has been reported as left.
+func (s *shard) rosterName(i uint32) []byte {
+	r := s.rosters.At(i)
+	return s.srv.shards[r.home].names.foreign(name{r.nameAt, r.nameLen})
+}
+
+// enlist puts a subscriber into a roster.
+func (s *shard) enlist(ri, i uint32) {
+	r, sub := s.rosters.At(ri), s.subs.At(i)
+	sub.roster, sub.next, sub.prev = ri, r.head, 0
+	if r.head != 0 {
+		s.subs.At(r.head).prev = i
+	}
+	r.head = i
+}
+
+// delist takes a subscriber out of its roster. The channel's home is told when
+// the turn ends, of all that left in it at once.
+func (s *shard) delist(ri, i uint32) {
+	r, sub := s.rosters.At(ri), s.subs.At(i)
+	if sub.next != 0 {
+		s.subs.At(sub.next).prev = sub.prev
+	}
+	if sub.prev != 0 {
+		s.subs.At(sub.prev).next = sub.next
+	} else {
+		r.head = sub.next
+	}
+	if r.pump != 0 && s.pumps[r.pump].at == i {
+		s.pumps[r.pump].at = sub.next // a delivery under way goes on behind it
+	}
+	r.left++
+	if !r.listed {
+		r.listed = true
+		s.departed = append(s.departed, ri)
+	}
+}
+
+// reportDeparted tells the homes who has left, and frees rosters that are empty.
+func (s *shard) reportDeparted() {
+	for _, ri := range s.departed {
+		r := s.rosters.At(ri)
+		r.listed = false
+		if r.left > 0 {
+			s.send(r.home, mail{kind: mailLeave, ref: r.ref(), n: int32(r.left)})
+			r.left = 0
+		}
+		if r.head == 0 {
+			if r.pump != 0 {
+				s.stopPump(r.pump)
+			}
+			s.rosterIndex.remove(ri)
+			s.rosters.Free(ri)
+		}
+	}
+	s.departed = emptied(s.departed)
+}

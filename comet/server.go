@@ -1,0 +1,144 @@
+package comet
+
+import (
+	"crypto/rand"
+	"fmt"
+	"hash/maphash"
+	"sync/atomic"
+	"time"
+
+	"ccomet/httplite"
+	"ccomet/reactor"
+)
+
+// Server is a comet server: New opens it, Start runs it, Stop and Wait end it.
+type Server struct {
+	cfg       Config
+	limits    httplite.Limits
+	headers   [2]string // by side: what every response carries
+	endpoints [2]map[string]endpoint
+	seed      maphash.Seed
+	shards    []*shard
+	group     *reactor.Group
+	front     []string
+	admin     []string
+
+	// What all loops count together.
+	channels    atomic.Int64
+	subscribers atomic.Int64
+	refused     atomic.Int64  // requests that were answered with an error
+	cut         atomic.Int64  // readers that did not keep up
+	presence    atomic.Uint64 // a bit a loop that has listeners to /psub
+	lastWarning atomic.Int64
+}
+
+// New opens a server: its loops, and its listening sockets. Connections are
+// served from Start on.
+func New(cfg Config) (*Server, error) {
+	srv, err := newServer(cfg)
+	if err != nil {
+		return nil, err
+	}
+	opts := reactor.SocketOptions{UserTimeout: srv.cfg.WriteTimeout, KeepAlive: 2 * time.Minute}
+	for side, addresses := range [][]string{srv.cfg.Front, srv.cfg.Admin} {
+		for _, address := range addresses {
+			bound, err := srv.group.Listen(address, uint8(side), opts)
+			if err != nil {
+				srv.abandon()
+				return nil, fmt.Errorf("comet: %w", err)
+			}
+			if side == int(sideFront) {
+				srv.front = append(srv.front, bound)
+			} else {
+				srv.admin = append(srv.admin, bound)
+			}
+		}
+	}
+	return srv, nil
+}
+
+// newServer opens a server without listeners.
+func newServer(cfg Config) (*Server, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, fmt.Errorf("comet: %w", err)
+	}
+	if len(cfg.Secret) == 0 {
+		cfg.Secret = make([]byte, 32)
+		_, _ = rand.Read(cfg.Secret) // never fails
+	}
+	srv := &Server{cfg: cfg, seed: maphash.MakeSeed(), endpoints: table(&cfg)}
+	// Escaped for a form, a byte of content may take three.
+	srv.limits = httplite.Limits{Line: cfg.MaxHead / 2, Head: cfg.MaxHead, Body: 3*cfg.MaxMessage + 4096}
+	const always = "Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\n"
+	srv.headers = [2]string{always, always}
+	if cfg.CORSOrigin != "" {
+		srv.headers[sideFront] += "Access-Control-Allow-Origin: " + cfg.CORSOrigin + "\r\n"
+	}
+	var err error
+	srv.group, err = reactor.NewGroup(cfg.Loops, func(i int) (*reactor.Loop, error) {
+		s, err := newShard(srv, uint8(i))
+		if err != nil {
+			return nil, err
+		}
+		srv.shards = append(srv.shards, s)
+		return s.loop, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("comet: %w", err)
+	}
+	return srv, nil
+}
+
+// abandon frees a server that never ran.
+func (srv *Server) abandon() {
+	for _, s := range srv.shards {
+		s.loop.Release()
+	}
+	srv.release()
+}
+
+func (srv *Server) release() {
+	for _, s := range srv.shards {
+		s.release()
+	}
+}
+
+// FrontAddrs and AdminAddrs tell where the server listens, in the form of
+// Config.Front, with the ports that were taken for port 0.
+func (srv *Server) FrontAddrs() []string { return srv.front }
+func (srv *Server) AdminAddrs() []string { return srv.admin }
+
+// Loops is the number of event loops, each a goroutine.
+func (srv *Server) Loops() int { return len(srv.shards) }
+
+// Start serves, on goroutines of its own.
+func (srv *Server) Start() {
+	srv.cfg.Log.Info().
+		Strs("front", srv.front).Strs("admin", srv.admin).Int("loops", srv.cfg.Loops).Stringer("auth", srv.cfg.Auth).
+		Int("max-channels", srv.cfg.MaxChannels).Int("max-subscribers-per-channel", srv.cfg.MaxSubscribersPerChannel).
+		Int("channel-buffer-size", srv.cfg.ChannelBufferSize).Int("max-message", srv.cfg.MaxMessage).Int("max-head", srv.cfg.MaxHead).
+		Dur("polling-timeout", srv.cfg.PollingTimeout).Dur("channel-timeout", srv.cfg.ChannelTimeout).
+		Dur("request-timeout", srv.cfg.RequestTimeout).
+		Str("version", srv.cfg.Version).Msg("serving")
+	srv.group.Start()
+}
+
+// Stop ends the server: connections are cut, so that clients come back with
+// their cursors. Any goroutine may call it.
+func (srv *Server) Stop() { srv.group.Stop() }
+
+// Wait returns when the server has ended, with what ended it if it was not
+// Stop.
+func (srv *Server) Wait() error {
+	err := srv.group.Wait()
+	srv.release()
+	return err
+}
+
+// warnLimit logs that a limit was met, at most once in ten seconds.
+func (srv *Server) warnLimit(name string, limit int) {
+	now := time.Now().Unix()
+	if last := srv.lastWarning.Load(); now-last >= 10 && srv.lastWarning.CompareAndSwap(last, now) {
+		srv.cfg.Log.Warn().Str("limit", name).Int("value", limit).Msg("limit reached: requests are refused")
+	}
+}

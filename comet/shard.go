@@ -1,0 +1,112 @@
+package comet
+
+import (
+	"math/rand/v2"
+
+	"ccomet/httplite"
+	"ccomet/reactor"
+)
+
+// shard is one loop's part of the server: the channels that have their home
+// here, the subscribers whose connections are here, and their rosters. All of
+// it belongs to the loop's goroutine.
+type shard struct {
+	srv   *Server
+	id    uint8
+	loop  *reactor.Loop
+	inbox *reactor.Mailbox[mail]
+	out   [][]mail // by loop; out[id] is for itself
+	mails uint64   // received so far
+	debug bool
+
+	// As a home of channels.
+	names        names
+	channels     reactor.Slab[channel]
+	channelIndex *index
+	leases       *reactor.Wheel
+	histories    []history // [0] is nobody's
+	historyFree  uint32
+	walks        []walk
+	walkLeft     int // channels that broadcasts may still look at in this turn
+
+	// As a home of connections.
+	subs        reactor.Slab[subscriber]
+	rosters     reactor.Slab[roster]
+	rosterIndex *index
+	departed    []uint32 // rosters that somebody left in this turn
+	pumps       []*pump  // [0] is nobody's
+	busyPumps   []uint32
+	idlePumps   []uint32
+	halves      halves
+	pipes       []*pipe // [0] is nobody's
+	idlePipes   []uint32
+	answering   []uint32 // pipes that have something to write
+	presence    presence
+	tokens      *tokens
+	delivered   uint64
+	warm        uint32
+
+	// What is rendered is rendered here, and copied by nobody.
+	req        *httplite.Request
+	exchange   exchange
+	args       []byte // decoded parameters
+	scratch    []byte // a response, or what is about to be written
+	object     []byte // one JSON object
+	body       []byte
+	msgs       []*message
+	batch      batch
+	date       []byte
+	dateSecond int64
+	ok         []byte
+	okSecond   int64
+	rng        uint64
+}
+
+func newShard(srv *Server, id uint8) (*shard, error) {
+	s := &shard{
+		srv:       srv,
+		id:        id,
+		out:       make([][]mail, srv.cfg.Loops),
+		debug:     srv.cfg.Log.Debug().Enabled(),
+		histories: make([]history, 1),
+		pumps:     make([]*pump, 1),
+		req:       new(httplite.Request),
+		tokens:    newTokens(srv.cfg.Secret),
+		rng:       rand.Uint64() | 1,
+	}
+	s.presence.s = s
+	s.channelIndex = newIndex(
+		func(i uint32) *uint32 { return &s.channels.At(i).link },
+		func(i uint32) uint32 { return uint32(srv.hashName(s.names.get(s.channels.At(i).name()))) })
+	s.rosterIndex = newIndex(
+		func(i uint32) *uint32 { return &s.rosters.At(i).link },
+		func(i uint32) uint32 { r := s.rosters.At(i); return hashRef(r.home, r.index) })
+	s.leases = reactor.NewWheel(0, func(i uint32) *reactor.Timer { return &s.channels.At(i).lease })
+	var err error
+	s.loop, err = reactor.NewLoop(s, reactor.Config{
+		MaxInput:     srv.limits.MaxInput() + 64<<10,
+		WriteTimeout: srv.cfg.WriteTimeout,
+		Refusal:      refusal,
+		Warn:         func(err error) { srv.cfg.Log.Warn().Err(err).Uint8("loop", id).Msg("connections are refused") },
+		Clock:        srv.cfg.Clock,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.stamp(s.loop.Now())
+	s.inbox = reactor.NewMailbox[mail](s.loop)
+	return s, nil
+}
+
+// refusal is what a connection is told that there is no room for.
+var refusal = httplite.AppendError(nil, &httplite.Error{Status: 503, Reason: "no descriptors left for another connection"})
+
+// release gives back the memory that the collector does not see.
+func (s *shard) release() {
+	s.names.release()
+	s.channels.Release()
+	s.channelIndex.buckets.Release()
+	s.subs.Release()
+	s.rosters.Release()
+	s.rosterIndex.buckets.Release()
+}

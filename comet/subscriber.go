@@ -1,0 +1,324 @@
+package comet
+
+import (
+	"unsafe"
+
+	"ccomet/reactor"
+)
+
+// subscriber is one waiting client: a cursor on a channel, and how it is to be
+// written to. 32 bytes, and its connection's record beside. It has no queue:
+// what it has not got yet is what its channel's history holds from its cursor
+// on.
+type subscriber struct {
+	conn      uint32 // its connection's index
+	roster    uint32 // 0 until its channel's home has answered
+	next      uint32 // in the roster
+	prev      uint32
+	cursor    int32 // the number it wants next
+	noop      int32 // the counter that a noop carries
+	cbAt      uint32
+	cbLen     uint8
+	transport transport
+	flags     uint8
+	_         uint8
+}
+
+const (
+	subBehind  uint8 = 1 << iota // a write was short: it goes on from its cursor when it has drained
+	subAsking                    // its channel's home was asked for what it has missed
+	subClose                     // HTTP: the connection ends with the response
+	subOld                       // HTTP/1.0: no chunks
+	subSayLost                   // it wants to be told of messages that are gone
+	subGone                      // the client has ended before it was answered: it is not going to wait
+)
+
+var _ [32]byte = [unsafe.Sizeof(subscriber{})]byte{}
+
+func (sub *subscriber) has(flag uint8) bool { return sub.flags&flag != 0 }
+func (sub *subscriber) callback() name      { return name{sub.cbAt, sub.cbLen} }
+func (sub *subscriber) poll() bool          { return sub.transport == transportPoll }
+
+// How a subscriber comes and goes:
+//
+//  1. newSub, subscribe: the request is good. A record is taken, the connection
+//     paused, and the channel's home asked (mailJoin).
+//  2. joined: the home's answer. A poll that can be answered at once is; any
+//     other subscriber is linked into the channel's roster on this loop, and
+//     sent the head of its response with the backlog.
+//  3. The pump writes what is published (pump.go), the timer noops.
+//  4. A short write leaves it behind: the pump passes it over. Once it has
+//     drained, the home is asked for what it has missed (mailCatchUp), and it
+//     goes on from there (caughtUp).
+//  5. endSub: the response has ended or the connection is gone. The home is
+//     told (mailLeave).
+
+// newSub makes a connection a subscriber; 0: no record is free.
+func (s *shard) newSub(c reactor.Conn, cb []byte, sub subscriber) uint32 {
+	i := s.subs.Alloc()
+	if i == 0 {
+		return 0
+	}
+	if len(cb) > 0 {
+		at := s.names.put(cb)
+		if at.at == 0 {
+			s.subs.Free(i)
+			return 0
+		}
+		sub.cbAt, sub.cbLen = at.at, at.len
+	}
+	sub.conn = c.Index()
+	*s.subs.At(i) = sub
+	s.loop.SetUser(c, userWord(userSub, i))
+	s.loop.Pause(c)
+	return i
+}
+
+// subscribe asks a channel's home to have subscriber i from its cursor on.
+func (s *shard) subscribe(i uint32, c reactor.Conn, cname []byte, join uint8) {
+	sub := s.subs.At(i)
+	if sub.poll() {
+		join |= joinPoll
+	}
+	if sub.has(subSayLost) {
+		join |= joinSayLost
+	}
+	s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
+	m := mail{kind: mailJoin, conn: c, seq: sub.cursor, flag: join}
+	m.buf, m.nlen = nameBuffer(cname), uint8(len(cname))
+	s.send(s.srv.home(cname), m)
+}
+
+// subOf returns the subscriber that a connection is, or 0.
+func (s *shard) subOf(c reactor.Conn) uint32 {
+	if what, i := splitUser(s.loop.User(c)); what == userSub {
+		return i
+	}
+	return 0
+}
+
+// joined takes the home's answer to a subscription.
+func (s *shard) joined(m *mail) {
+	i := s.subOf(m.conn)
+	if i == 0 || !s.loop.Alive(m.conn) || s.subs.At(i).has(subGone) && m.flag&joinMember != 0 {
+		if m.flag&joinMember != 0 {
+			s.send(m.from, mail{kind: mailLeave, ref: m.ref, n: 1})
+		}
+		s.loop.Close(m.conn)
+		return
+	}
+	sub := s.subs.At(i)
+	if m.flag&joinMember == 0 && (m.code != codeOK && m.code != codeMoved) {
+		s.refuseSub(i, m.code, m.cname())
+		return
+	}
+	cname := s.srv.shards[m.from].names.foreign(m.name)
+	if m.flag&joinMember == 0 {
+		s.scratch = s.appendPoll(s.scratch[:0], sub, cname, m)
+		s.finishPoll(i, s.scratch)
+		return
+	}
+	roster := s.rosterFor(m)
+	if roster == 0 {
+		s.send(m.from, mail{kind: mailLeave, ref: m.ref, n: 1})
+		s.refuseSub(i, codeNoMemory, nil)
+		return
+	}
+	s.enlist(roster, i)
+	s.heartbeat(m.conn)
+	if sub.poll() {
+		sub.cursor = m.seq
+		return
+	}
+	b := &s.batch
+	b.reset(sub.framing())
+	b.buf = s.appendStreamHead(b.buf, sub)
+	b.head = len(b.buf)
+	s.replayInto(b, sub, cname, m)
+	s.writeReplay(i, m.conn, b, m.seq)
+}
+
+// replayInto renders what the home's answer says: lost messages, where the
+// client wants to know of them, then the backlog, or that it was moved.
+func (s *shard) replayInto(b *batch, sub *subscriber, cname []byte, m *mail) {
+	if m.flag&joinLost != 0 && sub.has(subSayLost) {
+		s.object = appendLost(s.object[:0], cname, m)
+		b.appendPreface(s.object, firstOf(m)-1)
+	}
+	if m.code == codeMoved {
+		s.object = appendObject(s.object[:0], kindNextSeq, cname, m.seq, "")
+		b.appendPreface(s.object, m.seq-1)
+	}
+	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
+		b.append(msg, cname)
+	}
+}
+
+// firstOf is the number of the first message that a replay has.
+func firstOf(m *mail) int32 {
+	if m.n > 0 {
+		return m.msg.seq
+	}
+	return m.seq
+}
+
+// writeReplay writes a batch that ends before number next, from its start.
+func (s *shard) writeReplay(i uint32, c reactor.Conn, b *batch, next int32) {
+	sub := s.subs.At(i)
+	sub.cursor = next - int32(len(b.ends))
+	s.writeBatch(i, c, b, -1)
+}
+
+// caughtUp takes the home's answer to a subscriber that had fallen behind.
+func (s *shard) caughtUp(m *mail) {
+	i := s.subOf(m.conn)
+	if i == 0 || !s.loop.Alive(m.conn) {
+		return
+	}
+	sub := s.subs.At(i)
+	sub.flags &^= subAsking | subBehind
+	if m.code == codeMoved || m.flag&joinLost != 0 && !sub.has(subSayLost) {
+		// What it wants is gone. Cut, it comes back with its cursor and is given
+		// what there is; going on, it would never know.
+		s.srv.cut.Add(1)
+		s.loop.Close(m.conn)
+		return
+	}
+	s.heartbeat(m.conn)
+	b := &s.batch
+	b.reset(sub.framing())
+	s.replayInto(b, sub, s.rosterName(sub.roster), m)
+	s.writeReplay(i, m.conn, b, m.seq)
+}
+
+// drained: what was held for a connection has been written.
+func (s *shard) drained(c reactor.Conn) {
+	i := s.subOf(c)
+	if i == 0 {
+		return
+	}
+	sub := s.subs.At(i)
+	if sub.flags&(subBehind|subAsking) != subBehind {
+		return
+	}
+	sub.flags |= subAsking
+	r := s.rosters.At(sub.roster)
+	s.send(r.home, mail{kind: mailCatchUp, conn: c, ref: r.ref(), seq: sub.cursor})
+}
+
+// heartbeat arms the next noop: at the latest after the polling timeout, and
+// spread over its last quarter, so that those who came in one second do not
+// beat in one second; in steps, so that an idle machine sleeps for longer than
+// a tick. A message does not put it off: that would cost each delivery more
+// than a noop too many costs now and then.
+func (s *shard) heartbeat(c reactor.Conn) {
+	timeout := uint64(s.srv.cfg.PollingTimeout / reactor.TickLength)
+	step := min(max(timeout/16, 1), maxBeatStep)
+	s.rng ^= s.rng << 13
+	s.rng ^= s.rng >> 7
+	s.rng ^= s.rng << 17
+	due := uint64(s.loop.Tick()) + timeout - 1 - s.rng%(timeout/4)
+	s.loop.SetTimerAt(c, reactor.Tick(due-due%step))
+}
+
+// maxBeatStep is the longest step between heartbeats, in ticks: half a second.
+const maxBeatStep = 8
+
+// beat: a subscriber's timer has run out.
+func (s *shard) beat(i uint32, c reactor.Conn) {
+	sub := s.subs.At(i)
+	if sub.roster == 0 {
+		s.loop.Close(c) // its channel's home never answered
+		return
+	}
+	if sub.has(subBehind) || s.loop.Blocked(c) {
+		s.srv.cut.Add(1)
+		s.loop.Close(c) // stuck for the write timeout; without a final chunk, so the client comes back
+		return
+	}
+	s.object = appendObject(s.object[:0], kindNoop, s.rosterName(sub.roster), sub.noop, "")
+	if sub.poll() {
+		s.scratch = s.appendPollResponse(s.scratch[:0], sub, s.object)
+		s.finishPoll(i, s.scratch)
+		return
+	}
+	sub.noop++
+	s.scratch = appendFrame(s.scratch[:0], sub.framing(), s.object, noEventID)
+	s.heartbeat(c)
+	_ = s.loop.Write(c, s.scratch)
+	if s.loop.Blocked(c) {
+		s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
+	}
+}
+
+// finishPoll ends a poll with its response: the connection is free for the
+// next request, or closed.
+func (s *shard) finishPoll(i uint32, response []byte) {
+	sub := s.subs.At(i)
+	c := s.loop.ConnAt(sub.conn)
+	last := sub.has(subClose)
+	s.endSub(i)
+	s.loop.SetUser(c, 0)
+	_ = s.loop.Write(c, response) // a lost connection is told to Closed
+	s.answered(c, last)
+}
+
+// endStream ends an endless response whose last message is written.
+func (s *shard) endStream(i uint32, c reactor.Conn) {
+	sub := s.subs.At(i)
+	if !sub.has(subOld) {
+		_ = s.loop.Write(c, lastChunk)
+	}
+	s.endSub(i)
+	s.loop.SetUser(c, 0)
+	s.loop.Finish(c)
+}
+
+// refuseSub ends a subscription that its channel's home will not have.
+func (s *shard) refuseSub(i uint32, why code, cname []byte) {
+	sub := s.subs.At(i)
+	c := s.loop.ConnAt(sub.conn)
+	if why == codeNoMemory {
+		s.endSub(i)
+		s.loop.SetUser(c, 0)
+		s.refuse(c, errNoMemory)
+		return
+	}
+	k, text := kindError429, "Too many channels"
+	switch why {
+	case codeNoToken:
+		k, text = kindError401, "Token error"
+	case codeFull:
+		text = "Too many subscribers"
+	}
+	s.object = appendObject(s.object[:0], k, cname, 0, text)
+	s.errorResponse(i, s.object)
+}
+
+// errorResponse ends a subscription with one message and nothing else.
+func (s *shard) errorResponse(i uint32, object []byte) {
+	sub := s.subs.At(i)
+	if sub.poll() {
+		s.scratch = s.appendPollResponse(s.scratch[:0], sub, object)
+		s.finishPoll(i, s.scratch)
+		return
+	}
+	sub.flags |= subClose
+	s.scratch = s.appendStreamHead(s.scratch[:0], sub)
+	s.scratch = appendFrame(s.scratch, sub.framing(), object, noEventID)
+	c := s.loop.ConnAt(sub.conn)
+	_ = s.loop.Write(c, s.scratch)
+	s.endStream(i, c)
+}
+
+// endSub frees a subscriber's record and tells its channel's home.
+func (s *shard) endSub(i uint32) {
+	sub := s.subs.At(i)
+	if sub.roster != 0 {
+		s.delist(sub.roster, i)
+	}
+	if sub.cbLen != 0 {
+		s.names.drop(sub.callback())
+	}
+	s.subs.Free(i)
+}

@@ -1,0 +1,399 @@
+package comet
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What the front side sends, byte for byte. object is one message as every client expects it.
+func object(kind string, seq int, content string) string {
+	return fmt.Sprintf(`{"type":%q,"cname":"a","seq":%d,"content":"%s"}`, kind, seq, content)
+}
+
+// everyWire runs a test with one loop and with three, in both versions of HTTP.
+func everyWire(t *testing.T, run func(t *testing.T, loops, minor int)) {
+	for _, loops := range []int{1, 3} {
+		for minor := range 2 {
+			t.Run(fmt.Sprintf("loops=%d/http1.%d", loops, minor), func(t *testing.T) { run(t, loops, minor) })
+		}
+	}
+}
+
+var (
+	three    = []string{"/push?cname=a&content=x1", "/push?cname=a&content=x2", "/push?cname=a&content=x3"}
+	mixed    = []string{"/push?cname=a&content=x1", "/broadcast?content=b2", "/push?cname=a&content=x3"}
+	cleared  = append(three[:3:3], "/clear?cname=a")
+	keepsTwo = Config{ChannelBufferSize: 2}
+	tokened  = Config{Auth: AuthToken}
+	pushX4   = "/push?cname=a&content=x4"
+)
+
+// subRow is a subscription, and what comes of it. Polls and endless responses
+// share them: to a poll, what is already there is one array.
+type subRow struct {
+	name   string
+	cfg    Config
+	before []string // what the admin side did before
+	query  string
+	live   string   // what it does while the subscriber waits; empty: nothing is waited for
+	want   string   // the messages, separated by a space; in an array for a poll where array
+	array  bool     // "[" and "]" round them
+	ids    []string // of the events
+	next   int      // the channel's next number in the end
+	stream bool     // only for endless responses, which go on where a poll ends
+}
+
+func seq(kind string, n int, content string) string { return object(kind, n, content) + " " }
+
+var subRows = []subRow{
+	{name: "a new channel without seq", query: "cname=a", want: seq("next_seq", 1, ""), ids: []string{"0"}, next: 1},
+	{name: "seq 0 is moved to the next, history is not sent", before: three, query: "cname=a&seq=0",
+		want: seq("next_seq", 4, ""), ids: []string{"3"}, next: 4},
+	{name: "an empty seq is 0", before: three, query: "cname=a&seq=", want: seq("next_seq", 4, ""), ids: []string{"3"}, next: 4},
+	{name: "beyond the next is moved to it", before: three, query: "cname=a&seq=5",
+		want: seq("next_seq", 4, ""), ids: []string{"3"}, next: 4},
+	{name: "an older one gets the backlog", before: three, query: "cname=a&seq=2", array: true,
+		want: seq("data", 2, "x2") + seq("data", 3, "x3"), ids: []string{"2", "3"}, next: 4},
+	{name: "one old message is an array too", before: three, query: "cname=a&seq=3", array: true,
+		want: seq("data", 3, "x3"), ids: []string{"3"}, next: 4},
+	{name: "older than the oldest kept begins with the oldest", cfg: keepsTwo, before: three, query: "cname=a&seq=1", array: true,
+		want: seq("data", 2, "x2") + seq("data", 3, "x3"), ids: []string{"2", "3"}, next: 4},
+	{name: "a negative number is an old one", before: three, query: "cname=a&seq=-5", array: true,
+		want: seq("data", 1, "x1") + seq("data", 2, "x2") + seq("data", 3, "x3"), ids: []string{"1", "2", "3"}, next: 4},
+	{name: "a broadcast in a backlog is followed by its next number", before: mixed, query: "cname=a&seq=1", array: true,
+		want: seq("data", 1, "x1") + seq("broadcast", 2, "b2") + seq("next_seq", 3, "") + seq("data", 3, "x3"),
+		ids:  []string{"1", "2", "2", "3"}, next: 4},
+	{name: "exactly the next waits", before: three, query: "cname=a&seq=4", live: pushX4,
+		want: seq("data", 4, "x4"), ids: []string{"4"}, next: 5},
+	{name: "the first of a new channel is waited for", query: "cname=a&seq=1", live: "/push?cname=a&content=x1",
+		want: seq("data", 1, "x1"), ids: []string{"1"}, next: 2},
+	{name: "a live broadcast is followed by its next number", query: "cname=a&seq=1", live: "/broadcast?content=b1", array: true,
+		want: seq("broadcast", 1, "b1") + seq("next_seq", 2, ""), ids: []string{"1", "1"}, next: 2},
+	{name: "older, but nothing is kept: waits", before: cleared, query: "cname=a&seq=2", live: pushX4,
+		want: seq("data", 4, "x4"), ids: []string{"4"}, next: 5},
+	{name: "a history of none keeps none", cfg: Config{ChannelBufferSize: -1}, before: three, query: "cname=a&seq=2", live: pushX4,
+		want: seq("data", 4, "x4"), ids: []string{"4"}, next: 5},
+	{name: "loss is said to who asked", cfg: keepsTwo, before: three, query: "cname=a&seq=1&lost=1", array: true,
+		want: seq("lost", 2, "1-1") + seq("data", 2, "x2") + seq("data", 3, "x3"), ids: []string{"1", "2", "3"}, next: 4},
+	{name: "loss of all is said", before: cleared, query: "cname=a&seq=2&lost=1", array: true,
+		want: seq("lost", 4, "2-3"), ids: []string{"3"}, next: 4},
+	{name: "without loss nothing is said", before: three, query: "cname=a&seq=3&lost=1", array: true,
+		want: seq("data", 3, "x3"), ids: []string{"3"}, next: 4},
+	{name: "lost=0 asks for nothing", cfg: keepsTwo, before: three, query: "cname=a&seq=1&lost=0", array: true,
+		want: seq("data", 2, "x2") + seq("data", 3, "x3"), ids: []string{"2", "3"}, next: 4},
+	{name: "unknown parameters, any order, escapes in names and values", before: three,
+		query: "_=1700000000&seq=%33&x&=&%63name=%61&&token=", array: true, want: seq("data", 3, "x3"), ids: []string{"3"}, next: 4},
+	{name: "the first of two counts", before: three, query: "cname=a&cname=b&seq=3&seq=1", array: true,
+		want: seq("data", 3, "x3"), ids: []string{"3"}, next: 4},
+	{name: "moved, then live", query: "cname=a", live: "/push?cname=a&content=x1", stream: true,
+		want: seq("next_seq", 1, "") + seq("data", 1, "x1"), ids: []string{"0", "1"}, next: 2},
+	{name: "backlog, then live", before: three, query: "cname=a&seq=3", live: pushX4, stream: true,
+		want: seq("data", 3, "x3") + seq("data", 4, "x4"), ids: []string{"3", "4"}, next: 5},
+}
+
+func (r *subRow) messages() []string { return strings.Fields(r.want) }
+
+func (r *subRow) pollBody() string {
+	body := strings.Join(r.messages(), ",")
+	if r.array {
+		body = "[" + body + "]"
+	}
+	return body
+}
+
+func TestPolls(t *testing.T) {
+	everyWire(t, func(t *testing.T, loops, minor int) {
+		for _, cb := range []string{"", "jQuery.cb_1"} {
+			for _, r := range subRows {
+				if !r.stream {
+					t.Run("cb="+cb+"/"+r.name, func(t *testing.T) { pollOnce(t, r, loops, minor, cb) })
+				}
+			}
+		}
+	})
+}
+
+// ping is what tells, behind a response, that nothing else came with it.
+const ping = "/ping?cb=f"
+
+var pong = answer("200 OK", asScript, `f({"type":"ping","sub_timeout":30});`+"\n", closing)
+
+func pollOnce(t *testing.T, r subRow, loops, minor int, cb string) {
+	r.cfg.Loops = loops
+	srv := startWire(t, r.cfg)
+	srv.askAll(r.before)
+	path, want := "/sub?", answer("200 OK", asJSON, r.pollBody()+"\n")
+	if cb != "" {
+		path, want = "/poll?cb="+cb+"&", answer("200 OK", asScript, cb+"("+r.pollBody()+");\n")
+	}
+	request := reqGet(minor, path+r.query)
+	if minor == 1 { // else the connection ends by itself
+		request += reqGet(1, ping, closing)
+		want += pong
+	}
+	c := srv.dial(sideFront)
+	c.send(request)
+	if r.live != "" {
+		srv.subscribed(1)
+		srv.ask(r.live)
+	}
+	same(t, c.rest(), want)
+}
+
+// endless are the transports whose response goes on.
+var endless = []struct {
+	path, contentType, preface string
+	frame                      func(message, id string) string
+}{
+	{"/stream", asJSON, "", func(m, _ string) string { return m + "\n" }},
+	{"/iframe", asHTML, "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><title>comet</title></head><body>\n",
+		func(m, _ string) string { return "<script>parent.icomet_cb(" + m + ");</script>\n" }},
+	{"/sse", asEvents, "", func(m, id string) string {
+		if id != "" {
+			id = "id: " + id + "\n"
+		}
+		return id + "data: " + m + "\n\n"
+	}},
+}
+
+// streamHead is what an endless response begins with.
+func streamHead(minor int, contentType string, more ...string) string {
+	head := "HTTP/1.1 200 OK\r\n" + dateLine + "Content-Type: " + contentType + "\r\n" + fixed +
+		strings.Join(more, "") + "X-Accel-Buffering: no\r\n"
+	if minor == 1 {
+		head += "Transfer-Encoding: chunked\r\n"
+	}
+	return head + "\r\n"
+}
+
+// piece is part of an endless body.
+func piece(minor int, payload string) string {
+	if minor == 0 || payload == "" {
+		return payload
+	}
+	return fmt.Sprintf("%x\r\n%s\r\n", len(payload), payload)
+}
+
+// lastPiece ends a body that is in chunks.
+func lastPiece(minor int) string { return []string{"", "0\r\n\r\n"}[minor] }
+
+func TestEndlessResponses(t *testing.T) {
+	everyWire(t, func(t *testing.T, loops, minor int) {
+		for i := range endless {
+			for _, r := range subRows {
+				t.Run(endless[i].path+"/"+r.name, func(t *testing.T) { streamOnce(t, r, loops, minor, i) })
+			}
+		}
+	})
+}
+
+func streamOnce(t *testing.T, r subRow, loops, minor, transport int) {
+	r.cfg.Loops = loops
+	srv := startWire(t, r.cfg)
+	srv.askAll(r.before)
+	kind := endless[transport]
+	c := srv.dial(sideFront)
+	c.send(reqGet(minor, kind.path+"?"+r.query))
+	srv.subscribed(1)
+	if r.live != "" {
+		srv.ask(r.live)
+	}
+	want := streamHead(minor, kind.contentType) + piece(minor, kind.preface)
+	for n, message := range r.messages() {
+		want += piece(minor, kind.frame(message, r.ids[n]))
+	}
+	c.expect(want)
+	same(t, srv.ask("/close?cname=a"), fmt.Sprintf("ok %d\n", r.next))
+	same(t, c.rest(), piece(minor, kind.frame(object("close", r.next, ""), ""))+lastPiece(minor))
+}
+
+func TestRefusedSubscribers(t *testing.T) {
+	one := Config{MaxSubscribersPerChannel: 1}
+	for _, r := range []struct {
+		name   string
+		cfg    Config
+		before string
+		holder bool // somebody is there already
+		query  string
+		want   string
+	}{
+		{"401: wrong token", tokened, "/sign?cname=a", false, "cname=a&token=0123456789abcdef0123456789abcdef", object("401", 0, "Token error")},
+		{"401: no token", tokened, "/sign?cname=a", false, "cname=a", object("401", 0, "Token error")},
+		{"401: half a token", tokened, "/sign?cname=a", false, "cname=a&token=01234567", object("401", 0, "Token error")},
+		{"401: channel not signed", tokened, "/check?cname=b", false, "cname=a&token=" + tokenOf("a"), object("401", 0, "Token error")},
+		{"401: the token of another", tokened, "/sign?cname=a", false, "cname=a&token=" + tokenOf("b"), object("401", 0, "Token error")},
+		{"429: channels", Config{MaxChannels: 1}, "/push?cname=b&content=x", false, "cname=a&seq=1", object("429", 0, "Too many channels")},
+		{"429: subscribers", one, "/check?cname=b", true, "cname=a&seq=1", object("429", 0, "Too many subscribers")},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			everyWire(t, func(t *testing.T, loops, minor int) {
+				r.cfg.Loops, r.cfg.Secret = loops, []byte("secret")
+				srv := startWire(t, r.cfg)
+				srv.ask(r.before)
+				if r.holder {
+					srv.dial(sideFront).send(reqGet(1, "/stream?cname=a&seq=1"))
+					srv.subscribed(1)
+				}
+				last := closing
+				if minor == 0 {
+					last = ""
+				}
+				same(t, srv.talk(sideFront, reqGet(minor, "/sub?"+r.query, closing)), answer("200 OK", asJSON, r.want+"\n", last))
+				same(t, srv.talk(sideFront, reqGet(minor, "/poll?cb=f&"+r.query, closing)), answer("200 OK", asScript, "f("+r.want+");\n", last))
+				for _, k := range endless {
+					same(t, srv.talk(sideFront, reqGet(minor, k.path+"?"+r.query, closing)), streamHead(minor, k.contentType, last)+
+						piece(minor, k.preface)+piece(minor, k.frame(r.want, ""))+lastPiece(minor))
+				}
+			})
+		})
+	}
+}
+
+// tokenOf is the token of a channel where Config.Secret is "secret".
+func tokenOf(cname string) string { return string(newTokens([]byte("secret")).make([]byte(cname))) }
+
+func TestKeepAlive(t *testing.T) {
+	for _, loops := range []int{1, 3} {
+		for minor, headers := range [][]string{{keeping}, nil} {
+			t.Run(fmt.Sprintf("loops=%d/http1.%d", loops, minor), func(t *testing.T) {
+				srv := startWire(t, Config{Loops: loops})
+				c := srv.dial(sideFront)
+				for n := 1; n <= 5; n++ {
+					c.send(reqGet(minor, fmt.Sprintf("/sub?cname=a&seq=%d", n), headers...))
+					srv.subscribed(1)
+					srv.ask("/push?cname=a&content=x")
+					c.expect(answer("200 OK", asJSON, object("data", n, "x")+"\n", headers...))
+					c.send(reqGet(minor, "/sub?cname=a", headers...))
+					c.expect(answer("200 OK", asJSON, object("next_seq", n+1, "")+"\n", headers...))
+				}
+				c.send(reqGet(minor, "/sub?cname=a&seq=1", closing))
+				if got := c.rest(); !strings.HasSuffix(got, `"seq":5,"content":"x"}]`+"\n") {
+					t.Fatalf("the last poll got %q", got)
+				}
+			})
+		}
+	}
+}
+
+// What was sent behind a poll is answered after it, one by one.
+func TestPipelinedBehindPolls(t *testing.T) {
+	for loops := range 2 {
+		srv := startWire(t, Config{Loops: 1 + 2*loops})
+		c := srv.dial(sideFront)
+		c.send(reqGet(1, "/sub?cname=a&seq=1") + reqGet(1, "/sub?cname=a&seq=2&cb=f") + reqGet(1, "/nothing") + reqGet(1, ping, closing))
+		for n := 1; n <= 2; n++ {
+			srv.subscribed(1)
+			srv.ask(fmt.Sprintf("/push?cname=a&content=x%d", n))
+			if n == 1 {
+				c.expect(answer("200 OK", asJSON, object("data", 1, "x1")+"\n"))
+			}
+		}
+		same(t, c.rest(), answer("200 OK", asScript, "f("+object("data", 2, "x2")+");\n")+
+			answer("404 Not Found", asText, "no such path\n")+pong)
+	}
+}
+
+func TestFrontRequests(t *testing.T) {
+	const wrong = "method not allowed here\n"
+	icomet := `icomet_cb({"type":"ping","sub_timeout":30});` + "\n"
+	for _, r := range []struct{ name, request, want string }{
+		{"ping names its callback", reqGet(1, "/ping", closing), answer("200 OK", asScript, icomet, closing)},
+		{"ping in HTTP/1.0", reqGet(0, "/ping"), answer("200 OK", asScript, icomet)},
+		{"ping with HEAD", "HEAD /ping HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n",
+			strings.TrimSuffix(answer("200 OK", asScript, icomet, closing), icomet)},
+		{"POST to a poll", "POST /sub?cname=a HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n",
+			answer("405 Method Not Allowed", asText, wrong, closing, "Allow: GET\r\n")},
+		{"POST to ping, HTTP/1.0", "POST /ping HTTP/1.0\r\n\r\n", answer("405 Method Not Allowed", asText, wrong, "Allow: GET, HEAD\r\n")},
+		{"HEAD of an endless response", "HEAD /stream?cname=a HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n",
+			strings.TrimSuffix(answer("405 Method Not Allowed", asText, wrong, closing, "Allow: GET\r\n"), wrong)},
+		{"the admin side is not here", reqGet(1, "/push?cname=a&content=x", closing), answer("404 Not Found", asText, "no such path\n", closing)},
+		{"HEAD of nothing", "HEAD /x HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n",
+			strings.TrimSuffix(answer("404 Not Found", asText, "no such path\n", closing), "no such path\n")},
+		{"a space is no number", reqGet(1, "/sub?seq=+&cname=a", closing),
+			answer("400 Bad Request", asText, "parameter seq: want a whole number of 32 bits\n", closing)},
+		{"+ and %XX decode", reqGet(1, "/sub?cname=a+b%2B%C3%A9%26c", closing),
+			answer("200 OK", asJSON, `{"type":"next_seq","cname":"a b+é&c","seq":1,"content":""}`+"\n", closing)},
+	} {
+		t.Run(r.name, func(t *testing.T) { same(t, startWire(t, Config{Loops: 2}).talk(sideFront, r.request), r.want) })
+	}
+}
+
+func TestCrossOrigin(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1, CORSOrigin: "*"})
+	same(t, srv.talk(sideFront, reqGet(0, "/sub?cname=a")),
+		answer("200 OK", asJSON, object("next_seq", 1, "")+"\n", "Access-Control-Allow-Origin: *\r\n"))
+	same(t, srv.talk(sideAdmin, reqGet(0, "/healthz")), answer("200 OK", asText, "ok"))
+}
+
+// A browser comes back with the URL it was once given, and says by itself what
+// it has seen last.
+func TestLastEventID(t *testing.T) {
+	for _, r := range []struct{ name, path, id, want string }{
+		{"overrides seq", "/sse", "2", "data: " + object("data", 3, "x3")},
+		{"0 is before the first", "/sse", "0", "data: " + object("data", 1, "x1")},
+		{"what is no number is passed over", "/sse", "x", "data: " + object("data", 2, "x2")},
+		{"too large a number is passed over", "/sse", "2147483648", "data: " + object("data", 2, "x2")},
+		{"after the largest comes the smallest, which is far ahead", "/sse", "2147483647", "data: " + object("next_seq", 4, "")},
+		{"only for events", "/stream", "2", object("data", 2, "x2")},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			srv := startWire(t, Config{Loops: 1})
+			srv.askAll(three)
+			c := srv.dial(sideFront)
+			c.send(reqGet(0, r.path+"?cname=a&seq=2", "Last-Event-ID: "+r.id+"\r\n"))
+			srv.subscribed(1)
+			srv.ask("/close?cname=a")
+			_, body, _ := strings.Cut(c.rest(), "\r\n\r\n")
+			if strings.HasPrefix(body, "id: ") {
+				_, body, _ = strings.Cut(body, "\n")
+			}
+			if !strings.HasPrefix(body, r.want) {
+				t.Fatalf("got %q, want it to begin with %q", body, r.want)
+			}
+		})
+	}
+}
+
+// A subscriber hears something at least every polling timeout, and not much
+// sooner.
+func TestNoop(t *testing.T) {
+	noop := func(n int) string { return object("noop", n, "") }
+	st := newStage(t, Config{Loops: 2, PollingTimeout: 40 * time.Second, IdleTimeout: time.Hour})
+	cname := func(s string) string { return strings.ReplaceAll(s, `"cname":"a"`, `"cname":"`+st.homed(1)+`"`) }
+	query := "?seq=1&noop=2147483647&cname=" + st.homed(1)
+	poll, old, script := st.enter(0, sideFront), st.enter(1, sideFront), st.enter(0, sideFront)
+	poll.send(reqGet(1, "/sub"+query))
+	old.send(reqGet(0, "/poll"+query))
+	script.send(reqGet(1, "/sub?cb=f&"+query[1:]))
+	var streams []*player
+	for i, k := range endless {
+		for minor := range 2 {
+			p := st.enter(i%2, sideFront)
+			p.send(reqGet(minor, k.path+query))
+			same(t, p.body(), piece(minor, k.preface))
+			streams = append(streams, p)
+		}
+	}
+	st.later(29 * time.Second)
+	for _, p := range append(streams, poll, old, script) {
+		same(t, p.take(), "")
+	}
+	st.later(11 * time.Second)
+	same(t, poll.body(), cname(noop(1<<31-1))+"\n")
+	same(t, old.body(), cname(noop(1<<31-1))+"\n")
+	same(t, script.body(), "f("+cname(noop(1<<31-1))+");\n")
+	for _, counter := range []int{1<<31 - 1, -1 << 31, -1<<31 + 1} {
+		for i, k := range endless {
+			for minor := range 2 {
+				same(t, streams[2*i+minor].take(), piece(minor, k.frame(cname(noop(counter)), "")))
+			}
+		}
+		st.later(40 * time.Second)
+	}
+	poll.take()
+	if old.take(); !old.ended || poll.ended {
+		t.Errorf("after a noop: HTTP/1.0 ended %v, HTTP/1.1 ended %v", old.ended, poll.ended)
+	}
+}
