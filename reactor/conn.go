@@ -153,6 +153,14 @@ func (l *Loop) SetTimer(c Conn, d time.Duration) {
 	l.wheel.Schedule(c.Index(), l.ticksAhead(d))
 }
 
+// SetTimerAt is SetTimer for a point in time: see Tick. Timers that may as well
+// run out together, at the same tick, wake an idle loop once.
+func (l *Loop) SetTimerAt(c Conn, at Tick) {
+	if l.usable(c) != nil {
+		l.wheel.Schedule(c.Index(), at)
+	}
+}
+
 // Pause stops calls of Received for c; what arrives waits in the kernel. That
 // the peer has gone is seen all the same.
 func (l *Loop) Pause(c Conn) {

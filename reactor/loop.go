@@ -48,6 +48,7 @@ type Loop struct {
 	released   bool
 	sleep      time.Duration // the handler's last wish
 	stats      counters
+	writes     int64 // not yet in stats
 
 	asleep  atomic.Uint32 // about to wait, or waiting
 	woken   atomic.Uint32 // somebody wants a turn
@@ -56,7 +57,7 @@ type Loop struct {
 }
 
 type counters struct {
-	open, held, accepted, refused, turns atomic.Int64
+	open, held, accepted, refused, turns, writes atomic.Int64
 }
 
 // Stats are a loop's figures. Open and Held are as of now, the rest since the
@@ -67,6 +68,7 @@ type Stats struct {
 	Accepted int64
 	Refused  int64 // connections refused for want of descriptors or records
 	Turns    int64
+	Writes   int64 // write calls to connections, as of the end of the last turn
 }
 
 // NewLoop opens a loop. Nothing happens until Turn or Run is called.
@@ -103,7 +105,7 @@ func (l *Loop) Conns() int { return l.conns.Live() }
 // Stats may be called from any goroutine.
 func (l *Loop) Stats() Stats {
 	s := &l.stats
-	return Stats{Open: s.open.Load(), Held: s.held.Load(), Accepted: s.accepted.Load(), Refused: s.refused.Load(), Turns: s.turns.Load()}
+	return Stats{Open: s.open.Load(), Held: s.held.Load(), Accepted: s.accepted.Load(), Refused: s.refused.Load(), Turns: s.turns.Load(), Writes: s.writes.Load()}
 }
 
 // Run turns until Stop is called, then closes the loop and everything in it.
@@ -162,9 +164,12 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	for {
 		l.sleep = l.handler.TurnEnded(l.now)
 		if !l.reap(nil) {
-			return nil
+			break
 		}
 	}
+	l.stats.writes.Add(l.writes)
+	l.writes = 0
+	return nil
 }
 
 // patience is how long the next wait may take.

@@ -21,6 +21,7 @@ type poller struct {
 	fd     int
 	wakeFd int
 	events []unix.EpollEvent
+	busy   bool // the last wait was a short one
 }
 
 func (p *poller) open(batch int) error {
@@ -60,37 +61,37 @@ func (p *poller) ctl(op int, fd int32, key uint64, mask uint32) error {
 	return nil
 }
 
-// shortWait is how long a wait goes past the scheduler, in milliseconds.
-const shortWait = 2
+// shortWait is how long a busy loop waits past the scheduler.
+const shortWait = 2 * time.Millisecond
 
 // wait fills p.events. timeout is rounded up to whole milliseconds; negative
 // waits for ever.
 //
 // A call that the scheduler knows of costs a busy loop more than the call: the
 // processor is taken away from a goroutine that is in one for 20 µs, threads
-// are woken to use it, and it has to be got back. So the first moments are
-// waited without telling it, which in a busy loop is all there is. A loop that
-// nothing happens to then waits as the scheduler would have it.
+// are woken to use it, and it has to be got back. So a loop whose last wait
+// was short waits the first moments without telling it. A loop that little
+// happens to waits as the scheduler would have it, which then leaves the
+// machine alone.
 func (p *poller) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
-	ms := -1
-	if timeout >= 0 {
-		timeout = min(timeout, math.MaxInt32*time.Millisecond)
-		ms = int((timeout + time.Millisecond - 1) / time.Millisecond)
+	if timeout < 0 || timeout > math.MaxInt32*time.Millisecond {
+		timeout = math.MaxInt32 * time.Millisecond
 	}
-	first := ms
-	if ms < 0 || ms > shortWait {
-		first = shortWait
+	list, size := uintptr(unsafe.Pointer(unsafe.SliceData(p.events))), uintptr(len(p.events)) // on the heap, which does not move
+	if p.busy || timeout == 0 {
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), list, size, millis(min(timeout, shortWait)), 0, 0)
+		if n != 0 || errno != 0 || timeout <= shortWait {
+			return p.result(int(n), errno)
+		}
+		timeout -= shortWait
 	}
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), uintptr(first), 0, 0)
-	if n != 0 || errno != 0 || first == ms {
-		return p.result(int(n), errno)
-	}
-	if ms > 0 {
-		ms -= first
-	}
-	n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), uintptr(ms), 0, 0)
+	began := time.Now()
+	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), list, size, millis(timeout), 0, 0)
+	p.busy = time.Since(began) < shortWait
 	return p.result(int(n), errno)
 }
+
+func millis(d time.Duration) uintptr { return uintptr((d + time.Millisecond - 1) / time.Millisecond) }
 
 func (p *poller) result(n int, errno unix.Errno) ([]unix.EpollEvent, error) {
 	switch errno {

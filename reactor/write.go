@@ -13,6 +13,7 @@ func (l *Loop) TryWrite(c Conn, p []byte) (int, error) {
 	if r.flags&(flagBlocked|flagConnecting) != 0 || len(p) == 0 {
 		return 0, nil
 	}
+	l.writes++
 	n, errno := sysWrite(r.fd, p)
 	switch errno {
 	case 0:
@@ -74,6 +75,7 @@ func (l *Loop) keep(c Conn, r *record, rest []byte) error {
 // flush goes on with a short write.
 func (l *Loop) flush(c Conn, r *record) {
 	h := &l.held[r.held]
+	l.writes++
 	n, errno := sysWrite(r.fd, h.out)
 	if errno == unix.EAGAIN {
 		return

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkAddress refuses what cannot be listened on.
+func checkAddress(address string) error {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		if path == "" || len(path) >= len(unix.RawSockaddrUnix{}.Path) {
+			return fmt.Errorf("%q: want a path of 1 to %d bytes", address, len(unix.RawSockaddrUnix{}.Path)-1)
+		}
+		return nil
+	}
+	_, err := parseTCP(address)
+	return err
+}
+
+// parseTCP reads HOST:PORT. An empty host is the IPv6 address that stands for
+// all, IPv4's included.
+func parseTCP(address string) (netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(address)
+	switch {
+	case err != nil:
+	case host == "":
+		host = "::"
+	case host == "localhost":
+		host = "127.0.0.1"
+	}
+	ap, err := netip.ParseAddrPort(net.JoinHostPort(host, port))
+	if err != nil {
+		return ap, fmt.Errorf("%q: want HOST:PORT with a numeric host, :PORT or unix:/PATH", address)
+	}
+	return ap, nil
+}

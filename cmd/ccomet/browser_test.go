@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// browser is Chromium, without a window of its own.
+type browser struct{ ctx context.Context }
+
+// newBrowser starts Chromium with a fresh profile, for the length of a test.
+func newBrowser(t *testing.T) browser {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		if os.Getenv("CCOMET_NO_SKIP") == "1" {
+			t.Fatal("no Chromium here, and tests may not be skipped")
+		}
+		t.Skip("no Chromium here: the chat page is not tested")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path),
+		chromedp.UserDataDir(t.TempDir()),
+		chromedp.DisableGPU,
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-domain-reliability", true),
+		chromedp.Flag("no-proxy-server", true))
+	if os.Getuid() == 0 {
+		options = append(options, chromedp.NoSandbox) // which root cannot have
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, _ = chromedp.NewContext(ctx)
+	t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal("starting Chromium: ", err)
+	}
+	return browser{ctx}
+}
+
+// window is one visitor: a window with storage of its own.
+type window struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// visit opens a window on an address. prelude is run before the page's own
+// script.
+func (b browser) visit(t *testing.T, address, prelude string) *window {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	w := &window{t, ctx}
+	w.do()
+	messages := chromedp.Console(ctx)
+	go func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			if m.IsException() {
+				t.Error("the page failed: ", m)
+			}
+		}
+	}()
+	if prelude != "" {
+		if _, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: prelude}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.goTo(address)
+	w.is("open")
+	return w
+}
+
+func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {
+	w.t.Helper()
+	if err := chromedp.Do(w.ctx, steps...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *window) goTo(address string) {
+	w.t.Helper()
+	w.do(chromedp.Navigate(address))
+}
+
+// holds waits until an expression of the page is true.
+func (w *window) holds(expression string) {
+	w.t.Helper()
+	poll := chromedp.Poll[bool](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(patience))
+	if _, err := chromedp.Run(w.ctx, poll); err != nil {
+		text, _ := chromedp.Run(w.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+		w.t.Fatalf("never true: %s: %v\nthe page: %s", expression, err, text)
+	}
+}
+
+// number is the value of an expression, now.
+func (w *window) number(expression string) int {
+	w.t.Helper()
+	n, err := chromedp.Run(w.ctx, chromedp.Evaluate[int](expression))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+// is waits until the page says that its connection is in some state.
+func (w *window) is(state string) {
+	w.t.Helper()
+	w.holds(`document.querySelector("#status")?.dataset.state === ` + strconv.Quote(state))
+}
+
+// sees waits for a message, from another or confirmed by the server.
+func (w *window) sees(text string) {
+	w.t.Helper()
+	w.holds(count(text, ":not(.pending)") + " > 0")
+	if n := w.number(count(text, "")); n != 1 {
+		w.t.Errorf("%q is there %d times", text, n)
+	}
+}
+
+// notes waits for a line about the conversation.
+func (w *window) notes(text string) {
+	w.t.Helper()
+	w.holds(`[...document.querySelectorAll("#log .note")].some((row) => row.textContent.includes(` + strconv.Quote(text) + `))`)
+}
+
+// count is the expression that counts messages.
+func count(text, which string) string {
+	return `[...document.querySelectorAll("#log .message` + which + ` .text")].filter((row) => row.textContent === ` + strconv.Quote(text) + `).length`
+}
+
+// says types a message and presses the button.
+func (w *window) says(text string) {
+	w.t.Helper()
+	w.do(chromedp.SendKeys(chromedp.CSS("#text"), text), chromedp.Click(chromedp.CSS("#send")))
+}
+
+// enters types a message and presses the Enter key.
+func (w *window) enters(text string) {
+	w.t.Helper()
+	w.do(chromedp.SendKeys(chromedp.CSS("#text"), text))
+	key := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: "Enter", Code: "Enter", WindowsVirtualKeyCode: 13, Text: "\r"}
+	if _, err := chromedp.Call(w.ctx, input.DispatchKeyEvent, key); err != nil {
+		w.t.Fatal(err)
+	}
+	w.holds(`document.querySelector("#text").value === ""`)
+}
+
+// set puts a text into a field, as if it had been typed, and leaves it.
+func (w *window) set(field, text string) {
+	w.t.Helper()
+	if _, err := chromedp.Run(w.ctx, chromedp.Evaluate[string](`document.querySelector(`+strconv.Quote(field)+`).value = ""`)); err != nil {
+		w.t.Fatal(err)
+	}
+	w.do(chromedp.SendKeys(chromedp.CSS(field), text), chromedp.Blur(chromedp.CSS(field)))
+}
+
+func (w *window) reload() {
+	w.t.Helper()
+	w.do(chromedp.Reload())
+}

@@ -1,0 +1,209 @@
+package main
+
+import "testing"
+
+// TestChat has people chat in a real browser: with the demo page, over the
+// real server, through what goes wrong between them.
+func TestChat(t *testing.T) {
+	b := newBrowser(t)
+	for name, test := range map[string]func(*testing.T, browser){
+		"two windows":              chatTwoWindows,
+		"the server goes":          chatOutage,
+		"another server":           chatRestart,
+		"somebody goes":            chatAway,
+		"long poll":                chatLongPoll,
+		"more than the room keeps": chatLost,
+		"rooms and names":          chatRooms,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, b) })
+	}
+}
+
+func chatTwoWindows(t *testing.T, b browser) {
+	p := start(t, nil, "--demo")
+	ada, bob := b.visit(t, "http://"+p.front+"/", ""), b.visit(t, "http://"+p.front+"/", "")
+	ada.says("hello from Ada")
+	bob.sees("hello from Ada")
+	ada.sees("hello from Ada")
+	bob.enters("hello from Bob")
+	ada.sees("hello from Bob")
+	bob.sees("hello from Bob")
+	// What a stranger says is text and nothing else.
+	const markup = `<img src=x onerror="throw 1"> & 'quoted' "\`
+	ada.says(markup)
+	bob.sees(markup)
+	if n := bob.number(`document.querySelectorAll("#log img").length`); n != 0 {
+		t.Errorf("%d elements were made of a message", n)
+	}
+	p.push("lobby", "said by curl")
+	ada.sees("said by curl")
+	bob.sees("said by curl")
+	// Somebody new sees what was said before.
+	eve := b.visit(t, "http://"+p.front+"/", "")
+	for _, text := range []string{"hello from Ada", "hello from Bob", markup, "said by curl"} {
+		eve.sees(text)
+	}
+	eve.holds(`document.querySelector("#seq").textContent === "5"`)
+}
+
+// chatOutage: the server is killed and comes back without a memory, counting
+// from 1 again. The pages say that it is gone, keep what is written meanwhile,
+// and miss nothing of what the new one has.
+func chatOutage(t *testing.T, b browser) {
+	front := reserve(t)
+	p := start(t, nil, "--demo", "--front", front)
+	ada, bob := b.visit(t, "http://"+front+"/", ""), b.visit(t, "http://"+front+"/", "")
+	for _, text := range []string{"one", "two", "three"} {
+		ada.says(text)
+		bob.sees(text)
+		ada.sees(text)
+	}
+	p.kill()
+	ada.is("down")
+	bob.is("down")
+	ada.holds(`document.querySelector("#status").textContent === "Disconnected"`)
+	ada.notes("Disconnected at")
+	ada.says("written meanwhile")
+	ada.holds(count("written meanwhile", ".pending") + " === 1")
+	ada.holds(`document.querySelector("#hint").textContent.startsWith("1 message waits")`)
+
+	p = start(t, nil, "--demo", "--front", front)
+	// As many as before: a place in the old numbers looks right in the new ones.
+	for _, text := range []string{"uno", "due", "tre"} {
+		p.push("lobby", text)
+	}
+	for _, w := range []*window{ada, bob} {
+		w.is("open")
+		w.notes("back at")
+		for _, text := range []string{"one", "two", "three", "uno", "due", "tre", "written meanwhile"} {
+			w.sees(text)
+		}
+	}
+	ada.holds(`document.querySelector("#status").textContent === "Connected again"`)
+	bob.says("glad you are back")
+	ada.sees("glad you are back")
+}
+
+// chatAway: somebody leaves, and on coming back finds what was said.
+func chatAway(t *testing.T, b browser) {
+	p := start(t, nil, "--demo")
+	ada, bob := b.visit(t, "http://"+p.front+"/", ""), b.visit(t, "http://"+p.front+"/", "")
+	bob.says("back in a minute")
+	ada.sees("back in a minute")
+	bob.sees("back in a minute")
+	bob.goTo("about:blank")
+	ada.says("he is gone")
+	ada.says("let us talk about him")
+	ada.sees("let us talk about him")
+	bob.goTo("http://" + p.front + "/")
+	bob.notes("While you were away")
+	for _, text := range []string{"back in a minute", "he is gone", "let us talk about him"} {
+		bob.sees(text)
+	}
+	// A reload shows the same, once.
+	bob.reload()
+	bob.is("open")
+	ada.says("welcome")
+	for _, text := range []string{"back in a minute", "he is gone", "let us talk about him", "welcome"} {
+		bob.sees(text)
+	}
+}
+
+// chatRestart: the server is another one when somebody comes back, and has
+// counted less far than their place, as far, or farther. It has numbers again
+// that they know, with other messages: all of them are news.
+func chatRestart(t *testing.T, b browser) {
+	front := reserve(t)
+	for said := 1; said <= 5; said++ {
+		p := start(t, nil, "--demo", "--front", front)
+		ada := b.visit(t, "http://"+front+"/", "")
+		for _, text := range []string{"one", "two", "three"} {
+			p.push("lobby", text)
+			ada.sees(text)
+		}
+		ada.goTo("about:blank")
+		p.kill()
+		p = start(t, nil, "--demo", "--front", front)
+		words := []string{"uno", "due", "tre", "quattro", "cinque"}[:said]
+		for _, text := range words {
+			p.push("lobby", text)
+		}
+		ada.goTo("http://" + front + "/")
+		for _, text := range append(words, "one", "two", "three") {
+			ada.sees(text)
+		}
+		p.kill()
+	}
+}
+
+// chatLongPoll: by choice, and where a browser has nothing better.
+func chatLongPoll(t *testing.T, b browser) {
+	front := reserve(t)
+	p := start(t, nil, "--demo", "--front", front)
+	ada := b.visit(t, "http://"+front+"/?transport=poll", "")
+	bob := b.visit(t, "http://"+front+"/", "delete window.EventSource")
+	for _, w := range []*window{ada, bob} {
+		w.holds(`document.querySelector("#transport").textContent === "Long poll"`)
+	}
+	ada.says("by poll")
+	bob.sees("by poll")
+	bob.says("so am I")
+	ada.sees("so am I")
+	bob.sees("so am I")
+	p.kill()
+	ada.is("down")
+	bob.is("down")
+	p = start(t, nil, "--demo", "--front", front)
+	p.push("lobby", "it is back")
+	for _, w := range []*window{ada, bob} {
+		w.is("open")
+		w.sees("it is back")
+	}
+	bob.says("and so are we")
+	ada.sees("and so are we")
+}
+
+// chatLost: what the server has let go is said to be missing.
+func chatLost(t *testing.T, b browser) {
+	p := start(t, nil, "--demo", "--channel-buffer-size", "2")
+	ada := b.visit(t, "http://"+p.front+"/", "")
+	bob := b.visit(t, "http://"+p.front+"/", "")
+	p.push("lobby", "0")
+	ada.sees("0")
+	ada.goTo("about:blank")
+	for _, text := range []string{"1", "2", "3", "4", "5"} {
+		p.push("lobby", text)
+	}
+	bob.sees("5")
+	ada.goTo("http://" + p.front + "/")
+	ada.notes("3 messages were not kept.")
+	for _, text := range []string{"0", "4", "5"} {
+		ada.sees(text)
+	}
+	p.push("lobby", "6")
+	ada.sees("6")
+}
+
+func chatRooms(t *testing.T, b browser) {
+	p := start(t, nil, "--demo")
+	const room = "a room's näme & more"
+	ada := b.visit(t, "http://"+p.front+"/", "")
+	bob := b.visit(t, "http://"+p.front+"/#a%20room's%20n%C3%A4me%20%26%20more", "")
+	p.push("lobby", "for the lobby")
+	ada.sees("for the lobby")
+	bob.holds(`document.querySelector("#empty").checkVisibility()`)
+	ada.set("#room", room)
+	ada.set("#name", "Ada")
+	ada.is("open")
+	ada.says("is it here?")
+	bob.sees("is it here?")
+	bob.holds(`document.querySelector(".who").textContent === "Ada"`)
+	bob.holds(`document.querySelector("#curl").textContent.endsWith("/stream?cname=a%20room%27s%20n%C3%A4me%20%26%20more'")`)
+	if n := bob.number(count("for the lobby", "")); n != 0 {
+		t.Error("a message of another room")
+	}
+	// The name stays with a reload.
+	ada.reload()
+	ada.holds(`document.querySelector("#name").value === "Ada"`)
+	ada.sees("is it here?")
+}

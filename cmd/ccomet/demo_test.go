@@ -1,0 +1,60 @@
+package main
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"ccomet/demo"
+)
+
+// TestDemoPages: the chat page is there with --demo, whole, and only then.
+func TestDemoPages(t *testing.T) {
+	with, without := start(t, nil, "--demo"), start(t, nil)
+	pages := demo.Pages()
+	if len(pages) < 3 {
+		t.Fatalf("%d pages", len(pages))
+	}
+	for _, page := range pages {
+		a := get(t, with.front, page.Path)
+		if a.status != 200 || a.body != string(page.Body) || a.header.Get("Content-Type") != page.ContentType || page.ContentType == "" {
+			t.Errorf("%s: %d, %d bytes of %s", page.Path, a.status, len(a.body), a.header.Get("Content-Type"))
+		}
+		if a := get(t, without.front, page.Path); a.status != 404 {
+			t.Errorf("%s without --demo: %d", page.Path, a.status)
+		}
+		if strings.Contains(a.body, "//cdn") || strings.Contains(a.body, "https://") {
+			t.Errorf("%s asks others for something", page.Path)
+		}
+	}
+	with.stop(15)
+	if out := with.stdout.String(); !strings.Contains(out, "http://"+with.front+"/") {
+		t.Errorf("it does not say what to open: %q", out)
+	}
+	without.stop(15)
+	if out := without.stdout.String(); out != "" {
+		t.Errorf("it talks: %q", out)
+	}
+}
+
+// TestDemoPush: anybody may publish on the front side with --demo, and only
+// then; the admin side's paths are never there.
+func TestDemoPush(t *testing.T) {
+	with, without := start(t, nil, "--demo"), start(t, nil)
+	form := url.Values{"cname": {"a"}, "content": {"hello"}}
+	if a := post(t, with.front, demo.PushPath, form); a.status != 200 {
+		t.Errorf("push: %d %s", a.status, a.body)
+	}
+	if a := get(t, with.front, "/poll?cname=a&seq=1"); !strings.Contains(a.body, `"content":"hello"`) {
+		t.Error(a.body)
+	}
+	if a := get(t, with.front, demo.PushPath+"?"+form.Encode()); a.status != 405 {
+		t.Errorf("push by GET: %d", a.status)
+	}
+	if a := post(t, without.front, demo.PushPath, form); a.status != 404 {
+		t.Errorf("push without --demo: %d", a.status)
+	}
+	if a := post(t, with.front, "/push", form); a.status != 404 {
+		t.Errorf("the admin side's /push on the front side: %d", a.status)
+	}
+}

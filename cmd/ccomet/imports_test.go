@@ -1,0 +1,76 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestImports holds who may import whom: reactor and httplite know nothing of
+// each other nor of anything here, comet joins them, demo and bench serve the
+// programs only.
+func TestImports(t *testing.T) {
+	// What packages of each may import, of this module. Tests count.
+	allowed := map[string][]string{
+		"reactor":  {"reactor"},
+		"httplite": {"httplite"},
+		"comet":    {"comet", "reactor", "httplite"},
+		"demo":     {"demo"},
+		"bench":    {"bench", "comet", "reactor", "httplite"},
+		"cmd":      {"cmd", "bench", "demo", "comet", "reactor", "httplite"},
+	}
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "ccomet/...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath                         string
+			Imports, TestImports, XTestImports []string
+		}
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		from := part(p.ImportPath)
+		seen[from] = true
+		if allowed[from] == nil {
+			t.Errorf("%s: a part that is not known here", p.ImportPath)
+		}
+		for _, imported := range append(append(p.Imports, p.TestImports...), p.XTestImports...) {
+			if to := part(imported); to != "" && !contains(allowed[from], to) {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
+			}
+		}
+	}
+	for _, name := range []string{"reactor", "httplite", "comet", "demo", "cmd"} {
+		if !seen[name] {
+			t.Errorf("no package of %s was looked at", name)
+		}
+	}
+}
+
+// part is the directory of the module that a package is in, "" for others.
+func part(path string) string {
+	rest, ok := strings.CutPrefix(path, "ccomet/")
+	if !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(rest, "/")
+	return name
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,70 @@
+// Command ccomet is a comet server: it holds the connections of clients that
+// wait, and pushes to them. See "ccomet serve --help".
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// commandLine is what ccomet can be told to do.
+type commandLine struct {
+	Serve   serve   `cmd:"" help:"Run the server."`
+	Version version `cmd:"" help:"Print the version."`
+}
+
+// Exit statuses.
+const (
+	exitFailed   = 1 // it could not do what it was told, or had to stop
+	exitSettings = 2 // it was told nonsense, and did nothing
+)
+
+// settingsError is a setting that cannot be.
+type settingsError struct{ error }
+
+func (e settingsError) Unwrap() error { return e.error }
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run does what the arguments say and returns the exit status.
+func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	var cli commandLine
+	parser, err := kong.New(&cli,
+		kong.Name("ccomet"),
+		kong.Description("CComet, a comet server: clients wait on channels, and what is published there is pushed to them."),
+		kong.Writers(stdout, stderr),
+		kong.DefaultEnvars("CCOMET"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(describe),
+		kong.ExplicitGroups(groups),
+		kong.BindTo(stdout, (*io.Writer)(nil)),
+	)
+	if err != nil {
+		return fail(stderr, err)
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		return fail(stderr, settingsError{err})
+	}
+	if err := ctx.Run(); err != nil {
+		return fail(stderr, err)
+	}
+	return 0
+}
+
+// fail tells, on one line, what went wrong.
+func fail(stderr io.Writer, err error) int {
+	fmt.Fprintln(stderr, "ccomet: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+	if errors.As(err, new(settingsError)) {
+		return exitSettings
+	}
+	return exitFailed
+}

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// These tests run the program itself, built once, and speak TCP to it.
+
+var program string
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "ccomet-test")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	program = filepath.Join(dir, "ccomet")
+	args := []string{"build", "-buildvcs=false", "-o", program}
+	if raceDetected() {
+		args = append(args, "-race")
+	}
+	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// raceDetected says whether the tests were built with the race detector: then
+// the program is too.
+func raceDetected() bool {
+	info, _ := debug.ReadBuildInfo()
+	for _, s := range info.Settings {
+		if s.Key == "-race" {
+			return s.Value == "true"
+		}
+	}
+	return false
+}
+
+// patience is how long a test waits for something that must happen.
+const patience = 60 * time.Second
+
+// process is a running server.
+type process struct {
+	t            *testing.T
+	cmd          *exec.Cmd
+	front, admin string // its first addresses
+	serving      map[string]any
+	stdout       bytes.Buffer
+	ended        chan error
+
+	mu  sync.Mutex
+	log []string
+}
+
+// command prepares to run the program with nothing in its environment but env.
+func command(env []string, args ...string) *exec.Cmd {
+	cmd := exec.Command(program, args...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "CCOMET_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	cmd.Env = append(cmd.Env, env...)
+	return cmd
+}
+
+// start runs a server on free ports, unless args or env say otherwise, until
+// the test ends.
+func start(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	given := strings.Join(append(env, args...), " ")
+	for _, side := range []string{"front", "admin"} {
+		if !strings.Contains(given, "--"+side) && !strings.Contains(given, "--config") {
+			args = append(args, "--"+side, "127.0.0.1:0")
+		}
+	}
+	p := &process{t: t, cmd: command(env, append([]string{"serve"}, args...)...), ended: make(chan error, 1)}
+	p.cmd.Stdout = &p.stdout
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	served := make(chan struct{})
+	go p.read(stderr, served)
+	select {
+	case <-served:
+	case <-time.After(patience):
+		t.Fatal("the server does not say that it serves")
+	}
+	if p.serving == nil {
+		t.Fatalf("the server ended: %s", p.logged())
+	}
+	p.front, p.admin = p.address("front"), p.address("admin")
+	return p
+}
+
+// read takes the log until the program ends. served is closed when it serves,
+// or has ended.
+func (p *process) read(stderr io.Reader, served chan struct{}) {
+	lines := bufio.NewScanner(stderr)
+	waiting := true
+	for lines.Scan() {
+		p.mu.Lock()
+		p.log = append(p.log, lines.Text())
+		p.mu.Unlock()
+		var line map[string]any
+		if waiting && json.Unmarshal(lines.Bytes(), &line) == nil && line["message"] == "serving" {
+			p.serving, waiting = line, false
+			close(served)
+		}
+	}
+	p.ended <- p.cmd.Wait()
+	if waiting {
+		close(served)
+	}
+}
+
+func (p *process) address(side string) string {
+	return p.serving[side].([]any)[0].(string)
+}
+
+func (p *process) logged() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Join(p.log, "\n")
+}
+
+// wait returns how the program has ended.
+func (p *process) wait() error {
+	select {
+	case err := <-p.ended:
+		p.ended <- err
+		return err
+	case <-time.After(patience):
+		p.t.Error("the server does not end")
+		return errors.New("still running")
+	}
+}
+
+// kill ends it without a warning.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.wait()
+}
+
+// stop ends it as a service manager would, and expects a clean end.
+func (p *process) stop(sig syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := p.wait(); err != nil {
+		p.t.Errorf("stopped by %v: %v\n%s", sig, err, p.logged())
+	}
+}
+
+// client takes a new connection for each request, so that none is left to a
+// server that was stopped.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+
+// answer is a response that was read.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func get(t *testing.T, address, path string) answer {
+	t.Helper()
+	resp, err := client.Get("http://" + address + path)
+	return read(t, resp, err)
+}
+
+func post(t *testing.T, address, path string, form url.Values) answer {
+	t.Helper()
+	resp, err := client.PostForm("http://"+address+path, form)
+	return read(t, resp, err)
+}
+
+func read(t *testing.T, resp *http.Response, err error) answer {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(body)}
+}
+
+// push publishes on the admin side.
+func (p *process) push(cname, content string) {
+	p.t.Helper()
+	if a := post(p.t, p.admin, "/push", url.Values{"cname": {cname}, "content": {content}}); a.status != 200 {
+		p.t.Fatalf("push: %d %s", a.status, a.body)
+	}
+}
+
+// reserve takes a free port for the test's own servers, one after the other.
+// A socket is bound to it and never listens, so that nobody else is given the
+// port between two of them.
+func reserve(t *testing.T) string {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	for _, option := range []int{unix.SO_REUSEADDR, unix.SO_REUSEPORT} {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", bound.(*unix.SockaddrInet4).Port)
+}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestServesAndStops(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		p := start(t, nil)
+		if a := get(t, p.admin, "/healthz"); a.status != 200 || a.body != "ok" {
+			t.Errorf("healthz: %d %q", a.status, a.body)
+		}
+		stream, err := client.Get("http://" + p.front + "/stream?cname=a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.stop(sig)
+		// Cut, not ended: the client is to come back.
+		if _, err := io.ReadAll(stream.Body); err == nil {
+			t.Errorf("%v: the stream ended as if there were no more to come", sig)
+		}
+		stream.Body.Close()
+		if !strings.Contains(p.logged(), `"message":"stopped"`) {
+			t.Errorf("%v: no word of the end in %s", sig, p.logged())
+		}
+	}
+}
+
+// TestDescriptors: the soft limit is raised to the hard one, and it says what
+// that allows.
+func TestDescriptors(t *testing.T) {
+	p := start(t, nil)
+	var hard syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &hard); err != nil {
+		t.Fatal(err)
+	}
+	var line struct{ Limit, Own, Connections uint64 }
+	for _, text := range strings.Split(p.logged(), "\n") {
+		if strings.Contains(text, `"message":"descriptors"`) {
+			if err := json.Unmarshal([]byte(text), &line); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if line.Limit != hard.Max || line.Own == 0 || line.Connections != line.Limit-line.Own {
+		t.Errorf("it says %+v, the hard limit is %d", line, hard.Max)
+	}
+	limits, err := os.ReadFile("/proc/" + itoa(p.cmd.Process.Pid) + "/limits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range strings.Split(string(limits), "\n") {
+		if f := strings.Fields(text); strings.HasPrefix(text, "Max open files") && f[3] != f[4] {
+			t.Errorf("soft and hard differ: %s", text)
+		}
+	}
+}
+
+// TestFlags: what each setting does, where that can be seen at once.
+func TestFlags(t *testing.T) {
+	for _, c := range []struct {
+		args  string
+		check func(t *testing.T, p *process)
+	}{
+		{"--loops 3", says("loops", 3.0)},
+		{"--request-timeout 20s", says("request-timeout", 20000.0)},
+		{"--max-head 4096", says("max-head", 4096.0)},
+		{"--auth token", answers("/poll?cname=a&seq=0", `"type":"401"`)},
+		{"--auth none", answers("/poll?cname=a&seq=0", `"type":"next_seq"`)},
+		{"--polling-timeout 7", answers("/ping", `"sub_timeout":7`)},
+		{"--polling-timeout 1m10s", answers("/ping", `"sub_timeout":70`)},
+		{"--max-head 2048", func(t *testing.T, p *process) {
+			ends(t, p, "GET /ping HTTP/1.1\r\nHost: a\r\nX: "+strings.Repeat("x", 3000), "the limit is 2048 bytes")
+		}},
+		{"--channel-timeout 17", func(t *testing.T, p *process) {
+			if a := get(t, p.admin, "/sign?cname=a"); !strings.Contains(a.body, `"expires":17`) {
+				t.Error(a.body)
+			}
+		}},
+		{"--max-message 8", func(t *testing.T, p *process) {
+			if a := get(t, p.admin, "/push?cname=a&content=123456789"); a.status != 413 || !strings.Contains(a.body, "8") {
+				t.Error(a)
+			}
+		}},
+		{"--max-channels 1", func(t *testing.T, p *process) {
+			p.push("a", "x")
+			if a := get(t, p.admin, "/push?cname=b&content=x"); a.status != 429 {
+				t.Error(a)
+			}
+		}},
+		{"--max-subscribers-per-channel 1", func(t *testing.T, p *process) {
+			stream := open(t, p.front, "/stream?cname=a&seq=0")
+			if line, err := stream.ReadString('\n'); err != nil {
+				t.Fatal(line, err)
+			}
+			answers("/poll?cname=a&seq=1", "Too many subscribers")(t, p)
+		}},
+		{"--channel-buffer-size 2", keeps(2)},
+		{"--channel-buffer-size 0", keeps(0)},
+		{"--channel-buffer-bytes 170", keeps(3)},
+		{"--cors-origin https://example.com", func(t *testing.T, p *process) {
+			if a := get(t, p.front, "/ping"); a.header.Get("Access-Control-Allow-Origin") != "https://example.com" {
+				t.Error(a.header)
+			}
+		}},
+		{"--idle-timeout 1", func(t *testing.T, p *process) { ends(t, p, "GET /ping HTTP/1.1\r\nHost: a\r\n\r\n", "200") }},
+		{"--request-timeout 1", func(t *testing.T, p *process) { ends(t, p, "GET /ping HTTP/1.1\r\n", "408") }},
+		{"--front 127.0.0.1:0 --front 127.0.0.1:0", func(t *testing.T, p *process) {
+			for _, address := range p.serving["front"].([]any) {
+				get(t, address.(string), "/ping")
+			}
+		}},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, nil, strings.Fields(c.args)...)
+			c.check(t, p)
+			p.stop(syscall.SIGTERM)
+		})
+	}
+}
+
+// says expects a value in the line that tells of the start.
+func says(key string, want any) func(*testing.T, *process) {
+	return func(t *testing.T, p *process) {
+		t.Helper()
+		if got := p.serving[key]; got != want {
+			t.Errorf("%s is %v, want %v", key, got, want)
+		}
+	}
+}
+
+// answers expects some text from the front side.
+func answers(path, want string) func(*testing.T, *process) {
+	return func(t *testing.T, p *process) {
+		t.Helper()
+		if a := get(t, p.front, path); !strings.Contains(a.body, want) {
+			t.Errorf("%s answers %d %q, want %s", path, a.status, a.body, want)
+		}
+	}
+}
+
+// keeps expects that of five messages the last n are kept.
+func keeps(n int) func(*testing.T, *process) {
+	return func(t *testing.T, p *process) {
+		t.Helper()
+		for range 5 {
+			p.push("a", "x")
+		}
+		a := get(t, p.front, "/poll?cname=a&seq=1&lost=1")
+		if got := strings.Count(a.body, `"type":"data"`); got != n || !strings.Contains(a.body, `"content":"1-`+itoa(5-n)+`"`) {
+			t.Errorf("it keeps %d, want %d: %s", got, n, a.body)
+		}
+	}
+}
+
+// ends expects that the server ends a connection by itself, after an answer.
+func ends(t *testing.T, p *process, request, want string) {
+	t.Helper()
+	c, err := net.Dial("tcp", p.front)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(c); err != nil || !strings.Contains(string(got), want) {
+		t.Errorf("%q, %v: want %s", got, err, want)
+	}
+}
+
+// open begins an endless response.
+func open(t *testing.T, address, path string) *bufio.Reader {
+	t.Helper()
+	resp, err := client.Get("http://" + address + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	return bufio.NewReader(resp.Body)
+}
+
+// TestSecret: with a secret of one's own, tokens outlive the process.
+func TestSecret(t *testing.T) {
+	token := func(env ...string) string {
+		p := start(t, env, "--auth", "token")
+		var sign struct{ Token string }
+		if err := json.Unmarshal([]byte(get(t, p.admin, "/sign?cname=a").body), &sign); err != nil {
+			t.Fatal(err)
+		}
+		query := url.Values{"cname": {"a"}, "token": {sign.Token}}
+		answers("/poll?"+query.Encode(), "next_seq")(t, p)
+		return sign.Token
+	}
+	if a, b := token("CCOMET_SECRET=s"), token("CCOMET_SECRET=s"); a != b {
+		t.Errorf("%s and %s with one secret", a, b)
+	}
+	if a, b := token(), token(); a == b {
+		t.Errorf("twice %s without a secret", a)
+	}
+}
+
+// TestLogOnUnixSockets: how the log looks. Its lines cannot be waited for here,
+// so the server listens where it is known.
+func TestLogOnUnixSockets(t *testing.T) {
+	for _, c := range []struct{ args, has, hasNot string }{
+		{"--log-level error", "", "serving"},
+		{"--log-format console", " serving ", "{"},
+		{"--log-format json --log-level debug", `"message":"serving"`, "INF"},
+	} {
+		dir := t.TempDir()
+		front, admin := filepath.Join(dir, "front"), filepath.Join(dir, "admin")
+		args := append([]string{"serve", "--front", "unix:" + front, "--admin", "unix:" + admin}, strings.Fields(c.args)...)
+		cmd := command(nil, args...)
+		var log strings.Builder
+		cmd.Stderr = &log
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = cmd.Process.Kill() }()
+		resp, err := over(admin).Get("http://unix/healthz")
+		if a := read(t, resp, err); a.body != "ok" {
+			t.Error(a)
+		}
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil || !strings.Contains(log.String(), c.has) || strings.Contains(log.String(), c.hasNot) {
+			t.Errorf("%s: %v, log: %s", c.args, err, log.String())
+		}
+		if _, err := os.Stat(front); err == nil {
+			t.Error("the socket is still there")
+		}
+	}
+}
+
+// over is a client over a unix socket, which waits until somebody listens.
+func over(path string) *http.Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		for {
+			c, err := new(net.Dialer).DialContext(ctx, "unix", path)
+			if err == nil || ctx.Err() != nil {
+				return c, err
+			}
+			<-time.After(5 * time.Millisecond)
+		}
+	}
+	return &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/rs/zerolog"
+
+	"ccomet/comet"
+)
+
+// describe is how --help tells what a flag does, its default and its variable.
+func describe(v *kong.Value) string {
+	var notes []string
+	if v.HasDefault && v.Default != "" {
+		notes = append(notes, "default "+v.Default)
+	}
+	for _, name := range v.Tag.Envs {
+		notes = append(notes, "$"+name)
+	}
+	if len(notes) == 0 {
+		return v.Help
+	}
+	return v.Help + " (" + strings.Join(notes, "; ") + ")"
+}
+
+// groups are the headings of "serve --help".
+var groups = []kong.Group{
+	{Key: "listen", Title: "Where it listens:", Description: "ADDR is HOST:PORT with a numeric host, :PORT for every address, or unix:/PATH. Port 0 takes a free one."},
+	{Key: "who", Title: "Who may subscribe:"},
+	{Key: "limits", Title: "Limits:", Description: "Whatever is beyond one is refused with an answer that names it."},
+	{Key: "times", Title: "Times:", Description: "S is in seconds (90), or with units (1m30s)."},
+	{Key: "process", Title: "The process:"},
+}
+
+// settings are what can be set of the server, by flag, environment or file.
+// Names and defaults are these tags'; bounds are in check.
+type settings struct {
+	Front []string `placeholder:"ADDR" default:"127.0.0.1:8100" group:"listen" help:"Where clients subscribe; public. May be repeated."`
+	Admin []string `placeholder:"ADDR" default:"127.0.0.1:8000" group:"listen" help:"Where backends publish; keep it private. May be repeated."`
+
+	Auth       auth   `default:"none" placeholder:"none|token" group:"who" help:"none: anybody; subscribing makes the channel. token: who brings what /sign gave for the channel."`
+	Secret     string `placeholder:"KEY" group:"who" help:"The key that tokens are made with. Better set it by the environment than by the flag, which other users can see. Default: random, so that tokens end with the process."`
+	CORSOrigin string `name:"cors-origin" placeholder:"ORIGIN" group:"who" help:"Let scripts of pages from ORIGIN (such as https://example.com, or *) read answers. Default: only pages of the same origin."`
+
+	MaxChannels              int `default:"0" placeholder:"N" group:"limits" help:"Channels; 0 is no limit."`
+	MaxSubscribersPerChannel int `default:"0" placeholder:"N" group:"limits" help:"Subscribers of one channel; 0 is no limit."`
+	ChannelBufferSize        int `default:"100" placeholder:"N" group:"limits" help:"Messages a channel keeps for those who come back; 0 keeps none."`
+	ChannelBufferBytes       int `default:"1048576" placeholder:"BYTES" group:"limits" help:"Bytes of these messages."`
+	MaxMessage               int `default:"65536" placeholder:"BYTES" group:"limits" help:"Bytes of one message."`
+	MaxHead                  int `default:"16384" placeholder:"BYTES" group:"limits" help:"Bytes of a request's line and headers."`
+
+	ChannelTimeout seconds `default:"30" placeholder:"S" group:"times" help:"How long a channel lives without subscribers."`
+	PollingTimeout seconds `default:"30" placeholder:"S" group:"times" help:"The longest a subscriber hears nothing: then it gets a noop."`
+	RequestTimeout seconds `default:"10" placeholder:"S" group:"times" help:"How long a request may take to arrive."`
+	IdleTimeout    seconds `default:"60" placeholder:"S" group:"times" help:"How long a connection may stay open between requests."`
+	WriteTimeout   seconds `default:"30" placeholder:"S" group:"times" help:"How long a reader may be stuck before it is cut."`
+
+	Config    string    `placeholder:"FILE" group:"process" help:"Read settings from a TOML file. Its keys are the names of these flags, without the dashes in front."`
+	Loops     int       `default:"0" placeholder:"N" group:"process" help:"Event loops; 0 is one a CPU."`
+	Demo      bool      `group:"process" help:"Serve a chat page on the front side, and let anybody who opens it publish there."`
+	LogLevel  logLevel  `default:"info" placeholder:"LEVEL" group:"process" help:"trace, debug, info, warn or error."`
+	LogFormat logFormat `default:"" placeholder:"console|json" group:"process" help:"How log lines look, on standard error. Default: console on a terminal, else json."`
+}
+
+// auth says who may subscribe.
+type auth comet.Auth
+
+// UnmarshalText reads "none" or "token".
+func (a *auth) UnmarshalText(text []byte) error {
+	v, err := comet.ParseAuth(string(text))
+	if err != nil {
+		return fmt.Errorf("%q: want none or token", text)
+	}
+	*a = auth(v)
+	return nil
+}
+
+// maxTime bounds every time that can be set.
+const maxTime = seconds(comet.MaxLease)
+
+// badSetting is a setting whose value cannot be.
+type badSetting struct{ name, reason string }
+
+func (e *badSetting) Error() string { return "--" + e.name + " " + e.reason }
+
+// check refuses values out of bounds, by the names that users know them by.
+// The server checks too, but takes 0 for a default.
+func (s *settings) check() error {
+	for _, n := range []struct {
+		name             string
+		value, low, high int
+	}{
+		{"max-channels", s.MaxChannels, 0, 1 << 30},
+		{"max-subscribers-per-channel", s.MaxSubscribersPerChannel, 0, 1 << 30},
+		{"channel-buffer-size", s.ChannelBufferSize, 0, 1 << 30},
+		{"channel-buffer-bytes", s.ChannelBufferBytes, 1, 1 << 40},
+		{"max-message", s.MaxMessage, 1, 1 << 28},
+		{"max-head", s.MaxHead, 1024, 1 << 24},
+		{"loops", s.Loops, 0, comet.MaxLoops},
+	} {
+		if n.value < n.low || n.value > n.high {
+			return &badSetting{n.name, fmt.Sprintf("is %d: want %d to %d", n.value, n.low, n.high)}
+		}
+	}
+	for _, t := range []struct {
+		name  string
+		value seconds
+	}{
+		{"channel-timeout", s.ChannelTimeout},
+		{"polling-timeout", s.PollingTimeout},
+		{"request-timeout", s.RequestTimeout},
+		{"idle-timeout", s.IdleTimeout},
+		{"write-timeout", s.WriteTimeout},
+	} {
+		if t.value < seconds(time.Second) || t.value > maxTime {
+			return &badSetting{t.name, fmt.Sprintf("is %v: want 1s to %v", t.value, maxTime)}
+		}
+	}
+	return s.checkText()
+}
+
+func (s *settings) checkText() error {
+	for _, listen := range []struct {
+		name string
+		list []string
+	}{{"front", s.Front}, {"admin", s.Admin}} {
+		for _, address := range listen.list {
+			if err := checkAddress(address); err != nil {
+				return &badSetting{listen.name, "is " + err.Error()}
+			}
+		}
+	}
+	for _, b := range []byte(s.CORSOrigin) {
+		if b <= ' ' || b > '~' {
+			return &badSetting{"cors-origin", fmt.Sprintf("is %q: want an origin, as in https://example.com", s.CORSOrigin)}
+		}
+	}
+	return nil
+}
+
+// server is the server's configuration that the settings come to.
+func (s *settings) server(log zerolog.Logger) comet.Config {
+	buffer := s.ChannelBufferSize
+	if buffer == 0 {
+		buffer = -1 // the server's word for none
+	}
+	return comet.Config{
+		Front: s.Front, Admin: s.Admin, Loops: s.Loops,
+		Auth: comet.Auth(s.Auth), Secret: []byte(s.Secret), CORSOrigin: s.CORSOrigin,
+		MaxChannels: s.MaxChannels, MaxSubscribersPerChannel: s.MaxSubscribersPerChannel,
+		ChannelBufferSize: buffer, ChannelBufferBytes: s.ChannelBufferBytes,
+		MaxMessage: s.MaxMessage, MaxHead: s.MaxHead,
+		ChannelTimeout: time.Duration(s.ChannelTimeout),
+		PollingTimeout: time.Duration(s.PollingTimeout),
+		RequestTimeout: time.Duration(s.RequestTimeout),
+		IdleTimeout:    time.Duration(s.IdleTimeout),
+		WriteTimeout:   time.Duration(s.WriteTimeout),
+		Version:        versionName(),
+		Log:            log,
+	}
+}

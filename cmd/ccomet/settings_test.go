@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// file writes a configuration file that listens on free ports.
+func file(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "ccomet.toml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+const freePorts = "front = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\n"
+
+// TestPrecedence: a flag wins over the environment, that over the file, and
+// that over the default.
+func TestPrecedence(t *testing.T) {
+	name := file(t, freePorts+"polling-timeout = 41\nchannel-timeout = \"1m\"\ndemo = true\n")
+	p := start(t, nil, "--config", name)
+	says("polling-timeout", 41000.0)(t, p)
+	says("channel-timeout", 60000.0)(t, p)
+	says("max-message", 65536.0)(t, p)
+	if a := get(t, p.front, "/"); a.status != 200 {
+		t.Errorf("no demo: %d", a.status)
+	}
+	p = start(t, []string{"CCOMET_CONFIG=" + name, "CCOMET_POLLING_TIMEOUT=42"}, "--config", name)
+	says("polling-timeout", 42000.0)(t, p)
+	p = start(t, []string{"CCOMET_POLLING_TIMEOUT=42"}, "--config", name, "--polling-timeout", "43")
+	says("polling-timeout", 43000.0)(t, p)
+	// The environment may name the file.
+	p = start(t, []string{"CCOMET_CONFIG=" + name, "CCOMET_MAX_MESSAGE=99"}, "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+	says("polling-timeout", 41000.0)(t, p)
+	says("max-message", 99.0)(t, p)
+}
+
+// TestEveryFlagFromAFile: each flag that --help tells of can stand in a file.
+func TestEveryFlagFromAFile(t *testing.T) {
+	p := start(t, nil, "--config", file(t, freePorts+`
+auth = "token"
+secret = "s"
+cors-origin = "*"
+max-channels = 5
+max-subscribers-per-channel = 6
+channel-buffer-size = 7
+channel-buffer-bytes = 8000
+max-message = 900
+max-head = 2000
+channel-timeout = 11
+polling-timeout = 12
+request-timeout = 13
+idle-timeout = 14
+write-timeout = 15
+loops = 2
+demo = false
+log-level = "debug"
+log-format = "json"
+`))
+	for key, want := range map[string]any{
+		"auth": "token", "max-channels": 5.0, "max-subscribers-per-channel": 6.0, "channel-buffer-size": 7.0, "max-message": 900.0,
+		"max-head": 2000.0, "channel-timeout": 11000.0, "polling-timeout": 12000.0, "request-timeout": 13000.0, "loops": 2.0,
+	} {
+		says(key, want)(t, p)
+	}
+}
+
+// runFor runs the program to its end.
+func runFor(t *testing.T, env []string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	cmd := command(env, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		exit := new(exec.ExitError)
+		if !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		status = exit.ExitCode()
+	}
+	return out.String(), errs.String(), status
+}
+
+// TestBadSettings: one line, that names the setting, and where it was set.
+func TestBadSettings(t *testing.T) {
+	for _, c := range []struct {
+		env, file string
+		args      string
+		want      []string
+	}{
+		{args: "--nope", want: []string{"--nope"}},
+		{args: "--loops x", want: []string{"--loops", `"x"`}},
+		{args: "--loops 65", want: []string{"--loops", "65", "64"}},
+		{args: "--loops -1", want: []string{"--loops", "-1"}},
+		{args: "--auth maybe", want: []string{"--auth", "maybe", "none", "token"}},
+		{args: "--polling-timeout 0", want: []string{"--polling-timeout", "0s"}},
+		{args: "--polling-timeout 1.5s", want: []string{"--polling-timeout", "whole seconds"}},
+		{args: "--write-timeout soon", want: []string{"--write-timeout", "soon"}},
+		{args: "--max-message 0", want: []string{"--max-message", "0"}},
+		{args: "--max-head 10", want: []string{"--max-head", "10", "1024"}},
+		{args: "--channel-buffer-size=-1", want: []string{"--channel-buffer-size", "-1"}},
+		{args: "--front example", want: []string{"--front", "example"}},
+		{args: "--admin example.com:80", want: []string{"--admin", "numeric"}},
+		{args: "--log-level loud", want: []string{"--log-level", "loud", "debug"}},
+		{args: "--log-format xml", want: []string{"--log-format", "xml"}},
+		{args: "--config /nowhere/at/all", want: []string{"--config", "/nowhere/at/all"}},
+		{env: "CCOMET_LOOPS=many", want: []string{"CCOMET_LOOPS", "many"}},
+		{env: "CCOMET_MAX_CHANNELS=-5", want: []string{"max-channels", "-5"}},
+		{file: "# first\nmax-chanels = 1\n", want: []string{"ccomet.toml:2:", "max-chanels"}},
+		{file: "\n\nloops = \"two\"\n", want: []string{"ccomet.toml:3:", "loops", "two"}},
+		{file: "max-channels = -1\n", want: []string{"ccomet.toml:1:", "max-channels", "-1"}},
+		{file: "polling-timeout = 1.5\n", want: []string{"ccomet.toml:1:", "polling-timeout", "1.5"}},
+		{file: "auth = \"maybe\"\n", want: []string{"ccomet.toml:1:", "auth", "maybe"}},
+		{file: "demo = \"yes\"\n", want: []string{"ccomet.toml:1:", "demo"}},
+		{file: "front = [1]\n", want: []string{"ccomet.toml:1:", "front"}},
+		{file: "front = [\"here\"]\n", want: []string{"ccomet.toml:1:", "front", "here"}},
+		{file: "[serve]\nloops = 1\n", want: []string{"ccomet.toml:1:", "serve"}},
+		{file: "config = \"other\"\n", want: []string{"ccomet.toml:1:", "config"}},
+		{file: "loops = \n", want: []string{"ccomet.toml:1:"}},
+	} {
+		t.Run(c.args+c.env+c.file, func(t *testing.T) {
+			t.Parallel()
+			args := append([]string{"serve"}, strings.Fields(c.args)...)
+			if c.file != "" {
+				args = append(args, "--config", file(t, c.file))
+			}
+			var env []string
+			if c.env != "" {
+				env = []string{c.env}
+			}
+			_, stderr, status := runFor(t, env, args...)
+			if status != exitSettings || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("status %d, want %d and one line: %s", status, exitSettings, stderr)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("%q does not name %q", stderr, want)
+				}
+			}
+		})
+	}
+}
+
+// TestAddressInUse: a second server on an address is told so, and the first
+// one goes on.
+func TestAddressInUse(t *testing.T) {
+	p := start(t, nil)
+	for _, args := range [][]string{{"--front", p.front}, {"--front", "127.0.0.1:0", "--admin", p.admin}} {
+		_, stderr, status := runFor(t, nil, append([]string{"serve"}, args...)...)
+		if status != exitFailed || !strings.Contains(stderr, args[len(args)-1]) || !strings.Contains(stderr, "in use") {
+			t.Errorf("status %d: %s", status, stderr)
+		}
+	}
+	answers("/ping", "sub_timeout")(t, p)
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	stdout, _, status := runFor(t, nil, "version")
+	if status != 0 || !strings.HasPrefix(stdout, "ccomet ") || strings.Count(stdout, "\n") != 1 {
+		t.Errorf("version: %d %q", status, stdout)
+	}
+	stdout, _, status = runFor(t, nil)
+	if status != 0 || !strings.Contains(stdout, "serve") {
+		t.Errorf("without arguments: %d %q", status, stdout)
+	}
+	stdout, _, status = runFor(t, nil, "serve", "--help")
+	for _, want := range []string{"--front", "127.0.0.1:8100", "--admin", "$CCOMET_MAX_CHANNELS", "curl -N", "1m30s", "Limits:"} {
+		if status != 0 || !strings.Contains(stdout, want) {
+			t.Errorf("help does not tell of %s: %s", want, stdout)
+		}
+	}
+	_, stderr, status := runFor(t, nil, "sevre")
+	if status != exitSettings || !strings.Contains(stderr, "serve") {
+		t.Errorf("a slip: %d %q", status, stderr)
+	}
+}
