@@ -1,6 +1,6 @@
 package comet
 
-import "ccomet/reactor"
+import "slices"
 
 // How a message gets to those who wait on this loop:
 //
@@ -28,7 +28,8 @@ type pump struct {
 	roster  uint32
 	at      uint32 // the next subscriber
 	started bool
-	again   bool // messages came after the walk began
+	again   bool // messages came after the round began
+	given   int  // how many there were when it began
 	msgs    []*message
 	batches [framings]batch
 	polls   [4]pollCache // by subClose and subOld
@@ -72,17 +73,16 @@ func (s *shard) newPump(ri uint32) uint32 {
 func (s *shard) stopPump(i uint32) {
 	p := s.pumps[i]
 	s.rosters.At(p.roster).pump = 0
+	p.forget()
 	size := 0
 	for f := range p.batches {
-		p.batches[f].reset(framing(f))
 		size += cap(p.batches[f].buf)
 	}
 	for v := range p.polls {
-		p.polls[v].n = 0
 		size += cap(p.polls[v].response)
 	}
 	clear(p.msgs)
-	p.roster, p.at, p.started, p.again, p.msgs = 0, 0, false, false, p.msgs[:0]
+	p.roster, p.at, p.started, p.again, p.given, p.msgs = 0, 0, false, false, 0, p.msgs[:0]
 	if size > keepPump {
 		*p = pump{} // a giant is not kept
 	}
@@ -110,8 +110,7 @@ func (s *shard) pumpAll() (more bool) {
 func (s *shard) run(p *pump, budget *int) bool {
 	for {
 		if !p.started || p.at == 0 && p.again {
-			p.started, p.again = true, false
-			p.at = s.rosters.At(p.roster).head
+			s.beginRound(p)
 		}
 		for p.at != 0 {
 			if *budget == 0 {
@@ -125,10 +124,19 @@ func (s *shard) run(p *pump, budget *int) bool {
 				continue // gets it by catching up, or has it
 			}
 			*budget--
+			s.delivered += uint64(len(p.msgs) - from)
 			if p.at != 0 {
 				s.warm = s.subs.At(p.at).conn // on its way to the cache while this one is written to
 			}
-			s.deliverTo(p, i, sub, from)
+			if sub.poll() {
+				s.finishPoll(i, s.pollResponse(p, sub, from))
+				continue
+			}
+			b := &p.batches[sub.framing()]
+			if len(b.ends) < len(p.msgs) {
+				s.render(p, b, sub.framing())
+			}
+			s.writeBatch(i, sub, b, from)
 		}
 		if !p.again {
 			return true
@@ -136,18 +144,26 @@ func (s *shard) run(p *pump, budget *int) bool {
 	}
 }
 
-// deliverTo writes to one subscriber what it lacks: messages from index on.
-func (s *shard) deliverTo(p *pump, i uint32, sub *subscriber, from int) {
-	s.delivered += uint64(len(p.msgs) - from)
-	if sub.poll() {
-		s.finishPoll(i, s.pollResponse(p, sub, from))
-		return
+// beginRound starts at the roster's head. What was there when the last round
+// began, everybody has been given in it.
+func (s *shard) beginRound(p *pump) {
+	p.at = s.rosters.At(p.roster).head
+	p.started, p.again = true, false
+	if p.given > 0 {
+		p.msgs = slices.Delete(p.msgs, 0, p.given)
+		p.forget()
 	}
-	b := &p.batches[sub.framing()]
-	if len(b.ends) < len(p.msgs) {
-		s.render(p, b, sub.framing())
+	p.given = len(p.msgs)
+}
+
+// forget drops what is rendered.
+func (p *pump) forget() {
+	for f := range p.batches {
+		p.batches[f].reset(framing(f))
 	}
-	s.writeBatch(i, s.loop.ConnAt(sub.conn), b, from)
+	for v := range p.polls {
+		p.polls[v].n = 0
+	}
 }
 
 // render brings a batch up to the pump's messages.
@@ -181,24 +197,27 @@ func (s *shard) pollResponse(p *pump, sub *subscriber, from int) []byte {
 // writeBatch writes a batch to a subscriber from message index from on (-1:
 // from the very beginning, head included), of which the first is the one its
 // cursor stands at.
-func (s *shard) writeBatch(i uint32, c reactor.Conn, b *batch, from int) {
-	sub := s.subs.At(i)
-	base := sub.cursor - int32(max(from, 0))
+func (s *shard) writeBatch(i uint32, sub *subscriber, b *batch, from int) {
 	start := b.start(from)
-	n, err := s.loop.TryWrite(c, b.buf[start:])
-	if err != nil {
-		return // told to Closed
-	}
-	if start+n == len(b.buf) {
-		sub.cursor = base + int32(len(b.ends))
+	n, err := s.loop.TryWriteAt(sub.conn, b.buf[start:])
+	switch {
+	case err != nil: // told to Closed
+	case start+n < len(b.buf):
+		s.wroteShort(i, sub, b, from, start+n)
+	default:
+		sub.cursor += int32(len(b.ends) - max(from, 0))
 		if b.closes {
-			s.endStream(i, c)
+			s.endStream(i, s.loop.ConnAt(sub.conn))
 		}
-		return
 	}
+}
+
+// wroteShort leaves a subscriber behind whose write got as far as pos.
+func (s *shard) wroteShort(i uint32, sub *subscriber, b *batch, from, pos int) {
+	c := s.loop.ConnAt(sub.conn)
 	switch {
 	case b.closes:
-		_ = s.loop.Write(c, b.buf[start+n:])
+		_ = s.loop.Write(c, b.buf[pos:])
 		s.endStream(i, c)
 		return
 	case s.loop.Blocked(c):
@@ -209,8 +228,8 @@ func (s *shard) writeBatch(i uint32, c reactor.Conn, b *batch, from int) {
 		}
 		return
 	}
-	rest, through := b.rest(start + n)
-	sub.cursor = base + int32(through)
+	rest, through := b.rest(pos)
+	sub.cursor += int32(through - max(from, 0))
 	sub.flags |= subBehind
 	s.loop.Hold(c, rest)
 	s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)

@@ -99,6 +99,37 @@ func TestLongDeliveryIsSpread(t *testing.T) {
 	check(t, h.srv, true, "")
 }
 
+// When messages keep coming before a long delivery is through, what everybody
+// has been given is let go.
+func TestEndlessDeliveryForgets(t *testing.T) {
+	h := newHarness(t, Config{Loops: 1})
+	s := h.srv.shards[0]
+	const messages = 60
+	ends := streams(h, "long", pumpBudget+100)
+	publisher := h.connect(s, sideAdmin, 0)
+	for n := range messages {
+		burst(publisher, "long", n, 1)
+		h.turn(s)
+		for _, i := range s.busyPumps {
+			if kept := len(s.pumps[i].msgs); kept > 8 {
+				t.Fatalf("%d messages are kept after %d", kept, n+1)
+			}
+		}
+	}
+	h.settle()
+	for i, e := range ends {
+		list, _ := e.events()
+		if len(list) != messages {
+			t.Fatalf("client %d got %d of %d messages", i, len(list), messages)
+		}
+		for n, ev := range list {
+			if ev.Content != fmt.Sprintf("m%d", n) {
+				t.Fatalf("client %d got %q for message %d", i, ev.Content, n)
+			}
+		}
+	}
+}
+
 // All who are stuck in the same frame hold the same copy of its rest.
 func TestStuckReadersShareAFrame(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})

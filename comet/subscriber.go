@@ -135,7 +135,7 @@ func (s *shard) joined(m *mail) {
 	b.buf = s.appendStreamHead(b.buf, sub)
 	b.head = len(b.buf)
 	s.replayInto(b, sub, cname, m)
-	s.writeReplay(i, m.conn, b, m.seq)
+	s.writeReplay(i, b, m.seq)
 }
 
 // replayInto renders what the home's answer says: lost messages, where the
@@ -163,10 +163,10 @@ func firstOf(m *mail) int32 {
 }
 
 // writeReplay writes a batch that ends before number next, from its start.
-func (s *shard) writeReplay(i uint32, c reactor.Conn, b *batch, next int32) {
+func (s *shard) writeReplay(i uint32, b *batch, next int32) {
 	sub := s.subs.At(i)
 	sub.cursor = next - int32(len(b.ends))
-	s.writeBatch(i, c, b, -1)
+	s.writeBatch(i, sub, b, -1)
 }
 
 // caughtUp takes the home's answer to a subscriber that had fallen behind.
@@ -188,7 +188,7 @@ func (s *shard) caughtUp(m *mail) {
 	b := &s.batch
 	b.reset(sub.framing())
 	s.replayInto(b, sub, s.rosterName(sub.roster), m)
-	s.writeReplay(i, m.conn, b, m.seq)
+	s.writeReplay(i, b, m.seq)
 }
 
 // drained: what was held for a connection has been written.

@@ -6,8 +6,17 @@ import "golang.org/x/sys/unix"
 // was: nothing while an earlier rest is held. It keeps nothing of p. An error
 // means that the connection is lost, and will be reported as Closed.
 func (l *Loop) TryWrite(c Conn, p []byte) (int, error) {
-	r := l.usable(c)
-	if r == nil || r.fd < 0 {
+	if l.record(c) == nil {
+		return 0, ErrClosed
+	}
+	return l.TryWriteAt(c.Index(), p)
+}
+
+// TryWriteAt is TryWrite for whoever keeps the connection's index, and gives
+// it up when told Closed: the way for a delivery to very many.
+func (l *Loop) TryWriteAt(index uint32, p []byte) (int, error) {
+	r := l.conns.At(index)
+	if r.flags&(flagClosing|flagFinishing|flagLingering) != 0 || r.fd < 0 {
 		return 0, ErrClosed
 	}
 	if r.flags&(flagBlocked|flagConnecting) != 0 || len(p) == 0 {
@@ -15,13 +24,13 @@ func (l *Loop) TryWrite(c Conn, p []byte) (int, error) {
 	}
 	l.writes++
 	n, errno := sysWrite(r.fd, p)
-	switch errno {
-	case 0:
+	if errno == 0 {
 		return n, nil
-	case unix.EAGAIN:
+	}
+	if errno == unix.EAGAIN {
 		return 0, nil
 	}
-	l.fail(c, r, errno)
+	l.fail(makeConn(index, r.gen), r, errno)
 	return 0, errno
 }
 
