@@ -5,7 +5,7 @@ import "github.com/valyala/bytebufferpool"
 // walk is a broadcast on its way through a loop's channels.
 type walk struct {
 	content *bytebufferpool.ByteBuffer // JSON-escaped
-	at, end uint32                     // channels still to come; those made meanwhile are not among them
+	at, end uint32                     // records still to be looked at
 }
 
 // startBroadcast serves mailBroadcast. It is on its way before the next mail is
@@ -32,6 +32,7 @@ func (s *shard) runBroadcasts() (more bool) {
 			}
 		}
 		putBuffer(w.content)
+		s.srv.broadcasts.Add(-1)
 		s.walks = append(s.walks[:0], s.walks[1:]...)
 	}
 	return false

@@ -79,7 +79,7 @@ func (s *shard) findOrMake(cname []byte) (uint32, code) {
 	}
 	if n := s.srv.channels.Add(1); s.srv.cfg.MaxChannels > 0 && n > int64(s.srv.cfg.MaxChannels) {
 		s.srv.channels.Add(-1)
-		s.srv.warnLimit("max-channels", s.srv.cfg.MaxChannels)
+		s.warnLimit(limitChannels, s.srv.cfg.MaxChannels)
 		return 0, codeTooMany
 	}
 	i := s.makeChannel(cname)
@@ -218,7 +218,7 @@ func (s *shard) join(m *mail) {
 		i, r.code = s.findOrMake(m.cname())
 	}
 	if limit := s.srv.cfg.MaxSubscribersPerChannel; r.code == codeOK && limit > 0 && int(s.channels.At(i).subs) >= limit {
-		s.srv.warnLimit("max-subscribers-per-channel", limit)
+		s.warnLimit(limitSubscribers, limit)
 		r.code = codeFull
 	}
 	if r.code != codeOK {
@@ -228,14 +228,17 @@ func (s *shard) join(m *mail) {
 	}
 	ch := s.channels.At(i)
 	s.replay(ch, m, &r)
-	r.ref, r.name = ref{i, ch.gen}, ch.name()
 	answered := r.code == codeMoved || r.n > 0 || r.flag&joinLost != 0 && m.flag&joinSayLost != 0
 	if m.flag&joinPoll != 0 && answered {
+		// It will not be counted, so the channel may be gone when this is read:
+		// the name goes along.
+		r.buf, r.nlen, m.buf = m.buf, m.nlen, nil
 		if ch.subs == 0 {
 			s.extend(i, s.srv.cfg.ChannelTimeout)
 		}
 	} else {
 		r.flag |= joinMember
+		r.ref, r.name = ref{i, ch.gen}, ch.name()
 		ch.subs++
 		ch.addLoop(m.from)
 		s.srv.subscribers.Add(1)
@@ -264,7 +267,11 @@ func (s *shard) replay(ch *channel, m, r *mail) {
 // again, and goes on from its cursor.
 func (s *shard) catchUp(m *mail) {
 	r := mail{kind: mailBacklog, conn: m.conn, ref: m.ref}
-	s.replay(s.channel(m.ref), m, &r) // it is there while it has subscribers
+	ch := s.channel(m.ref) // it is there while it has subscribers
+	s.replay(ch, m, &r)
+	if ch.state == channelClosed {
+		r.flag |= joinClosed
+	}
 	s.send(m.from, r)
 }
 

@@ -88,7 +88,7 @@ func (s *shard) listening(c reactor.Conn) bool {
 	case userPipe:
 		return !s.pipes[i].full
 	}
-	return true
+	return !s.loop.Blocked(c) // else answered has paused it
 }
 
 // parser is where a connection's request is parsed: the loop's own parser, but
@@ -119,7 +119,9 @@ func (s *shard) incomplete(c reactor.Conn, req *httplite.Request) {
 		}
 		s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
 	}
-	if req.WantsContinue() {
+	// Behind requests that are not answered yet it would be taken for an answer;
+	// a client has to send the body without it in the end (RFC 9110 10.1.1).
+	if what, _ := splitUser(s.loop.User(c)); what != userPipe && req.WantsContinue() {
 		_ = s.loop.Write(c, []byte(httplite.Continue))
 	}
 }
@@ -169,6 +171,12 @@ func (s *shard) serve(c reactor.Conn, req *httplite.Request) {
 func (s *shard) answered(c reactor.Conn, last bool) {
 	if last {
 		s.loop.Finish(c)
+		return
+	}
+	if s.loop.Blocked(c) {
+		// Who does not read what he asked for is not asked for more: Drained goes on.
+		s.loop.Pause(c)
+		s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
 		return
 	}
 	s.loop.SetTimer(c, s.srv.cfg.IdleTimeout)
@@ -228,8 +236,7 @@ func (s *shard) Expired(c reactor.Conn) {
 	case userHalf:
 		s.dropHalf(c)
 		s.refuse(c, errTimeout)
-	case userPresence:
-	default:
+	default: // idle for too long, or stuck, or a channel's home never answered
 		s.loop.Close(c)
 	}
 }
@@ -284,49 +291,4 @@ func sooner(a, b time.Duration) time.Duration {
 		return b
 	}
 	return a
-}
-
-// halves are the parsers of requests that have not wholly arrived.
-type halves struct {
-	list  []*httplite.Request // [0] is nobody's
-	free  []uint32
-	spare []*httplite.Request
-}
-
-// keepSpare is how many idle parsers are kept.
-const keepSpare = 64
-
-func (h *halves) at(i uint32) *httplite.Request { return h.list[i] }
-
-func (h *halves) lend(req *httplite.Request) uint32 {
-	if n := len(h.free); n > 0 {
-		i := h.free[n-1]
-		h.free = h.free[:n-1]
-		h.list[i] = req
-		return i
-	}
-	if len(h.list) == 0 {
-		h.list = append(h.list, nil)
-	}
-	h.list = append(h.list, req)
-	return uint32(len(h.list) - 1)
-}
-
-func (h *halves) spareOne() *httplite.Request {
-	if n := len(h.spare); n > 0 {
-		req := h.spare[n-1]
-		h.spare = h.spare[:n-1]
-		return req
-	}
-	return new(httplite.Request)
-}
-
-func (h *halves) giveBack(i uint32) {
-	req := h.list[i]
-	h.list[i] = nil
-	h.free = append(h.free, i)
-	if len(h.spare) < keepSpare {
-		req.Reset()
-		h.spare = append(h.spare, req)
-	}
 }

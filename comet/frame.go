@@ -101,14 +101,12 @@ type batch struct {
 	ends    []int // where each message ends in buf
 	head    int   // bytes before the first message
 	framing framing
-	closes  bool // the last message is a close
-	cut     int  // the message of which frame is a copy, -1: none
-	frame   []byte
+	closes  bool   // the last message is a close
 	object  []byte // scratch
 }
 
 func (b *batch) reset(f framing) {
-	b.buf, b.ends, b.head, b.framing, b.closes, b.cut, b.frame = b.buf[:0], b.ends[:0], 0, f, false, -1, nil
+	b.buf, b.ends, b.head, b.framing, b.closes = b.buf[:0], b.ends[:0], 0, f, false
 }
 
 // append renders a message at the end. What an endless response says after a
@@ -147,18 +145,19 @@ func (b *batch) start(from int) int {
 }
 
 // rest is what a write that got as far as pos must go on with before anything
-// else: the rest of the frame it cut, which does not change and is shared by
-// all that were cut there; and how many messages are through with it.
-func (b *batch) rest(pos int) (rest []byte, through int) {
+// else: the rest of the frame it cut, in a copy that does not change (cut: the
+// last one made, which serves again where it is the same); and how many messages
+// are through with it.
+func (b *batch) rest(pos int, cut *[]byte) (rest []byte, through int) {
 	if pos < b.head {
 		return bytes.Clone(b.buf[pos:b.head]), 0
 	}
 	j := sort.SearchInts(b.ends, pos+1) // the first message that ends behind pos
 	at := b.start(j)
-	if b.cut != j {
-		b.cut, b.frame = j, bytes.Clone(b.buf[at:b.ends[j]])
+	if frame := b.buf[at:b.ends[j]]; !bytes.Equal(*cut, frame) {
+		*cut = bytes.Clone(frame)
 	}
-	return b.frame[pos-at:], j + 1
+	return (*cut)[pos-at:], j + 1
 }
 
 // appendPollBody appends the body of a poll, without callback and newline: one
@@ -190,40 +189,4 @@ func appendLost(dst, cname []byte, m *mail) []byte {
 	content = append(content, '-')
 	content = strconv.AppendInt(content, int64(oldest-1), 10)
 	return appendObject(dst, kindLost, cname, oldest, content)
-}
-
-// appendPoll appends the whole response to a poll that can be answered at
-// once: it was moved, or there is a backlog, or messages are gone.
-func (s *shard) appendPoll(dst []byte, sub *subscriber, cname []byte, m *mail) []byte {
-	body := s.object[:0]
-	if m.code == codeMoved {
-		body = appendObject(body, kindNextSeq, cname, m.seq, "")
-	} else {
-		if m.flag&joinLost != 0 && sub.has(subSayLost) {
-			body = append(body, '[')
-			body = appendLost(body, cname, m)
-			if m.n > 0 {
-				at := len(body)
-				body = s.appendRun(body, m, cname)
-				body[at] = ','
-			} else {
-				body = append(body, ']')
-			}
-		} else {
-			body = s.appendRun(body, m, cname)
-		}
-	}
-	s.object = body
-	return s.appendPollResponse(dst, sub, body)
-}
-
-// appendRun appends a backlog as an array.
-func (s *shard) appendRun(dst []byte, m *mail, cname []byte) []byte {
-	s.msgs = s.msgs[:0]
-	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
-		s.msgs = append(s.msgs, msg)
-	}
-	dst = appendPollBody(dst, s.msgs, cname, true)
-	clear(s.msgs)
-	return dst
 }

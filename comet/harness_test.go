@@ -20,11 +20,13 @@ type harness struct {
 	t   *testing.T
 	srv *Server
 	now time.Time
+
+	connected int // since the start
 }
 
 func newHarness(t *testing.T, cfg Config) *harness {
 	t.Helper()
-	h := &harness{t: t, now: time.Unix(1_700_000_000, 0)}
+	h := &harness{t: t, now: noon}
 	cfg.Clock = func() time.Time { return h.now }
 	srv, err := newServer(cfg)
 	if err != nil {
@@ -35,8 +37,8 @@ func newHarness(t *testing.T, cfg Config) *harness {
 	return h
 }
 
-// settle turns all loops until none has anything left to do: three rounds
-// without a mail, for what a turn leaves to the next is soon mail or nothing.
+// settle turns all loops until none has anything left to do: rounds without a
+// mail, as many as it takes to look at every connection's events, and three.
 func (h *harness) settle() {
 	h.t.Helper()
 	quiet, seen := 0, h.mails()
@@ -46,7 +48,7 @@ func (h *harness) settle() {
 		}
 		if now := h.mails(); now != seen {
 			quiet, seen = 0, now
-		} else if quiet++; quiet == 3 {
+		} else if quiet++; quiet == 3+h.connected/512 {
 			return
 		}
 	}
@@ -79,6 +81,7 @@ func (h *harness) connect(s *shard, side uint8, sendBuffer int) *end {
 			h.t.Fatal(err)
 		}
 	}
+	h.connected++
 	c, err := s.loop.Adopt(fds[0], side, nil)
 	if err != nil {
 		h.t.Fatal(err)

@@ -49,6 +49,7 @@ const (
 	joinMember                    // answer: counted as a subscriber
 	joinLost                      // answer: messages wanted are gone, from lost on
 	joinSayLost                   // the client wants to be told
+	joinClosed                    // answer: the channel is closed, and nothing follows
 )
 
 // ref names a channel: plain data, harmless when the channel is gone.

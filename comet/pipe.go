@@ -1,8 +1,6 @@
 package comet
 
 import (
-	"strconv"
-
 	"github.com/valyala/bytebufferpool"
 
 	"ccomet/reactor"
@@ -159,7 +157,7 @@ func (s *shard) emptyPipe(i uint32) {
 	case half != 0:
 		s.halves.giveBack(half)
 	}
-	if psub {
+	if psub && !last {
 		s.startPsub(c, old)
 		return
 	}
@@ -185,80 +183,6 @@ func (s *shard) freePipe(i uint32) {
 	p := s.pipes[i]
 	*p = pipe{slots: emptied(p.slots), listed: p.listed}
 	s.idlePipes = append(s.idlePipes, i)
-}
-
-// appendAnswer appends the response that a slot has come to.
-func (s *shard) appendAnswer(dst []byte, sl *slot) []byte {
-	if sl.op == opReady {
-		return append(dst, sl.text...)
-	}
-	status, contentType, body := 200, typeJSON, s.body[:0]
-	object := s.object[:0]
-	switch {
-	case sl.code == codeTooMany:
-		status, contentType = 429, typeText
-		body = append(body, "too many channels: max-channels is "...)
-		body = strconv.AppendInt(body, int64(s.srv.cfg.MaxChannels), 10)
-		body = append(body, '\n')
-	case sl.code == codeNoMemory:
-		status, contentType = 503, typeText
-		body = append(body, "out of memory for another channel\n"...)
-	case sl.op == opPush && !sl.ack && sl.cb == "" && !sl.old && !sl.last && sl.side == sideAdmin:
-		return append(dst, s.okResponse()...)
-	case sl.op == opPush || sl.op == opSign:
-		object = s.appendResult(object, sl)
-		body = appendJSONP(body, sl.cb, object)
-		if sl.cb != "" {
-			contentType = typeScript
-		}
-	case sl.op == opClose || sl.op == opClear:
-		contentType = typeText
-		if sl.code == codeNone {
-			status = 404
-			body = append(append(append(body, "channel["...), sl.name...), "] not connected\n"...)
-		} else {
-			body = append(strconv.AppendInt(append(body, "ok "...), int64(sl.seq), 10), '\n')
-		}
-	case sl.op == opCheck:
-		body = append(body, '{')
-		if sl.code == codeOK {
-			body = append(appendEscaped(append(body, '"'), []byte(sl.name)), `": 1`...)
-		}
-		body = append(body, "}\n"...)
-	case sl.op == opInfo:
-		body = appendEscaped(append(body, `{"cname": "`...), []byte(sl.name))
-		body = strconv.AppendInt(append(body, `", "subscribers": `...), int64(sl.n), 10)
-		body = append(body, "}\n"...)
-	}
-	s.body, s.object = body, object
-	x := exchange{side: sl.side, old: sl.old, last: sl.last, head: sl.head}
-	return s.appendResponse(dst, &x, status, contentType, body)
-}
-
-// appendResult appends what /push, /pub and /sign answer when all went well.
-func (s *shard) appendResult(object []byte, sl *slot) []byte {
-	if sl.op == opPush {
-		object = append(object, `{"type":"ok"`...)
-		if sl.ack {
-			object = strconv.AppendInt(append(object, `,"seq":`...), int64(sl.seq), 10)
-		}
-		return append(object, '}')
-	}
-	object = appendEscaped(append(object, `{"type":"sign","cname":"`...), []byte(sl.name))
-	object = strconv.AppendInt(append(object, `","seq":`...), int64(sl.seq), 10)
-	object = append(append(object, `,"token":"`...), s.tokens.make([]byte(sl.name))...)
-	object = strconv.AppendInt(append(object, `","expires":`...), int64(sl.n), 10)
-	object = strconv.AppendInt(append(object, `,"sub_timeout":`...), int64(s.srv.cfg.PollingTimeout.Seconds()), 10)
-	return append(object, '}')
-}
-
-// okResponse is what nearly every publish is answered, rendered once a second.
-func (s *shard) okResponse() []byte {
-	if s.okSecond != s.dateSecond {
-		s.okSecond = s.dateSecond
-		s.ok = s.appendResponse(s.ok[:0], &exchange{side: sideAdmin}, 200, typeJSON, []byte("{\"type\":\"ok\"}\n"))
-	}
-	return s.ok
 }
 
 // nameBuffer borrows a buffer that begins with a channel's name.

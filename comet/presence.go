@@ -61,7 +61,7 @@ func (s *shard) startPsub(c reactor.Conn, old bool) {
 
 func (p *presence) add(c reactor.Conn) {
 	if len(p.conns) == 0 {
-		p.s.srv.presence.Or(1 << p.s.id)
+		p.s.srv.listening.Or(1 << p.s.id)
 		for _, home := range p.s.srv.shards {
 			home.loop.Wake() // for its round to begin
 		}
@@ -74,13 +74,13 @@ func (p *presence) remove(c reactor.Conn) {
 		p.conns = slices.Delete(p.conns, i, i+1)
 	}
 	if len(p.conns) == 0 {
-		p.s.srv.presence.And(^(uint64(1) << p.s.id))
+		p.s.srv.listening.And(^(uint64(1) << p.s.id))
 	}
 }
 
 // announce tells all listeners that a channel is there, or goes.
 func (s *shard) announce(ch *channel, alive bool) {
-	loops := s.srv.presence.Load()
+	loops := s.srv.listening.Load()
 	if loops == 0 {
 		return
 	}
@@ -111,14 +111,17 @@ func (p *presence) flush() {
 		if _, framing := splitUser(p.s.loop.User(c)); framing == psubBare {
 			text = p.lines
 		}
-		_ = p.s.loop.Write(c, text) // a lost or stuck connection is told to Closed
+		_ = p.s.loop.Write(c, text) // a lost connection, or one that too much is held for, is told to Closed
+		if p.s.loop.Blocked(c) {
+			p.s.loop.SetTimer(c, p.s.srv.cfg.WriteTimeout)
+		}
 	}
 	p.lines = emptied(p.lines)
 }
 
 // sweep goes on with the round, and returns when it wants to go on again.
 func (p *presence) sweep(now time.Time) time.Duration {
-	if p.s.srv.presence.Load() == 0 {
+	if p.s.srv.listening.Load() == 0 {
 		p.since = time.Time{}
 		return -1
 	}

@@ -10,17 +10,21 @@ import "slices"
 //     the messages are rendered once, one behind the other (batch). Since they
 //     are consecutive, what a subscriber lacks is the end of that: one write,
 //     whatever their number.
-//  3. A turn has a budget of writes; a pump that is not through goes on in the
-//     next one, so nobody waits behind a long roster. Messages that come
-//     meanwhile are put behind, and whoever was passed already gets them on
-//     another round: the cursor tells.
+//  3. A turn has a budget of writes, of which every pump has its share; one that
+//     is not through goes on in the next turn, behind the others, so nobody
+//     waits for a long roster. Messages that come meanwhile are put behind, and
+//     whoever was passed already gets them on another round: the cursor tells.
 //  4. A short write leaves the subscriber behind, with the rest of the one
-//     frame that was cut: a place in a copy that all who are stuck there share.
+//     frame that was cut: a place in a copy that those who are stuck at the same
+//     one share. It goes on by catching up.
 
 const (
-	pumpBudget = 1024 // deliveries in a turn
-	walkBudget = 1024 // channels looked at in a turn, by each walk
-	keepPump   = 1 << 20
+	pumpBudget = 1024    // deliveries in a turn
+	pumpShare  = 16      // of which a pump may have so many at the least
+	pollBytes  = 1 << 20 // of messages in the response to a poll, which then asks again
+	walkBudget = 1024    // channels looked at in a turn, by each walk
+	keepPump   = 1 << 20 // bytes that an idle pump keeps
+	keepPumps  = 64      // idle pumps that keep any
 )
 
 // pump is the delivery of messages to one roster, while there is one.
@@ -74,7 +78,7 @@ func (s *shard) stopPump(i uint32) {
 	p := s.pumps[i]
 	s.rosters.At(p.roster).pump = 0
 	p.forget()
-	size := 0
+	size := cap(p.body)
 	for f := range p.batches {
 		size += cap(p.batches[f].buf)
 	}
@@ -83,27 +87,36 @@ func (s *shard) stopPump(i uint32) {
 	}
 	clear(p.msgs)
 	p.roster, p.at, p.started, p.again, p.given, p.msgs = 0, 0, false, false, 0, p.msgs[:0]
-	if size > keepPump {
-		*p = pump{} // a giant is not kept
+	if size > keepPump || len(s.idlePumps) >= keepPumps {
+		*p = pump{}
 	}
 }
 
 // pumpAll delivers, within the turn's budget; more says that it has to go on.
 func (s *shard) pumpAll() (more bool) {
-	budget := pumpBudget
-	for n := 0; n < len(s.busyPumps); n++ {
-		i := s.busyPumps[n]
-		if s.pumps[i].roster != 0 && !s.run(s.pumps[i], &budget) {
-			s.busyPumps = append(s.busyPumps[:0], s.busyPumps[n:]...)
-			return true
-		}
-		if s.pumps[i].roster != 0 {
-			s.stopPump(i)
-		}
-		s.idlePumps = append(s.idlePumps, i)
+	if len(s.busyPumps) == 0 {
+		return false
 	}
-	s.busyPumps = emptied(s.busyPumps)
-	return false
+	left, share := pumpBudget, max(pumpBudget/len(s.busyPumps), pumpShare)
+	s.unfinished = s.unfinished[:0]
+	n := 0
+	for ; n < len(s.busyPumps) && left > 0; n++ {
+		i := s.busyPumps[n]
+		p := s.pumps[i]
+		budget := min(share, left)
+		left -= budget
+		if p.roster != 0 && !s.run(p, &budget) {
+			s.unfinished = append(s.unfinished, i)
+		} else {
+			if p.roster != 0 {
+				s.stopPump(i)
+			}
+			s.idlePumps = append(s.idlePumps, i)
+		}
+		left += budget
+	}
+	s.busyPumps = append(append(s.busyPumps[:0], s.busyPumps[n:]...), s.unfinished...)
+	return len(s.busyPumps) > 0
 }
 
 // run goes on with one delivery, and says whether it is through.
@@ -179,7 +192,7 @@ func (s *shard) render(p *pump, b *batch, f framing) {
 // pollResponse is the whole response to a poll: rendered once for all that
 // lack the same messages, but for those with a callback of their own.
 func (s *shard) pollResponse(p *pump, sub *subscriber, from int) []byte {
-	missing := p.msgs[from:]
+	missing := fitPoll(p.msgs[from:])
 	if sub.cbLen != 0 {
 		p.body = appendPollBody(p.body[:0], missing, s.rosterName(p.roster), false)
 		s.scratch = s.appendPollResponse(s.scratch[:0], sub, p.body)
@@ -194,6 +207,17 @@ func (s *shard) pollResponse(p *pump, sub *subscriber, from int) []byte {
 	return cache.response
 }
 
+// fitPoll is as many of the messages as a poll is given at once.
+func fitPoll(msgs []*message) []*message {
+	size := 0
+	for n, msg := range msgs {
+		if size += len(msg.json); size > pollBytes && n > 0 {
+			return msgs[:n]
+		}
+	}
+	return msgs
+}
+
 // writeBatch writes a batch to a subscriber from message index from on (-1:
 // from the very beginning, head included), of which the first is the one its
 // cursor stands at.
@@ -203,7 +227,7 @@ func (s *shard) writeBatch(i uint32, sub *subscriber, b *batch, from int) {
 	switch {
 	case err != nil: // told to Closed
 	case start+n < len(b.buf):
-		s.wroteShort(i, sub, b, from, start+n)
+		s.wroteShort(sub, b, from, start+n)
 	default:
 		sub.cursor += int32(len(b.ends) - max(from, 0))
 		if b.closes {
@@ -213,24 +237,18 @@ func (s *shard) writeBatch(i uint32, sub *subscriber, b *batch, from int) {
 }
 
 // wroteShort leaves a subscriber behind whose write got as far as pos.
-func (s *shard) wroteShort(i uint32, sub *subscriber, b *batch, from, pos int) {
+func (s *shard) wroteShort(sub *subscriber, b *batch, from, pos int) {
 	c := s.loop.ConnAt(sub.conn)
-	switch {
-	case b.closes:
-		_ = s.loop.Write(c, b.buf[pos:])
-		s.endStream(i, c)
-		return
-	case s.loop.Blocked(c):
+	sub.flags |= subBehind
+	s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
+	if s.loop.Blocked(c) {
 		// Something else is stuck already, so not even a head could go.
-		sub.flags |= subBehind
 		if from < 0 {
 			_ = s.loop.Write(c, b.buf[:b.head])
 		}
 		return
 	}
-	rest, through := b.rest(pos)
+	rest, through := b.rest(pos, &s.cut)
 	sub.cursor += int32(through - max(from, 0))
-	sub.flags |= subBehind
 	s.loop.Hold(c, rest)
-	s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
 }

@@ -151,3 +151,39 @@ func (s *shard) appendPollResponse(dst []byte, sub *subscriber, object []byte) [
 	dst = httplite.EndHeaders(dst)
 	return appendJSONP(dst, cb, object)
 }
+
+// appendPoll appends the whole response to a poll that can be answered at
+// once: it was moved, or there is a backlog, or messages are gone.
+func (s *shard) appendPoll(dst []byte, sub *subscriber, cname []byte, m *mail) []byte {
+	body := s.object[:0]
+	if m.code == codeMoved {
+		body = appendObject(body, kindNextSeq, cname, m.seq, "")
+	} else {
+		if m.flag&joinLost != 0 && sub.has(subSayLost) {
+			body = append(body, '[')
+			body = appendLost(body, cname, m)
+			if m.n > 0 {
+				at := len(body)
+				body = s.appendRun(body, m, cname)
+				body[at] = ','
+			} else {
+				body = append(body, ']')
+			}
+		} else {
+			body = s.appendRun(body, m, cname)
+		}
+	}
+	s.object = body
+	return s.appendPollResponse(dst, sub, body)
+}
+
+// appendRun appends a backlog as an array.
+func (s *shard) appendRun(dst []byte, m *mail, cname []byte) []byte {
+	s.msgs = s.msgs[:0]
+	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
+		s.msgs = append(s.msgs, msg)
+	}
+	dst = appendPollBody(dst, fitPoll(s.msgs), cname, true)
+	clear(s.msgs)
+	return dst
+}

@@ -28,8 +28,9 @@ type Server struct {
 	subscribers atomic.Int64
 	refused     atomic.Int64  // requests that were answered with an error
 	cut         atomic.Int64  // readers that did not keep up
-	presence    atomic.Uint64 // a bit a loop that has listeners to /psub
-	lastWarning atomic.Int64
+	listening   atomic.Uint64 // a bit a loop that has listeners to /psub
+	broadcasts  atomic.Int64  // walks under way, on all loops
+	warned      [limits]atomic.Int64
 }
 
 // New opens a server: its loops, and its listening sockets. Connections are
@@ -135,10 +136,35 @@ func (srv *Server) Wait() error {
 	return err
 }
 
-// warnLimit logs that a limit was met, at most once in ten seconds.
-func (srv *Server) warnLimit(name string, limit int) {
-	now := time.Now().Unix()
-	if last := srv.lastWarning.Load(); now-last >= 10 && srv.lastWarning.CompareAndSwap(last, now) {
-		srv.cfg.Log.Warn().Str("limit", name).Int("value", limit).Msg("limit reached: requests are refused")
+// Stats are a server's figures. Channels and Subscribers are as of now, the
+// rest since the start.
+type Stats struct {
+	Channels    int64
+	Subscribers int64
+	Refused     int64 // requests that were answered with an error
+	Cut         int64 // readers that did not keep up
+}
+
+// Stats may be called from any goroutine.
+func (srv *Server) Stats() Stats {
+	return Stats{srv.channels.Load(), srv.subscribers.Load(), srv.refused.Load(), srv.cut.Load()}
+}
+
+// limit is one that a warning is logged of when it is met.
+type limit int
+
+const (
+	limitChannels limit = iota
+	limitSubscribers
+	limits
+)
+
+var limitNames = [limits]string{"max-channels", "max-subscribers-per-channel"}
+
+// warnLimit logs that a limit was met, at most once in ten seconds for each.
+func (s *shard) warnLimit(which limit, value int) {
+	now, warned := s.loop.Now().Unix(), &s.srv.warned[which]
+	if last := warned.Load(); now-last >= 10 && warned.CompareAndSwap(last, now) {
+		s.srv.cfg.Log.Warn().Str("limit", limitNames[which]).Int("value", value).Msg("limit reached: requests are refused")
 	}
 }

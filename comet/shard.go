@@ -37,6 +37,8 @@ type shard struct {
 	pumps       []*pump  // [0] is nobody's
 	busyPumps   []uint32
 	idlePumps   []uint32
+	unfinished  []uint32 // pumps that this turn has not brought to an end
+	cut         []byte   // the last frame that a short write has cut
 	halves      halves
 	pipes       []*pipe // [0] is nobody's
 	idlePipes   []uint32
@@ -84,7 +86,10 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	s.leases = reactor.NewWheel(0, func(i uint32) *reactor.Timer { return &s.channels.At(i).lease })
 	var err error
 	s.loop, err = reactor.NewLoop(s, reactor.Config{
-		MaxInput:     srv.limits.MaxInput() + 64<<10,
+		MaxInput: srv.limits.MaxInput() + 64<<10,
+		// A poll's response is the longest that may be held in one piece: messages
+		// up to pollBytes and one more, every byte escaped.
+		MaxHeld:      2*pollBytes + 8*srv.cfg.MaxMessage,
 		WriteTimeout: srv.cfg.WriteTimeout,
 		Refusal:      refusal,
 		Warn:         func(err error) { srv.cfg.Log.Warn().Err(err).Uint8("loop", id).Msg("connections are refused") },

@@ -112,9 +112,8 @@ func (s *shard) joined(m *mail) {
 		s.refuseSub(i, m.code, m.cname())
 		return
 	}
-	cname := s.srv.shards[m.from].names.foreign(m.name)
 	if m.flag&joinMember == 0 {
-		s.scratch = s.appendPoll(s.scratch[:0], sub, cname, m)
+		s.scratch = s.appendPoll(s.scratch[:0], sub, m.cname(), m)
 		s.finishPoll(i, s.scratch)
 		return
 	}
@@ -134,7 +133,7 @@ func (s *shard) joined(m *mail) {
 	b.reset(sub.framing())
 	b.buf = s.appendStreamHead(b.buf, sub)
 	b.head = len(b.buf)
-	s.replayInto(b, sub, cname, m)
+	s.replayInto(b, sub, s.rosterName(roster), m)
 	s.writeReplay(i, b, m.seq)
 }
 
@@ -188,17 +187,30 @@ func (s *shard) caughtUp(m *mail) {
 	b := &s.batch
 	b.reset(sub.framing())
 	s.replayInto(b, sub, s.rosterName(sub.roster), m)
+	b.closes = m.flag&joinClosed != 0
 	s.writeReplay(i, b, m.seq)
 }
 
 // drained: what was held for a connection has been written.
 func (s *shard) drained(c reactor.Conn) {
-	i := s.subOf(c)
-	if i == 0 {
+	what, i := splitUser(s.loop.User(c))
+	switch what {
+	case userSub:
+	case userPresence:
+		s.loop.SetTimer(c, -1)
+		return
+	case userIdle:
+		s.answered(c, false)
+		return
+	default:
 		return
 	}
 	sub := s.subs.At(i)
-	if sub.flags&(subBehind|subAsking) != subBehind {
+	if !sub.has(subBehind) {
+		s.heartbeat(c) // it was a noop that was stuck
+		return
+	}
+	if sub.has(subAsking) {
 		return
 	}
 	sub.flags |= subAsking

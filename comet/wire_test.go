@@ -279,18 +279,18 @@ func TestKeepAlive(t *testing.T) {
 
 // What was sent behind a poll is answered after it, one by one.
 func TestPipelinedBehindPolls(t *testing.T) {
-	for loops := range 2 {
-		srv := startWire(t, Config{Loops: 1 + 2*loops})
-		c := srv.dial(sideFront)
-		c.send(reqGet(1, "/sub?cname=a&seq=1") + reqGet(1, "/sub?cname=a&seq=2&cb=f") + reqGet(1, "/nothing") + reqGet(1, ping, closing))
+	for _, loops := range []int{1, 3} {
+		h := newHarness(t, Config{Loops: loops})
+		e, admin := h.connect(h.srv.shards[0], sideFront, 0), h.connect(h.srv.shards[loops-1], sideAdmin, 0)
+		e.write(reqGet(1, "/sub?cname=a&seq=1") + reqGet(1, "/sub?cname=a&seq=2&cb=f") + reqGet(1, "/nothing") + reqGet(1, ping, closing))
 		for n := 1; n <= 2; n++ {
-			srv.subscribed(1)
-			srv.ask(fmt.Sprintf("/push?cname=a&content=x%d", n))
-			if n == 1 {
-				c.expect(answer("200 OK", asJSON, object("data", 1, "x1")+"\n"))
-			}
+			h.settle() // the poll waits
+			admin.get(fmt.Sprintf("/push?cname=a&content=x%d", n))
 		}
-		same(t, c.rest(), answer("200 OK", asScript, "f("+object("data", 2, "x2")+");\n")+
+		h.settle()
+		e.read()
+		same(t, string(e.in), answer("200 OK", asJSON, object("data", 1, "x1")+"\n")+
+			answer("200 OK", asScript, "f("+object("data", 2, "x2")+");\n")+
 			answer("404 Not Found", asText, "no such path\n")+pong)
 	}
 }

@@ -297,7 +297,7 @@ func TestPresence(t *testing.T) {
 		p.leave()
 	}
 	st.settle()
-	if bits := st.srv.presence.Load(); bits != 0 {
+	if bits := st.srv.listening.Load(); bits != 0 {
 		t.Errorf("without listeners, loops %b still have some", bits)
 	}
 }

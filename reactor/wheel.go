@@ -13,8 +13,8 @@ import "math/bits"
 //  4. What is due collects in one more list, from which Pop takes it one at a
 //     time: the caller decides how many it can afford in one go.
 //
-// Moving a timer later, by far the most common thing (each delivery puts off a
-// heartbeat), only stores the new time: the record stays in its slot, and when
+// Moving a timer later, by far the most common thing (each request puts off the
+// end of its connection), only stores the new time: the record stays in its slot, and when
 // that slot comes up it is linked again where it belongs.
 
 const (
@@ -44,7 +44,8 @@ func (t *Timer) Armed() bool { return t.prev != 0 }
 func (t *Timer) Due() Tick { return t.due }
 
 // Wheel keeps the timers of the records of one slab. It belongs to one
-// goroutine. Nothing in it ever walks more than is due.
+// goroutine. Nothing in it ever walks more than is
+// due, or is to be dealt out nearer.
 type Wheel struct {
 	at    func(uint32) *Timer
 	now   Tick

@@ -16,7 +16,7 @@ func (l *Loop) TryWrite(c Conn, p []byte) (int, error) {
 // it up when told Closed: the way for a delivery to very many.
 func (l *Loop) TryWriteAt(index uint32, p []byte) (int, error) {
 	r := l.conns.At(index)
-	if r.flags&(flagClosing|flagFinishing|flagLingering) != 0 || r.fd < 0 {
+	if r.flags&(flagLive|flagClosing|flagFinishing|flagLingering) != flagLive || r.fd < 0 {
 		return 0, ErrClosed
 	}
 	if r.flags&(flagBlocked|flagConnecting) != 0 || len(p) == 0 {

@@ -1,0 +1,201 @@
+package comet
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// requests pipelines GETs.
+func requests(paths ...string) string {
+	var b strings.Builder
+	for _, path := range paths {
+		b.WriteString("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
+	}
+	return b.String()
+}
+
+// A poll that is answered at once names its own channel, even where that one
+// is closed and its room taken by another in the same turn.
+func TestAnsweredPollKeepsItsChannelsName(t *testing.T) {
+	h := newHarness(t, Config{Loops: 1})
+	s := h.srv.shards[0]
+	admin, poller := h.connect(s, sideAdmin, 0), h.connect(s, sideFront, 0)
+	admin.get("/sign?cname=mine")
+	h.settle()
+	poller.get("/poll?cname=mine")
+	admin.write(requests("/close?cname=mine", "/push?cname=other&content=x"))
+	h.settle()
+	list, _ := poller.events()
+	if len(list) != 1 || list[0].Type != "next_seq" || list[0].Cname != "mine" {
+		t.Errorf("got %+v", list)
+	}
+}
+
+// A reader that is stuck when its channel is closed still gets all that was
+// published before, and then the close.
+func TestStuckReaderOfAClosedChannel(t *testing.T) {
+	h := newHarness(t, Config{Loops: 1, ChannelBufferBytes: 16 << 20})
+	s := h.srv.shards[0]
+	e := h.connect(s, sideFront, 4608)
+	e.get("/stream?cname=a")
+	h.settle()
+	admin := h.connect(s, sideAdmin, 0)
+	const messages = 40
+	content := strings.Repeat("x", 7000)
+	for range messages {
+		admin.write(requests("/push?cname=a&content=" + content))
+		h.turn(s)
+	}
+	admin.write(requests("/close?cname=a"))
+	h.settle()
+	if held := s.loop.Stats().Held; held != 1 {
+		t.Fatalf("%d connections hold something, want the stuck one", held)
+	}
+	data, last, clean := 0, "", false
+	for range 3 * messages {
+		h.settle()
+		list, ended := e.events()
+		clean = clean || ended
+		for _, ev := range list {
+			if last = ev.Type; last == "data" {
+				data++
+			}
+		}
+	}
+	if data != messages || last != "close" || !clean {
+		t.Errorf("%d of %d messages, then %q, clean end %v", data, messages, last, clean)
+	}
+	check(t, h.srv, true, "")
+}
+
+// One channel's long roster, published to without end, does not keep another's
+// subscriber waiting.
+func TestLongRosterStarvesNobody(t *testing.T) {
+	h := newHarness(t, Config{Loops: 1})
+	s := h.srv.shards[0]
+	streams(h, "long", 3*pumpBudget)
+	other := streams(h, "other", 1)[0]
+	admin := h.connect(s, sideAdmin, 0)
+	for n := range 10 {
+		burst(admin, "long", n, 1)
+		h.turn(s)
+	}
+	burst(admin, "other", 0, 1)
+	waited := 0
+	for ; waited < 10; waited++ {
+		if list, _ := other.events(); len(list) == 1 {
+			break
+		}
+		burst(admin, "long", 100+waited, 1)
+		h.turn(s)
+	}
+	if waited > 3 {
+		t.Errorf("the other channel's subscriber waited %d turns", waited)
+	}
+}
+
+// A client that asks and does not read is not asked for more: what waits for
+// it is one response, however many it has pipelined.
+func TestPipelinedPollsDoNotPileUp(t *testing.T) {
+	h := newHarness(t, Config{Loops: 1})
+	s := h.srv.shards[0]
+	admin := h.connect(s, sideAdmin, 0)
+	for range 10 {
+		admin.get("/push?cname=a&content=" + strings.Repeat("x", 7000))
+	}
+	h.settle()
+	e := h.connect(s, sideFront, 4608)
+	const polls = 5
+	before := s.mails
+	e.write(requests("/poll?cname=a&seq=1", "/poll?cname=a&seq=1", "/poll?cname=a&seq=1", "/poll?cname=a&seq=1", "/poll?cname=a&seq=1"))
+	for range 5 {
+		h.settle()
+	}
+	if !s.loop.Blocked(e.conn) {
+		t.Fatal("the client that does not read is not stuck")
+	}
+	if n := s.mails - before; n != 2 { // to the home and back
+		t.Errorf("%d mails while the first poll's response is not read, want one poll's 2", n)
+	}
+	got := 0
+	for range 20 * polls {
+		h.settle()
+		list, _ := e.events()
+		got += len(list)
+	}
+	if got != 10*polls {
+		t.Errorf("%d messages in the end, want %d", got, 10*polls)
+	}
+}
+
+// A noop that was stuck for a while does not put off the next one.
+func TestNoopAfterAStuckNoop(t *testing.T) {
+	h := newHarness(t, Config{Loops: 1, PollingTimeout: 5 * time.Second, WriteTimeout: time.Minute})
+	s := h.srv.shards[0]
+	e := h.connect(s, sideFront, 4608)
+	e.get("/stream?cname=" + strings.Repeat("n", 200))
+	h.settle()
+	for n := 0; !s.loop.Blocked(e.conn); n++ {
+		if n == 1000 {
+			t.Fatal("the reader is never stuck")
+		}
+		h.now = h.now.Add(5 * time.Second)
+		h.settle()
+	}
+	e.events()
+	h.settle()
+	e.events()
+	h.now = h.now.Add(5 * time.Second)
+	h.settle()
+	if list, _ := e.events(); len(list) == 0 {
+		t.Error("nothing was heard for the polling timeout")
+	}
+}
+
+// A stuck reader has the write timeout, whatever was due before.
+func TestStuckReaderHasTheWriteTimeout(t *testing.T) {
+	h := newHarness(t, Config{Loops: 1, PollingTimeout: 5 * time.Second, WriteTimeout: 20 * time.Second})
+	s := h.srv.shards[0]
+	e := h.connect(s, sideFront, 4608)
+	e.get("/stream?cname=a")
+	h.settle()
+	admin := h.connect(s, sideAdmin, 0)
+	for range 4 {
+		admin.get("/push?cname=a&content=" + strings.Repeat("x", 7000))
+	}
+	h.settle()
+	for _, step := range []struct {
+		after time.Duration
+		alive bool
+	}{{19 * time.Second, true}, {2 * time.Second, false}} {
+		h.now = h.now.Add(step.after)
+		h.settle()
+		if alive := s.loop.Alive(e.conn); alive != step.alive {
+			t.Fatalf("%v later: alive %v", step.after, alive)
+		}
+	}
+	if n := h.srv.Stats().Cut; n != 1 {
+		t.Errorf("%d readers cut, want 1", n)
+	}
+}
+
+// A listener to /psub that has ended its side leaves, even if it came with
+// requests whose answers were still under way.
+func TestEndedListenerLeaves(t *testing.T) {
+	h := newHarness(t, Config{Loops: 3})
+	for i := range 12 { // some of the channels have their home on another loop
+		e := h.connect(h.srv.shards[0], sideAdmin, 0)
+		e.write(requests(fmt.Sprintf("/push?cname=c%d&content=x", i), "/psub"))
+		if err := unix.Shutdown(e.fd, unix.SHUT_WR); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		if e.read(); !e.ended || !strings.Contains(string(e.in), `{"type":"ok"}`) {
+			t.Fatalf("listener %d: ended %v after %q", i, e.ended, e.in)
+		}
+	}
+}
