@@ -26,8 +26,9 @@ func Calls(out io.Writer, server []string) error {
 }
 
 // traced runs work against a server, counting the calls that it makes from the
-// time it is ready.
-func traced(server []string, ready, work func(*Server) error) (table string, err error) {
+// time it is ready. done is called when they have been counted, before the
+// server ends.
+func traced(server []string, ready, work func(*Server) error, done func()) (table string, err error) {
 	dir, err := os.MkdirTemp("", "ccomet-bench")
 	if err != nil {
 		return "", err
@@ -39,6 +40,7 @@ func traced(server []string, ready, work func(*Server) error) (table string, err
 		return "", err
 	}
 	defer s.Close()
+	defer done()
 	if err = ready(s); err != nil {
 		return "", err
 	}
@@ -71,7 +73,6 @@ func fanoutCalls(out io.Writer, server []string) error {
 		}
 		return err
 	}, func(s *Server) error {
-		defer c.Close() // before the server, whose end it would take for a failure
 		for n := range messages {
 			if err := s.Publish("bench", 1); err != nil {
 				return err
@@ -81,6 +82,10 @@ func fanoutCalls(out io.Writer, server []string) error {
 			}
 		}
 		return nil
+	}, func() {
+		if c != nil {
+			c.Close()
+		}
 	})
 	if err != nil {
 		return err
@@ -121,10 +126,11 @@ func cycleCalls(out io.Writer, server []string) error {
 			}
 		}
 		return nil
+	}, func() {
+		if conn != nil {
+			conn.Close()
+		}
 	})
-	if conn != nil {
-		conn.Close()
-	}
 	if err != nil {
 		return err
 	}

@@ -188,7 +188,7 @@ func (c *checker) histories(s *shard) {
 			continue
 		}
 		used++
-		h := s.histories[ch.history]
+		h := s.histories.at(ch.history)
 		n, size, want := 0, 0, ch.next-int32(h.n)
 		for msg := h.first; n < h.n; msg = msg.next {
 			c.equal("a kept message's number", msg.seq, want)
@@ -202,8 +202,8 @@ func (c *checker) histories(s *shard) {
 		}
 	}
 	free := 0
-	for i := s.historyFree; i != 0; i = s.histories[i].free {
+	for i := s.histories.free; i != 0; i = s.histories.at(i).free {
 		free++
 	}
-	c.equal("histories", used+free, len(s.histories)-1)
+	c.equal("histories", used+free, int(s.histories.used))
 }

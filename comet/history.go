@@ -8,6 +8,38 @@ type history struct {
 	free        uint32
 }
 
+// histories are a loop's, named by index; 0 is none. They hold pointers, to
+// messages that loops share, so they live in the collector's heap; in chunks,
+// so that growing copies none of them and leaves no garbage.
+type histories struct {
+	chunks []*[historyChunk]history
+	used   uint32 // indexes 1..used have been handed out
+	free   uint32 // head of the free list
+}
+
+const historyChunk = 256
+
+func (t *histories) at(i uint32) *history { return &t.chunks[i/historyChunk][i%historyChunk] }
+
+func (t *histories) alloc() uint32 {
+	i := t.free
+	if i != 0 {
+		t.free = t.at(i).free
+	} else {
+		t.used++
+		if i = t.used; int(i/historyChunk) == len(t.chunks) {
+			t.chunks = append(t.chunks, new([historyChunk]history))
+		}
+	}
+	*t.at(i) = history{}
+	return i
+}
+
+func (t *histories) drop(i uint32) {
+	*t.at(i) = history{free: t.free}
+	t.free = i
+}
+
 // keep appends a message to its channel's history and lets go of the oldest
 // ones that are too many.
 func (s *shard) keep(ch *channel, msg *message) {
@@ -17,9 +49,9 @@ func (s *shard) keep(ch *channel, msg *message) {
 		return
 	}
 	if ch.history == 0 {
-		ch.history = s.newHistory()
+		ch.history = s.histories.alloc()
 	}
-	h := &s.histories[ch.history]
+	h := s.histories.at(ch.history)
 	if h.n == 0 {
 		h.first = msg
 	} else {
@@ -41,10 +73,11 @@ func (s *shard) from(ch *channel, seq int32) (run, int32) {
 	if ch.history == 0 {
 		return run{}, ch.next
 	}
-	h := s.histories[ch.history]
+	h := *s.histories.at(ch.history)
 	for h.n > 0 && h.first.seq-seq < 0 {
-		h.first = h.first.next
-		h.n--
+		if h.n--; h.n > 0 {
+			h.first = h.first.next
+		}
 	}
 	if h.n == 0 {
 		return run{}, ch.next
@@ -58,25 +91,13 @@ func (s *shard) oldest(ch *channel) int32 {
 	if ch.history == 0 {
 		return ch.next
 	}
-	return s.histories[ch.history].first.seq
-}
-
-func (s *shard) newHistory() uint32 {
-	if s.historyFree == 0 {
-		s.histories = append(s.histories, history{})
-		return uint32(len(s.histories) - 1)
-	}
-	i := s.historyFree
-	s.historyFree = s.histories[i].free
-	s.histories[i] = history{}
-	return i
+	return s.histories.at(ch.history).first.seq
 }
 
 // dropHistory forgets what a channel keeps.
 func (s *shard) dropHistory(ch *channel) {
-	if i := ch.history; i != 0 {
-		s.histories[i] = history{free: s.historyFree}
-		s.historyFree = i
+	if ch.history != 0 {
+		s.histories.drop(ch.history)
 		ch.history = 0
 	}
 }

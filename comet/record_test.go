@@ -3,6 +3,7 @@ package comet
 import (
 	"reflect"
 	"testing"
+	"time"
 	"unsafe"
 
 	"ccomet/reactor"
@@ -104,6 +105,39 @@ func TestIndex(t *testing.T) {
 	for key := range uint32(n) {
 		if i, _ := find(key); (i != 0) != (key%2 == 1) {
 			t.Fatalf("key %d after removing the even ones: %d", key, i)
+		}
+	}
+}
+
+// Whoever waits owns nothing but records: no buffer, no parser, no pump; and
+// time that passes without anything due brings no call and no work.
+func TestWaitingOwnsNothing(t *testing.T) {
+	h := newHarness(t, Config{Loops: 2})
+	const clients = 200
+	streams(h, "a", clients)
+	for i := range clients {
+		e := h.connect(h.srv.shards[i%2], sideFront, 0)
+		e.get("/poll?cname=b&seq=1&cb=f")
+	}
+	burst(h.connect(h.srv.shards[0], sideAdmin, 0), "a", 0, 10)
+	h.settle()
+	writes, mails := h.writes(), h.mails()
+	for range 20 {
+		h.now = h.now.Add(time.Second) // the first heartbeat is due after three quarters of 30 s
+		h.settle()
+	}
+	if h.writes() != writes || h.mails() != mails {
+		t.Errorf("%d writes and %d mails while nothing was due", h.writes()-writes, h.mails()-mails)
+	}
+	for _, s := range h.srv.shards {
+		if n := s.loop.Stats().Held; n != 0 {
+			t.Errorf("loop %d: %d connections hold a buffer", s.id, n)
+		}
+		if n := len(s.busyPumps) + len(s.halves.list) - len(s.halves.free); n > 1 { // [0] is nobody's
+			t.Errorf("loop %d: something is borrowed", s.id)
+		}
+		if live := s.subs.Live(); live != clients {
+			t.Errorf("loop %d: %d subscribers, want %d", s.id, live, clients)
 		}
 	}
 }

@@ -24,8 +24,7 @@ type shard struct {
 	channels     reactor.Slab[channel]
 	channelIndex *index
 	leases       *reactor.Wheel
-	histories    []history // [0] is nobody's
-	historyFree  uint32
+	histories    histories
 	walks        []walk
 	walkLeft     int // channels that broadcasts may still look at in this turn
 
@@ -66,15 +65,14 @@ type shard struct {
 
 func newShard(srv *Server, id uint8) (*shard, error) {
 	s := &shard{
-		srv:       srv,
-		id:        id,
-		out:       make([][]mail, srv.cfg.Loops),
-		debug:     srv.cfg.Log.Debug().Enabled(),
-		histories: make([]history, 1),
-		pumps:     make([]*pump, 1),
-		req:       new(httplite.Request),
-		tokens:    newTokens(srv.cfg.Secret),
-		rng:       rand.Uint64() | 1,
+		srv:    srv,
+		id:     id,
+		out:    make([][]mail, srv.cfg.Loops),
+		debug:  srv.cfg.Log.Debug().Enabled(),
+		pumps:  make([]*pump, 1),
+		req:    new(httplite.Request),
+		tokens: newTokens(srv.cfg.Secret),
+		rng:    rand.Uint64() | 1,
 	}
 	s.presence.s = s
 	s.channelIndex = newIndex(

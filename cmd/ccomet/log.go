@@ -42,6 +42,7 @@ func (f *logFormat) UnmarshalText(text []byte) error {
 
 // newLogger returns the logger that writes to out.
 func newLogger(out *os.File, level logLevel, format logFormat) zerolog.Logger {
+	zerolog.DurationFieldUnit = time.Second // as the flags are
 	if format == "" && isTerminal(out) {
 		format = "console"
 	}

@@ -112,7 +112,8 @@ func (c *serve) Run(out io.Writer) error {
 	if err := <-ended; err != nil {
 		return err
 	}
-	log.Info().Msg("stopped")
+	stats := srv.Stats()
+	log.Info().Int64("refused", stats.Refused).Int64("cut", stats.Cut).Msg("stopped")
 	return nil
 }
 

@@ -75,7 +75,7 @@ func TestFlags(t *testing.T) {
 		check func(t *testing.T, p *process)
 	}{
 		{"--loops 3", says("loops", 3.0)},
-		{"--request-timeout 20s", says("request-timeout", 20000.0)},
+		{"--request-timeout 20s", says("request-timeout", 20.0)},
 		{"--max-head 4096", says("max-head", 4096.0)},
 		{"--auth token", answers("/poll?cname=a&seq=0", `"type":"401"`)},
 		{"--auth none", answers("/poll?cname=a&seq=0", `"type":"next_seq"`)},

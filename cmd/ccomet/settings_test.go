@@ -30,19 +30,19 @@ const freePorts = "front = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\n"
 func TestPrecedence(t *testing.T) {
 	name := file(t, freePorts+"polling-timeout = 41\nchannel-timeout = \"1m\"\ndemo = true\n")
 	p := start(t, nil, "--config", name)
-	says("polling-timeout", 41000.0)(t, p)
-	says("channel-timeout", 60000.0)(t, p)
+	says("polling-timeout", 41.0)(t, p)
+	says("channel-timeout", 60.0)(t, p)
 	says("max-message", 65536.0)(t, p)
 	if a := get(t, p.front, "/"); a.status != 200 {
 		t.Errorf("no demo: %d", a.status)
 	}
 	p = start(t, []string{"CCOMET_CONFIG=" + name, "CCOMET_POLLING_TIMEOUT=42"}, "--config", name)
-	says("polling-timeout", 42000.0)(t, p)
+	says("polling-timeout", 42.0)(t, p)
 	p = start(t, []string{"CCOMET_POLLING_TIMEOUT=42"}, "--config", name, "--polling-timeout", "43")
-	says("polling-timeout", 43000.0)(t, p)
+	says("polling-timeout", 43.0)(t, p)
 	// The environment may name the file.
 	p = start(t, []string{"CCOMET_CONFIG=" + name, "CCOMET_MAX_MESSAGE=99"}, "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0")
-	says("polling-timeout", 41000.0)(t, p)
+	says("polling-timeout", 41.0)(t, p)
 	says("max-message", 99.0)(t, p)
 }
 
@@ -70,7 +70,7 @@ log-format = "json"
 `))
 	for key, want := range map[string]any{
 		"auth": "token", "max-channels": 5.0, "max-subscribers-per-channel": 6.0, "channel-buffer-size": 7.0, "max-message": 900.0,
-		"max-head": 2000.0, "channel-timeout": 11000.0, "polling-timeout": 12000.0, "request-timeout": 13000.0, "loops": 2.0,
+		"max-head": 2000.0, "channel-timeout": 11.0, "polling-timeout": 12.0, "request-timeout": 13.0, "loops": 2.0,
 	} {
 		says(key, want)(t, p)
 	}
