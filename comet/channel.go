@@ -266,7 +266,7 @@ func (s *shard) replay(ch *channel, m, r *mail) {
 // catchUp serves mailCatchUp: a subscriber that was stuck can be written to
 // again, and goes on from its cursor.
 func (s *shard) catchUp(m *mail) {
-	r := mail{kind: mailBacklog, conn: m.conn, ref: m.ref}
+	r := mail{kind: mailBacklog, conn: m.conn}
 	ch := s.channel(m.ref) // it is there while it has subscribers
 	s.replay(ch, m, &r)
 	if ch.state == channelClosed {

@@ -43,6 +43,8 @@ type exchange struct {
 	old  bool // HTTP/1.0
 	head bool // a HEAD request
 	form []byte
+
+	headers []byte // lines of its own that the response's head has
 }
 
 // Opened begins a connection: its request is awaited.
@@ -188,13 +190,7 @@ func (s *shard) refuse(c reactor.Conn, err *httplite.Error) {
 	s.srv.refused.Add(1)
 	x := exchange{conn: c, side: s.loop.Tag(c), last: true}
 	s.body = append(append(s.body[:0], err.Error()...), '\n')
-	s.scratch = s.appendResponse(s.scratch[:0], &x, err.Status, typeText, s.body)
-	if what, i := splitUser(s.loop.User(c)); what == userPipe {
-		s.addSlot(i, &x, slot{op: opReady, done: true, text: string(s.scratch)})
-		return
-	}
-	_ = s.loop.Write(c, s.scratch)
-	s.loop.Finish(c)
+	s.reply(&x, err.Status, typeText, s.body)
 }
 
 var (
@@ -226,7 +222,16 @@ func (s *shard) Ended(c reactor.Conn) {
 }
 
 // Drained: what was held has been written.
-func (s *shard) Drained(c reactor.Conn) { s.drained(c) }
+func (s *shard) Drained(c reactor.Conn) {
+	switch what, i := splitUser(s.loop.User(c)); what {
+	case userSub:
+		s.drained(i, c)
+	case userPresence:
+		s.loop.SetTimer(c, -1)
+	case userIdle:
+		s.answered(c, false) // it was paused until its response was read
+	}
+}
 
 // Expired: the time of whatever the connection was doing is up.
 func (s *shard) Expired(c reactor.Conn) {

@@ -2,6 +2,8 @@ package comet
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"strconv"
 	"unicode/utf8"
 
@@ -88,7 +90,7 @@ func (s *shard) arg(x *exchange, name string) (value []byte, ok bool, err error)
 	at := len(s.args)
 	s.args, err = httplite.AppendUnescape(s.args, raw)
 	if err != nil {
-		return nil, true, errorf("parameter %s: %v", name, err)
+		return nil, true, fmt.Errorf("parameter %s: %v", name, err)
 	}
 	return s.args[at:len(s.args):len(s.args)], true, nil
 }
@@ -101,7 +103,7 @@ func (s *shard) numberArg(x *exchange, name string, def int32) (int32, error) {
 	}
 	v, perr := strconv.ParseInt(string(raw), 10, 32)
 	if perr != nil {
-		return def, errorf("parameter %s: want a whole number of 32 bits", name)
+		return def, fmt.Errorf("parameter %s: want a whole number of 32 bits", name)
 	}
 	return int32(v), nil
 }
@@ -113,15 +115,15 @@ func (s *shard) nameArg(x *exchange) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case len(cname) == 0:
-		return nil, errorf("parameter cname is missing")
+		return nil, errors.New("parameter cname is missing")
 	case len(cname) > MaxName:
-		return nil, errorf("parameter cname: %d bytes, at most %d", len(cname), MaxName)
+		return nil, fmt.Errorf("parameter cname: %d bytes, at most %d", len(cname), MaxName)
 	case !utf8.Valid(cname):
-		return nil, errorf("parameter cname: not UTF-8")
+		return nil, errors.New("parameter cname: not UTF-8")
 	}
 	for _, b := range cname {
 		if b < ' ' || b == 0x7F {
-			return nil, errorf("parameter cname: control characters are not allowed")
+			return nil, errors.New("parameter cname: control characters are not allowed")
 		}
 	}
 	return cname, nil
@@ -131,7 +133,7 @@ func (s *shard) nameArg(x *exchange) ([]byte, error) {
 func (s *shard) callbackArg(x *exchange) ([]byte, error) {
 	cb, _, err := s.arg(x, "cb")
 	if err == nil && len(cb) > 0 && !isCallback(cb) {
-		return nil, errorf("parameter cb: want a JavaScript name of letters, digits, _ $ and dots, at most %d long", MaxCallback)
+		return nil, fmt.Errorf("parameter cb: want a JavaScript name of letters, digits, _ $ and dots, at most %d long", MaxCallback)
 	}
 	return cb, err
 }

@@ -24,7 +24,7 @@ const (
 	mailPresence  // msg: a line for /psub
 	// From a channel's home:
 	mailJoined  // to a subscriber: code, ref, name, run, seq: next number, lost
-	mailBacklog // to a subscriber that fell behind: the same
+	mailBacklog // to a subscriber that fell behind: code, run, seq: next number, lost
 	mailMessage // to a loop with subscribers of the channel: ref, msg
 	mailDone    // to who asked for something: code, seq, n
 )

@@ -169,9 +169,6 @@ func (s *shard) newPipe(c reactor.Conn) uint32 {
 	if n := len(s.idlePipes); n > 0 {
 		i, s.idlePipes = s.idlePipes[n-1], s.idlePipes[:n-1]
 	} else {
-		if len(s.pipes) == 0 {
-			s.pipes = append(s.pipes, &pipe{})
-		}
 		s.pipes = append(s.pipes, &pipe{})
 		i = uint32(len(s.pipes) - 1)
 	}

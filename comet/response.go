@@ -1,13 +1,10 @@
 package comet
 
 import (
-	"fmt"
 	"time"
 
 	"ccomet/httplite"
 )
-
-func errorf(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
 // stamp renders the Date header, once a second.
 func (s *shard) stamp(now time.Time) {
@@ -35,6 +32,7 @@ func (s *shard) appendHead(dst []byte, side uint8, status int, contentType strin
 // appendResponse appends a whole response.
 func (s *shard) appendResponse(dst []byte, x *exchange, status int, contentType string, body []byte) []byte {
 	dst = s.appendHead(dst, x.side, status, contentType, x.old, x.last)
+	dst = append(dst, x.headers...)
 	dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(body)))
 	dst = httplite.EndHeaders(dst)
 	if !x.head {
@@ -46,16 +44,11 @@ func (s *shard) appendResponse(dst []byte, x *exchange, status int, contentType 
 // reply answers a request at once, in its turn behind those before it.
 func (s *shard) reply(x *exchange, status int, contentType string, body []byte) {
 	s.scratch = s.appendResponse(s.scratch[:0], x, status, contentType, body)
-	s.respond(x, s.scratch)
-}
-
-// respond writes a whole response in its turn.
-func (s *shard) respond(x *exchange, response []byte) {
 	if what, i := splitUser(s.loop.User(x.conn)); what == userPipe {
-		s.addSlot(i, x, slot{op: opReady, done: true, text: string(response)})
+		s.addSlot(i, x, slot{op: opReady, done: true, text: string(s.scratch)})
 		return
 	}
-	_ = s.loop.Write(x.conn, response) // a lost connection is told to Closed
+	_ = s.loop.Write(x.conn, s.scratch) // a lost connection is told to Closed
 	s.answered(x.conn, x.last)
 }
 
@@ -93,24 +86,16 @@ func (s *shard) fail(x *exchange, status int, reason string) {
 
 // notAllowed answers a method that the path does not have.
 func (s *shard) notAllowed(x *exchange, e endpoint) {
-	s.srv.refused.Add(1)
-	s.body = append(s.body[:0], "Allow: "...)
+	x.headers = append(s.object[:0], "Allow: "...)
 	for i, m := range e.methods {
 		if i > 0 {
-			s.body = append(s.body, ", "...)
+			x.headers = append(x.headers, ", "...)
 		}
-		s.body = append(s.body, m.String()...)
+		x.headers = append(x.headers, m.String()...)
 	}
-	s.body = append(s.body, "\r\n"...)
-	reason := "method not allowed here\n"
-	s.scratch = s.appendHead(s.scratch[:0], x.side, 405, typeText, x.old, x.last)
-	s.scratch = append(s.scratch, s.body...)
-	s.scratch = httplite.AppendHeaderInt(s.scratch, "Content-Length", int64(len(reason)))
-	s.scratch = httplite.EndHeaders(s.scratch)
-	if x.req.Method() != httplite.HEAD {
-		s.scratch = append(s.scratch, reason...)
-	}
-	s.respond(x, s.scratch)
+	x.headers = append(x.headers, "\r\n"...)
+	s.object = x.headers
+	s.fail(x, 405, "method not allowed here")
 }
 
 // iframeHead is what an iframe's document begins with.

@@ -70,6 +70,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		out:    make([][]mail, srv.cfg.Loops),
 		debug:  srv.cfg.Log.Debug().Enabled(),
 		pumps:  make([]*pump, 1),
+		pipes:  make([]*pipe, 1),
 		req:    new(httplite.Request),
 		tokens: newTokens(srv.cfg.Secret),
 		rng:    rand.Uint64() | 1,

@@ -108,11 +108,11 @@ func (s *shard) joined(m *mail) {
 		return
 	}
 	sub := s.subs.At(i)
-	if m.flag&joinMember == 0 && (m.code != codeOK && m.code != codeMoved) {
-		s.refuseSub(i, m.code, m.cname())
-		return
-	}
 	if m.flag&joinMember == 0 {
+		if m.code != codeOK && m.code != codeMoved {
+			s.refuseSub(i, m.code, m.cname())
+			return
+		}
 		s.scratch = s.appendPoll(s.scratch[:0], sub, m.cname(), m)
 		s.finishPoll(i, s.scratch)
 		return
@@ -191,20 +191,8 @@ func (s *shard) caughtUp(m *mail) {
 	s.writeReplay(i, b, m.seq)
 }
 
-// drained: what was held for a connection has been written.
-func (s *shard) drained(c reactor.Conn) {
-	what, i := splitUser(s.loop.User(c))
-	switch what {
-	case userSub:
-	case userPresence:
-		s.loop.SetTimer(c, -1)
-		return
-	case userIdle:
-		s.answered(c, false)
-		return
-	default:
-		return
-	}
+// drained: what was held for a subscriber has been written.
+func (s *shard) drained(i uint32, c reactor.Conn) {
 	sub := s.subs.At(i)
 	if !sub.has(subBehind) {
 		s.heartbeat(c) // it was a noop that was stuck
