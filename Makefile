@@ -3,12 +3,15 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test check lint fmt bench fuzz clean
+.PHONY: help run build test lint fmt bench bench-churn bench-vm bench-report fuzz clean
 
 T ?= 30s
+OUT ?= bench/out
+CONNS ?= 200000
+MEMORY ?= $(if $(filter 1,$(shell echo $$(($(CONNS) > 250000)))),16G,5G)
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 run: build ## Build, and run the server with its chat page; says what to open
 	@bin/ccomet serve --demo
@@ -35,8 +38,38 @@ lint: ## gofmt, go vet (amd64, arm64) and staticcheck
 fmt: ## Format all code
 	gofmt -w .
 
-bench: build ## Measure memory, system calls and processor time (some 6 minutes; needs strace)
-	bin/ccomet-bench all
+bench: build ## Measure this server on this machine (some 12 minutes)
+	@.ci/prepare strace
+	@mkdir -p $(OUT)
+	bin/ccomet-bench hold --conns 18000 --label "one channel" --json $(OUT)/hold-shared.json
+	bin/ccomet-bench hold --conns 18000 --channels own --label "own channels" --json $(OUT)/hold-own.json
+	bin/ccomet-bench fanout --label "one by one" --json $(OUT)/fanout.json
+	bin/ccomet-bench fanout --burst 50 --label "bursts of 50" --json $(OUT)/fanout-burst.json
+	bin/ccomet-bench channels --json $(OUT)/channels.json
+	bin/ccomet-bench storm --json $(OUT)/storm.json
+	bin/ccomet-bench loop --json $(OUT)/loop.json
+	bin/ccomet-bench idle --conns 18000
+	bin/ccomet-bench calls
+	@$(MAKE) --no-print-directory bench-report
+
+bench-churn: build ## Measure memory while connections come and go, for 10 minutes
+	@mkdir -p $(OUT)
+	bin/ccomet-bench hold --conns 15000 --steps 5 --churn 0.05 --for 10m --json $(OUT)/churn.json
+
+# In the virtual machine both ends are inside, and its processor is emulated: a
+# heartbeat every half minute for each connection would keep it busy with nothing else.
+VM_HOLD = /bin/ccomet-bench hold --conns $(CONNS) --steps 20 --idle 0s --per-client 125000 \
+	--spawn '/bin/ccomet serve --front {front} --admin {admin} --log-level warn --polling-timeout 86400'
+VM_STREAMS = -- $(VM_HOLD) --label "one channel" --json /results/vm-$(CONNS)-stream-shared.json \
+	--then $(VM_HOLD) --label "own channels" --channels own --json /results/vm-$(CONNS)-stream-own.json
+VM_POLLS = --then $(VM_HOLD) --label "one channel" --transport poll --json /results/vm-$(CONNS)-poll-shared.json \
+	--then $(VM_HOLD) --label "own channels" --transport poll --channels own --json /results/vm-$(CONNS)-poll-own.json
+
+bench-vm: ## Measure CONNS connections to one process, in a throw-away virtual machine (CONNS=200000: 10 minutes, 1000000: an hour)
+	bench/vm/run --memory $(MEMORY) --timeout 120 --out $(OUT) $(VM_STREAMS) $(if $(filter 5G,$(MEMORY)),$(VM_POLLS))
+
+bench-report: ## Make what was measured a page, plots, and tables: bench/out/report.html
+	bin/ccomet-bench report --html $(OUT)/report.html --svg $(OUT) --markdown $(OUT)/report.md $(OUT)/*.json
 
 fuzz: ## Run every fuzz target in turn, each for T (make fuzz T=5m)
 	@for package in $$(go list ./...); do \

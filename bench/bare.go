@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -10,21 +11,30 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/bench/target"
 )
 
 // The bare process is what the server is held against: one thread that makes
 // the system calls that cannot be done without, straight from the kernel's
 // interface, and keeps nothing but a descriptor a connection.
 //
-//	told "accept N"  it accepts N connections, sends each the head of a stream
-//	                 and a next_seq, and answers "accepted N".
-//	told "write N"   it writes N messages to every connection, one after the
-//	                 other, and answers "wrote N".
-//	told "beat N"    it writes a heartbeat to every connection over N seconds,
-//	                 in steps of half a second, and answers "beat N".
-//	told "serve"     it accepts publishers, and for each request reads it, takes
-//	                 the channel's number from it, writes a message to that
-//	                 connection and answers the publisher, until its input ends.
+//	"config JSON"     a bareConfig, first of all
+//	"accept N"        it accepts N connections, sends each the head of a stream
+//	                  and a next_seq, and answers "accepted N"
+//	"write N"         it writes N messages to every connection, one after the
+//	                  other, and answers "wrote N"
+//	"beat N"          it writes a heartbeat to every connection over N seconds, in
+//	                  steps of half a second, and answers "beat N"
+//	"serve"           it accepts publishers, and for each request reads it, takes
+//	                  the channel's number and the content from it, writes a
+//	                  message to that channel's connection and answers the
+//	                  publisher, until its input ends
+type bareConfig struct {
+	Own  bool // connections have channels of their own, by number
+	Run  uint32
+	Size int
+}
 
 const bareHead = "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 06:18:00 GMT\r\nContent-Type: application/json; charset=utf-8\r\n" +
 	"Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\nX-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -33,6 +43,10 @@ const bareAnswer = "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 06:18:00 GMT\r\nCo
 	"Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 14\r\n\r\n{\"type\":\"ok\"}\n"
 
 type bare struct {
+	bareConfig
+	format   format
+	clock    clock
+	content  []byte
 	listener int
 	fds      []int32
 	seqs     []int32 // served channels: the next number of each
@@ -43,7 +57,16 @@ type bare struct {
 // RunBare is the bare process. It prints "address HOST:PORT" first.
 func RunBare() error {
 	runtime.LockOSThread()
-	b := &bare{}
+	lines := commands()
+	first, ok := <-lines
+	if !ok {
+		return nil
+	}
+	b := &bare{clock: newClock()}
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(first, "config ")), &b.bareConfig); err != nil {
+		return fmt.Errorf("bare: configuration: %w", err)
+	}
+	b.format = newFormat(b.Run, b.Size)
 	var err error
 	if b.listener, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
 		return err
@@ -62,7 +85,7 @@ func RunBare() error {
 		return err
 	}
 	fmt.Printf("address 127.0.0.1:%d\n", name.(*unix.SockaddrInet4).Port)
-	for line := range commands() {
+	for line := range lines {
 		word, rest, _ := strings.Cut(line, " ")
 		n, _ := strconv.Atoi(rest)
 		switch word {
@@ -98,23 +121,24 @@ func (b *bare) accept(n int) error {
 		if err != nil {
 			return err
 		}
-		hello := append([]byte(bareHead), chunk("{\"type\":\"next_seq\",\"cname\":\"bench\",\"seq\":1,\"content\":\"\"}\n")...)
+		hello := append([]byte(bareHead), chunk("{\"type\":\"next_seq\",\"cname\":\"0000000000000000\",\"seq\":1,\"content\":\"\"}\n")...)
 		if _, err = unix.Write(fd, hello); err != nil {
 			return err
 		}
 		if err = unix.SetNonblock(fd, true); err != nil {
 			return err
 		}
-		b.put(channelNumber(b.in[:request]), int32(fd))
+		channel := len(b.fds)
+		if b.Own {
+			channel = channelNumber(b.in[:request])
+		}
+		b.put(channel, int32(fd))
 	}
 	return nil
 }
 
-// put keeps a connection, at its channel's number where it has one.
+// put keeps a connection.
 func (b *bare) put(channel int, fd int32) {
-	if channel < 0 {
-		channel = len(b.fds)
-	}
 	for len(b.fds) <= channel {
 		b.fds = append(b.fds, -1)
 		b.seqs = append(b.seqs, 1)
@@ -122,39 +146,38 @@ func (b *bare) put(channel int, fd int32) {
 	b.fds[channel] = fd
 }
 
-// channelNumber is the decimal number that a channel's name consists of, or -1.
+// channelNumber is the number that a request's channel has for a name.
 func channelNumber(request []byte) int {
-	at := bytes.Index(request, []byte("cname="))
-	if at < 0 {
-		return -1
+	const key = "cname="
+	at := bytes.Index(request, []byte(key))
+	if at < 0 || len(request) < at+len(key)+target.ChannelName {
+		fail("bare: no channel in %q", request)
 	}
-	n, digits := 0, 0
-	for _, c := range request[at+len("cname="):] {
-		if c < '0' || c > '9' {
-			break
-		}
+	n := 0
+	for _, c := range request[at+len(key):][:target.ChannelName] {
 		n = n*10 + int(c-'0')
-		digits++
-	}
-	if digits == 0 {
-		return -1
 	}
 	return n
 }
 
 func chunk(payload string) []byte { return fmt.Appendf(nil, "%x\r\n%s\r\n", len(payload), payload) }
 
-// appendBareFrame is a message as the server frames it.
-func appendBareFrame(dst []byte, seq int32) []byte {
-	return append(dst, chunk(fmt.Sprintf("{\"type\":\"data\",\"cname\":\"bench\",\"seq\":%d,\"content\":%q}\n", seq, Content))...)
+// frame frames a message as the server does, without what formatting costs.
+func (b *bare) appendFrame(dst []byte, channel int, seq int32, content []byte) []byte {
+	const head, middle, tail = "{\"type\":\"data\",\"cname\":\"", "\",\"seq\":", ",\"content\":\""
+	var digits [12]byte
+	number := strconv.AppendInt(digits[:0], int64(seq), 10)
+	size := len(head) + target.ChannelName + len(middle) + len(number) + len(tail) + len(content) + len("\"}\n")
+	dst = append(strconv.AppendInt(dst, int64(size), 16), "\r\n"...)
+	dst = target.AppendDigits(append(dst, head...), uint64(channel), target.ChannelName)
+	dst = append(append(append(append(dst, middle...), number...), tail...), content...)
+	return append(dst, "\"}\n\r\n"...)
 }
-
-// Content is what the measured messages say.
-const Content = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 
 func (b *bare) write(n int) {
 	for range n {
-		b.frame = appendBareFrame(b.frame[:0], b.seqs[0])
+		b.content = b.format.append(b.content[:0], message{number: uint32(b.seqs[0]), sent: b.clock.now()})
+		b.frame = b.appendFrame(b.frame[:0], 0, b.seqs[0], b.content)
 		b.seqs[0]++
 		for _, fd := range b.fds {
 			if got := rawWrite(fd, b.frame); got != len(b.frame) {
@@ -167,7 +190,7 @@ func (b *bare) write(n int) {
 // beat spreads one heartbeat a connection over a time.
 func (b *bare) beat(seconds int) {
 	steps := seconds * 2
-	frame := chunk("{\"type\":\"noop\",\"cname\":\"bench\",\"seq\":0,\"content\":\"\"}\n")
+	frame := chunk("{\"type\":\"noop\",\"cname\":\"0000000000000000\",\"seq\":0,\"content\":\"\"}\n")
 	pause := unix.Timespec{Nsec: int64(500 * time.Millisecond)}
 	for step := range steps {
 		for _, fd := range b.fds[len(b.fds)*step/steps : len(b.fds)*(step+1)/steps] {
@@ -218,7 +241,7 @@ func (b *bare) serve() error {
 				continue
 			}
 			channel := channelNumber(b.in[:got])
-			b.frame = appendServed(b.frame[:0], b.seqs[channel])
+			b.frame = b.appendFrame(b.frame[:0], channel, b.seqs[channel], contentOf(b.in[:got]))
 			b.seqs[channel]++
 			rawWrite(b.fds[channel], b.frame)
 			rawWrite(ev.Fd, answer)
@@ -226,12 +249,12 @@ func (b *bare) serve() error {
 	}
 }
 
-// appendServed is appendBareFrame without what formatting costs.
-func appendServed(dst []byte, seq int32) []byte {
-	const head, tail = "{\"type\":\"data\",\"cname\":\"0000000000000000\",\"seq\":", ",\"content\":\"" + Content + "\"}\n"
-	var digits [12]byte
-	number := strconv.AppendInt(digits[:0], int64(seq), 10)
-	dst = strconv.AppendInt(dst, int64(len(head)+len(number)+len(tail)), 16)
-	dst = append(append(append(append(dst, "\r\n"...), head...), number...), tail...)
-	return append(dst, "\r\n"...)
+// contentOf is what a request publishes.
+func contentOf(request []byte) []byte {
+	_, content, _ := bytes.Cut(request, []byte("content="))
+	content, _, found := bytes.Cut(content, []byte(" "))
+	if !found {
+		fail("bare: no content in %q", request)
+	}
+	return content
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -10,41 +11,38 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"ccomet/bench/target"
 )
 
-// Calls counts the server's system calls with strace: of a message to many
-// streams, and of a cycle of long poll, message, and long poll again on one
-// connection.
-func Calls(out io.Writer, server []string) error {
+// Calls counts the server's system calls with strace: of messages to many
+// subscribers, and of cycles of long poll, message, and long poll again on one
+// connection. It is for this server alone, whose /info tells that a poll waits.
+func (o *Options) Calls(ctx context.Context, messages, cycles int) error {
 	if _, err := exec.LookPath("strace"); err != nil {
 		return fmt.Errorf("counting system calls: %w (apt-get install strace)", err)
 	}
-	if err := fanoutCalls(out, server); err != nil {
+	o.Own = false
+	r, err := o.start(ctx)
+	if err != nil {
 		return err
 	}
-	return cycleCalls(out, server)
+	defer r.close()
+	if err := r.fanoutCalls(messages); err != nil {
+		return err
+	}
+	return r.cycleCalls(cycles)
 }
 
-// traced runs work against a server, counting the calls that it makes from the
-// time it is ready. done is called when they have been counted, before the
-// server ends.
-func traced(server []string, ready, work func(*Server) error, done func()) (table string, err error) {
+// traced does work, and returns strace's table of what the server did meanwhile.
+func (r *run) traced(work func() error) (table string, err error) {
 	dir, err := os.MkdirTemp("", "ccomet-bench")
 	if err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "calls")
-	s, err := StartServer(server, "--loops", "1")
-	if err != nil {
-		return "", err
-	}
-	defer s.Close()
-	defer done()
-	if err = ready(s); err != nil {
-		return "", err
-	}
-	tracer := exec.Command("strace", "-f", "-c", "-o", file, "-p", fmt.Sprint(int(s.Process)))
+	tracer := exec.Command("strace", "-f", "-c", "-o", file, "-p", fmt.Sprint(int(r.server.Process)))
 	said, err := tracer.StderrPipe()
 	if err != nil {
 		return "", err
@@ -52,112 +50,117 @@ func traced(server []string, ready, work func(*Server) error, done func()) (tabl
 	if err = tracer.Start(); err != nil {
 		return "", err
 	}
-	if _, err = bufio.NewReader(said).ReadString('\n'); err != nil { // "attached"
-		return "", err
-	}
-	if err = work(s); err != nil {
-		return "", err
+	lines := bufio.NewReader(said)
+	if _, err = lines.ReadString('\n'); err == nil { // "attached"
+		go func() { _, _ = io.Copy(io.Discard, lines) }()
+		err = work()
 	}
 	_ = tracer.Process.Signal(os.Interrupt)
 	_ = tracer.Wait()
+	if err != nil {
+		return "", err
+	}
 	data, err := os.ReadFile(file)
 	return string(data), err
 }
 
-func fanoutCalls(out io.Writer, server []string) error {
-	const streams, messages = 10000, 20
-	var c *Child
-	table, err := traced(server, func(s *Server) (err error) {
-		if c, err = StartChild("client", s.Front, sharedPath); err == nil {
-			_, err = c.Ask("open", "open %d", streams)
-		}
+func (r *run) fanoutCalls(messages int) error {
+	s := r.swarm(0, false)
+	if err := s.open(r.ctx, r.Connections, 1); err != nil {
 		return err
-	}, func(s *Server) error {
-		for n := range messages {
-			if err := s.Publish("bench", 1); err != nil {
+	}
+	p, err := r.publisher(0, 1, 1, 1)
+	if err != nil {
+		return err
+	}
+	table, err := r.traced(func() error {
+		for range messages {
+			if err := s.expect(1); err != nil {
 				return err
 			}
-			if _, err := c.Ask("got", "expect %d", (n+1)*streams); err != nil {
+			if _, err := p.ask(r.ctx, "published", "publish 1"); err != nil {
+				return err
+			}
+			if err := r.arrived(s); err != nil {
 				return err
 			}
 		}
 		return nil
-	}, func() {
-		if c != nil {
-			c.Close()
-		}
 	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "calls: %d messages to %d streams (%d deliveries, and %d publishes of one read and one write each):\n%s",
-		messages, streams, messages*streams, messages, calls(table))
+	r.print("calls: %d messages to %d subscribers (%d deliveries, and %d publishes of one read and one write each):\n%s",
+		messages, r.Connections, messages*r.Connections, messages, calls(table))
 	return nil
 }
 
-func cycleCalls(out io.Writer, server []string) error {
-	const cycles = 1000
-	var conn net.Conn
-	var answers *bufio.Reader
-	table, err := traced(server, func(s *Server) (err error) {
-		if conn, err = net.Dial("tcp", s.Front); err == nil {
-			answers = bufio.NewReader(conn)
-			err = s.Publish("poll", 1)
-		}
+// cycleCalls has one connection poll, over and over.
+func (r *run) cycleCalls(cycles int) error {
+	conn, err := net.Dial("tcp", r.server.front)
+	if err != nil {
 		return err
-	}, func(s *Server) error {
+	}
+	defer conn.Close()
+	admin, err := net.Dial("tcp", r.server.admin)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	polls, answers := bufio.NewReader(conn), bufio.NewReader(admin)
+	// A channel of its own, whose first message gives the polls a number to wait for.
+	publish := fmt.Sprintf("/push?cname=%016d&content=x", target.MaxChannel)
+	if _, err = get(admin, answers, publish); err != nil {
+		return err
+	}
+	table, err := r.traced(func() error {
 		for n := range cycles {
 			// The poll waits for the next number, so it must be there before the message.
-			if _, err := fmt.Fprintf(conn, "GET /poll?cname=poll&seq=%d HTTP/1.1\r\nHost: bench\r\n\r\n", n+2); err != nil {
+			if _, err := fmt.Fprintf(conn, "GET /poll?cname=%016d&seq=%d HTTP/1.1\r\nHost: bench\r\n\r\n", target.MaxChannel, n+2); err != nil {
 				return err
 			}
-			if err := waitSubscribed(s); err != nil {
+			for waits := false; !waits; {
+				info, err := get(admin, answers, fmt.Sprintf("/info?cname=%016d", target.MaxChannel))
+				if err != nil {
+					return err
+				}
+				waits = strings.Contains(info, `"subscribers": 1`)
+			}
+			if _, err := get(admin, answers, publish); err != nil {
 				return err
 			}
-			if err := s.Publish("poll", 1); err != nil {
-				return err
-			}
-			resp, err := http.ReadResponse(answers, nil)
-			if err != nil {
-				return err
-			}
-			if _, err = io.Copy(io.Discard, resp.Body); err != nil {
+			if _, err := body(polls); err != nil {
 				return err
 			}
 		}
 		return nil
-	}, func() {
-		if conn != nil {
-			conn.Close()
-		}
 	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "calls: %d cycles of poll, message, poll on one connection (and as many publishes and /info requests, of one read and one write each):\n%s",
+	r.print("calls: %d cycles of poll, message, poll on one connection (and as many publishes and /info requests, of one read and one write each):\n%s",
 		cycles, calls(table))
 	return nil
 }
 
-// waitSubscribed asks the server, on the publishing connection, until the poll
-// is there: one request is enough where the poll's came first.
-func waitSubscribed(s *Server) error {
-	for {
-		if _, err := io.WriteString(s.publish, "GET /info?cname=poll HTTP/1.1\r\nHost: bench\r\n\r\n"); err != nil {
-			return err
-		}
-		resp, err := http.ReadResponse(s.answers.R, nil)
-		if err != nil {
-			return err
-		}
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			return err
-		}
-		if strings.Contains(string(body), `"subscribers": 1`) {
-			return nil
-		}
+// get asks for a path on a connection that is kept.
+func get(conn net.Conn, answers *bufio.Reader, path string) (string, error) {
+	if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: bench\r\n\r\n"); err != nil {
+		return "", err
 	}
+	return body(answers)
+}
+
+func body(answers *bufio.Reader) (string, error) {
+	resp, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		return "", err
+	}
+	data, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("the server answered %s: %s", resp.Status, data)
+	}
+	return string(data), err
 }
 
 // calls is the part of strace's table that has calls in it.
@@ -168,5 +171,5 @@ func calls(table string) string {
 			fmt.Fprintf(&b, "  %10s %s\n", f[3], f[len(f)-1])
 		}
 	}
-	return b.String()
+	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -2,34 +2,46 @@ package bench
 
 import (
 	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
+
+	"ccomet/bench/proc"
 )
 
-// Child is a process of ours that is told what to do in lines, and answers
-// each with one line.
-type Child struct {
-	Process
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Reader
+// child is a process of the harness that is told what to do in lines, and
+// answers in lines. It ends when its input does, so none outlives the harness.
+type child struct {
+	proc.Process
+	name  string
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	lines chan string
+	alive chan struct{}     // it has moved
+	moved func(line string) // hears lines "at …", which may come at any time, on a goroutine of its own
 }
 
-// patience bounds every wait for a child.
-const patience = 2 * time.Minute
+// patience is how long a child may say nothing while it is waited for.
+const patience = time.Minute
 
-// StartChild runs this same program with arguments.
-func StartChild(args ...string) (*Child, error) {
+// startChild runs this same program with a hidden command. moved, if not nil,
+// hears what the child says of its progress.
+func startChild(name string, moved func(string)) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	c := &Child{cmd: exec.Command(self, args...)}
+	c := &child{name: name, moved: moved, cmd: exec.Command(self, name), lines: make(chan string, 16), alive: make(chan struct{}, 1)}
 	c.cmd.Stderr = os.Stderr
+	// A Ctrl-C is for the harness, which then ends its children.
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
@@ -37,47 +49,107 @@ func StartChild(args ...string) (*Child, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.out = bufio.NewReader(out)
 	if err = c.cmd.Start(); err != nil {
 		return nil, err
 	}
-	c.Process = Process(c.cmd.Process.Pid)
+	c.Process = proc.Process(c.cmd.Process.Pid)
+	go c.listen(bufio.NewReader(out))
 	return c, nil
 }
 
-// Tell sends a line.
-func (c *Child) Tell(format string, args ...any) error {
-	_, err := fmt.Fprintf(c.in, format+"\n", args...)
-	return err
+// listen takes what the child says. That it moves must not wait for anybody.
+func (c *child) listen(out *bufio.Reader) {
+	defer close(c.lines)
+	for {
+		line, err := out.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line = strings.TrimSpace(line)
+		at, moving := strings.CutPrefix(line, "at ")
+		if !moving {
+			c.lines <- line
+			continue
+		}
+		if c.moved != nil {
+			c.moved(at)
+		}
+		select {
+		case c.alive <- struct{}{}:
+		default:
+		}
+	}
 }
 
-// Hear waits for a line that begins with word, and returns the rest of it.
-func (c *Child) Hear(word string) (string, error) {
-	timer := time.AfterFunc(patience, func() { _ = c.cmd.Process.Kill() })
-	defer timer.Stop()
-	line, err := c.out.ReadString('\n')
+// configure sends a child what it must know, as its first line.
+func (c *child) configure(config any) error {
+	data, err := json.Marshal(config)
 	if err != nil {
-		return "", fmt.Errorf("%s %s: waiting for %q: %w", c.cmd.Path, c.cmd.Args[1], word, err)
+		return err
 	}
-	line = strings.TrimSpace(line)
-	if got, rest, _ := strings.Cut(line, " "); got == word {
-		return rest, nil
-	}
-	return "", fmt.Errorf("%s: waiting for %q, heard %q", c.cmd.Args[1], word, line)
+	return c.send("config " + string(data))
 }
 
-// Ask tells and hears.
-func (c *Child) Ask(word, format string, args ...any) (string, error) {
-	if err := c.Tell(format, args...); err != nil {
+func (c *child) send(line string) error {
+	_, err := io.WriteString(c.in, line+"\n")
+	if err != nil {
+		return fmt.Errorf("%s process: %w", c.name, err)
+	}
+	return nil
+}
+
+func (c *child) tell(format string, args ...any) error { return c.send(fmt.Sprintf(format, args...)) }
+
+// hear waits for a line that begins with word, and returns the rest of it.
+func (c *child) hear(ctx context.Context, word string) (string, error) {
+	silence := time.NewTimer(patience)
+	defer silence.Stop()
+	for {
+		select {
+		case line, ok := <-c.lines:
+			if !ok {
+				return "", fmt.Errorf("%s process: ended while %q was waited for", c.name, word)
+			}
+			got, rest, _ := strings.Cut(line, " ")
+			switch got {
+			case word:
+				return rest, nil
+			case "error":
+				return "", errors.New(rest)
+			default:
+				return "", fmt.Errorf("%s process: waiting for %q, heard %q", c.name, word, line)
+			}
+		case <-c.alive:
+			silence.Reset(patience)
+		case <-silence.C:
+			return "", &stuckError{c.name, word}
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+// stuckError says that a child did not get on.
+type stuckError struct{ name, word string }
+
+func (e *stuckError) Error() string {
+	return fmt.Sprintf("%s process: nothing has moved for %v while %q was waited for", e.name, patience, e.word)
+}
+
+// ask tells and hears.
+func (c *child) ask(ctx context.Context, word, format string, args ...any) (string, error) {
+	if err := c.tell(format, args...); err != nil {
 		return "", err
 	}
-	return c.Hear(word)
+	return c.hear(ctx, word)
 }
 
-// Close ends the child: it stops when its input does.
-func (c *Child) Close() {
+// close ends the child.
+func (c *child) close() {
 	_ = c.in.Close()
-	timer := time.AfterFunc(5*time.Second, func() { _ = c.cmd.Process.Kill() })
+	timer := time.AfterFunc(10*time.Second, func() { _ = c.cmd.Process.Kill() })
+	for range c.lines { // so that it is not stuck on what it says
+	}
 	_ = c.cmd.Wait()
 	timer.Stop()
 }
@@ -87,10 +159,17 @@ func commands() <-chan string {
 	lines := make(chan string)
 	go func() {
 		in := bufio.NewScanner(os.Stdin)
+		in.Buffer(nil, 1<<20)
 		for in.Scan() {
 			lines <- in.Text()
 		}
 		close(lines)
 	}()
 	return lines
+}
+
+// fail ends a child that cannot go on, and has its parent say why.
+func fail(format string, args ...any) {
+	fmt.Printf("error "+strings.ReplaceAll(format, "\n", " ")+"\n", args...)
+	os.Exit(1)
 }

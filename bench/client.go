@@ -1,64 +1,136 @@
 package bench
 
 import (
-	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
+	"math/rand/v2"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"ccomet/bench/target"
 	"ccomet/httplite"
 	"ccomet/reactor"
 )
 
-// The client process: it holds endless subscriptions and checks every message.
+// The client process holds subscribers and checks every message. One goroutine,
+// no buffer and no pointer a connection. It is told, a line each:
 //
-//	told "open N"    it opens N more subscribers, and answers "open TOTAL" when
-//	                 each has had the head of its response and its next_seq.
-//	told "expect N"  it answers "got N" when so many data messages in all have
-//	                 come, each to be the next number of its connection.
+//	"config JSON"    a clientConfig, first of all
+//	"open N NEXT"    open N more subscribers, whose first message is number NEXT;
+//	                 it answers "open TOTAL" when all are subscribed
+//	"expect N"       answer "got N" when so many messages in all have come
+//	"churn R"        have R connections a second leave and come back; 0 ends that,
+//	                 and it answers "open TOTAL" when all are back
+//	"cut"            close all, and come back at once; "open TOTAL" when all are
+//	"fresh"          forget the latencies so far
+//	"stats"          it answers "stats JSON", a clientStats
 //
-// A message out of order, one too many, or a lost connection ends it.
+// When something moves it says "at SUBSCRIBED RECEIVED", once a second. What
+// cannot be gone on after it says as "error TEXT", and ends.
 
-// client is the reactor's handler.
+// clientConfig is what a client process must know.
+type clientConfig struct {
+	Address   string
+	Sources   []string // addresses to connect from, in turn
+	Transport target.Transport
+	Channel   uint32 // of all, or of the first
+	Own       bool   // each subscriber has a channel of its own: Channel, Channel+1, …
+	Together  int    // connections under way at a time; 0: all
+	Run       uint32
+	Size      int
+}
+
+// clientStats is what a client process has seen.
+type clientStats struct {
+	Subscribed, Received                        int64
+	Lost, Doubled, Disordered, Damaged, Dropped int64
+	Refused, Returned                           int64
+	Cause                                       string // of the first that was dropped, damaged or refused
+	Latency                                     []byte // an HDR histogram, of microseconds
+}
+
+// subscriber is one connection's state: no pointers, no buffer.
+type subscriber struct {
+	conn     reactor.Conn // 0: none
+	body     httplite.Body
+	modified int64 // HeadersCursor
+	etag     uint32
+	seq      int32  // ICometCursor; 0 before the first
+	next     uint32 // number of the message that must come next; 0: whatever comes
+	gaps     uint16 // messages that others came before
+	headed   bool   // the head of the response is here
+	ready    bool   // subscribed
+	leaving  bool   // closed by us, to come back
+	asked    bool   // counted as under way
+	closes   bool   // the connection ends with this response
+}
+
 type client struct {
+	clientConfig
 	loop    *reactor.Loop
 	mail    *reactor.Mailbox[string]
-	address string
-	path    string // with %d or its like for the subscriber's number, or without
-	opened  int    // connections asked for
-	wanted  int
-	waiting int // not yet subscribed
-	ready   int
-	got     int
-	expect  int
-	subs    []subscription // by connection index
-	head    httplite.Response
-	request []byte
+	request *target.Request
+	format  format
+	clock   clock
+	now     int64 // when the input under the eye came
+	latency *hdrhistogram.Histogram
+
+	subs      []subscriber      // by User, less one
+	carry     map[uint32][]byte // of a subscriber: the beginning of a line
+	dialled   int               // connections ever begun
+	todo      []uint32          // subscribers to connect
+	under     int               // connections under way
+	tell      bool              // say so when all are subscribed
+	expect    int64             // messages in all, to be told of; -1: none
+	told      [2]int64          // what was last said by "at"
+	backs     []backing         // refused, to be tried again
+	churn     float64
+	owed      float64
+	returning bool // connections leave and come back: what fails is tried again
+	tick      reactor.Conn
+	stats     clientStats
+	head      httplite.Response
+	out       []byte
 }
 
-// subscription is one connection's state: no pointers, no buffer.
-type subscription struct {
-	body   httplite.Body
-	next   int32 // the number that must come; 0 before next_seq
-	headed bool
+// backing is a subscriber whose connection was refused, and when it tries again.
+type backing struct {
+	at time.Time
+	i  uint32
 }
 
-// connecting bounds the connections under way, well within a listener's backlog.
-const connecting = 256
+const (
+	beat       = time.Second
+	churnBeat  = reactor.TickLength
+	retryAfter = 200 * time.Millisecond
+)
 
-// RunClient is the client process. path has a printf verb for the number of
-// the subscriber where each has a channel of its own.
-func RunClient(address, path string) error {
-	c := &client{address: address, path: path}
+// RunClient is the client process.
+func RunClient() error {
+	lines := commands()
+	first, ok := <-lines
+	if !ok {
+		return nil
+	}
+	c := &client{expect: -1, carry: map[uint32][]byte{}, clock: newClock(), latency: newHistogram()}
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(first, "config ")), &c.clientConfig); err != nil {
+		return fmt.Errorf("client: configuration: %w", err)
+	}
+	c.request = c.Transport.Request()
+	c.format = newFormat(c.Run, c.Size)
 	var err error
 	if c.loop, err = reactor.NewLoop(c, reactor.Config{}); err != nil {
 		return err
 	}
 	c.mail = reactor.NewMailbox[string](c.loop)
+	c.tick = c.loop.Timer(beat, 0)
 	go func() {
-		for line := range commands() {
+		for line := range lines {
 			c.mail.Post(line)
 		}
 		c.loop.Stop()
@@ -66,93 +138,227 @@ func RunClient(address, path string) error {
 	return c.loop.Run()
 }
 
-// fail ends the run: a figure from a run with a wrong message is none.
-func fail(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, format+"\n", args...)
-	os.Exit(1)
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, int64(10*time.Minute/time.Microsecond), 3)
 }
 
 func (c *client) TurnEnded(time.Time) time.Duration {
 	for _, line := range c.mail.Drain() {
-		word, rest, _ := strings.Cut(line, " ")
-		n, err := strconv.Atoi(rest)
-		if err != nil {
-			fail("client: told %q", line)
-		}
-		switch word {
-		case "open":
-			c.wanted += n
-		case "expect":
-			c.expect = n
-		}
+		c.command(strings.Fields(line))
 	}
-	c.open()
-	if c.expect > 0 && c.got >= c.expect {
-		if c.got > c.expect {
-			fail("client: %d messages, %d expected", c.got, c.expect)
-		}
-		fmt.Println("got", c.got)
-		c.expect = 0
+	c.connect()
+	// With a connection lost it will not come to that: no need to wait.
+	if c.expect >= 0 && (c.stats.Received >= c.expect || c.stats.Dropped > 0) {
+		fmt.Println("got", c.stats.Received)
+		c.expect = -1
+	}
+	if c.tell && c.stats.Subscribed == int64(len(c.subs)) {
+		fmt.Println("open", c.stats.Subscribed)
+		c.tell, c.returning = false, c.churn > 0
 	}
 	return -1
 }
 
-// open keeps so many connections under way as the listener will take.
-func (c *client) open() {
-	if c.wanted == 0 || c.ready == c.wanted && c.opened == c.wanted {
-		return
-	}
-	for c.opened < c.wanted && c.waiting < connecting {
-		// Beyond one address's ports, connect from further ones.
-		local := fmt.Sprintf("127.0.0.%d:0", 1+c.opened/25000)
-		if _, err := c.loop.Dial(c.address, local, 0, uint32(c.opened), reactor.SocketOptions{}); err != nil {
-			fail("client: connection %d: %v", c.opened, err)
+func (c *client) command(words []string) {
+	number := func(i int) int {
+		if i >= len(words) {
+			fail("client: told %q", words)
 		}
-		c.opened++
-		c.waiting++
+		n, err := strconv.Atoi(words[i])
+		if err != nil {
+			fail("client: told %q", words)
+		}
+		return n
+	}
+	switch words[0] {
+	case "open":
+		next := uint32(number(2))
+		for range number(1) {
+			c.subs = append(c.subs, subscriber{next: next})
+			c.todo = append(c.todo, uint32(len(c.subs)))
+		}
+		c.tell = true
+	case "expect":
+		c.expect = int64(number(1))
+	case "churn":
+		c.churn = float64(number(1))
+		c.returning, c.tell = true, c.churn == 0
+		c.loop.SetTimer(c.tick, churnBeat)
+	case "cut":
+		c.returning, c.tell = true, true
+		c.Together = 0 // at once is at once
+		c.loop.SetTimer(c.tick, churnBeat)
+		for i := range c.subs {
+			c.leave(uint32(i + 1))
+		}
+	case "fresh":
+		c.latency.Reset()
+	case "stats":
+		c.report()
+	default:
+		fail("client: told %q", words)
 	}
 }
 
-func (c *client) Opened(conn reactor.Conn) {
-	for len(c.subs) <= int(conn.Index()) {
-		c.subs = append(c.subs, subscription{})
-	}
-	c.subs[conn.Index()] = subscription{}
-	path := c.path
-	if strings.Contains(path, "%") {
-		path = fmt.Sprintf(path, c.loop.User(conn))
-	}
-	c.request = httplite.AppendRequestLine(c.request[:0], "GET", path)
-	c.request = append(c.request, "Host: bench\r\n\r\n"...)
-	if err := c.loop.Write(conn, c.request); err != nil {
+func (c *client) report() {
+	var err error
+	if c.stats.Latency, err = c.latency.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err != nil {
 		fail("client: %v", err)
+	}
+	data, err := json.Marshal(c.stats)
+	if err != nil {
+		fail("client: %v", err)
+	}
+	fmt.Printf("stats %s\n", data)
+}
+
+// Expired is the beat: what moved is told, and who should leaves.
+func (c *client) Expired(reactor.Conn) {
+	pause := beat
+	if c.returning {
+		pause = churnBeat
+	}
+	if c.churn > 0 {
+		c.owed += c.churn * churnBeat.Seconds()
+		for ; c.owed >= 1; c.owed-- {
+			c.leave(1 + rand.Uint32N(uint32(len(c.subs))))
+		}
+	}
+	if len(c.backs) > 0 {
+		now := c.loop.Now()
+		for len(c.backs) > 0 && !c.backs[0].at.After(now) {
+			c.todo = append(c.todo, c.backs[0].i)
+			c.backs = c.backs[1:]
+		}
+	}
+	if at := [2]int64{c.stats.Subscribed, c.stats.Received}; at != c.told {
+		fmt.Println("at", at[0], at[1])
+		c.told = at
+	}
+	c.loop.SetTimer(c.tick, pause)
+}
+
+// leave closes a subscriber's connection; Closed has it come back.
+func (c *client) leave(i uint32) {
+	sub := &c.subs[i-1]
+	if sub.conn == 0 || !sub.ready {
+		return
+	}
+	sub.leaving = true
+	c.unready(sub)
+	c.loop.Close(sub.conn)
+}
+
+func (c *client) unready(sub *subscriber) {
+	if sub.ready {
+		sub.ready = false
+		c.stats.Subscribed--
+	}
+}
+
+// connect keeps as many connections under way as are wanted at a time.
+func (c *client) connect() {
+	for len(c.todo) > 0 && (c.Together == 0 || c.under < c.Together) {
+		i := c.todo[0]
+		c.todo = c.todo[1:]
+		sub := &c.subs[i-1]
+		sub.asked = true
+		c.under++
+		conn, err := c.loop.Dial(c.Address, c.Sources[c.dialled%len(c.Sources)], 0, i, reactor.SocketOptions{})
+		c.dialled++
+		if err != nil {
+			c.refused(i, err)
+			continue
+		}
+		sub.conn = conn
+	}
+	if len(c.todo) == 0 {
+		c.todo = nil // its memory is the harness's own
+	}
+}
+
+// refused has a subscriber that could not connect try again, where that is
+// part of the measurement.
+func (c *client) refused(i uint32, err error) {
+	sub := &c.subs[i-1]
+	if sub.asked {
+		sub.asked = false
+		c.under--
+	}
+	if !c.returning {
+		fail("client: subscriber %d of %d: %v", i, len(c.subs), err)
+	}
+	c.stats.Refused++
+	c.cause("%v", err)
+	c.backs = append(c.backs, backing{c.loop.Now().Add(retryAfter), i})
+	c.loop.SetTimer(c.tick, churnBeat)
+}
+
+func (c *client) cause(format string, args ...any) {
+	if c.stats.Cause == "" {
+		c.stats.Cause = fmt.Sprintf(format, args...)
+	}
+}
+
+func (c *client) Opened(conn reactor.Conn) { c.ask(conn, c.loop.User(conn)) }
+
+func (c *client) channel(i uint32) uint32 {
+	if c.Own {
+		return c.Channel + i - 1
+	}
+	return c.Channel
+}
+
+// ask sends the request. A poll waits from then on, if it says for what.
+func (c *client) ask(conn reactor.Conn, i uint32) {
+	sub := &c.subs[i-1]
+	sub.headed = false
+	c.out = c.request.Append(c.out[:0], &target.Vars{Channel: c.channel(i), Seq: sub.seq, Modified: sub.modified, ETag: sub.etag})
+	if c.loop.Write(conn, c.out) == nil && c.Transport.Once {
+		c.subscribed(sub)
+	}
+}
+
+// subscribed counts a subscriber as soon as it is one: the server knows where
+// it stands.
+func (c *client) subscribed(sub *subscriber) {
+	if sub.ready || c.Transport.Cursor == target.ICometCursor && sub.seq == 0 {
+		return
+	}
+	sub.ready = true
+	c.stats.Subscribed++
+	if sub.asked {
+		sub.asked = false
+		c.under--
+	}
+	if c.returning {
+		c.stats.Returned++
 	}
 }
 
 func (c *client) Received(conn reactor.Conn, p []byte) int {
-	sub := &c.subs[conn.Index()]
+	i := c.loop.User(conn)
+	sub := &c.subs[i-1]
+	c.now = c.clock.now()
 	used := 0
-	if !sub.headed {
-		c.head.Reset()
-		n, err := c.head.ParseHead(p, nil)
-		if err != nil || n > 0 && c.head.Status() != 200 {
-			fail("client: response %q: %v", p, err)
-		}
-		if n == 0 {
-			return 0
-		}
-		sub.headed = true
-		sub.body = c.head.Framing(httplite.GET)
-		used = n
-	}
 	for {
-		payload, n, done, err := sub.body.Next(p[used:])
-		used += n
-		if err != nil || done {
-			fail("client: the response ended: %v", err)
+		if !sub.headed {
+			n := c.readHead(conn, sub, p[used:])
+			if n == 0 {
+				return used
+			}
+			used += n
 		}
-		if len(payload) > 0 {
-			c.message(sub, payload)
+		payload, n, done, err := sub.body.Next(p[used:])
+		if err != nil {
+			c.broken(conn, "response: %v", err)
+			return len(p)
+		}
+		used += n
+		c.lines(i, sub, payload, done)
+		if done {
+			c.ended(conn, i, sub)
+			return used
 		}
 		if n == 0 {
 			return used
@@ -160,49 +366,98 @@ func (c *client) Received(conn reactor.Conn, p []byte) int {
 	}
 }
 
-// message checks one chunk, which holds one line: the server writes no other.
-func (c *client) message(sub *subscription, line []byte) {
-	seq := number(line, `"seq":`)
+// readHead takes the head of a response, and returns its length, 0 before it is whole.
+func (c *client) readHead(conn reactor.Conn, sub *subscriber, p []byte) int {
+	c.head.Reset()
+	n, err := c.head.ParseHead(p, nil)
 	switch {
-	case bytes.HasPrefix(line, []byte(`{"type":"data"`)):
-		if seq != sub.next {
-			fail("client: number %d, wanted %d: %q", seq, sub.next, line)
+	case err != nil:
+		c.broken(conn, "response: %v", err)
+		return 0
+	case n == 0:
+		return 0
+	case c.head.Status() == http.StatusNoContent, c.head.Status() == http.StatusNotModified:
+		if !c.Transport.Once {
+			c.broken(conn, "the server answered %d", c.head.Status())
+			return 0
 		}
-		sub.next++
-		c.got++
-	case bytes.HasPrefix(line, []byte(`{"type":"next_seq"`)):
-		sub.next = seq
-		c.waiting--
-		if c.ready++; c.ready == c.wanted {
-			fmt.Println("open", c.ready)
-		}
-	case bytes.HasPrefix(line, []byte(`{"type":"noop"`)):
-	default:
-		fail("client: unexpected %q", line)
+	case c.head.Status() != http.StatusOK:
+		c.broken(conn, "the server answered %d", c.head.Status())
+		return 0
 	}
-}
-
-// number is the number behind key.
-func number(line []byte, key string) int32 {
-	at := bytes.Index(line, []byte(key))
-	if at < 0 {
-		fail("client: no number in %q", line)
-	}
-	n := int32(0)
-	for _, b := range line[at+len(key):] {
-		if b < '0' || b > '9' {
-			break
+	sub.headed = true
+	sub.body = c.head.Framing(httplite.GET)
+	sub.closes = !c.head.KeepAlive() || sub.body.UntilClose()
+	if c.Transport.Cursor == target.HeadersCursor {
+		if at, err := http.ParseTime(string(c.head.Header("Last-Modified"))); err == nil {
+			sub.modified = at.Unix()
+			tag, _ := strconv.ParseUint(strings.Trim(string(c.head.Header("ETag")), `"`), 10, 32)
+			sub.etag = uint32(tag)
 		}
-		n = n*10 + int32(b-'0')
+	}
+	if !c.Transport.Once {
+		c.subscribed(sub)
 	}
 	return n
 }
 
-func (c *client) Ended(reactor.Conn)   { fail("client: the server ended a connection") }
+// ended goes on after a complete response: a poll asks again, on the same
+// connection where it may.
+func (c *client) ended(conn reactor.Conn, i uint32, sub *subscriber) {
+	switch {
+	case !c.Transport.Once:
+		c.broken(conn, "the server ended the response")
+	case sub.closes:
+		sub.leaving = true
+		c.unready(sub)
+		c.loop.Close(conn)
+	default:
+		c.ask(conn, i)
+	}
+}
+
+func (c *client) Ended(conn reactor.Conn) {
+	i := c.loop.User(conn)
+	sub := &c.subs[i-1]
+	if c.Transport.Once && sub.headed && sub.body.UntilClose() {
+		c.lines(i, sub, nil, true)
+		c.ended(conn, i, sub)
+		return
+	}
+	c.broken(conn, "the server closed the connection")
+}
+
+// broken closes a connection on which something came that should not have.
+func (c *client) broken(conn reactor.Conn, format string, args ...any) {
+	c.cause(format, args...)
+	c.loop.Close(conn)
+}
+
 func (c *client) Drained(reactor.Conn) {}
-func (c *client) Expired(reactor.Conn) {}
-func (c *client) Closed(_ reactor.Conn, err error) {
-	if err != reactor.ErrStopped {
-		fail("client: connection lost: %v", err)
+
+func (c *client) Closed(conn reactor.Conn, err error) {
+	if err == reactor.ErrStopped {
+		return
+	}
+	i := c.loop.User(conn)
+	sub := &c.subs[i-1]
+	left, was := sub.leaving, sub.ready
+	sub.conn, sub.leaving = 0, false
+	delete(c.carry, i)
+	if c.Transport.Cursor == target.NoCursor {
+		sub.next = 0 // what is published meanwhile is missed
+	}
+	switch {
+	case left:
+		c.todo = append(c.todo, i)
+	case !was:
+		if err == nil {
+			err = errors.New(c.stats.Cause)
+		}
+		c.refused(i, err)
+	default:
+		c.unready(sub)
+		c.stats.Dropped++
+		c.cause("a connection was lost: %v", err)
 	}
 }

@@ -1,190 +1,163 @@
 package bench
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"io"
-	"slices"
+
+	"ccomet/bench/proc"
+	"ccomet/bench/result"
 )
 
-// Fanout measures what a delivery costs when a message goes to many streams of
-// one channel, beside a bare loop of write calls of the same bytes to as many
-// connections. The two take turns, and the ratio is that of each pair: a
-// machine's speed drifts, the ratio less so. burst is how many messages are
-// published at once; messages must be a multiple of it.
-func Fanout(out io.Writer, server []string, streams, burst, messages, pairs int, args ...string) error {
-	if burst < 1 || messages < 1 || messages%burst != 0 {
-		return fmt.Errorf("%d messages in bursts of %d: want a multiple", messages, burst)
-	}
-	s, err := StartServer(server, args...)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	c, err := StartChild("client", s.Front, sharedPath)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if _, err = c.Ask("open", "open %d", streams); err != nil {
-		return err
-	}
-	b, bc, err := startBare(streams, sharedPath)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	defer bc.Close()
+// FanoutConfig is how Fanout goes about it.
+type FanoutConfig struct {
+	Messages int // a round; a multiple of Burst
+	Burst    int // published at once
+	Rounds   int // of the server and of the bare loop, in turn, after one that does not count
+}
 
-	name := fmt.Sprintf("fanout, %d streams, bursts of %d", streams, burst)
-	var ours, theirs, users, bareUsers, ratios []float64
-	sent := 0
-	for pair := range pairs + 1 { // the first is a warm-up
-		before, err := s.CPU()
-		if err != nil {
-			return err
-		}
-		for range messages / burst {
-			sent += burst
-			if err = s.Publish("bench", burst); err != nil {
-				return err
-			}
-			if _, err = c.Ask("got", "expect %d", sent*streams); err != nil {
-				return err
-			}
-		}
-		after, _ := s.CPU()
-		bareBefore, err := b.CPU()
-		if err != nil {
-			return err
-		}
-		for n := range messages {
-			if _, err = b.Ask("wrote", "write 1"); err != nil {
-				return err
-			}
-			if _, err = bc.Ask("got", "expect %d", (pair*messages+n+1)*streams); err != nil {
-				return err
-			}
-		}
-		bareAfter, _ := b.CPU()
-		if pair == 0 {
-			continue
-		}
-		deliveries := messages * streams
-		used, bare := after.Sub(before), bareAfter.Sub(bareBefore)
-		ours, theirs = append(ours, micros(used.All, deliveries)), append(theirs, micros(bare.All, deliveries))
-		users, bareUsers = append(users, micros(used.User, deliveries)), append(bareUsers, micros(bare.User, deliveries))
-		ratios = append(ratios, float64(used.All)/float64(bare.All))
-		fmt.Fprintf(out, "%s: %.2f µs a delivery (%.2f user), bare loop %.2f (%.2f): ratio %.3f\n", name,
-			ours[pair-1], users[pair-1], theirs[pair-1], bareUsers[pair-1], ratios[pair-1])
+// Fanout measures what a delivery costs when a message goes to many subscribers
+// of one channel, and how long it takes; beside a bare loop of write calls of
+// the same bytes to as many connections, in turn with it.
+func (o *Options) Fanout(ctx context.Context, f FanoutConfig) (*result.Result, error) {
+	if f.Burst < 1 || f.Messages < 1 || f.Messages%f.Burst != 0 || f.Rounds < 1 {
+		return nil, fmt.Errorf("%d messages in bursts of %d, %d rounds: want a multiple, and a round at least", f.Messages, f.Burst, f.Rounds)
 	}
-	fmt.Fprintf(out, "%s: medians of %d pairs: %.2f µs a delivery (%.2f user), bare loop %.2f (%.2f): ratio %.3f\n", name, pairs,
-		median(ours), median(users), median(theirs), median(bareUsers), median(ratios))
+	o.Own = false
+	r, err := o.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	res := r.result(result.KindFanout)
+	m := &fanning{run: r, f: f, Fanout: &result.Fanout{Messages: f.Messages, Burst: f.Burst}}
+	res.Fanout = m.Fanout
+	err = m.measure()
+	if m.Rounds > 0 {
+		err = errors.Join(err, m.summary())
+	}
+	r.ended(res)
+	return res, err
+}
+
+// fanning is a Fanout under way.
+type fanning struct {
+	*run
+	*result.Fanout
+	f          FanoutConfig
+	swarm      *swarm // of the server
+	publisher  *child
+	bare       *child
+	bareSwarm  *swarm // of the bare loop
+	ours, bars meter
+	rounds     rounds
+}
+
+func (m *fanning) measure() (err error) {
+	m.Progress.begin("connections", int64(m.Connections))
+	m.swarm = m.run.swarm(0, false)
+	m.swarm.moved = func(subscribed, _ int64) { m.Progress.at(subscribed) }
+	if err = m.swarm.open(m.ctx, m.Connections, 1); err != nil {
+		return err
+	}
+	if m.publisher, err = m.run.publisher(0, 1, 1, m.f.Burst); err != nil {
+		return err
+	}
+	// A process of the bare program has as many descriptors as any.
+	bares := min(m.Connections, descriptorLimit()-spare)
+	if m.bare, _, m.bareSwarm, err = m.startBare(bares, false); err != nil {
+		return fmt.Errorf("the bare loop: %w", err)
+	}
+	m.ours.read = []func() (proc.CPU, error){m.server.CPU, m.harness}
+	m.bars.read = []func() (proc.CPU, error){m.bare.CPU}
+	m.Progress.begin("rounds", int64(m.f.Rounds+1))
+	m.swarm.moved = func(int64, int64) {}
+	for n := range m.f.Rounds + 1 {
+		if err = m.round(n > 0); err != nil {
+			return err
+		}
+		m.Progress.at(int64(n + 1))
+	}
 	return nil
 }
 
-func startBare(streams int, path string) (b, client *Child, err error) {
-	if b, err = StartChild("bare"); err != nil {
-		return nil, nil, err
-	}
-	address, err := b.Hear("address")
+// harness is what the measuring itself costs.
+func (m *fanning) harness() (proc.CPU, error) {
+	c, err := m.swarm.cpu()
 	if err != nil {
-		return nil, nil, err
+		return c, err
 	}
-	if client, err = StartChild("client", address, path); err != nil {
-		return nil, nil, err
-	}
-	if err = b.Tell("accept %d", streams); err != nil {
-		return nil, nil, err
-	}
-	if _, err = client.Ask("open", "open %d", streams); err != nil {
-		return nil, nil, err
-	}
-	_, err = b.Hear("accepted")
-	return b, client, err
+	p, err := m.publisher.CPU()
+	return c.Add(p), err
 }
 
-func median(v []float64) float64 {
-	sorted := slices.Sorted(slices.Values(v))
-	return sorted[len(sorted)/2]
-}
-
-// Channels measures what a publish and its one delivery cost over many
-// channels of one subscriber each, beside a bare program that reads the
-// request, writes to one socket and answers.
-func Channels(out io.Writer, server []string, channels, connections, messages, pairs int, args ...string) error {
-	s, err := StartServer(server, args...)
-	if err != nil {
+func (m *fanning) round(counts bool) error {
+	if err := m.ours.start(); err != nil {
 		return err
 	}
-	defer s.Close()
-	c, err := StartChild("client", s.Front, ownPath)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if _, err = c.Ask("open", "open %d", channels); err != nil {
-		return err
-	}
-	p, err := startPublisher(s.Admin, channels, connections)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	b, bc, err := startBare(channels, ownPath)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	defer bc.Close()
-	if err = b.Tell("serve"); err != nil {
-		return err
-	}
-	bareAddress := bc.cmd.Args[2]
-	bp, err := startPublisher(bareAddress, channels, connections)
-	if err != nil {
-		return err
-	}
-	defer bp.Close()
-
-	name := fmt.Sprintf("channels, %d of one subscriber, %d publishing connections", channels, connections)
-	measure := func(of Process, p, c *Child, total int) (float64, error) {
-		before, err := of.CPU()
-		if err != nil {
-			return 0, err
-		}
-		if err = c.Tell("expect %d", total); err != nil {
-			return 0, err
-		}
-		if _, err = p.Ask("published", "publish %d", messages); err != nil {
-			return 0, err
-		}
-		if _, err = c.Hear("got"); err != nil {
-			return 0, err
-		}
-		after, err := of.CPU()
-		return micros(after.Sub(before).All, messages), err
-	}
-	var ours, theirs, ratios []float64
-	for pair := range pairs + 1 {
-		total := (pair + 1) * messages
-		mine, err := measure(s.Process, p, c, total)
-		if err != nil {
+	for range m.f.Messages / m.f.Burst {
+		if err := m.swarm.expect(m.f.Burst); err != nil {
 			return err
 		}
-		bare, err := measure(b.Process, bp, bc, total)
-		if err != nil {
+		if _, err := m.publisher.ask(m.ctx, "published", "publish %d", m.f.Burst); err != nil {
 			return err
 		}
-		if pair == 0 {
-			continue
+		if err := m.arrived(m.swarm); err != nil {
+			return err
 		}
-		ours, theirs, ratios = append(ours, mine), append(theirs, bare), append(ratios, mine/bare)
-		fmt.Fprintf(out, "%s: %.2f µs a publish with its delivery, bare program %.2f: ratio %.3f\n", name, mine, bare, mine/bare)
 	}
-	fmt.Fprintf(out, "%s: medians of %d pairs: %.2f µs, bare program %.2f: ratio %.3f\n", name, pairs, median(ours), median(theirs), median(ratios))
+	ours, took, err := m.ours.stop(m.f.Messages * m.Connections)
+	if err != nil {
+		return err
+	}
+	bare, err := m.bareRound()
+	if err != nil {
+		return err
+	}
+	if !counts {
+		return m.swarm.tell("fresh")
+	}
+	rate := float64(m.f.Messages*m.Connections) / took.Seconds()
+	m.rounds.add(ours[0], bare, ours[1], rate)
+	m.Rounds++
+	m.print("%s: %.0f deliveries a second; server %.2f µs each (%.2f user), bare loop %.2f (%.2f): ratio %.3f; client %.2f",
+		m.title(), rate, ours[0].Micros, ours[0].UserMicros, bare.Micros, bare.UserMicros, ours[0].Micros/bare.Micros, ours[1].Micros)
 	return nil
 }
 
-func startPublisher(address string, channels, connections int) (*Child, error) {
-	return StartChild("publisher", address, publishPath, fmt.Sprint(channels), fmt.Sprint(connections))
+func (m *fanning) bareRound() (cost result.Cost, err error) {
+	if err = m.bars.start(); err != nil {
+		return cost, err
+	}
+	for range m.f.Messages {
+		if err = m.bareSwarm.expect(1); err != nil {
+			return cost, err
+		}
+		if _, err = m.bare.ask(m.ctx, "wrote", "write 1"); err != nil {
+			return cost, err
+		}
+		if err = m.arrived(m.bareSwarm); err != nil {
+			return cost, err
+		}
+	}
+	costs, _, err := m.bars.stop(m.f.Messages * m.bareSwarm.subscribers())
+	if err != nil {
+		return cost, err
+	}
+	return costs[0], nil
+}
+
+func (m *fanning) title() string {
+	return fmt.Sprintf("%s, %d %s subscribers, bursts of %d", m.Target.Label, m.Connections, m.transportName(), m.f.Burst)
+}
+
+// summary is the medians of the rounds there were, and the verdict.
+func (m *fanning) summary() (err error) {
+	m.Ratios, m.Ratio, m.DeliveriesPerSecond = m.rounds.ratios, median(m.rounds.ratios), median(m.rounds.rates)
+	m.Server, m.Bare, m.Client = m.rounds.costs()
+	m.print("%s: medians of %d rounds: %.0f deliveries a second; server %.2f µs each (%.2f user), bare loop %.2f (%.2f): ratio %.3f; client %.2f",
+		m.title(), m.Rounds, m.DeliveriesPerSecond, m.Server.Micros, m.Server.UserMicros, m.Bare.Micros, m.Bare.UserMicros, m.Ratio, m.Client.Micros)
+	m.Check, _, m.Latency, err = m.verdict(m.swarm)
+	m.print("%s", latencyLine(m.Latency))
+	return err
 }

@@ -1,64 +1,236 @@
 package bench
 
 import (
+	"context"
 	"fmt"
-	"io"
+	"math"
 	"time"
+
+	"ccomet/bench/proc"
+	"ccomet/bench/result"
 )
 
-// Paths of subscribers and publishers: on one channel, and each on its own
-// channel with a name of 16 bytes.
-const (
-	sharedPath  = "/stream?cname=bench"
-	ownPath     = "/stream?cname=%016d"
-	publishPath = "/push?cname=%016d&content=" + Content
-)
+// HoldConfig is how Hold goes about it.
+type HoldConfig struct {
+	Steps int           // in which the connections are opened, a sample each
+	Idle  time.Duration // for which the server's processor time is measured at each step
 
-// Hold measures what an idle subscriber costs in resident memory: the slope of
-// a line through the resident sets at 2,000 to 18,000 connections.
-func Hold(out io.Writer, server []string) error {
-	for _, mode := range []struct{ name, path string }{{"one channel", sharedPath}, {"own channels", ownPath}} {
-		if err := hold(out, server, mode.name, mode.path); err != nil {
-			return err
-		}
-	}
-	return nil
+	Churn float64       // share of the connections that leaves and comes back in a second; 0: they stay
+	For   time.Duration // how long that goes on
+	Every time.Duration // and how often it is looked at
 }
 
-func hold(out io.Writer, server []string, name, path string) error {
-	const step, steps = 2000, 9
-	s, err := StartServer(server)
+// Hold measures what waiting connections cost: it opens them in steps, and
+// reads at each what the server and the kernel hold. At the end a message goes
+// to all of them. With Churn it then goes on: a share of the connections leaves
+// and comes back each second, while their number stays.
+//
+// It returns what it has along with an error; ctx ends it early.
+func (o *Options) Hold(ctx context.Context, h HoldConfig) (*result.Result, error) {
+	if h.Steps < 1 || h.Steps > o.Connections {
+		return nil, fmt.Errorf("--steps is %d: want 1 to the %d connections", h.Steps, o.Connections)
+	}
+	if h.Churn < 0 || h.Churn > 0.5 {
+		return nil, fmt.Errorf("--churn is %g: want a share of the connections a second, up to 0.5", h.Churn)
+	}
+	r, err := o.start(ctx)
 	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	res := r.result(result.KindHold)
+	m := &holding{run: r, h: h, emulated: res.Machine.Emulated, swarm: r.swarm(0, o.Own), Hold: &result.Hold{}}
+	res.Hold = m.Hold
+	err = m.measure(res)
+	if err != nil && res.Kind == result.KindHold && len(m.Samples) > 0 && m.EndBytes == 0 {
+		m.summary()
+	}
+	r.ended(res)
+	return res, err
+}
+
+// holding is a Hold under way.
+type holding struct {
+	*run
+	*result.Hold
+	h        HoldConfig
+	emulated bool
+	swarm    *swarm
+	kernel   proc.Kernel // before the first connection
+}
+
+func (m *holding) measure(res *result.Result) (err error) {
+	m.server.quiet(m.ctx)
+	m.kernel = proc.ReadKernel()
+	if m.Empty, err = m.sample(0); err != nil {
 		return err
 	}
-	defer s.Close()
-	c, err := StartChild("client", s.Front, path)
-	if err != nil {
+	m.header()
+	m.row(m.Empty)
+	if err = m.open(); err != nil {
 		return err
 	}
-	defer c.Close()
-	empty, err := s.Resident()
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "hold, %s: %8d streams  %10d bytes resident\n", name, 0, empty)
-	var xs, ys []float64
-	for n := step; n <= step*steps; n += step {
-		if _, err := c.Ask("open", "open %d", step); err != nil {
+	m.summary()
+	if m.h.Churn > 0 {
+		res.Kind, res.Setting.ChurnShare = result.KindChurn, m.h.Churn
+		if err = m.churn(); err != nil {
 			return err
 		}
-		rss, err := s.Resident()
+	}
+	return m.deliver()
+}
+
+// open opens all connections, a sample a step.
+func (m *holding) open() error {
+	m.Progress.begin("connections", int64(m.Connections))
+	m.swarm.moved = func(subscribed, _ int64) { m.Progress.at(subscribed) }
+	defer m.Progress.end()
+	for step := range m.h.Steps {
+		n := m.Connections*(step+1)/m.h.Steps - m.swarm.subscribers()
+		began := time.Now()
+		if err := m.swarm.open(m.ctx, n, 1); err != nil {
+			return err
+		}
+		took := time.Since(began)
+		m.Progress.at(int64(m.swarm.subscribers()))
+		m.server.quiet(m.ctx)
+		s, err := m.sample(m.swarm.subscribers())
 		if err != nil {
 			return err
 		}
-		xs, ys = append(xs, float64(n)), append(ys, float64(rss))
-		fmt.Fprintf(out, "hold, %s: %8d streams  %10d bytes resident\n", name, n, rss)
+		if !m.emulated {
+			s.ConnectsPerSecond = float64(n) / took.Seconds()
+			if s.IdleCPU, err = m.idle(); err != nil {
+				return err
+			}
+		}
+		m.Samples = append(m.Samples, s)
+		m.row(s)
 	}
-	fmt.Fprintf(out, "hold, %s: %.1f bytes an idle stream (slope from %d to %d)\n", name, slope(xs, ys), step, step*steps)
 	return nil
 }
 
-// slope is that of the least-squares line.
+// sample reads what the server and the kernel hold.
+func (m *holding) sample(connections int) (result.Sample, error) {
+	memory, err := m.server.Memory()
+	if err != nil {
+		return result.Sample{}, err
+	}
+	descriptors, err := m.server.Descriptors()
+	if err != nil {
+		return result.Sample{}, err
+	}
+	kernel := proc.ReadKernel()
+	return result.Sample{
+		Seconds: time.Since(m.started).Seconds(), Connections: connections,
+		VirtualBytes: memory.Virtual, ResidentBytes: memory.Resident, ProportionalBytes: memory.Proportional,
+		KernelBytes: kernel.Slabs, SocketBytes: kernel.Buffers, Descriptors: descriptors, IdleCPU: -1,
+	}, nil
+}
+
+// idle is how many processors the server keeps busy while nothing is asked of it.
+func (m *holding) idle() (float64, error) {
+	if m.h.Idle <= 0 {
+		return -1, nil
+	}
+	before, err := m.server.CPU()
+	if err != nil {
+		return -1, err
+	}
+	began := time.Now()
+	if err := sleep(m.ctx, m.h.Idle); err != nil {
+		return -1, err
+	}
+	after, err := m.server.CPU()
+	return after.Sub(before).All.Seconds() / time.Since(began).Seconds(), err
+}
+
+func (m *holding) header() {
+	m.print("%s, %s: %d connections, %s", m.Target.Label, m.transportName(), m.Connections, channelsName(m.Own))
+	m.print("%11s %10s %10s %10s %9s %9s %8s %9s %9s", "connections", "VIRT MiB", "RES MiB", "PSS MiB", "B/conn", "kernel B", "fds", "idle CPU", "conns/s")
+}
+
+func (m *holding) row(s result.Sample) {
+	each, kernel, idle, rate := "-", "-", "-", "-"
+	if s.Connections > 0 {
+		each = fmt.Sprintf("%.1f", float64(s.ResidentBytes-m.Empty.ResidentBytes)/float64(s.Connections))
+		if s.KernelBytes > 0 {
+			kernel = fmt.Sprintf("%.0f", float64(s.KernelBytes-m.kernel.Slabs)/float64(s.Connections))
+		}
+	}
+	if s.IdleCPU >= 0 {
+		idle = fmt.Sprintf("%.1f %%", s.IdleCPU*100)
+	}
+	if s.ConnectsPerSecond > 0 {
+		rate = fmt.Sprintf("%.0f", s.ConnectsPerSecond)
+	}
+	m.print("%11d %10.1f %10.2f %10.2f %9s %9s %8d %9s %9s", s.Connections, mib(s.VirtualBytes), mib(s.ResidentBytes), mib(s.ProportionalBytes),
+		each, kernel, s.Descriptors, idle, rate)
+}
+
+func mib(n int64) float64 { return float64(n) / (1 << 20) }
+
+func (r *run) transportName() string {
+	if r.Transport != "" {
+		return r.Transport
+	}
+	return r.Target.Default
+}
+
+func channelsName(own bool) string {
+	if own {
+		return "each its own channel"
+	}
+	return "one channel"
+}
+
+// summary is bytes a connection: the slope over the steps, and the end.
+func (m *holding) summary() {
+	var connections, resident, kernel []float64
+	for _, s := range m.Samples {
+		connections = append(connections, float64(s.Connections))
+		resident = append(resident, float64(s.ResidentBytes))
+		kernel = append(kernel, float64(s.KernelBytes))
+	}
+	last := m.Samples[len(m.Samples)-1]
+	m.SlopeBytes, m.KernelSlopeBytes = slope(connections, resident), slope(connections, kernel)
+	m.EndBytes = float64(last.ResidentBytes) / float64(last.Connections)
+	m.DescriptorsAtStart, m.DescriptorsAtTheEnd = last.Descriptors, last.Descriptors
+	m.print("%.1f bytes of resident memory a connection (slope of %d samples); end ÷ connections %.1f; kernel, both ends: %.0f",
+		m.SlopeBytes, len(m.Samples), m.EndBytes, m.KernelSlopeBytes)
+}
+
+// deliver sends a message to all, and has every one of them counted.
+func (m *holding) deliver() error {
+	channels := 1
+	if m.Own {
+		channels = m.Connections
+	}
+	p, err := m.publisher(0, channels, 16, 1)
+	if err != nil {
+		return err
+	}
+	m.Progress.begin("messages", int64(m.Connections))
+	m.swarm.moved = func(_, received int64) { m.Progress.at(received) }
+	defer m.Progress.end()
+	if err = m.swarm.expect(1); err != nil {
+		return err
+	}
+	if _, err = p.ask(m.ctx, "published", "publish %d", channels); err != nil {
+		return err
+	}
+	if err = m.arrived(m.swarm); err != nil {
+		return err
+	}
+	m.Check, _, _, err = m.verdict(m.swarm)
+	check := m.Check
+	if err == nil {
+		m.print("a message to all: %d of %d received, each verified", check.Received, check.Expected)
+	}
+	return err
+}
+
+// slope is that of the least-squares line; 0 where there is none.
 func slope(xs, ys []float64) float64 {
 	var n, sx, sy, sxx, sxy float64
 	for i, x := range xs {
@@ -66,65 +238,9 @@ func slope(xs, ys []float64) float64 {
 		sx, sy = sx+x, sy+ys[i]
 		sxx, sxy = sxx+x*x, sxy+x*ys[i]
 	}
-	return (n*sxy - sx*sy) / (n*sxx - sx*sx)
+	s := (n*sxy - sx*sy) / (n*sxx - sx*sx)
+	if math.IsNaN(s) || math.IsInf(s, 0) {
+		return 0
+	}
+	return s
 }
-
-// Idle measures what 18,000 idle streams cost in processor time over 60 s with
-// heartbeats of 30 s, and then what a bare program takes for as many writes
-// spread in the same way.
-func Idle(out io.Writer, server []string) error {
-	const streams, seconds = 18000, 60
-	used, beats, err := idle(server, streams, seconds*time.Second)
-	if err != nil {
-		return err
-	}
-	b, c, err := startBare(streams, sharedPath)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	defer c.Close()
-	before, err := b.CPU()
-	if err != nil {
-		return err
-	}
-	if _, err = b.Ask("beat", "beat %d", seconds/2); err != nil {
-		return err
-	}
-	after, err := b.CPU()
-	if err != nil {
-		return err
-	}
-	bare := after.Sub(before)
-	each, bareEach := micros(used.All, beats), micros(bare.All, streams)
-	fmt.Fprintf(out, "idle: %d streams, %d s: %v of processor time, %d heartbeats: %.1f µs each, a bare program's writes %.1f: ratio %.2f\n",
-		streams, seconds, used.All.Round(time.Millisecond), beats, each, bareEach, each/bareEach)
-	return nil
-}
-
-// idle holds streams for a time, and returns what that took and the writes made.
-func idle(server []string, streams int, length time.Duration) (used CPU, beats int, err error) {
-	s, err := StartServer(server, "--polling-timeout", "30")
-	if err != nil {
-		return used, 0, err
-	}
-	defer s.Close()
-	c, err := StartChild("client", s.Front, sharedPath)
-	if err != nil {
-		return used, 0, err
-	}
-	defer c.Close()
-	if _, err = c.Ask("open", "open %d", streams); err != nil {
-		return used, 0, err
-	}
-	before, err := s.CPU()
-	if err != nil {
-		return used, 0, err
-	}
-	writes := s.Writes()
-	time.Sleep(length)
-	after, err := s.CPU()
-	return after.Sub(before), int(s.Writes() - writes), err
-}
-
-func micros(d time.Duration, n int) float64 { return float64(d) / 1e3 / float64(max(n, 1)) }

@@ -1,114 +1,220 @@
 package bench
 
 import (
-	"bytes"
+	"encoding/json"
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
+	"ccomet/bench/target"
 	"ccomet/httplite"
 	"ccomet/reactor"
 )
 
-// The publisher process: it keeps a number of connections busy, each of which
-// sends a request, reads the answer, and sends the next.
+// The publisher process publishes to channels in turn, over a number of
+// connections; a channel's messages go over one of them, so that they stay in
+// order. It is told
 //
-//	told "publish N"  it publishes N messages, to one channel after the other,
-//	                  and answers "published N" when all are acknowledged.
+//	"config JSON"  a publisherConfig, first of all
+//	"publish N"    publish N more messages; it answers "published TOTAL" when all
+//	               are acknowledged
+type publisherConfig struct {
+	Address     string
+	Publish     target.Publish
+	Channel     uint32 // the first
+	Channels    int
+	Connections int
+	Depth       int // requests under way on a connection: more than 1 only where the server lets requests be pipelined
+	Run         uint32
+	Size        int
+}
+
 type publisher struct {
+	publisherConfig
 	loop     *reactor.Loop
 	mail     *reactor.Mailbox[string]
-	path     string // with a printf verb for the channel's number
-	channels int
-	idle     []reactor.Conn
-	sent     int
-	goal     int
-	answered int
+	request  *target.Request
+	format   format
+	clock    clock
+	lines    []publishing
+	numbers  []uint32 // of each channel's last message
+	position int      // channels served, in all, of the turn-taking
+	goal     int64
+	answered int64
+	said     bool // that all are
 	head     httplite.Response
-	request  []byte
+	content  []byte
+	out      []byte
+}
+
+// publishing is one connection that publishes: the channels n, n+Connections, ….
+type publishing struct {
+	conn    reactor.Conn // 0: none
+	open    bool
+	todo    int // to be sent
+	under   int // sent and not answered
+	channel int // the next
+	body    httplite.Body
+	headed  bool
+	closes  bool
 }
 
 // RunPublisher is the publisher process.
-func RunPublisher(address, path string, channels, connections int) error {
-	p := &publisher{path: path, channels: channels}
+func RunPublisher() error {
+	lines := commands()
+	first, ok := <-lines
+	if !ok {
+		return nil
+	}
+	p := &publisher{clock: newClock()}
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(first, "config ")), &p.publisherConfig); err != nil {
+		return fmt.Errorf("publisher: configuration: %w", err)
+	}
+	p.request = p.Publish.Request()
+	p.format = newFormat(p.Run, p.Size)
+	p.numbers = make([]uint32, p.Channels)
+	p.Connections = min(p.Connections, p.Channels)
+	p.lines = make([]publishing, p.Connections)
+	for i := range p.lines {
+		p.lines[i].channel = i
+	}
 	var err error
 	if p.loop, err = reactor.NewLoop(p, reactor.Config{}); err != nil {
 		return err
 	}
 	p.mail = reactor.NewMailbox[string](p.loop)
-	for range connections {
-		if _, err := p.loop.Dial(address, "", 0, 0, reactor.SocketOptions{}); err != nil {
-			return err
-		}
-	}
 	go func() {
-		for line := range commands() {
+		for line := range lines {
 			p.mail.Post(line)
 		}
 		p.loop.Stop()
 	}()
+	p.loop.Timer(beat, 0)
 	return p.loop.Run()
 }
 
 func (p *publisher) TurnEnded(time.Time) time.Duration {
 	for _, line := range p.mail.Drain() {
-		n, err := strconv.Atoi(strings.TrimPrefix(line, "publish "))
-		if err != nil {
+		var n int
+		if _, err := fmt.Sscanf(line, "publish %d", &n); err != nil {
 			fail("publisher: told %q", line)
 		}
-		p.goal += n
-		idle := p.idle
-		p.idle = nil
-		for _, c := range idle {
-			p.next(c)
+		p.goal += int64(n)
+		p.said = false
+		for range n {
+			p.lines[p.position%p.Channels%p.Connections].todo++
+			p.position++
+		}
+		for i := range p.lines {
+			p.send(i)
 		}
 	}
 	return -1
 }
 
-func (p *publisher) Opened(c reactor.Conn) { p.next(c) }
-
-func (p *publisher) next(c reactor.Conn) {
-	if p.sent == p.goal {
-		p.idle = append(p.idle, c)
+// send keeps a connection as busy as it may be.
+func (p *publisher) send(i int) {
+	line := &p.lines[i]
+	if line.todo == 0 || line.under >= p.Depth || line.closes {
 		return
 	}
-	p.request = append(p.request[:0], "GET "...)
-	p.request = fmt.Appendf(p.request, p.path, p.sent%p.channels)
-	p.request = append(p.request, " HTTP/1.1\r\nHost: bench\r\n\r\n"...)
-	p.sent++
-	if err := p.loop.Write(c, p.request); err != nil {
+	if line.conn == 0 {
+		conn, err := p.loop.Dial(p.Address, "", 0, uint32(i), reactor.SocketOptions{})
+		if err != nil {
+			fail("publisher: %v", err)
+		}
+		line.conn = conn
+	}
+	if !line.open {
+		return
+	}
+	p.out = p.out[:0]
+	for ; line.todo > 0 && line.under < p.Depth; line.under++ {
+		line.todo--
+		channel := line.channel
+		if line.channel += p.Connections; line.channel >= p.Channels {
+			line.channel = i
+		}
+		p.numbers[channel]++
+		m := message{channel: p.Channel + uint32(channel), number: p.numbers[channel], sent: p.clock.now()}
+		p.content = p.format.append(p.content[:0], m)
+		p.out = p.request.Append(p.out, &target.Vars{Channel: m.channel, Content: p.content})
+	}
+	if err := p.loop.Write(line.conn, p.out); err != nil {
 		fail("publisher: %v", err)
 	}
 }
 
-func (p *publisher) Received(c reactor.Conn, in []byte) int {
-	p.head.Reset()
-	n, err := p.head.ParseHead(in, nil)
-	if err != nil || n > 0 && p.head.Status() != 200 {
-		fail("publisher: answer %q: %v", in, err)
-	}
-	if n == 0 {
-		return 0
-	}
-	body := p.head.Framing(httplite.GET)
-	payload, used, _, err := body.Next(in[n:])
-	if err != nil || !bytes.HasPrefix(payload, []byte(`{"type":"ok"`)) {
-		fail("publisher: answer %q: %v", in, err)
-	}
-	if p.answered++; p.answered == p.goal {
-		fmt.Println("published", p.answered)
-	}
-	p.next(c)
-	return n + used
+func (p *publisher) Opened(c reactor.Conn) {
+	i := int(p.loop.User(c))
+	p.lines[i].open = true
+	p.send(i)
 }
 
-func (p *publisher) Ended(reactor.Conn)   { fail("publisher: the server ended a connection") }
-func (p *publisher) Drained(reactor.Conn) {}
-func (p *publisher) Expired(reactor.Conn) {}
-func (p *publisher) Closed(_ reactor.Conn, err error) {
-	if err != reactor.ErrStopped {
-		fail("publisher: connection lost: %v", err)
+func (p *publisher) Received(c reactor.Conn, in []byte) int {
+	i := int(p.loop.User(c))
+	line := &p.lines[i]
+	used := 0
+	for {
+		if !line.headed {
+			p.head.Reset()
+			n, err := p.head.ParseHead(in[used:], nil)
+			if err != nil || n > 0 && !slices.Contains(p.Publish.Status, p.head.Status()) {
+				fail("publishing: the server answered %.300q (%v)", in[used:], err)
+			}
+			if n == 0 {
+				break
+			}
+			used += n
+			line.headed, line.body, line.closes = true, p.head.Framing(httplite.GET), !p.head.KeepAlive()
+		}
+		_, n, done, err := line.body.Next(in[used:])
+		if err != nil {
+			fail("publishing: the answer: %v", err)
+		}
+		used += n
+		if done {
+			line.headed = false
+			line.under--
+			p.answered++
+			if line.closes {
+				p.loop.Close(c)
+				break
+			}
+		} else if n == 0 {
+			break
+		}
 	}
+	p.send(i)
+	if p.answered == p.goal && !p.said {
+		fmt.Println("published", p.answered)
+		p.said = true
+	}
+	return used
+}
+
+// Expired tells how far it is, once a second.
+func (p *publisher) Expired(timer reactor.Conn) {
+	if p.answered < p.goal {
+		fmt.Println("at", p.answered, p.goal)
+	}
+	p.loop.SetTimer(timer, beat)
+}
+
+func (p *publisher) Ended(c reactor.Conn) { p.loop.Close(c) }
+func (p *publisher) Drained(reactor.Conn) {}
+
+// Closed is no harm to a connection that was idle: the next request opens another.
+func (p *publisher) Closed(c reactor.Conn, err error) {
+	if err == reactor.ErrStopped {
+		return
+	}
+	i := int(p.loop.User(c))
+	line := &p.lines[i]
+	if line.under > 0 || !line.open {
+		fail("publishing: the server closed the connection: %v", err)
+	}
+	*line = publishing{todo: line.todo, channel: line.channel}
+	p.send(i)
 }

@@ -1,98 +1,182 @@
 package bench
 
 import (
-	"bufio"
-	"encoding/json"
+	"context"
+	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
-	"net/textproto"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"ccomet/bench/proc"
+	"ccomet/bench/target"
 )
 
-// Server is the server under measurement, as a process of its own.
-type Server struct {
-	Process
-	Front, Admin string
+// server is the server under measurement: one that was started for it, or one
+// that runs already.
+type server struct {
+	proc.Process
+	front, admin string // HOST:PORT
+	command      string // how it was started; "" for one that runs already
 	cmd          *exec.Cmd
-	publish      net.Conn
-	answers      *textproto.Reader
+	dir          string
+	log          *tail
+	ended        chan struct{}
 }
 
-// StartServer runs a command, which is a ccomet and its first arguments, on
-// ports of its own.
-func StartServer(command []string, args ...string) (*Server, error) {
-	argv := append(append([]string{}, command[1:]...), "serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json")
-	s := &Server{cmd: exec.Command(command[0], append(argv, args...)...)}
-	stderr, err := s.cmd.StderrPipe()
-	if err != nil {
+// startServer starts a target by a command (the target's own for ""), with
+// further arguments, on free ports.
+func startServer(ctx context.Context, t *target.Target, command string, args ...string) (*server, error) {
+	if command == "" {
+		command = t.Spawn
+	}
+	if command == "" {
+		return nil, fmt.Errorf("%s: its target says nothing of how to start it: want --spawn, or --running", t.Label)
+	}
+	s := &server{log: new(tail), ended: make(chan struct{})}
+	var err error
+	if s.front, s.admin, err = freeAddresses(); err != nil {
 		return nil, err
 	}
-	if err = s.cmd.Start(); err != nil {
+	if s.dir, err = os.MkdirTemp("", "ccomet-bench"); err != nil {
 		return nil, err
 	}
-	if err = s.listening(bufio.NewReader(stderr)); err != nil {
-		_ = s.cmd.Process.Kill()
-		return nil, err
+	_, port, _ := net.SplitHostPort(s.front)
+	fill := strings.NewReplacer("{front}", s.front, "{admin}", s.admin, "{port}", port, "{dir}", s.dir).Replace
+	if t.Admin == t.Front && !strings.Contains(command, "{admin}") {
+		s.admin = s.front
 	}
-	if s.publish, err = net.Dial("tcp", s.Admin); err != nil {
-		return nil, err
+	for _, f := range t.Files {
+		if err := os.WriteFile(filepath.Join(s.dir, f.Name), []byte(fill(f.Text)), 0o644); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(s.dir))
+		}
 	}
-	s.answers = textproto.NewReader(bufio.NewReader(s.publish))
+	s.command = strings.Join(append([]string{command}, args...), " ")
+	argv := append(strings.Fields(fill(command)), args...)
+	s.cmd = exec.Command(argv[0], argv[1:]...)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for the harness, which then stops it
+	if err := s.cmd.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting the server: %w", err), os.RemoveAll(s.dir))
+	}
+	s.Process = proc.Process(s.cmd.Process.Pid)
+	go func() {
+		_ = s.cmd.Wait()
+		close(s.ended)
+	}()
+	for _, address := range []string{s.front, s.admin} {
+		if err := s.reachable(ctx, address); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
 	return s, nil
 }
 
-// listening reads the log for the line that tells the addresses.
-func (s *Server) listening(log *bufio.Reader) error {
-	var said strings.Builder
+// freeAddresses are two on which nobody listens.
+func freeAddresses() (front, admin string, err error) {
+	var addresses [2]string
+	for i := range addresses {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return "", "", err
+		}
+		defer l.Close()
+		addresses[i] = l.Addr().String()
+	}
+	return addresses[0], addresses[1], nil
+}
+
+// reachable waits until somebody listens at an address.
+func (s *server) reachable(ctx context.Context, address string) error {
+	const wait = 30 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
 	for {
-		line, err := log.ReadBytes('\n')
-		said.Write(line)
-		if err != nil {
-			return fmt.Errorf("the server did not start: %w: %s", err, said.String())
+		conn, err := net.DialTimeout("tcp", address, wait)
+		if err == nil {
+			return conn.Close()
 		}
-		var entry struct {
-			Front, Admin []string
-		}
-		if json.Unmarshal(line, &entry) == nil && len(entry.Front) > 0 && len(entry.Admin) > 0 {
-			s.Front, s.Admin, s.Process = entry.Front[0], entry.Admin[0], Process(s.cmd.Process.Pid)
-			go func() { _, _ = io.Copy(io.Discard, log) }()
-			return nil
+		select {
+		case <-s.ended:
+			return fmt.Errorf("the server ended at once: %s: %s", s.command, s.log)
+		case <-ctx.Done():
+			return fmt.Errorf("the server does not listen at %s: %w: %s", address, err, s.log)
+		case <-again.C:
 		}
 	}
 }
 
-// Publish publishes a burst of n messages on a channel: n requests in one
-// write, and then n answers.
-func (s *Server) Publish(cname string, n int) error {
-	request := fmt.Sprintf("GET /push?cname=%s&content=%s HTTP/1.1\r\nHost: bench\r\n\r\n", cname, Content)
-	if _, err := io.WriteString(s.publish, strings.Repeat(request, n)); err != nil {
-		return err
+// close stops a server that was started here.
+func (s *server) close() {
+	if s.cmd == nil {
+		return
 	}
-	for range n {
-		resp, err := http.ReadResponse(s.answers.R, nil)
-		if err != nil {
-			return err
-		}
-		if _, err = io.Copy(io.Discard, resp.Body); err != nil {
-			return err
-		}
-		if resp.StatusCode != 200 {
-			return fmt.Errorf("publish: %s", resp.Status)
-		}
-	}
-	return nil
-}
-
-// Close ends the server politely.
-func (s *Server) Close() {
-	_ = s.publish.Close()
 	_ = syscall.Kill(int(s.Process), syscall.SIGTERM)
-	timer := time.AfterFunc(5*time.Second, func() { _ = s.cmd.Process.Kill() })
-	_ = s.cmd.Wait()
-	timer.Stop()
+	select {
+	case <-s.ended:
+	case <-time.After(20 * time.Second):
+		_ = syscall.Kill(-int(s.Process), syscall.SIGKILL)
+		<-s.ended
+	}
+	_ = os.RemoveAll(s.dir)
+}
+
+// quiet waits until the server has nothing left to do, or not much: what
+// connections cost is read when they are at rest.
+func (s *server) quiet(ctx context.Context) {
+	const look, most = 50 * time.Millisecond, 40
+	before, err := s.CPU()
+	for range most {
+		if err != nil || sleep(ctx, look) != nil {
+			return
+		}
+		after, failed := s.CPU()
+		if failed != nil || after.Sub(before).All < look/25 {
+			return
+		}
+		before = after
+	}
+}
+
+// sleep waits, unless the run is ended.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// tail keeps the last of what a process printed.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	t.text = t.text[max(0, len(t.text)-4096):]
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.text) == 0 {
+		return "it printed nothing"
+	}
+	return strings.TrimSpace(string(t.text))
 }

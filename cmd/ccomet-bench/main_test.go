@@ -1,30 +1,249 @@
 package main
 
 import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
+
+	"ccomet/bench/result"
 )
+
+// asProgram has the test's own binary be the harness, with whatever it is
+// tested for, the race detector included; its children are the same.
+const asProgram = "CCOMET_BENCH_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	code := m.Run()
+	if dir, err := server(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// server builds the server once, and returns its directory.
+var server = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "ccomet-bench-test")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command("go", "build", "-o", dir, "ccomet/cmd/ccomet").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, out)
+	}
+	return dir, err
+})
+
+// harness is a command of the harness, in a directory where bin has the server.
+func harness(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	programs, err := server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(programs, filepath.Join(dir, "bin")); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, args...)
+	cmd.Dir = dir
+	// The race detector would have each process sleep a second at its end.
+	cmd.Env = append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0")
+	return cmd
+}
 
 // The measurements run from end to end, at sizes that measure nothing: the
 // server, the clients that check every message, and the bare programs.
 func TestMeasurements(t *testing.T) {
-	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", dir, "ccomet/cmd/ccomet", "ccomet/cmd/ccomet-bench").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	bench, server := filepath.Join(dir, "ccomet-bench"), filepath.Join(dir, "ccomet")
 	for args, want := range map[string]string{
-		"fanout --streams 50 --messages 4 --pairs 1":                      "fanout, 50 streams, bursts of 1: medians of 1 pairs",
-		"fanout --streams 50 --messages 8 --burst 4 --pairs 1 --loops 2":  "fanout, 50 streams, bursts of 4: medians of 1 pairs",
-		"channels --channels 20 --connections 4 --messages 200 --pairs 1": "channels, 20 of one subscriber, 4 publishing connections: medians of 1 pairs",
+		"hold --conns 60 --steps 3 --idle 0":                                       "a message to all: 60 of 60 received",
+		"hold --conns 60 --steps 2 --idle 1ms --channels own --transport poll":     "a message to all: 60 of 60 received",
+		"hold --conns 60 --steps 2 --idle 0 --transport sse --per-client 25":       "a message to all: 60 of 60 received",
+		"hold --conns 60 --steps 1 --idle 0 --churn 0.5 --for 300ms --every 100ms": "descriptors 79 before, 79 after",
+		"fanout --conns 50 --messages 4 --rounds 1":                                "medians of 1 rounds",
+		"fanout --conns 50 --messages 8 --burst 4 --rounds 1 --transport poll":     "medians of 1 rounds",
+		"channels --conns 20 --publishers 4 --publishes 200 --rounds 1":            "medians of 1 rounds",
+		"storm --conns 50 --quiet 50ms --probe 5ms --every 5ms":                    "all back after",
+		"storm --conns 50 --quiet 50ms --probe 5ms --every 5ms --transport poll":   "all back after",
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			out, err := exec.Command(bench, append([]string{"--server", server}, strings.Fields(args)...)...).CombinedOutput()
+			cmd := harness(t, append(strings.Fields(args), "--json", "result.json")...)
+			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), want) {
-				t.Errorf("%v: %s", err, out)
+				t.Fatalf("%v: %s", err, out)
+			}
+			r, err := result.Load(filepath.Join(cmd.Dir, "result.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Label != "ccomet" || r.Setting.Connections == 0 || r.Interrupted || r.Machine.Cores == 0 {
+				t.Errorf("the result: %+v", r)
+			}
+			if check := checkOf(r); check.Failed() || check.Expected == 0 || check.Received != check.Expected {
+				t.Errorf("the check: %+v", check)
+			}
+		})
+	}
+}
+
+func checkOf(r *result.Result) result.Check {
+	switch {
+	case r.Hold != nil:
+		return r.Hold.Check
+	case r.Fanout != nil:
+		return r.Fanout.Check
+	case r.Channels != nil:
+		return r.Channels.Check
+	}
+	return r.Storm.Check
+}
+
+// faulty is a server that does with a message what fault says, to the one
+// subscriber that it is good for.
+func faulty(t *testing.T, fault func(content string, deliver func(string), drop func())) (address string) {
+	messages := make(chan string, 16)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
+		out := http.NewResponseController(w)
+		line := func(kind, content string, seq int) {
+			fmt.Fprintf(w, `{"type":%q,"cname":"0000000000000000","seq":%d,"content":%q}`+"\n", kind, seq, content)
+			_ = out.Flush()
+		}
+		line("next_seq", "", 1)
+		seq := 0
+		for {
+			select {
+			case content := <-messages:
+				if content == "" {
+					panic(http.ErrAbortHandler)
+				}
+				seq++
+				line("data", content, seq)
+			case <-r.Context().Done():
+				return
+			}
+		}
+	})
+	mux.HandleFunc("/push", func(w http.ResponseWriter, r *http.Request) {
+		fault(r.URL.Query().Get("content"), func(content string) { messages <- content }, func() { messages <- "" })
+		fmt.Fprintln(w, `{"type":"ok"}`)
+	})
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.CloseClientConnections)
+	return s.Listener.Addr().String()
+}
+
+// A message that is damaged, doubled or out of order, or a connection that is
+// dropped, fails the run.
+func TestFaults(t *testing.T) {
+	number := 0
+	var held string
+	for name, test := range map[string]struct {
+		fault func(content string, deliver func(string), drop func())
+		want  string
+	}{
+		"none":    {func(c string, deliver func(string), _ func()) { deliver(c) }, ""},
+		"doubled": {func(c string, deliver func(string), _ func()) { deliver(c); deliver(c) }, "2 doubled"},
+		"damaged": {func(c string, deliver func(string), _ func()) {
+			deliver(c[:len(c)-1] + "?")
+			deliver(c)
+		}, "2 damaged"},
+		"disordered": {func(c string, deliver func(string), _ func()) {
+			if number++; number == 1 {
+				held = c
+				return
+			}
+			deliver(c)
+			deliver(held)
+		}, "1 out of order"},
+		"dropped": {func(c string, deliver func(string), drop func()) { deliver(c); drop() }, "1 connections dropped"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address := faulty(t, test.fault)
+			messages := "1"
+			if name == "disordered" {
+				messages = "2"
+			}
+			cmd := harness(t, "fanout", "--pid", fmt.Sprint(os.Getpid()), "--front", address, "--admin", address,
+				"--conns", "1", "--rounds", "1", "--messages", messages, "--burst", messages)
+			out, err := cmd.CombinedOutput()
+			if failed := err != nil; failed != (test.want != "") || !strings.Contains(string(out), test.want) {
+				t.Errorf("%v, want %q: %s", err, test.want, out)
+			}
+		})
+	}
+}
+
+// Ctrl-C ends a run with what it has, and leaves no process behind.
+func TestInterrupt(t *testing.T) {
+	cmd := harness(t, "hold", "--conns", "2000", "--steps", "1000", "--idle", "1ms", "--json", "result.json")
+	rows, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for lines := bufio.NewScanner(rows); lines.Scan(); {
+		if seen++; seen == 8 {
+			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 130 {
+		t.Errorf("%v: %s", err, complaint.String())
+	}
+	r, err := result.Load(filepath.Join(cmd.Dir, "result.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(r.Hold.Samples); !r.Interrupted || n < 5 || n == 1000 || r.Hold.EndBytes == 0 {
+		t.Errorf("interrupted %v, %d samples, %v bytes a connection", r.Interrupted, n, r.Hold.EndBytes)
+	}
+}
+
+// What cannot work is said at once, with what mends it.
+func TestRefusals(t *testing.T) {
+	for args, want := range map[string]string{
+		"hold --conns 30000000":                      `--conns is 30000000: want 1 to 16777216`,
+		"hold --conns 1048576":                       `(?s)limits are too small.*the server may have \d+ descriptors and needs 1048676: .*ulimit -Hn 1048676, as root`,
+		"hold --conns 10 --size 5":                   `--size is 5: want \d+ to 32768`,
+		"hold --conns 10 --steps 11":                 `--steps is 11: want 1 to the 10 connections`,
+		"hold --conns 10 --steps 2 --churn 2":        `--churn is 2: want a share`,
+		"hold --conns 10 --transport carrier-pigeon": `ccomet has no transport "carrier-pigeon": want one of poll, sse, stream`,
+		"hold --target nobody":                       `target "nobody" is neither a file nor one of .*ccomet`,
+		"hold --conns 10 --pid 999999999":            `process 999999999 is not there`,
+		"hold --conns 10 --spawn false":              `the server ended at once`,
+		"hold --conns 10 --spawn /no/such/program":   `starting the server: .*no such file`,
+		"fanout --conns 10 --messages 3 --burst 2":   `3 messages in bursts of 2`,
+		"channels --conns 10 --publishes 11":         `11 publishes a round to 10 channels`,
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			out, err := harness(t, strings.Fields(args)...).CombinedOutput()
+			if err == nil || !regexp.MustCompile(want).Match(out) {
+				t.Errorf("%v, want %s: %s", err, want, out)
 			}
 		})
 	}

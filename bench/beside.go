@@ -1,0 +1,105 @@
+package bench
+
+import (
+	"slices"
+	"time"
+
+	"ccomet/bench/proc"
+	"ccomet/bench/result"
+	"ccomet/bench/target"
+)
+
+// The bare program takes turns with the server: a machine's speed drifts, the
+// ratio within a round less so.
+
+// bareTarget is the bare program's way to be subscribed to and published to:
+// this server's.
+var bareTransport = target.Transport{Path: "/stream?cname={channel}&seq={seq}", Cursor: target.ICometCursor}
+var barePublish = target.Publish{Method: "GET", Path: "/push?cname={channel}&content={content}", Status: []int{200}, Pipeline: true}
+
+// startBare starts the bare program, with so many subscribers of its own.
+func (r *run) startBare(subscribers int, own bool) (b *child, address string, s *swarm, err error) {
+	if b, err = startChild("bare", nil); err != nil {
+		return nil, "", nil, err
+	}
+	r.closers = append(r.closers, b.close)
+	if err = b.configure(bareConfig{Own: own, Run: r.id, Size: r.Size}); err != nil {
+		return nil, "", nil, err
+	}
+	if address, err = b.hear(r.ctx, "address"); err != nil {
+		return nil, "", nil, err
+	}
+	s = newSwarm(clientConfig{Address: address, Transport: bareTransport, Own: own, Together: opening, Run: r.id, Size: r.Size}, r.PerClient)
+	r.closers = append(r.closers, s.close)
+	if err = b.tell("accept %d", subscribers); err != nil {
+		return nil, "", nil, err
+	}
+	if err = s.open(r.ctx, subscribers, 1); err != nil {
+		return nil, "", nil, err
+	}
+	_, err = b.hear(r.ctx, "accepted")
+	return b, address, s, err
+}
+
+// meter measures the processor time that something takes of several processes.
+type meter struct {
+	read   []func() (proc.CPU, error)
+	before []proc.CPU
+	began  time.Time
+}
+
+func (m *meter) start() error {
+	m.before = m.before[:0]
+	for _, read := range m.read {
+		c, err := read()
+		if err != nil {
+			return err
+		}
+		m.before = append(m.before, c)
+	}
+	m.began = time.Now()
+	return nil
+}
+
+// stop is what was used since start, a figure for each of read, for so many operations.
+func (m *meter) stop(operations int) (costs []result.Cost, took time.Duration, err error) {
+	took = time.Since(m.began)
+	for i, read := range m.read {
+		c, err := read()
+		if err != nil {
+			return nil, took, err
+		}
+		c = c.Sub(m.before[i])
+		costs = append(costs, result.Cost{Micros: micros(c.All, operations), UserMicros: micros(c.User, operations)})
+	}
+	return costs, took, nil
+}
+
+func micros(d time.Duration, n int) float64 { return float64(d) / 1e3 / float64(max(n, 1)) }
+
+func median(v []float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(v))
+	return sorted[len(sorted)/2]
+}
+
+// rounds collects what each round cost; its figures are medians.
+type rounds struct {
+	server, serverUser, bare, bareUser, client, clientUser, ratios, rates []float64
+}
+
+func (r *rounds) add(server, bare, client result.Cost, rate float64) {
+	r.server, r.serverUser = append(r.server, server.Micros), append(r.serverUser, server.UserMicros)
+	r.bare, r.bareUser = append(r.bare, bare.Micros), append(r.bareUser, bare.UserMicros)
+	r.client, r.clientUser = append(r.client, client.Micros), append(r.clientUser, client.UserMicros)
+	r.ratios = append(r.ratios, server.Micros/bare.Micros)
+	r.rates = append(r.rates, rate)
+}
+
+func (r *rounds) costs() (server, bare, client result.Cost) {
+	return result.Cost{Micros: median(r.server), UserMicros: median(r.serverUser)},
+		result.Cost{Micros: median(r.bare), UserMicros: median(r.bareUser)},
+		result.Cost{Micros: median(r.client), UserMicros: median(r.clientUser)}
+}

@@ -1,0 +1,123 @@
+package bench
+
+import (
+	"bytes"
+	"math"
+
+	"ccomet/bench/target"
+)
+
+// What a client process does with what it receives: a line of text at a time,
+// however the bytes were cut.
+
+var (
+	typeKey = []byte(`{"type":"`)
+	seqKey  = []byte(`"seq":`)
+)
+
+// lines takes the next piece of a response's body. last says that it is complete.
+func (c *client) lines(i uint32, sub *subscriber, p []byte, last bool) {
+	if len(c.carry) > 0 {
+		if before, ok := c.carry[i]; ok {
+			p = append(before, p...)
+			delete(c.carry, i)
+		}
+	}
+	for len(p) > 0 {
+		end := bytes.IndexByte(p, '\n') + 1
+		if end == 0 {
+			if !last {
+				c.carry[i] = bytes.Clone(p)
+				return
+			}
+			end = len(p)
+		}
+		c.line(i, sub, p[:end])
+		p = p[end:]
+	}
+}
+
+// line reads a line: where the next is, as the server has it, and the messages in it.
+func (c *client) line(i uint32, sub *subscriber, line []byte) {
+	if c.Transport.Cursor == target.ICometCursor {
+		c.icomet(sub, line)
+	}
+	for {
+		m, used, ok := c.format.next(line)
+		if used == 0 {
+			return
+		}
+		line = line[used:]
+		if !ok || m.channel != c.channel(i) {
+			c.stats.Damaged++
+			c.cause("damaged, or another channel's: %.200q", line)
+			continue
+		}
+		c.message(sub, m)
+	}
+}
+
+// message checks that a message is the next one.
+func (c *client) message(sub *subscriber, m message) {
+	switch d := int32(m.number - sub.next); {
+	case d == 0 || sub.next == 0:
+		sub.next = m.number + 1
+	case d > 0:
+		sub.gaps = uint16(min(int(sub.gaps)+int(d), math.MaxUint16))
+		c.stats.Lost += int64(d)
+		sub.next = m.number + 1
+	case sub.gaps > 0:
+		sub.gaps--
+		c.stats.Lost--
+		c.stats.Disordered++
+	default:
+		c.stats.Doubled++
+		return
+	}
+	c.stats.Received++
+	_ = c.latency.RecordValue(max(1, (c.now-m.sent)/1000))
+}
+
+// icomet follows the numbers of iComet's messages, one or several in an array.
+func (c *client) icomet(sub *subscriber, line []byte) {
+	for {
+		if !bytes.HasPrefix(line, typeKey) { // it nearly always has
+			at := bytes.Index(line, typeKey)
+			if at < 0 {
+				return
+			}
+			line = line[at:]
+		}
+		line = line[len(typeKey):]
+		end := bytes.IndexByte(line, '"')
+		seq := bytes.Index(line, seqKey)
+		if end < 0 || seq < 0 {
+			return
+		}
+		n := leadingNumber(line[seq+len(seqKey):])
+		switch string(line[:end]) {
+		case "data", "broadcast":
+			sub.seq = n + 1
+		case "next_seq":
+			sub.seq = n
+			c.subscribed(sub)
+		case "noop", "lost":
+		default: // close, 401, 429
+			c.cause("the server says %q", line[:end])
+			c.loop.Close(sub.conn)
+			return
+		}
+		line = line[seq:]
+	}
+}
+
+// leadingNumber is the decimal number with which p begins.
+func leadingNumber(p []byte) (n int32) {
+	for _, b := range p {
+		if b < '0' || b > '9' {
+			break
+		}
+		n = n*10 + int32(b-'0')
+	}
+	return n
+}

@@ -1,0 +1,57 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Idle measures what idle connections cost in processor time, which is their
+// heartbeats: so many of them, over a time; and then what the bare program
+// takes for as many writes, spread in the same way.
+func (o *Options) Idle(ctx context.Context, length time.Duration) error {
+	o.Own = false
+	r, err := o.start(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	s := r.swarm(0, false)
+	if err = s.open(ctx, o.Connections, 1); err != nil {
+		return err
+	}
+	before, err := r.server.CPU()
+	if err != nil {
+		return err
+	}
+	writes := r.server.Writes()
+	if err = sleep(ctx, length); err != nil {
+		return err
+	}
+	after, err := r.server.CPU()
+	if err != nil {
+		return err
+	}
+	used, beats := after.Sub(before).All, int(r.server.Writes()-writes)
+	if beats < o.Connections {
+		return fmt.Errorf("only %d heartbeats of %d connections in %v", beats, o.Connections, length)
+	}
+
+	b, _, _, err := r.startBare(o.Connections, false)
+	if err != nil {
+		return err
+	}
+	if before, err = b.CPU(); err != nil {
+		return err
+	}
+	if _, err = b.ask(ctx, "beat", "beat %d", int(length.Seconds()/2)); err != nil {
+		return err
+	}
+	if after, err = b.CPU(); err != nil {
+		return err
+	}
+	each, bare := micros(used, beats), micros(after.Sub(before).All, o.Connections)
+	r.print("idle: %d %s subscribers, %v: %v of processor time, %d heartbeats: %.1f µs each, a bare program's writes %.1f: ratio %.2f",
+		o.Connections, r.transportName(), length, used.Round(time.Millisecond), beats, each, bare, each/bare)
+	return nil
+}

@@ -1,0 +1,113 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"hash/crc32"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What the harness publishes is text that needs no escaping anywhere, and that
+// tells its receiver whether it is the right one, in order, whole, and how long
+// it took; the numbers are hexadecimal:
+//
+//	Zcb-RRRRRRRR-CCCCCCCC-NNNNNNNN-TTTTTTTTTTTTTTTT-…-SSSSSSSS
+//	    run      channel  number   nanoseconds      fill CRC-32C of all before it
+//
+// It begins with a letter that is rare in what stands around it, because it is
+// searched for.
+const (
+	marker     = "Zcb-"
+	channelAt  = len(marker) + 8 + 1
+	numberAt   = channelAt + 8 + 1
+	timeAt     = numberAt + 8 + 1
+	fillAt     = timeAt + 16 + 1
+	sumSize    = 1 + 8
+	minContent = fillAt + sumSize
+	maxContent = 32 << 10
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// message is what such a text says.
+type message struct {
+	channel, number uint32
+	sent            int64
+}
+
+// format writes and reads messages of one run, of one size.
+type format struct {
+	head []byte // marker and run
+	size int
+}
+
+func newFormat(run uint32, size int) format {
+	return format{head: fmt.Appendf(nil, "%s%08x-", marker, run), size: size}
+}
+
+// append appends a message.
+func (f *format) append(dst []byte, m message) []byte {
+	at := len(dst)
+	dst = append(dst, f.head...)
+	dst = append(appendHex(dst, uint64(m.channel), 8), '-')
+	dst = append(appendHex(dst, uint64(m.number), 8), '-')
+	dst = append(appendHex(dst, uint64(m.sent), 16), '-')
+	for i := len(dst) - at; i < f.size-sumSize; i++ {
+		dst = append(dst, 'a'+byte(i)%26)
+	}
+	sum := crc32.Checksum(dst[at:], castagnoli)
+	return appendHex(append(dst, '-'), uint64(sum), 8)
+}
+
+// next finds the first message in text, and how much of text it and what is
+// before it take; 0 when there is none. ok is false for a message of this run
+// that is not as it was published.
+func (f *format) next(text []byte) (m message, used int, ok bool) {
+	at := bytes.Index(text, f.head)
+	if at < 0 {
+		return m, 0, true
+	}
+	if len(text)-at < f.size {
+		return m, len(text), false
+	}
+	p := text[at : at+f.size]
+	body, sum := p[:f.size-sumSize], p[f.size-sumSize:]
+	m = message{channel: uint32(unhex(p[channelAt:][:8])), number: uint32(unhex(p[numberAt:][:8])), sent: int64(unhex(p[timeAt:][:16]))}
+	ok = sum[0] == '-' && crc32.Checksum(body, castagnoli) == uint32(unhex(sum[1:]))
+	return m, at + f.size, ok
+}
+
+func appendHex(dst []byte, n uint64, digits int) []byte {
+	for shift := digits*4 - 4; shift >= 0; shift -= 4 {
+		dst = append(dst, "0123456789abcdef"[n>>shift&15])
+	}
+	return dst
+}
+
+// unhex is the number that p spells. Of what is no digit it makes anything: the
+// checksum finds that out.
+func unhex(p []byte) (n uint64) {
+	for _, c := range p {
+		n = n<<4 | uint64(c&15+c>>6*9)
+	}
+	return n
+}
+
+// clock is CLOCK_MONOTONIC, which all processes of a machine share, at the cost
+// of Go's own.
+type clock struct {
+	began time.Time
+	base  int64
+}
+
+func newClock() clock {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		panic(err) // every kernel has it
+	}
+	return clock{began: time.Now(), base: ts.Nano()}
+}
+
+func (c clock) now() int64 { return c.base + int64(time.Since(c.began)) }

@@ -1,0 +1,72 @@
+package bench
+
+import (
+	"bytes"
+	"testing"
+)
+
+func TestMessageRoundTrip(t *testing.T) {
+	for _, size := range []int{minContent, 64, 500} {
+		f := newFormat(0xdeadbeef, size)
+		want := message{channel: 4294967295, number: 17, sent: 1234567890123456789}
+		content := f.append(nil, want)
+		if len(content) != size {
+			t.Fatalf("%d bytes, want %d: %s", len(content), size, content)
+		}
+		text := append([]byte(`{"type":"data","content":"`), content...)
+		text = append(text, `"} and more`...)
+		got, used, ok := f.next(text)
+		if !ok || got != want || string(text[used:]) != `"} and more` {
+			t.Errorf("%+v %v, %q left, of %s", got, ok, text[used:], text)
+		}
+	}
+}
+
+// A message that is damaged anywhere is found out; one of another run is no message.
+func TestMessageDamaged(t *testing.T) {
+	f := newFormat(1, 64)
+	content := f.append(nil, message{channel: 1, number: 2, sent: 3})
+	for i := range content {
+		bad := bytes.Clone(content)
+		bad[i] ^= 1
+		_, used, ok := f.next(bad)
+		if i < len(f.head) && used != 0 {
+			t.Errorf("byte %d of the head changed, and it is taken for this run's", i)
+		}
+		if i >= len(f.head) && (used == 0 || ok) {
+			t.Errorf("byte %d changed unnoticed: %s", i, bad)
+		}
+	}
+	if _, used, ok := f.next(content[:63]); used != 63 || ok {
+		t.Error("a cut message is taken for a whole one")
+	}
+	other := newFormat(2, 64)
+	if _, used, ok := other.next(content); used != 0 || !ok {
+		t.Error("another run's message is taken for this one's")
+	}
+}
+
+func BenchmarkClientLine(b *testing.B) {
+	c := &client{format: newFormat(7, 64), latency: newHistogram(), clock: newClock()}
+	c.Transport = bareTransport
+	c.stats.Subscribed = 1
+	sub := subscriber{ready: true, next: 1, seq: 1}
+	var lines [][]byte
+	bare := &bare{}
+	for n := range 64 {
+		content := c.format.append(nil, message{number: uint32(n + 1), sent: c.clock.now()})
+		frame := bare.appendFrame(nil, 0, int32(n+1), content)
+		_, line, _ := bytes.Cut(frame, []byte("\r\n"))
+		lines = append(lines, bytes.TrimSuffix(line, []byte("\r\n")))
+	}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if n%64 == 0 {
+			sub.next = 1
+		}
+		c.lines(1, &sub, lines[n%64], false)
+	}
+	if c.stats.Lost+c.stats.Doubled+c.stats.Damaged != 0 {
+		b.Error("the client found fault:", c.stats)
+	}
+}

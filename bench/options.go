@@ -1,0 +1,226 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"ccomet/bench/proc"
+	"ccomet/bench/result"
+	"ccomet/bench/target"
+)
+
+// Options say which server is measured, and with what load. They are the same
+// for all measurements.
+type Options struct {
+	Target    *target.Target
+	Transport string // of the target's; "" is its default
+
+	Spawn        string       // the command that starts the server; "" is the target's
+	Running      bool         // measure a server that runs already
+	PID          proc.Process // which; 0: the one that runs under the target's name
+	Front, Admin string       // where that listens; "" is as the target says
+
+	Connections int
+	Own         bool // each subscriber has a channel of its own
+	Size        int  // bytes of a message's content
+	PerClient   int  // connections of a client process
+	Together    int  // connections under way at a time, of a client process
+
+	Label    string // in reports; "" is the target's
+	Command  string // what was typed, for the result
+	Out      io.Writer
+	Progress *Progress
+}
+
+// Bounds of the options.
+const (
+	MaxConnections = 16 << 20 // a message's number and channel have ten digits; sources are 127.0.x.x
+	MinSize        = minContent
+	MaxSize        = maxContent
+
+	opening = 256 // connections under way at a time, of a client process: well within a listener's backlog
+)
+
+// run is one measurement under way: the server, and the processes that load it.
+type run struct {
+	*Options
+	ctx       context.Context
+	id        uint32 // tells this run's messages from all others
+	server    *server
+	transport *target.Transport
+	started   time.Time
+	closers   []func()
+}
+
+// start checks the options and the machine, and starts the server, or finds it.
+// args are for a server of ours that is started.
+func (o *Options) start(ctx context.Context) (*run, error) {
+	if o.Size < MinSize || o.Size > MaxSize {
+		return nil, fmt.Errorf("--size is %d: want %d to %d", o.Size, MinSize, MaxSize)
+	}
+	if o.Connections < 1 || o.Connections > MaxConnections {
+		return nil, fmt.Errorf("--conns is %d: want 1 to %d", o.Connections, MaxConnections)
+	}
+	transport, err := o.Target.Transport(o.Transport)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.checkMachine(); err != nil {
+		return nil, err
+	}
+	r := &run{Options: o, ctx: ctx, id: rand.Uint32(), transport: transport, started: time.Now()}
+	if o.Running || o.PID != 0 {
+		err = r.find()
+	} else {
+		r.server, err = startServer(ctx, o.Target, o.Spawn)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.closers = append(r.closers, r.server.close)
+	if err := o.checkServer(r.server.Process); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// find finds the server that runs already.
+func (r *run) find() error {
+	s := &server{Process: r.PID, front: r.Front, admin: r.Admin, log: new(tail)}
+	if s.front == "" {
+		s.front = r.Target.Front
+	}
+	if s.admin == "" {
+		s.admin = r.Target.Admin
+	}
+	if r.PID == 0 {
+		var err error
+		if s.Process, err = proc.Find(r.Target.Process); err != nil {
+			return err
+		}
+	}
+	if _, err := s.Memory(); err != nil {
+		return fmt.Errorf("reading the memory of the server: %w", err)
+	}
+	r.server = s
+	return nil
+}
+
+// close ends all that the run started, the latest first.
+func (r *run) close() {
+	for i := len(r.closers) - 1; i >= 0; i-- {
+		r.closers[i]()
+	}
+	r.closers = nil
+	r.Progress.end()
+}
+
+// swarm is subscribers of the server, from a channel on.
+func (r *run) swarm(channel uint32, own bool) *swarm {
+	s := newSwarm(clientConfig{
+		Address: r.server.front, Transport: *r.transport, Channel: channel, Own: own,
+		Together: opening, Run: r.id, Size: r.Size,
+	}, r.PerClient)
+	r.closers = append(r.closers, s.close)
+	return s
+}
+
+// publisher publishes to channels in turn.
+func (r *run) publisher(channel uint32, channels, connections, depth int) (*child, error) {
+	if !r.Target.Publish.Pipeline {
+		depth = 1
+	}
+	return r.publisherAt(r.server.admin, r.Target.Publish, channel, channels, connections, depth)
+}
+
+func (r *run) publisherAt(address string, how target.Publish, channel uint32, channels, connections, depth int) (*child, error) {
+	p, err := startChild("publisher", nil)
+	if err != nil {
+		return nil, err
+	}
+	r.closers = append(r.closers, p.close)
+	return p, p.configure(publisherConfig{
+		Address: address, Publish: how, Channel: channel, Channels: channels, Connections: connections,
+		Depth: depth, Run: r.id, Size: r.Size,
+	})
+}
+
+// result is the frame of a result of this run.
+func (r *run) result(kind result.Kind) *result.Result {
+	label := r.Label
+	if label == "" {
+		label = r.Target.Label
+	}
+	transport := r.Transport
+	if transport == "" {
+		transport = r.Target.Default
+	}
+	channels := "shared"
+	if r.Own {
+		channels = "own"
+	}
+	return &result.Result{
+		Schema: result.Schema, Kind: kind, Label: label, Command: r.Command, Started: r.started.UTC().Truncate(time.Second),
+		Machine: proc.ThisMachine(),
+		Setting: &result.Setting{
+			Target: r.Target.Label, Server: r.server.command, Transport: transport, Channels: channels,
+			Connections: r.Connections, Clients: (r.Connections + r.PerClient - 1) / r.PerClient, SizeBytes: r.Size,
+		},
+	}
+}
+
+// ended fills in how long the run took, and whether it was ended before its time.
+func (r *run) ended(res *result.Result) {
+	res.Seconds = time.Since(r.started).Seconds()
+	res.Interrupted = r.ctx.Err() != nil
+}
+
+func (r *run) print(format string, args ...any) {
+	r.Progress.print(r.Out, fmt.Sprintf(format, args...))
+}
+
+// arrived waits until all that is expected has come; what does not come is lost.
+func (r *run) arrived(s *swarm) error {
+	err := s.received(r.ctx)
+	var stuck *stuckError
+	if err != nil && !errors.As(err, &stuck) {
+		return err
+	}
+	if _, received := s.now(); err != nil || received < s.expected() {
+		if _, _, _, failed := r.verdict(s); failed != nil {
+			return failed
+		}
+	}
+	return err
+}
+
+// verdict is the check of all that was expected so far, as an error too where
+// anything was wrong. In a run that was ended before its time, what has not
+// come yet is not lost.
+func (r *run) verdict(s *swarm) (result.Check, *clientStats, result.Latency, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), patience)
+	defer cancel()
+	stats, latency, err := s.stats(ctx)
+	if err != nil {
+		return result.Check{}, nil, result.Latency{}, err
+	}
+	c := s.check(&stats)
+	if r.ctx.Err() != nil {
+		c.Lost, c.Expected = stats.Lost, c.Received+stats.Lost
+	}
+	if c.Failed() {
+		err = &FailedError{c, stats.Cause}
+	}
+	return c, &stats, latencyOf(latency), err
+}
+
+// latencyLine is a latency for people.
+func latencyLine(l result.Latency) string {
+	return fmt.Sprintf("latency of %d deliveries, ms: 50 %% %.2f, 90 %% %.2f, 99 %% %.2f, 99.9 %% %.2f, most %.2f",
+		l.Count, l.P50/1e3, l.P90/1e3, l.P99/1e3, l.P999/1e3, l.Max/1e3)
+}

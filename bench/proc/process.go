@@ -1,0 +1,265 @@
+// Package proc reads from /proc what a running server uses, and what the
+// machine has: memory, processor time, descriptors, kernel memory, limits.
+package proc
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Process is a process with all that descend from it, by the number of the
+// first: a server may have workers.
+type Process int
+
+// Family is the process itself and its descendants.
+func (p Process) Family() ([]int, error) {
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d", p)); err != nil {
+		return nil, fmt.Errorf("process %d is not there", p)
+	}
+	parents := map[int]int{}
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range stats {
+		if pid, fields, ok := statFields(name); ok {
+			parents[pid], _ = strconv.Atoi(fields[1])
+		}
+	}
+	family := []int{int(p)}
+	for i := 0; i < len(family); i++ {
+		for pid, parent := range parents {
+			if parent == family[i] {
+				family = append(family, pid)
+			}
+		}
+	}
+	return family, nil
+}
+
+// statFields are the fields of a stat file from the state on.
+func statFields(name string) (pid int, fields []string, ok bool) {
+	data, err := os.ReadFile(name)
+	end := bytes.LastIndexByte(data, ')')
+	if err != nil || end < 0 {
+		return 0, nil, false // it has ended meanwhile
+	}
+	pid, err = strconv.Atoi(filepath.Base(filepath.Dir(name)))
+	fields = strings.Fields(string(data[end+1:]))
+	return pid, fields, err == nil && len(fields) > 13
+}
+
+// Find is the one process that runs under a name, with no parent of the same name.
+func Find(name string) (Process, error) {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0, err
+	}
+	parents := map[int]int{}
+	for _, file := range stats {
+		comm, err := os.ReadFile(filepath.Join(filepath.Dir(file), "comm"))
+		if err != nil || strings.TrimSpace(string(comm)) != name[:min(len(name), 15)] { // the kernel keeps 15 bytes
+			continue
+		}
+		if pid, fields, ok := statFields(file); ok {
+			parents[pid], _ = strconv.Atoi(fields[1])
+		}
+	}
+	var found []int
+	for pid, parent := range parents {
+		if _, ok := parents[parent]; !ok {
+			found = append(found, pid)
+		}
+	}
+	slices.Sort(found)
+	switch len(found) {
+	case 0:
+		return 0, fmt.Errorf("no process %q is running: start it, or name it with --pid", name)
+	case 1:
+		return Process(found[0]), nil
+	}
+	return 0, fmt.Errorf("several processes %q are running, %v: name one with --pid", name, found)
+}
+
+// Memory is what a process and its descendants take, in bytes.
+type Memory struct {
+	Virtual      int64
+	Resident     int64 // each process's own count: what they share counts for each
+	Proportional int64 // what is shared counts in parts: PSS
+}
+
+// Memory reads smaps_rollup, which is exact (statm lags by up to 64 pages a thread).
+func (p Process) Memory() (m Memory, err error) {
+	err = p.each(func(pid int) error {
+		sizes, err := kilobytes(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Rss", "Pss")
+		if err != nil {
+			return err
+		}
+		m.Resident += sizes[0]
+		m.Proportional += sizes[1]
+		if sizes, err = kilobytes(fmt.Sprintf("/proc/%d/status", pid), "VmSize"); err != nil {
+			return err
+		}
+		m.Virtual += sizes[0]
+		return nil
+	})
+	return m, err
+}
+
+// ResetPeak has Peak begin anew, from what is resident now.
+func (p Process) ResetPeak() error {
+	return p.each(func(pid int) error {
+		return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
+	})
+}
+
+// Peak is the most bytes that were resident since ResetPeak.
+func (p Process) Peak() (peak int64, err error) {
+	err = p.each(func(pid int) error {
+		sizes, err := kilobytes(fmt.Sprintf("/proc/%d/status", pid), "VmHWM")
+		if err == nil {
+			peak += sizes[0]
+		}
+		return err
+	})
+	return peak, err
+}
+
+// Descriptors counts those that are open.
+func (p Process) Descriptors() (n int, err error) {
+	err = p.each(func(pid int) error {
+		dir, err := os.Open(fmt.Sprintf("/proc/%d/fd", pid))
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		// Since Linux 6.2 the directory's size is the count.
+		if info, err := dir.Stat(); err == nil && info.Size() > 0 {
+			n += int(info.Size())
+			return nil
+		}
+		names, err := dir.Readdirnames(-1)
+		n += len(names)
+		return err
+	})
+	return n, err
+}
+
+// DescriptorLimit is how many descriptors the process may have.
+func (p Process) DescriptorLimit() (int, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", p))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, "Max open files"); ok {
+			return strconv.Atoi(strings.Fields(rest)[0])
+		}
+	}
+	return 0, fmt.Errorf("process %d: no limit of open files", p)
+}
+
+// each calls do for the process and its descendants; one that ends meanwhile
+// counts nothing, unless it is the first.
+func (p Process) each(do func(pid int) error) error {
+	family, err := p.Family()
+	if err != nil {
+		return err
+	}
+	for _, pid := range family {
+		if err := do(pid); err != nil && (pid == int(p) || !errors.Is(err, fs.ErrNotExist)) {
+			return fmt.Errorf("process %d: %w", pid, err)
+		}
+	}
+	return nil
+}
+
+// kilobytes reads lines such as "Rss:  120 kB" of a file, in bytes.
+func kilobytes(name string, keys ...string) ([]int64, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	values := make([]int64, len(keys))
+	found := 0
+	lines := bufio.NewScanner(f)
+	for lines.Scan() && found < len(keys) {
+		key, rest, _ := strings.Cut(lines.Text(), ":")
+		if i := slices.Index(keys, key); i >= 0 {
+			kb, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", name, key, err)
+			}
+			values[i] = kb << 10
+			found++
+		}
+	}
+	if found < len(keys) {
+		return nil, fmt.Errorf("%s: not all of %v are there", name, keys)
+	}
+	return values, nil
+}
+
+// CPU is processor time: All is exact, User and System are what the kernel
+// makes of it by sampling, good over seconds.
+type CPU struct{ All, User, System time.Duration }
+
+// Sub is what was used between before and c.
+func (c CPU) Sub(before CPU) CPU {
+	return CPU{c.All - before.All, c.User - before.User, c.System - before.System}
+}
+
+// Add is the sum.
+func (c CPU) Add(d CPU) CPU { return CPU{c.All + d.All, c.User + d.User, c.System + d.System} }
+
+// CPU is what the process and its descendants have used so far.
+func (p Process) CPU() (c CPU, err error) {
+	err = p.each(func(pid int) error {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		if err != nil {
+			return err
+		}
+		for _, task := range tasks {
+			data, err := os.ReadFile(task)
+			if err != nil {
+				continue // a thread that has ended
+			}
+			run, _, _ := strings.Cut(string(data), " ")
+			ns, _ := strconv.ParseInt(run, 10, 64)
+			c.All += time.Duration(ns)
+		}
+		_, fields, ok := statFields(fmt.Sprintf("/proc/%d/stat", pid))
+		if !ok {
+			return fs.ErrNotExist
+		}
+		const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux that Go runs on
+		user, _ := strconv.ParseInt(fields[11], 10, 64)
+		system, _ := strconv.ParseInt(fields[12], 10, 64)
+		c.User += time.Duration(user) * tick
+		c.System += time.Duration(system) * tick
+		return nil
+	})
+	return c, err
+}
+
+// Writes counts the write calls that the process has made.
+func (p Process) Writes() int64 {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/io", p))
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, "syscw:"); ok {
+			n, _ := strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
+			return n
+		}
+	}
+	return 0
+}

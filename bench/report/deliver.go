@@ -1,0 +1,106 @@
+package report
+
+import (
+	"ccomet/bench/report/plot"
+	"ccomet/bench/result"
+)
+
+// delivery is what fanout and channels have in common.
+type delivery struct {
+	entry
+	rate                 float64 // a second
+	server, bare, client result.Cost
+	ratio                float64
+	latency              result.Latency
+}
+
+// fanout makes the section of one message to many.
+func fanout(s *section, of []entry) {
+	var all []delivery
+	for _, e := range of {
+		f := e.fanout()
+		all = append(all, delivery{e, f.DeliveriesPerSecond, f.Server, f.Bare, f.Client, f.Ratio, f.Latency})
+	}
+	s.deliveries(all, "delivery", "deliveries", "bare loop")
+}
+
+// channels makes the section of many channels.
+func channels(s *section, of []entry) {
+	var all []delivery
+	for _, e := range of {
+		c := e.channels()
+		all = append(all, delivery{e, c.PublishesPerSecond, c.Server, c.Bare, c.Client, c.Ratio, c.Latency})
+	}
+	s.deliveries(all, "publish with its delivery", "publishes", "bare program")
+}
+
+// deliveries makes either; the words name one operation, many, and what it is
+// compared with.
+func (s *section) deliveries(all []delivery, one, many, bare string) {
+	for _, d := range all {
+		setting := d.setting()
+		compared := ""
+		if d.ratio != 0 {
+			compared = with(d.time(times(d.ratio)), "the "+bare)
+		}
+		s.addCard(d.entry, d.time(some(d.server.Micros, micros)), "of processor time a "+one, compared,
+			counted(int64(setting.Connections), "connection"), burstWords(d.fanout().Burst))
+	}
+	s.latencyFigure(all)
+	s.costFigure(all, one, bare)
+	costs := table{
+		Note:  "Processor time a " + one + "; clients: what measures, for the same. Medians of the rounds.",
+		Heads: []string{"", "connections", "burst", many, "server", "in user mode", bare, "in user mode", "server ÷ " + bare, "clients", "verified deliveries"},
+	}
+	latencies := table{Title: "Time to delivery", Heads: []string{"", "deliveries", "mean", "50 %", "90 %", "99 %", "99.9 %", "longest"}}
+	var g, l group
+	for _, d := range all {
+		cost := func(v float64) string { return d.time(some(v, micros)) }
+		g.Rows = append(g.Rows, d.row(
+			someWhole(int64(d.setting().Connections)), someWhole(int64(d.fanout().Burst)), d.time(some(d.rate, rate)),
+			cost(d.server.Micros), cost(d.server.UserMicros), cost(d.bare.Micros), cost(d.bare.UserMicros),
+			d.time(times(d.ratio)), cost(d.client.Micros), verified(d.check())))
+		if d.latency.Count > 0 && !d.Machine.Emulated {
+			l.Rows = append(l.Rows, d.row(append([]string{whole(d.latency.Count)}, latencyCells(d.latency)...)...))
+		}
+	}
+	costs.Groups, latencies.Groups = []group{g}, []group{l}
+	s.addTable(costs)
+	s.addTable(latencies)
+}
+
+// latencyCells are the mean, the percentiles and the longest.
+func latencyCells(l result.Latency) []string {
+	return []string{micros(l.Mean), micros(l.P50), micros(l.P90), micros(l.P99), micros(l.P999), micros(l.Max)}
+}
+
+func (s *section) latencyFigure(all []delivery) {
+	var lines []plot.Line
+	for _, d := range all {
+		if !d.Machine.Emulated && d.latency.Count > 0 {
+			lines = append(lines, d.line("longest "+micros(d.latency.Max), latencyCurve(d.latency)))
+		}
+	}
+	s.addFigure(figure{s.ID + "-latency", latencyChart("Time from publish to delivery", "by percentile, logarithmic", lines), latencyCaption}, drawn(lines))
+}
+
+func (s *section) costFigure(all []delivery, one, bare string) {
+	c := plot.Bars{
+		Title: "Processor time a " + one, Sub: "strong: in user mode; faint: in the kernel",
+		Format: micros,
+	}
+	for _, d := range all {
+		if d.Machine.Emulated || d.server.Micros == 0 {
+			continue
+		}
+		g := plot.Group{Name: d.title(), Bars: []plot.Bar{{Name: "server", Value: d.server.Micros, Part: d.server.UserMicros, Hue: d.hue}}}
+		if d.ratio != 0 {
+			g.Bars[0].Note = "· " + times(d.ratio)
+		}
+		if d.bare.Micros != 0 {
+			g.Bars = append(g.Bars, plot.Bar{Name: bare, Value: d.bare.Micros, Part: d.bare.UserMicros, Hue: plot.Neutral})
+		}
+		c.Groups = append(c.Groups, g)
+	}
+	s.addFigure(figure{s.ID + "-cost", c, "Medians of the rounds; the ratio is the median of those of the rounds. Shorter is better."}, len(c.Groups))
+}

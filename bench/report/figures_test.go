@@ -1,0 +1,94 @@
+package report
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"ccomet/bench/result"
+)
+
+// shownAs is how each field of a result is written. A field that is not here
+// fails the test: a figure that is measured is shown, or said to be not.
+var shownAs = map[string]func(float64) string{
+	"Seconds": seconds, "Cores": integer, "MemoryBytes": tick(memory),
+	"Connections": integer, "Clients": integer, "SizeBytes": memory, "ChurnShare": percent,
+	"Expected": integer, "Received": integer, "Lost": integer, "Doubled": integer, "Disordered": integer, "Damaged": integer, "Dropped": integer,
+	"VirtualBytes": memory, "ResidentBytes": memory, "ProportionalBytes": memory, "SocketBytes": memory,
+	"Descriptors": integer, "IdleCPU": percent, "ConnectsPerSecond": rate,
+	"SlopeBytes": each, "EndBytes": each, "KernelSlopeBytes": each, "Returned": integer, "DriftBytesPerMinute": memory,
+	"DescriptorsAtStart": integer, "DescriptorsAtTheEnd": integer,
+	"Count": integer, "Mean": micros, "P50": micros, "P90": micros, "P99": micros, "P999": micros, "Max": micros,
+	"Micros": micros, "UserMicros": micros, "Ratios": times, "Ratio": times,
+	"Messages": integer, "Burst": integer, "Rounds": integer, "DeliveriesPerSecond": rate,
+	"Publishes": integer, "PublishesPerSecond": rate,
+	"BackSeconds": seconds, "Refused": integer, "ResidentBefore": memory, "ResidentPeak": memory, "ResidentAfter": memory,
+	"Writes": integer, "Runs": integer, "Pairs": integer, "Active": integer, "Loops": integer,
+}
+
+// notShown are fields that stand in no text: of plots only, parts of another
+// figure, or no figure of the measurement.
+var notShown = []string{
+	"Schema",
+	"Curve", "Back", // of plots
+	"Hold.Samples.KernelBytes", "Hold.Empty.KernelBytes", // a connection
+	"Hold.Samples.Seconds", "Hold.Empty.Seconds",
+	"Loop.Points.Ratios", // their median
+}
+
+func integer(v float64) string { return decimal(v, 0) }
+
+func TestEveryFigureIsShown(t *testing.T) {
+	for i, r := range samples() {
+		if r.Machine.Emulated {
+			continue
+		}
+		page := texts(t, written(t, "sample.html", []*result.Result{r}))
+		figures(t, reflect.ValueOf(r).Elem(), "", func(path string, v float64) {
+			field := path[strings.LastIndexByte(path, '.')+1:]
+			if slices.Contains(notShown, path) || slices.Contains(notShown, field) {
+				return
+			}
+			if r.Kind == result.KindChurn && strings.Contains(path, "Samples") || r.Kind == result.KindChurn && strings.Contains(path, "Empty") {
+				return // of plots
+			}
+			write := shownAs[field]
+			if write == nil {
+				t.Fatalf("%s: how is it shown?", path)
+			}
+			if want := write(v); v != 0 && !strings.Contains(page, want) {
+				t.Errorf("sample %d, %s: %s is %v, and %q is nowhere", i, r.Kind, path, v, want)
+			}
+		})
+		for _, want := range []string{r.Label, r.Command, r.Machine.CPU, r.Machine.Kernel, "23 November 2026"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("sample %d: no %q", i, want)
+			}
+		}
+	}
+}
+
+// figures walks all numbers of a result.
+func figures(t *testing.T, v reflect.Value, path string, f func(path string, v float64)) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			figures(t, v.Elem(), path, f)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if field := v.Type().Field(i); field.IsExported() {
+				figures(t, v.Field(i), strings.TrimPrefix(path+"."+field.Name, "."), f)
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			figures(t, v.Index(i), path, f)
+		}
+	case reflect.Int, reflect.Int64:
+		f(path, float64(v.Int()))
+	case reflect.Float64:
+		f(path, v.Float())
+	}
+}

@@ -1,0 +1,199 @@
+package report
+
+import (
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"ccomet/bench/result"
+)
+
+// Everything in this file is made up, to have something of every kind to look
+// at. No figure of it was measured.
+
+var sampleDir = flag.String("sample", "", "write the report of the sample results into this directory")
+
+// TestSample writes what the sample results look like, for a look at it:
+// go test ./bench/report -run Sample -sample DIR
+func TestSample(t *testing.T) {
+	dir := *sampleDir
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	all := samples()
+	if _, err := SVGs(dir, all); err != nil {
+		t.Fatal(err)
+	}
+	for name, write := range writers {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := write(f, all); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func sampleMachine() result.Machine {
+	return result.Machine{CPU: "Sample CPU 9000", Cores: 2, MemoryBytes: 24 << 30, Kernel: "Linux 6.18", Go: "go1.26.8", Virtual: true}
+}
+
+func sample(kind result.Kind, label string, number int) *result.Result {
+	return &result.Result{
+		Schema: result.Schema, Kind: kind, Label: label,
+		Command: "ccomet-bench " + string(kind) + " --target sample-" + label + ".toml --save sample.json",
+		Started: time.Date(2026, 11, 23, 9, number, 0, 0, time.UTC), Seconds: 61.7 + 37*float64(number),
+		Machine: sampleMachine(),
+		Setting: &result.Setting{
+			Target: "sample-" + label, Server: "bin/" + label + " serve --front 127.0.0.1:8100 --loops 2",
+			Transport: "stream", Channels: "shared", Connections: 10000, Clients: 2, SizeBytes: 5,
+		},
+	}
+}
+
+func sampleCheck(n int64) result.Check { return result.Check{Expected: n, Received: n} }
+
+// wobble is a number between -1 and 1 that looks like chance.
+func wobble(i int) float64 { return math.Sin(float64(i)*12.9898) * math.Cos(float64(i)*4.1414) }
+
+func sampleHold(label string, number, step, steps int, channels string, bytes, kernel float64) *result.Result {
+	r := sample(result.KindHold, label, number)
+	r.Setting.Channels, r.Setting.Connections = channels, step*steps
+	empty := result.Sample{VirtualBytes: 1800 << 20, ResidentBytes: 9 << 20, ProportionalBytes: 8 << 20, KernelBytes: 41 << 20, Descriptors: 11, IdleCPU: 0}
+	h := &result.Hold{Empty: empty, SlopeBytes: bytes, KernelSlopeBytes: kernel, Check: sampleCheck(int64(step * steps))}
+	for i := 1; i <= steps; i++ {
+		n := float64(i * step)
+		h.Samples = append(h.Samples, result.Sample{
+			Seconds: float64(i) * 4.2, Connections: i * step,
+			VirtualBytes:      empty.VirtualBytes + int64(n*bytes*1.4),
+			ResidentBytes:     empty.ResidentBytes + int64(n*bytes*(1+0.01*wobble(i))) + 700<<10,
+			ProportionalBytes: empty.ProportionalBytes + int64(n*bytes) + 690<<10,
+			KernelBytes:       empty.KernelBytes + int64(n*kernel), SocketBytes: int64(i) * 4096,
+			Descriptors: empty.Descriptors + i*step, IdleCPU: 0.004 + n/4e7, ConnectsPerSecond: 31234 + 2000*wobble(i),
+		})
+	}
+	h.EndBytes = float64(h.Samples[steps-1].ResidentBytes-empty.ResidentBytes) / float64(step*steps)
+	r.Hold = h
+	return r
+}
+
+func sampleChurn(label string, number int, drift float64) *result.Result {
+	r := sample(result.KindChurn, label, number)
+	r.Setting.ChurnShare = 0.05
+	h := &result.Hold{Returned: 149_876, DriftBytesPerMinute: drift, DescriptorsAtStart: 10_011, DescriptorsAtTheEnd: 10_012, Check: sampleCheck(10_000)}
+	for i := range 60 {
+		h.Samples = append(h.Samples, result.Sample{
+			Seconds: float64(i) * 10, Connections: 10_000, Descriptors: 10_011 + int(30*wobble(i)),
+			ResidentBytes: 11<<20 + int64(drift*float64(i)/6) + int64(2e5*math.Tanh(float64(i)/5)) + int64(3e4*wobble(i)),
+		})
+	}
+	r.Hold = h
+	return r
+}
+
+func sampleLatency(count int64, typical float64) result.Latency {
+	at := func(nines float64) float64 { return typical * (0.6 + 0.6*nines + math.Pow(nines, 3)/6) }
+	l := result.Latency{Count: count, Mean: typical * 1.07, P50: at(0.301), P90: at(1), P99: at(2), P999: at(3), Max: at(math.Log10(float64(count)))}
+	for nines := 0.0; nines < math.Log10(float64(count)); nines += 0.1 {
+		l.Curve = append(l.Curve, [2]float64{100 * (1 - math.Pow(10, -nines)), at(nines)})
+	}
+	l.Curve = append(l.Curve, [2]float64{100, l.Max})
+	return l
+}
+
+func sampleFanout(label string, number, burst int, server, bare float64) *result.Result {
+	r := sample(result.KindFanout, label, number)
+	r.Fanout = &result.Fanout{
+		Messages: 200, Burst: burst, Rounds: 5, DeliveriesPerSecond: 1e6 / server,
+		Server: result.Cost{Micros: server, UserMicros: server * 0.11}, Bare: result.Cost{Micros: bare, UserMicros: bare * 0.02},
+		Client: result.Cost{Micros: 3.21, UserMicros: 0.87},
+		Ratio:  server / bare, Latency: sampleLatency(10_000_000, 900*server), Check: sampleCheck(10_000_000),
+	}
+	for i := range 5 {
+		r.Fanout.Ratios = append(r.Fanout.Ratios, server/bare*(1+0.03*wobble(i)))
+	}
+	return r
+}
+
+func sampleChannels(label string, number int, server float64) *result.Result {
+	r := sample(result.KindChannels, label, number)
+	r.Setting.Channels = "own"
+	r.Channels = &result.Channels{
+		Publishes: 50_000, Connections: 32, Rounds: 5, PublishesPerSecond: 43_210,
+		Server: result.Cost{Micros: server, UserMicros: server * 0.2}, Bare: result.Cost{Micros: 20.63, UserMicros: 1.9},
+		Client: result.Cost{Micros: 31.4, UserMicros: 7.7}, Ratio: server / 20.63, Ratios: []float64{1.071, 1.093, 1.112},
+		Latency: sampleLatency(250_000, 7*server), Check: sampleCheck(250_000),
+	}
+	return r
+}
+
+func sampleStorm(label string, number int, back float64, peak int64) *result.Result {
+	r := sample(result.KindStorm, label, number)
+	s := &result.Storm{
+		BackSeconds: back, Refused: 17, ResidentBefore: 11 << 20, ResidentPeak: peak, ResidentAfter: 12 << 20,
+		Quiet: sampleLatency(6_000, 130), Meanwhile: sampleLatency(2_400, 1400*back), Check: sampleCheck(123_456),
+	}
+	for i := range 41 {
+		at := float64(i) / 40
+		s.Back = append(s.Back, [2]float64{at * back, math.Round(10_000 * math.Min(1, at*1.15-0.15*at*at*wobble(i)*wobble(i)))})
+	}
+	s.Back[40][1] = 10_000
+	r.Storm = s
+	return r
+}
+
+func sampleLoop(number int) *result.Result {
+	r := sample(result.KindLoop, "ccomet", number)
+	r.Setting = nil
+	r.Loop = &result.Loop{Writes: 100_000, Runs: 25}
+	for _, active := range []int{100, 1000} {
+		for pairs := 1000; pairs <= 9000; pairs += 1000 {
+			base := 98_000 + 3.1*float64(pairs) + 9*float64(active) + 900*wobble(pairs+active)
+			for i, who := range []struct {
+				name   string
+				loops  int
+				factor float64
+			}{{"libevent", 1, 1}, {"reactor", 1, 0.972}, {"reactor", 2, 0.537}} {
+				p := result.LoopRun{Who: who.name, Loops: who.loops, Pairs: pairs, Active: active, Micros: base * who.factor}
+				if who.name != "libevent" {
+					for round := range 25 {
+						p.Ratios = append(p.Ratios, who.factor*(1+0.04*wobble(round+pairs+i)))
+					}
+				}
+				r.Loop.Points = append(r.Loop.Points, p)
+			}
+		}
+	}
+	return r
+}
+
+// samples are of every kind: several labels, labels that collide, a failed, an
+// interrupted and an emulated result.
+func samples() []*result.Result {
+	million := sampleHold("ccomet", 2, 50_000, 20, "shared", 69.6, 7654)
+	million.Machine.Emulated, million.Machine.Virtual = true, true
+	million.Machine.MemoryBytes = 16 << 30
+	poll := sampleChurn("other 1.3", 6, 81_920)
+	poll.Interrupted = true
+	failed := sampleFanout("other 1.3", 9, 1, 12.34, 7.49)
+	failed.Fanout.Check.Lost, failed.Fanout.Check.Received = 3, failed.Fanout.Check.Expected-3
+	return []*result.Result{
+		sampleHold("ccomet", 0, 2000, 9, "shared", 69.6, 3870),
+		sampleHold("ccomet", 1, 2000, 9, "own", 178.7, 3881),
+		million,
+		sampleHold("other 1.3", 3, 2000, 9, "shared", 2345, 3902),
+		sampleHold("third", 4, 2000, 8, "shared", 34_567, 3888),
+		sampleChurn("ccomet", 5, 512), poll,
+		sampleFanout("ccomet", 7, 1, 8.08, 7.51), sampleFanout("ccomet", 8, 50, 0.234, 7.73), failed,
+		sampleChannels("ccomet", 10, 22.15), sampleChannels("other 1.3", 11, 41.9),
+		sampleStorm("ccomet", 12, 1.87, 19<<20), sampleStorm("other 1.3", 13, 4.21, 78<<20),
+		sampleLoop(14),
+	}
+}

@@ -1,0 +1,97 @@
+package report
+
+import (
+	"math"
+	"slices"
+
+	"ccomet/bench/report/plot"
+	"ccomet/bench/result"
+)
+
+// points makes those of a line out of samples. f returns false where there is
+// nothing to show.
+func points[T any](samples []T, f func(T) (x, y float64, ok bool)) [][2]float64 {
+	var out [][2]float64
+	for _, s := range samples {
+		if x, y, ok := f(s); ok {
+			out = append(out, [2]float64{x, y})
+		}
+	}
+	return out
+}
+
+// drawn counts the points of the lines.
+func drawn(lines []plot.Line) int {
+	n := 0
+	for _, l := range lines {
+		n += len(l.Points)
+	}
+	return n
+}
+
+// wide says whether the values along one axis (0 or 1) are too far apart to be
+// seen from 0.
+func wide(lines []plot.Line, axis int) bool {
+	lo, hi := math.Inf(1), 0.0
+	for _, l := range lines {
+		for _, p := range l.Points {
+			if v := p[axis]; v > 0 && !math.IsInf(v, 0) {
+				lo, hi = min(lo, v), max(hi, v)
+			}
+		}
+	}
+	return hi > 20*lo
+}
+
+// scale is plot.Log for values that are far apart; its name goes into the
+// label of an axis.
+func scale(log bool) (plot.Scale, string) {
+	if log {
+		return plot.Log, ", logarithmic"
+	}
+	return plot.Linear, ""
+}
+
+func finite(v []float64) []float64 {
+	sorted := slices.DeleteFunc(slices.Clone(v), func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) })
+	slices.Sort(sorted)
+	return sorted
+}
+
+// above is bytes over what the empty server held, a connection. Without
+// connections there is no such thing.
+func above(bytes, empty int64, connections int) float64 {
+	if connections <= 0 {
+		return math.NaN()
+	}
+	return float64(bytes-empty) / float64(connections)
+}
+
+// latencyCurve is the percentiles of a latency and its microseconds. The
+// longest stands where one more would have to be longer still.
+func latencyCurve(l result.Latency) [][2]float64 {
+	if l.Count <= 0 {
+		return nil
+	}
+	curve := slices.Clone(l.Curve)
+	if len(curve) == 0 {
+		curve = [][2]float64{{50, l.P50}, {90, l.P90}, {99, l.P99}, {99.9, l.P999}, {100, l.Max}}
+	}
+	last := 100 * (1 - 1/float64(l.Count+1))
+	for i := range curve {
+		curve[i][0] = min(curve[i][0], last)
+	}
+	return curve
+}
+
+// latencyChart is the plot of latencies by percentile.
+func latencyChart(title, sub string, lines []plot.Line) plot.Chart {
+	return plot.Chart{
+		Title: title, Sub: sub,
+		X:     plot.Axis{Label: "% of the deliveries took no longer", Scale: plot.Nines, Format: percentile},
+		Y:     plot.Axis{Scale: plot.Log, Format: tick(micros)},
+		Lines: lines,
+	}
+}
+
+const latencyCaption = "Each step along the axis is one nine more. Lower is better, and so is a line that stays low far to the right."

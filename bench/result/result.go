@@ -1,0 +1,219 @@
+// Package result is what a measurement leaves behind: plain data, saved as
+// JSON, from which reports are made. Every figure carries its unit in its name.
+package result
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+)
+
+// Schema is the version of the JSON; a file of another one is refused.
+const Schema = 1
+
+// Kind says what was measured; the part of the Result of that name is set.
+type Kind string
+
+const (
+	KindHold     Kind = "hold"
+	KindChurn    Kind = "churn"
+	KindFanout   Kind = "fanout"
+	KindChannels Kind = "channels"
+	KindStorm    Kind = "storm"
+	KindLoop     Kind = "loop"
+)
+
+// Result is one measurement.
+type Result struct {
+	Schema      int       `json:"schema"`
+	Kind        Kind      `json:"kind"`
+	Label       string    `json:"label"`   // whose it is, in reports: "ccomet", "nchan 1.3"
+	Command     string    `json:"command"` // what was typed
+	Started     time.Time `json:"started"`
+	Seconds     float64   `json:"seconds"` // how long it took
+	Machine     Machine   `json:"machine"`
+	Interrupted bool      `json:"interrupted,omitempty"` // ended before its time, with what it had
+	Setting     *Setting  `json:"setting,omitempty"`     // of all kinds but loop
+
+	Hold     *Hold     `json:"hold,omitempty"` // of churn too
+	Fanout   *Fanout   `json:"fanout,omitempty"`
+	Channels *Channels `json:"channels,omitempty"`
+	Storm    *Storm    `json:"storm,omitempty"`
+	Loop     *Loop     `json:"loop,omitempty"`
+}
+
+// Machine is where it was measured. It names no host.
+type Machine struct {
+	CPU         string `json:"cpu"`
+	Cores       int    `json:"cores"`
+	MemoryBytes int64  `json:"memory_bytes"`
+	Kernel      string `json:"kernel"`   // "Linux 6.18"
+	Go          string `json:"go"`       // "Go 1.26"
+	Virtual     bool   `json:"virtual"`  // a virtual machine
+	Emulated    bool   `json:"emulated"` // with a processor of software: memory is exact, times mean nothing and are left out
+}
+
+// Setting is what a server was asked to do.
+type Setting struct {
+	Target      string  `json:"target"`           // the target file's name for the server
+	Server      string  `json:"server,omitempty"` // its command line, where the harness started it
+	Transport   string  `json:"transport"`        // stream, poll, sse
+	Channels    string  `json:"channels"`         // "shared": one channel for all; "own": one each
+	Connections int     `json:"connections"`
+	Clients     int     `json:"clients"`               // client processes
+	SizeBytes   int     `json:"size_bytes"`            // of a message's content
+	ChurnShare  float64 `json:"churn_share,omitempty"` // of the connections, that leave and come back in a second
+}
+
+// Check is the verification of all messages. Any of Lost to Damaged, or
+// Dropped, fails the run.
+type Check struct {
+	Expected   int64 `json:"expected"`   // messages × their subscribers
+	Received   int64 `json:"received"`   // once each
+	Lost       int64 `json:"lost"`       // expected, and did not come
+	Doubled    int64 `json:"doubled"`    // came again
+	Disordered int64 `json:"disordered"` // came after a later one
+	Damaged    int64 `json:"damaged"`    // another channel's, or other bytes than were published
+	Dropped    int64 `json:"dropped"`    // connections that the server ended
+}
+
+// Failed says whether anything was wrong.
+func (c Check) Failed() bool {
+	return c.Lost != 0 || c.Doubled != 0 || c.Disordered != 0 || c.Damaged != 0 || c.Dropped != 0
+}
+
+// Sample is what the server and the kernel hold at one time.
+type Sample struct {
+	Seconds           float64 `json:"seconds"` // since the start
+	Connections       int     `json:"connections"`
+	VirtualBytes      int64   `json:"virtual_bytes"`
+	ResidentBytes     int64   `json:"resident_bytes"`
+	ProportionalBytes int64   `json:"proportional_bytes"`  // PSS
+	KernelBytes       int64   `json:"kernel_bytes"`        // slabs of sockets, files and epoll: of both ends where they share a machine; 0 where slabinfo is not readable
+	SocketBytes       int64   `json:"socket_bytes"`        // buffers of TCP sockets (sockstat)
+	Descriptors       int     `json:"descriptors"`         // of the server
+	IdleCPU           float64 `json:"idle_cpu"`            // of the server, in processors (0.01: 1 % of one), while nothing is asked of it; negative: not measured
+	ConnectsPerSecond float64 `json:"connects_per_second"` // while this step's connections were opened; 0: not measured
+}
+
+// Hold is memory of waiting connections, a sample a step; of churn, a sample
+// every few seconds while the number of connections stays.
+type Hold struct {
+	Empty               Sample   `json:"empty"` // before the first connection
+	Samples             []Sample `json:"samples"`
+	SlopeBytes          float64  `json:"slope_bytes"`            // resident bytes a connection: regression over the samples; 0 in churn
+	EndBytes            float64  `json:"end_bytes"`              // resident bytes at the end ÷ connections
+	KernelSlopeBytes    float64  `json:"kernel_slope_bytes"`     // the same slope of KernelBytes
+	Returned            int64    `json:"returned,omitempty"`     // churn: connections that left and came back
+	DriftBytesPerMinute float64  `json:"drift_bytes_per_minute"` // churn: slope of resident bytes over time, after the first minute
+	DescriptorsAtStart  int      `json:"descriptors_at_start"`   // churn: before the first connection left
+	DescriptorsAtTheEnd int      `json:"descriptors_at_the_end"`
+	Check               Check    `json:"check"` // of a message to all at the end
+}
+
+// Latency is from just before a publish is sent to the receipt of the message
+// by each subscriber, in microseconds.
+type Latency struct {
+	Count int64        `json:"count"`
+	Mean  float64      `json:"mean"`
+	P50   float64      `json:"p50"`
+	P90   float64      `json:"p90"`
+	P99   float64      `json:"p99"`
+	P999  float64      `json:"p99.9"`
+	Max   float64      `json:"max"`
+	Curve [][2]float64 `json:"curve,omitempty"` // percentile (0 to 100), microseconds; rising
+}
+
+// Cost is processor time an operation, in microseconds.
+type Cost struct {
+	Micros     float64 `json:"micros"`      // all of it
+	UserMicros float64 `json:"user_micros"` // in user mode, as the kernel samples it
+}
+
+// Fanout is messages from one channel to many. Costs are a delivery, medians
+// of the rounds.
+type Fanout struct {
+	Messages            int       `json:"messages"` // a round
+	Burst               int       `json:"burst"`    // published at once
+	Rounds              int       `json:"rounds"`
+	DeliveriesPerSecond float64   `json:"deliveries_per_second"`
+	Server              Cost      `json:"server"`
+	Bare                Cost      `json:"bare"`   // a loop of write calls of as many bytes to as many connections, in turn with the server
+	Client              Cost      `json:"client"` // the harness's own
+	Ratios              []float64 `json:"ratios"` // server ÷ bare, a round
+	Ratio               float64   `json:"ratio"`  // their median
+	Latency             Latency   `json:"latency"`
+	Check               Check     `json:"check"`
+}
+
+// Channels is publishes spread over many channels of one subscriber. Costs are
+// a publish with its delivery.
+type Channels struct {
+	Publishes          int       `json:"publishes"`   // a round
+	Connections        int       `json:"connections"` // that publish, each one request at a time
+	Rounds             int       `json:"rounds"`
+	PublishesPerSecond float64   `json:"publishes_per_second"`
+	Server             Cost      `json:"server"`
+	Bare               Cost      `json:"bare"`
+	Client             Cost      `json:"client"` // subscribers and publishers
+	Ratios             []float64 `json:"ratios"`
+	Ratio              float64   `json:"ratio"`
+	Latency            Latency   `json:"latency"`
+	Check              Check     `json:"check"`
+}
+
+// Storm is everybody cut and coming back at once.
+type Storm struct {
+	BackSeconds    float64      `json:"back_seconds"` // until all are subscribed again
+	Back           [][2]float64 `json:"back"`         // seconds, connections subscribed
+	Refused        int64        `json:"refused"`      // connections that failed, and were tried again
+	ResidentBefore int64        `json:"resident_before"`
+	ResidentPeak   int64        `json:"resident_peak"`
+	ResidentAfter  int64        `json:"resident_after"`
+	Quiet          Latency      `json:"quiet"`     // of a channel whose subscribers stay, before
+	Meanwhile      Latency      `json:"meanwhile"` // of the same, until all are back
+	Check          Check        `json:"check"`     // of messages published meanwhile to those who come back
+}
+
+// Loop is libevent's classic: socket pairs, of which some are active at a time.
+type Loop struct {
+	Writes int       `json:"writes"` // a run
+	Runs   int       `json:"runs"`   // of which each figure is the median
+	Points []LoopRun `json:"points"`
+}
+
+// LoopRun is one figure of Loop.
+type LoopRun struct {
+	Who    string    `json:"who"` // "reactor", "libevent"
+	Loops  int       `json:"loops"`
+	Pairs  int       `json:"pairs"`
+	Active int       `json:"active"`
+	Micros float64   `json:"micros"`           // for all the writes of a run, median
+	Ratios []float64 `json:"ratios,omitempty"` // Micros ÷ those of libevent in the same round
+}
+
+// Save writes the result to a file.
+func (r *Result) Save(name string) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, append(data, '\n'), 0o644)
+}
+
+// Load reads what Save wrote.
+func Load(name string) (*Result, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	r := new(Result)
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("%s: not a result: %w", name, err)
+	}
+	if r.Schema != Schema {
+		return nil, fmt.Errorf("%s: a result of schema %d; this program reads schema %d", name, r.Schema, Schema)
+	}
+	return r, nil
+}

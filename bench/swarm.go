@@ -1,0 +1,292 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"ccomet/bench/proc"
+	"ccomet/bench/result"
+)
+
+// swarm is subscribers spread over as many client processes as they need.
+type swarm struct {
+	config  clientConfig
+	per     int // subscribers a process
+	members []member
+	mu      sync.Mutex                       // of what members last said
+	moved   func(subscribed, received int64) // hears how far all are, with mu held
+}
+
+// member is a client process, and what it has to have received.
+type member struct {
+	*child
+	subscribers          int
+	expected             int64
+	subscribed, received int64 // as it last said
+}
+
+// newSwarm makes a swarm without subscribers.
+func newSwarm(config clientConfig, per int) *swarm {
+	return &swarm{config: config, per: per, moved: func(int64, int64) {}}
+}
+
+// sourcesEach is how many addresses a client process connects from: an address
+// has some 28,000 ports to one port of a server, and those of a connection that
+// has gone may be busy for a while.
+func sourcesEach(per int) int { return max(2, (per+19999)/20000) }
+
+// sources are a client process's addresses; [""] is the kernel's choice, for a
+// server that is not on loopback.
+func sources(address string, number, per int) []string {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil || !ap.Addr().Is4() || !ap.Addr().IsLoopback() {
+		return []string{""}
+	}
+	list := make([]string, sourcesEach(per))
+	for i := range list {
+		n := number*len(list) + i
+		list[i] = fmt.Sprintf("127.0.%d.%d:0", n/254, n%254+1)
+	}
+	return list
+}
+
+// open opens n more subscribers, to which message number next comes first.
+func (s *swarm) open(ctx context.Context, n int, next uint32) error {
+	for n > 0 {
+		if len(s.members) == 0 || s.members[len(s.members)-1].subscribers == s.per {
+			if err := s.grow(); err != nil {
+				return err
+			}
+		}
+		m := &s.members[len(s.members)-1]
+		more := min(n, s.per-m.subscribers)
+		m.subscribers += more
+		if _, err := m.ask(ctx, "open", "open %d %d", more, next); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		m.subscribed = int64(m.subscribers)
+		s.mu.Unlock()
+		n -= more
+	}
+	return nil
+}
+
+// grow starts another client process.
+func (s *swarm) grow() error {
+	config := s.config
+	number := len(s.members)
+	config.Sources = sources(config.Address, number, s.per)
+	if config.Own {
+		config.Channel += uint32(number * s.per)
+	}
+	c, err := startChild("client", func(line string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		m := &s.members[number]
+		if _, err := fmt.Sscan(line, &m.subscribed, &m.received); err == nil {
+			s.moved(s.progress())
+		}
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.members = append(s.members, member{child: c})
+	s.mu.Unlock()
+	return c.configure(config)
+}
+
+// progress sums up what the processes last said. The caller holds mu.
+func (s *swarm) progress() (subscribed, received int64) {
+	for i := range s.members {
+		subscribed += s.members[i].subscribed
+		received += s.members[i].received
+	}
+	return subscribed, received
+}
+
+func (s *swarm) now() (subscribed, received int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.progress()
+}
+
+// expected is how many messages are to have come.
+func (s *swarm) expected() (n int64) {
+	for i := range s.members {
+		n += s.members[i].expected
+	}
+	return n
+}
+
+func (s *swarm) subscribers() (n int) {
+	for i := range s.members {
+		n += s.members[i].subscribers
+	}
+	return n
+}
+
+// expect says that so many more messages are on their way to every subscriber.
+func (s *swarm) expect(messages int) error {
+	for i := range s.members {
+		m := &s.members[i]
+		m.expected += int64(messages * m.subscribers)
+		if err := m.tell("expect %d", m.expected); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// received waits until all that is expected has come, or cannot come any more.
+func (s *swarm) received(ctx context.Context) error {
+	for i := range s.members {
+		m := &s.members[i]
+		got, err := m.hear(ctx, "got")
+		if err != nil {
+			return err
+		}
+		n, err := strconv.ParseInt(got, 10, 64)
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		m.received = n
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// tell tells all processes the same.
+func (s *swarm) tell(format string, args ...any) error {
+	for i := range s.members {
+		if err := s.members[i].tell(format, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// back waits until all subscribers are subscribed.
+func (s *swarm) back(ctx context.Context) error {
+	heard := make(chan error)
+	for i := range s.members {
+		go func() {
+			_, err := s.members[i].hear(ctx, "open")
+			heard <- err
+		}()
+	}
+	var first error
+	for range s.members {
+		if err := <-heard; err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// stats sums up what the subscribers have seen.
+func (s *swarm) stats(ctx context.Context) (sum clientStats, latency *hdrhistogram.Histogram, err error) {
+	latency = newHistogram()
+	for i := range s.members {
+		line, err := s.members[i].ask(ctx, "stats", "stats")
+		if err != nil {
+			return sum, nil, err
+		}
+		var one clientStats
+		if err = json.Unmarshal([]byte(line), &one); err != nil {
+			return sum, nil, err
+		}
+		h, err := hdrhistogram.Decode(one.Latency)
+		if err != nil {
+			return sum, nil, err
+		}
+		latency.Merge(h)
+		sum.add(&one)
+	}
+	return sum, latency, nil
+}
+
+func (s *clientStats) add(t *clientStats) {
+	for _, pair := range [][2]*int64{
+		{&s.Subscribed, &t.Subscribed}, {&s.Received, &t.Received}, {&s.Doubled, &t.Doubled}, {&s.Disordered, &t.Disordered},
+		{&s.Damaged, &t.Damaged}, {&s.Dropped, &t.Dropped}, {&s.Refused, &t.Refused}, {&s.Returned, &t.Returned}, {&s.Lost, &t.Lost},
+	} {
+		*pair[0] += *pair[1]
+	}
+	if s.Cause == "" {
+		s.Cause = t.Cause
+	}
+}
+
+// check is the verdict on all that was expected so far.
+func (s *swarm) check(stats *clientStats) result.Check {
+	c := result.Check{
+		Received: stats.Received, Doubled: stats.Doubled, Disordered: stats.Disordered,
+		Damaged: stats.Damaged, Dropped: stats.Dropped,
+	}
+	c.Expected = s.expected()
+	c.Lost = max(stats.Lost, c.Expected-c.Received, 0)
+	return c
+}
+
+// FailedError says that messages or connections were lost: figures of such a
+// run are not to be used.
+type FailedError struct {
+	Check result.Check
+	Cause string
+}
+
+func (e *FailedError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "of %d messages %d were lost, %d doubled, %d out of order, %d damaged; %d connections dropped",
+		e.Check.Expected, e.Check.Lost, e.Check.Doubled, e.Check.Disordered, e.Check.Damaged, e.Check.Dropped)
+	if e.Cause != "" {
+		fmt.Fprintf(&b, " (first: %s)", e.Cause)
+	}
+	return b.String()
+}
+
+// cpu is what the client processes have used.
+func (s *swarm) cpu() (sum proc.CPU, err error) {
+	for i := range s.members {
+		c, err := s.members[i].CPU()
+		if err != nil {
+			return sum, err
+		}
+		sum = sum.Add(c)
+	}
+	return sum, nil
+}
+
+func (s *swarm) close() {
+	for i := range s.members {
+		_ = s.members[i].in.Close()
+	}
+	for i := range s.members {
+		s.members[i].close()
+	}
+}
+
+// latencyOf is a histogram's summary.
+func latencyOf(h *hdrhistogram.Histogram) result.Latency {
+	at := func(p float64) float64 { return float64(h.ValueAtPercentile(p)) }
+	l := result.Latency{
+		Count: h.TotalCount(), Mean: h.Mean(), P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), Max: float64(h.Max()),
+	}
+	if l.Count == 0 {
+		return result.Latency{}
+	}
+	for _, p := range []float64{0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 99.999, 100} {
+		l.Curve = append(l.Curve, [2]float64{p, at(p)})
+	}
+	return l
+}

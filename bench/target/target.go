@@ -1,0 +1,169 @@
+// Package target reads what the harness must know of a server to measure it:
+// how to subscribe, how to publish, how to start it and how to find its
+// process. That is data, a small TOML file a server; those in this directory
+// are built in.
+package target
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Target is a server, as its file tells. Words in braces are placeholders: see
+// Template, and Spawn.
+type Target struct {
+	Label   string `toml:"label"`   // its name in reports
+	About   string `toml:"about"`   // one sentence
+	Spawn   string `toml:"spawn"`   // how it is started; {front} and {admin} become free addresses, {port} the port of the first, {dir} a directory of its own with its Files
+	Files   []File `toml:"file"`    // its configuration, where it takes files
+	Process string `toml:"process"` // its name in the process table, to find it where it runs already
+	Front   string `toml:"front"`   // where clients subscribe, where it runs already: HOST:PORT
+	Admin   string `toml:"admin"`   // where backends publish; default: Front
+
+	Default    string                `toml:"default"` // the transport that is measured unless told otherwise
+	Transports map[string]*Transport `toml:"transport"`
+	Publish    Publish               `toml:"publish"`
+}
+
+// File is a configuration file, written before the server is started. The
+// placeholders of Spawn stand in Text too.
+type File struct {
+	Name string `toml:"name"`
+	Text string `toml:"text"`
+}
+
+// Transport is a way to subscribe.
+type Transport struct {
+	Path    string   `toml:"path"`    // a Template
+	Headers []string `toml:"headers"` // Templates, as in "Accept: text/event-stream"
+	Once    bool     `toml:"once"`    // the response ends with a message, and the client asks again
+	Cursor  Cursor   `toml:"cursor"`  // how a client that comes back says where it was
+}
+
+// Cursor is a way to say which message is wanted next.
+type Cursor string
+
+const (
+	NoCursor      Cursor = ""         // there is none: what is published meanwhile is missed
+	ICometCursor  Cursor = "icomet"   // {seq}: the "seq" of iComet's JSON messages, and of its next_seq before the first
+	HeadersCursor Cursor = "modified" // {modified} and {etag}: the response's Last-Modified and ETag
+)
+
+// Publish is how to publish one message.
+type Publish struct {
+	Method   string   `toml:"method"`
+	Path     string   `toml:"path"`     // a Template
+	Headers  []string `toml:"headers"`  // Templates
+	Body     string   `toml:"body"`     // a Template
+	Status   []int    `toml:"status"`   // answers that mean success; default 200
+	Pipeline bool     `toml:"pipeline"` // several requests may be sent before the first is answered
+}
+
+//go:embed *.toml
+var builtin embed.FS
+
+// Names are those of the built-in targets.
+func Names() []string {
+	files, err := fs.Glob(builtin, "*.toml")
+	if err != nil {
+		panic(err) // the pattern is constant
+	}
+	for i := range files {
+		files[i] = strings.TrimSuffix(files[i], ".toml")
+	}
+	return files
+}
+
+// Load reads a target: a built-in one by its name, else a file.
+func Load(name string) (*Target, error) {
+	data, err := builtin.ReadFile(name + ".toml")
+	if err != nil {
+		if data, err = os.ReadFile(name); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("target %q is neither a file nor one of %s", name, strings.Join(Names(), ", "))
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("target: %w", err)
+	}
+	t, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("target %s: %w", name, err)
+	}
+	return t, nil
+}
+
+func parse(data []byte) (*Target, error) {
+	t := new(Target)
+	if err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(t); err != nil {
+		var strict *toml.StrictMissingError
+		var decode *toml.DecodeError
+		switch {
+		case errors.As(err, &strict):
+			return nil, fmt.Errorf("keys that are not known:\n%s", strict.String())
+		case errors.As(err, &decode):
+			return nil, errors.New(decode.String())
+		}
+		return nil, err
+	}
+	if t.Admin == "" {
+		t.Admin = t.Front
+	}
+	if len(t.Publish.Status) == 0 {
+		t.Publish.Status = []int{200}
+	}
+	return t, t.check()
+}
+
+func (t *Target) check() error {
+	for key, value := range map[string]string{
+		"label": t.Label, "front": t.Front, "default": t.Default,
+		"publish.method": t.Publish.Method, "publish.path": t.Publish.Path,
+	} {
+		if value == "" {
+			return fmt.Errorf("%s is missing", key)
+		}
+	}
+	if t.Spawn == "" && t.Process == "" {
+		return errors.New("spawn and process are missing: want one of them at least, to know what to measure")
+	}
+	for _, f := range t.Files {
+		if f.Name == "" || f.Name != filepath.Base(f.Name) {
+			return fmt.Errorf("file.name is %q: want a name without directories", f.Name)
+		}
+	}
+	for name, tr := range t.Transports {
+		if tr.Path == "" {
+			return fmt.Errorf("transport.%s.path is missing", name)
+		}
+		if !slices.Contains([]Cursor{NoCursor, ICometCursor, HeadersCursor}, tr.Cursor) {
+			return fmt.Errorf("transport.%s.cursor is %q: want %q, %q or none", name, tr.Cursor, ICometCursor, HeadersCursor)
+		}
+		if tr.Once && tr.Cursor == NoCursor {
+			return fmt.Errorf("transport.%s has once without a cursor: what is published between two polls would be lost", name)
+		}
+	}
+	_, err := t.Transport(t.Default)
+	return err
+}
+
+// Transport is the transport of a name, the default one for "".
+func (t *Target) Transport(name string) (*Transport, error) {
+	if name == "" {
+		name = t.Default
+	}
+	if tr := t.Transports[name]; tr != nil {
+		return tr, nil
+	}
+	return nil, fmt.Errorf("%s has no transport %q: want one of %s", t.Label, name,
+		strings.Join(slices.Sorted(maps.Keys(t.Transports)), ", "))
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"ccomet/bench"
+)
+
+type holdCmd struct {
+	common
+	Channels string        `default:"shared" enum:"shared,own" help:"shared: one channel for all; own: each connection its own."`
+	Steps    int           `default:"10" placeholder:"N" help:"Steps in which the connections are opened."`
+	Idle     time.Duration `default:"1s" placeholder:"TIME" help:"For how long idle processor time is measured at each step; 0: not at all."`
+	Churn    float64       `default:"0" placeholder:"SHARE" help:"Of the connections, that leave and come back each second afterwards; 0.05 is 5 %."`
+	For      time.Duration `default:"10m" placeholder:"TIME" help:"For how long they do."`
+	Every    time.Duration `default:"10s" placeholder:"TIME" help:"How often memory is looked at meanwhile."`
+}
+
+func (c *holdCmd) Run(ctx context.Context) error {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	o.Own = c.Channels == "own"
+	return c.save(o.Hold(ctx, bench.HoldConfig{Steps: c.Steps, Idle: c.Idle, Churn: c.Churn, For: c.For, Every: c.Every}))
+}
+
+type fanoutCmd struct {
+	common
+	Messages int `default:"50" placeholder:"N" help:"Messages a round."`
+	Burst    int `default:"1" placeholder:"N" help:"Messages published at once."`
+	Rounds   int `default:"9" placeholder:"N" help:"Rounds of the server and of the bare loop, in turn."`
+}
+
+func (c *fanoutCmd) Run(ctx context.Context) error {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	return c.save(o.Fanout(ctx, bench.FanoutConfig{Messages: c.Messages, Burst: c.Burst, Rounds: c.Rounds}))
+}
+
+type channelsCmd struct {
+	common
+	Publishers int `default:"64" placeholder:"N" help:"Connections that publish, one request at a time each."`
+	Publishes  int `default:"200000" placeholder:"N" help:"Publishes a round: a multiple of the connections."`
+	Rounds     int `default:"9" placeholder:"N" help:"Rounds of the server and of the bare program, in turn."`
+}
+
+func (c *channelsCmd) Run(ctx context.Context) error {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	return c.save(o.Channels(ctx, bench.ChannelsConfig{Publishers: c.Publishers, Publishes: c.Publishes, Rounds: c.Rounds}))
+}
+
+type stormCmd struct {
+	common
+	Quiet time.Duration `default:"5s" placeholder:"TIME" help:"For how long latency is measured before."`
+	Probe time.Duration `default:"20ms" placeholder:"TIME" help:"Between messages to 50 subscribers who stay."`
+	Every time.Duration `default:"200ms" placeholder:"TIME" help:"Between messages to those who are cut."`
+}
+
+func (c *stormCmd) Run(ctx context.Context) error {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	return c.save(o.Storm(ctx, bench.StormConfig{Quiet: c.Quiet, Probe: c.Probe, Storm: c.Every}))
+}
+
+type idleCmd struct {
+	common
+	For time.Duration `default:"60s" placeholder:"TIME" help:"For how long."`
+}
+
+func (c *idleCmd) Run(ctx context.Context) error {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	return o.Idle(ctx, c.For)
+}
+
+type callsCmd struct {
+	common
+	Messages int `default:"20" placeholder:"N" help:"Messages to all subscribers."`
+	Cycles   int `default:"1000" placeholder:"N" help:"Cycles of poll, message and poll again."`
+}
+
+func (c *callsCmd) Run(ctx context.Context) error {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	return o.Calls(ctx, c.Messages, c.Cycles)
+}
