@@ -90,8 +90,9 @@ type client struct {
 	told      [2]int64          // what was last said by "at"
 	backs     []backing         // refused, to be tried again
 	churn     float64
-	owed      float64
-	returning bool // connections leave and come back: what fails is tried again
+	owed      float64   // connections that should have left, and have not
+	churned   time.Time // up to when that is counted
+	returning bool      // connections leave and come back: what fails is tried again
 	tick      reactor.Conn
 	stats     clientStats
 	head      httplite.Response
@@ -182,6 +183,7 @@ func (c *client) command(words []string) {
 		c.expect = int64(number(1))
 	case "churn":
 		c.churn = float64(number(1))
+		c.churned = c.loop.Now()
 		c.returning, c.tell = true, c.churn == 0
 		c.loop.SetTimer(c.tick, churnBeat)
 	case "cut":
@@ -219,7 +221,9 @@ func (c *client) Expired(reactor.Conn) {
 		pause = churnBeat
 	}
 	if c.churn > 0 {
-		c.owed += c.churn * churnBeat.Seconds()
+		now := c.loop.Now()
+		c.owed += c.churn * now.Sub(c.churned).Seconds()
+		c.churned = now
 		for ; c.owed >= 1; c.owed-- {
 			c.leave(1 + rand.Uint32N(uint32(len(c.subs))))
 		}
