@@ -2,7 +2,10 @@ package bench
 
 import (
 	"math"
+	"net/netip"
 	"testing"
+
+	"ccomet/bench/result"
 )
 
 func TestSlope(t *testing.T) {
@@ -14,5 +17,47 @@ func TestSlope(t *testing.T) {
 func TestMedian(t *testing.T) {
 	if got := median([]float64{5, 1, 4}); got != 4 {
 		t.Errorf("median %v, want 4", got)
+	}
+}
+
+// Client processes connect from addresses of their own, as many as their
+// connections need ports.
+func TestSources(t *testing.T) {
+	seen := map[string]bool{}
+	for number := range 60 {
+		list := sources("127.0.0.1:8100", number, 18000)
+		if len(list)*28000 < 18000 {
+			t.Fatalf("%d addresses for 18,000 connections", len(list))
+		}
+		for _, address := range list {
+			if seen[address] {
+				t.Errorf("%s is two processes'", address)
+			}
+			seen[address] = true
+			if ap, err := netip.ParseAddrPort(address); err != nil || !ap.Addr().IsLoopback() {
+				t.Errorf("%s: %v", address, err)
+			}
+		}
+	}
+	if list := sources("192.0.2.1:80", 0, 18000); len(list) != 1 || list[0] != "" {
+		t.Errorf("%q for a server elsewhere: want the kernel's choice", list)
+	}
+}
+
+// Drift is that of memory after the first minute.
+func TestDrift(t *testing.T) {
+	var samples []result.Sample
+	for second := 0; second <= 600; second += 10 {
+		s := result.Sample{Seconds: float64(second), ResidentBytes: 50 << 20}
+		if second >= 60 {
+			s.ResidentBytes = 60<<20 + int64(second)*100
+		}
+		samples = append(samples, s)
+	}
+	if got := drift(samples); math.Abs(got-6000) > 1 {
+		t.Errorf("%v bytes a minute, want 6000", got)
+	}
+	if got := drift(samples[:3]); got != 0 {
+		t.Errorf("%v bytes a minute of half a minute", got)
 	}
 }

@@ -248,3 +248,43 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 }
+
+// Saved results become a page, plots and tables.
+func TestReport(t *testing.T) {
+	hold := harness(t, "hold", "--conns", "40", "--steps", "4", "--idle", "0", "--label", "mine & theirs", "--json", "result.json")
+	if out, err := hold.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	cmd := harness(t, "report", "--html", "page.html", "--svg", "plots", "--markdown", "-", filepath.Join(hold.Dir, "result.json"))
+	out, err := cmd.Output()
+	if err != nil || !strings.Contains(string(out), "| mine & theirs |") && !strings.Contains(string(out), "| mine &amp; theirs |") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for name, want := range map[string]string{"page.html": "mine &amp; theirs", "plots/hold-memory.svg": "</svg>"} {
+		data, err := os.ReadFile(filepath.Join(cmd.Dir, name))
+		if err != nil || !strings.Contains(string(data), want) {
+			t.Errorf("%s: %v, no %q in it", name, err, want)
+		}
+	}
+	if out, err := harness(t, "report", hold.Dir).CombinedOutput(); err == nil || !strings.Contains(string(out), "want --html, --svg or --markdown") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// The event loop beside libevent, in small.
+func TestLoop(t *testing.T) {
+	if _, err := os.Stat("/usr/include/event2/event.h"); err != nil && os.Getenv("CCOMET_NO_SKIP") != "1" {
+		t.Skip("libevent-dev is not installed")
+	}
+	cmd := harness(t, "loop", "--pairs", "40", "--active", "4", "--writes", "400", "--rounds", "1", "--json", "result.json")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	r, err := result.Load(filepath.Join(cmd.Dir, "result.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Loop.Points) != 3 {
+		t.Errorf("%d figures, want libevent's and the reactor's with 1 and 2 loops: %+v", len(r.Loop.Points), r.Loop.Points)
+	}
+}

@@ -1,0 +1,157 @@
+package proc
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestMain lets the test's own program be a child that waits until its input ends.
+func TestMain(m *testing.M) {
+	if os.Getenv("CCOMET_PROC_TEST_CHILD") != "" {
+		os.Stdout.WriteString("x")
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// child starts a process that lives as long as the test.
+func child(t *testing.T) int {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "CCOMET_PROC_TEST_CHILD=1", "GORACE=atexit_sleep_ms=0")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		_ = cmd.Wait()
+	})
+	if _, err := io.ReadFull(out, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	return cmd.Process.Pid
+}
+
+// What is read of a process is there, makes sense, and counts its children.
+func TestFamily(t *testing.T) {
+	self := Process(os.Getpid())
+	alone, err := self.Memory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := child(t)
+	family, err := self.Family()
+	if err != nil || family[0] != os.Getpid() || !slices.Contains(family, pid) {
+		t.Errorf("%v, %v: want %d and %d", family, err, os.Getpid(), pid)
+	}
+	both, err := self.Memory()
+	if err != nil || alone.Resident < 1<<20 || both.Resident < alone.Resident+1<<19 || both.Virtual <= alone.Virtual || both.Proportional > both.Resident {
+		t.Errorf("alone %+v, with a child %+v: %v", alone, both, err)
+	}
+}
+
+func TestDescriptors(t *testing.T) {
+	self := Process(child(t)) // nobody else opens any there
+	before, err := self.Descriptors()
+	if err != nil || before < 3 {
+		t.Fatalf("%d descriptors: %v", before, err)
+	}
+	limit, err := self.DescriptorLimit()
+	if err != nil || limit < before {
+		t.Errorf("limit %d: %v", limit, err)
+	}
+}
+
+func TestCPUAndWrites(t *testing.T) {
+	self := Process(os.Getpid())
+	before, err := self.CPU()
+	if err != nil || before.All <= 0 {
+		t.Fatalf("processor time %v: %v", before, err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	writes := self.Writes()
+	for range 10 {
+		if _, err := w.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := self.Writes() - writes; n < 10 {
+		t.Errorf("%d write calls counted, 10 made", n)
+	}
+	if after, err := self.CPU(); err != nil || after.Sub(before).All <= 0 || before.Add(after).All <= after.All {
+		t.Errorf("processor time %v, then %v: %v", before, after, err)
+	}
+}
+
+func TestPeak(t *testing.T) {
+	self := Process(os.Getpid())
+	if err := self.ResetPeak(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := self.Peak()
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := make([]byte, 64<<20)
+	for i := 0; i < len(block); i += 4096 {
+		block[i] = 1
+	}
+	if peak, err := self.Peak(); err != nil || peak < before+48<<20 {
+		t.Errorf("a peak of %d bytes, %d before 64 MiB were touched: %v", peak, before, err)
+	}
+}
+
+func TestGone(t *testing.T) {
+	gone := Process(1 << 30)
+	if _, err := gone.Memory(); err == nil || !strings.Contains(err.Error(), "process 1073741824 is not there") {
+		t.Errorf("memory of a process that is not there: %v", err)
+	}
+	if _, err := Find("no-such-program"); err == nil || !strings.Contains(err.Error(), "--pid") {
+		t.Errorf("found a program that does not run: %v", err)
+	}
+}
+
+func TestFind(t *testing.T) {
+	comm, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	child(t) // a child of the same name is not another one
+	if p, err := Find(strings.TrimSpace(string(comm))); err != nil || int(p) != os.Getpid() {
+		t.Errorf("found %d, %v: want %d", p, err, os.Getpid())
+	}
+}
+
+func TestMachine(t *testing.T) {
+	m := ThisMachine()
+	if m.Cores < 1 || m.MemoryBytes < 1<<28 || !strings.HasPrefix(m.Kernel, "Linux ") || !strings.HasPrefix(m.Go, "Go 1.") || m.CPU == "" {
+		t.Errorf("%+v", m)
+	}
+	if ports, err := Sysctl("net.ipv4.ip_local_port_range"); err != nil || len(ports) != 2 || ports[0] >= ports[1] {
+		t.Errorf("ports %v: %v", ports, err)
+	}
+	if _, err := Sysctl("no.such.setting"); err == nil {
+		t.Error("a setting that there is not was read")
+	}
+	if n, err := MemoryAvailable(); err != nil || n < 1<<20 {
+		t.Errorf("%d bytes available: %v", n, err)
+	}
+}
