@@ -290,7 +290,7 @@ func (c *client) refused(i uint32, err error) {
 		c.under--
 	}
 	if !c.returning {
-		fail("client: subscriber %d of %d: %v", i, len(c.subs), err)
+		fail("client: subscriber %d, connecting to %s: %v", i, c.Address, err)
 	}
 	c.stats.Refused++
 	c.cause("%v", err)

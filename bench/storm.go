@@ -169,30 +169,31 @@ func (m *storming) after() (err error) {
 		return err
 	}
 	m.ResidentAfter = memory.Resident
-	// One more to all, so that what was lost shows.
+	// With a cursor, all that was published has to come; without one, what is
+	// published from now on. One more to all shows what was lost.
+	if m.transport.Cursor == target.NoCursor {
+		if err = m.crowd.forget(m.ctx); err != nil {
+			return err
+		}
+		m.published = 0
+	}
 	m.published++
+	if err = m.crowd.expect(m.published); err != nil {
+		return err
+	}
 	if _, err = m.toCrowd.ask(m.ctx, "published", "publish 1"); err != nil {
 		return err
 	}
-	resumes := m.transport.Cursor != target.NoCursor
-	if resumes {
-		if err = m.crowd.expect(m.published); err != nil {
-			return err
-		}
-		if err = m.arrived(m.crowd); err != nil {
-			return err
-		}
+	if err = m.arrived(m.crowd); err != nil {
+		return err
 	}
 	check, stats, _, err := m.verdict(m.crowd)
-	if !resumes {
-		check.Expected = check.Received
-	}
 	m.Check = check
 	if stats != nil {
 		m.Refused = stats.Refused
 	}
-	m.print("all back after %.2f s, %d refused first; resident memory %.1f MiB before, %.1f at the most, %.1f after; %d messages to them meanwhile, and one after: %d of %d received",
-		m.BackSeconds, m.Refused, mib(m.ResidentBefore), mib(m.ResidentPeak), mib(m.ResidentAfter), m.published-1, check.Received, check.Expected)
+	m.print("all back after %.2f s, %d refused first; resident memory %.1f MiB before, %.1f at the most, %.1f after; %d of %d messages received",
+		m.BackSeconds, m.Refused, mib(m.ResidentBefore), mib(m.ResidentPeak), mib(m.ResidentAfter), check.Received, check.Expected)
 	m.print("before:    %s", latencyLine(m.Quiet))
 	m.print("meanwhile: %s", latencyLine(m.Meanwhile))
 	return err

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
@@ -163,6 +164,32 @@ func (s *swarm) received(ctx context.Context) error {
 		s.mu.Unlock()
 	}
 	return nil
+}
+
+// forget has what has come so far be all that was expected, once nothing more comes.
+func (s *swarm) forget(ctx context.Context) error {
+	for before := int64(-1); ; {
+		var sum int64
+		for i := range s.members {
+			line, err := s.members[i].ask(ctx, "stats", "stats")
+			if err != nil {
+				return err
+			}
+			var one clientStats
+			if err = json.Unmarshal([]byte(line), &one); err != nil {
+				return err
+			}
+			s.members[i].expected = one.Received
+			sum += one.Received
+		}
+		if sum == before {
+			return nil
+		}
+		before = sum
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
 
 // tell tells all processes the same.

@@ -252,14 +252,16 @@ func (p Process) CPU() (c CPU, err error) {
 	return c, err
 }
 
-// Writes counts the write calls that the process has made.
-func (p Process) Writes() int64 {
-	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/io", p))
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "syscw:"); ok {
-			n, _ := strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
-			return n
+// Writes counts the write calls that the process and its descendants have made.
+func (p Process) Writes() (n int64) {
+	_ = p.each(func(pid int) error {
+		for line := range fileLines(fmt.Sprintf("/proc/%d/io", pid)) {
+			if rest, ok := strings.CutPrefix(line, "syscw:"); ok {
+				calls, _ := strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
+				n += calls
+			}
 		}
-	}
-	return 0
+		return nil
+	})
+	return n
 }

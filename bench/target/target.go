@@ -46,6 +46,7 @@ type File struct {
 type Transport struct {
 	Path    string   `toml:"path"`    // a Template
 	Headers []string `toml:"headers"` // Templates, as in "Accept: text/event-stream"
+	Body    string   `toml:"body"`    // a Template; with one the request is a POST, else a GET
 	Once    bool     `toml:"once"`    // the response ends with a message, and the client asks again
 	Cursor  Cursor   `toml:"cursor"`  // how a client that comes back says where it was
 }

@@ -132,7 +132,11 @@ type Request struct {
 
 // Request compiles the request that subscribes.
 func (t *Transport) Request() *Request {
-	return compile("GET", t.Path, t.Headers, "")
+	method := "GET"
+	if t.Body != "" {
+		method = "POST"
+	}
+	return compile(method, t.Path, t.Headers, t.Body)
 }
 
 // Request compiles the request that publishes.

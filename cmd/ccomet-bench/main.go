@@ -44,7 +44,7 @@ func (bareCmd) Run() error      { return bench.RunBare() }
 
 func main() {
 	var c cli
-	parsed := kong.Parse(&c, kong.Name("ccomet-bench"), kong.UsageOnError(), vars,
+	parsed := kong.Parse(&c, kong.Name("ccomet-bench"), kong.UsageOnError(), vars, kong.ValueFormatter(describe),
 		kong.Description("Measures comet servers on this machine, with real connections, and verifies every message."))
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()

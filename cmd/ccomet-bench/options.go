@@ -66,3 +66,11 @@ func save(name string, r *result.Result, err error) error {
 }
 
 var vars = kong.Vars{"targets": strings.Join(target.Names(), ", ")}
+
+// describe is how --help tells what a flag does, and its default.
+func describe(v *kong.Value) string {
+	if !v.HasDefault || v.Default == "" || v.Default == "0" {
+		return v.Help
+	}
+	return v.Help + " (default " + v.Default + ")"
+}
