@@ -35,7 +35,7 @@ import (
 type Config struct {
 	Pairs  []int // socket pairs; default 1,000 to 9,000 by 1,000
 	Active []int // chains; default 100 and 1,000. Each size is measured with each
-	Writes int   // writes of a run beside the first of each chain; default 50,000
+	Writes int   // writes of a run beside the first of each chain; default 20,000
 	Rounds int   // runs of each contestant at each size; default 15
 	Loops  []int // how many loops the reactor has, a contestant for each; default 1 and 2, which have half of everything each
 	// Level leaves libevent's events as they are by default: level-triggered,
@@ -52,7 +52,7 @@ func (c *Config) fill() {
 	setDefault(&c.Active, 100, 1000)
 	setDefault(&c.Loops, 1, 2)
 	if c.Writes == 0 {
-		c.Writes = 50000
+		c.Writes = 20000
 	}
 	if c.Rounds == 0 {
 		c.Rounds = 15

@@ -147,12 +147,24 @@ func (s *section) addCard(e entry, figure, what string, more ...string) {
 	s.Cards = append(s.Cards, card{e.Name, e.Marks, number, unit, what, strings.Join(more, " · ")})
 }
 
-// subjects is whose results these are: "ccomet, beside nchan and two others".
+// subjects is whose results these are, "ccomet beside nchan and 2 others": the
+// servers, or whatever has a label where there is no server.
 func subjects(results []*result.Result) string {
 	var labels []string
+	add := func(name string) {
+		if !slices.Contains(labels, name) {
+			labels = append(labels, name)
+		}
+	}
 	for _, r := range results {
-		if l := label(r); !slices.Contains(labels, l) {
-			labels = append(labels, l)
+		if r.Setting != nil && r.Setting.Target != "" {
+			add(r.Setting.Target)
+		}
+	}
+	servers := len(labels) > 0
+	for _, r := range results {
+		if !servers || r.Setting != nil && r.Setting.Target == "" {
+			add(label(r))
 		}
 	}
 	if len(labels) > 4 {

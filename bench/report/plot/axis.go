@@ -1,8 +1,12 @@
 package plot
 
 import (
+	"cmp"
 	"math"
 	"slices"
+	"strconv"
+
+	"gonum.org/v1/plot"
 )
 
 // Scale is how values are laid along an axis.
@@ -19,25 +23,7 @@ type Axis struct {
 	Label  string               // what is counted, and in which unit
 	Scale  Scale                // of Log, values that are not positive (with Binary: below 1) are left out; of Nines, those not in [0, 100)
 	Binary bool                 // ticks at multiples of powers of 1024
-	Format func(float64) string // of ticks and, in hints, of values
-}
-
-// fitted is an axis that knows its ends.
-type fitted struct {
-	Axis
-	lo, hi float64 // as f gives them
-	ticks  []float64
-}
-
-// f lays a value out; shown tells which it can.
-func (a Axis) f(v float64) float64 {
-	switch a.Scale {
-	case Log:
-		return math.Log10(v)
-	case Nines:
-		return -math.Log10(1 - v/100)
-	}
-	return v
+	Format func(float64) string // of ticks
 }
 
 func (a Axis) shown(v float64) bool {
@@ -52,126 +38,171 @@ func (a Axis) shown(v float64) bool {
 	return true
 }
 
-// at is the place of a value, 0 to 1.
-func (a fitted) at(v float64) float64 { return (a.f(v) - a.lo) / (a.hi - a.lo) }
+func (a Axis) format(v float64) string {
+	if a.Format == nil {
+		return strconv.FormatFloat(v, 'g', 6, 64)
+	}
+	return a.Format(v)
+}
 
-// fit finds the ends and the ticks, of which at most a given number are wanted.
-// A tight axis that is linear ends with the highest value, another at a tick.
-func (a Axis) fit(values []float64, wanted int, tight bool) fitted {
-	values = slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return !a.shown(v) })
+// fit gives the axis of a plot its ends, of which the upper one of a linear
+// axis is so many times the highest value, and at most so many labelled ticks.
+func (a Axis) fit(to *plot.Axis, values []float64, above float64, wanted int) {
 	if len(values) == 0 {
 		values = []float64{1}
-		if a.Scale == Nines {
-			values = []float64{90}
-		}
 	}
 	lo, hi := slices.Min(values), slices.Max(values)
+	to.Tick.Marker = ticker{a, max(wanted, 2)}
 	switch a.Scale {
 	case Log:
-		return a.fitLog(lo, hi, wanted)
+		to.Scale = plot.LogScale{}
+		to.Min, to.Max = a.roundLog(lo, hi)
 	case Nines:
-		return a.fitNines(hi)
+		to.Scale = nines{}
+		to.Min, to.Max = 0, max(hi, 90)
+	default:
+		to.Min, to.Max = min(lo, 0), max(hi, 0)*above
+		if to.Max-to.Min < 1e-9 {
+			to.Max = to.Min + 1
+		}
 	}
-	return a.fitLinear(min(lo, 0), max(hi, 0), wanted, tight)
 }
 
-func (a Axis) fitLinear(lo, hi float64, wanted int, tight bool) fitted {
-	if hi-lo < 1e-9 {
-		hi = lo + 1
-	}
-	step := a.nice((hi - lo) / float64(max(wanted, 1)))
-	first, last := math.Floor(lo/step), math.Ceil(hi/step)
-	out := fitted{Axis: a, lo: first * step, hi: last * step}
-	if tight {
-		last = math.Floor(hi / step * (1 + 1e-9))
-		out.hi = hi
-	}
-	for n := first; n <= last; n++ {
-		out.ticks = append(out.ticks, n*step)
-	}
-	return out
-}
-
-// nice is the step of ticks at or above one: 1, 2 or 5 of a power of ten, and
-// with Binary of those below a power of 1024.
-func (a Axis) nice(step float64) float64 {
-	unit := 1.0
-	if a.Binary {
-		for step >= 1000*unit {
-			unit *= 1024
+// roundLog is the nearest logSteps outside of two values.
+func (a Axis) roundLog(lo, hi float64) (from, to float64) {
+	for _, v := range a.logSteps(lo/10, hi*10) {
+		if v <= lo || from == 0 {
+			from = v
+		}
+		if to = v; v >= hi && v > from {
+			break
 		}
 	}
-	ten := math.Pow(10, math.Floor(math.Log10(step/unit)))
-	for _, m := range []float64{1, 2, 5} {
-		if m*ten*unit >= step*(1-1e-9) {
-			return m * ten * unit
-		}
-	}
-	if a.Binary && ten == 100 {
-		return 1024 * unit
-	}
-	return 10 * ten * unit
-}
-
-func (a Axis) fitLog(lo, hi float64, wanted int) fitted {
-	steps := a.logSteps(lo, hi)
-	from, to := 0, len(steps)-1
-	for from < to && steps[from+1] <= lo {
-		from++
-	}
-	for to > from && steps[to-1] >= hi {
-		to--
-	}
-	if from == to { // one value, at a step
-		from, to = max(from-1, 0), min(to+1, len(steps)-1)
-	}
-	steps = steps[from : to+1]
-	out := fitted{Axis: a, lo: a.f(steps[0]), hi: a.f(steps[len(steps)-1])}
-	// 1, 2, 5; where that is too many, powers of ten; then every second of those.
-	for every := 1; ; every *= 2 {
-		out.ticks = out.ticks[:0]
-		for i, v := range steps {
-			if every == 1 || (from+i)%3 == 0 && (from+i)/3%(every/2) == 0 {
-				out.ticks = append(out.ticks, v)
-			}
-		}
-		if len(out.ticks) <= max(wanted, 2) {
-			return out
-		}
-	}
+	return from, to
 }
 
 // logSteps is 1, 2, 5, 10, … round the two values, with Binary within each
 // power of 1024. It begins with a 1.
 func (a Axis) logSteps(lo, hi float64) []float64 {
+	if !a.Binary {
+		return logSteps(lo, hi)
+	}
 	var steps []float64
-	add := func(unit float64, tens int) {
-		for ; tens > 0; tens-- {
-			steps = append(steps, unit, 2*unit, 5*unit)
-			unit *= 10
+	for unit := 1.0; unit <= hi; unit *= 1024 {
+		if lo < 1000*unit {
+			within := logSteps(max(lo/unit, 1), min(hi/unit, 999))
+			for _, v := range within {
+				if v < 1000 {
+					steps = append(steps, v*unit)
+				}
+			}
 		}
 	}
-	if a.Binary {
-		unit := 1.0
-		for unit*1024 <= lo {
-			unit *= 1024
-		}
-		for ; len(steps) == 0 || steps[len(steps)-1] < hi; unit *= 1024 {
-			add(unit, 3)
-		}
-		return append(steps, unit)
-	}
-	first, last := int(math.Floor(math.Log10(lo))), int(math.Floor(math.Log10(hi)))
-	add(math.Pow(10, float64(first)), last-first+1)
-	return append(steps, math.Pow(10, float64(last+1)))
+	return steps
 }
 
-func (a Axis) fitNines(hi float64) fitted {
-	out := fitted{Axis: a, lo: 0, hi: max(a.f(hi), 1)}
-	for _, v := range []float64{0, 50, 90, 99, 99.9, 99.99, 99.999, 99.9999, 99.99999} {
-		if a.f(v) <= out.hi+1e-9 {
-			out.ticks = append(out.ticks, v)
+func logSteps(lo, hi float64) []float64 {
+	if lo < 1 {
+		lo /= 10 // LogTicks rounds up there
+	}
+	var steps []float64
+	for i, t := range (plot.LogTicks{Prec: -1}).Ticks(lo, hi) {
+		if n := i % 10; n == 0 || n == 2 || n == 5 { // of 1 (labelled), 1, 2, … 9
+			steps = append(steps, t.Value)
 		}
 	}
-	return out
+	return steps
+}
+
+// nines is the plot.Normalizer of Nines.
+type nines struct{}
+
+// Normalize lays a percentile out.
+func (nines) Normalize(lo, hi, v float64) float64 {
+	f := func(v float64) float64 { return -math.Log10(1 - v/100) }
+	return (f(v) - f(lo)) / (f(hi) - f(lo))
+}
+
+// ticker is the plot.Ticker of an axis.
+type ticker struct {
+	Axis
+	wanted int // labels, at most
+}
+
+// Ticks are gonum's, but labelled by the axis, as many as are wanted.
+func (t ticker) Ticks(lo, hi float64) []plot.Tick {
+	switch t.Scale {
+	case Log:
+		steps := t.logSteps(lo, hi)
+		// 1, 2, 5; where that is too many, powers of ten; then every second of those.
+		ticks := t.label(steps, lo, hi, 1)
+		for every := 3; labels(ticks) > t.wanted; every *= 2 {
+			ticks = t.label(steps, lo, hi, every)
+		}
+		return ticks
+	case Nines:
+		steps := []float64{0, 50, 90, 99, 99.9, 99.99, 99.999, 99.9999, 99.99999}
+		ticks := t.label(steps, lo, hi, 1)
+		for every := 1; labels(ticks) > t.wanted; every *= 2 {
+			ticks = t.label(slices.Delete(slices.Clone(steps), 1, 2), lo, hi, every)
+		}
+		return ticks
+	}
+	return t.linear(lo, hi)
+}
+
+// linear is the ticks of gonum, of which so many are labelled that the steps
+// between them stay even.
+func (t ticker) linear(lo, hi float64) []plot.Tick {
+	unit := 1.0
+	for t.Binary && hi >= 1000*unit {
+		unit *= 1024
+	}
+	ticks := plot.DefaultTicks{}.Ticks(lo/unit, hi/unit)
+	slices.SortFunc(ticks, func(a, b plot.Tick) int { return cmp.Compare(a.Value, b.Value) })
+	var values []float64
+	first, step := -1, len(ticks) // of those that gonum labels
+	for i, tick := range ticks {
+		values = append(values, tick.Value*unit)
+		if !tick.IsMinor() && first < 0 {
+			first = i
+		} else if !tick.IsMinor() {
+			step = min(step, i-first)
+		}
+	}
+	for every := 1; ; every++ {
+		if step%every != 0 && every%step != 0 {
+			continue
+		}
+		if out := t.label(values[first%every:], lo, hi, every); labels(out) <= t.wanted {
+			return out
+		}
+	}
+}
+
+// label makes ticks of the values between the ends, one of every so many
+// labelled.
+func (t ticker) label(values []float64, lo, hi float64, every int) []plot.Tick {
+	var ticks []plot.Tick
+	for i, v := range values {
+		if v < lo-(hi-lo)*1e-9 || v > hi+(hi-lo)*1e-9 {
+			continue
+		}
+		tick := plot.Tick{Value: v}
+		if i%every == 0 {
+			tick.Label = t.format(v)
+		}
+		ticks = append(ticks, tick)
+	}
+	return ticks
+}
+
+func labels(ticks []plot.Tick) int {
+	n := 0
+	for _, t := range ticks {
+		if !t.IsMinor() {
+			n++
+		}
+	}
+	return n
 }

@@ -1,9 +1,13 @@
 package plot
 
 import (
-	"fmt"
-	"html"
 	"math"
+	"strconv"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 )
 
 // Bars is a plot of horizontal bars in groups, each with its value beside it.
@@ -29,59 +33,93 @@ type Bar struct {
 	Hue   int
 }
 
+const (
+	barThick = 16
+	barStep  = 24 // from one row to the next
+)
+
+// row is a bar, or a line of a group's name.
+type row struct {
+	group string
+	bar   *Bar
+}
+
 // SVG draws the bars, so many pixels wide; below 200 there is no room.
 func (c Bars) SVG(width int) string {
-	out := &canvas{width: float64(max(width, 200))}
-	y := out.header(c.Title, c.Sub)
-	var names, values []string
+	head := newHeading(c.Title, c.Sub, width)
+	var rows []row
+	var values []string
 	top := 0.0
 	for _, g := range c.Groups {
-		for _, b := range g.Bars {
-			names, values = append(names, shorten(clean(b.Name), 150)), append(values, c.value(b))
+		for _, line := range wrap(ink, g.Name, head.wide) {
+			rows = append(rows, row{group: line})
+		}
+		for i, b := range g.Bars {
+			rows = append(rows, row{bar: &g.Bars[i]})
+			values = append(values, c.value(b, head.wide*0.4))
 			top = max(top, length(b.Value))
 		}
 	}
-	left := widest(names) + 10
-	room := max(out.width-left-widest(values)-10, 40)
 	if top == 0 {
 		top = 1
 	}
-	const thick, step = 16.0, 24.0
-	for _, g := range c.Groups {
-		y += 5
-		for _, line := range wrap(g.Name, out.width) {
-			y += lineStep
-			out.text(0, y, "start", "ink", line)
-		}
-		y += 8
-		for _, b := range g.Bars {
-			long := length(b.Value) / top * room
-			out.text(left-10, y+thick-3.5, "end", "mute", shorten(clean(b.Name), 150))
-			c.bar(out, b, left, y, long, thick)
-			out.text(left+long+7, y+thick-3.5, "start", "ink", c.value(b))
-			y += step
+	p := newPlot()
+	p.HideX()
+	p.X.Min, p.X.Max = 0, top
+	p.Y.Min, p.Y.Max = 0.5-float64(max(len(rows), 1)), 0.5
+	p.Y.Tick.Marker = names(rows, head.wide*0.3)
+	for i, r := range rows {
+		if r.bar != nil {
+			p.Add(r.bar.plotters(float64(-i))...)
 		}
 	}
-	return out.finish(y+2, c.Title+": "+c.Sub)
+	sheet, finish := head.sheet(vg.Length(len(rows))*barStep + 2)
+	area := draw.Crop(sheet, 0, -widest(ink, values)-10, 2, 0)
+	p.Draw(area)
+	data := p.DataCanvas(area)
+	x, y := p.Transforms(&data)
+	beside := ink
+	beside.YAlign = draw.YCenter
+	for i, r := range rows {
+		at := vg.Point{Y: y(float64(-i)) + 3}
+		if r.bar != nil {
+			at.X = x(length(r.bar.Value)) + 7
+			r.group = c.value(*r.bar, head.wide*0.4)
+		}
+		sheet.FillText(beside, at, r.group)
+	}
+	return finish()
 }
 
-func (c Bars) bar(out *canvas, b Bar, x, y, long, thick float64) {
-	rect := func(width float64, opacity string) {
-		fmt.Fprintf(&out.b, `<rect x="%s" y="%s" width="%s" height="%s" fill="%s" fill-opacity="%s"/>`,
-			num(x), num(y), num(max(width, 1)), num(thick), colour(b.Hue), opacity)
+// names labels the rows of bars, each at most so wide.
+func names(rows []row, width vg.Length) plot.ConstantTicks {
+	var ticks plot.ConstantTicks
+	for i, r := range rows {
+		if r.bar != nil {
+			ticks = append(ticks, plot.Tick{Value: float64(-i), Label: shorten(mute, clean(r.bar.Name), width)})
+		}
 	}
-	fmt.Fprintf(&out.b, `<g><title>%s</title>`, html.EscapeString(clean(b.Name+": "+c.value(b))))
-	if part := length(b.Part); part > 0 && part < b.Value {
-		rect(long, "0.45")
-		rect(long*part/b.Value, "1")
-	} else {
-		rect(long, "1")
-	}
-	out.b.WriteString("</g>")
+	return ticks
 }
 
-func (c Bars) value(b Bar) string {
-	s := num(b.Value)
+// plotters are the strong and the faint part of a bar in the row at y.
+func (b Bar) plotters(y float64) []plot.Plotter {
+	value, part := length(b.Value), length(b.Part)
+	if part == 0 || part > value {
+		part = value
+	}
+	strong := &plotter.BarChart{Values: plotter.Values{part}, Width: barThick, Color: colour(b.Hue), XMin: y, Horizontal: true}
+	if part == value {
+		return []plot.Plotter{strong}
+	}
+	rest := &plotter.BarChart{Values: plotter.Values{value - part}, Width: barThick, Color: faint(colour(b.Hue), 0.45), Horizontal: true}
+	rest.StackOn(strong)
+	return []plot.Plotter{strong, rest}
+}
+
+// value is what stands beside a bar, at most so wide.
+func (c Bars) value(b Bar, width vg.Length) string {
+	s := strconv.FormatFloat(b.Value, 'g', 6, 64)
 	if math.IsNaN(b.Value) || math.IsInf(b.Value, 0) {
 		s = "–"
 	} else if c.Format != nil {
@@ -90,7 +128,7 @@ func (c Bars) value(b Bar) string {
 	if b.Note != "" {
 		s += " " + b.Note
 	}
-	return s
+	return shorten(ink, clean(s), width)
 }
 
 // length is the value of a bar that can be drawn.

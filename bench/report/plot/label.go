@@ -2,93 +2,109 @@ package plot
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 )
 
-// Labels at the ends of lines are wrapped to this width, in pixels.
-const endWidth = 170.0
-
-func endLines(l Line) []string {
-	lines := wrap(l.Name, endWidth)
-	for _, note := range l.Notes {
-		lines = append(lines, wrap(note, endWidth)...)
-	}
-	return lines
-}
+// Labels at the ends of lines are wrapped to this width.
+const endWidth = 170
 
 // end is a label beside the last point of its line.
 type end struct {
-	line  Line
-	texts []string
-	x, y  float64 // the last point
-	top   float64 // of the label, where there is room
+	line         Line
+	names, notes []string
+	last         [2]float64 // the last point
+	y, top       vg.Length  // of that point, and of the label, upwards
 }
 
-func (e end) height() float64 { return float64(len(e.texts)) * (fontSize + 2) }
+func (e end) height() vg.Length { return height(ink, e.names) + height(mute, e.notes) }
 
-// ends gives every line's label a place near the line's last point, in their
-// order from above, without one over another.
-func (c Chart) ends(a area) []end {
-	var ends []end
+// ends is the labels of all lines that are seen, and the room they need.
+func (c Chart) ends() (ends []end, room vg.Length) {
 	for _, l := range c.Lines {
-		points := c.shown(l)
-		if len(points) == 0 {
+		at := c.shown(l)
+		if len(at) == 0 {
 			continue
 		}
-		e := end{line: l, texts: endLines(l)}
-		e.x, e.y = a.place(points[len(points)-1])
-		e.top = e.y - e.height()/2
+		e := end{line: l, names: wrap(ink, l.Name, endWidth), last: [2]float64{at[len(at)-1].X, at[len(at)-1].Y}}
+		for _, note := range l.Notes {
+			e.notes = append(e.notes, wrap(mute, note, endWidth)...)
+		}
+		room = max(room, widest(ink, e.names)+20, widest(mute, e.notes)+20)
 		ends = append(ends, e)
 	}
-	slices.SortStableFunc(ends, func(a, b end) int { return cmp.Compare(a.y, b.y) })
-	const gap = 3
-	edge := a.top - 8
-	for i := range ends { // down, each below the one before
-		ends[i].top = max(ends[i].top, edge)
-		edge = ends[i].top + ends[i].height() + gap
-	}
-	edge = a.bottom + 4
-	for i := len(ends) - 1; i >= 0; i-- { // and back up, where that went too far
-		ends[i].top = min(ends[i].top, edge-ends[i].height())
-		edge = ends[i].top - gap
-	}
-	return ends
+	return ends, room
 }
 
-// drawEnds writes the labels, each with a thin line from its line's end.
-func drawEnds(out *canvas, a area, ends []end) {
+const endGap = 3 // from one label to the next
+
+func stacked(ends []end) vg.Length {
+	sum := vg.Length(0)
 	for _, e := range ends {
-		middle := e.top + e.height()/2
-		x := a.right + 16
-		fmt.Fprintf(&out.b, `<path d="M%s %sL%s %sL%s %s" fill="none" stroke="%s" stroke-opacity="0.6"/>`,
-			num(e.x+5), num(e.y), num(max(e.x+5, x-10)), num(e.y), num(x-3), num(middle), colour(e.line.Hue))
-		named := len(wrap(e.line.Name, endWidth))
-		for i, s := range e.texts {
-			class := "ink"
-			if i >= named {
-				class = "mute"
-			}
-			out.text(x, e.top+float64(i+1)*(fontSize+2)-3, "start", class, s)
-		}
+		sum += e.height() + endGap
+	}
+	return sum
+}
+
+// place gives every label a place near its line's last point, in their order
+// from above, without one over another.
+func place(c draw.Canvas, p *plot.Plot, ends []end) {
+	_, y := p.Transforms(&c)
+	for i, e := range ends {
+		ends[i].y = y(e.last[1])
+		ends[i].top = ends[i].y + e.height()/2
+	}
+	slices.SortStableFunc(ends, func(a, b end) int { return cmp.Compare(b.y, a.y) })
+	edge := c.Max.Y + 8
+	for i := range ends { // down, each below the one before
+		ends[i].top = min(ends[i].top, edge)
+		edge = ends[i].top - ends[i].height() - endGap
+	}
+	edge = c.Min.Y - 8
+	for i := len(ends) - 1; i >= 0; i-- { // and back up, where that went too far
+		ends[i].top = max(ends[i].top, edge+ends[i].height())
+		edge = ends[i].top + endGap
 	}
 }
 
-// legend writes a row for each line and returns where they end.
-func (c Chart) legend(out *canvas, y float64) float64 {
-	for _, l := range c.Lines {
-		name := strings.TrimSuffix(l.Name+": "+strings.Join(l.Notes, ", "), ": ")
-		for i, s := range wrap(name, out.width-44) {
-			y += lineStep + 2
-			if i == 0 {
-				middle := y - 4.5
-				fmt.Fprintf(&out.b, `<g fill="%s">`, colour(l.Hue))
-				stroke(out, fmt.Sprintf("M0 %sL34 %s", num(middle), num(middle)), l)
-				fmt.Fprintf(&out.b, `<path d="%s"/></g>`, marker(l.Pattern, 17, middle))
-			}
-			out.text(44, y, "start", "ink", s)
-		}
+// drawEnds writes the labels to the right of the lines, each with a thin line
+// from its line's end.
+func drawEnds(c draw.Canvas, p *plot.Plot, ends []end) {
+	place(c, p, ends)
+	toX, _ := p.Transforms(&c)
+	x := c.Max.X + 18
+	for _, e := range ends {
+		from := toX(e.last[0]) + 6
+		c.StrokeLines(draw.LineStyle{Color: faint(colour(e.line.Hue), 0.6), Width: 1}, []vg.Point{
+			{X: from, Y: e.y}, {X: max(from, x-10), Y: e.y}, {X: x - 3, Y: e.top - e.height()/2},
+		})
+		writeLines(c, mute, x, writeLines(c, ink, x, e.top+3, e.names), e.notes)
 	}
-	return y + 6
 }
+
+// legends names each line in a legend of its own, whose height is that of its
+// text, and returns the height of all of them.
+func (c Chart) legends(width vg.Length) (legends []plot.Legend, under vg.Length) {
+	for _, l := range c.Lines {
+		at := c.shown(l)
+		if len(at) == 0 {
+			continue
+		}
+		name := strings.TrimSuffix(l.Name+": "+strings.Join(l.Notes, ", "), ": ")
+		legend := plot.NewLegend()
+		legend.Top, legend.Left = true, true
+		legend.TextStyle = ink
+		legend.ThumbnailWidth = 34
+		line, marks := plotters(l, at)
+		legend.Add(strings.Join(wrap(ink, name, width-48), "\n"), line, marks)
+		legends = append(legends, legend)
+		under += legendHeight(legend, draw.Canvas{})
+	}
+	return legends, under + 12
+}
+
+func legendHeight(l plot.Legend, c draw.Canvas) vg.Length { return l.Rectangle(c).Size().Y + 5 }

@@ -7,9 +7,13 @@ import (
 	"io"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
 )
 
 const hostile = `<b onload="x">&'` + "\x00\x1b\xff" + `]]></title>`
@@ -48,7 +52,7 @@ func drawings() map[string]interface{ SVG(int) string } {
 	return all
 }
 
-var places = regexp.MustCompile(`[ML](-?[0-9.]+) (-?[0-9.]+)`)
+var places = regexp.MustCompile(`[ML](-?[0-9.e+-]+),(-?[0-9.e+-]+)`)
 
 // TestDrawingsAreWhole checks that drawings are XML without anything foreign
 // in it, and that all of them is inside their frame.
@@ -77,16 +81,16 @@ func TestDrawingsAreWhole(t *testing.T) {
 				case "svg":
 					frame = [2]float64{attribute(t, element, "width"), attribute(t, element, "height")}
 				case "path":
-					for _, at := range places.FindAllStringSubmatch(text(element, "d"), -1) {
+					for _, at := range places.FindAllStringSubmatch(value(element, "d"), -1) {
 						x, _ := strconv.ParseFloat(at[1], 64)
 						y, _ := strconv.ParseFloat(at[2], 64)
 						inside(t, name, frame, x, y)
 					}
-				case "rect":
-					inside(t, name, frame, attribute(t, element, "x")+attribute(t, element, "width"), attribute(t, element, "y"))
 				case "text":
-					inside(t, name, frame, attribute(t, element, "x"), attribute(t, element, "y"))
-				case "g", "title":
+					x, y := attribute(t, element, "x"), -attribute(t, element, "y")
+					inside(t, name, frame, x, y)
+					inside(t, name, frame, x+attribute(t, element, "textLength"), y)
+				case "g":
 				default:
 					t.Errorf("%s: element %s", name, element.Name.Local)
 				}
@@ -103,7 +107,7 @@ func inside(t *testing.T, name string, frame [2]float64, x, y float64) {
 	}
 }
 
-func text(e xml.StartElement, name string) string {
+func value(e xml.StartElement, name string) string {
 	for _, a := range e.Attr {
 		if a.Name.Local == name {
 			return a.Value
@@ -114,7 +118,7 @@ func text(e xml.StartElement, name string) string {
 
 func attribute(t *testing.T, e xml.StartElement, name string) float64 {
 	t.Helper()
-	v, err := strconv.ParseFloat(text(e, name), 64)
+	v, err := strconv.ParseFloat(value(e, name), 64)
 	if err != nil {
 		t.Errorf("%s of %s: %v", name, e.Name.Local, err)
 	}
@@ -122,31 +126,37 @@ func attribute(t *testing.T, e xml.StartElement, name string) float64 {
 }
 
 // TestTicks checks that the values are between the ends of an axis, and that
-// ticks are there, rise and are not too many.
+// labelled ticks are there, rise, are even and are not too many.
 func TestTicks(t *testing.T) {
 	for _, scale := range []Scale{Linear, Log, Nines} {
 		for _, binary := range []bool{false, true} {
-			for _, values := range [][]float64{nil, {0}, {1}, {50}, {99.5}, {3, 99}, {1, 2, 3}, {1000, 1e6}, {7e9, 8e9}, {1.5, 3e12}, {-4, 9}} {
+			for _, values := range [][]float64{nil, {0}, {1}, {50}, {99.5}, {3, 99}, {1, 2, 3}, {1000, 1e6}, {7e9, 8e9}, {1.5, 3e12}, {-4, 9}, {0.03, 0.5}} {
 				for wanted := 2; wanted <= 8; wanted++ {
-					for _, tight := range []bool{false, true} {
-						a := Axis{Scale: scale, Binary: binary}
-						f := a.fit(values, wanted, tight)
-						name := fmt.Sprintf("scale %d, binary %v, %v, %d wanted, tight %v: ticks %v", scale, binary, values, wanted, tight, f.ticks)
-						for _, v := range values {
-							if at := f.at(v); a.shown(v) && (at < -1e-9 || at > 1+1e-9) {
-								t.Errorf("%s: %v is at %v", name, v, at)
-							}
+					a := Axis{Scale: scale, Binary: binary}
+					values := slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return !a.shown(v) })
+					p := newPlot()
+					a.fit(&p.X, values, 1, wanted)
+					var at []float64
+					for _, tick := range p.X.Tick.Marker.Ticks(p.X.Min, p.X.Max) {
+						if !tick.IsMinor() {
+							at = append(at, p.X.Norm(tick.Value))
 						}
-						if len(f.ticks) == 0 || scale != Nines && len(f.ticks) > wanted+3 {
-							t.Errorf("%s: %d ticks", name, len(f.ticks))
+					}
+					name := fmt.Sprintf("scale %d, binary %v, %v, %d wanted: labels at %v", scale, binary, values, wanted, at)
+					for _, v := range values {
+						if at := p.X.Norm(v); at < -1e-9 || at > 1+1e-9 {
+							t.Errorf("%s: %v is at %v", name, v, at)
 						}
-						for i, v := range f.ticks {
-							if at := f.at(v); at < -1e-9 || at > 1+1e-9 {
-								t.Errorf("%s: tick %v is at %v", name, v, at)
-							}
-							if i > 0 && v <= f.ticks[i-1] {
-								t.Errorf("%s: do not rise", name)
-							}
+					}
+					if len(at) == 0 || len(at) > wanted {
+						t.Errorf("%s: %d ticks", name, len(at))
+					}
+					for i, v := range at {
+						if v < -1e-9 || v > 1+1e-9 || i > 0 && v <= at[i-1] {
+							t.Errorf("%s: tick %d does not rise within the axis", name, i)
+						}
+						if scale == Linear && i > 1 && math.Abs(v-2*at[i-1]+at[i-2]) > 1e-9 {
+							t.Errorf("%s: uneven", name)
 						}
 					}
 				}
@@ -156,9 +166,8 @@ func TestTicks(t *testing.T) {
 }
 
 func TestNines(t *testing.T) {
-	a := Axis{Scale: Nines}.fit([]float64{99.99}, 8, true)
 	for i, v := range []float64{0, 90, 99, 99.9, 99.99} {
-		if at := a.at(v); math.Abs(at-float64(i)/4) > 1e-6 {
+		if at := (nines{}).Normalize(0, 99.99, v); math.Abs(at-float64(i)/4) > 1e-6 {
 			t.Errorf("%v %% is at %v, want %v", v, at, float64(i)/4)
 		}
 	}
@@ -172,21 +181,20 @@ func TestLabelsKeepApart(t *testing.T) {
 		for i := range 6 {
 			c.Lines = append(c.Lines, Line{Name: fmt.Sprint("line ", i), Notes: []string{"a note"}, Points: [][2]float64{{1, 5}, {2, last}}})
 		}
-		a := c.area(&canvas{width: 560})
-		if !a.direct {
-			t.Fatal("labels are not at the lines' ends")
-		}
-		ends := c.ends(a)
+		ends, _ := c.ends()
+		p := c.plot(560)
+		data := p.DataCanvas(draw.New(vgsvg.New(560, 300)))
+		place(data, p, ends)
 		for i := 1; i < len(ends); i++ {
-			if below := ends[i-1].top + ends[i-1].height(); ends[i].top < below {
+			if below := ends[i-1].top - ends[i-1].height(); ends[i].top > below {
 				t.Errorf("lines end at %v: label %d begins at %v, the one above ends at %v", last, i, ends[i].top, below)
 			}
 		}
-		if ends[0].top < a.top-8.01 {
-			t.Errorf("lines end at %v: the first label begins at %v, above the lines at %v", last, ends[0].top, a.top)
+		if ends[0].top > data.Max.Y+8.01 {
+			t.Errorf("lines end at %v: the first label begins at %v, above the lines at %v", last, ends[0].top, data.Max.Y)
 		}
-		if l := ends[len(ends)-1]; l.top+l.height() > a.bottom+4.01 {
-			t.Errorf("lines end at %v: the last label ends at %v, below the lines at %v", last, l.top+l.height(), a.bottom)
+		if l := ends[len(ends)-1]; l.top-l.height() < data.Min.Y-8.01 {
+			t.Errorf("lines end at %v: the last label ends at %v, below the lines at %v", last, l.top-l.height(), data.Min.Y)
 		}
 	}
 }
@@ -195,13 +203,15 @@ func TestLabelsKeepApart(t *testing.T) {
 func TestLinesDiffer(t *testing.T) {
 	seen := map[string]bool{}
 	for pattern := range 6 {
-		out := &canvas{}
-		stroke(out, "", Line{Pattern: pattern})
-		look := out.b.String() + marker(pattern, 0, 0)
-		if seen[look] {
-			t.Errorf("pattern %d looks like one before", pattern)
+		svg := vgsvg.New(10, 10)
+		c := draw.New(svg)
+		c.DrawGlyph(glyphStyle(Line{Pattern: pattern}), c.Center())
+		for _, look := range []string{finish(svg, ""), fmt.Sprint(lineStyle(Line{Pattern: pattern}).Dashes)} {
+			if seen[look] {
+				t.Errorf("pattern %d looks like one before: %s", pattern, look)
+			}
+			seen[look] = true
 		}
-		seen[look] = true
 	}
 }
 
@@ -210,9 +220,9 @@ func TestLinesDiffer(t *testing.T) {
 func TestContrast(t *testing.T) {
 	for hue := Neutral; hue < Hues; hue++ {
 		for _, page := range []string{"#ffffff", "#0d1117"} {
-			a, b := luminance(t, colour(hue)), luminance(t, page)
+			a, b := luminance(t, hex(colour(hue))), luminance(t, page)
 			if ratio := (max(a, b) + 0.05) / (min(a, b) + 0.05); ratio < 4.25 {
-				t.Errorf("%s on %s: contrast %.2f", colour(hue), page, ratio)
+				t.Errorf("%s on %s: contrast %.2f", hex(colour(hue)), page, ratio)
 			}
 		}
 	}
