@@ -41,10 +41,10 @@ fmt: ## Format all code
 bench: build ## Measure this server on this machine (some 12 minutes)
 	@.ci/prepare strace
 	@mkdir -p $(OUT)
-	bin/ccomet-bench hold --conns 18000 --label "one channel" --json $(OUT)/hold-shared.json
-	bin/ccomet-bench hold --conns 18000 --channels own --label "own channels" --json $(OUT)/hold-own.json
-	bin/ccomet-bench fanout --label "one by one" --json $(OUT)/fanout.json
-	bin/ccomet-bench fanout --burst 50 --label "bursts of 50" --json $(OUT)/fanout-burst.json
+	bin/ccomet-bench hold --conns 18000 --json $(OUT)/hold-shared.json
+	bin/ccomet-bench hold --conns 18000 --channels own --json $(OUT)/hold-own.json
+	bin/ccomet-bench fanout --json $(OUT)/fanout.json
+	bin/ccomet-bench fanout --burst 50 --json $(OUT)/fanout-burst.json
 	bin/ccomet-bench channels --json $(OUT)/channels.json
 	bin/ccomet-bench storm --json $(OUT)/storm.json
 	bin/ccomet-bench loop --json $(OUT)/loop.json
@@ -58,14 +58,14 @@ bench-churn: build ## Measure memory while connections come and go, for 10 minut
 
 # In the virtual machine both ends are inside, and its processor is emulated: a
 # heartbeat every half minute for each connection would keep it busy with nothing else.
-VM_HOLD = /bin/ccomet-bench hold --conns $(CONNS) --steps 20 --idle 0s --per-client 125000 \
+VM_HOLD = /bin/ccomet-bench hold --conns $(CONNS) --steps $(if $(filter 16G,$(MEMORY)),100,20) --idle 0s --per-client 125000 \
 	--spawn '/bin/ccomet serve --front {front} --admin {admin} --log-level warn --polling-timeout 86400'
-VM_STREAMS = -- $(VM_HOLD) --label "one channel" --json /results/vm-$(CONNS)-stream-shared.json \
-	--then $(VM_HOLD) --label "own channels" --channels own --json /results/vm-$(CONNS)-stream-own.json
-VM_POLLS = --then $(VM_HOLD) --label "one channel" --transport poll --json /results/vm-$(CONNS)-poll-shared.json \
-	--then $(VM_HOLD) --label "own channels" --transport poll --channels own --json /results/vm-$(CONNS)-poll-own.json
+VM_STREAMS = -- $(VM_HOLD) --json /results/vm-$(CONNS)-stream-shared.json \
+	--then $(VM_HOLD) --channels own --json /results/vm-$(CONNS)-stream-own.json
+VM_POLLS = --then $(VM_HOLD) --transport poll --json /results/vm-$(CONNS)-poll-shared.json \
+	--then $(VM_HOLD) --transport poll --channels own --json /results/vm-$(CONNS)-poll-own.json
 
-bench-vm: ## Measure CONNS connections to one process, in a throw-away virtual machine (CONNS=200000: 10 minutes, 1000000: an hour)
+bench-vm: ## Measure CONNS connections to one process, in a throw-away virtual machine (CONNS=200000: 10 minutes; 1000000: half an hour)
 	bench/vm/run --memory $(MEMORY) --timeout 120 --out $(OUT) $(VM_STREAMS) $(if $(filter 5G,$(MEMORY)),$(VM_POLLS))
 
 bench-report: ## Make what was measured a page, plots, and tables: bench/out/report.html
