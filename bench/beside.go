@@ -12,7 +12,7 @@ import (
 // The bare program takes turns with the server: a machine's speed drifts, the
 // ratio within a round less so.
 
-// bareTarget is the bare program's way to be subscribed to and published to:
+// The bare program's way to be subscribed to and published to:
 // this server's.
 var bareTransport = target.Transport{Path: "/stream?cname={channel}&seq={seq}", Cursor: target.ICometCursor}
 var barePublish = target.Publish{Method: "GET", Path: "/push?cname={channel}&content={content}", Status: []int{200}, Pipeline: true}

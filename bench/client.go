@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -338,97 +337,6 @@ func (c *client) subscribed(sub *subscriber) {
 	if c.returning {
 		c.stats.Returned++
 	}
-}
-
-func (c *client) Received(conn reactor.Conn, p []byte) int {
-	i := c.loop.User(conn)
-	sub := &c.subs[i-1]
-	c.now = c.clock.now()
-	used := 0
-	for {
-		if !sub.headed {
-			n := c.readHead(conn, sub, p[used:])
-			if n == 0 {
-				return used
-			}
-			used += n
-		}
-		payload, n, done, err := sub.body.Next(p[used:])
-		if err != nil {
-			c.broken(conn, "response: %v", err)
-			return len(p)
-		}
-		used += n
-		c.lines(i, sub, payload, done)
-		if done {
-			c.ended(conn, i, sub)
-			return used
-		}
-		if n == 0 {
-			return used
-		}
-	}
-}
-
-// readHead takes the head of a response, and returns its length, 0 before it is whole.
-func (c *client) readHead(conn reactor.Conn, sub *subscriber, p []byte) int {
-	c.head.Reset()
-	n, err := c.head.ParseHead(p, nil)
-	switch {
-	case err != nil:
-		c.broken(conn, "response: %v", err)
-		return 0
-	case n == 0:
-		return 0
-	case c.head.Status() == http.StatusNoContent, c.head.Status() == http.StatusNotModified:
-		if !c.Transport.Once {
-			c.broken(conn, "the server answered %d", c.head.Status())
-			return 0
-		}
-	case c.head.Status() != http.StatusOK:
-		c.broken(conn, "the server answered %d", c.head.Status())
-		return 0
-	}
-	sub.headed = true
-	sub.body = c.head.Framing(httplite.GET)
-	sub.closes = !c.head.KeepAlive() || sub.body.UntilClose()
-	if c.Transport.Cursor == target.HeadersCursor {
-		if at, err := http.ParseTime(string(c.head.Header("Last-Modified"))); err == nil {
-			sub.modified = at.Unix()
-			tag, _ := strconv.ParseUint(strings.Trim(string(c.head.Header("ETag")), `"`), 10, 32)
-			sub.etag = uint32(tag)
-		}
-	}
-	if !c.Transport.Once {
-		c.subscribed(sub)
-	}
-	return n
-}
-
-// ended goes on after a complete response: a poll asks again, on the same
-// connection where it may.
-func (c *client) ended(conn reactor.Conn, i uint32, sub *subscriber) {
-	switch {
-	case !c.Transport.Once:
-		c.broken(conn, "the server ended the response")
-	case sub.closes:
-		sub.leaving = true
-		c.unready(sub)
-		c.loop.Close(conn)
-	default:
-		c.ask(conn, i)
-	}
-}
-
-func (c *client) Ended(conn reactor.Conn) {
-	i := c.loop.User(conn)
-	sub := &c.subs[i-1]
-	if c.Transport.Once && sub.headed && sub.body.UntilClose() {
-		c.lines(i, sub, nil, true)
-		c.ended(conn, i, sub)
-		return
-	}
-	c.broken(conn, "the server closed the connection")
 }
 
 // broken closes a connection on which something came that should not have.

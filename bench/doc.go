@@ -1,11 +1,19 @@
-// Package bench measures a comet server from outside: what an idle connection
-// costs it in memory, and what a delivery, a publish, a heartbeat and a poll
-// cost it in processor time and system calls, beside bare programs that make
-// the same system calls and nothing else.
+// Package bench measures comet servers from outside: what a waiting connection
+// costs in memory, what a delivery costs in processor time and how long it
+// takes, and how a server stands connections that come and go, or all come
+// back at once.
 //
-// Everything is done with real sockets between processes. The command that is
-// being run starts the server (Server), the bare programs (RunBare) and its
-// own clients (RunClient) as processes of their own, because each has its own
-// descriptors, and tells them what to do over a pipe (Child). What a process
-// used is read from /proc.
+// The measurements are methods of Options: Hold, Fanout, Channels, Storm, and
+// the smaller Idle and Calls. Each returns a result.Result, which the report
+// package makes tables and plots of.
+//
+// Everything is done with real sockets between processes, each of which has its
+// own descriptors: the server, started or found (server.go); the client
+// processes (RunClient), which hold the subscribers and check every message;
+// the publisher (RunPublisher); and the bare program (RunBare), which makes the
+// system calls that no server can do without, and is what servers are held
+// against. The harness tells its processes what to do in lines over a pipe
+// (child.go), and all that it knows of a server is its target file.
+//
+// A measurement is for one goroutine, and ends early when its context does.
 package bench

@@ -70,3 +70,42 @@ func BenchmarkClientLine(b *testing.B) {
 		b.Error("the client found fault:", c.stats)
 	}
 }
+
+// However a response's bytes are cut, the same messages come out of them.
+func TestLinesCutAnywhere(t *testing.T) {
+	f := newFormat(7, 64)
+	var text []byte
+	for n := range 3 {
+		text = append(text, `{"type":"data","cname":"0000000000000000","seq":`...)
+		text = append(text, byte('1'+n))
+		text = append(text, `,"content":"`...)
+		text = append(f.append(text, message{number: uint32(n + 1), sent: 1}), "\"}\n"...)
+	}
+	for cut := range text {
+		c := &client{format: f, latency: newHistogram(), carry: map[uint32][]byte{}}
+		c.Transport = bareTransport
+		sub := subscriber{ready: true, next: 1, seq: 1}
+		c.lines(1, &sub, text[:cut], false)
+		c.lines(1, &sub, text[cut:], true)
+		if c.stats.Received != 3 || sub.seq != 4 || c.stats.Damaged+c.stats.Lost+c.stats.Doubled != 0 || len(c.carry) != 0 {
+			t.Fatalf("cut at %d: %+v, next %d, %d carried", cut, c.stats, sub.seq, len(c.carry))
+		}
+	}
+}
+
+// Whatever comes, what is taken for a message is what was written for it.
+func FuzzMessage(f *testing.F) {
+	format := newFormat(7, 64)
+	f.Add(format.append([]byte("before"), message{channel: 1, number: 2, sent: 3}))
+	f.Add([]byte("Zcb-00000007-"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		m, used, ok := format.next(text)
+		if used < 0 || used > len(text) {
+			t.Fatalf("%d bytes taken of %d", used, len(text))
+		}
+		if used > 0 && ok && !bytes.HasSuffix(text[:used], format.append(nil, m)) {
+			// The same numbers spelled otherwise have another checksum, but for a collision.
+			t.Fatalf("%+v was read of %q", m, text[:used])
+		}
+	})
+}

@@ -28,7 +28,6 @@ type Options struct {
 	Own         bool // each subscriber has a channel of its own
 	Size        int  // bytes of a message's content
 	PerClient   int  // connections of a client process
-	Together    int  // connections under way at a time, of a client process
 
 	Label    string // in reports; "" is the target's
 	Command  string // what was typed, for the result
@@ -38,7 +37,7 @@ type Options struct {
 
 // Bounds of the options.
 const (
-	MaxConnections = 16 << 20 // a message's number and channel have ten digits; sources are 127.0.x.x
+	MaxConnections = 16 << 20 // sources are 127.0.x.x
 	MinSize        = minContent
 	MaxSize        = maxContent
 
@@ -57,7 +56,6 @@ type run struct {
 }
 
 // start checks the options and the machine, and starts the server, or finds it.
-// args are for a server of ours that is started.
 func (o *Options) start(ctx context.Context) (*run, error) {
 	if o.Size < MinSize || o.Size > MaxSize {
 		return nil, fmt.Errorf("--size is %d: want %d to %d", o.Size, MinSize, MaxSize)

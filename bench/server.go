@@ -29,13 +29,13 @@ type server struct {
 	ended        chan struct{}
 }
 
-// startServer starts a target by a command (the target's own for ""), with
-// further arguments, on free ports.
-func startServer(ctx context.Context, t *target.Target, command string, args ...string) (*server, error) {
+// startServer starts a target by a command (the target's own for ""), on free
+// ports.
+func startServer(ctx context.Context, t *target.Target, command string) (*server, error) {
 	if command == "" {
 		command = t.Spawn
 	}
-	if command == "" {
+	if strings.TrimSpace(command) == "" {
 		return nil, fmt.Errorf("%s: its target says nothing of how to start it: want --spawn, or --running", t.Label)
 	}
 	s := &server{log: new(tail), ended: make(chan struct{})}
@@ -56,8 +56,8 @@ func startServer(ctx context.Context, t *target.Target, command string, args ...
 			return nil, errors.Join(err, os.RemoveAll(s.dir))
 		}
 	}
-	s.command = strings.Join(append([]string{command}, args...), " ")
-	argv := append(strings.Fields(fill(command)), args...)
+	s.command = command
+	argv := strings.Fields(fill(command))
 	s.cmd = exec.Command(argv[0], argv[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for the harness, which then stops it
