@@ -75,7 +75,8 @@ func (f *format) next(text []byte) (m message, used int, ok bool) {
 	p := text[at : at+f.size]
 	body, sum := p[:f.size-sumSize], p[f.size-sumSize:]
 	m = message{channel: uint32(unhex(p[channelAt:][:8])), number: uint32(unhex(p[numberAt:][:8])), sent: int64(unhex(p[timeAt:][:16]))}
-	ok = sum[0] == '-' && crc32.Checksum(body, castagnoli) == uint32(unhex(sum[1:]))
+	var spelled [sumSize]byte
+	ok = bytes.Equal(sum, appendHex(append(spelled[:0], '-'), uint64(crc32.Checksum(body, castagnoli)), sumSize-1))
 	return m, at + f.size, ok
 }
 
