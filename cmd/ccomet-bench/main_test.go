@@ -75,7 +75,7 @@ func TestMeasurements(t *testing.T) {
 		"hold --conns 60 --steps 3 --idle 0":                                       "a message to all: 60 of 60 received",
 		"hold --conns 60 --steps 2 --idle 1ms --channels own --transport poll":     "a message to all: 60 of 60 received",
 		"hold --conns 60 --steps 2 --idle 0 --transport sse --per-client 25":       "a message to all: 60 of 60 received",
-		"hold --conns 60 --steps 1 --idle 0 --churn 0.5 --for 300ms --every 100ms": "descriptors 79 before, 79 after",
+		"hold --conns 60 --steps 1 --idle 0 --churn 0.5 --for 300ms --every 100ms": "left and came back",
 		"fanout --conns 50 --messages 4 --rounds 1":                                "medians of 1 rounds",
 		"fanout --conns 50 --messages 8 --burst 4 --rounds 1 --transport poll":     "medians of 1 rounds",
 		"channels --conns 20 --publishers 4 --publishes 200 --rounds 1":            "medians of 1 rounds",
@@ -95,6 +95,9 @@ func TestMeasurements(t *testing.T) {
 			}
 			if r.Label != "ccomet" || r.Setting.Connections == 0 || r.Interrupted || r.Machine.Cores == 0 {
 				t.Errorf("the result: %+v", r)
+			}
+			if h := r.Hold; r.Kind == result.KindChurn && (h.Returned == 0 || h.DescriptorsAtStart < 60 || h.DescriptorsAtTheEnd != h.DescriptorsAtStart) {
+				t.Errorf("%d came back; descriptors %d before, %d after", h.Returned, h.DescriptorsAtStart, h.DescriptorsAtTheEnd)
 			}
 			if check := checkOf(r); check.Failed() || check.Expected == 0 || check.Received != check.Expected {
 				t.Errorf("the check: %+v", check)
