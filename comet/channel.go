@@ -208,7 +208,7 @@ func (s *shard) publish(m *mail) {
 // join serves mailJoin: it finds or makes the channel, works out what the
 // subscriber is to be sent, and counts it if it is going to wait.
 func (s *shard) join(m *mail) {
-	r := mail{kind: mailJoined, conn: m.conn}
+	r := mail{kind: mailJoined, conn: m.conn, slot: m.slot}
 	var i uint32
 	if m.flag&joinExist != 0 {
 		if i = s.find(m.cname()); i == 0 {
@@ -266,7 +266,7 @@ func (s *shard) replay(ch *channel, m, r *mail) {
 // catchUp serves mailCatchUp: a subscriber that was stuck can be written to
 // again, and goes on from its cursor.
 func (s *shard) catchUp(m *mail) {
-	r := mail{kind: mailBacklog, conn: m.conn}
+	r := mail{kind: mailBacklog, conn: m.conn, slot: m.slot}
 	ch := s.channel(m.ref) // it is there while it has subscribers
 	s.replay(ch, m, &r)
 	if ch.state == channelClosed {

@@ -73,23 +73,38 @@ func (c *checker) chain(x *index) map[uint32]bool {
 // and stands in one roster, whose channel knows of this loop.
 func (c *checker) rosters(s *shard) {
 	owned := map[uint32]reactor.Conn{}
-	callbacks := 0
+	callbacks, heads := 0, 0
 	for i := range uint32(s.loop.Conns() + 1000) {
 		conn := s.loop.ConnAt(i)
 		what, sub := splitUser(s.loop.User(conn))
 		if conn == 0 || what != userSub {
 			continue
 		}
-		if owned[sub] != 0 {
-			c.fail("subscriber %d has two connections", sub)
+		if s.subs.At(sub).has(subHead) {
+			heads++
+			c.bundle(s, sub)
 		}
-		owned[sub] = conn
-		c.equal("a subscriber's connection", s.subs.At(sub).conn, i)
+		for m := s.first(sub); m != 0; m = s.following(m) {
+			if owned[m] != 0 {
+				c.fail("subscriber %d has two connections", m)
+			}
+			owned[m] = conn
+			c.equal("a subscriber's connection", s.subs.At(m).conn, i)
+		}
 		if s.subs.At(sub).cbLen > 0 {
 			callbacks++
 		}
 	}
-	c.equal("subscribers with a connection", len(owned), s.subs.Live())
+	orphans := 0
+	for i := uint32(1); i <= s.subs.Used(); i++ {
+		if *s.subs.At(i) == (subscriber{flags: subAsking}) {
+			orphans++
+		}
+	}
+	if c.rest && orphans > 0 {
+		c.fail("%d answers of homes are still owed", orphans)
+	}
+	c.equal("subscribers with a connection", len(owned)+heads+orphans, s.subs.Live())
 	rosters := c.chain(s.rosterIndex)
 	c.equal("rosters in the index", len(rosters), s.rosters.Live())
 	listed := 0
@@ -98,8 +113,8 @@ func (c *checker) rosters(s *shard) {
 	}
 	for sub := range owned {
 		if s.subs.At(sub).roster == 0 {
-			listed++ // its channel's home has not answered yet
-			if c.rest {
+			listed++ // its channel's home has not answered yet, or it is a member that has ended
+			if c.rest && s.subs.At(sub).has(subAsking) {
 				c.fail("subscriber %d was never answered", sub)
 			}
 		}
@@ -107,6 +122,23 @@ func (c *checker) rosters(s *shard) {
 	c.equal("subscribers in rosters", listed, len(owned))
 	names := s.names.s16.Live() + s.names.s32.Live() + s.names.s64.Live() + s.names.s128.Live() + s.names.s256.Live()
 	c.equal("names", names, s.channels.Live()+callbacks)
+}
+
+// bundle checks a head against its members.
+func (c *checker) bundle(s *shard, head uint32) {
+	h := s.subs.At(head)
+	c.equal("a head's roster", h.roster, uint32(0))
+	live := int32(0)
+	for i := h.next; i != 0; i = s.following(i) {
+		sub := s.subs.At(i)
+		if !sub.has(subMember) || sub.cbAt != head || sub.transport != h.transport {
+			c.fail("bundle %d: its member %d is %+v", head, i, *sub)
+		}
+		if sub.roster != 0 || sub.has(subAsking) {
+			live++
+		}
+	}
+	c.equal("members of a bundle", h.cursor, live)
 }
 
 func (c *checker) roster(s *shard, ri uint32, owned map[uint32]reactor.Conn) int {

@@ -203,11 +203,7 @@ var (
 func (s *shard) Ended(c reactor.Conn) {
 	switch what, i := splitUser(s.loop.User(c)); what {
 	case userSub:
-		if sub := s.subs.At(i); sub.roster == 0 {
-			sub.flags |= subGone // it may be answered at once
-			return
-		}
-		s.loop.Close(c)
+		s.subEnded(i, c)
 	case userPresence:
 		s.loop.Close(c)
 	case userPipe:

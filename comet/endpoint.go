@@ -84,26 +84,36 @@ func (s *shard) arg(x *exchange, name string) (value []byte, ok bool, err error)
 			return nil, false, nil
 		}
 	}
+	value, err = s.unescape(raw, name)
+	return value, true, err
+}
+
+// unescape decodes the value of a parameter.
+func (s *shard) unescape(raw []byte, name string) (value []byte, err error) {
 	if bytes.IndexByte(raw, '%') < 0 && bytes.IndexByte(raw, '+') < 0 {
-		return raw, true, nil
+		return raw, nil
 	}
 	at := len(s.args)
 	s.args, err = httplite.AppendUnescape(s.args, raw)
 	if err != nil {
-		return nil, true, fmt.Errorf("parameter %s: %v", name, err)
+		return nil, fmt.Errorf("parameter %s: %v", name, err)
 	}
-	return s.args[at:len(s.args):len(s.args)], true, nil
+	return s.args[at:len(s.args):len(s.args)], nil
 }
 
 // numberArg returns an int32 parameter, or def.
 func (s *shard) numberArg(x *exchange, name string, def int32) (int32, error) {
-	raw, ok, err := s.arg(x, name)
-	if err != nil || !ok || len(raw) == 0 {
+	raw, _, err := s.arg(x, name)
+	if err != nil || len(raw) == 0 {
 		return def, err
 	}
+	return parseNumber(raw, name)
+}
+
+func parseNumber(raw []byte, name string) (int32, error) {
 	v, perr := strconv.ParseInt(string(raw), 10, 32)
 	if perr != nil {
-		return def, fmt.Errorf("parameter %s: want a whole number of 32 bits", name)
+		return 0, fmt.Errorf("parameter %s: want a whole number of 32 bits", name)
 	}
 	return int32(v), nil
 }
@@ -111,22 +121,29 @@ func (s *shard) numberArg(x *exchange, name string, def int32) (int32, error) {
 // nameArg returns the channel's name, which must be there.
 func (s *shard) nameArg(x *exchange) ([]byte, error) {
 	cname, _, err := s.arg(x, "cname")
+	if err == nil {
+		err = checkName(cname)
+	}
+	return cname, err
+}
+
+var errNoName = errors.New("parameter cname is missing")
+
+func checkName(cname []byte) error {
 	switch {
-	case err != nil:
-		return nil, err
 	case len(cname) == 0:
-		return nil, errors.New("parameter cname is missing")
+		return errNoName
 	case len(cname) > MaxName:
-		return nil, fmt.Errorf("parameter cname: %d bytes, at most %d", len(cname), MaxName)
+		return fmt.Errorf("parameter cname: %d bytes, at most %d", len(cname), MaxName)
 	case !utf8.Valid(cname):
-		return nil, errors.New("parameter cname: not UTF-8")
+		return errors.New("parameter cname: not UTF-8")
 	}
 	for _, b := range cname {
 		if b < ' ' || b == 0x7F {
-			return nil, errors.New("parameter cname: control characters are not allowed")
+			return errors.New("parameter cname: control characters are not allowed")
 		}
 	}
-	return cname, nil
+	return nil
 }
 
 // callbackArg returns the JSONP callback, empty if there is none.
@@ -159,69 +176,6 @@ func subscribeBy(t transport) func(*shard, *exchange) {
 			s.fail(x, 400, err.Error())
 		}
 	}
-}
-
-// startSub reads what a subscriber wants, and subscribes it.
-func (s *shard) startSub(x *exchange, t transport) error {
-	cname, err := s.nameArg(x)
-	if err != nil {
-		return err
-	}
-	sub := subscriber{transport: t}
-	want, err := s.numberArg(x, "seq", 0)
-	if err != nil {
-		return err
-	}
-	if sub.noop, err = s.numberArg(x, "noop", 0); err != nil {
-		return err
-	}
-	var cb []byte
-	if t == transportPoll {
-		if cb, err = s.callbackArg(x); err != nil {
-			return err
-		}
-	}
-	if t == transportSSE {
-		want = lastEventID(x.req.Header("Last-Event-ID"), want)
-	}
-	if lost, _, _ := s.arg(x, "lost"); len(lost) == 1 && lost[0] == '1' {
-		sub.flags |= subSayLost
-	}
-	if x.last {
-		sub.flags |= subClose
-	}
-	if x.old {
-		sub.flags |= subOld
-	}
-	sub.cursor = want
-	i := s.newSub(x.conn, cb, sub)
-	if i == 0 {
-		s.refuse(x.conn, errNoMemory)
-		return nil
-	}
-	if s.srv.cfg.Auth == AuthNone {
-		s.subscribe(i, x.conn, cname, 0)
-		return nil
-	}
-	if token, _, _ := s.arg(x, "token"); s.tokens.valid(cname, token) {
-		s.subscribe(i, x.conn, cname, joinExist)
-	} else {
-		s.refuseSub(i, codeNoToken, cname)
-	}
-	return nil
-}
-
-// lastEventID is the number after the one that a browser has seen last, which
-// it tells when it reconnects with the URL it once was given; else want.
-func lastEventID(id []byte, want int32) int32 {
-	if len(id) == 0 {
-		return want
-	}
-	seen, err := strconv.ParseInt(string(id), 10, 32)
-	if err != nil {
-		return want
-	}
-	return int32(seen) + 1
 }
 
 // ping answers without a channel.

@@ -36,14 +36,22 @@ func (f framing) transport() transport { return transport(f / 2) }
 func (f framing) chunked() bool        { return f%2 == 0 }
 
 // noEventID: the event has no number of the channel's to resume from.
-const noEventID int64 = -1 << 40
+var noEventID = eventID{seq: noNumber}
+
+const noNumber int64 = -1 << 40
 
 // lastChunk ends an endless response that is in chunks.
 var lastChunk = []byte(httplite.LastChunk)
 
-// appendFrame appends one message, framed. id is the number after which a
-// client that has seen it resumes, for events.
-func appendFrame(dst []byte, f framing, object []byte, id int64) []byte {
+// eventID is what a client that has seen an event resumes after: the number of
+// a message, and what stands around it where there are several channels.
+type eventID struct {
+	seq           int64
+	before, after []byte
+}
+
+// appendFrame appends one message, framed.
+func appendFrame(dst []byte, f framing, object []byte, id eventID) []byte {
 	if !f.chunked() {
 		return appendPayload(dst, f, object, id)
 	}
@@ -61,13 +69,13 @@ func appendFrame(dst []byte, f framing, object []byte, id int64) []byte {
 	return append(dst[:at+len(head)+size], "\r\n"...)
 }
 
-func appendPayload(dst []byte, f framing, object []byte, id int64) []byte {
+func appendPayload(dst []byte, f framing, object []byte, id eventID) []byte {
 	switch f.transport() {
 	case transportSSE:
-		if id != noEventID {
-			dst = append(dst, "id: "...)
-			dst = strconv.AppendInt(dst, id, 10)
-			dst = append(dst, '\n')
+		if id.seq != noNumber {
+			dst = append(append(dst, "id: "...), id.before...)
+			dst = strconv.AppendInt(dst, id.seq, 10)
+			dst = append(append(dst, id.after...), '\n')
 		}
 		dst = append(dst, "data: "...)
 		dst = append(dst, object...)
@@ -103,18 +111,22 @@ type batch struct {
 	framing framing
 	closes  bool   // the last message is a close
 	object  []byte // scratch
+
+	before, after []byte // of its events' ids
 }
 
 func (b *batch) reset(f framing) {
 	b.buf, b.ends, b.head, b.framing, b.closes = b.buf[:0], b.ends[:0], 0, f, false
+	b.before, b.after = b.before[:0], b.after[:0]
 }
+
+func (b *batch) id(seq int64) eventID { return eventID{seq, b.before, b.after} }
 
 // append renders a message at the end. What an endless response says after a
 // broadcast, the next number, belongs to it.
 func (b *batch) append(msg *message, cname []byte) {
-	id := int64(msg.seq)
-	switch msg.kind {
-	case kindClose:
+	id := b.id(int64(msg.seq))
+	if msg.kind == kindClose {
 		b.closes = true
 		id = noEventID
 	}
@@ -129,7 +141,7 @@ func (b *batch) append(msg *message, cname []byte) {
 // appendPreface renders an object that is no message of the channel, before
 // the first message.
 func (b *batch) appendPreface(object []byte, id int32) {
-	b.buf = appendFrame(b.buf, b.framing, object, int64(id))
+	b.buf = appendFrame(b.buf, b.framing, object, b.id(int64(id)))
 	b.head = len(b.buf)
 }
 

@@ -64,7 +64,7 @@ type mail struct {
 	seq  int32
 	lost int32 // the number wanted, where joinLost
 	n    int32
-	slot uint32 // the answer's place in its connection's pipeline
+	slot uint32 // who asked on that connection: a subscriber, or a place in its pipeline
 	kind mailKind
 	from uint8 // loop
 	code code

@@ -142,7 +142,11 @@ func (s *shard) run(p *pump, budget *int) bool {
 				s.warm = s.subs.At(p.at).conn // on its way to the cache while this one is written to
 			}
 			if sub.poll() {
-				s.finishPoll(i, s.pollResponse(p, sub, from))
+				s.finishPoll(i, s.pollResponse(p, i, from))
+				continue
+			}
+			if sub.has(subMember) && sub.transport == transportSSE {
+				s.writeMember(p, i, from) // its events' ids are its own
 				continue
 			}
 			b := &p.batches[sub.framing()]
@@ -191,7 +195,8 @@ func (s *shard) render(p *pump, b *batch, f framing) {
 
 // pollResponse is the whole response to a poll: rendered once for all that
 // lack the same messages, but for those with a callback of their own.
-func (s *shard) pollResponse(p *pump, sub *subscriber, from int) []byte {
+func (s *shard) pollResponse(p *pump, i uint32, from int) []byte {
+	sub := s.subs.At(s.owner(i))
 	missing := fitPoll(p.msgs[from:])
 	if sub.cbLen != 0 {
 		p.body = appendPollBody(p.body[:0], missing, s.rosterName(p.roster), false)
@@ -205,6 +210,16 @@ func (s *shard) pollResponse(p *pump, sub *subscriber, from int) []byte {
 		cache.from, cache.n = from, len(missing)
 	}
 	return cache.response
+}
+
+// writeMember writes to one member of a bundle what it lacks.
+func (s *shard) writeMember(p *pump, i uint32, from int) {
+	b := &s.batch
+	s.resetFor(b, i)
+	for _, msg := range p.msgs[from:] {
+		b.append(msg, s.rosterName(p.roster))
+	}
+	s.writeBatch(i, s.subs.At(i), b, 0)
 }
 
 // fitPoll is as many of the messages as a poll is given at once.
@@ -231,7 +246,7 @@ func (s *shard) writeBatch(i uint32, sub *subscriber, b *batch, from int) {
 	default:
 		sub.cursor += int32(len(b.ends) - max(from, 0))
 		if b.closes {
-			s.endStream(i, s.loop.ConnAt(sub.conn))
+			s.endOne(i, s.loop.ConnAt(sub.conn))
 		}
 	}
 }
@@ -240,7 +255,6 @@ func (s *shard) writeBatch(i uint32, sub *subscriber, b *batch, from int) {
 func (s *shard) wroteShort(sub *subscriber, b *batch, from, pos int) {
 	c := s.loop.ConnAt(sub.conn)
 	sub.flags |= subBehind
-	s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
 	if s.loop.Blocked(c) {
 		// Something else is stuck already, so not even a head could go.
 		if from < 0 {
@@ -248,6 +262,7 @@ func (s *shard) wroteShort(sub *subscriber, b *batch, from, pos int) {
 		}
 		return
 	}
+	s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
 	rest, through := b.rest(pos, &s.cut)
 	sub.cursor += int32(through - max(from, 0))
 	s.loop.Hold(c, rest)

@@ -56,19 +56,26 @@ type publisher struct {
 	waiting []string // contents under way
 }
 
-// client is one subscriber, over its connections.
+// client is one connection's subscriber, to one channel or to several.
 type client struct {
 	*end
 	w         *world
 	shard     *shard
-	cname     string
+	places    []*place
 	transport string
 	sayLost   bool
-	stopped   bool  // it does not read
-	slow      bool  // it has been stopped since it connected
-	next      int32 // the number it must get next; 0: not known yet
-	polling   bool
-	closes    int // of its channel, when it subscribed
+	stopped   bool // it does not read
+	slow      bool // it has been stopped since it connected
+}
+
+// place is where a client is in one channel.
+type place struct {
+	*client
+	cname   string
+	next    int32 // the number it must get next; 0: not known yet
+	polling bool
+	closes  int // of the channel, when it subscribed
+	over    bool
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -155,7 +162,7 @@ func (w *world) step() {
 	case p < 35:
 		w.publish(cname, 1+w.rng.IntN(1+w.rng.IntN(12)))
 	case p < 60:
-		w.subscribe(cname)
+		w.subscribe()
 	case p < 67 && len(w.clients) > 0:
 		w.pick().close()
 	case p < 77 && len(w.clients) > 0:
@@ -217,28 +224,46 @@ func (w *world) publish(cname string, burst int) {
 	}
 }
 
-func (w *world) subscribe(cname string) {
+func (w *world) subscribe() {
 	s := w.srv.shards[w.rng.IntN(len(w.srv.shards))]
 	c := &client{
-		end: w.connect(s, sideFront, 4608), w: w, shard: s, cname: cname,
+		end: w.connect(s, sideFront, 4608), w: w, shard: s,
 		transport: []string{"stream", "sse", "poll"}[w.rng.IntN(3)],
 		sayLost:   w.rng.IntN(2) == 0,
 	}
-	if w.rng.IntN(3) > 0 {
-		c.next = int32(1 + w.rng.IntN(30))
+	n := 1
+	if w.rng.IntN(3) == 0 {
+		n = 1 + w.rng.IntN(channels)
+	}
+	for _, i := range w.rng.Perm(channels)[:n] {
+		p := &place{client: c, cname: channelName(i)}
+		if w.rng.IntN(3) > 0 {
+			p.next = int32(1 + w.rng.IntN(30))
+		}
+		c.places = append(c.places, p)
 	}
 	c.subscribe()
 	w.clients = append(w.clients, c)
 }
 
+// subscribe asks for all that is not over.
 func (c *client) subscribe() {
-	path := fmt.Sprintf("/%s?cname=%s&seq=%d", c.transport, c.cname, c.next)
-	if c.sayLost {
-		path += "&lost=1"
+	query := ""
+	live := c.places[:0]
+	for _, p := range c.places {
+		if p.over {
+			continue
+		}
+		live = append(live, p)
+		query += fmt.Sprintf("&cname=%s&seq=%d", p.cname, p.next)
+		p.polling = true
+		p.closes = c.w.closes[p.cname]
 	}
-	c.get(path)
-	c.polling = true
-	c.closes = c.w.closes[c.cname]
+	c.places = live
+	if c.sayLost {
+		query += "&lost=1"
+	}
+	c.get("/" + c.transport + "?" + query)
 }
 
 // hear takes what everybody has been sent.
@@ -293,17 +318,24 @@ func (w *world) acknowledge(p *publisher) {
 func (c *client) hear() bool {
 	c.w.t.Helper()
 	list, clean := c.events()
-	over := false
 	for _, e := range list {
 		c.w.got[c.transport+" "+e.Type]++
-		over = c.take(e) || over
+		if len(c.places) > 1 {
+			c.w.got["of several: "+c.transport+" "+e.Type]++
+		}
+		p := c.place(e)
+		p.over = p.take(e) || p.over
+	}
+	over := true
+	for _, p := range c.places {
+		over = over && p.over
+		if c.ended && !c.slow && !p.over && !c.passed() {
+			c.w.fail("%s of %s at %d was cut, and had not stopped reading", c.transport, p.cname, p.next)
+		}
 	}
 	if c.transport == "poll" && clean && !over && !c.ended {
 		c.subscribe()
 		return true
-	}
-	if c.ended && !over && !c.slow && !c.passed() {
-		c.w.fail("%s of %s at %d was cut, and had not stopped reading", c.transport, c.cname, c.next)
 	}
 	if c.ended && !over {
 		c.w.got["cut"]++
@@ -311,11 +343,50 @@ func (c *client) hear() bool {
 	return !c.ended && !over
 }
 
+// place is where the client is in an event's channel.
+func (c *client) place(e event) *place {
+	for _, p := range c.places {
+		if p.cname == e.Cname && !p.over {
+			return p
+		}
+	}
+	c.w.fail("%s was told %+v, and has not asked for it", c.transport, e)
+	return nil
+}
+
+// checkID holds the id of an event that c has just taken against what it has seen of
+// each channel. Of one that it has heard nothing of yet the server may have passed
+// what is not kept any more.
+func (c *client) checkID(e event) {
+	c.w.t.Helper()
+	ids := strings.Split(e.ID, ",")
+	if len(ids) != len(c.places) {
+		c.w.fail("event %+v: an id of %d channels", e, len(c.places))
+	}
+	for i, p := range c.places {
+		seen, err := strconv.ParseInt(ids[i], 10, 32)
+		ahead := int32(seen) - (p.next - 1)
+		if err != nil || ahead < 0 || ahead > 0 && (c.sayLost || !p.polling) {
+			c.w.fail("event %+v: %s is at %d in its id, and at %d", e, p.cname, seen, p.next-1)
+		}
+	}
+}
+
+// passed says whether one of its channels has passed it by.
+func (c *client) passed() bool {
+	for _, p := range c.places {
+		if p.passed() {
+			return true
+		}
+	}
+	return false
+}
+
 // passed says whether what the client wants next is not kept any more, which
 // may happen to any that was written to in part, if its loop has not had a turn
 // since: then it is cut, unless it wants to be told. Of a channel that was closed
 // meanwhile nothing can be said: another may have its name.
-func (c *client) passed() bool {
+func (c *place) passed() bool {
 	if c.closes != c.w.closes[c.cname] {
 		return !c.sayLost
 	}
@@ -325,16 +396,18 @@ func (c *client) passed() bool {
 }
 
 // take checks one message, and says whether it is the last.
-func (c *client) take(e event) (over bool) {
+func (c *place) take(e event) (over bool) {
 	c.w.t.Helper()
 	switch e.Type {
 	case "data", "broadcast":
 		c.number(e)
-		if c.next = e.Seq + 1; c.transport == "sse" && e.ID != fmt.Sprint(e.Seq) {
-			c.w.fail("event %+v has id %q", e, e.ID)
+		if c.next = e.Seq + 1; c.transport == "sse" {
+			c.checkID(e)
 		}
 	case "next_seq":
-		c.next = e.Seq
+		if c.next = e.Seq; c.transport == "sse" {
+			c.checkID(e)
+		}
 	case "lost":
 		var from, to int32
 		if _, err := fmt.Sscanf(e.Content, "%d-%d", &from, &to); err != nil || from != c.next || to != e.Seq-1 || !c.sayLost {
@@ -346,6 +419,7 @@ func (c *client) take(e event) (over bool) {
 	case "429":
 		return true
 	case "close":
+		c.next = e.Seq + 1
 		return true
 	default:
 		c.w.fail("unexpected %+v", e)
@@ -355,7 +429,7 @@ func (c *client) take(e event) (over bool) {
 
 // number checks a message's number against the client's own and what others,
 // and the publisher, know of it.
-func (c *client) number(e event) {
+func (c *place) number(e event) {
 	c.w.t.Helper()
 	first := !c.began(e)
 	if !first && e.Seq != c.next {
@@ -374,7 +448,7 @@ func (c *client) number(e event) {
 // began says whether the client must get exactly the number it wants. Only the
 // first of a subscription may be later without a word: the original protocol
 // starts with the oldest that is kept.
-func (c *client) began(e event) bool {
+func (c *place) began(e event) bool {
 	was := !c.polling
 	c.polling = false
 	return was || c.sayLost
@@ -389,7 +463,14 @@ func (w *world) compare() {
 			w.fail("%.20q: number %d, its publisher was told %d", content, seq, told)
 		}
 	}
+	var places []*place
 	for _, c := range w.clients {
+		places = append(places, c.places...)
+	}
+	for _, c := range places {
+		if c.over {
+			continue
+		}
 		home := w.srv.shards[w.srv.home([]byte(c.cname))]
 		i := home.find([]byte(c.cname))
 		if i == 0 {

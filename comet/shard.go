@@ -51,6 +51,7 @@ type shard struct {
 	req        *httplite.Request
 	exchange   exchange
 	args       []byte // decoded parameters
+	wants      []want
 	scratch    []byte // a response, or what is about to be written
 	object     []byte // one JSON object
 	body       []byte

@@ -26,11 +26,13 @@ type subscriber struct {
 
 const (
 	subBehind  uint8 = 1 << iota // a write was short: it goes on from its cursor when it has drained
-	subAsking                    // its channel's home was asked for what it has missed
+	subAsking                    // its channel's home owes it an answer: to its joining, or what it has missed
 	subClose                     // HTTP: the connection ends with the response
 	subOld                       // HTTP/1.0: no chunks
 	subSayLost                   // it wants to be told of messages that are gone
 	subGone                      // the client has ended before it was answered: it is not going to wait
+	subHead                      // it stands for its members (bundle.go)
+	subMember
 )
 
 var _ [32]byte = [unsafe.Sizeof(subscriber{})]byte{}
@@ -52,74 +54,111 @@ func (sub *subscriber) poll() bool          { return sub.transport == transportP
 //     goes on from there (caughtUp).
 //  5. endSub: the response has ended or the connection is gone. The home is
 //     told (mailLeave).
+//
+// With several channels on a connection each has a record of its own, that goes
+// the same way (bundle.go).
 
-// newSub makes a connection a subscriber; 0: no record is free.
-func (s *shard) newSub(c reactor.Conn, cb []byte, sub subscriber) uint32 {
+// newSub makes a connection a subscriber to what it wants; 0: no record is free.
+func (s *shard) newSub(c reactor.Conn, cb []byte, sub subscriber, wants []want) uint32 {
 	i := s.subs.Alloc()
 	if i == 0 {
+		return 0
+	}
+	sub.conn = c.Index()
+	*s.subs.At(i) = sub
+	if len(wants) == 1 {
+		s.subs.At(i).cursor = wants[0].seq
+	} else if !s.newMembers(i, wants) {
+		s.endSub(i)
 		return 0
 	}
 	if len(cb) > 0 {
 		at := s.names.put(cb)
 		if at.at == 0 {
-			s.subs.Free(i)
+			s.endSub(i)
 			return 0
 		}
-		sub.cbAt, sub.cbLen = at.at, at.len
+		s.subs.At(i).cbAt, s.subs.At(i).cbLen = at.at, at.len
 	}
-	sub.conn = c.Index()
-	*s.subs.At(i) = sub
 	s.loop.SetUser(c, userWord(userSub, i))
 	s.loop.Pause(c)
+	s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
 	return i
+}
+
+// subscribeAll asks for each channel that is wanted. A refusal may end the
+// response, and with it the connection's subscriber.
+func (s *shard) subscribeAll(i uint32, c reactor.Conn, wants []want) {
+	i = s.first(i)
+	for _, w := range wants {
+		next := s.following(i)
+		switch {
+		case s.srv.cfg.Auth == AuthNone:
+			s.subscribe(i, c, w.cname, 0)
+		case s.tokens.valid(w.cname, w.token):
+			s.subscribe(i, c, w.cname, joinExist)
+		default:
+			s.refuseSub(i, codeNoToken, w.cname)
+		}
+		if what, _ := splitUser(s.loop.User(c)); what != userSub {
+			return
+		}
+		i = next
+	}
 }
 
 // subscribe asks a channel's home to have subscriber i from its cursor on.
 func (s *shard) subscribe(i uint32, c reactor.Conn, cname []byte, join uint8) {
 	sub := s.subs.At(i)
+	sub.flags |= subAsking
 	if sub.poll() {
 		join |= joinPoll
 	}
 	if sub.has(subSayLost) {
 		join |= joinSayLost
 	}
-	s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
-	m := mail{kind: mailJoin, conn: c, seq: sub.cursor, flag: join}
+	m := mail{kind: mailJoin, conn: c, slot: i, seq: sub.cursor, flag: join}
 	m.buf, m.nlen = nameBuffer(cname), uint8(len(cname))
 	s.send(s.srv.home(cname), m)
 }
 
-// subOf returns the subscriber that a connection is, or 0.
-func (s *shard) subOf(c reactor.Conn) uint32 {
-	if what, i := splitUser(s.loop.User(c)); what == userSub {
-		return i
+// answeredSub takes the subscriber that an answer of a channel's home is for; false:
+// it has gone meanwhile, and its record is free now.
+func (s *shard) answeredSub(i uint32) bool {
+	sub := s.subs.At(i)
+	sub.flags &^= subAsking
+	if sub.conn == 0 {
+		s.subs.Free(i)
+		return false
 	}
-	return 0
+	return true
 }
 
 // joined takes the home's answer to a subscription.
 func (s *shard) joined(m *mail) {
-	i := s.subOf(m.conn)
-	if i == 0 || !s.loop.Alive(m.conn) || s.subs.At(i).has(subGone) && m.flag&joinMember != 0 {
-		if m.flag&joinMember != 0 {
-			s.send(m.from, mail{kind: mailLeave, ref: m.ref, n: 1})
-		}
-		s.loop.Close(m.conn)
+	i := m.slot
+	if !s.answeredSub(i) {
+		s.unjoin(m)
 		return
 	}
 	sub := s.subs.At(i)
+	if !s.loop.Alive(m.conn) || sub.has(subGone) && m.flag&joinMember != 0 {
+		s.unjoin(m)
+		s.loop.Close(m.conn)
+		return
+	}
 	if m.flag&joinMember == 0 {
 		if m.code != codeOK && m.code != codeMoved {
 			s.refuseSub(i, m.code, m.cname())
 			return
 		}
-		s.scratch = s.appendPoll(s.scratch[:0], sub, m.cname(), m)
+		s.scratch = s.appendPoll(s.scratch[:0], s.subs.At(s.owner(i)), m.cname(), m)
 		s.finishPoll(i, s.scratch)
 		return
 	}
 	roster := s.rosterFor(m)
 	if roster == 0 {
-		s.send(m.from, mail{kind: mailLeave, ref: m.ref, n: 1})
+		s.unjoin(m)
 		s.refuseSub(i, codeNoMemory, nil)
 		return
 	}
@@ -130,11 +169,20 @@ func (s *shard) joined(m *mail) {
 		return
 	}
 	b := &s.batch
-	b.reset(sub.framing())
-	b.buf = s.appendStreamHead(b.buf, sub)
-	b.head = len(b.buf)
+	s.resetFor(b, i)
+	if s.begins(i) {
+		b.buf = s.appendStreamHead(b.buf, sub)
+		b.head = len(b.buf)
+	}
 	s.replayInto(b, sub, s.rosterName(roster), m)
 	s.writeReplay(i, b, m.seq)
+}
+
+// unjoin has the home forget whom it has just counted.
+func (s *shard) unjoin(m *mail) {
+	if m.flag&joinMember != 0 {
+		s.send(m.from, mail{kind: mailLeave, ref: m.ref, n: 1})
+	}
 }
 
 // replayInto renders what the home's answer says: lost messages, where the
@@ -170,12 +218,15 @@ func (s *shard) writeReplay(i uint32, b *batch, next int32) {
 
 // caughtUp takes the home's answer to a subscriber that had fallen behind.
 func (s *shard) caughtUp(m *mail) {
-	i := s.subOf(m.conn)
-	if i == 0 || !s.loop.Alive(m.conn) {
+	i := m.slot
+	if !s.answeredSub(i) || !s.loop.Alive(m.conn) {
 		return
 	}
 	sub := s.subs.At(i)
-	sub.flags &^= subAsking | subBehind
+	if sub.roster == 0 {
+		return // its channel was closed
+	}
+	sub.flags &^= subBehind
 	if m.code == codeMoved || m.flag&joinLost != 0 && !sub.has(subSayLost) {
 		// What it wants is gone. Cut, it comes back with its cursor and is given
 		// what there is; going on, it would never know.
@@ -185,33 +236,55 @@ func (s *shard) caughtUp(m *mail) {
 	}
 	s.heartbeat(m.conn)
 	b := &s.batch
-	b.reset(sub.framing())
+	s.resetFor(b, i)
 	s.replayInto(b, sub, s.rosterName(sub.roster), m)
 	b.closes = m.flag&joinClosed != 0
 	s.writeReplay(i, b, m.seq)
 }
 
-// drained: what was held for a subscriber has been written.
-func (s *shard) drained(i uint32, c reactor.Conn) {
-	sub := s.subs.At(i)
-	if !sub.has(subBehind) {
+// drained: what was held for a subscriber has been written. Each subscription
+// that is behind goes on.
+func (s *shard) drained(owner uint32, c reactor.Conn) {
+	behind := false
+	for i := s.first(owner); i != 0; i = s.following(i) {
+		sub := s.subs.At(i)
+		if !sub.has(subBehind) {
+			continue
+		}
+		behind = true
+		if !sub.has(subAsking) {
+			sub.flags |= subAsking
+			r := s.rosters.At(sub.roster)
+			s.send(r.home, mail{kind: mailCatchUp, conn: c, slot: i, ref: r.ref(), seq: sub.cursor})
+		}
+	}
+	if !behind {
 		s.heartbeat(c) // it was a noop that was stuck
+	}
+}
+
+// subEnded: the client will send nothing more. Before it has been answered it may
+// be answered at once; it is not going to wait.
+func (s *shard) subEnded(owner uint32, c reactor.Conn) {
+	if s.waiting(owner) != 0 {
+		s.loop.Close(c)
 		return
 	}
-	if sub.has(subAsking) {
-		return
+	for i := s.first(owner); i != 0; i = s.following(i) {
+		s.subs.At(i).flags |= subGone
 	}
-	sub.flags |= subAsking
-	r := s.rosters.At(sub.roster)
-	s.send(r.home, mail{kind: mailCatchUp, conn: c, ref: r.ref(), seq: sub.cursor})
 }
 
 // heartbeat arms the next noop: at the latest after the polling timeout, and
 // spread over its last quarter, so that those who came in one second do not
 // beat in one second; in steps, so that an idle machine sleeps for longer than
 // a tick. A message does not put it off: that would cost each delivery more
-// than a noop too many costs now and then.
+// than a noop too many costs now and then. Who is stuck has the write timeout
+// instead.
 func (s *shard) heartbeat(c reactor.Conn) {
+	if s.loop.Blocked(c) {
+		return
+	}
 	timeout := uint64(s.srv.cfg.PollingTimeout / reactor.TickLength)
 	step := min(max(timeout/16, 1), maxBeatStep)
 	s.rng ^= s.rng << 13
@@ -225,21 +298,22 @@ func (s *shard) heartbeat(c reactor.Conn) {
 const maxBeatStep = 8
 
 // beat: a subscriber's timer has run out.
-func (s *shard) beat(i uint32, c reactor.Conn) {
-	sub := s.subs.At(i)
-	if sub.roster == 0 {
-		s.loop.Close(c) // its channel's home never answered
+func (s *shard) beat(owner uint32, c reactor.Conn) {
+	waiting := s.waiting(owner)
+	if waiting == 0 {
+		s.loop.Close(c) // no channel's home ever answered
 		return
 	}
-	if sub.has(subBehind) || s.loop.Blocked(c) {
+	if s.loop.Blocked(c) || s.behind(owner) {
 		s.srv.cut.Add(1)
 		s.loop.Close(c) // stuck for the write timeout; without a final chunk, so the client comes back
 		return
 	}
-	s.object = appendObject(s.object[:0], kindNoop, s.rosterName(sub.roster), sub.noop, "")
+	sub := s.subs.At(owner)
+	s.object = appendObject(s.object[:0], kindNoop, s.rosterName(s.subs.At(waiting).roster), sub.noop, "")
 	if sub.poll() {
 		s.scratch = s.appendPollResponse(s.scratch[:0], sub, s.object)
-		s.finishPoll(i, s.scratch)
+		s.finishPoll(owner, s.scratch)
 		return
 	}
 	sub.noop++
@@ -251,9 +325,20 @@ func (s *shard) beat(i uint32, c reactor.Conn) {
 	}
 }
 
+// behind says whether a connection has a subscription that is behind.
+func (s *shard) behind(owner uint32) bool {
+	for i := s.first(owner); i != 0; i = s.following(i) {
+		if s.subs.At(i).has(subBehind) {
+			return true
+		}
+	}
+	return false
+}
+
 // finishPoll ends a poll with its response: the connection is free for the
 // next request, or closed.
 func (s *shard) finishPoll(i uint32, response []byte) {
+	i = s.owner(i)
 	sub := s.subs.At(i)
 	c := s.loop.ConnAt(sub.conn)
 	last := sub.has(subClose)
@@ -279,7 +364,7 @@ func (s *shard) refuseSub(i uint32, why code, cname []byte) {
 	sub := s.subs.At(i)
 	c := s.loop.ConnAt(sub.conn)
 	if why == codeNoMemory {
-		s.endSub(i)
+		s.endSub(s.owner(i))
 		s.loop.SetUser(c, 0)
 		s.refuse(c, errNoMemory)
 		return
@@ -299,26 +384,49 @@ func (s *shard) refuseSub(i uint32, why code, cname []byte) {
 func (s *shard) errorResponse(i uint32, object []byte) {
 	sub := s.subs.At(i)
 	if sub.poll() {
-		s.scratch = s.appendPollResponse(s.scratch[:0], sub, object)
+		s.scratch = s.appendPollResponse(s.scratch[:0], s.subs.At(s.owner(i)), object)
 		s.finishPoll(i, s.scratch)
 		return
 	}
-	sub.flags |= subClose
-	s.scratch = s.appendStreamHead(s.scratch[:0], sub)
+	if !sub.has(subMember) {
+		sub.flags |= subClose
+	}
+	s.scratch = s.scratch[:0]
+	if s.begins(i) {
+		s.scratch = s.appendStreamHead(s.scratch, sub)
+	}
 	s.scratch = appendFrame(s.scratch, sub.framing(), object, noEventID)
 	c := s.loop.ConnAt(sub.conn)
 	_ = s.loop.Write(c, s.scratch)
-	s.endStream(i, c)
+	s.endOne(i, c)
 }
 
-// endSub frees a subscriber's record and tells its channel's home.
-func (s *shard) endSub(i uint32) {
+// endSub frees the records of a connection's subscriber and tells its channels'
+// homes.
+func (s *shard) endSub(owner uint32) {
+	for i := s.first(owner); i != 0; {
+		next := s.following(i)
+		if i != owner {
+			s.endRecord(i)
+		}
+		i = next
+	}
+	if sub := s.subs.At(owner); sub.cbLen != 0 {
+		s.names.drop(sub.callback())
+	}
+	s.endRecord(owner)
+}
+
+// endRecord frees one record. While a home owes it an answer, which names it, it
+// is nobody's until that comes.
+func (s *shard) endRecord(i uint32) {
 	sub := s.subs.At(i)
 	if sub.roster != 0 {
 		s.delist(sub.roster, i)
 	}
-	if sub.cbLen != 0 {
-		s.names.drop(sub.callback())
+	if sub.has(subAsking) {
+		*sub = subscriber{flags: subAsking}
+		return
 	}
 	s.subs.Free(i)
 }

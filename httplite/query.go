@@ -39,14 +39,15 @@ func GetArg(raw []byte, name string) (value []byte, ok bool) {
 		if !ok {
 			return nil, false
 		}
-		if unescapedEqual(key, name) {
+		if EqualUnescaped(key, name) {
 			return value, true
 		}
 	}
 }
 
-// unescapedEqual reports whether src, decoded, equals name.
-func unescapedEqual(src []byte, name string) bool {
+// EqualUnescaped reports whether src, decoded, equals name. One with a bad escape equals nothing. It does
+// not allocate.
+func EqualUnescaped(src []byte, name string) bool {
 	if len(src) < len(name) {
 		return false
 	}

@@ -1,0 +1,136 @@
+package comet
+
+import (
+	"strconv"
+
+	"ccomet/reactor"
+)
+
+// A client may wait for several channels on one connection. Then the
+// connection's own subscriber is the head of a bundle, and stands in no roster;
+// each channel has a member, which is a subscriber like any other: with a
+// cursor, in its channel's roster, behind or not by itself. One record more for
+// the head, and none where there is one channel.
+//
+//	          head    member
+//	conn      its connection's, of both
+//	next      first member; a member's place in its roster
+//	noop      its counter   the member behind this one
+//	cbAt      its callback  its head
+//	cursor    members that are still subscribed
+//	prev      1: the response has begun
+//
+// A channel that is closed, or refused, is told and left out; the response ends
+// with the last. Its member stays in its place until then, since the id of an
+// event has the cursors of all, in the order of the request.
+
+// MaxBundle bounds the channels on one connection.
+const MaxBundle = 64
+
+// first returns a connection's first subscription, following the one behind
+// another, 0 if there is none: all of them, with a bundle or without.
+func (s *shard) first(i uint32) uint32 {
+	if sub := s.subs.At(i); sub.has(subHead) {
+		return sub.next
+	}
+	return i
+}
+
+func (s *shard) following(i uint32) uint32 {
+	if sub := s.subs.At(i); sub.has(subMember) {
+		return uint32(sub.noop)
+	}
+	return 0
+}
+
+// owner is the subscriber that a connection's word names: a member's head, or
+// the subscriber itself.
+func (s *shard) owner(i uint32) uint32 {
+	if sub := s.subs.At(i); sub.has(subMember) {
+		return sub.cbAt
+	}
+	return i
+}
+
+// newMembers gives a head its members, one for each channel; false: no record is
+// free.
+func (s *shard) newMembers(head uint32, wants []want) bool {
+	h := s.subs.At(head)
+	h.flags |= subHead
+	for n := len(wants); n > 0; n-- {
+		i := s.subs.Alloc()
+		if i == 0 {
+			return false
+		}
+		*s.subs.At(i) = subscriber{
+			conn: h.conn, cursor: wants[n-1].seq, noop: int32(h.next), cbAt: head,
+			transport: h.transport, flags: h.flags&^subHead | subMember,
+		}
+		h.next = i
+		h.cursor++
+	}
+	return true
+}
+
+// begins says whether a response's head is still to be written, and takes it
+// for written from now on.
+func (s *shard) begins(i uint32) bool {
+	if !s.subs.At(i).has(subMember) {
+		return true
+	}
+	head := s.subs.At(s.owner(i))
+	begun := head.prev != 0
+	head.prev = 1
+	return !begun
+}
+
+// endOne ends one subscription of an endless response, all of which is written.
+func (s *shard) endOne(i uint32, c reactor.Conn) {
+	owner := s.owner(i)
+	if owner != i {
+		sub := s.subs.At(i)
+		if sub.roster != 0 {
+			s.delist(sub.roster, i)
+			sub.roster = 0
+		}
+		sub.flags &^= subBehind
+		head := s.subs.At(owner)
+		if head.cursor--; head.cursor > 0 {
+			return
+		}
+	}
+	s.endStream(owner, c)
+}
+
+// waiting is the first subscription whose channel's home has it, 0 if there is
+// none.
+func (s *shard) waiting(i uint32) uint32 {
+	for i = s.first(i); i != 0 && s.subs.At(i).roster == 0; {
+		i = s.following(i)
+	}
+	return i
+}
+
+// resetFor begins a batch for one subscriber. The ids of a member's events have
+// what the client has seen of the channels before it and behind it, too.
+func (s *shard) resetFor(b *batch, i uint32) {
+	sub := s.subs.At(i)
+	b.reset(sub.framing())
+	if !sub.has(subMember) || sub.transport != transportSSE {
+		return
+	}
+	side := &b.before
+	for m := s.first(s.owner(i)); m != 0; m = s.following(m) {
+		if m == i {
+			side = &b.after
+			continue
+		}
+		if side == &b.after {
+			*side = append(*side, ',')
+		}
+		*side = strconv.AppendInt(*side, int64(s.subs.At(m).cursor-1), 10)
+		if side == &b.before {
+			*side = append(*side, ',')
+		}
+	}
+}

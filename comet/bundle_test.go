@@ -1,0 +1,179 @@
+package comet
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// objectOf is a message of a channel that is not "a".
+func objectOf(cname, kind string, seq int, content string) string {
+	return strings.Replace(object(kind, seq, content), `"cname":"a"`, fmt.Sprintf(`"cname":%q`, cname), 1)
+}
+
+var twoOfEach = []string{"/push?cname=a&content=a1", "/push?cname=a&content=a2", "/push?cname=b&content=b1", "/push?cname=b&content=b2"}
+
+// On one loop the answers for the channels of a request come in its order.
+func TestSeveralChannels(t *testing.T) {
+	for minor := range 2 {
+		for _, k := range endless {
+			t.Run(fmt.Sprintf("http1.%d%s", minor, k.path), func(t *testing.T) {
+				srv := startWire(t, Config{Loops: 1})
+				srv.askAll(twoOfEach)
+				c := srv.dial(sideFront)
+				c.send(reqGet(minor, k.path+"?seq=2&cname=a&cname=b&seq=3&noop=5&seq=1&cname=c&seq=1"))
+				srv.subscribed(3)
+				c.expect(streamHead(minor, k.contentType) + piece(minor, k.preface) + piece(minor, k.frame(object("data", 2, "a2"), "2,2,0")))
+				for _, live := range []struct{ push, message, id string }{
+					{"/push?cname=b&content=b3", objectOf("b", "data", 3, "b3"), "2,3,0"},
+					{"/push?cname=c&content=c1", objectOf("c", "data", 1, "c1"), "2,3,1"},
+					{"/push?cname=a&content=a3", object("data", 3, "a3"), "3,3,1"},
+					{"/close?cname=b", objectOf("b", "close", 4, ""), ""},
+					{"/push?cname=c&content=c2", objectOf("c", "data", 2, "c2"), "3,4,2"},
+					{"/close?cname=a", object("close", 4, ""), ""},
+					{"/close?cname=c", objectOf("c", "close", 3, ""), ""},
+				} {
+					srv.ask(live.push)
+					c.expect(piece(minor, k.frame(live.message, live.id)))
+				}
+				same(t, c.rest(), lastPiece(minor))
+			})
+		}
+	}
+}
+
+// A poll of several channels ends with what one of them has.
+func TestPollOfSeveralChannels(t *testing.T) {
+	everyWire(t, func(t *testing.T, loops, minor int) {
+		for _, cb := range []string{"", "f"} {
+			srv := startWire(t, Config{Loops: loops})
+			body := func(s string) string {
+				if cb != "" {
+					return answer("200 OK", asScript, cb+"("+s+");\n", closingIn(minor)...)
+				}
+				return answer("200 OK", asJSON, s+"\n", closingIn(minor)...)
+			}
+			srv.askAll(twoOfEach)
+			poll := func(query string) *wireConn {
+				c := srv.dial(sideFront)
+				c.send(reqGet(minor, "/sub?cb="+cb+query, closing))
+				return c
+			}
+			same(t, poll("&cname=a&seq=3&cname=b&seq=2").rest(), body("["+objectOf("b", "data", 2, "b2")+"]"))
+			c := poll("&cname=a&seq=3&cname=b&seq=3&cname=c&seq=1")
+			srv.subscribed(3)
+			srv.ask("/push?cname=c&content=c1")
+			same(t, c.rest(), body(objectOf("c", "data", 1, "c1")))
+			srv.subscribed(0)
+		}
+	})
+}
+
+func closingIn(minor int) []string { return []string{"", closing}[minor : minor+1] }
+
+func TestSeveralChannelsRefused(t *testing.T) {
+	many := "cname=a"
+	for n := range MaxBundle {
+		many += fmt.Sprintf("&cname=%d", n)
+	}
+	for query, want := range map[string]string{
+		"cname=a&cname=b&cname=a": "parameter cname: a channel is named twice",
+		"cname=a&cname=b&cname=":  "parameter cname is missing",
+		"cname=a&cname=b&seq=x":   "parameter seq: want a whole number of 32 bits",
+		"seq=1":                   "parameter cname is missing",
+		many:                      "parameter cname: at most 64 channels on a connection",
+	} {
+		for _, path := range []string{"/sub?", "/stream?", "/iframe?", "/sse?"} {
+			same(t, startWire(t, Config{Loops: 1}).talk(sideFront, reqGet(0, path+query)), answer("400 Bad Request", asText, want+"\n"))
+		}
+	}
+}
+
+// What one channel refuses is told, and the others go on.
+func TestOneOfSeveralRefused(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1, Auth: AuthToken, Secret: []byte("secret"), MaxSubscribersPerChannel: 1})
+	for _, name := range []string{"a", "b", "c"} {
+		srv.ask("/sign?cname=" + name)
+	}
+	other := srv.dial(sideFront)
+	other.send(reqGet(1, "/stream?cname=c&seq=1&token="+tokenOf("c")))
+	srv.subscribed(1)
+	c := srv.dial(sideFront)
+	c.send(reqGet(0, "/sse?cname=b&token=nonsense&seq=1&cname=a&seq=1&token="+tokenOf("a")+"&cname=c&token="+tokenOf("c")))
+	c.expect(streamHead(0, asEvents) + "data: " + objectOf("b", "401", 0, "Token error") + "\n\n" +
+		"data: " + objectOf("c", "429", 0, "Too many subscribers") + "\n\n")
+	srv.subscribed(2)
+	srv.ask("/push?cname=a&content=a1")
+	c.expect("id: 0,1,-1\ndata: " + object("data", 1, "a1") + "\n\n")
+	srv.ask("/close?cname=a")
+	same(t, c.rest(), "data: "+object("close", 2, "")+"\n\n")
+	// All of them: the response ends by itself. A poll ends with the first.
+	query := "?cname=a&cname=b&token=x"
+	same(t, srv.talk(sideFront, reqGet(1, "/stream"+query, closing)), streamHead(1, asJSON, closing)+
+		piece(1, object("401", 0, "Token error")+"\n")+piece(1, objectOf("b", "401", 0, "Token error")+"\n")+lastPiece(1))
+	same(t, srv.talk(sideFront, reqGet(1, "/sub"+query, closing)), answer("200 OK", asJSON, object("401", 0, "Token error")+"\n", closing))
+}
+
+// A browser comes back with the URL it was once given, and the id of the last
+// event that it has seen.
+func TestLastEventIDOfSeveralChannels(t *testing.T) {
+	for id, want := range map[string]string{
+		"0,1":   "id: 1,1\ndata: " + object("data", 1, "a1"),
+		"2,0":   "id: 2,1\ndata: " + objectOf("b", "data", 1, "b1"),
+		"0":     "id: 2,1\ndata: " + object("data", 2, "a2"), // of another request: passed over
+		"0,x":   "id: 2,1\ndata: " + object("data", 2, "a2"),
+		"0,1,2": "id: 2,1\ndata: " + object("data", 2, "a2"),
+	} {
+		t.Run(id, func(t *testing.T) {
+			srv := startWire(t, Config{Loops: 1})
+			srv.askAll(twoOfEach)
+			c := srv.dial(sideFront)
+			c.send(reqGet(0, "/sse?cname=a&seq=2&cname=b&seq=2", "Last-Event-ID: "+id+"\r\n"))
+			srv.subscribed(2)
+			srv.askAll([]string{"/close?cname=a", "/close?cname=b"})
+			_, body, _ := strings.Cut(c.rest(), "\r\n\r\n")
+			if !strings.HasPrefix(body, want) {
+				t.Fatalf("got %q, want it to begin with %q", body, want)
+			}
+		})
+	}
+}
+
+// A connection hears one noop, whatever the number of its channels.
+func TestNoopOfSeveralChannels(t *testing.T) {
+	st := newStage(t, Config{Loops: 2, PollingTimeout: 40 * time.Second})
+	first := st.homed(1)
+	query := "?cname=" + first + "&seq=1&noop=7&cname=" + st.homed(0) + "&seq=1"
+	stream, poll := st.enter(0, sideFront), st.enter(1, sideFront)
+	stream.send(reqGet(0, "/stream"+query))
+	poll.send(reqGet(0, "/sub"+query))
+	same(t, stream.body(), "")
+	for n := 7; n < 10; n++ {
+		st.later(40 * time.Second)
+		same(t, stream.take(), objectOf(first, "noop", n, "")+"\n")
+		if n == 7 {
+			same(t, poll.body(), objectOf(first, "noop", 7, "")+"\n")
+		}
+	}
+	stream.leave()
+	st.settle()
+	if n := st.srv.subscribers.Load(); n != 0 {
+		t.Errorf("%d subscribers are left", n)
+	}
+}
+
+// A client that sends nothing more before it is answered may still be answered.
+func TestSeveralChannelsHalfClosed(t *testing.T) {
+	srv := startWire(t, Config{Loops: 3})
+	srv.askAll(twoOfEach)
+	for _, query := range []string{"cname=a&seq=3&cname=b&seq=1", "cname=a&seq=3&cname=b&seq=3"} {
+		c := srv.dial(sideFront)
+		c.send(reqGet(0, "/sub?"+query))
+		if err := c.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		c.rest() // ends, with an answer or without
+		srv.subscribed(0)
+	}
+}
