@@ -64,26 +64,23 @@ func (s *shard) contentArg(x *exchange, m *mail, escaped bool) bool {
 	return false
 }
 
-// maxBroadcasts bounds the broadcasts that have not yet been round, counted on
-// each loop.
-const maxBroadcasts = 1024
-
 // broadcast publishes to every channel: each loop sees to its own.
 func (s *shard) broadcast(x *exchange) {
 	m := mail{kind: mailBroadcast}
 	m.buf = nameBuffer(nil)
-	if s.srv.broadcasts.Load() > maxBroadcasts {
-		s.fail(x, 503, "too many broadcasts are under way: at most "+strconv.Itoa(maxBroadcasts)+" on all loops")
-	} else if s.contentArg(x, &m, false) {
-		s.srv.broadcasts.Add(int64(len(s.srv.shards)))
-		for i := range s.srv.shards {
-			copied := m
-			copied.buf = nameBuffer(m.buf.B)
-			s.send(uint8(i), copied)
+	borrowed := m.buf
+	if s.contentArg(x, &m, false) {
+		if s.walkAll(m) {
+			s.reply(x, 200, typeText, []byte("ok\n"))
+		} else {
+			s.failWalk(x)
 		}
-		s.reply(x, 200, typeText, []byte("ok\n"))
 	}
-	m.done()
+	putBuffer(borrowed)
+}
+
+func (s *shard) failWalk(x *exchange) {
+	s.fail(x, 503, "too many broadcasts and roll calls are under way: at most "+strconv.Itoa(maxWalks)+" on all loops")
 }
 
 // controlling makes the endpoint of an operation on one channel.

@@ -174,6 +174,7 @@ func (s *shard) append(i uint32, k kind, content []byte) int32 {
 	seq := ch.next
 	msg := newMessage(k, s.names.get(ch.name()), seq, content)
 	ch.next++
+	s.published++
 	s.keep(ch, msg)
 	s.deliver(i, msg)
 	return seq

@@ -95,9 +95,10 @@ type Config struct {
 	CORSOrigin string
 	// Pages are served on the front side.
 	Pages []Page
-	// PushPath, if not empty, is a path on the front side that publishes as the
-	// admin side's /push does: for demonstrations, since anybody may use it.
-	PushPath string
+	// Public maps paths on the front side to paths of the admin side, which are
+	// open to everybody there: for demonstrations. What changes something takes
+	// only POST.
+	Public map[string]string
 
 	// Version is what /info tells. Default "dev".
 	Version string
@@ -171,6 +172,11 @@ func (c *Config) check() error {
 	} {
 		if t.d < time.Second || t.d > MaxLease {
 			errs = append(errs, fmt.Errorf("%s is %v: 1s to %v", t.name, t.d, MaxLease))
+		}
+	}
+	for path, of := range c.Public {
+		if e := table(&Config{})[sideAdmin][of]; e.serve == nil {
+			errs = append(errs, fmt.Errorf("public path %s: the admin side has no %s", path, of))
 		}
 	}
 	for _, b := range []byte(c.CORSOrigin) {

@@ -269,7 +269,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	wait := s.presence.sweep(now)
 	s.readSelf()
 	more := s.expireChannels()
-	more = s.runBroadcasts() || more
+	more = s.runWalks() || more
 	s.readSelf()
 	s.flushPipes()
 	more = s.pumpAll() || more
@@ -277,6 +277,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.reportDeparted()
 	s.readSelf()
 	s.flush()
+	s.showFigures()
 	if ticks, any := s.leases.Next(); any {
 		wait = sooner(wait, time.Duration(ticks)*reactor.TickLength)
 	}

@@ -53,14 +53,19 @@ func table(cfg *Config) (t [2]map[string]endpoint) {
 		"/info":      {getHead, (*shard).info},
 		"/psub":      {get, (*shard).psub},
 		"/healthz":   {getHead, (*shard).health},
+		"/stats":     {getHead, (*shard).stats},
 	}
 	for _, page := range cfg.Pages {
 		t[sideFront][page.Path] = endpoint{getHead, func(s *shard, x *exchange) {
 			s.reply(x, 200, page.ContentType, page.Body)
 		}}
 	}
-	if cfg.PushPath != "" {
-		t[sideFront][cfg.PushPath] = endpoint{post, (*shard).push}
+	for path, of := range cfg.Public {
+		e := t[sideAdmin][of]
+		if e.allows(httplite.POST) {
+			e.methods = post // what changes something is not done by following a link
+		}
+		t[sideFront][path] = e
 	}
 	return t
 }

@@ -21,7 +21,8 @@ const (
 	mailControl                 // buf: name; op, n. Answer: mailDone
 	// To every loop:
 	mailBroadcast // buf: content
-	mailPresence  // msg: a line for /psub
+	mailRollCall  // conn: a listener to /psub that wants to know which channels live
+	mailPresence  // msg: lines for /psub; conn: for that listener alone
 	// From a channel's home:
 	mailJoined  // to a subscriber: code, ref, name, run, seq: next number, lost
 	mailBacklog // to a subscriber that fell behind: code, run, seq: next number, lost
@@ -145,10 +146,10 @@ func (s *shard) receive(m *mail) {
 		s.publish(m)
 	case mailControl:
 		s.control(m)
-	case mailBroadcast:
-		s.startBroadcast(m)
+	case mailBroadcast, mailRollCall:
+		s.startWalk(m)
 	case mailPresence:
-		s.presence.line(m.msg)
+		s.presence.line(m)
 	case mailJoined:
 		s.joined(m)
 	case mailBacklog:

@@ -25,15 +25,16 @@ const (
 // channels' homes; each fills its slot, and what is ready at the front is
 // written at the end of the turn, at once.
 type pipe struct {
-	conn   reactor.Conn
-	first  uint32 // the number of the first slot
-	slots  []slot
-	half   uint32 // the next request's parser, if it has begun to arrive
-	full   bool   // no more requests are taken until it is empty
-	last   bool   // the connection ends when it is empty
-	psub   bool   // it becomes a listener to /psub when it is empty
-	old    bool   // one of HTTP/1.0
-	listed bool   // among those that have something to write
+	conn    reactor.Conn
+	first   uint32 // the number of the first slot
+	slots   []slot
+	half    uint32 // the next request's parser, if it has begun to arrive
+	full    bool   // no more requests are taken until it is empty
+	last    bool   // the connection ends when it is empty
+	psub    bool   // it becomes a listener to /psub when it is empty
+	psubNow bool   // one that wants to know at once which channels live
+	old     bool   // one of HTTP/1.0
+	listed  bool   // among those that have something to write
 }
 
 // slot is one request's place.
@@ -144,7 +145,7 @@ func (s *shard) flushPipes() {
 // emptyPipe frees a connection whose requests are all answered for the next.
 func (s *shard) emptyPipe(i uint32) {
 	p := s.pipes[i]
-	c, half, last, psub, old := p.conn, p.half, p.last, p.psub, p.old
+	c, half, last, psub, now, old := p.conn, p.half, p.last, p.psub, p.psubNow, p.old
 	p.half = 0
 	s.freePipe(i)
 	s.loop.SetUser(c, 0)
@@ -158,7 +159,7 @@ func (s *shard) emptyPipe(i uint32) {
 		s.halves.giveBack(half)
 	}
 	if psub && !last {
-		s.startPsub(c, old)
+		s.startPsub(c, old, now)
 		return
 	}
 	s.answered(c, last)

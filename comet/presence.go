@@ -16,7 +16,9 @@ import (
 //  2. Each loop gathers the turn's lines, and writes them to its listeners as
 //     one chunk. One that does not keep up is cut when what is held for it
 //     exceeds the loop's bound.
-//  3. While there are listeners, each home goes round its channels once a
+//  3. With now=1, a listener is told at once of all channels that live: each
+//     home goes through its own (walk.go).
+//  4. While there are listeners, each home goes round its channels once a
 //     channel timeout, a few at a time, to say that they live (sweep).
 type presence struct {
 	s     *shard
@@ -28,14 +30,20 @@ type presence struct {
 
 // psub serves /psub.
 func (s *shard) psub(x *exchange) {
+	value, _, _ := s.arg(x, "now")
+	now := len(value) == 1 && value[0] == '1'
+	if now && s.srv.walks.Load() > maxWalks {
+		s.failWalk(x)
+		return
+	}
 	if what, i := splitUser(s.loop.User(x.conn)); what == userPipe {
 		// In its turn, behind what was asked before.
 		p := s.pipes[i]
-		p.psub, p.old, p.full = true, x.old, true
+		p.psub, p.psubNow, p.old, p.full = true, now, x.old, true
 		s.loop.Pause(x.conn)
 		return
 	}
-	s.startPsub(x.conn, x.old)
+	s.startPsub(x.conn, x.old, now)
 }
 
 // The index that goes with userPresence says how the response is framed.
@@ -44,11 +52,11 @@ const (
 	psubBare           // HTTP/1.0
 )
 
-func (s *shard) startPsub(c reactor.Conn, old bool) {
+func (s *shard) startPsub(c reactor.Conn, old, now bool) {
 	s.loop.Pause(c)
 	s.loop.SetTimer(c, -1)
 	s.presence.add(c)
-	s.scratch = s.appendHead(s.scratch[:0], sideAdmin, 200, typeText, old, old)
+	s.scratch = s.appendHead(s.scratch[:0], s.loop.Tag(c), 200, typeText, old, old)
 	s.scratch = append(s.scratch, "X-Accel-Buffering: no\r\n"...)
 	framing := psubBare
 	if !old {
@@ -57,6 +65,11 @@ func (s *shard) startPsub(c reactor.Conn, old bool) {
 	}
 	s.loop.SetUser(c, userWord(userPresence, framing))
 	_ = s.loop.Write(c, httplite.EndHeaders(s.scratch))
+	if now {
+		if !s.walkAll(mail{kind: mailRollCall, conn: c}) {
+			s.loop.Close(c)
+		}
+	}
 }
 
 func (p *presence) add(c reactor.Conn) {
@@ -84,12 +97,7 @@ func (s *shard) announce(ch *channel, alive bool) {
 	if loops == 0 {
 		return
 	}
-	line := append(make([]byte, 0, int(ch.nameLen)+3), "0 "...)
-	if alive {
-		line[0] = '1'
-	}
-	line = append(append(line, s.names.get(ch.name())...), '\n')
-	msg := &message{json: line}
+	msg := &message{json: appendPresence(make([]byte, 0, int(ch.nameLen)+3), alive, s.names.get(ch.name()))}
 	for to := uint8(0); loops != 0; to, loops = to+1, loops>>1 {
 		if loops&1 != 0 {
 			s.send(to, mail{kind: mailPresence, msg: msg})
@@ -97,8 +105,27 @@ func (s *shard) announce(ch *channel, alive bool) {
 	}
 }
 
+// appendPresence appends the line that a channel is there, or goes.
+func appendPresence(dst []byte, alive bool, cname []byte) []byte {
+	if alive {
+		dst = append(dst, "1 "...)
+	} else {
+		dst = append(dst, "0 "...)
+	}
+	return append(append(dst, cname...), '\n')
+}
+
 // line serves mailPresence.
-func (p *presence) line(msg *message) { p.lines = append(p.lines, msg.json...) }
+func (p *presence) line(m *mail) {
+	if m.conn == 0 {
+		p.lines = append(p.lines, m.msg.json...)
+		return
+	}
+	if what, _ := splitUser(p.s.loop.User(m.conn)); what == userPresence {
+		p.s.scratch = httplite.AppendChunk(p.s.scratch[:0], m.msg.json)
+		p.write(m.conn, m.msg.json, p.s.scratch)
+	}
+}
 
 // flush writes what the turn has gathered.
 func (p *presence) flush() {
@@ -107,16 +134,20 @@ func (p *presence) flush() {
 	}
 	p.s.scratch = httplite.AppendChunk(p.s.scratch[:0], p.lines)
 	for _, c := range p.conns {
-		text := p.s.scratch
-		if _, framing := splitUser(p.s.loop.User(c)); framing == psubBare {
-			text = p.lines
-		}
-		_ = p.s.loop.Write(c, text) // a lost connection, or one that too much is held for, is told to Closed
-		if p.s.loop.Blocked(c) {
-			p.s.loop.SetTimer(c, p.s.srv.cfg.WriteTimeout)
-		}
+		p.write(c, p.lines, p.s.scratch)
 	}
 	p.lines = emptied(p.lines)
+}
+
+// write writes lines to one listener, as they are or as a chunk.
+func (p *presence) write(c reactor.Conn, lines, chunk []byte) {
+	if _, framing := splitUser(p.s.loop.User(c)); framing == psubBare {
+		chunk = lines
+	}
+	_ = p.s.loop.Write(c, chunk) // a lost connection, or one that too much is held for, is told to Closed
+	if p.s.loop.Blocked(c) {
+		p.s.loop.SetTimer(c, p.s.srv.cfg.WriteTimeout)
+	}
 }
 
 // sweep goes on with the round, and returns when it wants to go on again.

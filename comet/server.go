@@ -29,7 +29,9 @@ type Server struct {
 	refused     atomic.Int64  // requests that were answered with an error
 	cut         atomic.Int64  // readers that did not keep up
 	listening   atomic.Uint64 // a bit a loop that has listeners to /psub
-	broadcasts  atomic.Int64  // walks under way, on all loops
+	baseBytes   int64
+	started     time.Time
+	walks       atomic.Int64 // under way, on all loops
 	warned      [limits]atomic.Int64
 }
 
@@ -121,6 +123,7 @@ func (srv *Server) Start() {
 		Dur("polling-timeout", srv.cfg.PollingTimeout).Dur("channel-timeout", srv.cfg.ChannelTimeout).
 		Dur("request-timeout", srv.cfg.RequestTimeout).
 		Str("version", srv.cfg.Version).Msg("serving")
+	srv.baseBytes, srv.started = residentBytes(), srv.cfg.Clock()
 	srv.group.Start()
 }
 
@@ -134,20 +137,6 @@ func (srv *Server) Wait() error {
 	err := srv.group.Wait()
 	srv.release()
 	return err
-}
-
-// Stats are a server's figures. Channels and Subscribers are as of now, the
-// rest since the start.
-type Stats struct {
-	Channels    int64
-	Subscribers int64
-	Refused     int64 // requests that were answered with an error
-	Cut         int64 // readers that did not keep up
-}
-
-// Stats may be called from any goroutine.
-func (srv *Server) Stats() Stats {
-	return Stats{srv.channels.Load(), srv.subscribers.Load(), srv.refused.Load(), srv.cut.Load()}
 }
 
 // limit is one that a warning is logged of when it is met.

@@ -25,8 +25,8 @@ type shard struct {
 	channelIndex *index
 	leases       *reactor.Wheel
 	histories    histories
-	walks        []walk
-	walkLeft     int // channels that broadcasts may still look at in this turn
+	pending      []walk
+	walkLeft     int // channels that walks may still look at in this turn
 
 	// As a home of connections.
 	subs        reactor.Slab[subscriber]
@@ -44,24 +44,28 @@ type shard struct {
 	answering   []uint32 // pipes that have something to write
 	presence    presence
 	tokens      *tokens
+	published   uint64
 	delivered   uint64
+	figures     figures
 	warm        uint32
 
 	// What is rendered is rendered here, and copied by nobody.
-	req        *httplite.Request
-	exchange   exchange
-	args       []byte // decoded parameters
-	wants      []want
-	scratch    []byte // a response, or what is about to be written
-	object     []byte // one JSON object
-	body       []byte
-	msgs       []*message
-	batch      batch
-	date       []byte
-	dateSecond int64
-	ok         []byte
-	okSecond   int64
-	rng        uint64
+	req         *httplite.Request
+	exchange    exchange
+	args        []byte // decoded parameters
+	wants       []want
+	scratch     []byte // a response, or what is about to be written
+	object      []byte // one JSON object
+	body        []byte
+	msgs        []*message
+	batch       batch
+	date        []byte
+	dateSecond  int64
+	ok          []byte
+	okSecond    int64
+	statsText   []byte
+	statsSecond int64
+	rng         uint64
 }
 
 func newShard(srv *Server, id uint8) (*shard, error) {

@@ -7,8 +7,17 @@ import (
 	"path"
 )
 
-// PushPath is where the page publishes.
-const PushPath = "/demo/push"
+// Where the pages publish, hear who is there, and read the server's figures.
+const (
+	PushPath     = "/demo/push"
+	PresencePath = "/demo/psub"
+	StatsPath    = "/demo/stats"
+)
+
+// Public maps these paths to the admin side's that do it.
+func Public() map[string]string {
+	return map[string]string{PushPath: "/push", PresencePath: "/psub", StatsPath: "/stats"}
+}
 
 //go:embed web
 var web embed.FS

@@ -121,7 +121,7 @@ func (c *serve) Run(out io.Writer) error {
 func (c *serve) open(log zerolog.Logger) (*comet.Server, error) {
 	cfg := c.server(log)
 	if c.Demo {
-		cfg.PushPath = demo.PushPath
+		cfg.Public = demo.Public()
 		for _, page := range demo.Pages() {
 			cfg.Pages = append(cfg.Pages, comet.Page(page))
 		}

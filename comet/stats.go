@@ -1,0 +1,89 @@
+package comet
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// Stats are a server's figures. Those of now are Connections, Channels,
+// Subscribers and ResidentBytes; the rest count since the start.
+type Stats struct {
+	Connections   int64 // open, of both sides, waiting or not
+	Channels      int64
+	Subscribers   int64 // a connection counts once for each of its channels
+	Published     int64 // messages, a broadcast once for each channel
+	Delivered     int64 // messages that were written to a live subscriber
+	Refused       int64 // requests that were answered with an error
+	Cut           int64 // readers that did not keep up
+	ResidentBytes int64 // of the whole process; 0 where the kernel does not tell
+	BaseBytes     int64 // ResidentBytes when the server started
+	Uptime        time.Duration
+}
+
+// figures are what a shard counts for itself, shown to others when its turn
+// ends.
+type figures struct{ published, delivered atomic.Int64 }
+
+func (s *shard) showFigures() {
+	if n := int64(s.delivered); n != s.figures.delivered.Load() {
+		s.figures.delivered.Store(n)
+	}
+	if n := int64(s.published); n != s.figures.published.Load() {
+		s.figures.published.Store(n)
+	}
+}
+
+// Stats may be called from any goroutine.
+func (srv *Server) Stats() Stats {
+	st := Stats{
+		Channels: srv.channels.Load(), Subscribers: srv.subscribers.Load(),
+		Refused: srv.refused.Load(), Cut: srv.cut.Load(),
+		ResidentBytes: residentBytes(), BaseBytes: srv.baseBytes, Uptime: srv.cfg.Clock().Sub(srv.started),
+	}
+	for _, s := range srv.shards {
+		st.Connections += s.loop.Stats().Open
+		st.Published += s.figures.published.Load()
+		st.Delivered += s.figures.delivered.Load()
+	}
+	return st
+}
+
+// residentBytes asks the kernel, 0 if it does not tell.
+func residentBytes() int64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := bytes.Fields(text)
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
+// stats serves /stats. The answer is made anew once a second.
+func (s *shard) stats(x *exchange) {
+	if s.statsSecond != s.dateSecond || len(s.statsText) == 0 {
+		s.statsSecond = s.dateSecond
+		st := s.srv.Stats()
+		dst := s.statsText[:0]
+		for i, f := range []struct {
+			name  string
+			value int64
+		}{
+			{"connections", st.Connections}, {"channels", st.Channels}, {"subscribers", st.Subscribers},
+			{"published", st.Published}, {"delivered", st.Delivered}, {"refused", st.Refused}, {"cut", st.Cut},
+			{"resident_bytes", st.ResidentBytes}, {"base_bytes", st.BaseBytes}, {"uptime_seconds", int64(st.Uptime.Seconds())},
+		} {
+			dst = append(dst, "{,"[min(i, 1)])
+			dst = append(strconv.AppendQuote(dst, f.name), ':')
+			dst = strconv.AppendInt(dst, f.value, 10)
+		}
+		s.statsText = append(dst, '}')
+	}
+	s.replyJSON(x, nil, s.statsText)
+}

@@ -1,0 +1,93 @@
+package comet
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+	"testing"
+)
+
+func TestStats(t *testing.T) {
+	srv := startWire(t, Config{Loops: 2, Public: map[string]string{"/figures": "/stats"}})
+	srv.askAll(three)
+	c := srv.dial(sideFront)
+	c.send(reqGet(0, "/stream?cname=a&seq=4&cname=b&seq=1"))
+	srv.subscribed(2)
+	srv.ask(pushX4)
+	c.expect(streamHead(0, asJSON) + object("data", 4, "x4") + "\n")
+	srv.until("a message is counted as delivered", func() bool { return srv.Stats().Delivered == 1 })
+	got := srv.Stats()
+	if got.Connections != 2 || got.Channels != 2 || got.Subscribers != 2 || got.Published != 4 || got.ResidentBytes < 1<<20 || got.BaseBytes < 1<<20 {
+		t.Errorf("%+v", got)
+	}
+	front := srv.dial(sideFront)
+	front.send(reqGet(1, "/figures", closing))
+	_, body, _ := strings.Cut(front.rest(), "\r\n\r\n")
+	for _, text := range []string{body, srv.ask("/stats")} {
+		var told map[string]int64
+		if err := json.Unmarshal([]byte(text), &told); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if told["channels"] != 2 || told["subscribers"] != 2 || told["published"] != 4 || told["delivered"] != 1 || told["resident_bytes"] < 1<<20 || len(told) != 10 {
+			t.Errorf("told %s", text)
+		}
+	}
+}
+
+// What the front side opens to everybody: what changes something only by POST.
+func TestPublicPaths(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1, Public: map[string]string{"/p": "/push", "/i": "/info"}})
+	same(t, srv.talk(sideFront, reqGet(1, "/p?cname=a&content=x", closing)),
+		answer("405 Method Not Allowed", asText, "method not allowed here\n", closing, "Allow: POST\r\n"))
+	same(t, srv.talk(sideFront, reqForm(1, "/p", "cname=a&content=x", closing)), answer("200 OK", asJSON, `{"type":"ok"}`+"\n", closing))
+	same(t, srv.talk(sideFront, reqGet(1, "/i?cname=a", closing)), answer("200 OK", asJSON, `{"cname": "a", "subscribers": 0}`+"\n", closing))
+	if _, err := newServer(Config{Public: map[string]string{"/x": "/nothing"}}); err == nil || !strings.Contains(err.Error(), "/nothing") {
+		t.Errorf("a path that is not there: %v", err)
+	}
+}
+
+// A listener that asks for it is told at once of all channels that live, then
+// of changes; the others hear nothing of that.
+func TestRollCall(t *testing.T) {
+	for minor := range 2 {
+		st := newStage(t, Config{Loops: 3, Public: map[string]string{"/who": "/psub"}})
+		var want []string
+		for n := range 3 * walkBudget {
+			cname := fmt.Sprintf("c%d", n)
+			s := st.srv.shards[st.srv.home([]byte(cname))]
+			if i, c := s.findOrMake([]byte(cname)); c != codeOK {
+				t.Fatal(c)
+			} else if n%3 == 0 {
+				s.endChannel(i)
+			} else {
+				want = append(want, "1 "+cname)
+			}
+		}
+		other, p := st.enter(0, sideAdmin), st.enter(2, sideFront)
+		other.send(reqGet(minor, "/psub"))
+		same(t, other.body(), "")
+		p.send(reqGet(minor, "/who?now=1"))
+		for range 10 {
+			st.settle()
+		}
+		var got []string
+		for _, line := range strings.Fields(strings.ReplaceAll(strings.ReplaceAll(p.body(), "\r\n", " "), "1 c", "1_c")) {
+			if strings.HasPrefix(line, "1_") {
+				got = append(got, "1 "+line[2:])
+			}
+		}
+		sort.Strings(want)
+		sort.Strings(got)
+		same(t, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		same(t, other.take(), "")
+		st.admin(1, "/sign?cname=new")
+		same(t, p.take(), piece(minor, "1 new\n"))
+		if n := st.srv.walks.Load(); n != 0 {
+			t.Errorf("%d walks are under way in the end", n)
+		}
+		p.leave()
+		other.leave()
+		st.settle()
+	}
+}
