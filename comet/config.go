@@ -90,8 +90,8 @@ type Config struct {
 	// WriteTimeout is how long a reader may be stuck before it is cut. Default 30 s.
 	WriteTimeout time.Duration
 
-	// CORSOrigin is sent as Access-Control-Allow-Origin by the front side. Empty
-	// sends none.
+	// CORSOrigin is sent as Access-Control-Allow-Origin by the front side, and its
+	// pages may embed /iframe: they are posted each message. Empty lets none.
 	CORSOrigin string
 	// Pages are served on the front side.
 	Pages []Page

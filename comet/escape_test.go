@@ -22,7 +22,7 @@ var deliveries = []struct {
 	{"jsonp", "/sub?cb=f&", func(t testing.TB, body string) string { return cut(t, body, "f([", "]);\n") }},
 	{"stream", "/stream?", func(t testing.TB, body string) string { return cut(t, body, "", "\n") }},
 	{"iframe", "/iframe?", func(t testing.TB, body string) string {
-		script := cut(t, strings.TrimPrefix(body, iframeHead), "<script>parent.icomet_cb(", ");</script>\n")
+		script := cut(t, strings.TrimPrefix(body, iframeHead+iframeBody), "<script>parent.icomet_cb(", ");</script>\n")
 		if strings.ContainsAny(script, "<") {
 			t.Fatalf("a script element with %q may end early", script)
 		}

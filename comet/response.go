@@ -98,8 +98,24 @@ func (s *shard) notAllowed(x *exchange, e endpoint) {
 	s.fail(x, 405, "method not allowed here")
 }
 
-// iframeHead is what an iframe's document begins with.
-const iframeHead = "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><title>comet</title></head><body>\n"
+// What an iframe's document begins with.
+const (
+	iframeHead = "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><title>comet</title>"
+	iframeBody = "</head><body>\n"
+)
+
+// newIframeHead is the head of the documents of /iframe. A page of another origin
+// cannot be called, which the document notices by itself; where that origin is
+// let in, what it would be called with is posted to it as a message.
+func newIframeHead(origin string) []byte {
+	head := []byte(iframeHead)
+	if origin != "" {
+		head = append(head, `<script>try{parent.icomet_cb}catch(e){(function(page){parent={icomet_cb:function(m){page.postMessage(m,"`...)
+		head = appendForScript(head, appendEscaped(nil, []byte(origin)))
+		head = append(head, `")}}})(parent)}</script>`...)
+	}
+	return append(head, iframeBody...)
+}
 
 var contentTypes = [...]string{transportPoll: typeJSON, transportStream: typeJSON, transportIframe: typeHTML, transportSSE: typeSSE}
 
@@ -116,9 +132,9 @@ func (s *shard) appendStreamHead(dst []byte, sub *subscriber) []byte {
 		return dst
 	}
 	if sub.has(subOld) {
-		return append(dst, iframeHead...)
+		return append(dst, s.srv.iframeHead...)
 	}
-	return httplite.AppendChunk(dst, []byte(iframeHead))
+	return httplite.AppendChunk(dst, s.srv.iframeHead)
 }
 
 // appendPollResponse appends the whole response to a poll.

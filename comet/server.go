@@ -13,15 +13,16 @@ import (
 
 // Server is a comet server: New opens it, Start runs it, Stop and Wait end it.
 type Server struct {
-	cfg       Config
-	limits    httplite.Limits
-	headers   [2]string // by side: what every response carries
-	endpoints [2]map[string]endpoint
-	seed      maphash.Seed
-	shards    []*shard
-	group     *reactor.Group
-	front     []string
-	admin     []string
+	cfg        Config
+	limits     httplite.Limits
+	headers    [2]string // by side: what every response carries
+	iframeHead []byte
+	endpoints  [2]map[string]endpoint
+	seed       maphash.Seed
+	shards     []*shard
+	group      *reactor.Group
+	front      []string
+	admin      []string
 
 	// What all loops count together.
 	channels    atomic.Int64
@@ -77,6 +78,7 @@ func newServer(cfg Config) (*Server, error) {
 	if cfg.CORSOrigin != "" {
 		srv.headers[sideFront] += "Access-Control-Allow-Origin: " + cfg.CORSOrigin + "\r\n"
 	}
+	srv.iframeHead = newIframeHead(cfg.CORSOrigin)
 	var err error
 	srv.group, err = reactor.NewGroup(cfg.Loops, func(i int) (*reactor.Loop, error) {
 		s, err := newShard(srv, uint8(i))

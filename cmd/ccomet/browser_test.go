@@ -60,9 +60,16 @@ type window struct {
 	ctx context.Context
 }
 
-// visit opens a window on an address. prelude is run before the page's own
-// script.
+// visit opens a window on the chat. prelude is run before the page's own script.
 func (b browser) visit(t *testing.T, address, prelude string) *window {
+	t.Helper()
+	w := b.open(t, address, prelude)
+	w.is("open")
+	return w
+}
+
+// open opens a window on an address.
+func (b browser) open(t *testing.T, address, prelude string) *window {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
@@ -85,7 +92,6 @@ func (b browser) visit(t *testing.T, address, prelude string) *window {
 		}
 	}
 	w.goTo(address)
-	w.is("open")
 	return w
 }
 
