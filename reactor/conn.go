@@ -36,7 +36,7 @@ type record struct {
 	held  uint32 // index of what is borrowed while input is incomplete or a write was short; 0: nothing
 	user  uint32 // the handler's word
 	flags uint16
-	tag   uint8 // of the listener, or what Adopt and Dial were given
+	tag   uint8 // of the listener, or what Adopt and Dial were given, until SetTag
 	_     uint8
 }
 
@@ -116,12 +116,21 @@ func (l *Loop) SetUser(c Conn, word uint32) {
 	}
 }
 
-// Tag returns what the listener, Adopt or Dial was given.
+// Tag returns what the listener, Adopt or Dial was given, or SetTag has stored
+// since.
 func (l *Loop) Tag(c Conn) uint8 {
 	if r := l.record(c); r != nil {
 		return r.tag
 	}
 	return 0
+}
+
+// SetTag stores another tag: eight bits that a handler has beside its word, for
+// what it knows of the connection as a whole. It does nothing to a bare timer.
+func (l *Loop) SetTag(c Conn, tag uint8) {
+	if r := l.record(c); r != nil && r.fd >= 0 {
+		r.tag = tag
+	}
 }
 
 // Fd returns the descriptor, -1 when there is none.

@@ -34,6 +34,12 @@ func sysAccept(fd int32) (int32, unix.Errno) {
 	return int32(n), errno
 }
 
+func sysPeer(fd int32, sa *unix.RawSockaddrAny) unix.Errno {
+	size := uint32(unsafe.Sizeof(*sa))
+	_, _, errno := unix.RawSyscall(unix.SYS_GETPEERNAME, uintptr(fd), uintptr(unsafe.Pointer(sa)), uintptr(unsafe.Pointer(&size)))
+	return errno
+}
+
 func sysClose(fd int32) { _, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
 // sockError takes the pending error of a socket.
