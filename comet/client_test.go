@@ -67,10 +67,15 @@ type wireServer struct {
 }
 
 // startWire runs a server until the test ends, by when everybody must have been
-// forgotten.
+// forgotten. Where the test does not say, it listens on 127.0.0.1.
 func startWire(t testing.TB, cfg Config) *wireServer {
 	t.Helper()
-	cfg.Front, cfg.Admin = []string{"127.0.0.1:0"}, []string{"127.0.0.1:0"}
+	if len(cfg.Front) == 0 {
+		cfg.Front = []string{"127.0.0.1:0"}
+	}
+	if len(cfg.Admin) == 0 {
+		cfg.Admin = []string{"127.0.0.1:0"}
+	}
 	cfg.Clock = func() time.Time { return noon }
 	srv, err := New(cfg)
 	if err != nil {

@@ -61,6 +61,19 @@ type Config struct {
 	// tokens end with the process.
 	Secret []byte
 
+	// FrontAllow, FrontDeny, AdminAllow and AdminDeny say from where a side's
+	// requests may come, each a list for ParseAddresses; Rules has the precedence.
+	// Who may not is answered 403. Default: everybody may.
+	FrontAllow, FrontDeny []string
+	AdminAllow, AdminDeny []string
+	// TrustedProxies, a list for ParseAddresses too, are peers that are believed
+	// for whom they ask, by X-Forwarded-For or the PROXY protocol. Default none.
+	TrustedProxies []string
+	// ProxyProtocol has the sides, "front" or "admin", where a connection from a
+	// trusted proxy must begin with a PROXY protocol header, of version 1 or 2; its
+	// X-Forwarded-For is then not looked at. Default none.
+	ProxyProtocol []string
+
 	// MaxChannels bounds the channels, MaxSubscribersPerChannel the subscribers
 	// of each. 0 is no bound.
 	MaxChannels              int
@@ -178,6 +191,9 @@ func (c *Config) check() error {
 		if e := table(&Config{})[sideAdmin][of]; e.serve == nil {
 			errs = append(errs, fmt.Errorf("public path %s: the admin side has no %s", path, of))
 		}
+	}
+	if _, err := newAccess(c); err != nil {
+		errs = append(errs, err)
 	}
 	for _, b := range []byte(c.CORSOrigin) {
 		if b < ' ' || b > '~' {

@@ -28,7 +28,7 @@ func splitUser(word uint32) (what, index uint32) {
 	return word >> userShift, word & (1<<userShift - 1)
 }
 
-// Tags of the two sides' connections.
+// The two sides: a connection's tag, but for the bits that access.go adds.
 const (
 	sideFront uint8 = iota
 	sideAdmin
@@ -48,11 +48,23 @@ type exchange struct {
 }
 
 // Opened begins a connection: its request is awaited.
-func (s *shard) Opened(c reactor.Conn) { s.loop.SetTimer(c, s.srv.cfg.RequestTimeout) }
+func (s *shard) Opened(c reactor.Conn) {
+	s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
+	if s.srv.access.looks {
+		s.look(c)
+	}
+}
 
 // Received takes the requests out of what has arrived.
 func (s *shard) Received(c reactor.Conn, p []byte) int {
 	used := 0
+	if s.loop.Tag(c)&tagHeader != 0 {
+		n, ok := s.takeProxyHeader(c, p)
+		if !ok {
+			return n
+		}
+		used = n
+	}
 	for used < len(p) {
 		req := s.parser(c)
 		n, err := req.Parse(p[used:], &s.srv.limits)
@@ -60,6 +72,9 @@ func (s *shard) Received(c reactor.Conn, p []byte) int {
 			req.Reset() // it would refuse all that follows, whoever sends it
 			s.dropHalf(c)
 			s.refuse(c, err.(*httplite.Error))
+			return len(p)
+		}
+		if n == 0 && s.barredEarly(c, req) {
 			return len(p)
 		}
 		if n == 0 {
@@ -147,10 +162,19 @@ func (s *shard) dropHalf(c reactor.Conn) {
 	}
 }
 
+// begin makes a request the exchange that is served: one at a time, and not to
+// be allocated for each.
+func (s *shard) begin(c reactor.Conn, req *httplite.Request) *exchange {
+	s.exchange = exchange{conn: c, req: req, side: s.side(c), last: !req.KeepAlive(), old: req.Minor() == 0}
+	return &s.exchange
+}
+
 // serve hands a request to its endpoint.
 func (s *shard) serve(c reactor.Conn, req *httplite.Request) {
-	x := &s.exchange // one at a time, and not to be allocated for each
-	*x = exchange{conn: c, req: req, side: s.loop.Tag(c), last: !req.KeepAlive(), old: req.Minor() == 0}
+	x := s.begin(c, req)
+	if s.srv.access.looks && s.barred(x) {
+		return
+	}
 	s.args = s.args[:0]
 	e, known := s.srv.endpoints[x.side][string(req.Path())]
 	if !known {
@@ -188,7 +212,7 @@ func (s *shard) answered(c reactor.Conn, last bool) {
 // refuse answers a request that broke a rule, and ends the connection.
 func (s *shard) refuse(c reactor.Conn, err *httplite.Error) {
 	s.srv.refused.Add(1)
-	x := exchange{conn: c, side: s.loop.Tag(c), last: true}
+	x := exchange{conn: c, side: s.side(c), last: true}
 	s.body = append(append(s.body[:0], err.Error()...), '\n')
 	s.reply(&x, err.Status, typeText, s.body)
 }

@@ -56,7 +56,7 @@ func (s *shard) startPsub(c reactor.Conn, old, now bool) {
 	s.loop.Pause(c)
 	s.loop.SetTimer(c, -1)
 	s.presence.add(c)
-	s.scratch = s.appendHead(s.scratch[:0], s.loop.Tag(c), 200, typeText, old, old)
+	s.scratch = s.appendHead(s.scratch[:0], s.side(c), 200, typeText, old, old)
 	s.scratch = append(s.scratch, "X-Accel-Buffering: no\r\n"...)
 	framing := psubBare
 	if !old {

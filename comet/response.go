@@ -76,11 +76,16 @@ func appendJSONP[T []byte | string](dst []byte, cb T, object []byte) []byte {
 
 // fail answers a request that cannot be served, with one line that says why.
 func (s *shard) fail(x *exchange, status int, reason string) {
+	s.body = append(append(s.body[:0], reason...), '\n')
+	s.failed(x, status)
+}
+
+// failed is fail with the line that body has.
+func (s *shard) failed(x *exchange, status int) {
 	s.srv.refused.Add(1)
 	if x.req.Method() == httplite.HEAD {
 		x.head = true
 	}
-	s.body = append(append(s.body[:0], reason...), '\n')
 	s.reply(x, status, typeText, s.body)
 }
 

@@ -15,6 +15,7 @@ import (
 type Server struct {
 	cfg        Config
 	limits     httplite.Limits
+	access     access
 	headers    [2]string // by side: what every response carries
 	iframeHead []byte
 	endpoints  [2]map[string]endpoint
@@ -71,6 +72,8 @@ func newServer(cfg Config) (*Server, error) {
 		_, _ = rand.Read(cfg.Secret) // never fails
 	}
 	srv := &Server{cfg: cfg, seed: maphash.MakeSeed(), endpoints: table(&cfg)}
+	srv.access, _ = newAccess(&cfg) // fill has seen that it can be
+	srv.warnClosed()
 	// Escaped for a form, a byte of content may take three.
 	srv.limits = httplite.Limits{Line: cfg.MaxHead / 2, Head: cfg.MaxHead, Body: 3*cfg.MaxMessage + 4096}
 	const always = "Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\n"

@@ -1,0 +1,198 @@
+package comet
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"ccomet/httplite"
+	"ccomet/reactor"
+)
+
+// access is who is let in, on each side. Whose request it is, is settled so:
+//
+//  1. A connection is looked at when it opens: by its peer's address it is allowed
+//     or denied, and the peer is a trusted proxy or not (look). That is kept in two
+//     bits of its tag.
+//  2. From a trusted proxy, where the side has the PROXY protocol on, a header
+//     must come first. The client that it tells is judged once, for all requests
+//     of the connection (takeProxyHeader).
+//  3. Else X-Forwarded-For is believed of a trusted proxy, for each request
+//     (barred). Of anybody else it is ignored.
+type access struct {
+	looks   bool // there is something to look at
+	rules   [2]Rules
+	trusted Addresses
+	proxied [2]bool // the PROXY protocol is on
+}
+
+// Bits of a connection's tag, beside its side.
+const (
+	tagSide    uint8 = 0x0F
+	tagDenied  uint8 = 0x10 // the peer's own address is denied
+	tagTrusted uint8 = 0x20 // X-Forwarded-For is believed
+	tagHeader  uint8 = 0x40 // a PROXY protocol header must come first
+)
+
+var sideNames = [2]string{"front", "admin"}
+
+func newAccess(cfg *Config) (access, error) {
+	var a access
+	var errs []error
+	read := func(name string, list []string) Addresses {
+		set, err := ParseAddresses(list)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+		return set
+	}
+	a.rules[sideFront] = Rules{read("front allow", cfg.FrontAllow), read("front deny", cfg.FrontDeny)}
+	a.rules[sideAdmin] = Rules{read("admin allow", cfg.AdminAllow), read("admin deny", cfg.AdminDeny)}
+	a.trusted = read("trusted proxies", cfg.TrustedProxies)
+	for _, name := range cfg.ProxyProtocol {
+		side, ok := sideNamed(name)
+		if !ok {
+			errs = append(errs, fmt.Errorf("PROXY protocol on %q: want front or admin", name))
+			continue
+		}
+		a.proxied[side] = true
+	}
+	if len(cfg.ProxyProtocol) > 0 && len(cfg.TrustedProxies) == 0 {
+		errs = append(errs, errors.New("the PROXY protocol is on, but there are no trusted proxies, who alone may speak it"))
+	}
+	a.looks = !a.rules[sideFront].empty() || !a.rules[sideAdmin].empty() || !a.trusted.empty()
+	return a, errors.Join(errs...)
+}
+
+func sideNamed(name string) (side uint8, ok bool) {
+	for i, n := range sideNames {
+		if n == name {
+			return uint8(i), true
+		}
+	}
+	return 0, false
+}
+
+// warnClosed tells of rules by which nobody may come, which are seldom meant.
+func (srv *Server) warnClosed() {
+	for side, name := range sideNames {
+		if r := &srv.access.rules[side]; !r.empty() && r.Allow.empty() {
+			srv.cfg.Log.Warn().Str("side", name).Msg("nobody may come: there is deny without allow; allow all lets in who is not denied")
+		}
+	}
+}
+
+func (s *shard) side(c reactor.Conn) uint8 { return s.loop.Tag(c) & tagSide }
+
+// look notes what a new connection's peer may do.
+func (s *shard) look(c reactor.Conn) {
+	a := &s.srv.access
+	side := s.side(c)
+	peer, err := s.loop.Peer(c)
+	if err != nil {
+		s.loop.Close(c) // it has gone already
+		return
+	}
+	tag := side
+	trusted := a.trusted.Has(peer.Addr())
+	if trusted && a.proxied[side] {
+		s.loop.SetTag(c, tag|tagHeader)
+		return
+	}
+	if trusted {
+		tag |= tagTrusted
+	}
+	if !a.rules[side].Allows(peer.Addr()) {
+		tag |= tagDenied
+	}
+	s.loop.SetTag(c, tag)
+}
+
+// takeProxyHeader takes the header that a trusted proxy begins with, and returns
+// its length: 0 while it is incomplete. ok is false when there is no request to
+// be read behind it.
+func (s *shard) takeProxyHeader(c reactor.Conn, p []byte) (n int, ok bool) {
+	from, n, malformed := parseProxyHeader(p)
+	if malformed != nil {
+		s.refuse(c, malformed)
+		return len(p), false
+	}
+	if n == 0 {
+		return 0, false
+	}
+	if from.none {
+		peer, err := s.loop.Peer(c)
+		if err != nil {
+			s.loop.Close(c)
+			return len(p), false
+		}
+		from.client = peer.Addr()
+	}
+	side := s.side(c)
+	s.loop.SetTag(c, side)
+	if s.srv.access.rules[side].Allows(from.client) {
+		return n, true
+	}
+	// At once, before any request: the address is not kept.
+	s.srv.refused.Add(1)
+	s.body = appendDenial(s.body[:0], from.client)
+	s.reply(&exchange{conn: c, side: side, last: true}, 403, typeText, s.body)
+	return len(p), false
+}
+
+// barred answers a request whose sender may not come, or cannot be told, and
+// says whether it has.
+func (s *shard) barred(x *exchange) bool {
+	a, tag := &s.srv.access, s.loop.Tag(x.conn)
+	denied := tag&tagDenied != 0
+	var client netip.Addr
+	told := false
+	if tag&tagTrusted != 0 {
+		var ok bool
+		if client, told, ok = forwardedClient(x.req, &a.trusted); !ok {
+			s.fail(x, 400, "X-Forwarded-For: not a list of addresses")
+			return true
+		}
+		if told {
+			denied = !a.rules[x.side].Allows(client)
+		}
+	}
+	if !denied {
+		return false
+	}
+	if !told {
+		peer, err := s.loop.Peer(x.conn)
+		if err != nil {
+			s.loop.Close(x.conn)
+			return true
+		}
+		client = peer.Addr()
+	}
+	s.body = appendDenial(s.body[:0], client)
+	s.failed(x, 403)
+	return true
+}
+
+// barredEarly is barred for a request whose body has not arrived: nobody waits
+// for the body of one that is not served, so the connection ends.
+func (s *shard) barredEarly(c reactor.Conn, req *httplite.Request) bool {
+	if !req.HeadDone() || s.loop.Tag(c)&(tagDenied|tagTrusted) == 0 {
+		return false
+	}
+	x := s.begin(c, req)
+	x.last = true
+	if !s.barred(x) {
+		return false
+	}
+	req.Reset()
+	s.dropHalf(c)
+	return true
+}
+
+// appendDenial appends the line that tells somebody that he may not come.
+func appendDenial(dst []byte, peer netip.Addr) []byte {
+	if !peer.IsValid() {
+		return append(dst, "peers on unix sockets are not allowed here\n"...)
+	}
+	return append(peer.AppendTo(dst), " is not allowed here\n"...)
+}

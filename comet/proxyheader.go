@@ -1,0 +1,165 @@
+package comet
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+
+	"ccomet/httplite"
+)
+
+// The PROXY protocol: what a proxy that passes bytes on says first, once a
+// connection, of whom it passes them on for. Version 1 is a line, version 2 has
+// a length:
+//
+//	PROXY TCP4 192.0.2.7 192.0.2.1 56324 443\r\n
+//	signature (12) | version, command (1) | family, transport (1) | length (2) | addresses, TLVs (length)
+const (
+	proxyLine      = "PROXY "
+	proxySignature = "\r\n\r\n\x00\r\nQUIT\n"
+	proxyFixed     = len(proxySignature) + 4 // of version 2, before what the length counts
+
+	maxProxyLine   = 107     // of version 1, its CRLF included: by the specification
+	maxProxyHeader = 4 << 10 // of version 2: addresses are 216 bytes at most, a certificate's TLV may be some thousand
+)
+
+// What is wrong with a header. Each ends the connection.
+var (
+	errProxyMissing = &httplite.Error{Status: 400, Reason: "a PROXY protocol header must come first from this proxy"}
+	errProxyLine    = &httplite.Error{Status: 400, Reason: "malformed PROXY protocol line"}
+	errProxyBinary  = &httplite.Error{Status: 400, Reason: "malformed PROXY protocol header of version 2"}
+	errProxyLong    = &httplite.Error{Status: 400, Reason: "PROXY protocol header too long", Limit: maxProxyHeader}
+)
+
+// proxied is whom a connection is passed on for.
+type proxied struct {
+	client netip.Addr // the zero Addr: somebody on a unix socket
+	none   bool       // nobody, or it is not known who: the proxy's own address counts
+}
+
+// parseProxyHeader reads a header of either version from the start of p. n is
+// its length, 0 while it is incomplete. The outcome does not depend on how the
+// input was cut, and an error comes as soon as it is certain.
+func parseProxyHeader(p []byte) (from proxied, n int, err *httplite.Error) {
+	switch {
+	case begins(p, proxySignature):
+		return parseProxyBinary(p)
+	case !begins(p, proxyLine):
+		return proxied{}, 0, errProxyMissing
+	}
+	end := bytes.IndexByte(p[:min(len(p), maxProxyLine)], '\n')
+	switch {
+	case end < 0 && len(p) < maxProxyLine:
+		return proxied{}, 0, nil
+	case end < 0 || p[end-1] != '\r':
+		return proxied{}, 0, errProxyLine
+	}
+	from, ok := parseProxyLine(p[len(proxyLine) : end-1])
+	if !ok {
+		return proxied{}, 0, errProxyLine
+	}
+	return from, end + 1, nil
+}
+
+// begins says whether p begins with want, as far as there is any of it.
+func begins(p []byte, want string) bool {
+	n := min(len(p), len(want))
+	return string(p[:n]) == want[:n]
+}
+
+// parseProxyLine reads what stands between "PROXY " and CRLF.
+func parseProxyLine(line []byte) (from proxied, ok bool) {
+	family, rest, more := bytes.Cut(line, []byte(" "))
+	if string(family) == "UNKNOWN" {
+		return proxied{none: true}, true // whatever follows
+	}
+	v4 := string(family) == "TCP4"
+	if !more || !v4 && string(family) != "TCP6" {
+		return proxied{}, false
+	}
+	var fields [4][]byte // source and destination, then their ports
+	for i := range fields {
+		last := i == len(fields)-1
+		if fields[i], rest, more = bytes.Cut(rest, []byte(" ")); more == last {
+			return proxied{}, false
+		}
+	}
+	source, ok := proxyAddr(fields[0], v4)
+	_, valid := proxyAddr(fields[1], v4)
+	return proxied{client: source}, ok && valid && isPort(fields[2]) && isPort(fields[3])
+}
+
+func proxyAddr(text []byte, v4 bool) (netip.Addr, bool) {
+	addr, ok := parseAddr(text)
+	return addr, ok && v4 == (bytes.IndexByte(text, ':') < 0)
+}
+
+// isPort says whether text is 0 to 65535, without zeros in front.
+func isPort(text []byte) bool {
+	if len(text) > len("65535") {
+		return false
+	}
+	_, err := strconv.ParseUint(string(text), 10, 16)
+	return err == nil && (text[0] != '0' || len(text) == 1)
+}
+
+// The families and transports that version 2 knows.
+const (
+	familyUnspecified = iota
+	familyIPv4
+	familyIPv6
+	familyUnix
+	families
+)
+
+const (
+	transportUnspecified = iota
+	_                    // stream
+	_                    // datagram
+	transports
+)
+
+// addressBytes is what a family's two addresses take, with their ports.
+var addressBytes = [families]int{familyIPv4: 2 * (4 + 2), familyIPv6: 2 * (16 + 2), familyUnix: 2 * 108}
+
+func parseProxyBinary(p []byte) (from proxied, n int, err *httplite.Error) {
+	rest := p[min(len(proxySignature), len(p)):]
+	if len(rest) == 0 {
+		return proxied{}, 0, nil
+	}
+	version, command := rest[0]>>4, rest[0]&15
+	if version != 2 || command > 1 {
+		return proxied{}, 0, errProxyBinary
+	}
+	local := command == 0
+	if len(rest) == 1 {
+		return proxied{}, 0, nil
+	}
+	family, transport := int(rest[1]>>4), int(rest[1]&15)
+	if !local && (family >= families || transport >= transports) {
+		return proxied{}, 0, errProxyBinary
+	}
+	if len(p) < proxyFixed {
+		return proxied{}, 0, nil
+	}
+	size := int(binary.BigEndian.Uint16(rest[2:]))
+	none := local || family == familyUnspecified || transport == transportUnspecified
+	switch n = proxyFixed + size; {
+	case n > maxProxyHeader:
+		return proxied{}, 0, errProxyLong
+	case !none && size < addressBytes[family]:
+		return proxied{}, 0, errProxyBinary
+	case len(p) < n:
+		return proxied{}, 0, nil
+	case none:
+		return proxied{none: true}, n, nil
+	}
+	switch addresses := p[proxyFixed:n]; family {
+	case familyIPv4:
+		from.client = netip.AddrFrom4([4]byte(addresses))
+	case familyIPv6:
+		from.client = netip.AddrFrom16([16]byte(addresses)).Unmap()
+	}
+	return from, n, nil
+}
