@@ -29,7 +29,7 @@ func describe(v *kong.Value) string {
 // groups are the headings of "serve --help".
 var groups = []kong.Group{
 	{Key: "listen", Title: "Where it listens:", Description: "ADDR is HOST:PORT with a numeric host, :PORT for every address, or unix:/PATH. Port 0 takes a free one."},
-	{Key: "who", Title: "Who may subscribe:"},
+	{Key: "who", Title: "Who may come:", Description: "ADDRS are addresses (10.0.0.5), beginnings of them (10.0.), networks (10.0.0.0/8, fd00::/8), all, or unix for peers on unix sockets; with commas, or the flag repeated. Who is in an allow list may come, whatever else is denied, and who is in neither may not; all, in either list, counts last."},
 	{Key: "limits", Title: "Limits:", Description: "Whatever is beyond one is refused with an answer that names it."},
 	{Key: "times", Title: "Times:", Description: "S is in seconds (90), or with units (1m30s)."},
 	{Key: "process", Title: "The process:"},
@@ -44,6 +44,13 @@ type settings struct {
 	Auth       auth   `default:"none" placeholder:"none|token" group:"who" help:"none: anybody; subscribing makes the channel. token: who brings what /sign gave for the channel."`
 	Secret     string `placeholder:"KEY" group:"who" help:"The key that tokens are made with. Better set it by the environment than by the flag, which other users can see. Default: random, so that tokens end with the process."`
 	CORSOrigin string `name:"cors-origin" placeholder:"ORIGIN" group:"who" help:"Let scripts of pages from ORIGIN (such as https://example.com, or *) read answers. Default: only pages of the same origin."`
+
+	FrontAllow    []string `placeholder:"ADDRS" group:"who" help:"From where clients may subscribe. Default, without a deny list: from everywhere."`
+	FrontDeny     []string `placeholder:"ADDRS" group:"who" help:"From where they may not."`
+	AdminAllow    []string `placeholder:"ADDRS" group:"who" help:"From where backends may publish. Default, without a deny list: from everywhere."`
+	AdminDeny     []string `placeholder:"ADDRS" group:"who" help:"From where they may not."`
+	TrustedProxy  []string `placeholder:"ADDRS" group:"who" help:"Proxies that are believed when they say whom they ask for, by X-Forwarded-For or the PROXY protocol."`
+	ProxyProtocol []string `placeholder:"front|admin" group:"who" help:"Trusted proxies must begin each connection to this side with a PROXY protocol header, of version 1 or 2. May be repeated."`
 
 	MaxChannels              int `default:"0" placeholder:"N" group:"limits" help:"Channels; 0 is no limit."`
 	MaxSubscribersPerChannel int `default:"0" placeholder:"N" group:"limits" help:"Subscribers of one channel; 0 is no limit."`
@@ -133,10 +140,36 @@ func (s *settings) checkText() error {
 			}
 		}
 	}
+	if err := s.checkAccess(); err != nil {
+		return err
+	}
 	for _, b := range []byte(s.CORSOrigin) {
 		if b <= ' ' || b > '~' {
 			return &badSetting{"cors-origin", fmt.Sprintf("is %q: want an origin, as in https://example.com", s.CORSOrigin)}
 		}
+	}
+	return nil
+}
+
+func (s *settings) checkAccess() error {
+	for _, addresses := range []struct {
+		name string
+		list []string
+	}{
+		{"front-allow", s.FrontAllow}, {"front-deny", s.FrontDeny}, {"admin-allow", s.AdminAllow}, {"admin-deny", s.AdminDeny},
+		{"trusted-proxy", s.TrustedProxy},
+	} {
+		if _, err := comet.ParseAddresses(addresses.list); err != nil {
+			return &badSetting{addresses.name, "has " + err.Error()}
+		}
+	}
+	for _, side := range s.ProxyProtocol {
+		if side != "front" && side != "admin" {
+			return &badSetting{"proxy-protocol", fmt.Sprintf("has %q: want front or admin", side)}
+		}
+	}
+	if len(s.ProxyProtocol) > 0 && len(s.TrustedProxy) == 0 {
+		return &badSetting{"proxy-protocol", "is set without --trusted-proxy, and only trusted proxies may speak it"}
 	}
 	return nil
 }
@@ -150,6 +183,8 @@ func (s *settings) server(log zerolog.Logger) comet.Config {
 	return comet.Config{
 		Front: s.Front, Admin: s.Admin, Loops: s.Loops,
 		Auth: comet.Auth(s.Auth), Secret: []byte(s.Secret), CORSOrigin: s.CORSOrigin,
+		FrontAllow: s.FrontAllow, FrontDeny: s.FrontDeny, AdminAllow: s.AdminAllow, AdminDeny: s.AdminDeny,
+		TrustedProxies: s.TrustedProxy, ProxyProtocol: s.ProxyProtocol,
 		MaxChannels: s.MaxChannels, MaxSubscribersPerChannel: s.MaxSubscribersPerChannel,
 		ChannelBufferSize: buffer, ChannelBufferBytes: s.ChannelBufferBytes,
 		MaxMessage: s.MaxMessage, MaxHead: s.MaxHead,
