@@ -93,7 +93,7 @@ func TestBadAccess(t *testing.T) {
 		{args: "--trusted-proxy nginx", want: `--trusted-proxy has "nginx"`},
 		{args: "--trusted-proxy 10. --proxy-protocol both", want: `--proxy-protocol has "both": want front or admin`},
 		{args: "--proxy-protocol front", want: "--proxy-protocol is set without --trusted-proxy"},
-		{file: "\nadmin-allow = [\"10.\", \"ten\"]\n", want: `ccomet.toml:2: admin-allow has "ten": want an address`},
+		{file: "\nadmin-allow = [\"10.\", \"ten\"]\n", want: `ccomet.toml:2: admin-allow: has "ten": want an address`},
 	} {
 		args := append([]string{"serve"}, strings.Fields(c.args)...)
 		if c.file != "" {
@@ -103,5 +103,21 @@ func TestBadAccess(t *testing.T) {
 		if status != exitSettings || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, c.want) {
 			t.Errorf("status %d, want %d and %s: %s", status, exitSettings, c.want, stderr)
 		}
+	}
+}
+
+// TestICometRules: those of iComet's own file, and what else it says, for the
+// server that runs.
+func TestICometRules(t *testing.T) {
+	p := start(t, nil, "--config", fileNamed(t, "icomet.conf", "logger:\n\toutput: stderr\nadmin:\n\tlisten: 127.0.0.1:0\n\tallow: 127.0.0.1\n"+
+		"\tallow: 127.1\n\tdeny: all\nfront:\n\tlisten: 127.0.0.1:0\n\tmax_channels: 7\n\tmax_channels: 8\n"))
+	says("max-channels", 7.0)(t, p)
+	for from, want := range map[string]int{"127.0.0.1": 200, "127.1.2.3": 200, "127.0.0.2": 403} {
+		if got := askFrom(t, from, p.admin, "", "/healthz"); got != want {
+			t.Errorf("from %s: %d, want %d", from, got, want)
+		}
+	}
+	if !strings.Contains(p.logged(), "icomet.conf:11: front.max_channels: ignored") {
+		t.Error(p.logged())
 	}
 }

@@ -1,83 +1,141 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
-	"github.com/pelletier/go-toml/v2"
 )
 
-// configFile is a TOML file with settings: its keys are the names of flags,
-// without tables. It resolves the flags that neither the command line nor the
+// configFile is a file with settings: TOML, or iComet's own where the name ends
+// in ".conf". It resolves the flags that neither the command line nor the
 // environment has set.
 type configFile struct {
-	name   string
-	text   []byte
-	values map[string]any
+	name     string
+	flags    map[string]*kong.Flag
+	entries  map[string]entry // by the flag's name
+	problems []problem
 }
 
-// readConfigFile reads a file; its settings are for flags.
+// entry is one setting of a file.
+type entry struct {
+	line  int    // 0 where the file does not say it, but means it
+	key   string // as the file spells it
+	value any    // bool, int64, string, []any, or literal
+}
+
+// literal is a value of a kind that no setting has, as it is written.
+type literal string
+
+// problem is what is wrong at a place of a file, or only unwise.
+type problem struct {
+	file    string
+	line    int    // 0 for the whole file
+	key     string // "" where no key is known
+	reason  string
+	warning bool
+}
+
+func (p problem) Error() string {
+	place := p.file
+	if p.line > 0 {
+		place = fmt.Sprintf("%s:%d", p.file, p.line)
+	}
+	if p.key != "" {
+		place += ": " + p.key
+	}
+	return place + ": " + p.reason
+}
+
+// readConfigFile reads a file, whose settings are for flags. What is wrong in
+// it are its problems; the error is for a file that cannot be read at all.
 func readConfigFile(name string, flags []*kong.Flag) (*configFile, error) {
-	f := &configFile{name: name}
-	var err error
-	if f.text, err = os.ReadFile(name); err != nil {
+	text, err := os.ReadFile(name)
+	if err != nil {
 		return nil, fmt.Errorf("--config: %w", err)
 	}
-	if err := toml.Unmarshal(f.text, &f.values); err != nil {
-		if at := new(toml.DecodeError); errors.As(err, &at) {
-			line, _ := at.Position()
-			return nil, fmt.Errorf("%s:%d: %w", name, line, err)
-		}
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	known := map[string]*kong.Flag{}
-	for _, flag := range flags {
-		known[flag.Name] = flag
-	}
-	for key, value := range f.values {
-		flag := known[key]
-		if flag == nil || key == "config" || key == "help" {
-			return nil, fmt.Errorf("%s: unknown key %q", f.place(key), key)
-		}
-		if err := f.fits(flag, value); err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", f.place(key), key, err)
-		}
+	f := newConfigFile(name, flags)
+	if isIComet(name) {
+		f.readIComet(text)
+	} else {
+		f.readTOML(text)
 	}
 	return f, nil
 }
 
-// place is where a key stands, as FILE:LINE, or FILE if it is not at the
-// beginning of a line.
-func (f *configFile) place(key string) string {
-	for n, line := range bytes.Split(f.text, []byte("\n")) {
-		head := strings.Trim(string(line), " \t\r[")
-		if rest, ok := strings.CutPrefix(strings.TrimLeft(head, `"'`), key); ok {
-			if rest = strings.TrimLeft(rest, "\"' \t"); strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, "]") {
-				return fmt.Sprintf("%s:%d", f.name, n+1)
-			}
+func newConfigFile(name string, flags []*kong.Flag) *configFile {
+	f := &configFile{name: name, flags: map[string]*kong.Flag{}, entries: map[string]entry{}}
+	for _, flag := range flags {
+		if flag.Name != "config" && flag.Name != "help" {
+			f.flags[flag.Name] = flag
 		}
 	}
-	return f.name
+	return f
 }
 
-// fits says whether a flag can take a value, for an error that names the file.
-func (f *configFile) fits(flag *kong.Flag, value any) error {
-	text, err := flagText(flag, value)
-	if err != nil {
+// wrong joins what makes the file unusable, nil for nothing.
+func (f *configFile) wrong() error {
+	var errs []error
+	for _, p := range f.inOrder() {
+		if !p.warning {
+			errs = append(errs, p)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// inOrder are the problems as they stand in the file; those of the whole file
+// come first.
+func (f *configFile) inOrder() []problem {
+	slices.SortStableFunc(f.problems, func(a, b problem) int { return cmp.Compare(a.line, b.line) })
+	return f.problems
+}
+
+// complain notes what is wrong at a line.
+func (f *configFile) complain(line int, key, format string, args ...any) {
+	f.problems = append(f.problems, problem{file: f.name, line: line, key: key, reason: fmt.Sprintf(format, args...)})
+}
+
+// warn notes what is unwise at a line.
+func (f *configFile) warn(line int, key, format string, args ...any) {
+	f.complain(line, key, format, args...)
+	f.problems[len(f.problems)-1].warning = true
+}
+
+// about is the problem of a setting, at its place in the file.
+func (f *configFile) about(name, reason string) problem {
+	e := f.entries[name]
+	return problem{file: f.name, line: e.line, key: cmp.Or(e.key, name), reason: reason}
+}
+
+// set notes a setting, or that its flag cannot take it.
+func (f *configFile) set(name string, e entry) {
+	if err := fits(f.flags[name], e.value); err != nil {
+		f.complain(e.line, e.key, "%v", err)
+		return
+	}
+	f.entries[name] = e
+}
+
+// fits says whether a flag can take a value of the file.
+func fits(flag *kong.Flag, value any) error {
+	given, err := flagValue(flag, value)
+	if err != nil || given == nil {
 		return err
 	}
-	token := kong.Token{Type: kong.FlagValueToken, Value: text}
+	token := kong.Token{Type: kong.FlagValueToken, Value: given}
 	scratch := reflect.New(flag.Target.Type()).Elem()
 	return flag.Mapper.Decode(&kong.DecodeContext{Value: flag.Value, Scan: kong.ScanFromTokens(token)}, scratch)
 }
 
-// flagText is a value of the file as one would write it on the command line.
-func flagText(flag *kong.Flag, value any) (any, error) {
+// flagValue is a value of the file as the flag's decoder takes it, nil for one
+// that leaves the default.
+func flagValue(flag *kong.Flag, value any) (any, error) {
 	kind := flag.Target.Kind()
 	switch v := value.(type) {
 	case bool:
@@ -89,22 +147,30 @@ func flagText(flag *kong.Flag, value any) (any, error) {
 			return fmt.Sprint(v), nil
 		}
 	case string:
+		if kind == reflect.Slice {
+			return []any{v}, nil
+		}
 		if kind != reflect.Bool && kind != reflect.Int {
 			return v, nil
 		}
+		value = fmt.Sprintf("%q", v)
 	case []any:
 		if kind != reflect.Slice {
+			value = "a list"
 			break
 		}
-		items := make([]string, len(v))
-		for i, item := range v {
-			text, ok := item.(string)
-			if !ok {
-				return nil, errors.New("want strings in the list")
+		for _, item := range v {
+			if _, ok := item.(string); !ok {
+				return nil, fmt.Errorf("want strings in the list, not %v", item)
 			}
-			items[i] = text
 		}
-		return kong.JoinEscaped(items, flag.Tag.Sep), nil
+		if len(v) > 0 {
+			return v, nil
+		}
+		if flag.HasDefault {
+			return nil, errors.New("want at least one")
+		}
+		return nil, nil
 	}
 	return nil, fmt.Errorf("want %s, not %v", wanted(flag), value)
 }
@@ -128,19 +194,61 @@ func (f *configFile) Validate(*kong.Application) error { return nil }
 
 // Resolve gives a flag its value from the file, nil for none.
 func (f *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	value, ok := f.values[flag.Name]
-	if !ok || environmentHas(flag) != "" {
+	e, ok := f.entries[flag.Name]
+	if !ok || environmentHas(flag) {
 		return nil, nil
 	}
-	return flagText(flag, value)
+	return flagValue(flag, e.value)
 }
 
-// environmentHas returns the environment variable that sets a flag, or "".
-func environmentHas(flag *kong.Flag) string {
-	for _, name := range flag.Envs {
-		if _, ok := os.LookupEnv(name); ok {
-			return name
+// environmentHas says whether an environment variable sets a flag.
+func environmentHas(flag *kong.Flag) bool {
+	return slices.ContainsFunc(flag.Envs, func(name string) bool {
+		_, ok := os.LookupEnv(name)
+		return ok
+	})
+}
+
+// unknown is what is said of a key that does not exist, with the one that may
+// have been meant.
+func unknown(what, key string, known []string) string {
+	text := "unknown " + what
+	if near := nearest(key, known); near != "" {
+		text += ": did you mean " + near + "?"
+	}
+	return text
+}
+
+// nearest is the known word that is fewest slips of the pen away, "" if all are
+// far.
+func nearest(word string, known []string) string {
+	plain := strings.NewReplacer("_", "", "-", "")
+	best, found := 1+len(word)/4, ""
+	for _, candidate := range slices.Sorted(slices.Values(known)) {
+		if d := slips(plain.Replace(strings.ToLower(word)), plain.Replace(candidate)); d <= best {
+			best, found = d-1, candidate
 		}
 	}
-	return ""
+	return found
+}
+
+// slips counts the bytes to add, drop or change between two words.
+func slips(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -14,14 +15,14 @@ type logLevel zerolog.Level
 
 var logLevels = map[string]zerolog.Level{
 	"trace": zerolog.TraceLevel, "debug": zerolog.DebugLevel, "info": zerolog.InfoLevel,
-	"warn": zerolog.WarnLevel, "error": zerolog.ErrorLevel,
+	"warn": zerolog.WarnLevel, "error": zerolog.ErrorLevel, "fatal": zerolog.FatalLevel, "none": zerolog.Disabled,
 }
 
 // UnmarshalText reads its name.
 func (l *logLevel) UnmarshalText(text []byte) error {
 	level, ok := logLevels[string(text)]
 	if !ok {
-		return fmt.Errorf("%q: want trace, debug, info, warn or error", text)
+		return fmt.Errorf("%q: want trace, debug, info, warn, error, fatal or none", text)
 	}
 	*l = logLevel(level)
 	return nil
@@ -41,7 +42,7 @@ func (f *logFormat) UnmarshalText(text []byte) error {
 }
 
 // newLogger returns the logger that writes to out.
-func newLogger(out *os.File, level logLevel, format logFormat) zerolog.Logger {
+func newLogger(out io.Writer, level logLevel, format logFormat) zerolog.Logger {
 	zerolog.DurationFieldUnit = time.Second // as the flags are
 	if format == "" && isTerminal(out) {
 		format = "console"
@@ -53,7 +54,22 @@ func newLogger(out *os.File, level logLevel, format logFormat) zerolog.Logger {
 	return log.Level(zerolog.Level(level)).With().Timestamp().Logger()
 }
 
-func isTerminal(f *os.File) bool {
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil
+}
+
+// openLog opens what the log is written to, by its name.
+func openLog(name string, rotateSize int) (io.Writer, error) {
+	switch name {
+	case "", "stderr":
+		return os.Stderr, nil
+	case "stdout":
+		return os.Stdout, nil
+	}
+	return openLogFile(name, int64(rotateSize))
 }

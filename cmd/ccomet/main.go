@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -15,6 +16,7 @@ import (
 // commandLine is what ccomet can be told to do.
 type commandLine struct {
 	Serve   serve   `cmd:"" help:"Run the server."`
+	Config  config  `cmd:"" help:"Write and check configuration files."`
 	Version version `cmd:"" help:"Print the version."`
 }
 
@@ -29,40 +31,46 @@ type settingsError struct{ error }
 
 func (e settingsError) Unwrap() error { return e.error }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(run(os.Args, os.Stdout, os.Stderr)) }
 
-// run does what the arguments say and returns the exit status.
+// run does what the arguments say, the first of which is the program's name,
+// and returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
+	name, args := filepath.Base(args[0]), args[1:]
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	var cli commandLine
-	parser, err := kong.New(&cli,
-		kong.Name("ccomet"),
-		kong.Description("CComet, a comet server: clients wait on channels, and what is published there is pushed to them."),
-		kong.Writers(stdout, stderr),
-		kong.DefaultEnvars("CCOMET"),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.ValueFormatter(describe),
-		kong.ExplicitGroups(groups),
-		kong.BindTo(stdout, (*io.Writer)(nil)),
-	)
+	parser, err := newParser(&commandLine{}, stdout, stderr, kong.Name(name))
 	if err != nil {
-		return fail(stderr, err)
+		return fail(name, stderr, err)
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		return fail(stderr, settingsError{err})
+		return fail(name, stderr, settingsError{err})
 	}
 	if err := ctx.Run(); err != nil {
-		return fail(stderr, err)
+		return fail(name, stderr, err)
 	}
 	return 0
 }
 
+// newParser is the parser of a command line.
+func newParser(commands any, stdout, stderr io.Writer, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(commands, append([]kong.Option{
+		kong.Description("CComet, a comet server: clients wait on channels, and what is published there is pushed to them."),
+		kong.Writers(stdout, stderr),
+		kong.DefaultEnvars("CCOMET"),
+		kong.Vars{"version": versionLine()},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(describe),
+		kong.ExplicitGroups(groups),
+		kong.BindTo(stdout, (*io.Writer)(nil)),
+	}, options...)...)
+}
+
 // fail tells, on one line, what went wrong.
-func fail(stderr io.Writer, err error) int {
-	fmt.Fprintln(stderr, "ccomet: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+func fail(name string, stderr io.Writer, err error) int {
+	fmt.Fprintln(stderr, name+": "+strings.ReplaceAll(err.Error(), "\n", "; "))
 	if errors.As(err, new(settingsError)) {
 		return exitSettings
 	}

@@ -32,12 +32,15 @@ func (*serve) Help() string {
   curl 'http://127.0.0.1:8000/push?cname=news&content=hello'
 
 Every flag can be set by an environment variable too, whose name is shown with it (lists with
-commas), or by a TOML file (--config). A flag wins over the environment, the environment over the
-file:
+commas), or by a file (--config). A flag wins over the environment, the environment over the file.
+A file whose name ends in .conf is iComet's own. Any other is TOML; "ccomet config example" prints
+one with all there is:
 
   front = ["0.0.0.0:8100", "[::]:8100"]
   channel-buffer-size = 500
   polling-timeout = 30
+
+"ccomet config check FILE" tells all that is wrong with a file of either kind.
 
 SIGTERM and SIGINT stop the server; its clients come back with their places.`
 }
@@ -58,6 +61,9 @@ func (c *serve) BeforeResolve(ctx *kong.Context) error {
 		if c.file, err = readConfigFile(name, flags); err != nil {
 			return err
 		}
+		if err := c.file.wrong(); err != nil {
+			return err
+		}
 		ctx.AddResolver(c.file)
 	}
 	return nil
@@ -65,22 +71,52 @@ func (c *serve) BeforeResolve(ctx *kong.Context) error {
 
 // AfterApply refuses bad settings, and says where they were set.
 func (c *serve) AfterApply(ctx *kong.Context) error {
-	err := c.check()
-	bad := new(badSetting)
-	if !errors.As(err, &bad) || c.file == nil {
-		return err
-	}
+	fromFile := map[string]bool{}
 	for _, path := range ctx.Path {
-		if path.Flag != nil && path.Flag.Name == bad.name && path.Resolved {
-			return fmt.Errorf("%s: %s %s", c.file.place(bad.name), bad.name, bad.reason)
+		if path.Flag != nil && path.Resolved {
+			fromFile[path.Flag.Name] = true
 		}
 	}
-	return err
+	var errs []error
+	for _, bad := range c.check() {
+		if fromFile[bad.name] {
+			errs = append(errs, c.file.about(bad.name, bad.reason))
+		} else {
+			errs = append(errs, bad)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Run serves until a signal comes.
 func (c *serve) Run(out io.Writer) error {
-	log := newLogger(os.Stderr, c.LogLevel, c.LogFormat)
+	output, err := openLog(c.LogOutput, c.LogRotateSize)
+	if err != nil {
+		return err
+	}
+	log := newLogger(output, c.LogLevel, c.LogFormat)
+	if err := c.run(out, log); err != nil {
+		if _, ok := output.(*logFile); ok { // elsewhere it is seen anyway
+			log.WithLevel(zerolog.FatalLevel).Err(err).Msg("ended")
+		}
+		return err
+	}
+	return nil
+}
+
+func (c *serve) run(out io.Writer, log zerolog.Logger) error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
+	if c.file != nil {
+		for _, p := range c.file.inOrder() {
+			log.Warn().Msg(p.Error())
+		}
+	}
+	remove, err := c.takePidFile(log)
+	if err != nil {
+		return err
+	}
+	defer remove()
 	limit, err := raiseDescriptors()
 	if err != nil {
 		log.Warn().Err(err).Msg("the descriptor limit stays as it is")
@@ -92,8 +128,6 @@ func (c *serve) Run(out io.Writer) error {
 	// A busy loop keeps its processor while it waits a moment for more: one
 	// beyond the loops' is for everything else, the collector included.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), srv.Loops()+1))
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
 	tellDescriptors(log, limit)
 	srv.Start()
 	if c.Demo {
@@ -115,6 +149,26 @@ func (c *serve) Run(out io.Writer) error {
 	stats := srv.Stats()
 	log.Info().Int64("refused", stats.Refused).Int64("cut", stats.Cut).Msg("stopped")
 	return nil
+}
+
+// takePidFile writes the pid file, if there is to be one, and returns what
+// removes it.
+func (c *serve) takePidFile(log zerolog.Logger) (remove func(), err error) {
+	if c.Pidfile == "" {
+		return func() {}, nil
+	}
+	p, err := takePidFile(c.Pidfile)
+	if err != nil {
+		return nil, err
+	}
+	if p.left != "" {
+		log.Warn().Str("pidfile", c.Pidfile).Str("process", p.left).Msg("the pidfile was left behind by a server that is gone")
+	}
+	return func() {
+		if err := p.remove(); err != nil {
+			log.Warn().Err(err).Msg("the pidfile stays")
+		}
+	}, nil
 }
 
 // open opens the server and its listening sockets.

@@ -65,11 +65,14 @@ type settings struct {
 	IdleTimeout    seconds `default:"60" placeholder:"S" group:"times" help:"How long a connection may stay open between requests."`
 	WriteTimeout   seconds `default:"30" placeholder:"S" group:"times" help:"How long a reader may be stuck before it is cut."`
 
-	Config    string    `placeholder:"FILE" group:"process" help:"Read settings from a TOML file. Its keys are the names of these flags, without the dashes in front."`
-	Loops     int       `default:"0" placeholder:"N" group:"process" help:"Event loops; 0 is one a CPU."`
-	Demo      bool      `group:"process" help:"Serve a chat page on the front side, and let anybody who opens it publish there."`
-	LogLevel  logLevel  `default:"info" placeholder:"LEVEL" group:"process" help:"trace, debug, info, warn or error."`
-	LogFormat logFormat `default:"" placeholder:"console|json" group:"process" help:"How log lines look, on standard error. Default: console on a terminal, else json."`
+	Config        string    `placeholder:"FILE" group:"process" help:"Read settings from a file: iComet's where its name ends in .conf, else TOML, whose keys are the names of these flags without the dashes in front."`
+	Pidfile       string    `placeholder:"FILE" group:"process" help:"Write the process's number there, and refuse to start where it is that of a server that runs."`
+	Loops         int       `default:"0" placeholder:"N" group:"process" help:"Event loops; 0 is one a CPU."`
+	Demo          bool      `group:"process" help:"Serve a chat page on the front side, and let anybody who opens it publish there."`
+	LogLevel      logLevel  `default:"info" placeholder:"LEVEL" group:"process" help:"trace, debug, info, warn, error, fatal or none."`
+	LogFormat     logFormat `default:"" placeholder:"console|json" group:"process" help:"How log lines look. Default: console on a terminal, else json."`
+	LogOutput     string    `default:"stderr" placeholder:"FILE" group:"process" help:"stderr, stdout, or a file that the log is added to."`
+	LogRotateSize int       `default:"0" placeholder:"BYTES" group:"process" help:"When the log file is larger than this, rename it to FILE.YYYYMMDD-HHMMSS and begin a new one; 0 never does."`
 }
 
 // auth says who may subscribe.
@@ -93,9 +96,9 @@ type badSetting struct{ name, reason string }
 
 func (e *badSetting) Error() string { return "--" + e.name + " " + e.reason }
 
-// check refuses values out of bounds, by the names that users know them by.
+// check tells of values out of bounds, by the names that users know them by.
 // The server checks too, but takes 0 for a default.
-func (s *settings) check() error {
+func (s *settings) check() (bad []*badSetting) {
 	for _, n := range []struct {
 		name             string
 		value, low, high int
@@ -107,9 +110,10 @@ func (s *settings) check() error {
 		{"max-message", s.MaxMessage, 1, 1 << 28},
 		{"max-head", s.MaxHead, 1024, 1 << 24},
 		{"loops", s.Loops, 0, comet.MaxLoops},
+		{"log-rotate-size", s.LogRotateSize, 0, 1 << 40},
 	} {
 		if n.value < n.low || n.value > n.high {
-			return &badSetting{n.name, fmt.Sprintf("is %d: want %d to %d", n.value, n.low, n.high)}
+			bad = append(bad, &badSetting{n.name, fmt.Sprintf("is %d: want %d to %d", n.value, n.low, n.high)})
 		}
 	}
 	for _, t := range []struct {
@@ -123,35 +127,34 @@ func (s *settings) check() error {
 		{"write-timeout", s.WriteTimeout},
 	} {
 		if t.value < seconds(time.Second) || t.value > maxTime {
-			return &badSetting{t.name, fmt.Sprintf("is %v: want 1s to %v", t.value, maxTime)}
+			bad = append(bad, &badSetting{t.name, fmt.Sprintf("is %v: want 1s to %v", t.value, maxTime)})
 		}
 	}
-	return s.checkText()
+	return append(bad, s.checkText()...)
 }
 
-func (s *settings) checkText() error {
+func (s *settings) checkText() (bad []*badSetting) {
 	for _, listen := range []struct {
 		name string
 		list []string
 	}{{"front", s.Front}, {"admin", s.Admin}} {
 		for _, address := range listen.list {
 			if err := checkAddress(address); err != nil {
-				return &badSetting{listen.name, "is " + err.Error()}
+				bad = append(bad, &badSetting{listen.name, "is " + err.Error()})
 			}
 		}
 	}
-	if err := s.checkAccess(); err != nil {
-		return err
-	}
+	bad = append(bad, s.checkAccess()...)
 	for _, b := range []byte(s.CORSOrigin) {
 		if b <= ' ' || b > '~' {
-			return &badSetting{"cors-origin", fmt.Sprintf("is %q: want an origin, as in https://example.com", s.CORSOrigin)}
+			bad = append(bad, &badSetting{"cors-origin", fmt.Sprintf("is %q: want an origin, as in https://example.com", s.CORSOrigin)})
+			break
 		}
 	}
-	return nil
+	return bad
 }
 
-func (s *settings) checkAccess() error {
+func (s *settings) checkAccess() (bad []*badSetting) {
 	for _, addresses := range []struct {
 		name string
 		list []string
@@ -160,18 +163,18 @@ func (s *settings) checkAccess() error {
 		{"trusted-proxy", s.TrustedProxy},
 	} {
 		if _, err := comet.ParseAddresses(addresses.list); err != nil {
-			return &badSetting{addresses.name, "has " + err.Error()}
+			bad = append(bad, &badSetting{addresses.name, "has " + err.Error()})
 		}
 	}
 	for _, side := range s.ProxyProtocol {
 		if side != "front" && side != "admin" {
-			return &badSetting{"proxy-protocol", fmt.Sprintf("has %q: want front or admin", side)}
+			bad = append(bad, &badSetting{"proxy-protocol", fmt.Sprintf("has %q: want front or admin", side)})
 		}
 	}
 	if len(s.ProxyProtocol) > 0 && len(s.TrustedProxy) == 0 {
-		return &badSetting{"proxy-protocol", "is set without --trusted-proxy, and only trusted proxies may speak it"}
+		bad = append(bad, &badSetting{"proxy-protocol", "is set without --trusted-proxy, and only trusted proxies may speak it"})
 	}
-	return nil
+	return bad
 }
 
 // server is the server's configuration that the settings come to.

@@ -13,10 +13,16 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// file writes a configuration file that listens on free ports.
+// file writes a TOML file.
 func file(t *testing.T, text string) string {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "ccomet.toml")
+	return fileNamed(t, "ccomet.toml", text)
+}
+
+// fileNamed writes a file in a directory of its own.
+func fileNamed(t *testing.T, name, text string) string {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +85,11 @@ log-format = "json"
 // runFor runs the program to its end.
 func runFor(t *testing.T, env []string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	cmd := command(env, args...)
+	return runToEnd(t, command(env, args...))
+}
+
+func runToEnd(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, status int) {
+	t.Helper()
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
@@ -128,6 +138,10 @@ func TestBadSettings(t *testing.T) {
 		{file: "[serve]\nloops = 1\n", want: []string{"ccomet.toml:1:", "serve"}},
 		{file: "config = \"other\"\n", want: []string{"ccomet.toml:1:", "config"}},
 		{file: "loops = \n", want: []string{"ccomet.toml:1:"}},
+		{file: "loops = 65\nmax-head = 1\nauth = 1\n", want: []string{"ccomet.toml:3: auth:"}},
+		{file: "loops = 65\nmax-head = 1\n", want: []string{"ccomet.toml:1: loops", "; ", "ccomet.toml:2: max-head"}},
+		{file: "loops = 65\n", args: "--max-head 1", want: []string{"ccomet.toml:1: loops", "--max-head is 1"}},
+		{file: "log-output = \"/nowhere/log\"\nloops = 1000\n", env: "CCOMET_LOOPS=65", want: []string{"--loops is 65"}},
 	} {
 		t.Run(c.args+c.env+c.file, func(t *testing.T) {
 			t.Parallel()
@@ -149,6 +163,20 @@ func TestBadSettings(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestFilesThatCannotBe: what is found when the server starts, not before.
+func TestFilesThatCannotBe(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"--log-output /nowhere/log", "--log-output: open /nowhere/log"},
+		{"--pidfile /nowhere/pid", "pidfile: open /nowhere/pid"},
+	} {
+		args := append([]string{"serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, strings.Fields(c.args)...)
+		_, stderr, status := runFor(t, nil, args...)
+		if last := stderr[strings.LastIndex(strings.TrimSpace(stderr), "\n")+1:]; status != exitFailed || !strings.Contains(last, c.want) {
+			t.Errorf("%s: status %d: %s", c.args, status, stderr)
+		}
 	}
 }
 

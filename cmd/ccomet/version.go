@@ -14,12 +14,17 @@ const release = "0.1.0-dev"
 type version struct{}
 
 func (version) Run(out io.Writer) error {
+	_, err := fmt.Fprintln(out, versionLine())
+	return err
+}
+
+// versionLine is the version with all that is known of the build.
+func versionLine() string {
 	text := "ccomet " + versionName()
 	if revision := revision(); revision != "" {
 		text += " (revision " + revision + ")"
 	}
-	_, err := fmt.Fprintf(out, "%s, %s %s/%s\n", text, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
+	return fmt.Sprintf("%s, %s %s/%s", text, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // versionName is the module's version where the build knows it: installed with

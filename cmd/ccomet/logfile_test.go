@@ -1,0 +1,232 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// logDir is a directory for a log, and what is in it at the moment.
+func logDir(t *testing.T) (name string, files func() map[string]string) {
+	name = filepath.Join(t.TempDir(), "log.txt")
+	return name, func() map[string]string {
+		t.Helper()
+		found := map[string]string{}
+		entries, err := os.ReadDir(filepath.Dir(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			text, err := os.ReadFile(filepath.Join(filepath.Dir(name), entry.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[entry.Name()] = string(text)
+		}
+		return found
+	}
+}
+
+// logged are the lines of a log with some message.
+func logged(t *testing.T, name, message string) (lines []map[string]any) {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' }) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatal(err, text)
+		}
+		if line["message"] == message {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// until waits for something that another process does.
+func until(t *testing.T, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(patience)
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("it does not happen")
+		}
+	}
+}
+
+func write(t *testing.T, l *logFile, text string) {
+	t.Helper()
+	if n, err := l.Write([]byte(text)); n != len(text) || err != nil {
+		t.Fatal(n, err)
+	}
+}
+
+// TestLogRotates: a file is full when it is larger than its limit, and what
+// was in it before counts.
+func TestLogRotates(t *testing.T) {
+	name, files := logDir(t)
+	if err := os.WriteFile(name, []byte("old\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := openLogFile(name, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, l, "one\n")
+	if f := files(); len(f) != 1 || f["log.txt"] != "old\none\n" {
+		t.Errorf("%q", f)
+	}
+	write(t, l, "2\n")
+	write(t, l, "three\n")
+	f := files()
+	if len(f) != 2 || f["log.txt"] != "three\n" {
+		t.Errorf("%q", f)
+	}
+	for name, text := range f {
+		if stamp, ok := strings.CutPrefix(name, "log.txt."); ok {
+			if _, err := time.Parse("20060102-150405", stamp); err != nil || text != "old\none\n2\n" {
+				t.Errorf("%s: %q, %v", name, text, err)
+			}
+		}
+	}
+}
+
+// TestLogOfOneSecond: files of the same time have names of their own.
+func TestLogOfOneSecond(t *testing.T) {
+	name, files := logDir(t)
+	l, err := openLogFile(name, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2024, 5, 6, 7, 8, 9, 0, time.Local)
+	for i := range 3 {
+		write(t, l, fmt.Sprint(i))
+		if err := l.rotate(now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]string{"log.txt": "", "log.txt.20240506-070809": "0", "log.txt.20240506-070809.1": "1", "log.txt.20240506-070809.2": "2"}
+	f := files()
+	for name, text := range want {
+		if got, ok := f[name]; !ok || got != text || len(f) != len(want) {
+			t.Errorf("%s: %q in %q", name, got, f)
+		}
+	}
+}
+
+// TestLogThatCannotRotate: it goes on as it is, and says so.
+func TestLogThatCannotRotate(t *testing.T) {
+	name, _ := logDir(t)
+	l, err := openLogFile(name, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Dir(name)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := l.Write([]byte("one\n")); n != 4 || err == nil {
+		t.Error(n, err)
+	}
+	write(t, l, "2\n")
+	got := make([]byte, 16)
+	file, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", l.file.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if n, _ := file.Read(got); string(got[:n]) != "one\n2\n" {
+		t.Errorf("%q", got[:n])
+	}
+}
+
+// TestLogOfMany: of lines from many goroutines each is somewhere, whole.
+func TestLogOfMany(t *testing.T) {
+	name, files := logDir(t)
+	l, err := openLogFile(name, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	var writers sync.WaitGroup
+	for i := range 8 {
+		for j := range 100 {
+			want = append(want, fmt.Sprintf("%d of %d", j, i))
+		}
+		writers.Go(func() {
+			for j := range 100 {
+				if _, err := fmt.Fprintf(l, "%d of %d\n", j, i); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	var got []string
+	f := files()
+	for _, text := range f {
+		got = append(got, strings.Split(strings.TrimSuffix(text, "\n"), "\n")...)
+	}
+	got = slices.DeleteFunc(got, func(s string) bool { return s == "" })
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) || len(f) < 5 {
+		t.Errorf("%d lines in %d files, want %d", len(got), len(f), len(want))
+	}
+}
+
+// TestLogOutput: the whole program logs where it is told.
+func TestLogOutput(t *testing.T) {
+	name, files := logDir(t)
+	env := []string{"CCOMET_LOG_OUTPUT=" + name, "CCOMET_LOG_ROTATE_SIZE=100"}
+	args := []string{"serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:x"}
+	if _, _, status := runFor(t, env, args...); status != exitSettings || len(files()) != 0 {
+		t.Errorf("status %d, %v", status, files())
+	}
+	// It cannot start, and says so in both places.
+	p := start(t, nil)
+	_, stderr, status := runFor(t, env[:1], "serve", "--front", p.front, "--admin", "127.0.0.1:0")
+	lines := logged(t, name, "ended")
+	if status != exitFailed || len(lines) != 1 || lines[0]["level"] != "fatal" || !strings.Contains(stderr, lines[0]["error"].(string)) {
+		t.Errorf("status %d: %s, the log: %v", status, stderr, lines)
+	}
+	// Each line is larger than the limit.
+	cmd := command(env, "serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill() }()
+	until(t, func() bool {
+		for _, text := range files() {
+			if strings.Contains(text, `"message":"serving"`) {
+				return true
+			}
+		}
+		return false
+	})
+	if len(files()) < 3 {
+		t.Errorf("%q", files())
+	}
+}
+
+// TestLogToStdout: then standard error has only why it failed.
+func TestLogToStdout(t *testing.T) {
+	p := start(t, nil)
+	pidfile := fileNamed(t, "pid", "999999999")
+	stdout, stderr, status := runFor(t, nil, "serve", "--log-output", "stdout", "--pidfile", pidfile, "--front", p.front, "--admin", "127.0.0.1:0")
+	if status != exitFailed || !strings.Contains(stdout, "left behind") || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "in use") {
+		t.Errorf("status %d: %q, %q", status, stdout, stderr)
+	}
+}

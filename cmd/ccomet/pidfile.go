@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// pidFile is a file that holds the number of the process that serves. It is
+// locked for as long as that process lives: the kernel knows who holds a lock,
+// so a number that was left behind, and is somebody else's by now, fools nobody.
+type pidFile struct {
+	name string
+	file *os.File
+	left string // what a server that is gone had left in it, "" for nothing
+}
+
+// runningError is a server that has the pid file.
+type runningError struct {
+	name string
+	pid  int
+}
+
+func (e *runningError) Error() string {
+	return fmt.Sprintf("pidfile %s: the server runs already, as process %d: stop it (kill %d, or icomet-server FILE -s stop), or use -s restart",
+		e.name, e.pid, e.pid)
+}
+
+// takePidFile makes a pid file this process's, or returns a runningError.
+func takePidFile(name string) (*pidFile, error) {
+	for {
+		file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("pidfile: %w", err)
+		}
+		p, err := lockPidFile(name, file)
+		if p != nil {
+			return p, nil
+		}
+		file.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// lockPidFile returns neither a file nor an error if the file was removed
+// meanwhile.
+func lockPidFile(name string, file *os.File) (*pidFile, error) {
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	err := unix.FcntlFlock(file.Fd(), unix.F_SETLK, &lock)
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		pid, err := lockHolder(file)
+		if pid == 0 || err != nil {
+			return nil, err // it has just ended
+		}
+		return nil, &runningError{name, pid}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("pidfile %s: locking it: %w", name, err)
+	}
+	if mine, err := file.Stat(); err != nil {
+		return nil, fmt.Errorf("pidfile: %w", err)
+	} else if there, err := os.Stat(name); err != nil || !os.SameFile(mine, there) {
+		return nil, nil
+	}
+	text, err := readPid(file)
+	if err != nil {
+		return nil, fmt.Errorf("pidfile %s: %w", name, err)
+	}
+	if pid := icometProcess(text); pid != 0 {
+		return nil, &runningError{name, pid}
+	}
+	if err := file.Truncate(0); err != nil {
+		return nil, fmt.Errorf("pidfile: %w", err)
+	}
+	if _, err := file.WriteAt(fmt.Appendln(nil, os.Getpid()), 0); err != nil {
+		return nil, fmt.Errorf("pidfile: %w", err)
+	}
+	return &pidFile{name, file, text}, nil
+}
+
+// remove removes the file, and then lets it go.
+func (p *pidFile) remove() error {
+	return errors.Join(os.Remove(p.name), p.file.Close())
+}
+
+// readPid is what a pid file says.
+func readPid(file *os.File) (string, error) {
+	var text [32]byte
+	n, err := file.ReadAt(text[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return string(bytes.TrimSpace(text[:n])), nil
+}
+
+// lockHolder is the process that has locked a file, 0 for none.
+func lockHolder(file *os.File) (int, error) {
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(file.Fd(), unix.F_GETLK, &lock); err != nil {
+		return 0, fmt.Errorf("pidfile %s: asking for its lock: %w", file.Name(), err)
+	}
+	if lock.Type == unix.F_UNLCK {
+		return 0, nil
+	}
+	if lock.Pid <= 0 {
+		return 0, fmt.Errorf("pidfile %s: locked by a process that cannot be seen from here, in another container perhaps", file.Name())
+	}
+	return int(lock.Pid), nil
+}
+
+// icometProcess is the process of a number, if it is iComet's own server: that
+// one locks nothing. Else 0.
+func icometProcess(text string) int {
+	pid, err := strconv.Atoi(text)
+	if err != nil || pid <= 0 || processName(pid) != "icomet-server" || sameProgram(pid) {
+		return 0
+	}
+	return pid
+}
+
+// processName is a process's name as the kernel knows it, "" for none.
+func processName(pid int) string {
+	text, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
+	return strings.TrimSuffix(string(text), "\n")
+}
+
+// sameProgram says whether a process runs the file that this one runs.
+func sameProgram(pid int) bool {
+	mine, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return false
+	}
+	its, err := os.Stat(filepath.Join("/proc", strconv.Itoa(pid), "exe"))
+	return err == nil && os.SameFile(mine, its)
+}
