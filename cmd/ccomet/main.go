@@ -17,6 +17,7 @@ import (
 type commandLine struct {
 	Serve   serve   `cmd:"" help:"Run the server."`
 	Config  config  `cmd:"" help:"Write and check configuration files."`
+	Icomet  icomet  `cmd:"" help:"Start and stop the server by the command line of iComet's."`
 	Version version `cmd:"" help:"Print the version."`
 }
 
@@ -37,10 +38,14 @@ func main() { os.Exit(run(os.Args, os.Stdout, os.Stderr)) }
 // and returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
 	name, args := filepath.Base(args[0]), args[1:]
+	var commands any = &icomet{}
+	if name != icometName {
+		name, commands = "ccomet", &commandLine{}
+	}
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	parser, err := newParser(&commandLine{}, stdout, stderr, kong.Name(name))
+	parser, err := newParser(commands, stdout, stderr, kong.Name(name))
 	if err != nil {
 		return fail(name, stderr, err)
 	}
@@ -70,6 +75,9 @@ func newParser(commands any, stdout, stderr io.Writer, options ...kong.Option) (
 
 // fail tells, on one line, what went wrong.
 func fail(name string, stderr io.Writer, err error) int {
+	if status := exited(0); errors.As(err, &status) {
+		return int(status)
+	}
 	fmt.Fprintln(stderr, name+": "+strings.ReplaceAll(err.Error(), "\n", "; "))
 	if errors.As(err, new(settingsError)) {
 		return exitSettings

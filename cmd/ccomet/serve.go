@@ -133,6 +133,9 @@ func (c *serve) run(out io.Writer, log zerolog.Logger) error {
 	if c.Demo {
 		greet(out, srv.FrontAddrs())
 	}
+	if err := tellReady(); err != nil {
+		log.Warn().Err(err).Msg("the one that started this daemon is not told")
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Wait() }()
 	select {

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/alecthomas/kong"
+)
+
+// icomet is the command line of iComet's server. It is also the whole program
+// when that is called by its name.
+type icomet struct {
+	File    string           `arg:"" help:"The configuration file: iComet's where its name ends in .conf, else TOML."`
+	Daemon  bool             `short:"d" env:"-" help:"Run as a daemon: return when the server listens, or say why it does not."`
+	Signal  string           `short:"s" env:"-" default:"start" enum:"start,stop,restart" placeholder:"start|stop|restart" help:"start the server, stop the one that the pidfile tells, or stop that and start."`
+	Version kong.VersionFlag `short:"v" env:"-" help:"Print the version."`
+}
+
+// icometName is the name that makes the program iComet's server.
+const icometName = "icomet-server"
+
+// Help is what --help says beside the flags.
+func (*icomet) Help() string {
+	return `A program of the name icomet-server (a link to ccomet) is this command:
+
+  icomet-server -d icomet.conf
+  icomet-server icomet.conf -s restart
+  icomet-server icomet.conf -s stop
+
+A restart reads the file first: with mistakes in it, the server that runs goes on.`
+}
+
+// Run starts or stops the server of the file.
+func (c *icomet) Run(out io.Writer) error {
+	file, err := filepath.Abs(c.File)
+	if err != nil {
+		return err
+	}
+	if c.Signal == "stop" {
+		return c.stop(out, file)
+	}
+	server, err := serverOf(file)
+	if err != nil {
+		return err
+	}
+	if c.Signal == "restart" {
+		if server.Pidfile == "" {
+			return settingsError{fmt.Errorf("%s has no pidfile: -s restart needs it to find the server", file)}
+		}
+		if pid, err := stopServer(server.Pidfile); err != nil {
+			return err
+		} else if pid != 0 {
+			fmt.Fprintf(out, "process %d has ended\n", pid)
+		}
+	}
+	if !c.Daemon {
+		return server.Run(out)
+	}
+	args := []string{file}
+	if filepath.Base(os.Args[0]) != icometName {
+		args = []string{"icomet", file}
+	}
+	pid, err := daemonize(args...)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "process %d serves\n", pid)
+	return err
+}
+
+// stop ends the server of a file. Mistakes elsewhere in the file do not keep
+// it from that.
+func (c *icomet) stop(out io.Writer, file string) error {
+	pidfile, err := pidFileOf(file)
+	if err != nil {
+		return err
+	}
+	if pidfile == "" {
+		return settingsError{fmt.Errorf("%s has no pidfile: -s stop needs it to find the server", file)}
+	}
+	if _, err := os.Stat(pidfile); err != nil {
+		return fmt.Errorf("the server does not run: pidfile: %w", err)
+	}
+	pid, err := stopServer(pidfile)
+	if err != nil {
+		return err
+	}
+	if pid != 0 {
+		_, err = fmt.Fprintf(out, "process %d has ended\n", pid)
+		return err
+	}
+	left, err := takePidFile(pidfile)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "the server did not run: pidfile %s is removed, which said %q\n", pidfile, left.left)
+	return left.remove()
+}
+
+// serverOf is the server that a file describes, and the environment.
+func serverOf(file string) (*serve, error) {
+	var cli commandLine
+	parser, err := newParser(&cli, io.Discard, io.Discard)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := parser.Parse([]string{"serve", "--config", file}); err != nil {
+		return nil, settingsError{err}
+	}
+	return &cli.Serve, nil
+}
+
+// pidFileOf is the pid file that a file names, even if the rest is wrong.
+func pidFileOf(name string) (string, error) {
+	if name := os.Getenv("CCOMET_PIDFILE"); name != "" {
+		return name, nil
+	}
+	_, flags, err := newSettings()
+	if err != nil {
+		return "", err
+	}
+	f, err := readConfigFile(name, flags)
+	if err != nil {
+		return "", settingsError{err}
+	}
+	e, ok := f.entries["pidfile"]
+	if wrong := f.wrong(); !ok && wrong != nil {
+		return "", settingsError{wrong}
+	}
+	pidfile, _ := e.value.(string)
+	return pidfile, nil
+}

@@ -1,0 +1,327 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// service is a directory with an icomet.conf, and the program under the name of
+// iComet's server.
+type service struct {
+	t             *testing.T
+	program, conf string
+	pidfile, log  string
+}
+
+const confHead = "pidfile = ./icomet.pid\nlogger:\n\toutput: ./log.txt\n"
+
+// newService writes the file. What its server leaves running is stopped at the
+// end.
+func newService(t *testing.T, text string) *service {
+	t.Helper()
+	conf := fileNamed(t, "icomet.conf", text)
+	dir := filepath.Dir(conf)
+	s := &service{t, filepath.Join(dir, icometName), conf, filepath.Join(dir, "icomet.pid"), filepath.Join(dir, "log.txt")}
+	if err := os.Symlink(program, s.program); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if pid, err := servesFor(s.pidfile); err != nil || pid != 0 {
+			t.Logf("left running: %d, %v", pid, err)
+			s.run("-s", "stop", s.conf)
+		}
+	})
+	return s
+}
+
+// run runs iComet's command line to its end.
+func (s *service) run(args ...string) (stdout, stderr string, status int) {
+	s.t.Helper()
+	cmd := command([]string{"GORACE=atexit_sleep_ms=0"}, args...) // a second each
+	cmd.Path, cmd.Args[0] = s.program, s.program
+	return runToEnd(s.t, cmd)
+}
+
+// must runs a command that is to end well.
+func (s *service) must(args ...string) string {
+	s.t.Helper()
+	stdout, stderr, status := s.run(args...)
+	if status != 0 || stderr != "" {
+		s.t.Fatalf("%s: status %d: %s%s", args, status, stdout, stderr)
+	}
+	return stdout
+}
+
+// pid is the process that the pid file names, 0 for none.
+func (s *service) pid() int {
+	s.t.Helper()
+	text, err := os.ReadFile(s.pidfile)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return pid
+}
+
+// serves expects that the server that was started last takes a message and
+// gives it to a subscriber.
+func (s *service) serves() {
+	s.t.Helper()
+	lines := logged(s.t, s.log, "serving")
+	address := func(side string) string { return lines[len(lines)-1][side].([]any)[0].(string) }
+	if a := post(s.t, address("admin"), "/push", url.Values{"cname": {"a"}, "content": {"hello"}}); a.status != 200 {
+		s.t.Fatal(a)
+	}
+	if a := get(s.t, address("front"), "/poll?cname=a&seq=1"); !strings.Contains(a.body, `"content":"hello"`) {
+		s.t.Fatal(a)
+	}
+}
+
+const freeConf = confHead + "admin:\n\tlisten: 127.0.0.1:0\nfront:\n\tlisten: 127.0.0.1:0\n"
+
+// TestDaemon: as iComet's users start, restart and stop it.
+func TestDaemon(t *testing.T) {
+	s := newService(t, freeConf)
+	if out := s.must("-d", s.conf); out != fmt.Sprintf("process %d serves\n", s.pid()) {
+		t.Error(out)
+	}
+	s.serves()
+	first := s.pid()
+	if name := processName(first); name != icometName {
+		t.Errorf("its name is %s", name)
+	}
+	if session, err := unix.Getsid(first); err != nil || session != first {
+		t.Errorf("it is in session %d, not its own: %v", session, err)
+	}
+
+	// A second one is refused, as a daemon or not.
+	for _, args := range [][]string{{"-d", s.conf}, {s.conf}, {s.conf, "-s", "start"}} {
+		_, stderr, status := s.run(args...)
+		if status != exitFailed || !strings.Contains(stderr, "runs already, as process "+itoa(first)) || !strings.Contains(stderr, s.pidfile) {
+			t.Errorf("%s: status %d: %s", args, status, stderr)
+		}
+	}
+
+	if out := s.must("-d", s.conf, "-s", "restart"); !strings.HasPrefix(out, fmt.Sprintf("process %d has ended\n", first)) {
+		t.Error(out)
+	}
+	if second := s.pid(); second == first || alive(first) {
+		t.Errorf("process %d, then %d", first, second)
+	}
+	s.serves()
+
+	// A file with mistakes keeps the server from a restart, not from an end.
+	second := s.pid()
+	if err := os.WriteFile(s.conf, []byte(freeConf+"\tauth: maybe\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, status := s.run("-s", "restart", s.conf, "-d"); status != exitSettings || !strings.Contains(stderr, "icomet.conf:8: front.auth") {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+	s.serves()
+	if out := s.must(s.conf, "-s", "stop"); out != fmt.Sprintf("process %d has ended\n", second) {
+		t.Error(out)
+	}
+	if s.pid() != 0 || alive(second) {
+		t.Errorf("process %d: it lives: %v", s.pid(), alive(second))
+	}
+	if len(logged(t, s.log, "stopped")) != 2 {
+		t.Error("both servers should have ended well")
+	}
+	if _, stderr, status := s.run("-s", "stop", s.conf); status != exitFailed || !strings.Contains(stderr, "does not run") {
+		t.Errorf("a second stop: status %d: %s", status, stderr)
+	}
+}
+
+// alive says whether a process runs.
+func alive(pid int) bool {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	return n == 0 // readable is ended, if perhaps not waited for
+}
+
+// TestRestartOfNothing: it starts.
+func TestRestartOfNothing(t *testing.T) {
+	s := newService(t, freeConf)
+	s.must("-d", "-s", "restart", s.conf)
+	s.serves()
+	s.must("-s", "stop", s.conf)
+}
+
+// TestDaemonThatCannotStart: it says why, to who has started it.
+func TestDaemonThatCannotStart(t *testing.T) {
+	p := start(t, nil)
+	for _, c := range []struct {
+		text, want string
+		status     int
+	}{
+		{confHead + "admin:\n\tlisten: 127.0.0.1:0\nfront:\n\tlisten: " + p.front + "\n", p.front, exitFailed},
+		{"pidfile = ./run/pid\n", "run/pid: no such file or directory", exitFailed},
+		{freeConf + "\tauth: maybe\n", "icomet.conf:8: front.auth", exitSettings},
+		{"logger:\n\toutput: ./logs/log.txt\n", "logs/log.txt: no such file or directory", exitFailed},
+	} {
+		s := newService(t, c.text)
+		stdout, stderr, status := s.run("-d", s.conf)
+		if status != c.status || stdout != "" || !strings.Contains(stderr, c.want) || !strings.HasPrefix(stderr, "icomet-server: ") {
+			t.Errorf("%q: status %d: %s%s", c.text, status, stdout, stderr)
+		}
+		if s.pid() != 0 {
+			t.Errorf("%q: a pid file is left", c.text)
+		}
+	}
+}
+
+// TestStalePidfile: what a server that is gone has left does not keep another
+// from starting, whoever has its number by now; and nobody is stopped for it.
+func TestStalePidfile(t *testing.T) {
+	other := start(t, nil)
+	for _, left := range []string{itoa(os.Getpid()), itoa(other.cmd.Process.Pid), "999999999", "-1", "rubbish", ""} {
+		s := newService(t, freeConf)
+		leave := func() {
+			if err := os.WriteFile(s.pidfile, []byte(left), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		leave()
+		if out := s.must("-s", "stop", s.conf); !strings.Contains(out, strconv.Quote(left)) {
+			t.Errorf("%q: %s", left, out)
+		}
+		if _, err := os.Stat(s.pidfile); err == nil {
+			t.Errorf("%q: the pid file stays", left)
+		}
+		leave()
+		s.must("-d", s.conf)
+		if lines := logged(t, s.log, "the pidfile was left behind by a server that is gone"); left != "" && (len(lines) != 1 || lines[0]["process"] != left) {
+			t.Errorf("%q: it says %v", left, lines)
+		}
+		s.serves()
+		s.must("-s", "stop", s.conf)
+	}
+	get(t, other.front, "/ping")
+}
+
+// TestICometItself: a process of iComet's name that is not this program holds
+// no lock, and is a server all the same.
+func TestICometItself(t *testing.T) {
+	s := newService(t, freeConf)
+	copied := filepath.Join(t.TempDir(), icometName)
+	text, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(copied, text, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	conf := fileNamed(t, "icomet.conf", strings.TrimPrefix(freeConf, "pidfile = ./icomet.pid\n"))
+	former := exec.Command(copied, conf)
+	if err := former.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- former.Wait() }()
+	t.Cleanup(func() { _ = former.Process.Kill() })
+	served := filepath.Join(filepath.Dir(conf), "log.txt")
+	until(t, func() bool {
+		_, err := os.Stat(served)
+		return err == nil && len(logged(t, served, "serving")) == 1
+	})
+
+	pid := itoa(former.Process.Pid)
+	if err := os.WriteFile(s.pidfile, []byte(pid), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, status := s.run("-d", s.conf); status != exitFailed || !strings.Contains(stderr, "runs already, as process "+pid) {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+	if out := s.must("-d", s.conf, "-s", "restart"); !strings.HasPrefix(out, "process "+pid+" has ended\n") {
+		t.Error(out)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Error("iComet still runs")
+	}
+	s.serves()
+	s.must("-s", "stop", s.conf)
+}
+
+// TestStrangersLock: a process that is no server is not stopped, whatever it
+// has locked.
+func TestStrangersLock(t *testing.T) {
+	s := newService(t, freeConf)
+	p, err := takePidFile(s.pidfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.file.Close()
+	_, stderr, status := s.run("-s", "stop", s.conf)
+	if status != exitFailed || !strings.Contains(stderr, "process "+itoa(os.Getpid())) || !strings.Contains(stderr, "not touched") {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+	if _, stderr, status := s.run("-d", s.conf); status != exitFailed || !strings.Contains(stderr, itoa(os.Getpid())) {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+}
+
+// TestICometCommandLine: the same under the program's own name, and what is
+// told of a command line that makes no sense.
+func TestICometCommandLine(t *testing.T) {
+	s := newService(t, freeConf)
+	own := func(args ...string) string {
+		stdout, stderr, status := runFor(t, nil, append([]string{"icomet"}, args...)...)
+		if status != 0 {
+			t.Fatalf("%s: status %d: %s", args, status, stderr)
+		}
+		return stdout
+	}
+	own(s.conf, "-d")
+	s.serves()
+	own(s.conf, "-s", "stop")
+	if s.pid() != 0 {
+		t.Error("the pid file stays")
+	}
+
+	none := fileNamed(t, "none.conf", "front:\n\tlisten: 127.0.0.1:0\n")
+	for _, c := range []struct {
+		args   []string
+		want   string
+		status int
+	}{
+		{nil, "icomet-server -d icomet.conf", 0},
+		{[]string{"-h"}, "start|stop|restart", 0},
+		{[]string{"-v"}, "ccomet ", 0},
+		{[]string{"-d"}, "<file>", exitSettings},
+		{[]string{s.conf, "-s"}, "--signal", exitSettings},
+		{[]string{s.conf, "-s", "reload"}, `"reload"`, exitSettings},
+		{[]string{s.conf, "-x"}, "-x", exitSettings},
+		{[]string{s.conf, none}, none, exitSettings},
+		{[]string{"-d", "/nowhere.conf"}, "/nowhere.conf", exitSettings},
+		{[]string{none, "-s", "stop"}, "has no pidfile", exitSettings},
+		{[]string{none, "-s", "restart"}, "has no pidfile", exitSettings},
+	} {
+		stdout, stderr, status := s.run(c.args...)
+		if status != c.status || !strings.Contains(stdout+stderr, c.want) {
+			t.Errorf("%s: status %d: %s%s", c.args, status, stdout, stderr)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// stopPatience is how long a server may take to end.
+const stopPatience = 30 * time.Second
+
+// stopServer ends the server that has a pid file, and waits until it is gone.
+// It returns its process, 0 if none ran.
+func stopServer(name string) (int, error) {
+	pid, err := servesFor(name)
+	if pid == 0 || err != nil {
+		return 0, err
+	}
+	// From here on the number cannot become somebody else's.
+	process, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return pid, nil
+	} else if err != nil {
+		return 0, fmt.Errorf("process %d: %w", pid, err)
+	}
+	defer unix.Close(process)
+	if again, err := servesFor(name); again != pid || err != nil {
+		return pid, err // it has ended by itself
+	}
+	if err := unix.PidfdSendSignal(process, unix.SIGTERM, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return 0, fmt.Errorf("stopping process %d: %w", pid, err)
+	}
+	for deadline := time.Now().Add(stopPatience); ; {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(process), Events: unix.POLLIN}}, int(max(time.Until(deadline), 0)/time.Millisecond))
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return 0, fmt.Errorf("waiting for process %d: %w", pid, err)
+		case n == 0:
+			return 0, fmt.Errorf("process %d has not ended within %v of SIGTERM, and still runs: kill -9 %d ends it", pid, stopPatience, pid)
+		default:
+			return pid, nil
+		}
+	}
+}
+
+// servesFor is the process of the server that has a pid file, 0 for none. A
+// process that is neither this program nor iComet is an error.
+func servesFor(name string) (int, error) {
+	file, err := os.Open(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	} else if err != nil {
+		return 0, fmt.Errorf("pidfile: %w", err)
+	}
+	defer file.Close()
+	pid, err := lockHolder(file)
+	if err != nil {
+		return 0, err
+	}
+	if pid != 0 {
+		if title := processName(pid); !sameProgram(pid) && !slices.Contains([]string{"ccomet", "icomet-server"}, title) {
+			return 0, fmt.Errorf("pidfile %s: process %d has it, which is %q and no server of this kind: not touched", name, pid, title)
+		}
+		return pid, nil
+	}
+	text, err := readPid(file)
+	if err != nil {
+		return 0, fmt.Errorf("pidfile %s: %w", name, err)
+	}
+	return icometProcess(text), nil
+}
