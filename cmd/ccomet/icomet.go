@@ -58,6 +58,9 @@ func (c *icomet) Run(out io.Writer) error {
 	if !c.Daemon {
 		return server.Run(out)
 	}
+	if !server.logsToFile() {
+		fmt.Fprintf(out, "warning: the log goes to %s, which a daemon has not: name a file for it\n", server.LogOutput)
+	}
 	args := []string{file}
 	if filepath.Base(os.Args[0]) != icometName {
 		args = []string{"icomet", file}

@@ -165,6 +165,15 @@ func TestRestartOfNothing(t *testing.T) {
 	s.must("-s", "stop", s.conf)
 }
 
+// TestDaemonWithoutLog: it is said that there will be none.
+func TestDaemonWithoutLog(t *testing.T) {
+	s := newService(t, strings.Replace(freeConf, "./log.txt", "stdout", 1))
+	if out := s.must("-d", s.conf); !strings.HasPrefix(out, "warning: the log goes to stdout") || !strings.HasSuffix(out, fmt.Sprintf("process %d serves\n", s.pid())) {
+		t.Error(out)
+	}
+	s.must("-s", "stop", s.conf)
+}
+
 // TestDaemonThatCannotStart: it says why, to who has started it.
 func TestDaemonThatCannotStart(t *testing.T) {
 	p := start(t, nil)
@@ -179,7 +188,7 @@ func TestDaemonThatCannotStart(t *testing.T) {
 	} {
 		s := newService(t, c.text)
 		stdout, stderr, status := s.run("-d", s.conf)
-		if status != c.status || stdout != "" || !strings.Contains(stderr, c.want) || !strings.HasPrefix(stderr, "icomet-server: ") {
+		if status != c.status || strings.Contains(stdout, "serves") || !strings.Contains(stderr, c.want) || !strings.HasPrefix(stderr, "icomet-server: ") {
 			t.Errorf("%q: status %d: %s%s", c.text, status, stdout, stderr)
 		}
 		if s.pid() != 0 {

@@ -66,10 +66,8 @@ func lockPidFile(name string, file *os.File) (*pidFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pidfile %s: locking it: %w", name, err)
 	}
-	if mine, err := file.Stat(); err != nil {
-		return nil, fmt.Errorf("pidfile: %w", err)
-	} else if there, err := os.Stat(name); err != nil || !os.SameFile(mine, there) {
-		return nil, nil
+	if same, err := isStillAt(file, name); err != nil || !same {
+		return nil, err
 	}
 	text, err := readPid(file)
 	if err != nil {
@@ -87,9 +85,27 @@ func lockPidFile(name string, file *os.File) (*pidFile, error) {
 	return &pidFile{name, file, text}, nil
 }
 
-// remove removes the file, and then lets it go.
+// remove removes the file, unless somebody else has done so and it is another by
+// now, and then lets it go.
 func (p *pidFile) remove() error {
-	return errors.Join(os.Remove(p.name), p.file.Close())
+	defer p.file.Close()
+	if same, err := isStillAt(p.file, p.name); err != nil || !same {
+		return err
+	}
+	if err := os.Remove(p.name); err != nil {
+		return fmt.Errorf("pidfile: %w", err)
+	}
+	return nil
+}
+
+// isStillAt says whether an open file is the one of that name.
+func isStillAt(file *os.File, name string) (bool, error) {
+	mine, err := file.Stat()
+	if err != nil {
+		return false, fmt.Errorf("pidfile: %w", err)
+	}
+	there, err := os.Stat(name)
+	return err == nil && os.SameFile(mine, there), nil
 }
 
 // readPid is what a pid file says.

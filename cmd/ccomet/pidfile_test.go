@@ -36,3 +36,19 @@ func TestPidfileFlag(t *testing.T) {
 	}
 	p.stop(unix.SIGTERM)
 }
+
+// TestPidfileOfAnother: a file that was removed is another server's by now, and
+// is left to it.
+func TestPidfileOfAnother(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "pid")
+	p := start(t, nil, "--pidfile", name)
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	second := start(t, nil, "--pidfile", name)
+	p.stop(unix.SIGTERM)
+	if text, err := os.ReadFile(name); err != nil || string(text) != itoa(second.cmd.Process.Pid)+"\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+	second.stop(unix.SIGTERM)
+}

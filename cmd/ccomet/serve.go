@@ -89,12 +89,22 @@ func (c *serve) AfterApply(ctx *kong.Context) error {
 }
 
 // Run serves until a signal comes.
-func (c *serve) Run(out io.Writer) error {
+func (c *serve) Run(out io.Writer) (err error) {
+	var pidfile *pidFile
+	if c.Pidfile != "" { // first: the log may be that of a server that runs
+		if pidfile, err = takePidFile(c.Pidfile); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, pidfile.remove()) }()
+	}
 	output, err := openLog(c.LogOutput, c.LogRotateSize)
 	if err != nil {
 		return err
 	}
 	log := newLogger(output, c.LogLevel, c.LogFormat)
+	if pidfile != nil && pidfile.left != "" {
+		log.Warn().Str("pidfile", c.Pidfile).Str("process", pidfile.left).Msg("the pidfile was left behind by a server that is gone")
+	}
 	if err := c.run(out, log); err != nil {
 		if _, ok := output.(*logFile); ok { // elsewhere it is seen anyway
 			log.WithLevel(zerolog.FatalLevel).Err(err).Msg("ended")
@@ -112,11 +122,6 @@ func (c *serve) run(out io.Writer, log zerolog.Logger) error {
 			log.Warn().Msg(p.Error())
 		}
 	}
-	remove, err := c.takePidFile(log)
-	if err != nil {
-		return err
-	}
-	defer remove()
 	limit, err := raiseDescriptors()
 	if err != nil {
 		log.Warn().Err(err).Msg("the descriptor limit stays as it is")
@@ -152,26 +157,6 @@ func (c *serve) run(out io.Writer, log zerolog.Logger) error {
 	stats := srv.Stats()
 	log.Info().Int64("refused", stats.Refused).Int64("cut", stats.Cut).Msg("stopped")
 	return nil
-}
-
-// takePidFile writes the pid file, if there is to be one, and returns what
-// removes it.
-func (c *serve) takePidFile(log zerolog.Logger) (remove func(), err error) {
-	if c.Pidfile == "" {
-		return func() {}, nil
-	}
-	p, err := takePidFile(c.Pidfile)
-	if err != nil {
-		return nil, err
-	}
-	if p.left != "" {
-		log.Warn().Str("pidfile", c.Pidfile).Str("process", p.left).Msg("the pidfile was left behind by a server that is gone")
-	}
-	return func() {
-		if err := p.remove(); err != nil {
-			log.Warn().Err(err).Msg("the pidfile stays")
-		}
-	}, nil
 }
 
 // open opens the server and its listening sockets.
