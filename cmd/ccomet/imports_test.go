@@ -18,7 +18,7 @@ func TestImports(t *testing.T) {
 		"reactor":  {"reactor"},
 		"httplite": {"httplite"},
 		"comet":    {"comet", "reactor", "httplite"},
-		"demo":     {"demo"},
+		"demo":     {"demo", "reactor", "httplite"},
 		"bench":    {"bench", "comet", "reactor", "httplite"},
 		"cmd":      {"cmd", "bench", "demo", "comet", "reactor", "httplite"},
 	}

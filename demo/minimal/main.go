@@ -1,0 +1,119 @@
+// Command minimal is the smallest comet server that reactor and httplite make: one loop, one map, no lock.
+//
+//	go run ./demo/minimal 127.0.0.1:8100
+//	curl -N 'http://127.0.0.1:8100/sub?id=7'             # waits (another terminal)
+//	curl 'http://127.0.0.1:8100/pub?id=7&content=hello'  # publishes
+//
+// An id is a number and has one subscriber: the last that came. The one before it is cut.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"log"
+	"os"
+	"strconv"
+	"time"
+
+	"ccomet/httplite"
+	"ccomet/reactor"
+)
+
+// server is the handler of a loop, on whose goroutine everything here happens.
+type server struct {
+	loop *reactor.Loop
+	req  httplite.Request        // one for all: a request that was incomplete is parsed anew
+	subs map[uint32]reactor.Conn // by id, which is the user word of their connections
+}
+
+// newServer opens a server; its loop's Run serves. Who leaves more than MaxHeld bytes unread is cut.
+func newServer(address string) (s *server, ln *reactor.Listener, err error) {
+	s = &server{subs: map[uint32]reactor.Conn{}}
+	if s.loop, err = reactor.NewLoop(s, reactor.Config{MaxHeld: 64 << 10}); err == nil {
+		ln, err = reactor.Listen(address, reactor.SocketOptions{Exclusive: true, KeepAlive: time.Minute})
+	}
+	if err == nil {
+		err = s.loop.AddListener(ln, 0)
+	}
+	return s, ln, err
+}
+
+func (s *server) Opened(c reactor.Conn)             { s.loop.SetTimer(c, 10*time.Second) } // for its request
+func (s *server) Ended(c reactor.Conn)              { s.loop.Finish(c) }
+func (s *server) Drained(reactor.Conn)              {}
+func (s *server) Expired(c reactor.Conn)            { s.loop.Close(c) }
+func (s *server) TurnEnded(time.Time) time.Duration { return -1 }
+
+func (s *server) Closed(c reactor.Conn, _ error) {
+	if id := s.loop.User(c); s.subs[id] == c { // else it never subscribed, or was replaced
+		delete(s.subs, id)
+	}
+}
+
+// Received serves a request. What it does not consume is shown to it again, with what follows.
+func (s *server) Received(c reactor.Conn, p []byte) int {
+	s.req.Reset()
+	n, err := s.req.Parse(p, nil)
+	if err != nil {
+		_ = s.loop.Write(c, httplite.AppendError(nil, err.(*httplite.Error)))
+		s.loop.Finish(c)
+	} else if n > 0 {
+		s.serve(c, string(s.req.Path()), s.req.Query())
+	}
+	return n
+}
+
+func (s *server) serve(c reactor.Conn, path string, query []byte) {
+	digits, _ := httplite.GetArg(query, "id")
+	id, bad := strconv.ParseUint(string(digits), 10, 32)
+	content, _ := httplite.GetArg(query, "content")
+	content, garbled := httplite.Unescape(content)
+	switch to, connected := s.subs[uint32(id)]; {
+	case s.req.Method() != httplite.GET:
+		s.answer(c, 405, "")
+	case path != "/sub" && path != "/pub":
+		s.answer(c, 404, "no such path\n")
+	case bad != nil || garbled != nil:
+		s.answer(c, 400, "want id=NUMBER, of 32 bits, and content=TEXT, with %XX for what is special\n")
+	case path == "/sub":
+		s.subscribe(c, uint32(id))
+	case !connected || s.loop.Write(to, message("data", id, string(content))) != nil:
+		s.answer(c, 404, fmt.Sprintf("id: %d not connected\n", id))
+	default:
+		s.answer(c, 200, "ok\n")
+	}
+}
+
+// begin begins a response; length is the header line of its body's, none where that ends with the connection.
+func (s *server) begin(c reactor.Conn, status int, length string, body []byte) {
+	out := httplite.AppendDate(httplite.AppendStatus(nil, status), s.loop.Now())
+	out = append(out, "Content-Type: text/plain; charset=utf-8\r\nAllow: GET\r\nConnection: close\r\n"+length...)
+	_ = s.loop.Write(c, append(httplite.EndHeaders(out), body...)) // a failure is told to Closed
+}
+
+func (s *server) answer(c reactor.Conn, status int, body string) {
+	s.begin(c, status, fmt.Sprintf("Content-Length: %d\r\n", len(body)), []byte(body))
+	s.loop.Finish(c) // once that is written
+}
+
+func (s *server) subscribe(c reactor.Conn, id uint32) {
+	s.loop.Close(s.subs[id]) // who had the id, if anybody did
+	s.subs[id] = c
+	s.loop.SetUser(c, id)
+	s.loop.SetTimer(c, -1) // it may wait for ever,
+	s.loop.Pause(c)        // and has nothing more to ask
+	s.begin(c, 200, "", message("welcome", uint64(id), "hello world!"))
+}
+
+func message(kind string, id uint64, content string) []byte {
+	quoted, _ := json.Marshal(content) // of a string it never fails
+	return fmt.Appendf(nil, "{type: %q, id: \"%d\", content: %s}\n", kind, id, quoted)
+}
+
+func main() {
+	s, _, err := newServer(append(os.Args, "127.0.0.1:8100")[1]) // what the argument says, or that
+	if err == nil {
+		err = s.loop.Run()
+	}
+	log.Fatal(err)
+}
