@@ -274,6 +274,11 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 	s.dropHalf(c)
 	switch what, i := splitUser(s.loop.User(c)); what {
 	case userSub:
+		if sub := s.subs.At(i); sub.has(subOld) && !sub.poll() {
+			// No last chunk is missing where there are none. A RST says as well that
+			// the response was cut, and has a proxy say so to its client.
+			s.loop.ResetOnClose(c)
+		}
 		s.endSub(i)
 	case userPipe:
 		s.freePipe(i)

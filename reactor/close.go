@@ -10,6 +10,16 @@ func (l *Loop) Close(c Conn) {
 	}
 }
 
+// ResetOnClose has c end, when it is closed, with a RST in place of a FIN: the
+// peer sees a failure, and not that all has been said. What is still on its way
+// to the peer is lost. It is not too late for it in Handler.Closed. Other than
+// TCP sockets have no such end.
+func (l *Loop) ResetOnClose(c Conn) {
+	if r := l.record(c); r != nil && r.fd >= 0 {
+		_ = unix.SetsockoptLinger(int(r.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // at worst a FIN
+	}
+}
+
 // Finish closes c politely: what is held is written first (for at most
 // Config.WriteTimeout), then the sending side is shut down, and for at most
 // Config.Linger whatever the peer still sends is thrown away, for closing a

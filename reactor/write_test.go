@@ -204,6 +204,32 @@ func TestLingerEndsWithThePeer(t *testing.T) {
 	}
 }
 
+// A peer can tell a connection that was reset from one that ended, whoever
+// closed it.
+func TestResetOnClose(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		reset bool
+		close func(p *probe, c Conn)
+	}{
+		{"closed", true, func(p *probe, c Conn) { p.loop.Close(c); p.turn() }},
+		{"released", true, func(p *probe, c Conn) { p.loop.Release() }},
+		{"not reset", false, func(p *probe, c Conn) { p.loop.Close(c); p.turn() }},
+	} {
+		p := newProbe(t, Config{})
+		conn, far := p.tcpPair()
+		if c.reset {
+			p.onClosed = func(conn Conn, _ error) { p.loop.ResetOnClose(conn) }
+		}
+		c.close(p, conn)
+		n, err := unix.Read(far.fd, make([]byte, 1))
+		if reset := err == unix.ECONNRESET; reset != c.reset || !reset && (n != 0 || err != nil) {
+			t.Errorf("%s: the peer reads %d bytes, %v", c.name, n, err)
+		}
+		p.loop.ResetOnClose(conn) // harmless
+	}
+}
+
 func TestWriteToADeadPeer(t *testing.T) {
 	p := newProbe(t, Config{})
 	c, far := p.pair()

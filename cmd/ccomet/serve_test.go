@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -26,8 +27,23 @@ func TestServesAndStops(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		old, err := net.Dial("tcp", p.front)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer old.Close()
+		_, _ = io.WriteString(old, "GET /stream?cname=a HTTP/1.0\r\n\r\n")
+		oldStream := bufio.NewReader(old)
+		for line := ""; !strings.Contains(line, "next_seq"); {
+			if line, err = oldStream.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+		}
 		p.stop(sig)
 		// Cut, not ended: the client is to come back.
+		if _, err := io.ReadAll(oldStream); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%v: a stream in HTTP/1.0 ended with %v", sig, err)
+		}
 		if _, err := io.ReadAll(stream.Body); err == nil {
 			t.Errorf("%v: the stream ended as if there were no more to come", sig)
 		}
