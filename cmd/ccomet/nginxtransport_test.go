@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// transport is what a transport sends before anything, and round a message.
+type transport struct{ path, contentType, begin, before, after string }
+
+// endless are the transports that do not end.
+var endless = []transport{
+	{"/stream", "application/json; charset=utf-8", "", "", "\n"},
+	{"/iframe", "text/html; charset=utf-8", "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><title>comet</title></head><body>\n",
+		"<script>parent.icomet_cb(", ");</script>\n"},
+	{"/sse", "text/event-stream; charset=utf-8", "", "id: %d\ndata: ", "\n\n"},
+}
+
+const (
+	spoken  = `she says "héllo" & </leaves>`
+	escaped = `she says \"héllo\" & </leaves>`
+)
+
+var large = strings.Repeat("0123456789", 6000)
+
+// TestNginxTransports: through each way every transport brings each message by
+// itself, exactly as without nginx: what nginx kept back would not come at all,
+// since nothing follows it.
+func TestNginxTransports(t *testing.T) {
+	p, x := behind(t, "--polling-timeout 3600")
+	direct := way{"without nginx", "http://" + p.front, client, 1}
+	channel := 0
+	for _, w := range append(x.ways(), direct) {
+		for _, e := range endless {
+			channel++
+			t.Run(w.name+" "+e.path, func(t *testing.T) { e.through(t, p, w, "c"+itoa(channel), w == direct) })
+		}
+		for _, cb := range []string{"", "f"} {
+			channel++
+			t.Run(w.name+" /poll "+cb, func(t *testing.T) { pollThrough(t, p, w, "c"+itoa(channel), cb) })
+		}
+	}
+}
+
+// frame is an object as the transport has it. id is an event's.
+func (e *transport) frame(id int, object string) string {
+	before := e.before
+	switch e.path {
+	case "/sse":
+		before = fmt.Sprintf(before, id)
+	case "/iframe":
+		object = strings.ReplaceAll(object, "<", `\u003c`)
+	}
+	return before + object + e.after
+}
+
+// through takes messages, one after the other, the last one large.
+func (e *transport) through(t *testing.T, p *process, w way, cname string, direct bool) {
+	resp := w.get(t, e.path+"?cname="+cname)
+	buffering := "" // nginx heeds it, and does not pass it on
+	if direct {
+		buffering = "no"
+	}
+	if h := resp.Header; resp.StatusCode != 200 || h.Get("Content-Type") != e.contentType ||
+		h.Get("Cache-Control") != "no-cache" || h.Get("X-Accel-Buffering") != buffering || resp.Uncompressed {
+		t.Errorf("%s %v", resp.Status, h)
+	}
+	expect(t, resp.Body, e.begin+e.frame(0, object("next_seq", cname, 1, "")))
+	for n := 1; n <= 3; n++ {
+		p.push(cname, spoken)
+		expect(t, resp.Body, e.frame(n, object("data", cname, n, escaped)))
+	}
+	p.push(cname, large)
+	expect(t, resp.Body, e.frame(4, object("data", cname, 4, large)))
+}
+
+// pollThrough polls for two messages, one after the other, and then for two together.
+func pollThrough(t *testing.T, p *process, w way, cname, cb string) {
+	contentType, before, after := "application/json; charset=utf-8", "", "\n"
+	if cb != "" {
+		contentType, before, after = "text/javascript; charset=utf-8", cb+"(", ");\n"
+	}
+	p.push(cname, spoken)
+	poll := func(seq int) chan reply {
+		return w.begin("/sub?cname=" + cname + "&cb=" + cb + "&seq=" + itoa(seq))
+	}
+	check := func(r reply, want string) {
+		t.Helper()
+		a := read(t, r.resp, r.err)
+		if want = before + want + after; a.status != 200 || a.body != want || a.header.Get("Content-Type") != contentType {
+			t.Errorf("%.1000v, want %.1000q", a, want)
+		}
+	}
+	for n := 2; n <= 3; n++ {
+		answered := poll(n)
+		p.waits(t, 1, cname)
+		p.push(cname, spoken)
+		check(<-answered, object("data", cname, n, escaped))
+	}
+	p.push(cname, large)
+	check(<-poll(3), "["+object("data", cname, 3, escaped)+","+object("data", cname, 4, large)+"]")
+}

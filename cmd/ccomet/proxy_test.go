@@ -1,0 +1,363 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// nobody is the user that nginx runs as where the tests are root's.
+const nobody = 65534
+
+// proxy is a real nginx with demo/nginx.conf before a server.
+type proxy struct {
+	t            *testing.T
+	cmd          *exec.Cmd
+	path, dir    string
+	complaint    bytes.Buffer // on its standard error
+	old, current string       // the addresses of its two servers: iComet's way, and the better one
+	roots        *x509.CertPool
+	ended        chan error
+}
+
+// findNginx skips a test where there is no nginx.
+func findNginx(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"nginx", "/usr/sbin/nginx"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	leaveOut(t, "no nginx here: the server is not tested behind it")
+	return ""
+}
+
+// leaveOut skips a test, or fails it where none may be skipped.
+func leaveOut(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("CCOMET_NO_SKIP") == "1" {
+		t.Fatal(why + "; and tests may not be skipped")
+	}
+	t.Skip(why)
+}
+
+// descriptors is how many a process may have.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	return int(min(limit.Max, 65536))
+}
+
+// newProxy prepares to run nginx. Its directory is there for a server's socket.
+func newProxy(t *testing.T) *proxy {
+	t.Helper()
+	x := &proxy{t: t, path: findNginx(t), old: reserve(t), current: reserve(t), ended: make(chan error, 1)}
+	var err error
+	if x.dir, err = os.MkdirTemp("", "ccomet-nginx"); err != nil { // a TempDir of t's is closed to other users
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(x.dir) })
+	return x
+}
+
+// socket is where the better way expects a server.
+func (x *proxy) socket() string { return "unix:" + filepath.Join(x.dir, "front.sock") }
+
+// start runs nginx, without privileges, until the test ends. front is where
+// iComet's way expects a server. replace has further pieces of the
+// configuration, each before what it becomes.
+func (x *proxy) start(front string, replace ...string) {
+	x.t.Helper()
+	x.certify()
+	x.configure(append([]string{"unix:/run/ccomet/front.sock", x.socket(), "127.0.0.1:8100", front}, replace...))
+	x.giveAway()
+	x.cmd = exec.Command(x.path, "-p", x.dir, "-e", "error.log", "-c", "nginx.conf", "-g", "daemon off;")
+	x.cmd.Stderr = &x.complaint
+	if os.Getuid() == 0 {
+		x.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
+	if err := x.cmd.Start(); err != nil {
+		x.t.Fatal(err)
+	}
+	x.t.Cleanup(x.stop)
+	go func() { x.ended <- x.cmd.Wait() }()
+	for _, address := range []string{x.old, x.current} {
+		x.reach(address)
+	}
+}
+
+// configure makes demo/nginx.conf fit for a test: what belongs to the machine
+// (addresses, paths, the limits that this machine may not have) is replaced,
+// the rest is what users copy. Each piece that is replaced must be there.
+func (x *proxy) configure(replace []string) {
+	x.t.Helper()
+	text, err := os.ReadFile("../../demo/nginx.conf")
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	config := string(text)
+	replace = append([]string{
+		"listen 80 ", "listen " + x.old + " ",
+		"listen 443 ", "listen " + x.current + " ",
+		"pid /run/nginx.pid", "pid " + x.dir + "/nginx.pid",
+		"/var/log/nginx/", x.dir + "/",
+		"/etc/ssl/certs/ccomet.pem", x.dir + "/cert.pem",
+		"/etc/ssl/private/ccomet.key", x.dir + "/key.pem",
+		"user www-data;", "", // which only root's nginx heeds
+		"worker_rlimit_nofile 65536;", "worker_rlimit_nofile " + itoa(descriptors(x.t)) + ";",
+		"worker_connections 32768;", "worker_connections " + itoa(min(16384, descriptors(x.t))) + ";",
+		// Where Debian's nginx keeps bodies is closed to other users.
+		"http {", "http { client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;",
+	}, replace...)
+	for i := 0; i < len(replace); i += 2 {
+		if !strings.Contains(config, replace[i]) {
+			x.t.Fatalf("nginx.conf has no %q", replace[i])
+		}
+		config = strings.ReplaceAll(config, replace[i], replace[i+1])
+	}
+	x.write("nginx.conf", config)
+}
+
+func (x *proxy) write(name, text string) {
+	x.t.Helper()
+	if err := os.WriteFile(filepath.Join(x.dir, name), []byte(text), 0o600); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// certify makes a certificate for 127.0.0.1, which signs itself.
+func (x *proxy) certify() {
+	x.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ccomet's tests"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	x.roots = x509.NewCertPool()
+	x.roots.AppendCertsFromPEM(cert)
+	x.write("cert.pem", string(cert))
+	x.write("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
+}
+
+// giveAway lets nginx's user have the directory and what is in it, a server's
+// socket too.
+func (x *proxy) giveAway() {
+	x.t.Helper()
+	if os.Getuid() != 0 {
+		return
+	}
+	err := filepath.WalkDir(x.dir, func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Chown(path, nobody, nobody))
+	})
+	if err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// reach waits until nginx listens at an address.
+func (x *proxy) reach(address string) {
+	x.t.Helper()
+	for limit := time.After(patience); ; {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+			return
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case err := <-x.ended:
+			x.ended <- err
+			x.t.Fatalf("nginx ended: %v\n%s", err, x.complaint.String())
+		case <-limit:
+			x.t.Fatalf("nginx does not listen: %v\n%s", err, x.log())
+		}
+	}
+}
+
+func (x *proxy) log() string {
+	text, _ := os.ReadFile(filepath.Join(x.dir, "error.log"))
+	return string(text)
+}
+
+// stop ends nginx with its workers. Nothing may have alarmed it.
+func (x *proxy) stop() {
+	_ = x.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-x.ended:
+	case <-time.After(patience):
+		x.t.Error("nginx does not end")
+		_ = x.cmd.Process.Kill()
+	}
+	for _, level := range []string{"[alert]", "[emerg]"} {
+		if strings.Contains(x.log(), level) {
+			x.t.Errorf("nginx's log: %s", x.log())
+			return
+		}
+	}
+}
+
+// way is one to reach a server's front side.
+type way struct {
+	name   string
+	url    string // before a path
+	client *http.Client
+	major  int // version of HTTP
+}
+
+// ways are those through nginx.
+func (x *proxy) ways() []way {
+	secure := func(h2 bool) *http.Client {
+		t := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: x.roots}, ForceAttemptHTTP2: h2}
+		if !h2 {
+			t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+		}
+		x.t.Cleanup(t.CloseIdleConnections)
+		return &http.Client{Transport: t, Timeout: patience}
+	}
+	return []way{
+		{"iComet's", "http://" + x.old + "/icomet", client, 1},
+		{"TLS, HTTP/1.1", "https://" + x.current + "/comet", secure(false), 1},
+		{"TLS, HTTP/2", "https://" + x.current + "/comet", secure(true), 2},
+	}
+}
+
+// get begins a response, which is read until the test ends at the latest.
+func (w way) get(t *testing.T, path string) *http.Response {
+	t.Helper()
+	resp, err := w.client.Get(w.url + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	if resp.ProtoMajor != w.major {
+		t.Errorf("%s: %s", w.name, resp.Proto)
+	}
+	return resp
+}
+
+// reply is a response, or why there is none.
+type reply struct {
+	resp *http.Response
+	err  error
+}
+
+// begin sends a request that need not be answered soon.
+func (w way) begin(path string) chan reply {
+	answered := make(chan reply, 1)
+	go func() {
+		resp, err := w.client.Get(w.url + path)
+		answered <- reply{resp, err}
+	}()
+	return answered
+}
+
+// tap stands between nginx and a server, and notes what nginx sends.
+type tap struct {
+	address, to string
+	mu          sync.Mutex
+	sent        []*strings.Builder // by connection
+}
+
+// newTap listens at an address ("unix:PATH" or a TCP one) for another, until the
+// test ends.
+func newTap(t *testing.T, address, to string) *tap {
+	t.Helper()
+	kind, at := network(address)
+	ln, err := net.Listen(kind, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	p := &tap{address: ln.Addr().String(), to: to}
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			p.mu.Lock()
+			p.sent = append(p.sent, new(strings.Builder))
+			n := len(p.sent) - 1
+			p.mu.Unlock()
+			go p.join(n, c)
+		}
+	}()
+	return p
+}
+
+func network(address string) (kind, at string) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		return "unix", path
+	}
+	return "tcp", address
+}
+
+// join carries bytes both ways until either end closes.
+func (p *tap) join(n int, c net.Conn) {
+	defer c.Close()
+	kind, at := network(p.to)
+	s, err := net.Dial(kind, at)
+	if err != nil {
+		return
+	}
+	defer s.Close()
+	go func() {
+		_, _ = io.Copy(c, s)
+		c.Close()
+	}()
+	buf := make([]byte, 4096)
+	for {
+		k, err := c.Read(buf)
+		p.mu.Lock()
+		p.sent[n].Write(buf[:k])
+		p.mu.Unlock()
+		if _, werr := s.Write(buf[:k]); err != nil || werr != nil {
+			return
+		}
+	}
+}
+
+// seen is what came on each connection so far.
+func (p *tap) seen() (list []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range p.sent {
+		list = append(list, b.String())
+	}
+	return list
+}
