@@ -21,9 +21,9 @@ import (
 //     (barred). Of anybody else it is ignored.
 type access struct {
 	looks   bool // there is something to look at
-	rules   [2]Rules
+	rules   [sides]Rules
 	trusted Addresses
-	proxied [2]bool // the PROXY protocol is on
+	proxied [sides]bool // the PROXY protocol is on
 }
 
 // Bits of a connection's tag, beside its side.
@@ -57,6 +57,8 @@ func newAccess(cfg *Config) (access, error) {
 		}
 		a.proxied[side] = true
 	}
+	// CComet's dialect is for the same people.
+	a.rules[sideCComet], a.proxied[sideCComet] = a.rules[sideFront], a.proxied[sideFront]
 	if len(cfg.ProxyProtocol) > 0 && len(cfg.TrustedProxies) == 0 {
 		errs = append(errs, errors.New("the PROXY protocol is on, but there are no trusted proxies, who alone may speak it"))
 	}

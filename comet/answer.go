@@ -12,16 +12,17 @@ func (s *shard) appendAnswer(dst []byte, sl *slot) []byte {
 	status, contentType, body := 200, typeJSON, s.body[:0]
 	object := s.object[:0]
 	switch {
-	case sl.code == codeTooMany:
+	case sl.code == codeTooMany && sl.side != sideCComet:
 		status, contentType = 429, typeText
-		body = append(body, "too many channels: max-channels is "...)
-		body = strconv.AppendInt(body, int64(s.srv.cfg.MaxChannels), 10)
-		body = append(body, '\n')
-	case sl.code == codeNoMemory:
+		body = append(append(body, s.tooManyChannels()...), '\n')
+	case sl.code == codeNoMemory && sl.side != sideCComet:
 		status, contentType = 503, typeText
 		body = append(body, "out of memory for another channel\n"...)
 	case sl.op == opPush && !sl.ack && sl.cb == "" && !sl.old && !sl.last && sl.side == sideAdmin:
 		return append(dst, s.okResponse()...)
+	case sl.side == sideCComet:
+		contentType = typeScript
+		body = s.appendCCometAnswer(body, sl)
 	case sl.op == opPush || sl.op == opSign:
 		object = s.appendResult(object, sl)
 		body = appendJSONP(body, sl.cb, object)

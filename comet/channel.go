@@ -21,7 +21,8 @@ type channel struct {
 	nameAt  uint32
 	nameLen uint8
 	state   channelState
-	_       uint16
+	dialect uint8
+	_       uint8
 }
 
 type channelState uint8
@@ -101,7 +102,7 @@ func (s *shard) makeChannel(cname []byte) uint32 {
 		return 0
 	}
 	ch := s.channels.At(i)
-	*ch = channel{next: 1, gen: ch.gen, nameAt: at.at, nameLen: at.len, state: channelLive}
+	*ch = channel{next: 1, gen: ch.gen, nameAt: at.at, nameLen: at.len, state: channelLive, dialect: dialectOf(cname)}
 	s.channelIndex.insert(i)
 	s.announce(ch, true)
 	return i

@@ -16,6 +16,9 @@ type checker struct {
 	note string // what to say with a finding: the seed
 	rest bool
 	subs map[ref]int // members of each channel, by home and record: ref{home<<24|index, gen}
+
+	seated int // subscribers that have seats
+	inSeat int // and that should
 }
 
 func check(t *testing.T, srv *Server, rest bool, note string) {
@@ -24,6 +27,7 @@ func check(t *testing.T, srv *Server, rest bool, note string) {
 	for _, s := range srv.shards {
 		c.rosters(s)
 		c.histories(s)
+		c.seats(s)
 	}
 	live := 0
 	for _, s := range srv.shards {
@@ -35,6 +39,7 @@ func check(t *testing.T, srv *Server, rest bool, note string) {
 		total += n
 	}
 	if rest {
+		c.equal("subscribers in seats", c.seated, c.inSeat)
 		c.equal("subscribers in all", srv.subscribers.Load(), int64(total))
 	}
 }
@@ -121,7 +126,7 @@ func (c *checker) rosters(s *shard) {
 	}
 	c.equal("subscribers in rosters", listed, len(owned))
 	names := s.names.s16.Live() + s.names.s32.Live() + s.names.s64.Live() + s.names.s128.Live() + s.names.s256.Live()
-	c.equal("names", names, s.channels.Live()+callbacks)
+	c.equal("names", names, s.channels.Live()+callbacks+s.seats.Live())
 }
 
 // bundle checks a head against its members.
@@ -160,7 +165,11 @@ func (c *checker) roster(s *shard, ri uint32, owned map[uint32]reactor.Conn) int
 		}
 		c.equal("a subscriber's roster", sub.roster, ri)
 		c.equal("a subscriber's prev", sub.prev, prev)
-		if c.rest && !sub.has(subBehind) {
+		if sub.transport == transportCComet {
+			c.inSeat++
+		}
+		// A client of CComet's may have come before its channel took up a number.
+		if c.rest && !sub.has(subBehind) && ch.dialect != dialectCCometFresh {
 			c.equal("the cursor of a subscriber that is not behind", sub.cursor, ch.next)
 		}
 		if sub.cursor-ch.next > 0 {
@@ -238,4 +247,31 @@ func (c *checker) histories(s *shard) {
 		free++
 	}
 	c.equal("histories", used+free, int(s.histories.used))
+}
+
+// seats checks that at rest every subscriber of CComet's dialect has a seat of its
+// own, under a name that leads to it, and nobody else has one.
+func (c *checker) seats(s *shard) {
+	found := c.chain(s.seatIndex)
+	c.equal("seats in the index", len(found), s.seats.Live())
+	for i := range found {
+		k := s.seats.At(i)
+		if ch := s.channels.At(k.channel); ch.state != channelLive || ch.dialect == dialectOurs || ch.subs == 0 {
+			c.fail("seat %d is on channel %+v", i, *ch)
+		}
+		c.equal("where a subscriber's name leads", s.findSeat(k.channel, s.names.get(k.name())), i)
+		if !c.rest {
+			continue
+		}
+		there := c.srv.shards[k.loop]
+		what, sub := splitUser(there.loop.User(k.conn))
+		if what != userSub || there.subs.At(sub).transport != transportCComet || uint32(there.subs.At(sub).noop) != i {
+			c.fail("seat %d is nobody's", i)
+		}
+		r := there.rosters.At(there.subs.At(sub).roster)
+		if r.home != s.id || r.index != k.channel {
+			c.fail("seat %d: its subscriber waits on another channel", i)
+		}
+		c.seated++
+	}
 }

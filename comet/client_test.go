@@ -76,6 +76,7 @@ func startWire(t testing.TB, cfg Config) *wireServer {
 	if len(cfg.Admin) == 0 {
 		cfg.Admin = []string{"127.0.0.1:0"}
 	}
+	cfg.CComet = []string{"127.0.0.1:0"}
 	cfg.Clock = func() time.Time { return noon }
 	srv, err := New(cfg)
 	if err != nil {
@@ -120,10 +121,7 @@ func (w *wireServer) subscribed(n int64) {
 
 func (w *wireServer) dial(side uint8) *wireConn {
 	w.t.Helper()
-	address := w.front[0]
-	if side == sideAdmin {
-		address = w.Server.admin[0]
-	}
+	address := [sides][]string{w.front, w.Server.admin, w.ccomet}[side][0]
 	c, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
 		w.t.Fatal(err)

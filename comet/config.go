@@ -41,7 +41,7 @@ func ParseAuth(s string) (Auth, error) {
 // Bounds that are not settings.
 const (
 	MaxLoops    = 64  // a channel's loops are a set of 64 bits
-	MaxName     = 255 // bytes of a channel's name
+	MaxName     = 255 // bytes of a channel's name, or a subscriber's
 	MaxCallback = 64  // bytes of a JSONP callback's name
 	MaxLease    = 365 * 24 * time.Hour
 )
@@ -52,6 +52,10 @@ type Config struct {
 	// backends publish: "host:port" with a numeric host, or "unix:/path".
 	// Default 127.0.0.1:8100 and 127.0.0.1:8000.
 	Front, Admin []string
+	// CComet are the addresses where clients of CComet's own dialect subscribe and
+	// publish, in the same form; there are no tokens there. What is said of the
+	// front side's access holds there, too. Default none.
+	CComet []string
 	// Loops is the number of event loops. Default one a CPU, at most MaxLoops.
 	Loops int
 

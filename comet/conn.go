@@ -13,11 +13,12 @@ import (
 // What a connection is doing is its user word: three bits that say what, and
 // the index of the record that goes with it. An idle one has none.
 const (
-	userIdle     uint32 = iota // between requests, or before the first
-	userHalf                   // a request has begun to arrive: halves
-	userSub                    // it waits: subs
-	userPipe                   // it waits for answers: pipes
-	userPresence               // it listens to /psub
+	userIdle       uint32 = iota // between requests, or before the first
+	userHalf                     // a request has begun to arrive: halves
+	userSub                      // it waits: subs
+	userPipe                     // it waits for answers: pipes
+	userPresence                 // it listens to /psub
+	userTurnedAway               // it is to be refused when its time is up: a code
 )
 
 const userShift = 29
@@ -28,10 +29,12 @@ func splitUser(word uint32) (what, index uint32) {
 	return word >> userShift, word & (1<<userShift - 1)
 }
 
-// The two sides: a connection's tag, but for the bits that access.go adds.
+// The sides: a connection's tag, but for the bits that access.go adds.
 const (
 	sideFront uint8 = iota
 	sideAdmin
+	sideCComet
+	sides
 )
 
 // exchange is one request while it is served.
@@ -261,6 +264,8 @@ func (s *shard) Expired(c reactor.Conn) {
 	case userHalf:
 		s.dropHalf(c)
 		s.refuse(c, errTimeout)
+	case userTurnedAway:
+		s.refuse(c, s.whyTurnedAway(code(i)))
 	default: // idle for too long, or stuck, or a channel's home never answered
 		s.loop.Close(c)
 	}

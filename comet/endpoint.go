@@ -33,7 +33,7 @@ func (e *endpoint) allows(m httplite.Method) bool {
 }
 
 // table maps the paths of each side to their endpoints.
-func table(cfg *Config) (t [2]map[string]endpoint) {
+func table(cfg *Config) (t [sides]map[string]endpoint) {
 	t[sideFront] = map[string]endpoint{
 		"/sub":    {get, subscribeBy(transportPoll)},
 		"/poll":   {get, subscribeBy(transportPoll)},
@@ -55,6 +55,7 @@ func table(cfg *Config) (t [2]map[string]endpoint) {
 		"/healthz":   {getHead, (*shard).health},
 		"/stats":     {getHead, (*shard).stats},
 	}
+	t[sideCComet] = ccometTable()
 	for _, page := range cfg.Pages {
 		t[sideFront][page.Path] = endpoint{getHead, func(s *shard, x *exchange) {
 			s.reply(x, 200, page.ContentType, page.Body)

@@ -12,17 +12,18 @@ import (
 type transport uint8
 
 const (
-	transportPoll   transport = iota // one response, then it asks again
-	transportStream                  // a JSON line a message
+	transportStream transport = iota // a JSON line a message
 	transportIframe                  // a script element a message
 	transportSSE                     // a server-sent event a message
+	transportPoll                    // one response, then it asks again
+	transportCComet                  // a poll in CComet's dialect
 )
 
 // framing is the bytes round a message in an endless response: a transport,
 // in chunks (HTTP/1.1) or bare (HTTP/1.0).
 type framing uint8
 
-const framings = 2 * int(transportSSE+1)
+const framings = 2 * int(transportPoll) // polls have none
 
 func (sub *subscriber) framing() framing {
 	f := framing(sub.transport) * 2

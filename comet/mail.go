@@ -19,6 +19,9 @@ const (
 	mailLeave                   // ref, n: so many subscribers left
 	mailPublish                 // buf: name and content. Answer: mailDone
 	mailControl                 // buf: name; op, n. Answer: mailDone
+	mailSit                     // buf: name, subscriber's name; seq: wanted. Answer: mailSat
+	mailStand                   // conn, slot: a seat that its subscriber leaves
+	mailTell                    // buf: name and message up to its number; op. Answer: mailDone
 	// To every loop:
 	mailBroadcast // buf: content
 	mailRollCall  // conn: a listener to /psub that wants to know which channels live
@@ -27,6 +30,8 @@ const (
 	mailJoined  // to a subscriber: code, ref, name, run, seq: next number, lost
 	mailBacklog // to a subscriber that fell behind: code, run, seq: next number, lost
 	mailMessage // to a loop with subscribers of the channel: ref, msg
+	mailSat     // to a subscriber: code, run, or ref, name, seq: next number, lost: its seat
+	mailOusted  // to a subscriber whose seat another was given: ref
 	mailDone    // to who asked for something: code, seq, n
 )
 
@@ -41,6 +46,7 @@ const (
 	codeFull          // max_subscribers_per_channel
 	codeNoMemory      // the kernel gives none
 	codeNone          // no such channel
+	codeBeyond        // the number wanted is none
 )
 
 // Flags of mailJoin and what it is answered with.
@@ -146,6 +152,12 @@ func (s *shard) receive(m *mail) {
 		s.publish(m)
 	case mailControl:
 		s.control(m)
+	case mailSit:
+		s.sit(m)
+	case mailStand:
+		s.stood(m)
+	case mailTell:
+		s.told(m)
 	case mailBroadcast, mailRollCall:
 		s.startWalk(m)
 	case mailPresence:
@@ -156,6 +168,10 @@ func (s *shard) receive(m *mail) {
 		s.caughtUp(m)
 	case mailMessage:
 		s.enqueue(m)
+	case mailSat:
+		s.sat(m)
+	case mailOusted:
+		s.ousted(m)
 	case mailDone:
 		s.answer(m)
 	}

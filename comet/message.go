@@ -17,9 +17,10 @@ const (
 	kindLost
 	kindError401
 	kindError429
+	kindSign // of CComet's dialect
 )
 
-var kindNames = [...]string{"data", "broadcast", "close", "noop", "next_seq", "lost", "401", "429"}
+var kindNames = [...]string{"data", "broadcast", "close", "noop", "next_seq", "lost", "401", "429", "SIGN"}
 
 func (k kind) String() string { return kindNames[k] }
 

@@ -17,6 +17,8 @@ const (
 	opClear
 	opCheck
 	opInfo
+	opSignIn // CComet's dialect
+	opPublish
 )
 
 // pipe holds the requests of one connection that wait for an answer, in the
@@ -69,9 +71,9 @@ func (s *shard) addSlot(i uint32, x *exchange, sl slot) uint32 {
 	sl.old, sl.last, sl.head, sl.side = x.old, x.last, x.head, x.side
 	p.slots = append(p.slots, sl)
 	p.last = p.last || x.last
-	// Behind a subscription there is nothing to be had in turn, so a client of
-	// the front side is read on when it has its answer.
-	if x.last || x.side == sideFront || len(p.slots) >= maxPipe {
+	// Behind a subscription there is nothing to be had in turn, so who may
+	// subscribe is read on when it has its answer.
+	if x.last || x.side != sideAdmin || len(p.slots) >= maxPipe {
 		p.full = true
 		s.loop.Pause(p.conn)
 	}

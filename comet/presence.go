@@ -94,7 +94,7 @@ func (p *presence) remove(c reactor.Conn) {
 // announce tells all listeners that a channel is there, or goes.
 func (s *shard) announce(ch *channel, alive bool) {
 	loops := s.srv.listening.Load()
-	if loops == 0 {
+	if loops == 0 || ch.dialect != dialectOurs {
 		return
 	}
 	msg := &message{json: appendPresence(make([]byte, 0, int(ch.nameLen)+3), alive, s.names.get(ch.name()))}

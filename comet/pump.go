@@ -35,6 +35,7 @@ type pump struct {
 	again   bool // messages came after the round began
 	given   int  // how many there were when it began
 	msgs    []*message
+	signs   []signing
 	batches [framings]batch
 	polls   [4]pollCache // by subClose and subOld
 	body    []byte       // of a JSONP poll
@@ -56,6 +57,10 @@ func (s *shard) enqueue(m *mail) {
 		r.pump = s.newPump(ri)
 	}
 	p := s.pumps[r.pump]
+	if m.msg.kind == kindSign {
+		p.addSign(r, m.msg)
+		return
+	}
 	p.msgs = append(p.msgs, m.msg)
 	p.again = p.started
 }
@@ -86,7 +91,7 @@ func (s *shard) stopPump(i uint32) {
 		size += cap(p.polls[v].response)
 	}
 	clear(p.msgs)
-	p.roster, p.at, p.started, p.again, p.given, p.msgs = 0, 0, false, false, 0, p.msgs[:0]
+	p.roster, p.at, p.started, p.again, p.given, p.msgs, p.signs = 0, 0, false, false, 0, p.msgs[:0], nil
 	if size > keepPump || len(s.idlePumps) >= keepPumps {
 		*p = pump{}
 	}
@@ -121,7 +126,10 @@ func (s *shard) pumpAll() (more bool) {
 
 // run goes on with one delivery, and says whether it is through.
 func (s *shard) run(p *pump, budget *int) bool {
-	for {
+	if len(p.signs) > 0 && !s.runSigns(p, budget) {
+		return false
+	}
+	for len(p.msgs) > 0 {
 		if !p.started || p.at == 0 && p.again {
 			s.beginRound(p)
 		}
@@ -133,8 +141,14 @@ func (s *shard) run(p *pump, budget *int) bool {
 			sub := s.subs.At(i)
 			p.at = sub.next
 			from := int(sub.cursor - p.msgs[0].seq)
-			if sub.has(subBehind) || from < 0 || from >= len(p.msgs) {
+			if sub.has(subBehind) || from >= len(p.msgs) {
 				continue // gets it by catching up, or has it
+			}
+			if from < 0 {
+				if sub.transport != transportCComet {
+					continue
+				}
+				from = 0 // it came before its channel took up a number
 			}
 			*budget--
 			s.delivered += uint64(len(p.msgs) - from)
@@ -159,6 +173,7 @@ func (s *shard) run(p *pump, budget *int) bool {
 			return true
 		}
 	}
+	return true // there were SIGNs alone
 }
 
 // beginRound starts at the roster's head. What was there when the last round
@@ -199,6 +214,9 @@ func (s *shard) pollResponse(p *pump, i uint32, from int) []byte {
 	sub := s.subs.At(s.owner(i))
 	missing := fitPoll(p.msgs[from:])
 	if sub.cbLen != 0 {
+		if sub.transport == transportCComet {
+			return s.ccometResponse(sub, missing)
+		}
 		p.body = appendPollBody(p.body[:0], missing, s.rosterName(p.roster), false)
 		s.scratch = s.appendPollResponse(s.scratch[:0], sub, p.body)
 		return s.scratch

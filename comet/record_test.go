@@ -11,7 +11,7 @@ import (
 
 // What waits is kept in records that the collector has nothing to scan in.
 func TestRecordsHoldNoPointers(t *testing.T) {
-	for _, record := range []any{channel{}, subscriber{}, roster{}, name{}, ref{}, reactor.Timer{}} {
+	for _, record := range []any{channel{}, subscriber{}, roster{}, seat{}, name{}, ref{}, reactor.Timer{}} {
 		walkType(t, reflect.TypeOf(record), reflect.TypeOf(record).Name())
 	}
 }

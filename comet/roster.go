@@ -87,8 +87,8 @@ func (s *shard) delist(ri, i uint32) {
 	} else {
 		r.head = sub.next
 	}
-	if r.pump != 0 && s.pumps[r.pump].at == i {
-		s.pumps[r.pump].at = sub.next // a delivery under way goes on behind it
+	if r.pump != 0 {
+		s.pumps[r.pump].pass(i, sub.next) // a delivery under way goes on behind it
 	}
 	r.left++
 	if !r.listed {

@@ -16,14 +16,15 @@ type Server struct {
 	cfg        Config
 	limits     httplite.Limits
 	access     access
-	headers    [2]string // by side: what every response carries
+	headers    [sides]string // by side: what every response carries
 	iframeHead []byte
-	endpoints  [2]map[string]endpoint
+	endpoints  [sides]map[string]endpoint
 	seed       maphash.Seed
 	shards     []*shard
 	group      *reactor.Group
 	front      []string
 	admin      []string
+	ccomet     []string
 
 	// What all loops count together.
 	channels    atomic.Int64
@@ -45,18 +46,17 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	opts := reactor.SocketOptions{UserTimeout: srv.cfg.WriteTimeout, KeepAlive: 2 * time.Minute}
-	for side, addresses := range [][]string{srv.cfg.Front, srv.cfg.Admin} {
-		for _, address := range addresses {
+	for side, l := range [sides]struct {
+		addresses []string
+		bound     *[]string
+	}{{srv.cfg.Front, &srv.front}, {srv.cfg.Admin, &srv.admin}, {srv.cfg.CComet, &srv.ccomet}} {
+		for _, address := range l.addresses {
 			bound, err := srv.group.Listen(address, uint8(side), opts)
 			if err != nil {
 				srv.abandon()
 				return nil, fmt.Errorf("comet: %w", err)
 			}
-			if side == int(sideFront) {
-				srv.front = append(srv.front, bound)
-			} else {
-				srv.admin = append(srv.admin, bound)
-			}
+			*l.bound = append(*l.bound, bound)
 		}
 	}
 	return srv, nil
@@ -77,7 +77,7 @@ func newServer(cfg Config) (*Server, error) {
 	// Escaped for a form, a byte of content may take three.
 	srv.limits = httplite.Limits{Line: cfg.MaxHead / 2, Head: cfg.MaxHead, Body: 3*cfg.MaxMessage + 4096}
 	const always = "Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\n"
-	srv.headers = [2]string{always, always}
+	srv.headers = [sides]string{always, always, always}
 	if cfg.CORSOrigin != "" {
 		srv.headers[sideFront] += "Access-Control-Allow-Origin: " + cfg.CORSOrigin + "\r\n"
 	}
@@ -111,10 +111,11 @@ func (srv *Server) release() {
 	}
 }
 
-// FrontAddrs and AdminAddrs tell where the server listens, in the form of
-// Config.Front, with the ports that were taken for port 0.
-func (srv *Server) FrontAddrs() []string { return srv.front }
-func (srv *Server) AdminAddrs() []string { return srv.admin }
+// FrontAddrs, AdminAddrs and CCometAddrs tell where the server listens, in the
+// form of Config.Front, with the ports that were taken for port 0.
+func (srv *Server) FrontAddrs() []string  { return srv.front }
+func (srv *Server) AdminAddrs() []string  { return srv.admin }
+func (srv *Server) CCometAddrs() []string { return srv.ccomet }
 
 // Loops is the number of event loops, each a goroutine.
 func (srv *Server) Loops() int { return len(srv.shards) }
@@ -122,7 +123,7 @@ func (srv *Server) Loops() int { return len(srv.shards) }
 // Start serves, on goroutines of its own.
 func (srv *Server) Start() {
 	srv.cfg.Log.Info().
-		Strs("front", srv.front).Strs("admin", srv.admin).Int("loops", srv.cfg.Loops).Stringer("auth", srv.cfg.Auth).
+		Strs("front", srv.front).Strs("admin", srv.admin).Strs("ccomet", srv.ccomet).Int("loops", srv.cfg.Loops).Stringer("auth", srv.cfg.Auth).
 		Int("max-channels", srv.cfg.MaxChannels).Int("max-subscribers-per-channel", srv.cfg.MaxSubscribersPerChannel).
 		Int("channel-buffer-size", srv.cfg.ChannelBufferSize).Int("max-message", srv.cfg.MaxMessage).Int("max-head", srv.cfg.MaxHead).
 		Dur("polling-timeout", srv.cfg.PollingTimeout).Dur("channel-timeout", srv.cfg.ChannelTimeout).

@@ -25,6 +25,8 @@ type shard struct {
 	channelIndex *index
 	leases       *reactor.Wheel
 	histories    histories
+	seats        reactor.Slab[seat]
+	seatIndex    *index
 	pending      []walk
 	walkLeft     int // channels that walks may still look at in this turn
 
@@ -54,6 +56,7 @@ type shard struct {
 	exchange    exchange
 	args        []byte // decoded parameters
 	wants       []want
+	asked       ccometQuery
 	scratch     []byte // a response, or what is about to be written
 	object      []byte // one JSON object
 	body        []byte
@@ -87,6 +90,9 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	s.rosterIndex = newIndex(
 		func(i uint32) *uint32 { return &s.rosters.At(i).link },
 		func(i uint32) uint32 { r := s.rosters.At(i); return hashRef(r.home, r.index) })
+	s.seatIndex = newIndex(
+		func(i uint32) *uint32 { return &s.seats.At(i).link },
+		func(i uint32) uint32 { k := s.seats.At(i); return s.hashSeat(k.channel, s.names.get(k.name())) })
 	s.leases = reactor.NewWheel(0, func(i uint32) *reactor.Timer { return &s.channels.At(i).lease })
 	var err error
 	s.loop, err = reactor.NewLoop(s, reactor.Config{
@@ -115,6 +121,8 @@ func (s *shard) release() {
 	s.names.release()
 	s.channels.Release()
 	s.channelIndex.buckets.Release()
+	s.seats.Release()
+	s.seatIndex.buckets.Release()
 	s.subs.Release()
 	s.rosters.Release()
 	s.rosterIndex.buckets.Release()

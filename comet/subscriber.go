@@ -16,7 +16,7 @@ type subscriber struct {
 	next      uint32 // in the roster
 	prev      uint32
 	cursor    int32 // the number it wants next
-	noop      int32 // the counter that a noop carries
+	noop      int32 // the counter that a noop carries; of transportCComet its seat
 	cbAt      uint32
 	cbLen     uint8
 	transport transport
@@ -39,7 +39,7 @@ var _ [32]byte = [unsafe.Sizeof(subscriber{})]byte{}
 
 func (sub *subscriber) has(flag uint8) bool { return sub.flags&flag != 0 }
 func (sub *subscriber) callback() name      { return name{sub.cbAt, sub.cbLen} }
-func (sub *subscriber) poll() bool          { return sub.transport == transportPoll }
+func (sub *subscriber) poll() bool          { return sub.transport >= transportPoll }
 
 // How a subscriber comes and goes:
 //
@@ -312,8 +312,10 @@ func (s *shard) beat(owner uint32, c reactor.Conn) {
 	sub := s.subs.At(owner)
 	s.object = appendObject(s.object[:0], kindNoop, s.rosterName(s.subs.At(waiting).roster), sub.noop, "")
 	if sub.poll() {
-		s.scratch = s.appendPollResponse(s.scratch[:0], sub, s.object)
-		s.finishPoll(owner, s.scratch)
+		if sub.transport != transportCComet { // which has none
+			s.scratch = s.appendPollResponse(s.scratch[:0], sub, s.object)
+			s.finishPoll(owner, s.scratch)
+		}
 		return
 	}
 	sub.noop++
@@ -412,6 +414,9 @@ func (s *shard) endSub(owner uint32) {
 		i = next
 	}
 	if sub := s.subs.At(owner); sub.cbLen != 0 {
+		if sub.transport == transportCComet {
+			s.stand(sub)
+		}
 		s.names.drop(sub.callback())
 	}
 	s.endRecord(owner)

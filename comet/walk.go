@@ -71,7 +71,7 @@ func (s *shard) next(w *walk) uint32 {
 	for w.at <= w.end && s.walkLeft > 0 {
 		s.walkLeft--
 		w.at++
-		if i := w.at - 1; s.channels.At(i).state == channelLive {
+		if i := w.at - 1; s.channels.At(i).state == channelLive && s.channels.At(i).dialect == dialectOurs {
 			return i
 		}
 	}

@@ -133,6 +133,13 @@ func TestFlags(t *testing.T) {
 		}},
 		{"--idle-timeout 1", func(t *testing.T, p *process) { ends(t, p, "GET /ping HTTP/1.1\r\nHost: a\r\n\r\n", "200") }},
 		{"--request-timeout 1", func(t *testing.T, p *process) { ends(t, p, "GET /ping HTTP/1.1\r\n", "408") }},
+		{"--ccomet 127.0.0.1:0 --ccomet 127.0.0.1:0", func(t *testing.T, p *process) {
+			for _, address := range p.serving["ccomet"].([]any) {
+				if a := get(t, address.(string), "/sign?channel=c&sname=u&callback=f"); a.body != `f('[{"type" : "sign in"}]')` {
+					t.Error(a)
+				}
+			}
+		}},
 		{"--front 127.0.0.1:0 --front 127.0.0.1:0", func(t *testing.T, p *process) {
 			for _, address := range p.serving["front"].([]any) {
 				get(t, address.(string), "/ping")

@@ -41,6 +41,8 @@ type settings struct {
 	Front []string `placeholder:"ADDR" default:"127.0.0.1:8100" group:"listen" help:"Where clients subscribe; public. May be repeated."`
 	Admin []string `placeholder:"ADDR" default:"127.0.0.1:8000" group:"listen" help:"Where backends publish; keep it private. May be repeated."`
 
+	CComet []string `name:"ccomet" placeholder:"ADDR" group:"listen" help:"Where clients of CComet's own dialect subscribe and publish, without tokens; public. May be repeated. Default: nowhere."`
+
 	Auth       auth   `default:"none" placeholder:"none|token" group:"who" help:"none: anybody; subscribing makes the channel. token: who brings what /sign gave for the channel."`
 	Secret     string `placeholder:"KEY" group:"who" help:"The key that tokens are made with. Better set it by the environment than by the flag, which other users can see. Default: random, so that tokens end with the process."`
 	CORSOrigin string `name:"cors-origin" placeholder:"ORIGIN" group:"who" help:"Let scripts of pages from ORIGIN (such as https://example.com, or *) read answers. Default: only pages of the same origin."`
@@ -137,7 +139,7 @@ func (s *settings) checkText() (bad []*badSetting) {
 	for _, listen := range []struct {
 		name string
 		list []string
-	}{{"front", s.Front}, {"admin", s.Admin}} {
+	}{{"front", s.Front}, {"admin", s.Admin}, {"ccomet", s.CComet}} {
 		for _, address := range listen.list {
 			if err := checkAddress(address); err != nil {
 				bad = append(bad, &badSetting{listen.name, "is " + err.Error()})
@@ -184,7 +186,7 @@ func (s *settings) server(log zerolog.Logger) comet.Config {
 		buffer = -1 // the server's word for none
 	}
 	return comet.Config{
-		Front: s.Front, Admin: s.Admin, Loops: s.Loops,
+		Front: s.Front, Admin: s.Admin, CComet: s.CComet, Loops: s.Loops,
 		Auth: comet.Auth(s.Auth), Secret: []byte(s.Secret), CORSOrigin: s.CORSOrigin,
 		FrontAllow: s.FrontAllow, FrontDeny: s.FrontDeny, AdminAllow: s.AdminAllow, AdminDeny: s.AdminDeny,
 		TrustedProxies: s.TrustedProxy, ProxyProtocol: s.ProxyProtocol,

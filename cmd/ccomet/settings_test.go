@@ -70,6 +70,7 @@ request-timeout = 13
 idle-timeout = 14
 write-timeout = 15
 loops = 2
+ccomet = ["127.0.0.1:0"]
 demo = false
 log-level = "debug"
 log-format = "json"
@@ -121,6 +122,7 @@ func TestBadSettings(t *testing.T) {
 		{args: "--max-head 10", want: []string{"--max-head", "10", "1024"}},
 		{args: "--channel-buffer-size=-1", want: []string{"--channel-buffer-size", "-1"}},
 		{args: "--front example", want: []string{"--front", "example"}},
+		{args: "--ccomet 8081", want: []string{"--ccomet", "8081"}},
 		{args: "--admin example.com:80", want: []string{"--admin", "numeric"}},
 		{args: "--log-level loud", want: []string{"--log-level", "loud", "debug"}},
 		{args: "--log-format xml", want: []string{"--log-format", "xml"}},

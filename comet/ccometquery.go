@@ -1,0 +1,176 @@
+package comet
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+
+	"ccomet/httplite"
+)
+
+// ccometQuery is what a request of CComet's dialect says. A parameter that is
+// missing is nil; what is there is decoded, and good while the request is served.
+//
+// The dialect's client puts what its user types into the address as it is: names,
+// whose "<" and ">" it writes "&lt;" and "&gt;", and the message, last but for
+// "&time=" and what a JSONP library adds behind that.
+type ccometQuery struct{ channel, sname, seqid, msg, callback []byte }
+
+// ccometQuery reads a request's query.
+func (s *shard) ccometQuery(x *exchange) *ccometQuery {
+	q := &s.asked
+	*q = ccometQuery{}
+	head, msg, tail := cutMessage(x.req.Query())
+	s.readCComet(q, head)
+	s.readCComet(q, tail)
+	if msg != nil {
+		q.msg = s.decodeCComet(msg, '+')
+	}
+	return q
+}
+
+// cutMessage cuts the message out of a query. It goes from the first "msg=" to
+// the last "&time=" behind it; where that leaves no callback, as in a request
+// that was not written by the client, to the last "&callback=".
+func cutMessage(query []byte) (head, msg, tail []byte) {
+	key := []byte("msg=")
+	at := 0
+	if !bytes.HasPrefix(query, key) {
+		if at = bytes.Index(query, []byte("&msg=")) + 1; at == 0 {
+			return query, nil, nil
+		}
+	}
+	head, msg = query[:at], query[at+len(key):]
+	end := bytes.LastIndex(msg, []byte("&time="))
+	if end < 0 {
+		end = len(msg)
+	}
+	callback := []byte("callback=")
+	if !bytes.HasPrefix(head, callback) && !bytes.Contains(head, []byte("&callback=")) && !bytes.Contains(msg[end:], []byte("&callback=")) {
+		if i := bytes.LastIndex(msg[:end], []byte("&callback=")); i >= 0 {
+			end = i
+		}
+	}
+	return head, msg[:end], msg[end:]
+}
+
+// readCComet takes the parameters out of a piece of a query. Of two that have the
+// same name the first counts.
+func (s *shard) readCComet(q *ccometQuery, raw []byte) {
+	for len(raw) > 0 {
+		end := pieceEnd(raw)
+		key, value, ok := bytes.Cut(raw[:end], []byte("="))
+		raw = raw[min(end+1, len(raw)):]
+		if !ok {
+			continue
+		}
+		var to *[]byte
+		switch string(key) {
+		case "channel":
+			to = &q.channel
+		case "sname":
+			to = &q.sname
+		case "seqid":
+			to = &q.seqid
+		case "callback":
+			to = &q.callback
+		}
+		if to != nil && *to == nil {
+			*to = s.decodeCComet(value, ' ')
+		}
+	}
+}
+
+// pieceEnd is where the first parameter of a query ends: at an "&" that does not
+// begin one of the client's own escapes.
+func pieceEnd(raw []byte) int {
+	for at := 0; ; at++ {
+		i := bytes.IndexByte(raw[at:], '&')
+		if i < 0 {
+			return len(raw)
+		}
+		at += i
+		if rest := raw[at+1:]; !bytes.HasPrefix(rest, []byte("lt;")) && !bytes.HasPrefix(rest, []byte("gt;")) {
+			return at
+		}
+	}
+}
+
+// decodeCComet decodes a parameter. Escapes of whole characters are decoded; what
+// looks like one, and is none, was typed by somebody, and so was a "+" in a
+// message, which the client does not escape.
+func (s *shard) decodeCComet(src []byte, plus byte) []byte {
+	at := len(s.args)
+	for i := 0; i < len(src); {
+		b := src[i]
+		switch {
+		case b == '+':
+			s.args = append(s.args, plus)
+			i++
+		case b == '%':
+			var character [utf8.UTFMax]byte
+			n := escapedCharacter(&character, src[i:])
+			if n == 0 {
+				s.args = append(s.args, b)
+				i++
+			}
+			s.args = append(s.args, character[:n]...)
+			i += 3 * n
+		case b < utf8.RuneSelf:
+			s.args = append(s.args, b)
+			i++
+		default:
+			// Raw bytes come of old browsers, not always as UTF-8: nothing else may be sent on.
+			r, n := utf8.DecodeRune(src[i:])
+			s.args = utf8.AppendRune(s.args, r)
+			i += n
+		}
+	}
+	if len(s.args) == at {
+		return []byte{} // there, if empty
+	}
+	return s.args[at:len(s.args):len(s.args)]
+}
+
+// escapedCharacter decodes the escaped character that src begins with, and returns
+// its bytes' number; 0: it begins with none.
+func escapedCharacter(dst *[utf8.UTFMax]byte, src []byte) int {
+	for n := range dst {
+		if len(src) < 3*n+3 || src[3*n] != '%' {
+			return 0
+		}
+		if _, err := httplite.AppendUnescape(dst[n:n:n+1], src[3*n:3*n+3]); err != nil {
+			return 0
+		}
+		if utf8.FullRune(dst[:n+1]) {
+			if r, size := utf8.DecodeRune(dst[:n+1]); r == utf8.RuneError && size <= 1 {
+				return 0
+			}
+			return n + 1
+		}
+	}
+	return 0
+}
+
+// checkNames says what is wrong with the names, which every request has.
+func (q *ccometQuery) checkNames() error {
+	if len(q.channel) == 0 || len(q.sname) == 0 {
+		return errParams
+	}
+	if err := checkCCometName("channel", q.channel, MaxCCometName); err != nil {
+		return err
+	}
+	return checkCCometName("sname", q.sname, MaxName)
+}
+
+func checkCCometName(what string, name []byte, most int) error {
+	if len(name) > most {
+		return fmt.Errorf("%s is %d bytes: at most %d", what, len(name), most)
+	}
+	for _, b := range name {
+		if b < ' ' || b == 0x7F {
+			return fmt.Errorf("%s: control characters are not allowed", what)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package comet
+
+import (
+	"hash/maphash"
+	"unsafe"
+
+	"ccomet/reactor"
+)
+
+// seat is where a channel's home knows a subscriber of CComet's dialect by name,
+// so that whoever comes next under that name takes its place, whichever loop each
+// of them is on. 24 bytes, the name and a place in the index beside; others do not
+// pay for it.
+type seat struct {
+	link    uint32 // index chain
+	channel uint32
+	conn    reactor.Conn // whose it is, on its loop; 0 while the seat is free
+	nameAt  uint32       // of the subscriber
+	nameLen uint8
+	loop    uint8
+	_       uint16
+}
+
+var _ [24]byte = [unsafe.Sizeof(seat{})]byte{}
+
+func (k *seat) name() name { return name{k.nameAt, k.nameLen} }
+
+// hashSeat mixes a subscriber's name and its channel for the index of seats.
+func (s *shard) hashSeat(channel uint32, sname []byte) uint32 {
+	return uint32(maphash.Bytes(s.srv.seed, sname)) ^ hashRef(0, channel)
+}
+
+// findSeat returns the seat of a name on a channel, or 0.
+func (s *shard) findSeat(channel uint32, sname []byte) uint32 {
+	i := s.seatIndex.head(s.hashSeat(channel, sname))
+	for i != 0 {
+		k := s.seats.At(i)
+		if k.channel == channel && string(s.names.get(k.name())) == string(sname) {
+			return i
+		}
+		i = k.link
+	}
+	return 0
+}
+
+// makeSeat returns a new seat, which has nobody's connection yet; 0 when there is
+// no memory.
+func (s *shard) makeSeat(channel uint32, sname []byte) uint32 {
+	at := s.names.put(sname)
+	if at.at == 0 {
+		return 0
+	}
+	i := s.seats.Alloc()
+	if i == 0 {
+		s.names.drop(at)
+		return 0
+	}
+	*s.seats.At(i) = seat{channel: channel, nameAt: at.at, nameLen: at.len}
+	s.seatIndex.insert(i)
+	return i
+}
+
+func (s *shard) freeSeat(i uint32) {
+	k := s.seats.At(i)
+	s.seatIndex.remove(i)
+	s.names.drop(k.name())
+	k.conn = 0
+	s.seats.Free(i)
+}
+
+// sit serves mailSit: it finds or makes the channel, and gives the subscriber what
+// it wants if that is there, and else a seat. Either way who had come under its
+// name before is sent away.
+func (s *shard) sit(m *mail) {
+	r := mail{kind: mailSat, conn: m.conn, slot: m.slot}
+	var i uint32
+	if i, r.code = s.findOrMake(m.cname()); r.code != codeOK {
+		s.send(m.from, r)
+		return
+	}
+	ch := s.channels.At(i)
+	at := s.findSeat(i, m.content())
+	if at != 0 {
+		s.send(s.seats.At(at).loop, mail{kind: mailOusted, conn: s.seats.At(at).conn, ref: ref{i, ch.gen}})
+	}
+	s.resume(ch, m, &r)
+	if r.code == codeOK && r.n == 0 {
+		s.giveSeat(i, at, m, &r)
+	} else if at != 0 {
+		s.freeSeat(at)
+	}
+	if ch.subs == 0 {
+		s.extend(i, s.srv.cfg.ChannelTimeout)
+	}
+	s.send(m.from, r)
+}
+
+// resume works out what a subscriber that waits for number m.seq is to be given:
+// all that is kept from it on, nothing as yet, or that there is no such number. A
+// fresh channel cannot know: its clients may come from before a restart, or from
+// an earlier channel of that name. So it goes on from the highest number that any
+// of them waits for.
+func (s *shard) resume(ch *channel, m, r *mail) {
+	if ch.dialect == dialectCCometFresh && m.seq-ch.next > 0 {
+		ch.next = m.seq
+	}
+	switch d := m.seq - ch.next; {
+	case d > 0:
+		r.code = codeBeyond
+	case d < 0:
+		kept, _ := s.from(ch, m.seq)
+		r.msg, r.n = kept.first, int32(kept.n)
+	}
+}
+
+// giveSeat has a subscriber wait, in the seat at if there was one under its name:
+// then it takes another's place, and no limit is in its way.
+func (s *shard) giveSeat(i, at uint32, m, r *mail) {
+	ch := s.channels.At(i)
+	if at == 0 {
+		if limit := s.srv.cfg.MaxSubscribersPerChannel; limit > 0 && int(ch.subs) >= limit {
+			s.warnLimit(limitSubscribers, limit)
+			r.code = codeFull
+			return
+		}
+		if at = s.makeSeat(i, m.content()); at == 0 {
+			r.code = codeNoMemory
+			return
+		}
+	}
+	k := s.seats.At(at)
+	k.conn, k.loop = m.conn, m.from
+	r.flag |= joinMember
+	r.ref, r.name, r.seq, r.lost = ref{i, ch.gen}, ch.name(), ch.next, int32(at)
+	ch.subs++
+	ch.addLoop(m.from)
+	s.srv.subscribers.Add(1)
+}
+
+// stood serves mailStand: a subscriber has left its seat, if it had not been given
+// to another.
+func (s *shard) stood(m *mail) {
+	if k := s.seats.At(m.slot); k.conn == m.conn && k.loop == m.from {
+		s.freeSeat(m.slot)
+	}
+}
+
+// told serves mailTell: it numbers a message and keeps it, unless it is a SIGN, and
+// has it delivered.
+func (s *shard) told(m *mail) {
+	i, c := s.findOrMake(m.cname())
+	if c == codeOK {
+		ch := s.channels.At(i)
+		if ch.subs == 0 {
+			s.extend(i, s.srv.cfg.ChannelTimeout)
+		}
+		msg := s.newCCometMessage(m.op, m.content(), m.cname(), ch.next)
+		if msg.kind != kindSign {
+			ch.next++
+			s.published++
+			ch.dialect = dialectCComet
+			s.keep(ch, msg)
+		}
+		s.deliver(i, msg)
+	}
+	s.send(m.from, mail{kind: mailDone, conn: m.conn, slot: m.slot, code: c})
+}
