@@ -140,7 +140,7 @@ func TestCCometSignIsAlone(t *testing.T) {
 func TestCCometSignsInOneTurn(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	home := st.homeOfC()
-	old := st.ccWait(1-home, "old", 0)
+	old, other := st.ccWait(home, "old", 0), st.ccWait(1-home, "other", 0)
 	// A turn of the home takes these in the order of their connections' events.
 	a, between, b := st.enter(home, sideCComet), st.enter(home, sideCComet), st.enter(home, sideCComet)
 	a.write(reqGet(1, strings.Replace(ccSign, "=u", "=a", 1)))
@@ -148,6 +148,7 @@ func TestCCometSignsInOneTurn(t *testing.T) {
 	b.write(reqGet(1, strings.Replace(ccSign, "=u", "=b", 1)))
 	st.settle()
 	same(t, old.body(), "f('["+ccMessage("SIGN", "SIGN", "a", 0)+"]')")
+	same(t, other.body(), "f('["+ccMessage("SIGN", "SIGN", "a", 0)+"]')")
 	same(t, between.body(), "f('["+ccMessage("SIGN", "SIGN", "b", 0)+"]')")
 	check(t, st.srv, true, "")
 }
@@ -195,33 +196,42 @@ func TestCCometNumbersAfterARestart(t *testing.T) {
 		"restart": func(t *testing.T, _ *stage) *stage { return newStage(t, Config{Loops: 2}) },
 		"expiry":  func(_ *testing.T, st *stage) *stage { st.later(31 * time.Second); return st },
 	} {
-		for _, seqids := range [][3]int{{5, 7, 6}, {7, 5, 0}, {0, 6, 7}} {
-			t.Run(fmt.Sprint(name, seqids), func(t *testing.T) {
-				st := newStage(t, Config{Loops: 2})
-				for n := range 7 {
-					st.ccDo(0, ccPublish(fmt.Sprint("x", n)))
-				}
-				st = again(t, st)
-				var waiting []*player
-				for n, seqid := range seqids {
-					waiting = append(waiting, st.ccWait(n%2, fmt.Sprint("v", n), seqid))
-				}
-				check(t, st.srv, true, "")
-				st.ccDo(1, ccSign)
-				for n, p := range waiting { // it changes nothing
-					same(t, p.body(), "f('["+ccMessage("SIGN", "SIGN", "u", 7)+"]')")
-					p.send(reqGet(1, ccSubscribe(fmt.Sprint("v", n), seqids[n])))
-				}
-				st.ccDo(1, ccPublish("y"))
-				for _, p := range waiting {
-					same(t, p.body(), "f('["+ccMessage("MSG", "y", "u", 7)+"]')")
-				}
-				// Who was not there is given it, too.
-				same(t, st.ccWait(0, "w", 7).body(), "f('["+ccMessage("MSG", "y", "u", 7)+"]')")
-				check(t, st.srv, true, "")
-			})
+		for _, seqids := range [][]int{{5, 7, 6}, {7, 5, 0}, {0, 6, 7}} {
+			for _, signed := range []bool{false, true} { // which makes no difference
+				t.Run(fmt.Sprint(name, seqids, signed), func(t *testing.T) {
+					st := newStage(t, Config{Loops: 2})
+					for n := range 7 {
+						st.ccDo(0, ccPublish(fmt.Sprint("x", n)))
+					}
+					comeBack(again(t, st), seqids, signed)
+				})
+			}
 		}
 	}
+}
+
+// comeBack has clients wait on a channel that has no numbers yet.
+func comeBack(st *stage, seqids []int, signed bool) {
+	st.t.Helper()
+	var waiting []*player
+	for n, seqid := range seqids {
+		waiting = append(waiting, st.ccWait(n%2, fmt.Sprint("v", n), seqid))
+	}
+	check(st.t.(*testing.T), st.srv, true, "")
+	if signed {
+		st.ccDo(1, ccSign)
+		for n, p := range waiting {
+			same(st.t, p.body(), "f('["+ccMessage("SIGN", "SIGN", "u", 7)+"]')")
+			p.send(reqGet(1, ccSubscribe(fmt.Sprint("v", n), seqids[n])))
+		}
+	}
+	st.ccDo(1, ccPublish("y"))
+	for _, p := range waiting {
+		same(st.t, p.body(), "f('["+ccMessage("MSG", "y", "u", 7)+"]')")
+	}
+	// Who was not there is given it, too.
+	same(st.t, st.ccWait(0, "w", 7).body(), "f('["+ccMessage("MSG", "y", "u", 7)+"]')")
+	check(st.t.(*testing.T), st.srv, true, "")
 }
 
 // Messages that come in one turn are one array.

@@ -19,6 +19,11 @@ import (
 //
 // A failure prints its seed; CCOMET_SEED runs that one again.
 func TestRandomOperations(t *testing.T) {
+	seeded(t, func(t *testing.T, seed uint64) { newWorld(t, seed).run(600) })
+}
+
+// seeded runs a test with some seeds, or with the one that is asked for.
+func seeded(t *testing.T, run func(t *testing.T, seed uint64)) {
 	seeds := 8
 	if testing.Short() {
 		seeds = 4
@@ -28,12 +33,12 @@ func TestRandomOperations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		newWorld(t, seed).run(600)
+		run(t, seed)
 		return
 	}
 	for range seeds {
 		seed := rand.Uint64()
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { newWorld(t, seed).run(600) })
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { run(t, seed) })
 	}
 }
 
@@ -85,7 +90,11 @@ func newWorld(t *testing.T, seed uint64) *world {
 		numbers: map[string]int32{}, seen: map[string]int32{}, got: map[string]int{}, closes: map[string]int{},
 	}
 	w.harness = newHarness(t, Config{Loops: 3, ChannelBufferSize: 20, ChannelBufferBytes: 30000, MaxSubscribersPerChannel: 40})
-	w.repeatable()
+	var names []string
+	for i := range channels {
+		names = append(names, channelName(i))
+	}
+	w.repeatable(w.rng, names)
 	for _, s := range w.srv.shards {
 		w.publishers = append(w.publishers, &publisher{end: w.connect(s, sideAdmin, 0)})
 	}
@@ -95,17 +104,17 @@ func newWorld(t *testing.T, seed uint64) *world {
 // repeatable takes chance out of the server: a seed means the same each time.
 // The hash that gives channels their homes cannot be chosen, so it is thrown
 // until it falls as the seed wants it.
-func (w *world) repeatable() {
-	for _, s := range w.srv.shards {
-		s.rng = w.rng.Uint64() | 1
+func (h *harness) repeatable(rng *rand.Rand, channels []string) {
+	for _, s := range h.srv.shards {
+		s.rng = rng.Uint64() | 1
 	}
-	var want [channels]uint8
+	want := make([]uint8, len(channels))
 	for i := range want {
-		want[i] = uint8(w.rng.IntN(len(w.srv.shards)))
+		want[i] = uint8(rng.IntN(len(h.srv.shards)))
 	}
-	for i := 0; i < channels; i++ {
-		if w.srv.home([]byte(channelName(i))) != want[i] {
-			w.srv.seed = maphash.MakeSeed()
+	for i := 0; i < len(channels); i++ {
+		if h.srv.home([]byte(channels[i])) != want[i] {
+			h.srv.seed = maphash.MakeSeed()
 			i = -1
 		}
 	}
