@@ -314,3 +314,11 @@ func TestCCometFullChannelLetsItsOwnBack(t *testing.T) {
 	st.enter(0, sideCComet).send(reqGet(1, ccPublish("x0")))
 	same(t, second.body(), "f('["+ccMessage("MSG", "x0", "u", 0)+"]')")
 }
+
+// Who may not come to the front side may not come here.
+func TestCCometAccess(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1, FrontAllow: []string{"10."}})
+	same(t, srv.talkCC(ccSign), answer("403 Forbidden", asText, "127.0.0.1 is not allowed here\n"))
+	srv = startWire(t, Config{Loops: 1, AdminAllow: []string{"10."}, FrontAllow: []string{"127."}})
+	same(t, srv.talkCC(ccSign), answer(ok200, asScript, ccSigned))
+}
