@@ -1,10 +1,13 @@
 // Package demo is a chat page: what a newcomer opens in two browser windows to
-// see the server work, and the smallest complete client to read.
+// see the server work, and the smallest complete client to read; and the
+// clients for browsers, in web/js.
 package demo
 
 import (
 	"embed"
+	"io/fs"
 	"path"
+	"strings"
 )
 
 // Where the pages publish, hear who is there, and read the server's figures.
@@ -33,25 +36,30 @@ var contentTypes = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".svg":  "image/svg+xml",
+	".ts":   "text/plain; charset=utf-8", // types, for editors
 }
 
-// Pages returns all files: the document at "/", the rest under "/demo/".
+// Pages returns all files: the document at "/", the rest under "/demo/", in
+// their folders.
 func Pages() []Page {
-	entries, err := web.ReadDir("web")
-	if err != nil {
-		panic(err) // it is part of the program
-	}
 	var pages []Page
-	for _, entry := range entries {
-		body, err := web.ReadFile("web/" + entry.Name())
-		if err != nil {
-			panic(err)
+	err := fs.WalkDir(web, "web", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
 		}
-		at := "/demo/" + entry.Name()
-		if entry.Name() == "index.html" {
+		body, err := web.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		at := "/demo" + strings.TrimPrefix(name, "web")
+		if at == "/demo/index.html" {
 			at = "/"
 		}
-		pages = append(pages, Page{at, contentTypes[path.Ext(entry.Name())], body})
+		pages = append(pages, Page{at, contentTypes[path.Ext(name)], body})
+		return nil
+	})
+	if err != nil {
+		panic(err) // it is part of the program
 	}
 	return pages
 }

@@ -1,0 +1,1073 @@
+// A browser's end of a comet server. Three lines are enough:
+//
+//   <script src="comet.js"></script>
+//   <script>
+//   new Comet({ channels: ["news"], onmessage: function (m) { console.log(m.channel, m.content); } });
+//   </script>
+//
+// Options, all of them optional:
+//
+//   url        where the server's front side is: "//push.example.com/", "/comet/". Default "/".
+//   channels   ["a", "b"]: from the newest message on; { a: 7 }: from number 7 on (1 is all that is kept,
+//              0 the newest). All of them share one connection, 64 at most; what is beyond stays "busy".
+//   token      what the server asks for: a string for all channels; { a: "…" }; or function (channel, give),
+//              which returns it, or a promise of it, or calls give(token). A function is asked again when
+//              a token has been refused.
+//   transport  "auto": what works first of "sse" (event stream), "poll" (long poll), "jsonp" (other origins
+//              without CORS). Or one of these.
+//   share      true: all tabs of an origin share one connection, where the browser has Web Locks and
+//              BroadcastChannel. false: a connection a tab.
+//   resume     true: a reload goes on where the tab was; that place wins over a number in channels.
+//              "browser": so does a later visit. false: neither.
+//   credentials  true: send cookies to another origin.
+//   firstDelay, longestDelay  of trying again, in milliseconds: 500, 30000.
+//   clock      instead of Comet.clock, for tests.
+//
+// Call-backs, none of which is called after close():
+//
+//   onmessage(m)              m: { channel, seq, content, type }; type is "data" or "broadcast".
+//   onlost(channel, from, to) these numbers are gone; it goes on behind them. to is null when the server
+//                             has lost its memory and counts from 1 again.
+//   onstate(state, reason)    of the whole, at each change:
+//     connecting   trying
+//     open         messages come
+//     offline      no network, or no server; it tries again, less and less often
+//     busy         the server refuses more subscribers (429); it tries again, slowly
+//     denied       every channel that is left was refused (401)
+//     closed       the server has closed the channels, or there are none
+//   onchannel(channel, state, reason)  of one: open, lost (and on), denied, busy, closed.
+//   onerror(error)            what a call-back or the token function threw, and answers that make no
+//                             sense. Default: the console.
+//
+// Methods: subscribe(channel, seq), unsubscribe(channel), close(), next(channel): the number of the message
+// that comes next. Properties: state, reason, transport (the one in use).
+//
+// Each message comes once and in order, whatever happens to networks, tabs and servers. How:
+//
+//   Comet  what this tab reads: a cursor for each channel, kept over reloads. Drops what it has, notices
+//          what it lacks, and calls back.
+//   Line   one connection for many channels: transports, trying again, watching for silence.
+//   Tabs   stands between them where tabs share: one tab has the Line, and tells the others.
+//
+// A Line asks for the last message it has once more when it connects. If another message has that number
+// now, the server has begun to count anew, and all that it has is news.
+//
+// It runs in engines of ECMAScript 5.
+(function (root) {
+  "use strict";
+
+  var gather = 20; // milliseconds in which changes of what is wanted become one connection
+  var longestURL = 7000; // bytes: servers take lines of some 8000
+  var quiet = 30000; // milliseconds that a tab hears nothing from the leading one before it asks
+  var mostChannels = 64; // that the server takes on a connection
+
+  // Numbers are of 32 bits and wrap, so their difference tells the order.
+  function diff(a, b) { return (a - b) | 0; }
+
+  // mark tells one content from another, in few bytes.
+  function mark(content) {
+    var h = content.length;
+    for (var i = 0; i < content.length; i++) h = (h * 31 + content.charCodeAt(i)) | 0;
+    return h;
+  }
+
+  function isMessage(m) { return m.type === "data" || m.type === "broadcast"; }
+
+  // parse reads JSON, or the JSON that a call has for its argument.
+  function parse(text) {
+    var call = /^[\w$.]+\(([\s\S]*)\);?\s*$/.exec(text);
+    try {
+      return JSON.parse(call ? call[1] : text);
+    } catch (e) {
+      return undefined;
+    }
+  }
+
+  // delay is how long to wait before the next of so many tries: between half of it and all.
+  function delay(clock, first, longest, tries) {
+    return Math.min(first * Math.pow(2, tries), longest) * (0.5 + clock.random() / 2);
+  }
+
+  // foreign tells whether a URL is of another origin than the page.
+  function foreign(url) {
+    var origin = /^(https?:)?\/\/[^\/]+/.exec(url), here = root.location;
+    if (!origin || !here || !root.document) return false;
+    return (origin[1] ? "" : here.protocol) + origin[0] !== here.protocol + "//" + here.host;
+  }
+
+  // Transports. Each returns a function that ends it; then it calls back no more.
+
+  // get asks by XMLHttpRequest. done(status, value, wait): status 0 is none; wait is Retry-After's seconds.
+  function get(url, options, done) {
+    var xhr = new root.XMLHttpRequest(), ended = false;
+    xhr.onreadystatechange = function () {
+      if (xhr.readyState !== 4 || ended) return;
+      ended = true;
+      var wait = xhr.status === 429 || xhr.status === 503 ? Number(xhr.getResponseHeader("Retry-After")) : 0;
+      done(xhr.status, parse(xhr.responseText), wait || 0);
+    };
+    xhr.open("GET", url, true);
+    xhr.withCredentials = options.credentials === true;
+    xhr.send();
+    return function () {
+      ended = true;
+      xhr.abort();
+    };
+  }
+
+  // append adds a script element once the page has loaded: before, one that waits would keep the page loading.
+  function append(element) {
+    if (root.document.readyState === "loading" || root.document.readyState === "interactive") {
+      root.addEventListener("load", function () { root.setTimeout(function () { append(element); }, 0); }, false);
+    } else {
+      (root.document.head || root.document.documentElement).appendChild(element);
+    }
+  }
+
+  var scripts = 0;
+
+  // script asks by a script element, which any origin may, and none can look behind: done(200, value) or done(0).
+  function script(url, options, done) {
+    var name = "comet_cb_" + root.Math.random().toString(36).slice(2) + scripts++;
+    var element = root.document.createElement("script"), ended = false;
+    function end(status, value) {
+      if (ended) return;
+      ended = true;
+      done(status, value);
+    }
+    function gone() {
+      delete root[name];
+      if (element.parentNode) element.parentNode.removeChild(element);
+      end(0);
+    }
+    root[name] = function (value) { end(200, value); };
+    element.onload = element.onerror = gone;
+    element.async = true;
+    element.src = url + (url.indexOf("?") < 0 ? "?" : "&") + "cb=" + name;
+    append(element);
+    // An element that is taken away may run all the same: its function stays until it has.
+    return function () { ended = true; };
+  }
+
+  // A Line keeps what is wanted coming:
+  //
+  //  1. /ping tells that the server is there, how long it may be silent, and, by what had to be done to
+  //     hear it, which transports there are. Later connections do without, until one fails.
+  //  2. /sse is opened, or /poll is asked again and again.
+  //  3. On an error, and when nothing was heard for longer than promised, it goes back to 2, or 1, after a
+  //     while: longer each time, and never the same for two browsers.
+  //
+  // on.said(messages) gets what the server said, on.state(state, reason) how it is.
+  function Line(options, clock, on) {
+    this.options = options;
+    this.clock = clock;
+    this.on = on;
+    this.wanted = Object.create(null); // by channel: { next, again, token, last, joined, busy, count, claim }
+    this.state = this.reason = "";
+    this.kind = ""; // of the transport in use
+    this.sure = false; // the server answers, and kind works
+    this.plain = false; // it has answered without a script
+    this.deaf = 0; // event streams that came to nothing though the server was there
+    this.tries = this.busyTries = 0;
+    this.silence = 60000 * 1.3; // until /ping has told
+    this.timer = this.busyTimer = this.watchdog = this.settling = null;
+    this.end = null; // ends what is under way
+  }
+
+  // want: messages of a channel from number next on (null: the newest), preceded by the one before if again
+  // is set. It returns what a newcomer must be told to be in step with those who read it already.
+  Line.prototype.want = function (name, next, again, token) {
+    var w = this.wanted[name], open = this.state === "open" && this.end !== null;
+    if (!w && Object.keys(this.wanted).length === mostChannels) {
+      return [{ type: "429", cname: name, seq: 0, content: "at most " + mostChannels + " channels on a connection" }];
+    }
+    if (!w) {
+      this.wanted[name] = { next: next, again: again, token: token, last: null, joined: false, busy: false, count: false, claim: null };
+      this.change();
+      return [];
+    }
+    if (next === null && w.next !== null && w.claim === null && open) return [{ type: "newest", cname: name, seq: w.next }];
+    if (next === w.next) return w.last ? [w.last] : [];
+    var order = next === null || w.next === null ? 0 : diff(next, w.next);
+    w.count = true;
+    if (order !== 0) this.claim(w, order > 0 ? next : w.next);
+    if (next !== null && (w.next === null || order < 0)) {
+      w.next = next;
+      w.again = again;
+      w.last = null;
+      this.change();
+    } else if (open) {
+      this.count(name);
+    }
+    return [];
+  };
+
+  // claim: somebody has heard that the server has counted up to next, and is told if it has not.
+  Line.prototype.claim = function (w, next) {
+    if (w.claim === null || diff(next, w.claim) > 0) w.claim = next;
+  };
+
+  Line.prototype.drop = function (name) {
+    if (!this.wanted[name]) return;
+    delete this.wanted[name];
+    this.change();
+  };
+
+  // change begins anew soon, with what is wanted then.
+  Line.prototype.change = function () {
+    this.stop();
+    if (!this.closed) this.later(gather);
+  };
+
+  Line.prototype.later = function (delay) {
+    var self = this;
+    this.timer = this.clock.setTimeout(function () { self.attempt(); }, delay);
+  };
+
+  // stop ends what is under way.
+  Line.prototype.stop = function () {
+    this.clock.clearTimeout(this.timer);
+    this.clock.clearTimeout(this.watchdog);
+    this.clock.clearTimeout(this.settling);
+    this.timer = this.watchdog = this.settling = null;
+    var end = this.end;
+    this.end = null;
+    if (end) end();
+  };
+
+  Line.prototype.close = function () {
+    this.closed = true;
+    this.stop();
+    this.clock.clearTimeout(this.busyTimer);
+    this.on = { said: function () {}, state: function () {} };
+    this.wanted = Object.create(null);
+  };
+
+  // hurry: the network is there again, or somebody looks.
+  Line.prototype.hurry = function () {
+    if (this.timer || this.end && this.state === "offline") this.attempt();
+    else if (this.end && this.clock.now() - this.heardAt > this.limit) this.cut("nothing was heard", true);
+  };
+
+  // offline: the browser says so. It may be wrong, so nothing is ended: what is heard tells.
+  Line.prototype.offline = function () {
+    if (this.end) this.tell("offline", "the browser says that there is no network");
+  };
+
+  Line.prototype.tell = function (state, reason) {
+    if (this.state === state && this.reason === (reason || "")) return;
+    this.state = state;
+    this.reason = reason || "";
+    this.on.state(state, this.reason);
+  };
+
+  Line.prototype.active = function () {
+    var wanted = this.wanted;
+    return Object.keys(wanted).filter(function (name) { return !wanted[name].busy; });
+  };
+
+  Line.prototype.url = function (path, first) {
+    var url = this.options.url + path + "?lost=1", wanted = this.wanted;
+    this.active().forEach(function (name) {
+      var w = wanted[name], seq = w.next;
+      // Number 0 comes after -1, but to the server it means the newest.
+      if (seq !== null && (first && w.again || seq === 0) && seq !== 1) seq--;
+      url += "&cname=" + encodeURIComponent(name) + "&seq=" + ((seq || 0) | 0);
+      if (w.token) url += "&token=" + encodeURIComponent(w.token);
+    });
+    return url;
+  };
+
+  Line.prototype.attempt = function () {
+    this.stop();
+    if (this.active().length === 0) return this.rest();
+    if (this.url("poll", true).length > longestURL) {
+      this.tell("offline", "too many channels for one connection: their names and tokens may take " + longestURL + " bytes");
+      return;
+    }
+    if (this.state !== "open") this.tell("connecting");
+    if (this.sure) this[this.kind]();
+    else this.ping();
+  };
+
+  Line.prototype.ping = function () {
+    var self = this, how = this.options.transport, url = this.options.url + "ping";
+    function reached(kind, value) {
+      var seconds = value && Number(value.sub_timeout);
+      if (seconds > 0) self.silence = seconds * 1300;
+      self.kind = kind;
+      self.sure = self.probed = true;
+      self[kind]();
+    }
+    function byScript() {
+      self.end = script(url, self.options, function (status, value) {
+        if (status === 200) reached("jsonp", value);
+        else self.cut("the server does not answer");
+      });
+    }
+    this.watch(10000);
+    if (how === "jsonp") return byScript();
+    this.end = get(url, this.options, function (status, value, wait) {
+      if (status !== 0) self.plain = true;
+      if (status === 0 && how === "auto" && !self.plain && foreign(url)) byScript();
+      else if (status === 0) self.cut("the server does not answer");
+      else if (status !== 200 && self.refused(status, wait)) return;
+      else if (how !== "auto") reached(how, value);
+      else reached(root.EventSource && self.deaf < 2 ? "sse" : "poll", value);
+    });
+  };
+
+  // refused takes a status that no comet server gives, but a proxy in front of it may.
+  Line.prototype.refused = function (status, wait) {
+    if (status === 401 || status === 403) {
+      this.hear(this.active().map(function (name) { return { type: "401", cname: name, seq: 0, content: "status " + status }; }));
+    } else if (status === 429 || status === 503) {
+      this.stop();
+      this.sure = false;
+      this.later(Math.max(wait * 1000, delay(this.clock, 5000, 60000, this.tries++)));
+      this.tell("busy", "status " + status);
+    } else {
+      return false;
+    }
+    return true;
+  };
+
+  Line.prototype.sse = function () {
+    var self = this, opened = false, heard = false, source;
+    try {
+      source = new root.EventSource(this.url("sse", true), { withCredentials: this.options.credentials === true });
+    } catch (e) {
+      return this.cut(e.message);
+    }
+    this.watch(this.silence);
+    this.end = function () {
+      source.onopen = source.onmessage = source.onerror = null;
+      source.close();
+      // A stream that gave nothing for longer than any may: somebody in between keeps it back.
+      if (opened && !heard && self.clock.now() - self.heardAt >= self.silence) self.deaf = 2;
+    };
+    source.onopen = function () {
+      opened = true;
+      self.opened();
+    };
+    source.onmessage = function (event) {
+      heard = true;
+      self.deaf = 0;
+      var said = parse(event.data);
+      if (said && typeof said === "object") self.hear([said]);
+    };
+    source.onerror = function () {
+      // Left alone, the browser would come back to where the URL says.
+      if (!opened && self.probed) self.deaf++;
+      self.cut(opened ? "the connection ended" : "the event stream cannot be had", !opened);
+    };
+  };
+
+  Line.prototype.poll = function () { this.ask(get, true); };
+  Line.prototype.jsonp = function () { this.ask(script, true); };
+
+  Line.prototype.ask = function (transport, first) {
+    var self = this;
+    this.watch(this.silence);
+    if (first) this.opened();
+    var end = this.end = transport(this.url("poll", first), this.options, function (status, value, wait) {
+      if (status !== 200) {
+        if (!self.refused(status, wait)) self.cut(status ? "status " + status : "the connection ended", true);
+        return;
+      }
+      if (!value || typeof value !== "object") return self.cut("the answer is not JSON", true);
+      var news = self.hear(Array.isArray(value) ? value : [value]);
+      if (self.end !== end) return; // it was taken as a reason to begin anew
+      self.end = null;
+      if (news || first) self.ask(transport, false);
+      else self.cut("the answers say nothing new");
+    });
+  };
+
+  // opened: the server has the request. A refusal follows at once, if there is to be one.
+  Line.prototype.opened = function () {
+    var self = this;
+    this.probed = false;
+    for (var name in this.wanted) if (this.wanted[name].count) this.count(name);
+    if (!this.settling) this.settling = this.clock.setTimeout(function () { self.settled(); }, 100);
+  };
+
+  Line.prototype.settled = function () {
+    var wanted = this.wanted;
+    var joined = this.active().filter(function (name) { return !wanted[name].joined; });
+    this.tell("open");
+    joined.forEach(function (name) { wanted[name].joined = true; });
+    if (joined.length > 0) this.on.said(joined.map(function (name) { return { type: "joined", cname: name }; }));
+  };
+
+  // count asks how far the server has counted, for those readers who have heard of more, or of nothing.
+  Line.prototype.count = function (name) {
+    var self = this, w = this.wanted[name], claim = w.claim;
+    var url = this.options.url + "poll?lost=1&cname=" + encodeURIComponent(name) + "&seq=0";
+    if (w.token) url += "&token=" + encodeURIComponent(w.token);
+    w.count = false;
+    (this.kind === "jsonp" ? script : get)(url, this.options, function (status, said) {
+      if (self.wanted[name] !== w) return;
+      if (!said || said.type !== "next_seq") {
+        w.count = true; // next time
+        return;
+      }
+      if (w.claim === claim) w.claim = null;
+      self.on.said([{ type: "newest", cname: name, seq: said.seq }]);
+      // Only what was claimed before it was asked tells: messages may have overtaken the answer.
+      if (claim !== null && diff(said.seq, claim) < 0) self.on.said([said]);
+    });
+  };
+
+  // watch begins to wait for a sign of life, for limit milliseconds.
+  Line.prototype.watch = function (limit) {
+    var self = this;
+    this.limit = limit;
+    this.heardAt = this.clock.now();
+    this.clock.clearTimeout(this.watchdog);
+    function check() {
+      var left = self.heardAt + self.limit - self.clock.now();
+      if (left <= 0) self.cut("nothing was heard for " + Math.round(self.limit / 1000) + " seconds", true);
+      else self.watchdog = self.clock.setTimeout(check, left);
+    }
+    this.watchdog = this.clock.setTimeout(check, limit);
+  };
+
+  // cut: there is no connection any more. unsure: ask for the server first, next time.
+  Line.prototype.cut = function (reason, unsure) {
+    var was = this.state;
+    this.stop();
+    if (unsure || was !== "open") this.sure = false;
+    this.later(delay(this.clock, this.options.firstDelay, this.options.longestDelay, this.tries++));
+    this.tell(was === "open" ? "connecting" : "offline", reason);
+  };
+
+  // hear takes what the server said, and returns whether anything of it was new.
+  Line.prototype.hear = function (list) {
+    var out = [], news = false;
+    this.heardAt = this.clock.now();
+    this.tries = 0;
+    for (var i = 0; i < list.length; i++) {
+      news = this.note(list[i], out) || news;
+      if (!/^(401|404|429)$/.test(list[i].type)) this.tell("open");
+    }
+    if (out.length > 0) this.on.said(out);
+    if (this.active().length === 0) this.rest();
+    return news;
+  };
+
+  // rest: nothing is wanted now, or not yet again.
+  Line.prototype.rest = function () {
+    this.stop();
+    if (Object.keys(this.wanted).length > 0) this.tell("busy", this.busyReason);
+    else this.tell("idle");
+  };
+
+  // note follows what one message means for the next connection, and adds what readers must know to out.
+  Line.prototype.note = function (m, out) {
+    var w = this.wanted[m.cname], news = true;
+    if (m.type === "noop") return true;
+    if (!w) return false;
+    var order = w.next === null ? 0 : diff(m.seq, w.next);
+    switch (m.type) {
+      case "data":
+      case "broadcast":
+        if (order > 0) this.unsaid(m, w.next, out);
+        news = order >= 0;
+        if (news) w.next = (m.seq + 1) | 0;
+        w.last = m;
+        w.again = true;
+        this.busyTries = 0;
+        break;
+      case "next_seq":
+        // What follows a broadcast says nothing new.
+        if (w.last && w.last.type === "broadcast" && diff(m.seq, w.last.seq) === 1) return false;
+        if (order > 0) this.unsaid(m, w.next, out);
+        if (order !== 0) w.last = null;
+        w.next = m.seq;
+        w.again = w.last !== null;
+        break;
+      case "lost":
+        news = w.next === null || order > 0;
+        if (!news) break;
+        w.next = m.seq;
+        w.last = null;
+        w.again = false;
+        break;
+      case "401":
+      case "404":
+      case "close":
+        delete this.wanted[m.cname];
+        break;
+      case "429":
+        w.busy = true;
+        w.joined = false;
+        this.busy(m.content);
+    }
+    out.push(m);
+    return news;
+  };
+
+  // unsaid says what a server does not that has no word for it: that messages are gone.
+  Line.prototype.unsaid = function (m, from, out) {
+    out.push({ type: "lost", cname: m.cname, seq: m.seq, content: from + "-" + ((m.seq - 1) | 0) });
+  };
+
+  // busy: a channel was refused for now. The others go on without, until it is tried again.
+  Line.prototype.busy = function (reason) {
+    var self = this;
+    this.busyReason = reason;
+    if (this.busyTimer) return;
+    this.busyTimer = this.clock.setTimeout(function () {
+      self.busyTimer = null;
+      for (var name in self.wanted) self.wanted[name].busy = false;
+      self.attempt();
+    }, delay(this.clock, 10000, 120000, this.busyTries++));
+  };
+
+  // Tabs share a Line: the tab that has the lock leads, and has the Line. The others tell it what they want,
+  // and it tells all what the server says; each drops what it has. A tab that comes late with an older place
+  // makes the leader connect again from there: what was missed and what is new come by one way, so there is no
+  // seam between them.
+  //
+  // A leader's end frees the lock. The next one says so, and all tell it what they want, from their own places on.
+  function Tabs(options, clock, comet) {
+    var self = this;
+    this.options = options;
+    this.clock = clock;
+    this.comet = comet;
+    this.id = Math.random().toString(36).slice(2);
+    this.key = "comet " + options.url + " " + options.transport;
+    this.line = null;
+    this.members = Object.create(null); // the leader's: by tab, the channels that it wants
+    this.ready = this.closed = this.queued = this.asked = false;
+    this.bus = new root.BroadcastChannel(this.key);
+    this.bus.onmessage = function (event) { self.heard(event.data); };
+    // Each tab holds a lock of its own until it ends, however it ends: so the leader learns of it.
+    this.hold(this.key + " " + this.id, {}, function (end) {
+      self.leave = end;
+      self.ready = true;
+      self.apply(false);
+      comet.wantAll();
+      self.listen();
+    }).then(null, function () { comet.alone(); }); // no locks here, as in a sandbox
+  }
+
+  // hold takes a lock, and calls got(release) with it.
+  Tabs.prototype.hold = function (name, how, got) {
+    var self = this;
+    return root.navigator.locks.request(name, how, function () {
+      if (self.closed) return undefined;
+      return new root.Promise(function (release) { got(release); });
+    });
+  };
+
+  // apply stands in line for the lead, or takes it from a leader that does not move.
+  Tabs.prototype.apply = function (steal) {
+    var self = this;
+    if (!steal) this.queued = true;
+    this.hold(this.key, { steal: steal }, function (release) {
+      if (!steal) self.queued = false;
+      self.release = release;
+      self.lead();
+    }).then(null, function () { // it was taken from this one
+      if (self.closed) return;
+      self.follow();
+      if (!self.queued) self.apply(false);
+    });
+  };
+
+  Tabs.prototype.lead = function () {
+    var self = this;
+    this.line = new Line(this.options, this.clock, {
+      said: function (list) { self.tell("", { kind: "said", list: list }); },
+      state: function () { self.tellState(""); }
+    });
+    this.bus.postMessage({ kind: "lead" });
+    this.comet.wantAll();
+  };
+
+  Tabs.prototype.follow = function () {
+    if (this.line) this.line.close();
+    this.line = null;
+    this.members = Object.create(null);
+    this.listen();
+  };
+
+  Tabs.prototype.close = function () {
+    this.closed = true;
+    if (this.line) this.line.close();
+    this.line = null;
+    this.clock.clearTimeout(this.timer);
+    this.bus.close();
+    if (this.release) this.release();
+    if (this.leave) this.leave();
+  };
+
+  // tell tells one tab, or all of them, this one first.
+  Tabs.prototype.tell = function (to, what) {
+    if (this.closed) return;
+    if (to !== this.id) {
+      what.to = to;
+      this.bus.postMessage(what);
+    }
+    if (to === "" || to === this.id) this.heard(what);
+  };
+
+  Tabs.prototype.tellState = function (to) {
+    if (this.line && this.line.state) this.tell(to, { kind: "state", state: this.line.state, reason: this.line.reason, transport: this.line.kind });
+  };
+
+  // request asks the leader, which may be this tab.
+  Tabs.prototype.request = function (what) {
+    what.tab = this.id;
+    if (this.line) this.serve(what);
+    else if (this.ready && !this.closed) this.bus.postMessage(what);
+  };
+
+  Tabs.prototype.want = function (name, next, again, token) {
+    this.request({ kind: "want", name: name, next: next, again: again, token: token });
+  };
+
+  Tabs.prototype.drop = function (name) { this.request({ kind: "drop", name: name }); };
+
+  // hurry wakes the leader, and makes sure that there is one.
+  Tabs.prototype.hurry = function () {
+    this.request({ kind: "hurry" });
+    if (!this.line && this.ready && !this.closed) this.question();
+  };
+
+  Tabs.prototype.offline = function () {
+    if (this.line) this.line.offline();
+  };
+
+  // serve is the leader's part.
+  Tabs.prototype.serve = function (q) {
+    var channels = this.members[q.tab];
+    if (q.kind === "hurry") this.line.hurry();
+    if (q.kind === "hurry" || q.kind === "hello") this.tell(q.tab, { kind: "here" });
+    if (q.kind === "want") {
+      if (!channels) {
+        channels = this.members[q.tab] = Object.create(null);
+        if (q.tab !== this.id) this.mourn(q.tab);
+      }
+      channels[q.name] = true;
+      var said = this.line.want(q.name, q.next, q.again, q.token);
+      this.tellState(q.tab);
+      if (said.length > 0 && this.line) this.tell(q.tab, { kind: "said", list: said });
+    } else if (q.kind === "drop" && channels) {
+      delete channels[q.name];
+      for (var tab in this.members) if (this.members[tab][q.name]) return;
+      this.line.drop(q.name);
+    }
+  };
+
+  // mourn gives up what a tab has wanted, when it has ended.
+  Tabs.prototype.mourn = function (tab) {
+    var self = this;
+    root.navigator.locks.request(this.key + " " + tab, function () {
+      for (var name in self.members[tab]) if (self.line) self.serve({ kind: "drop", tab: tab, name: name });
+      delete self.members[tab];
+    });
+  };
+
+  Tabs.prototype.heard = function (d) {
+    if (this.closed || d.to && d.to !== this.id) return;
+    if (d.tab) {
+      if (this.line) this.serve(d);
+      return;
+    }
+    this.asked = false;
+    this.heardAt = this.clock.now();
+    if (d.kind === "lead") this.comet.wantAll();
+    if (d.kind === "state") this.comet.lineState(d.state, d.reason, d.transport);
+    if (d.kind === "said") this.comet.said(d.list);
+  };
+
+  // listen has a follower make sure now and then that the leader moves: a browser may stop a tab for good
+  // without ending it.
+  Tabs.prototype.listen = function () {
+    this.heardAt = this.clock.now();
+    this.asked = false;
+    this.checkAfter(quiet);
+  };
+
+  Tabs.prototype.checkAfter = function (wait) {
+    var self = this;
+    this.clock.clearTimeout(this.timer);
+    this.timer = this.clock.setTimeout(function () { self.check(); }, wait);
+  };
+
+  Tabs.prototype.check = function () {
+    var left = this.heardAt + quiet - this.clock.now();
+    if (this.line) return;
+    if (this.asked) {
+      this.listen();
+      this.apply(true);
+    } else if (left > 0) {
+      this.checkAfter(left);
+    } else {
+      this.question();
+    }
+  };
+
+  // question gives the leader some seconds to answer. Not all tabs lose patience at once.
+  Tabs.prototype.question = function () {
+    this.asked = true;
+    this.request({ kind: "hello" });
+    this.checkAfter(5000 + 5000 * this.clock.random());
+  };
+
+  function Comet(options) {
+    var given = options || {}, self = this, name;
+    if (!(this instanceof Comet)) throw new TypeError("Comet: use new");
+    this.options = { url: "/", channels: [], transport: "auto", share: true, resume: true, firstDelay: 500, longestDelay: 30000 };
+    for (name in given) if (given[name] !== undefined) this.options[name] = given[name];
+    options = this.options;
+    if (!/^(auto|sse|poll|jsonp)$/.test(options.transport)) {
+      throw new TypeError("Comet: transport is " + options.transport + ": want auto, sse, poll or jsonp");
+    }
+    if (root.URL && root.location) options.url = new root.URL(options.url, root.location.href).href;
+    if (options.url.slice(-1) !== "/") options.url += "/";
+    this.clock = options.clock || Comet.clock;
+    this.readers = Object.create(null); // by channel
+    this.state = "connecting";
+    this.reason = this.transport = this.told = this.line = "";
+    this.closed = false;
+    this.listeners = [];
+    this.start();
+    this.on("online", function () { self.hub.hurry(); });
+    this.on("offline", function () { self.hub.offline(); });
+    this.on("visibilitychange", function () { if (!root.document.hidden) self.hub.hurry(); }, root.document);
+    // A page that may be shown again must not hold a connection meanwhile.
+    this.on("pagehide", function () { self.hub.close(); });
+    this.on("pageshow", function (event) {
+      if (event.persisted) self.start();
+    });
+    if (typeof options.channels === "string") options.channels = [options.channels];
+    if (Array.isArray(options.channels)) options.channels.forEach(function (c) { self.subscribe(c, 0); });
+    else for (name in options.channels) this.subscribe(name, options.channels[name]);
+  }
+
+  // Comet.clock is where time comes from, in milliseconds, and chance.
+  Comet.clock = {
+    now: function () { return new Date().getTime(); },
+    setTimeout: function (f, delay) { return root.setTimeout(f, delay); },
+    clearTimeout: function (timer) { root.clearTimeout(timer); },
+    random: Math.random
+  };
+
+  // start makes what this reads from: a Line, or what it shares with other tabs.
+  Comet.prototype.start = function () {
+    var nav = root.navigator;
+    if (!this.options.share || !nav || !nav.locks || !root.BroadcastChannel || !root.Promise) return this.alone();
+    try {
+      this.hub = new Tabs(this.options, this.clock, this);
+    } catch (e) {
+      this.alone();
+    }
+  };
+
+  Comet.prototype.alone = function () {
+    var self = this, line;
+    if (this.closed) return;
+    if (this.hub) this.hub.close();
+    line = this.hub = new Line(this.options, this.clock, {
+      said: function (list) { self.said(list); },
+      state: function (state, reason) { self.lineState(state, reason, line.kind); }
+    });
+    this.wantAll();
+  };
+
+  Comet.prototype.on = function (type, f, target) {
+    target = target || root;
+    if (!target.addEventListener) return;
+    target.addEventListener(type, f, false);
+    this.listeners.push(function () { target.removeEventListener(type, f, false); });
+  };
+
+  // call calls back. What it throws is told, and goes no further.
+  Comet.prototype.call = function (name, a, b, c) {
+    if (this.closed || !this.options[name]) return;
+    try {
+      this.options[name](a, b, c);
+    } catch (e) {
+      this.fault(e);
+    }
+  };
+
+  Comet.prototype.fault = function (e) {
+    if (this.closed) return;
+    try {
+      if (this.options.onerror) this.options.onerror(e);
+      else if (root.console) root.console.error(e);
+    } catch (again) {
+      // It has had its chance.
+    }
+  };
+
+  // subscribe adds a channel, or begins anew with one that was denied or closed. It throws what is wrong with a
+  // name: one that the server refuses would take the other channels along.
+  Comet.prototype.subscribe = function (name, seq) {
+    var r = this.readers[name], bytes = encodeURIComponent(name).replace(/%../g, "x").length;
+    if (bytes < 1 || bytes > 255) throw new RangeError("Comet: a channel's name has " + bytes + " bytes: want 1 to 255");
+    if (/[\x00-\x1f\x7f]/.test(name)) throw new RangeError("Comet: a channel's name has control characters");
+    if (this.closed || r && r.state !== "denied" && r.state !== "closed") return;
+    if (r) this.clock.clearTimeout(r.timer);
+    r = this.readers[name] = {
+      name: String(name), state: "",
+      next: (Number(seq) | 0) || null, // the number wanted next; null: the newest
+      mark: null, // of the message before it
+      asked: null, // for this number, when another tab was farther
+      token: "", refused: "", ready: false, tries: 0, timer: null
+    };
+    this.recall(r);
+    this.authorize(r);
+    this.tell();
+  };
+
+  // unsubscribe gives up a channel, and this tab's place in it.
+  Comet.prototype.unsubscribe = function (name) {
+    var r = this.readers[name];
+    if (!r || this.closed) return;
+    this.clock.clearTimeout(r.timer);
+    r.next = null;
+    this.remember(r);
+    delete this.readers[name];
+    this.hub.drop(name);
+    this.tell();
+  };
+
+  Comet.prototype.next = function (name) {
+    return this.readers[name] ? this.readers[name].next : null;
+  };
+
+  // close ends all. There are no call-backs afterwards.
+  Comet.prototype.close = function () {
+    if (this.closed) return;
+    this.closed = true;
+    this.state = "closed";
+    this.listeners.forEach(function (remove) { remove(); });
+    for (var name in this.readers) {
+      this.clock.clearTimeout(this.readers[name].timer);
+      if (!(this.hub instanceof Line)) this.hub.drop(name);
+    }
+    this.hub.close();
+  };
+
+  // authorize gets a channel's token, and then wants it.
+  Comet.prototype.authorize = function (r) {
+    var self = this, source = this.options.token, given = false;
+    function give(token) {
+      if (given || self.readers[r.name] !== r) return;
+      given = true;
+      if (r.refused && token === r.token) return self.settle(r, "denied", r.refused);
+      r.token = token || "";
+      r.ready = true;
+      self.want(r);
+    }
+    function failed(e) {
+      if (given || self.readers[r.name] !== r) return;
+      given = true;
+      self.fault(e);
+      self.renew(r);
+    }
+    if (typeof source !== "function") return give(source && typeof source === "object" ? source[r.name] : source);
+    try {
+      var token = source(r.name, give);
+      if (token && typeof token.then === "function") token.then(give, failed);
+      else if (token !== undefined) give(token);
+    } catch (e) {
+      failed(e);
+    }
+  };
+
+  // renew asks for a token again: at once, and then after a while.
+  Comet.prototype.renew = function (r) {
+    var self = this, wait = r.tries === 0 ? 0 : delay(this.clock, 500, 60000, r.tries);
+    r.tries++;
+    r.timer = this.clock.setTimeout(function () { self.authorize(r); }, wait);
+  };
+
+  Comet.prototype.want = function (r) {
+    if (this.readers[r.name] !== r) return; // a call-back has given it up
+    r.asked = r.next;
+    var said = this.hub.want(r.name, r.next, r.mark !== null, r.token);
+    if (said && said.length > 0) this.said(said);
+  };
+
+  // wantAll tells somebody new what is wanted.
+  Comet.prototype.wantAll = function () {
+    for (var name in this.readers) if (this.readers[name].ready) this.want(this.readers[name]);
+  };
+
+  // said takes what the server said.
+  Comet.prototype.said = function (list) {
+    var changed = Object.create(null), name;
+    for (var i = 0; i < list.length && !this.closed; i++) {
+      var r = this.readers[list[i].cname];
+      if (!r || r.state === "closed") continue;
+      if (this.take(r, list[i])) changed[r.name] = r;
+    }
+    for (name in changed) if (this.readers[name] === changed[name]) this.remember(changed[name]);
+  };
+
+  // take takes one message, and returns whether the reader's place has changed.
+  Comet.prototype.take = function (r, m) {
+    switch (m.type) {
+      case "401":
+      case "404":
+        return this.refuse(r, m);
+      case "429":
+        return this.settle(r, "busy", m.content);
+      case "close":
+        r.next = r.mark = null;
+        r.ready = false;
+        this.settle(r, "closed", "the server has closed it");
+        return true;
+    }
+    r.tries = 0;
+    r.refused = "";
+    switch (m.type) {
+      case "joined":
+        return this.settle(r, "open");
+      case "lost":
+        return this.skip(r, m);
+      case "newest":
+      case "next_seq":
+        this.settle(r, "open");
+        if (r.next !== null) return m.type === "next_seq" && diff(m.seq, r.next) < 0 && this.restart(r);
+        r.next = m.seq;
+        return true;
+      case "data":
+      case "broadcast":
+        return r.next !== null && this.read(r, m);
+    }
+    return false;
+  };
+
+  // read takes a message of the channel, if it is the one that comes next.
+  Comet.prototype.read = function (r, m) {
+    var order = diff(m.seq, r.next);
+    this.settle(r, "open");
+    if (order > 0) return this.lag(r);
+    if (order === -1 && r.mark !== null && r.mark !== mark(m.content)) return this.restart(r);
+    if (order < 0) return false;
+    r.next = (m.seq + 1) | 0;
+    r.mark = mark(m.content);
+    this.call("onmessage", { channel: r.name, seq: m.seq, content: m.content, type: m.type });
+    return true;
+  };
+
+  // lag: what comes is for other tabs, which are farther.
+  Comet.prototype.lag = function (r) {
+    if (r.asked !== r.next) this.want(r);
+    return false;
+  };
+
+  // restart: the server counts anew, so that nothing it has is known.
+  Comet.prototype.restart = function (r) {
+    var from = r.next;
+    r.next = 1;
+    r.mark = null;
+    this.lose(r, from, null);
+    this.want(r);
+    return true;
+  };
+
+  // skip goes on behind messages that are gone.
+  Comet.prototype.skip = function (r, m) {
+    var from = r.next;
+    if (from === null) return false; // somebody else's past
+    if (diff(parseInt(m.content, 10), from) > 0) return this.lag(r);
+    if (diff(m.seq, from) <= 0) return false;
+    r.next = m.seq;
+    r.mark = null;
+    this.lose(r, from, (m.seq - 1) | 0);
+    return true;
+  };
+
+  Comet.prototype.lose = function (r, from, to) {
+    this.settle(r, "lost");
+    this.call("onlost", r.name, from, to);
+    this.settle(r, "open");
+  };
+
+  // refuse: the server does not take the token. Where there is another to be had, it is tried first.
+  Comet.prototype.refuse = function (r, m) {
+    var another = typeof this.options.token === "function";
+    r.ready = false;
+    r.refused = m.content || m.type;
+    if (!another || r.tries > 0) this.settle(r, "denied", r.refused);
+    if (another) this.renew(r);
+    return false;
+  };
+
+  // settle notes a channel's state.
+  Comet.prototype.settle = function (r, state, reason) {
+    if (r.state === state || this.readers[r.name] !== r) return false;
+    r.state = state;
+    this.call("onchannel", r.name, state, reason || "");
+    this.tell(reason);
+    return false;
+  };
+
+  Comet.prototype.lineState = function (state, reason, transport) {
+    this.line = state;
+    this.lineReason = reason;
+    this.transport = transport;
+    this.tell();
+  };
+
+  // tell works out the state of the whole: that of the line, unless no channel is left on it.
+  Comet.prototype.tell = function (reason) {
+    var state = "closed", name;
+    for (name in this.readers) {
+      var s = this.readers[name].state;
+      if (s === "denied" && state === "closed") state = "denied";
+      if (s !== "denied" && s !== "closed") state = this.line === "" || this.line === "idle" ? "connecting" : this.line;
+    }
+    if (state === this.line) reason = this.lineReason;
+    if (this.closed || state === this.told) return;
+    this.state = this.told = state;
+    this.reason = reason || "";
+    if (state === "connecting" && !this.line) this.told = ""; // not while it is being made
+    else this.call("onstate", state, this.reason);
+  };
+
+  // Places are kept by server and channel: the number wanted next, and the mark of the one before.
+
+  Comet.prototype.storage = function () {
+    try {
+      if (!this.options.resume) return null;
+      return this.options.resume === "browser" ? root.localStorage : root.sessionStorage;
+    } catch (e) {
+      return null; // forbidden
+    }
+  };
+
+  Comet.prototype.recall = function (r) {
+    try {
+      var was = JSON.parse(this.storage().getItem("comet " + this.options.url + " " + r.name));
+      if (typeof was[0] !== "number") return;
+      r.next = was[0];
+      r.mark = was[1];
+    } catch (e) {
+      // nothing there
+    }
+  };
+
+  Comet.prototype.remember = function (r) {
+    var storage = this.storage(), key = "comet " + this.options.url + " " + r.name;
+    if (!storage) return;
+    try {
+      if (r.next === null) storage.removeItem(key);
+      else storage.setItem(key, JSON.stringify([r.next, r.mark]));
+    } catch (e) {
+      // full
+    }
+  };
+
+  root.Comet = Comet;
+  if (typeof module === "object" && module.exports) module.exports = Comet;
+})(typeof self !== "undefined" ? self : this);
