@@ -1,0 +1,37 @@
+// What pages may write, and (each line after @ts-expect-error) what they may not.
+import Comet = require("../web/js/comet");
+
+const comet: Comet = new Comet({
+  url: "/comet/",
+  channels: { a: 1, b: 0 },
+  token: (channel, give) => give(channel + "'s"),
+  transport: "sse",
+  resume: "browser",
+  onmessage: (m) => document.title = m.channel + m.seq + m.content,
+  onstate(state, reason) {
+    if (state === "denied") comet.close();
+    // @ts-expect-error: there is no such state
+    if (state === "down") comet.close();
+    reason.trim();
+  },
+  onlost: (channel, from, to) => `${channel} ${from} ${to === null ? "" : to.toFixed()}`,
+  onchannel: (channel, state) => state === "lost" && comet.unsubscribe(channel),
+  onerror: (error) => console.error(error),
+});
+
+new Comet();
+new Comet({ channels: "a", token: "t" });
+new Comet({ channels: ["a", "b"], token: { a: "t" } });
+new Comet({ token: () => Promise.resolve("t"), clock: { ...Comet.clock, random: () => 0 } });
+comet.subscribe("c");
+comet.subscribe("c", 7);
+const next: number | null = comet.next("c");
+
+// @ts-expect-error: a transport that does not exist
+new Comet({ transport: "websocket" });
+// @ts-expect-error: a number for a name
+comet.subscribe(7);
+// @ts-expect-error: it may be null
+next.toFixed();
+// @ts-expect-error: it is told, not set
+comet.state = "open";
