@@ -54,10 +54,11 @@ func newBrowser(t *testing.T) browser {
 	return browser{ctx}
 }
 
-// window is one visitor: a window with storage of its own.
+// window is one of a visitor's.
 type window struct {
-	t   *testing.T
-	ctx context.Context
+	t     *testing.T
+	ctx   context.Context
+	close context.CancelFunc
 }
 
 // visit opens a window on the chat. prelude is run before the page's own script.
@@ -68,12 +69,31 @@ func (b browser) visit(t *testing.T, address, prelude string) *window {
 	return w
 }
 
-// open opens a window on an address.
+// open opens a window on an address, for a visitor of its own.
 func (b browser) open(t *testing.T, address, prelude string) *window {
+	t.Helper()
+	return b.visitor(t).tab(t, address, prelude)
+}
+
+// visitor is somebody whose windows share storage, and nothing with others'.
+type visitor struct{ ctx context.Context }
+
+func (b browser) visitor(t *testing.T) visitor {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	w := &window{t, ctx}
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return visitor{ctx}
+}
+
+// tab opens one more window of a visitor's.
+func (v visitor) tab(t *testing.T, address, prelude string) *window {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(v.ctx)
+	t.Cleanup(cancel)
+	w := &window{t, ctx, cancel}
 	w.do()
 	messages := chromedp.Console(ctx)
 	go func() {

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	emulation "github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// TestClients has the clients of demo/web/js run in a real browser, over the
+// real server.
+func TestClients(t *testing.T) {
+	b := newBrowser(t)
+	for name, test := range map[string]func(*testing.T, browser){
+		"sse":                 func(t *testing.T, b browser) { clientTransport(t, b, "sse") },
+		"poll":                func(t *testing.T, b browser) { clientTransport(t, b, "poll") },
+		"jsonp":               func(t *testing.T, b browser) { clientTransport(t, b, "jsonp") },
+		"six tabs":            clientTabs,
+		"a reload":            clientReload,
+		"put away":            clientBackForward,
+		"another origin":      clientOrigins,
+		"icomet.js, its page": clientIComet,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, b) })
+	}
+}
+
+// empty is a document of the server's own origin, without a script.
+const empty = "/demo/js/comet.d.ts"
+
+// listen loads comet.js into a window, and has it keep what is called back.
+func (w *window) listen(front, options string) {
+	w.t.Helper()
+	w.run(`(async () => {
+		await new Promise((done, failed) => {
+			const script = document.createElement("script");
+			script.src = "http://` + front + `/demo/js/comet.js";
+			script.onload = done;
+			script.onerror = failed;
+			document.head.append(script);
+		});
+		window.got = [];
+		window.states = [];
+		window.lost = 0;
+		window.comet = new Comet({
+			url: "http://` + front + `/",
+			firstDelay: 10, longestDelay: 100,
+			onmessage: (m) => got.push(m.content),
+			onstate: (state) => states.push(state),
+			onlost: () => lost++,
+			...` + options + `,
+		});
+	})()`)
+}
+
+// run evaluates an expression, and waits for its promise.
+func (w *window) run(expression string) {
+	w.t.Helper()
+	_, err := chromedp.Run(w.ctx, chromedp.Evaluate[any]("Promise.resolve("+expression+").then(() => 0)", chromedp.EvalAwaitPromise))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// gets waits until a window has exactly the numbers from 1 to n.
+func (w *window) gets(from, to int) {
+	w.t.Helper()
+	w.holds("window.got.length >= " + strconv.Itoa(to-from+1))
+	var want []string
+	for i := from; i <= to; i++ {
+		want = append(want, strconv.Itoa(i))
+	}
+	w.holds(`window.got.join() === "` + strings.Join(want, ",") + `"`)
+	if n := w.number("window.lost"); n != 0 {
+		w.t.Errorf("%d times messages were lost", n)
+	}
+}
+
+// offline takes the network from a window, or gives it back.
+func (w *window) offline(is bool) {
+	w.t.Helper()
+	none := float64(-1)
+	if _, err := chromedp.Call(w.ctx, emulation.OverrideNetworkState, emulation.OverrideNetworkStateParams{Offline: is, DownloadThroughput: none, UploadThroughput: none}); err != nil {
+		w.t.Fatal(err)
+	}
+	all := []*emulation.Conditions{{Offline: is, DownloadThroughput: none, UploadThroughput: none}}
+	if _, err := chromedp.Call(w.ctx, emulation.EmulateNetworkConditionsByRule, emulation.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: all}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// pushNumbers publishes the numbers from one to another.
+func (p *process) pushNumbers(cname string, from, to int) {
+	p.t.Helper()
+	for i := from; i <= to; i++ {
+		p.push(cname, strconv.Itoa(i))
+	}
+}
+
+// hasSubscribers waits until the server counts so many.
+func (p *process) hasSubscribers(n int) {
+	p.t.Helper()
+	for began := time.Now(); ; {
+		var info struct{ Subscribers int }
+		a := get(p.t, p.admin, "/info")
+		if err := json.Unmarshal([]byte(a.body), &info); err != nil {
+			p.t.Fatal(err)
+		}
+		if info.Subscribers == n {
+			return
+		}
+		if time.Since(began) > patience {
+			p.t.Fatalf("%d subscribers, want %d", info.Subscribers, n)
+		}
+	}
+}
+
+// clientTransport: one transport, while the network comes and goes.
+func clientTransport(t *testing.T, b browser, transport string) {
+	p := start(t, nil, "--demo")
+	w := b.open(t, "http://"+p.front+empty, "")
+	w.listen(p.front, `{channels: {a: 1}, transport: "`+transport+`", share: false}`)
+	p.pushNumbers("a", 1, 5)
+	w.gets(1, 5)
+	for round := 1; round <= 3; round++ {
+		w.offline(true)
+		w.holds(`comet.state === "offline"`)
+		p.pushNumbers("a", round*10-4, round*10+3)
+		w.offline(false)
+		p.pushNumbers("a", round*10+4, round*10+5)
+		w.gets(1, round*10+5)
+		w.holds(`comet.state === "open" && comet.transport === "` + transport + `"`)
+	}
+	w.run("comet.close()")
+	if transport == "jsonp" {
+		w.close() // a script that is asked for cannot be called off
+	}
+	p.hasSubscribers(0)
+}
+
+// clientTabs: six tabs share a connection; when the one that has it is closed,
+// another goes on, and nobody misses or repeats anything.
+func clientTabs(t *testing.T, b browser) {
+	p := start(t, nil, "--demo")
+	visitor := b.visitor(t)
+	var tabs []*window
+	for range 6 {
+		w := visitor.tab(t, "http://"+p.front+empty, "")
+		w.listen(p.front, `{channels: {a: 1, b: 0}}`)
+		tabs = append(tabs, w)
+	}
+	p.pushNumbers("a", 1, 20)
+	for _, w := range tabs {
+		w.gets(1, 20)
+		w.holds(`comet.state === "open"`)
+	}
+	if a := get(t, p.admin, "/info?cname=a"); !strings.Contains(a.body, `"subscribers": 1}`) {
+		t.Errorf("six tabs: %s", a.body)
+	}
+	for said := 20; len(tabs) > 1; said += 20 {
+		leader := -1
+		for i, w := range tabs {
+			if w.number("comet.hub.line ? 1 : 0") == 1 {
+				leader = i
+			}
+		}
+		if leader < 0 {
+			t.Fatal("nobody has the connection")
+		}
+		p.pushNumbers("a", said+1, said+10)
+		tabs[leader].close()
+		tabs = append(tabs[:leader], tabs[leader+1:]...)
+		p.pushNumbers("a", said+11, said+20)
+		for _, w := range tabs {
+			w.gets(1, said+20)
+		}
+	}
+	p.hasSubscribers(2) // of one tab, one a channel
+}
+
+// clientReload: a tab that is reloaded goes on where it was.
+func clientReload(t *testing.T, b browser) {
+	p := start(t, nil, "--demo")
+	w := b.open(t, "http://"+p.front+empty, "")
+	w.listen(p.front, `{channels: {a: 1}}`)
+	p.pushNumbers("a", 1, 3)
+	w.gets(1, 3)
+	w.reload()
+	p.pushNumbers("a", 4, 6)
+	w.listen(p.front, `{channels: {a: 1}}`)
+	w.gets(4, 6)
+}
+
+// clientBackForward: a page that the browser keeps for the way back holds no
+// connection, and when it is shown again it has missed nothing.
+func clientBackForward(t *testing.T, b browser) {
+	p := start(t, nil, "--demo")
+	w := b.open(t, "http://"+p.front+empty, "")
+	w.listen(p.front, `{channels: {a: 1}}`)
+	p.pushNumbers("a", 1, 3)
+	w.gets(1, 3)
+	w.run("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+	p.hasSubscribers(0)
+	p.pushNumbers("a", 4, 6)
+	w.run("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+	w.gets(1, 6)
+}
+
+// clientOrigins: a page of another origin hears all, with the server's leave by
+// event stream, without it by script.
+func clientOrigins(t *testing.T, b browser) {
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "<!DOCTYPE html><title>a page of another origin</title>")
+	}))
+	defer site.Close()
+	for _, with := range []struct{ cors, transport string }{{"", "jsonp"}, {site.URL, "sse"}} {
+		p := start(t, nil, "--demo", "--cors-origin", with.cors)
+		w := b.open(t, site.URL, "")
+		w.listen(p.front, `{channels: {a: 1}}`)
+		p.pushNumbers("a", 1, 5)
+		w.gets(1, 5)
+		p.pushNumbers("a", 6, 7)
+		w.gets(1, 7)
+		w.holds(`comet.state === "open" && comet.transport === "` + with.transport + `"`)
+		w.run("comet.close()")
+	}
+}
+
+// clientIComet: a page as those written for iComet are, with nothing changed
+// but where the script comes from.
+func clientIComet(t *testing.T, b browser) {
+	const page = `<!DOCTYPE html><title>a page of iComet's</title>
+<script src="http://FRONT/demo/js/icomet.js"></script>
+<script>
+var got = [], lost = 0;
+var comet = new iComet({
+	channel: 'abc',
+	signUrl: 'http://ADMIN/sign',
+	subUrl: 'http://FRONT/sub',
+	pubUrl: 'http://ADMIN/push?cb=?',
+	callback: function (content, type) {
+		got.push(JSON.parse(content).text);
+	}
+});
+function send(text) { comet.pub(JSON.stringify({text: text})); }
+</script>`
+	for _, without := range []string{"", "delete window.EventSource"} {
+		var p *process
+		site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, strings.NewReplacer("FRONT", p.front, "ADMIN", p.admin).Replace(page))
+		}))
+		p = start(t, nil, "--demo", "--auth", "token", "--cors-origin", site.URL)
+		w := b.open(t, site.URL, without)
+		p.hasSubscribers(1)
+		for i := 1; i <= 5; i++ {
+			w.run("send('" + strconv.Itoa(i) + "')")
+			w.gets(1, i)
+		}
+		w.close()
+		p.hasSubscribers(0)
+		site.Close()
+	}
+}
