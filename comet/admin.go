@@ -68,19 +68,19 @@ func (s *shard) contentArg(x *exchange, m *mail, escaped bool) bool {
 func (s *shard) broadcast(x *exchange) {
 	m := mail{kind: mailBroadcast}
 	m.buf = nameBuffer(nil)
-	borrowed := m.buf
-	if s.contentArg(x, &m, false) {
-		if s.walkAll(m) {
-			s.reply(x, 200, typeText, []byte("ok\n"))
-		} else {
-			s.failWalk(x)
+	switch {
+	case s.srv.walks.Load() > maxWalks:
+		s.fail(x, 503, "too many broadcasts are under way: at most "+strconv.Itoa(maxWalks)+" on all loops")
+	case s.contentArg(x, &m, false):
+		s.srv.walks.Add(int64(len(s.srv.shards)))
+		for i := range s.srv.shards {
+			copied := m
+			copied.buf = nameBuffer(m.buf.B)
+			s.send(uint8(i), copied)
 		}
+		s.reply(x, 200, typeText, []byte("ok\n"))
 	}
-	putBuffer(borrowed)
-}
-
-func (s *shard) failWalk(x *exchange) {
-	s.fail(x, 503, "too many broadcasts and roll calls are under way: at most "+strconv.Itoa(maxWalks)+" on all loops")
+	m.done()
 }
 
 // controlling makes the endpoint of an operation on one channel.

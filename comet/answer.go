@@ -9,6 +9,9 @@ func (s *shard) appendAnswer(dst []byte, sl *slot) []byte {
 	if sl.op == opReady {
 		return append(dst, sl.text...)
 	}
+	if sl.code != codeOK && sl.code != codeNone {
+		s.srv.refused.Add(1)
+	}
 	status, contentType, body := 200, typeJSON, s.body[:0]
 	object := s.object[:0]
 	switch {

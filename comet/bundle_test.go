@@ -112,7 +112,13 @@ func TestOneOfSeveralRefused(t *testing.T) {
 	query := "?cname=a&cname=b&token=x"
 	same(t, srv.talk(sideFront, reqGet(1, "/stream"+query, closing)), streamHead(1, asJSON, closing)+
 		piece(1, object("401", 0, "Token error")+"\n")+piece(1, objectOf("b", "401", 0, "Token error")+"\n")+lastPiece(1))
-	same(t, srv.talk(sideFront, reqGet(1, "/sub"+query, closing)), answer("200 OK", asJSON, object("401", 0, "Token error")+"\n", closing))
+	got := srv.talk(sideFront, reqGet(1, "/sub"+query, closing))
+	if a := strings.Replace(got, `"cname":"b"`, `"cname":"a"`, 1); a != answer("200 OK", asJSON, object("401", 0, "Token error")+"\n", closing) {
+		t.Errorf("got %q", got)
+	}
+	if n := srv.Stats().Refused; n != 5 {
+		t.Errorf("%d refusals are counted", n)
+	}
 }
 
 // A browser comes back with the URL it was once given, and the id of the last
@@ -175,5 +181,26 @@ func TestSeveralChannelsHalfClosed(t *testing.T) {
 		}
 		c.rest() // ends, with an answer or without
 		srv.subscribed(0)
+	}
+}
+
+// A busy channel does not keep the others of a poll from it.
+func TestPollOfSeveralChannelsIsFair(t *testing.T) {
+	for _, loops := range []int{1, 3} {
+		st := newStage(t, Config{Loops: loops})
+		st.admin(0, "/push?cname=b&content=b1")
+		seq := 1
+		for ; seq < 200; seq++ {
+			st.admin(0, "/push?cname=a&content=a")
+			p := st.enter(0, sideFront)
+			p.send(reqGet(0, fmt.Sprintf("/sub?cname=a&seq=%d&cname=b&seq=1", seq)))
+			if got := p.body(); strings.Contains(got, "b1") {
+				break
+			}
+			p.leave()
+		}
+		if seq == 200 {
+			t.Errorf("%d loops: in 200 polls the other channel had no turn", loops)
+		}
 	}
 }

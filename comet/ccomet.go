@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"ccomet/httplite"
 )
@@ -31,6 +32,10 @@ const ccometMark = 0x01
 
 // MaxCCometName is the bytes of a channel's name in CComet's dialect.
 const MaxCCometName = MaxName - 1
+
+// maxSeqid bounds the number that clients may take a channel to: messages by the
+// billion are left behind it.
+const maxSeqid = 1 << 30
 
 // Kinds of a channel (channel.dialect). A fresh one has given no number yet.
 const (
@@ -126,7 +131,7 @@ func (s *shard) ccometSubscribe(x *exchange, q *ccometQuery) error {
 	if x.old {
 		sub.flags |= subOld
 	}
-	s.wants = append(s.wants[:0], want{seq: int32(seqid) + 1})
+	s.wants = append(s.wants[:0], want{seq: int32(max(min(seqid, maxSeqid+1), 0)) + 1})
 	i := s.newSub(x.conn, q.callback, sub, s.wants)
 	if i == 0 {
 		s.refuse(x.conn, errNoMemory)
@@ -155,6 +160,7 @@ func (s *shard) sat(m *mail) {
 	}
 	switch {
 	case m.code == codeBeyond:
+		s.srv.refused.Add(1)
 		s.body = s.appendCCometStatus(s.body[:0], string(s.names.get(sub.callback())), "403", "")
 		s.scratch = s.appendCCometResponse(s.scratch[:0], sub, s.body)
 		s.finishPoll(i, s.scratch)
@@ -190,8 +196,10 @@ func (s *shard) stand(sub *subscriber) {
 	}
 }
 
-// ousted closes the connection of a subscriber whose seat was given to another,
-// if it still has it: it may have been answered meanwhile, and ask again.
+// ousted sends a subscriber away whose seat was given to another, if it still has
+// it: it may have been answered meanwhile, and ask again. Its connection is closed
+// a moment later, so that two that have one name do not drive each other out as
+// fast as they can.
 func (s *shard) ousted(m *mail) {
 	what, i := splitUser(s.loop.User(m.conn))
 	if what != userSub {
@@ -202,9 +210,12 @@ func (s *shard) ousted(m *mail) {
 		return
 	}
 	s.endSub(i)
-	s.loop.SetUser(m.conn, 0)
-	s.loop.Close(m.conn)
+	s.loop.SetUser(m.conn, userWord(userTurnedAway, uint32(codeOusted)))
+	s.loop.SetTimer(m.conn, oustedTime)
 }
+
+// oustedTime is how long one that was sent away hears nothing.
+const oustedTime = time.Second
 
 // turnAway refuses a subscriber. Any answer that the client can read would end
 // its asking, and to one that it cannot read it may ask again at once, for ever.

@@ -22,7 +22,7 @@ type channel struct {
 	nameLen uint8
 	state   channelState
 	dialect uint8
-	_       uint8
+	born    uint8 // the minute when it was made, of 256: CComet's dialect asks whether it is young
 }
 
 type channelState uint8
@@ -102,7 +102,7 @@ func (s *shard) makeChannel(cname []byte) uint32 {
 		return 0
 	}
 	ch := s.channels.At(i)
-	*ch = channel{next: 1, gen: ch.gen, nameAt: at.at, nameLen: at.len, state: channelLive, dialect: dialectOf(cname)}
+	*ch = channel{next: 1, gen: ch.gen, nameAt: at.at, nameLen: at.len, state: channelLive, dialect: dialectOf(cname), born: s.minute()}
 	s.channelIndex.insert(i)
 	s.announce(ch, true)
 	return i

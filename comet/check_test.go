@@ -232,7 +232,10 @@ func (c *checker) histories(s *shard) {
 		h := s.histories.at(ch.history)
 		n, size, want := 0, 0, ch.next-int32(h.n)
 		for msg := h.first; n < h.n; msg = msg.next {
-			c.equal("a kept message's number", msg.seq, want)
+			if gap := msg.seq - want; gap != 0 && (ch.dialect == dialectOurs || n > 0 && gap < 0) {
+				c.fail("a kept message's number: %d, want %d", msg.seq, want)
+			}
+			want = msg.seq // CComet's may take up a later number
 			size += len(msg.json)
 			want++
 			n++

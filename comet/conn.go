@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"errors"
 	"time"
 
 	"ccomet/httplite"
@@ -251,6 +252,7 @@ func (s *shard) Drained(c reactor.Conn) {
 		s.drained(i, c)
 	case userPresence:
 		s.loop.SetTimer(c, -1)
+		s.presence.goOn(c)
 	case userIdle:
 		s.answered(c, false) // it was paused until its response was read
 	}
@@ -265,6 +267,10 @@ func (s *shard) Expired(c reactor.Conn) {
 		s.dropHalf(c)
 		s.refuse(c, errTimeout)
 	case userTurnedAway:
+		if code(i) == codeOusted {
+			s.loop.Close(c)
+			return
+		}
 		s.refuse(c, s.whyTurnedAway(code(i)))
 	default: // idle for too long, or stuck, or a channel's home never answered
 		s.loop.Close(c)
@@ -288,6 +294,9 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 	case userPipe:
 		s.freePipe(i)
 	case userPresence:
+		if errors.Is(err, reactor.ErrHeldFull) {
+			s.srv.cut.Add(1)
+		}
 		s.presence.remove(c)
 	}
 }
@@ -304,6 +313,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.readSelf()
 	more := s.expireChannels()
 	more = s.runWalks() || more
+	s.runRolls()
 	s.readSelf()
 	s.flushPipes()
 	more = s.pumpAll() || more
@@ -315,7 +325,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	if ticks, any := s.leases.Next(); any {
 		wait = sooner(wait, time.Duration(ticks)*reactor.TickLength)
 	}
-	if more || len(s.out[s.id]) > 0 {
+	if more || len(s.out[s.id]) > 0 || len(s.rollCalls) > 0 {
 		wait = 0
 	}
 	return wait

@@ -24,14 +24,15 @@ const (
 	mailTell                    // buf: name and message up to its number; op. Answer: mailDone
 	// To every loop:
 	mailBroadcast // buf: content
-	mailRollCall  // conn: a listener to /psub that wants to know which channels live
-	mailPresence  // msg: lines for /psub; conn: for that listener alone
+	mailPresence  // msg: a line for /psub
+	mailRollCall  // conn: a listener that wants to know which channels live; slot: from which record on. Answer: mailRolled
 	// From a channel's home:
 	mailJoined  // to a subscriber: code, ref, name, run, seq: next number, lost
 	mailBacklog // to a subscriber that fell behind: code, run, seq: next number, lost
 	mailMessage // to a loop with subscribers of the channel: ref, msg
 	mailSat     // to a subscriber: code, run, or ref, name, seq: next number, lost: its seat
 	mailOusted  // to a subscriber whose seat another was given: ref
+	mailRolled  // to a listener: msg: lines, or none; slot: where to go on; flag: that was all
 	mailDone    // to who asked for something: code, seq, n
 )
 
@@ -47,6 +48,7 @@ const (
 	codeNoMemory      // the kernel gives none
 	codeNone          // no such channel
 	codeBeyond        // the number wanted is none
+	codeOusted        // its seat was given to another
 )
 
 // Flags of mailJoin and what it is answered with.
@@ -158,10 +160,14 @@ func (s *shard) receive(m *mail) {
 		s.stood(m)
 	case mailTell:
 		s.told(m)
-	case mailBroadcast, mailRollCall:
+	case mailBroadcast:
 		s.startWalk(m)
 	case mailPresence:
-		s.presence.line(m)
+		s.presence.line(m.msg)
+	case mailRollCall:
+		s.rollCalls = append(s.rollCalls, *m)
+	case mailRolled:
+		s.presence.rolled(m)
 	case mailJoined:
 		s.joined(m)
 	case mailBacklog:

@@ -16,13 +16,14 @@ import (
 //  2. Each loop gathers the turn's lines, and writes them to its listeners as
 //     one chunk. One that does not keep up is cut when what is held for it
 //     exceeds the loop's bound.
-//  3. With now=1, a listener is told at once of all channels that live: each
-//     home goes through its own (walk.go).
+//  3. With now=1, a listener is told at once of all channels that live
+//     (rollcall.go).
 //  4. While there are listeners, each home goes round its channels once a
 //     channel timeout, a few at a time, to say that they live (sweep).
 type presence struct {
 	s     *shard
 	conns []reactor.Conn
+	rolls map[reactor.Conn]*roll // of those who are being told which channels live
 	lines []byte
 	at    uint32    // where the round is
 	since time.Time // what it is paid up to
@@ -32,10 +33,6 @@ type presence struct {
 func (s *shard) psub(x *exchange) {
 	value, _, _ := s.arg(x, "now")
 	now := len(value) == 1 && value[0] == '1'
-	if now && s.srv.walks.Load() > maxWalks {
-		s.failWalk(x)
-		return
-	}
 	if what, i := splitUser(s.loop.User(x.conn)); what == userPipe {
 		// In its turn, behind what was asked before.
 		p := s.pipes[i]
@@ -66,9 +63,7 @@ func (s *shard) startPsub(c reactor.Conn, old, now bool) {
 	s.loop.SetUser(c, userWord(userPresence, framing))
 	_ = s.loop.Write(c, httplite.EndHeaders(s.scratch))
 	if now {
-		if !s.walkAll(mail{kind: mailRollCall, conn: c}) {
-			s.loop.Close(c)
-		}
+		s.presence.startRoll(c)
 	}
 }
 
@@ -86,6 +81,7 @@ func (p *presence) remove(c reactor.Conn) {
 	if i := slices.Index(p.conns, c); i >= 0 {
 		p.conns = slices.Delete(p.conns, i, i+1)
 	}
+	delete(p.rolls, c)
 	if len(p.conns) == 0 {
 		p.s.srv.listening.And(^(uint64(1) << p.s.id))
 	}
@@ -116,16 +112,7 @@ func appendPresence(dst []byte, alive bool, cname []byte) []byte {
 }
 
 // line serves mailPresence.
-func (p *presence) line(m *mail) {
-	if m.conn == 0 {
-		p.lines = append(p.lines, m.msg.json...)
-		return
-	}
-	if what, _ := splitUser(p.s.loop.User(m.conn)); what == userPresence {
-		p.s.scratch = httplite.AppendChunk(p.s.scratch[:0], m.msg.json)
-		p.write(m.conn, m.msg.json, p.s.scratch)
-	}
-}
+func (p *presence) line(msg *message) { p.lines = append(p.lines, msg.json...) }
 
 // flush writes what the turn has gathered.
 func (p *presence) flush() {

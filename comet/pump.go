@@ -126,10 +126,18 @@ func (s *shard) pumpAll() (more bool) {
 
 // run goes on with one delivery, and says whether it is through.
 func (s *shard) run(p *pump, budget *int) bool {
-	if len(p.signs) > 0 && !s.runSigns(p, budget) {
+	if len(p.signs) > 0 && !s.runSigns(p, budget, false) {
 		return false
 	}
-	for len(p.msgs) > 0 {
+	if len(p.msgs) > 0 && !s.runMessages(p, budget) {
+		return false
+	}
+	return len(p.signs) == 0 || s.runSigns(p, budget, true)
+}
+
+// runMessages goes on with a pump's messages, and says whether they are through.
+func (s *shard) runMessages(p *pump, budget *int) bool {
+	for {
 		if !p.started || p.at == 0 && p.again {
 			s.beginRound(p)
 		}
@@ -141,14 +149,11 @@ func (s *shard) run(p *pump, budget *int) bool {
 			sub := s.subs.At(i)
 			p.at = sub.next
 			from := int(sub.cursor - p.msgs[0].seq)
-			if sub.has(subBehind) || from >= len(p.msgs) {
-				continue // gets it by catching up, or has it
+			if sub.transport == transportCComet {
+				from = firstFrom(p.msgs, sub.cursor)
 			}
-			if from < 0 {
-				if sub.transport != transportCComet {
-					continue
-				}
-				from = 0 // it came before its channel took up a number
+			if sub.has(subBehind) || from < 0 || from >= len(p.msgs) {
+				continue // gets it by catching up, or has it
 			}
 			*budget--
 			s.delivered += uint64(len(p.msgs) - from)
@@ -173,7 +178,6 @@ func (s *shard) run(p *pump, budget *int) bool {
 			return true
 		}
 	}
-	return true // there were SIGNs alone
 }
 
 // beginRound starts at the roster's head. What was there when the last round
@@ -238,6 +242,16 @@ func (s *shard) writeMember(p *pump, i uint32, from int) {
 		b.append(msg, s.rosterName(p.roster))
 	}
 	s.writeBatch(i, s.subs.At(i), b, 0)
+}
+
+// firstFrom finds the first message from number seq on, where numbers may leave
+// gaps: in CComet's dialect, where a channel may take up a later one.
+func firstFrom(msgs []*message, seq int32) int {
+	i := 0
+	for i < len(msgs) && msgs[i].seq-seq < 0 {
+		i++
+	}
+	return i
 }
 
 // fitPoll is as many of the messages as a poll is given at once.

@@ -2,6 +2,7 @@ package comet
 
 import (
 	"hash/maphash"
+	"time"
 	"unsafe"
 
 	"ccomet/reactor"
@@ -97,11 +98,13 @@ func (s *shard) sit(m *mail) {
 
 // resume works out what a subscriber that waits for number m.seq is to be given:
 // all that is kept from it on, nothing as yet, or that there is no such number. A
-// fresh channel cannot know: its clients may come from before a restart, or from
-// an earlier channel of that name. So it goes on from the highest number that any
-// of them waits for.
+// channel cannot know while it has given no number, or is young: its clients may
+// come from before a restart, or from an earlier channel of that name, and some
+// backend may have been quicker. So it goes on from the highest number that any of
+// them waits for.
 func (s *shard) resume(ch *channel, m, r *mail) {
-	if ch.dialect == dialectCCometFresh && m.seq-ch.next > 0 {
+	young := ch.dialect == dialectCCometFresh || s.minute()-ch.born < youngMinutes
+	if young && m.seq-ch.next > 0 && m.seq <= maxSeqid+1 {
 		ch.next = m.seq
 	}
 	switch d := m.seq - ch.next; {
@@ -111,6 +114,15 @@ func (s *shard) resume(ch *channel, m, r *mail) {
 		kept, _ := s.from(ch, m.seq)
 		r.msg, r.n = kept.first, int32(kept.n)
 	}
+}
+
+// youngMinutes is how long clients have to come back to a channel that was made
+// anew: they ask again every few seconds.
+const youngMinutes = 3
+
+// minute counts the loop's minutes, and wraps.
+func (s *shard) minute() uint8 {
+	return uint8(s.loop.Tick() / reactor.Tick(time.Minute/reactor.TickLength))
 }
 
 // giveSeat has a subscriber wait, in the seat at if there was one under its name:

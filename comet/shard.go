@@ -28,7 +28,8 @@ type shard struct {
 	seats        reactor.Slab[seat]
 	seatIndex    *index
 	pending      []walk
-	walkLeft     int // channels that walks may still look at in this turn
+	walkLeft     int    // channels that broadcasts may still look at in this turn
+	rollCalls    []mail // that wait for an answer
 
 	// As a home of connections.
 	subs        reactor.Slab[subscriber]

@@ -5,14 +5,15 @@ package comet
 //
 // A roster's newest subscriber stands at its head, so those who wait now are all
 // from the head on, whoever comes behind them in time. Where the delivery of a
-// SIGN starts is therefore all there is to note; it goes before that of messages,
-// and of several SIGNs the one that came first goes first, after which nobody is
-// left but who came meanwhile.
+// SIGN starts is therefore all there is to note. What came first goes first: a SIGN
+// before the messages that came behind it, and after those that were there; of
+// several SIGNs, after the first nobody is left but who came meanwhile.
 
 // signing is a SIGN on its way through a roster.
 type signing struct {
-	msg *message
-	at  uint32 // the next subscriber
+	msg    *message
+	at     uint32 // the next subscriber
+	behind bool   // messages were there before it
 }
 
 // addSign puts a SIGN on a roster's pump.
@@ -20,7 +21,7 @@ func (p *pump) addSign(r *roster, msg *message) {
 	if n := len(p.signs); n > 0 && p.signs[n-1].at == r.head {
 		return // there is nobody who does not get another
 	}
-	p.signs = append(p.signs, signing{msg, r.head})
+	p.signs = append(p.signs, signing{msg, r.head, len(p.msgs) > 0})
 }
 
 // pass takes a subscriber that leaves its roster out of the pump's way.
@@ -35,10 +36,11 @@ func (p *pump) pass(i, next uint32) {
 	}
 }
 
-// runSigns goes on with a pump's SIGNs, and says whether they are through.
-func (s *shard) runSigns(p *pump, budget *int) bool {
+// runSigns goes on with a pump's SIGNs, those that came before its messages or
+// all, and says whether they are through.
+func (s *shard) runSigns(p *pump, budget *int, all bool) bool {
 	for n := range p.signs {
-		for g := &p.signs[n]; g.at != 0; {
+		for g := &p.signs[n]; g.at != 0 && (all || !g.behind); {
 			if *budget == 0 {
 				return false
 			}
@@ -49,7 +51,9 @@ func (s *shard) runSigns(p *pump, budget *int) bool {
 			s.finishPoll(i, s.ccometResponse(s.subs.At(i), s.msgs)) // leaving, it moves g.at on
 		}
 	}
-	p.signs = emptied(p.signs)
 	clear(s.msgs)
+	if all {
+		p.signs = emptied(p.signs)
+	}
 	return true
 }

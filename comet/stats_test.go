@@ -91,3 +91,45 @@ func TestRollCall(t *testing.T) {
 		st.settle()
 	}
 }
+
+// A listener that takes its time gets all the same, and one that has gone costs
+// nothing more.
+func TestRollCallOfASlowListener(t *testing.T) {
+	st := newStage(t, Config{Loops: 2})
+	const many = 30000 // with names that make megabytes of it
+	long := strings.Repeat("n", 200)
+	for n := range many {
+		cname := []byte(fmt.Sprint(long, n))
+		if _, c := st.srv.shards[st.srv.home(cname)].findOrMake(cname); c != codeOK {
+			t.Fatal(c)
+		}
+	}
+	p, gone := st.enter(0, sideAdmin), st.enter(1, sideAdmin)
+	p.send(reqGet(0, "/psub?now=1"))
+	gone.send(reqGet(0, "/psub?now=1"))
+	gone.leave()
+	for range 200 { // it does not read
+		st.settle()
+	}
+	if n := len(st.srv.shards[1].presence.rolls); n != 0 {
+		t.Errorf("%d roll calls are under way for who has gone", n)
+	}
+	var got strings.Builder
+	for range 2 * many {
+		got.WriteString(p.take())
+		st.settle()
+		if len(st.srv.shards[0].presence.rolls) == 0 {
+			break
+		}
+	}
+	for more := p.take(); more != ""; more = p.take() { // what was held last
+		got.WriteString(more)
+		st.settle()
+	}
+	if lines := strings.Count(got.String(), "\n1 "+long); lines != many || p.ended {
+		t.Errorf("%d of %d channels were told; cut: %v", lines, many, p.ended)
+	}
+	if n := st.srv.cut.Load(); n != 0 {
+		t.Errorf("%d were cut", n)
+	}
+}

@@ -87,11 +87,22 @@ func (s *shard) newSub(c reactor.Conn, cb []byte, sub subscriber, wants []want) 
 }
 
 // subscribeAll asks for each channel that is wanted. A refusal may end the
-// response, and with it the connection's subscriber.
-func (s *shard) subscribeAll(i uint32, c reactor.Conn, wants []want) {
-	i = s.first(i)
-	for _, w := range wants {
-		next := s.following(i)
+// response, and with it the connection's subscriber. A poll of several ends with
+// the first that has something, so each time another is asked first: a busy
+// channel does not keep the others from it for ever.
+func (s *shard) subscribeAll(owner uint32, c reactor.Conn, wants []want) {
+	var members [MaxBundle]uint32
+	n := 0
+	for i := s.first(owner); i != 0; i = s.following(i) {
+		members[n] = i
+		n++
+	}
+	start := 0
+	if n > 1 && s.subs.At(owner).poll() {
+		start = int(s.random() % uint64(n))
+	}
+	for k := range n {
+		i, w := members[(start+k)%n], &wants[(start+k)%n]
 		switch {
 		case s.srv.cfg.Auth == AuthNone:
 			s.subscribe(i, c, w.cname, 0)
@@ -103,7 +114,6 @@ func (s *shard) subscribeAll(i uint32, c reactor.Conn, wants []want) {
 		if what, _ := splitUser(s.loop.User(c)); what != userSub {
 			return
 		}
-		i = next
 	}
 }
 
@@ -287,11 +297,16 @@ func (s *shard) heartbeat(c reactor.Conn) {
 	}
 	timeout := uint64(s.srv.cfg.PollingTimeout / reactor.TickLength)
 	step := min(max(timeout/16, 1), maxBeatStep)
+	due := uint64(s.loop.Tick()) + timeout - 1 - s.random()%(timeout/4)
+	s.loop.SetTimerAt(c, reactor.Tick(due-due%step))
+}
+
+// random is a number to spread by (xorshift): nobody may depend on its secrecy.
+func (s *shard) random() uint64 {
 	s.rng ^= s.rng << 13
 	s.rng ^= s.rng >> 7
 	s.rng ^= s.rng << 17
-	due := uint64(s.loop.Tick()) + timeout - 1 - s.rng%(timeout/4)
-	s.loop.SetTimerAt(c, reactor.Tick(due-due%step))
+	return s.rng
 }
 
 // maxBeatStep is the longest step between heartbeats, in ticks: half a second.
@@ -371,6 +386,7 @@ func (s *shard) refuseSub(i uint32, why code, cname []byte) {
 		s.refuse(c, errNoMemory)
 		return
 	}
+	s.srv.refused.Add(1)
 	k, text := kindError429, "Too many channels"
 	switch why {
 	case codeNoToken:

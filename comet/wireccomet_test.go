@@ -81,7 +81,7 @@ var ccRows = []struct {
 	{"one message is an array", Config{}, ccThree, ccSubscribe("v", 2), ccAll(2)},
 	{"a number older than what is kept begins with the oldest", Config{ChannelBufferSize: 2}, ccThree, ccSubscribe("v", 0), ccAll(1)},
 	{"a negative number is an old one", Config{}, ccThree, ccSubscribe("v", -7), ccAll(0)},
-	{"beyond the next", Config{}, ccThree, ccSubscribe("v", 4), ccBeyond},
+	{"beyond what any channel may be at", Config{}, ccThree, ccSubscribe("v", maxSeqid+1), ccBeyond},
 	{"far beyond the next", Config{}, ccThree, ccSubscribe("v", 2147483647), ccBeyond},
 	{"signs are not kept, and have no number", Config{}, []string{ccSign, ccPublish("x0"), ccSign, ccSign, ccPublish("x1"), ccPublish("x2"), ccSign},
 		ccSubscribe("v", 0), ccAll(0)},
@@ -193,7 +193,7 @@ func TestCCometConnectionGoesOn(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops})
 		c := srv.dial(sideCComet)
-		c.send(reqGet(1, ccSign) + reqGet(1, ccSubscribe("v", 0)) + reqGet(1, ccSubscribe("v", 9)) + reqGet(1, "/nowhere") + reqGet(1, ccPublish("y")))
+		c.send(reqGet(1, ccSign) + reqGet(1, ccSubscribe("v", 0)) + reqGet(1, ccSubscribe("v", maxSeqid+1)) + reqGet(1, "/nowhere") + reqGet(1, ccPublish("y")))
 		c.expect(answer(ok200, asScript, ccSigned))
 		srv.subscribed(1)
 		srv.talkCC(ccPublish("x0"))
@@ -308,6 +308,7 @@ func TestCCometFullChannelLetsItsOwnBack(t *testing.T) {
 	first, second := st.enter(0, sideCComet), st.enter(1, sideCComet)
 	first.send(reqGet(1, ccSubscribe("v", 0)))
 	second.send(reqGet(1, ccSubscribe("v", 0)))
+	st.later(2 * time.Second)
 	if got := first.take(); got != "" || !first.ended {
 		t.Errorf("the first got %q, ended %v", got, first.ended)
 	}
