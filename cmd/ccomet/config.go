@@ -98,6 +98,9 @@ func checkConfigFile(name string) ([]problem, error) {
 		p := f.about(unwise.name, unwise.reason)
 		e, said := f.entries[unwise.name]
 		implied := said && e.line == 0
+		if unwise.name == "log-rotate-size" && isIComet(name) {
+			implied = true // its files have a size, whatever the output
+		}
 		wrong := slices.ContainsFunc(f.problems, func(q problem) bool { return q.key == p.key && !q.warning })
 		if p.warning = true; !implied && !wrong {
 			f.problems = append(f.problems, p)

@@ -167,6 +167,7 @@ func TestMistakes(t *testing.T) {
 		{"toml", "front = []", `1: front: want at least one`},
 		{"toml", "front = [\n\"127.0.0.1:0\",\n2]", `1: front: want strings in the list, not 2`},
 		{"toml", "cors-origin = 'a b'", `1: cors-origin: is "a b": want an origin, as in https://example.com`},
+		{"conf", "logger:\n\toutput: stdout\n\trotate:\n\t\tsize: 2097152", ""},
 		{"toml", "log-rotate-size = 5", `warning: 1: log-rotate-size: does nothing: log-output is no file but stderr`},
 		{"toml", "auth = 'token'", `warning: 1: auth: token without a secret: the tokens of now will not be good after a restart`},
 		{"toml", "front = ':80'\nadmin = ':80'\nadmin-allow='all'", `warning: 2: admin: :80 is the front address too: one of them will not start`},
