@@ -49,7 +49,7 @@ func (c *icomet) Run(out io.Writer) error {
 		if server.Pidfile == "" {
 			return settingsError{fmt.Errorf("%s has no pidfile: -s restart needs it to find the server", file)}
 		}
-		if pid, err := stopServer(server.Pidfile); err != nil {
+		if pid, err := stopServer(server.Pidfile, file); err != nil {
 			return err
 		} else if pid != 0 {
 			fmt.Fprintf(out, "process %d has ended\n", pid)
@@ -86,7 +86,7 @@ func (c *icomet) stop(out io.Writer, file string) error {
 	if _, err := os.Stat(pidfile); err != nil {
 		return fmt.Errorf("the server does not run: pidfile: %w", err)
 	}
-	pid, err := stopServer(pidfile)
+	pid, err := stopServer(pidfile, file)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (c *icomet) stop(out io.Writer, file string) error {
 		_, err = fmt.Fprintf(out, "process %d has ended\n", pid)
 		return err
 	}
-	left, err := takePidFile(pidfile)
+	left, err := takePidFile(pidfile, file)
 	if err != nil {
 		return err
 	}

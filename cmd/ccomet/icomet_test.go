@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,7 +34,7 @@ func newService(t *testing.T, text string) *service {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if pid, err := servesFor(s.pidfile); err != nil || pid != 0 {
+		if pid, err := servesFor(s.pidfile, s.conf); err != nil || pid != 0 {
 			t.Logf("left running: %d, %v", pid, err)
 			s.run("-s", "stop", s.conf)
 		}
@@ -201,23 +199,18 @@ func TestDaemonThatCannotStart(t *testing.T) {
 // from starting, whoever has its number by now; and nobody is stopped for it.
 func TestStalePidfile(t *testing.T) {
 	other := start(t, nil)
-	for _, left := range []string{itoa(os.Getpid()), itoa(other.cmd.Process.Pid), "999999999", "-1", "rubbish", ""} {
+	for _, left := range []string{itoa(os.Getpid()), itoa(other.cmd.Process.Pid), "999999999", "-1", " 999999999\n", ""} {
 		s := newService(t, freeConf)
-		leave := func() {
-			if err := os.WriteFile(s.pidfile, []byte(left), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		leave()
-		if out := s.must("-s", "stop", s.conf); !strings.Contains(out, strconv.Quote(left)) {
+		s.leave(left)
+		if out := s.must("-s", "stop", s.conf); !strings.Contains(out, strconv.Quote(strings.TrimSpace(left))) {
 			t.Errorf("%q: %s", left, out)
 		}
 		if _, err := os.Stat(s.pidfile); err == nil {
 			t.Errorf("%q: the pid file stays", left)
 		}
-		leave()
+		s.leave(left)
 		s.must("-d", s.conf)
-		if lines := logged(t, s.log, "the pidfile was left behind by a server that is gone"); left != "" && (len(lines) != 1 || lines[0]["process"] != left) {
+		if lines := logged(t, s.log, "the pidfile was left behind by a server that is gone"); left != "" && (len(lines) != 1 || lines[0]["process"] != strings.TrimSpace(left)) {
 			t.Errorf("%q: it says %v", left, lines)
 		}
 		s.serves()
@@ -226,59 +219,54 @@ func TestStalePidfile(t *testing.T) {
 	get(t, other.front, "/ping")
 }
 
-// TestICometItself: a process of iComet's name that is not this program holds
-// no lock, and is a server all the same.
-func TestICometItself(t *testing.T) {
-	s := newService(t, freeConf)
-	copied := filepath.Join(t.TempDir(), icometName)
-	text, err := os.ReadFile(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(copied, text, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	conf := fileNamed(t, "icomet.conf", strings.TrimPrefix(freeConf, "pidfile = ./icomet.pid\n"))
-	former := exec.Command(copied, conf)
-	if err := former.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- former.Wait() }()
-	t.Cleanup(func() { _ = former.Process.Kill() })
-	served := filepath.Join(filepath.Dir(conf), "log.txt")
-	until(t, func() bool {
-		_, err := os.Stat(served)
-		return err == nil && len(logged(t, served, "serving")) == 1
-	})
-
-	pid := itoa(former.Process.Pid)
-	if err := os.WriteFile(s.pidfile, []byte(pid), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, stderr, status := s.run("-d", s.conf); status != exitFailed || !strings.Contains(stderr, "runs already, as process "+pid) {
-		t.Errorf("status %d: %s", status, stderr)
-	}
-	if out := s.must("-d", s.conf, "-s", "restart"); !strings.HasPrefix(out, "process "+pid+" has ended\n") {
-		t.Error(out)
-	}
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Error(err)
+// TestPidfileOfSomethingElse: a file that was named by mistake is left as it is,
+// and nothing starts.
+func TestPidfileOfSomethingElse(t *testing.T) {
+	for _, text := range []string{"notes\n", "12 34\n", "12\nnotes\n", "12" + strings.Repeat("\n", 40) + "notes\n"} {
+		s := newService(t, strings.Replace(freeConf, "./icomet.pid", "./precious.txt", 1))
+		precious := filepath.Join(filepath.Dir(s.conf), "precious.txt")
+		if err := os.WriteFile(precious, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
-	case <-time.After(patience):
-		t.Error("iComet still runs")
+		for _, args := range [][]string{{s.conf, "-s", "stop"}, {s.conf, "-d"}, {s.conf, "-d", "-s", "restart"}} {
+			stdout, stderr, status := s.run(args...)
+			if status != exitFailed || !strings.Contains(stderr, "precious.txt holds something else: not touched") {
+				t.Errorf("%q: %s: status %d: %s%s", text, args, status, stdout, stderr)
+			}
+		}
+		if _, stderr, status := runFor(t, nil, "serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--pidfile", precious); status != exitFailed {
+			t.Errorf("%q: status %d: %s", text, status, stderr)
+		}
+		if got, err := os.ReadFile(precious); err != nil || string(got) != text {
+			t.Errorf("%q has become %q, %v", text, got, err)
+		}
 	}
-	s.serves()
-	s.must("-s", "stop", s.conf)
+}
+
+// TestPidfileOfSpecialKind: what is no file at all is left too.
+func TestPidfileOfSpecialKind(t *testing.T) {
+	s := newService(t, freeConf)
+	if err := unix.Mkfifo(s.pidfile, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{s.conf, "-s", "stop"}, {s.conf, "-d"}} {
+		if _, stderr, status := s.run(args...); status != exitFailed || !strings.Contains(stderr, "not touched") {
+			t.Errorf("%s: status %d: %s", args, status, stderr)
+		}
+	}
+	if info, err := os.Stat(s.pidfile); err != nil || info.Mode().Type() != os.ModeNamedPipe {
+		t.Error(info, err)
+	}
+	if err := os.Remove(s.pidfile); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestStrangersLock: a process that is no server is not stopped, whatever it
 // has locked.
 func TestStrangersLock(t *testing.T) {
 	s := newService(t, freeConf)
-	p, err := takePidFile(s.pidfile)
+	p, err := takePidFile(s.pidfile, s.conf)
 	if err != nil {
 		t.Fatal(err)
 	}

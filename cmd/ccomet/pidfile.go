@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,13 +32,14 @@ func (e *runningError) Error() string {
 }
 
 // takePidFile makes a pid file this process's, or returns a runningError.
-func takePidFile(name string) (*pidFile, error) {
+// config is the configuration file that names it, "" for none.
+func takePidFile(name, config string) (*pidFile, error) {
 	for {
 		file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 		if err != nil {
 			return nil, fmt.Errorf("pidfile: %w", err)
 		}
-		p, err := lockPidFile(name, file)
+		p, err := lockPidFile(name, file, config)
 		if p != nil {
 			return p, nil
 		}
@@ -53,7 +52,7 @@ func takePidFile(name string) (*pidFile, error) {
 
 // lockPidFile returns neither a file nor an error if the file was removed
 // meanwhile.
-func lockPidFile(name string, file *os.File) (*pidFile, error) {
+func lockPidFile(name string, file *os.File, config string) (*pidFile, error) {
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
 	err := unix.FcntlFlock(file.Fd(), unix.F_SETLK, &lock)
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
@@ -71,9 +70,11 @@ func lockPidFile(name string, file *os.File) (*pidFile, error) {
 	}
 	text, err := readPid(file)
 	if err != nil {
-		return nil, fmt.Errorf("pidfile %s: %w", name, err)
+		return nil, err
 	}
-	if pid := icometProcess(text); pid != 0 {
+	if pid, err := icometProcess(name, text, config); err != nil {
+		return nil, err
+	} else if pid != 0 {
 		return nil, &runningError{name, pid}
 	}
 	if err := file.Truncate(0); err != nil {
@@ -92,6 +93,9 @@ func (p *pidFile) remove() error {
 	if same, err := isStillAt(p.file, p.name); err != nil || !same {
 		return err
 	}
+	if _, err := readPid(p.file); err != nil {
+		return err
+	}
 	if err := os.Remove(p.name); err != nil {
 		return fmt.Errorf("pidfile: %w", err)
 	}
@@ -108,14 +112,27 @@ func isStillAt(file *os.File, name string) (bool, error) {
 	return err == nil && os.SameFile(mine, there), nil
 }
 
-// readPid is what a pid file says.
+// readPid is what a pid file says: a number, or nothing. A file that holds
+// anything else was named by mistake, and is an error.
 func readPid(file *os.File) (string, error) {
-	var text [32]byte
+	info, err := file.Stat()
+	if err != nil {
+		return "", fmt.Errorf("pidfile: %w", err)
+	}
+	something := fmt.Errorf("pidfile %s holds something else: not touched: a pidfile is empty or holds one number; name another file", file.Name())
+	if !info.Mode().IsRegular() {
+		return "", something
+	}
+	var text [32]byte // longer than any number
 	n, err := file.ReadAt(text[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return "", err
+		return "", fmt.Errorf("pidfile: %w", err)
 	}
-	return string(bytes.TrimSpace(text[:n])), nil
+	left := string(bytes.TrimSpace(text[:n]))
+	if _, err := strconv.Atoi(left); left != "" && err != nil || n == len(text) {
+		return "", something
+	}
+	return left, nil
 }
 
 // lockHolder is the process that has locked a file, 0 for none.
@@ -131,30 +148,4 @@ func lockHolder(file *os.File) (int, error) {
 		return 0, fmt.Errorf("pidfile %s: locked by a process that cannot be seen from here, in another container perhaps", file.Name())
 	}
 	return int(lock.Pid), nil
-}
-
-// icometProcess is the process of a number, if it is iComet's own server: that
-// one locks nothing. Else 0.
-func icometProcess(text string) int {
-	pid, err := strconv.Atoi(text)
-	if err != nil || pid <= 0 || processName(pid) != "icomet-server" || sameProgram(pid) {
-		return 0
-	}
-	return pid
-}
-
-// processName is a process's name as the kernel knows it, "" for none.
-func processName(pid int) string {
-	text, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
-	return strings.TrimSuffix(string(text), "\n")
-}
-
-// sameProgram says whether a process runs the file that this one runs.
-func sameProgram(pid int) bool {
-	mine, err := os.Stat("/proc/self/exe")
-	if err != nil {
-		return false
-	}
-	its, err := os.Stat(filepath.Join("/proc", strconv.Itoa(pid), "exe"))
-	return err == nil && os.SameFile(mine, its)
 }

@@ -92,7 +92,7 @@ func (c *serve) AfterApply(ctx *kong.Context) error {
 func (c *serve) Run(out io.Writer) (err error) {
 	var pidfile *pidFile
 	if c.Pidfile != "" { // first: the log may be that of a server that runs
-		if pidfile, err = takePidFile(c.Pidfile); err != nil {
+		if pidfile, err = takePidFile(c.Pidfile, c.Config); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, pidfile.remove()) }()

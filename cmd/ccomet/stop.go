@@ -15,8 +15,8 @@ const stopPatience = 30 * time.Second
 
 // stopServer ends the server that has a pid file, and waits until it is gone.
 // It returns its process, 0 if none ran.
-func stopServer(name string) (int, error) {
-	pid, err := servesFor(name)
+func stopServer(name, config string) (int, error) {
+	pid, err := servesFor(name, config)
 	if pid == 0 || err != nil {
 		return 0, err
 	}
@@ -28,7 +28,7 @@ func stopServer(name string) (int, error) {
 		return 0, fmt.Errorf("process %d: %w", pid, err)
 	}
 	defer unix.Close(process)
-	if again, err := servesFor(name); again != pid || err != nil {
+	if again, err := servesFor(name, config); again != pid || err != nil {
 		return pid, err // it has ended by itself
 	}
 	if err := unix.PidfdSendSignal(process, unix.SIGTERM, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
@@ -50,8 +50,8 @@ func stopServer(name string) (int, error) {
 
 // servesFor is the process of the server that has a pid file, 0 for none. A
 // process that is neither this program nor iComet is an error.
-func servesFor(name string) (int, error) {
-	file, err := os.Open(name)
+func servesFor(name, config string) (int, error) {
+	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would keep us
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, nil
 	} else if err != nil {
@@ -63,14 +63,24 @@ func servesFor(name string) (int, error) {
 		return 0, err
 	}
 	if pid != 0 {
-		if title := processName(pid); !sameProgram(pid) && !slices.Contains([]string{"ccomet", "icomet-server"}, title) {
+		if title := processName(pid); !sameExecutable(pid) && !slices.Contains([]string{"ccomet", icometName}, title) {
 			return 0, fmt.Errorf("pidfile %s: process %d has it, which is %q and no server of this kind: not touched", name, pid, title)
 		}
 		return pid, nil
 	}
 	text, err := readPid(file)
 	if err != nil {
-		return 0, fmt.Errorf("pidfile %s: %w", name, err)
+		return 0, err
 	}
-	return icometProcess(text), nil
+	return icometProcess(name, text, config)
+}
+
+// sameExecutable says whether a process runs the file that this one runs.
+func sameExecutable(pid int) bool {
+	mine, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return false
+	}
+	its, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
+	return err == nil && os.SameFile(mine, its)
 }

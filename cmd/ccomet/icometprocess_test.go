@@ -1,0 +1,182 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// copied is a program under the name of iComet's server, in a directory of its
+// own.
+func copied(t *testing.T, from string) string {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), icometName)
+	if err := os.WriteFile(name, text, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// former is a process that has the name of iComet's server and its arguments,
+// but is no server of this program and locks nothing: a shell that waits for a
+// line.
+type former struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
+// startFormer runs one in a directory, as the server of a file, until the test
+// ends.
+func startFormer(t *testing.T, dir, conf string) *former {
+	t.Helper()
+	f := &former{t, exec.Command(copied(t, "/bin/sh"), "-c", "echo; read line", conf), make(chan struct{})}
+	f.cmd.Dir = dir
+	if _, err := f.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := f.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = stdout.Read(make([]byte, 1)) // it runs the shell from here on
+	go func() {
+		_ = f.cmd.Wait() // how it ended is in its state
+		close(f.ended)
+	}()
+	t.Cleanup(func() {
+		_ = f.cmd.Process.Kill()
+		<-f.ended
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f *former) pid() string { return itoa(f.cmd.Process.Pid) }
+
+// stopped expects that it was told to end.
+func (f *former) stopped() {
+	f.t.Helper()
+	<-f.ended
+	if status := f.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != unix.SIGTERM {
+		f.t.Errorf("it ended by %v", f.cmd.ProcessState)
+	}
+}
+
+// leave writes a pid file as iComet does, which does not lock it.
+func (s *service) leave(pid string) {
+	s.t.Helper()
+	if err := os.WriteFile(s.pidfile, []byte(pid), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// TestICometItself: the server that iComet has started with this file holds no
+// lock, and is found all the same.
+func TestICometItself(t *testing.T) {
+	s := newService(t, freeConf)
+	dir := filepath.Dir(s.conf)
+	// It was started somewhere else, perhaps, and has gone to the file's directory.
+	for _, conf := range []string{"icomet.conf", "etc/icomet.conf", s.conf} {
+		f := startFormer(t, dir, conf)
+		s.leave(f.pid())
+		if _, stderr, status := s.run("-d", s.conf); status != exitFailed || !strings.Contains(stderr, "runs already, as process "+f.pid()) {
+			t.Errorf("%s: status %d: %s", conf, status, stderr)
+		}
+		if out := s.must("-s", "stop", s.conf); out != "process "+f.pid()+" has ended\n" {
+			t.Errorf("%s: %s", conf, out)
+		}
+		f.stopped()
+	}
+	f := startFormer(t, dir, s.conf)
+	s.leave(f.pid())
+	if out := s.must("-d", s.conf, "-s", "restart"); !strings.HasPrefix(out, "process "+f.pid()+" has ended\n") {
+		t.Error(out)
+	}
+	f.stopped()
+	s.serves()
+	s.must("-s", "stop", s.conf)
+}
+
+// TestICometOfAnotherFile: a number that is another iComet's by now ends nobody,
+// and whose it is is told.
+func TestICometOfAnotherFile(t *testing.T) {
+	s := newService(t, freeConf)
+	other := fileNamed(t, "icomet.conf", freeConf)
+	for _, conf := range []string{"icomet.conf", other, "/nowhere/icomet.conf"} {
+		f := startFormer(t, filepath.Dir(other), conf)
+		s.leave(f.pid())
+		for _, args := range [][]string{{s.conf, "-s", "stop"}, {s.conf, "-d", "-s", "restart"}, {s.conf, "-d"}} {
+			stdout, stderr, status := s.run(args...)
+			if status != exitFailed || !strings.Contains(stderr, "process "+f.pid()+" has its number") || !strings.Contains(stderr, conf) || !strings.Contains(stderr, "not touched") {
+				t.Errorf("%s: %s: status %d: %s%s", conf, args, status, stdout, stderr)
+			}
+		}
+		if !alive(f.cmd.Process.Pid) || itoa(s.pid()) != f.pid() {
+			t.Errorf("%s: process %s should live, and have its number in the pid file: %d", conf, f.pid(), s.pid())
+		}
+	}
+	if err := os.Remove(s.pidfile); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSecondCopy: a server of this program that is installed elsewhere has the
+// number of one that is gone. It has not locked the file: it is not meant.
+func TestSecondCopy(t *testing.T) {
+	other := newService(t, freeConf)
+	if err := os.Remove(other.program); err != nil {
+		t.Fatal(err)
+	}
+	other.program = copied(t, program)
+	other.must("-d", other.conf)
+
+	s := newService(t, freeConf)
+	s.leave(itoa(other.pid()))
+	if out := s.must(s.conf, "-s", "stop"); !strings.Contains(out, "did not run") || !strings.Contains(out, itoa(other.pid())) {
+		t.Error(out)
+	}
+	s.leave(itoa(other.pid()))
+	if out := s.must(s.conf, "-d", "-s", "restart"); strings.Contains(out, "has ended") {
+		t.Error(out)
+	}
+	s.serves()
+	s.must(s.conf, "-s", "stop")
+	other.serves()
+	other.must(other.conf, "-s", "stop")
+}
+
+// TestUpgrade: a server whose program was replaced is found by its lock.
+func TestUpgrade(t *testing.T) {
+	s := newService(t, freeConf)
+	if err := os.Rename(copied(t, program), s.program); err != nil {
+		t.Fatal(err)
+	}
+	s.must("-d", s.conf)
+	first := s.pid()
+	if err := os.Rename(copied(t, program), s.program); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, status := s.run("-d", s.conf); status != exitFailed || !strings.Contains(stderr, "runs already, as process "+itoa(first)) {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+	if out := s.must("-d", s.conf, "-s", "restart"); !strings.HasPrefix(out, "process "+itoa(first)+" has ended\n") {
+		t.Error(out)
+	}
+	s.serves()
+	s.must("-s", "stop", s.conf)
+}
