@@ -29,7 +29,8 @@ func (*icomet) Help() string {
   icomet-server icomet.conf -s restart
   icomet-server icomet.conf -s stop
 
-A restart reads the file first: with mistakes in it, the server that runs goes on.`
+A restart reads the file first, and tries its addresses and its log: with mistakes in it, the server
+that runs goes on.`
 }
 
 // Run starts or stops the server of the file.
@@ -48,6 +49,9 @@ func (c *icomet) Run(out io.Writer) error {
 	if c.Signal == "restart" {
 		if server.Pidfile == "" {
 			return settingsError{fmt.Errorf("%s has no pidfile: -s restart needs it to find the server", file)}
+		}
+		if err := server.startable(); err != nil {
+			return fmt.Errorf("not restarted: %w", err)
 		}
 		if pid, err := stopServer(server.Pidfile, file); err != nil {
 			return err

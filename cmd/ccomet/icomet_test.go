@@ -155,6 +155,45 @@ func alive(pid int) bool {
 	return n == 0 // readable is ended, if perhaps not waited for
 }
 
+// TestRestartThatCannotStart: what a new server would fail at is seen before the
+// old one is stopped.
+func TestRestartThatCannotStart(t *testing.T) {
+	s := newService(t, freeConf)
+	s.must("-d", s.conf)
+	first := s.pid()
+	dir := filepath.Dir(s.conf)
+	for _, c := range []struct{ old, new, want string }{
+		// Documentation's own address (RFC 5737): no machine has it.
+		{"front:\n\tlisten: 127.0.0.1:0", "front:\n\tlisten: 192.0.2.1:0", "192.0.2.1:0"},
+		{"admin:\n\tlisten: 127.0.0.1:0", "admin:\n\tlisten: 192.0.2.1:0", "192.0.2.1:0"},
+		{"front:\n\tlisten: 127.0.0.1:0", "front:\n\tlisten: unix:" + dir + "/none/socket", "none/socket"},
+		{"127.0.0.1:0", "unix:" + dir + "/socket", "set twice"},
+		{"./log.txt", "./logs/log.txt", "logs/log.txt: no such file or directory"},
+	} {
+		if err := os.WriteFile(s.conf, []byte(strings.ReplaceAll(freeConf, c.old, c.new)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		stdout, stderr, status := s.run("-d", s.conf, "-s", "restart")
+		if status != exitFailed || !strings.Contains(stderr, "not restarted: ") || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: status %d: %s%s", c.new, status, stdout, stderr)
+		}
+		if s.pid() != first || !alive(first) {
+			t.Fatalf("%s: process %d does not serve any more", c.new, first)
+		}
+	}
+	s.serves()
+
+	// Addresses that the old server has are free when it has ended.
+	text := confHead + "admin:\n\tlisten: " + reserve(t) + "\nfront:\n\tlisten: unix:" + dir + "/socket\n"
+	if err := os.WriteFile(s.conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s.must("-d", s.conf, "-s", "restart")
+	}
+	s.must(s.conf, "-s", "stop")
+}
+
 // TestRestartOfNothing: it starts.
 func TestRestartOfNothing(t *testing.T) {
 	s := newService(t, freeConf)

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/reactor"
+)
+
+// startable tries what a server may fail at when it starts, as far as that goes
+// while another one has the addresses: each must be free, or taken.
+func (c *serve) startable() error {
+	addresses := slices.Concat(c.Front, c.Admin, c.CComet)
+	for i, address := range addresses {
+		if slices.Contains(addresses[:i], address) && !strings.HasSuffix(address, ":0") {
+			return fmt.Errorf("%s is set twice: want each address once", address)
+		}
+		ln, err := reactor.Listen(address, reactor.SocketOptions{Exclusive: true})
+		if err == nil {
+			ln.Close()
+		} else if !errors.Is(err, unix.EADDRINUSE) {
+			return err
+		}
+	}
+	if !c.logsToFile() {
+		return nil
+	}
+	file, err := os.OpenFile(c.LogOutput, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("--log-output: %w", err)
+	}
+	return file.Close()
+}
