@@ -39,8 +39,9 @@ type shard struct {
 	pumps       []*pump  // [0] is nobody's
 	busyPumps   []uint32
 	idlePumps   []uint32
-	unfinished  []uint32 // pumps that this turn has not brought to an end
-	cut         []byte   // the last frame that a short write has cut
+	laterJoins  map[uint32][]mail // of polls of several channels, by owner: what is still to be asked
+	unfinished  []uint32          // pumps that this turn has not brought to an end
+	cut         []byte            // the last frame that a short write has cut
 	halves      halves
 	pipes       []*pipe // [0] is nobody's
 	idlePipes   []uint32
@@ -82,7 +83,9 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		pipes:  make([]*pipe, 1),
 		req:    new(httplite.Request),
 		tokens: newTokens(srv.cfg.Secret),
-		rng:    rand.Uint64() | 1,
+
+		laterJoins: map[uint32][]mail{},
+		rng:        rand.Uint64() | 1,
 	}
 	s.presence.s = s
 	s.channelIndex = newIndex(

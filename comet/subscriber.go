@@ -88,8 +88,8 @@ func (s *shard) newSub(c reactor.Conn, cb []byte, sub subscriber, wants []want) 
 
 // subscribeAll asks for each channel that is wanted. A refusal may end the
 // response, and with it the connection's subscriber. A poll of several ends with
-// the first that has something, so each time another is asked first: a busy
-// channel does not keep the others from it for ever.
+// the first that has something, so each time another is asked, and the rest when
+// that has answered: a busy channel does not keep the others from it for ever.
 func (s *shard) subscribeAll(owner uint32, c reactor.Conn, wants []want) {
 	var members [MaxBundle]uint32
 	n := 0
@@ -103,13 +103,15 @@ func (s *shard) subscribeAll(owner uint32, c reactor.Conn, wants []want) {
 	}
 	for k := range n {
 		i, w := members[(start+k)%n], &wants[(start+k)%n]
+		m := s.joinMail(i, c, w.cname)
 		switch {
-		case s.srv.cfg.Auth == AuthNone:
-			s.subscribe(i, c, w.cname, 0)
-		case s.tokens.valid(w.cname, w.token):
-			s.subscribe(i, c, w.cname, joinExist)
-		default:
+		case s.srv.cfg.Auth == AuthToken && !s.tokens.valid(w.cname, w.token):
+			m.done()
 			s.refuseSub(i, codeNoToken, w.cname)
+		case k > 0 && s.subs.At(owner).poll():
+			s.laterJoins[owner] = append(s.laterJoins[owner], m)
+		default:
+			s.subscribe(&m)
 		}
 		if what, _ := splitUser(s.loop.User(c)); what != userSub {
 			return
@@ -117,19 +119,34 @@ func (s *shard) subscribeAll(owner uint32, c reactor.Conn, wants []want) {
 	}
 }
 
-// subscribe asks a channel's home to have subscriber i from its cursor on.
-func (s *shard) subscribe(i uint32, c reactor.Conn, cname []byte, join uint8) {
+// joinMail is what asks a channel's home to have subscriber i from its cursor on.
+func (s *shard) joinMail(i uint32, c reactor.Conn, cname []byte) mail {
 	sub := s.subs.At(i)
-	sub.flags |= subAsking
+	m := mail{kind: mailJoin, conn: c, slot: i, seq: sub.cursor}
 	if sub.poll() {
-		join |= joinPoll
+		m.flag |= joinPoll
 	}
 	if sub.has(subSayLost) {
-		join |= joinSayLost
+		m.flag |= joinSayLost
 	}
-	m := mail{kind: mailJoin, conn: c, slot: i, seq: sub.cursor, flag: join}
+	if s.srv.cfg.Auth == AuthToken {
+		m.flag |= joinExist
+	}
 	m.buf, m.nlen = nameBuffer(cname), uint8(len(cname))
-	s.send(s.srv.home(cname), m)
+	return m
+}
+
+func (s *shard) subscribe(m *mail) {
+	s.subs.At(m.slot).flags |= subAsking
+	s.send(s.srv.home(m.cname()), *m)
+}
+
+// subscribeRest asks for the channels of a poll that have not been asked yet.
+func (s *shard) subscribeRest(owner uint32) {
+	for _, m := range s.laterJoins[owner] {
+		s.subscribe(&m)
+	}
+	delete(s.laterJoins, owner)
 }
 
 // answeredSub takes the subscriber that an answer of a channel's home is for; false:
@@ -176,6 +193,9 @@ func (s *shard) joined(m *mail) {
 	s.heartbeat(m.conn)
 	if sub.poll() {
 		sub.cursor = m.seq
+		if sub.has(subMember) {
+			s.subscribeRest(s.owner(i))
+		}
 		return
 	}
 	b := &s.batch
@@ -428,6 +448,12 @@ func (s *shard) endSub(owner uint32) {
 			s.endRecord(i)
 		}
 		i = next
+	}
+	if s.subs.At(owner).has(subHead) {
+		for _, m := range s.laterJoins[owner] {
+			m.done()
+		}
+		delete(s.laterJoins, owner)
 	}
 	if sub := s.subs.At(owner); sub.cbLen != 0 {
 		if sub.transport == transportCComet {
