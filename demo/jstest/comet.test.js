@@ -165,8 +165,8 @@ test("what the server no longer has is told; a server that counts anew is notice
   assert.ok(w.channels.includes("a lost"));
   assert.deepEqual(w.texts, ["1", "2", "7", "8", "9"]);
 
-  // Another server has counted less far, as far, and farther.
-  for (const words of [["eins"], numbers(1, 9).map((n) => "zwei" + n), numbers(1, 12).map((n) => "drei" + n)]) {
+  // Another server has counted less far, as far, and farther; and one less.
+  for (const words of [["eins"], numbers(1, 9).map((n) => "zwei" + n), numbers(1, 12).map((n) => "drei" + n), numbers(1, 11).map((n) => "vier" + n)]) {
     const was = w.comet.next("a"), had = w.texts.length;
     net.close();
     await net.server.kill();

@@ -50,7 +50,7 @@
 //   Tabs   stands between them where tabs share: one tab has the Line, and tells the others.
 //
 // A Line asks for the last message it has once more when it connects. If another message has that number
-// now, the server has begun to count anew, and all that it has is news.
+// now, or none, the server has begun to count anew, and all that it has is news.
 //
 // It runs in engines of ECMAScript 5.
 (function (root) {
@@ -162,7 +162,7 @@
     this.options = options;
     this.clock = clock;
     this.on = on;
-    this.wanted = Object.create(null); // by channel: { next, again, token, last, joined, busy, count, claim }
+    this.wanted = Object.create(null); // by channel: { next, again, asked, token, last, joined, busy, count, claim }
     this.state = this.reason = "";
     this.kind = ""; // of the transport in use
     this.sure = false; // the server answers, and kind works
@@ -182,7 +182,7 @@
       return [{ type: "429", cname: name, seq: 0, content: "at most " + mostChannels + " channels on a connection" }];
     }
     if (!w) {
-      this.wanted[name] = { next: next, again: again, token: token, last: null, joined: false, busy: false, count: false, claim: null };
+      this.wanted[name] = { next: next, again: again, asked: false, token: token, last: null, joined: false, busy: false, count: false, claim: null };
       this.change();
       return [];
     }
@@ -270,6 +270,7 @@
     var url = this.options.url + path + "?lost=1", wanted = this.wanted;
     this.active().forEach(function (name) {
       var w = wanted[name], seq = w.next;
+      if (first) w.asked = w.again;
       // Number 0 comes after -1, but to the server it means the newest.
       if (seq !== null && (first && w.again || seq === 0) && seq !== 1) seq--;
       url += "&cname=" + encodeURIComponent(name) + "&seq=" + ((seq || 0) | 0);
@@ -394,8 +395,14 @@
 
   Line.prototype.settled = function () {
     var wanted = this.wanted;
+    for (var name in wanted) {
+      // The message that was asked for once more is not there: has the server counted less far?
+      if (!wanted[name].asked) continue;
+      this.claim(wanted[name], wanted[name].next);
+      this.count(name);
+    }
     var joined = this.active().filter(function (name) { return !wanted[name].joined; });
-    this.tell("open");
+    if (this.state !== "offline") this.tell("open"); // the browser has said so meanwhile
     joined.forEach(function (name) { wanted[name].joined = true; });
     if (joined.length > 0) this.on.said(joined.map(function (name) { return { type: "joined", cname: name }; }));
   };
@@ -468,6 +475,7 @@
     var w = this.wanted[m.cname], news = true;
     if (m.type === "noop") return true;
     if (!w) return false;
+    w.asked = false;
     var order = w.next === null ? 0 : diff(m.seq, w.next);
     switch (m.type) {
       case "data":
