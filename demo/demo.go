@@ -1,6 +1,6 @@
-// Package demo is a chat page: what a newcomer opens in two browser windows to
-// see the server work, and the smallest complete client to read; and the
-// clients for browsers, in web/js.
+// Package demo is what a newcomer opens in a browser to see the server work: a
+// chat, a page for each transport with its raw bytes, and live counters. With
+// them come the clients for browsers, in web/js.
 package demo
 
 import (
@@ -22,10 +22,17 @@ func Public() map[string]string {
 	return map[string]string{PushPath: "/push", PresencePath: "/psub", StatsPath: "/stats"}
 }
 
+// Where a newcomer begins.
+const (
+	ChatPath       = "/"
+	TransportsPath = "/demo/transports"
+	CountersPath   = "/demo/counters"
+)
+
 //go:embed web
 var web embed.FS
 
-// Page is one file of the page, and the path it is served at.
+// Page is one file of the demo, and the path it is served at.
 type Page struct {
 	Path, ContentType string
 	Body              []byte
@@ -39,27 +46,42 @@ var contentTypes = map[string]string{
 	".ts":   "text/plain; charset=utf-8", // types, for editors
 }
 
-// Pages returns all files: the document at "/", the rest under "/demo/", in
-// their folders.
+// Pages returns all files: the documents, whose paths have no ending, the chat
+// at "/"; and the rest under "/demo/", in their folders.
 func Pages() []Page {
 	var pages []Page
 	err := fs.WalkDir(web, "web", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		body, err := web.ReadFile(name)
-		if err != nil {
-			return err
+		kind := path.Ext(name)
+		page := Page{"/demo" + strings.TrimPrefix(name, "web"), contentTypes[kind], file(name)}
+		if kind == ".html" {
+			page.Path = documentPath(name)
+			page.Body = document(name, page.Path)
 		}
-		at := "/demo" + strings.TrimPrefix(name, "web")
-		if at == "/demo/index.html" {
-			at = "/"
-		}
-		pages = append(pages, Page{at, contentTypes[path.Ext(name)], body})
+		pages = append(pages, page)
 		return nil
 	})
 	if err != nil {
 		panic(err) // it is part of the program
 	}
 	return pages
+}
+
+// documentPath is where the document of a file is served.
+func documentPath(name string) string {
+	base := strings.TrimSuffix(path.Base(name), ".html")
+	if base == "index" {
+		return ChatPath
+	}
+	return "/demo/" + base
+}
+
+func file(name string) []byte {
+	body, err := web.ReadFile(name)
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	return body
 }

@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/input"
+	emulation "github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
@@ -147,10 +148,54 @@ func (w *window) number(expression string) int {
 	return n
 }
 
+// text is the value of an expression, now.
+func (w *window) text(expression string) string {
+	w.t.Helper()
+	text, err := chromedp.Run(w.ctx, chromedp.Evaluate[string](expression))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return text
+}
+
+// run evaluates an expression, and waits for its promise.
+func (w *window) run(expression string) {
+	w.t.Helper()
+	_, err := chromedp.Run(w.ctx, chromedp.Evaluate[any]("Promise.resolve("+expression+").then(() => 0)", chromedp.EvalAwaitPromise))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func quoted(text string) string {
+	quoted, _ := json.Marshal(text)
+	return string(quoted)
+}
+
+// offline takes the network from a window, or gives it back.
+func (w *window) offline(is bool) {
+	w.t.Helper()
+	none := float64(-1)
+	if _, err := chromedp.Call(w.ctx, emulation.OverrideNetworkState, emulation.OverrideNetworkStateParams{Offline: is, DownloadThroughput: none, UploadThroughput: none}); err != nil {
+		w.t.Fatal(err)
+	}
+	all := []*emulation.Conditions{{Offline: is, DownloadThroughput: none, UploadThroughput: none}}
+	if _, err := chromedp.Call(w.ctx, emulation.EmulateNetworkConditionsByRule, emulation.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: all}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// fill replaces the text of a field.
+func (w *window) fill(field, text string) {
+	w.t.Helper()
+	w.run(`document.querySelector(` + quoted(field) + `).value = ""`)
+	w.do(chromedp.SendKeys(chromedp.CSS(field), text))
+}
+
 // is waits until the page says that its connection is in some state.
 func (w *window) is(state string) {
 	w.t.Helper()
-	w.holds(`document.querySelector("#status")?.dataset.state === ` + strconv.Quote(state))
+	w.holds(`document.querySelector("#status")?.dataset.state === ` + quoted(state))
 }
 
 // sees waits for a message, from another or confirmed by the server.
@@ -165,12 +210,12 @@ func (w *window) sees(text string) {
 // notes waits for a line about the conversation.
 func (w *window) notes(text string) {
 	w.t.Helper()
-	w.holds(`[...document.querySelectorAll("#log .note")].some((row) => row.textContent.includes(` + strconv.Quote(text) + `))`)
+	w.holds(`[...document.querySelectorAll("#log .note")].some((row) => row.textContent.includes(` + quoted(text) + `))`)
 }
 
 // count is the expression that counts messages.
 func count(text, which string) string {
-	return `[...document.querySelectorAll("#log .message` + which + ` .text")].filter((row) => row.textContent === ` + strconv.Quote(text) + `).length`
+	return `[...document.querySelectorAll("#log .message` + which + ` .text")].filter((row) => row.textContent === ` + quoted(text) + `).length`
 }
 
 // says types a message and presses the button.
@@ -193,10 +238,8 @@ func (w *window) enters(text string) {
 // set puts a text into a field, as if it had been typed, and leaves it.
 func (w *window) set(field, text string) {
 	w.t.Helper()
-	if _, err := chromedp.Run(w.ctx, chromedp.Evaluate[string](`document.querySelector(`+strconv.Quote(field)+`).value = ""`)); err != nil {
-		w.t.Fatal(err)
-	}
-	w.do(chromedp.SendKeys(chromedp.CSS(field), text), chromedp.Blur(chromedp.CSS(field)))
+	w.fill(field, text)
+	w.do(chromedp.Blur(chromedp.CSS(field)))
 }
 
 func (w *window) reload() {

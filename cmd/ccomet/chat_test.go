@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"strconv"
+	"testing"
+)
 
 // TestChat has people chat in a real browser: with the demo page, over the
 // real server, through what goes wrong between them.
@@ -14,6 +17,8 @@ func TestChat(t *testing.T) {
 		"long poll":                chatLongPoll,
 		"more than the room keeps": chatLost,
 		"rooms and names":          chatRooms,
+		"each transport":           chatTransports,
+		"no network":               chatOffline,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, b) })
 	}
@@ -142,9 +147,8 @@ func chatLongPoll(t *testing.T, b browser) {
 	p := start(t, nil, "--demo", "--front", front)
 	ada := b.visit(t, "http://"+front+"/?transport=poll", "")
 	bob := b.visit(t, "http://"+front+"/", "delete window.EventSource")
-	for _, w := range []*window{ada, bob} {
-		w.holds(`document.querySelector("#transport").textContent === "Long poll"`)
-	}
+	ada.holds(`document.querySelector("#transport").selectedOptions[0].text === "Long poll"`)
+	bob.holds(`document.querySelector("#transport").selectedOptions[0].text === "Automatic: long poll"`)
 	ada.says("by poll")
 	bob.sees("by poll")
 	bob.says("so am I")
@@ -206,4 +210,56 @@ func chatRooms(t *testing.T, b browser) {
 	ada.reload()
 	ada.holds(`document.querySelector("#name").value === "Ada"`)
 	ada.sees("is it here?")
+}
+
+// chatTransports: over each that the page offers, chosen in the address and by
+// hand.
+func chatTransports(t *testing.T, b browser) {
+	p := start(t, nil, "--demo")
+	ada := b.visit(t, "http://"+p.front+"/", "")
+	offered := ada.number(`document.querySelector("#transport").options.length`)
+	if offered != 4 {
+		t.Errorf("%d transports are offered", offered)
+	}
+	for i := range offered {
+		option := `document.querySelector("#transport").options[` + strconv.Itoa(i) + `]`
+		ada.run("(" + option + `.selected = true, document.querySelector("#transport").dispatchEvent(new Event("change")))`)
+		name := ada.text(option + ".value")
+		bob := b.visit(t, "http://"+p.front+"/?transport="+name, "")
+		bob.holds(`document.querySelector("#transport").value === ` + quoted(name))
+		bob.says("does " + name + " work?")
+		ada.sees("does " + name + " work?")
+		ada.says("yes, " + name + " does")
+		bob.sees("yes, " + name + " does")
+		bob.sees("does " + name + " work?")
+	}
+}
+
+// chatOffline: the network of one goes, and comes back. Nothing is missed, and
+// what was written meanwhile is sent.
+func chatOffline(t *testing.T, b browser) {
+	p := start(t, nil, "--demo")
+	for _, transport := range []string{"sse", "poll", "jsonp"} {
+		room := "#" + transport
+		ada := b.visit(t, "http://"+p.front+"/?transport="+transport+room, "")
+		bob := b.visit(t, "http://"+p.front+"/?transport="+transport+room, "")
+		bob.says("one")
+		ada.sees("one")
+		ada.offline(true)
+		ada.is("down")
+		ada.says("I am in a tunnel")
+		for _, text := range []string{"two", "three", "four"} {
+			bob.says(text)
+			bob.sees(text)
+		}
+		if n := bob.number(count("I am in a tunnel", "")); n != 0 {
+			t.Error("there is a network")
+		}
+		ada.offline(false)
+		ada.is("open")
+		for _, text := range []string{"one", "two", "three", "four", "I am in a tunnel"} {
+			ada.sees(text)
+		}
+		bob.sees("I am in a tunnel")
+	}
 }

@@ -1,17 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
-
-	emulation "github.com/chromedp/cdproto/network"
-	"github.com/chromedp/chromedp"
 )
 
 // TestClients has the clients of demo/web/js run in a real browser, over the
@@ -60,15 +55,6 @@ func (w *window) listen(front, options string) {
 	})()`)
 }
 
-// run evaluates an expression, and waits for its promise.
-func (w *window) run(expression string) {
-	w.t.Helper()
-	_, err := chromedp.Run(w.ctx, chromedp.Evaluate[any]("Promise.resolve("+expression+").then(() => 0)", chromedp.EvalAwaitPromise))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 // gets waits until a window has exactly the numbers from 1 to n.
 func (w *window) gets(from, to int) {
 	w.t.Helper()
@@ -83,42 +69,11 @@ func (w *window) gets(from, to int) {
 	}
 }
 
-// offline takes the network from a window, or gives it back.
-func (w *window) offline(is bool) {
-	w.t.Helper()
-	none := float64(-1)
-	if _, err := chromedp.Call(w.ctx, emulation.OverrideNetworkState, emulation.OverrideNetworkStateParams{Offline: is, DownloadThroughput: none, UploadThroughput: none}); err != nil {
-		w.t.Fatal(err)
-	}
-	all := []*emulation.Conditions{{Offline: is, DownloadThroughput: none, UploadThroughput: none}}
-	if _, err := chromedp.Call(w.ctx, emulation.EmulateNetworkConditionsByRule, emulation.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: all}); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 // pushNumbers publishes the numbers from one to another.
 func (p *process) pushNumbers(cname string, from, to int) {
 	p.t.Helper()
 	for i := from; i <= to; i++ {
 		p.push(cname, strconv.Itoa(i))
-	}
-}
-
-// hasSubscribers waits until the server counts so many.
-func (p *process) hasSubscribers(n int) {
-	p.t.Helper()
-	for began := time.Now(); ; {
-		var info struct{ Subscribers int }
-		a := get(p.t, p.admin, "/info")
-		if err := json.Unmarshal([]byte(a.body), &info); err != nil {
-			p.t.Fatal(err)
-		}
-		if info.Subscribers == n {
-			return
-		}
-		if time.Since(began) > patience {
-			p.t.Fatalf("%d subscribers, want %d", info.Subscribers, n)
-		}
 	}
 }
 
@@ -142,7 +97,7 @@ func clientTransport(t *testing.T, b browser, transport string) {
 	if transport == "jsonp" {
 		w.close() // a script that is asked for cannot be called off
 	}
-	p.hasSubscribers(0)
+	p.subscribers(0)
 }
 
 // clientTabs: six tabs share a connection; when the one that has it is closed,
@@ -182,7 +137,7 @@ func clientTabs(t *testing.T, b browser) {
 			w.gets(1, said+20)
 		}
 	}
-	p.hasSubscribers(2) // of one tab, one a channel
+	p.subscribers(2) // of one tab, one a channel
 }
 
 // clientReload: a tab that is reloaded goes on where it was.
@@ -207,7 +162,7 @@ func clientBackForward(t *testing.T, b browser) {
 	p.pushNumbers("a", 1, 3)
 	w.gets(1, 3)
 	w.run("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
-	p.hasSubscribers(0)
+	p.subscribers(0)
 	p.pushNumbers("a", 4, 6)
 	w.run("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
 	w.gets(1, 6)
@@ -258,13 +213,13 @@ function send(text) { comet.pub(JSON.stringify({text: text})); }
 		}))
 		p = start(t, nil, "--demo", "--auth", "token", "--cors-origin", site.URL)
 		w := b.open(t, site.URL, without)
-		p.hasSubscribers(1)
+		p.subscribers(1)
 		for i := 1; i <= 5; i++ {
 			w.run("send('" + strconv.Itoa(i) + "')")
 			w.gets(1, i)
 		}
 		w.close()
-		p.hasSubscribers(0)
+		p.subscribers(0)
 		site.Close()
 	}
 }

@@ -1,25 +1,30 @@
 // The chat page: it joins what the user does (this file) with the messages'
 // coming (link.js), going (outbox.js), keeping (transcript.js) and showing
-// (log.js).
+// (log.js), and with who is here (presence.js).
 
 import { Link } from "./link.js";
 import { Log, clock } from "./log.js";
 import { Outbox } from "./outbox.js";
+import { Presence, hereChannel } from "./presence.js";
 import { Transcript } from "./transcript.js";
 import { browser, tab, recall, remember } from "./store.js";
 
 const $ = (id) => document.getElementById(id);
-const transports = { sse: "Event stream", poll: "Long poll" };
+const transports = { auto: "Automatic", sse: "Event stream", poll: "Long poll", jsonp: "JSONP" };
+
+const roomOf = (text) => plain(text, 32);
+const nameOf = (text) => plain(text, 24);
 
 // Who this is: an id that stays with the window, so that two windows of one
 // browser are two people, and a name. One that was chosen serves new windows too.
 const me = recall(tab, "me", "") || makeId();
 remember(tab, "me", me);
-let name = recall(tab, "name", "") || recall(browser, "name", "") || "Guest " + Math.floor(100 + Math.random() * 900);
+let name = nameOf(recall(tab, "name", "") || recall(browser, "name", "")) || "Guest " + Math.floor(100 + Math.random() * 900);
 
 let room = "";
 let transcript = null;
 let link = null;
+let state = "connecting";
 let away = null; // the note about an outage, while it lasts
 let returning = 0; // when a visitor who was here before was connected again
 
@@ -28,15 +33,17 @@ const outbox = new Outbox((item) => {
   if (item.room === room) log.showPending(item);
   hint();
 });
+const presence = new Presence(showPeople);
 
 function makeId() {
   const bytes = crypto.getRandomValues(new Uint8Array(12));
   return Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
 }
 
-// Channel names have no control characters, and a bound in bytes.
-function roomOf(text) {
-  return text.replace(/[\u0000-\u001f\u007f]/g, "").trim().slice(0, 64);
+// plain makes a text part of a channel's name, which has no control characters
+// and a bound in bytes.
+function plain(text, most) {
+  return Array.from(text.replace(/[\u0000-\u001f\u007f]/g, "").trim()).slice(0, most).join("");
 }
 
 function roomOfAddress() {
@@ -49,9 +56,18 @@ function roomOfAddress() {
   return roomOf(text) || "lobby";
 }
 
+// chosen is the transport that the address names.
+function chosen() {
+  const name = new URLSearchParams(location.search).get("transport");
+  return name in transports ? name : "auto";
+}
+
+const here = () => hereChannel(room, name, me.slice(0, 6));
+
 // enter begins to read a room, from where it was left.
 function enter() {
-  if (link) link.stop();
+  if (link) link.end();
+  link = null;
   room = roomOfAddress();
   transcript = new Transcript(room);
   away = null;
@@ -59,47 +75,62 @@ function enter() {
   transcript.entries.forEach((entry) => log.show(entry));
   outbox.of(room).forEach((item) => log.showPending(item));
   returning = transcript.entries.length > 0 ? Infinity : 0;
-  link = new Link(transcript, new URLSearchParams(location.search).get("transport") || "", { changed, show });
   $("room").value = room;
+  $("transport").value = chosen();
   document.title = room + " · CComet chat";
   $("curl").textContent = "curl -N '" + location.origin + "/stream?cname=" + encodeURIComponent(room).replace(/'/g, "%27") + "'";
-  link.start();
+  changed("connecting", "");
+  link = new Link(room, here(), chosen(), { changed, message: take, note: (text) => log.note(text) });
+  showPeople();
 }
 
-// show shows what has come. What was said before a visitor came back stands
-// below a line that says so.
-function show(entry) {
+// take shows a message that has come. What was said before a visitor came back
+// stands below a line that says so.
+function take(message) {
+  const entry = transcript.take(message);
+  $("seq").textContent = message.seq + 1;
+  if (!entry) return;
   outbox.confirm(entry.id);
-  if (returning && !entry.note && entry.by !== me) {
+  if (returning && entry.by !== me) {
     if (entry.at < returning) log.note("While you were away");
     returning = 0;
   }
   log.show(entry);
-  $("seq").textContent = transcript.next;
 }
 
 const words = { connecting: "Connecting", open: "Connected", down: "Disconnected" };
 
 // changed tells how the link is.
-function changed(state, why) {
+function changed(now, why) {
   const status = $("status");
-  if (status.dataset.state !== state || why) {
-    status.dataset.state = state;
-    status.textContent = words[state];
-    status.title = why || "";
-    if (state === "open") opened();
-    if (state === "down") closed(why);
-  }
+  state = now;
+  status.dataset.state = state;
+  status.textContent = words[state];
+  status.title = why;
+  if (state === "open") opened();
+  if (state === "down") closed(why);
   outbox.setOnline(state === "open");
-  $("seq").textContent = transcript.next;
-  $("transport").textContent = transports[link.transport];
-  $("switch").textContent = "use " + transports[other()].toLowerCase();
+  if (link) $("seq").textContent = link.next;
+  const used = link && chosen() === "auto" ? transports[link.transport] : "";
+  $("auto").textContent = transports.auto + (used ? ": " + used.toLowerCase() : "");
   hint();
+}
+
+// showPeople lists who is in the room, by name.
+function showPeople() {
+  const mine = me.slice(0, 6);
+  const people = presence.people(room).sort((a, b) => a.name.localeCompare(b.name) || a.id.localeCompare(b.id));
+  $("people").replaceChildren(...people.map((one) => {
+    const item = document.createElement("li");
+    item.textContent = one.name + (one.id === mine ? " (you)" : "");
+    return item;
+  }));
 }
 
 function opened() {
   if (returning === Infinity) returning = Date.now();
   if (!away) return;
+  presence.refresh();
   away.textContent = "Disconnected at " + away.dataset.since + ", back at " + clock(Date.now());
   away = null;
   $("status").textContent = "Connected again";
@@ -116,17 +147,13 @@ function closed(why) {
 function hint() {
   const waiting = outbox.of(room).filter((item) => item.state === "waiting").length;
   let text = "Enter sends, Shift and Enter begin a new line.";
-  const down = Boolean(link) && link.state === "down";
+  const down = state === "down";
   if (down) {
     text = "What you write now is sent when the connection is back.";
     if (waiting > 0) text = waiting + (waiting === 1 ? " message waits" : " messages wait") + " until the connection is back.";
   }
   $("hint").className = down ? "down" : "";
   if ($("hint").textContent !== text) $("hint").textContent = text;
-}
-
-function other() {
-  return link.transport === "sse" ? "poll" : "sse";
 }
 
 function say() {
@@ -138,12 +165,13 @@ function say() {
 }
 
 function rename() {
-  const wanted = $("name").value.trim().slice(0, 32) || name;
+  const wanted = nameOf($("name").value) || name;
   $("name").value = wanted;
   if (wanted === name) return;
   name = wanted;
   remember(tab, "name", name);
   remember(browser, "name", name);
+  link.rename(here());
 }
 
 function move() {
@@ -173,20 +201,22 @@ $("text").addEventListener("keydown", (event) => {
     say();
   }
 });
-$("switch").addEventListener("click", () => {
-  history.replaceState(null, "", "?transport=" + other() + location.hash);
+$("transport").addEventListener("change", () => {
+  const wanted = $("transport").value;
+  history.replaceState(null, "", location.pathname + (wanted === "auto" ? "" : "?transport=" + wanted) + location.hash);
   enter();
 });
 window.addEventListener("hashchange", enter);
-window.addEventListener("online", () => link.hurry());
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") link.hurry();
-});
 // A page that is kept for the "back" button holds no connection meanwhile.
-window.addEventListener("pagehide", () => link.stop());
+window.addEventListener("pagehide", () => link.end());
 window.addEventListener("pageshow", (event) => {
   if (event.persisted) enter();
 });
 
+for (const [value, text] of Object.entries(transports)) {
+  const option = new Option(text, value);
+  option.id = value;
+  $("transport").add(option);
+}
 enter();
 $("text").focus();

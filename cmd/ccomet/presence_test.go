@@ -1,0 +1,61 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestChatHere: who is in the room is listed, by the name that he has now, and
+// nobody who is not.
+func TestChatHere(t *testing.T) {
+	b := newBrowser(t)
+	p := start(t, nil, "--demo", "--channel-timeout", "1")
+	ada, bob := b.visit(t, "http://"+p.front+"/", ""), b.visit(t, "http://"+p.front+"/?transport=poll", "")
+	eve := b.visit(t, "http://"+p.front+"/#elsewhere/here", "")
+	ada.set("#name", "Ada")
+	bob.set("#name", "Bob <b>")
+	eve.set("#name", "Eve/-1f")
+	ada.lists("Ada (you)", "Bob <b>")
+	bob.lists("Ada", "Bob <b> (you)")
+	eve.lists("Eve -1f (you)")
+	bob.goTo("about:blank")
+	ada.lists("Ada (you)")
+	bob.goTo("http://" + p.front + "/")
+	ada.lists("Ada (you)", "Bob <b>")
+	eve.set("#room", "lobby")
+	ada.lists("Ada (you)", "Bob <b>", "Eve -1f")
+	ada.set("#name", "Ada Lovelace")
+	eve.lists("Ada Lovelace", "Bob <b>", "Eve -1f (you)")
+}
+
+// TestChatOneBrowser: the windows of one browser share a connection for
+// messages and one for who is here. When the window that has them is closed,
+// another takes them over.
+func TestChatOneBrowser(t *testing.T) {
+	b := newBrowser(t)
+	p := start(t, nil, "--demo", "--channel-timeout", "1")
+	visitor := b.visitor(t)
+	ada := visitor.tab(t, "http://"+p.front+"/", "")
+	ada.set("#name", "Ada")
+	ada.lists("Ada (you)")
+	bob := visitor.tab(t, "http://"+p.front+"/", "")
+	bob.set("#name", "Bob")
+	for _, w := range []*window{ada, bob} {
+		w.holds(`document.querySelectorAll("#people li").length === 2`)
+	}
+	p.subscribers(3) // the room's once, and a channel of each
+	ada.says("hello, other me")
+	bob.sees("hello, other me")
+	ada.close()
+	bob.lists("Bob (you)")
+	p.push("lobby", "are you still there?")
+	bob.sees("are you still there?")
+	bob.says("I am")
+	bob.sees("I am")
+}
+
+// lists waits until these people are here, and no others.
+func (w *window) lists(people ...string) {
+	w.t.Helper()
+	w.holds(`[...document.querySelectorAll("#people li")].map((one) => one.textContent).join("|") === ` + quoted(strings.Join(people, "|")))
+}
