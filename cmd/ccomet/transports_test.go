@@ -1,0 +1,105 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"ccomet/demo"
+)
+
+// TestTransportPages: each has a client that works, and shows the bytes that
+// came; and gives its connections up while nobody looks.
+func TestTransportPages(t *testing.T) {
+	b := newBrowser(t)
+	const one, two = `{"type":"data","cname":"transports","seq":1,"content":"one"}`, `{"type":"data","cname":"transports","seq":2,"content":"two"}`
+	for _, way := range []struct {
+		page       string
+		both, live string // the bytes when both messages were waiting, and when the second comes
+	}{
+		{"poll", "[" + one + "," + two + "]↵\n", two + "↵\n"},
+		{"stream", one + "↵\n" + two + "↵\n", two + "↵\n"},
+		{"sse", "id: 1↵\ndata: " + one + "↵\n↵\nid: 2↵\ndata: " + two + "↵\n↵\n", "id: 2↵\ndata: " + two + "↵\n↵\n"},
+		{"jsonp", "answer([" + one + "," + two + "]);↵\n", "answer(" + two + ");↵\n"},
+		{"iframe", "<script>parent.icomet_cb(" + one + ");</script>↵\n<script>parent.icomet_cb(" + two + ");</script>↵\n",
+			"<script>parent.icomet_cb(" + two + ");</script>↵\n"},
+	} {
+		t.Run(way.page, func(t *testing.T) {
+			p := start(t, nil, "--demo")
+			w := b.open(t, "http://"+p.front+"/demo/"+way.page, "")
+			w.fill("#text", "one")
+			w.do(chromedp.Click(chromedp.CSS("#publish button")))
+			w.got("one\n")
+			w.holds(`document.querySelector("#published").textContent === "published as number 1"`)
+			p.push("transports", "two")
+			w.got("one\ntwo\n")
+			w.bytes(way.live)
+			// Nobody looks: no connection is left. Then somebody does.
+			w.looks(false)
+			p.subscribers(0)
+			w.looks(true)
+			w.arrives()
+			w.got("one\ntwo\n")
+			w.bytes(way.both)
+		})
+	}
+}
+
+// TestTransportSource: what a page shows as its client is what runs.
+func TestTransportSource(t *testing.T) {
+	b := newBrowser(t)
+	p := start(t, nil, "--demo")
+	sources := 0
+	for _, page := range demo.Pages() {
+		name, ok := strings.CutPrefix(page.Path, "/demo/transport/")
+		if !ok {
+			continue
+		}
+		sources++
+		w := b.open(t, "http://"+p.front+"/demo/"+strings.TrimSuffix(name, ".js"), "")
+		w.holds(`document.querySelector(".source").textContent === ` + quoted(string(page.Body)))
+		w.holds(`document.querySelector("script[src='` + page.Path + `']") !== null`)
+	}
+	if sources != 5 {
+		t.Errorf("%d sources", sources)
+	}
+}
+
+// got waits until the page's client has these messages.
+func (w *window) got(text string) {
+	w.t.Helper()
+	w.holds(`document.querySelector("#messages").textContent === ` + quoted(text))
+}
+
+// bytes waits until these have come. They may have come in several pieces.
+func (w *window) bytes(text string) {
+	w.t.Helper()
+	w.holds(`[...document.querySelectorAll("#bytes .bytes pre")].map((row) => row.textContent).join("").endsWith(` + quoted(text) + `)`)
+}
+
+// arrives waits until the page has been loaded anew.
+func (w *window) arrives() {
+	w.t.Helper()
+	loaded := chromedp.Evaluate[bool](`!window.before && document.readyState === "complete"`)
+	for limit := time.Now().Add(patience); ; {
+		if there, err := chromedp.Run(w.ctx, loaded); err == nil && there {
+			return // an error: the old page was just taken away
+		}
+		if time.Now().After(limit) {
+			w.t.Fatal("the page does not begin anew")
+		}
+	}
+}
+
+// looks has the page think that somebody looks at it, or nobody.
+func (w *window) looks(somebody bool) {
+	w.t.Helper()
+	w.run(`(() => {
+		window.before = true;
+		Object.defineProperty(document, "hidden", { configurable: true, get: () => ` + strconv.FormatBool(!somebody) + ` });
+		document.dispatchEvent(new Event("visibilitychange"));
+	})()`)
+}
