@@ -8,7 +8,7 @@ import (
 	"ccomet/demo"
 )
 
-// TestDemoPages: the chat page is there with --demo, whole, and only then.
+// TestDemoPages: the pages are there with --demo, whole, and only then.
 func TestDemoPages(t *testing.T) {
 	with, without := start(t, nil, "--demo"), start(t, nil)
 	pages := demo.Pages()
@@ -28,8 +28,10 @@ func TestDemoPages(t *testing.T) {
 		}
 	}
 	with.stop(15)
-	if out := with.stdout.String(); !strings.Contains(out, "http://"+with.front+"/") {
-		t.Errorf("it does not say what to open: %q", out)
+	for _, path := range []string{demo.ChatPath, demo.TransportsPath, demo.CountersPath} {
+		if out := with.stdout.String(); !strings.Contains(out, "http://"+with.front+path+" ") {
+			t.Errorf("it does not say to open %s: %q", path, out)
+		}
 	}
 	without.stop(15)
 	if out := without.stdout.String(); out != "" {

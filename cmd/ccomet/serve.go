@@ -181,6 +181,15 @@ func tellDescriptors(log zerolog.Logger, limit uint64) {
 		Msg("descriptors")
 }
 
+const greeting = `
+  chat         http://%s%s     in two windows, with yourself
+  transports   http://%s%s     the bytes of each, as they come
+  counters     http://%s%s     connections and memory, moving
+
+  Ctrl-C ends it.
+
+`
+
 // greet tells a human what to open.
 func greet(out io.Writer, front []string) {
 	for _, address := range front {
@@ -191,7 +200,7 @@ func greet(out io.Writer, front []string) {
 		if ap.Addr().IsUnspecified() {
 			ap = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), ap.Port())
 		}
-		fmt.Fprintf(out, "\n  Open http://%s/ in two browser windows, and chat. Ctrl-C ends it.\n\n", ap)
+		fmt.Fprintf(out, greeting, ap, demo.ChatPath, ap, demo.TransportsPath, ap, demo.CountersPath)
 		return
 	}
 }
