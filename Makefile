@@ -25,7 +25,7 @@ test: ## Everything: format, vet, staticcheck, all tests with the race detector,
 	@race=-race; \
 	if ! command -v gcc >/dev/null; then race=; echo "!!! no gcc: tests run WITHOUT the race detector"; fi; \
 	echo "go test $$race ./..."; \
-	go test $$race -timeout 5m ./...; \
+	go test $$race -timeout 10m ./...; \
 	if [ -n "$$race" ]; then echo "go test -run Alloc ./..."; go test -run Alloc ./comet ./httplite ./reactor; fi
 
 lint: ## gofmt, go vet (amd64, arm64) and staticcheck

@@ -11,10 +11,16 @@ import (
 	"ccomet/demo"
 )
 
-// TestTransportPages: each has a client that works, and shows the bytes that
-// came; and gives its connections up while nobody looks.
+// TestTransportPages: each has a client that works, shows its source, and the
+// bytes that came; and gives its connections up while nobody looks.
 func TestTransportPages(t *testing.T) {
 	b := newBrowser(t)
+	sources := make(map[string]string)
+	for _, page := range demo.Pages() {
+		if name, ok := strings.CutPrefix(page.Path, "/demo/transport/"); ok {
+			sources[strings.TrimSuffix(name, ".js")] = string(page.Body)
+		}
+	}
 	const one, two = `{"type":"data","cname":"transports","seq":1,"content":"one"}`, `{"type":"data","cname":"transports","seq":2,"content":"two"}`
 	for _, way := range []struct {
 		page       string
@@ -30,6 +36,8 @@ func TestTransportPages(t *testing.T) {
 		t.Run(way.page, func(t *testing.T) {
 			p := start(t, nil, "--demo")
 			w := b.open(t, "http://"+p.front+"/demo/"+way.page, "")
+			w.holds(`document.querySelector(".source").textContent === ` + quoted(sources[way.page]))
+			w.holds(`document.querySelector("script[src='/demo/transport/` + way.page + `.js']") !== null`)
 			w.fill("#text", "one")
 			w.do(chromedp.Click(chromedp.CSS("#publish button")))
 			w.got("one\n")
@@ -45,26 +53,6 @@ func TestTransportPages(t *testing.T) {
 			w.got("one\ntwo\n")
 			w.bytes(way.both)
 		})
-	}
-}
-
-// TestTransportSource: what a page shows as its client is what runs.
-func TestTransportSource(t *testing.T) {
-	b := newBrowser(t)
-	p := start(t, nil, "--demo")
-	sources := 0
-	for _, page := range demo.Pages() {
-		name, ok := strings.CutPrefix(page.Path, "/demo/transport/")
-		if !ok {
-			continue
-		}
-		sources++
-		w := b.open(t, "http://"+p.front+"/demo/"+strings.TrimSuffix(name, ".js"), "")
-		w.holds(`document.querySelector(".source").textContent === ` + quoted(string(page.Body)))
-		w.holds(`document.querySelector("script[src='` + page.Path + `']") !== null`)
-	}
-	if sources != 5 {
-		t.Errorf("%d sources", sources)
 	}
 }
 
