@@ -181,15 +181,6 @@ func tellDescriptors(log zerolog.Logger, limit uint64) {
 		Msg("descriptors")
 }
 
-const greeting = `
-  chat         http://%s%s     in two windows, with yourself
-  transports   http://%s%s     the bytes of each, as they come
-  counters     http://%s%s     connections and memory, moving
-
-  Ctrl-C ends it.
-
-`
-
 // greet tells a human what to open.
 func greet(out io.Writer, front []string) {
 	for _, address := range front {
@@ -200,7 +191,15 @@ func greet(out io.Writer, front []string) {
 		if ap.Addr().IsUnspecified() {
 			ap = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), ap.Port())
 		}
-		fmt.Fprintf(out, greeting, ap, demo.ChatPath, ap, demo.TransportsPath, ap, demo.CountersPath)
+		fmt.Fprintln(out)
+		for _, page := range [...]struct{ name, path, what string }{
+			{"chat", demo.ChatPath, "in two windows, with yourself"},
+			{"transports", demo.TransportsPath, "the bytes of each, as they come"},
+			{"counters", demo.CountersPath, "connections and memory, moving"},
+		} {
+			fmt.Fprintf(out, "  %-10s  http://%v%-18s %s\n", page.name, ap, page.path, page.what)
+		}
+		fmt.Fprint(out, "\n  Ctrl-C ends it.\n\n")
 		return
 	}
 }

@@ -90,16 +90,18 @@ async function read() {
     const response = await fetch("/demo/stats", { cache: "no-store", signal: AbortSignal.timeout(5000) });
     if (!response.ok) throw new Error(response.statusText);
     const now = { ...(await response.json()), at: Date.now() };
+    if (before && now.uptime_seconds === before.uptime_seconds) return; // too early: they are made once a second
     began = Math.max(Math.min(began, now.at), now.at - span);
     counters.forEach((counter) => update(counter, now, before));
     $("verdict").textContent = verdict(now);
     before = now;
   } catch {
     said = "The server does not answer; trying again.";
+  } finally {
+    if ($("reading").textContent !== said) $("reading").textContent = said;
+    clearTimeout(timer);
+    timer = setTimeout(read, 1000);
   }
-  if ($("reading").textContent !== said) $("reading").textContent = said;
-  clearTimeout(timer);
-  timer = setTimeout(read, 1000);
 }
 
 const front = location.host === "127.0.0.1:8100" ? "" : " --front " + location.host;
