@@ -41,6 +41,7 @@ type visitor struct {
 	channel string
 	sname   string
 	next    int
+	heard   map[string]bool
 	stopped bool
 	slow    bool
 }
@@ -153,7 +154,7 @@ func (l *lobby) enter(channel string) {
 	s := l.srv.shards[l.rng.IntN(len(l.srv.shards))]
 	v := &visitor{
 		end: l.connect(s, sideCComet, 4608), l: l, shard: s,
-		channel: channel, sname: fmt.Sprint("v", l.rng.IntN(8)),
+		channel: channel, sname: fmt.Sprint("v", l.rng.IntN(8)), heard: map[string]bool{},
 	}
 	if l.rng.IntN(3) == 0 {
 		v.next = l.rng.IntN(20)
@@ -285,6 +286,14 @@ func (v *visitor) take(list []ccEvent, size int) {
 		if err != nil || e.Type != "MSG" || e.Channel != v.channel || !strings.HasPrefix(e.Msg, v.channel+".") {
 			l.fail("%s at %d got %+v", v.key(), v.next, e)
 		}
+		if n == 0 && seqid < v.next && !v.heard[e.Msg] {
+			l.got["counts anew"]++
+			v.next = seqid
+		}
+		if v.heard[e.Msg] {
+			l.fail("%s got %.20q twice", v.key(), e.Msg)
+		}
+		v.heard[e.Msg] = true
 		if seqid < v.next || n > 0 && seqid != v.next && !l.firsts[v.channel][seqid] {
 			l.fail("%s wanted %d and got %d (%.20q)", v.key(), v.next, seqid, e.Msg)
 		}

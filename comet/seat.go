@@ -99,13 +99,17 @@ func (s *shard) sit(m *mail) {
 // resume works out what a subscriber that waits for number m.seq is to be given:
 // all that is kept from it on, nothing as yet, or that there is no such number. A
 // channel cannot know while it has given no number, or is young: its clients may
-// come from before a restart, or from an earlier channel of that name, and some
-// backend may have been quicker. So it goes on from the highest number that any of
-// them waits for.
+// come from before a restart, or from an earlier channel of that name. If some
+// backend has been quicker, what is kept is news to them, whatever its numbers;
+// else the channel goes on from the highest number that any of them waits for.
 func (s *shard) resume(ch *channel, m, r *mail) {
 	young := ch.dialect == dialectCCometFresh || s.minute()-ch.born < youngMinutes
 	if young && m.seq-ch.next > 0 && m.seq <= maxSeqid+1 {
-		ch.next = m.seq
+		if ch.history != 0 {
+			m.seq = s.oldest(ch)
+		} else {
+			ch.next = m.seq
+		}
 	}
 	switch d := m.seq - ch.next; {
 	case d > 0:
