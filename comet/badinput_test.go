@@ -60,7 +60,7 @@ var broken = []struct{ name, request, status, reason string }{
 	{"two lengths", "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", "400", "more than one Content-Length"},
 	{"length and chunks", "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx", "400", "both"},
 	{"a negative length", "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", "400", "malformed Content-Length"},
-	{"a coding that is not spoken", "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", "501", "chunked"},
+	{"a coding that is not spoken", "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "501", "chunked"},
 	{"a malformed chunk", "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", "400", "malformed chunk"},
 	{"an expectation", "POST /x HTTP/1.1\r\nHost: h\r\nExpect: the best\r\n\r\n", "417", "100-continue"},
 	{"a first line without end", "GET /" + strings.Repeat("x", 2100), "414", "first line too long: the limit is 1024 bytes"},

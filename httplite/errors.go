@@ -27,8 +27,8 @@ const (
 	BadContentLength            // 400: not a number
 	ConflictingContentLength    // 400: more than one, even where they are alike
 	LengthAndChunked            // 400: Content-Length beside Transfer-Encoding
-	BadTransferEncoding         // 400: in HTTP/1.0, empty, malformed, or chunked twice
-	UnsupportedTransferEncoding // 501: a coding other than chunked
+	BadTransferEncoding         // 400: in HTTP/1.0, empty, malformed, or chunked is not the last, or there twice
+	UnsupportedTransferEncoding // 501: another coding before chunked
 	BadExpect                   // 417: an expectation other than 100-continue
 	BadChunk                    // 400: a chunk's size, or what follows its data, is malformed
 	BadTrailer                  // 400: a trailer line breaks the rules of header lines

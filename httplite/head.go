@@ -206,32 +206,35 @@ func (h *head) transferEncoding(value []byte) Kind {
 		h.flags |= hasChunked
 		return 0
 	}
+	if h.flags.has(hasChunked) {
+		return BadTransferEncoding // chunked, and another behind it
+	}
 	return codingFault(value)
 }
 
-// codingFault tells a list of codings which are none of ours (501, RFC 9112 6.1) from what is no such list
-// (400). A list of nothing but chunked is the latter.
+// codingFault tells a list of codings which are none of ours, with chunked behind them (501, RFC 9112 6.1),
+// from all else (400). Without chunked at the end nobody knows where the body ends, which must be answered
+// 400 (6.3 rule 4), whether we know the codings or not. Empty elements, which lists elsewhere may have, are
+// refused: they are of use to nobody but those who hide a coding.
 func codingFault(value []byte) Kind {
 	k := BadTransferEncoding
-	for len(value) > 0 {
-		item := value
-		if i := bytes.IndexByte(value, ','); i >= 0 {
-			item, value = value[:i], value[i+1:]
-		} else {
-			value = nil
+	for {
+		item, rest, more := bytes.Cut(value, []byte(","))
+		item, value = trim(item), rest
+		if equalFold(item, "chunked") {
+			if more {
+				return BadTransferEncoding
+			}
+			return k
 		}
 		if i := bytes.IndexByte(item, ';'); i >= 0 {
-			item = item[:i] // transfer parameters
+			item = trim(item[:i]) // transfer parameters, which chunked has none of
 		}
-		item = trim(item)
-		if len(item) == 0 || !all(item, isToken) {
+		if !more || len(item) == 0 || !all(item, isToken) {
 			return BadTransferEncoding
 		}
-		if !equalFold(item, "chunked") {
-			k = UnsupportedTransferEncoding
-		}
+		k = UnsupportedTransferEncoding
 	}
-	return k
 }
 
 // parseVersion reads an HTTP version (RFC 9112 2.3), which is case-sensitive.
