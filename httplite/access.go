@@ -20,7 +20,8 @@ func (r *Request) MethodBytes() []byte { return r.verb.of(r.buf) }
 func (r *Request) Target() []byte { return r.target.of(r.buf) }
 
 // Path returns the path as sent, its escapes not decoded, without the query. It is "/" for an
-// absolute-form target without one, "*" for OPTIONS *, and empty for CONNECT. It holds printable ASCII only.
+// absolute-form target without one, "*" for OPTIONS *, and empty for CONNECT. It holds what RFC 3986 3.3 lets
+// it hold, and dots are not resolved.
 func (r *Request) Path() []byte { return r.path.of(r.buf) }
 
 // Query returns what stands behind the first '?' of the target, not decoded, for Args and GetArg. It may

@@ -6,7 +6,7 @@ import "encoding/binary"
 const (
 	isToken  = 1 << iota // tchar, RFC 9110 5.6.2
 	isValue              // field-vchar, SP, HTAB: what a field value may hold, RFC 9110 5.5
-	isPath               // a path's bytes but '%', which needs two digits behind it
+	isPath               // a path's bytes but '%', which needs two digits behind it, RFC 3986 3.3
 	isQuery              // a query's bytes
 	isHost               // reg-name but '%', RFC 3986 3.2.2
 	isLetter             // what AppendEscape leaves alone: unreserved, RFC 3986 2.3
@@ -36,25 +36,25 @@ func init() {
 			}
 		}
 		if digit || letter {
-			class[c] |= isToken | isHost | isLetter
+			class[c] |= isToken | isPath | isHost | isLetter
 		}
 		if b == '\t' || b >= ' ' && b != 0x7f {
 			class[c] |= isValue
 		}
 		if b > ' ' && b < 0x7f {
-			class[c] |= isPath | isQuery
+			class[c] |= isQuery
 		}
-		// Outside ASCII nothing is a URI character (RFC 3986 2), but old clients send raw UTF-8 in queries.
+		// Not all ASCII may stand in a query (RFC 3986 3.4), and nothing outside it, but browsers send the one
+		// as it is typed, and old clients raw UTF-8.
 		if b >= 0x80 {
 			class[c] |= isQuery
 		}
 	}
 	mark(isToken, "!#$%&'*+-.^_`|~")
+	mark(isPath, "-._~!$&'()*+,;=:@/")
 	mark(isHost, "-._~!$&'()*+,;=")
 	mark(isLetter, "-._~")
-	class['#'] &^= isPath | isQuery // a fragment is never sent, RFC 9112 3.2.1
-	class['?'] &^= isPath
-	class['%'] &^= isPath
+	class['#'] &^= isQuery // a fragment is never sent, RFC 9112 3.2.1
 }
 
 func mark(bits uint8, set string) {

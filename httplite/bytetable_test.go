@@ -32,7 +32,7 @@ func TestClasses(t *testing.T) {
 			isToken:  in("!#$%&'*+-.^_`|~"),
 			isHost:   in("-._~!$&'()*+,;="),
 			isLetter: in("-._~"),
-			isPath:   c > ' ' && c < 0x7f && c != '#' && c != '?' && c != '%',
+			isPath:   in("-._~!$&'()*+,;=:@/"),
 			isQuery:  c > ' ' && c != 0x7f && c != '#',
 			isValue:  c == '\t' || c >= ' ' && c != 0x7f,
 		} {

@@ -21,8 +21,8 @@
 // Where the RFCs let a recipient be lenient, this one is not: bare LF, folded header lines, white space
 // before a colon, more than one Content-Length, transfer codings other than chunked, user information in a
 // target, and fragments are errors, because lenience about framing is how requests are smuggled past
-// whoever stands in front. Two things are let pass that the grammar does not know: any printable ASCII in
-// a path, and in a query also bytes beyond ASCII and escapes that are not whole, since old clients send them.
+// whoever stands in front. One thing is let pass that the grammar does not know: in a query any printable
+// ASCII, bytes beyond it, and escapes that are not whole, since browsers and old clients send them.
 //
 // A request's whole body is collected by the caller before the request is complete; that is for small
 // bodies. Trailers and chunk extensions are checked, bounded and dropped.

@@ -230,7 +230,7 @@ func codingFault(value []byte) Kind {
 		if i := bytes.IndexByte(item, ';'); i >= 0 {
 			item = trim(item[:i]) // transfer parameters, which chunked has none of
 		}
-		if !more || len(item) == 0 || !all(item, isToken) {
+		if !more || len(item) == 0 || !all(item, isToken) || equalFold(item, "chunked") {
 			return BadTransferEncoding
 		}
 		k = UnsupportedTransferEncoding

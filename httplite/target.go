@@ -88,7 +88,7 @@ func (r *Request) splitAbsolute(buf, t []byte) bool {
 }
 
 // splitPath reads a path that begins at the offset at, and the query behind it. Escapes must be whole
-// (RFC 3986 2.1); bytes beyond ASCII are refused, and so are controls and '#'.
+// (RFC 3986 2.1). What may not stand in a path is refused, such as a backslash, which some take for a slash.
 func (r *Request) splitPath(buf []byte, at uint32) bool {
 	t := buf[at:r.target.end]
 	i := 0
