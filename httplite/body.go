@@ -23,8 +23,15 @@ const (
 	bodyLength
 	bodyClose    // ends when the connection does
 	chunkSize    // in the size
-	chunkSpace   // white space before ';'
-	chunkExt     // in the extensions
+	extSpace     // white space, which a ';' must follow
+	extStart     // behind ';'
+	extName      // in an extension's name
+	extNameEnd   // white space behind it
+	extEqual     // behind '='
+	extToken     // in a value
+	extQuoted    // in one in quotes
+	extEscape    // behind its backslash
+	extQuoteEnd  // behind its last quote
 	chunkSizeLF  // CR of the size line seen
 	chunkData    // in the data
 	chunkDataCR  // data complete
@@ -122,14 +129,15 @@ func (b *Body) take(n int) int {
 // framing takes in one byte between chunks (RFC 9112 7.1). A byte at a time is slow and simple, and by
 // its nature the same however the input is cut; the data itself is not touched.
 func (b *Body) framing(c byte) Kind {
-	if b.state >= trailerLine {
+	switch {
+	case b.state >= trailerLine:
 		return b.trailer(c)
+	case b.state >= extSpace && b.state <= extQuoteEnd:
+		return b.extension(c)
 	}
 	switch b.state {
 	case chunkSize:
 		return b.size(c)
-	case chunkSpace, chunkExt:
-		return b.extension(c)
 	case chunkSizeLF:
 		if c != '\n' {
 			return BareCR
@@ -178,9 +186,9 @@ func (b *Body) size(c byte) Kind {
 		b.state = chunkSizeLF
 		return 0
 	case ';':
-		b.state = chunkExt
+		b.state = extStart
 	case ' ', '\t': // RFC 9112 7.1.1: bad white space, but only before an extension
-		b.state = chunkSpace
+		b.state = extSpace
 	default:
 		return BadChunk
 	}
@@ -190,25 +198,75 @@ func (b *Body) size(c byte) Kind {
 	return 0
 }
 
-// extension takes in a byte of the extensions, which are ignored (RFC 9112 7.1.1) but not unlimited.
+// extension takes in a byte of the extensions, which are ignored but not unlimited. They are held to
+// their grammar (RFC 9112 7.1.1), quotes and all: where one reader ends the line inside of quotes and another
+// reads on to the next quote, they disagree about which bytes are data.
 func (b *Body) extension(c byte) Kind {
-	switch {
-	case c == '\n':
+	if c == '\n' {
 		return BareLF
-	case b.state == chunkSpace && c == ';':
-		b.state = chunkExt
-	case b.state == chunkSpace && c != ' ' && c != '\t':
-		return BadChunk
-	case c == '\r':
-		b.state = chunkSizeLF
-		return 0
-	case class[c]&isValue == 0:
+	}
+	state := b.state.afterExt(c)
+	if state == bodyDone {
 		return BadChunk
 	}
-	if !b.spend() {
+	b.state = state
+	if state != chunkSizeLF && !b.spend() {
 		return ChunkExtTooLarge
 	}
 	return 0
+}
+
+// afterExt returns the state behind c, a byte of the extensions, or bodyDone if it may not stand there:
+//
+//	chunk-ext = *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )
+func (s bodyState) afterExt(c byte) bodyState {
+	switch {
+	case s == extQuoted && c == '"':
+		return extQuoteEnd
+	case s == extQuoted && c == '\\':
+		return extEscape
+	case s == extQuoted || s == extEscape:
+		if class[c]&isValue == 0 {
+			return bodyDone
+		}
+		return extQuoted
+	case class[c]&isToken != 0:
+		switch s {
+		case extStart, extName:
+			return extName
+		case extEqual, extToken:
+			return extToken
+		}
+		return bodyDone
+	}
+	whole := s == extName || s == extToken || s == extQuoteEnd
+	switch c {
+	case ' ', '\t':
+		switch s {
+		case extName:
+			return extNameEnd
+		case extToken, extQuoteEnd:
+			return extSpace
+		}
+		return s
+	case '=':
+		if s == extName || s == extNameEnd {
+			return extEqual
+		}
+	case '"':
+		if s == extEqual {
+			return extQuoted
+		}
+	case ';':
+		if whole || s == extNameEnd || s == extSpace {
+			return extStart
+		}
+	case '\r':
+		if whole {
+			return chunkSizeLF
+		}
+	}
+	return bodyDone
 }
 
 // startChunk acts on a size that is complete. A response may stream for days, so there the budget for

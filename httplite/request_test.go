@@ -92,6 +92,7 @@ func TestRequestChunked(t *testing.T) {
 		{"long", "12c\r\n" + long + "\r\n12C\r\n" + long + "\r\n0\r\n\r\n", long + long},
 		{"padded size", "000000000000005\r\nhello\r\n0\r\n\r\n", "hello"},
 		{"extensions", "5;a=b;c=\"d\t e\"\r\nhello\r\n0 \t;last\r\n\r\n", "hello"},
+		{"extensions with all the grammar has", "5 ; a ;\tb = c;d\t=\t\"\" ; e=\"\\\"\\\\\xe9;=\"\r\nhello\r\n0\r\n\r\n", "hello"},
 		{"trailers", "5\r\nhello\r\n0\r\nA: b\r\nDigest:\r\n\r\n", "hello"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
