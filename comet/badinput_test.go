@@ -184,6 +184,20 @@ func TestUnfitRequests(t *testing.T) {
 	}
 }
 
+// Who asks for a tunnel and does not wait for the answer sends bytes of somebody
+// else's, which are not to be served as his own requests.
+func TestNoTunnel(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1})
+	for side, through := range []string{reqGet(1, ping), reqGet(1, "/push?cname=a&content=smuggled")} {
+		got := srv.talk(uint8(side), "CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n"+through)
+		status, reason := told(t, got)
+		if status != "501" || reason != "there are no tunnels here: this is not a proxy\n" || !strings.Contains(got, "\r\n"+closing) {
+			t.Errorf("%q", got)
+		}
+	}
+	srv.still(t)
+}
+
 // The longest that is allowed, is allowed.
 func TestAtTheLimits(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, MaxMessage: 100})

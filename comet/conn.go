@@ -179,6 +179,11 @@ func (s *shard) serve(c reactor.Conn, req *httplite.Request) {
 	if s.srv.access.looks && s.barred(x) {
 		return
 	}
+	if req.Method() == httplite.CONNECT {
+		x.last = true // what follows is meant for a tunnel, and is no request
+		s.fail(x, 501, "there are no tunnels here: this is not a proxy")
+		return
+	}
 	s.args = s.args[:0]
 	e, known := s.srv.endpoints[x.side][string(req.Path())]
 	if !known {

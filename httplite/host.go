@@ -3,8 +3,12 @@ package httplite
 import "bytes"
 
 // validHost reports whether b is uri-host [ ":" port ] (RFC 9110 7.2, RFC 3986 3.2.2): a name, an IPv4
-// address or a bracketed IPv6 address, without user information. The empty host is valid here.
+// address or a bracketed IPv6 address, without user information. Nothing at all is valid here, but not a port
+// of nothing, which would make a URI with an empty host (RFC 9110 4.2.1).
 func validHost(b []byte) bool {
+	if len(b) > 0 && b[0] == ':' {
+		return false
+	}
 	if len(b) > 0 && b[0] == '[' {
 		end := bytes.IndexByte(b, ']')
 		return end > 0 && validIPv6(b[1:end]) && validPort(b[end+1:])

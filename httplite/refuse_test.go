@@ -116,6 +116,7 @@ var refused = []struct {
 	{BadHost, 400, "GET / HTTP/1.1\r\nHost: a/b\r\n"},
 	{BadHost, 400, "GET / HTTP/1.1\r\nHost: u@h\r\n"},
 	{BadHost, 400, "GET / HTTP/1.1\r\nHost: a:b\r\n"},
+	{BadHost, 400, "GET / HTTP/1.1\r\nHost: :80\r\n"},
 	{BadHost, 400, "GET / HTTP/1.1\r\nHost: a:1:2\r\n"},
 	{BadHost, 400, "GET / HTTP/1.1\r\nHost: a%zz\r\n"},
 	{BadHost, 400, "GET / HTTP/1.1\r\nHost: \xc3\xa9\r\n"},

@@ -72,7 +72,7 @@ func (r *Request) splitAbsolute(buf, t []byte) bool {
 		end++
 	}
 	authority := t[at:end]
-	if len(authority) == 0 || authority[0] == ':' || !validHost(authority) {
+	if len(authority) == 0 || !validHost(authority) {
 		return false
 	}
 	base := r.target.at
