@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"ccomet/httplite"
+	"ccomet/httplite/attacks"
+)
+
+// The parser's table of attacks, against the whole server: what is sent is
+// answered as the table has it, and nobody else notices.
+
+// marker is a good request that is sent behind an attack that leaves the
+// connection open: its answer shows that all before it was understood.
+const marker = "GET /ping?cb=marker HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+
+func readAttacks(t *testing.T) []attacks.Case {
+	t.Helper()
+	cases, err := attacks.Read("../../httplite/testdata/attacks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cases
+}
+
+func TestAttacks(t *testing.T) {
+	p := start(t, nil, "--polling-timeout", "3600")
+	cases := readAttacks(t)
+	others := newBystander(t, p)
+	for i := range cases {
+		if c := &cases[i]; c.Waits {
+			defer dribble(t, p.front, c.Raw).Close() // they never get on
+		}
+	}
+	sent := 0
+	for i := range cases {
+		c := &cases[i]
+		t.Run(c.Name, func(t *testing.T) {
+			for _, side := range []string{p.front, p.front, p.admin} {
+				var conn net.Conn
+				if sent++; sent%3 == 0 {
+					conn = dribble(t, side, withMarker(c))
+				} else {
+					conn = deliver(t, side, withMarker(c))
+				}
+				defer conn.Close()
+				if c.Waits { // or it would be waited for
+					_ = conn.(*net.TCPConn).CloseWrite()
+				}
+				checkAnswers(t, c, side == p.admin, readToEnd(t, conn))
+			}
+		})
+		if i%10 == 0 {
+			others.notice(t)
+		}
+	}
+	others.leave()
+	p.forgets(t, countWaits(cases))
+	if log := p.logged(); strings.Contains(log, `"level":"error"`) || strings.Contains(log, "panic") {
+		t.Error(log)
+	}
+	p.stop(syscall.SIGTERM)
+}
+
+func withMarker(c *attacks.Case) string {
+	if c.Waits {
+		return c.Raw
+	}
+	return c.Raw + marker
+}
+
+func countWaits(cases []attacks.Case) (n int) {
+	for i := range cases {
+		if cases[i].Waits {
+			n++
+		}
+	}
+	return n
+}
+
+// deliver sends a text at once.
+func deliver(t *testing.T, address, text string) net.Conn {
+	t.Helper()
+	return deliverIn(t, address, text, len(text))
+}
+
+// dribble sends a text a byte at a time, or in 300 pieces if it is long.
+func dribble(t *testing.T, address, text string) net.Conn {
+	t.Helper()
+	return deliverIn(t, address, text, 1+len(text)/300)
+}
+
+func deliverIn(t *testing.T, address, text string, size int) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(patience))
+	for len(text) > 0 {
+		n := min(size, len(text))
+		if _, err := io.WriteString(c, text[:n]); err != nil {
+			break // it may have been refused, and the connection ended
+		}
+		text = text[n:]
+	}
+	return c
+}
+
+// readToEnd reads until the other side ends the connection, which it must.
+func readToEnd(t *testing.T, c net.Conn) []byte {
+	t.Helper()
+	got, err := io.ReadAll(c)
+	if err != nil {
+		t.Errorf("the connection does not end: %v", err)
+	}
+	return got
+}
+
+// checkAnswers holds what a server has sent against what it must.
+func checkAnswers(t *testing.T, c *attacks.Case, admin bool, got []byte) {
+	t.Helper()
+	reader := bufio.NewReader(bytes.NewReader(got))
+	for _, r := range c.Want {
+		status, begin := mustAnswer(r, admin)
+		checkAnswer(t, reader, r.Method, status, begin)
+	}
+	switch {
+	case c.Refused != nil:
+		body, last := checkAnswer(t, reader, "", c.Refused.Status, "")
+		if want := reasonFor(c.Raw) + "\n"; body != want || !last {
+			t.Errorf("refused with %q, and the end is told: %v; want %q", body, last, want)
+		}
+	case !c.Waits && !c.Ends:
+		status, begin := mustAnswer(attacks.Request{Method: "GET", Target: "/ping?cb=marker"}, admin)
+		checkAnswer(t, reader, "GET", status, begin)
+	}
+	if rest, _ := io.ReadAll(reader); len(rest) > 0 {
+		t.Errorf("and %.500q", rest)
+	}
+}
+
+// checkAnswer reads an answer, of which the status and the beginning of the
+// body are given. last is whether it says that the connection ends.
+func checkAnswer(t *testing.T, reader *bufio.Reader, method string, status int, begin string) (body string, last bool) {
+	t.Helper()
+	for {
+		resp, err := http.ReadResponse(reader, &http.Request{Method: method})
+		if err != nil {
+			t.Fatalf("no answer: %v", err)
+		}
+		if resp.StatusCode == 100 { // whoever dribbles and expects it gets it
+			continue
+		}
+		a := read(t, resp, nil)
+		if a.status != status || !strings.HasPrefix(a.body, begin) {
+			t.Errorf("got %d %q, want %d %q", a.status, a.body, status, begin)
+		}
+		return a.body, resp.Close
+	}
+}
+
+var pingTarget = regexp.MustCompile(`^(?:(?i:https?)://[^/]+)?/ping(?:\?(?:[^&]*&)*?cb=([^&]*).*)?$`)
+
+// mustAnswer is what a request of the table is answered with.
+func mustAnswer(r attacks.Request, admin bool) (status int, begin string) {
+	ping := pingTarget.FindStringSubmatch(r.Target)
+	switch {
+	case r.Method == "CONNECT":
+		return 501, "there are no tunnels here"
+	case ping == nil || admin:
+		status, begin = 404, "no such path\n"
+	case r.Method != "GET" && r.Method != "HEAD":
+		return 405, "method not allowed here\n"
+	case strings.Trim(ping[1], "abcdefghijklmnopqrstuvwxyz") != "":
+		status, begin = 400, "parameter cb: "
+	default:
+		status, begin = 200, ping[1]+`({"type":"ping",`
+	}
+	if r.Method == "HEAD" {
+		begin = ""
+	}
+	return status, begin
+}
+
+// reasonFor is why a parser with the server's limits refuses an input.
+func reasonFor(raw string) string {
+	limits := httplite.Limits{Line: 8192, Head: 16384, Body: 3*65536 + 4096}
+	var r httplite.Request
+	for buf := []byte(raw); ; {
+		n, err := r.Parse(buf, &limits)
+		if err != nil {
+			return err.Error()
+		}
+		if n == 0 {
+			return "nothing is wrong"
+		}
+		buf = buf[n:]
+	}
+}
+
+// bystander is a client who has done nothing, and expects his messages.
+type bystander struct {
+	p      *process
+	resp   *http.Response
+	stream *bufio.Reader
+	n      int
+}
+
+func newBystander(t *testing.T, p *process) *bystander {
+	t.Helper()
+	resp, err := client.Get("http://" + p.front + "/stream?cname=others&seq=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bystander{p: p, resp: resp, stream: bufio.NewReader(resp.Body)}
+	b.notice(t)
+	return b
+}
+
+// notice has a message come.
+func (b *bystander) notice(t *testing.T) {
+	t.Helper()
+	b.n++
+	b.p.push("others", "m"+itoa(b.n))
+	if got, err := b.stream.ReadString('\n'); err != nil || got != object("data", "others", b.n, "m"+itoa(b.n))+"\n" {
+		t.Fatalf("message %d: %q, %v", b.n, got, err)
+	}
+}
+
+func (b *bystander) leave() { b.resp.Body.Close() }
+
+// forgets waits until no connection is left but those that are held, and the
+// one that asks.
+func (p *process) forgets(t *testing.T, held int) {
+	t.Helper()
+	var stats struct{ Connections, Subscribers, Refused int }
+	for limit := time.Now().Add(patience); time.Now().Before(limit); {
+		if err := json.Unmarshal([]byte(get(t, p.admin, "/stats").body), &stats); err != nil {
+			t.Fatal(err)
+		}
+		if stats.Connections <= held+1 && stats.Subscribers == 0 {
+			if stats.Refused == 0 {
+				t.Error("nothing was refused")
+			}
+			return
+		}
+	}
+	t.Errorf("left behind: %+v, with %d held", stats, held)
+}
