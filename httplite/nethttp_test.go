@@ -51,6 +51,10 @@ var stricter = map[Kind]struct {
 			v := in.values("Content-Length")
 			return len(v) > 1 || len(v) == 1 && strings.Contains(v[0], ",")
 		}},
+	BadContentLength: {"RFC 9110 8.6: a number in digits; net/http unfolds it first",
+		func(in *input) bool {
+			return slices.ContainsFunc(in.values("Content-Length"), func(v string) bool { return !digits.MatchString(v) })
+		}},
 	LengthAndChunked: {"RFC 9112 6.1: ought to be handled as an error; net/http heeds the chunks",
 		func(in *input) bool {
 			return len(in.values("Content-Length")) > 0 && len(in.values("Transfer-Encoding")) > 0
@@ -111,6 +115,7 @@ var (
 	spaceColon = regexp.MustCompile(`\n` + tokenChars + `[ \t]+:`)
 	goodField  = regexp.MustCompile(`^` + tokenChars + `:[\t -~\x{80}-\x{ff}]*$`)
 	obsFold    = regexp.MustCompile(`\n[ \t]`)
+	digits     = regexp.MustCompile(`^[0-9]+$`)
 	hexDigits  = regexp.MustCompile(`^[0-9A-Fa-f]*`)
 	hostPort   = regexp.MustCompile(`^` + hostGrammar + `(?::([0-9]*))?$`)
 	absolute   = regexp.MustCompile(`^(?i:https?)://([^/?]*)(` + pathGrammar + `)?(\?[!-"$-~\x{80}-\x{ff}]*)?$`)

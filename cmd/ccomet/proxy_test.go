@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -286,12 +287,15 @@ func (w way) begin(path string) chan reply {
 	return answered
 }
 
-// tap stands between nginx and a server, and notes what nginx sends.
+// tap stands between nginx and a server, and notes what they say.
 type tap struct {
 	address, to string
 	mu          sync.Mutex
-	sent        []*strings.Builder // by connection
+	talks       [][]turn // by connection
 }
+
+// turn is what nginx sends, and what comes back before it sends again.
+type turn struct{ asked, answered string }
 
 // newTap listens at an address ("unix:PATH" or a TCP one) for another, until the
 // test ends.
@@ -311,8 +315,8 @@ func newTap(t *testing.T, address, to string) *tap {
 				return
 			}
 			p.mu.Lock()
-			p.sent = append(p.sent, new(strings.Builder))
-			n := len(p.sent) - 1
+			p.talks = append(p.talks, nil)
+			n := len(p.talks) - 1
 			p.mu.Unlock()
 			go p.join(n, c)
 		}
@@ -337,27 +341,57 @@ func (p *tap) join(n int, c net.Conn) {
 	}
 	defer s.Close()
 	go func() {
-		_, _ = io.Copy(c, s)
+		p.carry(n, c, s, false)
 		c.Close()
 	}()
+	p.carry(n, s, c, true)
+}
+
+// carry carries bytes one way.
+func (p *tap) carry(n int, to io.Writer, from io.Reader, asked bool) {
 	buf := make([]byte, 4096)
 	for {
-		k, err := c.Read(buf)
-		p.mu.Lock()
-		p.sent[n].Write(buf[:k])
-		p.mu.Unlock()
-		if _, werr := s.Write(buf[:k]); err != nil || werr != nil {
+		k, err := from.Read(buf)
+		p.note(n, string(buf[:k]), asked)
+		if _, werr := to.Write(buf[:k]); err != nil || werr != nil {
 			return
 		}
 	}
 }
 
-// seen is what came on each connection so far.
-func (p *tap) seen() (list []string) {
+func (p *tap) note(n int, text string, asked bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, b := range p.sent {
-		list = append(list, b.String())
+	turns := p.talks[n]
+	if len(turns) == 0 || asked && text != "" && turns[len(turns)-1].answered != "" {
+		turns = append(turns, turn{})
+		p.talks[n] = turns
+	}
+	if last := &turns[len(turns)-1]; asked {
+		last.asked += text
+	} else {
+		last.answered += text
+	}
+}
+
+// turns are those of each connection so far.
+func (p *tap) turns() (list [][]turn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, turns := range p.talks {
+		list = append(list, slices.Clone(turns))
+	}
+	return list
+}
+
+// seen is what came on each connection so far.
+func (p *tap) seen() (list []string) {
+	for _, turns := range p.turns() {
+		all := ""
+		for _, t := range turns {
+			all += t.asked
+		}
+		list = append(list, all)
 	}
 	return list
 }
