@@ -106,15 +106,19 @@ func deliverIn(t *testing.T, address, text string, size int) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(patience))
-	for len(text) > 0 {
-		n := min(size, len(text))
-		if _, err := io.WriteString(c, text[:n]); err != nil {
-			break // it may have been refused, and the connection ended
-		}
-		text = text[n:]
-	}
+	send(c, text, size)
 	return c
+}
+
+// send sends a text in pieces of size bytes, as far as the other side takes it:
+// it may refuse what is there already, and end the connection.
+func send(c net.Conn, text string, size int) {
+	_ = c.SetDeadline(time.Now().Add(patience))
+	for at := 0; at < len(text); at += size {
+		if _, err := io.WriteString(c, text[at:min(at+size, len(text))]); err != nil {
+			return
+		}
+	}
 }
 
 // readToEnd reads until the other side ends the connection, which it must.

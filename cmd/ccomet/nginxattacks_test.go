@@ -25,11 +25,11 @@ import (
 // answers to what nginx took for his requests, and nothing else.
 
 // meant is a request as nginx took it, out of its log. Conn names the connection
-// that it came on by nginx's port and the client's.
+// that it came on, by nginx's port and the client's address: each has its own.
 type meant struct{ Conn, ID, Status, Upstream, Request string }
 
 // meantFormat has nginx log it so.
-const meantFormat = `log_format meant escape=json '{"Conn":"$server_port $remote_port","ID":"$request_id","Status":"$status",` +
+const meantFormat = `log_format meant escape=json '{"Conn":"$server_port $remote_addr","ID":"$request_id","Status":"$status",` +
 	`"Upstream":"$upstream_status","Request":"$request"}';
 	access_log `
 
@@ -37,7 +37,7 @@ const meantFormat = `log_format meant escape=json '{"Conn":"$server_port $remote
 // identity for each request, and little patience with those that never end.
 func plainly(x *proxy, further ...string) []string {
 	return append([]string{
-		"access_log " + x.dir + "/access.log;", meantFormat + x.dir + "/meant.log meant; client_header_timeout 1s; client_body_timeout 1s; keepalive_timeout 1s;",
+		"access_log " + x.dir + "/access.log;", meantFormat + x.dir + "/meant.log meant; client_header_timeout 1s; client_body_timeout 1s; keepalive_timeout 1s; lingering_timeout 1s;",
 		" ssl http2 backlog", " backlog",
 		"location /comet/ {", "location / {",
 		"proxy_set_header X-Forwarded-Proto $scheme;", "proxy_set_header X-Request-Id $request_id;",
@@ -51,26 +51,33 @@ func TestNginxAttacks(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		further []string
+		pieces  int
+		chunks  bool // some of what nginx sends is
 	}{
-		{"as it is to be copied", nil},
-		{"targets as they came", []string{"proxy_pass http://ccomet/;", "proxy_pass http://ccomet;"}},
-		{"bodies as they come", []string{"proxy_pass http://ccomet/;", "proxy_pass http://ccomet; proxy_request_buffering off;"}},
+		{"as it is to be copied", nil, 1, false},
+		{"targets as they came", []string{"proxy_pass http://ccomet/;", "proxy_pass http://ccomet;"}, 300, false},
+		{"bodies as they come", []string{"proxy_pass http://ccomet/;", "proxy_pass http://ccomet; proxy_request_buffering off;"}, 300, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			x := newProxy(t)
 			p := start(t, nil)
 			old, current := newTap(t, "127.0.0.1:0", p.front), newTap(t, x.socket(), p.front)
 			x.start(old.address, plainly(x, c.further...)...)
 			got := map[string]*attempt{}
-			attackAll(t, x.current, cases, got)
+			attackAll(t, x.current, cases, c.pieces, got)
 			if c.further == nil {
-				attackAll(t, x.old, cases, got)
+				attackAll(t, x.old, cases, c.pieces, got)
 			}
 			log := x.meant(got)
 			for conn, a := range got {
 				a.check(t, log[conn])
 			}
-			checkTurns(t, append(old.turns(), current.turns()...), log)
+			turns := append(old.turns(), current.turns()...)
+			checkTurns(t, turns, log)
+			if chunks := strings.Contains(strings.Join(current.seen(), ""), "\r\nTransfer-Encoding: chunked\r\n"); chunks != c.chunks {
+				t.Errorf("nginx sends chunks: %v", chunks)
+			}
 			get(t, p.front, "/ping")
 			p.stop(syscall.SIGTERM)
 		})
@@ -83,38 +90,39 @@ type attempt struct {
 	got string
 }
 
-// attackAll makes every attack, each on a connection of its own, several at a time.
-func attackAll(t *testing.T, address string, cases []attacks.Case, got map[string]*attempt) {
+// attackAll makes every attack, each on a connection of its own and in so many
+// pieces, several at a time.
+func attackAll(t *testing.T, address string, cases []attacks.Case, pieces int, all map[string]*attempt) {
 	t.Helper()
 	var mu sync.Mutex
-	var all sync.WaitGroup
+	var running sync.WaitGroup
 	room := make(chan struct{}, 128)
 	for i := range cases {
-		all.Add(1)
+		running.Add(1)
 		go func() {
-			defer all.Done()
+			defer running.Done()
 			room <- struct{}{}
 			defer func() { <-room }()
-			c, err := net.Dial("tcp", address)
+			from := net.IPv4(127, 1, byte(i>>8), byte(i)) // a port may be used again
+			c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}).Dial("tcp", address)
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			defer c.Close()
-			_ = c.SetDeadline(time.Now().Add(patience))
-			_, _ = io.WriteString(c, cases[i].Raw+marker) // nginx may have refused it meanwhile
-			text, err := io.ReadAll(c)
+			text := cases[i].Raw + marker
+			send(c, text, 1+len(text)/pieces)
+			got, err := io.ReadAll(c)
 			if err != nil && !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("%s: %v", cases[i].Name, err)
 			}
-			_, from, _ := net.SplitHostPort(c.LocalAddr().String())
 			_, to, _ := net.SplitHostPort(address)
 			mu.Lock()
-			got[to+" "+from] = &attempt{&cases[i], string(text)}
+			all[to+" "+from.String()] = &attempt{&cases[i], string(got)}
 			mu.Unlock()
 		}()
 	}
-	all.Wait()
+	running.Wait()
 }
 
 // meant reads nginx's log, by connection, when all that was answered is in it.
@@ -244,7 +252,8 @@ func checkTurn(t *testing.T, m meant, one turn) {
 	}
 	var req httplite.Request
 	n, err := req.Parse([]byte(one.asked), nil)
-	if refused := resp.StatusCode != 404 && resp.StatusCode != 405 && resp.StatusCode >= 400; err == nil && n != len(one.asked) || err != nil && !refused {
+	refused := resp.StatusCode >= 400 && resp.StatusCode != 404 && resp.StatusCode != 405
+	if err == nil && n != len(one.asked) || err != nil && !refused {
 		t.Errorf("%+v: of %q, %d bytes are a request: %v", m, one.asked, n, err)
 	}
 }
