@@ -24,8 +24,13 @@
 // whoever stands in front. One thing is let pass that the grammar does not know: in a query any printable
 // ASCII, bytes beyond it, and escapes that are not whole, since browsers and old clients send them.
 //
+// What is refused and what is not, with the reasons, can be read in testdata/attacks; package attacks reads it.
+//
 // A request's whole body is collected by the caller before the request is complete; that is for small
 // bodies. Trailers and chunk extensions are checked, bounded and dropped.
+//
+// Who answers a CONNECT with anything but a tunnel must close the connection: what follows is meant for the
+// tunnel, and Parse would take it for requests.
 //
 // Nothing here is safe for use by several goroutines at once, except the functions, and Limits while
 // nobody writes to it.
