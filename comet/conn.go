@@ -170,6 +170,9 @@ func (s *shard) dropHalf(c reactor.Conn) {
 // be allocated for each.
 func (s *shard) begin(c reactor.Conn, req *httplite.Request) *exchange {
 	s.exchange = exchange{conn: c, req: req, side: s.side(c), last: !req.KeepAlive(), old: req.Minor() == 0}
+	if req.Method() == httplite.CONNECT {
+		s.exchange.last = true // what follows is meant for a tunnel, and is no request
+	}
 	return &s.exchange
 }
 
@@ -180,7 +183,6 @@ func (s *shard) serve(c reactor.Conn, req *httplite.Request) {
 		return
 	}
 	if req.Method() == httplite.CONNECT {
-		x.last = true // what follows is meant for a tunnel, and is no request
 		s.fail(x, 501, "there are no tunnels here: this is not a proxy")
 		return
 	}
