@@ -20,6 +20,8 @@ type listener struct {
 	tag     uint8
 	resting bool
 	trouble time.Time // when there was some last
+	budget  float64   // connections that the accept rate leaves now
+	filled  time.Time // when the budget was brought up to date
 }
 
 // episode is how long all must have been well before trouble is news again.
@@ -35,7 +37,7 @@ func (l *Loop) AddListener(ln *Listener, tag uint8) error {
 	if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
 		return err
 	}
-	l.listeners = append(l.listeners, listener{Listener: *ln, tag: tag})
+	l.listeners = append(l.listeners, listener{Listener: *ln, tag: tag, budget: max(ln.rate/burstPart, 1), filled: l.now})
 	return nil
 }
 
@@ -72,6 +74,10 @@ func (l *Loop) accept(n int) {
 		if ln.fd < 0 || ln.resting {
 			return
 		}
+		if ln.rate > 0 && !ln.spend(l.now) {
+			l.rest(n, ln.refill())
+			return
+		}
 		fd, errno := sysAccept(int32(ln.fd))
 		switch errno {
 		case 0:
@@ -83,18 +89,42 @@ func (l *Loop) accept(n int) {
 		case unix.EMFILE, unix.ENFILE:
 			l.refuseOne(ln)
 			l.warn(ln, "%w: connections are refused until descriptors are free", errno)
-			l.rest(n)
+			l.rest(n, acceptPause)
 			return
 		default:
 			l.warn(ln, "%w: connections wait", errno)
-			l.rest(n)
+			l.rest(n, acceptPause)
 			return
 		}
 	}
 }
 
+// burstPart is the part of a second whose connections may be accepted at once.
+const burstPart = 4
+
+// spend takes a connection off the budget that the accept rate leaves; false:
+// there is none.
+func (ln *listener) spend(now time.Time) bool {
+	ln.budget = min(ln.budget+now.Sub(ln.filled).Seconds()*ln.rate, max(ln.rate/burstPart, 1))
+	ln.filled = now
+	if ln.budget < 1 {
+		return false
+	}
+	ln.budget--
+	return true
+}
+
+// refill is how long it takes until the budget is worth looking at again.
+func (ln *listener) refill() time.Duration {
+	return max(time.Duration((1-ln.budget)/ln.rate*float64(time.Second)), TickLength)
+}
+
 // admit makes a connection of an accepted descriptor, or refuses it.
 func (l *Loop) admit(fd int32, ln *listener) {
+	if l.cfg.Admit != nil && !l.cfg.Admit(ln.tag) {
+		l.refuse(fd)
+		return
+	}
 	c, r := l.newConn(fd, ln.tag)
 	if c == 0 {
 		l.refuse(fd)
@@ -147,7 +177,7 @@ func (l *Loop) refuseOne(ln *listener) {
 }
 
 // rest stops accepting for a while.
-func (l *Loop) rest(n int) {
+func (l *Loop) rest(n int, d time.Duration) {
 	ln := &l.listeners[n]
 	if l.reserve < 0 {
 		l.takeReserve()
@@ -158,7 +188,7 @@ func (l *Loop) rest(n int) {
 		_ = l.poller.remove(int32(ln.fd))
 		ln.resting = true
 		l.SetUser(c, uint32(n))
-		l.wheel.Schedule(c.Index(), l.ticksAhead(acceptPause))
+		l.wheel.Schedule(c.Index(), l.ticksAhead(d))
 	}
 }
 
@@ -174,7 +204,7 @@ func (l *Loop) resumeListening(i uint32, r *record) {
 	if ln.fd >= 0 {
 		if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
 			l.warn(ln, "%w: connections wait", err)
-			l.rest(n)
+			l.rest(n, acceptPause)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -184,5 +185,49 @@ func fillDescriptors(t *testing.T) []int {
 			t.Fatal(err)
 		}
 		fillers = append(fillers, fd)
+	}
+}
+
+// More connections than the accept rate allows wait in the backlog: a quarter of
+// a second's at once, then as time passes.
+func TestAcceptRate(t *testing.T) {
+	p := newProbe(t, Config{})
+	bound := p.listen("127.0.0.1:0", SocketOptions{AcceptRate: 16})
+	for range 12 {
+		dialPeer(t, bound)
+	}
+	p.until("the first are accepted", func() bool { return p.loop.Stats().Accepted == 4 })
+	for range 5 {
+		p.turn()
+	}
+	for _, want := range []int64{6, 8} {
+		p.later(2 * TickLength) // time for two; the listener looks again in a tick or two
+		for range 5 {
+			p.turn()
+		}
+		if got := p.loop.Stats().Accepted; got != want {
+			t.Fatalf("%d connections are accepted, want %d", got, want)
+		}
+	}
+	p.later(time.Hour) // saves no more than a quarter of a second's
+	for range 20 {
+		p.turn()
+	}
+	if got := p.loop.Stats().Accepted; got != 12 {
+		t.Fatalf("%d connections are accepted in the end", got)
+	}
+}
+
+func TestAdmit(t *testing.T) {
+	asked := 0
+	p := newProbe(t, Config{Refusal: []byte("full\n"), Admit: func(tag uint8) bool { asked++; return asked != 2 }})
+	bound := p.listen("127.0.0.1:0", SocketOptions{})
+	p.exchange(bound)
+	if got := string(dialPeer(t, bound).readAll(p)); got != "full\n" {
+		t.Fatalf("refused with %q", got)
+	}
+	p.exchange(bound)
+	if s := p.loop.Stats(); s.Accepted != 2 || s.Open != 2 || s.Refused != 1 {
+		t.Fatalf("%+v", s)
 	}
 }

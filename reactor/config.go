@@ -7,10 +7,17 @@ type Config struct {
 	// MaxConns bounds the connections of the loop; more are refused. 0: only
 	// the process's descriptors bound them.
 	MaxConns int
+	// Admit, when set, is asked before an accepted connection is taken; tag is its
+	// listener's. Where it says false, the connection is refused, and has cost
+	// nothing. It may close others. It warns of that itself.
+	Admit func(tag uint8) bool
 	// MaxInput bounds the bytes that Received leaves unconsumed. Default 1 MiB.
 	MaxInput int
 	// MaxHeld bounds the bytes that Write keeps for one connection. Default 4 MiB.
 	MaxHeld int
+	// MaxHeldAll bounds the bytes that Write keeps for all connections of the loop:
+	// the one that would go beyond it is closed. Default 256 MiB.
+	MaxHeldAll int
 	// WriteTimeout bounds how long Finish waits for the peer to read what is
 	// held. Default 30 s.
 	WriteTimeout time.Duration
@@ -29,6 +36,7 @@ type Config struct {
 func (c *Config) fill() {
 	setDefault(&c.MaxInput, 1<<20)
 	setDefault(&c.MaxHeld, 4<<20)
+	setDefault(&c.MaxHeldAll, 256<<20)
 	setDefault(&c.WriteTimeout, 30*time.Second)
 	setDefault(&c.Linger, 2*time.Second)
 	if c.MaxConns <= 0 || c.MaxConns > MaxRecords {

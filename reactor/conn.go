@@ -25,6 +25,7 @@ var (
 	ErrStopped   = errors.New("reactor: loop closed")
 	ErrInputFull = errors.New("reactor: input that nobody consumes exceeds Config.MaxInput")
 	ErrHeldFull  = errors.New("reactor: output that the peer does not read exceeds Config.MaxHeld")
+	ErrHeldAll   = errors.New("reactor: output that peers do not read exceeds Config.MaxHeldAll")
 	ErrNoRecord  = errors.New("reactor: no record free for another connection")
 )
 

@@ -36,6 +36,7 @@ func NewGroup(n int, open func(i int) (*Loop, error)) (*Group, error) {
 // connections, one shared socket with a unix path. It fails where somebody else
 // listens. Call it before Start. On an error no loop listens there.
 func (g *Group) Listen(address string, tag uint8, opts SocketOptions) (bound string, err error) {
+	opts.AcceptRate /= float64(len(g.Loops))
 	lns, err := listenEach(address, len(g.Loops), opts)
 	if err != nil {
 		return "", err

@@ -7,6 +7,7 @@ type held struct {
 	in   *bytebufferpool.ByteBuffer // input not yet consumed
 	out  []byte                     // rest of a short write: of own, or of a frame that others share
 	own  *bytebufferpool.ByteBuffer
+	kept int   // bytes of own, which count for all connections
 	err  error // why it is closing
 	free uint32
 }
@@ -30,12 +31,19 @@ func (l *Loop) giveBack(r *record) {
 	if h.in != nil {
 		l.buffers.put(h.in)
 	}
-	if h.own != nil {
-		l.buffers.put(h.own)
-	}
+	l.dropOwn(h)
 	*h = held{free: l.heldFree}
 	l.heldFree, r.held = r.held, 0
 	l.stats.held.Add(-1)
+}
+
+// dropOwn gives back the buffer of what could not be written.
+func (l *Loop) dropOwn(h *held) {
+	if h.own != nil {
+		l.buffers.put(h.own)
+		l.heldBytes -= h.kept
+		h.own, h.kept = nil, 0
+	}
 }
 
 // keepBuffer is the largest buffer worth keeping: a pool of giants is a leak.

@@ -30,6 +30,10 @@ type SocketOptions struct {
 	// Exclusive makes Listen fail where anybody listens already; sockets opened
 	// at the same address later share it all the same.
 	Exclusive bool
+	// AcceptRate bounds the connections that are accepted in a second, with bursts
+	// of a quarter of that; the rest wait in the backlog. A Group shares it out
+	// among its loops. 0: no bound.
+	AcceptRate float64
 	// SendBuffer and ReceiveBuffer are SO_SNDBUF and SO_RCVBUF in bytes.
 	SendBuffer, ReceiveBuffer int
 }
@@ -68,6 +72,7 @@ type Listener struct {
 	fd   int
 	unix string // the path of a unix socket
 	addr string
+	rate float64
 }
 
 // Listen opens a listening socket. address is "host:port" with a numeric IPv4
@@ -99,7 +104,7 @@ func listenTCP(address string, opts SocketOptions) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln := &Listener{fd: fd}
+	ln := &Listener{fd: fd, rate: opts.AcceptRate}
 	if err = ln.open(sa, family, address, opts); err != nil {
 		unix.Close(fd)
 		return nil, err
@@ -170,7 +175,7 @@ func listenUnix(path string, opts SocketOptions) (*Listener, error) {
 		unix.Close(fd)
 		return fail(err)
 	}
-	ln := &Listener{fd: fd, unix: path, addr: "unix:" + path}
+	ln := &Listener{fd: fd, unix: path, addr: "unix:" + path, rate: opts.AcceptRate}
 	if err = opts.apply(fd, false); err == nil {
 		err = unix.Listen(fd, opts.backlog())
 	}
@@ -205,7 +210,7 @@ func (ln *Listener) Dup() (*Listener, error) {
 	if err != nil {
 		return nil, opError("dup", err)
 	}
-	return &Listener{fd: fd, addr: ln.addr}, nil
+	return &Listener{fd: fd, addr: ln.addr, rate: ln.rate}, nil
 }
 
 // Close closes a listener that no loop has.

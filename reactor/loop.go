@@ -36,6 +36,7 @@ type Loop struct {
 	now        time.Time
 	in         []byte
 	held       []held // [0] is nobody's
+	heldBytes  int    // of their own buffers
 	heldFree   uint32
 	buffers    buffers
 	readyList  []uint32 // to be read next turn

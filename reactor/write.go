@@ -71,12 +71,19 @@ func (l *Loop) keep(c Conn, r *record, rest []byte) error {
 	} else if len(h.out) < len(h.own.B) {
 		h.own.B = h.own.B[:copy(h.own.B, h.out)]
 	}
+	l.heldBytes -= h.kept
 	h.own.B = append(h.own.B, rest...)
 	h.out = h.own.B
+	h.kept = cap(h.own.B)
+	l.heldBytes += h.kept
 	r.flags |= flagBlocked
-	if len(h.out) > l.cfg.MaxHeld {
+	switch {
+	case len(h.out) > l.cfg.MaxHeld:
 		l.fail(c, r, ErrHeldFull)
 		return ErrHeldFull
+	case l.heldBytes > l.cfg.MaxHeldAll:
+		l.fail(c, r, ErrHeldAll)
+		return ErrHeldAll
 	}
 	return nil
 }
@@ -98,10 +105,7 @@ func (l *Loop) flush(c Conn, r *record) {
 		return // the kernel is full again: another edge will come
 	}
 	r.flags &^= flagBlocked
-	if h.own != nil {
-		l.buffers.put(h.own)
-		h.own = nil
-	}
+	l.dropOwn(h)
 	h.out = nil
 	if h.in == nil {
 		l.giveBack(r)

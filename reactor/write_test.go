@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"time"
 	"unsafe"
@@ -296,5 +297,32 @@ func TestDetachInDrained(t *testing.T) {
 	unix.Close(taken)
 	if p.loop.Conns() != 0 || p.wasClosed(c) {
 		t.Fatal("still there, or told as closed")
+	}
+}
+
+// What is kept for all connections together is bounded too: the one that would
+// go beyond it is closed, and what it held is free for others.
+func TestHeldAllIsBounded(t *testing.T) {
+	p := newProbe(t, Config{MaxHeldAll: 3 << 20 >> 1})
+	first, _ := p.pair()
+	second, _ := p.pair()
+	if err := p.loop.Write(first, block); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.loop.Write(second, block); !errors.Is(err, ErrHeldAll) {
+		t.Fatal("the second is kept:", err)
+	}
+	p.turn()
+	if p.loop.Alive(second) || !p.loop.Alive(first) {
+		t.Fatal("the wrong one was closed")
+	}
+	p.loop.Close(first)
+	p.turn()
+	if p.loop.heldBytes != 0 {
+		t.Fatal(p.loop.heldBytes, "bytes are counted with nothing held")
+	}
+	third, _ := p.pair()
+	if err := p.loop.Write(third, block); err != nil {
+		t.Fatal(err)
 	}
 }
