@@ -14,6 +14,9 @@ func (s *shard) push(x *exchange) { s.startPublish(x, false) }
 func (s *shard) pub(x *exchange)  { s.startPublish(x, true) }
 
 func (s *shard) startPublish(x *exchange, escaped bool) {
+	if !s.mayPublish(x) {
+		return
+	}
 	cname, err := s.nameArg(x)
 	var cb []byte
 	if err == nil {
@@ -66,6 +69,9 @@ func (s *shard) contentArg(x *exchange, m *mail, escaped bool) bool {
 
 // broadcast publishes to every channel: each loop sees to its own.
 func (s *shard) broadcast(x *exchange) {
+	if !s.mayPublish(x) {
+		return
+	}
 	m := mail{kind: mailBroadcast}
 	m.buf = nameBuffer(nil)
 	switch {

@@ -14,13 +14,15 @@ func (s *shard) appendAnswer(dst []byte, sl *slot) []byte {
 	}
 	status, contentType, body := 200, typeJSON, s.body[:0]
 	object := s.object[:0]
+	var retry []byte
 	switch {
-	case sl.code == codeTooMany && sl.side != sideCComet:
-		status, contentType = 429, typeText
-		body = append(append(body, s.tooManyChannels()...), '\n')
-	case sl.code == codeNoMemory && sl.side != sideCComet:
-		status, contentType = 503, typeText
-		body = append(body, "out of memory for another channel\n"...)
+	case sl.side != sideCComet && sl.code != codeOK && sl.code != codeNone:
+		var reason string
+		status, reason = s.whyNot(sl.code)
+		contentType, body = typeText, append(append(body, reason...), '\n')
+		if retry = retryAfter(s.args[:0], refusedSeconds); sl.code == codeTooFast {
+			retry = retryAfter(s.args[:0], int(sl.n))
+		}
 	case sl.op == opPush && !sl.ack && sl.cb == "" && !sl.old && !sl.last && sl.side == sideAdmin:
 		return append(dst, s.okResponse()...)
 	case sl.side == sideCComet:
@@ -52,8 +54,19 @@ func (s *shard) appendAnswer(dst []byte, sl *slot) []byte {
 		body = append(body, "}\n"...)
 	}
 	s.body, s.object = body, object
-	x := exchange{side: sl.side, old: sl.old, last: sl.last, head: sl.head}
+	x := exchange{side: sl.side, old: sl.old, last: sl.last, head: sl.head, headers: retry}
 	return s.appendResponse(dst, &x, status, contentType, body)
+}
+
+// whyNot is how a home's refusal is told.
+func (s *shard) whyNot(c code) (status int, reason string) {
+	switch c {
+	case codeTooMany:
+		return 429, s.tooManyChannels()
+	case codeTooFast:
+		return 429, s.tooFast(limitPublishRatePerChannel)
+	}
+	return 503, "out of memory for another channel"
 }
 
 // appendResult appends what /push, /pub and /sign answer when all went well.

@@ -213,7 +213,7 @@ func TestAtTheLimits(t *testing.T) {
 func TestRequestTimeout(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, RequestTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second})
 	for _, side := range []uint8{sideFront, sideAdmin} {
-		for _, text := range []string{"GET /sub?cname=aaaaaaaaa", "POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\ncname="} {
+		for _, text := range []string{"GET /sub?cname=aaaaaaaaa", "POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\ncname=aaaaaa"} {
 			p := st.enter(0, side)
 			p.send(text[:len(text)-9])
 			for n := range 9 {

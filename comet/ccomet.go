@@ -100,7 +100,9 @@ func (s *shard) ccometPublish(x *exchange, q *ccometQuery) error {
 	if limit := s.srv.cfg.MaxMessage; len(q.msg) > limit {
 		return fmt.Errorf("msg is %d bytes: max-message is %d", len(q.msg), limit)
 	}
-	s.tell(x, q, opPublish)
+	if s.mayPublish(x) {
+		s.tell(x, q, opPublish)
+	}
 	return nil
 }
 

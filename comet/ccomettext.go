@@ -99,6 +99,8 @@ func (s *shard) appendCCometAnswer(dst []byte, sl *slot) []byte {
 	switch sl.code {
 	case codeTooMany:
 		word, reason = "402", s.tooManyChannels()
+	case codeTooFast:
+		word, reason = "402", s.tooFast(limitPublishRatePerChannel)
 	case codeNoMemory:
 		word, reason = "402", "out of memory for another channel"
 	}

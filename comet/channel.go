@@ -80,7 +80,7 @@ func (s *shard) findOrMake(cname []byte) (uint32, code) {
 	}
 	if n := s.srv.channels.Add(1); s.srv.cfg.MaxChannels > 0 && n > int64(s.srv.cfg.MaxChannels) {
 		s.srv.channels.Add(-1)
-		s.warnLimit(limitChannels, s.srv.cfg.MaxChannels)
+		s.meet(limitChannels, s.srv.cfg.MaxChannels)
 		return 0, codeTooMany
 	}
 	i := s.makeChannel(cname)
@@ -103,6 +103,9 @@ func (s *shard) makeChannel(cname []byte) uint32 {
 	}
 	ch := s.channels.At(i)
 	*ch = channel{next: 1, gen: ch.gen, nameAt: at.at, nameLen: at.len, state: channelLive, dialect: dialectOf(cname), born: s.minute()}
+	if s.srv.cfg.PublishRatePerChannel > 0 {
+		*s.rates.at(i) = 0
+	}
 	s.channelIndex.insert(i)
 	s.announce(ch, true)
 	return i
@@ -199,6 +202,11 @@ func (s *shard) publish(m *mail) {
 	i, c := s.findOrMake(m.cname())
 	r := mail{kind: mailDone, conn: m.conn, slot: m.slot, code: c}
 	if c == codeOK {
+		if wait, ok := s.mayAppend(i); !ok {
+			r.code, r.n = codeTooFast, int32(wholeSeconds(wait))
+			s.send(m.from, r)
+			return
+		}
 		if s.channels.At(i).subs == 0 {
 			s.extend(i, s.srv.cfg.ChannelTimeout)
 		}
@@ -220,7 +228,7 @@ func (s *shard) join(m *mail) {
 		i, r.code = s.findOrMake(m.cname())
 	}
 	if limit := s.srv.cfg.MaxSubscribersPerChannel; r.code == codeOK && limit > 0 && int(s.channels.At(i).subs) >= limit {
-		s.warnLimit(limitSubscribers, limit)
+		s.meet(limitSubscribers, limit)
 		r.code = codeFull
 	}
 	if r.code != codeOK {

@@ -77,6 +77,7 @@ func startWire(t testing.TB, cfg Config) *wireServer {
 		cfg.Admin = []string{"127.0.0.1:0"}
 	}
 	cfg.CComet = []string{"127.0.0.1:0"}
+	orDefault(&cfg.RetryTime, -1)
 	cfg.Clock = func() time.Time { return noon }
 	srv, err := New(cfg)
 	if err != nil {
@@ -245,6 +246,7 @@ type stage struct {
 func newStage(t testing.TB, cfg Config) *stage {
 	t.Helper()
 	st := &stage{t: t, now: noon}
+	orDefault(&cfg.RetryTime, -1)
 	cfg.Clock = func() time.Time { return st.now }
 	srv, err := newServer(cfg)
 	if err != nil {

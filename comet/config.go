@@ -88,6 +88,28 @@ type Config struct {
 	ChannelBufferSize int
 	// ChannelBufferBytes bounds the bytes of those messages. Default 1 MiB.
 	ChannelBufferBytes int
+	// MaxHistoryBytes bounds what all channels keep together, shared out evenly among
+	// the loops. Beyond it, channels keep HistoryMinimum messages, and less at the
+	// worst. Default 1 GiB and 1.
+	MaxHistoryBytes int
+	HistoryMinimum  int
+	// MaxHeldBytes bounds what is held for readers that are stuck, in all, shared out
+	// evenly among the loops. Default 256 MiB.
+	MaxHeldBytes int
+	// MaxConnections bounds the connections of all sides but the admin's. At the bound
+	// a connection that is idle between requests makes room, else the new one is
+	// refused with 503. 0: only descriptors bound them.
+	MaxConnections int
+	// MaxConnectionsPerAddress bounds those of one address (of IPv6, of one /64), but
+	// for trusted proxies; more are refused with 429. 0 is no bound.
+	MaxConnectionsPerAddress int
+	// AcceptRate bounds the connections that are accepted in a second, on each
+	// address that is listened on; the rest wait in the kernel. 0 is no bound.
+	AcceptRate int
+	// PublishRatePerAddress and PublishRatePerChannel bound the publishes in a second,
+	// of an address and to a channel; more are refused with 429. 0 is no bound.
+	PublishRatePerAddress int
+	PublishRatePerChannel int
 	// MaxMessage bounds the bytes of one message's content. Default 64 KiB.
 	MaxMessage int
 	// MaxHead bounds the bytes of a request's head, of which the request line may
@@ -99,8 +121,15 @@ type Config struct {
 	// PollingTimeout is the longest a subscriber hears nothing: then it is sent
 	// a noop. Default 30 s.
 	PollingTimeout time.Duration
-	// RequestTimeout is how long a request may take to arrive. Default 10 s.
+	// RetryTime is when browsers are told to come back, on the average, where an event
+	// stream has broken: each is told another time, from half of it to half as much
+	// again, so that they do not all come at once. Default 3 s; below zero leaves it
+	// to the browser.
+	RetryTime time.Duration
+	// RequestTimeout is how long a request's head may take to arrive, BodyTimeout its
+	// body. Default 10 s each.
 	RequestTimeout time.Duration
+	BodyTimeout    time.Duration
 	// IdleTimeout is how long a connection may stay open between requests.
 	// Default 60 s.
 	IdleTimeout time.Duration
@@ -148,11 +177,16 @@ func (c *Config) fill() error {
 	orDefault(&c.Loops, min(runtime.GOMAXPROCS(0), MaxLoops))
 	orDefault(&c.ChannelBufferSize, 100)
 	orDefault(&c.ChannelBufferBytes, 1<<20)
+	orDefault(&c.MaxHistoryBytes, 1<<30)
+	orDefault(&c.HistoryMinimum, 1)
+	orDefault(&c.MaxHeldBytes, 256<<20)
 	orDefault(&c.MaxMessage, 64<<10)
 	orDefault(&c.MaxHead, 16<<10)
 	orDefault(&c.ChannelTimeout, 30*time.Second)
 	orDefault(&c.PollingTimeout, 30*time.Second)
+	orDefault(&c.RetryTime, 3*time.Second)
 	orDefault(&c.RequestTimeout, 10*time.Second)
+	orDefault(&c.BodyTimeout, 10*time.Second)
 	orDefault(&c.IdleTimeout, 60*time.Second)
 	orDefault(&c.WriteTimeout, 30*time.Second)
 	c.ChannelBufferSize = max(c.ChannelBufferSize, 0)
@@ -178,13 +212,21 @@ func (c *Config) check() error {
 	atLeast("max channels", c.MaxChannels, 0)
 	atLeast("max subscribers per channel", c.MaxSubscribersPerChannel, 0)
 	atLeast("channel buffer bytes", c.ChannelBufferBytes, 1)
+	atLeast("max history bytes", c.MaxHistoryBytes, 1)
+	atLeast("history minimum", c.HistoryMinimum, 1)
+	atLeast("max held bytes", c.MaxHeldBytes, 1)
+	atLeast("max connections", c.MaxConnections, 0)
+	atLeast("max connections per address", c.MaxConnectionsPerAddress, 0)
+	atLeast("accept rate", c.AcceptRate, 0)
+	atLeast("publish rate per address", c.PublishRatePerAddress, 0)
+	atLeast("publish rate per channel", c.PublishRatePerChannel, 0)
 	atLeast("max message", c.MaxMessage, 1)
 	atLeast("max head", c.MaxHead, 1024)
 	for _, t := range []struct {
 		name string
 		d    time.Duration
 	}{
-		{"channel timeout", c.ChannelTimeout}, {"polling timeout", c.PollingTimeout}, {"request timeout", c.RequestTimeout},
+		{"channel timeout", c.ChannelTimeout}, {"polling timeout", c.PollingTimeout}, {"request timeout", c.RequestTimeout}, {"body timeout", c.BodyTimeout},
 		{"idle timeout", c.IdleTimeout}, {"write timeout", c.WriteTimeout},
 	} {
 		if t.d < time.Second || t.d > MaxLease {

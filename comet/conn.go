@@ -54,8 +54,16 @@ type exchange struct {
 // Opened begins a connection: its request is awaited.
 func (s *shard) Opened(c reactor.Conn) {
 	s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
+	if s.side(c) != sideAdmin {
+		s.srv.connections.Add(1)
+	}
 	if s.srv.access.looks {
 		s.look(c)
+	}
+	if s.srv.tellsApart && s.loop.Tag(c)&(tagHeader|tagTrusted) == 0 {
+		if peer, err := s.loop.Peer(c); err == nil && peer.Addr().IsValid() {
+			s.countClient(c, s.srv.hashAddr(peer.Addr()))
+		}
 	}
 }
 
@@ -115,19 +123,26 @@ func (s *shard) listening(c reactor.Conn) bool {
 // parser is where a connection's request is parsed: the loop's own parser, but
 // for a request that has begun already.
 func (s *shard) parser(c reactor.Conn) *httplite.Request {
-	switch what, i := splitUser(s.loop.User(c)); what {
-	case userHalf:
-		return s.halves.at(i)
-	case userPipe:
-		if half := s.pipes[i].half; half != 0 {
-			return s.halves.at(half)
-		}
+	if half := s.halfOf(c); half != 0 {
+		return s.halves.at(half)
 	}
 	return s.req
 }
 
+// halfOf is the parser of a request that has begun, 0 if none has.
+func (s *shard) halfOf(c reactor.Conn) uint32 {
+	switch what, i := splitUser(s.loop.User(c)); what {
+	case userHalf:
+		return i
+	case userPipe:
+		return s.pipes[i].half
+	}
+	return 0
+}
+
 // incomplete keeps what is known of a request whose rest has not arrived. From
-// its first byte on it has RequestTimeout to be whole.
+// its first byte on its head has RequestTimeout to be whole, and then its body
+// BodyTimeout.
 func (s *shard) incomplete(c reactor.Conn, req *httplite.Request) {
 	if req == s.req {
 		half := s.halves.lend(req)
@@ -139,6 +154,10 @@ func (s *shard) incomplete(c reactor.Conn, req *httplite.Request) {
 			s.loop.SetUser(c, userWord(userHalf, half))
 		}
 		s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
+	}
+	if i := s.halfOf(c); req.HeadDone() && !s.halves.body[i] {
+		s.halves.body[i] = true
+		s.loop.SetTimer(c, s.srv.cfg.BodyTimeout)
 	}
 	// Behind requests that are not answered yet it would be taken for an answer;
 	// a client has to send the body without it in the end (RFC 9110 10.1.1).
@@ -216,14 +235,22 @@ func (s *shard) answered(c reactor.Conn, last bool) {
 		s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
 		return
 	}
+	s.loop.SetUser(c, userWord(userIdle, kept))
 	s.loop.SetTimer(c, s.srv.cfg.IdleTimeout)
 	s.loop.Resume(c)
 }
+
+// refusedSeconds is when who was refused for want of room is told to try again.
+const refusedSeconds = 5
 
 // refuse answers a request that broke a rule, and ends the connection.
 func (s *shard) refuse(c reactor.Conn, err *httplite.Error) {
 	s.srv.refused.Add(1)
 	x := exchange{conn: c, side: s.side(c), last: true}
+	if err.Status == 503 || err.Status == 429 {
+		x.headers = retryAfter(s.object[:0], refusedSeconds)
+		s.object = x.headers
+	}
 	s.body = append(append(s.body[:0], err.Error()...), '\n')
 	s.reply(&x, err.Status, typeText, s.body)
 }
@@ -290,6 +317,7 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 		s.srv.cfg.Log.Debug().Err(err).Uint8("loop", s.id).Msg("connection lost")
 	}
 	s.dropHalf(c)
+	s.uncount(c)
 	switch what, i := splitUser(s.loop.User(c)); what {
 	case userSub:
 		if sub := s.subs.At(i); sub.has(subOld) && !sub.poll() {

@@ -6,6 +6,7 @@ import "ccomet/httplite"
 type halves struct {
 	list  []*httplite.Request // [0] is nobody's
 	free  []uint32
+	body  []bool // its head has arrived
 	spare []*httplite.Request
 }
 
@@ -18,13 +19,13 @@ func (h *halves) lend(req *httplite.Request) uint32 {
 	if n := len(h.free); n > 0 {
 		i := h.free[n-1]
 		h.free = h.free[:n-1]
-		h.list[i] = req
+		h.list[i], h.body[i] = req, false
 		return i
 	}
 	if len(h.list) == 0 {
-		h.list = append(h.list, nil)
+		h.list, h.body = append(h.list, nil), append(h.body, false)
 	}
-	h.list = append(h.list, req)
+	h.list, h.body = append(h.list, req), append(h.body, false)
 	return uint32(len(h.list) - 1)
 }
 

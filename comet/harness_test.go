@@ -27,6 +27,7 @@ type harness struct {
 func newHarness(t *testing.T, cfg Config) *harness {
 	t.Helper()
 	h := &harness{t: t, now: noon}
+	orDefault(&cfg.RetryTime, -1)
 	cfg.Clock = func() time.Time { return h.now }
 	srv, err := newServer(cfg)
 	if err != nil {

@@ -60,10 +60,56 @@ func (s *shard) keep(ch *channel, msg *message) {
 	h.last = msg
 	h.n++
 	h.bytes += len(msg.json)
+	s.historyBytes += len(msg.json)
 	for h.n > cfg.ChannelBufferSize || h.bytes > cfg.ChannelBufferBytes {
-		h.bytes -= len(h.first.json)
-		h.first = h.first.next
-		h.n--
+		s.dropOldest(h)
+	}
+	if share := cfg.MaxHistoryBytes / cfg.Loops; s.historyBytes > share {
+		s.meet(limitHistory, cfg.MaxHistoryBytes)
+		s.shedHistory(ch, share)
+	}
+}
+
+func (s *shard) dropOldest(h *history) {
+	h.bytes -= len(h.first.json)
+	s.historyBytes -= len(h.first.json)
+	h.first = h.first.next
+	h.n--
+}
+
+// shedLook is how many channels are looked at, for each message, for history that
+// may go.
+const shedLook = 32
+
+// shedHistory brings what this loop's channels keep under its share of the
+// ceiling. What is beyond HistoryMinimum goes first, of whichever channel comes
+// next; where that is not enough at once, the channel that was published to keeps
+// less, at the worst nothing.
+func (s *shard) shedHistory(ch *channel, share int) {
+	for range shedLook {
+		if s.historyBytes <= share {
+			return
+		}
+		if s.historyHand++; s.historyHand > s.channels.Used() {
+			s.historyHand = 1
+		}
+		if other := s.channels.At(s.historyHand); other.state != channelFree && other != ch {
+			s.keepLess(other, share)
+		}
+	}
+	s.keepLess(ch, share)
+	if s.historyBytes > share {
+		s.dropHistory(ch)
+	}
+}
+
+// keepLess lets go of what a channel keeps beyond the minimum, as far as needed.
+func (s *shard) keepLess(ch *channel, share int) {
+	if ch.history == 0 {
+		return
+	}
+	for h := s.histories.at(ch.history); h.n > s.srv.cfg.HistoryMinimum && s.historyBytes > share; {
+		s.dropOldest(h)
 	}
 }
 
@@ -97,6 +143,7 @@ func (s *shard) oldest(ch *channel) int32 {
 // dropHistory forgets what a channel keeps.
 func (s *shard) dropHistory(ch *channel) {
 	if ch.history != 0 {
+		s.historyBytes -= s.histories.at(ch.history).bytes
 		s.histories.drop(ch.history)
 		ch.history = 0
 	}

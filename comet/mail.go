@@ -49,6 +49,7 @@ const (
 	codeNone          // no such channel
 	codeBeyond        // the number wanted is none
 	codeOusted        // its seat was given to another
+	codeTooFast       // publish-rate-per-channel; n: seconds until it is worth trying again
 )
 
 // Flags of mailJoin and what it is answered with.

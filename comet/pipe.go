@@ -106,7 +106,7 @@ func (s *shard) answer(m *mail) {
 	p := s.pipes[i]
 	sl := &p.slots[m.slot-p.first]
 	sl.code, sl.seq, sl.done = m.code, m.seq, true
-	if sl.op == opInfo {
+	if sl.op == opInfo || m.code == codeTooFast {
 		sl.n = m.n
 	}
 	s.listPipe(i)

@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"strconv"
 	"time"
 
 	"ccomet/httplite"
@@ -133,13 +134,26 @@ func (s *shard) appendStreamHead(dst []byte, sub *subscriber) []byte {
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
 	}
 	dst = httplite.EndHeaders(dst)
-	if sub.transport != transportIframe {
-		return dst
+	var preface []byte
+	switch {
+	case sub.transport == transportIframe:
+		preface = s.srv.iframeHead
+	case sub.transport == transportSSE && s.srv.cfg.RetryTime > 0:
+		s.body = s.appendRetry(s.body[:0], s.srv.cfg.RetryTime)
+		preface = s.body
 	}
 	if sub.has(subOld) {
-		return append(dst, s.srv.iframeHead...)
+		return append(dst, preface...)
 	}
-	return httplite.AppendChunk(dst, s.srv.iframeHead)
+	return httplite.AppendChunk(dst, preface)
+}
+
+// appendRetry appends what tells a browser when to come back: from half of d to
+// half as much again.
+func (s *shard) appendRetry(dst []byte, d time.Duration) []byte {
+	ms := uint64(max(d/time.Millisecond, 2))
+	dst = strconv.AppendUint(append(dst, "retry: "...), ms/2+s.random()%ms, 10)
+	return append(dst, "\n\n"...)
 }
 
 // appendPollResponse appends the whole response to a poll.

@@ -135,7 +135,7 @@ func (s *shard) giveSeat(i, at uint32, m, r *mail) {
 	ch := s.channels.At(i)
 	if at == 0 {
 		if limit := s.srv.cfg.MaxSubscribersPerChannel; limit > 0 && int(ch.subs) >= limit {
-			s.warnLimit(limitSubscribers, limit)
+			s.meet(limitSubscribers, limit)
 			r.code = codeFull
 			return
 		}
@@ -165,6 +165,11 @@ func (s *shard) stood(m *mail) {
 // has it delivered.
 func (s *shard) told(m *mail) {
 	i, c := s.findOrMake(m.cname())
+	if c == codeOK && m.op != opSignIn {
+		if _, ok := s.mayAppend(i); !ok {
+			c = codeTooFast
+		}
+	}
 	if c == codeOK {
 		ch := s.channels.At(i)
 		if ch.subs == 0 {

@@ -35,7 +35,11 @@ type Server struct {
 	baseBytes   int64
 	started     time.Time
 	walks       atomic.Int64 // under way, on all loops
-	warned      [limits]atomic.Int64
+	met         met
+	connections atomic.Int64 // of all sides but the admin's
+	tellsApart  bool         // connections are counted by address
+	crowd       *crowd
+	publishers  *addressRates
 }
 
 // New opens a server: its loops, and its listening sockets. Connections are
@@ -45,7 +49,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := reactor.SocketOptions{UserTimeout: srv.cfg.WriteTimeout, KeepAlive: 2 * time.Minute}
+	opts := reactor.SocketOptions{UserTimeout: srv.cfg.WriteTimeout, KeepAlive: 2 * time.Minute, AcceptRate: float64(srv.cfg.AcceptRate)}
 	for side, l := range [sides]struct {
 		addresses []string
 		bound     *[]string
@@ -74,6 +78,9 @@ func newServer(cfg Config) (*Server, error) {
 	srv := &Server{cfg: cfg, seed: maphash.MakeSeed(), endpoints: table(&cfg)}
 	srv.access, _ = newAccess(&cfg) // fill has seen that it can be
 	srv.warnClosed()
+	if srv.tellsApart = cfg.MaxConnectionsPerAddress > 0 || cfg.PublishRatePerAddress > 0; srv.tellsApart {
+		srv.crowd, srv.publishers = new(crowd), new(addressRates)
+	}
 	// Escaped for a form, a byte of content may take three.
 	srv.limits = httplite.Limits{Line: cfg.MaxHead / 2, Head: cfg.MaxHead, Body: 3*cfg.MaxMessage + 4096}
 	const always = "Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\n"
@@ -143,23 +150,4 @@ func (srv *Server) Wait() error {
 	err := srv.group.Wait()
 	srv.release()
 	return err
-}
-
-// limit is one that a warning is logged of when it is met.
-type limit int
-
-const (
-	limitChannels limit = iota
-	limitSubscribers
-	limits
-)
-
-var limitNames = [limits]string{"max-channels", "max-subscribers-per-channel"}
-
-// warnLimit logs that a limit was met, at most once in ten seconds for each.
-func (s *shard) warnLimit(which limit, value int) {
-	now, warned := s.loop.Now().Unix(), &s.srv.warned[which]
-	if last := warned.Load(); now-last >= 10 && warned.CompareAndSwap(last, now) {
-		s.srv.cfg.Log.Warn().Str("limit", limitNames[which]).Int("value", value).Msg("limit reached: requests are refused")
-	}
 }

@@ -25,6 +25,11 @@ type shard struct {
 	channelIndex *index
 	leases       *reactor.Wheel
 	histories    histories
+	historyBytes int            // of all channels
+	historyHand  uint32         // the channel that was last looked at for history to let go of
+	rates        column[int64]  // buckets of publishes, by channel
+	clients      column[uint64] // whose connections are counted, by connection
+	idleHand     uint32         // the connection that was last looked at for an idle one
 	seats        reactor.Slab[seat]
 	seatIndex    *index
 	pending      []walk
@@ -103,6 +108,8 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		MaxInput: srv.limits.MaxInput() + 64<<10,
 		// A poll's response is the longest that may be held in one piece: messages
 		// up to pollBytes and one more, every byte escaped.
+		Admit:        s.admit,
+		MaxHeldAll:   max(srv.cfg.MaxHeldBytes/srv.cfg.Loops, 1),
 		MaxHeld:      2*pollBytes + 8*srv.cfg.MaxMessage,
 		WriteTimeout: srv.cfg.WriteTimeout,
 		Refusal:      refusal,
@@ -118,7 +125,8 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 }
 
 // refusal is what a connection is told that there is no room for.
-var refusal = httplite.AppendError(nil, &httplite.Error{Status: 503, Reason: "no descriptors left for another connection"})
+var refusal = []byte("HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n" +
+	"Retry-After: 5\r\nContent-Length: 36\r\nConnection: close\r\n\r\nno room left for another connection\n")
 
 // release gives back the memory that the collector does not see.
 func (s *shard) release() {

@@ -142,7 +142,7 @@ func TestTooManyChannels(t *testing.T) {
 		srv := startWire(t, Config{Loops: loops, MaxChannels: 2})
 		srv.askAll([]string{"/sign?cname=a", "/push?cname=b&content=x"})
 		for _, target := range []string{"/push?cname=c&content=x", "/pub?cname=c&content=x&cb=f&ack=1", "/sign?cname=c"} {
-			same(t, srv.talk(sideAdmin, reqGet(0, target)), answer("429 Too Many Requests", asText, "too many channels: max-channels is 2\n"))
+			same(t, srv.talk(sideAdmin, reqGet(0, target)), answer("429 Too Many Requests", asText, "too many channels: max-channels is 2\n", "Retry-After: 5\r\n"))
 		}
 		same(t, srv.ask("/push?cname=a&content=x"), done)
 		srv.ask("/close?cname=b")

@@ -103,6 +103,10 @@ func (l *Loop) ticksAhead(d time.Duration) Tick {
 // Conns counts the connections and bare timers that have a record.
 func (l *Loop) Conns() int { return l.conns.Live() }
 
+// Used is the largest index that a connection of the loop has had: a walk over
+// all goes from 1 to Used, and asks ConnAt.
+func (l *Loop) Used() uint32 { return l.conns.Used() }
+
 // Stats may be called from any goroutine.
 func (l *Loop) Stats() Stats {
 	s := &l.stats

@@ -58,12 +58,22 @@ type settings struct {
 	MaxSubscribersPerChannel int `default:"0" placeholder:"N" group:"limits" help:"Subscribers of one channel; 0 is no limit."`
 	ChannelBufferSize        int `default:"100" placeholder:"N" group:"limits" help:"Messages a channel keeps for those who come back; 0 keeps none."`
 	ChannelBufferBytes       int `default:"1048576" placeholder:"BYTES" group:"limits" help:"Bytes of these messages."`
+	MaxHistoryBytes          int `default:"1073741824" placeholder:"BYTES" group:"limits" help:"Bytes that all channels keep together; beyond it they keep less."`
+	HistoryMinimum           int `default:"1" placeholder:"N" group:"limits" help:"Messages that a channel still keeps then, if that is enough."`
+	MaxHeldBytes             int `default:"268435456" placeholder:"BYTES" group:"limits" help:"Bytes held for readers that are stuck, all together; the one that would go beyond it is cut."`
+	MaxConnections           int `default:"0" placeholder:"N" group:"limits" help:"Connections, but for the admin side's. Beyond it one that is idle between requests is closed, or the new one is answered 503; 0 is what descriptors allow."`
+	MaxConnectionsPerAddress int `default:"0" placeholder:"N" group:"limits" help:"Connections from one address (IPv6: one /64), trusted proxies not counted; beyond it 429. 0 is no limit."`
+	AcceptRate               int `default:"0" placeholder:"N" group:"limits" help:"Connections accepted in a second, on each address; the rest wait in the kernel. 0 is no limit."`
+	PublishRatePerAddress    int `default:"0" placeholder:"N" group:"limits" help:"Publishes in a second from one address; beyond it 429. 0 is no limit."`
+	PublishRatePerChannel    int `default:"0" placeholder:"N" group:"limits" help:"Publishes in a second to one channel; beyond it 429. 0 is no limit."`
 	MaxMessage               int `default:"65536" placeholder:"BYTES" group:"limits" help:"Bytes of one message."`
 	MaxHead                  int `default:"16384" placeholder:"BYTES" group:"limits" help:"Bytes of a request's line and headers."`
 
 	ChannelTimeout seconds `default:"30" placeholder:"S" group:"times" help:"How long a channel lives without subscribers."`
 	PollingTimeout seconds `default:"30" placeholder:"S" group:"times" help:"The longest a subscriber hears nothing: then it gets a noop."`
-	RequestTimeout seconds `default:"10" placeholder:"S" group:"times" help:"How long a request may take to arrive."`
+	RetryTime      seconds `default:"3" placeholder:"S" group:"times" help:"When browsers come back to a broken event stream, on the average: each is told another time, from half to half as much again. 0 leaves it to them."`
+	RequestTimeout seconds `default:"10" placeholder:"S" group:"times" help:"How long a request's head may take to arrive."`
+	BodyTimeout    seconds `default:"10" placeholder:"S" group:"times" help:"How long its body may take then."`
 	IdleTimeout    seconds `default:"60" placeholder:"S" group:"times" help:"How long a connection may stay open between requests."`
 	WriteTimeout   seconds `default:"30" placeholder:"S" group:"times" help:"How long a reader may be stuck before it is cut."`
 
@@ -109,6 +119,14 @@ func (s *settings) check() (bad []*badSetting) {
 		{"max-subscribers-per-channel", s.MaxSubscribersPerChannel, 0, 1 << 30},
 		{"channel-buffer-size", s.ChannelBufferSize, 0, 1 << 30},
 		{"channel-buffer-bytes", s.ChannelBufferBytes, 1, 1 << 40},
+		{"max-history-bytes", s.MaxHistoryBytes, 1, 1 << 40},
+		{"history-minimum", s.HistoryMinimum, 1, 1 << 30},
+		{"max-held-bytes", s.MaxHeldBytes, 1, 1 << 40},
+		{"max-connections", s.MaxConnections, 0, 1 << 30},
+		{"max-connections-per-address", s.MaxConnectionsPerAddress, 0, 1 << 30},
+		{"accept-rate", s.AcceptRate, 0, 1 << 30},
+		{"publish-rate-per-address", s.PublishRatePerAddress, 0, 1 << 30},
+		{"publish-rate-per-channel", s.PublishRatePerChannel, 0, 1 << 30},
 		{"max-message", s.MaxMessage, 1, 1 << 28},
 		{"max-head", s.MaxHead, 1024, 1 << 24},
 		{"loops", s.Loops, 0, comet.MaxLoops},
@@ -125,12 +143,16 @@ func (s *settings) check() (bad []*badSetting) {
 		{"channel-timeout", s.ChannelTimeout},
 		{"polling-timeout", s.PollingTimeout},
 		{"request-timeout", s.RequestTimeout},
+		{"body-timeout", s.BodyTimeout},
 		{"idle-timeout", s.IdleTimeout},
 		{"write-timeout", s.WriteTimeout},
 	} {
 		if t.value < seconds(time.Second) || t.value > maxTime {
 			bad = append(bad, &badSetting{t.name, fmt.Sprintf("is %v: want 1s to %v", t.value, maxTime)})
 		}
+	}
+	if s.RetryTime < 0 || s.RetryTime > seconds(time.Hour) {
+		bad = append(bad, &badSetting{"retry-time", fmt.Sprintf("is %v: want 0s to 1h", s.RetryTime)})
 	}
 	return append(bad, s.checkText()...)
 }
@@ -185,6 +207,10 @@ func (s *settings) server(log zerolog.Logger) comet.Config {
 	if buffer == 0 {
 		buffer = -1 // the server's word for none
 	}
+	retry := time.Duration(s.RetryTime)
+	if retry == 0 {
+		retry = -1 // the same
+	}
 	return comet.Config{
 		Front: s.Front, Admin: s.Admin, CComet: s.CComet, Loops: s.Loops,
 		Auth: comet.Auth(s.Auth), Secret: []byte(s.Secret), CORSOrigin: s.CORSOrigin,
@@ -192,10 +218,15 @@ func (s *settings) server(log zerolog.Logger) comet.Config {
 		TrustedProxies: s.TrustedProxy, ProxyProtocol: s.ProxyProtocol,
 		MaxChannels: s.MaxChannels, MaxSubscribersPerChannel: s.MaxSubscribersPerChannel,
 		ChannelBufferSize: buffer, ChannelBufferBytes: s.ChannelBufferBytes,
+		MaxHistoryBytes: s.MaxHistoryBytes, HistoryMinimum: s.HistoryMinimum, MaxHeldBytes: s.MaxHeldBytes,
+		MaxConnections: s.MaxConnections, MaxConnectionsPerAddress: s.MaxConnectionsPerAddress, AcceptRate: s.AcceptRate,
+		PublishRatePerAddress: s.PublishRatePerAddress, PublishRatePerChannel: s.PublishRatePerChannel,
 		MaxMessage: s.MaxMessage, MaxHead: s.MaxHead,
 		ChannelTimeout: time.Duration(s.ChannelTimeout),
 		PollingTimeout: time.Duration(s.PollingTimeout),
 		RequestTimeout: time.Duration(s.RequestTimeout),
+		BodyTimeout:    time.Duration(s.BodyTimeout),
+		RetryTime:      retry,
 		IdleTimeout:    time.Duration(s.IdleTimeout),
 		WriteTimeout:   time.Duration(s.WriteTimeout),
 		Version:        versionName(),

@@ -1,0 +1,98 @@
+package comet
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"ccomet/httplite"
+	"ccomet/reactor"
+)
+
+// crowd counts the connections of each address, on all loops, in a table that
+// does not grow: two rows of counters, an address's count the lesser of its two.
+// It is never too low, and too high only where two others stand in both its
+// places, which takes addresses by the million.
+type crowd [2][crowdRow]atomic.Int32
+
+const crowdRow = 1 << 20
+
+func (c *crowd) places(client uint64) (a, b *atomic.Int32) {
+	return &c[0][client>>1%crowdRow], &c[1][client>>33%crowdRow]
+}
+
+func (c *crowd) enter(client uint64) (count int) {
+	a, b := c.places(client)
+	return int(min(a.Add(1), b.Add(1)))
+}
+
+func (c *crowd) leave(client uint64) {
+	a, b := c.places(client)
+	a.Add(-1)
+	b.Add(-1)
+}
+
+// admit is asked before a connection is taken: whether there is room for it. An
+// idle one is closed to make some. The admin side is always let in, so that
+// whoever has to see to the server can.
+func (s *shard) admit(tag uint8) bool {
+	limit := s.srv.cfg.MaxConnections
+	if limit == 0 || tag&tagSide == sideAdmin || s.srv.connections.Load() < int64(limit) || s.closeIdle() {
+		return true
+	}
+	s.meet(limitConnections, limit)
+	return false
+}
+
+// idleLook is how many connections are looked at for an idle one.
+const idleLook = 64
+
+// closeIdle closes a connection of this loop that is between two requests, if
+// there is one among the next few.
+func (s *shard) closeIdle() bool {
+	used := s.loop.Used()
+	for range min(idleLook, used) {
+		if s.idleHand++; s.idleHand > used {
+			s.idleHand = 1
+		}
+		c := s.loop.ConnAt(s.idleHand)
+		if c != 0 && s.loop.Alive(c) && s.loop.User(c) == userWord(userIdle, kept) && s.side(c) != sideAdmin {
+			s.loop.Close(c)
+			return true
+		}
+	}
+	return false
+}
+
+// kept is the index that goes with userIdle once a request has been answered.
+const kept uint32 = 1
+
+// countClient counts a connection for its address, from when that is known; false:
+// the address has too many, and the connection has been refused.
+func (s *shard) countClient(c reactor.Conn, client uint64) bool {
+	*s.clients.at(c.Index()) = client
+	limit := s.srv.cfg.MaxConnectionsPerAddress
+	if limit == 0 || s.side(c) == sideAdmin || s.srv.crowd.enter(client) <= limit {
+		return true
+	}
+	s.srv.crowd.leave(client)
+	*s.clients.at(c.Index()) = 0
+	s.meet(limitConnectionsPerAddress, limit)
+	s.refuse(c, &httplite.Error{Status: 429, Reason: fmt.Sprintf("too many connections from this address: max-connections-per-address is %d", limit)})
+	return false
+}
+
+// uncount takes a connection off the counts.
+func (s *shard) uncount(c reactor.Conn) {
+	if s.side(c) != sideAdmin {
+		s.srv.connections.Add(-1)
+	}
+	if !s.srv.tellsApart {
+		return
+	}
+	if client := s.clients.at(c.Index()); *client != 0 {
+		if s.srv.cfg.MaxConnectionsPerAddress > 0 && s.side(c) != sideAdmin {
+			s.srv.crowd.leave(*client)
+		}
+		*client = 0
+	}
+}

@@ -1,0 +1,64 @@
+package comet
+
+import (
+	"strconv"
+	"sync/atomic"
+)
+
+// limit is a ceiling that is counted, and warned of, when it is met.
+type limit int
+
+const (
+	limitChannels limit = iota
+	limitSubscribers
+	limitConnections
+	limitConnectionsPerAddress
+	limitHistory
+	limitPublishRatePerChannel
+	limitPublishRatePerAddress
+	limits
+)
+
+// limitNames are those of the settings.
+var limitNames = [limits]string{
+	"max-channels", "max-subscribers-per-channel", "max-connections", "max-connections-per-address",
+	"max-history-bytes", "publish-rate-per-channel", "publish-rate-per-address",
+}
+
+// met counts how often each limit was met, and remembers when it was warned of.
+type met [limits]struct{ times, warned atomic.Int64 }
+
+// meet counts that a limit was met, and logs it, at most once in ten seconds for
+// each.
+func (s *shard) meet(which limit, value int) {
+	m := &s.srv.met[which]
+	m.times.Add(1)
+	now := s.loop.Now().Unix()
+	if last := m.warned.Load(); now-last >= 10 && m.warned.CompareAndSwap(last, now) {
+		s.srv.cfg.Log.Warn().Str("limit", limitNames[which]).Int("value", value).Msg("limit reached")
+	}
+}
+
+// retryAfter is the line of a response that says when it is worth asking again.
+func retryAfter(dst []byte, seconds int) []byte {
+	dst = strconv.AppendInt(append(dst, "Retry-After: "...), int64(max(seconds, 1)), 10)
+	return append(dst, "\r\n"...)
+}
+
+// column is what a configuration adds to each record of a slab: a value by the
+// record's index, in chunks that are made as they are needed. It costs nothing
+// where it is not used.
+type column[T any] struct{ chunks []*[columnChunk]T }
+
+const columnChunk = 4096
+
+func (c *column[T]) at(i uint32) *T {
+	n := int(i / columnChunk)
+	for len(c.chunks) <= n {
+		c.chunks = append(c.chunks, nil)
+	}
+	if c.chunks[n] == nil {
+		c.chunks[n] = new([columnChunk]T)
+	}
+	return &c.chunks[n][i%columnChunk]
+}

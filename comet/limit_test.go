@@ -1,0 +1,206 @@
+package comet
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// At max-connections a connection that is idle between requests makes room for a
+// new one; where there is none, the new one is told, and costs nothing more.
+func TestMaxConnections(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1, MaxConnections: 3})
+	waiting, idle := srv.dial(sideFront), srv.dial(sideFront)
+	waiting.send(reqGet(1, "/stream?cname=a&seq=1"))
+	idle.ask("/ping")
+	young := srv.dial(sideFront) // has asked nothing yet
+	srv.until("three are open", func() bool { return srv.connections.Load() == 3 })
+	fourth := srv.dial(sideFront)
+	fourth.send(reqGet(1, "/stream?cname=a&seq=1"))
+	same(t, idle.rest(), "")
+	srv.subscribed(2)
+	got := srv.dial(sideFront).rest()
+	if status, reason := told(t, got); status != "503" || reason != "no room left for another connection\n" || !strings.Contains(got, "\r\nRetry-After: 5\r\n") {
+		t.Errorf("got %q", got)
+	}
+	same(t, srv.ask("/healthz"), "ok") // by a connection of its own, which is let in
+	young.ask("/ping")
+	same(t, srv.ask("/info?cname=a"), `{"cname": "a", "subscribers": 2}`+"\n")
+	if n := srv.met[limitConnections].times.Load(); n != 1 {
+		t.Errorf("the limit was met %d times", n)
+	}
+	waiting.Close()
+	srv.until("somebody has gone", func() bool { return srv.connections.Load() < 3 })
+	srv.dial(sideFront).ask("/ping")
+}
+
+func TestMaxConnectionsPerAddress(t *testing.T) {
+	srv := startWire(t, Config{Loops: 3, MaxConnectionsPerAddress: 2, TrustedProxies: []string{"127.0.0.9"}})
+	first := srv.dialFrom("127.0.0.2", srv.FrontAddrs()[0])
+	first.ask("/ping")
+	srv.dialFrom("127.0.0.2", srv.FrontAddrs()[0]).ask("/ping")
+	got := srv.dialFrom("127.0.0.2", srv.FrontAddrs()[0]).rest()
+	if status, reason := told(t, got); status != "429" || reason != "too many connections from this address: max-connections-per-address is 2\n" || !strings.Contains(got, "\r\nRetry-After: 5\r\n") {
+		t.Errorf("got %q", got)
+	}
+	for range 4 {
+		srv.dialFrom("127.0.0.9", srv.FrontAddrs()[0]).ask("/ping") // a trusted proxy's are others'
+	}
+	srv.dialFrom("127.0.0.3", srv.FrontAddrs()[0]).ask("/ping")
+	first.Close()
+	client := srv.hashAddr(netip.MustParseAddr("127.0.0.2"))
+	a, _ := srv.crowd.places(client)
+	srv.until("the address has one left", func() bool { return a.Load() == 1 })
+	srv.dialFrom("127.0.0.2", srv.FrontAddrs()[0]).ask("/ping")
+}
+
+// The addresses of one IPv6 network are one, however an address is written.
+func TestAddressesAreOne(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1})
+	hash := func(s string) uint64 { return srv.hashAddr(netip.MustParseAddr(s)) }
+	if hash("2001:db8::1") != hash("2001:db8::ffff:2") || hash("2001:db8::1") == hash("2001:db8:0:1::1") {
+		t.Error("a /64 is not one")
+	}
+	if hash("::ffff:10.0.0.5") != hash("10.0.0.5") || hash("10.0.0.5") == hash("10.0.0.6") {
+		t.Error("an IPv4 address is not one")
+	}
+}
+
+// What all channels keep stays under the ceiling. First goes what is beyond the
+// minimum; at the worst even that; and whoever has missed something is told.
+func TestMaxHistoryBytes(t *testing.T) {
+	const each = 1000 // bytes of a message, about
+	st := newStage(t, Config{Loops: 1, MaxHistoryBytes: 50 * each, HistoryMinimum: 2})
+	s := st.srv.shards[0]
+	content := strings.Repeat("x", each-60)
+	push := func(cname string, n int) {
+		p := st.enter(0, sideAdmin)
+		for range n {
+			p.send(reqGet(1, "/push?cname="+cname+"&content="+content))
+			if s.historyBytes > 50*each {
+				t.Fatalf("%d bytes are kept", s.historyBytes)
+			}
+		}
+		p.leave()
+	}
+	kept := func(cname string) int {
+		ch := s.channels.At(s.find([]byte(cname)))
+		if ch.history == 0 {
+			return 0
+		}
+		return s.histories.at(ch.history).n
+	}
+	push("old", 40)
+	push("new", 40)
+	if kept("old") != 10 || kept("new") != 40 {
+		t.Errorf("the old channel keeps %d messages, the new one %d", kept("old"), kept("new"))
+	}
+	for n := range 60 {
+		push(fmt.Sprint(n), 1)
+	}
+	if kept("old") != 2 || kept("new") > 4 {
+		t.Errorf("beside many others the old channel keeps %d messages, the new one %d", kept("old"), kept("new"))
+	}
+	p := st.enter(0, sideFront)
+	p.send(reqGet(0, "/sub?cname=new&seq=1&lost=1"))
+	if got := p.body(); !strings.HasPrefix(got, `[{"type":"lost","cname":"new","seq":3`) {
+		t.Errorf("who wants all is told %.100q", got)
+	}
+	total := 0
+	for i := uint32(1); i <= s.channels.Used(); i++ {
+		if ch := s.channels.At(i); ch.history != 0 {
+			total += s.histories.at(ch.history).bytes
+		}
+	}
+	if total != s.historyBytes {
+		t.Errorf("%d bytes are kept, %d counted", total, s.historyBytes)
+	}
+	if st.srv.met[limitHistory].times.Load() == 0 {
+		t.Error("the limit was never met")
+	}
+}
+
+func TestPublishRates(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"channel": {PublishRatePerChannel: 4},
+		"address": {PublishRatePerAddress: 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := startWire(t, cfg) // its clock stands still: a second's worth at once
+			for range 4 {
+				same(t, srv.ask("/push?cname=a&content=x"), done)
+			}
+			got := srv.talk(sideAdmin, reqGet(0, "/push?cname=a&content=x"))
+			if status, reason := told(t, got); status != "429" || !strings.HasSuffix(reason, "publish-rate-per-"+name+" is 4 a second\n") || !strings.Contains(got, "\r\nRetry-After: 1\r\n") {
+				t.Errorf("got %q", got)
+			}
+			other := srv.talk(sideAdmin, reqGet(0, "/push?cname=b&content=x"))
+			if strings.HasPrefix(other, "HTTP/1.1 200 ") != (name == "channel") {
+				t.Errorf("to another channel: %s", other)
+			}
+			same(t, srv.ask("/check?cname=a"), `{"a": 1}`+"\n")
+		})
+	}
+	st := newStage(t, Config{Loops: 2, PublishRatePerChannel: 2})
+	push := func() string { return st.admin(0, "/push?cname=a&content=x&ack=1") }
+	for seq := 1; seq <= 2; seq++ {
+		same(t, push(), fmt.Sprintf(`{"type":"ok","seq":%d}`+"\n", seq))
+	}
+	if got := push(); !strings.HasPrefix(got, "too many publishes to this channel") {
+		t.Errorf("got %q", got)
+	}
+	st.later(500 * time.Millisecond)
+	same(t, push(), `{"type":"ok","seq":3}`+"\n")
+	if got := push(); !strings.HasPrefix(got, "too many publishes") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A head that arrives in time leaves its body a time of its own.
+func TestBodyTimeout(t *testing.T) {
+	st := newStage(t, Config{Loops: 1, RequestTimeout: 4 * time.Second, BodyTimeout: 20 * time.Second})
+	p := st.enter(0, sideAdmin)
+	p.send("POST /push?cname=a HTTP/1.1\r\nHost: h\r\n")
+	st.later(3 * time.Second)
+	p.send("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\n")
+	st.later(19 * time.Second)
+	p.send("content=x")
+	same(t, p.body(), done)
+	p.send("POST /push?cname=a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nc")
+	st.later(19 * time.Second)
+	p.send("o")
+	same(t, p.take(), "")
+	st.later(2 * time.Second)
+	if status, _ := told(t, p.take()); status != "408" {
+		t.Errorf("got %s", status)
+	}
+}
+
+// Browsers are told different times to come back, all within bounds.
+func TestRetryIsSpread(t *testing.T) {
+	st := newStage(t, Config{Loops: 1, RetryTime: 4 * time.Second})
+	seen := map[int]bool{}
+	for minor := range 2 {
+		for range 20 {
+			p := st.enter(0, sideFront)
+			p.send(reqGet(minor, "/sse?cname=a&seq=1"))
+			m := regexp.MustCompile(`(?:^|\r\n)retry: (\d+)\n\n(?:\r\n)?$`).FindStringSubmatch(p.body())
+			if m == nil {
+				t.Fatal("no time is told")
+			}
+			ms, _ := strconv.Atoi(m[1])
+			if ms < 2000 || ms > 6000 {
+				t.Errorf("told %d ms", ms)
+			}
+			seen[ms] = true
+			p.leave()
+		}
+	}
+	if len(seen) < 20 {
+		t.Errorf("40 clients are told %d times", len(seen))
+	}
+}
