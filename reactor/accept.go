@@ -69,6 +69,7 @@ func (l *Loop) takeReserve() {
 }
 
 func (l *Loop) accept(n int) {
+	defer l.giveWay(n)
 	for range acceptBudget { // level-triggered: what is left is reported again
 		ln := &l.listeners[n] // Opened may add listeners, and close them
 		if ln.fd < 0 || ln.resting {
@@ -117,6 +118,20 @@ func (ln *listener) spend(now time.Time) bool {
 // refill is how long it takes until the budget is worth looking at again.
 func (ln *listener) refill() time.Duration {
 	return max(time.Duration((1-ln.budget)/ln.rate*float64(time.Second)), TickLength)
+}
+
+// giveWay has the loop stand last in the queue for a socket that it shares. Of
+// those that sleep the kernel wakes the first, which would otherwise be the same
+// one each time, and have nearly all connections.
+func (l *Loop) giveWay(n int) {
+	ln := &l.listeners[n]
+	if !ln.shared || ln.fd < 0 || ln.resting || l.poller.remove(int32(ln.fd)) != nil {
+		return
+	}
+	if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
+		l.warn(ln, "%w: connections wait", err)
+		l.rest(n, acceptPause)
+	}
 }
 
 // admit makes a connection of an accepted descriptor, or refuses it.

@@ -33,8 +33,9 @@ func NewGroup(n int, open func(i int) (*Loop, error)) (*Group, error) {
 
 // Listen opens an address for all loops and returns where it is bound: a
 // socket for each loop with TCP, between which the kernel spreads the
-// connections, one shared socket with a unix path. It fails where somebody else
-// listens. Call it before Start. On an error no loop listens there.
+// connections, one shared socket with a unix path or an inherited one. It fails
+// where somebody else listens. Call it before Start. On an error no loop listens
+// there.
 func (g *Group) Listen(address string, tag uint8, opts SocketOptions) (bound string, err error) {
 	opts.AcceptRate /= float64(len(g.Loops))
 	lns, err := listenEach(address, len(g.Loops), opts)
@@ -64,7 +65,7 @@ func listenEach(address string, n int, opts SocketOptions) ([]*Listener, error) 
 			opts.Exclusive = true
 			ln, err = Listen(address, opts)
 			opts.Exclusive = false
-		case strings.HasPrefix(address, "unix:"):
+		case strings.HasPrefix(address, "unix:"), strings.HasPrefix(address, inheritedPrefix):
 			ln, err = lns[0].Dup()
 		default:
 			ln, err = Listen(reuse(address, lns[0].Addr()), opts)

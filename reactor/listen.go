@@ -69,19 +69,32 @@ func (o *SocketOptions) apply(fd int, tcp bool) error {
 
 // Listener is a listening socket before a loop has it.
 type Listener struct {
-	fd   int
-	unix string // the path of a unix socket
-	addr string
-	rate float64
+	fd     int
+	unix   string // the path of a unix socket that is ours to remove
+	addr   string
+	shared bool // with other loops
+	rate   float64
 }
 
 // Listen opens a listening socket. address is "host:port" with a numeric IPv4
 // or bracketed IPv6 host (an empty host is every IPv6 and IPv4 address; port 0
-// takes any), or "unix:/path", where a dead socket file is replaced. TCP
-// sockets carry SO_REUSEPORT: open one for each loop, at the address that the
-// first one's Addr tells, and the kernel spreads the connections. A unix
-// socket is shared by Dup instead.
+// takes any), "unix:/path", where a dead socket file is replaced, or "fd:3", a
+// listening socket that the process was started with, which the Listener owns
+// from here on. TCP sockets that are opened here carry SO_REUSEPORT: open one
+// for each loop, at the address that the first one's Addr tells, and the kernel
+// spreads the connections. Unix sockets and inherited ones are shared by Dup
+// instead.
 func Listen(address string, opts SocketOptions) (*Listener, error) {
+	if fd, ok, err := ParseInherited(address); ok {
+		var ln *Listener
+		if err == nil {
+			ln, err = inherit(fd, opts)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reactor: listen on %q: %w", address, err)
+		}
+		return ln, nil
+	}
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		return listenUnix(path, opts)
 	}
@@ -201,7 +214,8 @@ func deadSocket(sa *unix.SockaddrUnix) bool {
 	return unix.Connect(fd, sa) == unix.ECONNREFUSED
 }
 
-// Addr is where it listens, in the form that Listen takes.
+// Addr is where it listens, in the form that Listen takes; of an inherited
+// socket, too.
 func (ln *Listener) Addr() string { return ln.addr }
 
 // Dup shares the listening socket with another loop.
@@ -210,7 +224,8 @@ func (ln *Listener) Dup() (*Listener, error) {
 	if err != nil {
 		return nil, opError("dup", err)
 	}
-	return &Listener{fd: fd, addr: ln.addr, rate: ln.rate}, nil
+	ln.shared = true
+	return &Listener{fd: fd, addr: ln.addr, shared: true, rate: ln.rate}, nil
 }
 
 // Close closes a listener that no loop has.
