@@ -59,8 +59,12 @@ func inherit(fd int, opts SocketOptions) (*Listener, error) {
 		return nil, fmt.Errorf("a socket of a family (%T) that is neither IP nor unix", bound)
 	}
 	_, isUnix := bound.(*unix.SockaddrUnix)
-	if err := opts.apply(fd, !isUnix); err != nil {
-		return nil, err
+	for _, v := range opts.options(!isUnix) {
+		err := unix.SetsockoptInt(fd, v.level, v.name, v.value)
+		// Not every protocol knows all: Multipath TCP has no TCP_USER_TIMEOUT.
+		if err != nil && !errors.Is(err, unix.ENOPROTOOPT) && !errors.Is(err, unix.EOPNOTSUPP) {
+			return nil, opError("setsockopt", err)
+		}
 	}
 	unix.CloseOnExec(fd)
 	if err := unix.SetNonblock(fd, true); err != nil { // for whoever has the socket, too

@@ -38,9 +38,20 @@ type SocketOptions struct {
 	SendBuffer, ReceiveBuffer int
 }
 
+// option is one that setsockopt sets.
+type option struct{ level, name, value int }
+
 func (o *SocketOptions) apply(fd int, tcp bool) error {
-	type option struct{ level, name, value int }
-	var list []option
+	for _, v := range o.options(tcp) {
+		if err := unix.SetsockoptInt(fd, v.level, v.name, v.value); err != nil {
+			return opError("setsockopt", err)
+		}
+	}
+	return nil
+}
+
+// options are those that are not left to the kernel.
+func (o *SocketOptions) options(tcp bool) (list []option) {
 	set := func(level, name, value int) {
 		if value > 0 {
 			list = append(list, option{level, name, value})
@@ -59,12 +70,7 @@ func (o *SocketOptions) apply(fd int, tcp bool) error {
 			set(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds)
 		}
 	}
-	for _, v := range list {
-		if err := unix.SetsockoptInt(fd, v.level, v.name, v.value); err != nil {
-			return opError("setsockopt", err)
-		}
-	}
-	return nil
+	return list
 }
 
 // Listener is a listening socket before a loop has it.
