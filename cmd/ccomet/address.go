@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/reactor"
 )
 
 // checkAddress refuses what cannot be listened on.
@@ -16,6 +18,9 @@ func checkAddress(address string) error {
 			return fmt.Errorf("%q: want a path of 1 to %d bytes", address, len(unix.RawSockaddrUnix{}.Path)-1)
 		}
 		return nil
+	}
+	if _, ok, err := reactor.ParseInherited(address); ok {
+		return err
 	}
 	_, err := parseTCP(address)
 	return err
@@ -34,7 +39,7 @@ func parseTCP(address string) (netip.AddrPort, error) {
 	}
 	ap, err := netip.ParseAddrPort(net.JoinHostPort(host, port))
 	if err != nil {
-		return ap, fmt.Errorf("%q: want HOST:PORT with a numeric host, :PORT or unix:/PATH", address)
+		return ap, fmt.Errorf("%q: want HOST:PORT with a numeric host, :PORT, unix:/PATH or fd:N", address)
 	}
 	return ap, nil
 }

@@ -96,7 +96,13 @@ func start(t *testing.T, env []string, args ...string) *process {
 			args = append(args, "--"+side, "127.0.0.1:0")
 		}
 	}
-	p := &process{t: t, cmd: command(env, append([]string{"serve"}, args...)...), ended: make(chan error, 1)}
+	return serving(t, command(env, append([]string{"serve"}, args...)...))
+}
+
+// serving starts a command that serves, until the test ends.
+func serving(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, ended: make(chan error, 1)}
 	p.cmd.Stdout = &p.stdout
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {

@@ -42,6 +42,10 @@ one with all there is:
 
 "ccomet config check FILE" tells all that is wrong with a file of either kind.
 
+A service manager may hold the listening sockets (LISTEN_FDS): those that it names front or admin
+take the place of --front or --admin. It is told when the server serves and stops, and that its
+loops turn (NOTIFY_SOCKET, WATCHDOG_USEC).
+
 SIGTERM and SIGINT stop the server; its clients come back with their places.`
 }
 
@@ -126,6 +130,13 @@ func (c *serve) run(out io.Writer, log zerolog.Logger) error {
 	if err != nil {
 		log.Warn().Err(err).Msg("the descriptor limit stays as it is")
 	}
+	manager, err := findManager()
+	if err != nil {
+		log.Warn().Err(err).Msg("the service manager is not told how the server is")
+	}
+	if err := c.takeSockets(); err != nil {
+		return err
+	}
 	srv, err := c.open(log)
 	if err != nil {
 		return err
@@ -141,14 +152,23 @@ func (c *serve) run(out io.Writer, log zerolog.Logger) error {
 	if err := tellReady(); err != nil {
 		log.Warn().Err(err).Msg("the one that started this daemon is not told")
 	}
-	ended := make(chan error, 1)
+	tell := func(state string) {
+		if err := manager.tell(state); err != nil {
+			log.Warn().Err(err).Msg("the service manager does not hear")
+		}
+	}
+	ended, done := make(chan error, 1), make(chan struct{})
+	defer close(done)
 	go func() { ended <- srv.Wait() }()
+	go manager.watch(srv.Pulse, done, func(err error) { log.Error().Err(err).Msg("watchdog") })
+	tell(tellServing)
 	select {
 	case err = <-ended:
 		return fmt.Errorf("the server ended by itself: %w", err)
 	case sig := <-signals:
 		signal.Stop(signals) // a second one kills
 		log.Info().Stringer("signal", sig).Msg("stopping")
+		tell(tellStopping)
 	}
 	srv.Stop()
 	if err := <-ended; err != nil {

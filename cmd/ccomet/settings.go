@@ -28,7 +28,7 @@ func describe(v *kong.Value) string {
 
 // groups are the headings of "serve --help".
 var groups = []kong.Group{
-	{Key: "listen", Title: "Where it listens:", Description: "ADDR is HOST:PORT with a numeric host, :PORT for every address, or unix:/PATH. Port 0 takes a free one."},
+	{Key: "listen", Title: "Where it listens:", Description: "ADDR is HOST:PORT with a numeric host, :PORT for every address, unix:/PATH, or fd:N, a listening socket that the process is started with. Port 0 takes a free one."},
 	{Key: "who", Title: "Who may come:", Description: "ADDRS are addresses (10.0.0.5), beginnings of them (10.0.), networks (10.0.0.0/8, fd00::/8), all, or unix for peers on unix sockets; with commas, or the flag repeated. Who is in an allow list may come, whatever else is denied, and who is in neither may not; all, in either list, counts last."},
 	{Key: "limits", Title: "Limits:", Description: "Whatever is beyond one is refused with an answer that names it."},
 	{Key: "times", Title: "Times:", Description: "S is in seconds (90), or with units (1m30s)."},

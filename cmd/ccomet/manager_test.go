@@ -1,0 +1,174 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/comet"
+)
+
+// ear is the socket of a service manager.
+type ear struct {
+	t      *testing.T
+	socket *net.UnixConn
+	name   string
+}
+
+// newEar listens by a name: a path, or "@…" for one without a file.
+func newEar(t *testing.T, name string) *ear {
+	t.Helper()
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { socket.Close() })
+	return &ear{t, socket, name}
+}
+
+// hear returns what comes next.
+func (e *ear) hear() string {
+	e.t.Helper()
+	if err := e.socket.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		e.t.Fatal(err)
+	}
+	text := make([]byte, 4096)
+	n, err := e.socket.Read(text)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return string(text[:n])
+}
+
+// heard returns what has come already and was not taken.
+func (e *ear) heard() (list []string) {
+	e.t.Helper()
+	raw, err := e.socket.SyscallConn()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	_ = raw.Read(func(fd uintptr) bool {
+		for text := make([]byte, 4096); ; {
+			n, _, err := unix.Recvfrom(int(fd), text, unix.MSG_DONTWAIT)
+			if err != nil {
+				return true
+			}
+			list = append(list, string(text[:n]))
+		}
+	})
+	return list
+}
+
+func TestManagerHears(t *testing.T) {
+	for _, name := range []string{filepath.Join(t.TempDir(), "notify"), "@ccomet-test-" + itoa(os.Getpid())} {
+		e := newEar(t, name)
+		p := start(t, []string{"NOTIFY_SOCKET=" + name, "WATCHDOG_USEC=40000"})
+		for _, want := range []string{tellServing, tellAlive, tellAlive} {
+			if got := e.hear(); got != want {
+				t.Fatalf("%q, want %q", got, want)
+			}
+		}
+		p.stop(syscall.SIGTERM)
+		if all := e.heard(); len(all) == 0 || all[len(all)-1] != tellStopping {
+			t.Errorf("told at the end: %q", all)
+		}
+		if strings.Contains(p.logged(), "watchdog") || strings.Contains(p.logged(), "manager") {
+			t.Error(p.logged())
+		}
+	}
+}
+
+// A manager that is not there, or waits for another process, does not keep the
+// server from serving.
+func TestManagerIsNotThere(t *testing.T) {
+	p := start(t, []string{"NOTIFY_SOCKET=" + filepath.Join(t.TempDir(), "none")})
+	if a := get(t, p.admin, "/healthz"); a.status != 200 || !strings.Contains(p.logged(), "NOTIFY_SOCKET") {
+		t.Error(a, p.logged())
+	}
+	e := newEar(t, filepath.Join(t.TempDir(), "notify"))
+	for _, env := range []string{"WATCHDOG_PID=1", "WATCHDOG_USEC="} {
+		p = start(t, []string{"NOTIFY_SOCKET=" + e.name, "WATCHDOG_USEC=4000", env})
+		p.stop(syscall.SIGTERM)
+		if got := e.hear() + " " + e.hear(); got != tellServing+" "+tellStopping {
+			t.Errorf("with %s: %q", env, got)
+		}
+	}
+}
+
+// TestWatchdog: while a loop is stuck the manager is not told that all is well.
+func TestWatchdog(t *testing.T) {
+	e := newEar(t, filepath.Join(t.TempDir(), "notify"))
+	t.Setenv("NOTIFY_SOCKET", e.name)
+	t.Setenv("WATCHDOG_USEC", "4000")
+	t.Setenv("WATCHDOG_PID", itoa(os.Getpid()))
+	m, err := findManager()
+	if err != nil || os.Getenv("NOTIFY_SOCKET")+os.Getenv("WATCHDOG_USEC")+os.Getenv("WATCHDOG_PID") != "" {
+		t.Fatal(err, os.Environ())
+	}
+	var turning sync.Mutex // a turn reads the clock, and waits for this
+	srv, err := comet.New(comet.Config{Front: []string{"127.0.0.1:0"}, Admin: []string{"127.0.0.1:0"}, Loops: 2, Clock: func() time.Time {
+		turning.Lock()
+		defer turning.Unlock()
+		return time.Now()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	pulses, stop, ended := make(chan []int64), make(chan struct{}), make(chan struct{})
+	var troubles []error
+	go func() {
+		m.watch(func() []int64 {
+			now := srv.Pulse()
+			select {
+			case pulses <- now:
+			case <-stop:
+			}
+			return now
+		}, stop, func(err error) { troubles = append(troubles, err) })
+		close(ended)
+	}()
+	// alive takes pulses until the manager is told that all is well.
+	alive := func() {
+		t.Helper()
+		for limit := time.Now().Add(patience); len(e.heard()) == 0; <-pulses {
+			if time.Now().After(limit) {
+				t.Fatal("the manager is not told that the loops turn")
+			}
+		}
+	}
+	alive()
+	turning.Lock()
+	for last := <-pulses; ; {
+		now := <-pulses
+		if now[0] == last[0] && now[1] == last[1] {
+			break
+		}
+		last = now
+	}
+	e.heard() // of what was before
+	for range 5 {
+		<-pulses
+	}
+	if got := e.heard(); len(got) > 0 {
+		t.Errorf("a loop is stuck, and the manager is told %q", got)
+	}
+	turning.Unlock()
+	alive()
+	close(stop)
+	<-ended
+	if len(troubles) == 0 || !strings.Contains(troubles[0].Error(), "is stuck") {
+		t.Error(troubles)
+	}
+	srv.Stop()
+	if err := srv.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
