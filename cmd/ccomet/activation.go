@@ -18,11 +18,11 @@ func (s *settings) takeSockets() error {
 	if err != nil {
 		return err
 	}
-	sides := map[string]*[]string{"front": &s.Front, "admin": &s.Admin}
+	sides := map[string]*[]string{"front": &s.Front, "admin": &s.Admin, "ccomet": &s.CComet}
 	for name, addresses := range sockets {
 		side, ok := sides[name]
 		if !ok {
-			return fmt.Errorf("the service manager holds a socket named %q: want front or admin (FileDescriptorName= of the socket's unit)", name)
+			return fmt.Errorf("the service manager holds a socket named %q: want front, admin or ccomet (FileDescriptorName= of the socket's unit)", name)
 		}
 		*side = addresses
 	}

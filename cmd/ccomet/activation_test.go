@@ -48,10 +48,11 @@ func TestActivation(t *testing.T) {
 	front, frontAt := socket(t, "tcp", "127.0.0.1:0")
 	local, _ := socket(t, "unix", path)
 	admin, adminAt := socket(t, "tcp", "127.0.0.1:0")
-	sockets := []*os.File{front, admin, local}
+	dialect, dialectAt := socket(t, "tcp", "127.0.0.1:0")
+	sockets := []*os.File{front, admin, local, dialect}
 	flags := []string{"--front", "192.0.2.1:1", "--front-deny", "127.0.0.9", "--front-allow", "127.0.0.1,unix", "--trusted-proxy", "unix"}
-	p := activate(t, "front:admin:front", sockets, nil, flags...)
-	if got, want := fmt.Sprint(p.serving["front"], p.serving["admin"]), fmt.Sprint([]string{frontAt, "unix:" + path}, []string{adminAt}); got != want {
+	p := activate(t, "front:admin:front:ccomet", sockets, nil, flags...)
+	if got, want := fmt.Sprint(p.serving["front"], p.serving["admin"], p.serving["ccomet"]), fmt.Sprint([]string{frontAt, "unix:" + path}, []string{adminAt}, []string{dialectAt}); got != want {
 		t.Fatalf("it serves on %s, want %s", got, want)
 	}
 	stream, err := client.Get("http://" + frontAt + "/stream?cname=a")
@@ -76,7 +77,7 @@ func TestActivation(t *testing.T) {
 	if _, err := io.WriteString(waiting, "GET /ping HTTP/1.0\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	p = activate(t, "front:admin:front", sockets, nil, flags...)
+	p = activate(t, "front:admin:front:ccomet", sockets, nil, flags...)
 	if line, err := bufio.NewReader(waiting).ReadString('\n'); !strings.Contains(line, " 200 ") {
 		t.Errorf("who came between two servers is told %q, %v", line, err)
 	}
@@ -103,7 +104,7 @@ func ask(t *testing.T, path, claim string) string {
 func TestActivationRefused(t *testing.T) {
 	self := itoa(os.Getpid())
 	for _, c := range []struct{ fds, names, want string }{
-		{"1", "ccomet.socket", `a socket named "ccomet.socket": want front or admin (FileDescriptorName=`},
+		{"1", "ccomet.socket", `a socket named "ccomet.socket": want front, admin or ccomet (FileDescriptorName=`},
 		{"2", "front", "as many names as there are sockets, 2"},
 		{"many", "front", `LISTEN_FDS is "many"`},
 	} {

@@ -16,6 +16,7 @@ import (
 // commandLine is what ccomet can be told to do.
 type commandLine struct {
 	Serve   serve   `cmd:"" help:"Run the server."`
+	Health  health  `cmd:"" help:"Ask a server on this machine whether it serves."`
 	Config  config  `cmd:"" help:"Write and check configuration files."`
 	Icomet  icomet  `cmd:"" help:"Start and stop the server by the command line of iComet's."`
 	Version version `cmd:"" help:"Print the version."`

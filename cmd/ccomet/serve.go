@@ -42,9 +42,9 @@ one with all there is:
 
 "ccomet config check FILE" tells all that is wrong with a file of either kind.
 
-A service manager may hold the listening sockets (LISTEN_FDS): those that it names front or admin
-take the place of --front or --admin. It is told when the server serves and stops, and that its
-loops turn (NOTIFY_SOCKET, WATCHDOG_USEC).
+A service manager may hold the listening sockets (LISTEN_FDS): those that it names front,
+admin or ccomet take the place of --front, --admin or --ccomet. It is told when the server serves
+and stops, and that its loops turn (NOTIFY_SOCKET, WATCHDOG_USEC).
 
 SIGTERM and SIGINT stop the server; its clients come back with their places.`
 }
