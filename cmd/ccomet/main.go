@@ -17,6 +17,7 @@ import (
 type commandLine struct {
 	Serve   serve   `cmd:"" help:"Run the server."`
 	Health  health  `cmd:"" help:"Ask a server on this machine whether it serves."`
+	Doctor  doctor  `cmd:"" help:"Say what is too small on this machine, or wrong in the proxy in front, for a number of connections."`
 	Config  config  `cmd:"" help:"Write and check configuration files."`
 	Icomet  icomet  `cmd:"" help:"Start and stop the server by the command line of iComet's."`
 	Version version `cmd:"" help:"Print the version."`

@@ -33,6 +33,8 @@ var groups = []kong.Group{
 	{Key: "limits", Title: "Limits:", Description: "Whatever is beyond one is refused with an answer that names it."},
 	{Key: "times", Title: "Times:", Description: "S is in seconds (90), or with units (1m30s)."},
 	{Key: "process", Title: "The process:"},
+	{Key: "server", Title: "The server:"},
+	{Key: "proxy", Title: "A proxy in front:"},
 }
 
 // settings are what can be set of the server, by flag, environment or file.

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// status is how well one thing is.
+type status int
+
+const (
+	statusOK   status = iota
+	statusWarn        // it will hurt some day, or cannot be told
+	statusBad         // it is too small, or broken
+)
+
+var statusNames = [...]string{"OK", "WARN", "BAD"}
+
+func (s status) String() string { return statusNames[s] }
+
+// MarshalText is for --json.
+func (s status) MarshalText() ([]byte, error) { return []byte(strings.ToLower(s.String())), nil }
+
+// finding is what was found of one thing.
+type finding struct {
+	Name   string `json:"name"`
+	Status status `json:"status"`
+	Have   string `json:"have"`
+	Want   string `json:"want,omitempty"`
+	Why    string `json:"why,omitempty"`
+	Fixes  []fix  `json:"fixes,omitempty"`
+}
+
+// fix is a change that makes it well.
+type fix struct {
+	File  string   `json:"file,omitempty"` // where it survives a restart
+	Lines []string `json:"lines,omitempty"`
+	Now   string   `json:"now,omitempty"` // a command that changes it at once
+}
+
+// write writes a finding for people: a line, and below it why, and what to do,
+// where it is not well.
+func (f *finding) write(b *strings.Builder) {
+	fmt.Fprintf(b, "%-5s%s: %s", f.Status, f.Name, f.Have)
+	if f.Want != "" {
+		fmt.Fprintf(b, "; wanted: %s", f.Want)
+	}
+	b.WriteString("\n")
+	if f.Status == statusOK {
+		return
+	}
+	if f.Why != "" {
+		fmt.Fprintf(b, "       %s\n", f.Why)
+	}
+	for _, x := range f.Fixes {
+		if x.File != "" {
+			fmt.Fprintf(b, "       %s:\n", x.File)
+		}
+		for _, line := range x.Lines {
+			fmt.Fprintf(b, "           %s\n", line)
+		}
+		if x.Now != "" {
+			fmt.Fprintf(b, "       at once: %s\n", x.Now)
+		}
+	}
+}
+
+// sysctlFile is where kernel settings survive a restart.
+const sysctlFile = "/etc/sysctl.d/60-ccomet.conf"
+
+// sysctl is the fix of a kernel setting.
+func sysctl(name, value string) []fix {
+	quoted := value
+	if strings.Contains(value, " ") {
+		quoted = "'" + value + "'"
+	}
+	return []fix{{File: sysctlFile, Lines: []string{name + " = " + value}, Now: "sysctl -w " + name + "=" + quoted}}
+}
+
+// grouped is a number with its thousands set apart.
+func grouped(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// mebibytes is a size for people.
+func mebibytes(n int64) string { return grouped((n+1<<20-1)>>20) + " MiB" }

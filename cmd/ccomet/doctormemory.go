@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+)
+
+// The checks of what has to do with memory.
+
+// bytes is what all connections take, the kernel's part and the server's.
+func (w *wish) bytes() int64 { return w.sockets()*socketBytes + w.conns*serverBytes + spareBytes }
+
+func checkMemory(m *machine, w *wish) (*finding, error) {
+	sizes, err := m.memory("MemAvailable")
+	if err != nil {
+		return nil, err
+	}
+	have, bounded := sizes[0], "available on the machine"
+	if left, file := m.group(); left < have {
+		have, bounded = left, "left by "+file
+	}
+	want := w.bytes()
+	f := &finding{
+		Have: mebibytes(have) + " " + bounded, Want: mebibytes(want),
+		Why: fmt.Sprintf("a connection takes %s bytes of the kernel, and up to %d of the server", grouped(w.sockets()/w.conns*socketBytes), serverBytes),
+	}
+	switch {
+	case have < want:
+		f.Status = statusBad
+	case have < want+want/4:
+		f.Status, f.Why = statusWarn, f.Why+"; messages on their way and what channels keep come on top"
+	}
+	if f.Status != statusOK {
+		f.Fixes = []fix{{File: "more memory, or fewer connections on this machine"}}
+	}
+	return f, nil
+}
+
+// Values of vm.overcommit_memory.
+const overcommitNever = 2
+
+func checkOvercommit(m *machine, w *wish) (*finding, error) {
+	const name = "vm.overcommit_memory"
+	mode, err := m.sysctl(name, 1)
+	if err != nil {
+		return nil, err
+	}
+	f := &finding{Have: grouped(mode[0]), Why: "the kernel promises no memory beyond a bound: beyond it, connections are refused"}
+	if mode[0] != overcommitNever {
+		return f, nil
+	}
+	sizes, err := m.memory("CommitLimit", "Committed_AS")
+	if err != nil {
+		return nil, err
+	}
+	left, want := sizes[0]-sizes[1], w.conns*serverBytes+spareBytes
+	f.Have = fmt.Sprintf("%d, which leaves %s to promise", mode[0], mebibytes(left))
+	f.Want = mebibytes(want)
+	if left < want {
+		f.Status, f.Fixes = statusBad, sysctl(name, "0")
+	}
+	return f, nil
+}
+
+// The server takes its memory in pieces of this many records, each a mapping at
+// worst, and has three kinds of them for a connection.
+const recordsMapped, recordsEach = 4096, 3
+
+// spareMaps are the mappings of a Go program that has no connection.
+const spareMaps = 1000
+
+func checkMaps(m *machine, w *wish) (*finding, error) {
+	want := recordsEach*(w.conns/recordsMapped+w.processors) + spareMaps
+	return m.knob("vm.max_map_count", want, statusBad, "pieces of memory that a process may have")
+}
+
+func checkSocketPages(m *machine, w *wish) (*finding, error) {
+	const name = "net.ipv4.tcp_mem"
+	pages, err := m.sysctl(name, 3)
+	if err != nil {
+		return nil, err
+	}
+	want := w.sockets()
+	f := atLeast(pages[1], want, statusWarn, "pages of all TCP buffers: a message to all fills one for each connection until its client has acknowledged it, and beyond this the kernel takes from buffers", nil)
+	f.Have += " pages (" + mebibytes(pages[1]*m.page) + ")"
+	if f.Status == statusOK {
+		return f, nil
+	}
+	f.Fixes = sysctl(name, fmt.Sprintf("%d %d %d", want*3/4, want, want*3/2))
+	if pages[2] < want/4 {
+		f.Status = statusBad
+		f.Why += fmt.Sprintf("; beyond %s, not a quarter of them, it cuts connections", grouped(pages[2]))
+	}
+	return f, nil
+}
+
+// A buffer's usual sizes: below the least a message comes in many pieces, above
+// the most each reader that is stuck holds more than all else of a connection.
+const leastBuffer, mostBuffer = 4096, 1 << 20
+
+func checkReceiveBuffers(m *machine, _ *wish) (*finding, error) {
+	return m.buffers("net.ipv4.tcp_rmem", "4096 131072 6291456")
+}
+
+func checkSendBuffers(m *machine, _ *wish) (*finding, error) {
+	return m.buffers("net.ipv4.tcp_wmem", "4096 16384 4194304")
+}
+
+// buffers is the finding of a buffer's sizes, of which there are the least, that
+// of a new connection, and the most.
+func (m *machine) buffers(name, usual string) (*finding, error) {
+	sizes, err := m.sysctl(name, 3)
+	if err != nil {
+		return nil, err
+	}
+	f := &finding{Have: fmt.Sprintf("%d %d %d", sizes[0], sizes[1], sizes[2])}
+	switch {
+	case sizes[1] < leastBuffer || sizes[2] < leastBuffer:
+		f.Why = fmt.Sprintf("below %d bytes a message comes in many pieces", leastBuffer)
+	case sizes[0] > mostBuffer || sizes[1] > mostBuffer:
+		f.Why = fmt.Sprintf("above %s bytes each reader that is stuck may hold as much", grouped(mostBuffer))
+	default:
+		return f, nil
+	}
+	f.Status, f.Want, f.Fixes = statusWarn, "some "+usual, sysctl(name, usual)
+	return f, nil
+}
+
+func checkTracking(m *machine, w *wish) (*finding, error) {
+	const name = "net.netfilter.nf_conntrack_max"
+	now, err := m.sysctl("net.netfilter.nf_conntrack_count", 1)
+	if err != nil {
+		return nil, err
+	}
+	tracked := w.conns
+	if list, all := w.overTCP(); w.proxyHere && all && len(list) > 0 {
+		tracked *= 2 // to the server, too
+	}
+	return m.knob(name, now[0]+tracked, statusBad, "connections that the firewall tracks, "+grouped(now[0])+" by now; beyond it packets are dropped: raise it, or leave the server's ports out (notrack)")
+}
+
+func checkTrackingTime(m *machine, w *wish) (*finding, error) {
+	const name = "net.netfilter.nf_conntrack_tcp_timeout_established"
+	return m.knob(name, 4*int64(w.polling.Seconds()), statusBad, "seconds after which the firewall forgets a silent connection; one is silent for as long as --polling-timeout")
+}

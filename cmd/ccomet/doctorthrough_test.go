@@ -1,0 +1,180 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// doctored runs the doctor in front of a server that runs, and returns what it
+// says of each thing, by what its name ends in.
+func doctored(t *testing.T, p *process, env []string, url string, flags ...string) (map[string]finding, int) {
+	t.Helper()
+	stdout, stderr, exit := runFor(t, env, append([]string{"doctor", "--conns", "10", "--json", "--admin", p.admin, "--through", url}, flags...)...)
+	var d struct {
+		Checks []struct{ Name, Status, Have, Why string }
+	}
+	if err := json.Unmarshal([]byte(stdout), &d); err != nil {
+		t.Fatalf("%v: %d %s %s", err, exit, stdout, stderr)
+	}
+	found := map[string]finding{}
+	for _, c := range d.Checks {
+		name, isThrough := strings.CutPrefix(c.Name, "through "+url+": ")
+		if !isThrough {
+			if c.Status == "bad" {
+				t.Errorf("10 connections: %+v", c)
+			}
+			continue
+		}
+		for s, text := range statusNames {
+			if strings.EqualFold(text, c.Status) {
+				found[name] = finding{Name: name, Status: status(s), Have: c.Have, Why: c.Why}
+			}
+		}
+	}
+	return found, exit
+}
+
+// expectFound compares the statuses of what was found.
+func expectFound(t *testing.T, got map[string]finding, want map[string]status) {
+	t.Helper()
+	for name, f := range got {
+		if s, known := want[name]; !known || s != f.Status {
+			t.Errorf("%q is %v (%s; %s), want %v", name, f.Status, f.Have, f.Why, s)
+		}
+	}
+	for name := range want {
+		if _, there := got[name]; !there {
+			t.Errorf("there is no word of %q", name)
+		}
+	}
+}
+
+// well is what is found where nothing is wrong.
+func well() map[string]status {
+	return map[string]status{
+		"the server": statusOK, "messages on /stream": statusOK, "messages on /sse": statusOK, "polls": statusOK,
+		"Last-Event-ID": statusOK, "a silent stream": statusOK,
+	}
+}
+
+// TestDoctorThrough: nginx as users are given it is well, by both of its ways; with
+// tokens, too. The doctor leaves no channel.
+func TestDoctorThrough(t *testing.T) {
+	t.Parallel()
+	p, x := behind(t, "--polling-timeout 1 --auth token")
+	env := []string{"SSL_CERT_FILE=" + filepath.Join(x.dir, "cert.pem")}
+	for _, w := range x.ways()[:2] {
+		found, exit := doctored(t, p, env, w.url)
+		if expectFound(t, found, well()); exit != 0 {
+			t.Errorf("exit status %d", exit)
+		}
+	}
+	if a := get(t, p.admin, "/info"); !strings.Contains(a.body, `"channels": 0`) {
+		t.Error(a)
+	}
+}
+
+// TestDoctorThroughBuffering: messages are kept back where nginx is told to ignore
+// what the server says of buffering.
+func TestDoctorThroughBuffering(t *testing.T) {
+	t.Parallel()
+	p, x := behind(t, "--polling-timeout 1", "proxy_buffering off;", "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;")
+	want := well()
+	for _, name := range []string{"messages on /stream", "messages on /sse", "Last-Event-ID", "a silent stream"} {
+		want[name] = statusBad
+	}
+	found, exit := doctored(t, p, nil, "http://"+x.old+"/icomet", "--wait", "4")
+	if expectFound(t, found, want); exit != exitFailed {
+		t.Errorf("exit status %d", exit)
+	}
+	if f := found["messages on /stream"]; !strings.Contains(f.Why, "until a buffer is full") {
+		t.Error(f)
+	}
+}
+
+// TestDoctorThroughCut: a stream is cut where nginx's patience is shorter than the
+// silence before a heartbeat, and it is said when too short a wait shows nothing.
+func TestDoctorThroughCut(t *testing.T) {
+	t.Parallel()
+	p, x := behind(t, "--polling-timeout 30", "proxy_read_timeout 60s", "proxy_read_timeout 2s")
+	want := well()
+	want["a silent stream"] = statusBad
+	found, exit := doctored(t, p, nil, "http://"+x.old+"/icomet")
+	if expectFound(t, found, want); exit != exitFailed {
+		t.Errorf("exit status %d", exit)
+	}
+	if f := found["a silent stream"]; !strings.Contains(f.Have, "is cut after") {
+		t.Error(f)
+	}
+	p, x = behind(t, "--polling-timeout 3600")
+	want["a silent stream"] = statusWarn
+	found, exit = doctored(t, p, nil, "http://"+x.old+"/icomet", "--wait", "1")
+	if expectFound(t, found, want); exit != 0 {
+		t.Errorf("exit status %d", exit)
+	}
+}
+
+// TestDoctorThroughNothing: what stands in front does not lead to the server, or
+// the server behind it is not the one where backends publish.
+func TestDoctorThroughNothing(t *testing.T) {
+	t.Parallel()
+	p, x := behind(t, "--polling-timeout 1")
+	for url, says := range map[string]string{
+		"http://" + x.old + "/elsewhere": "404",
+		"http://" + reserve(t):           "refused",
+	} {
+		found, exit := doctored(t, p, nil, url)
+		if expectFound(t, found, map[string]status{"the server": statusBad}); exit != exitFailed || !strings.Contains(found["the server"].Have, says) {
+			t.Errorf("%s: %d %v", url, exit, found)
+		}
+	}
+	p.admin = reserve(t)
+	found, exit := doctored(t, p, nil, "http://"+x.old+"/icomet")
+	if expectFound(t, found, map[string]status{"the server": statusOK, "publishing": statusWarn}); exit != 0 {
+		t.Errorf("exit status %d", exit)
+	}
+}
+
+// TestDoctorThroughStrangers: what else may stand in front changes types, and takes
+// headers away.
+func TestDoctorThroughStrangers(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "--polling-timeout", "1")
+	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Last-Event-ID")
+		forward(w, r, p.front)
+	}))
+	defer stranger.Close()
+	want := well()
+	want["Last-Event-ID"], want["type of /sse"] = statusBad, statusBad
+	found, _ := doctored(t, p, nil, stranger.URL)
+	expectFound(t, found, want)
+}
+
+// forward hands a request on, and the response back as text, piece by piece.
+func forward(w http.ResponseWriter, r *http.Request, to string) {
+	req, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+to+r.URL.RequestURI(), nil)
+	if err != nil {
+		panic(err)
+	}
+	req.Header = r.Header
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	w.Header().Set("Content-Type", "text/plain")
+	buf := make([]byte, 4096)
+	for {
+		n, err := resp.Body.Read(buf)
+		_, _ = w.Write(buf[:n])
+		_ = http.NewResponseController(w).Flush()
+		if err != nil {
+			return
+		}
+	}
+}
