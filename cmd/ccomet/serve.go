@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -152,24 +153,32 @@ func (c *serve) run(out io.Writer, log zerolog.Logger) error {
 	if err := tellReady(); err != nil {
 		log.Warn().Err(err).Msg("the one that started this daemon is not told")
 	}
+	return serveUntil(signals, srv, manager, log)
+}
+
+// serveUntil returns when the server has ended, because of a signal or by itself,
+// and keeps the service manager told meanwhile.
+func serveUntil(signals chan os.Signal, srv *comet.Server, manager *manager, log zerolog.Logger) error {
 	tell := func(state string) {
 		if err := manager.tell(state); err != nil {
 			log.Warn().Err(err).Msg("the service manager does not hear")
 		}
 	}
-	ended, done := make(chan error, 1), make(chan struct{})
-	defer close(done)
+	ended := make(chan error, 1)
 	go func() { ended <- srv.Wait() }()
-	go manager.watch(srv.Pulse, done, func(err error) { log.Error().Err(err).Msg("watchdog") })
+	watching, unwatch := context.WithCancel(context.Background())
+	defer unwatch()
+	go manager.watch(srv.Pulse, watching.Done(), func(err error) { log.Error().Err(err).Msg("watchdog") })
 	tell(tellServing)
 	select {
-	case err = <-ended:
+	case err := <-ended:
 		return fmt.Errorf("the server ended by itself: %w", err)
 	case sig := <-signals:
 		signal.Stop(signals) // a second one kills
 		log.Info().Stringer("signal", sig).Msg("stopping")
-		tell(tellStopping)
 	}
+	tell(tellStopping)
+	unwatch() // loops that have stopped do not turn
 	srv.Stop()
 	if err := <-ended; err != nil {
 		return err
