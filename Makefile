@@ -26,6 +26,8 @@ test: ## Everything: format, vet, staticcheck, all tests with the race detector,
 	if ! command -v gcc >/dev/null; then race=; echo "!!! no gcc: tests run WITHOUT the race detector"; fi; \
 	echo "go test $$race ./..."; \
 	go test $$race -timeout 10m ./...; \
+	echo "go test $$race -tags faults -run Faults ./comet ./reactor"; \
+	go test $$race -tags faults -run Faults ./comet ./reactor; \
 	if [ -n "$$race" ]; then echo "go test -run Alloc ./..."; go test -run Alloc ./comet ./httplite ./reactor; fi
 
 lint: ## gofmt, go vet (amd64, arm64) and staticcheck
@@ -34,6 +36,7 @@ lint: ## gofmt, go vet (amd64, arm64) and staticcheck
 	GOARCH=amd64 CGO_ENABLED=0 go vet ./...
 	GOARCH=arm64 CGO_ENABLED=0 go vet ./...
 	go tool staticcheck ./...
+	go vet -tags faults ./reactor ./comet && go tool staticcheck -tags faults ./reactor ./comet
 
 fmt: ## Format all code
 	gofmt -w .

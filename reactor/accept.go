@@ -61,7 +61,7 @@ func (l *Loop) closeListener(ln *listener) {
 }
 
 func (l *Loop) takeReserve() {
-	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := sysSpare()
 	if err != nil {
 		fd = -1
 	}
@@ -172,7 +172,7 @@ func (l *Loop) refuse(fd int32) {
 	if len(l.cfg.Refusal) > 0 {
 		_, _ = sysWrite(fd, l.cfg.Refusal)
 	}
-	_ = unix.Shutdown(int(fd), unix.SHUT_WR)
+	_ = sysShutdown(fd)
 	_, _ = sysRead(fd, l.in) // unread input would turn the close into a reset
 	sysClose(fd)
 }
@@ -183,7 +183,7 @@ func (l *Loop) refuseOne(ln *listener) {
 	if l.reserve < 0 {
 		return
 	}
-	unix.Close(l.reserve)
+	sysClose(int32(l.reserve))
 	l.reserve = -1
 	if fd, errno := sysAccept(int32(ln.fd)); errno == 0 {
 		l.refuse(fd)

@@ -16,7 +16,7 @@ func (l *Loop) Close(c Conn) {
 // TCP sockets have no such end.
 func (l *Loop) ResetOnClose(c Conn) {
 	if r := l.record(c); r != nil && r.fd >= 0 {
-		_ = unix.SetsockoptLinger(int(r.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // at worst a FIN
+		_ = sysResetOnClose(r.fd) // at worst a FIN
 	}
 }
 
@@ -71,7 +71,7 @@ func (l *Loop) linger(i uint32, r *record) {
 		return
 	}
 	r.flags = r.flags&^flagFinishing | flagLingering | flagPaused
-	if err := unix.Shutdown(int(r.fd), unix.SHUT_WR); err != nil {
+	if err := sysShutdown(r.fd); err != nil {
 		l.doom(i, r)
 		return
 	}

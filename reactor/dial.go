@@ -20,13 +20,13 @@ func (l *Loop) Dial(address, local string, tag uint8, user uint32, opts SocketOp
 	}
 	c, r := l.newConn(int32(fd), tag)
 	if c == 0 {
-		unix.Close(fd)
+		sysClose(int32(fd))
 		return 0, ErrNoRecord
 	}
 	r.flags |= flagConnecting
 	r.user = user
 	if err := l.poller.add(r.fd, uint64(c), connEvents); err != nil {
-		unix.Close(fd)
+		sysClose(int32(fd))
 		l.freeRecord(c.Index(), r)
 		return 0, err
 	}
@@ -45,7 +45,7 @@ func dial(address, local string, opts SocketOptions) (int, error) {
 			return -1, err
 		}
 	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := sysSocket(family)
 	if err != nil {
 		return -1, err
 	}
@@ -53,10 +53,10 @@ func dial(address, local string, opts SocketOptions) (int, error) {
 		err = bindLocal(fd, local)
 	}
 	if err == nil {
-		err = unix.Connect(fd, sa)
+		err = sysConnect(fd, sa)
 	}
 	if err != nil && err != unix.EINPROGRESS {
-		unix.Close(fd)
+		sysClose(int32(fd))
 		return -1, err
 	}
 	return fd, nil
@@ -68,8 +68,8 @@ func bindLocal(fd int, local string) error {
 		return err
 	}
 	// The port is chosen at connect, when it need only be free for that peer.
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
-	return unix.Bind(fd, from)
+	_ = sysSetsockopt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	return sysBind(fd, from)
 }
 
 // connected hears the outcome of a Dial, and says whether the connection is

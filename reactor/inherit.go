@@ -60,7 +60,7 @@ func inherit(fd int, opts SocketOptions) (*Listener, error) {
 	}
 	_, isUnix := bound.(*unix.SockaddrUnix)
 	for _, v := range opts.options(!isUnix) {
-		err := unix.SetsockoptInt(fd, v.level, v.name, v.value)
+		err := sysSetsockopt(fd, v.level, v.name, v.value)
 		// Not every protocol knows all: Multipath TCP has no TCP_USER_TIMEOUT.
 		if err != nil && !errors.Is(err, unix.ENOPROTOOPT) && !errors.Is(err, unix.EOPNOTSUPP) {
 			return nil, opError("setsockopt", err)

@@ -43,7 +43,7 @@ type option struct{ level, name, value int }
 
 func (o *SocketOptions) apply(fd int, tcp bool) error {
 	for _, v := range o.options(tcp) {
-		if err := unix.SetsockoptInt(fd, v.level, v.name, v.value); err != nil {
+		if err := sysSetsockopt(fd, v.level, v.name, v.value); err != nil {
 			return opError("setsockopt", err)
 		}
 	}
@@ -119,20 +119,20 @@ func listenTCP(address string, opts SocketOptions) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := sysSocket(family)
 	if err != nil {
 		return nil, err
 	}
 	ln := &Listener{fd: fd, rate: opts.AcceptRate}
 	if err = ln.open(sa, family, address, opts); err != nil {
-		unix.Close(fd)
+		sysClose(int32(fd))
 		return nil, err
 	}
 	return ln, nil
 }
 
 func (ln *Listener) open(sa unix.Sockaddr, family int, address string, opts SocketOptions) error {
-	on := func(option int) error { return unix.SetsockoptInt(ln.fd, unix.SOL_SOCKET, option, 1) }
+	on := func(option int) error { return sysSetsockopt(ln.fd, unix.SOL_SOCKET, option, 1) }
 	if err := on(unix.SO_REUSEADDR); err != nil {
 		return err
 	}
@@ -146,14 +146,14 @@ func (ln *Listener) open(sa unix.Sockaddr, family int, address string, opts Sock
 		if strings.HasPrefix(address, ":") {
 			only = 0
 		}
-		if err := unix.SetsockoptInt(ln.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
+		if err := sysSetsockopt(ln.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
 			return err
 		}
 	}
 	if err := opts.apply(ln.fd, true); err != nil {
 		return err
 	}
-	if err := unix.Bind(ln.fd, sa); err != nil {
+	if err := sysBind(ln.fd, sa); err != nil {
 		return err
 	}
 	if opts.Exclusive { // bound without company, and open to it from here on
@@ -161,10 +161,10 @@ func (ln *Listener) open(sa unix.Sockaddr, family int, address string, opts Sock
 			return err
 		}
 	}
-	if err := unix.Listen(ln.fd, opts.backlog()); err != nil {
+	if err := sysListen(ln.fd, opts.backlog()); err != nil {
 		return err
 	}
-	bound, err := unix.Getsockname(ln.fd)
+	bound, err := sysGetsockname(ln.fd)
 	ln.addr = formatAddr(bound)
 	return err
 }
@@ -180,23 +180,23 @@ func listenUnix(path string, opts SocketOptions) (*Listener, error) {
 	fail := func(err error) (*Listener, error) {
 		return nil, fmt.Errorf("reactor: listen on unix socket %q: %w", path, err)
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := sysSocket(unix.AF_UNIX)
 	if err != nil {
 		return fail(err)
 	}
 	sa := &unix.SockaddrUnix{Name: path}
-	err = unix.Bind(fd, sa)
+	err = sysBind(fd, sa)
 	if err == unix.EADDRINUSE && deadSocket(sa) {
 		_ = os.Remove(path)
-		err = unix.Bind(fd, sa)
+		err = sysBind(fd, sa)
 	}
 	if err != nil {
-		unix.Close(fd)
+		sysClose(int32(fd))
 		return fail(err)
 	}
 	ln := &Listener{fd: fd, unix: path, addr: "unix:" + path, rate: opts.AcceptRate}
 	if err = opts.apply(fd, false); err == nil {
-		err = unix.Listen(fd, opts.backlog())
+		err = sysListen(fd, opts.backlog())
 	}
 	if err != nil {
 		ln.Close()
@@ -212,12 +212,12 @@ func deadSocket(sa *unix.SockaddrUnix) bool {
 		return false
 	}
 	// Not to be blocked by one that is alive and has its backlog full.
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := sysSocket(unix.AF_UNIX)
 	if err != nil {
 		return false
 	}
-	defer unix.Close(fd)
-	return unix.Connect(fd, sa) == unix.ECONNREFUSED
+	defer sysClose(int32(fd))
+	return sysConnect(fd, sa) == unix.ECONNREFUSED
 }
 
 // Addr is where it listens, in the form that Listen takes; of an inherited
@@ -226,7 +226,7 @@ func (ln *Listener) Addr() string { return ln.addr }
 
 // Dup shares the listening socket with another loop.
 func (ln *Listener) Dup() (*Listener, error) {
-	fd, err := unix.FcntlInt(uintptr(ln.fd), unix.F_DUPFD_CLOEXEC, 0)
+	fd, err := sysDup(ln.fd)
 	if err != nil {
 		return nil, opError("dup", err)
 	}
@@ -236,7 +236,7 @@ func (ln *Listener) Dup() (*Listener, error) {
 
 // Close closes a listener that no loop has.
 func (ln *Listener) Close() {
-	unix.Close(ln.fd)
+	sysClose(int32(ln.fd))
 	if ln.unix != "" {
 		_ = os.Remove(ln.unix)
 	}

@@ -285,7 +285,7 @@ func (l *Loop) Timer(d time.Duration, user uint32) Conn {
 // Detach with the input in unread. The loop owns it from here on, unless there
 // is an error. Opened is not called: the caller has the Conn.
 func (l *Loop) Adopt(fd int, tag uint8, unread []byte) (Conn, error) {
-	if err := unix.SetNonblock(fd, true); err != nil {
+	if err := sysNonblock(fd); err != nil {
 		return 0, opError("adopt", err)
 	}
 	c, r := l.newConn(int32(fd), tag)
@@ -344,7 +344,7 @@ func (l *Loop) Release() {
 	}
 	l.CloseListeners()
 	if l.reserve >= 0 {
-		unix.Close(l.reserve)
+		sysClose(int32(l.reserve))
 		l.reserve = -1
 	}
 	for l.wakers.Load() != 0 {

@@ -3,7 +3,6 @@ package reactor
 import (
 	"math"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,11 +25,11 @@ type poller struct {
 
 func (p *poller) open(batch int) error {
 	var err error
-	if p.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+	if p.fd, err = sysEpollCreate(); err != nil {
 		return opError("epoll_create1", err)
 	}
-	if p.wakeFd, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
-		unix.Close(p.fd)
+	if p.wakeFd, err = sysEventfd(); err != nil {
+		sysClose(int32(p.fd))
 		return opError("eventfd", err)
 	}
 	p.events = make([]unix.EpollEvent, batch)
@@ -42,8 +41,8 @@ func (p *poller) open(batch int) error {
 }
 
 func (p *poller) close() {
-	unix.Close(p.wakeFd)
-	unix.Close(p.fd)
+	sysClose(int32(p.wakeFd))
+	sysClose(int32(p.fd))
 }
 
 func (p *poller) add(fd int32, key uint64, mask uint32) error {
@@ -53,9 +52,7 @@ func (p *poller) add(fd int32, key uint64, mask uint32) error {
 func (p *poller) remove(fd int32) error { return p.ctl(unix.EPOLL_CTL_DEL, fd, 0, 0) }
 
 func (p *poller) ctl(op int, fd int32, key uint64, mask uint32) error {
-	ev := unix.EpollEvent{Events: mask, Fd: int32(uint32(key)), Pad: int32(uint32(key >> 32))}
-	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.fd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
-	if errno != 0 {
+	if errno := sysEpollCtl(p.fd, op, fd, key, mask); errno != 0 {
 		return opError("epoll_ctl", errno)
 	}
 	return nil
@@ -77,18 +74,17 @@ func (p *poller) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 	if timeout < 0 || timeout > math.MaxInt32*time.Millisecond {
 		timeout = math.MaxInt32 * time.Millisecond
 	}
-	list, size := uintptr(unsafe.Pointer(unsafe.SliceData(p.events))), uintptr(len(p.events)) // on the heap, which does not move
 	if p.busy || timeout == 0 {
-		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), list, size, millis(min(timeout, shortWait)), 0, 0)
+		n, errno := sysEpollWait(p.fd, p.events, millis(min(timeout, shortWait)), false)
 		if n != 0 || errno != 0 || timeout <= shortWait {
-			return p.result(int(n), errno)
+			return p.result(n, errno)
 		}
 		timeout -= shortWait
 	}
 	began := time.Now()
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), list, size, millis(timeout), 0, 0)
+	n, errno := sysEpollWait(p.fd, p.events, millis(timeout), true)
 	p.busy = time.Since(began) < shortWait
-	return p.result(int(n), errno)
+	return p.result(n, errno)
 }
 
 func millis(d time.Duration) uintptr { return uintptr((d + time.Millisecond - 1) / time.Millisecond) }
@@ -105,8 +101,7 @@ func (p *poller) result(n int, errno unix.Errno) ([]unix.EpollEvent, error) {
 
 // wake makes a wait return. Any goroutine may call it.
 func (p *poller) wake() {
-	one := [8]byte{1}
-	_, _ = sysWrite(int32(p.wakeFd), one[:])
+	sysSignal(int32(p.wakeFd))
 }
 
 func eventKey(ev *unix.EpollEvent) uint64 {

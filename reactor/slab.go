@@ -43,6 +43,9 @@ type Slab[T any] struct {
 // memory or MaxRecords are in use. The record is as it was freed (zero when
 // fresh), but for its first 4 bytes.
 func (s *Slab[T]) Alloc() uint32 {
+	if fault("mmap", -1) != 0 {
+		return 0 // as if no record were free just now
+	}
 	if i := s.free; i != 0 {
 		s.free = *s.freeLink(i)
 		s.live++
@@ -105,7 +108,7 @@ func (s *Slab[T]) grow() bool {
 	if s.Size() < 4 || s.Size()%4 != 0 {
 		panic(fmt.Sprintf("reactor: a slab's record must be a multiple of 4 bytes, not %d", s.Size()))
 	}
-	mem, err := unix.Mmap(-1, 0, chunkLen*s.Size(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	mem, err := sysMap(chunkLen * s.Size())
 	if err != nil {
 		return false
 	}

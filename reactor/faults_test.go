@@ -1,0 +1,181 @@
+//go:build faults
+
+package reactor
+
+import (
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// newFaults has system calls fail until the test ends. descriptors says how many
+// are open; a test that ends with others has lost some.
+func newFaults(t *testing.T, seed uint64) *Faults {
+	t.Helper()
+	before := descriptors(t)
+	f := NewFaults(seed)
+	t.Cleanup(func() {
+		f.Remove()
+		if n := descriptors(t); n != before {
+			t.Errorf("%d descriptors were open before, %d are now", before, n)
+		}
+		t.Log(f.Hits)
+	})
+	return f
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(names)
+}
+
+// The first, second, … failing call of each kind: what cannot be opened says
+// so, and leaves no descriptor behind.
+func TestOpeningFaults(t *testing.T) {
+	p := newProbe(t, Config{})
+	bound := p.listen("127.0.0.1:0", SocketOptions{})
+	path := t.TempDir() + "/"
+	all := SocketOptions{UserTimeout: time.Second, KeepAlive: time.Second, SendBuffer: 8192}
+	listen := func(address string) func(*testing.T) error {
+		return func(t *testing.T) error {
+			ln, err := Listen(address, all)
+			if err == nil {
+				ln.Close()
+			}
+			return err
+		}
+	}
+	group := func(address string) func(*testing.T) error {
+		return func(t *testing.T) error {
+			g, err := NewGroup(2, func(int) (*Loop, error) { return NewLoop(&probe{}, Config{}) })
+			if err != nil {
+				return err
+			}
+			defer g.close()
+			_, err = g.Listen(address, 0, all)
+			return err
+		}
+	}
+	dialled := func(local string) func(*testing.T) error {
+		return func(t *testing.T) error {
+			c, err := p.loop.Dial(bound, local, 0, 0, all)
+			if err == nil {
+				p.loop.Close(c)
+				p.turn()
+				p.until("the other end is gone", func() bool {
+					for _, c := range p.ended {
+						p.loop.Close(c)
+					}
+					return p.loop.Stats().Open == 0
+				})
+			}
+			return err
+		}
+	}
+	for name, open := range map[string]func(*testing.T) error{
+		"listen": listen("127.0.0.1:0"), "listen on IPv6": listen("[::1]:0"), "listen everywhere": listen(":0"),
+		"listen on a path": listen("unix:" + path + "a"), "a group": group("127.0.0.1:0"), "a group on a path": group("unix:" + path + "b"),
+		"dial": dialled(""), "dial from": dialled("127.0.0.2:0"), "adopt": adoptAndDetach(p),
+	} {
+		t.Run(name, func(t *testing.T) { failEach(t, open) })
+	}
+}
+
+func adoptAndDetach(p *probe) func(*testing.T) error {
+	return func(t *testing.T) error {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fds[0])
+		defer unix.Close(fds[1])
+		c, err := p.loop.Adopt(fds[0], 0, nil)
+		if err != nil {
+			return err
+		}
+		if _, _, err = p.loop.Detach(c); err == nil {
+			return nil
+		}
+		f := faults.Swap(nil)
+		defer faults.Store(f)
+		if !p.loop.Alive(c) {
+			t.Error("it was not detached, and is gone")
+		}
+		if _, _, err := p.loop.Detach(c); err != nil {
+			t.Error(err)
+		}
+		return err
+	}
+}
+
+// failEach has one call of open's fail after the other.
+func failEach(t *testing.T, open func(*testing.T) error) {
+	before := descriptors(t)
+	for nth := 0; ; nth++ {
+		f, calls, failed := NewFaults(1), 0, ""
+		f.Choose = func(call string, _ int) unix.Errno {
+			if calls++; calls != nth+1 || call == "event" || call == "epoll_wait" {
+				return 0
+			}
+			failed = call
+			return unix.ENOBUFS
+		}
+		err := open(t)
+		f.Remove()
+		if n := descriptors(t); n != before {
+			t.Fatalf("%s, call %d, fails: %d descriptors were open before, %d are now", failed, nth, before, n)
+		}
+		if failed == "" && calls <= nth {
+			if nth < 2 {
+				t.Fatal("the test does not test")
+			}
+			return
+		}
+		t.Log(failed, "fails:", err)
+	}
+}
+
+// Mail from many goroutines is all read, however often the calls that wake and
+// wait are interrupted: a wake that is lost leaves everybody asleep.
+func TestFaultsLoseNoWake(t *testing.T) {
+	f := newFaults(t, 5)
+	f.Choose = f.Random(2, Mild)
+	p := newProbe(t, Config{})
+	const producers, each = 4, 1000
+	box := NewMailbox[chan bool](p.loop)
+	got := 0
+	p.onTurnEnded = func() time.Duration {
+		for _, read := range box.Drain() {
+			read <- true
+			got++
+		}
+		if got == producers*each {
+			p.loop.Stop()
+		}
+		return -1
+	}
+	var wait sync.WaitGroup
+	for range producers {
+		read := make(chan bool, 1)
+		wait.Go(func() {
+			for range each {
+				box.Post(read)
+				<-read
+			}
+		})
+	}
+	if err := p.loop.Run(); err != nil {
+		t.Fatal(err)
+	}
+	wait.Wait()
+	if f.Hits["epoll_wait EINTR"] == 0 {
+		t.Fatal("the test does not test")
+	}
+}
