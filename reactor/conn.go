@@ -58,6 +58,7 @@ const (
 	flagFinishing         // shut down once what is held is written
 	flagLingering         // shut down; input is thrown away until the peer closes
 	flagClosing           // to be reaped when the turn ends
+	flagUrgent            // urgent data has come: a short read is not the last
 )
 
 func (l *Loop) record(c Conn) *record {

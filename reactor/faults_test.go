@@ -3,6 +3,8 @@
 package reactor
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"testing"
@@ -34,6 +36,50 @@ func descriptors(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(names)
+}
+
+// Under faults that nobody has to notice the random operations find what they
+// find without: no byte is lost, doubled or out of order, nothing is told too
+// early or never, no connection is lost.
+func TestRandomOperationsMildFaults(t *testing.T) {
+	randomFaults(t, func(w *world, f *Faults) {
+		f.Choose = f.Random(4, Mild)
+	})
+}
+
+// Those that cost a connection cost that one alone, and its handler is told.
+func TestRandomOperationsSevereFaults(t *testing.T) {
+	randomFaults(t, func(w *world, f *Faults) {
+		w.harsh = true
+		mild, severe := f.Random(5, Mild), f.Random(60, Severe)
+		f.Choose = func(call string, fd int) unix.Errno {
+			if call == "setsockopt" {
+				return 0 // the test's own, too
+			}
+			errno := severe(call, fd)
+			if errno == 0 {
+				return mild(call, fd)
+			}
+			for _, l := range w.links {
+				if !l.over && w.loops[l.loop].loop.Fd(l.c) == fd {
+					l.hurt = true
+				}
+			}
+			return errno
+		}
+	})
+}
+
+func randomFaults(t *testing.T, set func(*world, *Faults)) {
+	for range 6 {
+		seed := uint64(time.Now().UnixNano())
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			f := newFaults(t, seed)
+			w := newWorld(t, rand.New(rand.NewPCG(seed, 3)))
+			set(w, f)
+			w.run(1200)
+		})
+	}
 }
 
 // The first, second, … failing call of each kind: what cannot be opened says

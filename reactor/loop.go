@@ -240,6 +240,9 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 	if ev.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP) != 0 {
 		r.flags |= flagEnded
 	}
+	if ev.Events&unix.EPOLLPRI != 0 {
+		r.flags |= flagUrgent
+	}
 	if ev.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP) != 0 {
 		r.flags |= flagReadable
 		if r.flags&flagReady == 0 { // else it is read later in this turn, or in the next

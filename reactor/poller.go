@@ -11,7 +11,7 @@ import (
 // it is added: its mask never changes, so a connection costs one epoll_ctl in
 // its life. The price is to remember an edge that nobody wanted yet (see
 // flagReadable).
-const connEvents = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+const connEvents = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
 // poller knows descriptors, masks and 64-bit keys, nothing else. A key is
 // generation<<32 | index, so that an event which was queued for a descriptor

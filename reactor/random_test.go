@@ -17,6 +17,7 @@ type world struct {
 	rnd   *rand.Rand
 	loops [2]*probe
 	links []*link
+	harsh bool // connections may be lost by faults
 }
 
 type link struct {
@@ -31,6 +32,7 @@ type link struct {
 	farEnded, farReset bool
 	ended, finished    bool
 	cut                bool
+	hurt               bool // by a fault
 	over               bool
 	overWith           error
 }
@@ -127,7 +129,16 @@ func (w *world) open() {
 		near, far = fds[0], fds[1]
 	}
 	_ = unix.SetsockoptInt(near, unix.SOL_SOCKET, unix.SO_SNDBUF, 5000) // short writes
-	l := &link{id: len(w.links), loop: i, c: w.loops[i].adopt(near), far: newPeer(w.t, far)}
+	c, err := w.loops[i].loop.Adopt(near, 7, nil)
+	if err != nil {
+		if !w.harsh {
+			w.t.Fatal(err)
+		}
+		unix.Close(near)
+		unix.Close(far)
+		return
+	}
+	l := &link{id: len(w.links), loop: i, c: c, far: newPeer(w.t, far)}
 	w.loops[i].loop.SetUser(l.c, uint32(l.id))
 	w.links = append(w.links, l)
 }
@@ -190,7 +201,12 @@ func (w *world) move(l *link) {
 	}
 	l.timer, l.loop = false, 1-l.loop
 	if l.c, err = to.Adopt(fd, 0, unread); err != nil {
-		w.t.Fatal(err)
+		if !w.harsh {
+			w.t.Fatal(err)
+		}
+		unix.Close(fd)
+		l.over, l.overWith = true, err
+		return
 	}
 	to.SetUser(l.c, uint32(l.id))
 }
@@ -278,7 +294,10 @@ func (w *world) settle() {
 	}
 	for _, l := range w.links {
 		w.take(l)
-		if l.finished && !l.cut && !l.farReset && l.overWith == nil && l.read != l.wrote {
+		if l.overWith != nil && !l.hurt && !l.farReset && !w.harsh {
+			w.t.Errorf("%d: closed with %v, and nobody had a reason", l.id, l.overWith)
+		}
+		if l.finished && !l.cut && !l.hurt && !l.farReset && l.overWith == nil && l.read != l.wrote {
 			w.t.Errorf("%d: finished, but of %d bytes %d arrived", l.id, l.wrote, l.read)
 		}
 	}
@@ -303,22 +322,25 @@ func TestRandomOperations(t *testing.T) {
 	t.Log("seed", seed)
 	rnd := rand.New(rand.NewPCG(seed, 3))
 	for range 6 {
-		w := newWorld(t, rnd)
-		for step := range 1200 {
-			if len(w.links) < 30 && rnd.IntN(10) == 0 {
-				w.open()
-			}
-			if len(w.links) > 0 {
-				if l := w.links[rnd.IntN(len(w.links))]; !l.over {
-					w.act(l)
-				}
-			}
-			if step%4 == 0 {
-				w.loops[0].now = w.loops[0].now.Add(50 * time.Millisecond)
-				w.loops[1].now = w.loops[0].now
-				w.turn()
+		newWorld(t, rnd).run(1200)
+	}
+}
+
+func (w *world) run(steps int) {
+	for step := range steps {
+		if len(w.links) < 30 && w.rnd.IntN(10) == 0 {
+			w.open()
+		}
+		if len(w.links) > 0 {
+			if l := w.links[w.rnd.IntN(len(w.links))]; !l.over {
+				w.act(l)
 			}
 		}
-		w.settle()
+		if step%4 == 0 {
+			w.loops[0].now = w.loops[0].now.Add(50 * time.Millisecond)
+			w.loops[1].now = w.loops[0].now
+			w.turn()
+		}
 	}
+	w.settle()
 }

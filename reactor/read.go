@@ -14,6 +14,8 @@ import (
 //  3. A read that did not fill the buffer has emptied the socket: there is no
 //     second one to be told EAGAIN. One that did fill it goes on next turn, so
 //     that a flood from one peer does not keep the others waiting.
+//  4. Urgent data stops a read short of what is behind it. Where there was some,
+//     or no edge can follow, a short read is not taken for the last (shortIsAll).
 
 // ready has the connection read next turn.
 func (l *Loop) ready(i uint32, r *record) {
@@ -22,6 +24,10 @@ func (l *Loop) ready(i uint32, r *record) {
 		l.readyList = append(l.readyList, i)
 	}
 }
+
+// shortIsAll says whether a read that has not filled the buffer has emptied the
+// socket.
+func (r *record) shortIsAll() bool { return r.flags&(flagEnded|flagUrgent) == 0 }
 
 // takeReady takes the list of what was ready before this turn began. What
 // becomes ready meanwhile waits for the next turn.
@@ -44,13 +50,19 @@ func (l *Loop) readReady(list []uint32) {
 }
 
 func (l *Loop) read(c Conn, r *record) {
+	for l.readOnce(c, r) {
+	}
+}
+
+// readOnce says whether it is to be called again in this turn.
+func (l *Loop) readOnce(c Conn, r *record) bool {
 	switch {
 	case r.flags&flagLingering != 0:
 		l.discard(c, r)
-		return
+		return false
 	case r.flags&flagPaused != 0:
 		l.tellEnd(c, r)
-		return
+		return false
 	}
 	n := 0
 	if r.flags&flagReadable != 0 {
@@ -58,25 +70,29 @@ func (l *Loop) read(c Conn, r *record) {
 		n, errno = sysRead(r.fd, l.in)
 		switch {
 		case errno == unix.EAGAIN:
-			r.flags &^= flagReadable
+			r.flags &^= flagReadable | flagUrgent
 			n = 0
 		case errno != 0:
 			l.fail(c, r, errno)
-			return
+			return false
 		case n == 0:
 			r.flags = r.flags&^flagReadable | flagEnded
-		case n < len(l.in):
+		case n < len(l.in) && r.shortIsAll():
 			r.flags &^= flagReadable
 		}
 	}
 	if !l.show(c, r, l.in[:n]) {
-		return
+		return false
 	}
-	if r.flags&flagReadable != 0 {
-		l.ready(c.Index(), r)
-		return
+	if r.flags&flagReadable == 0 {
+		l.tellEnd(c, r)
+		return false
 	}
-	l.tellEnd(c, r)
+	if n < len(l.in) && r.flags&flagEnded != 0 {
+		return true // nothing can follow, so this is soon over
+	}
+	l.ready(c.Index(), r)
+	return false
 }
 
 // tellEnd tells that the peer has ended, once.
@@ -136,13 +152,17 @@ func (l *Loop) show(c Conn, r *record, p []byte) bool {
 // discard throws input away until the peer closes.
 func (l *Loop) discard(c Conn, r *record) {
 	n, errno := sysRead(r.fd, l.in)
+	for errno == 0 && n > 0 && n < len(l.in) && r.flags&flagEnded != 0 {
+		n, errno = sysRead(r.fd, l.in)
+	}
 	switch {
-	case errno == unix.EAGAIN || errno == 0 && n > 0 && n < len(l.in):
+	case errno == unix.EAGAIN && r.flags&flagEnded == 0:
+		r.flags &^= flagReadable | flagUrgent
+		return
+	case errno == 0 && n > 0 && n < len(l.in) && r.shortIsAll():
 		r.flags &^= flagReadable
-		if r.flags&flagEnded == 0 {
-			return
-		}
-	case errno == 0 && n == len(l.in):
+		return
+	case errno == 0 && n > 0:
 		l.ready(c.Index(), r)
 		return
 	}

@@ -340,3 +340,27 @@ func TestFinishReadsWhatIsUnreadFirst(t *testing.T) {
 		t.Fatal("the peer did not see a clean end:", n, err, io.EOF)
 	}
 }
+
+// Urgent data stops a read short of what is there, and no edge follows for the
+// rest. Nothing is left lying, nor is the end told before it.
+func TestUrgentData(t *testing.T) {
+	for _, end := range []bool{false, true} {
+		p := newProbe(t, Config{})
+		c, far := p.tcpPair()
+		far.send("before")
+		if err := unix.Sendto(far.fd, []byte("!"), unix.MSG_OOB, nil); err != nil {
+			t.Fatal(err)
+		}
+		far.send("behind")
+		p.onEnded = func(c Conn) {
+			if got := string(p.got[c]); got != "beforebehind" {
+				t.Errorf("ended after %q", got)
+			}
+		}
+		if end {
+			far.closeWrite()
+			p.until("ended", func() bool { return len(p.ended) == 1 })
+		}
+		p.until("all is received", func() bool { return string(p.got[c]) == "beforebehind" })
+	}
+}
