@@ -19,6 +19,7 @@ type listener struct {
 	Listener
 	tag     uint8
 	resting bool
+	timer   Conn      // ends a rest; taken beforehand, for there may be no record to be had then
 	trouble time.Time // when there was some last
 	budget  float64   // connections that the accept rate leaves now
 	filled  time.Time // when the budget was brought up to date
@@ -34,10 +35,16 @@ func (l *Loop) AddListener(ln *Listener, tag uint8) error {
 		l.takeReserve()
 	}
 	n := len(l.listeners)
+	timer, r := l.newConn(-1, resumeListener)
+	if timer == 0 {
+		return ErrNoRecord
+	}
+	r.user = uint32(n)
 	if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
+		l.freeRecord(timer.Index(), r)
 		return err
 	}
-	l.listeners = append(l.listeners, listener{Listener: *ln, tag: tag, budget: max(ln.rate/burstPart, 1), filled: l.now})
+	l.listeners = append(l.listeners, listener{Listener: *ln, tag: tag, timer: timer, budget: max(ln.rate/burstPart, 1), filled: l.now})
 	return nil
 }
 
@@ -58,6 +65,7 @@ func (l *Loop) closeListener(ln *listener) {
 	}
 	ln.Close()
 	ln.fd = -1
+	l.freeRecord(ln.timer.Index(), l.record(ln.timer))
 }
 
 func (l *Loop) takeReserve() {
@@ -197,29 +205,23 @@ func (l *Loop) rest(n int, d time.Duration) {
 	if l.reserve < 0 {
 		l.takeReserve()
 	}
-	// No descriptor is needed for the timer, and its record is there or the
-	// listener keeps being tried at the kernel's pace.
-	if c, _ := l.newConn(-1, resumeListener); c != 0 {
-		_ = l.poller.remove(int32(ln.fd))
+	if !ln.resting {
+		_ = l.poller.remove(int32(ln.fd)) // or it would be reported all the time
 		ln.resting = true
-		l.SetUser(c, uint32(n))
-		l.wheel.Schedule(c.Index(), l.ticksAhead(d))
 	}
+	l.wheel.Schedule(ln.timer.Index(), l.ticksAhead(d))
 }
 
-// rests says whether r is the timer of a resting listener, which is nobody
+// rests says whether r is the timer of a listener's rests, which is nobody
 // else's business.
 func (r *record) rests() bool { return r.fd < 0 && r.tag == resumeListener }
 
-func (l *Loop) resumeListening(i uint32, r *record) {
-	n := int(r.user)
-	l.freeRecord(i, r)
+func (l *Loop) resumeListening(n int) {
 	ln := &l.listeners[n]
-	ln.resting = false
-	if ln.fd >= 0 {
-		if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
-			l.warn(ln, "%w: connections wait", err)
-			l.rest(n, acceptPause)
-		}
+	if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
+		l.warn(ln, "%w: connections wait", err)
+		l.rest(n, acceptPause)
+		return
 	}
+	ln.resting = false
 }

@@ -82,6 +82,117 @@ func randomFaults(t *testing.T, set func(*world, *Faults)) {
 	}
 }
 
+// visitor is a client of a loop that answers every byte with the same.
+type visitor struct {
+	*peer
+	got   string
+	ended bool
+}
+
+// A loop whose kernel refuses it this and that goes on accepting: each client is
+// served, refused or cut, none waits for ever, and once all is well everybody is
+// served.
+func TestAcceptingFaults(t *testing.T) {
+	for range 4 {
+		seed := uint64(time.Now().UnixNano())
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			f := newFaults(t, seed)
+			p := newProbe(t, Config{Refusal: []byte("no room\n")})
+			p.onReceived = func(c Conn, b []byte) int { _ = p.loop.Write(c, b); return len(b) }
+			p.onEnded = p.loop.Finish
+			bound := p.listen("127.0.0.1:0", SocketOptions{})
+			mild, severe := f.Random(3, Mild), f.Random(6, Severe)
+			fail := func(call string, fd int) unix.Errno {
+				if errno := severe(call, fd); errno != 0 {
+					return errno
+				}
+				return mild(call, fd)
+			}
+			outcomes := map[string]int{}
+			for range 60 {
+				f.Choose = nil
+				v := &visitor{peer: dialPeer(t, bound)}
+				f.Choose = fail
+				p.visit(v, outcomes)
+			}
+			f.Choose = nil
+			for range 3 {
+				v := &visitor{peer: dialPeer(t, bound)}
+				p.visit(v, outcomes)
+				if v.got != "hello" {
+					t.Fatalf("all is well, and a client gets %q", v.got)
+				}
+			}
+			t.Log(outcomes)
+			if s := p.loop.Stats(); outcomes["hello"] == 0 || outcomes["no room\n"] == 0 || s.Refused == 0 {
+				t.Fatal("the test does not test:", outcomes, s)
+			}
+		})
+	}
+}
+
+// visit has a client say hello and leave when it knows what becomes of it.
+func (p *probe) visit(v *visitor, outcomes map[string]int) {
+	_, _ = unix.Write(v.fd, []byte("hello"))
+	p.until("a client is served, refused or cut", func() bool {
+		p.now = p.now.Add(acceptPause / 4)
+		data, end := v.take()
+		v.got += string(data)
+		v.ended = v.ended || end
+		return v.ended || v.got == "hello"
+	})
+	outcomes[v.got]++
+	v.close()
+	p.until("its connection is gone", func() bool { return p.loop.Stats().Open == 0 })
+	if err := checkLoop(p.loop); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Where accepting fails for want of something, and nothing is to be had for
+// waiting either, the loop still does not spin: in the time that it rests it is not
+// woken.
+func TestFaultsDoNotSpin(t *testing.T) {
+	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM} {
+		t.Run(unix.ErrnoName(errno), func(t *testing.T) {
+			f := newFaults(t, 1)
+			p := newProbe(t, Config{})
+			bound := p.listen("127.0.0.1:0", SocketOptions{})
+			dialPeer(t, bound)
+			accepts := 0
+			f.Choose = func(call string, _ int) unix.Errno {
+				switch call {
+				case "accept4":
+					accepts++
+					return errno
+				case "mmap", "open":
+					return unix.ENOMEM
+				}
+				return 0
+			}
+			for round := range 20 {
+				before := accepts
+				p.until("it tries", func() bool {
+					p.now = p.now.Add(acceptPause / 2)
+					return accepts > before
+				})
+				tries := accepts
+				for range 50 {
+					p.turn()
+				}
+				if accepts != tries {
+					t.Fatalf("round %d: it tries %d times while it should rest", round, accepts-tries)
+				}
+			}
+			f.Choose = nil
+			p.until("the client is accepted", func() bool {
+				p.now = p.now.Add(acceptPause)
+				return len(p.opened) == 1
+			})
+		})
+	}
+}
+
 // The first, second, … failing call of each kind: what cannot be opened says
 // so, and leaves no descriptor behind.
 func TestOpeningFaults(t *testing.T) {

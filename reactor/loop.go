@@ -265,7 +265,7 @@ func (l *Loop) expire() {
 		case r.flags&flagFinishing != 0:
 			l.fail(makeConn(i, r.gen), r, unix.ETIMEDOUT)
 		case r.rests():
-			l.resumeListening(i, r)
+			l.resumeListening(int(r.user))
 		default:
 			l.handler.Expired(makeConn(i, r.gen))
 		}
@@ -334,9 +334,7 @@ func (l *Loop) Release() {
 	for i := uint32(1); i <= l.conns.Used(); i++ {
 		r := l.conns.At(i)
 		switch {
-		case r.flags&(flagLive|flagClosing) != flagLive:
-		case r.rests():
-			l.freeRecord(i, r)
+		case r.flags&(flagLive|flagClosing) != flagLive || r.rests(): // that one goes with its listener
 		default:
 			l.doom(i, r)
 		}
