@@ -34,13 +34,13 @@ func (c *crowd) leave(client uint64) {
 // admit is asked before a connection is taken: whether there is room for it. An
 // idle one is closed to make some. The admin side is always let in, so that
 // whoever has to see to the server can.
-func (s *shard) admit(tag uint8) bool {
+func (s *shard) admit(tag uint8) error {
 	limit := s.srv.cfg.MaxConnections
 	if limit == 0 || tag&tagSide == sideAdmin || s.srv.connections.Load() < int64(limit) || s.closeIdle() {
-		return true
+		return nil
 	}
 	s.meet(limitConnections, limit)
-	return false
+	return fullError(limit)
 }
 
 // idleLook is how many connections are looked at for an idle one.

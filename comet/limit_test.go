@@ -24,7 +24,7 @@ func TestMaxConnections(t *testing.T) {
 	same(t, idle.rest(), "")
 	srv.subscribed(2)
 	got := srv.dial(sideFront).rest()
-	if status, reason := told(t, got); status != "503" || reason != "no room left for another connection\n" || !strings.Contains(got, "\r\nRetry-After: 5\r\n") {
+	if status, reason := told(t, got); status != "503" || reason != "too many connections: max-connections is 3\n" || !strings.Contains(got, "\r\nRetry-After: 5\r\n") {
 		t.Errorf("got %q", got)
 	}
 	same(t, srv.ask("/healthz"), "ok") // by a connection of its own, which is let in

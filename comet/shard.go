@@ -1,7 +1,10 @@
 package comet
 
 import (
+	"errors"
+	"fmt"
 	"math/rand/v2"
+	"syscall"
 
 	"ccomet/httplite"
 	"ccomet/reactor"
@@ -125,8 +128,33 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 }
 
 // refusal is what a connection is told that there is no room for.
-var refusal = []byte("HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n" +
-	"Retry-After: 5\r\nContent-Length: 36\r\nConnection: close\r\n\r\nno room left for another connection\n")
+func refusal(why error) []byte {
+	reason := "no memory left for another connection"
+	full := new(fullError)
+	switch {
+	case errors.As(why, full):
+		reason = full.Error()
+	case errors.Is(why, syscall.EMFILE), errors.Is(why, syscall.ENFILE):
+		reason = "no descriptors left for another connection"
+	case errors.Is(why, syscall.ENOSPC):
+		reason = "fs.epoll.max_user_watches allows no other connection"
+	}
+	reason += "\n"
+	dst := httplite.AppendStatus(nil, 503)
+	dst = httplite.AppendHeader(dst, "Content-Type", typeText)
+	dst = httplite.AppendHeader(dst, "X-Content-Type-Options", "nosniff")
+	dst = retryAfter(dst, refusedSeconds)
+	dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(reason)))
+	dst = httplite.AppendHeader(dst, "Connection", "close")
+	return append(httplite.EndHeaders(dst), reason...)
+}
+
+// fullError is that max-connections is met.
+type fullError int
+
+func (n fullError) Error() string {
+	return fmt.Sprintf("too many connections: max-connections is %d", int(n))
+}
 
 // release gives back the memory that the collector does not see.
 func (s *shard) release() {

@@ -96,7 +96,7 @@ func (l *Loop) accept(n int) {
 		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.EPERM, unix.ENETDOWN, unix.EHOSTUNREACH, unix.ENETUNREACH:
 			// of that one connection, which is gone
 		case unix.EMFILE, unix.ENFILE:
-			l.refuseOne(ln)
+			l.refuseWaiting(ln, errno)
 			l.warn(ln, "%w: connections are refused until descriptors are free", errno)
 			l.rest(n, acceptPause)
 			return
@@ -144,20 +144,22 @@ func (l *Loop) giveWay(n int) {
 
 // admit makes a connection of an accepted descriptor, or refuses it.
 func (l *Loop) admit(fd int32, ln *listener) {
-	if l.cfg.Admit != nil && !l.cfg.Admit(ln.tag) {
-		l.refuse(fd)
-		return
+	if l.cfg.Admit != nil {
+		if err := l.cfg.Admit(ln.tag); err != nil {
+			l.refuse(fd, err)
+			return
+		}
 	}
 	c, r := l.newConn(fd, ln.tag)
 	if c == 0 {
-		l.refuse(fd)
+		l.refuse(fd, ErrNoRecord)
 		l.warn(ln, "%w: %d connections are open: more are refused", ErrNoRecord, l.stats.open.Load())
 		return
 	}
 	if err := l.poller.add(fd, uint64(c), connEvents); err != nil {
 		l.freeRecord(c.Index(), r)
-		l.refuse(fd)
-		l.warn(ln, "%w", err)
+		l.refuse(fd, err)
+		l.warn(ln, "%w: connections are refused", err)
 		return
 	}
 	l.stats.accepted.Add(1)
@@ -175,26 +177,31 @@ func (l *Loop) warn(ln *listener, format string, args ...any) {
 
 // refuse tells a connection that there is no room, as well as can be done
 // without waiting for it.
-func (l *Loop) refuse(fd int32) {
+func (l *Loop) refuse(fd int32, why error) {
 	l.stats.refused.Add(1)
-	if len(l.cfg.Refusal) > 0 {
-		_, _ = sysWrite(fd, l.cfg.Refusal)
+	if l.cfg.Refusal != nil {
+		_, _ = sysWrite(fd, l.cfg.Refusal(why))
 	}
 	_ = sysShutdown(fd)
 	_, _ = sysRead(fd, l.in) // unread input would turn the close into a reset
 	sysClose(fd)
 }
 
-// refuseOne gives up the reserve descriptor to accept and refuse one
-// connection, so that it need not wait for an answer that will not come.
-func (l *Loop) refuseOne(ln *listener) {
+// refuseWaiting gives up the reserve descriptor to accept and refuse those that
+// wait, one after the other, so that they need not wait for an answer that will
+// not come.
+func (l *Loop) refuseWaiting(ln *listener, why error) {
 	if l.reserve < 0 {
 		return
 	}
 	sysClose(int32(l.reserve))
 	l.reserve = -1
-	if fd, errno := sysAccept(int32(ln.fd)); errno == 0 {
-		l.refuse(fd)
+	for range acceptBudget {
+		fd, errno := sysAccept(int32(ln.fd))
+		if errno != 0 {
+			break
+		}
+		l.refuse(fd, why)
 	}
 	l.takeReserve()
 }

@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,15 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+func refusal(why error) []byte { return fmt.Appendf(nil, "no room: %v\n", why) }
+
 func TestMaxConns(t *testing.T) {
-	p := newProbe(t, Config{MaxConns: 2, Refusal: []byte("no room\n")})
+	p := newProbe(t, Config{MaxConns: 2, Refusal: refusal})
 	p.loop.Timer(episode, 0) // is no connection
 	bound := p.listen("127.0.0.1:0", SocketOptions{})
 	first := p.exchange(bound)
 	p.exchange(bound)
 	for i := range 3 {
 		far := dialPeer(t, bound)
-		if got := string(far.readAll(p)); got != "no room\n" {
+		if got := string(far.readAll(p)); got != "no room: "+ErrNoRecord.Error()+"\n" {
 			t.Fatalf("refused with %q", got)
 		}
 		if s := p.loop.Stats(); s.Refused != int64(i+1) || s.Accepted != 2 || s.Open != 2 {
@@ -108,14 +111,14 @@ func TestOutOfDescriptors(t *testing.T) {
 		}
 		return
 	}
-	p := newProbe(t, Config{Refusal: []byte("no room\n")})
+	p := newProbe(t, Config{Refusal: refusal})
 	bound := p.listen("127.0.0.1:0", SocketOptions{})
 	sa, _, err := resolve(bound)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var clients []*peer // opened while that is possible
-	for range 3 {
+	for range 5 {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -130,10 +133,14 @@ func TestOutOfDescriptors(t *testing.T) {
 	}
 	fillers := fillDescriptors(t)
 	for i := range 2 {
-		if got := string(connect(i).readAll(p)); got != "no room\n" {
+		far, another := connect(2*i), connect(2*i+1)
+		if got := string(far.readAll(p)); got != "no room: too many open files\n" {
 			t.Fatalf("client %d was refused with %q", i, got)
 		}
-		if s := p.loop.Stats(); s.Refused != int64(i+1) || s.Accepted != 0 {
+		if got, end := another.take(); string(got) != "no room: too many open files\n" || !end {
+			t.Fatalf("one was refused, the other has to wait: %q", got)
+		}
+		if s := p.loop.Stats(); s.Refused != int64(2*i+2) || s.Accepted != 0 {
 			t.Fatalf("%+v", s)
 		}
 		if len(p.warned) != 1 || !errors.Is(p.warned[0], unix.EMFILE) {
@@ -145,12 +152,12 @@ func TestOutOfDescriptors(t *testing.T) {
 	if p.loop.reserve < 0 {
 		t.Fatal("the reserve was not taken back")
 	}
-	connect(2)
+	connect(4)
 	p.turn() // refused, or it rests: whichever came first
 	for _, fd := range fillers {
 		unix.Close(fd)
 	}
-	if p.loop.Stats().Refused == 2 {
+	if p.loop.Stats().Refused == 4 {
 		p.until("accepted", func() bool {
 			p.now = p.now.Add(acceptPause)
 			return len(p.opened) == 1
@@ -220,10 +227,15 @@ func TestAcceptRate(t *testing.T) {
 
 func TestAdmit(t *testing.T) {
 	asked := 0
-	p := newProbe(t, Config{Refusal: []byte("full\n"), Admit: func(tag uint8) bool { asked++; return asked != 2 }})
+	p := newProbe(t, Config{Refusal: refusal, Admit: func(tag uint8) error {
+		if asked++; asked == 2 {
+			return errors.New("full")
+		}
+		return nil
+	}})
 	bound := p.listen("127.0.0.1:0", SocketOptions{})
 	p.exchange(bound)
-	if got := string(dialPeer(t, bound).readAll(p)); got != "full\n" {
+	if got := string(dialPeer(t, bound).readAll(p)); got != "no room: full\n" {
 		t.Fatalf("refused with %q", got)
 	}
 	p.exchange(bound)

@@ -8,9 +8,9 @@ type Config struct {
 	// the process's descriptors bound them.
 	MaxConns int
 	// Admit, when set, is asked before an accepted connection is taken; tag is its
-	// listener's. Where it says false, the connection is refused, and has cost
-	// nothing. It may close others. It warns of that itself.
-	Admit func(tag uint8) bool
+	// listener's. Where it returns an error, the connection is refused for that, and
+	// has cost nothing. It may close others.
+	Admit func(tag uint8) error
 	// MaxInput bounds the bytes that Received leaves unconsumed. Default 1 MiB.
 	MaxInput int
 	// MaxHeld bounds the bytes that Write keeps for one connection. Default 4 MiB.
@@ -23,9 +23,11 @@ type Config struct {
 	WriteTimeout time.Duration
 	// Linger bounds how long Finish waits for the peer to close. Default 2 s.
 	Linger time.Duration
-	// Refusal is written to a connection that is accepted only to be refused,
-	// for want of descriptors or records.
-	Refusal []byte
+	// Refusal, when set, says what is written to a connection that is accepted
+	// only to be refused: for want of descriptors (EMFILE, ENFILE), of a record
+	// (ErrNoRecord), or of what the kernel needs to watch it (ENOSPC, ENOMEM).
+	// On the loop's goroutine.
+	Refusal func(why error) []byte
 	// Warn, when set, hears of trouble that concerns no single connection, once
 	// an episode: on the loop's goroutine.
 	Warn func(err error)

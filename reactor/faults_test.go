@@ -97,7 +97,7 @@ func TestAcceptingFaults(t *testing.T) {
 		seed := uint64(time.Now().UnixNano())
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			f := newFaults(t, seed)
-			p := newProbe(t, Config{Refusal: []byte("no room\n")})
+			p := newProbe(t, Config{Refusal: func(error) []byte { return []byte("no room\n") }})
 			p.onReceived = func(c Conn, b []byte) int { _ = p.loop.Write(c, b); return len(b) }
 			p.onEnded = p.loop.Finish
 			bound := p.listen("127.0.0.1:0", SocketOptions{})

@@ -52,7 +52,9 @@ func (p *poller) add(fd int32, key uint64, mask uint32) error {
 func (p *poller) remove(fd int32) error { return p.ctl(unix.EPOLL_CTL_DEL, fd, 0, 0) }
 
 func (p *poller) ctl(op int, fd int32, key uint64, mask uint32) error {
-	if errno := sysEpollCtl(p.fd, op, fd, key, mask); errno != 0 {
+	if errno := sysEpollCtl(p.fd, op, fd, key, mask); errno == unix.ENOSPC {
+		return opError("epoll_ctl: fs.epoll.max_user_watches is reached", errno)
+	} else if errno != 0 {
 		return opError("epoll_ctl", errno)
 	}
 	return nil
