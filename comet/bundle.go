@@ -78,10 +78,14 @@ func (s *shard) begins(i uint32) bool {
 	if !s.subs.At(i).has(subMember) {
 		return true
 	}
-	head := s.subs.At(s.owner(i))
-	begun := head.prev != 0
-	head.prev = 1
+	begun := s.begun(i)
+	s.subs.At(s.owner(i)).prev = 1
 	return !begun
+}
+
+// begun says whether a bundle's response has begun, to which i belongs.
+func (s *shard) begun(i uint32) bool {
+	return s.subs.At(i).has(subMember) && s.subs.At(s.owner(i)).prev != 0
 }
 
 // endOne ends one subscription of an endless response, all of which is written.

@@ -21,7 +21,9 @@ type harness struct {
 	srv *Server
 	now time.Time
 
-	connected int // since the start
+	connected int           // since the start
+	calm      int           // rounds more that the loops take to come to rest: their calls fail
+	failing   func(on bool) // has some calls cost connections, or no more
 }
 
 func newHarness(t *testing.T, cfg Config) *harness {
@@ -49,7 +51,7 @@ func (h *harness) settle() {
 		}
 		if now := h.mails(); now != seen {
 			quiet, seen = 0, now
-		} else if quiet++; quiet == 3+h.connected/512 {
+		} else if quiet++; quiet == 3+h.calm+h.connected/512 {
 			return
 		}
 	}
@@ -83,6 +85,10 @@ func (h *harness) connect(s *shard, side uint8, sendBuffer int) *end {
 		}
 	}
 	h.connected++
+	if h.failing != nil { // connections that come to nothing are no subject here
+		h.failing(false)
+		defer h.failing(true)
+	}
 	c, err := s.loop.Adopt(fds[0], side, nil)
 	if err != nil {
 		h.t.Fatal(err)
@@ -104,6 +110,8 @@ type end struct {
 	body  httplite.Body
 	heads int
 	part  []byte // a payload that is not whole
+
+	refused bool // for want of memory
 }
 
 func (e *end) close() {
@@ -165,6 +173,10 @@ func (e *end) events() (list []event, clean bool) {
 			}
 			if n == 0 {
 				return list, clean
+			}
+			if e.head.Status() == 503 {
+				e.refused = true
+				return list, false
 			}
 			e.in = e.in[n:]
 			e.heads++

@@ -54,11 +54,14 @@ type world struct {
 	seen       map[string]int32 // and as clients saw it
 	got        map[string]int   // what happened, to see that the test tests
 	closes     map[string]int   // how often each channel was asked to close
+	closed     map[string]int   // and how often that was answered
+	harsh      bool             // memory may be out, and connections lost: hurt says which
+	hurt       map[*end]bool
 }
 
 type publisher struct {
 	*end
-	waiting []string // contents under way
+	waiting []string // contents under way, and paths of what else it asked for
 }
 
 // client is one connection's subscriber, to one channel or to several.
@@ -79,7 +82,7 @@ type place struct {
 	cname   string
 	next    int32 // the number it must get next; 0: not known yet
 	polling bool
-	closes  int // of the channel, when it subscribed
+	closes  int // of the channel that were answered when it subscribed
 	over    bool
 }
 
@@ -87,7 +90,8 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		rng:     rand.New(rand.NewPCG(seed, 1)),
 		note:    fmt.Sprintf("CCOMET_SEED=%d", seed),
-		numbers: map[string]int32{}, seen: map[string]int32{}, got: map[string]int{}, closes: map[string]int{},
+		numbers: map[string]int32{}, seen: map[string]int32{}, got: map[string]int{}, closes: map[string]int{}, closed: map[string]int{},
+		hurt: map[*end]bool{},
 	}
 	w.harness = newHarness(t, Config{Loops: 3, ChannelBufferSize: 20, ChannelBufferBytes: 30000, MaxSubscribersPerChannel: 40})
 	var names []string
@@ -141,6 +145,9 @@ func (w *world) run(steps int) {
 			check(w.t, w.srv, false, w.note)
 		}
 	}
+	if w.failing != nil {
+		w.failing(false)
+	}
 	for _, c := range w.clients {
 		c.stopped = false
 	}
@@ -183,6 +190,9 @@ func (w *world) step() {
 		w.settle() // no loop is as slow as that
 		w.hear()
 		w.now = w.now.Add(time.Duration(w.rng.IntN(9000)) * time.Millisecond)
+		if w.calm > 0 {
+			w.settle() // nor is a request on its way when its connection has been idle for too long
+		}
 	case p < 91:
 		w.closes[cname]++
 		w.ask("/close?cname=" + cname)
@@ -202,7 +212,7 @@ func (w *world) pick() *client { return w.clients[w.rng.IntN(len(w.clients))] }
 func (w *world) ask(path string) {
 	p := w.publisher()
 	p.get(path)
-	p.waiting = append(p.waiting, "")
+	p.waiting = append(p.waiting, path)
 }
 
 // publisher returns a connection to publish on, a new one where the server has
@@ -212,7 +222,7 @@ func (w *world) publisher() *publisher {
 	p := w.publishers[i]
 	p.read()
 	if p.ended {
-		if w.acknowledge(p); len(p.waiting) > 0 {
+		if w.acknowledge(p); len(p.waiting) > 0 && !w.hurt[p.end] {
 			w.fail("a publisher was closed with %d requests unanswered", len(p.waiting))
 		}
 		p.close()
@@ -266,7 +276,7 @@ func (c *client) subscribe() {
 		live = append(live, p)
 		query += fmt.Sprintf("&cname=%s&seq=%d", p.cname, p.next)
 		p.polling = true
-		p.closes = c.w.closes[p.cname]
+		p.closes = c.w.closed[p.cname]
 	}
 	c.places = live
 	if c.sayLost {
@@ -311,7 +321,14 @@ func (w *world) acknowledge(p *publisher) {
 		p.in = p.in[len(head)+4+n:]
 		content := p.waiting[0]
 		p.waiting = p.waiting[1:]
-		if content == "" {
+		if strings.HasPrefix(content, "/") {
+			if _, cname, ok := strings.Cut(content, "/close?cname="); ok {
+				w.closed[cname]++
+			}
+			continue
+		}
+		if w.harsh && strings.HasPrefix(head, "HTTP/1.1 503 ") {
+			w.got["not published"]++
 			continue
 		}
 		var seq int32
@@ -338,9 +355,16 @@ func (c *client) hear() bool {
 	over := true
 	for _, p := range c.places {
 		over = over && p.over
-		if c.ended && !c.slow && !p.over && !c.passed() {
+		if c.ended && !c.slow && !p.over && !c.passed() && !c.refused && !c.mayBeCut() {
 			c.w.fail("%s of %s at %d was cut, and had not stopped reading", c.transport, p.cname, p.next)
 		}
+	}
+	if c.refused {
+		if !c.w.harsh {
+			c.w.fail("%s of %d channels is refused: %q", c.transport, len(c.places), c.in)
+		}
+		c.w.got["refused"]++
+		return false
 	}
 	if c.transport == "poll" && clean && !over && !c.ended {
 		c.subscribe()
@@ -351,6 +375,11 @@ func (c *client) hear() bool {
 	}
 	return !c.ended && !over
 }
+
+// mayBeCut says whether a client may be cut though it reads: its connection was
+// lost, or there was no memory for one of its channels when the response to others
+// had begun.
+func (c *client) mayBeCut() bool { return c.w.hurt[c.end] || c.w.harsh && len(c.places) > 1 }
 
 // place is where the client is in an event's channel.
 func (c *client) place(e event) *place {

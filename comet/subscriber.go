@@ -400,6 +400,12 @@ func (s *shard) endStream(i uint32, c reactor.Conn) {
 func (s *shard) refuseSub(i uint32, why code, cname []byte) {
 	sub := s.subs.At(i)
 	c := s.loop.ConnAt(sub.conn)
+	if why == codeNoMemory && s.begun(i) {
+		// Cut in the middle of the response, the client comes back with its cursors.
+		s.srv.refused.Add(1)
+		s.loop.Close(c)
+		return
+	}
 	if why == codeNoMemory {
 		s.endSub(s.owner(i))
 		s.loop.SetUser(c, 0)

@@ -30,6 +30,9 @@ type Faults struct {
 	//	event          fd is an epoll descriptor: Short reports events that have not happened,
 	//	               an error has the kernel give up some connection
 	Choose func(call string, fd int) unix.Errno
+	// Told, if set, hears of each fault; of one of "event" with the descriptor that the
+	// event is of.
+	Told func(call string, fd int, errno unix.Errno)
 	// Hits counts the faults by call and error.
 	Hits map[string]int
 
@@ -111,14 +114,21 @@ func (f *Faults) choose(call string, fd int32) unix.Errno {
 	if errno == unix.EAGAIN && !rearm(fd) && call == "read" {
 		return 0
 	}
-	if errno != 0 {
-		name := unix.ErrnoName(errno)
-		if errno == Short {
-			name = "short"
-		}
-		f.Hits[call+" "+name]++
+	if errno != 0 && call != "event" {
+		f.tell(call, fd, errno)
 	}
 	return errno
+}
+
+func (f *Faults) tell(call string, fd int32, errno unix.Errno) {
+	name := unix.ErrnoName(errno)
+	if errno == Short {
+		name = "short"
+	}
+	f.Hits[call+" "+name]++
+	if f.Told != nil {
+		f.Told(call, int(fd), errno)
+	}
 }
 
 func fault(call string, fd int32) unix.Errno {
@@ -183,16 +193,18 @@ func spurious(epfd int, events []unix.EpollEvent, n int) int {
 	}
 	watchMu.Lock()
 	defer watchMu.Unlock()
-	var list []watch
+	var list []int32
 	for _, fd := range slices.Sorted(maps.Keys(watches)) {
 		if w := watches[fd]; w.epfd == epfd && (errno == Short || w.mask == connEvents) {
-			list = append(list, w)
+			list = append(list, fd)
 		}
 	}
 	if len(list) == 0 {
 		return n
 	}
-	w := list[f.rnd.IntN(len(list))]
+	fd := list[f.rnd.IntN(len(list))]
+	f.tell("event", fd, errno)
+	w := watches[fd]
 	mask := []uint32{unix.EPOLLIN, unix.EPOLLOUT, unix.EPOLLIN | unix.EPOLLOUT}[f.rnd.IntN(3)]
 	if errno != Short {
 		mask = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR

@@ -205,7 +205,7 @@ func (w *world) move(l *link) {
 			w.t.Fatal(err)
 		}
 		unix.Close(fd)
-		l.over, l.overWith = true, err
+		l.over, l.overWith, l.hurt = true, err, true
 		return
 	}
 	to.SetUser(l.c, uint32(l.id))
@@ -294,7 +294,7 @@ func (w *world) settle() {
 	}
 	for _, l := range w.links {
 		w.take(l)
-		if l.overWith != nil && !l.hurt && !l.farReset && !w.harsh {
+		if l.overWith != nil && !l.hurt && !l.farReset {
 			w.t.Errorf("%d: closed with %v, and nobody had a reason", l.id, l.overWith)
 		}
 		if l.finished && !l.cut && !l.hurt && !l.farReset && l.overWith == nil && l.read != l.wrote {

@@ -1,0 +1,111 @@
+//go:build faults
+
+package comet
+
+import (
+	"os"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/reactor"
+)
+
+// newFaults has system calls fail until the test ends, which must leave as many
+// descriptors open as it found.
+func newFaults(t *testing.T, seed uint64) *reactor.Faults {
+	t.Helper()
+	before := descriptors(t)
+	f := reactor.NewFaults(seed)
+	t.Cleanup(func() {
+		f.Remove()
+		if n := descriptors(t); n != before {
+			t.Errorf("%d descriptors were open before, %d are now", before, n)
+		}
+		t.Log(f.Hits)
+	})
+	return f
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(names)
+}
+
+// Under faults that nobody has to notice, clients notice none.
+func TestRandomOperationsMildFaults(t *testing.T) {
+	seeded(t, func(t *testing.T, seed uint64) {
+		f := newFaults(t, seed)
+		w := newWorld(t, seed)
+		w.calm = 10
+		f.Choose = f.Random(4, reactor.Mild)
+		w.run(600)
+	})
+}
+
+func TestRandomCCometMildFaults(t *testing.T) {
+	seeded(t, func(t *testing.T, seed uint64) {
+		f := newFaults(t, seed)
+		l := newLobby(t, seed)
+		l.calm = 10
+		f.Choose = f.Random(4, reactor.Mild)
+		l.run(600)
+	})
+}
+
+// Where connections are lost and memory is out now and then, whom that does not
+// meet notices nothing, and whom it meets is cut or refused, and can come back:
+// nobody misses a message without a word, or gets one twice, and nothing is kept
+// of those who are gone.
+func TestRandomOperationsSevereFaults(t *testing.T) {
+	met := map[string]int{}
+	seeded(t, func(t *testing.T, seed uint64) {
+		f := newFaults(t, seed)
+		w := newWorld(t, seed)
+		w.calm, w.harsh = 10, true
+		mild, severe := f.Random(5, reactor.Mild), f.Random(80, reactor.Severe)
+		w.failing = func(on bool) {
+			f.Choose = nil
+			if on {
+				f.Choose = func(call string, fd int) unix.Errno {
+					if errno := severe(call, fd); errno != 0 {
+						return errno
+					}
+					return mild(call, fd)
+				}
+			}
+		}
+		f.Told = func(call string, fd int, errno unix.Errno) {
+			if !slices.Contains(reactor.Mild[call], errno) {
+				w.lost(fd)
+			}
+		}
+		w.failing(true)
+		w.run(600)
+		met["refused"] += w.got["refused"]
+		met["not published"] += w.got["not published"]
+		met["lost"] += len(w.hurt)
+	})
+	if t.Log(met); met["refused"] == 0 || met["lost"] == 0 {
+		t.Error("the test does not test")
+	}
+}
+
+// lost notes whose connection a descriptor of the server's is.
+func (w *world) lost(fd int) {
+	for i, p := range w.publishers {
+		if w.srv.shards[i].loop.Fd(p.conn) == fd {
+			w.hurt[p.end] = true
+		}
+	}
+	for _, c := range w.clients {
+		if c.shard.loop.Fd(c.conn) == fd {
+			w.hurt[c.end] = true
+		}
+	}
+}
