@@ -109,3 +109,36 @@ func (w *world) lost(fd int) {
 		}
 	}
 }
+
+// Whichever of its calls fails, a server that cannot be opened says so and
+// leaves no descriptor behind.
+func TestOpeningFaults(t *testing.T) {
+	before := descriptors(t)
+	for nth := 1; ; nth++ {
+		f, calls, failed := reactor.NewFaults(1), 0, ""
+		f.Choose = func(call string, _ int) unix.Errno {
+			if calls++; calls != nth {
+				return 0
+			}
+			failed = call
+			return unix.ENOMEM
+		}
+		srv, err := New(Config{Loops: 2, Front: []string{"127.0.0.1:0", "unix:" + t.TempDir() + "/s"}, Admin: []string{"127.0.0.1:0"}})
+		f.Remove()
+		if err == nil {
+			srv.abandon()
+		}
+		if n := descriptors(t); n != before {
+			t.Fatalf("%s, call %d, fails: %d descriptors were open before, %d are now", failed, nth, before, n)
+		}
+		if failed == "" {
+			if err != nil || nth < 100 {
+				t.Fatal("the test does not test: ", nth, err)
+			}
+			return
+		}
+		if err == nil && failed != "open" { // without a reserve it can serve
+			t.Fatalf("%s, call %d, fails, and nobody says so", failed, nth)
+		}
+	}
+}

@@ -25,6 +25,9 @@ func newIndex(link func(uint32) *uint32, hash func(uint32) uint32) *index {
 	return x
 }
 
+// usable says whether there was memory for the first buckets.
+func (x *index) usable() bool { return x.buckets.Live() >= firstBuckets }
+
 // head is the first record of the chain that holds hash h.
 func (x *index) head(h uint32) uint32 { return *x.bucket(h) }
 

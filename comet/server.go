@@ -99,6 +99,7 @@ func newServer(cfg Config) (*Server, error) {
 		return s.loop, nil
 	})
 	if err != nil {
+		srv.release()
 		return nil, fmt.Errorf("comet: %w", err)
 	}
 	return srv, nil

@@ -105,6 +105,10 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	s.seatIndex = newIndex(
 		func(i uint32) *uint32 { return &s.seats.At(i).link },
 		func(i uint32) uint32 { k := s.seats.At(i); return s.hashSeat(k.channel, s.names.get(k.name())) })
+	if !s.channelIndex.usable() || !s.rosterIndex.usable() || !s.seatIndex.usable() {
+		s.release()
+		return nil, errors.New("no memory for the indexes of channels and subscribers")
+	}
 	s.leases = reactor.NewWheel(0, func(i uint32) *reactor.Timer { return &s.channels.At(i).lease })
 	var err error
 	s.loop, err = reactor.NewLoop(s, reactor.Config{
@@ -120,6 +124,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		Clock:        srv.cfg.Clock,
 	})
 	if err != nil {
+		s.release()
 		return nil, err
 	}
 	s.stamp(s.loop.Now())
