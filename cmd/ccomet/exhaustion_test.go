@@ -1,0 +1,230 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What becomes of the program, and of its clients, when descriptors or memory are
+// out: who comes then is refused with the reason, the others go on, and when there
+// is some again it serves as before.
+
+// limit sets a limit of the running program.
+func (p *process) limit(resource int, soft, hard uint64) {
+	p.t.Helper()
+	if err := unix.Prlimit(p.cmd.Process.Pid, resource, &unix.Rlimit{Cur: soft, Max: hard}, nil); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// caller is a client on a connection that it keeps.
+type caller struct {
+	net.Conn
+	in     *bufio.Reader
+	status int
+	body   io.Reader
+}
+
+// call asks for a path, and does not wait for the answer.
+func call(t *testing.T, address, path string) *caller {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	c := &caller{Conn: conn, in: bufio.NewReader(conn)}
+	c.ask(path)
+	return c
+}
+
+// ask may find the connection refused already: its answer is there to be read.
+func (c *caller) ask(path string) {
+	_ = c.SetDeadline(time.Now().Add(patience))
+	_, _ = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path)
+}
+
+// answered reads the head of the answer. A status of 0 is a connection that was
+// reset.
+func (c *caller) answered(t *testing.T) int {
+	t.Helper()
+	resp, err := http.ReadResponse(c.in, nil)
+	switch {
+	case err == nil:
+		c.status, c.body = resp.StatusCode, resp.Body
+	case !errors.Is(err, syscall.ECONNRESET):
+		t.Fatalf("neither served nor refused: %v", err)
+	}
+	return c.status
+}
+
+// whole is an answer's body.
+func (c *caller) whole(t *testing.T) string {
+	t.Helper()
+	body, err := io.ReadAll(c.body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// line is the next line of an endless answer.
+func (c *caller) line(t *testing.T) string {
+	t.Helper()
+	var line []byte
+	for one := make([]byte, 1); !strings.HasSuffix(string(line), "\n"); line = append(line, one[0]) {
+		if _, err := io.ReadFull(c.body, one); err != nil {
+			t.Fatalf("after %q: %v", line, err)
+		}
+	}
+	return string(line)
+}
+
+// insist asks again until the answer has a status.
+func insist(t *testing.T, status int, address, path string) *caller {
+	t.Helper()
+	for limit := time.Now().Add(patience); ; runtime.Gosched() {
+		c := call(t, address, path)
+		if c.answered(t) == status {
+			return c
+		}
+		if c.Close(); time.Now().After(limit) {
+			t.Fatalf("%s is never answered with %d", path, status)
+		}
+	}
+}
+
+func TestOutOfDescriptors(t *testing.T) {
+	const room, callers = 20, 100
+	p := start(t, nil, "--loops", "2")
+	admin := insist(t, 200, p.admin, "/healthz")
+	admin.whole(t)
+	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.limit(unix.RLIMIT_NOFILE, uint64(len(names)+room), uint64(len(names)+callers+room))
+	var all, served []*caller
+	for range callers {
+		all = append(all, call(t, p.front, "/stream?cname=a&seq=1"))
+	}
+	refused := 0
+	for _, c := range all {
+		switch c.answered(t) {
+		case 200:
+			served = append(served, c)
+		case 503:
+			if refused++; !strings.Contains(c.whole(t), "no descriptors left for another connection") {
+				t.Error("refused without the reason")
+			}
+		}
+	}
+	// A loop that gives up its reserve may find the other has taken it.
+	if len(served) < room-2 || len(served) > room+2 || refused < (callers-room)/2 {
+		t.Fatalf("of %d callers %d are served, %d refused", callers, len(served), refused)
+	}
+	admin.ask("/push?cname=a&content=still")
+	if status, body := admin.answered(t), admin.whole(t); status != 200 {
+		t.Fatal(status, body)
+	}
+	for _, c := range served {
+		if line := c.line(t); !strings.Contains(line, `"seq":1,"content":"still"`) {
+			t.Fatalf("a subscriber gets %q", line)
+		}
+	}
+	for _, c := range served[:len(served)/2] {
+		c.Close()
+	}
+	if line := insist(t, 200, p.front, "/stream?cname=a&seq=1").line(t); !strings.Contains(line, "still") {
+		t.Fatalf("a new subscriber gets %q", line)
+	}
+	if n := strings.Count(p.logged(), "connections are refused until descriptors are free"); n == 0 || n > 2 {
+		t.Errorf("it says so %d times:\n%s", n, p.logged())
+	}
+}
+
+func TestOutOfMemory(t *testing.T) {
+	p := startPlain(t, "--loops", "1", "--idle-timeout", "600", "--request-timeout", "600")
+	admin := insist(t, 200, p.admin, "/healthz")
+	admin.whole(t)
+	p.limit(unix.RLIMIT_AS, p.addressSpace(), unix.RLIM_INFINITY)
+	expect := func(address, path, reason string) {
+		t.Helper()
+		c := call(t, address, path)
+		if status, body := c.answered(t), c.whole(t); status != 503 || !strings.Contains(body, reason) {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	expect(p.front, "/stream?cname=a", "out of memory for another subscriber")
+	expect(p.admin, "/push?cname=a&content=x", "out of memory for another channel")
+	var idle []net.Conn
+	for range 4096 { // as many as there are records, some of which are taken
+		conn, err := net.Dial("tcp", p.front)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		idle = append(idle, conn)
+	}
+	expect(p.front, "/ping", "no memory left for another connection")
+	admin.ask("/healthz")
+	if status, body := admin.answered(t), admin.whole(t); status != 200 {
+		t.Error(status, body)
+	}
+	for _, conn := range idle {
+		conn.Close()
+	}
+	p.limit(unix.RLIMIT_AS, unix.RLIM_INFINITY, unix.RLIM_INFINITY)
+	stream := insist(t, 200, p.front, "/stream?cname=a&seq=1")
+	p.push("a", "again")
+	if line := stream.line(t); !strings.Contains(line, `"content":"again"`) {
+		t.Errorf("a subscriber gets %q", line)
+	}
+	if !strings.Contains(p.logged(), "no record free for another connection") {
+		t.Errorf("nothing in the log:\n%s", p.logged())
+	}
+}
+
+// addressSpace is how much the program has, in bytes.
+func (p *process) addressSpace() uint64 {
+	p.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var pages uint64
+	if _, err := fmt.Sscan(string(text), &pages); err != nil {
+		p.t.Fatal(err)
+	}
+	return pages * uint64(os.Getpagesize())
+}
+
+// startPlain is start with the program built without C and the race detector,
+// neither of which lives with a limit of memory.
+func startPlain(t *testing.T, args ...string) *process {
+	t.Helper()
+	plain := filepath.Join(t.TempDir(), "ccomet")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", plain, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	raced := program
+	program = plain
+	defer func() { program = raced }()
+	return start(t, nil, args...)
+}
