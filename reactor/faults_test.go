@@ -243,10 +243,28 @@ func TestOpeningFaults(t *testing.T) {
 	}
 	for name, open := range map[string]func(*testing.T) error{
 		"listen": listen("127.0.0.1:0"), "listen on IPv6": listen("[::1]:0"), "listen everywhere": listen(":0"),
-		"listen on a path": listen("unix:" + path + "a"), "a group": group("127.0.0.1:0"), "a group on a path": group("unix:" + path + "b"),
+		"listen on a path": listen("unix:" + path + "a"),
+		"listen on a path that is left": func(t *testing.T) error {
+			left := path + fmt.Sprint(time.Now().UnixNano())
+			leaveSocket(t, left)
+			defer os.Remove(left)
+			return listen("unix:" + left)(t)
+		},
+		"a group": group("127.0.0.1:0"), "a group on a path": group("unix:" + path + "b"),
 		"dial": dialled(""), "dial from": dialled("127.0.0.2:0"), "adopt": adoptAndDetach(p),
 	} {
 		t.Run(name, func(t *testing.T) { failEach(t, open) })
+	}
+}
+
+// leaveSocket makes a socket file that has nobody behind it.
+func leaveSocket(t *testing.T, path string) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrUnix{Name: path})
+	}
+	if unix.Close(fd); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -339,5 +357,29 @@ func TestFaultsLoseNoWake(t *testing.T) {
 	wait.Wait()
 	if f.Hits["epoll_wait EINTR"] == 0 {
 		t.Fatal("the test does not test")
+	}
+}
+
+// What is asked of one connection fails for that one, and in the kernel's words.
+func TestConnectionFaults(t *testing.T) {
+	f := newFaults(t, 1)
+	p := newProbe(t, Config{})
+	c, far := p.tcpPair()
+	f.Choose = func(call string, _ int) unix.Errno {
+		switch call {
+		case "getpeername", "setsockopt", "shutdown":
+			return unix.ENOBUFS
+		}
+		return 0
+	}
+	if _, err := p.loop.Peer(c); err != unix.ENOBUFS {
+		t.Error("Peer returns", err)
+	}
+	p.loop.ResetOnClose(c) // it cannot, so the end is an ordinary one
+	p.loop.Finish(c)       // which cannot be announced, so it is there at once
+	p.turn()
+	p.mustBeClosed(c, nil)
+	if data := far.readAll(p); len(data) != 0 {
+		t.Errorf("%q", data)
 	}
 }
