@@ -49,7 +49,7 @@ const idleLook = 64
 // closeIdle closes a connection of this loop that is between two requests, if
 // there is one among the next few.
 func (s *shard) closeIdle() bool {
-	used := s.loop.Used()
+	used := s.loop.Indexes()
 	for range min(idleLook, used) {
 		if s.idleHand++; s.idleHand > used {
 			s.idleHand = 1

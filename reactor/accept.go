@@ -55,6 +55,31 @@ func (l *Loop) CloseListeners() {
 	}
 }
 
+// FinishListeners has the next turn accept whoever the kernel has connected
+// already, and stop accepting after that: closed at once, the listeners would
+// have those reset.
+func (l *Loop) FinishListeners() {
+	l.finishing = true
+	l.Wake()
+}
+
+// finishRounds bounds how much is accepted from one listener that is finished:
+// so many times acceptBudget, of a queue of mostly 4096.
+const finishRounds = 64
+
+func (l *Loop) finishListeners() {
+	l.finishing = false
+	for n := range l.listeners {
+		for range finishRounds {
+			before := l.stats.accepted.Load() + l.stats.refused.Load()
+			if l.accept(n); l.stats.accepted.Load()+l.stats.refused.Load() == before {
+				break
+			}
+		}
+	}
+	l.CloseListeners()
+}
+
 func (l *Loop) closeListener(ln *listener) {
 	if ln.fd < 0 {
 		return

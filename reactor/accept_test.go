@@ -3,6 +3,7 @@ package reactor
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,6 +85,29 @@ func TestCloseListenersOfASharedSocket(t *testing.T) {
 	}
 	q.until("accepted", func() bool { return len(q.opened) == 1 })
 	far.take()
+}
+
+// Whoever has connected before the listeners are finished is accepted, however
+// many; nobody is after that.
+func TestFinishListeners(t *testing.T) {
+	p := newProbe(t, Config{})
+	bound := p.listen("127.0.0.1:0", SocketOptions{Backlog: 1000})
+	var peers []*peer
+	for range 3 * acceptBudget {
+		peers = append(peers, dialPeer(t, bound))
+	}
+	p.loop.FinishListeners()
+	p.turn()
+	if len(p.opened) != len(peers) {
+		t.Errorf("%d of %d are accepted", len(p.opened), len(peers))
+	}
+	if c, err := net.Dial("tcp", bound); err == nil {
+		c.Close()
+		t.Error("it still listens")
+	}
+	for _, c := range peers {
+		c.take()
+	}
 }
 
 func TestAddListenerFailureLeavesTheListener(t *testing.T) {

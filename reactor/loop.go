@@ -46,6 +46,7 @@ type Loop struct {
 	reserve    int // a descriptor to give up when there is no other
 	signals    *Mailbox[os.Signal]
 	cancels    []func() // of Notify
+	finishing  bool     // listeners are to be finished in the next turn
 	released   bool
 	sleep      time.Duration // the handler's last wish
 	stats      counters
@@ -103,9 +104,9 @@ func (l *Loop) ticksAhead(d time.Duration) Tick {
 // Conns counts the connections and bare timers that have a record.
 func (l *Loop) Conns() int { return l.conns.Live() }
 
-// Used is the largest index that a connection of the loop has had: a walk over
-// all goes from 1 to Used, and asks ConnAt.
-func (l *Loop) Used() uint32 { return l.conns.Used() }
+// Indexes bounds the connections' indexes: who goes from 1 to it, inclusive, and
+// asks ConnAt, meets them all.
+func (l *Loop) Indexes() uint32 { return l.conns.Used() }
 
 // Stats may be called from any goroutine.
 func (l *Loop) Stats() Stats {
@@ -162,6 +163,9 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	ready := l.takeReady()
 	for i := range events {
 		l.dispatch(&events[i])
+	}
+	if l.finishing {
+		l.finishListeners()
 	}
 	l.readReady(ready)
 	l.expire()
