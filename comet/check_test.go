@@ -79,7 +79,7 @@ func (c *checker) chain(x *index) map[uint32]bool {
 func (c *checker) rosters(s *shard) {
 	owned := map[uint32]reactor.Conn{}
 	callbacks, heads := 0, 0
-	for i := range uint32(s.loop.Conns() + 1000) {
+	for i := range s.loop.Indexes() + 1 {
 		conn := s.loop.ConnAt(i)
 		what, sub := splitUser(s.loop.User(conn))
 		if conn == 0 || what != userSub {

@@ -55,7 +55,7 @@ type exchange struct {
 func (s *shard) Opened(c reactor.Conn) {
 	s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
 	if s.side(c) != sideAdmin {
-		s.srv.connections.Add(1)
+		s.srv.admitted.Add(1)
 	}
 	if s.srv.access.looks {
 		s.look(c)
@@ -188,7 +188,7 @@ func (s *shard) dropHalf(c reactor.Conn) {
 // begin makes a request the exchange that is served: one at a time, and not to
 // be allocated for each.
 func (s *shard) begin(c reactor.Conn, req *httplite.Request) *exchange {
-	s.exchange = exchange{conn: c, req: req, side: s.side(c), last: !req.KeepAlive(), old: req.Minor() == 0}
+	s.exchange = exchange{conn: c, req: req, side: s.side(c), last: !req.KeepAlive() || s.parting(c), old: req.Minor() == 0}
 	if req.Method() == httplite.CONNECT {
 		s.exchange.last = true // what follows is meant for a tunnel, and is no request
 	}
@@ -206,6 +206,9 @@ func (s *shard) serve(c reactor.Conn, req *httplite.Request) {
 		return
 	}
 	s.args = s.args[:0]
+	if s.drain.phase >= drainEnding && s.turnedOff(x) {
+		return
+	}
 	e, known := s.srv.endpoints[x.side][string(req.Path())]
 	if !known {
 		s.fail(x, 404, "no such path")
@@ -225,7 +228,7 @@ func (s *shard) serve(c reactor.Conn, req *httplite.Request) {
 
 // answered readies a connection for its next request, or ends it.
 func (s *shard) answered(c reactor.Conn, last bool) {
-	if last {
+	if last || s.parting(c) {
 		s.loop.Finish(c)
 		return
 	}
@@ -355,6 +358,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.presence.flush()
 	s.reportDeparted()
 	s.readSelf()
+	wait = sooner(wait, s.drainOn(now))
 	s.flush()
 	s.showFigures()
 	if ticks, any := s.leases.Next(); any {

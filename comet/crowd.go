@@ -36,7 +36,7 @@ func (c *crowd) leave(client uint64) {
 // whoever has to see to the server can.
 func (s *shard) admit(tag uint8) error {
 	limit := s.srv.cfg.MaxConnections
-	if limit == 0 || tag&tagSide == sideAdmin || s.srv.connections.Load() < int64(limit) || s.closeIdle() {
+	if limit == 0 || tag&tagSide == sideAdmin || s.srv.admitted.Load() < int64(limit) || s.closeIdle() {
 		return nil
 	}
 	s.meet(limitConnections, limit)
@@ -84,7 +84,7 @@ func (s *shard) countClient(c reactor.Conn, client uint64) bool {
 // uncount takes a connection off the counts.
 func (s *shard) uncount(c reactor.Conn) {
 	if s.side(c) != sideAdmin {
-		s.srv.connections.Add(-1)
+		s.srv.admitted.Add(-1)
 	}
 	if !s.srv.tellsApart {
 		return

@@ -200,4 +200,10 @@ func (s *shard) ping(x *exchange) {
 	s.replyJSON(x, cb, s.object)
 }
 
-func (s *shard) health(x *exchange) { s.reply(x, 200, typeText, []byte("ok")) }
+func (s *shard) health(x *exchange) {
+	if s.draining() {
+		s.reply(x, 503, typeText, []byte("draining"))
+		return
+	}
+	s.reply(x, 200, typeText, []byte("ok"))
+}

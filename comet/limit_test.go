@@ -18,7 +18,7 @@ func TestMaxConnections(t *testing.T) {
 	waiting.send(reqGet(1, "/stream?cname=a&seq=1"))
 	idle.ask("/ping")
 	young := srv.dial(sideFront) // has asked nothing yet
-	srv.until("three are open", func() bool { return srv.connections.Load() == 3 })
+	srv.until("three are open", func() bool { return srv.admitted.Load() == 3 })
 	fourth := srv.dial(sideFront)
 	fourth.send(reqGet(1, "/stream?cname=a&seq=1"))
 	same(t, idle.rest(), "")
@@ -34,7 +34,7 @@ func TestMaxConnections(t *testing.T) {
 		t.Errorf("the limit was met %d times", n)
 	}
 	waiting.Close()
-	srv.until("somebody has gone", func() bool { return srv.connections.Load() < 3 })
+	srv.until("somebody has gone", func() bool { return srv.admitted.Load() < 3 })
 	srv.dial(sideFront).ask("/ping")
 }
 

@@ -139,7 +139,7 @@ func (s *shard) appendStreamHead(dst []byte, sub *subscriber) []byte {
 	case sub.transport == transportIframe:
 		preface = s.srv.iframeHead
 	case sub.transport == transportSSE && s.srv.cfg.RetryTime > 0:
-		s.body = s.appendRetry(s.body[:0], s.srv.cfg.RetryTime)
+		s.body = appendRetry(s.body[:0], s.retryTime(s.srv.cfg.RetryTime))
 		preface = s.body
 	}
 	if sub.has(subOld) {
@@ -148,12 +148,16 @@ func (s *shard) appendStreamHead(dst []byte, sub *subscriber) []byte {
 	return httplite.AppendChunk(dst, preface)
 }
 
-// appendRetry appends what tells a browser when to come back: from half of d to
-// half as much again.
-func (s *shard) appendRetry(dst []byte, d time.Duration) []byte {
-	ms := uint64(max(d/time.Millisecond, 2))
-	dst = strconv.AppendUint(append(dst, "retry: "...), ms/2+s.random()%ms, 10)
-	return append(dst, "\n\n"...)
+// retryTime is when a client is told to come back, in milliseconds: from half of d
+// to half as much again.
+func (s *shard) retryTime(d time.Duration) int64 {
+	ms := max(int64(d/time.Millisecond), 2)
+	return ms/2 + int64(s.random()%uint64(ms))
+}
+
+// appendRetry appends the event that tells a browser when to come back.
+func appendRetry(dst []byte, ms int64) []byte {
+	return append(strconv.AppendInt(append(dst, "retry: "...), ms, 10), "\n\n"...)
 }
 
 // appendPollResponse appends the whole response to a poll.

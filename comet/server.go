@@ -36,10 +36,12 @@ type Server struct {
 	started     time.Time
 	walks       atomic.Int64 // under way, on all loops
 	met         met
-	connections atomic.Int64 // of all sides but the admin's
+	admitted    atomic.Int64 // connections of all sides but the admin's
 	tellsApart  bool         // connections are counted by address
 	crowd       *crowd
 	publishers  *addressRates
+
+	drainClock
 }
 
 // New opens a server: its loops, and its listening sockets. Connections are
@@ -76,6 +78,7 @@ func newServer(cfg Config) (*Server, error) {
 		_, _ = rand.Read(cfg.Secret) // never fails
 	}
 	srv := &Server{cfg: cfg, seed: maphash.MakeSeed(), endpoints: table(&cfg)}
+	srv.epoch = cfg.Clock()
 	srv.access, _ = newAccess(&cfg) // fill has seen that it can be
 	srv.warnClosed()
 	if srv.tellsApart = cfg.MaxConnectionsPerAddress > 0 || cfg.PublishRatePerAddress > 0; srv.tellsApart {
@@ -141,12 +144,12 @@ func (srv *Server) Start() {
 	srv.group.Start()
 }
 
-// Stop ends the server: connections are cut, so that clients come back with
-// their cursors. Any goroutine may call it.
-func (srv *Server) Stop() { srv.group.Stop() }
+// Stop ends the server at once: connections are cut, so that clients come back
+// with their cursors. Any goroutine may call it.
+func (srv *Server) Stop() { srv.Drain(0) }
 
 // Wait returns when the server has ended, with what ended it if it was not
-// Stop.
+// Stop or Drain.
 func (srv *Server) Wait() error {
 	err := srv.group.Wait()
 	srv.release()

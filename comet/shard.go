@@ -55,6 +55,7 @@ type shard struct {
 	idlePipes   []uint32
 	answering   []uint32 // pipes that have something to write
 	presence    presence
+	drain       drain
 	tokens      *tokens
 	published   uint64
 	delivered   uint64

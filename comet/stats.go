@@ -43,8 +43,8 @@ func (srv *Server) Stats() Stats {
 		Refused: srv.refused.Load(), Cut: srv.cut.Load(),
 		ResidentBytes: residentBytes(), BaseBytes: srv.baseBytes, Uptime: srv.cfg.Clock().Sub(srv.started),
 	}
+	st.Connections = srv.connections()
 	for _, s := range srv.shards {
-		st.Connections += s.loop.Stats().Open
 		st.Published += s.figures.published.Load()
 		st.Delivered += s.figures.delivered.Load()
 	}

@@ -312,6 +312,10 @@ func (s *shard) subEnded(owner uint32, c reactor.Conn) {
 // than a noop too many costs now and then. Who is stuck has the write timeout
 // instead.
 func (s *shard) heartbeat(c reactor.Conn) {
+	if s.draining() {
+		s.depart(c)
+		return
+	}
 	if s.loop.Blocked(c) {
 		return
 	}
@@ -334,6 +338,10 @@ const maxBeatStep = 8
 
 // beat: a subscriber's timer has run out.
 func (s *shard) beat(owner uint32, c reactor.Conn) {
+	if s.draining() {
+		s.sendAway(owner, c)
+		return
+	}
 	waiting := s.waiting(owner)
 	if waiting == 0 {
 		s.loop.Close(c) // no channel's home ever answered
@@ -345,14 +353,13 @@ func (s *shard) beat(owner uint32, c reactor.Conn) {
 		return
 	}
 	sub := s.subs.At(owner)
-	s.object = appendObject(s.object[:0], kindNoop, s.rosterName(s.subs.At(waiting).roster), sub.noop, "")
 	if sub.poll() {
 		if sub.transport != transportCComet { // which has none
-			s.scratch = s.appendPollResponse(s.scratch[:0], sub, s.object)
-			s.finishPoll(owner, s.scratch)
+			s.finishEmptyPoll(owner, waiting)
 		}
 		return
 	}
+	s.object = s.appendNoop(s.object[:0], sub, waiting)
 	sub.noop++
 	s.scratch = appendFrame(s.scratch[:0], sub.framing(), s.object, noEventID)
 	s.heartbeat(c)
@@ -360,6 +367,20 @@ func (s *shard) beat(owner uint32, c reactor.Conn) {
 	if s.loop.Blocked(c) {
 		s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
 	}
+}
+
+// appendNoop appends the noop of a connection's subscriber, which names the
+// channel of its first subscription that waits.
+func (s *shard) appendNoop(object []byte, sub *subscriber, waiting uint32) []byte {
+	return appendObject(object, kindNoop, s.rosterName(s.subs.At(waiting).roster), sub.noop, "")
+}
+
+// finishEmptyPoll ends a poll for which there is nothing.
+func (s *shard) finishEmptyPoll(owner, waiting uint32) {
+	sub := s.subs.At(owner)
+	s.object = s.appendNoop(s.object[:0], sub, waiting)
+	s.scratch = s.appendPollResponse(s.scratch[:0], sub, s.object)
+	s.finishPoll(owner, s.scratch)
 }
 
 // behind says whether a connection has a subscription that is behind.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
@@ -47,7 +48,8 @@ A service manager may hold the listening sockets (LISTEN_FDS): those that it nam
 admin or ccomet take the place of --front, --admin or --ccomet. It is told when the server serves
 and stops, and that its loops turn (NOTIFY_SOCKET, WATCHDOG_USEC).
 
-SIGTERM and SIGINT stop the server; its clients come back with their places.`
+SIGTERM and SIGINT stop the server: within --drain-time it sends its clients away, who come back
+with their places. A second signal ends it at once.`
 }
 
 // BeforeResolve reads the configuration file, whose name the command line or
@@ -120,7 +122,7 @@ func (c *serve) Run(out io.Writer) (err error) {
 }
 
 func (c *serve) run(out io.Writer, log zerolog.Logger) error {
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
 	if c.file != nil {
 		for _, p := range c.file.inOrder() {
@@ -153,12 +155,12 @@ func (c *serve) run(out io.Writer, log zerolog.Logger) error {
 	if err := tellReady(); err != nil {
 		log.Warn().Err(err).Msg("the one that started this daemon is not told")
 	}
-	return serveUntil(signals, srv, manager, log)
+	return serveUntil(signals, srv, time.Duration(c.DrainTime), manager, log)
 }
 
 // serveUntil returns when the server has ended, because of a signal or by itself,
 // and keeps the service manager told meanwhile.
-func serveUntil(signals chan os.Signal, srv *comet.Server, manager *manager, log zerolog.Logger) error {
+func serveUntil(signals chan os.Signal, srv *comet.Server, drainTime time.Duration, manager *manager, log zerolog.Logger) error {
 	tell := func(state string) {
 		if err := manager.tell(state); err != nil {
 			log.Warn().Err(err).Msg("the service manager does not hear")
@@ -174,13 +176,21 @@ func serveUntil(signals chan os.Signal, srv *comet.Server, manager *manager, log
 	case err := <-ended:
 		return fmt.Errorf("the server ended by itself: %w", err)
 	case sig := <-signals:
-		signal.Stop(signals) // a second one kills
-		log.Info().Stringer("signal", sig).Msg("stopping")
+		log.Info().Stringer("signal", sig).Msg("stopping: another signal ends it at once")
 	}
 	tell(tellStopping)
-	unwatch() // loops that have stopped do not turn
-	srv.Stop()
-	if err := <-ended; err != nil {
+	srv.Drain(drainTime)
+	var err error
+	select {
+	case err = <-ended:
+	case sig := <-signals:
+		signal.Stop(signals) // a third one kills
+		log.Info().Stringer("signal", sig).Msg("stopping at once")
+		unwatch() // loops that have stopped do not turn
+		srv.Stop()
+		err = <-ended
+	}
+	if err != nil {
 		return err
 	}
 	stats := srv.Stats()

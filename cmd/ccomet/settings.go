@@ -79,6 +79,8 @@ type settings struct {
 	IdleTimeout    seconds `default:"60" placeholder:"S" group:"times" help:"How long a connection may stay open between requests."`
 	WriteTimeout   seconds `default:"30" placeholder:"S" group:"times" help:"How long a reader may be stuck before it is cut."`
 
+	DrainTime seconds `default:"5" placeholder:"S" group:"times" help:"How long a server that is told to stop takes to send its clients away, so that they do not all come back at once; 0 cuts them."`
+
 	Config        string    `placeholder:"FILE" group:"process" help:"Read settings from a file: iComet's where its name ends in .conf, else TOML, whose keys are the names of these flags without the dashes in front."`
 	Pidfile       string    `placeholder:"FILE" group:"process" help:"Write the process's number there, and refuse to start where it is that of a server that runs."`
 	Loops         int       `default:"0" placeholder:"N" group:"process" help:"Event loops; 0 is one a CPU."`
@@ -155,6 +157,9 @@ func (s *settings) check() (bad []*badSetting) {
 	}
 	if s.RetryTime < 0 || s.RetryTime > seconds(time.Hour) {
 		bad = append(bad, &badSetting{"retry-time", fmt.Sprintf("is %v: want 0s to 1h", s.RetryTime)})
+	}
+	if s.DrainTime < 0 || s.DrainTime > maxTime {
+		bad = append(bad, &badSetting{"drain-time", fmt.Sprintf("is %v: want 0s to %v", s.DrainTime, maxTime)})
 	}
 	return append(bad, s.checkText()...)
 }

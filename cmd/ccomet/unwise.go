@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"ccomet/comet"
 )
@@ -33,6 +34,9 @@ func (s *settings) unwise() (list []badSetting) {
 	}
 	if comet.Auth(s.Auth) == comet.AuthToken && s.Secret == "" {
 		say("auth", "token without a secret: the tokens of now will not be good after a restart")
+	}
+	if time.Duration(s.DrainTime) >= stopPatience {
+		say("drain-time", "is %v, and -s stop waits for %v: it will give up", s.DrainTime, stopPatience)
 	}
 	if s.MaxMessage > s.ChannelBufferBytes && s.ChannelBufferSize > 0 {
 		say("max-message", "is %d, and channel-buffer-bytes %d: the largest messages cannot be kept", s.MaxMessage, s.ChannelBufferBytes)
