@@ -266,6 +266,9 @@ func (s *shard) replay(ch *channel, m, r *mail) {
 	case d < 0:
 		kept, oldest := s.from(ch, m.seq)
 		r.msg, r.n = kept.first, int32(kept.n)
+		if m.flag&joinPoll != 0 && m.flag&joinSayLost != 0 {
+			r.n = kept.unbroken(ch.next) // it is told of a gap when it asks for what comes behind
+		}
 		if oldest != m.seq {
 			r.flag |= joinLost
 			r.lost = m.seq

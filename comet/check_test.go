@@ -230,15 +230,28 @@ func (c *checker) histories(s *shard) {
 		}
 		used++
 		h := s.histories.at(ch.history)
-		n, size, want := 0, 0, ch.next-int32(h.n)
+		n, size, gaps, want := 0, 0, 0, s.oldest(ch)
 		for msg := h.first; n < h.n; msg = msg.next {
-			if gap := msg.seq - want; gap != 0 && (ch.dialect == dialectOurs || n > 0 && gap < 0) {
+			switch gap := msg.seq - want; {
+			case gap == 0 || gap > 0 && ch.dialect != dialectOurs: // CComet's may take up a later number
+			case gap == StateGap:
+				gaps++
+			default:
 				c.fail("a kept message's number: %d, want %d", msg.seq, want)
 			}
-			want = msg.seq // CComet's may take up a later number
+			want = msg.seq
 			size += len(msg.json)
 			want++
 			n++
+		}
+		if ch.next-want == StateGap {
+			gaps, want = gaps+1, ch.next
+		}
+		if gap := ch.next - want; gap < 0 || gap > 0 && ch.dialect == dialectOurs {
+			c.fail("channel %d keeps messages before %d, and goes on with %d", i, want, ch.next)
+		}
+		if gaps > 0 && c.srv.state == nil {
+			c.fail("channel %d keeps a run with %d gaps", i, gaps)
 		}
 		c.equal("bytes kept", size, h.bytes)
 		if h.n > c.srv.cfg.ChannelBufferSize || h.bytes > c.srv.cfg.ChannelBufferBytes {

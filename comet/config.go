@@ -78,6 +78,15 @@ type Config struct {
 	// X-Forwarded-For is then not looked at. Default none.
 	ProxyProtocol []string
 
+	// StateFile keeps channels, their numbers and messages, leases, and a random
+	// Secret, from one run of the server to the next. It is written every
+	// StateInterval (default a minute; below zero: never) and when the server ends,
+	// with a new file beside it that takes its place; StateFile.lock keeps other
+	// servers away. One that is damaged, or of another version, is renamed to
+	// StateFile.bad-YYYYMMDD-HHMMSS. Default none.
+	StateFile     string
+	StateInterval time.Duration
+
 	// MaxChannels bounds the channels, MaxSubscribersPerChannel the subscribers
 	// of each. 0 is no bound.
 	MaxChannels              int
@@ -189,6 +198,7 @@ func (c *Config) fill() error {
 	orDefault(&c.BodyTimeout, 10*time.Second)
 	orDefault(&c.IdleTimeout, 60*time.Second)
 	orDefault(&c.WriteTimeout, 30*time.Second)
+	orDefault(&c.StateInterval, time.Minute)
 	c.ChannelBufferSize = max(c.ChannelBufferSize, 0)
 	if c.Version == "" {
 		c.Version = "dev"

@@ -93,7 +93,7 @@ func (srv *Server) wakeAll() {
 }
 
 // finishes says whether anything is to be done when nothing is served any more.
-func (srv *Server) finishes() bool { return false }
+func (srv *Server) finishes() bool { return srv.state != nil }
 
 // draining says whether the end is near.
 func (s *shard) draining() bool { return s.drain.phase != drainNone }
@@ -289,6 +289,10 @@ func (srv *Server) quieted() {
 	}
 	if srv.span.Load() > 0 {
 		srv.cfg.Log.Info().Int64("connections", srv.connections()).Msg("drained: what is left is cut")
+	}
+	if srv.state != nil {
+		close(srv.state.final) // it stops the loops when it has written what they hold
+		return
 	}
 	srv.group.Stop()
 }

@@ -139,6 +139,12 @@ func (b *batch) append(msg *message, cname []byte) {
 	b.ends = append(b.ends, len(b.buf))
 }
 
+// extend renders an object behind the last message, which it belongs to.
+func (b *batch) extend(object []byte, id int32) {
+	b.buf = appendFrame(b.buf, b.framing, object, b.id(int64(id)))
+	b.ends[len(b.ends)-1] = len(b.buf)
+}
+
 // appendPreface renders an object that is no message of the channel, before
 // the first message.
 func (b *batch) appendPreface(object []byte, id int32) {
@@ -195,11 +201,14 @@ func appendPollBody(dst []byte, msgs []*message, cname []byte, array bool) []byt
 }
 
 // appendLost appends the object that says which messages are gone.
-func appendLost(dst, cname []byte, m *mail) []byte {
+func appendLost(dst, cname []byte, m *mail) []byte { return appendSpan(dst, cname, m.lost, firstOf(m)) }
+
+// appendSpan appends the object that says that the messages from one number on
+// are gone, up to the one before next.
+func appendSpan(dst, cname []byte, from, next int32) []byte {
 	var span [24]byte
-	oldest := firstOf(m)
-	content := strconv.AppendInt(span[:0], int64(m.lost), 10)
+	content := strconv.AppendInt(span[:0], int64(from), 10)
 	content = append(content, '-')
-	content = strconv.AppendInt(content, int64(oldest-1), 10)
-	return appendObject(dst, kindLost, cname, oldest, content)
+	content = strconv.AppendInt(content, int64(next-1), 10)
+	return appendObject(dst, kindLost, cname, next, content)
 }

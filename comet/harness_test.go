@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,11 +25,17 @@ type harness struct {
 	connected int           // since the start
 	calm      int           // rounds more that the loops take to come to rest: their calls fail
 	failing   func(on bool) // has some calls cost connections, or no more
+	end       func()
 }
 
 func newHarness(t *testing.T, cfg Config) *harness {
 	t.Helper()
-	h := &harness{t: t, now: noon}
+	return newHarnessAt(t, cfg, noon)
+}
+
+func newHarnessAt(t *testing.T, cfg Config, now time.Time) *harness {
+	t.Helper()
+	h := &harness{t: t, now: now}
 	orDefault(&cfg.RetryTime, -1)
 	cfg.Clock = func() time.Time { return h.now }
 	srv, err := newServer(cfg)
@@ -36,7 +43,8 @@ func newHarness(t *testing.T, cfg Config) *harness {
 		t.Fatal(err)
 	}
 	h.srv = srv
-	t.Cleanup(srv.abandon)
+	h.end = sync.OnceFunc(srv.abandon)
+	t.Cleanup(h.end)
 	return h
 }
 

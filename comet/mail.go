@@ -24,6 +24,7 @@ const (
 	mailTell                    // buf: name and message up to its number; op. Answer: mailDone
 	// To every loop:
 	mailBroadcast // buf: content
+	mailSnapshot  // slot: the channel's record to go on from (statesnapshot.go)
 	mailMark      // n: a round of the end (drain.go)
 	mailPresence  // msg: a line for /psub
 	mailRollCall  // conn: a listener that wants to know which channels live; slot: from which record on. Answer: mailRolled
@@ -164,6 +165,8 @@ func (s *shard) receive(m *mail) {
 		s.told(m)
 	case mailBroadcast:
 		s.startWalk(m)
+	case mailSnapshot:
+		s.snapshot(m)
 	case mailMark:
 		s.drain.marks[m.n]++
 	case mailPresence:

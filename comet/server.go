@@ -42,6 +42,7 @@ type Server struct {
 	publishers  *addressRates
 
 	drainClock
+	state *state // nil: none is kept
 }
 
 // New opens a server: its loops, and its listening sockets. Connections are
@@ -73,12 +74,13 @@ func newServer(cfg Config) (*Server, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, fmt.Errorf("comet: %w", err)
 	}
-	if len(cfg.Secret) == 0 {
-		cfg.Secret = make([]byte, 32)
-		_, _ = rand.Read(cfg.Secret) // never fails
+	st, err := openState(&cfg)
+	if err != nil {
+		return nil, fmt.Errorf("comet: %w", err)
 	}
+	chooseSecret(&cfg, st)
 	srv := &Server{cfg: cfg, seed: maphash.MakeSeed(), endpoints: table(&cfg)}
-	srv.epoch = cfg.Clock()
+	srv.epoch, srv.state = cfg.Clock(), st
 	srv.access, _ = newAccess(&cfg) // fill has seen that it can be
 	srv.warnClosed()
 	if srv.tellsApart = cfg.MaxConnectionsPerAddress > 0 || cfg.PublishRatePerAddress > 0; srv.tellsApart {
@@ -92,7 +94,6 @@ func newServer(cfg Config) (*Server, error) {
 		srv.headers[sideFront] += "Access-Control-Allow-Origin: " + cfg.CORSOrigin + "\r\n"
 	}
 	srv.iframeHead = newIframeHead(cfg.CORSOrigin)
-	var err error
 	srv.group, err = reactor.NewGroup(cfg.Loops, func(i int) (*reactor.Loop, error) {
 		s, err := newShard(srv, uint8(i))
 		if err != nil {
@@ -101,11 +102,35 @@ func newServer(cfg Config) (*Server, error) {
 		srv.shards = append(srv.shards, s)
 		return s.loop, nil
 	})
+	if err == nil && st != nil {
+		if err = st.restore(srv); err != nil {
+			srv.abandon()
+		}
+	} else if st != nil {
+		st.close()
+	}
 	if err != nil {
 		srv.release()
 		return nil, fmt.Errorf("comet: %w", err)
 	}
 	return srv, nil
+}
+
+// chooseSecret takes the secret of the state where none is configured, and a
+// random one where there is none either.
+func chooseSecret(cfg *Config, st *state) {
+	if len(cfg.Secret) > 0 {
+		return
+	}
+	if st != nil && len(st.head.secret) > 0 {
+		cfg.Secret = st.head.secret
+	} else {
+		cfg.Secret = make([]byte, 32)
+		_, _ = rand.Read(cfg.Secret) // never fails
+	}
+	if st != nil {
+		st.secret = cfg.Secret
+	}
 }
 
 // abandon frees a server that never ran.
@@ -117,6 +142,9 @@ func (srv *Server) abandon() {
 }
 
 func (srv *Server) release() {
+	if srv.state != nil {
+		srv.state.close()
+	}
 	for _, s := range srv.shards {
 		s.release()
 	}
@@ -142,6 +170,9 @@ func (srv *Server) Start() {
 		Str("version", srv.cfg.Version).Msg("serving")
 	srv.baseBytes, srv.started = residentBytes(), srv.cfg.Clock()
 	srv.group.Start()
+	if srv.state != nil {
+		srv.state.start(srv)
+	}
 }
 
 // Stop ends the server at once: connections are cut, so that clients come back
@@ -152,6 +183,9 @@ func (srv *Server) Stop() { srv.Drain(0) }
 // Stop or Drain.
 func (srv *Server) Wait() error {
 	err := srv.group.Wait()
+	if srv.state != nil {
+		srv.state.wait()
+	}
 	srv.release()
 	return err
 }

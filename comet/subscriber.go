@@ -205,7 +205,7 @@ func (s *shard) joined(m *mail) {
 		b.head = len(b.buf)
 	}
 	s.replayInto(b, sub, s.rosterName(roster), m)
-	s.writeReplay(i, b, m.seq)
+	s.writeReplay(i, b, m)
 }
 
 // unjoin has the home forget whom it has just counted.
@@ -228,7 +228,30 @@ func (s *shard) replayInto(b *batch, sub *subscriber, cname []byte, m *mail) {
 	}
 	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
 		b.append(msg, cname)
+		if next := m.behind(msg, n); next != msg.seq+1 && sub.has(subSayLost) {
+			s.object = appendSpan(s.object[:0], cname, msg.seq+1, next)
+			b.extend(s.object, next-1)
+		}
 	}
+}
+
+// behind is the number that comes behind a message of a run of which n are left:
+// the next one, but for where a file has left a gap (stateload.go).
+func (m *mail) behind(msg *message, n int32) int32 {
+	if after := msg.after(n); after != nil {
+		return after.seq
+	}
+	return m.seq
+}
+
+// number is that of message k of the run, or the next one's behind it.
+func (m *mail) number(k int32) int32 {
+	for msg, n := m.msg, m.n; n > 0; msg, n, k = msg.after(n), n-1, k-1 {
+		if k == 0 {
+			return msg.seq
+		}
+	}
+	return m.seq
 }
 
 // firstOf is the number of the first message that a replay has.
@@ -239,11 +262,15 @@ func firstOf(m *mail) int32 {
 	return m.seq
 }
 
-// writeReplay writes a batch that ends before number next, from its start.
-func (s *shard) writeReplay(i uint32, b *batch, next int32) {
+// writeReplay writes a batch that has what the home's answer says, from its start.
+func (s *shard) writeReplay(i uint32, b *batch, m *mail) {
 	sub := s.subs.At(i)
-	sub.cursor = next - int32(len(b.ends))
+	start := m.seq - int32(len(b.ends))
+	sub.cursor = start
 	s.writeBatch(i, sub, b, -1)
+	if sub.has(subBehind) {
+		sub.cursor = m.number(sub.cursor - start) // there may be a gap in what it has not got
+	}
 }
 
 // caughtUp takes the home's answer to a subscriber that had fallen behind.
@@ -269,7 +296,7 @@ func (s *shard) caughtUp(m *mail) {
 	s.resetFor(b, i)
 	s.replayInto(b, sub, s.rosterName(sub.roster), m)
 	b.closes = m.flag&joinClosed != 0
-	s.writeReplay(i, b, m.seq)
+	s.writeReplay(i, b, m)
 }
 
 // drained: what was held for a subscriber has been written. Each subscription

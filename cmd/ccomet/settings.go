@@ -46,7 +46,7 @@ type settings struct {
 	CComet []string `name:"ccomet" placeholder:"ADDR" group:"listen" help:"Where clients of CComet's own dialect subscribe and publish, without tokens; public. May be repeated. Default: nowhere."`
 
 	Auth       auth   `default:"none" placeholder:"none|token" group:"who" help:"none: anybody; subscribing makes the channel. token: who brings what /sign gave for the channel."`
-	Secret     string `placeholder:"KEY" group:"who" help:"The key that tokens are made with. Better set it by the environment than by the flag, which other users can see. Default: random, so that tokens end with the process."`
+	Secret     string `placeholder:"KEY" group:"who" help:"The key that tokens are made with. Better set it by the environment than by the flag, which other users can see. Default: random, so that tokens end with the process, unless --state keeps it."`
 	CORSOrigin string `name:"cors-origin" placeholder:"ORIGIN" group:"who" help:"Let scripts of pages from ORIGIN (such as https://example.com, or *) read answers. Default: only pages of the same origin."`
 
 	FrontAllow    []string `placeholder:"ADDRS" group:"who" help:"From where clients may subscribe. Default, without a deny list: from everywhere."`
@@ -83,6 +83,8 @@ type settings struct {
 
 	Config        string    `placeholder:"FILE" group:"process" help:"Read settings from a file: iComet's where its name ends in .conf, else TOML, whose keys are the names of these flags without the dashes in front."`
 	Pidfile       string    `placeholder:"FILE" group:"process" help:"Write the process's number there, and refuse to start where it is that of a server that runs."`
+	State         string    `placeholder:"FILE" group:"process" help:"Keep channels there from one run to the next: their numbers, messages and leases, and the key of tokens if it is random. Default: they end with the process."`
+	StateInterval seconds   `default:"60" placeholder:"S" group:"process" help:"How often that file is written while the server runs; 0 only when it stops."`
 	Loops         int       `default:"0" placeholder:"N" group:"process" help:"Event loops; 0 is one a CPU."`
 	Demo          bool      `group:"process" help:"Serve a chat page on the front side, and let anybody who opens it publish there."`
 	LogLevel      logLevel  `default:"info" placeholder:"LEVEL" group:"process" help:"trace, debug, info, warn, error, fatal or none."`
@@ -158,8 +160,13 @@ func (s *settings) check() (bad []*badSetting) {
 	if s.RetryTime < 0 || s.RetryTime > seconds(time.Hour) {
 		bad = append(bad, &badSetting{"retry-time", fmt.Sprintf("is %v: want 0s to 1h", s.RetryTime)})
 	}
-	if s.DrainTime < 0 || s.DrainTime > maxTime {
-		bad = append(bad, &badSetting{"drain-time", fmt.Sprintf("is %v: want 0s to %v", s.DrainTime, maxTime)})
+	for _, t := range []struct {
+		name  string
+		value seconds
+	}{{"drain-time", s.DrainTime}, {"state-interval", s.StateInterval}} {
+		if t.value < 0 || t.value > maxTime {
+			bad = append(bad, &badSetting{t.name, fmt.Sprintf("is %v: want 0s to %v", t.value, maxTime)})
+		}
 	}
 	return append(bad, s.checkText()...)
 }
@@ -218,6 +225,10 @@ func (s *settings) server(log zerolog.Logger) comet.Config {
 	if retry == 0 {
 		retry = -1 // the same
 	}
+	interval := time.Duration(s.StateInterval)
+	if interval == 0 {
+		interval = -1 // and for never
+	}
 	return comet.Config{
 		Front: s.Front, Admin: s.Admin, CComet: s.CComet, Loops: s.Loops,
 		Auth: comet.Auth(s.Auth), Secret: []byte(s.Secret), CORSOrigin: s.CORSOrigin,
@@ -236,6 +247,8 @@ func (s *settings) server(log zerolog.Logger) comet.Config {
 		RetryTime:      retry,
 		IdleTimeout:    time.Duration(s.IdleTimeout),
 		WriteTimeout:   time.Duration(s.WriteTimeout),
+		StateFile:      s.State,
+		StateInterval:  interval,
 		Version:        versionName(),
 		Log:            log,
 	}

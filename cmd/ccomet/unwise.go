@@ -32,8 +32,8 @@ func (s *settings) unwise() (list []badSetting) {
 			say(side.name+"-deny", "without %s-allow nobody at all is let in", side.name)
 		}
 	}
-	if comet.Auth(s.Auth) == comet.AuthToken && s.Secret == "" {
-		say("auth", "token without a secret: the tokens of now will not be good after a restart")
+	if comet.Auth(s.Auth) == comet.AuthToken && s.Secret == "" && s.State == "" {
+		say("auth", "token without a secret or a state file: the tokens of now will not be good after a restart")
 	}
 	if time.Duration(s.DrainTime) >= stopPatience {
 		say("drain-time", "is %v, and -s stop waits for %v: it will give up", s.DrainTime, stopPatience)
@@ -44,7 +44,7 @@ func (s *settings) unwise() (list []badSetting) {
 	if s.LogRotateSize > 0 && s.LogOutput != "" && !s.logsToFile() {
 		say("log-rotate-size", "does nothing: log-output is no file but %s", s.LogOutput)
 	}
-	for _, file := range []struct{ name, path string }{{"pidfile", s.Pidfile}, {"log-output", s.LogOutput}} {
+	for _, file := range []struct{ name, path string }{{"pidfile", s.Pidfile}, {"log-output", s.LogOutput}, {"state", s.State}} {
 		if file.path == "" || file.name == "log-output" && !s.logsToFile() {
 			continue
 		}

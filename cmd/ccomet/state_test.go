@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// got is a message as a client sees it.
+type got struct {
+	Type    string
+	Seq     int
+	Content string
+}
+
+// next reads messages of a stream up to one of a type, which it returns.
+func (s *streamer) next(kind string) got {
+	s.t.Helper()
+	for {
+		line, err := s.ReadString('\n')
+		if err != nil {
+			s.t.Fatalf("no %s: %v", kind, err)
+		}
+		var m got
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			s.t.Fatalf("%q: %v", line, err)
+		}
+		if m.Type == kind {
+			return m
+		}
+	}
+}
+
+type streamer struct {
+	*bufio.Reader
+	t *testing.T
+}
+
+// TestStateThroughARestart: tokens stay good, numbers go on, and whoever comes
+// back with his number misses nothing.
+func TestStateThroughARestart(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	run := func(loops string) *process {
+		return start(t, nil, "--state", state, "--auth", "token", "--loops", loops, "--state-interval", "0", "--drain-time", "1")
+	}
+	p := run("1")
+	var sign struct{ Token string }
+	if err := json.Unmarshal([]byte(get(t, p.admin, "/sign?cname=a&expires=600").body), &sign); err != nil {
+		t.Fatal(err)
+	}
+	subscribe := func(p *process, seq int) *streamer {
+		query := url.Values{"cname": {"a"}, "token": {sign.Token}, "seq": {itoa(seq)}, "lost": {"1"}}
+		return &streamer{open(t, p.front, "/stream?"+query.Encode()), t}
+	}
+	here := subscribe(p, 1)
+	p.push("a", "1")
+	p.push("a", "2")
+	if m := here.next("data"); m.Seq != 1 {
+		t.Fatal(m)
+	}
+	for n, loops := range []string{"3", "2"} {
+		p.stop(syscall.SIGTERM)
+		p = run(loops)
+		p.push("a", itoa(3+n))
+		again := subscribe(p, 2)
+		for want := 2; want <= 3+n; want++ {
+			if m := again.next("data"); m.Seq != want || m.Content != itoa(want) {
+				t.Errorf("after the restart: %+v, want number %d", m, want)
+			}
+		}
+	}
+	p.stop(syscall.SIGTERM)
+	if _, err := os.Stat(state + ".new"); err == nil {
+		t.Error("what was written on the way is left")
+	}
+}
+
+// TestStateThroughACrash: what was written before is there, numbers are not given
+// again, and who asks is told what is gone.
+func TestStateThroughACrash(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	p := start(t, nil, "--state", state, "--state-interval", "1")
+	p.push("a", "kept")
+	// It is written when a file has the message.
+	until(t, func() bool {
+		text, err := os.ReadFile(state)
+		return err == nil && strings.Contains(string(text), "kept")
+	})
+	p.push("a", "perhaps gone")
+	p.kill()
+	p = start(t, nil, "--state", state, "--state-interval", "0")
+	if !strings.Contains(p.logged(), "leaves out numbers") {
+		t.Error(p.logged())
+	}
+	stream := &streamer{open(t, p.front, "/stream?cname=a&seq=1&lost=1"), t}
+	if m := stream.next("data"); m.Seq != 1 || m.Content != "kept" {
+		t.Error(m)
+	}
+	lost := stream.next("lost")
+	if lost.Seq < 1<<22 || !strings.HasSuffix(lost.Content, fmt.Sprint("-", lost.Seq-1)) {
+		t.Error(lost)
+	}
+	p.push("a", "new")
+	if m := stream.next("data"); m.Seq != lost.Seq || m.Content != "new" {
+		t.Error(m)
+	}
+	// Ended as it should, it goes on without a gap.
+	p.stop(syscall.SIGTERM)
+	p = start(t, nil, "--state", state)
+	stream = &streamer{open(t, p.front, fmt.Sprintf("/stream?cname=a&seq=%d&lost=1", lost.Seq)), t}
+	if m := stream.next("data"); m.Seq != lost.Seq || strings.Contains(p.logged(), "leaves out numbers") {
+		t.Error(m, p.logged())
+	}
+	// Of another server's file nothing is touched.
+	_, stderr, status := runFor(t, nil, "serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--state", state)
+	if status != exitFailed || !strings.Contains(stderr, "another server") {
+		t.Errorf("%d: %s", status, stderr)
+	}
+}
+
+// TestStateOnAFullDisk: the server goes on, says so once, and the last good file
+// stays good.
+func TestStateOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("no file system of a small size can be had: %v", err)
+	}
+	defer func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
+	state := filepath.Join(dir, "state")
+	p := start(t, nil, "--state", state, "--state-interval", "1", "--channel-buffer-size", "1000", "--drain-time", "0")
+	for n := range 60 {
+		p.push("a", fmt.Sprint(n, strings.Repeat("x", 8000)))
+	}
+	p.logs("the state is not written")
+	p.push("a", "goes on")
+	p.stop(syscall.SIGTERM)
+	if !strings.Contains(p.logged(), "no space left on device") {
+		t.Error(p.logged())
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 2 { // and the lock
+		t.Errorf("%v, %v", left, err)
+	}
+	p = start(t, nil, "--state", state, "--drain-time", "0")
+	if !strings.Contains(p.logged(), "state loaded") {
+		t.Error(p.logged())
+	}
+	p.stop(syscall.SIGTERM)
+}

@@ -1,0 +1,192 @@
+package comet
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// state is the file that channels outlive the process in: their numbers, what
+// they keep, their leases, and the secret of the tokens where that was random.
+//
+//  1. openState, before anything else: the file is read once to see whether it is
+//     good (stateload.go). One that is not is put aside, whole. A lock on a file
+//     beside it keeps other servers away.
+//  2. restore, before anybody can connect: it is read again, and its channels are
+//     made. Then it is marked as dirty, in place: numbers are given from now on
+//     that it does not know. Whoever loads a dirty file leaves a gap.
+//  3. run, a goroutine of its own: every interval it asks each loop for some of its
+//     channels at a time (statesnapshot.go), and writes them to a new file, which
+//     takes the old one's place when it is safely on the disk.
+//  4. When nothing is served any more (drain.go), the same once more: clean.
+type state struct {
+	cfg     *Config
+	name    string
+	lock    *os.File
+	file    *os.File // to be restored; nil for none
+	head    stateHead
+	secret  []byte // to be written; nil where it is configured
+	failing bool   // the last write went wrong, which has been told
+
+	batch snapshot
+	ready chan struct{} // a loop has filled the batch
+	final chan struct{} // closed when nothing is served any more
+	over  chan struct{} // closed when the loops have ended
+	done  chan struct{} // closed when run has ended
+}
+
+// openState locks the state file and finds out whether it is good; without one in
+// the configuration it returns nil.
+func openState(cfg *Config) (*state, error) {
+	if cfg.StateFile == "" {
+		return nil, nil
+	}
+	st := &state{cfg: cfg, name: cfg.StateFile, ready: make(chan struct{}, 1), final: make(chan struct{}), over: make(chan struct{})}
+	err := st.takeLock()
+	if err == nil {
+		err = st.examine()
+	}
+	if err != nil {
+		st.close()
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	return st, nil
+}
+
+// takeLock locks a file that stands beside the state file for good: that one is
+// another after each write.
+func (st *state) takeLock() (err error) {
+	if st.lock, err = os.OpenFile(st.name+".lock", os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return err
+	}
+	err = unix.Flock(int(st.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return fmt.Errorf("%s is another server's, which has %s locked: stop that one, or name another file", st.name, st.lock.Name())
+	}
+	return err
+}
+
+func (st *state) close() {
+	for _, f := range []*os.File{st.file, st.lock} {
+		if f != nil {
+			f.Close()
+		}
+	}
+	st.file, st.lock = nil, nil
+}
+
+// start runs the goroutine.
+func (st *state) start(srv *Server) {
+	st.done = make(chan struct{})
+	go st.run(srv)
+	go func() {
+		_ = srv.group.Wait() // told by Server.Wait
+		close(st.over)
+	}()
+}
+
+// wait returns when the goroutine has ended.
+func (st *state) wait() {
+	if st.done != nil {
+		<-st.done
+	}
+}
+
+func (st *state) run(srv *Server) {
+	defer close(st.done)
+	var tick <-chan time.Time
+	if st.cfg.StateInterval > 0 {
+		ticker := time.NewTicker(st.cfg.StateInterval)
+		defer ticker.Stop()
+		tick = ticker.C
+		if st.head.written.IsZero() {
+			st.save(srv, false) // a secret that nobody knows is good for nothing
+		}
+	}
+	for {
+		select {
+		case <-tick:
+			st.save(srv, false)
+		case <-st.final:
+			st.save(srv, true)
+			srv.group.Stop()
+			return
+		case <-st.over:
+			return
+		}
+	}
+}
+
+var errGivenUp = errors.New("given up")
+
+// save writes the file, and logs when that begins to go wrong, and when it goes
+// well again.
+func (st *state) save(srv *Server, clean bool) {
+	began := time.Now()
+	channels, err := st.write(srv, clean)
+	log := &st.cfg.Log
+	switch {
+	case errors.Is(err, errGivenUp):
+	case err != nil && (!st.failing || clean):
+		st.failing = true
+		log.Error().Err(err).Msg("the state is not written: the last good file stays as it is, and it is tried again")
+	case err == nil:
+		if st.failing {
+			st.failing = false
+			log.Info().Str("file", st.name).Msg("the state is written again")
+		}
+		event := log.Debug()
+		if clean {
+			event = log.Info()
+		}
+		event.Str("file", st.name).Int("channels", channels).Dur("took", time.Since(began)).Msg("state written")
+	}
+}
+
+// write writes a new file and has it take the old one's place.
+func (st *state) write(srv *Server, clean bool) (channels int, err error) {
+	// Only whoever has the lock writes under this name, so what is there is the
+	// rest of a write that was cut off.
+	fresh := st.name + ".new"
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, err
+	}
+	f, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(fresh) // the disk may be full of it
+		}
+	}()
+	w := newStateWriter(f, stateHead{clean: clean, written: st.cfg.Clock(), secret: st.secret})
+	channels, err = st.writeChannels(srv, w, clean)
+	if err == nil {
+		err = w.finish()
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return 0, err
+	}
+	if err := os.Rename(fresh, st.name); err != nil {
+		return 0, err
+	}
+	return channels, syncDirectory(filepath.Dir(st.name))
+}
+
+// syncDirectory has the names in a directory outlive a loss of power.
+func syncDirectory(name string) error {
+	dir, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}

@@ -1,0 +1,444 @@
+package comet
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// save has the state written while the loops turn.
+func (h *harness) save(clean bool) {
+	h.t.Helper()
+	saved := make(chan struct{})
+	go func() {
+		h.srv.state.save(h.srv, clean)
+		close(saved)
+	}()
+	for {
+		select {
+		case <-saved:
+			return
+		default:
+			for _, s := range h.srv.shards {
+				h.turn(s)
+			}
+		}
+	}
+}
+
+// restart ends the server and begins it again, with the same clock, from a file
+// that was written at the end (clean) or before.
+func (h *harness) restart(cfg Config, clean bool) *harness {
+	h.t.Helper()
+	h.save(clean)
+	h.end()
+	again := newHarnessAt(h.t, cfg, h.now)
+	check(h.t, again.srv, true, "after the restart")
+	return again
+}
+
+// publish has the admin side do something on the loop that it wants least.
+func (h *harness) ask(side uint8, path string) string {
+	h.t.Helper()
+	e := h.connect(h.srv.shards[0], side, 0)
+	e.get(path)
+	h.settle()
+	e.read()
+	e.close()
+	h.settle()
+	_, body, _ := bytes.Cut(e.in, []byte("\r\n\r\n"))
+	return string(body)
+}
+
+// told is what a channel is, in words.
+func (h *harness) told(cname string) string {
+	s := h.srv.shards[h.srv.home([]byte(cname))]
+	i := s.find([]byte(cname))
+	if i == 0 {
+		return "none"
+	}
+	ch := s.channels.At(i)
+	text := fmt.Sprintf("next %d, dialect %d", ch.next, ch.dialect)
+	kept, _ := s.from(ch, s.oldest(ch))
+	for msg, n := kept.first, int32(kept.n); n > 0; msg, n = msg.after(n), n-1 {
+		text += fmt.Sprintf("\n%v %d %s", msg.kind, msg.seq, msg.json)
+	}
+	return text
+}
+
+func stateConfig(t *testing.T) Config {
+	return Config{Loops: 2, StateFile: filepath.Join(t.TempDir(), "state"), StateInterval: -1, ChannelBufferSize: 5}
+}
+
+// TestStateOutlives: what a server holds, another has, with as many loops or not.
+func TestStateOutlives(t *testing.T) {
+	cfg := stateConfig(t)
+	h := newHarness(t, cfg)
+	names := []string{"a", "ü-umlaut", strings.Repeat("x", 255), "\x01c", "\x01fresh"}
+	for n := range 9 {
+		for _, cname := range names[:3] {
+			h.ask(sideAdmin, "/push?cname="+strings.ReplaceAll(cname, "ü", "%C3%BC")+"&content="+strings.Repeat("y", n))
+		}
+		h.ask(sideCComet, fmt.Sprintf("/publish?channel=c&sname=u&msg=m%d'&callback=f", n))
+	}
+	h.ask(sideAdmin, "/broadcast?content=all%20of%20you")
+	h.ask(sideCComet, "/sign?channel=fresh&sname=u&callback=f")
+	sign := h.ask(sideAdmin, "/sign?cname=leased&expires=1000")
+	for n := range 3000 { // more than one turn hands out
+		names = append(names, fmt.Sprint("many-", n))
+		for _, s := range h.srv.shards[h.srv.home([]byte(names[len(names)-1])):][:1] {
+			s.findOrMake([]byte(names[len(names)-1]))
+		}
+	}
+	want := map[string]string{}
+	for _, cname := range append(names, "leased") {
+		want[cname] = h.told(cname)
+	}
+	for _, loops := range []int{1, 5, 2} {
+		cfg.Loops = loops
+		h = h.restart(cfg, true)
+		for cname, was := range want {
+			if is := h.told(cname); is != was {
+				t.Fatalf("with %d loops %q is\n%s\nand was\n%s", loops, cname, is, was)
+			}
+		}
+	}
+	if again := h.ask(sideAdmin, "/sign?cname=leased&expires=1"); token(again) != token(sign) {
+		t.Errorf("%s is not %s", again, sign)
+	}
+	if info, err := os.Stat(cfg.StateFile); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the file's mode: %v, %v", info, err)
+	}
+	// Leases go on from where they were; others live for a while.
+	h.now = h.now.Add(cfg.ChannelTimeout + 40*time.Second)
+	h.settle()
+	h.settle()
+	if h.told("a") != "none" || h.told("leased") == "none" {
+		t.Errorf("after a while: a is %s, leased is %s", h.told("a"), h.told("leased"))
+	}
+	h.now = h.now.Add(1000 * time.Second)
+	h.settle()
+	if h.told("leased") != "none" {
+		t.Error("a lease has no end")
+	}
+}
+
+func token(sign string) string {
+	_, rest, _ := strings.Cut(sign, `"token":"`)
+	return rest[:32]
+}
+
+// TestStateGap: after a crash numbers are left out, and whoever wants to know is
+// told, on every transport, wherever in what is kept the gap is.
+func TestStateGap(t *testing.T) {
+	cfg := stateConfig(t)
+	h := newHarness(t, cfg)
+	for n := range 3 {
+		h.ask(sideAdmin, fmt.Sprint("/push?cname=a&content=", n+1))
+		h.ask(sideCComet, fmt.Sprintf("/publish?channel=c&sname=u&msg=%d&callback=f", n+1))
+	}
+	h = h.restart(cfg, false)
+	const next = 4 + StateGap
+	lost := fmt.Sprintf("lost %d 4-%d", next, next-1)
+	hears := func(path string, want ...string) {
+		t.Helper()
+		e := h.connect(h.srv.shards[0], sideFront, 0)
+		e.get(path)
+		h.settle()
+		var got []string
+		events, _ := e.events()
+		for _, ev := range events {
+			got = append(got, fmt.Sprint(ev.Type, " ", ev.Seq, " ", ev.Content))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s hears %q, want %q", path, got, want)
+		}
+		e.close()
+		h.settle()
+	}
+	live := ""
+	for _, after := range [][]string{nil, {fmt.Sprintf("data %d new", next)}} {
+		for _, p := range []string{"/stream", "/sse"} {
+			hears(p+"?cname=a&seq=2&lost=1", append([]string{"data 2 2", "data 3 3", lost}, after...)...)
+			hears(p+"?cname=a&seq=2", append([]string{"data 2 2", "data 3 3"}, after...)...)
+			hears(p+"?cname=a&seq=4&lost=1", append([]string{lost}, after...)...)
+			hears(p+"?cname=a&seq=4", after...)
+		}
+		hears("/poll?cname=a&seq=2&lost=1", "data 2 2", "data 3 3")
+		hears("/poll?cname=a&seq=4&lost=1", append([]string{lost}, after...)...)
+		hears("/poll?cname=a&seq=2", append([]string{"data 2 2", "data 3 3"}, after...)...)
+		hears("/poll?cname=a&seq=4", after...)
+		if live == "" {
+			live = h.ask(sideAdmin, "/push?cname=a&content=new&ack=1")
+			if !strings.Contains(live, fmt.Sprintf(`"seq":%d`, next)) {
+				t.Fatal(live)
+			}
+		}
+	}
+	// In CComet's dialect who waits for a number in the gap gets what comes.
+	waits := h.connect(h.srv.shards[0], sideCComet, 0)
+	waits.get("/subscribe?channel=c&sname=v&seqid=3&callback=f")
+	h.settle()
+	if waits.read(); len(waits.in) != 0 {
+		t.Fatalf("%q", waits.in)
+	}
+	h.ask(sideCComet, "/publish?channel=c&sname=u&msg=four&callback=f")
+	if waits.read(); !strings.Contains(string(waits.in), fmt.Sprintf(`"msg":"four","sname":"u","seqid":"%d"`, next-1)) {
+		t.Errorf("%q", waits.in)
+	}
+	// A second crash leaves a second gap.
+	if h = h.restart(cfg, false); !strings.HasPrefix(h.told("a"), fmt.Sprintf("next %d,", next+1+StateGap)) {
+		t.Error(h.told("a"))
+	}
+}
+
+// TestStuckAtAGap: who is stuck in the middle of what is kept goes on from where
+// he is, on either side of the gap.
+func TestStuckAtAGap(t *testing.T) {
+	cfg := stateConfig(t)
+	cfg.ChannelBufferSize = 50
+	h := newHarness(t, cfg)
+	var want []string
+	for n := range 20 {
+		if n == 10 {
+			h = h.restart(cfg, false)
+		}
+		seq := n + 1
+		if n >= 10 {
+			seq += StateGap
+		}
+		content := fmt.Sprint(n, strings.Repeat("x", 3000))
+		h.ask(sideAdmin, "/push?cname=a&content="+content)
+		want = append(want, fmt.Sprint("data ", seq, " ", content))
+	}
+	want = slices.Insert(want, 10, fmt.Sprintf("lost %d 11-%d", 11+StateGap, 10+StateGap))
+	for _, buffer := range []int{2304, 8192, 20000, 30000} {
+		e := h.connect(h.srv.shards[0], sideFront, buffer)
+		e.get("/stream?cname=a&seq=1&lost=1")
+		h.settle()
+		if !h.srv.shards[0].loop.Blocked(e.conn) {
+			t.Fatalf("with %d bytes it is not stuck", buffer)
+		}
+		var got []string
+		for range 40 {
+			events, _ := e.events()
+			for _, ev := range events {
+				got = append(got, fmt.Sprint(ev.Type, " ", ev.Seq, " ", ev.Content))
+			}
+			h.settle()
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("with %d bytes: %.12q, want %.12q", buffer, got, want)
+		}
+		e.close()
+		h.settle()
+	}
+}
+
+// TestStateWithinLimits: the limits of now count.
+func TestStateWithinLimits(t *testing.T) {
+	cfg := stateConfig(t)
+	h := newHarness(t, cfg)
+	for n := range 12 {
+		for range 5 {
+			h.ask(sideAdmin, fmt.Sprintf("/push?cname=c%d&content=xy", n))
+		}
+	}
+	cfg.MaxChannels, cfg.ChannelBufferSize = 7, 3
+	h = h.restart(cfg, true)
+	if n := h.srv.channels.Load(); n != 7 {
+		t.Errorf("%d channels", n)
+	}
+	for n := range 12 {
+		if got := h.told(fmt.Sprint("c", n)); got != "none" && (!strings.HasPrefix(got, "next 6") || strings.Count(got, "\n") != 3) {
+			t.Error(got)
+		}
+	}
+	cfg.ChannelBufferSize = -1
+	if h = h.restart(cfg, true); h.srv.channels.Load() != 7 {
+		t.Error("channels are gone")
+	}
+	cfg.ChannelBufferSize = 100
+	h = h.restart(cfg, true)
+	for n := range 12 {
+		if got := h.told(fmt.Sprint("c", n)); got != "none" && strings.Contains(got, "\n") {
+			t.Error(got)
+		}
+	}
+}
+
+// TestSnapshotHasABudget: no turn hands out more than some channels.
+func TestSnapshotHasABudget(t *testing.T) {
+	cfg := stateConfig(t)
+	cfg.Loops = 1
+	h := newHarness(t, cfg)
+	s, st := h.srv.shards[0], h.srv.state
+	for n := range 2*walkBudget + 10 {
+		s.findOrMake(fmt.Append(nil, n))
+	}
+	turns, total := 0, 0
+	for at := uint32(1); at != 0; at = st.batch.next {
+		st.batch = snapshot{}
+		s.inbox.Post(mail{kind: mailSnapshot, slot: at})
+		h.turn(s)
+		<-st.ready
+		if turns++; len(st.batch.channels) > walkBudget {
+			t.Errorf("%d in a turn", len(st.batch.channels))
+		}
+		total += len(st.batch.channels)
+	}
+	if turns != 3 || total != 2*walkBudget+10 {
+		t.Errorf("%d channels in %d turns", total, turns)
+	}
+}
+
+// TestBadStateIsPutAside: the server begins with nothing, and the file is kept.
+func TestBadStateIsPutAside(t *testing.T) {
+	cfg := stateConfig(t)
+	var log bytes.Buffer
+	cfg.Log = zerolog.New(&log)
+	first := newHarness(t, cfg)
+	first.ask(sideAdmin, "/push?cname=a&content=x")
+	first.save(true)
+	first.end()
+	good, err := os.ReadFile(cfg.StateFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	aside := cfg.StateFile + ".bad-" + noon.Format("20060102-150405")
+	for _, name := range []string{aside, aside + "-2", aside + "-3"} {
+		bad := bytes.Clone(good)
+		bad[len(bad)-50] ^= 1
+		if err := os.WriteFile(cfg.StateFile, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		log.Reset()
+		h := newHarness(t, cfg)
+		if kept, err := os.ReadFile(name); err != nil || !bytes.Equal(kept, bad) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if h.told("a") != "none" || !strings.Contains(log.String(), "put aside") || !strings.Contains(log.String(), "checksum") {
+			t.Errorf("a is %s, and the log has %s", h.told("a"), log.String())
+		}
+		h.end()
+	}
+	if _, err := os.Stat(cfg.StateFile); err == nil {
+		t.Error("it is still in its place")
+	}
+}
+
+// TestStateHasOneServer: a second one does not start.
+func TestStateHasOneServer(t *testing.T) {
+	cfg := stateConfig(t)
+	h := newHarness(t, cfg)
+	for range 2 {
+		if _, err := newServer(cfg); err == nil || !strings.Contains(err.Error(), "another server's") {
+			t.Fatal(err)
+		}
+	}
+	h.end()
+	newHarness(t, cfg)
+}
+
+// TestStateOnATroubledDisk: trouble is told once, does the last good file no harm,
+// and its end is told.
+func TestStateOnATroubledDisk(t *testing.T) {
+	cfg := stateConfig(t)
+	var log bytes.Buffer
+	cfg.Log = zerolog.New(&log)
+	h := newHarness(t, cfg)
+	h.ask(sideAdmin, "/push?cname=a&content=x")
+	h.save(false)
+	good, err := os.ReadFile(cfg.StateFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.ask(sideAdmin, "/push?cname=a&content=y")
+	// Where the new file would be stands something that cannot be removed.
+	inTheWay := cfg.StateFile + ".new"
+	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	log.Reset()
+	for range 3 {
+		h.save(false)
+	}
+	if now, err := os.ReadFile(cfg.StateFile); err != nil || !bytes.Equal(now, good) {
+		t.Errorf("the last good file: %v", err)
+	}
+	if n := strings.Count(log.String(), "the state is not written"); n != 1 {
+		t.Errorf("it is told %d times: %s", n, log.String())
+	}
+	if err := os.RemoveAll(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	h.save(false)
+	h.save(false)
+	if n := strings.Count(log.String(), "is written again"); n != 1 {
+		t.Errorf("its end is told %d times: %s", n, log.String())
+	}
+	if h = h.restart(cfg, true); !strings.Contains(h.told("a"), `"content":"y"`) {
+		t.Error(h.told("a"))
+	}
+}
+
+// TestStateThatCannotBe: told before the server listens.
+func TestStateThatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{filepath.Join(dir, "none", "state"), dir} {
+		if _, err := newServer(Config{StateFile: name}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestStateWhileServing: the file is written over and over while backends publish,
+// and at the end it has every message that was taken.
+func TestStateWhileServing(t *testing.T) {
+	cfg := stateConfig(t)
+	cfg.Loops, cfg.ChannelBufferSize, cfg.StateInterval = 3, 1000, time.Millisecond
+	cfg.Front, cfg.Admin = []string{"127.0.0.1:0"}, []string{"127.0.0.1:0"}
+	const channels, each = 20, 50
+	for round := range 2 {
+		srv, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.Start()
+		w := &wireServer{Server: srv, root: t, t: t}
+		var backends sync.WaitGroup
+		for b := range 2 {
+			c := w.dial(sideAdmin)
+			backends.Go(func() {
+				for n := range each * channels {
+					want := fmt.Sprintf(`{"type":"ok","seq":%d}`+"\n", round*each+n/channels+1)
+					if got := c.ask(fmt.Sprintf("/push?cname=b%d-%d&content=%d&ack=1", b, n%channels, n)); got != want {
+						t.Errorf("%q, want %q", got, want)
+						return
+					}
+				}
+			})
+		}
+		backends.Wait()
+		srv.Stop()
+		if err := srv.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg.StateInterval = -1
+	h := newHarness(t, cfg)
+	for n := range 2 * channels {
+		cname := fmt.Sprintf("b%d-%d", n/channels, n%channels)
+		if got := h.told(cname); !strings.HasPrefix(got, fmt.Sprintf("next %d,", 2*each+1)) || strings.Count(got, "\n") != 2*each {
+			t.Errorf("%s: %.60s", cname, got)
+		}
+	}
+}

@@ -1,0 +1,202 @@
+package comet
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// copied is what a file holds, written again: it must come out as it went in.
+type copied struct{ w *stateWriter }
+
+func (c copied) channel(ch *savedChannel)               { c.w.channel(ch) }
+func (c copied) message(k kind, seq int32, json []byte) { c.w.message(k, seq, json) }
+func readBytes(file []byte, take stateTaker) (stateHead, error) {
+	return readState(bytes.NewReader(file), int64(len(file)), take)
+}
+
+// copyState reads a file and writes it again.
+func copyState(file []byte) ([]byte, error) {
+	head, err := readBytes(file, unread{})
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	w := newStateWriter(&out, head)
+	if _, err := readBytes(file, copied{w}); err != nil {
+		return nil, err
+	}
+	err = w.finish()
+	return out.Bytes(), err
+}
+
+// sampleState is a small file with a bit of everything.
+func sampleState(clean bool) []byte {
+	var out bytes.Buffer
+	w := newStateWriter(&out, stateHead{clean: clean, written: noon, secret: []byte("s3cret")})
+	w.channel(&savedChannel{name: []byte("a"), next: 4, lease: noon.UnixMilli(), n: 2})
+	w.message(kindData, 2, []byte(`{"type":"data","cname":"a","seq":2,"content":"x"}`))
+	w.message(kindBroadcast, 3, []byte(`{"type":"broadcast","cname":"a","seq":3,"content":"y"}`))
+	w.channel(&savedChannel{name: []byte("\x01ü"), next: -5, dialect: dialectCComet})
+	_ = w.finish()
+	return out.Bytes()
+}
+
+// TestDamagedStateIsRefused: every byte changed in some ways, every length, and
+// what stands behind the end.
+func TestDamagedStateIsRefused(t *testing.T) {
+	for _, clean := range []bool{true, false} {
+		file := sampleState(clean)
+		if again, err := copyState(file); err != nil || !bytes.Equal(again, file) {
+			t.Fatalf("a good file: %v\n%q\n%q", err, again, file)
+		}
+		refused := func(what string, bad []byte) {
+			t.Helper()
+			if _, err := readBytes(bad, unread{}); err == nil || !errors.As(err, new(*stateError)) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		for at := range file {
+			for _, flip := range []byte{1, 0x80, 0xFF, 0x20} {
+				bad := bytes.Clone(file)
+				bad[at] ^= flip
+				refused(fmt.Sprintf("byte %d changed by %#x", at, flip), bad)
+			}
+			refused(fmt.Sprintf("cut at %d", at), file[:at])
+		}
+		refused("more behind the end", append(bytes.Clone(file), 0))
+		refused("twice", append(bytes.Clone(file), file...))
+	}
+}
+
+// TestForeignStateIsNamed: what is wrong is said in words.
+func TestForeignStateIsNamed(t *testing.T) {
+	good := string(sampleState(true))
+	for _, c := range []struct{ file, want string }{
+		{"", "no state file"},
+		{"#!/bin/sh\necho hello world and so on\n", "no state file"},
+		{strings.Replace(good, "state 1", "state 2", 1), `it is of version "2", and this server reads version 1`},
+		{strings.Replace(good, "state 1 ", "state 17 ", 1), `it is of version "17"`},
+		{strings.Replace(good, "clean", "clear", 1), "first line is damaged"},
+		{good[:len(good)-10], "at byte"},
+		{good[:len(good)-41], "the file is cut short"},
+	} {
+		_, err := readBytes([]byte(c.file), unread{})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%.40q: %v, want %q", c.file, err, c.want)
+		}
+	}
+}
+
+// seal makes records, each with a kind and content, a file with good checksums.
+func seal(records ...string) []byte {
+	var out bytes.Buffer
+	w := newStateWriter(&out, stateHead{clean: true, written: noon})
+	for _, r := range records {
+		w.begin(r[0])
+		w.buf = append(w.buf, r[1:]...)
+		w.end()
+	}
+	_ = w.finish()
+	return out.Bytes()
+}
+
+// chan1 is the content of a channel's record.
+func chan1(dialect byte, next int32, n uint32, name string) string {
+	b := []byte{recordChannel, dialect}
+	b = binary.BigEndian.AppendUint32(b, uint32(next))
+	b = binary.BigEndian.AppendUint64(b, 0)
+	b = binary.BigEndian.AppendUint32(b, n)
+	return string(b) + name
+}
+
+func msg1(k byte, seq int32) string {
+	return string(binary.BigEndian.AppendUint32([]byte{recordMessage, k}, uint32(seq))) + "{}"
+}
+
+// TestStateThatMakesNoSense: good checksums alone do not make a file good.
+func TestStateThatMakesNoSense(t *testing.T) {
+	two := chan1(0, 3, 2, "a")
+	for _, c := range []struct {
+		what    string
+		records []string
+		good    bool
+	}{
+		{"nothing", nil, true},
+		{"two messages", []string{two, msg1(0, 1), msg1(1, 2)}, true},
+		{"a gap", []string{two, msg1(0, -7), msg1(1, 2)}, true},
+		{"numbers that wrap", []string{chan1(0, -1<<31, 2, "a"), msg1(0, 1<<31-2), msg1(0, 1<<31-1)}, true},
+		{"the same twice", []string{two, msg1(0, 1), msg1(1, 1)}, false},
+		{"out of order", []string{two, msg1(0, 2), msg1(1, 1)}, false},
+		{"the next one", []string{two, msg1(0, 1), msg1(1, 3)}, false},
+		{"too few", []string{two, msg1(0, 1)}, false},
+		{"too few before another", []string{two, msg1(0, 1), two, msg1(0, 1), msg1(0, 2)}, false},
+		{"too many", []string{two, msg1(0, 0), msg1(0, 1), msg1(0, 2)}, false},
+		{"a message of nobody", []string{msg1(0, 1)}, false},
+		{"another head", []string{string(rune(recordHead)) + "12345678"}, false},
+		{"a kind of record that is none", []string{"x12345678"}, false},
+		{"a close", []string{chan1(0, 3, 1, "a"), msg1(byte(kindClose), 2)}, false},
+		{"an empty message", []string{chan1(0, 3, 1, "a"), msg1(0, 2)[:6]}, false},
+		{"no name", []string{chan1(0, 3, 0, "")}, false},
+		{"a bad name", []string{chan1(0, 3, 0, "a\nb")}, false},
+		{"a name that is no text", []string{chan1(0, 3, 0, "\xff")}, false},
+		{"a long name", []string{chan1(0, 3, 0, strings.Repeat("x", 256))}, false},
+		{"a mark alone", []string{chan1(1, 3, 0, "\x01")}, false},
+		{"a mark without its kind", []string{chan1(0, 3, 0, "\x01a")}, false},
+		{"a kind without its mark", []string{chan1(2, 3, 0, "a")}, false},
+		{"a kind that is none", []string{chan1(3, 3, 0, "\x01a")}, false},
+		{"the longest of CComet's", []string{chan1(2, 3, 0, "\x01"+strings.Repeat("x", MaxCCometName))}, true},
+		{"longer than that", []string{chan1(2, 3, 0, "\x01"+strings.Repeat("x", MaxCCometName+1))}, false},
+	} {
+		if _, err := readBytes(seal(c.records...), unread{}); (err == nil) != c.good {
+			t.Errorf("%s: %v", c.what, err)
+		}
+	}
+}
+
+// TestStateOnAFullDisk: an error of the disk is not lost.
+func TestStateOnAFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	w := newStateWriter(full, stateHead{written: time.Now()})
+	for n := range 100 {
+		w.message(kindData, int32(n), make([]byte, 10000))
+	}
+	if w.err == nil {
+		t.Error("nothing is noticed on the way")
+	}
+	if err := w.finish(); !errors.Is(err, syscall.ENOSPC) {
+		t.Error(err)
+	}
+}
+
+// FuzzState reads whatever it is given, as it is and with checksums that fit; what
+// is taken for good comes out as it went in.
+func FuzzState(f *testing.F) {
+	f.Add(sampleState(true))
+	f.Add(sampleState(false))
+	f.Add([]byte(chan1(0, 3, 2, "a") + "\x00\xff" + msg1(0, 1) + "\x00\xff" + msg1(1, 2)))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var records []string
+		for _, r := range bytes.Split(text, []byte{0, 0xFF}) {
+			if len(r) > 0 {
+				records = append(records, string(r))
+			}
+		}
+		for _, file := range [][]byte{text, seal(records...)} {
+			if again, err := copyState(file); err == nil && !slices.Equal(again, file) {
+				t.Errorf("%q becomes %q", file, again)
+			}
+		}
+	})
+}

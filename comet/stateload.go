@@ -1,0 +1,162 @@
+package comet
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// StateGap is how many numbers each channel leaves out when the file it comes from
+// is older than the end of the server that wrote it: numbers that were given in
+// between are not given again, unless there were more of them.
+const StateGap = 1 << 22
+
+// examine opens the file, and reads it once to see whether it is good. One that
+// is not is put aside; without any the server begins with nothing.
+func (st *state) examine() error {
+	f, err := os.OpenFile(st.name, os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	st.file = f
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file", st.name)
+	}
+	head, bad := readState(f, info.Size(), unread{})
+	if bad == nil {
+		st.head = head
+		return nil
+	}
+	f.Close()
+	st.file = nil
+	aside, err := st.putAside()
+	if err != nil {
+		return fmt.Errorf("%s cannot be used (%w), nor put aside: %w", st.name, bad, err)
+	}
+	st.cfg.Log.Error().Str("file", st.name).Err(bad).Str("aside", aside).
+		Msg("the state file cannot be used: it is put aside, and the server begins with no channels")
+	return nil
+}
+
+// putAside renames the file, to a name that nobody has.
+func (st *state) putAside() (string, error) {
+	first := st.name + ".bad-" + st.cfg.Clock().Format("20060102-150405")
+	for n, name := 2, first; ; n, name = n+1, fmt.Sprintf("%s-%d", first, n) {
+		err := os.Link(st.name, name) // which never takes another file's place
+		if errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err != nil { // a file system without links
+			return name, os.Rename(st.name, name)
+		}
+		return name, os.Remove(st.name)
+	}
+}
+
+// restore makes the channels that the file holds, and marks it as dirty.
+func (st *state) restore(srv *Server) error {
+	if st.file == nil {
+		return nil
+	}
+	defer func() {
+		st.file.Close()
+		st.file = nil
+	}()
+	info, err := st.file.Stat()
+	if err == nil {
+		_, err = st.file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	r := restorer{srv: srv, now: srv.cfg.Clock()}
+	if !st.head.clean {
+		r.gap = StateGap
+	}
+	if _, err := readState(st.file, info.Size(), &r); err != nil {
+		return fmt.Errorf("state: %s has changed since it was found good: %w", st.name, err)
+	}
+	word := stateWord(true)
+	if _, err := st.file.WriteAt([]byte(stateWord(false)), int64(len(stateLine(true))-len(word)-1)); err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	if err := st.file.Sync(); err != nil {
+		return fmt.Errorf("state: %s: %w", st.name, err)
+	}
+	st.tell(&r)
+	return nil
+}
+
+// tell logs what was restored.
+func (st *state) tell(r *restorer) {
+	log := &st.cfg.Log
+	log.Info().Str("file", st.name).Int("channels", r.channels).Int("messages", r.messages).
+		Dur("age", r.now.Sub(st.head.written)).Msg("state loaded")
+	if r.gap > 0 {
+		log.Warn().Int32("gap", r.gap).
+			Msg("the server that wrote the state did not end as it should: each channel leaves out numbers, for those that were given since")
+	}
+	if r.tooMany > 0 {
+		log.Warn().Int("max-channels", st.cfg.MaxChannels).Int("left out", r.tooMany).Msg("the state has more channels than are allowed now")
+	}
+}
+
+// restorer makes channels out of a file.
+type restorer struct {
+	srv *Server
+	now time.Time
+	gap int32
+
+	s  *shard // the home of the channel that messages belong to
+	at uint32 // 0: they belong to none
+
+	channels, messages, tooMany int
+}
+
+// channel makes a channel, or begins one anew that stands in the file twice: it
+// went and came while that was written.
+func (r *restorer) channel(c *savedChannel) {
+	srv := r.srv
+	r.s = srv.shards[srv.home(c.name)]
+	r.at = r.s.find(c.name)
+	if r.at == 0 {
+		if limit := srv.cfg.MaxChannels; limit > 0 && srv.channels.Load() >= int64(limit) {
+			r.tooMany++
+			return
+		}
+		if r.at, _ = r.s.findOrMake(c.name); r.at == 0 {
+			r.tooMany++ // for the memory that there is
+			return
+		}
+		r.channels++
+	}
+	ch := r.s.channels.At(r.at)
+	r.s.dropHistory(ch)
+	ch.next, ch.dialect = c.next+r.gap, c.dialect
+	// Its clients could not come while nobody served: they have a while now.
+	left := time.UnixMilli(c.lease).Sub(r.now)
+	r.s.extend(r.at, min(max(left, srv.cfg.ChannelTimeout), MaxLease))
+}
+
+// message keeps a message, within the bounds of now.
+func (r *restorer) message(k kind, seq int32, json []byte) {
+	if r.at == 0 {
+		return
+	}
+	ch := r.s.channels.At(r.at)
+	if len(json) > pollBytes+8*r.srv.cfg.MaxMessage {
+		r.s.dropHistory(ch) // no response could hold it
+		return
+	}
+	r.s.keep(ch, &message{kind: k, seq: seq, json: bytes.Clone(json)})
+	r.messages++
+}
