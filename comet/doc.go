@@ -5,7 +5,7 @@
 // The types to know:
 //
 //   - [Config] says where and how to serve; its zero value does.
-//   - [Server] serves: [New] opens it, Start runs it, Stop and Wait end it.
+//   - [Server] serves: [New] opens it, Start runs it, Stop or Drain, and Wait, end it.
 //
 // Inside, a shard is one loop's part of a server. It is the home of some
 // channels (by a hash of the name), which it alone numbers and keeps the
@@ -15,7 +15,8 @@
 //
 // Caveats:
 //
-//   - What channels keep is in memory, and gone with the process.
+//   - What channels keep is in memory, and gone with the process, but for what
+//     Config.StateFile had of it.
 //   - The admin side is open to whoever reaches its address.
 //   - The memory of records is the process's, not the collector's: a Server is
 //     to be waited for (Wait) when it is not needed any more.

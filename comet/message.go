@@ -71,22 +71,6 @@ type run struct {
 	n     int
 }
 
-// unbroken counts the messages from the first on that follow each other, where
-// next comes behind the last: a file may have left a gap (stateload.go).
-func (r run) unbroken(next int32) int32 {
-	n := int32(r.n)
-	if n == 0 || r.first.seq+n == next {
-		return n
-	}
-	for msg, at := r.first, int32(1); at < n; at++ {
-		if msg.next.seq != msg.seq+1 {
-			return at
-		}
-		msg = msg.next
-	}
-	return n
-}
-
 const hexDigits = "0123456789abcdef"
 
 // appendEscaped appends s, valid UTF-8, as the inside of a JSON string that is

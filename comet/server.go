@@ -11,7 +11,8 @@ import (
 	"ccomet/reactor"
 )
 
-// Server is a comet server: New opens it, Start runs it, Stop and Wait end it.
+// Server is a comet server: New opens it, Start runs it, Stop or Drain, and Wait,
+// end it.
 type Server struct {
 	cfg        Config
 	limits     httplite.Limits
@@ -64,6 +65,12 @@ func New(cfg Config) (*Server, error) {
 				return nil, fmt.Errorf("comet: %w", err)
 			}
 			*l.bound = append(*l.bound, bound)
+		}
+	}
+	if srv.state != nil {
+		if err := srv.state.mark(); err != nil {
+			srv.abandon()
+			return nil, fmt.Errorf("comet: %w", err)
 		}
 	}
 	return srv, nil

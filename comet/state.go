@@ -17,8 +17,9 @@ import (
 //     good (stateload.go). One that is not is put aside, whole. A lock on a file
 //     beside it keeps other servers away.
 //  2. restore, before anybody can connect: it is read again, and its channels are
-//     made. Then it is marked as dirty, in place: numbers are given from now on
-//     that it does not know. Whoever loads a dirty file leaves a gap.
+//     made. When nothing can keep the server from serving any more, it is marked as
+//     dirty, in place: numbers are given from now on that it does not know. Whoever
+//     loads a dirty file leaves a gap.
 //  3. run, a goroutine of its own: every interval it asks each loop for some of its
 //     channels at a time (statesnapshot.go), and writes them to a new file, which
 //     takes the old one's place when it is safely on the disk.

@@ -348,6 +348,32 @@ func TestStateHasOneServer(t *testing.T) {
 	newHarness(t, cfg)
 }
 
+// TestStateOfAServerThatNeverServed: a start that fails does the file no harm.
+func TestStateOfAServerThatNeverServed(t *testing.T) {
+	cfg := stateConfig(t)
+	h := newHarness(t, cfg)
+	h.ask(sideAdmin, "/push?cname=a&content=x")
+	h.save(true)
+	h.end()
+	was, _ := os.ReadFile(cfg.StateFile)
+	cfg.Front, cfg.Admin = []string{"127.0.0.1:0"}, []string{"192.0.2.1:1"}
+	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "192.0.2.1") {
+		t.Fatal(err)
+	}
+	if is, err := os.ReadFile(cfg.StateFile); !bytes.Equal(is, was) {
+		t.Errorf("%v\n%q\n%q", err, is, was)
+	}
+	cfg.Admin = cfg.Front
+	srv, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if is, err := os.ReadFile(cfg.StateFile); !bytes.HasPrefix(is, []byte("ccomet-state 1 dirty\n")) || !bytes.Equal(is[21:], was[21:]) {
+		t.Errorf("%v\n%q\n%q", err, is, was)
+	}
+	srv.abandon()
+}
+
 // TestStateOnATroubledDisk: trouble is told once, does the last good file no harm,
 // and its end is told.
 func TestStateOnATroubledDisk(t *testing.T) {
@@ -406,7 +432,7 @@ func TestStateWhileServing(t *testing.T) {
 	cfg := stateConfig(t)
 	cfg.Loops, cfg.ChannelBufferSize, cfg.StateInterval = 3, 1000, time.Millisecond
 	cfg.Front, cfg.Admin = []string{"127.0.0.1:0"}, []string{"127.0.0.1:0"}
-	const channels, each = 20, 50
+	const channels, each = 10, 40
 	for round := range 2 {
 		srv, err := New(cfg)
 		if err != nil {

@@ -62,15 +62,11 @@ func (st *state) putAside() (string, error) {
 	}
 }
 
-// restore makes the channels that the file holds, and marks it as dirty.
+// restore makes the channels that the file holds.
 func (st *state) restore(srv *Server) error {
 	if st.file == nil {
 		return nil
 	}
-	defer func() {
-		st.file.Close()
-		st.file = nil
-	}()
 	info, err := st.file.Stat()
 	if err == nil {
 		_, err = st.file.Seek(0, io.SeekStart)
@@ -85,14 +81,22 @@ func (st *state) restore(srv *Server) error {
 	if _, err := readState(st.file, info.Size(), &r); err != nil {
 		return fmt.Errorf("state: %s has changed since it was found good: %w", st.name, err)
 	}
-	word := stateWord(true)
-	if _, err := st.file.WriteAt([]byte(stateWord(false)), int64(len(stateLine(true))-len(word)-1)); err != nil {
+	st.tell(&r)
+	return nil
+}
+
+// mark makes the file one that a server has left without writing it anew.
+func (st *state) mark() error {
+	if st.file == nil {
+		return nil
+	}
+	word := stateWord(false)
+	_, err := st.file.WriteAt([]byte(word), int64(len(stateLine(false))-len(word)-len("\n")))
+	err = errors.Join(err, st.file.Sync(), st.file.Close())
+	st.file = nil
+	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	if err := st.file.Sync(); err != nil {
-		return fmt.Errorf("state: %s: %w", st.name, err)
-	}
-	st.tell(&r)
 	return nil
 }
 

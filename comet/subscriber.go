@@ -235,25 +235,6 @@ func (s *shard) replayInto(b *batch, sub *subscriber, cname []byte, m *mail) {
 	}
 }
 
-// behind is the number that comes behind a message of a run of which n are left:
-// the next one, but for where a file has left a gap (stateload.go).
-func (m *mail) behind(msg *message, n int32) int32 {
-	if after := msg.after(n); after != nil {
-		return after.seq
-	}
-	return m.seq
-}
-
-// number is that of message k of the run, or the next one's behind it.
-func (m *mail) number(k int32) int32 {
-	for msg, n := m.msg, m.n; n > 0; msg, n, k = msg.after(n), n-1, k-1 {
-		if k == 0 {
-			return msg.seq
-		}
-	}
-	return m.seq
-}
-
 // firstOf is the number of the first message that a replay has.
 func firstOf(m *mail) int32 {
 	if m.n > 0 {
