@@ -77,7 +77,7 @@ func (srv *Server) Drain(d time.Duration) {
 		}
 	}
 	if srv.span.CompareAndSwap(0, int64(d)) && d > 0 {
-		srv.cfg.Log.Info().Dur("time", d).Int64("connections", srv.connections()).Msg("draining: the listeners are closed, clients are sent away")
+		srv.cfg.Log.Info().Dur("drain-time", d).Int64("connections", srv.connections()).Msg("draining: the listeners are closed, clients are sent away")
 	}
 	if d == 0 && !srv.finishes() {
 		srv.group.Stop()
@@ -288,7 +288,7 @@ func (srv *Server) quieted() {
 		return
 	}
 	if srv.span.Load() > 0 {
-		srv.cfg.Log.Info().Int64("connections", srv.connections()).Msg("drained: what is left is cut")
+		srv.cfg.Log.Info().Int64("left", srv.connections()).Msg("drained: whoever is left is cut")
 	}
 	if srv.state != nil {
 		close(srv.state.final) // it stops the loops when it has written what they hold
