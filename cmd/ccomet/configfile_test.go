@@ -169,6 +169,8 @@ func TestMistakes(t *testing.T) {
 		{"toml", "cors-origin = 'a b'", `1: cors-origin: is "a b": want an origin, as in https://example.com`},
 		{"conf", "logger:\n\toutput: stdout\n\trotate:\n\t\tsize: 2097152", ""},
 		{"toml", "log-rotate-size = 5", `warning: 1: log-rotate-size: does nothing: log-output is no file but stderr`},
+		{"toml", "drain-time = 40", `warning: 1: drain-time: is 40s, and -s stop waits for 30s: it will give up`},
+		{"toml", "state = '/nowhere/at/all'", `warning: 1: state: /nowhere/at is no directory: make it before the server starts`},
 		{"toml", "auth = 'token'", `warning: 1: auth: token without a secret or a state file: the tokens of now will not be good after a restart`},
 		{"toml", "front = ':80'\nadmin = ':80'\nadmin-allow='all'", `warning: 2: admin: :80 is the front address too: one of them will not start`},
 		{"toml", "max-message = 2_000_000", `warning: 1: max-message: is 2000000, and channel-buffer-bytes 1048576: the largest messages cannot be kept`},

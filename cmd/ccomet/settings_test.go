@@ -117,6 +117,8 @@ func TestBadSettings(t *testing.T) {
 		{args: "--auth maybe", want: []string{"--auth", "maybe", "none", "token"}},
 		{args: "--polling-timeout 0", want: []string{"--polling-timeout", "0s"}},
 		{args: "--polling-timeout 1.5s", want: []string{"--polling-timeout", "whole seconds"}},
+		{args: "--drain-time=-1", want: []string{"--drain-time", "-1s", "0s"}},
+		{args: "--state-interval 9000h", want: []string{"--state-interval", "8760h"}},
 		{args: "--write-timeout soon", want: []string{"--write-timeout", "soon"}},
 		{args: "--max-message 0", want: []string{"--max-message", "0"}},
 		{args: "--max-head 10", want: []string{"--max-head", "10", "1024"}},
@@ -173,6 +175,7 @@ func TestFilesThatCannotBe(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"--log-output /nowhere/log", "--log-output: open /nowhere/log"},
 		{"--pidfile /nowhere/pid", "pidfile: open /nowhere/pid"},
+		{"--state /nowhere/state", "state: open /nowhere/state"},
 	} {
 		args := append([]string{"serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, strings.Fields(c.args)...)
 		_, stderr, status := runFor(t, nil, args...)
