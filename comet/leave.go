@@ -1,0 +1,138 @@
+package comet
+
+import "ccomet/reactor"
+
+// How a subscriber goes: its poll is answered, its stream ends, it is refused, or its
+// client has left.
+
+// subEnded: the client will send nothing more. Before it has been answered it may
+// be answered at once; it is not going to wait.
+func (s *shard) subEnded(owner uint32, c reactor.Conn) {
+	if s.waiting(owner) != 0 {
+		s.loop.Close(c)
+		return
+	}
+	for i := s.first(owner); i != 0; i = s.following(i) {
+		s.subs.At(i).flags |= subGone
+	}
+}
+
+// finishEmptyPoll ends a poll for which there is nothing.
+func (s *shard) finishEmptyPoll(owner, waiting uint32) {
+	sub := s.subs.At(owner)
+	s.object = s.appendNoop(s.object[:0], sub, waiting)
+	s.scratch = s.appendPollResponse(s.scratch[:0], sub, s.object)
+	s.finishPoll(owner, s.scratch)
+}
+
+// finishPoll ends a poll with its response: the connection is free for the
+// next request, or closed.
+func (s *shard) finishPoll(i uint32, response []byte) {
+	i = s.owner(i)
+	sub := s.subs.At(i)
+	c := s.loop.ConnAt(sub.conn)
+	last := sub.has(subClose)
+	s.endSub(i)
+	s.loop.SetUser(c, 0)
+	_ = s.loop.Write(c, response) // a lost connection is told to Closed
+	s.answered(c, last)
+}
+
+// endStream ends an endless response whose last message is written.
+func (s *shard) endStream(i uint32, c reactor.Conn) {
+	sub := s.subs.At(i)
+	if !sub.has(subOld) {
+		_ = s.loop.Write(c, lastChunk)
+	}
+	s.endSub(i)
+	s.loop.SetUser(c, 0)
+	s.loop.Finish(c)
+}
+
+// refuseSub ends a subscription that its channel's home will not have.
+func (s *shard) refuseSub(i uint32, why code, cname []byte) {
+	sub := s.subs.At(i)
+	c := s.loop.ConnAt(sub.conn)
+	if why == codeNoMemory && s.begun(i) {
+		// Cut in the middle of the response, the client comes back with its cursors.
+		s.srv.refused.Add(1)
+		s.loop.Close(c)
+		return
+	}
+	if why == codeNoMemory {
+		s.endSub(s.owner(i))
+		s.loop.SetUser(c, 0)
+		s.refuse(c, errNoMemory)
+		return
+	}
+	s.srv.refused.Add(1)
+	k, text := kindError429, "Too many channels"
+	switch why {
+	case codeNoToken:
+		k, text = kindError401, "Token error"
+	case codeFull:
+		text = "Too many subscribers"
+	}
+	s.object = appendObject(s.object[:0], k, cname, 0, text)
+	s.errorResponse(i, s.object)
+}
+
+// errorResponse ends a subscription with one message and nothing else.
+func (s *shard) errorResponse(i uint32, object []byte) {
+	sub := s.subs.At(i)
+	if sub.poll() {
+		s.scratch = s.appendPollResponse(s.scratch[:0], s.subs.At(s.owner(i)), object)
+		s.finishPoll(i, s.scratch)
+		return
+	}
+	if !sub.has(subMember) {
+		sub.flags |= subClose
+	}
+	s.scratch = s.scratch[:0]
+	if s.begins(i) {
+		s.scratch = s.appendStreamHead(s.scratch, sub)
+	}
+	s.scratch = appendFrame(s.scratch, sub.framing(), object, noEventID)
+	c := s.loop.ConnAt(sub.conn)
+	_ = s.loop.Write(c, s.scratch)
+	s.endOne(i, c)
+}
+
+// endSub frees the records of a connection's subscriber and tells its channels'
+// homes.
+func (s *shard) endSub(owner uint32) {
+	for i := s.first(owner); i != 0; {
+		next := s.following(i)
+		if i != owner {
+			s.endRecord(i)
+		}
+		i = next
+	}
+	if s.subs.At(owner).has(subHead) {
+		for _, m := range s.laterJoins[owner] {
+			m.done()
+		}
+		delete(s.laterJoins, owner)
+	}
+	if sub := s.subs.At(owner); sub.cbLen != 0 {
+		if sub.transport == transportCComet {
+			s.stand(sub)
+		}
+		s.names.drop(sub.callback())
+	}
+	s.endRecord(owner)
+}
+
+// endRecord frees one record. While a home owes it an answer, which names it, it
+// is nobody's until that comes.
+func (s *shard) endRecord(i uint32) {
+	sub := s.subs.At(i)
+	if sub.roster != 0 {
+		s.delist(sub.roster, i)
+	}
+	if sub.has(subAsking) {
+		*sub = subscriber{flags: subAsking}
+		return
+	}
+	s.subs.Free(i)
+}
