@@ -126,15 +126,8 @@ func (s *shard) ccometSubscribe(x *exchange, q *ccometQuery) error {
 	if err != nil {
 		return errParams
 	}
-	sub := subscriber{transport: transportCComet}
-	if x.last {
-		sub.flags |= subClose
-	}
-	if x.old {
-		sub.flags |= subOld
-	}
 	s.wants = append(s.wants[:0], want{seq: int32(max(min(seqid, maxSeqid+1), 0)) + 1})
-	i := s.newSub(x.conn, q.callback, sub, s.wants)
+	i := s.newSub(x.conn, q.callback, newSubscriber(x, transportCComet), s.wants)
 	if i == 0 {
 		s.refuse(x.conn, errNoMemory)
 		return nil

@@ -175,13 +175,19 @@ func (s *shard) freeChannel(i uint32) {
 // delivered. It returns the number.
 func (s *shard) append(i uint32, k kind, content []byte) int32 {
 	ch := s.channels.At(i)
-	seq := ch.next
-	msg := newMessage(k, s.names.get(ch.name()), seq, content)
+	msg := newMessage(k, s.names.get(ch.name()), ch.next, content)
+	s.add(i, msg)
+	return msg.seq
+}
+
+// add takes a message that has a channel's next number, keeps it, and has it
+// delivered.
+func (s *shard) add(i uint32, msg *message) {
+	ch := s.channels.At(i)
 	ch.next++
 	s.published++
 	s.keep(ch, msg)
 	s.deliver(i, msg)
-	return seq
 }
 
 // deliver mails a message to every loop that may have subscribers.
@@ -199,20 +205,31 @@ func (s *shard) deliver(i uint32, msg *message) {
 
 // publish serves mailPublish.
 func (s *shard) publish(m *mail) {
-	i, c := s.findOrMake(m.cname())
-	r := mail{kind: mailDone, conn: m.conn, slot: m.slot, code: c}
-	if c == codeOK {
-		if wait, ok := s.mayAppend(i); !ok {
-			r.code, r.n = codeTooFast, int32(wholeSeconds(wait))
-			s.send(m.from, r)
-			return
-		}
-		if s.channels.At(i).subs == 0 {
-			s.extend(i, s.srv.cfg.ChannelTimeout)
-		}
+	r := mail{kind: mailDone, conn: m.conn, slot: m.slot}
+	if i := s.channelFor(m, &r, true); i != 0 {
 		r.seq = s.append(i, kindData, m.content())
 	}
 	s.send(m.from, r)
+}
+
+// channelFor returns the channel that a mail has something for, new if need be, and
+// has it live on; 0, and why in the answer, where there is none, or where it is
+// rated and has had too much.
+func (s *shard) channelFor(m, r *mail, rated bool) uint32 {
+	var i uint32
+	if i, r.code = s.findOrMake(m.cname()); r.code != codeOK {
+		return 0
+	}
+	if rated {
+		if wait, ok := s.mayAppend(i); !ok {
+			r.code, r.n = codeTooFast, int32(wholeSeconds(wait))
+			return 0
+		}
+	}
+	if s.channels.At(i).subs == 0 {
+		s.extend(i, s.srv.cfg.ChannelTimeout)
+	}
+	return i
 }
 
 // join serves mailJoin: it finds or makes the channel, works out what the
@@ -227,8 +244,7 @@ func (s *shard) join(m *mail) {
 	} else {
 		i, r.code = s.findOrMake(m.cname())
 	}
-	if limit := s.srv.cfg.MaxSubscribersPerChannel; r.code == codeOK && limit > 0 && int(s.channels.At(i).subs) >= limit {
-		s.meet(limitSubscribers, limit)
+	if r.code == codeOK && s.full(i) {
 		r.code = codeFull
 	}
 	if r.code != codeOK {
@@ -247,13 +263,29 @@ func (s *shard) join(m *mail) {
 			s.extend(i, s.srv.cfg.ChannelTimeout)
 		}
 	} else {
-		r.flag |= joinMember
-		r.ref, r.name = ref{i, ch.gen}, ch.name()
-		ch.subs++
-		ch.addLoop(m.from)
-		s.srv.subscribers.Add(1)
+		s.enrol(i, m, &r)
 	}
 	s.send(m.from, r)
+}
+
+// full says whether a channel has as many subscribers as it may.
+func (s *shard) full(i uint32) bool {
+	limit := s.srv.cfg.MaxSubscribersPerChannel
+	if limit == 0 || int(s.channels.At(i).subs) < limit {
+		return false
+	}
+	s.meet(limitSubscribers, limit)
+	return true
+}
+
+// enrol counts a subscriber that is going to wait, and tells it of its channel.
+func (s *shard) enrol(i uint32, m, r *mail) {
+	ch := s.channels.At(i)
+	r.flag |= joinMember
+	r.ref, r.name = ref{i, ch.gen}, ch.name()
+	ch.subs++
+	ch.addLoop(m.from)
+	s.srv.subscribers.Add(1)
 }
 
 // replay works out what a subscriber that wants messages from m.seq on is to

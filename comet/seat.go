@@ -132,10 +132,8 @@ func (s *shard) minute() uint8 {
 // giveSeat has a subscriber wait, in the seat at if there was one under its name:
 // then it takes another's place, and no limit is in its way.
 func (s *shard) giveSeat(i, at uint32, m, r *mail) {
-	ch := s.channels.At(i)
 	if at == 0 {
-		if limit := s.srv.cfg.MaxSubscribersPerChannel; limit > 0 && int(ch.subs) >= limit {
-			s.meet(limitSubscribers, limit)
+		if s.full(i) {
 			r.code = codeFull
 			return
 		}
@@ -146,11 +144,8 @@ func (s *shard) giveSeat(i, at uint32, m, r *mail) {
 	}
 	k := s.seats.At(at)
 	k.conn, k.loop = m.conn, m.from
-	r.flag |= joinMember
-	r.ref, r.name, r.seq, r.lost = ref{i, ch.gen}, ch.name(), ch.next, int32(at)
-	ch.subs++
-	ch.addLoop(m.from)
-	s.srv.subscribers.Add(1)
+	r.seq, r.lost = s.channels.At(i).next, int32(at)
+	s.enrol(i, m, r)
 }
 
 // stood serves mailStand: a subscriber has left its seat, if it had not been given
@@ -164,25 +159,16 @@ func (s *shard) stood(m *mail) {
 // told serves mailTell: it numbers a message and keeps it, unless it is a SIGN, and
 // has it delivered.
 func (s *shard) told(m *mail) {
-	i, c := s.findOrMake(m.cname())
-	if c == codeOK && m.op != opSignIn {
-		if _, ok := s.mayAppend(i); !ok {
-			c = codeTooFast
-		}
-	}
-	if c == codeOK {
+	r := mail{kind: mailDone, conn: m.conn, slot: m.slot}
+	if i := s.channelFor(m, &r, m.op != opSignIn); i != 0 {
 		ch := s.channels.At(i)
-		if ch.subs == 0 {
-			s.extend(i, s.srv.cfg.ChannelTimeout)
-		}
 		msg := s.newCCometMessage(m.op, m.content(), m.cname(), ch.next)
-		if msg.kind != kindSign {
-			ch.next++
-			s.published++
+		if msg.kind == kindSign {
+			s.deliver(i, msg)
+		} else {
 			ch.dialect = dialectCComet
-			s.keep(ch, msg)
+			s.add(i, msg)
 		}
-		s.deliver(i, msg)
 	}
-	s.send(m.from, mail{kind: mailDone, conn: m.conn, slot: m.slot, code: c})
+	s.send(m.from, r)
 }

@@ -114,11 +114,11 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	var err error
 	s.loop, err = reactor.NewLoop(s, reactor.Config{
 		MaxInput: srv.limits.MaxInput() + 64<<10,
+		Admit:    s.admit,
 		// A poll's response is the longest that may be held in one piece: messages
 		// up to pollBytes and one more, every byte escaped.
-		Admit:        s.admit,
-		MaxHeldAll:   max(srv.cfg.MaxHeldBytes/srv.cfg.Loops, 1),
 		MaxHeld:      2*pollBytes + 8*srv.cfg.MaxMessage,
+		MaxHeldAll:   max(srv.cfg.MaxHeldBytes/srv.cfg.Loops, 1),
 		WriteTimeout: srv.cfg.WriteTimeout,
 		Refusal:      refusal,
 		Warn:         func(err error) { srv.cfg.Log.Warn().Err(err).Uint8("loop", id).Msg("connections are refused") },

@@ -22,7 +22,7 @@ func (s *shard) startSub(x *exchange, t transport) error {
 	if err != nil {
 		return err
 	}
-	sub := subscriber{transport: t}
+	sub := newSubscriber(x, t)
 	if sub.noop, err = s.numberArg(x, "noop", 0); err != nil {
 		return err
 	}
@@ -38,18 +38,24 @@ func (s *shard) startSub(x *exchange, t transport) error {
 	if lost, _, _ := s.arg(x, "lost"); len(lost) == 1 && lost[0] == '1' {
 		sub.flags |= subSayLost
 	}
-	if x.last {
-		sub.flags |= subClose
-	}
-	if x.old {
-		sub.flags |= subOld
-	}
 	if i := s.newSub(x.conn, cb, sub, wants); i != 0 {
 		s.subscribeAll(i, x.conn, wants)
 	} else {
 		s.refuse(x.conn, errNoMemory)
 	}
 	return nil
+}
+
+// newSubscriber is one whose response ends as its request asks.
+func newSubscriber(x *exchange, t transport) subscriber {
+	sub := subscriber{transport: t}
+	if x.last {
+		sub.flags |= subClose
+	}
+	if x.old {
+		sub.flags |= subOld
+	}
+	return sub
 }
 
 // wantArgs returns the channels that the query names, one at the least. A seq
