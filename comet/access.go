@@ -133,7 +133,7 @@ func (s *shard) takeProxyHeader(c reactor.Conn, p []byte) (n int, ok bool) {
 	side := s.side(c)
 	s.loop.SetTag(c, side)
 	if s.srv.access.rules[side].Allows(from.client) {
-		if s.srv.tellsApart && from.client.IsValid() && !s.countClient(c, s.srv.hashAddr(from.client)) {
+		if s.srv.tellsApart() && from.client.IsValid() && !s.countClient(c, s.srv.hashAddr(from.client)) {
 			return len(p), false
 		}
 		return n, true

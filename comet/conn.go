@@ -60,7 +60,7 @@ func (s *shard) Opened(c reactor.Conn) {
 	if s.srv.access.looks {
 		s.look(c)
 	}
-	if s.srv.tellsApart && s.loop.Tag(c)&(tagHeader|tagTrusted) == 0 {
+	if s.srv.crowd != nil && s.side(c) != sideAdmin && s.loop.Tag(c)&(tagHeader|tagTrusted) == 0 {
 		if peer, err := s.loop.Peer(c); err == nil && peer.Addr().IsValid() {
 			s.countClient(c, s.srv.hashAddr(peer.Addr()))
 		}

@@ -66,12 +66,15 @@ func (s *shard) closeIdle() bool {
 // kept is the index that goes with userIdle once a request has been answered.
 const kept uint32 = 1
 
+// tellsApart says whether it matters which address a connection is from.
+func (srv *Server) tellsApart() bool { return srv.crowd != nil || srv.publishers != nil }
+
 // countClient counts a connection for its address, from when that is known; false:
 // the address has too many, and the connection has been refused.
 func (s *shard) countClient(c reactor.Conn, client uint64) bool {
 	*s.clients.at(c.Index()) = client
 	limit := s.srv.cfg.MaxConnectionsPerAddress
-	if limit == 0 || s.side(c) == sideAdmin || s.srv.crowd.enter(client) <= limit {
+	if s.srv.crowd == nil || s.side(c) == sideAdmin || s.srv.crowd.enter(client) <= limit {
 		return true
 	}
 	s.srv.crowd.leave(client)
@@ -86,11 +89,11 @@ func (s *shard) uncount(c reactor.Conn) {
 	if s.side(c) != sideAdmin {
 		s.srv.admitted.Add(-1)
 	}
-	if !s.srv.tellsApart {
+	if !s.srv.tellsApart() {
 		return
 	}
 	if client := s.clients.at(c.Index()); *client != 0 {
-		if s.srv.cfg.MaxConnectionsPerAddress > 0 && s.side(c) != sideAdmin {
+		if s.srv.crowd != nil && s.side(c) != sideAdmin {
 			s.srv.crowd.leave(*client)
 		}
 		*client = 0

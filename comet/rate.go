@@ -43,10 +43,10 @@ func (a *addressRates) take(r rate, client uint64, now int64) (wait time.Duratio
 // mayPublish asks whether the address that a request comes from may publish now;
 // where not, it has been answered.
 func (s *shard) mayPublish(x *exchange) bool {
-	limit := s.srv.cfg.PublishRatePerAddress
-	if limit == 0 {
+	if s.srv.publishers == nil {
 		return true
 	}
+	limit := s.srv.cfg.PublishRatePerAddress
 	wait, ok := s.srv.publishers.take(rate(limit), s.clientOf(x), s.loop.Now().UnixNano())
 	if !ok {
 		s.meet(limitPublishRatePerAddress, limit)
@@ -90,7 +90,7 @@ func (s *shard) clientOf(x *exchange) uint64 {
 			return s.srv.hashAddr(client)
 		}
 	}
-	if known := *s.clients.at(x.conn.Index()); known != 0 {
+	if known := *s.clients.at(x.conn.Index()); known != 0 { // by a PROXY header, or counted
 		return known
 	}
 	peer, err := s.loop.Peer(x.conn)

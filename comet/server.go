@@ -37,10 +37,9 @@ type Server struct {
 	started     time.Time
 	walks       atomic.Int64 // under way, on all loops
 	met         met
-	admitted    atomic.Int64 // connections of all sides but the admin's
-	tellsApart  bool         // connections are counted by address
-	crowd       *crowd
-	publishers  *addressRates
+	admitted    atomic.Int64  // connections of all sides but the admin's
+	crowd       *crowd        // nil: connections are not counted by address
+	publishers  *addressRates // nil: nor publishes
 
 	drainClock
 	state *state // nil: none is kept
@@ -90,8 +89,11 @@ func newServer(cfg Config) (*Server, error) {
 	srv.epoch, srv.state = cfg.Clock(), st
 	srv.access, _ = newAccess(&cfg) // fill has seen that it can be
 	srv.warnClosed()
-	if srv.tellsApart = cfg.MaxConnectionsPerAddress > 0 || cfg.PublishRatePerAddress > 0; srv.tellsApart {
-		srv.crowd, srv.publishers = new(crowd), new(addressRates)
+	if cfg.MaxConnectionsPerAddress > 0 {
+		srv.crowd = new(crowd)
+	}
+	if cfg.PublishRatePerAddress > 0 {
+		srv.publishers = new(addressRates)
 	}
 	// Escaped for a form, a byte of content may take three.
 	srv.limits = httplite.Limits{Line: cfg.MaxHead / 2, Head: cfg.MaxHead, Body: 3*cfg.MaxMessage + 4096}
