@@ -133,3 +133,43 @@ func TestRollCallOfASlowListener(t *testing.T) {
 		t.Errorf("%d were cut", n)
 	}
 }
+
+// Many listen to /psub; one that does not read is cut when too much is held for it,
+// and the others miss nothing.
+func TestSlowListenerIsCut(t *testing.T) {
+	st := newStage(t, Config{Loops: 2, MaxMessage: 1}) // little is held for one connection
+	slow := st.enter(0, sideAdmin)
+	slow.send(reqGet(0, "/psub"))
+	var others []*player
+	for n := range 20 {
+		p := st.enter(n%2, sideAdmin)
+		p.send(reqGet(0, "/psub"))
+		same(t, p.body(), "")
+		others = append(others, p)
+	}
+	heard := make([]int, len(others))
+	long := strings.Repeat("n", 240)
+	made := 0
+	for ; made < 60000 && st.srv.cut.Load() == 0; made++ {
+		cname := []byte(fmt.Sprint(long, made))
+		if _, c := st.srv.shards[st.srv.home(cname)].findOrMake(cname); c != codeOK {
+			t.Fatal(c)
+		}
+		if made%100 == 0 {
+			st.settle()
+			for n, p := range others {
+				heard[n] += strings.Count(p.take(), "1 "+long)
+			}
+		}
+	}
+	st.settle()
+	for n, p := range others {
+		if heard[n] += strings.Count(p.take(), "1 "+long); heard[n] != made || p.ended {
+			t.Errorf("listener %d heard of %d channels of %d; cut: %v", n, heard[n], made, p.ended)
+		}
+	}
+	slow.take()
+	if slow.take(); !slow.ended || st.srv.cut.Load() != 1 {
+		t.Errorf("the slow one is there after %d channels; %d were cut", made, st.srv.cut.Load())
+	}
+}
