@@ -5,6 +5,8 @@ package comet
 import (
 	"os"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -107,6 +109,53 @@ func (w *world) lost(fd int) {
 		if c.shard.loop.Fd(c.conn) == fd {
 			w.hurt[c.end] = true
 		}
+	}
+}
+
+// While the kernel has no memory for records, whoever comes is refused with the
+// reason, all others are served, and afterwards there is no trace of it.
+func TestOutOfMemoryFaults(t *testing.T) {
+	var out atomic.Bool
+	var missed atomic.Int64
+	f := reactor.NewFaults(1)
+	t.Cleanup(f.Remove)
+	f.Choose = func(call string, _ int) unix.Errno {
+		if call != "mmap" || !out.Load() {
+			return 0
+		}
+		missed.Add(1)
+		return unix.ENOMEM
+	}
+	w := startWire(t, Config{Loops: 1})
+	front, waiting := w.dial(sideFront), w.dial(sideFront)
+	waiting.send(reqGet(0, "/stream?cname=a&seq=1"))
+	w.subscribed(1)
+	w.ask("/check?cname=a")
+	front.ask("/ping")
+
+	out.Store(true)
+	expect := func(got, reason string) {
+		t.Helper()
+		if !strings.Contains(got, reason) {
+			t.Errorf("%q is not %q", got, reason)
+		}
+	}
+	expect(w.dial(sideFront).rest(), "no memory left for another connection\n")
+	expect(w.ask("/push?cname=b&content=x"), "out of memory for another channel")
+	expect(w.ask("/push?cname=a&content=still"), `"type":"ok"`)
+	expect(front.ask("/stream?cname=a"), "out of memory for another subscriber")
+	out.Store(false)
+	expect(w.ask("/push?cname=b&content=again"), `"type":"ok"`)
+	again := w.dial(sideFront)
+	again.send(reqGet(0, "/stream?cname=b&seq=1"))
+	w.subscribed(2)
+	for _, cname := range []string{"a", "b"} {
+		w.ask("/close?cname=" + cname)
+	}
+	expect(waiting.rest(), `"seq":1,"content":"still"`)
+	expect(again.rest(), `"seq":1,"content":"again"`)
+	if n := missed.Load(); n != 3 {
+		t.Errorf("%d records were not to be had, not 3", n)
 	}
 }
 

@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -19,9 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What becomes of the program, and of its clients, when descriptors or memory are
-// out: who comes then is refused with the reason, the others go on, and when there
-// is some again it serves as before.
+// What becomes of the program, and of its clients, when descriptors are out: who
+// comes then is refused with the reason, the others go on, and when there are some
+// again it serves as before.
 
 // limit sets a limit of the running program.
 func (p *process) limit(resource int, soft, hard uint64) {
@@ -155,76 +153,4 @@ func TestOutOfDescriptors(t *testing.T) {
 	if n := strings.Count(p.logged(), "connections are refused until descriptors are free"); n == 0 || n > 2 {
 		t.Errorf("it says so %d times:\n%s", n, p.logged())
 	}
-}
-
-func TestOutOfMemory(t *testing.T) {
-	p := startPlain(t, "--loops", "1", "--idle-timeout", "600", "--request-timeout", "600")
-	admin := insist(t, 200, p.admin, "/healthz")
-	admin.whole(t)
-	p.limit(unix.RLIMIT_AS, p.addressSpace(), unix.RLIM_INFINITY)
-	expect := func(address, path, reason string) {
-		t.Helper()
-		c := call(t, address, path)
-		if status, body := c.answered(t), c.whole(t); status != 503 || !strings.Contains(body, reason) {
-			t.Errorf("%s: %d %s", path, status, body)
-		}
-	}
-	expect(p.front, "/stream?cname=a", "out of memory for another subscriber")
-	expect(p.admin, "/push?cname=a&content=x", "out of memory for another channel")
-	var idle []net.Conn
-	for range 4096 { // as many as there are records, some of which are taken
-		conn, err := net.Dial("tcp", p.front)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		idle = append(idle, conn)
-	}
-	expect(p.front, "/ping", "no memory left for another connection")
-	admin.ask("/healthz")
-	if status, body := admin.answered(t), admin.whole(t); status != 200 {
-		t.Error(status, body)
-	}
-	for _, conn := range idle {
-		conn.Close()
-	}
-	p.limit(unix.RLIMIT_AS, unix.RLIM_INFINITY, unix.RLIM_INFINITY)
-	stream := insist(t, 200, p.front, "/stream?cname=a&seq=1")
-	p.push("a", "again")
-	if line := stream.line(t); !strings.Contains(line, `"content":"again"`) {
-		t.Errorf("a subscriber gets %q", line)
-	}
-	if !strings.Contains(p.logged(), "no record free for another connection") {
-		t.Errorf("nothing in the log:\n%s", p.logged())
-	}
-}
-
-// addressSpace is how much the program has, in bytes.
-func (p *process) addressSpace() uint64 {
-	p.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	var pages uint64
-	if _, err := fmt.Sscan(string(text), &pages); err != nil {
-		p.t.Fatal(err)
-	}
-	return pages * uint64(os.Getpagesize())
-}
-
-// startPlain is start with the program built without C and the race detector,
-// neither of which lives with a limit of memory.
-func startPlain(t *testing.T, args ...string) *process {
-	t.Helper()
-	plain := filepath.Join(t.TempDir(), "ccomet")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", plain, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the program: %v\n%s", err, out)
-	}
-	raced := program
-	program = plain
-	defer func() { program = raced }()
-	return start(t, nil, args...)
 }
