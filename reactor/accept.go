@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -90,19 +91,43 @@ func (l *Loop) closeListener(ln *listener) {
 	}
 	ln.Close()
 	ln.fd = -1
+	l.endRobbery()
 	l.freeRecord(ln.timer.Index(), l.record(ln.timer))
 }
+
+// robbed counts the loops of the process that have given up their reserve and not
+// got it back. Until they have, no other loop keeps a connection: it may have that
+// very descriptor, and for want of it the first could not even refuse.
+var robbed atomic.Int32
 
 func (l *Loop) takeReserve() {
 	fd, err := sysSpare()
 	if err != nil {
-		fd = -1
+		return
 	}
 	l.reserve = fd
+	l.endRobbery()
+}
+
+func (l *Loop) endRobbery() {
+	if l.robbed {
+		l.robbed = false
+		robbed.Add(-1)
+	}
+}
+
+func (l *Loop) giveReserve() {
+	l.robbed = true
+	robbed.Add(1) // before the descriptor can be had
+	sysClose(int32(l.reserve))
+	l.reserve = -1
 }
 
 func (l *Loop) accept(n int) {
 	defer l.giveWay(n)
+	if l.robbed {
+		l.takeReserve()
+	}
 	for range acceptBudget { // level-triggered: what is left is reported again
 		ln := &l.listeners[n] // Opened may add listeners, and close them
 		if ln.fd < 0 || ln.resting {
@@ -115,6 +140,14 @@ func (l *Loop) accept(n int) {
 		fd, errno := sysAccept(int32(ln.fd))
 		switch errno {
 		case 0:
+			if robbed.Load() > 0 {
+				l.refuse(fd, unix.EMFILE)
+				l.warn(ln, "%w: connections are refused until descriptors are free", unix.EMFILE)
+				if l.robbed {
+					l.takeReserve()
+				}
+				continue
+			}
 			l.admit(fd, ln)
 		case unix.EAGAIN:
 			return
@@ -219,8 +252,7 @@ func (l *Loop) refuseWaiting(ln *listener, why error) {
 	if l.reserve < 0 {
 		return
 	}
-	sysClose(int32(l.reserve))
-	l.reserve = -1
+	l.giveReserve()
 	for range acceptBudget {
 		fd, errno := sysAccept(int32(ln.fd))
 		if errno != 0 {
@@ -250,6 +282,12 @@ func (r *record) rests() bool { return r.fd < 0 && r.tag == resumeListener }
 
 func (l *Loop) resumeListening(n int) {
 	ln := &l.listeners[n]
+	if l.robbed {
+		if l.takeReserve(); l.robbed { // others refuse until it has: it cannot wait for somebody to come
+			l.rest(n, acceptPause)
+			return
+		}
+	}
 	if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
 		l.warn(ln, "%w: connections wait", err)
 		l.rest(n, acceptPause)

@@ -195,6 +195,24 @@ func TestOutOfDescriptors(t *testing.T) {
 	}
 }
 
+// The descriptor that a loop gives up to refuse those who wait may go to another
+// loop's connection. That one is refused instead, so that the first goes on.
+func TestReserveGoesToNobodyElse(t *testing.T) {
+	p, thief := newProbe(t, Config{}), newProbe(t, Config{Refusal: refusal})
+	p.listen("127.0.0.1:0", SocketOptions{})
+	bound := thief.listen("127.0.0.1:0", SocketOptions{})
+	p.loop.giveReserve()
+	if got := string(dialPeer(t, bound).readAll(thief)); got != "no room: too many open files\n" {
+		t.Fatalf("another loop's client gets %q", got)
+	}
+	p.loop.takeReserve()
+	thief.exchange(bound)
+
+	p.loop.giveReserve() // and it ends without
+	p.loop.CloseListeners()
+	thief.exchange(bound)
+}
+
 // fillDescriptors lowers the limit and takes all that is left under it.
 func fillDescriptors(t *testing.T) []int {
 	t.Helper()

@@ -164,29 +164,32 @@ func TestFaultsDoNotSpin(t *testing.T) {
 			p := newProbe(t, Config{})
 			bound := p.listen("127.0.0.1:0", SocketOptions{})
 			dialPeer(t, bound)
-			accepts := 0
+			tries := 0
 			f.Choose = func(call string, _ int) unix.Errno {
 				switch call {
 				case "accept4":
-					accepts++
+					tries++
 					return errno
-				case "mmap", "open":
+				case "open": // for another reserve
+					tries++
+					return unix.ENOMEM
+				case "mmap":
 					return unix.ENOMEM
 				}
 				return 0
 			}
 			for round := range 20 {
-				before := accepts
+				before := tries
 				p.until("it tries", func() bool {
 					p.now = p.now.Add(acceptPause / 2)
-					return accepts > before
+					return tries > before
 				})
-				tries := accepts
+				after := tries
 				for range 50 {
 					p.turn()
 				}
-				if accepts != tries {
-					t.Fatalf("round %d: it tries %d times while it should rest", round, accepts-tries)
+				if tries != after {
+					t.Fatalf("round %d: it tries %d times while it should rest", round, tries-after)
 				}
 			}
 			f.Choose = nil

@@ -43,7 +43,8 @@ type Loop struct {
 	readySpare []uint32 // room for the turn after
 	doomed     []uint32
 	listeners  []listener
-	reserve    int // a descriptor to give up when there is no other
+	reserve    int  // a descriptor to give up when there is no other
+	robbed     bool // it was given up, and is not back
 	signals    *Mailbox[os.Signal]
 	cancels    []func() // of Notify
 	finishing  bool     // listeners are to be finished in the next turn

@@ -131,7 +131,7 @@ func TestOutOfDescriptors(t *testing.T) {
 			}
 		}
 	}
-	// A loop that gives up its reserve may find the other has taken it.
+	// While one loop gives up its reserve for a moment, the other may be refused one, too.
 	if len(served) < room-2 || len(served) > room+2 || refused < (callers-room)/2 {
 		t.Fatalf("of %d callers %d are served, %d refused", callers, len(served), refused)
 	}
