@@ -267,6 +267,16 @@ func (st *stage) settle() {
 	}
 }
 
+// until takes turns until something is done that needs another goroutine.
+func (st *stage) until(what string, done func() bool) {
+	st.t.Helper()
+	for limit := time.Now().Add(patience); !done(); runtime.Gosched() {
+		if st.settle(); time.Now().After(limit) {
+			st.t.Fatalf("never happened: %s", what)
+		}
+	}
+}
+
 func (st *stage) turn(loop int) {
 	st.t.Helper()
 	if err := st.srv.shards[loop].loop.Turn(0); err != nil {
@@ -319,6 +329,13 @@ func (p *player) leave() {
 	if p.fd >= 0 {
 		unix.Close(p.fd)
 		p.fd = -1
+	}
+}
+
+// half ends what the player sends, and goes on to read.
+func (p *player) half() {
+	if err := unix.Shutdown(p.fd, unix.SHUT_WR); err != nil {
+		p.st.t.Fatal(err)
 	}
 }
 

@@ -3,6 +3,7 @@ package comet
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
 	"time"
 
@@ -154,6 +155,11 @@ type Config struct {
 	// open to everybody there: for demonstrations. What changes something takes
 	// only POST.
 	Public map[string]string
+	// Handlers serve paths of the admin side, GET and HEAD, on goroutines of their
+	// own; a path that ends in / stands for all below it. At most MaxHandling requests
+	// are with them at a time, the rest get 503; an answer has at most MaxHandled bytes.
+	// The request's context ends when the client has gone, or the server ends.
+	Handlers map[string]http.Handler
 
 	// Version is what /info tells. Default "dev".
 	Version string
@@ -247,6 +253,9 @@ func (c *Config) check() error {
 		if e := table(&Config{})[sideAdmin][of]; e.serve == nil {
 			errs = append(errs, fmt.Errorf("public path %s: the admin side has no %s", path, of))
 		}
+	}
+	if err := checkHandlers(c.Handlers); err != nil {
+		errs = append(errs, err)
 	}
 	if _, err := newAccess(c); err != nil {
 		errs = append(errs, err)

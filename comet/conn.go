@@ -209,7 +209,7 @@ func (s *shard) serve(c reactor.Conn, req *httplite.Request) {
 	if s.drain.phase >= drainEnding && s.turnedOff(x) {
 		return
 	}
-	e, known := s.srv.endpoints[x.side][string(req.Path())]
+	e, known := s.srv.endpoint(x.side, req.Path())
 	if !known {
 		s.fail(x, 404, "no such path")
 		return
@@ -274,6 +274,7 @@ func (s *shard) Ended(c reactor.Conn) {
 	case userPipe:
 		// A full pipe has paused the connection: what was sent before the end is
 		// taken when the pipe is empty, and the end told again.
+		s.cancelHandlers(c)
 		if p := s.pipes[i]; !p.full || p.psub {
 			s.stopPipe(i)
 		}
@@ -284,9 +285,13 @@ func (s *shard) Ended(c reactor.Conn) {
 
 // Drained: what was held has been written.
 func (s *shard) Drained(c reactor.Conn) {
+	s.dropHandled(c)
 	switch what, i := splitUser(s.loop.User(c)); what {
 	case userSub:
 		s.drained(i, c)
+	case userPipe:
+		s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
+		s.listPipe(i)
 	case userPresence:
 		s.loop.SetTimer(c, -1)
 		s.presence.goOn(c)
@@ -309,6 +314,12 @@ func (s *shard) Expired(c reactor.Conn) {
 			return
 		}
 		s.refuse(c, s.whyTurnedAway(code(i)))
+	case userPipe:
+		if s.awaitsHandler(c) && !s.loop.Blocked(c) {
+			s.loop.SetTimer(c, s.srv.cfg.RequestTimeout) // it takes as long as it takes
+			return
+		}
+		s.loop.Close(c)
 	default: // idle for too long, or stuck, or a channel's home never answered
 		s.loop.Close(c)
 	}
@@ -321,6 +332,8 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 	}
 	s.dropHalf(c)
 	s.uncount(c)
+	s.cancelHandlers(c)
+	s.dropHandled(c)
 	switch what, i := splitUser(s.loop.User(c)); what {
 	case userSub:
 		if sub := s.subs.At(i); sub.has(subOld) && !sub.poll() {

@@ -123,6 +123,7 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 	case drainNone:
 		d.phase = drainClosing
 		s.loop.FinishListeners()
+		s.cancelHandlers(0)
 		return 0
 	case drainClosing:
 		if d.turns++; d.turns < closingTurns {

@@ -55,6 +55,9 @@ func table(cfg *Config) (t [sides]map[string]endpoint) {
 		"/healthz":   {getHead, (*shard).health},
 		"/stats":     {getHead, (*shard).stats},
 	}
+	for path, handler := range cfg.Handlers {
+		t[sideAdmin][path] = endpoint{getHead, handledBy(handler)}
+	}
 	t[sideCComet] = ccometTable()
 	for _, page := range cfg.Pages {
 		t[sideFront][page.Path] = endpoint{getHead, func(s *shard, x *exchange) {

@@ -36,6 +36,8 @@ const (
 	mailOusted  // to a subscriber whose seat another was given: ref
 	mailRolled  // to a listener: msg: lines, or none; slot: where to go on; flag: that was all
 	mailDone    // to who asked for something: code, seq, n
+	// From the goroutine of a handler:
+	mailHandled // conn, slot
 )
 
 // code is how a request to a channel's home went.
@@ -187,6 +189,8 @@ func (s *shard) receive(m *mail) {
 		s.ousted(m)
 	case mailDone:
 		s.answer(m)
+	case mailHandled:
+		s.handled(m)
 	}
 	m.done()
 }

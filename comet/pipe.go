@@ -17,7 +17,8 @@ const (
 	opClear
 	opCheck
 	opInfo
-	opSignIn // CComet's dialect
+	opHandled // by a handler (handler.go)
+	opSignIn  // CComet's dialect
 	opPublish
 )
 
@@ -116,32 +117,60 @@ func (s *shard) answer(m *mail) {
 func (s *shard) flushPipes() {
 	for n := 0; n < len(s.answering); n++ {
 		i := s.answering[n]
-		p := s.pipes[i]
-		p.listed = false
-		if p.conn == 0 {
-			continue // closed in this turn
+		s.pipes[i].listed = false
+		if s.pipes[i].conn != 0 { // else closed in this turn
+			s.flushPipe(i)
 		}
-		ready := 0
-		s.scratch = s.scratch[:0]
-		for ready < len(p.slots) && p.slots[ready].done {
-			s.scratch = s.appendAnswer(s.scratch, &p.slots[ready])
-			ready++
-		}
+	}
+	s.answering = emptied(s.answering)
+}
+
+// flushPipe goes on with one pipe, if its connection has taken all before: who does
+// not read what he asked for is given no more (Drained goes on).
+func (s *shard) flushPipe(i uint32) {
+	p := s.pipes[i]
+	if s.loop.Blocked(p.conn) {
+		return
+	}
+	if len(p.slots) > 0 {
+		ready := s.writeAnswers(p)
 		if ready == 0 {
-			continue
+			return
 		}
-		_ = s.loop.Write(p.conn, s.scratch) // a lost connection is told to Closed
 		p.first += uint32(ready)
 		left := copy(p.slots, p.slots[ready:])
 		clear(p.slots[left:])
 		p.slots = p.slots[:left]
-		if left == 0 {
-			s.emptyPipe(i)
-		} else {
-			s.loop.SetTimer(p.conn, s.srv.cfg.RequestTimeout) // answers come: no reason to give up
+	}
+	switch {
+	case s.loop.Blocked(p.conn):
+		s.loop.SetTimer(p.conn, s.srv.cfg.WriteTimeout)
+	case len(p.slots) == 0:
+		s.emptyPipe(i)
+	default:
+		s.loop.SetTimer(p.conn, s.srv.cfg.RequestTimeout) // answers come: no reason to give up
+		if p.slots[0].done {
+			s.listPipe(i) // for the next to be written by itself
 		}
 	}
-	s.answering = emptied(s.answering)
+}
+
+// writeAnswers writes what is ready at the front of a pipe, and returns how many
+// answers that was: all that there are up to a handler's, or that one alone.
+func (s *shard) writeAnswers(p *pipe) (ready int) {
+	if sl := &p.slots[0]; sl.op == opHandled && sl.done {
+		s.sendHandled(p.conn, sl, p.first)
+		return 1
+	}
+	s.scratch = s.scratch[:0]
+	for ready < len(p.slots) && p.slots[ready].done && p.slots[ready].op != opHandled {
+		s.scratch = s.appendAnswer(s.scratch, &p.slots[ready])
+		ready++
+	}
+	if ready > 0 {
+		_ = s.loop.Write(p.conn, s.scratch) // a lost connection is told to Closed
+	}
+	return ready
 }
 
 // emptyPipe frees a connection whose requests are all answered for the next.

@@ -20,6 +20,7 @@ type Server struct {
 	headers    [sides]string // by side: what every response carries
 	iframeHead []byte
 	endpoints  [sides]map[string]endpoint
+	subtrees   []string // paths of Config.Handlers that stand for all below them
 	seed       maphash.Seed
 	shards     []*shard
 	group      *reactor.Group
@@ -36,6 +37,7 @@ type Server struct {
 	baseBytes   int64
 	started     time.Time
 	walks       atomic.Int64 // under way, on all loops
+	handling    atomic.Int64 // requests that are with handlers
 	met         met
 	admitted    atomic.Int64  // connections of all sides but the admin's
 	crowd       *crowd        // nil: connections are not counted by address
@@ -85,7 +87,7 @@ func newServer(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("comet: %w", err)
 	}
 	chooseSecret(&cfg, st)
-	srv := &Server{cfg: cfg, seed: maphash.MakeSeed(), endpoints: table(&cfg)}
+	srv := &Server{cfg: cfg, seed: maphash.MakeSeed(), endpoints: table(&cfg), subtrees: subtrees(cfg.Handlers)}
 	srv.epoch, srv.state = cfg.Clock(), st
 	srv.access, _ = newAccess(&cfg) // fill has seen that it can be
 	srv.warnClosed()

@@ -54,6 +54,7 @@ type shard struct {
 	pipes       []*pipe // [0] is nobody's
 	idlePipes   []uint32
 	answering   []uint32 // pipes that have something to write
+	handlings   []*handling
 	presence    presence
 	drain       drain
 	tokens      *tokens
