@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -153,7 +154,7 @@ type Config struct {
 	Pages []Page
 	// Public maps paths on the front side to paths of the admin side, which are
 	// open to everybody there: for demonstrations. What changes something takes
-	// only POST.
+	// only POST; /readyz and what Handlers serve stays where it is.
 	Public map[string]string
 	// Handlers serve paths of the admin side, GET and HEAD, on goroutines of their
 	// own; a path that ends in / stands for all below it. At most MaxHandling requests
@@ -174,6 +175,9 @@ type Page struct {
 	Path, ContentType string
 	Body              []byte
 }
+
+// neverPublic are paths of the admin side that Config.Public cannot open.
+var neverPublic = []string{"/readyz"}
 
 func orDefault[T int | time.Duration](v *T, value T) {
 	if *v == 0 {
@@ -250,7 +254,10 @@ func (c *Config) check() error {
 		}
 	}
 	for path, of := range c.Public {
-		if e := table(&Config{})[sideAdmin][of]; e.serve == nil {
+		switch _, handled := c.Handlers[of]; {
+		case handled || slices.Contains(neverPublic, of):
+			errs = append(errs, fmt.Errorf("public path %s: %s is for the admin side alone", path, of))
+		case table(&Config{})[sideAdmin][of].serve == nil:
 			errs = append(errs, fmt.Errorf("public path %s: the admin side has no %s", path, of))
 		}
 	}

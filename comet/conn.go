@@ -360,7 +360,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	for _, m := range s.inbox.Drain() {
 		s.receive(&m)
 	}
-	wait := s.presence.sweep(now)
+	wait := sooner(s.presence.sweep(now), s.overdue(now))
 	s.readSelf()
 	more := s.expireChannels()
 	more = s.runWalks() || more

@@ -274,7 +274,7 @@ func (s *shard) turnedOff(x *exchange) bool {
 	case x.side != sideAdmin:
 		s.loop.Close(x.conn)
 		return true
-	case string(x.req.Path()) == "/healthz":
+	case string(x.req.Path()) == "/healthz", string(x.req.Path()) == "/readyz":
 		return false
 	}
 	x.last = true

@@ -53,6 +53,7 @@ func table(cfg *Config) (t [sides]map[string]endpoint) {
 		"/info":      {getHead, (*shard).info},
 		"/psub":      {get, (*shard).psub},
 		"/healthz":   {getHead, (*shard).health},
+		"/readyz":    {getHead, (*shard).ready},
 		"/stats":     {getHead, (*shard).stats},
 	}
 	for path, handler := range cfg.Handlers {

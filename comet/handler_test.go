@@ -321,7 +321,7 @@ func TestBadHandlers(t *testing.T) {
 		{Config{Handlers: map[string]http.Handler{"/push": ok}}, "/push: the admin side has that path already"},
 		{Config{Handlers: map[string]http.Handler{"m": ok}}, `"m": a path begins with /`},
 		{Config{Handlers: map[string]http.Handler{"/m": nil}}, "/m: there is none"},
-		{Config{Handlers: map[string]http.Handler{"/m": ok}, Public: map[string]string{"/x": "/m"}}, "public path /x: the admin side has no /m"},
+		{Config{Handlers: map[string]http.Handler{"/m": ok}, Public: map[string]string{"/x": "/m"}}, "public path /x: /m is for the admin side alone"},
 	} {
 		if _, err := newServer(r.cfg); err == nil || !strings.Contains(err.Error(), r.want) {
 			t.Errorf("wanted %q: %v", r.want, err)

@@ -26,6 +26,7 @@ const (
 	mailBroadcast // buf: content
 	mailSnapshot  // slot: the channel's record to go on from (statesnapshot.go)
 	mailMark      // n: a round of the end (drain.go)
+	mailCanary    // slot: a round of /readyz; flag: how far on its way; n: the loop before the last (ready.go)
 	mailPresence  // msg: a line for /psub
 	mailRollCall  // conn: a listener that wants to know which channels live; slot: from which record on. Answer: mailRolled
 	// From a channel's home:
@@ -171,6 +172,8 @@ func (s *shard) receive(m *mail) {
 		s.snapshot(m)
 	case mailMark:
 		s.drain.marks[m.n]++
+	case mailCanary:
+		s.fly(m)
 	case mailPresence:
 		s.presence.line(m.msg)
 	case mailRollCall:

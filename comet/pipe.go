@@ -18,6 +18,7 @@ const (
 	opCheck
 	opInfo
 	opHandled // by a handler (handler.go)
+	opAsked   // of several loops: becomes opReady (settle)
 	opSignIn  // CComet's dialect
 	opPublish
 )
@@ -110,6 +111,19 @@ func (s *shard) answer(m *mail) {
 	if sl.op == opInfo || m.code == codeTooFast {
 		sl.n = m.n
 	}
+	s.listPipe(i)
+}
+
+// settle gives a request that waits its answer, if its connection is still there.
+func (s *shard) settle(a asker, status int, contentType string, body []byte) {
+	what, i := splitUser(s.loop.User(a.conn))
+	if what != userPipe {
+		return
+	}
+	sl := &s.pipes[i].slots[a.slot-s.pipes[i].first]
+	x := exchange{side: sl.side, old: sl.old, last: sl.last, head: sl.head}
+	s.scratch = s.appendResponse(s.scratch[:0], &x, status, contentType, body)
+	sl.op, sl.text, sl.done = opReady, string(s.scratch), true
 	s.listPipe(i)
 }
 

@@ -57,6 +57,7 @@ type shard struct {
 	handlings   []*handling
 	presence    presence
 	drain       drain
+	canary      canary
 	tokens      *tokens
 	published   uint64
 	delivered   uint64

@@ -110,6 +110,10 @@ func TestContainer(t *testing.T) {
 	if status != 0 || stdout != "ok\n" {
 		t.Errorf("health: %d %s %s", status, stdout, stderr)
 	}
+	stdout, stderr, status = runFor(t, []string{"CCOMET_ADMIN=" + port}, "health", "--ready")
+	if status != 0 || stdout != "ok\n" {
+		t.Errorf("health --ready: %d %s %s", status, stdout, stderr)
+	}
 	p.kill()
 	stdout, stderr, status = runFor(t, []string{"CCOMET_ADMIN=" + port}, "health")
 	if status != exitFailed || stdout != "" || !strings.Contains(stderr, "does not answer") {

@@ -91,6 +91,9 @@ func TestDrain(t *testing.T) {
 	if resp := ask("/healthz"); resp.StatusCode != 503 {
 		t.Errorf("healthz: %d", resp.StatusCode)
 	}
+	if resp := ask("/readyz"); resp.StatusCode != 503 {
+		t.Errorf("readyz: %d", resp.StatusCode)
+	}
 	if resp := ask("/push?cname=b&content=x"); resp.StatusCode != 200 {
 		t.Errorf("push: %d", resp.StatusCode)
 	}

@@ -13,6 +13,7 @@ import (
 // health is the command that asks a server whether it serves, for whoever has
 // nothing else to ask with, such as a container of this program alone.
 type health struct {
+	Ready bool     `help:"Ask whether messages pass between all its loops (/readyz), and not only whether it serves (/healthz)."`
 	Admin []string `placeholder:"ADDR" default:"127.0.0.1:8000" help:"Where its admin side is, as for serve; of several, the first is asked."`
 }
 
@@ -29,7 +30,11 @@ func (c *health) Run(out io.Writer) error {
 	}
 	a := newAdminSide(c.Admin[0])
 	a.client.Timeout = healthPatience
-	text, err := a.get("/healthz", nil)
+	path := "/healthz"
+	if c.Ready {
+		path = "/readyz"
+	}
+	text, err := a.get(path, nil)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,145 @@
+package comet
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"ccomet/reactor"
+)
+
+// Readiness (/readyz) is asked of a canary, a mail that goes every way that a
+// message may take:
+//
+//  1. From the loop that is asked to each loop, as a publish goes to its channel's home.
+//  2. From each of these to each loop, as the message goes to those that have
+//     subscribers of it.
+//  3. From there back, as an answer does.
+//
+// So each loop has turned, and mail has passed every mailbox and woken every
+// sleeper, from every loop to every other. What it does not prove is that sockets
+// can be written to, or that connections are accepted, but for the one it is asked on.
+//
+// A loop has one round under way at the most. Who asks meanwhile is given its result.
+type canary struct {
+	round    uint32
+	askers   []asker // nobody: no round is under way
+	deadline time.Time
+	left     int              // mails that are still to come back
+	passed   [MaxLoops]uint64 // by the loop that was a home: the loops that its mail has come back from
+}
+
+// asker is a request that waits for an answer: its connection, and its place in
+// the connection's pipe.
+type asker struct {
+	conn reactor.Conn
+	slot uint32
+}
+
+// readyTime is how long a round may take.
+const readyTime = time.Second
+
+// Legs of the canary's way (mail.flag).
+const (
+	canaryToHome uint8 = iota
+	canaryToLoop
+	canaryBack
+)
+
+// ready serves /readyz.
+func (s *shard) ready(x *exchange) {
+	if s.draining() {
+		s.health(x)
+		return
+	}
+	c := &s.canary
+	c.askers = append(c.askers, asker{x.conn, s.waitFor(x, slot{op: opAsked})})
+	if len(c.askers) > 1 {
+		return
+	}
+	loops := len(s.srv.shards)
+	c.round++
+	c.left, c.passed = loops*loops, [MaxLoops]uint64{}
+	c.deadline = s.loop.Now().Add(readyTime)
+	for to := range s.srv.shards {
+		s.send(uint8(to), mail{kind: mailCanary, flag: canaryToHome, slot: c.round})
+	}
+}
+
+// fly serves mailCanary.
+func (s *shard) fly(m *mail) {
+	on := mail{kind: mailCanary, flag: m.flag + 1, slot: m.slot, n: int32(m.from)}
+	switch c := &s.canary; {
+	case m.flag == canaryToHome: // n: who asks
+		for to := range s.srv.shards {
+			s.send(uint8(to), on)
+		}
+	case m.flag == canaryToLoop: // n: the home
+		s.send(uint8(m.n), on)
+	case len(c.askers) > 0 && m.slot == c.round:
+		c.passed[m.n] |= 1 << m.from
+		if c.left--; c.left == 0 {
+			s.land()
+		}
+	}
+}
+
+// overdue ends a round whose time is up, and returns how long one may still take.
+func (s *shard) overdue(now time.Time) time.Duration {
+	if len(s.canary.askers) == 0 {
+		return -1
+	}
+	left := s.canary.deadline.Sub(now)
+	if left <= 0 {
+		s.land()
+		return -1
+	}
+	return left
+}
+
+// land answers all who wait for the round.
+func (s *shard) land() {
+	c := &s.canary
+	status, text := 200, "ok"
+	switch {
+	case s.draining():
+		status, text = 503, "draining"
+	case c.left > 0:
+		status, text = 503, c.missing(len(s.srv.shards))+" within "+readyTime.String()+"\n"
+	}
+	for _, a := range c.askers {
+		s.settle(a, status, typeText, []byte(text))
+	}
+	c.askers = emptied(c.askers)
+}
+
+// missing says which loops did not answer, or where mail is stuck between loops
+// that did.
+func (c *canary) missing(loops int) string {
+	var answered uint64
+	for _, from := range c.passed {
+		answered |= from
+	}
+	var silent []string
+	for loop := range loops {
+		if answered&(1<<loop) == 0 {
+			silent = append(silent, strconv.Itoa(loop))
+		}
+	}
+	switch len(silent) {
+	case 0:
+	case 1:
+		return "loop " + silent[0] + " did not answer"
+	default:
+		return "loops " + strings.Join(silent, ", ") + " did not answer"
+	}
+	for home := range loops {
+		for loop := range loops {
+			if c.passed[home]&(1<<loop) == 0 {
+				return fmt.Sprintf("nothing came by way of loop %d and then loop %d", home, loop)
+			}
+		}
+	}
+	return ""
+}

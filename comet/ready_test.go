@@ -1,0 +1,124 @@
+package comet
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestReady(t *testing.T) {
+	everyWire(t, func(t *testing.T, loops, minor int) {
+		srv := startWire(t, Config{Loops: loops})
+		more := []string{closing}
+		if minor == 0 {
+			more = nil
+		}
+		same(t, srv.talk(sideAdmin, reqGet(minor, "/readyz", closing)), answer(ok200, asText, "ok", more...))
+		head := answer(ok200, asText, "ok", more...)
+		same(t, srv.talk(sideAdmin, strings.Replace(reqGet(minor, "/readyz", closing), "GET", "HEAD", 1)), head[:len(head)-len("ok")])
+		same(t, srv.talk(sideFront, reqGet(minor, "/readyz", closing)), answer(gone, asText, "no such path\n", more...))
+	})
+}
+
+// Whoever asks on whichever loop, in the midst of other requests, is answered in turn.
+func TestReadyInOrder(t *testing.T) {
+	srv := startWire(t, Config{Loops: 3})
+	const asks = 50
+	var conns []*wireConn
+	for range 8 {
+		c := srv.dial(sideAdmin)
+		c.send(strings.Repeat(reqGet(1, "/readyz")+reqGet(1, "/push?cname=a&content=x"), asks))
+		conns = append(conns, c)
+	}
+	for _, c := range conns {
+		c.expect(strings.Repeat(answer(ok200, asText, "ok")+answer(ok200, asJSON, done), asks))
+		c.Close()
+	}
+}
+
+// Loops that do not turn are named, and those who ask on others are told in time.
+func TestNotReady(t *testing.T) {
+	const loops = 4
+	unready := func(text string) string { return answer("503 Service Unavailable", asText, text+"\n") }
+	for _, r := range []struct {
+		stuck []int
+		want  string
+	}{
+		{[]int{2}, "loop 2 did not answer within 1s"},
+		{[]int{1, 3}, "loops 1, 3 did not answer within 1s"},
+		{[]int{1, 2, 3}, "loops 1, 2, 3 did not answer within 1s"},
+	} {
+		st := newStage(t, Config{Loops: loops})
+		turns := func() {
+			for range 6 {
+				for loop := range loops {
+					if !slices.Contains(r.stuck, loop) {
+						st.turn(loop)
+					}
+				}
+			}
+		}
+		p, q, gone := st.enter(0, sideAdmin), st.enter(0, sideAdmin), st.enter(0, sideAdmin)
+		p.write(reqGet(1, "/readyz") + reqGet(1, "/healthz"))
+		gone.write(reqGet(1, "/readyz"))
+		turns()
+		st.now = st.now.Add(readyTime - time.Millisecond)
+		gone.leave()
+		q.write(reqGet(1, "/readyz"))
+		turns()
+		if got := p.take() + q.take(); got != "" {
+			t.Fatalf("before the time is up: %q", got)
+		}
+		st.now = st.now.Add(time.Millisecond)
+		turns()
+		late := dated(st, unready(r.want))
+		same(t, p.take(), late+answer(ok200, asText, "ok"))
+		same(t, q.take(), late)
+		// What comes back late is of no round that is under way.
+		p.write(reqGet(1, "/readyz"))
+		st.turn(0)
+		st.settle()
+		same(t, p.take(), dated(st, answer(ok200, asText, "ok")))
+	}
+}
+
+// dated is an answer that says what time it is on the stage.
+func dated(st *stage, answer string) string {
+	return strings.ReplaceAll(answer, "12:00:00", st.now.Format("15:04:05"))
+}
+
+// Mail that is stuck between two loops that turn is told as that.
+func TestMissing(t *testing.T) {
+	c := canary{passed: [MaxLoops]uint64{0b111, 0b011, 0b111}}
+	if got, want := c.missing(3), "nothing came by way of loop 1 and then loop 2"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	c = canary{passed: [MaxLoops]uint64{63: 1}}
+	if got := c.missing(MaxLoops); !strings.HasPrefix(got, "loops 1, 2,") || !strings.HasSuffix(got, " 63 did not answer") {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestReadyWhileDraining(t *testing.T) {
+	const draining = "draining"
+	for _, before := range []bool{true, false} {
+		st := newStage(t, Config{Loops: 2, IdleTimeout: 2 * time.Hour})
+		p := st.enter(0, sideAdmin)
+		if before { // it is asked before, and another loop does not turn
+			p.write(reqGet(1, "/readyz"))
+			st.turn(0)
+		}
+		st.srv.Drain(time.Minute)
+		st.turn(0)
+		if !before {
+			p.write(reqGet(1, "/readyz"))
+		}
+		st.settle()
+		same(t, p.take(), answer("503 Service Unavailable", asText, draining))
+		st.later(time.Hour) // nothing is served any more
+		p.write(reqGet(1, "/readyz"))
+		st.settle()
+		same(t, p.take(), dated(st, answer("503 Service Unavailable", asText, draining)))
+	}
+}
