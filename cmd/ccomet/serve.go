@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -201,6 +202,10 @@ func serveUntil(signals chan os.Signal, srv *comet.Server, drainTime time.Durati
 // open opens the server and its listening sockets.
 func (c *serve) open(log zerolog.Logger) (*comet.Server, error) {
 	cfg := c.server(log)
+	cfg.Handlers = map[string]http.Handler{}
+	if c.Pprof {
+		addProfiles(cfg.Handlers)
+	}
 	if c.Demo {
 		cfg.Public = demo.Public()
 		for _, page := range demo.Pages() {

@@ -87,6 +87,7 @@ type settings struct {
 	StateInterval seconds   `default:"60" placeholder:"S" group:"process" help:"How often that file is written while the server runs; 0 only when it stops."`
 	Loops         int       `default:"0" placeholder:"N" group:"process" help:"Event loops; 0 is one a CPU."`
 	Demo          bool      `group:"process" help:"Serve a chat page on the front side, and let anybody who opens it publish there."`
+	Pprof         bool      `group:"process" help:"Serve profiles of the program on the admin side, under /debug/pprof/, for go tool pprof."`
 	LogLevel      logLevel  `default:"info" placeholder:"LEVEL" group:"process" help:"trace, debug, info, warn, error, fatal or none."`
 	LogFormat     logFormat `default:"" placeholder:"console|json" group:"process" help:"How log lines look. Default: console on a terminal, else json."`
 	LogOutput     string    `default:"stderr" placeholder:"FILE" group:"process" help:"stderr, stdout, or a file that the log is added to."`

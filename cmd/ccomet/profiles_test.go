@@ -1,0 +1,47 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestProfiles reads the profiles as one who looks for a fault does.
+func TestProfiles(t *testing.T) {
+	p := start(t, nil, "--pprof", "--secret", "hidden")
+	base := "http://" + p.admin + profilesPath
+	for _, profile := range []string{"heap", "goroutine", "profile?seconds=1"} {
+		out, err := exec.Command("go", "tool", "pprof", "-top", "-nodecount=500", base+profile).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v: %s", profile, err, out)
+		}
+		if profile == "goroutine" && !strings.Contains(string(out), "ccomet/reactor.(*Loop).Run") {
+			t.Errorf("%s has no loop: %s", profile, out)
+		}
+	}
+	if a := get(t, p.admin, profilesPath+"goroutine?debug=2"); a.status != 200 || !strings.Contains(a.body, "ccomet/reactor.(*Loop).Turn") {
+		t.Errorf("goroutines: %d %s", a.status, a.body)
+	}
+	if a := get(t, p.admin, profilesPath+"trace?seconds=1"); a.status != 200 || !strings.HasPrefix(a.body, "go 1.") {
+		t.Errorf("trace: %d %.20q", a.status, a.body)
+	}
+	if a := get(t, p.admin, profilesPath); a.status != 200 || !strings.Contains(a.header.Get("Content-Type"), "html") {
+		t.Errorf("index: %d %v", a.status, a.header)
+	}
+	if a := get(t, p.admin, profilesPath+"cmdline"); a.status != 404 || strings.Contains(a.body, "hidden") {
+		t.Errorf("the command line: %d %s", a.status, a.body)
+	}
+	if a := get(t, p.front, profilesPath); a.status != 404 {
+		t.Errorf("on the front side: %d", a.status)
+	}
+}
+
+// TestNoProfiles: they are not there unless they are asked for.
+func TestNoProfiles(t *testing.T) {
+	p := start(t, nil)
+	for _, path := range []string{"", "heap", "profile?seconds=1", "trace", "symbol", "cmdline"} {
+		if a := get(t, p.admin, profilesPath+path); a.status != 404 {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+}
