@@ -154,7 +154,7 @@ type Config struct {
 	Pages []Page
 	// Public maps paths on the front side to paths of the admin side, which are
 	// open to everybody there: for demonstrations. What changes something takes
-	// only POST; /readyz and what Handlers serve stays where it is.
+	// only POST; /readyz, /explain and what Handlers serve stay where it is.
 	Public map[string]string
 	// Handlers serve paths of the admin side, GET and HEAD, on goroutines of their
 	// own; a path that ends in / stands for all below it. At most MaxHandling requests
@@ -177,7 +177,7 @@ type Page struct {
 }
 
 // neverPublic are paths of the admin side that Config.Public cannot open.
-var neverPublic = []string{"/readyz"}
+var neverPublic = []string{"/readyz", "/explain"}
 
 func orDefault[T int | time.Duration](v *T, value T) {
 	if *v == 0 {

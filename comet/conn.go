@@ -360,11 +360,12 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	for _, m := range s.inbox.Drain() {
 		s.receive(&m)
 	}
-	wait := sooner(s.presence.sweep(now), s.overdue(now))
+	wait := sooner(s.presence.sweep(now), sooner(s.overdue(now), s.explainOn(now)))
 	s.readSelf()
 	more := s.expireChannels()
 	more = s.runWalks() || more
 	s.runRolls()
+	more = s.runSurveys() || more
 	s.readSelf()
 	s.flushPipes()
 	more = s.pumpAll() || more

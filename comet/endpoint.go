@@ -51,6 +51,7 @@ func table(cfg *Config) (t [sides]map[string]endpoint) {
 		"/clear":     {getPost, controlling(opClear)},
 		"/check":     {getHead, controlling(opCheck)},
 		"/info":      {getHead, (*shard).info},
+		"/explain":   {getHead, (*shard).explain},
 		"/psub":      {get, (*shard).psub},
 		"/healthz":   {getHead, (*shard).health},
 		"/readyz":    {getHead, (*shard).ready},

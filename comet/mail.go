@@ -14,14 +14,16 @@ type mailKind uint8
 
 const (
 	// To a channel's home:
-	mailJoin    mailKind = iota // buf: name; seq: wanted; flags. Answer: mailJoined
-	mailCatchUp                 // ref, seq: wanted. Answer: mailBacklog
-	mailLeave                   // ref, n: so many subscribers left
-	mailPublish                 // buf: name and content. Answer: mailDone
-	mailControl                 // buf: name; op, n. Answer: mailDone
-	mailSit                     // buf: name, subscriber's name; seq: wanted. Answer: mailSat
-	mailStand                   // conn, slot: a seat that its subscriber leaves
-	mailTell                    // buf: name and message up to its number; op. Answer: mailDone
+	mailJoin     mailKind = iota // buf: name; seq: wanted; flags. Answer: mailJoined
+	mailCatchUp                  // ref, seq: wanted. Answer: mailBacklog
+	mailLeave                    // ref, n: so many subscribers left
+	mailPublish                  // buf: name and content. Answer: mailDone
+	mailControl                  // buf: name; op, n. Answer: mailDone
+	mailSit                      // buf: name, subscriber's name; seq: wanted. Answer: mailSat
+	mailStand                    // conn, slot: a seat that its subscriber leaves
+	mailTell                     // buf: name and message up to its number; op. Answer: mailDone
+	mailExplain                  // buf: name; n: subscribers to be listed. Answer: mailExplained
+	mailSurveyed                 // slot: the explanation; n: listed; lost: left out; msg: text; buf: seats
 	// To every loop:
 	mailBroadcast // buf: content
 	mailSnapshot  // slot: the channel's record to go on from (statesnapshot.go)
@@ -30,13 +32,15 @@ const (
 	mailPresence  // msg: a line for /psub
 	mailRollCall  // conn: a listener that wants to know which channels live; slot: from which record on. Answer: mailRolled
 	// From a channel's home:
-	mailJoined  // to a subscriber: code, ref, name, run, seq: next number, lost
-	mailBacklog // to a subscriber that fell behind: code, run, seq: next number, lost
-	mailMessage // to a loop with subscribers of the channel: ref, msg
-	mailSat     // to a subscriber: code, run, or ref, name, seq: next number, lost: its seat
-	mailOusted  // to a subscriber whose seat another was given: ref
-	mailRolled  // to a listener: msg: lines, or none; slot: where to go on; flag: that was all
-	mailDone    // to who asked for something: code, seq, n
+	mailJoined    // to a subscriber: code, ref, name, run, seq: next number, lost
+	mailBacklog   // to a subscriber that fell behind: code, run, seq: next number, lost
+	mailMessage   // to a loop with subscribers of the channel: ref, msg
+	mailSurvey    // to such a loop: ref; slot: the explanation; seq: next number; n: subscribers to be listed. Answer: mailSurveyed
+	mailExplained // to who asked: code, msg: text
+	mailSat       // to a subscriber: code, run, or ref, name, seq: next number, lost: its seat
+	mailOusted    // to a subscriber whose seat another was given: ref
+	mailRolled    // to a listener: msg: lines, or none; slot: where to go on; flag: that was all
+	mailDone      // to who asked for something: code, seq, n
 	// From the goroutine of a handler:
 	mailHandled // conn, slot
 )
@@ -55,6 +59,7 @@ const (
 	codeBeyond        // the number wanted is none
 	codeOusted        // its seat was given to another
 	codeTooFast       // publish-rate-per-channel; n: seconds until it is worth trying again
+	codeBusy          // with as much of that as it does at once
 )
 
 // Flags of mailJoin and what it is answered with.
@@ -166,6 +171,14 @@ func (s *shard) receive(m *mail) {
 		s.stood(m)
 	case mailTell:
 		s.told(m)
+	case mailExplain:
+		s.startExplaining(m)
+	case mailSurvey:
+		s.startSurvey(m)
+	case mailSurveyed:
+		s.surveyed(m)
+	case mailExplained:
+		s.explainedTo(m)
 	case mailBroadcast:
 		s.startWalk(m)
 	case mailSnapshot:

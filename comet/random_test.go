@@ -203,6 +203,10 @@ func (w *world) step() {
 		w.ask(fmt.Sprintf("/broadcast?content=b%d", w.published))
 	case p < 95:
 		w.ask(fmt.Sprintf("/sign?cname=%s&expires=5", cname))
+	case p < 97:
+		w.ask(fmt.Sprintf("/explain?limit=%d&cname=%s", w.rng.IntN(6), cname))
+	case p < 98:
+		w.ask("/readyz")
 	}
 }
 
@@ -301,6 +305,19 @@ func (w *world) hear() {
 	w.clients = alive
 }
 
+// checkPage looks at what an operator's question was answered.
+func (w *world) checkPage(path, head, body string) {
+	switch {
+	case path == "/readyz" && body != "ok":
+		w.fail("%s: %s", path, body)
+	case strings.HasPrefix(path, "/explain?") && strings.HasPrefix(head, "HTTP/1.1 200 "):
+		w.got["explained"]++
+		if e := parseExplained(w.t, body); len(e.listed()) > 5 || e.Kept != e.Next-e.Oldest {
+			w.fail("%s: %s", path, body)
+		}
+	}
+}
+
 // acknowledge takes the answers that a publisher has got.
 func (w *world) acknowledge(p *publisher) {
 	p.read()
@@ -325,6 +342,7 @@ func (w *world) acknowledge(p *publisher) {
 			if _, cname, ok := strings.Cut(content, "/close?cname="); ok {
 				w.closed[cname]++
 			}
+			w.checkPage(content, head, rest[:n])
 			continue
 		}
 		if w.harsh && strings.HasPrefix(head, "HTTP/1.1 503 ") {

@@ -90,6 +90,7 @@ func (s *shard) delist(ri, i uint32) {
 	if r.pump != 0 {
 		s.pumps[r.pump].pass(i, sub.next) // a delivery under way goes on behind it
 	}
+	s.passSurveys(i, sub.next)
 	r.left++
 	if !r.listed {
 		r.listed = true

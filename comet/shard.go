@@ -38,6 +38,8 @@ type shard struct {
 	pending      []walk
 	walkLeft     int    // channels that broadcasts may still look at in this turn
 	rollCalls    []mail // that wait for an answer
+	explanations []*explanation
+	explained    uint32 // so far
 
 	// As a home of connections.
 	subs        reactor.Slab[subscriber]
@@ -58,6 +60,7 @@ type shard struct {
 	presence    presence
 	drain       drain
 	canary      canary
+	surveys     []survey
 	tokens      *tokens
 	published   uint64
 	delivered   uint64

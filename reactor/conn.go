@@ -149,6 +149,24 @@ func (l *Loop) Blocked(c Conn) bool {
 	return r != nil && r.flags&flagBlocked != 0
 }
 
+// HeldOut is how many bytes are held because the peer does not read.
+func (l *Loop) HeldOut(c Conn) int {
+	if r := l.record(c); r != nil && r.held != 0 {
+		return len(l.held[r.held].out)
+	}
+	return 0
+}
+
+// TimeLeft is how long it is until Handler.Expired is called for c, to the tick;
+// false when its timer is not armed.
+func (l *Loop) TimeLeft(c Conn) (time.Duration, bool) {
+	r := l.record(c)
+	if r == nil || !r.timer.Armed() {
+		return 0, false
+	}
+	return time.Duration(int32(r.timer.Due()-l.Tick())) * TickLength, true
+}
+
 // SetTimer has Handler.Expired called d from the beginning of this turn, once,
 // rounded up to TickLength. A connection has one timer; setting it again moves
 // it, and putting it off costs next to nothing. d below zero disarms it; above

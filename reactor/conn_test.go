@@ -41,7 +41,7 @@ func TestStaleConnIsHarmless(t *testing.T) {
 		if _, _, err := l.Detach(c); err != ErrClosed {
 			t.Error("Detach:", err)
 		}
-		if l.Alive(c) || l.Blocked(c) || l.User(c) != 0 || l.Tag(c) != 0 || l.Fd(c) != -1 {
+		if l.Alive(c) || l.Blocked(c) || l.User(c) != 0 || l.Tag(c) != 0 || l.Fd(c) != -1 || l.HeldOut(c) != 0 {
 			t.Error("it is known")
 		}
 	}
@@ -269,5 +269,28 @@ func TestExpireBudget(t *testing.T) {
 	p.turn()
 	if len(p.expired) != expireBudget+10 {
 		t.Fatal(len(p.expired), "told in two turns")
+	}
+}
+
+// What is held and how long is left, as told of a connection.
+func TestHeldOutAndTimeLeft(t *testing.T) {
+	p := newProbe(t, Config{})
+	l := p.loop
+	c, _ := p.pair()
+	if _, armed := l.TimeLeft(c); armed || l.HeldOut(c) != 0 {
+		t.Error("a connection that has neither")
+	}
+	l.SetTimer(c, time.Minute)
+	if left, armed := l.TimeLeft(c); !armed || left < time.Minute || left > time.Minute+TickLength {
+		t.Errorf("%v", left)
+	}
+	l.Hold(c, make([]byte, 77))
+	if n := l.HeldOut(c); n != 77 {
+		t.Errorf("%d bytes", n)
+	}
+	l.Close(c)
+	p.turn()
+	if _, armed := l.TimeLeft(c); armed || l.HeldOut(c) != 0 {
+		t.Error("a connection that is gone")
 	}
 }

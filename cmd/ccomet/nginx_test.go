@@ -212,7 +212,7 @@ func TestNginxRequests(t *testing.T) {
 func TestNginxPrivate(t *testing.T) {
 	p, x := behind(t, "")
 	for _, w := range x.ways() {
-		for _, path := range []string{"/pub", "/push", "/broadcast", "/sign", "/close", "/clear", "/info", "/check", "/psub", "/healthz", "/readyz", "/../push", "/%2e%2e/push", "//push"} {
+		for _, path := range []string{"/pub", "/push", "/broadcast", "/sign", "/close", "/clear", "/info", "/check", "/psub", "/healthz", "/readyz", "/explain", "/../push", "/%2e%2e/push", "//push"} {
 			resp, err := w.client.Get(w.url + path + "?cname=a&content=x")
 			if a := read(t, resp, err); a.status != 404 && a.status != 400 {
 				t.Errorf("%s %s: %v", w.name, path, a)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -11,7 +12,9 @@ func TestProfiles(t *testing.T) {
 	p := start(t, nil, "--pprof", "--secret", "hidden")
 	base := "http://" + p.admin + profilesPath
 	for _, profile := range []string{"heap", "goroutine", "profile?seconds=1"} {
-		out, err := exec.Command("go", "tool", "pprof", "-top", "-nodecount=500", base+profile).CombinedOutput()
+		cmd := exec.Command("go", "tool", "pprof", "-top", "-nodecount=500", base+profile)
+		cmd.Env = append(os.Environ(), "PPROF_TMPDIR="+t.TempDir())
+		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s: %v: %s", profile, err, out)
 		}

@@ -1,0 +1,361 @@
+package comet
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// explained is what /explain says.
+type explained struct {
+	Cname, Dialect, Auth                  string
+	Loop, Next, Oldest, Kept, Subscribers int
+	KeptBytes                             int `json:"kept_bytes"`
+	LeftOut                               int `json:"left_out"`
+	Lease                                 *float64
+	Loops                                 []explainedLoop
+	Seats                                 map[string]string
+}
+
+type explainedLoop struct {
+	Loop, Subscribers, Behind int
+	Answered                  *bool
+	Transports                map[string]int
+	List                      []explainedSub
+}
+
+type explainedSub struct {
+	Peer, Proxy, Transport string
+	Cursor, Behind, Held   int
+	Seat                   *int
+	NoopIn                 *float64 `json:"noop_in"`
+	CutIn                  *float64 `json:"cut_in"`
+}
+
+func parseExplained(t testing.TB, text string) (e explained) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&e); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return e
+}
+
+// explain asks on a loop of the stage.
+func (st *stage) explain(loop int, query string) explained {
+	st.t.Helper()
+	return parseExplained(st.t, st.admin(loop, "/explain?"+query))
+}
+
+// listed are the subscribers of all loops.
+func (e explained) listed() (list []explainedSub) {
+	for _, l := range e.Loops {
+		list = append(list, l.List...)
+	}
+	return list
+}
+
+func TestExplainBytes(t *testing.T) {
+	everyWire(t, func(t *testing.T, loops, minor int) {
+		srv := startWire(t, Config{Loops: loops})
+		more := []string{closing}
+		if minor == 0 {
+			more = nil
+		}
+		ask := func(side uint8, target string) string { return srv.talk(side, reqGet(minor, target, closing)) }
+		same(t, ask(sideAdmin, "/explain?cname=a"), answer(gone, asText,
+			"no such channel: nobody waits for it, and nothing was published to it or signed for it that still lasts\n", more...))
+		srv.askAll([]string{"/push?cname=a%22%5C%E2%80%A8%3C&content=12", "/push?cname=a%22%5C%E2%80%A8%3C&content=3"})
+		home := srv.home([]byte("a\"\\\u2028<"))
+		size := len(`{"type":"data","cname":"a\"\\\u2028<","seq":1,"content":"12"}`) + len(`{"type":"data","cname":"a\"\\\u2028<","seq":2,"content":"3"}`)
+		same(t, ask(sideAdmin, "/explain?cname=a%22%5C%E2%80%A8%3C"), answer(ok200, asJSON, fmt.Sprintf(
+			`{"cname": "a\"\\\u2028<", "dialect": "icomet", "auth": "none",`+"\n"+
+				` "loop": %d, "next": 3, "oldest": 1, "kept": 2, "kept_bytes": %d, "lease": 30.0,`+"\n"+
+				` "subscribers": 0, "loops": [],`+"\n"+` "left_out": 0}`+"\n", home, size), more...))
+		for query, reason := range map[string]string{
+			"":                   "parameter cname is missing",
+			"cname=a&limit=1001": "parameter limit: want 0 to 1000",
+			"cname=a&limit=-1":   "parameter limit: want 0 to 1000",
+			"cname=a&limit=x":    "parameter limit: want a whole number of 32 bits",
+			"cname=a&dialect=x":  "parameter dialect: want ccomet, or none",
+			"cname=" + strings.Repeat("a", MaxName) + "&dialect=ccomet": "parameter cname: 255 bytes, at most 254 in that dialect",
+		} {
+			same(t, ask(sideAdmin, "/explain?"+query), answer("400 Bad Request", asText, reason+"\n", more...))
+		}
+		same(t, ask(sideFront, "/explain?cname=a"), answer(gone, asText, "no such path\n", more...))
+	})
+	for _, path := range neverPublic {
+		if _, err := newServer(Config{Public: map[string]string{"/x": path}}); err == nil || !strings.Contains(err.Error(), "/x: "+path+" is for the admin side alone") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// Subscribers of every transport on every loop, from wherever it is asked.
+func TestExplainLoops(t *testing.T) {
+	const loops = 3
+	st := newStage(t, Config{Loops: loops, Auth: AuthNone})
+	cname := st.homed(1)
+	st.admin(0, "/push?content=x&cname="+cname)
+	targets := map[string]string{"stream": "/stream?", "iframe": "/iframe?", "sse": "/sse?", "poll": "/poll?", "jsonp": "/poll?cb=f&"}
+	for loop := range loops {
+		for _, target := range targets {
+			for range loop + 1 {
+				p := st.enter(loop, sideFront)
+				p.send(reqGet(1, target+"seq=2&cname="+cname))
+			}
+		}
+	}
+	both := st.enter(2, sideFront)
+	both.send(reqGet(1, "/sse?cname=other&cname="+cname))
+	for asked := range loops {
+		e := st.explain(asked, "cname="+cname)
+		if e.Cname != cname || e.Dialect != "icomet" || e.Loop != 1 || e.Next != 2 || e.Oldest != 1 || e.Kept != 1 || e.Subscribers != 31 || e.LeftOut != 0 || len(e.Loops) != loops {
+			t.Fatalf("%+v", e)
+		}
+		for loop, l := range e.Loops {
+			want := loop + 1
+			total := 5 * want
+			if loop == 2 {
+				total++
+			}
+			if l.Loop != loop || l.Subscribers != total || l.Behind != 0 || len(l.List) != total || len(l.Transports) != 5 || l.Answered != nil {
+				t.Errorf("loop %d: %+v", loop, l)
+			}
+			for name, n := range l.Transports {
+				if n != want && !(loop == 2 && name == "sse" && n == want+1) {
+					t.Errorf("loop %d: %d of %s", loop, n, name)
+				}
+			}
+			for _, sub := range l.List {
+				if targets[sub.Transport] == "" || sub.Peer != "unix" || sub.Cursor != 2 || sub.Behind != 0 || sub.Held != 0 ||
+					sub.NoopIn == nil || *sub.NoopIn < 20 || *sub.NoopIn > 30 || sub.CutIn != nil || sub.Seat != nil {
+					t.Errorf("loop %d: %+v", loop, sub)
+				}
+			}
+		}
+	}
+	for limit, want := range map[int]int{0: 0, 1: 1, 7: 7, 31: 31, 1000: 31} {
+		e := st.explain(0, fmt.Sprintf("cname=%s&limit=%d", cname, limit))
+		if n := len(e.listed()); n != want || e.LeftOut != 31-want || e.Loops[2].Subscribers != 16 {
+			t.Errorf("limit %d: %d listed, %d left out", limit, n, e.LeftOut)
+		}
+	}
+}
+
+// A reader that does not keep up is shown to be behind, by how much, and when it
+// will be cut; who is beside it is not.
+func TestExplainStuck(t *testing.T) {
+	h := newHarness(t, Config{Loops: 2})
+	cname, s := "a", h.srv.shards[1]
+	stuck, well := h.connect(s, sideFront, 4608), h.connect(s, sideFront, 0)
+	stuck.get("/stream?cname=a&seq=1")
+	well.get("/stream?cname=a&seq=1")
+	h.settle()
+	admin := h.connect(h.srv.shards[0], sideAdmin, 0)
+	const messages = 40
+	for range messages {
+		admin.write(requests("/push?cname=" + cname + "&content=" + strings.Repeat("x", 7000)))
+		h.settle()
+		well.read()
+	}
+	admin.read()
+	admin.in = nil
+	admin.get("/explain?cname=a")
+	h.settle()
+	admin.read()
+	_, text, _ := strings.Cut(string(admin.in), "\r\n\r\n")
+	e := parseExplained(t, text)
+	if len(e.Loops) != 1 || e.Loops[0].Loop != 1 || e.Loops[0].Behind != 1 || e.Subscribers != 2 {
+		t.Fatalf("%s", text)
+	}
+	for _, sub := range e.Loops[0].List {
+		if sub.Behind == 0 {
+			if sub.Cursor != messages+1 || sub.Held != 0 || sub.NoopIn == nil {
+				t.Errorf("who reads: %+v", sub)
+			}
+			continue
+		}
+		i := s.rosters.At(1).head
+		for !s.subs.At(i).has(subBehind) {
+			i = s.subs.At(i).next
+		}
+		if sub.Cursor != int(s.subs.At(i).cursor) || sub.Behind != messages+1-sub.Cursor || sub.Behind < messages/2 || sub.Held < 1 || sub.Held > 7100 ||
+			sub.CutIn == nil || *sub.CutIn < 29.9 || *sub.CutIn > 30.1 || sub.NoopIn != nil {
+			t.Errorf("who does not: %+v", sub)
+		}
+	}
+}
+
+func TestExplainPeer(t *testing.T) {
+	for _, proxies := range [][]string{nil, {"127.0.0.1"}} {
+		srv := startWire(t, Config{Loops: 2, TrustedProxies: proxies})
+		c := srv.dial(sideFront)
+		c.send(reqGet(0, "/stream?cname=a"))
+		srv.subscribed(1)
+		got := parseExplained(t, srv.ask("/explain?cname=a")).listed()
+		proxy := ""
+		if proxies != nil {
+			proxy = "trusted"
+		}
+		if len(got) != 1 || got[0].Peer != c.LocalAddr().String() || got[0].Proxy != proxy {
+			t.Errorf("%+v, want %v", got, c.LocalAddr())
+		}
+		c.Close()
+	}
+}
+
+// CComet's dialect: its own numbers, and whose seat is whose.
+func TestExplainSeats(t *testing.T) {
+	st := newStage(t, Config{Loops: 3, Auth: AuthToken})
+	names := []string{`a"b\`, "b", "c"}
+	for loop, name := range map[int]string{0: "a%22b%5C", 1: "b", 2: "c"} {
+		p := st.enter(loop, sideCComet)
+		p.send(reqGet(1, "/subscribe?channel=x&sname="+name+"&seqid=0&callback=f"))
+	}
+	if text := st.admin(0, "/explain?cname=x"); !strings.HasPrefix(text, "no such channel") {
+		t.Errorf("in the other dialect: %s", text)
+	}
+	e := st.explain(1, "cname=x&dialect=ccomet")
+	if e.Cname != "x" || e.Dialect != "ccomet" || e.Auth != "none" || e.Next != 0 || e.Oldest != 0 || e.Subscribers != 3 || len(e.Seats) != 3 {
+		t.Fatalf("%+v", e)
+	}
+	for _, l := range e.Loops {
+		if l.Transports["ccomet"] != 1 || len(l.List) != 1 || l.List[0].Cursor != 0 || l.List[0].NoopIn != nil || e.Seats[fmt.Sprint(*l.List[0].Seat)] != names[l.Loop] {
+			t.Errorf("%+v, seats %v", l, e.Seats)
+		}
+	}
+	if e = st.explain(1, "cname=x&dialect=ccomet&limit=1"); len(e.Seats) != 1 || e.LeftOut != 2 {
+		t.Errorf("of one: %+v", e)
+	}
+}
+
+// A long roster is gone through some subscribers a turn, while others come and go.
+func TestExplainMany(t *testing.T) {
+	const subscribers = 5*walkBudget + 10
+	h := newHarness(t, Config{Loops: 1})
+	s := h.srv.shards[0]
+	var ends []*end
+	for n := range subscribers {
+		e := h.connect(s, sideFront, 0)
+		e.get("/stream?cname=a&seq=1")
+		if ends = append(ends, e); n%500 == 0 {
+			h.settle()
+		}
+	}
+	h.settle()
+	admin := h.connect(s, sideAdmin, 0)
+	admin.get("/explain?cname=a")
+	left, turns := 0, 0
+	for h.turn(s); len(s.surveys) > 0; turns++ {
+		before := s.surveys[0].count
+		// Who comes next in the walk goes, and others with him; and somebody comes.
+		for _, e := range ends {
+			if e.fd >= 0 && (s.subs.At(s.surveys[0].at).conn == e.conn.Index() || e.conn.Index()%97 == uint32(turns)) {
+				e.close()
+				left++
+			}
+		}
+		h.connect(s, sideFront, 0).get("/stream?cname=a&seq=1")
+		h.turn(s)
+		if len(s.surveys) > 0 && s.surveys[0].count-before > 2*walkBudget { // those who went bring its end twice
+			t.Fatalf("%d in one turn", s.surveys[0].count-before)
+		}
+	}
+	h.settle()
+	check(t, h.srv, true, "")
+	admin.read()
+	_, text, _ := strings.Cut(string(admin.in), "\r\n\r\n")
+	e := parseExplained(t, text)
+	if turns < 3 || left < turns || e.Subscribers != subscribers || len(e.listed()) != defaultExplained ||
+		e.Loops[0].Subscribers < subscribers-left || e.Loops[0].Subscribers > subscribers || e.LeftOut != e.Loops[0].Subscribers-defaultExplained {
+		t.Errorf("%d turns, %d have left: %d of %d, %d listed, %d left out", turns, left, e.Loops[0].Subscribers, e.Subscribers, len(e.listed()), e.LeftOut)
+	}
+}
+
+// A channel that ends, or all of whose subscribers leave, takes nothing down that
+// goes through them.
+func TestExplainWhatEnds(t *testing.T) {
+	for _, how := range []string{"/close?cname=a", "/push?cname=a&content=x"} {
+		h := newHarness(t, Config{Loops: 2})
+		home := h.srv.shards[h.srv.home([]byte("a"))]
+		other := h.srv.shards[1-home.id]
+		var polls []*end
+		for range walkBudget * 2 {
+			e := h.connect(other, sideFront, 0)
+			e.get("/poll?cname=a&seq=1")
+			polls = append(polls, e)
+		}
+		h.settle()
+		admin, closer := h.connect(home, sideAdmin, 0), h.connect(home, sideAdmin, 0)
+		admin.get("/explain?cname=a&limit=1")
+		h.turn(home)
+		h.turn(other)
+		if len(other.surveys) != 1 {
+			t.Fatal("no walk is under way")
+		}
+		closer.write(requests(how))
+		h.settle()
+		check(t, h.srv, true, how)
+		admin.read()
+		_, text, _ := strings.Cut(string(admin.in), "\r\n\r\n")
+		if e := parseExplained(t, text); e.Subscribers != walkBudget*2 || len(other.surveys)+len(home.explanations) != 0 {
+			t.Errorf("%s: %s", how, text)
+		}
+		for _, e := range polls {
+			if list, _ := e.events(); len(list) != 1 {
+				t.Fatalf("%s: %v", how, list)
+			}
+		}
+	}
+}
+
+// A loop that keeps others waiting is named, and the others are told of.
+func TestExplainWithoutALoop(t *testing.T) {
+	st := newStage(t, Config{Loops: 3})
+	cname := st.homed(0)
+	for loop := range 3 {
+		st.enter(loop, sideFront).send(reqGet(1, "/stream?cname="+cname))
+	}
+	p := st.enter(0, sideAdmin)
+	p.write(reqGet(1, "/explain?cname="+cname))
+	turns := func() {
+		for range 6 {
+			st.turn(0)
+			st.turn(2)
+		}
+	}
+	turns()
+	st.now = st.now.Add(surveyTime - time.Millisecond)
+	turns()
+	if got := p.take(); got != "" {
+		t.Fatalf("before the time is up: %s", got)
+	}
+	st.now = st.now.Add(time.Millisecond)
+	turns()
+	e := parseExplained(t, p.body())
+	if len(e.Loops) != 3 || e.Loops[1].Loop != 1 || e.Loops[1].Answered == nil || *e.Loops[1].Answered || len(e.Loops[2].List) != 1 {
+		t.Errorf("%+v", e)
+	}
+	st.settle() // its answer comes late
+	if e = st.explain(0, "cname="+cname); len(e.listed()) != 3 {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestTooManyExplanations(t *testing.T) {
+	st := newStage(t, Config{Loops: 2})
+	cname := st.homed(0)
+	st.enter(1, sideFront).send(reqGet(1, "/stream?cname="+cname))
+	p := st.enter(0, sideAdmin)
+	p.write(strings.Repeat(reqGet(1, "/explain?cname="+cname), maxExplanations+1))
+	st.turn(0)
+	st.settle()
+	got := p.take()
+	if n := strings.Count(got, "200 OK"); n != maxExplanations || !strings.HasSuffix(got, "\r\n\r\ntoo many explanations are under way: at most 8 of one loop's channels\n") {
+		t.Errorf("%d, then %s", n, got)
+	}
+}

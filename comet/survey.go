@@ -1,0 +1,162 @@
+package comet
+
+import (
+	"encoding/binary"
+	"strconv"
+)
+
+// survey is a walk through one roster, for /explain: it counts the subscribers,
+// and lists the first of them. Others come and go meanwhile; who comes is not
+// counted, and who goes takes the walk on with him (delist).
+type survey struct {
+	home   uint8
+	number uint32 // of the home's explanation
+	next   int32  // the channel's next number
+	at     uint32 // the next subscriber
+	limit  int32  // how many may still be listed
+	listed int32
+	count  int
+	behind int
+	by     [surveyKinds]int
+	list   []byte
+	seats  []byte // of those who are listed, 4 bytes each
+}
+
+// surveyKinds are the transports, and polls with a callback.
+const surveyKinds = int(transportCComet) + 2
+
+var surveyNames = [surveyKinds]string{"stream", "iframe", "sse", "poll", "ccomet", "jsonp"}
+
+// listPrice is what one who is listed takes of a turn's budget: a call to the
+// kernel, and some text.
+const listPrice = 16
+
+// startSurvey serves mailSurvey.
+func (s *shard) startSurvey(m *mail) {
+	v := survey{home: m.from, number: m.slot, next: m.seq, limit: m.n}
+	if ri := s.findRoster(m.from, m.ref); ri != 0 {
+		v.at = s.rosters.At(ri).head
+	}
+	s.surveys = append(s.surveys, v)
+}
+
+// passSurveys takes the walks past a subscriber that leaves.
+func (s *shard) passSurveys(i, next uint32) {
+	for n := range s.surveys {
+		if s.surveys[n].at == i {
+			s.surveys[n].at = next
+		}
+	}
+}
+
+// runSurveys goes on with what is under way, within the turn's budget; more says
+// that it has to go on.
+func (s *shard) runSurveys() (more bool) {
+	budget := walkBudget
+	for len(s.surveys) > 0 {
+		v := &s.surveys[0]
+		for v.at != 0 {
+			if budget <= 0 {
+				return true
+			}
+			budget--
+			i := v.at
+			v.at = s.subs.At(i).next
+			if s.surveyOne(v, i) {
+				budget -= listPrice
+			}
+		}
+		s.report(v)
+		s.surveys = append(s.surveys[:0], s.surveys[1:]...)
+	}
+	return false
+}
+
+// surveyOne counts a subscriber, and says whether it has been listed.
+func (s *shard) surveyOne(v *survey, i uint32) bool {
+	sub := s.subs.At(i)
+	kind := int(sub.transport)
+	if sub.transport == transportPoll && s.subs.At(s.owner(i)).cbLen != 0 {
+		kind = surveyKinds - 1
+	}
+	v.count++
+	v.by[kind]++
+	missing := max(v.next-sub.cursor, 0)
+	if missing > 0 {
+		v.behind++
+	}
+	if v.limit == 0 {
+		return false
+	}
+	v.limit--
+	v.listed++
+	s.listOne(v, i, kind, missing)
+	return true
+}
+
+// listOne writes down one subscriber.
+func (s *shard) listOne(v *survey, i uint32, kind int, missing int32) {
+	sub := s.subs.At(i)
+	c := s.loop.ConnAt(sub.conn)
+	t := v.list
+	if v.listed > 1 {
+		t = append(t, ',')
+	}
+	t = append(t, "\n   {\"peer\": \""...)
+	switch peer, err := s.loop.Peer(c); {
+	case err != nil:
+		t = append(t, "gone"...)
+	case !peer.Addr().IsValid():
+		t = append(t, "unix"...)
+	default:
+		t = peer.AppendTo(t)
+		if s.srv.access.trusted.Has(peer.Addr()) {
+			t = append(t, `", "proxy": "trusted`...)
+		}
+	}
+	t = append(append(append(t, `", "transport": "`...), surveyNames[kind]...), '"')
+	cursor := sub.cursor
+	if sub.transport == transportCComet {
+		cursor-- // it counts from 0
+		t = appendField(t, ", ", "seat", int64(sub.noop))
+		v.seats = binary.NativeEndian.AppendUint32(v.seats, uint32(sub.noop))
+	}
+	t = appendField(t, ", ", "cursor", int64(cursor))
+	t = appendField(t, ", ", "behind", int64(missing))
+	t = appendField(t, ", ", "held", int64(s.loop.HeldOut(c)))
+	if left, armed := s.loop.TimeLeft(c); armed {
+		what := `, "noop_in": `
+		switch {
+		case s.draining():
+			what = `, "leaves_in": `
+		case s.loop.Blocked(c) || s.behind(s.owner(i)):
+			what = `, "cut_in": `
+		}
+		t = appendSeconds(append(t, what...), left)
+	}
+	v.list = append(t, '}')
+}
+
+// report tells the channel's home what a survey has come to.
+func (s *shard) report(v *survey) {
+	m := mail{kind: mailSurveyed, slot: v.number, n: v.listed, lost: int32(v.count) - v.listed, msg: &message{}}
+	m.buf = nameBuffer(v.seats)
+	if v.count > 0 {
+		t := appendField([]byte("{"), "", "loop", int64(s.id))
+		t = appendField(t, ", ", "subscribers", int64(v.count))
+		t = append(t, `, "transports": `...)
+		between := "{"
+		for kind, n := range v.by {
+			if n > 0 {
+				t = append(append(append(t, between...), '"'), surveyNames[kind]...)
+				t = strconv.AppendInt(append(t, `": `...), int64(n), 10)
+				between = ", "
+			}
+		}
+		t = append(t, '}')
+		t = appendField(t, ", ", "behind", int64(v.behind))
+		t = append(append(append(t, `, "list": [`...), v.list...), "]}"...)
+		m.msg.json = t
+	}
+	s.send(v.home, m)
+}
