@@ -303,6 +303,7 @@ func (st *stage) homed(loop int) string {
 // player is a client of a stage.
 type player struct {
 	st    *stage
+	conn  reactor.Conn // the server's end
 	fd    int
 	ended bool
 	buf   []byte
@@ -320,7 +321,7 @@ func (st *stage) enter(loop int, side uint8) *player {
 		st.t.Fatal(err)
 	}
 	s.Opened(c)
-	p := &player{st: st, fd: fds[1], buf: make([]byte, 256<<10)}
+	p := &player{st: st, conn: c, fd: fds[1], buf: make([]byte, 256<<10)}
 	st.t.Cleanup(p.leave)
 	return p
 }

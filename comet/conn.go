@@ -320,6 +320,9 @@ func (s *shard) Expired(c reactor.Conn) {
 			return
 		}
 		s.loop.Close(c)
+	case userPresence: // it has a timer only while it is stuck
+		s.srv.cut.Add(1)
+		s.loop.Close(c)
 	default: // idle for too long, or stuck, or a channel's home never answered
 		s.loop.Close(c)
 	}

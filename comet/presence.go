@@ -14,8 +14,9 @@ import (
 //  1. A channel's home renders the line and mails it to the loops that have
 //     listeners (announce). Without listeners nothing is rendered.
 //  2. Each loop gathers the turn's lines, and writes them to its listeners as
-//     one chunk. One that does not keep up is cut when what is held for it
-//     exceeds the loop's bound.
+//     one chunk. One that does not keep up is cut when the write timeout has
+//     passed since it last had all that was written for it, or when what is held
+//     for it exceeds the loop's bound.
 //  3. With now=1, a listener is told at once of all channels that live
 //     (rollcall.go).
 //  4. While there are listeners, each home goes round its channels once a
@@ -62,6 +63,9 @@ func (s *shard) startPsub(c reactor.Conn, old, now bool) {
 	}
 	s.loop.SetUser(c, userWord(userPresence, framing))
 	_ = s.loop.Write(c, httplite.EndHeaders(s.scratch))
+	if s.loop.Blocked(c) {
+		s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
+	}
 	if now {
 		s.presence.startRoll(c)
 	}
@@ -131,8 +135,9 @@ func (p *presence) write(c reactor.Conn, lines, chunk []byte) {
 	if _, framing := splitUser(p.s.loop.User(c)); framing == psubBare {
 		chunk = lines
 	}
+	stuck := p.s.loop.Blocked(c) // its time runs already: what is put behind does not put it off
 	_ = p.s.loop.Write(c, chunk) // a lost connection, or one that too much is held for, is told to Closed
-	if p.s.loop.Blocked(c) {
+	if !stuck && p.s.loop.Blocked(c) {
 		p.s.loop.SetTimer(c, p.s.srv.cfg.WriteTimeout)
 	}
 }

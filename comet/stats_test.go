@@ -6,6 +6,9 @@ import (
 	"sort"
 	"strings"
 	"testing"
+	"time"
+
+	"ccomet/reactor"
 )
 
 func TestStats(t *testing.T) {
@@ -172,4 +175,43 @@ func TestSlowListenerIsCut(t *testing.T) {
 	if slow.take(); !slow.ended || st.srv.cut.Load() != 1 {
 		t.Errorf("the slow one is there after %d channels; %d were cut", made, st.srv.cut.Load())
 	}
+}
+
+// A listener to /psub that has stopped reading is cut when the write timeout has
+// passed since, however much changes meanwhile; one that reads now and then is not.
+func TestStuckListenerIsCutInTime(t *testing.T) {
+	const timeout = 8 * time.Second
+	st := newStage(t, Config{Loops: 2, WriteTimeout: timeout})
+	stuck, slow := st.enter(0, sideAdmin), st.enter(0, sideAdmin)
+	stuck.send(reqGet(0, "/psub"))
+	slow.send(reqGet(1, "/psub"))
+	s, made := st.srv.shards[0], 0
+	change := func() {
+		made++
+		cname := fmt.Appendf(nil, "%0240d", made)
+		if _, c := st.srv.shards[st.srv.home(cname)].findOrMake(cname); c != codeOK {
+			t.Fatal(c)
+		}
+		st.settle()
+	}
+	for !s.loop.Blocked(stuck.conn) || !s.loop.Blocked(slow.conn) {
+		change()
+	}
+	slow.take()
+	for range 2*timeout/time.Second - 1 {
+		if st.later(time.Second / 2); !s.loop.Alive(stuck.conn) {
+			t.Fatal("cut before its time")
+		}
+		change()
+		if !s.loop.Blocked(stuck.conn) {
+			t.Fatal("it reads")
+		}
+		slow.take()
+	}
+	st.later(time.Second/2 + reactor.TickLength)
+	if s.loop.Alive(stuck.conn) || !s.loop.Alive(slow.conn) || st.srv.cut.Load() != 1 {
+		t.Errorf("the stuck one is there: %v; the slow one: %v; %d were cut",
+			s.loop.Alive(stuck.conn), s.loop.Alive(slow.conn), st.srv.cut.Load())
+	}
+	stuck.take()
 }
