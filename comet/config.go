@@ -108,8 +108,9 @@ type Config struct {
 	// evenly among the loops. Default 256 MiB.
 	MaxHeldBytes int
 	// MaxConnections bounds the connections of all sides but the admin's. At the bound
-	// a connection that is idle between requests makes room, else the new one is
-	// refused with 503. 0: only descriptors bound them.
+	// a connection that is idle between requests makes room, or one whose request has
+	// been arriving for over a second, the oldest first; else the new one is refused
+	// with 503. 0: only descriptors bound them.
 	MaxConnections int
 	// MaxConnectionsPerAddress bounds those of one address (of IPv6, of one /64), but
 	// for trusted proxies; more are refused with 429. 0 is no bound.

@@ -3,6 +3,7 @@ package comet
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"ccomet/httplite"
 	"ccomet/reactor"
@@ -31,36 +32,67 @@ func (c *crowd) leave(client uint64) {
 	b.Add(-1)
 }
 
-// admit is asked before a connection is taken: whether there is room for it. An
-// idle one is closed to make some. The admin side is always let in, so that
+// admit is asked before a connection is taken: whether there is room for it.
+// Another may be closed to make some. The admin side is always let in, so that
 // whoever has to see to the server can.
 func (s *shard) admit(tag uint8) error {
 	limit := s.srv.cfg.MaxConnections
-	if limit == 0 || tag&tagSide == sideAdmin || s.srv.admitted.Load() < int64(limit) || s.closeIdle() {
+	if limit == 0 || tag&tagSide == sideAdmin || s.srv.admitted.Load() < int64(limit) || s.makeRoom() {
 		return nil
 	}
 	s.meet(limitConnections, limit)
 	return fullError(limit)
 }
 
-// idleLook is how many connections are looked at for an idle one.
-const idleLook = 64
+const (
+	// roomLook is how many connections are looked at for one that may go.
+	roomLook = 64
+	// prompt is how long a request may take to arrive before its connection makes
+	// room for others: whoever means well has sent it by then, and a crowd of
+	// newcomers does not push each other out.
+	prompt = time.Second
+)
 
-// closeIdle closes a connection of this loop that is between two requests, if
-// there is one among the next few.
-func (s *shard) closeIdle() bool {
+// makeRoom closes a connection of this loop, if there is one among the next few
+// that may go: one that is between two requests, else the one whose request has
+// been arriving, or awaited, for longest.
+func (s *shard) makeRoom() bool {
 	used := s.loop.Indexes()
-	for range min(idleLook, used) {
-		if s.idleHand++; s.idleHand > used {
-			s.idleHand = 1
+	var oldest reactor.Conn
+	longest := prompt
+	for range min(roomLook, used) {
+		if s.roomHand++; s.roomHand > used {
+			s.roomHand = 1
 		}
-		c := s.loop.ConnAt(s.idleHand)
-		if c != 0 && s.loop.Alive(c) && s.loop.User(c) == userWord(userIdle, kept) && s.side(c) != sideAdmin {
+		c := s.loop.ConnAt(s.roomHand)
+		if c == 0 || !s.loop.Alive(c) || s.side(c) == sideAdmin {
+			continue
+		}
+		if s.loop.User(c) == userWord(userIdle, kept) {
 			s.loop.Close(c)
 			return true
 		}
+		if t := s.awaited(c); t >= longest {
+			oldest, longest = c, t
+		}
 	}
-	return false
+	s.loop.Close(oldest)
+	return oldest != 0
+}
+
+// awaited is for how long the first bytes of a connection's first request, or
+// what has not arrived yet of any, have been waited for; below zero: for nothing.
+func (s *shard) awaited(c reactor.Conn) time.Duration {
+	patience := s.srv.cfg.RequestTimeout
+	switch what, i := splitUser(s.loop.User(c)); {
+	case what == userHalf && s.halves.body[i]:
+		patience = s.srv.cfg.BodyTimeout
+	case what == userHalf:
+	case what != userIdle || s.loop.Blocked(c): // it waits, or reads an answer
+		return -1
+	}
+	left, _ := s.loop.TimeLeft(c)
+	return patience - left
 }
 
 // kept is the index that goes with userIdle once a request has been answered.

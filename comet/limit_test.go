@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/reactor"
 )
 
 // At max-connections a connection that is idle between requests makes room for a
@@ -36,6 +38,50 @@ func TestMaxConnections(t *testing.T) {
 	waiting.Close()
 	srv.until("somebody has gone", func() bool { return srv.admitted.Load() < 3 })
 	srv.dial(sideFront).ask("/ping")
+}
+
+// At max-connections a request that is slow to arrive makes room, the one that has
+// been awaited for longest first, after those that are idle between requests; who
+// waits or has only just come does not, nor does the admin side.
+func TestSlowRequestsMakeRoom(t *testing.T) {
+	st := newStage(t, Config{Loops: 1, MaxConnections: 6, RequestTimeout: 5 * time.Second, BodyTimeout: 20 * time.Second})
+	s := st.srv.shards[0]
+	admin, waiting := st.enter(0, sideAdmin), st.enter(0, sideFront)
+	admin.send("GET /pu")
+	waiting.send(reqGet(1, "/stream?cname=a&seq=1"))
+	body := st.enter(0, sideFront)
+	body.send("POST /ping HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nc")
+	st.later(reactor.TickLength)
+	silent := st.enter(0, sideCComet)
+	st.later(reactor.TickLength)
+	head := st.enter(0, sideFront)
+	head.send("GET /strea")
+	st.later(2 * time.Second)
+	young, idle := st.enter(0, sideFront), st.enter(0, sideFront)
+	young.send("GET /strea")
+	idle.send(reqGet(1, "/ping"))
+	if n := st.srv.admitted.Load(); n != 6 {
+		t.Fatalf("%d are open", n)
+	}
+	for n, gone := range []*player{idle, body, silent, head} {
+		head.send("m") // a byte now and then is no merit
+		if err := s.admit(sideFront); err != nil {
+			t.Fatalf("the one that comes as number %d: %v", n, err)
+		}
+		st.settle()
+		if s.loop.Alive(gone.conn) {
+			t.Fatalf("number %d of those that may go is there", n)
+		}
+		st.enter(0, sideFront)
+	}
+	if err := s.admit(sideFront); err == nil {
+		t.Error("there is room for a seventh")
+	}
+	for _, p := range []*player{admin, waiting, young} {
+		if !s.loop.Alive(p.conn) {
+			t.Error("one that may not go is gone")
+		}
+	}
 }
 
 func TestMaxConnectionsPerAddress(t *testing.T) {

@@ -32,7 +32,7 @@ type shard struct {
 	historyHand  uint32         // the channel that was last looked at for history to let go of
 	rates        column[int64]  // buckets of publishes, by channel
 	clients      column[uint64] // whose connections are counted, by connection
-	idleHand     uint32         // the connection that was last looked at for an idle one
+	roomHand     uint32         // the connection that was last looked at for one that may go
 	seats        reactor.Slab[seat]
 	seatIndex    *index
 	pending      []walk
