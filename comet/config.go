@@ -105,7 +105,9 @@ type Config struct {
 	MaxHistoryBytes int
 	HistoryMinimum  int
 	// MaxHeldBytes bounds what is held for readers that are stuck, in all, shared out
-	// evenly among the loops. Default 256 MiB.
+	// evenly among the loops: whoever would take more is cut. As much may be held of
+	// requests that are still arriving; at the bound one that has been for over a second
+	// makes room, the oldest first, else the new one is refused with 503. Default 256 MiB.
 	MaxHeldBytes int
 	// MaxConnections bounds the connections of all sides but the admin's. At the bound
 	// a connection that is idle between requests makes room, or one whose request has

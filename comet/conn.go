@@ -2,6 +2,7 @@ package comet
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"ccomet/httplite"
@@ -142,8 +143,17 @@ func (s *shard) halfOf(c reactor.Conn) uint32 {
 
 // incomplete keeps what is known of a request whose rest has not arrived. From
 // its first byte on its head has RequestTimeout to be whole, and then its body
-// BodyTimeout.
+// BodyTimeout. When such requests take all the memory that they may, those that have
+// had a second make room.
 func (s *shard) incomplete(c reactor.Conn, req *httplite.Request) {
+	limit := s.srv.cfg.MaxHeldBytes
+	if s.side(c) != sideAdmin && s.loop.InputBytes() > limit/s.srv.cfg.Loops && !s.makeRoomForInput() {
+		s.meet(limitHeld, limit)
+		req.Reset()
+		s.dropHalf(c)
+		s.refuse(c, &httplite.Error{Status: 503, Reason: fmt.Sprintf("too much is held of requests that are still arriving: max-held-bytes is %d", limit)})
+		return
+	}
 	if req == s.req {
 		half := s.halves.lend(req)
 		s.req = s.halves.spareOne()
@@ -333,6 +343,13 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 	if err != nil && s.debug {
 		s.srv.cfg.Log.Debug().Err(err).Uint8("loop", s.id).Msg("connection lost")
 	}
+	switch {
+	case errors.Is(err, reactor.ErrHeldAll):
+		s.meet(limitHeld, s.srv.cfg.MaxHeldBytes)
+		fallthrough
+	case errors.Is(err, reactor.ErrHeldFull):
+		s.srv.cut.Add(1)
+	}
 	s.dropHalf(c)
 	s.uncount(c)
 	s.cancelHandlers(c)
@@ -348,9 +365,6 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 	case userPipe:
 		s.freePipe(i)
 	case userPresence:
-		if errors.Is(err, reactor.ErrHeldFull) {
-			s.srv.cut.Add(1)
-		}
 		s.presence.remove(c)
 	}
 }

@@ -57,27 +57,49 @@ const (
 // that may go: one that is between two requests, else the one whose request has
 // been arriving, or awaited, for longest.
 func (s *shard) makeRoom() bool {
-	used := s.loop.Indexes()
 	var oldest reactor.Conn
 	longest := prompt
-	for range min(roomLook, used) {
-		if s.roomHand++; s.roomHand > used {
-			s.roomHand = 1
-		}
-		c := s.loop.ConnAt(s.roomHand)
-		if c == 0 || !s.loop.Alive(c) || s.side(c) == sideAdmin {
-			continue
-		}
-		if s.loop.User(c) == userWord(userIdle, kept) {
+	for range s.few() {
+		switch c := s.nextClient(); {
+		case c == 0:
+		case s.loop.User(c) == userWord(userIdle, kept):
 			s.loop.Close(c)
 			return true
-		}
-		if t := s.awaited(c); t >= longest {
-			oldest, longest = c, t
+		case s.awaited(c) >= longest:
+			oldest, longest = c, s.awaited(c)
 		}
 	}
 	s.loop.Close(oldest)
 	return oldest != 0
+}
+
+// makeRoomForInput closes, of the next few connections of this loop, the one whose
+// request has been arriving for longest, if there is one that has had its time.
+func (s *shard) makeRoomForInput() bool {
+	var oldest reactor.Conn
+	longest := prompt
+	for range s.few() {
+		if c := s.nextClient(); s.halfOf(c) != 0 && s.awaited(c) >= longest {
+			oldest, longest = c, s.awaited(c)
+		}
+	}
+	s.loop.Close(oldest)
+	return oldest != 0
+}
+
+func (s *shard) few() uint32 { return min(roomLook, s.loop.Indexes()) }
+
+// nextClient is the next connection of this loop that is not the admin side's, 0
+// if in the next place there is none.
+func (s *shard) nextClient() reactor.Conn {
+	if s.roomHand++; s.roomHand > s.loop.Indexes() {
+		s.roomHand = 1
+	}
+	c := s.loop.ConnAt(s.roomHand)
+	if c == 0 || !s.loop.Alive(c) || s.side(c) == sideAdmin {
+		return 0
+	}
+	return c
 }
 
 // awaited is for how long the first bytes of a connection's first request, or

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"ccomet/httplite"
+	"ccomet/reactor"
 )
 
 // transport is how a client wants to be told.
@@ -164,19 +165,19 @@ func (b *batch) start(from int) int {
 }
 
 // rest is what a write that got as far as pos must go on with before anything
-// else: the rest of the frame it cut, in a copy that does not change (cut: the
-// last one made, which serves again where it is the same); and how many messages
-// are through with it.
-func (b *batch) rest(pos int, cut *[]byte) (rest []byte, through int) {
+// else: the rest of the frame it cut, from byte at of it on, in a copy that does not
+// change (cut: the last one made, which serves again where it is the same); and how
+// many messages are through with it.
+func (b *batch) rest(pos int, cut *reactor.Frame) (frame *reactor.Frame, at, through int) {
 	if pos < b.head {
-		return bytes.Clone(b.buf[pos:b.head]), 0
+		return &reactor.Frame{Bytes: bytes.Clone(b.buf[pos:b.head])}, 0, 0
 	}
 	j := sort.SearchInts(b.ends, pos+1) // the first message that ends behind pos
-	at := b.start(j)
-	if frame := b.buf[at:b.ends[j]]; !bytes.Equal(*cut, frame) {
-		*cut = bytes.Clone(frame)
+	start := b.start(j)
+	if whole := b.buf[start:b.ends[j]]; cut == nil || !bytes.Equal(cut.Bytes, whole) {
+		cut = &reactor.Frame{Bytes: bytes.Clone(whole)}
 	}
-	return (*cut)[pos-at:], j + 1
+	return cut, pos - start, j + 1
 }
 
 // appendPollBody appends the body of a poll, without callback and newline: one

@@ -254,8 +254,8 @@ func (s *shard) sendHandled(c reactor.Conn, sl *slot, number uint32) {
 	h := s.findHandling(c, number)
 	response := s.renderHandled(h, sl)
 	n, err := s.loop.TryWrite(c, response)
-	if err == nil {
-		s.loop.Hold(c, response[n:])
+	if err == nil && n < len(response) {
+		s.loop.Hold(c, &reactor.Frame{Bytes: response, Apart: true}, n)
 	}
 	h.state = handlingSent
 	if !s.loop.Blocked(c) {

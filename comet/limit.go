@@ -14,6 +14,7 @@ const (
 	limitConnections
 	limitConnectionsPerAddress
 	limitHistory
+	limitHeld
 	limitPublishRatePerChannel
 	limitPublishRatePerAddress
 	limits
@@ -22,7 +23,7 @@ const (
 // limitNames are those of the settings.
 var limitNames = [limits]string{
 	"max-channels", "max-subscribers-per-channel", "max-connections", "max-connections-per-address",
-	"max-history-bytes", "publish-rate-per-channel", "publish-rate-per-address",
+	"max-history-bytes", "max-held-bytes", "publish-rate-per-channel", "publish-rate-per-address",
 }
 
 // met counts how often each limit was met, and remembers when it was warned of.

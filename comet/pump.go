@@ -295,7 +295,8 @@ func (s *shard) wroteShort(sub *subscriber, b *batch, from, pos int) {
 		return
 	}
 	s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
-	rest, through := b.rest(pos, &s.cut)
+	frame, at, through := b.rest(pos, s.cut)
 	sub.cursor += int32(through - max(from, 0))
-	s.loop.Hold(c, rest)
+	s.cut = frame
+	s.loop.Hold(c, frame, at)
 }

@@ -51,7 +51,7 @@ type shard struct {
 	idlePumps   []uint32
 	laterJoins  map[uint32][]mail // of polls of several channels, by owner: what is still to be asked
 	unfinished  []uint32          // pumps that this turn has not brought to an end
-	cut         []byte            // the last frame that a short write has cut
+	cut         *reactor.Frame    // the last one that a short write has cut
 	halves      halves
 	pipes       []*pipe // [0] is nobody's
 	idlePipes   []uint32

@@ -134,6 +134,10 @@ func checkRecord(l *Loop, i uint32, r *record) error {
 		return fail("borrows for nothing")
 	case h.err != nil:
 		return fail("an error, but not closing")
+	case (h.own != nil || h.frame != nil) != blocked || h.own != nil && h.frame != nil:
+		return fail("what is held is nobody's, or both its own and shared")
+	case h.taken > 0 != (h.in != nil):
+		return fail("input that does not count, or counts and is not there")
 	case h.in != nil && len(h.in.B) > l.cfg.MaxInput:
 		return fail("more input than allowed")
 	}
@@ -157,6 +161,24 @@ func freeRecords(l *Loop) (map[uint32]bool, error) {
 
 // checkHeld checks that all that is borrowed has an owner, and the rest is free.
 func checkHeld(l *Loop, owner map[uint32]uint32) error {
+	output, input, shared := 0, 0, map[*Frame]int{}
+	for i := range l.held {
+		h := &l.held[i]
+		output, input = output+h.kept, input+h.taken
+		if h.frame != nil {
+			if shared[h.frame]++; shared[h.frame] == 1 {
+				output += h.frame.size()
+			}
+		}
+	}
+	for f, n := range shared {
+		if f.holders != n {
+			return fmt.Errorf("a frame has %d holders, and counts %d", n, f.holders)
+		}
+	}
+	if output != l.heldBytes || input != l.inputBytes {
+		return fmt.Errorf("%d bytes of output and %d of input are held, %d and %d are counted", output, input, l.heldBytes, l.inputBytes)
+	}
 	free := map[uint32]bool{}
 	for i := l.heldFree; i != 0; i = l.held[i].free {
 		if free[i] || owner[i] != 0 {

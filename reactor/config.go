@@ -15,8 +15,8 @@ type Config struct {
 	MaxInput int
 	// MaxHeld bounds the bytes that Write keeps for one connection. Default 4 MiB.
 	MaxHeld int
-	// MaxHeldAll bounds the bytes that Write keeps for all connections of the loop:
-	// the one that would go beyond it is closed. Default 256 MiB.
+	// MaxHeldAll bounds the bytes that Write and Hold keep for all connections of the
+	// loop: the one that would go beyond it is closed. Default 256 MiB.
 	MaxHeldAll int
 	// WriteTimeout bounds how long Finish waits for the peer to read what is
 	// held. Default 30 s.

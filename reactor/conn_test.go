@@ -30,7 +30,7 @@ func TestStaleConnIsHarmless(t *testing.T) {
 		l.Resume(c)
 		l.SetUser(c, 33)
 		l.SetTimer(c, 0)
-		l.Hold(c, []byte("x"))
+		l.Hold(c, &Frame{Bytes: []byte("x")}, 0)
 		n, err := l.TryWrite(c, []byte("x"))
 		if n != 0 || err != ErrClosed {
 			t.Error("TryWrite:", n, err)
@@ -284,7 +284,7 @@ func TestHeldOutAndTimeLeft(t *testing.T) {
 	if left, armed := l.TimeLeft(c); !armed || left < time.Minute || left > time.Minute+TickLength {
 		t.Errorf("%v", left)
 	}
-	l.Hold(c, make([]byte, 77))
+	l.Hold(c, &Frame{Bytes: make([]byte, 100)}, 23)
 	if n := l.HeldOut(c); n != 77 {
 		t.Errorf("%d bytes", n)
 	}

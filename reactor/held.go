@@ -2,14 +2,32 @@ package reactor
 
 import "github.com/valyala/bytebufferpool"
 
+// Frame is bytes that connections hold the rest of, together (Hold). They must not
+// change while one does. It belongs to one loop.
+type Frame struct {
+	Bytes   []byte
+	Apart   bool // it does not count for Config.MaxHeldAll: whoever made it has a bound of his own
+	holders int
+}
+
+// size is what the frame counts.
+func (f *Frame) size() int {
+	if f.Apart {
+		return 0
+	}
+	return cap(f.Bytes)
+}
+
 // held is what a connection borrows while it must.
 type held struct {
-	in   *bytebufferpool.ByteBuffer // input not yet consumed
-	out  []byte                     // rest of a short write: of own, or of a frame that others share
-	own  *bytebufferpool.ByteBuffer
-	kept int   // bytes of own, which count for all connections
-	err  error // why it is closing
-	free uint32
+	in    *bytebufferpool.ByteBuffer // input not yet consumed
+	out   []byte                     // rest of a short write: of own, or of a frame that others share
+	own   *bytebufferpool.ByteBuffer
+	frame *Frame
+	kept  int   // bytes of own, which count for all connections
+	taken int   // bytes of in, which do too
+	err   error // why it is closing
+	free  uint32
 }
 
 func (l *Loop) borrow(r *record) *held {
@@ -30,20 +48,50 @@ func (l *Loop) giveBack(r *record) {
 	h := &l.held[r.held]
 	if h.in != nil {
 		l.buffers.put(h.in)
+		l.inputBytes -= h.taken
 	}
-	l.dropOwn(h)
+	l.dropOut(h)
 	*h = held{free: l.heldFree}
 	l.heldFree, r.held = r.held, 0
 	l.stats.held.Add(-1)
 }
 
-// dropOwn gives back the buffer of what could not be written.
-func (l *Loop) dropOwn(h *held) {
+// keepInput keeps what has not been consumed.
+func (l *Loop) keepInput(h *held, in *bytebufferpool.ByteBuffer) {
+	h.in, h.taken = in, cap(in.B)
+	l.inputBytes += h.taken
+}
+
+// takeInput takes out what was kept; nil if nothing was.
+func (l *Loop) takeInput(h *held) (in *bytebufferpool.ByteBuffer) {
+	in = h.in
+	l.inputBytes -= h.taken
+	h.in, h.taken = nil, 0
+	return in
+}
+
+// share has a connection hold a frame, which counts once.
+func (l *Loop) share(h *held, f *Frame) {
+	if f.holders++; f.holders == 1 {
+		l.heldBytes += f.size()
+	}
+	h.frame = f
+}
+
+// dropOut lets go of what could not be written, of its own or with others.
+func (l *Loop) dropOut(h *held) {
 	if h.own != nil {
 		l.buffers.put(h.own)
 		l.heldBytes -= h.kept
 		h.own, h.kept = nil, 0
 	}
+	if h.frame != nil {
+		if h.frame.holders--; h.frame.holders == 0 {
+			l.heldBytes -= h.frame.size()
+		}
+		h.frame = nil
+	}
+	h.out = nil
 }
 
 // keepBuffer is the largest buffer worth keeping: a pool of giants is a leak.

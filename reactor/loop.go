@@ -36,7 +36,8 @@ type Loop struct {
 	now        time.Time
 	in         []byte
 	held       []held // [0] is nobody's
-	heldBytes  int    // of their own buffers
+	heldBytes  int    // of their output
+	inputBytes int    // of their input
 	heldFree   uint32
 	buffers    buffers
 	readyList  []uint32 // to be read next turn
@@ -305,9 +306,9 @@ func (l *Loop) Adopt(fd int, tag uint8, unread []byte) (Conn, error) {
 		return 0, err
 	}
 	if len(unread) > 0 {
-		h := l.borrow(r)
-		h.in = l.buffers.Get()
-		h.in.B = append(h.in.B[:0], unread...)
+		in := l.buffers.Get()
+		in.B = append(in.B[:0], unread...)
+		l.keepInput(l.borrow(r), in)
 		l.ready(c.Index(), r)
 	}
 	return c, nil

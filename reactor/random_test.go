@@ -149,7 +149,7 @@ func (w *world) write(l *link) {
 	if w.rnd.IntN(2) == 0 && !loop.Blocked(l.c) {
 		n, err := loop.TryWrite(l.c, p)
 		if err == nil {
-			loop.Hold(l.c, p[n:])
+			loop.Hold(l.c, &Frame{Bytes: p}, n)
 			l.wrote += len(p)
 		}
 		return

@@ -111,7 +111,7 @@ func (l *Loop) show(c Conn, r *record, p []byte) bool {
 	var kept *bytebufferpool.ByteBuffer
 	if r.held != 0 {
 		h := &l.held[r.held]
-		kept, h.in = h.in, nil
+		kept = l.takeInput(h)
 		if h.out == nil && h.err == nil && kept != nil {
 			l.giveBack(r)
 		}
@@ -141,7 +141,7 @@ func (l *Loop) show(c Conn, r *record, p []byte) bool {
 	} else {
 		kept.B = kept.B[:copy(kept.B, rest)]
 	}
-	l.borrow(r).in = kept
+	l.keepInput(l.borrow(r), kept)
 	if len(kept.B) > l.cfg.MaxInput {
 		l.fail(c, r, ErrInputFull)
 		return false

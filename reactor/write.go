@@ -34,20 +34,26 @@ func (l *Loop) TryWriteAt(index uint32, p []byte) (int, error) {
 	return 0, errno
 }
 
-// Hold takes over the rest of a frame that TryWrite left: rest is written when
-// the peer can take it, and then Handler.Drained is called. The bytes are not
-// copied: they must not change until then, and may be shared by many
-// connections. Only when something is held already, which a caller had better
-// know (Blocked), are they copied behind it as Write does.
-func (l *Loop) Hold(c Conn, rest []byte) {
+// Hold takes over the rest of a frame that TryWrite left, from byte at on: it is
+// written when the peer can take it, and then Handler.Drained is called. The bytes
+// are not copied, and may be shared by many connections; for Config.MaxHeldAll they
+// count once, and whoever would go beyond that is closed with ErrHeldAll. Only when
+// something is held already, which a caller had better know (Blocked), are they
+// copied behind it as Write does.
+func (l *Loop) Hold(c Conn, f *Frame, at int) {
 	r := l.usable(c)
 	switch {
-	case r == nil || r.fd < 0 || len(rest) == 0:
+	case r == nil || r.fd < 0 || at >= len(f.Bytes):
 	case r.flags&flagBlocked != 0:
-		_ = l.keep(c, r, rest)
+		_ = l.keep(c, r, f.Bytes[at:])
 	default:
-		l.borrow(r).out = rest
+		h := l.borrow(r)
+		l.share(h, f)
+		h.out = f.Bytes[at:]
 		r.flags |= flagBlocked
+		if !f.Apart && l.heldBytes > l.cfg.MaxHeldAll {
+			l.fail(c, r, ErrHeldAll)
+		}
 	}
 }
 
@@ -66,8 +72,10 @@ func (l *Loop) Write(c Conn, p []byte) error {
 func (l *Loop) keep(c Conn, r *record, rest []byte) error {
 	h := l.borrow(r)
 	if h.own == nil {
-		h.own = l.buffers.Get()
-		h.own.B = append(h.own.B[:0], h.out...)
+		own := l.buffers.Get()
+		own.B = append(own.B[:0], h.out...)
+		l.dropOut(h)
+		h.own = own
 	} else if len(h.out) < len(h.own.B) {
 		h.own.B = h.own.B[:copy(h.own.B, h.out)]
 	}
@@ -105,8 +113,7 @@ func (l *Loop) flush(c Conn, r *record) {
 		return // the kernel is full again: another edge will come
 	}
 	r.flags &^= flagBlocked
-	l.dropOwn(h)
-	h.out = nil
+	l.dropOut(h)
 	if h.in == nil {
 		l.giveBack(r)
 	}

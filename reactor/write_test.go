@@ -56,7 +56,7 @@ func TestHoldSharesTheFrame(t *testing.T) {
 		if err != nil || n == 0 || n == len(block) {
 			t.Fatal("TryWrite:", n, err)
 		}
-		p.loop.Hold(c, block[n:])
+		p.loop.Hold(c, &Frame{Bytes: block}, n)
 		if out := p.loop.held[p.loop.record(c).held].out; unsafe.SliceData(out) != &block[n] {
 			t.Fatal("the frame was copied")
 		}
@@ -87,11 +87,11 @@ func TestWriteBehindAHeldFrame(t *testing.T) {
 		c, far := p.pair()
 		frame := bytes.Clone(block)
 		n, _ := p.loop.TryWrite(c, frame)
-		p.loop.Hold(c, frame[n:])
+		p.loop.Hold(c, &Frame{Bytes: frame}, n)
 		if how == "Write" {
 			_ = p.loop.Write(c, []byte("tail"))
 		} else {
-			p.loop.Hold(c, []byte("tail"))
+			p.loop.Hold(c, &Frame{Bytes: []byte("tail")}, 0)
 		}
 		var got []byte
 		p.until("drained", func() bool {
@@ -142,7 +142,7 @@ func TestFinishWritesWhatIsHeld(t *testing.T) {
 	p.loop.Finish(c)
 	p.loop.Resume(c) // too late for that, as for the rest
 	p.loop.SetTimer(c, 0)
-	p.loop.Hold(c, []byte("x"))
+	p.loop.Hold(c, &Frame{Bytes: []byte("x")}, 0)
 	if err := p.loop.Write(c, []byte("x")); err != ErrClosed {
 		t.Fatal("Write after Finish:", err)
 	}
@@ -324,5 +324,52 @@ func TestHeldAllIsBounded(t *testing.T) {
 	third, _ := p.pair()
 	if err := p.loop.Write(third, block); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A frame that several hold counts once, until the last has let go; one too many is
+// the end of whoever would hold it.
+func TestHeldFramesCountOnce(t *testing.T) {
+	p := newProbe(t, Config{MaxHeldAll: 5 << 20 >> 1})
+	shared := &Frame{Bytes: block}
+	var stuck []Conn
+	for range 3 {
+		c, _ := p.pair()
+		n, err := p.loop.TryWrite(c, block)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.loop.Hold(c, shared, n)
+		stuck = append(stuck, c)
+	}
+	if p.loop.heldBytes != len(block) {
+		t.Fatal(p.loop.heldBytes, "bytes are counted of", len(block))
+	}
+	var others []Conn
+	for range 2 {
+		c, _ := p.pair()
+		n, err := p.loop.TryWrite(c, block)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.loop.Hold(c, &Frame{Bytes: block}, n)
+		others = append(others, c)
+	}
+	p.turn()
+	p.mustBeClosed(others[1], ErrHeldAll)
+	p.loop.Close(others[0])
+	p.turn()
+	if err := p.loop.Write(stuck[0], []byte("behind it")); err != nil { // in a copy of its own
+		t.Fatal(err)
+	}
+	if shared.holders != 2 || p.loop.heldBytes <= len(block) {
+		t.Fatal(shared.holders, "hold the frame;", p.loop.heldBytes, "bytes are counted")
+	}
+	for _, c := range stuck {
+		p.loop.Close(c)
+	}
+	p.turn()
+	if p.loop.heldBytes != 0 || shared.holders != 0 {
+		t.Fatal(p.loop.heldBytes, "bytes are counted with nothing held,", shared.holders, "holders")
 	}
 }
