@@ -87,6 +87,19 @@ func (o *Options) start(ctx context.Context) (*run, error) {
 	return r, nil
 }
 
+// with is the same options with more flags for this server, which is started.
+func (o *Options) with(flags string) (*Options, error) {
+	if o.Target.Process != "ccomet" || o.Running || o.PID != 0 {
+		return nil, fmt.Errorf("%s: only a ccomet that is started here can be given %s", o.Target.Label, flags)
+	}
+	c := *o
+	if c.Spawn == "" {
+		c.Spawn = o.Target.Spawn
+	}
+	c.Spawn += " " + flags
+	return &c, nil
+}
+
 // find finds the server that runs already.
 func (r *run) find() error {
 	s := &server{Process: r.PID, front: r.Front, admin: r.Admin, log: new(tail)}

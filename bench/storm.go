@@ -15,19 +15,47 @@ type StormConfig struct {
 	Quiet time.Duration // for which the latency is measured before
 	Probe time.Duration // between messages to those who stay
 	Storm time.Duration // between messages to those who are cut
-}
 
-// probes is how many subscribers stay.
-const probes = 50
+	AcceptRate int // of the server, in a second storm; 0: there is none
+}
 
 // Storm cuts all connections at once, all of which come back at once, and
 // measures how long that takes, what it takes of the server's memory, and what
 // it does to the latency of others, who stay. Messages are published to those
 // who are away too: where the protocol has a cursor, none may be lost.
+//
+// With an accept rate there are two storms, each on a server of its own: the
+// first without the rate, for comparison.
 func (o *Options) Storm(ctx context.Context, c StormConfig) (*result.Result, error) {
-	if c.Quiet <= 0 || c.Probe <= 0 || c.Storm <= 0 {
-		return nil, errors.New("the times of a storm must be above 0")
+	if c.Quiet <= 0 || c.Probe <= 0 || c.Storm <= 0 || c.AcceptRate < 0 {
+		return nil, errors.New("the times of a storm must be above 0, and the accept rate not below")
 	}
+	if c.AcceptRate == 0 {
+		return o.storm(ctx, c)
+	}
+	before, err := o.storm(ctx, c)
+	if err != nil {
+		return before, fmt.Errorf("without an accept rate: %w", err)
+	}
+	limited, err := o.with(fmt.Sprintf("--accept-rate %d", c.AcceptRate))
+	if err != nil {
+		return nil, err
+	}
+	res, err := limited.storm(ctx, c)
+	if res == nil {
+		return nil, err
+	}
+	res.Storm.AcceptRate, res.Storm.Without = c.AcceptRate, before.Storm
+	if err == nil {
+		was, is := before.Storm, res.Storm
+		fmt.Fprintf(o.Out, "--accept-rate %d: all back after %.2f s, %.2f s without; latency of the others meanwhile ÷ before, 50 %%: %.2f, %.2f without; 99 %%: %.2f, %.2f without; processor time of the server %.2f s, %.2f without\n",
+			c.AcceptRate, is.BackSeconds, was.BackSeconds, is.Meanwhile.P50/is.Quiet.P50, was.Meanwhile.P50/was.Quiet.P50,
+			is.Meanwhile.P99/is.Quiet.P99, was.Meanwhile.P99/was.Quiet.P99, is.ServerSeconds, was.ServerSeconds)
+	}
+	return res, err
+}
+
+func (o *Options) storm(ctx context.Context, c StormConfig) (*result.Result, error) {
 	o.Own = false
 	r, err := o.start(ctx)
 	if err != nil {
@@ -35,7 +63,7 @@ func (o *Options) Storm(ctx context.Context, c StormConfig) (*result.Result, err
 	}
 	defer r.close()
 	res := r.result(result.KindStorm)
-	m := &storming{run: r, c: c, Storm: &result.Storm{}}
+	m := &storming{probing: probing{run: r}, c: c, Storm: &result.Storm{}}
 	res.Storm = m.Storm
 	err = m.measure()
 	r.ended(res)
@@ -44,12 +72,12 @@ func (o *Options) Storm(ctx context.Context, c StormConfig) (*result.Result, err
 
 // storming is a Storm under way.
 type storming struct {
-	*run
+	probing
 	*result.Storm
-	c                      StormConfig
-	crowd, stay            *swarm
-	toCrowd, toStay        *child
-	published, stayingSeen int
+	c         StormConfig
+	crowd     *swarm
+	toCrowd   *child
+	published int
 }
 
 func (m *storming) measure() (err error) {
@@ -58,7 +86,7 @@ func (m *storming) measure() (err error) {
 	}
 	quiet, cancel := context.WithTimeout(m.ctx, m.c.Quiet)
 	m.Progress.begin("quiet", 1)
-	err = m.publishEvery(quiet, m.toStay, m.c.Probe, &m.stayingSeen)
+	err = m.probe(quiet, m.c.Probe)
 	cancel()
 	if err != nil {
 		return err
@@ -82,8 +110,7 @@ func (m *storming) measure() (err error) {
 
 func (m *storming) prepare() (err error) {
 	m.Progress.begin("connections", int64(m.Connections))
-	m.stay = m.swarm(target.MaxChannel, false)
-	if err = m.stay.open(m.ctx, probes, 1); err != nil {
+	if err = m.probing.open(); err != nil {
 		return err
 	}
 	m.crowd = m.swarm(0, false)
@@ -91,44 +118,18 @@ func (m *storming) prepare() (err error) {
 	if err = m.crowd.open(m.ctx, m.Connections, 1); err != nil {
 		return err
 	}
-	if m.toStay, err = m.publisher(target.MaxChannel, 1, 1, 1); err != nil {
-		return err
-	}
 	m.toCrowd, err = m.publisher(0, 1, 1, 1)
 	return err
-}
-
-// publishEvery publishes until ctx ends, and counts.
-func (m *storming) publishEvery(ctx context.Context, p *child, every time.Duration, count *int) error {
-	for sleep(ctx, every) == nil {
-		*count++
-		if _, err := p.ask(m.ctx, "published", "publish 1"); err != nil {
-			return err
-		}
-	}
-	return m.ctx.Err()
-}
-
-// stayed is the latency of those who stay, since it was asked for last.
-func (m *storming) stayed() (result.Latency, error) {
-	if err := m.stay.expect(m.stayingSeen); err != nil {
-		return result.Latency{}, err
-	}
-	m.stayingSeen = 0
-	if err := m.arrived(m.stay); err != nil {
-		return result.Latency{}, err
-	}
-	_, _, latency, err := m.verdict(m.stay)
-	if err != nil {
-		return latency, fmt.Errorf("those who stayed: %w", err)
-	}
-	return latency, m.stay.tell("fresh")
 }
 
 // cut has everybody leave and come back, while messages go to all.
 func (m *storming) cut() error {
 	m.print("%s, %d %s subscribers are cut, and come back", m.Target.Label, m.Connections, m.transportName())
 	m.Progress.begin("back", int64(m.Connections))
+	before, err := m.server.CPU()
+	if err != nil {
+		return err
+	}
 	began := time.Now()
 	m.Back = [][2]float64{{0, float64(m.Connections)}}
 	m.crowd.mu.Lock()
@@ -139,15 +140,17 @@ func (m *storming) cut() error {
 	m.crowd.mu.Unlock()
 	until, back := context.WithCancel(m.ctx)
 	publishing := make(chan error, 2)
-	go func() { publishing <- m.publishEvery(until, m.toStay, m.c.Probe, &m.stayingSeen) }()
+	go func() { publishing <- m.probe(until, m.c.Probe) }()
 	go func() { publishing <- m.publishEvery(until, m.toCrowd, m.c.Storm, &m.published) }()
-	err := m.crowd.tell("cut")
+	err = m.crowd.tell("cut")
 	if err == nil {
 		err = m.crowd.back(m.ctx)
 	}
 	m.BackSeconds = time.Since(began).Seconds()
+	after, failed := m.server.CPU()
+	m.ServerSeconds = after.Sub(before).All.Seconds()
 	back()
-	err = errors.Join(err, <-publishing, <-publishing)
+	err = errors.Join(err, failed, <-publishing, <-publishing)
 	m.crowd.mu.Lock()
 	m.crowd.moved = func(int64, int64) {}
 	m.crowd.mu.Unlock()
@@ -192,8 +195,8 @@ func (m *storming) after() (err error) {
 	if stats != nil {
 		m.Refused = stats.Refused
 	}
-	m.print("all back after %.2f s, %d refused first; resident memory %.1f MiB before, %.1f at the most, %.1f after; %d of %d messages received",
-		m.BackSeconds, m.Refused, mib(m.ResidentBefore), mib(m.ResidentPeak), mib(m.ResidentAfter), check.Received, check.Expected)
+	m.print("all back after %.2f s, %d refused first, %.2f s of the server's processor time; resident memory %.1f MiB before, %.1f at the most, %.1f after; %d of %d messages received",
+		m.BackSeconds, m.Refused, m.ServerSeconds, mib(m.ResidentBefore), mib(m.ResidentPeak), mib(m.ResidentAfter), check.Received, check.Expected)
 	m.print("before:    %s", latencyLine(m.Quiet))
 	m.print("meanwhile: %s", latencyLine(m.Meanwhile))
 	return err

@@ -171,9 +171,12 @@ type Storm struct {
 	ResidentBefore int64        `json:"resident_before"`
 	ResidentPeak   int64        `json:"resident_peak"`
 	ResidentAfter  int64        `json:"resident_after"`
-	Quiet          Latency      `json:"quiet"`     // of a channel whose subscribers stay, before
-	Meanwhile      Latency      `json:"meanwhile"` // of the same, until all are back
-	Check          Check        `json:"check"`     // of messages published meanwhile to those who come back
+	Quiet          Latency      `json:"quiet"`                    // of a channel whose subscribers stay, before
+	Meanwhile      Latency      `json:"meanwhile"`                // of the same, until all are back
+	ServerSeconds  float64      `json:"server_seconds,omitempty"` // processor time of the server until all are back
+	Check          Check        `json:"check"`                    // of messages published meanwhile to those who come back
+	AcceptRate     int          `json:"accept_rate,omitempty"`    // of the server, a second; 0: none
+	Without        *Storm       `json:"without,omitempty"`        // the same without the rate, on a server of its own before
 }
 
 // Loop is libevent's classic: socket pairs, of which some are active at a time.

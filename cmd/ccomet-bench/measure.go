@@ -58,9 +58,10 @@ func (c *channelsCmd) Run(ctx context.Context) error {
 
 type stormCmd struct {
 	common
-	Quiet time.Duration `default:"5s" placeholder:"TIME" help:"For how long latency is measured before."`
-	Probe time.Duration `default:"20ms" placeholder:"TIME" help:"Between messages to 50 subscribers who stay."`
-	Every time.Duration `default:"200ms" placeholder:"TIME" help:"Between messages to those who are cut."`
+	Quiet      time.Duration `default:"5s" placeholder:"TIME" help:"For how long latency is measured before."`
+	Probe      time.Duration `default:"20ms" placeholder:"TIME" help:"Between messages to 50 subscribers who stay."`
+	Every      time.Duration `default:"200ms" placeholder:"TIME" help:"Between messages to those who are cut."`
+	AcceptRate int           `default:"0" placeholder:"N" help:"Have a second storm, on a server with this --accept-rate, and compare."`
 }
 
 func (c *stormCmd) Run(ctx context.Context) error {
@@ -68,7 +69,7 @@ func (c *stormCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.save(o.Storm(ctx, bench.StormConfig{Quiet: c.Quiet, Probe: c.Probe, Storm: c.Every}))
+	return c.save(o.Storm(ctx, bench.StormConfig{Quiet: c.Quiet, Probe: c.Probe, Storm: c.Every, AcceptRate: c.AcceptRate}))
 }
 
 type idleCmd struct {

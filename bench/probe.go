@@ -1,0 +1,63 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"ccomet/bench/result"
+	"ccomet/bench/target"
+)
+
+// probing is others, who must not be harmed by what is done to a server: some
+// subscribers who stay, and messages for them at a steady pace.
+type probing struct {
+	*run
+	stay   *swarm
+	toStay *child
+	seen   int // messages since their latency was asked for last
+}
+
+// probes is how many subscribers stay.
+const probes = 50
+
+func (p *probing) open() (err error) {
+	p.stay = p.swarm(target.MaxChannel, false)
+	if err = p.stay.open(p.ctx, probes, 1); err != nil {
+		return err
+	}
+	p.toStay, err = p.publisher(target.MaxChannel, 1, 1, 1)
+	return err
+}
+
+// probe publishes to those who stay until ctx ends.
+func (p *probing) probe(ctx context.Context, every time.Duration) error {
+	return p.publishEvery(ctx, p.toStay, every, &p.seen)
+}
+
+// publishEvery publishes until ctx ends, and counts.
+func (p *probing) publishEvery(ctx context.Context, to *child, every time.Duration, count *int) error {
+	for sleep(ctx, every) == nil {
+		*count++
+		if _, err := to.ask(p.ctx, "published", "publish 1"); err != nil {
+			return err
+		}
+	}
+	return p.ctx.Err()
+}
+
+// stayed is the latency of those who stay, since it was asked for last.
+func (p *probing) stayed() (result.Latency, error) {
+	if err := p.stay.expect(p.seen); err != nil {
+		return result.Latency{}, err
+	}
+	p.seen = 0
+	if err := p.arrived(p.stay); err != nil {
+		return result.Latency{}, err
+	}
+	_, _, latency, err := p.verdict(p.stay)
+	if err != nil {
+		return latency, fmt.Errorf("those who stayed: %w", err)
+	}
+	return latency, p.stay.tell("fresh")
+}
