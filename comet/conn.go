@@ -3,6 +3,7 @@ package comet
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"ccomet/httplite"
@@ -347,8 +348,8 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 	case errors.Is(err, reactor.ErrHeldAll):
 		s.meet(limitHeld, s.srv.cfg.MaxHeldBytes)
 		fallthrough
-	case errors.Is(err, reactor.ErrHeldFull):
-		s.srv.cut.Add(1)
+	case errors.Is(err, reactor.ErrHeldFull), errors.Is(err, syscall.ETIMEDOUT) && s.loop.Blocked(c):
+		s.srv.cut.Add(1) // by us, or by the kernel, which has the same timeout
 	}
 	s.dropHalf(c)
 	s.uncount(c)

@@ -324,3 +324,17 @@ func TestSlowBodiesAreBounded(t *testing.T) {
 		t.Errorf("%d bytes are counted with nothing held", s.loop.InputBytes())
 	}
 }
+
+// A stuck reader whose connection the kernel gives up, for it has the write timeout
+// too, counts as cut.
+func TestKernelCutsCount(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1, WriteTimeout: time.Second}) // its clock stands still: it is not our own timer
+	stuck := srv.dial(sideFront)
+	stuck.send(reqGet(1, "/stream?cname=a&seq=1"))
+	srv.subscribed(1)
+	content := strings.Repeat("x", 60_000)
+	for range 200 { // megabytes, which no socket takes
+		same(t, srv.talk(sideAdmin, reqForm(0, "/push?cname=a", "content="+content)), answer(ok200, asJSON, done))
+	}
+	srv.until("it is cut", func() bool { return srv.cut.Load() == 1 })
+}
