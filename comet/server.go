@@ -47,6 +47,10 @@ type Server struct {
 	state *state // nil: none is kept
 }
 
+// unsent bounds what the kernel keeps for a reader that is stuck, beside what he has
+// been sent: messages wait in their history, once, and not in each socket.
+const unsent = 128 << 10
+
 // New opens a server: its loops, and its listening sockets. Connections are
 // served from Start on.
 func New(cfg Config) (*Server, error) {
@@ -54,7 +58,9 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := reactor.SocketOptions{UserTimeout: srv.cfg.WriteTimeout, KeepAlive: 2 * time.Minute, AcceptRate: float64(srv.cfg.AcceptRate)}
+	opts := reactor.SocketOptions{
+		UserTimeout: srv.cfg.WriteTimeout, KeepAlive: 2 * time.Minute, Unsent: unsent, AcceptRate: float64(srv.cfg.AcceptRate),
+	}
 	for side, l := range [sides]struct {
 		addresses []string
 		bound     *[]string

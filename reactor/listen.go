@@ -34,6 +34,10 @@ type SocketOptions struct {
 	// of a quarter of that; the rest wait in the backlog. A Group shares it out
 	// among its loops. 0: no bound.
 	AcceptRate float64
+	// Unsent is how many bytes the kernel takes before they can be sent, beside those
+	// that are on their way (TCP_NOTSENT_LOWAT): without it, it keeps megabytes for a
+	// peer that does not read.
+	Unsent int
 	// SendBuffer and ReceiveBuffer are SO_SNDBUF and SO_RCVBUF in bytes.
 	SendBuffer, ReceiveBuffer int
 }
@@ -64,6 +68,7 @@ func (o *SocketOptions) options(tcp bool) (list []option) {
 			set(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		}
 		set(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(o.UserTimeout/time.Millisecond))
+		set(unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, o.Unsent)
 		if seconds := int(o.KeepAlive / time.Second); seconds > 0 {
 			set(unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 			set(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds)
