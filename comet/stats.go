@@ -67,8 +67,10 @@ func residentBytes() int64 {
 
 // stats serves /stats. The answer is made anew once a second.
 func (s *shard) stats(x *exchange) {
-	if s.statsSecond != s.dateSecond || len(s.statsText) == 0 {
-		s.statsSecond = s.dateSecond
+	// Not by dateSecond, which is that of the last turn that has ended: of a loop that
+	// has slept, long ago.
+	if now := s.loop.Now().Unix(); s.statsSecond != now || len(s.statsText) == 0 {
+		s.statsSecond = now
 		st := s.srv.Stats()
 		dst := s.statsText[:0]
 		for i, f := range []struct {

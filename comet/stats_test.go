@@ -215,3 +215,17 @@ func TestStuckListenerIsCutInTime(t *testing.T) {
 	}
 	stuck.take()
 }
+
+// Figures are of now also where the loop that is asked has slept for long.
+func TestStatsAfterSleep(t *testing.T) {
+	st := newStage(t, Config{Loops: 2})
+	p := st.enter(0, sideAdmin)
+	p.send(reqGet(1, "/stats"))
+	p.take()
+	st.enter(1, sideFront).send(reqGet(1, "/stream?cname=a&seq=1"))
+	st.now = st.now.Add(time.Minute) // and no turn
+	p.send(reqGet(1, "/stats"))
+	if got := p.body(); !strings.Contains(got, `"subscribers":1,`) {
+		t.Errorf("a minute later: %s", got)
+	}
+}
