@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt bench bench-churn bench-vm bench-report fuzz clean
+.PHONY: help run build test lint fmt bench bench-churn bench-siege bench-vm bench-report fuzz clean
 
 T ?= 30s
 OUT ?= bench/out
@@ -20,7 +20,7 @@ build: ## Build bin/ccomet
 	go build -o bin/ ./cmd/...
 
 test: ## Everything: format, vet, staticcheck, all tests with the race detector, browsers
-	@.ci/prepare
+	@.ci/prepare slowhttptest
 	@$(MAKE) --no-print-directory lint
 	@race=-race; \
 	if ! command -v gcc >/dev/null; then race=; echo "!!! no gcc: tests run WITHOUT the race detector"; fi; \
@@ -54,6 +54,13 @@ bench: build ## Measure this server on this machine (some 12 minutes)
 	bin/ccomet-bench idle --conns 18000
 	bin/ccomet-bench calls
 	@$(MAKE) --no-print-directory bench-report
+
+bench-siege: build ## Measure what hostile clients and stuck readers are to others (some 8 minutes; installs slowhttptest)
+	@.ci/prepare slowhttptest
+	@mkdir -p $(OUT)
+	bin/ccomet-bench siege --conns 5000 --json $(OUT)/siege.json
+	bin/ccomet-bench fanout --stuck 1000 --rounds 5 --json $(OUT)/stuck.json
+	bin/ccomet-bench storm --accept-rate 2000 --json $(OUT)/storm-rate.json
 
 bench-churn: build ## Measure memory while connections come and go, for 10 minutes
 	@mkdir -p $(OUT)

@@ -103,6 +103,8 @@ func (e entry) hold() result.Hold         { return orEmpty(e.Hold) }
 func (e entry) fanout() result.Fanout     { return orEmpty(e.Fanout) }
 func (e entry) channels() result.Channels { return orEmpty(e.Channels) }
 func (e entry) storm() result.Storm       { return orEmpty(e.Storm) }
+func (e entry) stuck() result.Stuck       { return orEmpty(e.Stuck) }
+func (e entry) siege() result.Siege       { return orEmpty(e.Siege) }
 func (e entry) loop() result.Loop         { return orEmpty(e.Loop) }
 
 func orEmpty[T any](p *T) T {
@@ -123,6 +125,10 @@ func (e entry) has() bool {
 		return e.Channels != nil
 	case result.KindStorm:
 		return e.Storm != nil
+	case result.KindStuck:
+		return e.Stuck != nil
+	case result.KindSiege:
+		return e.Siege != nil
 	}
 	return e.Loop != nil
 }
@@ -137,6 +143,8 @@ func (e entry) check() result.Check {
 		return e.channels().Check
 	case result.KindStorm:
 		return e.storm().Check
+	case result.KindStuck:
+		return e.stuck().Check
 	}
 	return result.Check{}
 }

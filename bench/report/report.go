@@ -67,6 +67,10 @@ var chapters = []chapter{
 		"Publishes are spread over channels with a single subscriber each. The bare program, in turn with the server, reads, writes and answers as often, and does nothing else.", channels},
 	{result.KindStorm, "Everybody comes back at once",
 		"All connections are cut and subscribe again, while messages go on to a channel whose subscribers stay.", storm},
+	{result.KindStuck, "Readers that have stopped reading",
+		"Some subscribers of a channel do not read. Rounds with them and without take turns. In the end they are cut, and come back with their cursors.", stuck},
+	{result.KindSiege, "Hostile clients",
+		"slowhttptest takes all connections that the server may have, in each of its ways; floods try to take all memory. Others are connected, and newcomers come.", siege},
 	{result.KindLoop, "The event loop alone",
 		"Socket pairs, of which some are active at a time: each byte read from one is answered with a byte into the next.", loop},
 }

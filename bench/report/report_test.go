@@ -77,6 +77,9 @@ func TestOddResults(t *testing.T) {
 		{Kind: result.KindChannels, Channels: &result.Channels{Ratios: []float64{1}, Latency: result.Latency{Count: math.MaxInt64, Max: 3}}},
 		{Kind: result.KindStorm, Storm: &result.Storm{BackSeconds: math.NaN(), Back: [][2]float64{{math.NaN(), math.NaN()}}, Quiet: result.Latency{Count: 1}}},
 		{Kind: result.KindStorm, Storm: &result.Storm{Back: [][2]float64{{0, 0}}}},
+		{Kind: result.KindStorm, Storm: &result.Storm{AcceptRate: 1, Without: &result.Storm{BackSeconds: math.NaN()}}},
+		{Kind: result.KindStuck, Stuck: &result.Stuck{RatioP50: math.NaN(), RatioP99: math.Inf(1), BytesPerMessage: math.NaN()}},
+		{Kind: result.KindSiege, Siege: &result.Siege{Attacks: []result.Attack{{RatioP50: math.NaN(), RatioP99: math.Inf(1)}}, Floods: make([]result.Flood, 1)}},
 		{Kind: result.KindLoop, Loop: &result.Loop{Points: []result.LoopRun{{}, {Who: "a", Micros: math.NaN(), Ratios: []float64{math.NaN()}}, {Who: "a", Loops: -1, Ratios: []float64{}}}}},
 	}
 	for _, c := range chapters {

@@ -149,6 +149,40 @@ func sampleStorm(label string, number int, back float64, peak int64) *result.Res
 	return r
 }
 
+func sampleStormWithRate(number int) *result.Result {
+	r := sampleStorm("ccomet", number, 5.04, 14<<20)
+	r.Storm.AcceptRate, r.Storm.ServerSeconds = 2000, 0.87
+	r.Storm.Without = sampleStorm("ccomet", number, 0.63, 15<<20).Storm
+	r.Storm.Without.ServerSeconds = 0.71
+	return r
+}
+
+func sampleStuck(number int) *result.Result {
+	r := sample(result.KindStuck, "ccomet", number)
+	r.Stuck = &result.Stuck{
+		Readers: 1000, Messages: 50, Rounds: 2, RatioP50: 1.034, RatioP99: 1.127,
+		Quiet: []result.Latency{sampleLatency(500, 130)}, Beside: []result.Latency{sampleLatency(500, 140)},
+		BytesPerMessage: 12, QuietBytesPerMessage: -3, BytesPerReader: 1234, Cut: 1000, CutSeconds: 30.2, Resumed: 1000, Told: 999, Check: sampleCheck(123_456),
+	}
+	return r
+}
+
+func sampleSiege(number int) *result.Result {
+	r := sample(result.KindSiege, "ccomet", number)
+	r.Siege = &result.Siege{Slots: 5000}
+	for i, name := range []string{"slow headers", "slow bodies"} {
+		r.Siege.Attacks = append(r.Siege.Attacks, result.Attack{
+			Name: name, RatioP50: 1.04 + float64(i)/8, RatioP99: 1.33 + float64(i)/8, Connections: int64(5001 + i),
+			Rounds: []result.AttackRound{{Newcomers: result.Newcomer{Latency: sampleLatency(250, 900), Refused: 3}, ResidentPeak: 40 << 20}},
+		})
+	}
+	r.Siege.Floods = []result.Flood{{
+		Name: "history", SentBytes: 256 << 20, CeilingBytes: 64 << 20, PromisedBytes: 269 << 20, ResidentBefore: 12 << 20, ResidentPeak: 161 << 20,
+		Refused: 21, Cut: 32, Connections: 57, Latency: sampleLatency(12_500, 1300), Newcomers: result.Newcomer{Latency: sampleLatency(280, 700)},
+	}}
+	return r
+}
+
 func sampleLoop(number int) *result.Result {
 	r := sample(result.KindLoop, "ccomet", number)
 	r.Setting = nil
@@ -194,6 +228,7 @@ func samples() []*result.Result {
 		sampleFanout("ccomet", 7, 1, 8.08, 7.51), sampleFanout("ccomet", 8, 50, 0.234, 7.73), failed,
 		sampleChannels("ccomet", 10, 22.15), sampleChannels("other 1.3", 11, 41.9),
 		sampleStorm("ccomet", 12, 1.87, 19<<20), sampleStorm("other 1.3", 13, 4.21, 78<<20),
+		sampleStormWithRate(15), sampleStuck(16), sampleSiege(17),
 		sampleLoop(14),
 	}
 }

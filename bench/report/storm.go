@@ -6,10 +6,10 @@ import (
 
 // storm makes the section of everybody coming back.
 func storm(s *section, of []entry) {
-	t := table{Heads: []string{"", "connections", "all back after", "refused, tried again", "resident before", "at its peak", "after", "verified deliveries"}}
+	t := table{Heads: []string{"", "connections", "all back after", "refused, tried again", "accept rate", "server's processor time", "resident before", "at its peak", "after", "verified deliveries"}}
 	latencies := table{Title: "Time to delivery on a channel whose subscribers stay", Heads: []string{"", "deliveries", "mean", "50 %", "90 %", "99 %", "99.9 %", "longest"}}
 	var g group
-	for _, e := range of {
+	for _, e := range withoutRate(of) {
 		storm, n := e.storm(), int64(e.setting().Connections)
 		back := e.time(some(storm.BackSeconds, seconds))
 		refused := ""
@@ -22,7 +22,7 @@ func storm(s *section, of []entry) {
 			s.addCard(e, back, "until all were back", counted(n, "connection"), with(refused, "refused"))
 		}
 		size := func(bytes int64) string { return some(float64(bytes), memory) }
-		g.Rows = append(g.Rows, e.row(someWhole(n), back, refused,
+		g.Rows = append(g.Rows, e.row(someWhole(n), back, refused, someWhole(int64(storm.AcceptRate)), e.time(some(storm.ServerSeconds, seconds)),
 			size(storm.ResidentBefore), size(storm.ResidentPeak), size(storm.ResidentAfter), verified(storm.Check)))
 		if e.Machine.Emulated {
 			continue
@@ -42,6 +42,21 @@ func storm(s *section, of []entry) {
 	s.stormMemory(of)
 	s.addTable(t)
 	s.addTable(latencies)
+}
+
+// withoutRate has the storm without an accept rate before the one with it.
+func withoutRate(of []entry) (all []entry) {
+	for _, e := range of {
+		if before := e.storm().Without; before != nil {
+			r := *e.Result
+			r.Storm = before
+			without := e
+			without.Result, without.Name = &r, e.Name+", without an accept rate"
+			all = append(all, without)
+		}
+		all = append(all, e)
+	}
+	return all
 }
 
 func (s *section) stormBack(of []entry) {

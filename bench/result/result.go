@@ -21,6 +21,8 @@ const (
 	KindFanout   Kind = "fanout"
 	KindChannels Kind = "channels"
 	KindStorm    Kind = "storm"
+	KindStuck    Kind = "stuck"
+	KindSiege    Kind = "siege"
 	KindLoop     Kind = "loop"
 )
 
@@ -40,6 +42,8 @@ type Result struct {
 	Fanout   *Fanout   `json:"fanout,omitempty"`
 	Channels *Channels `json:"channels,omitempty"`
 	Storm    *Storm    `json:"storm,omitempty"`
+	Stuck    *Stuck    `json:"stuck,omitempty"`
+	Siege    *Siege    `json:"siege,omitempty"`
 	Loop     *Loop     `json:"loop,omitempty"`
 }
 
@@ -177,6 +181,76 @@ type Storm struct {
 	Check          Check        `json:"check"`                    // of messages published meanwhile to those who come back
 	AcceptRate     int          `json:"accept_rate,omitempty"`    // of the server, a second; 0: none
 	Without        *Storm       `json:"without,omitempty"`        // the same without the rate, on a server of its own before
+}
+
+// Stuck is readers that have stopped reading, among others of one channel. Rounds
+// without them and with them take turns; figures of both are medians.
+type Stuck struct {
+	Readers              int       `json:"readers"`  // that are stuck
+	Messages             int       `json:"messages"` // a round
+	Rounds               int       `json:"rounds"`
+	Quiet                []Latency `json:"quiet"`                   // of the others, a round
+	Beside               []Latency `json:"beside"`                  // the same with stuck readers
+	RatioP50             float64   `json:"ratio_p50"`               // beside ÷ quiet
+	RatioP99             float64   `json:"ratio_p99"`               // the same
+	BytesPerMessage      float64   `json:"bytes_per_message"`       // that resident memory grows by
+	QuietBytesPerMessage float64   `json:"quiet_bytes_per_message"` // the same without stuck readers
+	BytesPerReader       float64   `json:"bytes_per_reader"`        // that resident memory grows by when one comes and gets stuck
+	Cut                  int64     `json:"cut"`                     // of the stuck
+	CutSeconds           float64   `json:"cut_seconds"`             // until all were, since they got stuck
+	Resumed              int       `json:"resumed"`                 // came back, with no gap that they were not told of
+	Told                 int       `json:"told"`                    // of these, were told of one
+	Check                Check     `json:"check"`                   // of the others
+}
+
+// Siege is clients that mean harm, and what others notice of them.
+type Siege struct {
+	Slots   int      `json:"slots"` // max-connections
+	Attacks []Attack `json:"attacks"`
+	Floods  []Flood  `json:"floods"`
+}
+
+// Attack is what others notice of one, in rounds, each beside a quiet time just
+// before it.
+type Attack struct {
+	Name        string        `json:"name"`
+	Rounds      []AttackRound `json:"rounds"`
+	RatioP50    float64       `json:"ratio_p50"`   // meanwhile ÷ quiet, median of the rounds
+	RatioP99    float64       `json:"ratio_p99"`   // the same
+	Connections int64         `json:"connections"` // the most that were open at a time
+}
+
+// AttackRound is one of them.
+type AttackRound struct {
+	Quiet            Latency  `json:"quiet"` // of those who are connected
+	Meanwhile        Latency  `json:"meanwhile"`
+	QuietNewcomers   Newcomer `json:"quiet_newcomers"`
+	Newcomers        Newcomer `json:"newcomers"`
+	ResidentBefore   int64    `json:"resident_before"`
+	ResidentPeak     int64    `json:"resident_peak"`
+	ServerProcessors float64  `json:"server_processors"` // that the server kept busy meanwhile
+}
+
+// Newcomer is what those see who connect and ask for something small.
+type Newcomer struct {
+	Latency Latency `json:"latency"` // of those who were answered, connecting included
+	Refused int64   `json:"refused"` // were answered 503 or 429
+	Failed  int64   `json:"failed"`  // were not answered
+}
+
+// Flood is one that is meant to take all memory, and the ceilings that hold it.
+type Flood struct {
+	Name           string   `json:"name"`
+	SentBytes      int64    `json:"sent_bytes"`     // by those who mean harm
+	CeilingBytes   int64    `json:"ceiling_bytes"`  // the sum of the ceilings
+	PromisedBytes  int64    `json:"promised_bytes"` // of resident memory, for those ceilings
+	ResidentBefore int64    `json:"resident_before"`
+	ResidentPeak   int64    `json:"resident_peak"`
+	Refused        int64    `json:"refused"`     // requests
+	Cut            int64    `json:"cut"`         // readers
+	Connections    int64    `json:"connections"` // the most that were open at a time
+	Latency        Latency  `json:"latency"`     // of others, who are connected
+	Newcomers      Newcomer `json:"newcomers"`
 }
 
 // Loop is libevent's classic: socket pairs, of which some are active at a time.

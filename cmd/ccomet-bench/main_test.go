@@ -68,23 +68,32 @@ func harness(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// briefly is a server that cuts stuck readers soon.
+const briefly = "bin/ccomet serve --front {front} --admin {admin} --log-level warn --write-timeout 8"
+
 // The measurements run from end to end, at sizes that measure nothing: the
 // server, the clients that check every message, and the bare programs.
 func TestMeasurements(t *testing.T) {
 	for args, want := range map[string]string{
-		"hold --conns 60 --steps 3 --idle 0":                                       "a message to all: 60 of 60 received",
-		"hold --conns 60 --steps 2 --idle 1ms --channels own --transport poll":     "a message to all: 60 of 60 received",
-		"hold --conns 60 --steps 2 --idle 0 --transport sse --per-client 25":       "a message to all: 60 of 60 received",
-		"hold --conns 60 --steps 1 --idle 0 --churn 0.5 --for 300ms --every 100ms": "left and came back",
-		"fanout --conns 50 --messages 4 --rounds 1":                                "medians of 1 rounds",
-		"fanout --conns 50 --messages 8 --burst 4 --rounds 1 --transport poll":     "medians of 1 rounds",
-		"channels --conns 20 --publishers 4 --publishes 200 --rounds 1":            "medians of 1 rounds",
-		"storm --conns 50 --quiet 50ms --probe 5ms --every 5ms":                    "all back after",
-		"storm --conns 50 --quiet 50ms --probe 5ms --every 5ms --transport poll":   "all back after",
+		"hold --conns 60 --steps 3 --idle 0":                                                 "a message to all: 60 of 60 received",
+		"hold --conns 60 --steps 2 --idle 1ms --channels own --transport poll":               "a message to all: 60 of 60 received",
+		"hold --conns 60 --steps 2 --idle 0 --transport sse --per-client 25":                 "a message to all: 60 of 60 received",
+		"hold --conns 60 --steps 1 --idle 0 --churn 0.5 --for 300ms --every 100ms":           "left and came back",
+		"fanout --conns 50 --messages 4 --rounds 1":                                          "medians of 1 rounds",
+		"fanout --conns 50 --messages 8 --burst 4 --rounds 1 --transport poll":               "medians of 1 rounds",
+		"channels --conns 20 --publishers 4 --publishes 200 --rounds 1":                      "medians of 1 rounds",
+		"storm --conns 50 --quiet 50ms --probe 5ms --every 5ms":                              "all back after",
+		"storm --conns 50 --quiet 50ms --probe 5ms --every 5ms --transport poll":             "all back after",
+		"storm --conns 50 --quiet 50ms --probe 5ms --every 5ms --accept-rate 200":            "--accept-rate 200: all back after",
+		"fanout --stuck 5 --conns 40 --messages 2 --rounds 1 --size 4096 --spawn " + briefly: "5 of them came back with their cursor",
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			cmd := harness(t, append(strings.Fields(args), "--json", "result.json")...)
+			typed := strings.Fields(strings.Replace(args, briefly, "", 1))
+			if strings.HasSuffix(args, briefly) {
+				typed = append(typed, briefly)
+			}
+			cmd := harness(t, append(typed, "--json", "result.json")...)
 			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), want) {
 				t.Fatalf("%v: %s", err, out)
@@ -106,6 +115,35 @@ func TestMeasurements(t *testing.T) {
 	}
 }
 
+// Hostile clients, for a second each: all of them are seen, and memory stays below
+// what the ceilings promise, or the command fails.
+func TestSiege(t *testing.T) {
+	if _, err := exec.LookPath("slowhttptest"); err != nil && os.Getenv("CCOMET_NO_SKIP") != "1" {
+		t.Skip("slowhttptest is not installed")
+	}
+	cmd := harness(t, "siege", "--conns", "300", "--each", "1s", "--rounds", "1", "--json", "result.json")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	r, err := result.Load(filepath.Join(cmd.Dir, "result.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Siege.Attacks) != 3 || len(r.Siege.Floods) != 4 {
+		t.Fatalf("%d attacks and %d floods, want 3 and 4", len(r.Siege.Attacks), len(r.Siege.Floods))
+	}
+	for _, a := range r.Siege.Attacks {
+		if len(a.Rounds) != 1 || a.Rounds[0].Meanwhile.Count == 0 || a.Connections <= 50 {
+			t.Errorf("%s: %+v", a.Name, a)
+		}
+	}
+	for _, f := range r.Siege.Floods {
+		if f.Latency.Count == 0 || f.ResidentPeak < f.ResidentBefore || f.CeilingBytes > 0 && f.SentBytes == 0 {
+			t.Errorf("%s: %+v", f.Name, f)
+		}
+	}
+}
+
 func checkOf(r *result.Result) result.Check {
 	switch {
 	case r.Hold != nil:
@@ -114,6 +152,8 @@ func checkOf(r *result.Result) result.Check {
 		return r.Fanout.Check
 	case r.Channels != nil:
 		return r.Channels.Check
+	case r.Stuck != nil:
+		return r.Stuck.Check
 	}
 	return r.Storm.Check
 }
@@ -229,18 +269,20 @@ func TestInterrupt(t *testing.T) {
 // What cannot work is said at once, with what mends it.
 func TestRefusals(t *testing.T) {
 	for args, want := range map[string]string{
-		"hold --conns 30000000":                      `--conns is 30000000: want 1 to 16777216`,
-		"hold --conns 1048576":                       `(?s)limits are too small.*the server may have \d+ descriptors and needs 1048676: .*ulimit -Hn 1048676, as root`,
-		"hold --conns 10 --size 5":                   `--size is 5: want \d+ to 32768`,
-		"hold --conns 10 --steps 11":                 `--steps is 11: want 1 to the 10 connections`,
-		"hold --conns 10 --steps 2 --churn 2":        `--churn is 2: want a share`,
-		"hold --conns 10 --transport carrier-pigeon": `ccomet has no transport "carrier-pigeon": want one of poll, sse, stream`,
-		"hold --target nobody":                       `target "nobody" is neither a file nor one of .*ccomet`,
-		"hold --conns 10 --pid 999999999":            `process 999999999 is not there`,
-		"hold --conns 10 --spawn false":              `the server ended at once`,
-		"hold --conns 10 --spawn /no/such/program":   `starting the server: .*no such file`,
-		"fanout --conns 10 --messages 3 --burst 2":   `3 messages in bursts of 2`,
-		"channels --conns 10 --publishes 11":         `11 publishes a round to 10 channels`,
+		"hold --conns 30000000":                           `--conns is 30000000: want 1 to 16777216`,
+		"hold --conns 1048576":                            `(?s)limits are too small.*the server may have \d+ descriptors and needs 1048676: .*ulimit -Hn 1048676, as root`,
+		"hold --conns 10 --size 5":                        `--size is 5: want \d+ to 32768`,
+		"hold --conns 10 --steps 11":                      `--steps is 11: want 1 to the 10 connections`,
+		"hold --conns 10 --steps 2 --churn 2":             `--churn is 2: want a share`,
+		"hold --conns 10 --transport carrier-pigeon":      `ccomet has no transport "carrier-pigeon": want one of poll, sse, stream`,
+		"hold --target nobody":                            `target "nobody" is neither a file nor one of .*ccomet`,
+		"hold --conns 10 --pid 999999999":                 `process 999999999 is not there`,
+		"hold --conns 10 --spawn false":                   `the server ended at once`,
+		"hold --conns 10 --spawn /no/such/program":        `starting the server: .*no such file`,
+		"fanout --conns 10 --messages 3 --burst 2":        `3 messages in bursts of 2`,
+		"storm --conns 10 --accept-rate 5 --target nchan": `only a ccomet that is started here can be given --accept-rate 5`,
+		"fanout --conns 10 --stuck 5 --transport poll":    `stuck readers are measured of ccomet alone, with --transport stream`,
+		"channels --conns 10 --publishes 11":              `11 publishes a round to 10 channels`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()

@@ -31,12 +31,16 @@ type fanoutCmd struct {
 	Messages int `default:"50" placeholder:"N" help:"Messages a round."`
 	Burst    int `default:"1" placeholder:"N" help:"Messages published at once."`
 	Rounds   int `default:"9" placeholder:"N" help:"Rounds of the server and of the bare loop, in turn."`
+	Stuck    int `default:"0" placeholder:"N" help:"Instead of that, rounds without and with N readers that do not read, in turn; 0: none."`
 }
 
 func (c *fanoutCmd) Run(ctx context.Context) error {
 	o, err := c.options()
 	if err != nil {
 		return err
+	}
+	if c.Stuck > 0 {
+		return c.save(o.Stuck(ctx, bench.StuckConfig{Readers: c.Stuck, Messages: c.Messages, Rounds: c.Rounds}))
 	}
 	return c.save(o.Fanout(ctx, bench.FanoutConfig{Messages: c.Messages, Burst: c.Burst, Rounds: c.Rounds}))
 }
@@ -70,6 +74,22 @@ func (c *stormCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return c.save(o.Storm(ctx, bench.StormConfig{Quiet: c.Quiet, Probe: c.Probe, Storm: c.Every, AcceptRate: c.AcceptRate}))
+}
+
+type siegeCmd struct {
+	common
+	Each   time.Duration `default:"6s" placeholder:"TIME" help:"For how long each attack goes on, and the quiet before it; whole seconds."`
+	Probe  time.Duration `default:"20ms" placeholder:"TIME" help:"Between messages to 50 subscribers who are connected, and between newcomers."`
+	Rate   int           `default:"4000" placeholder:"N" help:"Connections that slowhttptest opens in a second, up to --conns, which is the server's --max-connections."`
+	Rounds int           `default:"3" placeholder:"N" help:"Of each attack, with a quiet time before each."`
+}
+
+func (c *siegeCmd) Run(ctx context.Context) error {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	return c.save(o.Siege(ctx, bench.SiegeConfig{Each: c.Each, Probe: c.Probe, Rate: c.Rate, Rounds: c.Rounds}))
 }
 
 type idleCmd struct {

@@ -1,0 +1,83 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"ccomet/bench/result"
+)
+
+// newcoming is clients who connect one after the other, at a steady pace, and ask
+// for something small.
+type newcoming struct {
+	mu              sync.Mutex
+	latency         *hdrhistogram.Histogram
+	refused, failed int64
+}
+
+// newcomerPatience is how long a newcomer waits for his answer.
+const newcomerPatience = 5 * time.Second
+
+// run has them come until ctx ends, and waits for the last.
+func (n *newcoming) run(ctx context.Context, address string, every time.Duration) error {
+	n.latency = newHistogram()
+	var under sync.WaitGroup
+	for sleep(ctx, every) == nil {
+		under.Go(func() { n.come(address) })
+	}
+	under.Wait()
+	return nil
+}
+
+func (n *newcoming) come(address string) {
+	began := time.Now()
+	status, err := pingOnce(address)
+	took := time.Since(began)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case err != nil:
+		n.failed++
+	case status != http.StatusOK:
+		n.refused++
+	default:
+		_ = n.latency.RecordValue(max(1, took.Microseconds()))
+	}
+}
+
+// pingOnce asks for /ping on a connection of its own.
+func pingOnce(address string) (status int, err error) {
+	conn, err := net.DialTimeout("tcp", address, newcomerPatience)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(newcomerPatience))
+	// One that is refused as soon as it comes may be so before it has asked: the
+	// answer counts, not whether the question was sent.
+	_, _ = fmt.Fprintf(conn, "GET /ping HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", address)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return 0, err
+	}
+	response.Body.Close()
+	return response.StatusCode, nil
+}
+
+func (n *newcoming) result() result.Newcomer {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return result.Newcomer{Latency: latencyOf(n.latency), Refused: n.refused, Failed: n.failed}
+}
+
+func newcomerWords(n result.Newcomer) string {
+	return fmt.Sprintf("%d answered (ms: 50 %% %.2f, 99 %% %.2f), %d refused, %d not answered",
+		n.Latency.Count, n.Latency.P50/1e3, n.Latency.P99/1e3, n.Refused, n.Failed)
+}

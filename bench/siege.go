@@ -1,0 +1,225 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"ccomet/bench/result"
+)
+
+// SiegeConfig is how Siege goes about it.
+type SiegeConfig struct {
+	Each   time.Duration // of each attack, and of the quiet before it; whole seconds
+	Probe  time.Duration // between messages to those who are connected
+	Rate   int           // connections of an attack, a second
+	Rounds int           // of each attack
+}
+
+// attacks are slowhttptest's: what it is told beside the number of connections, their
+// rate, the seconds and the address.
+var attacks = []struct{ name, flags, path string }{
+	{"slow headers", "-H -i 1 -t GET -x 24 -p 3", "/stream?cname=siege"},
+	{"slow bodies", "-B -i 1 -t POST -s 190000 -x 1000 -p 3", "/ping"},
+	{"slow reading", "-X -w 512 -y 1024 -n 5 -z 32 -k 3 -p 3", "/stream?cname=siege&seq=1"},
+}
+
+// Siege has hostile clients come to a server, and measures what others notice: those
+// who are connected, and newcomers. First slowhttptest takes all connections that the
+// server may have, in each of its ways; then floods try to take all memory.
+func (o *Options) Siege(ctx context.Context, c SiegeConfig) (*result.Result, error) {
+	if c.Each < time.Second || c.Probe <= 0 || c.Rate < 1 || c.Rounds < 1 {
+		return nil, errors.New("an attack takes a second at least, one connection a second, and a round")
+	}
+	if _, err := exec.LookPath("slowhttptest"); err != nil {
+		return nil, fmt.Errorf("attacks: %w (apt-get install slowhttptest, or make bench-siege)", err)
+	}
+	o.Own = false
+	limited, err := o.with(fmt.Sprintf("--max-connections %d", o.Connections))
+	if err != nil {
+		return nil, err
+	}
+	r, err := limited.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	res := r.result(result.KindSiege)
+	m := &besieging{probing: probing{run: r}, c: c, Siege: &result.Siege{Slots: o.Connections}}
+	res.Siege = m.Siege
+	err = m.attackAll()
+	r.close()
+	for n := 0; n < len(floods) && err == nil; n++ {
+		var f result.Flood
+		if f, err = o.flood(ctx, c, &floods[n]); err == nil {
+			m.Floods = append(m.Floods, f)
+		}
+	}
+	r.ended(res)
+	return res, err
+}
+
+// besieging is a Siege under way.
+type besieging struct {
+	probing
+	*result.Siege
+	c SiegeConfig
+}
+
+func (m *besieging) attackAll() error {
+	if err := m.probing.open(); err != nil {
+		return err
+	}
+	if err := m.fillChannel("siege"); err != nil {
+		return err
+	}
+	m.print("%s, max-connections %d: %d of those who wait, and newcomers, beside attacks of %v", m.Target.Label, m.Connections, probes, m.c.Each)
+	m.Progress.begin("attacks", int64(len(attacks)))
+	for n, a := range attacks {
+		if err := m.attack(a.name, a.flags, a.path); err != nil {
+			return fmt.Errorf("%s: %w", a.name, err)
+		}
+		m.Progress.at(int64(n + 1))
+	}
+	return nil
+}
+
+// attack measures a quiet time and one with the attack, in turn.
+func (m *besieging) attack(name, flags, path string) error {
+	a := result.Attack{Name: name}
+	var p50, p99 []float64
+	for range m.c.Rounds {
+		quiet, err := m.phase(m.c, nil)
+		if err != nil {
+			return err
+		}
+		under, err := m.phase(m.c, func(ctx context.Context) error { return m.slowhttptest(ctx, flags, path) })
+		if err != nil {
+			return err
+		}
+		r := result.AttackRound{
+			Quiet: quiet.latency, Meanwhile: under.latency, QuietNewcomers: quiet.newcomers, Newcomers: under.newcomers,
+			ResidentBefore: under.before, ResidentPeak: under.peak, ServerProcessors: under.processors,
+		}
+		a.Rounds, a.Connections = append(a.Rounds, r), max(a.Connections, under.connections)
+		p50, p99 = append(p50, r.Meanwhile.P50/r.Quiet.P50), append(p99, r.Meanwhile.P99/r.Quiet.P99)
+		m.print("%s, up to %d connections: latency of those who wait, ms: 50 %% %.2f, quiet %.2f (ratio %.2f); 99 %% %.2f, %.2f (%.2f); server: %.0f %% of a processor, %.1f MiB resident at the most, %.1f before",
+			name, under.connections, r.Meanwhile.P50/1e3, r.Quiet.P50/1e3, p50[len(p50)-1], r.Meanwhile.P99/1e3, r.Quiet.P99/1e3, p99[len(p99)-1],
+			r.ServerProcessors*100, mib(r.ResidentPeak), mib(r.ResidentBefore))
+		m.print("  newcomers: %s; quiet: %s", newcomerWords(r.Newcomers), newcomerWords(r.QuietNewcomers))
+		if err := m.gone(probes); err != nil { // the next begins when nothing is left of this one
+			return err
+		}
+	}
+	a.RatioP50, a.RatioP99 = median(p50), median(p99)
+	m.Attacks = append(m.Attacks, a)
+	m.print("%s, medians of %d rounds: latency of those who wait ÷ quiet: 50 %% %.2f, 99 %% %.2f", name, len(p50), a.RatioP50, a.RatioP99)
+	return nil
+}
+
+// attackers is how many processes of slowhttptest share an attack: one opens some
+// hundreds of connections a second, whatever it is told. They stand back for the
+// server and the harness, as they would be on machines of their own.
+const attackers = 2
+
+// slowhttptest attacks until ctx ends, or it is done.
+func (m *besieging) slowhttptest(ctx context.Context, flags, path string) error {
+	share := func(n int) string { return fmt.Sprint((n + attackers - 1) / attackers) }
+	argv := append(strings.Fields("-n 19 slowhttptest "+flags), "-c", share(m.Connections), "-r", share(m.c.Rate),
+		"-l", fmt.Sprint(int(m.c.Each.Seconds())), "-u", "http://"+m.server.front+path)
+	return together(attackers, func(int) error {
+		out, err := exec.CommandContext(ctx, "nice", argv...).CombinedOutput()
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("nice %s: %w: %s", strings.Join(argv, " "), err, out[max(0, len(out)-500):])
+		}
+		return nil
+	})
+}
+
+// gone waits until hardly more are connected than should be.
+func (m *probing) gone(most int64) error {
+	for range 600 {
+		n, err := m.figure("connections")
+		if err != nil || n <= most+10 {
+			return err
+		}
+		if err := sleep(m.ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return errors.New("connections of an attack are there two minutes after it")
+}
+
+// phase is what others notice for a while.
+type phase struct {
+	latency      result.Latency
+	newcomers    result.Newcomer
+	connections  int64
+	before, peak int64 // resident
+	processors   float64
+}
+
+// phase has something done for a time, or until it is done, while those who wait are
+// sent messages and newcomers come.
+func (m *probing) phase(c SiegeConfig, do func(context.Context) error) (p phase, err error) {
+	if err = m.stay.tell("fresh"); err != nil {
+		return p, err
+	}
+	memory, err := m.server.Memory()
+	if err != nil {
+		return p, err
+	}
+	p.before = memory.Resident
+	if err = m.server.ResetPeak(); err != nil {
+		return p, err
+	}
+	cpu, err := m.server.CPU()
+	if err != nil {
+		return p, err
+	}
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(m.ctx, c.Each)
+	defer cancel()
+	watched := make(chan error, 3)
+	var come newcoming
+	go func() { watched <- m.probe(ctx, c.Probe) }()
+	go func() { watched <- come.run(ctx, m.server.front, c.Probe) }()
+	go func() { watched <- m.count(ctx, &p.connections) }()
+	if do != nil {
+		err = do(ctx)
+	}
+	if err == nil {
+		<-ctx.Done()
+	}
+	cancel()
+	err = errors.Join(err, <-watched, <-watched, <-watched, m.ctx.Err())
+	if err != nil {
+		return p, err
+	}
+	after, err := m.server.CPU()
+	if err != nil {
+		return p, err
+	}
+	p.processors = after.Sub(cpu).All.Seconds() / time.Since(began).Seconds()
+	if p.peak, err = m.server.Peak(); err != nil {
+		return p, err
+	}
+	p.newcomers = come.result()
+	p.latency, err = m.stayed()
+	return p, err
+}
+
+// count watches how many connections there are.
+func (m *probing) count(ctx context.Context, most *int64) error {
+	for sleep(ctx, 200*time.Millisecond) == nil {
+		n, err := m.figure("connections")
+		if err != nil {
+			return err
+		}
+		*most = max(*most, n)
+	}
+	return nil
+}
