@@ -1,6 +1,11 @@
 package comet
 
-import "ccomet/httplite"
+import (
+	"fmt"
+
+	"ccomet/httplite"
+	"ccomet/reactor"
+)
 
 // halves are the parsers of requests that have not wholly arrived.
 type halves struct {
@@ -45,5 +50,79 @@ func (h *halves) giveBack(i uint32) {
 	if len(h.spare) < keepSpare {
 		req.Reset()
 		h.spare = append(h.spare, req)
+	}
+}
+
+// parser is where a connection's request is parsed: the loop's own parser, but
+// for a request that has begun already.
+func (s *shard) parser(c reactor.Conn) *httplite.Request {
+	if half := s.halfOf(c); half != 0 {
+		return s.halves.at(half)
+	}
+	return s.req
+}
+
+// halfOf is the parser of a request that has begun, 0 if none has.
+func (s *shard) halfOf(c reactor.Conn) uint32 {
+	switch what, i := splitUser(s.loop.User(c)); what {
+	case userHalf:
+		return i
+	case userPipe:
+		return s.pipes[i].half
+	}
+	return 0
+}
+
+// incomplete keeps what is known of a request whose rest has not arrived. From
+// its first byte on its head has RequestTimeout to be whole, and then its body
+// BodyTimeout. When such requests take all the memory that they may, those that have
+// had a second make room.
+func (s *shard) incomplete(c reactor.Conn, req *httplite.Request) {
+	limit := s.srv.cfg.MaxHeldBytes
+	if s.side(c) != sideAdmin && s.loop.InputBytes() > limit/s.srv.cfg.Loops && !s.makeRoomForInput() {
+		s.meet(limitHeld, limit)
+		req.Reset()
+		s.dropHalf(c)
+		s.refuse(c, &httplite.Error{Status: 503, Reason: fmt.Sprintf("too much is held of requests that are still arriving: max-held-bytes is %d", limit)})
+		return
+	}
+	if req == s.req {
+		half := s.halves.lend(req)
+		s.req = s.halves.spareOne()
+		switch what, i := splitUser(s.loop.User(c)); what {
+		case userPipe:
+			s.pipes[i].half = half
+		default:
+			s.loop.SetUser(c, userWord(userHalf, half))
+		}
+		s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
+	}
+	if i := s.halfOf(c); req.HeadDone() && !s.halves.body[i] {
+		s.halves.body[i] = true
+		s.loop.SetTimer(c, s.srv.cfg.BodyTimeout)
+	}
+	// Behind requests that are not answered yet it would be taken for an answer;
+	// a client has to send the body without it in the end (RFC 9110 10.1.1).
+	if what, _ := splitUser(s.loop.User(c)); what != userPipe && req.WantsContinue() {
+		_ = s.loop.Write(c, []byte(httplite.Continue))
+	}
+}
+
+// takeHalf takes what incomplete kept off its connection; 0 if that is nothing.
+func (s *shard) takeHalf(c reactor.Conn) (half uint32) {
+	switch what, i := splitUser(s.loop.User(c)); what {
+	case userHalf:
+		half = i
+		s.loop.SetUser(c, 0)
+	case userPipe:
+		half, s.pipes[i].half = s.pipes[i].half, 0
+	}
+	return half
+}
+
+// dropHalf gives back what incomplete kept.
+func (s *shard) dropHalf(c reactor.Conn) {
+	if half := s.takeHalf(c); half != 0 {
+		s.halves.giveBack(half)
 	}
 }
