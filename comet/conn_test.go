@@ -1,8 +1,12 @@
 package comet
 
 import (
+	"bufio"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,5 +78,25 @@ func TestPresenceInHTTP10(t *testing.T) {
 	head, body, _ := strings.Cut(string(e.in), "\r\n\r\n")
 	if body != "1 a\n" || strings.Contains(head, "chunked") {
 		t.Errorf("got %q", e.in)
+	}
+}
+
+// A backend may send as fast as it can, however far its answers are behind: it is
+// read as fast as it is served.
+func TestFasterThanAnswers(t *testing.T) {
+	const requests = 30_000
+	srv := startWire(t, Config{Loops: 1})
+	c := srv.dial(sideAdmin)
+	go func() {
+		_, _ = io.WriteString(c, strings.Repeat(reqGet(1, "/push?cname=a&content=x"), requests))
+	}()
+	answers := bufio.NewReader(c)
+	for n := range requests {
+		_ = c.SetReadDeadline(time.Now().Add(patience))
+		resp, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatalf("after %d answers: %v", n, err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
 	}
 }

@@ -11,7 +11,9 @@ type Config struct {
 	// listener's. Where it returns an error, the connection is refused for that, and
 	// has cost nothing. It may close others.
 	Admit func(tag uint8) error
-	// MaxInput bounds the bytes that Received leaves unconsumed. Default 1 MiB.
+	// MaxInput bounds the bytes that Received leaves unconsumed: the longest piece of
+	// input that is of use only as a whole, and 64 KiB more where a handler pauses
+	// with input unconsumed. Default 1 MiB.
 	MaxInput int
 	// MaxHeld bounds the bytes that Write keeps for one connection. Default 4 MiB.
 	MaxHeld int

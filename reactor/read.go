@@ -14,7 +14,10 @@ import (
 //  3. A read that did not fill the buffer has emptied the socket: there is no
 //     second one to be told EAGAIN. One that did fill it goes on next turn, so
 //     that a flood from one peer does not keep the others waiting.
-//  4. Urgent data stops a read short of what is behind it. Where there was some,
+//  4. A handler that pauses leaves input that it could have taken. Where there is
+//     much of that (crowded), it is shown before more is read: else a peer that
+//     sends faster than it is served would have all it sends kept.
+//  5. Urgent data stops a read short of what is behind it. Where there was some,
 //     or no edge can follow, a short read is not taken for the last (shortIsAll).
 
 // ready has the connection read next turn.
@@ -64,6 +67,9 @@ func (l *Loop) readOnce(c Conn, r *record) bool {
 		l.tellEnd(c, r)
 		return false
 	}
+	if l.crowded(r) && (!l.show(c, r, nil) || r.flags&flagPaused != 0) {
+		return false
+	}
 	n := 0
 	if r.flags&flagReadable != 0 {
 		var errno unix.Errno
@@ -93,6 +99,15 @@ func (l *Loop) readOnce(c Conn, r *record) bool {
 	}
 	l.ready(c.Index(), r)
 	return false
+}
+
+// crowded says whether another read might go beyond MaxInput.
+func (l *Loop) crowded(r *record) bool {
+	if r.held == 0 {
+		return false
+	}
+	kept := l.held[r.held].in
+	return kept != nil && len(kept.B) > l.cfg.MaxInput-len(l.in)
 }
 
 // tellEnd tells that the peer has ended, once.

@@ -152,6 +152,34 @@ func TestPauseWithTheBufferFull(t *testing.T) {
 	}
 }
 
+// A peer that sends faster than a handler that pauses takes it is read no further
+// than there is room for.
+func TestFasterThanServed(t *testing.T) {
+	const each = 1000
+	p := newProbe(t, Config{MaxInput: inputSize + each})
+	c, far := p.pair()
+	p.onReceived = func(c Conn, b []byte) int {
+		p.loop.Pause(c)
+		return min(each, len(b))
+	}
+	sent := 0
+	for range 100 {
+		sent += far.fill()
+		p.turn()
+		p.loop.Resume(c)
+		if !p.loop.Alive(c) {
+			t.Fatalf("lost after %d bytes: %v", len(p.got[c]), p.closed[c])
+		}
+	}
+	for len(p.got[c]) < sent && p.loop.Alive(c) {
+		p.turn()
+		p.loop.Resume(c)
+	}
+	if len(p.got[c]) != sent {
+		t.Fatalf("%d bytes of %d are taken", len(p.got[c]), sent)
+	}
+}
+
 func TestEndedComesAfterTheData(t *testing.T) {
 	for _, kind := range []string{"unix", "tcp"} {
 		t.Run(kind, func(t *testing.T) {
