@@ -125,6 +125,7 @@ func (c *serve) Run(out io.Writer) (err error) {
 func (c *serve) run(out io.Writer, log zerolog.Logger) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
+	signal.Ignore(unix.SIGPIPE) // who reads the log may end, and be started again
 	if c.file != nil {
 		for _, p := range c.file.inOrder() {
 			log.Warn().Msg(p.Error())

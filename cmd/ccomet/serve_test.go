@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -280,4 +281,40 @@ func over(path string) *http.Client {
 		}
 	}
 	return &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
+}
+
+// TestLogReaderEnds: whoever reads the log may end, and the server goes on.
+func TestLogReaderEnds(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(nil, "serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--max-channels", "1", "--drain-time", "0")
+	cmd.Stderr = write
+	err = cmd.Start()
+	write.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has ended where the test passes
+	lines := bufio.NewScanner(read)
+	var line struct{ Admin []string }
+	for len(line.Admin) == 0 && lines.Scan() {
+		_ = json.Unmarshal(lines.Bytes(), &line) // others have no such field
+	}
+	read.Close()
+	if len(line.Admin) == 0 {
+		t.Fatal("it does not serve")
+	}
+	for n, status := range []int{200, 429, 429} { // of which the second is logged
+		if a := get(t, line.Admin[0], fmt.Sprintf("/push?cname=c%d&content=x", n)); a.status != status {
+			t.Errorf("push %d: %d", n, a.status)
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
 }
