@@ -2,6 +2,7 @@ package comet
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"sync/atomic"
@@ -197,11 +198,13 @@ func (srv *Server) Start() {
 func (srv *Server) Stop() { srv.Drain(0) }
 
 // Wait returns when the server has ended, with what ended it if it was not
-// Stop or Drain.
+// Stop or Drain, and why its state could not be written at the end.
 func (srv *Server) Wait() error {
 	err := srv.group.Wait()
 	if srv.state != nil {
-		srv.state.wait()
+		if lost := srv.state.wait(); lost != nil {
+			err = errors.Join(err, fmt.Errorf("comet: %w", lost))
+		}
 	}
 	srv.release()
 	return err

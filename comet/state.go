@@ -32,6 +32,7 @@ type state struct {
 	head    stateHead
 	secret  []byte // to be written; nil where it is configured
 	failing bool   // the last write went wrong, which has been told
+	lost    error  // why the last one of all was not written; to be read when done
 
 	batch snapshot
 	ready chan struct{} // a loop has filled the batch
@@ -90,11 +91,13 @@ func (st *state) start(srv *Server) {
 	}()
 }
 
-// wait returns when the goroutine has ended.
-func (st *state) wait() {
+// wait returns when the goroutine has ended, with why the state could not be
+// written at the end.
+func (st *state) wait() error {
 	if st.done != nil {
 		<-st.done
 	}
+	return st.lost
 }
 
 func (st *state) run(srv *Server) {
@@ -105,34 +108,45 @@ func (st *state) run(srv *Server) {
 		defer ticker.Stop()
 		tick = ticker.C
 		if st.head.written.IsZero() {
-			st.save(srv, false) // a secret that nobody knows is good for nothing
+			_ = st.save(srv, false) // a secret that nobody knows is good for nothing
 		}
 	}
 	for {
 		select {
 		case <-tick:
-			st.save(srv, false)
+			_ = st.save(srv, false)
 		case <-st.final:
-			st.save(srv, true)
+			st.lost = st.save(srv, true)
 			srv.group.Stop()
 			return
 		case <-st.over:
+			st.cutOff()
 			return
 		}
 	}
 }
 
+// cutOff tells that the loops have ended before they could be asked.
+func (st *state) cutOff() {
+	st.cfg.Log.Warn().Msg("ended before the state was written: what was published since the last time is lost")
+}
+
 var errGivenUp = errors.New("given up")
 
 // save writes the file, and logs when that begins to go wrong, and when it goes
-// well again.
-func (st *state) save(srv *Server, clean bool) {
+// well again. It returns what went wrong with the last one of all (clean).
+func (st *state) save(srv *Server, clean bool) error {
 	began := time.Now()
 	channels, err := st.write(srv, clean)
 	log := &st.cfg.Log
 	switch {
+	case errors.Is(err, errGivenUp) && clean:
+		st.cutOff()
 	case errors.Is(err, errGivenUp):
-	case err != nil && (!st.failing || clean):
+	case err != nil && clean:
+		log.Error().Err(err).Msg("the state is not written: what was published since the last time is lost")
+		return fmt.Errorf("state: %w", err)
+	case err != nil && !st.failing:
 		st.failing = true
 		log.Error().Err(err).Msg("the state is not written: the last good file stays as it is, and it is tried again")
 	case err == nil:
@@ -146,6 +160,7 @@ func (st *state) save(srv *Server, clean bool) {
 		}
 		event.Str("file", st.name).Int("channels", channels).Dur("took", time.Since(began)).Msg("state written")
 	}
+	return nil
 }
 
 // write writes a new file and has it take the old one's place.

@@ -15,17 +15,14 @@ import (
 )
 
 // save has the state written while the loops turn.
-func (h *harness) save(clean bool) {
+func (h *harness) save(clean bool) error {
 	h.t.Helper()
-	saved := make(chan struct{})
-	go func() {
-		h.srv.state.save(h.srv, clean)
-		close(saved)
-	}()
+	saved := make(chan error)
+	go func() { saved <- h.srv.state.save(h.srv, clean) }()
 	for {
 		select {
-		case <-saved:
-			return
+		case err := <-saved:
+			return err
 		default:
 			for _, s := range h.srv.shards {
 				h.turn(s)
@@ -38,7 +35,7 @@ func (h *harness) save(clean bool) {
 // that was written at the end (clean) or before.
 func (h *harness) restart(cfg Config, clean bool) *harness {
 	h.t.Helper()
-	h.save(clean)
+	_ = h.save(clean)
 	h.end()
 	again := newHarnessAt(h.t, cfg, h.now)
 	check(h.t, again.srv, true, "after the restart")
@@ -307,7 +304,7 @@ func TestBadStateIsPutAside(t *testing.T) {
 	cfg.Log = zerolog.New(&log)
 	first := newHarness(t, cfg)
 	first.ask(sideAdmin, "/push?cname=a&content=x")
-	first.save(true)
+	_ = first.save(true)
 	first.end()
 	good, err := os.ReadFile(cfg.StateFile)
 	if err != nil {
@@ -353,7 +350,7 @@ func TestStateOfAServerThatNeverServed(t *testing.T) {
 	cfg := stateConfig(t)
 	h := newHarness(t, cfg)
 	h.ask(sideAdmin, "/push?cname=a&content=x")
-	h.save(true)
+	_ = h.save(true)
 	h.end()
 	was, _ := os.ReadFile(cfg.StateFile)
 	cfg.Front, cfg.Admin = []string{"127.0.0.1:0"}, []string{"192.0.2.1:1"}
@@ -382,7 +379,7 @@ func TestStateOnATroubledDisk(t *testing.T) {
 	cfg.Log = zerolog.New(&log)
 	h := newHarness(t, cfg)
 	h.ask(sideAdmin, "/push?cname=a&content=x")
-	h.save(false)
+	_ = h.save(false)
 	good, err := os.ReadFile(cfg.StateFile)
 	if err != nil {
 		t.Fatal(err)
@@ -395,7 +392,7 @@ func TestStateOnATroubledDisk(t *testing.T) {
 	}
 	log.Reset()
 	for range 3 {
-		h.save(false)
+		_ = h.save(false)
 	}
 	if now, err := os.ReadFile(cfg.StateFile); err != nil || !bytes.Equal(now, good) {
 		t.Errorf("the last good file: %v", err)
@@ -403,16 +400,31 @@ func TestStateOnATroubledDisk(t *testing.T) {
 	if n := strings.Count(log.String(), "the state is not written"); n != 1 {
 		t.Errorf("it is told %d times: %s", n, log.String())
 	}
+	if err := h.save(true); err == nil || !strings.Contains(log.String(), "since the last time is lost") {
+		t.Errorf("at the end: %v, %s", err, log.String())
+	}
 	if err := os.RemoveAll(inTheWay); err != nil {
 		t.Fatal(err)
 	}
-	h.save(false)
-	h.save(false)
+	_ = h.save(false)
+	_ = h.save(false)
 	if n := strings.Count(log.String(), "is written again"); n != 1 {
 		t.Errorf("its end is told %d times: %s", n, log.String())
 	}
 	if h = h.restart(cfg, true); !strings.Contains(h.told("a"), `"content":"y"`) {
 		t.Error(h.told("a"))
+	}
+}
+
+// TestStateOfLoopsThatHaveEnded: they cannot be asked any more, which is told.
+func TestStateOfLoopsThatHaveEnded(t *testing.T) {
+	cfg := stateConfig(t)
+	var log bytes.Buffer
+	cfg.Log = zerolog.New(&log)
+	h := newHarness(t, cfg)
+	h.srv.state.start(h.srv) // loops that were never begun are at their end
+	if err := h.srv.state.wait(); err != nil || strings.Count(log.String(), "ended before the state was written") != 1 {
+		t.Errorf("%v, %s", err, log.String())
 	}
 }
 

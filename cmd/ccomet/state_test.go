@@ -124,8 +124,8 @@ func TestStateThroughACrash(t *testing.T) {
 	}
 }
 
-// TestStateOnAFullDisk: the server goes on, says so once, and the last good file
-// stays good.
+// TestStateOnAFullDisk: the server goes on, says so once, and in its end, and the
+// last good file stays good.
 func TestStateOnAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
@@ -143,9 +143,16 @@ func TestStateOnAFullDisk(t *testing.T) {
 	}
 	p.logs("the state is not written")
 	p.push("a", "goes on")
-	p.stop(syscall.SIGTERM)
-	if !strings.Contains(p.logged(), "no space left on device") {
-		t.Error(p.logged())
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.wait(); p.cmd.ProcessState.ExitCode() != exitFailed {
+		t.Errorf("it ends with %v", err)
+	}
+	for _, told := range []string{"no space left on device", "what was published since the last time is lost", "ccomet: comet: state: write "} {
+		if !strings.Contains(p.logged(), told) {
+			t.Errorf("no %q: %s", told, p.logged())
+		}
 	}
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 2 { // and the lock
@@ -156,4 +163,21 @@ func TestStateOnAFullDisk(t *testing.T) {
 		t.Error(p.logged())
 	}
 	p.stop(syscall.SIGTERM)
+}
+
+// TestStateAfterASecondSignal: it ends the drain, and not what is kept.
+func TestStateAfterASecondSignal(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	p := start(t, nil, "--state", state, "--state-interval", "0", "--drain-time", "1h")
+	stream := open(t, p.front, "/stream?cname=a&seq=0")
+	readUntil(t, stream, "next_seq")
+	p.push("a", "kept")
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	p.logs("draining")
+	p.stop(syscall.SIGTERM)
+	if text, err := os.ReadFile(state); err != nil || !strings.HasPrefix(string(text), "ccomet-state 1 clean\n") || !strings.Contains(string(text), "kept") {
+		t.Errorf("%v, %.200q", err, text)
+	}
 }
