@@ -240,7 +240,7 @@ func (c *checker) histories(s *shard) {
 				c.fail("a kept message's number: %d, want %d", msg.seq, want)
 			}
 			want = msg.seq
-			size += len(msg.json)
+			size += msg.size()
 			want++
 			n++
 		}

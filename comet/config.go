@@ -97,11 +97,12 @@ type Config struct {
 	// ChannelBufferSize is how many messages a channel keeps for those who come
 	// back. Default 100; below zero keeps none.
 	ChannelBufferSize int
-	// ChannelBufferBytes bounds the bytes of those messages. Default 1 MiB.
+	// ChannelBufferBytes bounds the bytes of memory of those messages. Default 1 MiB.
 	ChannelBufferBytes int
-	// MaxHistoryBytes bounds what all channels keep together, shared out evenly among
-	// the loops. Beyond it, channels keep HistoryMinimum messages, and less at the
-	// worst. Default 1 GiB and 1.
+	// MaxHistoryBytes bounds the memory of what all channels keep together, shared out
+	// evenly among the loops; the collector wants up to as much again for itself.
+	// Beyond it, channels keep HistoryMinimum messages, and less at the worst.
+	// Default 1 GiB and 1.
 	MaxHistoryBytes int
 	HistoryMinimum  int
 	// MaxHeldBytes bounds what is held for readers that are stuck, in all, shared out

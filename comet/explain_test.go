@@ -70,7 +70,10 @@ func TestExplainBytes(t *testing.T) {
 			"no such channel: nobody waits for it, and nothing was published to it or signed for it that still lasts\n", more...))
 		srv.askAll([]string{"/push?cname=a%22%5C%E2%80%A8%3C&content=12", "/push?cname=a%22%5C%E2%80%A8%3C&content=3"})
 		home := srv.home([]byte("a\"\\\u2028<"))
-		size := len(`{"type":"data","cname":"a\"\\\u2028<","seq":1,"content":"12"}`) + len(`{"type":"data","cname":"a\"\\\u2028<","seq":2,"content":"3"}`)
+		size := 0 // in memory
+		for n, content := range []string{"12", "3"} {
+			size += newMessage(kindData, []byte("a\"\\\u2028<"), int32(n+1), []byte(content)).size()
+		}
 		same(t, ask(sideAdmin, "/explain?cname=a%22%5C%E2%80%A8%3C"), answer(ok200, asJSON, fmt.Sprintf(
 			`{"cname": "a\"\\\u2028<", "dialect": "icomet", "auth": "none",`+"\n"+
 				` "loop": %d, "next": 3, "oldest": 1, "kept": 2, "kept_bytes": %d, "lease": 30.0,`+"\n"+

@@ -1,7 +1,7 @@
 package comet
 
 // history is what a channel keeps for those who come back: a run of messages,
-// bounded in number and bytes. Channels without any have none of it.
+// bounded in number and in bytes of memory. Channels without any have none of it.
 type history struct {
 	first, last *message
 	n, bytes    int
@@ -44,7 +44,7 @@ func (t *histories) drop(i uint32) {
 // ones that are too many.
 func (s *shard) keep(ch *channel, msg *message) {
 	cfg := &s.srv.cfg
-	if cfg.ChannelBufferSize == 0 || len(msg.json) > cfg.ChannelBufferBytes {
+	if cfg.ChannelBufferSize == 0 || msg.size() > cfg.ChannelBufferBytes {
 		s.dropHistory(ch)
 		return
 	}
@@ -59,8 +59,8 @@ func (s *shard) keep(ch *channel, msg *message) {
 	}
 	h.last = msg
 	h.n++
-	h.bytes += len(msg.json)
-	s.historyBytes += len(msg.json)
+	h.bytes += msg.size()
+	s.historyBytes += msg.size()
 	for h.n > cfg.ChannelBufferSize || h.bytes > cfg.ChannelBufferBytes {
 		s.dropOldest(h)
 	}
@@ -71,8 +71,8 @@ func (s *shard) keep(ch *channel, msg *message) {
 }
 
 func (s *shard) dropOldest(h *history) {
-	h.bytes -= len(h.first.json)
-	s.historyBytes -= len(h.first.json)
+	h.bytes -= h.first.size()
+	s.historyBytes -= h.first.size()
 	h.first = h.first.next
 	h.n--
 }

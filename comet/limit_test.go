@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"ccomet/reactor"
 )
@@ -122,7 +123,7 @@ func TestMaxHistoryBytes(t *testing.T) {
 	const each = 1000 // bytes of a message, about
 	st := newStage(t, Config{Loops: 1, MaxHistoryBytes: 50 * each, HistoryMinimum: 2})
 	s := st.srv.shards[0]
-	content := strings.Repeat("x", each-60)
+	content := strings.Repeat("x", each-125) // and what is around it
 	push := func(cname string, n int) {
 		p := st.enter(0, sideAdmin)
 		for range n {
@@ -167,6 +168,22 @@ func TestMaxHistoryBytes(t *testing.T) {
 	}
 	if st.srv.met[limitHistory].times.Load() == 0 {
 		t.Error("the limit was never met")
+	}
+}
+
+// Of a short message most is not its text, and counts.
+func TestShortMessagesCountAsTheyAre(t *testing.T) {
+	const ceiling = 50_000
+	st := newStage(t, Config{Loops: 1, MaxHistoryBytes: ceiling, ChannelBufferSize: 10_000})
+	p := st.enter(0, sideAdmin)
+	for range 1000 {
+		p.send(reqGet(1, "/push?cname=a&content=x"))
+		same(t, p.body(), done)
+	}
+	s := st.srv.shards[0]
+	h := s.histories.at(s.channels.At(s.find([]byte("a"))).history)
+	if least := int(unsafe.Sizeof(message{})) + len(h.first.json); h.n*least > ceiling || h.n*3*least < ceiling {
+		t.Errorf("%d messages of %d bytes are kept in %d", h.n, least, ceiling)
 	}
 }
 

@@ -3,6 +3,7 @@ package comet
 import (
 	"strconv"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // kind is the type of a message on the wire.
@@ -41,6 +42,9 @@ func newMessage(k kind, cname []byte, seq int32, content []byte) *message {
 	json := make([]byte, 0, frame+len(cname)+len(content)+8)
 	return &message{kind: k, seq: seq, json: appendObject(json, k, cname, seq, content)}
 }
+
+// size is the bytes of memory that it takes: of a short one most are not its text.
+func (msg *message) size() int { return int(unsafe.Sizeof(*msg)) + cap(msg.json) }
 
 // after is the next message of a run of which n are left, this one included. Of
 // the last one next is not even looked at: the channel's home may be setting it.

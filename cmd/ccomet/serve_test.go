@@ -126,7 +126,7 @@ func TestFlags(t *testing.T) {
 		}},
 		{"--channel-buffer-size 2", keeps(2)},
 		{"--channel-buffer-size 0", keeps(0)},
-		{"--channel-buffer-bytes 170", keeps(3)},
+		{"--channel-buffer-bytes 400", keeps(3)},
 		{"--cors-origin https://example.com", func(t *testing.T, p *process) {
 			if a := get(t, p.front, "/ping"); a.header.Get("Access-Control-Allow-Origin") != "https://example.com" {
 				t.Error(a.header)

@@ -59,8 +59,8 @@ type settings struct {
 	MaxChannels              int `default:"0" placeholder:"N" group:"limits" help:"Channels; 0 is no limit."`
 	MaxSubscribersPerChannel int `default:"0" placeholder:"N" group:"limits" help:"Subscribers of one channel; 0 is no limit."`
 	ChannelBufferSize        int `default:"100" placeholder:"N" group:"limits" help:"Messages a channel keeps for those who come back; 0 keeps none."`
-	ChannelBufferBytes       int `default:"1048576" placeholder:"BYTES" group:"limits" help:"Bytes of these messages."`
-	MaxHistoryBytes          int `default:"1073741824" placeholder:"BYTES" group:"limits" help:"Bytes that all channels keep together; beyond it they keep less."`
+	ChannelBufferBytes       int `default:"1048576" placeholder:"BYTES" group:"limits" help:"Bytes of memory that these messages take."`
+	MaxHistoryBytes          int `default:"1073741824" placeholder:"BYTES" group:"limits" help:"Bytes of memory that the messages of all channels take together; beyond it they keep less. Go's garbage collector wants up to as much again."`
 	HistoryMinimum           int `default:"1" placeholder:"N" group:"limits" help:"Messages that a channel still keeps then, if that is enough."`
 	MaxHeldBytes             int `default:"268435456" placeholder:"BYTES" group:"limits" help:"Bytes held for readers that are stuck, all together; the one that would go beyond it is cut."`
 	MaxConnections           int `default:"0" placeholder:"N" group:"limits" help:"Connections, but for the admin side's. Beyond it one that is idle between requests is closed, or the new one is answered 503; 0 is what descriptors allow."`
