@@ -30,12 +30,12 @@ var limitNames = [limits]string{
 type met [limits]struct{ times, warned atomic.Int64 }
 
 // meet counts that a limit was met, and logs it, at most once in ten seconds for
-// each.
+// each, whichever way the clock is set.
 func (s *shard) meet(which limit, value int) {
 	m := &s.srv.met[which]
 	m.times.Add(1)
 	now := s.loop.Now().Unix()
-	if last := m.warned.Load(); now-last >= 10 && m.warned.CompareAndSwap(last, now) {
+	if last := m.warned.Load(); (now < last || now-last >= 10) && m.warned.CompareAndSwap(last, now) {
 		s.srv.cfg.Log.Warn().Str("limit", limitNames[which]).Int("value", value).Msg("limit reached")
 	}
 }

@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -9,6 +10,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/rs/zerolog"
 
 	"ccomet/reactor"
 )
@@ -220,6 +223,30 @@ func TestPublishRates(t *testing.T) {
 	same(t, push(), `{"type":"ok","seq":3}`+"\n")
 	if got := push(); !strings.HasPrefix(got, "too many publishes") {
 		t.Errorf("got %q", got)
+	}
+}
+
+// A clock that is set back refuses nobody for as long, nor keeps the log silent.
+func TestClockSetBack(t *testing.T) {
+	for _, cfg := range []Config{{PublishRatePerChannel: 2}, {PublishRatePerAddress: 2}} {
+		var log bytes.Buffer
+		cfg.Loops, cfg.Log = 1, zerolog.New(&log)
+		st := newStage(t, cfg)
+		push := func() string { return st.admin(0, "/push?cname=a&content=x") }
+		for range 3 {
+			for range 2 {
+				same(t, push(), done)
+			}
+			if got := push(); !strings.HasPrefix(got, "too many publishes") {
+				t.Errorf("got %q", got)
+			}
+			st.now = st.now.Add(-time.Hour)
+			st.srv.shards[0].loop.Wake()
+			st.settle()
+		}
+		if n := strings.Count(log.String(), "limit reached"); n != 3 {
+			t.Errorf("it is told %d times: %s", n, log.String())
+		}
 	}
 }
 

@@ -13,9 +13,13 @@ import (
 type rate int
 
 // take takes one token at time now; false: there is none, and wait says for how
-// long.
+// long. A bucket that is full only in more than a second is of before the clock was
+// set back.
 func (r rate) take(full, now int64) (newFull int64, wait time.Duration, ok bool) {
 	each := int64(time.Second) / int64(r)
+	if full-now > int64(time.Second) {
+		full = now
+	}
 	full = max(full, now) + each
 	if over := full - now - int64(time.Second); over > 0 {
 		return 0, time.Duration(over), false
