@@ -170,6 +170,8 @@ func (s *shard) answered(c reactor.Conn, last bool) {
 	}
 	if s.loop.Blocked(c) {
 		// Who does not read what he asked for is not asked for more: Drained goes on.
+		// Until then it is not idle, and makes room for nobody.
+		s.loop.SetUser(c, userWord(userIdle, 0))
 		s.loop.Pause(c)
 		s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
 		return

@@ -382,3 +382,24 @@ func TestKernelCutsCount(t *testing.T) {
 	}
 	srv.until("it is cut", func() bool { return srv.cut.Load() == 1 })
 }
+
+// Who is still being answered makes room for nobody.
+func TestNotIdleWhileAnswered(t *testing.T) {
+	page := Page{Path: "/page", ContentType: typeText, Body: bytes.Repeat([]byte("x"), 100_000)}
+	h := newHarness(t, Config{Loops: 1, MaxConnections: 1, Pages: []Page{page}})
+	s := h.srv.shards[0]
+	e := h.connect(s, sideFront, 4608)
+	e.get("/ping")
+	h.settle()
+	e.get(page.Path)
+	h.settle()
+	if err := s.admit(sideFront); err == nil || !s.loop.Blocked(e.conn) {
+		t.Errorf("room was made: %v", err)
+	}
+	for e.read(); s.loop.Blocked(e.conn); e.read() {
+		h.settle()
+	}
+	if err := s.admit(sideFront); err != nil || s.loop.Alive(e.conn) {
+		t.Errorf("no room was made: %v", err)
+	}
+}
