@@ -71,6 +71,8 @@ const finishRounds = 64
 func (l *Loop) finishListeners() {
 	l.finishing = false
 	for n := range l.listeners {
+		ln := &l.listeners[n]
+		ln.rate, ln.resting = 0, false // nobody can wait any longer
 		for range finishRounds {
 			before := l.stats.accepted.Load() + l.stats.refused.Load()
 			if l.accept(n); l.stats.accepted.Load()+l.stats.refused.Load() == before {

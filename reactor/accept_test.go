@@ -267,6 +267,21 @@ func TestAcceptRate(t *testing.T) {
 	}
 }
 
+// Who waits for the accept rate when the listeners are finished waits no longer.
+func TestFinishBeyondTheRate(t *testing.T) {
+	p := newProbe(t, Config{})
+	bound := p.listen("127.0.0.1:0", SocketOptions{AcceptRate: 16})
+	for range 12 {
+		dialPeer(t, bound)
+	}
+	p.until("the first are accepted", func() bool { return p.loop.Stats().Accepted == 4 })
+	p.loop.FinishListeners()
+	p.turn()
+	if got := p.loop.Stats().Accepted; got != 12 {
+		t.Errorf("%d connections of 12 are accepted", got)
+	}
+}
+
 func TestAdmit(t *testing.T) {
 	asked := 0
 	p := newProbe(t, Config{Refusal: refusal, Admit: func(tag uint8) error {
