@@ -136,7 +136,8 @@ func (l *Loop) accept(n int) {
 			return
 		}
 		if ln.rate > 0 && !ln.spend(l.now) {
-			l.rest(n, ln.refill())
+			l.tally.Pauses++
+			l.pause(n, ln.refill())
 			return
 		}
 		fd, errno := sysAccept(int32(ln.fd))
@@ -158,11 +159,11 @@ func (l *Loop) accept(n int) {
 		case unix.EMFILE, unix.ENFILE:
 			l.refuseWaiting(ln, errno)
 			l.warn(ln, "%w: connections are refused until descriptors are free", errno)
-			l.rest(n, acceptPause)
+			l.rest(n)
 			return
 		default:
 			l.warn(ln, "%w: connections wait", errno)
-			l.rest(n, acceptPause)
+			l.rest(n)
 			return
 		}
 	}
@@ -198,7 +199,7 @@ func (l *Loop) giveWay(n int) {
 	}
 	if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
 		l.warn(ln, "%w: connections wait", err)
-		l.rest(n, acceptPause)
+		l.rest(n)
 	}
 }
 
@@ -265,8 +266,13 @@ func (l *Loop) refuseWaiting(ln *listener, why error) {
 	l.takeReserve()
 }
 
-// rest stops accepting for a while.
-func (l *Loop) rest(n int, d time.Duration) {
+// rest stops accepting for a while, for the kernel is out of something.
+func (l *Loop) rest(n int) {
+	l.tally.Troubles++
+	l.pause(n, acceptPause)
+}
+
+func (l *Loop) pause(n int, d time.Duration) {
 	ln := &l.listeners[n]
 	if l.reserve < 0 {
 		l.takeReserve()
@@ -286,13 +292,13 @@ func (l *Loop) resumeListening(n int) {
 	ln := &l.listeners[n]
 	if l.robbed {
 		if l.takeReserve(); l.robbed { // others refuse until it has: it cannot wait for somebody to come
-			l.rest(n, acceptPause)
+			l.rest(n)
 			return
 		}
 	}
 	if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
 		l.warn(ln, "%w: connections wait", err)
-		l.rest(n, acceptPause)
+		l.rest(n)
 		return
 	}
 	ln.resting = false

@@ -265,6 +265,9 @@ func TestAcceptRate(t *testing.T) {
 	if got := p.loop.Stats().Accepted; got != 12 {
 		t.Fatalf("%d connections are accepted in the end", got)
 	}
+	if f := p.loop.Figures(); f.Pauses < 3 || f.Troubles != 0 {
+		t.Errorf("%d pauses, %d troubles", f.Pauses, f.Troubles)
+	}
 }
 
 // Who waits for the accept rate when the listeners are finished waits no longer.

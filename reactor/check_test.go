@@ -57,7 +57,7 @@ func checkLoop(l *Loop) error {
 		return err
 	}
 	owner := map[uint32]uint32{}
-	armed, open, live := 0, 0, 0
+	armed, open, live, blocked := 0, 0, 0, 0
 	for i := uint32(1); i <= l.conns.Used(); i++ {
 		r := l.conns.At(i)
 		if r.flags&flagLive == 0 {
@@ -72,6 +72,9 @@ func checkLoop(l *Loop) error {
 		}
 		if r.timer.Armed() {
 			armed++
+		}
+		if r.flags&flagBlocked != 0 {
+			blocked++
 		}
 		if free[i] {
 			return fmt.Errorf("record %d is live and free", i)
@@ -89,6 +92,9 @@ func checkLoop(l *Loop) error {
 	if armed != l.wheel.Count() || int64(open) != l.stats.open.Load() || live != l.conns.Live() {
 		return fmt.Errorf("%d armed, %d open, %d live; counted as %d, %d, %d",
 			armed, open, live, l.wheel.Count(), l.stats.open.Load(), l.conns.Live())
+	}
+	if int64(blocked) != l.tally.Blocked {
+		return fmt.Errorf("%d blocked, counted as %d", blocked, l.tally.Blocked)
 	}
 	if len(l.doomed) != 0 {
 		return fmt.Errorf("%d doomed between turns", len(l.doomed))

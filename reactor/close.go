@@ -125,6 +125,7 @@ func (l *Loop) freeRecord(i uint32, r *record) {
 	if r.held != 0 {
 		l.giveBack(r)
 	}
+	l.unblock(r)
 	l.wheel.Cancel(i)
 	if r.fd >= 0 {
 		l.stats.open.Add(-1)

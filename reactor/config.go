@@ -33,7 +33,7 @@ type Config struct {
 	// Warn, when set, hears of trouble that concerns no single connection, once
 	// an episode: on the loop's goroutine.
 	Warn func(err error)
-	// Clock tells the time, and is read once or twice a turn. Default time.Now.
+	// Clock tells the time, and is read twice a turn. Default time.Now.
 	Clock func() time.Time
 }
 

@@ -52,7 +52,8 @@ type Loop struct {
 	released   bool
 	sleep      time.Duration // the handler's last wish
 	stats      counters
-	writes     int64 // not yet in stats
+	writes     int64   // not yet in stats
+	tally      Figures // what nobody else may read: see Figures
 
 	asleep  atomic.Uint32 // about to wait, or waiting
 	woken   atomic.Uint32 // somebody wants a turn
@@ -70,7 +71,7 @@ type Stats struct {
 	Open     int64 // connections
 	Held     int64 // connections that borrow a buffer
 	Accepted int64
-	Refused  int64 // connections refused for want of descriptors or records
+	Refused  int64 // connections refused when they came: by Admit, or for want of descriptors, records or memory
 	Turns    int64
 	Writes   int64 // write calls to connections, as of the end of the last turn
 }
@@ -156,7 +157,11 @@ func (l *Loop) Wake() {
 //  4. signals, then TurnEnded;
 //  5. and frees what was closed.
 func (l *Loop) Turn(timeout time.Duration) error {
-	events, err := l.wait(l.patience(timeout))
+	began := l.cfg.Clock()
+	if l.stats.turns.Load() > 0 {
+		l.tally.TurnTimes.add(began.Sub(l.now))
+	}
+	events, err := l.wait(l.patience(timeout, began))
 	if err != nil {
 		return err
 	}
@@ -183,8 +188,8 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	return nil
 }
 
-// patience is how long the next wait may take.
-func (l *Loop) patience(timeout time.Duration) time.Duration {
+// patience is how long the next wait, which begins now, may take.
+func (l *Loop) patience(timeout time.Duration, now time.Time) time.Duration {
 	if len(l.readyList) > 0 || l.wheel.Pending() {
 		return 0
 	}
@@ -192,9 +197,9 @@ func (l *Loop) patience(timeout time.Duration) time.Duration {
 		timeout = l.sleep
 	}
 	if ticks, any := l.wheel.Next(); any {
-		// From the clock, not from the last turn's time: the turn took some.
+		// Not from the last turn's time: the turn took some.
 		at := l.start.Add(time.Duration(l.wheel.now+Tick(ticks)) * TickLength)
-		if d := max(at.Sub(l.cfg.Clock()), 0); timeout < 0 || d < timeout {
+		if d := max(at.Sub(now), 0); timeout < 0 || d < timeout {
 			timeout = d
 		}
 	}

@@ -17,7 +17,7 @@ func TestPatience(t *testing.T) {
 	p.onTurnEnded = func() time.Duration { return wish }
 	want := func(what string, asked, want time.Duration) {
 		t.Helper()
-		if got := p.loop.patience(asked); got != want {
+		if got := p.loop.patience(asked, p.now); got != want {
 			t.Errorf("%s: waits %v, want %v", what, got, want)
 		}
 	}
@@ -84,7 +84,7 @@ func TestReleaseClosesEverything(t *testing.T) {
 	if err := p.loop.AddListener(ln, 0); err != nil {
 		t.Fatal(err)
 	}
-	p.loop.rest(0, acceptPause) // its timer is nobody's business
+	p.loop.rest(0) // its timer is nobody's business
 	p.loop.Close(b)
 	p.onClosed = func(c Conn, why error) { // one that always tries again
 		if why == ErrStopped {

@@ -14,6 +14,7 @@ type Mailbox[M any] struct {
 	mu    sync.Mutex
 	queue []M
 	spare []M // the consumer's last batch, to be filled again
+	most  int // that a batch had, since Depth was last asked
 }
 
 // keepQueue is how many messages' room an emptied queue keeps.
@@ -43,6 +44,7 @@ func (m *Mailbox[M]) Drain() []M {
 	}
 	m.mu.Lock()
 	batch := m.queue
+	m.most = max(m.most, len(batch))
 	m.queue = m.spare[:0]
 	m.mu.Unlock()
 	m.spare = batch

@@ -74,6 +74,7 @@ func (l *Loop) readOnce(c Conn, r *record) bool {
 	if r.flags&flagReadable != 0 {
 		var errno unix.Errno
 		n, errno = sysRead(r.fd, l.in)
+		l.tally.BytesRead += uint64(max(n, 0))
 		switch {
 		case errno == unix.EAGAIN:
 			r.flags &^= flagReadable | flagUrgent
@@ -189,6 +190,7 @@ func (l *Loop) discard(c Conn, r *record) {
 func (l *Loop) broken(c Conn, r *record, err error) {
 	for r.flags&(flagPaused|flagConnecting) == 0 {
 		n, errno := sysRead(r.fd, l.in)
+		l.tally.BytesRead += uint64(max(n, 0))
 		if errno != 0 && errno != unix.EAGAIN && err == nil {
 			err = errno // reading took it: it is told once
 		}

@@ -25,6 +25,7 @@ func (l *Loop) TryWriteAt(index uint32, p []byte) (int, error) {
 	l.writes++
 	n, errno := sysWrite(r.fd, p)
 	if errno == 0 {
+		l.tally.BytesWritten += uint64(n)
 		return n, nil
 	}
 	if errno == unix.EAGAIN {
@@ -50,7 +51,7 @@ func (l *Loop) Hold(c Conn, f *Frame, at int) {
 		h := l.borrow(r)
 		l.share(h, f)
 		h.out = f.Bytes[at:]
-		r.flags |= flagBlocked
+		l.block(r)
 		if !f.Apart && l.heldBytes > l.cfg.MaxHeldAll {
 			l.fail(c, r, ErrHeldAll)
 		}
@@ -84,7 +85,7 @@ func (l *Loop) keep(c Conn, r *record, rest []byte) error {
 	h.out = h.own.B
 	h.kept = cap(h.own.B)
 	l.heldBytes += h.kept
-	r.flags |= flagBlocked
+	l.block(r)
 	switch {
 	case len(h.out) > l.cfg.MaxHeld:
 		l.fail(c, r, ErrHeldFull)
@@ -94,6 +95,21 @@ func (l *Loop) keep(c Conn, r *record, rest []byte) error {
 		return ErrHeldAll
 	}
 	return nil
+}
+
+// block marks a connection as one that output is held for.
+func (l *Loop) block(r *record) {
+	if r.flags&flagBlocked == 0 {
+		r.flags |= flagBlocked
+		l.tally.Blocked++
+	}
+}
+
+func (l *Loop) unblock(r *record) {
+	if r.flags&flagBlocked != 0 {
+		r.flags &^= flagBlocked
+		l.tally.Blocked--
+	}
 }
 
 // flush goes on with a short write.
@@ -108,11 +124,12 @@ func (l *Loop) flush(c Conn, r *record) {
 		l.broken(c, r, errno)
 		return
 	}
+	l.tally.BytesWritten += uint64(n)
 	h.out = h.out[n:]
 	if len(h.out) > 0 {
 		return // the kernel is full again: another edge will come
 	}
-	r.flags &^= flagBlocked
+	l.unblock(r)
 	l.dropOut(h)
 	if h.in == nil {
 		l.giveBack(r)
