@@ -79,6 +79,7 @@ func (s *shard) broadcast(x *exchange) {
 		s.fail(x, 503, "too many broadcasts are under way: at most "+strconv.Itoa(maxWalks)+" on all loops")
 	case s.contentArg(x, &m, false):
 		s.srv.walks.Add(int64(len(s.srv.shards)))
+		s.tally.Broadcasts++
 		for i := range s.srv.shards {
 			copied := m
 			copied.buf = nameBuffer(m.buf.B)

@@ -97,7 +97,7 @@ func (s *shard) endOne(i uint32, c reactor.Conn) {
 			s.delist(sub.roster, i)
 			sub.roster = 0
 		}
-		sub.flags &^= subBehind
+		s.notBehind(sub)
 		head := s.subs.At(owner)
 		if head.cursor--; head.cursor > 0 {
 			return

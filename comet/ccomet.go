@@ -162,6 +162,7 @@ func (s *shard) sat(m *mail) {
 	case m.code != codeOK:
 		s.turnAway(i, m.code)
 	case !seated:
+		s.lose(sub.cursor, m.msg.seq)
 		s.finishPoll(i, s.ccometBacklog(sub, m))
 	default:
 		roster := s.rosterFor(m)
@@ -170,6 +171,7 @@ func (s *shard) sat(m *mail) {
 			s.turnAway(i, codeNoMemory)
 			return
 		}
+		s.lose(sub.cursor, m.seq)
 		sub.cursor, sub.noop = m.seq, m.lost
 		s.enlist(roster, i)
 		s.loop.SetTimer(m.conn, -1) // it waits for as long as it likes
@@ -208,7 +210,7 @@ func (s *shard) ousted(m *mail) {
 		return
 	}
 	s.endSub(i)
-	s.loop.SetUser(m.conn, userWord(userTurnedAway, uint32(codeOusted)))
+	s.become(m.conn, userTurnedAway, uint32(codeOusted))
 	s.loop.SetTimer(m.conn, oustedTime)
 }
 
@@ -221,7 +223,7 @@ const oustedTime = time.Second
 func (s *shard) turnAway(i uint32, why code) {
 	c := s.loop.ConnAt(s.subs.At(i).conn)
 	s.endSub(i)
-	s.loop.SetUser(c, userWord(userTurnedAway, uint32(why)))
+	s.become(c, userTurnedAway, uint32(why))
 	s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
 }
 

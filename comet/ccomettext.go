@@ -131,7 +131,9 @@ func (s *shard) ccometBacklog(sub *subscriber, m *mail) []byte {
 	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
 		s.msgs = append(s.msgs, msg)
 	}
-	response := s.ccometResponse(sub, fitPoll(s.msgs))
+	given := fitPoll(s.msgs)
+	s.tally.Replayed += uint64(len(given))
+	response := s.ccometResponse(sub, given)
 	clear(s.msgs)
 	return response
 }

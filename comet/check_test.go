@@ -28,6 +28,7 @@ func check(t *testing.T, srv *Server, rest bool, note string) {
 		c.rosters(s)
 		c.histories(s)
 		c.seats(s)
+		c.tally(s)
 	}
 	live := 0
 	for _, s := range srv.shards {
@@ -263,6 +264,35 @@ func (c *checker) histories(s *shard) {
 		free++
 	}
 	c.equal("histories", used+free, int(s.histories.used))
+}
+
+// tally checks what is counted as it changes against what is there.
+func (c *checker) tally(s *shard) {
+	var want Tally
+	for i := range s.loop.Indexes() + 1 {
+		if conn := s.loop.ConnAt(i); conn != 0 {
+			what, _ := splitUser(s.loop.User(conn))
+			want.Connections[s.side(conn)][what]++
+		}
+	}
+	for ri := range c.chain(s.rosterIndex) {
+		for i := s.rosters.At(ri).head; i != 0; i = s.subs.At(i).next {
+			want.Subscribers[s.listensBy(i)]++
+			if s.subs.At(i).has(subBehind) {
+				want.Behind++
+			}
+		}
+	}
+	messages := 0
+	for i := uint32(1); i <= s.channels.Used(); i++ {
+		if ch := s.channels.At(i); ch.state != channelFree && ch.history != 0 {
+			messages += s.histories.at(ch.history).n
+		}
+	}
+	c.equal("what connections do", s.tally.Connections, want.Connections)
+	c.equal("who listens", s.tally.Subscribers, want.Subscribers)
+	c.equal("subscribers behind", s.tally.Behind, want.Behind)
+	c.equal("messages kept", s.historyMessages, messages)
 }
 
 // seats checks that at rest every subscriber of CComet's dialect has a seat of its

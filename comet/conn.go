@@ -21,6 +21,7 @@ const (
 	userPipe                     // it waits for answers: pipes
 	userPresence                 // it listens to /psub
 	userTurnedAway               // it is to be refused when its time is up: a code
+	userEnding                   // all is said
 )
 
 const userShift = 29
@@ -54,6 +55,7 @@ type exchange struct {
 
 // Opened begins a connection: its request is awaited.
 func (s *shard) Opened(c reactor.Conn) {
+	s.tally.Connections[s.side(c)][userIdle]++
 	s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
 	if s.side(c) != sideAdmin {
 		s.srv.admitted.Add(1)
@@ -134,6 +136,7 @@ func (s *shard) begin(c reactor.Conn, req *httplite.Request) *exchange {
 // serve hands a request to its endpoint.
 func (s *shard) serve(c reactor.Conn, req *httplite.Request) {
 	x := s.begin(c, req)
+	s.tally.Requests++
 	if s.srv.access.looks && s.barred(x) {
 		return
 	}
@@ -165,18 +168,18 @@ func (s *shard) serve(c reactor.Conn, req *httplite.Request) {
 // answered readies a connection for its next request, or ends it.
 func (s *shard) answered(c reactor.Conn, last bool) {
 	if last || s.parting(c) {
-		s.loop.Finish(c)
+		s.finish(c)
 		return
 	}
 	if s.loop.Blocked(c) {
 		// Who does not read what he asked for is not asked for more: Drained goes on.
 		// Until then it is not idle, and makes room for nobody.
-		s.loop.SetUser(c, userWord(userIdle, 0))
+		s.become(c, userIdle, 0)
 		s.loop.Pause(c)
 		s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
 		return
 	}
-	s.loop.SetUser(c, userWord(userIdle, kept))
+	s.become(c, userIdle, kept)
 	s.loop.SetTimer(c, s.srv.cfg.IdleTimeout)
 	s.loop.Resume(c)
 }
@@ -217,7 +220,7 @@ func (s *shard) Ended(c reactor.Conn) {
 			s.stopPipe(i)
 		}
 	default:
-		s.loop.Finish(c)
+		s.finish(c)
 	}
 }
 
@@ -282,7 +285,9 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 	s.uncount(c)
 	s.cancelHandlers(c)
 	s.dropHandled(c)
-	switch what, i := splitUser(s.loop.User(c)); what {
+	what, i := splitUser(s.loop.User(c))
+	s.tally.Connections[s.side(c)][what]--
+	switch what {
 	case userSub:
 		if sub := s.subs.At(i); sub.has(subOld) && !sub.poll() {
 			// No last chunk is missing where there are none. A RST says as well that

@@ -185,7 +185,7 @@ func (s *shard) arrangeOne(c reactor.Conn) {
 	switch what, i := splitUser(s.loop.User(c)); what {
 	case userIdle:
 		if s.parting(c) {
-			s.loop.Finish(c)
+			s.finish(c)
 		}
 	case userSub:
 		s.subs.At(i).flags |= subClose // a poll that has an answer before its time
@@ -264,7 +264,7 @@ func (s *shard) watch(left time.Duration) time.Duration {
 // two requests.
 func (s *shard) needless(c reactor.Conn) bool {
 	what, _ := splitUser(s.loop.User(c))
-	return what == userIdle && s.side(c) == sideAdmin
+	return (what == userIdle || what == userEnding) && s.side(c) == sideAdmin
 }
 
 // turnedOff refuses a request that comes too late. A subscriber is better off

@@ -93,7 +93,7 @@ func (s *shard) incomplete(c reactor.Conn, req *httplite.Request) {
 		case userPipe:
 			s.pipes[i].half = half
 		default:
-			s.loop.SetUser(c, userWord(userHalf, half))
+			s.become(c, userHalf, half)
 		}
 		s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
 	}
@@ -113,7 +113,7 @@ func (s *shard) takeHalf(c reactor.Conn) (half uint32) {
 	switch what, i := splitUser(s.loop.User(c)); what {
 	case userHalf:
 		half = i
-		s.loop.SetUser(c, 0)
+		s.become(c, userIdle, 0)
 	case userPipe:
 		half, s.pipes[i].half = s.pipes[i].half, 0
 	}

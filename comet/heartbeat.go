@@ -52,12 +52,14 @@ func (s *shard) beat(owner uint32, c reactor.Conn) {
 	sub := s.subs.At(owner)
 	if sub.poll() {
 		if sub.transport != transportCComet { // which has none
+			s.tally.Heartbeats++
 			s.finishEmptyPoll(owner, waiting)
 		}
 		return
 	}
 	s.object = s.appendNoop(s.object[:0], sub, waiting)
 	sub.noop++
+	s.tally.Heartbeats++
 	s.scratch = appendFrame(s.scratch[:0], sub.framing(), s.object, noEventID)
 	s.heartbeat(c)
 	_ = s.loop.Write(c, s.scratch)

@@ -61,6 +61,7 @@ func (s *shard) keep(ch *channel, msg *message) {
 	h.n++
 	h.bytes += msg.size()
 	s.historyBytes += msg.size()
+	s.historyMessages++
 	for h.n > cfg.ChannelBufferSize || h.bytes > cfg.ChannelBufferBytes {
 		s.dropOldest(h)
 	}
@@ -75,6 +76,7 @@ func (s *shard) dropOldest(h *history) {
 	s.historyBytes -= h.first.size()
 	h.first = h.first.next
 	h.n--
+	s.historyMessages--
 }
 
 // shedLook is how many channels are looked at, for each message, for history that
@@ -143,7 +145,9 @@ func (s *shard) oldest(ch *channel) int32 {
 // dropHistory forgets what a channel keeps.
 func (s *shard) dropHistory(ch *channel) {
 	if ch.history != 0 {
-		s.historyBytes -= s.histories.at(ch.history).bytes
+		h := s.histories.at(ch.history)
+		s.historyBytes -= h.bytes
+		s.historyMessages -= h.n
 		s.histories.drop(ch.history)
 		ch.history = 0
 	}

@@ -33,7 +33,7 @@ func (s *shard) finishPoll(i uint32, response []byte) {
 	c := s.loop.ConnAt(sub.conn)
 	last := sub.has(subClose)
 	s.endSub(i)
-	s.loop.SetUser(c, 0)
+	s.become(c, userIdle, 0)
 	_ = s.loop.Write(c, response) // a lost connection is told to Closed
 	s.answered(c, last)
 }
@@ -45,8 +45,7 @@ func (s *shard) endStream(i uint32, c reactor.Conn) {
 		_ = s.loop.Write(c, lastChunk)
 	}
 	s.endSub(i)
-	s.loop.SetUser(c, 0)
-	s.loop.Finish(c)
+	s.finish(c)
 }
 
 // refuseSub ends a subscription that its channel's home will not have.
@@ -61,7 +60,7 @@ func (s *shard) refuseSub(i uint32, why code, cname []byte) {
 	}
 	if why == codeNoMemory {
 		s.endSub(s.owner(i))
-		s.loop.SetUser(c, 0)
+		s.become(c, userIdle, 0)
 		s.refuse(c, errNoMemory)
 		return
 	}
@@ -127,6 +126,7 @@ func (s *shard) endSub(owner uint32) {
 // is nobody's until that comes.
 func (s *shard) endRecord(i uint32) {
 	sub := s.subs.At(i)
+	s.notBehind(sub)
 	if sub.roster != 0 {
 		s.delist(sub.roster, i)
 	}

@@ -26,6 +26,15 @@ var limitNames = [limits]string{
 	"max-history-bytes", "max-held-bytes", "publish-rate-per-channel", "publish-rate-per-address",
 }
 
+// limitValues are what is set, 0 for no limit.
+func (srv *Server) limitValues() [limits]int {
+	cfg := &srv.cfg
+	return [limits]int{
+		cfg.MaxChannels, cfg.MaxSubscribersPerChannel, cfg.MaxConnections, cfg.MaxConnectionsPerAddress,
+		cfg.MaxHistoryBytes, cfg.MaxHeldBytes, cfg.PublishRatePerChannel, cfg.PublishRatePerAddress,
+	}
+}
+
 // met counts how often each limit was met, and remembers when it was warned of.
 type met [limits]struct{ times, warned atomic.Int64 }
 

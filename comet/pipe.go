@@ -62,7 +62,7 @@ func (s *shard) waitFor(x *exchange, sl slot) uint32 {
 	what, i := splitUser(s.loop.User(x.conn))
 	if what != userPipe {
 		i = s.newPipe(x.conn)
-		s.loop.SetUser(x.conn, userWord(userPipe, i))
+		s.become(x.conn, userPipe, i)
 		s.loop.SetTimer(x.conn, s.srv.cfg.RequestTimeout)
 	}
 	return s.addSlot(i, x, sl)
@@ -193,10 +193,10 @@ func (s *shard) emptyPipe(i uint32) {
 	c, half, last, psub, now, old := p.conn, p.half, p.last, p.psub, p.psubNow, p.old
 	p.half = 0
 	s.freePipe(i)
-	s.loop.SetUser(c, 0)
+	s.become(c, userIdle, 0)
 	switch {
 	case half != 0 && !last && !psub:
-		s.loop.SetUser(c, userWord(userHalf, half))
+		s.become(c, userHalf, half)
 		s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
 		s.loop.Resume(c)
 		return

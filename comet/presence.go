@@ -61,7 +61,7 @@ func (s *shard) startPsub(c reactor.Conn, old, now bool) {
 		framing = psubChunked
 		s.scratch = append(s.scratch, "Transfer-Encoding: chunked\r\n"...)
 	}
-	s.loop.SetUser(c, userWord(userPresence, framing))
+	s.become(c, userPresence, framing)
 	_ = s.loop.Write(c, httplite.EndHeaders(s.scratch))
 	if s.loop.Blocked(c) {
 		s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)

@@ -286,7 +286,7 @@ func (s *shard) writeBatch(i uint32, sub *subscriber, b *batch, from int) {
 // wroteShort leaves a subscriber behind whose write got as far as pos.
 func (s *shard) wroteShort(sub *subscriber, b *batch, from, pos int) {
 	c := s.loop.ConnAt(sub.conn)
-	sub.flags |= subBehind
+	s.fallBehind(sub)
 	if s.loop.Blocked(c) {
 		// Something else is stuck already, so not even a head could go.
 		if from < 0 {

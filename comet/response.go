@@ -180,6 +180,9 @@ func (s *shard) appendPollResponse(dst []byte, sub *subscriber, object []byte) [
 // once: it was moved, or there is a backlog, or messages are gone.
 func (s *shard) appendPoll(dst []byte, sub *subscriber, cname []byte, m *mail) []byte {
 	body := s.object[:0]
+	if m.flag&joinLost != 0 {
+		s.lose(m.lost, firstOf(m))
+	}
 	if m.code == codeMoved {
 		body = appendObject(body, kindNextSeq, cname, m.seq, "")
 	} else {
@@ -207,7 +210,12 @@ func (s *shard) appendRun(dst []byte, m *mail, cname []byte) []byte {
 	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
 		s.msgs = append(s.msgs, msg)
 	}
-	dst = appendPollBody(dst, fitPoll(s.msgs), cname, true)
+	given := fitPoll(s.msgs)
+	s.tally.Replayed += uint64(len(given))
+	for k := 1; k < len(given); k++ {
+		s.lose(given[k-1].seq+1, given[k].seq)
+	}
+	dst = appendPollBody(dst, given, cname, true)
 	clear(s.msgs)
 	return dst
 }

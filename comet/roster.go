@@ -69,6 +69,7 @@ func (s *shard) rosterName(i uint32) []byte {
 func (s *shard) enlist(ri, i uint32) {
 	r, sub := s.rosters.At(ri), s.subs.At(i)
 	sub.roster, sub.next, sub.prev = ri, r.head, 0
+	s.tally.Subscribers[s.listensBy(i)]++
 	if r.head != 0 {
 		s.subs.At(r.head).prev = i
 	}
@@ -79,6 +80,7 @@ func (s *shard) enlist(ri, i uint32) {
 // the turn ends, of all that left in it at once.
 func (s *shard) delist(ri, i uint32) {
 	r, sub := s.rosters.At(ri), s.subs.At(i)
+	s.tally.Subscribers[s.listensBy(i)]--
 	if sub.next != 0 {
 		s.subs.At(sub.next).prev = sub.prev
 	}

@@ -45,7 +45,8 @@ type Server struct {
 	publishers  *addressRates // nil: nor publishes
 
 	drainClock
-	state *state // nil: none is kept
+	state  *state // nil: none is kept
+	gapped bool   // channels have left out numbers after a crash
 }
 
 // unsent bounds what the kernel keeps for a reader that is stuck, beside what he has

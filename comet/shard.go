@@ -23,23 +23,24 @@ type shard struct {
 	debug bool
 
 	// As a home of channels.
-	names        names
-	channels     reactor.Slab[channel]
-	channelIndex *index
-	leases       *reactor.Wheel
-	histories    histories
-	historyBytes int            // of all channels
-	historyHand  uint32         // the channel that was last looked at for history to let go of
-	rates        column[int64]  // buckets of publishes, by channel
-	clients      column[uint64] // whose connections are counted, by connection
-	roomHand     uint32         // the connection that was last looked at for one that may go
-	seats        reactor.Slab[seat]
-	seatIndex    *index
-	pending      []walk
-	walkLeft     int    // channels that broadcasts may still look at in this turn
-	rollCalls    []mail // that wait for an answer
-	explanations []*explanation
-	explained    uint32 // so far
+	names           names
+	channels        reactor.Slab[channel]
+	channelIndex    *index
+	leases          *reactor.Wheel
+	histories       histories
+	historyBytes    int // of all channels
+	historyMessages int
+	historyHand     uint32         // the channel that was last looked at for history to let go of
+	rates           column[int64]  // buckets of publishes, by channel
+	clients         column[uint64] // whose connections are counted, by connection
+	roomHand        uint32         // the connection that was last looked at for one that may go
+	seats           reactor.Slab[seat]
+	seatIndex       *index
+	pending         []walk
+	walkLeft        int    // channels that broadcasts may still look at in this turn
+	rollCalls       []mail // that wait for an answer
+	explanations    []*explanation
+	explained       uint32 // so far
 
 	// As a home of connections.
 	subs        reactor.Slab[subscriber]
@@ -65,6 +66,8 @@ type shard struct {
 	published   uint64
 	delivered   uint64
 	figures     figures
+	tally       Tally
+	watchers    watchers
 	warm        uint32
 
 	// What is rendered is rendered here, and copied by nobody.

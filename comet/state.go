@@ -3,8 +3,10 @@ package comet
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +35,7 @@ type state struct {
 	secret  []byte // to be written; nil where it is configured
 	failing bool   // the last write went wrong, which has been told
 	lost    error  // why the last one of all was not written; to be read when done
+	shown   shownState
 
 	batch snapshot
 	ready chan struct{} // a loop has filled the batch
@@ -137,7 +140,8 @@ var errGivenUp = errors.New("given up")
 // well again. It returns what went wrong with the last one of all (clean).
 func (st *state) save(srv *Server, clean bool) error {
 	began := time.Now()
-	channels, err := st.write(srv, clean)
+	channels, size, err := st.write(srv, clean)
+	st.show(began, size, err)
 	log := &st.cfg.Log
 	switch {
 	case errors.Is(err, errGivenUp) && clean:
@@ -163,17 +167,41 @@ func (st *state) save(srv *Server, clean bool) error {
 	return nil
 }
 
+// shownState is what is told of the writes: seconds, nanoseconds, bytes.
+type shownState struct{ written, took, bytes, failures atomic.Int64 }
+
+func (st *state) show(began time.Time, size int64, err error) {
+	switch {
+	case err == nil:
+		st.shown.written.Store(st.cfg.Clock().Unix())
+		st.shown.took.Store(int64(time.Since(began)))
+		st.shown.bytes.Store(size)
+	case !errors.Is(err, errGivenUp):
+		st.shown.failures.Add(1)
+	}
+}
+
+func (st *state) figures() *StateFigures {
+	f := &StateFigures{
+		Written: st.head.written, Took: time.Duration(st.shown.took.Load()), Bytes: st.shown.bytes.Load(), Failures: st.shown.failures.Load(),
+	}
+	if at := st.shown.written.Load(); at != 0 {
+		f.Written = time.Unix(at, 0)
+	}
+	return f
+}
+
 // write writes a new file and has it take the old one's place.
-func (st *state) write(srv *Server, clean bool) (channels int, err error) {
+func (st *state) write(srv *Server, clean bool) (channels int, size int64, err error) {
 	// Only whoever has the lock writes under this name, so what is there is the
 	// rest of a write that was cut off.
 	fresh := st.name + ".new"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return 0, err
+		return 0, 0, err
 	}
 	f, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer func() {
 		if err != nil {
@@ -188,13 +216,16 @@ func (st *state) write(srv *Server, clean bool) (channels int, err error) {
 	if err == nil {
 		err = f.Sync()
 	}
+	if err == nil {
+		size, err = f.Seek(0, io.SeekCurrent)
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := os.Rename(fresh, st.name); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return channels, syncDirectory(filepath.Dir(st.name))
+	return channels, size, syncDirectory(filepath.Dir(st.name))
 }
 
 // syncDirectory has the names in a directory outlive a loss of power.

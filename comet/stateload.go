@@ -76,7 +76,7 @@ func (st *state) restore(srv *Server) error {
 	}
 	r := restorer{srv: srv, now: srv.cfg.Clock()}
 	if !st.head.clean {
-		r.gap = StateGap
+		r.gap, srv.gapped = StateGap, true
 	}
 	if _, err := readState(st.file, info.Size(), &r); err != nil {
 		return fmt.Errorf("state: %s has changed since it was found good: %w", st.name, err)

@@ -80,7 +80,7 @@ func (s *shard) newSub(c reactor.Conn, cb []byte, sub subscriber, wants []want) 
 		}
 		s.subs.At(i).cbAt, s.subs.At(i).cbLen = at.at, at.len
 	}
-	s.loop.SetUser(c, userWord(userSub, i))
+	s.become(c, userSub, i)
 	s.loop.Pause(c)
 	s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
 	return i
@@ -192,6 +192,9 @@ func (s *shard) joined(m *mail) {
 	s.enlist(roster, i)
 	s.heartbeat(m.conn)
 	if sub.poll() {
+		if m.flag&joinLost != 0 {
+			s.lose(m.lost, m.seq)
+		}
 		sub.cursor = m.seq
 		if sub.has(subMember) {
 			s.subscribeRest(s.owner(i))
@@ -218,9 +221,12 @@ func (s *shard) unjoin(m *mail) {
 // replayInto renders what the home's answer says: lost messages, where the
 // client wants to know of them, then the backlog, or that it was moved.
 func (s *shard) replayInto(b *batch, sub *subscriber, cname []byte, m *mail) {
-	if m.flag&joinLost != 0 && sub.has(subSayLost) {
-		s.object = appendLost(s.object[:0], cname, m)
-		b.appendPreface(s.object, firstOf(m)-1)
+	if m.flag&joinLost != 0 {
+		s.lose(m.lost, firstOf(m))
+		if sub.has(subSayLost) {
+			s.object = appendLost(s.object[:0], cname, m)
+			b.appendPreface(s.object, firstOf(m)-1)
+		}
 	}
 	if m.code == codeMoved {
 		s.object = appendObject(s.object[:0], kindNextSeq, cname, m.seq, "")
@@ -228,9 +234,12 @@ func (s *shard) replayInto(b *batch, sub *subscriber, cname []byte, m *mail) {
 	}
 	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
 		b.append(msg, cname)
-		if next := m.behind(msg, n); next != msg.seq+1 && sub.has(subSayLost) {
-			s.object = appendSpan(s.object[:0], cname, msg.seq+1, next)
-			b.extend(s.object, next-1)
+		if next := m.behind(msg, n); next != msg.seq+1 {
+			s.lose(msg.seq+1, next)
+			if sub.has(subSayLost) {
+				s.object = appendSpan(s.object[:0], cname, msg.seq+1, next)
+				b.extend(s.object, next-1)
+			}
 		}
 	}
 }
@@ -249,6 +258,7 @@ func (s *shard) writeReplay(i uint32, b *batch, m *mail) {
 	start := m.seq - int32(len(b.ends))
 	sub.cursor = start
 	s.writeBatch(i, sub, b, -1)
+	s.tally.Replayed += uint64(sub.cursor - start)
 	if sub.has(subBehind) {
 		sub.cursor = m.number(sub.cursor - start) // there may be a gap in what it has not got
 	}
@@ -264,7 +274,7 @@ func (s *shard) caughtUp(m *mail) {
 	if sub.roster == 0 {
 		return // its channel was closed
 	}
-	sub.flags &^= subBehind
+	s.notBehind(sub)
 	if m.code == codeMoved || m.flag&joinLost != 0 && !sub.has(subSayLost) {
 		// What it wants is gone. Cut, it comes back with its cursor and is given
 		// what there is; going on, it would never know.

@@ -1,0 +1,215 @@
+package comet
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"ccomet/reactor"
+)
+
+// What whoever watches a server is told. All that belongs to a loop is asked of it:
+//
+//  1. Figures puts itself on each shard's list of watchers, and mails to the first in
+//     it, so that a loop that does not answer is asked once, however often
+//     somebody tries.
+//  2. The shard answers all of them within the turn (tellFigures). What it counts it
+//     counts as things change (tally): nothing is walked.
+//  3. Of a loop that has not answered in time the rest is told without it.
+
+// Figures are all that a server counts. Those of loops are as of one turn of each.
+type Figures struct {
+	Stats
+	Draining bool
+	Walks    int64 // broadcasts that have not been round, counted on each loop
+	Limits   []LimitFigures
+	State    *StateFigures // nil: no state is kept
+	Loops    []LoopFigures
+}
+
+// LimitFigures are a limit's, under the name of its setting.
+type LimitFigures struct {
+	Name  string
+	Value int64 // 0: there is none
+	Met   int64 // how often
+}
+
+// StateFigures are those of the state file.
+type StateFigures struct {
+	Written  time.Time     // the last good one; zero: it was never written
+	Took     time.Duration // the last good write
+	Bytes    int64
+	Failures int64 // writes that went wrong
+}
+
+// LoopFigures are a loop's. Where it has not answered, those of Mailbox and
+// reactor.Stats are all there is.
+type LoopFigures struct {
+	Answered      bool
+	Reactor       reactor.Figures
+	Mailbox, Most int // mail that waits, and the most that has since it was last asked
+
+	Tally
+	Mails           uint64 // received, those from itself included
+	Published       uint64 // messages numbered here, a broadcast once for each channel
+	Delivered       uint64 // messages written to live subscribers
+	Channels        int    // whose home it is
+	HistoryBytes    int    // that these keep
+	HistoryMessages int
+	Slabs           [slabs]reactor.SlabFigures // by SlabNames
+}
+
+// Tally is what a shard counts as things change. The first three are as of now, the
+// rest since the start.
+type Tally struct {
+	Connections [sides][doings]int64 // by SideNames and StateNames
+	Subscribers [listens]int64       // by TransportNames; a connection counts once for each of its channels
+	Behind      int64                // subscribers that have not got what their channels keep for them: they are stuck
+
+	Requests   uint64
+	Broadcasts uint64 // taken on this loop
+	Replayed   uint64 // messages given to who came back, or had been stuck, out of what is kept
+	Heartbeats uint64
+	Lost       uint64 // messages that a subscriber wanted and that were not kept any more
+}
+
+// SideNames, StateNames, TransportNames and SlabNames say what the places of a
+// loop's figures are of.
+var (
+	SideNames      = [sides]string{"front", "admin", "ccomet"}
+	StateNames     = [doings]string{"idle", "request", "waiting", "answering", "listening", "turned_away", "ending"}
+	TransportNames = [listens]string{"stream", "iframe", "sse", "poll", "ccomet", "jsonp"}
+	SlabNames      = [slabs]string{
+		"connection", "subscriber", "roster", "roster_bucket", "channel", "channel_bucket", "seat", "seat_bucket",
+		"name_16", "name_32", "name_64", "name_128", "name_256",
+	}
+)
+
+const (
+	doings      = userEnding + 1
+	listenJSONP = transportCComet + 1 // a poll with a callback
+	listens     = listenJSONP + 1
+	slabs       = 13
+)
+
+// watcher waits for a shard's figures.
+type watcher struct {
+	next *watcher
+	n    int // in the list, from this one on
+	to   chan<- loopAnswer
+}
+
+type loopAnswer struct {
+	loop uint8
+	LoopFigures
+}
+
+// watchers is a shard's list of them.
+type watchers struct{ list atomic.Pointer[watcher] }
+
+// maxWatchers bounds who waits for a loop that does not answer.
+const maxWatchers = 16
+
+// Figures asks all loops, and waits for their answers until ctx is done. Any
+// goroutine may call it, and several at once.
+func (srv *Server) Figures(ctx context.Context) Figures {
+	answers, asked := srv.askLoops()
+	return srv.collect(ctx, answers, asked)
+}
+
+// askLoops returns where the answers come, and of how many loops.
+func (srv *Server) askLoops() (to <-chan loopAnswer, asked int) {
+	answers := make(chan loopAnswer, len(srv.shards)) // there is room: no loop waits
+	for _, s := range srv.shards {
+		added, first := s.watchers.add(answers)
+		if added {
+			asked++
+		}
+		if first {
+			s.inbox.Post(mail{kind: mailFigures})
+		}
+	}
+	return answers, asked
+}
+
+// add says whether there was room, and whether it is the first: then the loop is to
+// be told.
+func (a *watchers) add(to chan<- loopAnswer) (added, first bool) {
+	for {
+		next := a.list.Load()
+		one := &watcher{next: next, n: 1, to: to}
+		if next != nil {
+			if one.n = next.n + 1; one.n > maxWatchers {
+				return false, false
+			}
+		}
+		if a.list.CompareAndSwap(next, one) {
+			return true, next == nil
+		}
+	}
+}
+
+func (srv *Server) collect(ctx context.Context, answers <-chan loopAnswer, asked int) Figures {
+	f := Figures{Stats: srv.Stats(), Draining: srv.deadline.Load() != 0, Walks: srv.walks.Load(), Loops: make([]LoopFigures, len(srv.shards))}
+	if srv.state != nil {
+		f.State = srv.state.figures()
+	}
+	for i, value := range srv.limitValues() {
+		f.Limits = append(f.Limits, LimitFigures{limitNames[i], int64(value), srv.met[i].times.Load()})
+	}
+	for i := range f.Loops {
+		f.Loops[i].Reactor.Stats = srv.shards[i].loop.Stats()
+	}
+	for range asked {
+		a, ok := next(ctx, answers)
+		if !ok {
+			break
+		}
+		f.Loops[a.loop] = a.LoopFigures
+	}
+	for i := range f.Loops {
+		f.Loops[i].Mailbox, f.Loops[i].Most = srv.shards[i].inbox.Depth()
+	}
+	return f
+}
+
+// next is the next answer, if it is there before ctx is done.
+func next(ctx context.Context, answers <-chan loopAnswer) (a loopAnswer, ok bool) {
+	select {
+	case a = <-answers:
+		return a, true
+	default:
+	}
+	select {
+	case a = <-answers:
+		return a, true
+	case <-ctx.Done():
+		return a, false
+	}
+}
+
+// tellFigures serves mailFigures.
+func (s *shard) tellFigures() {
+	list := s.watchers.list.Swap(nil)
+	if list == nil {
+		return
+	}
+	answer := loopAnswer{s.id, s.loopFigures()}
+	for ; list != nil; list = list.next {
+		list.to <- answer
+	}
+}
+
+func (s *shard) loopFigures() LoopFigures {
+	r := s.loop.Figures()
+	return LoopFigures{
+		Answered: true, Reactor: r, Tally: s.tally,
+		Mails: s.mails, Published: s.published, Delivered: s.delivered,
+		Channels: int(s.channelIndex.count), HistoryBytes: s.historyBytes, HistoryMessages: s.historyMessages,
+		Slabs: [slabs]reactor.SlabFigures{
+			r.Records, s.subs.Figures(), s.rosters.Figures(), s.rosterIndex.buckets.Figures(),
+			s.channels.Figures(), s.channelIndex.buckets.Figures(), s.seats.Figures(), s.seatIndex.buckets.Figures(),
+			s.names.s16.Figures(), s.names.s32.Figures(), s.names.s64.Figures(), s.names.s128.Figures(), s.names.s256.Figures(),
+		},
+	}
+}

@@ -1,0 +1,63 @@
+package comet
+
+import "ccomet/reactor"
+
+// What is counted where it changes (Tally): what connections do, who listens, who is
+// behind, what is lost.
+
+// become has a connection do something else: a word of conn.go, and the index of
+// the record that goes with it.
+func (s *shard) become(c reactor.Conn, what, index uint32) {
+	was, _ := splitUser(s.loop.User(c))
+	count := &s.tally.Connections[s.side(c)]
+	count[was]--
+	count[what]++
+	s.loop.SetUser(c, userWord(what, index))
+}
+
+// finish ends a connection politely, which has nothing left to do.
+func (s *shard) finish(c reactor.Conn) {
+	s.dropHalf(c)
+	s.become(c, userEnding, 0)
+	s.loop.Finish(c)
+}
+
+// listensBy is where a subscriber counts: at its transport, of which a poll with a
+// callback is one of its own.
+func (s *shard) listensBy(i uint32) transport {
+	t := s.subs.At(i).transport
+	if t == transportPoll && s.subs.At(s.owner(i)).cbLen != 0 {
+		return listenJSONP
+	}
+	return t
+}
+
+// fallBehind marks a subscriber that is to go on by catching up, notBehind one that
+// does, or that has gone.
+func (s *shard) fallBehind(sub *subscriber) {
+	if !sub.has(subBehind) {
+		sub.flags |= subBehind
+		s.tally.Behind++
+	}
+}
+
+func (s *shard) notBehind(sub *subscriber) {
+	if sub.has(subBehind) {
+		sub.flags &^= subBehind
+		s.tally.Behind--
+	}
+}
+
+// lose counts the messages from a number on, up to the one before next, that a
+// subscriber wanted and is not going to get. The numbers that a crash has left out
+// (StateGap) count as one: how many messages were among them, nobody knows.
+func (s *shard) lose(from, next int32) {
+	n := next - from
+	if n <= 0 {
+		return
+	}
+	if s.srv.gapped {
+		n = n/StateGap + n%StateGap
+	}
+	s.tally.Lost += uint64(n)
+}
