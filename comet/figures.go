@@ -10,7 +10,7 @@ import (
 
 // What whoever watches a server is told. All that belongs to a loop is asked of it:
 //
-//  1. Figures puts itself on each shard's list of watchers, and mails to the first in
+//  1. Figures puts itself on each shard's list of watchers, and mails where it is the first in
 //     it, so that a loop that does not answer is asked once, however often
 //     somebody tries.
 //  2. The shard answers all of them within the turn (tellFigures). What it counts it

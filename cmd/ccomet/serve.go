@@ -203,7 +203,8 @@ func serveUntil(signals chan os.Signal, srv *comet.Server, drainTime time.Durati
 // open opens the server and its listening sockets.
 func (c *serve) open(log zerolog.Logger) (*comet.Server, error) {
 	cfg := c.server(log)
-	cfg.Handlers = map[string]http.Handler{}
+	figures := new(metrics)
+	cfg.Handlers = map[string]http.Handler{metricsPath: figures.handler()}
 	if c.Pprof {
 		addProfiles(cfg.Handlers)
 	}
@@ -213,7 +214,9 @@ func (c *serve) open(log zerolog.Logger) (*comet.Server, error) {
 			cfg.Pages = append(cfg.Pages, comet.Page(page))
 		}
 	}
-	return comet.New(cfg)
+	srv, err := comet.New(cfg)
+	figures.srv = srv
+	return srv, err
 }
 
 // tellDescriptors logs how many connections there is room for.
