@@ -30,42 +30,48 @@ func (h *harness) figures() Figures {
 	return h.srv.collect(over(), answers, asked)
 }
 
+// cast is clients of every kind, by loop, and the bytes that they have sent.
+type cast struct {
+	ends [2][]*end
+	sent [2]int
+}
+
+func (c *cast) enter(h *harness, loop int, side uint8, buffer int, request string) {
+	e := h.connect(h.srv.shards[loop], side, buffer)
+	e.write(request)
+	c.ends[loop] = append(c.ends[loop], e)
+	c.sent[loop] += len(request)
+}
+
+func newCast(h *harness, cname string) *cast {
+	c, from := &cast{}, "?cname="+cname+"&seq=1"
+	for _, request := range []string{
+		reqGet(1, "/stream"+from), reqGet(1, "/iframe"+from), reqGet(1, "/poll"+from), reqGet(1, "/poll"+from+"&cname=other&seq=1"),
+		reqGet(1, "/ping"), "GET /str", reqGet(1, "/nothing"),
+	} {
+		c.enter(h, 0, sideFront, 0, request)
+	}
+	c.enter(h, 0, sideCComet, 0, reqGet(1, "/subscribe?channel=c&sname=u&seqid=0&callback=f"))
+	c.enter(h, 1, sideFront, 4096, reqGet(1, "/stream"+from)) // it is going to be stuck
+	c.enter(h, 1, sideFront, 0, reqGet(1, "/sub"+from+"&cb=f"))
+	c.enter(h, 1, sideFront, 0, reqGet(0, "/sse"+from))
+	c.enter(h, 1, sideAdmin, 0, reqGet(1, "/psub"))
+	c.enter(h, 1, sideAdmin, 0, reqGet(1, "/nothing", closing))
+	return c
+}
+
 // Clients of every kind, one of them stuck, and one message: every count is exact.
 func TestFigures(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2})
 	cname := (&stage{srv: h.srv}).homed(0)
-	sent := [2]int{}
-	enter := func(loop int, side uint8, buffer int, request string) *end {
-		e := h.connect(h.srv.shards[loop], side, buffer)
-		e.write(request)
-		sent[loop] += len(request)
-		return e
-	}
-	from := "?cname=" + cname + "&seq=1"
-	const front, admin = sideFront, sideAdmin
-	ends := [2][]*end{{
-		enter(0, front, 0, reqGet(1, "/stream"+from)),
-		enter(0, front, 0, reqGet(1, "/iframe"+from)),
-		enter(0, front, 0, reqGet(1, "/poll"+from)),
-		enter(0, front, 0, reqGet(1, "/poll"+from+"&cname=other&seq=1")),
-		enter(0, front, 0, reqGet(1, "/ping")),
-		enter(0, front, 0, "GET /str"),
-		enter(0, sideCComet, 0, reqGet(1, "/subscribe?channel=c&sname=u&seqid=0&callback=f")),
-		enter(0, front, 0, reqGet(1, "/nothing")),
-	}, {
-		enter(1, front, 0, reqGet(1, "/sub"+from+"&cb=f")),
-		enter(1, front, 0, reqGet(0, "/sse"+from)),
-		enter(1, front, 4096, reqGet(1, "/stream"+from)),
-		enter(1, admin, 0, reqGet(1, "/psub")),
-		enter(1, admin, 0, reqGet(1, "/nothing", closing)),
-	}}
+	c := newCast(h, cname)
 	h.settle()
 	check(t, h.srv, true, "before the message")
 	if got := h.figures(); got.Subscribers != 9 || got.Channels != 3 || got.Refused != 2 || got.Loops[0].Subscribers != [listens]int64{1, 1, 0, 3, 1, 0} {
 		t.Fatalf("before the message: %+v", got)
 	}
 	big := strings.Repeat("x", 20000)
-	ends[0] = append(ends[0], enter(0, admin, 0, reqForm(1, "/push", "cname="+cname+"&content="+big)))
+	c.enter(h, 0, sideAdmin, 0, reqForm(1, "/push", "cname="+cname+"&content="+big))
 	h.settle()
 	check(t, h.srv, true, "after the message")
 
@@ -93,21 +99,21 @@ func TestFigures(t *testing.T) {
 	equal(t, "who does not read", [2]int64{home.Reactor.Blocked, other.Reactor.Blocked}, [2]int64{0, 1})
 	equal(t, "mail that waits", [2]int{home.Mailbox, other.Mailbox}, [2]int{0, 0})
 	equal(t, "channels", home.Channels+other.Channels, 3)
-	for i, live := range []int{len(ends[0]), 3} {
+	for i, live := range []int{len(c.ends[0]), 3} {
 		equal(t, SlabNames[i], home.Slabs[i], reactor.SlabFigures{Live: live, Room: 4095, Record: 32, Mapped: 4096 * 32})
 	}
 	for i, loop := range f.Loops {
 		got := 0
-		for _, e := range ends[i] {
+		for _, e := range c.ends[i] {
 			e.read()
 			got += len(e.in)
 		}
-		equal(t, "bytes read", loop.Reactor.BytesRead, uint64(sent[i]))
+		equal(t, "bytes read", loop.Reactor.BytesRead, uint64(c.sent[i]))
 		equal(t, "bytes written", loop.Reactor.BytesWritten, uint64(got))
 	}
 	h.settle()
 	for range 4 {
-		ends[1][2].read()
+		c.ends[1][0].read()
 		h.settle()
 	}
 	if now := h.figures().Loops[1]; now.Behind != 0 || now.Reactor.Blocked != 0 || now.Lost != 0 {
@@ -269,4 +275,24 @@ func TestFiguresOfARunningServer(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// A reader for whom more would be held than all may have is cut, and the limit has
+// been met once.
+func TestHeldBytesAreALimit(t *testing.T) {
+	h := newHarness(t, Config{Loops: 1, MaxHeldBytes: 1000})
+	s := h.srv.shards[0]
+	poll, publisher := h.connect(s, sideFront, 4096), h.connect(s, sideAdmin, 0)
+	poll.get("/poll?cname=a&seq=1")
+	h.settle()
+	publisher.write(reqForm(1, "/push", "cname=a&content="+strings.Repeat("x", 20000)))
+	h.settle()
+	f := h.figures()
+	equal(t, "the limit", f.Limits[limitHeld], LimitFigures{"max-held-bytes", 1000, 1})
+	if l := f.Loops[0]; l.Reactor.HeldBytes != 0 || l.Reactor.Blocked != 0 || l.Connections[sideFront] != [doings]int64{} {
+		t.Errorf("%+v", l)
+	}
+	if poll.read(); !poll.ended {
+		t.Error("it was not cut")
+	}
 }
