@@ -285,9 +285,7 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 	s.uncount(c)
 	s.cancelHandlers(c)
 	s.dropHandled(c)
-	what, i := splitUser(s.loop.User(c))
-	s.tally.Connections[s.side(c)][what]--
-	switch what {
+	switch what, i := s.gone(c); what {
 	case userSub:
 		if sub := s.subs.At(i); sub.has(subOld) && !sub.poll() {
 			// No last chunk is missing where there are none. A RST says as well that

@@ -15,6 +15,13 @@ func (s *shard) become(c reactor.Conn, what, index uint32) {
 	s.loop.SetUser(c, userWord(what, index))
 }
 
+// gone takes a connection off the count, and returns what it was doing.
+func (s *shard) gone(c reactor.Conn) (what, index uint32) {
+	what, index = splitUser(s.loop.User(c))
+	s.tally.Connections[s.side(c)][what]--
+	return what, index
+}
+
 // finish ends a connection politely, which has nothing left to do.
 func (s *shard) finish(c reactor.Conn) {
 	s.dropHalf(c)
