@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// Figures are what a loop counts for whoever watches it. Open, Held, Blocked and
-// HeldBytes are as of now, the rest since the start.
+// Figures are what a loop counts for whoever watches it. Open, Held, Blocked,
+// HeldBytes and InputBytes are as of now, the rest since the start.
 type Figures struct {
 	Stats
 	Blocked      int64 // connections that do not read what is held for them
 	HeldBytes    int64 // bytes of output that are held, as Config.MaxHeldAll counts them
+	InputBytes   int64 // bytes of input that was not consumed yet
 	BytesRead    uint64
 	BytesWritten uint64
 	Pauses       uint64 // rests of listeners for the sake of SocketOptions.AcceptRate
@@ -25,7 +26,7 @@ func (l *Loop) Figures() Figures {
 	f := l.tally
 	f.Stats = l.Stats()
 	f.Writes += l.writes
-	f.HeldBytes = int64(l.heldBytes)
+	f.HeldBytes, f.InputBytes = int64(l.heldBytes), int64(l.inputBytes)
 	f.Records = l.conns.Figures()
 	return f
 }
