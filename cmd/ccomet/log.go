@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/rs/zerolog/diode"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,18 +42,43 @@ func (f *logFormat) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q: want console or json", text)
 }
 
-// newLogger returns the logger that writes to out.
-func newLogger(out io.Writer, level logLevel, format logFormat) zerolog.Logger {
+// newLogger returns the logger that writes to out, which no logging waits for: a
+// disk that hangs, or a reader who stands still, would else stop the loops. Lines
+// beyond logQueue are lost, and the log says how many. end writes what is left, if
+// that can be done within logPatience.
+func newLogger(out io.Writer, level logLevel, format logFormat) (log zerolog.Logger, end func()) {
 	zerolog.DurationFieldUnit = time.Second // as the flags are
 	if format == "" && isTerminal(out) {
 		format = "console"
 	}
-	log := zerolog.New(out)
-	if format == "console" {
-		log = zerolog.New(zerolog.ConsoleWriter{Out: out, TimeFormat: time.DateTime, NoColor: !isTerminal(out)})
+	to := func(w io.Writer) zerolog.Logger {
+		log := zerolog.New(w)
+		if format == "console" {
+			log = zerolog.New(zerolog.ConsoleWriter{Out: w, TimeFormat: time.DateTime, NoColor: !isTerminal(out)})
+		}
+		return log.Level(zerolog.Level(level)).With().Timestamp().Logger()
 	}
-	return log.Level(zerolog.Level(level)).With().Timestamp().Logger()
+	slow := to(out)
+	queue := diode.NewWriter(struct{ io.Writer }{out}, logQueue, 0, func(lost int) {
+		slow.Warn().Int("lines", lost).Msg("the log takes too long to write: lines are missing")
+	})
+	return to(queue), func() {
+		written := make(chan struct{})
+		go func() {
+			_ = queue.Close() // of the queue alone, which cannot fail
+			close(written)
+		}()
+		select {
+		case <-written:
+		case <-time.After(logPatience):
+		}
+	}
 }
+
+const (
+	logQueue    = 1024 // lines
+	logPatience = time.Second
+)
 
 func isTerminal(out io.Writer) bool {
 	f, ok := out.(*os.File)

@@ -109,7 +109,8 @@ func (c *serve) Run(out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	log := newLogger(output, c.LogLevel, c.LogFormat)
+	log, endLog := newLogger(output, c.LogLevel, c.LogFormat)
+	defer endLog()
 	if pidfile != nil && pidfile.left != "" {
 		log.Warn().Str("pidfile", c.Pidfile).Str("process", pidfile.left).Msg("the pidfile was left behind by a server that is gone")
 	}

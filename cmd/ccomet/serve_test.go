@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestServesAndStops(t *testing.T) {
@@ -283,17 +285,23 @@ func over(path string) *http.Client {
 	return &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
 }
 
-// TestLogReaderEnds: whoever reads the log may end, and the server goes on.
-func TestLogReaderEnds(t *testing.T) {
+// Whoever reads the log may end, or stand still, and the server goes on.
+func TestLogReader(t *testing.T) {
+	t.Run("ends", func(t *testing.T) { logReader(t, func(read, _ *os.File) { read.Close() }) })
+	t.Run("stands still", func(t *testing.T) { logReader(t, func(_, write *os.File) { fill(t, write) }) })
+}
+
+// logReader is a reader of the log who does something as soon as the server serves.
+func logReader(t *testing.T, does func(read, write *os.File)) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer read.Close()
+	defer write.Close()
 	cmd := command(nil, "serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--max-channels", "1", "--drain-time", "0")
 	cmd.Stderr = write
-	err = cmd.Start()
-	write.Close()
-	if err != nil {
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has ended where the test passes
@@ -302,10 +310,10 @@ func TestLogReaderEnds(t *testing.T) {
 	for len(line.Admin) == 0 && lines.Scan() {
 		_ = json.Unmarshal(lines.Bytes(), &line) // others have no such field
 	}
-	read.Close()
 	if len(line.Admin) == 0 {
 		t.Fatal("it does not serve")
 	}
+	does(read, write)
 	for n, status := range []int{200, 429, 429} { // of which the second is logged
 		if a := get(t, line.Admin[0], fmt.Sprintf("/push?cname=c%d&content=x", n)); a.status != status {
 			t.Errorf("push %d: %d", n, a.status)
@@ -316,5 +324,24 @@ func TestLogReaderEnds(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// fill writes to a pipe until it takes no more.
+func fill(t *testing.T, pipe *os.File) {
+	t.Helper()
+	fd := int(pipe.Fd())
+	if err := unix.SetNonblock(fd, true); err != nil {
+		t.Fatal(err)
+	}
+	for line := []byte("\n"); ; {
+		if _, err := unix.Write(fd, line); err == unix.EAGAIN {
+			break
+		} else if err != nil && err != unix.EINTR {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.SetNonblock(fd, false); err != nil {
+		t.Fatal(err)
 	}
 }
