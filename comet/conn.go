@@ -303,7 +303,6 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 // TurnEnded does what the turn's events have brought: mail, timers, delivery.
 // It goes round again until this loop has no mail to itself.
 func (s *shard) TurnEnded(now time.Time) time.Duration {
-	s.stamp(now)
 	s.walkLeft = walkBudget
 	for _, m := range s.inbox.Drain() {
 		s.receive(&m)

@@ -17,6 +17,7 @@ func (s *shard) stamp(now time.Time) {
 
 // appendHead appends a response's head but for how its body ends.
 func (s *shard) appendHead(dst []byte, side uint8, status int, contentType string, old, last bool) []byte {
+	s.stamp(s.loop.Now())
 	dst = httplite.AppendStatus(dst, status)
 	dst = append(dst, s.date...)
 	dst = httplite.AppendHeader(dst, "Content-Type", contentType)

@@ -136,7 +136,6 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		s.release()
 		return nil, err
 	}
-	s.stamp(s.loop.Now())
 	s.inbox = reactor.NewMailbox[mail](s.loop)
 	return s, nil
 }

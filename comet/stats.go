@@ -67,10 +67,8 @@ func residentBytes() int64 {
 
 // stats serves /stats. The answer is made anew once a second.
 func (s *shard) stats(x *exchange) {
-	// Not by dateSecond, which is that of the last turn that has ended: of a loop that
-	// has slept, long ago.
-	if now := s.loop.Now().Unix(); s.statsSecond != now || len(s.statsText) == 0 {
-		s.statsSecond = now
+	if s.stamp(s.loop.Now()); s.statsSecond != s.dateSecond || len(s.statsText) == 0 {
+		s.statsSecond = s.dateSecond
 		st := s.srv.Stats()
 		dst := s.statsText[:0]
 		for i, f := range []struct {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"ccomet/httplite"
 	"ccomet/reactor"
 )
 
@@ -216,7 +217,7 @@ func TestStuckListenerIsCutInTime(t *testing.T) {
 	stuck.take()
 }
 
-// Figures are of now also where the loop that is asked has slept for long.
+// Figures, and the Date, are of now also where the loop that is asked has slept for long.
 func TestStatsAfterSleep(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	p := st.enter(0, sideAdmin)
@@ -225,7 +226,8 @@ func TestStatsAfterSleep(t *testing.T) {
 	st.enter(1, sideFront).send(reqGet(1, "/stream?cname=a&seq=1"))
 	st.now = st.now.Add(time.Minute) // and no turn
 	p.send(reqGet(1, "/stats"))
-	if got := p.body(); !strings.Contains(got, `"subscribers":1,`) {
+	date := string(httplite.AppendDate(nil, st.now))
+	if got := p.take(); !strings.Contains(got, `"subscribers":1,`) || !strings.Contains(got, date) {
 		t.Errorf("a minute later: %s", got)
 	}
 }
