@@ -15,7 +15,6 @@ const TickLength = 64 * time.Millisecond
 
 const (
 	eventBatch   = 512      // events taken from the kernel in one call
-	inputSize    = 64 << 10 // the loop's one input buffer
 	expireBudget = 4096     // timers told in one turn; the rest next turn
 	keepList     = 64 << 10 // room an emptied work list keeps
 	wakeKey      = 0        // index 0 is no connection
@@ -168,6 +167,7 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	l.stats.turns.Add(1)
 	l.now = l.cfg.Clock()
 	ready := l.takeReady()
+	l.apportion(len(events) + len(ready))
 	for i := range events {
 		l.dispatch(&events[i])
 	}

@@ -13,12 +13,24 @@ import (
 //     behind which the next read is appended.
 //  3. A read that did not fill the buffer has emptied the socket: there is no
 //     second one to be told EAGAIN. One that did fill it goes on next turn, so
-//     that a flood from one peer does not keep the others waiting.
+//     that a flood from one peer does not keep the others waiting. Where many are
+//     to be read the buffer is cut short (apportion), for one from many neither.
 //  4. A handler that pauses leaves input that it could have taken. Where there is
 //     much of that (crowded), it is shown before more is read: else a peer that
 //     sends faster than it is served would have all it sends kept.
 //  5. Urgent data stops a read short of what is behind it. Where there was some,
 //     or no edge can follow, a short read is not taken for the last (shortIsAll).
+
+const (
+	inputSize  = 64 << 10 // the loop's one input buffer
+	inputLeast = 4 << 10  // what of it a connection may fill in a turn, however many there are
+	inputTurn  = 1 << 20  // what all together should not go beyond
+)
+
+// apportion shares a turn's input out among the connections that may have some.
+func (l *Loop) apportion(n int) {
+	l.in = l.in[:min(inputSize, max(inputTurn/max(n, 1), inputLeast))]
+}
 
 // ready has the connection read next turn.
 func (l *Loop) ready(i uint32, r *record) {

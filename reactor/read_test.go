@@ -70,6 +70,33 @@ func TestFloodDoesNotStarve(t *testing.T) {
 	p.until("the flood ends", func() bool { return len(p.got[flood]) == sent })
 }
 
+// However many peers flood, a turn reads no more than its share of each.
+func TestFloodsShareTheTurn(t *testing.T) {
+	const floods = 4 * inputTurn / inputSize
+	p := newProbe(t, Config{})
+	var peers []*peer
+	for range floods {
+		_, far := p.pair()
+		far.fill()
+		peers = append(peers, far)
+	}
+	quiet, other := p.pair()
+	for turn := 1; turn <= 8; turn++ {
+		other.send("x")
+		before := p.loop.Figures().BytesRead
+		p.turn()
+		if n := p.loop.Figures().BytesRead - before; n > inputTurn || n < inputTurn/4 { // who is told of by the kernel and waits from the last turn counts twice
+			t.Fatalf("turn %d: %d bytes were read", turn, n)
+		}
+		if len(p.got[quiet]) != turn {
+			t.Fatalf("turn %d: the quiet one was told of %d bytes", turn, len(p.got[quiet]))
+		}
+		for _, far := range peers {
+			far.fill()
+		}
+	}
+}
+
 func TestMaxInput(t *testing.T) {
 	p := newProbe(t, Config{MaxInput: 10})
 	c, far := p.pair()
