@@ -21,7 +21,7 @@ import (
 //  2. restore, before anybody can connect: it is read again, and its channels are
 //     made. When nothing can keep the server from serving any more, it is marked as
 //     dirty, in place: numbers are given from now on that it does not know. Whoever
-//     loads a dirty file leaves a gap.
+//     loads a dirty file leaves a gap, and one more for each that has done so before.
 //  3. run, a goroutine of its own: every interval it asks each loop for some of its
 //     channels at a time (statesnapshot.go), and writes them to a new file, which
 //     takes the old one's place when it is safely on the disk.
@@ -208,7 +208,11 @@ func (st *state) write(srv *Server, clean bool) (channels int, size int64, err e
 			_ = os.Remove(fresh) // the disk may be full of it
 		}
 	}()
-	w := newStateWriter(f, stateHead{clean: clean, written: st.cfg.Clock(), secret: st.secret})
+	gaps := 1
+	if clean {
+		gaps = 0
+	}
+	w := newStateWriter(f, stateHead{gaps: gaps, written: st.cfg.Clock(), secret: st.secret})
 	channels, err = st.writeChannels(srv, w, clean)
 	if err == nil {
 		err = w.finish()

@@ -197,6 +197,45 @@ func TestStateGap(t *testing.T) {
 	}
 }
 
+// TestStateOfCrashesInARow: each crash leaves its gap, though the file has not been
+// written since the first, so that no number is given twice, and whoever has seen one of
+// those given in between is told.
+func TestStateOfCrashesInARow(t *testing.T) {
+	cfg := stateConfig(t)
+	h := newHarness(t, cfg)
+	for range 3 {
+		h.ask(sideAdmin, "/push?cname=a&content=kept")
+	}
+	h.save(false)
+	seen := int32(4)
+	for crash := int32(1); crash <= maxGaps+2; crash++ {
+		h.end()
+		h = newHarnessAt(t, cfg, h.now)
+		if err := h.srv.state.mark(); err != nil { // as a server does that serves
+			t.Fatal(err)
+		}
+		next := 4 + min(crash, maxGaps)*StateGap
+		if crash <= maxGaps {
+			e := h.connect(h.srv.shards[0], sideFront, 0)
+			e.get(fmt.Sprintf("/stream?cname=a&lost=1&seq=%d", seen))
+			h.settle()
+			events, _ := e.events()
+			if want := fmt.Sprintf("%d-%d", seen, next-1); len(events) != 1 || events[0].Type != "lost" || events[0].Content != want {
+				t.Fatalf("after crash %d a client that wants %d hears %+v, want lost %s", crash, seen, events, want)
+			}
+		}
+		if got, want := h.ask(sideAdmin, "/push?cname=a&content=gone&ack=1"), fmt.Sprintf(`{"type":"ok","seq":%d}`+"\n", next); got != want {
+			t.Fatalf("after crash %d: %q, want %q", crash, got, want)
+		}
+		seen = next + 1
+	}
+	h.save(false)
+	h.end()
+	if h = newHarnessAt(t, cfg, h.now); !strings.HasPrefix(h.told("a"), fmt.Sprintf("next %d,", seen+StateGap)) {
+		t.Error(h.told("a"))
+	}
+}
+
 // TestStuckAtAGap: who is stuck in the middle of what is kept goes on from where
 // he is, on either side of the gap.
 func TestStuckAtAGap(t *testing.T) {

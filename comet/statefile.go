@@ -15,7 +15,7 @@ import (
 
 // A state file is a line that people can read, and records behind it:
 //
-//	ccomet-state 1 clean    (or dirty: who wrote it had not ended)
+//	ccomet-state 1 clean    (or dirty: who wrote it had not ended; or 02x02: nor had one who loaded that)
 //	length of what follows the checksum (4 bytes), CRC-32C of that and the length (4), kind (1), content
 //
 //	head     when it was written (8: milliseconds of Unix time), and the secret if it was random
@@ -24,7 +24,7 @@ import (
 //	end      SHA-256 of all records before this one
 //
 // Numbers are big-endian. The line stands outside the checksums, so that one word
-// in it can be changed in place: it must be one of two lines, to the byte.
+// in it can be changed in place: it must be one of these lines, to the byte.
 const (
 	stateVersion = 1
 	stateMagic   = "ccomet-state "
@@ -46,21 +46,25 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // stateLine is the first line of a file.
-func stateLine(clean bool) string {
-	return fmt.Sprintf("%s%d %s\n", stateMagic, stateVersion, stateWord(clean))
+func stateLine(gaps int) string {
+	return fmt.Sprintf("%s%d %s\n", stateMagic, stateVersion, stateWord(gaps))
 }
 
-// stateWord is the line's last word, which is as long either way.
-func stateWord(clean bool) string {
-	if clean {
+// stateWord is the line's last word, as long whatever it says: how many gaps whoever
+// loads the file must leave. With one byte wrong it is none.
+func stateWord(gaps int) string {
+	switch gaps {
+	case 0:
 		return "clean"
+	case 1:
+		return "dirty"
 	}
-	return "dirty"
+	return fmt.Sprintf("%02dx%02d", gaps, gaps)
 }
 
 // stateHead is what a file says of itself.
 type stateHead struct {
-	clean   bool
+	gaps    int // StateGap's, 0: it was written at the end
 	written time.Time
 	secret  []byte // empty: it was configured
 }
@@ -85,7 +89,7 @@ type stateWriter struct {
 
 func newStateWriter(out io.Writer, head stateHead) *stateWriter {
 	w := &stateWriter{out: bufio.NewWriterSize(out, 64<<10), sum: sha256.New()}
-	_, w.err = w.out.WriteString(stateLine(head.clean))
+	_, w.err = w.out.WriteString(stateLine(head.gaps))
 	w.begin(recordHead)
 	w.buf = binary.BigEndian.AppendUint64(w.buf, uint64(head.written.UnixMilli()))
 	w.buf = append(w.buf, head.secret...)
@@ -205,13 +209,13 @@ func (r *stateReader) wrong(format string, args ...any) error {
 
 // line reads the first line.
 func (r *stateReader) line() error {
-	line, err := r.in.Peek(int(min(r.size, int64(len(stateLine(true))))))
+	line, err := r.in.Peek(int(min(r.size, int64(len(stateLine(0))))))
 	if err != nil {
 		return r.wrong("%v", err)
 	}
-	for _, clean := range []bool{true, false} {
-		if string(line) == stateLine(clean) {
-			r.head.clean = clean
+	for gaps := range maxGaps + 1 {
+		if string(line) == stateLine(gaps) {
+			r.head.gaps = gaps
 			r.next = int64(len(line))
 			_, err = r.in.Discard(len(line))
 			return err

@@ -38,9 +38,9 @@ func copyState(file []byte) ([]byte, error) {
 }
 
 // sampleState is a small file with a bit of everything.
-func sampleState(clean bool) []byte {
+func sampleState(gaps int) []byte {
 	var out bytes.Buffer
-	w := newStateWriter(&out, stateHead{clean: clean, written: noon, secret: []byte("s3cret")})
+	w := newStateWriter(&out, stateHead{gaps: gaps, written: noon, secret: []byte("s3cret")})
 	w.channel(&savedChannel{name: []byte("a"), next: 4, lease: noon.UnixMilli(), n: 2})
 	w.message(kindData, 2, []byte(`{"type":"data","cname":"a","seq":2,"content":"x"}`))
 	w.message(kindBroadcast, 3, []byte(`{"type":"broadcast","cname":"a","seq":3,"content":"y"}`))
@@ -52,8 +52,8 @@ func sampleState(clean bool) []byte {
 // TestDamagedStateIsRefused: every byte changed in some ways, every length, and
 // what stands behind the end.
 func TestDamagedStateIsRefused(t *testing.T) {
-	for _, clean := range []bool{true, false} {
-		file := sampleState(clean)
+	for _, gaps := range []int{0, 1, 2, maxGaps} {
+		file := sampleState(gaps)
 		if again, err := copyState(file); err != nil || !bytes.Equal(again, file) {
 			t.Fatalf("a good file: %v\n%q\n%q", err, again, file)
 		}
@@ -78,7 +78,7 @@ func TestDamagedStateIsRefused(t *testing.T) {
 
 // TestForeignStateIsNamed: what is wrong is said in words.
 func TestForeignStateIsNamed(t *testing.T) {
-	good := string(sampleState(true))
+	good := string(sampleState(0))
 	for _, c := range []struct{ file, want string }{
 		{"", "no state file"},
 		{"#!/bin/sh\necho hello world and so on\n", "no state file"},
@@ -98,7 +98,7 @@ func TestForeignStateIsNamed(t *testing.T) {
 // seal makes records, each with a kind and content, a file with good checksums.
 func seal(records ...string) []byte {
 	var out bytes.Buffer
-	w := newStateWriter(&out, stateHead{clean: true, written: noon})
+	w := newStateWriter(&out, stateHead{written: noon})
 	for _, r := range records {
 		w.begin(r[0])
 		w.buf = append(w.buf, r[1:]...)
@@ -183,8 +183,8 @@ func TestStateOnAFullDisk(t *testing.T) {
 // FuzzState reads whatever it is given, as it is and with checksums that fit; what
 // is taken for good comes out as it went in.
 func FuzzState(f *testing.F) {
-	f.Add(sampleState(true))
-	f.Add(sampleState(false))
+	f.Add(sampleState(0))
+	f.Add(sampleState(1))
 	f.Add([]byte(chan1(0, 3, 2, "a") + "\x00\xff" + msg1(0, 1) + "\x00\xff" + msg1(1, 2)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var records []string

@@ -11,8 +11,13 @@ import (
 
 // StateGap is how many numbers each channel leaves out when the file it comes from
 // is older than the end of the server that wrote it: numbers that were given in
-// between are not given again, unless there were more of them.
+// between are not given again, unless there were more of them. Each server that
+// loads the same file leaves a gap more.
 const StateGap = 1 << 22
+
+// maxGaps bounds those gaps: numbers must not wrap. Beyond it the last one is left
+// again and again.
+const maxGaps = 99
 
 // examine opens the file, and reads it once to see whether it is good. One that
 // is not is put aside; without any the server begins with nothing.
@@ -75,9 +80,8 @@ func (st *state) restore(srv *Server) error {
 		return fmt.Errorf("state: %w", err)
 	}
 	r := restorer{srv: srv, now: srv.cfg.Clock()}
-	if !st.head.clean {
-		r.gap, srv.gapped = StateGap, true
-	}
+	r.gap = int32(st.head.gaps) * StateGap
+	srv.gapped = r.gap > 0
 	if _, err := readState(st.file, info.Size(), &r); err != nil {
 		return fmt.Errorf("state: %s has changed since it was found good: %w", st.name, err)
 	}
@@ -85,13 +89,14 @@ func (st *state) restore(srv *Server) error {
 	return nil
 }
 
-// mark makes the file one that a server has left without writing it anew.
+// mark makes the file one that this server has left without writing it anew, which
+// gives numbers from now on that lie in one gap more.
 func (st *state) mark() error {
 	if st.file == nil {
 		return nil
 	}
-	word := stateWord(false)
-	_, err := st.file.WriteAt([]byte(word), int64(len(stateLine(false))-len(word)-len("\n")))
+	word := stateWord(min(st.head.gaps+1, maxGaps))
+	_, err := st.file.WriteAt([]byte(word), int64(len(stateLine(0))-len(word)-len("\n")))
 	err = errors.Join(err, st.file.Sync(), st.file.Close())
 	st.file = nil
 	if err != nil {
