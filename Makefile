@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt bench bench-churn bench-siege bench-vm bench-report fuzz clean
+.PHONY: help run build test lint fmt bench bench-churn bench-siege bench-vm bench-report fuzz soak clean
 
 T ?= 30s
 OUT ?= bench/out
@@ -88,6 +88,10 @@ fuzz: ## Run every fuzz target in turn, each for T (make fuzz T=5m)
 	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) -fuzzminimizetime 100x $$package; \
 	  done; \
 	done
+
+# T is shared with fuzz, where seconds are much; a soak takes minutes unless told.
+soak: build ## Do everything to the server that may happen to one, for T, and judge (make soak T=30m; SEED=N repeats)
+	bin/ccomet-bench soak --for $(if $(filter file,$(origin T)),5m,$(T)) $(if $(SEED),--seed $(SEED))
 
 clean: ## Remove what was built
 	rm -rf bin

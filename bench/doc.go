@@ -5,7 +5,8 @@
 //
 // The measurements are methods of Options: Hold, Fanout, Channels, Storm, and
 // the smaller Idle and Calls. Each returns a result.Result, which the report
-// package makes tables and plots of.
+// package makes tables and plots of. Soak measures nothing: it has everything happen
+// to this server that may, and judges what comes of it (soakjudge.go).
 //
 // Everything is done with real sockets between processes, each of which has its
 // own descriptors: the server, started or found (server.go); the client

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,13 +33,25 @@ type server struct {
 // startServer starts a target by a command (the target's own for ""), on free
 // ports.
 func startServer(ctx context.Context, t *target.Target, command string) (*server, error) {
+	s, err := newServer(t, command)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.launch(ctx); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(s.dir))
+	}
+	return s, nil
+}
+
+// newServer makes all that a server needs before it is launched.
+func newServer(t *target.Target, command string) (*server, error) {
 	if command == "" {
 		command = t.Spawn
 	}
 	if strings.TrimSpace(command) == "" {
 		return nil, fmt.Errorf("%s: its target says nothing of how to start it: want --spawn, or --running", t.Label)
 	}
-	s := &server{log: new(tail), ended: make(chan struct{})}
+	s := &server{log: new(tail)}
 	var err error
 	if s.front, s.admin, err = freeAddresses(); err != nil {
 		return nil, err
@@ -46,36 +59,49 @@ func startServer(ctx context.Context, t *target.Target, command string) (*server
 	if s.dir, err = os.MkdirTemp("", "ccomet-bench"); err != nil {
 		return nil, err
 	}
-	_, port, _ := net.SplitHostPort(s.front)
-	fill := strings.NewReplacer("{front}", s.front, "{admin}", s.admin, "{port}", port, "{dir}", s.dir).Replace
 	if t.Admin == t.Front && !strings.Contains(command, "{admin}") {
 		s.admin = s.front
 	}
 	for _, f := range t.Files {
-		if err := os.WriteFile(filepath.Join(s.dir, f.Name), []byte(fill(f.Text)), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(s.dir, f.Name), []byte(s.fill(f.Text)), 0o644); err != nil {
 			return nil, errors.Join(err, os.RemoveAll(s.dir))
 		}
 	}
 	s.command = command
-	argv := strings.Fields(fill(command))
-	s.cmd = exec.Command(argv[0], argv[1:]...)
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for the harness, which then stops it
-	if err := s.cmd.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("starting the server: %w", err), os.RemoveAll(s.dir))
+	return s, nil
+}
+
+// fill replaces the placeholders of Target.Spawn.
+func (s *server) fill(text string) string {
+	_, port, _ := net.SplitHostPort(s.front)
+	return strings.NewReplacer("{front}", s.front, "{admin}", s.admin, "{port}", port, "{dir}", s.dir).Replace(text)
+}
+
+// launch starts the command, with more arguments behind it if there are any, and
+// waits until the server listens. One that has ended may be launched again.
+func (s *server) launch(ctx context.Context, more ...string) error {
+	argv := append(strings.Fields(s.fill(s.command)), more...)
+	cmd, ended := exec.Command(argv[0], argv[1:]...), make(chan struct{})
+	cmd.Stdout, cmd.Stderr = s.log, s.log
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setpgid:   true,            // a Ctrl-C is for the harness, which then stops it
+		Pdeathsig: syscall.SIGKILL, // a harness that is killed leaves none
 	}
-	s.Process = proc.Process(s.cmd.Process.Pid)
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting the server: %w", err)
+	}
+	s.cmd, s.ended, s.Process = cmd, ended, proc.Process(cmd.Process.Pid)
 	go func() {
-		_ = s.cmd.Wait()
-		close(s.ended)
+		_ = cmd.Wait()
+		close(ended)
 	}()
 	for _, address := range []string{s.front, s.admin} {
 		if err := s.reachable(ctx, address); err != nil {
-			s.close()
-			return nil, err
+			s.end()
+			return err
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // freeAddresses are two on which nobody listens.
@@ -116,8 +142,20 @@ func (s *server) reachable(ctx context.Context, address string) error {
 
 // close stops a server that was started here.
 func (s *server) close() {
-	if s.cmd == nil {
+	if s.cmd != nil {
+		s.end()
+	}
+	if s.dir != "" {
+		_ = os.RemoveAll(s.dir)
+	}
+}
+
+// end stops its process, if it has not ended.
+func (s *server) end() {
+	select {
+	case <-s.ended:
 		return
+	default:
 	}
 	_ = syscall.Kill(int(s.Process), syscall.SIGTERM)
 	select {
@@ -126,7 +164,6 @@ func (s *server) close() {
 		_ = syscall.Kill(-int(s.Process), syscall.SIGKILL)
 		<-s.ended
 	}
-	_ = os.RemoveAll(s.dir)
 }
 
 // quiet waits until the server has nothing left to do, or not much: what
@@ -160,13 +197,26 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // tail keeps the last of what a process printed.
 type tail struct {
-	mu   sync.Mutex
-	text []byte
+	mu    sync.Mutex
+	text  []byte
+	begun []byte            // of a line
+	hears func(line string) // if set, each whole line, with mu held
 }
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.hears != nil {
+		t.begun = append(t.begun, p...)
+		for {
+			line, rest, whole := bytes.Cut(t.begun, []byte("\n"))
+			if !whole {
+				break
+			}
+			t.hears(string(line))
+			t.begun = rest
+		}
+	}
 	t.text = append(t.text, p...)
 	t.text = t.text[max(0, len(t.text)-4096):]
 	return len(p), nil

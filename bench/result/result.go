@@ -24,6 +24,7 @@ const (
 	KindStuck    Kind = "stuck"
 	KindSiege    Kind = "siege"
 	KindLoop     Kind = "loop"
+	KindSoak     Kind = "soak"
 )
 
 // Result is one measurement.
@@ -45,6 +46,7 @@ type Result struct {
 	Stuck    *Stuck    `json:"stuck,omitempty"`
 	Siege    *Siege    `json:"siege,omitempty"`
 	Loop     *Loop     `json:"loop,omitempty"`
+	Soak     *Soak     `json:"soak,omitempty"`
 }
 
 // Machine is where it was measured. It names no host.
@@ -268,6 +270,32 @@ type LoopRun struct {
 	Active int       `json:"active"`
 	Micros float64   `json:"micros"`           // for all the writes of a run, median
 	Ratios []float64 `json:"ratios,omitempty"` // Micros ÷ those of libevent in the same round
+}
+
+// Soak is a server that goes through everything that may happen to it. Its figures are
+// since the start.
+type Soak struct {
+	Seed   uint64      `json:"seed"`
+	Phases int         `json:"phases"` // things that happened
+	Cycles []SoakCycle `json:"cycles"`
+	Check  Check       `json:"check"`
+	Other  int64       `json:"other"`  // faults of no kind that Check counts
+	Faults []string    `json:"faults"` // the first, in words
+}
+
+// SoakCycle is the calm at the end of one cycle.
+type SoakCycle struct {
+	Seconds       float64 `json:"seconds"` // since the start
+	Connections   int     `json:"connections"`
+	Published     int64   `json:"published"`
+	ToldLost      int64   `json:"told_lost"` // messages that clients were told of that they are gone, as they may be
+	Check         Check   `json:"check"`
+	Other         int64   `json:"other"`
+	Kills         int     `json:"kills"`
+	Stops         int     `json:"stops"`
+	ResidentBytes int64   `json:"resident_bytes"`
+	Descriptors   int     `json:"descriptors"`
+	IdleCPU       float64 `json:"idle_cpu"` // of the server, in processors
 }
 
 // Save writes the result to a file.

@@ -266,6 +266,37 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// A soak in small: the server is stopped and killed as in a long one, and the verdict is
+// none but on what happened.
+func TestSoak(t *testing.T) {
+	cmd := harness(t, "soak", "--for", "4s", "--cycle", "4s", "--conns", "90", "--seed", "3", "--loud", "--json", "result.json")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "no fault") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	r, err := result.Load(filepath.Join(cmd.Dir, "result.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.Soak
+	if len(s.Cycles) != 1 || s.Seed != 3 || s.Phases == 0 || s.Check.Received == 0 || s.Check.Failed() || s.Other != 0 {
+		t.Errorf("the result: %+v", s)
+	}
+	if c := s.Cycles[0]; c.Published == 0 || c.ResidentBytes == 0 || c.Descriptors < 60 {
+		t.Errorf("the cycle: %+v", c)
+	}
+}
+
+// A soak whose server ends by itself has failed, and says so, and with what seed.
+func TestSoakOfAServerThatEnds(t *testing.T) {
+	cmd := harness(t, "soak", "--for", "1m", "--conns", "30", "--seed", "9", "--spawn",
+		"timeout -s KILL 7 bin/ccomet serve --front {front} --admin {admin}")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "the server ended by itself") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 // What cannot work is said at once, with what mends it.
 func TestRefusals(t *testing.T) {
 	for args, want := range map[string]string{

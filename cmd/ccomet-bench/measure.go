@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"math/rand/v2"
+	"os"
 	"time"
 
 	"ccomet/bench"
+	"ccomet/bench/target"
 )
 
 type holdCmd struct {
@@ -117,4 +120,28 @@ func (c *callsCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return o.Calls(ctx, c.Messages, c.Cycles)
+}
+
+type soakCmd struct {
+	For   time.Duration `default:"5m" placeholder:"TIME" help:"For how long."`
+	Cycle time.Duration `default:"30s" placeholder:"TIME" help:"How long things happen until all is calm, and judged."`
+	Seed  uint64        `placeholder:"N" help:"What happens follows from it, though not to the millisecond. Default: another each time."`
+	Conns int           `default:"3000" placeholder:"N" help:"Connections at the most: two thirds of them wait, the rest attack."`
+	Rate  float64       `default:"40" placeholder:"N" help:"Messages published a second, beside bursts."`
+	Spawn string        `placeholder:"COMMAND" help:"Start the server with this and the soak's own flags; {front} and {admin} are filled in."`
+	Loud  bool          `help:"Tell each thing that happens."`
+	JSON  string        `placeholder:"FILE" help:"Save the result."`
+}
+
+func (c *soakCmd) Run(ctx context.Context) error {
+	t, err := target.Load("ccomet")
+	if err != nil {
+		return err
+	}
+	if c.Seed == 0 {
+		c.Seed = uint64(rand.Uint32())
+	}
+	o := &bench.Options{Target: t, Spawn: c.Spawn, Connections: c.Conns, Size: bench.MinSize, PerClient: c.Conns, Command: typed(), Out: os.Stdout}
+	r, err := o.Soak(ctx, bench.SoakConfig{For: c.For, Cycle: c.Cycle, Seed: c.Seed, Rate: c.Rate, Loud: c.Loud})
+	return save(c.JSON, r, err)
 }

@@ -1,0 +1,173 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"ccomet/bench/result"
+)
+
+// calm has everything stop, and everybody catch up, and judges what has happened.
+func (m *soaking) calm() error {
+	ctx, cancel := context.WithTimeoutCause(m.whole, 3*patience, errPatience)
+	defer cancel()
+	unsettled := m.settle(ctx)
+	if unsettled != nil {
+		m.faults.fault("no calm: %v", unsettled)
+	}
+	if err := m.rest(m.whole); err != nil {
+		return err
+	}
+	if unsettled != nil {
+		return errNoCalm
+	}
+	return nil
+}
+
+var errNoCalm = errors.New("without calm nothing further can be judged")
+
+// settle waits until all clients have all messages, and the server has nobody else.
+func (m *soaking) settle(ctx context.Context) error {
+	if err := m.order(ctx, soakOrder{kind: orderCalm}); err != nil {
+		return err
+	}
+	// One more message to each channel: whoever waits gets it, or does not wait at all.
+	if err := m.order(ctx, soakOrder{kind: orderMark}); err != nil {
+		return err
+	}
+	var next []int32
+	err := m.until(ctx, "clients to catch up", func() (bool, string) {
+		var err error
+		if next, err = m.next(ctx); err != nil {
+			return false, err.Error()
+		}
+		var missing string
+		if err = m.order(ctx, soakOrder{kind: orderMissing, next: next, text: &missing}); err != nil {
+			return false, err.Error()
+		}
+		return missing == "", missing
+	})
+	if err != nil {
+		return err
+	}
+	if err := m.order(ctx, soakOrder{kind: orderJudge, next: next}); err != nil {
+		return err
+	}
+	return m.until(ctx, "the server to have only those who are there", func() (bool, string) { return m.alone(ctx) })
+}
+
+// Of those who poll some are between two polls whenever one looks: that many may be
+// missing, and the server's figures are up to a second old. Nobody may be too many.
+const (
+	absent = 0.05
+	stale  = 8
+)
+
+// alone says whether the server has nobody but the clients, or what it has instead.
+func (m *soaking) alone(ctx context.Context) (bool, string) {
+	s, err := m.stats(ctx)
+	if err != nil {
+		return false, err.Error()
+	}
+	all, err := m.server.Descriptors()
+	if err != nil {
+		return false, err.Error()
+	}
+	clients, own := len(m.crowd.clients), all-s.Connections
+	others := len(m.crowd.publishers) + stale
+	around := func(n, most, more int) bool { return n <= most+more && float64(n) >= float64(most)*(1-absent)-1 }
+	return around(s.Connections, clients, others) && around(s.Subscribers, m.places, 0) && s.Channels == len(m.names) && own <= m.descriptors+stale,
+		fmt.Sprintf("it has %d connections of %d clients, %d subscribers of %d, %d channels of %d, and %d descriptors of its own, which were %d",
+			s.Connections, clients, s.Subscribers, m.places, s.Channels, len(m.names), own, m.descriptors)
+}
+
+// rest looks at what the server takes when nothing is asked of it, and tells the cycle.
+func (m *soaking) rest(ctx context.Context) error {
+	m.server.quiet(ctx)
+	var c result.SoakCycle
+	var err error
+	if c.ResidentBytes, err = m.memory(ctx); err != nil {
+		return err
+	}
+	if c.Descriptors, err = m.server.Descriptors(); err != nil {
+		return err
+	}
+	before, err := m.server.CPU()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := sleep(ctx, time.Second); err != nil {
+		return err
+	}
+	after, err := m.server.CPU()
+	if err != nil {
+		return err
+	}
+	if c.IdleCPU = after.Sub(before).All.Seconds() / time.Since(began).Seconds(); c.IdleCPU > restingCPU {
+		m.faults.fault("the server takes %.2f processors when nothing is asked of it", c.IdleCPU)
+	}
+	m.tell(&c)
+	return nil
+}
+
+// collecting is how long what is garbage may stay: Go's collector runs every two minutes
+// where nothing makes it run before, and then gives memory back little by little.
+const collecting = 5 * time.Minute
+
+// memory is what is resident. Where that has grown too much it is waited for the
+// collector: what it does not give back either is a fault.
+func (m *soaking) memory(ctx context.Context) (int64, error) {
+	if err := m.order(ctx, soakOrder{kind: orderCounts, tell: &m.counts}); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	for {
+		memory, err := m.server.Memory()
+		if err != nil {
+			return 0, err
+		}
+		if m.baseline == 0 {
+			m.baseline, m.kept = memory.Resident, m.counts.kept
+		}
+		most := m.baseline + growthBytes + int64(growthShare*float64(m.baseline)) + 2*max(m.counts.kept-m.kept, 0)
+		if memory.Resident <= most {
+			return memory.Resident, nil
+		}
+		if time.Since(began) > collecting {
+			m.faults.fault("the server's memory has grown from %.1f to %.1f MiB since the first calm of its life, and stays there: it may grow to %.1f", mib(m.baseline), mib(memory.Resident), mib(most))
+			return memory.Resident, nil
+		}
+		if m.c.Loud {
+			m.print("%6.1f s: memory is %.1f MiB, and may be %.1f: waiting for the collector", time.Since(m.started).Seconds(), mib(memory.Resident), mib(most))
+		}
+		if err := sleep(m.ctx, 10*time.Second); err != nil {
+			return memory.Resident, nil // interrupted: it cannot be told whether it stays
+		}
+	}
+}
+
+// tell prints a cycle's line.
+func (m *soaking) tell(c *result.SoakCycle) {
+	counts := &m.counts
+	check, other, _ := m.faults.counts()
+	check.Received = counts.received
+	c.Seconds, c.Connections = time.Since(m.started).Seconds(), len(m.crowd.clients)
+	c.Published, c.ToldLost, c.Check, c.Other = counts.published, counts.toldLost, check, other
+	c.Kills, c.Stops = m.kills, m.stops
+	m.Cycles = append(m.Cycles, *c)
+	m.print("%8.0f %6d %10d %10d %10d %6d %8d %7d %6d %6d %9.2f %6d %6.3f", c.Seconds, c.Connections, c.Published, check.Received, c.ToldLost,
+		check.Lost, check.Doubled, check.Disordered+check.Damaged+check.Dropped+other, c.Kills, c.Stops, mib(c.ResidentBytes), c.Descriptors, c.IdleCPU)
+}
+
+// freeze has the server stand still.
+func (m *soaking) freeze(d time.Duration) error {
+	if err := syscall.Kill(int(m.server.Process), syscall.SIGSTOP); err != nil {
+		return err
+	}
+	err := sleep(m.ctx, d)
+	return errors.Join(err, syscall.Kill(int(m.server.Process), syscall.SIGCONT))
+}

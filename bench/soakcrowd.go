@@ -1,0 +1,220 @@
+package bench
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/httplite"
+	"ccomet/reactor"
+)
+
+// soakCrowd is everybody who talks to the server in a soak, on one loop: clients that
+// wait, publishers, and attackers. It is told what to do by orders.
+type soakCrowd struct {
+	loop   *reactor.Loop
+	mail   *reactor.Mailbox[soakOrder]
+	random *rand.Rand
+	judge  *judge
+	faults *faults
+
+	front, admin string
+	sources      []string
+	dialled      int
+	life         soakLife
+	calm         bool // nothing is published, nobody leaves
+	clients      []soakClient
+	publishers   []soakPublisher
+	attackers    []soakAttacker
+	idle         []uint32 // attackers that are nowhere
+	waits        []soakOrder
+
+	format format
+	rate   float64 // publishes a second, while it is not calm
+	owed   float64
+	beaten time.Time
+	number uint32 // of the last publish
+
+	head httplite.Response
+	out  []byte
+
+	soakCounts
+}
+
+// soakCounts are a crowd's figures since its start.
+type soakCounts struct {
+	published, received, toldLost, refusals, left int64
+	attacks                                       [attackKinds]int64
+	kept                                          int64 // bytes that channels keep, at the most
+}
+
+// soakLife is what the server is good for just now.
+type soakLife struct {
+	up       bool
+	ending   bool // it may cut anybody
+	ceilings bool // there are some that are met: it may refuse, and cut
+	sheds    bool // and keep less
+}
+
+// Who a connection is, in the high bits of its word.
+const (
+	roleClient uint32 = iota << 28
+	rolePublisher
+	roleAttacker
+	roleMask uint32 = 3 << 28
+)
+
+// soakBeat is how often a crowd looks whose time has come.
+const soakBeat = reactor.TickLength
+
+// dialsABeat bounds the connections that are begun in a beat.
+const dialsABeat = 250
+
+func (c *soakCrowd) Opened(conn reactor.Conn) {
+	switch i := c.loop.User(conn); i & roleMask {
+	case roleClient:
+		c.ask(&c.clients[i])
+	case roleAttacker:
+		c.attack(&c.attackers[i&^roleMask])
+	}
+}
+
+func (c *soakCrowd) Received(conn reactor.Conn, p []byte) int {
+	switch i := c.loop.User(conn); i & roleMask {
+	case roleClient:
+		return c.hear(&c.clients[i], p)
+	case rolePublisher:
+		return c.answered(&c.publishers[i&^roleMask], p)
+	default:
+		c.repelled(&c.attackers[i&^roleMask], p)
+		return len(p)
+	}
+}
+
+var errEnded = errors.New("the server closed it")
+
+func (c *soakCrowd) Ended(conn reactor.Conn) {
+	if i := c.loop.User(conn); i&roleMask == roleClient {
+		c.cut(&c.clients[i], errEnded)
+	}
+	c.loop.Close(conn)
+}
+
+func (c *soakCrowd) Drained(reactor.Conn) {}
+
+func (c *soakCrowd) Closed(conn reactor.Conn, err error) {
+	if err == reactor.ErrStopped {
+		return
+	}
+	switch i := c.loop.User(conn); i & roleMask {
+	case roleClient:
+		if err != nil {
+			c.cut(&c.clients[i], err)
+		}
+		c.clients[i].closed(c.soon(time.Second))
+	case rolePublisher:
+		c.gone(&c.publishers[i&^roleMask])
+	default:
+		c.attackers[i&^roleMask] = soakAttacker{}
+		c.idle = append(c.idle, i&^roleMask)
+	}
+}
+
+// soon is some time within d.
+func (c *soakCrowd) soon(d time.Duration) time.Time {
+	return c.loop.Now().Add(time.Duration(c.random.Int64N(int64(d))))
+}
+
+// dial begins a connection, 0 if that fails at once.
+func (c *soakCrowd) dial(address string, user uint32, opts reactor.SocketOptions) reactor.Conn {
+	c.dialled++
+	conn, err := c.loop.Dial(address, c.sources[c.dialled%len(c.sources)], 0, user, opts)
+	if err != nil {
+		c.faults.fault("the harness itself: %v", err)
+	}
+	return conn
+}
+
+// leaving is how a connection ends from this side.
+type leaving uint8
+
+const (
+	leaveFIN leaving = iota
+	leaveRST
+	leaveSilent // the peer is told nothing
+	leavings
+)
+
+// end closes a connection.
+func (c *soakCrowd) end(conn reactor.Conn, how leaving) {
+	switch how {
+	case leaveSilent:
+		// A socket under repair says nothing when it is closed; where that is not
+		// allowed it is reset.
+		if unix.SetsockoptInt(c.loop.Fd(conn), unix.IPPROTO_TCP, unix.TCP_REPAIR, 1) == nil {
+			break
+		}
+		fallthrough
+	case leaveRST:
+		c.loop.ResetOnClose(conn)
+	}
+	c.loop.Close(conn)
+}
+
+// leave closes a client's connection; it comes back within d.
+func (c *soakCrowd) leave(sub *soakClient, how leaving, d time.Duration) {
+	if sub.conn == 0 || sub.leaving {
+		return
+	}
+	sub.leaving, sub.due = true, c.soon(d+200*time.Millisecond)
+	c.end(sub.conn, how)
+}
+
+// Expired is the beat.
+func (c *soakCrowd) Expired(timer reactor.Conn) {
+	c.loop.SetTimer(timer, soakBeat)
+	now, dials := c.loop.Now(), 0
+	for i := range c.clients {
+		sub := &c.clients[i]
+		switch {
+		case sub.conn != 0 && !sub.stalled.IsZero() && (now.After(sub.stalled) || c.calm):
+			sub.stalled = time.Time{}
+			if c.random.IntN(4) == 0 && !c.calm {
+				c.leave(sub, leaving(c.random.IntN(int(leavings))), time.Second)
+			} else {
+				c.loop.Resume(sub.conn)
+			}
+		case sub.conn == 0 && c.life.up && dials < dialsABeat && now.After(sub.due):
+			dials++
+			var opts reactor.SocketOptions
+			if sub.slow {
+				opts.ReceiveBuffer = slowBuffer
+			}
+			if sub.conn = c.dial(c.front, uint32(i), opts); sub.conn == 0 {
+				sub.due = c.soon(time.Second)
+			}
+		}
+	}
+	c.publish(now)
+	c.press(now)
+}
+
+func (c *soakCrowd) TurnEnded(time.Time) time.Duration {
+	for _, o := range c.mail.Drain() {
+		c.obey(o)
+	}
+	n := 0
+	for _, o := range c.waits {
+		if c.reached(o) {
+			close(o.done)
+		} else {
+			c.waits[n] = o
+			n++
+		}
+	}
+	clear(c.waits[n:])
+	c.waits = c.waits[:n]
+	return -1
+}

@@ -1,0 +1,262 @@
+package bench
+
+import (
+	"bytes"
+	"math"
+	"strings"
+	"time"
+
+	"ccomet/httplite"
+	"ccomet/reactor"
+)
+
+// soakPublisher is one connection that publishes. Requests are pipelined; each answer
+// says which number the message got.
+type soakPublisher struct {
+	index  uint32
+	conn   reactor.Conn // 0: none
+	under  []soakPublish
+	last   map[uint32]int32 // the highest number that it was answered, of a channel
+	headed bool
+	status int
+	body   httplite.Body
+	text   []byte // of the answer
+}
+
+// soakPublish is a publish that is not answered yet.
+type soakPublish struct {
+	what    soakWhat
+	channel uint32
+	key     uint64
+	after   int32 // a number that had been given before
+	size    int
+}
+
+type soakWhat uint8
+
+const (
+	whatPush soakWhat = iota
+	whatBroadcast
+	whatClear
+)
+
+const (
+	// maxSoakMessage is the server's --max-message.
+	maxSoakMessage = 64 << 10
+	// busyMessage is the most that busy channels are given as a rule: each of many
+	// subscribers gets it.
+	busyMessage = 2 << 10
+	// pipelined is the most requests under way on a publisher's connection.
+	pipelined = 128
+)
+
+// publish keeps up the steady rate.
+func (c *soakCrowd) publish(now time.Time) {
+	if c.calm || !c.life.up {
+		c.beaten = now
+		return
+	}
+	c.owed += c.rate * min(now.Sub(c.beaten).Seconds(), 1)
+	c.beaten = now
+	for ; c.owed >= 1; c.owed-- {
+		channel := c.anyChannel()
+		c.publishTo(channel, c.anySize(channel), c.random.IntN(3) == 0)
+	}
+}
+
+// anyChannel is a busy channel as a rule.
+func (c *soakCrowd) anyChannel() uint32 {
+	switch n := c.random.IntN(10); {
+	case n < 6:
+		return uint32(c.random.IntN(busyChannels))
+	case n < 8:
+		return heavyChannel
+	}
+	return uint32(c.random.IntN(len(c.judge.channels)))
+}
+
+// anySize is a message's size, each order of magnitude as likely as another.
+func (c *soakCrowd) anySize(channel uint32) int {
+	if channel == heavyChannel {
+		return maxSoakMessage/4 + c.random.IntN(maxSoakMessage*3/4+1)
+	}
+	most := float64(maxSoakMessage)
+	if channel < busyChannels && c.random.IntN(500) > 0 {
+		most = busyMessage
+	}
+	return min(max(1, int(math.Exp(c.random.Float64()*math.Log(most+1)))), maxSoakMessage)
+}
+
+// content makes what is published. What is long enough tells itself apart from all else;
+// some of it must be escaped.
+func (c *soakCrowd) content(channel uint32, size int) []byte {
+	c.number++
+	if size < minContent {
+		text := make([]byte, size)
+		for i := range text {
+			text[i] = 'a' + byte(c.random.IntN(26))
+		}
+		return text
+	}
+	f := c.format
+	f.size = size
+	text := f.append(nil, message{channel: channel, number: c.number, sent: c.loop.Now().UnixNano()})
+	if c.random.IntN(8) == 0 && size > minContent+len(awkward) {
+		copy(text[fillAt:], awkward)
+	}
+	return text
+}
+
+// awkward is text that is escaped in JSON, in scripts, or in queries.
+const awkward = "\"\\\n\t\x01<!--</script>&+%20=\u2028é\U0001F600"
+
+// publishTo publishes to a channel.
+func (c *soakCrowd) publishTo(channel uint32, size int, post bool) {
+	content := c.content(channel, size)
+	key := c.judge.key(content, false)
+	c.judge.publishing(channel, key)
+	c.request(soakPublish{whatPush, channel, key, c.judge.channels[channel].top, len(content)}, appendPublish(nil, c.name(channel), content, post || size > busyMessage))
+}
+
+// broadcast publishes to all.
+func (c *soakCrowd) broadcast() {
+	content := c.content(math.MaxUint32, minContent+c.random.IntN(500))
+	key := c.judge.key(content, true)
+	for i := range c.judge.channels {
+		c.judge.publishing(uint32(i), key)
+	}
+	c.request(soakPublish{what: whatBroadcast, key: key, size: len(content)}, appendPublish(nil, "", content, false))
+}
+
+// clearChannel has a channel forget what it keeps.
+func (c *soakCrowd) clearChannel(channel uint32) {
+	c.judge.clearing(channel)
+	path := appendPublish(nil, c.name(channel), nil, false)
+	c.request(soakPublish{what: whatClear, channel: channel}, bytes.Replace(path, []byte("/push?ack=1&"), []byte("/clear?"), 1))
+}
+
+// request sends a request by some publisher that is not too busy; where all are, it is
+// as good as never sent.
+func (c *soakCrowd) request(p soakPublish, request []byte) {
+	pub := &c.publishers[c.random.IntN(len(c.publishers))]
+	if len(pub.under) >= pipelined || !c.life.up {
+		c.giveUp(&p, true)
+		return
+	}
+	if pub.conn == 0 {
+		if pub.conn = c.dial(c.admin, rolePublisher|pub.index, reactor.SocketOptions{}); pub.conn == 0 {
+			c.giveUp(&p, true)
+			return
+		}
+	}
+	pub.under = append(pub.under, p)
+	_ = c.loop.Write(pub.conn, request) // a lost connection is told to Closed
+}
+
+// giveUp: a request has no good answer; unsent or refused, it cannot have been taken.
+func (c *soakCrowd) giveUp(p *soakPublish, unsent bool) {
+	switch {
+	case p.what == whatClear:
+		c.judge.cleared(p.channel)
+	case !unsent: // it may turn up
+	case p.what == whatPush:
+		c.judge.refused(p.channel, p.key)
+	case p.what == whatBroadcast:
+		for i := range c.judge.channels {
+			c.judge.refused(uint32(i), p.key)
+		}
+	}
+}
+
+// answered takes what a publisher is answered.
+func (c *soakCrowd) answered(pub *soakPublisher, p []byte) int {
+	used := 0
+	for len(pub.under) > 0 {
+		if !pub.headed {
+			c.head.Reset()
+			n, err := c.head.ParseHead(p[used:], nil)
+			if err != nil {
+				c.faults.damaged("the answer to a publish is malformed: %v", err)
+				c.loop.Close(pub.conn)
+				return len(p)
+			}
+			if n == 0 {
+				return used
+			}
+			used += n
+			pub.headed, pub.status, pub.body, pub.text = true, c.head.Status(), c.head.Framing(httplite.GET), pub.text[:0]
+		}
+		payload, n, done, err := pub.body.Next(p[used:])
+		if err != nil {
+			c.faults.damaged("the answer to a publish is malformed: %v", err)
+			c.loop.Close(pub.conn)
+			return len(p)
+		}
+		used += n
+		pub.text = append(pub.text, payload...)
+		if done {
+			pub.headed = false
+			one := pub.under[0]
+			pub.under = append(pub.under[:0], pub.under[1:]...)
+			c.settle(pub, &one)
+		} else if n == 0 {
+			return used
+		}
+	}
+	if used < len(p) {
+		c.faults.damaged("a publisher is answered what it has not asked: %.100q", p[used:])
+	}
+	return len(p)
+}
+
+// settle: one publish has its answer.
+func (c *soakCrowd) settle(pub *soakPublisher, p *soakPublish) {
+	text := strings.TrimSpace(string(pub.text))
+	switch {
+	case pub.status == 429 && c.life.ceilings, pub.status == 503 && c.life.ending:
+		c.refusals++
+		c.giveUp(p, true)
+	case pub.status != 200:
+		c.faults.fault("a publish of %d bytes is answered %d, %.100q", p.size, pub.status, text)
+		c.giveUp(p, true)
+	case p.what == whatBroadcast:
+		c.published++
+		c.judge.spread(p.key)
+	case p.what == whatClear:
+		c.judge.cleared(p.channel)
+	default:
+		c.published++
+		number, ok := strings.CutPrefix(text, `{"type":"ok","seq":`)
+		if !ok {
+			c.faults.damaged("a publish is answered %.100q", text)
+			return
+		}
+		seq := leadingNumber([]byte(number))
+		after := p.after
+		if last, ok := pub.last[p.channel]; ok {
+			after = later(after, last)
+		}
+		pub.last[p.channel] = seq
+		c.judge.acknowledged(p.channel, p.key, seq, after, p.size, time.Now().UnixNano())
+	}
+}
+
+// gone: a publisher's connection has ended. What was under way may have been taken.
+func (c *soakCrowd) gone(pub *soakPublisher) {
+	if len(pub.under) > 0 && !c.life.ending {
+		c.faults.dropped("a publisher's connection was cut, with %d requests under way", len(pub.under))
+	}
+	for i := range pub.under {
+		c.giveUp(&pub.under[i], false)
+	}
+	pub.conn, pub.headed = 0, false
+	pub.under = pub.under[:0]
+}
+
+// unanswered counts the publishes that are under way.
+func (c *soakCrowd) unanswered() (n int) {
+	for i := range c.publishers {
+		n += len(c.publishers[i].under)
+	}
+	return n
+}

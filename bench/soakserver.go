@@ -1,0 +1,231 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The server in a soak: how it is started, ended, and looked at.
+
+// soakLimits are the server's settings in all its lives.
+type soakLimits struct{ keeps, bytes, subscribers, connections int }
+
+// arguments are what a life of the server is told; ceilings has it meet some.
+func (m *soaking) arguments(life soakLife) []string {
+	l := &m.limits
+	args := []string{
+		"--log-level", "info", "--log-format", "json", "--state", m.stateFile(), "--state-interval", fmt.Sprint(int(stateEvery / time.Second)),
+		"--drain-time", fmt.Sprint(1 + m.random.IntN(3)), "--loops", fmt.Sprint(1 + m.random.IntN(3)),
+		"--channel-timeout", "3", "--polling-timeout", "8", "--request-timeout", "4", "--body-timeout", "4", "--idle-timeout", "6", "--write-timeout", "5",
+		"--channel-buffer-size", fmt.Sprint(l.keeps), "--channel-buffer-bytes", fmt.Sprint(l.bytes), "--max-message", fmt.Sprint(maxSoakMessage),
+	}
+	if life.ceilings {
+		args = append(args, "--max-connections", fmt.Sprint(l.connections), "--max-connections-per-address", fmt.Sprint(10*l.connections),
+			"--max-subscribers-per-channel", fmt.Sprint(l.subscribers), "--accept-rate", "1500", "--publish-rate-per-channel", "200", "--max-held-bytes", "1048576")
+	}
+	if life.sheds {
+		args = append(args, "--max-history-bytes", "1000000", "--history-minimum", fmt.Sprint(1+m.random.IntN(3)))
+	}
+	return args
+}
+
+// stateEvery is how often the server writes its state.
+const stateEvery = 4 * time.Second
+
+func (m *soaking) stateFile() string { return filepath.Join(m.server.dir, "state") }
+
+// newLife draws how the server is next.
+func (m *soaking) newLife() soakLife {
+	return soakLife{up: true, ceilings: m.random.IntN(2) == 0, sheds: m.random.IntN(3) == 0}
+}
+
+// launch starts the server, and watches that it does not end by itself.
+func (m *soaking) launch(life soakLife) error {
+	if err := m.server.launch(m.whole, m.arguments(life)...); err != nil {
+		return err
+	}
+	m.lives++
+	m.baseline = 0
+	m.expected.Store(false)
+	go func(ended chan struct{}) {
+		<-ended
+		if !m.expected.Load() {
+			m.crashed <- fmt.Errorf("the server ended by itself: %s", m.server.log)
+		}
+	}(m.server.ended)
+	stats, err := m.stats(m.whole)
+	if err != nil {
+		return err
+	}
+	own, err := m.server.Descriptors()
+	m.descriptors = own - stats.Connections
+	return err
+}
+
+// kill kills the server, stop has it end as it should. Both return when it has, and
+// nobody hears of it any more.
+func (m *soaking) kill() error { return m.finish(syscall.SIGKILL) }
+func (m *soaking) stop() error { return m.finish(syscall.SIGTERM) }
+
+func (m *soaking) finish(signal syscall.Signal) error {
+	life := m.life
+	life.ending = true
+	if err := m.order(m.whole, soakOrder{kind: orderLife, life: life}); err != nil {
+		return err
+	}
+	m.expected.Store(true)
+	m.client.CloseIdleConnections()
+	if err := syscall.Kill(int(m.server.Process), signal); err != nil {
+		return err
+	}
+	select {
+	case <-m.server.ended:
+	case <-time.After(patience):
+		return fmt.Errorf("the server has not ended %v after %v", patience, signal)
+	}
+	if code := m.server.cmd.ProcessState.ExitCode(); signal == syscall.SIGTERM && code != 0 {
+		m.faults.fault("the server, told to stop, ended with status %d: %s", code, m.server.log.String())
+	}
+	return m.order(m.whole, soakOrder{kind: orderGone})
+}
+
+// restart starts a server that has ended, and has the judge look at the numbers that
+// it goes on with before anybody comes.
+func (m *soaking) restart(killed bool) error {
+	var at int64
+	if killed {
+		var err error
+		if at, err = m.stateBegun(); err != nil {
+			return err
+		}
+	}
+	m.life = m.newLife()
+	if err := m.launch(m.life); err != nil {
+		return err
+	}
+	next, err := m.next(m.whole)
+	if err != nil {
+		return err
+	}
+	return m.order(m.whole, soakOrder{kind: orderRestart, next: next, at: at, life: m.life})
+}
+
+// stateBegun is when the server began to write the file that is there: before it asked
+// for any channel.
+func (m *soaking) stateBegun() (int64, error) {
+	var s unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, m.stateFile(), 0, unix.STATX_BTIME, &s); err != nil {
+		return 0, fmt.Errorf("the state file: %w", err)
+	}
+	if s.Mask&unix.STATX_BTIME == 0 {
+		return 0, fmt.Errorf("the file system of %s does not tell when a file was made, without which it cannot be judged what a crash may take: set TMPDIR to another", m.server.dir)
+	}
+	return s.Btime.Sec*int64(time.Second) + int64(s.Btime.Nsec), nil
+}
+
+// written waits until the state holds what is there now.
+func (m *soaking) written(ctx context.Context) error {
+	now := time.Now().UnixNano()
+	return m.until(ctx, "the server to write its state", func() (bool, string) {
+		at, err := m.stateBegun()
+		return err == nil && at > now, fmt.Sprint(err)
+	})
+}
+
+// until looks again and again whether something is so.
+func (m *soaking) until(ctx context.Context, what string, so func() (bool, string)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)
+	defer cancel()
+	for n := 1; ; n++ {
+		ok, instead := so()
+		if ok {
+			return nil
+		}
+		if m.c.Loud && n%50 == 0 {
+			m.print("%6.1f s: still waiting for %s: %s", time.Since(m.started).Seconds(), what, instead)
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			if errors.Is(context.Cause(ctx), errPatience) {
+				return fmt.Errorf("waited %v for %s: %s", patience, what, instead)
+			}
+			return err
+		}
+	}
+}
+
+var errPatience = errors.New("waited too long")
+
+// get asks the server for something.
+func (m *soaking) get(ctx context.Context, address, target string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+target, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := m.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: the server answered %s: %.200s", target, resp.Status, body)
+	}
+	return body, err
+}
+
+// next is the number that comes next, of each channel.
+func (m *soaking) next(ctx context.Context) ([]int32, error) {
+	next := make([]int32, len(m.names))
+	for i, name := range m.names {
+		body, err := m.get(ctx, m.server.front, "/poll?seq=0&cname="+url.QueryEscape(name))
+		if err != nil {
+			return nil, err
+		}
+		var o struct {
+			Type string
+			Seq  int32
+		}
+		if err := json.Unmarshal(body, &o); err != nil || o.Type != "next_seq" {
+			return nil, fmt.Errorf("asked where channel %s stands, the server answered %.200s", name, body)
+		}
+		next[i] = o.Seq
+	}
+	return next, nil
+}
+
+// soakStats are the server's own figures.
+type soakStats struct {
+	Connections, Channels, Subscribers int
+	Published, Delivered               int64
+}
+
+func (m *soaking) stats(ctx context.Context) (s soakStats, err error) {
+	body, err := m.get(ctx, m.server.admin, "/stats")
+	if err == nil {
+		err = json.Unmarshal(body, &s)
+	}
+	return s, err
+}
+
+// readLog looks at a line of the server's log.
+func (m *soaking) readLog(line string) {
+	var entry struct{ Level string }
+	switch {
+	case strings.TrimSpace(line) == "":
+	case json.Unmarshal([]byte(line), &entry) != nil:
+		m.faults.fault("the server says %.300q", line)
+	case entry.Level == "error" || entry.Level == "fatal" || entry.Level == "panic":
+		m.faults.fault("the server logs %.300s", line)
+	}
+}
