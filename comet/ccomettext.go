@@ -131,7 +131,7 @@ func (s *shard) ccometBacklog(sub *subscriber, m *mail) []byte {
 	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
 		s.msgs = append(s.msgs, msg)
 	}
-	given := fitPoll(s.msgs)
+	given := s.fitPoll(s.msgs)
 	s.tally.Replayed += uint64(len(given))
 	response := s.ccometResponse(sub, given)
 	clear(s.msgs)

@@ -330,6 +330,34 @@ func TestMaxHeldBytes(t *testing.T) {
 	}
 }
 
+// Who polls and reads slowly gets all that is kept, however little may be held for him:
+// his responses are no larger than that.
+func TestSlowPollWithinMaxHeldBytes(t *testing.T) {
+	const messages, size = 20, 4000
+	h := newHarness(t, Config{Loops: 1, MaxHeldBytes: messages * size / 2})
+	for range messages {
+		h.ask(sideAdmin, "/push?cname=a&content="+strings.Repeat("x", size))
+	}
+	e := h.connect(h.srv.shards[0], sideFront, 4608)
+	for seq := int32(1); seq <= messages; {
+		e.get(fmt.Sprint("/poll?cname=a&seq=", seq))
+		before := seq
+		for seq == before && !e.ended {
+			h.settle()
+			list, _ := e.events()
+			for _, ev := range list {
+				if ev.Seq != seq {
+					t.Fatalf("number %d came, want %d", ev.Seq, seq)
+				}
+				seq++
+			}
+		}
+		if e.ended {
+			t.Fatalf("cut, when it wanted number %d of %d", seq, messages)
+		}
+	}
+}
+
 // Requests that are still arriving take no more than max-held-bytes: those that have
 // had a second make room, else the new one is refused. The admin side is let in.
 func TestSlowBodiesAreBounded(t *testing.T) {

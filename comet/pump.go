@@ -216,7 +216,7 @@ func (s *shard) render(p *pump, b *batch, f framing) {
 // lack the same messages, but for those with a callback of their own.
 func (s *shard) pollResponse(p *pump, i uint32, from int) []byte {
 	sub := s.subs.At(s.owner(i))
-	missing := fitPoll(p.msgs[from:])
+	missing := s.fitPoll(p.msgs[from:])
 	if sub.cbLen != 0 {
 		if sub.transport == transportCComet {
 			return s.ccometResponse(sub, missing)
@@ -254,11 +254,17 @@ func firstFrom(msgs []*message, seq int32) int {
 	return i
 }
 
+// heldPolls is how many responses to polls there is room for at the least among what is
+// held for stuck readers: such a response is held whole, and one that had no room would
+// be asked for again and again, in vain.
+const heldPolls = 8
+
 // fitPoll is as many of the messages as a poll is given at once.
-func fitPoll(msgs []*message) []*message {
+func (s *shard) fitPoll(msgs []*message) []*message {
+	most := min(pollBytes, s.srv.cfg.MaxHeldBytes/s.srv.cfg.Loops/heldPolls)
 	size := 0
 	for n, msg := range msgs {
-		if size += len(msg.json); size > pollBytes && n > 0 {
+		if size += len(msg.json); size > most && n > 0 {
 			return msgs[:n]
 		}
 	}
