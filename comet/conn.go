@@ -321,6 +321,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.readSelf()
 	wait = sooner(wait, s.drainOn(now))
 	s.flush()
+	s.trim()
 	s.showFigures()
 	if ticks, any := s.leases.Next(); any {
 		wait = sooner(wait, time.Duration(ticks)*reactor.TickLength)

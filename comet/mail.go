@@ -105,7 +105,7 @@ func (m *mail) done() {
 	}
 }
 
-// keepBuffer is the largest buffer worth keeping in the pool.
+// keepBuffer is the largest buffer worth keeping, in the pool or for rendering.
 const keepBuffer = 64 << 10
 
 func putBuffer(b *bytebufferpool.ByteBuffer) {

@@ -23,7 +23,6 @@ const (
 	pumpShare  = 16      // of which a pump may have so many at the least
 	pollBytes  = 1 << 20 // of messages in the response to a poll, which then asks again
 	walkBudget = 1024    // channels looked at in a turn, by each walk
-	keepPump   = 1 << 20 // bytes that an idle pump keeps
 	keepPumps  = 64      // idle pumps that keep any
 )
 
@@ -83,6 +82,16 @@ func (s *shard) stopPump(i uint32) {
 	p := s.pumps[i]
 	s.rosters.At(p.roster).pump = 0
 	p.forget()
+	size := p.size()
+	clear(p.msgs)
+	p.roster, p.at, p.started, p.again, p.given, p.msgs, p.signs = 0, 0, false, false, 0, p.msgs[:0], nil
+	if size > keepBuffer || len(s.idlePumps) >= keepPumps {
+		*p = pump{}
+	}
+}
+
+// size is what a pump's buffers take.
+func (p *pump) size() int {
 	size := cap(p.body)
 	for f := range p.batches {
 		size += cap(p.batches[f].buf)
@@ -90,11 +99,7 @@ func (s *shard) stopPump(i uint32) {
 	for v := range p.polls {
 		size += cap(p.polls[v].response)
 	}
-	clear(p.msgs)
-	p.roster, p.at, p.started, p.again, p.given, p.msgs, p.signs = 0, 0, false, false, 0, p.msgs[:0], nil
-	if size > keepPump || len(s.idlePumps) >= keepPumps {
-		*p = pump{}
-	}
+	return size
 }
 
 // pumpAll delivers, within the turn's budget; more says that it has to go on.

@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"bytes"
 	"fmt"
 	"runtime/debug"
 	"strings"
@@ -266,5 +267,55 @@ func TestPollCycleAllocatesOnlyTheMessage(t *testing.T) {
 	own := testing.AllocsPerRun(1, func() { request = fmt.Appendf(request[:0], "%d", seq) })
 	if allocs := testing.AllocsPerRun(50, cycle); allocs > 2+own {
 		t.Errorf("%v allocations a cycle, want the message's 2", allocs)
+	}
+}
+
+// TestLargeBuffersAreGivenBack: what large messages and backlogs were rendered in is not
+// kept when they are through.
+func TestLargeBuffersAreGivenBack(t *testing.T) {
+	h := newHarness(t, Config{Loops: 1})
+	s := h.srv.shards[0]
+	var waiting []*end
+	for _, path := range []string{"/stream", "/sse", "/iframe", "/poll", "/poll?cb=f"} {
+		sep := "?"
+		if strings.Contains(path, "?") {
+			sep = "&"
+		}
+		e := h.connect(s, sideFront, 0)
+		e.get(path + sep + "cname=a&seq=1")
+		waiting = append(waiting, e)
+	}
+	h.settle()
+	channel := s.find([]byte("a"))
+	for range 50 { // all in one turn
+		s.append(channel, kindData, bytes.Repeat([]byte("x"), 10_000))
+	}
+	h.settle()
+	for _, path := range []string{"/poll?seq=1&cname=a", "/poll?seq=1&cname=a&cb=f", "/stream?seq=1&cname=a"} {
+		e := h.connect(s, sideFront, 0)
+		e.get(path)
+		waiting = append(waiting, e)
+		h.settle()
+	}
+	for range 100 {
+		for _, e := range waiting {
+			e.read()
+		}
+		h.settle()
+	}
+	for n, e := range waiting {
+		if len(e.in) < 50*10_000 {
+			t.Errorf("client %d has received %d bytes", n, len(e.in))
+		}
+	}
+	for what, b := range map[string][]byte{"scratch": s.scratch, "body": s.body, "object": s.object, "batch": s.batch.buf} {
+		if cap(b) > keepBuffer {
+			t.Errorf("%s keeps %d bytes", what, cap(b))
+		}
+	}
+	for _, i := range s.idlePumps {
+		if size := s.pumps[i].size(); size > keepBuffer {
+			t.Errorf("an idle pump keeps %d bytes", size)
+		}
 	}
 }

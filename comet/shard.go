@@ -90,6 +90,15 @@ type shard struct {
 	rng         uint64
 }
 
+// trim gives back the buffers that something large was rendered in.
+func (s *shard) trim() {
+	for _, b := range [...]*[]byte{&s.scratch, &s.object, &s.body, &s.args, &s.batch.buf} {
+		if cap(*b) > keepBuffer {
+			*b = nil
+		}
+	}
+}
+
 func newShard(srv *Server, id uint8) (*shard, error) {
 	s := &shard{
 		srv:    srv,
