@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -42,11 +43,8 @@ func (f *logFormat) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q: want console or json", text)
 }
 
-// newLogger returns the logger that writes to out, which no logging waits for: a
-// disk that hangs, or a reader who stands still, would else stop the loops. Lines
-// beyond logQueue are lost, and the log says how many. end writes what is left, if
-// that can be done within logPatience.
-func newLogger(out io.Writer, level logLevel, format logFormat) (log zerolog.Logger, end func()) {
+// newLogger returns the logger that writes to out, and what stands between them.
+func newLogger(out io.Writer, level logLevel, format logFormat) (zerolog.Logger, *logWriter) {
 	zerolog.DurationFieldUnit = time.Second // as the flags are
 	if format == "" && isTerminal(out) {
 		format = "console"
@@ -58,27 +56,56 @@ func newLogger(out io.Writer, level logLevel, format logFormat) (log zerolog.Log
 		}
 		return log.Level(zerolog.Level(level)).With().Timestamp().Logger()
 	}
-	slow := to(out)
-	queue := diode.NewWriter(struct{ io.Writer }{out}, logQueue, 0, func(lost int) {
-		slow.Warn().Int("lines", lost).Msg("the log takes too long to write: lines are missing")
-	})
-	return to(queue), func() {
-		written := make(chan struct{})
-		go func() {
-			_ = queue.Close() // of the queue alone, which cannot fail
-			close(written)
-		}()
-		select {
-		case <-written:
-		case <-time.After(logPatience):
-		}
-	}
+	w := &logWriter{out: out, slow: to(out)}
+	return to(w), w
+}
+
+// logWriter writes each line, and from detach on has nobody wait for that: a disk
+// that hangs, or a reader who stands still, would else stop the loops. Lines beyond
+// logQueue are lost, and the log says how many.
+type logWriter struct {
+	out   io.Writer
+	slow  zerolog.Logger
+	queue atomic.Pointer[diode.Writer] // nil: before detach
 }
 
 const (
 	logQueue    = 1024 // lines
 	logPatience = time.Second
 )
+
+// Write may be called from any goroutine.
+func (w *logWriter) Write(line []byte) (int, error) {
+	if queue := w.queue.Load(); queue != nil {
+		return queue.Write(line)
+	}
+	return w.out.Write(line)
+}
+
+// detach has lines wait in a queue from now on.
+func (w *logWriter) detach() {
+	queue := diode.NewWriter(struct{ io.Writer }{w.out}, logQueue, 0, func(lost int) {
+		w.slow.Warn().Int("lines", lost).Msg("the log takes too long to write: lines are missing")
+	})
+	w.queue.Store(&queue)
+}
+
+// end writes what waits, if that can be done within logPatience.
+func (w *logWriter) end() {
+	queue := w.queue.Load()
+	if queue == nil {
+		return
+	}
+	written := make(chan struct{})
+	go func() {
+		_ = queue.Close() // of the queue alone, which cannot fail
+		close(written)
+	}()
+	select {
+	case <-written:
+	case <-time.After(logPatience):
+	}
+}
 
 func isTerminal(out io.Writer) bool {
 	f, ok := out.(*os.File)

@@ -109,12 +109,12 @@ func (c *serve) Run(out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	log, endLog := newLogger(output, c.LogLevel, c.LogFormat)
-	defer endLog()
+	log, lines := newLogger(output, c.LogLevel, c.LogFormat)
+	defer lines.end()
 	if pidfile != nil && pidfile.left != "" {
 		log.Warn().Str("pidfile", c.Pidfile).Str("process", pidfile.left).Msg("the pidfile was left behind by a server that is gone")
 	}
-	if err := c.run(out, log); err != nil {
+	if err := c.run(out, log, lines); err != nil {
 		if _, ok := output.(*logFile); ok { // elsewhere it is seen anyway
 			log.WithLevel(zerolog.FatalLevel).Err(err).Msg("ended")
 		}
@@ -123,7 +123,7 @@ func (c *serve) Run(out io.Writer) (err error) {
 	return nil
 }
 
-func (c *serve) run(out io.Writer, log zerolog.Logger) error {
+func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logWriter) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
 	signal.Ignore(unix.SIGPIPE) // who reads the log may end, and be started again
@@ -158,6 +158,7 @@ func (c *serve) run(out io.Writer, log zerolog.Logger) error {
 	if err := tellReady(); err != nil {
 		log.Warn().Err(err).Msg("the one that started this daemon is not told")
 	}
+	lines.detach()
 	return serveUntil(signals, srv, time.Duration(c.DrainTime), manager, log)
 }
 
