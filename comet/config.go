@@ -148,7 +148,8 @@ type Config struct {
 	// IdleTimeout is how long a connection may stay open between requests.
 	// Default 60 s.
 	IdleTimeout time.Duration
-	// WriteTimeout is how long a reader may be stuck before it is cut. Default 30 s.
+	// WriteTimeout is how long a reader may be stuck before it is cut; one for whom much
+	// is held has a second more for each reactor.SlowestReader bytes. Default 30 s.
 	WriteTimeout time.Duration
 
 	// CORSOrigin is sent as Access-Control-Allow-Origin by the front side, and its

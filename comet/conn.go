@@ -176,7 +176,7 @@ func (s *shard) answered(c reactor.Conn, last bool) {
 		// Until then it is not idle, and makes room for nobody.
 		s.become(c, userIdle, 0)
 		s.loop.Pause(c)
-		s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
+		s.loop.SetTimer(c, s.loop.WriteTime(c))
 		return
 	}
 	s.become(c, userIdle, kept)

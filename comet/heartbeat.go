@@ -64,7 +64,7 @@ func (s *shard) beat(owner uint32, c reactor.Conn) {
 	s.heartbeat(c)
 	_ = s.loop.Write(c, s.scratch)
 	if s.loop.Blocked(c) {
-		s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
+		s.loop.SetTimer(c, s.loop.WriteTime(c))
 	}
 }
 

@@ -158,7 +158,7 @@ func (s *shard) flushPipe(i uint32) {
 	}
 	switch {
 	case s.loop.Blocked(p.conn):
-		s.loop.SetTimer(p.conn, s.srv.cfg.WriteTimeout)
+		s.loop.SetTimer(p.conn, s.loop.WriteTime(p.conn))
 	case len(p.slots) == 0:
 		s.emptyPipe(i)
 	default:

@@ -64,7 +64,7 @@ func (s *shard) startPsub(c reactor.Conn, old, now bool) {
 	s.become(c, userPresence, framing)
 	_ = s.loop.Write(c, httplite.EndHeaders(s.scratch))
 	if s.loop.Blocked(c) {
-		s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
+		s.loop.SetTimer(c, s.loop.WriteTime(c))
 	}
 	if now {
 		s.presence.startRoll(c)
@@ -138,7 +138,7 @@ func (p *presence) write(c reactor.Conn, lines, chunk []byte) {
 	stuck := p.s.loop.Blocked(c) // its time runs already: what is put behind does not put it off
 	_ = p.s.loop.Write(c, chunk) // a lost connection, or one that too much is held for, is told to Closed
 	if !stuck && p.s.loop.Blocked(c) {
-		p.s.loop.SetTimer(c, p.s.srv.cfg.WriteTimeout)
+		p.s.loop.SetTimer(c, p.s.loop.WriteTime(c))
 	}
 }
 

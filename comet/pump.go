@@ -305,9 +305,9 @@ func (s *shard) wroteShort(sub *subscriber, b *batch, from, pos int) {
 		}
 		return
 	}
-	s.loop.SetTimer(c, s.srv.cfg.WriteTimeout)
 	frame, at, through := b.rest(pos, s.cut)
 	sub.cursor += int32(through - max(from, 0))
 	s.cut = frame
 	s.loop.Hold(c, frame, at)
+	s.loop.SetTimer(c, s.loop.WriteTime(c))
 }

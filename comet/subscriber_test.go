@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/reactor"
 )
 
 // requests pipelines GETs.
@@ -180,6 +182,47 @@ func TestStuckReaderHasTheWriteTimeout(t *testing.T) {
 	}
 	if n := h.srv.Stats().Cut; n != 1 {
 		t.Errorf("%d readers cut, want 1", n)
+	}
+}
+
+// Who is given much at once and reads it slowly, but does, is not cut: else it would
+// come back for the same, and be cut again, for ever.
+func TestSlowPollerHasTime(t *testing.T) {
+	h := newHarness(t, Config{Loops: 1})
+	s := h.srv.shards[0]
+	admin := h.connect(s, sideAdmin, 0)
+	for range 20 {
+		admin.write(reqForm(1, "/push?cname=a", "content="+strings.Repeat("x", 50_000)))
+		h.settle()
+		admin.read()
+	}
+	slow, stuck := h.connect(s, sideFront, 4608), h.connect(s, sideFront, 4608)
+	for _, e := range []*end{slow, stuck} {
+		e.write(reqGet(1, "/poll?cname=a&seq=1", closing))
+	}
+	h.settle()
+	left := s.loop.HeldOut(slow.conn)
+	if left < 900_000 {
+		t.Fatalf("%d bytes are held", left)
+	}
+	rate := 2 * reactor.SlowestReader
+	for got, seconds := 0, 0; s.loop.HeldOut(slow.conn) > 0; seconds++ {
+		for buf := make([]byte, 1024); got < seconds*rate; {
+			n, err := unix.Read(slow.fd, buf)
+			if err == unix.EAGAIN {
+				h.settle()
+				continue
+			} else if err != nil || n == 0 {
+				t.Fatalf("it is cut after %d s, with %d bytes read of %d: %v", seconds, got, left, err)
+			}
+			got += n
+		}
+		h.now = h.now.Add(time.Second)
+		h.settle()
+	}
+	h.now = h.now.Add(time.Duration(left/reactor.SlowestReader) * time.Second)
+	if h.settle(); s.loop.Alive(stuck.conn) {
+		t.Error("who reads nothing is never cut")
 	}
 }
 

@@ -21,7 +21,7 @@ func (l *Loop) ResetOnClose(c Conn) {
 }
 
 // Finish closes c politely: what is held is written first (for at most
-// Config.WriteTimeout), then the sending side is shut down, and for at most
+// WriteTime), then the sending side is shut down, and for at most
 // Config.Linger whatever the peer still sends is thrown away, for closing a
 // socket with unread input would destroy output under way. Of the handler only
 // Closed is called again; its error tells when what was held could not be
@@ -34,7 +34,7 @@ func (l *Loop) Finish(c Conn) {
 	if r.flags&flagBlocked != 0 {
 		r.flags |= flagFinishing | flagPaused
 		l.wheel.Cancel(c.Index())
-		l.wheel.Schedule(c.Index(), l.ticksAhead(l.cfg.WriteTimeout))
+		l.wheel.Schedule(c.Index(), l.ticksAhead(l.WriteTime(c)))
 		return
 	}
 	l.linger(c.Index(), r)

@@ -21,7 +21,7 @@ type Config struct {
 	// loop: the one that would go beyond it is closed. Default 256 MiB.
 	MaxHeldAll int
 	// WriteTimeout bounds how long Finish waits for the peer to read what is
-	// held. Default 30 s.
+	// held, beside what WriteTime allows for much of it. Default 30 s.
 	WriteTimeout time.Duration
 	// Linger bounds how long Finish waits for the peer to close. Default 2 s.
 	Linger time.Duration

@@ -157,6 +157,15 @@ func (l *Loop) HeldOut(c Conn) int {
 	return 0
 }
 
+// SlowestReader is the bytes a second that a peer reads who is slow and not stuck.
+const SlowestReader = 8 << 10
+
+// WriteTime is how long c has to read what is held for it now: Config.WriteTimeout,
+// and what SlowestReader takes.
+func (l *Loop) WriteTime(c Conn) time.Duration {
+	return l.cfg.WriteTimeout + time.Duration(l.HeldOut(c))*time.Second/SlowestReader
+}
+
 // TimeLeft is how long it is until Handler.Expired is called for c, to the tick;
 // false when its timer is not armed.
 func (l *Loop) TimeLeft(c Conn) (time.Duration, bool) {
