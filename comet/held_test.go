@@ -1,0 +1,124 @@
+package comet
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What is held for stuck readers of channels of their own counts, each; who would take
+// more than there is is cut. Of one channel they hold the same, and none is cut.
+func TestMaxHeldBytes(t *testing.T) {
+	for name, channel := range map[string]func(int) string{
+		"own":    func(n int) string { return fmt.Sprint("c", n) },
+		"shared": func(int) string { return "c0" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			const readers, size = 6, 60_000
+			st := newStage(t, Config{Loops: 1, MaxHeldBytes: readers * size / 2})
+			for n := range readers {
+				st.enter(0, sideFront).send(reqGet(1, "/stream?cname="+channel(n)+"&seq=1"))
+			}
+			admin := st.enter(0, sideAdmin)
+			for range 10 { // more than a socket takes
+				told := map[string]bool{}
+				for n := range readers {
+					if cname := channel(n); !told[cname] {
+						told[cname] = true
+						admin.send(reqForm(1, "/push?cname="+cname, "content="+strings.Repeat("x", size)))
+						same(t, admin.body(), done)
+					}
+				}
+			}
+			cut, want := st.srv.cut.Load(), int64(0)
+			if name == "own" {
+				want = readers - 2 // a third frame, with what stands round it, is beyond half
+			}
+			if cut != want || st.srv.met[limitHeld].times.Load() != want {
+				t.Errorf("%d of %d were cut, want %d; the limit was met %d times", cut, readers, want, st.srv.met[limitHeld].times.Load())
+			}
+		})
+	}
+}
+
+// Who polls and reads slowly gets all that is kept, however little may be held for him:
+// his responses are no larger than that.
+func TestSlowPollWithinMaxHeldBytes(t *testing.T) {
+	const messages, size = 20, 4000
+	h := newHarness(t, Config{Loops: 1, MaxHeldBytes: messages * size / 2})
+	for range messages {
+		h.ask(sideAdmin, "/push?cname=a&content="+strings.Repeat("x", size))
+	}
+	e := h.connect(h.srv.shards[0], sideFront, 4608)
+	for seq := int32(1); seq <= messages; {
+		e.get(fmt.Sprint("/poll?cname=a&seq=", seq))
+		before := seq
+		for seq == before && !e.ended {
+			h.settle()
+			list, _ := e.events()
+			for _, ev := range list {
+				if ev.Seq != seq {
+					t.Fatalf("number %d came, want %d", ev.Seq, seq)
+				}
+				seq++
+			}
+		}
+		if e.ended {
+			t.Fatalf("cut, when it wanted number %d of %d", seq, messages)
+		}
+	}
+}
+
+// Requests that are still arriving take no more than max-held-bytes: those that have
+// had a second make room, else the new one is refused. The admin side is let in.
+func TestSlowBodiesAreBounded(t *testing.T) {
+	const size = 100_000
+	st := newStage(t, Config{Loops: 1, MaxHeldBytes: 4 * size})
+	s := st.srv.shards[0]
+	half := func(side uint8, size int) *player {
+		p := st.enter(0, side)
+		p.send("POST /ping HTTP/1.1\r\nHost: h\r\nContent-Length: 190000\r\n\r\n" + strings.Repeat("x", size))
+		return p
+	}
+	oldest := half(sideFront, size)
+	st.later(prompt / 2)
+	var young []*player
+	for s.loop.InputBytes() <= 4*size {
+		young = append(young, half(sideFront, size))
+	}
+	refused := half(sideFront, size)
+	if status, reason := told(t, refused.take()); status != "503" || reason != "too much is held of requests that are still arriving: max-held-bytes is 400000\n" {
+		t.Errorf("told %s %s", status, reason)
+	}
+	admin := half(sideAdmin, size)
+	same(t, admin.take(), "")
+	admin.leave()
+	st.later(prompt * 3 / 4)
+	again := half(sideFront, 10)
+	same(t, again.take(), "")
+	if oldest.take(); !oldest.ended || !s.loop.Alive(young[0].conn) {
+		t.Error("another than the oldest made room")
+	}
+	for _, p := range append(young, again) {
+		p.leave()
+	}
+	refused.leave()
+	if st.settle(); s.loop.InputBytes() != 0 {
+		t.Errorf("%d bytes are counted with nothing held", s.loop.InputBytes())
+	}
+}
+
+// A stuck reader whose connection the kernel gives up, for it has the write timeout
+// too, counts as cut.
+func TestKernelCutsCount(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1, WriteTimeout: time.Second}) // its clock stands still: it is not our own timer
+	stuck := srv.dial(sideFront)
+	stuck.send(reqGet(1, "/stream?cname=a&seq=1"))
+	srv.subscribed(1)
+	content := strings.Repeat("x", 60_000)
+	for range 200 { // megabytes, which no socket takes
+		same(t, srv.talk(sideAdmin, reqForm(0, "/push?cname=a", "content="+content)), answer(ok200, asJSON, done))
+	}
+	srv.until("it is cut", func() bool { return srv.cut.Load() == 1 })
+}
