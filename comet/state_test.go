@@ -180,6 +180,16 @@ func TestStateGap(t *testing.T) {
 			}
 		}
 	}
+	// The whole gap is one message lost, and so is its end to who had some of its numbers.
+	for _, asked := range []string{"2", "4", "5", "2000000"} {
+		before := h.figures().Loops[0].Lost
+		e := h.connect(h.srv.shards[0], sideFront, 0)
+		e.get("/stream?cname=a&seq=" + asked)
+		h.settle()
+		equal(t, "lost to who wants number "+asked, h.figures().Loops[0].Lost-before, 1)
+		e.close()
+		h.settle()
+	}
 	// In CComet's dialect who waits for a number in the gap gets what comes.
 	waits := h.connect(h.srv.shards[0], sideCComet, 0)
 	waits.get("/subscribe?channel=c&sname=v&seqid=3&callback=f")

@@ -57,14 +57,17 @@ func (s *shard) notBehind(sub *subscriber) {
 
 // lose counts the messages from a number on, up to the one before next, that a
 // subscriber wanted and is not going to get. The numbers that a crash has left out
-// (StateGap) count as one: how many messages were among them, nobody knows.
+// (StateGap) count as one: how many messages were among them, nobody knows. Who had
+// some of those messages before the crash wants a number in the gap, and lacks a little
+// less than the whole of it.
 func (s *shard) lose(from, next int32) {
-	n := next - from
+	n := int64(next - from)
 	if n <= 0 {
 		return
 	}
 	if s.srv.gapped {
-		n = n/StateGap + n%StateGap
+		gaps := (n + StateGap/2) / StateGap
+		n = gaps + max(n-gaps*StateGap, 0)
 	}
 	s.tally.Lost += uint64(n)
 }
