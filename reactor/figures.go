@@ -25,7 +25,6 @@ type Figures struct {
 func (l *Loop) Figures() Figures {
 	f := l.tally
 	f.Stats = l.Stats()
-	f.Writes += l.writes
 	f.HeldBytes, f.InputBytes = int64(l.heldBytes), int64(l.inputBytes)
 	f.Records = l.conns.Figures()
 	return f
