@@ -47,6 +47,8 @@ func (s *shard) admit(tag uint8) error {
 const (
 	// roomLook is how many connections are looked at for one that may go.
 	roomLook = 64
+	// roomCloses is how many connections at the most one request has closed.
+	roomCloses = 16
 	// prompt is how long a request may take to arrive before its connection makes
 	// room for others: whoever means well has sent it by then, and a crowd of
 	// newcomers does not push each other out.
@@ -73,9 +75,21 @@ func (s *shard) makeRoom() bool {
 	return oldest != 0
 }
 
-// makeRoomForInput closes, of the next few connections of this loop, the one whose
+// makeRoomForInput closes connections whose requests are still arriving until no more
+// than so many bytes are kept of such requests; false: too few may go, or each has too
+// little.
+func (s *shard) makeRoomForInput(most int) bool {
+	for closed := 0; s.loop.InputBytes() > most; closed++ {
+		if closed == roomCloses || !s.closeSlowest() {
+			return false
+		}
+	}
+	return true
+}
+
+// closeSlowest closes, of the next few connections of this loop, the one whose
 // request has been arriving for longest, if there is one that has had its time.
-func (s *shard) makeRoomForInput() bool {
+func (s *shard) closeSlowest() bool {
 	var oldest reactor.Conn
 	longest := prompt
 	for range s.few() {

@@ -76,10 +76,10 @@ func (s *shard) halfOf(c reactor.Conn) uint32 {
 // incomplete keeps what is known of a request whose rest has not arrived. From
 // its first byte on its head has RequestTimeout to be whole, and then its body
 // BodyTimeout. When such requests take all the memory that they may, those that have
-// had a second make room.
+// had a second make room, or it is refused.
 func (s *shard) incomplete(c reactor.Conn, req *httplite.Request) {
 	limit := s.srv.cfg.MaxHeldBytes
-	if s.side(c) != sideAdmin && s.loop.InputBytes() > limit/s.srv.cfg.Loops && !s.makeRoomForInput() {
+	if s.side(c) != sideAdmin && !s.makeRoomForInput(limit/s.srv.cfg.Loops) {
 		s.meet(limitHeld, limit)
 		req.Reset()
 		s.dropHalf(c)

@@ -109,6 +109,35 @@ func TestSlowBodiesAreBounded(t *testing.T) {
 	}
 }
 
+// Many requests of which little is kept make no room for as many of which much is.
+func TestLargeBodiesBesideSmallOnes(t *testing.T) {
+	const size, small, limit = 60_000, 300, 200_000
+	st := newStage(t, Config{Loops: 1, MaxHeldBytes: limit})
+	s := st.srv.shards[0]
+	half := func(size int) *player {
+		p := st.enter(0, sideFront)
+		p.send("POST /ping HTTP/1.1\r\nHost: h\r\nContent-Length: 190000\r\n\r\n" + strings.Repeat("x", size))
+		return p
+	}
+	var all []*player
+	for range small {
+		all = append(all, half(1))
+	}
+	st.later(2 * prompt)
+	for range small / 2 {
+		all = append(all, half(size))
+		if s.loop.InputBytes() > limit+2*size {
+			t.Fatalf("%d bytes are kept, and the limit is %d", s.loop.InputBytes(), limit)
+		}
+	}
+	for _, p := range all {
+		p.leave()
+	}
+	if st.settle(); s.loop.InputBytes() != 0 {
+		t.Errorf("%d bytes are counted with nothing held", s.loop.InputBytes())
+	}
+}
+
 // A stuck reader whose connection the kernel gives up, for it has the write timeout
 // too, counts as cut.
 func TestKernelCutsCount(t *testing.T) {

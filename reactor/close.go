@@ -90,9 +90,13 @@ func (l *Loop) fail(c Conn, r *record, err error) {
 	l.doom(c.Index(), r)
 }
 
-// doom puts a connection on the list of those that the turn's end reaps.
+// doom puts a connection on the list of those that the turn's end reaps. Its input is
+// dropped at once: others may have been waiting for that room.
 func (l *Loop) doom(i uint32, r *record) {
 	l.wheel.Cancel(i)
+	if r.held != 0 && l.held[r.held].in != nil {
+		l.buffers.put(l.takeInput(&l.held[r.held]))
+	}
 	r.flags = r.flags&^flagReady | flagClosing
 	l.doomed = append(l.doomed, i)
 }
