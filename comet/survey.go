@@ -17,15 +17,10 @@ type survey struct {
 	listed int32
 	count  int
 	behind int
-	by     [surveyKinds]int
+	by     [listens]int
 	list   []byte
 	seats  []byte // of those who are listed, 4 bytes each
 }
-
-// surveyKinds are the transports, and polls with a callback.
-const surveyKinds = int(transportCComet) + 2
-
-var surveyNames = [surveyKinds]string{"stream", "iframe", "sse", "poll", "ccomet", "jsonp"}
 
 // listPrice is what one who is listed takes of a turn's budget: a call to the
 // kernel, and some text.
@@ -75,10 +70,7 @@ func (s *shard) runSurveys() (more bool) {
 // surveyOne counts a subscriber, and says whether it has been listed.
 func (s *shard) surveyOne(v *survey, i uint32) bool {
 	sub := s.subs.At(i)
-	kind := int(sub.transport)
-	if sub.transport == transportPoll && s.subs.At(s.owner(i)).cbLen != 0 {
-		kind = surveyKinds - 1
-	}
+	kind := s.listensBy(i)
 	v.count++
 	v.by[kind]++
 	missing := max(v.next-sub.cursor, 0)
@@ -95,7 +87,7 @@ func (s *shard) surveyOne(v *survey, i uint32) bool {
 }
 
 // listOne writes down one subscriber.
-func (s *shard) listOne(v *survey, i uint32, kind int, missing int32) {
+func (s *shard) listOne(v *survey, i uint32, kind transport, missing int32) {
 	sub := s.subs.At(i)
 	c := s.loop.ConnAt(sub.conn)
 	t := v.list
@@ -114,7 +106,7 @@ func (s *shard) listOne(v *survey, i uint32, kind int, missing int32) {
 			t = append(t, `", "proxy": "trusted`...)
 		}
 	}
-	t = append(append(append(t, `", "transport": "`...), surveyNames[kind]...), '"')
+	t = append(append(append(t, `", "transport": "`...), TransportNames[kind]...), '"')
 	cursor := sub.cursor
 	if sub.transport == transportCComet {
 		cursor-- // it counts from 0
@@ -148,7 +140,7 @@ func (s *shard) report(v *survey) {
 		between := "{"
 		for kind, n := range v.by {
 			if n > 0 {
-				t = append(append(append(t, between...), '"'), surveyNames[kind]...)
+				t = append(append(append(t, between...), '"'), TransportNames[kind]...)
 				t = strconv.AppendInt(append(t, `": `...), int64(n), 10)
 				between = ", "
 			}
