@@ -237,6 +237,7 @@ func (s *shard) explainedTo(m *mail) {
 	case codeNone:
 		s.settle(a, 404, typeText, []byte("no such channel: nobody waits for it, and nothing was published to it or signed for it that still lasts\n"))
 	case codeBusy:
+		s.srv.refused.Add(1)
 		s.settle(a, 503, typeText, []byte("too many explanations are under way: at most "+strconv.Itoa(maxExplanations)+" of one loop's channels\n"))
 	default:
 		s.settle(a, 200, typeJSON, m.msg.json)

@@ -363,4 +363,5 @@ func TestTooManyExplanations(t *testing.T) {
 	if n := strings.Count(got, "200 OK"); n != maxExplanations || !strings.HasSuffix(got, "\r\n\r\ntoo many explanations are under way: at most 8 of one loop's channels\n") {
 		t.Errorf("%d, then %s", n, got)
 	}
+	equal(t, "refused", st.srv.refused.Load(), 1)
 }
