@@ -56,15 +56,16 @@ const (
 )
 
 // makeRoom closes a connection of this loop, if there is one among the next few
-// that may go: one that is between two requests, else the one whose request has
-// been arriving, or awaited, for longest.
+// that may go: one that is between two requests, or that has been told all and waits
+// for its client to close; else the one whose request has been arriving, or awaited,
+// for longest.
 func (s *shard) makeRoom() bool {
 	var oldest reactor.Conn
 	longest := prompt
 	for range s.few() {
 		switch c := s.nextClient(); {
 		case c == 0:
-		case s.loop.User(c) == userWord(userIdle, kept):
+		case s.loop.User(c) == userWord(userIdle, kept), s.loop.User(c) == userWord(userEnding, 0) && !s.loop.Blocked(c):
 			s.loop.Close(c)
 			return true
 		case s.awaited(c) >= longest:
@@ -104,13 +105,13 @@ func (s *shard) closeSlowest() bool {
 func (s *shard) few() uint32 { return min(roomLook, s.loop.Indexes()) }
 
 // nextClient is the next connection of this loop that is not the admin side's, 0
-// if in the next place there is none.
+// if in the next place there is none, or one that is closed already.
 func (s *shard) nextClient() reactor.Conn {
 	if s.roomHand++; s.roomHand > s.loop.Indexes() {
 		s.roomHand = 1
 	}
 	c := s.loop.ConnAt(s.roomHand)
-	if c == 0 || !s.loop.Alive(c) || s.side(c) == sideAdmin {
+	if c == 0 || !s.loop.Open(c) || s.side(c) == sideAdmin {
 		return 0
 	}
 	return c

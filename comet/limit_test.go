@@ -108,6 +108,29 @@ func TestMaxConnectionsPerAddress(t *testing.T) {
 	srv.dialFrom("127.0.0.2", srv.FrontAddrs()[0]).ask("/ping")
 }
 
+// One address that is refused again and again does not keep others out by what
+// lingers of its connections.
+func TestRefusedMakeRoom(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1, MaxConnections: 3, MaxConnectionsPerAddress: 1})
+	var waiting []*wireConn
+	for _, from := range []string{"127.0.0.2", "127.0.0.3"} {
+		c := srv.dialFrom(from, srv.FrontAddrs()[0])
+		c.send(reqGet(1, "/stream?cname=a&seq=1"))
+		c.expect(streamHead(1, asJSON))
+		waiting = append(waiting, c)
+	}
+	for range 3 { // which do not close their side
+		if status, _ := told(t, srv.dialFrom("127.0.0.3", srv.FrontAddrs()[0]).rest()); status != "429" {
+			t.Errorf("told %s", status)
+		}
+	}
+	srv.dialFrom("127.0.0.4", srv.FrontAddrs()[0]).ask("/ping")
+	srv.ask("/push?cname=a&content=x")
+	for _, c := range waiting {
+		c.expect(piece(1, objectOf("a", "data", 1, "x")+"\n"))
+	}
+}
+
 // The addresses of one IPv6 network are one, however an address is written.
 func TestAddressesAreOne(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})

@@ -103,6 +103,9 @@ func (l *Loop) ConnAt(index uint32) Conn {
 // Alive says whether c is open: not closed, nor about to be, nor finished.
 func (l *Loop) Alive(c Conn) bool { return l.usable(c) != nil }
 
+// Open reports whether c is not closed yet, be it that it is being finished.
+func (l *Loop) Open(c Conn) bool { return l.open(c) != nil }
+
 // User returns the handler's word for c, which SetUser stores; 0 at first.
 func (l *Loop) User(c Conn) uint32 {
 	if r := l.record(c); r != nil {
@@ -161,9 +164,15 @@ func (l *Loop) HeldOut(c Conn) int {
 const SlowestReader = 8 << 10
 
 // WriteTime is how long c has to read what is held for it now: Config.WriteTimeout,
-// and what SlowestReader takes.
+// and what SlowestReader takes, but for a frame that is held apart.
 func (l *Loop) WriteTime(c Conn) time.Duration {
-	return l.cfg.WriteTimeout + time.Duration(l.HeldOut(c))*time.Second/SlowestReader
+	n := l.HeldOut(c)
+	if r := l.record(c); n > 0 {
+		if f := l.held[r.held].frame; f != nil && f.Apart {
+			n = 0
+		}
+	}
+	return l.cfg.WriteTimeout + time.Duration(n)*time.Second/SlowestReader
 }
 
 // TimeLeft is how long it is until Handler.Expired is called for c, to the tick;
