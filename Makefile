@@ -55,7 +55,7 @@ bench: build ## Measure this server on this machine (some 12 minutes)
 	bin/ccomet-bench calls
 	@$(MAKE) --no-print-directory bench-report
 
-bench-siege: build ## Measure what hostile clients and stuck readers are to others (some 8 minutes; installs slowhttptest)
+bench-siege: build ## Measure what hostile clients and stuck readers are to others (some 5 minutes; installs slowhttptest)
 	@.ci/prepare slowhttptest
 	@mkdir -p $(OUT)
 	bin/ccomet-bench siege --conns 5000 --json $(OUT)/siege.json
