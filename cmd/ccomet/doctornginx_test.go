@@ -190,26 +190,8 @@ func TestDoctorNginx(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			found := false
-			for _, f := range checkNginx(config, with(), wish{conns: 10_000, fronts: []string{c.front}, polling: 30 * time.Second, processors: 8}) {
-				if f.Status == statusOK {
-					continue
-				}
-				text := (&diagnosis{Checks: []finding{f}}).text()
-				if c.found == "" || !strings.HasSuffix(f.Name, c.found) || f.Status != c.status {
-					t.Errorf("found: %s", text)
-					continue
-				}
-				found = true
-				for _, want := range c.says {
-					if !strings.Contains(text, want) {
-						t.Errorf("no %q in %s", want, text)
-					}
-				}
-			}
-			if !found && c.found != "" {
-				t.Errorf("%s is not found", c.found)
-			}
+			findings := checkNginx(config, with(), wish{conns: 10_000, fronts: []string{c.front}, polling: 30 * time.Second, processors: 8})
+			onlyFound(t, findings, func(name string) bool { return strings.HasSuffix(name, c.found) }, c.found, c.status, c.says)
 		})
 	}
 }
