@@ -145,7 +145,7 @@ func (l *Loop) accept(n int) {
 		case 0:
 			if robbed.Load() > 0 {
 				l.refuse(fd, unix.EMFILE)
-				l.warn(ln, "%w: connections are refused until descriptors are free", unix.EMFILE)
+				l.warnOfDescriptors(ln, unix.EMFILE)
 				if l.robbed {
 					l.takeReserve()
 				}
@@ -158,7 +158,7 @@ func (l *Loop) accept(n int) {
 			// of that one connection, which is gone
 		case unix.EMFILE, unix.ENFILE:
 			l.refuseWaiting(ln, errno)
-			l.warn(ln, "%w: connections are refused until descriptors are free", errno)
+			l.warnOfDescriptors(ln, errno)
 			l.rest(n)
 			return
 		default:
@@ -234,6 +234,10 @@ func (l *Loop) warn(ln *listener, format string, args ...any) {
 	if news {
 		l.cfg.Warn(fmt.Errorf("reactor: accept on %s: %w", ln.addr, fmt.Errorf(format, args...)))
 	}
+}
+
+func (l *Loop) warnOfDescriptors(ln *listener, errno unix.Errno) {
+	l.warn(ln, "%w: connections are refused until descriptors are free", errno)
 }
 
 // refuse tells a connection that there is no room, as well as can be done
