@@ -45,7 +45,7 @@ func newService(t *testing.T, text string) *service {
 // run runs iComet's command line to its end.
 func (s *service) run(args ...string) (stdout, stderr string, status int) {
 	s.t.Helper()
-	cmd := command([]string{"GORACE=atexit_sleep_ms=0"}, args...) // a second each
+	cmd := command(nil, args...)
 	cmd.Path, cmd.Args[0] = s.program, s.program
 	return runToEnd(s.t, cmd)
 }

@@ -82,7 +82,8 @@ func command(env []string, args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
-	cmd.Env = append(cmd.Env, env...)
+	// The race detector would have each process sleep a second at its end.
+	cmd.Env = append(append(cmd.Env, "GORACE=atexit_sleep_ms=0"), env...)
 	return cmd
 }
 
@@ -111,7 +112,12 @@ func serving(t *testing.T, cmd *exec.Cmd) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.kill)
+	t.Cleanup(func() {
+		p.kill()
+		if strings.Contains(p.logged(), "WARNING: DATA RACE") { // its exit status is lost where it is killed
+			t.Errorf("the server has a data race:\n%s", p.logged())
+		}
+	})
 	served := make(chan struct{})
 	go p.read(stderr, served)
 	select {
