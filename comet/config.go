@@ -152,6 +152,9 @@ type Config struct {
 	// is held has a second more for each reactor.SlowestReader bytes. Default 30 s.
 	WriteTimeout time.Duration
 
+	// Compat is what is let pass for the sake of another server's clients. Default none.
+	Compat Compat
+
 	// CORSOrigin is sent as Access-Control-Allow-Origin by the front side, and its
 	// pages may embed /iframe: they are posted each message. Empty lets none.
 	CORSOrigin string

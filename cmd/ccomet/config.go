@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"io"
@@ -74,6 +75,15 @@ func newSettings(options ...kong.Option) (*settings, []*kong.Flag, error) {
 	return &s.settings, parser.Model.Flags, err
 }
 
+// settings are those of a file, and the defaults of the rest.
+func (f *configFile) settings() (*settings, error) {
+	s, _, err := newSettings(kong.Resolvers(compatDefaults{f.compat()}, f))
+	if err == nil {
+		s.Compat = cmp.Or(s.Compat, compatNone)
+	}
+	return s, err
+}
+
 // checkConfigFile finds all that is wrong with a file, in its order.
 func checkConfigFile(name string) ([]problem, error) {
 	_, flags, err := newSettings()
@@ -84,7 +94,7 @@ func checkConfigFile(name string) ([]problem, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, _, err := newSettings(kong.Resolvers(f))
+	s, err := f.settings()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

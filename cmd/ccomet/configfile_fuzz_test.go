@@ -5,8 +5,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-
-	"github.com/alecthomas/kong"
 )
 
 // FuzzIComet and FuzzTOML: whatever a file says, it is read in the same way each
@@ -52,7 +50,7 @@ func checkReading(t *testing.T, text, name string, read func(*configFile, []byte
 			t.Errorf("%s is on line %d of %d", name, e.line, lines)
 		}
 	}
-	s, _, err := newSettings(kong.Resolvers(f))
+	s, err := f.settings()
 	if err != nil {
 		t.Fatalf("nothing is said of what cannot be used: %v", err)
 	}

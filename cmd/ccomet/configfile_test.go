@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
 )
 
@@ -24,7 +23,7 @@ func settingsOf(t *testing.T, name string) (*settings, *configFile) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, _, err := newSettings(kong.Resolvers(f))
+	s, err := f.settings()
 	if err != nil || f.wrong() != nil {
 		t.Fatal(err, f.wrong())
 	}
@@ -71,6 +70,7 @@ logger:
 	want.MaxChannels, want.MaxSubscribersPerChannel, want.ChannelBufferSize = 5, 6, 7
 	want.ChannelTimeout, want.PollingTimeout = seconds(11*time.Second), seconds(12*time.Second)
 	want.LogLevel, want.LogRotateSize = logLevel(zerolog.WarnLevel), 2000000
+	want.Compat, want.MaxMessage, want.ChannelBufferBytes = compatIComet, 1<<20, 16<<20
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -217,6 +217,7 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	want.Compat = compatNone // as it is not started otherwise
 	// An empty list is as good as none.
 	for s := range 2 {
 		v := reflect.ValueOf([]*settings{got, want}[s]).Elem()

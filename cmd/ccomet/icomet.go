@@ -108,7 +108,7 @@ func (c *icomet) stop(out io.Writer, file string) error {
 
 // serverOf is the server that a file describes, and the environment.
 func serverOf(file string) (*serve, error) {
-	var cli commandLine
+	cli := commandLine{Serve: serve{implied: compatIComet}}
 	parser, err := newParser(&cli, io.Discard, io.Discard)
 	if err != nil {
 		return nil, err

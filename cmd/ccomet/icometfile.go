@@ -193,6 +193,7 @@ func (f *configFile) beside(path string) string {
 // icometDefaults adds what iComet takes for keys that are missing, or zero,
 // where that is not our default.
 func (f *configFile) icometDefaults() {
+	f.entries["compat"] = entry{0, "compat", string(compatIComet)}
 	if _, ok := f.entries["log-output"]; !ok {
 		f.entries["log-output"] = entry{0, "logger.output", "stdout"}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -23,7 +25,8 @@ import (
 // serve is the command that runs the server.
 type serve struct {
 	settings
-	file *configFile // nil for none
+	file    *configFile // nil for none
+	implied compat      // by how the server is started, where nobody says otherwise
 }
 
 // Help is what "serve --help" says beside the flags.
@@ -54,17 +57,10 @@ with their places. A second signal ends it at once.`
 }
 
 // BeforeResolve reads the configuration file, whose name the command line or
-// the environment tells.
+// the environment tells, and finds the defaults that hold.
 func (c *serve) BeforeResolve(ctx *kong.Context) error {
 	flags := ctx.Selected().Flags
-	for _, flag := range flags {
-		if flag.Name != "config" {
-			continue
-		}
-		name, _ := ctx.FlagValue(flag).(string)
-		if name == "" {
-			return nil
-		}
+	if name, _ := flagGiven(ctx, "config").(string); name != "" {
 		var err error
 		if c.file, err = readConfigFile(name, flags); err != nil {
 			return err
@@ -72,13 +68,32 @@ func (c *serve) BeforeResolve(ctx *kong.Context) error {
 		if err := c.file.wrong(); err != nil {
 			return err
 		}
+		c.implied = cmp.Or(c.file.compat(), c.implied)
+	}
+	if given, ok := flagGiven(ctx, "compat").(compat); ok {
+		c.implied = cmp.Or(given, c.implied)
+	}
+	ctx.AddResolver(compatDefaults{c.implied})
+	if c.file != nil {
 		ctx.AddResolver(c.file)
+	}
+	return nil
+}
+
+// flagGiven is the value that the command line or the environment gives a flag, nil for none.
+func flagGiven(ctx *kong.Context, name string) any {
+	for _, flag := range ctx.Selected().Flags {
+		onLine := slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Flag == flag })
+		if flag.Name == name && (onLine || environmentHas(flag)) {
+			return ctx.FlagValue(flag)
+		}
 	}
 	return nil
 }
 
 // AfterApply refuses bad settings, and says where they were set.
 func (c *serve) AfterApply(ctx *kong.Context) error {
+	c.Compat = cmp.Or(c.implied, compatNone)
 	fromFile := map[string]bool{}
 	for _, path := range ctx.Path {
 		if path.Flag != nil && path.Resolved {

@@ -81,6 +81,7 @@ type settings struct {
 
 	DrainTime seconds `default:"5" placeholder:"S" group:"times" help:"How long a server that is told to stop takes to send its clients away, so that they do not all come back at once; 0 cuts them."`
 
+	Compat        compat    `default:"" placeholder:"none|icomet" group:"process" help:"icomet: let pass what iComet's server lets pass, and take its limits where none are set. Default: icomet where the server is started as icomet-server, by the icomet command or with an icomet.conf, else none."`
 	Config        string    `placeholder:"FILE" group:"process" help:"Read settings from a file: iComet's where its name ends in .conf, else TOML, whose keys are the names of these flags without the dashes in front."`
 	Pidfile       string    `placeholder:"FILE" group:"process" help:"Write the process's number there, and refuse to start where it is that of a server that runs."`
 	State         string    `placeholder:"FILE" group:"process" help:"Keep channels there from one run to the next: their numbers, messages and leases, and the key of tokens if it is random. Default: they end with the process."`
@@ -240,7 +241,7 @@ func (s *settings) server(log zerolog.Logger) comet.Config {
 		MaxHistoryBytes: s.MaxHistoryBytes, HistoryMinimum: s.HistoryMinimum, MaxHeldBytes: s.MaxHeldBytes,
 		MaxConnections: s.MaxConnections, MaxConnectionsPerAddress: s.MaxConnectionsPerAddress, AcceptRate: s.AcceptRate,
 		PublishRatePerAddress: s.PublishRatePerAddress, PublishRatePerChannel: s.PublishRatePerChannel,
-		MaxMessage: s.MaxMessage, MaxHead: s.MaxHead,
+		MaxMessage: s.MaxMessage, MaxHead: s.MaxHead, Compat: s.Compat.leniencies(),
 		ChannelTimeout: time.Duration(s.ChannelTimeout),
 		PollingTimeout: time.Duration(s.PollingTimeout),
 		RequestTimeout: time.Duration(s.RequestTimeout),

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+// TestCompatIsMeant: which server's place this one takes follows from how it is started, and
+// whoever says it has the last word.
+func TestCompatIsMeant(t *testing.T) {
+	toml := file(t, "")
+	said := file(t, "compat = \"none\"\nmax-message = 77\n")
+	conf := fileNamed(t, "icomet.conf", freeConf)
+	for _, c := range []struct {
+		implied          compat
+		env, args        string
+		want             compat
+		message, history int
+	}{
+		{"", "", "", compatNone, 65536, 1 << 20},
+		{"", "", "--config " + toml, compatNone, 65536, 1 << 20},
+		{"", "", "--config " + conf, compatIComet, 1 << 20, 16 << 20},
+		{"", "", "--compat icomet", compatIComet, 1 << 20, 16 << 20},
+		{"", "", "--compat icomet --config " + toml, compatIComet, 1 << 20, 16 << 20},
+		{"", "", "--compat icomet --max-message 99", compatIComet, 99, 16 << 20},
+		{"", "", "--compat icomet --config " + said, compatIComet, 77, 16 << 20},
+		{"", "", "--compat none --config " + conf, compatNone, 65536, 1 << 20},
+		{"", "icomet", "", compatIComet, 1 << 20, 16 << 20},
+		{"", "none", "--config " + conf, compatNone, 65536, 1 << 20},
+		{"", "none", "--compat icomet", compatIComet, 1 << 20, 16 << 20},
+		{compatIComet, "", "--config " + toml, compatIComet, 1 << 20, 16 << 20},
+		{compatIComet, "", "--config " + file(t, "compat = \"\"\n"), compatIComet, 1 << 20, 16 << 20},
+		{compatIComet, "", "--config " + said, compatNone, 77, 1 << 20},
+		{compatIComet, "none", "--config " + toml, compatNone, 65536, 1 << 20},
+	} {
+		t.Setenv("CCOMET_COMPAT", c.env)
+		if c.env == "" {
+			os.Unsetenv("CCOMET_COMPAT")
+		}
+		cli := commandLine{Serve: serve{implied: c.implied}}
+		parser, err := newParser(&cli, nil, nil)
+		if err == nil {
+			_, err = parser.Parse(append([]string{"serve"}, strings.Fields(c.args)...))
+		}
+		s := cli.Serve.settings
+		if err != nil || s.Compat != c.want || s.MaxMessage != c.message || s.ChannelBufferBytes != c.history {
+			t.Errorf("implied %q, environment %q, %s: %v: %q, max-message %d, channel-buffer-bytes %d",
+				c.implied, c.env, c.args, err, s.Compat, s.MaxMessage, s.ChannelBufferBytes)
+		}
+	}
+}
+
+// TestCompatDefaultsFit: each of a compat's own defaults is one that a file might say.
+func TestCompatDefaultsFit(t *testing.T) {
+	for _, of := range []compat{compatNone, compatIComet} {
+		s, flags, err := newSettings(kong.Resolvers(compatDefaults{of}))
+		if err != nil || len(s.check()) > 0 || len(s.unwise()) > 0 {
+			t.Errorf("%s: %v, %v, %v", of, err, s.check(), s.unwise())
+		}
+		f := newConfigFile("", flags)
+		for name, value := range of.defaults() {
+			if flag := f.flags[name]; flag == nil || fits(flag, value) != nil {
+				t.Errorf("%s: %s = %v does not fit", of, name, value)
+			}
+		}
+	}
+	if err := new(compat).UnmarshalText([]byte("ccomet")); err == nil || !strings.Contains(err.Error(), "none or icomet") {
+		t.Error(err)
+	}
+}
