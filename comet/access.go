@@ -133,13 +133,13 @@ func (s *shard) takeProxyHeader(c reactor.Conn, p []byte) (n int, ok bool) {
 	side := s.side(c)
 	s.loop.SetTag(c, side)
 	if s.srv.access.rules[side].Allows(from.client) {
-		if s.srv.tellsApart() && from.client.IsValid() && !s.countClient(c, s.srv.hashAddr(from.client)) {
+		if s.srv.tellsApart() && from.client.IsValid() && !s.countClient(c, s.homes.hashAddr(from.client)) {
 			return len(p), false
 		}
 		return n, true
 	}
 	// At once, before any request: the address is not kept.
-	s.srv.refused.Add(1)
+	s.totals.refused.Add(1)
 	s.body = appendDenial(s.body[:0], from.client)
 	s.reply(&exchange{conn: c, side: side, last: true}, 403, typeText, s.body)
 	return len(p), false

@@ -37,14 +37,14 @@ func (s *shard) startPublish(x *exchange, escaped bool) {
 		sl.ack = true
 	}
 	m.slot = s.waitFor(x, sl)
-	s.send(s.srv.home(cname), m)
+	s.send(s.homes.of(cname), m)
 }
 
 // contentArg appends the content, escaped, to a mail's buffer; false: it was
 // not fit, and the request has been answered.
 func (s *shard) contentArg(x *exchange, m *mail, escaped bool) bool {
 	content, ok, err := s.arg(x, "content")
-	limit := s.srv.cfg.MaxMessage
+	limit := s.cfg.MaxMessage
 	switch {
 	case err != nil:
 		s.fail(x, 400, err.Error())
@@ -75,10 +75,10 @@ func (s *shard) broadcast(x *exchange) {
 	m := mail{kind: mailBroadcast}
 	m.buf = nameBuffer(nil)
 	switch {
-	case s.srv.walks.Load() > maxWalks:
+	case s.totals.walks.Load() > maxWalks:
 		s.fail(x, 503, "too many broadcasts are under way: at most "+strconv.Itoa(maxWalks)+" on all loops")
 	case s.contentArg(x, &m, false):
-		s.srv.walks.Add(int64(len(s.srv.shards)))
+		s.totals.walks.Add(int64(len(s.srv.shards)))
 		s.tally.Broadcasts++
 		for i := range s.srv.shards {
 			copied := m
@@ -110,7 +110,7 @@ func (s *shard) startControl(x *exchange, o op) error {
 	}
 	sl := slot{op: o, name: string(cname), cb: string(cb)}
 	if o == opSign {
-		lease := int32(s.srv.cfg.ChannelTimeout / time.Second)
+		lease := int32(s.cfg.ChannelTimeout / time.Second)
 		if sl.n, err = s.numberArg(x, "expires", lease); err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func (s *shard) startControl(x *exchange, o op) error {
 	m := mail{kind: mailControl, op: o, n: sl.n, conn: x.conn, nlen: uint8(len(cname))}
 	m.buf = nameBuffer(cname)
 	m.slot = s.waitFor(x, sl)
-	s.send(s.srv.home(cname), m)
+	s.send(s.homes.of(cname), m)
 	return nil
 }
 
@@ -158,11 +158,11 @@ func (s *shard) info(x *exchange) {
 		return
 	}
 	s.object = append(s.object[:0], `{"version": "`...)
-	s.object = appendEscaped(s.object, []byte(s.srv.cfg.Version))
+	s.object = appendEscaped(s.object, []byte(s.cfg.Version))
 	s.object = append(s.object, `", "channels": `...)
-	s.object = strconv.AppendInt(s.object, s.srv.channels.Load(), 10)
+	s.object = strconv.AppendInt(s.object, s.totals.channels.Load(), 10)
 	s.object = append(s.object, `, "subscribers": `...)
-	s.object = strconv.AppendInt(s.object, s.srv.subscribers.Load(), 10)
+	s.object = strconv.AppendInt(s.object, s.totals.subscribers.Load(), 10)
 	s.object = append(s.object, '}')
 	s.replyJSON(x, nil, s.object)
 }

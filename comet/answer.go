@@ -10,7 +10,7 @@ func (s *shard) appendAnswer(dst []byte, sl *slot) []byte {
 		return append(dst, sl.text...)
 	}
 	if sl.code != codeOK && sl.code != codeNone {
-		s.srv.refused.Add(1)
+		s.totals.refused.Add(1)
 	}
 	status, contentType, body := 200, typeJSON, s.body[:0]
 	object := s.object[:0]
@@ -82,7 +82,7 @@ func (s *shard) appendResult(object []byte, sl *slot) []byte {
 	object = strconv.AppendInt(append(object, `","seq":`...), int64(sl.seq), 10)
 	object = append(append(object, `,"token":"`...), s.tokens.make([]byte(sl.name))...)
 	object = strconv.AppendInt(append(object, `","expires":`...), int64(sl.n), 10)
-	object = strconv.AppendInt(append(object, `,"sub_timeout":`...), int64(s.srv.cfg.PollingTimeout.Seconds()), 10)
+	object = strconv.AppendInt(append(object, `,"sub_timeout":`...), int64(s.cfg.PollingTimeout.Seconds()), 10)
 	return append(object, '}')
 }
 

@@ -31,14 +31,14 @@ func told(t *testing.T, got string) (status, reason string) {
 // still has a client subscribe and a message go through.
 func (w *wireServer) still(t *testing.T) {
 	t.Helper()
-	before := w.channels.Load()
+	before := w.totals.channels.Load()
 	c := w.dial(sideFront)
 	c.send(reqGet(0, "/sub?cname=a&seq=1"))
 	w.subscribed(1)
 	w.ask("/push?cname=a&content=still")
 	same(t, c.rest(), answer(ok200, asJSON, object("data", 1, "still")+"\n"))
 	w.ask("/close?cname=a")
-	if now := w.channels.Load(); now != before || before != 0 {
+	if now := w.totals.channels.Load(); now != before || before != 0 {
 		t.Errorf("channels: %d before, %d after", before, now)
 	}
 }

@@ -164,7 +164,7 @@ func TestNoopOfSeveralChannels(t *testing.T) {
 	}
 	stream.leave()
 	st.settle()
-	if n := st.srv.subscribers.Load(); n != 0 {
+	if n := st.srv.totals.subscribers.Load(); n != 0 {
 		t.Errorf("%d subscribers are left", n)
 	}
 }

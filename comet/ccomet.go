@@ -73,7 +73,7 @@ func ccometBy(serve func(*shard, *exchange, *ccometQuery) error) func(*shard, *e
 			return
 		}
 		if err := serve(s, x, q); err != nil {
-			s.srv.refused.Add(1)
+			s.totals.refused.Add(1)
 			s.body = s.appendCCometStatus(s.body[:0], string(q.callback), "400", err.Error())
 			s.reply(x, 200, typeScript, s.body)
 		}
@@ -97,7 +97,7 @@ func (s *shard) ccometPublish(x *exchange, q *ccometQuery) error {
 	if q.msg == nil {
 		return errParams
 	}
-	if limit := s.srv.cfg.MaxMessage; len(q.msg) > limit {
+	if limit := s.cfg.MaxMessage; len(q.msg) > limit {
 		return fmt.Errorf("msg is %d bytes: max-message is %d", len(q.msg), limit)
 	}
 	if s.mayPublish(x) {
@@ -112,7 +112,7 @@ func (s *shard) tell(x *exchange, q *ccometQuery, o op) {
 	m := mail{kind: mailTell, op: o, conn: x.conn}
 	m.buf, m.nlen = ccometBuffer(q.channel)
 	m.buf.B = s.appendCCometHead(m.buf.B, o, q)
-	home := s.srv.home(m.cname())
+	home := s.homes.of(m.cname())
 	m.slot = s.waitFor(x, slot{op: o, cb: string(q.callback)})
 	s.send(home, m)
 }
@@ -136,7 +136,7 @@ func (s *shard) ccometSubscribe(x *exchange, q *ccometQuery) error {
 	m := mail{kind: mailSit, conn: x.conn, slot: i, seq: s.wants[0].seq}
 	m.buf, m.nlen = ccometBuffer(q.channel)
 	m.buf.B = append(m.buf.B, q.sname...)
-	s.send(s.srv.home(m.cname()), m)
+	s.send(s.homes.of(m.cname()), m)
 	return nil
 }
 
@@ -155,7 +155,7 @@ func (s *shard) sat(m *mail) {
 	}
 	switch {
 	case m.code == codeBeyond:
-		s.srv.refused.Add(1)
+		s.totals.refused.Add(1)
 		s.body = s.appendCCometStatus(s.body[:0], string(s.names.get(sub.callback())), "403", "")
 		s.scratch = s.appendCCometResponse(s.scratch[:0], sub, s.body)
 		s.finishPoll(i, s.scratch)
@@ -224,7 +224,7 @@ func (s *shard) turnAway(i uint32, why code) {
 	c := s.loop.ConnAt(s.subs.At(i).conn)
 	s.endSub(i)
 	s.become(c, userTurnedAway, uint32(why))
-	s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
+	s.loop.SetTimer(c, s.cfg.RequestTimeout)
 }
 
 // whyTurnedAway is what such a client is told in the end.
@@ -234,11 +234,11 @@ func (s *shard) whyTurnedAway(why code) *httplite.Error {
 		return &httplite.Error{Status: 429, Reason: s.tooManyChannels()}
 	case codeFull:
 		return &httplite.Error{Status: 429,
-			Reason: fmt.Sprintf("too many subscribers of this channel: max-subscribers-per-channel is %d", s.srv.cfg.MaxSubscribersPerChannel)}
+			Reason: fmt.Sprintf("too many subscribers of this channel: max-subscribers-per-channel is %d", s.cfg.MaxSubscribersPerChannel)}
 	}
 	return errNoMemory
 }
 
 func (s *shard) tooManyChannels() string {
-	return fmt.Sprintf("too many channels: max-channels is %d", s.srv.cfg.MaxChannels)
+	return fmt.Sprintf("too many channels: max-channels is %d", s.cfg.MaxChannels)
 }

@@ -9,7 +9,7 @@ import (
 
 // How CComet's dialect behaves, turn by turn.
 
-func (st *stage) homeOfC() int { return int(st.srv.home([]byte("\x01c"))) }
+func (st *stage) homeOfC() int { return int(st.srv.homes.of([]byte("\x01c"))) }
 
 // ccWait has a client of a loop wait.
 func (st *stage) ccWait(loop int, sname string, seqid int) *player {
@@ -52,7 +52,7 @@ func TestCCometReplacement(t *testing.T) {
 			check(t, st.srv, true, "")
 		}
 	}
-	if n := st.srv.subscribers.Load(); n != 0 {
+	if n := st.srv.totals.subscribers.Load(); n != 0 {
 		t.Errorf("%d subscribers of nobody", n)
 	}
 }

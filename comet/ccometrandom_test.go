@@ -173,7 +173,7 @@ func (v *visitor) ask() {
 // watch notes with which number each life of a channel begins.
 func (l *lobby) watch() {
 	for channel, firsts := range l.firsts {
-		home := l.srv.shards[l.srv.home([]byte("\x01"+channel))]
+		home := l.srv.shards[l.srv.homes.of([]byte("\x01"+channel))]
 		i := home.find([]byte("\x01" + channel))
 		if i == 0 {
 			continue
@@ -313,7 +313,7 @@ func (l *lobby) compare() {
 			l.fail("two wait as %s", v.key())
 		}
 		waiting[v.key()] = true
-		home := l.srv.shards[l.srv.home([]byte("\x01"+v.channel))]
+		home := l.srv.shards[l.srv.homes.of([]byte("\x01"+v.channel))]
 		i := home.find([]byte("\x01" + v.channel))
 		if i == 0 {
 			l.fail("%s waits on a channel that is gone", v.key())

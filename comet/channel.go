@@ -1,7 +1,6 @@
 package comet
 
 import (
-	"hash/maphash"
 	"time"
 	"unsafe"
 
@@ -40,19 +39,9 @@ func (ch *channel) name() name { return name{ch.nameAt, ch.nameLen} }
 func (ch *channel) addLoop(id uint8)      { ch.loops[id>>5] |= 1 << (id & 31) }
 func (ch *channel) hasLoop(id uint8) bool { return ch.loops[id>>5]&(1<<(id&31)) != 0 }
 
-// hashName is the hash that picks a channel's home (high half) and its place
-// in the home's index (low half). It is seeded, so that nobody can choose
-// names that collide.
-func (s *Server) hashName(cname []byte) uint64 { return maphash.Bytes(s.seed, cname) }
-
-// home is the loop where a channel of that name lives.
-func (s *Server) home(cname []byte) uint8 {
-	return uint8((s.hashName(cname) >> 32) % uint64(len(s.shards)))
-}
-
 // find returns the record of a live channel, or 0.
 func (s *shard) find(cname []byte) uint32 {
-	i := s.channelIndex.head(uint32(s.srv.hashName(cname)))
+	i := s.channelIndex.head(uint32(s.homes.hash(cname)))
 	for i != 0 {
 		ch := s.channels.At(i)
 		if string(s.names.get(ch.name())) == string(cname) {
@@ -78,14 +67,14 @@ func (s *shard) findOrMake(cname []byte) (uint32, code) {
 	if i := s.find(cname); i != 0 {
 		return i, codeOK
 	}
-	if n := s.srv.channels.Add(1); s.srv.cfg.MaxChannels > 0 && n > int64(s.srv.cfg.MaxChannels) {
-		s.srv.channels.Add(-1)
-		s.meet(limitChannels, s.srv.cfg.MaxChannels)
+	if n := s.totals.channels.Add(1); s.cfg.MaxChannels > 0 && n > int64(s.cfg.MaxChannels) {
+		s.totals.channels.Add(-1)
+		s.totals.hitLimit(limitChannels, s.cfg.MaxChannels, s.loop.Now())
 		return 0, codeTooMany
 	}
 	i := s.makeChannel(cname)
 	if i == 0 {
-		s.srv.channels.Add(-1)
+		s.totals.channels.Add(-1)
 		return 0, codeNoMemory
 	}
 	return i, codeOK
@@ -103,7 +92,7 @@ func (s *shard) makeChannel(cname []byte) uint32 {
 	}
 	ch := s.channels.At(i)
 	*ch = channel{next: 1, gen: ch.gen, nameAt: at.at, nameLen: at.len, state: channelLive, dialect: dialectOf(cname), born: s.minute()}
-	if s.srv.cfg.PublishRatePerChannel > 0 {
+	if s.cfg.PublishRatePerChannel > 0 {
 		*s.rates.at(i) = 0
 	}
 	s.channelIndex.insert(i)
@@ -157,7 +146,7 @@ func (s *shard) hide(i uint32) {
 	ch.state = channelClosed
 	s.channelIndex.remove(i)
 	s.leases.Cancel(i)
-	s.srv.channels.Add(-1)
+	s.totals.channels.Add(-1)
 	s.announce(ch, false)
 }
 
@@ -227,7 +216,7 @@ func (s *shard) channelFor(m, r *mail, rated bool) uint32 {
 		}
 	}
 	if s.channels.At(i).subs == 0 {
-		s.extend(i, s.srv.cfg.ChannelTimeout)
+		s.extend(i, s.cfg.ChannelTimeout)
 	}
 	return i
 }
@@ -260,7 +249,7 @@ func (s *shard) join(m *mail) {
 		// the name goes along.
 		r.buf, r.nlen, m.buf = m.buf, m.nlen, nil
 		if ch.subs == 0 {
-			s.extend(i, s.srv.cfg.ChannelTimeout)
+			s.extend(i, s.cfg.ChannelTimeout)
 		}
 	} else {
 		s.enrol(i, m, &r)
@@ -270,11 +259,11 @@ func (s *shard) join(m *mail) {
 
 // full says whether a channel has as many subscribers as it may.
 func (s *shard) full(i uint32) bool {
-	limit := s.srv.cfg.MaxSubscribersPerChannel
+	limit := s.cfg.MaxSubscribersPerChannel
 	if limit == 0 || int(s.channels.At(i).subs) < limit {
 		return false
 	}
-	s.meet(limitSubscribers, limit)
+	s.totals.hitLimit(limitSubscribers, limit, s.loop.Now())
 	return true
 }
 
@@ -285,7 +274,7 @@ func (s *shard) enrol(i uint32, m, r *mail) {
 	r.ref, r.name = ref{i, ch.gen}, ch.name()
 	ch.subs++
 	ch.addLoop(m.from)
-	s.srv.subscribers.Add(1)
+	s.totals.subscribers.Add(1)
 }
 
 // replay works out what a subscriber that wants messages from m.seq on is to
@@ -324,7 +313,7 @@ func (s *shard) catchUp(m *mail) {
 func (s *shard) leave(m *mail) {
 	ch := s.channel(m.ref)
 	ch.subs -= uint32(m.n)
-	s.srv.subscribers.Add(-int64(m.n))
+	s.totals.subscribers.Add(-int64(m.n))
 	if ch.subs > 0 {
 		return
 	}
@@ -334,5 +323,5 @@ func (s *shard) leave(m *mail) {
 		s.freeChannel(m.ref.index)
 		return
 	}
-	s.extend(m.ref.index, s.srv.cfg.ChannelTimeout)
+	s.extend(m.ref.index, s.cfg.ChannelTimeout)
 }

@@ -34,14 +34,14 @@ func check(t *testing.T, srv *Server, rest bool, note string) {
 	for _, s := range srv.shards {
 		live += c.channels(s)
 	}
-	c.equal("channels in all", srv.channels.Load(), int64(live))
+	c.equal("channels in all", srv.totals.channels.Load(), int64(live))
 	total := 0
 	for _, n := range c.subs {
 		total += n
 	}
 	if rest {
 		c.equal("subscribers in seats", c.seated, c.inSeat)
-		c.equal("subscribers in all", srv.subscribers.Load(), int64(total))
+		c.equal("subscribers in all", srv.totals.subscribers.Load(), int64(total))
 	}
 }
 

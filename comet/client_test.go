@@ -87,7 +87,7 @@ func startWire(t testing.TB, cfg Config) *wireServer {
 	w := &wireServer{Server: srv, root: t, t: t}
 	t.Cleanup(func() {
 		w.t = t
-		w.until("nobody is left", func() bool { return w.open() == 0 && srv.subscribers.Load() == 0 })
+		w.until("nobody is left", func() bool { return w.open() == 0 && srv.totals.subscribers.Load() == 0 })
 		srv.Stop()
 		if err := srv.Wait(); err != nil {
 			t.Error(err)
@@ -117,7 +117,7 @@ func (w *wireServer) until(what string, done func() bool) {
 // subscribed waits until n subscribers are counted.
 func (w *wireServer) subscribed(n int64) {
 	w.t.Helper()
-	w.until(fmt.Sprintf("%d subscribers", n), func() bool { return w.subscribers.Load() == n })
+	w.until(fmt.Sprintf("%d subscribers", n), func() bool { return w.totals.subscribers.Load() == n })
 }
 
 func (w *wireServer) dial(side uint8) *wireConn {
@@ -294,7 +294,7 @@ func (st *stage) later(d time.Duration) {
 // homed returns a channel's name whose home is that loop.
 func (st *stage) homed(loop int) string {
 	for n := 0; ; n++ {
-		if cname := fmt.Sprintf("c%d", n); int(st.srv.home([]byte(cname))) == loop {
+		if cname := fmt.Sprintf("c%d", n); int(st.srv.homes.of([]byte(cname))) == loop {
 			return cname
 		}
 	}

@@ -56,16 +56,16 @@ type exchange struct {
 // Opened begins a connection: its request is awaited.
 func (s *shard) Opened(c reactor.Conn) {
 	s.tally.Connections[s.side(c)][userIdle]++
-	s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
+	s.loop.SetTimer(c, s.cfg.RequestTimeout)
 	if s.side(c) != sideAdmin {
-		s.srv.admitted.Add(1)
+		s.totals.admitted.Add(1)
 	}
 	if s.srv.access.looks {
 		s.look(c)
 	}
 	if s.srv.crowd != nil && s.side(c) != sideAdmin && s.loop.Tag(c)&(tagHeader|tagTrusted) == 0 {
 		if peer, err := s.loop.Peer(c); err == nil && peer.Addr().IsValid() {
-			s.countClient(c, s.srv.hashAddr(peer.Addr()))
+			s.countClient(c, s.homes.hashAddr(peer.Addr()))
 		}
 	}
 }
@@ -180,7 +180,7 @@ func (s *shard) answered(c reactor.Conn, last bool) {
 		return
 	}
 	s.become(c, userIdle, kept)
-	s.loop.SetTimer(c, s.srv.cfg.IdleTimeout)
+	s.loop.SetTimer(c, s.cfg.IdleTimeout)
 	s.loop.Resume(c)
 }
 
@@ -189,7 +189,7 @@ const refusedSeconds = 5
 
 // refuse answers a request that broke a rule, and ends the connection.
 func (s *shard) refuse(c reactor.Conn, err *httplite.Error) {
-	s.srv.refused.Add(1)
+	s.totals.refused.Add(1)
 	x := exchange{conn: c, side: s.side(c), last: true}
 	if err.Status == 503 || err.Status == 429 {
 		x.headers = retryAfter(s.object[:0], refusedSeconds)
@@ -231,7 +231,7 @@ func (s *shard) Drained(c reactor.Conn) {
 	case userSub:
 		s.drained(i, c)
 	case userPipe:
-		s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
+		s.loop.SetTimer(c, s.cfg.RequestTimeout)
 		s.listPipe(i)
 	case userPresence:
 		s.loop.SetTimer(c, -1)
@@ -257,12 +257,12 @@ func (s *shard) Expired(c reactor.Conn) {
 		s.refuse(c, s.whyTurnedAway(code(i)))
 	case userPipe:
 		if s.awaitsHandler(c) && !s.loop.Blocked(c) {
-			s.loop.SetTimer(c, s.srv.cfg.RequestTimeout) // it takes as long as it takes
+			s.loop.SetTimer(c, s.cfg.RequestTimeout) // it takes as long as it takes
 			return
 		}
 		s.loop.Close(c)
 	case userPresence: // it has a timer only while it is stuck
-		s.srv.cut.Add(1)
+		s.totals.slowClosed.Add(1)
 		s.loop.Close(c)
 	default: // idle for too long, or stuck, or a channel's home never answered
 		s.loop.Close(c)
@@ -272,14 +272,14 @@ func (s *shard) Expired(c reactor.Conn) {
 // Closed frees what goes with a connection.
 func (s *shard) Closed(c reactor.Conn, err error) {
 	if err != nil && s.debug {
-		s.srv.cfg.Log.Debug().Err(err).Uint8("loop", s.id).Msg("connection lost")
+		s.cfg.Log.Debug().Err(err).Uint8("loop", s.id).Msg("connection lost")
 	}
 	switch {
 	case errors.Is(err, reactor.ErrHeldAll):
-		s.meet(limitHeld, s.srv.cfg.MaxHeldBytes)
+		s.totals.hitLimit(limitHeld, s.cfg.MaxHeldBytes, s.loop.Now())
 		fallthrough
 	case errors.Is(err, reactor.ErrHeldFull), errors.Is(err, syscall.ETIMEDOUT) && s.loop.Blocked(c):
-		s.srv.cut.Add(1) // by us, or by the kernel, which has the same timeout
+		s.totals.slowClosed.Add(1) // by us, or by the kernel, which has the same timeout
 	}
 	s.dropHalf(c)
 	s.uncount(c)

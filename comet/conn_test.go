@@ -41,7 +41,7 @@ func TestPollOfAHalfClosedClient(t *testing.T) {
 			}
 		}
 		check(t, h.srv, true, "")
-		if n := h.srv.subscribers.Load(); n != 0 {
+		if n := h.srv.totals.subscribers.Load(); n != 0 {
 			t.Errorf("%d subscribers of nobody", n)
 		}
 	}

@@ -36,11 +36,11 @@ func (c *crowd) leave(client uint64) {
 // Another may be closed to make some. The admin side is always let in, so that
 // whoever has to see to the server can.
 func (s *shard) admit(tag uint8) error {
-	limit := s.srv.cfg.MaxConnections
-	if limit == 0 || tag&tagSide == sideAdmin || s.srv.admitted.Load() < int64(limit) || s.makeRoom() {
+	limit := s.cfg.MaxConnections
+	if limit == 0 || tag&tagSide == sideAdmin || s.totals.admitted.Load() < int64(limit) || s.makeRoom() {
 		return nil
 	}
-	s.meet(limitConnections, limit)
+	s.totals.hitLimit(limitConnections, limit, s.loop.Now())
 	return fullError(limit)
 }
 
@@ -120,10 +120,10 @@ func (s *shard) nextClient() reactor.Conn {
 // awaited is for how long the first bytes of a connection's first request, or
 // what has not arrived yet of any, have been waited for; below zero: for nothing.
 func (s *shard) awaited(c reactor.Conn) time.Duration {
-	patience := s.srv.cfg.RequestTimeout
+	patience := s.cfg.RequestTimeout
 	switch what, i := splitUser(s.loop.User(c)); {
 	case what == userHalf && s.halves.body[i]:
-		patience = s.srv.cfg.BodyTimeout
+		patience = s.cfg.BodyTimeout
 	case what == userHalf:
 	case what != userIdle || s.loop.Blocked(c): // it waits, or reads an answer
 		return -1
@@ -142,13 +142,13 @@ func (srv *Server) tellsApart() bool { return srv.crowd != nil || srv.publishers
 // the address has too many, and the connection has been refused.
 func (s *shard) countClient(c reactor.Conn, client uint64) bool {
 	*s.clients.at(c.Index()) = client
-	limit := s.srv.cfg.MaxConnectionsPerAddress
+	limit := s.cfg.MaxConnectionsPerAddress
 	if s.srv.crowd == nil || s.side(c) == sideAdmin || s.srv.crowd.enter(client) <= limit {
 		return true
 	}
 	s.srv.crowd.leave(client)
 	*s.clients.at(c.Index()) = 0
-	s.meet(limitConnectionsPerAddress, limit)
+	s.totals.hitLimit(limitConnectionsPerAddress, limit, s.loop.Now())
 	s.refuse(c, &httplite.Error{Status: 429, Reason: fmt.Sprintf("too many connections from this address: max-connections-per-address is %d", limit)})
 	return false
 }
@@ -156,7 +156,7 @@ func (s *shard) countClient(c reactor.Conn, client uint64) bool {
 // uncount takes a connection off the counts.
 func (s *shard) uncount(c reactor.Conn) {
 	if s.side(c) != sideAdmin {
-		s.srv.admitted.Add(-1)
+		s.totals.admitted.Add(-1)
 	}
 	if !s.srv.tellsApart() {
 		return

@@ -200,7 +200,7 @@ func (s *shard) ping(x *exchange) {
 		cb = []byte("icomet_cb")
 	}
 	s.object = append(s.object[:0], `{"type":"ping","sub_timeout":`...)
-	s.object = strconv.AppendInt(s.object, int64(s.srv.cfg.PollingTimeout.Seconds()), 10)
+	s.object = strconv.AppendInt(s.object, int64(s.cfg.PollingTimeout.Seconds()), 10)
 	s.object = append(s.object, '}')
 	s.replyJSON(x, cb, s.object)
 }

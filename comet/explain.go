@@ -56,7 +56,7 @@ func (s *shard) explain(x *exchange) {
 		m.buf, m.nlen = ccometBuffer(cname)
 	}
 	m.slot = s.waitFor(x, slot{op: opAsked})
-	s.send(s.srv.home(m.cname()), m)
+	s.send(s.homes.of(m.cname()), m)
 }
 
 func (s *shard) explainArgs(x *exchange) (cname []byte, limit int32, err error) {
@@ -104,7 +104,7 @@ func (s *shard) startExplaining(m *mail) {
 func (s *shard) describeChannel(e *explanation, i uint32) {
 	ch := s.channels.At(i)
 	e.ref, e.loops = ref{i, ch.gen}, uint64(ch.loops[1])<<32|uint64(ch.loops[0])
-	cname, dialect, auth, first := s.names.get(ch.name()), "icomet", s.srv.cfg.Auth, int32(0)
+	cname, dialect, auth, first := s.names.get(ch.name()), "icomet", s.cfg.Auth, int32(0)
 	if ch.dialect != dialectOurs {
 		cname, dialect, auth, first = cname[1:], "ccomet", AuthNone, 1
 	}
@@ -237,7 +237,7 @@ func (s *shard) explainedTo(m *mail) {
 	case codeNone:
 		s.settle(a, 404, typeText, []byte("no such channel: nobody waits for it, and nothing was published to it or signed for it that still lasts\n"))
 	case codeBusy:
-		s.srv.refused.Add(1)
+		s.totals.refused.Add(1)
 		s.settle(a, 503, typeText, []byte("too many explanations are under way: at most "+strconv.Itoa(maxExplanations)+" of one loop's channels\n"))
 	default:
 		s.settle(a, 200, typeJSON, m.msg.json)

@@ -71,7 +71,7 @@ func TestExplainBytes(t *testing.T) {
 		same(t, ask(sideAdmin, "/explain?cname=a"), answer(gone, asText,
 			"no such channel: nobody waits for it, and nothing was published to it or signed for it that still lasts\n", more...))
 		srv.askAll([]string{"/push?cname=a%22%5C%E2%80%A8%3C&content=12", "/push?cname=a%22%5C%E2%80%A8%3C&content=3"})
-		home := srv.home([]byte("a\"\\\u2028<"))
+		home := srv.homes.of([]byte("a\"\\\u2028<"))
 		size := 0 // in memory
 		for n, content := range []string{"12", "3"} {
 			size += newMessage(kindData, []byte("a\"\\\u2028<"), int32(n+1), []byte(content)).size()
@@ -286,7 +286,7 @@ func TestExplainMany(t *testing.T) {
 func TestExplainWhatEnds(t *testing.T) {
 	for _, how := range []string{"/close?cname=a", "/push?cname=a&content=x"} {
 		h := newHarness(t, Config{Loops: 2})
-		home := h.srv.shards[h.srv.home([]byte("a"))]
+		home := h.srv.shards[h.srv.homes.of([]byte("a"))]
 		other := h.srv.shards[1-home.id]
 		var polls []*end
 		for range walkBudget * 2 {
@@ -363,5 +363,5 @@ func TestTooManyExplanations(t *testing.T) {
 	if n := strings.Count(got, "200 OK"); n != maxExplanations || !strings.HasSuffix(got, "\r\n\r\ntoo many explanations are under way: at most 8 of one loop's channels\n") {
 		t.Errorf("%d, then %s", n, got)
 	}
-	equal(t, "refused", st.srv.refused.Load(), 1)
+	equal(t, "refused", st.srv.totals.refused.Load(), 1)
 }

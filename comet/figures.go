@@ -150,12 +150,12 @@ func (a *watchers) add(to chan<- loopAnswer) (added, first bool) {
 }
 
 func (srv *Server) collect(ctx context.Context, answers <-chan loopAnswer, asked int) Figures {
-	f := Figures{Stats: srv.Stats(), Draining: srv.deadline.Load() != 0, Walks: srv.walks.Load(), Loops: make([]LoopFigures, len(srv.shards))}
+	f := Figures{Stats: srv.Stats(), Draining: srv.deadline.Load() != 0, Walks: srv.totals.walks.Load(), Loops: make([]LoopFigures, len(srv.shards))}
 	if srv.state != nil {
 		f.State = srv.state.figures()
 	}
 	for i, value := range srv.limitValues() {
-		f.Limits = append(f.Limits, LimitFigures{limitNames[i], int64(value), srv.met[i].times.Load()})
+		f.Limits = append(f.Limits, LimitFigures{limitNames[i], int64(value), srv.totals.limitHits[i].times.Load()})
 	}
 	for i := range f.Loops {
 		f.Loops[i].Reactor.Stats = srv.shards[i].loop.Stats()

@@ -78,9 +78,9 @@ func (s *shard) halfOf(c reactor.Conn) uint32 {
 // BodyTimeout. When such requests take all the memory that they may, those that have
 // had a second make room, or it is refused.
 func (s *shard) incomplete(c reactor.Conn, req *httplite.Request) {
-	limit := s.srv.cfg.MaxHeldBytes
-	if s.side(c) != sideAdmin && !s.makeRoomForInput(limit/s.srv.cfg.Loops) {
-		s.meet(limitHeld, limit)
+	limit := s.cfg.MaxHeldBytes
+	if s.side(c) != sideAdmin && !s.makeRoomForInput(limit/s.cfg.Loops) {
+		s.totals.hitLimit(limitHeld, limit, s.loop.Now())
 		req.Reset()
 		s.dropHalf(c)
 		s.refuse(c, &httplite.Error{Status: 503, Reason: fmt.Sprintf("too much is held of requests that are still arriving: max-held-bytes is %d", limit)})
@@ -95,11 +95,11 @@ func (s *shard) incomplete(c reactor.Conn, req *httplite.Request) {
 		default:
 			s.become(c, userHalf, half)
 		}
-		s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
+		s.loop.SetTimer(c, s.cfg.RequestTimeout)
 	}
 	if i := s.halfOf(c); req.HeadDone() && !s.halves.body[i] {
 		s.halves.body[i] = true
-		s.loop.SetTimer(c, s.srv.cfg.BodyTimeout)
+		s.loop.SetTimer(c, s.cfg.BodyTimeout)
 	}
 	// Behind requests that are not answered yet it would be taken for an answer;
 	// a client has to send the body without it in the end (RFC 9110 10.1.1).

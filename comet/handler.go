@@ -135,8 +135,8 @@ func (s *shard) handle(x *exchange, handler http.Handler) {
 		s.fail(x, 400, err.Error())
 		return
 	}
-	if s.srv.handling.Add(1) > MaxHandling {
-		s.srv.handling.Add(-1)
+	if s.totals.handling.Add(1) > MaxHandling {
+		s.totals.handling.Add(-1)
 		x.headers = retryAfter(s.object[:0], refusedSeconds)
 		s.object = x.headers
 		s.fail(x, 503, "too many requests of this kind are under way: at most "+strconv.Itoa(MaxHandling))
@@ -245,7 +245,7 @@ func (s *shard) dropHandled(c reactor.Conn) {
 	s.handlings = slices.DeleteFunc(s.handlings, func(h *handling) bool {
 		return h.conn == c && (h.state == handlingSent || h.state == handlingWaits && !alive)
 	})
-	s.srv.handling.Add(int64(len(s.handlings) - before))
+	s.totals.handling.Add(int64(len(s.handlings) - before))
 }
 
 // sendHandled writes a handler's answer. What the peer does not take at once is
@@ -271,7 +271,7 @@ var ownHeaders = []string{"Content-Type", "Content-Length", "Date", "Connection"
 func (s *shard) renderHandled(h *handling, sl *slot) []byte {
 	x := exchange{side: sl.side, old: sl.old, last: sl.last, head: sl.head}
 	if h.err != nil {
-		s.srv.refused.Add(1)
+		s.totals.refused.Add(1)
 		return s.appendResponse(nil, &x, 500, typeText, []byte(h.err.Error()+"\n"))
 	}
 	h.WriteHeader(http.StatusOK)

@@ -153,13 +153,13 @@ func TestTooManyHandlers(t *testing.T) {
 	same(t, srv.talk(sideAdmin, reqGet(1, "/g", closing)), full)
 	g.open <- "x"
 	g.open <- "x"
-	srv.until("two are through", func() bool { return srv.handling.Load() == MaxHandling-2 })
+	srv.until("two are through", func() bool { return srv.totals.handling.Load() == MaxHandling-2 })
 	g.open <- "x"
 	g.open <- "x"
 	for _, c := range waiting {
 		c.expect(answer(ok200, asText, "x"))
 	}
-	srv.until("all are through", func() bool { return srv.handling.Load() == 0 })
+	srv.until("all are through", func() bool { return srv.totals.handling.Load() == 0 })
 	c := srv.dial(sideAdmin)
 	c.send(reqGet(1, "/g"))
 	g.next(t)
@@ -181,12 +181,12 @@ func TestLongHandled(t *testing.T) {
 	}})
 	c := srv.dial(sideAdmin)
 	c.send(reqGet(1, "/long") + reqGet(1, "/healthz") + reqGet(1, "/long") + reqGet(1, "/long", closing))
-	srv.until("they are made", func() bool { return srv.handling.Load() == 3 })
+	srv.until("they are made", func() bool { return srv.totals.handling.Load() == 3 })
 	long := answer(ok200, asText, string(body))
 	c.expect(long + answer(ok200, asText, "ok") + long)
 	same(t, c.rest(), answer(ok200, asText, string(body), closing))
 	c.Close()
-	srv.until("it is gone", func() bool { return srv.handling.Load() == 0 })
+	srv.until("it is gone", func() bool { return srv.totals.handling.Load() == 0 })
 }
 
 // Who ends what he sends has the handler told, and is answered what it comes to.
@@ -199,7 +199,7 @@ func TestHandlerOfWhoEnds(t *testing.T) {
 	p.half()
 	st.settle()
 	closes(t, "the handler is told", req.Context().Done())
-	st.until("it is answered", func() bool { return st.srv.handling.Load() == 0 })
+	st.until("it is answered", func() bool { return st.srv.totals.handling.Load() == 0 })
 	same(t, p.take(), answer("503 Service Unavailable", asText, "cut short\n"))
 }
 
@@ -224,12 +224,12 @@ func TestHandlerOutlivesItsClient(t *testing.T) {
 	d.send(reqGet(1, "/check?cname=a") + reqGet(1, "/deaf?who=b", closing))
 	d.expect(answer(ok200, asJSON, "{}\n"))
 	<-asked
-	if n := srv.handling.Load(); n != 2 {
+	if n := srv.totals.handling.Load(); n != 2 {
 		t.Errorf("%d requests are with handlers: want 2, since none has returned", n)
 	}
 	close(release)
 	same(t, d.rest(), answer(ok200, asText, "for b", closing))
-	srv.until("both are forgotten", func() bool { return srv.handling.Load() == 0 })
+	srv.until("both are forgotten", func() bool { return srv.totals.handling.Load() == 0 })
 	d.Close()
 }
 
@@ -244,7 +244,7 @@ func TestSlowHandler(t *testing.T) {
 		st.later(11 * time.Second)
 	}
 	g.open <- "at last"
-	st.until("it is answered", func() bool { return st.srv.handling.Load() == 0 })
+	st.until("it is answered", func() bool { return st.srv.totals.handling.Load() == 0 })
 	if got := p.body(); got != "at last" {
 		t.Errorf("%q", got)
 	}
@@ -290,7 +290,7 @@ func TestDrainWithHandlers(t *testing.T) {
 	p.send(reqGet(1, "/g"))
 	g.next(t)
 	st.srv.Drain(time.Minute)
-	st.until("it is answered", func() bool { return st.srv.handling.Load() == 0 })
+	st.until("it is answered", func() bool { return st.srv.totals.handling.Load() == 0 })
 	if got := p.body(); got != "cut short\n" {
 		t.Errorf("%q", got)
 	}
@@ -303,7 +303,7 @@ func TestPanicIsLogged(t *testing.T) {
 	}})
 	p := st.enter(0, sideAdmin)
 	p.send(reqGet(1, "/p"))
-	st.until("it is answered", func() bool { return st.srv.handling.Load() == 0 })
+	st.until("it is answered", func() bool { return st.srv.totals.handling.Load() == 0 })
 	if text := log.String(); !strings.Contains(text, `"panic":"what it says"`) || !strings.Contains(text, `"path":"/p"`) || !strings.Contains(text, "handler_test.go") {
 		t.Errorf("%s", text)
 	}

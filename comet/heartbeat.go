@@ -16,7 +16,7 @@ func (s *shard) heartbeat(c reactor.Conn) {
 	if s.loop.Blocked(c) {
 		return
 	}
-	timeout := uint64(s.srv.cfg.PollingTimeout / reactor.TickLength)
+	timeout := uint64(s.cfg.PollingTimeout / reactor.TickLength)
 	step := min(max(timeout/16, 1), maxBeatStep)
 	due := uint64(s.loop.Tick()) + timeout - 1 - s.random()%(timeout/4)
 	s.loop.SetTimerAt(c, reactor.Tick(due-due%step))
@@ -45,7 +45,7 @@ func (s *shard) beat(owner uint32, c reactor.Conn) {
 		return
 	}
 	if s.loop.Blocked(c) || s.behind(owner) {
-		s.srv.cut.Add(1)
+		s.totals.slowClosed.Add(1)
 		s.loop.Close(c) // stuck for the write timeout; without a final chunk, so the client comes back
 		return
 	}

@@ -31,12 +31,12 @@ func TestMaxHeldBytes(t *testing.T) {
 					}
 				}
 			}
-			cut, want := st.srv.cut.Load(), int64(0)
+			cut, want := st.srv.totals.slowClosed.Load(), int64(0)
 			if name == "own" {
 				want = readers - 2 // a third frame, with what stands round it, is beyond half
 			}
-			if cut != want || st.srv.met[limitHeld].times.Load() != want {
-				t.Errorf("%d of %d were cut, want %d; the limit was met %d times", cut, readers, want, st.srv.met[limitHeld].times.Load())
+			if cut != want || st.srv.totals.limitHits[limitHeld].times.Load() != want {
+				t.Errorf("%d of %d were cut, want %d; the limit was met %d times", cut, readers, want, st.srv.totals.limitHits[limitHeld].times.Load())
 			}
 		})
 	}
@@ -149,5 +149,5 @@ func TestKernelCutsCount(t *testing.T) {
 	for range 200 { // megabytes, which no socket takes
 		same(t, srv.talk(sideAdmin, reqForm(0, "/push?cname=a", "content="+content)), answer(ok200, asJSON, done))
 	}
-	srv.until("it is cut", func() bool { return srv.cut.Load() == 1 })
+	srv.until("it is cut", func() bool { return srv.totals.slowClosed.Load() == 1 })
 }

@@ -43,7 +43,7 @@ func (t *histories) drop(i uint32) {
 // keep appends a message to its channel's history and lets go of the oldest
 // ones that are too many.
 func (s *shard) keep(ch *channel, msg *message) {
-	cfg := &s.srv.cfg
+	cfg := s.cfg
 	if cfg.ChannelBufferSize == 0 || msg.size() > cfg.ChannelBufferBytes {
 		s.dropHistory(ch)
 		return
@@ -66,7 +66,7 @@ func (s *shard) keep(ch *channel, msg *message) {
 		s.dropOldest(h)
 	}
 	if share := cfg.MaxHistoryBytes / cfg.Loops; s.historyBytes > share {
-		s.meet(limitHistory, cfg.MaxHistoryBytes)
+		s.totals.hitLimit(limitHistory, cfg.MaxHistoryBytes, s.loop.Now())
 		s.shedHistory(ch, share)
 	}
 }
@@ -110,7 +110,7 @@ func (s *shard) keepLess(ch *channel, share int) {
 	if ch.history == 0 {
 		return
 	}
-	for h := s.histories.at(ch.history); h.n > s.srv.cfg.HistoryMinimum && s.historyBytes > share; {
+	for h := s.histories.at(ch.history); h.n > s.cfg.HistoryMinimum && s.historyBytes > share; {
 		s.dropOldest(h)
 	}
 }

@@ -54,7 +54,7 @@ func (s *shard) refuseSub(i uint32, why code, cname []byte) {
 	c := s.loop.ConnAt(sub.conn)
 	if why == codeNoMemory && s.begun(i) {
 		// Cut in the middle of the response, the client comes back with its cursors.
-		s.srv.refused.Add(1)
+		s.totals.refused.Add(1)
 		s.loop.Close(c)
 		return
 	}
@@ -64,7 +64,7 @@ func (s *shard) refuseSub(i uint32, why code, cname []byte) {
 		s.refuse(c, errNoMemory)
 		return
 	}
-	s.srv.refused.Add(1)
+	s.totals.refused.Add(1)
 	k, text := kindError429, "Too many channels"
 	switch why {
 	case codeNoToken:

@@ -2,7 +2,6 @@ package comet
 
 import (
 	"strconv"
-	"sync/atomic"
 )
 
 // limit is a ceiling that is counted, and warned of, when it is met.
@@ -32,20 +31,6 @@ func (srv *Server) limitValues() [limits]int {
 	return [limits]int{
 		cfg.MaxChannels, cfg.MaxSubscribersPerChannel, cfg.MaxConnections, cfg.MaxConnectionsPerAddress,
 		cfg.MaxHistoryBytes, cfg.MaxHeldBytes, cfg.PublishRatePerChannel, cfg.PublishRatePerAddress,
-	}
-}
-
-// met counts how often each limit was met, and remembers when it was warned of.
-type met [limits]struct{ times, warned atomic.Int64 }
-
-// meet counts that a limit was met, and logs it, at most once in ten seconds for
-// each, whichever way the clock is set.
-func (s *shard) meet(which limit, value int) {
-	m := &s.srv.met[which]
-	m.times.Add(1)
-	now := s.loop.Now().Unix()
-	if last := m.warned.Load(); (now < last || now-last >= 10) && m.warned.CompareAndSwap(last, now) {
-		s.srv.cfg.Log.Warn().Str("limit", limitNames[which]).Int("value", value).Msg("limit reached")
 	}
 }
 

@@ -24,7 +24,7 @@ func TestMaxConnections(t *testing.T) {
 	waiting.send(reqGet(1, "/stream?cname=a&seq=1"))
 	idle.ask("/ping")
 	young := srv.dial(sideFront) // has asked nothing yet
-	srv.until("three are open", func() bool { return srv.admitted.Load() == 3 })
+	srv.until("three are open", func() bool { return srv.totals.admitted.Load() == 3 })
 	fourth := srv.dial(sideFront)
 	fourth.send(reqGet(1, "/stream?cname=a&seq=1"))
 	same(t, idle.rest(), "")
@@ -36,11 +36,11 @@ func TestMaxConnections(t *testing.T) {
 	same(t, srv.ask("/healthz"), "ok") // by a connection of its own, which is let in
 	young.ask("/ping")
 	same(t, srv.ask("/info?cname=a"), `{"cname": "a", "subscribers": 2}`+"\n")
-	if n := srv.met[limitConnections].times.Load(); n != 1 {
+	if n := srv.totals.limitHits[limitConnections].times.Load(); n != 1 {
 		t.Errorf("the limit was met %d times", n)
 	}
 	waiting.Close()
-	srv.until("somebody has gone", func() bool { return srv.admitted.Load() < 3 })
+	srv.until("somebody has gone", func() bool { return srv.totals.admitted.Load() < 3 })
 	srv.dial(sideFront).ask("/ping")
 }
 
@@ -64,7 +64,7 @@ func TestSlowRequestsMakeRoom(t *testing.T) {
 	young, idle := st.enter(0, sideFront), st.enter(0, sideFront)
 	young.send("GET /strea")
 	idle.send(reqGet(1, "/ping"))
-	if n := st.srv.admitted.Load(); n != 6 {
+	if n := st.srv.totals.admitted.Load(); n != 6 {
 		t.Fatalf("%d are open", n)
 	}
 	for n, gone := range []*player{idle, body, silent, head} {
@@ -102,7 +102,7 @@ func TestMaxConnectionsPerAddress(t *testing.T) {
 	}
 	srv.dialFrom("127.0.0.3", srv.FrontAddrs()[0]).ask("/ping")
 	first.Close()
-	client := srv.hashAddr(netip.MustParseAddr("127.0.0.2"))
+	client := srv.homes.hashAddr(netip.MustParseAddr("127.0.0.2"))
 	a, _ := srv.crowd.places(client)
 	srv.until("the address has one left", func() bool { return a.Load() == 1 })
 	srv.dialFrom("127.0.0.2", srv.FrontAddrs()[0]).ask("/ping")
@@ -134,7 +134,7 @@ func TestRefusedMakeRoom(t *testing.T) {
 // The addresses of one IPv6 network are one, however an address is written.
 func TestAddressesAreOne(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
-	hash := func(s string) uint64 { return srv.hashAddr(netip.MustParseAddr(s)) }
+	hash := func(s string) uint64 { return srv.homes.hashAddr(netip.MustParseAddr(s)) }
 	if hash("2001:db8::1") != hash("2001:db8::ffff:2") || hash("2001:db8::1") == hash("2001:db8:0:1::1") {
 		t.Error("a /64 is not one")
 	}
@@ -192,7 +192,7 @@ func TestMaxHistoryBytes(t *testing.T) {
 	if total != s.historyBytes {
 		t.Errorf("%d bytes are kept, %d counted", total, s.historyBytes)
 	}
-	if st.srv.met[limitHistory].times.Load() == 0 {
+	if st.srv.totals.limitHits[limitHistory].times.Load() == 0 {
 		t.Error("the limit was never met")
 	}
 }

@@ -63,7 +63,7 @@ func (s *shard) waitFor(x *exchange, sl slot) uint32 {
 	if what != userPipe {
 		i = s.newPipe(x.conn)
 		s.become(x.conn, userPipe, i)
-		s.loop.SetTimer(x.conn, s.srv.cfg.RequestTimeout)
+		s.loop.SetTimer(x.conn, s.cfg.RequestTimeout)
 	}
 	return s.addSlot(i, x, sl)
 }
@@ -162,7 +162,7 @@ func (s *shard) flushPipe(i uint32) {
 	case len(p.slots) == 0:
 		s.emptyPipe(i)
 	default:
-		s.loop.SetTimer(p.conn, s.srv.cfg.RequestTimeout) // answers come: no reason to give up
+		s.loop.SetTimer(p.conn, s.cfg.RequestTimeout) // answers come: no reason to give up
 		if p.slots[0].done {
 			s.listPipe(i) // for the next to be written by itself
 		}
@@ -197,7 +197,7 @@ func (s *shard) emptyPipe(i uint32) {
 	switch {
 	case half != 0 && !last && !psub:
 		s.become(c, userHalf, half)
-		s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
+		s.loop.SetTimer(c, s.cfg.RequestTimeout)
 		s.loop.Resume(c)
 		return
 	case half != 0:

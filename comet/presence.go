@@ -73,7 +73,7 @@ func (s *shard) startPsub(c reactor.Conn, old, now bool) {
 
 func (p *presence) add(c reactor.Conn) {
 	if len(p.conns) == 0 {
-		p.s.srv.listening.Or(1 << p.s.id)
+		p.s.totals.listening.Or(1 << p.s.id)
 		for _, home := range p.s.srv.shards {
 			home.loop.Wake() // for its round to begin
 		}
@@ -87,13 +87,13 @@ func (p *presence) remove(c reactor.Conn) {
 	}
 	delete(p.rolls, c)
 	if len(p.conns) == 0 {
-		p.s.srv.listening.And(^(uint64(1) << p.s.id))
+		p.s.totals.listening.And(^(uint64(1) << p.s.id))
 	}
 }
 
 // announce tells all listeners that a channel is there, or goes.
 func (s *shard) announce(ch *channel, alive bool) {
-	loops := s.srv.listening.Load()
+	loops := s.totals.listening.Load()
 	if loops == 0 || ch.dialect != dialectOurs {
 		return
 	}
@@ -144,14 +144,14 @@ func (p *presence) write(c reactor.Conn, lines, chunk []byte) {
 
 // sweep goes on with the round, and returns when it wants to go on again.
 func (p *presence) sweep(now time.Time) time.Duration {
-	if p.s.srv.listening.Load() == 0 {
+	if p.s.totals.listening.Load() == 0 {
 		p.since = time.Time{}
 		return -1
 	}
 	if p.since.IsZero() {
 		p.since = now
 	}
-	round, used := p.s.srv.cfg.ChannelTimeout, p.s.channels.Used()
+	round, used := p.s.cfg.ChannelTimeout, p.s.channels.Used()
 	each := round / time.Duration(max(used, 1)) // the time that one channel pays for
 	for range walkBudget {
 		if now.Sub(p.since) < each {

@@ -266,7 +266,7 @@ const heldPolls = 8
 
 // fitPoll is as many of the messages as a poll is given at once.
 func (s *shard) fitPoll(msgs []*message) []*message {
-	most := min(pollBytes, s.srv.cfg.MaxHeldBytes/s.srv.cfg.Loops/heldPolls)
+	most := min(pollBytes, s.cfg.MaxHeldBytes/s.cfg.Loops/heldPolls)
 	size := 0
 	for n, msg := range msgs {
 		if size += len(msg.json); size > most && n > 0 {

@@ -117,8 +117,8 @@ func (h *harness) repeatable(rng *rand.Rand, channels []string) {
 		want[i] = uint8(rng.IntN(len(h.srv.shards)))
 	}
 	for i := 0; i < len(channels); i++ {
-		if h.srv.home([]byte(channels[i])) != want[i] {
-			h.srv.seed = maphash.MakeSeed()
+		if h.srv.homes.of([]byte(channels[i])) != want[i] {
+			h.srv.homes.seed = maphash.MakeSeed()
 			i = -1
 		}
 	}
@@ -446,7 +446,7 @@ func (c *place) passed() bool {
 	if c.closes != c.w.closes[c.cname] {
 		return !c.sayLost
 	}
-	home := c.w.srv.shards[c.w.srv.home([]byte(c.cname))]
+	home := c.w.srv.shards[c.w.srv.homes.of([]byte(c.cname))]
 	i := home.find([]byte(c.cname))
 	return !c.sayLost && (i == 0 || home.oldest(home.channels.At(i))-c.next > 0)
 }
@@ -527,7 +527,7 @@ func (w *world) compare() {
 		if c.over {
 			continue
 		}
-		home := w.srv.shards[w.srv.home([]byte(c.cname))]
+		home := w.srv.shards[w.srv.homes.of([]byte(c.cname))]
 		i := home.find([]byte(c.cname))
 		if i == 0 {
 			w.fail("%s of %s waits on a channel that is gone", c.transport, c.cname)

@@ -2,7 +2,6 @@ package comet
 
 import (
 	"fmt"
-	"net/netip"
 	"sync/atomic"
 	"time"
 )
@@ -50,10 +49,10 @@ func (s *shard) mayPublish(x *exchange) bool {
 	if s.srv.publishers == nil {
 		return true
 	}
-	limit := s.srv.cfg.PublishRatePerAddress
+	limit := s.cfg.PublishRatePerAddress
 	wait, ok := s.srv.publishers.take(rate(limit), s.clientOf(x), s.loop.Now().UnixNano())
 	if !ok {
-		s.meet(limitPublishRatePerAddress, limit)
+		s.totals.hitLimit(limitPublishRatePerAddress, limit, s.loop.Now())
 		x.headers = retryAfter(s.object[:0], wholeSeconds(wait))
 		s.object = x.headers
 		s.fail(x, 429, s.tooFast(limitPublishRatePerAddress))
@@ -63,16 +62,16 @@ func (s *shard) mayPublish(x *exchange) bool {
 
 // tooFast says why a publish came too soon behind others.
 func (s *shard) tooFast(which limit) string {
-	value, whose := s.srv.cfg.PublishRatePerChannel, "to this channel"
+	value, whose := s.cfg.PublishRatePerChannel, "to this channel"
 	if which == limitPublishRatePerAddress {
-		value, whose = s.srv.cfg.PublishRatePerAddress, "from this address"
+		value, whose = s.cfg.PublishRatePerAddress, "from this address"
 	}
 	return fmt.Sprintf("too many publishes %s: %s is %d a second", whose, limitNames[which], value)
 }
 
 // mayAppend asks whether a channel may have another message now.
 func (s *shard) mayAppend(i uint32) (wait time.Duration, ok bool) {
-	limit := s.srv.cfg.PublishRatePerChannel
+	limit := s.cfg.PublishRatePerChannel
 	if limit == 0 {
 		return 0, true
 	}
@@ -81,7 +80,7 @@ func (s *shard) mayAppend(i uint32) (wait time.Duration, ok bool) {
 	if ok {
 		*bucket = full
 	} else {
-		s.meet(limitPublishRatePerChannel, limit)
+		s.totals.hitLimit(limitPublishRatePerChannel, limit, s.loop.Now())
 	}
 	return wait, ok
 }
@@ -91,7 +90,7 @@ func (s *shard) mayAppend(i uint32) (wait time.Duration, ok bool) {
 func (s *shard) clientOf(x *exchange) uint64 {
 	if s.loop.Tag(x.conn)&tagTrusted != 0 {
 		if client, told, ok := forwardedClient(x.req, &s.srv.access.trusted); ok && told {
-			return s.srv.hashAddr(client)
+			return s.homes.hashAddr(client)
 		}
 	}
 	if known := *s.clients.at(x.conn.Index()); known != 0 { // by a PROXY header, or counted
@@ -101,16 +100,5 @@ func (s *shard) clientOf(x *exchange) uint64 {
 	if err != nil {
 		return 0
 	}
-	return s.srv.hashAddr(peer.Addr())
-}
-
-// hashAddr is never 0.
-func (srv *Server) hashAddr(addr netip.Addr) uint64 {
-	addr = addr.Unmap().WithZone("")
-	bytes := addr.As16()
-	n := len(bytes)
-	if addr.Is6() {
-		n /= 2
-	}
-	return srv.hashName(bytes[:n]) | 1
+	return s.homes.hashAddr(peer.Addr())
 }

@@ -84,7 +84,7 @@ func (s *shard) fail(x *exchange, status int, reason string) {
 
 // failed is fail with the line that body has.
 func (s *shard) failed(x *exchange, status int) {
-	s.srv.refused.Add(1)
+	s.totals.refused.Add(1)
 	if x.req.Method() == httplite.HEAD {
 		x.head = true
 	}
@@ -139,8 +139,8 @@ func (s *shard) appendStreamHead(dst []byte, sub *subscriber) []byte {
 	switch {
 	case sub.transport == transportIframe:
 		preface = s.srv.iframeHead
-	case sub.transport == transportSSE && s.srv.cfg.RetryTime > 0:
-		s.body = appendRetry(s.body[:0], s.retryTime(s.srv.cfg.RetryTime))
+	case sub.transport == transportSSE && s.cfg.RetryTime > 0:
+		s.body = appendRetry(s.body[:0], s.retryTime(s.cfg.RetryTime))
 		preface = s.body
 	}
 	if sub.has(subOld) {

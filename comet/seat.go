@@ -1,7 +1,6 @@
 package comet
 
 import (
-	"hash/maphash"
 	"time"
 	"unsafe"
 
@@ -28,7 +27,7 @@ func (k *seat) name() name { return name{k.nameAt, k.nameLen} }
 
 // hashSeat mixes a subscriber's name and its channel for the index of seats.
 func (s *shard) hashSeat(channel uint32, sname []byte) uint32 {
-	return uint32(maphash.Bytes(s.srv.seed, sname)) ^ hashRef(0, channel)
+	return uint32(s.homes.hash(sname)) ^ hashRef(0, channel)
 }
 
 // findSeat returns the seat of a name on a channel, or 0.
@@ -91,7 +90,7 @@ func (s *shard) sit(m *mail) {
 		s.freeSeat(at)
 	}
 	if ch.subs == 0 {
-		s.extend(i, s.srv.cfg.ChannelTimeout)
+		s.extend(i, s.cfg.ChannelTimeout)
 	}
 	s.send(m.from, r)
 }

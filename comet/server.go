@@ -4,8 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"sync/atomic"
 	"time"
 
 	"ccomet/httplite"
@@ -22,27 +20,18 @@ type Server struct {
 	iframeHead []byte
 	endpoints  [sides]map[string]endpoint
 	subtrees   []string // paths of Config.Handlers that stand for all below them
-	seed       maphash.Seed
+	homes      *homes
 	shards     []*shard
 	group      *reactor.Group
 	front      []string
 	admin      []string
 	ccomet     []string
 
-	// What all loops count together.
-	channels    atomic.Int64
-	subscribers atomic.Int64
-	refused     atomic.Int64  // requests that were answered with an error
-	cut         atomic.Int64  // readers that did not keep up
-	listening   atomic.Uint64 // a bit a loop that has listeners to /psub
-	baseBytes   int64
-	started     time.Time
-	walks       atomic.Int64 // under way, on all loops
-	handling    atomic.Int64 // requests that are with handlers
-	met         met
-	admitted    atomic.Int64  // connections of all sides but the admin's
-	crowd       *crowd        // nil: connections are not counted by address
-	publishers  *addressRates // nil: nor publishes
+	totals     totals
+	baseBytes  int64
+	started    time.Time
+	crowd      *crowd        // nil: connections are not counted by address
+	publishers *addressRates // nil: nor publishes
 
 	drainClock
 	state  *state // nil: none is kept
@@ -95,7 +84,8 @@ func newServer(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("comet: %w", err)
 	}
 	chooseSecret(&cfg, st)
-	srv := &Server{cfg: cfg, seed: maphash.MakeSeed(), endpoints: table(&cfg), subtrees: subtrees(cfg.Handlers)}
+	srv := &Server{cfg: cfg, homes: newHomes(cfg.Loops), endpoints: table(&cfg), subtrees: subtrees(cfg.Handlers)}
+	srv.totals.log = &srv.cfg.Log
 	srv.epoch, srv.state = cfg.Clock(), st
 	srv.access, _ = newAccess(&cfg) // fill has seen that it can be
 	srv.warnClosed()

@@ -14,13 +14,16 @@ import (
 // here, the subscribers whose connections are here, and their rosters. All of
 // it belongs to the loop's goroutine.
 type shard struct {
-	srv   *Server
-	id    uint8
-	loop  *reactor.Loop
-	inbox *reactor.Mailbox[mail]
-	out   [][]mail // by loop; out[id] is for itself
-	mails uint64   // received so far
-	debug bool
+	srv    *Server
+	cfg    *Config
+	homes  *homes
+	totals *totals
+	id     uint8
+	loop   *reactor.Loop
+	inbox  *reactor.Mailbox[mail]
+	out    [][]mail // by loop; out[id] is for itself
+	mails  uint64   // received so far
+	debug  bool
 
 	// As a home of channels.
 	names           names
@@ -102,6 +105,9 @@ func (s *shard) trim() {
 func newShard(srv *Server, id uint8) (*shard, error) {
 	s := &shard{
 		srv:    srv,
+		cfg:    &srv.cfg,
+		homes:  srv.homes,
+		totals: &srv.totals,
 		id:     id,
 		out:    make([][]mail, srv.cfg.Loops),
 		debug:  srv.cfg.Log.Debug().Enabled(),
@@ -116,7 +122,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	s.presence.s = s
 	s.channelIndex = newIndex(
 		func(i uint32) *uint32 { return &s.channels.At(i).link },
-		func(i uint32) uint32 { return uint32(srv.hashName(s.names.get(s.channels.At(i).name()))) })
+		func(i uint32) uint32 { return uint32(srv.homes.hash(s.names.get(s.channels.At(i).name()))) })
 	s.rosterIndex = newIndex(
 		func(i uint32) *uint32 { return &s.rosters.At(i).link },
 		func(i uint32) uint32 { r := s.rosters.At(i); return hashRef(r.home, r.index) })

@@ -57,7 +57,7 @@ func (h *harness) ask(side uint8, path string) string {
 
 // told is what a channel is, in words.
 func (h *harness) told(cname string) string {
-	s := h.srv.shards[h.srv.home([]byte(cname))]
+	s := h.srv.shards[h.srv.homes.of([]byte(cname))]
 	i := s.find([]byte(cname))
 	if i == 0 {
 		return "none"
@@ -91,7 +91,7 @@ func TestStateOutlives(t *testing.T) {
 	sign := h.ask(sideAdmin, "/sign?cname=leased&expires=1000")
 	for n := range 3000 { // more than one turn hands out
 		names = append(names, fmt.Sprint("many-", n))
-		for _, s := range h.srv.shards[h.srv.home([]byte(names[len(names)-1])):][:1] {
+		for _, s := range h.srv.shards[h.srv.homes.of([]byte(names[len(names)-1])):][:1] {
 			s.findOrMake([]byte(names[len(names)-1]))
 		}
 	}
@@ -300,7 +300,7 @@ func TestStateWithinLimits(t *testing.T) {
 	}
 	cfg.MaxChannels, cfg.ChannelBufferSize = 7, 3
 	h = h.restart(cfg, true)
-	if n := h.srv.channels.Load(); n != 7 {
+	if n := h.srv.totals.channels.Load(); n != 7 {
 		t.Errorf("%d channels", n)
 	}
 	for n := range 12 {
@@ -309,7 +309,7 @@ func TestStateWithinLimits(t *testing.T) {
 		}
 	}
 	cfg.ChannelBufferSize = -1
-	if h = h.restart(cfg, true); h.srv.channels.Load() != 7 {
+	if h = h.restart(cfg, true); h.srv.totals.channels.Load() != 7 {
 		t.Error("channels are gone")
 	}
 	cfg.ChannelBufferSize = 100

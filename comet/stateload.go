@@ -135,10 +135,10 @@ type restorer struct {
 // went and came while that was written.
 func (r *restorer) channel(c *savedChannel) {
 	srv := r.srv
-	r.s = srv.shards[srv.home(c.name)]
+	r.s = srv.shards[srv.homes.of(c.name)]
 	r.at = r.s.find(c.name)
 	if r.at == 0 {
-		if limit := srv.cfg.MaxChannels; limit > 0 && srv.channels.Load() >= int64(limit) {
+		if limit := srv.cfg.MaxChannels; limit > 0 && srv.totals.channels.Load() >= int64(limit) {
 			r.tooMany++
 			return
 		}

@@ -39,8 +39,8 @@ func (s *shard) showFigures() {
 // Stats may be called from any goroutine.
 func (srv *Server) Stats() Stats {
 	st := Stats{
-		Channels: srv.channels.Load(), Subscribers: srv.subscribers.Load(),
-		Refused: srv.refused.Load(), Cut: srv.cut.Load(),
+		Channels: srv.totals.channels.Load(), Subscribers: srv.totals.subscribers.Load(),
+		Refused: srv.totals.refused.Load(), Cut: srv.totals.slowClosed.Load(),
 		ResidentBytes: residentBytes(), BaseBytes: srv.baseBytes, Uptime: srv.cfg.Clock().Sub(srv.started),
 	}
 	st.Connections = srv.connections()

@@ -59,7 +59,7 @@ func TestRollCall(t *testing.T) {
 		var want []string
 		for n := range 3 * walkBudget {
 			cname := fmt.Sprintf("c%d", n)
-			s := st.srv.shards[st.srv.home([]byte(cname))]
+			s := st.srv.shards[st.srv.homes.of([]byte(cname))]
 			if i, c := s.findOrMake([]byte(cname)); c != codeOK {
 				t.Fatal(c)
 			} else if n%3 == 0 {
@@ -87,7 +87,7 @@ func TestRollCall(t *testing.T) {
 		same(t, other.take(), "")
 		st.admin(1, "/sign?cname=new")
 		same(t, p.take(), piece(minor, "1 new\n"))
-		if n := st.srv.walks.Load(); n != 0 {
+		if n := st.srv.totals.walks.Load(); n != 0 {
 			t.Errorf("%d walks are under way in the end", n)
 		}
 		p.leave()
@@ -104,7 +104,7 @@ func TestRollCallOfASlowListener(t *testing.T) {
 	long := strings.Repeat("n", 200)
 	for n := range many {
 		cname := []byte(fmt.Sprint(long, n))
-		if _, c := st.srv.shards[st.srv.home(cname)].findOrMake(cname); c != codeOK {
+		if _, c := st.srv.shards[st.srv.homes.of(cname)].findOrMake(cname); c != codeOK {
 			t.Fatal(c)
 		}
 	}
@@ -133,7 +133,7 @@ func TestRollCallOfASlowListener(t *testing.T) {
 	if lines := strings.Count(got.String(), "\n1 "+long); lines != many || p.ended {
 		t.Errorf("%d of %d channels were told; cut: %v", lines, many, p.ended)
 	}
-	if n := st.srv.cut.Load(); n != 0 {
+	if n := st.srv.totals.slowClosed.Load(); n != 0 {
 		t.Errorf("%d were cut", n)
 	}
 }
@@ -154,9 +154,9 @@ func TestSlowListenerIsCut(t *testing.T) {
 	heard := make([]int, len(others))
 	long := strings.Repeat("n", 240)
 	made := 0
-	for ; made < 60000 && st.srv.cut.Load() == 0; made++ {
+	for ; made < 60000 && st.srv.totals.slowClosed.Load() == 0; made++ {
 		cname := []byte(fmt.Sprint(long, made))
-		if _, c := st.srv.shards[st.srv.home(cname)].findOrMake(cname); c != codeOK {
+		if _, c := st.srv.shards[st.srv.homes.of(cname)].findOrMake(cname); c != codeOK {
 			t.Fatal(c)
 		}
 		if made%100 == 0 {
@@ -173,8 +173,8 @@ func TestSlowListenerIsCut(t *testing.T) {
 		}
 	}
 	slow.take()
-	if slow.take(); !slow.ended || st.srv.cut.Load() != 1 {
-		t.Errorf("the slow one is there after %d channels; %d were cut", made, st.srv.cut.Load())
+	if slow.take(); !slow.ended || st.srv.totals.slowClosed.Load() != 1 {
+		t.Errorf("the slow one is there after %d channels; %d were cut", made, st.srv.totals.slowClosed.Load())
 	}
 }
 
@@ -190,7 +190,7 @@ func TestStuckListenerIsCutInTime(t *testing.T) {
 	change := func() {
 		made++
 		cname := fmt.Appendf(nil, "%0240d", made)
-		if _, c := st.srv.shards[st.srv.home(cname)].findOrMake(cname); c != codeOK {
+		if _, c := st.srv.shards[st.srv.homes.of(cname)].findOrMake(cname); c != codeOK {
 			t.Fatal(c)
 		}
 		st.settle()
@@ -210,9 +210,9 @@ func TestStuckListenerIsCutInTime(t *testing.T) {
 		slow.take()
 	}
 	st.later(time.Second/2 + reactor.TickLength)
-	if s.loop.Alive(stuck.conn) || !s.loop.Alive(slow.conn) || st.srv.cut.Load() != 1 {
+	if s.loop.Alive(stuck.conn) || !s.loop.Alive(slow.conn) || st.srv.totals.slowClosed.Load() != 1 {
 		t.Errorf("the stuck one is there: %v; the slow one: %v; %d were cut",
-			s.loop.Alive(stuck.conn), s.loop.Alive(slow.conn), st.srv.cut.Load())
+			s.loop.Alive(stuck.conn), s.loop.Alive(slow.conn), st.srv.totals.slowClosed.Load())
 	}
 	stuck.take()
 }

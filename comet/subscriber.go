@@ -82,7 +82,7 @@ func (s *shard) newSub(c reactor.Conn, cb []byte, sub subscriber, wants []want) 
 	}
 	s.become(c, userSub, i)
 	s.loop.Pause(c)
-	s.loop.SetTimer(c, s.srv.cfg.RequestTimeout)
+	s.loop.SetTimer(c, s.cfg.RequestTimeout)
 	return i
 }
 
@@ -105,7 +105,7 @@ func (s *shard) subscribeAll(owner uint32, c reactor.Conn, wants []want) {
 		i, w := members[(start+k)%n], &wants[(start+k)%n]
 		m := s.joinMail(i, c, w.cname)
 		switch {
-		case s.srv.cfg.Auth == AuthToken && !s.tokens.valid(w.cname, w.token):
+		case s.cfg.Auth == AuthToken && !s.tokens.valid(w.cname, w.token):
 			m.done()
 			s.refuseSub(i, codeNoToken, w.cname)
 		case k > 0 && s.subs.At(owner).poll():
@@ -129,7 +129,7 @@ func (s *shard) joinMail(i uint32, c reactor.Conn, cname []byte) mail {
 	if sub.has(subSayLost) {
 		m.flag |= joinSayLost
 	}
-	if s.srv.cfg.Auth == AuthToken {
+	if s.cfg.Auth == AuthToken {
 		m.flag |= joinExist
 	}
 	m.buf, m.nlen = nameBuffer(cname), uint8(len(cname))
@@ -138,7 +138,7 @@ func (s *shard) joinMail(i uint32, c reactor.Conn, cname []byte) mail {
 
 func (s *shard) subscribe(m *mail) {
 	s.subs.At(m.slot).flags |= subAsking
-	s.send(s.srv.home(m.cname()), *m)
+	s.send(s.homes.of(m.cname()), *m)
 }
 
 // subscribeRest asks for the channels of a poll that have not been asked yet.
@@ -278,7 +278,7 @@ func (s *shard) caughtUp(m *mail) {
 	if m.code == codeMoved || m.flag&joinLost != 0 && !sub.has(subSayLost) {
 		// What it wants is gone. Cut, it comes back with its cursor and is given
 		// what there is; going on, it would never know.
-		s.srv.cut.Add(1)
+		s.totals.slowClosed.Add(1)
 		s.loop.Close(m.conn)
 		return
 	}

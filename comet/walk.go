@@ -35,7 +35,7 @@ func (s *shard) runWalks() (more bool) {
 			return true
 		}
 		putBuffer(w.content)
-		s.srv.walks.Add(-1)
+		s.totals.walks.Add(-1)
 		s.pending = append(s.pending[:0], s.pending[1:]...)
 	}
 	return false

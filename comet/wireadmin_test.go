@@ -297,7 +297,7 @@ func TestPresence(t *testing.T) {
 		p.leave()
 	}
 	st.settle()
-	if bits := st.srv.listening.Load(); bits != 0 {
+	if bits := st.srv.totals.listening.Load(); bits != 0 {
 		t.Errorf("without listeners, loops %b still have some", bits)
 	}
 }
@@ -353,7 +353,7 @@ func TestChannelLife(t *testing.T) {
 	here(true, st, "29 s after the last subscriber left")
 	st.later(2 * time.Second)
 	here(false, st, "31 s after the last subscriber left")
-	if n := st.srv.channels.Load(); n != 0 {
+	if n := st.srv.totals.channels.Load(); n != 0 {
 		t.Errorf("%d channels are counted in the end", n)
 	}
 }
@@ -362,7 +362,7 @@ func TestChannelLife(t *testing.T) {
 func TestNumbersWrap(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	st.admin(0, "/sign?cname=a")
-	s := st.srv.shards[st.srv.home([]byte("a"))]
+	s := st.srv.shards[st.srv.homes.of([]byte("a"))]
 	s.channels.At(s.find([]byte("a"))).next = 1<<31 - 2
 	live := st.enter(0, sideFront)
 	live.send(reqGet(0, "/sse?cname=a&seq=2147483646"))

@@ -1,0 +1,35 @@
+package comet
+
+import (
+	"hash/maphash"
+	"net/netip"
+)
+
+// homes tells which loop is a channel's home. It hashes with a seed of its own,
+// so that nobody can choose names that collide. Once made it is only read, by
+// any goroutine.
+type homes struct {
+	seed  maphash.Seed
+	loops int
+}
+
+func newHomes(loops int) *homes { return &homes{seed: maphash.MakeSeed(), loops: loops} }
+
+// hash is the hash of a name that picks a channel's home (high half) and its
+// place in the home's index (low half).
+func (h *homes) hash(name []byte) uint64 { return maphash.Bytes(h.seed, name) }
+
+// of is the loop where a channel of that name lives.
+func (h *homes) of(cname []byte) uint8 { return uint8((h.hash(cname) >> 32) % uint64(h.loops)) }
+
+// hashAddr is the hash of an address, of which an IPv6 network's /64 is one. It
+// is never 0.
+func (h *homes) hashAddr(addr netip.Addr) uint64 {
+	addr = addr.Unmap().WithZone("")
+	bytes := addr.As16()
+	n := len(bytes)
+	if addr.Is6() {
+		n /= 2
+	}
+	return h.hash(bytes[:n]) | 1
+}
