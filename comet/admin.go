@@ -78,7 +78,7 @@ func (s *shard) broadcast(x *exchange) {
 	case s.totals.walks.Load() > maxWalks:
 		s.fail(x, 503, "too many broadcasts are under way: at most "+strconv.Itoa(maxWalks)+" on all loops")
 	case s.contentArg(x, &m, false):
-		s.totals.walks.Add(int64(len(s.srv.shards)))
+		s.totals.walks.Add(int64(s.loops()))
 		s.tally.Broadcasts++
 		for i := range s.srv.shards {
 			copied := m

@@ -308,17 +308,17 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 		s.receive(&m)
 	}
 	wait := sooner(s.presence.sweep(now), sooner(s.overdue(now), s.explainOn(now)))
-	s.readSelf()
+	s.takeOwn()
 	more := s.expireChannels()
 	more = s.runWalks() || more
 	s.runRolls()
 	more = s.runSurveys() || more
-	s.readSelf()
+	s.takeOwn()
 	s.flushPipes()
 	more = s.pumpAll() || more
 	s.presence.flush()
 	s.reportDeparted()
-	s.readSelf()
+	s.takeOwn()
 	wait = sooner(wait, s.drainOn(now))
 	s.flush()
 	s.trim()
@@ -326,7 +326,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	if ticks, any := s.leases.Next(); any {
 		wait = sooner(wait, time.Duration(ticks)*reactor.TickLength)
 	}
-	if more || len(s.out[s.id]) > 0 || len(s.rollCalls) > 0 {
+	if more || s.pending() || len(s.rollCalls) > 0 {
 		wait = 0
 	}
 	return wait

@@ -113,7 +113,7 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 		return -1
 	}
 	d := &s.drain
-	left, loops := s.drainLeft(now), len(s.srv.shards)
+	left, loops := s.drainLeft(now), s.loops()
 	if d.phase < drainEnding && (left <= 0 || int(s.srv.gone.Load()) == loops) {
 		s.loop.CloseListeners()
 		d.phase = drainEnding
@@ -139,7 +139,7 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 	case drainWatching:
 		return s.watch(left)
 	case drainEnding:
-		if d.marks[0] == loops && len(s.pending) == 0 {
+		if d.marks[0] == loops && len(s.walks) == 0 {
 			d.phase = drainNumbered
 			s.mark(1)
 		}
@@ -160,9 +160,7 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 
 // mark tells every loop that this one has come to the end of a round.
 func (s *shard) mark(round int32) {
-	for to := range s.srv.shards {
-		s.send(uint8(to), mail{kind: mailMark, n: round})
-	}
+	s.sendAll(mail{kind: mailMark, n: round})
 }
 
 // arrange goes on with the walk through the connections, and says whether it is
@@ -199,7 +197,7 @@ func (s *shard) arrangeOne(c reactor.Conn) {
 // is left but for its last tenth: what is written to it then has that to arrive.
 func (s *shard) depart(c reactor.Conn) {
 	ticks := s.drainLeft(s.loop.Now()) * 9 / 10 / reactor.TickLength
-	s.loop.SetTimerAt(c, s.loop.Tick()+1+reactor.Tick(s.random()%uint64(max(ticks, 1))))
+	s.loop.SetTimerAt(c, s.loop.Tick()+1+reactor.Tick(s.rng.next()%uint64(max(ticks, 1))))
 }
 
 // sendAway ends what a connection waits for, so that its client comes back: a
@@ -231,7 +229,7 @@ const retryJitter = 1000 // milliseconds
 // sees them come spread as they went. Sooner, a proxy might have nobody to ask, and
 // its 502 would end a browser's asking for good.
 func (s *shard) appendLeave(dst []byte, old bool) []byte {
-	ms := s.srv.span.Load()/int64(time.Millisecond) + int64(s.random()%retryJitter)
+	ms := s.srv.span.Load()/int64(time.Millisecond) + int64(s.rng.next()%retryJitter)
 	var text [32]byte
 	event := appendRetry(text[:0], ms)
 	if old {
@@ -247,7 +245,7 @@ func (s *shard) watch(left time.Duration) time.Duration {
 	for range walkBudget {
 		if d.at > s.loop.Indexes() {
 			d.phase = drainGone
-			if int(s.srv.gone.Add(1)) == len(s.srv.shards) {
+			if int(s.srv.gone.Add(1)) == s.loops() {
 				s.srv.wakeAll()
 			}
 			return left

@@ -18,16 +18,8 @@ func (s *shard) heartbeat(c reactor.Conn) {
 	}
 	timeout := uint64(s.cfg.PollingTimeout / reactor.TickLength)
 	step := min(max(timeout/16, 1), maxBeatStep)
-	due := uint64(s.loop.Tick()) + timeout - 1 - s.random()%(timeout/4)
+	due := uint64(s.loop.Tick()) + timeout - 1 - s.rng.next()%(timeout/4)
 	s.loop.SetTimerAt(c, reactor.Tick(due-due%step))
-}
-
-// random is a number to spread by (xorshift): nobody may depend on its secrecy.
-func (s *shard) random() uint64 {
-	s.rng ^= s.rng << 13
-	s.rng ^= s.rng >> 7
-	s.rng ^= s.rng << 17
-	return s.rng
 }
 
 // maxBeatStep is the longest step between heartbeats, in ticks: half a second.

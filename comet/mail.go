@@ -114,45 +114,6 @@ func putBuffer(b *bytebufferpool.ByteBuffer) {
 	}
 }
 
-// send queues a mail for a loop; it leaves when the turn ends.
-func (s *shard) send(to uint8, m mail) {
-	m.from = s.id
-	s.out[to] = append(s.out[to], m)
-}
-
-// flush sends what is queued for other loops, each with one lock and at most
-// one wake.
-func (s *shard) flush() {
-	for to := range s.out {
-		if to == int(s.id) || len(s.out[to]) == 0 {
-			continue
-		}
-		s.srv.shards[to].inbox.Post(s.out[to]...)
-		s.out[to] = emptied(s.out[to])
-	}
-}
-
-// readSelf handles the mail to this loop itself, and what that brings.
-func (s *shard) readSelf() {
-	for n := 0; n < len(s.out[s.id]); n++ {
-		m := s.out[s.id][n]
-		s.receive(&m)
-	}
-	s.out[s.id] = emptied(s.out[s.id])
-}
-
-// keepList is how much room an emptied list keeps.
-const keepList = 16 << 10
-
-// emptied is a list without its elements, and without what they pointed to.
-func emptied[T any](list []T) []T {
-	if cap(list) > keepList {
-		return nil
-	}
-	clear(list)
-	return list[:0]
-}
-
 func (s *shard) receive(m *mail) {
 	s.mails++
 	switch m.kind {

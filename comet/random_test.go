@@ -110,7 +110,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 // until it falls as the seed wants it.
 func (h *harness) repeatable(rng *rand.Rand, channels []string) {
 	for _, s := range h.srv.shards {
-		s.rng = rng.Uint64() | 1
+		*s.rng = spread(rng.Uint64() | 1)
 	}
 	want := make([]uint8, len(channels))
 	for i := range want {

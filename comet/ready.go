@@ -58,13 +58,11 @@ func (s *shard) ready(x *exchange) {
 	if len(c.askers) > 1 {
 		return
 	}
-	loops := len(s.srv.shards)
+	loops := s.loops()
 	c.round++
 	c.left, c.passed = loops*loops, [MaxLoops]uint64{}
 	c.deadline = s.loop.Now().Add(readyTime)
-	for to := range s.srv.shards {
-		s.send(uint8(to), mail{kind: mailCanary, flag: canaryToHome, slot: c.round})
-	}
+	s.sendAll(mail{kind: mailCanary, flag: canaryToHome, slot: c.round})
 }
 
 // fly serves mailCanary.
@@ -72,9 +70,7 @@ func (s *shard) fly(m *mail) {
 	on := mail{kind: mailCanary, flag: m.flag + 1, slot: m.slot, n: int32(m.from)}
 	switch c := &s.canary; {
 	case m.flag == canaryToHome: // n: who asks
-		for to := range s.srv.shards {
-			s.send(uint8(to), on)
-		}
+		s.sendAll(on)
 	case m.flag == canaryToLoop: // n: the home
 		s.send(uint8(m.n), on)
 	case len(c.askers) > 0 && m.slot == c.round:
@@ -106,7 +102,7 @@ func (s *shard) land() {
 	case s.draining():
 		status, text = 503, "draining"
 	case c.left > 0:
-		status, text = 503, c.missing(len(s.srv.shards))+" within "+readyTime.String()+"\n"
+		status, text = 503, c.missing(s.loops())+" within "+readyTime.String()+"\n"
 	}
 	for _, a := range c.askers {
 		s.settle(a, status, typeText, []byte(text))

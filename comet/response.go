@@ -153,7 +153,7 @@ func (s *shard) appendStreamHead(dst []byte, sub *subscriber) []byte {
 // to half as much again.
 func (s *shard) retryTime(d time.Duration) int64 {
 	ms := max(int64(d/time.Millisecond), 2)
-	return ms/2 + int64(s.random()%uint64(ms))
+	return ms/2 + int64(s.rng.next()%uint64(ms))
 }
 
 // appendRetry appends the event that tells a browser when to come back.

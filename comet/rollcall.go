@@ -70,7 +70,7 @@ func (p *presence) rolled(m *mail) {
 	}
 	r.asked, r.at = false, m.slot
 	if m.flag == rollEnds {
-		if r.home, r.at = r.home+1, 1; r.home == len(p.s.srv.shards) {
+		if r.home, r.at = r.home+1, 1; r.home == p.s.loops() {
 			delete(p.rolls, m.conn)
 		}
 	}

@@ -22,6 +22,7 @@ type Server struct {
 	subtrees   []string // paths of Config.Handlers that stand for all below them
 	homes      *homes
 	shards     []*shard
+	mailers    []*mailer // of the shards
 	group      *reactor.Group
 	front      []string
 	admin      []string
@@ -84,7 +85,7 @@ func newServer(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("comet: %w", err)
 	}
 	chooseSecret(&cfg, st)
-	srv := &Server{cfg: cfg, homes: newHomes(cfg.Loops), endpoints: table(&cfg), subtrees: subtrees(cfg.Handlers)}
+	srv := &Server{cfg: cfg, homes: newHomes(cfg.Loops), mailers: make([]*mailer, cfg.Loops), endpoints: table(&cfg), subtrees: subtrees(cfg.Handlers)}
 	srv.totals.log = &srv.cfg.Log
 	srv.epoch, srv.state = cfg.Clock(), st
 	srv.access, _ = newAccess(&cfg) // fill has seen that it can be

@@ -3,7 +3,6 @@ package comet
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"syscall"
 
 	"ccomet/httplite"
@@ -18,12 +17,10 @@ type shard struct {
 	cfg    *Config
 	homes  *homes
 	totals *totals
-	id     uint8
 	loop   *reactor.Loop
-	inbox  *reactor.Mailbox[mail]
-	out    [][]mail // by loop; out[id] is for itself
-	mails  uint64   // received so far
-	debug  bool
+	*mailer
+	rng   *spread
+	debug bool
 
 	// As a home of channels.
 	names           names
@@ -39,7 +36,7 @@ type shard struct {
 	roomHand        uint32         // the connection that was last looked at for one that may go
 	seats           reactor.Slab[seat]
 	seatIndex       *index
-	pending         []walk
+	walks           []walk
 	walkLeft        int    // channels that broadcasts may still look at in this turn
 	rollCalls       []mail // that wait for an answer
 	explanations    []*explanation
@@ -90,7 +87,6 @@ type shard struct {
 	okSecond    int64
 	statsText   []byte
 	statsSecond int64
-	rng         uint64
 }
 
 // trim gives back the buffers that something large was rendered in.
@@ -108,8 +104,6 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		cfg:    &srv.cfg,
 		homes:  srv.homes,
 		totals: &srv.totals,
-		id:     id,
-		out:    make([][]mail, srv.cfg.Loops),
 		debug:  srv.cfg.Log.Debug().Enabled(),
 		pumps:  make([]*pump, 1),
 		pipes:  make([]*pipe, 1),
@@ -117,7 +111,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		tokens: newTokens(srv.cfg.Secret),
 
 		laterJoins: map[uint32][]mail{},
-		rng:        rand.Uint64() | 1,
+		rng:        newSpread(),
 	}
 	s.presence.s = s
 	s.channelIndex = newIndex(
@@ -151,7 +145,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		s.release()
 		return nil, err
 	}
-	s.inbox = reactor.NewMailbox[mail](s.loop)
+	s.mailer = newMailer(srv.mailers, id, s.loop, s.receive)
 	return s, nil
 }
 

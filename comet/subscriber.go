@@ -99,7 +99,7 @@ func (s *shard) subscribeAll(owner uint32, c reactor.Conn, wants []want) {
 	}
 	start := 0
 	if n > 1 && s.subs.At(owner).poll() {
-		start = int(s.random() % uint64(n))
+		start = int(s.rng.next() % uint64(n))
 	}
 	for k := range n {
 		i, w := members[(start+k)%n], &wants[(start+k)%n]

@@ -16,7 +16,7 @@ const maxWalks = 1024
 // at, so that where the channels are few, what one backend publishes keeps its
 // order.
 func (s *shard) startWalk(m *mail) {
-	s.pending = append(s.pending, walk{content: m.buf, at: 1, end: s.channels.Used()})
+	s.walks = append(s.walks, walk{content: m.buf, at: 1, end: s.channels.Used()})
 	m.buf = nil
 	s.runWalks()
 }
@@ -24,8 +24,8 @@ func (s *shard) startWalk(m *mail) {
 // runWalks goes on with what is under way, one after the other, within the
 // turn's budget (walkLeft); more says that it has to go on.
 func (s *shard) runWalks() (more bool) {
-	for len(s.pending) > 0 {
-		w := &s.pending[0]
+	for len(s.walks) > 0 {
+		w := &s.walks[0]
 		for i := s.nextLive(&w.at, w.end, &s.walkLeft); i != 0; i = s.nextLive(&w.at, w.end, &s.walkLeft) {
 			if s.channels.At(i).dialect == dialectOurs {
 				s.append(i, kindBroadcast, w.content.B)
@@ -36,7 +36,7 @@ func (s *shard) runWalks() (more bool) {
 		}
 		putBuffer(w.content)
 		s.totals.walks.Add(-1)
-		s.pending = append(s.pending[:0], s.pending[1:]...)
+		s.walks = append(s.walks[:0], s.walks[1:]...)
 	}
 	return false
 }
