@@ -260,13 +260,19 @@ func (s *shard) Expired(c reactor.Conn) {
 			s.loop.SetTimer(c, s.cfg.RequestTimeout) // it takes as long as it takes
 			return
 		}
-		s.loop.Close(c)
-	case userPresence: // it has a timer only while it is stuck
-		s.totals.slowClosed.Add(1)
-		s.loop.Close(c)
+		s.giveUp(c)
 	default: // idle for too long, or stuck, or a channel's home never answered
-		s.loop.Close(c)
+		s.giveUp(c)
 	}
+}
+
+// giveUp closes a connection whose time is up. One that has not read what is held
+// for it counts as cut, whatever it had asked for.
+func (s *shard) giveUp(c reactor.Conn) {
+	if s.loop.Blocked(c) {
+		s.totals.slowClosed.Add(1)
+	}
+	s.loop.Close(c)
 }
 
 // Closed frees what goes with a connection.

@@ -18,7 +18,7 @@ type crowd [2][crowdRow]atomic.Int32
 const crowdRow = 1 << 20
 
 func (c *crowd) places(client uint64) (a, b *atomic.Int32) {
-	return &c[0][client>>1%crowdRow], &c[1][client>>33%crowdRow]
+	return &c[0][client%crowdRow], &c[1][client>>32%crowdRow]
 }
 
 func (c *crowd) enter(client uint64) (count int) {

@@ -23,7 +23,7 @@ func (h *homes) hash(name []byte) uint64 { return maphash.Bytes(h.seed, name) }
 func (h *homes) of(cname []byte) uint8 { return uint8((h.hash(cname) >> 32) % uint64(h.loops)) }
 
 // hashAddr is the hash of an address, of which an IPv6 network's /64 is one. It
-// is never 0.
+// is never 0, and all its bits count: buckets are chosen by any of them.
 func (h *homes) hashAddr(addr netip.Addr) uint64 {
 	addr = addr.Unmap().WithZone("")
 	bytes := addr.As16()
@@ -31,5 +31,5 @@ func (h *homes) hashAddr(addr netip.Addr) uint64 {
 	if addr.Is6() {
 		n /= 2
 	}
-	return h.hash(bytes[:n]) | 1
+	return max(h.hash(bytes[:n]), 1)
 }

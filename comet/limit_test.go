@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -140,6 +141,40 @@ func TestAddressesAreOne(t *testing.T) {
 	}
 	if hash("::ffff:10.0.0.5") != hash("10.0.0.5") || hash("10.0.0.5") == hash("10.0.0.6") {
 		t.Error("an IPv4 address is not one")
+	}
+}
+
+// Addresses are spread over all the buckets there are: by each bit of the hash that
+// chooses one.
+func TestAddressesAreSpread(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1, MaxConnectionsPerAddress: 1, PublishRatePerAddress: 1})
+	var ones, zeros uint64
+	for n := range 256 {
+		h := srv.homes.hashAddr(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}))
+		ones, zeros = ones|h, zeros|^h
+		srv.publishers.take(1, h, 1)
+		srv.crowd.enter(h)
+	}
+	if ones&zeros != ^uint64(0) {
+		t.Errorf("bits that are always the same: %064b", ^(ones & zeros))
+	}
+	parts := [4]int{}
+	for i := range srv.publishers {
+		if srv.publishers[i].Load() != 0 {
+			parts[i%len(parts)]++
+		}
+	}
+	for row := range srv.crowd {
+		odd := 0
+		for i := range srv.crowd[row] {
+			odd += i % 2 * int(srv.crowd[row][i].Load())
+		}
+		if odd < 64 || odd > 192 {
+			t.Errorf("row %d: %d of 256 in odd places", row, odd)
+		}
+	}
+	if slices.Min(parts[:]) < 24 {
+		t.Errorf("buckets by their number modulo 4: %v", parts)
 	}
 }
 

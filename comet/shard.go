@@ -89,8 +89,16 @@ type shard struct {
 	statsSecond int64
 }
 
-// trim gives back the buffers that something large was rendered in.
+// trim lets go of what the turn has used and the next one does not need: the buffers
+// that something large was rendered in, the frame that nobody is stuck at any more,
+// and the last request's input.
 func (s *shard) trim() {
+	if s.cut != nil && !s.cut.Held() {
+		s.cut = nil
+	}
+	s.req.Reset()
+	clear(s.wants)
+	s.wants, s.exchange, s.asked = s.wants[:0], exchange{}, ccometQuery{}
 	for _, b := range [...]*[]byte{&s.scratch, &s.object, &s.body, &s.args, &s.batch.buf} {
 		if cap(*b) > keepBuffer {
 			*b = nil

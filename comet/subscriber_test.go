@@ -1,7 +1,9 @@
 package comet
 
 import (
+	"bytes"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -182,6 +184,54 @@ func TestStuckReaderHasTheWriteTimeout(t *testing.T) {
 	}
 	if n := h.srv.Stats().Cut; n != 1 {
 		t.Errorf("%d readers cut, want 1", n)
+	}
+}
+
+// Whoever does not read what it has asked for is counted when it is cut, whatever
+// that was, and what was held for it is let go of.
+func TestStuckReadersAreCounted(t *testing.T) {
+	const cname = "/push?cname=a&content="
+	for name, c := range map[string]struct {
+		side     uint8
+		requests string
+	}{
+		"stream":  {sideFront, reqGet(1, "/stream?cname=a&seq=1")},
+		"poll":    {sideFront, reqGet(1, "/poll?cname=a&seq=1")},
+		"page":    {sideFront, reqGet(1, "/page")},
+		"answers": {sideAdmin, strings.Repeat(reqGet(1, "/info"), 200)},
+		"psub":    {sideAdmin, reqGet(1, "/psub?now=1")},
+		"handler": {sideAdmin, reqGet(1, "/handled")},
+		"last":    {sideFront, reqGet(1, "/poll?cname=a&seq=1", closing)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			large := bytes.Repeat([]byte("x"), 60_000)
+			h := newHarness(t, Config{Loops: 1, Pages: []Page{{Path: "/page", ContentType: typeText, Body: large}}, Handlers: map[string]http.Handler{
+				"/handled": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(large) }),
+			}})
+			s := h.srv.shards[0]
+			for n := range 300 {
+				h.ask(sideAdmin, fmt.Sprintf("/sign?expires=300&cname=%0100d", n))
+			}
+			h.ask(sideAdmin, "/sign?expires=300&cname=a")
+			for range 8 {
+				h.ask(sideAdmin, cname+strings.Repeat("x", 7000))
+			}
+			e := h.connect(s, c.side, 4608)
+			e.write(c.requests)
+			for limit := time.Now().Add(patience); !s.loop.Blocked(e.conn); h.settle() {
+				if time.Now().After(limit) {
+					t.Fatal("all is written")
+				}
+			}
+			h.now = h.now.Add(time.Minute)
+			h.settle()
+			if s.loop.Open(e.conn) || h.srv.totals.slowClosed.Load() != 1 {
+				t.Errorf("open %v, %d counted as cut", s.loop.Open(e.conn), h.srv.totals.slowClosed.Load())
+			}
+			if s.cut != nil {
+				t.Error("the frame is kept that it was stuck at")
+			}
+		})
 	}
 }
 

@@ -10,6 +10,9 @@ type Frame struct {
 	holders int
 }
 
+// Held says whether a connection holds the rest of the frame.
+func (f *Frame) Held() bool { return f.holders > 0 }
+
 // size is what the frame counts.
 func (f *Frame) size() int {
 	if f.Apart {
