@@ -1,5 +1,7 @@
 package httplite
 
+import "bytes"
+
 // The accessors below are valid once the head is complete (HeadDone), Body once the request is, until the
 // bytes given to Parse change, or Parse or Reset is called again. What they return are pieces of those bytes.
 
@@ -32,7 +34,7 @@ func (r *Request) Query() []byte { return r.query.of(r.buf) }
 // may be empty.
 func (r *Request) Host() []byte { return r.host.of(r.buf) }
 
-// Minor returns 0 for HTTP/1.0 and 1 for HTTP/1.1.
+// Minor returns 0 for HTTP/1.0 and 1 for HTTP/1.1, as which later ones of 1.x are taken.
 func (r *Request) Minor() int { return int(r.minor) }
 
 // KeepAlive reports whether the client lets the connection be used again after this request.
@@ -42,9 +44,8 @@ func (r *Request) KeepAlive() bool { return r.keepAlive() }
 // space around it; nil if there is none, and empty but not nil if it is empty.
 func (r *Request) Header(name string) []byte {
 	for i := range r.fields[:r.count] {
-		f := &r.fields[i]
-		if int(f.name.end-f.name.at) == len(name) && equalFold(r.buf[f.name.at:f.name.end], name) {
-			return f.value.of(r.buf)
+		if value, ok := r.fields[i].value(r.buf, name); ok {
+			return value
 		}
 	}
 	return nil
@@ -54,9 +55,7 @@ func (r *Request) Header(name string) []byte {
 // letters in either case, such as HeaderHas("Connection", "upgrade").
 func (r *Request) HeaderHas(name, token string) bool {
 	for i := range r.fields[:r.count] {
-		f := &r.fields[i]
-		if int(f.name.end-f.name.at) == len(name) && equalFold(r.buf[f.name.at:f.name.end], name) &&
-			HasToken(f.value.of(r.buf), token) {
+		if value, ok := r.fields[i].value(r.buf, name); ok && HasToken(value, token) {
 			return true
 		}
 	}
@@ -68,8 +67,9 @@ func (r *Request) NumHeaders() int { return int(r.count) }
 
 // HeaderAt returns the i-th field as it was sent, 0 <= i < NumHeaders, without the white space around its value.
 func (r *Request) HeaderAt(i int) (name, value []byte) {
-	f := &r.fields[:r.count][i]
-	return f.name.of(r.buf), f.value.of(r.buf)
+	line := span(r.fields[:r.count][i]).of(r.buf)
+	colon := bytes.IndexByte(line, ':')
+	return line[:colon:colon], trim(line[colon+1:])
 }
 
 // Body returns the decoded body, empty if there is none. Of a body that is not complete it returns what is

@@ -13,7 +13,7 @@ const (
 	BadMethod                   // 400: the method is not a token
 	BadTarget                   // 400: the request target has a byte or a form that is not allowed
 	BadVersion                  // 400: not HTTP/digit.digit
-	UnsupportedVersion          // 505: neither HTTP/1.0 nor HTTP/1.1
+	UnsupportedVersion          // 505: not HTTP/1.x
 	BadStatusLine               // 400: a response's first line is malformed
 	BareLF                      // 400: LF without CR before it
 	BareCR                      // 400: CR without LF after it
@@ -92,7 +92,7 @@ var faults = [numKinds]Error{
 	BadMethod:                   {Status: 400, Reason: "malformed method"},
 	BadTarget:                   {Status: 400, Reason: "malformed request target"},
 	BadVersion:                  {Status: 400, Reason: "malformed HTTP version"},
-	UnsupportedVersion:          {Status: 505, Reason: "only HTTP/1.0 and HTTP/1.1 are spoken here"},
+	UnsupportedVersion:          {Status: 505, Reason: "only HTTP/1.x is spoken here"},
 	BadStatusLine:               {Status: 400, Reason: "malformed status line"},
 	BareLF:                      {Status: 400, Reason: "LF without CR"},
 	BareCR:                      {Status: 400, Reason: "CR without LF"},

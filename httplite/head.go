@@ -14,7 +14,7 @@ type head struct {
 	scan   uint32 // no LF between pos and here
 	phase  phase
 	flags  flags
-	minor  uint8 // HTTP/1.minor
+	minor  uint8 // 0: HTTP/1.0; 1: HTTP/1.1, or a later one
 	count  uint8 // header fields so far
 	length int64 // Content-Length, where hasLength is set
 }
@@ -237,16 +237,17 @@ func codingFault(value []byte) Kind {
 	}
 }
 
-// parseVersion reads an HTTP version (RFC 9112 2.3), which is case-sensitive.
+// parseVersion reads an HTTP version (RFC 9112 2.3), which is case-sensitive. A minor version that we do not know
+// is to be taken for the highest that we do (RFC 9110 2.5).
 func parseVersion(b []byte) (minor uint8, k Kind) {
 	if len(b) != len("HTTP/1.1") || string(b[:5]) != "HTTP/" || b[6] != '.' ||
 		b[5] < '0' || b[5] > '9' || b[7] < '0' || b[7] > '9' {
 		return 0, BadVersion
 	}
-	if b[5] != '1' || b[7] > '1' {
+	if b[5] != '1' {
 		return 0, UnsupportedVersion
 	}
-	return b[7] - '0', 0
+	return min(b[7]-'0', 1), 0
 }
 
 // HasToken reports whether list, a comma-separated field value such as Connection's, has token as one of

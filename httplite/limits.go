@@ -1,7 +1,7 @@
 package httplite
 
 // MaxHeaders is the most header fields a Request has room for, whatever Limits.Headers says.
-const MaxHeaders = 64
+const MaxHeaders = 128
 
 // Ceilings that keep offsets and sums within their types; a limit above its ceiling means the ceiling.
 const (
@@ -15,7 +15,7 @@ const (
 type Limits struct {
 	Line    int // bytes of the request line (or status line), without its CRLF; default 8192
 	Head    int // bytes of the whole head, first line to the empty line inclusive; default 16384
-	Headers int // header fields; default 64, at most MaxHeaders
+	Headers int // header fields; default 128, at most MaxHeaders
 	Body    int // bytes of the decoded body of a request; default 1<<20. Responses are read in pieces and have no such bound
 }
 

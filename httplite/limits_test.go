@@ -62,7 +62,7 @@ func TestDefaultLimits(t *testing.T) {
 		}{
 			{"GET /" + strings.Repeat("a", 8192-14) + " HTTP/1.1\r\nHost:\r\n\r\n", "GET /" + strings.Repeat("a", 8192), outcome{kind: LineTooLong, limit: 8192}},
 			{get11 + "X:" + strings.Repeat("x", 16384-len(get11)-6) + "\r\n\r\n", get11 + strings.Repeat("x", 16384), outcome{kind: HeadTooLarge, limit: 16384}},
-			{get11 + strings.Repeat("x:\r\n", 63) + "\r\n", get11 + strings.Repeat("x:\r\n", 64), outcome{kind: TooManyHeaders, limit: 64}},
+			{get11 + strings.Repeat("x:\r\n", 127) + "\r\n", get11 + strings.Repeat("x:\r\n", 128), outcome{kind: TooManyHeaders, limit: 128}},
 			{get11 + "Content-Length: 1048576\r\n\r\n" + strings.Repeat("b", 1<<20), get11 + "Content-Length: 1048577\r\n", outcome{kind: BodyTooLarge, limit: 1 << 20}},
 		} {
 			if got := feed(t, c.at, lim); got.n != len(c.at) {

@@ -30,7 +30,7 @@ func (p pieces) requestLine() string {
 	line := p.rare("", "\r\n", "\n") + p.pick("GET", "POST", "OPTIONS", "CONNECT", "x-y") + p.rare(" ", "  ", "\t")
 	line += p.pick("/", "/", "/a/%41", "//x//", "http://h", "HTTPS://[::1]:8/p", "http://a%ff", "http://u@h/", "h:1", "*", "/%", "/\xff", "")
 	line += p.rare("", "?", "?q=1&r", "?\xff?", "?%", "#f", "/..", "\x7f", " ")
-	return line + p.rare(" ", "  ", "") + p.pick("HTTP/1.1", "HTTP/1.1", "HTTP/1.0", p.rare("HTTP/1.1", "HTTP/2.0", "HTTP/1.01", "http/1.1")) + p.crlf()
+	return line + p.rare(" ", "  ", "") + p.pick("HTTP/1.1", "HTTP/1.1", "HTTP/1.0", p.rare("HTTP/1.1", "HTTP/1.2", "HTTP/2.0", "HTTP/1.01", "http/1.1")) + p.crlf()
 }
 
 func (p pieces) header() string {

@@ -34,7 +34,7 @@ var refused = []struct {
 	{BadVersion, 400, "GET / HTTP/x.1\r\n"},
 	{BadVersion, 400, "GET / HTTP/1.1\t\r\n"},
 	{BadVersion, 400, "GET / \r\n"},
-	{UnsupportedVersion, 505, "GET / HTTP/1.2\r\n"},
+	{UnsupportedVersion, 505, "GET / HTTP/3.0\r\n"},
 	{UnsupportedVersion, 505, "GET / HTTP/0.9\r\n"},
 	{UnsupportedVersion, 505, "PRI * HTTP/2.0\r\n"},
 	{BareLF, 400, "\n"},

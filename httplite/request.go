@@ -33,8 +33,17 @@ type Request struct {
 	fields [MaxHeaders]field
 }
 
-// field is where a header field's name and value are.
-type field struct{ name, value span }
+// field is where a header field is, from its name to its value's end: eight bytes each, because there are many.
+type field span
+
+// value returns the value of the field if it has that name, letters in either case.
+func (f field) value(buf []byte, name string) (value []byte, ok bool) {
+	line := span(f).of(buf)
+	if len(line) <= len(name) || line[len(name)] != ':' || !equalFold(line[:len(name)], name) {
+		return nil, false
+	}
+	return trim(line[len(name)+1:]), true
+}
 
 // Reset makes r ready for another request, and lets go of the input.
 func (r *Request) Reset() {
@@ -149,15 +158,13 @@ func (r *Request) field(buf []byte, at, end int, l *Limits) Kind {
 	if int(r.count) >= l.Headers {
 		return TooManyHeaders
 	}
-	f := &r.fields[r.count]
-	f.name = span{uint32(at), uint32(at + nameEnd)}
-	f.value = span{uint32(at + value), uint32(at + valueEnd)}
+	r.fields[r.count] = field{uint32(at), uint32(at + valueEnd)}
 	r.count++
 	name, v := line[:nameEnd], line[value:valueEnd]
 	switch nameEnd {
 	case len("Host"):
 		if equalFold(name, "Host") {
-			return r.hostField(v, f.value)
+			return r.hostField(v, span{uint32(at + value), uint32(at + valueEnd)})
 		}
 	case len("Expect"):
 		if equalFold(name, "Expect") {

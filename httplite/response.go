@@ -112,7 +112,7 @@ func (r *Response) field(line []byte, l *Limits) Kind {
 // the head complete, until the bytes of it change or Reset is called.
 func (r *Response) Status() int { return int(r.status) }
 
-// Minor returns 0 for HTTP/1.0 and 1 for HTTP/1.1.
+// Minor returns 0 for HTTP/1.0 and 1 for HTTP/1.1, as which later ones of 1.x are taken.
 func (r *Response) Minor() int { return int(r.minor) }
 
 // KeepAlive reports whether the server lets the connection be used again once the body has been read. A

@@ -152,7 +152,7 @@ func TestResponseRefused(t *testing.T) {
 		{BadTransferEncoding, "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n"},
 		{UnsupportedTransferEncoding, ok + "Transfer-Encoding: gzip, chunked\r\n"},
 		{BadTransferEncoding, ok + "Transfer-Encoding: gzip\r\n"},
-		{TooManyHeaders, ok + strings.Repeat("a:\r\n", 65)},
+		{TooManyHeaders, ok + strings.Repeat("a:\r\n", MaxHeaders+1)},
 		{LineTooLong, strings.Repeat("x", 8194)},
 		{HeadTooLarge, ok + strings.Repeat("a: "+strings.Repeat("x", 1000)+"\r\n", 17)},
 		{BadChunk, ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloo"},
