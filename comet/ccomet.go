@@ -156,7 +156,7 @@ func (s *shard) sat(m *mail) {
 	switch {
 	case m.code == codeBeyond:
 		s.totals.refused.Add(1)
-		s.body = s.appendCCometStatus(s.body[:0], string(s.names.get(sub.callback())), "403", "")
+		s.body = s.appendCCometStatus(s.body[:0], string(s.callbacks.get(sub.callback())), "403", "")
 		s.scratch = s.appendCCometResponse(s.scratch[:0], sub, s.body)
 		s.finishPoll(i, s.scratch)
 	case m.code != codeOK:

@@ -120,7 +120,7 @@ func (s *shard) appendCCometResponse(dst []byte, sub *subscriber, body []byte) [
 // ccometResponse is the whole response to a subscriber that is given messages:
 // good until another is asked for.
 func (s *shard) ccometResponse(sub *subscriber, msgs []*message) []byte {
-	s.body = appendCCometArray(s.body[:0], s.names.get(sub.callback()), msgs)
+	s.body = appendCCometArray(s.body[:0], s.callbacks.get(sub.callback()), msgs)
 	s.scratch = s.appendCCometResponse(s.scratch[:0], sub, s.body)
 	return s.scratch
 }

@@ -126,8 +126,8 @@ func (c *checker) rosters(s *shard) {
 		}
 	}
 	c.equal("subscribers in rosters", listed, len(owned))
-	names := s.names.s16.Live() + s.names.s32.Live() + s.names.s64.Live() + s.names.s128.Live() + s.names.s256.Live()
-	c.equal("names", names, s.channels.Live()+callbacks+s.seats.Live())
+	c.equal("names", s.names.live(), s.channels.Live()+s.seats.Live())
+	c.equal("callbacks", s.callbacks.live(), callbacks)
 }
 
 // bundle checks a head against its members.

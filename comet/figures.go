@@ -202,14 +202,17 @@ func (s *shard) tellFigures() {
 
 func (s *shard) loopFigures() LoopFigures {
 	r := s.loop.Figures()
-	return LoopFigures{
+	f := LoopFigures{
 		Answered: true, Reactor: r, Tally: s.tally,
 		Mails: s.mails, Published: s.published, Delivered: s.delivered,
 		Channels: int(s.channelIndex.count), HistoryBytes: s.historyBytes, HistoryMessages: s.historyMessages,
 		Slabs: [slabs]reactor.SlabFigures{
 			r.Records, s.subs.Figures(), s.rosters.Figures(), s.rosterIndex.buckets.Figures(),
 			s.channels.Figures(), s.channelIndex.buckets.Figures(), s.seats.Figures(), s.seatIndex.buckets.Figures(),
-			s.names.s16.Figures(), s.names.s32.Figures(), s.names.s64.Figures(), s.names.s128.Figures(), s.names.s256.Figures(),
 		},
 	}
+	names := f.Slabs[slabs-nameSizes:]
+	s.names.addFigures(names)
+	s.callbacks.addFigures(names)
+	return f
 }

@@ -117,7 +117,7 @@ func (s *shard) endSub(owner uint32) {
 		if sub.transport == transportCComet {
 			s.stand(sub)
 		}
-		s.names.drop(sub.callback())
+		s.callbacks.drop(sub.callback())
 	}
 	s.endRecord(owner)
 }

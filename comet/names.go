@@ -96,3 +96,23 @@ func (n *names) release() {
 	n.s128.Release()
 	n.s256.Release()
 }
+
+// live is how many names are kept.
+func (n *names) live() int {
+	return n.s16.Live() + n.s32.Live() + n.s64.Live() + n.s128.Live() + n.s256.Live()
+}
+
+// nameSizes is how many slabs names has.
+const nameSizes = 5
+
+// addFigures adds those of each size to what is told of others already.
+func (n *names) addFigures(to []reactor.SlabFigures) {
+	for i, f := range [nameSizes]reactor.SlabFigures{
+		n.s16.Figures(), n.s32.Figures(), n.s64.Figures(), n.s128.Figures(), n.s256.Figures(),
+	} {
+		f.Live += to[i].Live
+		f.Room += to[i].Room
+		f.Mapped += to[i].Mapped
+		to[i] = f
+	}
+}

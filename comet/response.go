@@ -167,7 +167,7 @@ func (s *shard) appendPollResponse(dst []byte, sub *subscriber, object []byte) [
 	size := len(object) + len("\n")
 	contentType := typeJSON
 	if sub.cbLen != 0 {
-		cb = s.names.get(sub.callback())
+		cb = s.callbacks.get(sub.callback())
 		size = len(cb) + len(object) + len("();\n")
 		contentType = typeScript
 	}

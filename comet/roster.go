@@ -62,7 +62,7 @@ func (s *shard) rosterFor(m *mail) uint32 {
 // does until the roster's last subscriber has been reported as left.
 func (s *shard) rosterName(i uint32) []byte {
 	r := s.rosters.At(i)
-	return s.srv.shards[r.home].names.foreign(name{r.nameAt, r.nameLen})
+	return s.homes.name(r.home, name{r.nameAt, r.nameLen})
 }
 
 // enlist puts a subscriber into a roster.

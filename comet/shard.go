@@ -44,6 +44,7 @@ type shard struct {
 
 	// As a home of connections.
 	subs        reactor.Slab[subscriber]
+	callbacks   names // of JSONP
 	rosters     reactor.Slab[roster]
 	rosterIndex *index
 	departed    []uint32 // rosters that somebody left in this turn
@@ -153,6 +154,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		s.release()
 		return nil, err
 	}
+	s.homes.stores[id] = &s.names
 	s.mailer = newMailer(srv.mailers, id, s.loop, s.receive)
 	return s, nil
 }
@@ -189,6 +191,7 @@ func (n fullError) Error() string {
 // release gives back the memory that the collector does not see.
 func (s *shard) release() {
 	s.names.release()
+	s.callbacks.release()
 	s.channels.Release()
 	s.channelIndex.buckets.Release()
 	s.seats.Release()

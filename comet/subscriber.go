@@ -73,7 +73,7 @@ func (s *shard) newSub(c reactor.Conn, cb []byte, sub subscriber, wants []want) 
 		return 0
 	}
 	if len(cb) > 0 {
-		at := s.names.put(cb)
+		at := s.callbacks.put(cb)
 		if at.at == 0 {
 			s.endSub(i)
 			return 0
