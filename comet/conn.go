@@ -313,7 +313,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	for _, m := range s.inbox.Drain() {
 		s.receive(&m)
 	}
-	wait := sooner(s.presence.sweep(now), sooner(s.overdue(now), s.explainOn(now)))
+	wait := sooner(s.sweepOn(now), sooner(s.overdue(now), s.explainOn(now)))
 	s.takeOwn()
 	more := s.expireChannels()
 	more = s.runWalks() || more

@@ -29,6 +29,7 @@ const (
 	mailSnapshot  // slot: the channel's record to go on from (statesnapshot.go)
 	mailMark      // n: a round of the end (drain.go)
 	mailCanary    // slot: a round of /readyz; flag: how far on its way; n: the loop before the last (ready.go)
+	mailListening // there is somebody now who listens to /psub
 	mailFigures   // to who waits in watchers (figures.go)
 	mailPresence  // msg: a line for /psub
 	mailRollCall  // conn: a listener that wants to know which channels live; slot: from which record on. Answer: mailRolled
@@ -151,6 +152,7 @@ func (s *shard) receive(m *mail) {
 		s.fly(m)
 	case mailFigures:
 		s.tellFigures()
+	case mailListening: // the turn that it brings is all that it is for
 	case mailPresence:
 		s.presence.line(m.msg)
 	case mailRollCall:

@@ -2,7 +2,6 @@ package comet
 
 import (
 	"slices"
-	"time"
 
 	"ccomet/httplite"
 	"ccomet/reactor"
@@ -12,7 +11,7 @@ import (
 // and again every channel timeout while it lives, and "0 name" when it goes.
 //
 //  1. A channel's home renders the line and mails it to the loops that have
-//     listeners (announce). Without listeners nothing is rendered.
+//     listeners (announce.go). Without listeners nothing is rendered.
 //  2. Each loop gathers the turn's lines, and writes them to its listeners as
 //     one chunk. One that does not keep up is cut when the write timeout has
 //     passed since it last had all that was written for it, or when what is held
@@ -26,8 +25,6 @@ type presence struct {
 	conns []reactor.Conn
 	rolls map[reactor.Conn]*roll // of those who are being told which channels live
 	lines []byte
-	at    uint32    // where the round is
-	since time.Time // what it is paid up to
 }
 
 // psub serves /psub.
@@ -74,9 +71,7 @@ func (s *shard) startPsub(c reactor.Conn, old, now bool) {
 func (p *presence) add(c reactor.Conn) {
 	if len(p.conns) == 0 {
 		p.s.totals.listening.Or(1 << p.s.id)
-		for _, home := range p.s.srv.shards {
-			home.loop.Wake() // for its round to begin
-		}
+		p.s.sendAll(mail{kind: mailListening}) // for the homes' rounds to begin
 	}
 	p.conns = append(p.conns, c)
 }
@@ -89,30 +84,6 @@ func (p *presence) remove(c reactor.Conn) {
 	if len(p.conns) == 0 {
 		p.s.totals.listening.And(^(uint64(1) << p.s.id))
 	}
-}
-
-// announce tells all listeners that a channel is there, or goes.
-func (s *shard) announce(ch *channel, alive bool) {
-	loops := s.totals.listening.Load()
-	if loops == 0 || ch.dialect != dialectOurs {
-		return
-	}
-	msg := &message{json: appendPresence(make([]byte, 0, int(ch.nameLen)+3), alive, s.names.get(ch.name()))}
-	for to := uint8(0); loops != 0; to, loops = to+1, loops>>1 {
-		if loops&1 != 0 {
-			s.send(to, mail{kind: mailPresence, msg: msg})
-		}
-	}
-}
-
-// appendPresence appends the line that a channel is there, or goes.
-func appendPresence(dst []byte, alive bool, cname []byte) []byte {
-	if alive {
-		dst = append(dst, "1 "...)
-	} else {
-		dst = append(dst, "0 "...)
-	}
-	return append(append(dst, cname...), '\n')
 }
 
 // line serves mailPresence.
@@ -140,30 +111,4 @@ func (p *presence) write(c reactor.Conn, lines, chunk []byte) {
 	if !stuck && p.s.loop.Blocked(c) {
 		p.s.loop.SetTimer(c, p.s.loop.WriteTime(c))
 	}
-}
-
-// sweep goes on with the round, and returns when it wants to go on again.
-func (p *presence) sweep(now time.Time) time.Duration {
-	if p.s.totals.listening.Load() == 0 {
-		p.since = time.Time{}
-		return -1
-	}
-	if p.since.IsZero() {
-		p.since = now
-	}
-	round, used := p.s.cfg.ChannelTimeout, p.s.channels.Used()
-	each := round / time.Duration(max(used, 1)) // the time that one channel pays for
-	for range walkBudget {
-		if now.Sub(p.since) < each {
-			return min(max(each-now.Sub(p.since), reactor.TickLength), time.Second)
-		}
-		p.since = p.since.Add(each)
-		if p.at++; p.at > used {
-			p.at = 1
-		}
-		if used > 0 && p.s.channels.At(p.at).state == channelLive {
-			p.s.announce(p.s.channels.At(p.at), true)
-		}
-	}
-	return 0
 }

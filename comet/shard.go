@@ -39,6 +39,7 @@ type shard struct {
 	walks           []walk
 	walkLeft        int    // channels that broadcasts may still look at in this turn
 	rollCalls       []mail // that wait for an answer
+	sweep           sweep
 	explanations    []*explanation
 	explained       uint32 // so far
 
