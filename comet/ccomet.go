@@ -175,8 +175,8 @@ func (s *shard) sat(m *mail) {
 		sub.cursor, sub.noop = m.seq, m.lost
 		s.enlist(roster, i)
 		s.loop.SetTimer(m.conn, -1) // it waits for as long as it likes
-		if s.draining() {
-			s.depart(m.conn)
+		if s.drain.on() {
+			s.drain.depart(m.conn)
 		}
 	}
 }

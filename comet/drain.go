@@ -26,6 +26,9 @@ import (
 //     whoever sent it has been answered.
 //  6. The last loop to come so far has the state written, and all loops stopped.
 type drain struct {
+	*drainClock
+	loop  *reactor.Loop
+	rng   *spread
 	phase drainPhase
 	turns int    // since the listeners were told to finish
 	at    uint32 // the next connection to be looked at
@@ -95,15 +98,15 @@ func (srv *Server) wakeAll() {
 // finishes says whether anything is to be done when nothing is served any more.
 func (srv *Server) finishes() bool { return srv.state != nil }
 
-// draining says whether the end is near.
-func (s *shard) draining() bool { return s.drain.phase != drainNone }
+// on says whether the end is near.
+func (d *drain) on() bool { return d.phase != drainNone }
 
 // parting says whether a connection ends with the response under way.
-func (s *shard) parting(c reactor.Conn) bool { return s.draining() && s.side(c) != sideAdmin }
+func (s *shard) parting(c reactor.Conn) bool { return s.drain.on() && s.side(c) != sideAdmin }
 
-// drainLeft is what is left of the drain.
-func (s *shard) drainLeft(now time.Time) time.Duration {
-	return time.Duration(s.srv.deadline.Load()) - now.Sub(s.srv.epoch)
+// left is what is left of the drain.
+func (d *drain) left(now time.Time) time.Duration {
+	return time.Duration(d.deadline.Load()) - now.Sub(d.epoch)
 }
 
 // drainOn goes on with the end, if it is near, and returns when it wants to go on
@@ -112,8 +115,8 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 	if s.srv.deadline.Load() == 0 {
 		return -1
 	}
-	d := &s.drain
-	left, loops := s.drainLeft(now), s.loops()
+	d := s.drain
+	left, loops := s.drain.left(now), s.loops()
 	if d.phase < drainEnding && (left <= 0 || int(s.srv.gone.Load()) == loops) {
 		s.loop.CloseListeners()
 		d.phase = drainEnding
@@ -166,7 +169,7 @@ func (s *shard) mark(round int32) {
 // arrange goes on with the walk through the connections, and says whether it is
 // through.
 func (s *shard) arrange() bool {
-	d := &s.drain
+	d := s.drain
 	for range walkBudget {
 		if d.at > s.loop.Indexes() {
 			return true
@@ -187,17 +190,17 @@ func (s *shard) arrangeOne(c reactor.Conn) {
 		}
 	case userSub:
 		s.subs.At(i).flags |= subClose // a poll that has an answer before its time
-		s.depart(c)
+		s.drain.depart(c)
 	case userPresence, userTurnedAway:
-		s.depart(c)
+		s.drain.depart(c)
 	}
 }
 
 // depart gives a connection the time at which it is sent away, spread over what
 // is left but for its last tenth: what is written to it then has that to arrive.
-func (s *shard) depart(c reactor.Conn) {
-	ticks := s.drainLeft(s.loop.Now()) * 9 / 10 / reactor.TickLength
-	s.loop.SetTimerAt(c, s.loop.Tick()+1+reactor.Tick(s.rng.next()%uint64(max(ticks, 1))))
+func (d *drain) depart(c reactor.Conn) {
+	ticks := d.left(d.loop.Now()) * 9 / 10 / reactor.TickLength
+	d.loop.SetTimerAt(c, d.loop.Tick()+1+reactor.Tick(d.rng.next()%uint64(max(ticks, 1))))
 }
 
 // sendAway ends what a connection waits for, so that its client comes back: a
@@ -208,7 +211,7 @@ func (s *shard) sendAway(owner uint32, c reactor.Conn) {
 	switch {
 	case s.loop.Blocked(c) || sub.transport == transportCComet:
 	case waiting == 0: // its channel's home has not answered yet
-		s.depart(c)
+		s.drain.depart(c)
 		return
 	case sub.poll():
 		sub.flags |= subClose
@@ -241,7 +244,7 @@ func (s *shard) appendLeave(dst []byte, old bool) []byte {
 // watch goes on to see whether anybody is left whose leaving is worth waiting
 // for, and returns when it wants to look again.
 func (s *shard) watch(left time.Duration) time.Duration {
-	d := &s.drain
+	d := s.drain
 	for range walkBudget {
 		if d.at > s.loop.Indexes() {
 			d.phase = drainGone

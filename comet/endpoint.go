@@ -206,7 +206,7 @@ func (s *shard) ping(x *exchange) {
 }
 
 func (s *shard) health(x *exchange) {
-	if s.draining() {
+	if s.drain.on() {
 		s.reply(x, 503, typeText, []byte("draining"))
 		return
 	}

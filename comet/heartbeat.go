@@ -9,8 +9,8 @@ import "ccomet/reactor"
 // than a noop too many costs now and then. Who is stuck has the write timeout
 // instead.
 func (s *shard) heartbeat(c reactor.Conn) {
-	if s.draining() {
-		s.depart(c)
+	if s.drain.on() {
+		s.drain.depart(c)
 		return
 	}
 	if s.loop.Blocked(c) {
@@ -27,7 +27,7 @@ const maxBeatStep = 8
 
 // beat: a subscriber's timer has run out.
 func (s *shard) beat(owner uint32, c reactor.Conn) {
-	if s.draining() {
+	if s.drain.on() {
 		s.sendAway(owner, c)
 		return
 	}

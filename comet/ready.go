@@ -49,7 +49,7 @@ const (
 
 // ready serves /readyz.
 func (s *shard) ready(x *exchange) {
-	if s.draining() {
+	if s.drain.on() {
 		s.health(x)
 		return
 	}
@@ -99,7 +99,7 @@ func (s *shard) land() {
 	c := &s.canary
 	status, text := 200, "ok"
 	switch {
-	case s.draining():
+	case s.drain.on():
 		status, text = 503, "draining"
 	case c.left > 0:
 		status, text = 503, c.missing(s.loops())+" within "+readyTime.String()+"\n"

@@ -61,7 +61,7 @@ type shard struct {
 	answering   []uint32 // pipes that have something to write
 	handlings   []*handling
 	presence    presence
-	drain       drain
+	drain       *drain
 	canary      canary
 	surveys     []survey
 	tokens      *tokens
@@ -155,6 +155,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		s.release()
 		return nil, err
 	}
+	s.drain = &drain{drainClock: &srv.drainClock, loop: s.loop, rng: s.rng}
 	s.homes.stores[id] = &s.names
 	s.mailer = newMailer(srv.mailers, id, s.loop, s.receive)
 	return s, nil

@@ -119,7 +119,7 @@ func (s *shard) listOne(v *survey, i uint32, kind transport, missing int32) {
 	if left, armed := s.loop.TimeLeft(c); armed {
 		what := `, "noop_in": `
 		switch {
-		case s.draining():
+		case s.drain.on():
 			what = `, "leaves_in": `
 		case s.loop.Blocked(c) || s.behind(s.owner(i)):
 			what = `, "cut_in": `
