@@ -35,6 +35,7 @@ func askFrom(t *testing.T, from, to, before, path string, lines ...string) int {
 // TestAccess: the settings of who may come, by flags and by a file, do what
 // they say.
 func TestAccess(t *testing.T) {
+	t.Parallel()
 	const (
 		forwarded = "X-Forwarded-For: 192.0.2.7\r\n"
 		proxied   = "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n"
@@ -85,6 +86,7 @@ proxy-protocol = ["front"]
 
 // TestBadAccess: what is wrong, and with which setting.
 func TestBadAccess(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ args, file, want string }{
 		{args: "--admin-allow 10.0.0.300", want: `--admin-allow has "10.0.0.300": want an address`},
 		{args: "--admin-deny 10.,x", want: `--admin-deny has "x": want an address`},
@@ -109,6 +111,7 @@ func TestBadAccess(t *testing.T) {
 // TestICometRules: those of iComet's own file, and what else it says, for the
 // server that runs.
 func TestICometRules(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--config", fileNamed(t, "icomet.conf", "logger:\n\toutput: stderr\nadmin:\n\tlisten: 127.0.0.1:0\n\tallow: 127.0.0.1\n"+
 		"\tallow: 127.1\n\tdeny: all\nfront:\n\tlisten: 127.0.0.1:0\n\tmax_channels: 7\n\tmax_channels: 8\n"))
 	says("max-channels", 7.0)(t, p)

@@ -44,13 +44,14 @@ func socket(t *testing.T, network, address string) (*os.File, string) {
 // addresses, and outlive the server: who connects meanwhile waits, and is served
 // by the next one. Rules hold on them as on others.
 func TestActivation(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "front.sock")
 	front, frontAt := socket(t, "tcp", "127.0.0.1:0")
 	local, _ := socket(t, "unix", path)
 	admin, adminAt := socket(t, "tcp", "127.0.0.1:0")
 	dialect, dialectAt := socket(t, "tcp", "127.0.0.1:0")
 	sockets := []*os.File{front, admin, local, dialect}
-	flags := []string{"--front", "192.0.2.1:1", "--front-deny", "127.0.0.9", "--front-allow", "127.0.0.1,unix", "--trusted-proxy", "unix"}
+	flags := []string{"--drain-time", "1", "--front", "192.0.2.1:1", "--front-deny", "127.0.0.9", "--front-allow", "127.0.0.1,unix", "--trusted-proxy", "unix"}
 	p := activate(t, "front:admin:front:ccomet", sockets, nil, flags...)
 	if got, want := fmt.Sprint(p.serving["front"], p.serving["admin"], p.serving["ccomet"]), fmt.Sprint([]string{frontAt, "unix:" + path}, []string{adminAt}, []string{dialectAt}); got != want {
 		t.Fatalf("it serves on %s, want %s", got, want)

@@ -34,6 +34,7 @@ func readAttacks(t *testing.T) []attacks.Case {
 }
 
 func TestAttacks(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--polling-timeout", "3600", "--ccomet", "127.0.0.1:0")
 	cases := readAttacks(t)
 	others := newBystander(t, p)

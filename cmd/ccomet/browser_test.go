@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,28 +17,34 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// browser is Chromium, without a window of its own.
+// browser is Chromium, without a window of its own. All tests share one: each
+// visitor has storage and connections that no other has.
 type browser struct{ ctx context.Context }
 
-// newBrowser starts Chromium with a fresh profile, for the length of a test.
+// newBrowser is that browser, which the first test that asks for it starts.
 func newBrowser(t *testing.T) browser {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
+	ctx, err := chromium()
+	if errors.Is(err, exec.ErrNotFound) {
+		leaveOut(t, "no Chromium here: the pages are not tested")
 	}
-	if path == "" {
-		if os.Getenv("CCOMET_NO_SKIP") == "1" {
-			t.Fatal("no Chromium here, and tests may not be skipped")
-		}
-		t.Skip("no Chromium here: the chat page is not tested")
+	if err != nil {
+		t.Fatal("starting Chromium: ", err)
+	}
+	return browser{ctx}
+}
+
+// chromium starts the browser, with a fresh profile, once. It ends with the
+// program of the tests.
+var chromium = sync.OnceValues(func() (context.Context, error) {
+	path, err := findChromium()
+	if err != nil {
+		return nil, err
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
-		chromedp.UserDataDir(t.TempDir()),
+		chromedp.UserDataDir(filepath.Join(filepath.Dir(program), "chromium")),
+		chromedp.WSURLReadTimeout(patience),
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-domain-reliability", true),
@@ -43,16 +52,22 @@ func newBrowser(t *testing.T) browser {
 	if os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // which root cannot have
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, _ = chromedp.NewContext(ctx)
-	t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal("starting Chromium: ", err)
+	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, _ := chromedp.NewContext(allocator)
+	endChromium = func() { _ = chromedp.Cancel(ctx) }
+	return ctx, chromedp.Do(ctx)
+})
+
+// endChromium ends the browser, if one was started.
+var endChromium = func() {}
+
+func findChromium() (path string, err error) {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err = exec.LookPath(name); err == nil {
+			break
+		}
 	}
-	return browser{ctx}
+	return path, err
 }
 
 // window is one of a visitor's.

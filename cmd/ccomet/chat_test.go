@@ -8,6 +8,7 @@ import (
 // TestChat has people chat in a real browser: with the demo page, over the
 // real server, through what goes wrong between them.
 func TestChat(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	for name, test := range map[string]func(*testing.T, browser){
 		"two windows":              chatTwoWindows,
@@ -20,7 +21,10 @@ func TestChat(t *testing.T) {
 		"each transport":           chatTransports,
 		"no network":               chatOffline,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, b) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, b)
+		})
 	}
 }
 
@@ -118,26 +122,28 @@ func chatAway(t *testing.T, b browser) {
 // counted less far than their place, as far, or farther. It has numbers again
 // that they know, with other messages: all of them are news.
 func chatRestart(t *testing.T, b browser) {
-	front := reserve(t)
 	for said := 1; said <= 5; said++ {
-		p := start(t, nil, "--demo", "--front", front)
-		ada := b.visit(t, "http://"+front+"/", "")
-		for _, text := range []string{"one", "two", "three"} {
-			p.push("lobby", text)
-			ada.sees(text)
-		}
-		ada.goTo("about:blank")
-		p.kill()
-		p = start(t, nil, "--demo", "--front", front)
-		words := []string{"uno", "due", "tre", "quattro", "cinque"}[:said]
-		for _, text := range words {
-			p.push("lobby", text)
-		}
-		ada.goTo("http://" + front + "/")
-		for _, text := range append(words, "one", "two", "three") {
-			ada.sees(text)
-		}
-		p.kill()
+		t.Run(strconv.Itoa(said), func(t *testing.T) {
+			t.Parallel()
+			front := reserve(t)
+			p := start(t, nil, "--demo", "--front", front)
+			ada := b.visit(t, "http://"+front+"/", "")
+			for _, text := range []string{"one", "two", "three"} {
+				p.push("lobby", text)
+				ada.sees(text)
+			}
+			ada.goTo("about:blank")
+			p.kill()
+			p = start(t, nil, "--demo", "--front", front)
+			words := []string{"uno", "due", "tre", "quattro", "cinque"}[:said]
+			for _, text := range words {
+				p.push("lobby", text)
+			}
+			ada.goTo("http://" + front + "/")
+			for _, text := range append(words, "one", "two", "three") {
+				ada.sees(text)
+			}
+		})
 	}
 }
 
@@ -240,26 +246,32 @@ func chatTransports(t *testing.T, b browser) {
 func chatOffline(t *testing.T, b browser) {
 	p := start(t, nil, "--demo")
 	for _, transport := range []string{"sse", "poll", "jsonp"} {
-		room := "#" + transport
-		ada := b.visit(t, "http://"+p.front+"/?transport="+transport+room, "")
-		bob := b.visit(t, "http://"+p.front+"/?transport="+transport+room, "")
-		bob.says("one")
-		ada.sees("one")
-		ada.offline(true)
-		ada.is("down")
-		ada.says("I am in a tunnel")
-		for _, text := range []string{"two", "three", "four"} {
-			bob.says(text)
-			bob.sees(text)
-		}
-		if n := bob.number(count("I am in a tunnel", "")); n != 0 {
-			t.Error("there is a network")
-		}
-		ada.offline(false)
-		ada.is("open")
-		for _, text := range []string{"one", "two", "three", "four", "I am in a tunnel"} {
-			ada.sees(text)
-		}
-		bob.sees("I am in a tunnel")
+		t.Run(transport, func(t *testing.T) { chatTunnel(t, b, p, transport) })
 	}
+}
+
+// chatTunnel: over one transport.
+func chatTunnel(t *testing.T, b browser, p *process, transport string) {
+	t.Parallel()
+	room := "#" + transport
+	ada := b.visit(t, "http://"+p.front+"/?transport="+transport+room, "")
+	bob := b.visit(t, "http://"+p.front+"/?transport="+transport+room, "")
+	bob.says("one")
+	ada.sees("one")
+	ada.offline(true)
+	ada.is("down")
+	ada.says("I am in a tunnel")
+	for _, text := range []string{"two", "three", "four"} {
+		bob.says(text)
+		bob.sees(text)
+	}
+	if n := bob.number(count("I am in a tunnel", "")); n != 0 {
+		t.Error("there is a network")
+	}
+	ada.offline(false)
+	ada.is("open")
+	for _, text := range []string{"one", "two", "three", "four", "I am in a tunnel"} {
+		ada.sees(text)
+	}
+	bob.sees("I am in a tunnel")
 }

@@ -12,6 +12,7 @@ import (
 // TestClients has the clients of demo/web/js run in a real browser, over the
 // real server.
 func TestClients(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	for name, test := range map[string]func(*testing.T, browser){
 		"sse":                 func(t *testing.T, b browser) { clientTransport(t, b, "sse") },
@@ -23,7 +24,10 @@ func TestClients(t *testing.T) {
 		"another origin":      clientOrigins,
 		"icomet.js, its page": clientIComet,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, b) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, b)
+		})
 	}
 }
 

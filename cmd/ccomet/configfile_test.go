@@ -208,6 +208,7 @@ func TestMistakes(t *testing.T) {
 
 // TestExample: the example file has every flag, at its default.
 func TestExample(t *testing.T) {
+	t.Parallel()
 	stdout, stderr, status := runFor(t, nil, "config", "example")
 	if status != 0 || stdout != exampleFile {
 		t.Fatalf("status %d, %d bytes: %s", status, len(stdout), stderr)
@@ -249,6 +250,7 @@ func TestExample(t *testing.T) {
 
 // TestConfigCheck: what the command prints, and its status.
 func TestConfigCheck(t *testing.T) {
+	t.Parallel()
 	good := file(t, freePorts)
 	if stdout, stderr, status := runFor(t, nil, "config", "check", good); status != 0 || stdout != good+": no mistakes\n" || stderr != "" {
 		t.Errorf("a good file: %d %q %q", status, stdout, stderr)

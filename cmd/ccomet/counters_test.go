@@ -9,6 +9,7 @@ import (
 
 // TestCounters: the page's figures follow what comes and goes.
 func TestCounters(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	p := start(t, nil, "--demo")
 	w := b.open(t, "http://"+p.front+"/demo/counters", "")

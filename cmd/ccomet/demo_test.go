@@ -10,6 +10,7 @@ import (
 
 // TestDemoPages: the pages are there with --demo, whole, and only then.
 func TestDemoPages(t *testing.T) {
+	t.Parallel()
 	with, without := start(t, nil, "--demo"), start(t, nil)
 	pages := demo.Pages()
 	if len(pages) < 3 {
@@ -42,6 +43,7 @@ func TestDemoPages(t *testing.T) {
 // TestDemoPush: anybody may publish on the front side with --demo, and only
 // then; the admin side's paths are never there.
 func TestDemoPush(t *testing.T) {
+	t.Parallel()
 	with, without := start(t, nil, "--demo"), start(t, nil)
 	form := url.Values{"cname": {"a"}, "content": {"hello"}}
 	if a := post(t, with.front, demo.PushPath, form); a.status != 200 {

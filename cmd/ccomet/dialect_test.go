@@ -46,6 +46,7 @@ addEventListener("load", () => setTimeout(() => jsonp("/sign?" + names, subscrib
 // TestDialectInABrowser has clients of CComet's dialect talk to each other,
 // through a restart of the server.
 func TestDialectInABrowser(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -40,6 +40,7 @@ func units(t *testing.T) (dir string) {
 }
 
 func TestUnits(t *testing.T) {
+	t.Parallel()
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		t.Skip("no systemd-analyze here: the units are not tested")
@@ -87,6 +88,7 @@ func setting(t *testing.T, file, name string) string {
 // TestContainer runs the server with the environment and command of the
 // Dockerfile, but for its ports, and asks for its health as that does.
 func TestContainer(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("dist/Dockerfile")
 	if err != nil {
 		t.Fatal(err)

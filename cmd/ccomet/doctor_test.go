@@ -181,6 +181,7 @@ func TestDoctorFollowed(t *testing.T) {
 // TestDoctorHere runs the program on this machine: a connection is no trouble, more
 // than all its descriptors are.
 func TestDoctorHere(t *testing.T) {
+	t.Parallel()
 	stdout, stderr, exit := runFor(t, nil, "doctor", "--conns", "1")
 	if exit != 0 || !strings.Contains(stdout, "descriptors of the process") || !strings.Contains(stdout, " 0 BAD\n") {
 		t.Errorf("%d %s %s", exit, stdout, stderr)
@@ -210,6 +211,7 @@ func TestDoctorHere(t *testing.T) {
 
 // TestDoctorMisused: one line, which names the flag, and exit status 2.
 func TestDoctorMisused(t *testing.T) {
+	t.Parallel()
 	for args, want := range map[string]string{
 		"":                                "--conns",
 		"--conns 0":                       "want 1 to",

@@ -220,6 +220,7 @@ func TestDoctorNginxPorts(t *testing.T) {
 // TestDoctorNginxRun: the configuration that users are given is well, for both of
 // its ways; its files may be below another root.
 func TestDoctorNginxRun(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../demo/nginx.conf")
 	if err != nil {
 		t.Fatal(err)

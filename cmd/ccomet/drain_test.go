@@ -47,6 +47,7 @@ func (p *process) logs(text string) {
 // TestDrain sends clients of every kind away, in a manner that none takes for an
 // error, and lets a backend publish to the end.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--ccomet", "127.0.0.1:0", "--drain-time", "3")
 	ccomet := p.address("ccomet")
 	_, stream := raw(t, p.front, "GET /stream?cname=a HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -116,6 +117,7 @@ func TestDrain(t *testing.T) {
 
 // TestSecondSignal: another signal ends the drain.
 func TestSecondSignal(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--drain-time", "1h")
 	stream := open(t, p.front, "/stream?cname=a&seq=0")
 	readUntil(t, stream, "next_seq")
@@ -136,6 +138,7 @@ func TestSecondSignal(t *testing.T) {
 
 // TestTakingOver: while one server drains, another has its address.
 func TestTakingOver(t *testing.T) {
+	t.Parallel()
 	address := reserve(t)
 	p := start(t, nil, "--front", address, "--drain-time", "1h")
 	stream := open(t, p.front, "/stream?cname=a&seq=0")

@@ -107,6 +107,7 @@ func insist(t *testing.T, status int, address, path string) *caller {
 }
 
 func TestOutOfDescriptors(t *testing.T) {
+	t.Parallel()
 	const room, callers = 20, 100
 	p := start(t, nil, "--loops", "2")
 	admin := insist(t, 200, p.admin, "/healthz")

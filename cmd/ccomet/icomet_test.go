@@ -92,6 +92,7 @@ const freeConf = confHead + "admin:\n\tlisten: 127.0.0.1:0\nfront:\n\tlisten: 12
 
 // TestDaemon: as iComet's users start, restart and stop it.
 func TestDaemon(t *testing.T) {
+	t.Parallel()
 	s := newService(t, freeConf)
 	if out := s.must("-d", s.conf); out != fmt.Sprintf("process %d serves\n", s.pid()) {
 		t.Error(out)
@@ -158,6 +159,7 @@ func alive(pid int) bool {
 // TestRestartThatCannotStart: what a new server would fail at is seen before the
 // old one is stopped.
 func TestRestartThatCannotStart(t *testing.T) {
+	t.Parallel()
 	s := newService(t, freeConf)
 	s.must("-d", s.conf)
 	first := s.pid()
@@ -196,6 +198,7 @@ func TestRestartThatCannotStart(t *testing.T) {
 
 // TestRestartOfNothing: it starts.
 func TestRestartOfNothing(t *testing.T) {
+	t.Parallel()
 	s := newService(t, freeConf)
 	s.must("-d", "-s", "restart", s.conf)
 	s.serves()
@@ -204,6 +207,7 @@ func TestRestartOfNothing(t *testing.T) {
 
 // TestDaemonWithoutLog: it is said that there will be none.
 func TestDaemonWithoutLog(t *testing.T) {
+	t.Parallel()
 	s := newService(t, strings.Replace(freeConf, "./log.txt", "stdout", 1))
 	if out := s.must("-d", s.conf); !strings.HasPrefix(out, "warning: the log goes to stdout") || !strings.HasSuffix(out, fmt.Sprintf("process %d serves\n", s.pid())) {
 		t.Error(out)
@@ -213,6 +217,7 @@ func TestDaemonWithoutLog(t *testing.T) {
 
 // TestDaemonThatCannotStart: it says why, to who has started it.
 func TestDaemonThatCannotStart(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	for _, c := range []struct {
 		text, want string
@@ -237,6 +242,7 @@ func TestDaemonThatCannotStart(t *testing.T) {
 // TestStalePidfile: what a server that is gone has left does not keep another
 // from starting, whoever has its number by now; and nobody is stopped for it.
 func TestStalePidfile(t *testing.T) {
+	t.Parallel()
 	other := start(t, nil)
 	for _, left := range []string{itoa(os.Getpid()), itoa(other.cmd.Process.Pid), "999999999", "-1", " 999999999\n", ""} {
 		s := newService(t, freeConf)
@@ -261,6 +267,7 @@ func TestStalePidfile(t *testing.T) {
 // TestPidfileOfSomethingElse: a file that was named by mistake is left as it is,
 // and nothing starts.
 func TestPidfileOfSomethingElse(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{"notes\n", "12 34\n", "12\nnotes\n", "12" + strings.Repeat("\n", 40) + "notes\n"} {
 		s := newService(t, strings.Replace(freeConf, "./icomet.pid", "./precious.txt", 1))
 		precious := filepath.Join(filepath.Dir(s.conf), "precious.txt")
@@ -284,6 +291,7 @@ func TestPidfileOfSomethingElse(t *testing.T) {
 
 // TestPidfileOfSpecialKind: what is no file at all is left too.
 func TestPidfileOfSpecialKind(t *testing.T) {
+	t.Parallel()
 	s := newService(t, freeConf)
 	if err := unix.Mkfifo(s.pidfile, 0o600); err != nil {
 		t.Fatal(err)
@@ -304,6 +312,7 @@ func TestPidfileOfSpecialKind(t *testing.T) {
 // TestStrangersLock: a process that is no server is not stopped, whatever it
 // has locked.
 func TestStrangersLock(t *testing.T) {
+	t.Parallel()
 	s := newService(t, freeConf)
 	p, err := takePidFile(s.pidfile, s.conf)
 	if err != nil {
@@ -322,6 +331,7 @@ func TestStrangersLock(t *testing.T) {
 // TestICometCommandLine: the same under the program's own name, and what is
 // told of a command line that makes no sense.
 func TestICometCommandLine(t *testing.T) {
+	t.Parallel()
 	s := newService(t, freeConf)
 	own := func(args ...string) string {
 		stdout, stderr, status := runFor(t, nil, append([]string{"icomet"}, args...)...)

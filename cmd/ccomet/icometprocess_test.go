@@ -15,13 +15,11 @@ import (
 // own.
 func copied(t *testing.T, from string) string {
 	t.Helper()
-	text, err := os.ReadFile(from)
-	if err != nil {
-		t.Fatal(err)
-	}
 	name := filepath.Join(t.TempDir(), icometName)
-	if err := os.WriteFile(name, text, 0o700); err != nil {
-		t.Fatal(err)
+	// By another process: a program that is open for writing here could be open in a
+	// child that another test starts meanwhile, and cannot be run then.
+	if out, err := exec.Command("cp", "-L", from, name).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 	return name
 }
@@ -88,6 +86,7 @@ func (s *service) leave(pid string) {
 // TestICometItself: the server that iComet has started with this file holds no
 // lock, and is found all the same.
 func TestICometItself(t *testing.T) {
+	t.Parallel()
 	s := newService(t, freeConf)
 	dir := filepath.Dir(s.conf)
 	// It was started somewhere else, perhaps, and has gone to the file's directory.
@@ -115,6 +114,7 @@ func TestICometItself(t *testing.T) {
 // TestICometOfAnotherFile: a number that is another iComet's by now ends nobody,
 // and whose it is is told.
 func TestICometOfAnotherFile(t *testing.T) {
+	t.Parallel()
 	s := newService(t, freeConf)
 	other := fileNamed(t, "icomet.conf", freeConf)
 	for _, conf := range []string{"icomet.conf", other, "/nowhere/icomet.conf"} {
@@ -138,6 +138,7 @@ func TestICometOfAnotherFile(t *testing.T) {
 // TestSecondCopy: a server of this program that is installed elsewhere has the
 // number of one that is gone. It has not locked the file: it is not meant.
 func TestSecondCopy(t *testing.T) {
+	t.Parallel()
 	other := newService(t, freeConf)
 	if err := os.Remove(other.program); err != nil {
 		t.Fatal(err)
@@ -162,6 +163,7 @@ func TestSecondCopy(t *testing.T) {
 
 // TestUpgrade: a server whose program was replaced is found by its lock.
 func TestUpgrade(t *testing.T) {
+	t.Parallel()
 	s := newService(t, freeConf)
 	if err := os.Rename(copied(t, program), s.program); err != nil {
 		t.Fatal(err)

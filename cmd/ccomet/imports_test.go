@@ -13,6 +13,7 @@ import (
 // each other nor of anything here, comet joins them, demo and bench serve the
 // programs only.
 func TestImports(t *testing.T) {
+	t.Parallel()
 	// What packages of each may import, of this module. Tests count.
 	allowed := map[string][]string{
 		"reactor":  {"reactor"},

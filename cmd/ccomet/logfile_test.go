@@ -189,6 +189,7 @@ func TestLogOfMany(t *testing.T) {
 
 // TestLogOutput: the whole program logs where it is told.
 func TestLogOutput(t *testing.T) {
+	t.Parallel()
 	name, files := logDir(t)
 	env := []string{"CCOMET_LOG_OUTPUT=" + name, "CCOMET_LOG_ROTATE_SIZE=100"}
 	args := []string{"serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:x"}
@@ -223,6 +224,7 @@ func TestLogOutput(t *testing.T) {
 
 // TestLogToStdout: then standard error has only why it failed.
 func TestLogToStdout(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	pidfile := fileNamed(t, "pid", "999999999")
 	stdout, stderr, status := runFor(t, nil, "serve", "--log-output", "stdout", "--pidfile", pidfile, "--front", p.front, "--admin", "127.0.0.1:0")

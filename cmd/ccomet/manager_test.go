@@ -68,6 +68,7 @@ func (e *ear) heard() (list []string) {
 }
 
 func TestManagerHears(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{filepath.Join(t.TempDir(), "notify"), "@ccomet-test-" + itoa(os.Getpid())} {
 		e := newEar(t, name)
 		p := start(t, []string{"NOTIFY_SOCKET=" + name, "WATCHDOG_USEC=2000000"})
@@ -89,6 +90,7 @@ func TestManagerHears(t *testing.T) {
 // A manager that is not there, or waits for another process, does not keep the
 // server from serving.
 func TestManagerIsNotThere(t *testing.T) {
+	t.Parallel()
 	p := start(t, []string{"NOTIFY_SOCKET=" + filepath.Join(t.TempDir(), "none")})
 	if a := get(t, p.admin, "/healthz"); a.status != 200 || !strings.Contains(p.logged(), "NOTIFY_SOCKET") {
 		t.Error(a, p.logged())

@@ -28,6 +28,7 @@ func promtool(t *testing.T, input string, args ...string) {
 // TestMetrics: a server that was told what to do tells what it did, in names that
 // Prometheus' checker has nothing against.
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--loops", "2", "--max-channels", "2", "--channel-buffer-size", "2", "--state", filepath.Join(t.TempDir(), "state"))
 	before := get(t, p.admin, "/metrics").body
 	c := p.stream("a")
@@ -106,6 +107,7 @@ func sumOf(t *testing.T, text, selector string) (sum float64) {
 // TestMetricsArePrivate: they are the admin side's, under its rules, whatever the
 // front side opens.
 func TestMetricsArePrivate(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--demo")
 	for _, path := range []string{"/metrics", "/demo/metrics"} {
 		if a := get(t, p.front, path); a.status != 404 {
@@ -121,6 +123,7 @@ func TestMetricsArePrivate(t *testing.T) {
 // TestMetricsWhileDraining: a server that drains says so, on connections that are
 // open.
 func TestMetricsWhileDraining(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--drain-time", "60")
 	admin, answers := raw(t, p.admin, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 	readUntil(t, answers, "Content-Length: 2")

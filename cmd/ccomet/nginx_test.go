@@ -59,6 +59,7 @@ func object(kind, cname string, seq int, content string) string {
 // waits for more. One comes at most a third of the polling timeout early, so
 // six of them take four seconds at the least.
 func TestNginxHeartbeats(t *testing.T) {
+	t.Parallel()
 	const long, short = "proxy_read_timeout 60s", "proxy_read_timeout 3s"
 	_, x := behind(t, "--polling-timeout 1", long, short)
 	_, without := behind(t, "--polling-timeout 60", long, short)
@@ -87,6 +88,7 @@ func TestNginxHeartbeats(t *testing.T) {
 
 // TestNginxClientsVanish: when a client goes, nginx goes, and the server forgets it.
 func TestNginxClientsVanish(t *testing.T) {
+	t.Parallel()
 	p, x := behind(t, "--polling-timeout 3600")
 	for _, w := range x.ways() {
 		t.Run(w.name, func(t *testing.T) {
@@ -122,6 +124,7 @@ func TestNginxClientsVanish(t *testing.T) {
 // TestNginxThousands: nginx holds 5,000 streams each way, and a message comes to
 // every one.
 func TestNginxThousands(t *testing.T) {
+	t.Parallel()
 	const clients = 5000
 	if n := descriptors(t); n < 2*clients+1000 {
 		leaveOut(t, fmt.Sprintf("a process may have %d descriptors: nginx needs more for %d clients (ulimit -Hn)", n, clients))
@@ -164,6 +167,7 @@ func TestNginxThousands(t *testing.T) {
 
 // TestNginxRequests: what nginx sends to the server, and on how many connections.
 func TestNginxRequests(t *testing.T) {
+	t.Parallel()
 	x := newProxy(t)
 	p := start(t, nil)
 	old, current := newTap(t, "127.0.0.1:0", p.front), newTap(t, x.socket(), p.front)
@@ -210,6 +214,7 @@ func TestNginxRequests(t *testing.T) {
 
 // TestNginxPrivate: no path leads through nginx to the admin side.
 func TestNginxPrivate(t *testing.T) {
+	t.Parallel()
 	p, x := behind(t, "")
 	for _, w := range x.ways() {
 		for _, path := range []string{"/pub", "/push", "/broadcast", "/sign", "/close", "/clear", "/info", "/check", "/psub", "/healthz", "/readyz", "/explain", "/../push", "/%2e%2e/push", "//push"} {
@@ -227,6 +232,7 @@ func TestNginxPrivate(t *testing.T) {
 // TestNginxAccess: the server's rules of who may come are for the client before
 // nginx, who cannot claim to be another.
 func TestNginxAccess(t *testing.T) {
+	t.Parallel()
 	_, x := behind(t, "--front-allow 127.0.0.2 --trusted-proxy unix,127.0.0.1")
 	for _, w := range x.ways() {
 		for _, c := range []struct {
@@ -252,6 +258,7 @@ func TestNginxAccess(t *testing.T) {
 // TestNginxPorts: over TCP, nginx spreads its connections over several of the
 // server's ports, which is what gives it room for more of them.
 func TestNginxPorts(t *testing.T) {
+	t.Parallel()
 	x := newProxy(t)
 	p := start(t, nil, strings.Fields(strings.Repeat("--front 127.0.0.1:0 ", 4))...)
 	replace := []string{"proxy_pass http://ccomet/", "proxy_pass http://ccomet_tcp/"}
@@ -282,13 +289,14 @@ func TestNginxPorts(t *testing.T) {
 // TestNginxRestart: the server restarts behind nginx. Its clients are cut, not
 // told that their responses are over, and served again as soon as it is there.
 func TestNginxRestart(t *testing.T) {
-	t.Run("unix socket", func(t *testing.T) { restart(t, false) })
-	t.Run("TCP", func(t *testing.T) { restart(t, true) })
+	t.Parallel()
+	t.Run("unix socket", func(t *testing.T) { t.Parallel(); restart(t, false) })
+	t.Run("TCP", func(t *testing.T) { t.Parallel(); restart(t, true) })
 }
 
 func restart(t *testing.T, tcp bool) {
 	x := newProxy(t)
-	flags, replace := []string{"--polling-timeout", "3600", "--front", x.socket()}, []string(nil)
+	flags, replace := []string{"--polling-timeout", "3600", "--drain-time", "1", "--front", x.socket()}, []string(nil)
 	if tcp {
 		replace = []string{"proxy_pass http://ccomet/", "proxy_pass http://ccomet_tcp/"}
 	}

@@ -47,6 +47,7 @@ func plainly(x *proxy, further ...string) []string {
 }
 
 func TestNginxAttacks(t *testing.T) {
+	t.Parallel()
 	cases := readAttacks(t)
 	for _, c := range []struct {
 		name    string

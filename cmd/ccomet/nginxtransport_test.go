@@ -28,6 +28,7 @@ var large = strings.Repeat("0123456789", 6000)
 // itself, exactly as without nginx: what nginx kept back would not come at all,
 // since nothing follows it.
 func TestNginxTransports(t *testing.T) {
+	t.Parallel()
 	p, x := behind(t, "--polling-timeout 3600 --retry-time 0")
 	direct := way{"without nginx", "http://" + p.front, client, 1}
 	channel := 0

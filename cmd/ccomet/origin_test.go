@@ -12,6 +12,7 @@ import (
 // A page of another origin subscribes by iframe and by CORS where --cors-origin
 // lets it in, and by JSONP, which asks nobody.
 func TestOtherOrigin(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	s := newStranger(t)
 	p := start(t, nil, "--cors-origin", s.URL)
@@ -24,6 +25,7 @@ func TestOtherOrigin(t *testing.T) {
 }
 
 func TestOtherOriginRefused(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	s := newStranger(t)
 	p := start(t, nil, "--cors-origin", "https://example.com")

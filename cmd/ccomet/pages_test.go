@@ -13,6 +13,7 @@ import (
 // TestPages: every document is as wide as a small telephone and no wider, says
 // where one is, and has a name for all that can be used.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	p := start(t, nil, "--demo")
 	w := b.open(t, "about:blank", "")

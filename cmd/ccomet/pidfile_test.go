@@ -11,6 +11,7 @@ import (
 
 // TestPidfileFlag: the file is there while the server is.
 func TestPidfileFlag(t *testing.T) {
+	t.Parallel()
 	name := filepath.Join(t.TempDir(), "pid")
 	p := start(t, nil, "--pidfile", name)
 	if text, err := os.ReadFile(name); err != nil || string(text) != itoa(p.cmd.Process.Pid)+"\n" {
@@ -40,6 +41,7 @@ func TestPidfileFlag(t *testing.T) {
 // TestPidfileOfAnother: a file that was removed is another server's by now, and
 // is left to it.
 func TestPidfileOfAnother(t *testing.T) {
+	t.Parallel()
 	name := filepath.Join(t.TempDir(), "pid")
 	p := start(t, nil, "--pidfile", name)
 	if err := os.Remove(name); err != nil {

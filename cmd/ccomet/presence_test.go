@@ -8,6 +8,7 @@ import (
 // TestChatHere: who is in the room is listed, by the name that he has now, and
 // nobody who is not.
 func TestChatHere(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	p := start(t, nil, "--demo", "--channel-timeout", "1")
 	ada, bob := b.visit(t, "http://"+p.front+"/", ""), b.visit(t, "http://"+p.front+"/?transport=poll", "")
@@ -32,6 +33,7 @@ func TestChatHere(t *testing.T) {
 // messages and one for who is here. When the window that has them is closed,
 // another takes them over.
 func TestChatOneBrowser(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	p := start(t, nil, "--demo", "--channel-timeout", "1")
 	visitor := b.visitor(t)

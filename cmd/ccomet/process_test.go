@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,7 +13,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,7 +25,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// These tests run the program itself, built once, and speak TCP to it.
+// These tests run the program itself, built once, and speak TCP to it. They wait
+// more than they compute, so nearly all run at the same time (TestMain has several
+// more of them at once than there are processors), and a test here is written so:
+//
+//   - It begins with t.Parallel(), unless it changes what is the process's own
+//     (t.Setenv): those run before all others, one by one. So do the rows of a table
+//     that start a server each.
+//   - What it needs it has for itself: addresses with port 0 (or reserve), t.TempDir,
+//     a server by start. Only the browser is everybody's (newBrowser): each visitor
+//     has a profile, and no test ends it.
+//   - It waits for what must happen, for patience at the longest (until, holds, logs),
+//     and never for time to pass. What takes seconds by default and is not its matter,
+//     it sets: --drain-time, --polling-timeout, --state-interval.
+//   - It ends with the server gone. A clean end (p.stop) with a client there takes
+//     --drain-time.
 
 var program string
 
@@ -43,7 +60,20 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
 		return 1
 	}
+	severalAtOnce()
+	defer func() { endChromium() }()
 	return m.Run()
+}
+
+// severalAtOnce has more tests run at the same time than there are processors,
+// unless -parallel says how many.
+func severalAtOnce() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0)))
+	}
 }
 
 // raceDetected says whether the tests were built with the race detector: then
@@ -58,8 +88,9 @@ func raceDetected() bool {
 	return false
 }
 
-// patience is how long a test waits for something that must happen.
-const patience = 60 * time.Second
+// patience is how long a test waits for something that must happen: so long that
+// only what never happens exceeds it, on however slow a machine.
+const patience = 3 * time.Minute
 
 // process is a running server.
 type process struct {

@@ -9,6 +9,7 @@ import (
 
 // TestProfiles reads the profiles as one who looks for a fault does.
 func TestProfiles(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--pprof", "--secret", "hidden")
 	base := "http://" + p.admin + profilesPath
 	for _, profile := range []string{"heap", "goroutine", "profile?seconds=1"} {
@@ -41,6 +42,7 @@ func TestProfiles(t *testing.T) {
 
 // TestNoProfiles: they are not there unless they are asked for.
 func TestNoProfiles(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	for _, path := range []string{"", "heap", "profile?seconds=1", "trace", "symbol", "cmdline"} {
 		if a := get(t, p.admin, profilesPath+path); a.status != 404 {

@@ -139,6 +139,7 @@ func dashboard(t *testing.T) (panels []panel, variables []string) {
 // TestDashboard: every panel's every expression has an answer, and so have the
 // metrics that alerts are about; those fire that should.
 func TestDashboard(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--ccomet", "127.0.0.1:0", "--max-channels", "2", "--max-connections", "100", "--channel-buffer-size", "2",
 		"--state", filepath.Join(t.TempDir(), "state"), "--state-interval", "1")
 	m := scraping(t, p.admin)
@@ -252,6 +253,7 @@ func TestDashboardLayout(t *testing.T) {
 
 // TestAlertRules: promtool finds nothing wrong, and each alert fires in its case.
 func TestAlertRules(t *testing.T) {
+	t.Parallel()
 	promtool(t, "", "check", "config", "dist/prometheus.yml")
 	promtool(t, "", "test", "rules", "dist/ccomet.rules.test.yml")
 }

@@ -21,8 +21,9 @@ import (
 )
 
 func TestServesAndStops(t *testing.T) {
+	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		p := start(t, nil)
+		p := start(t, nil, "--drain-time", "1")
 		if a := get(t, p.admin, "/healthz"); a.status != 200 || a.body != "ok" {
 			t.Errorf("healthz: %d %q", a.status, a.body)
 		}
@@ -60,6 +61,7 @@ func TestServesAndStops(t *testing.T) {
 // TestDescriptors: the soft limit is raised to the hard one, and it says what
 // that allows.
 func TestDescriptors(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	var hard syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &hard); err != nil {
@@ -89,6 +91,7 @@ func TestDescriptors(t *testing.T) {
 
 // TestFlags: what each setting does, where that can be seen at once.
 func TestFlags(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		args  string
 		check func(t *testing.T, p *process)
@@ -221,6 +224,7 @@ func open(t *testing.T, address, path string) *bufio.Reader {
 
 // TestSecret: with a secret of one's own, tokens outlive the process.
 func TestSecret(t *testing.T) {
+	t.Parallel()
 	token := func(env ...string) string {
 		p := start(t, env, "--auth", "token")
 		var sign struct{ Token string }
@@ -242,6 +246,7 @@ func TestSecret(t *testing.T) {
 // TestLogOnUnixSockets: how the log looks. Its lines cannot be waited for here,
 // so the server listens where it is known.
 func TestLogOnUnixSockets(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ args, has, hasNot string }{
 		{"--log-level error", "", "serving"},
 		{"--log-format console", " serving ", "{"},
@@ -287,6 +292,7 @@ func over(path string) *http.Client {
 
 // Whoever reads the log may end, or stand still, and the server goes on.
 func TestLogReader(t *testing.T) {
+	t.Parallel()
 	t.Run("ends", func(t *testing.T) { logReader(t, func(read, _ *os.File) { read.Close() }) })
 	t.Run("stands still", func(t *testing.T) { logReader(t, func(_, write *os.File) { fill(t, write) }) })
 }

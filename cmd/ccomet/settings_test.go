@@ -34,6 +34,7 @@ const freePorts = "front = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\n"
 // TestPrecedence: a flag wins over the environment, that over the file, and
 // that over the default.
 func TestPrecedence(t *testing.T) {
+	t.Parallel()
 	name := file(t, freePorts+"polling-timeout = 41\nchannel-timeout = \"1m\"\ndemo = true\n")
 	p := start(t, nil, "--config", name)
 	says("polling-timeout", 41.0)(t, p)
@@ -54,6 +55,7 @@ func TestPrecedence(t *testing.T) {
 
 // TestEveryFlagFromAFile: each flag that --help tells of can stand in a file.
 func TestEveryFlagFromAFile(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--config", file(t, freePorts+`
 auth = "token"
 secret = "s"
@@ -105,6 +107,7 @@ func runToEnd(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, status int) {
 
 // TestBadSettings: one line, that names the setting, and where it was set.
 func TestBadSettings(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		env, file string
 		args      string
@@ -172,6 +175,7 @@ func TestBadSettings(t *testing.T) {
 
 // TestFilesThatCannotBe: what is found when the server starts, not before.
 func TestFilesThatCannotBe(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ args, want string }{
 		{"--log-output /nowhere/log", "--log-output: open /nowhere/log"},
 		{"--pidfile /nowhere/pid", "pidfile: open /nowhere/pid"},
@@ -188,6 +192,7 @@ func TestFilesThatCannotBe(t *testing.T) {
 // TestAddressInUse: a second server on an address is told so, and the first
 // one goes on.
 func TestAddressInUse(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	for _, args := range [][]string{{"--front", p.front}, {"--front", "127.0.0.1:0", "--admin", p.admin}} {
 		_, stderr, status := runFor(t, nil, append([]string{"serve"}, args...)...)
@@ -199,6 +204,7 @@ func TestAddressInUse(t *testing.T) {
 }
 
 func TestHelpAndVersion(t *testing.T) {
+	t.Parallel()
 	stdout, _, status := runFor(t, nil, "version")
 	if status != 0 || !strings.HasPrefix(stdout, "ccomet ") || strings.Count(stdout, "\n") != 1 {
 		t.Errorf("version: %d %q", status, stdout)

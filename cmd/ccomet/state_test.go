@@ -45,6 +45,7 @@ type streamer struct {
 // TestStateThroughARestart: tokens stay good, numbers go on, and whoever comes
 // back with his number misses nothing.
 func TestStateThroughARestart(t *testing.T) {
+	t.Parallel()
 	state := filepath.Join(t.TempDir(), "state")
 	run := func(loops string) *process {
 		return start(t, nil, "--state", state, "--auth", "token", "--loops", loops, "--state-interval", "0", "--drain-time", "1")
@@ -84,6 +85,7 @@ func TestStateThroughARestart(t *testing.T) {
 // TestStateThroughACrash: what was written before is there, numbers are not given
 // again, and who asks is told what is gone.
 func TestStateThroughACrash(t *testing.T) {
+	t.Parallel()
 	state := filepath.Join(t.TempDir(), "state")
 	p := start(t, nil, "--state", state, "--state-interval", "1")
 	p.push("a", "kept")
@@ -127,6 +129,7 @@ func TestStateThroughACrash(t *testing.T) {
 // TestStateOnAFullDisk: the server goes on, says so once, and in its end, and the
 // last good file stays good.
 func TestStateOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
 		t.Skipf("no file system of a small size can be had: %v", err)
@@ -167,6 +170,7 @@ func TestStateOnAFullDisk(t *testing.T) {
 
 // TestStateAfterASecondSignal: it ends the drain, and not what is kept.
 func TestStateAfterASecondSignal(t *testing.T) {
+	t.Parallel()
 	state := filepath.Join(t.TempDir(), "state")
 	p := start(t, nil, "--state", state, "--state-interval", "0", "--drain-time", "1h")
 	stream := open(t, p.front, "/stream?cname=a&seq=0")

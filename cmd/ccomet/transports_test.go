@@ -14,6 +14,7 @@ import (
 // TestTransportPages: each has a client that works, shows its source, and the
 // bytes that came; and gives its connections up while nobody looks.
 func TestTransportPages(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	sources := make(map[string]string)
 	for _, page := range demo.Pages() {
@@ -34,6 +35,7 @@ func TestTransportPages(t *testing.T) {
 			"<script>parent.icomet_cb(" + two + ");</script>↵\n"},
 	} {
 		t.Run(way.page, func(t *testing.T) {
+			t.Parallel()
 			p := start(t, nil, "--demo")
 			w := b.open(t, "http://"+p.front+"/demo/"+way.page, "")
 			w.holds(`document.querySelector(".source").textContent === ` + quoted(sources[way.page]))
