@@ -30,7 +30,7 @@ func (configExample) Run(out io.Writer) error {
 
 // configCheck tells what is wrong with a file.
 type configCheck struct {
-	File string `arg:"" help:"The file: iComet's where its name ends in .conf, else TOML."`
+	File string `arg:"" help:"The file: TOML, or iComet's, which its text tells."`
 }
 
 // Help is what --help says beside the flags.
@@ -90,7 +90,7 @@ func checkConfigFile(name string) ([]problem, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := readConfigFile(name, flags)
+	f, err := readConfigFile(name, flags, compatByStart)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func checkConfigFile(name string) ([]problem, error) {
 		p := f.about(unwise.name, unwise.reason)
 		e, said := f.entries[unwise.name]
 		implied := said && e.line == 0
-		if unwise.name == "log-rotate-size" && isIComet(name) {
+		if unwise.name == "log-rotate-size" && f.icomet {
 			implied = true // its files have a size, whatever the output
 		}
 		wrong := slices.ContainsFunc(f.problems, func(q problem) bool { return q.key == p.key && !q.warning })

@@ -12,14 +12,15 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// configFile is a file with settings: TOML, or iComet's own where the name ends
-// in ".conf". It resolves the flags that neither the command line nor the
+// configFile is a file with settings: TOML, or iComet's own. It resolves the flags that neither the command line nor the
 // environment has set.
 type configFile struct {
 	name     string
+	icomet   bool // it is iComet's
 	flags    map[string]*kong.Flag
 	entries  map[string]entry // by the flag's name
 	problems []problem
+	resolve  func(host string) (string, error)
 }
 
 // entry is one setting of a file.
@@ -52,15 +53,21 @@ func (p problem) Error() string {
 	return place + ": " + p.reason
 }
 
-// readConfigFile reads a file, whose settings are for flags. What is wrong in
-// it are its problems; the error is for a file that cannot be read at all.
-func readConfigFile(name string, flags []*kong.Flag) (*configFile, error) {
+// readConfigFile reads a file, whose settings are for flags. Its text tells whose
+// it is; where that leaves it open, whose place the server takes, or the name does.
+// What is wrong in it are its problems; the error is for a file that cannot be read
+// at all.
+func readConfigFile(name string, flags []*kong.Flag, implied compat) (*configFile, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("--config: %w", err)
 	}
 	f := newConfigFile(name, flags)
-	if isIComet(name) {
+	is, known := isIComet(text)
+	if !known {
+		is = implied == compatIComet || strings.HasSuffix(name, ".conf")
+	}
+	if f.icomet = is; is {
 		f.readIComet(text)
 	} else {
 		f.readTOML(text)
@@ -69,7 +76,7 @@ func readConfigFile(name string, flags []*kong.Flag) (*configFile, error) {
 }
 
 func newConfigFile(name string, flags []*kong.Flag) *configFile {
-	f := &configFile{name: name, flags: map[string]*kong.Flag{}, entries: map[string]entry{}}
+	f := &configFile{name: name, flags: map[string]*kong.Flag{}, entries: map[string]entry{}, resolve: resolve}
 	for _, flag := range flags {
 		if flag.Name != "config" && flag.Name != "help" {
 			f.flags[flag.Name] = flag

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -32,6 +33,7 @@ func checkReading(t *testing.T, text, name string, read func(*configFile, []byte
 	}
 	reading := func() *configFile {
 		f := newConfigFile(filepath.Join("/somewhere", name), flags)
+		f.resolve = func(host string) (string, error) { return "", fmt.Errorf("no address of %q", host) }
 		read(f, []byte(text))
 		return f
 	}

@@ -2,14 +2,19 @@ package main
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"ccomet/comet"
 )
 
 // settingsOf reads a file that must be without mistakes.
@@ -19,7 +24,7 @@ func settingsOf(t *testing.T, name string) (*settings, *configFile) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := readConfigFile(name, flags)
+	f, err := readConfigFile(name, flags, compatByStart)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +81,120 @@ logger:
 	}
 }
 
+// TestLastCounts: of a key or a section that iComet's file has twice, as iComet reads it.
+func TestLastCounts(t *testing.T) {
+	s, _ := settingsOf(t, fileNamed(t, "icomet.conf", `
+front:
+	auth: none
+	max_channels: 9
+	auth: token
+	channel_buffer_size: 3
+	channel_buffer_size: 4
+admin:
+	allow: all
+admin:
+	allow: 127.0.0.1
+	deny: 10.
+	allow: 192.168
+logger:
+	level: warn
+	rotate:
+		size: 4000000
+logger:
+	output: ./other.txt
+	rotate:
+		size: 2000000
+	rotate:
+		size: 3000000
+`))
+	if comet.Auth(s.Auth) != comet.AuthToken || s.MaxChannels != 9 || s.ChannelBufferSize != 4 {
+		t.Errorf("auth %v, max-channels %d, channel-buffer-size %d", s.Auth, s.MaxChannels, s.ChannelBufferSize)
+	}
+	if !slices.Equal(s.AdminAllow, []string{"127.0.0.1", "192.168"}) || !slices.Equal(s.AdminDeny, []string{"10."}) {
+		t.Errorf("allow %q, deny %q", s.AdminAllow, s.AdminDeny)
+	}
+	if s.LogLevel != logLevel(zerolog.InfoLevel) || filepath.Base(s.LogOutput) != "other.txt" || s.LogRotateSize != 3000000 {
+		t.Errorf("log-level %v, log-output %s, log-rotate-size %d", s.LogLevel, s.LogOutput, s.LogRotateSize)
+	}
+}
+
+// TestICometTolerance: what is not understood in iComet's file is taken as iComet takes it, or as it is meant.
+func TestICometTolerance(t *testing.T) {
+	s, _ := settingsOf(t, fileNamed(t, "icomet.conf", `
+	pidfile: "/run/icomet.pid"
+front:
+	listen: localhost:8100
+	auth: Token
+	max_channels: 10k
+	max_subscribers_per_channel: -1
+	channel_timeout: -5
+	polling_timeout: 20 seconds
+admin:
+	listen: '*:8000'
+	allow: ALL
+	deny: "10.0.0.1"
+`))
+	if s.Pidfile != "/run/icomet.pid" || comet.Auth(s.Auth) != comet.AuthToken || s.MaxChannels != 10 || s.MaxSubscribersPerChannel != 0 {
+		t.Errorf("pidfile %s, auth %v, max-channels %d, max-subscribers-per-channel %d", s.Pidfile, s.Auth, s.MaxChannels, s.MaxSubscribersPerChannel)
+	}
+	if s.ChannelTimeout != seconds(10*time.Second) || s.PollingTimeout != seconds(20*time.Second) {
+		t.Errorf("channel-timeout %v, polling-timeout %v", s.ChannelTimeout, s.PollingTimeout)
+	}
+	if !slices.Equal(s.Front, []string{"localhost:8100"}) || !slices.Equal(s.Admin, []string{"0.0.0.0:8000"}) ||
+		!slices.Equal(s.AdminAllow, []string{"all"}) || !slices.Equal(s.AdminDeny, []string{"10.0.0.1"}) {
+		t.Errorf("front %q, admin %q, allow %q, deny %q", s.Front, s.Admin, s.AdminAllow, s.AdminDeny)
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := net.LookupHost(name); err != nil {
+		t.Skipf("this machine's own name has no address: %v", err)
+	}
+	s, _ = settingsOf(t, fileNamed(t, "icomet.conf", "front:\n\tlisten: "+name+":8100\n"))
+	if ap, err := netip.ParseAddrPort(s.Front[0]); err != nil || ap.Port() != 8100 {
+		t.Errorf("%s: %q, %v", name, s.Front, err)
+	}
+}
+
+// TestWhoseFile: a file's text tells whether it is iComet's, whatever its name; where it does not,
+// how the server is started does.
+func TestWhoseFile(t *testing.T) {
+	const conf, toml = "# mine\nadmin:\n\tlisten: 127.0.0.1:0\n", "front = [\n\t\"127.0.0.1:0\",\n]\n"
+	_, flags, err := newSettings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, text string
+		implied    compat
+		icomet     bool
+	}{
+		{"icomet.conf", conf, "", true},
+		{"icomet", conf, "", true},
+		{"icomet.cfg", conf, compatIComet, true},
+		{"icomet.ini", strings.ReplaceAll(conf, ": ", " = "), "", true},
+		{"icomet.ini", strings.ReplaceAll(conf, ":\n", " =\n"), "", true},
+		{"icomet.conf.prod", "\xef\xbb\xbf" + conf, "", true},
+		{"icomet.toml", conf, "", true},
+		{"ccomet.toml", toml, "", false},
+		{"ccomet.conf", toml, "", false},
+		{"ccomet", toml, compatIComet, false},
+		{"ccomet", exampleFile, "", false},
+		{"ccomet.toml", toml + "front = here\nloops 2\n", "", false},
+		// Neither.
+		{"x.conf", "# nothing\n", "", true},
+		{"x", "# nothing\n", compatIComet, true},
+		{"x", "# nothing\n", "", false},
+		{"x", "pidfile = ./pid\n", compatIComet, true},
+	} {
+		f, err := readConfigFile(fileNamed(t, c.name, c.text), flags, c.implied)
+		if err != nil || f.icomet != c.icomet {
+			t.Errorf("%s, %q, %q: %v, %v", c.name, c.text, c.implied, f.icomet, err)
+		}
+	}
+}
+
 // TestICometDefaults: what iComet takes for what its file does not say.
 func TestICometDefaults(t *testing.T) {
 	for _, c := range []struct {
@@ -85,7 +204,7 @@ func TestICometDefaults(t *testing.T) {
 	}{
 		{"", 15, 1 << 20, "stdout"},
 		{"front:\n\tpolling_timeout: 40\n", 20, 1 << 20, "stdout"},
-		{"front:\n\tpolling_timeout: 1m\n\tchannel_timeout: 0\n", 30, 1 << 20, "stdout"},
+		{"front:\n\tpolling_timeout: 60s\n\tchannel_timeout: 0\n", 30, 1 << 20, "stdout"},
 		{"front:\n\tpolling_timeout: 1\n", 1, 1 << 20, "stdout"},
 		{"front:\n\tchannel_timeout: -5\n", 15, 1 << 20, "stdout"},
 		{"front:\n\tchannel_timeout: 7\nlogger:\n\toutput: stderr\n\trotate:\n\t\tsize: 4096\n", 7, 1 << 20, "stderr"},
@@ -118,37 +237,60 @@ func TestICometLevels(t *testing.T) {
 // TestMistakes: each kind, where it is, and what is said of it.
 func TestMistakes(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{"conf", "logger:\n\tlevell: debug", `2: logger.levell: unknown key: did you mean logger.level?`},
-		{"conf", "front:\n\tmax-channels: 1", `2: front.max-channels: unknown key: did you mean front.max_channels?`},
-		{"conf", "fornt:\n\tauth: none\n\tx: y", `1: fornt: unknown key: did you mean front?`},
-		{"conf", "colour: red", `1: colour: unknown key`},
-		{"conf", "pidfile: x\n\tsize: 1", `2: pidfile.size: unknown key`},
+		{"conf", "logger:\n\tlevell: debug", `warning: 2: logger.levell: ignored, as iComet does: unknown key: did you mean logger.level?`},
+		{"conf", "front:\n\tmax-channels: 1", `warning: 2: front.max-channels: ignored, as iComet does: unknown key: did you mean front.max_channels?`},
+		{"conf", "fornt:\n\tmax_channels: 1\n\tx: y", `warning: 1: fornt: ignored, as iComet does: unknown key: did you mean front?`},
+		{"conf", "colour: red", `warning: 1: colour: ignored, as iComet does: unknown key`},
+		{"conf", ": none", `warning: 1: ignored, as iComet does: unknown key`},
+		{"conf", "pidfile: x\n\tsize: 1", `warning: 2: pidfile.size: ignored, as iComet does: unknown key`},
+		{"conf", "logger: here\n\tlevel: info", `warning: 1: logger: is a section: what stands behind it is ignored, as iComet does`},
+		{"conf", "logger.level: info\nlogger:\n\trotate.size: 5", "warning: 1: logger.level: ignored, as iComet does: unknown key: did you mean logger.level?\n" +
+			"warning: 3: logger.rotate.size: ignored, as iComet does: unknown key: did you mean logger.rotate.size?"},
 		{"conf", "front: here\n\tauth: none", `1: front: is a section: want nothing behind it, and its keys below, each with one TAB more`},
 		{"conf", "front:\n    auth: none", `2: indented by spaces: want TABs only`},
 		{"conf", "front:\n\t auth: none", `2: indented by spaces: want TABs only`},
 		{"conf", "front:\n\t\tauth: none", `2: indented by 2 TABs: want 1 at most, one more than the section that it stands in`},
-		{"conf", "\tauth: none", `1: indented by 1 TABs: want 0 at most, one more than the section that it stands in`},
+		{"conf", "\tmax: 1\n\t\t\tmax: 2", "warning: 1: max: ignored, as iComet does: unknown key\n2: indented by 3 TABs: want 2 at most, one more than the section that it stands in"},
 		{"conf", "front:\n\tauth", `2: want KEY: VALUE, not "auth"`},
 		{"conf", "front\n\tauth: none", `1: want KEY: VALUE, not "front"`},
-		{"conf", ": none", `1: want KEY: VALUE, not ": none"`},
-		{"conf", "front:\n\tauth: none\nfront:\n\tauth: token", "3: front: the section stands on line 1 already: join the two\n" +
-			"warning: 4: front.auth: ignored, as iComet does: it stands on line 2 already"},
-		{"conf", "front:\n\tauth: none\n\tauth: token", `warning: 3: front.auth: ignored, as iComet does: it stands on line 2 already`},
+		// The last counts, of keys and of whole sections.
+		{"conf", "front:\n\tauth: none\n\tauth: token", "warning: 2: front.auth: ignored, as iComet does: line 3 counts\n" +
+			"warning: 3: front.auth: token without a secret*"},
+		{"conf", "pidfile: x\npidfile: y\npidfile:", "warning: 1: pidfile: ignored, as iComet does: line 3 counts\nwarning: 2: pidfile: ignored, as iComet does: line 3 counts"},
+		{"conf", "front:\n\tauth: maybe\n\tx: y\nlogger:\n\tlevel: info\nfront:\n\tauth: none", `warning: 1: front: ignored whole, as iComet does: the section of line 6 counts`},
+		{"conf", "logger:\n\trotate:\n\t\tsize: 5\n\trotate:\n\t\tsize: 6", `warning: 2: logger.rotate: ignored whole, as iComet does: the section of line 4 counts`},
 		{"conf", "front:\n\tstream_header_template: <html>", `warning: 2: front.stream_header_template: ignored, as iComet does since 0.2`},
+		// What seems to be about who may come is never ignored.
 		{"conf", "front:\n\tauth: maybe", `2: front.auth: "maybe": want none or token`},
-		{"conf", "front:\n\tmax_channels: many", `2: front.max_channels: want a whole number, not "many"`},
-		{"conf", "front:\n\tmax_channels: -1", `2: front.max_channels: is -1: want 0 to 1073741824`},
-		{"conf", "front:\n\tpolling_timeout: 0", `2: front.polling_timeout: is 0s: want 1s to 8760h0m0s`},
-		{"conf", "front:\n\tpolling_timeout: soon", `2: front.polling_timeout: "soon": want whole seconds, as in 90, 90s or 1m30s`},
+		{"conf", "front:\n\tAuth: none", `2: front.Auth: unknown key: iComet ignores it, but it seems to be about who may come (auth): put it right, or take it out`},
+		{"conf", "front.auth: token", `warning: 1: front.auth: ignored, as iComet does: unknown key: did you mean front.auth?`},
+		{"conf", "front:\n\tallow: 10.", `2: front.allow: unknown key: iComet ignores it, but it seems to be about who may come (allow): put it right, or take it out`},
+		{"conf", "admn:\n\tmax: 1\n\tdenny: all", `3: admn.denny: unknown key: iComet ignores it, but it seems to be about who may come (deny): put it right, or take it out`},
+		{"conf", "admin:\n\tallow: 10.\n\t\tdeny: 10.0.0.5", `3: admin.allow.deny: unknown key: iComet ignores it, but it seems to be about who may come (deny): put it right, or take it out`},
+		// Numbers are read as far as they are some.
+		{"conf", "front:\n\tmax_channels: many", `warning: 2: front.max_channels: "many": 0 is taken`},
+		{"conf", "front:\n\tmax_channels: -1", `warning: 2: front.max_channels: "-1": 0 is taken`},
+		{"conf", "front:\n\tmax_channels: 10k", `warning: 2: front.max_channels: "10k": 10 is taken`},
+		{"conf", "front:\n\tchannel_buffer_size: 99999999999999999999", `warning: 2: front.channel_buffer_size: "99999999999999999999": 1073741824 is taken`},
+		{"conf", "front:\n\tmax_channels: '10'", `warning: 2: front.max_channels: is in quotes, which iComet takes for a part of it: 10 is taken`},
+		{"conf", "front:\n\tpolling_timeout: 1m", `warning: 2: front.polling_timeout: "1m": 1 is taken`},
+		{"conf", "front:\n\tpolling_timeout: 0", `2: front.polling_timeout: is "0": want 1 or more: iComet does not start with it either`},
+		{"conf", "front:\n\tpolling_timeout: soon", `2: front.polling_timeout: is "soon": want 1 or more: iComet does not start with it either`},
+		{"conf", "logger:\n\tlevel: loud", `warning: 2: logger.level: "loud" is no level: debug is taken, as iComet does`},
+		{"conf", "logger:\n\tlevel: \"INFO\"", "warning: 2: logger.level: is in quotes, which iComet takes for a part of it: INFO is taken\n" +
+			`warning: 2: logger.level: "INFO": info is taken`},
+		{"conf", "logger:\n\trotate:\n\t\tsize: big", `warning: 3: logger.rotate.size: "big": 0 is taken`},
+		// Where it listens.
 		{"conf", "front:\n\tlisten: 8100", `2: front.listen: is "8100": want HOST:PORT with a numeric host, :PORT, unix:/PATH or fd:N`},
-		{"conf", "admin:\n\tlisten: example.com:80", `2: admin.listen: is "example.com:80": want HOST:PORT with a numeric host, :PORT, unix:/PATH or fd:N`},
+		{"conf", "front:\n\tlisten: 127.0.0.1:8100k", `warning: 2: front.listen: "127.0.0.1:8100k": 127.0.0.1:8100 is taken`},
+		{"conf", "front:\n\tlisten: 127.0.0.1:port", `2: front.listen: is "127.0.0.1:port": want HOST:PORT with a numeric host, :PORT, unix:/PATH or fd:N`},
+		{"conf", "front:\n\tlisten: *:8100", `warning: 2: front.listen: "*:8100": 0.0.0.0:8100 is taken`},
+		{"conf", "front:\n\tlisten: ip4-loopback.invalid:8100", `2: front.listen: is "ip4-loopback.invalid:8100": lookup ip4-loopback.invalid*`},
 		{"conf", "admin:\n\tallow:", `2: admin.allow: "": want an address*`},
 		{"conf", "admin:\n\tallow: 10.\n\tallow: ten\n\tallow: all", `3: admin.allow: "ten": want an address*`},
 		{"conf", "admin:\n\tdeny: all", `warning: 2: admin.deny: without admin-allow nobody at all is let in`},
 		{"toml", "front-deny = ['10.']", `warning: 1: front-deny: without front-allow nobody at all is let in`},
 		{"toml", "trusted-proxy = [\"10.\", \"ten\"]\nproxy-protocol = 'both'", "1: trusted-proxy: has \"ten\": want an address*\n2: proxy-protocol: has \"both\": want front or admin"},
-		{"conf", "logger:\n\tlevel: loud", `2: logger.level: "loud": want trace, debug, info, warn, error, fatal or none`},
-		{"conf", "logger:\n\trotate:\n\t\tsize: big", `3: logger.rotate.size: want a whole number, not "big"`},
 		{"conf", "admin:\n\tlisten: 0.0.0.0:8000", `warning: 2: admin.listen: 0.0.0.0:8000 can be reached from other machines, and whoever reaches it may publish: listen on 127.0.0.1, or say who is let in by admin-allow`},
 		{"conf", "admin:\n\tlisten: 0.0.0.0:8000\n\tallow: 192.168.\n\tdeny: all", ""},
 		{"conf", "pidfile: /nowhere/at/all", `warning: 1: pidfile: /nowhere/at is no directory: make it before the server starts`},
@@ -259,12 +401,12 @@ func TestConfigCheck(t *testing.T) {
 	if stdout, stderr, status := runFor(t, []string{"CCOMET_LOOPS=x"}, "config", "check", good); status != 0 {
 		t.Errorf("with a bad environment: %d %q %q", status, stdout, stderr)
 	}
-	bad := fileNamed(t, "icomet.conf", "pidfle: x\nfront:\n\tauth: no\n\tmax_channels: -1\n\tauth: none\n")
-	want := fmt.Sprintf("%[1]s:1: pidfle: unknown key: did you mean pidfile?\n%[1]s:3: front.auth: \"no\": want none or token\n"+
-		"%[1]s:4: front.max_channels: is -1: want 0 to 1073741824\n"+
-		"warning: %[1]s:5: front.auth: ignored, as iComet does: it stands on line 3 already\n", bad)
+	bad := fileNamed(t, "icomet.conf", "pidfle: x\nfront:\n\tlisten: nowhere\n\tauth: none\n\tauth: no\n")
+	want := fmt.Sprintf("warning: %[1]s:1: pidfle: ignored, as iComet does: unknown key: did you mean pidfile?\n"+
+		"%[1]s:3: front.listen: is \"nowhere\": want HOST:PORT with a numeric host, :PORT, unix:/PATH or fd:N\n"+
+		"warning: %[1]s:4: front.auth: ignored, as iComet does: line 5 counts\n%[1]s:5: front.auth: \"no\": want none or token\n", bad)
 	stdout, stderr, status := runFor(t, nil, "config", "check", bad)
-	if status != exitSettings || stdout != want || stderr != "ccomet: "+bad+": 3 mistakes\n" {
+	if status != exitSettings || stdout != want || stderr != "ccomet: "+bad+": 2 mistakes\n" {
 		t.Errorf("a bad file: %d\n%s\n%s\nwant\n%s", status, stdout, stderr, want)
 	}
 	if _, stderr, status := runFor(t, nil, "config", "check", "/nowhere/at/all"); status != exitSettings || !strings.Contains(stderr, "/nowhere/at/all") {

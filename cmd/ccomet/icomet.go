@@ -12,7 +12,7 @@ import (
 // icomet is the command line of iComet's server. It is also the whole program
 // when that is called by its name.
 type icomet struct {
-	File    string           `arg:"" help:"The configuration file: iComet's where its name ends in .conf, else TOML."`
+	File    string           `arg:"" help:"The configuration file: iComet's, whatever its name; TOML is known by its text."`
 	Daemon  bool             `short:"d" env:"-" help:"Run as a daemon: return when the server listens, or say why it does not."`
 	Signal  string           `short:"s" env:"-" default:"start" enum:"start,stop,restart" placeholder:"start|stop|restart" help:"start the server, stop the one that the pidfile tells, or stop that and start."`
 	Version kong.VersionFlag `short:"v" env:"-" help:"Print the version."`
@@ -128,7 +128,7 @@ func pidFileOf(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	f, err := readConfigFile(name, flags)
+	f, err := readConfigFile(name, flags, compatIComet)
 	if err != nil {
 		return "", settingsError{err}
 	}

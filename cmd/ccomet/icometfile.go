@@ -1,22 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"maps"
-	"path/filepath"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"ccomet/comet"
 )
 
-// iComet's configuration file is a tree. A line is "key: value" or "key = value"
-// and stands in the section above it that has one TAB less; a line that begins
-// with # is a comment. Of a key that is repeated the first counts, but for allow
-// and deny, which are lists. Its relative paths begin at the file's directory.
+// Of a key or a section that iComet's file has several times, the last counts,
+// but for allow and deny, which are lists. What iComet does not know, it ignores;
+// so does this, with a warning, unless it seems to be about who may come. The
+// file's relative paths begin at its directory.
 
 // icometKeys are the flags that the keys stand for.
 var icometKeys = map[string]string{
@@ -46,148 +40,87 @@ var icometFormer = []string{"front.stream_header_template", "front.stream_chunk_
 // log file.
 const icometRotateSize = 1 << 20
 
-// isIComet says whether a file is iComet's, by its name.
-func isIComet(name string) bool { return strings.HasSuffix(name, ".conf") }
-
-// icometLine is a line that says something.
-type icometLine struct {
-	number     int
-	path       []string // its sections, and its key
-	key, value string   // key is the path with dots
-}
+// icometGuards are the keys that say who may come, and where to: what is like one
+// of them, but not understood, is never ignored.
+var icometGuards = []string{"auth", "allow", "deny", "listen"}
 
 // readIComet reads the settings of iComet's file.
 func (f *configFile) readIComet(text []byte) {
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
-	lines := map[string]int{} // where each key stands first
-	var path []string
-	for i, raw := range strings.Split(string(text), "\n") {
-		l, ok := f.icometLine(i+1, strings.TrimRight(raw, " \t\r"), path)
-		if !ok {
-			continue
-		}
-		path = l.path
-		list := l.key == "admin.allow" || l.key == "admin.deny"
-		switch first := lines[l.key]; {
-		case first == 0 || list:
-			lines[l.key] = max(first, l.number)
-			f.icometSetting(l)
-		case slices.Contains(icometSections, l.key):
-			f.complain(l.number, l.key, "the section stands on line %d already: join the two", first)
-		default:
-			f.warn(l.number, l.key, "ignored, as iComet does: it stands on line %d already", first)
-		}
-	}
+	f.icometSection(f.icometTree(text))
 	f.icometDefaults()
 }
 
-// icometLine takes a line apart, that follows one with this path. It is not ok
-// if it says nothing, or nothing that can be understood.
-func (f *configFile) icometLine(number int, text string, path []string) (l icometLine, ok bool) {
-	rest := strings.TrimLeft(text, "\t")
-	indent := len(text) - len(rest)
-	bare := strings.TrimLeft(rest, " \t")
-	switch {
-	case bare == "" || bare[0] == '#':
-		return l, false
-	case len(bare) < len(rest):
-		f.complain(number, "", "indented by spaces: want TABs only")
-		return l, false
-	case indent > len(path):
-		f.complain(number, "", "indented by %d TABs: want %d at most, one more than the section that it stands in", indent, len(path))
-		return l, false
+// icometSection takes what stands in a section that counts.
+func (f *configFile) icometSection(section *icometNode) {
+	last := map[string]*icometNode{}
+	for _, n := range section.children {
+		last[n.key] = n
 	}
-	key, value, ok := cutAny(bare, ":=")
-	key = strings.TrimSpace(key)
-	if !ok || key == "" {
-		f.complain(number, "", "want KEY: VALUE, not %q", bare)
-		if key == "" {
-			return l, false
+	for _, n := range section.children {
+		key := n.path()
+		isSection := slices.Contains(icometSections, key)
+		name := icometKeys[key]
+		if strings.ContainsAny(n.key, "./") {
+			isSection, name = false, "" // iComet does not find it
+		}
+		list := name == "admin-allow" || name == "admin-deny"
+		switch later := last[n.key].line; {
+		case !isSection && name == "":
+			f.icometUnknown(n)
+		case later > n.line && isSection:
+			f.warn(n.line, key, "ignored whole, as iComet does: the section of line %d counts", later)
+		case later > n.line && !list:
+			f.warn(n.line, key, "ignored, as iComet does: line %d counts", later)
+		case isSection:
+			f.icometHeading(n)
+			f.icometSection(n)
+		default:
+			f.icometSetting(n, name)
+			for _, below := range n.children {
+				f.icometUnknown(below)
+			}
 		}
 	}
-	path = append(slices.Clip(path[:indent]), key)
-	return icometLine{number, path, strings.Join(path, "."), withoutComment(value)}, true
 }
 
-// cutAny cuts round the first of some characters.
-func cutAny(s, chars string) (before, after string, found bool) {
-	if i := strings.IndexAny(s, chars); i >= 0 {
-		return s[:i], s[i+1:], true
+// icometHeading looks at the line that begins a section.
+func (f *configFile) icometHeading(n *icometNode) {
+	switch key := n.path(); {
+	case n.value == "":
+	case key == "front" || key == "admin": // it may be meant as the address
+		f.complain(n.line, key, "is a section: want nothing behind it, and its keys below, each with one TAB more")
+	default:
+		f.warn(n.line, key, "is a section: what stands behind it is ignored, as iComet does")
 	}
-	return s, "", false
 }
 
-// withoutComment drops the blanks round a value, and a comment behind it: iComet
-// reads a number up to there.
-func withoutComment(value string) string {
-	for i := range len(value) {
-		if value[i] == '#' && (i == 0 || value[i-1] == ' ' || value[i-1] == '\t') {
-			value = value[:i]
+// icometUnknown tells of a key that iComet does not know, and of nothing that
+// stands below it but what is like a guard.
+func (f *configFile) icometUnknown(n *icometNode) {
+	key := n.path()
+	known := slices.Concat(slices.Collect(maps.Keys(icometKeys)), icometSections)
+	said := len(f.problems)
+	f.icometLikeGuards(n)
+	switch {
+	case len(f.problems) > said:
+	case slices.Contains(icometFormer, key):
+		f.warn(n.line, key, "ignored, as iComet does since 0.2")
+	default:
+		f.warn(n.line, key, "ignored, as iComet does: %s", unknown("key", key, known))
+	}
+}
+
+// icometLikeGuards complains of each key that is like a guard, of n and below.
+func (f *configFile) icometLikeGuards(n *icometNode) {
+	for _, guard := range icometGuards {
+		if slips(strings.ToLower(n.key), guard) <= 1 {
+			f.complain(n.line, n.path(), "unknown key: iComet ignores it, but it seems to be about who may come (%s): put it right, or take it out", guard)
 			break
 		}
 	}
-	return strings.TrimSpace(value)
-}
-
-// icometSetting takes one line's setting.
-func (f *configFile) icometSetting(l icometLine) {
-	name := icometKeys[l.key]
-	parent := strings.Join(l.path[:len(l.path)-1], ".")
-	switch {
-	case slices.Contains(icometSections, l.key):
-		if l.value != "" {
-			f.complain(l.number, l.key, "is a section: want nothing behind it, and its keys below, each with one TAB more")
-		}
-	case slices.Contains(icometFormer, l.key):
-		f.warn(l.number, l.key, "ignored, as iComet does since 0.2")
-	case name == "" && (parent == "" || slices.Contains(icometSections, parent) || icometKeys[parent] != ""):
-		known := slices.Concat(slices.Collect(maps.Keys(icometKeys)), icometSections)
-		f.complain(l.number, l.key, "%s", unknown("key", l.key, known))
-	case name == "":
-		// Below a key that is unknown itself, which was said.
-	case name == "admin-allow" || name == "admin-deny":
-		if _, err := comet.ParseAddresses([]string{l.value}); err != nil {
-			f.complain(l.number, l.key, "%v", err)
-			return
-		}
-		f.set(name, entry{l.number, l.key, f.icometValue(name, l.value)})
-	case l.value != "":
-		f.set(name, entry{l.number, l.key, f.icometValue(name, l.value)})
+	for _, below := range n.children {
+		f.icometLikeGuards(below)
 	}
-}
-
-// icometValue is a value as our flag means it.
-func (f *configFile) icometValue(name, value string) any {
-	switch name {
-	case "admin-allow", "admin-deny":
-		list, _ := f.entries[name].value.([]any)
-		return append(list, value)
-	case "pidfile":
-		return f.beside(value)
-	case "log-output":
-		if value != "stdout" && value != "stderr" {
-			return f.beside(value)
-		}
-	default:
-		flag := f.flags[name]
-		number := flag.Target.Kind() == reflect.Int || flag.Target.Type() == reflect.TypeFor[seconds]()
-		if n, err := strconv.ParseInt(value, 10, 64); err == nil && number {
-			return n
-		}
-	}
-	return value
-}
-
-// beside is a path that the file tells, relative to its directory.
-func (f *configFile) beside(path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	whole, err := filepath.Abs(filepath.Join(filepath.Dir(f.name), path))
-	if err != nil {
-		return path // no working directory: opening it will tell
-	}
-	return whole
 }
 
 // icometDefaults adds what iComet takes for keys that are missing, or zero,
@@ -204,11 +137,8 @@ func (f *configFile) icometDefaults() {
 	timeout := f.entries["channel-timeout"]
 	if n, isNumber := timeout.value.(int64); timeout.value == nil || isNumber && n <= 0 {
 		polling := seconds(30 * time.Second)
-		switch v := f.entries["polling-timeout"].value.(type) {
-		case int64:
-			polling = seconds(time.Duration(v) * time.Second)
-		case string:
-			_ = polling.UnmarshalText([]byte(v)) // it fits
+		if n, ok := f.entries["polling-timeout"].value.(int64); ok {
+			polling = seconds(time.Duration(n) * time.Second)
 		}
 		half := max(int64(time.Duration(polling)/time.Second)/2, 1)
 		f.entries["channel-timeout"] = entry{timeout.line, "front.channel_timeout", half}

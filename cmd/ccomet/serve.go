@@ -39,8 +39,8 @@ func (*serve) Help() string {
 
 Every flag can be set by an environment variable too, whose name is shown with it (lists with
 commas), or by a file (--config). A flag wins over the environment, the environment over the file.
-A file whose name ends in .conf is iComet's own. Any other is TOML; "ccomet config example" prints
-one with all there is:
+Whether it is iComet's own file or TOML, its text tells. "ccomet config example" prints one in TOML
+with all there is:
 
   front = ["0.0.0.0:8100", "[::]:8100"]
   channel-buffer-size = 500
@@ -62,7 +62,7 @@ func (c *serve) BeforeResolve(ctx *kong.Context) error {
 	flags := ctx.Selected().Flags
 	if name, _ := flagGiven(ctx, "config").(string); name != "" {
 		var err error
-		if c.file, err = readConfigFile(name, flags); err != nil {
+		if c.file, err = readConfigFile(name, flags, c.implied); err != nil {
 			return err
 		}
 		if err := c.file.wrong(); err != nil {
@@ -145,6 +145,9 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logWriter) error {
 	if c.file != nil {
 		for _, p := range c.file.inOrder() {
 			log.Warn().Msg(p.Error())
+			if c.logsToFile() { // which nobody may look at
+				fmt.Fprintln(out, "warning: "+p.Error())
+			}
 		}
 	}
 	limit, err := raiseDescriptors()

@@ -82,7 +82,7 @@ type settings struct {
 	DrainTime seconds `default:"5" placeholder:"S" group:"times" help:"How long a server that is told to stop takes to send its clients away, so that they do not all come back at once; 0 cuts them."`
 
 	Compat        compat    `default:"" placeholder:"none|icomet" group:"process" help:"icomet: let pass what iComet's server lets pass, and take its limits where none are set. Default: icomet where the server is started as icomet-server, by the icomet command or with an icomet.conf, else none."`
-	Config        string    `placeholder:"FILE" group:"process" help:"Read settings from a file: iComet's where its name ends in .conf, else TOML, whose keys are the names of these flags without the dashes in front."`
+	Config        string    `placeholder:"FILE" group:"process" help:"Read settings from a file: iComet's, which its text tells, or TOML, whose keys are the names of these flags without the dashes in front."`
 	Pidfile       string    `placeholder:"FILE" group:"process" help:"Write the process's number there, and refuse to start where it is that of a server that runs."`
 	State         string    `placeholder:"FILE" group:"process" help:"Keep channels there from one run to the next: their numbers, messages and leases, and the key of tokens if it is random. Default: they end with the process."`
 	StateInterval seconds   `default:"60" placeholder:"S" group:"process" help:"How often that file is written while the server runs; 0 only when it stops."`
@@ -108,8 +108,13 @@ func (a *auth) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// maxTime bounds every time that can be set.
-const maxTime = seconds(comet.MaxLease)
+// maxTime bounds every time that can be set, maxCount what is counted.
+const (
+	maxTime       = seconds(comet.MaxLease)
+	maxSeconds    = int64(comet.MaxLease / time.Second)
+	maxCount      = 1 << 30
+	maxRotateSize = 1 << 40 // bytes
+)
 
 // badSetting is a setting whose value cannot be.
 type badSetting struct{ name, reason string }
@@ -123,22 +128,22 @@ func (s *settings) check() (bad []*badSetting) {
 		name             string
 		value, low, high int
 	}{
-		{"max-channels", s.MaxChannels, 0, 1 << 30},
-		{"max-subscribers-per-channel", s.MaxSubscribersPerChannel, 0, 1 << 30},
-		{"channel-buffer-size", s.ChannelBufferSize, 0, 1 << 30},
+		{"max-channels", s.MaxChannels, 0, maxCount},
+		{"max-subscribers-per-channel", s.MaxSubscribersPerChannel, 0, maxCount},
+		{"channel-buffer-size", s.ChannelBufferSize, 0, maxCount},
 		{"channel-buffer-bytes", s.ChannelBufferBytes, 1, 1 << 40},
 		{"max-history-bytes", s.MaxHistoryBytes, 1, 1 << 40},
-		{"history-minimum", s.HistoryMinimum, 1, 1 << 30},
+		{"history-minimum", s.HistoryMinimum, 1, maxCount},
 		{"max-held-bytes", s.MaxHeldBytes, 1, 1 << 40},
-		{"max-connections", s.MaxConnections, 0, 1 << 30},
-		{"max-connections-per-address", s.MaxConnectionsPerAddress, 0, 1 << 30},
-		{"accept-rate", s.AcceptRate, 0, 1 << 30},
-		{"publish-rate-per-address", s.PublishRatePerAddress, 0, 1 << 30},
-		{"publish-rate-per-channel", s.PublishRatePerChannel, 0, 1 << 30},
+		{"max-connections", s.MaxConnections, 0, maxCount},
+		{"max-connections-per-address", s.MaxConnectionsPerAddress, 0, maxCount},
+		{"accept-rate", s.AcceptRate, 0, maxCount},
+		{"publish-rate-per-address", s.PublishRatePerAddress, 0, maxCount},
+		{"publish-rate-per-channel", s.PublishRatePerChannel, 0, maxCount},
 		{"max-message", s.MaxMessage, 1, 1 << 28},
 		{"max-head", s.MaxHead, 1024, 1 << 24},
 		{"loops", s.Loops, 0, comet.MaxLoops},
-		{"log-rotate-size", s.LogRotateSize, 0, 1 << 40},
+		{"log-rotate-size", s.LogRotateSize, 0, maxRotateSize},
 	} {
 		if n.value < n.low || n.value > n.high {
 			bad = append(bad, &badSetting{n.name, fmt.Sprintf("is %d: want %d to %d", n.value, n.low, n.high)})

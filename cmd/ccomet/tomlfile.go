@@ -37,6 +37,16 @@ func (f *configFile) readTOML(text []byte) {
 	}
 }
 
+// tomlKeys counts the keys and tables of a text; ok is false if it is no TOML.
+func tomlKeys(text []byte) (n int, ok bool) {
+	var p unstable.Parser
+	p.Reset(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
+	for p.NextExpression() {
+		n++
+	}
+	return n, p.Error() == nil
+}
+
 // tomlExpression takes one "key = value". Lines before what p parses: before.
 func (f *configFile) tomlExpression(p *unstable.Parser, before int) {
 	node := p.Expression()
