@@ -84,8 +84,6 @@ func (srv *Server) warnClosed() {
 	}
 }
 
-func (s *shard) side(c reactor.Conn) uint8 { return s.loop.Tag(c) & tagSide }
-
 // look notes what a new connection's peer may do.
 func (s *shard) look(c reactor.Conn) {
 	a := &s.srv.access

@@ -201,8 +201,8 @@ func (s *shard) stand(sub *subscriber) {
 // a moment later, so that two that have one name do not drive each other out as
 // fast as they can.
 func (s *shard) ousted(m *mail) {
-	what, i := splitUser(s.loop.User(m.conn))
-	if what != userSub {
+	what, i := s.state(m.conn)
+	if what != stateWaiting {
 		return
 	}
 	sub := s.subs.At(i)
@@ -210,7 +210,7 @@ func (s *shard) ousted(m *mail) {
 		return
 	}
 	s.endSub(i)
-	s.become(m.conn, userTurnedAway, uint32(codeOusted))
+	s.setState(m.conn, stateRefused, uint32(codeOusted))
 	s.loop.SetTimer(m.conn, oustedTime)
 }
 
@@ -223,7 +223,7 @@ const oustedTime = time.Second
 func (s *shard) turnAway(i uint32, why code) {
 	c := s.loop.ConnAt(s.subs.At(i).conn)
 	s.endSub(i)
-	s.become(c, userTurnedAway, uint32(why))
+	s.setState(c, stateRefused, uint32(why))
 	s.loop.SetTimer(c, s.cfg.RequestTimeout)
 }
 

@@ -305,8 +305,8 @@ func (v *visitor) take(list []ccEvent, size int) {
 func (l *lobby) compare() {
 	waiting := map[string]bool{}
 	for _, v := range l.clients {
-		what, _ := splitUser(v.shard.loop.User(v.conn))
-		if what != userSub {
+		what, _ := v.shard.state(v.conn)
+		if what != stateWaiting {
 			continue // it is being turned away
 		}
 		if waiting[v.key()] {

@@ -82,8 +82,8 @@ func (c *checker) rosters(s *shard) {
 	callbacks, heads := 0, 0
 	for i := range s.loop.Indexes() + 1 {
 		conn := s.loop.ConnAt(i)
-		what, sub := splitUser(s.loop.User(conn))
-		if conn == 0 || what != userSub {
+		what, sub := s.state(conn)
+		if conn == 0 || what != stateWaiting {
 			continue
 		}
 		if s.subs.At(sub).has(subHead) {
@@ -271,7 +271,7 @@ func (c *checker) tally(s *shard) {
 	var want Tally
 	for i := range s.loop.Indexes() + 1 {
 		if conn := s.loop.ConnAt(i); conn != 0 {
-			what, _ := splitUser(s.loop.User(conn))
+			what, _ := s.state(conn)
 			want.Connections[s.side(conn)][what]++
 		}
 	}
@@ -289,7 +289,7 @@ func (c *checker) tally(s *shard) {
 			messages += s.histories.at(ch.history).n
 		}
 	}
-	c.equal("what connections do", s.tally.Connections, want.Connections)
+	c.equal("what connections do", s.conns.count, want.Connections)
 	c.equal("who listens", s.tally.Subscribers, want.Subscribers)
 	c.equal("subscribers behind", s.tally.Behind, want.Behind)
 	c.equal("messages kept", s.historyMessages, messages)
@@ -310,8 +310,8 @@ func (c *checker) seats(s *shard) {
 			continue
 		}
 		there := c.srv.shards[k.loop]
-		what, sub := splitUser(there.loop.User(k.conn))
-		if what != userSub || there.subs.At(sub).transport != transportCComet || uint32(there.subs.At(sub).noop) != i {
+		what, sub := there.state(k.conn)
+		if what != stateWaiting || there.subs.At(sub).transport != transportCComet || uint32(there.subs.At(sub).noop) != i {
 			c.fail("seat %d is nobody's", i)
 		}
 		r := there.rosters.At(there.subs.At(sub).roster)

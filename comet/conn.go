@@ -12,26 +12,6 @@ import (
 // This file is where sockets and HTTP meet: a shard is the reactor's handler,
 // takes requests out of what is received, and hands them to their endpoints.
 //
-// What a connection is doing is its user word: three bits that say what, and
-// the index of the record that goes with it. An idle one has none.
-const (
-	userIdle       uint32 = iota // between requests, or before the first
-	userHalf                     // a request has begun to arrive: halves
-	userSub                      // it waits: subs
-	userPipe                     // it waits for answers: pipes
-	userPresence                 // it listens to /psub
-	userTurnedAway               // it is to be refused when its time is up: a code
-	userEnding                   // all is said
-)
-
-const userShift = 29
-
-func userWord(what, index uint32) uint32 { return what<<userShift | index }
-
-func splitUser(word uint32) (what, index uint32) {
-	return word >> userShift, word & (1<<userShift - 1)
-}
-
 // The sides: a connection's tag, but for the bits that access.go adds.
 const (
 	sideFront uint8 = iota
@@ -55,7 +35,7 @@ type exchange struct {
 
 // Opened begins a connection: its request is awaited.
 func (s *shard) Opened(c reactor.Conn) {
-	s.tally.Connections[s.side(c)][userIdle]++
+	s.conns.opened(c)
 	s.loop.SetTimer(c, s.cfg.RequestTimeout)
 	if s.side(c) != sideAdmin {
 		s.totals.admitted.Add(1)
@@ -114,13 +94,9 @@ func (s *shard) listening(c reactor.Conn) bool {
 	if !s.loop.Alive(c) {
 		return false
 	}
-	switch what, i := splitUser(s.loop.User(c)); what {
-	case userSub, userPresence:
-		return false
-	case userPipe:
-		return !s.pipes[i].full
-	}
-	return !s.loop.Blocked(c) // else answered has paused it
+	st, i := s.state(c)
+	takes := connStates[st].takes
+	return takes != nil && takes(s, i, c)
 }
 
 // begin makes a request the exchange that is served: one at a time, and not to
@@ -174,12 +150,12 @@ func (s *shard) answered(c reactor.Conn, last bool) {
 	if s.loop.Blocked(c) {
 		// Who does not read what he asked for is not asked for more: Drained goes on.
 		// Until then it is not idle, and makes room for nobody.
-		s.become(c, userIdle, 0)
+		s.setState(c, stateIdle, 0)
 		s.loop.Pause(c)
 		s.loop.SetTimer(c, s.loop.WriteTime(c))
 		return
 	}
-	s.become(c, userIdle, kept)
+	s.setState(c, stateIdle, idleServed)
 	s.loop.SetTimer(c, s.cfg.IdleTimeout)
 	s.loop.Resume(c)
 }
@@ -204,75 +180,26 @@ var (
 	errNoMemory = &httplite.Error{Status: 503, Reason: "out of memory for another subscriber"}
 )
 
-// Ended: the peer will send nothing more. Whoever waits has gone; answers
+// Ended: the peer will send nothing more. A client that waits has gone; answers
 // under way are still written.
 func (s *shard) Ended(c reactor.Conn) {
-	switch what, i := splitUser(s.loop.User(c)); what {
-	case userSub:
-		s.subEnded(i, c)
-	case userPresence:
-		s.loop.Close(c)
-	case userPipe:
-		// A full pipe has paused the connection: what was sent before the end is
-		// taken when the pipe is empty, and the end told again.
-		s.cancelHandlers(c)
-		if p := s.pipes[i]; !p.full || p.psub {
-			s.stopPipe(i)
-		}
-	default:
-		s.finish(c)
-	}
+	st, i := s.state(c)
+	connStates[st].ended(s, i, c)
 }
 
 // Drained: what was held has been written.
 func (s *shard) Drained(c reactor.Conn) {
 	s.dropHandled(c)
-	switch what, i := splitUser(s.loop.User(c)); what {
-	case userSub:
-		s.drained(i, c)
-	case userPipe:
-		s.loop.SetTimer(c, s.cfg.RequestTimeout)
-		s.listPipe(i)
-	case userPresence:
-		s.loop.SetTimer(c, -1)
-		s.presence.goOn(c)
-	case userIdle:
-		s.answered(c, false) // it was paused until its response was read
+	st, i := s.state(c)
+	if drained := connStates[st].drained; drained != nil {
+		drained(s, i, c)
 	}
 }
 
 // Expired: the time of whatever the connection was doing is up.
 func (s *shard) Expired(c reactor.Conn) {
-	switch what, i := splitUser(s.loop.User(c)); what {
-	case userSub:
-		s.beat(i, c)
-	case userHalf:
-		s.dropHalf(c)
-		s.refuse(c, errTimeout)
-	case userTurnedAway:
-		if code(i) == codeOusted {
-			s.loop.Close(c)
-			return
-		}
-		s.refuse(c, s.whyTurnedAway(code(i)))
-	case userPipe:
-		if s.awaitsHandler(c) && !s.loop.Blocked(c) {
-			s.loop.SetTimer(c, s.cfg.RequestTimeout) // it takes as long as it takes
-			return
-		}
-		s.giveUp(c)
-	default: // idle for too long, or stuck, or a channel's home never answered
-		s.giveUp(c)
-	}
-}
-
-// giveUp closes a connection whose time is up. One that has not read what is held
-// for it counts as cut, whatever it had asked for.
-func (s *shard) giveUp(c reactor.Conn) {
-	if s.loop.Blocked(c) {
-		s.totals.slowClosed.Add(1)
-	}
-	s.loop.Close(c)
+	st, i := s.state(c)
+	connStates[st].expired(s, i, c)
 }
 
 // Closed frees what goes with a connection.
@@ -291,18 +218,9 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 	s.uncount(c)
 	s.cancelHandlers(c)
 	s.dropHandled(c)
-	switch what, i := s.gone(c); what {
-	case userSub:
-		if sub := s.subs.At(i); sub.has(subOld) && !sub.poll() {
-			// No last chunk is missing where there are none. A RST says as well that
-			// the response was cut, and has a proxy say so to its client.
-			s.loop.ResetOnClose(c)
-		}
-		s.endSub(i)
-	case userPipe:
-		s.freePipe(i)
-	case userPresence:
-		s.presence.remove(c)
+	st, i := s.clearState(c)
+	if closed := connStates[st].closed; closed != nil {
+		closed(s, i, c)
 	}
 }
 

@@ -65,7 +65,7 @@ func (s *shard) makeRoom() bool {
 	for range s.few() {
 		switch c := s.nextClient(); {
 		case c == 0:
-		case s.loop.User(c) == userWord(userIdle, kept), s.loop.User(c) == userWord(userEnding, 0) && !s.loop.Blocked(c):
+		case s.loop.User(c) == connWord(stateIdle, idleServed), s.loop.User(c) == connWord(stateEnding, 0) && !s.loop.Blocked(c):
 			s.loop.Close(c)
 			return true
 		case s.awaited(c) >= longest:
@@ -121,19 +121,16 @@ func (s *shard) nextClient() reactor.Conn {
 // what has not arrived yet of any, have been waited for; below zero: for nothing.
 func (s *shard) awaited(c reactor.Conn) time.Duration {
 	patience := s.cfg.RequestTimeout
-	switch what, i := splitUser(s.loop.User(c)); {
-	case what == userHalf && s.halves.body[i]:
+	switch what, i := s.state(c); {
+	case what == stateRequest && s.halves.body[i]:
 		patience = s.cfg.BodyTimeout
-	case what == userHalf:
-	case what != userIdle || s.loop.Blocked(c): // it waits, or reads an answer
+	case what == stateRequest:
+	case what != stateIdle || s.loop.Blocked(c): // it waits, or reads an answer
 		return -1
 	}
 	left, _ := s.loop.TimeLeft(c)
 	return patience - left
 }
-
-// kept is the index that goes with userIdle once a request has been answered.
-const kept uint32 = 1
 
 // tellsApart says whether it matters which address a connection is from.
 func (srv *Server) tellsApart() bool { return srv.crowd != nil || srv.publishers != nil }

@@ -183,16 +183,9 @@ func (s *shard) arrange() bool {
 }
 
 func (s *shard) arrangeOne(c reactor.Conn) {
-	switch what, i := splitUser(s.loop.User(c)); what {
-	case userIdle:
-		if s.parting(c) {
-			s.finish(c)
-		}
-	case userSub:
-		s.subs.At(i).flags |= subClose // a poll that has an answer before its time
-		s.drain.depart(c)
-	case userPresence, userTurnedAway:
-		s.drain.depart(c)
+	st, i := s.state(c)
+	if leave := connStates[st].leave; leave != nil {
+		leave(s, i, c)
 	}
 }
 
@@ -264,8 +257,8 @@ func (s *shard) watch(left time.Duration) time.Duration {
 // needless says whether nobody minds when a connection ends: a backend's, between
 // two requests.
 func (s *shard) needless(c reactor.Conn) bool {
-	what, _ := splitUser(s.loop.User(c))
-	return (what == userIdle || what == userEnding) && s.side(c) == sideAdmin
+	what, _ := s.state(c)
+	return (what == stateIdle || what == stateEnding) && s.side(c) == sideAdmin
 }
 
 // turnedOff refuses a request that comes too late. A subscriber is better off

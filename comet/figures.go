@@ -62,9 +62,9 @@ type LoopFigures struct {
 // Tally is what a shard counts as things change. The first three are as of now, the
 // rest since the start.
 type Tally struct {
-	Connections [sides][doings]int64 // by SideNames and StateNames
-	Subscribers [listens]int64       // by TransportNames; a connection counts once for each of its channels
-	Behind      int64                // subscribers that have not got what their channels keep for them: they are stuck
+	Connections [sides][numConnStates]int64 // by SideNames and StateNames
+	Subscribers [listens]int64              // by TransportNames; a connection counts once for each of its channels
+	Behind      int64                       // subscribers that have not got what their channels keep for them: they are stuck
 
 	Requests   uint64
 	Broadcasts uint64 // taken on this loop
@@ -77,7 +77,7 @@ type Tally struct {
 // loop's figures are of.
 var (
 	SideNames      = [sides]string{"front", "admin", "ccomet"}
-	StateNames     = [doings]string{"idle", "request", "waiting", "answering", "listening", "turned_away", "ending"}
+	StateNames     [numConnStates]string
 	TransportNames = [listens]string{"stream", "iframe", "sse", "poll", "ccomet", "jsonp"}
 	SlabNames      = [slabs]string{
 		"connection", "subscriber", "roster", "roster_bucket", "channel", "channel_bucket", "seat", "seat_bucket",
@@ -86,7 +86,6 @@ var (
 )
 
 const (
-	doings      = userEnding + 1
 	listenJSONP = transportCComet + 1 // a poll with a callback
 	listens     = listenJSONP + 1
 	slabs       = 13
@@ -211,6 +210,7 @@ func (s *shard) loopFigures() LoopFigures {
 			s.channels.Figures(), s.channelIndex.buckets.Figures(), s.seats.Figures(), s.seatIndex.buckets.Figures(),
 		},
 	}
+	f.Connections = s.conns.count
 	names := f.Slabs[slabs-nameSizes:]
 	s.names.addFigures(names)
 	s.callbacks.addFigures(names)

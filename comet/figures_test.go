@@ -83,12 +83,12 @@ func TestFigures(t *testing.T) {
 	// Idle, request, waiting, answering, listening, turned away, ending; of the
 	// subscribers stream, iframe, sse, poll, ccomet, jsonp.
 	equal(t, "the first loop", home.Tally, Tally{
-		Connections: [sides][doings]int64{{4, 1, 2}, {1}, {0, 0, 1}},
+		Connections: [sides][numConnStates]int64{{4, 1, 2}, {1}, {0, 0, 1}},
 		Subscribers: [listens]int64{1, 1, 0, 0, 1, 0},
 		Requests:    8,
 	})
 	equal(t, "the second loop", other.Tally, Tally{
-		Connections: [sides][doings]int64{{1, 0, 2}, {0, 0, 0, 0, 1, 0, 1}},
+		Connections: [sides][numConnStates]int64{{1, 0, 2}, {0, 0, 0, 0, 1, 0, 1}},
 		Subscribers: [listens]int64{1, 0, 1, 0, 0, 0},
 		Behind:      1, Requests: 5,
 	})
@@ -289,7 +289,7 @@ func TestHeldBytesAreALimit(t *testing.T) {
 	h.settle()
 	f := h.figures()
 	equal(t, "the limit", f.Limits[limitHeld], LimitFigures{"max-held-bytes", 1000, 1})
-	if l := f.Loops[0]; l.Reactor.HeldBytes != 0 || l.Reactor.Blocked != 0 || l.Connections[sideFront] != [doings]int64{} {
+	if l := f.Loops[0]; l.Reactor.HeldBytes != 0 || l.Reactor.Blocked != 0 || l.Connections[sideFront] != [numConnStates]int64{} {
 		t.Errorf("%+v", l)
 	}
 	if poll.read(); !poll.ended {

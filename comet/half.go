@@ -64,10 +64,10 @@ func (s *shard) parser(c reactor.Conn) *httplite.Request {
 
 // halfOf is the parser of a request that has begun, 0 if none has.
 func (s *shard) halfOf(c reactor.Conn) uint32 {
-	switch what, i := splitUser(s.loop.User(c)); what {
-	case userHalf:
+	switch what, i := s.state(c); what {
+	case stateRequest:
 		return i
-	case userPipe:
+	case stateAnswering:
 		return s.pipes[i].half
 	}
 	return 0
@@ -89,11 +89,11 @@ func (s *shard) incomplete(c reactor.Conn, req *httplite.Request) {
 	if req == s.req {
 		half := s.halves.lend(req)
 		s.req = s.halves.spareOne()
-		switch what, i := splitUser(s.loop.User(c)); what {
-		case userPipe:
+		switch what, i := s.state(c); what {
+		case stateAnswering:
 			s.pipes[i].half = half
 		default:
-			s.become(c, userHalf, half)
+			s.setState(c, stateRequest, half)
 		}
 		s.loop.SetTimer(c, s.cfg.RequestTimeout)
 	}
@@ -103,18 +103,18 @@ func (s *shard) incomplete(c reactor.Conn, req *httplite.Request) {
 	}
 	// Behind requests that are not answered yet it would be taken for an answer;
 	// a client has to send the body without it in the end (RFC 9110 10.1.1).
-	if what, _ := splitUser(s.loop.User(c)); what != userPipe && req.WantsContinue() {
+	if what, _ := s.state(c); what != stateAnswering && req.WantsContinue() {
 		_ = s.loop.Write(c, []byte(httplite.Continue))
 	}
 }
 
 // takeHalf takes what incomplete kept off its connection; 0 if that is nothing.
 func (s *shard) takeHalf(c reactor.Conn) (half uint32) {
-	switch what, i := splitUser(s.loop.User(c)); what {
-	case userHalf:
+	switch what, i := s.state(c); what {
+	case stateRequest:
 		half = i
-		s.become(c, userIdle, 0)
-	case userPipe:
+		s.setState(c, stateIdle, 0)
+	case stateAnswering:
 		half, s.pipes[i].half = s.pipes[i].half, 0
 	}
 	return half

@@ -210,8 +210,8 @@ func (s *shard) handled(m *mail) {
 	h := s.findHandling(m.conn, m.slot)
 	h.cancel() // gives back what the context holds
 	h.state = handlingWaits
-	what, i := splitUser(s.loop.User(m.conn))
-	if what != userPipe {
+	what, i := s.state(m.conn)
+	if what != stateAnswering {
 		s.dropHandled(m.conn) // the connection is gone
 		return
 	}

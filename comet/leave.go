@@ -33,7 +33,7 @@ func (s *shard) finishPoll(i uint32, response []byte) {
 	c := s.loop.ConnAt(sub.conn)
 	last := sub.has(subClose)
 	s.endSub(i)
-	s.become(c, userIdle, 0)
+	s.setState(c, stateIdle, 0)
 	_ = s.loop.Write(c, response) // a lost connection is told to Closed
 	s.answered(c, last)
 }
@@ -60,7 +60,7 @@ func (s *shard) refuseSub(i uint32, why code, cname []byte) {
 	}
 	if why == codeNoMemory {
 		s.endSub(s.owner(i))
-		s.become(c, userIdle, 0)
+		s.setState(c, stateIdle, 0)
 		s.refuse(c, errNoMemory)
 		return
 	}
@@ -135,4 +135,20 @@ func (s *shard) endRecord(i uint32) {
 		return
 	}
 	s.subs.Free(i)
+}
+
+// subClosed: the connection is gone.
+func (s *shard) subClosed(owner uint32, c reactor.Conn) {
+	if sub := s.subs.At(owner); sub.has(subOld) && !sub.poll() {
+		// No last chunk is missing where there are none. A RST says as well that
+		// the response was cut, and has a proxy say so to its client.
+		s.loop.ResetOnClose(c)
+	}
+	s.endSub(owner)
+}
+
+// subLeaves: the server is to end. A poll may have an answer before its time.
+func (s *shard) subLeaves(owner uint32, c reactor.Conn) {
+	s.subs.At(owner).flags |= subClose
+	s.drain.depart(c)
 }

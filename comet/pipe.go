@@ -59,10 +59,10 @@ const maxPipe = 256
 // waitFor gives a request a slot, for an answer that comes by mail, and returns
 // its number.
 func (s *shard) waitFor(x *exchange, sl slot) uint32 {
-	what, i := splitUser(s.loop.User(x.conn))
-	if what != userPipe {
+	what, i := s.state(x.conn)
+	if what != stateAnswering {
 		i = s.newPipe(x.conn)
-		s.become(x.conn, userPipe, i)
+		s.setState(x.conn, stateAnswering, i)
 		s.loop.SetTimer(x.conn, s.cfg.RequestTimeout)
 	}
 	return s.addSlot(i, x, sl)
@@ -101,8 +101,8 @@ func (s *shard) listPipe(i uint32) {
 
 // answer serves mailDone.
 func (s *shard) answer(m *mail) {
-	what, i := splitUser(s.loop.User(m.conn))
-	if what != userPipe {
+	what, i := s.state(m.conn)
+	if what != stateAnswering {
 		return // the connection is gone
 	}
 	p := s.pipes[i]
@@ -116,8 +116,8 @@ func (s *shard) answer(m *mail) {
 
 // settle gives a request that waits its answer, if its connection is still there.
 func (s *shard) settle(a asker, status int, contentType string, body []byte) {
-	what, i := splitUser(s.loop.User(a.conn))
-	if what != userPipe {
+	what, i := s.state(a.conn)
+	if what != stateAnswering {
 		return
 	}
 	sl := &s.pipes[i].slots[a.slot-s.pipes[i].first]
@@ -193,10 +193,10 @@ func (s *shard) emptyPipe(i uint32) {
 	c, half, last, psub, now, old := p.conn, p.half, p.last, p.psub, p.psubNow, p.old
 	p.half = 0
 	s.freePipe(i)
-	s.become(c, userIdle, 0)
+	s.setState(c, stateIdle, 0)
 	switch {
 	case half != 0 && !last && !psub:
-		s.become(c, userHalf, half)
+		s.setState(c, stateRequest, half)
 		s.loop.SetTimer(c, s.cfg.RequestTimeout)
 		s.loop.Resume(c)
 		return
@@ -234,3 +234,30 @@ func nameBuffer(cname []byte) *bytebufferpool.ByteBuffer {
 	b.B = append(b.B[:0], cname...)
 	return b
 }
+
+func (s *shard) pipeTakes(i uint32, _ reactor.Conn) bool { return !s.pipes[i].full }
+
+// pipeEnded: the peer will send nothing more. A full pipe has paused the
+// connection: what was sent before the end is taken when the pipe is empty, and the
+// end told again.
+func (s *shard) pipeEnded(i uint32, c reactor.Conn) {
+	s.cancelHandlers(c)
+	if p := s.pipes[i]; !p.full || p.psub {
+		s.stopPipe(i)
+	}
+}
+
+func (s *shard) pipeDrained(i uint32, c reactor.Conn) {
+	s.loop.SetTimer(c, s.cfg.RequestTimeout)
+	s.listPipe(i)
+}
+
+func (s *shard) pipeExpired(i uint32, c reactor.Conn) {
+	if s.awaitsHandler(c) && !s.loop.Blocked(c) {
+		s.loop.SetTimer(c, s.cfg.RequestTimeout) // it takes as long as it takes
+		return
+	}
+	s.giveUp(i, c)
+}
+
+func (s *shard) pipeClosed(i uint32, _ reactor.Conn) { s.freePipe(i) }

@@ -31,7 +31,7 @@ type presence struct {
 func (s *shard) psub(x *exchange) {
 	value, _, _ := s.arg(x, "now")
 	now := len(value) == 1 && value[0] == '1'
-	if what, i := splitUser(s.loop.User(x.conn)); what == userPipe {
+	if what, i := s.state(x.conn); what == stateAnswering {
 		// In its turn, behind what was asked before.
 		p := s.pipes[i]
 		p.psub, p.psubNow, p.old, p.full = true, now, x.old, true
@@ -41,7 +41,7 @@ func (s *shard) psub(x *exchange) {
 	s.startPsub(x.conn, x.old, now)
 }
 
-// The index that goes with userPresence says how the response is framed.
+// The index that goes with stateListening says how the response is framed.
 const (
 	psubChunked uint32 = iota
 	psubBare           // HTTP/1.0
@@ -58,7 +58,7 @@ func (s *shard) startPsub(c reactor.Conn, old, now bool) {
 		framing = psubChunked
 		s.scratch = append(s.scratch, "Transfer-Encoding: chunked\r\n"...)
 	}
-	s.become(c, userPresence, framing)
+	s.setState(c, stateListening, framing)
 	_ = s.loop.Write(c, httplite.EndHeaders(s.scratch))
 	if s.loop.Blocked(c) {
 		s.loop.SetTimer(c, s.loop.WriteTime(c))
@@ -103,7 +103,7 @@ func (p *presence) flush() {
 
 // write writes lines to one listener, as they are or as a chunk.
 func (p *presence) write(c reactor.Conn, lines, chunk []byte) {
-	if _, framing := splitUser(p.s.loop.User(c)); framing == psubBare {
+	if _, framing := p.s.state(c); framing == psubBare {
 		chunk = lines
 	}
 	stuck := p.s.loop.Blocked(c) // its time runs already: what is put behind does not put it off
@@ -112,3 +112,12 @@ func (p *presence) write(c reactor.Conn, lines, chunk []byte) {
 		p.s.loop.SetTimer(c, p.s.loop.WriteTime(c))
 	}
 }
+
+func (s *shard) listenerEnded(_ uint32, c reactor.Conn) { s.loop.Close(c) }
+
+func (s *shard) listenerDrained(_ uint32, c reactor.Conn) {
+	s.loop.SetTimer(c, -1)
+	s.presence.goOn(c)
+}
+
+func (s *shard) listenerClosed(_ uint32, c reactor.Conn) { s.presence.remove(c) }

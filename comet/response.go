@@ -46,7 +46,7 @@ func (s *shard) appendResponse(dst []byte, x *exchange, status int, contentType 
 // reply answers a request at once, in its turn behind those before it.
 func (s *shard) reply(x *exchange, status int, contentType string, body []byte) {
 	s.scratch = s.appendResponse(s.scratch[:0], x, status, contentType, body)
-	if what, i := splitUser(s.loop.User(x.conn)); what == userPipe {
+	if what, i := s.state(x.conn); what == stateAnswering {
 		s.addSlot(i, x, slot{op: opReady, done: true, text: string(s.scratch)})
 		return
 	}

@@ -19,6 +19,7 @@ type shard struct {
 	totals *totals
 	loop   *reactor.Loop
 	*mailer
+	*conns
 	rng   *spread
 	debug bool
 
@@ -155,6 +156,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		s.release()
 		return nil, err
 	}
+	s.conns = &conns{loop: s.loop}
 	s.drain = &drain{drainClock: &srv.drainClock, loop: s.loop, rng: s.rng}
 	s.homes.stores[id] = &s.names
 	s.mailer = newMailer(srv.mailers, id, s.loop, s.receive)

@@ -80,7 +80,7 @@ func (s *shard) newSub(c reactor.Conn, cb []byte, sub subscriber, wants []want) 
 		}
 		s.subs.At(i).cbAt, s.subs.At(i).cbLen = at.at, at.len
 	}
-	s.become(c, userSub, i)
+	s.setState(c, stateWaiting, i)
 	s.loop.Pause(c)
 	s.loop.SetTimer(c, s.cfg.RequestTimeout)
 	return i
@@ -113,7 +113,7 @@ func (s *shard) subscribeAll(owner uint32, c reactor.Conn, wants []want) {
 		default:
 			s.subscribe(&m)
 		}
-		if what, _ := splitUser(s.loop.User(c)); what != userSub {
+		if what, _ := s.state(c); what != stateWaiting {
 			return
 		}
 	}

@@ -5,27 +5,10 @@ import "ccomet/reactor"
 // What is counted where it changes (Tally): what connections do, who listens, who is
 // behind, what is lost.
 
-// become has a connection do something else: a word of conn.go, and the index of
-// the record that goes with it.
-func (s *shard) become(c reactor.Conn, what, index uint32) {
-	was, _ := splitUser(s.loop.User(c))
-	count := &s.tally.Connections[s.side(c)]
-	count[was]--
-	count[what]++
-	s.loop.SetUser(c, userWord(what, index))
-}
-
-// gone takes a connection off the count, and returns what it was doing.
-func (s *shard) gone(c reactor.Conn) (what, index uint32) {
-	what, index = splitUser(s.loop.User(c))
-	s.tally.Connections[s.side(c)][what]--
-	return what, index
-}
-
 // finish ends a connection politely, which has nothing left to do.
 func (s *shard) finish(c reactor.Conn) {
 	s.dropHalf(c)
-	s.become(c, userEnding, 0)
+	s.setState(c, stateEnding, 0)
 	s.loop.Finish(c)
 }
 
