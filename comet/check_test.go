@@ -11,7 +11,7 @@ import (
 // link sound. It may be called between any two turns; at rest, when all mail
 // has been read, it also finds every count exact.
 type checker struct {
-	t    *testing.T
+	t    testing.TB
 	srv  *Server
 	note string // what to say with a finding: the seed
 	rest bool
@@ -21,7 +21,7 @@ type checker struct {
 	inSeat int // and that should
 }
 
-func check(t *testing.T, srv *Server, rest bool, note string) {
+func check(t testing.TB, srv *Server, rest bool, note string) {
 	t.Helper()
 	c := &checker{t: t, srv: srv, note: note, rest: rest, subs: map[ref]int{}}
 	for _, s := range srv.shards {
@@ -232,7 +232,7 @@ func (c *checker) histories(s *shard) {
 		used++
 		h := s.histories.at(ch.history)
 		n, size, gaps, want := 0, 0, 0, s.oldest(ch)
-		for msg := h.first; n < h.n; msg = msg.next {
+		for msg := h.first; n < int(h.n); msg = msg.next {
 			switch gap := msg.seq - want; {
 			case gap == 0:
 			case gap > 0 && gap%StateGap == 0:
@@ -255,7 +255,7 @@ func (c *checker) histories(s *shard) {
 			c.fail("channel %d keeps a run with %d gaps", i, gaps)
 		}
 		c.equal("bytes kept", size, h.bytes)
-		if h.n > c.srv.cfg.ChannelBufferSize || h.bytes > c.srv.cfg.ChannelBufferBytes {
+		if int(h.n) > c.srv.cfg.ChannelBufferSize || h.bytes > c.srv.cfg.ChannelBufferBytes {
 			c.fail("channel %d keeps %d messages, %d bytes", i, h.n, h.bytes)
 		}
 	}
@@ -286,7 +286,7 @@ func (c *checker) tally(s *shard) {
 	messages := 0
 	for i := uint32(1); i <= s.channels.Used(); i++ {
 		if ch := s.channels.At(i); ch.state != channelFree && ch.history != 0 {
-			messages += s.histories.at(ch.history).n
+			messages += int(s.histories.at(ch.history).n)
 		}
 	}
 	c.equal("what connections do", s.conns.count, want.Connections)

@@ -111,7 +111,7 @@ func (s *shard) describeChannel(e *explanation, i uint32) {
 	kept, keptBytes := 0, 0
 	if ch.history != 0 {
 		h := s.histories.at(ch.history)
-		kept, keptBytes = h.n, h.bytes
+		kept, keptBytes = int(h.n), h.bytes
 	}
 	t := appendEscaped(append(e.text, `{"cname": "`...), cname)
 	t = append(append(append(t, `", "dialect": "`...), dialect...), `", "auth": "`...)

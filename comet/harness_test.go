@@ -18,7 +18,7 @@ import (
 // pairs, with a clock of its own: no ports, no waiting, no chance.
 
 type harness struct {
-	t   *testing.T
+	t   testing.TB
 	srv *Server
 	now time.Time
 
@@ -28,12 +28,12 @@ type harness struct {
 	end       func()
 }
 
-func newHarness(t *testing.T, cfg Config) *harness {
+func newHarness(t testing.TB, cfg Config) *harness {
 	t.Helper()
 	return newHarnessAt(t, cfg, noon)
 }
 
-func newHarnessAt(t *testing.T, cfg Config, now time.Time) *harness {
+func newHarnessAt(t testing.TB, cfg Config, now time.Time) *harness {
 	t.Helper()
 	h := &harness{t: t, now: now}
 	orDefault(&cfg.RetryTime, -1)
@@ -109,7 +109,7 @@ func (h *harness) connect(s *shard, side uint8, sendBuffer int) *end {
 
 // end is a client's end of a connection.
 type end struct {
-	t     *testing.T
+	t     testing.TB
 	fd    int
 	conn  reactor.Conn
 	in    []byte // read and not yet taken

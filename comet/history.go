@@ -4,8 +4,10 @@ package comet
 // bounded in number and in bytes of memory. Channels without any have none of it.
 type history struct {
 	first, last *message
-	n, bytes    int
+	bytes       int
+	n           uint32
 	free        uint32
+	marks       *marks // nil while it is short
 }
 
 // histories are a loop's, named by index; 0 is none. They hold pointers, to
@@ -59,10 +61,11 @@ func (s *shard) keep(ch *channel, msg *message) {
 	}
 	h.last = msg
 	h.n++
+	h.mark(msg)
 	h.bytes += msg.size()
 	s.historyBytes += msg.size()
 	s.historyMessages++
-	for h.n > cfg.ChannelBufferSize || h.bytes > cfg.ChannelBufferBytes {
+	for int(h.n) > cfg.ChannelBufferSize || h.bytes > cfg.ChannelBufferBytes {
 		s.dropOldest(h)
 	}
 	if share := cfg.MaxHistoryBytes / cfg.Loops; s.historyBytes > share {
@@ -74,6 +77,7 @@ func (s *shard) keep(ch *channel, msg *message) {
 func (s *shard) dropOldest(h *history) {
 	h.bytes -= h.first.size()
 	s.historyBytes -= h.first.size()
+	h.unmark(h.first)
 	h.first = h.first.next
 	h.n--
 	s.historyMessages--
@@ -110,7 +114,7 @@ func (s *shard) keepLess(ch *channel, share int) {
 	if ch.history == 0 {
 		return
 	}
-	for h := s.histories.at(ch.history); h.n > s.cfg.HistoryMinimum && s.historyBytes > share; {
+	for h := s.histories.at(ch.history); int(h.n) > s.cfg.HistoryMinimum && s.historyBytes > share; {
 		s.dropOldest(h)
 	}
 }
@@ -121,16 +125,11 @@ func (s *shard) from(ch *channel, seq int32) (run, int32) {
 	if ch.history == 0 {
 		return run{}, ch.next
 	}
-	h := *s.histories.at(ch.history)
-	for h.n > 0 && h.first.seq-seq < 0 {
-		if h.n--; h.n > 0 {
-			h.first = h.first.next
-		}
-	}
-	if h.n == 0 {
+	kept := s.histories.at(ch.history).from(seq)
+	if kept.n == 0 {
 		return run{}, ch.next
 	}
-	return run{h.first, h.n}, h.first.seq
+	return kept, kept.first.seq
 }
 
 // oldest is the number of the oldest message kept, the next one's if there is
@@ -147,7 +146,7 @@ func (s *shard) dropHistory(ch *channel) {
 	if ch.history != 0 {
 		h := s.histories.at(ch.history)
 		s.historyBytes -= h.bytes
-		s.historyMessages -= h.n
+		s.historyMessages -= int(h.n)
 		s.histories.drop(ch.history)
 		ch.history = 0
 	}

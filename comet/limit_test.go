@@ -200,7 +200,7 @@ func TestMaxHistoryBytes(t *testing.T) {
 		if ch.history == 0 {
 			return 0
 		}
-		return s.histories.at(ch.history).n
+		return int(s.histories.at(ch.history).n)
 	}
 	push("old", 40)
 	push("new", 40)
@@ -243,7 +243,7 @@ func TestShortMessagesCountAsTheyAre(t *testing.T) {
 	}
 	s := st.srv.shards[0]
 	h := s.histories.at(s.channels.At(s.find([]byte("a"))).history)
-	if least := int(unsafe.Sizeof(message{})) + len(h.first.json); h.n*least > ceiling || h.n*3*least < ceiling {
+	if least := int(unsafe.Sizeof(message{})) + len(h.first.json); int(h.n)*least > ceiling || int(h.n)*3*least < ceiling {
 		t.Errorf("%d messages of %d bytes are kept in %d", h.n, least, ceiling)
 	}
 }
