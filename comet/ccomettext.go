@@ -112,7 +112,7 @@ func (s *shard) appendCCometAnswer(dst []byte, sl *slot) []byte {
 
 // appendCCometResponse appends the whole response to a subscriber.
 func (s *shard) appendCCometResponse(dst []byte, sub *subscriber, body []byte) []byte {
-	dst = s.appendHead(dst, sideCComet, 200, typeScript, sub.has(subOld), sub.has(subClose))
+	dst = s.appendHead(dst, sideCComet, head{status: 200, contentType: typeScript, old: sub.has(subOld), last: sub.has(subClose)})
 	dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(body)))
 	return append(httplite.EndHeaders(dst), body...)
 }

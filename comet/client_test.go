@@ -30,6 +30,7 @@ var noon = time.Date(2024, 5, 17, 12, 0, 0, 0, time.UTC)
 const (
 	dateLine = "Date: Fri, 17 May 2024 12:00:00 GMT\r\n"
 	fixed    = "Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\n"
+	unending = "Cache-Control: no-cache, no-transform\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\nX-Accel-Buffering: no\r\n"
 	closing  = "Connection: close\r\n"
 	keeping  = "Connection: keep-alive\r\n"
 )

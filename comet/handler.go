@@ -283,7 +283,7 @@ func (s *shard) renderHandled(h *handling, sl *slot) []byte {
 	for _, name := range ownHeaders {
 		h.header.Del(name)
 	}
-	head := s.appendHead(s.scratch[:0], x.side, h.status, contentType, x.old, x.last)
+	head := s.appendHead(s.scratch[:0], x.side, head{status: h.status, contentType: contentType, old: x.old, last: x.last})
 	for _, name := range slices.Sorted(maps.Keys(h.header)) {
 		for _, value := range h.header[name] {
 			head = httplite.AppendHeader(head, name, value)

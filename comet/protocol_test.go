@@ -127,8 +127,8 @@ func TestProtocol(t *testing.T) {
 			for path, contentType := range map[string]string{"/stream": asJSON, "/iframe": asHTML, "/sse": asEvents} {
 				c := f.dial(sideFront)
 				c.send(reqGet(1, path+"?cname=a&seq=1"))
-				c.expect("HTTP/1.1 200 OK\r\n" + dateLine + "Content-Type: " + contentType + "\r\n" + fixed +
-					"X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n")
+				c.expect("HTTP/1.1 200 OK\r\n" + dateLine + "Content-Type: " + contentType + "\r\n" + unending +
+					"Transfer-Encoding: chunked\r\n\r\n")
 			}
 		},
 		"HTTP/1.0 gets no chunks: the body ends with the connection": func(f *facts) {

@@ -15,17 +15,37 @@ func (s *shard) stamp(now time.Time) {
 	}
 }
 
+// head is what a response's head depends on.
+type head struct {
+	status      int
+	contentType string
+	old, last   bool // of HTTP/1.0; the connection ends with the response
+	endless     bool
+}
+
+// What every response carries, and an endless one. A proxy that transforms what goes
+// through it, to compress it say, keeps it back until it has enough.
+const (
+	headFixed   = "Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\n"
+	headEndless = "Cache-Control: no-cache, no-transform\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\nX-Accel-Buffering: no\r\n"
+)
+
 // appendHead appends a response's head but for how its body ends.
-func (s *shard) appendHead(dst []byte, side uint8, status int, contentType string, old, last bool) []byte {
+func (s *shard) appendHead(dst []byte, side uint8, h head) []byte {
 	s.stamp(s.loop.Now())
-	dst = httplite.AppendStatus(dst, status)
+	dst = httplite.AppendStatus(dst, h.status)
 	dst = append(dst, s.date...)
-	dst = httplite.AppendHeader(dst, "Content-Type", contentType)
+	dst = httplite.AppendHeader(dst, "Content-Type", h.contentType)
+	if h.endless {
+		dst = append(dst, headEndless...)
+	} else {
+		dst = append(dst, headFixed...)
+	}
 	dst = append(dst, s.srv.headers[side]...)
 	switch {
-	case last && !old:
+	case h.last && !h.old:
 		dst = append(dst, "Connection: close\r\n"...)
-	case old && !last:
+	case h.old && !h.last:
 		dst = append(dst, "Connection: keep-alive\r\n"...)
 	}
 	return dst
@@ -33,7 +53,7 @@ func (s *shard) appendHead(dst []byte, side uint8, status int, contentType strin
 
 // appendResponse appends a whole response.
 func (s *shard) appendResponse(dst []byte, x *exchange, status int, contentType string, body []byte) []byte {
-	dst = s.appendHead(dst, x.side, status, contentType, x.old, x.last)
+	dst = s.appendHead(dst, x.side, head{status: status, contentType: contentType, old: x.old, last: x.last})
 	dst = append(dst, x.headers...)
 	dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(body)))
 	dst = httplite.EndHeaders(dst)
@@ -129,8 +149,7 @@ var contentTypes = [...]string{transportPoll: typeJSON, transportStream: typeJSO
 // appendStreamHead appends the head of an endless response.
 func (s *shard) appendStreamHead(dst []byte, sub *subscriber) []byte {
 	// An old client's response ends with the connection, whatever it asked for.
-	dst = s.appendHead(dst, sideFront, 200, contentTypes[sub.transport], sub.has(subOld), sub.has(subClose|subOld))
-	dst = append(dst, "X-Accel-Buffering: no\r\n"...)
+	dst = s.appendHead(dst, sideFront, head{status: 200, contentType: contentTypes[sub.transport], old: sub.has(subOld), last: sub.has(subClose | subOld), endless: true})
 	if !sub.has(subOld) {
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
 	}
@@ -171,7 +190,7 @@ func (s *shard) appendPollResponse(dst []byte, sub *subscriber, object []byte) [
 		size = len(cb) + len(object) + len("();\n")
 		contentType = typeScript
 	}
-	dst = s.appendHead(dst, sideFront, 200, contentType, sub.has(subOld), sub.has(subClose))
+	dst = s.appendHead(dst, sideFront, head{status: 200, contentType: contentType, old: sub.has(subOld), last: sub.has(subClose)})
 	dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(size))
 	dst = httplite.EndHeaders(dst)
 	return appendJSONP(dst, cb, object)

@@ -16,7 +16,7 @@ type Server struct {
 	cfg        Config
 	limits     httplite.Limits
 	access     access
-	headers    [sides]string // by side: what every response carries
+	headers    [sides]string // by side: what every response carries beside headFixed
 	iframeHead []byte
 	endpoints  [sides]map[string]endpoint
 	subtrees   []string // paths of Config.Handlers that stand for all below them
@@ -98,10 +98,8 @@ func newServer(cfg Config) (*Server, error) {
 	}
 	// Escaped for a form, a byte of content may take three.
 	srv.limits = httplite.Limits{Line: cfg.MaxHead / 2, Head: cfg.MaxHead, Body: 3*cfg.MaxMessage + 4096}
-	const always = "Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\n"
-	srv.headers = [sides]string{always, always, always}
 	if cfg.CORSOrigin != "" {
-		srv.headers[sideFront] += "Access-Control-Allow-Origin: " + cfg.CORSOrigin + "\r\n"
+		srv.headers[sideFront] = "Access-Control-Allow-Origin: " + cfg.CORSOrigin + "\r\n"
 	}
 	srv.iframeHead = newIframeHead(cfg.CORSOrigin)
 	srv.group, err = reactor.NewGroup(cfg.Loops, func(i int) (*reactor.Loop, error) {

@@ -160,8 +160,8 @@ var endless = []struct {
 
 // streamHead is what an endless response begins with.
 func streamHead(minor int, contentType string, more ...string) string {
-	head := "HTTP/1.1 200 OK\r\n" + dateLine + "Content-Type: " + contentType + "\r\n" + fixed +
-		strings.Join(more, "") + "X-Accel-Buffering: no\r\n"
+	head := "HTTP/1.1 200 OK\r\n" + dateLine + "Content-Type: " + contentType + "\r\n" + unending +
+		strings.Join(more, "")
 	if minor == 1 {
 		head += "Transfer-Encoding: chunked\r\n"
 	}

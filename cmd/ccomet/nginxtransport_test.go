@@ -64,7 +64,7 @@ func (e *transport) through(t *testing.T, p *process, w way, cname string, direc
 		buffering = "no"
 	}
 	if h := resp.Header; resp.StatusCode != 200 || h.Get("Content-Type") != e.contentType ||
-		h.Get("Cache-Control") != "no-cache" || h.Get("X-Accel-Buffering") != buffering || resp.Uncompressed {
+		h.Get("Cache-Control") != "no-cache, no-transform" || h.Get("X-Accel-Buffering") != buffering || resp.Uncompressed {
 		t.Errorf("%s %v", resp.Status, h)
 	}
 	expect(t, resp.Body, e.begin+e.frame(0, object("next_seq", cname, 1, "")))
