@@ -145,8 +145,10 @@ type Config struct {
 	// body. Default 10 s each.
 	RequestTimeout time.Duration
 	BodyTimeout    time.Duration
-	// IdleTimeout is how long a connection may stay open between requests.
-	// Default 60 s.
+	// IdleTimeout is how long a connection may stay open between requests. It is to be
+	// longer than a proxy in front keeps such connections, so that it is the proxy that
+	// closes them, and none is closed under a request. Default 75 s: proxies keep them
+	// for 60.
 	IdleTimeout time.Duration
 	// WriteTimeout is how long a reader may be stuck before it is cut; one for whom much
 	// is held has a second more for each reactor.SlowestReader bytes. Default 30 s.
@@ -214,7 +216,7 @@ func (c *Config) fill() error {
 	orDefault(&c.RetryTime, 3*time.Second)
 	orDefault(&c.RequestTimeout, 10*time.Second)
 	orDefault(&c.BodyTimeout, 10*time.Second)
-	orDefault(&c.IdleTimeout, 60*time.Second)
+	orDefault(&c.IdleTimeout, 75*time.Second)
 	orDefault(&c.WriteTimeout, 30*time.Second)
 	orDefault(&c.StateInterval, time.Minute)
 	c.ChannelBufferSize = max(c.ChannelBufferSize, 0)

@@ -328,6 +328,23 @@ func TestBodyTimeout(t *testing.T) {
 	}
 }
 
+// A connection is kept for longer between requests than most proxies do, 60 s, so that
+// it is they who close it.
+func TestIdleTimeoutIsLongerThanProxies(t *testing.T) {
+	st := newStage(t, Config{Loops: 1})
+	for _, side := range []uint8{sideFront, sideAdmin} {
+		p := st.enter(0, side)
+		path := [sides]string{"/ping", "/info"}[side]
+		p.send(reqGet(1, path))
+		p.body()
+		st.later(70 * time.Second)
+		p.send(reqGet(1, path))
+		if got := p.take(); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+			t.Errorf("side %d, after 70 s: %q", side, got)
+		}
+	}
+}
+
 // Browsers are told different times to come back, all within bounds.
 func TestRetryIsSpread(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, RetryTime: 4 * time.Second})

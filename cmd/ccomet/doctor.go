@@ -22,6 +22,7 @@ type doctor struct {
 	Front          []string `placeholder:"ADDR" default:"127.0.0.1:8100" group:"server" help:"Where the server listens for clients, or will, as for serve."`
 	Admin          []string `placeholder:"ADDR" default:"127.0.0.1:8000" group:"server" help:"Where it listens for backends: --through publishes there, at the first."`
 	PollingTimeout seconds  `placeholder:"S" default:"30" group:"server" help:"The longest that a subscriber hears nothing, as for serve."`
+	IdleTimeout    seconds  `placeholder:"S" default:"75" group:"server" help:"How long a connection may stay open between requests, as for serve."`
 
 	Nginx     string `env:"-" placeholder:"FILE" group:"proxy" help:"Look at an nginx configuration, and the files that it includes."`
 	NginxRoot string `env:"-" placeholder:"DIR" group:"proxy" help:"Take DIR for / when nginx's files are read: another system's files, or a container's. FILE is then /etc/nginx/nginx.conf, unless --nginx names another."`
@@ -58,6 +59,9 @@ func (c *doctor) AfterApply() error {
 	}
 	if c.PollingTimeout < seconds(time.Second) || c.PollingTimeout > maxTime || c.Wait < 0 || c.Wait > maxTime {
 		return fmt.Errorf("--polling-timeout and --wait: want 1s to %v", maxTime)
+	}
+	if c.IdleTimeout < seconds(time.Second) || c.IdleTimeout > maxTime {
+		return fmt.Errorf("--idle-timeout is %v: want 1s to %v", c.IdleTimeout, maxTime)
 	}
 	for name, list := range map[string][]string{"front": c.Front, "admin": c.Admin} {
 		for _, address := range list {
@@ -104,7 +108,7 @@ func (c *doctor) Run(out io.Writer) error {
 // wish is what is wanted.
 func (c *doctor) wish() wish {
 	return wish{
-		conns: int64(c.Conns), fronts: c.Front, polling: time.Duration(c.PollingTimeout),
+		conns: int64(c.Conns), fronts: c.Front, polling: time.Duration(c.PollingTimeout), idle: time.Duration(c.IdleTimeout),
 		processors: int64(runtime.NumCPU()), proxied: len(c.Through) > 0,
 	}
 }

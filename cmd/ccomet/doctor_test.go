@@ -220,6 +220,7 @@ func TestDoctorMisused(t *testing.T) {
 		"--conns 1 --through example.com": "--through",
 		"--conns 1 --through http://a/stream?x=1": "before /stream",
 		"--conns 1 --polling-timeout 0":           "--polling-timeout",
+		"--conns 1 --idle-timeout 0":              "--idle-timeout",
 		"--conns 1 --nginx /no/such/nginx.conf":   "/no/such/nginx.conf",
 		"--conns 1 --nginx-root /no/such":         "nginx.conf",
 		"--conns 1 --pid 2147483647":              "--pid 2147483647",

@@ -13,6 +13,7 @@ type wish struct {
 	conns      int64
 	fronts     []string      // addresses of the server's, for clients
 	polling    time.Duration // the longest a connection is silent
+	idle       time.Duration // the longest one is kept between requests
 	processors int64
 	proxied    bool // something stands in front
 	proxyHere  bool // on the same machine

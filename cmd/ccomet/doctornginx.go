@@ -115,7 +115,7 @@ func (c *nginxConfig) checkDescriptors(w *wish) finding {
 }
 
 // routeChecks are those of each way to the server.
-var routeChecks = []func(*nginxRoute, *wish) *finding{checkReadTimeout, checkBuffering, checkUpstreamHTTP, checkGzip}
+var routeChecks = []func(*nginxRoute, *wish) *finding{checkReadTimeout, checkBuffering, checkUpstreamHTTP, checkUpstreamIdle, checkGzip}
 
 // nginxReadTimeout is what nginx takes where nothing is said.
 const nginxReadTimeout = "60s"
@@ -176,6 +176,38 @@ func checkUpstreamHTTP(r *nginxRoute, _ *wish) *finding {
 	f.Fixes = []fix{{Lines: []string{"proxy_http_version 1.1;", `proxy_set_header Connection "";`}}}
 	if !kept {
 		f.Fixes = append(f.Fixes, fix{File: "within the upstream block that proxy_pass names", Lines: []string{"keepalive 64;", "keepalive_timeout 45s; # below --idle-timeout"}})
+	}
+	return f
+}
+
+// nginxUpstreamIdle is how long nginx keeps an idle connection to a server where
+// nothing is said.
+const nginxUpstreamIdle = "60s"
+
+// checkUpstreamIdle checks that it is nginx that closes an idle connection: one that
+// the server closes may be closed under a request.
+func checkUpstreamIdle(r *nginxRoute, w *wish) *finding {
+	if r.upstream == nil || r.upstream.find("keepalive") == nil {
+		return nil
+	}
+	text, said := nginxUpstreamIdle, r.upstream.find("keepalive_timeout")
+	if said != nil && len(said.args) > 0 {
+		text = said.args[0]
+	}
+	f := &finding{Name: "keepalive_timeout of the upstream", Have: text, Want: "less than " + w.idle.String(),
+		Why: "the server closes a connection that is idle for --idle-timeout, and a request that nginx sends just then is lost: a publish is not tried again"}
+	if said == nil {
+		f.Have += ", which nginx takes where nothing is said"
+	}
+	have, understood := nginxTime(text)
+	switch {
+	case !understood:
+		f.Status = statusWarn
+	case have >= w.idle:
+		f.Status = statusBad
+	}
+	if f.Status != statusOK {
+		f.Fixes = []fix{{File: "within the upstream block that proxy_pass names", Lines: []string{fmt.Sprintf("keepalive_timeout %ds;", max(int64((w.idle*3/5).Seconds()), 1))}}}
 	}
 	return f
 }

@@ -182,6 +182,9 @@ func TestDoctorNginx(t *testing.T) {
 		{"ignored, without need", "127.0.0.1:8100", []string{"gzip off;", "proxy_ignore_headers X-Accel-Buffering; proxy_buffering off;"}, "", statusOK, nil},
 		{"old version", "127.0.0.1:8100", []string{"proxy_http_version 1.1;", ""}, "connections to the server", statusWarn, []string{"HTTP/1.0", "proxy_http_version 1.1;"}},
 		{"no keepalive", "127.0.0.1:8100", []string{pass, "http://127.0.0.1:8100"}, "connections to the server", statusWarn, []string{"keepalive 64;"}},
+		{"idle for as long", "127.0.0.1:8100", []string{"keepalive 64;", "keepalive 64; keepalive_timeout 75s;"}, "keepalive_timeout of the upstream", statusBad, []string{"less than 1m15s", "keepalive_timeout 45s;"}},
+		{"idle for less", "127.0.0.1:8100", []string{"keepalive 64;", "keepalive 64; keepalive_timeout 70s;"}, "", statusOK, nil},
+		{"idle for a variable", "127.0.0.1:8100", []string{"keepalive 64;", "keepalive 64; keepalive_timeout $a;"}, "keepalive_timeout of the upstream", statusWarn, nil},
 		{"the header lost", "127.0.0.1:8100", []string{"proxy_http_version 1.1;", "proxy_http_version 1.1; proxy_set_header Host $host;"}, "connections to the server", statusWarn, []string{`Connection "";`}},
 		{"compressed", "127.0.0.1:8100", []string{"gzip off;", "gzip on;"}, "gzip", statusWarn, []string{"gzip off;"}},
 	} {
@@ -190,9 +193,26 @@ func TestDoctorNginx(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			findings := checkNginx(config, with(), wish{conns: 10_000, fronts: []string{c.front}, polling: 30 * time.Second, processors: 8})
+			findings := checkNginx(config, with(), wish{conns: 10_000, fronts: []string{c.front}, polling: 30 * time.Second, idle: 75 * time.Second, processors: 8})
 			onlyFound(t, findings, func(name string) bool { return strings.HasSuffix(name, c.found) }, c.found, c.status, c.says)
 		})
+	}
+}
+
+// TestDoctorNginxIdle: what nginx takes where nothing is said is compared with the
+// server's idle timeout.
+func TestDoctorNginxIdle(t *testing.T) {
+	config, err := readNginxConfig(nginxFiles(map[string]string{"/n": nginxFor()}), "/n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for idle, want := range map[time.Duration]status{60 * time.Second: statusBad, 61 * time.Second: statusOK} {
+		name, says := "", []string(nil)
+		if want != statusOK {
+			name, says = "keepalive_timeout of the upstream", []string{"60s, which nginx takes where nothing is said", "keepalive_timeout 36s;"}
+		}
+		findings := checkNginx(config, with(), wish{conns: 10_000, fronts: []string{"127.0.0.1:8100"}, polling: 30 * time.Second, idle: idle, processors: 8})
+		onlyFound(t, findings, func(found string) bool { return strings.HasSuffix(found, name) }, name, want, says)
 	}
 }
 
@@ -208,7 +228,7 @@ func TestDoctorNginxPorts(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := statusOK
-		for _, f := range checkNginx(config, with("net.ipv4.ip_local_port_range", "40000 46999"), wish{conns: 10_000, fronts: []string{"127.0.0.1:8100"}, polling: 30 * time.Second}) {
+		for _, f := range checkNginx(config, with("net.ipv4.ip_local_port_range", "40000 46999"), wish{conns: 10_000, fronts: []string{"127.0.0.1:8100"}, polling: 30 * time.Second, idle: 75 * time.Second}) {
 			got = max(got, f.Status)
 		}
 		if got != want {

@@ -76,7 +76,7 @@ type settings struct {
 	RetryTime      seconds `default:"3" placeholder:"S" group:"times" help:"When browsers come back to a broken event stream, on the average: each is told another time, from half to half as much again. 0 leaves it to them."`
 	RequestTimeout seconds `default:"10" placeholder:"S" group:"times" help:"How long a request's head may take to arrive."`
 	BodyTimeout    seconds `default:"10" placeholder:"S" group:"times" help:"How long its body may take then."`
-	IdleTimeout    seconds `default:"60" placeholder:"S" group:"times" help:"How long a connection may stay open between requests."`
+	IdleTimeout    seconds `default:"75" placeholder:"S" group:"times" help:"How long a connection may stay open between requests: longer than a proxy in front keeps it, which is 60 for most."`
 	WriteTimeout   seconds `default:"30" placeholder:"S" group:"times" help:"How long a reader may be stuck before it is cut; a second more for each 8 KiB that are held for it."`
 
 	DrainTime seconds `default:"5" placeholder:"S" group:"times" help:"How long a server that is told to stop takes to send its clients away, so that they do not all come back at once; 0 cuts them."`
