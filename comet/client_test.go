@@ -49,6 +49,11 @@ func answer(status, contentType, body string, more ...string) string {
 		status, dateLine, contentType, fixed, strings.Join(more, ""), len(body), body)
 }
 
+// noContent is a response without a body.
+func noContent(more ...string) string {
+	return "HTTP/1.1 204 No Content\r\n" + dateLine + fixed + strings.Join(more, "") + "\r\n"
+}
+
 // reqGet is a request in HTTP/1.minor; more are header lines.
 func reqGet(minor int, target string, more ...string) string {
 	return fmt.Sprintf("GET %s HTTP/1.%d\r\nHost: h\r\n%s\r\n", target, minor, strings.Join(more, ""))

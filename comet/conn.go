@@ -125,11 +125,15 @@ func (s *shard) serve(c reactor.Conn, req *httplite.Request) {
 		return
 	}
 	e, known := s.srv.endpoint(x.side, req.Path())
-	if !known {
-		s.fail(x, 404, "no such path")
+	m := req.Method()
+	if m == httplite.OPTIONS {
+		s.options(x, e, known)
 		return
 	}
-	m := req.Method()
+	if !known {
+		s.noSuchPath(x)
+		return
+	}
 	if !e.allows(m) {
 		s.notAllowed(x, e)
 		return

@@ -35,11 +35,11 @@ func (e *endpoint) allows(m httplite.Method) bool {
 // table maps the paths of each side to their endpoints.
 func table(cfg *Config) (t [sides]map[string]endpoint) {
 	t[sideFront] = map[string]endpoint{
-		"/sub":    {get, subscribeBy(transportPoll)},
-		"/poll":   {get, subscribeBy(transportPoll)},
-		"/stream": {get, subscribeBy(transportStream)},
-		"/iframe": {get, subscribeBy(transportIframe)},
-		"/sse":    {get, subscribeBy(transportSSE)},
+		"/sub":    {getHead, subscribeBy(transportPoll)},
+		"/poll":   {getHead, subscribeBy(transportPoll)},
+		"/stream": {getHead, subscribeBy(transportStream)},
+		"/iframe": {getHead, subscribeBy(transportIframe)},
+		"/sse":    {getHead, subscribeBy(transportSSE)},
 		"/ping":   {getHead, (*shard).ping},
 	}
 	t[sideAdmin] = map[string]endpoint{
@@ -52,7 +52,7 @@ func table(cfg *Config) (t [sides]map[string]endpoint) {
 		"/check":     {getHead, controlling(opCheck)},
 		"/info":      {getHead, (*shard).info},
 		"/explain":   {getHead, (*shard).explain},
-		"/psub":      {get, (*shard).psub},
+		"/psub":      {getHead, (*shard).psub},
 		"/healthz":   {getHead, (*shard).health},
 		"/readyz":    {getHead, (*shard).ready},
 		"/stats":     {getHead, (*shard).stats},

@@ -90,7 +90,7 @@ func TestExplainBytes(t *testing.T) {
 		} {
 			same(t, ask(sideAdmin, "/explain?"+query), answer("400 Bad Request", asText, reason+"\n", more...))
 		}
-		same(t, ask(sideFront, "/explain?cname=a"), answer(gone, asText, "no such path\n", more...))
+		same(t, ask(sideFront, "/explain?cname=a"), answer(gone, asText, "no such path: /explain\n", more...))
 	})
 	for _, path := range neverPublic {
 		if _, err := newServer(Config{Public: map[string]string{"/x": path}}); err == nil || !strings.Contains(err.Error(), "/x: "+path+" is for the admin side alone") {

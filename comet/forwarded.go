@@ -13,17 +13,20 @@ var forwardedFor = []byte("X-Forwarded-For")
 // appended the address it was called from: the client is the rightmost address
 // that is not a trusted proxy's, or the leftmost, if all are. What stands to the
 // left of it is the client's own word and is not looked at. told is false without
-// the header; ok is false where an address is malformed that would have counted.
+// the header, or with nothing in it; ok is false where an address is malformed that would have counted.
 func forwardedClient(req *httplite.Request, trusted *Addresses) (client netip.Addr, told, ok bool) {
 	for i := req.NumHeaders() - 1; i >= 0; i-- { // several are one list
 		name, list := req.HeaderAt(i)
 		if !bytes.EqualFold(name, forwardedFor) {
 			continue
 		}
-		for told = true; ; {
+		for {
 			comma := bytes.LastIndexByte(list, ',')
-			if client, ok = parseHop(list[comma+1:]); !ok || !trusted.Has(client) {
-				return client, true, ok
+			if hop := bytes.Trim(list[comma+1:], " \t"); len(hop) > 0 { // a list may have empty elements (RFC 9110 5.6.1)
+				told = true
+				if client, ok = parseHop(hop); !ok || !trusted.Has(client) {
+					return client, true, ok
+				}
 			}
 			if comma < 0 {
 				break
@@ -38,7 +41,6 @@ func forwardedClient(req *httplite.Request, trusted *Addresses) (client netip.Ad
 // with a port behind it and IPv6 then in brackets, or nginx's word for a peer on
 // a unix socket.
 func parseHop(text []byte) (netip.Addr, bool) {
-	text = bytes.Trim(text, " \t")
 	if string(text) == "unix:" {
 		return netip.Addr{}, true
 	}

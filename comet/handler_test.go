@@ -92,13 +92,13 @@ func TestHandlers(t *testing.T) {
 		}
 		for _, r := range []struct{ target, status, contentType, body, header string }{
 			{"/m?a=%31&b", ok200, asText, `m: GET /m a=%31&b h "x/y" "1"`, ""},
-			{"/m/", gone, asText, "no such path\n", ""},
+			{"/m/", gone, asText, "no such path: /m/\n", ""},
 			{"/t/", ok200, asText, `t: GET /t/  h "x/y" ""`, ""},
 			{"/t/a%20b/c", ok200, asText, `t: GET /t/a b/c  h "x/y" ""`, ""},
 			{"/t/u", ok200, asText, `t: GET /t/u  h "x/y" ""`, ""},
 			{"/t/u/w", ok200, asText, `u: GET /t/u/w  h "x/y" ""`, ""},
 			{"/t/v", ok200, asText, `v: GET /t/v  h "x/y" ""`, ""},
-			{"/t", gone, asText, "no such path\n", ""},
+			{"/t", gone, asText, "no such path: /t\n", ""},
 			{"/made", "418 I'm a teapot", asHTML, "<html>", "X-A: 1\r\nX-A: 2  X-B: 3\r\n"},
 			{"/none", ok200, asText, "", ""},
 			{"/fails", "500 Internal Server Error", asText, "the handler of this path failed: the log says how\n", ""},
@@ -114,8 +114,8 @@ func TestHandlers(t *testing.T) {
 		full := answer(ok200, asText, `m: HEAD /m   "" ""`)
 		same(t, head, full[:strings.Index(full, "m: HEAD")])
 		same(t, srv.talk(sideAdmin, reqForm(minor, "/m", "a=1", closing)),
-			answer("405 Method Not Allowed", asText, "method not allowed here\n", append(more, "Allow: GET, HEAD\r\n")...))
-		same(t, srv.talk(sideFront, reqGet(minor, "/m", closing)), answer(gone, asText, "no such path\n", more...))
+			answer("405 Method Not Allowed", asText, "method not allowed here\n", append(more, "Allow: GET, HEAD, OPTIONS\r\n")...))
+		same(t, srv.talk(sideFront, reqGet(minor, "/m", closing)), answer(gone, asText, "no such path: /m\n", more...))
 	})
 }
 

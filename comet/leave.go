@@ -5,15 +5,36 @@ import "ccomet/reactor"
 // How a subscriber goes: its poll is answered, its stream ends, it is refused, or its
 // client has left.
 
-// subEnded: the client will send nothing more. Before it has been answered it may
-// be answered at once; it is not going to wait.
+// subEnded: the client will send nothing more. It may have gone, or have closed only
+// its half of the connection, so it is still given what there is, and then a clear end;
+// it is not going to wait.
 func (s *shard) subEnded(owner uint32, c reactor.Conn) {
-	if s.waiting(owner) != 0 {
-		s.loop.Close(c)
+	for i := s.first(owner); i != 0; i = s.following(i) {
+		s.subs.At(i).flags |= subGone
+	}
+	s.endGone(owner, c)
+}
+
+// endGone ends the response to a client that has ended its side, once it has been
+// given what there is.
+func (s *shard) endGone(owner uint32, c reactor.Conn) {
+	sub := s.subs.At(s.first(owner))
+	if !sub.has(subGone) || !s.loop.Alive(c) || s.loop.Blocked(c) || len(s.laterJoins[owner]) > 0 {
 		return
 	}
 	for i := s.first(owner); i != 0; i = s.following(i) {
-		s.subs.At(i).flags |= subGone
+		if s.subs.At(i).has(subAsking | subBehind) {
+			return
+		}
+	}
+	switch waiting := s.waiting(owner); {
+	case sub.transport == transportCComet || waiting == 0:
+		s.loop.Close(c) // of CComet's dialect any answer would be taken for an error
+	case sub.poll():
+		s.subs.At(owner).flags |= subClose
+		s.finishEmptyPoll(owner, waiting)
+	default:
+		s.endStream(owner, c)
 	}
 }
 

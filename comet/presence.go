@@ -29,6 +29,10 @@ type presence struct {
 
 // psub serves /psub.
 func (s *shard) psub(x *exchange) {
+	if x.head {
+		s.replyHead(x, typeText, true)
+		return
+	}
 	value, _, _ := s.arg(x, "now")
 	now := len(value) == 1 && value[0] == '1'
 	if what, i := s.state(x.conn); what == stateAnswering {
@@ -55,7 +59,7 @@ func (s *shard) startPsub(c reactor.Conn, old, now bool) {
 	framing := psubBare
 	if !old {
 		framing = psubChunked
-		s.scratch = append(s.scratch, "Transfer-Encoding: chunked\r\n"...)
+		s.scratch = append(s.scratch, chunkedLine...)
 	}
 	s.setState(c, stateListening, framing)
 	_ = s.loop.Write(c, httplite.EndHeaders(s.scratch))
@@ -112,7 +116,14 @@ func (p *presence) write(c reactor.Conn, lines, chunk []byte) {
 	}
 }
 
-func (s *shard) listenerEnded(_ uint32, c reactor.Conn) { s.loop.Close(c) }
+// listenerEnded gives a client that has ended its side a clear end: it may still read.
+func (s *shard) listenerEnded(framing uint32, c reactor.Conn) {
+	if framing == psubChunked {
+		_ = s.loop.Write(c, lastChunk)
+	}
+	s.presence.remove(c)
+	s.finish(c)
+}
 
 func (s *shard) listenerDrained(_ uint32, c reactor.Conn) {
 	s.loop.SetTimer(c, -1)

@@ -17,7 +17,7 @@ func TestReady(t *testing.T) {
 		same(t, srv.talk(sideAdmin, reqGet(minor, "/readyz", closing)), answer(ok200, asText, "ok", more...))
 		head := answer(ok200, asText, "ok", more...)
 		same(t, srv.talk(sideAdmin, strings.Replace(reqGet(minor, "/readyz", closing), "GET", "HEAD", 1)), head[:len(head)-len("ok")])
-		same(t, srv.talk(sideFront, reqGet(minor, "/readyz", closing)), answer(gone, asText, "no such path\n", more...))
+		same(t, srv.talk(sideFront, reqGet(minor, "/readyz", closing)), answer(gone, asText, "no such path: /readyz\n", more...))
 	})
 }
 

@@ -30,12 +30,16 @@ const (
 	headEndless = "Cache-Control: no-cache, no-transform\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\nX-Accel-Buffering: no\r\n"
 )
 
+const chunkedLine = "Transfer-Encoding: chunked\r\n"
+
 // appendHead appends a response's head but for how its body ends.
 func (s *shard) appendHead(dst []byte, side uint8, h head) []byte {
 	s.stamp(s.loop.Now())
 	dst = httplite.AppendStatus(dst, h.status)
 	dst = append(dst, s.date...)
-	dst = httplite.AppendHeader(dst, "Content-Type", h.contentType)
+	if h.contentType != "" {
+		dst = httplite.AppendHeader(dst, "Content-Type", h.contentType)
+	}
 	if h.endless {
 		dst = append(dst, headEndless...)
 	} else {
@@ -55,7 +59,9 @@ func (s *shard) appendHead(dst []byte, side uint8, h head) []byte {
 func (s *shard) appendResponse(dst []byte, x *exchange, status int, contentType string, body []byte) []byte {
 	dst = s.appendHead(dst, x.side, head{status: status, contentType: contentType, old: x.old, last: x.last})
 	dst = append(dst, x.headers...)
-	dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(body)))
+	if status != 204 { // which has no body, and must not have its length (RFC 9110 8.6)
+		dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(body)))
+	}
 	dst = httplite.EndHeaders(dst)
 	if !x.head {
 		dst = append(dst, body...)
@@ -66,6 +72,22 @@ func (s *shard) appendResponse(dst []byte, x *exchange, status int, contentType 
 // reply answers a request at once, in its turn behind those before it.
 func (s *shard) reply(x *exchange, status int, contentType string, body []byte) {
 	s.scratch = s.appendResponse(s.scratch[:0], x, status, contentType, body)
+	s.replyRendered(x)
+}
+
+// replyHead answers HEAD where GET would be answered when there is something to say,
+// or without end: with the head alone, and without waiting.
+func (s *shard) replyHead(x *exchange, contentType string, endless bool) {
+	s.scratch = s.appendHead(s.scratch[:0], x.side, head{status: 200, contentType: contentType, old: x.old, last: x.last, endless: endless})
+	if endless && !x.old {
+		s.scratch = append(s.scratch, chunkedLine...)
+	}
+	s.scratch = httplite.EndHeaders(s.scratch)
+	s.replyRendered(x)
+}
+
+// replyRendered answers with the response that scratch has.
+func (s *shard) replyRendered(x *exchange) {
 	if what, i := s.state(x.conn); what == stateAnswering {
 		s.addSlot(i, x, slot{op: opReady, done: true, text: string(s.scratch)})
 		return
@@ -113,16 +135,49 @@ func (s *shard) failed(x *exchange, status int) {
 
 // notAllowed answers a method that the path does not have.
 func (s *shard) notAllowed(x *exchange, e endpoint) {
-	x.headers = append(s.object[:0], "Allow: "...)
-	for i, m := range e.methods {
-		if i > 0 {
-			x.headers = append(x.headers, ", "...)
-		}
-		x.headers = append(x.headers, m.String()...)
-	}
-	x.headers = append(x.headers, "\r\n"...)
-	s.object = x.headers
+	s.object = appendMethods(s.object[:0], "Allow: ", e.methods)
+	x.headers = s.object
 	s.fail(x, 405, "method not allowed here")
+}
+
+// appendMethods appends a header line that lists methods, and OPTIONS, which every
+// path has.
+func appendMethods(dst []byte, name string, methods []httplite.Method) []byte {
+	dst = append(dst, name...)
+	for _, m := range methods {
+		dst = append(append(dst, m.String()...), ", "...)
+	}
+	return append(dst, "OPTIONS\r\n"...)
+}
+
+// options answers OPTIONS: what a path, or the server as a whole (RFC 9110 9.3.7),
+// may be asked with. Load balancers ask "/" so, to see whether the server is there.
+func (s *shard) options(x *exchange, e endpoint, known bool) {
+	switch path := string(x.req.Path()); {
+	case known:
+	case path == "/", path == "*":
+		e.methods = getHead
+	default:
+		s.noSuchPath(x)
+		return
+	}
+	s.object = appendMethods(s.object[:0], "Allow: ", e.methods)
+	x.headers = s.object
+	s.reply(x, 204, "", nil)
+}
+
+// maxPathTold is how much of a path an answer repeats.
+const maxPathTold = 200
+
+// noSuchPath says which path is not there: a proxy may have made it of another.
+func (s *shard) noSuchPath(x *exchange) {
+	path := x.req.Path()
+	s.body = append(append(s.body[:0], "no such path: "...), path[:min(len(path), maxPathTold)]...)
+	if len(path) > maxPathTold {
+		s.body = append(s.body, "..."...)
+	}
+	s.body = append(s.body, '\n')
+	s.failed(x, 404)
 }
 
 // What an iframe's document begins with.
@@ -151,7 +206,7 @@ func (s *shard) appendStreamHead(dst []byte, sub *subscriber) []byte {
 	// An old client's response ends with the connection, whatever it asked for.
 	dst = s.appendHead(dst, sideFront, head{status: 200, contentType: contentTypes[sub.transport], old: sub.has(subOld), last: sub.has(subClose | subOld), endless: true})
 	if !sub.has(subOld) {
-		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+		dst = append(dst, chunkedLine...)
 	}
 	dst = httplite.EndHeaders(dst)
 	var preface []byte

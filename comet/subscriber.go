@@ -30,7 +30,7 @@ const (
 	subClose                     // HTTP: the connection ends with the response
 	subOld                       // HTTP/1.0: no chunks
 	subSayLost                   // it wants to be told of messages that are gone
-	subGone                      // the client has ended before it was answered: it is not going to wait
+	subGone                      // the client has ended its side: it is not going to wait (endGone)
 	subHead                      // it stands for its members (bundle.go)
 	subMember
 )
@@ -169,9 +169,8 @@ func (s *shard) joined(m *mail) {
 		return
 	}
 	sub := s.subs.At(i)
-	if !s.loop.Alive(m.conn) || sub.has(subGone) && m.flag&joinMember != 0 {
+	if !s.loop.Alive(m.conn) {
 		s.unjoin(m)
-		s.loop.Close(m.conn)
 		return
 	}
 	if m.flag&joinMember == 0 {
@@ -199,6 +198,7 @@ func (s *shard) joined(m *mail) {
 		if sub.has(subMember) {
 			s.subscribeRest(s.owner(i))
 		}
+		s.endGone(s.owner(i), m.conn)
 		return
 	}
 	b := &s.batch
@@ -209,6 +209,7 @@ func (s *shard) joined(m *mail) {
 	}
 	s.replayInto(b, sub, s.rosterName(roster), m)
 	s.writeReplay(i, b, m)
+	s.endGone(s.owner(i), m.conn)
 }
 
 // unjoin has the home forget whom it has just counted.
@@ -287,7 +288,11 @@ func (s *shard) caughtUp(m *mail) {
 	s.resetFor(b, i)
 	s.replayInto(b, sub, s.rosterName(sub.roster), m)
 	b.closes = m.flag&joinClosed != 0
+	owner := s.owner(i)
 	s.writeReplay(i, b, m)
+	if st, now := s.state(m.conn); st == stateWaiting && now == owner { // else it ended with a close
+		s.endGone(owner, m.conn)
+	}
 }
 
 // drained: what was held for a subscriber has been written. Each subscription
@@ -308,5 +313,6 @@ func (s *shard) drained(owner uint32, c reactor.Conn) {
 	}
 	if !behind {
 		s.heartbeat(c) // it was a noop that was stuck
+		s.endGone(owner, c)
 	}
 }

@@ -276,6 +276,80 @@ func TestSlowPollerHasTime(t *testing.T) {
 	}
 }
 
+// Who closes only its half of the connection, as "nc -N" does, gets what there is, and
+// then a clear end; whoever closes all of it costs nothing.
+func TestHalfClosed(t *testing.T) {
+	const noop = `{"type":"noop","cname":"b","seq":0,"content":""}` + "\n"
+	for name, c := range map[string]struct{ request, want string }{
+		"stream": {reqGet(1, "/stream?cname=a&seq=2"),
+			streamHead(1, asJSON) + piece(1, objectOf("a", "data", 2, "x2")+"\n") + piece(1, objectOf("a", "data", 3, "x3")+"\n") + "0\r\n\r\n"},
+		"stream in HTTP/1.0":       {reqGet(0, "/stream?cname=a&seq=3"), streamHead(0, asJSON) + objectOf("a", "data", 3, "x3") + "\n"},
+		"stream without a backlog": {reqGet(1, "/stream?cname=b&seq=1"), streamHead(1, asJSON) + "0\r\n\r\n"},
+		"stream of two":            {reqGet(0, "/stream?cname=b&seq=1&cname=a&seq=3"), streamHead(0, asJSON) + objectOf("a", "data", 3, "x3") + "\n"},
+		"poll":                     {reqGet(1, "/poll?cname=a&seq=3", closing), answer(ok200, asJSON, "["+objectOf("a", "data", 3, "x3")+"]\n", closing)},
+		"poll without a backlog":   {reqGet(1, "/poll?cname=b&seq=1", closing), answer(ok200, asJSON, noop, closing)},
+		"poll of two":              {reqGet(1, "/poll?cname=b&seq=1&cname=b2&seq=1", closing), answer(ok200, asJSON, noop, closing)},
+		"psub":                     {reqGet(1, "/psub"), streamHead(1, asText) + "0\r\n\r\n"},
+	} {
+		for _, waits := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, waits), func(t *testing.T) {
+				h := newHarness(t, Config{Loops: 2})
+				h.ask(sideAdmin, "/sign?cname=b")
+				for n := 1; n <= 3; n++ {
+					h.ask(sideAdmin, fmt.Sprintf("/push?cname=a&content=x%d", n))
+				}
+				side := sideFront
+				if name == "psub" {
+					side = sideAdmin
+				}
+				e := h.connect(h.srv.shards[0], side, 0)
+				e.write(c.request)
+				if waits {
+					h.settle()
+				}
+				if err := unix.Shutdown(e.fd, unix.SHUT_WR); err != nil {
+					t.Fatal(err)
+				}
+				h.settle()
+				e.read()
+				got := string(e.in)
+				if name == "poll of two" { // either may be asked first
+					got = strings.Replace(got, `"b2"`, `"b"`, 1)
+					got = strings.Replace(got, "Content-Length: 50", "Content-Length: 49", 1)
+				}
+				same(t, got, c.want)
+				if !e.ended || h.srv.totals.subscribers.Load() != 0 {
+					t.Errorf("ended %v, %d subscribers are left", e.ended, h.srv.totals.subscribers.Load())
+				}
+			})
+		}
+	}
+}
+
+// Who has closed its half, and reads slowly, still gets all of the backlog.
+func TestHalfClosedReadsSlowly(t *testing.T) {
+	h := newHarness(t, Config{Loops: 1})
+	for range 20 {
+		h.ask(sideAdmin, "/push?cname=a&content="+strings.Repeat("x", 7000))
+	}
+	e := h.connect(h.srv.shards[0], sideFront, 4608)
+	e.get("/stream?cname=a&seq=1")
+	h.settle()
+	if err := unix.Shutdown(e.fd, unix.SHUT_WR); err != nil {
+		t.Fatal(err)
+	}
+	var all []event
+	clean := false
+	for limit := time.Now().Add(patience); !clean && !e.ended && time.Now().Before(limit); h.settle() {
+		var list []event
+		list, clean = e.events()
+		all = append(all, list...)
+	}
+	if len(all) != 20 || !clean {
+		t.Errorf("%d messages, the end clean: %v", len(all), clean)
+	}
+}
+
 // A listener to /psub that has ended its side leaves, even if it came with
 // requests whose answers were still under way.
 func TestEndedListenerLeaves(t *testing.T) {

@@ -38,6 +38,14 @@ func (s *shard) startSub(x *exchange, t transport) error {
 	if lost, _, _ := s.arg(x, "lost"); len(lost) == 1 && lost[0] == '1' {
 		sub.flags |= subSayLost
 	}
+	if x.head {
+		contentType := contentTypes[t]
+		if len(cb) > 0 {
+			contentType = typeScript
+		}
+		s.replyHead(x, contentType, t != transportPoll)
+		return nil
+	}
 	if i := s.newSub(x.conn, cb, sub, wants); i != 0 {
 		s.subscribeAll(i, x.conn, wants)
 	} else {

@@ -291,12 +291,12 @@ func TestPipelinedBehindPolls(t *testing.T) {
 		e.read()
 		same(t, string(e.in), answer("200 OK", asJSON, object("data", 1, "x1")+"\n")+
 			answer("200 OK", asScript, "f("+object("data", 2, "x2")+");\n")+
-			answer("404 Not Found", asText, "no such path\n")+pong)
+			answer("404 Not Found", asText, "no such path: /nothing\n")+pong)
 	}
 }
 
 func TestFrontRequests(t *testing.T) {
-	const wrong = "method not allowed here\n"
+	const wrong, badName = "method not allowed here\n", "parameter cname: control characters are not allowed\n"
 	icomet := `icomet_cb({"type":"ping","sub_timeout":30});` + "\n"
 	for _, r := range []struct{ name, request, want string }{
 		{"ping names its callback", reqGet(1, "/ping", closing), answer("200 OK", asScript, icomet, closing)},
@@ -304,13 +304,26 @@ func TestFrontRequests(t *testing.T) {
 		{"ping with HEAD", "HEAD /ping HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n",
 			strings.TrimSuffix(answer("200 OK", asScript, icomet, closing), icomet)},
 		{"POST to a poll", "POST /sub?cname=a HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n",
-			answer("405 Method Not Allowed", asText, wrong, closing, "Allow: GET\r\n")},
-		{"POST to ping, HTTP/1.0", "POST /ping HTTP/1.0\r\n\r\n", answer("405 Method Not Allowed", asText, wrong, "Allow: GET, HEAD\r\n")},
-		{"HEAD of an endless response", "HEAD /stream?cname=a HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n",
-			strings.TrimSuffix(answer("405 Method Not Allowed", asText, wrong, closing, "Allow: GET\r\n"), wrong)},
-		{"the admin side is not here", reqGet(1, "/push?cname=a&content=x", closing), answer("404 Not Found", asText, "no such path\n", closing)},
+			answer("405 Method Not Allowed", asText, wrong, closing, "Allow: GET, HEAD, OPTIONS\r\n")},
+		{"POST to ping, HTTP/1.0", "POST /ping HTTP/1.0\r\n\r\n", answer("405 Method Not Allowed", asText, wrong, "Allow: GET, HEAD, OPTIONS\r\n")},
+		{"HEAD of an endless response", "HEAD /stream?cname=a HTTP/1.1\r\nHost: h\r\n\r\n" + reqGet(1, "/ping?cb=f", closing),
+			streamHead(1, asJSON) + answer("200 OK", asScript, `f({"type":"ping","sub_timeout":30});`+"\n", closing)},
+		{"HEAD of an endless response, HTTP/1.0", "HEAD /sse?cname=a HTTP/1.0\r\n\r\n", streamHead(0, asEvents)},
+		{"HEAD of a poll", "HEAD /poll?cname=a&seq=1 HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n",
+			"HTTP/1.1 200 OK\r\n" + dateLine + "Content-Type: " + asJSON + "\r\n" + fixed + closing + "\r\n"},
+		{"HEAD of a poll with a callback", "HEAD /sub?cname=a&cb=f HTTP/1.0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\n" + dateLine + "Content-Type: " + asScript + "\r\n" + fixed + "\r\n"},
+		{"HEAD is checked as GET is", "HEAD /sse?cname=%01 HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n",
+			strings.TrimSuffix(answer("400 Bad Request", asText, badName, closing), badName)},
+		{"OPTIONS of a path", "OPTIONS /sse HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n", noContent(closing, "Allow: GET, HEAD, OPTIONS\r\n")},
+		{"OPTIONS of /, as HAProxy asks", "OPTIONS / HTTP/1.0\r\n\r\n", noContent("Allow: GET, HEAD, OPTIONS\r\n")},
+		{"OPTIONS of the server", "OPTIONS * HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n", noContent(closing, "Allow: GET, HEAD, OPTIONS\r\n")},
+		{"OPTIONS of nothing", "OPTIONS /x HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n", answer("404 Not Found", asText, "no such path: /x\n", closing)},
+		{"a path that a proxy has joined", reqGet(1, "//ping", closing), answer("404 Not Found", asText, "no such path: //ping\n", closing)},
+		{"a long path", reqGet(1, "/"+strings.Repeat("p", 300), closing), answer("404 Not Found", asText, "no such path: /"+strings.Repeat("p", 199)+"...\n", closing)},
+		{"the admin side is not here", reqGet(1, "/push?cname=a&content=x", closing), answer("404 Not Found", asText, "no such path: /push\n", closing)},
 		{"HEAD of nothing", "HEAD /x HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n",
-			strings.TrimSuffix(answer("404 Not Found", asText, "no such path\n", closing), "no such path\n")},
+			strings.TrimSuffix(answer("404 Not Found", asText, "no such path: /x\n", closing), "no such path: /x\n")},
 		{"a space is no number", reqGet(1, "/sub?seq=+&cname=a", closing),
 			answer("400 Bad Request", asText, "parameter seq: want a whole number of 32 bits\n", closing)},
 		{"+ and %XX decode", reqGet(1, "/sub?cname=a+b%2B%C3%A9%26c", closing),

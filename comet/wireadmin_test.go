@@ -68,7 +68,7 @@ var adminRows = []adminRow{
 	{"check", three, "/check?cname=a", "", ok200, asJSON, `{"a": 1}` + "\n"},
 	{"check what is not there", three, "/check?cname=b", "", ok200, asJSON, "{}\n"},
 	{"health", nil, "/healthz", "", ok200, asText, "ok"},
-	{"the front side is not here", nil, "/sub?cname=a", "", gone, asText, "no such path\n"},
+	{"the front side is not here", nil, "/sub?cname=a", "", gone, asText, "no such path: /sub\n"},
 }
 
 func TestAdminRequests(t *testing.T) {
@@ -99,13 +99,17 @@ func TestAdminMethods(t *testing.T) {
 		{"DELETE", "/pub?cname=a&content=x", "GET, POST"},
 		{"POST", "/check?cname=a", "GET, HEAD"},
 		{"POST", "/info", "GET, HEAD"},
-		{"POST", "/psub", "GET"},
-		{"OPTIONS", "/healthz", "GET, HEAD"},
+		{"POST", "/psub", "GET, HEAD"},
+		{"DELETE", "/healthz", "GET, HEAD"},
 		{"get", "/sign?cname=a", "GET, POST"},
 	} {
 		same(t, srv.talk(sideAdmin, r.method+" "+r.target+" HTTP/1.0\r\n\r\n"),
-			answer("405 Method Not Allowed", asText, "method not allowed here\n", "Allow: "+r.allow+"\r\n"))
+			answer("405 Method Not Allowed", asText, "method not allowed here\n", "Allow: "+r.allow+", OPTIONS\r\n"))
 	}
+	for _, target := range []string{"/", "*", "/healthz"} {
+		same(t, srv.talk(sideAdmin, "OPTIONS "+target+" HTTP/1.0\r\n\r\n"), noContent("Allow: GET, HEAD, OPTIONS\r\n"))
+	}
+	same(t, srv.talk(sideAdmin, "HEAD /psub HTTP/1.0\r\n\r\n"), streamHead(0, asText))
 	full := answer(ok200, asJSON, `{"a": 1}`+"\n", closing)
 	srv.ask(three[0])
 	same(t, srv.talk(sideAdmin, "HEAD /check?cname=a HTTP/1.1\r\nHost: h\r\n"+closing+"\r\n"), full[:strings.Index(full, `{"a"`)])

@@ -150,7 +150,7 @@ func TestCCometRefusals(t *testing.T) {
 			if !strings.HasPrefix(got, "HTTP/1.1 "+r.status+" ") || !strings.Contains(got, r.reason) || !strings.Contains(got, "Content-Type: "+asText) {
 				t.Errorf("got %q, want %s and %q", got, r.status, r.reason)
 			}
-			if r.status == "405" && !strings.Contains(got, "Allow: GET\r\n") {
+			if r.status == "405" && !strings.Contains(got, "Allow: GET, OPTIONS\r\n") {
 				t.Errorf("what is allowed is not told: %q", got)
 			}
 		})
@@ -199,7 +199,7 @@ func TestCCometConnectionGoesOn(t *testing.T) {
 		srv.talkCC(ccPublish("x0"))
 		c.expect(answer(ok200, asScript, "f('["+ccMessage("MSG", "x0", "u", 0)+"]')"))
 		c.expect(answer(ok200, asScript, ccBeyond))
-		c.expect(answer(gone, asText, "no such path\n"))
+		c.expect(answer(gone, asText, "no such path: /nowhere\n"))
 		c.expect(answer(ok200, asScript, ccPublished))
 		old := srv.dial(sideCComet)
 		old.send(reqGet(0, ccSign, keeping))

@@ -180,8 +180,10 @@ func mustAnswer(r attacks.Request, elsewhere bool) (status int, begin string) {
 	switch {
 	case r.Method == "CONNECT":
 		return 501, "there are no tunnels here"
+	case r.Method == "OPTIONS" && (ping != nil && !elsewhere || r.Target == "*" || r.Target == "/"):
+		return 204, ""
 	case ping == nil || elsewhere:
-		status, begin = 404, "no such path\n"
+		status, begin = 404, "no such path: "
 	case r.Method != "GET" && r.Method != "HEAD":
 		return 405, "method not allowed here\n"
 	case strings.Trim(ping[1], "abcdefghijklmnopqrstuvwxyz") != "":
