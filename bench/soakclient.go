@@ -188,7 +188,7 @@ func (c *soakCrowd) object(sub *soakClient, o *soakObject) {
 		c.moved(sub, w, o.seq)
 	case "lost":
 		c.told(sub, w, o)
-	case "noop":
+	case "noop", "503": // nothing new; it is stopping
 		return
 	case "429":
 		if !c.life.ceilings {

@@ -198,7 +198,7 @@ func TestSoakObjects(t *testing.T) {
 		{soakJSONP, "soak_1(" + two + ");\n", []string{second}},
 		{soakIframe, "<script>parent.icomet_cb(" + one + ");</script>\n", []string{first}},
 		{soakIframe, "<!DOCTYPE html><html>\n", nil},
-		{soakSSE, "id: 3,4\n", []string{"id 3,4"}},
+		{soakSSE, "id: 3.k3f9ab2,4\n", []string{"id 3.k3f9ab2,4"}},
 		{soakSSE, "data: " + one + "\n", []string{first}},
 		{soakSSE, "\n", nil},
 		{soakStream, one, []string{"bad"}},

@@ -137,7 +137,7 @@ func (s *shard) control(m *mail) {
 	}
 	if i != 0 {
 		ch := s.channels.At(i)
-		r.seq, r.n = ch.next, int32(ch.subs)
+		r.seq, r.n, r.ref.gen = ch.next, int32(ch.subs), ch.gen
 		switch m.op {
 		case opSign:
 			s.extend(i, time.Duration(m.n)*time.Second)

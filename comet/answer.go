@@ -80,7 +80,7 @@ func (s *shard) appendResult(object []byte, sl *slot) []byte {
 	}
 	object = appendEscaped(append(object, `{"type":"sign","cname":"`...), []byte(sl.name))
 	object = strconv.AppendInt(append(object, `","seq":`...), int64(sl.seq), 10)
-	object = append(append(object, `,"token":"`...), s.tokens.make([]byte(sl.name))...)
+	object = append(append(object, `,"token":"`...), s.tokens.make([]byte(sl.name), sl.epoch)...)
 	object = strconv.AppendInt(append(object, `","expires":`...), int64(sl.n), 10)
 	object = strconv.AppendInt(append(object, `,"sub_timeout":`...), int64(s.cfg.PollingTimeout.Seconds()), 10)
 	return append(object, '}')

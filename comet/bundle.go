@@ -1,10 +1,6 @@
 package comet
 
-import (
-	"strconv"
-
-	"ccomet/reactor"
-)
+import "ccomet/reactor"
 
 // A client may wait for several channels on one connection. Then the
 // connection's own subscriber is the head of a bundle, and stands in no roster;
@@ -18,7 +14,7 @@ import (
 //	noop      its counter   the member behind this one
 //	cbAt      its callback  its head
 //	cursor    members that are still subscribed
-//	prev      1: the response has begun
+//	prev      1: begun    while it stands in no roster: the epoch of its place
 //
 // A channel that is closed, or refused, is told and left out; the response ends
 // with the last. Its member stays in its place until then, since the id of an
@@ -62,12 +58,16 @@ func (s *shard) newMembers(head uint32, wants []want) bool {
 		if i == 0 {
 			return false
 		}
-		*s.subs.At(i) = subscriber{
-			conn: h.conn, cursor: wants[n-1].seq, noop: int32(h.next), cbAt: head,
+		w, sub := &wants[n-1], s.subs.At(i)
+		*sub = subscriber{
+			conn: h.conn, noop: int32(h.next), prev: w.epoch, cbAt: head,
 			transport: h.transport, flags: h.flags&^subHead | subMember,
 		}
+		sub.begin(w)
 		h.next = i
-		h.cursor++
+		if !w.over() {
+			h.cursor++
+		}
 	}
 	return true
 }
@@ -88,8 +88,10 @@ func (s *shard) begun(i uint32) bool {
 	return s.subs.At(i).has(subMember) && s.subs.At(s.owner(i)).prev != 0
 }
 
-// endOne ends one subscription of an endless response, all of which is written.
-func (s *shard) endOne(i uint32, c reactor.Conn) {
+// endOne ends one subscription of an endless response, all of which is written. place
+// is what a bundle keeps in its place for the ids of its events: why it has ended, or
+// the epoch of where it stands.
+func (s *shard) endOne(i uint32, c reactor.Conn, place uint32) {
 	owner := s.owner(i)
 	if owner != i {
 		sub := s.subs.At(i)
@@ -97,6 +99,7 @@ func (s *shard) endOne(i uint32, c reactor.Conn) {
 			s.delist(sub.roster, i)
 			sub.roster = 0
 		}
+		sub.prev = place
 		s.notBehind(sub)
 		head := s.subs.At(owner)
 		if head.cursor--; head.cursor > 0 {
@@ -115,11 +118,28 @@ func (s *shard) waiting(i uint32) uint32 {
 	return i
 }
 
+// endsWith says whether a connection's response ends when subscription i does.
+func (s *shard) endsWith(i uint32) bool {
+	return !s.subs.At(i).has(subMember) || s.subs.At(s.owner(i)).cursor == 1
+}
+
+// placeOf is the epoch of a subscriber's place, or what stands for it.
+func (s *shard) placeOf(sub *subscriber) uint32 {
+	switch {
+	case sub.roster != 0:
+		return s.rosters.At(sub.roster).gen
+	case sub.has(subMember):
+		return sub.prev
+	}
+	return epochNone
+}
+
 // resetFor begins a batch for one subscriber. The ids of a member's events have
 // what the client has seen of the channels before it and behind it, too.
 func (s *shard) resetFor(b *batch, i uint32) {
 	sub := s.subs.At(i)
-	b.reset(sub.framing())
+	b.reset(sub.framing(), s.placeOf(sub))
+	b.tell = sub.has(subTell)
 	if !sub.has(subMember) || sub.transport != transportSSE {
 		return
 	}
@@ -132,7 +152,8 @@ func (s *shard) resetFor(b *batch, i uint32) {
 		if side == &b.after {
 			*side = append(*side, ',')
 		}
-		*side = strconv.AppendInt(*side, int64(s.subs.At(m).cursor-1), 10)
+		other := s.subs.At(m)
+		*side = appendPlace(*side, other.cursor-1, s.placeOf(other))
 		if side == &b.before {
 			*side = append(*side, ',')
 		}

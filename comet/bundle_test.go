@@ -24,18 +24,18 @@ func TestSeveralChannels(t *testing.T) {
 				c := srv.dial(sideFront)
 				c.send(reqGet(minor, k.path+"?seq=2&cname=a&cname=b&seq=3&noop=5&seq=1&cname=c&seq=1"))
 				srv.subscribed(3)
-				c.expect(streamHead(minor, k.contentType) + piece(minor, k.preface) + piece(minor, k.frame(object("data", 2, "a2"), "2,2,0")))
+				c.expect(streamHead(minor, k.contentType) + piece(minor, k.preface) + piece(minor, k.frame(object("data", 2, "a2"), id("2.a,2,0"))))
 				for _, live := range []struct{ push, message, id string }{
-					{"/push?cname=b&content=b3", objectOf("b", "data", 3, "b3"), "2,3,0"},
-					{"/push?cname=c&content=c1", objectOf("c", "data", 1, "c1"), "2,3,1"},
-					{"/push?cname=a&content=a3", object("data", 3, "a3"), "3,3,1"},
-					{"/close?cname=b", objectOf("b", "close", 4, ""), ""},
-					{"/push?cname=c&content=c2", objectOf("c", "data", 2, "c2"), "3,4,2"},
-					{"/close?cname=a", object("close", 4, ""), ""},
-					{"/close?cname=c", objectOf("c", "close", 3, ""), ""},
+					{"/push?cname=b&content=b3", objectOf("b", "data", 3, "b3"), "2.a,3.b,0.c"},
+					{"/push?cname=c&content=c1", objectOf("c", "data", 1, "c1"), "2.a,3.b,1.c"},
+					{"/push?cname=a&content=a3", object("data", 3, "a3"), "3.a,3.b,1.c"},
+					{"/close?cname=b", objectOf("b", "close", 4, ""), "3.a,closed,1.c"},
+					{"/push?cname=c&content=c2", objectOf("c", "data", 2, "c2"), "3.a,closed,2.c"},
+					{"/close?cname=a", object("close", 4, ""), "closed,closed,2.c"},
+					{"/close?cname=c", objectOf("c", "close", 3, ""), "closed,closed,closed"},
 				} {
 					srv.ask(live.push)
-					c.expect(piece(minor, k.frame(live.message, live.id)))
+					c.expect(piece(minor, k.frame(live.message, id(live.id))))
 				}
 				same(t, c.rest(), lastPiece(minor))
 			})
@@ -70,6 +70,12 @@ func TestPollOfSeveralChannels(t *testing.T) {
 	})
 }
 
+// id is the id of an event of channels a, b and c, made in this order on one loop, in
+// which the epoch of a is written ".a".
+func id(short string) string {
+	return strings.NewReplacer(".a", "."+life(1), ".b", "."+life(2), ".c", "."+life(3)).Replace(short)
+}
+
 func closingIn(minor int) []string { return []string{"", closing}[minor : minor+1] }
 
 func TestSeveralChannelsRefused(t *testing.T) {
@@ -97,17 +103,17 @@ func TestOneOfSeveralRefused(t *testing.T) {
 		srv.ask("/sign?cname=" + name)
 	}
 	other := srv.dial(sideFront)
-	other.send(reqGet(1, "/stream?cname=c&seq=1&token="+tokenOf("c")))
+	other.send(reqGet(1, "/stream?cname=c&seq=1&token="+tokenOf("c", 3)))
 	srv.subscribed(1)
 	c := srv.dial(sideFront)
-	c.send(reqGet(0, "/sse?cname=b&token=nonsense&seq=1&cname=a&seq=1&token="+tokenOf("a")+"&cname=c&token="+tokenOf("c")))
-	c.expect(streamHead(0, asEvents) + "data: " + objectOf("b", "401", 0, "Token error") + "\n\n" +
+	c.send(reqGet(0, "/sse?cname=b&token=nonsense&seq=1&cname=a&seq=1&token="+tokenOf("a", 1)+"&cname=c&token="+tokenOf("c", 3)))
+	c.expect(streamHead(0, asEvents) + "id: denied,0,-1\ndata: " + objectOf("b", "401", 0, "Token error") + "\n\n" +
 		"data: " + objectOf("c", "429", 0, "Too many subscribers") + "\n\n")
 	srv.subscribed(2)
 	srv.ask("/push?cname=a&content=a1")
-	c.expect("id: 0,1,-1\ndata: " + object("data", 1, "a1") + "\n\n")
+	c.expect("id: " + id("denied,1.a,-1") + "\ndata: " + object("data", 1, "a1") + "\n\n")
 	srv.ask("/close?cname=a")
-	same(t, c.rest(), "data: "+object("close", 2, "")+"\n\n")
+	same(t, c.rest(), "id: denied,closed,-1\ndata: "+object("close", 2, "")+"\n\n")
 	// All of them: the response ends by itself. A poll ends with the first.
 	query := "?cname=a&cname=b&token=x"
 	same(t, srv.talk(sideFront, reqGet(1, "/stream"+query, closing)), streamHead(1, asJSON, closing)+
@@ -125,11 +131,11 @@ func TestOneOfSeveralRefused(t *testing.T) {
 // event that it has seen.
 func TestLastEventIDOfSeveralChannels(t *testing.T) {
 	for id, want := range map[string]string{
-		"0,1":   "id: 1,1\ndata: " + object("data", 1, "a1"),
-		"2,0":   "id: 2,1\ndata: " + objectOf("b", "data", 1, "b1"),
-		"0":     "id: 2,1\ndata: " + object("data", 2, "a2"), // of another request: passed over
-		"0,x":   "id: 2,1\ndata: " + object("data", 2, "a2"),
-		"0,1,2": "id: 2,1\ndata: " + object("data", 2, "a2"),
+		"0,1":   "id: " + id("1.a,1") + "\ndata: " + object("data", 1, "a1"),
+		"2,0":   "id: " + id("2.a,1.b") + "\ndata: " + objectOf("b", "data", 1, "b1"),
+		"0":     "id: " + id("2.a,1") + "\ndata: " + object("data", 2, "a2"), // of another request: passed over
+		"0,x":   "id: " + id("2.a,1") + "\ndata: " + object("data", 2, "a2"),
+		"0,1,2": "id: " + id("2.a,1") + "\ndata: " + object("data", 2, "a2"),
 	} {
 		t.Run(id, func(t *testing.T) {
 			srv := startWire(t, Config{Loops: 1})

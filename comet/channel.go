@@ -11,7 +11,7 @@ import (
 // and keeps history. 48 bytes, and its name and its place in the index beside.
 type channel struct {
 	next    int32  // the number that the next message gets
-	gen     uint32 // tells one use of the record from the next
+	gen     uint32 // its epoch: tells one life, and one use of the record, from the next
 	link    uint32 // index chain
 	history uint32 // its messages, 0 while it has none
 	subs    uint32 // subscribers on all loops, those included whose joining is still under way
@@ -91,7 +91,7 @@ func (s *shard) makeChannel(cname []byte) uint32 {
 		return 0
 	}
 	ch := s.channels.At(i)
-	*ch = channel{next: 1, gen: ch.gen, nameAt: at.at, nameLen: at.len, state: channelLive, dialect: dialectOf(cname), born: s.minute()}
+	*ch = channel{next: 1, gen: s.epochs.next(ch.gen), nameAt: at.at, nameLen: at.len, state: channelLive, dialect: dialectOf(cname), born: s.minute()}
 	if s.cfg.PublishRatePerChannel > 0 {
 		*s.rates.at(i) = 0
 	}
@@ -156,7 +156,6 @@ func (s *shard) freeChannel(i uint32) {
 	s.names.drop(ch.name())
 	s.dropHistory(ch)
 	ch.state = channelFree
-	ch.gen++
 	s.channels.Free(i)
 }
 
@@ -227,7 +226,7 @@ func (s *shard) join(m *mail) {
 	r := mail{kind: mailJoined, conn: m.conn, slot: m.slot}
 	var i uint32
 	if m.flag&joinExist != 0 {
-		if i = s.find(m.cname()); i == 0 {
+		if i = s.find(m.cname()); i == 0 || !s.tokens.valid(m.cname(), s.channels.At(i).gen, m.content()) {
 			r.code = codeNoToken
 		}
 	} else {
@@ -242,6 +241,7 @@ func (s *shard) join(m *mail) {
 		return
 	}
 	ch := s.channels.At(i)
+	r.ref.gen = ch.gen
 	s.replay(ch, m, &r)
 	answered := r.code == codeMoved || r.n > 0 || r.flag&joinLost != 0 && m.flag&joinSayLost != 0
 	if m.flag&joinPoll != 0 && answered {
@@ -282,19 +282,30 @@ func (s *shard) enrol(i uint32, m, r *mail) {
 func (s *shard) replay(ch *channel, m, r *mail) {
 	r.seq = ch.next
 	switch d := m.seq - ch.next; {
-	case m.seq == 0 || d > 0:
+	case m.flag&joinPlace != 0 && (d > 0 || m.ref.gen != epochNone && m.ref.gen != ch.gen):
+		// It comes from another life of the channel: all that there is is news.
+		s.replayFrom(ch, s.oldest(ch), m, r)
+		r.flag |= joinLost | joinOther
+		r.lost = m.seq
+	case m.flag&joinPlace == 0 && m.seq == 0 || d > 0:
 		r.code = codeMoved
 	case d < 0:
-		kept, oldest := s.from(ch, m.seq)
-		r.msg, r.n = kept.first, int32(kept.n)
-		if m.flag&joinPoll != 0 && m.flag&joinSayLost != 0 {
-			r.n = kept.unbroken(ch.next) // it is told of a gap when it asks for what comes behind
-		}
-		if oldest != m.seq {
+		if s.replayFrom(ch, m.seq, m, r) != m.seq {
 			r.flag |= joinLost
 			r.lost = m.seq
 		}
 	}
+}
+
+// replayFrom has what is kept from number seq on sent, and returns the number that
+// begins with.
+func (s *shard) replayFrom(ch *channel, seq int32, m, r *mail) (oldest int32) {
+	kept, oldest := s.from(ch, seq)
+	r.msg, r.n = kept.first, int32(kept.n)
+	if m.flag&joinPoll != 0 && m.flag&joinSayLost != 0 {
+		r.n = kept.unbroken(ch.next) // it is told of a gap when it asks for what comes behind
+	}
+	return oldest
 }
 
 // catchUp serves mailCatchUp: a subscriber that was stuck can be written to

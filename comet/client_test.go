@@ -89,6 +89,7 @@ func startWire(t testing.TB, cfg Config) *wireServer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sameLives(srv)
 	srv.Start()
 	w := &wireServer{Server: srv, root: t, t: t}
 	t.Cleanup(func() {
@@ -258,6 +259,7 @@ func newStage(t testing.TB, cfg Config) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sameLives(srv)
 	st.srv = srv
 	t.Cleanup(srv.abandon)
 	return st

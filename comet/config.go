@@ -63,8 +63,8 @@ type Config struct {
 
 	// Auth says who may subscribe. Default AuthNone.
 	Auth Auth
-	// Secret is the key that tokens are derived with. Default random, so that
-	// tokens end with the process.
+	// Secret is the key that tokens are derived with. Default random. A token ends
+	// with its channel.
 	Secret []byte
 
 	// FrontAllow, FrontDeny, AdminAllow and AdminDeny say from where a side's

@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"ccomet/httplite"
 	"ccomet/reactor"
 )
 
@@ -211,27 +210,26 @@ func (s *shard) sendAway(owner uint32, c reactor.Conn) {
 		s.finishEmptyPoll(owner, waiting)
 		return
 	case sub.transport == transportSSE:
-		s.scratch = s.appendLeave(s.scratch[:0], sub.has(subOld))
+		s.object = appendObject(s.object[:0], kindError503, s.rosterName(s.subs.At(waiting).roster), 0, stopping)
+		s.scratch = appendFrame(s.scratch[:0], sub.framing(), s.object, eventID{retry: s.leaveTime()})
 		_ = s.loop.Write(c, s.scratch) // a lost connection is told to Closed
+		s.endStream(owner, c)
+		return
 	}
 	s.loop.Close(c)
 }
 
+const stopping = "the server is stopping"
+
 // retryJitter is how much the times that browsers are told differ.
 const retryJitter = 1000 // milliseconds
 
-// appendLeave appends the event that tells a browser when to come back: after as
+// leaveTime is when a browser is told to come back, in milliseconds: after as
 // long as the drain takes. Then this server is gone, and who serves in its place
 // sees them come spread as they went. Sooner, a proxy might have nobody to ask, and
 // its 502 would end a browser's asking for good.
-func (s *shard) appendLeave(dst []byte, old bool) []byte {
-	ms := s.srv.span.Load()/int64(time.Millisecond) + int64(s.rng.next()%retryJitter)
-	var text [32]byte
-	event := appendRetry(text[:0], ms)
-	if old {
-		return append(dst, event...)
-	}
-	return httplite.AppendChunk(dst, event)
+func (s *shard) leaveTime() int64 {
+	return s.srv.span.Load()/int64(time.Millisecond) + int64(s.rng.next()%retryJitter)
 }
 
 // watch goes on to see whether anybody is left whose leaving is worth waiting
@@ -273,7 +271,7 @@ func (s *shard) turnedOff(x *exchange) bool {
 	}
 	x.last = true
 	x.headers = []byte("Retry-After: 1\r\n")
-	s.fail(x, 503, "the server is stopping")
+	s.fail(x, 503, stopping)
 	return true
 }
 

@@ -101,7 +101,7 @@ func TestDrainSpreads(t *testing.T) {
 			t.Fatalf("a poll was sent %q", got)
 		}
 		_, body, _ := bytes.Cut(ends["sse"][n].in, []byte("\r\n\r\n"))
-		retry := regexp.MustCompile("^d\r\nretry: (\\d+)\n\n\r\n$").FindSubmatch(body)
+		retry := regexp.MustCompile("^59\r\nretry: (\\d+)\ndata: " + `{"type":"503","cname":"a","seq":0,"content":"the server is stopping"}` + "\n\n\r\n0\r\n\r\n$").FindSubmatch(body)
 		if retry == nil {
 			t.Fatalf("a browser was sent %q", body)
 		}

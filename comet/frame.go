@@ -37,19 +37,37 @@ func (sub *subscriber) framing() framing {
 func (f framing) transport() transport { return transport(f / 2) }
 func (f framing) chunked() bool        { return f%2 == 0 }
 
-// noEventID: the event has no number of the channel's to resume from.
-var noEventID = eventID{seq: noNumber}
-
-const noNumber int64 = -1 << 40
-
 // lastChunk ends an endless response that is in chunks.
 var lastChunk = []byte(httplite.LastChunk)
 
 // eventID is what a client that has seen an event resumes after: the number of
-// a message, and what stands around it where there are several channels.
+// a message and its epoch, or that nothing more is to come, and what stands around
+// it where there are several channels; and when it does.
 type eventID struct {
-	seq           int64
+	seq           int32
+	epoch         uint32
+	some          bool  // else the event says nothing of where to resume
+	retry         int64 // when to come back, in milliseconds; 0: as ever
 	before, after []byte
+}
+
+// noEventID: the event has no place of the channel's to resume from.
+var noEventID = eventID{}
+
+// appendPlace appends what an id says of one channel: the number of the last message
+// seen, and its epoch if that is known, or why nothing more is to come.
+func appendPlace(dst []byte, seq int32, epoch uint32) []byte {
+	switch epoch {
+	case epochClosed:
+		return append(dst, wordClosed...)
+	case epochDenied:
+		return append(dst, wordDenied...)
+	}
+	dst = strconv.AppendInt(dst, int64(seq), 10)
+	if epoch == epochNone {
+		return dst
+	}
+	return appendEpoch(append(dst, '.'), epoch)
 }
 
 // appendFrame appends one message, framed.
@@ -74,9 +92,12 @@ func appendFrame(dst []byte, f framing, object []byte, id eventID) []byte {
 func appendPayload(dst []byte, f framing, object []byte, id eventID) []byte {
 	switch f.transport() {
 	case transportSSE:
-		if id.seq != noNumber {
+		if id.retry > 0 {
+			dst = appendRetry(dst, id.retry)
+		}
+		if id.some {
 			dst = append(append(dst, "id: "...), id.before...)
-			dst = strconv.AppendInt(dst, id.seq, 10)
+			dst = appendPlace(dst, id.seq, id.epoch)
 			dst = append(append(dst, id.after...), '\n')
 		}
 		dst = append(dst, "data: "...)
@@ -112,45 +133,73 @@ type batch struct {
 	head    int   // bytes before the first message
 	framing framing
 	closes  bool   // the last message is a close
+	epoch   uint32 // of its channel
+	tell    bool   // what comes first has the epoch in it
+	teller  int    // how many messages tell it, what stands before them included; -1: nothing does
 	object  []byte // scratch
+	told    []byte // scratch
 
 	before, after []byte // of its events' ids
 }
 
-func (b *batch) reset(f framing) {
+func (b *batch) reset(f framing, epoch uint32) {
 	b.buf, b.ends, b.head, b.framing, b.closes = b.buf[:0], b.ends[:0], 0, f, false
+	b.epoch, b.tell, b.teller = epoch, false, -1
 	b.before, b.after = b.before[:0], b.after[:0]
 }
 
-func (b *batch) id(seq int64) eventID { return eventID{seq, b.before, b.after} }
+func (b *batch) id(seq int32) eventID {
+	return eventID{seq: seq, epoch: b.epoch, some: true, before: b.before, after: b.after}
+}
+
+// frame renders an object.
+func (b *batch) frame(object []byte, id eventID) {
+	if b.tell {
+		b.tell, b.teller = false, len(b.ends)+1
+		b.told = tellLast(append(b.told[:0], object...), b.epoch)
+		object = b.told
+	}
+	b.buf = appendFrame(b.buf, b.framing, object, id)
+}
 
 // append renders a message at the end. What an endless response says after a
 // broadcast, the next number, belongs to it.
 func (b *batch) append(msg *message, cname []byte) {
-	id := b.id(int64(msg.seq))
+	id := b.id(msg.seq)
 	if msg.kind == kindClose {
 		b.closes = true
-		id = noEventID
+		id.epoch = epochClosed
 	}
-	b.buf = appendFrame(b.buf, b.framing, msg.json, id)
+	b.frame(msg.json, id)
 	if msg.kind == kindBroadcast {
 		b.object = appendObject(b.object[:0], kindNextSeq, cname, msg.seq+1, "")
-		b.buf = appendFrame(b.buf, b.framing, b.object, id)
+		b.frame(b.object, id)
 	}
 	b.ends = append(b.ends, len(b.buf))
 }
 
 // extend renders an object behind the last message, which it belongs to.
 func (b *batch) extend(object []byte, id int32) {
-	b.buf = appendFrame(b.buf, b.framing, object, b.id(int64(id)))
+	b.frame(object, b.id(id))
 	b.ends[len(b.ends)-1] = len(b.buf)
 }
 
 // appendPreface renders an object that is no message of the channel, before
 // the first message.
 func (b *batch) appendPreface(object []byte, id int32) {
-	b.buf = appendFrame(b.buf, b.framing, object, b.id(int64(id)))
-	b.head = len(b.buf)
+	tell := b.tell
+	b.frame(object, b.id(id))
+	if b.head = len(b.buf); tell {
+		b.teller = 0
+	}
+}
+
+// wasTold notes that so many of the messages, and what stands before them, are on
+// their way to a subscriber.
+func (b *batch) wasTold(sub *subscriber, messages int) {
+	if b.teller >= 0 && messages >= b.teller {
+		sub.flags &^= subTell
+	}
 }
 
 // start is where message index from begins; -1 is the very beginning.
@@ -182,17 +231,18 @@ func (b *batch) rest(pos int, cut *reactor.Frame) (frame *reactor.Frame, at, thr
 
 // appendPollBody appends the body of a poll, without callback and newline: one
 // object for one live message, an array for several, for a backlog (array) and
-// for a broadcast, which is followed by the next number.
-func appendPollBody(dst []byte, msgs []*message, cname []byte, array bool) []byte {
+// for a broadcast, which is followed by the next number. The first has the epoch
+// in it, if there is one to be told.
+func appendPollBody(dst []byte, msgs []*message, cname []byte, array bool, tell uint32) []byte {
 	if len(msgs) == 1 && !array && msgs[0].kind != kindBroadcast {
-		return append(dst, msgs[0].json...)
+		return tellLast(append(dst, msgs[0].json...), tell)
 	}
 	dst = append(dst, '[')
 	for n, msg := range msgs {
 		if n > 0 {
-			dst = append(dst, ',')
+			dst, tell = append(dst, ','), epochNone
 		}
-		dst = append(dst, msg.json...)
+		dst = tellLast(append(dst, msg.json...), tell)
 		if msg.kind == kindBroadcast {
 			dst = append(dst, ',')
 			dst = appendObject(dst, kindNextSeq, cname, msg.seq+1, "")
@@ -201,8 +251,15 @@ func appendPollBody(dst []byte, msgs []*message, cname []byte, array bool) []byt
 	return append(dst, ']')
 }
 
-// appendLost appends the object that says which messages are gone.
-func appendLost(dst, cname []byte, m *mail) []byte { return appendSpan(dst, cname, m.lost, firstOf(m)) }
+// appendLost appends the object that says which messages are gone: from another life
+// of the channel nobody knows how many, so that has an open end.
+func appendLost(dst, cname []byte, m *mail) []byte {
+	if m.flag&joinOther == 0 {
+		return appendSpan(dst, cname, m.lost, firstOf(m))
+	}
+	var span [16]byte
+	return appendObject(dst, kindLost, cname, firstOf(m), append(strconv.AppendInt(span[:0], int64(m.lost), 10), '-'))
+}
 
 // appendSpan appends the object that says that the messages from one number on
 // are gone, up to the one before next.

@@ -42,6 +42,7 @@ func newHarnessAt(t testing.TB, cfg Config, now time.Time) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sameLives(srv)
 	h.srv = srv
 	h.end = sync.OnceFunc(srv.abandon)
 	t.Cleanup(h.end)

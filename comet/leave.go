@@ -1,6 +1,10 @@
 package comet
 
-import "ccomet/reactor"
+import (
+	"time"
+
+	"ccomet/reactor"
+)
 
 // How a subscriber goes: its poll is answered, its stream ends, it is refused, or its
 // client has left.
@@ -41,7 +45,7 @@ func (s *shard) endGone(owner uint32, c reactor.Conn) {
 // finishEmptyPoll ends a poll for which there is nothing.
 func (s *shard) finishEmptyPoll(owner, waiting uint32) {
 	sub := s.subs.At(owner)
-	s.object = s.appendNoop(s.object[:0], sub, waiting)
+	s.object = tellLast(s.appendNoop(s.object[:0], sub, waiting), s.tellOf(waiting))
 	s.scratch = s.appendPollResponse(s.scratch[:0], sub, s.object)
 	s.finishPoll(owner, s.scratch)
 }
@@ -69,6 +73,12 @@ func (s *shard) endStream(i uint32, c reactor.Conn) {
 	s.finish(c)
 }
 
+// replyNothing answers a browser that has been told that there is nothing more to
+// come: at 204 it stops asking.
+func (s *shard) replyNothing(x *exchange) {
+	s.reply(x, 204, "", nil)
+}
+
 // refuseSub ends a subscription that its channel's home will not have.
 func (s *shard) refuseSub(i uint32, why code, cname []byte) {
 	sub := s.subs.At(i)
@@ -79,7 +89,7 @@ func (s *shard) refuseSub(i uint32, why code, cname []byte) {
 		s.loop.Close(c)
 		return
 	}
-	if why == codeNoMemory {
+	if why == codeNoMemory && sub.transport != transportSSE {
 		s.endSub(s.owner(i))
 		s.setState(c, stateIdle, 0)
 		s.refuse(c, errNoMemory)
@@ -92,13 +102,18 @@ func (s *shard) refuseSub(i uint32, why code, cname []byte) {
 		k, text = kindError401, "Token error"
 	case codeFull:
 		text = "Too many subscribers"
+	case codeNoMemory:
+		k, text = kindError503, errNoMemory.Reason
 	}
 	s.object = appendObject(s.object[:0], k, cname, 0, text)
-	s.errorResponse(i, s.object)
+	s.errorResponse(i, s.object, k == kindError401)
 }
 
-// errorResponse ends a subscription with one message and nothing else.
-func (s *shard) errorResponse(i uint32, object []byte) {
+// errorResponse ends a subscription with one message and nothing else. A browser
+// comes back by itself to an event stream that has ended: where that is hopeless the
+// event's id says so, and is answered with 204 when it comes back with it; where it is
+// not, the event says when to.
+func (s *shard) errorResponse(i uint32, object []byte, hopeless bool) {
 	sub := s.subs.At(i)
 	if sub.poll() {
 		s.scratch = s.appendPollResponse(s.scratch[:0], s.subs.At(s.owner(i)), object)
@@ -112,11 +127,25 @@ func (s *shard) errorResponse(i uint32, object []byte) {
 	if s.begins(i) {
 		s.scratch = s.appendStreamHead(s.scratch, sub)
 	}
-	s.scratch = appendFrame(s.scratch, sub.framing(), object, noEventID)
+	b, place := &s.batch, s.placeOf(sub)
+	s.resetFor(b, i)
+	b.tell = false
+	id := noEventID
+	if hopeless {
+		place, b.epoch = epochDenied, epochDenied
+		id = b.id(0)
+	} else if s.endsWith(i) {
+		id.retry = s.retryTime(refusedTime)
+	}
+	s.scratch = appendFrame(s.scratch, sub.framing(), object, id)
 	c := s.loop.ConnAt(sub.conn)
 	_ = s.loop.Write(c, s.scratch)
-	s.endOne(i, c)
+	s.endOne(i, c, place)
 }
+
+// refusedTime is when a browser is told to come back, on the average, that was refused
+// for want of room.
+const refusedTime = 2 * refusedSeconds * time.Second
 
 // endSub frees the records of a connection's subscriber and tells its channels'
 // homes.

@@ -353,7 +353,7 @@ func TestRetryIsSpread(t *testing.T) {
 		for range 20 {
 			p := st.enter(0, sideFront)
 			p.send(reqGet(minor, "/sse?cname=a&seq=1"))
-			m := regexp.MustCompile(`(?:^|\r\n)retry: (\d+)\n\n(?:\r\n)?$`).FindStringSubmatch(p.body())
+			m := regexp.MustCompile(`(?:^|\r\n)retry: (\d+)\n(?:\r\n)?$`).FindStringSubmatch(p.body())
 			if m == nil {
 				t.Fatal("no time is told")
 			}

@@ -14,7 +14,7 @@ type mailKind uint8
 
 const (
 	// To a channel's home:
-	mailJoin     mailKind = iota // buf: name; seq: wanted; flags. Answer: mailJoined
+	mailJoin     mailKind = iota // buf: name, token; seq: wanted; ref.gen: its epoch; flags. Answer: mailJoined
 	mailCatchUp                  // ref, seq: wanted. Answer: mailBacklog
 	mailLeave                    // ref, n: so many subscribers left
 	mailPublish                  // buf: name and content. Answer: mailDone
@@ -34,7 +34,7 @@ const (
 	mailPresence  // msg: a line for /psub
 	mailRollCall  // conn: a listener that wants to know which channels live; slot: from which record on. Answer: mailRolled
 	// From a channel's home:
-	mailJoined    // to a subscriber: code, ref, name, run, seq: next number, lost
+	mailJoined    // to a subscriber: code, ref (of one that is no member: gen), name, run, seq: next number, lost
 	mailBacklog   // to a subscriber that fell behind: code, run, seq: next number, lost
 	mailMessage   // to a loop with subscribers of the channel: ref, msg
 	mailSurvey    // to such a loop: ref; slot: the explanation; seq: next number; n: subscribers to be listed. Answer: mailSurveyed
@@ -42,7 +42,7 @@ const (
 	mailSat       // to a subscriber: code, run, or ref, name, seq: next number, lost: its seat
 	mailOusted    // to a subscriber whose seat another was given: ref
 	mailRolled    // to a listener: msg: lines, or none; slot: where to go on; flag: that was all
-	mailDone      // to who asked for something: code, seq, n
+	mailDone      // to who asked for something: code, seq, n, ref.gen: the channel's epoch
 	// From the goroutine of a handler:
 	mailHandled // conn, slot
 )
@@ -72,6 +72,8 @@ const (
 	joinLost                      // answer: messages wanted are gone, from lost on
 	joinSayLost                   // the client wants to be told
 	joinClosed                    // answer: the channel is closed, and nothing follows
+	joinPlace                     // seq is a place that cannot be but in another life, if it is not in this
+	joinOther                     // answer: with joinLost, it is of another life
 )
 
 // ref names a channel: plain data, harmless when the channel is gone.

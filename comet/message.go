@@ -18,10 +18,11 @@ const (
 	kindLost
 	kindError401
 	kindError429
+	kindError503
 	kindSign // of CComet's dialect
 )
 
-var kindNames = [...]string{"data", "broadcast", "close", "noop", "next_seq", "lost", "401", "429", "SIGN"}
+var kindNames = [...]string{"data", "broadcast", "close", "noop", "next_seq", "lost", "401", "429", "503", "SIGN"}
 
 func (k kind) String() string { return kindNames[k] }
 

@@ -50,6 +50,7 @@ type slot struct {
 	ack             bool
 	side            uint8
 	seq, n          int32
+	epoch           uint32 // of opSign
 	cb, name, text  string
 }
 
@@ -107,7 +108,7 @@ func (s *shard) answer(m *mail) {
 	}
 	p := s.pipes[i]
 	sl := &p.slots[m.slot-p.first]
-	sl.code, sl.seq, sl.done = m.code, m.seq, true
+	sl.code, sl.seq, sl.epoch, sl.done = m.code, m.seq, m.ref.gen, true
 	if sl.op == opInfo || m.code == codeTooFast {
 		sl.n = m.n
 	}

@@ -34,7 +34,7 @@ func TestProtocol(t *testing.T) {
 				"<script>parent.icomet_cb("+f.msg("data", 1, "x")+");</script>\n")
 		},
 		"/sse is an event a message, with its data on one line": func(f *facts) {
-			f.live("/sse?cname=a&seq=1", "", "id: 1\ndata: "+f.msg("data", 1, "x")+"\n\n", "id: 2\ndata: "+f.msg("data", 2, "y")+"\n\n")
+			f.live("/sse?cname=a&seq=1", "", "id: "+idOf("1")+"\ndata: "+f.msg("data", 1, "x")+"\n\n", "id: "+idOf("2")+"\ndata: "+f.msg("data", 2, "y")+"\n\n")
 		},
 		"/ping tells the timeout, to icomet_cb unless cb is given": func(f *facts) {
 			f.is(f.front("/ping"), `icomet_cb({"type":"ping","sub_timeout":30});`+"\n")
@@ -197,7 +197,7 @@ func TestProtocol(t *testing.T) {
 			f.askAll(three)
 			c := f.dial(sideFront)
 			c.send(reqGet(0, "/sse?cname=a&seq=1", "Last-Event-ID: 2\r\n"))
-			c.expect(streamHead(0, asEvents) + "id: 3\ndata: " + f.msg("data", 3, "x3") + "\n\n")
+			c.expect(streamHead(0, asEvents) + "id: " + idOf("3") + "\ndata: " + f.msg("data", 3, "x3") + "\n\n")
 		},
 		"push tells the number it gave to who asks with ack=1": func(f *facts) {
 			f.is(f.ask("/push?cname=a&content=x&ack=1&cb=f"), `f({"type":"ok","seq":1});`+"\n")
@@ -205,7 +205,7 @@ func TestProtocol(t *testing.T) {
 		"/sub and /sse are served under one prefix": func(f *facts) {
 			f.is(f.front("/sub?cname=a"), f.msg("next_seq", 1, "")+"\n")
 			f.is(f.front("/sse?cname=b&cname=b"), "parameter cname: a channel is named twice\n")
-			f.live("/sse?cname=a", "id: 0\ndata: "+f.msg("next_seq", 1, "")+"\n\n")
+			f.live("/sse?cname=a", "id: "+idOf("0")+"\ndata: "+f.msg("next_seq", 1, "")+"\n\n")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -36,7 +36,7 @@ type pump struct {
 	msgs    []*message
 	signs   []signing
 	batches [framings]batch
-	polls   [4]pollCache // by subClose and subOld
+	polls   [8]pollCache // by subClose, subOld and subTell
 	body    []byte       // of a JSONP poll
 }
 
@@ -169,8 +169,8 @@ func (s *shard) runMessages(p *pump, budget *int) bool {
 				s.finishPoll(i, s.pollResponse(p, i, from))
 				continue
 			}
-			if sub.has(subMember) && sub.transport == transportSSE {
-				s.writeMember(p, i, from) // its events' ids are its own
+			if sub.has(subTell) || sub.has(subMember) && sub.transport == transportSSE {
+				s.writeOwn(p, i, from)
 				continue
 			}
 			b := &p.batches[sub.framing()]
@@ -200,7 +200,7 @@ func (s *shard) beginRound(p *pump) {
 // forget drops what is rendered.
 func (p *pump) forget() {
 	for f := range p.batches {
-		p.batches[f].reset(framing(f))
+		p.batches[f].reset(framing(f), epochNone)
 	}
 	for v := range p.polls {
 		p.polls[v].n = 0
@@ -210,7 +210,7 @@ func (p *pump) forget() {
 // render brings a batch up to the pump's messages.
 func (s *shard) render(p *pump, b *batch, f framing) {
 	if len(b.ends) == 0 {
-		b.reset(f)
+		b.reset(f, s.rosters.At(p.roster).gen)
 	}
 	for _, msg := range p.msgs[len(b.ends):] {
 		b.append(msg, s.rosterName(p.roster))
@@ -220,27 +220,38 @@ func (s *shard) render(p *pump, b *batch, f framing) {
 // pollResponse is the whole response to a poll: rendered once for all that
 // lack the same messages, but for those with a callback of their own.
 func (s *shard) pollResponse(p *pump, i uint32, from int) []byte {
-	sub := s.subs.At(s.owner(i))
+	sub, tell := s.subs.At(s.owner(i)), s.tellOf(i)
 	missing := s.fitPoll(p.msgs[from:])
 	if sub.cbLen != 0 {
 		if sub.transport == transportCComet {
 			return s.ccometResponse(sub, missing)
 		}
-		p.body = appendPollBody(p.body[:0], missing, s.rosterName(p.roster), false)
+		p.body = appendPollBody(p.body[:0], missing, s.rosterName(p.roster), false, tell)
 		s.scratch = s.appendPollResponse(s.scratch[:0], sub, p.body)
 		return s.scratch
 	}
-	cache := &p.polls[sub.flags&(subClose|subOld)/subClose]
+	// Of a bundle the member is to be told, and its head keeps how the response ends.
+	variant := sub.flags&(subClose|subOld) | s.subs.At(i).flags&subTell
+	cache := &p.polls[variant/subClose]
 	if cache.n != len(missing) || cache.from != from {
-		p.body = appendPollBody(p.body[:0], missing, s.rosterName(p.roster), false)
+		p.body = appendPollBody(p.body[:0], missing, s.rosterName(p.roster), false, tell)
 		cache.response = s.appendPollResponse(cache.response[:0], sub, p.body)
 		cache.from, cache.n = from, len(missing)
 	}
 	return cache.response
 }
 
-// writeMember writes to one member of a bundle what it lacks.
-func (s *shard) writeMember(p *pump, i uint32, from int) {
+// tellOf is the epoch that a subscriber in a roster is to be told, if any.
+func (s *shard) tellOf(i uint32) uint32 {
+	if sub := s.subs.At(i); sub.has(subTell) {
+		return s.placeOf(sub)
+	}
+	return epochNone
+}
+
+// writeOwn writes what it lacks to a subscriber to which that is not what it is to
+// others: in a bundle, whose events' ids are its own; with its channel's epoch.
+func (s *shard) writeOwn(p *pump, i uint32, from int) {
 	b := &s.batch
 	s.resetFor(b, i)
 	for _, msg := range p.msgs[from:] {
@@ -288,8 +299,9 @@ func (s *shard) writeBatch(i uint32, sub *subscriber, b *batch, from int) {
 		s.wroteShort(sub, b, from, start+n)
 	default:
 		sub.cursor += int32(len(b.ends) - max(from, 0))
+		b.wasTold(sub, len(b.ends))
 		if b.closes {
-			s.endOne(i, s.loop.ConnAt(sub.conn))
+			s.endOne(i, s.loop.ConnAt(sub.conn), epochClosed)
 		}
 	}
 }
@@ -302,11 +314,13 @@ func (s *shard) wroteShort(sub *subscriber, b *batch, from, pos int) {
 		// Something else is stuck already, so not even a head could go.
 		if from < 0 {
 			_ = s.loop.Write(c, b.buf[:b.head])
+			b.wasTold(sub, 0)
 		}
 		return
 	}
 	frame, at, through := b.rest(pos, s.cut)
 	sub.cursor += int32(through - max(from, 0))
+	b.wasTold(sub, through)
 	s.cut = frame
 	s.loop.Hold(c, frame, at)
 	s.loop.SetTimer(c, s.loop.WriteTime(c))

@@ -84,6 +84,7 @@ type place struct {
 	polling bool
 	closes  int // of the channel that were answered when it subscribed
 	over    bool
+	life    string // the epoch that an id has told, "" before one has
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -420,7 +421,18 @@ func (c *client) checkID(e event) {
 		c.w.fail("event %+v: an id of %d channels", e, len(c.places))
 	}
 	for i, p := range c.places {
-		seen, err := strconv.ParseInt(ids[i], 10, 32)
+		if ids[i] == "closed" {
+			if !p.over {
+				c.w.fail("event %+v: %s is closed in its id, and goes on", e, p.cname)
+			}
+			continue
+		}
+		number, life, _ := strings.Cut(ids[i], ".")
+		if p.life != "" && life != p.life || life == "" && p.cname == e.Cname {
+			c.w.fail("event %+v: %s is of the epoch %q in its id, and was of %q", e, p.cname, life, p.life)
+		}
+		p.life = life
+		seen, err := strconv.ParseInt(number, 10, 32)
 		ahead := int32(seen) - (p.next - 1)
 		if err != nil || ahead < 0 || ahead > 0 && (c.sayLost || !p.polling) {
 			c.w.fail("event %+v: %s is at %d in its id, and at %d", e, p.cname, seen, p.next-1)

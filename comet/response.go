@@ -214,6 +214,8 @@ func (s *shard) appendStreamHead(dst []byte, sub *subscriber) []byte {
 	case sub.transport == transportIframe:
 		preface = s.srv.iframeHead
 	case sub.transport == transportSSE && s.cfg.RetryTime > 0:
+		// Not an event of its own, which some clients take for an empty one: the
+		// first that comes goes on with it.
 		s.body = appendRetry(s.body[:0], s.retryTime(s.cfg.RetryTime))
 		preface = s.body
 	}
@@ -230,9 +232,9 @@ func (s *shard) retryTime(d time.Duration) int64 {
 	return ms/2 + int64(s.rng.next()%uint64(ms))
 }
 
-// appendRetry appends the event that tells a browser when to come back.
+// appendRetry appends the line of an event that tells a browser when to come back.
 func appendRetry(dst []byte, ms int64) []byte {
-	return append(strconv.AppendInt(append(dst, "retry: "...), ms, 10), "\n\n"...)
+	return append(strconv.AppendInt(append(dst, "retry: "...), ms, 10), '\n')
 }
 
 // appendPollResponse appends the whole response to a poll.
@@ -253,34 +255,39 @@ func (s *shard) appendPollResponse(dst []byte, sub *subscriber, object []byte) [
 
 // appendPoll appends the whole response to a poll that can be answered at
 // once: it was moved, or there is a backlog, or messages are gone.
-func (s *shard) appendPoll(dst []byte, sub *subscriber, cname []byte, m *mail) []byte {
+func (s *shard) appendPoll(dst []byte, i uint32, cname []byte, m *mail) []byte {
+	sub, tell := s.subs.At(i), epochNone
+	if sub.has(subTell) {
+		tell = m.ref.gen
+	}
 	body := s.object[:0]
 	if m.flag&joinLost != 0 {
-		s.lose(m.lost, firstOf(m))
+		s.loseBefore(m)
 	}
-	if m.code == codeMoved {
+	switch {
+	case m.code == codeMoved:
 		body = appendObject(body, kindNextSeq, cname, m.seq, "")
-	} else {
-		if m.flag&joinLost != 0 && sub.has(subSayLost) {
-			body = append(body, '[')
-			body = appendLost(body, cname, m)
-			if m.n > 0 {
-				at := len(body)
-				body = s.appendRun(body, m, cname)
-				body[at] = ','
-			} else {
-				body = append(body, ']')
-			}
-		} else {
-			body = s.appendRun(body, m, cname)
+		body = tellLast(body, tell)
+	case m.flag&joinLost != 0 && sub.has(subSayLost):
+		body = appendLost(append(body, '['), cname, m)
+		body = tellLast(body, tell)
+		if m.n == 0 {
+			body = append(body, ']')
+			break
 		}
+		at := len(body)
+		body = s.appendRun(body, m, cname, epochNone)
+		body[at] = ','
+	default:
+		body = s.appendRun(body, m, cname, tell)
 	}
 	s.object = body
-	return s.appendPollResponse(dst, sub, body)
+	return s.appendPollResponse(dst, s.subs.At(s.owner(i)), body)
 }
 
-// appendRun appends a backlog as an array.
-func (s *shard) appendRun(dst []byte, m *mail, cname []byte) []byte {
+// appendRun appends a backlog as an array, and in its first message the epoch, if
+// there is one to be told.
+func (s *shard) appendRun(dst []byte, m *mail, cname []byte, tell uint32) []byte {
 	s.msgs = s.msgs[:0]
 	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
 		s.msgs = append(s.msgs, msg)
@@ -290,7 +297,7 @@ func (s *shard) appendRun(dst []byte, m *mail, cname []byte) []byte {
 	for k := 1; k < len(given); k++ {
 		s.lose(given[k-1].seq+1, given[k].seq)
 	}
-	dst = appendPollBody(dst, given, cname, true)
+	dst = appendPollBody(dst, given, cname, true, tell)
 	clear(s.msgs)
 	return dst
 }

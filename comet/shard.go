@@ -27,6 +27,7 @@ type shard struct {
 	names           names
 	channels        reactor.Slab[channel]
 	channelIndex    *index
+	epochs          epochs
 	leases          *reactor.Wheel
 	histories       histories
 	historyBytes    int // of all channels
@@ -123,6 +124,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 
 		laterJoins: map[uint32][]mail{},
 		rng:        newSpread(),
+		epochs:     newEpochs(),
 	}
 	s.presence.s = s
 	s.channelIndex = newIndex(

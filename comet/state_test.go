@@ -63,7 +63,7 @@ func (h *harness) told(cname string) string {
 		return "none"
 	}
 	ch := s.channels.At(i)
-	text := fmt.Sprintf("next %d, dialect %d", ch.next, ch.dialect)
+	text := fmt.Sprintf("next %d, dialect %d, epoch %s", ch.next, ch.dialect, appendEpoch(nil, ch.gen))
 	kept, _ := s.from(ch, s.oldest(ch))
 	for msg, n := kept.first, int32(kept.n); n > 0; msg, n = msg.after(n), n-1 {
 		text += fmt.Sprintf("\n%v %d %s", msg.kind, msg.seq, msg.json)
@@ -414,7 +414,7 @@ func TestStateOfAServerThatNeverServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if is, err := os.ReadFile(cfg.StateFile); !bytes.HasPrefix(is, []byte("ccomet-state 1 dirty\n")) || !bytes.Equal(is[21:], was[21:]) {
+	if is, err := os.ReadFile(cfg.StateFile); !bytes.HasPrefix(is, []byte("ccomet-state 2 dirty\n")) || !bytes.Equal(is[21:], was[21:]) {
 		t.Errorf("%v\n%q\n%q", err, is, was)
 	}
 	srv.abandon()

@@ -15,40 +15,47 @@ import (
 
 // A state file is a line that people can read, and records behind it:
 //
-//	ccomet-state 1 clean    (or dirty: who wrote it had not ended; or 02x02: nor had one who loaded that)
+//	ccomet-state 2 clean    (or dirty: who wrote it had not ended; or 02x02: nor had one who loaded that)
 //	length of what follows the checksum (4 bytes), CRC-32C of that and the length (4), kind (1), content
 //
 //	head     when it was written (8: milliseconds of Unix time), and the secret if it was random
-//	channel  dialect (1), next number (4), when its lease ends (8: the same; 0: none), messages that follow (4), name
+//	channel  dialect (1), next number (4), when its lease ends (8: the same; 0: none), messages that follow (4), epoch (4), name
 //	message  kind (1), number (4), JSON
 //	end      SHA-256 of all records before this one
 //
 // Numbers are big-endian. The line stands outside the checksums, so that one word
-// in it can be changed in place: it must be one of these lines, to the byte.
+// in it can be changed in place: it must be one of these lines, to the byte. A file of
+// version 1, which is read still, has channels of another kind, without epochs.
 const (
-	stateVersion = 1
-	stateMagic   = "ccomet-state "
+	stateVersion      = 2
+	firstStateVersion = 1
+	stateMagic        = "ccomet-state "
 )
 
 const (
-	recordHead    = 'h'
-	recordChannel = 'c'
-	recordMessage = 'm'
-	recordEnd     = 'e'
+	recordHead         = 'h'
+	recordFirstChannel = 'c' // of version 1
+	recordChannel      = 'C'
+	recordMessage      = 'm'
+	recordEnd          = 'e'
 )
 
 const (
-	frameLen   = 8
-	channelLen = 1 + 4 + 8 + 4
-	messageLen = 1 + 4
+	frameLen        = 8
+	firstChannelLen = 1 + 4 + 8 + 4
+	channelLen      = firstChannelLen + 4
+	messageLen      = 1 + 4
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // stateLine is the first line of a file.
-func stateLine(gaps int) string {
-	return fmt.Sprintf("%s%d %s\n", stateMagic, stateVersion, stateWord(gaps))
+func stateLine(version, gaps int) string {
+	return fmt.Sprintf("%s%d %s\n", stateMagic, version, stateWord(gaps))
 }
+
+// stateLineLen is how long it is, whatever it says.
+var stateLineLen = len(stateLine(stateVersion, 0))
 
 // stateWord is the line's last word, as long whatever it says: how many gaps whoever
 // loads the file must leave. With one byte wrong it is none.
@@ -75,6 +82,7 @@ type savedChannel struct {
 	next    int32
 	lease   int64 // milliseconds of Unix time, 0: none
 	n       uint32
+	epoch   uint32
 	dialect uint8
 }
 
@@ -89,7 +97,7 @@ type stateWriter struct {
 
 func newStateWriter(out io.Writer, head stateHead) *stateWriter {
 	w := &stateWriter{out: bufio.NewWriterSize(out, 64<<10), sum: sha256.New()}
-	_, w.err = w.out.WriteString(stateLine(head.gaps))
+	_, w.err = w.out.WriteString(stateLine(stateVersion, head.gaps))
 	w.begin(recordHead)
 	w.buf = binary.BigEndian.AppendUint64(w.buf, uint64(head.written.UnixMilli()))
 	w.buf = append(w.buf, head.secret...)
@@ -120,6 +128,7 @@ func (w *stateWriter) channel(c *savedChannel) {
 	w.buf = binary.BigEndian.AppendUint32(w.buf, uint32(c.next))
 	w.buf = binary.BigEndian.AppendUint64(w.buf, uint64(c.lease))
 	w.buf = binary.BigEndian.AppendUint32(w.buf, c.n)
+	w.buf = binary.BigEndian.AppendUint32(w.buf, c.epoch)
 	w.buf = append(w.buf, c.name...)
 	w.end()
 }
@@ -172,6 +181,7 @@ type stateReader struct {
 	frame   [frameLen]byte
 	payload []byte
 	head    stateHead
+	version int
 
 	begun   bool
 	channel savedChannel
@@ -209,16 +219,18 @@ func (r *stateReader) wrong(format string, args ...any) error {
 
 // line reads the first line.
 func (r *stateReader) line() error {
-	line, err := r.in.Peek(int(min(r.size, int64(len(stateLine(0))))))
+	line, err := r.in.Peek(int(min(r.size, int64(stateLineLen))))
 	if err != nil {
 		return r.wrong("%v", err)
 	}
-	for gaps := range maxGaps + 1 {
-		if string(line) == stateLine(gaps) {
-			r.head.gaps = gaps
-			r.next = int64(len(line))
-			_, err = r.in.Discard(len(line))
-			return err
+	for version := firstStateVersion; version <= stateVersion; version++ {
+		for gaps := range maxGaps + 1 {
+			if string(line) == stateLine(version, gaps) {
+				r.version, r.head.gaps = version, gaps
+				r.next = int64(len(line))
+				_, err = r.in.Discard(len(line))
+				return err
+			}
 		}
 	}
 	rest, ours := bytes.CutPrefix(line, []byte(stateMagic))
@@ -226,8 +238,8 @@ func (r *stateReader) line() error {
 	switch {
 	case !ours:
 		return r.wrong("this is no state file")
-	case whole && string(version) != fmt.Sprint(stateVersion):
-		return r.wrong("it is of version %q, and this server reads version %d", version, stateVersion)
+	case whole && string(version) != fmt.Sprint(firstStateVersion) && string(version) != fmt.Sprint(stateVersion):
+		return r.wrong("it is of version %q, and this server reads versions %d to %d", version, firstStateVersion, stateVersion)
 	}
 	return r.wrong("its first line is damaged: %q", line)
 }
@@ -279,8 +291,10 @@ func (r *stateReader) take(kind byte, content []byte, take stateTaker) string {
 		r.begun = true
 		r.head.written = time.UnixMilli(int64(binary.BigEndian.Uint64(content)))
 		r.head.secret = bytes.Clone(content[8:])
-	case kind == recordChannel && r.begun && r.left == 0 && len(content) > channelLen:
-		return r.takeChannel(content, take)
+	case kind == recordChannel && r.version > firstStateVersion && r.begun && r.left == 0 && len(content) > channelLen:
+		return r.takeChannel(content, binary.BigEndian.Uint32(content[firstChannelLen:]), content[channelLen:], take)
+	case kind == recordFirstChannel && r.version == firstStateVersion && r.begun && r.left == 0 && len(content) > firstChannelLen:
+		return r.takeChannel(content, epochFirst, content[firstChannelLen:], take)
 	case kind == recordMessage && r.left > 0 && len(content) > messageLen:
 		return r.takeMessage(content, take)
 	default:
@@ -289,24 +303,28 @@ func (r *stateReader) take(kind byte, content []byte, take stateTaker) string {
 	return ""
 }
 
-func (r *stateReader) takeChannel(content []byte, take stateTaker) string {
+func (r *stateReader) takeChannel(content []byte, epoch uint32, name []byte, take stateTaker) string {
 	r.channel = savedChannel{
 		dialect: content[0],
 		next:    int32(binary.BigEndian.Uint32(content[1:])),
 		lease:   int64(binary.BigEndian.Uint64(content[5:])),
 		n:       binary.BigEndian.Uint32(content[13:]),
-		name:    content[channelLen:],
+		epoch:   epoch,
+		name:    name,
 	}
-	name, marked := bytes.CutPrefix(r.channel.name, []byte{ccometMark})
-	err := checkName(name)
-	if marked && len(name) > 0 {
-		err = checkCCometName("channel", name, MaxCCometName)
+	unmarked, marked := bytes.CutPrefix(name, []byte{ccometMark})
+	err := checkName(unmarked)
+	if marked && len(unmarked) > 0 {
+		err = checkCCometName("channel", unmarked, MaxCCometName)
 	}
 	if err != nil {
-		return fmt.Sprintf("a channel of the name %.300q", name)
+		return fmt.Sprintf("a channel of the name %.300q", unmarked)
 	}
 	if r.channel.dialect > dialectCComet || marked != (r.channel.dialect != dialectOurs) {
 		return fmt.Sprintf("a channel of the kind %d", r.channel.dialect)
+	}
+	if epoch < epochLeast && epoch != epochFirst {
+		return fmt.Sprintf("a channel of the epoch %d", epoch)
 	}
 	r.left, r.any = r.channel.n, false
 	take.channel(&r.channel)

@@ -41,10 +41,10 @@ func copyState(file []byte) ([]byte, error) {
 func sampleState(gaps int) []byte {
 	var out bytes.Buffer
 	w := newStateWriter(&out, stateHead{gaps: gaps, written: noon, secret: []byte("s3cret")})
-	w.channel(&savedChannel{name: []byte("a"), next: 4, lease: noon.UnixMilli(), n: 2})
+	w.channel(&savedChannel{name: []byte("a"), next: 4, lease: noon.UnixMilli(), n: 2, epoch: 77})
 	w.message(kindData, 2, []byte(`{"type":"data","cname":"a","seq":2,"content":"x"}`))
 	w.message(kindBroadcast, 3, []byte(`{"type":"broadcast","cname":"a","seq":3,"content":"y"}`))
-	w.channel(&savedChannel{name: []byte("\x01ü"), next: -5, dialect: dialectCComet})
+	w.channel(&savedChannel{name: []byte("\x01ü"), next: -5, epoch: epochFirst, dialect: dialectCComet})
 	_ = w.finish()
 	return out.Bytes()
 }
@@ -82,8 +82,8 @@ func TestForeignStateIsNamed(t *testing.T) {
 	for _, c := range []struct{ file, want string }{
 		{"", "no state file"},
 		{"#!/bin/sh\necho hello world and so on\n", "no state file"},
-		{strings.Replace(good, "state 1", "state 2", 1), `it is of version "2", and this server reads version 1`},
-		{strings.Replace(good, "state 1 ", "state 17 ", 1), `it is of version "17"`},
+		{strings.Replace(good, "state 2", "state 3", 1), `it is of version "3", and this server reads versions 1 to 2`},
+		{strings.Replace(good, "state 2 ", "state 17 ", 1), `it is of version "17"`},
 		{strings.Replace(good, "clean", "clear", 1), "first line is damaged"},
 		{good[:len(good)-10], "at byte"},
 		{good[:len(good)-41], "the file is cut short"},
@@ -114,6 +114,7 @@ func chan1(dialect byte, next int32, n uint32, name string) string {
 	b = binary.BigEndian.AppendUint32(b, uint32(next))
 	b = binary.BigEndian.AppendUint64(b, 0)
 	b = binary.BigEndian.AppendUint32(b, n)
+	b = binary.BigEndian.AppendUint32(b, epochLeast)
 	return string(b) + name
 }
 
@@ -185,6 +186,7 @@ func TestStateOnAFullDisk(t *testing.T) {
 func FuzzState(f *testing.F) {
 	f.Add(sampleState(0))
 	f.Add(sampleState(1))
+	f.Add(firstVersion())
 	f.Add([]byte(chan1(0, 3, 2, "a") + "\x00\xff" + msg1(0, 1) + "\x00\xff" + msg1(1, 2)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var records []string
@@ -194,7 +196,12 @@ func FuzzState(f *testing.F) {
 			}
 		}
 		for _, file := range [][]byte{text, seal(records...)} {
-			if again, err := copyState(file); err == nil && !slices.Equal(again, file) {
+			again, err := copyState(file)
+			if err == nil && bytes.HasPrefix(file, []byte(stateLine(firstStateVersion, 0)[:len(stateMagic)+1])) {
+				file = again // of the present version
+				again, err = copyState(file)
+			}
+			if err == nil && !slices.Equal(again, file) {
 				t.Errorf("%q becomes %q", file, again)
 			}
 		}

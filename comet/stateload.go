@@ -16,7 +16,7 @@ import (
 const StateGap = 1 << 22
 
 // maxGaps bounds those gaps: numbers must not wrap. Beyond it the last one is left
-// again and again.
+// again and again, each time in another epoch.
 const maxGaps = 99
 
 // examine opens the file, and reads it once to see whether it is good. One that
@@ -96,7 +96,7 @@ func (st *state) mark() error {
 		return nil
 	}
 	word := stateWord(min(st.head.gaps+1, maxGaps))
-	_, err := st.file.WriteAt([]byte(word), int64(len(stateLine(0))-len(word)-len("\n")))
+	_, err := st.file.WriteAt([]byte(word), int64(stateLineLen-len(word)-len("\n")))
 	err = errors.Join(err, st.file.Sync(), st.file.Close())
 	st.file = nil
 	if err != nil {
@@ -151,6 +151,9 @@ func (r *restorer) channel(c *savedChannel) {
 	ch := r.s.channels.At(r.at)
 	r.s.dropHistory(ch)
 	ch.next, ch.dialect = c.next+r.gap, c.dialect
+	if r.gap < maxGaps*StateGap { // else they begin again
+		ch.gen = c.epoch
+	}
 	// Its clients could not come while nobody served: they have a while now.
 	left := time.UnixMilli(c.lease).Sub(r.now)
 	r.s.extend(r.at, min(max(left, srv.cfg.ChannelTimeout), MaxLease))

@@ -42,7 +42,7 @@ func (s *shard) snapshot(m *mail) {
 }
 
 func (b *snapshot) add(s *shard, ch *channel) {
-	c := snapshotChannel{saved: savedChannel{next: ch.next, dialect: ch.dialect}, len: ch.nameLen}
+	c := snapshotChannel{saved: savedChannel{next: ch.next, epoch: ch.gen, dialect: ch.dialect}, len: ch.nameLen}
 	if ch.lease.Armed() {
 		left := int32(ch.lease.Due() - s.loop.Tick()) // the wheel's ticks wrap
 		c.saved.lease = s.loop.Now().UnixMilli() + int64(left)*reactor.TickLength.Milliseconds()

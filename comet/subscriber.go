@@ -18,28 +18,28 @@ type subscriber struct {
 	cursor    int32 // the number it wants next
 	noop      int32 // the counter that a noop carries; of transportCComet its seat
 	cbAt      uint32
+	flags     uint16
 	cbLen     uint8
 	transport transport
-	flags     uint8
-	_         uint8
 }
 
 const (
-	subBehind  uint8 = 1 << iota // a write was short: it goes on from its cursor when it has drained
-	subAsking                    // its channel's home owes it an answer: to its joining, or what it has missed
-	subClose                     // HTTP: the connection ends with the response
-	subOld                       // HTTP/1.0: no chunks
-	subSayLost                   // it wants to be told of messages that are gone
-	subGone                      // the client has ended its side: it is not going to wait (endGone)
-	subHead                      // it stands for its members (bundle.go)
+	subBehind  uint16 = 1 << iota // a write was short: it goes on from its cursor when it has drained
+	subAsking                     // its channel's home owes it an answer: to its joining, or what it has missed
+	subClose                      // HTTP: the connection ends with the response
+	subOld                        // HTTP/1.0: no chunks
+	subTell                       // it is to be told its channel's epoch with the first that it hears of it
+	subSayLost                    // it wants to be told of messages that are gone
+	subGone                       // the client has ended its side: it is not going to wait (endGone)
+	subHead                       // it stands for its members (bundle.go)
 	subMember
 )
 
 var _ [32]byte = [unsafe.Sizeof(subscriber{})]byte{}
 
-func (sub *subscriber) has(flag uint8) bool { return sub.flags&flag != 0 }
-func (sub *subscriber) callback() name      { return name{sub.cbAt, sub.cbLen} }
-func (sub *subscriber) poll() bool          { return sub.transport >= transportPoll }
+func (sub *subscriber) has(flag uint16) bool { return sub.flags&flag != 0 }
+func (sub *subscriber) callback() name       { return name{sub.cbAt, sub.cbLen} }
+func (sub *subscriber) poll() bool           { return sub.transport >= transportPoll }
 
 // How a subscriber comes and goes:
 //
@@ -67,7 +67,7 @@ func (s *shard) newSub(c reactor.Conn, cb []byte, sub subscriber, wants []want) 
 	sub.conn = c.Index()
 	*s.subs.At(i) = sub
 	if len(wants) == 1 {
-		s.subs.At(i).cursor = wants[0].seq
+		s.subs.At(i).begin(&wants[0])
 	} else if !s.newMembers(i, wants) {
 		s.endSub(i)
 		return 0
@@ -84,6 +84,14 @@ func (s *shard) newSub(c reactor.Conn, cb []byte, sub subscriber, wants []want) 
 	s.loop.Pause(c)
 	s.loop.SetTimer(c, s.cfg.RequestTimeout)
 	return i
+}
+
+// begin sets a subscriber to what it wants of its channel.
+func (sub *subscriber) begin(w *want) {
+	sub.cursor = w.seq
+	if w.tell {
+		sub.flags |= subTell
+	}
 }
 
 // subscribeAll asks for each channel that is wanted. A refusal may end the
@@ -103,11 +111,11 @@ func (s *shard) subscribeAll(owner uint32, c reactor.Conn, wants []want) {
 	}
 	for k := range n {
 		i, w := members[(start+k)%n], &wants[(start+k)%n]
-		m := s.joinMail(i, c, w.cname)
+		if w.over() {
+			continue
+		}
+		m := s.joinMail(i, c, w)
 		switch {
-		case s.cfg.Auth == AuthToken && !s.tokens.valid(w.cname, w.token):
-			m.done()
-			s.refuseSub(i, codeNoToken, w.cname)
 		case k > 0 && s.subs.At(owner).poll():
 			s.laterJoins[owner] = append(s.laterJoins[owner], m)
 		default:
@@ -119,10 +127,13 @@ func (s *shard) subscribeAll(owner uint32, c reactor.Conn, wants []want) {
 	}
 }
 
-// joinMail is what asks a channel's home to have subscriber i from its cursor on.
-func (s *shard) joinMail(i uint32, c reactor.Conn, cname []byte) mail {
+// joinMail is what asks a channel's home to have subscriber i from its place on.
+func (s *shard) joinMail(i uint32, c reactor.Conn, w *want) mail {
 	sub := s.subs.At(i)
-	m := mail{kind: mailJoin, conn: c, slot: i, seq: sub.cursor}
+	m := mail{kind: mailJoin, conn: c, slot: i, seq: w.seq, ref: ref{gen: w.epoch}}
+	if w.place {
+		m.flag |= joinPlace
+	}
 	if sub.poll() {
 		m.flag |= joinPoll
 	}
@@ -132,7 +143,10 @@ func (s *shard) joinMail(i uint32, c reactor.Conn, cname []byte) mail {
 	if s.cfg.Auth == AuthToken {
 		m.flag |= joinExist
 	}
-	m.buf, m.nlen = nameBuffer(cname), uint8(len(cname))
+	m.buf, m.nlen = nameBuffer(w.cname), uint8(len(w.cname))
+	if len(w.token) == tokenLen {
+		m.buf.B = append(m.buf.B, w.token...)
+	}
 	return m
 }
 
@@ -178,7 +192,7 @@ func (s *shard) joined(m *mail) {
 			s.refuseSub(i, m.code, m.cname())
 			return
 		}
-		s.scratch = s.appendPoll(s.scratch[:0], s.subs.At(s.owner(i)), m.cname(), m)
+		s.scratch = s.appendPoll(s.scratch[:0], i, m.cname(), m)
 		s.finishPoll(i, s.scratch)
 		return
 	}
@@ -192,7 +206,7 @@ func (s *shard) joined(m *mail) {
 	s.heartbeat(m.conn)
 	if sub.poll() {
 		if m.flag&joinLost != 0 {
-			s.lose(m.lost, m.seq)
+			s.loseBefore(m)
 		}
 		sub.cursor = m.seq
 		if sub.has(subMember) {
@@ -223,7 +237,7 @@ func (s *shard) unjoin(m *mail) {
 // client wants to know of them, then the backlog, or that it was moved.
 func (s *shard) replayInto(b *batch, sub *subscriber, cname []byte, m *mail) {
 	if m.flag&joinLost != 0 {
-		s.lose(m.lost, firstOf(m))
+		s.loseBefore(m)
 		if sub.has(subSayLost) {
 			s.object = appendLost(s.object[:0], cname, m)
 			b.appendPreface(s.object, firstOf(m)-1)
@@ -243,6 +257,16 @@ func (s *shard) replayInto(b *batch, sub *subscriber, cname []byte, m *mail) {
 			}
 		}
 	}
+}
+
+// loseBefore counts the messages that a subscriber has lost before what it is sent.
+// How many are gone with another life of its channel nobody knows: they count as one.
+func (s *shard) loseBefore(m *mail) {
+	if m.flag&joinOther != 0 {
+		s.lose(0, 1)
+		return
+	}
+	s.lose(m.lost, firstOf(m))
 }
 
 // firstOf is the number of the first message that a replay has.
@@ -308,7 +332,7 @@ func (s *shard) drained(owner uint32, c reactor.Conn) {
 		if !sub.has(subAsking) {
 			sub.flags |= subAsking
 			r := s.rosters.At(sub.roster)
-			s.send(r.home, mail{kind: mailCatchUp, conn: c, slot: i, ref: r.ref(), seq: sub.cursor})
+			s.send(r.home, mail{kind: mailCatchUp, conn: c, slot: i, ref: r.ref(), seq: sub.cursor, flag: joinPlace})
 		}
 	}
 	if !behind {

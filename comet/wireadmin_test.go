@@ -172,7 +172,7 @@ func TestCloseEndsAll(t *testing.T) {
 			join("/sub?cname=a&seq=1&cb=f", answer(ok200, asScript, "f("+message+");\n", last))
 			for _, k := range endless {
 				join(k.path+"?cname=a&seq=1", streamHead(minor, k.contentType, last)+piece(minor, k.preface)+
-					piece(minor, k.frame(message, ""))+lastPiece(minor))
+					piece(minor, k.frame(message, "closed"))+lastPiece(minor))
 			}
 		}
 		srv.subscribed(int64(len(want)))
@@ -373,10 +373,10 @@ func TestNumbersWrap(t *testing.T) {
 	live.take()
 	for _, want := range []int{1<<31 - 2, 1<<31 - 1, -1 << 31, -1<<31 + 1} {
 		same(t, st.admin(1, "/push?cname=a&content=x&ack=1"), fmt.Sprintf(`{"type":"ok","seq":%d}`+"\n", want))
-		same(t, live.take(), fmt.Sprintf("id: %d\ndata: %s\n\n", want, object("data", want, "x")))
+		same(t, live.take(), fmt.Sprintf("id: %d.%s\ndata: %s\n\n", want, life(1), object("data", want, "x")))
 	}
 	st.admin(0, "/broadcast?content=b")
-	same(t, live.take(), fmt.Sprintf("id: -2147483646\ndata: %s\n\nid: -2147483646\ndata: %s\n\n",
+	same(t, live.take(), fmt.Sprintf("id: -2147483646.%[1]s\ndata: %[2]s\n\nid: -2147483646.%[1]s\ndata: %[3]s\n\n", life(1),
 		object("broadcast", -1<<31+2, "b"), object("next_seq", -1<<31+3, "")))
 	for asked, want := range map[int]string{
 		1<<31 - 1:   "[" + object("data", 1<<31-1, "x") + "," + object("data", -1<<31, "x") + "," + object("data", -1<<31+1, "x") + ",",

@@ -101,7 +101,8 @@ func TestDrain(t *testing.T) {
 	if rest, err := io.ReadAll(stream); err != nil || strings.HasSuffix(string(rest), "0\r\n\r\n") {
 		t.Errorf("the stream: %q, %v", rest, err)
 	}
-	if rest, err := io.ReadAll(events); err != nil || !strings.Contains(string(rest), "retry: ") || strings.HasSuffix(string(rest), "0\r\n\r\n") {
+	if rest, err := io.ReadAll(events); err != nil || !strings.Contains(string(rest), "retry: ") ||
+		!strings.Contains(string(rest), `"type":"503","cname":"a","seq":0,"content":"the server is stopping"`) || !strings.HasSuffix(string(rest), "0\r\n\r\n") {
 		t.Errorf("the events: %q, %v", rest, err)
 	}
 	if rest, err := io.ReadAll(poll); err != nil || !strings.HasSuffix(string(rest), `{"type":"noop","cname":"a","seq":7,"content":""}`+"\n") {

@@ -14,7 +14,7 @@ var endless = []transport{
 	{"/stream", "application/json; charset=utf-8", "", "", "\n"},
 	{"/iframe", "text/html; charset=utf-8", "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><title>comet</title></head><body>\n",
 		"<script>parent.icomet_cb(", ");</script>\n"},
-	{"/sse", "text/event-stream; charset=utf-8", "", "id: %d\ndata: ", "\n\n"},
+	{"/sse", "text/event-stream; charset=utf-8", "", "id: %d.%s\ndata: ", "\n\n"},
 }
 
 const (
@@ -44,12 +44,13 @@ func TestNginxTransports(t *testing.T) {
 	}
 }
 
-// frame is an object as the transport has it. id is an event's.
-func (e *transport) frame(id int, object string) string {
+// frame is an object as the transport has it. id is an event's, of a channel of that
+// epoch.
+func (e *transport) frame(id int, epoch, object string) string {
 	before := e.before
 	switch e.path {
 	case "/sse":
-		before = fmt.Sprintf(before, id)
+		before = fmt.Sprintf(before, id, epoch)
 	case "/iframe":
 		object = strings.ReplaceAll(object, "<", `\u003c`)
 	}
@@ -67,13 +68,14 @@ func (e *transport) through(t *testing.T, p *process, w way, cname string, direc
 		h.Get("Cache-Control") != "no-cache, no-transform" || h.Get("X-Accel-Buffering") != buffering || resp.Uncompressed {
 		t.Errorf("%s %v", resp.Status, h)
 	}
-	expect(t, resp.Body, e.begin+e.frame(0, object("next_seq", cname, 1, "")))
+	epoch := p.epoch(cname)
+	expect(t, resp.Body, e.begin+e.frame(0, epoch, object("next_seq", cname, 1, "")))
 	for n := 1; n <= 3; n++ {
 		p.push(cname, spoken)
-		expect(t, resp.Body, e.frame(n, object("data", cname, n, escaped)))
+		expect(t, resp.Body, e.frame(n, epoch, object("data", cname, n, escaped)))
 	}
 	p.push(cname, large)
-	expect(t, resp.Body, e.frame(4, object("data", cname, 4, large)))
+	expect(t, resp.Body, e.frame(4, epoch, object("data", cname, 4, large)))
 }
 
 // pollThrough polls for two messages, one after the other, and then for two together.

@@ -267,6 +267,18 @@ func (p *process) push(cname, content string) {
 	}
 }
 
+// epoch asks what life of a channel this is.
+func (p *process) epoch(cname string) string {
+	p.t.Helper()
+	body := get(p.t, p.front, "/sub?epoch=&cname="+url.QueryEscape(cname)).body
+	_, rest, ok := strings.Cut(body, `"epoch":"`)
+	epoch, _, _ := strings.Cut(rest, `"`)
+	if !ok {
+		p.t.Fatalf("no epoch in %q", body)
+	}
+	return epoch
+}
+
 // reserve takes a free port for the test's own servers, one after the other.
 // A socket is bound to it and never listens, so that nobody else is given the
 // port between two of them.

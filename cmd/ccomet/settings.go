@@ -46,7 +46,7 @@ type settings struct {
 	CComet []string `name:"ccomet" placeholder:"ADDR" group:"listen" help:"Where clients of CComet's own dialect subscribe and publish, without tokens; public. May be repeated. Default: nowhere."`
 
 	Auth       auth   `default:"none" placeholder:"none|token" group:"who" help:"none: anybody; subscribing makes the channel. token: who brings what /sign gave for the channel."`
-	Secret     string `placeholder:"KEY" group:"who" help:"The key that tokens are made with. Better set it by the environment than by the flag, which other users can see. Default: random, so that tokens end with the process, unless --state keeps it."`
+	Secret     string `placeholder:"KEY" group:"who" help:"The key that tokens are made with. Better set it by the environment than by the flag, which other users can see. Default: random. A token ends with its channel."`
 	CORSOrigin string `name:"cors-origin" placeholder:"ORIGIN" group:"who" help:"Let scripts of pages from ORIGIN (such as https://example.com, or *) read answers. Default: only pages of the same origin."`
 
 	FrontAllow    []string `placeholder:"ADDRS" group:"who" help:"From where clients may subscribe. Default, without a deny list: from everywhere."`

@@ -181,7 +181,7 @@ func TestStateAfterASecondSignal(t *testing.T) {
 	}
 	p.logs("draining")
 	p.stop(syscall.SIGTERM)
-	if text, err := os.ReadFile(state); err != nil || !strings.HasPrefix(string(text), "ccomet-state 1 clean\n") || !strings.Contains(string(text), "kept") {
+	if text, err := os.ReadFile(state); err != nil || !strings.HasPrefix(string(text), "ccomet-state 2 clean\n") || !strings.Contains(string(text), "kept") {
 		t.Errorf("%v, %.200q", err, text)
 	}
 }

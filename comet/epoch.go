@@ -1,0 +1,106 @@
+package comet
+
+import "math/rand/v2"
+
+// A channel's epoch tells one life of it from the next: it is another whenever the
+// numbers begin again. Somebody who comes back with a place (a number and its
+// epoch) is told apart from one who comes from an earlier life of that name, for
+// whom all that the channel keeps is news.
+//
+// It is the generation of the channel's record, which messages between loops carry
+// and rosters have as it is, so it takes no memory of its own. Within a loop, which
+// is every channel's of a name, no two lives have the same before 2^32 of them; a
+// life of this process and one of another have the same once in 2^32. The state file
+// keeps it (statefile.go).
+const (
+	epochNone   uint32 = iota // none was told
+	epochFirst                // of a channel out of a file that knew no epochs: see token.go
+	epochOther                // one that no channel here has
+	epochClosed               // of a place: the channel was closed
+	epochDenied               // of a place: the token was refused
+	epochLeast                // the smallest that is given
+)
+
+// epochs gives a loop's channels their epochs: a count, from anywhere on. One goroutine
+// uses it.
+type epochs uint32
+
+func newEpochs() epochs { return epochs(rand.Uint32()) }
+
+// next returns an epoch that is not the one before it.
+func (n *epochs) next(before uint32) uint32 {
+	for {
+		*n++
+		if e := scatter(uint32(*n)); e >= epochLeast && e != before {
+			return e
+		}
+	}
+}
+
+// scatter maps the numbers of 32 bits onto themselves, so that neighbours look
+// nothing alike (the last steps of MurmurHash3).
+func scatter(n uint32) uint32 {
+	n ^= n >> 16
+	n *= 0x85EBCA6B
+	n ^= n >> 13
+	n *= 0xC2B2AE35
+	return n ^ n>>16
+}
+
+// On the wire an epoch is seven digits of this base 32, the highest first. Clients
+// are to take it as it is, and may be given four to eight by another server.
+const (
+	epochDigits    = "0123456789abcdefghjkmnpqrstvwxyz"
+	epochLen       = 7
+	longestEpoch   = 8
+	wordClosed     = "closed"
+	wordDenied     = "denied"
+	epochMalformed = "parameter epoch: want what the server has told, up to 8 letters and digits"
+)
+
+func appendEpoch(dst []byte, e uint32) []byte {
+	for shift := 5 * (epochLen - 1); shift >= 0; shift -= 5 {
+		dst = append(dst, epochDigits[e>>shift&31])
+	}
+	return dst
+}
+
+// parseEpoch reads an epoch; false: it is none, whoever's. Without a digit it is
+// epochNone.
+func parseEpoch(text []byte) (uint32, bool) {
+	if len(text) > longestEpoch {
+		return 0, false
+	}
+	var e uint64
+	ours := len(text) == epochLen
+	for _, b := range text {
+		digit := -1
+		for i := range len(epochDigits) {
+			if epochDigits[i] == b {
+				digit = i
+			}
+		}
+		if digit < 0 && (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') {
+			return 0, false
+		}
+		ours = ours && digit >= 0
+		e = e<<5 | uint64(max(digit, 0))
+	}
+	switch {
+	case len(text) == 0:
+		return epochNone, true
+	case ours && e < 1<<32 && (e >= uint64(epochLeast) || e == uint64(epochFirst)):
+		return uint32(e), true
+	}
+	return epochOther, true
+}
+
+// tellLast gives the object that text ends with the epoch as its last member, if
+// there is one to be told.
+func tellLast(text []byte, e uint32) []byte {
+	if e == epochNone {
+		return text
+	}
+	text = append(text[:len(text)-1], `,"epoch":"`...)
+	return append(appendEpoch(text, e), `"}`...)
+}

@@ -1,0 +1,286 @@
+package comet
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// told is a message that tells the epoch of a channel which is the n-th of its loop.
+func toldOf(message string, n uint32) string {
+	return strings.TrimSuffix(message, "}") + `,"epoch":"` + life(n) + `"}`
+}
+
+// secondLife is a server on which a has lived once, up to number 3, and again, up to so
+// many.
+func secondLife(t *testing.T, up int) *wireServer {
+	srv := startWire(t, Config{Loops: 1})
+	srv.askAll(three)
+	srv.ask("/close?cname=a")
+	for n := range up {
+		srv.ask(fmt.Sprintf("/push?cname=a&content=y%d", n+1))
+	}
+	return srv
+}
+
+// A client that comes back with a place of an earlier life is given all that the channel
+// keeps, and is told; with one of this life, what it lacks; with a bare number, what
+// iComet's clients are given.
+func TestSecondLife(t *testing.T) {
+	first, second := life(1), life(2)
+	all := []string{object("data", 1, "y1"), object("data", 2, "y2"), object("data", 3, "y3")}
+	lost := func(from string) []string { return append([]string{object("lost", 1, from+"-")}, all...) } // how much, nobody knows
+	moved := []string{object("next_seq", 4, "")}
+	for _, r := range []struct {
+		name, query string // of the place
+		want        []string
+	}{
+		{"as far as the newest, of before", "&seq=4&epoch=" + first, lost("4")},
+		{"less far, of before", "&seq=3&epoch=" + first, lost("3")},
+		{"farther, of before", "&seq=8&epoch=" + first, lost("8")},
+		{"of another server", "&seq=2&epoch=zzzz", lost("2")},
+		{"the very first, of before", "&seq=1&epoch=" + first, lost("1")},
+		{"farther than the newest of this one", "&seq=8&epoch=" + second, lost("8")},
+		{"in the middle of this one", "&seq=2&epoch=" + second, all[1:]},
+		{"the newest, whatever the epoch", "&seq=0&epoch=" + first, moved},
+		{"a number, and the epoch is asked for", "&seq=3&epoch=", all[2:]},
+		{"beyond the next, and the epoch is asked for", "&seq=9&epoch=", moved},
+		{"a bare number", "&seq=2", all[1:]},
+		{"a bare number beyond the newest", "&seq=9", moved},
+	} {
+		want := append([]string(nil), r.want...)
+		if strings.Contains(r.query, "epoch") {
+			want[0] = toldOf(want[0], 2)
+		}
+		body := strings.Join(want, ",")
+		if want[0] != moved[0] && want[0] != toldOf(moved[0], 2) {
+			body = "[" + body + "]"
+		}
+		srv := secondLife(t, 3)
+		same(t, srv.talk(sideFront, reqGet(0, "/sub?cname=a&lost=1"+r.query)), answer("200 OK", asJSON, body+"\n"))
+		same(t, srv.talk(sideFront, reqGet(0, "/poll?cb=f&cname=a&lost=1"+r.query)), answer("200 OK", asScript, "f("+body+");\n"))
+		for _, k := range endless {
+			c := srv.dial(sideFront)
+			c.send(reqGet(0, k.path+"?cname=a&lost=1"+r.query))
+			text := streamHead(0, k.contentType) + k.preface
+			for n, message := range want {
+				seen := 3 - len(want) + 1 + n
+				if strings.Contains(message, "next_seq") {
+					seen = 3
+				}
+				text += k.frame(message, fmt.Sprintf("%d.%s", seen, second))
+			}
+			c.expect(text)
+			c.Close()
+		}
+		srv.subscribed(0)
+	}
+	for _, r := range []struct {
+		id   string
+		want []string
+	}{
+		{"3." + first, lost("4")}, {"2." + first, lost("3")}, {"7." + first, lost("8")}, {"1.zzzz", lost("2")},
+		{"7." + second, lost("8")}, {"1." + second, all[1:]}, {"1", all[1:]}, {"7", lost("8")}, {"3", nil},
+	} {
+		for _, how := range []struct{ query, header string }{
+			{"", "Last-Event-ID: " + r.id + "\r\n"},
+			{"&lastEventId=" + r.id, ""},
+			{"&lastEventId=1.old", "Last-Event-ID: " + r.id + "\r\n"}, // the header is the newer one
+		} {
+			srv := secondLife(t, 3)
+			c := srv.dial(sideFront)
+			c.send(reqGet(0, "/sse?cname=a&lost=1&seq=1"+how.query, how.header))
+			srv.subscribed(1)
+			srv.ask("/close?cname=a")
+			_, body, _ := strings.Cut(c.rest(), "\r\n\r\n")
+			want, number := "", 4-len(r.want)
+			for _, message := range r.want {
+				if strings.Contains(message, `"lost"`) {
+					number = 0
+				}
+				want += fmt.Sprintf("id: %d.%s\ndata: %s\n\n", number, second, message)
+				number++
+			}
+			same(t, body, want+"id: closed\ndata: "+object("close", 4, "")+"\n\n")
+		}
+	}
+}
+
+// A channel that has begun anew and has nothing yet: the loss is said, and what comes is
+// what is new.
+func TestSecondLifeBeginsWithTheReturn(t *testing.T) {
+	for _, lost := range []string{"", "&lost=1"} {
+		srv := secondLife(t, 0)
+		c := srv.dial(sideFront)
+		c.send(reqGet(0, "/sse?cname=a&seq=1"+lost, "Last-Event-ID: 3."+life(1)+"\r\n"))
+		want := streamHead(0, asEvents)
+		if lost != "" {
+			want += "id: 0." + life(2) + "\ndata: " + object("lost", 1, "4-") + "\n\n"
+		}
+		c.expect(want)
+		srv.subscribed(1)
+		srv.ask("/push?cname=a&content=new")
+		c.expect("id: 1." + life(2) + "\ndata: " + object("data", 1, "new") + "\n\n")
+		// A poll says it too, and one that does not want to hear of it waits.
+		if lost != "" {
+			same(t, srv.talk(sideFront, reqGet(0, "/sub?cname=b&seq=4&epoch=zzzz"+lost)),
+				answer("200 OK", asJSON, "["+toldOf(objectOf("b", "lost", 1, "4-"), 3)+"]\n"))
+		}
+	}
+}
+
+// Who waits is told the epoch with the first message that comes, if it has asked for
+// it, and not again; a poll with whatever it is answered.
+func TestEpochIsToldOnce(t *testing.T) {
+	st := newStage(t, Config{Loops: 1})
+	st.admin(0, "/sign?cname=a")
+	var streams []*player
+	for _, k := range endless {
+		for _, query := range []string{"", "&epoch=", "&epoch=" + life(1)} {
+			p := st.enter(0, sideFront)
+			p.send(reqGet(0, k.path+"?cname=a&seq=1"+query))
+			same(t, p.body(), k.preface)
+			streams = append(streams, p)
+		}
+	}
+	poll, plain, script := st.enter(0, sideFront), st.enter(0, sideFront), st.enter(0, sideFront)
+	poll.send(reqGet(0, "/sub?cname=a&seq=1&epoch="))
+	plain.send(reqGet(0, "/sub?cname=a&seq=1"))
+	script.send(reqGet(0, "/sub?cname=a&seq=1&epoch=&cb=f"))
+	for n, content := range []string{"x", "y"} {
+		st.admin(0, "/push?cname=a&content="+content)
+		message := object("data", n+1, content)
+		for i, p := range streams {
+			want := message
+			if n == 0 && i%3 > 0 {
+				want = toldOf(message, 1)
+			}
+			same(t, p.take(), endless[i/3].frame(want, fmt.Sprint(n+1)))
+		}
+	}
+	same(t, poll.body(), toldOf(object("data", 1, "x"), 1)+"\n")
+	same(t, plain.body(), object("data", 1, "x")+"\n")
+	same(t, script.body(), "f("+toldOf(object("data", 1, "x"), 1)+");\n")
+	poll, plain = st.enter(0, sideFront), st.enter(0, sideFront)
+	poll.send(reqGet(0, "/sub?cname=a&seq=3&epoch="+life(1)))
+	plain.send(reqGet(0, "/sub?cname=a&seq=3"))
+	st.later(30 * time.Second)
+	same(t, poll.body(), toldOf(object("noop", 0, ""), 1)+"\n")
+	same(t, plain.body(), object("noop", 0, "")+"\n")
+}
+
+// Of several channels each has its epoch, told with the first that is heard of it.
+func TestEpochsOfSeveralChannels(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1})
+	srv.askAll(twoOfEach)
+	c := srv.dial(sideFront)
+	c.send(reqGet(0, "/stream?cname=a&seq=2&epoch=&cname=b&seq=2&epoch=zzzz&cname=c&seq=1"))
+	srv.subscribed(3)
+	c.expect(streamHead(0, asJSON) + toldOf(object("data", 2, "a2"), 1) + "\n" +
+		toldOf(objectOf("b", "data", 1, "b1"), 2) + "\n" + objectOf("b", "data", 2, "b2") + "\n")
+	srv.ask("/push?cname=c&content=c1")
+	c.expect(objectOf("c", "data", 1, "c1") + "\n")
+	c.Close()
+	srv.subscribed(0)
+	// A browser's return: of one channel its own life, of one another, of one no place yet.
+	c = srv.dial(sideFront)
+	c.send(reqGet(0, "/sse?lost=1&cname=a&cname=b&cname=c", "Last-Event-ID: "+id("1.a,2.a,-1")+"\r\n"))
+	c.expect(streamHead(0, asEvents) + "id: " + id("2.a,2.a,-1") + "\ndata: " + object("data", 2, "a2") + "\n\n" +
+		"id: " + id("2.a,0.b,-1") + "\ndata: " + objectOf("b", "lost", 1, "3-") + "\n\n" +
+		"id: " + id("2.a,1.b,-1") + "\ndata: " + objectOf("b", "data", 1, "b1") + "\n\n" +
+		"id: " + id("2.a,2.b,-1") + "\ndata: " + objectOf("b", "data", 2, "b2") + "\n\n" +
+		"id: " + id("2.a,2.b,1.c") + "\ndata: " + objectOf("c", "next_seq", 2, "") + "\n\n")
+}
+
+func TestEpochThatIsNone(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1})
+	for _, text := range []string{"undefined", "a.b", "%00", "k3f9-"} {
+		same(t, srv.talk(sideFront, reqGet(0, "/sub?cname=a&seq=1&epoch="+text)), answer("400 Bad Request", asText, epochMalformed+"\n"))
+	}
+}
+
+// A token opens its channel for as long as that lives, and no other of its name.
+func TestTokenEndsWithItsChannel(t *testing.T) {
+	cfg := stateConfig(t)
+	cfg.Auth, cfg.ChannelTimeout = AuthToken, 10*time.Second
+	h := newHarness(t, cfg)
+	sign := func() string { return token(h.ask(sideAdmin, "/sign?cname=a")) }
+	admits := func(token string) bool {
+		return strings.Contains(h.ask(sideFront, "/sub?cname=a&token="+token), "next_seq")
+	}
+	first := sign()
+	if again := sign(); again != first || !admits(first) || admits("") || admits(strings.Repeat("0", tokenLen)) {
+		t.Fatalf("signed twice: %s, %s", first, again)
+	}
+	h.ask(sideAdmin, "/close?cname=a")
+	if admits(first) {
+		t.Error("after /close, with no channel, the token is good")
+	}
+	second := sign()
+	if second == first || admits(first) || !admits(second) {
+		t.Errorf("after /close: %s, then %s", first, second)
+	}
+	h.now = h.now.Add(40 * time.Second)
+	h.settle()
+	h.settle()
+	if h.told("a") != "none" {
+		t.Fatal("it has not expired")
+	}
+	third := sign()
+	if third == second || admits(second) || !admits(third) {
+		t.Errorf("after it has expired: %s, then %s", second, third)
+	}
+	if h = h.restart(cfg, true); !admits(third) || admits(second) || sign() != third {
+		t.Error("the state does not keep it")
+	}
+}
+
+// A file of the version before epochs is read, its channels have an epoch from then on,
+// and the tokens that were given out with it stay good until they end.
+func TestStateOfTheFirstVersion(t *testing.T) {
+	cfg := stateConfig(t)
+	cfg.Auth = AuthToken
+	if err := os.WriteFile(cfg.StateFile, firstVersion(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const old = "4048c44911916043ff626895ff78c526" // of the name and the secret
+	for range 2 {
+		h := newHarness(t, cfg)
+		if got, want := h.ask(sideFront, "/sub?cname=a&seq=3&token="+old+"&epoch="), "["+
+			strings.TrimSuffix(object("data", 3, "x"), "}")+`,"epoch":"0000001"}`+"]\n"; got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+		if got := token(h.ask(sideAdmin, "/sign?cname=a")); got != old {
+			t.Errorf("the token is %s, and was %s", got, old)
+		}
+		_ = h.save(true)
+		h.end()
+	}
+	h := newHarness(t, cfg)
+	h.ask(sideAdmin, "/close?cname=a")
+	if got := token(h.ask(sideAdmin, "/sign?cname=a")); got == old {
+		t.Error("the token outlives its channel")
+	}
+}
+
+// firstVersion is a state file of version 1, with channel a at 4, which keeps 3.
+func firstVersion() []byte {
+	b := []byte{recordFirstChannel, dialectOurs}
+	b = binary.BigEndian.AppendUint32(b, 4)
+	b = binary.BigEndian.AppendUint64(b, 0)
+	b = append(binary.BigEndian.AppendUint32(b, 1), "a"...)
+	message := append([]byte(msg1(byte(kindData), 3))[:1+messageLen], object("data", 3, "x")...)
+	var out bytes.Buffer
+	w := newStateWriter(&out, stateHead{written: noon, secret: []byte("secret")})
+	for _, record := range [][]byte{b, message} {
+		w.begin(record[0])
+		w.buf = append(w.buf, record[1:]...)
+		w.end()
+	}
+	_ = w.finish()
+	return bytes.Replace(out.Bytes(), []byte("ccomet-state 2"), []byte("ccomet-state 1"), 1)
+}
