@@ -38,21 +38,20 @@ func appendPresence(dst []byte, alive bool, cname []byte) []byte {
 	return append(append(dst, cname...), '\n')
 }
 
-// sweepOn goes on with the round, and returns when it wants to go on again.
-func (s *shard) sweepOn(now time.Time) time.Duration {
+// sweepOn goes on with the round, as far as it is paid up to by now.
+func (s *shard) sweepOn(now time.Time) {
 	p := &s.sweep
 	if s.totals.listening.Load() == 0 {
 		p.since = time.Time{}
-		return -1
+		return
 	}
 	if p.since.IsZero() {
 		p.since = now
 	}
-	round, used := s.cfg.ChannelTimeout, s.channels.Used()
-	each := round / time.Duration(max(used, 1)) // the time that one channel pays for
+	used, each := s.channels.Used(), s.sweepTime()
 	for range walkBudget {
 		if now.Sub(p.since) < each {
-			return min(max(each-now.Sub(p.since), reactor.TickLength), time.Second)
+			return
 		}
 		p.since = p.since.Add(each)
 		if p.at++; p.at > used {
@@ -62,5 +61,21 @@ func (s *shard) sweepOn(now time.Time) time.Duration {
 			s.announce(s.channels.At(p.at), true)
 		}
 	}
-	return 0
+}
+
+// sweepTime is the time that one channel's part of a round pays for.
+func (s *shard) sweepTime() time.Duration {
+	return s.cfg.ChannelTimeout / time.Duration(max(s.channels.Used(), 1))
+}
+
+// sweepDue is how long the round may wait: below zero, it is not under way.
+func (s *shard) sweepDue(now time.Time) time.Duration {
+	if s.sweep.since.IsZero() {
+		return -1
+	}
+	left := s.sweepTime() - now.Sub(s.sweep.since)
+	if left <= 0 {
+		return 0
+	}
+	return min(max(left, reactor.TickLength), time.Second)
 }

@@ -108,21 +108,19 @@ func (s *shard) extend(i uint32, d time.Duration) {
 	}
 }
 
-// expireChannels frees the channels whose time is up, some at a time; more
-// says that it has to go on.
-func (s *shard) expireChannels() (more bool) {
+// expireChannels frees the channels whose time is up, some at a time.
+func (s *shard) expireChannels() {
 	s.leases.Advance(s.loop.Tick())
 	for range walkBudget {
 		i := s.leases.Pop()
 		if i == 0 {
-			return false
+			return
 		}
 		// With subscribers it lives on; a lease begins when the last one leaves.
 		if s.channels.At(i).subs == 0 {
 			s.freeChannel(i)
 		}
 	}
-	return s.leases.Pending()
 }
 
 // endChannel closes a channel: nobody finds it any more, and its subscribers

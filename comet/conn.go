@@ -3,7 +3,6 @@ package comet
 import (
 	"errors"
 	"syscall"
-	"time"
 
 	"ccomet/httplite"
 	"ccomet/reactor"
@@ -226,44 +225,4 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 	if closed := connStates[st].closed; closed != nil {
 		closed(s, i, c)
 	}
-}
-
-// TurnEnded does what the turn's events have brought: mail, timers, delivery.
-// It goes round again until this loop has no mail to itself.
-func (s *shard) TurnEnded(now time.Time) time.Duration {
-	s.walkLeft = walkBudget
-	for _, m := range s.inbox.Drain() {
-		s.receive(&m)
-	}
-	wait := sooner(s.sweepOn(now), sooner(s.overdue(now), s.explainOn(now)))
-	s.takeOwn()
-	more := s.expireChannels()
-	more = s.runWalks() || more
-	s.runRolls()
-	more = s.runSurveys() || more
-	s.takeOwn()
-	s.flushPipes()
-	more = s.pumpAll() || more
-	s.presence.flush()
-	s.reportDeparted()
-	s.takeOwn()
-	wait = sooner(wait, s.drainOn(now))
-	s.flush()
-	s.trim()
-	s.showFigures()
-	if ticks, any := s.leases.Next(); any {
-		wait = sooner(wait, time.Duration(ticks)*reactor.TickLength)
-	}
-	if more || s.pending() || len(s.rollCalls) > 0 {
-		wait = 0
-	}
-	return wait
-}
-
-// sooner is the shorter of two waits, of which a negative one is no bound.
-func sooner(a, b time.Duration) time.Duration {
-	if a < 0 || b >= 0 && b < a {
-		return b
-	}
-	return a
 }

@@ -29,9 +29,10 @@ type drain struct {
 	loop  *reactor.Loop
 	rng   *spread
 	phase drainPhase
-	turns int    // since the listeners were told to finish
-	at    uint32 // the next connection to be looked at
-	marks [2]int // that have come, of each round
+	wait  time.Duration // until it is to be gone on with; below zero: something else brings that
+	turns int           // since the listeners were told to finish
+	at    uint32        // the next connection to be looked at
+	marks [2]int        // that have come, of each round
 }
 
 type drainPhase uint8
@@ -151,10 +152,7 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 			s.srv.quieted()
 		}
 	}
-	switch {
-	case len(s.answering) > 0:
-		return 0
-	case d.phase < drainEnding:
+	if d.phase < drainEnding {
 		return left
 	}
 	return -1 // a mail wakes it

@@ -181,20 +181,25 @@ func (e *explanation) add(part []byte) {
 	e.text = append(append(e.text, "\n  "...), part...)
 }
 
-// explainOn goes on without the loops that keep others waiting, and returns how
-// long one may still take.
-func (s *shard) explainOn(now time.Time) time.Duration {
-	wait := time.Duration(-1)
+// expireExplanations goes on without the loops that keep others waiting.
+func (s *shard) expireExplanations(now time.Time) {
 	for n := 0; n < len(s.explanations); {
 		e := s.explanations[n]
-		left := e.until.Sub(now)
-		if left > 0 {
-			wait = sooner(wait, left)
+		if e.until.After(now) {
 			n++
 			continue
 		}
 		e.add(append(strconv.AppendInt([]byte(`{"loop": `), int64(e.loop), 10), `, "answered": false}`...))
 		s.askNext(e) // which may end it
+	}
+}
+
+// explanationsDue is how long a loop that was asked may still take: below zero, none
+// was.
+func (s *shard) explanationsDue(now time.Time) time.Duration {
+	wait := time.Duration(-1)
+	for _, e := range s.explanations {
+		wait = sooner(wait, max(e.until.Sub(now), 0))
 	}
 	return wait
 }

@@ -79,6 +79,7 @@ func (h *harness) turn(s *shard) {
 	if err := s.loop.Turn(0); err != nil {
 		h.t.Fatal(err)
 	}
+	checkSleep(h.t, s, h.now)
 }
 
 // connect gives a shard a connection and returns the other end.

@@ -102,10 +102,10 @@ func (p *pump) size() int {
 	return size
 }
 
-// pumpAll delivers, within the turn's budget; more says that it has to go on.
-func (s *shard) pumpAll() (more bool) {
+// pumpAll delivers, within the turn's budget.
+func (s *shard) pumpAll() {
 	if len(s.busyPumps) == 0 {
-		return false
+		return
 	}
 	left, share := pumpBudget, max(pumpBudget/len(s.busyPumps), pumpShare)
 	s.unfinished = s.unfinished[:0]
@@ -126,7 +126,6 @@ func (s *shard) pumpAll() (more bool) {
 		left += budget
 	}
 	s.busyPumps = append(append(s.busyPumps[:0], s.busyPumps[n:]...), s.unfinished...)
-	return len(s.busyPumps) > 0
 }
 
 // run goes on with one delivery, and says whether it is through.

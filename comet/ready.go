@@ -81,17 +81,19 @@ func (s *shard) fly(m *mail) {
 	}
 }
 
-// overdue ends a round whose time is up, and returns how long one may still take.
-func (s *shard) overdue(now time.Time) time.Duration {
+// expireProbe ends a round whose time is up.
+func (s *shard) expireProbe(now time.Time) {
+	if s.probeDue(now) == 0 {
+		s.land()
+	}
+}
+
+// probeDue is how long a round may still take: below zero, there is none.
+func (s *shard) probeDue(now time.Time) time.Duration {
 	if len(s.canary.askers) == 0 {
 		return -1
 	}
-	left := s.canary.deadline.Sub(now)
-	if left <= 0 {
-		s.land()
-		return -1
-	}
-	return left
+	return max(s.canary.deadline.Sub(now), 0)
 }
 
 // land answers all who wait for the round.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"ccomet/httplite"
 	"ccomet/reactor"
@@ -21,6 +22,7 @@ type shard struct {
 	*mailer
 	*conns
 	rng   *spread
+	wait  time.Duration // how long the loop may sleep, as it was told last
 	debug bool
 
 	// As a home of channels.

@@ -44,15 +44,14 @@ func (s *shard) passSurveys(i, next uint32) {
 	}
 }
 
-// runSurveys goes on with what is under way, within the turn's budget; more says
-// that it has to go on.
-func (s *shard) runSurveys() (more bool) {
+// runSurveys goes on with what is under way, within the turn's budget.
+func (s *shard) runSurveys() {
 	budget := walkBudget
 	for len(s.surveys) > 0 {
 		v := &s.surveys[0]
 		for v.at != 0 {
 			if budget <= 0 {
-				return true
+				return
 			}
 			budget--
 			i := v.at
@@ -64,7 +63,6 @@ func (s *shard) runSurveys() (more bool) {
 		s.report(v)
 		s.surveys = append(s.surveys[:0], s.surveys[1:]...)
 	}
-	return false
 }
 
 // surveyOne counts a subscriber, and says whether it has been listed.

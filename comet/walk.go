@@ -22,8 +22,8 @@ func (s *shard) startWalk(m *mail) {
 }
 
 // runWalks goes on with what is under way, one after the other, within the
-// turn's budget (walkLeft); more says that it has to go on.
-func (s *shard) runWalks() (more bool) {
+// turn's budget (walkLeft).
+func (s *shard) runWalks() {
 	for len(s.walks) > 0 {
 		w := &s.walks[0]
 		for i := s.nextLive(&w.at, w.end, &s.walkLeft); i != 0; i = s.nextLive(&w.at, w.end, &s.walkLeft) {
@@ -32,13 +32,12 @@ func (s *shard) runWalks() (more bool) {
 			}
 		}
 		if w.at <= w.end {
-			return true
+			return
 		}
 		putBuffer(w.content)
 		s.totals.walks.Add(-1)
 		s.walks = append(s.walks[:0], s.walks[1:]...)
 	}
-	return false
 }
 
 // nextLive is the next live channel from record at on, 0 when the end is reached
