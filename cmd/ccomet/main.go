@@ -71,6 +71,7 @@ func newParser(commands any, stdout, stderr io.Writer, options ...kong.Option) (
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.ValueFormatter(describe),
 		kong.ExplicitGroups(groups),
+		kong.PostBuild(explain),
 		kong.BindTo(stdout, (*io.Writer)(nil)),
 	}, options...)...)
 }

@@ -37,23 +37,23 @@ func (*serve) Help() string {
   curl -N 'http://127.0.0.1:8100/stream?cname=news'
   curl 'http://127.0.0.1:8000/push?cname=news&content=hello'
 
-Every flag can be set by an environment variable too, whose name is shown with it (lists with
-commas), or by a file (--config). A flag wins over the environment, the environment over the file.
-Whether it is iComet's own file or TOML, its text tells. "ccomet config example" prints one in TOML
-with all there is:
+Each flag has an environment variable, whose name is shown with it (lists are separated by commas),
+and a key of the same name in a configuration file (--config). A flag overrides the environment, and
+the environment overrides the file. "ccomet config example" prints a file in TOML with every setting
+and its full explanation:
 
   front = ["0.0.0.0:8100", "[::]:8100"]
   channel-buffer-size = 500
   polling-timeout = 30
 
-"ccomet config check FILE" tells all that is wrong with a file of either kind.
+An icomet.conf is read too. "ccomet config check FILE" lists all mistakes in a file of either kind.
 
-A service manager may hold the listening sockets (LISTEN_FDS): those that it names front,
-admin or ccomet take the place of --front, --admin or --ccomet. It is told when the server serves
-and stops, and that its loops turn (NOTIFY_SOCKET, WATCHDOG_USEC).
+A service manager may hold the listening sockets (LISTEN_FDS): those that it names front, admin or
+ccomet replace --front, --admin or --ccomet. The server tells it when it serves and when it stops, and
+that its loops still turn (NOTIFY_SOCKET, WATCHDOG_USEC).
 
-SIGTERM and SIGINT stop the server: within --drain-time it sends its clients away, who come back
-with their places. A second signal ends it at once.`
+SIGTERM and SIGINT stop the server. Within --drain-time it closes its clients' connections, and they
+come back with their cursors. A second signal ends it at once.`
 }
 
 // BeforeResolve reads the configuration file, whose name the command line or

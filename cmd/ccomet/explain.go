@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// explanation is what ccomet.toml says of one setting. The flags of the same names have
+// no help of their own: it is written once, in that file.
+type explanation struct {
+	text  string // the first paragraph above the key: the rest is in the file alone
+	group *kong.Group
+}
+
+var (
+	sectionLine = regexp.MustCompile(`^# --- (.+?) -+$`)
+	keyLine     = regexp.MustCompile(`^([a-z-]+) = `)
+)
+
+// explanations reads a text with the form of ccomet.toml. A section begins with a line of
+// dashes that has its title, and what follows up to an empty line describes it.
+func explanations(text string) map[string]explanation {
+	found := map[string]explanation{}
+	var (
+		group   *kong.Group
+		comment []string
+	)
+	for _, line := range strings.Split(text, "\n") {
+		if title := sectionLine.FindStringSubmatch(line); title != nil {
+			group, comment = &kong.Group{Key: title[1], Title: title[1] + ":"}, nil
+		} else if strings.HasPrefix(line, "#") {
+			comment = append(comment, strings.TrimPrefix(strings.TrimPrefix(line, "#"), " "))
+		} else if key := keyLine.FindStringSubmatch(line); key != nil {
+			found[key[1]] = explanation{firstParagraph(comment), group}
+			comment = nil
+		} else {
+			if group != nil && group.Description == "" {
+				group.Description = strings.Join(comment, " ")
+			}
+			comment = nil
+		}
+	}
+	return found
+}
+
+func firstParagraph(lines []string) string {
+	for i, line := range lines {
+		if line == "" {
+			lines = lines[:i]
+			break
+		}
+	}
+	return strings.Join(lines, " ")
+}
+
+// explain gives the flags that have no help theirs.
+func explain(k *kong.Kong) error {
+	known := explanations(exampleFile)
+	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok && flag.Help == "" {
+			e, ok := known[flag.Name]
+			if !ok || e.text == "" {
+				return fmt.Errorf("ccomet.toml does not explain --%s", flag.Name)
+			}
+			flag.Help, flag.Group = e.text, e.group
+		}
+		return next(nil)
+	})
+}
