@@ -23,7 +23,7 @@ func TestImports(t *testing.T) {
 		"bench":    {"bench", "comet", "reactor", "httplite"},
 		"cmd":      {"cmd", "bench", "demo", "comet", "reactor", "httplite"},
 	}
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "ccomet/...")
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports,Deps", "ccomet/...")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -31,8 +31,8 @@ func TestImports(t *testing.T) {
 	seen := map[string]bool{}
 	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
 		var p struct {
-			ImportPath                         string
-			Imports, TestImports, XTestImports []string
+			ImportPath                               string
+			Imports, TestImports, XTestImports, Deps []string
 		}
 		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
 			break
@@ -49,11 +49,27 @@ func TestImports(t *testing.T) {
 				t.Errorf("%s imports %s", p.ImportPath, imported)
 			}
 		}
+		if p.ImportPath == "ccomet/cmd/ccomet" {
+			forTests(t, p.Deps)
+		}
 	}
 	for _, name := range []string{"reactor", "httplite", "comet", "demo", "cmd"} {
 		if !seen[name] {
 			t.Errorf("no package of %s was looked at", name)
 		}
+	}
+}
+
+// forTests holds that what tests compare with, or drive, is no part of the server.
+func forTests(t *testing.T, deps []string) {
+	t.Helper()
+	for _, d := range deps {
+		if strings.HasPrefix(d, "github.com/gobwas/") || strings.HasPrefix(d, "github.com/chromedp/") {
+			t.Errorf("the server has %s in it", d)
+		}
+	}
+	if !contains(deps, "ccomet/comet") {
+		t.Error("the server's dependencies were not looked at")
 	}
 }
 

@@ -1,0 +1,66 @@
+package websocket
+
+import "github.com/klauspost/compress/flate"
+
+// MinWindow and MaxWindow bound the size of an LZ77 window, in bits (RFC 7692 7.1.2).
+const (
+	MinWindow = 8
+	MaxWindow = 15
+)
+
+// Deflater compresses messages for permessage-deflate, each by itself (no context takeover), so that one is
+// enough for all connections of a loop, and what it has made of a message fits them all. The zero value is
+// ready; some 830 KB are allocated with the first message. It is used by one goroutine at a time.
+type Deflater struct {
+	w   *flate.Writer
+	out sink
+}
+
+// sink is what the compressor writes to.
+type sink struct{ b []byte }
+
+func (s *sink) Write(p []byte) (int, error) {
+	s.b = append(s.b, p...)
+	return len(p), nil
+}
+
+// flushed is how what the compressor has flushed ends: an empty block without compression.
+const flushed = "\x00\x00\xff\xff"
+
+// Append appends msg compressed, as the payload of a message with Head.Compressed (RFC 7692 7.2.1). No
+// distance in it is longer than 1<<window bytes (Handshake.Window), where zero means MaxWindow.
+func (d *Deflater) Append(dst, msg []byte, window int) []byte {
+	d.out.b = dst
+	if d.w == nil {
+		d.w, _ = flate.NewWriter(&d.out, flate.BestSpeed) // it fails for unknown levels only
+	}
+	// The compressor's own window is the largest. It is held to a smaller one by beginning anew after each
+	// piece of that size.
+	piece := max(len(msg), 1)
+	if window > 0 && window < MaxWindow {
+		piece = 1 << max(window, MinWindow)
+	}
+	for {
+		n := min(piece, len(msg))
+		d.w.Reset(&d.out)
+		_, _ = d.w.Write(msg[:n]) // a sink takes everything
+		_ = d.w.Flush()
+		if msg = msg[n:]; len(msg) == 0 {
+			break
+		}
+	}
+	dst, d.out.b = d.out.b, nil
+	return dst[:len(dst)-len(flushed)] // 7.2.1 step 3: remove the last four bytes
+}
+
+// AppendFrame appends a server's frame of a whole message, compressed if that makes it shorter, as it is if not.
+func (d *Deflater) AppendFrame(dst []byte, op Opcode, msg []byte, window int) []byte {
+	at := len(dst)
+	dst = d.Append(append(dst, make([]byte, maxHead)...), msg, window)
+	packed := dst[at+maxHead:]
+	if len(packed) >= len(msg) {
+		return AppendFrame(dst[:at], op, msg)
+	}
+	end := Head{Op: op, Final: true, Compressed: true, Length: len(packed)}.Append(dst[:at])
+	return append(end, packed...) // moves it to the left, to the end of the head
+}

@@ -1,0 +1,68 @@
+package websocket
+
+import "encoding/binary"
+
+// Head is what a frame to be sent begins with. Its zero value but for Op is no frame that is usual: Final is
+// set in all but the fragments of a message that more will follow.
+type Head struct {
+	Op         Opcode
+	Final      bool
+	Compressed bool // RSV1: the message's payload is what Deflater.Append has made; on its first frame only
+	Length     int  // bytes of the payload
+}
+
+// Append appends the head of a server's frame; Length bytes of payload must follow.
+func (h Head) Append(dst []byte) []byte { return h.append(dst, 0) }
+
+// AppendMasked appends the head of a client's frame, whose payload must be masked with the key that it names
+// (Mask). RFC 6455 5.3: the key is a fresh one for each frame, that others cannot foresee; take it from
+// crypto/rand.
+func (h Head) AppendMasked(dst []byte, key [4]byte) []byte {
+	return append(h.append(dst, 0x80), key[:]...)
+}
+
+// append appends the head up to the mask's key; masked is the bit that says there is one.
+func (h Head) append(dst []byte, masked byte) []byte {
+	first := byte(h.Op)
+	if h.Final {
+		first |= 0x80
+	}
+	if h.Compressed {
+		first |= 0x40
+	}
+	switch {
+	case h.Length < 126:
+		return append(dst, first, masked|byte(h.Length))
+	case h.Length < 1<<16:
+		return binary.BigEndian.AppendUint16(append(dst, first, masked|126), uint16(h.Length))
+	}
+	return binary.BigEndian.AppendUint64(append(dst, first, masked|127), uint64(h.Length))
+}
+
+// Mask does or undoes the masking of a whole payload, in place.
+func Mask(payload []byte, key [4]byte) {
+	mask(payload, binary.LittleEndian.Uint32(key[:]))
+}
+
+// AppendFrame appends a server's frame: a whole message, or a control frame, of which payload may have
+// MaxControl bytes at the most.
+func AppendFrame(dst []byte, op Opcode, payload []byte) []byte {
+	return append(Head{Op: op, Final: true, Length: len(payload)}.Append(dst), payload...)
+}
+
+// AppendMaskedFrame appends a client's frame, as AppendFrame does a server's. It does not write to payload. See
+// Head.AppendMasked for the key.
+func AppendMaskedFrame(dst []byte, op Opcode, payload []byte, key [4]byte) []byte {
+	dst = Head{Op: op, Final: true, Length: len(payload)}.AppendMasked(dst, key)
+	at := len(dst)
+	dst = append(dst, payload...)
+	Mask(dst[at:], key)
+	return dst
+}
+
+// AppendClose appends a server's Close frame. What becomes of code and reason AppendClosePayload says; a
+// client masks that as it does any payload.
+func AppendClose(dst []byte, code Code, reason string) []byte {
+	var scratch [MaxControl]byte
+	return AppendFrame(dst, Close, AppendClosePayload(scratch[:0], code, reason))
+}

@@ -1,0 +1,37 @@
+package websocket
+
+import (
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// This package knows no sockets, and of this project httplite alone: these are all it may lean on. What it is compared
+// with (gobwas/ws) is for tests.
+func TestImports(t *testing.T) {
+	allowed := map[string]bool{
+		`"bytes"`: true, `"crypto/sha1"`: true, `"encoding/base64"`: true, `"encoding/binary"`: true, `"io"`: true,
+		`"math/bits"`: true, `"slices"`: true, `"strconv"`: true, `"unicode/utf8"`: true,
+		`"ccomet/httplite"`: true, `"github.com/klauspost/compress/flate"`: true,
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, imp := range file.Imports {
+			if !allowed[imp.Path.Value] {
+				t.Errorf("%s imports %s", name, imp.Path.Value)
+			}
+		}
+	}
+}

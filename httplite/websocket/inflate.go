@@ -1,0 +1,105 @@
+package websocket
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/klauspost/compress/flate"
+)
+
+// Inflater undoes permessage-deflate, one message at a time, each by itself, so that one is enough for all
+// connections of a loop. The zero value is ready; some 40 KB are allocated with the first message. It is used
+// by one goroutine at a time.
+type Inflater struct {
+	r   io.Reader
+	in  []byte // the message, and what its sender left out
+	src bytes.Reader
+	out []byte
+}
+
+const (
+	// tail is what a sender removed (RFC 7692 7.2.2 step 1), and an empty last block, so that the decompressor
+	// sees an end.
+	tail = flushed + "\x01\x00\x00\xff\xff"
+	// keptBytes is the most that the buffers keep between messages.
+	keptBytes = 64 << 10
+	// window is how far back a distance can point.
+	window = 1 << MaxWindow
+	// maxLastBlocks is how many blocks that say they are the last may have others behind them: each of those
+	// begins with a copy of the window.
+	maxLastBlocks = 64
+)
+
+// Inflate returns what a whole compressed message holds, valid until the next call. An *Error says that it
+// cannot be inflated, or that it would have more than limit bytes, of which no more than limit+1 are made; a
+// limit of zero or less means DefaultMessage.
+func (f *Inflater) Inflate(payload []byte, limit int) ([]byte, error) {
+	rules := Rules{Message: limit}
+	out, k := f.inflate(payload, rules.message())
+	if k != 0 {
+		return nil, rules.fail(k)
+	}
+	return out, nil
+}
+
+func (f *Inflater) inflate(payload []byte, limit int) ([]byte, Kind) {
+	f.trim()
+	if len(payload) == 0 {
+		return nil, 0 // not what 7.2.3.6 asks for (one zero byte), but what zlib makes of nothing, and takes
+	}
+	f.in = append(append(f.in[:0], payload...), tail...)
+	f.src.Reset(f.in)
+	out := f.out[:0]
+	for range maxLastBlocks + 1 {
+		f.begin(out[max(0, len(out)-window):])
+		var err error
+		for err == nil {
+			if len(out) == cap(out) {
+				out = grow(out, limit)
+			}
+			var n int
+			n, err = f.r.Read(out[len(out):min(cap(out), limit+1)])
+			out = out[:len(out)+n]
+			if f.out = out; len(out) > limit {
+				return nil, TooBig
+			}
+		}
+		if err != io.EOF {
+			return nil, BadCompression
+		}
+		switch f.src.Len() {
+		case 0, len(tail) - len(flushed), len(tail): // all was read, or a block of its own said it was the last
+			return out, 0
+		}
+		if f.src.Len() < len(tail) {
+			return nil, BadCompression // it ended in the midst of a block, whose rest was found in the tail
+		}
+		// 7.2.1: more blocks may follow one that says it is the last.
+	}
+	return nil, BadCompression
+}
+
+// begin has the decompressor read from src on, with dict before it.
+func (f *Inflater) begin(dict []byte) {
+	if f.r == nil {
+		f.r = flate.NewReader(&f.src)
+	}
+	_ = f.r.(flate.Resetter).Reset(&f.src, dict) // it does not fail
+}
+
+// grow returns p with more room, up to a byte beyond limit.
+func grow(p []byte, limit int) []byte {
+	bigger := make([]byte, len(p), min(max(2*cap(p), 4<<10), limit+1))
+	copy(bigger, p)
+	return bigger
+}
+
+// trim lets go of buffers that a large message has made grow.
+func (f *Inflater) trim() {
+	if cap(f.in) > keptBytes {
+		f.in = nil
+	}
+	if cap(f.out) > keptBytes {
+		f.out = nil
+	}
+}
