@@ -33,13 +33,13 @@ func (o *Options) Storm(ctx context.Context, c StormConfig) (*result.Result, err
 	if c.AcceptRate == 0 {
 		return o.storm(ctx, c)
 	}
-	before, err := o.storm(ctx, c)
-	if err != nil {
-		return before, fmt.Errorf("without an accept rate: %w", err)
-	}
 	limited, err := o.with(fmt.Sprintf("--accept-rate %d", c.AcceptRate))
 	if err != nil {
 		return nil, err
+	}
+	before, err := o.storm(ctx, c)
+	if err != nil {
+		return before, fmt.Errorf("without an accept rate: %w", err)
 	}
 	res, err := limited.storm(ctx, c)
 	if res == nil {
