@@ -74,6 +74,7 @@ const briefly = "bin/ccomet serve --front {front} --admin {admin} --log-level wa
 // The measurements run from end to end, at sizes that measure nothing: the
 // server, the clients that check every message, and the bare programs.
 func TestMeasurements(t *testing.T) {
+	t.Parallel()
 	for args, want := range map[string]string{
 		"hold --conns 60 --steps 3 --idle 0":                                                 "a message to all: 60 of 60 received",
 		"hold --conns 60 --steps 2 --idle 1ms --channels own --transport poll":               "a message to all: 60 of 60 received",
@@ -118,6 +119,7 @@ func TestMeasurements(t *testing.T) {
 // Hostile clients, for a second each: all of them are seen, and memory stays below
 // what the ceilings promise, or the command fails.
 func TestSiege(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("slowhttptest"); err != nil && os.Getenv("CCOMET_NO_SKIP") != "1" {
 		t.Skip("slowhttptest is not installed")
 	}
@@ -196,6 +198,7 @@ func faulty(t *testing.T, fault func(content string, deliver func(string), drop 
 // A message that is damaged, doubled or out of order, or a connection that is
 // dropped, fails the run.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	number := 0
 	var held string
 	for name, test := range map[string]struct {
@@ -236,6 +239,7 @@ func TestFaults(t *testing.T) {
 
 // Ctrl-C ends a run with what it has, and leaves no process behind.
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	cmd := harness(t, "hold", "--conns", "2000", "--steps", "1000", "--idle", "1ms", "--json", "result.json")
 	rows, err := cmd.StdoutPipe()
 	if err != nil {
@@ -269,6 +273,7 @@ func TestInterrupt(t *testing.T) {
 // A soak in small: the server is stopped and killed as in a long one, and the verdict is
 // none but on what happened.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	cmd := harness(t, "soak", "--for", "4s", "--cycle", "4s", "--conns", "90", "--seed", "3", "--loud", "--json", "result.json")
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "no fault") {
@@ -289,6 +294,7 @@ func TestSoak(t *testing.T) {
 
 // A soak whose server ends by itself has failed, and says so, and with what seed.
 func TestSoakOfAServerThatEnds(t *testing.T) {
+	t.Parallel()
 	cmd := harness(t, "soak", "--for", "1m", "--conns", "30", "--seed", "9", "--spawn",
 		"timeout -s KILL 7 bin/ccomet serve --front {front} --admin {admin}")
 	out, err := cmd.CombinedOutput()
@@ -299,6 +305,7 @@ func TestSoakOfAServerThatEnds(t *testing.T) {
 
 // What cannot work is said at once, with what mends it.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	for args, want := range map[string]string{
 		"hold --conns 30000000":                           `--conns is 30000000: want 1 to 16777216`,
 		"hold --conns 1048576":                            `(?s)limits are too small.*the server may have \d+ descriptors and needs 1048676: .*ulimit -Hn 1048676, as root`,
@@ -327,6 +334,7 @@ func TestRefusals(t *testing.T) {
 
 // Saved results become a page, plots and tables.
 func TestReport(t *testing.T) {
+	t.Parallel()
 	hold := harness(t, "hold", "--conns", "40", "--steps", "4", "--idle", "0", "--label", "mine & theirs", "--json", "result.json")
 	if out, err := hold.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -349,6 +357,7 @@ func TestReport(t *testing.T) {
 
 // The event loop beside libevent, in small.
 func TestLoop(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("/usr/include/event2/event.h"); err != nil && os.Getenv("CCOMET_NO_SKIP") != "1" {
 		t.Skip("libevent-dev is not installed")
 	}
