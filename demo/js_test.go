@@ -28,7 +28,9 @@ func TestJS(t *testing.T) {
 	}
 	for _, name := range tests {
 		t.Run(filepath.Base(name), func(t *testing.T) {
-			cmd := exec.Command(node, "--test", name)
+			t.Parallel() // they wait for the server and for timers
+			// A test that hangs is named, long before "go test" ends them all.
+			cmd := exec.Command(node, "--test", "--test-timeout=600000", name)
 			cmd.Env = append(os.Environ(), "CCOMET_PROGRAM="+program)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)

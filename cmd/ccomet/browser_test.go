@@ -24,6 +24,7 @@ type browser struct{ ctx context.Context }
 // newBrowser is that browser, which the first test that asks for it starts.
 func newBrowser(t *testing.T) browser {
 	t.Helper()
+	needsMuch(t)
 	ctx, err := chromium()
 	if errors.Is(err, exec.ErrNotFound) {
 		leaveOut(t, "no Chromium here: the pages are not tested")

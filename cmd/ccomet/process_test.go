@@ -38,6 +38,8 @@ import (
 //   - It waits for what must happen, for patience at the longest (until, holds, logs),
 //     and never for time to pass. What takes seconds by default and is not its matter,
 //     it sets: --drain-time, --polling-timeout, --state-interval.
+//   - What a large program takes part in (Chromium, nginx, Prometheus), "make check"
+//     leaves out, by -short (needsMuch).
 //   - It ends with the server gone. A clean end (p.stop) with a client there takes
 //     --drain-time.
 

@@ -27,6 +27,7 @@ type monitor struct {
 // scraping runs one that scrapes a server, fast, until the test ends.
 func scraping(t *testing.T, admin string) *monitor {
 	t.Helper()
+	needsMuch(t)
 	path, err := exec.LookPath("prometheus")
 	if err != nil {
 		leaveOut(t, "no prometheus here: the dashboard and the alerts are not tried")

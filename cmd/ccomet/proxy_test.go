@@ -42,6 +42,7 @@ type proxy struct {
 // findNginx skips a test where there is no nginx.
 func findNginx(t *testing.T) string {
 	t.Helper()
+	needsMuch(t)
 	for _, name := range []string{"nginx", "/usr/sbin/nginx"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
@@ -49,6 +50,15 @@ func findNginx(t *testing.T) string {
 	}
 	leaveOut(t, "no nginx here: the server is not tested behind it")
 	return ""
+}
+
+// needsMuch skips a test that runs a large program beside the server, where quick
+// tests are asked for ("make check").
+func needsMuch(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left out of the quick tests")
+	}
 }
 
 // leaveOut skips a test, or fails it where none may be skipped.
