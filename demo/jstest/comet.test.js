@@ -2,7 +2,10 @@
 "use strict";
 
 const assert = require("node:assert/strict");
+const fs = require("node:fs");
 const http = require("node:http");
+const os = require("node:os");
+const path = require("node:path");
 const { test } = require("node:test");
 const { browser } = require("./browser.js");
 const { serve, gate } = require("./server.js");
@@ -167,6 +170,84 @@ test("what the server no longer has is told; a server that counts anew is notice
 
   // Another server has counted less far, as far, and farther; and one less.
   for (const words of [["eins"], numbers(1, 9).map((n) => "zwei" + n), numbers(1, 12).map((n) => "drei" + n), numbers(1, 11).map((n) => "vier" + n)]) {
+    const was = w.comet.next("a"), had = w.texts.length;
+    net.close();
+    await net.server.kill();
+    net.server = await serve(t);
+    await net.server.push("a", ...words);
+    net.open();
+    await w.until((w) => w.texts.length === had + words.length);
+    assert.deepEqual(w.texts.slice(had), words);
+    assert.deepEqual(w.lost.at(-1), ["a", was, null]);
+  }
+});
+
+for (const transport of ["sse", "poll", "jsonp"]) {
+  test(transport + ": a channel that begins anew is told from the one before, though it says the same", async (t) => {
+    const { server, net, b } = await visit(t);
+    const w = watch(b.tab(["comet.js"]), { channels: { a: 1, b: 1 }, transport });
+    await server.push("a", ...numbers(1, 3));
+    await server.push("b", "other");
+    await w.has(4);
+    // As far as before, farther, less far; and nothing yet, so that all of it comes later.
+    for (const count of [3, 5, 2, 0]) {
+      const was = w.comet.next("a"), had = w.texts.length, losses = w.lost.length;
+      net.close();
+      await w.is("offline");
+      await server.admits("/close?cname=a");
+      await server.push("a", ...numbers(1, count));
+      net.open();
+      await w.until((w) => w.lost.length > losses);
+      assert.deepEqual(w.lost.slice(losses), [["a", was, null]]);
+      await server.push("a", "more");
+      await w.has(had + count + 1);
+      assert.deepEqual(w.texts.slice(had), [...numbers(1, count), "more"]);
+    }
+    net.cut();
+    await server.push("a", "after");
+    await server.push("b", "after");
+    await w.has(20);
+    assert.deepEqual(w.messages.filter((m) => m.channel === "b").map((m) => m.content), ["other", "after"]);
+    assert.equal(w.lost.length, 4);
+    assert.deepEqual(w.errors, []);
+  });
+}
+
+test("a server that keeps its state is the same after a restart; a reload knows one that did not", async (t) => {
+  const state = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "comet-")), "state");
+  t.after(() => fs.rmSync(path.dirname(state), { recursive: true }));
+  const args = ["--state", state], { server, net, b } = await visit(t, args);
+  const tab = b.tab(["comet.js"]), w = watch(tab, { channels: { a: 1 } });
+  await server.push("a", "1", "2");
+  await w.has(2);
+  net.close();
+  await server.stop();
+  net.server = await serve(t, ...args);
+  await net.server.push("a", "3");
+  net.open();
+  await w.has(3);
+  assert.deepEqual(w.texts, ["1", "2", "3"]);
+  assert.deepEqual(w.lost, []);
+  tab.end();
+  await net.server.kill();
+  net.server = await serve(t);
+  await net.server.push("a", "1", "2", "3", "4");
+  const back = watch(b.tab(["comet.js"], { sessionStorage: tab.sessionStorage }), { channels: { a: 1 } });
+  await back.has(4);
+  assert.deepEqual(back.lost, [["a", 4, null]]);
+});
+
+test("a server that tells no epochs is asked for the last message once more", async (t) => {
+  const { server, net, b } = await visit(t);
+  net.rewrite = (request) => request.replace(/&epoch=\w*/g, "");
+  const w = watch(b.tab(["comet.js"]), { channels: { a: 1 } });
+  await server.push("a", "1", "2");
+  await w.has(2);
+  net.cut();
+  await server.push("a", "3");
+  await w.has(3);
+  assert.deepEqual(w.lost, []);
+  for (const words of [["eins"], numbers(1, 9).map((n) => "zwei" + n), numbers(1, 12).map((n) => "drei" + n)]) {
     const was = w.comet.next("a"), had = w.texts.length;
     net.close();
     await net.server.kill();

@@ -47,6 +47,10 @@ async function serve(t, ...args) {
       child.kill("SIGKILL");
       return ended;
     },
+    stop: () => {
+      child.kill("SIGTERM");
+      return ended;
+    },
     async push(cname, ...contents) {
       for (const content of contents) {
         const answer = await ask(server.admin, "/push", { cname, content });
@@ -69,7 +73,7 @@ async function serve(t, ...args) {
   return server;
 }
 
-// gate forwards connections to a server, which may change.
+// gate forwards connections to a server, which may change, and so may what it is asked: rewrite.
 async function gate(t, server) {
   const open = new Set();
   const it = { server, shut: false, connections: 0, requests: [] };
@@ -87,7 +91,8 @@ async function gate(t, server) {
     });
     client.on("error", () => {});
     upstream.on("error", () => {});
-    client.pipe(upstream);
+    if (it.rewrite) client.on("data", (data) => upstream.write(it.rewrite(data.toString("latin1")), "latin1"));
+    else client.pipe(upstream);
     upstream.pipe(client);
     // Of an answer that is kept back the head comes through, so that it looks alive, and nothing else.
     const keepBack = () => {

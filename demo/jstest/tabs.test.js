@@ -5,7 +5,7 @@ const assert = require("node:assert/strict");
 const { test } = require("node:test");
 const { browser } = require("./browser.js");
 const { serve, gate } = require("./server.js");
-const { watch } = require("./watch.js");
+const { watch, Clock } = require("./watch.js");
 
 async function visit(t, ...args) {
   const server = await serve(t, ...args), net = await gate(t, server), b = browser(net.origin);
@@ -172,6 +172,67 @@ test("a leader that does not move is replaced when somebody looks at another tab
   }
   assert.ok(leads(other) && !leads(stuck));
   await server.subscribers(1);
+});
+
+// stopped is a leader and a follower whose clocks stand still, and who have heard the same; how stops the leader.
+// pass lets a second pass, in which nothing that comes by the network reaches the leader, and no timer of it runs.
+async function stopped(t, how) {
+  const { server, net, open } = await visit(t);
+  const clocks = [new Clock(), new Clock()];
+  const tabs = clocks.map((clock) => open({ channels: { a: 1 }, clock }));
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const until = async (holds) => {
+    for (; !holds(); await turn()) clocks.forEach((clock) => clock.advance(1));
+  };
+  await until(() => tabs.every((w) => w.comet.state === "open"));
+  await server.push("a", "1");
+  await until(() => tabs.every((w) => w.texts.length === 1));
+  const leader = tabs.findIndex(leads), [stuck, other] = [tabs[leader], tabs[1 - leader]];
+  how(stuck);
+  net.stall();
+  await server.push("a", "2");
+  let seconds = 0;
+  const pass = async () => {
+    seconds++;
+    clocks[leader].time += 1000;
+    clocks[1 - leader].advance(1000);
+    if (how === frozen) while (other.comet.hub.asked) await turn();
+    else for (let i = 0; i < 3; i++) await turn();
+  };
+  return { server, stuck, other, pass, until, seconds: () => seconds };
+}
+
+// A tab that its browser has frozen may still be told something, and answer.
+const frozen = () => {};
+const blocked = (w) => {
+  w.comet.hub.bus.onmessage = null;
+  w.comet.hub.bus.postMessage = () => {};
+};
+
+for (const [name, how] of Object.entries({ frozen, blocked })) {
+  test("a leader that is " + name + " is replaced within 40 seconds", async (t) => {
+    const { server, stuck, other, pass, until, seconds } = await stopped(t, how);
+    while (!leads(other) && seconds() < 60) await pass();
+    assert.ok(leads(other) && seconds() >= 30 && seconds() <= 40, "after " + seconds() + " s");
+    await until(() => other.texts.length === 2);
+    await server.push("a", "3");
+    await until(() => other.texts.length === 3);
+    assert.deepEqual(other.texts, ["1", "2", "3"]);
+    assert.deepEqual(other.lost, []);
+    assert.ok(!leads(stuck));
+  });
+}
+
+test("a leader whose server has nothing to say stays", async (t) => {
+  const { stuck, other, pass, until, seconds } = await stopped(t, frozen);
+  while (seconds() < 200) {
+    await pass();
+    if (seconds() % 29 > 0) continue;
+    const heard = other.comet.hub.heardAt;
+    stuck.comet.hub.line.hear([{ type: "noop", cname: "a", seq: 0, content: "" }]);
+    await until(() => other.comet.hub.heardAt > heard);
+  }
+  assert.ok(leads(stuck) && !leads(other));
 });
 
 test("what happens to the network happens to all tabs", async (t) => {

@@ -67,7 +67,7 @@ declare namespace Comet {
     clock?: Clock;
 
     onmessage?(message: Message): void;
-    /** Numbers from to to are gone; to is null when the server counts from 1 again. */
+    /** Numbers from to to are gone; to is null when the channel counts from 1 again: nobody knows how many. */
     onlost?(channel: string, from: number, to: number | null): void;
     onstate?(state: State, reason: string): void;
     onchannel?(channel: string, state: ChannelState, reason: string): void;

@@ -26,8 +26,8 @@
 // Call-backs, none of which is called after close():
 //
 //   onmessage(m)              m: { channel, seq, content, type }; type is "data" or "broadcast".
-//   onlost(channel, from, to) these numbers are gone; it goes on behind them. to is null when the server
-//                             has lost its memory and counts from 1 again.
+//   onlost(channel, from, to) these numbers are gone; it goes on behind them. to is null when the channel
+//                             has begun anew and counts from 1 again: nobody knows how much is gone.
 //   onstate(state, reason)    of the whole, at each change:
 //     connecting   trying
 //     open         messages come
@@ -49,8 +49,9 @@
 //   Line   one connection for many channels: transports, trying again, watching for silence.
 //   Tabs   stands between them where tabs share: one tab has the Line, and tells the others.
 //
-// A Line asks for the last message it has once more when it connects. If another message has that number
-// now, or none, the server has begun to count anew, and all that it has is news.
+// A place is a number and the epoch of the channel that it is of, which the server tells. If that has another
+// epoch when a Line connects, it has begun to count anew, and all that it has is news. A server that tells no
+// epoch (iComet) is asked for the last message once more: if another has that number now, or none, it is the same.
 //
 // It runs in engines of ECMAScript 5.
 (function (root) {
@@ -58,7 +59,7 @@
 
   var gather = 20; // milliseconds in which changes of what is wanted become one connection
   var longestURL = 7000; // bytes: servers take lines of some 8000
-  var quiet = 30000; // milliseconds that a tab hears nothing from the leading one before it asks
+  var quiet = 30000; // milliseconds that a tab has no sign of the server from the leading one before it asks
   var mostChannels = 64; // that the server takes on a connection
 
   // Numbers are of 32 bits and wrap, so their difference tells the order.
@@ -71,7 +72,8 @@
     return h;
   }
 
-  function isMessage(m) { return m.type === "data" || m.type === "broadcast"; }
+  // endless tells of a loss that it is of another epoch, so that nobody knows how much it is.
+  function endless(m) { return m.type === "lost" && /-$/.test(m.content); }
 
   // parse reads JSON, or the JSON that a call has for its argument.
   function parse(text) {
@@ -157,12 +159,13 @@
   //  3. On an error, and when nothing was heard for longer than promised, it goes back to 2, or 1, after a
   //     while: longer each time, and never the same for two browsers.
   //
-  // on.said(messages) gets what the server said, on.state(state, reason) how it is.
+  // on.said(messages) gets what the server said, on.heard() that it said nothing new, on.state(state, reason) how
+  // it is.
   function Line(options, clock, on) {
     this.options = options;
     this.clock = clock;
     this.on = on;
-    this.wanted = Object.create(null); // by channel: { next, again, asked, token, last, joined, busy, count, claim }
+    this.wanted = Object.create(null); // by channel: { next, epoch, again, asked, token, last, joined, busy, count, claim }
     this.state = this.reason = "";
     this.kind = ""; // of the transport in use
     this.sure = false; // the server answers, and kind works
@@ -171,32 +174,40 @@
     this.tries = this.busyTries = 0;
     this.silence = 60000 * 1.3; // until /ping has told
     this.timer = this.busyTimer = this.watchdog = this.settling = null;
+    this.due = 0; // when timer runs out
     this.end = null; // ends what is under way
   }
 
-  // want: messages of a channel from number next on (null: the newest), preceded by the one before if again
-  // is set. It returns what a newcomer must be told to be in step with those who read it already.
-  Line.prototype.want = function (name, next, again, token) {
-    var w = this.wanted[name], open = this.state === "open" && this.end !== null;
+  // want: messages of a channel from number next of an epoch on (null: the newest), preceded by the one before
+  // if again is set and no epoch known. It returns what a newcomer must be told to be in step with those who
+  // read it already.
+  Line.prototype.want = function (name, next, epoch, again, token) {
+    var w = this.wanted[name], open = this.state === "open" && this.end !== null, same;
     if (!w && Object.keys(this.wanted).length === mostChannels) {
       return [{ type: "429", cname: name, seq: 0, content: "at most " + mostChannels + " channels on a connection" }];
     }
     if (!w) {
-      this.wanted[name] = { next: next, again: again, asked: false, token: token, last: null, joined: false, busy: false, count: false, claim: null };
+      this.wanted[name] = { next: next, epoch: epoch, again: again, asked: false, token: token, last: null, joined: false, busy: false, count: false, claim: null };
       this.change();
       return [];
     }
-    if (next === null && w.next !== null && w.claim === null && open) return [{ type: "newest", cname: name, seq: w.next }];
+    if (epoch && w.epoch && epoch !== w.epoch) {
+      // One of them is from another life of the channel: which, the server tells when it has joined.
+      return open && w.joined ? [{ type: "joined", cname: name, epoch: w.epoch }] : [];
+    }
+    if (next === null && w.next !== null && w.claim === null && open) return [{ type: "newest", cname: name, seq: w.next, epoch: w.epoch }];
     if (next === w.next) return w.last ? [w.last] : [];
     var order = next === null || w.next === null ? 0 : diff(next, w.next);
-    w.count = true;
-    if (order !== 0) this.claim(w, order > 0 ? next : w.next);
+    same = epoch !== "" && epoch === w.epoch; // so there is no doubt which number is farther
+    if (!same) w.count = true;
+    if (order !== 0 && !same) this.claim(w, order > 0 ? next : w.next);
     if (next !== null && (w.next === null || order < 0)) {
       w.next = next;
+      w.epoch = w.epoch || epoch;
       w.again = again;
       w.last = null;
       this.change();
-    } else if (open) {
+    } else if (open && w.count) {
       this.count(name);
     }
     return [];
@@ -221,6 +232,7 @@
 
   Line.prototype.later = function (delay) {
     var self = this;
+    this.due = this.clock.now() + delay;
     this.timer = this.clock.setTimeout(function () { self.attempt(); }, delay);
   };
 
@@ -239,7 +251,7 @@
     this.closed = true;
     this.stop();
     this.clock.clearTimeout(this.busyTimer);
-    this.on = { said: function () {}, state: function () {} };
+    this.on = { said: function () {}, heard: function () {}, state: function () {} };
     this.wanted = Object.create(null);
   };
 
@@ -247,6 +259,15 @@
   Line.prototype.hurry = function () {
     if (this.timer || this.end && this.state === "offline") this.attempt();
     else if (this.end && this.clock.now() - this.heardAt > this.limit) this.cut("nothing was heard", true);
+  };
+
+  // moved tells how long ago there was a sign of the server, and after how long without one this gives up by
+  // itself: longer ago, its tab has been stopped. Between two tries what counts is that the next one is late, by
+  // more than the minute that browsers let timers wait in tabs that nobody looks at.
+  Line.prototype.moved = function () {
+    var now = this.clock.now();
+    if (this.end) return { age: now - this.heardAt, limit: this.limit };
+    return { age: this.timer ? Math.max(now - this.due, 0) : 0, limit: 60000 };
   };
 
   // offline: the browser says so. It may be wrong, so nothing is ended: what is heard tells.
@@ -270,10 +291,10 @@
     var url = this.options.url + path + "?lost=1", wanted = this.wanted;
     this.active().forEach(function (name) {
       var w = wanted[name], seq = w.next;
-      if (first) w.asked = w.again;
+      if (first) w.asked = w.again && !w.epoch;
       // Number 0 comes after -1, but to the server it means the newest.
-      if (seq !== null && (first && w.again || seq === 0) && seq !== 1) seq--;
-      url += "&cname=" + encodeURIComponent(name) + "&seq=" + ((seq || 0) | 0);
+      if (seq !== null && (first && w.asked || seq === 0) && seq !== 1) seq--;
+      url += "&cname=" + encodeURIComponent(name) + "&seq=" + ((seq || 0) | 0) + "&epoch=" + encodeURIComponent(w.epoch);
       if (w.token) url += "&token=" + encodeURIComponent(w.token);
     });
     return url;
@@ -287,6 +308,7 @@
       return;
     }
     if (this.state !== "open") this.tell("connecting");
+    for (var name in this.wanted) this.wanted[name].joined = false;
     if (this.sure) this[this.kind]();
     else this.ping();
   };
@@ -404,7 +426,7 @@
     var joined = this.active().filter(function (name) { return !wanted[name].joined; });
     if (this.state !== "offline") this.tell("open"); // the browser has said so meanwhile
     joined.forEach(function (name) { wanted[name].joined = true; });
-    if (joined.length > 0) this.on.said(joined.map(function (name) { return { type: "joined", cname: name }; }));
+    if (joined.length > 0) this.on.said(joined.map(function (name) { return { type: "joined", cname: name, epoch: wanted[name].epoch }; }));
   };
 
   // count asks how far the server has counted, for those readers who have heard of more, or of nothing.
@@ -420,7 +442,7 @@
         return;
       }
       if (w.claim === claim) w.claim = null;
-      self.on.said([{ type: "newest", cname: name, seq: said.seq }]);
+      self.on.said([{ type: "newest", cname: name, seq: said.seq, epoch: w.epoch }]);
       // Only what was claimed before it was asked tells: messages may have overtaken the answer.
       if (claim !== null && diff(said.seq, claim) < 0) self.on.said([said]);
     });
@@ -456,9 +478,10 @@
     this.tries = 0;
     for (var i = 0; i < list.length; i++) {
       news = this.note(list[i], out) || news;
-      if (!/^(401|404|429)$/.test(list[i].type)) this.tell("open");
+      if (!/^(401|404|429|503)$/.test(list[i].type)) this.tell("open");
     }
     if (out.length > 0) this.on.said(out);
+    else this.on.heard();
     if (this.active().length === 0) this.rest();
     return news;
   };
@@ -473,9 +496,11 @@
   // note follows what one message means for the next connection, and adds what readers must know to out.
   Line.prototype.note = function (m, out) {
     var w = this.wanted[m.cname], news = true;
-    if (m.type === "noop") return true;
+    if (m.type === "noop" || m.type === "503") return true; // the end that follows a 503 says enough
     if (!w) return false;
     w.asked = false;
+    w.epoch = m.epoch || w.epoch;
+    m.epoch = w.epoch;
     var order = w.next === null ? 0 : diff(m.seq, w.next);
     switch (m.type) {
       case "data":
@@ -496,7 +521,7 @@
         w.again = w.last !== null;
         break;
       case "lost":
-        news = w.next === null || order > 0;
+        news = w.next === null || order > 0 || endless(m);
         if (!news) break;
         w.next = m.seq;
         w.last = null;
@@ -518,7 +543,7 @@
 
   // unsaid says what a server does not that has no word for it: that messages are gone.
   Line.prototype.unsaid = function (m, from, out) {
-    out.push({ type: "lost", cname: m.cname, seq: m.seq, content: from + "-" + ((m.seq - 1) | 0) });
+    out.push({ type: "lost", cname: m.cname, seq: m.seq, content: from + "-" + ((m.seq - 1) | 0), epoch: m.epoch });
   };
 
   // busy: a channel was refused for now. The others go on without, until it is tried again.
@@ -589,6 +614,7 @@
     var self = this;
     this.line = new Line(this.options, this.clock, {
       said: function (list) { self.tell("", { kind: "said", list: list }); },
+      heard: function () { self.here(""); },
       state: function () { self.tellState(""); }
     });
     this.bus.postMessage({ kind: "lead" });
@@ -633,8 +659,8 @@
     else if (this.ready && !this.closed) this.bus.postMessage(what);
   };
 
-  Tabs.prototype.want = function (name, next, again, token) {
-    this.request({ kind: "want", name: name, next: next, again: again, token: token });
+  Tabs.prototype.want = function (name, next, epoch, again, token) {
+    this.request({ kind: "want", name: name, next: next, epoch: epoch, again: again, token: token });
   };
 
   Tabs.prototype.drop = function (name) { this.request({ kind: "drop", name: name }); };
@@ -653,14 +679,14 @@
   Tabs.prototype.serve = function (q) {
     var channels = this.members[q.tab];
     if (q.kind === "hurry") this.line.hurry();
-    if (q.kind === "hurry" || q.kind === "hello") this.tell(q.tab, { kind: "here" });
+    if (q.kind === "hurry" || q.kind === "hello") this.here(q.tab);
     if (q.kind === "want") {
       if (!channels) {
         channels = this.members[q.tab] = Object.create(null);
         if (q.tab !== this.id) this.mourn(q.tab);
       }
       channels[q.name] = true;
-      var said = this.line.want(q.name, q.next, q.again, q.token);
+      var said = this.line.want(q.name, q.next, q.epoch || "", q.again, q.token);
       this.tellState(q.tab);
       if (said.length > 0 && this.line) this.tell(q.tab, { kind: "said", list: said });
     } else if (q.kind === "drop" && channels) {
@@ -685,19 +711,35 @@
       if (this.line) this.serve(d);
       return;
     }
-    this.asked = false;
-    this.heardAt = this.clock.now();
+    // What is told to all comes of something that has happened to the leader. An answer does not: a tab that the
+    // browser has stopped, or a debugger, may be able to give it still.
+    if (d.kind === "here") this.trust(d.age || 0, d.limit || 0);
+    else if (!d.to) this.trust(0, 0);
     if (d.kind === "lead") this.comet.wantAll();
     if (d.kind === "state") this.comet.lineState(d.state, d.reason, d.transport);
     if (d.kind === "said") this.comet.said(d.list);
   };
 
+  // here tells one tab, or all, when the server was heard last.
+  Tabs.prototype.here = function (to) {
+    var moved = this.line.moved();
+    this.tell(to, { kind: "here", age: moved.age, limit: moved.limit });
+  };
+
   // listen has a follower make sure now and then that the leader moves: a browser may stop a tab for good
   // without ending it.
   Tabs.prototype.listen = function () {
-    this.heardAt = this.clock.now();
-    this.asked = false;
+    this.trust(0, 0);
     this.checkAfter(quiet);
+  };
+
+  // trust notes how long ago the leader has had a sign of the server. One that was longer ago than limit it would
+  // have given up for itself. Not all tabs lose patience at once.
+  Tabs.prototype.trust = function (age, limit) {
+    this.asked = false;
+    this.heardAt = this.clock.now() - age;
+    this.limit = limit + 200 + 800 * this.clock.random();
+    if (age > 0 && !this.line) this.checkAfter(Math.max(this.heardAt + (limit ? this.limit : quiet) - this.clock.now(), 1000));
   };
 
   Tabs.prototype.checkAfter = function (wait) {
@@ -707,13 +749,13 @@
   };
 
   Tabs.prototype.check = function () {
-    var left = this.heardAt + quiet - this.clock.now();
+    var silent = this.clock.now() - this.heardAt;
     if (this.line) return;
-    if (this.asked) {
+    if (this.asked || this.limit > 1000 && silent >= this.limit) {
       this.listen();
       this.apply(true);
-    } else if (left > 0) {
-      this.checkAfter(left);
+    } else if (silent < quiet) {
+      this.checkAfter(quiet - silent);
     } else {
       this.question();
     }
@@ -782,6 +824,7 @@
     if (this.hub) this.hub.close();
     line = this.hub = new Line(this.options, this.clock, {
       said: function (list) { self.said(list); },
+      heard: function () {},
       state: function (state, reason) { self.lineState(state, reason, line.kind); }
     });
     this.wantAll();
@@ -825,6 +868,7 @@
     r = this.readers[name] = {
       name: String(name), state: "",
       next: (Number(seq) | 0) || null, // the number wanted next; null: the newest
+      epoch: "", // of the channel that this number is of, if known
       mark: null, // of the message before it
       asked: null, // for this number, when another tab was farther
       token: "", refused: "", ready: false, tries: 0, timer: null
@@ -900,7 +944,7 @@
   Comet.prototype.want = function (r) {
     if (this.readers[r.name] !== r) return; // a call-back has given it up
     r.asked = r.next;
-    var said = this.hub.want(r.name, r.next, r.mark !== null, r.token);
+    var said = this.hub.want(r.name, r.next, r.epoch, r.mark !== null, r.token);
     if (said && said.length > 0) this.said(said);
   };
 
@@ -915,7 +959,8 @@
     for (var i = 0; i < list.length && !this.closed; i++) {
       var r = this.readers[list[i].cname];
       if (!r || r.state === "closed") continue;
-      if (this.take(r, list[i])) changed[r.name] = r;
+      var epoch = r.epoch;
+      if (this.take(r, list[i]) || r.epoch !== epoch) changed[r.name] = r;
     }
     for (name in changed) if (this.readers[name] === changed[name]) this.remember(changed[name]);
   };
@@ -930,12 +975,18 @@
         return this.settle(r, "busy", m.content);
       case "close":
         r.next = r.mark = null;
+        r.epoch = "";
         r.ready = false;
         this.settle(r, "closed", "the server has closed it");
         return true;
     }
     r.tries = 0;
     r.refused = "";
+    if (r.next !== null) {
+      if (endless(m)) return m.epoch !== r.epoch && this.restart(r, m.seq, m.epoch);
+      if (m.epoch && r.epoch && m.epoch !== r.epoch) return this.restart(r, 1, m.epoch);
+      r.epoch = m.epoch || r.epoch;
+    }
     switch (m.type) {
       case "joined":
         return this.settle(r, "open");
@@ -944,8 +995,9 @@
       case "newest":
       case "next_seq":
         this.settle(r, "open");
-        if (r.next !== null) return m.type === "next_seq" && diff(m.seq, r.next) < 0 && this.restart(r);
+        if (r.next !== null) return m.type === "next_seq" && diff(m.seq, r.next) < 0 && this.restart(r, 1, r.epoch);
         r.next = m.seq;
+        r.epoch = m.epoch || "";
         return true;
       case "data":
       case "broadcast":
@@ -959,7 +1011,7 @@
     var order = diff(m.seq, r.next);
     this.settle(r, "open");
     if (order > 0) return this.lag(r);
-    if (order === -1 && r.mark !== null && r.mark !== mark(m.content)) return this.restart(r);
+    if (order === -1 && r.mark !== null && r.mark !== mark(m.content)) return this.restart(r, 1, r.epoch);
     if (order < 0) return false;
     r.next = (m.seq + 1) | 0;
     r.mark = mark(m.content);
@@ -973,10 +1025,11 @@
     return false;
   };
 
-  // restart: the server counts anew, so that nothing it has is known.
-  Comet.prototype.restart = function (r) {
+  // restart: the channel counts anew, so that nothing it has is known, from number next on.
+  Comet.prototype.restart = function (r, next, epoch) {
     var from = r.next;
-    r.next = 1;
+    r.next = next;
+    r.epoch = epoch;
     r.mark = null;
     this.lose(r, from, null);
     this.want(r);
@@ -1043,7 +1096,7 @@
     else this.call("onstate", state, this.reason);
   };
 
-  // Places are kept by server and channel: the number wanted next, and the mark of the one before.
+  // Places are kept by server and channel: the number wanted next, the mark of the one before, and the epoch.
 
   Comet.prototype.storage = function () {
     try {
@@ -1060,6 +1113,7 @@
       if (typeof was[0] !== "number") return;
       r.next = was[0];
       r.mark = was[1];
+      r.epoch = was[2] || "";
     } catch (e) {
       // nothing there
     }
@@ -1070,7 +1124,7 @@
     if (!storage) return;
     try {
       if (r.next === null) storage.removeItem(key);
-      else storage.setItem(key, JSON.stringify([r.next, r.mark]));
+      else storage.setItem(key, JSON.stringify([r.next, r.mark, r.epoch]));
     } catch (e) {
       // full
     }
