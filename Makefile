@@ -16,8 +16,11 @@ help: ## Show this list
 run: build ## Build, and run the server with its demo pages; says what to open
 	@bin/ccomet serve --demo $(patsubst %,--ccomet 127.0.0.1:%,8081 8082 8083 8084 8085)
 
+# What "ccomet version" tells where Go does not record the tag by itself.
+VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)
+
 build: ## Build bin/ccomet
-	go build -o bin/ ./cmd/...
+	go build -ldflags '-X main.release=$(VERSION)' -o bin/ ./cmd/...
 
 test: ## Everything: format, vet, staticcheck, all tests with the race detector, browsers
 	@.ci/prepare slowhttptest

@@ -1,14 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"runtime"
 	"runtime/debug"
 )
 
-// release is the version of a build that does not know its own.
-const release = "0.1.0-dev"
+// release is the version that the linker was told (-X main.release=v1.2.3), as by the
+// Makefile and the Dockerfile.
+var release = ""
 
 // version is the command that prints it.
 type version struct{}
@@ -27,14 +29,20 @@ func versionLine() string {
 	return fmt.Sprintf("%s, %s %s/%s", text, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// versionName is the module's version where the build knows it: installed with
-// "go install", or built from a tagged checkout.
+// versionName is the version of this build.
 func versionName() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return release
+	info, _ := debug.ReadBuildInfo()
+	return versionOf(info, release)
+}
+
+// versionOf is the linker's version; else what Go has recorded, from the tag of a checkout
+// or from "go install"; else "devel".
+func versionOf(info *debug.BuildInfo, release string) string {
+	recorded := ""
+	if info != nil && info.Main.Version != "(devel)" {
+		recorded = info.Main.Version
 	}
-	return info.Main.Version
+	return cmp.Or(release, recorded, "devel")
 }
 
 // revision is the commit the program was built from, "" where unknown.
