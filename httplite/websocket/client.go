@@ -50,11 +50,14 @@ func ReadAnswer(r *httplite.Response, key string, protocols []string, deflate bo
 	if chosen := r.Header("Sec-WebSocket-Protocol"); chosen != nil {
 		at := slices.IndexFunc(protocols, func(p string) bool { return p == string(chosen) })
 		if at < 0 {
-			return h, errNotOffered // item 6
+			return Handshake{}, errNotOffered // item 6
 		}
 		h.Protocol, h.Offered = protocols[at], true
 	}
-	return h, h.agreed(r.Header(extensionsField), deflate)
+	if err := h.agreed(r.Header(extensionsField), deflate); err != nil {
+		return Handshake{}, err
+	}
+	return h, nil
 }
 
 // agreed reads what extensions a server chose: permessage-deflate without context takeover, or none.

@@ -8,9 +8,9 @@ const (
 	MaxWindow = 15
 )
 
-// Deflater compresses messages for permessage-deflate, each by itself (no context takeover), so that one is
-// enough for all connections of a loop, and what it has made of a message fits them all. The zero value is
-// ready; some 830 KB are allocated with the first message. It is used by one goroutine at a time.
+// Deflater compresses messages for permessage-deflate, each by itself (no context takeover). So one is enough for all
+// connections of a loop, and what it has made of a message can be sent to all. The zero value is ready. The first
+// message allocates some 830 KB. It is used by one goroutine at a time.
 type Deflater struct {
 	w   *flate.Writer
 	out sink

@@ -6,8 +6,9 @@
 //
 //   - ReadHandshake makes a Handshake of a request, or says with which HTTP status to refuse it. ReadAnswer is the
 //     client's side of it.
-//   - Reader makes messages of input, for all connections of a loop. What it must keep of one between two calls is a
-//     Partial: nothing between two messages; amid a message a Parser, 32 bytes of plain data, and the payload so far.
+//   - Reader makes messages of input, for all connections of a loop. What must be kept of a connection within a
+//     message is a Partial: a Parser, which is 32 bytes of plain data, and the payload so far. Between two messages
+//     nothing is kept.
 //   - Parser, below it, hands out the pieces of messages as they come, and never collects them.
 //   - Rules say which end reads, whether compression was agreed on, and what a message may cost.
 //   - Error is what is wrong, as a Kind and the close code to end the connection with.
@@ -25,10 +26,10 @@
 // Pings are not answered here, nor are Close frames. Nothing that follows a Close frame is to be read. How many
 // control frames a peer may send is the caller's to limit.
 //
-// Text is checked to be UTF-8 as it comes, if it is compressed when it is whole. A compressed message is collected as it
-// came, then inflated in one go, up to Rules.Message and not further. Made to be dear, a compressed byte takes some 0.3
-// µs of processor time, a hundred times what a plain one does: with compression, Rules.Message bounds for how long one
-// message keeps others waiting.
+// Text is checked to be UTF-8 as it comes; compressed text is checked when it is whole. A compressed message is collected
+// as it came, then inflated in one go, to at most Rules.Message bytes. A byte of a compressed message that was made to
+// be expensive takes some 0.2 µs of processor time, about a thousand times as long as a plain one. So with compression
+// Rules.Message also bounds how long one message keeps others waiting.
 //
 // Nothing here is safe for use by several goroutines at once, except the functions, and Rules and Options while nobody
 // writes to them.

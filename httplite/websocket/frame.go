@@ -2,21 +2,19 @@ package websocket
 
 import "encoding/binary"
 
-// Head is what a frame to be sent begins with. Its zero value but for Op is no frame that is usual: Final is
-// set in all but the fragments of a message that more will follow.
+// Head is what a frame to be sent begins with.
 type Head struct {
 	Op         Opcode
-	Final      bool
-	Compressed bool // RSV1: the message's payload is what Deflater.Append has made; on its first frame only
+	Final      bool // no further fragment of the message follows
+	Compressed bool // the message is what Deflater.Append has made; set on its first frame only
 	Length     int  // bytes of the payload
 }
 
 // Append appends the head of a server's frame; Length bytes of payload must follow.
 func (h Head) Append(dst []byte) []byte { return h.append(dst, 0) }
 
-// AppendMasked appends the head of a client's frame, whose payload must be masked with the key that it names
-// (Mask). RFC 6455 5.3: the key is a fresh one for each frame, that others cannot foresee; take it from
-// crypto/rand.
+// AppendMasked appends the head of a client's frame. Its payload must follow masked with the same key (Mask). Each
+// frame has a new key that nobody can foresee (RFC 6455 5.3): take it from crypto/rand.
 func (h Head) AppendMasked(dst []byte, key [4]byte) []byte {
 	return append(h.append(dst, 0x80), key[:]...)
 }
@@ -44,8 +42,8 @@ func Mask(payload []byte, key [4]byte) {
 	mask(payload, binary.LittleEndian.Uint32(key[:]))
 }
 
-// AppendFrame appends a server's frame: a whole message, or a control frame, of which payload may have
-// MaxControl bytes at the most.
+// AppendFrame appends a server's frame: a whole message, or a control frame, whose payload is at most MaxControl
+// bytes. The payload of a Text is UTF-8; neither is checked.
 func AppendFrame(dst []byte, op Opcode, payload []byte) []byte {
 	return append(Head{Op: op, Final: true, Length: len(payload)}.Append(dst), payload...)
 }
@@ -60,8 +58,8 @@ func AppendMaskedFrame(dst []byte, op Opcode, payload []byte, key [4]byte) []byt
 	return dst
 }
 
-// AppendClose appends a server's Close frame. What becomes of code and reason AppendClosePayload says; a
-// client masks that as it does any payload.
+// AppendClose appends a server's Close frame, with the payload that AppendClosePayload makes of code and reason. A
+// client gives that payload to AppendMaskedFrame.
 func AppendClose(dst []byte, code Code, reason string) []byte {
 	var scratch [MaxControl]byte
 	return AppendFrame(dst, Close, AppendClosePayload(scratch[:0], code, reason))

@@ -9,20 +9,20 @@ import (
 	"ccomet/httplite"
 )
 
-// Options say what a server agrees to.
+// Options say what a server agrees to. They are only read: one value may serve any number of goroutines.
 type Options struct {
 	Protocols []string // subprotocols that are spoken
 	Deflate   bool     // permessage-deflate
-	// Window is the smallest LZ77 window, in bits, that the server lets itself be held to: a client that asks for
-	// a smaller one gets no compression. 0: MaxWindow, so that what is compressed once fits all. The smaller, the
-	// more are agreed with, and the less is gained.
+	// Window is the smallest LZ77 window, in bits, that the server keeps to where a client asks for it. A client
+	// that asks for a smaller one gets no compression. 0 means MaxWindow: what is compressed once fits everybody.
+	// MinWindow agrees with all, but a message must be compressed for each window apart.
 	Window int
 }
 
 // Handshake is what a client and a server have agreed on.
 type Handshake struct {
 	Protocol string // the subprotocol, one of Options.Protocols; empty: none
-	Offered  bool   // the client offered subprotocols: where Protocol is empty, none that is spoken
+	Offered  bool   // the client offered subprotocols; where Protocol is empty, none of them is spoken
 	Deflate  bool   // permessage-deflate, for Rules.Deflate; without context takeover in either direction
 	Window   int    // of what this end compresses, in bits, for Deflater: the other end asked for it; 0: MaxWindow
 
@@ -70,11 +70,12 @@ func ReadHandshake(r *httplite.Request, o *Options) (Handshake, error) {
 		return h, errKey // item 5; 11.3.1: MUST NOT appear more than once
 	}
 	h.accept = accept(key)
-	if err := h.chooseProtocol(r, o.Protocols); err != nil {
-		return h, err
+	err := h.chooseProtocol(r, o.Protocols)
+	if err == nil {
+		err = h.agree(r, o)
 	}
-	if err := h.agree(r, o); err != nil {
-		return h, err
+	if err != nil {
+		return Handshake{}, err
 	}
 	return h, nil
 }
@@ -106,7 +107,7 @@ func validKey(key []byte) bool {
 }
 
 // chooseProtocol takes the first one offered that is spoken: a client names what it prefers first (RFC 6455 4.1
-// item 10). They are told apart by the letters' case, too.
+// item 10). They are told apart by the letters' case.
 func (h *Handshake) chooseProtocol(r *httplite.Request, spoken []string) error {
 	for i := range r.NumHeaders() {
 		name, list := r.HeaderAt(i)

@@ -7,9 +7,9 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// Inflater undoes permessage-deflate, one message at a time, each by itself, so that one is enough for all
-// connections of a loop. The zero value is ready; some 40 KB are allocated with the first message. It is used
-// by one goroutine at a time.
+// Inflater inflates messages of permessage-deflate, each by itself (no context takeover), so one is enough for all
+// connections of a loop. The zero value is ready. The first message allocates some 50 KB. It is used by one goroutine
+// at a time.
 type Inflater struct {
 	r   io.Reader
 	in  []byte // the message, and what its sender left out
@@ -30,9 +30,9 @@ const (
 	maxLastBlocks = 64
 )
 
-// Inflate returns what a whole compressed message holds, valid until the next call. An *Error says that it
-// cannot be inflated, or that it would have more than limit bytes, of which no more than limit+1 are made; a
-// limit of zero or less means DefaultMessage.
+// Inflate returns what a whole compressed message holds, valid until the next call. The error is an *Error: of kind
+// BadCompression, or TooBig where it holds more than limit bytes, of which at most limit+1 are made. A limit of zero or
+// less means DefaultMessage.
 func (f *Inflater) Inflate(payload []byte, limit int) ([]byte, error) {
 	rules := Rules{Message: limit}
 	out, k := f.inflate(payload, rules.message())

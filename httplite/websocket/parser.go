@@ -13,8 +13,8 @@ import "encoding/binary"
 const maxHead = 14
 
 // Parser reads the frames of one connection, however its bytes are cut. It is plain data of 32 bytes without
-// pointers, and zero when no message is under way: who keeps very many connections keeps it for those only in
-// whose midst input ended (Idle). It is used by one goroutine at a time.
+// pointers, and zero between two messages (Idle): a server keeps it for those connections only whose input ended
+// within a message. It is used by one goroutine at a time.
 type Parser struct {
 	left       uint64 // of the frame's payload, still to come; 0: a head is next
 	total      uint64 // of the message, with all of the frame under way
@@ -37,19 +37,19 @@ type Piece struct {
 
 // Next takes the next frame, or what is here of it, from the start of in. Nil rules mean the zero Rules.
 //
-//   - n > 0: it took n bytes, which the piece is of. The piece's payload is valid until those bytes change.
-//     Text that is not compressed has been checked to be UTF-8 as far as it goes, and Close frames to hold what
-//     they may (ParseClose says what).
+//   - n > 0: the piece is what the first n bytes hold. Its payload is valid until those bytes change. Text that
+//     is not compressed has been checked to be UTF-8 as far as it has come, and a Close frame to hold what it may
+//     (ParseClose returns it).
 //   - n == 0 and err == nil: more is needed. Call again with the same bytes, which may have moved, and more
 //     behind them: they are fewer than 14 + MaxControl.
 //   - err != nil: an *Error. Send a Close frame with its code and end the connection: where the next frame
 //     would begin is not known. Until the Parser is zeroed, Next returns an error of the same Kind again.
 //
-// Next writes to in, to the n bytes that it takes. Neither the messages nor the error depend on how the input
-// was cut. An error is returned as soon as the byte is here that brings it, so of a message with an error the
-// pieces before it may have been handed out or not. It does not allocate, but for an error that names a limit.
+// Next writes to the n bytes that it takes. Neither the messages nor the error depend on how the input was cut.
+// An error is returned as soon as the byte that causes it has come; pieces of the same message may have been
+// handed out before. Next allocates nothing, except for an error that names a limit.
 //
-// What follows a Close frame must not be given to it (RFC 6455 1.4).
+// The input behind a Close frame must not be given to Next (RFC 6455 1.4).
 func (p *Parser) Next(in []byte, rules *Rules) (piece Piece, n int, err error) {
 	if rules == nil {
 		rules = &Rules{}

@@ -8,29 +8,28 @@ type Message struct {
 	Payload []byte // unmasked, joined and inflated; valid until Next is called again or the input changes
 }
 
-// Partial is what must be kept of a connection in whose midst of a message input ended: the Parser, and what has
-// come of the message. Its zero value is that of a connection between two messages, so it need not be kept for
-// one that is Idle. It is used by one goroutine at a time.
+// Partial is what must be kept of a connection whose input ended within a message: the Parser, and what has come of
+// the message. Its zero value is that of a connection between two messages, so none need be kept while it is Idle. It
+// is used by one goroutine at a time.
 type Partial struct {
 	Parser
-	Payload []byte // as it came, not inflated; may be given capacity before, and taken back when Idle
+	Payload []byte // as it came, not inflated; may be an empty buffer with room, which may be taken back when Idle
 }
 
-// Reader makes messages of input, for any number of connections, one after the other, on one goroutine. The
-// zero value is ready; some 40 KB are allocated when the first compressed message comes.
+// Reader makes messages of input, for any number of connections, one after the other, on one goroutine. The zero
+// value is ready. The first compressed message allocates some 50 KB.
 type Reader struct{ inflater Inflater }
 
-// Next takes input of m's connection from the start of in, up to the end of a message or a control frame, or
-// all that is of use of it. Nil rules mean the zero Rules.
+// Next takes input of m's connection from the start of in, up to the end of a message or of a control frame. Nil
+// rules mean the zero Rules.
 //
-//   - msg.Op > 0: that is whole; call again for what follows the n bytes taken.
-//   - msg.Op == 0 and err == nil: the n bytes taken have been dealt with; call again with the rest, which is
+//   - msg.Op > 0: a whole message or control frame, which ends with the n bytes taken. Call again for what follows.
+//   - msg.Op == 0 and err == nil: none is whole. Call again with the rest behind the n bytes taken, which is
 //     fewer than 14 + MaxControl bytes, and more behind it.
 //   - err != nil: an *Error: see Parser.Next.
 //
-// A message that is all in the input is not copied, and nothing is allocated for it; one that comes in pieces is
-// joined in m.Payload. Next writes to in, to the n bytes that it takes. What follows a Close frame must not be
-// given to it.
+// A message that is whole in the input is not copied. One that comes in pieces is joined in m.Payload. Next writes to
+// the n bytes that it takes. The input behind a Close frame must not be given to it.
 func (r *Reader) Next(m *Partial, in []byte, rules *Rules) (msg Message, n int, err error) {
 	if rules == nil {
 		rules = &Rules{}
