@@ -80,11 +80,7 @@ func (s *shard) broadcast(x *exchange) {
 	case s.contentArg(x, &m, false):
 		s.totals.walks.Add(int64(s.loops()))
 		s.tally.Broadcasts++
-		for i := range s.srv.shards {
-			copied := m
-			copied.buf = nameBuffer(m.buf.B)
-			s.send(uint8(i), copied)
-		}
+		s.sendAll(mail{kind: mailBroadcast, msg: newMessage(kindBroadcast, 0, m.buf.B)})
 		s.reply(x, 200, typeText, []byte("ok\n"))
 	}
 	m.done()

@@ -20,7 +20,7 @@ func (s *shard) announce(ch *channel, alive bool) {
 	if loops == 0 || ch.dialect != dialectOurs {
 		return
 	}
-	msg := &message{json: appendPresence(make([]byte, 0, int(ch.nameLen)+3), alive, s.names.get(ch.name()))}
+	msg := &message{content: appendPresence(make([]byte, 0, int(ch.nameLen)+3), alive, s.names.get(ch.name()))}
 	for to := uint8(0); loops != 0; to, loops = to+1, loops>>1 {
 		if loops&1 != 0 {
 			s.send(to, mail{kind: mailPresence, msg: msg})

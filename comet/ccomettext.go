@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/valyala/bytebufferpool"
@@ -15,13 +16,29 @@ import (
 // inside a JavaScript string in single quotes. What JSON's escaping leaves has no
 // control characters and no line ends, so quotes and backslashes are all that
 // the second layer must see to.
-func (s *shard) appendQuoted(dst, text []byte) []byte {
-	s.object = appendEscaped(s.object[:0], text)
-	for _, b := range s.object {
+func appendQuoted(dst, text []byte) []byte {
+	at := len(dst)
+	dst = appendEscaped(dst, text)
+	more := 0
+	for _, b := range dst[at:] {
 		if b == '\\' || b == '\'' {
-			dst = append(dst, '\\')
+			more++
 		}
-		dst = append(dst, b)
+	}
+	if more == 0 {
+		return dst
+	}
+	// From the end on, each byte goes where it belongs.
+	from := len(dst) - 1
+	dst = slices.Grow(dst, more)[:len(dst)+more]
+	for to := len(dst) - 1; to > from; from-- {
+		b := dst[from]
+		dst[to] = b
+		to--
+		if b == '\\' || b == '\'' {
+			dst[to] = '\\'
+			to--
+		}
 	}
 	return dst
 }
@@ -41,37 +58,35 @@ func (s *shard) appendCCometHead(dst []byte, o op, q *ccometQuery) []byte {
 		dst = append(dst, `{ "type":"SIGN","msg":"SIGN`...)
 	} else {
 		dst = append(dst, `{ "type":"MSG","msg":"`...)
-		dst = s.appendQuoted(dst, q.msg)
+		dst = appendQuoted(dst, q.msg)
 	}
 	dst = append(dst, `","sname":"`...)
-	dst = s.appendQuoted(dst, q.sname)
+	dst = appendQuoted(dst, q.sname)
 	return append(dst, `","seqid":"`...)
 }
 
-// newCCometMessage finishes a message that appendCCometHead has begun. seq counts
-// from 1, as all numbers do here.
-func (s *shard) newCCometMessage(o op, head, cname []byte, seq int32) *message {
-	json := make([]byte, 0, len(head)+len(cname)+len(`-2147483648","channel":""}`)+8)
-	json = append(json, head...)
-	json = strconv.AppendInt(json, int64(seq-1), 10)
-	json = append(json, `","channel":"`...)
-	json = s.appendQuoted(json, cname[1:])
-	json = append(json, `"}`...)
-	k := kindData
-	if o == opSignIn {
-		k = kindSign
-	}
-	return &message{kind: k, seq: seq, json: json}
+// appendCCometMessage appends a message, whose content appendCCometHead has made.
+// Numbers count from 1, as all do here, and from 0 in the dialect.
+func appendCCometMessage(dst []byte, msg *message, cname []byte) []byte {
+	return appendCCometTail(append(dst, msg.content...), cname, msg.seq)
+}
+
+// appendCCometTail appends a message from its number on.
+func appendCCometTail(dst, cname []byte, seq int32) []byte {
+	dst = strconv.AppendInt(dst, int64(seq-1), 10)
+	dst = append(dst, `","channel":"`...)
+	dst = appendQuoted(dst, cname[1:])
+	return append(dst, objectTail...)
 }
 
 // appendCCometArray appends the call of a callback with messages.
-func appendCCometArray(dst, cb []byte, msgs []*message) []byte {
+func appendCCometArray(dst, cb []byte, msgs []*message, cname []byte) []byte {
 	dst = append(append(dst, cb...), "('["...)
 	for n, msg := range msgs {
 		if n > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, msg.json...)
+		dst = appendCCometMessage(dst, msg, cname)
 	}
 	return append(dst, "]')"...)
 }
@@ -82,7 +97,7 @@ func (s *shard) appendCCometStatus(dst []byte, cb, word, reason string) []byte {
 	dst = append(append(append(dst, cb...), `('[{"type" : "`...), word...)
 	if reason != "" {
 		dst = append(dst, `", "reason" : "`...)
-		dst = s.appendQuoted(dst, []byte(reason))
+		dst = appendQuoted(dst, []byte(reason))
 	}
 	return append(dst, `"}]')`...)
 }
@@ -119,8 +134,8 @@ func (s *shard) appendCCometResponse(dst []byte, sub *subscriber, body []byte) [
 
 // ccometResponse is the whole response to a subscriber that is given messages:
 // good until another is asked for.
-func (s *shard) ccometResponse(sub *subscriber, msgs []*message) []byte {
-	s.body = appendCCometArray(s.body[:0], s.callbacks.get(sub.callback()), msgs)
+func (s *shard) ccometResponse(sub *subscriber, msgs []*message, cname []byte) []byte {
+	s.body = appendCCometArray(s.body[:0], s.callbacks.get(sub.callback()), msgs, cname)
 	s.scratch = s.appendCCometResponse(s.scratch[:0], sub, s.body)
 	return s.scratch
 }
@@ -131,9 +146,9 @@ func (s *shard) ccometBacklog(sub *subscriber, m *mail) []byte {
 	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
 		s.msgs = append(s.msgs, msg)
 	}
-	given := s.fitPoll(s.msgs)
+	given := s.fitPoll(s.msgs, m.cname())
 	s.tally.Replayed += uint64(len(given))
-	response := s.ccometResponse(sub, given)
+	response := s.ccometResponse(sub, given, m.cname())
 	clear(s.msgs)
 	return response
 }

@@ -160,8 +160,7 @@ func (s *shard) freeChannel(i uint32) {
 // append gives a message of a channel its number, keeps it, and has it
 // delivered. It returns the number.
 func (s *shard) append(i uint32, k kind, content []byte) int32 {
-	ch := s.channels.At(i)
-	msg := newMessage(k, s.names.get(ch.name()), ch.next, content)
+	msg := newMessage(k, s.channels.At(i).next, content)
 	s.add(i, msg)
 	return msg.seq
 }

@@ -223,7 +223,7 @@ func (c *checker) channels(s *shard) (live int) {
 // histories checks that what channels keep is a run that ends before the next
 // number, and within its bounds.
 func (c *checker) histories(s *shard) {
-	used := 0
+	used, total, shared := 0, 0, map[*sharing]int{}
 	for i := uint32(1); i <= s.channels.Used(); i++ {
 		ch := s.channels.At(i)
 		if ch.state == channelFree || ch.history == 0 {
@@ -231,7 +231,7 @@ func (c *checker) histories(s *shard) {
 		}
 		used++
 		h := s.histories.at(ch.history)
-		n, size, gaps, want := 0, 0, 0, s.oldest(ch)
+		n, size, sharing, gaps, want := 0, 0, 0, 0, s.oldest(ch)
 		for msg := h.first; n < int(h.n); msg = msg.next {
 			switch gap := msg.seq - want; {
 			case gap == 0:
@@ -242,6 +242,12 @@ func (c *checker) histories(s *shard) {
 			}
 			want = msg.seq
 			size += msg.size()
+			if msg.shared != nil {
+				if shared[msg.shared]++; shared[msg.shared] == 1 {
+					total += cap(msg.content)
+				}
+				sharing++
+			}
 			want++
 			n++
 		}
@@ -255,9 +261,15 @@ func (c *checker) histories(s *shard) {
 			c.fail("channel %d keeps a run with %d gaps", i, gaps)
 		}
 		c.equal("bytes kept", size, h.bytes)
+		c.equal("messages that share", sharing, int(h.shared))
+		total += size
 		if int(h.n) > c.srv.cfg.ChannelBufferSize || h.bytes > c.srv.cfg.ChannelBufferBytes {
 			c.fail("channel %d keeps %d messages, %d bytes", i, h.n, h.bytes)
 		}
+	}
+	c.equal("bytes kept in all", s.historyBytes, total)
+	for share, n := range shared {
+		c.equal("messages that share one content", share.kept, n)
 	}
 	free := 0
 	for i := s.histories.free; i != 0; i = s.histories.at(i).free {

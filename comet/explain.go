@@ -161,7 +161,7 @@ func (s *shard) surveyed(m *mail) {
 		}
 		e.limit -= m.n
 		e.leftOut += int(m.lost)
-		e.add(m.msg.json)
+		e.add(m.msg.content)
 		for seats := m.content(); len(seats) > 0; seats = seats[4:] {
 			e.seats = append(e.seats, binary.NativeEndian.Uint32(seats))
 		}
@@ -217,7 +217,7 @@ func (s *shard) finishExplaining(e *explanation) {
 			break
 		}
 	}
-	s.send(e.from, mail{kind: mailExplained, conn: e.asker.conn, slot: e.asker.slot, msg: &message{json: e.text}})
+	s.send(e.from, mail{kind: mailExplained, conn: e.asker.conn, slot: e.asker.slot, msg: &message{content: e.text}})
 }
 
 // nameSeats tells the names of those who are listed with their seats.
@@ -245,6 +245,6 @@ func (s *shard) explainedTo(m *mail) {
 		s.totals.refused.Add(1)
 		s.settle(a, 503, typeText, []byte("too many explanations are under way: at most "+strconv.Itoa(maxExplanations)+" of one loop's channels\n"))
 	default:
-		s.settle(a, 200, typeJSON, m.msg.json)
+		s.settle(a, 200, typeJSON, m.msg.content)
 	}
 }

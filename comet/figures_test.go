@@ -95,7 +95,7 @@ func TestFigures(t *testing.T) {
 	equal(t, "messages numbered", [2]uint64{home.Published, other.Published}, [2]uint64{1, 0})
 	equal(t, "messages delivered", [2]uint64{home.Delivered, other.Delivered}, [2]uint64{4, 3})
 	equal(t, "messages kept", [2]int{home.HistoryMessages, other.HistoryMessages}, [2]int{1, 0})
-	equal(t, "bytes kept", home.HistoryBytes, newMessage(kindData, []byte(cname), 1, []byte(big)).size())
+	equal(t, "bytes kept", home.HistoryBytes, newMessage(kindData, 1, []byte(big)).size())
 	equal(t, "who does not read", [2]int64{home.Reactor.Blocked, other.Reactor.Blocked}, [2]int64{0, 1})
 	equal(t, "mail that waits", [2]int{home.Mailbox, other.Mailbox}, [2]int{0, 0})
 	equal(t, "channels", home.Channels+other.Channels, 3)

@@ -170,7 +170,8 @@ func (b *batch) append(msg *message, cname []byte) {
 		b.closes = true
 		id.epoch = epochClosed
 	}
-	b.frame(msg.json, id)
+	b.object = msg.appendTo(b.object[:0], cname)
+	b.frame(b.object, id)
 	if msg.kind == kindBroadcast {
 		b.object = appendObject(b.object[:0], kindNextSeq, cname, msg.seq+1, "")
 		b.frame(b.object, id)
@@ -235,14 +236,14 @@ func (b *batch) rest(pos int, cut *reactor.Frame) (frame *reactor.Frame, at, thr
 // in it, if there is one to be told.
 func appendPollBody(dst []byte, msgs []*message, cname []byte, array bool, tell uint32) []byte {
 	if len(msgs) == 1 && !array && msgs[0].kind != kindBroadcast {
-		return tellLast(append(dst, msgs[0].json...), tell)
+		return tellLast(msgs[0].appendTo(dst, cname), tell)
 	}
 	dst = append(dst, '[')
 	for n, msg := range msgs {
 		if n > 0 {
 			dst, tell = append(dst, ','), epochNone
 		}
-		dst = tellLast(append(dst, msg.json...), tell)
+		dst = tellLast(msg.appendTo(dst, cname), tell)
 		if msg.kind == kindBroadcast {
 			dst = append(dst, ',')
 			dst = appendObject(dst, kindNextSeq, cname, msg.seq+1, "")

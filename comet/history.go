@@ -6,8 +6,9 @@ type history struct {
 	first, last *message
 	bytes       int
 	n           uint32
-	free        uint32
+	shared      uint32 // of them share what they say with other channels
 	marks       *marks // nil while it is short
+	free        uint32
 }
 
 // histories are a loop's, named by index; 0 is none. They hold pointers, to
@@ -65,6 +66,12 @@ func (s *shard) keep(ch *channel, msg *message) {
 	h.bytes += msg.size()
 	s.historyBytes += msg.size()
 	s.historyMessages++
+	if msg.shared != nil {
+		h.shared++
+		if msg.shared.kept++; msg.shared.kept == 1 {
+			s.historyBytes += cap(msg.content)
+		}
+	}
 	for int(h.n) > cfg.ChannelBufferSize || h.bytes > cfg.ChannelBufferBytes {
 		s.dropOldest(h)
 	}
@@ -77,6 +84,10 @@ func (s *shard) keep(ch *channel, msg *message) {
 func (s *shard) dropOldest(h *history) {
 	h.bytes -= h.first.size()
 	s.historyBytes -= h.first.size()
+	if h.first.shared != nil {
+		h.shared--
+		s.unshare(h.first)
+	}
 	h.unmark(h.first)
 	h.first = h.first.next
 	h.n--
@@ -145,9 +156,22 @@ func (s *shard) oldest(ch *channel) int32 {
 func (s *shard) dropHistory(ch *channel) {
 	if ch.history != 0 {
 		h := s.histories.at(ch.history)
+		for msg, n := h.first, h.shared; n > 0; msg = msg.next {
+			if msg.shared != nil {
+				s.unshare(msg)
+				n--
+			}
+		}
 		s.historyBytes -= h.bytes
 		s.historyMessages -= int(h.n)
 		s.histories.drop(ch.history)
 		ch.history = 0
+	}
+}
+
+// unshare takes a message that goes off those that share what it says.
+func (s *shard) unshare(msg *message) {
+	if msg.shared.kept--; msg.shared.kept == 0 {
+		s.historyBytes -= cap(msg.content)
 	}
 }

@@ -184,7 +184,7 @@ func TestMaxHistoryBytes(t *testing.T) {
 	const each = 1000 // bytes of a message, about
 	st := newStage(t, Config{Loops: 1, MaxHistoryBytes: 50 * each, HistoryMinimum: 2})
 	s := st.srv.shards[0]
-	content := strings.Repeat("x", each-125) // and what is around it
+	content := strings.Repeat("x", each-int(unsafe.Sizeof(message{})))
 	push := func(cname string, n int) {
 		p := st.enter(0, sideAdmin)
 		for range n {
@@ -243,7 +243,7 @@ func TestShortMessagesCountAsTheyAre(t *testing.T) {
 	}
 	s := st.srv.shards[0]
 	h := s.histories.at(s.channels.At(s.find([]byte("a"))).history)
-	if least := int(unsafe.Sizeof(message{})) + len(h.first.json); int(h.n)*least > ceiling || int(h.n)*3*least < ceiling {
+	if least := int(unsafe.Sizeof(message{})) + len(h.first.content); int(h.n)*least > ceiling || int(h.n)*3*least < ceiling {
 		t.Errorf("%d messages of %d bytes are kept in %d", h.n, least, ceiling)
 	}
 }

@@ -25,7 +25,7 @@ const (
 	mailExplain                  // buf: name; n: subscribers to be listed. Answer: mailExplained
 	mailSurveyed                 // slot: the explanation; n: listed; lost: left out; msg: text; buf: seats
 	// To every loop:
-	mailBroadcast // buf: content
+	mailBroadcast // msg: its content
 	mailSnapshot  // slot: the channel's record to go on from (statesnapshot.go)
 	mailMark      // n: a round of the end (drain.go)
 	mailCanary    // slot: a round of /readyz; flag: how far on its way; n: the loop before the last (ready.go)

@@ -26,26 +26,52 @@ var kindNames = [...]string{"data", "broadcast", "close", "noop", "next_seq", "l
 
 func (k kind) String() string { return kindNames[k] }
 
-// message is one published message: rendered once, immutable from then on, and
-// shared by all loops. Its history is a linked list in the order of numbers:
-// next is set by the channel's home when the next one is published, so whoever
-// was given a run of messages reads next only within that run.
+// message is one published message, as it was published: each framing renders it.
+// It is immutable from then on, and shared by all loops. Its history is a linked
+// list in the order of numbers: next is set by the channel's home when the next one
+// is published, so whoever was given a run of messages reads next only within that
+// run.
 type message struct {
-	next *message
-	json []byte // {"type":…,"cname":…,"seq":…,"content":…}
-	seq  int32
-	kind kind
+	next    *message
+	content []byte // JSON-escaped; of CComet's dialect all that stands before its number
+	shared  *sharing
+	seq     int32
+	kind    kind
 }
 
-// newMessage renders a message. content is JSON-escaped already.
-func newMessage(k kind, cname []byte, seq int32, content []byte) *message {
-	const frame = len(`{"type":"broadcast","cname":"","seq":-2147483648,"content":""}`)
-	json := make([]byte, 0, frame+len(cname)+len(content)+8)
-	return &message{kind: k, seq: seq, json: appendObject(json, k, cname, seq, content)}
+// sharing counts the histories of one loop that keep a content, which takes memory
+// once for all of them. It belongs to that loop.
+type sharing struct{ kept int }
+
+// newSharing is nil where there is nothing to be shared.
+func newSharing(content []byte) *sharing {
+	if len(content) == 0 {
+		return nil
+	}
+	return new(sharing)
 }
 
-// size is the bytes of memory that it takes: of a short one most are not its text.
-func (msg *message) size() int { return int(unsafe.Sizeof(*msg)) + cap(msg.json) }
+// newMessage makes a message of content that is its own, which it copies.
+func newMessage(k kind, seq int32, content []byte) *message {
+	return &message{kind: k, seq: seq, content: exactCopy(content)}
+}
+
+// exactCopy copies b, into no more room than it takes.
+func exactCopy(b []byte) []byte { return append(make([]byte, 0, len(b)), b...) }
+
+// size is the bytes of memory that it takes, without content that it shares: of a
+// short one most are not its text.
+func (msg *message) size() int {
+	if msg.shared != nil {
+		return int(unsafe.Sizeof(*msg))
+	}
+	return int(unsafe.Sizeof(*msg)) + cap(msg.content)
+}
+
+// appendTo appends a message's object.
+func (msg *message) appendTo(dst, cname []byte) []byte {
+	return appendObject(dst, msg.kind, cname, msg.seq, msg.content)
+}
 
 // after is the next message of a run of which n are left, this one included. Of
 // the last one next is not even looked at: the channel's home may be setting it.
@@ -59,16 +85,26 @@ func (msg *message) after(n int32) *message {
 // appendObject appends {"type":…,"cname":…,"seq":…,"content":…}. content is
 // JSON-escaped already, cname is not.
 func appendObject[T []byte | string](dst []byte, k kind, cname []byte, seq int32, content T) []byte {
+	dst = append(appendObjectHead(dst, k, cname, seq), content...)
+	return append(dst, objectTail...)
+}
+
+// appendObjectHead appends an object up to its content, behind which objectTail comes.
+func appendObjectHead(dst []byte, k kind, cname []byte, seq int32) []byte {
 	dst = append(dst, `{"type":"`...)
 	dst = append(dst, kindNames[k]...)
 	dst = append(dst, `","cname":"`...)
 	dst = appendEscaped(dst, cname)
 	dst = append(dst, `","seq":`...)
 	dst = strconv.AppendInt(dst, int64(seq), 10)
-	dst = append(dst, `,"content":"`...)
-	dst = append(dst, content...)
-	return append(dst, `"}`...)
+	return append(dst, `,"content":"`...)
 }
+
+const objectTail = `"}`
+
+// objectRoom is the most that stands around the content of one message, in any
+// dialect, of a channel of that name.
+func objectRoom(cname []byte) int { return 96 + 4*len(cname) }
 
 // run is n messages from first on.
 type run struct {

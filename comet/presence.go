@@ -90,7 +90,7 @@ func (p *presence) remove(c reactor.Conn) {
 }
 
 // line serves mailPresence.
-func (p *presence) line(msg *message) { p.lines = append(p.lines, msg.json...) }
+func (p *presence) line(msg *message) { p.lines = append(p.lines, msg.content...) }
 
 // flush writes what the turn has gathered.
 func (p *presence) flush() {

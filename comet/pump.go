@@ -94,7 +94,7 @@ func (s *shard) stopPump(i uint32) {
 func (p *pump) size() int {
 	size := cap(p.body)
 	for f := range p.batches {
-		size += cap(p.batches[f].buf)
+		size += cap(p.batches[f].buf) + cap(p.batches[f].object)
 	}
 	for v := range p.polls {
 		size += cap(p.polls[v].response)
@@ -220,10 +220,10 @@ func (s *shard) render(p *pump, b *batch, f framing) {
 // lack the same messages, but for those with a callback of their own.
 func (s *shard) pollResponse(p *pump, i uint32, from int) []byte {
 	sub, tell := s.subs.At(s.owner(i)), s.tellOf(i)
-	missing := s.fitPoll(p.msgs[from:])
+	missing := s.fitPoll(p.msgs[from:], s.rosterName(p.roster))
 	if sub.cbLen != 0 {
 		if sub.transport == transportCComet {
-			return s.ccometResponse(sub, missing)
+			return s.ccometResponse(sub, missing, s.rosterName(p.roster))
 		}
 		p.body = appendPollBody(p.body[:0], missing, s.rosterName(p.roster), false, tell)
 		s.scratch = s.appendPollResponse(s.scratch[:0], sub, p.body)
@@ -275,11 +275,11 @@ func firstFrom(msgs []*message, seq int32) int {
 const heldPolls = 8
 
 // fitPoll is as many of the messages as a poll is given at once.
-func (s *shard) fitPoll(msgs []*message) []*message {
+func (s *shard) fitPoll(msgs []*message, cname []byte) []*message {
 	most := min(pollBytes, s.cfg.MaxHeldBytes/s.cfg.Loops/heldPolls)
-	size := 0
+	size, room := 0, objectRoom(cname)
 	for n, msg := range msgs {
-		if size += len(msg.json); size > most && n > 0 {
+		if size += len(msg.content) + room; size > most && n > 0 {
 			return msgs[:n]
 		}
 	}

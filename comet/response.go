@@ -292,7 +292,7 @@ func (s *shard) appendRun(dst []byte, m *mail, cname []byte, tell uint32) []byte
 	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
 		s.msgs = append(s.msgs, msg)
 	}
-	given := s.fitPoll(s.msgs)
+	given := s.fitPoll(s.msgs, cname)
 	s.tally.Replayed += uint64(len(given))
 	for k := 1; k < len(given); k++ {
 		s.lose(given[k-1].seq+1, given[k].seq)

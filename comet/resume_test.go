@@ -273,7 +273,8 @@ func firstVersion() []byte {
 	b = binary.BigEndian.AppendUint32(b, 4)
 	b = binary.BigEndian.AppendUint64(b, 0)
 	b = append(binary.BigEndian.AppendUint32(b, 1), "a"...)
-	message := append([]byte(msg1(byte(kindData), 3))[:1+messageLen], object("data", 3, "x")...)
+	message := append([]byte(msg1(byte(kindData), 3))[:1+messageLen:1+messageLen], object("data", 3, "x")...)
+	message[0] = recordFirstMessage
 	var out bytes.Buffer
 	w := newStateWriter(&out, stateHead{written: noon, secret: []byte("secret")})
 	for _, record := range [][]byte{b, message} {

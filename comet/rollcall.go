@@ -51,7 +51,7 @@ func (s *shard) callRoll(m *mail, left *int) {
 		}
 	}
 	if len(lines) > 0 {
-		r.msg = &message{json: lines}
+		r.msg = &message{content: lines}
 	}
 	if r.slot > end {
 		r.flag = rollEnds
@@ -75,8 +75,8 @@ func (p *presence) rolled(m *mail) {
 		}
 	}
 	if m.msg != nil {
-		p.s.scratch = httplite.AppendChunk(p.s.scratch[:0], m.msg.json)
-		p.write(m.conn, m.msg.json, p.s.scratch)
+		p.s.scratch = httplite.AppendChunk(p.s.scratch[:0], m.msg.content)
+		p.write(m.conn, m.msg.content, p.s.scratch)
 	}
 	if !p.s.loop.Blocked(m.conn) {
 		p.goOn(m.conn)

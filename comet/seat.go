@@ -84,6 +84,9 @@ func (s *shard) sit(m *mail) {
 		s.send(s.seats.At(at).loop, mail{kind: mailOusted, conn: s.seats.At(at).conn, ref: ref{i, ch.gen}})
 	}
 	s.resume(ch, m, &r)
+	if r.n > 0 {
+		r.buf, r.nlen, m.buf = m.buf, m.nlen, nil // the channel may be gone when this is read
+	}
 	if r.code == codeOK && r.n == 0 {
 		s.giveSeat(i, at, m, &r)
 	} else if at != 0 {
@@ -161,12 +164,11 @@ func (s *shard) told(m *mail) {
 	r := mail{kind: mailDone, conn: m.conn, slot: m.slot}
 	if i := s.channelFor(m, &r, m.op != opSignIn); i != 0 {
 		ch := s.channels.At(i)
-		msg := s.newCCometMessage(m.op, m.content(), m.cname(), ch.next)
-		if msg.kind == kindSign {
-			s.deliver(i, msg)
+		if m.op == opSignIn {
+			s.deliver(i, newMessage(kindSign, ch.next, m.content()))
 		} else {
 			ch.dialect = dialectCComet
-			s.add(i, msg)
+			s.append(i, kindData, m.content())
 		}
 	}
 	s.send(m.from, r)

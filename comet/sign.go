@@ -48,7 +48,7 @@ func (s *shard) runSigns(p *pump, budget *int, all bool) bool {
 			s.delivered++
 			i := g.at
 			s.msgs = append(s.msgs[:0], g.msg)
-			s.finishPoll(i, s.ccometResponse(s.subs.At(i), s.msgs)) // leaving, it moves g.at on
+			s.finishPoll(i, s.ccometResponse(s.subs.At(i), s.msgs, s.rosterName(p.roster))) // leaving, it moves g.at on
 		}
 	}
 	clear(s.msgs)

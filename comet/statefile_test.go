@@ -16,8 +16,10 @@ import (
 // copied is what a file holds, written again: it must come out as it went in.
 type copied struct{ w *stateWriter }
 
-func (c copied) channel(ch *savedChannel)               { c.w.channel(ch) }
-func (c copied) message(k kind, seq int32, json []byte) { c.w.message(k, seq, json) }
+func (c copied) channel(ch *savedChannel)                           { c.w.channel(ch) }
+func (c copied) message(k kind, seq int32, content []byte)          { c.w.message(k, seq, content) }
+func (c copied) shared(k kind, seq int32, content []byte, _ uint32) { c.w.shared(k, seq, content) }
+
 func readBytes(file []byte, take stateTaker) (stateHead, error) {
 	return readState(bytes.NewReader(file), int64(len(file)), take)
 }
@@ -42,8 +44,11 @@ func sampleState(gaps int) []byte {
 	var out bytes.Buffer
 	w := newStateWriter(&out, stateHead{gaps: gaps, written: noon, secret: []byte("s3cret")})
 	w.channel(&savedChannel{name: []byte("a"), next: 4, lease: noon.UnixMilli(), n: 2, epoch: 77})
-	w.message(kindData, 2, []byte(`{"type":"data","cname":"a","seq":2,"content":"x"}`))
-	w.message(kindBroadcast, 3, []byte(`{"type":"broadcast","cname":"a","seq":3,"content":"y"}`))
+	w.message(kindData, 2, []byte("x"))
+	y := []byte("y")
+	w.shared(kindBroadcast, 3, y)
+	w.channel(&savedChannel{name: []byte("b"), next: 8, n: 1, epoch: 78})
+	w.shared(kindBroadcast, 7, y)
 	w.channel(&savedChannel{name: []byte("\x01ü"), next: -5, epoch: epochFirst, dialect: dialectCComet})
 	_ = w.finish()
 	return out.Bytes()
@@ -122,6 +127,15 @@ func msg1(k byte, seq int32) string {
 	return string(binary.BigEndian.AppendUint32([]byte{recordMessage, k}, uint32(seq))) + "{}"
 }
 
+func body1(n uint32, content string) string {
+	return string(binary.BigEndian.AppendUint32([]byte{recordBody}, n)) + content
+}
+
+func share1(seq int32, body uint32) string {
+	b := binary.BigEndian.AppendUint32([]byte{recordShared, byte(kindBroadcast)}, uint32(seq))
+	return string(binary.BigEndian.AppendUint32(b, body))
+}
+
 // TestStateThatMakesNoSense: good checksums alone do not make a file good.
 func TestStateThatMakesNoSense(t *testing.T) {
 	two := chan1(0, 3, 2, "a")
@@ -144,7 +158,17 @@ func TestStateThatMakesNoSense(t *testing.T) {
 		{"another head", []string{string(rune(recordHead)) + "12345678"}, false},
 		{"a kind of record that is none", []string{"x12345678"}, false},
 		{"a close", []string{chan1(0, 3, 1, "a"), msg1(byte(kindClose), 2)}, false},
-		{"an empty message", []string{chan1(0, 3, 1, "a"), msg1(0, 2)[:6]}, false},
+		{"an empty message", []string{chan1(0, 3, 1, "a"), msg1(0, 2)[:6]}, true},
+		{"a message without a number", []string{chan1(0, 3, 1, "a"), msg1(0, 2)[:5]}, false},
+		{"a content that is shared", []string{two, body1(0, "x"), share1(1, 0), share1(2, 0)}, true},
+		{"two that are", []string{two, body1(0, "x"), share1(1, 0), body1(1, "x"), share1(2, 1)}, true},
+		{"a content that has not come", []string{two, body1(0, "x"), share1(1, 0), share1(2, 1)}, false},
+		{"none that is shared", []string{two, share1(1, 0), share1(2, 0)}, false},
+		{"a content that nobody has", []string{two, body1(0, "x"), msg1(0, 1), msg1(0, 2)}, false},
+		{"a content that nobody has, at the end", []string{two, msg1(0, 1), msg1(0, 2), body1(0, "x")}, false},
+		{"two contents for one", []string{two, body1(0, "x"), body1(1, "y"), share1(1, 1), share1(2, 0)}, false},
+		{"an empty content", []string{two, body1(0, ""), share1(1, 0), share1(2, 0)}, false},
+		{"a content with a number of its own", []string{two, body1(7, "x"), share1(1, 7), share1(2, 7)}, false},
 		{"no name", []string{chan1(0, 3, 0, "")}, false},
 		{"a bad name", []string{chan1(0, 3, 0, "a\nb")}, false},
 		{"a name that is no text", []string{chan1(0, 3, 0, "\xff")}, false},

@@ -1,7 +1,6 @@
 package comet
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -79,7 +78,7 @@ func (st *state) restore(srv *Server) error {
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	r := restorer{srv: srv, now: srv.cfg.Clock()}
+	r := restorer{srv: srv, now: srv.cfg.Clock(), sharings: map[sharedBody]*sharing{}}
 	r.gap = int32(st.head.gaps) * StateGap
 	srv.gapped = r.gap > 0
 	if _, err := readState(st.file, info.Size(), &r); err != nil {
@@ -129,6 +128,14 @@ type restorer struct {
 	at uint32 // 0: they belong to none
 
 	channels, messages, tooMany int
+
+	sharings map[sharedBody]*sharing
+}
+
+// sharedBody is a body of the file that messages of one loop's channels share.
+type sharedBody struct {
+	s    *shard
+	body uint32
 }
 
 // channel makes a channel, or begins one anew that stands in the file twice: it
@@ -160,15 +167,30 @@ func (r *restorer) channel(c *savedChannel) {
 }
 
 // message keeps a message, within the bounds of now.
-func (r *restorer) message(k kind, seq int32, json []byte) {
+func (r *restorer) message(k kind, seq int32, content []byte) {
+	if r.at != 0 {
+		r.keep(newMessage(k, seq, content))
+	}
+}
+
+// shared keeps one whose content others share.
+func (r *restorer) shared(k kind, seq int32, content []byte, body uint32) {
 	if r.at == 0 {
 		return
 	}
+	key := sharedBody{r.s, body}
+	if r.sharings[key] == nil {
+		r.sharings[key] = new(sharing)
+	}
+	r.keep(&message{kind: k, seq: seq, content: content, shared: r.sharings[key]})
+}
+
+func (r *restorer) keep(msg *message) {
 	ch := r.s.channels.At(r.at)
-	if len(json) > pollBytes+8*r.srv.cfg.MaxMessage {
+	if len(msg.content) > pollBytes+8*r.srv.cfg.MaxMessage {
 		r.s.dropHistory(ch) // no response could hold it
 		return
 	}
-	r.s.keep(ch, &message{kind: k, seq: seq, json: bytes.Clone(json)})
+	r.s.keep(ch, msg)
 	r.messages++
 }

@@ -61,7 +61,11 @@ func (b *snapshot) take(w *stateWriter) {
 		c.saved.name, names = names[:c.len], names[c.len:]
 		w.channel(&c.saved)
 		for msg, n := c.kept.first, int32(c.kept.n); n > 0; msg, n = msg.after(n), n-1 {
-			w.message(msg.kind, msg.seq, msg.json)
+			if msg.shared != nil {
+				w.shared(msg.kind, msg.seq, msg.content)
+			} else {
+				w.message(msg.kind, msg.seq, msg.content)
+			}
 		}
 	}
 	b.channels, b.names = emptied(b.channels), b.names[:0]

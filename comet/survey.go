@@ -146,7 +146,7 @@ func (s *shard) report(v *survey) {
 		t = append(t, '}')
 		t = appendField(t, ", ", "behind", int64(v.behind))
 		t = append(append(append(t, `, "list": [`...), v.list...), "]}"...)
-		m.msg.json = t
+		m.msg.content = t
 	}
 	s.send(v.home, m)
 }

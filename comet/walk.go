@@ -1,11 +1,10 @@
 package comet
 
-import "github.com/valyala/bytebufferpool"
-
 // walk is a broadcast on its way through a loop's channels.
 type walk struct {
-	content *bytebufferpool.ByteBuffer // JSON-escaped
-	at, end uint32                     // records still to be looked at
+	content []byte   // JSON-escaped, of all loops
+	shared  *sharing // by this loop's channels
+	at, end uint32   // records still to be looked at
 }
 
 // maxWalks bounds the broadcasts that have not yet been round, counted on each
@@ -16,8 +15,7 @@ const maxWalks = 1024
 // at, so that where the channels are few, what one backend publishes keeps its
 // order.
 func (s *shard) startWalk(m *mail) {
-	s.walks = append(s.walks, walk{content: m.buf, at: 1, end: s.channels.Used()})
-	m.buf = nil
+	s.walks = append(s.walks, walk{content: m.msg.content, shared: newSharing(m.msg.content), at: 1, end: s.channels.Used()})
 	s.runWalks()
 }
 
@@ -27,14 +25,13 @@ func (s *shard) runWalks() {
 	for len(s.walks) > 0 {
 		w := &s.walks[0]
 		for i := s.nextLive(&w.at, w.end, &s.walkLeft); i != 0; i = s.nextLive(&w.at, w.end, &s.walkLeft) {
-			if s.channels.At(i).dialect == dialectOurs {
-				s.append(i, kindBroadcast, w.content.B)
+			if ch := s.channels.At(i); ch.dialect == dialectOurs {
+				s.add(i, &message{kind: kindBroadcast, seq: ch.next, content: w.content, shared: w.shared})
 			}
 		}
 		if w.at <= w.end {
 			return
 		}
-		putBuffer(w.content)
 		s.totals.walks.Add(-1)
 		s.walks = append(s.walks[:0], s.walks[1:]...)
 	}
