@@ -58,6 +58,10 @@ type Config struct {
 	// publish, in the same form; there are no tokens there. What is said of the
 	// front side's access holds there, too. Default none.
 	CComet []string
+	// Sockets are those of a server whose place this one takes: an address that they are
+	// for is not opened. They are the server's from New on, which closes those that no
+	// address is for. Default none.
+	Sockets []Sockets
 	// Loops is the number of event loops. Default one a CPU, at most MaxLoops.
 	Loops int
 

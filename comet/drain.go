@@ -95,8 +95,9 @@ func (srv *Server) wakeAll() {
 	}
 }
 
-// finishes says whether anything is to be done when nothing is served any more.
-func (srv *Server) finishes() bool { return srv.state != nil }
+// finishes says whether anything is to be done when nothing is served any more: to
+// write the state, or to leave to another process what it has.
+func (srv *Server) finishes() bool { return srv.state != nil || srv.handedOver.Load() }
 
 // on says whether the end is near.
 func (d *drain) on() bool { return d.phase != drainNone }
@@ -118,14 +119,14 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 	d := s.drain
 	left, loops := s.drain.left(now), s.loops()
 	if d.phase < drainEnding && (left <= 0 || int(s.srv.gone.Load()) == loops) {
-		s.loop.CloseListeners()
+		s.stopListening(false)
 		d.phase = drainEnding
 		s.mark(0)
 	}
 	switch d.phase {
 	case drainNone:
 		d.phase = drainClosing
-		s.loop.FinishListeners()
+		s.stopListening(true)
 		s.cancelHandlers(0)
 		return 0
 	case drainClosing:

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"ccomet/httplite"
@@ -37,34 +38,29 @@ type Server struct {
 	drainClock
 	state  *state // nil: none is kept
 	gapped bool   // channels have left out numbers after a crash
+
+	handedOver atomic.Bool // another process has the listening sockets, too
 }
 
 // unsent bounds what the kernel keeps for a reader that is stuck, beside what he has
 // been sent: messages wait in their history, once, and not in each socket.
 const unsent = 128 << 10
 
+// keepAlive is how long a connection is silent before the kernel asks whether the peer
+// is still there.
+const keepAlive = 2 * time.Minute
+
 // New opens a server: its loops, and its listening sockets. Connections are
 // served from Start on.
 func New(cfg Config) (*Server, error) {
 	srv, err := newServer(cfg)
 	if err != nil {
+		CloseSockets(cfg.Sockets)
 		return nil, err
 	}
-	opts := reactor.SocketOptions{
-		UserTimeout: srv.cfg.WriteTimeout, KeepAlive: 2 * time.Minute, Unsent: unsent, AcceptRate: float64(srv.cfg.AcceptRate),
-	}
-	for side, l := range [sides]struct {
-		addresses []string
-		bound     *[]string
-	}{{srv.cfg.Front, &srv.front}, {srv.cfg.Admin, &srv.admin}, {srv.cfg.CComet, &srv.ccomet}} {
-		for _, address := range l.addresses {
-			bound, err := srv.group.Listen(address, uint8(side), opts)
-			if err != nil {
-				srv.abandon()
-				return nil, fmt.Errorf("comet: %w", err)
-			}
-			*l.bound = append(*l.bound, bound)
-		}
+	if err := srv.listen(); err != nil {
+		srv.abandon()
+		return nil, err
 	}
 	if srv.state != nil {
 		if err := srv.state.mark(); err != nil {

@@ -56,6 +56,16 @@ func (l *Loop) CloseListeners() {
 	}
 }
 
+// LeaveListeners stops accepting where another process has the same sockets
+// (Group.Sockets): whoever waits there is left to that one, and so is the file of a
+// unix socket.
+func (l *Loop) LeaveListeners() {
+	for i := range l.listeners {
+		l.listeners[i].unix = ""
+	}
+	l.CloseListeners()
+}
+
 // FinishListeners has the next turn accept whoever the kernel has connected
 // already, and stop accepting after that: closed at once, the listeners would
 // have those reset.

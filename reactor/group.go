@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 )
@@ -11,6 +12,7 @@ import (
 type Group struct {
 	Loops []*Loop
 
+	opened [][]int // the sockets of each address, in the order of the calls
 	wait   sync.WaitGroup
 	mu     sync.Mutex
 	failed error
@@ -42,16 +44,84 @@ func (g *Group) Listen(address string, tag uint8, opts SocketOptions) (bound str
 	if err != nil {
 		return "", err
 	}
-	for i, l := range g.Loops {
-		if err := l.AddListener(lns[i], tag); err != nil {
-			for _, given := range g.Loops[:i] {
-				given.closeListener(&given.listeners[len(given.listeners)-1])
+	distinct := len(lns)
+	if lns[0].shared {
+		distinct = 1
+	}
+	return g.deal(lns, distinct, tag)
+}
+
+// Inherit is Listen with sockets of that address that the process has already: of
+// fewer than there are loops some are shared, of more each loop has several. They are
+// the Group's from here on; on an error they are closed.
+func (g *Group) Inherit(address string, sockets []int, tag uint8, opts SocketOptions) (bound string, err error) {
+	var lns []*Listener
+	opts.AcceptRate /= float64(max(len(g.Loops), len(sockets)))
+	for i, fd := range sockets {
+		ln, err := inherit(fd, opts)
+		if err != nil {
+			closeAll(lns)
+			for _, rest := range sockets[i:] {
+				sysClose(int32(rest))
+			}
+			return "", fmt.Errorf("reactor: inherit %q: %w", address, err)
+		}
+		if path, ok := strings.CutPrefix(address, "unix:"); ok && i == 0 {
+			ln.unix = path
+		}
+		lns = append(lns, ln)
+	}
+	for i := 0; len(lns) < len(g.Loops); i++ {
+		ln, err := lns[i].Dup()
+		if err != nil {
+			closeAll(lns)
+			return "", err
+		}
+		lns = append(lns, ln)
+	}
+	return g.deal(lns, len(sockets), tag)
+}
+
+// deal gives the loops listeners, in turn. The first of them are distinct sockets, the
+// others are shared with those.
+func (g *Group) deal(lns []*Listener, distinct int, tag uint8) (bound string, err error) {
+	var fds []int
+	for i, ln := range lns {
+		if err := g.Loops[i%len(g.Loops)].AddListener(ln, tag); err != nil {
+			for j := i - 1; j >= 0; j-- {
+				given := g.Loops[j%len(g.Loops)]
+				last := len(given.listeners) - 1
+				for given.listeners[last].fd < 0 {
+					last--
+				}
+				given.closeListener(&given.listeners[last])
 			}
 			closeAll(lns[i:])
 			return "", err
 		}
+		if i < distinct {
+			fds = append(fds, ln.fd)
+		}
 	}
+	g.opened = append(g.opened, fds)
 	return lns[0].Addr(), nil
+}
+
+// Sockets duplicates the sockets of the address that was listened on as the n-th,
+// counted from 0, for another process to have (Inherit). They are the caller's. Call it
+// before Start.
+func (g *Group) Sockets(n int) (sockets []int, err error) {
+	for _, fd := range g.opened[n] {
+		dup, err := sysDup(fd)
+		if err != nil {
+			for _, fd := range sockets {
+				sysClose(int32(fd))
+			}
+			return nil, opError("dup", err)
+		}
+		sockets = append(sockets, dup)
+	}
+	return sockets, nil
 }
 
 // listenEach opens an address n times.

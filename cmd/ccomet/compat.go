@@ -45,6 +45,7 @@ func (c compat) defaults() map[string]any {
 	return map[string]any{
 		"max-message":          int64(1 << 20),
 		"channel-buffer-bytes": int64(16 << 20), // iComet counts messages, not their bytes
+		"drain-time":           "300ms",         // scripts expect it to end within half a second
 	}
 }
 

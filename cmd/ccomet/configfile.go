@@ -7,6 +7,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -150,8 +151,12 @@ func flagValue(flag *kong.Flag, value any) (any, error) {
 			return v, nil
 		}
 	case int64:
-		if kind == reflect.Int || flag.Target.Type() == reflect.TypeFor[seconds]() {
+		if kind == reflect.Int || isTime(flag) {
 			return fmt.Sprint(v), nil
+		}
+	case literal:
+		if _, err := strconv.ParseFloat(string(v), 64); err == nil && flag.Target.Type() == reflect.TypeFor[drainTime]() {
+			return string(v), nil
 		}
 	case string:
 		if kind == reflect.Slice {
@@ -182,9 +187,14 @@ func flagValue(flag *kong.Flag, value any) (any, error) {
 	return nil, fmt.Errorf("want %s, not %v", wanted(flag), value)
 }
 
+// isTime says whether a flag takes seconds.
+func isTime(flag *kong.Flag) bool {
+	return flag.Target.Type() == reflect.TypeFor[seconds]() || flag.Target.Type() == reflect.TypeFor[drainTime]()
+}
+
 func wanted(flag *kong.Flag) string {
 	switch {
-	case flag.Target.Type() == reflect.TypeFor[seconds]():
+	case isTime(flag):
 		return "seconds"
 	case flag.Target.Kind() == reflect.Bool:
 		return "true or false"

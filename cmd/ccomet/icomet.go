@@ -46,28 +46,47 @@ func (c *icomet) Run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if c.Signal == "restart" {
-		if server.Pidfile == "" {
-			return settingsError{fmt.Errorf("%s has no pidfile: -s restart needs it to find the server", file)}
-		}
-		if err := server.startable(); err != nil {
-			return fmt.Errorf("not restarted: %w", err)
-		}
-		if pid, err := stopServer(server.Pidfile, file); err != nil {
-			return err
-		} else if pid != 0 {
-			fmt.Fprintf(out, "process %d has ended\n", pid)
-		}
+	if c.Signal == "restart" && server.Pidfile == "" {
+		return settingsError{fmt.Errorf("%s has no pidfile: -s restart needs it to find the server", file)}
 	}
-	if !c.Daemon {
-		return server.Run(out)
+	switch {
+	case c.Daemon:
+		return c.daemon(out, server, file)
+	case c.Signal == "restart":
+		return c.restart(out, server, file)
 	}
+	return server.Run(out)
+}
+
+// restart takes the place of the server of a file, if one runs.
+func (c *icomet) restart(out io.Writer, server *serve, file string) error {
+	if err := server.startable(); err != nil {
+		return fmt.Errorf("not restarted: %w", err)
+	}
+	from, err := takeSockets(server.Pidfile, file)
+	if err != nil {
+		fmt.Fprintf(out, "warning: the sockets of the server that runs are not taken over: %v\n", err)
+	}
+	pid, err := stopServer(server.Pidfile, file)
+	from.close()
+	if err != nil {
+		return err
+	}
+	if pid != 0 {
+		fmt.Fprintf(out, "process %d has ended\n", pid)
+	}
+	server.sockets = from.sockets
+	return server.Run(out)
+}
+
+// daemon has a process of its own do the rest.
+func (c *icomet) daemon(out io.Writer, server *serve, file string) error {
 	if !server.logsToFile() {
 		fmt.Fprintf(out, "warning: the log goes to %s, which a daemon has not: name a file for it\n", server.LogOutput)
 	}
-	args := []string{file}
+	args := []string{file, "-s", c.Signal}
 	if filepath.Base(os.Args[0]) != icometName {
-		args = []string{"icomet", file}
+		args = append([]string{"icomet"}, args...)
 	}
 	pid, err := daemonize(args...)
 	if err != nil {

@@ -34,7 +34,7 @@ func newService(t *testing.T, text string) *service {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if pid, err := servesFor(s.pidfile, s.conf); err != nil || pid != 0 {
+		if pid, _, err := servesFor(s.pidfile, s.conf); err != nil || pid != 0 {
 			t.Logf("left running: %d, %v", pid, err)
 			s.run("-s", "stop", s.conf)
 		}

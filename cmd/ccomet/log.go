@@ -82,6 +82,14 @@ func (w *logWriter) Write(line []byte) (int, error) {
 	return w.out.Write(line)
 }
 
+// reopen opens the file anew, if it is one.
+func (w *logWriter) reopen() error {
+	if file, ok := w.out.(*logFile); ok {
+		return file.reopen()
+	}
+	return nil
+}
+
 // detach has lines wait in a queue from now on.
 func (w *logWriter) detach() {
 	queue := diode.NewWriter(struct{ io.Writer }{w.out}, logQueue, 0, func(lost int) {

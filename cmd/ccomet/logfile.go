@@ -22,6 +22,13 @@ type logFile struct {
 	size int64 // bytes since it was begun
 }
 
+// reopen opens the file of the log's name, or begins it. Any goroutine may call it.
+func (l *logFile) reopen() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open()
+}
+
 // openLogFile opens a log file, or begins it.
 func openLogFile(name string, limit int64) (*logFile, error) {
 	l := &logFile{name: name, limit: limit}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,8 +23,28 @@ type pidFile struct {
 
 // runningError is a server that has the pid file.
 type runningError struct {
-	name string
-	pid  int
+	name     string
+	pid      int
+	stopping bool
+}
+
+// stopByte is where in a pid file the lock tells that the server runs on: it is free
+// while the server stops.
+const stopByte = 1 << 20
+
+// stopping lets others see that the server is about to end.
+func (p *pidFile) stopping() error {
+	lock := unix.Flock_t{Type: unix.F_UNLCK, Start: stopByte, Len: 1}
+	if err := unix.FcntlFlock(p.file.Fd(), unix.F_SETLK, &lock); err != nil {
+		return fmt.Errorf("pidfile %s: %w", p.name, err)
+	}
+	return nil
+}
+
+// isStopping says whether the server that has locked a pid file is about to end.
+func isStopping(file *os.File) bool {
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: stopByte, Len: 1}
+	return unix.FcntlFlock(file.Fd(), unix.F_GETLK, &lock) == nil && lock.Type == unix.F_UNLCK
 }
 
 func (e *runningError) Error() string {
@@ -50,6 +71,56 @@ func takePidFile(name, config string) (*pidFile, error) {
 	}
 }
 
+// stopNotice is how long a server that was told to stop may take to show it.
+const stopNotice = 500 * time.Millisecond
+
+// awaitPidFile is takePidFile, but for a server that is about to end it waits, and says so.
+func awaitPidFile(out io.Writer, name, config string, patience time.Duration) (*pidFile, error) {
+	noticed := time.Now().Add(stopNotice)
+	until := time.Now().Add(patience)
+	told := 0
+	for {
+		p, err := takePidFile(name, config)
+		running := new(runningError)
+		if !errors.As(err, &running) {
+			return p, err
+		}
+		by := noticed
+		if running.stopping {
+			by = until
+			if told != running.pid {
+				told = running.pid
+				fmt.Fprintf(out, "process %d is about to end: waiting for that\n", told)
+			}
+		}
+		if time.Now().After(by) {
+			if running.stopping {
+				err = fmt.Errorf("pidfile %s: process %d is about to end, but has not within %v: kill -9 %d ends it", name, running.pid, patience, running.pid)
+			}
+			return nil, err
+		}
+		if err := awaitEnd(running.pid, min(stopNotice/10, time.Until(by))); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// awaitEnd waits for the end of a process, and no longer than d.
+func awaitEnd(pid int, d time.Duration) error {
+	process, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("process %d: %w", pid, err)
+	}
+	defer unix.Close(process)
+	_, err = unix.Poll([]unix.PollFd{{Fd: int32(process), Events: unix.POLLIN}}, int(max(d, 0)/time.Millisecond))
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		return fmt.Errorf("waiting for process %d: %w", pid, err)
+	}
+	return nil
+}
+
 // lockPidFile returns neither a file nor an error if the file was removed
 // meanwhile.
 func lockPidFile(name string, file *os.File, config string) (*pidFile, error) {
@@ -60,7 +131,7 @@ func lockPidFile(name string, file *os.File, config string) (*pidFile, error) {
 		if pid == 0 || err != nil {
 			return nil, err // it has just ended
 		}
-		return nil, &runningError{name, pid}
+		return nil, &runningError{name, pid, isStopping(file)}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pidfile %s: locking it: %w", name, err)
@@ -75,7 +146,7 @@ func lockPidFile(name string, file *os.File, config string) (*pidFile, error) {
 	if pid, err := icometProcess(name, text, config); err != nil {
 		return nil, err
 	} else if pid != 0 {
-		return nil, &runningError{name, pid}
+		return nil, &runningError{name, pid, false}
 	}
 	if err := file.Truncate(0); err != nil {
 		return nil, fmt.Errorf("pidfile: %w", err)

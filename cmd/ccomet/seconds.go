@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -24,3 +25,23 @@ func (s *seconds) UnmarshalText(text []byte) error {
 }
 
 func (s seconds) String() string { return time.Duration(s).String() }
+
+// drainTime is a time span that may be set in parts of a second, too: "5", "0.3" or
+// "300ms".
+type drainTime time.Duration
+
+// UnmarshalText reads one.
+func (d *drainTime) UnmarshalText(text []byte) error {
+	if n, err := strconv.ParseFloat(string(text), 64); err == nil && math.Abs(n) <= float64(maxSeconds) {
+		*d = drainTime(math.Round(n*1000)) * drainTime(time.Millisecond)
+		return nil
+	}
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q: want seconds, as in 5, 0.3 or 300ms", text)
+	}
+	*d = drainTime(v)
+	return nil
+}
+
+func (d drainTime) String() string { return time.Duration(d).String() }

@@ -2,21 +2,17 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
-	"os"
-	"os/signal"
 	"runtime"
 	"slices"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
 
 	"ccomet/comet"
 	"ccomet/demo"
@@ -27,6 +23,8 @@ type serve struct {
 	settings
 	file    *configFile // nil for none
 	implied compat      // by how the server is started, where nobody says otherwise
+
+	sockets []comet.Sockets // of the server whose place this one takes
 }
 
 // Help is what "serve --help" says beside the flags.
@@ -53,7 +51,7 @@ ccomet replace --front, --admin or --ccomet. The server tells it when it serves 
 that its loops still turn (NOTIFY_SOCKET, WATCHDOG_USEC).
 
 SIGTERM and SIGINT stop the server. Within --drain-time it closes its clients' connections, and they
-come back with their cursors. A second signal ends it at once.`
+come back with their cursors. A second signal ends it at once. SIGHUP reopens the log file.`
 }
 
 // BeforeResolve reads the configuration file, whose name the command line or
@@ -115,7 +113,7 @@ func (c *serve) AfterApply(ctx *kong.Context) error {
 func (c *serve) Run(out io.Writer) (err error) {
 	var pidfile *pidFile
 	if c.Pidfile != "" { // first: the log may be that of a server that runs
-		if pidfile, err = takePidFile(c.Pidfile, c.Config); err != nil {
+		if pidfile, err = awaitPidFile(out, c.Pidfile, c.Config, stopPatience+time.Duration(c.DrainTime)); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, pidfile.remove()) }()
@@ -129,7 +127,7 @@ func (c *serve) Run(out io.Writer) (err error) {
 	if pidfile != nil && pidfile.left != "" {
 		log.Warn().Str("pidfile", c.Pidfile).Str("process", pidfile.left).Msg("the pidfile was left behind by a server that is gone")
 	}
-	if err := c.run(out, log, lines); err != nil {
+	if err := c.run(out, log, lines, pidfile); err != nil {
 		if _, ok := output.(*logFile); ok { // elsewhere it is seen anyway
 			log.WithLevel(zerolog.FatalLevel).Err(err).Msg("ended")
 		}
@@ -138,10 +136,9 @@ func (c *serve) Run(out io.Writer) (err error) {
 	return nil
 }
 
-func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logWriter) error {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
-	signal.Ignore(unix.SIGPIPE) // who reads the log may end, and be started again
+func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logWriter, pidfile *pidFile) error {
+	r := &running{log: log, lines: lines, pidfile: pidfile, drainTime: time.Duration(c.DrainTime)}
+	r.catch()
 	if c.file != nil {
 		for _, p := range c.file.inOrder() {
 			log.Warn().Msg(p.Error())
@@ -154,8 +151,7 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logWriter) error {
 	if err != nil {
 		log.Warn().Err(err).Msg("the descriptor limit stays as it is")
 	}
-	manager, err := findManager()
-	if err != nil {
+	if r.manager, err = findManager(); err != nil {
 		log.Warn().Err(err).Msg("the service manager is not told how the server is")
 	}
 	if err := c.takeSockets(); err != nil {
@@ -164,6 +160,12 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logWriter) error {
 	srv, err := c.open(log)
 	if err != nil {
 		return err
+	}
+	r.srv = srv
+	if pidfile != nil {
+		if r.giver, err = giveSockets(srv, pidfile); err != nil {
+			log.Warn().Err(err).Msg("a restart will not have the listening sockets of this server: there will be a moment without")
+		}
 	}
 	// A busy loop keeps its processor while it waits a moment for more: one
 	// beyond the loops' is for everything else, the collector included.
@@ -177,52 +179,13 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logWriter) error {
 		log.Warn().Err(err).Msg("the one that started this daemon is not told")
 	}
 	lines.detach()
-	return serveUntil(signals, srv, time.Duration(c.DrainTime), manager, log)
-}
-
-// serveUntil returns when the server has ended, because of a signal or by itself,
-// and keeps the service manager told meanwhile.
-func serveUntil(signals chan os.Signal, srv *comet.Server, drainTime time.Duration, manager *manager, log zerolog.Logger) error {
-	tell := func(state string) {
-		if err := manager.tell(state); err != nil {
-			log.Warn().Err(err).Msg("the service manager does not hear")
-		}
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Wait() }()
-	watching, unwatch := context.WithCancel(context.Background())
-	defer unwatch()
-	go manager.watch(srv.Pulse, watching.Done(), func(err error) { log.Error().Err(err).Msg("watchdog") })
-	tell(tellServing)
-	select {
-	case err := <-ended:
-		return fmt.Errorf("the server ended by itself: %w", err)
-	case sig := <-signals:
-		log.Info().Stringer("signal", sig).Msg("stopping: another signal ends it at once")
-	}
-	tell(tellStopping)
-	srv.Drain(drainTime)
-	var err error
-	select {
-	case err = <-ended:
-	case sig := <-signals:
-		signal.Stop(signals) // a third one kills
-		log.Info().Stringer("signal", sig).Msg("stopping at once")
-		unwatch() // loops that have stopped do not turn
-		srv.Stop()
-		err = <-ended
-	}
-	if err != nil {
-		return err
-	}
-	stats := srv.Stats()
-	log.Info().Int64("refused", stats.Refused).Int64("cut", stats.Cut).Msg("stopped")
-	return nil
+	return r.wait()
 }
 
 // open opens the server and its listening sockets.
 func (c *serve) open(log zerolog.Logger) (*comet.Server, error) {
 	cfg := c.server(log)
+	cfg.Sockets = c.sockets
 	figures := new(metrics)
 	cfg.Handlers = map[string]http.Handler{metricsPath: figures.handler()}
 	if c.Pprof {

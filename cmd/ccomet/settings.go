@@ -74,7 +74,7 @@ type settings struct {
 	IdleTimeout    seconds `default:"75" placeholder:"S"`
 	WriteTimeout   seconds `default:"30" placeholder:"S"`
 
-	DrainTime seconds `default:"5" placeholder:"S"`
+	DrainTime drainTime `default:"5" placeholder:"S"`
 
 	Compat        compat  `default:"" placeholder:"none|icomet"`
 	Config        string  `placeholder:"FILE" group:"The process" help:"A file to read settings from: TOML, whose keys are the names of these flags without the leading dashes, or an icomet.conf. The server recognises which by the text."`
@@ -165,7 +165,7 @@ func (s *settings) check() (bad []*badSetting) {
 	for _, t := range []struct {
 		name  string
 		value seconds
-	}{{"drain-time", s.DrainTime}, {"state-interval", s.StateInterval}} {
+	}{{"drain-time", seconds(s.DrainTime)}, {"state-interval", s.StateInterval}} {
 		if t.value < 0 || t.value > maxTime {
 			bad = append(bad, &badSetting{t.name, fmt.Sprintf("is %v: want 0s to %v", t.value, maxTime)})
 		}

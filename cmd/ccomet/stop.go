@@ -16,7 +16,7 @@ const stopPatience = 30 * time.Second
 // stopServer ends the server that has a pid file, and waits until it is gone.
 // It returns its process, 0 if none ran.
 func stopServer(name, config string) (int, error) {
-	pid, err := servesFor(name, config)
+	pid, _, err := servesFor(name, config)
 	if pid == 0 || err != nil {
 		return 0, err
 	}
@@ -28,11 +28,14 @@ func stopServer(name, config string) (int, error) {
 		return 0, fmt.Errorf("process %d: %w", pid, err)
 	}
 	defer unix.Close(process)
-	if again, err := servesFor(name, config); again != pid || err != nil {
+	again, stopping, err := servesFor(name, config)
+	if again != pid || err != nil {
 		return pid, err // it has ended by itself
 	}
-	if err := unix.PidfdSendSignal(process, unix.SIGTERM, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return 0, fmt.Errorf("stopping process %d: %w", pid, err)
+	if !stopping { // a second signal would end it at once
+		if err := unix.PidfdSendSignal(process, unix.SIGTERM, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+			return 0, fmt.Errorf("stopping process %d: %w", pid, err)
+		}
 	}
 	for deadline := time.Now().Add(stopPatience); ; {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(process), Events: unix.POLLIN}}, int(max(time.Until(deadline), 0)/time.Millisecond))
@@ -48,31 +51,31 @@ func stopServer(name, config string) (int, error) {
 	}
 }
 
-// servesFor is the process of the server that has a pid file, 0 for none. A
-// process that is neither this program nor iComet is an error.
-func servesFor(name, config string) (int, error) {
+// servesFor is the process of the server that has a pid file, 0 for none, and whether it
+// is about to end. A process that is neither this program nor iComet is an error.
+func servesFor(name, config string) (pid int, stopping bool, err error) {
 	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would keep us
 	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
+		return 0, false, nil
 	} else if err != nil {
-		return 0, fmt.Errorf("pidfile: %w", err)
+		return 0, false, fmt.Errorf("pidfile: %w", err)
 	}
 	defer file.Close()
-	pid, err := lockHolder(file)
-	if err != nil {
-		return 0, err
+	if pid, err = lockHolder(file); err != nil {
+		return 0, false, err
 	}
 	if pid != 0 {
 		if title := processName(pid); !sameExecutable(pid) && !slices.Contains([]string{"ccomet", icometName}, title) {
-			return 0, fmt.Errorf("pidfile %s: process %d has it, which is %q and no server of this kind: not touched", name, pid, title)
+			return 0, false, fmt.Errorf("pidfile %s: process %d has it, which is %q and no server of this kind: not touched", name, pid, title)
 		}
-		return pid, nil
+		return pid, isStopping(file), nil
 	}
 	text, err := readPid(file)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	return icometProcess(name, text, config)
+	pid, err = icometProcess(name, text, config)
+	return pid, false, err
 }
 
 // sameExecutable says whether a process runs the file that this one runs.

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"ccomet/comet"
+)
+
+// running is a server that serves until a signal comes, and what goes with it.
+type running struct {
+	srv       *comet.Server
+	log       zerolog.Logger
+	lines     *logWriter
+	manager   *manager
+	pidfile   *pidFile // nil for none
+	giver     *giver   // nil for none
+	drainTime time.Duration
+
+	stops, hangups chan os.Signal
+}
+
+// catch has signals wait for the server from here on.
+func (r *running) catch() {
+	r.stops, r.hangups = make(chan os.Signal, 2), make(chan os.Signal, 1)
+	signal.Notify(r.stops, unix.SIGTERM, unix.SIGINT)
+	signal.Ignore(unix.SIGPIPE) // who reads the log may end, and be started again
+	if !signal.Ignored(unix.SIGHUP) {
+		signal.Notify(r.hangups, unix.SIGHUP)
+	}
+}
+
+// tell keeps the service manager told.
+func (r *running) tell(state string) {
+	if err := r.manager.tell(state); err != nil {
+		r.log.Warn().Err(err).Msg("the service manager does not hear")
+	}
+}
+
+// wait returns when the server has ended, because of a signal or by itself.
+func (r *running) wait() error {
+	ended := make(chan error, 1)
+	go func() { ended <- r.srv.Wait() }()
+	watching, unwatch := context.WithCancel(context.Background())
+	defer unwatch()
+	go r.manager.watch(r.srv.Pulse, watching.Done(), func(err error) { r.log.Error().Err(err).Msg("watchdog") })
+	r.tell(tellServing)
+	for serving := true; ; {
+		select {
+		case err := <-ended:
+			return r.over(serving, err)
+		case <-r.hangups:
+			r.reopenLog()
+		case sig := <-r.stops:
+			if serving {
+				serving = false
+				r.log.Info().Stringer("signal", sig).Msg("stopping: another signal ends it at once")
+				r.drain()
+				continue
+			}
+			signal.Stop(r.stops) // a third one kills
+			r.log.Info().Stringer("signal", sig).Msg("stopping at once")
+			unwatch() // loops that have stopped do not turn
+			r.srv.Stop()
+		}
+	}
+}
+
+// drain begins to stop, where all can see it.
+func (r *running) drain() {
+	if r.pidfile != nil {
+		if err := r.pidfile.stopping(); err != nil {
+			r.log.Warn().Err(err).Msg("a server that is started now will not wait for this one")
+		}
+	}
+	r.tell(tellStopping)
+	r.giver.end()
+	r.srv.Drain(r.drainTime)
+}
+
+// over tells how the server has ended.
+func (r *running) over(serving bool, err error) error {
+	if serving {
+		return fmt.Errorf("the server ended by itself: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	stats := r.srv.Stats()
+	r.log.Info().Int64("refused", stats.Refused).Int64("cut", stats.Cut).Msg("stopped")
+	return nil
+}
+
+// reopenLog has lines go to the file that has the log's name now: another one, if the
+// last was renamed.
+func (r *running) reopenLog() {
+	if err := r.lines.reopen(); err != nil {
+		r.log.Error().Err(err).Msg("the log cannot be opened anew: it goes on in the old file")
+		return
+	}
+	r.log.Info().Stringer("signal", unix.SIGHUP).Msg("the log is opened anew, if it is a file")
+}

@@ -1,0 +1,108 @@
+package comet
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/reactor"
+)
+
+// A server that takes another one's place takes its listening sockets first, so that
+// there is no moment without them: whoever comes while the first one ends waits in the
+// kernel, and is served by the second. The first one gives them away by Sockets, is
+// told by HandOver, and is ended by Drain; the second has them by Config.Sockets.
+
+// Sockets are the listening sockets of one address.
+type Sockets struct {
+	Side    string // "front", "admin" or "ccomet"
+	Address string // as the side's list in Config has it
+	FDs     []int  `json:"-"`
+}
+
+// sideLists are the addresses of each side.
+func (c *Config) sideLists() [sides]struct {
+	name      string
+	addresses []string
+} {
+	return [sides]struct {
+		name      string
+		addresses []string
+	}{{"front", c.Front}, {"admin", c.Admin}, {"ccomet", c.CComet}}
+}
+
+// Sockets duplicates the sockets that the server listens on. They are the caller's, who
+// must close them before Drain if nobody else has them by then: whoever would wait
+// there has nobody to serve him. Call it before Start.
+func (srv *Server) Sockets() (list []Sockets, err error) {
+	n := 0
+	for _, side := range srv.cfg.sideLists() {
+		for _, address := range side.addresses {
+			fds, err := srv.group.Sockets(n)
+			if err != nil {
+				CloseSockets(list)
+				return nil, fmt.Errorf("comet: %w", err)
+			}
+			list = append(list, Sockets{side.name, address, fds})
+			n++
+		}
+	}
+	return list, nil
+}
+
+// CloseSockets closes all of a list.
+func CloseSockets(list []Sockets) {
+	for _, s := range list {
+		for _, fd := range s.FDs {
+			unix.Close(fd)
+		}
+	}
+}
+
+// HandOver says whether another process has the listening sockets too: then Drain
+// leaves to it whoever waits there, and the files of unix sockets. Any goroutine may
+// call it.
+func (srv *Server) HandOver(over bool) { srv.handedOver.Store(over) }
+
+// stopListening stops accepting. finish first takes whoever the kernel has connected
+// already, where nobody else can.
+func (s *shard) stopListening(finish bool) {
+	switch {
+	case s.srv.handedOver.Load():
+		s.loop.LeaveListeners()
+	case finish:
+		s.loop.FinishListeners()
+	default:
+		s.loop.CloseListeners()
+	}
+}
+
+// listen opens all addresses, or takes the sockets that are there for them.
+func (srv *Server) listen() error {
+	opts := reactor.SocketOptions{
+		UserTimeout: srv.cfg.WriteTimeout, KeepAlive: keepAlive, Unsent: unsent, AcceptRate: float64(srv.cfg.AcceptRate),
+	}
+	given := slices.Clone(srv.cfg.Sockets)
+	defer func() { CloseSockets(given) }()
+	lists := [sides]*[]string{&srv.front, &srv.admin, &srv.ccomet}
+	for side, l := range srv.cfg.sideLists() {
+		for _, address := range l.addresses {
+			var bound string
+			var err error
+			i := slices.IndexFunc(given, func(s Sockets) bool { return s.Side == l.name && s.Address == address && len(s.FDs) > 0 })
+			if i < 0 {
+				bound, err = srv.group.Listen(address, uint8(side), opts)
+			} else {
+				fds := given[i].FDs
+				given = slices.Delete(given, i, i+1)
+				bound, err = srv.group.Inherit(address, fds, uint8(side), opts)
+			}
+			if err != nil {
+				return fmt.Errorf("comet: %w", err)
+			}
+			*lists[side] = append(*lists[side], bound)
+		}
+	}
+	return nil
+}
