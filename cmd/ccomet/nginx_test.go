@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -83,6 +84,30 @@ func TestNginxHeartbeats(t *testing.T) {
 				t.Errorf("without heartbeats: %q, %v: want it cut", got, err)
 			}
 		})
+	}
+}
+
+// TestNginxAlone: while there is no server, a browser's event stream is answered by
+// nginx in a manner that has it come back, and anything else with 502.
+func TestNginxAlone(t *testing.T) {
+	t.Parallel()
+	p, x := behind(t, "")
+	for _, w := range x.ways() {
+		expect(t, w.get(t, "/sse?cname=a&seq=0").Body, "retry: ")
+	}
+	p.stop(syscall.SIGTERM)
+	event := regexp.MustCompile(`^retry: [3579]000\ndata: (.*)\n\n$`)
+	for _, w := range x.ways() {
+		a := read(t, w.get(t, "/sse?cname=a&seq=1"), nil)
+		m := event.FindStringSubmatch(a.body)
+		if a.status != 200 || a.header.Get("Content-Type") != "text/event-stream; charset=utf-8" || a.header.Get("Cache-Control") != "no-cache" || m == nil {
+			t.Errorf("%s: %v", w.name, a)
+		} else if want := object("503", "", 0, "the server cannot be reached"); m[1] != want {
+			t.Errorf("%s: %s, want %s", w.name, m[1], want)
+		}
+		if a := read(t, w.get(t, "/sub?cname=a"), nil); a.status != 502 {
+			t.Errorf("%s: a poll: %v", w.name, a)
+		}
 	}
 }
 
