@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -284,4 +286,65 @@ func firstVersion() []byte {
 	}
 	_ = w.finish()
 	return bytes.Replace(out.Bytes(), []byte("ccomet-state 2"), []byte("ccomet-state 1"), 1)
+}
+
+// A browser comes back to an event stream that has ended, with the id that it was sent
+// last. Where that says that it is hopeless it is told so in the one way that ends it,
+// and a channel that was closed is not made anew.
+func TestEventStreamsThatAreOver(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1, Auth: AuthToken, Secret: []byte("secret")})
+	for _, name := range []string{"a", "b"} {
+		srv.ask("/sign?cname=" + name)
+	}
+	good := "&token=" + tokenOf("b", 2)
+	const nothing = "HTTP/1.1 204 No Content\r\n" + dateLine + fixed
+	for _, r := range []struct{ query, id string }{
+		{"?cname=a", "denied"}, {"?cname=a", "closed"}, {"?cname=a&cname=b" + good, "closed,denied"},
+	} {
+		for _, how := range []string{reqGet(1, "/sse"+r.query, "Last-Event-ID: "+r.id+"\r\n"), reqGet(1, "/sse"+r.query+"&lastEventId="+r.id)} {
+			c := srv.dial(sideFront)
+			c.send(how + reqGet(1, ping, closing)) // the connection goes on
+			same(t, c.rest(), nothing+"\r\n"+pong)
+		}
+	}
+	// Of several the rest goes on, and keeps their places.
+	c := srv.dial(sideFront)
+	c.send(reqGet(0, "/sse?cname=x&cname=b&seq=1"+good+"&cname=y&seq=1", "Last-Event-ID: closed,0."+life(2)+",denied\r\n"))
+	srv.subscribed(1)
+	srv.ask("/push?cname=b&content=b1")
+	c.expect(streamHead(0, asEvents) + "id: closed,1." + life(2) + ",denied\ndata: " + objectOf("b", "data", 1, "b1") + "\n\n")
+	srv.ask("/close?cname=b")
+	same(t, c.rest(), "id: closed,closed,denied\ndata: "+objectOf("b", "close", 2, "")+"\n\n")
+	same(t, srv.ask("/check?cname=x"), "{}\n")
+	// It is the browser's own return that ends: a page that asks anew is answered.
+	same(t, srv.talk(sideFront, reqGet(0, "/sse?cname=a&token=x")), streamHead(0, asEvents)+
+		"id: denied\ndata: "+object("401", 0, "Token error")+"\n\n")
+}
+
+// What may pass ends with a time to come back, and leaves the browser its place.
+func TestEventStreamsThatAreBusy(t *testing.T) {
+	st := newStage(t, Config{Loops: 1, MaxSubscribersPerChannel: 1, RetryTime: 4 * time.Second})
+	holder := st.enter(0, sideFront)
+	holder.send(reqGet(0, "/sse?cname=a&seq=1"))
+	holder.take()
+	seen := map[int]bool{}
+	for range 20 {
+		p := st.enter(0, sideFront)
+		p.send(reqGet(0, "/sse?cname=a&seq=1", "Last-Event-ID: 0."+life(1)+"\r\n"))
+		m := regexp.MustCompile(`^retry: (\d+)\nretry: (\d+)\ndata: (.*)\n\n$`).FindStringSubmatch(p.body())
+		if m == nil || m[3] != object("429", 0, "Too many subscribers") || !p.ended {
+			t.Fatalf("refused with %q, ended %v", m, p.ended)
+		}
+		ms, _ := strconv.Atoi(m[2])
+		if ms < 5000 || ms > 15000 {
+			t.Errorf("told %d ms", ms)
+		}
+		seen[ms] = true
+	}
+	if len(seen) < 10 {
+		t.Errorf("20 clients are told %d times", len(seen))
+	}
+	// The time is a line of the first event.
+	st.admin(0, "/push?cname=a&content=x")
+	same(t, holder.take(), "id: 1."+life(1)+"\ndata: "+object("data", 1, "x")+"\n\n")
 }
