@@ -296,7 +296,7 @@ func TestSoak(t *testing.T) {
 func TestSoakOfAServerThatEnds(t *testing.T) {
 	t.Parallel()
 	cmd := harness(t, "soak", "--for", "1m", "--conns", "30", "--seed", "9", "--spawn",
-		"timeout -s KILL 7 bin/ccomet serve --front {front} --admin {admin}")
+		"timeout -s KILL 20 bin/ccomet serve --front {front} --admin {admin}")
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "the server ended by itself") {
 		t.Errorf("%v: %s", err, out)

@@ -14,7 +14,7 @@ import (
 )
 
 // patience turns what hangs into a failure.
-const patience = 30 * time.Second
+const patience = 3 * time.Minute
 
 // start runs a server until the test ends, and returns its address.
 func start(t *testing.T) string {
