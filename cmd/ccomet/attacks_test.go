@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -249,16 +250,13 @@ func (b *bystander) leave() { b.resp.Body.Close() }
 func (p *process) forgets(t *testing.T, held int) {
 	t.Helper()
 	var stats struct{ Connections, Subscribers, Refused int }
-	for limit := time.Now().Add(patience); time.Now().Before(limit); {
+	untilOr(t, func() bool {
 		if err := json.Unmarshal([]byte(get(t, p.admin, "/stats").body), &stats); err != nil {
 			t.Fatal(err)
 		}
-		if stats.Connections <= held+1 && stats.Subscribers == 0 {
-			if stats.Refused == 0 {
-				t.Error("nothing was refused")
-			}
-			return
-		}
+		return stats.Connections <= held+1 && stats.Subscribers == 0
+	}, func() string { return fmt.Sprintf("left behind: %+v, with %d held", stats, held) })
+	if stats.Refused == 0 {
+		t.Error("nothing was refused")
 	}
-	t.Errorf("left behind: %+v, with %d held", stats, held)
 }

@@ -55,6 +55,12 @@ func logged(t *testing.T, name, message string) (lines []map[string]any) {
 // until waits for something that another process does.
 func until(t *testing.T, done func() bool) {
 	t.Helper()
+	untilOr(t, done, func() string { return "it does not happen" })
+}
+
+// untilOr is until, with what to say when it does not happen.
+func untilOr(t *testing.T, done func() bool, complaint func() string) {
+	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	late := time.After(patience)
@@ -62,7 +68,7 @@ func until(t *testing.T, done func() bool) {
 		select {
 		case <-tick.C:
 		case <-late:
-			t.Fatal("it does not happen")
+			t.Fatal(complaint())
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 )
 
 // A page of another origin subscribes by iframe and by CORS where --cors-origin
@@ -78,14 +77,5 @@ onload = function () { // which what never ends would hold up
 // subscribers waits until the server counts n of them.
 func (p *process) subscribers(n int) {
 	p.t.Helper()
-	want := fmt.Sprintf(`"subscribers": %d}`, n)
-	for limit := time.Now().Add(patience); ; {
-		info := get(p.t, p.admin, "/info").body
-		if strings.Contains(info, want) {
-			return
-		}
-		if time.Now().After(limit) {
-			p.t.Fatalf("never %d subscribers: %s", n, info)
-		}
-	}
+	p.waits(p.t, n, "")
 }

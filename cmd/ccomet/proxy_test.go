@@ -373,7 +373,10 @@ func (p *tap) note(n int, text string, asked bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	turns := p.talks[n]
-	if len(turns) == 0 || asked && text != "" && turns[len(turns)-1].answered != "" {
+	// What comes after an answer that ends the connection is the rest of a request
+	// that was refused on the way: it is never read.
+	if len(turns) == 0 || asked && text != "" && turns[len(turns)-1].answered != "" &&
+		!strings.Contains(turns[len(turns)-1].answered, "\r\nConnection: close\r\n") {
 		turns = append(turns, turn{})
 		p.talks[n] = turns
 	}
