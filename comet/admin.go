@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"errors"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -22,6 +23,9 @@ func (s *shard) startPublish(x *exchange, escaped bool) {
 	if err == nil {
 		cb, err = s.callbackArg(x)
 	}
+	if errors.Is(err, errNoName) && x.raw != nil {
+		err = errNamelessBody
+	}
 	if err != nil {
 		s.fail(x, 400, err.Error())
 		return
@@ -32,34 +36,49 @@ func (s *shard) startPublish(x *exchange, escaped bool) {
 		m.done()
 		return
 	}
-	sl := slot{op: opPush, cb: string(cb)}
-	if ack, _, _ := s.arg(x, "ack"); len(ack) == 1 && ack[0] == '1' {
-		sl.ack = true
-	}
+	sl := slot{op: opPush, cb: string(cb), ack: s.given(x, "ack")}
 	m.slot = s.waitFor(x, sl)
 	s.send(s.homes.of(cname), m)
 }
 
+var (
+	errNamelessBody = errors.New("parameter cname is missing: where the body is the content, it stands in the query, as in /push?cname=NAME")
+	errTwoContents  = errors.New("the content is there twice: as the body, and as parameter content")
+	errNoContent    = errors.New("parameter content is missing")
+)
+
+// content returns what is to be published, and how to name it: the body, or a parameter.
+func (s *shard) content(x *exchange) (content []byte, name string, err error) {
+	content, ok := s.arg(x, "content")
+	switch {
+	case x.raw != nil && ok:
+		return nil, "", errTwoContents
+	case x.raw != nil:
+		return x.raw, "the body", nil
+	case !ok && !s.cfg.Compat.EmptyContent:
+		return nil, "", errNoContent
+	}
+	return content, "parameter content", s.once(x, "content")
+}
+
 // contentArg appends the content, escaped, to a mail's buffer; false: it was
 // not fit, and the request has been answered.
-func (s *shard) contentArg(x *exchange, m *mail, escaped bool) bool {
-	content, ok, err := s.arg(x, "content")
+func (s *shard) contentArg(x *exchange, m *mail, escaped bool) (ok bool) {
+	content, name, err := s.content(x)
 	limit := s.cfg.MaxMessage
 	switch {
 	case err != nil:
 		s.fail(x, 400, err.Error())
-	case !ok:
-		s.fail(x, 400, "parameter content is missing")
 	case len(content) > limit:
-		s.fail(x, 413, "parameter content is "+strconv.Itoa(len(content))+" bytes: max-message is "+strconv.Itoa(limit))
+		s.fail(x, 413, name+" is "+strconv.Itoa(len(content))+" bytes: max-message is "+strconv.Itoa(limit))
 	case escaped:
 		var bad int
 		if m.buf.B, bad, ok = appendChecked(m.buf.B, content); ok {
 			return true
 		}
-		s.fail(x, 400, "parameter content: not valid inside a JSON string, from byte "+strconv.Itoa(bad)+" on")
+		s.fail(x, 400, name+": not valid inside a JSON string, from byte "+strconv.Itoa(bad)+" on")
 	case !utf8.Valid(content):
-		s.fail(x, 400, "parameter content: not UTF-8")
+		s.fail(x, 400, name+": not UTF-8")
 	default:
 		m.buf.B = appendEscaped(m.buf.B, content)
 		return true
@@ -149,7 +168,7 @@ func (s *shard) control(m *mail) {
 
 // info tells the server's counts, or a channel's.
 func (s *shard) info(x *exchange) {
-	if _, ok, _ := s.arg(x, "cname"); ok {
+	if cname, ok := s.arg(x, "cname"); ok && (len(cname) > 0 || !s.cfg.Compat.EmptyNames) {
 		controlling(opInfo)(s, x)
 		return
 	}

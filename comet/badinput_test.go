@@ -80,8 +80,12 @@ func TestBrokenRequests(t *testing.T) {
 				t.Run(fmt.Sprintf("loops=%d/side=%d/%s", loops, side, r.name), func(t *testing.T) {
 					srv.t = t
 					got := srv.talk(side, r.request)
-					if status, reason := told(t, got); status != r.status || !strings.Contains(reason, r.reason) {
-						t.Errorf("got %s %q, want %s %q", status, reason, r.status, r.reason)
+					want := r.reason
+					if side == sideAdmin { // whose line has room for a message of 100 bytes, escaped
+						want = strings.NewReplacer("line too long: the limit is 1024", "line too long: the limit is 1324", "header too large: the limit is 2048", "header too large: the limit is 2348").Replace(want)
+					}
+					if status, reason := told(t, got); status != r.status || !strings.Contains(reason, want) {
+						t.Errorf("got %s %q, want %s %q", status, reason, r.status, want)
 					}
 					if !strings.Contains(got, "\r\n"+closing) {
 						t.Errorf("the end is not told: %q", got)
@@ -127,24 +131,22 @@ var unfit = []struct {
 	{"DEL in cname", sideFront, "/sub?cname=%7F", "400", "parameter cname: control characters"},
 	{"cname that is not UTF-8", sideFront, "/sub?cname=%C3%28", "400", "parameter cname: not UTF-8"},
 	{"cname with half a surrogate pair", sideFront, "/sub?cname=%ED%A0%80", "400", "parameter cname: not UTF-8"},
-	{"a bad escape in cname", sideFront, "/sub?cname=%4", "400", "parameter cname: malformed percent escape"},
-	{"a bad escape in seq", sideFront, "/sub?cname=a&seq=%zz", "400", "parameter seq: malformed percent escape"},
+	{"a bad escape in seq", sideFront, "/sub?cname=a&seq=%zz", "400", "parameter seq: want a whole number"},
 	{"seq that is no number", sideFront, "/sub?cname=a&seq=1x", "400", "parameter seq: want a whole number of 32 bits"},
 	{"seq of more than 32 bits", sideFront, "/stream?cname=a&seq=2147483648", "400", "parameter seq: want"},
 	{"noop that is no number", sideFront, "/sub?cname=a&noop=1.5", "400", "parameter noop: want"},
 	{"noop of more than 32 bits", sideFront, "/sse?cname=a&noop=-2147483649", "400", "parameter noop: want"},
 	{"a script for a callback", sideFront, "/sub?cname=a&cb=alert(1)//", "400", "parameter cb: want a JavaScript name"},
 	{"a callback that begins with a digit", sideFront, "/ping?cb=1a", "400", "parameter cb: want"},
-	{"too long a callback", sideFront, "/ping?cb=" + strings.Repeat("f", 65), "400", "parameter cb: want"},
+	{"too long a callback", sideFront, "/ping?cb=" + strings.Repeat("f", 129), "400", "parameter cb: want"},
 	{"a line break in a callback", sideAdmin, "/push?cname=a&content=x&cb=a%0A", "400", "parameter cb: want"},
-	{"a callback with a bad escape", sideAdmin, "/sign?cname=a&cb=%", "400", "parameter cb: malformed percent escape"},
+	{"a callback with a bad escape", sideAdmin, "/sign?cname=a&cb=%", "400", "parameter cb: want"},
 	{"no content", sideAdmin, "/push?cname=a", "400", "parameter content is missing"},
 	{"no content for all", sideAdmin, "/broadcast", "400", "parameter content is missing"},
 	{"no channel to push to", sideAdmin, "/push?content=x", "400", "parameter cname is missing"},
 	{"no channel to close", sideAdmin, "/close", "400", "parameter cname is missing"},
 	{"content that is not UTF-8", sideAdmin, "/push?cname=a&content=%FF", "400", "parameter content: not UTF-8"},
 	{"content for all that is not UTF-8", sideAdmin, "/broadcast?content=%C0%80", "400", "parameter content: not UTF-8"},
-	{"content with a bad escape", sideAdmin, "/push?cname=a&content=100%", "400", "parameter content: malformed percent escape"},
 	{"content over the limit", sideAdmin, "/push?cname=a&content=" + strings.Repeat("x", 101), "413",
 		"parameter content is 101 bytes: max-message is 100"},
 	{"content over the limit for all", sideAdmin, "/broadcast?content=" + strings.Repeat("%20", 101), "413", "max-message is 100"},
@@ -201,7 +203,7 @@ func TestNoTunnel(t *testing.T) {
 // The longest that is allowed, is allowed.
 func TestAtTheLimits(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, MaxMessage: 100})
-	cname, content, cb := strings.Repeat("n", 255), strings.Repeat("x", 100), strings.Repeat("f", 64)
+	cname, content, cb := strings.Repeat("n", 255), strings.Repeat("x", 100), strings.Repeat("f", 128)
 	same(t, srv.ask("/push?cname="+cname+"&content="+content+"&cb="+cb), cb+`({"type":"ok"});`+"\n")
 	want := `[{"type":"data","cname":"` + cname + `","seq":1,"content":"` + content + `"}]`
 	same(t, srv.talk(sideFront, reqGet(0, "/sub?seq=1&cb="+cb+"&cname="+cname)), answer(ok200, asScript, cb+"("+want+");\n"))

@@ -45,7 +45,7 @@ const (
 )
 
 func dialectOf(cname []byte) uint8 {
-	if cname[0] == ccometMark {
+	if len(cname) > 0 && cname[0] == ccometMark {
 		return dialectCCometFresh
 	}
 	return dialectOurs
@@ -54,9 +54,9 @@ func dialectOf(cname []byte) uint8 {
 // ccometTable maps the paths of the dialect's listeners to their endpoints.
 func ccometTable() map[string]endpoint {
 	return map[string]endpoint{
-		"/sign":      {get, ccometBy((*shard).ccometSign)},
-		"/publish":   {get, ccometBy((*shard).ccometPublish)},
-		"/subscribe": {get, ccometBy((*shard).ccometSubscribe)},
+		"/sign":      {methods: get, serve: ccometBy((*shard).ccometSign)},
+		"/publish":   {methods: get, serve: ccometBy((*shard).ccometPublish), publishes: true},
+		"/subscribe": {methods: get, serve: ccometBy((*shard).ccometSubscribe)},
 	}
 }
 
@@ -69,7 +69,7 @@ func ccometBy(serve func(*shard, *exchange, *ccometQuery) error) func(*shard, *e
 	return func(s *shard, x *exchange) {
 		q := s.ccometQuery(x)
 		if !isCallback(q.callback) {
-			s.fail(x, 400, fmt.Sprintf("parameter callback: want a JavaScript name of letters, digits, _ $ and dots, at most %d long", MaxCallback))
+			s.fail(x, 400, badCallback("callback").Error())
 			return
 		}
 		if err := serve(s, x, q); err != nil {

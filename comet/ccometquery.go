@@ -24,7 +24,7 @@ func (s *shard) ccometQuery(x *exchange) *ccometQuery {
 	s.readCComet(q, head)
 	s.readCComet(q, tail)
 	if msg != nil {
-		q.msg = s.decodeCComet(msg, '+')
+		q.msg = s.decodeCComet(msg)
 	}
 	return q
 }
@@ -76,7 +76,7 @@ func (s *shard) readCComet(q *ccometQuery, raw []byte) {
 			to = &q.callback
 		}
 		if to != nil && *to == nil {
-			*to = s.decodeCComet(value, ' ')
+			*to = s.decodeCComet(value)
 		}
 	}
 }
@@ -97,15 +97,14 @@ func pieceEnd(raw []byte) int {
 }
 
 // decodeCComet decodes a parameter. Escapes of whole characters are decoded; what
-// looks like one, and is none, was typed by somebody, and so was a "+" in a
-// message, which the client does not escape.
-func (s *shard) decodeCComet(src []byte, plus byte) []byte {
+// looks like one, and is none, was typed by somebody.
+func (s *shard) decodeCComet(src []byte) []byte {
 	at := len(s.args)
 	for i := 0; i < len(src); {
 		b := src[i]
 		switch {
 		case b == '+':
-			s.args = append(s.args, plus)
+			s.args = append(s.args, ' ')
 			i++
 		case b == '%':
 			var character [utf8.UTFMax]byte
@@ -139,7 +138,7 @@ func escapedCharacter(dst *[utf8.UTFMax]byte, src []byte) int {
 		if len(src) < 3*n+3 || src[3*n] != '%' {
 			return 0
 		}
-		if _, err := httplite.AppendUnescape(dst[n:n:n+1], src[3*n:3*n+3]); err != nil {
+		if len(httplite.AppendUnescape(dst[n:n], src[3*n:3*n+3])) != 1 {
 			return 0
 		}
 		if utf8.FullRune(dst[:n+1]) {

@@ -17,7 +17,7 @@ func TestCCometMessageIsRaw(t *testing.T) {
 	for _, r := range []struct{ name, query, msg string }{
 		{"plain", "channel=c&sname=u&msg=hello&time=1&callback=f&_=2", "hello"},
 		{"signs of a query", "channel=c&sname=u&msg=a=1&b=2&&c?d=&time=1&callback=f", "a=1&b=2&&c?d="},
-		{"a plus is a plus", "channel=c&sname=u&msg=1+1=2&time=1&callback=f", "1+1=2"},
+		{"a plus is a space", "channel=c&sname=u&msg=a+b%2B1&time=1&callback=f", "a b+1"},
 		{"escapes of characters", "channel=c&sname=u&msg=a%20b%C3%A9%F0%9F%91%8D%26%25%3D&time=1&callback=f", "a bé👍&%="},
 		{"what only looks like escapes", "channel=c&sname=u&msg=100%&%zz%4%&time=1&callback=f", "100%&%zz%4%"},
 		{"an escape that is no character", "channel=c&sname=u&msg=%FF%C3(%ED%A0%80%C3&time=1&callback=f", "%FF%C3(%ED%A0%80%C3"},

@@ -7,14 +7,20 @@ type Compat struct {
 	// LenientNumbers reads a parameter that is a number as C's atoi does: the digits that
 	// it begins with, 0 without any.
 	LenientNumbers bool
-	// EveryBodyIsForm reads the body of each POST as a form, whatever its Content-Type.
+	// EveryBodyIsForm reads the body of each POST as a form, whatever its Content-Type,
+	// unless it must be the content itself for there to be any.
 	EveryBodyIsForm bool
 	// EmptyNames takes a cname that is empty or missing for a channel's name.
 	EmptyNames bool
 	// EmptyContent takes a publish without content for one of an empty message.
 	EmptyContent bool
-	// PostAnywhere serves POST on the front side's paths that GET is for.
-	PostAnywhere bool
+	// FirstOfTwo takes the first of two values of a parameter that a publish has twice.
+	FirstOfTwo bool
+	// AnyMethod serves HEAD, POST, PUT and DELETE like GET where it is /ping, or one channel
+	// of the admin side, that is asked for.
+	AnyMethod bool
+	// AnyCase takes the names of parameters in letters of either case.
+	AnyCase bool
 	// EventsForAnyOrigin sends Access-Control-Allow-Origin: * with /sse where no origin
 	// is named by CORSOrigin.
 	EventsForAnyOrigin bool
@@ -30,7 +36,9 @@ func CompatIComet() Compat {
 		EveryBodyIsForm:    true,
 		EmptyNames:         true,
 		EmptyContent:       true,
-		PostAnywhere:       true,
+		FirstOfTwo:         true,
+		AnyMethod:          true,
+		AnyCase:            true,
 		EventsForAnyOrigin: true,
 		PagesMayPublish:    true,
 	}

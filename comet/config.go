@@ -44,7 +44,7 @@ func ParseAuth(s string) (Auth, error) {
 const (
 	MaxLoops    = 64  // a channel's loops are a set of 64 bits
 	MaxName     = 255 // bytes of a channel's name, or a subscriber's
-	MaxCallback = 64  // bytes of a JSONP callback's name
+	MaxCallback = 128 // bytes of a JSONP callback's name
 	MaxLease    = 365 * 24 * time.Hour
 )
 
@@ -132,7 +132,8 @@ type Config struct {
 	// MaxMessage bounds the bytes of one message's content. Default 64 KiB.
 	MaxMessage int
 	// MaxHead bounds the bytes of a request's head, of which the request line may
-	// take half. Default 16 KiB.
+	// take half; beside them, the line of what publishes has room for a message of
+	// MaxMessage bytes, escaped. Default 32 KiB.
 	MaxHead int
 
 	// ChannelTimeout is how long a channel lives without subscribers. Default 30 s.
@@ -154,6 +155,9 @@ type Config struct {
 	// closes them, and none is closed under a request. Default 75 s: proxies keep them
 	// for 60.
 	IdleTimeout time.Duration
+	// AdminIdleTimeout is the same for the admin side's, where backends keep connections
+	// for their next message. Default 10 minutes.
+	AdminIdleTimeout time.Duration
 	// WriteTimeout is how long a reader may be stuck before it is cut; one for whom much
 	// is held has a second more for each reactor.SlowestReader bytes. Default 30 s.
 	WriteTimeout time.Duration
@@ -214,13 +218,14 @@ func (c *Config) fill() error {
 	orDefault(&c.HistoryMinimum, 1)
 	orDefault(&c.MaxHeldBytes, 256<<20)
 	orDefault(&c.MaxMessage, 64<<10)
-	orDefault(&c.MaxHead, 16<<10)
+	orDefault(&c.MaxHead, 32<<10)
 	orDefault(&c.ChannelTimeout, 30*time.Second)
 	orDefault(&c.PollingTimeout, 30*time.Second)
 	orDefault(&c.RetryTime, 3*time.Second)
 	orDefault(&c.RequestTimeout, 10*time.Second)
 	orDefault(&c.BodyTimeout, 10*time.Second)
 	orDefault(&c.IdleTimeout, 75*time.Second)
+	orDefault(&c.AdminIdleTimeout, 10*time.Minute)
 	orDefault(&c.WriteTimeout, 30*time.Second)
 	orDefault(&c.StateInterval, time.Minute)
 	c.ChannelBufferSize = max(c.ChannelBufferSize, 0)
@@ -261,7 +266,7 @@ func (c *Config) check() error {
 		d    time.Duration
 	}{
 		{"channel timeout", c.ChannelTimeout}, {"polling timeout", c.PollingTimeout}, {"request timeout", c.RequestTimeout}, {"body timeout", c.BodyTimeout},
-		{"idle timeout", c.IdleTimeout}, {"write timeout", c.WriteTimeout},
+		{"idle timeout", c.IdleTimeout}, {"admin idle timeout", c.AdminIdleTimeout}, {"write timeout", c.WriteTimeout},
 	} {
 		if t.d < time.Second || t.d > MaxLease {
 			errs = append(errs, fmt.Errorf("%s is %v: 1s to %v", t.name, t.d, MaxLease))

@@ -3,6 +3,7 @@ package comet
 import (
 	"errors"
 	"syscall"
+	"time"
 
 	"ccomet/httplite"
 	"ccomet/reactor"
@@ -24,10 +25,11 @@ type exchange struct {
 	conn reactor.Conn
 	req  *httplite.Request
 	side uint8
-	last bool // the connection ends with the response
-	old  bool // HTTP/1.0
-	head bool // a HEAD request
-	form []byte
+	last bool   // the connection ends with the response
+	old  bool   // HTTP/1.0
+	head bool   // a HEAD request
+	form []byte // a POST's parameters
+	raw  []byte // or the content itself
 
 	headers []byte // lines of its own that the response's head has
 }
@@ -61,7 +63,7 @@ func (s *shard) Received(c reactor.Conn, p []byte) int {
 	}
 	for used < len(p) {
 		req := s.parser(c)
-		n, err := req.Parse(p[used:], &s.srv.limits)
+		n, err := req.Parse(p[used:], s.limitsOf(s.side(c), p[used:]))
 		if err != nil {
 			req.Reset() // it would refuse all that follows, whoever sends it
 			s.dropHalf(c)
@@ -138,8 +140,9 @@ func (s *shard) serve(c reactor.Conn, req *httplite.Request) {
 		return
 	}
 	x.head = m == httplite.HEAD
-	if m == httplite.POST && httplite.IsForm(req.Header("Content-Type")) {
-		x.form = req.Body()
+	if status, reason := s.readBody(x, &e); status != 0 {
+		s.fail(x, status, reason)
+		return
 	}
 	e.serve(s, x)
 }
@@ -159,8 +162,16 @@ func (s *shard) answered(c reactor.Conn, last bool) {
 		return
 	}
 	s.setState(c, stateIdle, idleServed)
-	s.loop.SetTimer(c, s.cfg.IdleTimeout)
+	s.loop.SetTimer(c, s.idleTimeout(c))
 	s.loop.Resume(c)
+}
+
+// idleTimeout is how long a connection may stay open between requests.
+func (s *shard) idleTimeout(c reactor.Conn) time.Duration {
+	if s.side(c) == sideAdmin {
+		return s.cfg.AdminIdleTimeout
+	}
+	return s.cfg.IdleTimeout
 }
 
 // refusedSeconds is when who was refused for want of room is told to try again.

@@ -1,26 +1,26 @@
 package comet
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
 	"strconv"
-	"unicode/utf8"
 
 	"ccomet/httplite"
 )
 
 // endpoint is what a path does, and for which methods.
 type endpoint struct {
-	methods []httplite.Method
-	serve   func(s *shard, x *exchange)
+	methods   []httplite.Method
+	serve     func(s *shard, x *exchange)
+	changes   bool // something: it is no link to follow
+	publishes bool // its query, or a POST's body, holds a message
 }
 
 var (
-	get     = []httplite.Method{httplite.GET}
-	getHead = []httplite.Method{httplite.GET, httplite.HEAD}
-	getPost = []httplite.Method{httplite.GET, httplite.POST}
-	post    = []httplite.Method{httplite.POST}
+	get         = []httplite.Method{httplite.GET}
+	getHead     = []httplite.Method{httplite.GET, httplite.HEAD}
+	getPost     = []httplite.Method{httplite.GET, httplite.POST}
+	post        = []httplite.Method{httplite.POST}
+	getHeadPost = []httplite.Method{httplite.GET, httplite.HEAD, httplite.POST}
+	anyMethod   = []httplite.Method{httplite.GET, httplite.HEAD, httplite.POST, httplite.PUT, httplite.DELETE}
 )
 
 func (e *endpoint) allows(m httplite.Method) bool {
@@ -35,41 +35,51 @@ func (e *endpoint) allows(m httplite.Method) bool {
 // table maps the paths of each side to their endpoints.
 func table(cfg *Config) (t [sides]map[string]endpoint) {
 	t[sideFront] = map[string]endpoint{
-		"/sub":    {getHead, subscribeBy(transportPoll)},
-		"/poll":   {getHead, subscribeBy(transportPoll)},
-		"/stream": {getHead, subscribeBy(transportStream)},
-		"/iframe": {getHead, subscribeBy(transportIframe)},
-		"/sse":    {getHead, subscribeBy(transportSSE)},
-		"/ping":   {getHead, (*shard).ping},
+		"/sub":    {methods: getHead, serve: subscribeBy(transportPoll)},
+		"/poll":   {methods: getHead, serve: subscribeBy(transportPoll)},
+		"/stream": {methods: getHead, serve: subscribeBy(transportStream)},
+		"/iframe": {methods: getHead, serve: subscribeBy(transportIframe)},
+		"/sse":    {methods: getHead, serve: subscribeBy(transportSSE)},
+		"/ping":   {methods: getHead, serve: (*shard).ping},
 	}
 	t[sideAdmin] = map[string]endpoint{
-		"/push":      {getPost, (*shard).push},
-		"/pub":       {getPost, (*shard).pub},
-		"/broadcast": {getPost, (*shard).broadcast},
-		"/sign":      {getPost, controlling(opSign)},
-		"/close":     {getPost, controlling(opClose)},
-		"/clear":     {getPost, controlling(opClear)},
-		"/check":     {getHead, controlling(opCheck)},
-		"/info":      {getHead, (*shard).info},
-		"/explain":   {getHead, (*shard).explain},
-		"/psub":      {getHead, (*shard).psub},
-		"/healthz":   {getHead, (*shard).health},
-		"/readyz":    {getHead, (*shard).ready},
-		"/stats":     {getHead, (*shard).stats},
+		"/push":      {methods: getPost, serve: (*shard).push, changes: true, publishes: true},
+		"/pub":       {methods: getPost, serve: (*shard).pub, changes: true, publishes: true},
+		"/broadcast": {methods: getPost, serve: (*shard).broadcast, changes: true, publishes: true},
+		"/sign":      {methods: getPost, serve: controlling(opSign), changes: true},
+		"/close":     {methods: getPost, serve: controlling(opClose), changes: true},
+		"/clear":     {methods: getPost, serve: controlling(opClear), changes: true},
+		"/check":     {methods: getHeadPost, serve: controlling(opCheck)},
+		"/info":      {methods: getHeadPost, serve: (*shard).info},
+		"/explain":   {methods: getHead, serve: (*shard).explain},
+		"/psub":      {methods: getHeadPost, serve: (*shard).psub},
+		"/healthz":   {methods: getHead, serve: (*shard).health},
+		"/readyz":    {methods: getHead, serve: (*shard).ready},
+		"/stats":     {methods: getHead, serve: (*shard).stats},
+	}
+	if cfg.Compat.AnyMethod {
+		for _, path := range [...]string{"/ping", "/sign", "/close", "/clear", "/check", "/info"} {
+			for side := range t {
+				if e, ok := t[side][path]; ok {
+					e.methods = anyMethod
+					t[side][path] = e
+				}
+			}
+		}
 	}
 	for path, handler := range cfg.Handlers {
-		t[sideAdmin][path] = endpoint{getHead, handledBy(handler)}
+		t[sideAdmin][path] = endpoint{methods: getHead, serve: handledBy(handler)}
 	}
 	t[sideCComet] = ccometTable()
 	for _, page := range cfg.Pages {
-		t[sideFront][page.Path] = endpoint{getHead, func(s *shard, x *exchange) {
+		t[sideFront][page.Path] = endpoint{methods: getHead, serve: func(s *shard, x *exchange) {
 			s.reply(x, 200, page.ContentType, page.Body)
 		}}
 	}
 	for path, of := range cfg.Public {
 		e := t[sideAdmin][of]
-		if e.allows(httplite.POST) {
-			e.methods = post // what changes something is not done by following a link
+		if e.changes {
+			e.methods = post // it is not done by following a link
 		}
 		t[sideFront][path] = e
 	}
@@ -84,101 +94,6 @@ const (
 	typeHTML   = "text/html; charset=utf-8"
 	typeSSE    = "text/event-stream; charset=utf-8"
 )
-
-// arg returns a parameter, decoded: of the form if it is there, else of the
-// query. ok is false when it is absent; a bad escape counts as a broken rule
-// and is told as such. The bytes are good while the request is served.
-func (s *shard) arg(x *exchange, name string) (value []byte, ok bool, err error) {
-	raw, ok := httplite.GetArg(x.form, name)
-	if !ok {
-		if raw, ok = httplite.GetArg(x.req.Query(), name); !ok {
-			return nil, false, nil
-		}
-	}
-	value, err = s.unescape(raw, name)
-	return value, true, err
-}
-
-// unescape decodes the value of a parameter.
-func (s *shard) unescape(raw []byte, name string) (value []byte, err error) {
-	if bytes.IndexByte(raw, '%') < 0 && bytes.IndexByte(raw, '+') < 0 {
-		return raw, nil
-	}
-	at := len(s.args)
-	s.args, err = httplite.AppendUnescape(s.args, raw)
-	if err != nil {
-		return nil, fmt.Errorf("parameter %s: %v", name, err)
-	}
-	return s.args[at:len(s.args):len(s.args)], nil
-}
-
-// numberArg returns an int32 parameter, or def.
-func (s *shard) numberArg(x *exchange, name string, def int32) (int32, error) {
-	raw, _, err := s.arg(x, name)
-	if err != nil || len(raw) == 0 {
-		return def, err
-	}
-	return parseNumber(raw, name)
-}
-
-func parseNumber(raw []byte, name string) (int32, error) {
-	v, perr := strconv.ParseInt(string(raw), 10, 32)
-	if perr != nil {
-		return 0, fmt.Errorf("parameter %s: want a whole number of 32 bits", name)
-	}
-	return int32(v), nil
-}
-
-// nameArg returns the channel's name, which must be there.
-func (s *shard) nameArg(x *exchange) ([]byte, error) {
-	cname, _, err := s.arg(x, "cname")
-	if err == nil {
-		err = checkName(cname)
-	}
-	return cname, err
-}
-
-var errNoName = errors.New("parameter cname is missing")
-
-func checkName(cname []byte) error {
-	switch {
-	case len(cname) == 0:
-		return errNoName
-	case len(cname) > MaxName:
-		return fmt.Errorf("parameter cname: %d bytes, at most %d", len(cname), MaxName)
-	case !utf8.Valid(cname):
-		return errors.New("parameter cname: not UTF-8")
-	}
-	for _, b := range cname {
-		if b < ' ' || b == 0x7F {
-			return errors.New("parameter cname: control characters are not allowed")
-		}
-	}
-	return nil
-}
-
-// callbackArg returns the JSONP callback, empty if there is none.
-func (s *shard) callbackArg(x *exchange) ([]byte, error) {
-	cb, _, err := s.arg(x, "cb")
-	if err == nil && len(cb) > 0 && !isCallback(cb) {
-		return nil, fmt.Errorf("parameter cb: want a JavaScript name of letters, digits, _ $ and dots, at most %d long", MaxCallback)
-	}
-	return cb, err
-}
-
-// isCallback says whether cb is ^[A-Za-z_$][\w$.]{0,63}$: whatever else a page
-// is made to ask for must not come back as its own script.
-func isCallback(cb []byte) bool {
-	for i, b := range cb {
-		switch {
-		case b >= 'A' && b <= 'Z', b >= 'a' && b <= 'z', b == '_', b == '$':
-		case i > 0 && (b >= '0' && b <= '9' || b == '.'):
-		default:
-			return false
-		}
-	}
-	return len(cb) > 0 && len(cb) <= MaxCallback
-}
 
 // subscribeBy makes the endpoint of a transport.
 func subscribeBy(t transport) func(*shard, *exchange) {

@@ -51,7 +51,7 @@ func (s *shard) explain(x *exchange) {
 	}
 	m := mail{kind: mailExplain, conn: x.conn, n: limit}
 	m.buf, m.nlen = nameBuffer(cname), uint8(len(cname))
-	if dialect, _, _ := s.arg(x, "dialect"); string(dialect) == "ccomet" {
+	if dialect, _ := s.arg(x, "dialect"); string(dialect) == "ccomet" {
 		m.done()
 		m.buf, m.nlen = ccometBuffer(cname)
 	}
@@ -69,9 +69,7 @@ func (s *shard) explainArgs(x *exchange) (cname []byte, limit int32, err error) 
 	if limit < 0 || limit > MaxExplained {
 		return nil, 0, fmt.Errorf("parameter limit: want 0 to %d", MaxExplained)
 	}
-	switch dialect, ok, err := s.arg(x, "dialect"); {
-	case err != nil:
-		return nil, 0, err
+	switch dialect, ok := s.arg(x, "dialect"); {
 	case ok && string(dialect) != "ccomet":
 		return nil, 0, fmt.Errorf("parameter dialect: want ccomet, or none")
 	case ok && len(cname) > MaxCCometName:

@@ -22,7 +22,7 @@ type name struct {
 	len uint8
 }
 
-// put keeps a copy of b, 1 to MaxName bytes; at is 0 when there is no memory.
+// put keeps a copy of b, up to MaxName bytes; at is 0 when there is no memory.
 func (n *names) put(b []byte) name {
 	k := name{len: uint8(len(b))}
 	switch {

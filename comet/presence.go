@@ -33,8 +33,7 @@ func (s *shard) psub(x *exchange) {
 		s.replyHead(x, typeText, true)
 		return
 	}
-	value, _, _ := s.arg(x, "now")
-	now := len(value) == 1 && value[0] == '1'
+	now := s.given(x, "now")
 	if what, i := s.state(x.conn); what == stateAnswering {
 		// In its turn, behind what was asked before.
 		p := s.pipes[i]

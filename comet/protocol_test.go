@@ -204,7 +204,6 @@ func TestProtocol(t *testing.T) {
 		},
 		"/sub and /sse are served under one prefix": func(f *facts) {
 			f.is(f.front("/sub?cname=a"), f.msg("next_seq", 1, "")+"\n")
-			f.is(f.front("/sse?cname=b&cname=b"), "parameter cname: a channel is named twice\n")
 			f.live("/sse?cname=a", "id: "+idOf("0")+"\ndata: "+f.msg("next_seq", 1, "")+"\n\n")
 		},
 	} {

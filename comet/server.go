@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"ccomet/httplite"
 	"ccomet/reactor"
 )
 
@@ -15,7 +14,7 @@ import (
 // end it.
 type Server struct {
 	cfg        Config
-	limits     httplite.Limits
+	limits     requestLimits
 	access     access
 	headers    [sides]string // by side: what every response carries beside headFixed
 	iframeHead []byte
@@ -92,8 +91,7 @@ func newServer(cfg Config) (*Server, error) {
 	if cfg.PublishRatePerAddress > 0 {
 		srv.publishers = new(addressRates)
 	}
-	// Escaped for a form, a byte of content may take three.
-	srv.limits = httplite.Limits{Line: cfg.MaxHead / 2, Head: cfg.MaxHead, Body: 3*cfg.MaxMessage + 4096}
+	srv.limits = newRequestLimits(&cfg)
 	if cfg.CORSOrigin != "" {
 		srv.headers[sideFront] = "Access-Control-Allow-Origin: " + cfg.CORSOrigin + "\r\n"
 	}

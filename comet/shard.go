@@ -145,7 +145,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	s.leases = reactor.NewWheel(0, func(i uint32) *reactor.Timer { return &s.channels.At(i).lease })
 	var err error
 	s.loop, err = reactor.NewLoop(s, reactor.Config{
-		MaxInput: srv.limits.MaxInput() + 64<<10,
+		MaxInput: srv.limits.publish.MaxInput() + 64<<10,
 		Admit:    s.admit,
 		// A poll's response is the longest that may be held in one piece: messages
 		// up to pollBytes and one more, every byte escaped.

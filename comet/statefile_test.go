@@ -169,7 +169,7 @@ func TestStateThatMakesNoSense(t *testing.T) {
 		{"two contents for one", []string{two, body1(0, "x"), body1(1, "y"), share1(1, 1), share1(2, 0)}, false},
 		{"an empty content", []string{two, body1(0, ""), share1(1, 0), share1(2, 0)}, false},
 		{"a content with a number of its own", []string{two, body1(7, "x"), share1(1, 7), share1(2, 7)}, false},
-		{"no name", []string{chan1(0, 3, 0, "")}, false},
+		{"no name of CComet's dialect", []string{chan1(2, 3, 0, "\x01")}, false},
 		{"a bad name", []string{chan1(0, 3, 0, "a\nb")}, false},
 		{"a name that is no text", []string{chan1(0, 3, 0, "\xff")}, false},
 		{"a long name", []string{chan1(0, 3, 0, strings.Repeat("x", 256))}, false},

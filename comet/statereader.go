@@ -157,9 +157,9 @@ func (r *stateReader) take(kind byte, content []byte, take stateTaker) string {
 		r.begun = true
 		r.head.written = time.UnixMilli(int64(binary.BigEndian.Uint64(content)))
 		r.head.secret = bytes.Clone(content[8:])
-	case kind == recordChannel && r.version > firstStateVersion && r.begun && r.left == 0 && len(content) > channelLen:
+	case kind == recordChannel && r.version > firstStateVersion && r.begun && r.left == 0 && len(content) >= channelLen:
 		return r.takeChannel(content, binary.BigEndian.Uint32(content[firstChannelLen:]), content[channelLen:], take)
-	case kind == recordFirstChannel && r.version == firstStateVersion && r.begun && r.left == 0 && len(content) > firstChannelLen:
+	case kind == recordFirstChannel && r.version == firstStateVersion && r.begun && r.left == 0 && len(content) >= firstChannelLen:
 		return r.takeChannel(content, epochFirst, content[firstChannelLen:], take)
 	case kind == recordFirstMessage && r.version == firstStateVersion && r.left > 0 && len(content) > messageLen,
 		kind == recordMessage && r.version > firstStateVersion && r.left > 0 && len(content) >= messageLen,
@@ -184,8 +184,11 @@ func (r *stateReader) takeChannel(content []byte, epoch uint32, name []byte, tak
 	}
 	unmarked, marked := bytes.CutPrefix(name, []byte{ccometMark})
 	err := checkName(unmarked)
-	if marked && len(unmarked) > 0 {
+	if marked {
 		err = checkCCometName("channel", unmarked, MaxCCometName)
+	}
+	if marked && len(unmarked) == 0 {
+		err = errNoName
 	}
 	if err != nil {
 		return fmt.Sprintf("a channel of the name %.300q", unmarked)

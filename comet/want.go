@@ -40,15 +40,13 @@ func (s *shard) startSub(x *exchange, t transport) error {
 		}
 	}
 	if t == transportSSE {
-		if err = s.resumeEvents(x, wants); err != nil {
-			return err
-		}
+		s.resumeEvents(x, wants)
 		if !slices.ContainsFunc(wants, func(w want) bool { return !w.over() }) {
 			s.replyNothing(x)
 			return nil
 		}
 	}
-	if lost, _, _ := s.arg(x, "lost"); len(lost) == 1 && lost[0] == '1' {
+	if s.given(x, "lost") {
 		sub.flags |= subSayLost
 	}
 	if x.head {
@@ -81,80 +79,84 @@ func newSubscriber(x *exchange, t transport) subscriber {
 
 // wantArgs returns the channels that the query names, one at the least. A seq, an
 // epoch or a token belongs to the cname that it follows, or to the first if it stands
-// before that; of two the first counts. Good until the next request.
+// before that; of two the first counts. A channel that is named again is still one: a page
+// whose address has it already has it added once more. Good until the next request.
 func (s *shard) wantArgs(x *exchange) ([]want, error) {
-	wants := append(s.wants[:0], want{})
-	seqs, epochs, tokens := 0, 0, 0 // channels that have theirs
+	s.wants = append(s.wants[:0], want{})
+	at := 0                         // the channel that was named last
+	var seqs, epochs, tokens uint64 // channels that have theirs, a bit each
 	for args := httplite.ParseArgs(x.req.Query()); ; {
 		key, raw, ok := args.Next()
 		if !ok {
 			break
 		}
-		w := &wants[len(wants)-1]
 		var err error
-		switch {
-		case httplite.EqualUnescaped(key, "cname"):
-			if w.cname != nil {
-				wants = append(wants, want{})
-				w = &wants[len(wants)-1]
-			}
-			w.cname, err = s.wantName(raw, wants)
-		case httplite.EqualUnescaped(key, "seq") && seqs < len(wants):
-			seqs = len(wants)
-			w.seq, err = s.wantNumber(raw)
-		case httplite.EqualUnescaped(key, "epoch") && epochs < len(wants):
-			epochs = len(wants)
-			w.tell = true
-			w.epoch, err = s.wantEpoch(raw)
-		case httplite.EqualUnescaped(key, "token") && tokens < len(wants):
-			tokens = len(wants)
-			w.token, err = s.unescape(raw, "token")
+		switch bit := uint64(1) << at; {
+		case s.named(key, "cname"):
+			at, err = s.wantName(raw)
+		case s.named(key, "seq") && seqs&bit == 0:
+			seqs |= bit
+			s.wants[at].seq, err = s.wantNumber(raw)
+		case s.named(key, "epoch") && epochs&bit == 0:
+			epochs |= bit
+			s.wants[at].tell = true
+			s.wants[at].epoch, err = s.wantEpoch(raw)
+		case s.named(key, "token") && tokens&bit == 0:
+			tokens |= bit
+			s.wants[at].token = s.unescape(raw)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	s.wants = wants
-	if wants[0].cname == nil {
-		return nil, errNoName
+	if s.wants[0].cname == nil {
+		if err := s.checkName(nil); err != nil {
+			return nil, err
+		}
+		s.wants[0].cname = []byte{}
 	}
-	for i := range wants {
-		w := &wants[i]
+	for i := range s.wants {
+		w := &s.wants[i]
 		w.place = w.epoch != epochNone && w.seq != 0 // 0 is the newest, whatever the epoch
 	}
-	return wants, nil
+	return s.wants, nil
 }
 
-func (s *shard) wantName(raw []byte, wants []want) ([]byte, error) {
-	if len(wants) > MaxBundle {
-		return nil, fmt.Errorf("parameter cname: at most %d channels on a connection", MaxBundle)
+// wantName notes that a channel is named, and returns where it stands.
+func (s *shard) wantName(raw []byte) (at int, err error) {
+	cname := s.unescape(raw)
+	if err = s.checkName(cname); err != nil {
+		return 0, err
 	}
-	cname, err := s.unescape(raw, "cname")
-	if err == nil {
-		err = checkName(cname)
+	if cname == nil {
+		cname = []byte{} // named, if by nothing
 	}
-	for _, w := range wants {
-		if err == nil && bytes.Equal(w.cname, cname) {
-			err = errors.New("parameter cname: a channel is named twice")
+	if s.wants[0].cname == nil {
+		s.wants[0].cname = cname
+		return 0, nil
+	}
+	for at = range s.wants {
+		if bytes.Equal(s.wants[at].cname, cname) {
+			return at, nil
 		}
 	}
-	return cname, err
+	if len(s.wants) == MaxBundle {
+		return 0, fmt.Errorf("parameter cname: at most %d channels on a connection", MaxBundle)
+	}
+	s.wants = append(s.wants, want{cname: cname})
+	return len(s.wants) - 1, nil
 }
 
 func (s *shard) wantNumber(raw []byte) (int32, error) {
-	text, err := s.unescape(raw, "seq")
-	if err != nil || len(text) == 0 {
-		return 0, err
+	text := s.unescape(raw)
+	if len(text) == 0 {
+		return 0, nil
 	}
-	return parseNumber(text, "seq")
+	return s.number(text, "seq")
 }
 
 func (s *shard) wantEpoch(raw []byte) (uint32, error) {
-	text, err := s.unescape(raw, "epoch")
-	if err != nil {
-		return 0, err
-	}
-	e, ok := parseEpoch(text)
+	e, ok := parseEpoch(s.unescape(raw))
 	if !ok {
 		return 0, errors.New(epochMalformed)
 	}
@@ -164,16 +166,12 @@ func (s *shard) wantEpoch(raw []byte) (uint32, error) {
 // resumeEvents takes the places that a browser has come to from what it says when it
 // comes back with the URL it once was given: in a header or, by what stands in for
 // EventSource where there is none, in the query.
-func (s *shard) resumeEvents(x *exchange, wants []want) error {
+func (s *shard) resumeEvents(x *exchange, wants []want) {
 	id := x.req.Header("Last-Event-ID")
 	if len(id) == 0 {
-		var err error
-		if id, _, err = s.arg(x, "lastEventId"); err != nil {
-			return err
-		}
+		id, _ = s.arg(x, "lastEventId")
 	}
 	lastEventID(id, wants)
-	return nil
 }
 
 // lastEventID takes places out of the id of an event, which has one for each channel,

@@ -138,7 +138,7 @@ func TestCCometRefusals(t *testing.T) {
 		{"an empty callback", reqGet(0, "/publish?channel=c&sname=u&callback=&msg=x"), "400", "parameter callback: want"},
 		{"a script for a callback", reqGet(0, "/subscribe?channel=c&sname=u&seqid=0&callback=alert(1)//"), "400", "parameter callback: want"},
 		{"a callback that begins with a digit", reqGet(0, "/sign?channel=c&sname=u&callback=1f"), "400", "parameter callback: want"},
-		{"too long a callback", reqGet(0, "/sign?channel=c&sname=u&callback="+strings.Repeat("f", 65)), "400", "at most 64 long"},
+		{"too long a callback", reqGet(0, "/sign?channel=c&sname=u&callback="+strings.Repeat("f", 129)), "400", "at most 128 long"},
 		{"a bad callback and nothing else", reqGet(0, "/sign?callback=f%0A"), "400", "parameter callback: want"},
 		{"POST", reqForm(0, "/publish", "channel=c&sname=u&callback=f&msg=x"), "405", "method not allowed here"},
 		{"HEAD", "HEAD " + ccSign + " HTTP/1.0\r\n\r\n", "405", ""},

@@ -37,7 +37,6 @@ const (
 	TooManyHeaders              // 431: over Limits.Headers
 	BodyTooLarge                // 413: over Limits.Body
 	ChunkExtTooLarge            // 413: chunk extensions and padding over Limits.Head in all
-	BadEscape                   // 400: % without two hexadecimal digits behind it
 
 	numKinds
 )
@@ -116,7 +115,6 @@ var faults = [numKinds]Error{
 	TooManyHeaders:              {Status: 431, Reason: "too many header fields"},
 	BodyTooLarge:                {Status: 413, Reason: "body too large"},
 	ChunkExtTooLarge:            {Status: 413, Reason: "chunk extensions too large"},
-	BadEscape:                   {Status: 400, Reason: "malformed percent escape"},
 }
 
 func init() {
@@ -154,5 +152,4 @@ var kindNames = [numKinds]string{
 	TooManyHeaders:              "TooManyHeaders",
 	BodyTooLarge:                "BodyTooLarge",
 	ChunkExtTooLarge:            "ChunkExtTooLarge",
-	BadEscape:                   "BadEscape",
 }

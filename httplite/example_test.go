@@ -23,10 +23,7 @@ func Example() {
 			break // wait for more
 		}
 		name, _ := httplite.GetArg(req.Query(), "name")
-		body := append([]byte("hello, "), name...)
-		if body, err = httplite.Unescape(body); err != nil {
-			break
-		}
+		body := httplite.AppendUnescape([]byte("hello, "), name)
 		output = httplite.AppendStatus(output, 200)
 		output = httplite.AppendHeader(output, "Content-Type", "text/plain")
 		output = httplite.AppendHeaderInt(output, "Content-Length", int64(len(body)))

@@ -31,23 +31,32 @@ func (a *Args) Next() (key, value []byte, ok bool) {
 	return nil, nil, false
 }
 
-// GetArg returns the value, not decoded, of the first pair in raw whose key, decoded, equals name. A key
-// with a bad escape equals nothing. It does not allocate.
-func GetArg(raw []byte, name string) (value []byte, ok bool) {
+// GetArg returns the value, not decoded, of the first pair in raw whose key, decoded, equals name. It does
+// not allocate.
+func GetArg(raw []byte, name string) (value []byte, ok bool) { return getArg(raw, name, false) }
+
+// GetArgFold is GetArg with ASCII letters of either case in the key and in name.
+func GetArgFold(raw []byte, name string) (value []byte, ok bool) { return getArg(raw, name, true) }
+
+func getArg(raw []byte, name string, fold bool) (value []byte, ok bool) {
 	for args := ParseArgs(raw); ; {
 		key, value, ok := args.Next()
 		if !ok {
 			return nil, false
 		}
-		if EqualUnescaped(key, name) {
+		if equalUnescaped(key, name, fold) {
 			return value, true
 		}
 	}
 }
 
-// EqualUnescaped reports whether src, decoded, equals name. One with a bad escape equals nothing. It does
-// not allocate.
-func EqualUnescaped(src []byte, name string) bool {
+// EqualUnescaped reports whether src, decoded, equals name. It does not allocate.
+func EqualUnescaped(src []byte, name string) bool { return equalUnescaped(src, name, false) }
+
+// EqualUnescapedFold is EqualUnescaped with ASCII letters of either case in src and in name.
+func EqualUnescapedFold(src []byte, name string) bool { return equalUnescaped(src, name, true) }
+
+func equalUnescaped(src []byte, name string, fold bool) bool {
 	if len(src) < len(name) {
 		return false
 	}
@@ -60,14 +69,11 @@ func EqualUnescaped(src []byte, name string) bool {
 		switch {
 		case c == '+':
 			c = ' '
-		case c == '%':
-			if !escaped(src, i) {
-				return false
-			}
+		case c == '%' && escaped(src, i):
 			c = unhex[src[i+1]]<<4 | unhex[src[i+2]]
 			i += 2
 		}
-		if c != name[j] {
+		if c != name[j] && !(fold && lower[c] == lower[name[j]]) {
 			return false
 		}
 		i++
@@ -76,39 +82,28 @@ func EqualUnescaped(src []byte, name string) bool {
 }
 
 // Unescape decodes b in place, '+' to a space and %XX to a byte, and returns the beginning of b that holds
-// the result. On a bad escape it returns nil and a BadEscape *Error, and b is left half decoded.
-func Unescape(b []byte) ([]byte, error) {
+// the result. A '%' without two hexadecimal digits behind it is itself, as in the URL standard (WHATWG URL,
+// percent-decoding): "100%" needs no escape to be understood.
+func Unescape(b []byte) []byte {
 	at := plain(b)
-	if at == len(b) {
-		return b, nil
-	}
-	out, err := AppendUnescape(b[:at], b[at:])
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return AppendUnescape(b[:at], b[at:])
 }
 
-// AppendUnescape appends src, decoded as by Unescape, to dst. On a bad escape it returns dst as it was and
-// a BadEscape *Error. src is not changed, unless dst is the storage right before it, which is allowed: the
-// result never outgrows what it is read from.
-func AppendUnescape(dst, src []byte) ([]byte, error) {
-	was := len(dst)
+// AppendUnescape appends src, decoded as by Unescape, to dst. src is not changed, unless dst is the storage
+// right before it, which is allowed: the result never outgrows what it is read from.
+func AppendUnescape(dst, src []byte) []byte {
 	for i := 0; i < len(src); i++ {
 		c := src[i]
-		switch c {
-		case '+':
+		switch {
+		case c == '+':
 			c = ' '
-		case '%':
-			if !escaped(src, i) {
-				return dst[:was], &faults[BadEscape]
-			}
+		case c == '%' && escaped(src, i):
 			c = unhex[src[i+1]]<<4 | unhex[src[i+2]]
 			i += 2
 		}
 		dst = append(dst, c)
 	}
-	return dst, nil
+	return dst
 }
 
 // plain returns how many bytes at the start of b stand for themselves.

@@ -64,15 +64,16 @@ type settings struct {
 	PublishRatePerAddress    int `default:"0" placeholder:"N"`
 	PublishRatePerChannel    int `default:"0" placeholder:"N"`
 	MaxMessage               int `default:"65536" placeholder:"BYTES"`
-	MaxHead                  int `default:"16384" placeholder:"BYTES"`
+	MaxHead                  int `default:"32768" placeholder:"BYTES"`
 
-	ChannelTimeout seconds `default:"30" placeholder:"S"`
-	PollingTimeout seconds `default:"30" placeholder:"S"`
-	RetryTime      seconds `default:"3" placeholder:"S"`
-	RequestTimeout seconds `default:"10" placeholder:"S"`
-	BodyTimeout    seconds `default:"10" placeholder:"S"`
-	IdleTimeout    seconds `default:"75" placeholder:"S"`
-	WriteTimeout   seconds `default:"30" placeholder:"S"`
+	ChannelTimeout   seconds `default:"30" placeholder:"S"`
+	PollingTimeout   seconds `default:"30" placeholder:"S"`
+	RetryTime        seconds `default:"3" placeholder:"S"`
+	RequestTimeout   seconds `default:"10" placeholder:"S"`
+	BodyTimeout      seconds `default:"10" placeholder:"S"`
+	IdleTimeout      seconds `default:"75" placeholder:"S"`
+	AdminIdleTimeout seconds `default:"600" placeholder:"S"`
+	WriteTimeout     seconds `default:"30" placeholder:"S"`
 
 	DrainTime drainTime `default:"5" placeholder:"S"`
 
@@ -153,6 +154,7 @@ func (s *settings) check() (bad []*badSetting) {
 		{"request-timeout", s.RequestTimeout},
 		{"body-timeout", s.BodyTimeout},
 		{"idle-timeout", s.IdleTimeout},
+		{"admin-idle-timeout", s.AdminIdleTimeout},
 		{"write-timeout", s.WriteTimeout},
 	} {
 		if t.value < seconds(time.Second) || t.value > maxTime {
@@ -242,16 +244,17 @@ func (s *settings) server(log zerolog.Logger) comet.Config {
 		MaxConnections: s.MaxConnections, MaxConnectionsPerAddress: s.MaxConnectionsPerAddress, AcceptRate: s.AcceptRate,
 		PublishRatePerAddress: s.PublishRatePerAddress, PublishRatePerChannel: s.PublishRatePerChannel,
 		MaxMessage: s.MaxMessage, MaxHead: s.MaxHead, Compat: s.Compat.leniencies(),
-		ChannelTimeout: time.Duration(s.ChannelTimeout),
-		PollingTimeout: time.Duration(s.PollingTimeout),
-		RequestTimeout: time.Duration(s.RequestTimeout),
-		BodyTimeout:    time.Duration(s.BodyTimeout),
-		RetryTime:      retry,
-		IdleTimeout:    time.Duration(s.IdleTimeout),
-		WriteTimeout:   time.Duration(s.WriteTimeout),
-		StateFile:      s.State,
-		StateInterval:  interval,
-		Version:        versionName(),
-		Log:            log,
+		ChannelTimeout:   time.Duration(s.ChannelTimeout),
+		PollingTimeout:   time.Duration(s.PollingTimeout),
+		RequestTimeout:   time.Duration(s.RequestTimeout),
+		BodyTimeout:      time.Duration(s.BodyTimeout),
+		RetryTime:        retry,
+		IdleTimeout:      time.Duration(s.IdleTimeout),
+		AdminIdleTimeout: time.Duration(s.AdminIdleTimeout),
+		WriteTimeout:     time.Duration(s.WriteTimeout),
+		StateFile:        s.State,
+		StateInterval:    interval,
+		Version:          versionName(),
+		Log:              log,
 	}
 }

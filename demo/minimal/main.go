@@ -67,14 +67,14 @@ func (s *server) serve(c reactor.Conn, path string, query []byte) {
 	digits, _ := httplite.GetArg(query, "id")
 	id, bad := strconv.ParseUint(string(digits), 10, 32)
 	content, _ := httplite.GetArg(query, "content")
-	content, garbled := httplite.Unescape(content)
+	content = httplite.Unescape(content)
 	switch to, connected := s.subs[uint32(id)]; {
 	case s.req.Method() != httplite.GET:
 		s.answer(c, 405, "")
 	case path != "/sub" && path != "/pub":
 		s.answer(c, 404, "no such path\n")
-	case bad != nil || garbled != nil:
-		s.answer(c, 400, "want id=NUMBER, of 32 bits, and content=TEXT, with %XX for what is special\n")
+	case bad != nil:
+		s.answer(c, 400, "want id=NUMBER, of 32 bits\n")
 	case path == "/sub":
 		s.subscribe(c, uint32(id))
 	case !connected || s.loop.Write(to, message("data", id, string(content))) != nil:

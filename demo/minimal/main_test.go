@@ -145,7 +145,7 @@ func TestIDs(t *testing.T) {
 
 func TestRefuses(t *testing.T) {
 	address := start(t)
-	bad := answer("400 Bad Request", "want id=NUMBER, of 32 bits, and content=TEXT, with %XX for what is special\n")
+	bad := answer("400 Bad Request", "want id=NUMBER, of 32 bits\n")
 	for _, c := range []struct{ request, want string }{
 		{"GET /pub?id=7&content=x", answer("404 Not Found", "id: 7 not connected\n")},
 		{"GET /other?id=7", answer("404 Not Found", "no such path\n")},

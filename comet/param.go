@@ -1,0 +1,201 @@
+package comet
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"ccomet/httplite"
+)
+
+// A request's parameters, as its endpoint asks for them. They come in the query, or in
+// the form of a POST, which wins (body.go).
+
+// arg returns a parameter, decoded: of the form if it is there, else of the
+// query. ok is false when it is absent. The bytes are good while the request is served.
+func (s *shard) arg(x *exchange, name string) (value []byte, ok bool) {
+	raw, ok := s.param(x.form, name)
+	if !ok {
+		if raw, ok = s.param(x.req.Query(), name); !ok {
+			return nil, false
+		}
+	}
+	return s.unescape(raw), true
+}
+
+// param returns the first parameter of a name, not decoded.
+func (s *shard) param(args []byte, name string) (value []byte, ok bool) {
+	if s.cfg.Compat.AnyCase {
+		return httplite.GetArgFold(args, name)
+	}
+	return httplite.GetArg(args, name)
+}
+
+func (s *shard) has(args []byte, name string) bool {
+	_, ok := s.param(args, name)
+	return ok
+}
+
+// named says whether a parameter's name, not decoded, is this one.
+func (s *shard) named(key []byte, name string) bool {
+	if s.cfg.Compat.AnyCase {
+		return httplite.EqualUnescapedFold(key, name)
+	}
+	return httplite.EqualUnescaped(key, name)
+}
+
+// unescape decodes the value of a parameter. What a parameter without "=" has is nothing.
+func (s *shard) unescape(raw []byte) []byte {
+	if bytes.IndexByte(raw, '%') < 0 && bytes.IndexByte(raw, '+') < 0 {
+		return raw
+	}
+	at := len(s.args)
+	s.args = httplite.AppendUnescape(s.args, raw)
+	return s.args[at:len(s.args):len(s.args)]
+}
+
+// given says whether a request says name=1.
+func (s *shard) given(x *exchange, name string) bool {
+	value, _ := s.arg(x, name)
+	return len(value) == 1 && value[0] == '1'
+}
+
+// once refuses a parameter that a request has twice with different values, of which
+// one would be ignored.
+func (s *shard) once(x *exchange, name string) error {
+	if s.cfg.Compat.FirstOfTwo {
+		return nil
+	}
+	for _, raw := range [...][]byte{x.form, x.req.Query()} {
+		first, ok := s.param(raw, name)
+		if !ok {
+			continue
+		}
+		first = s.unescape(first)
+		for args := httplite.ParseArgs(raw); ; {
+			key, value, ok := args.Next()
+			if !ok {
+				return nil // the query is not asked where the form has it
+			}
+			if s.named(key, name) && !bytes.Equal(s.unescape(value), first) {
+				return fmt.Errorf("parameter %s is there twice: send a request for each", name)
+			}
+		}
+	}
+	return nil
+}
+
+// numberArg returns an int32 parameter, or def where it is missing or empty.
+func (s *shard) numberArg(x *exchange, name string, def int32) (int32, error) {
+	raw, _ := s.arg(x, name)
+	if len(raw) == 0 {
+		return def, nil
+	}
+	return s.number(raw, name)
+}
+
+func (s *shard) number(raw []byte, name string) (int32, error) {
+	if s.cfg.Compat.LenientNumbers {
+		return atoi(raw), nil
+	}
+	v, err := strconv.ParseInt(string(raw), 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("parameter %s: want a whole number of 32 bits", name)
+	}
+	return int32(v), nil
+}
+
+// atoi reads a number as C's function of this name does where a long has 64 bits: white
+// space, a sign, and the digits that follow; 0 without any. What a long does not hold is
+// the nearest that it does, and of a long the low 32 bits count.
+func atoi(raw []byte) int32 {
+	raw = bytes.TrimLeft(raw, " \t\n\v\f\r")
+	end := 0
+	if end < len(raw) && (raw[0] == '-' || raw[0] == '+') {
+		end++
+	}
+	for end < len(raw) && raw[end] >= '0' && raw[end] <= '9' {
+		end++
+	}
+	v, _ := strconv.ParseInt(string(raw[:end]), 10, 64) // 0 for no number; the nearest, out of range
+	return int32(v)
+}
+
+// nameArg returns the channel's name, which must be there.
+func (s *shard) nameArg(x *exchange) ([]byte, error) {
+	cname, _ := s.arg(x, "cname")
+	if err := s.checkName(cname); err != nil {
+		return nil, err
+	}
+	return cname, s.once(x, "cname")
+}
+
+var errNoName = errors.New("parameter cname is missing")
+
+func (s *shard) checkName(cname []byte) error {
+	if len(cname) == 0 && !s.cfg.Compat.EmptyNames {
+		return errNoName
+	}
+	return checkName(cname)
+}
+
+// checkName says what is wrong with a channel's name, but for one without a byte.
+func checkName(cname []byte) error {
+	switch {
+	case len(cname) > MaxName:
+		return fmt.Errorf("parameter cname: %d bytes, at most %d", len(cname), MaxName)
+	case !utf8.Valid(cname):
+		return errors.New("parameter cname: not UTF-8")
+	}
+	for _, b := range cname {
+		if b < ' ' || b == 0x7F {
+			return errors.New("parameter cname: control characters are not allowed")
+		}
+	}
+	return nil
+}
+
+// callbackArg returns the JSONP callback, empty if there is none.
+func (s *shard) callbackArg(x *exchange) ([]byte, error) {
+	cb, _ := s.arg(x, "cb")
+	if len(cb) > 0 && !isCallback(cb) {
+		return nil, badCallback("cb")
+	}
+	return cb, nil
+}
+
+func badCallback(name string) error {
+	return fmt.Errorf("parameter %s: want a JavaScript name of letters, digits, _ $, dots and [NUMBER], at most %d long", name, MaxCallback)
+}
+
+// isCallback says whether cb is what a page may call: identifiers, dots and [digits], as
+// in "app.handlers[3]". Whatever else a page is made to ask for must not come back as its
+// own script.
+func isCallback(cb []byte) bool {
+	index := false // within brackets
+	for i, b := range cb {
+		switch {
+		case b >= '0' && b <= '9':
+			if i == 0 || cb[i-1] == ']' {
+				return false
+			}
+		case index:
+			if b != ']' || cb[i-1] == '[' {
+				return false
+			}
+			index = false
+		case b >= 'A' && b <= 'Z', b >= 'a' && b <= 'z', b == '_', b == '$':
+			if i > 0 && cb[i-1] == ']' {
+				return false
+			}
+		case b == '.' && i > 0:
+		case b == '[' && i > 0 && cb[i-1] != '.':
+			index = true
+		default:
+			return false
+		}
+	}
+	return len(cb) > 0 && len(cb) <= MaxCallback && !index
+}
