@@ -19,12 +19,12 @@ type icometCase struct {
 }
 
 type icometRequest struct {
-	line                      int
-	side                      uint8
-	method, target, kind      string
-	body                      string
-	hasBody                   bool
-	icomet, plain, unlikeOurs string // answers
+	line                 int
+	side                 uint8
+	method, target, kind string
+	body                 string
+	hasBody              bool
+	icomet, plain        string // answers
 }
 
 var repeated = regexp.MustCompile(`<([^<>*]+)\*(\d+)>`)
@@ -68,7 +68,7 @@ func readICometCases(t *testing.T, name string) (cases []icometCase) {
 		case "plain":
 			r.plain = rest
 		case "original":
-			r.unlikeOurs = rest
+			// A fact about iComet: what is asked for here is ours.
 		default:
 			t.Fatalf("%s:%d: %q", name, n+1, word)
 		}
