@@ -298,10 +298,17 @@ func (s *shard) replay(ch *channel, m, r *mail) {
 // begins with.
 func (s *shard) replayFrom(ch *channel, seq int32, m, r *mail) (oldest int32) {
 	kept, oldest := s.from(ch, seq)
-	r.msg, r.n = kept.first, int32(kept.n)
-	if m.flag&joinPoll != 0 && m.flag&joinSayLost != 0 {
-		r.n = kept.unbroken(ch.next) // it is told of a gap when it asks for what comes behind
+	room := objectRoom(s.names.get(ch.name()))
+	if m.flag&joinPoll != 0 {
+		kept = kept.slice(s.cfg.pollMost(), room)
+		if m.flag&joinSayLost != 0 {
+			kept.n = int(kept.unbroken(ch.next)) // it is told of a gap when it asks for what comes behind
+		}
+	} else if given := kept.slice(replayBytes, room); given.n < kept.n {
+		kept = given
+		r.seq, r.flag = kept.behind().seq, r.flag|joinMore
 	}
+	r.msg, r.n = kept.first, int32(kept.n)
 	return oldest
 }
 

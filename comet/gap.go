@@ -21,6 +21,27 @@ func (r run) unbroken(next int32) int32 {
 	return n
 }
 
+// slice is the first messages of a run, up to so many bytes when each takes room
+// beside its content; one, if there are any.
+func (r run) slice(most, room int) run {
+	size := 0
+	for msg, at := r.first, 0; at < r.n; msg, at = msg.next, at+1 {
+		if size += len(msg.content) + room; size > most && at > 0 {
+			return run{r.first, at}
+		}
+	}
+	return r
+}
+
+// behind is the message that comes behind a run that is not the last.
+func (r run) behind() *message {
+	msg := r.first
+	for range r.n {
+		msg = msg.next
+	}
+	return msg
+}
+
 // behind is the number that comes behind a message of a run of which n are left.
 func (m *mail) behind(msg *message, n int32) int32 {
 	if after := msg.after(n); after != nil {

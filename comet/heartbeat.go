@@ -36,7 +36,7 @@ func (s *shard) beat(owner uint32, c reactor.Conn) {
 		s.loop.Close(c) // no channel's home ever answered
 		return
 	}
-	if s.loop.Blocked(c) || s.behind(owner) {
+	if s.loop.Blocked(c) {
 		s.totals.slowClosed.Add(1)
 		s.loop.Close(c) // stuck for the write timeout; without a final chunk, so the client comes back
 		return
@@ -64,14 +64,4 @@ func (s *shard) beat(owner uint32, c reactor.Conn) {
 // channel of its first subscription that waits.
 func (s *shard) appendNoop(object []byte, sub *subscriber, waiting uint32) []byte {
 	return appendObject(object, kindNoop, s.rosterName(s.subs.At(waiting).roster), sub.noop, "")
-}
-
-// behind says whether a connection has a subscription that is behind.
-func (s *shard) behind(owner uint32) bool {
-	for i := s.first(owner); i != 0; i = s.following(i) {
-		if s.subs.At(i).has(subBehind) {
-			return true
-		}
-	}
-	return false
 }

@@ -66,14 +66,15 @@ const (
 
 // Flags of mailJoin and what it is answered with.
 const (
-	joinPoll    uint8 = 1 << iota // a poll: not a subscriber if it can be answered at once
-	joinExist                     // do not make the channel
-	joinMember                    // answer: counted as a subscriber
-	joinLost                      // answer: messages wanted are gone, from lost on
-	joinSayLost                   // the client wants to be told
-	joinClosed                    // answer: the channel is closed, and nothing follows
-	joinPlace                     // seq is a place that cannot be but in another life, if it is not in this
-	joinOther                     // answer: with joinLost, it is of another life
+	joinPoll    uint16 = 1 << iota // a poll: not a subscriber if it can be answered at once
+	joinExist                      // do not make the channel
+	joinMember                     // answer: counted as a subscriber
+	joinLost                       // answer: messages wanted are gone, from lost on
+	joinSayLost                    // the client wants to be told
+	joinClosed                     // answer: the channel is closed, and nothing follows
+	joinPlace                      // seq is a place that cannot be but in another life, if it is not in this
+	joinOther                      // answer: with joinLost, it is of another life
+	joinMore                       // answer: seq is kept too, and what comes behind it: it is to be asked for
 )
 
 // ref names a channel: plain data, harmless when the channel is gone.
@@ -93,7 +94,7 @@ type mail struct {
 	from uint8 // loop
 	code code
 	op   op
-	flag uint8
+	flag uint16
 	nlen uint8
 }
 

@@ -274,9 +274,12 @@ func firstFrom(msgs []*message, seq int32) int {
 // be asked for again and again, in vain.
 const heldPolls = 8
 
+// pollMost is how many bytes of messages a poll is given at once.
+func (c *Config) pollMost() int { return min(pollBytes, c.MaxHeldBytes/c.Loops/heldPolls) }
+
 // fitPoll is as many of the messages as a poll is given at once.
 func (s *shard) fitPoll(msgs []*message, cname []byte) []*message {
-	most := min(pollBytes, s.cfg.MaxHeldBytes/s.cfg.Loops/heldPolls)
+	most := s.cfg.pollMost()
 	size, room := 0, objectRoom(cname)
 	for n, msg := range msgs {
 		if size += len(msg.content) + room; size > most && n > 0 {

@@ -42,7 +42,7 @@ const readyTime = time.Second
 
 // Legs of the canary's way (mail.flag).
 const (
-	canaryToHome uint8 = iota
+	canaryToHome uint16 = iota
 	canaryToLoop
 	canaryBack
 )

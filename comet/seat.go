@@ -118,6 +118,7 @@ func (s *shard) resume(ch *channel, m, r *mail) {
 		r.code = codeBeyond
 	case d < 0:
 		kept, _ := s.from(ch, m.seq)
+		kept = kept.slice(s.cfg.pollMost(), objectRoom(m.cname()))
 		r.msg, r.n = kept.first, int32(kept.n)
 	}
 }

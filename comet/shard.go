@@ -58,6 +58,8 @@ type shard struct {
 	idlePumps   []uint32
 	laterJoins  map[uint32][]mail // of polls of several channels, by owner: what is still to be asked
 	unfinished  []uint32          // pumps that this turn has not brought to an end
+	replays     []replayer        // to be asked for in their turn
+	replayLeft  int               // bytes that the turn has left for them
 	cut         *reactor.Frame    // the last one that a short write has cut
 	halves      halves
 	pipes       []*pipe // [0] is nobody's

@@ -221,6 +221,10 @@ func (s *shard) joined(m *mail) {
 		b.buf = s.appendStreamHead(b.buf, sub)
 		b.head = len(b.buf)
 	}
+	if s.replayLeft <= 0 && m.n > 0 {
+		m.seq, m.msg, m.n = firstOf(m), nil, 0
+		m.flag |= joinMore // in its turn
+	}
 	s.replayInto(b, sub, s.rosterName(roster), m)
 	s.writeReplay(i, b, m)
 	s.endGone(s.owner(i), m.conn)
@@ -230,113 +234,5 @@ func (s *shard) joined(m *mail) {
 func (s *shard) unjoin(m *mail) {
 	if m.flag&joinMember != 0 {
 		s.send(m.from, mail{kind: mailLeave, ref: m.ref, n: 1})
-	}
-}
-
-// replayInto renders what the home's answer says: lost messages, where the
-// client wants to know of them, then the backlog, or that it was moved.
-func (s *shard) replayInto(b *batch, sub *subscriber, cname []byte, m *mail) {
-	if m.flag&joinLost != 0 {
-		s.loseBefore(m)
-		if sub.has(subSayLost) {
-			s.object = appendLost(s.object[:0], cname, m)
-			b.appendPreface(s.object, firstOf(m)-1)
-		}
-	}
-	if m.code == codeMoved {
-		s.object = appendObject(s.object[:0], kindNextSeq, cname, m.seq, "")
-		b.appendPreface(s.object, m.seq-1)
-	}
-	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
-		b.append(msg, cname)
-		if next := m.behind(msg, n); next != msg.seq+1 {
-			s.lose(msg.seq+1, next)
-			if sub.has(subSayLost) {
-				s.object = appendSpan(s.object[:0], cname, msg.seq+1, next)
-				b.extend(s.object, next-1)
-			}
-		}
-	}
-}
-
-// loseBefore counts the messages that a subscriber has lost before what it is sent.
-// How many are gone with another life of its channel nobody knows: they count as one.
-func (s *shard) loseBefore(m *mail) {
-	if m.flag&joinOther != 0 {
-		s.lose(0, 1)
-		return
-	}
-	s.lose(m.lost, firstOf(m))
-}
-
-// firstOf is the number of the first message that a replay has.
-func firstOf(m *mail) int32 {
-	if m.n > 0 {
-		return m.msg.seq
-	}
-	return m.seq
-}
-
-// writeReplay writes a batch that has what the home's answer says, from its start.
-func (s *shard) writeReplay(i uint32, b *batch, m *mail) {
-	sub := s.subs.At(i)
-	start := m.seq - int32(len(b.ends))
-	sub.cursor = start
-	s.writeBatch(i, sub, b, -1)
-	s.tally.Replayed += uint64(sub.cursor - start)
-	if sub.has(subBehind) {
-		sub.cursor = m.number(sub.cursor - start) // there may be a gap in what it has not got
-	}
-}
-
-// caughtUp takes the home's answer to a subscriber that had fallen behind.
-func (s *shard) caughtUp(m *mail) {
-	i := m.slot
-	if !s.answeredSub(i) || !s.loop.Alive(m.conn) {
-		return
-	}
-	sub := s.subs.At(i)
-	if sub.roster == 0 {
-		return // its channel was closed
-	}
-	s.notBehind(sub)
-	if m.code == codeMoved || m.flag&joinLost != 0 && !sub.has(subSayLost) {
-		// What it wants is gone. Cut, it comes back with its cursor and is given
-		// what there is; going on, it would never know.
-		s.totals.slowClosed.Add(1)
-		s.loop.Close(m.conn)
-		return
-	}
-	s.heartbeat(m.conn)
-	b := &s.batch
-	s.resetFor(b, i)
-	s.replayInto(b, sub, s.rosterName(sub.roster), m)
-	b.closes = m.flag&joinClosed != 0
-	owner := s.owner(i)
-	s.writeReplay(i, b, m)
-	if st, now := s.state(m.conn); st == stateWaiting && now == owner { // else it ended with a close
-		s.endGone(owner, m.conn)
-	}
-}
-
-// drained: what was held for a subscriber has been written. Each subscription
-// that is behind goes on.
-func (s *shard) drained(owner uint32, c reactor.Conn) {
-	behind := false
-	for i := s.first(owner); i != 0; i = s.following(i) {
-		sub := s.subs.At(i)
-		if !sub.has(subBehind) {
-			continue
-		}
-		behind = true
-		if !sub.has(subAsking) {
-			sub.flags |= subAsking
-			r := s.rosters.At(sub.roster)
-			s.send(r.home, mail{kind: mailCatchUp, conn: c, slot: i, ref: r.ref(), seq: sub.cursor, flag: joinPlace})
-		}
-	}
-	if !behind {
-		s.heartbeat(c) // it was a noop that was stuck
-		s.endGone(owner, c)
 	}
 }

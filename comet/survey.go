@@ -119,7 +119,7 @@ func (s *shard) listOne(v *survey, i uint32, kind transport, missing int32) {
 		switch {
 		case s.drain.on():
 			what = `, "leaves_in": `
-		case s.loop.Blocked(c) || s.behind(s.owner(i)):
+		case s.loop.Blocked(c):
 			what = `, "cut_in": `
 		}
 		t = appendSeconds(append(t, what...), left)

@@ -10,7 +10,7 @@ import (
 // whose work it takes further; what still comes of a later one for an earlier one
 // (busy) has the next turn begin at once.
 func (s *shard) TurnEnded(now time.Time) time.Duration {
-	s.walkLeft = walkBudget
+	s.walkLeft, s.replayLeft = walkBudget, replayBudget
 	s.takeMail()              // may bring anything below
 	s.sweepOn(now)            // lines for listeners, by mail
 	s.expireProbe(now)        // answers
@@ -20,6 +20,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.runWalks()              // messages, by mail
 	s.runRolls()              // lines for listeners, by mail
 	s.runSurveys()            // answers to a channel's home, by mail
+	s.runReplays()            // questions to channels' homes, by mail
 	s.takeOwn()               // messages for the pumps, lines, answers
 	s.flushPipes()
 	s.pumpAll()
@@ -44,7 +45,7 @@ func (s *shard) takeMail() {
 // wait for anything.
 func (s *shard) busy() bool {
 	return s.pending() || s.leases.Pending() || len(s.walks) > 0 || len(s.rollCalls) > 0 || len(s.surveys) > 0 ||
-		len(s.answering) > 0 || len(s.busyPumps) > 0 || len(s.presence.lines) > 0 || len(s.departed) > 0
+		len(s.answering) > 0 || len(s.busyPumps) > 0 || len(s.presence.lines) > 0 || len(s.departed) > 0 || len(s.replays) > 0
 }
 
 // sleep is how long the loop may sleep: until the nearest of what is due. Below zero

@@ -17,7 +17,7 @@ func checkSleep(t testing.TB, s *shard, now time.Time) {
 	}
 	for what, left := range map[string]int{
 		"mail to itself": len(s.out[s.id]), "broadcasts": len(s.walks), "roll calls": len(s.rollCalls), "surveys": len(s.surveys),
-		"answers": len(s.answering), "deliveries": len(s.busyPumps), "lines": len(s.presence.lines), "leavers": len(s.departed),
+		"answers": len(s.answering), "deliveries": len(s.busyPumps), "lines": len(s.presence.lines), "leavers": len(s.departed), "replays": len(s.replays),
 	} {
 		if left > 0 {
 			t.Fatalf("loop %d would sleep (%v) and has %d left: %s", s.id, wait, left, what)

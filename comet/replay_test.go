@@ -1,0 +1,104 @@
+package comet
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// backlog has a channel keep n messages, numbered from 1, of so many bytes.
+func (h *harness) backlog(cname string, n, size int) {
+	h.t.Helper()
+	admin := h.connect(h.srv.shards[0], sideAdmin, 0)
+	for i := range n {
+		admin.write(reqForm(1, "/push?cname="+cname, fmt.Sprintf("content=%d.%s", i+1, strings.Repeat("x", size))))
+		h.settle()
+		admin.read()
+	}
+	admin.close()
+	h.settle()
+}
+
+// TestManyThatComeBackShareTheTurns: whoever comes for a long backlog is given all
+// of it, in order, and no turn renders more than its budget and one answer for each
+// that had one.
+func TestManyThatComeBackShareTheTurns(t *testing.T) {
+	const clients, messages, size = 160, 12, 10_000
+	for _, transport := range []string{"stream", "sse"} {
+		t.Run(transport, func(t *testing.T) {
+			h := newHarness(t, Config{Loops: 2})
+			h.backlog("a", messages, size)
+			var ends []*end
+			for n := range clients {
+				e := h.connect(h.srv.shards[n%2], sideFront, 8<<20)
+				e.get("/" + transport + "?cname=a&seq=1")
+				ends = append(ends, e)
+			}
+			got := make([]int, clients)
+			before := make([]uint64, 2)
+			for round := 0; ; round++ {
+				if round == 10_000 {
+					t.Fatalf("the clients have %v", got)
+				}
+				for i, s := range h.srv.shards {
+					h.turn(s)
+					turn := s.tally.Replayed - before[i]
+					before[i] = s.tally.Replayed
+					if most := uint64(replayBudget+2*replayBytes) / size; turn > most {
+						t.Fatalf("%d messages in a turn, at most %d", turn, most)
+					}
+				}
+				left := false
+				for n, e := range ends {
+					list, _ := e.events()
+					for _, ev := range list {
+						if got[n]++; ev.Seq != int32(got[n]) {
+							t.Fatalf("client %d: %d, want %d", n, ev.Seq, got[n])
+						}
+					}
+					left = left || got[n] < messages
+				}
+				if !left {
+					break
+				}
+			}
+			h.backlog("a", 0, 0)
+			h.ask(sideAdmin, "/push?cname=a&content=live")
+			for n, e := range ends {
+				if list, _ := e.events(); len(list) != 1 || list[0].Seq != messages+1 {
+					t.Fatalf("client %d, caught up, is told %+v", n, list)
+				}
+			}
+			check(t, h.srv, true, "")
+		})
+	}
+}
+
+// TestSlowReaderCostsWhatItIsSent: a reader that takes its backlog in small pieces has
+// no more rendered for it than it is sent, and one answer for each time that it has
+// drained.
+func TestSlowReaderCostsWhatItIsSent(t *testing.T) {
+	const messages, size = 300, 1000
+	h := newHarness(t, Config{Loops: 1, ChannelBufferSize: messages})
+	h.backlog("a", messages, size)
+	s := h.srv.shards[0]
+	e := h.connect(s, sideFront, 4608)
+	e.get("/stream?cname=a&seq=1")
+	got := int32(0)
+	for round := 0; got < messages; round++ {
+		if round == 10_000 {
+			t.Fatalf("%d of %d messages", got, messages)
+		}
+		h.settle()
+		if rendered := len(s.batch.buf); rendered > replayBytes+size {
+			t.Fatalf("%d bytes are rendered at once, at most %d", rendered, replayBytes)
+		}
+		list, _ := e.events()
+		for _, ev := range list {
+			if got++; ev.Seq != got {
+				t.Fatalf("got %d, want %d", ev.Seq, got)
+			}
+		}
+	}
+	check(t, h.srv, true, "")
+}
