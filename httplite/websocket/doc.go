@@ -22,9 +22,9 @@
 // Payloads are unmasked where they lie, so Next writes to its input, and what it returns is a piece of that: it is
 // valid until those bytes change, and must be copied to be kept.
 //
-// A control frame is handed out when it is whole; until then its bytes, at most 14 + MaxControl, stay with the caller.
-// Pings are not answered here, nor are Close frames. Nothing that follows a Close frame is to be read. How many
-// control frames a peer may send is the caller's to limit.
+// A control frame is handed out when it is whole; until then its bytes, fewer than 14 + MaxControl, stay with the caller.
+// Neither pings nor Close frames are answered here. What follows a Close frame must not be read. The caller limits how
+// many control frames a peer may send.
 //
 // Text is checked to be UTF-8 as it comes; compressed text is checked when it is whole. A compressed message is collected
 // as it came, then inflated in one go, to at most Rules.Message bytes. A byte of a compressed message that was made to

@@ -49,10 +49,13 @@ var (
 )
 
 // ReadHandshake checks a request that is complete (RFC 6455 4.2.1), and says what is agreed on; the error is a
-// *HandshakeError. It does not look at Origin, which is the caller's to judge (10.2). The Handshake holds nothing of
-// the request's bytes.
+// *HandshakeError. Nil options mean the zero Options. It does not look at Origin, which is the caller's to judge
+// (10.2). The Handshake holds nothing of the request's bytes.
 func ReadHandshake(r *httplite.Request, o *Options) (Handshake, error) {
 	var h Handshake
+	if o == nil {
+		o = &Options{}
+	}
 	switch {
 	case r.Method() != httplite.GET:
 		return h, errNotGET // item 1

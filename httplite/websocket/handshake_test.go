@@ -149,3 +149,11 @@ func refusal(t *testing.T, e *HandshakeError) {
 		}
 	}
 }
+
+// Without options there is neither a subprotocol nor compression.
+func TestHandshakeWithoutOptions(t *testing.T) {
+	r := request(t, getChat, "Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Extensions: permessage-deflate")
+	if h, err := ReadHandshake(r, nil); err != nil || h.Protocol != "" || !h.Offered || h.Deflate {
+		t.Errorf("%+v, %v", h, err)
+	}
+}

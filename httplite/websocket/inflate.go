@@ -8,7 +8,7 @@ import (
 )
 
 // Inflater inflates messages of permessage-deflate, each by itself (no context takeover), so one is enough for all
-// connections of a loop. The zero value is ready. The first message allocates some 50 KB. It is used by one goroutine
+// connections of a loop. The zero value is ready. The first message allocates some 40 KB. It is used by one goroutine
 // at a time.
 type Inflater struct {
 	r   io.Reader
@@ -45,7 +45,7 @@ func (f *Inflater) Inflate(payload []byte, limit int) ([]byte, error) {
 func (f *Inflater) inflate(payload []byte, limit int) ([]byte, Kind) {
 	f.trim()
 	if len(payload) == 0 {
-		return nil, 0 // not what 7.2.3.6 asks for (one zero byte), but what zlib makes of nothing, and takes
+		return nil, 0 // 7.2.3.6 asks for one zero byte; zlib makes this of nothing, and takes it
 	}
 	f.in = append(append(f.in[:0], payload...), tail...)
 	f.src.Reset(f.in)

@@ -12,12 +12,15 @@ type Message struct {
 // the message. Its zero value is that of a connection between two messages, so none need be kept while it is Idle. It
 // is used by one goroutine at a time.
 type Partial struct {
-	Parser
+	Parser  Parser
 	Payload []byte // as it came, not inflated; may be an empty buffer with room, which may be taken back when Idle
 }
 
+// Idle reports that no message is under way: nothing of m need be kept.
+func (m *Partial) Idle() bool { return m.Parser.Idle() }
+
 // Reader makes messages of input, for any number of connections, one after the other, on one goroutine. The zero
-// value is ready. The first compressed message allocates some 50 KB.
+// value is ready. The first compressed message allocates some 40 KB.
 type Reader struct{ inflater Inflater }
 
 // Next takes input of m's connection from the start of in, up to the end of a message or of a control frame. Nil
@@ -68,7 +71,7 @@ func (r *Reader) inflate(m *Partial, op Opcode, payload []byte, rules *Rules) ([
 		k = InvalidUTF8
 	}
 	if k != 0 {
-		m.fault = k
+		m.Parser.fault = k
 		return nil, rules.fail(k)
 	}
 	return out, nil

@@ -50,15 +50,15 @@ func TestState(t *testing.T) {
 // handOver writes m down, and reads it, unless it has failed.
 func handOver(t *testing.T, m Partial) Partial {
 	t.Helper()
-	raw, err := m.AppendBinary(nil)
-	if m.fault != 0 {
+	raw, err := m.Parser.AppendBinary(nil)
+	if m.Parser.fault != 0 {
 		if !errors.Is(err, ErrState) {
 			t.Fatalf("%+v is written down: %v", m.Parser, err)
 		}
 		return m
 	}
 	other := Partial{Payload: bytes.Clone(m.Payload)}
-	if err != nil || other.UnmarshalBinary(raw) != nil || other.Parser != m.Parser {
+	if err != nil || other.Parser.UnmarshalBinary(raw) != nil || other.Parser != m.Parser {
 		t.Fatalf("%+v is %+v, %v", m.Parser, other.Parser, err)
 	}
 	return other
