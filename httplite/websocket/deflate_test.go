@@ -133,6 +133,22 @@ func TestInflates(t *testing.T) {
 	}
 }
 
+// A block behind one that says it is the last may refer to what is before both.
+func TestInflatesBehindLastBlock(t *testing.T) {
+	const msg = "Hello, Hello, Hello, and this again"
+	var payload bytes.Buffer
+	first, _ := stdflate.NewWriter(&payload, 9)
+	_, _ = first.Write([]byte(msg))
+	_ = first.Close() // with a block that says it is the last
+	w, _ := stdflate.NewWriterDict(&payload, 9, []byte(msg))
+	_, _ = w.Write([]byte(msg))
+	_ = w.Flush()
+	var f Inflater
+	if got, err := f.Inflate(bytes.TrimSuffix(payload.Bytes(), []byte(flushed)), 100); err != nil || string(got) != msg+msg {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // RFC 7692 7.2.3.1: a message that is compressed in two fragments, and another behind it.
 func TestInflatesFragments(t *testing.T) {
 	raw := frame(text1|rsv1, "\xf2\x48\xcd") + frame(ping, "") + frame(cont, "\xc9\xc9\x07\x00") +

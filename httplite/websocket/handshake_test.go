@@ -67,6 +67,7 @@ func TestHandshake(t *testing.T) {
 		{"unknown parameter", []string{"Sec-WebSocket-Extensions: permessage-deflate; unknown"}, both, ""},
 		{"a parameter twice", []string{"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits; client_max_window_bits"}, both, ""},
 		{"a value where none may be", []string{"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover=1"}, both, ""},
+		{"another", []string{"Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover=\"x\""}, both, ""},
 		{"no value where one must be", []string{"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits"}, both, ""},
 		{"7 bits", []string{"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=7"}, both, ""},
 		{"16 bits", []string{"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=16"}, both, ""},

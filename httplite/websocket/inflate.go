@@ -3,6 +3,7 @@ package websocket
 import (
 	"bytes"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -31,7 +32,7 @@ const (
 )
 
 // Inflate returns what a whole compressed message holds, valid until the next call. The error is an *Error: of kind
-// BadCompression, or TooBig where it holds more than limit bytes, of which at most limit+1 are made. A limit of zero or
+// BadCompression, or TooBig where it holds more than limit bytes; inflating ends when that is seen. A limit of zero or
 // less means DefaultMessage.
 func (f *Inflater) Inflate(payload []byte, limit int) ([]byte, error) {
 	rules := Rules{Message: limit}
@@ -55,10 +56,10 @@ func (f *Inflater) inflate(payload []byte, limit int) ([]byte, Kind) {
 		var err error
 		for err == nil {
 			if len(out) == cap(out) {
-				out = grow(out, limit)
+				out = slices.Grow(out, max(len(out), 4<<10))
 			}
 			var n int
-			n, err = f.r.Read(out[len(out):min(cap(out), limit+1)])
+			n, err = f.r.Read(out[len(out):cap(out)])
 			out = out[:len(out)+n]
 			if f.out = out; len(out) > limit {
 				return nil, TooBig
@@ -71,10 +72,8 @@ func (f *Inflater) inflate(payload []byte, limit int) ([]byte, Kind) {
 		case 0, len(tail) - len(flushed), len(tail): // all was read, or a block of its own said it was the last
 			return out, 0
 		}
-		if f.src.Len() < len(tail) {
-			return nil, BadCompression // it ended in the midst of a block, whose rest was found in the tail
-		}
-		// 7.2.1: more blocks may follow one that says it is the last.
+		// 7.2.1: more blocks may follow one that says it is the last. Where that one ended within the tail, what is left
+		// of it is no block.
 	}
 	return nil, BadCompression
 }
@@ -85,13 +84,6 @@ func (f *Inflater) begin(dict []byte) {
 		f.r = flate.NewReader(&f.src)
 	}
 	_ = f.r.(flate.Resetter).Reset(&f.src, dict) // it does not fail
-}
-
-// grow returns p with more room, up to a byte beyond limit.
-func grow(p []byte, limit int) []byte {
-	bigger := make([]byte, len(p), min(max(2*cap(p), 4<<10), limit+1))
-	copy(bigger, p)
-	return bigger
 }
 
 // trim lets go of buffers that a large message has made grow.

@@ -177,6 +177,13 @@ func TestLimits(t *testing.T) {
 			t.Errorf("got %s\nwant %s", got, c[1])
 		}
 	}
+	var d Deflater
+	for _, msg := range [][]byte{noise(1000), skewed(1000), make([]byte, 1000)} { // of which the first gets longer
+		raw := frame(bin|rsv1, string(d.Append(nil, msg, 0)))
+		if got := cutEverywhere(t, raw, &Rules{Deflate: true, Message: 1000}); got != line(Binary, msg) {
+			t.Error(got)
+		}
+	}
 	var r Reader
 	raw := frame(bin1, "") + strings.Repeat(frame(more, ""), DefaultFragments-2) + frame(cont, "")
 	if got := feed(t, &r, raw, nil); got != `Binary ""` {
