@@ -266,6 +266,13 @@ func TestCCometPublishBeforeClientsComeBack(t *testing.T) {
 	same(t, late.body(), ccBeyond)
 	next := st.ccWait(0, "next", 1)
 	same(t, next.take(), "")
+	// Nor does it become young again: what it has is no news to anybody.
+	for minutes := range 260 {
+		st.later(time.Minute)
+		p := st.ccWait(0, fmt.Sprint("v", minutes), 2)
+		same(t, p.body(), ccBeyond)
+		p.leave()
+	}
 }
 
 // A client waits across the number that its channel takes up in the same turn.

@@ -282,7 +282,7 @@ func TestLargeBuffersAreGivenBack(t *testing.T) {
 			sep = "&"
 		}
 		e := h.connect(s, sideFront, 0)
-		e.get(path + sep + "cname=a&seq=1")
+		e.get(path + sep + "cname=a&seq=1&epoch=")
 		waiting = append(waiting, e)
 	}
 	h.settle()
@@ -308,7 +308,7 @@ func TestLargeBuffersAreGivenBack(t *testing.T) {
 			t.Errorf("client %d has received %d bytes", n, len(e.in))
 		}
 	}
-	for what, b := range map[string][]byte{"scratch": s.scratch, "body": s.body, "object": s.object, "batch": s.batch.buf} {
+	for what, b := range map[string][]byte{"scratch": s.scratch, "body": s.body, "object": s.object, "batch": s.batch.buf, "told": s.batch.told} {
 		if cap(b) > keepBuffer {
 			t.Errorf("%s keeps %d bytes", what, cap(b))
 		}

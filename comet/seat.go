@@ -106,6 +106,9 @@ func (s *shard) sit(m *mail) {
 // else the channel goes on from the highest number that any of them waits for.
 func (s *shard) resume(ch *channel, m, r *mail) {
 	young := ch.dialect == dialectCCometFresh || s.minute()-ch.born < youngMinutes
+	if !young {
+		ch.born = s.minute() - youngMinutes // or it would be young again when the minutes have gone round
+	}
 	if young && m.seq-ch.next > 0 && m.seq <= maxSeqid+1 {
 		if ch.history != 0 {
 			m.seq = s.oldest(ch)

@@ -107,7 +107,7 @@ func (s *shard) trim() {
 	s.req.Reset()
 	clear(s.wants)
 	s.wants, s.exchange, s.asked = s.wants[:0], exchange{}, ccometQuery{}
-	for _, b := range [...]*[]byte{&s.scratch, &s.object, &s.body, &s.args, &s.batch.buf, &s.batch.object} {
+	for _, b := range [...]*[]byte{&s.scratch, &s.object, &s.body, &s.args, &s.batch.buf, &s.batch.object, &s.batch.told} {
 		if cap(*b) > keepBuffer {
 			*b = nil
 		}

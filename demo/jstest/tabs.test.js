@@ -213,7 +213,7 @@ for (const [name, how] of Object.entries({ frozen, blocked })) {
   test("a leader that is " + name + " is replaced within 40 seconds", async (t) => {
     const { server, stuck, other, pass, until, seconds } = await stopped(t, how);
     while (!leads(other) && seconds() < 60) await pass();
-    assert.ok(leads(other) && seconds() >= 30 && seconds() <= 40, "after " + seconds() + " s");
+    assert.ok(leads(other) && seconds() >= 25 && seconds() <= 40, "after " + seconds() + " s");
     await until(() => other.texts.length === 2);
     await server.push("a", "3");
     await until(() => other.texts.length === 3);

@@ -59,7 +59,7 @@
 
   var gather = 20; // milliseconds in which changes of what is wanted become one connection
   var longestURL = 7000; // bytes: servers take lines of some 8000
-  var quiet = 30000; // milliseconds that a tab has no sign of the server from the leading one before it asks
+  var quiet = 25000; // milliseconds that a tab has no sign of the server from the leading one before it asks
   var mostChannels = 64; // that the server takes on a connection
 
   // Numbers are of 32 bits and wrap, so their difference tells the order.
@@ -738,7 +738,7 @@
   Tabs.prototype.trust = function (age, limit) {
     this.asked = false;
     this.heardAt = this.clock.now() - age;
-    this.limit = limit + 200 + 800 * this.clock.random();
+    this.limit = limit + 100 + 400 * this.clock.random();
     if (age > 0 && !this.line) this.checkAfter(Math.max(this.heardAt + (limit ? this.limit : quiet) - this.clock.now(), 1000));
   };
 
