@@ -58,9 +58,12 @@ func (s *shard) newMembers(head uint32, wants []want) bool {
 		if i == 0 {
 			return false
 		}
-		w, sub := &wants[n-1], s.subs.At(i)
+		w, sub, place := &wants[n-1], s.subs.At(i), epochNone
+		if w.place || w.over() {
+			place = w.epoch // else it wants the newest, of whatever epoch
+		}
 		*sub = subscriber{
-			conn: h.conn, noop: int32(h.next), prev: w.epoch, cbAt: head,
+			conn: h.conn, noop: int32(h.next), prev: place, cbAt: head,
 			transport: h.transport, flags: h.flags&^subHead | subMember,
 		}
 		sub.begin(w)

@@ -196,6 +196,12 @@ func TestEpochsOfSeveralChannels(t *testing.T) {
 		"id: " + id("2.a,1.b,-1") + "\ndata: " + objectOf("b", "data", 1, "b1") + "\n\n" +
 		"id: " + id("2.a,2.b,-1") + "\ndata: " + objectOf("b", "data", 2, "b2") + "\n\n" +
 		"id: " + id("2.a,2.b,1.c") + "\ndata: " + objectOf("c", "next_seq", 2, "") + "\n\n")
+	c.Close()
+	// Who wants the newest has no place until it is told one, whatever epoch it knows.
+	c = srv.dial(sideFront)
+	c.send(reqGet(0, "/sse?cname=a&seq=2&cname=c&epoch=zzzz"))
+	c.expect(streamHead(0, asEvents) + "id: " + id("2.a,-1") + "\ndata: " + object("data", 2, "a2") + "\n\n" +
+		"id: " + id("2.a,1.c") + "\ndata: " + toldOf(objectOf("c", "next_seq", 2, ""), 3) + "\n\n")
 }
 
 func TestEpochThatIsNone(t *testing.T) {
