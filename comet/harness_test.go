@@ -221,6 +221,10 @@ func (e *end) split(list []event) []event {
 	e.t.Helper()
 	for {
 		end := bytes.IndexByte(e.part, '\n')
+		if end >= 0 && bytes.HasPrefix(e.part, []byte("retry: ")) {
+			e.part = e.part[end+1:] // a line of the event behind it
+			continue
+		}
 		if bytes.HasPrefix(e.part, []byte("id: ")) || bytes.HasPrefix(e.part, []byte("data: ")) {
 			if end = bytes.Index(e.part, []byte("\n\n")); end >= 0 {
 				end++

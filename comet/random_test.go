@@ -364,6 +364,10 @@ func (c *client) hear() bool {
 	c.w.t.Helper()
 	list, clean := c.events()
 	for _, e := range list {
+		if e.Type == "503" {
+			c.refused = true // for want of memory, as an event stream is told
+			continue
+		}
 		c.w.got[c.transport+" "+e.Type]++
 		if len(c.places) > 1 {
 			c.w.got["of several: "+c.transport+" "+e.Type]++
