@@ -103,7 +103,7 @@ func TestMissing(t *testing.T) {
 func TestReadyWhileDraining(t *testing.T) {
 	const draining = "draining"
 	for _, before := range []bool{true, false} {
-		st := newStage(t, Config{Loops: 2, IdleTimeout: 2 * time.Hour})
+		st := newStage(t, Config{Loops: 2, AdminIdleTimeout: 2 * time.Hour})
 		p := st.enter(0, sideAdmin)
 		if before { // it is asked before, and another loop does not turn
 			p.write(reqGet(1, "/readyz"))
