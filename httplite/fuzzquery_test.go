@@ -49,7 +49,7 @@ func standardUnescape(src string) string {
 }
 
 func FuzzQuery(f *testing.F) {
-	for _, raw := range []string{"", "a=1&b=2", "&&a&b=&=c&=", "a+b=%20&a%20b=2", "%zz=1&x=%", "a;b=c&d", "\xff=%ff&%00=+", "%61=1&a=2"} {
+	for _, raw := range []string{"", "a=1&b=2", "&&a&b=&=c&=", "a+b=%20&a%20b=2", "%zz=1&x=%", "a;b=c&d", "\xff=%ff&%00=+", "%61=1&a=2", "A+B=1&%41%20b=2&a b"} {
 		f.Add([]byte(raw), "a b")
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, name string) {
@@ -63,7 +63,8 @@ func FuzzQuery(f *testing.F) {
 			names = append(names, key)
 		}
 		for _, name := range names {
-			checkGetArg(t, raw, name)
+			checkGetArg(t, raw, name, GetArg, func(a, b string) bool { return a == b })
+			checkGetArg(t, raw, name, GetArgFold, func(a, b string) bool { return equalFold([]byte(a), b) })
 		}
 		if string(raw) != was {
 			t.Fatalf("the input is changed: %q", raw)
@@ -81,16 +82,16 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// checkGetArg holds GetArg against the slow way to do it.
-func checkGetArg(t *testing.T, raw []byte, name string) {
-	got, found := GetArg(raw, name)
+// checkGetArg holds GetArg, or GetArgFold, against the slow way to do it.
+func checkGetArg(t *testing.T, raw []byte, name string, get func([]byte, string) ([]byte, bool), equal func(a, b string) bool) {
+	got, found := get(raw, name)
 	args := ParseArgs(raw)
 	for {
 		key, value, ok := args.Next()
 		if !ok {
 			break
 		}
-		if string(AppendUnescape(nil, key)) == name {
+		if equal(string(AppendUnescape(nil, key)), name) {
 			if !found || !bytes.Equal(got, value) {
 				t.Fatalf("GetArg(%q) = %q, %v; want %q", name, got, found, value)
 			}

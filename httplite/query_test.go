@@ -52,6 +52,9 @@ func TestGetArg(t *testing.T) {
 			t.Errorf("GetArg(%q) = %q, want %q", name, got, want)
 		}
 	}
+	if value, ok := GetArgFold([]byte("x=0&CN%61%4De=1"), "cname"); !ok || string(value) != "1" {
+		t.Errorf("GetArgFold: %q, %v", value, ok)
+	}
 	if value, ok := GetArg([]byte("a&="), ""); !ok || value == nil {
 		t.Error("the empty key is a key")
 	}
