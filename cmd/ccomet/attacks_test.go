@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,7 +37,7 @@ func readAttacks(t *testing.T) []attacks.Case {
 
 func TestAttacks(t *testing.T) {
 	t.Parallel()
-	p := start(t, nil, "--polling-timeout", "3600", "--ccomet", "127.0.0.1:0")
+	p := start(t, nil, "--polling-timeout", "3600", "--ccomet", "127.0.0.1:0", "--max-head", "16384") // as the table has it
 	cases := readAttacks(t)
 	others := newBystander(t, p)
 	for i := range cases {
@@ -48,6 +49,9 @@ func TestAttacks(t *testing.T) {
 		c := &cases[i]
 		t.Run(c.Name, func(t *testing.T) {
 			for _, side := range []string{p.front, p.admin, p.address("ccomet")} {
+				if side == p.admin && isLong(c) {
+					continue // its requests have room for a message
+				}
 				for _, begin := range []func(*testing.T, string, string) net.Conn{deliver, dribble} {
 					conn := begin(t, side, withMarker(c))
 					defer conn.Close()
@@ -68,6 +72,11 @@ func TestAttacks(t *testing.T) {
 		t.Error(log)
 	}
 	p.stop(syscall.SIGTERM)
+}
+
+// isLong says whether an attack is refused for its size alone.
+func isLong(c *attacks.Case) bool {
+	return c.Refused != nil && slices.Contains([]string{"LineTooLong", "HeadTooLarge", "ChunkExtTooLarge"}, c.Refused.Rule)
 }
 
 func withMarker(c *attacks.Case) string {

@@ -62,7 +62,7 @@ func TestNginxAttacks(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			x := newProxy(t)
-			p := start(t, nil)
+			p := start(t, nil, "--max-head", "16384") // as the table has it
 			old, current := newTap(t, "127.0.0.1:0", p.front), newTap(t, x.socket(), p.front)
 			x.start(old.address, plainly(x, c.further...)...)
 			got := map[string]*attempt{}
