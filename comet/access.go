@@ -138,6 +138,7 @@ func (s *shard) takeProxyHeader(c reactor.Conn, p []byte) (n int, ok bool) {
 	}
 	// At once, before any request: the address is not kept.
 	s.totals.refused.Add(1)
+	s.tellDenial(side, from.client)
 	s.body = appendDenial(s.body[:0], from.client)
 	s.reply(&exchange{conn: c, side: side, last: true}, 403, typeText, s.body)
 	return len(p), false
@@ -171,6 +172,7 @@ func (s *shard) barred(x *exchange) bool {
 		}
 		client = peer.Addr()
 	}
+	s.tellDenial(x.side, client)
 	s.body = appendDenial(s.body[:0], client)
 	s.failed(x, 403)
 	return true
@@ -190,6 +192,13 @@ func (s *shard) barredEarly(c reactor.Conn, req *httplite.Request) bool {
 	req.Reset()
 	s.dropHalf(c)
 	return true
+}
+
+// tellDenial has the log tell whom the admin side does not let in.
+func (s *shard) tellDenial(side uint8, client netip.Addr) {
+	if side == sideAdmin {
+		s.srv.denials.tell(&s.srv.cfg.Log, s.loop.Now(), client.Unmap().WithZone(""))
+	}
 }
 
 // appendDenial appends the line that tells somebody that he may not come.

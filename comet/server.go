@@ -38,6 +38,7 @@ type Server struct {
 	state  *state // nil: none is kept
 	gapped bool   // channels have left out numbers after a crash
 
+	denials    denials
 	handedOver atomic.Bool // another process has the listening sockets, too
 }
 

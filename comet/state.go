@@ -51,7 +51,10 @@ func openState(cfg *Config) (*state, error) {
 		return nil, nil
 	}
 	st := &state{cfg: cfg, name: cfg.StateFile, ready: make(chan struct{}, 1), final: make(chan struct{}), over: make(chan struct{})}
-	err := st.takeLock()
+	err := st.settle()
+	if err == nil {
+		err = st.takeLock()
+	}
 	if err == nil {
 		err = st.examine()
 	}
@@ -61,6 +64,38 @@ func openState(cfg *Config) (*state, error) {
 	}
 	return st, nil
 }
+
+// settle finds where the file is, behind symbolic links, and whether another one can take
+// its place there.
+func (st *state) settle() error {
+	for range maxLinks {
+		to, err := os.Readlink(st.name)
+		if err != nil {
+			break // it is no link, or not there
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(st.name), to)
+		}
+		st.name = to
+	}
+	var info unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, st.name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_TYPE, &info)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("%s: %w", st.name, err)
+	}
+	switch {
+	case info.Mode&unix.S_IFMT != unix.S_IFREG:
+		return fmt.Errorf("%s is no regular file: name one", st.name)
+	case info.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0:
+		return fmt.Errorf("%s is mounted by itself, so that no new file can take its place: mount its directory", st.name)
+	}
+	return nil
+}
+
+// maxLinks is how many symbolic links are followed, as many as Linux does.
+const maxLinks = 40
 
 // takeLock locks a file that stands beside the state file for good: that one is
 // another after each write.

@@ -80,6 +80,7 @@ func (f *configFile) settings() (*settings, error) {
 	s, _, err := newSettings(kong.Resolvers(compatDefaults{f.compat()}, f))
 	if err == nil {
 		s.Compat = cmp.Or(s.Compat, compatNone)
+		s.trim()
 	}
 	return s, err
 }

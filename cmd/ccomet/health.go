@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +26,7 @@ const healthPatience = 2 * time.Second
 
 // Run asks.
 func (c *health) Run(out io.Writer) error {
+	trimList(c.Admin)
 	if err := checkAddress(c.Admin[0]); err != nil {
 		return settingsError{fmt.Errorf("--admin is %w", err)}
 	}
@@ -46,18 +48,33 @@ func (c *health) Run(out io.Writer) error {
 type adminSide struct {
 	address string
 	client  *http.Client
+	proxied atomic.Bool // it wants a PROXY protocol header first
 }
 
 // newAdminSide asks at an address as serve takes it.
 func newAdminSide(address string) *adminSide {
+	a := &adminSide{address: address}
 	network, at := "tcp", address
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, at = "unix", path
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, at) // no host is this machine
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, at) // no host is this machine
+		if err == nil && a.proxied.Load() {
+			_, err = conn.Write([]byte("PROXY UNKNOWN\r\n")) // it asks for itself
+		}
+		return conn, err
 	}
-	return &adminSide{address, &http.Client{Timeout: adminPatience, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+	a.client = &http.Client{Timeout: adminPatience, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+	return a
+}
+
+func (a *adminSide) ask(path string, form map[string][]string) (*http.Response, error) {
+	url := "http://ccomet" + path
+	if form != nil {
+		return a.client.PostForm(url, form)
+	}
+	return a.client.Get(url)
 }
 
 // adminPatience is how long an answer of the admin side may take.
@@ -66,12 +83,10 @@ const adminPatience = 10 * time.Second
 // get returns the text of an answer, whose status must be 200. A form is sent as
 // a POST.
 func (a *adminSide) get(path string, form map[string][]string) (string, error) {
-	var resp *http.Response
-	var err error
-	if url := "http://ccomet" + path; form == nil {
-		resp, err = a.client.Get(url)
-	} else {
-		resp, err = a.client.PostForm(url, form)
+	resp, err := a.ask(path, form)
+	if err == nil && resp.StatusCode == http.StatusBadRequest && a.proxied.CompareAndSwap(false, true) {
+		resp.Body.Close() // it may have --proxy-protocol, of which nobody has told
+		resp, err = a.ask(path, form)
 	}
 	if err != nil {
 		return "", fmt.Errorf("the admin side at %s does not answer: %w", a.address, err)

@@ -21,7 +21,7 @@ import (
 // iComet's, but of another file, is an error.
 func icometProcess(pidfile, text, config string) (int, error) {
 	pid, err := strconv.Atoi(text)
-	if err != nil || pid <= 0 || processName(pid) != icometName || sameProgram(pid) {
+	if err != nil || pid <= 0 || processName(pid) != icometName || sameProgram(pid) || isZombie(pid) {
 		return 0, nil
 	}
 	args := processArgs(pid)
@@ -54,6 +54,13 @@ func isFileOf(pid int, arg, name string) bool {
 func processName(pid int) string {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return strings.TrimSuffix(string(text), "\n")
+}
+
+// isZombie says whether a process has ended, and only waits for its parent to ask how.
+func isZombie(pid int) bool {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	at := bytes.LastIndexByte(text, ')') // ends the name, which may have anything in it
+	return at >= 0 && bytes.HasPrefix(text[at+1:], []byte(" Z"))
 }
 
 // processArgs is the command line of a process, the program's name first.

@@ -182,3 +182,18 @@ func TestUpgrade(t *testing.T) {
 	s.serves()
 	s.must("-s", "stop", s.conf)
 }
+
+// TestICometZombie: one that has ended, but that its parent has not asked, does not run.
+func TestICometZombie(t *testing.T) {
+	s := newService(t, freeConf)
+	dead := exec.Command(copied(t, "/bin/sh"), "-c", "kill -9 $$", s.conf)
+	if err := dead.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = dead.Wait() }()
+	until(t, func() bool { return isZombie(dead.Process.Pid) })
+	s.leave(itoa(dead.Process.Pid))
+	s.must("-d", s.conf)
+	s.serves()
+	s.must("-s", "stop", s.conf)
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -20,6 +21,8 @@ type logFile struct {
 	mu   sync.Mutex
 	file *os.File
 	size int64 // bytes since it was begun
+
+	rotates bool // it is a file, and neither a device nor a pipe
 }
 
 // reopen opens the file of the log's name, or begins it. Any goroutine may call it.
@@ -40,7 +43,7 @@ func openLogFile(name string, limit int64) (*logFile, error) {
 
 // open leaves the log as it was if it fails.
 func (l *logFile) open() error {
-	file, err := os.OpenFile(l.name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	file, err := openLogOutput(l.name)
 	if err != nil {
 		return err
 	}
@@ -52,9 +55,19 @@ func (l *logFile) open() error {
 	if l.file != nil {
 		l.file.Close()
 	}
-	l.file, l.size = file, info.Size()
+	l.file, l.size, l.rotates = file, info.Size(), info.Mode().IsRegular()
 	// A crash is told there too: standard error may be nowhere.
 	return debug.SetCrashOutput(file, debug.CrashOptions{})
+}
+
+// openLogOutput opens what has a log's name, or makes a file of it. A pipe is opened for
+// reading, too: so it neither waits for a reader, nor breaks when one goes.
+func openLogOutput(name string) (*os.File, error) {
+	access := os.O_WRONLY
+	if info, err := os.Stat(name); err == nil && info.Mode().Type() == fs.ModeNamedPipe {
+		access = os.O_RDWR
+	}
+	return os.OpenFile(name, access|os.O_APPEND|os.O_CREATE, 0o644)
 }
 
 // Write adds one line.
@@ -63,7 +76,7 @@ func (l *logFile) Write(line []byte) (int, error) {
 	defer l.mu.Unlock()
 	n, err := l.file.Write(line)
 	l.size += int64(n)
-	if l.limit > 0 && l.size > l.limit {
+	if l.rotates && l.limit > 0 && l.size > l.limit {
 		if rotateErr := l.rotate(time.Now()); err == nil {
 			err = rotateErr
 		}
@@ -75,7 +88,11 @@ func (l *logFile) Write(line []byte) (int, error) {
 // new one would.
 func (l *logFile) rotate(now time.Time) error {
 	l.size = 0
-	dated := l.name + now.Format(".20060102-150405")
+	name, err := filepath.EvalSymlinks(l.name) // a link stays, and tells where
+	if err != nil {
+		return err
+	}
+	dated := name + now.Format(".20060102-150405")
 	target := dated
 	for i := 1; ; i++ {
 		if _, err := os.Lstat(target); errors.Is(err, fs.ErrNotExist) {
@@ -85,7 +102,7 @@ func (l *logFile) rotate(now time.Time) error {
 		}
 		target = fmt.Sprintf("%s.%d", dated, i)
 	}
-	if err := os.Rename(l.name, target); err != nil {
+	if err := os.Rename(name, target); err != nil {
 		return err
 	}
 	return l.open()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // logDir is a directory for a log, and what is in it at the moment.
@@ -236,5 +239,36 @@ func TestLogToStdout(t *testing.T) {
 	stdout, stderr, status := runFor(t, nil, "serve", "--log-output", "stdout", "--pidfile", pidfile, "--front", p.front, "--admin", "127.0.0.1:0")
 	if status != exitFailed || !strings.Contains(stdout, "left behind") || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "in use") {
 		t.Errorf("status %d: %q, %q", status, stdout, stderr)
+	}
+}
+
+// TestOnlyFilesRotate: a device or a pipe stays what it is, and a link stays a link.
+func TestOnlyFilesRotate(t *testing.T) {
+	dir := t.TempDir()
+	pipe, link, target := filepath.Join(dir, "pipe"), filepath.Join(dir, "link"), filepath.Join(dir, "target")
+	if err := errors.Join(unix.Mkfifo(pipe, 0o600), os.Symlink(target, link)); err != nil {
+		t.Fatal(err)
+	}
+	for name, files := range map[string]int{os.DevNull: 0, pipe: 0, link: 2} {
+		before, _ := os.Lstat(name)
+		l, err := openLogFile(name, 5) // of a pipe that nobody reads, too
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := l.Write([]byte("a line\n")); err != nil {
+				t.Error(name, err)
+			}
+		}
+		l.file.Close()
+		if after, err := os.Lstat(name); err != nil || after.Mode() != before.Mode() {
+			t.Errorf("%s: %v has become %v, %v", name, before.Mode(), after, err)
+		}
+		if rotated, _ := filepath.Glob(target + ".2*"); len(rotated) != files {
+			t.Errorf("%s: %q", name, rotated)
+		}
+	}
+	if _, err := os.Stat(target); err != nil {
+		t.Error(err)
 	}
 }

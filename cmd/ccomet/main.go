@@ -39,6 +39,7 @@ func main() { os.Exit(run(os.Args, os.Stdout, os.Stderr)) }
 // run does what the arguments say, the first of which is the program's name,
 // and returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
+	dropEmptyVariables()
 	name, args := filepath.Base(args[0]), args[1:]
 	var commands any = &icomet{}
 	if name != icometName {
@@ -61,12 +62,25 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
+// dropEmptyVariables has variables of the environment that are empty be as unset: whoever
+// writes CCOMET_FRONT= into a file of them means the default.
+func dropEmptyVariables() {
+	for _, v := range os.Environ() {
+		if name, value, _ := strings.Cut(v, "="); value == "" && strings.HasPrefix(name, envPrefix+"_") {
+			_ = os.Unsetenv(name) // fails for no name that is set
+		}
+	}
+}
+
+// envPrefix begins the names of all variables.
+const envPrefix = "CCOMET"
+
 // newParser is the parser of a command line.
 func newParser(commands any, stdout, stderr io.Writer, options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(commands, append([]kong.Option{
 		kong.Description("CComet, a comet server: clients wait on channels, and what is published there is pushed to them."),
 		kong.Writers(stdout, stderr),
-		kong.DefaultEnvars("CCOMET"),
+		kong.DefaultEnvars(envPrefix),
 		kong.Vars{"version": versionLine()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.ValueFormatter(describe),

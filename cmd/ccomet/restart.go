@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -30,7 +29,7 @@ func (c *serve) startable() error {
 	if !c.logsToFile() {
 		return nil
 	}
-	file, err := os.OpenFile(c.LogOutput, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	file, err := openLogOutput(c.LogOutput)
 	if err != nil {
 		return fmt.Errorf("--log-output: %w", err)
 	}

@@ -92,6 +92,7 @@ func flagGiven(ctx *kong.Context, name string) any {
 // AfterApply refuses bad settings, and says where they were set.
 func (c *serve) AfterApply(ctx *kong.Context) error {
 	c.Compat = cmp.Or(c.implied, compatNone)
+	c.trim()
 	fromFile := map[string]bool{}
 	for _, path := range ctx.Path {
 		if path.Flag != nil && path.Resolved {

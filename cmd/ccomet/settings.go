@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -89,6 +90,22 @@ type settings struct {
 	LogFormat     logFormat `default:"" placeholder:"console|json"`
 	LogOutput     string    `default:"stderr" placeholder:"FILE"`
 	LogRotateSize int       `default:"0" placeholder:"BYTES"`
+}
+
+// trim drops the blanks round what lists have.
+func (s *settings) trim() {
+	v := reflect.ValueOf(s).Elem()
+	for i := range v.NumField() {
+		if list, ok := v.Field(i).Interface().([]string); ok {
+			trimList(list)
+		}
+	}
+}
+
+func trimList(list []string) {
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+	}
 }
 
 // auth says who may subscribe.

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"testing"
+)
+
+// TestEmptyVariables: one that is empty is as unset, and lists may have blanks.
+func TestEmptyVariables(t *testing.T) {
+	p := serving(t, command([]string{"CCOMET_FRONT= 127.0.0.1:0 , [::1]:0", "CCOMET_ADMIN=127.0.0.1:0 ", "CCOMET_AUTH=", "CCOMET_MAX_CHANNELS=",
+		"CCOMET_ADMIN_ALLOW= 127.0.0.1, 10. ", "CCOMET_SECRET=", "CCOMET_LOG_OUTPUT="}, "serve"))
+	if n := len(p.serving["front"].([]any)); n != 2 {
+		t.Errorf("it listens on %v", p.serving["front"])
+	}
+	p.push("a", "b")
+}
+
+// TestHealthBehindProxyProtocol: a server that wants a header of whoever asks is asked with one.
+func TestHealthBehindProxyProtocol(t *testing.T) {
+	p := start(t, nil, "--proxy-protocol", "admin", "--trusted-proxy", "127.0.0.1")
+	for _, args := range [][]string{{"health", "--admin", p.admin}, {"health", "--ready", "--admin", " " + p.admin + " "}} {
+		if stdout, stderr, status := runFor(t, nil, args...); status != 0 {
+			t.Errorf("%s: status %d: %s%s", args, status, stdout, stderr)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package comet
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+)
+
+// TestStateBehindLinks: the state is written where the links lead to, and they stay links.
+func TestStateBehindLinks(t *testing.T) {
+	cfg := stateConfig(t)
+	dir := filepath.Dir(cfg.StateFile)
+	target := filepath.Join(dir, "data", "state")
+	for _, err := range []error{
+		os.Mkdir(filepath.Join(dir, "data"), 0o700), os.Symlink("second", cfg.StateFile), os.Symlink("data/state", filepath.Join(dir, "second")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := newHarnessAt(t, cfg, noon)
+	h.ask(sideAdmin, "/push?cname=a&content=kept")
+	h = h.restart(cfg, true)
+	if told := h.told("a"); !strings.Contains(told, "kept") {
+		t.Error(told)
+	}
+	if to, err := os.Readlink(cfg.StateFile); err != nil || to != "second" {
+		t.Errorf("%q, %v", to, err)
+	}
+	if info, err := os.Lstat(target); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// TestStateThatCannotBeReplaced: it is refused at the start, with the reason.
+func TestStateThatCannotBeReplaced(t *testing.T) {
+	cfg := stateConfig(t)
+	if err := os.Mkdir(cfg.StateFile, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := openState(&cfg); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+		t.Error(st, err)
+	}
+	other := filepath.Join(t.TempDir(), "other")
+	for _, name := range []string{other, cfg.StateFile + "2"} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg.StateFile += "2"
+	if err := unix.Mount(other, cfg.StateFile, "", unix.MS_BIND, ""); errors.Is(err, unix.EPERM) {
+		t.Skip("a file can be mounted by root alone")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Unmount(cfg.StateFile, unix.MNT_DETACH) }()
+	if st, err := openState(&cfg); err == nil || !strings.Contains(err.Error(), "is mounted by itself") {
+		t.Error(st, err)
+	}
+}
+
+// TestDenialsAreTold: one line an address and minute, and no more of them than can be read.
+func TestDenialsAreTold(t *testing.T) {
+	var out bytes.Buffer
+	log := zerolog.New(&out)
+	var d denials
+	lines := func() int {
+		defer out.Reset()
+		return strings.Count(out.String(), `"level":"warn"`)
+	}
+	one, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	for _, client := range []netip.Addr{one, one, other, one, {}} {
+		d.tell(&log, noon, client)
+	}
+	if text := out.String(); !strings.Contains(text, "192.0.2.1") || !strings.Contains(text, "unix") {
+		t.Error(text)
+	}
+	if n := lines(); n != 3 {
+		t.Errorf("%d lines", n)
+	}
+	d.tell(&log, noon.Add(time.Minute), one)
+	if n := lines(); n != 1 {
+		t.Errorf("%d lines a minute later", n)
+	}
+	for i := range 10 * deniedAddresses {
+		d.tell(&log, noon.Add(2*time.Minute), netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+	}
+	if n := lines(); n != deniedAddresses+1 || len(d.told) > deniedAddresses+1 {
+		t.Errorf("%d lines, %d kept", n, len(d.told))
+	}
+}
+
+// TestDeniedIsLogged: only the admin side's.
+func TestDeniedIsLogged(t *testing.T) {
+	var out bytes.Buffer
+	h := newHarness(t, Config{Loops: 1, AdminAllow: []string{"192.0.2.1"}, FrontAllow: []string{"192.0.2.1"}, Log: zerolog.New(&out)})
+	for _, side := range []uint8{sideFront, sideAdmin, sideAdmin} {
+		h.ask(side, "/ping")
+	}
+	if n := strings.Count(out.String(), "denied on the admin side"); n != 1 {
+		t.Errorf("%d lines: %s", n, out.String())
+	}
+}
