@@ -26,6 +26,9 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(raw), false, true, uint16(len(raw)/2))
 		f.Add([]byte(raw), true, false, uint16(1))
 	}
+	for _, c := range refused {
+		f.Add([]byte(c.raw), c.rules == client, c.rules == deflated, uint16(len(c.raw)/2))
+	}
 	var r Reader
 	f.Fuzz(func(t *testing.T, raw []byte, client, deflate bool, cut uint16) {
 		checkReading(t, &r, string(raw), fuzzRules(client, deflate), int(cut))

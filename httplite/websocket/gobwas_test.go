@@ -227,9 +227,15 @@ func compare(t testing.TB, r *Reader, raw string, rules *Rules) {
 	t.Fatalf("%x with %+v:\n got %s\nwant %s", raw, *rules, got, want)
 }
 
-// TestAgainstGobwas gives the cases of kinds_test.go to gobwas/ws, too.
+// TestAgainstGobwas gives the cases of other tests to gobwas/ws, too.
 func TestAgainstGobwas(t *testing.T) {
 	var r Reader
+	for _, c := range refused {
+		if c.rules == nil {
+			c.rules = &Rules{}
+		}
+		compare(t, &r, c.raw, c.rules)
+	}
 	for _, k := range kinds() {
 		for _, deflate := range []bool{false, true} {
 			compare(t, &r, k.raw, &Rules{Deflate: deflate, Message: 1 << 20, Fragments: 1 << 17})

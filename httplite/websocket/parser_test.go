@@ -64,64 +64,70 @@ func length(first byte, bytes int, n uint64) string {
 	return string(append(append(head, b[8-bytes:]...), testKey[:]...))
 }
 
+// Rules of refused.
+var (
+	deflated = &Rules{Deflate: true}
+	client   = &Rules{Client: true}
+	small    = &Rules{Message: 10, Fragments: 3}
+)
+
+var refused = []struct {
+	name, raw string
+	rules     *Rules
+	want      Kind
+	code      Code
+}{
+	{"RSV1", frame(text|rsv1, ""), nil, ReservedBits, 1002},
+	{"RSV2", frame(text|rsv2, ""), deflated, ReservedBits, 1002},
+	{"RSV3", frame(ping|rsv3, ""), deflated, ReservedBits, 1002},
+	{"RSV1 on a ping", frame(ping|rsv1, ""), deflated, MisplacedCompression, 1002},
+	{"RSV1 on a further fragment", frame(text1, "") + frame(cont|rsv1, ""), deflated, MisplacedCompression, 1002},
+	{"opcode 3", frame(fin|3, ""), nil, ReservedOpcode, 1002},
+	{"opcode 7", frame(7, ""), nil, ReservedOpcode, 1002},
+	{"opcode 11", frame(fin|11, ""), nil, ReservedOpcode, 1002},
+	{"opcode 15", frame(15, ""), nil, ReservedOpcode, 1002},
+	{"ping in pieces", frame(byte(Ping), ""), nil, FragmentedControl, 1002},
+	{"close in pieces", frame(byte(Close), ""), nil, FragmentedControl, 1002},
+	{"ping of 126 bytes", frame(ping, strings.Repeat("x", 126)), nil, ControlTooLong, 1002},
+	{"close of 64 bits", length(end, 8, 1<<16), nil, ControlTooLong, 1002},
+	{"no mask", serverFrame(text, "hello"), nil, NotMasked, 1002},
+	{"no mask on a ping", serverFrame(ping, ""), nil, NotMasked, 1002},
+	{"a mask from a server", frame(text, "hello"), client, Masked, 1002},
+	{"125 in 16 bits", length(text, 2, 125), nil, LengthNotMinimal, 1002},
+	{"0 in 16 bits", length(text, 2, 0), nil, LengthNotMinimal, 1002},
+	{"65535 in 64 bits", length(text, 8, 65535), nil, LengthNotMinimal, 1002},
+	{"5 in 64 bits", length(bin, 8, 5), nil, LengthNotMinimal, 1002},
+	{"2^63", length(bin, 8, 1<<63), nil, LengthTooLarge, 1002},
+	{"2^64-1", length(bin, 8, 1<<64-1), nil, LengthTooLarge, 1002},
+	{"2^63-1", length(bin, 8, 1<<63-1), nil, TooBig, 1009},
+	{"2^63-1, if that were allowed", length(bin, 8, 1<<63-1), &Rules{Message: 1<<63 - 1}, TooBig, 1009},
+	{"2^63-1 as a second fragment", frame(bin1, "x") + length(cont, 8, 1<<63-1), nil, TooBig, 1009},
+	{"continuation of nothing", frame(cont, "x"), nil, UnexpectedContinuation, 1002},
+	{"continuation behind a message", frame(text, "") + frame(more, "x"), nil, UnexpectedContinuation, 1002},
+	{"text within text", frame(text1, "x") + frame(text, "y"), nil, ExpectedContinuation, 1002},
+	{"binary within text, behind a ping", frame(text1, "x") + frame(ping, "") + frame(bin1, "y"), nil, ExpectedContinuation, 1002},
+	{"close of a byte", frame(end, "\x03"), nil, ShortClose, 1002},
+	{"close code 1005", frame(end, "\x03\xed"), nil, BadCloseCode, 1002},
+	{"close code 0", frame(end, "\x00\x00bye"), nil, BadCloseCode, 1002},
+	{"close reason", frame(end, "\x03\xe8\xff"), nil, InvalidUTF8, 1007},
+	{"close reason that is cut", frame(end, "\x03\xe8\xce"), nil, InvalidUTF8, 1007},
+	{"text", frame(text, "\xff"), nil, InvalidUTF8, 1007},
+	{"text that is cut", frame(text, "\xce"), nil, InvalidUTF8, 1007},
+	{"text cut by a fragment's end", frame(text1, "\xce") + frame(cont, "x"), nil, InvalidUTF8, 1007},
+	{"surrogate in two fragments", frame(text1, "\xed") + frame(cont, "\xa0\x80"), nil, InvalidUTF8, 1007},
+	{"text, before the fragment is whole", frame(text1, "a\xf5bcdefg")[:8], nil, InvalidUTF8, 1007},
+	{"11 bytes", frame(text, "0123456789a"), small, TooBig, 1009},
+	{"11 bytes in two", frame(text1, "0123456") + frame(cont, "789a"), small, TooBig, 1009},
+	{"11 bytes that have not come", frame(text, "0123456789a")[:6], small, TooBig, 1009},
+	{"4 fragments", frame(bin1, "") + frame(more, "") + frame(more, "") + frame(cont, ""), small, TooManyFragments, 1009},
+	{"a message of 1 MiB and a byte", length(bin, 8, 1<<20+1), nil, TooBig, 1009},
+	{"compressed", frame(text|rsv1, "\xff\xff"), deflated, BadCompression, 1007},
+	{"compressed, too big", frame(bin|rsv1, strings.Repeat("x", 77)), &Rules{Deflate: true, Message: 10}, TooBig, 1009},
+	{"compressed text", frame(text|rsv1, "\xfa\x0f\x00"), deflated, InvalidUTF8, 1007},
+}
+
 func TestRefuses(t *testing.T) {
-	deflated := &Rules{Deflate: true}
-	client := &Rules{Client: true}
-	small := &Rules{Message: 10, Fragments: 3}
-	for _, c := range []struct {
-		name, raw string
-		rules     *Rules
-		want      Kind
-		code      Code
-	}{
-		{"RSV1", frame(text|rsv1, ""), nil, ReservedBits, 1002},
-		{"RSV2", frame(text|rsv2, ""), deflated, ReservedBits, 1002},
-		{"RSV3", frame(ping|rsv3, ""), deflated, ReservedBits, 1002},
-		{"RSV1 on a ping", frame(ping|rsv1, ""), deflated, MisplacedCompression, 1002},
-		{"RSV1 on a further fragment", frame(text1, "") + frame(cont|rsv1, ""), deflated, MisplacedCompression, 1002},
-		{"opcode 3", frame(fin|3, ""), nil, ReservedOpcode, 1002},
-		{"opcode 7", frame(7, ""), nil, ReservedOpcode, 1002},
-		{"opcode 11", frame(fin|11, ""), nil, ReservedOpcode, 1002},
-		{"opcode 15", frame(15, ""), nil, ReservedOpcode, 1002},
-		{"ping in pieces", frame(byte(Ping), ""), nil, FragmentedControl, 1002},
-		{"close in pieces", frame(byte(Close), ""), nil, FragmentedControl, 1002},
-		{"ping of 126 bytes", frame(ping, strings.Repeat("x", 126)), nil, ControlTooLong, 1002},
-		{"close of 64 bits", length(end, 8, 1<<16), nil, ControlTooLong, 1002},
-		{"no mask", serverFrame(text, "hello"), nil, NotMasked, 1002},
-		{"no mask on a ping", serverFrame(ping, ""), nil, NotMasked, 1002},
-		{"a mask from a server", frame(text, "hello"), client, Masked, 1002},
-		{"125 in 16 bits", length(text, 2, 125), nil, LengthNotMinimal, 1002},
-		{"0 in 16 bits", length(text, 2, 0), nil, LengthNotMinimal, 1002},
-		{"65535 in 64 bits", length(text, 8, 65535), nil, LengthNotMinimal, 1002},
-		{"5 in 64 bits", length(bin, 8, 5), nil, LengthNotMinimal, 1002},
-		{"2^63", length(bin, 8, 1<<63), nil, LengthTooLarge, 1002},
-		{"2^64-1", length(bin, 8, 1<<64-1), nil, LengthTooLarge, 1002},
-		{"2^63-1", length(bin, 8, 1<<63-1), nil, TooBig, 1009},
-		{"2^63-1, if that were allowed", length(bin, 8, 1<<63-1), &Rules{Message: 1<<63 - 1}, TooBig, 1009},
-		{"2^63-1 as a second fragment", frame(bin1, "x") + length(cont, 8, 1<<63-1), nil, TooBig, 1009},
-		{"continuation of nothing", frame(cont, "x"), nil, UnexpectedContinuation, 1002},
-		{"continuation behind a message", frame(text, "") + frame(more, "x"), nil, UnexpectedContinuation, 1002},
-		{"text within text", frame(text1, "x") + frame(text, "y"), nil, ExpectedContinuation, 1002},
-		{"binary within text, behind a ping", frame(text1, "x") + frame(ping, "") + frame(bin1, "y"), nil, ExpectedContinuation, 1002},
-		{"close of a byte", frame(end, "\x03"), nil, ShortClose, 1002},
-		{"close code 1005", frame(end, "\x03\xed"), nil, BadCloseCode, 1002},
-		{"close code 0", frame(end, "\x00\x00bye"), nil, BadCloseCode, 1002},
-		{"close reason", frame(end, "\x03\xe8\xff"), nil, InvalidUTF8, 1007},
-		{"close reason that is cut", frame(end, "\x03\xe8\xce"), nil, InvalidUTF8, 1007},
-		{"text", frame(text, "\xff"), nil, InvalidUTF8, 1007},
-		{"text that is cut", frame(text, "\xce"), nil, InvalidUTF8, 1007},
-		{"text cut by a fragment's end", frame(text1, "\xce") + frame(cont, "x"), nil, InvalidUTF8, 1007},
-		{"surrogate in two fragments", frame(text1, "\xed") + frame(cont, "\xa0\x80"), nil, InvalidUTF8, 1007},
-		{"text, before the fragment is whole", frame(text1, "a\xf5bcdefg")[:8], nil, InvalidUTF8, 1007},
-		{"11 bytes", frame(text, "0123456789a"), small, TooBig, 1009},
-		{"11 bytes in two", frame(text1, "0123456") + frame(cont, "789a"), small, TooBig, 1009},
-		{"11 bytes that have not come", frame(text, "0123456789a")[:6], small, TooBig, 1009},
-		{"4 fragments", frame(bin1, "") + frame(more, "") + frame(more, "") + frame(cont, ""), small, TooManyFragments, 1009},
-		{"a message of 1 MiB and a byte", length(bin, 8, 1<<20+1), nil, TooBig, 1009},
-		{"compressed", frame(text|rsv1, "\xff\xff"), deflated, BadCompression, 1007},
-		{"compressed, too big", frame(bin|rsv1, strings.Repeat("x", 77)), &Rules{Deflate: true, Message: 10}, TooBig, 1009},
-		{"compressed text", frame(text|rsv1, "\xfa\x0f\x00"), deflated, InvalidUTF8, 1007},
-	} {
+	for _, c := range refused {
 		t.Run(c.name, func(t *testing.T) {
 			got := cutEverywhere(t, c.raw, c.rules)
 			if i := strings.LastIndexByte(got, '\n'); got[i+1:] != "error "+c.want.String() {
