@@ -170,7 +170,7 @@ func appendSubscribe(dst []byte, sub *soakClient, names func(channel uint32) str
 	if sub.old {
 		dst = append(dst, " HTTP/1.0\r\n"...)
 	} else {
-		dst = append(dst, " HTTP/1.1\r\nHost: soak\r\n"...)
+		dst = append(dst, " HTTP/1.1\r\nHost: localhost\r\n"...)
 	}
 	if sub.transport == soakSSE && len(sub.lastID) > 0 {
 		dst = append(append(append(dst, "Last-Event-ID: "...), sub.lastID...), "\r\n"...)
@@ -188,9 +188,9 @@ func appendPublish(dst []byte, name string, content []byte, post bool) []byte {
 		if path[len(path)-1] != '?' {
 			path += "&"
 		}
-		return append(append(append(append(dst, "GET "...), path...), form...), " HTTP/1.1\r\nHost: soak\r\n\r\n"...)
+		return append(append(append(append(dst, "GET "...), path...), form...), " HTTP/1.1\r\nHost: localhost\r\n\r\n"...)
 	}
-	dst = append(append(append(dst, "POST "...), path...), " HTTP/1.1\r\nHost: soak\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: "...)
+	dst = append(append(append(dst, "POST "...), path...), " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(form)), 10)
 	return append(append(dst, "\r\n\r\n"...), form...)
 }

@@ -1,11 +1,15 @@
 package comet
 
-import "strconv"
+import (
+	"strconv"
+
+	"ccomet/reactor"
+)
 
 // What the admin side answers, once a channel's home has.
 
-// appendAnswer appends the response that a slot has come to.
-func (s *shard) appendAnswer(dst []byte, sl *slot) []byte {
+// appendAnswer appends the response that a slot of a connection has come to.
+func (s *shard) appendAnswer(dst []byte, c reactor.Conn, sl *slot) []byte {
 	if sl.op == opReady {
 		return append(dst, sl.text...)
 	}
@@ -23,7 +27,7 @@ func (s *shard) appendAnswer(dst []byte, sl *slot) []byte {
 		if retry = retryAfter(s.args[:0], refusedSeconds); sl.code == codeTooFast {
 			retry = retryAfter(s.args[:0], int(sl.n))
 		}
-	case sl.op == opPush && !sl.ack && sl.cb == "" && !sl.old && !sl.last && sl.side == sideAdmin:
+	case sl.op == opPush && !sl.ack && sl.cb == "" && !sl.old && !sl.last && sl.side == sideAdmin && s.page(sideAdmin, c.Index()) == 0:
 		return append(dst, s.okResponse()...)
 	case sl.side == sideCComet:
 		contentType = typeScript
@@ -54,7 +58,7 @@ func (s *shard) appendAnswer(dst []byte, sl *slot) []byte {
 		body = append(body, "}\n"...)
 	}
 	s.body, s.object = body, object
-	x := exchange{side: sl.side, old: sl.old, last: sl.last, head: sl.head, headers: retry}
+	x := exchange{conn: c, side: sl.side, old: sl.old, last: sl.last, head: sl.head, headers: retry}
 	return s.appendResponse(dst, &x, status, contentType, body)
 }
 

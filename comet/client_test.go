@@ -84,6 +84,7 @@ func startWire(t testing.TB, cfg Config) *wireServer {
 	}
 	cfg.CComet = []string{"127.0.0.1:0"}
 	orDefault(&cfg.RetryTime, -1)
+	cfg.AdminHosts = append(cfg.AdminHosts, "h", "x") // what tests call it
 	cfg.Clock = func() time.Time { return noon }
 	srv, err := New(cfg)
 	if err != nil {
@@ -254,6 +255,7 @@ func newStage(t testing.TB, cfg Config) *stage {
 	t.Helper()
 	st := &stage{t: t, now: noon}
 	orDefault(&cfg.RetryTime, -1)
+	cfg.AdminHosts = append(cfg.AdminHosts, "h", "x") // what tests call it
 	cfg.Clock = func() time.Time { return st.now }
 	srv, err := newServer(cfg)
 	if err != nil {

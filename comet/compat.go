@@ -22,7 +22,7 @@ type Compat struct {
 	// AnyCase takes the names of parameters in letters of either case.
 	AnyCase bool
 	// EventsForAnyOrigin sends Access-Control-Allow-Origin: * with /sse where no origin
-	// is named by CORSOrigin.
+	// is named by CORSOrigins.
 	EventsForAnyOrigin bool
 	// PagesMayPublish serves requests on the admin side that a browser makes for a page of
 	// another site, with a warning in the log, once.

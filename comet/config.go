@@ -165,9 +165,18 @@ type Config struct {
 	// Compat is what is let pass for the sake of another server's clients. Default none.
 	Compat Compat
 
-	// CORSOrigin is sent as Access-Control-Allow-Origin by the front side, and its
-	// pages may embed /iframe: they are posted each message. Empty lets none.
-	CORSOrigin string
+	// CORSOrigins, a list for ParseOrigins, are those of the pages that may read the
+	// front side's answers, and embed /iframe: they are posted each message. Default
+	// none but its own.
+	CORSOrigins []string
+	// AdminOrigins, a list for ParseOrigins too, are those of the pages that may ask the
+	// admin side, and read its answers. A browser's request for any other page than the
+	// admin side's own is answered 403.
+	AdminOrigins []string
+	// AdminHosts are names that the admin side is reached by: a request with another Host
+	// is answered 403, unless that is an address or localhost, since any page may have its
+	// own name lead here. "*.example.com" is all below a domain, "*" is every name.
+	AdminHosts []string
 	// Pages are served on the front side.
 	Pages []Page
 	// Public maps paths on the front side to paths of the admin side, which are
@@ -286,11 +295,13 @@ func (c *Config) check() error {
 	if _, err := newAccess(c); err != nil {
 		errs = append(errs, err)
 	}
-	for _, b := range []byte(c.CORSOrigin) {
-		if b < ' ' || b > '~' {
-			errs = append(errs, fmt.Errorf("CORS origin %q: printable ASCII only", c.CORSOrigin))
-			break
+	for name, list := range map[string][]string{"CORS origins": c.CORSOrigins, "admin origins": c.AdminOrigins} {
+		if _, err := ParseOrigins(list); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
+	}
+	if _, err := ParseHosts(c.AdminHosts); err != nil {
+		errs = append(errs, fmt.Errorf("admin hosts: %w", err))
 	}
 	return errors.Join(errs...)
 }

@@ -107,6 +107,7 @@ func (s *shard) begin(c reactor.Conn, req *httplite.Request) *exchange {
 	if req.Method() == httplite.CONNECT {
 		s.exchange.last = true // what follows is meant for a tunnel, and is no request
 	}
+	s.notePage(&s.exchange)
 	return &s.exchange
 }
 
@@ -133,6 +134,9 @@ func (s *shard) serve(c reactor.Conn, req *httplite.Request) {
 	}
 	if !known {
 		s.noSuchPath(x)
+		return
+	}
+	if s.barsPages(x) && s.barredPage(x) {
 		return
 	}
 	if !e.allows(m) {
@@ -230,6 +234,7 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 	}
 	s.dropHalf(c)
 	s.uncount(c)
+	s.forgetPage(c)
 	s.cancelHandlers(c)
 	s.dropHandled(c)
 	st, i := s.clearState(c)

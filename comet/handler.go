@@ -269,7 +269,7 @@ var ownHeaders = []string{"Content-Type", "Content-Length", "Date", "Connection"
 
 // renderHandled puts the head in front of a handler's answer.
 func (s *shard) renderHandled(h *handling, sl *slot) []byte {
-	x := exchange{side: sl.side, old: sl.old, last: sl.last, head: sl.head}
+	x := exchange{conn: h.conn, side: sl.side, old: sl.old, last: sl.last, head: sl.head}
 	if h.err != nil {
 		s.totals.refused.Add(1)
 		return s.appendResponse(nil, &x, 500, typeText, []byte(h.err.Error()+"\n"))
@@ -283,7 +283,7 @@ func (s *shard) renderHandled(h *handling, sl *slot) []byte {
 	for _, name := range ownHeaders {
 		h.header.Del(name)
 	}
-	head := s.appendHead(s.scratch[:0], x.side, head{status: h.status, contentType: contentType, old: x.old, last: x.last})
+	head := s.appendHead(s.scratch[:0], x.side, head{conn: h.conn.Index(), status: h.status, contentType: contentType, old: x.old, last: x.last})
 	for _, name := range slices.Sorted(maps.Keys(h.header)) {
 		for _, value := range h.header[name] {
 			head = httplite.AppendHeader(head, name, value)

@@ -263,7 +263,7 @@ func TestHandlersAreBarred(t *testing.T) {
 func TestStopWithHandlers(t *testing.T) {
 	for _, d := range []time.Duration{0, time.Nanosecond} {
 		asked, release := make(chan *http.Request), make(chan struct{})
-		srv, err := New(Config{Loops: 2, Front: []string{"127.0.0.1:0"}, Admin: []string{"127.0.0.1:0"}, Handlers: map[string]http.Handler{
+		srv, err := New(Config{Loops: 2, AdminHosts: []string{"h"}, Front: []string{"127.0.0.1:0"}, Admin: []string{"127.0.0.1:0"}, Handlers: map[string]http.Handler{
 			"/deaf": http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { asked <- req; <-release }),
 		}})
 		if err != nil {

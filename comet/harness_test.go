@@ -37,6 +37,7 @@ func newHarnessAt(t testing.TB, cfg Config, now time.Time) *harness {
 	t.Helper()
 	h := &harness{t: t, now: now}
 	orDefault(&cfg.RetryTime, -1)
+	cfg.AdminHosts = append(cfg.AdminHosts, "h", "x") // what tests call it
 	cfg.Clock = func() time.Time { return h.now }
 	srv, err := newServer(cfg)
 	if err != nil {

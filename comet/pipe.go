@@ -122,7 +122,7 @@ func (s *shard) settle(a asker, status int, contentType string, body []byte) {
 		return
 	}
 	sl := &s.pipes[i].slots[a.slot-s.pipes[i].first]
-	x := exchange{side: sl.side, old: sl.old, last: sl.last, head: sl.head}
+	x := exchange{conn: a.conn, side: sl.side, old: sl.old, last: sl.last, head: sl.head}
 	s.scratch = s.appendResponse(s.scratch[:0], &x, status, contentType, body)
 	sl.op, sl.text, sl.done = opReady, string(s.scratch), true
 	s.listPipe(i)
@@ -179,7 +179,7 @@ func (s *shard) writeAnswers(p *pipe) (ready int) {
 	}
 	s.scratch = s.scratch[:0]
 	for ready < len(p.slots) && p.slots[ready].done && p.slots[ready].op != opHandled {
-		s.scratch = s.appendAnswer(s.scratch, &p.slots[ready])
+		s.scratch = s.appendAnswer(s.scratch, p.conn, &p.slots[ready])
 		ready++
 	}
 	if ready > 0 {

@@ -54,7 +54,7 @@ func (s *shard) startPsub(c reactor.Conn, old, now bool) {
 	s.loop.Pause(c)
 	s.loop.SetTimer(c, -1)
 	s.presence.add(c)
-	s.scratch = s.appendHead(s.scratch[:0], s.side(c), head{status: 200, contentType: typeText, old: old, last: old, endless: true})
+	s.scratch = s.appendHead(s.scratch[:0], s.side(c), head{conn: c.Index(), status: 200, contentType: typeText, old: old, last: old, endless: true})
 	framing := psubBare
 	if !old {
 		framing = psubChunked

@@ -42,6 +42,7 @@ type pump struct {
 
 type pollCache struct {
 	from, n  int // messages it holds
+	page     uint32
 	response []byte
 }
 
@@ -232,10 +233,10 @@ func (s *shard) pollResponse(p *pump, i uint32, from int) []byte {
 	// Of a bundle the member is to be told, and its head keeps how the response ends.
 	variant := sub.flags&(subClose|subOld) | s.subs.At(i).flags&subTell
 	cache := &p.polls[variant/subClose]
-	if cache.n != len(missing) || cache.from != from {
+	if page := s.page(sideFront, sub.conn); cache.n != len(missing) || cache.from != from || cache.page != page {
 		p.body = appendPollBody(p.body[:0], missing, s.rosterName(p.roster), false, tell)
 		cache.response = s.appendPollResponse(cache.response[:0], sub, p.body)
-		cache.from, cache.n = from, len(missing)
+		cache.from, cache.n, cache.page = from, len(missing), page
 	}
 	return cache.response
 }

@@ -17,6 +17,7 @@ func (s *shard) stamp(now time.Time) {
 
 // head is what a response's head depends on.
 type head struct {
+	conn        uint32 // its connection's index, for what pages are told
 	status      int
 	contentType string
 	old, last   bool // of HTTP/1.0; the connection ends with the response
@@ -45,7 +46,7 @@ func (s *shard) appendHead(dst []byte, side uint8, h head) []byte {
 	} else {
 		dst = append(dst, headFixed...)
 	}
-	dst = append(dst, s.srv.headers[side]...)
+	dst = append(dst, s.corsLines(side, h.conn)...)
 	switch {
 	case h.last && !h.old:
 		dst = append(dst, "Connection: close\r\n"...)
@@ -57,7 +58,7 @@ func (s *shard) appendHead(dst []byte, side uint8, h head) []byte {
 
 // appendResponse appends a whole response.
 func (s *shard) appendResponse(dst []byte, x *exchange, status int, contentType string, body []byte) []byte {
-	dst = s.appendHead(dst, x.side, head{status: status, contentType: contentType, old: x.old, last: x.last})
+	dst = s.appendHead(dst, x.side, head{conn: x.conn.Index(), status: status, contentType: contentType, old: x.old, last: x.last})
 	dst = append(dst, x.headers...)
 	if status != 204 { // which has no body, and must not have its length (RFC 9110 8.6)
 		dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(body)))
@@ -78,7 +79,10 @@ func (s *shard) reply(x *exchange, status int, contentType string, body []byte) 
 // replyHead answers HEAD where GET would be answered when there is something to say,
 // or without end: with the head alone, and without waiting.
 func (s *shard) replyHead(x *exchange, contentType string, endless bool) {
-	s.scratch = s.appendHead(s.scratch[:0], x.side, head{status: 200, contentType: contentType, old: x.old, last: x.last, endless: endless})
+	s.scratch = s.appendHead(s.scratch[:0], x.side, head{conn: x.conn.Index(), status: 200, contentType: contentType, old: x.old, last: x.last, endless: endless})
+	if contentType == typeSSE {
+		s.scratch = s.appendEventsOrigin(s.scratch)
+	}
 	if endless && !x.old {
 		s.scratch = append(s.scratch, chunkedLine...)
 	}
@@ -161,6 +165,9 @@ func (s *shard) options(x *exchange, e endpoint, known bool) {
 		s.noSuchPath(x)
 		return
 	}
+	if s.preflight(x, e) {
+		return
+	}
 	s.object = appendMethods(s.object[:0], "Allow: ", e.methods)
 	x.headers = s.object
 	s.reply(x, 204, "", nil)
@@ -180,31 +187,15 @@ func (s *shard) noSuchPath(x *exchange) {
 	s.failed(x, 404)
 }
 
-// What an iframe's document begins with.
-const (
-	iframeHead = "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><title>comet</title>"
-	iframeBody = "</head><body>\n"
-)
-
-// newIframeHead is the head of the documents of /iframe. A page of another origin
-// cannot be called, which the document notices by itself; where that origin is
-// let in, what it would be called with is posted to it as a message.
-func newIframeHead(origin string) []byte {
-	head := []byte(iframeHead)
-	if origin != "" {
-		head = append(head, `<script>try{parent.icomet_cb}catch(e){(function(page){parent={icomet_cb:function(m){page.postMessage(m,"`...)
-		head = appendForScript(head, appendEscaped(nil, []byte(origin)))
-		head = append(head, `")}}})(parent)}</script>`...)
-	}
-	return append(head, iframeBody...)
-}
-
 var contentTypes = [...]string{transportPoll: typeJSON, transportStream: typeJSON, transportIframe: typeHTML, transportSSE: typeSSE}
 
 // appendStreamHead appends the head of an endless response.
 func (s *shard) appendStreamHead(dst []byte, sub *subscriber) []byte {
 	// An old client's response ends with the connection, whatever it asked for.
-	dst = s.appendHead(dst, sideFront, head{status: 200, contentType: contentTypes[sub.transport], old: sub.has(subOld), last: sub.has(subClose | subOld), endless: true})
+	dst = s.appendHead(dst, sideFront, head{conn: sub.conn, status: 200, contentType: contentTypes[sub.transport], old: sub.has(subOld), last: sub.has(subClose | subOld), endless: true})
+	if sub.transport == transportSSE {
+		dst = s.appendEventsOrigin(dst)
+	}
 	if !sub.has(subOld) {
 		dst = append(dst, chunkedLine...)
 	}
@@ -247,7 +238,7 @@ func (s *shard) appendPollResponse(dst []byte, sub *subscriber, object []byte) [
 		size = len(cb) + len(object) + len("();\n")
 		contentType = typeScript
 	}
-	dst = s.appendHead(dst, sideFront, head{status: 200, contentType: contentType, old: sub.has(subOld), last: sub.has(subClose)})
+	dst = s.appendHead(dst, sideFront, head{conn: sub.conn, status: 200, contentType: contentType, old: sub.has(subOld), last: sub.has(subClose)})
 	dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(size))
 	dst = httplite.EndHeaders(dst)
 	return appendJSONP(dst, cb, object)

@@ -16,7 +16,9 @@ type Server struct {
 	cfg        Config
 	limits     requestLimits
 	access     access
-	headers    [sides]string // by side: what every response carries beside headFixed
+	cors       [sides]cors
+	adminHosts Hosts
+	pageWarned atomic.Bool // of a page that may not publish, but does
 	iframeHead []byte
 	endpoints  [sides]map[string]endpoint
 	subtrees   []string // paths of Config.Handlers that stand for all below them
@@ -93,10 +95,9 @@ func newServer(cfg Config) (*Server, error) {
 		srv.publishers = new(addressRates)
 	}
 	srv.limits = newRequestLimits(&cfg)
-	if cfg.CORSOrigin != "" {
-		srv.headers[sideFront] = "Access-Control-Allow-Origin: " + cfg.CORSOrigin + "\r\n"
-	}
-	srv.iframeHead = newIframeHead(cfg.CORSOrigin)
+	srv.cors = [sides]cors{sideFront: newCORS(cfg.CORSOrigins), sideAdmin: newCORS(cfg.AdminOrigins)}
+	srv.adminHosts, _ = ParseHosts(cfg.AdminHosts)
+	srv.iframeHead = newIframeHead(&srv.cors[sideFront].origins)
 	srv.group, err = reactor.NewGroup(cfg.Loops, func(i int) (*reactor.Loop, error) {
 		s, err := newShard(srv, uint8(i))
 		if err != nil {

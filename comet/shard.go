@@ -37,7 +37,8 @@ type shard struct {
 	historyHand     uint32         // the channel that was last looked at for history to let go of
 	rates           column[int64]  // buckets of publishes, by channel
 	clients         column[uint64] // whose connections are counted, by connection
-	roomHand        uint32         // the connection that was last looked at for one that may go
+	pages           pages
+	roomHand        uint32 // the connection that was last looked at for one that may go
 	seats           reactor.Slab[seat]
 	seatIndex       *index
 	walks           []walk
@@ -79,6 +80,7 @@ type shard struct {
 	warm        uint32
 
 	// What is rendered is rendered here, and copied by nobody.
+	goodHost    string // the last Host that was found to be this one
 	req         *httplite.Request
 	exchange    exchange
 	args        []byte // decoded parameters

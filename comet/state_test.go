@@ -492,7 +492,7 @@ func TestStateThatCannotBe(t *testing.T) {
 func TestStateWhileServing(t *testing.T) {
 	cfg := stateConfig(t)
 	cfg.Loops, cfg.ChannelBufferSize, cfg.StateInterval = 3, 1000, time.Millisecond
-	cfg.Front, cfg.Admin = []string{"127.0.0.1:0"}, []string{"127.0.0.1:0"}
+	cfg.Front, cfg.Admin, cfg.AdminHosts = []string{"127.0.0.1:0"}, []string{"127.0.0.1:0"}, []string{"h"}
 	const channels, each = 10, 40
 	for round := range 2 {
 		srv, err := New(cfg)

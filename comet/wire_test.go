@@ -352,18 +352,6 @@ func TestFrontRequests(t *testing.T) {
 	}
 }
 
-func TestCrossOrigin(t *testing.T) {
-	srv := startWire(t, Config{Loops: 1, CORSOrigin: "*"})
-	same(t, srv.talk(sideFront, reqGet(0, "/sub?cname=a")),
-		answer("200 OK", asJSON, object("next_seq", 1, "")+"\n", "Access-Control-Allow-Origin: *\r\n"))
-	c := srv.dial(sideFront)
-	c.send(reqGet(0, "/iframe?cname=a&seq=1"))
-	c.expect(streamHead(0, asHTML, "Access-Control-Allow-Origin: *\r\n") + `<!DOCTYPE html><html><head><meta charset="utf-8"><title>comet</title>` +
-		`<script>try{parent.icomet_cb}catch(e){(function(page){parent={icomet_cb:function(m){page.postMessage(m,"*")}}})(parent)}</script>` +
-		"</head><body>\n")
-	same(t, srv.talk(sideAdmin, reqGet(0, "/healthz")), answer("200 OK", asText, "ok"))
-}
-
 // A browser comes back with the URL it was once given, and says by itself what
 // it has seen last.
 func TestLastEventID(t *testing.T) {

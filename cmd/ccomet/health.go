@@ -70,7 +70,7 @@ func newAdminSide(address string) *adminSide {
 }
 
 func (a *adminSide) ask(path string, form map[string][]string) (*http.Response, error) {
-	url := "http://ccomet" + path
+	url := "http://localhost" + path
 	if form != nil {
 		return a.client.PostForm(url, form)
 	}

@@ -41,9 +41,12 @@ type settings struct {
 
 	CComet []string `name:"ccomet" placeholder:"ADDR"`
 
-	Auth       auth   `default:"none" placeholder:"none|token"`
-	Secret     string `placeholder:"KEY"`
-	CORSOrigin string `name:"cors-origin" placeholder:"ORIGIN"`
+	Auth       auth     `default:"none" placeholder:"none|token"`
+	Secret     string   `placeholder:"KEY"`
+	CORSOrigin []string `name:"cors-origin" placeholder:"ORIGINS"`
+
+	AdminHost   []string `placeholder:"NAMES"`
+	AdminOrigin []string `placeholder:"ORIGINS"`
 
 	FrontAllow    []string `placeholder:"ADDRS"`
 	FrontDeny     []string `placeholder:"ADDRS"`
@@ -204,12 +207,6 @@ func (s *settings) checkText() (bad []*badSetting) {
 		}
 	}
 	bad = append(bad, s.checkAccess()...)
-	for _, b := range []byte(s.CORSOrigin) {
-		if b <= ' ' || b > '~' {
-			bad = append(bad, &badSetting{"cors-origin", fmt.Sprintf("is %q: want an origin, as in https://example.com", s.CORSOrigin)})
-			break
-		}
-	}
 	return bad
 }
 
@@ -225,6 +222,17 @@ func (s *settings) checkAccess() (bad []*badSetting) {
 			bad = append(bad, &badSetting{addresses.name, "has " + err.Error()})
 		}
 	}
+	for _, origins := range []struct {
+		name string
+		list []string
+	}{{"cors-origin", s.CORSOrigin}, {"admin-origin", s.AdminOrigin}} {
+		if _, err := comet.ParseOrigins(origins.list); err != nil {
+			bad = append(bad, &badSetting{origins.name, "has " + oneLine(err)})
+		}
+	}
+	if _, err := comet.ParseHosts(s.AdminHost); err != nil {
+		bad = append(bad, &badSetting{"admin-host", "has " + oneLine(err)})
+	}
 	for _, side := range s.ProxyProtocol {
 		if side != "front" && side != "admin" {
 			bad = append(bad, &badSetting{"proxy-protocol", fmt.Sprintf("has %q: want front or admin", side)})
@@ -235,6 +243,9 @@ func (s *settings) checkAccess() (bad []*badSetting) {
 	}
 	return bad
 }
+
+// oneLine is what an error says, if it is several joined.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ", and ") }
 
 // server is the server's configuration that the settings come to.
 func (s *settings) server(log zerolog.Logger) comet.Config {
@@ -252,7 +263,7 @@ func (s *settings) server(log zerolog.Logger) comet.Config {
 	}
 	return comet.Config{
 		Front: s.Front, Admin: s.Admin, CComet: s.CComet, Loops: s.Loops,
-		Auth: comet.Auth(s.Auth), Secret: []byte(s.Secret), CORSOrigin: s.CORSOrigin,
+		Auth: comet.Auth(s.Auth), Secret: []byte(s.Secret), CORSOrigins: s.CORSOrigin, AdminOrigins: s.AdminOrigin, AdminHosts: s.AdminHost,
 		FrontAllow: s.FrontAllow, FrontDeny: s.FrontDeny, AdminAllow: s.AdminAllow, AdminDeny: s.AdminDeny,
 		TrustedProxies: s.TrustedProxy, ProxyProtocol: s.ProxyProtocol,
 		MaxChannels: s.MaxChannels, MaxSubscribersPerChannel: s.MaxSubscribersPerChannel,

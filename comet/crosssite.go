@@ -1,0 +1,162 @@
+package comet
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"ccomet/httplite"
+)
+
+// A web page must not publish: any page that a browser on some machine has open can
+// have it send requests to whatever that machine reaches, with an image's address, a
+// form or a script. Two things give such a request away:
+//
+//   - The browser says for whose page it asks: Sec-Fetch-Site, where it trusts the
+//     way to the server (as it does to 127.0.0.1), or else Origin, with most requests.
+//   - A page whose own name was made to lead here (DNS rebinding) asks for its own
+//     site, as far as the browser knows. But its name is in the request: Host.
+//
+// Who is no browser has none of the first, and asks by an address, by localhost or by
+// a name that the settings have.
+
+// Hosts are names of hosts. The zero value has none.
+type Hosts struct {
+	any   bool
+	exact map[string]bool
+	below []string // ".example.com"
+}
+
+// ParseHosts reads a list of names, each a text or several with commas between them:
+// "comet.internal"; "*.example.com" for all below a domain; "*" for every name.
+func ParseHosts(list []string) (h Hosts, err error) {
+	var errs []error
+	for _, texts := range list {
+		for text := range strings.SplitSeq(texts, ",") {
+			text = strings.ToLower(strings.TrimSpace(text))
+			name, wild := strings.CutPrefix(text, "*.")
+			switch {
+			case text == "":
+			case text == "*":
+				h.any = true
+			case name == "" || name[0] == '.' || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-._") != "":
+				errs = append(errs, fmt.Errorf("%q: want a host's name without a port, *.example.com, or *", text))
+			case wild:
+				h.below = append(h.below, "."+name)
+			default:
+				if h.exact == nil {
+					h.exact = map[string]bool{}
+				}
+				h.exact[name] = true
+			}
+		}
+	}
+	return h, errors.Join(errs...)
+}
+
+// has says whether a Host field has one of the names, an address, localhost or nothing.
+func (h *Hosts) has(field []byte) bool {
+	name := strings.ToLower(string(hostName(field)))
+	if h.any || name == "" || name == "localhost" || strings.HasSuffix(name, ".localhost") || h.exact[name] {
+		return true
+	}
+	for _, domain := range h.below {
+		if strings.HasSuffix(name, domain) {
+			return true
+		}
+	}
+	_, err := netip.ParseAddr(name)
+	return err == nil
+}
+
+// hostName is a Host field without its port, and without an IPv6 address's brackets.
+func hostName(field []byte) []byte {
+	if len(field) > 0 && field[0] == '[' {
+		name, _, _ := bytes.Cut(field[1:], []byte("]"))
+		return name
+	}
+	name, _, _ := bytes.Cut(field, []byte(":"))
+	return name
+}
+
+// barsPages says whether a request asks what not every page may: anything of the admin
+// side, be it on the front side.
+func (s *shard) barsPages(x *exchange) bool {
+	_, public := s.cfg.Public[string(x.req.Path())]
+	return x.side == sideAdmin || public && x.side == sideFront
+}
+
+// barredPage answers a request that a browser makes for a page that may not make it,
+// and says whether it has.
+func (s *shard) barredPage(x *exchange) bool {
+	s.body = s.body[:0]
+	switch {
+	case s.foreignPage(x):
+		s.body = append(s.body, "a page of another site may not ask this"...)
+		if origin := pageOf(x.req); len(origin) > 0 {
+			s.body = append(append(append(s.body, " (it is of "...), origin...), ')')
+		}
+		s.body = append(append(append(s.body, ": "...), originSettings[x.side]...), " names those that may\n"...)
+	case x.side == sideAdmin && s.foreignHost(x):
+		s.body = append(append(s.body, "the name "...), hostName(x.req.Host())...)
+		s.body = append(s.body, " is not known here: admin-host names those that are, an address and localhost always are\n"...)
+	default:
+		return false
+	}
+	if x.side == sideAdmin && s.cfg.Compat.PagesMayPublish {
+		if s.srv.pageWarned.CompareAndSwap(false, true) {
+			s.cfg.Log.Warn().Str("reason", string(bytes.TrimSpace(s.body))).Msg("the admin side serves what a web page may have asked, for the sake of iComet's pages; compat = none refuses it")
+		}
+		return false
+	}
+	s.failed(x, 403)
+	return true
+}
+
+// foreignHost says whether a request names a host that is not this one. Of a unix
+// socket that matters to nobody: no browser gets there.
+func (s *shard) foreignHost(x *exchange) bool {
+	host := x.req.Host()
+	if string(host) == s.goodHost {
+		return false
+	}
+	if s.srv.adminHosts.has(host) {
+		s.goodHost = string(host) // most that come next have the same
+		return false
+	}
+	peer, err := s.loop.Peer(x.conn)
+	return err != nil || peer.Addr().IsValid()
+}
+
+// foreignPage says whether a browser makes a request for a page that is neither of this
+// server nor of an origin that may. Any page may ask the admin side where all are let
+// in; what the front side has of the admin side is not for all that may read there.
+func (s *shard) foreignPage(x *exchange) bool {
+	site, origin := x.req.Header("Sec-Fetch-Site"), x.req.Header("Origin")
+	switch string(site) {
+	case "same-origin", "none": // no page, but whoever has typed it in
+		return false
+	case "":
+		if len(origin) == 0 || isOriginOf(origin, x.req.Host()) {
+			return false
+		}
+	}
+	origins := &s.srv.cors[x.side].origins
+	return !origins.names(pageOf(x.req)) && !(x.side == sideAdmin && origins.any)
+}
+
+// pageOf is the origin of the page that a browser makes a request for, as far as it says.
+func pageOf(req *httplite.Request) []byte {
+	if origin := req.Header("Origin"); len(origin) > 0 {
+		return origin
+	}
+	return originIn(req.Header("Referer"))
+}
+
+// isOriginOf says whether an origin is that of a host, by whichever scheme.
+func isOriginOf(origin, host []byte) bool {
+	_, authority, found := bytes.Cut(origin, []byte("://"))
+	return found && bytes.EqualFold(authority, host)
+}

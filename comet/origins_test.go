@@ -1,0 +1,173 @@
+package comet
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseOrigins(t *testing.T) {
+	o, err := ParseOrigins([]string{"https://example.com, HTTPS://B.example:443", "https://*.example.org:8443", "", "http://[::1]:3000", "capacitor://localhost", "http://c.example:80"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for origin, want := range map[string]bool{
+		"https://example.com": true, "https://b.example": true, "http://[::1]:3000": true, "capacitor://localhost": true, "http://c.example": true,
+		"https://a.example.org:8443": true, "https://a.b.example.org:8443": true,
+		"http://example.com": false, "https://example.com:8443": false, "https://www.example.com": false, "https://example.com.evil.example": false,
+		"https://example.org:8443": false, "https://.example.org:8443": false, "https://a.example.org": false, "http://a.example.org:8443": false,
+		"https://evil.example/.example.org:8443": false, "https://evil.example?.example.org:8443": false, "https://aexample.org:8443": false,
+		"null": false, "": false, "*": false, "https://*.example.org:8443": false,
+	} {
+		if o.names([]byte(origin)) != want {
+			t.Errorf("%q: want %v", origin, want)
+		}
+	}
+	if o.any || !o.named() || o.empty() {
+		t.Errorf("%+v", o)
+	}
+	for _, text := range []string{
+		"https://example.com/", "https://example.com/a", "example.com", "https://", "null", "https://user@example.com", "https://*", "https://a.*.example.com",
+		"https://example.com:", "https://example.com:x", "https://example.com:123456", "https://ex ample.com", "https://exämple.com", "https://[::1", "://a", "https://..a", "https://a?b",
+	} {
+		if _, err := ParseOrigins([]string{text}); err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func FuzzOrigins(f *testing.F) {
+	for _, text := range []string{"https://example.com", "https://*.example.com:8443", "*", "null", "http://[::1]:80", "https://a,b://c"} {
+		f.Add(text, "https://www.example.com")
+	}
+	f.Fuzz(func(t *testing.T, text, origin string) {
+		o, err := ParseOrigins([]string{text})
+		if err != nil {
+			return
+		}
+		for named := range o.exact {
+			if !o.names([]byte(named)) || strings.ContainsAny(named, " \t\r\n\"<>\\'") {
+				t.Errorf("%q names %q", text, named)
+			}
+		}
+		if o.names([]byte(origin)) && strings.ContainsAny(origin, "\r\n") {
+			t.Errorf("%q names %q", text, origin)
+		}
+	})
+}
+
+const (
+	corsAny   = "Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: Retry-After\r\n"
+	corsVary  = "Vary: Origin\r\n"
+	fromPage  = "Origin: https://a.example\r\n"
+	fromOther = "Origin: https://x.example\r\n"
+)
+
+func corsNamed(origin string) string {
+	return "Access-Control-Allow-Origin: " + origin + "\r\nAccess-Control-Allow-Credentials: true\r\nAccess-Control-Expose-Headers: Retry-After\r\nVary: Origin\r\n"
+}
+
+// Each page is told what concerns it, by every kind of answer, whenever that comes.
+func TestCrossOrigin(t *testing.T) {
+	pageA, pageB := corsNamed("https://a.example"), corsNamed("https://b.example.org")
+	for name, c := range map[string]struct {
+		origins              []string
+		none, first, pattern string // what is told without an Origin, to each that is named, by others
+		other                string
+	}{
+		"none":           {nil, "", "", "", ""},
+		"all":            {[]string{"*"}, corsAny, corsAny, corsAny, corsAny},
+		"named":          {[]string{"https://a.example,https://*.example.org"}, corsVary, pageA, pageB, corsVary},
+		"named, and all": {[]string{"https://a.example", "https://*.example.org", "*"}, corsAny + corsVary, pageA, pageB, corsAny + corsVary},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := startWire(t, Config{Loops: 1, CORSOrigins: c.origins})
+			for from, told := range map[string]string{
+				"": c.none, fromPage: c.first, "Origin: https://b.example.org\r\n": c.pattern, fromOther: c.other,
+			} {
+				same(t, srv.talk(sideFront, reqGet(0, "/sub?cname=a", from)), answer("200 OK", asJSON, object("next_seq", 1, "")+"\n", told))
+				same(t, srv.talk(sideFront, reqGet(1, "/nowhere", from, closing)), answer(gone, asText, "no such path: /nowhere\n", told, closing))
+				same(t, srv.talk(sideFront, "HEAD /sse?cname=a HTTP/1.0\r\n"+from+"\r\n"), streamHead(0, asEvents, told))
+				same(t, srv.talk(sideAdmin, reqGet(0, "/healthz")), answer("200 OK", asText, "ok"))
+				c := srv.dial(sideFront)
+				c.send(reqGet(1, "/sse?cname=a&seq=1", from))
+				c.expect(streamHead(1, asEvents, told))
+				c.Close()
+			}
+		})
+	}
+}
+
+// Polls of different pages that wait for the same message are each told of their own.
+func TestCrossOriginPolls(t *testing.T) {
+	st := newStage(t, Config{Loops: 1, CORSOrigins: []string{"https://*.example"}})
+	pages := []string{"https://a.example", "https://b.example", "", "https://a.example", "https://x.test"}
+	var waiting []*player
+	for _, origin := range pages {
+		p := st.enter(0, sideFront)
+		line := ""
+		if origin != "" {
+			line = "Origin: " + origin + "\r\n"
+		}
+		p.send(reqGet(1, "/sub?cname=a&seq=1", line))
+		waiting = append(waiting, p)
+	}
+	same(t, st.admin(0, "/push?cname=a&content=x"), done)
+	for i, p := range waiting {
+		told := corsVary
+		if strings.HasSuffix(pages[i], ".example") {
+			told = corsNamed(pages[i])
+		}
+		same(t, p.take(), answer("200 OK", asJSON, object("data", 1, "x")+"\n", told))
+		p.send(reqGet(1, "/ping?cb=f")) // for another page, on the same connection
+		same(t, p.take(), answer("200 OK", asScript, `f({"type":"ping","sub_timeout":30});`+"\n", corsVary))
+		p.leave()
+	}
+	st.settle()
+	if s := st.srv.shards[0]; len(s.pages.index) != 0 || len(s.pages.list) != 1+len(s.pages.free) {
+		t.Errorf("pages are left of nobody: %v", s.pages.index)
+	}
+}
+
+func TestPreflight(t *testing.T) {
+	srv := startWire(t, Config{Loops: 1, CORSOrigins: []string{"https://a.example"}, AdminOrigins: []string{"https://a.example"}, Public: map[string]string{"/demo/push": "/push"}})
+	const asks = "Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: last-event-id\r\n" + closing
+	for _, c := range []struct {
+		side                    uint8
+		path, origin, want, let string
+	}{
+		{sideFront, "/sse?cname=a", fromPage, "204", "GET, HEAD, OPTIONS"},
+		{sideFront, "/demo/push", fromPage, "204", "POST, OPTIONS"},
+		{sideAdmin, "/push", fromPage, "204", "GET, POST, OPTIONS"},
+		{sideFront, "/sse", fromOther, "403", "pages of https://x.example are not let in: cors-origin names those that are\n"},
+		{sideAdmin, "/push", fromOther, "403", "pages of https://x.example are not let in: admin-origin names those that are\n"},
+		{sideFront, "/nowhere", fromPage, "404", ""},
+	} {
+		got := srv.talk(c.side, "OPTIONS "+c.path+" HTTP/1.1\r\nHost: h\r\n"+c.origin+asks+"\r\n")
+		switch {
+		case !strings.HasPrefix(got, "HTTP/1.1 "+c.want+" "):
+			t.Errorf("%s of %s: %q", c.path, c.origin, got)
+		case c.want == "204":
+			same(t, got, noContent(corsNamed("https://a.example"), closing, "Access-Control-Allow-Methods: "+c.let+"\r\n",
+				"Access-Control-Allow-Headers: Last-Event-ID, Authorization, Cache-Control, X-Requested-With, Content-Type\r\nAccess-Control-Max-Age: 7200\r\n"))
+		case !strings.HasSuffix(got, c.let):
+			t.Errorf("%s of %s: %q", c.path, c.origin, got)
+		}
+	}
+}
+
+// iComet's pages on other origins read /sse, and nothing else.
+func TestEventsForAnyOrigin(t *testing.T) {
+	for _, c := range []struct {
+		origins []string
+		told    string
+	}{{nil, "Access-Control-Allow-Origin: *\r\n"}, {[]string{"https://a.example"}, corsVary}} {
+		srv := startWire(t, Config{Loops: 1, Compat: Compat{EventsForAnyOrigin: true}, CORSOrigins: c.origins})
+		same(t, srv.talk(sideFront, "HEAD /sse?cname=a HTTP/1.0\r\n"+fromOther+"\r\n"), streamHead(0, asEvents, c.told))
+		live := srv.dial(sideFront)
+		live.send(reqGet(1, "/sse?cname=a&seq=1", fromOther))
+		live.expect(streamHead(1, asEvents, c.told))
+		if got := srv.talk(sideFront, reqGet(0, "/sub?cname=a", fromOther)); strings.Contains(got, "Access-Control-Allow-Origin") {
+			t.Errorf("got %q", got)
+		}
+	}
+}
