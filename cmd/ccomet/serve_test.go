@@ -133,8 +133,18 @@ func TestFlags(t *testing.T) {
 		{"--channel-buffer-size 0", keeps(0)},
 		{"--channel-buffer-bytes 400", keeps(3)},
 		{"--cors-origin https://example.com", func(t *testing.T, p *process) {
-			if a := get(t, p.front, "/ping"); a.header.Get("Access-Control-Allow-Origin") != "https://example.com" {
-				t.Error(a.header)
+			req, err := http.NewRequest(http.MethodGet, "http://"+p.front+"/ping", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Origin", "https://example.com")
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.Header.Get("Access-Control-Allow-Origin") != "https://example.com" {
+				t.Error(resp.Header)
 			}
 		}},
 		{"--idle-timeout 1", func(t *testing.T, p *process) { ends(t, p, "GET /ping HTTP/1.1\r\nHost: a\r\n\r\n", "200") }},
