@@ -152,7 +152,7 @@ func (l *Loop) Wake() {
 //
 //  1. what the kernel reports, listeners included;
 //  2. input that an earlier turn left, on connections resumed meanwhile;
-//  3. timers that ran out;
+//  3. timers that ran out, after what else the kernel has to report;
 //  4. signals, then TurnEnded;
 //  5. and frees what was closed.
 func (l *Loop) Turn(timeout time.Duration) error {
@@ -175,6 +175,9 @@ func (l *Loop) Turn(timeout time.Duration) error {
 		l.finishListeners()
 	}
 	l.readReady(ready)
+	if err := l.catchUp(); err != nil {
+		return err
+	}
 	l.expire()
 	l.tellSignals()
 	for {
@@ -262,8 +265,28 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 	}
 }
 
-func (l *Loop) expire() {
+// catchUp takes what the kernel has to report beyond the turn's first events, where
+// timers have run out: all that had arrived when the time was read is dispatched before
+// anybody's time is up. A process that was stopped for a while (SIGSTOP, a paused
+// machine) finds more waiting than one call tells, or is woken by none of it.
+func (l *Loop) catchUp() error {
 	l.wheel.Advance(l.Tick())
+	for most := l.conns.Live()/eventBatch + 1; l.wheel.Pending() && most > 0; most-- {
+		events, err := l.poller.wait(0)
+		if err != nil {
+			return err
+		}
+		for i := range events {
+			l.dispatch(&events[i])
+		}
+		if len(events) < eventBatch {
+			break
+		}
+	}
+	return nil
+}
+
+func (l *Loop) expire() {
 	for range expireBudget {
 		i := l.wheel.Pop()
 		if i == 0 {
@@ -277,6 +300,10 @@ func (l *Loop) expire() {
 			l.fail(makeConn(i, r.gen), r, unix.ETIMEDOUT)
 		case r.rests():
 			l.resumeListening(int(r.user))
+		case r.flags&(flagReadable|flagPaused) == flagReadable:
+			// More has arrived than one turn reads: it is looked at first. That does not
+			// put it off for ever, since input that nobody consumes is bounded.
+			l.wheel.Schedule(i, l.wheel.now+1)
 		default:
 			l.handler.Expired(makeConn(i, r.gen))
 		}
