@@ -37,6 +37,55 @@ func TestOtherOriginRefused(t *testing.T) {
 	}
 }
 
+// A page of an origin that matches a pattern, beside others that are named, subscribes
+// in every way that a browser asks leave for, with credentials; and no page publishes on
+// the admin side.
+func TestOtherOriginByPattern(t *testing.T) {
+	b := newBrowser(t)
+	s := newStranger(t)
+	_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "http://"), ":")
+	s.URL = "http://page.localhost:" + port // which browsers look for on this machine
+	p := start(t, nil, "--cors-origin", "https://example.com", "--cors-origin", "http://*.localhost:"+port, "--demo")
+	w := s.visits(b, p, strings.ReplaceAll(credentialsPage, "ADMIN", "http://"+p.admin))
+	w.holds(`got.image === "refused" && got.push === "refused" && got.form === "sent"`)
+	p.subscribers(4)
+	p.push("a", "hello")
+	for _, by := range []string{"iframe", "fetch", "events", "comet"} {
+		w.holds(`got.` + by + ` === "hello"`)
+	}
+	w.holds(`got.transport === "sse"`)
+	if kept := get(t, p.front, "/poll?cname=a&seq=1").body; kept != "["+object("data", "a", 1, "hello")+"]\n" {
+		t.Errorf("the channel has %s", kept)
+	}
+}
+
+const credentialsPage = `<!DOCTYPE html><title>stranger</title><script src="FRONT/demo/js/comet.js"></script><body><script>
+var got = {}, image = new Image();
+function icomet_cb(m) { if (m.type === "data") got.iframe = m.content; }
+onmessage = function (e) { if (e.origin === "FRONT") icomet_cb(e.data); };
+function publish() { // in all the ways that ask nobody
+	image.onerror = function () { got.image = "refused"; };
+	image.src = "ADMIN/push?cname=a&content=image";
+	fetch("ADMIN/push?cname=a&content=fetch").then(function () { got.push = "read"; }, function () { got.push = "refused"; });
+	fetch("ADMIN/push", { method: "POST", mode: "no-cors", body: new URLSearchParams({ cname: "a", content: "form" }) })
+		.then(function () { got.form = "sent"; });
+}
+onload = function () {
+	publish();
+	var frame = document.createElement("iframe");
+	frame.src = "FRONT/iframe?cname=a&seq=1";
+	document.body.appendChild(frame);
+	fetch("FRONT/sub?cname=a&seq=1", { credentials: "include", headers: { "Last-Event-ID": "0", "X-Requested-With": "fetch" } })
+		.then(function (r) { return r.json(); }).then(function (m) { got.fetch = (m[0] || m).content; }, function () { got.fetch = "refused"; });
+	new EventSource("FRONT/sse?cname=a&seq=1", { withCredentials: true })
+		.onmessage = function (e) { var m = JSON.parse(e.data); if (m.type === "data") got.events = m.content; };
+	var comet = new Comet({ url: "FRONT", channels: ["a"], credentials: true, share: false, onmessage: function (m) {
+		got.comet = m.content;
+		got.transport = comet.transport;
+	} });
+};
+</script>`
+
 // stranger is a server of another origin, with one page.
 type stranger struct {
 	*httptest.Server

@@ -19,7 +19,7 @@
 //              BroadcastChannel. false: a connection a tab.
 //   resume     true: a reload goes on where the tab was; that place wins over a number in channels.
 //              "browser": so does a later visit. false: neither.
-//   credentials  true: send cookies to another origin.
+//   credentials  true: send cookies to another origin, whose server has this page's named (--cors-origin; * will not do).
 //   firstDelay, longestDelay  of trying again, in milliseconds: 500, 30000.
 //   clock      instead of Comet.clock, for tests.
 //
