@@ -14,11 +14,10 @@ import (
 const TickLength = 64 * time.Millisecond
 
 const (
-	eventBatch   = 512      // events taken from the kernel in one call
-	expireBudget = 4096     // timers told in one turn; the rest next turn
-	keepList     = 64 << 10 // room an emptied work list keeps
-	wakeKey      = 0        // index 0 is no connection
-	listenerKey  = 1 << 31  // in a key's index: a listener, whose number follows
+	eventBatch  = 512      // events taken from the kernel in one call
+	keepList    = 64 << 10 // room an emptied work list keeps
+	wakeKey     = 0        // index 0 is no connection
+	listenerKey = 1 << 31  // in a key's index: a listener, whose number follows
 )
 
 // Loop is an epoll event loop: one goroutine with its own descriptors, records,
@@ -261,51 +260,6 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 		r.flags |= flagReadable
 		if r.flags&flagReady == 0 { // else it is read later in this turn, or in the next
 			l.read(c, r)
-		}
-	}
-}
-
-// catchUp takes what the kernel has to report beyond the turn's first events, where
-// timers have run out: all that had arrived when the time was read is dispatched before
-// anybody's time is up. A process that was stopped for a while (SIGSTOP, a paused
-// machine) finds more waiting than one call tells, or is woken by none of it.
-func (l *Loop) catchUp() error {
-	l.wheel.Advance(l.Tick())
-	for most := l.conns.Live()/eventBatch + 1; l.wheel.Pending() && most > 0; most-- {
-		events, err := l.poller.wait(0)
-		if err != nil {
-			return err
-		}
-		for i := range events {
-			l.dispatch(&events[i])
-		}
-		if len(events) < eventBatch {
-			break
-		}
-	}
-	return nil
-}
-
-func (l *Loop) expire() {
-	for range expireBudget {
-		i := l.wheel.Pop()
-		if i == 0 {
-			return
-		}
-		r := l.conns.At(i)
-		switch {
-		case r.flags&flagLingering != 0:
-			l.doom(i, r)
-		case r.flags&flagFinishing != 0:
-			l.fail(makeConn(i, r.gen), r, unix.ETIMEDOUT)
-		case r.rests():
-			l.resumeListening(int(r.user))
-		case r.flags&(flagReadable|flagPaused) == flagReadable:
-			// More has arrived than one turn reads: it is looked at first. That does not
-			// put it off for ever, since input that nobody consumes is bounded.
-			l.wheel.Schedule(i, l.wheel.now+1)
-		default:
-			l.handler.Expired(makeConn(i, r.gen))
 		}
 	}
 }
