@@ -1,6 +1,6 @@
 // Package websocket is RFC 6455, and permessage-deflate (RFC 7692), for both ends of a connection, as bytes. It knows no
 // sockets: feed it input, get messages or an error; ask it to append a frame to a buffer. Reading a frame allocates
-// nothing.
+// nothing, inflating a message next to nothing.
 //
 // The types to know:
 //

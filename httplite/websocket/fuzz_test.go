@@ -3,8 +3,11 @@ package websocket
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/flate"
 
 	"ccomet/httplite"
 )
@@ -86,7 +89,7 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
-// FuzzInflate gives the same compressed data to an Inflater and to the standard library.
+// FuzzInflate gives the same compressed data to an Inflater, to gobwas/ws, and to klauspost/compress.
 func FuzzInflate(f *testing.F) {
 	var d Deflater
 	for _, p := range []string{
@@ -106,6 +109,13 @@ func FuzzInflate(f *testing.F) {
 		want, unsure, theirs := inflateAlone(payload, most)
 		if unsure {
 			return
+		}
+		if err == nil {
+			// What is malformed it may take: see Inflater.
+			src := bytes.NewReader(append(bytes.Clone(payload), tail...))
+			if third, err := io.ReadAll(flate.NewReader(src)); err != nil || !bytes.Equal(got, third) {
+				t.Fatalf("%x: %q; klauspost/compress: %q, %v", payload, got, third, err)
+			}
 		}
 		switch {
 		case (err == nil) != (theirs == nil), err == nil && !bytes.Equal(got, want):

@@ -2,15 +2,17 @@ package websocket
 
 import (
 	"bytes"
+	"compress/flate"
 	"io"
 	"slices"
-
-	"github.com/klauspost/compress/flate"
 )
 
 // Inflater inflates messages of permessage-deflate, each by itself (no context takeover), so one is enough for all
-// connections of a loop. The zero value is ready. The first message allocates some 40 KB. It is used by one goroutine
-// at a time.
+// connections of a loop. The zero value is ready. The first message allocates some 40 KB; each further one at most a few
+// KB, where its Huffman codes have more than nine bits, and else nothing. It is used by one goroutine at a time.
+//
+// It is the standard library's: that of klauspost/compress, which allocates nothing, goes on with the code of an
+// earlier block where one has none, maybe of another client's message, and takes what is malformed.
 type Inflater struct {
 	r   io.Reader
 	in  []byte // the message, and what its sender left out
