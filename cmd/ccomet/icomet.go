@@ -26,7 +26,7 @@ func (*icomet) Help() string {
 	return `A program of the name icomet-server (a link to ccomet) is this command:
 
   icomet-server -d icomet.conf
-  icomet-server icomet.conf -s restart
+  icomet-server -d icomet.conf -s restart
   icomet-server icomet.conf -s stop
 
 A restart reads the file first, and tries its addresses and its log: with mistakes in it, the server
