@@ -92,7 +92,7 @@ func (s *shard) appendResult(object []byte, sl *slot) []byte {
 
 // okResponse is what nearly every publish is answered, rendered once a second.
 func (s *shard) okResponse() []byte {
-	if s.stamp(s.loop.Now()); s.okSecond != s.dateSecond {
+	if s.stamp(); s.okSecond != s.dateSecond {
 		s.okSecond = s.dateSecond
 		s.ok = s.appendResponse(s.ok[:0], &exchange{side: sideAdmin}, 200, typeJSON, []byte("{\"type\":\"ok\"}\n"))
 	}

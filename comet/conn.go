@@ -234,7 +234,7 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 	}
 	s.dropHalf(c)
 	s.uncount(c)
-	s.forgetPage(c)
+	s.forgetPage(s.side(c), c)
 	s.cancelHandlers(c)
 	s.dropHandled(c)
 	st, i := s.clearState(c)

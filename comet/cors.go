@@ -95,8 +95,8 @@ func (p *pages) leave(conn uint32) {
 }
 
 // notePage notes for which page a request is, if that is one that the side names.
-func (s *shard) notePage(x *exchange) {
-	origins := &s.srv.cors[x.side].origins
+func (h *heads) notePage(x *exchange) {
+	origins := &h.cors[x.side].origins
 	if !origins.named() {
 		return
 	}
@@ -104,35 +104,35 @@ func (s *shard) notePage(x *exchange) {
 	if !origins.names(origin) {
 		origin = nil
 	}
-	s.pages.enter(x.conn.Index(), origin)
+	h.pages.enter(x.conn.Index(), origin)
 }
 
 // page is the place of a connection's page, 0 if it has none that is named.
-func (s *shard) page(side uint8, conn uint32) uint32 {
-	if !s.srv.cors[side].origins.named() {
+func (h *heads) page(side uint8, conn uint32) uint32 {
+	if !h.cors[side].origins.named() {
 		return 0
 	}
-	return *s.pages.of.at(conn)
+	return *h.pages.of.at(conn)
 }
 
 // forgetPage: the connection has gone.
-func (s *shard) forgetPage(c reactor.Conn) {
-	if s.srv.cors[s.side(c)].origins.named() {
-		s.pages.leave(c.Index())
+func (h *heads) forgetPage(side uint8, c reactor.Conn) {
+	if h.cors[side].origins.named() {
+		h.pages.leave(c.Index())
 	}
 }
 
 // corsLines are the lines of a response's head that its page's browser looks for.
-func (s *shard) corsLines(side uint8, conn uint32) string {
-	if i := s.page(side, conn); i != 0 {
-		return s.pages.list[i].lines
+func (h *heads) corsLines(side uint8, conn uint32) string {
+	if i := h.page(side, conn); i != 0 {
+		return h.pages.list[i].lines
 	}
-	return s.srv.cors[side].others
+	return h.cors[side].others
 }
 
 // appendEventsOrigin appends what iComet's pages on other origins need of /sse.
-func (s *shard) appendEventsOrigin(dst []byte) []byte {
-	if s.cfg.Compat.EventsForAnyOrigin && s.srv.cors[sideFront].origins.empty() {
+func (h *heads) appendEventsOrigin(dst []byte) []byte {
+	if h.compat.EventsForAnyOrigin && h.cors[sideFront].origins.empty() {
 		dst = append(dst, "Access-Control-Allow-Origin: *\r\n"...)
 	}
 	return dst

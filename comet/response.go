@@ -7,55 +7,6 @@ import (
 	"ccomet/httplite"
 )
 
-// stamp renders the Date header, once a second.
-func (s *shard) stamp(now time.Time) {
-	if second := now.Unix(); second != s.dateSecond {
-		s.dateSecond = second
-		s.date = httplite.AppendDate(s.date[:0], now)
-	}
-}
-
-// head is what a response's head depends on.
-type head struct {
-	conn        uint32 // its connection's index, for what pages are told
-	status      int
-	contentType string
-	old, last   bool // of HTTP/1.0; the connection ends with the response
-	endless     bool
-}
-
-// What every response carries, and an endless one. A proxy that transforms what goes
-// through it, to compress it say, keeps it back until it has enough.
-const (
-	headFixed   = "Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\n"
-	headEndless = "Cache-Control: no-cache, no-transform\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\nX-Accel-Buffering: no\r\n"
-)
-
-const chunkedLine = "Transfer-Encoding: chunked\r\n"
-
-// appendHead appends a response's head but for how its body ends.
-func (s *shard) appendHead(dst []byte, side uint8, h head) []byte {
-	s.stamp(s.loop.Now())
-	dst = httplite.AppendStatus(dst, h.status)
-	dst = append(dst, s.date...)
-	if h.contentType != "" {
-		dst = httplite.AppendHeader(dst, "Content-Type", h.contentType)
-	}
-	if h.endless {
-		dst = append(dst, headEndless...)
-	} else {
-		dst = append(dst, headFixed...)
-	}
-	dst = append(dst, s.corsLines(side, h.conn)...)
-	switch {
-	case h.last && !h.old:
-		dst = append(dst, "Connection: close\r\n"...)
-	case h.old && !h.last:
-		dst = append(dst, "Connection: keep-alive\r\n"...)
-	}
-	return dst
-}
-
 // appendResponse appends a whole response.
 func (s *shard) appendResponse(dst []byte, x *exchange, status int, contentType string, body []byte) []byte {
 	dst = s.appendHead(dst, x.side, head{conn: x.conn.Index(), status: status, contentType: contentType, old: x.old, last: x.last})

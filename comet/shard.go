@@ -21,6 +21,7 @@ type shard struct {
 	loop   *reactor.Loop
 	*mailer
 	*conns
+	*heads
 	rng   *spread
 	wait  time.Duration // how long the loop may sleep, as it was told last
 	debug bool
@@ -37,8 +38,7 @@ type shard struct {
 	historyHand     uint32         // the channel that was last looked at for history to let go of
 	rates           column[int64]  // buckets of publishes, by channel
 	clients         column[uint64] // whose connections are counted, by connection
-	pages           pages
-	roomHand        uint32 // the connection that was last looked at for one that may go
+	roomHand        uint32         // the connection that was last looked at for one that may go
 	seats           reactor.Slab[seat]
 	seatIndex       *index
 	walks           []walk
@@ -91,8 +91,6 @@ type shard struct {
 	body        []byte
 	msgs        []*message
 	batch       batch
-	date        []byte
-	dateSecond  int64
 	ok          []byte
 	okSecond    int64
 	statsText   []byte
@@ -165,6 +163,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		return nil, err
 	}
 	s.conns = &conns{loop: s.loop}
+	s.heads = &heads{loop: s.loop, compat: &srv.cfg.Compat, cors: &srv.cors}
 	s.drain = &drain{drainClock: &srv.drainClock, loop: s.loop, rng: s.rng}
 	s.homes.stores[id] = &s.names
 	s.mailer = newMailer(srv.mailers, id, s.loop, s.receive)

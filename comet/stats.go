@@ -67,7 +67,7 @@ func residentBytes() int64 {
 
 // stats serves /stats. The answer is made anew once a second.
 func (s *shard) stats(x *exchange) {
-	if s.stamp(s.loop.Now()); s.statsSecond != s.dateSecond || len(s.statsText) == 0 {
+	if s.stamp(); s.statsSecond != s.dateSecond || len(s.statsText) == 0 {
 		s.statsSecond = s.dateSecond
 		st := s.srv.Stats()
 		dst := s.statsText[:0]
