@@ -143,7 +143,7 @@ func (s *shard) resetFor(b *batch, i uint32) {
 	sub := s.subs.At(i)
 	b.reset(sub.framing(), s.placeOf(sub))
 	b.tell = sub.has(subTell)
-	if !sub.has(subMember) || sub.transport != transportSSE {
+	if !sub.has(subMember) || !sub.transport.row().events {
 		return
 	}
 	side := &b.before

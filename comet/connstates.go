@@ -45,6 +45,10 @@ func init() { // here, since what the rows name looks states up itself
 	for i := range connStates {
 		StateNames[i] = connStates[i].name
 	}
+	for i := range transports {
+		TransportNames[i] = transports[i].name
+	}
+	TransportNames[listenJSONP] = "jsonp"
 }
 
 // takesMore says whether the next request may be taken of a connection that is

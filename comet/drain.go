@@ -200,7 +200,7 @@ func (d *drain) depart(c reactor.Conn) {
 func (s *shard) sendAway(owner uint32, c reactor.Conn) {
 	sub, waiting := s.subs.At(owner), s.waiting(owner)
 	switch {
-	case s.loop.Blocked(c) || sub.transport == transportCComet:
+	case s.loop.Blocked(c) || sub.transport.row().sessions:
 	case waiting == 0: // its channel's home has not answered yet
 		s.drain.depart(c)
 		return
@@ -208,7 +208,7 @@ func (s *shard) sendAway(owner uint32, c reactor.Conn) {
 		sub.flags |= subClose
 		s.finishEmptyPoll(owner, waiting)
 		return
-	case sub.transport == transportSSE:
+	case sub.transport.row().events:
 		s.object = appendObject(s.object[:0], kindError503, s.rosterName(s.subs.At(waiting).roster), 0, stopping)
 		s.scratch = appendFrame(s.scratch[:0], sub.framing(), s.object, eventID{retry: s.leaveTime()})
 		_ = s.loop.Write(c, s.scratch) // a lost connection is told to Closed

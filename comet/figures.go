@@ -63,7 +63,7 @@ type LoopFigures struct {
 // rest since the start.
 type Tally struct {
 	Connections [sides][numConnStates]int64 // by SideNames and StateNames
-	Subscribers [listens]int64              // by TransportNames; a connection counts once for each of its channels
+	Subscribers [numListens]int64           // by TransportNames; a connection counts once for each of its channels
 	Behind      int64                       // subscribers that have not got what their channels keep for them: they are stuck
 
 	Requests   uint64
@@ -78,7 +78,7 @@ type Tally struct {
 var (
 	SideNames      = [sides]string{"front", "admin", "ccomet"}
 	StateNames     [numConnStates]string
-	TransportNames = [listens]string{"stream", "iframe", "sse", "poll", "ccomet", "jsonp"}
+	TransportNames [numListens]string
 	SlabNames      = [slabs]string{
 		"connection", "subscriber", "roster", "roster_bucket", "channel", "channel_bucket", "seat", "seat_bucket",
 		"name_16", "name_32", "name_64", "name_128", "name_256",
@@ -86,8 +86,8 @@ var (
 )
 
 const (
-	listenJSONP = transportCComet + 1 // a poll with a callback
-	listens     = listenJSONP + 1
+	listenJSONP = numTransports // a poll with a callback
+	numListens  = listenJSONP + 1
 	slabs       = 13
 )
 

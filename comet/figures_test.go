@@ -67,7 +67,7 @@ func TestFigures(t *testing.T) {
 	c := newCast(h, cname)
 	h.settle()
 	check(t, h.srv, true, "before the message")
-	if got := h.figures(); got.Subscribers != 9 || got.Channels != 3 || got.Refused != 2 || got.Loops[0].Subscribers != [listens]int64{1, 1, 0, 3, 1, 0} {
+	if got := h.figures(); got.Subscribers != 9 || got.Channels != 3 || got.Refused != 2 || got.Loops[0].Subscribers != [numListens]int64{1, 1, 0, 3, 1, 0} {
 		t.Fatalf("before the message: %+v", got)
 	}
 	big := strings.Repeat("x", 20000)
@@ -84,12 +84,12 @@ func TestFigures(t *testing.T) {
 	// subscribers stream, iframe, sse, poll, ccomet, jsonp.
 	equal(t, "the first loop", home.Tally, Tally{
 		Connections: [sides][numConnStates]int64{{4, 1, 2}, {1}, {0, 0, 1}},
-		Subscribers: [listens]int64{1, 1, 0, 0, 1, 0},
+		Subscribers: [numListens]int64{1, 1, 0, 0, 1, 0},
 		Requests:    8,
 	})
 	equal(t, "the second loop", other.Tally, Tally{
 		Connections: [sides][numConnStates]int64{{1, 0, 2}, {0, 0, 0, 0, 1, 0, 1}},
-		Subscribers: [listens]int64{1, 0, 1, 0, 0, 0},
+		Subscribers: [numListens]int64{1, 0, 1, 0, 0, 0},
 		Behind:      1, Requests: 5,
 	})
 	equal(t, "messages numbered", [2]uint64{home.Published, other.Published}, [2]uint64{1, 0})

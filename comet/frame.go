@@ -9,22 +9,11 @@ import (
 	"ccomet/reactor"
 )
 
-// transport is how a client wants to be told.
-type transport uint8
-
-const (
-	transportStream transport = iota // a JSON line a message
-	transportIframe                  // a script element a message
-	transportSSE                     // a server-sent event a message
-	transportPoll                    // one response, then it asks again
-	transportCComet                  // a poll in CComet's dialect
-)
-
 // framing is the bytes round a message in an endless response: a transport,
 // in chunks (HTTP/1.1) or bare (HTTP/1.0).
 type framing uint8
 
-const framings = 2 * int(transportPoll) // polls have none
+const framings = 2 * int(numTransports)
 
 func (sub *subscriber) framing() framing {
 	f := framing(sub.transport) * 2
@@ -73,43 +62,20 @@ func appendPlace(dst []byte, seq int32, epoch uint32) []byte {
 // appendFrame appends one message, framed.
 func appendFrame(dst []byte, f framing, object []byte, id eventID) []byte {
 	if !f.chunked() {
-		return appendPayload(dst, f, object, id)
+		return f.transport().row().payload(dst, object, id)
 	}
 	// The chunk's size goes in front of what is not rendered yet: room is left
 	// for the longest, and the payload moved to it.
 	const room = len("ffffffff\r\n")
 	at := len(dst)
 	dst = append(dst, "          "[:room]...)
-	dst = appendPayload(dst, f, object, id)
+	dst = f.transport().row().payload(dst, object, id)
 	size := len(dst) - at - room
 	var line [room]byte
 	head := httplite.AppendChunkHead(line[:0], size)
 	copy(dst[at:], head)
 	copy(dst[at+len(head):], dst[at+room:])
 	return append(dst[:at+len(head)+size], "\r\n"...)
-}
-
-func appendPayload(dst []byte, f framing, object []byte, id eventID) []byte {
-	switch f.transport() {
-	case transportSSE:
-		if id.retry > 0 {
-			dst = appendRetry(dst, id.retry)
-		}
-		if id.some {
-			dst = append(append(dst, "id: "...), id.before...)
-			dst = appendPlace(dst, id.seq, id.epoch)
-			dst = append(append(dst, id.after...), '\n')
-		}
-		dst = append(dst, "data: "...)
-		dst = append(dst, object...)
-		return append(dst, "\n\n"...)
-	case transportIframe:
-		dst = append(dst, "<script>parent.icomet_cb("...)
-		dst = appendForScript(dst, object)
-		return append(dst, ");</script>\n"...)
-	}
-	dst = append(dst, object...)
-	return append(dst, '\n')
 }
 
 // appendForScript appends JSON for the inside of a script element, where "<"

@@ -43,7 +43,7 @@ func (s *shard) beat(owner uint32, c reactor.Conn) {
 	}
 	sub := s.subs.At(owner)
 	if sub.poll() {
-		if sub.transport != transportCComet { // which has none
+		if !sub.transport.row().sessions { // which have none
 			s.tally.Heartbeats++
 			s.finishEmptyPoll(owner, waiting)
 		}

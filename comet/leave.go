@@ -32,7 +32,7 @@ func (s *shard) endGone(owner uint32, c reactor.Conn) {
 		}
 	}
 	switch waiting := s.waiting(owner); {
-	case sub.transport == transportCComet || waiting == 0:
+	case sub.transport.row().sessions || waiting == 0:
 		s.loop.Close(c) // of CComet's dialect any answer would be taken for an error
 	case sub.poll():
 		s.subs.At(owner).flags |= subClose
@@ -89,7 +89,7 @@ func (s *shard) refuseSub(i uint32, why code, cname []byte) {
 		s.loop.Close(c)
 		return
 	}
-	if why == codeNoMemory && sub.transport != transportSSE {
+	if why == codeNoMemory && !sub.transport.row().events {
 		s.endSub(s.owner(i))
 		s.setState(c, stateIdle, 0)
 		s.refuse(c, errNoMemory)
@@ -164,7 +164,7 @@ func (s *shard) endSub(owner uint32) {
 		delete(s.laterJoins, owner)
 	}
 	if sub := s.subs.At(owner); sub.cbLen != 0 {
-		if sub.transport == transportCComet {
+		if sub.transport.row().sessions {
 			s.stand(sub)
 		}
 		s.callbacks.drop(sub.callback())

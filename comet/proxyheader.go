@@ -104,7 +104,7 @@ func isPort(text []byte) bool {
 	return err == nil && (text[0] != '0' || len(text) == 1)
 }
 
-// The families and transports that version 2 knows.
+// The families and proxyTransports that version 2 knows.
 const (
 	familyUnspecified = iota
 	familyIPv4
@@ -117,7 +117,7 @@ const (
 	transportUnspecified = iota
 	_                    // stream
 	_                    // datagram
-	transports
+	proxyTransports
 )
 
 // addressBytes is what a family's two addresses take, with their ports.
@@ -137,7 +137,7 @@ func parseProxyBinary(p []byte) (from proxied, n int, err *httplite.Error) {
 		return proxied{}, 0, nil
 	}
 	family, transport := int(rest[1]>>4), int(rest[1]&15)
-	if !local && (family >= families || transport >= transports) {
+	if !local && (family >= families || transport >= proxyTransports) {
 		return proxied{}, 0, errProxyBinary
 	}
 	if len(p) < proxyFixed {

@@ -154,7 +154,7 @@ func (s *shard) runMessages(p *pump, budget *int) bool {
 			sub := s.subs.At(i)
 			p.at = sub.next
 			from := int(sub.cursor - p.msgs[0].seq)
-			if sub.transport == transportCComet {
+			if sub.transport.row().sessions {
 				from = firstFrom(p.msgs, sub.cursor)
 			}
 			if sub.has(subBehind) || from < 0 || from >= len(p.msgs) {
@@ -169,7 +169,7 @@ func (s *shard) runMessages(p *pump, budget *int) bool {
 				s.finishPoll(i, s.pollResponse(p, i, from))
 				continue
 			}
-			if sub.has(subTell) || sub.has(subMember) && sub.transport == transportSSE {
+			if sub.has(subTell) || sub.has(subMember) && sub.transport.row().events {
 				s.writeOwn(p, i, from)
 				continue
 			}
@@ -223,7 +223,7 @@ func (s *shard) pollResponse(p *pump, i uint32, from int) []byte {
 	sub, tell := s.subs.At(s.owner(i)), s.tellOf(i)
 	missing := s.fitPoll(p.msgs[from:], s.rosterName(p.roster))
 	if sub.cbLen != 0 {
-		if sub.transport == transportCComet {
+		if sub.transport.row().sessions {
 			return s.ccometResponse(sub, missing, s.rosterName(p.roster))
 		}
 		p.body = appendPollBody(p.body[:0], missing, s.rosterName(p.roster), false, tell)

@@ -1,7 +1,6 @@
 package comet
 
 import (
-	"strconv"
 	"time"
 
 	"ccomet/httplite"
@@ -138,33 +137,37 @@ func (s *shard) noSuchPath(x *exchange) {
 	s.failed(x, 404)
 }
 
-var contentTypes = [...]string{transportPoll: typeJSON, transportStream: typeJSON, transportIframe: typeHTML, transportSSE: typeSSE}
-
 // appendStreamHead appends the head of an endless response.
 func (s *shard) appendStreamHead(dst []byte, sub *subscriber) []byte {
+	row := sub.transport.row()
 	// An old client's response ends with the connection, whatever it asked for.
-	dst = s.appendHead(dst, sideFront, head{conn: sub.conn, status: 200, contentType: contentTypes[sub.transport], old: sub.has(subOld), last: sub.has(subClose | subOld), endless: true})
-	if sub.transport == transportSSE {
+	dst = s.appendHead(dst, sideFront, head{conn: sub.conn, status: 200, contentType: row.contentType, old: sub.has(subOld), last: sub.has(subClose | subOld), endless: true})
+	if row.events {
 		dst = s.appendEventsOrigin(dst)
 	}
 	if !sub.has(subOld) {
 		dst = append(dst, chunkedLine...)
 	}
 	dst = httplite.EndHeaders(dst)
-	var preface []byte
-	switch {
-	case sub.transport == transportIframe:
-		preface = s.srv.iframeHead
-	case sub.transport == transportSSE && s.cfg.RetryTime > 0:
-		// Not an event of its own, which some clients take for an empty one: the
-		// first that comes goes on with it.
-		s.body = appendRetry(s.body[:0], s.retryTime(s.cfg.RetryTime))
-		preface = s.body
+	if row.preface == nil {
+		return dst
 	}
 	if sub.has(subOld) {
-		return append(dst, preface...)
+		return row.preface(s, dst)
 	}
-	return httplite.AppendChunk(dst, preface)
+	s.body = row.preface(s, s.body[:0])
+	return httplite.AppendChunk(dst, s.body)
+}
+
+func (s *shard) appendIframeHead(dst []byte) []byte { return append(dst, s.srv.iframeHead...) }
+
+// appendRetryTime appends when a browser is to come back. That is no event of its own,
+// which some clients take for an empty one: the first that comes goes on with it.
+func (s *shard) appendRetryTime(dst []byte) []byte {
+	if s.cfg.RetryTime <= 0 {
+		return dst
+	}
+	return appendRetry(dst, s.retryTime(s.cfg.RetryTime))
 }
 
 // retryTime is when a client is told to come back, in milliseconds: from half of d
@@ -172,11 +175,6 @@ func (s *shard) appendStreamHead(dst []byte, sub *subscriber) []byte {
 func (s *shard) retryTime(d time.Duration) int64 {
 	ms := max(int64(d/time.Millisecond), 2)
 	return ms/2 + int64(s.rng.next()%uint64(ms))
-}
-
-// appendRetry appends the line of an event that tells a browser when to come back.
-func appendRetry(dst []byte, ms int64) []byte {
-	return append(strconv.AppendInt(append(dst, "retry: "...), ms, 10), '\n')
 }
 
 // appendPollResponse appends the whole response to a poll.

@@ -39,7 +39,7 @@ var _ [32]byte = [unsafe.Sizeof(subscriber{})]byte{}
 
 func (sub *subscriber) has(flag uint16) bool { return sub.flags&flag != 0 }
 func (sub *subscriber) callback() name       { return name{sub.cbAt, sub.cbLen} }
-func (sub *subscriber) poll() bool           { return sub.transport >= transportPoll }
+func (sub *subscriber) poll() bool           { return sub.transport.row().poll }
 
 // How a subscriber comes and goes:
 //

@@ -17,7 +17,7 @@ type survey struct {
 	listed int32
 	count  int
 	behind int
-	by     [listens]int
+	by     [numListens]int
 	list   []byte
 	seats  []byte // of those who are listed, 4 bytes each
 }
@@ -106,7 +106,7 @@ func (s *shard) listOne(v *survey, i uint32, kind transport, missing int32) {
 	}
 	t = append(append(append(t, `", "transport": "`...), TransportNames[kind]...), '"')
 	cursor := sub.cursor
-	if sub.transport == transportCComet {
+	if sub.transport.row().sessions {
 		cursor-- // it counts from 0
 		t = appendField(t, ", ", "seat", int64(sub.noop))
 		v.seats = binary.NativeEndian.AppendUint32(v.seats, uint32(sub.noop))

@@ -34,12 +34,12 @@ func (s *shard) startSub(x *exchange, t transport) error {
 		return err
 	}
 	var cb []byte
-	if t == transportPoll {
+	if t.row().poll {
 		if cb, err = s.callbackArg(x); err != nil {
 			return err
 		}
 	}
-	if t == transportSSE {
+	if t.row().events {
 		s.resumeEvents(x, wants)
 		if !slices.ContainsFunc(wants, func(w want) bool { return !w.over() }) {
 			s.replyNothing(x)
@@ -50,11 +50,11 @@ func (s *shard) startSub(x *exchange, t transport) error {
 		sub.flags |= subSayLost
 	}
 	if x.head {
-		contentType := contentTypes[t]
+		contentType := t.row().contentType
 		if len(cb) > 0 {
 			contentType = typeScript
 		}
-		s.replyHead(x, contentType, t != transportPoll)
+		s.replyHead(x, contentType, !t.row().poll)
 		return nil
 	}
 	if i := s.newSub(x.conn, cb, sub, wants); i != 0 {
