@@ -51,8 +51,8 @@ func (s *shard) owner(i uint32) uint32 {
 // newMembers gives a head its members, one for each channel; false: no record is
 // free.
 func (s *shard) newMembers(head uint32, wants []want) bool {
-	h := s.subs.At(head)
-	h.flags |= subHead
+	of := s.subs.At(head)
+	of.flags |= subHead
 	for n := len(wants); n > 0; n-- {
 		i := s.subs.Alloc()
 		if i == 0 {
@@ -63,13 +63,13 @@ func (s *shard) newMembers(head uint32, wants []want) bool {
 			place = w.epoch // else it wants the newest, of whatever epoch
 		}
 		*sub = subscriber{
-			conn: h.conn, noop: int32(h.next), prev: place, cbAt: head,
-			transport: h.transport, flags: h.flags&^subHead | subMember,
+			conn: of.conn, noop: int32(of.next), prev: place, cbAt: head,
+			transport: of.transport, flags: of.flags&^subHead | subMember,
 		}
 		sub.begin(w)
-		h.next = i
+		of.next = i
 		if !w.over() {
-			h.cursor++
+			of.cursor++
 		}
 	}
 	return true

@@ -2,7 +2,6 @@ package comet
 
 import (
 	"bytes"
-	"fmt"
 	"unicode/utf8"
 
 	"ccomet/httplite"
@@ -160,16 +159,4 @@ func (q *ccometQuery) checkNames() error {
 		return err
 	}
 	return checkCCometName("sname", q.sname, MaxName)
-}
-
-func checkCCometName(what string, name []byte, most int) error {
-	if len(name) > most {
-		return fmt.Errorf("%s is %d bytes: at most %d", what, len(name), most)
-	}
-	for _, b := range name {
-		if b < ' ' || b == 0x7F {
-			return fmt.Errorf("%s: control characters are not allowed", what)
-		}
-	}
-	return nil
 }

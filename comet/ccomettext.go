@@ -5,8 +5,6 @@ import (
 	"strconv"
 
 	"github.com/valyala/bytebufferpool"
-
-	"ccomet/httplite"
 )
 
 // What is sent in CComet's dialect: callback('[…]'), JSON inside a JavaScript
@@ -53,7 +51,7 @@ func ccometBuffer(channel []byte) (*bytebufferpool.ByteBuffer, uint8) {
 
 // appendCCometHead appends a message up to its number, which the channel's home
 // gives it.
-func (s *shard) appendCCometHead(dst []byte, o op, q *ccometQuery) []byte {
+func appendCCometHead(dst []byte, o op, q *ccometQuery) []byte {
 	if o == opSignIn {
 		dst = append(dst, `{ "type":"SIGN","msg":"SIGN`...)
 	} else {
@@ -93,62 +91,11 @@ func appendCCometArray(dst, cb []byte, msgs []*message, cname []byte) []byte {
 
 // appendCCometStatus appends the call of a callback with one word on how a
 // request went, and why, if there is anything to say.
-func (s *shard) appendCCometStatus(dst []byte, cb, word, reason string) []byte {
+func appendCCometStatus(dst []byte, cb, word, reason string) []byte {
 	dst = append(append(append(dst, cb...), `('[{"type" : "`...), word...)
 	if reason != "" {
 		dst = append(dst, `", "reason" : "`...)
 		dst = appendQuoted(dst, []byte(reason))
 	}
 	return append(dst, `"}]')`...)
-}
-
-// appendCCometAnswer appends the body of the answer that a slot has come to. Who
-// may not sign in for lack of room for a channel is let go on to subscribe, where
-// he waits and asks again, which "402" and the like would keep him from; to a
-// publish, "402" is what the client takes for a failure.
-func (s *shard) appendCCometAnswer(dst []byte, sl *slot) []byte {
-	word, reason := "publish", ""
-	if sl.op == opSignIn {
-		word = "sign in"
-	}
-	switch sl.code {
-	case codeTooMany:
-		word, reason = "402", s.tooManyChannels()
-	case codeTooFast:
-		word, reason = "402", s.tooFast(limitPublishRatePerChannel)
-	case codeNoMemory:
-		word, reason = "402", "out of memory for another channel"
-	}
-	if sl.op == opSignIn && reason != "" {
-		word = "429"
-	}
-	return s.appendCCometStatus(dst, sl.cb, word, reason)
-}
-
-// appendCCometResponse appends the whole response to a subscriber.
-func (s *shard) appendCCometResponse(dst []byte, sub *subscriber, body []byte) []byte {
-	dst = s.appendHead(dst, sideCComet, head{status: 200, contentType: typeScript, old: sub.has(subOld), last: sub.has(subClose)})
-	dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(body)))
-	return append(httplite.EndHeaders(dst), body...)
-}
-
-// ccometResponse is the whole response to a subscriber that is given messages:
-// good until another is asked for.
-func (s *shard) ccometResponse(sub *subscriber, msgs []*message, cname []byte) []byte {
-	s.body = appendCCometArray(s.body[:0], s.callbacks.get(sub.callback()), msgs, cname)
-	s.scratch = s.appendCCometResponse(s.scratch[:0], sub, s.body)
-	return s.scratch
-}
-
-// ccometBacklog is the response to a subscriber whose messages are there already.
-func (s *shard) ccometBacklog(sub *subscriber, m *mail) []byte {
-	s.msgs = s.msgs[:0]
-	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
-		s.msgs = append(s.msgs, msg)
-	}
-	given := s.fitPoll(s.msgs, m.cname())
-	s.tally.Replayed += uint64(len(given))
-	response := s.ccometResponse(sub, given, m.cname())
-	clear(s.msgs)
-	return response
 }

@@ -242,3 +242,10 @@ func (s *shard) Closed(c reactor.Conn, err error) {
 		closed(s, i, c)
 	}
 }
+
+// finish ends a connection politely, which has nothing left to do.
+func (s *shard) finish(c reactor.Conn) {
+	s.dropHalf(c)
+	s.setState(c, stateEnding, 0)
+	s.loop.Finish(c)
+}

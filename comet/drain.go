@@ -102,9 +102,6 @@ func (srv *Server) finishes() bool { return srv.state != nil || srv.handedOver.L
 // on says whether the end is near.
 func (d *drain) on() bool { return d.phase != drainNone }
 
-// parting says whether a connection ends with the response under way.
-func (s *shard) parting(c reactor.Conn) bool { return s.drain.on() && s.side(c) != sideAdmin }
-
 // left is what is left of the drain.
 func (d *drain) left(now time.Time) time.Duration {
 	return time.Duration(d.deadline.Load()) - now.Sub(d.epoch)
@@ -180,55 +177,11 @@ func (s *shard) arrange() bool {
 	return false
 }
 
-func (s *shard) arrangeOne(c reactor.Conn) {
-	st, i := s.state(c)
-	if leave := connStates[st].leave; leave != nil {
-		leave(s, i, c)
-	}
-}
-
 // depart gives a connection the time at which it is sent away, spread over what
 // is left but for its last tenth: what is written to it then has that to arrive.
 func (d *drain) depart(c reactor.Conn) {
 	ticks := d.left(d.loop.Now()) * 9 / 10 / reactor.TickLength
 	d.loop.SetTimerAt(c, d.loop.Tick()+1+reactor.Tick(d.rng.next()%uint64(max(ticks, 1))))
-}
-
-// sendAway ends what a connection waits for, so that its client comes back: a
-// poll with a noop, anything else in the middle. CComet's dialect has no answer
-// that a client would not take for an error, so its polls are cut too.
-func (s *shard) sendAway(owner uint32, c reactor.Conn) {
-	sub, waiting := s.subs.At(owner), s.waiting(owner)
-	switch {
-	case s.loop.Blocked(c) || sub.transport.row().sessions:
-	case waiting == 0: // its channel's home has not answered yet
-		s.drain.depart(c)
-		return
-	case sub.poll():
-		sub.flags |= subClose
-		s.finishEmptyPoll(owner, waiting)
-		return
-	case sub.transport.row().events:
-		s.object = appendObject(s.object[:0], kindError503, s.rosterName(s.subs.At(waiting).roster), 0, stopping)
-		s.scratch = appendFrame(s.scratch[:0], sub.framing(), s.object, eventID{retry: s.leaveTime()})
-		_ = s.loop.Write(c, s.scratch) // a lost connection is told to Closed
-		s.endStream(owner, c)
-		return
-	}
-	s.loop.Close(c)
-}
-
-const stopping = "the server is stopping"
-
-// retryJitter is how much the times that browsers are told differ.
-const retryJitter = 1000 // milliseconds
-
-// leaveTime is when a browser is told to come back, in milliseconds: after as
-// long as the drain takes. Then this server is gone, and who serves in its place
-// sees them come spread as they went. Sooner, a proxy might have nobody to ask, and
-// its 502 would end a browser's asking for good.
-func (s *shard) leaveTime() int64 {
-	return s.srv.span.Load()/int64(time.Millisecond) + int64(s.rng.next()%retryJitter)
 }
 
 // watch goes on to see whether anybody is left whose leaving is worth waiting
@@ -249,29 +202,6 @@ func (s *shard) watch(left time.Duration) time.Duration {
 		d.at++
 	}
 	return 0
-}
-
-// needless says whether nobody minds when a connection ends: a backend's, between
-// two requests.
-func (s *shard) needless(c reactor.Conn) bool {
-	what, _ := s.state(c)
-	return (what == stateIdle || what == stateEnding) && s.side(c) == sideAdmin
-}
-
-// turnedOff refuses a request that comes too late. A subscriber is better off
-// with no answer: some clients stop asking at any that they do not know.
-func (s *shard) turnedOff(x *exchange) bool {
-	switch {
-	case x.side != sideAdmin:
-		s.loop.Close(x.conn)
-		return true
-	case string(x.req.Path()) == "/healthz", string(x.req.Path()) == "/readyz":
-		return false
-	}
-	x.last = true
-	x.headers = []byte("Retry-After: 1\r\n")
-	s.fail(x, 503, stopping)
-	return true
 }
 
 // quieted: one more loop is through, and after the last all may stop.

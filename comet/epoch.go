@@ -1,7 +1,5 @@
 package comet
 
-import "math/rand/v2"
-
 // A channel's epoch tells one life of it from the next: it is another whenever the
 // numbers begin again. Somebody who comes back with a place (a number and its
 // epoch) is told apart from one who comes from an earlier life of that name, for
@@ -20,32 +18,6 @@ const (
 	epochDenied               // of a place: the token was refused
 	epochLeast                // the smallest that is given
 )
-
-// epochs gives a loop's channels their epochs: a count, from anywhere on. One goroutine
-// uses it.
-type epochs uint32
-
-func newEpochs() epochs { return epochs(rand.Uint32()) }
-
-// next returns an epoch that is not the one before it.
-func (n *epochs) next(before uint32) uint32 {
-	for {
-		*n++
-		if e := scatter(uint32(*n)); e >= epochLeast && e != before {
-			return e
-		}
-	}
-}
-
-// scatter maps the numbers of 32 bits onto themselves, so that neighbours look
-// nothing alike (the last steps of MurmurHash3).
-func scatter(n uint32) uint32 {
-	n ^= n >> 16
-	n *= 0x85EBCA6B
-	n ^= n >> 13
-	n *= 0xC2B2AE35
-	return n ^ n>>16
-}
 
 // On the wire an epoch is seven digits of this base 32, the highest first. Clients
 // are to take it as it is, and may be given four to eight by another server.

@@ -9,23 +9,6 @@ import (
 	"ccomet/reactor"
 )
 
-// framing is the bytes round a message in an endless response: a transport,
-// in chunks (HTTP/1.1) or bare (HTTP/1.0).
-type framing uint8
-
-const framings = 2 * int(numTransports)
-
-func (sub *subscriber) framing() framing {
-	f := framing(sub.transport) * 2
-	if sub.has(subOld) {
-		f++
-	}
-	return f
-}
-
-func (f framing) transport() transport { return transport(f / 2) }
-func (f framing) chunked() bool        { return f%2 == 0 }
-
 // lastChunk ends an endless response that is in chunks.
 var lastChunk = []byte(httplite.LastChunk)
 

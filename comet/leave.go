@@ -73,12 +73,6 @@ func (s *shard) endStream(i uint32, c reactor.Conn) {
 	s.finish(c)
 }
 
-// replyNothing answers a browser that has been told that there is nothing more to
-// come: at 204 it stops asking.
-func (s *shard) replyNothing(x *exchange) {
-	s.reply(x, 204, "", nil)
-}
-
 // refuseSub ends a subscription that its channel's home will not have.
 func (s *shard) refuseSub(i uint32, why code, cname []byte) {
 	sub := s.subs.At(i)

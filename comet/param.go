@@ -2,10 +2,8 @@ package comet
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strconv"
-	"unicode/utf8"
 
 	"ccomet/httplite"
 )
@@ -132,31 +130,6 @@ func (s *shard) nameArg(x *exchange) ([]byte, error) {
 	return cname, s.once(x, "cname")
 }
 
-var errNoName = errors.New("parameter cname is missing")
-
-func (s *shard) checkName(cname []byte) error {
-	if len(cname) == 0 && !s.cfg.Compat.EmptyNames {
-		return errNoName
-	}
-	return checkName(cname)
-}
-
-// checkName says what is wrong with a channel's name, but for one without a byte.
-func checkName(cname []byte) error {
-	switch {
-	case len(cname) > MaxName:
-		return fmt.Errorf("parameter cname: %d bytes, at most %d", len(cname), MaxName)
-	case !utf8.Valid(cname):
-		return errors.New("parameter cname: not UTF-8")
-	}
-	for _, b := range cname {
-		if b < ' ' || b == 0x7F {
-			return errors.New("parameter cname: control characters are not allowed")
-		}
-	}
-	return nil
-}
-
 // callbackArg returns the JSONP callback, empty if there is none.
 func (s *shard) callbackArg(x *exchange) ([]byte, error) {
 	cb, _ := s.arg(x, "cb")
@@ -198,4 +171,11 @@ func isCallback(cb []byte) bool {
 		}
 	}
 	return len(cb) > 0 && len(cb) <= MaxCallback && !index
+}
+
+func (s *shard) checkName(cname []byte) error {
+	if len(cname) == 0 && !s.cfg.Compat.EmptyNames {
+		return errNoName
+	}
+	return checkName(cname)
 }

@@ -1,37 +1,5 @@
 package comet
 
-import (
-	"ccomet/httplite"
-	"ccomet/reactor"
-)
-
-// A listener to /psub with now=1 is told at once which channels live: a roll call.
-// Its loop asks one home after the other, some records at a time, and asks for more
-// only when the listener has taken in what there was. So a slow one takes its time,
-// and one that has gone costs nothing more.
-type roll struct {
-	home  int    // the loop that is being asked
-	at    uint32 // its next record
-	asked bool
-}
-
-// startRoll begins a listener's roll call.
-func (p *presence) startRoll(c reactor.Conn) {
-	if p.rolls == nil {
-		p.rolls = map[reactor.Conn]*roll{}
-	}
-	p.rolls[c] = &roll{at: 1}
-	p.goOn(c)
-}
-
-// goOn asks for more, if a roll call is under way and nothing asked yet.
-func (p *presence) goOn(c reactor.Conn) {
-	if r := p.rolls[c]; r != nil && !r.asked {
-		r.asked = true
-		p.s.send(uint8(r.home), mail{kind: mailRollCall, conn: c, slot: r.at})
-	}
-}
-
 // runRolls answers what was asked (mailRollCall), within the turn's budget.
 func (s *shard) runRolls() {
 	left, n := walkBudget, 0
@@ -61,24 +29,3 @@ func (s *shard) callRoll(m *mail, left *int) {
 
 // rollEnds: the home has no more channels.
 const rollEnds = 1
-
-// rolled serves mailRolled.
-func (p *presence) rolled(m *mail) {
-	r := p.rolls[m.conn]
-	if r == nil {
-		return // it has gone
-	}
-	r.asked, r.at = false, m.slot
-	if m.flag == rollEnds {
-		if r.home, r.at = r.home+1, 1; r.home == p.s.loops() {
-			delete(p.rolls, m.conn)
-		}
-	}
-	if m.msg != nil {
-		p.s.scratch = httplite.AppendChunk(p.s.scratch[:0], m.msg.content)
-		p.write(m.conn, m.msg.content, p.s.scratch)
-	}
-	if !p.s.loop.Blocked(m.conn) {
-		p.goOn(m.conn)
-	}
-}

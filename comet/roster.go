@@ -26,8 +26,8 @@ func (r *roster) ref() ref { return ref{r.index, r.gen} }
 
 // hashRef mixes what names a channel for the index of rosters.
 func hashRef(home uint8, index uint32) uint32 {
-	h := (index ^ uint32(home)<<24) * 0x9E3779B1
-	return h ^ h>>15
+	x := (index ^ uint32(home)<<24) * 0x9E3779B1
+	return x ^ x>>15
 }
 
 // findRoster returns this loop's roster of a channel, or 0.

@@ -58,6 +58,16 @@ func (sub *subscriber) poll() bool           { return sub.transport.row().poll }
 // With several channels on a connection each has a record of its own, that goes
 // the same way (bundle.go).
 
+// enter makes a connection a subscriber to what it wants, and asks for that; false: no
+// record is free.
+func (s *shard) enter(c reactor.Conn, cb []byte, sub subscriber, wants []want) bool {
+	i := s.newSub(c, cb, sub, wants)
+	if i != 0 {
+		s.subscribeAll(i, c, wants)
+	}
+	return i != 0
+}
+
 // newSub makes a connection a subscriber to what it wants; 0: no record is free.
 func (s *shard) newSub(c reactor.Conn, cb []byte, sub subscriber, wants []want) uint32 {
 	i := s.subs.Alloc()
@@ -235,4 +245,12 @@ func (s *shard) unjoin(m *mail) {
 	if m.flag&joinMember != 0 {
 		s.send(m.from, mail{kind: mailLeave, ref: m.ref, n: 1})
 	}
+}
+
+func (sub *subscriber) framing() framing {
+	f := framing(sub.transport) * 2
+	if sub.has(subOld) {
+		f++
+	}
+	return f
 }

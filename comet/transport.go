@@ -75,3 +75,13 @@ func appendEvent(dst, object []byte, id eventID) []byte {
 func appendRetry(dst []byte, ms int64) []byte {
 	return append(strconv.AppendInt(append(dst, "retry: "...), ms, 10), '\n')
 }
+
+const framings = 2 * int(numTransports)
+
+func (f framing) chunked() bool { return f%2 == 0 }
+
+func (f framing) transport() transport { return transport(f / 2) }
+
+// framing is the bytes round a message in an endless response: a transport,
+// in chunks (HTTP/1.1) or bare (HTTP/1.0).
+type framing uint8

@@ -21,7 +21,7 @@ type want struct {
 }
 
 // over says whether the client has been told that there is nothing more to come.
-func (w *want) over() bool { return w.epoch == epochClosed || w.epoch == epochDenied }
+func (to *want) over() bool { return to.epoch == epochClosed || to.epoch == epochDenied }
 
 // startSub reads what a subscriber wants, and subscribes it.
 func (s *shard) startSub(x *exchange, t transport) error {
@@ -41,7 +41,7 @@ func (s *shard) startSub(x *exchange, t transport) error {
 	}
 	if t.row().events {
 		s.resumeEvents(x, wants)
-		if !slices.ContainsFunc(wants, func(w want) bool { return !w.over() }) {
+		if !slices.ContainsFunc(wants, func(to want) bool { return !to.over() }) {
 			s.replyNothing(x)
 			return nil
 		}
@@ -57,9 +57,7 @@ func (s *shard) startSub(x *exchange, t transport) error {
 		s.replyHead(x, contentType, !t.row().poll)
 		return nil
 	}
-	if i := s.newSub(x.conn, cb, sub, wants); i != 0 {
-		s.subscribeAll(i, x.conn, wants)
-	} else {
+	if !s.enter(x.conn, cb, sub, wants) {
 		s.refuse(x.conn, errNoMemory)
 	}
 	return nil
@@ -116,8 +114,8 @@ func (s *shard) wantArgs(x *exchange) ([]want, error) {
 		s.wants[0].cname = []byte{}
 	}
 	for i := range s.wants {
-		w := &s.wants[i]
-		w.place = w.epoch != epochNone && w.seq != 0 // 0 is the newest, whatever the epoch
+		to := &s.wants[i]
+		to.place = to.epoch != epochNone && to.seq != 0 // 0 is the newest, whatever the epoch
 	}
 	return s.wants, nil
 }
@@ -189,21 +187,21 @@ func lastEventID(id []byte, wants []want) {
 		id = rest
 	}
 	for n := range wants {
-		w, place := &wants[n], &seen[n]
-		w.seq, w.epoch, w.place = place.seq, place.epoch, place.place
+		to, place := &wants[n], &seen[n]
+		to.seq, to.epoch, to.place = place.seq, place.epoch, place.place
 	}
 }
 
 // parsePlace reads a channel's part of an event's id: the number of the last message
 // that was seen and its epoch ("17.k3f9ab2"), a number alone, as servers without epochs
 // have it, or why there is nothing more to come.
-func parsePlace(w *want, text []byte) bool {
+func parsePlace(to *want, text []byte) bool {
 	switch string(text) {
 	case wordClosed:
-		w.epoch = epochClosed
+		to.epoch = epochClosed
 		return true
 	case wordDenied:
-		w.epoch = epochDenied
+		to.epoch = epochDenied
 		return true
 	}
 	number, epoch, _ := bytes.Cut(text, []byte("."))
@@ -212,8 +210,14 @@ func parsePlace(w *want, text []byte) bool {
 		return false
 	}
 	ok := false
-	w.seq = int32(v) + 1
-	w.epoch, ok = parseEpoch(epoch)
-	w.place = w.epoch != epochNone || w.seq != 0 // without one, -1 stands for what has not begun
+	to.seq = int32(v) + 1
+	to.epoch, ok = parseEpoch(epoch)
+	to.place = to.epoch != epochNone || to.seq != 0 // without one, -1 stands for what has not begun
 	return ok
+}
+
+// replyNothing answers a browser that has been told that there is nothing more to
+// come: at 204 it stops asking.
+func (s *shard) replyNothing(x *exchange) {
+	s.reply(x, 204, "", nil)
 }

@@ -1,16 +1,7 @@
 package comet
 
-import "ccomet/reactor"
-
 // What is counted where it changes (Tally): what connections do, who listens, who is
 // behind, what is lost.
-
-// finish ends a connection politely, which has nothing left to do.
-func (s *shard) finish(c reactor.Conn) {
-	s.dropHalf(c)
-	s.setState(c, stateEnding, 0)
-	s.loop.Finish(c)
-}
 
 // listensBy is where a subscriber counts: at its transport, of which a poll with a
 // callback is one of its own.

@@ -1,0 +1,29 @@
+package comet
+
+import "math/rand/v2"
+
+// epochs gives a loop's channels their epochs: a count, from anywhere on. One goroutine
+// uses it.
+type epochs uint32
+
+func newEpochs() epochs { return epochs(rand.Uint32()) }
+
+// next returns an epoch that is not the one before it.
+func (n *epochs) next(before uint32) uint32 {
+	for {
+		*n++
+		if e := scatter(uint32(*n)); e >= epochLeast && e != before {
+			return e
+		}
+	}
+}
+
+// scatter maps the numbers of 32 bits onto themselves, so that neighbours look
+// nothing alike (the last steps of MurmurHash3).
+func scatter(n uint32) uint32 {
+	n ^= n >> 16
+	n *= 0x85EBCA6B
+	n ^= n >> 13
+	n *= 0xC2B2AE35
+	return n ^ n>>16
+}
