@@ -85,18 +85,18 @@ func (srv *Server) warnClosed() {
 }
 
 // look notes what a new connection's peer may do.
-func (s *shard) look(c reactor.Conn) {
-	a := &s.srv.access
-	side := s.side(c)
-	peer, err := s.loop.Peer(c)
+func (w *web) look(c reactor.Conn) {
+	a := &w.srv.access
+	side := w.side(c)
+	peer, err := w.loop.Peer(c)
 	if err != nil {
-		s.loop.Close(c) // it has gone already
+		w.loop.Close(c) // it has gone already
 		return
 	}
 	tag := side
 	trusted := a.trusted.Has(peer.Addr())
 	if trusted && a.proxied[side] {
-		s.loop.SetTag(c, tag|tagHeader)
+		w.loop.SetTag(c, tag|tagHeader)
 		return
 	}
 	if trusted {
@@ -105,56 +105,56 @@ func (s *shard) look(c reactor.Conn) {
 	if !a.rules[side].Allows(peer.Addr()) {
 		tag |= tagDenied
 	}
-	s.loop.SetTag(c, tag)
+	w.loop.SetTag(c, tag)
 }
 
 // takeProxyHeader takes the header that a trusted proxy begins with, and returns
 // its length: 0 while it is incomplete. ok is false when there is no request to
 // be read behind it.
-func (s *shard) takeProxyHeader(c reactor.Conn, p []byte) (n int, ok bool) {
+func (w *web) takeProxyHeader(c reactor.Conn, p []byte) (n int, ok bool) {
 	from, n, malformed := parseProxyHeader(p)
 	if malformed != nil {
-		s.refuse(c, malformed)
+		w.refuse(c, malformed)
 		return len(p), false
 	}
 	if n == 0 {
 		return 0, false
 	}
 	if from.none {
-		peer, err := s.loop.Peer(c)
+		peer, err := w.loop.Peer(c)
 		if err != nil {
-			s.loop.Close(c)
+			w.loop.Close(c)
 			return len(p), false
 		}
 		from.client = peer.Addr()
 	}
-	side := s.side(c)
-	s.loop.SetTag(c, side)
-	if s.srv.access.rules[side].Allows(from.client) {
-		if s.srv.tellsApart() && from.client.IsValid() && !s.countClient(c, s.homes.hashAddr(from.client)) {
+	side := w.side(c)
+	w.loop.SetTag(c, side)
+	if w.srv.access.rules[side].Allows(from.client) {
+		if w.srv.tellsApart() && from.client.IsValid() && !w.countClient(c, w.homes.hashAddr(from.client)) {
 			return len(p), false
 		}
 		return n, true
 	}
 	// At once, before any request: the address is not kept.
-	s.totals.refused.Add(1)
-	s.tellDenial(side, from.client)
-	s.body = appendDenial(s.body[:0], from.client)
-	s.reply(&exchange{conn: c, side: side, last: true}, 403, typeText, s.body)
+	w.totals.refused.Add(1)
+	w.tellDenial(side, from.client)
+	w.body = appendDenial(w.body[:0], from.client)
+	w.reply(&exchange{conn: c, side: side, last: true}, 403, typeText, w.body)
 	return len(p), false
 }
 
 // barred answers a request whose sender may not come, or cannot be told, and
 // says whether it has.
-func (s *shard) barred(x *exchange) bool {
-	a, tag := &s.srv.access, s.loop.Tag(x.conn)
+func (w *web) barred(x *exchange) bool {
+	a, tag := &w.srv.access, w.loop.Tag(x.conn)
 	denied := tag&tagDenied != 0
 	var client netip.Addr
 	told := false
 	if tag&tagTrusted != 0 {
 		var ok bool
 		if client, told, ok = forwardedClient(x.req, &a.trusted); !ok {
-			s.fail(x, 400, "X-Forwarded-For: not a list of addresses")
+			w.fail(x, 400, "X-Forwarded-For: not a list of addresses")
 			return true
 		}
 		if told {
@@ -165,39 +165,39 @@ func (s *shard) barred(x *exchange) bool {
 		return false
 	}
 	if !told {
-		peer, err := s.loop.Peer(x.conn)
+		peer, err := w.loop.Peer(x.conn)
 		if err != nil {
-			s.loop.Close(x.conn)
+			w.loop.Close(x.conn)
 			return true
 		}
 		client = peer.Addr()
 	}
-	s.tellDenial(x.side, client)
-	s.body = appendDenial(s.body[:0], client)
-	s.failed(x, 403)
+	w.tellDenial(x.side, client)
+	w.body = appendDenial(w.body[:0], client)
+	w.failed(x, 403)
 	return true
 }
 
 // barredEarly is barred for a request whose body has not arrived: nobody waits
 // for the body of one that is not served, so the connection ends.
-func (s *shard) barredEarly(c reactor.Conn, req *httplite.Request) bool {
-	if !req.HeadDone() || s.loop.Tag(c)&(tagDenied|tagTrusted) == 0 {
+func (w *web) barredEarly(c reactor.Conn, req *httplite.Request) bool {
+	if !req.HeadDone() || w.loop.Tag(c)&(tagDenied|tagTrusted) == 0 {
 		return false
 	}
-	x := s.begin(c, req)
+	x := w.begin(c, req)
 	x.last = true
-	if !s.barred(x) {
+	if !w.barred(x) {
 		return false
 	}
 	req.Reset()
-	s.dropHalf(c)
+	w.dropHalf(c)
 	return true
 }
 
 // tellDenial has the log tell whom the admin side does not let in.
-func (s *shard) tellDenial(side uint8, client netip.Addr) {
+func (w *web) tellDenial(side uint8, client netip.Addr) {
 	if side == sideAdmin {
-		s.srv.denials.tell(&s.srv.cfg.Log, s.loop.Now(), client.Unmap().WithZone(""))
+		w.srv.denials.tell(&w.srv.cfg.Log, w.loop.Now(), client.Unmap().WithZone(""))
 	}
 }
 

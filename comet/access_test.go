@@ -265,7 +265,7 @@ func TestAccessDoesNotAllocate(t *testing.T) {
 			t.Errorf("%s: looked at: %v", test.name, st.srv.access.looks)
 		}
 		c := s.loop.ConnAt(1)
-		if allocs := testing.AllocsPerRun(100, func() { s.loop.SetTag(c, sideAdmin); s.look(c) }); allocs != 0 {
+		if allocs := testing.AllocsPerRun(100, func() { s.loop.SetTag(c, sideAdmin); s.web.look(c) }); allocs != 0 {
 			t.Errorf("%s: looking at a connection allocates %v times", test.name, allocs)
 		}
 	}

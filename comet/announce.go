@@ -15,15 +15,15 @@ type sweep struct {
 }
 
 // announce tells all listeners that a channel is there, or goes.
-func (s *shard) announce(ch *channel, alive bool) {
-	loops := s.totals.listening.Load()
+func (b *broker) announce(ch *channel, alive bool) {
+	loops := b.totals.listening.Load()
 	if loops == 0 || ch.dialect != dialectOurs {
 		return
 	}
-	msg := &message{content: appendPresence(make([]byte, 0, int(ch.nameLen)+3), alive, s.names.get(ch.name()))}
+	msg := &message{content: appendPresence(make([]byte, 0, int(ch.nameLen)+3), alive, b.names.get(ch.name()))}
 	for to := uint8(0); loops != 0; to, loops = to+1, loops>>1 {
 		if loops&1 != 0 {
-			s.send(to, mail{kind: mailPresence, msg: msg})
+			b.send(to, mail{kind: mailPresence, msg: msg})
 		}
 	}
 }
@@ -39,16 +39,16 @@ func appendPresence(dst []byte, alive bool, cname []byte) []byte {
 }
 
 // sweepOn goes on with the round, as far as it is paid up to by now.
-func (s *shard) sweepOn(now time.Time) {
-	p := &s.sweep
-	if s.totals.listening.Load() == 0 {
+func (b *broker) sweepOn(now time.Time) {
+	p := &b.sweep
+	if b.totals.listening.Load() == 0 {
 		p.since = time.Time{}
 		return
 	}
 	if p.since.IsZero() {
 		p.since = now
 	}
-	used, each := s.channels.Used(), s.sweepTime()
+	used, each := b.channels.Used(), b.sweepTime()
 	for range walkBudget {
 		if now.Sub(p.since) < each {
 			return
@@ -57,23 +57,23 @@ func (s *shard) sweepOn(now time.Time) {
 		if p.at++; p.at > used {
 			p.at = 1
 		}
-		if used > 0 && s.channels.At(p.at).state == channelLive {
-			s.announce(s.channels.At(p.at), true)
+		if used > 0 && b.channels.At(p.at).state == channelLive {
+			b.announce(b.channels.At(p.at), true)
 		}
 	}
 }
 
 // sweepTime is the time that one channel's part of a round pays for.
-func (s *shard) sweepTime() time.Duration {
-	return s.cfg.ChannelTimeout / time.Duration(max(s.channels.Used(), 1))
+func (b *broker) sweepTime() time.Duration {
+	return b.cfg.ChannelTimeout / time.Duration(max(b.channels.Used(), 1))
 }
 
 // sweepDue is how long the round may wait: below zero, it is not under way.
-func (s *shard) sweepDue(now time.Time) time.Duration {
-	if s.sweep.since.IsZero() {
+func (b *broker) sweepDue(now time.Time) time.Duration {
+	if b.sweep.since.IsZero() {
 		return -1
 	}
-	left := s.sweepTime() - now.Sub(s.sweep.since)
+	left := b.sweepTime() - now.Sub(b.sweep.since)
 	if left <= 0 {
 		return 0
 	}

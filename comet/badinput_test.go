@@ -248,7 +248,7 @@ func TestRequestTimeout(t *testing.T) {
 	if open := st.srv.shards[0].loop.Stats().Open; open != 0 {
 		t.Errorf("%d connections are left", open)
 	}
-	if n := len(st.srv.shards[0].halves.list) - 1 - len(st.srv.shards[0].halves.free); n != 0 {
+	if n := len(st.srv.shards[0].web.halves.list) - 1 - len(st.srv.shards[0].web.halves.free); n != 0 {
 		t.Errorf("%d halves of requests are kept", n)
 	}
 }
@@ -275,7 +275,7 @@ func TestCutAnywhere(t *testing.T) {
 				t.Fatalf("cut at %d: got %q, want %q", at, got, want)
 			}
 			for _, s := range st.srv.shards {
-				if n := max(len(s.halves.list)-1, 0) - len(s.halves.free); n != 0 {
+				if n := max(len(s.web.halves.list)-1, 0) - len(s.web.halves.free); n != 0 {
 					t.Fatalf("cut at %d: %d halves of requests are kept", at, n)
 				}
 			}

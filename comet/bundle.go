@@ -25,15 +25,15 @@ const MaxBundle = 64
 
 // first returns a connection's first subscription, following the one behind
 // another, 0 if there is none: all of them, with a bundle or without.
-func (s *shard) first(i uint32) uint32 {
-	if sub := s.subs.At(i); sub.has(subHead) {
+func (h *hub) first(i uint32) uint32 {
+	if sub := h.subs.At(i); sub.has(subHead) {
 		return sub.next
 	}
 	return i
 }
 
-func (s *shard) following(i uint32) uint32 {
-	if sub := s.subs.At(i); sub.has(subMember) {
+func (h *hub) following(i uint32) uint32 {
+	if sub := h.subs.At(i); sub.has(subMember) {
 		return uint32(sub.noop)
 	}
 	return 0
@@ -41,8 +41,8 @@ func (s *shard) following(i uint32) uint32 {
 
 // owner is the subscriber that a connection's word names: a member's head, or
 // the subscriber itself.
-func (s *shard) owner(i uint32) uint32 {
-	if sub := s.subs.At(i); sub.has(subMember) {
+func (h *hub) owner(i uint32) uint32 {
+	if sub := h.subs.At(i); sub.has(subMember) {
 		return sub.cbAt
 	}
 	return i
@@ -50,15 +50,15 @@ func (s *shard) owner(i uint32) uint32 {
 
 // newMembers gives a head its members, one for each channel; false: no record is
 // free.
-func (s *shard) newMembers(head uint32, wants []want) bool {
-	of := s.subs.At(head)
+func (h *hub) newMembers(head uint32, wants []want) bool {
+	of := h.subs.At(head)
 	of.flags |= subHead
 	for n := len(wants); n > 0; n-- {
-		i := s.subs.Alloc()
+		i := h.subs.Alloc()
 		if i == 0 {
 			return false
 		}
-		w, sub, place := &wants[n-1], s.subs.At(i), epochNone
+		w, sub, place := &wants[n-1], h.subs.At(i), epochNone
 		if w.place || w.over() {
 			place = w.epoch // else it wants the newest, of whatever epoch
 		}
@@ -77,60 +77,60 @@ func (s *shard) newMembers(head uint32, wants []want) bool {
 
 // begins says whether a response's head is still to be written, and takes it
 // for written from now on.
-func (s *shard) begins(i uint32) bool {
-	if !s.subs.At(i).has(subMember) {
+func (h *hub) begins(i uint32) bool {
+	if !h.subs.At(i).has(subMember) {
 		return true
 	}
-	begun := s.begun(i)
-	s.subs.At(s.owner(i)).prev = 1
+	begun := h.begun(i)
+	h.subs.At(h.owner(i)).prev = 1
 	return !begun
 }
 
 // begun says whether a bundle's response has begun, to which i belongs.
-func (s *shard) begun(i uint32) bool {
-	return s.subs.At(i).has(subMember) && s.subs.At(s.owner(i)).prev != 0
+func (h *hub) begun(i uint32) bool {
+	return h.subs.At(i).has(subMember) && h.subs.At(h.owner(i)).prev != 0
 }
 
 // endOne ends one subscription of an endless response, all of which is written. place
 // is what a bundle keeps in its place for the ids of its events: why it has ended, or
 // the epoch of where it stands.
-func (s *shard) endOne(i uint32, c reactor.Conn, place uint32) {
-	owner := s.owner(i)
+func (h *hub) endOne(i uint32, c reactor.Conn, place uint32) {
+	owner := h.owner(i)
 	if owner != i {
-		sub := s.subs.At(i)
+		sub := h.subs.At(i)
 		if sub.roster != 0 {
-			s.delist(sub.roster, i)
+			h.delist(sub.roster, i)
 			sub.roster = 0
 		}
 		sub.prev = place
-		s.notBehind(sub)
-		head := s.subs.At(owner)
+		h.notBehind(sub)
+		head := h.subs.At(owner)
 		if head.cursor--; head.cursor > 0 {
 			return
 		}
 	}
-	s.endStream(owner, c)
+	h.endStream(owner, c)
 }
 
 // waiting is the first subscription whose channel's home has it, 0 if there is
 // none.
-func (s *shard) waiting(i uint32) uint32 {
-	for i = s.first(i); i != 0 && s.subs.At(i).roster == 0; {
-		i = s.following(i)
+func (h *hub) waiting(i uint32) uint32 {
+	for i = h.first(i); i != 0 && h.subs.At(i).roster == 0; {
+		i = h.following(i)
 	}
 	return i
 }
 
 // endsWith says whether a connection's response ends when subscription i does.
-func (s *shard) endsWith(i uint32) bool {
-	return !s.subs.At(i).has(subMember) || s.subs.At(s.owner(i)).cursor == 1
+func (h *hub) endsWith(i uint32) bool {
+	return !h.subs.At(i).has(subMember) || h.subs.At(h.owner(i)).cursor == 1
 }
 
 // placeOf is the epoch of a subscriber's place, or what stands for it.
-func (s *shard) placeOf(sub *subscriber) uint32 {
+func (h *hub) placeOf(sub *subscriber) uint32 {
 	switch {
 	case sub.roster != 0:
-		return s.rosters.At(sub.roster).gen
+		return h.rosters.At(sub.roster).gen
 	case sub.has(subMember):
 		return sub.prev
 	}
@@ -139,15 +139,15 @@ func (s *shard) placeOf(sub *subscriber) uint32 {
 
 // resetFor begins a batch for one subscriber. The ids of a member's events have
 // what the client has seen of the channels before it and behind it, too.
-func (s *shard) resetFor(b *batch, i uint32) {
-	sub := s.subs.At(i)
-	b.reset(sub.framing(), s.placeOf(sub))
+func (h *hub) resetFor(b *batch, i uint32) {
+	sub := h.subs.At(i)
+	b.reset(sub.framing(), h.placeOf(sub))
 	b.tell = sub.has(subTell)
 	if !sub.has(subMember) || !sub.transport.row().events {
 		return
 	}
 	side := &b.before
-	for m := s.first(s.owner(i)); m != 0; m = s.following(m) {
+	for m := h.first(h.owner(i)); m != 0; m = h.following(m) {
 		if m == i {
 			side = &b.after
 			continue
@@ -155,8 +155,8 @@ func (s *shard) resetFor(b *batch, i uint32) {
 		if side == &b.after {
 			*side = append(*side, ',')
 		}
-		other := s.subs.At(m)
-		*side = appendPlace(*side, other.cursor-1, s.placeOf(other))
+		other := h.subs.At(m)
+		*side = appendPlace(*side, other.cursor-1, h.placeOf(other))
 		if side == &b.before {
 			*side = append(*side, ',')
 		}

@@ -28,9 +28,9 @@ import (
 // ccometTable maps the paths of the dialect's listeners to their endpoints.
 func ccometTable() map[string]endpoint {
 	return map[string]endpoint{
-		"/sign":      {methods: get, serve: ccometBy((*shard).ccometSign)},
-		"/publish":   {methods: get, serve: ccometBy((*shard).ccometPublish), publishes: true},
-		"/subscribe": {methods: get, serve: ccometBy((*shard).ccometSubscribe)},
+		"/sign":      {methods: get, serve: ccometBy((*web).ccometSign)},
+		"/publish":   {methods: get, serve: ccometBy((*web).ccometPublish), publishes: true},
+		"/subscribe": {methods: get, serve: ccometBy((*web).ccometSubscribe)},
 	}
 }
 
@@ -39,60 +39,60 @@ var errParams = errors.New("error params")
 
 // ccometBy makes an endpoint. Without a callback that can be called, an error is
 // one of HTTP.
-func ccometBy(serve func(*shard, *exchange, *ccometQuery) error) func(*shard, *exchange) {
-	return func(s *shard, x *exchange) {
-		q := s.ccometQuery(x)
+func ccometBy(serve func(*web, *exchange, *ccometQuery) error) func(*web, *exchange) {
+	return func(w *web, x *exchange) {
+		q := w.ccometQuery(x)
 		if !isCallback(q.callback) {
-			s.fail(x, 400, badCallback("callback").Error())
+			w.fail(x, 400, badCallback("callback").Error())
 			return
 		}
-		if err := serve(s, x, q); err != nil {
-			s.totals.refused.Add(1)
-			s.body = appendCCometStatus(s.body[:0], string(q.callback), "400", err.Error())
-			s.reply(x, 200, typeScript, s.body)
+		if err := serve(w, x, q); err != nil {
+			w.totals.refused.Add(1)
+			w.body = appendCCometStatus(w.body[:0], string(q.callback), "400", err.Error())
+			w.reply(x, 200, typeScript, w.body)
 		}
 	}
 }
 
 // ccometSign tells those who wait that somebody has come.
-func (s *shard) ccometSign(x *exchange, q *ccometQuery) error {
+func (w *web) ccometSign(x *exchange, q *ccometQuery) error {
 	if err := q.checkNames(); err != nil {
 		return err
 	}
-	s.tell(x, q, opSignIn)
+	w.tell(x, q, opSignIn)
 	return nil
 }
 
 // ccometPublish publishes.
-func (s *shard) ccometPublish(x *exchange, q *ccometQuery) error {
+func (w *web) ccometPublish(x *exchange, q *ccometQuery) error {
 	if err := q.checkNames(); err != nil {
 		return err
 	}
 	if q.msg == nil {
 		return errParams
 	}
-	if limit := s.cfg.MaxMessage; len(q.msg) > limit {
+	if limit := w.cfg.MaxMessage; len(q.msg) > limit {
 		return fmt.Errorf("msg is %d bytes: max-message is %d", len(q.msg), limit)
 	}
-	if s.mayPublish(x) {
-		s.tell(x, q, opPublish)
+	if w.mayPublish(x) {
+		w.tell(x, q, opPublish)
 	}
 	return nil
 }
 
 // tell sends a message to its channel's home, rendered as far as it can be
 // without its number.
-func (s *shard) tell(x *exchange, q *ccometQuery, o op) {
+func (w *web) tell(x *exchange, q *ccometQuery, o op) {
 	m := mail{kind: mailTell, op: o, conn: x.conn}
 	m.buf, m.nlen = ccometBuffer(q.channel)
 	m.buf.B = appendCCometHead(m.buf.B, o, q)
-	home := s.homes.of(m.cname())
-	m.slot = s.waitFor(x, slot{op: o, cb: string(q.callback)})
-	s.send(home, m)
+	home := w.homes.of(m.cname())
+	m.slot = w.waitFor(x, slot{op: o, cb: string(q.callback)})
+	w.send(home, m)
 }
 
 // ccometSubscribe has a client wait for a number.
-func (s *shard) ccometSubscribe(x *exchange, q *ccometQuery) error {
+func (w *web) ccometSubscribe(x *exchange, q *ccometQuery) error {
 	if err := q.checkNames(); err != nil {
 		return err
 	}
@@ -100,25 +100,25 @@ func (s *shard) ccometSubscribe(x *exchange, q *ccometQuery) error {
 	if err != nil {
 		return errParams
 	}
-	s.wants = append(s.wants[:0], want{seq: int32(max(min(seqid, maxSeqid+1), 0)) + 1})
-	if !s.enterSession(x.conn, q.callback, newSubscriber(x, transportCComet), s.wants, q.channel, q.sname) {
-		s.refuse(x.conn, errNoMemory)
+	w.wants = append(w.wants[:0], want{seq: int32(max(min(seqid, maxSeqid+1), 0)) + 1})
+	if !w.hub.enterSession(x.conn, q.callback, newSubscriber(x, transportCComet), w.wants, q.channel, q.sname) {
+		w.refuse(x.conn, errNoMemory)
 	}
 	return nil
 }
 
 // whyTurnedAway is what such a client is told in the end.
-func (s *shard) whyTurnedAway(why code) *httplite.Error {
+func (w *web) whyTurnedAway(why code) *httplite.Error {
 	switch why {
 	case codeTooMany:
-		return &httplite.Error{Status: 429, Reason: s.tooManyChannels()}
+		return &httplite.Error{Status: 429, Reason: w.tooManyChannels()}
 	case codeFull:
 		return &httplite.Error{Status: 429,
-			Reason: fmt.Sprintf("too many subscribers of this channel: max-subscribers-per-channel is %d", s.cfg.MaxSubscribersPerChannel)}
+			Reason: fmt.Sprintf("too many subscribers of this channel: max-subscribers-per-channel is %d", w.cfg.MaxSubscribersPerChannel)}
 	}
 	return errNoMemory
 }
 
-func (s *shard) tooManyChannels() string {
-	return fmt.Sprintf("too many channels: max-channels is %d", s.cfg.MaxChannels)
+func (w *web) tooManyChannels() string {
+	return fmt.Sprintf("too many channels: max-channels is %d", w.cfg.MaxChannels)
 }

@@ -170,10 +170,10 @@ func TestCCometLongSign(t *testing.T) {
 		ends = append(ends, e)
 	}
 	h.settle()
-	before := s.delivered
+	before := s.hub.tally.delivered
 	h.connect(s, sideCComet, 0).get(ccSign)
 	h.turn(s)
-	if got := s.delivered - before; got != pumpBudget {
+	if got := s.hub.tally.delivered - before; got != pumpBudget {
 		t.Fatalf("%d deliveries in a turn, want the budget's %d", got, pumpBudget)
 	}
 	late := h.connect(s, sideCComet, 0)

@@ -16,14 +16,14 @@ import (
 type ccometQuery struct{ channel, sname, seqid, msg, callback []byte }
 
 // ccometQuery reads a request's query.
-func (s *shard) ccometQuery(x *exchange) *ccometQuery {
-	q := &s.asked
+func (w *web) ccometQuery(x *exchange) *ccometQuery {
+	q := &w.asked
 	*q = ccometQuery{}
 	head, msg, tail := cutMessage(x.req.Query())
-	s.readCComet(q, head)
-	s.readCComet(q, tail)
+	w.readCComet(q, head)
+	w.readCComet(q, tail)
 	if msg != nil {
-		q.msg = s.decodeCComet(msg)
+		q.msg = w.decodeCComet(msg)
 	}
 	return q
 }
@@ -55,7 +55,7 @@ func cutMessage(query []byte) (head, msg, tail []byte) {
 
 // readCComet takes the parameters out of a piece of a query. Of two that have the
 // same name the first counts.
-func (s *shard) readCComet(q *ccometQuery, raw []byte) {
+func (w *web) readCComet(q *ccometQuery, raw []byte) {
 	for len(raw) > 0 {
 		end := pieceEnd(raw)
 		key, value, ok := bytes.Cut(raw[:end], []byte("="))
@@ -75,7 +75,7 @@ func (s *shard) readCComet(q *ccometQuery, raw []byte) {
 			to = &q.callback
 		}
 		if to != nil && *to == nil {
-			*to = s.decodeCComet(value)
+			*to = w.decodeCComet(value)
 		}
 	}
 }
@@ -97,37 +97,37 @@ func pieceEnd(raw []byte) int {
 
 // decodeCComet decodes a parameter. Escapes of whole characters are decoded; what
 // looks like one, and is none, was typed by somebody.
-func (s *shard) decodeCComet(src []byte) []byte {
-	at := len(s.args)
+func (w *web) decodeCComet(src []byte) []byte {
+	at := len(w.args)
 	for i := 0; i < len(src); {
 		b := src[i]
 		switch {
 		case b == '+':
-			s.args = append(s.args, ' ')
+			w.args = append(w.args, ' ')
 			i++
 		case b == '%':
 			var character [utf8.UTFMax]byte
 			n := escapedCharacter(&character, src[i:])
 			if n == 0 {
-				s.args = append(s.args, b)
+				w.args = append(w.args, b)
 				i++
 			}
-			s.args = append(s.args, character[:n]...)
+			w.args = append(w.args, character[:n]...)
 			i += 3 * n
 		case b < utf8.RuneSelf:
-			s.args = append(s.args, b)
+			w.args = append(w.args, b)
 			i++
 		default:
 			// Raw bytes come of old browsers, not always as UTF-8: nothing else may be sent on.
 			r, n := utf8.DecodeRune(src[i:])
-			s.args = utf8.AppendRune(s.args, r)
+			w.args = utf8.AppendRune(w.args, r)
 			i += n
 		}
 	}
-	if len(s.args) == at {
+	if len(w.args) == at {
 		return []byte{} // there, if empty
 	}
-	return s.args[at:len(s.args):len(s.args)]
+	return w.args[at:len(w.args):len(w.args)]
 }
 
 // escapedCharacter decodes the escaped character that src begins with, and returns

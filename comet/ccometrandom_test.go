@@ -103,9 +103,9 @@ func (l *lobby) run(steps int) {
 	l.settle()
 	check(l.t, l.srv, true, l.note)
 	for _, s := range l.srv.shards {
-		if s.subs.Live()+s.rosters.Live()+s.channels.Live()+s.seats.Live() != 0 {
+		if s.hub.subs.Live()+s.hub.rosters.Live()+s.broker.channels.Live()+s.broker.seats.Live() != 0 {
 			l.fail("loop %d keeps %d subscribers, %d rosters, %d channels, %d seats of nobody",
-				s.id, s.subs.Live(), s.rosters.Live(), s.channels.Live(), s.seats.Live())
+				s.id, s.hub.subs.Live(), s.hub.rosters.Live(), s.broker.channels.Live(), s.broker.seats.Live())
 		}
 	}
 	l.t.Log(l.got)
@@ -174,15 +174,15 @@ func (v *visitor) ask() {
 func (l *lobby) watch() {
 	for channel, firsts := range l.firsts {
 		home := l.srv.shards[l.srv.homes.of([]byte("\x01"+channel))]
-		i := home.find([]byte("\x01" + channel))
+		i := home.broker.find([]byte("\x01" + channel))
 		if i == 0 {
 			continue
 		}
-		ch := home.channels.At(i)
+		ch := home.broker.channels.At(i)
 		life := ref{uint32(home.id)<<24 | i, ch.gen}
 		if ch.dialect == dialectCComet && !l.lives[life] {
 			l.lives[life] = true
-			firsts[int(home.oldest(ch))-1] = true
+			firsts[int(home.broker.oldest(ch))-1] = true
 		}
 	}
 }
@@ -305,7 +305,7 @@ func (v *visitor) take(list []ccEvent, size int) {
 func (l *lobby) compare() {
 	waiting := map[string]bool{}
 	for _, v := range l.clients {
-		what, _ := v.shard.state(v.conn)
+		what, _ := v.shard.web.state(v.conn)
 		if what != stateWaiting {
 			continue // it is being turned away
 		}
@@ -314,11 +314,11 @@ func (l *lobby) compare() {
 		}
 		waiting[v.key()] = true
 		home := l.srv.shards[l.srv.homes.of([]byte("\x01"+v.channel))]
-		i := home.find([]byte("\x01" + v.channel))
+		i := home.broker.find([]byte("\x01" + v.channel))
 		if i == 0 {
 			l.fail("%s waits on a channel that is gone", v.key())
 		}
-		if ch := home.channels.At(i); ch.dialect == dialectCComet && int(ch.next)-1 != v.next {
+		if ch := home.broker.channels.At(i); ch.dialect == dialectCComet && int(ch.next)-1 != v.next {
 			l.fail("%s waits for %d, its channel is at %d", v.key(), v.next, ch.next-1)
 		}
 	}

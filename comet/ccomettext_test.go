@@ -175,7 +175,7 @@ func FuzzCComet(f *testing.F) {
 			return // no HTTP, or no callback
 		}
 		if ccDecode(t, body)[0].Type == "publish" {
-			if c := st.srv.shards[0]; c.channels.At(c.find([]byte("\x01c"))).next == int32(n+2) {
+			if c := st.srv.shards[0]; c.broker.channels.At(c.broker.find([]byte("\x01c"))).next == int32(n+2) {
 				ccDecode(t, p.ask(ccSubscribe("v", n)))
 				n++
 			}

@@ -82,61 +82,61 @@ func (c *checker) rosters(s *shard) {
 	callbacks, heads := 0, 0
 	for i := range s.loop.Indexes() + 1 {
 		conn := s.loop.ConnAt(i)
-		what, sub := s.state(conn)
+		what, sub := s.web.state(conn)
 		if conn == 0 || what != stateWaiting {
 			continue
 		}
-		if s.subs.At(sub).has(subHead) {
+		if s.hub.subs.At(sub).has(subHead) {
 			heads++
 			c.bundle(s, sub)
 		}
-		for m := s.first(sub); m != 0; m = s.following(m) {
+		for m := s.hub.first(sub); m != 0; m = s.hub.following(m) {
 			if owned[m] != 0 {
 				c.fail("subscriber %d has two connections", m)
 			}
 			owned[m] = conn
-			c.equal("a subscriber's connection", s.subs.At(m).conn, i)
+			c.equal("a subscriber's connection", s.hub.subs.At(m).conn, i)
 		}
-		if s.subs.At(sub).cbLen > 0 {
+		if s.hub.subs.At(sub).cbLen > 0 {
 			callbacks++
 		}
 	}
 	orphans := 0
-	for i := uint32(1); i <= s.subs.Used(); i++ {
-		if *s.subs.At(i) == (subscriber{flags: subAsking}) {
+	for i := uint32(1); i <= s.hub.subs.Used(); i++ {
+		if *s.hub.subs.At(i) == (subscriber{flags: subAsking}) {
 			orphans++
 		}
 	}
 	if c.rest && orphans > 0 {
 		c.fail("%d answers of homes are still owed", orphans)
 	}
-	c.equal("subscribers with a connection", len(owned)+heads+orphans, s.subs.Live())
-	rosters := c.chain(s.rosterIndex)
-	c.equal("rosters in the index", len(rosters), s.rosters.Live())
+	c.equal("subscribers with a connection", len(owned)+heads+orphans, s.hub.subs.Live())
+	rosters := c.chain(s.hub.rosterIndex)
+	c.equal("rosters in the index", len(rosters), s.hub.rosters.Live())
 	listed := 0
 	for ri := range rosters {
 		listed += c.roster(s, ri, owned)
 	}
 	for sub := range owned {
-		if s.subs.At(sub).roster == 0 {
+		if s.hub.subs.At(sub).roster == 0 {
 			listed++ // its channel's home has not answered yet, or it is a member that has ended
-			if c.rest && s.subs.At(sub).has(subAsking) {
+			if c.rest && s.hub.subs.At(sub).has(subAsking) {
 				c.fail("subscriber %d was never answered", sub)
 			}
 		}
 	}
 	c.equal("subscribers in rosters", listed, len(owned))
-	c.equal("names", s.names.live(), s.channels.Live()+s.seats.Live())
-	c.equal("callbacks", s.callbacks.live(), callbacks)
+	c.equal("names", s.broker.names.live(), s.broker.channels.Live()+s.broker.seats.Live())
+	c.equal("callbacks", s.hub.callbacks.live(), callbacks)
 }
 
 // bundle checks a head against its members.
 func (c *checker) bundle(s *shard, head uint32) {
-	h := s.subs.At(head)
+	h := s.hub.subs.At(head)
 	c.equal("a head's roster", h.roster, uint32(0))
 	live := int32(0)
-	for i := h.next; i != 0; i = s.following(i) {
-		sub := s.subs.At(i)
+	for i := h.next; i != 0; i = s.hub.following(i) {
+		sub := s.hub.subs.At(i)
 		if !sub.has(subMember) || sub.cbAt != head || sub.transport != h.transport {
 			c.fail("bundle %d: its member %d is %+v", head, i, *sub)
 		}
@@ -144,23 +144,23 @@ func (c *checker) bundle(s *shard, head uint32) {
 			live++
 		}
 	}
-	c.equal("members of a bundle", h.cursor, live+int32(len(s.laterJoins[head])))
+	c.equal("members of a bundle", h.cursor, live+int32(len(s.hub.laterJoins[head])))
 }
 
 func (c *checker) roster(s *shard, ri uint32, owned map[uint32]reactor.Conn) int {
-	r := s.rosters.At(ri)
+	r := s.hub.rosters.At(ri)
 	home := c.srv.shards[r.home]
-	ch := home.channel(r.ref())
+	ch := home.broker.channel(r.ref())
 	if ch == nil {
 		c.fail("roster %d: its channel is gone", ri)
 	}
 	if !ch.hasLoop(s.id) {
 		c.fail("roster %d: its channel does not know of loop %d", ri, s.id)
 	}
-	c.equal("a roster's name", string(s.rosterName(ri)), string(home.names.get(ch.name())))
+	c.equal("a roster's name", string(s.hub.rosterName(ri)), string(home.broker.names.get(ch.name())))
 	n, prev := 0, uint32(0)
-	for i := r.head; i != 0; i = s.subs.At(i).next {
-		sub := s.subs.At(i)
+	for i := r.head; i != 0; i = s.hub.subs.At(i).next {
+		sub := s.hub.subs.At(i)
 		if owned[i] == 0 {
 			c.fail("roster %d: subscriber %d has no connection", ri, i)
 		}
@@ -190,10 +190,10 @@ func (c *checker) roster(s *shard, ri uint32, owned map[uint32]reactor.Conn) int
 }
 
 func (c *checker) channels(s *shard) (live int) {
-	found := c.chain(s.channelIndex)
+	found := c.chain(s.broker.channelIndex)
 	used := 0
-	for i := uint32(1); i <= s.channels.Used(); i++ {
-		ch := s.channels.At(i)
+	for i := uint32(1); i <= s.broker.channels.Used(); i++ {
+		ch := s.broker.channels.At(i)
 		if ch.state == channelFree {
 			continue
 		}
@@ -210,13 +210,13 @@ func (c *checker) channels(s *shard) (live int) {
 			continue
 		}
 		live++
-		c.equal("where its name leads", s.find(s.names.get(ch.name())), i)
+		c.equal("where its name leads", s.broker.find(s.broker.names.get(ch.name())), i)
 		if ch.subs == 0 && !ch.lease.Armed() && c.rest {
 			c.fail("channel %d has no subscribers and no end", i)
 		}
 	}
 	c.equal("channels in the index", len(found), live)
-	c.equal("channel records", used, s.channels.Live())
+	c.equal("channel records", used, s.broker.channels.Live())
 	return live
 }
 
@@ -224,14 +224,14 @@ func (c *checker) channels(s *shard) (live int) {
 // number, and within its bounds.
 func (c *checker) histories(s *shard) {
 	used, total, shared := 0, 0, map[*sharing]int{}
-	for i := uint32(1); i <= s.channels.Used(); i++ {
-		ch := s.channels.At(i)
+	for i := uint32(1); i <= s.broker.channels.Used(); i++ {
+		ch := s.broker.channels.At(i)
 		if ch.state == channelFree || ch.history == 0 {
 			continue
 		}
 		used++
-		h := s.histories.at(ch.history)
-		n, size, sharing, gaps, want := 0, 0, 0, 0, s.oldest(ch)
+		h := s.broker.histories.at(ch.history)
+		n, size, sharing, gaps, want := 0, 0, 0, 0, s.broker.oldest(ch)
 		for msg := h.first; n < int(h.n); msg = msg.next {
 			switch gap := msg.seq - want; {
 			case gap == 0:
@@ -267,15 +267,15 @@ func (c *checker) histories(s *shard) {
 			c.fail("channel %d keeps %d messages, %d bytes", i, h.n, h.bytes)
 		}
 	}
-	c.equal("bytes kept in all", s.historyBytes, total)
+	c.equal("bytes kept in all", s.broker.historyBytes, total)
 	for share, n := range shared {
 		c.equal("messages that share one content", share.kept, n)
 	}
 	free := 0
-	for i := s.histories.free; i != 0; i = s.histories.at(i).free {
+	for i := s.broker.histories.free; i != 0; i = s.broker.histories.at(i).free {
 		free++
 	}
-	c.equal("histories", used+free, int(s.histories.used))
+	c.equal("histories", used+free, int(s.broker.histories.used))
 }
 
 // tally checks what is counted as it changes against what is there.
@@ -283,50 +283,50 @@ func (c *checker) tally(s *shard) {
 	var want Tally
 	for i := range s.loop.Indexes() + 1 {
 		if conn := s.loop.ConnAt(i); conn != 0 {
-			what, _ := s.state(conn)
-			want.Connections[s.side(conn)][what]++
+			what, _ := s.web.state(conn)
+			want.Connections[s.web.side(conn)][what]++
 		}
 	}
-	for ri := range c.chain(s.rosterIndex) {
-		for i := s.rosters.At(ri).head; i != 0; i = s.subs.At(i).next {
-			want.Subscribers[s.listensBy(i)]++
-			if s.subs.At(i).has(subBehind) {
+	for ri := range c.chain(s.hub.rosterIndex) {
+		for i := s.hub.rosters.At(ri).head; i != 0; i = s.hub.subs.At(i).next {
+			want.Subscribers[s.hub.listensBy(i)]++
+			if s.hub.subs.At(i).has(subBehind) {
 				want.Behind++
 			}
 		}
 	}
 	messages := 0
-	for i := uint32(1); i <= s.channels.Used(); i++ {
-		if ch := s.channels.At(i); ch.state != channelFree && ch.history != 0 {
-			messages += int(s.histories.at(ch.history).n)
+	for i := uint32(1); i <= s.broker.channels.Used(); i++ {
+		if ch := s.broker.channels.At(i); ch.state != channelFree && ch.history != 0 {
+			messages += int(s.broker.histories.at(ch.history).n)
 		}
 	}
-	c.equal("what connections do", s.conns.count, want.Connections)
-	c.equal("who listens", s.tally.Subscribers, want.Subscribers)
-	c.equal("subscribers behind", s.tally.Behind, want.Behind)
-	c.equal("messages kept", s.historyMessages, messages)
+	c.equal("what connections do", s.web.count, want.Connections)
+	c.equal("who listens", s.hub.tally.subscribers, want.Subscribers)
+	c.equal("subscribers behind", s.hub.tally.behind, want.Behind)
+	c.equal("messages kept", s.broker.historyMessages, messages)
 }
 
 // seats checks that at rest every subscriber of CComet's dialect has a seat of its
 // own, under a name that leads to it, and nobody else has one.
 func (c *checker) seats(s *shard) {
-	found := c.chain(s.seatIndex)
-	c.equal("seats in the index", len(found), s.seats.Live())
+	found := c.chain(s.broker.seatIndex)
+	c.equal("seats in the index", len(found), s.broker.seats.Live())
 	for i := range found {
-		k := s.seats.At(i)
-		if ch := s.channels.At(k.channel); ch.state != channelLive || ch.dialect == dialectOurs || ch.subs == 0 {
+		k := s.broker.seats.At(i)
+		if ch := s.broker.channels.At(k.channel); ch.state != channelLive || ch.dialect == dialectOurs || ch.subs == 0 {
 			c.fail("seat %d is on channel %+v", i, *ch)
 		}
-		c.equal("where a subscriber's name leads", s.findSeat(k.channel, s.names.get(k.name())), i)
+		c.equal("where a subscriber's name leads", s.broker.findSeat(k.channel, s.broker.names.get(k.name())), i)
 		if !c.rest {
 			continue
 		}
 		there := c.srv.shards[k.loop]
-		what, sub := there.state(k.conn)
-		if what != stateWaiting || there.subs.At(sub).transport != transportCComet || uint32(there.subs.At(sub).noop) != i {
+		what, sub := there.web.state(k.conn)
+		if what != stateWaiting || there.hub.subs.At(sub).transport != transportCComet || uint32(there.hub.subs.At(sub).noop) != i {
 			c.fail("seat %d is nobody's", i)
 		}
-		r := there.rosters.At(there.subs.At(sub).roster)
+		r := there.hub.rosters.At(there.hub.subs.At(sub).roster)
 		if r.home != s.id || r.index != k.channel {
 			c.fail("seat %d: its subscriber waits on another channel", i)
 		}

@@ -330,7 +330,7 @@ func (st *stage) enter(loop int, side uint8) *player {
 	if c, err = s.loop.Adopt(fds[0], side, nil); err != nil {
 		st.t.Fatal(err)
 	}
-	s.Opened(c)
+	s.web.Opened(c)
 	p := &player{st: st, conn: c, fd: fds[1], buf: make([]byte, 256<<10)}
 	st.t.Cleanup(p.leave)
 	return p

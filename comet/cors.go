@@ -144,20 +144,20 @@ const corsPreflight = "Access-Control-Allow-Headers: Last-Event-ID, Authorizatio
 	"Access-Control-Max-Age: 7200\r\n"
 
 // preflight answers what a browser asks before a page's request, if x is that.
-func (s *shard) preflight(x *exchange, e endpoint) bool {
+func (w *web) preflight(x *exchange, e endpoint) bool {
 	origin := x.req.Header("Origin")
 	if len(origin) == 0 || x.req.Header("Access-Control-Request-Method") == nil {
 		return false
 	}
-	if s.page(x.side, x.conn.Index()) == 0 && !s.srv.cors[x.side].origins.any {
-		s.body = append(append(s.body[:0], "pages of "...), origin...)
-		s.body = append(append(append(s.body, " are not let in: "...), originSettings[x.side]...), " names those that are\n"...)
-		s.failed(x, 403)
+	if w.page(x.side, x.conn.Index()) == 0 && !w.srv.cors[x.side].origins.any {
+		w.body = append(append(w.body[:0], "pages of "...), origin...)
+		w.body = append(append(append(w.body, " are not let in: "...), originSettings[x.side]...), " names those that are\n"...)
+		w.failed(x, 403)
 		return true
 	}
-	s.object = append(appendMethods(s.object[:0], "Access-Control-Allow-Methods: ", e.methods), corsPreflight...)
-	x.headers = s.object
-	s.reply(x, 204, "", nil)
+	w.object = append(appendMethods(w.object[:0], "Access-Control-Allow-Methods: ", e.methods), corsPreflight...)
+	x.headers = w.object
+	w.reply(x, 204, "", nil)
 	return true
 }
 

@@ -83,57 +83,57 @@ func hostName(field []byte) []byte {
 
 // barsPages says whether a request asks what not every page may: anything of the admin
 // side, be it on the front side.
-func (s *shard) barsPages(x *exchange) bool {
-	_, public := s.cfg.Public[string(x.req.Path())]
+func (w *web) barsPages(x *exchange) bool {
+	_, public := w.cfg.Public[string(x.req.Path())]
 	return x.side == sideAdmin || public && x.side == sideFront
 }
 
 // barredPage answers a request that a browser makes for a page that may not make it,
 // and says whether it has.
-func (s *shard) barredPage(x *exchange) bool {
-	s.body = s.body[:0]
+func (w *web) barredPage(x *exchange) bool {
+	w.body = w.body[:0]
 	switch {
-	case s.foreignPage(x):
-		s.body = append(s.body, "a page of another site may not ask this"...)
+	case w.foreignPage(x):
+		w.body = append(w.body, "a page of another site may not ask this"...)
 		if origin := pageOf(x.req); len(origin) > 0 {
-			s.body = append(append(append(s.body, " (it is of "...), origin...), ')')
+			w.body = append(append(append(w.body, " (it is of "...), origin...), ')')
 		}
-		s.body = append(append(append(s.body, ": "...), originSettings[x.side]...), " names those that may\n"...)
-	case x.side == sideAdmin && s.foreignHost(x):
-		s.body = append(append(s.body, "the name "...), hostName(x.req.Host())...)
-		s.body = append(s.body, " is not known here: admin-host names those that are, an address and localhost always are\n"...)
+		w.body = append(append(append(w.body, ": "...), originSettings[x.side]...), " names those that may\n"...)
+	case x.side == sideAdmin && w.foreignHost(x):
+		w.body = append(append(w.body, "the name "...), hostName(x.req.Host())...)
+		w.body = append(w.body, " is not known here: admin-host names those that are, an address and localhost always are\n"...)
 	default:
 		return false
 	}
-	if x.side == sideAdmin && s.cfg.Compat.PagesMayPublish {
-		if s.srv.pageWarned.CompareAndSwap(false, true) {
-			s.cfg.Log.Warn().Str("reason", string(bytes.TrimSpace(s.body))).Msg("the admin side serves what a web page may have asked, for the sake of iComet's pages; compat = none refuses it")
+	if x.side == sideAdmin && w.cfg.Compat.PagesMayPublish {
+		if w.srv.pageWarned.CompareAndSwap(false, true) {
+			w.cfg.Log.Warn().Str("reason", string(bytes.TrimSpace(w.body))).Msg("the admin side serves what a web page may have asked, for the sake of iComet's pages; compat = none refuses it")
 		}
 		return false
 	}
-	s.failed(x, 403)
+	w.failed(x, 403)
 	return true
 }
 
 // foreignHost says whether a request names a host that is not this one. Of a unix
 // socket that matters to nobody: no browser gets there.
-func (s *shard) foreignHost(x *exchange) bool {
+func (w *web) foreignHost(x *exchange) bool {
 	host := x.req.Host()
-	if string(host) == s.goodHost {
+	if string(host) == w.goodHost {
 		return false
 	}
-	if s.srv.adminHosts.has(host) {
-		s.goodHost = string(host) // most that come next have the same
+	if w.srv.adminHosts.has(host) {
+		w.goodHost = string(host) // most that come next have the same
 		return false
 	}
-	peer, err := s.loop.Peer(x.conn)
+	peer, err := w.loop.Peer(x.conn)
 	return err != nil || peer.Addr().IsValid()
 }
 
 // foreignPage says whether a browser makes a request for a page that is neither of this
 // server nor of an origin that may. Any page may ask the admin side where all are let
 // in; what the front side has of the admin side is not for all that may read there.
-func (s *shard) foreignPage(x *exchange) bool {
+func (w *web) foreignPage(x *exchange) bool {
 	site, origin := x.req.Header("Sec-Fetch-Site"), x.req.Header("Origin")
 	switch string(site) {
 	case "same-origin", "none": // no page, but whoever has typed it in
@@ -143,7 +143,7 @@ func (s *shard) foreignPage(x *exchange) bool {
 			return false
 		}
 	}
-	origins := &s.srv.cors[x.side].origins
+	origins := &w.srv.cors[x.side].origins
 	return !origins.names(pageOf(x.req)) && !(x.side == sideAdmin && origins.any)
 }
 

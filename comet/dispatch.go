@@ -4,60 +4,60 @@ func (s *shard) receive(m *mail) {
 	s.mails++
 	switch m.kind {
 	case mailJoin:
-		s.join(m)
+		s.broker.join(m)
 	case mailCatchUp:
-		s.catchUp(m)
+		s.broker.catchUp(m)
 	case mailLeave:
-		s.leave(m)
+		s.broker.leave(m)
 	case mailPublish:
-		s.publish(m)
+		s.broker.publish(m)
 	case mailControl:
-		s.control(m)
+		s.broker.control(m)
 	case mailSit:
-		s.sit(m)
+		s.broker.sit(m)
 	case mailStand:
-		s.stood(m)
+		s.broker.stood(m)
 	case mailTell:
-		s.told(m)
+		s.broker.told(m)
 	case mailExplain:
-		s.startExplaining(m)
+		s.broker.startExplaining(m)
 	case mailSurvey:
-		s.startSurvey(m)
+		s.hub.startSurvey(m)
 	case mailSurveyed:
-		s.surveyed(m)
+		s.broker.surveyed(m)
 	case mailExplained:
-		s.explainedTo(m)
+		s.web.explainedTo(m)
 	case mailBroadcast:
-		s.startWalk(m)
+		s.broker.startWalk(m)
 	case mailSnapshot:
-		s.snapshot(m)
+		s.broker.snapshot(m)
 	case mailMark:
 		s.drain.marks[m.n]++
 	case mailCanary:
-		s.fly(m)
+		s.web.fly(m)
 	case mailFigures:
 		s.tellFigures()
 	case mailListening: // the turn that it brings is all that it is for
 	case mailPresence:
-		s.presence.line(m.msg)
+		s.web.presence.line(m.msg)
 	case mailRollCall:
-		s.rollCalls = append(s.rollCalls, *m)
+		s.broker.rollCalls = append(s.broker.rollCalls, *m)
 	case mailRolled:
-		s.presence.rolled(m)
+		s.web.presence.rolled(m)
 	case mailJoined:
-		s.joined(m)
+		s.hub.joined(m)
 	case mailBacklog:
-		s.caughtUp(m)
+		s.hub.caughtUp(m)
 	case mailMessage:
-		s.enqueue(m)
+		s.hub.enqueue(m)
 	case mailSat:
-		s.sat(m)
+		s.hub.sat(m)
 	case mailOusted:
-		s.ousted(m)
+		s.hub.ousted(m)
 	case mailDone:
-		s.answer(m)
+		s.web.answer(m)
 	case mailHandled:
-		s.handled(m)
+		s.web.handled(m)
 	}
 	m.done()
 }

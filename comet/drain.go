@@ -124,7 +124,7 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 	case drainNone:
 		d.phase = drainClosing
 		s.stopListening(true)
-		s.cancelHandlers(0)
+		s.web.cancelHandlers(0)
 		return 0
 	case drainClosing:
 		if d.turns++; d.turns < closingTurns {
@@ -140,12 +140,12 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 	case drainWatching:
 		return s.watch(left)
 	case drainEnding:
-		if d.marks[0] == loops && len(s.walks) == 0 {
+		if d.marks[0] == loops && len(s.broker.walks) == 0 {
 			d.phase = drainNumbered
 			s.mark(1)
 		}
 	case drainNumbered:
-		if d.marks[1] == loops && len(s.answering) == 0 {
+		if d.marks[1] == loops && len(s.web.answering) == 0 {
 			d.phase = drainQuiet
 			s.srv.quieted()
 		}
@@ -170,7 +170,7 @@ func (s *shard) arrange() bool {
 			return true
 		}
 		if c := s.loop.ConnAt(d.at); c != 0 {
-			s.arrangeOne(c)
+			s.web.arrangeOne(c)
 		}
 		d.at++
 	}
@@ -196,7 +196,7 @@ func (s *shard) watch(left time.Duration) time.Duration {
 			}
 			return left
 		}
-		if c := s.loop.ConnAt(d.at); c != 0 && !s.needless(c) {
+		if c := s.loop.ConnAt(d.at); c != 0 && !s.web.needless(c) {
 			return left // its end brings a turn
 		}
 		d.at++

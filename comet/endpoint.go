@@ -9,7 +9,7 @@ import (
 // endpoint is what a path does, and for which methods.
 type endpoint struct {
 	methods   []httplite.Method
-	serve     func(s *shard, x *exchange)
+	serve     func(s *web, x *exchange)
 	changes   bool // something: it is no link to follow
 	publishes bool // its query, or a POST's body, holds a message
 }
@@ -40,22 +40,22 @@ func table(cfg *Config) (t [sides]map[string]endpoint) {
 		"/stream": {methods: getHead, serve: subscribeBy(transportStream)},
 		"/iframe": {methods: getHead, serve: subscribeBy(transportIframe)},
 		"/sse":    {methods: getHead, serve: subscribeBy(transportSSE)},
-		"/ping":   {methods: getHead, serve: (*shard).ping},
+		"/ping":   {methods: getHead, serve: (*web).ping},
 	}
 	t[sideAdmin] = map[string]endpoint{
-		"/push":      {methods: getPost, serve: (*shard).push, changes: true, publishes: true},
-		"/pub":       {methods: getPost, serve: (*shard).pub, changes: true, publishes: true},
-		"/broadcast": {methods: getPost, serve: (*shard).broadcast, changes: true, publishes: true},
+		"/push":      {methods: getPost, serve: (*web).push, changes: true, publishes: true},
+		"/pub":       {methods: getPost, serve: (*web).pub, changes: true, publishes: true},
+		"/broadcast": {methods: getPost, serve: (*web).broadcast, changes: true, publishes: true},
 		"/sign":      {methods: getPost, serve: controlling(opSign), changes: true},
 		"/close":     {methods: getPost, serve: controlling(opClose), changes: true},
 		"/clear":     {methods: getPost, serve: controlling(opClear), changes: true},
 		"/check":     {methods: getHeadPost, serve: controlling(opCheck)},
-		"/info":      {methods: getHeadPost, serve: (*shard).info},
-		"/explain":   {methods: getHead, serve: (*shard).explain},
-		"/psub":      {methods: getHeadPost, serve: (*shard).psub},
-		"/healthz":   {methods: getHead, serve: (*shard).health},
-		"/readyz":    {methods: getHead, serve: (*shard).ready},
-		"/stats":     {methods: getHead, serve: (*shard).stats},
+		"/info":      {methods: getHeadPost, serve: (*web).info},
+		"/explain":   {methods: getHead, serve: (*web).explain},
+		"/psub":      {methods: getHeadPost, serve: (*web).psub},
+		"/healthz":   {methods: getHead, serve: (*web).health},
+		"/readyz":    {methods: getHead, serve: (*web).ready},
+		"/stats":     {methods: getHead, serve: (*web).stats},
 	}
 	if cfg.Compat.AnyMethod {
 		for _, path := range [...]string{"/ping", "/sign", "/close", "/clear", "/check", "/info"} {
@@ -72,8 +72,8 @@ func table(cfg *Config) (t [sides]map[string]endpoint) {
 	}
 	t[sideCComet] = ccometTable()
 	for _, page := range cfg.Pages {
-		t[sideFront][page.Path] = endpoint{methods: getHead, serve: func(s *shard, x *exchange) {
-			s.reply(x, 200, page.ContentType, page.Body)
+		t[sideFront][page.Path] = endpoint{methods: getHead, serve: func(w *web, x *exchange) {
+			w.reply(x, 200, page.ContentType, page.Body)
 		}}
 	}
 	for path, of := range cfg.Public {
@@ -96,34 +96,34 @@ const (
 )
 
 // subscribeBy makes the endpoint of a transport.
-func subscribeBy(t transport) func(*shard, *exchange) {
-	return func(s *shard, x *exchange) {
-		if err := s.startSub(x, t); err != nil {
-			s.fail(x, 400, err.Error())
+func subscribeBy(t transport) func(*web, *exchange) {
+	return func(w *web, x *exchange) {
+		if err := w.startSub(x, t); err != nil {
+			w.fail(x, 400, err.Error())
 		}
 	}
 }
 
 // ping answers without a channel.
-func (s *shard) ping(x *exchange) {
-	cb, err := s.callbackArg(x)
+func (w *web) ping(x *exchange) {
+	cb, err := w.callbackArg(x)
 	if err != nil {
-		s.fail(x, 400, err.Error())
+		w.fail(x, 400, err.Error())
 		return
 	}
 	if len(cb) == 0 {
 		cb = []byte("icomet_cb")
 	}
-	s.object = append(s.object[:0], `{"type":"ping","sub_timeout":`...)
-	s.object = strconv.AppendInt(s.object, int64(s.cfg.PollingTimeout.Seconds()), 10)
-	s.object = append(s.object, '}')
-	s.replyJSON(x, cb, s.object)
+	w.object = append(w.object[:0], `{"type":"ping","sub_timeout":`...)
+	w.object = strconv.AppendInt(w.object, int64(w.cfg.PollingTimeout.Seconds()), 10)
+	w.object = append(w.object, '}')
+	w.replyJSON(x, cb, w.object)
 }
 
-func (s *shard) health(x *exchange) {
-	if s.drain.on() {
-		s.reply(x, 503, typeText, []byte("draining"))
+func (w *web) health(x *exchange) {
+	if w.drain.on() {
+		w.reply(x, 503, typeText, []byte("draining"))
 		return
 	}
-	s.reply(x, 200, typeText, []byte("ok"))
+	w.reply(x, 200, typeText, []byte("ok"))
 }

@@ -11,7 +11,7 @@ func life(n uint32) string { return string(appendEpoch(nil, scatter(n))) }
 // sameLives has the epochs of a server that has not begun to serve come as life says.
 func sameLives(srv *Server) {
 	for _, s := range srv.shards {
-		s.epochs = 0
+		s.broker.epochs = 0
 	}
 }
 

@@ -11,12 +11,12 @@ import (
 // admit is asked before a connection is taken: whether there is room for it.
 // Another may be closed to make some. The admin side is always let in, so that
 // whoever has to see to the server can.
-func (s *shard) admit(tag uint8) error {
-	limit := s.cfg.MaxConnections
-	if limit == 0 || tag&tagSide == sideAdmin || s.totals.admitted.Load() < int64(limit) || s.makeRoom() {
+func (w *web) admit(tag uint8) error {
+	limit := w.cfg.MaxConnections
+	if limit == 0 || tag&tagSide == sideAdmin || w.totals.admitted.Load() < int64(limit) || w.makeRoom() {
 		return nil
 	}
-	s.totals.hitLimit(limitConnections, limit, s.loop.Now())
+	w.totals.hitLimit(limitConnections, limit, w.loop.Now())
 	return fullError(limit)
 }
 
@@ -35,29 +35,29 @@ const (
 // that may go: one that is between two requests, or that has been told all and waits
 // for its client to close; else the one whose request has been arriving, or awaited,
 // for longest.
-func (s *shard) makeRoom() bool {
+func (w *web) makeRoom() bool {
 	var oldest reactor.Conn
 	longest := prompt
-	for range s.few() {
-		switch c := s.nextClient(); {
+	for range w.few() {
+		switch c := w.nextClient(); {
 		case c == 0:
-		case s.loop.User(c) == connWord(stateIdle, idleServed), s.loop.User(c) == connWord(stateEnding, 0) && !s.loop.Blocked(c):
-			s.loop.Close(c)
+		case w.loop.User(c) == connWord(stateIdle, idleServed), w.loop.User(c) == connWord(stateEnding, 0) && !w.loop.Blocked(c):
+			w.loop.Close(c)
 			return true
-		case s.awaited(c) >= longest:
-			oldest, longest = c, s.awaited(c)
+		case w.awaited(c) >= longest:
+			oldest, longest = c, w.awaited(c)
 		}
 	}
-	s.loop.Close(oldest)
+	w.loop.Close(oldest)
 	return oldest != 0
 }
 
 // makeRoomForInput closes connections whose requests are still arriving until no more
 // than so many bytes are kept of such requests; false: too few may go, or each has too
 // little.
-func (s *shard) makeRoomForInput(most int) bool {
-	for closed := 0; s.loop.InputBytes() > most; closed++ {
-		if closed == roomCloses || !s.closeSlowest() {
+func (w *web) makeRoomForInput(most int) bool {
+	for closed := 0; w.loop.InputBytes() > most; closed++ {
+		if closed == roomCloses || !w.closeSlowest() {
 			return false
 		}
 	}
@@ -66,28 +66,28 @@ func (s *shard) makeRoomForInput(most int) bool {
 
 // closeSlowest closes, of the next few connections of this loop, the one whose
 // request has been arriving for longest, if there is one that has had its time.
-func (s *shard) closeSlowest() bool {
+func (w *web) closeSlowest() bool {
 	var oldest reactor.Conn
 	longest := prompt
-	for range s.few() {
-		if c := s.nextClient(); s.halfOf(c) != 0 && s.awaited(c) >= longest {
-			oldest, longest = c, s.awaited(c)
+	for range w.few() {
+		if c := w.nextClient(); w.halfOf(c) != 0 && w.awaited(c) >= longest {
+			oldest, longest = c, w.awaited(c)
 		}
 	}
-	s.loop.Close(oldest)
+	w.loop.Close(oldest)
 	return oldest != 0
 }
 
-func (s *shard) few() uint32 { return min(roomLook, s.loop.Indexes()) }
+func (w *web) few() uint32 { return min(roomLook, w.loop.Indexes()) }
 
 // nextClient is the next connection of this loop that is not the admin side's, 0
 // if in the next place there is none, or one that is closed already.
-func (s *shard) nextClient() reactor.Conn {
-	if s.roomHand++; s.roomHand > s.loop.Indexes() {
-		s.roomHand = 1
+func (w *web) nextClient() reactor.Conn {
+	if w.roomHand++; w.roomHand > w.loop.Indexes() {
+		w.roomHand = 1
 	}
-	c := s.loop.ConnAt(s.roomHand)
-	if c == 0 || !s.loop.Open(c) || s.side(c) == sideAdmin {
+	c := w.loop.ConnAt(w.roomHand)
+	if c == 0 || !w.loop.Open(c) || w.side(c) == sideAdmin {
 		return 0
 	}
 	return c
@@ -95,16 +95,16 @@ func (s *shard) nextClient() reactor.Conn {
 
 // awaited is for how long the first bytes of a connection's first request, or
 // what has not arrived yet of any, have been waited for; below zero: for nothing.
-func (s *shard) awaited(c reactor.Conn) time.Duration {
-	patience := s.cfg.RequestTimeout
-	switch what, i := s.state(c); {
-	case what == stateRequest && s.halves.body[i]:
-		patience = s.cfg.BodyTimeout
+func (w *web) awaited(c reactor.Conn) time.Duration {
+	patience := w.cfg.RequestTimeout
+	switch what, i := w.state(c); {
+	case what == stateRequest && w.halves.body[i]:
+		patience = w.cfg.BodyTimeout
 	case what == stateRequest:
-	case what != stateIdle || s.loop.Blocked(c): // it waits, or reads an answer
+	case what != stateIdle || w.loop.Blocked(c): // it waits, or reads an answer
 		return -1
 	}
-	left, _ := s.loop.TimeLeft(c)
+	left, _ := w.loop.TimeLeft(c)
 	return patience - left
 }
 
@@ -113,30 +113,30 @@ func (srv *Server) tellsApart() bool { return srv.crowd != nil || srv.publishers
 
 // countClient counts a connection for its address, from when that is known; false:
 // the address has too many, and the connection has been refused.
-func (s *shard) countClient(c reactor.Conn, client uint64) bool {
-	*s.clients.at(c.Index()) = client
-	limit := s.cfg.MaxConnectionsPerAddress
-	if s.srv.crowd == nil || s.side(c) == sideAdmin || s.srv.crowd.enter(client) <= limit {
+func (w *web) countClient(c reactor.Conn, client uint64) bool {
+	*w.clients.at(c.Index()) = client
+	limit := w.cfg.MaxConnectionsPerAddress
+	if w.srv.crowd == nil || w.side(c) == sideAdmin || w.srv.crowd.enter(client) <= limit {
 		return true
 	}
-	s.srv.crowd.leave(client)
-	*s.clients.at(c.Index()) = 0
-	s.totals.hitLimit(limitConnectionsPerAddress, limit, s.loop.Now())
-	s.refuse(c, &httplite.Error{Status: 429, Reason: fmt.Sprintf("too many connections from this address: max-connections-per-address is %d", limit)})
+	w.srv.crowd.leave(client)
+	*w.clients.at(c.Index()) = 0
+	w.totals.hitLimit(limitConnectionsPerAddress, limit, w.loop.Now())
+	w.refuse(c, &httplite.Error{Status: 429, Reason: fmt.Sprintf("too many connections from this address: max-connections-per-address is %d", limit)})
 	return false
 }
 
 // uncount takes a connection off the counts.
-func (s *shard) uncount(c reactor.Conn) {
-	if s.side(c) != sideAdmin {
-		s.totals.admitted.Add(-1)
+func (w *web) uncount(c reactor.Conn) {
+	if w.side(c) != sideAdmin {
+		w.totals.admitted.Add(-1)
 	}
-	if !s.srv.tellsApart() {
+	if !w.srv.tellsApart() {
 		return
 	}
-	if client := s.clients.at(c.Index()); *client != 0 {
-		if s.srv.crowd != nil && s.side(c) != sideAdmin {
-			s.srv.crowd.leave(*client)
+	if client := w.clients.at(c.Index()); *client != 0 {
+		if w.srv.crowd != nil && w.side(c) != sideAdmin {
+			w.srv.crowd.leave(*client)
 		}
 		*client = 0
 	}

@@ -184,11 +184,11 @@ func TestExplainStuck(t *testing.T) {
 			}
 			continue
 		}
-		i := s.rosters.At(1).head
-		for !s.subs.At(i).has(subBehind) {
-			i = s.subs.At(i).next
+		i := s.hub.rosters.At(1).head
+		for !s.hub.subs.At(i).has(subBehind) {
+			i = s.hub.subs.At(i).next
 		}
-		if sub.Cursor != int(s.subs.At(i).cursor) || sub.Behind != messages+1-sub.Cursor || sub.Behind < messages/2 || sub.Held < 1 || sub.Held > 7100 ||
+		if sub.Cursor != int(s.hub.subs.At(i).cursor) || sub.Behind != messages+1-sub.Cursor || sub.Behind < messages/2 || sub.Held < 1 || sub.Held > 7100 ||
 			sub.CutIn == nil || *sub.CutIn < 29.9 || *sub.CutIn > 30.1+7100./reactor.SlowestReader || sub.NoopIn != nil {
 			t.Errorf("who does not: %+v", sub)
 		}
@@ -255,19 +255,19 @@ func TestExplainMany(t *testing.T) {
 	admin := h.connect(s, sideAdmin, 0)
 	admin.get("/explain?cname=a")
 	left, turns := 0, 0
-	for h.turn(s); len(s.surveys) > 0; turns++ {
-		before := s.surveys[0].count
+	for h.turn(s); len(s.hub.surveys) > 0; turns++ {
+		before := s.hub.surveys[0].count
 		// Who comes next in the walk goes, and others with him; and somebody comes.
 		for _, e := range ends {
-			if e.fd >= 0 && (s.subs.At(s.surveys[0].at).conn == e.conn.Index() || e.conn.Index()%97 == uint32(turns)) {
+			if e.fd >= 0 && (s.hub.subs.At(s.hub.surveys[0].at).conn == e.conn.Index() || e.conn.Index()%97 == uint32(turns)) {
 				e.close()
 				left++
 			}
 		}
 		h.connect(s, sideFront, 0).get("/stream?cname=a&seq=1")
 		h.turn(s)
-		if len(s.surveys) > 0 && s.surveys[0].count-before > 2*walkBudget { // those who went bring its end twice
-			t.Fatalf("%d in one turn", s.surveys[0].count-before)
+		if len(s.hub.surveys) > 0 && s.hub.surveys[0].count-before > 2*walkBudget { // those who went bring its end twice
+			t.Fatalf("%d in one turn", s.hub.surveys[0].count-before)
 		}
 	}
 	h.settle()
@@ -299,7 +299,7 @@ func TestExplainWhatEnds(t *testing.T) {
 		admin.get("/explain?cname=a&limit=1")
 		h.turn(home)
 		h.turn(other)
-		if len(other.surveys) != 1 {
+		if len(other.hub.surveys) != 1 {
 			t.Fatal("no walk is under way")
 		}
 		closer.write(requests(how))
@@ -307,7 +307,7 @@ func TestExplainWhatEnds(t *testing.T) {
 		check(t, h.srv, true, how)
 		admin.read()
 		_, text, _ := strings.Cut(string(admin.in), "\r\n\r\n")
-		if e := parseExplained(t, text); e.Subscribers != walkBudget*2 || len(other.surveys)+len(home.explanations) != 0 {
+		if e := parseExplained(t, text); e.Subscribers != walkBudget*2 || len(other.hub.surveys)+len(home.broker.explanations) != 0 {
 			t.Errorf("%s: %s", how, text)
 		}
 		for _, e := range polls {

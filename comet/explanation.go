@@ -42,49 +42,49 @@ const (
 )
 
 // startExplaining serves mailExplain.
-func (s *shard) startExplaining(m *mail) {
+func (b *broker) startExplaining(m *mail) {
 	r := mail{kind: mailExplained, conn: m.conn, slot: m.slot}
-	i := s.find(m.cname())
+	i := b.find(m.cname())
 	switch {
 	case i == 0:
 		r.code = codeNone
-	case len(s.explanations) >= maxExplanations:
+	case len(b.explanations) >= maxExplanations:
 		r.code = codeBusy
 	default:
-		s.explained++
-		e := &explanation{number: s.explained, asker: asker{m.conn, m.slot}, from: m.from, limit: m.n}
-		s.describeChannel(e, i)
-		s.explanations = append(s.explanations, e)
-		s.askNext(e)
+		b.explained++
+		e := &explanation{number: b.explained, asker: asker{m.conn, m.slot}, from: m.from, limit: m.n}
+		b.describeChannel(e, i)
+		b.explanations = append(b.explanations, e)
+		b.askNext(e)
 		return
 	}
-	s.send(m.from, r)
+	b.send(m.from, r)
 }
 
 // describeChannel writes down what a channel's home knows of it.
-func (s *shard) describeChannel(e *explanation, i uint32) {
-	ch := s.channels.At(i)
+func (b *broker) describeChannel(e *explanation, i uint32) {
+	ch := b.channels.At(i)
 	e.ref, e.loops = ref{i, ch.gen}, uint64(ch.loops[1])<<32|uint64(ch.loops[0])
-	cname, dialect, auth, first := s.names.get(ch.name()), "icomet", s.cfg.Auth, int32(0)
+	cname, dialect, auth, first := b.names.get(ch.name()), "icomet", b.cfg.Auth, int32(0)
 	if ch.dialect != dialectOurs {
 		cname, dialect, auth, first = cname[1:], "ccomet", AuthNone, 1
 	}
 	kept, keptBytes := 0, 0
 	if ch.history != 0 {
-		h := s.histories.at(ch.history)
+		h := b.histories.at(ch.history)
 		kept, keptBytes = int(h.n), h.bytes
 	}
 	t := appendEscaped(append(e.text, `{"cname": "`...), cname)
 	t = append(append(append(t, `", "dialect": "`...), dialect...), `", "auth": "`...)
 	t = append(append(t, auth.String()...), `",`...)
-	t = appendField(t, "\n ", "loop", int64(s.id))
+	t = appendField(t, "\n ", "loop", int64(b.id))
 	t = appendField(t, ", ", "next", int64(ch.next-first))
-	t = appendField(t, ", ", "oldest", int64(s.oldest(ch)-first))
+	t = appendField(t, ", ", "oldest", int64(b.oldest(ch)-first))
 	t = appendField(t, ", ", "kept", int64(kept))
 	t = appendField(t, ", ", "kept_bytes", int64(keptBytes))
 	t = append(t, `, "lease": `...)
 	if ch.lease.Armed() {
-		t = appendSeconds(t, time.Duration(int32(ch.lease.Due()-s.loop.Tick()))*reactor.TickLength)
+		t = appendSeconds(t, time.Duration(int32(ch.lease.Due()-b.loop.Tick()))*reactor.TickLength)
 	} else {
 		t = append(t, "null"...)
 	}
@@ -93,21 +93,21 @@ func (s *shard) describeChannel(e *explanation, i uint32) {
 }
 
 // askNext asks the next loop, or is done.
-func (s *shard) askNext(e *explanation) {
-	ch := s.channel(e.ref)
+func (b *broker) askNext(e *explanation) {
+	ch := b.channel(e.ref)
 	if e.loops == 0 || ch == nil { // nil: it is gone by now
-		s.finishExplaining(e)
+		b.finishExplaining(e)
 		return
 	}
 	e.loop = bits.TrailingZeros64(e.loops)
 	e.loops &^= 1 << e.loop
-	e.until = s.loop.Now().Add(surveyTime)
-	s.send(uint8(e.loop), mail{kind: mailSurvey, slot: e.number, ref: e.ref, seq: ch.next, n: e.limit})
+	e.until = b.loop.Now().Add(surveyTime)
+	b.send(uint8(e.loop), mail{kind: mailSurvey, slot: e.number, ref: e.ref, seq: ch.next, n: e.limit})
 }
 
 // surveyed serves mailSurveyed: a loop has told of its subscribers.
-func (s *shard) surveyed(m *mail) {
-	for _, e := range s.explanations {
+func (b *broker) surveyed(m *mail) {
+	for _, e := range b.explanations {
 		if e.number != m.slot || e.loop != int(m.from) {
 			continue // it comes too late
 		}
@@ -117,7 +117,7 @@ func (s *shard) surveyed(m *mail) {
 		for seats := m.content(); len(seats) > 0; seats = seats[4:] {
 			e.seats = append(e.seats, binary.NativeEndian.Uint32(seats))
 		}
-		s.askNext(e)
+		b.askNext(e)
 		return
 	}
 }
@@ -134,51 +134,51 @@ func (e *explanation) add(part []byte) {
 }
 
 // expireExplanations goes on without the loops that keep others waiting.
-func (s *shard) expireExplanations(now time.Time) {
-	for n := 0; n < len(s.explanations); {
-		e := s.explanations[n]
+func (b *broker) expireExplanations(now time.Time) {
+	for n := 0; n < len(b.explanations); {
+		e := b.explanations[n]
 		if e.until.After(now) {
 			n++
 			continue
 		}
 		e.add(append(strconv.AppendInt([]byte(`{"loop": `), int64(e.loop), 10), `, "answered": false}`...))
-		s.askNext(e) // which may end it
+		b.askNext(e) // which may end it
 	}
 }
 
 // explanationsDue is how long a loop that was asked may still take: below zero, none
 // was.
-func (s *shard) explanationsDue(now time.Time) time.Duration {
+func (b *broker) explanationsDue(now time.Time) time.Duration {
 	wait := time.Duration(-1)
-	for _, e := range s.explanations {
+	for _, e := range b.explanations {
 		wait = sooner(wait, max(e.until.Sub(now), 0))
 	}
 	return wait
 }
 
 // finishExplaining has the request answered.
-func (s *shard) finishExplaining(e *explanation) {
+func (b *broker) finishExplaining(e *explanation) {
 	e.text = append(e.text, ']')
 	if len(e.seats) > 0 {
-		s.nameSeats(e)
+		b.nameSeats(e)
 	}
 	e.text = append(appendField(e.text, ",\n ", "left_out", int64(e.leftOut)), "}\n"...)
-	for n, other := range s.explanations {
+	for n, other := range b.explanations {
 		if other == e {
-			s.explanations = append(s.explanations[:n], s.explanations[n+1:]...)
+			b.explanations = append(b.explanations[:n], b.explanations[n+1:]...)
 			break
 		}
 	}
-	s.send(e.from, mail{kind: mailExplained, conn: e.asker.conn, slot: e.asker.slot, msg: &message{content: e.text}})
+	b.send(e.from, mail{kind: mailExplained, conn: e.asker.conn, slot: e.asker.slot, msg: &message{content: e.text}})
 }
 
 // nameSeats tells the names of those who are listed with their seats.
-func (s *shard) nameSeats(e *explanation) {
+func (b *broker) nameSeats(e *explanation) {
 	before := ",\n \"seats\": {\""
 	for _, i := range e.seats {
-		if k := s.seats.At(i); k.channel == e.ref.index && k.conn != 0 { // else its subscriber has left
+		if k := b.seats.At(i); k.channel == e.ref.index && k.conn != 0 { // else its subscriber has left
 			e.text = strconv.AppendUint(append(e.text, before...), uint64(i), 10)
-			e.text = append(appendEscaped(append(e.text, `": "`...), s.names.get(k.name())), '"')
+			e.text = append(appendEscaped(append(e.text, `": "`...), b.names.get(k.name())), '"')
 			before = `, "`
 		}
 	}

@@ -80,15 +80,29 @@ var (
 	StateNames     [numConnStates]string
 	TransportNames [numListens]string
 	SlabNames      = [slabs]string{
-		"connection", "subscriber", "roster", "roster_bucket", "channel", "channel_bucket", "seat", "seat_bucket",
-		"name_16", "name_32", "name_64", "name_128", "name_256",
+		slabConnection: "connection", slabSubscriber: "subscriber", slabRoster: "roster", slabRosterBucket: "roster_bucket",
+		slabChannel: "channel", slabChannelBucket: "channel_bucket", slabSeat: "seat", slabSeatBucket: "seat_bucket",
+		slabNames: "name_16", "name_32", "name_64", "name_128", "name_256",
 	}
 )
 
 const (
 	listenJSONP = numTransports // a poll with a callback
 	numListens  = listenJSONP + 1
-	slabs       = 13
+)
+
+// Slabs, as their figures are told.
+const (
+	slabConnection = iota
+	slabSubscriber
+	slabRoster
+	slabRosterBucket
+	slabChannel
+	slabChannelBucket
+	slabSeat
+	slabSeatBucket
+	slabNames // of each size
+	slabs     = slabNames + nameSizes
 )
 
 // watcher waits for a shard's figures.
@@ -200,19 +214,10 @@ func (s *shard) tellFigures() {
 }
 
 func (s *shard) loopFigures() LoopFigures {
-	r := s.loop.Figures()
-	f := LoopFigures{
-		Answered: true, Reactor: r, Tally: s.tally,
-		Mails: s.mails, Published: s.published, Delivered: s.delivered,
-		Channels: int(s.channelIndex.count), HistoryBytes: s.historyBytes, HistoryMessages: s.historyMessages,
-		Slabs: [slabs]reactor.SlabFigures{
-			r.Records, s.subs.Figures(), s.rosters.Figures(), s.rosterIndex.buckets.Figures(),
-			s.channels.Figures(), s.channelIndex.buckets.Figures(), s.seats.Figures(), s.seatIndex.buckets.Figures(),
-		},
-	}
-	f.Connections = s.conns.count
-	names := f.Slabs[slabs-nameSizes:]
-	s.names.addFigures(names)
-	s.callbacks.addFigures(names)
+	f := LoopFigures{Answered: true, Reactor: s.loop.Figures(), Mails: s.mails}
+	f.Slabs[slabConnection] = f.Reactor.Records
+	s.web.addFigures(&f)
+	s.hub.addFigures(&f)
+	s.broker.addFigures(&f)
 	return f
 }

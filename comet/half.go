@@ -55,20 +55,20 @@ func (h *halves) giveBack(i uint32) {
 
 // parser is where a connection's request is parsed: the loop's own parser, but
 // for a request that has begun already.
-func (s *shard) parser(c reactor.Conn) *httplite.Request {
-	if half := s.halfOf(c); half != 0 {
-		return s.halves.at(half)
+func (w *web) parser(c reactor.Conn) *httplite.Request {
+	if half := w.halfOf(c); half != 0 {
+		return w.halves.at(half)
 	}
-	return s.req
+	return w.req
 }
 
 // halfOf is the parser of a request that has begun, 0 if none has.
-func (s *shard) halfOf(c reactor.Conn) uint32 {
-	switch what, i := s.state(c); what {
+func (w *web) halfOf(c reactor.Conn) uint32 {
+	switch what, i := w.state(c); what {
 	case stateRequest:
 		return i
 	case stateAnswering:
-		return s.pipes[i].half
+		return w.pipes[i].half
 	}
 	return 0
 }
@@ -77,52 +77,52 @@ func (s *shard) halfOf(c reactor.Conn) uint32 {
 // its first byte on its head has RequestTimeout to be whole, and then its body
 // BodyTimeout. When such requests take all the memory that they may, those that have
 // had a second make room, or it is refused.
-func (s *shard) incomplete(c reactor.Conn, req *httplite.Request) {
-	limit := s.cfg.MaxHeldBytes
-	if s.side(c) != sideAdmin && !s.makeRoomForInput(limit/s.cfg.Loops) {
-		s.totals.hitLimit(limitHeld, limit, s.loop.Now())
+func (w *web) incomplete(c reactor.Conn, req *httplite.Request) {
+	limit := w.cfg.MaxHeldBytes
+	if w.side(c) != sideAdmin && !w.makeRoomForInput(limit/w.cfg.Loops) {
+		w.totals.hitLimit(limitHeld, limit, w.loop.Now())
 		req.Reset()
-		s.dropHalf(c)
-		s.refuse(c, &httplite.Error{Status: 503, Reason: fmt.Sprintf("too much is held of requests that are still arriving: max-held-bytes is %d", limit)})
+		w.dropHalf(c)
+		w.refuse(c, &httplite.Error{Status: 503, Reason: fmt.Sprintf("too much is held of requests that are still arriving: max-held-bytes is %d", limit)})
 		return
 	}
-	if req == s.req {
-		half := s.halves.lend(req)
-		s.req = s.halves.spareOne()
-		switch what, i := s.state(c); what {
+	if req == w.req {
+		half := w.halves.lend(req)
+		w.req = w.halves.spareOne()
+		switch what, i := w.state(c); what {
 		case stateAnswering:
-			s.pipes[i].half = half
+			w.pipes[i].half = half
 		default:
-			s.setState(c, stateRequest, half)
+			w.setState(c, stateRequest, half)
 		}
-		s.loop.SetTimer(c, s.cfg.RequestTimeout)
+		w.loop.SetTimer(c, w.cfg.RequestTimeout)
 	}
-	if i := s.halfOf(c); req.HeadDone() && !s.halves.body[i] {
-		s.halves.body[i] = true
-		s.loop.SetTimer(c, s.cfg.BodyTimeout)
+	if i := w.halfOf(c); req.HeadDone() && !w.halves.body[i] {
+		w.halves.body[i] = true
+		w.loop.SetTimer(c, w.cfg.BodyTimeout)
 	}
 	// Behind requests that are not answered yet it would be taken for an answer;
 	// a client has to send the body without it in the end (RFC 9110 10.1.1).
-	if what, _ := s.state(c); what != stateAnswering && req.WantsContinue() {
-		_ = s.loop.Write(c, []byte(httplite.Continue))
+	if what, _ := w.state(c); what != stateAnswering && req.WantsContinue() {
+		_ = w.loop.Write(c, []byte(httplite.Continue))
 	}
 }
 
 // takeHalf takes what incomplete kept off its connection; 0 if that is nothing.
-func (s *shard) takeHalf(c reactor.Conn) (half uint32) {
-	switch what, i := s.state(c); what {
+func (w *web) takeHalf(c reactor.Conn) (half uint32) {
+	switch what, i := w.state(c); what {
 	case stateRequest:
 		half = i
-		s.setState(c, stateIdle, 0)
+		w.setState(c, stateIdle, 0)
 	case stateAnswering:
-		half, s.pipes[i].half = s.pipes[i].half, 0
+		half, w.pipes[i].half = w.pipes[i].half, 0
 	}
 	return half
 }
 
 // dropHalf gives back what incomplete kept.
-func (s *shard) dropHalf(c reactor.Conn) {
-	if half := s.takeHalf(c); half != 0 {
-		s.halves.giveBack(half)
+func (w *web) dropHalf(c reactor.Conn) {
+	if half := w.takeHalf(c); half != 0 {
+		w.halves.giveBack(half)
 	}
 }

@@ -124,30 +124,30 @@ func (srv *Server) endpoint(side uint8, path []byte) (e endpoint, known bool) {
 }
 
 // handledBy makes the endpoint of a handler.
-func handledBy(handler http.Handler) func(*shard, *exchange) {
-	return func(s *shard, x *exchange) { s.handle(x, handler) }
+func handledBy(handler http.Handler) func(*web, *exchange) {
+	return func(w *web, x *exchange) { w.handle(x, handler) }
 }
 
 // handle hands a request to a handler.
-func (s *shard) handle(x *exchange, handler http.Handler) {
-	req, err := s.toNetHTTP(x)
+func (w *web) handle(x *exchange, handler http.Handler) {
+	req, err := w.toNetHTTP(x)
 	if err != nil {
-		s.fail(x, 400, err.Error())
+		w.fail(x, 400, err.Error())
 		return
 	}
-	if s.totals.handling.Add(1) > MaxHandling {
-		s.totals.handling.Add(-1)
-		x.headers = retryAfter(s.object[:0], refusedSeconds)
-		s.object = x.headers
-		s.fail(x, 503, "too many requests of this kind are under way: at most "+strconv.Itoa(MaxHandling))
+	if w.totals.handling.Add(1) > MaxHandling {
+		w.totals.handling.Add(-1)
+		x.headers = retryAfter(w.object[:0], refusedSeconds)
+		w.object = x.headers
+		w.fail(x, 503, "too many requests of this kind are under way: at most "+strconv.Itoa(MaxHandling))
 		return
 	}
 	h := &handling{conn: x.conn, header: http.Header{}, answer: make([]byte, headRoom)}
-	h.slot = s.waitFor(x, slot{op: opHandled})
+	h.slot = w.waitFor(x, slot{op: opHandled})
 	req, h.cancel = withCancel(req)
-	s.handlings = append(s.handlings, h)
-	inbox := s.inbox // and nothing else of the loop's
-	go s.srv.serveHandler(handler, h, req, func() { inbox.Post(mail{kind: mailHandled, conn: h.conn, slot: h.slot}) })
+	w.handlings = append(w.handlings, h)
+	inbox := w.inbox // and nothing else of the loop's
+	go w.srv.serveHandler(handler, h, req, func() { inbox.Post(mail{kind: mailHandled, conn: h.conn, slot: h.slot}) })
 }
 
 func withCancel(req *http.Request) (*http.Request, context.CancelFunc) {
@@ -156,7 +156,7 @@ func withCancel(req *http.Request) (*http.Request, context.CancelFunc) {
 }
 
 // toNetHTTP is a copy of a request, which has no body.
-func (s *shard) toNetHTTP(x *exchange) (*http.Request, error) {
+func (w *web) toNetHTTP(x *exchange) (*http.Request, error) {
 	target := string(x.req.Path())
 	if query := x.req.Query(); len(query) > 0 {
 		target += "?" + string(query)
@@ -177,7 +177,7 @@ func (s *shard) toNetHTTP(x *exchange) (*http.Request, error) {
 			req.Header.Add(string(name), string(value))
 		}
 	}
-	if peer, err := s.loop.Peer(x.conn); err == nil && peer.IsValid() {
+	if peer, err := w.loop.Peer(x.conn); err == nil && peer.IsValid() {
 		req.RemoteAddr = peer.String()
 	}
 	return req, nil
@@ -196,8 +196,8 @@ func (srv *Server) serveHandler(handler http.Handler, h *handling, req *http.Req
 }
 
 // findHandling returns a connection's request of that place in its pipe.
-func (s *shard) findHandling(c reactor.Conn, slot uint32) *handling {
-	for _, h := range s.handlings {
+func (w *web) findHandling(c reactor.Conn, slot uint32) *handling {
+	for _, h := range w.handlings {
 		if h.conn == c && h.slot == slot {
 			return h
 		}
@@ -206,29 +206,29 @@ func (s *shard) findHandling(c reactor.Conn, slot uint32) *handling {
 }
 
 // handled serves mailHandled: a handler has returned.
-func (s *shard) handled(m *mail) {
-	h := s.findHandling(m.conn, m.slot)
+func (w *web) handled(m *mail) {
+	h := w.findHandling(m.conn, m.slot)
 	h.cancel() // gives back what the context holds
 	h.state = handlingWaits
-	what, i := s.state(m.conn)
+	what, i := w.state(m.conn)
 	if what != stateAnswering {
-		s.dropHandled(m.conn) // the connection is gone
+		w.dropHandled(m.conn) // the connection is gone
 		return
 	}
-	p := s.pipes[i]
+	p := w.pipes[i]
 	p.slots[m.slot-p.first].done = true
-	s.listPipe(i)
+	w.listPipe(i)
 }
 
 // awaitsHandler says whether a connection's request is with a handler.
-func (s *shard) awaitsHandler(c reactor.Conn) bool {
-	return slices.ContainsFunc(s.handlings, func(h *handling) bool { return h.conn == c && h.state == handlingRuns })
+func (w *web) awaitsHandler(c reactor.Conn) bool {
+	return slices.ContainsFunc(w.handlings, func(h *handling) bool { return h.conn == c && h.state == handlingRuns })
 }
 
 // cancelHandlers tells the handlers of a connection's requests, or of all (0), that
 // nobody waits any more.
-func (s *shard) cancelHandlers(c reactor.Conn) {
-	for _, h := range s.handlings {
+func (w *web) cancelHandlers(c reactor.Conn) {
+	for _, h := range w.handlings {
 		if h.conn == c || c == 0 {
 			h.cancel()
 		}
@@ -237,29 +237,29 @@ func (s *shard) cancelHandlers(c reactor.Conn) {
 
 // dropHandled forgets a connection's answers, but for those that wait for their
 // turn on a connection that is alive.
-func (s *shard) dropHandled(c reactor.Conn) {
-	if len(s.handlings) == 0 {
+func (w *web) dropHandled(c reactor.Conn) {
+	if len(w.handlings) == 0 {
 		return
 	}
-	alive, before := s.loop.Alive(c), len(s.handlings)
-	s.handlings = slices.DeleteFunc(s.handlings, func(h *handling) bool {
+	alive, before := w.loop.Alive(c), len(w.handlings)
+	w.handlings = slices.DeleteFunc(w.handlings, func(h *handling) bool {
 		return h.conn == c && (h.state == handlingSent || h.state == handlingWaits && !alive)
 	})
-	s.totals.handling.Add(int64(len(s.handlings) - before))
+	w.totals.handling.Add(int64(len(w.handlings) - before))
 }
 
 // sendHandled writes a handler's answer. What the peer does not take at once is
 // held where it is.
-func (s *shard) sendHandled(c reactor.Conn, sl *slot, number uint32) {
-	h := s.findHandling(c, number)
-	response := s.renderHandled(h, sl)
-	n, err := s.loop.TryWrite(c, response)
+func (w *web) sendHandled(c reactor.Conn, sl *slot, number uint32) {
+	h := w.findHandling(c, number)
+	response := w.renderHandled(h, sl)
+	n, err := w.loop.TryWrite(c, response)
 	if err == nil && n < len(response) {
-		s.loop.Hold(c, &reactor.Frame{Bytes: response, Apart: true}, n)
+		w.loop.Hold(c, &reactor.Frame{Bytes: response, Apart: true}, n)
 	}
 	h.state = handlingSent
-	if !s.loop.Blocked(c) {
-		s.dropHandled(c)
+	if !w.loop.Blocked(c) {
+		w.dropHandled(c)
 	}
 }
 
@@ -268,11 +268,11 @@ var ownHeaders = []string{"Content-Type", "Content-Length", "Date", "Connection"
 	"Cache-Control", "Expires", "X-Content-Type-Options"}
 
 // renderHandled puts the head in front of a handler's answer.
-func (s *shard) renderHandled(h *handling, sl *slot) []byte {
+func (w *web) renderHandled(h *handling, sl *slot) []byte {
 	x := exchange{conn: h.conn, side: sl.side, old: sl.old, last: sl.last, head: sl.head}
 	if h.err != nil {
-		s.totals.refused.Add(1)
-		return s.appendResponse(nil, &x, 500, typeText, []byte(h.err.Error()+"\n"))
+		w.totals.refused.Add(1)
+		return w.appendResponse(nil, &x, 500, typeText, []byte(h.err.Error()+"\n"))
 	}
 	h.WriteHeader(http.StatusOK)
 	body := h.answer[headRoom:]
@@ -283,14 +283,14 @@ func (s *shard) renderHandled(h *handling, sl *slot) []byte {
 	for _, name := range ownHeaders {
 		h.header.Del(name)
 	}
-	head := s.appendHead(s.scratch[:0], x.side, head{conn: h.conn.Index(), status: h.status, contentType: contentType, old: x.old, last: x.last})
+	head := w.appendHead(w.scratch[:0], x.side, head{conn: h.conn.Index(), status: h.status, contentType: contentType, old: x.old, last: x.last})
 	for _, name := range slices.Sorted(maps.Keys(h.header)) {
 		for _, value := range h.header[name] {
 			head = httplite.AppendHeader(head, name, value)
 		}
 	}
 	head = httplite.EndHeaders(httplite.AppendHeaderInt(head, "Content-Length", int64(len(body))))
-	s.scratch = head
+	w.scratch = head
 	if x.head {
 		return slices.Clone(head)
 	}

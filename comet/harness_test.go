@@ -70,7 +70,7 @@ func (h *harness) settle() {
 
 func (h *harness) mails() (n uint64) {
 	for _, s := range h.srv.shards {
-		n += s.mails + s.delivered
+		n += s.mails + s.hub.tally.delivered
 	}
 	return n
 }
@@ -104,7 +104,7 @@ func (h *harness) connect(s *shard, side uint8, sendBuffer int) *end {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	s.Opened(c)
+	s.web.Opened(c)
 	e := &end{t: h.t, fd: fds[1], conn: c}
 	h.t.Cleanup(e.close)
 	return e

@@ -45,16 +45,16 @@ func (t *histories) drop(i uint32) {
 
 // keep appends a message to its channel's history and lets go of the oldest
 // ones that are too many.
-func (s *shard) keep(ch *channel, msg *message) {
-	cfg := s.cfg
+func (b *broker) keep(ch *channel, msg *message) {
+	cfg := b.cfg
 	if cfg.ChannelBufferSize == 0 || msg.size() > cfg.ChannelBufferBytes {
-		s.dropHistory(ch)
+		b.dropHistory(ch)
 		return
 	}
 	if ch.history == 0 {
-		ch.history = s.histories.alloc()
+		ch.history = b.histories.alloc()
 	}
-	h := s.histories.at(ch.history)
+	h := b.histories.at(ch.history)
 	if h.n == 0 {
 		h.first = msg
 	} else {
@@ -64,34 +64,34 @@ func (s *shard) keep(ch *channel, msg *message) {
 	h.n++
 	h.mark(msg)
 	h.bytes += msg.size()
-	s.historyBytes += msg.size()
-	s.historyMessages++
+	b.historyBytes += msg.size()
+	b.historyMessages++
 	if msg.shared != nil {
 		h.shared++
 		if msg.shared.kept++; msg.shared.kept == 1 {
-			s.historyBytes += cap(msg.content)
+			b.historyBytes += cap(msg.content)
 		}
 	}
 	for int(h.n) > cfg.ChannelBufferSize || h.bytes > cfg.ChannelBufferBytes {
-		s.dropOldest(h)
+		b.dropOldest(h)
 	}
-	if share := cfg.MaxHistoryBytes / cfg.Loops; s.historyBytes > share {
-		s.totals.hitLimit(limitHistory, cfg.MaxHistoryBytes, s.loop.Now())
-		s.shedHistory(ch, share)
+	if share := cfg.MaxHistoryBytes / cfg.Loops; b.historyBytes > share {
+		b.totals.hitLimit(limitHistory, cfg.MaxHistoryBytes, b.loop.Now())
+		b.shedHistory(ch, share)
 	}
 }
 
-func (s *shard) dropOldest(h *history) {
+func (b *broker) dropOldest(h *history) {
 	h.bytes -= h.first.size()
-	s.historyBytes -= h.first.size()
+	b.historyBytes -= h.first.size()
 	if h.first.shared != nil {
 		h.shared--
-		s.unshare(h.first)
+		b.unshare(h.first)
 	}
 	h.unmark(h.first)
 	h.first = h.first.next
 	h.n--
-	s.historyMessages--
+	b.historyMessages--
 }
 
 // shedLook is how many channels are looked at, for each message, for history that
@@ -102,41 +102,41 @@ const shedLook = 32
 // ceiling. What is beyond HistoryMinimum goes first, of whichever channel comes
 // next; where that is not enough at once, the channel that was published to keeps
 // less, at the worst nothing.
-func (s *shard) shedHistory(ch *channel, share int) {
+func (b *broker) shedHistory(ch *channel, share int) {
 	for range shedLook {
-		if s.historyBytes <= share {
+		if b.historyBytes <= share {
 			return
 		}
-		if s.historyHand++; s.historyHand > s.channels.Used() {
-			s.historyHand = 1
+		if b.historyHand++; b.historyHand > b.channels.Used() {
+			b.historyHand = 1
 		}
-		if other := s.channels.At(s.historyHand); other.state != channelFree && other != ch {
-			s.keepLess(other, share)
+		if other := b.channels.At(b.historyHand); other.state != channelFree && other != ch {
+			b.keepLess(other, share)
 		}
 	}
-	s.keepLess(ch, share)
-	if s.historyBytes > share {
-		s.dropHistory(ch)
+	b.keepLess(ch, share)
+	if b.historyBytes > share {
+		b.dropHistory(ch)
 	}
 }
 
 // keepLess lets go of what a channel keeps beyond the minimum, as far as needed.
-func (s *shard) keepLess(ch *channel, share int) {
+func (b *broker) keepLess(ch *channel, share int) {
 	if ch.history == 0 {
 		return
 	}
-	for h := s.histories.at(ch.history); int(h.n) > s.cfg.HistoryMinimum && s.historyBytes > share; {
-		s.dropOldest(h)
+	for h := b.histories.at(ch.history); int(h.n) > b.cfg.HistoryMinimum && b.historyBytes > share; {
+		b.dropOldest(h)
 	}
 }
 
 // from returns the messages kept from number seq on, and the number of the
 // first that is there (the next number, if none is).
-func (s *shard) from(ch *channel, seq int32) (run, int32) {
+func (b *broker) from(ch *channel, seq int32) (run, int32) {
 	if ch.history == 0 {
 		return run{}, ch.next
 	}
-	kept := s.histories.at(ch.history).from(seq)
+	kept := b.histories.at(ch.history).from(seq)
 	if kept.n == 0 {
 		return run{}, ch.next
 	}
@@ -145,33 +145,33 @@ func (s *shard) from(ch *channel, seq int32) (run, int32) {
 
 // oldest is the number of the oldest message kept, the next one's if there is
 // none.
-func (s *shard) oldest(ch *channel) int32 {
+func (b *broker) oldest(ch *channel) int32 {
 	if ch.history == 0 {
 		return ch.next
 	}
-	return s.histories.at(ch.history).first.seq
+	return b.histories.at(ch.history).first.seq
 }
 
 // dropHistory forgets what a channel keeps.
-func (s *shard) dropHistory(ch *channel) {
+func (b *broker) dropHistory(ch *channel) {
 	if ch.history != 0 {
-		h := s.histories.at(ch.history)
+		h := b.histories.at(ch.history)
 		for msg, n := h.first, h.shared; n > 0; msg = msg.next {
 			if msg.shared != nil {
-				s.unshare(msg)
+				b.unshare(msg)
 				n--
 			}
 		}
-		s.historyBytes -= h.bytes
-		s.historyMessages -= int(h.n)
-		s.histories.drop(ch.history)
+		b.historyBytes -= h.bytes
+		b.historyMessages -= int(h.n)
+		b.histories.drop(ch.history)
 		ch.history = 0
 	}
 }
 
 // unshare takes a message that goes off those that share what it says.
-func (s *shard) unshare(msg *message) {
+func (b *broker) unshare(msg *message) {
 	if msg.shared.kept--; msg.shared.kept == 0 {
-		s.historyBytes -= cap(msg.content)
+		b.historyBytes -= cap(msg.content)
 	}
 }

@@ -5,9 +5,9 @@ package comet
 
 // listensBy is where a subscriber counts: at its transport, of which a poll with a
 // callback is one of its own.
-func (s *shard) listensBy(i uint32) transport {
-	t := s.subs.At(i).transport
-	if t == transportPoll && s.subs.At(s.owner(i)).cbLen != 0 {
+func (h *hub) listensBy(i uint32) transport {
+	t := h.subs.At(i).transport
+	if t == transportPoll && h.subs.At(h.owner(i)).cbLen != 0 {
 		return listenJSONP
 	}
 	return t
@@ -15,17 +15,17 @@ func (s *shard) listensBy(i uint32) transport {
 
 // fallBehind marks a subscriber that is to go on by catching up, notBehind one that
 // does, or that has gone.
-func (s *shard) fallBehind(sub *subscriber) {
+func (h *hub) fallBehind(sub *subscriber) {
 	if !sub.has(subBehind) {
 		sub.flags |= subBehind
-		s.tally.Behind++
+		h.tally.behind++
 	}
 }
 
-func (s *shard) notBehind(sub *subscriber) {
+func (h *hub) notBehind(sub *subscriber) {
 	if sub.has(subBehind) {
 		sub.flags &^= subBehind
-		s.tally.Behind--
+		h.tally.behind--
 	}
 }
 
@@ -34,14 +34,14 @@ func (s *shard) notBehind(sub *subscriber) {
 // (StateGap) count as one: how many messages were among them, nobody knows. Who had
 // some of those messages before the crash wants a number in the gap, and lacks a little
 // less than the whole of it.
-func (s *shard) lose(from, next int32) {
+func (h *hub) lose(from, next int32) {
 	n := int64(next - from)
 	if n <= 0 {
 		return
 	}
-	if s.srv.gapped {
+	if h.totals.gapped {
 		gaps := (n + StateGap/2) / StateGap
 		n = gaps + max(n-gaps*StateGap, 0)
 	}
-	s.tally.Lost += uint64(n)
+	h.tally.lost += uint64(n)
 }

@@ -91,3 +91,8 @@ func (x *index) addBucket() bool {
 	}
 	return i != 0
 }
+
+func (x *index) release() { x.buckets.Release() }
+
+// figures are those of its buckets.
+func (x *index) figures() reactor.SlabFigures { return x.buckets.Figures() }

@@ -70,7 +70,7 @@ func TestSlowRequestsMakeRoom(t *testing.T) {
 	}
 	for n, gone := range []*player{idle, body, silent, head} {
 		head.send("m") // a byte now and then is no merit
-		if err := s.admit(sideFront); err != nil {
+		if err := s.web.admit(sideFront); err != nil {
 			t.Fatalf("the one that comes as number %d: %v", n, err)
 		}
 		st.settle()
@@ -79,7 +79,7 @@ func TestSlowRequestsMakeRoom(t *testing.T) {
 		}
 		st.enter(0, sideFront)
 	}
-	if err := s.admit(sideFront); err == nil {
+	if err := s.web.admit(sideFront); err == nil {
 		t.Error("there is room for a seventh")
 	}
 	for _, p := range []*player{admin, waiting, young} {
@@ -189,18 +189,18 @@ func TestMaxHistoryBytes(t *testing.T) {
 		p := st.enter(0, sideAdmin)
 		for range n {
 			p.send(reqGet(1, "/push?cname="+cname+"&content="+content))
-			if s.historyBytes > 50*each {
-				t.Fatalf("%d bytes are kept", s.historyBytes)
+			if s.broker.historyBytes > 50*each {
+				t.Fatalf("%d bytes are kept", s.broker.historyBytes)
 			}
 		}
 		p.leave()
 	}
 	kept := func(cname string) int {
-		ch := s.channels.At(s.find([]byte(cname)))
+		ch := s.broker.channels.At(s.broker.find([]byte(cname)))
 		if ch.history == 0 {
 			return 0
 		}
-		return int(s.histories.at(ch.history).n)
+		return int(s.broker.histories.at(ch.history).n)
 	}
 	push("old", 40)
 	push("new", 40)
@@ -219,13 +219,13 @@ func TestMaxHistoryBytes(t *testing.T) {
 		t.Errorf("who wants all is told %.100q", got)
 	}
 	total := 0
-	for i := uint32(1); i <= s.channels.Used(); i++ {
-		if ch := s.channels.At(i); ch.history != 0 {
-			total += s.histories.at(ch.history).bytes
+	for i := uint32(1); i <= s.broker.channels.Used(); i++ {
+		if ch := s.broker.channels.At(i); ch.history != 0 {
+			total += s.broker.histories.at(ch.history).bytes
 		}
 	}
-	if total != s.historyBytes {
-		t.Errorf("%d bytes are kept, %d counted", total, s.historyBytes)
+	if total != s.broker.historyBytes {
+		t.Errorf("%d bytes are kept, %d counted", total, s.broker.historyBytes)
 	}
 	if st.srv.totals.limitHits[limitHistory].times.Load() == 0 {
 		t.Error("the limit was never met")
@@ -242,7 +242,7 @@ func TestShortMessagesCountAsTheyAre(t *testing.T) {
 		same(t, p.body(), done)
 	}
 	s := st.srv.shards[0]
-	h := s.histories.at(s.channels.At(s.find([]byte("a"))).history)
+	h := s.broker.histories.at(s.broker.channels.At(s.broker.find([]byte("a"))).history)
 	if least := int(unsafe.Sizeof(message{})) + len(h.first.content); int(h.n)*least > ceiling || int(h.n)*3*least < ceiling {
 		t.Errorf("%d messages of %d bytes are kept in %d", h.n, least, ceiling)
 	}
@@ -380,13 +380,13 @@ func TestNotIdleWhileAnswered(t *testing.T) {
 	h.settle()
 	e.get(page.Path)
 	h.settle()
-	if err := s.admit(sideFront); err == nil || !s.loop.Blocked(e.conn) {
+	if err := s.web.admit(sideFront); err == nil || !s.loop.Blocked(e.conn) {
 		t.Errorf("room was made: %v", err)
 	}
 	for e.read(); s.loop.Blocked(e.conn); e.read() {
 		h.settle()
 	}
-	if err := s.admit(sideFront); err != nil || s.loop.Alive(e.conn) {
+	if err := s.web.admit(sideFront); err != nil || s.loop.Alive(e.conn) {
 		t.Errorf("no room was made: %v", err)
 	}
 }

@@ -28,7 +28,7 @@ func (p *presence) startRoll(c reactor.Conn) {
 func (p *presence) goOn(c reactor.Conn) {
 	if r := p.rolls[c]; r != nil && !r.asked {
 		r.asked = true
-		p.s.send(uint8(r.home), mail{kind: mailRollCall, conn: c, slot: r.at})
+		p.w.send(uint8(r.home), mail{kind: mailRollCall, conn: c, slot: r.at})
 	}
 }
 
@@ -40,15 +40,15 @@ func (p *presence) rolled(m *mail) {
 	}
 	r.asked, r.at = false, m.slot
 	if m.flag == rollEnds {
-		if r.home, r.at = r.home+1, 1; r.home == p.s.loops() {
+		if r.home, r.at = r.home+1, 1; r.home == p.w.loops() {
 			delete(p.rolls, m.conn)
 		}
 	}
 	if m.msg != nil {
-		p.s.scratch = httplite.AppendChunk(p.s.scratch[:0], m.msg.content)
-		p.write(m.conn, m.msg.content, p.s.scratch)
+		p.w.scratch = httplite.AppendChunk(p.w.scratch[:0], m.msg.content)
+		p.write(m.conn, m.msg.content, p.w.scratch)
 	}
-	if !p.s.loop.Blocked(m.conn) {
+	if !p.w.loop.Blocked(m.conn) {
 		p.goOn(m.conn)
 	}
 }

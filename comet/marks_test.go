@@ -12,23 +12,23 @@ func TestPlacesInALongHistory(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		st := newHarness(t, Config{Loops: 1, ChannelBufferSize: 1000, ChannelBufferBytes: 1 << 30})
 		s := st.srv.shards[0]
-		i, _ := s.findOrMake([]byte("a"))
-		ch := s.channels.At(i)
+		i, _ := s.broker.findOrMake([]byte("a"))
+		ch := s.broker.channels.At(i)
 		ch.next = 1<<31 - 1500
 		for range 4000 {
 			if rng.IntN(50) == 0 {
 				ch.next += int32(rng.IntN(200))
 			}
-			s.append(i, kindData, nil)
-			for h := s.histories.at(ch.history); rng.IntN(8) == 0 && h.n > 1; {
+			s.broker.append(i, kindData, nil)
+			for h := s.broker.histories.at(ch.history); rng.IntN(8) == 0 && h.n > 1; {
 				for range min(rng.Uint32N(400), h.n-1) {
-					s.dropOldest(h)
+					s.broker.dropOldest(h)
 				}
 			}
 			if rng.IntN(20) > 0 {
 				continue
 			}
-			h := s.histories.at(ch.history)
+			h := s.broker.histories.at(ch.history)
 			want := h.first.seq + int32(rng.IntN(int(ch.next-h.first.seq)+20)) - 10
 			walked := run{h.first, int(h.n)}
 			for walked.n > 0 && walked.first.seq-want < 0 {
@@ -49,11 +49,11 @@ func TestPlacesInALongHistory(t *testing.T) {
 func BenchmarkHistoryFrom(b *testing.B) {
 	st := newHarness(b, Config{Loops: 1, ChannelBufferSize: 100_000, ChannelBufferBytes: 1 << 30})
 	s := st.srv.shards[0]
-	i, _ := s.findOrMake([]byte("a"))
+	i, _ := s.broker.findOrMake([]byte("a"))
 	for range 100_000 {
-		s.append(i, kindData, nil)
+		s.broker.append(i, kindData, nil)
 	}
-	h := s.histories.at(s.channels.At(i).history)
+	h := s.broker.histories.at(s.broker.channels.At(i).history)
 	for n := 0; b.Loop(); n++ {
 		h.from(int32(1 + n*7919%100_000))
 	}

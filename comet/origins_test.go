@@ -123,8 +123,8 @@ func TestCrossOriginPolls(t *testing.T) {
 		p.leave()
 	}
 	st.settle()
-	if s := st.srv.shards[0]; len(s.pages.index) != 0 || len(s.pages.list) != 1+len(s.pages.free) {
-		t.Errorf("pages are left of nobody: %v", s.pages.index)
+	if s := st.srv.shards[0]; len(s.web.pages.index) != 0 || len(s.web.pages.list) != 1+len(s.web.pages.free) {
+		t.Errorf("pages are left of nobody: %v", s.web.pages.index)
 	}
 }
 

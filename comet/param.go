@@ -13,71 +13,71 @@ import (
 
 // arg returns a parameter, decoded: of the form if it is there, else of the
 // query. ok is false when it is absent. The bytes are good while the request is served.
-func (s *shard) arg(x *exchange, name string) (value []byte, ok bool) {
-	raw, ok := s.param(x.form, name)
+func (w *web) arg(x *exchange, name string) (value []byte, ok bool) {
+	raw, ok := w.param(x.form, name)
 	if !ok {
-		if raw, ok = s.param(x.req.Query(), name); !ok {
+		if raw, ok = w.param(x.req.Query(), name); !ok {
 			return nil, false
 		}
 	}
-	return s.unescape(raw), true
+	return w.unescape(raw), true
 }
 
 // param returns the first parameter of a name, not decoded.
-func (s *shard) param(args []byte, name string) (value []byte, ok bool) {
-	if s.cfg.Compat.AnyCase {
+func (w *web) param(args []byte, name string) (value []byte, ok bool) {
+	if w.cfg.Compat.AnyCase {
 		return httplite.GetArgFold(args, name)
 	}
 	return httplite.GetArg(args, name)
 }
 
-func (s *shard) has(args []byte, name string) bool {
-	_, ok := s.param(args, name)
+func (w *web) has(args []byte, name string) bool {
+	_, ok := w.param(args, name)
 	return ok
 }
 
 // named says whether a parameter's name, not decoded, is this one.
-func (s *shard) named(key []byte, name string) bool {
-	if s.cfg.Compat.AnyCase {
+func (w *web) named(key []byte, name string) bool {
+	if w.cfg.Compat.AnyCase {
 		return httplite.EqualUnescapedFold(key, name)
 	}
 	return httplite.EqualUnescaped(key, name)
 }
 
 // unescape decodes the value of a parameter. What a parameter without "=" has is nothing.
-func (s *shard) unescape(raw []byte) []byte {
+func (w *web) unescape(raw []byte) []byte {
 	if bytes.IndexByte(raw, '%') < 0 && bytes.IndexByte(raw, '+') < 0 {
 		return raw
 	}
-	at := len(s.args)
-	s.args = httplite.AppendUnescape(s.args, raw)
-	return s.args[at:len(s.args):len(s.args)]
+	at := len(w.args)
+	w.args = httplite.AppendUnescape(w.args, raw)
+	return w.args[at:len(w.args):len(w.args)]
 }
 
 // given says whether a request says name=1.
-func (s *shard) given(x *exchange, name string) bool {
-	value, _ := s.arg(x, name)
+func (w *web) given(x *exchange, name string) bool {
+	value, _ := w.arg(x, name)
 	return len(value) == 1 && value[0] == '1'
 }
 
 // once refuses a parameter that a request has twice with different values, of which
 // one would be ignored.
-func (s *shard) once(x *exchange, name string) error {
-	if s.cfg.Compat.FirstOfTwo {
+func (w *web) once(x *exchange, name string) error {
+	if w.cfg.Compat.FirstOfTwo {
 		return nil
 	}
 	for _, raw := range [...][]byte{x.form, x.req.Query()} {
-		first, ok := s.param(raw, name)
+		first, ok := w.param(raw, name)
 		if !ok {
 			continue
 		}
-		first = s.unescape(first)
+		first = w.unescape(first)
 		for args := httplite.ParseArgs(raw); ; {
 			key, value, ok := args.Next()
 			if !ok {
 				return nil // the query is not asked where the form has it
 			}
-			if s.named(key, name) && !bytes.Equal(s.unescape(value), first) {
+			if w.named(key, name) && !bytes.Equal(w.unescape(value), first) {
 				return fmt.Errorf("parameter %s is there twice: send a request for each", name)
 			}
 		}
@@ -86,16 +86,16 @@ func (s *shard) once(x *exchange, name string) error {
 }
 
 // numberArg returns an int32 parameter, or def where it is missing or empty.
-func (s *shard) numberArg(x *exchange, name string, def int32) (int32, error) {
-	raw, _ := s.arg(x, name)
+func (w *web) numberArg(x *exchange, name string, def int32) (int32, error) {
+	raw, _ := w.arg(x, name)
 	if len(raw) == 0 {
 		return def, nil
 	}
-	return s.number(raw, name)
+	return w.number(raw, name)
 }
 
-func (s *shard) number(raw []byte, name string) (int32, error) {
-	if s.cfg.Compat.LenientNumbers {
+func (w *web) number(raw []byte, name string) (int32, error) {
+	if w.cfg.Compat.LenientNumbers {
 		return atoi(raw), nil
 	}
 	v, err := strconv.ParseInt(string(raw), 10, 32)
@@ -122,17 +122,17 @@ func atoi(raw []byte) int32 {
 }
 
 // nameArg returns the channel's name, which must be there.
-func (s *shard) nameArg(x *exchange) ([]byte, error) {
-	cname, _ := s.arg(x, "cname")
-	if err := s.checkName(cname); err != nil {
+func (w *web) nameArg(x *exchange) ([]byte, error) {
+	cname, _ := w.arg(x, "cname")
+	if err := w.checkName(cname); err != nil {
 		return nil, err
 	}
-	return cname, s.once(x, "cname")
+	return cname, w.once(x, "cname")
 }
 
 // callbackArg returns the JSONP callback, empty if there is none.
-func (s *shard) callbackArg(x *exchange) ([]byte, error) {
-	cb, _ := s.arg(x, "cb")
+func (w *web) callbackArg(x *exchange) ([]byte, error) {
+	cb, _ := w.arg(x, "cb")
 	if len(cb) > 0 && !isCallback(cb) {
 		return nil, badCallback("cb")
 	}
@@ -173,8 +173,8 @@ func isCallback(cb []byte) bool {
 	return len(cb) > 0 && len(cb) <= MaxCallback && !index
 }
 
-func (s *shard) checkName(cname []byte) error {
-	if len(cname) == 0 && !s.cfg.Compat.EmptyNames {
+func (w *web) checkName(cname []byte) error {
+	if len(cname) == 0 && !w.cfg.Compat.EmptyNames {
 		return errNoName
 	}
 	return checkName(cname)

@@ -59,18 +59,18 @@ const maxPipe = 256
 
 // waitFor gives a request a slot, for an answer that comes by mail, and returns
 // its number.
-func (s *shard) waitFor(x *exchange, sl slot) uint32 {
-	what, i := s.state(x.conn)
+func (w *web) waitFor(x *exchange, sl slot) uint32 {
+	what, i := w.state(x.conn)
 	if what != stateAnswering {
-		i = s.newPipe(x.conn)
-		s.setState(x.conn, stateAnswering, i)
-		s.loop.SetTimer(x.conn, s.cfg.RequestTimeout)
+		i = w.newPipe(x.conn)
+		w.setState(x.conn, stateAnswering, i)
+		w.loop.SetTimer(x.conn, w.cfg.RequestTimeout)
 	}
-	return s.addSlot(i, x, sl)
+	return w.addSlot(i, x, sl)
 }
 
-func (s *shard) addSlot(i uint32, x *exchange, sl slot) uint32 {
-	p := s.pipes[i]
+func (w *web) addSlot(i uint32, x *exchange, sl slot) uint32 {
+	p := w.pipes[i]
 	sl.old, sl.last, sl.head, sl.side = x.old, x.last, x.head, x.side
 	p.slots = append(p.slots, sl)
 	p.last = p.last || x.last
@@ -78,77 +78,77 @@ func (s *shard) addSlot(i uint32, x *exchange, sl slot) uint32 {
 	// subscribe is read on when it has its answer.
 	if x.last || x.side != sideAdmin || len(p.slots) >= maxPipe {
 		p.full = true
-		s.loop.Pause(p.conn)
+		w.loop.Pause(p.conn)
 	}
 	if sl.done {
-		s.listPipe(i)
+		w.listPipe(i)
 	}
 	return p.first + uint32(len(p.slots)-1)
 }
 
 // stopPipe has a connection end when its answers are written.
-func (s *shard) stopPipe(i uint32) {
-	p := s.pipes[i]
+func (w *web) stopPipe(i uint32) {
+	p := w.pipes[i]
 	p.last, p.full = true, true
-	s.loop.Pause(p.conn)
+	w.loop.Pause(p.conn)
 }
 
-func (s *shard) listPipe(i uint32) {
-	if p := s.pipes[i]; !p.listed {
+func (w *web) listPipe(i uint32) {
+	if p := w.pipes[i]; !p.listed {
 		p.listed = true
-		s.answering = append(s.answering, i)
+		w.answering = append(w.answering, i)
 	}
 }
 
 // answer serves mailDone.
-func (s *shard) answer(m *mail) {
-	what, i := s.state(m.conn)
+func (w *web) answer(m *mail) {
+	what, i := w.state(m.conn)
 	if what != stateAnswering {
 		return // the connection is gone
 	}
-	p := s.pipes[i]
+	p := w.pipes[i]
 	sl := &p.slots[m.slot-p.first]
 	sl.code, sl.seq, sl.epoch, sl.done = m.code, m.seq, m.ref.gen, true
 	if sl.op == opInfo || m.code == codeTooFast {
 		sl.n = m.n
 	}
-	s.listPipe(i)
+	w.listPipe(i)
 }
 
 // settle gives a request that waits its answer, if its connection is still there.
-func (s *shard) settle(a asker, status int, contentType string, body []byte) {
-	what, i := s.state(a.conn)
+func (w *web) settle(a asker, status int, contentType string, body []byte) {
+	what, i := w.state(a.conn)
 	if what != stateAnswering {
 		return
 	}
-	sl := &s.pipes[i].slots[a.slot-s.pipes[i].first]
+	sl := &w.pipes[i].slots[a.slot-w.pipes[i].first]
 	x := exchange{conn: a.conn, side: sl.side, old: sl.old, last: sl.last, head: sl.head}
-	s.scratch = s.appendResponse(s.scratch[:0], &x, status, contentType, body)
-	sl.op, sl.text, sl.done = opReady, string(s.scratch), true
-	s.listPipe(i)
+	w.scratch = w.appendResponse(w.scratch[:0], &x, status, contentType, body)
+	sl.op, sl.text, sl.done = opReady, string(w.scratch), true
+	w.listPipe(i)
 }
 
 // flushPipes writes the answers that are ready.
-func (s *shard) flushPipes() {
-	for n := 0; n < len(s.answering); n++ {
-		i := s.answering[n]
-		s.pipes[i].listed = false
-		if s.pipes[i].conn != 0 { // else closed in this turn
-			s.flushPipe(i)
+func (w *web) flushPipes() {
+	for n := 0; n < len(w.answering); n++ {
+		i := w.answering[n]
+		w.pipes[i].listed = false
+		if w.pipes[i].conn != 0 { // else closed in this turn
+			w.flushPipe(i)
 		}
 	}
-	s.answering = emptied(s.answering)
+	w.answering = emptied(w.answering)
 }
 
 // flushPipe goes on with one pipe, if its connection has taken all before: who does
 // not read what he asked for is given no more (Drained goes on).
-func (s *shard) flushPipe(i uint32) {
-	p := s.pipes[i]
-	if s.loop.Blocked(p.conn) {
+func (w *web) flushPipe(i uint32) {
+	p := w.pipes[i]
+	if w.loop.Blocked(p.conn) {
 		return
 	}
 	if len(p.slots) > 0 {
-		ready := s.writeAnswers(p)
+		ready := w.writeAnswers(p)
 		if ready == 0 {
 			return
 		}
@@ -158,75 +158,75 @@ func (s *shard) flushPipe(i uint32) {
 		p.slots = p.slots[:left]
 	}
 	switch {
-	case s.loop.Blocked(p.conn):
-		s.loop.SetTimer(p.conn, s.loop.WriteTime(p.conn))
+	case w.loop.Blocked(p.conn):
+		w.loop.SetTimer(p.conn, w.loop.WriteTime(p.conn))
 	case len(p.slots) == 0:
-		s.emptyPipe(i)
+		w.emptyPipe(i)
 	default:
-		s.loop.SetTimer(p.conn, s.cfg.RequestTimeout) // answers come: no reason to give up
+		w.loop.SetTimer(p.conn, w.cfg.RequestTimeout) // answers come: no reason to give up
 		if p.slots[0].done {
-			s.listPipe(i) // for the next to be written by itself
+			w.listPipe(i) // for the next to be written by itself
 		}
 	}
 }
 
 // writeAnswers writes what is ready at the front of a pipe, and returns how many
 // answers that was: all that there are up to a handler's, or that one alone.
-func (s *shard) writeAnswers(p *pipe) (ready int) {
+func (w *web) writeAnswers(p *pipe) (ready int) {
 	if sl := &p.slots[0]; sl.op == opHandled && sl.done {
-		s.sendHandled(p.conn, sl, p.first)
+		w.sendHandled(p.conn, sl, p.first)
 		return 1
 	}
-	s.scratch = s.scratch[:0]
+	w.scratch = w.scratch[:0]
 	for ready < len(p.slots) && p.slots[ready].done && p.slots[ready].op != opHandled {
-		s.scratch = s.appendAnswer(s.scratch, p.conn, &p.slots[ready])
+		w.scratch = w.appendAnswer(w.scratch, p.conn, &p.slots[ready])
 		ready++
 	}
 	if ready > 0 {
-		_ = s.loop.Write(p.conn, s.scratch) // a lost connection is told to Closed
+		_ = w.loop.Write(p.conn, w.scratch) // a lost connection is told to Closed
 	}
 	return ready
 }
 
 // emptyPipe frees a connection whose requests are all answered for the next.
-func (s *shard) emptyPipe(i uint32) {
-	p := s.pipes[i]
+func (w *web) emptyPipe(i uint32) {
+	p := w.pipes[i]
 	c, half, last, psub, now, old := p.conn, p.half, p.last, p.psub, p.psubNow, p.old
 	p.half = 0
-	s.freePipe(i)
-	s.setState(c, stateIdle, 0)
+	w.freePipe(i)
+	w.setState(c, stateIdle, 0)
 	switch {
 	case half != 0 && !last && !psub:
-		s.setState(c, stateRequest, half)
-		s.loop.SetTimer(c, s.cfg.RequestTimeout)
-		s.loop.Resume(c)
+		w.setState(c, stateRequest, half)
+		w.loop.SetTimer(c, w.cfg.RequestTimeout)
+		w.loop.Resume(c)
 		return
 	case half != 0:
-		s.halves.giveBack(half)
+		w.halves.giveBack(half)
 	}
 	if psub && !last {
-		s.startPsub(c, old, now)
+		w.startPsub(c, old, now)
 		return
 	}
-	s.answered(c, last)
+	w.answered(c, last)
 }
 
-func (s *shard) newPipe(c reactor.Conn) uint32 {
+func (w *web) newPipe(c reactor.Conn) uint32 {
 	var i uint32
-	if n := len(s.idlePipes); n > 0 {
-		i, s.idlePipes = s.idlePipes[n-1], s.idlePipes[:n-1]
+	if n := len(w.idlePipes); n > 0 {
+		i, w.idlePipes = w.idlePipes[n-1], w.idlePipes[:n-1]
 	} else {
-		s.pipes = append(s.pipes, &pipe{})
-		i = uint32(len(s.pipes) - 1)
+		w.pipes = append(w.pipes, &pipe{})
+		i = uint32(len(w.pipes) - 1)
 	}
-	s.pipes[i].conn = c
+	w.pipes[i].conn = c
 	return i
 }
 
-func (s *shard) freePipe(i uint32) {
-	p := s.pipes[i]
+func (w *web) freePipe(i uint32) {
+	p := w.pipes[i]
 	*p = pipe{slots: emptied(p.slots), listed: p.listed}
-	s.idlePipes = append(s.idlePipes, i)
+	w.idlePipes = append(w.idlePipes, i)
 }
 
 // nameBuffer borrows a buffer that begins with a channel's name.
@@ -236,29 +236,29 @@ func nameBuffer(cname []byte) *bytebufferpool.ByteBuffer {
 	return b
 }
 
-func (s *shard) pipeTakes(i uint32, _ reactor.Conn) bool { return !s.pipes[i].full }
+func (w *web) pipeTakes(i uint32, _ reactor.Conn) bool { return !w.pipes[i].full }
 
 // pipeEnded: the peer will send nothing more. A full pipe has paused the
 // connection: what was sent before the end is taken when the pipe is empty, and the
 // end told again.
-func (s *shard) pipeEnded(i uint32, c reactor.Conn) {
-	s.cancelHandlers(c)
-	if p := s.pipes[i]; !p.full || p.psub {
-		s.stopPipe(i)
+func (w *web) pipeEnded(i uint32, c reactor.Conn) {
+	w.cancelHandlers(c)
+	if p := w.pipes[i]; !p.full || p.psub {
+		w.stopPipe(i)
 	}
 }
 
-func (s *shard) pipeDrained(i uint32, c reactor.Conn) {
-	s.loop.SetTimer(c, s.cfg.RequestTimeout)
-	s.listPipe(i)
+func (w *web) pipeDrained(i uint32, c reactor.Conn) {
+	w.loop.SetTimer(c, w.cfg.RequestTimeout)
+	w.listPipe(i)
 }
 
-func (s *shard) pipeExpired(i uint32, c reactor.Conn) {
-	if s.awaitsHandler(c) && !s.loop.Blocked(c) {
-		s.loop.SetTimer(c, s.cfg.RequestTimeout) // it takes as long as it takes
+func (w *web) pipeExpired(i uint32, c reactor.Conn) {
+	if w.awaitsHandler(c) && !w.loop.Blocked(c) {
+		w.loop.SetTimer(c, w.cfg.RequestTimeout) // it takes as long as it takes
 		return
 	}
-	s.giveUp(i, c)
+	w.giveUp(i, c)
 }
 
-func (s *shard) pipeClosed(i uint32, _ reactor.Conn) { s.freePipe(i) }
+func (w *web) pipeClosed(i uint32, _ reactor.Conn) { w.freePipe(i) }

@@ -21,27 +21,27 @@ import (
 //  4. While there are listeners, each home goes round its channels once a
 //     channel timeout, a few at a time, to say that they live (sweep).
 type presence struct {
-	s     *shard
+	w     *web
 	conns []reactor.Conn
 	rolls map[reactor.Conn]*roll // of those who are being told which channels live
 	lines []byte
 }
 
 // psub serves /psub.
-func (s *shard) psub(x *exchange) {
+func (w *web) psub(x *exchange) {
 	if x.head {
-		s.replyHead(x, typeText, true)
+		w.replyHead(x, typeText, true)
 		return
 	}
-	now := s.given(x, "now")
-	if what, i := s.state(x.conn); what == stateAnswering {
+	now := w.given(x, "now")
+	if what, i := w.state(x.conn); what == stateAnswering {
 		// In its turn, behind what was asked before.
-		p := s.pipes[i]
+		p := w.pipes[i]
 		p.psub, p.psubNow, p.old, p.full = true, now, x.old, true
-		s.loop.Pause(x.conn)
+		w.loop.Pause(x.conn)
 		return
 	}
-	s.startPsub(x.conn, x.old, now)
+	w.startPsub(x.conn, x.old, now)
 }
 
 // The index that goes with stateListening says how the response is framed.
@@ -50,30 +50,30 @@ const (
 	psubBare           // HTTP/1.0
 )
 
-func (s *shard) startPsub(c reactor.Conn, old, now bool) {
-	s.loop.Pause(c)
-	s.loop.SetTimer(c, -1)
-	s.presence.add(c)
-	s.scratch = s.appendHead(s.scratch[:0], s.side(c), head{conn: c.Index(), status: 200, contentType: typeText, old: old, last: old, endless: true})
+func (w *web) startPsub(c reactor.Conn, old, now bool) {
+	w.loop.Pause(c)
+	w.loop.SetTimer(c, -1)
+	w.presence.add(c)
+	w.scratch = w.appendHead(w.scratch[:0], w.side(c), head{conn: c.Index(), status: 200, contentType: typeText, old: old, last: old, endless: true})
 	framing := psubBare
 	if !old {
 		framing = psubChunked
-		s.scratch = append(s.scratch, chunkedLine...)
+		w.scratch = append(w.scratch, chunkedLine...)
 	}
-	s.setState(c, stateListening, framing)
-	_ = s.loop.Write(c, httplite.EndHeaders(s.scratch))
-	if s.loop.Blocked(c) {
-		s.loop.SetTimer(c, s.loop.WriteTime(c))
+	w.setState(c, stateListening, framing)
+	_ = w.loop.Write(c, httplite.EndHeaders(w.scratch))
+	if w.loop.Blocked(c) {
+		w.loop.SetTimer(c, w.loop.WriteTime(c))
 	}
 	if now {
-		s.presence.startRoll(c)
+		w.presence.startRoll(c)
 	}
 }
 
 func (p *presence) add(c reactor.Conn) {
 	if len(p.conns) == 0 {
-		p.s.totals.listening.Or(1 << p.s.id)
-		p.s.sendAll(mail{kind: mailListening}) // for the homes' rounds to begin
+		p.w.totals.listening.Or(1 << p.w.id)
+		p.w.sendAll(mail{kind: mailListening}) // for the homes' rounds to begin
 	}
 	p.conns = append(p.conns, c)
 }
@@ -84,7 +84,7 @@ func (p *presence) remove(c reactor.Conn) {
 	}
 	delete(p.rolls, c)
 	if len(p.conns) == 0 {
-		p.s.totals.listening.And(^(uint64(1) << p.s.id))
+		p.w.totals.listening.And(^(uint64(1) << p.w.id))
 	}
 }
 
@@ -96,37 +96,37 @@ func (p *presence) flush() {
 	if len(p.lines) == 0 {
 		return
 	}
-	p.s.scratch = httplite.AppendChunk(p.s.scratch[:0], p.lines)
+	p.w.scratch = httplite.AppendChunk(p.w.scratch[:0], p.lines)
 	for _, c := range p.conns {
-		p.write(c, p.lines, p.s.scratch)
+		p.write(c, p.lines, p.w.scratch)
 	}
 	p.lines = emptied(p.lines)
 }
 
 // write writes lines to one listener, as they are or as a chunk.
 func (p *presence) write(c reactor.Conn, lines, chunk []byte) {
-	if _, framing := p.s.state(c); framing == psubBare {
+	if _, framing := p.w.state(c); framing == psubBare {
 		chunk = lines
 	}
-	stuck := p.s.loop.Blocked(c) // its time runs already: what is put behind does not put it off
-	_ = p.s.loop.Write(c, chunk) // a lost connection, or one that too much is held for, is told to Closed
-	if !stuck && p.s.loop.Blocked(c) {
-		p.s.loop.SetTimer(c, p.s.loop.WriteTime(c))
+	stuck := p.w.loop.Blocked(c) // its time runs already: what is put behind does not put it off
+	_ = p.w.loop.Write(c, chunk) // a lost connection, or one that too much is held for, is told to Closed
+	if !stuck && p.w.loop.Blocked(c) {
+		p.w.loop.SetTimer(c, p.w.loop.WriteTime(c))
 	}
 }
 
 // listenerEnded gives a client that has ended its side a clear end: it may still read.
-func (s *shard) listenerEnded(framing uint32, c reactor.Conn) {
+func (w *web) listenerEnded(framing uint32, c reactor.Conn) {
 	if framing == psubChunked {
-		_ = s.loop.Write(c, lastChunk)
+		_ = w.loop.Write(c, lastChunk)
 	}
-	s.presence.remove(c)
-	s.finish(c)
+	w.presence.remove(c)
+	w.finish(c)
 }
 
-func (s *shard) listenerDrained(_ uint32, c reactor.Conn) {
-	s.loop.SetTimer(c, -1)
-	s.presence.goOn(c)
+func (w *web) listenerDrained(_ uint32, c reactor.Conn) {
+	w.loop.SetTimer(c, -1)
+	w.presence.goOn(c)
 }
 
-func (s *shard) listenerClosed(_ uint32, c reactor.Conn) { s.presence.remove(c) }
+func (w *web) listenerClosed(_ uint32, c reactor.Conn) { w.presence.remove(c) }

@@ -47,16 +47,16 @@ type pollCache struct {
 }
 
 // enqueue serves mailMessage.
-func (s *shard) enqueue(m *mail) {
-	ri := s.findRoster(m.from, m.ref)
+func (h *hub) enqueue(m *mail) {
+	ri := h.findRoster(m.from, m.ref)
 	if ri == 0 {
 		return // the last subscriber here has left, which the home does not know yet
 	}
-	r := s.rosters.At(ri)
+	r := h.rosters.At(ri)
 	if r.pump == 0 {
-		r.pump = s.newPump(ri)
+		r.pump = h.newPump(ri)
 	}
-	p := s.pumps[r.pump]
+	p := h.pumps[r.pump]
 	if m.msg.kind == kindSign {
 		p.addSign(r, m.msg)
 		return
@@ -65,28 +65,28 @@ func (s *shard) enqueue(m *mail) {
 	p.again = p.started
 }
 
-func (s *shard) newPump(ri uint32) uint32 {
+func (h *hub) newPump(ri uint32) uint32 {
 	var i uint32
-	if n := len(s.idlePumps); n > 0 {
-		i, s.idlePumps = s.idlePumps[n-1], s.idlePumps[:n-1]
+	if n := len(h.idlePumps); n > 0 {
+		i, h.idlePumps = h.idlePumps[n-1], h.idlePumps[:n-1]
 	} else {
-		s.pumps = append(s.pumps, &pump{})
-		i = uint32(len(s.pumps) - 1)
+		h.pumps = append(h.pumps, &pump{})
+		i = uint32(len(h.pumps) - 1)
 	}
-	s.pumps[i].roster = ri
-	s.busyPumps = append(s.busyPumps, i)
+	h.pumps[i].roster = ri
+	h.busyPumps = append(h.busyPumps, i)
 	return i
 }
 
 // stopPump ends a delivery. The pump is idle once pumpAll has passed it.
-func (s *shard) stopPump(i uint32) {
-	p := s.pumps[i]
-	s.rosters.At(p.roster).pump = 0
+func (h *hub) stopPump(i uint32) {
+	p := h.pumps[i]
+	h.rosters.At(p.roster).pump = 0
 	p.forget()
 	size := p.size()
 	clear(p.msgs)
 	p.roster, p.at, p.started, p.again, p.given, p.msgs, p.signs = 0, 0, false, false, 0, p.msgs[:0], nil
-	if size > keepBuffer || len(s.idlePumps) >= keepPumps {
+	if size > keepBuffer || len(h.idlePumps) >= keepPumps {
 		*p = pump{}
 	}
 }
@@ -104,54 +104,54 @@ func (p *pump) size() int {
 }
 
 // pumpAll delivers, within the turn's budget.
-func (s *shard) pumpAll() {
-	if len(s.busyPumps) == 0 {
+func (h *hub) pumpAll() {
+	if len(h.busyPumps) == 0 {
 		return
 	}
-	left, share := pumpBudget, max(pumpBudget/len(s.busyPumps), pumpShare)
-	s.unfinished = s.unfinished[:0]
+	left, share := pumpBudget, max(pumpBudget/len(h.busyPumps), pumpShare)
+	h.unfinished = h.unfinished[:0]
 	n := 0
-	for ; n < len(s.busyPumps) && left > 0; n++ {
-		i := s.busyPumps[n]
-		p := s.pumps[i]
+	for ; n < len(h.busyPumps) && left > 0; n++ {
+		i := h.busyPumps[n]
+		p := h.pumps[i]
 		budget := min(share, left)
 		left -= budget
-		if p.roster != 0 && !s.run(p, &budget) {
-			s.unfinished = append(s.unfinished, i)
+		if p.roster != 0 && !h.run(p, &budget) {
+			h.unfinished = append(h.unfinished, i)
 		} else {
 			if p.roster != 0 {
-				s.stopPump(i)
+				h.stopPump(i)
 			}
-			s.idlePumps = append(s.idlePumps, i)
+			h.idlePumps = append(h.idlePumps, i)
 		}
 		left += budget
 	}
-	s.busyPumps = append(append(s.busyPumps[:0], s.busyPumps[n:]...), s.unfinished...)
+	h.busyPumps = append(append(h.busyPumps[:0], h.busyPumps[n:]...), h.unfinished...)
 }
 
 // run goes on with one delivery, and says whether it is through.
-func (s *shard) run(p *pump, budget *int) bool {
-	if len(p.signs) > 0 && !s.runSigns(p, budget, false) {
+func (h *hub) run(p *pump, budget *int) bool {
+	if len(p.signs) > 0 && !h.runSigns(p, budget, false) {
 		return false
 	}
-	if len(p.msgs) > 0 && !s.runMessages(p, budget) {
+	if len(p.msgs) > 0 && !h.runMessages(p, budget) {
 		return false
 	}
-	return len(p.signs) == 0 || s.runSigns(p, budget, true)
+	return len(p.signs) == 0 || h.runSigns(p, budget, true)
 }
 
 // runMessages goes on with a pump's messages, and says whether they are through.
-func (s *shard) runMessages(p *pump, budget *int) bool {
+func (h *hub) runMessages(p *pump, budget *int) bool {
 	for {
 		if !p.started || p.at == 0 && p.again {
-			s.beginRound(p)
+			h.beginRound(p)
 		}
 		for p.at != 0 {
 			if *budget == 0 {
 				return false
 			}
 			i := p.at
-			sub := s.subs.At(i)
+			sub := h.subs.At(i)
 			p.at = sub.next
 			from := int(sub.cursor - p.msgs[0].seq)
 			if sub.transport.row().sessions {
@@ -161,23 +161,23 @@ func (s *shard) runMessages(p *pump, budget *int) bool {
 				continue // gets it by catching up, or has it
 			}
 			*budget--
-			s.delivered += uint64(len(p.msgs) - from)
+			h.tally.delivered += uint64(len(p.msgs) - from)
 			if p.at != 0 {
-				s.warm = s.subs.At(p.at).conn // on its way to the cache while this one is written to
+				h.prefetchSink = h.subs.At(p.at).conn // on its way to the cache while this one is written to
 			}
 			if sub.poll() {
-				s.finishPoll(i, s.pollResponse(p, i, from))
+				h.finishPoll(i, h.pollResponse(p, i, from))
 				continue
 			}
 			if sub.has(subTell) || sub.has(subMember) && sub.transport.row().events {
-				s.writeOwn(p, i, from)
+				h.writeOwn(p, i, from)
 				continue
 			}
 			b := &p.batches[sub.framing()]
 			if len(b.ends) < len(p.msgs) {
-				s.render(p, b, sub.framing())
+				h.render(p, b, sub.framing())
 			}
-			s.writeBatch(i, sub, b, from)
+			h.writeBatch(i, sub, b, from)
 		}
 		if !p.again {
 			return true
@@ -187,8 +187,8 @@ func (s *shard) runMessages(p *pump, budget *int) bool {
 
 // beginRound starts at the roster's head. What was there when the last round
 // began, everybody has been given in it.
-func (s *shard) beginRound(p *pump) {
-	p.at = s.rosters.At(p.roster).head
+func (h *hub) beginRound(p *pump) {
+	p.at = h.rosters.At(p.roster).head
 	p.started, p.again = true, false
 	if p.given > 0 {
 		p.msgs = slices.Delete(p.msgs, 0, p.given)
@@ -208,56 +208,56 @@ func (p *pump) forget() {
 }
 
 // render brings a batch up to the pump's messages.
-func (s *shard) render(p *pump, b *batch, f framing) {
+func (h *hub) render(p *pump, b *batch, f framing) {
 	if len(b.ends) == 0 {
-		b.reset(f, s.rosters.At(p.roster).gen)
+		b.reset(f, h.rosters.At(p.roster).gen)
 	}
 	for _, msg := range p.msgs[len(b.ends):] {
-		b.append(msg, s.rosterName(p.roster))
+		b.append(msg, h.rosterName(p.roster))
 	}
 }
 
 // pollResponse is the whole response to a poll: rendered once for all that
 // lack the same messages, but for those with a callback of their own.
-func (s *shard) pollResponse(p *pump, i uint32, from int) []byte {
-	sub, tell := s.subs.At(s.owner(i)), s.tellOf(i)
-	missing := s.fitPoll(p.msgs[from:], s.rosterName(p.roster))
+func (h *hub) pollResponse(p *pump, i uint32, from int) []byte {
+	sub, tell := h.subs.At(h.owner(i)), h.tellOf(i)
+	missing := h.fitPoll(p.msgs[from:], h.rosterName(p.roster))
 	if sub.cbLen != 0 {
 		if sub.transport.row().sessions {
-			return s.ccometResponse(sub, missing, s.rosterName(p.roster))
+			return h.ccometResponse(sub, missing, h.rosterName(p.roster))
 		}
-		p.body = appendPollBody(p.body[:0], missing, s.rosterName(p.roster), false, tell)
-		s.scratch = s.appendPollResponse(s.scratch[:0], sub, p.body)
-		return s.scratch
+		p.body = appendPollBody(p.body[:0], missing, h.rosterName(p.roster), false, tell)
+		h.scratch = h.appendPollResponse(h.scratch[:0], sub, p.body)
+		return h.scratch
 	}
 	// Of a bundle the member is to be told, and its head keeps how the response ends.
-	variant := sub.flags&(subClose|subOld) | s.subs.At(i).flags&subTell
+	variant := sub.flags&(subClose|subOld) | h.subs.At(i).flags&subTell
 	cache := &p.polls[variant/subClose]
-	if page := s.page(sideFront, sub.conn); cache.n != len(missing) || cache.from != from || cache.page != page {
-		p.body = appendPollBody(p.body[:0], missing, s.rosterName(p.roster), false, tell)
-		cache.response = s.appendPollResponse(cache.response[:0], sub, p.body)
+	if page := h.page(sideFront, sub.conn); cache.n != len(missing) || cache.from != from || cache.page != page {
+		p.body = appendPollBody(p.body[:0], missing, h.rosterName(p.roster), false, tell)
+		cache.response = h.appendPollResponse(cache.response[:0], sub, p.body)
 		cache.from, cache.n, cache.page = from, len(missing), page
 	}
 	return cache.response
 }
 
 // tellOf is the epoch that a subscriber in a roster is to be told, if any.
-func (s *shard) tellOf(i uint32) uint32 {
-	if sub := s.subs.At(i); sub.has(subTell) {
-		return s.placeOf(sub)
+func (h *hub) tellOf(i uint32) uint32 {
+	if sub := h.subs.At(i); sub.has(subTell) {
+		return h.placeOf(sub)
 	}
 	return epochNone
 }
 
 // writeOwn writes what it lacks to a subscriber to which that is not what it is to
 // others: in a bundle, whose events' ids are its own; with its channel's epoch.
-func (s *shard) writeOwn(p *pump, i uint32, from int) {
-	b := &s.batch
-	s.resetFor(b, i)
+func (h *hub) writeOwn(p *pump, i uint32, from int) {
+	b := &h.batch
+	h.resetFor(b, i)
 	for _, msg := range p.msgs[from:] {
-		b.append(msg, s.rosterName(p.roster))
+		b.append(msg, h.rosterName(p.roster))
 	}
-	s.writeBatch(i, s.subs.At(i), b, 0)
+	h.writeBatch(i, h.subs.At(i), b, 0)
 }
 
 // firstFrom finds the first message from number seq on, where numbers may leave
@@ -279,8 +279,8 @@ const heldPolls = 8
 func (c *Config) pollMost() int { return min(pollBytes, c.MaxHeldBytes/c.Loops/heldPolls) }
 
 // fitPoll is as many of the messages as a poll is given at once.
-func (s *shard) fitPoll(msgs []*message, cname []byte) []*message {
-	most := s.cfg.pollMost()
+func (h *hub) fitPoll(msgs []*message, cname []byte) []*message {
+	most := h.cfg.pollMost()
 	size, room := 0, objectRoom(cname)
 	for n, msg := range msgs {
 		if size += len(msg.content) + room; size > most && n > 0 {
@@ -293,38 +293,38 @@ func (s *shard) fitPoll(msgs []*message, cname []byte) []*message {
 // writeBatch writes a batch to a subscriber from message index from on (-1:
 // from the very beginning, head included), of which the first is the one its
 // cursor stands at.
-func (s *shard) writeBatch(i uint32, sub *subscriber, b *batch, from int) {
+func (h *hub) writeBatch(i uint32, sub *subscriber, b *batch, from int) {
 	start := b.start(from)
-	n, err := s.loop.TryWriteAt(sub.conn, b.buf[start:])
+	n, err := h.loop.TryWriteAt(sub.conn, b.buf[start:])
 	switch {
 	case err != nil: // told to Closed
 	case start+n < len(b.buf):
-		s.wroteShort(sub, b, from, start+n)
+		h.wroteShort(sub, b, from, start+n)
 	default:
 		sub.cursor += int32(len(b.ends) - max(from, 0))
 		b.wasTold(sub, len(b.ends))
 		if b.closes {
-			s.endOne(i, s.loop.ConnAt(sub.conn), epochClosed)
+			h.endOne(i, h.loop.ConnAt(sub.conn), epochClosed)
 		}
 	}
 }
 
 // wroteShort leaves a subscriber behind whose write got as far as pos.
-func (s *shard) wroteShort(sub *subscriber, b *batch, from, pos int) {
-	c := s.loop.ConnAt(sub.conn)
-	s.fallBehind(sub)
-	if s.loop.Blocked(c) {
+func (h *hub) wroteShort(sub *subscriber, b *batch, from, pos int) {
+	c := h.loop.ConnAt(sub.conn)
+	h.fallBehind(sub)
+	if h.loop.Blocked(c) {
 		// Something else is stuck already, so not even a head could go.
 		if from < 0 {
-			_ = s.loop.Write(c, b.buf[:b.head])
+			_ = h.loop.Write(c, b.buf[:b.head])
 			b.wasTold(sub, 0)
 		}
 		return
 	}
-	frame, at, through := b.rest(pos, s.cut)
+	frame, at, through := b.rest(pos, h.cut)
 	sub.cursor += int32(through - max(from, 0))
 	b.wasTold(sub, through)
-	s.cut = frame
-	s.loop.Hold(c, frame, at)
-	s.loop.SetTimer(c, s.loop.WriteTime(c))
+	h.cut = frame
+	h.loop.Hold(c, frame, at)
+	h.loop.SetTimer(c, h.loop.WriteTime(c))
 }

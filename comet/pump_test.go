@@ -79,8 +79,8 @@ func TestLongDeliveryIsSpread(t *testing.T) {
 	publisher := h.connect(s, sideAdmin, 0)
 	burst(publisher, "long", 0, 1)
 	h.turn(s) // the request is read, and the first part delivered
-	if s.delivered != pumpBudget {
-		t.Fatalf("%d deliveries in a turn, want the budget's %d", s.delivered, pumpBudget)
+	if s.hub.tally.delivered != pumpBudget {
+		t.Fatalf("%d deliveries in a turn, want the budget's %d", s.hub.tally.delivered, pumpBudget)
 	}
 	burst(publisher, "other", 0, 1)
 	burst(publisher, "long", 1, 1)
@@ -111,8 +111,8 @@ func TestEndlessDeliveryForgets(t *testing.T) {
 	for n := range messages {
 		burst(publisher, "long", n, 1)
 		h.turn(s)
-		for _, i := range s.busyPumps {
-			if kept := len(s.pumps[i].msgs); kept > 8 {
+		for _, i := range s.hub.busyPumps {
+			if kept := len(s.hub.pumps[i].msgs); kept > 8 {
 				t.Fatalf("%d messages are kept after %d", kept, n+1)
 			}
 		}
@@ -210,7 +210,7 @@ func TestDeliveryAllocatesOnlyTheMessage(t *testing.T) {
 	}
 	round()
 	drain()
-	delivered := s.delivered
+	delivered := s.hub.tally.delivered
 	// The message is two allocations: itself and its bytes. The requests of the
 	// publisher and its reads are made before and after.
 	request := []byte("GET /push?cname=a&content=m HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -224,7 +224,7 @@ func TestDeliveryAllocatesOnlyTheMessage(t *testing.T) {
 			}
 		}
 	})
-	if got := s.delivered - delivered; got != 21*1000 {
+	if got := s.hub.tally.delivered - delivered; got != 21*1000 {
 		t.Fatalf("%d deliveries, want %d", got, 21*1000)
 	}
 	if allocs > 2 {
@@ -286,9 +286,9 @@ func TestLargeBuffersAreGivenBack(t *testing.T) {
 		waiting = append(waiting, e)
 	}
 	h.settle()
-	channel := s.find([]byte("a"))
+	channel := s.broker.find([]byte("a"))
 	for range 50 { // all in one turn
-		s.append(channel, kindData, bytes.Repeat([]byte("x"), 10_000))
+		s.broker.append(channel, kindData, bytes.Repeat([]byte("x"), 10_000))
 	}
 	h.settle()
 	for _, path := range []string{"/poll?seq=1&cname=a", "/poll?seq=1&cname=a&cb=f", "/stream?seq=1&cname=a"} {
@@ -308,13 +308,14 @@ func TestLargeBuffersAreGivenBack(t *testing.T) {
 			t.Errorf("client %d has received %d bytes", n, len(e.in))
 		}
 	}
-	for what, b := range map[string][]byte{"scratch": s.scratch, "body": s.body, "object": s.object, "batch": s.batch.buf, "told": s.batch.told} {
+	for what, b := range map[string][]byte{"scratch": s.hub.scratch, "body": s.hub.body, "object": s.hub.object,
+		"web's scratch": s.web.scratch, "web's body": s.web.body, "web's object": s.web.object, "batch": s.hub.batch.buf, "told": s.hub.batch.told} {
 		if cap(b) > keepBuffer {
 			t.Errorf("%s keeps %d bytes", what, cap(b))
 		}
 	}
-	for _, i := range s.idlePumps {
-		if size := s.pumps[i].size(); size > keepBuffer {
+	for _, i := range s.hub.idlePumps {
+		if size := s.hub.pumps[i].size(); size > keepBuffer {
 			t.Errorf("an idle pump keeps %d bytes", size)
 		}
 	}

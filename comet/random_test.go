@@ -111,7 +111,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 // until it falls as the seed wants it.
 func (h *harness) repeatable(rng *rand.Rand, channels []string) {
 	for _, s := range h.srv.shards {
-		*s.rng = spread(rng.Uint64() | 1)
+		*s.hub.rng, *s.drain.rng = spread(rng.Uint64()|1), spread(rng.Uint64()|1)
 	}
 	want := make([]uint8, len(channels))
 	for i := range want {
@@ -166,8 +166,8 @@ func (w *world) run(steps int) {
 	w.settle()
 	check(w.t, w.srv, true, w.note)
 	for _, s := range w.srv.shards {
-		if s.subs.Live()+s.rosters.Live()+s.channels.Live() != 0 {
-			w.fail("loop %d keeps %d subscribers, %d rosters, %d channels of nobody", s.id, s.subs.Live(), s.rosters.Live(), s.channels.Live())
+		if s.hub.subs.Live()+s.hub.rosters.Live()+s.broker.channels.Live() != 0 {
+			w.fail("loop %d keeps %d subscribers, %d rosters, %d channels of nobody", s.id, s.hub.subs.Live(), s.hub.rosters.Live(), s.broker.channels.Live())
 		}
 	}
 	w.t.Log(w.got)
@@ -463,8 +463,8 @@ func (c *place) passed() bool {
 		return !c.sayLost
 	}
 	home := c.w.srv.shards[c.w.srv.homes.of([]byte(c.cname))]
-	i := home.find([]byte(c.cname))
-	return !c.sayLost && (i == 0 || home.oldest(home.channels.At(i))-c.next > 0)
+	i := home.broker.find([]byte(c.cname))
+	return !c.sayLost && (i == 0 || home.broker.oldest(home.broker.channels.At(i))-c.next > 0)
 }
 
 // take checks one message, and says whether it is the last.
@@ -544,14 +544,14 @@ func (w *world) compare() {
 			continue
 		}
 		home := w.srv.shards[w.srv.homes.of([]byte(c.cname))]
-		i := home.find([]byte(c.cname))
+		i := home.broker.find([]byte(c.cname))
 		if i == 0 {
 			w.fail("%s of %s waits on a channel that is gone", c.transport, c.cname)
 		}
 		if c.passed() && c.polling {
 			continue // what it asked for was cleared: the original protocol has it wait without a word
 		}
-		if next := home.channels.At(i).next; c.next != next {
+		if next := home.broker.channels.At(i).next; c.next != next {
 			w.fail("%s of %s is at %d, its channel at %d", c.transport, c.cname, c.next, next)
 		}
 	}

@@ -48,66 +48,66 @@ const (
 )
 
 // ready serves /readyz.
-func (s *shard) ready(x *exchange) {
-	if s.drain.on() {
-		s.health(x)
+func (w *web) ready(x *exchange) {
+	if w.drain.on() {
+		w.health(x)
 		return
 	}
-	c := &s.canary
-	c.askers = append(c.askers, asker{x.conn, s.waitFor(x, slot{op: opAsked})})
+	c := &w.canary
+	c.askers = append(c.askers, asker{x.conn, w.waitFor(x, slot{op: opAsked})})
 	if len(c.askers) > 1 {
 		return
 	}
-	loops := s.loops()
+	loops := w.loops()
 	c.round++
 	c.left, c.passed = loops*loops, [MaxLoops]uint64{}
-	c.deadline = s.loop.Now().Add(readyTime)
-	s.sendAll(mail{kind: mailCanary, flag: canaryToHome, slot: c.round})
+	c.deadline = w.loop.Now().Add(readyTime)
+	w.sendAll(mail{kind: mailCanary, flag: canaryToHome, slot: c.round})
 }
 
 // fly serves mailCanary.
-func (s *shard) fly(m *mail) {
+func (w *web) fly(m *mail) {
 	on := mail{kind: mailCanary, flag: m.flag + 1, slot: m.slot, n: int32(m.from)}
-	switch c := &s.canary; {
+	switch c := &w.canary; {
 	case m.flag == canaryToHome: // n: who asks
-		s.sendAll(on)
+		w.sendAll(on)
 	case m.flag == canaryToLoop: // n: the home
-		s.send(uint8(m.n), on)
+		w.send(uint8(m.n), on)
 	case len(c.askers) > 0 && m.slot == c.round:
 		c.passed[m.n] |= 1 << m.from
 		if c.left--; c.left == 0 {
-			s.land()
+			w.land()
 		}
 	}
 }
 
 // expireProbe ends a round whose time is up.
-func (s *shard) expireProbe(now time.Time) {
-	if s.probeDue(now) == 0 {
-		s.land()
+func (w *web) expireProbe(now time.Time) {
+	if w.probeDue(now) == 0 {
+		w.land()
 	}
 }
 
 // probeDue is how long a round may still take: below zero, there is none.
-func (s *shard) probeDue(now time.Time) time.Duration {
-	if len(s.canary.askers) == 0 {
+func (w *web) probeDue(now time.Time) time.Duration {
+	if len(w.canary.askers) == 0 {
 		return -1
 	}
-	return max(s.canary.deadline.Sub(now), 0)
+	return max(w.canary.deadline.Sub(now), 0)
 }
 
 // land answers all who wait for the round.
-func (s *shard) land() {
-	c := &s.canary
+func (w *web) land() {
+	c := &w.canary
 	status, text := 200, "ok"
 	switch {
-	case s.drain.on():
+	case w.drain.on():
 		status, text = 503, "draining"
 	case c.left > 0:
-		status, text = 503, c.missing(s.loops())+" within "+readyTime.String()+"\n"
+		status, text = 503, c.missing(w.loops())+" within "+readyTime.String()+"\n"
 	}
 	for _, a := range c.askers {
-		s.settle(a, status, typeText, []byte(text))
+		w.settle(a, status, typeText, []byte(text))
 	}
 	c.askers = emptied(c.askers)
 }

@@ -133,10 +133,10 @@ func TestWaitingOwnsNothing(t *testing.T) {
 		if n := s.loop.Stats().Held; n != 0 {
 			t.Errorf("loop %d: %d connections hold a buffer", s.id, n)
 		}
-		if n := len(s.busyPumps) + len(s.halves.list) - len(s.halves.free); n > 1 { // [0] is nobody's
+		if n := len(s.hub.busyPumps) + len(s.web.halves.list) - len(s.web.halves.free); n > 1 { // [0] is nobody's
 			t.Errorf("loop %d: something is borrowed", s.id)
 		}
-		if live := s.subs.Live(); live != clients {
+		if live := s.hub.subs.Live(); live != clients {
 			t.Errorf("loop %d: %d subscribers, want %d", s.id, live, clients)
 		}
 	}

@@ -28,58 +28,58 @@ type replayer struct {
 }
 
 // queueReplay has a subscriber that is behind go on in its turn.
-func (s *shard) queueReplay(i uint32, c reactor.Conn) { s.replays = append(s.replays, replayer{i, c}) }
+func (h *hub) queueReplay(i uint32, c reactor.Conn) { h.replays = append(h.replays, replayer{i, c}) }
 
 // runReplays asks for what those that are queued have missed, as far as the turn has
 // room for the answers.
-func (s *shard) runReplays() {
+func (h *hub) runReplays() {
 	n := 0
-	for room := s.replayLeft / replayBytes; n < len(s.replays) && room > 0; n++ {
-		if s.askReplay(s.replays[n]) {
+	for room := h.replayLeft / replayBytes; n < len(h.replays) && room > 0; n++ {
+		if h.askReplay(h.replays[n]) {
 			room--
 		}
 	}
-	if n == len(s.replays) {
-		s.replays = emptied(s.replays)
+	if n == len(h.replays) {
+		h.replays = emptied(h.replays)
 		return
 	}
-	s.replays = append(s.replays[:0], s.replays[n:]...)
+	h.replays = append(h.replays[:0], h.replays[n:]...)
 }
 
 // askReplay asks a channel's home for what a subscriber has missed, if it is still
 // there, and waits for that.
-func (s *shard) askReplay(r replayer) bool {
-	sub := s.subs.At(r.sub)
-	if !s.loop.Alive(r.conn) || sub.conn != r.conn.Index() || !sub.has(subBehind) || sub.has(subAsking) || s.loop.Blocked(r.conn) {
+func (h *hub) askReplay(r replayer) bool {
+	sub := h.subs.At(r.sub)
+	if !h.loop.Alive(r.conn) || sub.conn != r.conn.Index() || !sub.has(subBehind) || sub.has(subAsking) || h.loop.Blocked(r.conn) {
 		return false // where it is blocked, drained has it queued again
 	}
 	sub.flags |= subAsking
-	ro := s.rosters.At(sub.roster)
-	s.send(ro.home, mail{kind: mailCatchUp, conn: r.conn, slot: r.sub, ref: ro.ref(), seq: sub.cursor, flag: joinPlace})
+	ro := h.rosters.At(sub.roster)
+	h.send(ro.home, mail{kind: mailCatchUp, conn: r.conn, slot: r.sub, ref: ro.ref(), seq: sub.cursor, flag: joinPlace})
 	return true
 }
 
 // replayInto renders what the home's answer says: lost messages, where the
 // client wants to know of them, then the backlog, or that it was moved.
-func (s *shard) replayInto(b *batch, sub *subscriber, cname []byte, m *mail) {
+func (h *hub) replayInto(b *batch, sub *subscriber, cname []byte, m *mail) {
 	if m.flag&joinLost != 0 {
-		s.loseBefore(m)
+		h.loseBefore(m)
 		if sub.has(subSayLost) {
-			s.object = appendLost(s.object[:0], cname, m)
-			b.appendPreface(s.object, firstOf(m)-1)
+			h.object = appendLost(h.object[:0], cname, m)
+			b.appendPreface(h.object, firstOf(m)-1)
 		}
 	}
 	if m.code == codeMoved {
-		s.object = appendObject(s.object[:0], kindNextSeq, cname, m.seq, "")
-		b.appendPreface(s.object, m.seq-1)
+		h.object = appendObject(h.object[:0], kindNextSeq, cname, m.seq, "")
+		b.appendPreface(h.object, m.seq-1)
 	}
 	for msg, n := m.msg, m.n; n > 0; msg, n = msg.after(n), n-1 {
 		b.append(msg, cname)
 		if next := m.behind(msg, n); next != msg.seq+1 {
-			s.lose(msg.seq+1, next)
+			h.lose(msg.seq+1, next)
 			if sub.has(subSayLost) {
-				s.object = appendSpan(s.object[:0], cname, msg.seq+1, next)
-				b.extend(s.object, next-1)
+				h.object = appendSpan(h.object[:0], cname, msg.seq+1, next)
+				b.extend(h.object, next-1)
 			}
 		}
 	}
@@ -87,12 +87,12 @@ func (s *shard) replayInto(b *batch, sub *subscriber, cname []byte, m *mail) {
 
 // loseBefore counts the messages that a subscriber has lost before what it is sent.
 // How many are gone with another life of its channel nobody knows: they count as one.
-func (s *shard) loseBefore(m *mail) {
+func (h *hub) loseBefore(m *mail) {
 	if m.flag&joinOther != 0 {
-		s.lose(0, 1)
+		h.lose(0, 1)
 		return
 	}
-	s.lose(m.lost, firstOf(m))
+	h.lose(m.lost, firstOf(m))
 }
 
 // firstOf is the number of the first message that a replay has.
@@ -104,66 +104,66 @@ func firstOf(m *mail) int32 {
 }
 
 // writeReplay writes a batch that has what the home's answer says, from its start.
-func (s *shard) writeReplay(i uint32, b *batch, m *mail) {
-	sub := s.subs.At(i)
+func (h *hub) writeReplay(i uint32, b *batch, m *mail) {
+	sub := h.subs.At(i)
 	start := m.seq - int32(len(b.ends))
 	sub.cursor = start
-	s.replayLeft -= len(b.buf)
-	s.writeBatch(i, sub, b, -1)
-	s.tally.Replayed += uint64(sub.cursor - start)
+	h.replayLeft -= len(b.buf)
+	h.writeBatch(i, sub, b, -1)
+	h.tally.replayed += uint64(sub.cursor - start)
 	switch {
 	case sub.has(subBehind):
 		sub.cursor = m.number(sub.cursor - start) // there may be a gap in what it has not got
-	case m.flag&joinMore != 0 && s.loop.Alive(m.conn):
-		s.fallBehind(sub)
-		s.queueReplay(i, m.conn)
+	case m.flag&joinMore != 0 && h.loop.Alive(m.conn):
+		h.fallBehind(sub)
+		h.queueReplay(i, m.conn)
 	}
 }
 
 // caughtUp takes the home's answer to a subscriber that had fallen behind.
-func (s *shard) caughtUp(m *mail) {
+func (h *hub) caughtUp(m *mail) {
 	i := m.slot
-	if !s.answeredSub(i) || !s.loop.Alive(m.conn) {
+	if !h.answeredSub(i) || !h.loop.Alive(m.conn) {
 		return
 	}
-	sub := s.subs.At(i)
+	sub := h.subs.At(i)
 	if sub.roster == 0 {
 		return // its channel was closed
 	}
-	s.notBehind(sub)
+	h.notBehind(sub)
 	if m.code == codeMoved || m.flag&joinLost != 0 && !sub.has(subSayLost) {
 		// What it wants is gone. Cut, it comes back with its cursor and is given
 		// what there is; going on, it would never know.
-		s.totals.slowClosed.Add(1)
-		s.loop.Close(m.conn)
+		h.totals.slowClosed.Add(1)
+		h.loop.Close(m.conn)
 		return
 	}
-	s.heartbeat(m.conn)
-	b := &s.batch
-	s.resetFor(b, i)
-	s.replayInto(b, sub, s.rosterName(sub.roster), m)
+	h.heartbeat(m.conn)
+	b := &h.batch
+	h.resetFor(b, i)
+	h.replayInto(b, sub, h.rosterName(sub.roster), m)
 	b.closes = m.flag&(joinClosed|joinMore) == joinClosed
-	owner := s.owner(i)
-	s.writeReplay(i, b, m)
-	if st, now := s.state(m.conn); st == stateWaiting && now == owner { // else it ended with a close
-		s.endGone(owner, m.conn)
+	owner := h.owner(i)
+	h.writeReplay(i, b, m)
+	if st, now := h.state(m.conn); st == stateWaiting && now == owner { // else it ended with a close
+		h.endGone(owner, m.conn)
 	}
 }
 
 // drained: what was held for a subscriber has been written. Each subscription
 // that is behind goes on.
-func (s *shard) drained(owner uint32, c reactor.Conn) {
+func (h *hub) drained(owner uint32, c reactor.Conn) {
 	behind := false
-	for i := s.first(owner); i != 0; i = s.following(i) {
-		sub := s.subs.At(i)
+	for i := h.first(owner); i != 0; i = h.following(i) {
+		sub := h.subs.At(i)
 		if !sub.has(subBehind) {
 			continue
 		}
 		behind = true
-		s.queueReplay(i, c)
+		h.queueReplay(i, c)
 	}
 	if !behind {
-		s.heartbeat(c) // it was a noop that was stuck
-		s.endGone(owner, c)
+		h.heartbeat(c) // it was a noop that was stuck
+		h.endGone(owner, c)
 	}
 }

@@ -42,8 +42,8 @@ func TestManyThatComeBackShareTheTurns(t *testing.T) {
 				}
 				for i, s := range h.srv.shards {
 					h.turn(s)
-					turn := s.tally.Replayed - before[i]
-					before[i] = s.tally.Replayed
+					turn := s.hub.tally.replayed - before[i]
+					before[i] = s.hub.tally.replayed
 					if most := uint64(replayBudget+2*replayBytes) / size; turn > most {
 						t.Fatalf("%d messages in a turn, at most %d", turn, most)
 					}
@@ -90,7 +90,7 @@ func TestSlowReaderCostsWhatItIsSent(t *testing.T) {
 			t.Fatalf("%d of %d messages", got, messages)
 		}
 		h.settle()
-		if rendered := len(s.batch.buf); rendered > replayBytes+size {
+		if rendered := len(s.hub.batch.buf); rendered > replayBytes+size {
 			t.Fatalf("%d bytes are rendered at once, at most %d", rendered, replayBytes)
 		}
 		list, _ := e.events()

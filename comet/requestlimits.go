@@ -25,9 +25,9 @@ func newRequestLimits(cfg *Config) (l requestLimits) {
 // limitsOf returns the limits of a request that begins with p. On the admin side, which is
 // for whoever publishes, they are the same for all; elsewhere the path decides, which is long
 // here when a line meets the lower limit.
-func (s *shard) limitsOf(side uint8, p []byte) *httplite.Limits {
-	l := &s.srv.limits
-	if side == sideAdmin || len(p) > l.plain.Line && s.srv.publishes(side, p) {
+func (w *web) limitsOf(side uint8, p []byte) *httplite.Limits {
+	l := &w.srv.limits
+	if side == sideAdmin || len(p) > l.plain.Line && w.srv.publishes(side, p) {
 		return &l.publish
 	}
 	return &l.plain

@@ -1,21 +1,21 @@
 package comet
 
 // runRolls answers what was asked (mailRollCall), within the turn's budget.
-func (s *shard) runRolls() {
+func (b *broker) runRolls() {
 	left, n := walkBudget, 0
-	for ; n < len(s.rollCalls) && left > 0; n++ {
-		s.callRoll(&s.rollCalls[n], &left)
+	for ; n < len(b.rollCalls) && left > 0; n++ {
+		b.callRoll(&b.rollCalls[n], &left)
 	}
-	s.rollCalls = append(s.rollCalls[:0], s.rollCalls[n:]...)
+	b.rollCalls = append(b.rollCalls[:0], b.rollCalls[n:]...)
 }
 
-func (s *shard) callRoll(m *mail, left *int) {
+func (b *broker) callRoll(m *mail, left *int) {
 	r := mail{kind: mailRolled, conn: m.conn, slot: m.slot}
 	var lines []byte
-	end := s.channels.Used()
-	for i := s.nextLive(&r.slot, end, left); i != 0; i = s.nextLive(&r.slot, end, left) {
-		if ch := s.channels.At(i); ch.dialect == dialectOurs {
-			lines = appendPresence(lines, true, s.names.get(ch.name()))
+	end := b.channels.Used()
+	for i := b.nextLive(&r.slot, end, left); i != 0; i = b.nextLive(&r.slot, end, left) {
+		if ch := b.channels.At(i); ch.dialect == dialectOurs {
+			lines = appendPresence(lines, true, b.names.get(ch.name()))
 		}
 	}
 	if len(lines) > 0 {
@@ -24,7 +24,7 @@ func (s *shard) callRoll(m *mail, left *int) {
 	if r.slot > end {
 		r.flag = rollEnds
 	}
-	s.send(m.from, r)
+	b.send(m.from, r)
 }
 
 // rollEnds: the home has no more channels.

@@ -31,10 +31,10 @@ func hashRef(home uint8, index uint32) uint32 {
 }
 
 // findRoster returns this loop's roster of a channel, or 0.
-func (s *shard) findRoster(home uint8, ch ref) uint32 {
-	i := s.rosterIndex.head(hashRef(home, ch.index))
+func (h *hub) findRoster(home uint8, ch ref) uint32 {
+	i := h.rosterIndex.head(hashRef(home, ch.index))
 	for i != 0 {
-		r := s.rosters.At(i)
+		r := h.rosters.At(i)
 		if r.index == ch.index && r.gen == ch.gen && r.home == home {
 			return i
 		}
@@ -45,77 +45,77 @@ func (s *shard) findRoster(home uint8, ch ref) uint32 {
 
 // rosterFor returns the roster for a subscriber that has joined, new if need
 // be; 0 when there is no memory.
-func (s *shard) rosterFor(m *mail) uint32 {
-	if i := s.findRoster(m.from, m.ref); i != 0 {
+func (h *hub) rosterFor(m *mail) uint32 {
+	if i := h.findRoster(m.from, m.ref); i != 0 {
 		return i
 	}
-	i := s.rosters.Alloc()
+	i := h.rosters.Alloc()
 	if i == 0 {
 		return 0
 	}
-	*s.rosters.At(i) = roster{index: m.ref.index, gen: m.ref.gen, home: m.from, nameAt: m.name.at, nameLen: m.name.len}
-	s.rosterIndex.insert(i)
+	*h.rosters.At(i) = roster{index: m.ref.index, gen: m.ref.gen, home: m.from, nameAt: m.name.at, nameLen: m.name.len}
+	h.rosterIndex.insert(i)
 	return i
 }
 
 // rosterName is the channel's name, read where its home keeps it: which it
 // does until the roster's last subscriber has been reported as left.
-func (s *shard) rosterName(i uint32) []byte {
-	r := s.rosters.At(i)
-	return s.homes.name(r.home, name{r.nameAt, r.nameLen})
+func (h *hub) rosterName(i uint32) []byte {
+	r := h.rosters.At(i)
+	return h.homes.name(r.home, name{r.nameAt, r.nameLen})
 }
 
 // enlist puts a subscriber into a roster.
-func (s *shard) enlist(ri, i uint32) {
-	r, sub := s.rosters.At(ri), s.subs.At(i)
+func (h *hub) enlist(ri, i uint32) {
+	r, sub := h.rosters.At(ri), h.subs.At(i)
 	sub.roster, sub.next, sub.prev = ri, r.head, 0
-	s.tally.Subscribers[s.listensBy(i)]++
+	h.tally.subscribers[h.listensBy(i)]++
 	if r.head != 0 {
-		s.subs.At(r.head).prev = i
+		h.subs.At(r.head).prev = i
 	}
 	r.head = i
 }
 
 // delist takes a subscriber out of its roster. The channel's home is told when
 // the turn ends, of all that left in it at once.
-func (s *shard) delist(ri, i uint32) {
-	r, sub := s.rosters.At(ri), s.subs.At(i)
-	s.tally.Subscribers[s.listensBy(i)]--
+func (h *hub) delist(ri, i uint32) {
+	r, sub := h.rosters.At(ri), h.subs.At(i)
+	h.tally.subscribers[h.listensBy(i)]--
 	if sub.next != 0 {
-		s.subs.At(sub.next).prev = sub.prev
+		h.subs.At(sub.next).prev = sub.prev
 	}
 	if sub.prev != 0 {
-		s.subs.At(sub.prev).next = sub.next
+		h.subs.At(sub.prev).next = sub.next
 	} else {
 		r.head = sub.next
 	}
 	if r.pump != 0 {
-		s.pumps[r.pump].pass(i, sub.next) // a delivery under way goes on behind it
+		h.pumps[r.pump].pass(i, sub.next) // a delivery under way goes on behind it
 	}
-	s.passSurveys(i, sub.next)
+	h.passSurveys(i, sub.next)
 	r.left++
 	if !r.listed {
 		r.listed = true
-		s.departed = append(s.departed, ri)
+		h.departed = append(h.departed, ri)
 	}
 }
 
 // reportDeparted tells the homes who has left, and frees rosters that are empty.
-func (s *shard) reportDeparted() {
-	for _, ri := range s.departed {
-		r := s.rosters.At(ri)
+func (h *hub) reportDeparted() {
+	for _, ri := range h.departed {
+		r := h.rosters.At(ri)
 		r.listed = false
 		if r.left > 0 {
-			s.send(r.home, mail{kind: mailLeave, ref: r.ref(), n: int32(r.left)})
+			h.send(r.home, mail{kind: mailLeave, ref: r.ref(), n: int32(r.left)})
 			r.left = 0
 		}
 		if r.head == 0 {
 			if r.pump != 0 {
-				s.stopPump(r.pump)
+				h.stopPump(r.pump)
 			}
-			s.rosterIndex.remove(ri)
-			s.rosters.Free(ri)
+			h.rosterIndex.remove(ri)
+			h.rosters.Free(ri)
 		}
 	}
-	s.departed = emptied(s.departed)
+	h.departed = emptied(h.departed)
 }

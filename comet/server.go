@@ -37,8 +37,7 @@ type Server struct {
 	publishers *addressRates // nil: nor publishes
 
 	drainClock
-	state  *state // nil: none is kept
-	gapped bool   // channels have left out numbers after a crash
+	state *state // nil: none is kept
 
 	denials    denials
 	handedOver atomic.Bool // another process has the listening sockets, too

@@ -1,154 +1,41 @@
 package comet
 
 import (
-	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
-	"ccomet/httplite"
 	"ccomet/reactor"
 )
 
-// shard is one loop's part of the server: the channels that have their home
-// here, the subscribers whose connections are here, and their rosters. All of
-// it belongs to the loop's goroutine.
+// shard is one loop's part of the server: the three actors that share the loop, and
+// the order of its turn (turn.go). All of it belongs to the loop's goroutine.
+//
+//   - The broker has the channels whose home this loop is: numbers, history, leases.
+//   - The hub has the subscribers whose connections are here: cursors, rosters, delivery.
+//   - The web has the connections: requests, who may come, answers.
+//
+// The broker and the hub know each other by mail alone, on the same loop too.
 type shard struct {
-	srv    *Server
-	cfg    *Config
-	homes  *homes
-	totals *totals
-	loop   *reactor.Loop
 	*mailer
-	*conns
-	*heads
-	rng   *spread
-	wait  time.Duration // how long the loop may sleep, as it was told last
-	debug bool
+	srv  *Server
+	loop *reactor.Loop
 
-	// As a home of channels.
-	names           names
-	channels        reactor.Slab[channel]
-	channelIndex    *index
-	epochs          epochs
-	leases          *reactor.Wheel
-	histories       histories
-	historyBytes    int // of all channels
-	historyMessages int
-	historyHand     uint32         // the channel that was last looked at for history to let go of
-	rates           column[int64]  // buckets of publishes, by channel
-	clients         column[uint64] // whose connections are counted, by connection
-	roomHand        uint32         // the connection that was last looked at for one that may go
-	seats           reactor.Slab[seat]
-	seatIndex       *index
-	walks           []walk
-	walkLeft        int    // channels that broadcasts may still look at in this turn
-	rollCalls       []mail // that wait for an answer
-	sweep           sweep
-	explanations    []*explanation
-	explained       uint32 // so far
+	broker broker
+	hub    hub
+	web    web
 
-	// As a home of connections.
-	subs        reactor.Slab[subscriber]
-	callbacks   names // of JSONP
-	rosters     reactor.Slab[roster]
-	rosterIndex *index
-	departed    []uint32 // rosters that somebody left in this turn
-	pumps       []*pump  // [0] is nobody's
-	busyPumps   []uint32
-	idlePumps   []uint32
-	laterJoins  map[uint32][]mail // of polls of several channels, by owner: what is still to be asked
-	unfinished  []uint32          // pumps that this turn has not brought to an end
-	replays     []replayer        // to be asked for in their turn
-	replayLeft  int               // bytes that the turn has left for them
-	cut         *reactor.Frame    // the last one that a short write has cut
-	halves      halves
-	pipes       []*pipe // [0] is nobody's
-	idlePipes   []uint32
-	answering   []uint32 // pipes that have something to write
-	handlings   []*handling
-	presence    presence
-	drain       *drain
-	canary      canary
-	surveys     []survey
-	tokens      *tokens
-	published   uint64
-	delivered   uint64
-	figures     figures
-	tally       Tally
-	watchers    watchers
-	warm        uint32
-
-	// What is rendered is rendered here, and copied by nobody.
-	goodHost    string // the last Host that was found to be this one
-	req         *httplite.Request
-	exchange    exchange
-	args        []byte // decoded parameters
-	wants       []want
-	asked       ccometQuery
-	scratch     []byte // a response, or what is about to be written
-	object      []byte // one JSON object
-	body        []byte
-	msgs        []*message
-	batch       batch
-	ok          []byte
-	okSecond    int64
-	statsText   []byte
-	statsSecond int64
-}
-
-// trim lets go of what the turn has used and the next one does not need: the buffers
-// that something large was rendered in, the frame that nobody is stuck at any more,
-// and the last request's input.
-func (s *shard) trim() {
-	if s.cut != nil && !s.cut.Held() {
-		s.cut = nil
-	}
-	s.req.Reset()
-	clear(s.wants)
-	s.wants, s.exchange, s.asked = s.wants[:0], exchange{}, ccometQuery{}
-	for _, b := range [...]*[]byte{&s.scratch, &s.object, &s.body, &s.args, &s.batch.buf, &s.batch.object, &s.batch.told} {
-		if cap(*b) > keepBuffer {
-			*b = nil
-		}
-	}
+	drain    *drain
+	wait     time.Duration // how long the loop may sleep, as it was told last
+	watchers watchers
+	figures  figures
 }
 
 func newShard(srv *Server, id uint8) (*shard, error) {
-	s := &shard{
-		srv:    srv,
-		cfg:    &srv.cfg,
-		homes:  srv.homes,
-		totals: &srv.totals,
-		debug:  srv.cfg.Log.Debug().Enabled(),
-		pumps:  make([]*pump, 1),
-		pipes:  make([]*pipe, 1),
-		req:    new(httplite.Request),
-		tokens: newTokens(srv.cfg.Secret),
-
-		laterJoins: map[uint32][]mail{},
-		rng:        newSpread(),
-		epochs:     newEpochs(),
-	}
-	s.presence.s = s
-	s.channelIndex = newIndex(
-		func(i uint32) *uint32 { return &s.channels.At(i).link },
-		func(i uint32) uint32 { return uint32(srv.homes.hash(s.names.get(s.channels.At(i).name()))) })
-	s.rosterIndex = newIndex(
-		func(i uint32) *uint32 { return &s.rosters.At(i).link },
-		func(i uint32) uint32 { r := s.rosters.At(i); return hashRef(r.home, r.index) })
-	s.seatIndex = newIndex(
-		func(i uint32) *uint32 { return &s.seats.At(i).link },
-		func(i uint32) uint32 { k := s.seats.At(i); return s.hashSeat(k.channel, s.names.get(k.name())) })
-	if !s.channelIndex.usable() || !s.rosterIndex.usable() || !s.seatIndex.usable() {
-		s.release()
-		return nil, errors.New("no memory for the indexes of channels and subscribers")
-	}
-	s.leases = reactor.NewWheel(0, func(i uint32) *reactor.Timer { return &s.channels.At(i).lease })
+	s := &shard{srv: srv}
 	var err error
 	s.loop, err = reactor.NewLoop(s, reactor.Config{
 		MaxInput: srv.limits.publish.MaxInput() + 64<<10,
-		Admit:    s.admit,
+		Admit:    s.web.admit,
 		// A poll's response is the longest that may be held in one piece: messages
 		// up to pollBytes and one more, every byte escaped.
 		MaxHeld:      2*pollBytes + 8*srv.cfg.MaxMessage,
@@ -159,55 +46,33 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		Clock:        srv.cfg.Clock,
 	})
 	if err != nil {
-		s.release()
 		return nil, err
 	}
-	s.conns = &conns{loop: s.loop}
-	s.heads = &heads{loop: s.loop, compat: &srv.cfg.Compat, cors: &srv.cors}
-	s.drain = &drain{drainClock: &srv.drainClock, loop: s.loop, rng: s.rng}
-	s.homes.stores[id] = &s.names
 	s.mailer = newMailer(srv.mailers, id, s.loop, s.receive)
-	return s, nil
-}
-
-// refusal is what a connection is told that there is no room for.
-func refusal(why error) []byte {
-	reason := "no memory left for another connection"
-	full := new(fullError)
-	switch {
-	case errors.As(why, full):
-		reason = full.Error()
-	case errors.Is(why, syscall.EMFILE), errors.Is(why, syscall.ENFILE):
-		reason = "no descriptors left for another connection"
-	case errors.Is(why, syscall.ENOSPC):
-		reason = "fs.epoll.max_user_watches allows no other connection"
+	s.drain = &drain{drainClock: &srv.drainClock, loop: s.loop, rng: newSpread()}
+	s.web.open(s)
+	if err = s.broker.open(s); err == nil {
+		err = s.hub.open(s)
 	}
-	reason += "\n"
-	dst := httplite.AppendStatus(nil, 503)
-	dst = httplite.AppendHeader(dst, "Content-Type", typeText)
-	dst = httplite.AppendHeader(dst, "X-Content-Type-Options", "nosniff")
-	dst = retryAfter(dst, refusedSeconds)
-	dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(reason)))
-	dst = httplite.AppendHeader(dst, "Connection", "close")
-	return append(httplite.EndHeaders(dst), reason...)
-}
-
-// fullError is that max-connections is met.
-type fullError int
-
-func (n fullError) Error() string {
-	return fmt.Sprintf("too many connections: max-connections is %d", int(n))
+	if err != nil {
+		s.release()
+		s.loop.Release()
+		return nil, fmt.Errorf("no memory for the indexes of channels and subscribers")
+	}
+	return s, nil
 }
 
 // release gives back the memory that the collector does not see.
 func (s *shard) release() {
-	s.names.release()
-	s.callbacks.release()
-	s.channels.Release()
-	s.channelIndex.buckets.Release()
-	s.seats.Release()
-	s.seatIndex.buckets.Release()
-	s.subs.Release()
-	s.rosters.Release()
-	s.rosterIndex.buckets.Release()
+	s.broker.release()
+	s.hub.release()
 }
+
+// What the loop tells of connections is the web's.
+
+func (s *shard) Opened(c reactor.Conn)                 { s.web.Opened(c) }
+func (s *shard) Received(c reactor.Conn, p []byte) int { return s.web.Received(c, p) }
+func (s *shard) Ended(c reactor.Conn)                  { s.web.Ended(c) }
+func (s *shard) Drained(c reactor.Conn)                { s.web.Drained(c) }
+func (s *shard) Expired(c reactor.Conn)                { s.web.Expired(c) }
+func (s *shard) Closed(c reactor.Conn, err error)      { s.web.Closed(c, err) }

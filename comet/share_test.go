@@ -11,8 +11,8 @@ import (
 // keptBytes is what all loops count of histories, and how many messages these have.
 func (h *harness) keptBytes() (size, messages int) {
 	for _, s := range h.srv.shards {
-		size += s.historyBytes
-		messages += s.historyMessages
+		size += s.broker.historyBytes
+		messages += s.broker.historyMessages
 	}
 	return size, messages
 }

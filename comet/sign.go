@@ -38,20 +38,20 @@ func (p *pump) pass(i, next uint32) {
 
 // runSigns goes on with a pump's SIGNs, those that came before its messages or
 // all, and says whether they are through.
-func (s *shard) runSigns(p *pump, budget *int, all bool) bool {
+func (h *hub) runSigns(p *pump, budget *int, all bool) bool {
 	for n := range p.signs {
 		for g := &p.signs[n]; g.at != 0 && (all || !g.behind); {
 			if *budget == 0 {
 				return false
 			}
 			*budget--
-			s.delivered++
+			h.tally.delivered++
 			i := g.at
-			s.msgs = append(s.msgs[:0], g.msg)
-			s.finishPoll(i, s.ccometResponse(s.subs.At(i), s.msgs, s.rosterName(p.roster))) // leaving, it moves g.at on
+			h.msgs = append(h.msgs[:0], g.msg)
+			h.finishPoll(i, h.ccometResponse(h.subs.At(i), h.msgs, h.rosterName(p.roster))) // leaving, it moves g.at on
 		}
 	}
-	clear(s.msgs)
+	clear(h.msgs)
 	if all {
 		p.signs = emptied(p.signs)
 	}

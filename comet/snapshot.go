@@ -16,33 +16,33 @@ type snapshotChannel struct {
 	kept  run
 }
 
-func (n *snapshot) add(s *shard, ch *channel) {
+func (n *snapshot) add(b *broker, ch *channel) {
 	c := snapshotChannel{saved: savedChannel{next: ch.next, epoch: ch.gen, dialect: ch.dialect}, len: ch.nameLen}
 	if ch.lease.Armed() {
-		left := int32(ch.lease.Due() - s.loop.Tick()) // the wheel's ticks wrap
-		c.saved.lease = s.loop.Now().UnixMilli() + int64(left)*reactor.TickLength.Milliseconds()
+		left := int32(ch.lease.Due() - b.loop.Tick()) // the wheel's ticks wrap
+		c.saved.lease = b.loop.Now().UnixMilli() + int64(left)*reactor.TickLength.Milliseconds()
 	}
-	c.kept, _ = s.from(ch, s.oldest(ch))
+	c.kept, _ = b.from(ch, b.oldest(ch))
 	c.saved.n = uint32(c.kept.n)
 	n.channels = append(n.channels, c)
-	n.names = append(n.names, s.names.get(ch.name())...)
+	n.names = append(n.names, b.names.get(ch.name())...)
 }
 
 // snapshot serves mailSnapshot.
-func (s *shard) snapshot(m *mail) {
-	b := &s.srv.state.batch
-	at, used := m.slot, s.channels.Used()
+func (b *broker) snapshot(m *mail) {
+	n := &b.state.batch
+	at, used := m.slot, b.channels.Used()
 	for range walkBudget {
 		if at > used {
 			break
 		}
-		if ch := s.channels.At(at); ch.state == channelLive {
-			b.add(s, ch)
+		if ch := b.channels.At(at); ch.state == channelLive {
+			n.add(b, ch)
 		}
 		at++
 	}
 	if at <= used {
-		b.next = at
+		n.next = at
 	}
-	s.srv.state.ready <- struct{}{} // there is room: one is asked for at a time
+	b.state.ready <- struct{}{} // there is room: one is asked for at a time
 }

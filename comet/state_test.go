@@ -58,13 +58,13 @@ func (h *harness) ask(side uint8, path string) string {
 // told is what a channel is, in words.
 func (h *harness) told(cname string) string {
 	s := h.srv.shards[h.srv.homes.of([]byte(cname))]
-	i := s.find([]byte(cname))
+	i := s.broker.find([]byte(cname))
 	if i == 0 {
 		return "none"
 	}
-	ch := s.channels.At(i)
+	ch := s.broker.channels.At(i)
 	text := fmt.Sprintf("next %d, dialect %d, epoch %s", ch.next, ch.dialect, appendEpoch(nil, ch.gen))
-	kept, _ := s.from(ch, s.oldest(ch))
+	kept, _ := s.broker.from(ch, s.broker.oldest(ch))
 	for msg, n := kept.first, int32(kept.n); n > 0; msg, n = msg.after(n), n-1 {
 		text += fmt.Sprintf("\n%v %d %s", msg.kind, msg.seq, msg.content)
 	}
@@ -92,7 +92,7 @@ func TestStateOutlives(t *testing.T) {
 	for n := range 3000 { // more than one turn hands out
 		names = append(names, fmt.Sprint("many-", n))
 		for _, s := range h.srv.shards[h.srv.homes.of([]byte(names[len(names)-1])):][:1] {
-			s.findOrMake([]byte(names[len(names)-1]))
+			s.broker.findOrMake([]byte(names[len(names)-1]))
 		}
 	}
 	want := map[string]string{}
@@ -328,7 +328,7 @@ func TestSnapshotHasABudget(t *testing.T) {
 	h := newHarness(t, cfg)
 	s, st := h.srv.shards[0], h.srv.state
 	for n := range 2*walkBudget + 10 {
-		s.findOrMake(fmt.Append(nil, n))
+		s.broker.findOrMake(fmt.Append(nil, n))
 	}
 	turns, total := 0, 0
 	for at := uint32(1); at != 0; at = st.batch.next {

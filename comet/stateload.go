@@ -80,7 +80,7 @@ func (st *state) restore(srv *Server) error {
 	}
 	r := restorer{srv: srv, now: srv.cfg.Clock(), sharings: map[sharedBody]*sharing{}}
 	r.gap = int32(st.head.gaps) * StateGap
-	srv.gapped = r.gap > 0
+	srv.totals.gapped = r.gap > 0
 	if _, err := readState(st.file, info.Size(), &r); err != nil {
 		return fmt.Errorf("state: %s has changed since it was found good: %w", st.name, err)
 	}
@@ -143,27 +143,27 @@ type sharedBody struct {
 func (r *restorer) channel(c *savedChannel) {
 	srv := r.srv
 	r.s = srv.shards[srv.homes.of(c.name)]
-	r.at = r.s.find(c.name)
+	r.at = r.s.broker.find(c.name)
 	if r.at == 0 {
 		if limit := srv.cfg.MaxChannels; limit > 0 && srv.totals.channels.Load() >= int64(limit) {
 			r.tooMany++
 			return
 		}
-		if r.at, _ = r.s.findOrMake(c.name); r.at == 0 {
+		if r.at, _ = r.s.broker.findOrMake(c.name); r.at == 0 {
 			r.tooMany++ // for the memory that there is
 			return
 		}
 		r.channels++
 	}
-	ch := r.s.channels.At(r.at)
-	r.s.dropHistory(ch)
+	ch := r.s.broker.channels.At(r.at)
+	r.s.broker.dropHistory(ch)
 	ch.next, ch.dialect = c.next+r.gap, c.dialect
 	if r.gap < maxGaps*StateGap { // else they begin again
 		ch.gen = c.epoch
 	}
 	// Its clients could not come while nobody served: they have a while now.
 	left := time.UnixMilli(c.lease).Sub(r.now)
-	r.s.extend(r.at, min(max(left, srv.cfg.ChannelTimeout), MaxLease))
+	r.s.broker.extend(r.at, min(max(left, srv.cfg.ChannelTimeout), MaxLease))
 }
 
 // message keeps a message, within the bounds of now.
@@ -186,11 +186,11 @@ func (r *restorer) shared(k kind, seq int32, content []byte, body uint32) {
 }
 
 func (r *restorer) keep(msg *message) {
-	ch := r.s.channels.At(r.at)
+	ch := r.s.broker.channels.At(r.at)
 	if len(msg.content) > pollBytes+8*r.srv.cfg.MaxMessage {
-		r.s.dropHistory(ch) // no response could hold it
+		r.s.broker.dropHistory(ch) // no response could hold it
 		return
 	}
-	r.s.keep(ch, msg)
+	r.s.broker.keep(ch, msg)
 	r.messages++
 }

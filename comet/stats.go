@@ -28,10 +28,10 @@ type Stats struct {
 type figures struct{ published, delivered atomic.Int64 }
 
 func (s *shard) showFigures() {
-	if n := int64(s.delivered); n != s.figures.delivered.Load() {
+	if n := int64(s.hub.tally.delivered); n != s.figures.delivered.Load() {
 		s.figures.delivered.Store(n)
 	}
-	if n := int64(s.published); n != s.figures.published.Load() {
+	if n := int64(s.broker.published); n != s.figures.published.Load() {
 		s.figures.published.Store(n)
 	}
 }
@@ -66,11 +66,11 @@ func residentBytes() int64 {
 }
 
 // stats serves /stats. The answer is made anew once a second.
-func (s *shard) stats(x *exchange) {
-	if s.stamp(); s.statsSecond != s.dateSecond || len(s.statsText) == 0 {
-		s.statsSecond = s.dateSecond
-		st := s.srv.Stats()
-		dst := s.statsText[:0]
+func (w *web) stats(x *exchange) {
+	if w.stamp(); w.rendered.statsSecond != w.dateSecond || len(w.rendered.stats) == 0 {
+		w.rendered.statsSecond = w.dateSecond
+		st := w.srv.Stats()
+		dst := w.rendered.stats[:0]
 		for i, f := range []struct {
 			name  string
 			value int64
@@ -83,7 +83,7 @@ func (s *shard) stats(x *exchange) {
 			dst = append(strconv.AppendQuote(dst, f.name), ':')
 			dst = strconv.AppendInt(dst, f.value, 10)
 		}
-		s.statsText = append(dst, '}')
+		w.rendered.stats = append(dst, '}')
 	}
-	s.replyJSON(x, nil, s.statsText)
+	w.replyJSON(x, nil, w.rendered.stats)
 }

@@ -60,10 +60,10 @@ func TestRollCall(t *testing.T) {
 		for n := range 3 * walkBudget {
 			cname := fmt.Sprintf("c%d", n)
 			s := st.srv.shards[st.srv.homes.of([]byte(cname))]
-			if i, c := s.findOrMake([]byte(cname)); c != codeOK {
+			if i, c := s.broker.findOrMake([]byte(cname)); c != codeOK {
 				t.Fatal(c)
 			} else if n%3 == 0 {
-				s.endChannel(i)
+				s.broker.endChannel(i)
 			} else {
 				want = append(want, "1 "+cname)
 			}
@@ -104,7 +104,7 @@ func TestRollCallOfASlowListener(t *testing.T) {
 	long := strings.Repeat("n", 200)
 	for n := range many {
 		cname := []byte(fmt.Sprint(long, n))
-		if _, c := st.srv.shards[st.srv.homes.of(cname)].findOrMake(cname); c != codeOK {
+		if _, c := st.srv.shards[st.srv.homes.of(cname)].broker.findOrMake(cname); c != codeOK {
 			t.Fatal(c)
 		}
 	}
@@ -115,14 +115,14 @@ func TestRollCallOfASlowListener(t *testing.T) {
 	for range 200 { // it does not read
 		st.settle()
 	}
-	if n := len(st.srv.shards[1].presence.rolls); n != 0 {
+	if n := len(st.srv.shards[1].web.presence.rolls); n != 0 {
 		t.Errorf("%d roll calls are under way for who has gone", n)
 	}
 	var got strings.Builder
 	for range 2 * many {
 		got.WriteString(p.take())
 		st.settle()
-		if len(st.srv.shards[0].presence.rolls) == 0 {
+		if len(st.srv.shards[0].web.presence.rolls) == 0 {
 			break
 		}
 	}
@@ -156,7 +156,7 @@ func TestSlowListenerIsCut(t *testing.T) {
 	made := 0
 	for ; made < 60000 && st.srv.totals.slowClosed.Load() == 0; made++ {
 		cname := []byte(fmt.Sprint(long, made))
-		if _, c := st.srv.shards[st.srv.homes.of(cname)].findOrMake(cname); c != codeOK {
+		if _, c := st.srv.shards[st.srv.homes.of(cname)].broker.findOrMake(cname); c != codeOK {
 			t.Fatal(c)
 		}
 		if made%100 == 0 {
@@ -190,7 +190,7 @@ func TestStuckListenerIsCutInTime(t *testing.T) {
 	change := func() {
 		made++
 		cname := fmt.Appendf(nil, "%0240d", made)
-		if _, c := st.srv.shards[st.srv.homes.of(cname)].findOrMake(cname); c != codeOK {
+		if _, c := st.srv.shards[st.srv.homes.of(cname)].broker.findOrMake(cname); c != codeOK {
 			t.Fatal(c)
 		}
 		st.settle()

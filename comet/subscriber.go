@@ -60,39 +60,39 @@ func (sub *subscriber) poll() bool           { return sub.transport.row().poll }
 
 // enter makes a connection a subscriber to what it wants, and asks for that; false: no
 // record is free.
-func (s *shard) enter(c reactor.Conn, cb []byte, sub subscriber, wants []want) bool {
-	i := s.newSub(c, cb, sub, wants)
+func (h *hub) enter(c reactor.Conn, cb []byte, sub subscriber, wants []want) bool {
+	i := h.newSub(c, cb, sub, wants)
 	if i != 0 {
-		s.subscribeAll(i, c, wants)
+		h.subscribeAll(i, c, wants)
 	}
 	return i != 0
 }
 
 // newSub makes a connection a subscriber to what it wants; 0: no record is free.
-func (s *shard) newSub(c reactor.Conn, cb []byte, sub subscriber, wants []want) uint32 {
-	i := s.subs.Alloc()
+func (h *hub) newSub(c reactor.Conn, cb []byte, sub subscriber, wants []want) uint32 {
+	i := h.subs.Alloc()
 	if i == 0 {
 		return 0
 	}
 	sub.conn = c.Index()
-	*s.subs.At(i) = sub
+	*h.subs.At(i) = sub
 	if len(wants) == 1 {
-		s.subs.At(i).begin(&wants[0])
-	} else if !s.newMembers(i, wants) {
-		s.endSub(i)
+		h.subs.At(i).begin(&wants[0])
+	} else if !h.newMembers(i, wants) {
+		h.endSub(i)
 		return 0
 	}
 	if len(cb) > 0 {
-		at := s.callbacks.put(cb)
+		at := h.callbacks.put(cb)
 		if at.at == 0 {
-			s.endSub(i)
+			h.endSub(i)
 			return 0
 		}
-		s.subs.At(i).cbAt, s.subs.At(i).cbLen = at.at, at.len
+		h.subs.At(i).cbAt, h.subs.At(i).cbLen = at.at, at.len
 	}
-	s.setState(c, stateWaiting, i)
-	s.loop.Pause(c)
-	s.loop.SetTimer(c, s.cfg.RequestTimeout)
+	h.setState(c, stateWaiting, i)
+	h.loop.Pause(c)
+	h.loop.SetTimer(c, h.cfg.RequestTimeout)
 	return i
 }
 
@@ -108,38 +108,38 @@ func (sub *subscriber) begin(w *want) {
 // response, and with it the connection's subscriber. A poll of several ends with
 // the first that has something, so each time another is asked, and the rest when
 // that has answered: a busy channel does not keep the others from it for ever.
-func (s *shard) subscribeAll(owner uint32, c reactor.Conn, wants []want) {
+func (h *hub) subscribeAll(owner uint32, c reactor.Conn, wants []want) {
 	var members [MaxBundle]uint32
 	n := 0
-	for i := s.first(owner); i != 0; i = s.following(i) {
+	for i := h.first(owner); i != 0; i = h.following(i) {
 		members[n] = i
 		n++
 	}
 	start := 0
-	if n > 1 && s.subs.At(owner).poll() {
-		start = int(s.rng.next() % uint64(n))
+	if n > 1 && h.subs.At(owner).poll() {
+		start = int(h.rng.next() % uint64(n))
 	}
 	for k := range n {
 		i, w := members[(start+k)%n], &wants[(start+k)%n]
 		if w.over() {
 			continue
 		}
-		m := s.joinMail(i, c, w)
+		m := h.joinMail(i, c, w)
 		switch {
-		case k > 0 && s.subs.At(owner).poll():
-			s.laterJoins[owner] = append(s.laterJoins[owner], m)
+		case k > 0 && h.subs.At(owner).poll():
+			h.laterJoins[owner] = append(h.laterJoins[owner], m)
 		default:
-			s.subscribe(&m)
+			h.subscribe(&m)
 		}
-		if what, _ := s.state(c); what != stateWaiting {
+		if what, _ := h.state(c); what != stateWaiting {
 			return
 		}
 	}
 }
 
 // joinMail is what asks a channel's home to have subscriber i from its place on.
-func (s *shard) joinMail(i uint32, c reactor.Conn, w *want) mail {
-	sub := s.subs.At(i)
+func (h *hub) joinMail(i uint32, c reactor.Conn, w *want) mail {
+	sub := h.subs.At(i)
 	m := mail{kind: mailJoin, conn: c, slot: i, seq: w.seq, ref: ref{gen: w.epoch}}
 	if w.place {
 		m.flag |= joinPlace
@@ -150,7 +150,7 @@ func (s *shard) joinMail(i uint32, c reactor.Conn, w *want) mail {
 	if sub.has(subSayLost) {
 		m.flag |= joinSayLost
 	}
-	if s.cfg.Auth == AuthToken {
+	if h.cfg.Auth == AuthToken {
 		m.flag |= joinExist
 	}
 	m.buf, m.nlen = nameBuffer(w.cname), uint8(len(w.cname))
@@ -160,90 +160,90 @@ func (s *shard) joinMail(i uint32, c reactor.Conn, w *want) mail {
 	return m
 }
 
-func (s *shard) subscribe(m *mail) {
-	s.subs.At(m.slot).flags |= subAsking
-	s.send(s.homes.of(m.cname()), *m)
+func (h *hub) subscribe(m *mail) {
+	h.subs.At(m.slot).flags |= subAsking
+	h.send(h.homes.of(m.cname()), *m)
 }
 
 // subscribeRest asks for the channels of a poll that have not been asked yet.
-func (s *shard) subscribeRest(owner uint32) {
-	for _, m := range s.laterJoins[owner] {
-		s.subscribe(&m)
+func (h *hub) subscribeRest(owner uint32) {
+	for _, m := range h.laterJoins[owner] {
+		h.subscribe(&m)
 	}
-	delete(s.laterJoins, owner)
+	delete(h.laterJoins, owner)
 }
 
 // answeredSub takes the subscriber that an answer of a channel's home is for; false:
 // it has gone meanwhile, and its record is free now.
-func (s *shard) answeredSub(i uint32) bool {
-	sub := s.subs.At(i)
+func (h *hub) answeredSub(i uint32) bool {
+	sub := h.subs.At(i)
 	sub.flags &^= subAsking
 	if sub.conn == 0 {
-		s.subs.Free(i)
+		h.subs.Free(i)
 		return false
 	}
 	return true
 }
 
 // joined takes the home's answer to a subscription.
-func (s *shard) joined(m *mail) {
+func (h *hub) joined(m *mail) {
 	i := m.slot
-	if !s.answeredSub(i) {
-		s.unjoin(m)
+	if !h.answeredSub(i) {
+		h.unjoin(m)
 		return
 	}
-	sub := s.subs.At(i)
-	if !s.loop.Alive(m.conn) {
-		s.unjoin(m)
+	sub := h.subs.At(i)
+	if !h.loop.Alive(m.conn) {
+		h.unjoin(m)
 		return
 	}
 	if m.flag&joinMember == 0 {
 		if m.code != codeOK && m.code != codeMoved {
-			s.refuseSub(i, m.code, m.cname())
+			h.refuseSub(i, m.code, m.cname())
 			return
 		}
-		s.scratch = s.appendPoll(s.scratch[:0], i, m.cname(), m)
-		s.finishPoll(i, s.scratch)
+		h.scratch = h.appendPoll(h.scratch[:0], i, m.cname(), m)
+		h.finishPoll(i, h.scratch)
 		return
 	}
-	roster := s.rosterFor(m)
+	roster := h.rosterFor(m)
 	if roster == 0 {
-		s.unjoin(m)
-		s.refuseSub(i, codeNoMemory, nil)
+		h.unjoin(m)
+		h.refuseSub(i, codeNoMemory, nil)
 		return
 	}
-	s.enlist(roster, i)
-	s.heartbeat(m.conn)
+	h.enlist(roster, i)
+	h.heartbeat(m.conn)
 	if sub.poll() {
 		if m.flag&joinLost != 0 {
-			s.loseBefore(m)
+			h.loseBefore(m)
 		}
 		sub.cursor = m.seq
 		if sub.has(subMember) {
-			s.subscribeRest(s.owner(i))
+			h.subscribeRest(h.owner(i))
 		}
-		s.endGone(s.owner(i), m.conn)
+		h.endGone(h.owner(i), m.conn)
 		return
 	}
-	b := &s.batch
-	s.resetFor(b, i)
-	if s.begins(i) {
-		b.buf = s.appendStreamHead(b.buf, sub)
+	b := &h.batch
+	h.resetFor(b, i)
+	if h.begins(i) {
+		b.buf = h.appendStreamHead(b.buf, sub)
 		b.head = len(b.buf)
 	}
-	if s.replayLeft <= 0 && m.n > 0 {
+	if h.replayLeft <= 0 && m.n > 0 {
 		m.seq, m.msg, m.n = firstOf(m), nil, 0
 		m.flag |= joinMore // in its turn
 	}
-	s.replayInto(b, sub, s.rosterName(roster), m)
-	s.writeReplay(i, b, m)
-	s.endGone(s.owner(i), m.conn)
+	h.replayInto(b, sub, h.rosterName(roster), m)
+	h.writeReplay(i, b, m)
+	h.endGone(h.owner(i), m.conn)
 }
 
 // unjoin has the home forget whom it has just counted.
-func (s *shard) unjoin(m *mail) {
+func (h *hub) unjoin(m *mail) {
 	if m.flag&joinMember != 0 {
-		s.send(m.from, mail{kind: mailLeave, ref: m.ref, n: 1})
+		h.send(m.from, mail{kind: mailLeave, ref: m.ref, n: 1})
 	}
 }
 

@@ -228,7 +228,7 @@ func TestStuckReadersAreCounted(t *testing.T) {
 			if s.loop.Open(e.conn) || h.srv.totals.slowClosed.Load() != 1 {
 				t.Errorf("open %v, %d counted as cut", s.loop.Open(e.conn), h.srv.totals.slowClosed.Load())
 			}
-			if s.cut != nil {
+			if s.hub.cut != nil {
 				t.Error("the frame is kept that it was stuck at")
 			}
 		})

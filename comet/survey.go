@@ -27,48 +27,48 @@ type survey struct {
 const listPrice = 16
 
 // startSurvey serves mailSurvey.
-func (s *shard) startSurvey(m *mail) {
+func (h *hub) startSurvey(m *mail) {
 	v := survey{home: m.from, number: m.slot, next: m.seq, limit: m.n}
-	if ri := s.findRoster(m.from, m.ref); ri != 0 {
-		v.at = s.rosters.At(ri).head
+	if ri := h.findRoster(m.from, m.ref); ri != 0 {
+		v.at = h.rosters.At(ri).head
 	}
-	s.surveys = append(s.surveys, v)
+	h.surveys = append(h.surveys, v)
 }
 
 // passSurveys takes the walks past a subscriber that leaves.
-func (s *shard) passSurveys(i, next uint32) {
-	for n := range s.surveys {
-		if s.surveys[n].at == i {
-			s.surveys[n].at = next
+func (h *hub) passSurveys(i, next uint32) {
+	for n := range h.surveys {
+		if h.surveys[n].at == i {
+			h.surveys[n].at = next
 		}
 	}
 }
 
 // runSurveys goes on with what is under way, within the turn's budget.
-func (s *shard) runSurveys() {
+func (h *hub) runSurveys() {
 	budget := walkBudget
-	for len(s.surveys) > 0 {
-		v := &s.surveys[0]
+	for len(h.surveys) > 0 {
+		v := &h.surveys[0]
 		for v.at != 0 {
 			if budget <= 0 {
 				return
 			}
 			budget--
 			i := v.at
-			v.at = s.subs.At(i).next
-			if s.surveyOne(v, i) {
+			v.at = h.subs.At(i).next
+			if h.surveyOne(v, i) {
 				budget -= listPrice
 			}
 		}
-		s.report(v)
-		s.surveys = append(s.surveys[:0], s.surveys[1:]...)
+		h.report(v)
+		h.surveys = append(h.surveys[:0], h.surveys[1:]...)
 	}
 }
 
 // surveyOne counts a subscriber, and says whether it has been listed.
-func (s *shard) surveyOne(v *survey, i uint32) bool {
-	sub := s.subs.At(i)
-	kind := s.listensBy(i)
+func (h *hub) surveyOne(v *survey, i uint32) bool {
+	sub := h.subs.At(i)
+	kind := h.listensBy(i)
 	v.count++
 	v.by[kind]++
 	missing := max(v.next-sub.cursor, 0)
@@ -80,27 +80,27 @@ func (s *shard) surveyOne(v *survey, i uint32) bool {
 	}
 	v.limit--
 	v.listed++
-	s.listOne(v, i, kind, missing)
+	h.listOne(v, i, kind, missing)
 	return true
 }
 
 // listOne writes down one subscriber.
-func (s *shard) listOne(v *survey, i uint32, kind transport, missing int32) {
-	sub := s.subs.At(i)
-	c := s.loop.ConnAt(sub.conn)
+func (h *hub) listOne(v *survey, i uint32, kind transport, missing int32) {
+	sub := h.subs.At(i)
+	c := h.loop.ConnAt(sub.conn)
 	t := v.list
 	if v.listed > 1 {
 		t = append(t, ',')
 	}
 	t = append(t, "\n   {\"peer\": \""...)
-	switch peer, err := s.loop.Peer(c); {
+	switch peer, err := h.loop.Peer(c); {
 	case err != nil:
 		t = append(t, "gone"...)
 	case !peer.Addr().IsValid():
 		t = append(t, "unix"...)
 	default:
 		t = peer.AppendTo(t)
-		if s.srv.access.trusted.Has(peer.Addr()) {
+		if h.trusted.Has(peer.Addr()) {
 			t = append(t, `", "proxy": "trusted`...)
 		}
 	}
@@ -113,13 +113,13 @@ func (s *shard) listOne(v *survey, i uint32, kind transport, missing int32) {
 	}
 	t = appendField(t, ", ", "cursor", int64(cursor))
 	t = appendField(t, ", ", "behind", int64(missing))
-	t = appendField(t, ", ", "held", int64(s.loop.HeldOut(c)))
-	if left, armed := s.loop.TimeLeft(c); armed {
+	t = appendField(t, ", ", "held", int64(h.loop.HeldOut(c)))
+	if left, armed := h.loop.TimeLeft(c); armed {
 		what := `, "noop_in": `
 		switch {
-		case s.drain.on():
+		case h.drain.on():
 			what = `, "leaves_in": `
-		case s.loop.Blocked(c):
+		case h.loop.Blocked(c):
 			what = `, "cut_in": `
 		}
 		t = appendSeconds(append(t, what...), left)
@@ -128,11 +128,11 @@ func (s *shard) listOne(v *survey, i uint32, kind transport, missing int32) {
 }
 
 // report tells the channel's home what a survey has come to.
-func (s *shard) report(v *survey) {
+func (h *hub) report(v *survey) {
 	m := mail{kind: mailSurveyed, slot: v.number, n: v.listed, lost: int32(v.count) - v.listed, msg: &message{}}
 	m.buf = nameBuffer(v.seats)
 	if v.count > 0 {
-		t := appendField([]byte("{"), "", "loop", int64(s.id))
+		t := appendField([]byte("{"), "", "loop", int64(h.id))
 		t = appendField(t, ", ", "subscribers", int64(v.count))
 		t = append(t, `, "transports": `...)
 		between := "{"
@@ -148,5 +148,5 @@ func (s *shard) report(v *survey) {
 		t = append(append(append(t, `, "list": [`...), v.list...), "]}"...)
 		m.msg.content = t
 	}
-	s.send(v.home, m)
+	h.send(v.home, m)
 }

@@ -20,6 +20,7 @@ type totals struct {
 	admitted    atomic.Int64  // connections of all sides but the admin's
 
 	limitHits [limits]limitHits
+	gapped    bool // channels have left out numbers after a crash: settled before any loop runs
 	log       *zerolog.Logger
 }
 

@@ -31,13 +31,13 @@ type transportRow struct {
 	// payload appends one message of an endless response, and preface what such a
 	// response begins with; nil: nothing.
 	payload func(dst, object []byte, id eventID) []byte
-	preface func(s *shard, dst []byte) []byte
+	preface func(s *hub, dst []byte) []byte
 }
 
 var transports = [numTransports]transportRow{
 	transportStream: {name: "stream", contentType: typeJSON, payload: appendLine},
-	transportIframe: {name: "iframe", contentType: typeHTML, payload: appendScript, preface: (*shard).appendIframeHead},
-	transportSSE:    {name: "sse", contentType: typeSSE, events: true, payload: appendEvent, preface: (*shard).appendRetryTime},
+	transportIframe: {name: "iframe", contentType: typeHTML, payload: appendScript, preface: (*hub).appendIframeHead},
+	transportSSE:    {name: "sse", contentType: typeSSE, events: true, payload: appendEvent, preface: (*hub).appendRetryTime},
 	transportPoll:   {name: "poll", contentType: typeJSON, poll: true},
 	transportCComet: {name: "ccomet", contentType: typeScript, poll: true, sessions: true},
 }

@@ -16,8 +16,8 @@ func checkSleep(t testing.TB, s *shard, now time.Time) {
 		return
 	}
 	for what, left := range map[string]int{
-		"mail to itself": len(s.out[s.id]), "broadcasts": len(s.walks), "roll calls": len(s.rollCalls), "surveys": len(s.surveys),
-		"answers": len(s.answering), "deliveries": len(s.busyPumps), "lines": len(s.presence.lines), "leavers": len(s.departed), "replays": len(s.replays),
+		"mail to itself": len(s.out[s.id]), "broadcasts": len(s.broker.walks), "roll calls": len(s.broker.rollCalls), "surveys": len(s.hub.surveys),
+		"answers": len(s.web.answering), "deliveries": len(s.hub.busyPumps), "lines": len(s.web.presence.lines), "leavers": len(s.hub.departed), "replays": len(s.hub.replays),
 	} {
 		if left > 0 {
 			t.Fatalf("loop %d would sleep (%v) and has %d left: %s", s.id, wait, left, what)
@@ -29,13 +29,13 @@ func checkSleep(t testing.TB, s *shard, now time.Time) {
 		}
 	}
 	due := map[string]time.Duration{}
-	for _, e := range s.explanations {
+	for _, e := range s.broker.explanations {
 		due["an explanation"] = e.until.Sub(now)
 	}
-	if len(s.canary.askers) > 0 {
-		due["a probe"] = s.canary.deadline.Sub(now)
+	if len(s.web.canary.askers) > 0 {
+		due["a probe"] = s.web.canary.deadline.Sub(now)
 	}
-	if ticks, any := s.leases.Next(); any {
+	if ticks, any := s.broker.leases.Next(); any {
 		due["a lease"] = time.Duration(ticks) * reactor.TickLength
 	}
 	if phase := s.drain.phase; phase > drainNone && phase < drainEnding {

@@ -24,29 +24,29 @@ type want struct {
 func (to *want) over() bool { return to.epoch == epochClosed || to.epoch == epochDenied }
 
 // startSub reads what a subscriber wants, and subscribes it.
-func (s *shard) startSub(x *exchange, t transport) error {
-	wants, err := s.wantArgs(x)
+func (w *web) startSub(x *exchange, t transport) error {
+	wants, err := w.wantArgs(x)
 	if err != nil {
 		return err
 	}
 	sub := newSubscriber(x, t)
-	if sub.noop, err = s.numberArg(x, "noop", 0); err != nil {
+	if sub.noop, err = w.numberArg(x, "noop", 0); err != nil {
 		return err
 	}
 	var cb []byte
 	if t.row().poll {
-		if cb, err = s.callbackArg(x); err != nil {
+		if cb, err = w.callbackArg(x); err != nil {
 			return err
 		}
 	}
 	if t.row().events {
-		s.resumeEvents(x, wants)
+		w.resumeEvents(x, wants)
 		if !slices.ContainsFunc(wants, func(to want) bool { return !to.over() }) {
-			s.replyNothing(x)
+			w.replyNothing(x)
 			return nil
 		}
 	}
-	if s.given(x, "lost") {
+	if w.given(x, "lost") {
 		sub.flags |= subSayLost
 	}
 	if x.head {
@@ -54,11 +54,11 @@ func (s *shard) startSub(x *exchange, t transport) error {
 		if len(cb) > 0 {
 			contentType = typeScript
 		}
-		s.replyHead(x, contentType, !t.row().poll)
+		w.replyHead(x, contentType, !t.row().poll)
 		return nil
 	}
-	if !s.enter(x.conn, cb, sub, wants) {
-		s.refuse(x.conn, errNoMemory)
+	if !w.hub.enter(x.conn, cb, sub, wants) {
+		w.refuse(x.conn, errNoMemory)
 	}
 	return nil
 }
@@ -79,8 +79,8 @@ func newSubscriber(x *exchange, t transport) subscriber {
 // epoch or a token belongs to the cname that it follows, or to the first if it stands
 // before that; of two the first counts. A channel that is named again is still one: a page
 // whose address has it already has it added once more. Good until the next request.
-func (s *shard) wantArgs(x *exchange) ([]want, error) {
-	s.wants = append(s.wants[:0], want{})
+func (w *web) wantArgs(x *exchange) ([]want, error) {
+	w.wants = append(w.wants[:0], want{})
 	at := 0                         // the channel that was named last
 	var seqs, epochs, tokens uint64 // channels that have theirs, a bit each
 	for args := httplite.ParseArgs(x.req.Query()); ; {
@@ -90,71 +90,71 @@ func (s *shard) wantArgs(x *exchange) ([]want, error) {
 		}
 		var err error
 		switch bit := uint64(1) << at; {
-		case s.named(key, "cname"):
-			at, err = s.wantName(raw)
-		case s.named(key, "seq") && seqs&bit == 0:
+		case w.named(key, "cname"):
+			at, err = w.wantName(raw)
+		case w.named(key, "seq") && seqs&bit == 0:
 			seqs |= bit
-			s.wants[at].seq, err = s.wantNumber(raw)
-		case s.named(key, "epoch") && epochs&bit == 0:
+			w.wants[at].seq, err = w.wantNumber(raw)
+		case w.named(key, "epoch") && epochs&bit == 0:
 			epochs |= bit
-			s.wants[at].tell = true
-			s.wants[at].epoch, err = s.wantEpoch(raw)
-		case s.named(key, "token") && tokens&bit == 0:
+			w.wants[at].tell = true
+			w.wants[at].epoch, err = w.wantEpoch(raw)
+		case w.named(key, "token") && tokens&bit == 0:
 			tokens |= bit
-			s.wants[at].token = s.unescape(raw)
+			w.wants[at].token = w.unescape(raw)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	if s.wants[0].cname == nil {
-		if err := s.checkName(nil); err != nil {
+	if w.wants[0].cname == nil {
+		if err := w.checkName(nil); err != nil {
 			return nil, err
 		}
-		s.wants[0].cname = []byte{}
+		w.wants[0].cname = []byte{}
 	}
-	for i := range s.wants {
-		to := &s.wants[i]
+	for i := range w.wants {
+		to := &w.wants[i]
 		to.place = to.epoch != epochNone && to.seq != 0 // 0 is the newest, whatever the epoch
 	}
-	return s.wants, nil
+	return w.wants, nil
 }
 
 // wantName notes that a channel is named, and returns where it stands.
-func (s *shard) wantName(raw []byte) (at int, err error) {
-	cname := s.unescape(raw)
-	if err = s.checkName(cname); err != nil {
+func (w *web) wantName(raw []byte) (at int, err error) {
+	cname := w.unescape(raw)
+	if err = w.checkName(cname); err != nil {
 		return 0, err
 	}
 	if cname == nil {
 		cname = []byte{} // named, if by nothing
 	}
-	if s.wants[0].cname == nil {
-		s.wants[0].cname = cname
+	if w.wants[0].cname == nil {
+		w.wants[0].cname = cname
 		return 0, nil
 	}
-	for at = range s.wants {
-		if bytes.Equal(s.wants[at].cname, cname) {
+	for at = range w.wants {
+		if bytes.Equal(w.wants[at].cname, cname) {
 			return at, nil
 		}
 	}
-	if len(s.wants) == MaxBundle {
+	if len(w.wants) == MaxBundle {
 		return 0, fmt.Errorf("parameter cname: at most %d channels on a connection", MaxBundle)
 	}
-	s.wants = append(s.wants, want{cname: cname})
-	return len(s.wants) - 1, nil
+	w.wants = append(w.wants, want{cname: cname})
+	return len(w.wants) - 1, nil
 }
 
-func (s *shard) wantNumber(raw []byte) (int32, error) {
-	text := s.unescape(raw)
+func (w *web) wantNumber(raw []byte) (int32, error) {
+	text := w.unescape(raw)
 	if len(text) == 0 {
 		return 0, nil
 	}
-	return s.number(text, "seq")
+	return w.number(text, "seq")
 }
 
-func (s *shard) wantEpoch(raw []byte) (uint32, error) {
-	e, ok := parseEpoch(s.unescape(raw))
+func (w *web) wantEpoch(raw []byte) (uint32, error) {
+	e, ok := parseEpoch(w.unescape(raw))
 	if !ok {
 		return 0, errors.New(epochMalformed)
 	}
@@ -164,10 +164,10 @@ func (s *shard) wantEpoch(raw []byte) (uint32, error) {
 // resumeEvents takes the places that a browser has come to from what it says when it
 // comes back with the URL it once was given: in a header or, by what stands in for
 // EventSource where there is none, in the query.
-func (s *shard) resumeEvents(x *exchange, wants []want) {
+func (w *web) resumeEvents(x *exchange, wants []want) {
 	id := x.req.Header("Last-Event-ID")
 	if len(id) == 0 {
-		id, _ = s.arg(x, "lastEventId")
+		id, _ = w.arg(x, "lastEventId")
 	}
 	lastEventID(id, wants)
 }
@@ -218,6 +218,6 @@ func parsePlace(to *want, text []byte) bool {
 
 // replyNothing answers a browser that has been told that there is nothing more to
 // come: at 204 it stops asking.
-func (s *shard) replyNothing(x *exchange) {
-	s.reply(x, 204, "", nil)
+func (w *web) replyNothing(x *exchange) {
+	w.reply(x, 204, "", nil)
 }

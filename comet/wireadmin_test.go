@@ -366,7 +366,7 @@ func TestNumbersWrap(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	st.admin(0, "/sign?cname=a")
 	s := st.srv.shards[st.srv.homes.of([]byte("a"))]
-	s.channels.At(s.find([]byte("a"))).next = 1<<31 - 2
+	s.broker.channels.At(s.broker.find([]byte("a"))).next = 1<<31 - 2
 	live := st.enter(0, sideFront)
 	live.send(reqGet(0, "/sse?cname=a&seq=2147483646"))
 	live.take()

@@ -1,0 +1,115 @@
+package comet
+
+import (
+	"ccomet/httplite"
+	"ccomet/reactor"
+)
+
+// hub has the subscribers whose connections are on one loop: their cursors, the
+// rosters that they stand in, and what is on its way to them. It asks channels'
+// homes by mail, and knows nothing of requests: what becomes of a connection that
+// waits no longer is for its owner to say.
+type hub struct {
+	*mailer
+	*conns
+	*heads
+	buffers
+	loop    *reactor.Loop
+	cfg     *Config
+	homes   *homes
+	totals  *totals
+	drain   *drain
+	web     connOwner
+	rng     *spread
+	trusted *Addresses // proxies
+
+	iframeHead []byte
+	subs       reactor.Slab[subscriber]
+	callbacks  names             // of JSONP
+	laterJoins map[uint32][]mail // of polls of several channels, by owner: what is still to be asked
+
+	rosters     reactor.Slab[roster]
+	rosterIndex *index
+	departed    []uint32 // rosters that somebody left in this turn
+
+	pumps        []*pump // [0] is nobody's
+	busyPumps    []uint32
+	idlePumps    []uint32
+	unfinished   []uint32       // pumps that this turn has not brought to an end
+	cut          *reactor.Frame // the last one that a short write has cut
+	replays      []replayer     // to be asked for in their turn
+	replayLeft   int            // bytes that the turn has left for them
+	surveys      []survey
+	msgs         []*message
+	batch        batch
+	prefetchSink uint32 // where records are read to that are to be in the cache; nobody reads it
+	tally        hubTally
+}
+
+// connOwner is whose connections they are: it goes on with one that waits no longer.
+type connOwner interface {
+	// answered readies a connection for its next request, or ends it.
+	answered(c reactor.Conn, last bool)
+	// finish ends a connection that has been told all.
+	finish(c reactor.Conn)
+	// refuse answers that a rule or a limit was broken, and ends the connection.
+	refuse(c reactor.Conn, why *httplite.Error)
+}
+
+// hubTally is what is counted as things change.
+type hubTally struct {
+	subscribers [numListens]int64
+	behind      int64
+	delivered   uint64
+	replayed    uint64
+	heartbeats  uint64
+	lost        uint64
+}
+
+func (h *hub) open(s *shard) error {
+	h.mailer, h.conns, h.heads, h.loop, h.drain, h.rng = s.mailer, s.web.conns, s.web.heads, s.loop, s.drain, newSpread()
+	h.cfg, h.homes, h.totals, h.web = &s.srv.cfg, s.srv.homes, &s.srv.totals, &s.web
+	h.iframeHead, h.trusted = s.srv.iframeHead, &s.srv.access.trusted
+	h.pumps = make([]*pump, 1)
+	h.laterJoins = map[uint32][]mail{}
+	h.rosterIndex = newIndex(
+		func(i uint32) *uint32 { return &h.rosters.At(i).link },
+		func(i uint32) uint32 { r := h.rosters.At(i); return hashRef(r.home, r.index) })
+	if !h.rosterIndex.usable() {
+		return errNoIndex
+	}
+	return nil
+}
+
+// release gives back the memory that the collector does not see.
+func (h *hub) release() {
+	h.callbacks.release()
+	h.subs.Release()
+	h.rosters.Release()
+	h.rosterIndex.release()
+}
+
+// busy says whether a step of the turn has something left to do, which does not wait
+// for anything.
+func (h *hub) busy() bool {
+	return len(h.surveys) > 0 || len(h.busyPumps) > 0 || len(h.departed) > 0 || len(h.replays) > 0
+}
+
+// trim lets go of what the turn has used and the next one does not need: the buffers
+// that something large was rendered in, and the frame that nobody is stuck at any more.
+func (h *hub) trim() {
+	if h.cut != nil && !h.cut.Held() {
+		h.cut = nil
+	}
+	h.buffers.trim()
+	trimmed(&h.batch.buf, &h.batch.object, &h.batch.told)
+}
+
+// addFigures tells what it counts.
+func (h *hub) addFigures(f *LoopFigures) {
+	t := &h.tally
+	f.Delivered, f.Subscribers, f.Behind = t.delivered, t.subscribers, t.behind
+	f.Replayed, f.Heartbeats, f.Lost = t.replayed, t.heartbeats, t.lost
+	f.Slabs[slabSubscriber], f.Slabs[slabRoster], f.Slabs[slabRosterBucket] = h.subs.Figures(), h.rosters.Figures(), h.rosterIndex.figures()
+	h.callbacks.addFigures(f.Slabs[slabNames:])
+}
