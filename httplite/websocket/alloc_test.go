@@ -58,6 +58,8 @@ func TestReadingDoesNotAllocate(t *testing.T) {
 		{"fragments", frame(text1, "κ\xce") + frame(ping, "x") + frame(more, "") + frame(cont, "\xba"), 2},
 		{"large", frame(bin, string(noise(50_000))), 1},
 		{"compressed", frame(text|rsv1, deflated(jsonOf(1024))), 1},
+		{"compressed, with long codes", frame(bin|rsv1, deflated(skewed(50_000))), 1},
+		{"compressed, with codes as long as may be", frame(bin|rsv1, string(longDynamicBlock())+"\x00"), 1},
 		{"compressed in a stored block", frame(bin|rsv1, deflated(noise(5_000))), 1},
 	} {
 		s := session{t: t, raw: []byte(c.raw), input: []byte(c.raw)}

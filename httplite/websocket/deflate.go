@@ -24,9 +24,6 @@ func (s *sink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flushed is how what the compressor has flushed ends: an empty block without compression.
-const flushed = "\x00\x00\xff\xff"
-
 // Append appends msg compressed, as the payload of a message with Head.Compressed (RFC 7692 7.2.1). No
 // distance in it is longer than 1<<window bytes (Handshake.Window), where zero means MaxWindow.
 func (d *Deflater) Append(dst, msg []byte, window int) []byte {

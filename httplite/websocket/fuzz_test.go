@@ -95,7 +95,7 @@ func FuzzInflate(f *testing.F) {
 	for _, p := range []string{
 		"\xf2\x48\xcd\xc9\xc9\x07\x00", "\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", "\x00", "\x03\x00",
 		"\xf3\x48\xcd\xc9\xc9\x07\x00\x00", string(d.Append(nil, jsonOf(1024), 0)), string(d.Append(nil, skewed(500), 8)),
-		string(emptyDynamicBlock()) + "\x00",
+		string(emptyDynamicBlock()) + "\x00", string(longDynamicBlock()) + "\x00",
 	} {
 		f.Add([]byte(p), uint16(4096))
 	}

@@ -23,7 +23,7 @@ import (
 //   - it inflates nothing behind a block that says it is the last (unsure), and does not take a compressed message of no
 //     bytes for an empty one, as zlib does.
 //
-// FuzzInflate compares with klauspost/compress, too.
+// Compressed data is inflated by the standard library; FuzzInflate compares with klauspost/compress, too.
 type gobwas struct {
 	src    *bytes.Reader
 	rules  *Rules
@@ -195,6 +195,11 @@ func inflateAlone(payload []byte, limit int) (out []byte, unsure bool, err error
 	out, err = io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	switch {
 	case len(out) > limit:
+		// What stands behind the end does not count.
+		src := bytes.NewReader(append(bytes.Clone(payload), flushed...))
+		if out, _ = io.ReadAll(io.LimitReader(flate.NewReader(src), int64(limit)+1)); len(out) <= limit {
+			return nil, unsure, errCode1007
+		}
 		return nil, unsure, errCode1009
 	case err != nil:
 		return nil, unsure, errCode1007

@@ -8,6 +8,10 @@ import (
 	"testing"
 )
 
+// tail is what a sender removes from a compressed message, and an empty last block, so that other decompressors see an
+// end.
+const tail = flushed + "\x01\x00\x00\xff\xff"
+
 // testKey masks the frames of tests.
 var testKey = [4]byte{0x37, 0xfa, 0x21, 0x3d}
 

@@ -12,7 +12,7 @@ import (
 // with (gobwas/ws) is for tests.
 func TestImports(t *testing.T) {
 	allowed := map[string]bool{
-		`"bytes"`: true, `"compress/flate"`: true, `"crypto/sha1"`: true, `"encoding/base64"`: true, `"encoding/binary"`: true, `"errors"`: true, `"io"`: true,
+		`"bytes"`: true, `"crypto/sha1"`: true, `"encoding/base64"`: true, `"encoding/binary"`: true, `"errors"`: true,
 		`"math/bits"`: true, `"slices"`: true, `"strconv"`: true, `"unicode/utf8"`: true,
 		`"ccomet/httplite"`: true, `"github.com/klauspost/compress/flate"`: true,
 	}
