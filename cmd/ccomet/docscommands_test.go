@@ -118,6 +118,9 @@ type follower struct {
 }
 
 func newStage(t *testing.T) *stage {
+	if _, err := exec.LookPath("curl"); err != nil {
+		leaveOut(t, "no curl here: the commands of the documents are not run")
+	}
 	dir := t.TempDir()
 	s := &stage{t: t, dir: dir, env: []string{"PATH=" + dir + "/usr/local/bin:" + filepath.Dir(program) + ":" + os.Getenv("PATH")}}
 	for _, folder := range []string{"bin", "usr/local/bin", "run/ccomet"} {
