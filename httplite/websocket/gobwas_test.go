@@ -204,6 +204,11 @@ func inflateAlone(payload []byte, limit int) (out []byte, unsure bool, err error
 	case err != nil:
 		return nil, unsure, errCode1007
 	}
+	// Nor may it be taken for a part of the message: another end must bring the same.
+	src = bytes.NewReader(append(bytes.Clone(payload), flushed+"\x03\x00"...))
+	if again, err := io.ReadAll(flate.NewReader(src)); err != nil || !bytes.Equal(again, out) {
+		return nil, unsure, errCode1007
+	}
 	return out, unsure, nil
 }
 
