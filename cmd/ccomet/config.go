@@ -13,8 +13,8 @@ import (
 
 // config is the command about configuration files.
 type config struct {
-	Example configExample `cmd:"" help:"Print a TOML file with every setting, explained, at its default."`
-	Check   configCheck   `cmd:"" help:"Tell all that is wrong with a file, or unwise."`
+	Example configExample `cmd:"" help:"Print a TOML file with every setting at its default, and its explanation."`
+	Check   configCheck   `cmd:"" help:"List all mistakes in a configuration file, and what is unwise in it."`
 }
 
 //go:embed ccomet.toml
@@ -30,13 +30,13 @@ func (configExample) Run(out io.Writer) error {
 
 // configCheck tells what is wrong with a file.
 type configCheck struct {
-	File string `arg:"" help:"The file: TOML, or iComet's, which its text tells."`
+	File string `arg:"" help:"The file: TOML, or an icomet.conf. The program recognises which by the text."`
 }
 
 // Help is what --help says beside the flags.
 func (*configCheck) Help() string {
-	return `A line for each mistake: FILE:LINE: key: what is wrong, and what is wanted. Exit status 0 if there
-are none but warnings, 2 if there are. The environment, which wins over the file, is not looked at.`
+	return `It prints a line for each mistake: FILE:LINE: key: what is wrong, and what is wanted. The exit status
+is 0 if there are none but warnings, and 2 otherwise. It ignores the environment, which overrides the file.`
 }
 
 // Run reads the file as the server would.

@@ -15,20 +15,20 @@ import (
 // doctor is the command that says what is too small for a number of connections,
 // on this machine and in the proxy in front.
 type doctor struct {
-	Conns int  `env:"-" required:"" placeholder:"N" help:"Connections that are wanted at a time, 1 to 1,073,741,824."`
+	Conns int  `env:"-" required:"" placeholder:"N" help:"How many connections there will be at a time, 1 to 1,073,741,824."`
 	JSON  bool `env:"-" name:"json" help:"Print a JSON object instead of text."`
-	PID   int  `env:"-" name:"pid" placeholder:"N" help:"Look at the limits of this process, such as a server that runs, instead of those that one would have that is started from here."`
+	PID   int  `env:"-" name:"pid" placeholder:"N" help:"Check the limits of this process, such as a running server, instead of the limits of a server that is started from here."`
 
-	Front          []string `placeholder:"ADDR" default:"127.0.0.1:8100" group:"server" help:"Where the server listens for clients, or will, as for serve."`
-	Admin          []string `placeholder:"ADDR" default:"127.0.0.1:8000" group:"server" help:"Where it listens for backends: --through publishes there, at the first."`
-	PollingTimeout seconds  `placeholder:"S" default:"30" group:"server" help:"The longest that a subscriber hears nothing, as for serve."`
-	IdleTimeout    seconds  `placeholder:"S" default:"75" group:"server" help:"How long a connection may stay open between requests, as for serve."`
+	Front          []string `placeholder:"ADDR" default:"127.0.0.1:8100" group:"server"`
+	Admin          []string `placeholder:"ADDR" default:"127.0.0.1:8000" group:"server"`
+	PollingTimeout seconds  `placeholder:"S" default:"30" group:"server"`
+	IdleTimeout    seconds  `placeholder:"S" default:"75" group:"server"`
 
-	Nginx     string `env:"-" placeholder:"FILE" group:"proxy" help:"Look at an nginx configuration, and the files that it includes."`
-	NginxRoot string `env:"-" placeholder:"DIR" group:"proxy" help:"Take DIR for / when nginx's files are read: another system's files, or a container's. FILE is then /etc/nginx/nginx.conf, unless --nginx names another."`
+	Nginx     string `env:"-" placeholder:"FILE" group:"proxy" help:"Check an nginx configuration, and the files that it includes."`
+	NginxRoot string `env:"-" placeholder:"DIR" group:"proxy" help:"Read nginx's files below DIR instead of /: those of another system, or of a container. FILE is then /etc/nginx/nginx.conf, unless --nginx names another."`
 
-	Through []string `env:"-" placeholder:"URL" group:"proxy" help:"Try what stands in front of a server that runs: URL is what comes before /stream, such as https://example.com/comet. May be repeated."`
-	Wait    seconds  `env:"-" placeholder:"S" default:"0s" group:"proxy" help:"Wait no longer for a heartbeat. Default: as long as the server lets one be waited for."`
+	Through []string `env:"-" placeholder:"URL" group:"proxy" help:"Try the proxy in front of a running server: URL is what comes before /stream, such as https://example.com/comet. Messages are published at the first --admin. May be repeated."`
+	Wait    seconds  `env:"-" placeholder:"S" default:"0s" group:"proxy" help:"How long to wait for a heartbeat. The default is as long as one may take."`
 }
 
 // Help is what --help says beside the flags.
@@ -38,12 +38,11 @@ func (*doctor) Help() string {
   ccomet doctor --conns 100000
   ccomet doctor --conns 100000 --nginx /etc/nginx/nginx.conf --through https://example.com/comet
 
-For each thing that connections need: OK, WARN for what will hurt some day, or BAD for what is too
-small; what there is, what is wanted, why, and the line that changes it in the file where it survives
-a restart. Nothing is changed. --through publishes on a channel of its own, which it makes and
-closes.
+For each resource it prints OK, WARN for what may fail later, or BAD for what is too small: what there
+is, what is wanted, why, and the line that changes it, in a file that survives a restart. It changes
+nothing itself. --through publishes on a channel of its own, which it creates and closes.
 
-Exit status 0 if nothing is BAD, 1 if something is, 2 if it was asked wrongly.`
+The exit status is 0 if nothing is BAD, 1 if something is, and 2 for a wrong command line.`
 }
 
 // maxConns bounds what can be asked for: the server's records.

@@ -8,8 +8,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// explanation is what ccomet.toml says of one setting. The flags of the same names have
-// no help of their own: it is written once, in that file.
+// explanation is what ccomet.toml says of one setting. The flags of the same names, of
+// other commands too, have no help of their own: it is written once, in that file.
 type explanation struct {
 	text  string // the first paragraph above the key: the rest is in the file alone
 	group *kong.Group
@@ -56,7 +56,7 @@ func firstParagraph(lines []string) string {
 	return strings.Join(lines, " ")
 }
 
-// explain gives the flags that have no help theirs.
+// explain gives the flags that have no help theirs, and a group if they have none.
 func explain(k *kong.Kong) error {
 	known := explanations(exampleFile)
 	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
@@ -65,7 +65,9 @@ func explain(k *kong.Kong) error {
 			if !ok || e.text == "" {
 				return fmt.Errorf("ccomet.toml does not explain --%s", flag.Name)
 			}
-			flag.Help, flag.Group = e.text, e.group
+			if flag.Help = e.text; flag.Group == nil {
+				flag.Group = e.group
+			}
 		}
 		return next(nil)
 	})

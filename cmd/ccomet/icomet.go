@@ -12,9 +12,9 @@ import (
 // icomet is the command line of iComet's server. It is also the whole program
 // when that is called by its name.
 type icomet struct {
-	File    string           `arg:"" help:"The configuration file: iComet's, whatever its name; TOML is known by its text."`
+	File    string           `arg:"" help:"The configuration file: an icomet.conf of any name, or TOML, which is recognised by its text."`
 	Daemon  bool             `short:"d" env:"-" help:"Run as a daemon: return when the server listens, or say why it does not."`
-	Signal  string           `short:"s" env:"-" default:"start" enum:"start,stop,restart" placeholder:"start|stop|restart" help:"start the server, stop the one that the pidfile tells, or stop that and start."`
+	Signal  string           `short:"s" env:"-" default:"start" enum:"start,stop,restart" placeholder:"start|stop|restart" help:"start the server, stop the one that the pid file names, or replace that one."`
 	Version kong.VersionFlag `short:"v" env:"-" help:"Print the version."`
 }
 
@@ -23,7 +23,7 @@ const icometName = "icomet-server"
 
 // Help is what --help says beside the flags.
 func (*icomet) Help() string {
-	return `A program of the name icomet-server (a link to ccomet) is this command:
+	return `The program runs this command when it is called icomet-server, as by a link:
 
   icomet-server -d icomet.conf
   icomet-server -d icomet.conf -s restart

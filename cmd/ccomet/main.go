@@ -17,9 +17,9 @@ import (
 type commandLine struct {
 	Serve   serve   `cmd:"" help:"Run the server."`
 	Health  health  `cmd:"" help:"Ask a server on this machine whether it serves."`
-	Doctor  doctor  `cmd:"" help:"Say what is too small on this machine, or wrong in the proxy in front, for a number of connections."`
+	Doctor  doctor  `cmd:"" help:"Check the limits of this machine, and a proxy in front, for a number of connections."`
 	Config  config  `cmd:"" help:"Write and check configuration files."`
-	Icomet  icomet  `cmd:"" help:"Start and stop the server by the command line of iComet's."`
+	Icomet  icomet  `cmd:"" help:"Start and stop the server with iComet's command line."`
 	Version version `cmd:"" help:"Print the version."`
 }
 
@@ -78,7 +78,7 @@ const envPrefix = "CCOMET"
 // newParser is the parser of a command line.
 func newParser(commands any, stdout, stderr io.Writer, options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(commands, append([]kong.Option{
-		kong.Description("CComet, a comet server: clients wait on channels, and what is published there is pushed to them."),
+		kong.Description("CComet, a comet server: clients wait on channels, and messages that are published there are pushed to them."),
 		kong.Writers(stdout, stderr),
 		kong.DefaultEnvars(envPrefix),
 		kong.Vars{"version": versionLine()},
