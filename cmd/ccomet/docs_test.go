@@ -160,6 +160,33 @@ func TestDocumentsFiles(t *testing.T) {
 	}
 }
 
+// TestDocumentsDependencies: each module that go.mod asks for itself is explained, and no other.
+func TestDocumentsDependencies(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-m", "-f", "{{if not (or .Main .Indirect)}}{{.Path}}{{end}}", "all").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules := strings.Fields(string(out))
+	_, table, _ := strings.Cut(documents(t)["comet/README.md"].prose, "\n## Dependencies\n")
+	explained := 0
+	for _, module := range modules {
+		name := regexp.MustCompile(`/v\d+$`).ReplaceAllString(strings.TrimPrefix(module, "github.com/"), "")
+		if strings.Contains(table, "`"+name) {
+			explained++
+		} else {
+			t.Errorf("comet/README.md does not say what %s is for", module)
+		}
+	}
+	named := 0
+	for _, row := range regexp.MustCompile(`(?m)^\| (`+"`"+`[^|]+`+"`"+`.*?) \|`).FindAllStringSubmatch(table, -1) {
+		named += len(spanPattern.FindAllString(row[1], -1))
+	}
+	if tools := 1; named != explained+tools || len(modules) == 0 {
+		t.Errorf("comet/README.md names %d modules, and go.mod has %d of them", named, explained)
+	}
+}
+
 // TestDocumentsLength: the README is read to its end.
 func TestDocumentsLength(t *testing.T) {
 	t.Parallel()

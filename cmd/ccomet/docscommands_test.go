@@ -185,7 +185,11 @@ func (s *stage) play(c shown) {
 		s.env = append(s.env, m[1]+"="+s.must(`printf %s "`+s.here(m[2])+`"`))
 	case strings.HasPrefix(c.command, "ccomet doctor"): // 1 is what it says of a small machine
 		s.needServer(c.command)
-		s.finds(s.must(s.here(c.command) + " || [ $? = 1 ]"))
+		wait := ""
+		if strings.Contains(c.command, "--through") {
+			wait = " --wait 1" // for a heartbeat, which may take half a minute
+		}
+		s.finds(s.must(s.here(c.command) + wait + " || [ $? = 1 ]"))
 	default:
 		s.needServer(c.command)
 		s.prints(c, s.must(s.here(c.command)))
