@@ -235,6 +235,11 @@ func TestDocumentsNames(t *testing.T) {
 			if strings.HasPrefix(text, "ccomet_") && !strings.Contains(metrics, "\n"+text) && !strings.Contains(metrics, "# TYPE "+text+" ") {
 				t.Errorf("%s: /metrics has no %s", d.name, text)
 			}
+			if command, is := strings.CutPrefix(text, "ccomet "); is && !strings.ContainsAny(command, "'…\n") {
+				if _, stderr, status := runFor(t, nil, append(strings.Fields(command), "--help")...); status != 0 {
+					t.Errorf("%s: %s: %s", d.name, text, stderr)
+				}
+			}
 			if m := wordPattern.FindStringSubmatch(text); m != nil && m[1] == "ccomet" && !commands[m[2]] {
 				t.Errorf("%s: there is no command %s", d.name, m[0])
 			} else if m != nil && m[1] == "make" && !strings.Contains(string(makefile), "\n"+m[2]+":") {
