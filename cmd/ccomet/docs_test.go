@@ -210,8 +210,9 @@ func TestDocumentsNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Docker's.
-	flags["stop-timeout"] = true
+	for _, others := range []string{"stop-timeout", "data", "header"} { // Docker's and curl's
+		flags[others] = true
+	}
 	flagPattern, wordPattern := regexp.MustCompile(`(?:^|[\s(])--([a-z][a-z-]+)`), regexp.MustCompile(`^(ccomet|make) ([a-z-]+)`)
 	for _, d := range documents(t) {
 		texts := d.spans

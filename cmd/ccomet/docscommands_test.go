@@ -246,7 +246,8 @@ func (s *stage) serve(command string) {
 		s.proxy = newProxy(s.t)
 		s.replace = append(s.replace, "unix:/run/ccomet/front.sock", s.proxy.socket())
 	}
-	args := strings.Fields(s.here(command))[1:]
+	ccomet := strings.Contains(command, "--ccomet 127.0.0.1:8081")
+	args := strings.Fields(strings.ReplaceAll(s.here(command), "127.0.0.1:8081", "127.0.0.1:0"))[1:]
 	for _, side := range []string{"--front", "--admin"} {
 		if !slices.Contains(args, side) {
 			args = append(args, side, "127.0.0.1:0")
@@ -256,6 +257,9 @@ func (s *stage) serve(command string) {
 	cmd.Path, cmd.Args = program, append([]string{program}, args...)
 	s.server = serving(s.t, cmd)
 	s.replace = append(s.replace, "127.0.0.1:8100", s.server.front, "127.0.0.1:8000", s.server.admin)
+	if ccomet {
+		s.replace = append(s.replace, "127.0.0.1:8081", s.server.address("ccomet"))
+	}
 	s.env = append(s.env, "CCOMET_ADMIN="+s.server.admin, "CCOMET_FRONT="+s.server.front)
 	if s.proxy != nil {
 		s.proxy.start(s.server.front)
