@@ -7,6 +7,8 @@ import (
 
 	"ccomet/httplite"
 	"ccomet/reactor"
+
+	"github.com/rs/zerolog"
 )
 
 // access is who is let in, on each side. Whose request it is, is settled so:
@@ -36,7 +38,7 @@ const (
 
 var sideNames = [2]string{"front", "admin"}
 
-func newAccess(cfg *Config) (access, error) {
+func newAccess(cfg *webConfig) (access, error) {
 	var a access
 	var errs []error
 	read := func(name string, list []string) Addresses {
@@ -76,17 +78,17 @@ func sideNamed(name string) (side uint8, ok bool) {
 }
 
 // warnClosed tells of rules by which nobody may come, which are seldom meant.
-func (srv *Server) warnClosed() {
+func (a *access) warnClosed(log *zerolog.Logger) {
 	for side, name := range sideNames {
-		if r := &srv.access.rules[side]; !r.empty() && r.Allow.empty() {
-			srv.cfg.Log.Warn().Str("side", name).Msg("nobody may come: there is deny without allow; allow all lets in who is not denied")
+		if r := &a.rules[side]; !r.empty() && r.Allow.empty() {
+			log.Warn().Str("side", name).Msg("nobody may come: there is deny without allow; allow all lets in who is not denied")
 		}
 	}
 }
 
 // look notes what a new connection's peer may do.
 func (w *web) look(c reactor.Conn) {
-	a := &w.srv.access
+	a := &w.site.access
 	side := w.side(c)
 	peer, err := w.loop.Peer(c)
 	if err != nil {
@@ -130,8 +132,8 @@ func (w *web) takeProxyHeader(c reactor.Conn, p []byte) (n int, ok bool) {
 	}
 	side := w.side(c)
 	w.loop.SetTag(c, side)
-	if w.srv.access.rules[side].Allows(from.client) {
-		if w.srv.tellsApart() && from.client.IsValid() && !w.countClient(c, w.homes.hashAddr(from.client)) {
+	if w.site.access.rules[side].Allows(from.client) {
+		if w.site.tellsApart() && from.client.IsValid() && !w.countClient(c, w.homes.hashAddr(from.client)) {
 			return len(p), false
 		}
 		return n, true
@@ -147,7 +149,7 @@ func (w *web) takeProxyHeader(c reactor.Conn, p []byte) (n int, ok bool) {
 // barred answers a request whose sender may not come, or cannot be told, and
 // says whether it has.
 func (w *web) barred(x *exchange) bool {
-	a, tag := &w.srv.access, w.loop.Tag(x.conn)
+	a, tag := &w.site.access, w.loop.Tag(x.conn)
 	denied := tag&tagDenied != 0
 	var client netip.Addr
 	told := false
@@ -197,7 +199,7 @@ func (w *web) barredEarly(c reactor.Conn, req *httplite.Request) bool {
 // tellDenial has the log tell whom the admin side does not let in.
 func (w *web) tellDenial(side uint8, client netip.Addr) {
 	if side == sideAdmin {
-		w.srv.denials.tell(&w.srv.cfg.Log, w.loop.Now(), client.Unmap().WithZone(""))
+		w.site.denials.tell(w.cfg.Log, w.loop.Now(), client.Unmap().WithZone(""))
 	}
 }
 

@@ -51,7 +51,7 @@ func TestDeniedEverywhere(t *testing.T) {
 	srv := startWire(t, Config{Loops: 2, AdminAllow: []string{"127.0.0.1"}, FrontDeny: []string{"127.0.0."}, FrontAllow: []string{"all"}})
 	for side, address := range []string{srv.front[0], srv.Server.admin[0]} {
 		paths := []string{"/", "/nowhere"}
-		for path := range srv.endpoints[side] {
+		for path := range srv.site.endpoints[side] {
 			paths = append(paths, path)
 		}
 		for _, path := range paths {
@@ -73,7 +73,7 @@ func TestDeniedEverywhere(t *testing.T) {
 		}
 	}
 	srv.t = t
-	if n := srv.Stats().Refused; n != int64(4*2*(len(srv.endpoints[0])+len(srv.endpoints[1])+4)) {
+	if n := srv.Stats().Refused; n != int64(4*2*(len(srv.site.endpoints[0])+len(srv.site.endpoints[1])+4)) {
 		t.Errorf("%d requests are counted as refused", n)
 	}
 	if stats := srv.Stats(); stats.Channels != 0 || stats.Subscribers != 0 {
@@ -261,8 +261,8 @@ func TestAccessDoesNotAllocate(t *testing.T) {
 		if allocs := testing.AllocsPerRun(100, ask); allocs != 0 {
 			t.Errorf("%s: a request allocates %v times", test.name, allocs)
 		}
-		if st.srv.access.looks != (test.name != "no rules") {
-			t.Errorf("%s: looked at: %v", test.name, st.srv.access.looks)
+		if st.srv.site.access.looks != (test.name != "no rules") {
+			t.Errorf("%s: looked at: %v", test.name, st.srv.site.access.looks)
 		}
 		c := s.loop.ConnAt(1)
 		if allocs := testing.AllocsPerRun(100, func() { s.loop.SetTag(c, sideAdmin); s.web.look(c) }); allocs != 0 {

@@ -13,7 +13,7 @@ import (
 type broker struct {
 	*mailer
 	loop   *reactor.Loop
-	cfg    *Config
+	cfg    *brokerConfig
 	homes  *homes
 	totals *totals
 	tokens *tokens
@@ -43,10 +43,24 @@ type broker struct {
 	explained    uint32 // so far
 }
 
+// brokerConfig is what a broker is told; the server's Config explains it.
+type brokerConfig struct {
+	Tokens bool // a subscriber brings its channel's token
+	Secret []byte
+
+	MaxChannels, MaxSubscribersPerChannel int
+	PublishRatePerChannel                 int
+	ChannelBufferSize, ChannelBufferBytes int
+	MaxHistoryBytes, HistoryMinimum       int
+	Loops                                 int
+	ChannelTimeout                        time.Duration
+	PollMost                              int // bytes of messages that a poll is given at once
+}
+
 var errNoIndex = errors.New("no memory for an index")
 
 func (b *broker) open(s *shard) error {
-	b.mailer, b.loop, b.cfg, b.homes, b.totals, b.state = s.mailer, s.loop, &s.srv.cfg, s.srv.homes, &s.srv.totals, s.srv.state
+	b.mailer, b.loop, b.cfg, b.homes, b.totals, b.state = s.mailer, s.loop, s.srv.cfg.broker(), s.srv.homes, &s.srv.totals, s.srv.state
 	b.tokens, b.epochs = newTokens(b.cfg.Secret), newEpochs()
 	b.homes.stores[b.id] = &b.names
 	b.channelIndex = newIndex(

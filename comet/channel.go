@@ -300,7 +300,7 @@ func (b *broker) replayFrom(ch *channel, seq int32, m, r *mail) (oldest int32) {
 	kept, oldest := b.from(ch, seq)
 	room := objectRoom(b.names.get(ch.name()))
 	if m.flag&joinPoll != 0 {
-		kept = kept.slice(b.cfg.pollMost(), room)
+		kept = kept.slice(b.cfg.PollMost, room)
 		if m.flag&joinSayLost != 0 {
 			kept.n = int(kept.unbroken(ch.next)) // it is told of a gap when it asks for what comes behind
 		}

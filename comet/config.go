@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -203,9 +202,6 @@ type Page struct {
 	Body              []byte
 }
 
-// neverPublic are paths of the admin side that Config.Public cannot open.
-var neverPublic = []string{"/readyz", "/explain"}
-
 func orDefault[T int | time.Duration](v *T, value T) {
 	if *v == 0 {
 		*v = value
@@ -281,27 +277,43 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("%s is %v: 1s to %v", t.name, t.d, MaxLease))
 		}
 	}
-	for path, of := range c.Public {
-		switch _, handled := c.Handlers[of]; {
-		case handled || slices.Contains(neverPublic, of):
-			errs = append(errs, fmt.Errorf("public path %s: %s is for the admin side alone", path, of))
-		case table(&Config{})[sideAdmin][of].serve == nil:
-			errs = append(errs, fmt.Errorf("public path %s: the admin side has no %s", path, of))
-		}
-	}
-	if err := checkHandlers(c.Handlers); err != nil {
+	if err := c.web().check(); err != nil {
 		errs = append(errs, err)
-	}
-	if _, err := newAccess(c); err != nil {
-		errs = append(errs, err)
-	}
-	for name, list := range map[string][]string{"CORS origins": c.CORSOrigins, "admin origins": c.AdminOrigins} {
-		if _, err := ParseOrigins(list); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-		}
-	}
-	if _, err := ParseHosts(c.AdminHosts); err != nil {
-		errs = append(errs, fmt.Errorf("admin hosts: %w", err))
 	}
 	return errors.Join(errs...)
+}
+
+// broker, hub and web are what the actors are told.
+
+func (c *Config) broker() *brokerConfig {
+	return &brokerConfig{
+		Tokens: c.Auth == AuthToken, Secret: c.Secret,
+		MaxChannels: c.MaxChannels, MaxSubscribersPerChannel: c.MaxSubscribersPerChannel, PublishRatePerChannel: c.PublishRatePerChannel,
+		ChannelBufferSize: c.ChannelBufferSize, ChannelBufferBytes: c.ChannelBufferBytes,
+		MaxHistoryBytes: c.MaxHistoryBytes, HistoryMinimum: c.HistoryMinimum, Loops: c.Loops,
+		ChannelTimeout: c.ChannelTimeout, PollMost: c.pollMost(),
+	}
+}
+
+func (c *Config) hub() *hubConfig {
+	return &hubConfig{
+		Tokens: c.Auth == AuthToken, PollingTimeout: c.PollingTimeout, RequestTimeout: c.RequestTimeout, RetryTime: c.RetryTime,
+		PollMost: c.pollMost(),
+	}
+}
+
+func (c *Config) web() *webConfig {
+	return &webConfig{
+		FrontAllow: c.FrontAllow, FrontDeny: c.FrontDeny, AdminAllow: c.AdminAllow, AdminDeny: c.AdminDeny,
+		TrustedProxies: c.TrustedProxies, ProxyProtocol: c.ProxyProtocol,
+		CORSOrigins: c.CORSOrigins, AdminOrigins: c.AdminOrigins, AdminHosts: c.AdminHosts,
+		Tokens: c.Auth == AuthToken, Secret: c.Secret, Loops: c.Loops,
+		MaxChannels: c.MaxChannels, MaxSubscribersPerChannel: c.MaxSubscribersPerChannel,
+		MaxConnections: c.MaxConnections, MaxConnectionsPerAddress: c.MaxConnectionsPerAddress,
+		MaxHeldBytes: c.MaxHeldBytes, MaxMessage: c.MaxMessage, MaxHead: c.MaxHead,
+		PublishRatePerAddress: c.PublishRatePerAddress, PublishRatePerChannel: c.PublishRatePerChannel,
+		ChannelTimeout: c.ChannelTimeout, PollingTimeout: c.PollingTimeout,
+		RequestTimeout: c.RequestTimeout, BodyTimeout: c.BodyTimeout, IdleTimeout: c.IdleTimeout, AdminIdleTimeout: c.AdminIdleTimeout,
+		Compat: c.Compat, Pages: c.Pages, Public: c.Public, Handlers: c.Handlers, Version: c.Version, Log: &c.Log,
+	}
 }

@@ -41,10 +41,10 @@ func (w *web) Opened(c reactor.Conn) {
 	if w.side(c) != sideAdmin {
 		w.totals.admitted.Add(1)
 	}
-	if w.srv.access.looks {
+	if w.site.access.looks {
 		w.look(c)
 	}
-	if w.srv.crowd != nil && w.side(c) != sideAdmin && w.loop.Tag(c)&(tagHeader|tagTrusted) == 0 {
+	if w.site.crowd != nil && w.side(c) != sideAdmin && w.loop.Tag(c)&(tagHeader|tagTrusted) == 0 {
 		if peer, err := w.loop.Peer(c); err == nil && peer.Addr().IsValid() {
 			w.countClient(c, w.homes.hashAddr(peer.Addr()))
 		}
@@ -115,7 +115,7 @@ func (w *web) begin(c reactor.Conn, req *httplite.Request) *exchange {
 func (w *web) serve(c reactor.Conn, req *httplite.Request) {
 	x := w.begin(c, req)
 	w.requests++
-	if w.srv.access.looks && w.barred(x) {
+	if w.site.access.looks && w.barred(x) {
 		return
 	}
 	if req.Method() == httplite.CONNECT {
@@ -126,7 +126,7 @@ func (w *web) serve(c reactor.Conn, req *httplite.Request) {
 	if w.drain.phase >= drainEnding && w.turnedOff(x) {
 		return
 	}
-	e, known := w.srv.endpoint(x.side, req.Path())
+	e, known := w.site.endpoint(x.side, req.Path())
 	m := req.Method()
 	if m == httplite.OPTIONS {
 		w.options(x, e, known)

@@ -149,7 +149,7 @@ func (w *web) preflight(x *exchange, e endpoint) bool {
 	if len(origin) == 0 || x.req.Header("Access-Control-Request-Method") == nil {
 		return false
 	}
-	if w.page(x.side, x.conn.Index()) == 0 && !w.srv.cors[x.side].origins.any {
+	if w.page(x.side, x.conn.Index()) == 0 && !w.site.cors[x.side].origins.any {
 		w.body = append(append(w.body[:0], "pages of "...), origin...)
 		w.body = append(append(append(w.body, " are not let in: "...), originSettings[x.side]...), " names those that are\n"...)
 		w.failed(x, 403)

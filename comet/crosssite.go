@@ -106,7 +106,7 @@ func (w *web) barredPage(x *exchange) bool {
 		return false
 	}
 	if x.side == sideAdmin && w.cfg.Compat.PagesMayPublish {
-		if w.srv.pageWarned.CompareAndSwap(false, true) {
+		if w.site.pageWarned.CompareAndSwap(false, true) {
 			w.cfg.Log.Warn().Str("reason", string(bytes.TrimSpace(w.body))).Msg("the admin side serves what a web page may have asked, for the sake of iComet's pages; compat = none refuses it")
 		}
 		return false
@@ -122,7 +122,7 @@ func (w *web) foreignHost(x *exchange) bool {
 	if string(host) == w.goodHost {
 		return false
 	}
-	if w.srv.adminHosts.has(host) {
+	if w.site.adminHosts.has(host) {
 		w.goodHost = string(host) // most that come next have the same
 		return false
 	}
@@ -143,7 +143,7 @@ func (w *web) foreignPage(x *exchange) bool {
 			return false
 		}
 	}
-	origins := &w.srv.cors[x.side].origins
+	origins := &w.site.cors[x.side].origins
 	return !origins.names(pageOf(x.req)) && !(x.side == sideAdmin && origins.any)
 }
 

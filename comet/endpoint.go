@@ -33,7 +33,7 @@ func (e *endpoint) allows(m httplite.Method) bool {
 }
 
 // table maps the paths of each side to their endpoints.
-func table(cfg *Config) (t [sides]map[string]endpoint) {
+func table(cfg *webConfig) (t [sides]map[string]endpoint) {
 	t[sideFront] = map[string]endpoint{
 		"/sub":    {methods: getHead, serve: subscribeBy(transportPoll)},
 		"/poll":   {methods: getHead, serve: subscribeBy(transportPoll)},

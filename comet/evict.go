@@ -108,18 +108,15 @@ func (w *web) awaited(c reactor.Conn) time.Duration {
 	return patience - left
 }
 
-// tellsApart says whether it matters which address a connection is from.
-func (srv *Server) tellsApart() bool { return srv.crowd != nil || srv.publishers != nil }
-
 // countClient counts a connection for its address, from when that is known; false:
 // the address has too many, and the connection has been refused.
 func (w *web) countClient(c reactor.Conn, client uint64) bool {
 	*w.clients.at(c.Index()) = client
 	limit := w.cfg.MaxConnectionsPerAddress
-	if w.srv.crowd == nil || w.side(c) == sideAdmin || w.srv.crowd.enter(client) <= limit {
+	if w.site.crowd == nil || w.side(c) == sideAdmin || w.site.crowd.enter(client) <= limit {
 		return true
 	}
-	w.srv.crowd.leave(client)
+	w.site.crowd.leave(client)
 	*w.clients.at(c.Index()) = 0
 	w.totals.hitLimit(limitConnectionsPerAddress, limit, w.loop.Now())
 	w.refuse(c, &httplite.Error{Status: 429, Reason: fmt.Sprintf("too many connections from this address: max-connections-per-address is %d", limit)})
@@ -131,12 +128,12 @@ func (w *web) uncount(c reactor.Conn) {
 	if w.side(c) != sideAdmin {
 		w.totals.admitted.Add(-1)
 	}
-	if !w.srv.tellsApart() {
+	if !w.site.tellsApart() {
 		return
 	}
 	if client := w.clients.at(c.Index()); *client != 0 {
-		if w.srv.crowd != nil && w.side(c) != sideAdmin {
-			w.srv.crowd.leave(*client)
+		if w.site.crowd != nil && w.side(c) != sideAdmin {
+			w.site.crowd.leave(*client)
 		}
 		*client = 0
 	}

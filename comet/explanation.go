@@ -65,9 +65,12 @@ func (b *broker) startExplaining(m *mail) {
 func (b *broker) describeChannel(e *explanation, i uint32) {
 	ch := b.channels.At(i)
 	e.ref, e.loops = ref{i, ch.gen}, uint64(ch.loops[1])<<32|uint64(ch.loops[0])
-	cname, dialect, auth, first := b.names.get(ch.name()), "icomet", b.cfg.Auth, int32(0)
+	cname, dialect, auth, first := b.names.get(ch.name()), "icomet", "none", int32(0)
+	if b.cfg.Tokens {
+		auth = "token"
+	}
 	if ch.dialect != dialectOurs {
-		cname, dialect, auth, first = cname[1:], "ccomet", AuthNone, 1
+		cname, dialect, auth, first = cname[1:], "ccomet", "none", 1
 	}
 	kept, keptBytes := 0, 0
 	if ch.history != 0 {
@@ -76,7 +79,7 @@ func (b *broker) describeChannel(e *explanation, i uint32) {
 	}
 	t := appendEscaped(append(e.text, `{"cname": "`...), cname)
 	t = append(append(append(t, `", "dialect": "`...), dialect...), `", "auth": "`...)
-	t = append(append(t, auth.String()...), `",`...)
+	t = append(append(t, auth...), `",`...)
 	t = appendField(t, "\n ", "loop", int64(b.id))
 	t = appendField(t, ", ", "next", int64(ch.next-first))
 	t = appendField(t, ", ", "oldest", int64(b.oldest(ch)-first))

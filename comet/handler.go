@@ -1,7 +1,6 @@
 package comet
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -16,6 +15,8 @@ import (
 
 	"ccomet/httplite"
 	"ccomet/reactor"
+
+	"github.com/rs/zerolog"
 )
 
 // A path of Config.Handlers is served by a handler of net/http, which takes its
@@ -84,7 +85,7 @@ func (h *handling) Write(p []byte) (int, error) {
 // checkHandlers refuses paths that cannot be served.
 func checkHandlers(handlers map[string]http.Handler) error {
 	var errs []error
-	taken := table(&Config{})[sideAdmin]
+	taken := table(&webConfig{})[sideAdmin]
 	for path, handler := range handlers {
 		_, known := taken[path]
 		switch {
@@ -108,19 +109,6 @@ func subtrees(handlers map[string]http.Handler) (paths []string) {
 	}
 	slices.SortFunc(paths, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	return paths
-}
-
-// endpoint is what serves a path.
-func (srv *Server) endpoint(side uint8, path []byte) (e endpoint, known bool) {
-	if e, known = srv.endpoints[side][string(path)]; known || side != sideAdmin {
-		return e, known
-	}
-	for _, above := range srv.subtrees {
-		if bytes.HasPrefix(path, []byte(above)) {
-			return srv.endpoints[side][above], true
-		}
-	}
-	return e, false
 }
 
 // handledBy makes the endpoint of a handler.
@@ -147,7 +135,7 @@ func (w *web) handle(x *exchange, handler http.Handler) {
 	req, h.cancel = withCancel(req)
 	w.handlings = append(w.handlings, h)
 	inbox := w.inbox // and nothing else of the loop's
-	go w.srv.serveHandler(handler, h, req, func() { inbox.Post(mail{kind: mailHandled, conn: h.conn, slot: h.slot}) })
+	go serveHandler(w.cfg.Log, handler, h, req, func() { inbox.Post(mail{kind: mailHandled, conn: h.conn, slot: h.slot}) })
 }
 
 func withCancel(req *http.Request) (*http.Request, context.CancelFunc) {
@@ -184,12 +172,12 @@ func (w *web) toNetHTTP(x *exchange) (*http.Request, error) {
 }
 
 // serveHandler runs a handler to its end, and tells the loop.
-func (srv *Server) serveHandler(handler http.Handler, h *handling, req *http.Request, tell func()) {
+func serveHandler(log *zerolog.Logger, handler http.Handler, h *handling, req *http.Request, tell func()) {
 	defer tell()
 	defer func() {
 		if v := recover(); v != nil {
 			h.err = errors.New("the handler of this path failed: the log says how")
-			srv.cfg.Log.Error().Str("path", req.URL.Path).Str("panic", fmt.Sprint(v)).Str("stack", string(debug.Stack())).Msg("a handler failed")
+			log.Error().Str("path", req.URL.Path).Str("panic", fmt.Sprint(v)).Str("stack", string(debug.Stack())).Msg("a handler failed")
 		}
 	}()
 	handler.ServeHTTP(h, req)

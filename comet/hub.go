@@ -3,6 +3,7 @@ package comet
 import (
 	"ccomet/httplite"
 	"ccomet/reactor"
+	"time"
 )
 
 // hub has the subscribers whose connections are on one loop: their cursors, the
@@ -15,7 +16,7 @@ type hub struct {
 	*heads
 	buffers
 	loop    *reactor.Loop
-	cfg     *Config
+	cfg     *hubConfig
 	homes   *homes
 	totals  *totals
 	drain   *drain
@@ -46,6 +47,15 @@ type hub struct {
 	tally        hubTally
 }
 
+// hubConfig is what a hub is told; the server's Config explains it.
+type hubConfig struct {
+	Tokens         bool // a subscriber brings its channel's token
+	PollingTimeout time.Duration
+	RequestTimeout time.Duration
+	RetryTime      time.Duration
+	PollMost       int // bytes of messages that a poll is given at once
+}
+
 // connOwner is whose connections they are: it goes on with one that waits no longer.
 type connOwner interface {
 	// answered readies a connection for its next request, or ends it.
@@ -68,8 +78,8 @@ type hubTally struct {
 
 func (h *hub) open(s *shard) error {
 	h.mailer, h.conns, h.heads, h.loop, h.drain, h.rng = s.mailer, s.web.conns, s.web.heads, s.loop, s.drain, newSpread()
-	h.cfg, h.homes, h.totals, h.web = &s.srv.cfg, s.srv.homes, &s.srv.totals, &s.web
-	h.iframeHead, h.trusted = s.srv.iframeHead, &s.srv.access.trusted
+	h.cfg, h.homes, h.totals, h.web = s.srv.cfg.hub(), s.srv.homes, &s.srv.totals, &s.web
+	h.iframeHead, h.trusted = s.srv.iframeHead, &s.srv.site.access.trusted
 	h.pumps = make([]*pump, 1)
 	h.laterJoins = map[uint32][]mail{}
 	h.rosterIndex = newIndex(

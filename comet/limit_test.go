@@ -104,7 +104,7 @@ func TestMaxConnectionsPerAddress(t *testing.T) {
 	srv.dialFrom("127.0.0.3", srv.FrontAddrs()[0]).ask("/ping")
 	first.Close()
 	client := srv.homes.hashAddr(netip.MustParseAddr("127.0.0.2"))
-	a, _ := srv.crowd.places(client)
+	a, _ := srv.site.crowd.places(client)
 	srv.until("the address has one left", func() bool { return a.Load() == 1 })
 	srv.dialFrom("127.0.0.2", srv.FrontAddrs()[0]).ask("/ping")
 }
@@ -152,22 +152,22 @@ func TestAddressesAreSpread(t *testing.T) {
 	for n := range 256 {
 		h := srv.homes.hashAddr(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}))
 		ones, zeros = ones|h, zeros|^h
-		srv.publishers.take(1, h, 1)
-		srv.crowd.enter(h)
+		srv.site.publishers.take(1, h, 1)
+		srv.site.crowd.enter(h)
 	}
 	if ones&zeros != ^uint64(0) {
 		t.Errorf("bits that are always the same: %064b", ^(ones & zeros))
 	}
 	parts := [4]int{}
-	for i := range srv.publishers {
-		if srv.publishers[i].Load() != 0 {
+	for i := range srv.site.publishers {
+		if srv.site.publishers[i].Load() != 0 {
 			parts[i%len(parts)]++
 		}
 	}
-	for row := range srv.crowd {
+	for row := range srv.site.crowd {
 		odd := 0
-		for i := range srv.crowd[row] {
-			odd += i % 2 * int(srv.crowd[row][i].Load())
+		for i := range srv.site.crowd[row] {
+			odd += i % 2 * int(srv.site.crowd[row][i].Load())
 		}
 		if odd < 64 || odd > 192 {
 			t.Errorf("row %d: %d of 256 in odd places", row, odd)

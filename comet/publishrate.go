@@ -7,11 +7,11 @@ import (
 // mayPublish asks whether the address that a request comes from may publish now;
 // where not, it has been answered.
 func (w *web) mayPublish(x *exchange) bool {
-	if w.srv.publishers == nil {
+	if w.site.publishers == nil {
 		return true
 	}
 	limit := w.cfg.PublishRatePerAddress
-	wait, ok := w.srv.publishers.take(rate(limit), w.clientOf(x), w.loop.Now().UnixNano())
+	wait, ok := w.site.publishers.take(rate(limit), w.clientOf(x), w.loop.Now().UnixNano())
 	if !ok {
 		w.totals.hitLimit(limitPublishRatePerAddress, limit, w.loop.Now())
 		x.headers = retryAfter(w.object[:0], wholeSeconds(wait))
@@ -34,7 +34,7 @@ func (w *web) tooFast(which limit) string {
 // network's /64 is one.
 func (w *web) clientOf(x *exchange) uint64 {
 	if w.loop.Tag(x.conn)&tagTrusted != 0 {
-		if client, told, ok := forwardedClient(x.req, &w.srv.access.trusted); ok && told {
+		if client, told, ok := forwardedClient(x.req, &w.site.access.trusted); ok && told {
 			return w.homes.hashAddr(client)
 		}
 	}

@@ -280,7 +280,7 @@ func (c *Config) pollMost() int { return min(pollBytes, c.MaxHeldBytes/c.Loops/h
 
 // fitPoll is as many of the messages as a poll is given at once.
 func (h *hub) fitPoll(msgs []*message, cname []byte) []*message {
-	most := h.cfg.pollMost()
+	most := h.cfg.PollMost
 	size, room := 0, objectRoom(cname)
 	for n, msg := range msgs {
 		if size += len(msg.content) + room; size > most && n > 0 {

@@ -1,8 +1,6 @@
 package comet
 
 import (
-	"bytes"
-
 	"ccomet/httplite"
 )
 
@@ -13,7 +11,7 @@ type requestLimits struct{ plain, publish httplite.Limits }
 // escapedSize is how many bytes a byte of content may take in a query or a form.
 const escapedSize = 3
 
-func newRequestLimits(cfg *Config) (l requestLimits) {
+func newRequestLimits(cfg *webConfig) (l requestLimits) {
 	message := escapedSize * cfg.MaxMessage
 	l.plain = httplite.Limits{Line: cfg.MaxHead / 2, Head: cfg.MaxHead, Body: message + 4096}
 	l.publish = l.plain
@@ -26,17 +24,9 @@ func newRequestLimits(cfg *Config) (l requestLimits) {
 // for whoever publishes, they are the same for all; elsewhere the path decides, which is long
 // here when a line meets the lower limit.
 func (w *web) limitsOf(side uint8, p []byte) *httplite.Limits {
-	l := &w.srv.limits
-	if side == sideAdmin || len(p) > l.plain.Line && w.srv.publishes(side, p) {
+	l := &w.site.limits
+	if side == sideAdmin || len(p) > l.plain.Line && w.site.publishes(side, p) {
 		return &l.publish
 	}
 	return &l.plain
-}
-
-// publishes says whether a request that begins with p is for a path that publishes.
-func (srv *Server) publishes(side uint8, p []byte) bool {
-	p = bytes.TrimPrefix(p, []byte("\r\n")) // an empty line may come first
-	_, target, _ := bytes.Cut(p, []byte(" "))
-	path := target[:max(bytes.IndexByte(target, '?'), 0)]
-	return srv.endpoints[side][string(path)].publishes
 }

@@ -121,7 +121,7 @@ func (b *broker) resume(ch *channel, m, r *mail) {
 		r.code = codeBeyond
 	case d < 0:
 		kept, _ := b.from(ch, m.seq)
-		kept = kept.slice(b.cfg.pollMost(), objectRoom(m.cname()))
+		kept = kept.slice(b.cfg.PollMost, objectRoom(m.cname()))
 		r.msg, r.n = kept.first, int32(kept.n)
 	}
 }

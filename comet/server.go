@@ -14,14 +14,8 @@ import (
 // end it.
 type Server struct {
 	cfg        Config
-	limits     requestLimits
-	access     access
-	cors       [sides]cors
-	adminHosts Hosts
-	pageWarned atomic.Bool // of a page that may not publish, but does
+	site       *site
 	iframeHead []byte
-	endpoints  [sides]map[string]endpoint
-	subtrees   []string // paths of Config.Handlers that stand for all below them
 	homes      *homes
 	shards     []*shard
 	mailers    []*mailer // of the shards
@@ -30,16 +24,13 @@ type Server struct {
 	admin      []string
 	ccomet     []string
 
-	totals     totals
-	baseBytes  int64
-	started    time.Time
-	crowd      *crowd        // nil: connections are not counted by address
-	publishers *addressRates // nil: nor publishes
+	totals    totals
+	baseBytes int64
+	started   time.Time
 
 	drainClock
 	state *state // nil: none is kept
 
-	denials    denials
 	handedOver atomic.Bool // another process has the listening sockets, too
 }
 
@@ -82,21 +73,13 @@ func newServer(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("comet: %w", err)
 	}
 	chooseSecret(&cfg, st)
-	srv := &Server{cfg: cfg, homes: newHomes(cfg.Loops), mailers: make([]*mailer, cfg.Loops), endpoints: table(&cfg), subtrees: subtrees(cfg.Handlers)}
+	srv := &Server{cfg: cfg, homes: newHomes(cfg.Loops), mailers: make([]*mailer, cfg.Loops)}
 	srv.totals.log = &srv.cfg.Log
 	srv.epoch, srv.state = cfg.Clock(), st
-	srv.access, _ = newAccess(&cfg) // fill has seen that it can be
-	srv.warnClosed()
-	if cfg.MaxConnectionsPerAddress > 0 {
-		srv.crowd = new(crowd)
-	}
-	if cfg.PublishRatePerAddress > 0 {
-		srv.publishers = new(addressRates)
-	}
-	srv.limits = newRequestLimits(&cfg)
-	srv.cors = [sides]cors{sideFront: newCORS(cfg.CORSOrigins), sideAdmin: newCORS(cfg.AdminOrigins)}
-	srv.adminHosts, _ = ParseHosts(cfg.AdminHosts)
-	srv.iframeHead = newIframeHead(&srv.cors[sideFront].origins)
+	web := srv.cfg.web()
+	web.Stats = srv.appendStats
+	srv.site = newSite(web)
+	srv.iframeHead = newIframeHead(&srv.site.cors[sideFront].origins)
 	srv.group, err = reactor.NewGroup(cfg.Loops, func(i int) (*reactor.Loop, error) {
 		s, err := newShard(srv, uint8(i))
 		if err != nil {

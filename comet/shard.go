@@ -34,7 +34,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	s := &shard{srv: srv}
 	var err error
 	s.loop, err = reactor.NewLoop(s, reactor.Config{
-		MaxInput: srv.limits.publish.MaxInput() + 64<<10,
+		MaxInput: srv.site.limits.publish.MaxInput() + 64<<10,
 		Admit:    s.web.admit,
 		// A poll's response is the longest that may be held in one piece: messages
 		// up to pollBytes and one more, every byte escaped.

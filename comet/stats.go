@@ -65,25 +65,20 @@ func residentBytes() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// stats serves /stats. The answer is made anew once a second.
-func (w *web) stats(x *exchange) {
-	if w.stamp(); w.rendered.statsSecond != w.dateSecond || len(w.rendered.stats) == 0 {
-		w.rendered.statsSecond = w.dateSecond
-		st := w.srv.Stats()
-		dst := w.rendered.stats[:0]
-		for i, f := range []struct {
-			name  string
-			value int64
-		}{
-			{"connections", st.Connections}, {"channels", st.Channels}, {"subscribers", st.Subscribers},
-			{"published", st.Published}, {"delivered", st.Delivered}, {"refused", st.Refused}, {"cut", st.Cut},
-			{"resident_bytes", st.ResidentBytes}, {"base_bytes", st.BaseBytes}, {"uptime_seconds", int64(st.Uptime.Seconds())},
-		} {
-			dst = append(dst, "{,"[min(i, 1)])
-			dst = append(strconv.AppendQuote(dst, f.name), ':')
-			dst = strconv.AppendInt(dst, f.value, 10)
-		}
-		w.rendered.stats = append(dst, '}')
+// appendStats appends what /stats tells.
+func (srv *Server) appendStats(dst []byte) []byte {
+	st := srv.Stats()
+	for i, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"connections", st.Connections}, {"channels", st.Channels}, {"subscribers", st.Subscribers},
+		{"published", st.Published}, {"delivered", st.Delivered}, {"refused", st.Refused}, {"cut", st.Cut},
+		{"resident_bytes", st.ResidentBytes}, {"base_bytes", st.BaseBytes}, {"uptime_seconds", int64(st.Uptime.Seconds())},
+	} {
+		dst = append(dst, "{,"[min(i, 1)])
+		dst = append(strconv.AppendQuote(dst, f.name), ':')
+		dst = strconv.AppendInt(dst, f.value, 10)
 	}
-	w.replyJSON(x, nil, w.rendered.stats)
+	return append(dst, '}')
 }

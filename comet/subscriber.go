@@ -150,7 +150,7 @@ func (h *hub) joinMail(i uint32, c reactor.Conn, w *want) mail {
 	if sub.has(subSayLost) {
 		m.flag |= joinSayLost
 	}
-	if h.cfg.Auth == AuthToken {
+	if h.cfg.Tokens {
 		m.flag |= joinExist
 	}
 	m.buf, m.nlen = nameBuffer(w.cname), uint8(len(w.cname))

@@ -13,10 +13,10 @@ type web struct {
 	*conns
 	*heads
 	buffers
-	srv    *Server
+	site   *site
 	hub    *hub
 	loop   *reactor.Loop
-	cfg    *Config
+	cfg    *webConfig
 	homes  *homes
 	totals *totals
 	drain  *drain
@@ -56,11 +56,11 @@ type renderedAnswers struct {
 }
 
 func (w *web) open(s *shard) {
-	w.mailer, w.loop, w.drain, w.srv, w.hub = s.mailer, s.loop, s.drain, s.srv, &s.hub
-	w.cfg, w.homes, w.totals = &s.srv.cfg, s.srv.homes, &s.srv.totals
+	w.mailer, w.loop, w.drain, w.site, w.hub = s.mailer, s.loop, s.drain, s.srv.site, &s.hub
+	w.cfg, w.homes, w.totals = s.srv.site.cfg, s.srv.homes, &s.srv.totals
 	w.tokens, w.debug = newTokens(w.cfg.Secret), w.cfg.Log.Debug().Enabled()
 	w.conns = &conns{loop: s.loop}
-	w.heads = &heads{loop: s.loop, compat: &w.cfg.Compat, cors: &s.srv.cors}
+	w.heads = &heads{loop: s.loop, compat: &w.cfg.Compat, cors: &s.srv.site.cors}
 	w.pipes = make([]*pipe, 1)
 	w.req = new(httplite.Request)
 	w.presence.w = w
