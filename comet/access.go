@@ -28,14 +28,6 @@ type access struct {
 	proxied [sides]bool // the PROXY protocol is on
 }
 
-// Bits of a connection's tag, beside its side.
-const (
-	tagSide    uint8 = 0x0F
-	tagDenied  uint8 = 0x10 // the peer's own address is denied
-	tagTrusted uint8 = 0x20 // X-Forwarded-For is believed
-	tagHeader  uint8 = 0x40 // a PROXY protocol header must come first
-)
-
 var sideNames = [2]string{"front", "admin"}
 
 func newAccess(cfg *webConfig) (access, error) {

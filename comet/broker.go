@@ -1,7 +1,6 @@
 package comet
 
 import (
-	"errors"
 	"time"
 
 	"ccomet/reactor"
@@ -12,12 +11,12 @@ import (
 // no more than their names, and hears of subscribers by mail.
 type broker struct {
 	*mailer
-	loop   *reactor.Loop
-	cfg    *brokerConfig
-	homes  *homes
-	totals *totals
-	tokens *tokens
-	state  *state // nil: none is kept
+	loop      *reactor.Loop
+	cfg       *brokerConfig
+	homes     *homes
+	totals    *totals
+	tokens    *tokens
+	snapshots *snapshots // nil: no state is kept
 
 	names        names
 	channels     reactor.Slab[channel]
@@ -57,12 +56,11 @@ type brokerConfig struct {
 	PollMost                              int // bytes of messages that a poll is given at once
 }
 
-var errNoIndex = errors.New("no memory for an index")
-
-func (b *broker) open(s *shard) error {
-	b.mailer, b.loop, b.cfg, b.homes, b.totals, b.state = s.mailer, s.loop, s.srv.cfg.broker(), s.srv.homes, &s.srv.totals, s.srv.state
-	b.tokens, b.epochs = newTokens(b.cfg.Secret), newEpochs()
-	b.homes.stores[b.id] = &b.names
+// open readies a broker, which has the loop of its mailer.
+func (b *broker) open(m *mailer, loop *reactor.Loop, homes *homes, totals *totals, cfg *brokerConfig, snapshots *snapshots) error {
+	b.mailer, b.loop, b.homes, b.totals, b.cfg, b.snapshots = m, loop, homes, totals, cfg, snapshots
+	b.tokens, b.epochs = newTokens(cfg.Secret), newEpochs()
+	homes.stores[b.id] = &b.names
 	b.channelIndex = newIndex(
 		func(i uint32) *uint32 { return &b.channels.At(i).link },
 		func(i uint32) uint32 { return uint32(b.homes.hash(b.names.get(b.channels.At(i).name()))) })
@@ -98,11 +96,20 @@ func (b *broker) due(now time.Time) time.Duration {
 	return wait
 }
 
-// addFigures tells what it counts.
-func (b *broker) addFigures(f *LoopFigures) {
-	f.Published, f.Channels = b.published, int(b.channelIndex.count)
-	f.HistoryBytes, f.HistoryMessages = b.historyBytes, b.historyMessages
-	f.Slabs[slabChannel], f.Slabs[slabChannelBucket] = b.channels.Figures(), b.channelIndex.figures()
-	f.Slabs[slabSeat], f.Slabs[slabSeatBucket] = b.seats.Figures(), b.seatIndex.figures()
-	b.names.addFigures(f.Slabs[slabNames:])
+// brokerFigures are what a broker counts.
+type brokerFigures struct {
+	Published                     uint64
+	Channels                      int
+	HistoryBytes, HistoryMessages int
+
+	ChannelSlab, ChannelBuckets, SeatSlab, SeatBuckets reactor.SlabFigures
+	NameSlabs                                          [nameSizes]reactor.SlabFigures
+}
+
+func (b *broker) figures() brokerFigures {
+	return brokerFigures{
+		Published: b.published, Channels: int(b.channelIndex.count), HistoryBytes: b.historyBytes, HistoryMessages: b.historyMessages,
+		ChannelSlab: b.channels.Figures(), ChannelBuckets: b.channelIndex.figures(),
+		SeatSlab: b.seats.Figures(), SeatBuckets: b.seatIndex.figures(), NameSlabs: b.names.figures(),
+	}
 }

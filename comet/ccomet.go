@@ -1,7 +1,6 @@
 package comet
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -34,14 +33,12 @@ func ccometTable() map[string]endpoint {
 	}
 }
 
-// errParams is what the dialect says of a parameter that is missing, or no number.
-var errParams = errors.New("error params")
-
 // ccometBy makes an endpoint. Without a callback that can be called, an error is
 // one of HTTP.
 func ccometBy(serve func(*web, *exchange, *ccometQuery) error) func(*web, *exchange) {
 	return func(w *web, x *exchange) {
-		q := w.ccometQuery(x)
+		q := &w.asked
+		q.read(x.req.Query())
 		if !isCallback(q.callback) {
 			w.fail(x, 400, badCallback("callback").Error())
 			return
@@ -85,7 +82,7 @@ func (w *web) ccometPublish(x *exchange, q *ccometQuery) error {
 func (w *web) tell(x *exchange, q *ccometQuery, o op) {
 	m := mail{kind: mailTell, op: o, conn: x.conn}
 	m.buf, m.nlen = ccometBuffer(q.channel)
-	m.buf.B = appendCCometHead(m.buf.B, o, q)
+	m.buf.B = appendCCometHead(m.buf.B, o == opSignIn, q)
 	home := w.homes.of(m.cname())
 	m.slot = w.waitFor(x, slot{op: o, cb: string(q.callback)})
 	w.send(home, m)

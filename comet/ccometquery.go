@@ -2,6 +2,7 @@ package comet
 
 import (
 	"bytes"
+	"errors"
 	"unicode/utf8"
 
 	"ccomet/httplite"
@@ -13,19 +14,21 @@ import (
 // The dialect's client puts what its user types into the address as it is: names,
 // whose "<" and ">" it writes "&lt;" and "&gt;", and the message, last but for
 // "&time=" and what a JSONP library adds behind that.
-type ccometQuery struct{ channel, sname, seqid, msg, callback []byte }
+type ccometQuery struct {
+	channel, sname, seqid, msg, callback []byte
 
-// ccometQuery reads a request's query.
-func (w *web) ccometQuery(x *exchange) *ccometQuery {
-	q := &w.asked
-	*q = ccometQuery{}
-	head, msg, tail := cutMessage(x.req.Query())
-	w.readCComet(q, head)
-	w.readCComet(q, tail)
+	room []byte // where parameters are decoded
+}
+
+// read reads a request's query.
+func (q *ccometQuery) read(query []byte) {
+	*q = ccometQuery{room: q.room[:0]}
+	head, msg, tail := cutMessage(query)
+	q.readPiece(head)
+	q.readPiece(tail)
 	if msg != nil {
-		q.msg = w.decodeCComet(msg)
+		q.msg = q.decode(msg)
 	}
-	return q
 }
 
 // cutMessage cuts the message out of a query. It goes from the first "msg=" to
@@ -53,9 +56,9 @@ func cutMessage(query []byte) (head, msg, tail []byte) {
 	return head, msg[:end], msg[end:]
 }
 
-// readCComet takes the parameters out of a piece of a query. Of two that have the
+// readPiece takes the parameters out of a piece of a query. Of two that have the
 // same name the first counts.
-func (w *web) readCComet(q *ccometQuery, raw []byte) {
+func (q *ccometQuery) readPiece(raw []byte) {
 	for len(raw) > 0 {
 		end := pieceEnd(raw)
 		key, value, ok := bytes.Cut(raw[:end], []byte("="))
@@ -75,7 +78,7 @@ func (w *web) readCComet(q *ccometQuery, raw []byte) {
 			to = &q.callback
 		}
 		if to != nil && *to == nil {
-			*to = w.decodeCComet(value)
+			*to = q.decode(value)
 		}
 	}
 }
@@ -95,39 +98,39 @@ func pieceEnd(raw []byte) int {
 	}
 }
 
-// decodeCComet decodes a parameter. Escapes of whole characters are decoded; what
+// decode decodes a parameter. Escapes of whole characters are decoded; what
 // looks like one, and is none, was typed by somebody.
-func (w *web) decodeCComet(src []byte) []byte {
-	at := len(w.args)
+func (q *ccometQuery) decode(src []byte) []byte {
+	at := len(q.room)
 	for i := 0; i < len(src); {
 		b := src[i]
 		switch {
 		case b == '+':
-			w.args = append(w.args, ' ')
+			q.room = append(q.room, ' ')
 			i++
 		case b == '%':
 			var character [utf8.UTFMax]byte
 			n := escapedCharacter(&character, src[i:])
 			if n == 0 {
-				w.args = append(w.args, b)
+				q.room = append(q.room, b)
 				i++
 			}
-			w.args = append(w.args, character[:n]...)
+			q.room = append(q.room, character[:n]...)
 			i += 3 * n
 		case b < utf8.RuneSelf:
-			w.args = append(w.args, b)
+			q.room = append(q.room, b)
 			i++
 		default:
 			// Raw bytes come of old browsers, not always as UTF-8: nothing else may be sent on.
 			r, n := utf8.DecodeRune(src[i:])
-			w.args = utf8.AppendRune(w.args, r)
+			q.room = utf8.AppendRune(q.room, r)
 			i += n
 		}
 	}
-	if len(w.args) == at {
+	if len(q.room) == at {
 		return []byte{} // there, if empty
 	}
-	return w.args[at:len(w.args):len(w.args)]
+	return q.room[at:len(q.room):len(q.room)]
 }
 
 // escapedCharacter decodes the escaped character that src begins with, and returns
@@ -160,3 +163,6 @@ func (q *ccometQuery) checkNames() error {
 	}
 	return checkCCometName("sname", q.sname, MaxName)
 }
+
+// errParams is what the dialect says of a parameter that is missing, or no number.
+var errParams = errors.New("error params")

@@ -51,8 +51,8 @@ func ccometBuffer(channel []byte) (*bytebufferpool.ByteBuffer, uint8) {
 
 // appendCCometHead appends a message up to its number, which the channel's home
 // gives it.
-func appendCCometHead(dst []byte, o op, q *ccometQuery) []byte {
-	if o == opSignIn {
+func appendCCometHead(dst []byte, sign bool, q *ccometQuery) []byte {
+	if sign {
 		dst = append(dst, `{ "type":"SIGN","msg":"SIGN`...)
 	} else {
 		dst = append(dst, `{ "type":"MSG","msg":"`...)

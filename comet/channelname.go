@@ -61,3 +61,6 @@ func checkName(cname []byte) error {
 
 // errNoName is what is wrong with a name without a byte, where that is none.
 var errNoName = errors.New("parameter cname is missing")
+
+// MaxName is the bytes of a channel's name, or a subscriber's.
+const MaxName = 255

@@ -39,14 +39,6 @@ func ParseAuth(s string) (Auth, error) {
 	return 0, fmt.Errorf("auth %q: want none or token", s)
 }
 
-// Bounds that are not settings.
-const (
-	MaxLoops    = 64  // a channel's loops are a set of 64 bits
-	MaxName     = 255 // bytes of a channel's name, or a subscriber's
-	MaxCallback = 128 // bytes of a JSONP callback's name
-	MaxLease    = 365 * 24 * time.Hour
-)
-
 // Config of a Server. Zero fields take the default that is named.
 type Config struct {
 	// Front are the addresses where clients subscribe, Admin those where
@@ -196,12 +188,6 @@ type Config struct {
 	Clock func() time.Time
 }
 
-// Page is a document that is served as it is.
-type Page struct {
-	Path, ContentType string
-	Body              []byte
-}
-
 func orDefault[T int | time.Duration](v *T, value T) {
 	if *v == 0 {
 		*v = value
@@ -314,6 +300,17 @@ func (c *Config) web() *webConfig {
 		PublishRatePerAddress: c.PublishRatePerAddress, PublishRatePerChannel: c.PublishRatePerChannel,
 		ChannelTimeout: c.ChannelTimeout, PollingTimeout: c.PollingTimeout,
 		RequestTimeout: c.RequestTimeout, BodyTimeout: c.BodyTimeout, IdleTimeout: c.IdleTimeout, AdminIdleTimeout: c.AdminIdleTimeout,
-		Compat: c.Compat, Pages: c.Pages, Public: c.Public, Handlers: c.Handlers, Version: c.Version, Log: &c.Log,
+		Compat: c.Compat, Pages: c.Pages, Public: c.Public, Handlers: c.Handlers, RetryTime: c.RetryTime, Version: c.Version, Log: &c.Log,
 	}
 }
+
+// pollBytes are what a poll is given of messages at once; then it asks again.
+const pollBytes = 1 << 20
+
+// heldPolls is how many responses to polls there is room for at the least among what is
+// held for stuck readers: such a response is held whole, and one that had no room would
+// be asked for again and again, in vain.
+const heldPolls = 8
+
+// pollMost is how many bytes of messages a poll is given at once.
+func (c *Config) pollMost() int { return min(pollBytes, c.MaxHeldBytes/c.Loops/heldPolls) }

@@ -12,14 +12,6 @@ import (
 // This file is where sockets and HTTP meet: a shard is the reactor's handler,
 // takes requests out of what is received, and hands them to their endpoints.
 //
-// The sides: a connection's tag, but for the bits that access.go adds.
-const (
-	sideFront uint8 = iota
-	sideAdmin
-	sideCComet
-	sides
-)
-
 // exchange is one request while it is served.
 type exchange struct {
 	conn reactor.Conn
@@ -107,7 +99,7 @@ func (w *web) begin(c reactor.Conn, req *httplite.Request) *exchange {
 	if req.Method() == httplite.CONNECT {
 		w.exchange.last = true // what follows is meant for a tunnel, and is no request
 	}
-	w.notePage(&w.exchange)
+	w.notePage(w.exchange.side, w.exchange.conn, w.exchange.req.Header("Origin"))
 	return &w.exchange
 }
 
@@ -178,9 +170,6 @@ func (w *web) idleTimeout(c reactor.Conn) time.Duration {
 	return w.cfg.IdleTimeout
 }
 
-// refusedSeconds is when who was refused for want of room is told to try again.
-const refusedSeconds = 5
-
 // refuse answers a request that broke a rule, and ends the connection.
 func (w *web) refuse(c reactor.Conn, err *httplite.Error) {
 	w.totals.refused.Add(1)
@@ -193,10 +182,7 @@ func (w *web) refuse(c reactor.Conn, err *httplite.Error) {
 	w.reply(&x, err.Status, typeText, w.body)
 }
 
-var (
-	errTimeout  = &httplite.Error{Status: 408, Reason: "the request did not arrive in time"}
-	errNoMemory = &httplite.Error{Status: 503, Reason: "out of memory for another subscriber"}
-)
+var errTimeout = &httplite.Error{Status: 408, Reason: "the request did not arrive in time"}
 
 // Ended: the peer will send nothing more. A client that waits has gone; answers
 // under way are still written.

@@ -18,6 +18,12 @@ const (
 	numConnStates
 )
 
+// connStateNames are those of figures.
+var connStateNames = [numConnStates]string{
+	stateIdle: "idle", stateRequest: "request", stateWaiting: "waiting", stateAnswering: "answering",
+	stateListening: "listening", stateRefused: "turned_away", stateEnding: "ending",
+}
+
 // idleServed is the index that goes with stateIdle once a request has been answered.
 const idleServed uint32 = 1
 

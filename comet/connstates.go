@@ -5,7 +5,6 @@ import "ccomet/reactor"
 // connStateRow says what becomes of a connection in one state. What is nil has
 // nothing to be done; i is the index of the record that goes with the state.
 type connStateRow struct {
-	name    string                                      // in figures
 	takes   func(s *web, i uint32, c reactor.Conn) bool // may the next request be taken? nil: no
 	ended   func(s *web, i uint32, c reactor.Conn)      // the peer will send nothing more
 	drained func(s *web, i uint32, c reactor.Conn)      // what was held has been written
@@ -21,34 +20,27 @@ func init() { // here, since what the rows name looks states up itself
 	type s = *web
 	connStates = [numConnStates]connStateRow{
 		stateIdle: {
-			name: "idle", takes: s.takesMore, ended: s.finishAt, drained: s.idleDrained, expired: s.giveUp, leave: s.idleLeaves,
+			takes: s.takesMore, ended: s.finishAt, drained: s.idleDrained, expired: s.giveUp, leave: s.idleLeaves,
 		},
 		stateRequest: {
-			name: "request", takes: s.takesMore, ended: s.finishAt, expired: s.requestExpired,
+			takes: s.takesMore, ended: s.finishAt, expired: s.requestExpired,
 		},
 		stateWaiting: {
-			name: "waiting", ended: s.subEnded, drained: s.subDrained, expired: s.subExpired, closed: s.subClosed, leave: s.subLeaves,
+			ended: s.subEnded, drained: s.subDrained, expired: s.subExpired, closed: s.subClosed, leave: s.subLeaves,
 		},
 		stateAnswering: {
-			name: "answering", takes: s.pipeTakes, ended: s.pipeEnded, drained: s.pipeDrained, expired: s.pipeExpired, closed: s.pipeClosed,
+			takes: s.pipeTakes, ended: s.pipeEnded, drained: s.pipeDrained, expired: s.pipeExpired, closed: s.pipeClosed,
 		},
 		stateListening: {
-			name: "listening", ended: s.listenerEnded, drained: s.listenerDrained, expired: s.giveUp, closed: s.listenerClosed, leave: s.departs,
+			ended: s.listenerEnded, drained: s.listenerDrained, expired: s.giveUp, closed: s.listenerClosed, leave: s.departs,
 		},
 		stateRefused: {
-			name: "turned_away", takes: s.takesMore, ended: s.finishAt, expired: s.refusedExpired, leave: s.departs,
+			takes: s.takesMore, ended: s.finishAt, expired: s.refusedExpired, leave: s.departs,
 		},
 		stateEnding: {
-			name: "ending", takes: s.takesMore, ended: s.finishAt, expired: s.giveUp,
+			takes: s.takesMore, ended: s.finishAt, expired: s.giveUp,
 		},
 	}
-	for i := range connStates {
-		StateNames[i] = connStates[i].name
-	}
-	for i := range transports {
-		TransportNames[i] = transports[i].name
-	}
-	TransportNames[listenJSONP] = "jsonp"
 }
 
 // takesMore says whether the next request may be taken of a connection that is

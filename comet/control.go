@@ -26,3 +26,6 @@ func (b *broker) control(m *mail) {
 	}
 	b.send(m.from, r)
 }
+
+// MaxLease is the longest that a channel may be signed for.
+const MaxLease = 365 * 24 * time.Hour

@@ -94,17 +94,17 @@ func (p *pages) leave(conn uint32) {
 	}
 }
 
-// notePage notes for which page a request is, if that is one that the side names.
-func (h *heads) notePage(x *exchange) {
-	origins := &h.cors[x.side].origins
+// notePage notes which page's origin a connection's request names, if that is one that
+// the side names.
+func (h *heads) notePage(side uint8, c reactor.Conn, origin []byte) {
+	origins := &h.cors[side].origins
 	if !origins.named() {
 		return
 	}
-	origin := x.req.Header("Origin")
 	if !origins.names(origin) {
 		origin = nil
 	}
-	h.pages.enter(x.conn.Index(), origin)
+	h.pages.enter(c.Index(), origin)
 }
 
 // page is the place of a connection's page, 0 if it has none that is named.
@@ -132,34 +132,8 @@ func (h *heads) corsLines(side uint8, conn uint32) string {
 
 // appendEventsOrigin appends what iComet's pages on other origins need of /sse.
 func (h *heads) appendEventsOrigin(dst []byte) []byte {
-	if h.compat.EventsForAnyOrigin && h.cors[sideFront].origins.empty() {
+	if h.anyEvents && h.cors[sideFront].origins.empty() {
 		dst = append(dst, "Access-Control-Allow-Origin: *\r\n"...)
 	}
 	return dst
 }
-
-// corsPreflight is what a page may ask, if it may ask at all: for two hours, which is
-// as long as browsers believe it.
-const corsPreflight = "Access-Control-Allow-Headers: Last-Event-ID, Authorization, Cache-Control, X-Requested-With, Content-Type\r\n" +
-	"Access-Control-Max-Age: 7200\r\n"
-
-// preflight answers what a browser asks before a page's request, if x is that.
-func (w *web) preflight(x *exchange, e endpoint) bool {
-	origin := x.req.Header("Origin")
-	if len(origin) == 0 || x.req.Header("Access-Control-Request-Method") == nil {
-		return false
-	}
-	if w.page(x.side, x.conn.Index()) == 0 && !w.site.cors[x.side].origins.any {
-		w.body = append(append(w.body[:0], "pages of "...), origin...)
-		w.body = append(append(append(w.body, " are not let in: "...), originSettings[x.side]...), " names those that are\n"...)
-		w.failed(x, 403)
-		return true
-	}
-	w.object = append(appendMethods(w.object[:0], "Access-Control-Allow-Methods: ", e.methods), corsPreflight...)
-	x.headers = w.object
-	w.reply(x, 204, "", nil)
-	return true
-}
-
-// originSettings name the pages of a side; CComet's dialect is JSONP, which asks nobody.
-var originSettings = [sides]string{"cors-origin", "admin-origin", "cors-origin"}

@@ -36,7 +36,7 @@ func (h *harness) drain(d time.Duration) {
 // TestDrainSpreads: many who wait are sent away over the time there is, each in
 // the manner of its transport, and no turn looks at all of them.
 func TestDrainSpreads(t *testing.T) {
-	const each, turnsToArrange = 500, 4*500/walkBudget + 1
+	const each, turnsToArrange = 500, 4*500/drainBudget + 1
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
 	ends := map[string][]*end{}
@@ -60,7 +60,7 @@ func TestDrainSpreads(t *testing.T) {
 	for ; s.drain.phase < drainWatching; turns++ {
 		at := s.drain.at
 		h.turn(s)
-		if s.drain.phase <= drainArranging && s.drain.at > at+walkBudget+1 {
+		if s.drain.phase <= drainArranging && s.drain.at > at+drainBudget+1 {
 			t.Fatalf("a turn looked at connections %d to %d", at, s.drain.at)
 		}
 	}

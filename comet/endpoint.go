@@ -86,15 +86,6 @@ func table(cfg *webConfig) (t [sides]map[string]endpoint) {
 	return t
 }
 
-// Content types.
-const (
-	typeText   = "text/plain; charset=utf-8"
-	typeJSON   = "application/json; charset=utf-8"
-	typeScript = "text/javascript; charset=utf-8"
-	typeHTML   = "text/html; charset=utf-8"
-	typeSSE    = "text/event-stream; charset=utf-8"
-)
-
 // subscribeBy makes the endpoint of a transport.
 func subscribeBy(t transport) func(*web, *exchange) {
 	return func(w *web, x *exchange) {

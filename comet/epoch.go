@@ -76,3 +76,9 @@ func tellLast(text []byte, e uint32) []byte {
 	text = append(text[:len(text)-1], `,"epoch":"`...)
 	return append(appendEpoch(text, e), `"}`...)
 }
+
+// StateGap is how many numbers each channel leaves out when the file it comes from
+// is older than the end of the server that wrote it: numbers that were given in
+// between are not given again, unless there were more of them. Each server that
+// loads the same file leaves a gap more.
+const StateGap = 1 << 22

@@ -189,3 +189,11 @@ func (b *broker) nameSeats(e *explanation) {
 		e.text = append(e.text, '}')
 	}
 }
+
+// sooner is the shorter of two waits, of which a negative one is no bound.
+func sooner(a, b time.Duration) time.Duration {
+	if a < 0 || b >= 0 && b < a {
+		return b
+	}
+	return a
+}

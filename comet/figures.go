@@ -77,18 +77,13 @@ type Tally struct {
 // loop's figures are of.
 var (
 	SideNames      = [sides]string{"front", "admin", "ccomet"}
-	StateNames     [numConnStates]string
-	TransportNames [numListens]string
+	StateNames     = connStateNames
+	TransportNames = listenNames()
 	SlabNames      = [slabs]string{
 		slabConnection: "connection", slabSubscriber: "subscriber", slabRoster: "roster", slabRosterBucket: "roster_bucket",
 		slabChannel: "channel", slabChannelBucket: "channel_bucket", slabSeat: "seat", slabSeatBucket: "seat_bucket",
 		slabNames: "name_16", "name_32", "name_64", "name_128", "name_256",
 	}
-)
-
-const (
-	listenJSONP = numTransports // a poll with a callback
-	numListens  = listenJSONP + 1
 )
 
 // Slabs, as their figures are told.
@@ -214,10 +209,25 @@ func (s *shard) tellFigures() {
 }
 
 func (s *shard) loopFigures() LoopFigures {
-	f := LoopFigures{Answered: true, Reactor: s.loop.Figures(), Mails: s.mails}
-	f.Slabs[slabConnection] = f.Reactor.Records
-	s.web.addFigures(&f)
-	s.hub.addFigures(&f)
-	s.broker.addFigures(&f)
+	r, w, h, b := s.loop.Figures(), s.web.figures(), s.hub.figures(), s.broker.figures()
+	f := LoopFigures{
+		Answered: true, Reactor: r, Mails: s.mails,
+		Published: b.Published, Delivered: h.Delivered, Channels: b.Channels, HistoryBytes: b.HistoryBytes, HistoryMessages: b.HistoryMessages,
+		Tally: Tally{
+			Connections: w.Connections, Subscribers: h.Subscribers, Behind: h.Behind, Requests: w.Requests, Broadcasts: w.Broadcasts,
+			Replayed: h.Replayed, Heartbeats: h.Heartbeats, Lost: h.Lost,
+		},
+		Slabs: [slabs]reactor.SlabFigures{
+			slabConnection: r.Records, slabSubscriber: h.SubscriberSlab, slabRoster: h.RosterSlab, slabRosterBucket: h.RosterBuckets,
+			slabChannel: b.ChannelSlab, slabChannelBucket: b.ChannelBuckets, slabSeat: b.SeatSlab, slabSeatBucket: b.SeatBuckets,
+		},
+	}
+	for i, names := range b.NameSlabs { // of JSONP callbacks, too
+		callbacks := h.CallbackSlabs[i]
+		names.Live += callbacks.Live
+		names.Room += callbacks.Room
+		names.Mapped += callbacks.Mapped
+		f.Slabs[slabNames+i] = names
+	}
 	return f
 }

@@ -144,13 +144,9 @@ func (b *batch) appendPreface(object []byte, id int32) {
 	}
 }
 
-// wasTold notes that so many of the messages, and what stands before them, are on
-// their way to a subscriber.
-func (b *batch) wasTold(sub *subscriber, messages int) {
-	if b.teller >= 0 && messages >= b.teller {
-		sub.flags &^= subTell
-	}
-}
+// wasTold says whether so many of the messages, and what stands before them, tell the
+// epoch.
+func (b *batch) wasTold(messages int) bool { return b.teller >= 0 && messages >= b.teller }
 
 // start is where message index from begins; -1 is the very beginning.
 func (b *batch) start(from int) int {
@@ -199,16 +195,6 @@ func appendPollBody(dst []byte, msgs []*message, cname []byte, array bool, tell 
 		}
 	}
 	return append(dst, ']')
-}
-
-// appendLost appends the object that says which messages are gone: from another life
-// of the channel nobody knows how many, so that has an open end.
-func appendLost(dst, cname []byte, m *mail) []byte {
-	if m.flag&joinOther == 0 {
-		return appendSpan(dst, cname, m.lost, firstOf(m))
-	}
-	var span [16]byte
-	return appendObject(dst, kindLost, cname, firstOf(m), append(strconv.AppendInt(span[:0], int64(m.lost), 10), '-'))
 }
 
 // appendSpan appends the object that says that the messages from one number on

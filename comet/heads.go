@@ -3,17 +3,22 @@ package comet
 import (
 	"ccomet/httplite"
 	"ccomet/reactor"
+	"time"
 )
 
 // heads renders the heads of a loop's responses, with a date that is rendered once a
 // second, and what pages of other origins are told.
 type heads struct {
 	loop       *reactor.Loop
-	compat     *Compat
+	anyEvents  bool // event streams are for pages of any origin
 	cors       *[sides]cors
 	pages      pages
 	date       []byte
 	dateSecond int64
+
+	iframeHead []byte
+	retryTime  time.Duration // when browsers are to come back, on the average; 0: not told
+	rng        *spread
 }
 
 // stamp renders the Date header, if it is another second's.
@@ -63,4 +68,43 @@ func (h *heads) appendHead(dst []byte, side uint8, of head) []byte {
 		dst = append(dst, "Connection: keep-alive\r\n"...)
 	}
 	return dst
+}
+
+// Content types.
+const (
+	typeText   = "text/plain; charset=utf-8"
+	typeJSON   = "application/json; charset=utf-8"
+	typeScript = "text/javascript; charset=utf-8"
+	typeHTML   = "text/html; charset=utf-8"
+	typeSSE    = "text/event-stream; charset=utf-8"
+)
+
+// appendJSONP appends "object\n", or "cb(object);\n".
+func appendJSONP[T []byte | string](dst []byte, cb T, object []byte) []byte {
+	if len(cb) == 0 {
+		dst = append(dst, object...)
+		return append(dst, '\n')
+	}
+	dst = append(dst, cb...)
+	dst = append(dst, '(')
+	dst = append(dst, object...)
+	return append(dst, ");\n"...)
+}
+
+func (h *heads) appendIframeHead(dst []byte) []byte { return append(dst, h.iframeHead...) }
+
+// appendRetryTime appends when a browser is to come back. That is no event of its own,
+// which some clients take for an empty one: the first that comes goes on with it.
+func (h *heads) appendRetryTime(dst []byte) []byte {
+	if h.retryTime <= 0 {
+		return dst
+	}
+	return appendRetry(dst, h.retryAfter(h.retryTime))
+}
+
+// retryAfter is when a client is told to come back, in milliseconds: from half of d
+// to half as much again.
+func (h *heads) retryAfter(d time.Duration) int64 {
+	ms := max(int64(d/time.Millisecond), 2)
+	return ms/2 + int64(h.rng.next()%uint64(ms))
 }

@@ -39,3 +39,6 @@ func (h *homes) hashAddr(addr netip.Addr) uint64 {
 	}
 	return max(h.hash(bytes[:n]), 1)
 }
+
+// MaxLoops bounds the loops of a server: a channel's are a set of 64 bits.
+const MaxLoops = 64

@@ -24,7 +24,6 @@ type hub struct {
 	rng     *spread
 	trusted *Addresses // proxies
 
-	iframeHead []byte
 	subs       reactor.Slab[subscriber]
 	callbacks  names             // of JSONP
 	laterJoins map[uint32][]mail // of polls of several channels, by owner: what is still to be asked
@@ -76,10 +75,23 @@ type hubTally struct {
 	lost        uint64
 }
 
-func (h *hub) open(s *shard) error {
-	h.mailer, h.conns, h.heads, h.loop, h.drain, h.rng = s.mailer, s.web.conns, s.web.heads, s.loop, s.drain, newSpread()
-	h.cfg, h.homes, h.totals, h.web = s.srv.cfg.hub(), s.srv.homes, &s.srv.totals, &s.web
-	h.iframeHead, h.trusted = s.srv.iframeHead, &s.srv.site.access.trusted
+// hubParts are what a hub shares with the others of its loop and its server.
+type hubParts struct {
+	Mailer  *mailer
+	Conns   *conns
+	Heads   *heads
+	Loop    *reactor.Loop
+	Homes   *homes
+	Totals  *totals
+	Drain   *drain
+	Web     connOwner
+	Trusted *Addresses
+}
+
+// open readies a hub.
+func (h *hub) open(p hubParts, cfg *hubConfig) error {
+	h.mailer, h.conns, h.heads, h.loop, h.homes, h.totals, h.drain = p.Mailer, p.Conns, p.Heads, p.Loop, p.Homes, p.Totals, p.Drain
+	h.web, h.trusted, h.cfg, h.rng = p.Web, p.Trusted, cfg, newSpread()
 	h.pumps = make([]*pump, 1)
 	h.laterJoins = map[uint32][]mail{}
 	h.rosterIndex = newIndex(
@@ -115,11 +127,23 @@ func (h *hub) trim() {
 	trimmed(&h.batch.buf, &h.batch.object, &h.batch.told)
 }
 
-// addFigures tells what it counts.
-func (h *hub) addFigures(f *LoopFigures) {
+// hubFigures are what a hub counts.
+type hubFigures struct {
+	Subscribers [numListens]int64
+	Behind      int64
+	Delivered   uint64
+	Replayed    uint64
+	Heartbeats  uint64
+	Lost        uint64
+
+	SubscriberSlab, RosterSlab, RosterBuckets reactor.SlabFigures
+	CallbackSlabs                             [nameSizes]reactor.SlabFigures
+}
+
+func (h *hub) figures() hubFigures {
 	t := &h.tally
-	f.Delivered, f.Subscribers, f.Behind = t.delivered, t.subscribers, t.behind
-	f.Replayed, f.Heartbeats, f.Lost = t.replayed, t.heartbeats, t.lost
-	f.Slabs[slabSubscriber], f.Slabs[slabRoster], f.Slabs[slabRosterBucket] = h.subs.Figures(), h.rosters.Figures(), h.rosterIndex.figures()
-	h.callbacks.addFigures(f.Slabs[slabNames:])
+	return hubFigures{
+		Subscribers: t.subscribers, Behind: t.behind, Delivered: t.delivered, Replayed: t.replayed, Heartbeats: t.heartbeats, Lost: t.lost,
+		SubscriberSlab: h.subs.Figures(), RosterSlab: h.rosters.Figures(), RosterBuckets: h.rosterIndex.figures(), CallbackSlabs: h.callbacks.figures(),
+	}
 }

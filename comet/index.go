@@ -1,6 +1,9 @@
 package comet
 
-import "ccomet/reactor"
+import (
+	"ccomet/reactor"
+	"errors"
+)
 
 // index finds records by hash: chains threaded through the records (link),
 // and one 32-bit bucket a record. It grows by linear hashing, a bucket at a
@@ -96,3 +99,5 @@ func (x *index) release() { x.buckets.Release() }
 
 // figures are those of its buckets.
 func (x *index) figures() reactor.SlabFigures { return x.buckets.Figures() }
+
+var errNoIndex = errors.New("no memory for an index")

@@ -3,6 +3,7 @@ package comet
 import (
 	"time"
 
+	"ccomet/httplite"
 	"ccomet/reactor"
 )
 
@@ -129,7 +130,7 @@ func (h *hub) errorResponse(i uint32, object []byte, hopeless bool) {
 		place, b.epoch = epochDenied, epochDenied
 		id = b.id(0)
 	} else if h.endsWith(i) {
-		id.retry = h.retryTime(refusedTime)
+		id.retry = h.retryAfter(refusedTime)
 	}
 	h.scratch = appendFrame(h.scratch, sub.framing(), object, id)
 	c := h.loop.ConnAt(sub.conn)
@@ -196,3 +197,6 @@ func (h *hub) leaves(owner uint32, c reactor.Conn) {
 	h.subs.At(owner).flags |= subClose
 	h.drain.depart(c)
 }
+
+// errNoMemory is what a subscription is refused with for which there is no record.
+var errNoMemory = &httplite.Error{Status: 503, Reason: "out of memory for another subscriber"}

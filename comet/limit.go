@@ -30,3 +30,6 @@ func retryAfter(dst []byte, seconds int) []byte {
 	dst = strconv.AppendInt(append(dst, "Retry-After: "...), int64(max(seconds, 1)), 10)
 	return append(dst, "\r\n"...)
 }
+
+// refusedSeconds is when who was refused for want of room is told to try again.
+const refusedSeconds = 5

@@ -109,11 +109,36 @@ func (m *mail) done() {
 	}
 }
 
-// keepBuffer is the largest buffer worth keeping, in the pool or for rendering.
-const keepBuffer = 64 << 10
+// replayBytes is how many bytes of messages a home's answer to a stream has, or one
+// message.
+const replayBytes = 32 << 10
 
-func putBuffer(b *bytebufferpool.ByteBuffer) {
-	if cap(b.B) <= keepBuffer {
-		bytebufferpool.Put(b)
-	}
+// hashRef mixes what names a channel for an index.
+func hashRef(home uint8, index uint32) uint32 {
+	h := (index ^ uint32(home)<<24) * 0x9E3779B1
+	return h ^ h>>15
+}
+
+// op is what a request that is answered later was for.
+type op uint8
+
+const (
+	opReady op = iota // text is the whole response
+	opPush
+	opSign
+	opClose
+	opClear
+	opCheck
+	opInfo
+	opHandled // by a handler (handler.go)
+	opAsked   // of several loops: becomes opReady (settle)
+	opSignIn  // CComet's dialect
+	opPublish
+)
+
+// asker is a request that waits for an answer: its connection, and its place in
+// the connection's pipe.
+type asker struct {
+	conn reactor.Conn
+	slot uint32
 }

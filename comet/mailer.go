@@ -59,15 +59,3 @@ func (p *mailer) takeOwn() {
 	}
 	p.out[p.id] = emptied(p.out[p.id])
 }
-
-// keepList is how much room an emptied list keeps.
-const keepList = 16 << 10
-
-// emptied is a list without its elements, and without what they pointed to.
-func emptied[T any](list []T) []T {
-	if cap(list) > keepList {
-		return nil
-	}
-	clear(list)
-	return list[:0]
-}

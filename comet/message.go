@@ -106,12 +106,6 @@ const objectTail = `"}`
 // dialect, of a channel of that name.
 func objectRoom(cname []byte) int { return 96 + 4*len(cname) }
 
-// run is n messages from first on.
-type run struct {
-	first *message
-	n     int
-}
-
 const hexDigits = "0123456789abcdef"
 
 // appendEscaped appends s, valid UTF-8, as the inside of a JSON string that is

@@ -105,14 +105,9 @@ func (n *names) live() int {
 // nameSizes is how many slabs names has.
 const nameSizes = 5
 
-// addFigures adds those of each size to what is told of others already.
-func (n *names) addFigures(to []reactor.SlabFigures) {
-	for i, f := range [nameSizes]reactor.SlabFigures{
+// figures are those of each size.
+func (n *names) figures() [nameSizes]reactor.SlabFigures {
+	return [nameSizes]reactor.SlabFigures{
 		n.s16.Figures(), n.s32.Figures(), n.s64.Figures(), n.s128.Figures(), n.s256.Figures(),
-	} {
-		f.Live += to[i].Live
-		f.Room += to[i].Room
-		f.Mapped += to[i].Mapped
-		to[i] = f
 	}
 }

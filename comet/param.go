@@ -179,3 +179,6 @@ func (w *web) checkName(cname []byte) error {
 	}
 	return checkName(cname)
 }
+
+// MaxCallback is the bytes of a JSONP callback's name.
+const MaxCallback = 128

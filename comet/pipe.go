@@ -1,26 +1,7 @@
 package comet
 
 import (
-	"github.com/valyala/bytebufferpool"
-
 	"ccomet/reactor"
-)
-
-// op is what a request that is answered later was for.
-type op uint8
-
-const (
-	opReady op = iota // text is the whole response
-	opPush
-	opSign
-	opClose
-	opClear
-	opCheck
-	opInfo
-	opHandled // by a handler (handler.go)
-	opAsked   // of several loops: becomes opReady (settle)
-	opSignIn  // CComet's dialect
-	opPublish
 )
 
 // pipe holds the requests of one connection that wait for an answer, in the
@@ -227,13 +208,6 @@ func (w *web) freePipe(i uint32) {
 	p := w.pipes[i]
 	*p = pipe{slots: emptied(p.slots), listed: p.listed}
 	w.idlePipes = append(w.idlePipes, i)
-}
-
-// nameBuffer borrows a buffer that begins with a channel's name.
-func nameBuffer(cname []byte) *bytebufferpool.ByteBuffer {
-	b := bytebufferpool.Get()
-	b.B = append(b.B[:0], cname...)
-	return b
 }
 
 func (w *web) pipeTakes(i uint32, _ reactor.Conn) bool { return !w.pipes[i].full }

@@ -19,11 +19,9 @@ import "slices"
 //     one share. It goes on by catching up.
 
 const (
-	pumpBudget = 1024    // deliveries in a turn
-	pumpShare  = 16      // of which a pump may have so many at the least
-	pollBytes  = 1 << 20 // of messages in the response to a poll, which then asks again
-	walkBudget = 1024    // channels looked at in a turn, by each walk
-	keepPumps  = 64      // idle pumps that keep any
+	pumpBudget = 1024 // deliveries in a turn
+	pumpShare  = 16   // of which a pump may have so many at the least
+	keepPumps  = 64   // idle pumps that keep any
 )
 
 // pump is the delivery of messages to one roster, while there is one.
@@ -270,14 +268,6 @@ func firstFrom(msgs []*message, seq int32) int {
 	return i
 }
 
-// heldPolls is how many responses to polls there is room for at the least among what is
-// held for stuck readers: such a response is held whole, and one that had no room would
-// be asked for again and again, in vain.
-const heldPolls = 8
-
-// pollMost is how many bytes of messages a poll is given at once.
-func (c *Config) pollMost() int { return min(pollBytes, c.MaxHeldBytes/c.Loops/heldPolls) }
-
 // fitPoll is as many of the messages as a poll is given at once.
 func (h *hub) fitPoll(msgs []*message, cname []byte) []*message {
 	most := h.cfg.PollMost
@@ -302,7 +292,7 @@ func (h *hub) writeBatch(i uint32, sub *subscriber, b *batch, from int) {
 		h.wroteShort(sub, b, from, start+n)
 	default:
 		sub.cursor += int32(len(b.ends) - max(from, 0))
-		b.wasTold(sub, len(b.ends))
+		h.noteTold(sub, b, len(b.ends))
 		if b.closes {
 			h.endOne(i, h.loop.ConnAt(sub.conn), epochClosed)
 		}
@@ -317,14 +307,22 @@ func (h *hub) wroteShort(sub *subscriber, b *batch, from, pos int) {
 		// Something else is stuck already, so not even a head could go.
 		if from < 0 {
 			_ = h.loop.Write(c, b.buf[:b.head])
-			b.wasTold(sub, 0)
+			h.noteTold(sub, b, 0)
 		}
 		return
 	}
 	frame, at, through := b.rest(pos, h.cut)
 	sub.cursor += int32(through - max(from, 0))
-	b.wasTold(sub, through)
+	h.noteTold(sub, b, through)
 	h.cut = frame
 	h.loop.Hold(c, frame, at)
 	h.loop.SetTimer(c, h.loop.WriteTime(c))
+}
+
+// noteTold notes that a subscriber has been told its channel's epoch, if so many messages
+// of a batch tell it.
+func (h *hub) noteTold(sub *subscriber, b *batch, messages int) {
+	if b.wasTold(messages) {
+		sub.flags &^= subTell
+	}
 }

@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"ccomet/reactor"
 )
 
 // Readiness (/readyz) is asked of a canary, a mail that goes every way that a
@@ -28,13 +26,6 @@ type canary struct {
 	deadline time.Time
 	left     int              // mails that are still to come back
 	passed   [MaxLoops]uint64 // by the loop that was a home: the loops that its mail has come back from
-}
-
-// asker is a request that waits for an answer: its connection, and its place in
-// the connection's pipe.
-type asker struct {
-	conn reactor.Conn
-	slot uint32
 }
 
 // readyTime is how long a round may take.

@@ -1,6 +1,9 @@
 package comet
 
-import "ccomet/reactor"
+import (
+	"ccomet/reactor"
+	"strconv"
+)
 
 // What a stream has missed is sent out of its channel's history, some at a time:
 //
@@ -17,8 +20,7 @@ import "ccomet/reactor"
 // messages.
 
 const (
-	replayBytes  = 32 << 10 // of messages that a stream is given at once, or one message
-	replayBudget = 1 << 20  // bytes rendered in a turn for those that come back
+	replayBudget = 1 << 20 // bytes rendered in a turn for those that come back
 )
 
 // replayer is a subscriber that is to be sent what it has missed.
@@ -166,4 +168,14 @@ func (h *hub) drained(owner uint32, c reactor.Conn) {
 		h.heartbeat(c) // it was a noop that was stuck
 		h.endGone(owner, c)
 	}
+}
+
+// appendLost appends the object that says which messages are gone: from another life
+// of the channel nobody knows how many, so that has an open end.
+func appendLost(dst, cname []byte, m *mail) []byte {
+	if m.flag&joinOther == 0 {
+		return appendSpan(dst, cname, m.lost, firstOf(m))
+	}
+	var span [16]byte
+	return appendObject(dst, kindLost, cname, firstOf(m), append(strconv.AppendInt(span[:0], int64(m.lost), 10), '-'))
 }

@@ -58,18 +58,6 @@ func (w *web) replyJSON(x *exchange, cb, object []byte) {
 	w.reply(x, 200, contentType, w.body)
 }
 
-// appendJSONP appends "object\n", or "cb(object);\n".
-func appendJSONP[T []byte | string](dst []byte, cb T, object []byte) []byte {
-	if len(cb) == 0 {
-		dst = append(dst, object...)
-		return append(dst, '\n')
-	}
-	dst = append(dst, cb...)
-	dst = append(dst, '(')
-	dst = append(dst, object...)
-	return append(dst, ");\n"...)
-}
-
 // fail answers a request that cannot be served, with one line that says why.
 func (w *web) fail(x *exchange, status int, reason string) {
 	w.body = append(append(w.body[:0], reason...), '\n')

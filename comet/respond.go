@@ -2,7 +2,6 @@ package comet
 
 import (
 	"ccomet/httplite"
-	"time"
 )
 
 // appendStreamHead appends the head of an endless response.
@@ -21,28 +20,10 @@ func (h *hub) appendStreamHead(dst []byte, sub *subscriber) []byte {
 		return dst
 	}
 	if sub.has(subOld) {
-		return row.preface(h, dst)
+		return row.preface(h.heads, dst)
 	}
-	h.body = row.preface(h, h.body[:0])
+	h.body = row.preface(h.heads, h.body[:0])
 	return httplite.AppendChunk(dst, h.body)
-}
-
-func (h *hub) appendIframeHead(dst []byte) []byte { return append(dst, h.iframeHead...) }
-
-// appendRetryTime appends when a browser is to come back. That is no event of its own,
-// which some clients take for an empty one: the first that comes goes on with it.
-func (h *hub) appendRetryTime(dst []byte) []byte {
-	if h.cfg.RetryTime <= 0 {
-		return dst
-	}
-	return appendRetry(dst, h.retryTime(h.cfg.RetryTime))
-}
-
-// retryTime is when a client is told to come back, in milliseconds: from half of d
-// to half as much again.
-func (h *hub) retryTime(d time.Duration) int64 {
-	ms := max(int64(d/time.Millisecond), 2)
-	return ms/2 + int64(h.rng.next()%uint64(ms))
 }
 
 // appendPollResponse appends the whole response to a poll.

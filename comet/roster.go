@@ -24,12 +24,6 @@ var _ [32]byte = [unsafe.Sizeof(roster{})]byte{}
 
 func (r *roster) ref() ref { return ref{r.index, r.gen} }
 
-// hashRef mixes what names a channel for the index of rosters.
-func hashRef(home uint8, index uint32) uint32 {
-	x := (index ^ uint32(home)<<24) * 0x9E3779B1
-	return x ^ x>>15
-}
-
 // findRoster returns this loop's roster of a channel, or 0.
 func (h *hub) findRoster(home uint8, ch ref) uint32 {
 	i := h.rosterIndex.head(hashRef(home, ch.index))

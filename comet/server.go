@@ -13,16 +13,15 @@ import (
 // Server is a comet server: New opens it, Start runs it, Stop or Drain, and Wait,
 // end it.
 type Server struct {
-	cfg        Config
-	site       *site
-	iframeHead []byte
-	homes      *homes
-	shards     []*shard
-	mailers    []*mailer // of the shards
-	group      *reactor.Group
-	front      []string
-	admin      []string
-	ccomet     []string
+	cfg     Config
+	site    *site
+	homes   *homes
+	shards  []*shard
+	mailers []*mailer // of the shards
+	group   *reactor.Group
+	front   []string
+	admin   []string
+	ccomet  []string
 
 	totals    totals
 	baseBytes int64
@@ -79,7 +78,6 @@ func newServer(cfg Config) (*Server, error) {
 	web := srv.cfg.web()
 	web.Stats = srv.appendStats
 	srv.site = newSite(web)
-	srv.iframeHead = newIframeHead(&srv.site.cors[sideFront].origins)
 	srv.group, err = reactor.NewGroup(cfg.Loops, func(i int) (*reactor.Loop, error) {
 		s, err := newShard(srv, uint8(i))
 		if err != nil {

@@ -50,9 +50,16 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	}
 	s.mailer = newMailer(srv.mailers, id, s.loop, s.receive)
 	s.drain = &drain{drainClock: &srv.drainClock, loop: s.loop, rng: newSpread()}
-	s.web.open(s)
-	if err = s.broker.open(s); err == nil {
-		err = s.hub.open(s)
+	s.web.open(s.mailer, s.loop, srv.homes, &srv.totals, s.drain, &s.hub, srv.site)
+	var snapshots *snapshots
+	if srv.state != nil {
+		snapshots = srv.state.snapshots
+	}
+	if err = s.broker.open(s.mailer, s.loop, srv.homes, &srv.totals, srv.cfg.broker(), snapshots); err == nil {
+		err = s.hub.open(hubParts{
+			Mailer: s.mailer, Conns: s.web.conns, Heads: s.web.heads, Loop: s.loop, Homes: srv.homes, Totals: &srv.totals,
+			Drain: s.drain, Web: &s.web, Trusted: &srv.site.access.trusted,
+		}, srv.cfg.hub())
 	}
 	if err != nil {
 		s.release()

@@ -12,6 +12,7 @@ type site struct {
 	access     access
 	cors       [sides]cors
 	adminHosts Hosts
+	iframeHead []byte
 	limits     requestLimits
 	endpoints  [sides]map[string]endpoint
 	subtrees   []string // paths of Config.Handlers that stand for all below them
@@ -28,6 +29,7 @@ func newSite(cfg *webConfig) *site {
 	s.access, _ = newAccess(cfg)
 	s.access.warnClosed(cfg.Log)
 	s.cors = [sides]cors{sideFront: newCORS(cfg.CORSOrigins), sideAdmin: newCORS(cfg.AdminOrigins)}
+	s.iframeHead = newIframeHead(&s.cors[sideFront].origins)
 	s.adminHosts, _ = ParseHosts(cfg.AdminHosts)
 	if cfg.MaxConnectionsPerAddress > 0 {
 		s.crowd = new(crowd)

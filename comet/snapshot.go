@@ -10,6 +10,14 @@ type snapshot struct {
 	next     uint32 // the record to go on from, 0: there are no more
 }
 
+// snapshots is how whoever writes the state and the brokers hand a snapshot to each other.
+type snapshots struct {
+	batch snapshot
+	ready chan struct{} // a loop has filled the batch
+}
+
+func newSnapshots() *snapshots { return &snapshots{ready: make(chan struct{}, 1)} }
+
 type snapshotChannel struct {
 	saved savedChannel // but for its name
 	len   uint8        // of which
@@ -30,7 +38,7 @@ func (n *snapshot) add(b *broker, ch *channel) {
 
 // snapshot serves mailSnapshot.
 func (b *broker) snapshot(m *mail) {
-	n := &b.state.batch
+	n := &b.snapshots.batch
 	at, used := m.slot, b.channels.Used()
 	for range walkBudget {
 		if at > used {
@@ -44,5 +52,23 @@ func (b *broker) snapshot(m *mail) {
 	if at <= used {
 		n.next = at
 	}
-	b.state.ready <- struct{}{} // there is room: one is asked for at a time
+	b.snapshots.ready <- struct{}{} // there is room: one is asked for at a time
+}
+
+// take empties a snapshot into a file.
+func (b *snapshot) take(w *stateWriter) {
+	names := b.names
+	for i := range b.channels {
+		c := &b.channels[i]
+		c.saved.name, names = names[:c.len], names[c.len:]
+		w.channel(&c.saved)
+		for msg, n := c.kept.first, int32(c.kept.n); n > 0; msg, n = msg.after(n), n-1 {
+			if msg.shared != nil {
+				w.shared(msg.kind, msg.seq, msg.content)
+			} else {
+				w.message(msg.kind, msg.seq, msg.content)
+			}
+		}
+	}
+	b.channels, b.names = emptied(b.channels), b.names[:0]
 }

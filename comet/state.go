@@ -37,8 +37,7 @@ type state struct {
 	lost    error  // why the last one of all was not written; to be read when done
 	shown   shownState
 
-	batch snapshot
-	ready chan struct{} // a loop has filled the batch
+	*snapshots
 	final chan struct{} // closed when nothing is served any more
 	over  chan struct{} // closed when the loops have ended
 	done  chan struct{} // closed when run has ended
@@ -50,7 +49,7 @@ func openState(cfg *Config) (*state, error) {
 	if cfg.StateFile == "" {
 		return nil, nil
 	}
-	st := &state{cfg: cfg, name: cfg.StateFile, ready: make(chan struct{}, 1), final: make(chan struct{}), over: make(chan struct{})}
+	st := &state{cfg: cfg, name: cfg.StateFile, snapshots: newSnapshots(), final: make(chan struct{}), over: make(chan struct{})}
 	err := st.settle()
 	if err == nil {
 		err = st.takeLock()

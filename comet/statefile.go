@@ -177,3 +177,7 @@ func (w *stateWriter) finish() error {
 	w.end()
 	return errors.Join(w.err, w.out.Flush())
 }
+
+// maxGaps bounds those gaps: numbers must not wrap. Beyond it the last one is left
+// again and again, each time in another epoch.
+const maxGaps = 99

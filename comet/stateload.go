@@ -8,16 +8,6 @@ import (
 	"time"
 )
 
-// StateGap is how many numbers each channel leaves out when the file it comes from
-// is older than the end of the server that wrote it: numbers that were given in
-// between are not given again, unless there were more of them. Each server that
-// loads the same file leaves a gap more.
-const StateGap = 1 << 22
-
-// maxGaps bounds those gaps: numbers must not wrap. Beyond it the last one is left
-// again and again, each time in another epoch.
-const maxGaps = 99
-
 // examine opens the file, and reads it once to see whether it is good. One that
 // is not is put aside; without any the server begins with nothing.
 func (st *state) examine() error {

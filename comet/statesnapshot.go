@@ -6,24 +6,6 @@ package comet
 // begins and how long it is will do; both the records and the list are read only by
 // the one whose turn it is.
 
-// take empties a snapshot into a file.
-func (b *snapshot) take(w *stateWriter) {
-	names := b.names
-	for i := range b.channels {
-		c := &b.channels[i]
-		c.saved.name, names = names[:c.len], names[c.len:]
-		w.channel(&c.saved)
-		for msg, n := c.kept.first, int32(c.kept.n); n > 0; msg, n = msg.after(n), n-1 {
-			if msg.shared != nil {
-				w.shared(msg.kind, msg.seq, msg.content)
-			} else {
-				w.message(msg.kind, msg.seq, msg.content)
-			}
-		}
-	}
-	b.channels, b.names = emptied(b.channels), b.names[:0]
-}
-
 // writeChannels writes what all loops have. One that is not the last gives up when
 // the last is wanted.
 func (st *state) writeChannels(srv *Server, w *stateWriter, clean bool) (channels int, err error) {

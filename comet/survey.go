@@ -22,6 +22,9 @@ type survey struct {
 	seats  []byte // of those who are listed, 4 bytes each
 }
 
+// surveyBudget is how many subscribers are looked at in a turn.
+const surveyBudget = 1024
+
 // listPrice is what one who is listed takes of a turn's budget: a call to the
 // kernel, and some text.
 const listPrice = 16
@@ -46,7 +49,7 @@ func (h *hub) passSurveys(i, next uint32) {
 
 // runSurveys goes on with what is under way, within the turn's budget.
 func (h *hub) runSurveys() {
-	budget := walkBudget
+	budget := surveyBudget
 	for len(h.surveys) > 0 {
 		v := &h.surveys[0]
 		for v.at != 0 {
@@ -104,7 +107,7 @@ func (h *hub) listOne(v *survey, i uint32, kind transport, missing int32) {
 			t = append(t, `", "proxy": "trusted`...)
 		}
 	}
-	t = append(append(append(t, `", "transport": "`...), TransportNames[kind]...), '"')
+	t = append(append(append(t, `", "transport": "`...), subscribersBy[kind]...), '"')
 	cursor := sub.cursor
 	if sub.transport.row().sessions {
 		cursor-- // it counts from 0
@@ -138,7 +141,7 @@ func (h *hub) report(v *survey) {
 		between := "{"
 		for kind, n := range v.by {
 			if n > 0 {
-				t = append(append(append(t, between...), '"'), TransportNames[kind]...)
+				t = append(append(append(t, between...), '"'), subscribersBy[kind]...)
 				t = strconv.AppendInt(append(t, `": `...), int64(n), 10)
 				between = ", "
 			}
@@ -150,3 +153,6 @@ func (h *hub) report(v *survey) {
 	}
 	h.send(v.home, m)
 }
+
+// subscribersBy names how subscribers are counted.
+var subscribersBy = listenNames()

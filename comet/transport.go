@@ -31,13 +31,13 @@ type transportRow struct {
 	// payload appends one message of an endless response, and preface what such a
 	// response begins with; nil: nothing.
 	payload func(dst, object []byte, id eventID) []byte
-	preface func(s *hub, dst []byte) []byte
+	preface func(h *heads, dst []byte) []byte
 }
 
 var transports = [numTransports]transportRow{
 	transportStream: {name: "stream", contentType: typeJSON, payload: appendLine},
-	transportIframe: {name: "iframe", contentType: typeHTML, payload: appendScript, preface: (*hub).appendIframeHead},
-	transportSSE:    {name: "sse", contentType: typeSSE, events: true, payload: appendEvent, preface: (*hub).appendRetryTime},
+	transportIframe: {name: "iframe", contentType: typeHTML, payload: appendScript, preface: (*heads).appendIframeHead},
+	transportSSE:    {name: "sse", contentType: typeSSE, events: true, payload: appendEvent, preface: (*heads).appendRetryTime},
 	transportPoll:   {name: "poll", contentType: typeJSON, poll: true},
 	transportCComet: {name: "ccomet", contentType: typeScript, poll: true, sessions: true},
 }
@@ -85,3 +85,19 @@ func (f framing) transport() transport { return transport(f / 2) }
 // framing is the bytes round a message in an endless response: a transport,
 // in chunks (HTTP/1.1) or bare (HTTP/1.0).
 type framing uint8
+
+// Where subscribers are counted: at their transport, of which a poll with a callback
+// is one of its own.
+const (
+	listenJSONP = numTransports
+	numListens  = listenJSONP + 1
+)
+
+// listenNames are those of figures.
+func listenNames() (names [numListens]string) {
+	for i := range transports {
+		names[i] = transports[i].name
+	}
+	names[listenJSONP] = "jsonp"
+	return names
+}

@@ -48,11 +48,3 @@ func (s *shard) sleep(now time.Time) time.Duration {
 	}
 	return sooner(s.drain.wait, sooner(s.broker.due(now), s.web.probeDue(now)))
 }
-
-// sooner is the shorter of two waits, of which a negative one is no bound.
-func sooner(a, b time.Duration) time.Duration {
-	if a < 0 || b >= 0 && b < a {
-		return b
-	}
-	return a
-}

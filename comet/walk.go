@@ -49,3 +49,6 @@ func (b *broker) nextLive(at *uint32, end uint32, budget *int) uint32 {
 	}
 	return 0
 }
+
+// walkBudget is how many channels are looked at in a turn, by each walk.
+const walkBudget = 1024

@@ -55,12 +55,16 @@ type renderedAnswers struct {
 	statsSecond int64
 }
 
-func (w *web) open(s *shard) {
-	w.mailer, w.loop, w.drain, w.site, w.hub = s.mailer, s.loop, s.drain, s.srv.site, &s.hub
-	w.cfg, w.homes, w.totals = s.srv.site.cfg, s.srv.homes, &s.srv.totals
+// open readies a web. Its hub is opened after it.
+func (w *web) open(m *mailer, loop *reactor.Loop, homes *homes, totals *totals, d *drain, hub *hub, site *site) {
+	w.mailer, w.loop, w.homes, w.totals, w.drain, w.hub, w.site = m, loop, homes, totals, d, hub, site
+	w.cfg = site.cfg
 	w.tokens, w.debug = newTokens(w.cfg.Secret), w.cfg.Log.Debug().Enabled()
-	w.conns = &conns{loop: s.loop}
-	w.heads = &heads{loop: s.loop, compat: &w.cfg.Compat, cors: &s.srv.site.cors}
+	w.conns = &conns{loop: loop}
+	w.heads = &heads{
+		loop: loop, anyEvents: w.cfg.Compat.EventsForAnyOrigin, cors: &site.cors,
+		iframeHead: site.iframeHead, retryTime: w.cfg.RetryTime, rng: newSpread(),
+	}
 	w.pipes = make([]*pipe, 1)
 	w.req = new(httplite.Request)
 	w.presence.w = w
@@ -75,12 +79,17 @@ func (w *web) busy() bool { return len(w.answering) > 0 || len(w.presence.lines)
 func (w *web) trim() {
 	w.req.Reset()
 	clear(w.wants)
-	w.wants, w.exchange, w.asked = w.wants[:0], exchange{}, ccometQuery{}
+	w.wants, w.exchange, w.asked = w.wants[:0], exchange{}, ccometQuery{room: w.asked.room}
 	w.buffers.trim()
-	trimmed(&w.args)
+	trimmed(&w.args, &w.asked.room)
 }
 
-// addFigures tells what it counts.
-func (w *web) addFigures(f *LoopFigures) {
-	f.Connections, f.Requests, f.Broadcasts = w.count, w.requests, w.broadcasts
+// webFigures are what a web counts.
+type webFigures struct {
+	Connections          [sides][numConnStates]int64
+	Requests, Broadcasts uint64
+}
+
+func (w *web) figures() webFigures {
+	return webFigures{Connections: w.count, Requests: w.requests, Broadcasts: w.broadcasts}
 }

@@ -29,6 +29,7 @@ type webConfig struct {
 	Pages                                        []Page
 	Public                                       map[string]string
 	Handlers                                     map[string]http.Handler
+	RetryTime                                    time.Duration
 	Version                                      string
 	Log                                          *zerolog.Logger
 	Stats                                        func(dst []byte) []byte // appends what /stats tells
@@ -63,4 +64,10 @@ func (c *webConfig) check() error {
 		errs = append(errs, fmt.Errorf("admin hosts: %w", err))
 	}
 	return errors.Join(errs...)
+}
+
+// Page is a document that is served as it is.
+type Page struct {
+	Path, ContentType string
+	Body              []byte
 }
