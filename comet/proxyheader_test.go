@@ -111,7 +111,7 @@ var badHeaders = []struct {
 }
 
 // told says whom a header is for, as goodHeaders does.
-func (from proxied) told() string {
+func headerIsFor(from proxied) string {
 	switch {
 	case from.none:
 		return "proxy"
@@ -132,8 +132,8 @@ func TestProxyHeader(t *testing.T) {
 		}
 		for _, more := range []string{"", behind, test.header} {
 			from, n, err := parseProxyHeader([]byte(test.header + more))
-			if err != nil || n != len(test.header) || from.told() != test.want {
-				t.Errorf("%s: %s, %d of %d, %v, want %s", test.name, from.told(), n, len(test.header), err, test.want)
+			if err != nil || n != len(test.header) || headerIsFor(from) != test.want {
+				t.Errorf("%s: %s, %d of %d, %v, want %s", test.name, headerIsFor(from), n, len(test.header), err, test.want)
 			}
 		}
 	}
