@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -51,7 +52,7 @@ func TestDeniedEverywhere(t *testing.T) {
 	srv := startWire(t, Config{Loops: 2, AdminAllow: []string{"127.0.0.1"}, FrontDeny: []string{"127.0.0."}, FrontAllow: []string{"all"}})
 	for side, address := range []string{srv.front[0], srv.Server.admin[0]} {
 		paths := []string{"/", "/nowhere"}
-		for path := range srv.site.endpoints[side] {
+		for path := range srv.site.Endpoints[side] {
 			paths = append(paths, path)
 		}
 		for _, path := range paths {
@@ -73,7 +74,7 @@ func TestDeniedEverywhere(t *testing.T) {
 		}
 	}
 	srv.t = t
-	if n := srv.Stats().Refused; n != int64(4*2*(len(srv.site.endpoints[0])+len(srv.site.endpoints[1])+4)) {
+	if n := srv.Stats().Refused; n != int64(4*2*(len(srv.site.Endpoints[0])+len(srv.site.Endpoints[1])+4)) {
 		t.Errorf("%d requests are counted as refused", n)
 	}
 	if stats := srv.Stats(); stats.Channels != 0 || stats.Subscribers != 0 {
@@ -209,7 +210,7 @@ func TestForwardedFor(t *testing.T) {
 // Subscribers through a proxy wait and are told as any other.
 func TestForwardedSubscribers(t *testing.T) {
 	srv := startWire(t, Config{Loops: 2, FrontAllow: []string{"192.0.2."}, TrustedProxies: []string{"127.0.0.1"}})
-	c := srv.dial(sideFront)
+	c := srv.dial(conn.Front)
 	for n := 1; n < 4; n++ {
 		c.send(reqGet(1, fmt.Sprintf("/sub?cname=a&seq=%d", n), forwardedBy("192.0.2.7")))
 		srv.subscribed(1)
@@ -240,7 +241,7 @@ func TestAccessDoesNotAllocate(t *testing.T) {
 	} {
 		test.cfg.Loops = 1
 		st := newStage(t, test.cfg)
-		p := st.enter(0, sideAdmin)
+		p := st.enter(0, conn.Admin)
 		s := st.srv.shards[0]
 		request := []byte(reqGet(1, "/healthz", test.lines...))
 		var n int
@@ -261,11 +262,11 @@ func TestAccessDoesNotAllocate(t *testing.T) {
 		if allocs := testing.AllocsPerRun(100, ask); allocs != 0 {
 			t.Errorf("%s: a request allocates %v times", test.name, allocs)
 		}
-		if st.srv.site.access.looks != (test.name != "no rules") {
-			t.Errorf("%s: looked at: %v", test.name, st.srv.site.access.looks)
+		if st.srv.site.Access.Enabled != (test.name != "no rules") {
+			t.Errorf("%s: looked at: %v", test.name, st.srv.site.Access.Enabled)
 		}
 		c := s.loop.ConnAt(1)
-		if allocs := testing.AllocsPerRun(100, func() { s.loop.SetTag(c, sideAdmin); s.web.look(c) }); allocs != 0 {
+		if allocs := testing.AllocsPerRun(100, func() { s.loop.SetTag(c, conn.Admin); s.web.ClassifyPeer(c) }); allocs != 0 {
 			t.Errorf("%s: looking at a connection allocates %v times", test.name, allocs)
 		}
 	}

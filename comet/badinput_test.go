@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
 	"fmt"
 	"net"
 	"strings"
@@ -31,14 +32,14 @@ func told(t *testing.T, got string) (status, reason string) {
 // still has a client subscribe and a message go through.
 func (w *wireServer) still(t *testing.T) {
 	t.Helper()
-	before := w.totals.channels.Load()
-	c := w.dial(sideFront)
+	before := w.totals.Channels.Load()
+	c := w.dial(conn.Front)
 	c.send(reqGet(0, "/sub?cname=a&seq=1"))
 	w.subscribed(1)
 	w.ask("/push?cname=a&content=still")
 	same(t, c.rest(), answer(ok200, asJSON, object("data", 1, "still")+"\n"))
 	w.ask("/close?cname=a")
-	if now := w.totals.channels.Load(); now != before || before != 0 {
+	if now := w.totals.Channels.Load(); now != before || before != 0 {
 		t.Errorf("channels: %d before, %d after", before, now)
 	}
 }
@@ -75,13 +76,13 @@ var broken = []struct{ name, request, status, reason string }{
 func TestBrokenRequests(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops, MaxHead: 2048, MaxMessage: 100})
-		for _, side := range []uint8{sideFront, sideAdmin} {
+		for _, side := range []uint8{conn.Front, conn.Admin} {
 			for _, r := range broken {
 				t.Run(fmt.Sprintf("loops=%d/side=%d/%s", loops, side, r.name), func(t *testing.T) {
 					srv.t = t
 					got := srv.talk(side, r.request)
 					want := r.reason
-					if side == sideAdmin { // whose line has room for a message of 100 bytes, escaped
+					if side == conn.Admin { // whose line has room for a message of 100 bytes, escaped
 						want = strings.NewReplacer("line too long: the limit is 1024", "line too long: the limit is 1324", "header too large: the limit is 2048", "header too large: the limit is 2348").Replace(want)
 					}
 					if status, reason := told(t, got); status != r.status || !strings.Contains(reason, want) {
@@ -102,7 +103,7 @@ func TestBrokenBehindOthers(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops})
 		want := answer(ok200, asJSON, `{"type":"ok","seq":1}`+"\n") + answer(ok200, asText, "ok")
-		got := srv.talk(sideAdmin, reqGet(1, "/push?cname=a&content=x&ack=1")+reqGet(1, "/healthz")+"GET /\r\n\r\n"+reqGet(1, "/healthz"))
+		got := srv.talk(conn.Admin, reqGet(1, "/push?cname=a&content=x&ack=1")+reqGet(1, "/healthz")+"GET /\r\n\r\n"+reqGet(1, "/healthz"))
 		if !strings.HasPrefix(got, want) {
 			t.Fatalf("got %q, want it to begin with %q", got, want)
 		}
@@ -123,44 +124,44 @@ var unfit = []struct {
 	status string
 	reason string
 }{
-	{"no cname", sideFront, "/sub?seq=1", "400", "parameter cname is missing"},
-	{"an empty cname", sideFront, "/stream?cname=", "400", "parameter cname is missing"},
-	{"a cname without value", sideFront, "/sse?cname", "400", "parameter cname is missing"},
-	{"too long a cname", sideFront, "/iframe?cname=" + strings.Repeat("x", 256), "400", "parameter cname: 256 bytes, at most 255"},
-	{"a control character in cname", sideFront, "/sub?cname=a%0D%0Ab", "400", "parameter cname: control characters"},
-	{"DEL in cname", sideFront, "/sub?cname=%7F", "400", "parameter cname: control characters"},
-	{"cname that is not UTF-8", sideFront, "/sub?cname=%C3%28", "400", "parameter cname: not UTF-8"},
-	{"cname with half a surrogate pair", sideFront, "/sub?cname=%ED%A0%80", "400", "parameter cname: not UTF-8"},
-	{"a bad escape in seq", sideFront, "/sub?cname=a&seq=%zz", "400", "parameter seq: want a whole number"},
-	{"seq that is no number", sideFront, "/sub?cname=a&seq=1x", "400", "parameter seq: want a whole number of 32 bits"},
-	{"seq of more than 32 bits", sideFront, "/stream?cname=a&seq=2147483648", "400", "parameter seq: want"},
-	{"noop that is no number", sideFront, "/sub?cname=a&noop=1.5", "400", "parameter noop: want"},
-	{"noop of more than 32 bits", sideFront, "/sse?cname=a&noop=-2147483649", "400", "parameter noop: want"},
-	{"a script for a callback", sideFront, "/sub?cname=a&cb=alert(1)//", "400", "parameter cb: want a JavaScript name"},
-	{"a callback that begins with a digit", sideFront, "/ping?cb=1a", "400", "parameter cb: want"},
-	{"too long a callback", sideFront, "/ping?cb=" + strings.Repeat("f", 129), "400", "parameter cb: want"},
-	{"a line break in a callback", sideAdmin, "/push?cname=a&content=x&cb=a%0A", "400", "parameter cb: want"},
-	{"a callback with a bad escape", sideAdmin, "/sign?cname=a&cb=%", "400", "parameter cb: want"},
-	{"no content", sideAdmin, "/push?cname=a", "400", "parameter content is missing"},
-	{"no content for all", sideAdmin, "/broadcast", "400", "parameter content is missing"},
-	{"no channel to push to", sideAdmin, "/push?content=x", "400", "parameter cname is missing"},
-	{"no channel to close", sideAdmin, "/close", "400", "parameter cname is missing"},
-	{"content that is not UTF-8", sideAdmin, "/push?cname=a&content=%FF", "400", "parameter content: not UTF-8"},
-	{"content for all that is not UTF-8", sideAdmin, "/broadcast?content=%C0%80", "400", "parameter content: not UTF-8"},
-	{"content over the limit", sideAdmin, "/push?cname=a&content=" + strings.Repeat("x", 101), "413",
+	{"no cname", conn.Front, "/sub?seq=1", "400", "parameter cname is missing"},
+	{"an empty cname", conn.Front, "/stream?cname=", "400", "parameter cname is missing"},
+	{"a cname without value", conn.Front, "/sse?cname", "400", "parameter cname is missing"},
+	{"too long a cname", conn.Front, "/iframe?cname=" + strings.Repeat("x", 256), "400", "parameter cname: 256 bytes, at most 255"},
+	{"a control character in cname", conn.Front, "/sub?cname=a%0D%0Ab", "400", "parameter cname: control characters"},
+	{"DEL in cname", conn.Front, "/sub?cname=%7F", "400", "parameter cname: control characters"},
+	{"cname that is not UTF-8", conn.Front, "/sub?cname=%C3%28", "400", "parameter cname: not UTF-8"},
+	{"cname with half a surrogate pair", conn.Front, "/sub?cname=%ED%A0%80", "400", "parameter cname: not UTF-8"},
+	{"a bad escape in seq", conn.Front, "/sub?cname=a&seq=%zz", "400", "parameter seq: want a whole number"},
+	{"seq that is no number", conn.Front, "/sub?cname=a&seq=1x", "400", "parameter seq: want a whole number of 32 bits"},
+	{"seq of more than 32 bits", conn.Front, "/stream?cname=a&seq=2147483648", "400", "parameter seq: want"},
+	{"noop that is no number", conn.Front, "/sub?cname=a&noop=1.5", "400", "parameter noop: want"},
+	{"noop of more than 32 bits", conn.Front, "/sse?cname=a&noop=-2147483649", "400", "parameter noop: want"},
+	{"a script for a callback", conn.Front, "/sub?cname=a&cb=alert(1)//", "400", "parameter cb: want a JavaScript name"},
+	{"a callback that begins with a digit", conn.Front, "/ping?cb=1a", "400", "parameter cb: want"},
+	{"too long a callback", conn.Front, "/ping?cb=" + strings.Repeat("f", 129), "400", "parameter cb: want"},
+	{"a line break in a callback", conn.Admin, "/push?cname=a&content=x&cb=a%0A", "400", "parameter cb: want"},
+	{"a callback with a bad escape", conn.Admin, "/sign?cname=a&cb=%", "400", "parameter cb: want"},
+	{"no content", conn.Admin, "/push?cname=a", "400", "parameter content is missing"},
+	{"no content for all", conn.Admin, "/broadcast", "400", "parameter content is missing"},
+	{"no channel to push to", conn.Admin, "/push?content=x", "400", "parameter cname is missing"},
+	{"no channel to close", conn.Admin, "/close", "400", "parameter cname is missing"},
+	{"content that is not UTF-8", conn.Admin, "/push?cname=a&content=%FF", "400", "parameter content: not UTF-8"},
+	{"content for all that is not UTF-8", conn.Admin, "/broadcast?content=%C0%80", "400", "parameter content: not UTF-8"},
+	{"content over the limit", conn.Admin, "/push?cname=a&content=" + strings.Repeat("x", 101), "413",
 		"parameter content is 101 bytes: max-message is 100"},
-	{"content over the limit for all", sideAdmin, "/broadcast?content=" + strings.Repeat("%20", 101), "413", "max-message is 100"},
-	{"pub of a bare quote", sideAdmin, "/pub?cname=a&content=%22", "400", "parameter content: not valid inside a JSON string, from byte 0"},
-	{"pub of a bare line break", sideAdmin, "/pub?cname=a&content=ab%0A", "400", "from byte 2"},
-	{"pub of an unknown escape", sideAdmin, `/pub?cname=a&content=a%5Cx41`, "400", "from byte 1"},
-	{"pub of a short escape", sideAdmin, `/pub?cname=a&content=%5Cu12`, "400", "from byte 0"},
-	{"pub of a signed escape", sideAdmin, `/pub?cname=a&content=%5Cu%2B123`, "400", "from byte 0"},
-	{"pub of half an escape", sideAdmin, `/pub?cname=a&content=abc%5C`, "400", "from byte 3"},
-	{"pub of a high surrogate alone", sideAdmin, `/pub?cname=a&content=%5CuD83D`, "400", "from byte 0"},
-	{"pub of a low surrogate alone", sideAdmin, `/pub?cname=a&content=x%5CuDE00`, "400", "from byte 1"},
-	{"pub of two high surrogates", sideAdmin, `/pub?cname=a&content=%5CuD83D%5CuD83D`, "400", "from byte 0"},
-	{"pub of what is not UTF-8", sideAdmin, "/pub?cname=a&content=%FF", "400", "parameter content: not valid inside a JSON string"},
-	{"a lease that is no number", sideAdmin, "/sign?cname=a&expires=soon", "400", "parameter expires: want"},
+	{"content over the limit for all", conn.Admin, "/broadcast?content=" + strings.Repeat("%20", 101), "413", "max-message is 100"},
+	{"pub of a bare quote", conn.Admin, "/pub?cname=a&content=%22", "400", "parameter content: not valid inside a JSON string, from byte 0"},
+	{"pub of a bare line break", conn.Admin, "/pub?cname=a&content=ab%0A", "400", "from byte 2"},
+	{"pub of an unknown escape", conn.Admin, `/pub?cname=a&content=a%5Cx41`, "400", "from byte 1"},
+	{"pub of a short escape", conn.Admin, `/pub?cname=a&content=%5Cu12`, "400", "from byte 0"},
+	{"pub of a signed escape", conn.Admin, `/pub?cname=a&content=%5Cu%2B123`, "400", "from byte 0"},
+	{"pub of half an escape", conn.Admin, `/pub?cname=a&content=abc%5C`, "400", "from byte 3"},
+	{"pub of a high surrogate alone", conn.Admin, `/pub?cname=a&content=%5CuD83D`, "400", "from byte 0"},
+	{"pub of a low surrogate alone", conn.Admin, `/pub?cname=a&content=x%5CuDE00`, "400", "from byte 1"},
+	{"pub of two high surrogates", conn.Admin, `/pub?cname=a&content=%5CuD83D%5CuD83D`, "400", "from byte 0"},
+	{"pub of what is not UTF-8", conn.Admin, "/pub?cname=a&content=%FF", "400", "parameter content: not valid inside a JSON string"},
+	{"a lease that is no number", conn.Admin, "/sign?cname=a&expires=soon", "400", "parameter expires: want"},
 }
 
 func TestUnfitRequests(t *testing.T) {
@@ -170,7 +171,7 @@ func TestUnfitRequests(t *testing.T) {
 			t.Run(fmt.Sprintf("loops=%d/%s", loops, r.name), func(t *testing.T) {
 				srv.t = t
 				follow, after := reqGet(1, "/healthz", closing), answer(ok200, asText, "ok", closing)
-				if r.side == sideFront {
+				if r.side == conn.Front {
 					follow, after = reqGet(1, ping, closing), pong
 				}
 				got, ended := strings.CutSuffix(srv.talk(r.side, reqGet(1, r.target)+follow), after)
@@ -206,15 +207,15 @@ func TestAtTheLimits(t *testing.T) {
 	cname, content, cb := strings.Repeat("n", 255), strings.Repeat("x", 100), strings.Repeat("f", 128)
 	same(t, srv.ask("/push?cname="+cname+"&content="+content+"&cb="+cb), cb+`({"type":"ok"});`+"\n")
 	want := `[{"type":"data","cname":"` + cname + `","seq":1,"content":"` + content + `"}]`
-	same(t, srv.talk(sideFront, reqGet(0, "/sub?seq=1&cb="+cb+"&cname="+cname)), answer(ok200, asScript, cb+"("+want+");\n"))
+	same(t, srv.talk(conn.Front, reqGet(0, "/sub?seq=1&cb="+cb+"&cname="+cname)), answer(ok200, asScript, cb+"("+want+");\n"))
 	escaped := strings.Repeat("%78", 100) // as a form has it, thrice as long
-	same(t, srv.talk(sideAdmin, reqForm(0, "/push?cname=a", "content="+escaped)), answer(ok200, asJSON, done))
+	same(t, srv.talk(conn.Admin, reqForm(0, "/push?cname=a", "content="+escaped)), answer(ok200, asJSON, done))
 }
 
 // A request that never ends is cut when its time is up, however it drips.
 func TestRequestTimeout(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, RequestTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second})
-	for _, side := range []uint8{sideFront, sideAdmin} {
+	for _, side := range []uint8{conn.Front, conn.Admin} {
 		for _, text := range []string{"GET /sub?cname=aaaaaaaaa", "POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\ncname=aaaaaa"} {
 			p := st.enter(0, side)
 			p.send(text[:len(text)-9])
@@ -230,7 +231,7 @@ func TestRequestTimeout(t *testing.T) {
 			p.leave()
 		}
 	}
-	silent, idle := st.enter(0, sideFront), st.enter(0, sideFront)
+	silent, idle := st.enter(0, conn.Front), st.enter(0, conn.Front)
 	idle.send(reqGet(1, ping))
 	idle.take()
 	st.later(9 * time.Second)
@@ -248,7 +249,7 @@ func TestRequestTimeout(t *testing.T) {
 	if open := st.srv.shards[0].loop.Stats().Open; open != 0 {
 		t.Errorf("%d connections are left", open)
 	}
-	if n := len(st.srv.shards[0].web.halves.list) - 1 - len(st.srv.shards[0].web.halves.free); n != 0 {
+	if n := len(st.srv.shards[0].web.Parsers.List) - 1 - len(st.srv.shards[0].web.Parsers.Free); n != 0 {
 		t.Errorf("%d halves of requests are kept", n)
 	}
 }
@@ -275,7 +276,7 @@ func TestCutAnywhere(t *testing.T) {
 				t.Fatalf("cut at %d: got %q, want %q", at, got, want)
 			}
 			for _, s := range st.srv.shards {
-				if n := max(len(s.web.halves.list)-1, 0) - len(s.web.halves.free); n != 0 {
+				if n := max(len(s.web.Parsers.List)-1, 0) - len(s.web.Parsers.Free); n != 0 {
 					t.Fatalf("cut at %d: %d halves of requests are kept", at, n)
 				}
 			}
@@ -287,7 +288,7 @@ func TestCutAnywhere(t *testing.T) {
 // 100-continue is told once, when the body is worth sending.
 func TestExpectContinue(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
-	c := srv.dial(sideAdmin)
+	c := srv.dial(conn.Admin)
 	c.send("POST /push?cname=a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Type: application/x-www-form-urlencoded\r\n" +
 		closing + "Content-Length: 9\r\n\r\n")
 	c.expect("HTTP/1.1 100 Continue\r\n\r\n")
@@ -309,7 +310,7 @@ func TestVanishing(t *testing.T) {
 				srv := startWire(t, Config{Loops: 3})
 				var conns [8]*wireConn
 				for i := range conns {
-					conns[i] = srv.dial(sideFront)
+					conns[i] = srv.dial(conn.Front)
 					conns[i].send(reqGet(i%2, fmt.Sprintf("%s?cname=a%d&seq=1", path, i%3)))
 				}
 				srv.subscribed(int64(len(conns)))

@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/hub"
 	"fmt"
 	"strings"
 	"testing"
@@ -21,7 +23,7 @@ func TestSeveralChannels(t *testing.T) {
 			t.Run(fmt.Sprintf("http1.%d%s", minor, k.path), func(t *testing.T) {
 				srv := startWire(t, Config{Loops: 1})
 				srv.askAll(twoOfEach)
-				c := srv.dial(sideFront)
+				c := srv.dial(conn.Front)
 				c.send(reqGet(minor, k.path+"?seq=2&cname=a&cname=b&seq=3&noop=5&seq=1&cname=c&seq=1"))
 				srv.subscribed(3)
 				c.expect(streamHead(minor, k.contentType) + piece(minor, k.preface) + piece(minor, k.frame(object("data", 2, "a2"), id("2.a,2,0"))))
@@ -56,7 +58,7 @@ func TestPollOfSeveralChannels(t *testing.T) {
 			}
 			srv.askAll(twoOfEach)
 			poll := func(query string) *wireConn {
-				c := srv.dial(sideFront)
+				c := srv.dial(conn.Front)
 				c.send(reqGet(minor, "/sub?cb="+cb+query, closing))
 				return c
 			}
@@ -80,7 +82,7 @@ func closingIn(minor int) []string { return []string{"", closing}[minor : minor+
 
 func TestSeveralChannelsRefused(t *testing.T) {
 	many := "cname=a"
-	for n := range MaxBundle {
+	for n := range hub.MaxBundle {
 		many += fmt.Sprintf("&cname=%d", n)
 	}
 	for query, want := range map[string]string{
@@ -90,7 +92,7 @@ func TestSeveralChannelsRefused(t *testing.T) {
 		many:                     "parameter cname: at most 64 channels on a connection",
 	} {
 		for _, path := range []string{"/sub?", "/stream?", "/iframe?", "/sse?"} {
-			same(t, startWire(t, Config{Loops: 1}).talk(sideFront, reqGet(0, path+query)), answer("400 Bad Request", asText, want+"\n"))
+			same(t, startWire(t, Config{Loops: 1}).talk(conn.Front, reqGet(0, path+query)), answer("400 Bad Request", asText, want+"\n"))
 		}
 	}
 }
@@ -101,10 +103,10 @@ func TestOneOfSeveralRefused(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		srv.ask("/sign?cname=" + name)
 	}
-	other := srv.dial(sideFront)
+	other := srv.dial(conn.Front)
 	other.send(reqGet(1, "/stream?cname=c&seq=1&token="+tokenOf("c", 3)))
 	srv.subscribed(1)
-	c := srv.dial(sideFront)
+	c := srv.dial(conn.Front)
 	c.send(reqGet(0, "/sse?cname=b&token=nonsense&seq=1&cname=a&seq=1&token="+tokenOf("a", 1)+"&cname=c&token="+tokenOf("c", 3)))
 	c.expect(streamHead(0, asEvents) + "id: denied,0,-1\ndata: " + objectOf("b", "401", 0, "Token error") + "\n\n" +
 		"data: " + objectOf("c", "429", 0, "Too many subscribers") + "\n\n")
@@ -115,9 +117,9 @@ func TestOneOfSeveralRefused(t *testing.T) {
 	same(t, c.rest(), "id: denied,closed,-1\ndata: "+object("close", 2, "")+"\n\n")
 	// All of them: the response ends by itself. A poll ends with the first.
 	query := "?cname=a&cname=b&token=x"
-	same(t, srv.talk(sideFront, reqGet(1, "/stream"+query, closing)), streamHead(1, asJSON, closing)+
+	same(t, srv.talk(conn.Front, reqGet(1, "/stream"+query, closing)), streamHead(1, asJSON, closing)+
 		piece(1, object("401", 0, "Token error")+"\n")+piece(1, objectOf("b", "401", 0, "Token error")+"\n")+lastPiece(1))
-	got := srv.talk(sideFront, reqGet(1, "/sub"+query, closing))
+	got := srv.talk(conn.Front, reqGet(1, "/sub"+query, closing))
 	if a := strings.Replace(got, `"cname":"b"`, `"cname":"a"`, 1); a != answer("200 OK", asJSON, object("401", 0, "Token error")+"\n", closing) {
 		t.Errorf("got %q", got)
 	}
@@ -139,7 +141,7 @@ func TestLastEventIDOfSeveralChannels(t *testing.T) {
 		t.Run(id, func(t *testing.T) {
 			srv := startWire(t, Config{Loops: 1})
 			srv.askAll(twoOfEach)
-			c := srv.dial(sideFront)
+			c := srv.dial(conn.Front)
 			c.send(reqGet(0, "/sse?cname=a&seq=2&cname=b&seq=2", "Last-Event-ID: "+id+"\r\n"))
 			srv.subscribed(2)
 			srv.askAll([]string{"/close?cname=a", "/close?cname=b"})
@@ -156,7 +158,7 @@ func TestNoopOfSeveralChannels(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, PollingTimeout: 40 * time.Second})
 	first := st.homed(1)
 	query := "?cname=" + first + "&seq=1&noop=7&cname=" + st.homed(0) + "&seq=1"
-	stream, poll := st.enter(0, sideFront), st.enter(1, sideFront)
+	stream, poll := st.enter(0, conn.Front), st.enter(1, conn.Front)
 	stream.send(reqGet(0, "/stream"+query))
 	poll.send(reqGet(0, "/sub"+query))
 	same(t, stream.body(), "")
@@ -169,7 +171,7 @@ func TestNoopOfSeveralChannels(t *testing.T) {
 	}
 	stream.leave()
 	st.settle()
-	if n := st.srv.totals.subscribers.Load(); n != 0 {
+	if n := st.srv.totals.Subscribers.Load(); n != 0 {
 		t.Errorf("%d subscribers are left", n)
 	}
 }
@@ -179,7 +181,7 @@ func TestSeveralChannelsHalfClosed(t *testing.T) {
 	srv := startWire(t, Config{Loops: 3})
 	srv.askAll(twoOfEach)
 	for _, query := range []string{"cname=a&seq=3&cname=b&seq=1", "cname=a&seq=3&cname=b&seq=3"} {
-		c := srv.dial(sideFront)
+		c := srv.dial(conn.Front)
 		c.send(reqGet(0, "/sub?"+query))
 		if err := c.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 			t.Fatal(err)
@@ -197,7 +199,7 @@ func TestPollOfSeveralChannelsIsFair(t *testing.T) {
 		seq := 1
 		for ; seq < 200; seq++ {
 			st.admin(0, "/push?cname=a&content=a")
-			p := st.enter(0, sideFront)
+			p := st.enter(0, conn.Front)
 			p.send(reqGet(0, fmt.Sprintf("/sub?cname=a&seq=%d&cname=b&seq=1", seq)))
 			if got := p.body(); strings.Contains(got, "b1") {
 				break

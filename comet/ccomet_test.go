@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/hub"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,18 +11,18 @@ import (
 
 // How CComet's dialect behaves, turn by turn.
 
-func (st *stage) homeOfC() int { return int(st.srv.homes.of([]byte("\x01c"))) }
+func (st *stage) homeOfC() int { return int(st.srv.homes.Of([]byte("\x01c"))) }
 
 // ccWait has a client of a loop wait.
 func (st *stage) ccWait(loop int, sname string, seqid int) *player {
-	p := st.enter(loop, sideCComet)
+	p := st.enter(loop, conn.CComet)
 	p.send(reqGet(1, ccSubscribe(sname, seqid)))
 	return p
 }
 
 // ccDo has something done on a loop, and everything that comes of it.
 func (st *stage) ccDo(loop int, target string) string {
-	p := st.enter(loop, sideCComet)
+	p := st.enter(loop, conn.CComet)
 	p.send(reqGet(0, target))
 	defer p.leave()
 	return p.body()
@@ -52,7 +54,7 @@ func TestCCometReplacement(t *testing.T) {
 			check(t, st.srv, true, "")
 		}
 	}
-	if n := st.srv.totals.subscribers.Load(); n != 0 {
+	if n := st.srv.totals.Subscribers.Load(); n != 0 {
 		t.Errorf("%d subscribers of nobody", n)
 	}
 }
@@ -61,7 +63,7 @@ func TestCCometReplacement(t *testing.T) {
 func TestCCometNamesAreOfTheirChannel(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	first := st.ccWait(0, "v", 0)
-	second := st.enter(1, sideCComet)
+	second := st.enter(1, conn.CComet)
 	second.send(reqGet(1, "/subscribe?channel=d&sname=v&seqid=0&callback=f"))
 	if first.take(); first.ended {
 		t.Error("a subscriber of another channel was closed")
@@ -90,7 +92,7 @@ func TestCCometReplacementOfWhoAsksAgain(t *testing.T) {
 	home := st.homeOfC()
 	mine, others := (home+1)%3, (home+2)%3
 	first := st.ccWait(mine, "v", 0)
-	publisher, second := st.enter(home, sideCComet), st.enter(others, sideCComet)
+	publisher, second := st.enter(home, conn.CComet), st.enter(others, conn.CComet)
 	publisher.write(reqGet(0, ccPublish("x0")))
 	st.turn(home) // mails the message
 	second.write(reqGet(1, ccSubscribe("v", 1)))
@@ -121,8 +123,8 @@ func TestCCometSignIsAlone(t *testing.T) {
 					waiting = append(waiting, st.ccWait(n%loops, fmt.Sprint("v", n), 0))
 				}
 				// All of it is mail of one turn, from loops that are not the home if there are any.
-				away := st.enter((st.homeOfC()+loops-1)%loops, sideCComet)
-				second := st.enter((st.homeOfC()+loops-1)%loops, sideCComet)
+				away := st.enter((st.homeOfC()+loops-1)%loops, conn.CComet)
+				second := st.enter((st.homeOfC()+loops-1)%loops, conn.CComet)
 				one, two, _ := strings.Cut(requests, "\r\n\r\n")
 				away.write(one + "\r\n\r\n")
 				second.write(two)
@@ -147,7 +149,7 @@ func TestCCometSignsInOneTurn(t *testing.T) {
 	home := st.homeOfC()
 	old, other := st.ccWait(home, "old", 0), st.ccWait(1-home, "other", 0)
 	// A turn of the home takes these in the order of their connections' events.
-	a, between, b := st.enter(home, sideCComet), st.enter(home, sideCComet), st.enter(home, sideCComet)
+	a, between, b := st.enter(home, conn.CComet), st.enter(home, conn.CComet), st.enter(home, conn.CComet)
 	a.write(reqGet(1, strings.Replace(ccSign, "=u", "=a", 1)))
 	between.write(reqGet(1, ccSubscribe("between", 0)))
 	b.write(reqGet(1, strings.Replace(ccSign, "=u", "=b", 1)))
@@ -164,21 +166,21 @@ func TestCCometLongSign(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
 	var ends []*end
-	for n := range pumpBudget + 50 {
-		e := h.connect(s, sideCComet, 0)
+	for n := range hub.PumpBudget + 50 {
+		e := h.connect(s, conn.CComet, 0)
 		e.get(ccSubscribe(fmt.Sprint("v", n), 0))
 		ends = append(ends, e)
 	}
 	h.settle()
-	before := s.hub.tally.delivered
-	h.connect(s, sideCComet, 0).get(ccSign)
+	before := s.hub.Tally.Delivered
+	h.connect(s, conn.CComet, 0).get(ccSign)
 	h.turn(s)
-	if got := s.hub.tally.delivered - before; got != pumpBudget {
-		t.Fatalf("%d deliveries in a turn, want the budget's %d", got, pumpBudget)
+	if got := s.hub.Tally.Delivered - before; got != hub.PumpBudget {
+		t.Fatalf("%d deliveries in a turn, want the budget's %d", got, hub.PumpBudget)
 	}
-	late := h.connect(s, sideCComet, 0)
+	late := h.connect(s, conn.CComet, 0)
 	late.get(ccSubscribe("late", 0))
-	h.connect(s, sideCComet, 0).get(ccPublish("x0"))
+	h.connect(s, conn.CComet, 0).get(ccPublish("x0"))
 	h.settle()
 	for n, e := range ends {
 		e.read()
@@ -243,7 +245,7 @@ func comeBack(st *stage, seqids []int, signed bool) {
 func TestCCometBurst(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	p := st.ccWait(0, "v", 0)
-	a, b := st.enter(1, sideCComet), st.enter(1, sideCComet)
+	a, b := st.enter(1, conn.CComet), st.enter(1, conn.CComet)
 	a.write(reqGet(1, ccPublish("x0")))
 	b.write(reqGet(1, ccPublish("x1")))
 	st.settle()
@@ -279,11 +281,11 @@ func TestCCometPublishBeforeClientsComeBack(t *testing.T) {
 func TestCCometGapInOneTurn(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, ChannelBufferSize: -1})
 	old := st.ccWait(0, "old", 1)
-	p := st.enter(0, sideCComet)
+	p := st.enter(0, conn.CComet)
 	p.write(reqGet(1, ccPublish("x1")))
-	q := st.enter(0, sideCComet)
+	q := st.enter(0, conn.CComet)
 	q.write(reqGet(1, ccSubscribe("q", 50)))
-	r := st.enter(0, sideCComet)
+	r := st.enter(0, conn.CComet)
 	r.write(reqGet(1, ccPublish("x50")))
 	st.settle()
 	if got := old.body() + q.body(); strings.Count(got, "x1") != 1 || strings.Count(got, "x50") < 1 {

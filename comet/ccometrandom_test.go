@@ -1,6 +1,9 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/record"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -28,7 +31,7 @@ type lobby struct {
 	said    int
 	numbers map[string]int          // the number of each message, as clients saw it
 	firsts  map[string]map[int]bool // by channel: the numbers that its lives began with
-	lives   map[ref]bool
+	lives   map[mail.Ref]bool
 	came    map[string]int // by channel and name: how many
 	got     map[string]int // what happened, to see that the test tests
 }
@@ -49,12 +52,12 @@ type visitor struct {
 func newLobby(t *testing.T, seed uint64) *lobby {
 	l := &lobby{
 		rng: rand.New(rand.NewPCG(seed, 2)), note: fmt.Sprintf("CCOMET_SEED=%d", seed),
-		numbers: map[string]int{}, firsts: map[string]map[int]bool{}, lives: map[ref]bool{}, came: map[string]int{}, got: map[string]int{},
+		numbers: map[string]int{}, firsts: map[string]map[int]bool{}, lives: map[mail.Ref]bool{}, came: map[string]int{}, got: map[string]int{},
 	}
 	l.harness = newHarness(t, Config{Loops: 3, ChannelBufferSize: lobbyKeeps, ChannelBufferBytes: lobbyBytes, MaxSubscribersPerChannel: 5, ChannelTimeout: 12 * time.Second})
 	l.repeatable(l.rng, []string{"\x01a", "\x01b", "\x01c"})
 	for _, s := range l.srv.shards {
-		l.talkers = append(l.talkers, l.connect(s, sideCComet, 0))
+		l.talkers = append(l.talkers, l.connect(s, conn.CComet, 0))
 	}
 	for _, channel := range []string{"a", "b", "c"} {
 		l.firsts[channel] = map[int]bool{}
@@ -103,9 +106,9 @@ func (l *lobby) run(steps int) {
 	l.settle()
 	check(l.t, l.srv, true, l.note)
 	for _, s := range l.srv.shards {
-		if s.hub.subs.Live()+s.hub.rosters.Live()+s.broker.channels.Live()+s.broker.seats.Live() != 0 {
+		if s.hub.Subs.Live()+s.hub.Rosters.Live()+s.broker.Channels.Live()+s.broker.Sessions.Live() != 0 {
 			l.fail("loop %d keeps %d subscribers, %d rosters, %d channels, %d seats of nobody",
-				s.id, s.hub.subs.Live(), s.hub.rosters.Live(), s.broker.channels.Live(), s.broker.seats.Live())
+				s.Id, s.hub.Subs.Live(), s.hub.Rosters.Live(), s.broker.Channels.Live(), s.broker.Sessions.Live())
 		}
 	}
 	l.t.Log(l.got)
@@ -145,7 +148,7 @@ func (l *lobby) talk(target string) {
 	i := l.rng.IntN(len(l.talkers))
 	if l.talkers[i].read(); l.talkers[i].ended { // for idleness
 		l.talkers[i].close()
-		l.talkers[i] = l.connect(l.srv.shards[i], sideCComet, 0)
+		l.talkers[i] = l.connect(l.srv.shards[i], conn.CComet, 0)
 	}
 	l.talkers[i].get(target)
 }
@@ -153,7 +156,7 @@ func (l *lobby) talk(target string) {
 func (l *lobby) enter(channel string) {
 	s := l.srv.shards[l.rng.IntN(len(l.srv.shards))]
 	v := &visitor{
-		end: l.connect(s, sideCComet, 4608), l: l, shard: s,
+		end: l.connect(s, conn.CComet, 4608), l: l, shard: s,
 		channel: channel, sname: fmt.Sprint("v", l.rng.IntN(8)), heard: map[string]bool{},
 	}
 	if l.rng.IntN(3) == 0 {
@@ -173,16 +176,16 @@ func (v *visitor) ask() {
 // watch notes with which number each life of a channel begins.
 func (l *lobby) watch() {
 	for channel, firsts := range l.firsts {
-		home := l.srv.shards[l.srv.homes.of([]byte("\x01"+channel))]
-		i := home.broker.find([]byte("\x01" + channel))
+		home := l.srv.shards[l.srv.homes.Of([]byte("\x01"+channel))]
+		i := home.broker.Find([]byte("\x01" + channel))
 		if i == 0 {
 			continue
 		}
-		ch := home.broker.channels.At(i)
-		life := ref{uint32(home.id)<<24 | i, ch.gen}
-		if ch.dialect == dialectCComet && !l.lives[life] {
+		ch := home.broker.Channels.At(i)
+		life := mail.Ref{Index: uint32(home.Id)<<24 | i, Gen: ch.Gen}
+		if ch.Dialect == record.DialectCComet && !l.lives[life] {
 			l.lives[life] = true
-			firsts[int(home.broker.oldest(ch))-1] = true
+			firsts[int(home.broker.Oldest(ch))-1] = true
 		}
 	}
 }
@@ -305,21 +308,21 @@ func (v *visitor) take(list []ccEvent, size int) {
 func (l *lobby) compare() {
 	waiting := map[string]bool{}
 	for _, v := range l.clients {
-		what, _ := v.shard.web.state(v.conn)
-		if what != stateWaiting {
+		what, _ := v.shard.web.State(v.conn)
+		if what != conn.Waiting {
 			continue // it is being turned away
 		}
 		if waiting[v.key()] {
 			l.fail("two wait as %s", v.key())
 		}
 		waiting[v.key()] = true
-		home := l.srv.shards[l.srv.homes.of([]byte("\x01"+v.channel))]
-		i := home.broker.find([]byte("\x01" + v.channel))
+		home := l.srv.shards[l.srv.homes.Of([]byte("\x01"+v.channel))]
+		i := home.broker.Find([]byte("\x01" + v.channel))
 		if i == 0 {
 			l.fail("%s waits on a channel that is gone", v.key())
 		}
-		if ch := home.broker.channels.At(i); ch.dialect == dialectCComet && int(ch.next)-1 != v.next {
-			l.fail("%s waits for %d, its channel is at %d", v.key(), v.next, ch.next-1)
+		if ch := home.broker.Channels.At(i); ch.Dialect == record.DialectCComet && int(ch.Next)-1 != v.next {
+			l.fail("%s waits for %d, its channel is at %d", v.key(), v.next, ch.Next-1)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
 	"encoding/json"
 	"net/url"
 	"strings"
@@ -49,7 +50,7 @@ func TestCCometMessageIsRaw(t *testing.T) {
 // A name may have what the client has made of "<" and ">".
 func TestCCometEscapesInNames(t *testing.T) {
 	st := newStage(t, Config{Loops: 1})
-	p := st.enter(0, sideCComet)
+	p := st.enter(0, conn.CComet)
 	p.send(reqGet(1, "/subscribe?channel=&lt;c&gt;&sname=&lt;v&gt;&seqid=0&time=1&callback=f"))
 	st.ccDo(0, "/publish?channel=&lt;c&gt;&sname=&lt;u&gt;+100%&msg=x&time=1&callback=f")
 	messages := ccDecode(t, p.body())
@@ -123,7 +124,7 @@ func TestCCometTextSurvives(t *testing.T) {
 				name = "u"
 			}
 			names := "channel=" + escapeForm(name) + "&sname=" + escapeForm(name) + "&callback=f"
-			live := st.enter(0, sideCComet)
+			live := st.enter(0, conn.CComet)
 			live.send(reqGet(1, "/subscribe?seqid=0&"+names))
 			same(t, st.ccDo(1, "/publish?"+names+"&msg="+escapeForm(r.text)+"&time=1"), ccPublished)
 			kept := st.ccDo(1, "/subscribe?seqid=0&"+names)
@@ -156,7 +157,7 @@ func FuzzCComet(f *testing.F) {
 			return
 		}
 		st.t = t
-		p := st.enter(0, sideCComet)
+		p := st.enter(0, conn.CComet)
 		defer st.settle()
 		defer p.leave()
 		// Escaped as it should be.
@@ -175,7 +176,7 @@ func FuzzCComet(f *testing.F) {
 			return // no HTTP, or no callback
 		}
 		if ccDecode(t, body)[0].Type == "publish" {
-			if c := st.srv.shards[0]; c.broker.channels.At(c.broker.find([]byte("\x01c"))).next == int32(n+2) {
+			if c := st.srv.shards[0]; c.broker.Channels.At(c.broker.Find([]byte("\x01c"))).Next == int32(n+2) {
 				ccDecode(t, p.ask(ccSubscribe("v", n)))
 				n++
 			}

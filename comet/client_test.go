@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/reactor"
 	"fmt"
 	"io"
 	"net"
@@ -10,8 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"ccomet/reactor"
 )
 
 // Two ways of standing before a server:
@@ -95,7 +95,7 @@ func startWire(t testing.TB, cfg Config) *wireServer {
 	w := &wireServer{Server: srv, root: t, t: t}
 	t.Cleanup(func() {
 		w.t = t
-		w.until("nobody is left", func() bool { return w.open() == 0 && srv.totals.subscribers.Load() == 0 })
+		w.until("nobody is left", func() bool { return w.open() == 0 && srv.totals.Subscribers.Load() == 0 })
 		srv.Stop()
 		if err := srv.Wait(); err != nil {
 			t.Error(err)
@@ -125,12 +125,12 @@ func (w *wireServer) until(what string, done func() bool) {
 // subscribed waits until n subscribers are counted.
 func (w *wireServer) subscribed(n int64) {
 	w.t.Helper()
-	w.until(fmt.Sprintf("%d subscribers", n), func() bool { return w.totals.subscribers.Load() == n })
+	w.until(fmt.Sprintf("%d subscribers", n), func() bool { return w.totals.Subscribers.Load() == n })
 }
 
 func (w *wireServer) dial(side uint8) *wireConn {
 	w.t.Helper()
-	address := [sides][]string{w.front, w.Server.admin, w.ccomet}[side][0]
+	address := [conn.NumSides][]string{w.front, w.Server.admin, w.ccomet}[side][0]
 	c, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
 		w.t.Fatal(err)
@@ -146,7 +146,7 @@ func (w *wireServer) ask(target string) string {
 	if w.admin == nil {
 		part := w.t
 		w.t = w.root
-		w.admin = w.dial(sideAdmin)
+		w.admin = w.dial(conn.Admin)
 		w.t = part
 	}
 	w.admin.t = w.t
@@ -304,7 +304,7 @@ func (st *stage) later(d time.Duration) {
 // homed returns a channel's name whose home is that loop.
 func (st *stage) homed(loop int) string {
 	for n := 0; ; n++ {
-		if cname := fmt.Sprintf("c%d", n); int(st.srv.homes.of([]byte(cname))) == loop {
+		if cname := fmt.Sprintf("c%d", n); int(st.srv.homes.Of([]byte(cname))) == loop {
 			return cname
 		}
 	}
@@ -391,7 +391,7 @@ func (p *player) body() string {
 // admin has the admin side of a loop do something, and returns the answer's body.
 func (st *stage) admin(loop int, target string) string {
 	st.t.Helper()
-	p := st.enter(loop, sideAdmin)
+	p := st.enter(loop, conn.Admin)
 	p.send(reqGet(1, target, closing))
 	body := p.body()
 	p.leave()

@@ -1,6 +1,10 @@
 package comet
 
 import (
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/web"
 	"errors"
 	"fmt"
 	"net/http"
@@ -154,7 +158,7 @@ type Config struct {
 	WriteTimeout time.Duration
 
 	// Compat is what is let pass for the sake of another server's clients. Default none.
-	Compat Compat
+	Compat web.Compat
 
 	// CORSOrigins, a list for ParseOrigins, are those of the pages that may read the
 	// front side's answers, and embed /iframe: they are posted each message. Default
@@ -169,7 +173,7 @@ type Config struct {
 	// own name lead here. "*.example.com" is all below a domain, "*" is every name.
 	AdminHosts []string
 	// Pages are served on the front side.
-	Pages []Page
+	Pages []web.Page
 	// Public maps paths on the front side to paths of the admin side, which are
 	// open to everybody there: for demonstrations. What changes something takes
 	// only POST; /readyz, /explain and what Handlers serve stay where it is.
@@ -202,7 +206,7 @@ func (c *Config) fill() error {
 	if len(c.Admin) == 0 {
 		c.Admin = []string{"127.0.0.1:8000"}
 	}
-	orDefault(&c.Loops, min(runtime.GOMAXPROCS(0), MaxLoops))
+	orDefault(&c.Loops, min(runtime.GOMAXPROCS(0), record.MaxLoops))
 	orDefault(&c.ChannelBufferSize, 100)
 	orDefault(&c.ChannelBufferBytes, 1<<20)
 	orDefault(&c.MaxHistoryBytes, 1<<30)
@@ -236,8 +240,8 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("%s is %d: at least %d", name, v, least))
 		}
 	}
-	if c.Loops < 1 || c.Loops > MaxLoops {
-		errs = append(errs, fmt.Errorf("loops is %d: 1 to %d", c.Loops, MaxLoops))
+	if c.Loops < 1 || c.Loops > record.MaxLoops {
+		errs = append(errs, fmt.Errorf("loops is %d: 1 to %d", c.Loops, record.MaxLoops))
 	}
 	atLeast("max channels", c.MaxChannels, 0)
 	atLeast("max subscribers per channel", c.MaxSubscribersPerChannel, 0)
@@ -259,11 +263,11 @@ func (c *Config) check() error {
 		{"channel timeout", c.ChannelTimeout}, {"polling timeout", c.PollingTimeout}, {"request timeout", c.RequestTimeout}, {"body timeout", c.BodyTimeout},
 		{"idle timeout", c.IdleTimeout}, {"admin idle timeout", c.AdminIdleTimeout}, {"write timeout", c.WriteTimeout},
 	} {
-		if t.d < time.Second || t.d > MaxLease {
-			errs = append(errs, fmt.Errorf("%s is %v: 1s to %v", t.name, t.d, MaxLease))
+		if t.d < time.Second || t.d > broker.MaxLease {
+			errs = append(errs, fmt.Errorf("%s is %v: 1s to %v", t.name, t.d, broker.MaxLease))
 		}
 	}
-	if err := c.web().check(); err != nil {
+	if err := c.web().Check(); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -271,8 +275,8 @@ func (c *Config) check() error {
 
 // broker, hub and web are what the actors are told.
 
-func (c *Config) broker() *brokerConfig {
-	return &brokerConfig{
+func (c *Config) broker() *broker.Config {
+	return &broker.Config{
 		Tokens: c.Auth == AuthToken, Secret: c.Secret,
 		MaxChannels: c.MaxChannels, MaxSubscribersPerChannel: c.MaxSubscribersPerChannel, PublishRatePerChannel: c.PublishRatePerChannel,
 		ChannelBufferSize: c.ChannelBufferSize, ChannelBufferBytes: c.ChannelBufferBytes,
@@ -281,15 +285,15 @@ func (c *Config) broker() *brokerConfig {
 	}
 }
 
-func (c *Config) hub() *hubConfig {
-	return &hubConfig{
+func (c *Config) hub() *hub.Config {
+	return &hub.Config{
 		Tokens: c.Auth == AuthToken, PollingTimeout: c.PollingTimeout, RequestTimeout: c.RequestTimeout, RetryTime: c.RetryTime,
 		PollMost: c.pollMost(),
 	}
 }
 
-func (c *Config) web() *webConfig {
-	return &webConfig{
+func (c *Config) web() *web.Config {
+	return &web.Config{
 		FrontAllow: c.FrontAllow, FrontDeny: c.FrontDeny, AdminAllow: c.AdminAllow, AdminDeny: c.AdminDeny,
 		TrustedProxies: c.TrustedProxies, ProxyProtocol: c.ProxyProtocol,
 		CORSOrigins: c.CORSOrigins, AdminOrigins: c.AdminOrigins, AdminHosts: c.AdminHosts,

@@ -2,6 +2,7 @@ package comet
 
 import (
 	"bufio"
+	"ccomet/comet/internal/conn"
 	"io"
 	"net/http"
 	"strings"
@@ -16,7 +17,7 @@ import (
 func TestPollOfAHalfClosedClient(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		h := newHarness(t, Config{Loops: loops})
-		publisher := h.connect(h.srv.shards[0], sideAdmin, 0)
+		publisher := h.connect(h.srv.shards[0], conn.Admin, 0)
 		publisher.get("/push?cname=a&content=kept")
 		h.settle()
 		for name, test := range map[string]struct {
@@ -28,7 +29,7 @@ func TestPollOfAHalfClosedClient(t *testing.T) {
 			"an endless one":    {"/stream?cname=a&seq=1", piece(1, objectOf("a", "data", 1, "kept")+"\n") + "0\r\n\r\n"},
 			"no channel at all": {"/ping", "icomet_cb("},
 		} {
-			e := h.connect(h.srv.shards[loops-1], sideFront, 0)
+			e := h.connect(h.srv.shards[loops-1], conn.Front, 0)
 			e.get(test.path)
 			if err := unix.Shutdown(e.fd, unix.SHUT_WR); err != nil {
 				t.Fatal(err)
@@ -41,7 +42,7 @@ func TestPollOfAHalfClosedClient(t *testing.T) {
 			}
 		}
 		check(t, h.srv, true, "")
-		if n := h.srv.totals.subscribers.Load(); n != 0 {
+		if n := h.srv.totals.Subscribers.Load(); n != 0 {
 			t.Errorf("%d subscribers of nobody", n)
 		}
 	}
@@ -51,7 +52,7 @@ func TestPollOfAHalfClosedClient(t *testing.T) {
 func TestBroadcastKeepsItsPlace(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	e := streams(h, "a", 1)[0]
-	publisher := h.connect(h.srv.shards[0], sideAdmin, 0)
+	publisher := h.connect(h.srv.shards[0], conn.Admin, 0)
 	request := func(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n" }
 	publisher.write(request("/push?cname=a&content=1") + request("/broadcast?content=2") + request("/push?cname=a&content=3"))
 	h.settle()
@@ -70,7 +71,7 @@ func TestBroadcastKeepsItsPlace(t *testing.T) {
 // A listener to /psub in HTTP/1.0 gets its lines bare.
 func TestPresenceInHTTP10(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2})
-	e := h.connect(h.srv.shards[0], sideAdmin, 0)
+	e := h.connect(h.srv.shards[0], conn.Admin, 0)
 	e.write("GET /psub HTTP/1.0\r\n\r\n")
 	h.settle()
 	streams(h, "a", 1)
@@ -86,7 +87,7 @@ func TestPresenceInHTTP10(t *testing.T) {
 func TestFasterThanAnswers(t *testing.T) {
 	const requests = 30_000
 	srv := startWire(t, Config{Loops: 1})
-	c := srv.dial(sideAdmin)
+	c := srv.dial(conn.Admin)
 	go func() {
 		_, _ = io.WriteString(c, strings.Repeat(reqGet(1, "/push?cname=a&content=x"), requests))
 	}()

@@ -2,6 +2,8 @@ package comet
 
 import (
 	"bytes"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/web"
 	"strings"
 	"testing"
 
@@ -47,7 +49,7 @@ func TestPagesMayNotPublish(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := startWire(t, Config{Loops: 1, Version: "v", AdminOrigins: c.origins, AdminHosts: c.hosts})
 			for _, request := range []string{"GET /push?cname=a&content=x", "POST /push?cname=a&content=x", "GET /sign?cname=a&cb=f", "GET /info", "GET /explain?cname=a"} {
-				got := srv.talk(sideAdmin, request+" HTTP/1.1\r\nHost: "+c.host+"\r\n"+c.lines+closing+"\r\n")
+				got := srv.talk(conn.Admin, request+" HTTP/1.1\r\nHost: "+c.host+"\r\n"+c.lines+closing+"\r\n")
 				if c.refused == "" && strings.HasPrefix(got, "HTTP/1.1 403 ") ||
 					c.refused != "" && (!strings.HasPrefix(got, "HTTP/1.1 403 ") || !strings.Contains(got, c.refused)) {
 					t.Errorf("%s: %q", request, got)
@@ -73,11 +75,11 @@ func TestPagesMayNotUseTheDemo(t *testing.T) {
 	} {
 		srv := startWire(t, Config{Loops: 1, CORSOrigins: c.origins, Public: map[string]string{"/demo/push": "/push", "/demo/stats": "/stats"}})
 		for _, request := range []string{reqForm(1, "/demo/push", "cname=a&content=x", c.lines, closing), reqGet(1, "/demo/stats", c.lines, closing)} {
-			if got := srv.talk(sideFront, request); strings.HasPrefix(got, "HTTP/1.1 403 ") != c.refused {
+			if got := srv.talk(conn.Front, request); strings.HasPrefix(got, "HTTP/1.1 403 ") != c.refused {
 				t.Errorf("%v, %q: %q", c.origins, c.lines, got)
 			}
 		}
-		if got := srv.talk(sideFront, reqGet(1, "/ping", c.lines, closing)); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		if got := srv.talk(conn.Front, reqGet(1, "/ping", c.lines, closing)); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
 			t.Errorf("what is for all: %q", got)
 		}
 	}
@@ -86,10 +88,10 @@ func TestPagesMayNotUseTheDemo(t *testing.T) {
 // iComet's pages publish, which the log says once.
 func TestPagesMayPublishForICometsSake(t *testing.T) {
 	var log bytes.Buffer
-	srv := startWire(t, Config{Loops: 1, Log: zerolog.New(&log), Compat: Compat{PagesMayPublish: true}})
+	srv := startWire(t, Config{Loops: 1, Log: zerolog.New(&log), Compat: web.Compat{PagesMayPublish: true}})
 	for range 3 {
 		for _, lines := range []string{"Host: evil.example\r\n", "Host: 127.0.0.1\r\nSec-Fetch-Site: cross-site\r\n" + fromOther} {
-			got := srv.talk(sideAdmin, "GET /push?cname=a&content=x HTTP/1.1\r\n"+lines+closing+"\r\n")
+			got := srv.talk(conn.Admin, "GET /push?cname=a&content=x HTTP/1.1\r\n"+lines+closing+"\r\n")
 			same(t, got, answer(ok200, asJSON, done, closing))
 		}
 	}

@@ -1,63 +1,65 @@
 package comet
 
-func (s *shard) receive(m *mail) {
-	s.mails++
-	switch m.kind {
-	case mailJoin:
-		s.broker.join(m)
-	case mailCatchUp:
-		s.broker.catchUp(m)
-	case mailLeave:
-		s.broker.leave(m)
-	case mailPublish:
-		s.broker.publish(m)
-	case mailControl:
-		s.broker.control(m)
-	case mailSit:
-		s.broker.sit(m)
-	case mailStand:
-		s.broker.stood(m)
-	case mailTell:
-		s.broker.told(m)
-	case mailExplain:
-		s.broker.startExplaining(m)
-	case mailSurvey:
-		s.hub.startSurvey(m)
-	case mailSurveyed:
-		s.broker.surveyed(m)
-	case mailExplained:
-		s.web.explainedTo(m)
-	case mailBroadcast:
-		s.broker.startWalk(m)
-	case mailSnapshot:
-		s.broker.snapshot(m)
-	case mailMark:
-		s.drain.marks[m.n]++
-	case mailCanary:
-		s.web.fly(m)
-	case mailFigures:
+import "ccomet/comet/internal/mail"
+
+func (s *shard) receive(m *mail.Mail) {
+	s.Mails++
+	switch m.Kind {
+	case mail.Join:
+		s.broker.Join(m)
+	case mail.CatchUp:
+		s.broker.CatchUp(m)
+	case mail.Leave:
+		s.broker.Leave(m)
+	case mail.Publish:
+		s.broker.Publish(m)
+	case mail.Control:
+		s.broker.Control(m)
+	case mail.ClaimSession:
+		s.broker.Claim(m)
+	case mail.ReleaseSession:
+		s.broker.ReleaseSession(m)
+	case mail.PublishCComet:
+		s.broker.PublishCComet(m)
+	case mail.Explain:
+		s.broker.StartExplaining(m)
+	case mail.ScanRoster:
+		s.hub.StartScan(m)
+	case mail.RosterScanned:
+		s.broker.RosterScanned(m)
+	case mail.Explained:
+		s.web.ExplainedTo(m)
+	case mail.Broadcast:
+		s.broker.StartBroadcast(m)
+	case mail.Snapshot:
+		s.broker.Snapshot(m)
+	case mail.DrainMark:
+		s.drain.Marks[m.N]++
+	case mail.Probe:
+		s.web.ForwardProbe(m)
+	case mail.TellFigures:
 		s.tellFigures()
-	case mailListening: // the turn that it brings is all that it is for
-	case mailPresence:
-		s.web.presence.line(m.msg)
-	case mailRollCall:
-		s.broker.rollCalls = append(s.broker.rollCalls, *m)
-	case mailRolled:
-		s.web.presence.rolled(m)
-	case mailJoined:
-		s.hub.joined(m)
-	case mailBacklog:
-		s.hub.caughtUp(m)
-	case mailMessage:
-		s.hub.enqueue(m)
-	case mailSat:
-		s.hub.sat(m)
-	case mailOusted:
-		s.hub.ousted(m)
-	case mailDone:
-		s.web.answer(m)
-	case mailHandled:
-		s.web.handled(m)
+	case mail.Listening: // the turn that it brings is all that it is for
+	case mail.PresenceLine:
+		s.web.Presence.Line(m.Msg)
+	case mail.ListChannels:
+		s.broker.Listings = append(s.broker.Listings, *m)
+	case mail.ChannelsListed:
+		s.web.Presence.Listed(m)
+	case mail.Joined:
+		s.hub.Joined(m)
+	case mail.Backlog:
+		s.hub.CaughtUp(m)
+	case mail.Deliver:
+		s.hub.Enqueue(m)
+	case mail.SessionClaimed:
+		s.hub.Claimed(m)
+	case mail.SessionTaken:
+		s.hub.TakenOver(m)
+	case mail.Done:
+		s.web.Answer(m)
+	case mail.Handled:
+		s.web.Handled(m)
 	}
-	m.done()
+	m.Done()
 }

@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"ccomet/comet/internal/drain"
+	"ccomet/comet/internal/mail"
 	"time"
 )
 
@@ -16,17 +18,17 @@ const closingTurns = 3
 // counts. Any goroutine may call it; Wait tells when all is over.
 func (srv *Server) Drain(d time.Duration) {
 	d = max(d, 0)
-	end := max(int64(srv.cfg.Clock().Sub(srv.epoch)+d), 1)
+	end := max(int64(srv.cfg.Clock().Sub(srv.Epoch)+d), 1)
 	for {
-		old := srv.deadline.Load()
+		old := srv.Deadline.Load()
 		if old != 0 && old <= end {
 			return
 		}
-		if srv.deadline.CompareAndSwap(old, end) {
+		if srv.Deadline.CompareAndSwap(old, end) {
 			break
 		}
 	}
-	if srv.span.CompareAndSwap(0, int64(d)) && d > 0 {
+	if srv.Span.CompareAndSwap(0, int64(d)) && d > 0 {
 		srv.cfg.Log.Info().Dur("drain-time", d).Int64("connections", srv.connections()).Msg("draining: the listeners are closed, clients are sent away")
 	}
 	if d == 0 && !srv.finishes() {
@@ -49,47 +51,47 @@ func (srv *Server) finishes() bool { return srv.state != nil || srv.handedOver.L
 // drainOn goes on with the end, if it is near, and returns when it wants to go on
 // again.
 func (s *shard) drainOn(now time.Time) time.Duration {
-	if s.srv.deadline.Load() == 0 {
+	if s.srv.Deadline.Load() == 0 {
 		return -1
 	}
 	d := s.drain
-	left, loops := s.drain.left(now), s.loops()
-	if d.phase < drainEnding && (left <= 0 || int(s.srv.gone.Load()) == loops) {
+	left, loops := s.drain.Left(now), s.Loops()
+	if d.Phase < drain.Ending && (left <= 0 || int(s.srv.Gone.Load()) == loops) {
 		s.stopListening(false)
-		d.phase = drainEnding
+		d.Phase = drain.Ending
 		s.mark(0)
 	}
-	switch d.phase {
-	case drainNone:
-		d.phase = drainClosing
+	switch d.Phase {
+	case drain.None:
+		d.Phase = drain.Closing
 		s.stopListening(true)
-		s.web.cancelHandlers(0)
+		s.web.CancelHandlers(0)
 		return 0
-	case drainClosing:
-		if d.turns++; d.turns < closingTurns {
+	case drain.Closing:
+		if d.Turns++; d.Turns < closingTurns {
 			return 0
 		}
-		d.phase, d.at = drainArranging, 1
+		d.Phase, d.At = drain.Arranging, 1
 		return 0
-	case drainArranging:
+	case drain.Arranging:
 		if s.arrange() {
-			d.phase, d.at = drainWatching, 1
+			d.Phase, d.At = drain.Watching, 1
 		}
 		return 0
-	case drainWatching:
+	case drain.Watching:
 		return s.watch(left)
-	case drainEnding:
-		if d.marks[0] == loops && len(s.broker.walks) == 0 {
-			d.phase = drainNumbered
+	case drain.Ending:
+		if d.Marks[0] == loops && len(s.broker.Broadcasts) == 0 {
+			d.Phase = drain.Numbered
 			s.mark(1)
 		}
-	case drainNumbered:
-		if d.marks[1] == loops && len(s.web.answering) == 0 {
-			d.phase = drainQuiet
+	case drain.Numbered:
+		if d.Marks[1] == loops && len(s.web.Answering) == 0 {
+			d.Phase = drain.Quiet
 			s.srv.quieted()
 		}
 	}
-	if d.phase < drainEnding {
+	if d.Phase < drain.Ending {
 		return left
 	}
 	return -1 // a mail wakes it
@@ -97,7 +99,7 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 
 // mark tells every loop that this one has come to the end of a round.
 func (s *shard) mark(round int32) {
-	s.sendAll(mail{kind: mailMark, n: round})
+	s.SendAll(mail.Mail{Kind: mail.DrainMark, N: round})
 }
 
 // arrange goes on with the walk through the connections, and says whether it is
@@ -105,13 +107,13 @@ func (s *shard) mark(round int32) {
 func (s *shard) arrange() bool {
 	d := s.drain
 	for range drainBudget {
-		if d.at > s.loop.Indexes() {
+		if d.At > s.loop.Indexes() {
 			return true
 		}
-		if c := s.loop.ConnAt(d.at); c != 0 {
-			s.web.arrangeOne(c)
+		if c := s.loop.ConnAt(d.At); c != 0 {
+			s.web.ArrangeOne(c)
 		}
-		d.at++
+		d.At++
 	}
 	return false
 }
@@ -121,27 +123,27 @@ func (s *shard) arrange() bool {
 func (s *shard) watch(left time.Duration) time.Duration {
 	d := s.drain
 	for range drainBudget {
-		if d.at > s.loop.Indexes() {
-			d.phase = drainGone
-			if int(s.srv.gone.Add(1)) == s.loops() {
+		if d.At > s.loop.Indexes() {
+			d.Phase = drain.Gone
+			if int(s.srv.Gone.Add(1)) == s.Loops() {
 				s.srv.wakeAll()
 			}
 			return left
 		}
-		if c := s.loop.ConnAt(d.at); c != 0 && !s.web.needless(c) {
+		if c := s.loop.ConnAt(d.At); c != 0 && !s.web.Ignorable(c) {
 			return left // its end brings a turn
 		}
-		d.at++
+		d.At++
 	}
 	return 0
 }
 
 // quieted: one more loop is through, and after the last all may stop.
 func (srv *Server) quieted() {
-	if int(srv.quiet.Add(1)) < len(srv.shards) {
+	if int(srv.Quiet.Add(1)) < len(srv.shards) {
 		return
 	}
-	if srv.span.Load() > 0 {
+	if srv.Span.Load() > 0 {
 		srv.cfg.Log.Info().Int64("left", srv.connections()).Msg("drained: whoever is left is cut")
 	}
 	if srv.state != nil {

@@ -2,6 +2,8 @@ package comet
 
 import (
 	"bytes"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/drain"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -15,7 +17,7 @@ const drainSpan = 5 * time.Second
 // quiet says whether all loops have come to their end.
 func (h *harness) quiet() bool {
 	for _, s := range h.srv.shards {
-		if s.drain.phase != drainQuiet {
+		if s.drain.Phase != drain.Quiet {
 			return false
 		}
 	}
@@ -26,7 +28,7 @@ func (h *harness) quiet() bool {
 func (h *harness) drain(d time.Duration) {
 	h.srv.Drain(d)
 	for _, s := range h.srv.shards {
-		for s.drain.phase < drainWatching {
+		for s.drain.Phase < drain.Watching {
 			h.turn(s)
 		}
 	}
@@ -42,11 +44,11 @@ func TestDrainSpreads(t *testing.T) {
 	ends := map[string][]*end{}
 	for n := range each {
 		for kind, path := range map[string]string{"stream": "/stream?cname=a&seq=1", "sse": "/sse?cname=a&seq=1", "poll": fmt.Sprintf("/poll?cname=a&seq=1&noop=%d", n)} {
-			e := h.connect(s, sideFront, 0)
+			e := h.connect(s, conn.Front, 0)
 			e.get(path)
 			ends[kind] = append(ends[kind], e)
 		}
-		e := h.connect(s, sideCComet, 0)
+		e := h.connect(s, conn.CComet, 0)
 		e.get(fmt.Sprintf("/subscribe?channel=c&sname=u%d&seqid=0&callback=f", n))
 		ends["ccomet"] = append(ends["ccomet"], e)
 		if n%100 == 0 {
@@ -57,11 +59,11 @@ func TestDrainSpreads(t *testing.T) {
 	check(t, h.srv, true, "before the drain")
 	h.srv.Drain(drainSpan)
 	turns := 0
-	for ; s.drain.phase < drainWatching; turns++ {
-		at := s.drain.at
+	for ; s.drain.Phase < drain.Watching; turns++ {
+		at := s.drain.At
 		h.turn(s)
-		if s.drain.phase <= drainArranging && s.drain.at > at+drainBudget+1 {
-			t.Fatalf("a turn looked at connections %d to %d", at, s.drain.at)
+		if s.drain.Phase <= drain.Arranging && s.drain.At > at+drainBudget+1 {
+			t.Fatalf("a turn looked at connections %d to %d", at, s.drain.At)
 		}
 	}
 	if turns < turnsToArrange {
@@ -124,8 +126,8 @@ func TestDrainSpreads(t *testing.T) {
 func TestDrainOfWhatDoesNotWait(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2})
 	s := h.srv.shards[0]
-	idle, fresh, half, late := h.connect(s, sideFront, 0), h.connect(s, sideFront, 0), h.connect(s, sideFront, 0), h.connect(s, sideFront, 0)
-	admin := [2]*end{h.connect(s, sideAdmin, 0), h.connect(h.srv.shards[1], sideAdmin, 0)}
+	idle, fresh, half, late := h.connect(s, conn.Front, 0), h.connect(s, conn.Front, 0), h.connect(s, conn.Front, 0), h.connect(s, conn.Front, 0)
+	admin := [2]*end{h.connect(s, conn.Admin, 0), h.connect(h.srv.shards[1], conn.Admin, 0)}
 	idle.get("/ping")
 	half.write("GET /ping HTTP/1.1\r\n")
 	late.write("GET /poll?cname=a&seq=1 HTTP/1.1\r\n")
@@ -157,7 +159,7 @@ func TestDrainOfWhatDoesNotWait(t *testing.T) {
 	if !strings.Contains(string(late.in), `"content":"x"`) {
 		t.Errorf("who came late got %q", late.in)
 	}
-	waiting := h.connect(s, sideFront, 0) // so that it does not end
+	waiting := h.connect(s, conn.Front, 0) // so that it does not end
 	waiting.write("GET /stream?cname=a&seq=1 HTTP/1.1\r\n")
 	h.settle()
 	ask(admin[0], "/healthz", "503 Service Unavailable")
@@ -165,7 +167,7 @@ func TestDrainOfWhatDoesNotWait(t *testing.T) {
 	h.now = h.now.Add(drainSpan)
 	h.turn(s) // one loop knows that time is up
 	for _, path := range []string{"/push?cname=a&content=z", "/info"} {
-		e := h.connect(s, sideAdmin, 0)
+		e := h.connect(s, conn.Admin, 0)
 		e.get(path)
 		h.turn(s)
 		h.turn(s)
@@ -187,7 +189,7 @@ func TestDrainOfWhatDoesNotWait(t *testing.T) {
 // TestDrainIsNotPutOff: of two ends the nearer counts.
 func TestDrainIsNotPutOff(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
-	e := h.connect(h.srv.shards[0], sideFront, 0)
+	e := h.connect(h.srv.shards[0], conn.Front, 0)
 	e.get("/stream?cname=a&seq=1")
 	h.settle()
 	h.drain(time.Hour)
@@ -208,10 +210,10 @@ func TestDrainIsNotPutOff(t *testing.T) {
 func TestDrainOfStuckReaders(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
-	e := h.connect(s, sideFront, 4096)
+	e := h.connect(s, conn.Front, 4096)
 	e.get("/sse?cname=a&seq=1")
 	h.settle()
-	p := h.connect(s, sideAdmin, 0)
+	p := h.connect(s, conn.Admin, 0)
 	for range 5 {
 		p.get("/push?cname=a&content=" + strings.Repeat("x", 7000))
 		h.settle()

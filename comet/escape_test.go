@@ -1,13 +1,14 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/httplite"
 	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
 	"testing"
-
-	"ccomet/httplite"
 )
 
 // Text comes out of every transport as it went in.
@@ -22,7 +23,7 @@ var deliveries = []struct {
 	{"jsonp", "/sub?cb=f&", func(t testing.TB, body string) string { return cut(t, body, "f([", "]);\n") }},
 	{"stream", "/stream?", func(t testing.TB, body string) string { return cut(t, body, "", "\n") }},
 	{"iframe", "/iframe?", func(t testing.TB, body string) string {
-		script := cut(t, strings.TrimPrefix(body, iframeHead+iframeBody), "<script>parent.icomet_cb(", ");</script>\n")
+		script := cut(t, strings.TrimPrefix(body, frame.IframeHead+frame.IframeBody), "<script>parent.icomet_cb(", ");</script>\n")
 		if strings.ContainsAny(script, "<") {
 			t.Fatalf("a script element with %q may end early", script)
 		}
@@ -99,7 +100,7 @@ func TestTextSurvives(t *testing.T) {
 			} {
 				live := map[int]*player{}
 				for i, d := range deliveries {
-					live[i] = st.enter(i%2, sideFront)
+					live[i] = st.enter(i%2, conn.Front)
 					live[i].send(reqGet(0, fmt.Sprintf("%scname=a&seq=%d", d.path, n+1)))
 				}
 				if got := st.admin(n%2, target); got != done && got != "ok\n" {
@@ -109,7 +110,7 @@ func TestTextSurvives(t *testing.T) {
 					break // its form is in wire_test.go, its escaping that of push
 				}
 				for i, d := range deliveries {
-					kept := st.enter((i+1)%2, sideFront)
+					kept := st.enter((i+1)%2, conn.Front)
 					kept.send(reqGet(0, fmt.Sprintf("%scname=a&seq=%d", d.path, n+1)))
 					if got := decode(t, d.unwrap(t, kept.body())); got.Content != r.text || int(got.Seq) != n+1 {
 						t.Errorf("%s, backlog, %s: %q", target, d.name, got.Content)
@@ -144,7 +145,7 @@ func TestNameSurvives(t *testing.T) {
 			}
 			same(t, st.admin(1, "/push?content=x&"+cname), done)
 			for i, d := range deliveries {
-				p := st.enter(i%2, sideFront)
+				p := st.enter(i%2, conn.Front)
 				p.send(reqGet(0, d.path+"seq=1&"+cname))
 				if got := decode(t, d.unwrap(t, p.body())); got.Cname != r.text {
 					t.Errorf("%s: %q", d.name, got.Cname)

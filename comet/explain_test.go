@@ -1,13 +1,18 @@
 package comet
 
 import (
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/web"
+	"ccomet/reactor"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
-
-	"ccomet/reactor"
 )
 
 // explained is what /explain says.
@@ -68,15 +73,15 @@ func TestExplainBytes(t *testing.T) {
 			more = nil
 		}
 		ask := func(side uint8, target string) string { return srv.talk(side, reqGet(minor, target, closing)) }
-		same(t, ask(sideAdmin, "/explain?cname=a"), answer(gone, asText,
+		same(t, ask(conn.Admin, "/explain?cname=a"), answer(gone, asText,
 			"no such channel: nobody waits for it, and nothing was published to it or signed for it that still lasts\n", more...))
 		srv.askAll([]string{"/push?cname=a%22%5C%E2%80%A8%3C&content=12", "/push?cname=a%22%5C%E2%80%A8%3C&content=3"})
-		home := srv.homes.of([]byte("a\"\\\u2028<"))
+		home := srv.homes.Of([]byte("a\"\\\u2028<"))
 		size := 0 // in memory
 		for n, content := range []string{"12", "3"} {
-			size += newMessage(kindData, int32(n+1), []byte(content)).size()
+			size += msg.New(msg.Data, int32(n+1), []byte(content)).Size()
 		}
-		same(t, ask(sideAdmin, "/explain?cname=a%22%5C%E2%80%A8%3C"), answer(ok200, asJSON, fmt.Sprintf(
+		same(t, ask(conn.Admin, "/explain?cname=a%22%5C%E2%80%A8%3C"), answer(ok200, asJSON, fmt.Sprintf(
 			`{"cname": "a\"\\\u2028<", "dialect": "icomet", "auth": "none",`+"\n"+
 				` "loop": %d, "next": 3, "oldest": 1, "kept": 2, "kept_bytes": %d, "lease": 30.0,`+"\n"+
 				` "subscribers": 0, "loops": [],`+"\n"+` "left_out": 0}`+"\n", home, size), more...))
@@ -86,13 +91,13 @@ func TestExplainBytes(t *testing.T) {
 			"cname=a&limit=-1":   "parameter limit: want 0 to 1000",
 			"cname=a&limit=x":    "parameter limit: want a whole number of 32 bits",
 			"cname=a&dialect=x":  "parameter dialect: want ccomet, or none",
-			"cname=" + strings.Repeat("a", MaxName) + "&dialect=ccomet": "parameter cname: 255 bytes, at most 254 in that dialect",
+			"cname=" + strings.Repeat("a", record.MaxName) + "&dialect=ccomet": "parameter cname: 255 bytes, at most 254 in that dialect",
 		} {
-			same(t, ask(sideAdmin, "/explain?"+query), answer("400 Bad Request", asText, reason+"\n", more...))
+			same(t, ask(conn.Admin, "/explain?"+query), answer("400 Bad Request", asText, reason+"\n", more...))
 		}
-		same(t, ask(sideFront, "/explain?cname=a"), answer(gone, asText, "no such path: /explain\n", more...))
+		same(t, ask(conn.Front, "/explain?cname=a"), answer(gone, asText, "no such path: /explain\n", more...))
 	})
-	for _, path := range neverPublic {
+	for _, path := range web.NeverPublic {
 		if _, err := newServer(Config{Public: map[string]string{"/x": path}}); err == nil || !strings.Contains(err.Error(), "/x: "+path+" is for the admin side alone") {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -109,12 +114,12 @@ func TestExplainLoops(t *testing.T) {
 	for loop := range loops {
 		for _, target := range targets {
 			for range loop + 1 {
-				p := st.enter(loop, sideFront)
+				p := st.enter(loop, conn.Front)
 				p.send(reqGet(1, target+"seq=2&cname="+cname))
 			}
 		}
 	}
-	both := st.enter(2, sideFront)
+	both := st.enter(2, conn.Front)
 	both.send(reqGet(1, "/sse?cname=other&cname="+cname))
 	for asked := range loops {
 		e := st.explain(asked, "cname="+cname)
@@ -156,11 +161,11 @@ func TestExplainLoops(t *testing.T) {
 func TestExplainStuck(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2})
 	cname, s := "a", h.srv.shards[1]
-	stuck, well := h.connect(s, sideFront, 4608), h.connect(s, sideFront, 0)
+	stuck, well := h.connect(s, conn.Front, 4608), h.connect(s, conn.Front, 0)
 	stuck.get("/stream?cname=a&seq=1")
 	well.get("/stream?cname=a&seq=1")
 	h.settle()
-	admin := h.connect(h.srv.shards[0], sideAdmin, 0)
+	admin := h.connect(h.srv.shards[0], conn.Admin, 0)
 	const messages = 40
 	for range messages {
 		admin.write(requests("/push?cname=" + cname + "&content=" + strings.Repeat("x", 7000)))
@@ -184,11 +189,11 @@ func TestExplainStuck(t *testing.T) {
 			}
 			continue
 		}
-		i := s.hub.rosters.At(1).head
-		for !s.hub.subs.At(i).has(subBehind) {
-			i = s.hub.subs.At(i).next
+		i := s.hub.Rosters.At(1).Head
+		for !s.hub.Subs.At(i).Has(hub.SubBehind) {
+			i = s.hub.Subs.At(i).Next
 		}
-		if sub.Cursor != int(s.hub.subs.At(i).cursor) || sub.Behind != messages+1-sub.Cursor || sub.Behind < messages/2 || sub.Held < 1 || sub.Held > 7100 ||
+		if sub.Cursor != int(s.hub.Subs.At(i).Cursor) || sub.Behind != messages+1-sub.Cursor || sub.Behind < messages/2 || sub.Held < 1 || sub.Held > 7100 ||
 			sub.CutIn == nil || *sub.CutIn < 29.9 || *sub.CutIn > 30.1+7100./reactor.SlowestReader || sub.NoopIn != nil {
 			t.Errorf("who does not: %+v", sub)
 		}
@@ -198,7 +203,7 @@ func TestExplainStuck(t *testing.T) {
 func TestExplainPeer(t *testing.T) {
 	for _, proxies := range [][]string{nil, {"127.0.0.1"}} {
 		srv := startWire(t, Config{Loops: 2, TrustedProxies: proxies})
-		c := srv.dial(sideFront)
+		c := srv.dial(conn.Front)
 		c.send(reqGet(0, "/stream?cname=a"))
 		srv.subscribed(1)
 		got := parseExplained(t, srv.ask("/explain?cname=a")).listed()
@@ -218,7 +223,7 @@ func TestExplainSeats(t *testing.T) {
 	st := newStage(t, Config{Loops: 3, Auth: AuthToken})
 	names := []string{`a"b\`, "b", "c"}
 	for loop, name := range map[int]string{0: "a%22b%5C", 1: "b", 2: "c"} {
-		p := st.enter(loop, sideCComet)
+		p := st.enter(loop, conn.CComet)
 		p.send(reqGet(1, "/subscribe?channel=x&sname="+name+"&seqid=0&callback=f"))
 	}
 	if text := st.admin(0, "/explain?cname=x"); !strings.HasPrefix(text, "no such channel") {
@@ -240,34 +245,34 @@ func TestExplainSeats(t *testing.T) {
 
 // A long roster is gone through some subscribers a turn, while others come and go.
 func TestExplainMany(t *testing.T) {
-	const subscribers = 5*walkBudget + 10
+	const subscribers = 5*broker.ScanBudget + 10
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
 	var ends []*end
 	for n := range subscribers {
-		e := h.connect(s, sideFront, 0)
+		e := h.connect(s, conn.Front, 0)
 		e.get("/stream?cname=a&seq=1")
 		if ends = append(ends, e); n%500 == 0 {
 			h.settle()
 		}
 	}
 	h.settle()
-	admin := h.connect(s, sideAdmin, 0)
+	admin := h.connect(s, conn.Admin, 0)
 	admin.get("/explain?cname=a")
 	left, turns := 0, 0
-	for h.turn(s); len(s.hub.surveys) > 0; turns++ {
-		before := s.hub.surveys[0].count
+	for h.turn(s); len(s.hub.Scans) > 0; turns++ {
+		before := s.hub.Scans[0].Count
 		// Who comes next in the walk goes, and others with him; and somebody comes.
 		for _, e := range ends {
-			if e.fd >= 0 && (s.hub.subs.At(s.hub.surveys[0].at).conn == e.conn.Index() || e.conn.Index()%97 == uint32(turns)) {
+			if e.fd >= 0 && (s.hub.Subs.At(s.hub.Scans[0].At).Conn == e.conn.Index() || e.conn.Index()%97 == uint32(turns)) {
 				e.close()
 				left++
 			}
 		}
-		h.connect(s, sideFront, 0).get("/stream?cname=a&seq=1")
+		h.connect(s, conn.Front, 0).get("/stream?cname=a&seq=1")
 		h.turn(s)
-		if len(s.hub.surveys) > 0 && s.hub.surveys[0].count-before > 2*walkBudget { // those who went bring its end twice
-			t.Fatalf("%d in one turn", s.hub.surveys[0].count-before)
+		if len(s.hub.Scans) > 0 && s.hub.Scans[0].Count-before > 2*broker.ScanBudget { // those who went bring its end twice
+			t.Fatalf("%d in one turn", s.hub.Scans[0].Count-before)
 		}
 	}
 	h.settle()
@@ -275,8 +280,8 @@ func TestExplainMany(t *testing.T) {
 	admin.read()
 	_, text, _ := strings.Cut(string(admin.in), "\r\n\r\n")
 	e := parseExplained(t, text)
-	if turns < 3 || left < turns || e.Subscribers != subscribers || len(e.listed()) != defaultExplained ||
-		e.Loops[0].Subscribers < subscribers-left || e.Loops[0].Subscribers > subscribers || e.LeftOut != e.Loops[0].Subscribers-defaultExplained {
+	if turns < 3 || left < turns || e.Subscribers != subscribers || len(e.listed()) != broker.DefaultExplained ||
+		e.Loops[0].Subscribers < subscribers-left || e.Loops[0].Subscribers > subscribers || e.LeftOut != e.Loops[0].Subscribers-broker.DefaultExplained {
 		t.Errorf("%d turns, %d have left: %d of %d, %d listed, %d left out", turns, left, e.Loops[0].Subscribers, e.Subscribers, len(e.listed()), e.LeftOut)
 	}
 }
@@ -286,20 +291,20 @@ func TestExplainMany(t *testing.T) {
 func TestExplainWhatEnds(t *testing.T) {
 	for _, how := range []string{"/close?cname=a", "/push?cname=a&content=x"} {
 		h := newHarness(t, Config{Loops: 2})
-		home := h.srv.shards[h.srv.homes.of([]byte("a"))]
-		other := h.srv.shards[1-home.id]
+		home := h.srv.shards[h.srv.homes.Of([]byte("a"))]
+		other := h.srv.shards[1-home.Id]
 		var polls []*end
-		for range walkBudget * 2 {
-			e := h.connect(other, sideFront, 0)
+		for range broker.ScanBudget * 2 {
+			e := h.connect(other, conn.Front, 0)
 			e.get("/poll?cname=a&seq=1")
 			polls = append(polls, e)
 		}
 		h.settle()
-		admin, closer := h.connect(home, sideAdmin, 0), h.connect(home, sideAdmin, 0)
+		admin, closer := h.connect(home, conn.Admin, 0), h.connect(home, conn.Admin, 0)
 		admin.get("/explain?cname=a&limit=1")
 		h.turn(home)
 		h.turn(other)
-		if len(other.hub.surveys) != 1 {
+		if len(other.hub.Scans) != 1 {
 			t.Fatal("no walk is under way")
 		}
 		closer.write(requests(how))
@@ -307,7 +312,7 @@ func TestExplainWhatEnds(t *testing.T) {
 		check(t, h.srv, true, how)
 		admin.read()
 		_, text, _ := strings.Cut(string(admin.in), "\r\n\r\n")
-		if e := parseExplained(t, text); e.Subscribers != walkBudget*2 || len(other.hub.surveys)+len(home.broker.explanations) != 0 {
+		if e := parseExplained(t, text); e.Subscribers != broker.ScanBudget*2 || len(other.hub.Scans)+len(home.broker.Explanations) != 0 {
 			t.Errorf("%s: %s", how, text)
 		}
 		for _, e := range polls {
@@ -323,9 +328,9 @@ func TestExplainWithoutALoop(t *testing.T) {
 	st := newStage(t, Config{Loops: 3})
 	cname := st.homed(0)
 	for loop := range 3 {
-		st.enter(loop, sideFront).send(reqGet(1, "/stream?cname="+cname))
+		st.enter(loop, conn.Front).send(reqGet(1, "/stream?cname="+cname))
 	}
-	p := st.enter(0, sideAdmin)
+	p := st.enter(0, conn.Admin)
 	p.write(reqGet(1, "/explain?cname="+cname))
 	turns := func() {
 		for range 6 {
@@ -334,7 +339,7 @@ func TestExplainWithoutALoop(t *testing.T) {
 		}
 	}
 	turns()
-	st.now = st.now.Add(surveyTime - time.Millisecond)
+	st.now = st.now.Add(broker.ScanTime - time.Millisecond)
 	turns()
 	if got := p.take(); got != "" {
 		t.Fatalf("before the time is up: %s", got)
@@ -354,14 +359,14 @@ func TestExplainWithoutALoop(t *testing.T) {
 func TestTooManyExplanations(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	cname := st.homed(0)
-	st.enter(1, sideFront).send(reqGet(1, "/stream?cname="+cname))
-	p := st.enter(0, sideAdmin)
-	p.write(strings.Repeat(reqGet(1, "/explain?cname="+cname), maxExplanations+1))
+	st.enter(1, conn.Front).send(reqGet(1, "/stream?cname="+cname))
+	p := st.enter(0, conn.Admin)
+	p.write(strings.Repeat(reqGet(1, "/explain?cname="+cname), broker.MaxExplanations+1))
 	st.turn(0)
 	st.settle()
 	got := p.take()
-	if n := strings.Count(got, "200 OK"); n != maxExplanations || !strings.HasSuffix(got, "\r\n\r\ntoo many explanations are under way: at most 8 of one loop's channels\n") {
+	if n := strings.Count(got, "200 OK"); n != broker.MaxExplanations || !strings.HasSuffix(got, "\r\n\r\ntoo many explanations are under way: at most 8 of one loop's channels\n") {
 		t.Errorf("%d, then %s", n, got)
 	}
-	equal(t, "refused", st.srv.totals.refused.Load(), 1)
+	equal(t, "refused", st.srv.totals.Refused.Load(), 1)
 }

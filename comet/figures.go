@@ -1,11 +1,15 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/record"
+	"ccomet/reactor"
 	"context"
 	"sync/atomic"
 	"time"
-
-	"ccomet/reactor"
 )
 
 // What whoever watches a server is told. All that belongs to a loop is asked of it:
@@ -49,7 +53,7 @@ type LoopFigures struct {
 	Reactor       reactor.Figures
 	Mailbox, Most int // mail that waits, and the most that has since it was last asked
 
-	Tally
+	Counters
 	Mails           uint64 // received, those from itself included
 	Published       uint64 // messages numbered here, a broadcast once for each channel
 	Delivered       uint64 // messages written to live subscribers
@@ -61,10 +65,10 @@ type LoopFigures struct {
 
 // Tally is what a shard counts as things change. The first three are as of now, the
 // rest since the start.
-type Tally struct {
-	Connections [sides][numConnStates]int64 // by SideNames and StateNames
-	Subscribers [numListens]int64           // by TransportNames; a connection counts once for each of its channels
-	Behind      int64                       // subscribers that have not got what their channels keep for them: they are stuck
+type Counters struct {
+	Connections [conn.NumSides][conn.NumStates]int64 // by SideNames and StateNames
+	Subscribers [frame.NumCounted]int64              // by TransportNames; a connection counts once for each of its channels
+	Behind      int64                                // subscribers that have not got what their channels keep for them: they are stuck
 
 	Requests   uint64
 	Broadcasts uint64 // taken on this loop
@@ -76,9 +80,9 @@ type Tally struct {
 // SideNames, StateNames, TransportNames and SlabNames say what the places of a
 // loop's figures are of.
 var (
-	SideNames      = [sides]string{"front", "admin", "ccomet"}
-	StateNames     = connStateNames
-	TransportNames = listenNames()
+	SideNames      = [conn.NumSides]string{"front", "admin", "ccomet"}
+	StateNames     = conn.StateNames
+	TransportNames = frame.CountedNames()
 	SlabNames      = [slabs]string{
 		slabConnection: "connection", slabSubscriber: "subscriber", slabRoster: "roster", slabRosterBucket: "roster_bucket",
 		slabChannel: "channel", slabChannelBucket: "channel_bucket", slabSeat: "seat", slabSeatBucket: "seat_bucket",
@@ -97,7 +101,7 @@ const (
 	slabSeat
 	slabSeatBucket
 	slabNames // of each size
-	slabs     = slabNames + nameSizes
+	slabs     = slabNames + record.NameSizes
 )
 
 // watcher waits for a shard's figures.
@@ -134,7 +138,7 @@ func (srv *Server) askLoops() (to <-chan loopAnswer, asked int) {
 			asked++
 		}
 		if first {
-			s.inbox.Post(mail{kind: mailFigures})
+			s.Inbox.Post(mail.Mail{Kind: mail.TellFigures})
 		}
 	}
 	return answers, asked
@@ -158,12 +162,12 @@ func (a *watchers) add(to chan<- loopAnswer) (added, first bool) {
 }
 
 func (srv *Server) collect(ctx context.Context, answers <-chan loopAnswer, asked int) Figures {
-	f := Figures{Stats: srv.Stats(), Draining: srv.deadline.Load() != 0, Walks: srv.totals.walks.Load(), Loops: make([]LoopFigures, len(srv.shards))}
+	f := Figures{Stats: srv.Stats(), Draining: srv.Deadline.Load() != 0, Walks: srv.totals.Broadcasts.Load(), Loops: make([]LoopFigures, len(srv.shards))}
 	if srv.state != nil {
 		f.State = srv.state.figures()
 	}
 	for i, value := range srv.limitValues() {
-		f.Limits = append(f.Limits, LimitFigures{limitNames[i], int64(value), srv.totals.limitHits[i].times.Load()})
+		f.Limits = append(f.Limits, LimitFigures{limit.Names[i], int64(value), srv.totals.Hits[i].Times.Load()})
 	}
 	for i := range f.Loops {
 		f.Loops[i].Reactor.Stats = srv.shards[i].loop.Stats()
@@ -176,7 +180,7 @@ func (srv *Server) collect(ctx context.Context, answers <-chan loopAnswer, asked
 		f.Loops[a.loop] = a.LoopFigures
 	}
 	for i := range f.Loops {
-		f.Loops[i].Mailbox, f.Loops[i].Most = srv.shards[i].inbox.Depth()
+		f.Loops[i].Mailbox, f.Loops[i].Most = srv.shards[i].Inbox.Depth()
 	}
 	return f
 }
@@ -202,18 +206,18 @@ func (s *shard) tellFigures() {
 	if list == nil {
 		return
 	}
-	answer := loopAnswer{s.id, s.loopFigures()}
+	answer := loopAnswer{s.Id, s.loopFigures()}
 	for ; list != nil; list = list.next {
 		list.to <- answer
 	}
 }
 
 func (s *shard) loopFigures() LoopFigures {
-	r, w, h, b := s.loop.Figures(), s.web.figures(), s.hub.figures(), s.broker.figures()
+	r, w, h, b := s.loop.Figures(), s.web.Figures(), s.hub.Figures(), s.broker.Figures()
 	f := LoopFigures{
-		Answered: true, Reactor: r, Mails: s.mails,
+		Answered: true, Reactor: r, Mails: s.Mails,
 		Published: b.Published, Delivered: h.Delivered, Channels: b.Channels, HistoryBytes: b.HistoryBytes, HistoryMessages: b.HistoryMessages,
-		Tally: Tally{
+		Counters: Counters{
 			Connections: w.Connections, Subscribers: h.Subscribers, Behind: h.Behind, Requests: w.Requests, Broadcasts: w.Broadcasts,
 			Replayed: h.Replayed, Heartbeats: h.Heartbeats, Lost: h.Lost,
 		},

@@ -1,13 +1,16 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/msg"
+	"ccomet/reactor"
 	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
-
-	"ccomet/reactor"
 )
 
 // figures are those of now: answers that are there already.
@@ -49,14 +52,14 @@ func newCast(h *harness, cname string) *cast {
 		reqGet(1, "/stream"+from), reqGet(1, "/iframe"+from), reqGet(1, "/poll"+from), reqGet(1, "/poll"+from+"&cname=other&seq=1"),
 		reqGet(1, "/ping"), "GET /str", reqGet(1, "/nothing"),
 	} {
-		c.enter(h, 0, sideFront, 0, request)
+		c.enter(h, 0, conn.Front, 0, request)
 	}
-	c.enter(h, 0, sideCComet, 0, reqGet(1, "/subscribe?channel=c&sname=u&seqid=0&callback=f"))
-	c.enter(h, 1, sideFront, 4096, reqGet(1, "/stream"+from)) // it is going to be stuck
-	c.enter(h, 1, sideFront, 0, reqGet(1, "/sub"+from+"&cb=f"))
-	c.enter(h, 1, sideFront, 0, reqGet(0, "/sse"+from))
-	c.enter(h, 1, sideAdmin, 0, reqGet(1, "/psub"))
-	c.enter(h, 1, sideAdmin, 0, reqGet(1, "/nothing", closing))
+	c.enter(h, 0, conn.CComet, 0, reqGet(1, "/subscribe?channel=c&sname=u&seqid=0&callback=f"))
+	c.enter(h, 1, conn.Front, 4096, reqGet(1, "/stream"+from)) // it is going to be stuck
+	c.enter(h, 1, conn.Front, 0, reqGet(1, "/sub"+from+"&cb=f"))
+	c.enter(h, 1, conn.Front, 0, reqGet(0, "/sse"+from))
+	c.enter(h, 1, conn.Admin, 0, reqGet(1, "/psub"))
+	c.enter(h, 1, conn.Admin, 0, reqGet(1, "/nothing", closing))
 	return c
 }
 
@@ -67,11 +70,11 @@ func TestFigures(t *testing.T) {
 	c := newCast(h, cname)
 	h.settle()
 	check(t, h.srv, true, "before the message")
-	if got := h.figures(); got.Subscribers != 9 || got.Channels != 3 || got.Refused != 2 || got.Loops[0].Subscribers != [numListens]int64{1, 1, 0, 3, 1, 0} {
+	if got := h.figures(); got.Subscribers != 9 || got.Channels != 3 || got.Refused != 2 || got.Loops[0].Subscribers != [frame.NumCounted]int64{1, 1, 0, 3, 1, 0} {
 		t.Fatalf("before the message: %+v", got)
 	}
 	big := strings.Repeat("x", 20000)
-	c.enter(h, 0, sideAdmin, 0, reqForm(1, "/push", "cname="+cname+"&content="+big))
+	c.enter(h, 0, conn.Admin, 0, reqForm(1, "/push", "cname="+cname+"&content="+big))
 	h.settle()
 	check(t, h.srv, true, "after the message")
 
@@ -82,20 +85,20 @@ func TestFigures(t *testing.T) {
 	home, other := f.Loops[0], f.Loops[1]
 	// Idle, request, waiting, answering, listening, turned away, ending; of the
 	// subscribers stream, iframe, sse, poll, ccomet, jsonp.
-	equal(t, "the first loop", home.Tally, Tally{
-		Connections: [sides][numConnStates]int64{{4, 1, 2}, {1}, {0, 0, 1}},
-		Subscribers: [numListens]int64{1, 1, 0, 0, 1, 0},
+	equal(t, "the first loop", home.Counters, Counters{
+		Connections: [conn.NumSides][conn.NumStates]int64{{4, 1, 2}, {1}, {0, 0, 1}},
+		Subscribers: [frame.NumCounted]int64{1, 1, 0, 0, 1, 0},
 		Requests:    8,
 	})
-	equal(t, "the second loop", other.Tally, Tally{
-		Connections: [sides][numConnStates]int64{{1, 0, 2}, {0, 0, 0, 0, 1, 0, 1}},
-		Subscribers: [numListens]int64{1, 0, 1, 0, 0, 0},
+	equal(t, "the second loop", other.Counters, Counters{
+		Connections: [conn.NumSides][conn.NumStates]int64{{1, 0, 2}, {0, 0, 0, 0, 1, 0, 1}},
+		Subscribers: [frame.NumCounted]int64{1, 0, 1, 0, 0, 0},
 		Behind:      1, Requests: 5,
 	})
 	equal(t, "messages numbered", [2]uint64{home.Published, other.Published}, [2]uint64{1, 0})
 	equal(t, "messages delivered", [2]uint64{home.Delivered, other.Delivered}, [2]uint64{4, 3})
 	equal(t, "messages kept", [2]int{home.HistoryMessages, other.HistoryMessages}, [2]int{1, 0})
-	equal(t, "bytes kept", home.HistoryBytes, newMessage(kindData, 1, []byte(big)).size())
+	equal(t, "bytes kept", home.HistoryBytes, msg.New(msg.Data, 1, []byte(big)).Size())
 	equal(t, "who does not read", [2]int64{home.Reactor.Blocked, other.Reactor.Blocked}, [2]int64{0, 1})
 	equal(t, "mail that waits", [2]int{home.Mailbox, other.Mailbox}, [2]int{0, 0})
 	equal(t, "channels", home.Channels+other.Channels, 3)
@@ -149,24 +152,24 @@ func TestLostMessages(t *testing.T) {
 		st.settle()
 	}
 	from := func(path string, seq int) string { return fmt.Sprintf("%s?cname=%s&seq=%d", path, cname, seq) }
-	ask("a stream that is told", sideFront, from("/stream", 2)+"&lost=1", 6, 3)
-	ask("a stream that is not", sideFront, from("/stream", 1), 7, 3)
-	ask("a poll that is told", sideFront, from("/poll", 3)+"&lost=1", 5, 3)
-	ask("a poll that is not", sideFront, from("/poll", 7), 1, 3)
-	ask("one that has missed nothing", sideFront, from("/sse", 9), 0, 2)
-	ask("one that wants the next", sideFront, from("/poll", 11), 0, 0)
-	ask("one that wants none", sideFront, from("/stream", 0), 0, 0)
-	ask("one that is ahead", sideFront, from("/stream", 20), 0, 0)
-	ask("one of two channels", sideFront, from("/stream", 2)+"&cname=new&seq=1&lost=1", 6, 3)
+	ask("a stream that is told", conn.Front, from("/stream", 2)+"&lost=1", 6, 3)
+	ask("a stream that is not", conn.Front, from("/stream", 1), 7, 3)
+	ask("a poll that is told", conn.Front, from("/poll", 3)+"&lost=1", 5, 3)
+	ask("a poll that is not", conn.Front, from("/poll", 7), 1, 3)
+	ask("one that has missed nothing", conn.Front, from("/sse", 9), 0, 2)
+	ask("one that wants the next", conn.Front, from("/poll", 11), 0, 0)
+	ask("one that wants none", conn.Front, from("/stream", 0), 0, 0)
+	ask("one that is ahead", conn.Front, from("/stream", 20), 0, 0)
+	ask("one of two channels", conn.Front, from("/stream", 2)+"&cname=new&seq=1&lost=1", 6, 3)
 	st.admin(0, "/clear?cname="+cname)
-	ask("a poll when nothing is kept", sideFront, from("/poll", 4), 7, 0)
-	ask("a stream when nothing is kept", sideFront, from("/stream", 4), 7, 0)
+	ask("a poll when nothing is kept", conn.Front, from("/poll", 4), 7, 0)
+	ask("a stream when nothing is kept", conn.Front, from("/stream", 4), 7, 0)
 
-	publisher := st.enter(0, sideCComet)
+	publisher := st.enter(0, conn.CComet)
 	for range 5 {
 		publisher.send(reqGet(1, "/publish?channel=c&sname=u&callback=f&msg=x"))
 	}
-	ask("one of CComet's", sideCComet, "/subscribe?channel=c&sname=v&seqid=1&callback=f", 1, 3)
+	ask("one of CComet's", conn.CComet, "/subscribe?channel=c&sname=v&seqid=1&callback=f", 1, 3)
 }
 
 // A reader that was stuck for so long that what it wants is gone is cut, and has
@@ -174,7 +177,7 @@ func TestLostMessages(t *testing.T) {
 func TestStuckReaderLoses(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1, ChannelBufferSize: 2})
 	s := h.srv.shards[0]
-	stuck, told, publisher := h.connect(s, sideFront, 4096), h.connect(s, sideFront, 4096), h.connect(s, sideAdmin, 0)
+	stuck, told, publisher := h.connect(s, conn.Front, 4096), h.connect(s, conn.Front, 4096), h.connect(s, conn.Admin, 0)
 	stuck.get("/stream?cname=a&seq=1")
 	told.get("/stream?cname=a&seq=1&lost=1")
 	h.settle()
@@ -196,7 +199,7 @@ func TestStuckReaderLoses(t *testing.T) {
 	if l := f.Loops[0]; l.Behind != 0 || l.Lost != 7 || l.Replayed != 2 || f.Cut != 1 || !stuck.ended || told.ended {
 		t.Errorf("when they have read: %+v", f)
 	}
-	back := h.connect(s, sideFront, 0)
+	back := h.connect(s, conn.Front, 0)
 	back.get("/stream?cname=a&seq=2")
 	h.settle()
 	if l := h.figures().Loops[0]; l.Lost != 14 || l.Replayed != 4 {
@@ -208,17 +211,17 @@ func TestStuckReaderLoses(t *testing.T) {
 func TestFiguresOfLimits(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, MaxChannels: 1, MaxSubscribersPerChannel: 1, PublishRatePerChannel: 1, PublishRatePerAddress: 2, MaxConnections: 40,
 		PollingTimeout: 20 * time.Second})
-	stream := st.enter(0, sideFront)
+	stream := st.enter(0, conn.Front)
 	stream.send(reqGet(1, "/stream?cname=a&seq=1"))
-	push := st.enter(0, sideAdmin)
+	push := st.enter(0, conn.Admin)
 	for range 3 { // the second is one too many for the channel, the third for the address
 		push.send(reqGet(1, "/push?cname=a&content=x"))
 	}
 	st.later(10 * time.Second)
-	push.send(reqGet(1, "/push?cname=b&content=x"))               // a channel too many
-	push.send(reqGet(1, "/broadcast?content=x"))                  // one more publish of this address
-	st.enter(0, sideFront).send(reqGet(1, "/poll?cname=a&seq=3")) // a subscriber too many
-	st.later(9 * time.Second)                                     // less than a heartbeat's time, but for the stream's
+	push.send(reqGet(1, "/push?cname=b&content=x"))                // a channel too many
+	push.send(reqGet(1, "/broadcast?content=x"))                   // one more publish of this address
+	st.enter(0, conn.Front).send(reqGet(1, "/poll?cname=a&seq=3")) // a subscriber too many
+	st.later(9 * time.Second)                                      // less than a heartbeat's time, but for the stream's
 	st.later(time.Second)
 	f := st.figures()
 	want := map[string][2]int64{
@@ -282,14 +285,14 @@ func TestFiguresOfARunningServer(t *testing.T) {
 func TestHeldBytesAreALimit(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1, MaxHeldBytes: 1000})
 	s := h.srv.shards[0]
-	poll, publisher := h.connect(s, sideFront, 4096), h.connect(s, sideAdmin, 0)
+	poll, publisher := h.connect(s, conn.Front, 4096), h.connect(s, conn.Admin, 0)
 	poll.get("/poll?cname=a&seq=1")
 	h.settle()
 	publisher.write(reqForm(1, "/push", "cname=a&content="+strings.Repeat("x", 20000)))
 	h.settle()
 	f := h.figures()
-	equal(t, "the limit", f.Limits[limitHeld], LimitFigures{"max-held-bytes", 1000, 1})
-	if l := f.Loops[0]; l.Reactor.HeldBytes != 0 || l.Reactor.Blocked != 0 || l.Connections[sideFront] != [numConnStates]int64{} {
+	equal(t, "the limit", f.Limits[limit.Held], LimitFigures{"max-held-bytes", 1000, 1})
+	if l := f.Loops[0]; l.Reactor.HeldBytes != 0 || l.Reactor.Blocked != 0 || l.Connections[conn.Front] != [conn.NumStates]int64{} {
 		t.Errorf("%+v", l)
 	}
 	if poll.read(); !poll.ended {

@@ -1,10 +1,10 @@
 package comet
 
 import (
+	"ccomet/comet/internal/peer"
+	"ccomet/httplite"
 	"strings"
 	"testing"
-
-	"ccomet/httplite"
 )
 
 // asked parses a request with these header lines.
@@ -74,7 +74,7 @@ func TestForwardedClient(t *testing.T) {
 		{[]string{"X-Forwarded-For: \"1.2.3.4\"\r\n"}, bad},
 		{[]string{"X-Forwarded-For: 1.2.3.4 5.6.7.8\r\n"}, bad},
 	} {
-		client, told, ok := forwardedClient(asked(t, test.lines...), &trusted)
+		client, told, ok := peer.ForwardedClient(asked(t, test.lines...), &trusted)
 		got := client.String()
 		switch {
 		case !ok:
@@ -103,7 +103,7 @@ func FuzzForwardedFor(f *testing.F) {
 		if n, err := req.Parse([]byte(text), nil); err != nil || n != len(text) || req.NumHeaders() != 2 {
 			return // not one header
 		}
-		client, told, ok := forwardedClient(req, &trusted)
+		client, told, ok := peer.ForwardedClient(req, &trusted)
 		var elements []string
 		for _, element := range strings.Split(list, ",") {
 			if element = strings.Trim(element, " \t"); element != "" {
@@ -118,13 +118,13 @@ func FuzzForwardedFor(f *testing.F) {
 		}
 		at := len(elements) - 1
 		for at > 0 {
-			hop, good := parseHop([]byte(elements[at]))
+			hop, good := peer.ParseHop([]byte(elements[at]))
 			if !good || !trusted.Has(hop) {
 				break
 			}
 			at--
 		}
-		hop, good := parseHop([]byte(elements[at]))
+		hop, good := peer.ParseHop([]byte(elements[at]))
 		if good != ok || ok && hop != client {
 			t.Errorf("%q: %v, %v; element %d is %v, %v", list, client, ok, at, hop, good)
 		}

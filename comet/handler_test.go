@@ -2,6 +2,9 @@ package comet
 
 import (
 	"bytes"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/web"
+	"ccomet/httplite"
 	"fmt"
 	"io"
 	"net"
@@ -11,8 +14,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"ccomet/httplite"
 )
 
 // gate is a handler that says when it is asked, and answers when it is let.
@@ -81,7 +82,7 @@ func TestHandlers(t *testing.T) {
 				panic("why")
 			}),
 			"/long": http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				for range MaxHandled/4096 + 1 {
+				for range web.MaxHandled/4096 + 1 {
 					_, _ = w.Write(make([]byte, 4096))
 				}
 			}),
@@ -107,15 +108,15 @@ func TestHandlers(t *testing.T) {
 			if r.status == "418 I'm a teapot" {
 				r.status = "418 " + httplite.StatusText(418)
 			}
-			got := srv.talk(sideAdmin, reqGet(minor, r.target, "Accept: x/y\r\n", closing))
+			got := srv.talk(conn.Admin, reqGet(minor, r.target, "Accept: x/y\r\n", closing))
 			same(t, got, answer(r.status, r.contentType, r.body, append(more[:len(more):len(more)], r.header)...))
 		}
-		head := srv.talk(sideAdmin, "HEAD /m HTTP/1.0\r\n\r\n")
+		head := srv.talk(conn.Admin, "HEAD /m HTTP/1.0\r\n\r\n")
 		full := answer(ok200, asText, `m: HEAD /m   "" ""`)
 		same(t, head, full[:strings.Index(full, "m: HEAD")])
-		same(t, srv.talk(sideAdmin, reqForm(minor, "/m", "a=1", closing)),
+		same(t, srv.talk(conn.Admin, reqForm(minor, "/m", "a=1", closing)),
 			answer("405 Method Not Allowed", asText, "method not allowed here\n", append(more, "Allow: GET, HEAD, OPTIONS\r\n")...))
-		same(t, srv.talk(sideFront, reqGet(minor, "/m", closing)), answer(gone, asText, "no such path: /m\n", more...))
+		same(t, srv.talk(conn.Front, reqGet(minor, "/m", closing)), answer(gone, asText, "no such path: /m\n", more...))
 	})
 }
 
@@ -123,7 +124,7 @@ func TestHandlers(t *testing.T) {
 func TestHandlersInOrder(t *testing.T) {
 	g, h := newGate(), newGate()
 	srv := startWire(t, Config{Loops: 3, Handlers: map[string]http.Handler{"/g": g, "/h": h}})
-	c := srv.dial(sideAdmin)
+	c := srv.dial(conn.Admin)
 	c.send(reqGet(1, "/healthz") + reqGet(1, "/g") + reqGet(1, "/push?cname=a&content=x&ack=1") + reqGet(1, "/h") + reqGet(1, "/check?cname=a"))
 	c.expect(answer(ok200, asText, "ok"))
 	g.next(t)
@@ -143,24 +144,24 @@ func TestTooManyHandlers(t *testing.T) {
 	g := newGate()
 	srv := startWire(t, Config{Loops: 3, Handlers: map[string]http.Handler{"/g": g}})
 	var waiting []*wireConn
-	for range MaxHandling {
-		c := srv.dial(sideAdmin)
+	for range web.MaxHandling {
+		c := srv.dial(conn.Admin)
 		c.send(reqGet(1, "/g"))
 		g.next(t)
 		waiting = append(waiting, c)
 	}
 	full := answer("503 Service Unavailable", asText, "too many requests of this kind are under way: at most 4\n", closing, "Retry-After: 5\r\n")
-	same(t, srv.talk(sideAdmin, reqGet(1, "/g", closing)), full)
+	same(t, srv.talk(conn.Admin, reqGet(1, "/g", closing)), full)
 	g.open <- "x"
 	g.open <- "x"
-	srv.until("two are through", func() bool { return srv.totals.handling.Load() == MaxHandling-2 })
+	srv.until("two are through", func() bool { return srv.totals.Handling.Load() == web.MaxHandling-2 })
 	g.open <- "x"
 	g.open <- "x"
 	for _, c := range waiting {
 		c.expect(answer(ok200, asText, "x"))
 	}
-	srv.until("all are through", func() bool { return srv.totals.handling.Load() == 0 })
-	c := srv.dial(sideAdmin)
+	srv.until("all are through", func() bool { return srv.totals.Handling.Load() == 0 })
+	c := srv.dial(conn.Admin)
 	c.send(reqGet(1, "/g"))
 	g.next(t)
 	g.open <- "y"
@@ -172,34 +173,34 @@ func TestTooManyHandlers(t *testing.T) {
 
 // A long answer goes to who reads it at his own pace, and counts until it is gone.
 func TestLongHandled(t *testing.T) {
-	body := bytes.Repeat([]byte("0123456789abcdef"), MaxHandled/16)
+	body := bytes.Repeat([]byte("0123456789abcdef"), web.MaxHandled/16)
 	srv := startWire(t, Config{Loops: 1, MaxHeldBytes: 1, Handlers: map[string]http.Handler{
 		"/long": http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			w.Header().Set("Content-Type", asText)
 			_, _ = w.Write(body)
 		}),
 	}})
-	c := srv.dial(sideAdmin)
+	c := srv.dial(conn.Admin)
 	c.send(reqGet(1, "/long") + reqGet(1, "/healthz") + reqGet(1, "/long") + reqGet(1, "/long", closing))
-	srv.until("they are made", func() bool { return srv.totals.handling.Load() == 3 })
+	srv.until("they are made", func() bool { return srv.totals.Handling.Load() == 3 })
 	long := answer(ok200, asText, string(body))
 	c.expect(long + answer(ok200, asText, "ok") + long)
 	same(t, c.rest(), answer(ok200, asText, string(body), closing))
 	c.Close()
-	srv.until("it is gone", func() bool { return srv.totals.handling.Load() == 0 })
+	srv.until("it is gone", func() bool { return srv.totals.Handling.Load() == 0 })
 }
 
 // Who ends what he sends has the handler told, and is answered what it comes to.
 func TestHandlerOfWhoEnds(t *testing.T) {
 	g := newGate()
 	st := newStage(t, Config{Loops: 1, Handlers: map[string]http.Handler{"/g": g}})
-	p := st.enter(0, sideAdmin)
+	p := st.enter(0, conn.Admin)
 	p.send(reqGet(1, "/g"))
 	req := g.next(t)
 	p.half()
 	st.settle()
 	closes(t, "the handler is told", req.Context().Done())
-	st.until("it is answered", func() bool { return st.srv.totals.handling.Load() == 0 })
+	st.until("it is answered", func() bool { return st.srv.totals.Handling.Load() == 0 })
 	same(t, p.take(), answer("503 Service Unavailable", asText, "cut short\n"))
 }
 
@@ -213,23 +214,23 @@ func TestHandlerOutlivesItsClient(t *testing.T) {
 			_, _ = io.WriteString(w, "for "+req.FormValue("who"))
 		}),
 	}})
-	c := srv.dial(sideAdmin)
+	c := srv.dial(conn.Admin)
 	c.send(reqGet(1, "/deaf?who=a"))
 	req := <-asked
 	_ = c.Conn.(*net.TCPConn).SetLinger(0)
 	c.Close()
 	srv.until("it has gone", func() bool { return srv.open() == 0 })
 	closes(t, "the handler is told", req.Context().Done())
-	d := srv.dial(sideAdmin)
+	d := srv.dial(conn.Admin)
 	d.send(reqGet(1, "/check?cname=a") + reqGet(1, "/deaf?who=b", closing))
 	d.expect(answer(ok200, asJSON, "{}\n"))
 	<-asked
-	if n := srv.totals.handling.Load(); n != 2 {
+	if n := srv.totals.Handling.Load(); n != 2 {
 		t.Errorf("%d requests are with handlers: want 2, since none has returned", n)
 	}
 	close(release)
 	same(t, d.rest(), answer(ok200, asText, "for b", closing))
-	srv.until("both are forgotten", func() bool { return srv.totals.handling.Load() == 0 })
+	srv.until("both are forgotten", func() bool { return srv.totals.Handling.Load() == 0 })
 	d.Close()
 }
 
@@ -237,14 +238,14 @@ func TestHandlerOutlivesItsClient(t *testing.T) {
 func TestSlowHandler(t *testing.T) {
 	g := newGate()
 	st := newStage(t, Config{Loops: 1, Handlers: map[string]http.Handler{"/g": g}})
-	p := st.enter(0, sideAdmin)
+	p := st.enter(0, conn.Admin)
 	p.send(reqGet(1, "/g"))
 	g.next(t)
 	for range 5 {
 		st.later(11 * time.Second)
 	}
 	g.open <- "at last"
-	st.until("it is answered", func() bool { return st.srv.totals.handling.Load() == 0 })
+	st.until("it is answered", func() bool { return st.srv.totals.Handling.Load() == 0 })
 	if got := p.body(); got != "at last" {
 		t.Errorf("%q", got)
 	}
@@ -253,7 +254,7 @@ func TestSlowHandler(t *testing.T) {
 func TestHandlersAreBarred(t *testing.T) {
 	g := newGate()
 	srv := startWire(t, Config{Loops: 1, AdminDeny: []string{"127.0.0.1"}, Handlers: map[string]http.Handler{"/g/": g}})
-	same(t, srv.talk(sideAdmin, reqGet(1, "/g/x", closing)), answer("403 Forbidden", asText, "127.0.0.1 is not allowed here\n", closing))
+	same(t, srv.talk(conn.Admin, reqGet(1, "/g/x", closing)), answer("403 Forbidden", asText, "127.0.0.1 is not allowed here\n", closing))
 	if len(g.asked) > 0 {
 		t.Error("the handler was asked")
 	}
@@ -271,7 +272,7 @@ func TestStopWithHandlers(t *testing.T) {
 		}
 		srv.Start()
 		w := &wireServer{Server: srv, root: t, t: t}
-		w.dial(sideAdmin).send(reqGet(1, "/deaf"))
+		w.dial(conn.Admin).send(reqGet(1, "/deaf"))
 		req := <-asked
 		srv.Drain(d)
 		if err := srv.Wait(); err != nil {
@@ -286,11 +287,11 @@ func TestStopWithHandlers(t *testing.T) {
 func TestDrainWithHandlers(t *testing.T) {
 	g := newGate()
 	st := newStage(t, Config{Loops: 1, Handlers: map[string]http.Handler{"/g": g}})
-	p := st.enter(0, sideAdmin)
+	p := st.enter(0, conn.Admin)
 	p.send(reqGet(1, "/g"))
 	g.next(t)
 	st.srv.Drain(time.Minute)
-	st.until("it is answered", func() bool { return st.srv.totals.handling.Load() == 0 })
+	st.until("it is answered", func() bool { return st.srv.totals.Handling.Load() == 0 })
 	if got := p.body(); got != "cut short\n" {
 		t.Errorf("%q", got)
 	}
@@ -301,9 +302,9 @@ func TestPanicIsLogged(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, Log: zerolog.New(&log), Handlers: map[string]http.Handler{
 		"/p": http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("what it says") }),
 	}})
-	p := st.enter(0, sideAdmin)
+	p := st.enter(0, conn.Admin)
 	p.send(reqGet(1, "/p"))
-	st.until("it is answered", func() bool { return st.srv.totals.handling.Load() == 0 })
+	st.until("it is answered", func() bool { return st.srv.totals.Handling.Load() == 0 })
 	if text := log.String(); !strings.Contains(text, `"panic":"what it says"`) || !strings.Contains(text, `"path":"/p"`) || !strings.Contains(text, "handler_test.go") {
 		t.Errorf("%s", text)
 	}

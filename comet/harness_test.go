@@ -70,7 +70,7 @@ func (h *harness) settle() {
 
 func (h *harness) mails() (n uint64) {
 	for _, s := range h.srv.shards {
-		n += s.mails + s.hub.tally.delivered
+		n += s.Mails + s.hub.Tally.Delivered
 	}
 	return n
 }

@@ -1,6 +1,9 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/web"
 	"fmt"
 	"strings"
 	"testing"
@@ -18,9 +21,9 @@ func TestMaxHeldBytes(t *testing.T) {
 			const readers, size = 6, 60_000
 			st := newStage(t, Config{Loops: 1, MaxHeldBytes: readers * size / 2})
 			for n := range readers {
-				st.enter(0, sideFront).send(reqGet(1, "/stream?cname="+channel(n)+"&seq=1"))
+				st.enter(0, conn.Front).send(reqGet(1, "/stream?cname="+channel(n)+"&seq=1"))
 			}
-			admin := st.enter(0, sideAdmin)
+			admin := st.enter(0, conn.Admin)
 			for range 10 { // more than a socket takes
 				told := map[string]bool{}
 				for n := range readers {
@@ -31,12 +34,12 @@ func TestMaxHeldBytes(t *testing.T) {
 					}
 				}
 			}
-			cut, want := st.srv.totals.slowClosed.Load(), int64(0)
+			cut, want := st.srv.totals.SlowClosed.Load(), int64(0)
 			if name == "own" {
 				want = readers - 2 // a third frame, with what stands round it, is beyond half
 			}
-			if cut != want || st.srv.totals.limitHits[limitHeld].times.Load() != want {
-				t.Errorf("%d of %d were cut, want %d; the limit was met %d times", cut, readers, want, st.srv.totals.limitHits[limitHeld].times.Load())
+			if cut != want || st.srv.totals.Hits[limit.Held].Times.Load() != want {
+				t.Errorf("%d of %d were cut, want %d; the limit was met %d times", cut, readers, want, st.srv.totals.Hits[limit.Held].Times.Load())
 			}
 		})
 	}
@@ -48,9 +51,9 @@ func TestSlowPollWithinMaxHeldBytes(t *testing.T) {
 	const messages, size = 20, 4000
 	h := newHarness(t, Config{Loops: 1, MaxHeldBytes: messages * size / 2})
 	for range messages {
-		h.ask(sideAdmin, "/push?cname=a&content="+strings.Repeat("x", size))
+		h.ask(conn.Admin, "/push?cname=a&content="+strings.Repeat("x", size))
 	}
-	e := h.connect(h.srv.shards[0], sideFront, 4608)
+	e := h.connect(h.srv.shards[0], conn.Front, 4608)
 	for seq := int32(1); seq <= messages; {
 		e.get(fmt.Sprint("/poll?cname=a&seq=", seq))
 		before := seq
@@ -81,21 +84,21 @@ func TestSlowBodiesAreBounded(t *testing.T) {
 		p.send("POST /ping HTTP/1.1\r\nHost: h\r\nContent-Length: 190000\r\n\r\n" + strings.Repeat("x", size))
 		return p
 	}
-	oldest := half(sideFront, size)
-	st.later(prompt / 2)
+	oldest := half(conn.Front, size)
+	st.later(web.Prompt / 2)
 	var young []*player
 	for s.loop.InputBytes() <= 4*size {
-		young = append(young, half(sideFront, size))
+		young = append(young, half(conn.Front, size))
 	}
-	refused := half(sideFront, size)
+	refused := half(conn.Front, size)
 	if status, reason := told(t, refused.take()); status != "503" || reason != "too much is held of requests that are still arriving: max-held-bytes is 400000\n" {
 		t.Errorf("told %s %s", status, reason)
 	}
-	admin := half(sideAdmin, size)
+	admin := half(conn.Admin, size)
 	same(t, admin.take(), "")
 	admin.leave()
-	st.later(prompt * 3 / 4)
-	again := half(sideFront, 10)
+	st.later(web.Prompt * 3 / 4)
+	again := half(conn.Front, 10)
 	same(t, again.take(), "")
 	if oldest.take(); !oldest.ended || !s.loop.Alive(young[0].conn) {
 		t.Error("another than the oldest made room")
@@ -115,7 +118,7 @@ func TestLargeBodiesBesideSmallOnes(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, MaxHeldBytes: limit})
 	s := st.srv.shards[0]
 	half := func(size int) *player {
-		p := st.enter(0, sideFront)
+		p := st.enter(0, conn.Front)
 		p.send("POST /ping HTTP/1.1\r\nHost: h\r\nContent-Length: 190000\r\n\r\n" + strings.Repeat("x", size))
 		return p
 	}
@@ -123,7 +126,7 @@ func TestLargeBodiesBesideSmallOnes(t *testing.T) {
 	for range small {
 		all = append(all, half(1))
 	}
-	st.later(2 * prompt)
+	st.later(2 * web.Prompt)
 	for range small / 2 {
 		all = append(all, half(size))
 		if s.loop.InputBytes() > limit+2*size {
@@ -142,12 +145,12 @@ func TestLargeBodiesBesideSmallOnes(t *testing.T) {
 // too, counts as cut.
 func TestKernelCutsCount(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, WriteTimeout: time.Second}) // its clock stands still: it is not our own timer
-	stuck := srv.dial(sideFront)
+	stuck := srv.dial(conn.Front)
 	stuck.send(reqGet(1, "/stream?cname=a&seq=1"))
 	srv.subscribed(1)
 	content := strings.Repeat("x", 60_000)
 	for range 200 { // megabytes, which no socket takes
-		same(t, srv.talk(sideAdmin, reqForm(0, "/push?cname=a", "content="+content)), answer(ok200, asJSON, done))
+		same(t, srv.talk(conn.Admin, reqForm(0, "/push?cname=a", "content="+content)), answer(ok200, asJSON, done))
 	}
-	srv.until("it is cut", func() bool { return srv.totals.slowClosed.Load() == 1 })
+	srv.until("it is cut", func() bool { return srv.totals.SlowClosed.Load() == 1 })
 }

@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/web"
 	"fmt"
 	"os"
 	"regexp"
@@ -51,7 +53,7 @@ func readICometCases(t *testing.T, name string) (cases []icometCase) {
 		c := &cases[len(cases)-1]
 		if word == "front" || word == "admin" {
 			method, target, _ := strings.Cut(rest, " ")
-			side := map[string]uint8{"front": sideFront, "admin": sideAdmin}[word]
+			side := map[string]uint8{"front": conn.Front, "admin": conn.Admin}[word]
 			c.requests = append(c.requests, icometRequest{line: n + 1, side: side, method: method, target: target})
 			continue
 		}
@@ -95,7 +97,7 @@ func TestInPlaceOfIComet(t *testing.T) {
 		t.Fatalf("%d cases", len(cases))
 	}
 	for mode, cfg := range map[string]Config{
-		"icomet": {Compat: CompatIComet(), MaxMessage: 1 << 20}, // as the program has it
+		"icomet": {Compat: web.CompatIComet(), MaxMessage: 1 << 20}, // as the program has it
 		"plain":  {},
 	} {
 		for _, c := range cases {

@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/web"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -21,9 +23,9 @@ type fuzzed struct {
 
 func newFuzzed(t testing.TB) *fuzzed {
 	z := &fuzzed{st: newStage(t, Config{Loops: 1}), next: 1}
-	z.admin = z.st.enter(0, sideAdmin)
+	z.admin = z.st.enter(0, conn.Admin)
 	for _, d := range deliveries {
-		p := z.st.enter(0, sideFront)
+		p := z.st.enter(0, conn.Front)
 		if strings.HasPrefix(d.path, "/sub") {
 			p.leave()
 			p = nil
@@ -53,7 +55,7 @@ func (z *fuzzed) publish(t *testing.T, path, content string) (texts []string, ta
 		if p := z.listeners[i]; p != nil {
 			body = p.take()
 		} else {
-			p = z.st.enter(0, sideFront)
+			p = z.st.enter(0, conn.Front)
 			p.send(reqGet(0, fmt.Sprintf("%scname=a&seq=%d", d.path, z.next)))
 			body = p.body()
 			p.leave()
@@ -155,7 +157,7 @@ func paired(s string) bool {
 var callback = regexp.MustCompile(`^[A-Za-z_$][\w$.]*(\[[0-9]+\](\.[\w$.]*)?)*$`)
 
 func callable(cb string) bool {
-	return callback.MatchString(cb) && !strings.Contains(cb, ".[") && !strings.HasSuffix(cb, "\n") && len(cb) <= MaxCallback
+	return callback.MatchString(cb) && !strings.Contains(cb, ".[") && !strings.HasSuffix(cb, "\n") && len(cb) <= web.MaxCallback
 }
 
 // A callback is a name, and comes back as it was sent; anything else is refused,
@@ -173,7 +175,7 @@ func FuzzCallback(f *testing.F) {
 			return
 		}
 		st.t = t
-		p, admin := st.enter(0, sideFront), st.enter(0, sideAdmin)
+		p, admin := st.enter(0, conn.Front), st.enter(0, conn.Admin)
 		p.send(reqGet(0, "/sub?cname=a&seq=1&cb="+url.QueryEscape(cb)))
 		admin.send(reqGet(0, "/sign?cname=a&cb="+url.QueryEscape(cb)))
 		got, signed := p.take(), admin.take()

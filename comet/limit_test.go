@@ -2,6 +2,12 @@ package comet
 
 import (
 	"bytes"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/web"
+	"ccomet/reactor"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -13,36 +19,34 @@ import (
 	"unsafe"
 
 	"github.com/rs/zerolog"
-
-	"ccomet/reactor"
 )
 
 // At max-connections a connection that is idle between requests makes room for a
 // new one; where there is none, the new one is told, and costs nothing more.
 func TestMaxConnections(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, MaxConnections: 3})
-	waiting, idle := srv.dial(sideFront), srv.dial(sideFront)
+	waiting, idle := srv.dial(conn.Front), srv.dial(conn.Front)
 	waiting.send(reqGet(1, "/stream?cname=a&seq=1"))
 	idle.ask("/ping")
-	young := srv.dial(sideFront) // has asked nothing yet
-	srv.until("three are open", func() bool { return srv.totals.admitted.Load() == 3 })
-	fourth := srv.dial(sideFront)
+	young := srv.dial(conn.Front) // has asked nothing yet
+	srv.until("three are open", func() bool { return srv.totals.Admitted.Load() == 3 })
+	fourth := srv.dial(conn.Front)
 	fourth.send(reqGet(1, "/stream?cname=a&seq=1"))
 	same(t, idle.rest(), "")
 	srv.subscribed(2)
-	got := srv.dial(sideFront).rest()
+	got := srv.dial(conn.Front).rest()
 	if status, reason := told(t, got); status != "503" || reason != "too many connections: max-connections is 3\n" || !strings.Contains(got, "\r\nRetry-After: 5\r\n") {
 		t.Errorf("got %q", got)
 	}
 	same(t, srv.ask("/healthz"), "ok") // by a connection of its own, which is let in
 	young.ask("/ping")
 	same(t, srv.ask("/info?cname=a"), `{"cname": "a", "subscribers": 2}`+"\n")
-	if n := srv.totals.limitHits[limitConnections].times.Load(); n != 1 {
+	if n := srv.totals.Hits[limit.Connections].Times.Load(); n != 1 {
 		t.Errorf("the limit was met %d times", n)
 	}
 	waiting.Close()
-	srv.until("somebody has gone", func() bool { return srv.totals.admitted.Load() < 3 })
-	srv.dial(sideFront).ask("/ping")
+	srv.until("somebody has gone", func() bool { return srv.totals.Admitted.Load() < 3 })
+	srv.dial(conn.Front).ask("/ping")
 }
 
 // At max-connections a request that is slow to arrive makes room, the one that has
@@ -51,35 +55,35 @@ func TestMaxConnections(t *testing.T) {
 func TestSlowRequestsMakeRoom(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, MaxConnections: 6, RequestTimeout: 5 * time.Second, BodyTimeout: 20 * time.Second})
 	s := st.srv.shards[0]
-	admin, waiting := st.enter(0, sideAdmin), st.enter(0, sideFront)
+	admin, waiting := st.enter(0, conn.Admin), st.enter(0, conn.Front)
 	admin.send("GET /pu")
 	waiting.send(reqGet(1, "/stream?cname=a&seq=1"))
-	body := st.enter(0, sideFront)
+	body := st.enter(0, conn.Front)
 	body.send("POST /ping HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nc")
 	st.later(reactor.TickLength)
-	silent := st.enter(0, sideCComet)
+	silent := st.enter(0, conn.CComet)
 	st.later(reactor.TickLength)
-	head := st.enter(0, sideFront)
+	head := st.enter(0, conn.Front)
 	head.send("GET /strea")
 	st.later(2 * time.Second)
-	young, idle := st.enter(0, sideFront), st.enter(0, sideFront)
+	young, idle := st.enter(0, conn.Front), st.enter(0, conn.Front)
 	young.send("GET /strea")
 	idle.send(reqGet(1, "/ping"))
-	if n := st.srv.totals.admitted.Load(); n != 6 {
+	if n := st.srv.totals.Admitted.Load(); n != 6 {
 		t.Fatalf("%d are open", n)
 	}
 	for n, gone := range []*player{idle, body, silent, head} {
 		head.send("m") // a byte now and then is no merit
-		if err := s.web.admit(sideFront); err != nil {
+		if err := s.web.Admit(conn.Front); err != nil {
 			t.Fatalf("the one that comes as number %d: %v", n, err)
 		}
 		st.settle()
 		if s.loop.Alive(gone.conn) {
 			t.Fatalf("number %d of those that may go is there", n)
 		}
-		st.enter(0, sideFront)
+		st.enter(0, conn.Front)
 	}
-	if err := s.web.admit(sideFront); err == nil {
+	if err := s.web.Admit(conn.Front); err == nil {
 		t.Error("there is room for a seventh")
 	}
 	for _, p := range []*player{admin, waiting, young} {
@@ -103,8 +107,8 @@ func TestMaxConnectionsPerAddress(t *testing.T) {
 	}
 	srv.dialFrom("127.0.0.3", srv.FrontAddrs()[0]).ask("/ping")
 	first.Close()
-	client := srv.homes.hashAddr(netip.MustParseAddr("127.0.0.2"))
-	a, _ := srv.site.crowd.places(client)
+	client := srv.homes.HashAddr(netip.MustParseAddr("127.0.0.2"))
+	a, _ := srv.site.Crowd.Places(client)
 	srv.until("the address has one left", func() bool { return a.Load() == 1 })
 	srv.dialFrom("127.0.0.2", srv.FrontAddrs()[0]).ask("/ping")
 }
@@ -135,7 +139,7 @@ func TestRefusedMakeRoom(t *testing.T) {
 // The addresses of one IPv6 network are one, however an address is written.
 func TestAddressesAreOne(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
-	hash := func(s string) uint64 { return srv.homes.hashAddr(netip.MustParseAddr(s)) }
+	hash := func(s string) uint64 { return srv.homes.HashAddr(netip.MustParseAddr(s)) }
 	if hash("2001:db8::1") != hash("2001:db8::ffff:2") || hash("2001:db8::1") == hash("2001:db8:0:1::1") {
 		t.Error("a /64 is not one")
 	}
@@ -150,24 +154,24 @@ func TestAddressesAreSpread(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, MaxConnectionsPerAddress: 1, PublishRatePerAddress: 1})
 	var ones, zeros uint64
 	for n := range 256 {
-		h := srv.homes.hashAddr(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}))
+		h := srv.homes.HashAddr(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}))
 		ones, zeros = ones|h, zeros|^h
-		srv.site.publishers.take(1, h, 1)
-		srv.site.crowd.enter(h)
+		srv.site.Publishers.Take(1, h, 1)
+		srv.site.Crowd.Add(h)
 	}
 	if ones&zeros != ^uint64(0) {
 		t.Errorf("bits that are always the same: %064b", ^(ones & zeros))
 	}
 	parts := [4]int{}
-	for i := range srv.site.publishers {
-		if srv.site.publishers[i].Load() != 0 {
+	for i := range srv.site.Publishers {
+		if srv.site.Publishers[i].Load() != 0 {
 			parts[i%len(parts)]++
 		}
 	}
-	for row := range srv.site.crowd {
+	for row := range srv.site.Crowd {
 		odd := 0
-		for i := range srv.site.crowd[row] {
-			odd += i % 2 * int(srv.site.crowd[row][i].Load())
+		for i := range srv.site.Crowd[row] {
+			odd += i % 2 * int(srv.site.Crowd[row][i].Load())
 		}
 		if odd < 64 || odd > 192 {
 			t.Errorf("row %d: %d of 256 in odd places", row, odd)
@@ -184,23 +188,23 @@ func TestMaxHistoryBytes(t *testing.T) {
 	const each = 1000 // bytes of a message, about
 	st := newStage(t, Config{Loops: 1, MaxHistoryBytes: 50 * each, HistoryMinimum: 2})
 	s := st.srv.shards[0]
-	content := strings.Repeat("x", each-int(unsafe.Sizeof(message{})))
+	content := strings.Repeat("x", each-int(unsafe.Sizeof(msg.Message{})))
 	push := func(cname string, n int) {
-		p := st.enter(0, sideAdmin)
+		p := st.enter(0, conn.Admin)
 		for range n {
 			p.send(reqGet(1, "/push?cname="+cname+"&content="+content))
-			if s.broker.historyBytes > 50*each {
-				t.Fatalf("%d bytes are kept", s.broker.historyBytes)
+			if s.broker.HistoryBytes > 50*each {
+				t.Fatalf("%d bytes are kept", s.broker.HistoryBytes)
 			}
 		}
 		p.leave()
 	}
 	kept := func(cname string) int {
-		ch := s.broker.channels.At(s.broker.find([]byte(cname)))
-		if ch.history == 0 {
+		ch := s.broker.Channels.At(s.broker.Find([]byte(cname)))
+		if ch.History == 0 {
 			return 0
 		}
-		return int(s.broker.histories.at(ch.history).n)
+		return int(s.broker.Histories.At(ch.History).N)
 	}
 	push("old", 40)
 	push("new", 40)
@@ -213,21 +217,21 @@ func TestMaxHistoryBytes(t *testing.T) {
 	if kept("old") != 2 || kept("new") > 4 {
 		t.Errorf("beside many others the old channel keeps %d messages, the new one %d", kept("old"), kept("new"))
 	}
-	p := st.enter(0, sideFront)
+	p := st.enter(0, conn.Front)
 	p.send(reqGet(0, "/sub?cname=new&seq=1&lost=1"))
 	if got := p.body(); !strings.HasPrefix(got, `[{"type":"lost","cname":"new","seq":3`) {
 		t.Errorf("who wants all is told %.100q", got)
 	}
 	total := 0
-	for i := uint32(1); i <= s.broker.channels.Used(); i++ {
-		if ch := s.broker.channels.At(i); ch.history != 0 {
-			total += s.broker.histories.at(ch.history).bytes
+	for i := uint32(1); i <= s.broker.Channels.Used(); i++ {
+		if ch := s.broker.Channels.At(i); ch.History != 0 {
+			total += s.broker.Histories.At(ch.History).Bytes
 		}
 	}
-	if total != s.broker.historyBytes {
-		t.Errorf("%d bytes are kept, %d counted", total, s.broker.historyBytes)
+	if total != s.broker.HistoryBytes {
+		t.Errorf("%d bytes are kept, %d counted", total, s.broker.HistoryBytes)
 	}
-	if st.srv.totals.limitHits[limitHistory].times.Load() == 0 {
+	if st.srv.totals.Hits[limit.History].Times.Load() == 0 {
 		t.Error("the limit was never met")
 	}
 }
@@ -236,15 +240,15 @@ func TestMaxHistoryBytes(t *testing.T) {
 func TestShortMessagesCountAsTheyAre(t *testing.T) {
 	const ceiling = 50_000
 	st := newStage(t, Config{Loops: 1, MaxHistoryBytes: ceiling, ChannelBufferSize: 10_000})
-	p := st.enter(0, sideAdmin)
+	p := st.enter(0, conn.Admin)
 	for range 1000 {
 		p.send(reqGet(1, "/push?cname=a&content=x"))
 		same(t, p.body(), done)
 	}
 	s := st.srv.shards[0]
-	h := s.broker.histories.at(s.broker.channels.At(s.broker.find([]byte("a"))).history)
-	if least := int(unsafe.Sizeof(message{})) + len(h.first.content); int(h.n)*least > ceiling || int(h.n)*3*least < ceiling {
-		t.Errorf("%d messages of %d bytes are kept in %d", h.n, least, ceiling)
+	h := s.broker.Histories.At(s.broker.Channels.At(s.broker.Find([]byte("a"))).History)
+	if least := int(unsafe.Sizeof(msg.Message{})) + len(h.First.Content); int(h.N)*least > ceiling || int(h.N)*3*least < ceiling {
+		t.Errorf("%d messages of %d bytes are kept in %d", h.N, least, ceiling)
 	}
 }
 
@@ -258,11 +262,11 @@ func TestPublishRates(t *testing.T) {
 			for range 4 {
 				same(t, srv.ask("/push?cname=a&content=x"), done)
 			}
-			got := srv.talk(sideAdmin, reqGet(0, "/push?cname=a&content=x"))
+			got := srv.talk(conn.Admin, reqGet(0, "/push?cname=a&content=x"))
 			if status, reason := told(t, got); status != "429" || !strings.HasSuffix(reason, "publish-rate-per-"+name+" is 4 a second\n") || !strings.Contains(got, "\r\nRetry-After: 1\r\n") {
 				t.Errorf("got %q", got)
 			}
-			other := srv.talk(sideAdmin, reqGet(0, "/push?cname=b&content=x"))
+			other := srv.talk(conn.Admin, reqGet(0, "/push?cname=b&content=x"))
 			if strings.HasPrefix(other, "HTTP/1.1 200 ") != (name == "channel") {
 				t.Errorf("to another channel: %s", other)
 			}
@@ -311,7 +315,7 @@ func TestClockSetBack(t *testing.T) {
 // A head that arrives in time leaves its body a time of its own.
 func TestBodyTimeout(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, RequestTimeout: 4 * time.Second, BodyTimeout: 20 * time.Second})
-	p := st.enter(0, sideAdmin)
+	p := st.enter(0, conn.Admin)
 	p.send("POST /push?cname=a HTTP/1.1\r\nHost: h\r\n")
 	st.later(3 * time.Second)
 	p.send("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\n")
@@ -332,9 +336,9 @@ func TestBodyTimeout(t *testing.T) {
 // it is they who close it.
 func TestIdleTimeoutIsLongerThanProxies(t *testing.T) {
 	st := newStage(t, Config{Loops: 1})
-	for _, side := range []uint8{sideFront, sideAdmin} {
+	for _, side := range []uint8{conn.Front, conn.Admin} {
 		p := st.enter(0, side)
-		path := [sides]string{"/ping", "/info"}[side]
+		path := [conn.NumSides]string{"/ping", "/info"}[side]
 		p.send(reqGet(1, path))
 		p.body()
 		st.later(70 * time.Second)
@@ -351,7 +355,7 @@ func TestRetryIsSpread(t *testing.T) {
 	seen := map[int]bool{}
 	for minor := range 2 {
 		for range 20 {
-			p := st.enter(0, sideFront)
+			p := st.enter(0, conn.Front)
 			p.send(reqGet(minor, "/sse?cname=a&seq=1"))
 			m := regexp.MustCompile(`(?:^|\r\n)retry: (\d+)\n(?:\r\n)?$`).FindStringSubmatch(p.body())
 			if m == nil {
@@ -372,21 +376,21 @@ func TestRetryIsSpread(t *testing.T) {
 
 // Who is still being answered makes room for nobody.
 func TestNotIdleWhileAnswered(t *testing.T) {
-	page := Page{Path: "/page", ContentType: typeText, Body: bytes.Repeat([]byte("x"), 100_000)}
-	h := newHarness(t, Config{Loops: 1, MaxConnections: 1, Pages: []Page{page}})
+	page := web.Page{Path: "/page", ContentType: frame.TypeText, Body: bytes.Repeat([]byte("x"), 100_000)}
+	h := newHarness(t, Config{Loops: 1, MaxConnections: 1, Pages: []web.Page{page}})
 	s := h.srv.shards[0]
-	e := h.connect(s, sideFront, 4608)
+	e := h.connect(s, conn.Front, 4608)
 	e.get("/ping")
 	h.settle()
 	e.get(page.Path)
 	h.settle()
-	if err := s.web.admit(sideFront); err == nil || !s.loop.Blocked(e.conn) {
+	if err := s.web.Admit(conn.Front); err == nil || !s.loop.Blocked(e.conn) {
 		t.Errorf("room was made: %v", err)
 	}
 	for e.read(); s.loop.Blocked(e.conn); e.read() {
 		h.settle()
 	}
-	if err := s.web.admit(sideFront); err != nil || s.loop.Alive(e.conn) {
+	if err := s.web.Admit(conn.Front); err != nil || s.loop.Alive(e.conn) {
 		t.Errorf("no room was made: %v", err)
 	}
 }

@@ -1,12 +1,15 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/peer"
+	"ccomet/comet/internal/web"
 	"strings"
 	"testing"
 )
 
 func TestParseOrigins(t *testing.T) {
-	o, err := ParseOrigins([]string{"https://example.com, HTTPS://B.example:443", "https://*.example.org:8443", "", "http://[::1]:3000", "capacitor://localhost", "http://c.example:80"})
+	o, err := peer.ParseOrigins([]string{"https://example.com, HTTPS://B.example:443", "https://*.example.org:8443", "", "http://[::1]:3000", "capacitor://localhost", "http://c.example:80"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,18 +21,18 @@ func TestParseOrigins(t *testing.T) {
 		"https://evil.example/.example.org:8443": false, "https://evil.example?.example.org:8443": false, "https://aexample.org:8443": false,
 		"null": false, "": false, "*": false, "https://*.example.org:8443": false,
 	} {
-		if o.names([]byte(origin)) != want {
+		if o.Names([]byte(origin)) != want {
 			t.Errorf("%q: want %v", origin, want)
 		}
 	}
-	if o.any || !o.named() || o.empty() {
+	if o.Any || !o.Named() || o.Empty() {
 		t.Errorf("%+v", o)
 	}
 	for _, text := range []string{
 		"https://example.com/", "https://example.com/a", "example.com", "https://", "null", "https://user@example.com", "https://*", "https://a.*.example.com",
 		"https://example.com:", "https://example.com:x", "https://example.com:123456", "https://ex ample.com", "https://exämple.com", "https://[::1", "://a", "https://..a", "https://a?b",
 	} {
-		if _, err := ParseOrigins([]string{text}); err == nil || !strings.Contains(err.Error(), text) {
+		if _, err := peer.ParseOrigins([]string{text}); err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -40,16 +43,16 @@ func FuzzOrigins(f *testing.F) {
 		f.Add(text, "https://www.example.com")
 	}
 	f.Fuzz(func(t *testing.T, text, origin string) {
-		o, err := ParseOrigins([]string{text})
+		o, err := peer.ParseOrigins([]string{text})
 		if err != nil {
 			return
 		}
-		for named := range o.exact {
-			if !o.names([]byte(named)) || strings.ContainsAny(named, " \t\r\n\"<>\\'") {
+		for named := range o.Exact {
+			if !o.Names([]byte(named)) || strings.ContainsAny(named, " \t\r\n\"<>\\'") {
 				t.Errorf("%q names %q", text, named)
 			}
 		}
-		if o.names([]byte(origin)) && strings.ContainsAny(origin, "\r\n") {
+		if o.Names([]byte(origin)) && strings.ContainsAny(origin, "\r\n") {
 			t.Errorf("%q names %q", text, origin)
 		}
 	})
@@ -84,11 +87,11 @@ func TestCrossOrigin(t *testing.T) {
 			for from, told := range map[string]string{
 				"": c.none, fromPage: c.first, "Origin: https://b.example.org\r\n": c.pattern, fromOther: c.other,
 			} {
-				same(t, srv.talk(sideFront, reqGet(0, "/sub?cname=a", from)), answer("200 OK", asJSON, object("next_seq", 1, "")+"\n", told))
-				same(t, srv.talk(sideFront, reqGet(1, "/nowhere", from, closing)), answer(gone, asText, "no such path: /nowhere\n", told, closing))
-				same(t, srv.talk(sideFront, "HEAD /sse?cname=a HTTP/1.0\r\n"+from+"\r\n"), streamHead(0, asEvents, told))
-				same(t, srv.talk(sideAdmin, reqGet(0, "/healthz")), answer("200 OK", asText, "ok"))
-				c := srv.dial(sideFront)
+				same(t, srv.talk(conn.Front, reqGet(0, "/sub?cname=a", from)), answer("200 OK", asJSON, object("next_seq", 1, "")+"\n", told))
+				same(t, srv.talk(conn.Front, reqGet(1, "/nowhere", from, closing)), answer(gone, asText, "no such path: /nowhere\n", told, closing))
+				same(t, srv.talk(conn.Front, "HEAD /sse?cname=a HTTP/1.0\r\n"+from+"\r\n"), streamHead(0, asEvents, told))
+				same(t, srv.talk(conn.Admin, reqGet(0, "/healthz")), answer("200 OK", asText, "ok"))
+				c := srv.dial(conn.Front)
 				c.send(reqGet(1, "/sse?cname=a&seq=1", from))
 				c.expect(streamHead(1, asEvents, told))
 				c.Close()
@@ -103,7 +106,7 @@ func TestCrossOriginPolls(t *testing.T) {
 	pages := []string{"https://a.example", "https://b.example", "", "https://a.example", "https://x.test"}
 	var waiting []*player
 	for _, origin := range pages {
-		p := st.enter(0, sideFront)
+		p := st.enter(0, conn.Front)
 		line := ""
 		if origin != "" {
 			line = "Origin: " + origin + "\r\n"
@@ -123,8 +126,8 @@ func TestCrossOriginPolls(t *testing.T) {
 		p.leave()
 	}
 	st.settle()
-	if s := st.srv.shards[0]; len(s.web.pages.index) != 0 || len(s.web.pages.list) != 1+len(s.web.pages.free) {
-		t.Errorf("pages are left of nobody: %v", s.web.pages.index)
+	if s := st.srv.shards[0]; len(s.web.Pages.Index) != 0 || len(s.web.Pages.List) != 1+len(s.web.Pages.Free) {
+		t.Errorf("pages are left of nobody: %v", s.web.Pages.Index)
 	}
 }
 
@@ -135,12 +138,12 @@ func TestPreflight(t *testing.T) {
 		side                    uint8
 		path, origin, want, let string
 	}{
-		{sideFront, "/sse?cname=a", fromPage, "204", "GET, HEAD, OPTIONS"},
-		{sideFront, "/demo/push", fromPage, "204", "POST, OPTIONS"},
-		{sideAdmin, "/push", fromPage, "204", "GET, POST, OPTIONS"},
-		{sideFront, "/sse", fromOther, "403", "pages of https://x.example are not let in: cors-origin names those that are\n"},
-		{sideAdmin, "/push", fromOther, "403", "pages of https://x.example are not let in: admin-origin names those that are\n"},
-		{sideFront, "/nowhere", fromPage, "404", ""},
+		{conn.Front, "/sse?cname=a", fromPage, "204", "GET, HEAD, OPTIONS"},
+		{conn.Front, "/demo/push", fromPage, "204", "POST, OPTIONS"},
+		{conn.Admin, "/push", fromPage, "204", "GET, POST, OPTIONS"},
+		{conn.Front, "/sse", fromOther, "403", "pages of https://x.example are not let in: cors-origin names those that are\n"},
+		{conn.Admin, "/push", fromOther, "403", "pages of https://x.example are not let in: admin-origin names those that are\n"},
+		{conn.Front, "/nowhere", fromPage, "404", ""},
 	} {
 		got := srv.talk(c.side, "OPTIONS "+c.path+" HTTP/1.1\r\nHost: h\r\n"+c.origin+asks+"\r\n")
 		switch {
@@ -161,12 +164,12 @@ func TestEventsForAnyOrigin(t *testing.T) {
 		origins []string
 		told    string
 	}{{nil, "Access-Control-Allow-Origin: *\r\n"}, {[]string{"https://a.example"}, corsVary}} {
-		srv := startWire(t, Config{Loops: 1, Compat: Compat{EventsForAnyOrigin: true}, CORSOrigins: c.origins})
-		same(t, srv.talk(sideFront, "HEAD /sse?cname=a HTTP/1.0\r\n"+fromOther+"\r\n"), streamHead(0, asEvents, c.told))
-		live := srv.dial(sideFront)
+		srv := startWire(t, Config{Loops: 1, Compat: web.Compat{EventsForAnyOrigin: true}, CORSOrigins: c.origins})
+		same(t, srv.talk(conn.Front, "HEAD /sse?cname=a HTTP/1.0\r\n"+fromOther+"\r\n"), streamHead(0, asEvents, c.told))
+		live := srv.dial(conn.Front)
 		live.send(reqGet(1, "/sse?cname=a&seq=1", fromOther))
 		live.expect(streamHead(1, asEvents, c.told))
-		if got := srv.talk(sideFront, reqGet(0, "/sub?cname=a", fromOther)); strings.Contains(got, "Access-Control-Allow-Origin") {
+		if got := srv.talk(conn.Front, reqGet(0, "/sub?cname=a", fromOther)); strings.Contains(got, "Access-Control-Allow-Origin") {
 			t.Errorf("got %q", got)
 		}
 	}

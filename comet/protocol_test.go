@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
 	"fmt"
 	"io"
 	"regexp"
@@ -16,9 +17,9 @@ func TestProtocol(t *testing.T) {
 	for name, test := range map[string]func(*facts){
 		"the front side takes GET, HEAD where it does no harm, and nothing else": func(f *facts) {
 			for _, path := range []string{"/sub", "/poll", "/stream", "/iframe", "/sse", "/ping"} {
-				f.begins(f.talk(sideFront, "POST "+path+"?cname=a HTTP/1.0\r\n\r\n"), "HTTP/1.1 405 ")
+				f.begins(f.talk(conn.Front, "POST "+path+"?cname=a HTTP/1.0\r\n\r\n"), "HTTP/1.1 405 ")
 			}
-			f.begins(f.talk(sideFront, "HEAD /ping HTTP/1.0\r\n\r\n"), "HTTP/1.1 200 ")
+			f.begins(f.talk(conn.Front, "HEAD /ping HTTP/1.0\r\n\r\n"), "HTTP/1.1 200 ")
 		},
 		"/sub and /poll answer once, in JSON, or as a call of cb": func(f *facts) {
 			for _, path := range []string{"/sub", "/poll"} {
@@ -47,7 +48,7 @@ func TestProtocol(t *testing.T) {
 			f.is(f.front("/sub?cname=%62+%2B"), objectOf("b +", "next_seq", 1, "")+"\n")
 		},
 		"a form's value wins over the query's": func(f *facts) {
-			f.talk(sideAdmin, reqForm(0, "/push?cname=b&content=query", "cname=a&content=form"))
+			f.talk(conn.Admin, reqForm(0, "/push?cname=b&content=query", "cname=a&content=form"))
 			f.is(f.front("/sub?cname=a&seq=1"), "["+f.msg("data", 1, "form")+"]\n")
 		},
 		"content is a JSON string, whatever it is": func(f *facts) {
@@ -101,7 +102,7 @@ func TestProtocol(t *testing.T) {
 		"errors are messages with status 200 and number 0, and the response ends": func(f *facts) {
 			f.restart(Config{Auth: AuthToken, MaxChannels: 1})
 			for _, path := range []string{"/sub", "/stream", "/sse"} {
-				f.begins(f.talk(sideFront, reqGet(0, path+"?cname=a")), "HTTP/1.1 200 ")
+				f.begins(f.talk(conn.Front, reqGet(0, path+"?cname=a")), "HTTP/1.1 200 ")
 				f.ends(f.front(path+"?cname=a"), f.msg("401", 0, "Token error")+strings.Repeat("\n", 1+strings.Count(path, "sse")))
 			}
 			f.restart(Config{MaxChannels: 1})
@@ -120,12 +121,12 @@ func TestProtocol(t *testing.T) {
 		},
 		"responses are not cached, not sniffed, and have the type of their transport": func(f *facts) {
 			for path, contentType := range map[string]string{"/sub?cname=a": asJSON, "/sub?cname=a&cb=f": asScript, "/ping": asScript} {
-				head, _, _ := strings.Cut(f.talk(sideFront, reqGet(0, path)), "\r\n\r\n")
+				head, _, _ := strings.Cut(f.talk(conn.Front, reqGet(0, path)), "\r\n\r\n")
 				f.is(head, strings.TrimSuffix("HTTP/1.1 200 OK\r\n"+dateLine+"Content-Type: "+contentType+"\r\n"+fixed, "\r\n")+
 					head[strings.LastIndex(head, "\r\nContent-Length"):])
 			}
 			for path, contentType := range map[string]string{"/stream": asJSON, "/iframe": asHTML, "/sse": asEvents} {
-				c := f.dial(sideFront)
+				c := f.dial(conn.Front)
 				c.send(reqGet(1, path+"?cname=a&seq=1"))
 				c.expect("HTTP/1.1 200 OK\r\n" + dateLine + "Content-Type: " + contentType + "\r\n" + unending +
 					"Transfer-Encoding: chunked\r\n\r\n")
@@ -147,7 +148,7 @@ func TestProtocol(t *testing.T) {
 		"pub takes what is escaped already, and nothing else": func(f *facts) {
 			f.ask("/pub?cname=a&content=%5Cu0041%5C%22")
 			f.is(f.front("/sub?cname=a&seq=1"), "["+f.msg("data", 1, `\u0041\"`)+"]\n")
-			f.begins(f.talk(sideAdmin, reqGet(0, "/pub?cname=a&content=%22")), "HTTP/1.1 400 ")
+			f.begins(f.talk(conn.Admin, reqGet(0, "/pub?cname=a&content=%22")), "HTTP/1.1 400 ")
 		},
 		"sign makes a channel or renews it, and tells the oldest number that is kept": func(f *facts) {
 			f.askAll(three)
@@ -168,7 +169,7 @@ func TestProtocol(t *testing.T) {
 			f.is(f.ask("/clear?cname=b"), "channel[b] not connected\n")
 		},
 		"info and check count": func(f *facts) {
-			f.dial(sideFront).send(reqGet(1, "/stream?cname=a"))
+			f.dial(conn.Front).send(reqGet(1, "/stream?cname=a"))
 			f.subscribed(1)
 			f.is(f.ask("/info"), `{"version": "dev", "channels": 1, "subscribers": 1}`+"\n")
 			f.is(f.ask("/info?cname=a"), `{"cname": "a", "subscribers": 1}`+"\n")
@@ -178,7 +179,7 @@ func TestProtocol(t *testing.T) {
 			f.restart(Config{MaxChannels: 1})
 			f.ask("/sign?cname=a")
 			for _, path := range []string{"/push?cname=b&content=x", "/pub?cname=b&content=x", "/sign?cname=b"} {
-				f.begins(f.talk(sideAdmin, reqGet(0, path)), "HTTP/1.1 429 ")
+				f.begins(f.talk(conn.Admin, reqGet(0, path)), "HTTP/1.1 429 ")
 			}
 		},
 		"with auth, a subscriber brings the token that sign gave for that channel": func(f *facts) {
@@ -189,13 +190,13 @@ func TestProtocol(t *testing.T) {
 		},
 		"push and pub take GET and POST, and nothing else": func(f *facts) {
 			for _, path := range []string{"/push", "/pub"} {
-				f.begins(f.talk(sideAdmin, reqForm(0, path, "cname=a&content=x")), "HTTP/1.1 200 ")
-				f.begins(f.talk(sideAdmin, "PUT "+path+"?cname=a&content=x HTTP/1.0\r\n\r\n"), "HTTP/1.1 405 ")
+				f.begins(f.talk(conn.Admin, reqForm(0, path, "cname=a&content=x")), "HTTP/1.1 200 ")
+				f.begins(f.talk(conn.Admin, "PUT "+path+"?cname=a&content=x HTTP/1.0\r\n\r\n"), "HTTP/1.1 405 ")
 			}
 		},
 		"an event's id is what a browser comes back with, and overrides the seq of its URL": func(f *facts) {
 			f.askAll(three)
-			c := f.dial(sideFront)
+			c := f.dial(conn.Front)
 			c.send(reqGet(0, "/sse?cname=a&seq=1", "Last-Event-ID: 2\r\n"))
 			c.expect(streamHead(0, asEvents) + "id: " + idOf("3") + "\ndata: " + f.msg("data", 3, "x3") + "\n\n")
 		},
@@ -224,7 +225,7 @@ func TestStopCuts(t *testing.T) {
 	}
 	srv.Start()
 	w := &wireServer{Server: srv, root: t, t: t}
-	c := w.dial(sideFront)
+	c := w.dial(conn.Front)
 	c.send(reqGet(1, "/stream?cname=a&seq=1"))
 	c.expect(streamHead(1, asJSON))
 	srv.Stop()
@@ -239,7 +240,7 @@ func TestStopCuts(t *testing.T) {
 func TestProtocolInTime(t *testing.T) {
 	for name, test := range map[string]func(*facts, *stage){
 		"who hears nothing for the polling timeout gets a noop with its own counter, which rises on a stream and ends a poll": func(f *facts, st *stage) {
-			stream, poll := st.enter(0, sideFront), st.enter(1, sideFront)
+			stream, poll := st.enter(0, conn.Front), st.enter(1, conn.Front)
 			stream.send(reqGet(0, "/stream?cname=a&seq=1&noop=41"))
 			poll.send(reqGet(0, "/sub?cname=a&seq=1&noop=7"))
 			stream.body()
@@ -252,7 +253,7 @@ func TestProtocolInTime(t *testing.T) {
 		"heartbeats of those who came together are spread, and none is late": func(f *facts, st *stage) {
 			var streams []*player
 			for range 50 {
-				p := st.enter(0, sideFront)
+				p := st.enter(0, conn.Front)
 				p.send(reqGet(0, "/stream?cname=a&seq=1"))
 				p.take()
 				streams = append(streams, p)
@@ -281,7 +282,7 @@ func TestProtocolInTime(t *testing.T) {
 			f.is(st.admin(0, "/check?cname=b"), "{}\n")
 		},
 		"psub hears 1 when a channel comes to life, again while it lives, and 0 when it goes": func(f *facts, st *stage) {
-			p := st.enter(0, sideAdmin)
+			p := st.enter(0, conn.Admin)
 			p.send(reqGet(0, "/psub"))
 			f.is(p.body(), "")
 			st.admin(1, "/sign?cname=a&expires=100")
@@ -335,7 +336,7 @@ func (f *facts) ends(got, want string) {
 // front is the body of a response that ends.
 func (f *facts) front(path string) string {
 	f.t.Helper()
-	_, body, _ := strings.Cut(f.talk(sideFront, reqGet(0, path)), "\r\n\r\n")
+	_, body, _ := strings.Cut(f.talk(conn.Front, reqGet(0, path)), "\r\n\r\n")
 	return body
 }
 
@@ -349,7 +350,7 @@ func (f *facts) waits(path string, live ...string) string {
 
 func (f *facts) waitsIn(minor int, path string, live ...string) string {
 	f.t.Helper()
-	c := f.dial(sideFront)
+	c := f.dial(conn.Front)
 	c.send(reqGet(minor, path))
 	f.subscribed(1)
 	f.askAll(live)
@@ -360,7 +361,7 @@ func (f *facts) waitsIn(minor int, path string, live ...string) string {
 // each message more, against what comes of publishing "x", "y" and so on.
 func (f *facts) live(path, first string, more ...string) {
 	f.t.Helper()
-	c := f.dial(sideFront)
+	c := f.dial(conn.Front)
 	c.send(reqGet(0, path))
 	f.subscribed(1)
 	head := ""

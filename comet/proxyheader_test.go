@@ -2,6 +2,7 @@ package comet
 
 import (
 	"bytes"
+	"ccomet/comet/internal/peer"
 	"encoding/binary"
 	"net/netip"
 	"regexp"
@@ -12,7 +13,7 @@ import (
 // proxyV2 is a header of version 2: its two bytes of command and family, what
 // its length counts, and how much it says that is.
 func proxyV2(command, family byte, length int, parts ...string) string {
-	head := append([]byte(proxySignature), command, family)
+	head := append([]byte(peer.ProxySignature), command, family)
 	return string(binary.BigEndian.AppendUint16(head, uint16(length))) + strings.Join(parts, "")
 }
 
@@ -51,7 +52,7 @@ var goodHeaders = []struct{ name, header, want string }{
 	{"2, UNIX", proxyPass(0x31, unixNames), "unix"},
 	{"2, UNIX datagrams", proxyPass(0x32, unixNames), "unix"},
 	{"2, TLVs", proxyPass(0x11, v4, noopTLV, noopTLV), "192.0.2.7"},
-	{"2, TLVs that fill it", proxyPass(0x21, v6, strings.Repeat("x", maxProxyHeader-16-len(v6))), "2001:db8::7"},
+	{"2, TLVs that fill it", proxyPass(0x21, v6, strings.Repeat("x", peer.MaxProxyHeader-16-len(v6))), "2001:db8::7"},
 	{"2, LOCAL", proxyV2(0x20, 0x00, 0), "proxy"},
 	{"2, LOCAL, with addresses", proxyV2(0x20, 0x11, len(v4), v4), "proxy"},
 	{"2, LOCAL, with a family that is none", proxyV2(0x20, 0xFF, len(noopTLV), noopTLV), "proxy"},
@@ -65,60 +66,60 @@ var badHeaders = []struct {
 	name, header string
 	want         error
 }{
-	{"a request", "GET / HTTP/1.1\r\n", errProxyMissing},
-	{"TLS", "\x16\x03\x01", errProxyMissing},
-	{"small letters", "proxy TCP4", errProxyMissing},
-	{"a tab", "PROXY\tTCP4", errProxyMissing},
-	{"two spaces", "PROXY  TCP4 192.0.2.7 192.0.2.1 1 2\r\n", errProxyLine},
-	{"two spaces further on", "PROXY TCP4 192.0.2.7  192.0.2.1 1 2\r\n", errProxyLine},
-	{"a space at the end", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2 \r\n", errProxyLine},
-	{"too much", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2 3\r\n", errProxyLine},
-	{"too little", "PROXY TCP4 192.0.2.7 192.0.2.1 1\r\n", errProxyLine},
-	{"a family alone", "PROXY TCP4\r\n", errProxyLine},
-	{"nothing", "PROXY \r\n", errProxyLine},
-	{"another family", "PROXY UDP4 192.0.2.7 192.0.2.1 1 2\r\n", errProxyLine},
-	{"nearly UNKNOWN", "PROXY UNKNOWNS\r\n", errProxyLine},
-	{"LF alone", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\n", errProxyLine},
-	{"LF alone behind UNKNOWN", "PROXY UNKNOWN\n", errProxyLine},
-	{"CR in it", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\r\n", errProxyLine},
-	{"no end", "PROXY UNKNOWN " + strings.Repeat("x", 93), errProxyLine},
-	{"an end too late", "PROXY UNKNOWN " + strings.Repeat("x", 92) + "\r\n", errProxyLine},
-	{"TCP4 with IPv6", "PROXY TCP4 2001:db8::7 192.0.2.1 1 2\r\n", errProxyLine},
-	{"TCP4 to IPv6", "PROXY TCP4 192.0.2.7 2001:db8::1 1 2\r\n", errProxyLine},
-	{"TCP4 with IPv4 in IPv6", "PROXY TCP4 ::ffff:192.0.2.7 192.0.2.1 1 2\r\n", errProxyLine},
-	{"TCP6 with IPv4", "PROXY TCP6 192.0.2.7 192.0.2.1 1 2\r\n", errProxyLine},
-	{"a zone", "PROXY TCP6 fe80::1%eth0 fe80::2 1 2\r\n", errProxyLine},
-	{"a zero in front", "PROXY TCP4 192.0.02.7 192.0.2.1 1 2\r\n", errProxyLine},
-	{"a number too large", "PROXY TCP4 192.0.2.256 192.0.2.1 1 2\r\n", errProxyLine},
-	{"three numbers", "PROXY TCP4 192.0.2 192.0.2.1 1 2\r\n", errProxyLine},
-	{"a port too large", "PROXY TCP4 192.0.2.7 192.0.2.1 65536 2\r\n", errProxyLine},
-	{"a port with a zero in front", "PROXY TCP4 192.0.2.7 192.0.2.1 01 2\r\n", errProxyLine},
-	{"a port with a sign", "PROXY TCP4 192.0.2.7 192.0.2.1 +1 2\r\n", errProxyLine},
-	{"no port", "PROXY TCP4 192.0.2.7 192.0.2.1  2\r\n", errProxyLine},
-	{"a name", "PROXY TCP4 localhost 192.0.2.1 1 2\r\n", errProxyLine},
-	{"2, nearly its signature", "\r\n\r\n\x00\r\nQUIT\r", errProxyMissing},
-	{"2, of version 1", proxyV2(0x11, 0x11, len(v4), v4), errProxyBinary},
-	{"2, of version 3", proxyV2(0x31, 0x11, len(v4), v4), errProxyBinary},
-	{"2, another command", proxyV2(0x22, 0x11, len(v4), v4), errProxyBinary},
-	{"2, another family", proxyPass(0x41, v4), errProxyBinary},
-	{"2, another transport", proxyPass(0x13, v4), errProxyBinary},
-	{"2, too short for IPv4", proxyPass(0x11, v4[:11]), errProxyBinary},
-	{"2, too short for IPv6", proxyPass(0x21, v6[:35]), errProxyBinary},
-	{"2, too short for UNIX", proxyPass(0x31, unixNames[:215]), errProxyBinary},
-	{"2, without addresses", proxyPass(0x11), errProxyBinary},
-	{"2, too long", proxyV2(0x21, 0x11, maxProxyHeader-15), errProxyLong},
-	{"2, LOCAL, too long", proxyV2(0x20, 0x00, 0xFFFF), errProxyLong},
+	{"a request", "GET / HTTP/1.1\r\n", peer.ErrProxyMissing},
+	{"TLS", "\x16\x03\x01", peer.ErrProxyMissing},
+	{"small letters", "proxy TCP4", peer.ErrProxyMissing},
+	{"a tab", "PROXY\tTCP4", peer.ErrProxyMissing},
+	{"two spaces", "PROXY  TCP4 192.0.2.7 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
+	{"two spaces further on", "PROXY TCP4 192.0.2.7  192.0.2.1 1 2\r\n", peer.ErrProxyLine},
+	{"a space at the end", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2 \r\n", peer.ErrProxyLine},
+	{"too much", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2 3\r\n", peer.ErrProxyLine},
+	{"too little", "PROXY TCP4 192.0.2.7 192.0.2.1 1\r\n", peer.ErrProxyLine},
+	{"a family alone", "PROXY TCP4\r\n", peer.ErrProxyLine},
+	{"nothing", "PROXY \r\n", peer.ErrProxyLine},
+	{"another family", "PROXY UDP4 192.0.2.7 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
+	{"nearly UNKNOWN", "PROXY UNKNOWNS\r\n", peer.ErrProxyLine},
+	{"LF alone", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\n", peer.ErrProxyLine},
+	{"LF alone behind UNKNOWN", "PROXY UNKNOWN\n", peer.ErrProxyLine},
+	{"CR in it", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\r\n", peer.ErrProxyLine},
+	{"no end", "PROXY UNKNOWN " + strings.Repeat("x", 93), peer.ErrProxyLine},
+	{"an end too late", "PROXY UNKNOWN " + strings.Repeat("x", 92) + "\r\n", peer.ErrProxyLine},
+	{"TCP4 with IPv6", "PROXY TCP4 2001:db8::7 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
+	{"TCP4 to IPv6", "PROXY TCP4 192.0.2.7 2001:db8::1 1 2\r\n", peer.ErrProxyLine},
+	{"TCP4 with IPv4 in IPv6", "PROXY TCP4 ::ffff:192.0.2.7 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
+	{"TCP6 with IPv4", "PROXY TCP6 192.0.2.7 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
+	{"a zone", "PROXY TCP6 fe80::1%eth0 fe80::2 1 2\r\n", peer.ErrProxyLine},
+	{"a zero in front", "PROXY TCP4 192.0.02.7 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
+	{"a number too large", "PROXY TCP4 192.0.2.256 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
+	{"three numbers", "PROXY TCP4 192.0.2 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
+	{"a port too large", "PROXY TCP4 192.0.2.7 192.0.2.1 65536 2\r\n", peer.ErrProxyLine},
+	{"a port with a zero in front", "PROXY TCP4 192.0.2.7 192.0.2.1 01 2\r\n", peer.ErrProxyLine},
+	{"a port with a sign", "PROXY TCP4 192.0.2.7 192.0.2.1 +1 2\r\n", peer.ErrProxyLine},
+	{"no port", "PROXY TCP4 192.0.2.7 192.0.2.1  2\r\n", peer.ErrProxyLine},
+	{"a name", "PROXY TCP4 localhost 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
+	{"2, nearly its signature", "\r\n\r\n\x00\r\nQUIT\r", peer.ErrProxyMissing},
+	{"2, of version 1", proxyV2(0x11, 0x11, len(v4), v4), peer.ErrProxyBinary},
+	{"2, of version 3", proxyV2(0x31, 0x11, len(v4), v4), peer.ErrProxyBinary},
+	{"2, another command", proxyV2(0x22, 0x11, len(v4), v4), peer.ErrProxyBinary},
+	{"2, another family", proxyPass(0x41, v4), peer.ErrProxyBinary},
+	{"2, another transport", proxyPass(0x13, v4), peer.ErrProxyBinary},
+	{"2, too short for IPv4", proxyPass(0x11, v4[:11]), peer.ErrProxyBinary},
+	{"2, too short for IPv6", proxyPass(0x21, v6[:35]), peer.ErrProxyBinary},
+	{"2, too short for UNIX", proxyPass(0x31, unixNames[:215]), peer.ErrProxyBinary},
+	{"2, without addresses", proxyPass(0x11), peer.ErrProxyBinary},
+	{"2, too long", proxyV2(0x21, 0x11, peer.MaxProxyHeader-15), peer.ErrProxyLong},
+	{"2, LOCAL, too long", proxyV2(0x20, 0x00, 0xFFFF), peer.ErrProxyLong},
 }
 
 // told says whom a header is for, as goodHeaders does.
-func headerIsFor(from proxied) string {
+func headerIsFor(from peer.Proxied) string {
 	switch {
-	case from.none:
+	case from.None:
 		return "proxy"
-	case !from.client.IsValid():
+	case !from.Client.IsValid():
 		return "unix"
 	}
-	return from.client.String()
+	return from.Client.String()
 }
 
 // A good header is taken whole and nothing behind it, and not before it is whole.
@@ -126,12 +127,12 @@ func TestProxyHeader(t *testing.T) {
 	const behind = "GET / HTTP/1.1\r\n"
 	for _, test := range goodHeaders {
 		for cut := range len(test.header) {
-			if from, n, err := parseProxyHeader([]byte(test.header[:cut])); n != 0 || err != nil {
+			if from, n, err := peer.ParseProxyHeader([]byte(test.header[:cut])); n != 0 || err != nil {
 				t.Fatalf("%s: %d of %d bytes: %v, %d, %v", test.name, cut, len(test.header), from, n, err)
 			}
 		}
 		for _, more := range []string{"", behind, test.header} {
-			from, n, err := parseProxyHeader([]byte(test.header + more))
+			from, n, err := peer.ParseProxyHeader([]byte(test.header + more))
 			if err != nil || n != len(test.header) || headerIsFor(from) != test.want {
 				t.Errorf("%s: %s, %d of %d, %v, want %s", test.name, headerIsFor(from), n, len(test.header), err, test.want)
 			}
@@ -145,7 +146,7 @@ func TestBadProxyHeader(t *testing.T) {
 	for _, test := range badHeaders {
 		refused := false
 		for cut := range len(test.header) + 1 {
-			_, n, err := parseProxyHeader([]byte(test.header[:cut]))
+			_, n, err := peer.ParseProxyHeader([]byte(test.header[:cut]))
 			if n != 0 || err != nil && err != test.want || refused && err == nil {
 				t.Fatalf("%s: %d of %d bytes: %d, %v, want %v", test.name, cut, len(test.header), n, err, test.want)
 			}
@@ -160,7 +161,7 @@ func TestBadProxyHeader(t *testing.T) {
 func TestProxyHeaderDoesNotAllocate(t *testing.T) {
 	for _, test := range goodHeaders {
 		p := []byte(test.header)
-		if n := testing.AllocsPerRun(10, func() { _, _, _ = parseProxyHeader(p) }); n != 0 {
+		if n := testing.AllocsPerRun(10, func() { _, _, _ = peer.ParseProxyHeader(p) }); n != 0 {
 			t.Errorf("%s: %v allocations", test.name, n)
 		}
 	}
@@ -179,9 +180,9 @@ func FuzzProxyHeader(f *testing.F) {
 		f.Add([]byte(test.header))
 	}
 	f.Fuzz(func(t *testing.T, p []byte) {
-		from, n, err := parseProxyHeader(p)
+		from, n, err := peer.ParseProxyHeader(p)
 		for cut := range p {
-			from2, n2, err2 := parseProxyHeader(p[:cut])
+			from2, n2, err2 := peer.ParseProxyHeader(p[:cut])
 			settled := n2 != 0 || err2 != nil
 			if settled && (n2 != n || err2 != err || from2 != from) || !settled && n != 0 && cut >= n {
 				t.Fatalf("%q: %v, %d, %v; cut at %d: %v, %d, %v", p, from, n, err, cut, from2, n2, err2)
@@ -189,25 +190,25 @@ func FuzzProxyHeader(f *testing.F) {
 		}
 		switch {
 		case err != nil:
-			if n != 0 || from != (proxied{}) {
+			if n != 0 || from != (peer.Proxied{}) {
 				t.Fatalf("%q: %v and %d beside %v", p, from, n, err)
 			}
 		case n == 0:
-			if len(p) >= maxProxyHeader || p != nil && bytes.HasPrefix(p, []byte("P")) && len(p) >= maxProxyLine {
+			if len(p) >= peer.MaxProxyHeader || p != nil && bytes.HasPrefix(p, []byte("P")) && len(p) >= peer.MaxProxyLine {
 				t.Fatalf("%d bytes and no decision", len(p))
 			}
 		case p[0] == 'P':
 			if !proxyLineForm.Match(p[:n]) {
 				t.Fatalf("accepted %q", p[:n])
 			}
-			if fields := strings.Fields(string(p[:n])); fields[1] != "UNKNOWN" && netip.MustParseAddr(fields[2]).Unmap() != from.client {
+			if fields := strings.Fields(string(p[:n])); fields[1] != "UNKNOWN" && netip.MustParseAddr(fields[2]).Unmap() != from.Client {
 				t.Fatalf("%q is for %v", p[:n], from)
 			}
 		default:
-			if n != proxyFixed+int(binary.BigEndian.Uint16(p[14:])) || from.none && from.client.IsValid() {
+			if n != peer.ProxyFixed+int(binary.BigEndian.Uint16(p[14:])) || from.None && from.Client.IsValid() {
 				t.Fatalf("%q: %d, %v", p, n, from)
 			}
-			if raw := from.client.AsSlice(); !bytes.Contains(p[proxyFixed:n], raw) {
+			if raw := from.Client.AsSlice(); !bytes.Contains(p[peer.ProxyFixed:n], raw) {
 				t.Fatalf("%v is not in %q", from, p[:n])
 			}
 		}

@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/peer"
 	"strings"
 	"testing"
 	"time"
@@ -25,8 +27,8 @@ func TestProxyProtocolOverTCP(t *testing.T) {
 		{"LOCAL, of one that may come", "127.0.0.2", proxyV2(0x20, 0, 0), ""},
 		{"LOCAL, of one that may not", "127.0.0.3", proxyV2(0x20, 0, 0), denied("127.0.0.3", closing)},
 		{"UNKNOWN, of one that may come", "127.0.0.2", "PROXY UNKNOWN\r\n", ""},
-		{"none", "127.0.0.2", "", answer(badRequest, asText, errProxyMissing.Reason+"\n", closing)},
-		{"malformed", "127.0.0.2", "PROXY TCP4 192.0.2.7\r\n", answer(badRequest, asText, errProxyLine.Reason+"\n", closing)},
+		{"none", "127.0.0.2", "", answer(badRequest, asText, peer.ErrProxyMissing.Reason+"\n", closing)},
+		{"malformed", "127.0.0.2", "PROXY TCP4 192.0.2.7\r\n", answer(badRequest, asText, peer.ErrProxyLine.Reason+"\n", closing)},
 		{"too long", "127.0.0.2", proxyV2(0x21, 0x11, 0xFFFF), answer(badRequest, asText, "PROXY protocol header too long: the limit is 4096 bytes\n", closing)},
 		{"1, of a stranger", "127.0.0.4", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n", answer(badRequest, asText, malformed, closing)},
 		{"2, of a stranger", "127.0.0.4", proxyPass(0x11, v4), answer(badRequest, asText, malformed, closing)},
@@ -67,12 +69,12 @@ func TestProxyProtocolCutAnywhere(t *testing.T) {
 		{proxyPass(0x21, v6, noopTLV), answer(ok200, asText, "ok") + answer(ok200, asText, "ok", closing)},
 		{proxyPass(0x11, "\x0A\x00\x00\x07\x0A\x00\x00\x01"+ports), denied("10.0.0.7", closing)},
 		{"PROXY UNKNOWN\r\n", denied("unix", closing)},
-		{"PROXY TCP5 192.0.2.7 192.0.2.1 1 2\r\n", answer(badRequest, asText, errProxyLine.Reason+"\n", closing)},
+		{"PROXY TCP5 192.0.2.7 192.0.2.1 1 2\r\n", answer(badRequest, asText, peer.ErrProxyLine.Reason+"\n", closing)},
 	} {
 		text := test.header + reqGet(1, "/healthz") + reqGet(1, "/healthz", closing)
 		st := newStage(t, Config{Loops: 1, AdminAllow: []string{"192.0.2.", "2001:db8::/32"}, TrustedProxies: []string{"unix"}, ProxyProtocol: []string{"admin", "front"}})
 		for at := range text {
-			p := st.enter(0, sideAdmin)
+			p := st.enter(0, conn.Admin)
 			p.send(text[:at])
 			early := p.take()
 			if !p.ended {
@@ -84,7 +86,7 @@ func TestProxyProtocolCutAnywhere(t *testing.T) {
 			p.leave()
 			st.settle()
 		}
-		p := st.enter(0, sideAdmin)
+		p := st.enter(0, conn.Admin)
 		for at := 0; at < len(text) && !p.ended; at++ {
 			p.write(text[at : at+1])
 			st.turn(0)
@@ -106,7 +108,7 @@ func TestProxyProtocolCutAnywhere(t *testing.T) {
 // A header that does not come to its end is not waited for without end.
 func TestProxyProtocolHalf(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, TrustedProxies: []string{"unix"}, ProxyProtocol: []string{"front"}, RequestTimeout: 10 * time.Second})
-	slow, gone := st.enter(0, sideFront), st.enter(0, sideFront)
+	slow, gone := st.enter(0, conn.Front), st.enter(0, conn.Front)
 	slow.send("PROXY TCP4 192.0.2.7")
 	gone.send("PROXY TCP4 192.0.2.7")
 	if err := unix.Shutdown(gone.fd, unix.SHUT_WR); err != nil {

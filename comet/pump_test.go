@@ -2,6 +2,10 @@ package comet
 
 import (
 	"bytes"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/pool"
 	"fmt"
 	"runtime/debug"
 	"strings"
@@ -23,7 +27,7 @@ func burst(e *end, cname string, from, n int) {
 // sent at first.
 func streams(h *harness, cname string, n int) (ends []*end) {
 	for i := range n {
-		e := h.connect(h.srv.shards[i%len(h.srv.shards)], sideFront, 0)
+		e := h.connect(h.srv.shards[i%len(h.srv.shards)], conn.Front, 0)
 		e.get("/stream?cname=" + cname)
 		ends = append(ends, e)
 	}
@@ -41,7 +45,7 @@ func TestBurstIsOneWrite(t *testing.T) {
 			h := newHarness(t, Config{Loops: loops})
 			const clients, messages = 30, 50
 			ends := streams(h, "a", clients)
-			publisher := h.connect(h.srv.shards[0], sideAdmin, 0)
+			publisher := h.connect(h.srv.shards[0], conn.Admin, 0)
 			before := h.writes()
 			burst(publisher, "a", 0, messages)
 			h.settle()
@@ -73,14 +77,14 @@ func (h *harness) writes() int {
 func TestLongDeliveryIsSpread(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
-	const clients = pumpBudget + 100
+	const clients = hub.PumpBudget + 100
 	ends := streams(h, "long", clients)
 	other := streams(h, "other", 1)[0]
-	publisher := h.connect(s, sideAdmin, 0)
+	publisher := h.connect(s, conn.Admin, 0)
 	burst(publisher, "long", 0, 1)
 	h.turn(s) // the request is read, and the first part delivered
-	if s.hub.tally.delivered != pumpBudget {
-		t.Fatalf("%d deliveries in a turn, want the budget's %d", s.hub.tally.delivered, pumpBudget)
+	if s.hub.Tally.Delivered != hub.PumpBudget {
+		t.Fatalf("%d deliveries in a turn, want the budget's %d", s.hub.Tally.Delivered, hub.PumpBudget)
 	}
 	burst(publisher, "other", 0, 1)
 	burst(publisher, "long", 1, 1)
@@ -106,13 +110,13 @@ func TestEndlessDeliveryForgets(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
 	const messages = 60
-	ends := streams(h, "long", pumpBudget+100)
-	publisher := h.connect(s, sideAdmin, 0)
+	ends := streams(h, "long", hub.PumpBudget+100)
+	publisher := h.connect(s, conn.Admin, 0)
 	for n := range messages {
 		burst(publisher, "long", n, 1)
 		h.turn(s)
-		for _, i := range s.hub.busyPumps {
-			if kept := len(s.hub.pumps[i].msgs); kept > 8 {
+		for _, i := range s.hub.BusyPumps {
+			if kept := len(s.hub.Pumps[i].Msgs); kept > 8 {
 				t.Fatalf("%d messages are kept after %d", kept, n+1)
 			}
 		}
@@ -137,12 +141,12 @@ func TestStuckReadersShareAFrame(t *testing.T) {
 	s := h.srv.shards[0]
 	var ends []*end
 	for range 3 {
-		e := h.connect(s, sideFront, 4608)
+		e := h.connect(s, conn.Front, 4608)
 		e.get("/stream?cname=a")
 		ends = append(ends, e)
 	}
 	h.settle()
-	publisher := h.connect(s, sideAdmin, 0)
+	publisher := h.connect(s, conn.Admin, 0)
 	content := strings.Repeat("x", 8000)
 	for range 4 {
 		publisher.get("/push?cname=a&content=" + content)
@@ -191,7 +195,7 @@ func TestDeliveryAllocatesOnlyTheMessage(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1, ChannelBufferSize: 1})
 	s := h.srv.shards[0]
 	ends := streams(h, "a", 1000)
-	publisher := h.connect(s, sideAdmin, 0)
+	publisher := h.connect(s, conn.Admin, 0)
 	var buf [64 << 10]byte
 	round := func() {
 		publisher.get("/push?cname=a&content=m")
@@ -210,7 +214,7 @@ func TestDeliveryAllocatesOnlyTheMessage(t *testing.T) {
 	}
 	round()
 	drain()
-	delivered := s.hub.tally.delivered
+	delivered := s.hub.Tally.Delivered
 	// The message is two allocations: itself and its bytes. The requests of the
 	// publisher and its reads are made before and after.
 	request := []byte("GET /push?cname=a&content=m HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -224,7 +228,7 @@ func TestDeliveryAllocatesOnlyTheMessage(t *testing.T) {
 			}
 		}
 	})
-	if got := s.hub.tally.delivered - delivered; got != 21*1000 {
+	if got := s.hub.Tally.Delivered - delivered; got != 21*1000 {
 		t.Fatalf("%d deliveries, want %d", got, 21*1000)
 	}
 	if allocs > 2 {
@@ -238,7 +242,7 @@ func TestPollCycleAllocatesOnlyTheMessage(t *testing.T) {
 	skipUnderRace(t)
 	h := newHarness(t, Config{Loops: 1, ChannelBufferSize: 1})
 	s := h.srv.shards[0]
-	poller, publisher := h.connect(s, sideFront, 0), h.connect(s, sideAdmin, 0)
+	poller, publisher := h.connect(s, conn.Front, 0), h.connect(s, conn.Admin, 0)
 	seq, buf := 1, make([]byte, 64<<10)
 	var request []byte
 	cycle := func() {
@@ -281,18 +285,18 @@ func TestLargeBuffersAreGivenBack(t *testing.T) {
 		if strings.Contains(path, "?") {
 			sep = "&"
 		}
-		e := h.connect(s, sideFront, 0)
+		e := h.connect(s, conn.Front, 0)
 		e.get(path + sep + "cname=a&seq=1&epoch=")
 		waiting = append(waiting, e)
 	}
 	h.settle()
-	channel := s.broker.find([]byte("a"))
+	channel := s.broker.Find([]byte("a"))
 	for range 50 { // all in one turn
-		s.broker.append(channel, kindData, bytes.Repeat([]byte("x"), 10_000))
+		s.broker.Append(channel, msg.Data, bytes.Repeat([]byte("x"), 10_000))
 	}
 	h.settle()
 	for _, path := range []string{"/poll?seq=1&cname=a", "/poll?seq=1&cname=a&cb=f", "/stream?seq=1&cname=a"} {
-		e := h.connect(s, sideFront, 0)
+		e := h.connect(s, conn.Front, 0)
 		e.get(path)
 		waiting = append(waiting, e)
 		h.settle()
@@ -308,14 +312,14 @@ func TestLargeBuffersAreGivenBack(t *testing.T) {
 			t.Errorf("client %d has received %d bytes", n, len(e.in))
 		}
 	}
-	for what, b := range map[string][]byte{"scratch": s.hub.scratch, "body": s.hub.body, "object": s.hub.object,
-		"web's scratch": s.web.scratch, "web's body": s.web.body, "web's object": s.web.object, "batch": s.hub.batch.buf, "told": s.hub.batch.told} {
-		if cap(b) > keepBuffer {
+	for what, b := range map[string][]byte{"scratch": s.hub.Scratch, "body": s.hub.Body, "object": s.hub.Object,
+		"web's scratch": s.web.Scratch, "web's body": s.web.Body, "web's object": s.web.Object, "batch": s.hub.Batch.Buf, "told": s.hub.Batch.Told} {
+		if cap(b) > pool.KeepBuffer {
 			t.Errorf("%s keeps %d bytes", what, cap(b))
 		}
 	}
-	for _, i := range s.hub.idlePumps {
-		if size := s.hub.pumps[i].size(); size > keepBuffer {
+	for _, i := range s.hub.IdlePumps {
+		if size := s.hub.Pumps[i].Size(); size > pool.KeepBuffer {
 			t.Errorf("an idle pump keeps %d bytes", size)
 		}
 	}

@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/record"
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
@@ -101,7 +103,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	}
 	w.repeatable(w.rng, names)
 	for _, s := range w.srv.shards {
-		w.publishers = append(w.publishers, &publisher{end: w.connect(s, sideAdmin, 0)})
+		w.publishers = append(w.publishers, &publisher{end: w.connect(s, conn.Admin, 0)})
 	}
 	return w
 }
@@ -111,15 +113,15 @@ func newWorld(t *testing.T, seed uint64) *world {
 // until it falls as the seed wants it.
 func (h *harness) repeatable(rng *rand.Rand, channels []string) {
 	for _, s := range h.srv.shards {
-		*s.hub.rng, *s.drain.rng = spread(rng.Uint64()|1), spread(rng.Uint64()|1)
+		*s.hub.Rng, *s.drain.Rng = record.Spread(rng.Uint64()|1), record.Spread(rng.Uint64()|1)
 	}
 	want := make([]uint8, len(channels))
 	for i := range want {
 		want[i] = uint8(rng.IntN(len(h.srv.shards)))
 	}
 	for i := 0; i < len(channels); i++ {
-		if h.srv.homes.of([]byte(channels[i])) != want[i] {
-			h.srv.homes.seed = maphash.MakeSeed()
+		if h.srv.homes.Of([]byte(channels[i])) != want[i] {
+			h.srv.homes.Seed = maphash.MakeSeed()
 			i = -1
 		}
 	}
@@ -166,8 +168,8 @@ func (w *world) run(steps int) {
 	w.settle()
 	check(w.t, w.srv, true, w.note)
 	for _, s := range w.srv.shards {
-		if s.hub.subs.Live()+s.hub.rosters.Live()+s.broker.channels.Live() != 0 {
-			w.fail("loop %d keeps %d subscribers, %d rosters, %d channels of nobody", s.id, s.hub.subs.Live(), s.hub.rosters.Live(), s.broker.channels.Live())
+		if s.hub.Subs.Live()+s.hub.Rosters.Live()+s.broker.Channels.Live() != 0 {
+			w.fail("loop %d keeps %d subscribers, %d rosters, %d channels of nobody", s.Id, s.hub.Subs.Live(), s.hub.Rosters.Live(), s.broker.Channels.Live())
 		}
 	}
 	w.t.Log(w.got)
@@ -231,7 +233,7 @@ func (w *world) publisher() *publisher {
 			w.fail("a publisher was closed with %d requests unanswered", len(p.waiting))
 		}
 		p.close()
-		p = &publisher{end: w.connect(w.srv.shards[i], sideAdmin, 0)}
+		p = &publisher{end: w.connect(w.srv.shards[i], conn.Admin, 0)}
 		w.publishers[i] = p
 	}
 	return p
@@ -251,7 +253,7 @@ func (w *world) publish(cname string, burst int) {
 func (w *world) subscribe() {
 	s := w.srv.shards[w.rng.IntN(len(w.srv.shards))]
 	c := &client{
-		end: w.connect(s, sideFront, 4608), w: w, shard: s,
+		end: w.connect(s, conn.Front, 4608), w: w, shard: s,
 		transport: []string{"stream", "sse", "poll"}[w.rng.IntN(3)],
 		sayLost:   w.rng.IntN(2) == 0,
 	}
@@ -462,9 +464,9 @@ func (c *place) passed() bool {
 	if c.closes != c.w.closes[c.cname] {
 		return !c.sayLost
 	}
-	home := c.w.srv.shards[c.w.srv.homes.of([]byte(c.cname))]
-	i := home.broker.find([]byte(c.cname))
-	return !c.sayLost && (i == 0 || home.broker.oldest(home.broker.channels.At(i))-c.next > 0)
+	home := c.w.srv.shards[c.w.srv.homes.Of([]byte(c.cname))]
+	i := home.broker.Find([]byte(c.cname))
+	return !c.sayLost && (i == 0 || home.broker.Oldest(home.broker.Channels.At(i))-c.next > 0)
 }
 
 // take checks one message, and says whether it is the last.
@@ -543,15 +545,15 @@ func (w *world) compare() {
 		if c.over {
 			continue
 		}
-		home := w.srv.shards[w.srv.homes.of([]byte(c.cname))]
-		i := home.broker.find([]byte(c.cname))
+		home := w.srv.shards[w.srv.homes.Of([]byte(c.cname))]
+		i := home.broker.Find([]byte(c.cname))
 		if i == 0 {
 			w.fail("%s of %s waits on a channel that is gone", c.transport, c.cname)
 		}
 		if c.passed() && c.polling {
 			continue // what it asked for was cleared: the original protocol has it wait without a word
 		}
-		if next := home.broker.channels.At(i).next; c.next != next {
+		if next := home.broker.Channels.At(i).Next; c.next != next {
 			w.fail("%s of %s is at %d, its channel at %d", c.transport, c.cname, c.next, next)
 		}
 	}

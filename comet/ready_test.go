@@ -1,6 +1,9 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/web"
 	"slices"
 	"strings"
 	"testing"
@@ -14,10 +17,10 @@ func TestReady(t *testing.T) {
 		if minor == 0 {
 			more = nil
 		}
-		same(t, srv.talk(sideAdmin, reqGet(minor, "/readyz", closing)), answer(ok200, asText, "ok", more...))
+		same(t, srv.talk(conn.Admin, reqGet(minor, "/readyz", closing)), answer(ok200, asText, "ok", more...))
 		head := answer(ok200, asText, "ok", more...)
-		same(t, srv.talk(sideAdmin, strings.Replace(reqGet(minor, "/readyz", closing), "GET", "HEAD", 1)), head[:len(head)-len("ok")])
-		same(t, srv.talk(sideFront, reqGet(minor, "/readyz", closing)), answer(gone, asText, "no such path: /readyz\n", more...))
+		same(t, srv.talk(conn.Admin, strings.Replace(reqGet(minor, "/readyz", closing), "GET", "HEAD", 1)), head[:len(head)-len("ok")])
+		same(t, srv.talk(conn.Front, reqGet(minor, "/readyz", closing)), answer(gone, asText, "no such path: /readyz\n", more...))
 	})
 }
 
@@ -27,7 +30,7 @@ func TestReadyInOrder(t *testing.T) {
 	const asks = 50
 	var conns []*wireConn
 	for range 8 {
-		c := srv.dial(sideAdmin)
+		c := srv.dial(conn.Admin)
 		c.send(strings.Repeat(reqGet(1, "/readyz")+reqGet(1, "/push?cname=a&content=x"), asks))
 		conns = append(conns, c)
 	}
@@ -59,11 +62,11 @@ func TestNotReady(t *testing.T) {
 				}
 			}
 		}
-		p, q, gone := st.enter(0, sideAdmin), st.enter(0, sideAdmin), st.enter(0, sideAdmin)
+		p, q, gone := st.enter(0, conn.Admin), st.enter(0, conn.Admin), st.enter(0, conn.Admin)
 		p.write(reqGet(1, "/readyz") + reqGet(1, "/healthz"))
 		gone.write(reqGet(1, "/readyz"))
 		turns()
-		st.now = st.now.Add(readyTime - time.Millisecond)
+		st.now = st.now.Add(web.ReadyTime - time.Millisecond)
 		gone.leave()
 		q.write(reqGet(1, "/readyz"))
 		turns()
@@ -90,12 +93,12 @@ func dated(st *stage, answer string) string {
 
 // Mail that is stuck between two loops that turn is told as that.
 func TestMissing(t *testing.T) {
-	c := canary{passed: [MaxLoops]uint64{0b111, 0b011, 0b111}}
-	if got, want := c.missing(3), "nothing came by way of loop 1 and then loop 2"; got != want {
+	c := web.Probe{Passed: [record.MaxLoops]uint64{0b111, 0b011, 0b111}}
+	if got, want := c.Missing(3), "nothing came by way of loop 1 and then loop 2"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	c = canary{passed: [MaxLoops]uint64{63: 1}}
-	if got := c.missing(MaxLoops); !strings.HasPrefix(got, "loops 1, 2,") || !strings.HasSuffix(got, " 63 did not answer") {
+	c = web.Probe{Passed: [record.MaxLoops]uint64{63: 1}}
+	if got := c.Missing(record.MaxLoops); !strings.HasPrefix(got, "loops 1, 2,") || !strings.HasSuffix(got, " 63 did not answer") {
 		t.Errorf("%q", got)
 	}
 }
@@ -104,7 +107,7 @@ func TestReadyWhileDraining(t *testing.T) {
 	const draining = "draining"
 	for _, before := range []bool{true, false} {
 		st := newStage(t, Config{Loops: 2, AdminIdleTimeout: 2 * time.Hour})
-		p := st.enter(0, sideAdmin)
+		p := st.enter(0, conn.Admin)
 		if before { // it is asked before, and another loop does not turn
 			p.write(reqGet(1, "/readyz"))
 			st.turn(0)

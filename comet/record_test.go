@@ -1,18 +1,22 @@
 package comet
 
 import (
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/record"
+	"ccomet/reactor"
 	"reflect"
 	"testing"
 	"time"
 	"unsafe"
-
-	"ccomet/reactor"
 )
 
 // What waits is kept in records that the collector has nothing to scan in.
 func TestRecordsHoldNoPointers(t *testing.T) {
-	for _, record := range []any{channel{}, subscriber{}, roster{}, seat{}, name{}, ref{}, reactor.Timer{}} {
-		walkType(t, reflect.TypeOf(record), reflect.TypeOf(record).Name())
+	for _, rec := range []any{broker.Channel{}, hub.Subscriber{}, hub.Roster{}, broker.Session{}, record.Name{}, mail.Ref{}, reactor.Timer{}} {
+		walkType(t, reflect.TypeOf(rec), reflect.TypeOf(rec).Name())
 	}
 }
 
@@ -34,33 +38,33 @@ func walkType(t *testing.T, typ reflect.Type, path string) {
 // others, and on one of its own with a name of 16 bytes.
 func TestMemoryBudget(t *testing.T) {
 	const bucket = int(unsafe.Sizeof(uint32(0)))
-	conn, sub := reactor.RecordSize, int(unsafe.Sizeof(subscriber{}))
-	ch := int(unsafe.Sizeof(channel{})) + 16 + bucket
-	list := int(unsafe.Sizeof(roster{})) + bucket
-	t.Logf("connection %d, subscriber %d, channel with its name and index entry %d, roster with its index entry %d", conn, sub, ch, list)
-	if conn > 40 || sub > 40 || ch+list > 110 || conn+sub+ch+list > 200 {
+	cn, sub := reactor.RecordSize, int(unsafe.Sizeof(hub.Subscriber{}))
+	ch := int(unsafe.Sizeof(broker.Channel{})) + 16 + bucket
+	list := int(unsafe.Sizeof(hub.Roster{})) + bucket
+	t.Logf("connection %d, subscriber %d, channel with its name and index entry %d, roster with its index entry %d", cn, sub, ch, list)
+	if cn > 40 || sub > 40 || ch+list > 110 || cn+sub+ch+list > 200 {
 		t.Errorf("over the budget of 40, 40 and 110 bytes, 200 in all")
 	}
 }
 
 // A name is found again whatever its size, and its room is used again.
 func TestNames(t *testing.T) {
-	var n names
-	defer n.release()
-	text := make([]byte, MaxName)
+	var n record.Names
+	defer n.Release()
+	text := make([]byte, record.MaxName)
 	for i := range text {
 		text[i] = byte(i + 1)
 	}
-	var kept []name
-	for size := 1; size <= MaxName; size++ {
-		kept = append(kept, n.put(text[:size]))
+	var kept []record.Name
+	for size := 1; size <= record.MaxName; size++ {
+		kept = append(kept, n.Put(text[:size]))
 	}
 	for i, k := range kept {
-		if string(n.get(k)) != string(text[:i+1]) || string(n.foreign(k)) != string(text[:i+1]) {
-			t.Fatalf("a name of %d bytes came back as %q", i+1, n.get(k))
+		if string(n.Get(k)) != string(text[:i+1]) || string(n.Foreign(k)) != string(text[:i+1]) {
+			t.Fatalf("a name of %d bytes came back as %q", i+1, n.Get(k))
 		}
-		n.drop(k)
-		if again := n.put(text[:i+1]); again != k {
+		n.Drop(k)
+		if again := n.Put(text[:i+1]); again != k {
 			t.Fatalf("the room of a name of %d bytes was not used again", i+1)
 		}
 	}
@@ -72,10 +76,10 @@ func TestIndex(t *testing.T) {
 	type node struct{ link, key uint32 }
 	var nodes reactor.Slab[node]
 	defer nodes.Release()
-	x := newIndex(func(i uint32) *uint32 { return &nodes.At(i).link }, func(i uint32) uint32 { return nodes.At(i).key * 0x9E3779B1 })
-	defer x.buckets.Release()
+	x := record.NewIndex(func(i uint32) *uint32 { return &nodes.At(i).link }, func(i uint32) uint32 { return nodes.At(i).key * 0x9E3779B1 })
+	defer x.Buckets.Release()
 	find := func(key uint32) (i, steps uint32) {
-		for i = x.head(key * 0x9E3779B1); i != 0 && nodes.At(i).key != key; i = nodes.At(i).link {
+		for i = x.Head(key * 0x9E3779B1); i != 0 && nodes.At(i).key != key; i = nodes.At(i).link {
 			steps++
 		}
 		return i, steps
@@ -85,7 +89,7 @@ func TestIndex(t *testing.T) {
 	for key := range uint32(n) {
 		i := nodes.Alloc()
 		*nodes.At(i) = node{key: key}
-		x.insert(i)
+		x.Insert(i)
 		at[key] = i
 	}
 	total := uint32(0)
@@ -100,7 +104,7 @@ func TestIndex(t *testing.T) {
 		t.Errorf("%d steps for %d records", total, n)
 	}
 	for key := uint32(0); key < n; key += 2 {
-		x.remove(at[key])
+		x.Remove(at[key])
 	}
 	for key := range uint32(n) {
 		if i, _ := find(key); (i != 0) != (key%2 == 1) {
@@ -116,10 +120,10 @@ func TestWaitingOwnsNothing(t *testing.T) {
 	const clients = 200
 	streams(h, "a", clients)
 	for i := range clients {
-		e := h.connect(h.srv.shards[i%2], sideFront, 0)
+		e := h.connect(h.srv.shards[i%2], conn.Front, 0)
 		e.get("/poll?cname=b&seq=1&cb=f")
 	}
-	burst(h.connect(h.srv.shards[0], sideAdmin, 0), "a", 0, 10)
+	burst(h.connect(h.srv.shards[0], conn.Admin, 0), "a", 0, 10)
 	h.settle()
 	writes, mails := h.writes(), h.mails()
 	for range 20 {
@@ -131,13 +135,13 @@ func TestWaitingOwnsNothing(t *testing.T) {
 	}
 	for _, s := range h.srv.shards {
 		if n := s.loop.Stats().Held; n != 0 {
-			t.Errorf("loop %d: %d connections hold a buffer", s.id, n)
+			t.Errorf("loop %d: %d connections hold a buffer", s.Id, n)
 		}
-		if n := len(s.hub.busyPumps) + len(s.web.halves.list) - len(s.web.halves.free); n > 1 { // [0] is nobody's
-			t.Errorf("loop %d: something is borrowed", s.id)
+		if n := len(s.hub.BusyPumps) + len(s.web.Parsers.List) - len(s.web.Parsers.Free); n > 1 { // [0] is nobody's
+			t.Errorf("loop %d: something is borrowed", s.Id)
 		}
-		if live := s.hub.subs.Live(); live != clients {
-			t.Errorf("loop %d: %d subscribers, want %d", s.id, live, clients)
+		if live := s.hub.Subs.Live(); live != clients {
+			t.Errorf("loop %d: %d subscribers, want %d", s.Id, live, clients)
 		}
 	}
 }

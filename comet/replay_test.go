@@ -1,6 +1,9 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/mail"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,7 +12,7 @@ import (
 // backlog has a channel keep n messages, numbered from 1, of so many bytes.
 func (h *harness) backlog(cname string, n, size int) {
 	h.t.Helper()
-	admin := h.connect(h.srv.shards[0], sideAdmin, 0)
+	admin := h.connect(h.srv.shards[0], conn.Admin, 0)
 	for i := range n {
 		admin.write(reqForm(1, "/push?cname="+cname, fmt.Sprintf("content=%d.%s", i+1, strings.Repeat("x", size))))
 		h.settle()
@@ -30,7 +33,7 @@ func TestManyThatComeBackShareTheTurns(t *testing.T) {
 			h.backlog("a", messages, size)
 			var ends []*end
 			for n := range clients {
-				e := h.connect(h.srv.shards[n%2], sideFront, 8<<20)
+				e := h.connect(h.srv.shards[n%2], conn.Front, 8<<20)
 				e.get("/" + transport + "?cname=a&seq=1")
 				ends = append(ends, e)
 			}
@@ -42,9 +45,9 @@ func TestManyThatComeBackShareTheTurns(t *testing.T) {
 				}
 				for i, s := range h.srv.shards {
 					h.turn(s)
-					turn := s.hub.tally.replayed - before[i]
-					before[i] = s.hub.tally.replayed
-					if most := uint64(replayBudget+2*replayBytes) / size; turn > most {
+					turn := s.hub.Tally.Replayed - before[i]
+					before[i] = s.hub.Tally.Replayed
+					if most := uint64(hub.ReplayBudget+2*mail.ReplayBytes) / size; turn > most {
 						t.Fatalf("%d messages in a turn, at most %d", turn, most)
 					}
 				}
@@ -63,7 +66,7 @@ func TestManyThatComeBackShareTheTurns(t *testing.T) {
 				}
 			}
 			h.backlog("a", 0, 0)
-			h.ask(sideAdmin, "/push?cname=a&content=live")
+			h.ask(conn.Admin, "/push?cname=a&content=live")
 			for n, e := range ends {
 				if list, _ := e.events(); len(list) != 1 || list[0].Seq != messages+1 {
 					t.Fatalf("client %d, caught up, is told %+v", n, list)
@@ -82,7 +85,7 @@ func TestSlowReaderCostsWhatItIsSent(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1, ChannelBufferSize: messages})
 	h.backlog("a", messages, size)
 	s := h.srv.shards[0]
-	e := h.connect(s, sideFront, 4608)
+	e := h.connect(s, conn.Front, 4608)
 	e.get("/stream?cname=a&seq=1")
 	got := int32(0)
 	for round := 0; got < messages; round++ {
@@ -90,8 +93,8 @@ func TestSlowReaderCostsWhatItIsSent(t *testing.T) {
 			t.Fatalf("%d of %d messages", got, messages)
 		}
 		h.settle()
-		if rendered := len(s.hub.batch.buf); rendered > replayBytes+size {
-			t.Fatalf("%d bytes are rendered at once, at most %d", rendered, replayBytes)
+		if rendered := len(s.hub.Batch.Buf); rendered > mail.ReplayBytes+size {
+			t.Fatalf("%d bytes are rendered at once, at most %d", rendered, mail.ReplayBytes)
 		}
 		list, _ := e.events()
 		for _, ev := range list {

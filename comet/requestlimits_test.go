@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
 	"net/url"
 	"strings"
 	"testing"
@@ -18,19 +19,19 @@ func TestLinesOfPublishes(t *testing.T) {
 		request, target  string
 		status, contains string
 	}{
-		{sideAdmin, "GET ", "/push?cname=a&content=" + largest, "200", `"ok"`},
-		{sideAdmin, "GET ", "/broadcast?content=" + largest, "200", "ok"},
-		{sideAdmin, "GET ", "/push?cname=a&content=" + strings.Repeat("%78", most+1), "413", "max-message is 10000"},
-		{sideAdmin, "GET ", "/push?cname=a&content=" + strings.Repeat("x", 3*most+1024), "414", "the limit is 31024 bytes"},
-		{sideFront, "POST ", "/demo/push?cname=a&content=" + largest, "200", `"ok"`},
-		{sideFront, "\r\nPOST ", "/demo/push?cname=a&content=" + largest, "200", `"ok"`},
-		{sideFront, "GET ", "/demo/push?cname=a&content=" + largest, "405", "not allowed"},
-		{sideFront, "GET ", "/demo/stats?x=" + largest, "414", "the limit is 1024 bytes"},
-		{sideFront, "GET ", "/demo/pushed?x=" + largest, "414", "the limit is 1024 bytes"},
-		{sideFront, "GET ", "/sub?cname=a&x=" + largest, "414", "the limit is 1024 bytes"},
-		{sideFront, "GET ", strings.Repeat("x", 2000), "414", "the limit is 1024 bytes"},
-		{sideCComet, "GET ", "/publish?channel=c&sname=u&callback=f&msg=" + largest, "200", `"publish"`},
-		{sideCComet, "GET ", "/subscribe?channel=c&sname=u&callback=f&msg=" + largest, "414", "the limit is 1024 bytes"},
+		{conn.Admin, "GET ", "/push?cname=a&content=" + largest, "200", `"ok"`},
+		{conn.Admin, "GET ", "/broadcast?content=" + largest, "200", "ok"},
+		{conn.Admin, "GET ", "/push?cname=a&content=" + strings.Repeat("%78", most+1), "413", "max-message is 10000"},
+		{conn.Admin, "GET ", "/push?cname=a&content=" + strings.Repeat("x", 3*most+1024), "414", "the limit is 31024 bytes"},
+		{conn.Front, "POST ", "/demo/push?cname=a&content=" + largest, "200", `"ok"`},
+		{conn.Front, "\r\nPOST ", "/demo/push?cname=a&content=" + largest, "200", `"ok"`},
+		{conn.Front, "GET ", "/demo/push?cname=a&content=" + largest, "405", "not allowed"},
+		{conn.Front, "GET ", "/demo/stats?x=" + largest, "414", "the limit is 1024 bytes"},
+		{conn.Front, "GET ", "/demo/pushed?x=" + largest, "414", "the limit is 1024 bytes"},
+		{conn.Front, "GET ", "/sub?cname=a&x=" + largest, "414", "the limit is 1024 bytes"},
+		{conn.Front, "GET ", strings.Repeat("x", 2000), "414", "the limit is 1024 bytes"},
+		{conn.CComet, "GET ", "/publish?channel=c&sname=u&callback=f&msg=" + largest, "200", `"publish"`},
+		{conn.CComet, "GET ", "/subscribe?channel=c&sname=u&callback=f&msg=" + largest, "414", "the limit is 1024 bytes"},
 	} {
 		p := st.enter(0, r.side)
 		request := r.request + r.target + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -54,7 +55,7 @@ func TestLinesOfPublishes(t *testing.T) {
 // client's.
 func TestIdleBackends(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, IdleTimeout: 30 * time.Second, AdminIdleTimeout: 5 * time.Minute})
-	backend, client := st.enter(0, sideAdmin), st.enter(0, sideFront)
+	backend, client := st.enter(0, conn.Admin), st.enter(0, conn.Front)
 	ask := func() {
 		backend.send(reqGet(1, "/push?cname=a&content=x"))
 		client.send(reqGet(1, "/ping"))

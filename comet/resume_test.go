@@ -2,6 +2,11 @@ package comet
 
 import (
 	"bytes"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/statefile"
+	"ccomet/comet/internal/token"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -63,10 +68,10 @@ func TestSecondLife(t *testing.T) {
 			body = "[" + body + "]"
 		}
 		srv := secondLife(t, 3)
-		same(t, srv.talk(sideFront, reqGet(0, "/sub?cname=a&lost=1"+r.query)), answer("200 OK", asJSON, body+"\n"))
-		same(t, srv.talk(sideFront, reqGet(0, "/poll?cb=f&cname=a&lost=1"+r.query)), answer("200 OK", asScript, "f("+body+");\n"))
+		same(t, srv.talk(conn.Front, reqGet(0, "/sub?cname=a&lost=1"+r.query)), answer("200 OK", asJSON, body+"\n"))
+		same(t, srv.talk(conn.Front, reqGet(0, "/poll?cb=f&cname=a&lost=1"+r.query)), answer("200 OK", asScript, "f("+body+");\n"))
 		for _, k := range endless {
-			c := srv.dial(sideFront)
+			c := srv.dial(conn.Front)
 			c.send(reqGet(0, k.path+"?cname=a&lost=1"+r.query))
 			text := streamHead(0, k.contentType) + k.preface
 			for n, message := range want {
@@ -94,7 +99,7 @@ func TestSecondLife(t *testing.T) {
 			{"&lastEventId=1.old", "Last-Event-ID: " + r.id + "\r\n"}, // the header is the newer one
 		} {
 			srv := secondLife(t, 3)
-			c := srv.dial(sideFront)
+			c := srv.dial(conn.Front)
 			c.send(reqGet(0, "/sse?cname=a&lost=1&seq=1"+how.query, how.header))
 			srv.subscribed(1)
 			srv.ask("/close?cname=a")
@@ -117,7 +122,7 @@ func TestSecondLife(t *testing.T) {
 func TestSecondLifeBeginsWithTheReturn(t *testing.T) {
 	for _, lost := range []string{"", "&lost=1"} {
 		srv := secondLife(t, 0)
-		c := srv.dial(sideFront)
+		c := srv.dial(conn.Front)
 		c.send(reqGet(0, "/sse?cname=a&seq=1"+lost, "Last-Event-ID: 3."+life(1)+"\r\n"))
 		want := streamHead(0, asEvents)
 		if lost != "" {
@@ -129,7 +134,7 @@ func TestSecondLifeBeginsWithTheReturn(t *testing.T) {
 		c.expect("id: 1." + life(2) + "\ndata: " + object("data", 1, "new") + "\n\n")
 		// A poll says it too, and one that does not want to hear of it waits.
 		if lost != "" {
-			same(t, srv.talk(sideFront, reqGet(0, "/sub?cname=b&seq=4&epoch=zzzz"+lost)),
+			same(t, srv.talk(conn.Front, reqGet(0, "/sub?cname=b&seq=4&epoch=zzzz"+lost)),
 				answer("200 OK", asJSON, "["+toldOf(objectOf("b", "lost", 1, "4-"), 3)+"]\n"))
 		}
 	}
@@ -143,13 +148,13 @@ func TestEpochIsToldOnce(t *testing.T) {
 	var streams []*player
 	for _, k := range endless {
 		for _, query := range []string{"", "&epoch=", "&epoch=" + life(1)} {
-			p := st.enter(0, sideFront)
+			p := st.enter(0, conn.Front)
 			p.send(reqGet(0, k.path+"?cname=a&seq=1"+query))
 			same(t, p.body(), k.preface)
 			streams = append(streams, p)
 		}
 	}
-	poll, plain, script := st.enter(0, sideFront), st.enter(0, sideFront), st.enter(0, sideFront)
+	poll, plain, script := st.enter(0, conn.Front), st.enter(0, conn.Front), st.enter(0, conn.Front)
 	poll.send(reqGet(0, "/sub?cname=a&seq=1&epoch="))
 	plain.send(reqGet(0, "/sub?cname=a&seq=1"))
 	script.send(reqGet(0, "/sub?cname=a&seq=1&epoch=&cb=f"))
@@ -167,7 +172,7 @@ func TestEpochIsToldOnce(t *testing.T) {
 	same(t, poll.body(), toldOf(object("data", 1, "x"), 1)+"\n")
 	same(t, plain.body(), object("data", 1, "x")+"\n")
 	same(t, script.body(), "f("+toldOf(object("data", 1, "x"), 1)+");\n")
-	poll, plain = st.enter(0, sideFront), st.enter(0, sideFront)
+	poll, plain = st.enter(0, conn.Front), st.enter(0, conn.Front)
 	poll.send(reqGet(0, "/sub?cname=a&seq=3&epoch="+life(1)))
 	plain.send(reqGet(0, "/sub?cname=a&seq=3"))
 	st.later(30 * time.Second)
@@ -179,7 +184,7 @@ func TestEpochIsToldOnce(t *testing.T) {
 func TestEpochsOfSeveralChannels(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
 	srv.askAll(twoOfEach)
-	c := srv.dial(sideFront)
+	c := srv.dial(conn.Front)
 	c.send(reqGet(0, "/stream?cname=a&seq=2&epoch=&cname=b&seq=2&epoch=zzzz&cname=c&seq=1"))
 	srv.subscribed(3)
 	c.expect(streamHead(0, asJSON) + toldOf(object("data", 2, "a2"), 1) + "\n" +
@@ -189,7 +194,7 @@ func TestEpochsOfSeveralChannels(t *testing.T) {
 	c.Close()
 	srv.subscribed(0)
 	// A browser's return: of one channel its own life, of one another, of one no place yet.
-	c = srv.dial(sideFront)
+	c = srv.dial(conn.Front)
 	c.send(reqGet(0, "/sse?lost=1&cname=a&cname=b&cname=c", "Last-Event-ID: "+id("1.a,2.a,-1")+"\r\n"))
 	c.expect(streamHead(0, asEvents) + "id: " + id("2.a,2.a,-1") + "\ndata: " + object("data", 2, "a2") + "\n\n" +
 		"id: " + id("2.a,0.b,-1") + "\ndata: " + objectOf("b", "lost", 1, "3-") + "\n\n" +
@@ -198,7 +203,7 @@ func TestEpochsOfSeveralChannels(t *testing.T) {
 		"id: " + id("2.a,2.b,1.c") + "\ndata: " + objectOf("c", "next_seq", 2, "") + "\n\n")
 	c.Close()
 	// Who wants the newest has no place until it is told one, whatever epoch it knows.
-	c = srv.dial(sideFront)
+	c = srv.dial(conn.Front)
 	c.send(reqGet(0, "/sse?cname=a&seq=2&cname=c&epoch=zzzz"))
 	c.expect(streamHead(0, asEvents) + "id: " + id("2.a,-1") + "\ndata: " + object("data", 2, "a2") + "\n\n" +
 		"id: " + id("2.a,1.c") + "\ndata: " + toldOf(objectOf("c", "next_seq", 2, ""), 3) + "\n\n")
@@ -207,7 +212,7 @@ func TestEpochsOfSeveralChannels(t *testing.T) {
 func TestEpochThatIsNone(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
 	for _, text := range []string{"undefined", "a.b", "%00", "k3f9-"} {
-		same(t, srv.talk(sideFront, reqGet(0, "/sub?cname=a&seq=1&epoch="+text)), answer("400 Bad Request", asText, epochMalformed+"\n"))
+		same(t, srv.talk(conn.Front, reqGet(0, "/sub?cname=a&seq=1&epoch="+text)), answer("400 Bad Request", asText, record.EpochMalformed+"\n"))
 	}
 }
 
@@ -216,15 +221,15 @@ func TestTokenEndsWithItsChannel(t *testing.T) {
 	cfg := stateConfig(t)
 	cfg.Auth, cfg.ChannelTimeout = AuthToken, 10*time.Second
 	h := newHarness(t, cfg)
-	sign := func() string { return token(h.ask(sideAdmin, "/sign?cname=a")) }
-	admits := func(token string) bool {
-		return strings.Contains(h.ask(sideFront, "/sub?cname=a&token="+token), "next_seq")
+	sign := func() string { return tokenFor(h.ask(conn.Admin, "/sign?cname=a")) }
+	admits := func(tok string) bool {
+		return strings.Contains(h.ask(conn.Front, "/sub?cname=a&token="+tok), "next_seq")
 	}
 	first := sign()
-	if again := sign(); again != first || !admits(first) || admits("") || admits(strings.Repeat("0", tokenLen)) {
+	if again := sign(); again != first || !admits(first) || admits("") || admits(strings.Repeat("0", token.Len)) {
 		t.Fatalf("signed twice: %s, %s", first, again)
 	}
-	h.ask(sideAdmin, "/close?cname=a")
+	h.ask(conn.Admin, "/close?cname=a")
 	if admits(first) {
 		t.Error("after /close, with no channel, the token is good")
 	}
@@ -258,39 +263,39 @@ func TestStateOfTheFirstVersion(t *testing.T) {
 	const old = "4048c44911916043ff626895ff78c526" // of the name and the secret
 	for range 2 {
 		h := newHarness(t, cfg)
-		if got, want := h.ask(sideFront, "/sub?cname=a&seq=3&token="+old+"&epoch="), "["+
+		if got, want := h.ask(conn.Front, "/sub?cname=a&seq=3&token="+old+"&epoch="), "["+
 			strings.TrimSuffix(object("data", 3, "x"), "}")+`,"epoch":"0000001"}`+"]\n"; got != want {
 			t.Fatalf("got %q, want %q", got, want)
 		}
-		if got := token(h.ask(sideAdmin, "/sign?cname=a")); got != old {
+		if got := tokenFor(h.ask(conn.Admin, "/sign?cname=a")); got != old {
 			t.Errorf("the token is %s, and was %s", got, old)
 		}
 		_ = h.save(true)
 		h.end()
 	}
 	h := newHarness(t, cfg)
-	h.ask(sideAdmin, "/close?cname=a")
-	if got := token(h.ask(sideAdmin, "/sign?cname=a")); got == old {
+	h.ask(conn.Admin, "/close?cname=a")
+	if got := tokenFor(h.ask(conn.Admin, "/sign?cname=a")); got == old {
 		t.Error("the token outlives its channel")
 	}
 }
 
 // firstVersion is a state file of version 1, with channel a at 4, which keeps 3.
 func firstVersion() []byte {
-	b := []byte{recordFirstChannel, dialectOurs}
+	b := []byte{statefile.RecordFirstChannel, record.DialectOurs}
 	b = binary.BigEndian.AppendUint32(b, 4)
 	b = binary.BigEndian.AppendUint64(b, 0)
 	b = append(binary.BigEndian.AppendUint32(b, 1), "a"...)
-	message := append([]byte(msg1(byte(kindData), 3))[:1+messageLen:1+messageLen], object("data", 3, "x")...)
-	message[0] = recordFirstMessage
+	message := append([]byte(msg1(byte(msg.Data), 3))[:1+statefile.MessageLen:1+statefile.MessageLen], object("data", 3, "x")...)
+	message[0] = statefile.RecordFirstMessage
 	var out bytes.Buffer
-	w := newStateWriter(&out, stateHead{written: noon, secret: []byte("secret")})
-	for _, record := range [][]byte{b, message} {
-		w.begin(record[0])
-		w.buf = append(w.buf, record[1:]...)
-		w.end()
+	w := statefile.NewWriter(&out, statefile.Head{Written: noon, Secret: []byte("secret")})
+	for _, rec := range [][]byte{b, message} {
+		w.Begin(rec[0])
+		w.Buf = append(w.Buf, rec[1:]...)
+		w.End()
 	}
-	_ = w.finish()
+	_ = w.Finish()
 	return bytes.Replace(out.Bytes(), []byte("ccomet-state 2"), []byte("ccomet-state 1"), 1)
 }
 
@@ -308,13 +313,13 @@ func TestEventStreamsThatAreOver(t *testing.T) {
 		{"?cname=a", "denied"}, {"?cname=a", "closed"}, {"?cname=a&cname=b" + good, "closed,denied"},
 	} {
 		for _, how := range []string{reqGet(1, "/sse"+r.query, "Last-Event-ID: "+r.id+"\r\n"), reqGet(1, "/sse"+r.query+"&lastEventId="+r.id)} {
-			c := srv.dial(sideFront)
+			c := srv.dial(conn.Front)
 			c.send(how + reqGet(1, ping, closing)) // the connection goes on
 			same(t, c.rest(), nothing+"\r\n"+pong)
 		}
 	}
 	// Of several the rest goes on, and keeps their places.
-	c := srv.dial(sideFront)
+	c := srv.dial(conn.Front)
 	c.send(reqGet(0, "/sse?cname=x&cname=b&seq=1"+good+"&cname=y&seq=1", "Last-Event-ID: closed,0."+life(2)+",denied\r\n"))
 	srv.subscribed(1)
 	srv.ask("/push?cname=b&content=b1")
@@ -323,19 +328,19 @@ func TestEventStreamsThatAreOver(t *testing.T) {
 	same(t, c.rest(), "id: closed,closed,denied\ndata: "+objectOf("b", "close", 2, "")+"\n\n")
 	same(t, srv.ask("/check?cname=x"), "{}\n")
 	// It is the browser's own return that ends: a page that asks anew is answered.
-	same(t, srv.talk(sideFront, reqGet(0, "/sse?cname=a&token=x")), streamHead(0, asEvents)+
+	same(t, srv.talk(conn.Front, reqGet(0, "/sse?cname=a&token=x")), streamHead(0, asEvents)+
 		"id: denied\ndata: "+object("401", 0, "Token error")+"\n\n")
 }
 
 // What may pass ends with a time to come back, and leaves the browser its place.
 func TestEventStreamsThatAreBusy(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, MaxSubscribersPerChannel: 1, RetryTime: 4 * time.Second})
-	holder := st.enter(0, sideFront)
+	holder := st.enter(0, conn.Front)
 	holder.send(reqGet(0, "/sse?cname=a&seq=1"))
 	holder.take()
 	seen := map[int]bool{}
 	for range 20 {
-		p := st.enter(0, sideFront)
+		p := st.enter(0, conn.Front)
 		p.send(reqGet(0, "/sse?cname=a&seq=1", "Last-Event-ID: 0."+life(1)+"\r\n"))
 		m := regexp.MustCompile(`^retry: (\d+)\nretry: (\d+)\ndata: (.*)\n\n$`).FindStringSubmatch(p.body())
 		if m == nil || m[3] != object("429", 0, "Too many subscribers") || !p.ended {

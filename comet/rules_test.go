@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"ccomet/comet/internal/peer"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -10,9 +11,9 @@ import (
 )
 
 // addresses parses what must be a good list, its elements between spaces.
-func addresses(t testing.TB, list string) Addresses {
+func addresses(t testing.TB, list string) peer.Addresses {
 	t.Helper()
-	set, err := ParseAddresses(strings.Fields(list))
+	set, err := peer.ParseAddresses(strings.Fields(list))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,15 +70,15 @@ func TestRules(t *testing.T) {
 		{"all", "unix", "127.0.0.1", "unix"},
 		{"unix", "all", "unix", "127.0.0.1"},
 	} {
-		r := Rules{addresses(t, test.allow), addresses(t, test.deny)}
-		for _, peer := range strings.Fields(test.in) {
-			if !r.Allows(peerAddr(t, peer)) {
-				t.Errorf("allow %q, deny %q: %s is denied", test.allow, test.deny, peer)
+		r := peer.Rules{Allow: addresses(t, test.allow), Deny: addresses(t, test.deny)}
+		for _, remote := range strings.Fields(test.in) {
+			if !r.Allows(peerAddr(t, remote)) {
+				t.Errorf("allow %q, deny %q: %s is denied", test.allow, test.deny, remote)
 			}
 		}
-		for _, peer := range strings.Fields(test.out) {
-			if r.Allows(peerAddr(t, peer)) {
-				t.Errorf("allow %q, deny %q: %s is allowed", test.allow, test.deny, peer)
+		for _, remote := range strings.Fields(test.out) {
+			if r.Allows(peerAddr(t, remote)) {
+				t.Errorf("allow %q, deny %q: %s is allowed", test.allow, test.deny, remote)
 			}
 		}
 	}
@@ -134,7 +135,7 @@ func TestRandomRules(t *testing.T) {
 	}
 	for range 2000 {
 		allow, deny := list(), list()
-		r := Rules{addresses(t, strings.Join(allow, " ")), addresses(t, strings.Join(deny, " "))}
+		r := peer.Rules{Allow: addresses(t, strings.Join(allow, " ")), Deny: addresses(t, strings.Join(deny, " "))}
 		for range 20 {
 			ip := fmt.Sprintf("%s.%s.%s.%s", part(), part(), part(), part())
 			if got, want := r.Allows(netip.MustParseAddr(ip)), decide(allow, deny, ip); got != want {
@@ -173,11 +174,11 @@ func TestBadAddresses(t *testing.T) {
 		"::ffff:10.0.0.5/97": "want 0.0.0.0/1",
 		"::ffff:10.0.0.0/90": "want ::ffc0:0:0/90",
 	} {
-		set, err := ParseAddresses([]string{"127.0.0.1", text})
+		set, err := peer.ParseAddresses([]string{"127.0.0.1", text})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
-		if !set.empty() {
+		if !set.Empty() {
 			t.Errorf("%q: a set beside the error", text)
 		}
 	}

@@ -1,33 +1,37 @@
 package comet
 
 import (
+	"ccomet/comet/internal/drain"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/web"
+	"ccomet/reactor"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
-
-	"ccomet/reactor"
 )
 
 // Server is a comet server: New opens it, Start runs it, Stop or Drain, and Wait,
 // end it.
 type Server struct {
 	cfg     Config
-	site    *site
-	homes   *homes
+	site    *web.Site
+	homes   *record.Homes
 	shards  []*shard
-	mailers []*mailer // of the shards
+	mailers []*mail.Mailer // of the shards
 	group   *reactor.Group
 	front   []string
 	admin   []string
 	ccomet  []string
 
-	totals    totals
+	totals    limit.Totals
 	baseBytes int64
 	started   time.Time
 
-	drainClock
+	drain.Clock
 	state *state // nil: none is kept
 
 	handedOver atomic.Bool // another process has the listening sockets, too
@@ -72,12 +76,12 @@ func newServer(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("comet: %w", err)
 	}
 	chooseSecret(&cfg, st)
-	srv := &Server{cfg: cfg, homes: newHomes(cfg.Loops), mailers: make([]*mailer, cfg.Loops)}
-	srv.totals.log = &srv.cfg.Log
-	srv.epoch, srv.state = cfg.Clock(), st
-	web := srv.cfg.web()
-	web.Stats = srv.appendStats
-	srv.site = newSite(web)
+	srv := &Server{cfg: cfg, homes: record.NewHomes(cfg.Loops), mailers: make([]*mail.Mailer, cfg.Loops)}
+	srv.totals.Log = &srv.cfg.Log
+	srv.Epoch, srv.state = cfg.Clock(), st
+	theWeb := srv.cfg.web()
+	theWeb.Stats = srv.appendStats
+	srv.site = web.NewSite(theWeb)
 	srv.group, err = reactor.NewGroup(cfg.Loops, func(i int) (*reactor.Loop, error) {
 		s, err := newShard(srv, uint8(i))
 		if err != nil {
@@ -106,8 +110,8 @@ func chooseSecret(cfg *Config, st *state) {
 	if len(cfg.Secret) > 0 {
 		return
 	}
-	if st != nil && len(st.head.secret) > 0 {
-		cfg.Secret = st.head.secret
+	if st != nil && len(st.head.Secret) > 0 {
+		cfg.Secret = st.head.Secret
 	} else {
 		cfg.Secret = make([]byte, 32)
 		_, _ = rand.Read(cfg.Secret) // never fails

@@ -1,10 +1,15 @@
 package comet
 
 import (
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/drain"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/web"
+	"ccomet/reactor"
 	"fmt"
 	"time"
-
-	"ccomet/reactor"
 )
 
 // shard is one loop's part of the server: the three actors that share the loop, and
@@ -16,15 +21,15 @@ import (
 //
 // The broker and the hub know each other by mail alone, on the same loop too.
 type shard struct {
-	*mailer
+	*mail.Mailer
 	srv  *Server
 	loop *reactor.Loop
 
-	broker broker
-	hub    hub
-	web    web
+	broker broker.Broker
+	hub    hub.Hub
+	web    web.Web
 
-	drain    *drain
+	drain    *drain.Drain
 	wait     time.Duration // how long the loop may sleep, as it was told last
 	watchers watchers
 	figures  figures
@@ -34,31 +39,31 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	s := &shard{srv: srv}
 	var err error
 	s.loop, err = reactor.NewLoop(s, reactor.Config{
-		MaxInput: srv.site.limits.publish.MaxInput() + 64<<10,
-		Admit:    s.web.admit,
+		MaxInput: srv.site.Limits.Publish.MaxInput() + 64<<10,
+		Admit:    s.web.Admit,
 		// A poll's response is the longest that may be held in one piece: messages
 		// up to pollBytes and one more, every byte escaped.
 		MaxHeld:      2*pollBytes + 8*srv.cfg.MaxMessage,
 		MaxHeldAll:   max(srv.cfg.MaxHeldBytes/srv.cfg.Loops, 1),
 		WriteTimeout: srv.cfg.WriteTimeout,
-		Refusal:      refusal,
+		Refusal:      web.Refusal,
 		Warn:         func(err error) { srv.cfg.Log.Warn().Err(err).Uint8("loop", id).Msg("connections are refused") },
 		Clock:        srv.cfg.Clock,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.mailer = newMailer(srv.mailers, id, s.loop, s.receive)
-	s.drain = &drain{drainClock: &srv.drainClock, loop: s.loop, rng: newSpread()}
-	s.web.open(s.mailer, s.loop, srv.homes, &srv.totals, s.drain, &s.hub, srv.site)
-	var snapshots *snapshots
+	s.Mailer = mail.NewMailer(srv.mailers, id, s.loop, s.receive)
+	s.drain = &drain.Drain{Clock: &srv.Clock, Loop: s.loop, Rng: record.NewSpread()}
+	s.web.Open(s.Mailer, s.loop, srv.homes, &srv.totals, s.drain, &s.hub, srv.site)
+	var snapshots *broker.Snapshots
 	if srv.state != nil {
-		snapshots = srv.state.snapshots
+		snapshots = srv.state.Snapshots
 	}
-	if err = s.broker.open(s.mailer, s.loop, srv.homes, &srv.totals, srv.cfg.broker(), snapshots); err == nil {
-		err = s.hub.open(hubParts{
-			Mailer: s.mailer, Conns: s.web.conns, Heads: s.web.heads, Loop: s.loop, Homes: srv.homes, Totals: &srv.totals,
-			Drain: s.drain, Web: &s.web, Trusted: &srv.site.access.trusted,
+	if err = s.broker.Open(s.Mailer, s.loop, srv.homes, &srv.totals, srv.cfg.broker(), snapshots); err == nil {
+		err = s.hub.Open(hub.Parts{
+			Mailer: s.Mailer, Conns: s.web.Table, Heads: s.web.Heads, Loop: s.loop, Homes: srv.homes, Totals: &srv.totals,
+			Drain: s.drain, Web: &s.web, Trusted: &srv.site.Access.Trusted,
 		}, srv.cfg.hub())
 	}
 	if err != nil {
@@ -71,8 +76,8 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 
 // release gives back the memory that the collector does not see.
 func (s *shard) release() {
-	s.broker.release()
-	s.hub.release()
+	s.broker.Release()
+	s.hub.Release()
 }
 
 // What the loop tells of connections is the web's.

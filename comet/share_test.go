@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/msg"
 	"fmt"
 	"os"
 	"strings"
@@ -11,8 +13,8 @@ import (
 // keptBytes is what all loops count of histories, and how many messages these have.
 func (h *harness) keptBytes() (size, messages int) {
 	for _, s := range h.srv.shards {
-		size += s.broker.historyBytes
-		messages += s.broker.historyMessages
+		size += s.broker.HistoryBytes
+		messages += s.broker.HistoryMessages
 	}
 	return size, messages
 }
@@ -20,7 +22,7 @@ func (h *harness) keptBytes() (size, messages int) {
 // TestBroadcastIsKeptOnce: what is said to all channels takes its bytes once a loop,
 // in memory and, once, in the state file, and costs no channel what it kept.
 func TestBroadcastIsKeptOnce(t *testing.T) {
-	const many, old, record = 200, 3, int(unsafe.Sizeof(message{}))
+	const many, old, record = 200, 3, int(unsafe.Sizeof(msg.Message{}))
 	cfg := stateConfig(t)
 	cfg.ChannelBufferBytes = 1000 // which the broadcast alone is beyond
 	cfg.MaxHistoryBytes = 1 << 20
@@ -28,13 +30,13 @@ func TestBroadcastIsKeptOnce(t *testing.T) {
 	h := newHarness(t, cfg)
 	for i := range many {
 		for n := range old {
-			h.ask(sideAdmin, fmt.Sprintf("/push?cname=c%d&content=%d", i, n))
+			h.ask(conn.Admin, fmt.Sprintf("/push?cname=c%d&content=%d", i, n))
 		}
 	}
 	before, _ := h.keptBytes()
 	long := strings.Repeat("x", 7000)
-	h.ask(sideAdmin, "/broadcast?content="+long)
-	h.ask(sideAdmin, "/broadcast?content=")
+	h.ask(conn.Admin, "/broadcast?content="+long)
+	h.ask(conn.Admin, "/broadcast?content=")
 	after, messages := h.keptBytes()
 	if want := before + 2*many*record + cfg.Loops*len(long); after != want || messages != many*(old+2) {
 		t.Errorf("%d bytes of %d messages are kept, want %d of %d", after, messages, want, many*(old+2))
@@ -61,7 +63,7 @@ func TestBroadcastIsKeptOnce(t *testing.T) {
 		}
 	}
 	for i := range many {
-		h.ask(sideAdmin, fmt.Sprintf("/clear?cname=c%d", i))
+		h.ask(conn.Admin, fmt.Sprintf("/clear?cname=c%d", i))
 	}
 	if size, n := h.keptBytes(); size != 0 || n != 0 {
 		t.Errorf("cleared, %d bytes of %d messages", size, n)

@@ -1,12 +1,12 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/reactor"
 	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
-
-	"ccomet/reactor"
 )
 
 // A server that takes another one's place takes its listening sockets first, so that
@@ -22,11 +22,11 @@ type Sockets struct {
 }
 
 // sideLists are the addresses of each side.
-func (c *Config) sideLists() [sides]struct {
+func (c *Config) sideLists() [conn.NumSides]struct {
 	name      string
 	addresses []string
 } {
-	return [sides]struct {
+	return [conn.NumSides]struct {
 		name      string
 		addresses []string
 	}{{"front", c.Front}, {"admin", c.Admin}, {"ccomet", c.CComet}}
@@ -85,7 +85,7 @@ func (srv *Server) listen() error {
 	}
 	given := slices.Clone(srv.cfg.Sockets)
 	defer func() { CloseSockets(given) }()
-	lists := [sides]*[]string{&srv.front, &srv.admin, &srv.ccomet}
+	lists := [conn.NumSides]*[]string{&srv.front, &srv.admin, &srv.ccomet}
 	for side, l := range srv.cfg.sideLists() {
 		for _, address := range l.addresses {
 			var bound string

@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/statefile"
 	"errors"
 	"fmt"
 	"io"
@@ -31,13 +33,13 @@ type state struct {
 	name    string
 	lock    *os.File
 	file    *os.File // to be restored; nil for none
-	head    stateHead
+	head    statefile.Head
 	secret  []byte // to be written; nil where it is configured
 	failing bool   // the last write went wrong, which has been told
 	lost    error  // why the last one of all was not written; to be read when done
 	shown   shownState
 
-	*snapshots
+	*broker.Snapshots
 	final chan struct{} // closed when nothing is served any more
 	over  chan struct{} // closed when the loops have ended
 	done  chan struct{} // closed when run has ended
@@ -49,7 +51,7 @@ func openState(cfg *Config) (*state, error) {
 	if cfg.StateFile == "" {
 		return nil, nil
 	}
-	st := &state{cfg: cfg, name: cfg.StateFile, snapshots: newSnapshots(), final: make(chan struct{}), over: make(chan struct{})}
+	st := &state{cfg: cfg, name: cfg.StateFile, Snapshots: broker.NewSnapshots(), final: make(chan struct{}), over: make(chan struct{})}
 	err := st.settle()
 	if err == nil {
 		err = st.takeLock()
@@ -144,7 +146,7 @@ func (st *state) run(srv *Server) {
 		ticker := time.NewTicker(st.cfg.StateInterval)
 		defer ticker.Stop()
 		tick = ticker.C
-		if st.head.written.IsZero() {
+		if st.head.Written.IsZero() {
 			_ = st.save(srv, false) // a secret that nobody knows is good for nothing
 		}
 	}
@@ -217,7 +219,7 @@ func (st *state) show(began time.Time, size int64, err error) {
 
 func (st *state) figures() *StateFigures {
 	f := &StateFigures{
-		Written: st.head.written, Took: time.Duration(st.shown.took.Load()), Bytes: st.shown.bytes.Load(), Failures: st.shown.failures.Load(),
+		Written: st.head.Written, Took: time.Duration(st.shown.took.Load()), Bytes: st.shown.bytes.Load(), Failures: st.shown.failures.Load(),
 	}
 	if at := st.shown.written.Load(); at != 0 {
 		f.Written = time.Unix(at, 0)
@@ -246,10 +248,10 @@ func (st *state) write(srv *Server, clean bool) (channels int, size int64, err e
 	if clean {
 		gaps = 0
 	}
-	w := newStateWriter(f, stateHead{gaps: gaps, written: st.cfg.Clock(), secret: st.secret})
+	w := statefile.NewWriter(f, statefile.Head{Gaps: gaps, Written: st.cfg.Clock(), Secret: st.secret})
 	channels, err = st.writeChannels(srv, w, clean)
 	if err == nil {
-		err = w.finish()
+		err = w.Finish()
 	}
 	if err == nil {
 		err = f.Sync()

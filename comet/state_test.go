@@ -2,6 +2,11 @@ package comet
 
 import (
 	"bytes"
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/statefile"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,16 +62,16 @@ func (h *harness) ask(side uint8, path string) string {
 
 // told is what a channel is, in words.
 func (h *harness) told(cname string) string {
-	s := h.srv.shards[h.srv.homes.of([]byte(cname))]
-	i := s.broker.find([]byte(cname))
+	s := h.srv.shards[h.srv.homes.Of([]byte(cname))]
+	i := s.broker.Find([]byte(cname))
 	if i == 0 {
 		return "none"
 	}
-	ch := s.broker.channels.At(i)
-	text := fmt.Sprintf("next %d, dialect %d, epoch %s", ch.next, ch.dialect, appendEpoch(nil, ch.gen))
-	kept, _ := s.broker.from(ch, s.broker.oldest(ch))
-	for msg, n := kept.first, int32(kept.n); n > 0; msg, n = msg.after(n), n-1 {
-		text += fmt.Sprintf("\n%v %d %s", msg.kind, msg.seq, msg.content)
+	ch := s.broker.Channels.At(i)
+	text := fmt.Sprintf("next %d, dialect %d, epoch %s", ch.Next, ch.Dialect, record.AppendEpoch(nil, ch.Gen))
+	kept, _ := s.broker.From(ch, s.broker.Oldest(ch))
+	for msg, n := kept.First, int32(kept.N); n > 0; msg, n = msg.After(n), n-1 {
+		text += fmt.Sprintf("\n%v %d %s", msg.Kind, msg.Seq, msg.Content)
 	}
 	return text
 }
@@ -82,17 +87,17 @@ func TestStateOutlives(t *testing.T) {
 	names := []string{"a", "ü-umlaut", strings.Repeat("x", 255), "\x01c", "\x01fresh"}
 	for n := range 9 {
 		for _, cname := range names[:3] {
-			h.ask(sideAdmin, "/push?cname="+strings.ReplaceAll(cname, "ü", "%C3%BC")+"&content="+strings.Repeat("y", n))
+			h.ask(conn.Admin, "/push?cname="+strings.ReplaceAll(cname, "ü", "%C3%BC")+"&content="+strings.Repeat("y", n))
 		}
-		h.ask(sideCComet, fmt.Sprintf("/publish?channel=c&sname=u&msg=m%d'&callback=f", n))
+		h.ask(conn.CComet, fmt.Sprintf("/publish?channel=c&sname=u&msg=m%d'&callback=f", n))
 	}
-	h.ask(sideAdmin, "/broadcast?content=all%20of%20you")
-	h.ask(sideCComet, "/sign?channel=fresh&sname=u&callback=f")
-	sign := h.ask(sideAdmin, "/sign?cname=leased&expires=1000")
+	h.ask(conn.Admin, "/broadcast?content=all%20of%20you")
+	h.ask(conn.CComet, "/sign?channel=fresh&sname=u&callback=f")
+	sign := h.ask(conn.Admin, "/sign?cname=leased&expires=1000")
 	for n := range 3000 { // more than one turn hands out
 		names = append(names, fmt.Sprint("many-", n))
-		for _, s := range h.srv.shards[h.srv.homes.of([]byte(names[len(names)-1])):][:1] {
-			s.broker.findOrMake([]byte(names[len(names)-1]))
+		for _, s := range h.srv.shards[h.srv.homes.Of([]byte(names[len(names)-1])):][:1] {
+			s.broker.FindOrMake([]byte(names[len(names)-1]))
 		}
 	}
 	want := map[string]string{}
@@ -108,7 +113,7 @@ func TestStateOutlives(t *testing.T) {
 			}
 		}
 	}
-	if again := h.ask(sideAdmin, "/sign?cname=leased&expires=1"); token(again) != token(sign) {
+	if again := h.ask(conn.Admin, "/sign?cname=leased&expires=1"); tokenFor(again) != tokenFor(sign) {
 		t.Errorf("%s is not %s", again, sign)
 	}
 	if info, err := os.Stat(cfg.StateFile); err != nil || info.Mode() != 0o600 {
@@ -128,7 +133,7 @@ func TestStateOutlives(t *testing.T) {
 	}
 }
 
-func token(sign string) string {
+func tokenFor(sign string) string {
 	_, rest, _ := strings.Cut(sign, `"token":"`)
 	return rest[:32]
 }
@@ -139,15 +144,15 @@ func TestStateGap(t *testing.T) {
 	cfg := stateConfig(t)
 	h := newHarness(t, cfg)
 	for n := range 3 {
-		h.ask(sideAdmin, fmt.Sprint("/push?cname=a&content=", n+1))
-		h.ask(sideCComet, fmt.Sprintf("/publish?channel=c&sname=u&msg=%d&callback=f", n+1))
+		h.ask(conn.Admin, fmt.Sprint("/push?cname=a&content=", n+1))
+		h.ask(conn.CComet, fmt.Sprintf("/publish?channel=c&sname=u&msg=%d&callback=f", n+1))
 	}
 	h = h.restart(cfg, false)
-	const next = 4 + StateGap
+	const next = 4 + record.StateGap
 	lost := fmt.Sprintf("lost %d 4-%d", next, next-1)
 	hears := func(path string, want ...string) {
 		t.Helper()
-		e := h.connect(h.srv.shards[0], sideFront, 0)
+		e := h.connect(h.srv.shards[0], conn.Front, 0)
 		e.get(path)
 		h.settle()
 		var got []string
@@ -174,7 +179,7 @@ func TestStateGap(t *testing.T) {
 		hears("/poll?cname=a&seq=2", append([]string{"data 2 2", "data 3 3"}, after...)...)
 		hears("/poll?cname=a&seq=4", after...)
 		if live == "" {
-			live = h.ask(sideAdmin, "/push?cname=a&content=new&ack=1")
+			live = h.ask(conn.Admin, "/push?cname=a&content=new&ack=1")
 			if !strings.Contains(live, fmt.Sprintf(`"seq":%d`, next)) {
 				t.Fatal(live)
 			}
@@ -183,7 +188,7 @@ func TestStateGap(t *testing.T) {
 	// The whole gap is one message lost, and so is its end to who had some of its numbers.
 	for _, asked := range []string{"2", "4", "5", "2000000"} {
 		before := h.figures().Loops[0].Lost
-		e := h.connect(h.srv.shards[0], sideFront, 0)
+		e := h.connect(h.srv.shards[0], conn.Front, 0)
 		e.get("/stream?cname=a&seq=" + asked)
 		h.settle()
 		equal(t, "lost to who wants number "+asked, h.figures().Loops[0].Lost-before, 1)
@@ -191,18 +196,18 @@ func TestStateGap(t *testing.T) {
 		h.settle()
 	}
 	// In CComet's dialect who waits for a number in the gap gets what comes.
-	waits := h.connect(h.srv.shards[0], sideCComet, 0)
+	waits := h.connect(h.srv.shards[0], conn.CComet, 0)
 	waits.get("/subscribe?channel=c&sname=v&seqid=3&callback=f")
 	h.settle()
 	if waits.read(); len(waits.in) != 0 {
 		t.Fatalf("%q", waits.in)
 	}
-	h.ask(sideCComet, "/publish?channel=c&sname=u&msg=four&callback=f")
+	h.ask(conn.CComet, "/publish?channel=c&sname=u&msg=four&callback=f")
 	if waits.read(); !strings.Contains(string(waits.in), fmt.Sprintf(`"msg":"four","sname":"u","seqid":"%d"`, next-1)) {
 		t.Errorf("%q", waits.in)
 	}
 	// A second crash leaves a second gap.
-	if h = h.restart(cfg, false); !strings.HasPrefix(h.told("a"), fmt.Sprintf("next %d,", next+1+StateGap)) {
+	if h = h.restart(cfg, false); !strings.HasPrefix(h.told("a"), fmt.Sprintf("next %d,", next+1+record.StateGap)) {
 		t.Error(h.told("a"))
 	}
 }
@@ -214,19 +219,19 @@ func TestStateOfCrashesInARow(t *testing.T) {
 	cfg := stateConfig(t)
 	h := newHarness(t, cfg)
 	for range 3 {
-		h.ask(sideAdmin, "/push?cname=a&content=kept")
+		h.ask(conn.Admin, "/push?cname=a&content=kept")
 	}
 	h.save(false)
 	seen := int32(4)
-	for crash := int32(1); crash <= maxGaps+2; crash++ {
+	for crash := int32(1); crash <= statefile.MaxGaps+2; crash++ {
 		h.end()
 		h = newHarnessAt(t, cfg, h.now)
 		if err := h.srv.state.mark(); err != nil { // as a server does that serves
 			t.Fatal(err)
 		}
-		next := 4 + min(crash, maxGaps)*StateGap
-		if crash <= maxGaps {
-			e := h.connect(h.srv.shards[0], sideFront, 0)
+		next := 4 + min(crash, statefile.MaxGaps)*record.StateGap
+		if crash <= statefile.MaxGaps {
+			e := h.connect(h.srv.shards[0], conn.Front, 0)
 			e.get(fmt.Sprintf("/stream?cname=a&lost=1&seq=%d", seen))
 			h.settle()
 			events, _ := e.events()
@@ -234,14 +239,14 @@ func TestStateOfCrashesInARow(t *testing.T) {
 				t.Fatalf("after crash %d a client that wants %d hears %+v, want lost %s", crash, seen, events, want)
 			}
 		}
-		if got, want := h.ask(sideAdmin, "/push?cname=a&content=gone&ack=1"), fmt.Sprintf(`{"type":"ok","seq":%d}`+"\n", next); got != want {
+		if got, want := h.ask(conn.Admin, "/push?cname=a&content=gone&ack=1"), fmt.Sprintf(`{"type":"ok","seq":%d}`+"\n", next); got != want {
 			t.Fatalf("after crash %d: %q, want %q", crash, got, want)
 		}
 		seen = next + 1
 	}
 	h.save(false)
 	h.end()
-	if h = newHarnessAt(t, cfg, h.now); !strings.HasPrefix(h.told("a"), fmt.Sprintf("next %d,", seen+StateGap)) {
+	if h = newHarnessAt(t, cfg, h.now); !strings.HasPrefix(h.told("a"), fmt.Sprintf("next %d,", seen+record.StateGap)) {
 		t.Error(h.told("a"))
 	}
 }
@@ -259,15 +264,15 @@ func TestStuckAtAGap(t *testing.T) {
 		}
 		seq := n + 1
 		if n >= 10 {
-			seq += StateGap
+			seq += record.StateGap
 		}
 		content := fmt.Sprint(n, strings.Repeat("x", 3000))
-		h.ask(sideAdmin, "/push?cname=a&content="+content)
+		h.ask(conn.Admin, "/push?cname=a&content="+content)
 		want = append(want, fmt.Sprint("data ", seq, " ", content))
 	}
-	want = slices.Insert(want, 10, fmt.Sprintf("lost %d 11-%d", 11+StateGap, 10+StateGap))
+	want = slices.Insert(want, 10, fmt.Sprintf("lost %d 11-%d", 11+record.StateGap, 10+record.StateGap))
 	for _, buffer := range []int{2304, 8192, 20000, 30000} {
-		e := h.connect(h.srv.shards[0], sideFront, buffer)
+		e := h.connect(h.srv.shards[0], conn.Front, buffer)
 		e.get("/stream?cname=a&seq=1&lost=1")
 		h.settle()
 		if !h.srv.shards[0].loop.Blocked(e.conn) {
@@ -295,12 +300,12 @@ func TestStateWithinLimits(t *testing.T) {
 	h := newHarness(t, cfg)
 	for n := range 12 {
 		for range 5 {
-			h.ask(sideAdmin, fmt.Sprintf("/push?cname=c%d&content=xy", n))
+			h.ask(conn.Admin, fmt.Sprintf("/push?cname=c%d&content=xy", n))
 		}
 	}
 	cfg.MaxChannels, cfg.ChannelBufferSize = 7, 3
 	h = h.restart(cfg, true)
-	if n := h.srv.totals.channels.Load(); n != 7 {
+	if n := h.srv.totals.Channels.Load(); n != 7 {
 		t.Errorf("%d channels", n)
 	}
 	for n := range 12 {
@@ -309,7 +314,7 @@ func TestStateWithinLimits(t *testing.T) {
 		}
 	}
 	cfg.ChannelBufferSize = -1
-	if h = h.restart(cfg, true); h.srv.totals.channels.Load() != 7 {
+	if h = h.restart(cfg, true); h.srv.totals.Channels.Load() != 7 {
 		t.Error("channels are gone")
 	}
 	cfg.ChannelBufferSize = 100
@@ -327,21 +332,21 @@ func TestSnapshotHasABudget(t *testing.T) {
 	cfg.Loops = 1
 	h := newHarness(t, cfg)
 	s, st := h.srv.shards[0], h.srv.state
-	for n := range 2*walkBudget + 10 {
-		s.broker.findOrMake(fmt.Append(nil, n))
+	for n := range 2*broker.ScanBudget + 10 {
+		s.broker.FindOrMake(fmt.Append(nil, n))
 	}
 	turns, total := 0, 0
-	for at := uint32(1); at != 0; at = st.batch.next {
-		st.batch = snapshot{}
-		s.inbox.Post(mail{kind: mailSnapshot, slot: at})
+	for at := uint32(1); at != 0; at = st.Batch.Next {
+		st.Batch = broker.Snapshot{}
+		s.Inbox.Post(mail.Mail{Kind: mail.Snapshot, Slot: at})
 		h.turn(s)
-		<-st.ready
-		if turns++; len(st.batch.channels) > walkBudget {
-			t.Errorf("%d in a turn", len(st.batch.channels))
+		<-st.Ready
+		if turns++; len(st.Batch.Channels) > broker.ScanBudget {
+			t.Errorf("%d in a turn", len(st.Batch.Channels))
 		}
-		total += len(st.batch.channels)
+		total += len(st.Batch.Channels)
 	}
-	if turns != 3 || total != 2*walkBudget+10 {
+	if turns != 3 || total != 2*broker.ScanBudget+10 {
 		t.Errorf("%d channels in %d turns", total, turns)
 	}
 }
@@ -352,7 +357,7 @@ func TestBadStateIsPutAside(t *testing.T) {
 	var log bytes.Buffer
 	cfg.Log = zerolog.New(&log)
 	first := newHarness(t, cfg)
-	first.ask(sideAdmin, "/push?cname=a&content=x")
+	first.ask(conn.Admin, "/push?cname=a&content=x")
 	_ = first.save(true)
 	first.end()
 	good, err := os.ReadFile(cfg.StateFile)
@@ -398,7 +403,7 @@ func TestStateHasOneServer(t *testing.T) {
 func TestStateOfAServerThatNeverServed(t *testing.T) {
 	cfg := stateConfig(t)
 	h := newHarness(t, cfg)
-	h.ask(sideAdmin, "/push?cname=a&content=x")
+	h.ask(conn.Admin, "/push?cname=a&content=x")
 	_ = h.save(true)
 	h.end()
 	was, _ := os.ReadFile(cfg.StateFile)
@@ -427,13 +432,13 @@ func TestStateOnATroubledDisk(t *testing.T) {
 	var log bytes.Buffer
 	cfg.Log = zerolog.New(&log)
 	h := newHarness(t, cfg)
-	h.ask(sideAdmin, "/push?cname=a&content=x")
+	h.ask(conn.Admin, "/push?cname=a&content=x")
 	_ = h.save(false)
 	good, err := os.ReadFile(cfg.StateFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.ask(sideAdmin, "/push?cname=a&content=y")
+	h.ask(conn.Admin, "/push?cname=a&content=y")
 	// Where the new file would be stands something that cannot be removed.
 	inTheWay := cfg.StateFile + ".new"
 	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700); err != nil {
@@ -503,7 +508,7 @@ func TestStateWhileServing(t *testing.T) {
 		w := &wireServer{Server: srv, root: t, t: t}
 		var backends sync.WaitGroup
 		for b := range 2 {
-			c := w.dial(sideAdmin)
+			c := w.dial(conn.Admin)
 			backends.Go(func() {
 				for n := range each * channels {
 					want := fmt.Sprintf(`{"type":"ok","seq":%d}`+"\n", round*each+n/channels+1)

@@ -2,6 +2,9 @@ package comet
 
 import (
 	"bytes"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/statefile"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,57 +17,57 @@ import (
 )
 
 // copied is what a file holds, written again: it must come out as it went in.
-type copied struct{ w *stateWriter }
+type copied struct{ w *statefile.Writer }
 
-func (c copied) channel(ch *savedChannel)                           { c.w.channel(ch) }
-func (c copied) message(k kind, seq int32, content []byte)          { c.w.message(k, seq, content) }
-func (c copied) shared(k kind, seq int32, content []byte, _ uint32) { c.w.shared(k, seq, content) }
+func (c copied) Channel(ch *statefile.Channel)                          { c.w.Channel(ch) }
+func (c copied) Message(k msg.Kind, seq int32, content []byte)          { c.w.Message(k, seq, content) }
+func (c copied) Shared(k msg.Kind, seq int32, content []byte, _ uint32) { c.w.Shared(k, seq, content) }
 
-func readBytes(file []byte, take stateTaker) (stateHead, error) {
-	return readState(bytes.NewReader(file), int64(len(file)), take)
+func readBytes(file []byte, take statefile.Taker) (statefile.Head, error) {
+	return statefile.Read(bytes.NewReader(file), int64(len(file)), take)
 }
 
 // copyState reads a file and writes it again.
 func copyState(file []byte) ([]byte, error) {
-	head, err := readBytes(file, unread{})
+	head, err := readBytes(file, statefile.Nobody{})
 	if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	w := newStateWriter(&out, head)
+	w := statefile.NewWriter(&out, head)
 	if _, err := readBytes(file, copied{w}); err != nil {
 		return nil, err
 	}
-	err = w.finish()
+	err = w.Finish()
 	return out.Bytes(), err
 }
 
 // sampleState is a small file with a bit of everything.
 func sampleState(gaps int) []byte {
 	var out bytes.Buffer
-	w := newStateWriter(&out, stateHead{gaps: gaps, written: noon, secret: []byte("s3cret")})
-	w.channel(&savedChannel{name: []byte("a"), next: 4, lease: noon.UnixMilli(), n: 2, epoch: 77})
-	w.message(kindData, 2, []byte("x"))
+	w := statefile.NewWriter(&out, statefile.Head{Gaps: gaps, Written: noon, Secret: []byte("s3cret")})
+	w.Channel(&statefile.Channel{Name: []byte("a"), Next: 4, Lease: noon.UnixMilli(), N: 2, Epoch: 77})
+	w.Message(msg.Data, 2, []byte("x"))
 	y := []byte("y")
-	w.shared(kindBroadcast, 3, y)
-	w.channel(&savedChannel{name: []byte("b"), next: 8, n: 1, epoch: 78})
-	w.shared(kindBroadcast, 7, y)
-	w.channel(&savedChannel{name: []byte("\x01ü"), next: -5, epoch: epochFirst, dialect: dialectCComet})
-	_ = w.finish()
+	w.Shared(msg.Broadcast, 3, y)
+	w.Channel(&statefile.Channel{Name: []byte("b"), Next: 8, N: 1, Epoch: 78})
+	w.Shared(msg.Broadcast, 7, y)
+	w.Channel(&statefile.Channel{Name: []byte("\x01ü"), Next: -5, Epoch: record.EpochFirst, Dialect: record.DialectCComet})
+	_ = w.Finish()
 	return out.Bytes()
 }
 
 // TestDamagedStateIsRefused: every byte changed in some ways, every length, and
 // what stands behind the end.
 func TestDamagedStateIsRefused(t *testing.T) {
-	for _, gaps := range []int{0, 1, 2, maxGaps} {
+	for _, gaps := range []int{0, 1, 2, statefile.MaxGaps} {
 		file := sampleState(gaps)
 		if again, err := copyState(file); err != nil || !bytes.Equal(again, file) {
 			t.Fatalf("a good file: %v\n%q\n%q", err, again, file)
 		}
 		refused := func(what string, bad []byte) {
 			t.Helper()
-			if _, err := readBytes(bad, unread{}); err == nil || !errors.As(err, new(*stateError)) {
+			if _, err := readBytes(bad, statefile.Nobody{}); err == nil || !errors.As(err, new(*statefile.Error)) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
@@ -93,7 +96,7 @@ func TestForeignStateIsNamed(t *testing.T) {
 		{good[:len(good)-10], "at byte"},
 		{good[:len(good)-41], "the file is cut short"},
 	} {
-		_, err := readBytes([]byte(c.file), unread{})
+		_, err := readBytes([]byte(c.file), statefile.Nobody{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.40q: %v, want %q", c.file, err, c.want)
 		}
@@ -103,36 +106,36 @@ func TestForeignStateIsNamed(t *testing.T) {
 // seal makes records, each with a kind and content, a file with good checksums.
 func seal(records ...string) []byte {
 	var out bytes.Buffer
-	w := newStateWriter(&out, stateHead{written: noon})
+	w := statefile.NewWriter(&out, statefile.Head{Written: noon})
 	for _, r := range records {
-		w.begin(r[0])
-		w.buf = append(w.buf, r[1:]...)
-		w.end()
+		w.Begin(r[0])
+		w.Buf = append(w.Buf, r[1:]...)
+		w.End()
 	}
-	_ = w.finish()
+	_ = w.Finish()
 	return out.Bytes()
 }
 
 // chan1 is the content of a channel's record.
 func chan1(dialect byte, next int32, n uint32, name string) string {
-	b := []byte{recordChannel, dialect}
+	b := []byte{statefile.RecordChannel, dialect}
 	b = binary.BigEndian.AppendUint32(b, uint32(next))
 	b = binary.BigEndian.AppendUint64(b, 0)
 	b = binary.BigEndian.AppendUint32(b, n)
-	b = binary.BigEndian.AppendUint32(b, epochLeast)
+	b = binary.BigEndian.AppendUint32(b, record.EpochLeast)
 	return string(b) + name
 }
 
 func msg1(k byte, seq int32) string {
-	return string(binary.BigEndian.AppendUint32([]byte{recordMessage, k}, uint32(seq))) + "{}"
+	return string(binary.BigEndian.AppendUint32([]byte{statefile.RecordMessage, k}, uint32(seq))) + "{}"
 }
 
 func body1(n uint32, content string) string {
-	return string(binary.BigEndian.AppendUint32([]byte{recordBody}, n)) + content
+	return string(binary.BigEndian.AppendUint32([]byte{statefile.RecordBody}, n)) + content
 }
 
 func share1(seq int32, body uint32) string {
-	b := binary.BigEndian.AppendUint32([]byte{recordShared, byte(kindBroadcast)}, uint32(seq))
+	b := binary.BigEndian.AppendUint32([]byte{statefile.RecordShared, byte(msg.Broadcast)}, uint32(seq))
 	return string(binary.BigEndian.AppendUint32(b, body))
 }
 
@@ -155,9 +158,9 @@ func TestStateThatMakesNoSense(t *testing.T) {
 		{"too few before another", []string{two, msg1(0, 1), two, msg1(0, 1), msg1(0, 2)}, false},
 		{"too many", []string{two, msg1(0, 0), msg1(0, 1), msg1(0, 2)}, false},
 		{"a message of nobody", []string{msg1(0, 1)}, false},
-		{"another head", []string{string(rune(recordHead)) + "12345678"}, false},
+		{"another head", []string{string(rune(statefile.RecordHead)) + "12345678"}, false},
 		{"a kind of record that is none", []string{"x12345678"}, false},
-		{"a close", []string{chan1(0, 3, 1, "a"), msg1(byte(kindClose), 2)}, false},
+		{"a close", []string{chan1(0, 3, 1, "a"), msg1(byte(msg.Close), 2)}, false},
 		{"an empty message", []string{chan1(0, 3, 1, "a"), msg1(0, 2)[:6]}, true},
 		{"a message without a number", []string{chan1(0, 3, 1, "a"), msg1(0, 2)[:5]}, false},
 		{"a content that is shared", []string{two, body1(0, "x"), share1(1, 0), share1(2, 0)}, true},
@@ -177,10 +180,10 @@ func TestStateThatMakesNoSense(t *testing.T) {
 		{"a mark without its kind", []string{chan1(0, 3, 0, "\x01a")}, false},
 		{"a kind without its mark", []string{chan1(2, 3, 0, "a")}, false},
 		{"a kind that is none", []string{chan1(3, 3, 0, "\x01a")}, false},
-		{"the longest of CComet's", []string{chan1(2, 3, 0, "\x01"+strings.Repeat("x", MaxCCometName))}, true},
-		{"longer than that", []string{chan1(2, 3, 0, "\x01"+strings.Repeat("x", MaxCCometName+1))}, false},
+		{"the longest of CComet's", []string{chan1(2, 3, 0, "\x01"+strings.Repeat("x", record.MaxCCometName))}, true},
+		{"longer than that", []string{chan1(2, 3, 0, "\x01"+strings.Repeat("x", record.MaxCCometName+1))}, false},
 	} {
-		if _, err := readBytes(seal(c.records...), unread{}); (err == nil) != c.good {
+		if _, err := readBytes(seal(c.records...), statefile.Nobody{}); (err == nil) != c.good {
 			t.Errorf("%s: %v", c.what, err)
 		}
 	}
@@ -193,14 +196,14 @@ func TestStateOnAFullDisk(t *testing.T) {
 		t.Skip(err)
 	}
 	defer full.Close()
-	w := newStateWriter(full, stateHead{written: time.Now()})
+	w := statefile.NewWriter(full, statefile.Head{Written: time.Now()})
 	for n := range 100 {
-		w.message(kindData, int32(n), make([]byte, 10000))
+		w.Message(msg.Data, int32(n), make([]byte, 10000))
 	}
-	if w.err == nil {
+	if w.Err == nil {
 		t.Error("nothing is noticed on the way")
 	}
-	if err := w.finish(); !errors.Is(err, syscall.ENOSPC) {
+	if err := w.Finish(); !errors.Is(err, syscall.ENOSPC) {
 		t.Error(err)
 	}
 }
@@ -221,7 +224,7 @@ func FuzzState(f *testing.F) {
 		}
 		for _, file := range [][]byte{text, seal(records...)} {
 			again, err := copyState(file)
-			if err == nil && bytes.HasPrefix(file, []byte(stateLine(firstStateVersion, 0)[:len(stateMagic)+1])) {
+			if err == nil && bytes.HasPrefix(file, []byte(statefile.Line(statefile.FirstStateVersion, 0)[:len(statefile.StateMagic)+1])) {
 				file = again // of the present version
 				again, err = copyState(file)
 			}

@@ -1,6 +1,10 @@
 package comet
 
 import (
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/statefile"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +29,7 @@ func (st *state) examine() error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is no regular file", st.name)
 	}
-	head, bad := readState(f, info.Size(), unread{})
+	head, bad := statefile.Read(f, info.Size(), statefile.Nobody{})
 	if bad == nil {
 		st.head = head
 		return nil
@@ -68,10 +72,10 @@ func (st *state) restore(srv *Server) error {
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	r := restorer{srv: srv, now: srv.cfg.Clock(), sharings: map[sharedBody]*sharing{}}
-	r.gap = int32(st.head.gaps) * StateGap
-	srv.totals.gapped = r.gap > 0
-	if _, err := readState(st.file, info.Size(), &r); err != nil {
+	r := restorer{srv: srv, now: srv.cfg.Clock(), sharings: map[sharedBody]*msg.Sharing{}}
+	r.gap = int32(st.head.Gaps) * record.StateGap
+	srv.totals.Gapped = r.gap > 0
+	if _, err := statefile.Read(st.file, info.Size(), &r); err != nil {
 		return fmt.Errorf("state: %s has changed since it was found good: %w", st.name, err)
 	}
 	st.tell(&r)
@@ -84,8 +88,8 @@ func (st *state) mark() error {
 	if st.file == nil {
 		return nil
 	}
-	word := stateWord(min(st.head.gaps+1, maxGaps))
-	_, err := st.file.WriteAt([]byte(word), int64(stateLineLen-len(word)-len("\n")))
+	word := statefile.Word(min(st.head.Gaps+1, statefile.MaxGaps))
+	_, err := st.file.WriteAt([]byte(word), int64(statefile.LineLen-len(word)-len("\n")))
 	err = errors.Join(err, st.file.Sync(), st.file.Close())
 	st.file = nil
 	if err != nil {
@@ -98,7 +102,7 @@ func (st *state) mark() error {
 func (st *state) tell(r *restorer) {
 	log := &st.cfg.Log
 	log.Info().Str("file", st.name).Int("channels", r.channels).Int("messages", r.messages).
-		Dur("age", r.now.Sub(st.head.written)).Msg("state loaded")
+		Dur("age", r.now.Sub(st.head.Written)).Msg("state loaded")
 	if r.gap > 0 {
 		log.Warn().Int32("gap", r.gap).
 			Msg("the server that wrote the state did not end as it should: each channel leaves out numbers, for those that were given since")
@@ -119,7 +123,7 @@ type restorer struct {
 
 	channels, messages, tooMany int
 
-	sharings map[sharedBody]*sharing
+	sharings map[sharedBody]*msg.Sharing
 }
 
 // sharedBody is a body of the file that messages of one loop's channels share.
@@ -130,57 +134,57 @@ type sharedBody struct {
 
 // channel makes a channel, or begins one anew that stands in the file twice: it
 // went and came while that was written.
-func (r *restorer) channel(c *savedChannel) {
+func (r *restorer) Channel(c *statefile.Channel) {
 	srv := r.srv
-	r.s = srv.shards[srv.homes.of(c.name)]
-	r.at = r.s.broker.find(c.name)
+	r.s = srv.shards[srv.homes.Of(c.Name)]
+	r.at = r.s.broker.Find(c.Name)
 	if r.at == 0 {
-		if limit := srv.cfg.MaxChannels; limit > 0 && srv.totals.channels.Load() >= int64(limit) {
+		if limit := srv.cfg.MaxChannels; limit > 0 && srv.totals.Channels.Load() >= int64(limit) {
 			r.tooMany++
 			return
 		}
-		if r.at, _ = r.s.broker.findOrMake(c.name); r.at == 0 {
+		if r.at, _ = r.s.broker.FindOrMake(c.Name); r.at == 0 {
 			r.tooMany++ // for the memory that there is
 			return
 		}
 		r.channels++
 	}
-	ch := r.s.broker.channels.At(r.at)
-	r.s.broker.dropHistory(ch)
-	ch.next, ch.dialect = c.next+r.gap, c.dialect
-	if r.gap < maxGaps*StateGap { // else they begin again
-		ch.gen = c.epoch
+	ch := r.s.broker.Channels.At(r.at)
+	r.s.broker.DropHistory(ch)
+	ch.Next, ch.Dialect = c.Next+r.gap, c.Dialect
+	if r.gap < statefile.MaxGaps*record.StateGap { // else they begin again
+		ch.Gen = c.Epoch
 	}
 	// Its clients could not come while nobody served: they have a while now.
-	left := time.UnixMilli(c.lease).Sub(r.now)
-	r.s.broker.extend(r.at, min(max(left, srv.cfg.ChannelTimeout), MaxLease))
+	left := time.UnixMilli(c.Lease).Sub(r.now)
+	r.s.broker.Extend(r.at, min(max(left, srv.cfg.ChannelTimeout), broker.MaxLease))
 }
 
 // message keeps a message, within the bounds of now.
-func (r *restorer) message(k kind, seq int32, content []byte) {
+func (r *restorer) Message(k msg.Kind, seq int32, content []byte) {
 	if r.at != 0 {
-		r.keep(newMessage(k, seq, content))
+		r.keep(msg.New(k, seq, content))
 	}
 }
 
 // shared keeps one whose content others share.
-func (r *restorer) shared(k kind, seq int32, content []byte, body uint32) {
+func (r *restorer) Shared(k msg.Kind, seq int32, content []byte, body uint32) {
 	if r.at == 0 {
 		return
 	}
 	key := sharedBody{r.s, body}
 	if r.sharings[key] == nil {
-		r.sharings[key] = new(sharing)
+		r.sharings[key] = new(msg.Sharing)
 	}
-	r.keep(&message{kind: k, seq: seq, content: content, shared: r.sharings[key]})
+	r.keep(&msg.Message{Kind: k, Seq: seq, Content: content, Shared: r.sharings[key]})
 }
 
-func (r *restorer) keep(msg *message) {
-	ch := r.s.broker.channels.At(r.at)
-	if len(msg.content) > pollBytes+8*r.srv.cfg.MaxMessage {
-		r.s.broker.dropHistory(ch) // no response could hold it
+func (r *restorer) keep(message *msg.Message) {
+	ch := r.s.broker.Channels.At(r.at)
+	if len(message.Content) > pollBytes+8*r.srv.cfg.MaxMessage {
+		r.s.broker.DropHistory(ch) // no response could hold it
 		return
 	}
-	r.s.broker.keep(ch, msg)
+	r.s.broker.Keep(ch, message)
 	r.messages++
 }

@@ -2,6 +2,8 @@ package comet
 
 import (
 	"bytes"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/web"
 	"errors"
 	"net/netip"
 	"os"
@@ -27,7 +29,7 @@ func TestStateBehindLinks(t *testing.T) {
 		}
 	}
 	h := newHarnessAt(t, cfg, noon)
-	h.ask(sideAdmin, "/push?cname=a&content=kept")
+	h.ask(conn.Admin, "/push?cname=a&content=kept")
 	h = h.restart(cfg, true)
 	if told := h.told("a"); !strings.Contains(told, "kept") {
 		t.Error(told)
@@ -71,14 +73,14 @@ func TestStateThatCannotBeReplaced(t *testing.T) {
 func TestDenialsAreTold(t *testing.T) {
 	var out bytes.Buffer
 	log := zerolog.New(&out)
-	var d denials
+	var d web.Denials
 	lines := func() int {
 		defer out.Reset()
 		return strings.Count(out.String(), `"level":"warn"`)
 	}
 	one, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	for _, client := range []netip.Addr{one, one, other, one, {}} {
-		d.tell(&log, noon, client)
+		d.Tell(&log, noon, client)
 	}
 	if text := out.String(); !strings.Contains(text, "192.0.2.1") || !strings.Contains(text, "unix") {
 		t.Error(text)
@@ -86,15 +88,15 @@ func TestDenialsAreTold(t *testing.T) {
 	if n := lines(); n != 3 {
 		t.Errorf("%d lines", n)
 	}
-	d.tell(&log, noon.Add(time.Minute), one)
+	d.Tell(&log, noon.Add(time.Minute), one)
 	if n := lines(); n != 1 {
 		t.Errorf("%d lines a minute later", n)
 	}
-	for i := range 10 * deniedAddresses {
-		d.tell(&log, noon.Add(2*time.Minute), netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+	for i := range 10 * web.DeniedAddresses {
+		d.Tell(&log, noon.Add(2*time.Minute), netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
 	}
-	if n := lines(); n != deniedAddresses+1 || len(d.told) > deniedAddresses+1 {
-		t.Errorf("%d lines, %d kept", n, len(d.told))
+	if n := lines(); n != web.DeniedAddresses+1 || len(d.Told) > web.DeniedAddresses+1 {
+		t.Errorf("%d lines, %d kept", n, len(d.Told))
 	}
 }
 
@@ -102,7 +104,7 @@ func TestDenialsAreTold(t *testing.T) {
 func TestDeniedIsLogged(t *testing.T) {
 	var out bytes.Buffer
 	h := newHarness(t, Config{Loops: 1, AdminAllow: []string{"192.0.2.1"}, FrontAllow: []string{"192.0.2.1"}, Log: zerolog.New(&out)})
-	for _, side := range []uint8{sideFront, sideAdmin, sideAdmin} {
+	for _, side := range []uint8{conn.Front, conn.Admin, conn.Admin} {
 		h.ask(side, "/ping")
 	}
 	if n := strings.Count(out.String(), "denied on the admin side"); n != 1 {

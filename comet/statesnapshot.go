@@ -1,5 +1,10 @@
 package comet
 
+import (
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/statefile"
+)
+
 // The state is written without stopping the loops: the goroutine that writes asks
 // a loop for some of its channels, which are copied within one turn, writes them,
 // and asks for more. Messages never change, so of a channel's history where it
@@ -8,28 +13,28 @@ package comet
 
 // writeChannels writes what all loops have. One that is not the last gives up when
 // the last is wanted.
-func (st *state) writeChannels(srv *Server, w *stateWriter, clean bool) (channels int, err error) {
+func (st *state) writeChannels(srv *Server, w *statefile.Writer, clean bool) (channels int, err error) {
 	final := st.final
 	if clean {
 		final = nil
 	}
 	for _, s := range srv.shards {
-		for at := uint32(1); at != 0; at = st.batch.next {
+		for at := uint32(1); at != 0; at = st.Batch.Next {
 			select {
 			case <-final:
 				return 0, errGivenUp
 			default:
 			}
-			st.batch.next = 0
-			s.inbox.Post(mail{kind: mailSnapshot, slot: at})
+			st.Batch.Next = 0
+			s.Inbox.Post(mail.Mail{Kind: mail.Snapshot, Slot: at})
 			select {
-			case <-st.ready:
+			case <-st.Ready:
 			case <-st.over:
 				return 0, errGivenUp
 			}
-			channels += len(st.batch.channels)
-			if st.batch.take(w); w.err != nil {
-				return 0, w.err
+			channels += len(st.Batch.Channels)
+			if st.Batch.Take(w); w.Err != nil {
+				return 0, w.Err
 			}
 		}
 	}

@@ -28,10 +28,10 @@ type Stats struct {
 type figures struct{ published, delivered atomic.Int64 }
 
 func (s *shard) showFigures() {
-	if n := int64(s.hub.tally.delivered); n != s.figures.delivered.Load() {
+	if n := int64(s.hub.Tally.Delivered); n != s.figures.delivered.Load() {
 		s.figures.delivered.Store(n)
 	}
-	if n := int64(s.broker.published); n != s.figures.published.Load() {
+	if n := int64(s.broker.Published); n != s.figures.published.Load() {
 		s.figures.published.Store(n)
 	}
 }
@@ -39,8 +39,8 @@ func (s *shard) showFigures() {
 // Stats may be called from any goroutine.
 func (srv *Server) Stats() Stats {
 	st := Stats{
-		Channels: srv.totals.channels.Load(), Subscribers: srv.totals.subscribers.Load(),
-		Refused: srv.totals.refused.Load(), Cut: srv.totals.slowClosed.Load(),
+		Channels: srv.totals.Channels.Load(), Subscribers: srv.totals.Subscribers.Load(),
+		Refused: srv.totals.Refused.Load(), Cut: srv.totals.SlowClosed.Load(),
 		ResidentBytes: residentBytes(), BaseBytes: srv.baseBytes, Uptime: srv.cfg.Clock().Sub(srv.started),
 	}
 	st.Connections = srv.connections()

@@ -1,21 +1,23 @@
 package comet
 
 import (
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/mail"
+	"ccomet/httplite"
+	"ccomet/reactor"
 	"encoding/json"
 	"fmt"
 	"sort"
 	"strings"
 	"testing"
 	"time"
-
-	"ccomet/httplite"
-	"ccomet/reactor"
 )
 
 func TestStats(t *testing.T) {
 	srv := startWire(t, Config{Loops: 2, Public: map[string]string{"/figures": "/stats"}})
 	srv.askAll(three)
-	c := srv.dial(sideFront)
+	c := srv.dial(conn.Front)
 	c.send(reqGet(0, "/stream?cname=a&seq=4&cname=b&seq=1"))
 	srv.subscribed(2)
 	srv.ask(pushX4)
@@ -25,7 +27,7 @@ func TestStats(t *testing.T) {
 	if got.Connections != 2 || got.Channels != 2 || got.Subscribers != 2 || got.Published != 4 || got.ResidentBytes < 1<<20 || got.BaseBytes < 1<<20 {
 		t.Errorf("%+v", got)
 	}
-	front := srv.dial(sideFront)
+	front := srv.dial(conn.Front)
 	front.send(reqGet(1, "/figures", closing))
 	_, body, _ := strings.Cut(front.rest(), "\r\n\r\n")
 	for _, text := range []string{body, srv.ask("/stats")} {
@@ -42,10 +44,10 @@ func TestStats(t *testing.T) {
 // What the front side opens to everybody: what changes something only by POST.
 func TestPublicPaths(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, Public: map[string]string{"/p": "/push", "/i": "/info"}})
-	same(t, srv.talk(sideFront, reqGet(1, "/p?cname=a&content=x", closing)),
+	same(t, srv.talk(conn.Front, reqGet(1, "/p?cname=a&content=x", closing)),
 		answer("405 Method Not Allowed", asText, "method not allowed here\n", closing, "Allow: POST, OPTIONS\r\n"))
-	same(t, srv.talk(sideFront, reqForm(1, "/p", "cname=a&content=x", closing)), answer("200 OK", asJSON, `{"type":"ok"}`+"\n", closing))
-	same(t, srv.talk(sideFront, reqGet(1, "/i?cname=a", closing)), answer("200 OK", asJSON, `{"cname": "a", "subscribers": 0}`+"\n", closing))
+	same(t, srv.talk(conn.Front, reqForm(1, "/p", "cname=a&content=x", closing)), answer("200 OK", asJSON, `{"type":"ok"}`+"\n", closing))
+	same(t, srv.talk(conn.Front, reqGet(1, "/i?cname=a", closing)), answer("200 OK", asJSON, `{"cname": "a", "subscribers": 0}`+"\n", closing))
 	if _, err := newServer(Config{Public: map[string]string{"/x": "/nothing"}}); err == nil || !strings.Contains(err.Error(), "/nothing") {
 		t.Errorf("a path that is not there: %v", err)
 	}
@@ -57,18 +59,18 @@ func TestRollCall(t *testing.T) {
 	for minor := range 2 {
 		st := newStage(t, Config{Loops: 3, Public: map[string]string{"/who": "/psub"}})
 		var want []string
-		for n := range 3 * walkBudget {
+		for n := range 3 * broker.ScanBudget {
 			cname := fmt.Sprintf("c%d", n)
-			s := st.srv.shards[st.srv.homes.of([]byte(cname))]
-			if i, c := s.broker.findOrMake([]byte(cname)); c != codeOK {
+			s := st.srv.shards[st.srv.homes.Of([]byte(cname))]
+			if i, c := s.broker.FindOrMake([]byte(cname)); c != mail.CodeOK {
 				t.Fatal(c)
 			} else if n%3 == 0 {
-				s.broker.endChannel(i)
+				s.broker.EndChannel(i)
 			} else {
 				want = append(want, "1 "+cname)
 			}
 		}
-		other, p := st.enter(0, sideAdmin), st.enter(2, sideFront)
+		other, p := st.enter(0, conn.Admin), st.enter(2, conn.Front)
 		other.send(reqGet(minor, "/psub"))
 		same(t, other.body(), "")
 		p.send(reqGet(minor, "/who?now=1"))
@@ -87,7 +89,7 @@ func TestRollCall(t *testing.T) {
 		same(t, other.take(), "")
 		st.admin(1, "/sign?cname=new")
 		same(t, p.take(), piece(minor, "1 new\n"))
-		if n := st.srv.totals.walks.Load(); n != 0 {
+		if n := st.srv.totals.Broadcasts.Load(); n != 0 {
 			t.Errorf("%d walks are under way in the end", n)
 		}
 		p.leave()
@@ -104,25 +106,25 @@ func TestRollCallOfASlowListener(t *testing.T) {
 	long := strings.Repeat("n", 200)
 	for n := range many {
 		cname := []byte(fmt.Sprint(long, n))
-		if _, c := st.srv.shards[st.srv.homes.of(cname)].broker.findOrMake(cname); c != codeOK {
+		if _, c := st.srv.shards[st.srv.homes.Of(cname)].broker.FindOrMake(cname); c != mail.CodeOK {
 			t.Fatal(c)
 		}
 	}
-	p, gone := st.enter(0, sideAdmin), st.enter(1, sideAdmin)
+	p, gone := st.enter(0, conn.Admin), st.enter(1, conn.Admin)
 	p.send(reqGet(0, "/psub?now=1"))
 	gone.send(reqGet(0, "/psub?now=1"))
 	gone.leave()
 	for range 200 { // it does not read
 		st.settle()
 	}
-	if n := len(st.srv.shards[1].web.presence.rolls); n != 0 {
+	if n := len(st.srv.shards[1].web.Presence.Listings); n != 0 {
 		t.Errorf("%d roll calls are under way for who has gone", n)
 	}
 	var got strings.Builder
 	for range 2 * many {
 		got.WriteString(p.take())
 		st.settle()
-		if len(st.srv.shards[0].web.presence.rolls) == 0 {
+		if len(st.srv.shards[0].web.Presence.Listings) == 0 {
 			break
 		}
 	}
@@ -133,7 +135,7 @@ func TestRollCallOfASlowListener(t *testing.T) {
 	if lines := strings.Count(got.String(), "\n1 "+long); lines != many || p.ended {
 		t.Errorf("%d of %d channels were told; cut: %v", lines, many, p.ended)
 	}
-	if n := st.srv.totals.slowClosed.Load(); n != 0 {
+	if n := st.srv.totals.SlowClosed.Load(); n != 0 {
 		t.Errorf("%d were cut", n)
 	}
 }
@@ -142,11 +144,11 @@ func TestRollCallOfASlowListener(t *testing.T) {
 // and the others miss nothing.
 func TestSlowListenerIsCut(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, MaxMessage: 1}) // little is held for one connection
-	slow := st.enter(0, sideAdmin)
+	slow := st.enter(0, conn.Admin)
 	slow.send(reqGet(0, "/psub"))
 	var others []*player
 	for n := range 20 {
-		p := st.enter(n%2, sideAdmin)
+		p := st.enter(n%2, conn.Admin)
 		p.send(reqGet(0, "/psub"))
 		same(t, p.body(), "")
 		others = append(others, p)
@@ -154,9 +156,9 @@ func TestSlowListenerIsCut(t *testing.T) {
 	heard := make([]int, len(others))
 	long := strings.Repeat("n", 240)
 	made := 0
-	for ; made < 60000 && st.srv.totals.slowClosed.Load() == 0; made++ {
+	for ; made < 60000 && st.srv.totals.SlowClosed.Load() == 0; made++ {
 		cname := []byte(fmt.Sprint(long, made))
-		if _, c := st.srv.shards[st.srv.homes.of(cname)].broker.findOrMake(cname); c != codeOK {
+		if _, c := st.srv.shards[st.srv.homes.Of(cname)].broker.FindOrMake(cname); c != mail.CodeOK {
 			t.Fatal(c)
 		}
 		if made%100 == 0 {
@@ -173,8 +175,8 @@ func TestSlowListenerIsCut(t *testing.T) {
 		}
 	}
 	slow.take()
-	if slow.take(); !slow.ended || st.srv.totals.slowClosed.Load() != 1 {
-		t.Errorf("the slow one is there after %d channels; %d were cut", made, st.srv.totals.slowClosed.Load())
+	if slow.take(); !slow.ended || st.srv.totals.SlowClosed.Load() != 1 {
+		t.Errorf("the slow one is there after %d channels; %d were cut", made, st.srv.totals.SlowClosed.Load())
 	}
 }
 
@@ -183,14 +185,14 @@ func TestSlowListenerIsCut(t *testing.T) {
 func TestStuckListenerIsCutInTime(t *testing.T) {
 	const timeout = 8 * time.Second
 	st := newStage(t, Config{Loops: 2, WriteTimeout: timeout})
-	stuck, slow := st.enter(0, sideAdmin), st.enter(0, sideAdmin)
+	stuck, slow := st.enter(0, conn.Admin), st.enter(0, conn.Admin)
 	stuck.send(reqGet(0, "/psub"))
 	slow.send(reqGet(1, "/psub"))
 	s, made := st.srv.shards[0], 0
 	change := func() {
 		made++
 		cname := fmt.Appendf(nil, "%0240d", made)
-		if _, c := st.srv.shards[st.srv.homes.of(cname)].broker.findOrMake(cname); c != codeOK {
+		if _, c := st.srv.shards[st.srv.homes.Of(cname)].broker.FindOrMake(cname); c != mail.CodeOK {
 			t.Fatal(c)
 		}
 		st.settle()
@@ -210,9 +212,9 @@ func TestStuckListenerIsCutInTime(t *testing.T) {
 		slow.take()
 	}
 	st.later(time.Second/2 + reactor.TickLength)
-	if s.loop.Alive(stuck.conn) || !s.loop.Alive(slow.conn) || st.srv.totals.slowClosed.Load() != 1 {
+	if s.loop.Alive(stuck.conn) || !s.loop.Alive(slow.conn) || st.srv.totals.SlowClosed.Load() != 1 {
 		t.Errorf("the stuck one is there: %v; the slow one: %v; %d were cut",
-			s.loop.Alive(stuck.conn), s.loop.Alive(slow.conn), st.srv.totals.slowClosed.Load())
+			s.loop.Alive(stuck.conn), s.loop.Alive(slow.conn), st.srv.totals.SlowClosed.Load())
 	}
 	stuck.take()
 }
@@ -220,10 +222,10 @@ func TestStuckListenerIsCutInTime(t *testing.T) {
 // Figures, and the Date, are of now also where the loop that is asked has slept for long.
 func TestStatsAfterSleep(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
-	p := st.enter(0, sideAdmin)
+	p := st.enter(0, conn.Admin)
 	p.send(reqGet(1, "/stats"))
 	p.take()
-	st.enter(1, sideFront).send(reqGet(1, "/stream?cname=a&seq=1"))
+	st.enter(1, conn.Front).send(reqGet(1, "/stream?cname=a&seq=1"))
 	st.now = st.now.Add(time.Minute) // and no turn
 	p.send(reqGet(1, "/stats"))
 	date := string(httplite.AppendDate(nil, st.now))

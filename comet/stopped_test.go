@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ func TestStoppedServerReadsFirst(t *testing.T) {
 			if strings.Contains(name, "body") && n > 0 {
 				continue
 			}
-			e := h.connect(s, sideAdmin, 0)
+			e := h.connect(s, conn.Admin, 0)
 			if r.before != "" {
 				e.write(r.before)
 			}
@@ -55,7 +56,7 @@ func TestStoppedServerReadsFirst(t *testing.T) {
 			t.Errorf("%s: %d of %d are not answered", name, failed, len(list))
 		}
 	}
-	if n, want := s.broker.channels.At(s.broker.find([]byte("a"))).next, int32(3*clients+1); n != want {
+	if n, want := s.broker.Channels.At(s.broker.Find([]byte("a"))).Next, int32(3*clients+1); n != want {
 		t.Errorf("the channel's next number is %d, want %d", n, want)
 	}
 	h.now = h.now.Add(time.Hour) // nobody says anything more

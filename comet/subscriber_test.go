@@ -2,6 +2,11 @@ package comet
 
 import (
 	"bytes"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/web"
+	"ccomet/reactor"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,8 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"ccomet/reactor"
 )
 
 // requests pipelines GETs.
@@ -27,7 +30,7 @@ func requests(paths ...string) string {
 func TestAnsweredPollKeepsItsChannelsName(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
-	admin, poller := h.connect(s, sideAdmin, 0), h.connect(s, sideFront, 0)
+	admin, poller := h.connect(s, conn.Admin, 0), h.connect(s, conn.Front, 0)
 	admin.get("/sign?cname=mine")
 	h.settle()
 	poller.get("/poll?cname=mine")
@@ -44,10 +47,10 @@ func TestAnsweredPollKeepsItsChannelsName(t *testing.T) {
 func TestStuckReaderOfAClosedChannel(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1, ChannelBufferBytes: 16 << 20})
 	s := h.srv.shards[0]
-	e := h.connect(s, sideFront, 4608)
+	e := h.connect(s, conn.Front, 4608)
 	e.get("/stream?cname=a")
 	h.settle()
-	admin := h.connect(s, sideAdmin, 0)
+	admin := h.connect(s, conn.Admin, 0)
 	const messages = 40
 	content := strings.Repeat("x", 7000)
 	for range messages {
@@ -81,9 +84,9 @@ func TestStuckReaderOfAClosedChannel(t *testing.T) {
 func TestLongRosterStarvesNobody(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
-	streams(h, "long", 3*pumpBudget)
+	streams(h, "long", 3*hub.PumpBudget)
 	other := streams(h, "other", 1)[0]
-	admin := h.connect(s, sideAdmin, 0)
+	admin := h.connect(s, conn.Admin, 0)
 	for n := range 10 {
 		burst(admin, "long", n, 1)
 		h.turn(s)
@@ -107,14 +110,14 @@ func TestLongRosterStarvesNobody(t *testing.T) {
 func TestPipelinedPollsDoNotPileUp(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
-	admin := h.connect(s, sideAdmin, 0)
+	admin := h.connect(s, conn.Admin, 0)
 	for range 10 {
 		admin.get("/push?cname=a&content=" + strings.Repeat("x", 7000))
 	}
 	h.settle()
-	e := h.connect(s, sideFront, 4608)
+	e := h.connect(s, conn.Front, 4608)
 	const polls = 5
-	before := s.mails
+	before := s.Mails
 	e.write(requests("/poll?cname=a&seq=1", "/poll?cname=a&seq=1", "/poll?cname=a&seq=1", "/poll?cname=a&seq=1", "/poll?cname=a&seq=1"))
 	for range 5 {
 		h.settle()
@@ -122,7 +125,7 @@ func TestPipelinedPollsDoNotPileUp(t *testing.T) {
 	if !s.loop.Blocked(e.conn) {
 		t.Fatal("the client that does not read is not stuck")
 	}
-	if n := s.mails - before; n != 2 { // to the home and back
+	if n := s.Mails - before; n != 2 { // to the home and back
 		t.Errorf("%d mails while the first poll's response is not read, want one poll's 2", n)
 	}
 	got := 0
@@ -140,7 +143,7 @@ func TestPipelinedPollsDoNotPileUp(t *testing.T) {
 func TestNoopAfterAStuckNoop(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1, PollingTimeout: 5 * time.Second, WriteTimeout: time.Minute})
 	s := h.srv.shards[0]
-	e := h.connect(s, sideFront, 4608)
+	e := h.connect(s, conn.Front, 4608)
 	e.get("/stream?cname=" + strings.Repeat("n", 200))
 	h.settle()
 	for n := 0; !s.loop.Blocked(e.conn); n++ {
@@ -164,10 +167,10 @@ func TestNoopAfterAStuckNoop(t *testing.T) {
 func TestStuckReaderHasTheWriteTimeout(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1, PollingTimeout: 5 * time.Second, WriteTimeout: 20 * time.Second})
 	s := h.srv.shards[0]
-	e := h.connect(s, sideFront, 4608)
+	e := h.connect(s, conn.Front, 4608)
 	e.get("/stream?cname=a")
 	h.settle()
-	admin := h.connect(s, sideAdmin, 0)
+	admin := h.connect(s, conn.Admin, 0)
 	for range 4 {
 		admin.get("/push?cname=a&content=" + strings.Repeat("x", 7000))
 	}
@@ -195,26 +198,26 @@ func TestStuckReadersAreCounted(t *testing.T) {
 		side     uint8
 		requests string
 	}{
-		"stream":  {sideFront, reqGet(1, "/stream?cname=a&seq=1")},
-		"poll":    {sideFront, reqGet(1, "/poll?cname=a&seq=1")},
-		"page":    {sideFront, reqGet(1, "/page")},
-		"answers": {sideAdmin, strings.Repeat(reqGet(1, "/info"), 200)},
-		"psub":    {sideAdmin, reqGet(1, "/psub?now=1")},
-		"handler": {sideAdmin, reqGet(1, "/handled")},
-		"last":    {sideFront, reqGet(1, "/poll?cname=a&seq=1", closing)},
+		"stream":  {conn.Front, reqGet(1, "/stream?cname=a&seq=1")},
+		"poll":    {conn.Front, reqGet(1, "/poll?cname=a&seq=1")},
+		"page":    {conn.Front, reqGet(1, "/page")},
+		"answers": {conn.Admin, strings.Repeat(reqGet(1, "/info"), 200)},
+		"psub":    {conn.Admin, reqGet(1, "/psub?now=1")},
+		"handler": {conn.Admin, reqGet(1, "/handled")},
+		"last":    {conn.Front, reqGet(1, "/poll?cname=a&seq=1", closing)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			large := bytes.Repeat([]byte("x"), 60_000)
-			h := newHarness(t, Config{Loops: 1, Pages: []Page{{Path: "/page", ContentType: typeText, Body: large}}, Handlers: map[string]http.Handler{
+			h := newHarness(t, Config{Loops: 1, Pages: []web.Page{{Path: "/page", ContentType: frame.TypeText, Body: large}}, Handlers: map[string]http.Handler{
 				"/handled": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(large) }),
 			}})
 			s := h.srv.shards[0]
 			for n := range 300 {
-				h.ask(sideAdmin, fmt.Sprintf("/sign?expires=300&cname=%0100d", n))
+				h.ask(conn.Admin, fmt.Sprintf("/sign?expires=300&cname=%0100d", n))
 			}
-			h.ask(sideAdmin, "/sign?expires=300&cname=a")
+			h.ask(conn.Admin, "/sign?expires=300&cname=a")
 			for range 8 {
-				h.ask(sideAdmin, cname+strings.Repeat("x", 7000))
+				h.ask(conn.Admin, cname+strings.Repeat("x", 7000))
 			}
 			e := h.connect(s, c.side, 4608)
 			e.write(c.requests)
@@ -225,10 +228,10 @@ func TestStuckReadersAreCounted(t *testing.T) {
 			}
 			h.now = h.now.Add(time.Minute)
 			h.settle()
-			if s.loop.Open(e.conn) || h.srv.totals.slowClosed.Load() != 1 {
-				t.Errorf("open %v, %d counted as cut", s.loop.Open(e.conn), h.srv.totals.slowClosed.Load())
+			if s.loop.Open(e.conn) || h.srv.totals.SlowClosed.Load() != 1 {
+				t.Errorf("open %v, %d counted as cut", s.loop.Open(e.conn), h.srv.totals.SlowClosed.Load())
 			}
-			if s.hub.cut != nil {
+			if s.hub.LastHeldFrame != nil {
 				t.Error("the frame is kept that it was stuck at")
 			}
 		})
@@ -240,13 +243,13 @@ func TestStuckReadersAreCounted(t *testing.T) {
 func TestSlowPollerHasTime(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
-	admin := h.connect(s, sideAdmin, 0)
+	admin := h.connect(s, conn.Admin, 0)
 	for range 20 {
 		admin.write(reqForm(1, "/push?cname=a", "content="+strings.Repeat("x", 50_000)))
 		h.settle()
 		admin.read()
 	}
-	slow, stuck := h.connect(s, sideFront, 4608), h.connect(s, sideFront, 4608)
+	slow, stuck := h.connect(s, conn.Front, 4608), h.connect(s, conn.Front, 4608)
 	for _, e := range []*end{slow, stuck} {
 		e.write(reqGet(1, "/poll?cname=a&seq=1", closing))
 	}
@@ -294,13 +297,13 @@ func TestHalfClosed(t *testing.T) {
 		for _, waits := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, waits), func(t *testing.T) {
 				h := newHarness(t, Config{Loops: 2})
-				h.ask(sideAdmin, "/sign?cname=b")
+				h.ask(conn.Admin, "/sign?cname=b")
 				for n := 1; n <= 3; n++ {
-					h.ask(sideAdmin, fmt.Sprintf("/push?cname=a&content=x%d", n))
+					h.ask(conn.Admin, fmt.Sprintf("/push?cname=a&content=x%d", n))
 				}
-				side := sideFront
+				side := conn.Front
 				if name == "psub" {
-					side = sideAdmin
+					side = conn.Admin
 				}
 				e := h.connect(h.srv.shards[0], side, 0)
 				e.write(c.request)
@@ -318,8 +321,8 @@ func TestHalfClosed(t *testing.T) {
 					got = strings.Replace(got, "Content-Length: 50", "Content-Length: 49", 1)
 				}
 				same(t, got, c.want)
-				if !e.ended || h.srv.totals.subscribers.Load() != 0 {
-					t.Errorf("ended %v, %d subscribers are left", e.ended, h.srv.totals.subscribers.Load())
+				if !e.ended || h.srv.totals.Subscribers.Load() != 0 {
+					t.Errorf("ended %v, %d subscribers are left", e.ended, h.srv.totals.Subscribers.Load())
 				}
 			})
 		}
@@ -330,9 +333,9 @@ func TestHalfClosed(t *testing.T) {
 func TestHalfClosedReadsSlowly(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	for range 20 {
-		h.ask(sideAdmin, "/push?cname=a&content="+strings.Repeat("x", 7000))
+		h.ask(conn.Admin, "/push?cname=a&content="+strings.Repeat("x", 7000))
 	}
-	e := h.connect(h.srv.shards[0], sideFront, 4608)
+	e := h.connect(h.srv.shards[0], conn.Front, 4608)
 	e.get("/stream?cname=a&seq=1")
 	h.settle()
 	if err := unix.Shutdown(e.fd, unix.SHUT_WR); err != nil {
@@ -355,7 +358,7 @@ func TestHalfClosedReadsSlowly(t *testing.T) {
 func TestEndedListenerLeaves(t *testing.T) {
 	h := newHarness(t, Config{Loops: 3})
 	for i := range 12 { // some of the channels have their home on another loop
-		e := h.connect(h.srv.shards[0], sideAdmin, 0)
+		e := h.connect(h.srv.shards[0], conn.Admin, 0)
 		e.write(requests(fmt.Sprintf("/push?cname=c%d&content=x", i), "/psub"))
 		if err := unix.Shutdown(e.fd, unix.SHUT_WR); err != nil {
 			t.Fatal(err)

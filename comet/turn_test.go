@@ -1,10 +1,10 @@
 package comet
 
 import (
+	"ccomet/comet/internal/drain"
+	"ccomet/reactor"
 	"testing"
 	"time"
-
-	"ccomet/reactor"
 )
 
 // checkSleep holds how long a loop would sleep after a turn against what it has left
@@ -16,34 +16,34 @@ func checkSleep(t testing.TB, s *shard, now time.Time) {
 		return
 	}
 	for what, left := range map[string]int{
-		"mail to itself": len(s.out[s.id]), "broadcasts": len(s.broker.walks), "roll calls": len(s.broker.rollCalls), "surveys": len(s.hub.surveys),
-		"answers": len(s.web.answering), "deliveries": len(s.hub.busyPumps), "lines": len(s.web.presence.lines), "leavers": len(s.hub.departed), "replays": len(s.hub.replays),
+		"mail to itself": len(s.Out[s.Id]), "broadcasts": len(s.broker.Broadcasts), "roll calls": len(s.broker.Listings), "surveys": len(s.hub.Scans),
+		"answers": len(s.web.Answering), "deliveries": len(s.hub.BusyPumps), "lines": len(s.web.Presence.Lines), "leavers": len(s.hub.Departed), "replays": len(s.hub.Replays),
 	} {
 		if left > 0 {
-			t.Fatalf("loop %d would sleep (%v) and has %d left: %s", s.id, wait, left, what)
+			t.Fatalf("loop %d would sleep (%v) and has %d left: %s", s.Id, wait, left, what)
 		}
 	}
-	for to, mails := range s.out {
+	for to, mails := range s.Out {
 		if len(mails) > 0 {
-			t.Fatalf("loop %d would sleep (%v) with %d mails for loop %d", s.id, wait, len(mails), to)
+			t.Fatalf("loop %d would sleep (%v) with %d mails for loop %d", s.Id, wait, len(mails), to)
 		}
 	}
 	due := map[string]time.Duration{}
-	for _, e := range s.broker.explanations {
-		due["an explanation"] = e.until.Sub(now)
+	for _, e := range s.broker.Explanations {
+		due["an explanation"] = e.Until.Sub(now)
 	}
-	if len(s.web.canary.askers) > 0 {
-		due["a probe"] = s.web.canary.deadline.Sub(now)
+	if len(s.web.Probe.Askers) > 0 {
+		due["a probe"] = s.web.Probe.Deadline.Sub(now)
 	}
-	if ticks, any := s.broker.leases.Next(); any {
+	if ticks, any := s.broker.Leases.Next(); any {
 		due["a lease"] = time.Duration(ticks) * reactor.TickLength
 	}
-	if phase := s.drain.phase; phase > drainNone && phase < drainEnding {
-		due["the end of the drain"] = s.drain.left(now)
+	if phase := s.drain.Phase; phase > drain.None && phase < drain.Ending {
+		due["the end of the drain"] = s.drain.Left(now)
 	}
 	for what, left := range due {
 		if wait < 0 || wait > left {
-			t.Fatalf("loop %d would sleep (%v) past %s, due in %v", s.id, wait, what, left)
+			t.Fatalf("loop %d would sleep (%v) past %s, due in %v", s.Id, wait, what, left)
 		}
 	}
 }

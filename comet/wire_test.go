@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
 	"fmt"
 	"regexp"
 	"strings"
@@ -134,7 +135,7 @@ func pollOnce(t *testing.T, r subRow, loops, minor int, cb string) {
 		request += reqGet(1, ping, closing)
 		want += pong
 	}
-	c := srv.dial(sideFront)
+	c := srv.dial(conn.Front)
 	c.send(request)
 	if r.live != "" {
 		srv.subscribed(1)
@@ -204,7 +205,7 @@ func streamOnce(t *testing.T, r subRow, loops, minor, transport int) {
 	srv := startWire(t, r.cfg)
 	srv.askAll(r.before)
 	kind := endless[transport]
-	c := srv.dial(sideFront)
+	c := srv.dial(conn.Front)
 	c.send(reqGet(minor, kind.path+"?"+r.query))
 	srv.subscribed(1)
 	if r.live != "" {
@@ -243,21 +244,21 @@ func TestRefusedSubscribers(t *testing.T) {
 				srv := startWire(t, r.cfg)
 				srv.ask(r.before)
 				if r.holder {
-					srv.dial(sideFront).send(reqGet(1, "/stream?cname=a&seq=1"))
+					srv.dial(conn.Front).send(reqGet(1, "/stream?cname=a&seq=1"))
 					srv.subscribed(1)
 				}
 				last := closing
 				if minor == 0 {
 					last = ""
 				}
-				same(t, srv.talk(sideFront, reqGet(minor, "/sub?"+r.query, closing)), answer("200 OK", asJSON, r.want+"\n", last))
-				same(t, srv.talk(sideFront, reqGet(minor, "/poll?cb=f&"+r.query, closing)), answer("200 OK", asScript, "f("+r.want+");\n", last))
+				same(t, srv.talk(conn.Front, reqGet(minor, "/sub?"+r.query, closing)), answer("200 OK", asJSON, r.want+"\n", last))
+				same(t, srv.talk(conn.Front, reqGet(minor, "/poll?cb=f&"+r.query, closing)), answer("200 OK", asScript, "f("+r.want+");\n", last))
 				for _, k := range endless {
 					id := ""
 					if strings.Contains(r.want, "401") {
 						id = "denied"
 					}
-					got, event := srv.talk(sideFront, reqGet(minor, k.path+"?"+r.query, closing)), k.frame(r.want, id)
+					got, event := srv.talk(conn.Front, reqGet(minor, k.path+"?"+r.query, closing)), k.frame(r.want, id)
 					if retry := regexp.MustCompile(`retry: \d+\n`).FindString(got); retry != "" {
 						if k.path != "/sse" || id != "" {
 							t.Errorf("%s is told %q", k.path, retry)
@@ -278,7 +279,7 @@ func TestKeepAlive(t *testing.T) {
 		for minor, headers := range [][]string{{keeping}, nil} {
 			t.Run(fmt.Sprintf("loops=%d/http1.%d", loops, minor), func(t *testing.T) {
 				srv := startWire(t, Config{Loops: loops})
-				c := srv.dial(sideFront)
+				c := srv.dial(conn.Front)
 				for n := 1; n <= 5; n++ {
 					c.send(reqGet(minor, fmt.Sprintf("/sub?cname=a&seq=%d", n), headers...))
 					srv.subscribed(1)
@@ -300,7 +301,7 @@ func TestKeepAlive(t *testing.T) {
 func TestPipelinedBehindPolls(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		h := newHarness(t, Config{Loops: loops})
-		e, admin := h.connect(h.srv.shards[0], sideFront, 0), h.connect(h.srv.shards[loops-1], sideAdmin, 0)
+		e, admin := h.connect(h.srv.shards[0], conn.Front, 0), h.connect(h.srv.shards[loops-1], conn.Admin, 0)
 		e.write(reqGet(1, "/sub?cname=a&seq=1") + reqGet(1, "/sub?cname=a&seq=2&cb=f") + reqGet(1, "/nothing") + reqGet(1, ping, closing))
 		for n := 1; n <= 2; n++ {
 			h.settle() // the poll waits
@@ -348,7 +349,7 @@ func TestFrontRequests(t *testing.T) {
 		{"+ and %XX decode", reqGet(1, "/sub?cname=a+b%2B%C3%A9%26c", closing),
 			answer("200 OK", asJSON, `{"type":"next_seq","cname":"a b+é&c","seq":1,"content":""}`+"\n", closing)},
 	} {
-		t.Run(r.name, func(t *testing.T) { same(t, startWire(t, Config{Loops: 2}).talk(sideFront, r.request), r.want) })
+		t.Run(r.name, func(t *testing.T) { same(t, startWire(t, Config{Loops: 2}).talk(conn.Front, r.request), r.want) })
 	}
 }
 
@@ -366,7 +367,7 @@ func TestLastEventID(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			srv := startWire(t, Config{Loops: 1})
 			srv.askAll(three)
-			c := srv.dial(sideFront)
+			c := srv.dial(conn.Front)
 			c.send(reqGet(0, r.path+"?cname=a&seq=2", "Last-Event-ID: "+r.id+"\r\n"))
 			srv.subscribed(1)
 			srv.ask("/close?cname=a")
@@ -388,14 +389,14 @@ func TestNoop(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, PollingTimeout: 40 * time.Second, IdleTimeout: time.Hour})
 	cname := func(s string) string { return strings.ReplaceAll(s, `"cname":"a"`, `"cname":"`+st.homed(1)+`"`) }
 	query := "?seq=1&noop=2147483647&cname=" + st.homed(1)
-	poll, old, script := st.enter(0, sideFront), st.enter(1, sideFront), st.enter(0, sideFront)
+	poll, old, script := st.enter(0, conn.Front), st.enter(1, conn.Front), st.enter(0, conn.Front)
 	poll.send(reqGet(1, "/sub"+query))
 	old.send(reqGet(0, "/poll"+query))
 	script.send(reqGet(1, "/sub?cb=f&"+query[1:]))
 	var streams []*player
 	for i, k := range endless {
 		for minor := range 2 {
-			p := st.enter(i%2, sideFront)
+			p := st.enter(i%2, conn.Front)
 			p.send(reqGet(minor, k.path+query))
 			same(t, p.body(), piece(minor, k.preface))
 			streams = append(streams, p)

@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
 	"fmt"
 	"net"
 	"regexp"
@@ -85,7 +86,7 @@ func TestAdminRequests(t *testing.T) {
 					more = nil
 				}
 				body := strings.Replace(r.body, ":T,", `:"`+strings.Repeat("0", 32)+`",`, 1)
-				got := anyToken.ReplaceAllString(srv.talk(sideAdmin, request), `"token":"`+strings.Repeat("0", 32)+`"`)
+				got := anyToken.ReplaceAllString(srv.talk(conn.Admin, request), `"token":"`+strings.Repeat("0", 32)+`"`)
 				same(t, got, answer(r.status, r.contentType, body, more...))
 			})
 		}
@@ -103,24 +104,24 @@ func TestAdminMethods(t *testing.T) {
 		{"DELETE", "/healthz", "GET, HEAD"},
 		{"get", "/sign?cname=a", "GET, POST"},
 	} {
-		same(t, srv.talk(sideAdmin, r.method+" "+r.target+" HTTP/1.0\r\n\r\n"),
+		same(t, srv.talk(conn.Admin, r.method+" "+r.target+" HTTP/1.0\r\n\r\n"),
 			answer("405 Method Not Allowed", asText, "method not allowed here\n", "Allow: "+r.allow+", OPTIONS\r\n"))
 	}
 	for _, target := range []string{"/", "*", "/healthz"} {
-		same(t, srv.talk(sideAdmin, "OPTIONS "+target+" HTTP/1.0\r\n\r\n"), noContent("Allow: GET, HEAD, OPTIONS\r\n"))
+		same(t, srv.talk(conn.Admin, "OPTIONS "+target+" HTTP/1.0\r\n\r\n"), noContent("Allow: GET, HEAD, OPTIONS\r\n"))
 	}
-	same(t, srv.talk(sideAdmin, "HEAD /psub HTTP/1.0\r\n\r\n"), streamHead(0, asText))
+	same(t, srv.talk(conn.Admin, "HEAD /psub HTTP/1.0\r\n\r\n"), streamHead(0, asText))
 	full := answer(ok200, asJSON, `{"a": 1}`+"\n", closing)
 	srv.ask(three[0])
-	same(t, srv.talk(sideAdmin, "HEAD /check?cname=a HTTP/1.1\r\nHost: h\r\n"+closing+"\r\n"), full[:strings.Index(full, `{"a"`)])
+	same(t, srv.talk(conn.Admin, "HEAD /check?cname=a HTTP/1.1\r\nHost: h\r\n"+closing+"\r\n"), full[:strings.Index(full, `{"a"`)])
 }
 
 func TestFormWinsOverQuery(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
-	srv.talk(sideAdmin, reqForm(0, "/push?content=query&cname=b", "cname=a&content=form"))
-	srv.talk(sideAdmin, "POST /push?cname=a HTTP/1.1\r\nHost: h\r\nContent-Type: Application/X-WWW-Form-Urlencoded; charset=utf-8\r\n"+
+	srv.talk(conn.Admin, reqForm(0, "/push?content=query&cname=b", "cname=a&content=form"))
+	srv.talk(conn.Admin, "POST /push?cname=a HTTP/1.1\r\nHost: h\r\nContent-Type: Application/X-WWW-Form-Urlencoded; charset=utf-8\r\n"+
 		closing+"Transfer-Encoding: chunked\r\n\r\n8\r\ncontent=\r\n3\r\nc%2\r\n2\r\nBd\r\n0\r\n\r\n")
-	got := srv.talk(sideFront, reqGet(0, "/sub?cname=a&seq=1"))
+	got := srv.talk(conn.Front, reqGet(0, "/sub?cname=a&seq=1"))
 	same(t, got, answer(ok200, asJSON, "["+object("data", 1, "form")+","+object("data", 2, "c+d")+"]\n"))
 }
 
@@ -133,7 +134,7 @@ func TestSignedSubscribers(t *testing.T) {
 	if other := anyToken.FindString(srv.ask("/sign?cname=b")); other == first {
 		t.Fatalf("two channels have token %s", other)
 	}
-	c := srv.dial(sideFront)
+	c := srv.dial(conn.Front)
 	c.send(reqGet(0, "/sub?cname=a&seq=1&token="+first[len(`"token":"`):len(first)-1]))
 	srv.subscribed(1)
 	srv.ask("/push?cname=a&content=x")
@@ -145,7 +146,7 @@ func TestTooManyChannels(t *testing.T) {
 		srv := startWire(t, Config{Loops: loops, MaxChannels: 2})
 		srv.askAll([]string{"/sign?cname=a", "/push?cname=b&content=x"})
 		for _, target := range []string{"/push?cname=c&content=x", "/pub?cname=c&content=x&cb=f&ack=1", "/sign?cname=c"} {
-			same(t, srv.talk(sideAdmin, reqGet(0, target)), answer("429 Too Many Requests", asText, "too many channels: max-channels is 2\n", "Retry-After: 5\r\n"))
+			same(t, srv.talk(conn.Admin, reqGet(0, target)), answer("429 Too Many Requests", asText, "too many channels: max-channels is 2\n", "Retry-After: 5\r\n"))
 		}
 		same(t, srv.ask("/push?cname=a&content=x"), done)
 		srv.ask("/close?cname=b")
@@ -161,7 +162,7 @@ func TestCloseEndsAll(t *testing.T) {
 		message := object("close", 1, "")
 		want := map[*wireConn]string{}
 		join := func(path, transcript string) {
-			c := srv.dial(sideFront)
+			c := srv.dial(conn.Front)
 			c.send(reqGet(minor, path, closing))
 			want[c] = transcript
 		}
@@ -192,12 +193,12 @@ func TestBroadcastAlone(t *testing.T) {
 		srv := startWire(t, Config{Loops: loops, ChannelTimeout: time.Hour, PollingTimeout: time.Hour, IdleTimeout: time.Hour, RequestTimeout: time.Hour})
 		var waiting []*wireConn
 		for n := range 6 {
-			c := srv.dial(sideFront)
+			c := srv.dial(conn.Front)
 			c.send(reqGet(0, fmt.Sprintf("/sub?cname=a%d&seq=1", n)))
 			waiting = append(waiting, c)
 		}
 		srv.subscribed(6)
-		admin := srv.dial(sideAdmin) // not closed, for that would be something else
+		admin := srv.dial(conn.Admin) // not closed, for that would be something else
 		admin.send(reqGet(1, "/broadcast?content=all"))
 		admin.expect(answer(ok200, asText, "ok\n"))
 		for n, c := range waiting {
@@ -231,7 +232,7 @@ func TestPipelinedPublishes(t *testing.T) {
 			requests.WriteString(reqGet(1, request))
 			want.WriteString(response)
 		}
-		c := srv.dial(sideAdmin)
+		c := srv.dial(conn.Admin)
 		c.send(requests.String())
 		_ = c.Conn.(*net.TCPConn).CloseWrite()
 		same(t, c.rest(), want.String())
@@ -241,7 +242,7 @@ func TestPipelinedPublishes(t *testing.T) {
 // A connection that is never without an unanswered request is as good as any.
 func TestUnbrokenPipeline(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, RequestTimeout: 5 * time.Second})
-	p := st.enter(0, sideAdmin)
+	p := st.enter(0, conn.Admin)
 	var got, want string
 	for n := 1; n <= 40; n++ {
 		p.write(reqGet(1, "/push?ack=1&content=x&cname="+st.homed(1)))
@@ -258,7 +259,7 @@ func TestUnbrokenPipeline(t *testing.T) {
 
 func TestPresence(t *testing.T) {
 	st := newStage(t, Config{Loops: 3, ChannelTimeout: 30 * time.Second})
-	listeners := []*player{st.enter(0, sideAdmin), st.enter(2, sideAdmin)}
+	listeners := []*player{st.enter(0, conn.Admin), st.enter(2, conn.Admin)}
 	for _, p := range listeners {
 		p.send(reqGet(1, "/psub"))
 		same(t, p.take(), streamHead(1, asText))
@@ -278,7 +279,7 @@ func TestPresence(t *testing.T) {
 	hear("another message", "")
 	st.admin(1, "/close?cname="+a)
 	hear("close", piece(1, "0 "+a+"\n"))
-	stream := st.enter(2, sideFront)
+	stream := st.enter(2, conn.Front)
 	stream.send(reqGet(1, "/stream?cname="+a))
 	hear("birth by a subscriber", piece(1, "1 "+a+"\n"))
 	for round := range 4 {
@@ -300,7 +301,7 @@ func TestPresence(t *testing.T) {
 		p.leave()
 	}
 	st.settle()
-	if bits := st.srv.totals.listening.Load(); bits != 0 {
+	if bits := st.srv.totals.Listening.Load(); bits != 0 {
 		t.Errorf("without listeners, loops %b still have some", bits)
 	}
 }
@@ -309,7 +310,7 @@ func TestPresence(t *testing.T) {
 func TestPresenceAlone(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops})
-		c := srv.dial(sideAdmin)
+		c := srv.dial(conn.Admin)
 		c.send(reqGet(1, "/psub"))
 		c.expect(streamHead(1, asText))
 		for n := range 5 {
@@ -346,7 +347,7 @@ func TestChannelLife(t *testing.T) {
 	st.later(2 * time.Second)
 	here(false, st, "after its lease")
 
-	p := st.enter(1, sideFront)
+	p := st.enter(1, conn.Front)
 	p.send(reqGet(1, "/stream?cname=a"))
 	st.later(500 * time.Second)
 	here(true, st, "with a subscriber")
@@ -356,7 +357,7 @@ func TestChannelLife(t *testing.T) {
 	here(true, st, "29 s after the last subscriber left")
 	st.later(2 * time.Second)
 	here(false, st, "31 s after the last subscriber left")
-	if n := st.srv.totals.channels.Load(); n != 0 {
+	if n := st.srv.totals.Channels.Load(); n != 0 {
 		t.Errorf("%d channels are counted in the end", n)
 	}
 }
@@ -365,9 +366,9 @@ func TestChannelLife(t *testing.T) {
 func TestNumbersWrap(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	st.admin(0, "/sign?cname=a")
-	s := st.srv.shards[st.srv.homes.of([]byte("a"))]
-	s.broker.channels.At(s.broker.find([]byte("a"))).next = 1<<31 - 2
-	live := st.enter(0, sideFront)
+	s := st.srv.shards[st.srv.homes.Of([]byte("a"))]
+	s.broker.Channels.At(s.broker.Find([]byte("a"))).Next = 1<<31 - 2
+	live := st.enter(0, conn.Front)
 	live.send(reqGet(0, "/sse?cname=a&seq=2147483646"))
 	live.take()
 	for _, want := range []int{1<<31 - 2, 1<<31 - 1, -1 << 31, -1<<31 + 1} {
@@ -382,7 +383,7 @@ func TestNumbersWrap(t *testing.T) {
 		-1<<31 + 1:  "[" + object("data", -1<<31+1, "x") + ",",
 		-1<<31 + 50: object("next_seq", -1<<31+3, ""),
 	} {
-		p := st.enter(1, sideFront)
+		p := st.enter(1, conn.Front)
 		p.send(reqGet(0, fmt.Sprintf("/sub?cname=a&seq=%d", asked)))
 		if got := p.body(); !strings.HasPrefix(got, want) {
 			t.Errorf("seq=%d: got %s, want it to begin with %s", asked, got, want)
@@ -393,7 +394,7 @@ func TestNumbersWrap(t *testing.T) {
 // Messages that come in one turn are one answer to a poll.
 func TestBurstToPoll(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
-	p, admin := st.enter(0, sideFront), st.enter(1, sideAdmin)
+	p, admin := st.enter(0, conn.Front), st.enter(1, conn.Admin)
 	p.send(reqGet(0, "/sub?cname=a&seq=1"))
 	admin.send(reqGet(1, three[0]) + reqGet(1, three[1]))
 	same(t, p.body(), "["+object("data", 1, "x1")+","+object("data", 2, "x2")+"]\n")

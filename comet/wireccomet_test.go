@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/record"
 	"fmt"
 	"strings"
 	"testing"
@@ -27,7 +29,7 @@ func ccAnswer(minor int, body string) string {
 func (w *wireServer) talkCC(targets ...string) (got string) {
 	w.t.Helper()
 	for _, target := range targets {
-		got = w.talk(sideCComet, reqGet(0, target))
+		got = w.talk(conn.CComet, reqGet(0, target))
 	}
 	return got
 }
@@ -81,7 +83,7 @@ var ccRows = []struct {
 	{"one message is an array", Config{}, ccThree, ccSubscribe("v", 2), ccAll(2)},
 	{"a number older than what is kept begins with the oldest", Config{ChannelBufferSize: 2}, ccThree, ccSubscribe("v", 0), ccAll(1)},
 	{"a negative number is an old one", Config{}, ccThree, ccSubscribe("v", -7), ccAll(0)},
-	{"beyond what any channel may be at", Config{}, ccThree, ccSubscribe("v", maxSeqid+1), ccBeyond},
+	{"beyond what any channel may be at", Config{}, ccThree, ccSubscribe("v", record.MaxSeqid+1), ccBeyond},
 	{"far beyond the next", Config{}, ccThree, ccSubscribe("v", 2147483647), ccBeyond},
 	{"signs are not kept, and have no number", Config{}, []string{ccSign, ccPublish("x0"), ccSign, ccSign, ccPublish("x1"), ccPublish("x2"), ccSign},
 		ccSubscribe("v", 0), ccAll(0)},
@@ -122,7 +124,7 @@ func TestCCometAnswers(t *testing.T) {
 				r.cfg.Loops = loops
 				srv := startWire(t, r.cfg)
 				srv.talkCC(r.before...)
-				same(t, srv.talk(sideCComet, reqGet(minor, r.target, closing)), ccAnswer(minor, r.body))
+				same(t, srv.talk(conn.CComet, reqGet(minor, r.target, closing)), ccAnswer(minor, r.body))
 			})
 		}
 	})
@@ -146,7 +148,7 @@ func TestCCometRefusals(t *testing.T) {
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			srv.t = t
-			got := srv.talk(sideCComet, r.request)
+			got := srv.talk(conn.CComet, r.request)
 			if !strings.HasPrefix(got, "HTTP/1.1 "+r.status+" ") || !strings.Contains(got, r.reason) || !strings.Contains(got, "Content-Type: "+asText) {
 				t.Errorf("got %q, want %s and %q", got, r.status, r.reason)
 			}
@@ -178,7 +180,7 @@ func TestCCometWaiting(t *testing.T) {
 			everyWire(t, func(t *testing.T, loops, minor int) {
 				srv := startWire(t, Config{Loops: loops})
 				srv.talkCC(r.before...)
-				c := srv.dial(sideCComet)
+				c := srv.dial(conn.CComet)
 				c.send(reqGet(minor, ccSubscribe("v", r.seqid), closing))
 				srv.subscribed(1)
 				srv.talkCC(r.live)
@@ -192,8 +194,8 @@ func TestCCometWaiting(t *testing.T) {
 func TestCCometConnectionGoesOn(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops})
-		c := srv.dial(sideCComet)
-		c.send(reqGet(1, ccSign) + reqGet(1, ccSubscribe("v", 0)) + reqGet(1, ccSubscribe("v", maxSeqid+1)) + reqGet(1, "/nowhere") + reqGet(1, ccPublish("y")))
+		c := srv.dial(conn.CComet)
+		c.send(reqGet(1, ccSign) + reqGet(1, ccSubscribe("v", 0)) + reqGet(1, ccSubscribe("v", record.MaxSeqid+1)) + reqGet(1, "/nowhere") + reqGet(1, ccPublish("y")))
 		c.expect(answer(ok200, asScript, ccSigned))
 		srv.subscribed(1)
 		srv.talkCC(ccPublish("x0"))
@@ -201,7 +203,7 @@ func TestCCometConnectionGoesOn(t *testing.T) {
 		c.expect(answer(ok200, asScript, ccBeyond))
 		c.expect(answer(gone, asText, "no such path: /nowhere\n"))
 		c.expect(answer(ok200, asScript, ccPublished))
-		old := srv.dial(sideCComet)
+		old := srv.dial(conn.CComet)
 		old.send(reqGet(0, ccSign, keeping))
 		old.expect(answer(ok200, asScript, ccSigned, keeping))
 		c.Close()
@@ -236,17 +238,17 @@ func TestCCometListenersShareChannels(t *testing.T) {
 func TestCCometChannelsAreApart(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops})
-		presence := srv.dial(sideAdmin)
+		presence := srv.dial(conn.Admin)
 		presence.send(reqGet(1, "/psub"))
 		presence.expect(streamHead(1, asText))
-		c := srv.dial(sideCComet)
+		c := srv.dial(conn.CComet)
 		c.send(reqGet(0, ccSubscribe("v", 0)))
 		srv.subscribed(1)
 		srv.askAll([]string{"/push?cname=c&content=no", "/broadcast?content=no", "/close?cname=c"})
 		presence.expect(piece(1, "1 c\n") + piece(1, "0 c\n")) // of the other
 		same(t, srv.ask("/check?cname=c"), "{}\n")
 		same(t, srv.ask("/info"), `{"version": "dev", "channels": 1, "subscribers": 1}`+"\n")
-		same(t, srv.talk(sideAdmin, reqGet(0, "/check?cname=%01c"))[:12], "HTTP/1.1 400")
+		same(t, srv.talk(conn.Admin, reqGet(0, "/check?cname=%01c"))[:12], "HTTP/1.1 400")
 		srv.talkCC(ccPublish("x0"))
 		same(t, c.rest(), ccAnswer(0, "f('["+ccMessage("MSG", "x0", "u", 0)+"]')"))
 		presence.Close()
@@ -257,7 +259,7 @@ func TestCCometChannelsAreApart(t *testing.T) {
 func TestCCometWaitsForEver(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	for loop := range 2 {
-		p := st.enter(loop, sideCComet)
+		p := st.enter(loop, conn.CComet)
 		p.send(reqGet(1, ccSubscribe(fmt.Sprint("v", loop), 0)))
 		for range 100 {
 			st.later(time.Minute)
@@ -283,8 +285,8 @@ func TestCCometTurnsAwayLate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r.cfg.Loops, r.cfg.RequestTimeout, r.cfg.ChannelTimeout = 2, 10*time.Second, time.Hour
 			st := newStage(t, r.cfg)
-			st.enter(0, sideCComet).send(reqGet(1, r.before))
-			p, gone := st.enter(1, sideCComet), st.enter(1, sideCComet)
+			st.enter(0, conn.CComet).send(reqGet(1, r.before))
+			p, gone := st.enter(1, conn.CComet), st.enter(1, conn.CComet)
 			p.send(reqGet(1, ccSubscribe("v", 0)))
 			gone.send(reqGet(1, ccSubscribe("w", 0)))
 			gone.leave()
@@ -305,14 +307,14 @@ func TestCCometTurnsAwayLate(t *testing.T) {
 // Who takes his own place is not in the way of himself.
 func TestCCometFullChannelLetsItsOwnBack(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, MaxSubscribersPerChannel: 1})
-	first, second := st.enter(0, sideCComet), st.enter(1, sideCComet)
+	first, second := st.enter(0, conn.CComet), st.enter(1, conn.CComet)
 	first.send(reqGet(1, ccSubscribe("v", 0)))
 	second.send(reqGet(1, ccSubscribe("v", 0)))
 	st.later(2 * time.Second)
 	if got := first.take(); got != "" || !first.ended {
 		t.Errorf("the first got %q, ended %v", got, first.ended)
 	}
-	st.enter(0, sideCComet).send(reqGet(1, ccPublish("x0")))
+	st.enter(0, conn.CComet).send(reqGet(1, ccPublish("x0")))
 	same(t, second.body(), "f('["+ccMessage("MSG", "x0", "u", 0)+"]')")
 }
 

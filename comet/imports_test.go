@@ -1,0 +1,83 @@
+package comet
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// directions says which rooms each room may import. The three actors know leaves, and
+// the web the two others; leaves know leaves that stand before them.
+var directions = map[string][]string{
+	"pool":      {},
+	"record":    {},
+	"msg":       {},
+	"peer":      {},
+	"limit":     {},
+	"conn":      {},
+	"token":     {"record"},
+	"drain":     {"record"},
+	"mail":      {"msg", "pool", "record"},
+	"ccomet":    {"msg", "record"},
+	"frame":     {"conn", "msg", "peer", "record"},
+	"statefile": {"ccomet", "msg", "record"},
+	"broker":    {"limit", "mail", "msg", "pool", "record", "statefile", "token"},
+	"hub":       {"ccomet", "conn", "drain", "frame", "limit", "mail", "msg", "peer", "pool", "record", "token"},
+	"web": {
+		"broker", "ccomet", "conn", "drain", "frame", "hub", "limit", "mail", "msg", "peer", "pool", "record", "token",
+	},
+}
+
+// sockets may only be known to these, beside comet itself: a broker knows the time of
+// its loop and timers, mail how to wake one.
+var knowSockets = []string{"broker", "conn", "drain", "frame", "hub", "mail", "record", "web"}
+
+// TestDirections holds who may import whom within comet: a new direction is a new line
+// here.
+func TestDirections(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		room, ok := strings.CutPrefix(p.ImportPath, "ccomet/comet/internal/")
+		if !ok {
+			continue
+		}
+		seen++
+		allowed, known := directions[room]
+		if !known {
+			t.Errorf("%s: a room that is not known here", room)
+		}
+		for _, to := range allowed {
+			if !slices.Contains(p.Imports, "ccomet/comet/internal/"+to) {
+				t.Errorf("%s may import %s, and does not: the line is stale", room, to)
+			}
+		}
+		for _, path := range p.Imports {
+			if to, ok := strings.CutPrefix(path, "ccomet/comet/internal/"); ok && !slices.Contains(allowed, to) {
+				t.Errorf("%s imports %s", room, to)
+			}
+			if path == "ccomet/reactor" && !slices.Contains(knowSockets, room) || path == "ccomet/comet" {
+				t.Errorf("%s imports %s", room, path)
+			}
+		}
+	}
+	if seen != len(directions) {
+		t.Errorf("%d rooms were looked at, %d are known here", seen, len(directions))
+	}
+}

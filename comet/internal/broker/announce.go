@@ -1,0 +1,83 @@
+package broker
+
+import (
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+	"ccomet/reactor"
+	"time"
+)
+
+// What a channel's home tells the listeners to /psub (presence.go).
+
+// sweep is a round through a home's channels, to say which live.
+type sweep struct {
+	at    uint32    // where it is
+	since time.Time // what it is paid up to
+}
+
+// announce tells all listeners that a channel is there, or goes.
+func (b *Broker) announce(ch *Channel, alive bool) {
+	loops := b.totals.Listening.Load()
+	if loops == 0 || ch.Dialect != record.DialectOurs {
+		return
+	}
+	message := &msg.Message{Content: appendPresence(make([]byte, 0, int(ch.nameLen)+3), alive, b.Names.Get(ch.Name()))}
+	for to := uint8(0); loops != 0; to, loops = to+1, loops>>1 {
+		if loops&1 != 0 {
+			b.Send(to, mail.Mail{Kind: mail.PresenceLine, Msg: message})
+		}
+	}
+}
+
+// appendPresence appends the line that a channel is there, or goes.
+func appendPresence(dst []byte, alive bool, cname []byte) []byte {
+	if alive {
+		dst = append(dst, "1 "...)
+	} else {
+		dst = append(dst, "0 "...)
+	}
+	return append(append(dst, cname...), '\n')
+}
+
+// sweepOn goes on with the round, as far as it is paid up to by now.
+func (b *Broker) SweepOn(now time.Time) {
+	p := &b.sweep
+	if b.totals.Listening.Load() == 0 {
+		p.since = time.Time{}
+		return
+	}
+	if p.since.IsZero() {
+		p.since = now
+	}
+	used, each := b.Channels.Used(), b.sweepTime()
+	for range ScanBudget {
+		if now.Sub(p.since) < each {
+			return
+		}
+		p.since = p.since.Add(each)
+		if p.at++; p.at > used {
+			p.at = 1
+		}
+		if used > 0 && b.Channels.At(p.at).State == ChannelLive {
+			b.announce(b.Channels.At(p.at), true)
+		}
+	}
+}
+
+// sweepTime is the time that one channel's part of a round pays for.
+func (b *Broker) sweepTime() time.Duration {
+	return b.cfg.ChannelTimeout / time.Duration(max(b.Channels.Used(), 1))
+}
+
+// sweepDue is how long the round may wait: below zero, it is not under way.
+func (b *Broker) sweepDue(now time.Time) time.Duration {
+	if b.sweep.since.IsZero() {
+		return -1
+	}
+	left := b.sweepTime() - now.Sub(b.sweep.since)
+	if left <= 0 {
+		return 0
+	}
+	return min(max(left, reactor.TickLength), time.Second)
+}

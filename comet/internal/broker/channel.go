@@ -1,0 +1,345 @@
+package broker
+
+import (
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+	"ccomet/reactor"
+	"time"
+	"unsafe"
+)
+
+// channel is a channel's record on its home loop, which alone gives numbers
+// and keeps history. 48 bytes, and its name and its place in the index beside.
+type Channel struct {
+	Next    int32  // the number that the next message gets
+	Gen     uint32 // its epoch: tells one life, and one use of the record, from the next
+	link    uint32 // index chain
+	History uint32 // its messages, 0 while it has none
+	Subs    uint32 // subscribers on all loops, those included whose joining is still under way
+	Lease   reactor.Timer
+	loops   [2]uint32 // a bit a loop that may have subscribers
+	nameAt  uint32
+	nameLen uint8
+	State   channelState
+	Dialect uint8
+	born    uint8 // the minute when it was made, of 256: CComet's dialect asks whether it is young
+}
+
+type channelState uint8
+
+const (
+	ChannelFree channelState = iota
+	ChannelLive
+	ChannelClosed // not to be found any more; the record waits for its last subscriber to leave
+)
+
+var _ [48]byte = [unsafe.Sizeof(Channel{})]byte{}
+
+func (ch *Channel) Name() record.Name { return record.Name{At: ch.nameAt, Len: ch.nameLen} }
+
+func (ch *Channel) addLoop(id uint8)      { ch.loops[id>>5] |= 1 << (id & 31) }
+func (ch *Channel) HasLoop(id uint8) bool { return ch.loops[id>>5]&(1<<(id&31)) != 0 }
+
+// find returns the record of a live channel, or 0.
+func (b *Broker) Find(cname []byte) uint32 {
+	i := b.ChannelIndex.Head(uint32(b.homes.Hash(cname)))
+	for i != 0 {
+		ch := b.Channels.At(i)
+		if string(b.Names.Get(ch.Name())) == string(cname) {
+			return i
+		}
+		i = ch.link
+	}
+	return 0
+}
+
+// channel returns the record that a ref names, or nil when it is gone.
+func (b *Broker) Channel(r mail.Ref) *Channel {
+	if b.Channels.Has(r.Index) {
+		if ch := b.Channels.At(r.Index); ch.Gen == r.Gen && ch.State != ChannelFree {
+			return ch
+		}
+	}
+	return nil
+}
+
+// findOrMake returns the channel of a name, new if need be; code says why not.
+func (b *Broker) FindOrMake(cname []byte) (uint32, mail.Code) {
+	if i := b.Find(cname); i != 0 {
+		return i, mail.CodeOK
+	}
+	if n := b.totals.Channels.Add(1); b.cfg.MaxChannels > 0 && n > int64(b.cfg.MaxChannels) {
+		b.totals.Channels.Add(-1)
+		b.totals.HitLimit(limit.Channels, b.cfg.MaxChannels, b.loop.Now())
+		return 0, mail.CodeTooMany
+	}
+	i := b.makeChannel(cname)
+	if i == 0 {
+		b.totals.Channels.Add(-1)
+		return 0, mail.CodeNoMemory
+	}
+	return i, mail.CodeOK
+}
+
+func (b *Broker) makeChannel(cname []byte) uint32 {
+	at := b.Names.Put(cname)
+	if at.At == 0 {
+		return 0
+	}
+	i := b.Channels.Alloc()
+	if i == 0 {
+		b.Names.Drop(at)
+		return 0
+	}
+	ch := b.Channels.At(i)
+	*ch = Channel{Next: 1, Gen: b.Epochs.Next(ch.Gen), nameAt: at.At, nameLen: at.Len, State: ChannelLive, Dialect: record.DialectOf(cname), born: b.minute()}
+	if b.cfg.PublishRatePerChannel > 0 {
+		*b.rates.At(i) = 0
+	}
+	b.ChannelIndex.Insert(i)
+	b.announce(ch, true)
+	return i
+}
+
+// extend lets a channel live at least d from now, subscribers or not.
+func (b *Broker) Extend(i uint32, d time.Duration) {
+	due := b.loop.Tick() + reactor.Tick((d+reactor.TickLength-1)/reactor.TickLength)
+	if lease := &b.Channels.At(i).Lease; !lease.Armed() || int32(due-lease.Due()) > 0 {
+		b.Leases.Schedule(i, due)
+	}
+}
+
+// expireChannels frees the channels whose time is up, some at a time.
+func (b *Broker) ExpireChannels() {
+	b.Leases.Advance(b.loop.Tick())
+	for range ScanBudget {
+		i := b.Leases.Pop()
+		if i == 0 {
+			return
+		}
+		// With subscribers it lives on; a lease begins when the last one leaves.
+		if b.Channels.At(i).Subs == 0 {
+			b.freeChannel(i)
+		}
+	}
+}
+
+// endChannel closes a channel: nobody finds it any more, and its subscribers
+// are told. The record goes when the last of them has left; until then its
+// history is there for those who are behind, with the close as its last message.
+func (b *Broker) EndChannel(i uint32) {
+	ch := b.Channels.At(i)
+	b.Append(i, msg.Close, nil)
+	b.hide(i)
+	if ch.Subs == 0 {
+		b.freeChannel(i)
+	}
+}
+
+// hide takes a channel out of everything but its own record.
+func (b *Broker) hide(i uint32) {
+	ch := b.Channels.At(i)
+	if ch.State != ChannelLive {
+		return
+	}
+	ch.State = ChannelClosed
+	b.ChannelIndex.Remove(i)
+	b.Leases.Cancel(i)
+	b.totals.Channels.Add(-1)
+	b.announce(ch, false)
+}
+
+func (b *Broker) freeChannel(i uint32) {
+	b.hide(i)
+	ch := b.Channels.At(i)
+	b.Names.Drop(ch.Name())
+	b.DropHistory(ch)
+	ch.State = ChannelFree
+	b.Channels.Free(i)
+}
+
+// append gives a message of a channel its number, keeps it, and has it
+// delivered. It returns the number.
+func (b *Broker) Append(i uint32, k msg.Kind, content []byte) int32 {
+	message := msg.New(k, b.Channels.At(i).Next, content)
+	b.add(i, message)
+	return message.Seq
+}
+
+// add takes a message that has a channel's next number, keeps it, and has it
+// delivered.
+func (b *Broker) add(i uint32, message *msg.Message) {
+	ch := b.Channels.At(i)
+	ch.Next++
+	b.Published++
+	b.Keep(ch, message)
+	b.deliver(i, message)
+}
+
+// deliver mails a message to every loop that may have subscribers.
+func (b *Broker) deliver(i uint32, message *msg.Message) {
+	ch := b.Channels.At(i)
+	m := mail.Mail{Kind: mail.Deliver, Ref: mail.Ref{Index: i, Gen: ch.Gen}, Msg: message}
+	for word, bits := range ch.loops {
+		for to := uint8(word * 32); bits != 0; to, bits = to+1, bits>>1 {
+			if bits&1 != 0 {
+				b.Send(to, m)
+			}
+		}
+	}
+}
+
+// publish serves mailPublish.
+func (b *Broker) Publish(m *mail.Mail) {
+	r := mail.Mail{Kind: mail.Done, Conn: m.Conn, Slot: m.Slot}
+	if i := b.channelFor(m, &r, true); i != 0 {
+		r.Seq = b.Append(i, msg.Data, m.Content())
+	}
+	b.Send(m.From, r)
+}
+
+// channelFor returns the channel that a mail has something for, new if need be, and
+// has it live on; 0, and why in the answer, where there is none, or where it is
+// rated and has had too much.
+func (b *Broker) channelFor(m, r *mail.Mail, rated bool) uint32 {
+	var i uint32
+	if i, r.Code = b.FindOrMake(m.Cname()); r.Code != mail.CodeOK {
+		return 0
+	}
+	if rated {
+		if wait, ok := b.mayAppend(i); !ok {
+			r.Code, r.N = mail.CodeTooFast, int32(limit.WholeSeconds(wait))
+			return 0
+		}
+	}
+	if b.Channels.At(i).Subs == 0 {
+		b.Extend(i, b.cfg.ChannelTimeout)
+	}
+	return i
+}
+
+// join serves mailJoin: it finds or makes the channel, works out what the
+// subscriber is to be sent, and counts it if it is going to wait.
+func (b *Broker) Join(m *mail.Mail) {
+	r := mail.Mail{Kind: mail.Joined, Conn: m.Conn, Slot: m.Slot}
+	var i uint32
+	if m.Flag&mail.FlagExist != 0 {
+		if i = b.Find(m.Cname()); i == 0 || !b.tokens.Valid(m.Cname(), b.Channels.At(i).Gen, m.Content()) {
+			r.Code = mail.CodeNoToken
+		}
+	} else {
+		i, r.Code = b.FindOrMake(m.Cname())
+	}
+	if r.Code == mail.CodeOK && b.full(i) {
+		r.Code = mail.CodeFull
+	}
+	if r.Code != mail.CodeOK {
+		r.Buf, r.Nlen, m.Buf = m.Buf, m.Nlen, nil // the refusal names the channel
+		b.Send(m.From, r)
+		return
+	}
+	ch := b.Channels.At(i)
+	r.Ref.Gen = ch.Gen
+	b.replay(ch, m, &r)
+	answered := r.Code == mail.CodeMoved || r.N > 0 || r.Flag&mail.FlagLost != 0 && m.Flag&mail.FlagSayLost != 0
+	if m.Flag&mail.FlagPoll != 0 && answered {
+		// It will not be counted, so the channel may be gone when this is read:
+		// the name goes along.
+		r.Buf, r.Nlen, m.Buf = m.Buf, m.Nlen, nil
+		if ch.Subs == 0 {
+			b.Extend(i, b.cfg.ChannelTimeout)
+		}
+	} else {
+		b.enrol(i, m, &r)
+	}
+	b.Send(m.From, r)
+}
+
+// full says whether a channel has as many subscribers as it may.
+func (b *Broker) full(i uint32) bool {
+	ceiling := b.cfg.MaxSubscribersPerChannel
+	if ceiling == 0 || int(b.Channels.At(i).Subs) < ceiling {
+		return false
+	}
+	b.totals.HitLimit(limit.Subscribers, ceiling, b.loop.Now())
+	return true
+}
+
+// enrol counts a subscriber that is going to wait, and tells it of its channel.
+func (b *Broker) enrol(i uint32, m, r *mail.Mail) {
+	ch := b.Channels.At(i)
+	r.Flag |= mail.FlagMember
+	r.Ref, r.Name = mail.Ref{Index: i, Gen: ch.Gen}, ch.Name()
+	ch.Subs++
+	ch.addLoop(m.From)
+	b.totals.Subscribers.Add(1)
+}
+
+// replay works out what a subscriber that wants messages from m.seq on is to
+// be sent. Numbers wrap, so they are compared by signed difference.
+func (b *Broker) replay(ch *Channel, m, r *mail.Mail) {
+	r.Seq = ch.Next
+	switch d := m.Seq - ch.Next; {
+	case m.Flag&mail.FlagPlace != 0 && (d > 0 || m.Ref.Gen != record.EpochNone && m.Ref.Gen != ch.Gen):
+		// It comes from another life of the channel: all that there is is news.
+		b.replayFrom(ch, b.Oldest(ch), m, r)
+		r.Flag |= mail.FlagLost | mail.FlagOther
+		r.Lost = m.Seq
+	case m.Flag&mail.FlagPlace == 0 && m.Seq == 0 || d > 0:
+		r.Code = mail.CodeMoved
+	case d < 0:
+		if b.replayFrom(ch, m.Seq, m, r) != m.Seq {
+			r.Flag |= mail.FlagLost
+			r.Lost = m.Seq
+		}
+	}
+}
+
+// replayFrom has what is kept from number seq on sent, and returns the number that
+// begins with.
+func (b *Broker) replayFrom(ch *Channel, seq int32, m, r *mail.Mail) (oldest int32) {
+	kept, oldest := b.From(ch, seq)
+	room := msg.ObjectRoom(b.Names.Get(ch.Name()))
+	if m.Flag&mail.FlagPoll != 0 {
+		kept = kept.Slice(b.cfg.PollMost, room)
+		if m.Flag&mail.FlagSayLost != 0 {
+			kept.N = int(kept.Unbroken(ch.Next)) // it is told of a gap when it asks for what comes behind
+		}
+	} else if given := kept.Slice(mail.ReplayBytes, room); given.N < kept.N {
+		kept = given
+		r.Seq, r.Flag = kept.Behind().Seq, r.Flag|mail.FlagMore
+	}
+	r.Msg, r.N = kept.First, int32(kept.N)
+	return oldest
+}
+
+// catchUp serves mailCatchUp: a subscriber that was stuck can be written to
+// again, and goes on from its cursor.
+func (b *Broker) CatchUp(m *mail.Mail) {
+	r := mail.Mail{Kind: mail.Backlog, Conn: m.Conn, Slot: m.Slot}
+	ch := b.Channel(m.Ref) // it is there while it has subscribers
+	b.replay(ch, m, &r)
+	if ch.State == ChannelClosed {
+		r.Flag |= mail.FlagClosed
+	}
+	b.Send(m.From, r)
+}
+
+// leave serves mailLeave.
+func (b *Broker) Leave(m *mail.Mail) {
+	ch := b.Channel(m.Ref)
+	ch.Subs -= uint32(m.N)
+	b.totals.Subscribers.Add(-int64(m.N))
+	if ch.Subs > 0 {
+		return
+	}
+	// Everybody who ever joined has left, so no loop has a roster, nor will have.
+	ch.loops = [2]uint32{}
+	if ch.State == ChannelClosed {
+		b.freeChannel(m.Ref.Index)
+		return
+	}
+	b.Extend(m.Ref.Index, b.cfg.ChannelTimeout)
+}

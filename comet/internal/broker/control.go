@@ -1,0 +1,34 @@
+package broker
+
+import (
+	"ccomet/comet/internal/mail"
+	"time"
+)
+
+// control serves mailControl.
+func (b *Broker) Control(m *mail.Mail) {
+	r := mail.Mail{Kind: mail.Done, Conn: m.Conn, Slot: m.Slot}
+	var i uint32
+	if m.Op == mail.OpSign {
+		i, r.Code = b.FindOrMake(m.Cname())
+	} else if i = b.Find(m.Cname()); i == 0 {
+		r.Code = mail.CodeNone
+	}
+	if i != 0 {
+		ch := b.Channels.At(i)
+		r.Seq, r.N, r.Ref.Gen = ch.Next, int32(ch.Subs), ch.Gen
+		switch m.Op {
+		case mail.OpSign:
+			b.Extend(i, time.Duration(m.N)*time.Second)
+			r.Seq = b.Oldest(ch)
+		case mail.OpClose:
+			b.EndChannel(i)
+		case mail.OpClear:
+			b.DropHistory(ch)
+		}
+	}
+	b.Send(m.From, r)
+}
+
+// MaxLease is the longest that a channel may be signed for.
+const MaxLease = 365 * 24 * time.Hour

@@ -1,0 +1,201 @@
+package broker
+
+import (
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+	"ccomet/reactor"
+	"encoding/binary"
+	"math/bits"
+	"strconv"
+	"time"
+)
+
+// What there is to know of one channel, for whoever wonders why a client hears
+// nothing (/explain):
+//
+//  1. The loop that is asked mails the channel's home (explain).
+//  2. The home writes down what it knows (startExplaining), and asks the loops
+//     that may have subscribers, one after the other, each for as many as are
+//     still to be listed (askNext).
+//  3. Each goes through its roster, some subscribers a turn (survey.go).
+//  4. The home puts it together (surveyed) and has the request answered
+//     (explained). A loop that keeps it waiting is left out, and named.
+type explanation struct {
+	number   uint32
+	asker    mail.ReplyTo // on loop from
+	from     uint8
+	ref      mail.Ref
+	text     []byte
+	loops    uint64 // still to be asked
+	loop     int    // that is being asked
+	limit    int32  // subscribers that may still be listed
+	leftOut  int
+	parts    int
+	sessions []uint32 // of those who are listed
+	Until    time.Time
+}
+
+const (
+	MaxExplained     = 1000 // subscribers that /explain lists
+	DefaultExplained = 100
+	MaxExplanations  = 8           // under way, by the channels' homes
+	ScanTime         = time.Second // that a loop may take for its part
+)
+
+// startExplaining serves mailExplain.
+func (b *Broker) StartExplaining(m *mail.Mail) {
+	r := mail.Mail{Kind: mail.Explained, Conn: m.Conn, Slot: m.Slot}
+	i := b.Find(m.Cname())
+	switch {
+	case i == 0:
+		r.Code = mail.CodeNone
+	case len(b.Explanations) >= MaxExplanations:
+		r.Code = mail.CodeBusy
+	default:
+		b.explained++
+		e := &explanation{number: b.explained, asker: mail.ReplyTo{Conn: m.Conn, Slot: m.Slot}, from: m.From, limit: m.N}
+		b.describeChannel(e, i)
+		b.Explanations = append(b.Explanations, e)
+		b.askNext(e)
+		return
+	}
+	b.Send(m.From, r)
+}
+
+// describeChannel writes down what a channel's home knows of it.
+func (b *Broker) describeChannel(e *explanation, i uint32) {
+	ch := b.Channels.At(i)
+	e.ref, e.loops = mail.Ref{Index: i, Gen: ch.Gen}, uint64(ch.loops[1])<<32|uint64(ch.loops[0])
+	cname, dialect, auth, first := b.Names.Get(ch.Name()), "icomet", "none", int32(0)
+	if b.cfg.Tokens {
+		auth = "token"
+	}
+	if ch.Dialect != record.DialectOurs {
+		cname, dialect, auth, first = cname[1:], "ccomet", "none", 1
+	}
+	kept, keptBytes := 0, 0
+	if ch.History != 0 {
+		h := b.Histories.At(ch.History)
+		kept, keptBytes = int(h.N), h.Bytes
+	}
+	t := msg.AppendEscaped(append(e.text, `{"cname": "`...), cname)
+	t = append(append(append(t, `", "dialect": "`...), dialect...), `", "auth": "`...)
+	t = append(append(t, auth...), `",`...)
+	t = msg.AppendField(t, "\n ", "loop", int64(b.Id))
+	t = msg.AppendField(t, ", ", "next", int64(ch.Next-first))
+	t = msg.AppendField(t, ", ", "oldest", int64(b.Oldest(ch)-first))
+	t = msg.AppendField(t, ", ", "kept", int64(kept))
+	t = msg.AppendField(t, ", ", "kept_bytes", int64(keptBytes))
+	t = append(t, `, "lease": `...)
+	if ch.Lease.Armed() {
+		t = msg.AppendSeconds(t, time.Duration(int32(ch.Lease.Due()-b.loop.Tick()))*reactor.TickLength)
+	} else {
+		t = append(t, "null"...)
+	}
+	t = msg.AppendField(t, ",\n ", "subscribers", int64(ch.Subs))
+	e.text = append(t, ", \"loops\": ["...)
+}
+
+// askNext asks the next loop, or is done.
+func (b *Broker) askNext(e *explanation) {
+	ch := b.Channel(e.ref)
+	if e.loops == 0 || ch == nil { // nil: it is gone by now
+		b.finishExplaining(e)
+		return
+	}
+	e.loop = bits.TrailingZeros64(e.loops)
+	e.loops &^= 1 << e.loop
+	e.Until = b.loop.Now().Add(ScanTime)
+	b.Send(uint8(e.loop), mail.Mail{Kind: mail.ScanRoster, Slot: e.number, Ref: e.ref, Seq: ch.Next, N: e.limit})
+}
+
+// surveyed serves mailSurveyed: a loop has told of its subscribers.
+func (b *Broker) RosterScanned(m *mail.Mail) {
+	for _, e := range b.Explanations {
+		if e.number != m.Slot || e.loop != int(m.From) {
+			continue // it comes too late
+		}
+		e.limit -= m.N
+		e.leftOut += int(m.Lost)
+		e.add(m.Msg.Content)
+		for seats := m.Content(); len(seats) > 0; seats = seats[4:] {
+			e.sessions = append(e.sessions, binary.NativeEndian.Uint32(seats))
+		}
+		b.askNext(e)
+		return
+	}
+}
+
+// add puts one loop's part behind the others.
+func (e *explanation) add(part []byte) {
+	if len(part) == 0 {
+		return
+	}
+	if e.parts++; e.parts > 1 {
+		e.text = append(e.text, ',')
+	}
+	e.text = append(append(e.text, "\n  "...), part...)
+}
+
+// expireExplanations goes on without the loops that keep others waiting.
+func (b *Broker) ExpireExplanations(now time.Time) {
+	for n := 0; n < len(b.Explanations); {
+		e := b.Explanations[n]
+		if e.Until.After(now) {
+			n++
+			continue
+		}
+		e.add(append(strconv.AppendInt([]byte(`{"loop": `), int64(e.loop), 10), `, "answered": false}`...))
+		b.askNext(e) // which may end it
+	}
+}
+
+// explanationsDue is how long a loop that was asked may still take: below zero, none
+// was.
+func (b *Broker) explanationsDue(now time.Time) time.Duration {
+	wait := time.Duration(-1)
+	for _, e := range b.Explanations {
+		wait = Sooner(wait, max(e.Until.Sub(now), 0))
+	}
+	return wait
+}
+
+// finishExplaining has the request answered.
+func (b *Broker) finishExplaining(e *explanation) {
+	e.text = append(e.text, ']')
+	if len(e.sessions) > 0 {
+		b.nameSessions(e)
+	}
+	e.text = append(msg.AppendField(e.text, ",\n ", "left_out", int64(e.leftOut)), "}\n"...)
+	for n, other := range b.Explanations {
+		if other == e {
+			b.Explanations = append(b.Explanations[:n], b.Explanations[n+1:]...)
+			break
+		}
+	}
+	b.Send(e.from, mail.Mail{Kind: mail.Explained, Conn: e.asker.Conn, Slot: e.asker.Slot, Msg: &msg.Message{Content: e.text}})
+}
+
+// nameSeats tells the names of those who are listed with their seats.
+func (b *Broker) nameSessions(e *explanation) {
+	before := ",\n \"seats\": {\""
+	for _, i := range e.sessions {
+		if k := b.Sessions.At(i); k.Channel == e.ref.Index && k.Conn != 0 { // else its subscriber has left
+			e.text = strconv.AppendUint(append(e.text, before...), uint64(i), 10)
+			e.text = append(msg.AppendEscaped(append(e.text, `": "`...), b.Names.Get(k.Name())), '"')
+			before = `, "`
+		}
+	}
+	if before == `, "` {
+		e.text = append(e.text, '}')
+	}
+}
+
+// sooner is the shorter of two waits, of which a negative one is no bound.
+func Sooner(a, b time.Duration) time.Duration {
+	if a < 0 || b >= 0 && b < a {
+		return b
+	}
+	return a
+}

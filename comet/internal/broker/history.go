@@ -1,0 +1,182 @@
+package broker
+
+import (
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/msg"
+)
+
+// history is what a channel keeps for those who come back: a run of messages,
+// bounded in number and in bytes of memory. Channels without any have none of it.
+type history struct {
+	First, last *msg.Message
+	Bytes       int
+	N           uint32
+	Shared      uint32 // of them share what they say with other channels
+	Marks       *marks // nil while it is short
+	Free        uint32
+}
+
+// histories are a loop's, named by index; 0 is none. They hold pointers, to
+// messages that loops share, so they live in the collector's heap; in chunks,
+// so that growing copies none of them and leaves no garbage.
+type histories struct {
+	chunks []*[historyChunk]history
+	Used   uint32 // indexes 1..used have been handed out
+	Free   uint32 // head of the free list
+}
+
+const historyChunk = 256
+
+func (t *histories) At(i uint32) *history { return &t.chunks[i/historyChunk][i%historyChunk] }
+
+func (t *histories) alloc() uint32 {
+	i := t.Free
+	if i != 0 {
+		t.Free = t.At(i).Free
+	} else {
+		t.Used++
+		if i = t.Used; int(i/historyChunk) == len(t.chunks) {
+			t.chunks = append(t.chunks, new([historyChunk]history))
+		}
+	}
+	*t.At(i) = history{}
+	return i
+}
+
+func (t *histories) drop(i uint32) {
+	*t.At(i) = history{Free: t.Free}
+	t.Free = i
+}
+
+// keep appends a message to its channel's history and lets go of the oldest
+// ones that are too many.
+func (b *Broker) Keep(ch *Channel, message *msg.Message) {
+	cfg := b.cfg
+	if cfg.ChannelBufferSize == 0 || message.Size() > cfg.ChannelBufferBytes {
+		b.DropHistory(ch)
+		return
+	}
+	if ch.History == 0 {
+		ch.History = b.Histories.alloc()
+	}
+	h := b.Histories.At(ch.History)
+	if h.N == 0 {
+		h.First = message
+	} else {
+		h.last.Next = message
+	}
+	h.last = message
+	h.N++
+	h.mark(message)
+	h.Bytes += message.Size()
+	b.HistoryBytes += message.Size()
+	b.HistoryMessages++
+	if message.Shared != nil {
+		h.Shared++
+		if message.Shared.Kept++; message.Shared.Kept == 1 {
+			b.HistoryBytes += cap(message.Content)
+		}
+	}
+	for int(h.N) > cfg.ChannelBufferSize || h.Bytes > cfg.ChannelBufferBytes {
+		b.DropOldest(h)
+	}
+	if share := cfg.MaxHistoryBytes / cfg.Loops; b.HistoryBytes > share {
+		b.totals.HitLimit(limit.History, cfg.MaxHistoryBytes, b.loop.Now())
+		b.shedHistory(ch, share)
+	}
+}
+
+func (b *Broker) DropOldest(h *history) {
+	h.Bytes -= h.First.Size()
+	b.HistoryBytes -= h.First.Size()
+	if h.First.Shared != nil {
+		h.Shared--
+		b.unshare(h.First)
+	}
+	h.unmark(h.First)
+	h.First = h.First.Next
+	h.N--
+	b.HistoryMessages--
+}
+
+// shedLook is how many channels are looked at, for each message, for history that
+// may go.
+const shedLook = 32
+
+// shedHistory brings what this loop's channels keep under its share of the
+// ceiling. What is beyond HistoryMinimum goes first, of whichever channel comes
+// next; where that is not enough at once, the channel that was published to keeps
+// less, at the worst nothing.
+func (b *Broker) shedHistory(ch *Channel, share int) {
+	for range shedLook {
+		if b.HistoryBytes <= share {
+			return
+		}
+		if b.historyHand++; b.historyHand > b.Channels.Used() {
+			b.historyHand = 1
+		}
+		if other := b.Channels.At(b.historyHand); other.State != ChannelFree && other != ch {
+			b.keepLess(other, share)
+		}
+	}
+	b.keepLess(ch, share)
+	if b.HistoryBytes > share {
+		b.DropHistory(ch)
+	}
+}
+
+// keepLess lets go of what a channel keeps beyond the minimum, as far as needed.
+func (b *Broker) keepLess(ch *Channel, share int) {
+	if ch.History == 0 {
+		return
+	}
+	for h := b.Histories.At(ch.History); int(h.N) > b.cfg.HistoryMinimum && b.HistoryBytes > share; {
+		b.DropOldest(h)
+	}
+}
+
+// from returns the messages kept from number seq on, and the number of the
+// first that is there (the next number, if none is).
+func (b *Broker) From(ch *Channel, seq int32) (msg.Run, int32) {
+	if ch.History == 0 {
+		return msg.Run{}, ch.Next
+	}
+	kept := b.Histories.At(ch.History).From(seq)
+	if kept.N == 0 {
+		return msg.Run{}, ch.Next
+	}
+	return kept, kept.First.Seq
+}
+
+// oldest is the number of the oldest message kept, the next one's if there is
+// none.
+func (b *Broker) Oldest(ch *Channel) int32 {
+	if ch.History == 0 {
+		return ch.Next
+	}
+	return b.Histories.At(ch.History).First.Seq
+}
+
+// dropHistory forgets what a channel keeps.
+func (b *Broker) DropHistory(ch *Channel) {
+	if ch.History != 0 {
+		h := b.Histories.At(ch.History)
+		for message, n := h.First, h.Shared; n > 0; message = message.Next {
+			if message.Shared != nil {
+				b.unshare(message)
+				n--
+			}
+		}
+		b.HistoryBytes -= h.Bytes
+		b.HistoryMessages -= int(h.N)
+		b.Histories.drop(ch.History)
+		ch.History = 0
+	}
+}
+
+// unshare takes a message that goes off those that share what it says.
+func (b *Broker) unshare(message *msg.Message) {
+	if message.Shared.Kept--; message.Shared.Kept == 0 {
+		b.HistoryBytes -= cap(message.Content)
+	}
+}

@@ -1,0 +1,37 @@
+package broker
+
+import (
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+)
+
+// runRolls answers what was asked (mailRollCall), within the turn's budget.
+func (b *Broker) RunListings() {
+	left, n := ScanBudget, 0
+	for ; n < len(b.Listings) && left > 0; n++ {
+		b.listChannels(&b.Listings[n], &left)
+	}
+	b.Listings = append(b.Listings[:0], b.Listings[n:]...)
+}
+
+func (b *Broker) listChannels(m *mail.Mail, left *int) {
+	r := mail.Mail{Kind: mail.ChannelsListed, Conn: m.Conn, Slot: m.Slot}
+	var lines []byte
+	end := b.Channels.Used()
+	for i := b.nextLive(&r.Slot, end, left); i != 0; i = b.nextLive(&r.Slot, end, left) {
+		if ch := b.Channels.At(i); ch.Dialect == record.DialectOurs {
+			lines = appendPresence(lines, true, b.Names.Get(ch.Name()))
+		}
+	}
+	if len(lines) > 0 {
+		r.Msg = &msg.Message{Content: lines}
+	}
+	if r.Slot > end {
+		r.Flag = ListingEnds
+	}
+	b.Send(m.From, r)
+}
+
+// rollEnds: the home has no more channels.
+const ListingEnds = 1

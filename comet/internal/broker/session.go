@@ -1,0 +1,181 @@
+package broker
+
+import (
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+	"ccomet/reactor"
+	"time"
+	"unsafe"
+)
+
+// seat is where a channel's home knows a subscriber of CComet's dialect by name,
+// so that whoever comes next under that name takes its place, whichever loop each
+// of them is on. 24 bytes, the name and a place in the index beside; others do not
+// pay for it.
+type Session struct {
+	link    uint32 // index chain
+	Channel uint32
+	Conn    reactor.Conn // whose it is, on its loop; 0 while the seat is free
+	nameAt  uint32       // of the subscriber
+	nameLen uint8
+	Loop    uint8
+	_       uint16
+}
+
+var _ [24]byte = [unsafe.Sizeof(Session{})]byte{}
+
+func (k *Session) Name() record.Name { return record.Name{At: k.nameAt, Len: k.nameLen} }
+
+// hashSeat mixes a subscriber's name and its channel for the index of seats.
+func (b *Broker) hashSession(channel uint32, sname []byte) uint32 {
+	return uint32(b.homes.Hash(sname)) ^ mail.HashRef(0, channel)
+}
+
+// findSeat returns the seat of a name on a channel, or 0.
+func (b *Broker) FindSession(channel uint32, sname []byte) uint32 {
+	i := b.SessionIndex.Head(b.hashSession(channel, sname))
+	for i != 0 {
+		k := b.Sessions.At(i)
+		if k.Channel == channel && string(b.Names.Get(k.Name())) == string(sname) {
+			return i
+		}
+		i = k.link
+	}
+	return 0
+}
+
+// makeSeat returns a new seat, which has nobody's connection yet; 0 when there is
+// no memory.
+func (b *Broker) makeSession(channel uint32, sname []byte) uint32 {
+	at := b.Names.Put(sname)
+	if at.At == 0 {
+		return 0
+	}
+	i := b.Sessions.Alloc()
+	if i == 0 {
+		b.Names.Drop(at)
+		return 0
+	}
+	*b.Sessions.At(i) = Session{Channel: channel, nameAt: at.At, nameLen: at.Len}
+	b.SessionIndex.Insert(i)
+	return i
+}
+
+func (b *Broker) freeSession(i uint32) {
+	k := b.Sessions.At(i)
+	b.SessionIndex.Remove(i)
+	b.Names.Drop(k.Name())
+	k.Conn = 0
+	b.Sessions.Free(i)
+}
+
+// sit serves mailSit: it finds or makes the channel, and gives the subscriber what
+// it wants if that is there, and else a seat. Either way who had come under its
+// name before is sent away.
+func (b *Broker) Claim(m *mail.Mail) {
+	r := mail.Mail{Kind: mail.SessionClaimed, Conn: m.Conn, Slot: m.Slot}
+	var i uint32
+	if i, r.Code = b.FindOrMake(m.Cname()); r.Code != mail.CodeOK {
+		b.Send(m.From, r)
+		return
+	}
+	ch := b.Channels.At(i)
+	at := b.FindSession(i, m.Content())
+	if at != 0 {
+		b.Send(b.Sessions.At(at).Loop, mail.Mail{Kind: mail.SessionTaken, Conn: b.Sessions.At(at).Conn, Ref: mail.Ref{Index: i, Gen: ch.Gen}})
+	}
+	b.resume(ch, m, &r)
+	if r.N > 0 {
+		r.Buf, r.Nlen, m.Buf = m.Buf, m.Nlen, nil // the channel may be gone when this is read
+	}
+	if r.Code == mail.CodeOK && r.N == 0 {
+		b.giveSession(i, at, m, &r)
+	} else if at != 0 {
+		b.freeSession(at)
+	}
+	if ch.Subs == 0 {
+		b.Extend(i, b.cfg.ChannelTimeout)
+	}
+	b.Send(m.From, r)
+}
+
+// resume works out what a subscriber that waits for number m.seq is to be given:
+// all that is kept from it on, nothing as yet, or that there is no such number. A
+// channel cannot know while it has given no number, or is young: its clients may
+// come from before a restart, or from an earlier channel of that name. If some
+// backend has been quicker, what is kept is news to them, whatever its numbers;
+// else the channel goes on from the highest number that any of them waits for.
+func (b *Broker) resume(ch *Channel, m, r *mail.Mail) {
+	young := ch.Dialect == record.DialectCCometFresh || b.minute()-ch.born < youngMinutes
+	if !young {
+		ch.born = b.minute() - youngMinutes // or it would be young again when the minutes have gone round
+	}
+	if young && m.Seq-ch.Next > 0 && m.Seq <= record.MaxSeqid+1 {
+		if ch.History != 0 {
+			m.Seq = b.Oldest(ch)
+		} else {
+			ch.Next = m.Seq
+		}
+	}
+	switch d := m.Seq - ch.Next; {
+	case d > 0:
+		r.Code = mail.CodeBeyond
+	case d < 0:
+		kept, _ := b.From(ch, m.Seq)
+		kept = kept.Slice(b.cfg.PollMost, msg.ObjectRoom(m.Cname()))
+		r.Msg, r.N = kept.First, int32(kept.N)
+	}
+}
+
+// youngMinutes is how long clients have to come back to a channel that was made
+// anew: they ask again every few seconds.
+const youngMinutes = 3
+
+// minute counts the loop's minutes, and wraps.
+func (b *Broker) minute() uint8 {
+	return uint8(b.loop.Tick() / reactor.Tick(time.Minute/reactor.TickLength))
+}
+
+// giveSeat has a subscriber wait, in the seat at if there was one under its name:
+// then it takes another's place, and no limit is in its way.
+func (b *Broker) giveSession(i, at uint32, m, r *mail.Mail) {
+	if at == 0 {
+		if b.full(i) {
+			r.Code = mail.CodeFull
+			return
+		}
+		if at = b.makeSession(i, m.Content()); at == 0 {
+			r.Code = mail.CodeNoMemory
+			return
+		}
+	}
+	k := b.Sessions.At(at)
+	k.Conn, k.Loop = m.Conn, m.From
+	r.Seq, r.Lost = b.Channels.At(i).Next, int32(at)
+	b.enrol(i, m, r)
+}
+
+// stood serves mailStand: a subscriber has left its seat, if it had not been given
+// to another.
+func (b *Broker) ReleaseSession(m *mail.Mail) {
+	if k := b.Sessions.At(m.Slot); k.Conn == m.Conn && k.Loop == m.From {
+		b.freeSession(m.Slot)
+	}
+}
+
+// told serves mailTell: it numbers a message and keeps it, unless it is a SIGN, and
+// has it delivered.
+func (b *Broker) PublishCComet(m *mail.Mail) {
+	r := mail.Mail{Kind: mail.Done, Conn: m.Conn, Slot: m.Slot}
+	if i := b.channelFor(m, &r, m.Op != mail.OpSignIn); i != 0 {
+		ch := b.Channels.At(i)
+		if m.Op == mail.OpSignIn {
+			b.deliver(i, msg.New(msg.JoinNotice, ch.Next, m.Content()))
+		} else {
+			ch.Dialect = record.DialectCComet
+			b.Append(i, msg.Data, m.Content())
+		}
+	}
+	b.Send(m.From, r)
+}

@@ -1,0 +1,17 @@
+package conn
+
+// The sides: a connection's tag, but for the bits that access.go adds.
+const (
+	Front uint8 = iota
+	Admin
+	CComet
+	NumSides
+)
+
+// Bits of a connection's tag, beside its side.
+const (
+	TagSide    uint8 = 0x0F
+	TagDenied  uint8 = 0x10 // the peer's own address is denied
+	TagTrusted uint8 = 0x20 // X-Forwarded-For is believed
+	TagHeader  uint8 = 0x40 // a PROXY protocol header must come first
+)

@@ -1,0 +1,144 @@
+package frame
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/peer"
+	"ccomet/comet/internal/record"
+	"ccomet/reactor"
+)
+
+// Pages of other origins read answers where the side's settings let them (CORS): "*"
+// is told to all alike, a named origin is told to its own pages, with leave to send
+// credentials. Since some answers are rendered long after their request has gone, a
+// connection's page is kept beside it, in a column that is there only where origins
+// are named: the place of its lines among those of all that the loop has now.
+
+// cors is what a side tells pages of other origins.
+type Cors struct {
+	Origins peer.Origins
+	others  string // the lines for pages that are not named
+}
+
+// corsExpose has scripts see what they have to heed, beside what they always see.
+const corsExpose = "Access-Control-Expose-Headers: Retry-After\r\n"
+
+func NewCORS(list []string) Cors {
+	origins, _ := peer.ParseOrigins(list) // check has seen that it can be
+	c := Cors{Origins: origins}
+	if origins.Any {
+		c.others = "Access-Control-Allow-Origin: *\r\n" + corsExpose
+	}
+	if origins.Named() {
+		c.others += "Vary: Origin\r\n"
+	}
+	return c
+}
+
+func corsLines(origin string) string {
+	return "Access-Control-Allow-Origin: " + origin + "\r\nAccess-Control-Allow-Credentials: true\r\n" + corsExpose + "Vary: Origin\r\n"
+}
+
+// pages are the origins of pages whose requests a loop serves, each once.
+type pages struct {
+	of    record.Column[uint32] // by connection: a place in list, 0 for none that is named
+	List  []page                // [0] is nobody's
+	Free  []uint32
+	Index map[string]uint32
+}
+
+type page struct {
+	origin, lines string
+	users         int
+}
+
+// enter gives a connection a page.
+func (p *pages) enter(cn uint32, origin []byte) {
+	place := p.of.At(cn)
+	if *place != 0 && p.List[*place].origin == string(origin) {
+		return
+	}
+	p.leave(cn)
+	if len(origin) == 0 {
+		return
+	}
+	i, known := p.Index[string(origin)]
+	if !known {
+		i = p.take()
+		p.List[i] = page{origin: string(origin), lines: corsLines(string(origin))}
+		p.Index[p.List[i].origin] = i
+	}
+	p.List[i].users++
+	*place = i
+}
+
+func (p *pages) take() uint32 {
+	if n := len(p.Free); n > 0 {
+		i := p.Free[n-1]
+		p.Free = p.Free[:n-1]
+		return i
+	}
+	if len(p.List) == 0 {
+		p.List, p.Index = append(p.List, page{}), map[string]uint32{}
+	}
+	p.List = append(p.List, page{})
+	return uint32(len(p.List) - 1)
+}
+
+// leave takes a connection's page away.
+func (p *pages) leave(cn uint32) {
+	place := p.of.At(cn)
+	i := *place
+	if i == 0 {
+		return
+	}
+	*place = 0
+	if p.List[i].users--; p.List[i].users == 0 {
+		delete(p.Index, p.List[i].origin)
+		p.List[i] = page{}
+		p.Free = append(p.Free, i)
+	}
+}
+
+// notePage notes which page's origin a connection's request names, if that is one that
+// the side names.
+func (h *Heads) NotePage(side uint8, c reactor.Conn, origin []byte) {
+	origins := &h.Cors[side].Origins
+	if !origins.Named() {
+		return
+	}
+	if !origins.Names(origin) {
+		origin = nil
+	}
+	h.Pages.enter(c.Index(), origin)
+}
+
+// page is the place of a connection's page, 0 if it has none that is named.
+func (h *Heads) Page(side uint8, cn uint32) uint32 {
+	if !h.Cors[side].Origins.Named() {
+		return 0
+	}
+	return *h.Pages.of.At(cn)
+}
+
+// forgetPage: the connection has gone.
+func (h *Heads) ForgetPage(side uint8, c reactor.Conn) {
+	if h.Cors[side].Origins.Named() {
+		h.Pages.leave(c.Index())
+	}
+}
+
+// corsLines are the lines of a response's head that its page's browser looks for.
+func (h *Heads) corsLines(side uint8, cn uint32) string {
+	if i := h.Page(side, cn); i != 0 {
+		return h.Pages.List[i].lines
+	}
+	return h.Cors[side].others
+}
+
+// appendEventsOrigin appends what iComet's pages on other origins need of /sse.
+func (h *Heads) AppendEventsOrigin(dst []byte) []byte {
+	if h.AnyEvents && h.Cors[conn.Front].Origins.Empty() {
+		dst = append(dst, "Access-Control-Allow-Origin: *\r\n"...)
+	}
+	return dst
+}

@@ -1,0 +1,103 @@
+package frame
+
+import "strconv"
+
+// transport is how a client wants to be told. The order says nothing.
+type Transport uint8
+
+const (
+	Stream Transport = iota // a JSON line a message
+	Iframe                  // a script element a message
+	SSE                     // a server-sent event a message
+	Poll                    // one response, then it asks again
+	CComet                  // a poll in CComet's dialect
+	numTransports
+)
+
+// transportRow says all that one transport is: a new one is a row of transports.
+type Row struct {
+	name        string // in figures
+	ContentType string
+
+	// poll: a response has what there is and ends, and the client asks again. Else it
+	// is endless, in chunks where HTTP/1.1 is spoken.
+	Poll bool
+	// events: for a browser's EventSource, whose events say where to resume, and when.
+	Events bool
+	// sessions: a subscriber has a name, and a seat under it at its channel's home; it
+	// is told nothing but messages, of which its channel may leave out numbers.
+	Sessions bool
+
+	// payload appends one message of an endless response, and preface what such a
+	// response begins with; nil: nothing.
+	payload func(dst, object []byte, id EventID) []byte
+	Preface func(h *Heads, dst []byte) []byte
+}
+
+var transports = [numTransports]Row{
+	Stream: {name: "stream", ContentType: TypeJSON, payload: appendLine},
+	Iframe: {name: "iframe", ContentType: typeHTML, payload: appendScript, Preface: (*Heads).appendIframeHead},
+	SSE:    {name: "sse", ContentType: TypeSSE, Events: true, payload: appendEvent, Preface: (*Heads).appendRetryTime},
+	Poll:   {name: "poll", ContentType: TypeJSON, Poll: true},
+	CComet: {name: "ccomet", ContentType: TypeScript, Poll: true, Sessions: true},
+}
+
+func (t Transport) Row() *Row { return &transports[t] }
+
+// appendLine appends a line of JSON.
+func appendLine(dst, object []byte, _ EventID) []byte {
+	return append(append(dst, object...), '\n')
+}
+
+// appendScript appends a script element.
+func appendScript(dst, object []byte, _ EventID) []byte {
+	dst = append(dst, "<script>parent.icomet_cb("...)
+	dst = appendForScript(dst, object)
+	return append(dst, ");</script>\n"...)
+}
+
+// appendEvent appends a server-sent event.
+func appendEvent(dst, object []byte, id EventID) []byte {
+	if id.Retry > 0 {
+		dst = appendRetry(dst, id.Retry)
+	}
+	if id.some {
+		dst = append(append(dst, "id: "...), id.before...)
+		dst = AppendPlace(dst, id.seq, id.epoch)
+		dst = append(append(dst, id.after...), '\n')
+	}
+	dst = append(dst, "data: "...)
+	dst = append(dst, object...)
+	return append(dst, "\n\n"...)
+}
+
+// appendRetry appends the line of an event that tells a browser when to come back.
+func appendRetry(dst []byte, ms int64) []byte {
+	return append(strconv.AppendInt(append(dst, "retry: "...), ms, 10), '\n')
+}
+
+const Framings = 2 * int(numTransports)
+
+func (f Framing) chunked() bool { return f%2 == 0 }
+
+func (f Framing) transport() Transport { return Transport(f / 2) }
+
+// framing is the bytes round a message in an endless response: a transport,
+// in chunks (HTTP/1.1) or bare (HTTP/1.0).
+type Framing uint8
+
+// Where subscribers are counted: at their transport, of which a poll with a callback
+// is one of its own.
+const (
+	JSONP      = numTransports
+	NumCounted = JSONP + 1
+)
+
+// listenNames are those of figures.
+func CountedNames() (names [NumCounted]string) {
+	for i := range transports {
+		names[i] = transports[i].name
+	}
+	names[JSONP] = "jsonp"
+	return names
+}

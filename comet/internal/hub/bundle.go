@@ -1,0 +1,168 @@
+package hub
+
+import (
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/record"
+	"ccomet/reactor"
+)
+
+// A client may wait for several channels on one connection. Then the
+// connection's own subscriber is the head of a bundle, and stands in no roster;
+// each channel has a member, which is a subscriber like any other: with a
+// cursor, in its channel's roster, behind or not by itself. One record more for
+// the head, and none where there is one channel.
+//
+//	          head    member
+//	conn      its connection's, of both
+//	next      first member; a member's place in its roster
+//	noop      its counter   the member behind this one
+//	cbAt      its callback  its head
+//	cursor    members that are still subscribed
+//	prev      1: begun    while it stands in no roster: the epoch of its place
+//
+// A channel that is closed, or refused, is told and left out; the response ends
+// with the last. Its member stays in its place until then, since the id of an
+// event has the cursors of all, in the order of the request.
+
+// MaxBundle bounds the channels on one connection.
+const MaxBundle = 64
+
+// first returns a connection's first subscription, following the one behind
+// another, 0 if there is none: all of them, with a bundle or without.
+func (h *Hub) First(i uint32) uint32 {
+	if sub := h.Subs.At(i); sub.Has(SubBundle) {
+		return sub.Next
+	}
+	return i
+}
+
+func (h *Hub) Following(i uint32) uint32 {
+	if sub := h.Subs.At(i); sub.Has(SubMember) {
+		return uint32(sub.Noop)
+	}
+	return 0
+}
+
+// owner is the subscriber that a connection's word names: a member's head, or
+// the subscriber itself.
+func (h *Hub) owner(i uint32) uint32 {
+	if sub := h.Subs.At(i); sub.Has(SubMember) {
+		return sub.CbAt
+	}
+	return i
+}
+
+// newMembers gives a head its members, one for each channel; false: no record is
+// free.
+func (h *Hub) newMembers(head uint32, wants []Topic) bool {
+	of := h.Subs.At(head)
+	of.Flags |= SubBundle
+	for n := len(wants); n > 0; n-- {
+		i := h.Subs.Alloc()
+		if i == 0 {
+			return false
+		}
+		w, sub, place := &wants[n-1], h.Subs.At(i), record.EpochNone
+		if w.Place || w.Over() {
+			place = w.Epoch // else it wants the newest, of whatever epoch
+		}
+		*sub = Subscriber{
+			Conn: of.Conn, Noop: int32(of.Next), Prev: place, CbAt: head,
+			Transport: of.Transport, Flags: of.Flags&^SubBundle | SubMember,
+		}
+		sub.begin(w)
+		of.Next = i
+		if !w.Over() {
+			of.Cursor++
+		}
+	}
+	return true
+}
+
+// begins says whether a response's head is still to be written, and takes it
+// for written from now on.
+func (h *Hub) begins(i uint32) bool {
+	if !h.Subs.At(i).Has(SubMember) {
+		return true
+	}
+	begun := h.begun(i)
+	h.Subs.At(h.owner(i)).Prev = 1
+	return !begun
+}
+
+// begun says whether a bundle's response has begun, to which i belongs.
+func (h *Hub) begun(i uint32) bool {
+	return h.Subs.At(i).Has(SubMember) && h.Subs.At(h.owner(i)).Prev != 0
+}
+
+// endOne ends one subscription of an endless response, all of which is written. place
+// is what a bundle keeps in its place for the ids of its events: why it has ended, or
+// the epoch of where it stands.
+func (h *Hub) endOne(i uint32, c reactor.Conn, place uint32) {
+	owner := h.owner(i)
+	if owner != i {
+		sub := h.Subs.At(i)
+		if sub.Roster != 0 {
+			h.delist(sub.Roster, i)
+			sub.Roster = 0
+		}
+		sub.Prev = place
+		h.notBehind(sub)
+		head := h.Subs.At(owner)
+		if head.Cursor--; head.Cursor > 0 {
+			return
+		}
+	}
+	h.endStream(owner, c)
+}
+
+// waiting is the first subscription whose channel's home has it, 0 if there is
+// none.
+func (h *Hub) waiting(i uint32) uint32 {
+	for i = h.First(i); i != 0 && h.Subs.At(i).Roster == 0; {
+		i = h.Following(i)
+	}
+	return i
+}
+
+// endsWith says whether a connection's response ends when subscription i does.
+func (h *Hub) endsWith(i uint32) bool {
+	return !h.Subs.At(i).Has(SubMember) || h.Subs.At(h.owner(i)).Cursor == 1
+}
+
+// placeOf is the epoch of a subscriber's place, or what stands for it.
+func (h *Hub) placeOf(sub *Subscriber) uint32 {
+	switch {
+	case sub.Roster != 0:
+		return h.Rosters.At(sub.Roster).Gen
+	case sub.Has(SubMember):
+		return sub.Prev
+	}
+	return record.EpochNone
+}
+
+// resetFor begins a batch for one subscriber. The ids of a member's events have
+// what the client has seen of the channels before it and behind it, too.
+func (h *Hub) resetFor(b *frame.Batch, i uint32) {
+	sub := h.Subs.At(i)
+	b.Reset(sub.framing(), h.placeOf(sub))
+	b.Tell = sub.Has(subTell)
+	if !sub.Has(SubMember) || !sub.Transport.Row().Events {
+		return
+	}
+	side := &b.Before
+	for m := h.First(h.owner(i)); m != 0; m = h.Following(m) {
+		if m == i {
+			side = &b.After
+			continue
+		}
+		if side == &b.After {
+			*side = append(*side, ',')
+		}
+		other := h.Subs.At(m)
+		*side = frame.AppendPlace(*side, other.Cursor-1, h.placeOf(other))
+		if side == &b.Before {
+			*side = append(*side, ',')
+		}
+	}
+}

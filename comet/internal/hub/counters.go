@@ -1,0 +1,52 @@
+package hub
+
+import (
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/record"
+)
+
+// What is counted where it changes (Tally): what connections do, who listens, who is
+// behind, what is lost.
+
+// listensBy is where a subscriber counts: at its transport, of which a poll with a
+// callback is one of its own.
+func (h *Hub) ListensBy(i uint32) frame.Transport {
+	t := h.Subs.At(i).Transport
+	if t == frame.Poll && h.Subs.At(h.owner(i)).CbLen != 0 {
+		return frame.JSONP
+	}
+	return t
+}
+
+// fallBehind marks a subscriber that is to go on by catching up, notBehind one that
+// does, or that has gone.
+func (h *Hub) fallBehind(sub *Subscriber) {
+	if !sub.Has(SubBehind) {
+		sub.Flags |= SubBehind
+		h.Tally.Behind++
+	}
+}
+
+func (h *Hub) notBehind(sub *Subscriber) {
+	if sub.Has(SubBehind) {
+		sub.Flags &^= SubBehind
+		h.Tally.Behind--
+	}
+}
+
+// lose counts the messages from a number on, up to the one before next, that a
+// subscriber wanted and is not going to get. The numbers that a crash has left out
+// (StateGap) count as one: how many messages were among them, nobody knows. Who had
+// some of those messages before the crash wants a number in the gap, and lacks a little
+// less than the whole of it.
+func (h *Hub) countLost(from, next int32) {
+	n := int64(next - from)
+	if n <= 0 {
+		return
+	}
+	if h.totals.Gapped {
+		gaps := (n + record.StateGap/2) / record.StateGap
+		n = gaps + max(n-gaps*record.StateGap, 0)
+	}
+	h.Tally.lost += uint64(n)
+}

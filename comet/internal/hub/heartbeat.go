@@ -1,0 +1,71 @@
+package hub
+
+import (
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/msg"
+	"ccomet/reactor"
+)
+
+// heartbeat arms the next noop: at the latest after the polling timeout, and
+// spread over its last quarter, so that those who came in one second do not
+// beat in one second; in steps, so that an idle machine sleeps for longer than
+// a tick. A message does not put it off: that would cost each delivery more
+// than a noop too many costs now and then. Who is stuck has the write timeout
+// instead.
+func (h *Hub) heartbeat(c reactor.Conn) {
+	if h.drain.On() {
+		h.drain.ScheduleClose(c)
+		return
+	}
+	if h.loop.Blocked(c) {
+		return
+	}
+	timeout := uint64(h.cfg.PollingTimeout / reactor.TickLength)
+	step := min(max(timeout/16, 1), maxBeatStep)
+	due := uint64(h.loop.Tick()) + timeout - 1 - h.Rng.Next()%(timeout/4)
+	h.loop.SetTimerAt(c, reactor.Tick(due-due%step))
+}
+
+// maxBeatStep is the longest step between heartbeats, in ticks: half a second.
+const maxBeatStep = 8
+
+// beat: a subscriber's timer has run out.
+func (h *Hub) Beat(owner uint32, c reactor.Conn) {
+	if h.drain.On() {
+		h.closeForDrain(owner, c)
+		return
+	}
+	waiting := h.waiting(owner)
+	if waiting == 0 {
+		h.loop.Close(c) // no channel's home ever answered
+		return
+	}
+	if h.loop.Blocked(c) {
+		h.totals.SlowClosed.Add(1)
+		h.loop.Close(c) // stuck for the write timeout; without a final chunk, so the client comes back
+		return
+	}
+	sub := h.Subs.At(owner)
+	if sub.poll() {
+		if !sub.Transport.Row().Sessions { // which have none
+			h.Tally.heartbeats++
+			h.finishEmptyPoll(owner, waiting)
+		}
+		return
+	}
+	h.Object = h.appendNoop(h.Object[:0], sub, waiting)
+	sub.Noop++
+	h.Tally.heartbeats++
+	h.Scratch = frame.AppendFrame(h.Scratch[:0], sub.framing(), h.Object, frame.NoEventID)
+	h.heartbeat(c)
+	_ = h.loop.Write(c, h.Scratch)
+	if h.loop.Blocked(c) {
+		h.loop.SetTimer(c, h.loop.WriteTime(c))
+	}
+}
+
+// appendNoop appends the noop of a connection's subscriber, which names the
+// channel of its first subscription that waits.
+func (h *Hub) appendNoop(object []byte, sub *Subscriber, waiting uint32) []byte {
+	return msg.AppendObject(object, msg.Noop, h.RosterName(h.Subs.At(waiting).Roster), sub.Noop, "")
+}

@@ -1,0 +1,161 @@
+// Package hub has subscribers: their cursors, the rosters that they stand in, delivery,
+// heartbeats. A hub is one loop's; it knows nothing of requests, nor of how a message
+// gets its number, and asks channels' homes by mail.
+package hub
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/drain"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/peer"
+	"ccomet/comet/internal/pool"
+	"ccomet/comet/internal/record"
+	"ccomet/httplite"
+	"ccomet/reactor"
+	"time"
+)
+
+// hub has the subscribers whose connections are on one loop: their cursors, the
+// rosters that they stand in, and what is on its way to them. It asks channels'
+// homes by mail, and knows nothing of requests: what becomes of a connection that
+// waits no longer is for its owner to say.
+type Hub struct {
+	*mail.Mailer
+	*conn.Table
+	*frame.Heads
+	pool.Buffers
+	loop    *reactor.Loop
+	cfg     *Config
+	homes   *record.Homes
+	totals  *limit.Totals
+	drain   *drain.Drain
+	web     Owner
+	Rng     *record.Spread
+	trusted *peer.Addresses // proxies
+
+	Subs       reactor.Slab[Subscriber]
+	Callbacks  record.Names           // of JSONP
+	LaterJoins map[uint32][]mail.Mail // of polls of several channels, by owner: what is still to be asked
+
+	Rosters     reactor.Slab[Roster]
+	RosterIndex *record.Index
+	Departed    []uint32 // rosters that somebody left in this turn
+
+	Pumps         []*pump // [0] is nobody's
+	BusyPumps     []uint32
+	IdlePumps     []uint32
+	unfinished    []uint32       // pumps that this turn has not brought to an end
+	LastHeldFrame *reactor.Frame // the last one that a short write has cut
+	Replays       []replayer     // to be asked for in their turn
+	ReplayLeft    int            // bytes that the turn has left for them
+	Scans         []rosterScan
+	msgs          []*msg.Message
+	Batch         frame.Batch
+	prefetchSink  uint32 // where records are read to that are to be in the cache; nobody reads it
+	Tally         counters
+}
+
+// hubConfig is what a hub is told; the server's Config explains it.
+type Config struct {
+	Tokens         bool // a subscriber brings its channel's token
+	PollingTimeout time.Duration
+	RequestTimeout time.Duration
+	RetryTime      time.Duration
+	PollMost       int // bytes of messages that a poll is given at once
+}
+
+// connOwner is whose connections they are: it goes on with one that waits no longer.
+type Owner interface {
+	// answered readies a connection for its next request, or ends it.
+	Answered(c reactor.Conn, last bool)
+	// finish ends a connection that has been told all.
+	Finish(c reactor.Conn)
+	// refuse answers that a rule or a limit was broken, and ends the connection.
+	Refuse(c reactor.Conn, why *httplite.Error)
+}
+
+// hubTally is what is counted as things change.
+type counters struct {
+	Subscribers [frame.NumCounted]int64
+	Behind      int64
+	Delivered   uint64
+	Replayed    uint64
+	heartbeats  uint64
+	lost        uint64
+}
+
+// hubParts are what a hub shares with the others of its loop and its server.
+type Parts struct {
+	Mailer  *mail.Mailer
+	Conns   *conn.Table
+	Heads   *frame.Heads
+	Loop    *reactor.Loop
+	Homes   *record.Homes
+	Totals  *limit.Totals
+	Drain   *drain.Drain
+	Web     Owner
+	Trusted *peer.Addresses
+}
+
+// open readies a hub.
+func (h *Hub) Open(p Parts, cfg *Config) error {
+	h.Mailer, h.Table, h.Heads, h.loop, h.homes, h.totals, h.drain = p.Mailer, p.Conns, p.Heads, p.Loop, p.Homes, p.Totals, p.Drain
+	h.web, h.trusted, h.cfg, h.Rng = p.Web, p.Trusted, cfg, record.NewSpread()
+	h.Pumps = make([]*pump, 1)
+	h.LaterJoins = map[uint32][]mail.Mail{}
+	h.RosterIndex = record.NewIndex(
+		func(i uint32) *uint32 { return &h.Rosters.At(i).link },
+		func(i uint32) uint32 { r := h.Rosters.At(i); return mail.HashRef(r.Home, r.Index) })
+	if !h.RosterIndex.Usable() {
+		return record.ErrNoIndex
+	}
+	return nil
+}
+
+// release gives back the memory that the collector does not see.
+func (h *Hub) Release() {
+	h.Callbacks.Release()
+	h.Subs.Release()
+	h.Rosters.Release()
+	h.RosterIndex.Release()
+}
+
+// busy says whether a step of the turn has something left to do, which does not wait
+// for anything.
+func (h *Hub) Busy() bool {
+	return len(h.Scans) > 0 || len(h.BusyPumps) > 0 || len(h.Departed) > 0 || len(h.Replays) > 0
+}
+
+// trim lets go of what the turn has used and the next one does not need: the buffers
+// that something large was rendered in, and the frame that nobody is stuck at any more.
+func (h *Hub) Trim() {
+	if h.LastHeldFrame != nil && !h.LastHeldFrame.Held() {
+		h.LastHeldFrame = nil
+	}
+	h.Buffers.Trim()
+	pool.Trimmed(&h.Batch.Buf, &h.Batch.Object, &h.Batch.Told)
+}
+
+// hubFigures are what a hub counts.
+type Figures struct {
+	Subscribers [frame.NumCounted]int64
+	Behind      int64
+	Delivered   uint64
+	Replayed    uint64
+	Heartbeats  uint64
+	Lost        uint64
+
+	SubscriberSlab, RosterSlab, RosterBuckets reactor.SlabFigures
+	CallbackSlabs                             [record.NameSizes]reactor.SlabFigures
+}
+
+func (h *Hub) Figures() Figures {
+	t := &h.Tally
+	return Figures{
+		Subscribers: t.Subscribers, Behind: t.Behind, Delivered: t.Delivered, Replayed: t.Replayed, Heartbeats: t.heartbeats, Lost: t.lost,
+		SubscriberSlab: h.Subs.Figures(), RosterSlab: h.Rosters.Figures(), RosterBuckets: h.RosterIndex.Figures(), CallbackSlabs: h.Callbacks.Figures(),
+	}
+}

@@ -1,0 +1,207 @@
+package hub
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+	"ccomet/httplite"
+	"ccomet/reactor"
+	"time"
+)
+
+// How a subscriber goes: its poll is answered, its stream ends, it is refused, or its
+// client has left.
+
+// ended: the client will send nothing more. It may have gone, or have closed only
+// its half of the connection, so it is still given what there is, and then a clear end;
+// it is not going to wait.
+func (h *Hub) Ended(owner uint32, c reactor.Conn) {
+	for i := h.First(owner); i != 0; i = h.Following(i) {
+		h.Subs.At(i).Flags |= subGone
+	}
+	h.endGone(owner, c)
+}
+
+// endGone ends the response to a client that has ended its side, once it has been
+// given what there is.
+func (h *Hub) endGone(owner uint32, c reactor.Conn) {
+	sub := h.Subs.At(h.First(owner))
+	if !sub.Has(subGone) || !h.loop.Alive(c) || h.loop.Blocked(c) || len(h.LaterJoins[owner]) > 0 {
+		return
+	}
+	for i := h.First(owner); i != 0; i = h.Following(i) {
+		if h.Subs.At(i).Has(SubAsking | SubBehind) {
+			return
+		}
+	}
+	switch waiting := h.waiting(owner); {
+	case sub.Transport.Row().Sessions || waiting == 0:
+		h.loop.Close(c) // of CComet's dialect any answer would be taken for an error
+	case sub.poll():
+		h.Subs.At(owner).Flags |= SubCloseAfter
+		h.finishEmptyPoll(owner, waiting)
+	default:
+		h.endStream(owner, c)
+	}
+}
+
+// finishEmptyPoll ends a poll for which there is nothing.
+func (h *Hub) finishEmptyPoll(owner, waiting uint32) {
+	sub := h.Subs.At(owner)
+	h.Object = record.TellLast(h.appendNoop(h.Object[:0], sub, waiting), h.tellOf(waiting))
+	h.Scratch = h.appendPollResponse(h.Scratch[:0], sub, h.Object)
+	h.finishPoll(owner, h.Scratch)
+}
+
+// finishPoll ends a poll with its response: the connection is free for the
+// next request, or closed.
+func (h *Hub) finishPoll(i uint32, response []byte) {
+	i = h.owner(i)
+	sub := h.Subs.At(i)
+	c := h.loop.ConnAt(sub.Conn)
+	last := sub.Has(SubCloseAfter)
+	h.endSub(i)
+	h.SetState(c, conn.Idle, 0)
+	_ = h.loop.Write(c, response) // a lost connection is told to Closed
+	h.web.Answered(c, last)
+}
+
+// endStream ends an endless response whose last message is written.
+func (h *Hub) endStream(i uint32, c reactor.Conn) {
+	sub := h.Subs.At(i)
+	if !sub.Has(SubHTTP10) {
+		_ = h.loop.Write(c, frame.LastChunk)
+	}
+	h.endSub(i)
+	h.web.Finish(c)
+}
+
+// refuseSub ends a subscription that its channel's home will not have.
+func (h *Hub) refuseSub(i uint32, why mail.Code, cname []byte) {
+	sub := h.Subs.At(i)
+	c := h.loop.ConnAt(sub.Conn)
+	if why == mail.CodeNoMemory && h.begun(i) {
+		// Cut in the middle of the response, the client comes back with its cursors.
+		h.totals.Refused.Add(1)
+		h.loop.Close(c)
+		return
+	}
+	if why == mail.CodeNoMemory && !sub.Transport.Row().Events {
+		h.endSub(h.owner(i))
+		h.SetState(c, conn.Idle, 0)
+		h.web.Refuse(c, ErrNoMemory)
+		return
+	}
+	h.totals.Refused.Add(1)
+	k, text := msg.Error429, "Too many channels"
+	switch why {
+	case mail.CodeNoToken:
+		k, text = msg.Error401, "Token error"
+	case mail.CodeFull:
+		text = "Too many subscribers"
+	case mail.CodeNoMemory:
+		k, text = msg.Error503, ErrNoMemory.Reason
+	}
+	h.Object = msg.AppendObject(h.Object[:0], k, cname, 0, text)
+	h.errorResponse(i, h.Object, k == msg.Error401)
+}
+
+// errorResponse ends a subscription with one message and nothing else. A browser
+// comes back by itself to an event stream that has ended: where that is hopeless the
+// event's id says so, and is answered with 204 when it comes back with it; where it is
+// not, the event says when to.
+func (h *Hub) errorResponse(i uint32, object []byte, hopeless bool) {
+	sub := h.Subs.At(i)
+	if sub.poll() {
+		h.Scratch = h.appendPollResponse(h.Scratch[:0], h.Subs.At(h.owner(i)), object)
+		h.finishPoll(i, h.Scratch)
+		return
+	}
+	if !sub.Has(SubMember) {
+		sub.Flags |= SubCloseAfter
+	}
+	h.Scratch = h.Scratch[:0]
+	if h.begins(i) {
+		h.Scratch = h.appendStreamHead(h.Scratch, sub)
+	}
+	b, place := &h.Batch, h.placeOf(sub)
+	h.resetFor(b, i)
+	b.Tell = false
+	id := frame.NoEventID
+	if hopeless {
+		place, b.Epoch = record.EpochDenied, record.EpochDenied
+		id = b.Id(0)
+	} else if h.endsWith(i) {
+		id.Retry = h.RetryAfter(refusedTime)
+	}
+	h.Scratch = frame.AppendFrame(h.Scratch, sub.framing(), object, id)
+	c := h.loop.ConnAt(sub.Conn)
+	_ = h.loop.Write(c, h.Scratch)
+	h.endOne(i, c, place)
+}
+
+// refusedTime is when a browser is told to come back, on the average, that was refused
+// for want of room.
+const refusedTime = 2 * limit.RefusedSeconds * time.Second
+
+// endSub frees the records of a connection's subscriber and tells its channels'
+// homes.
+func (h *Hub) endSub(owner uint32) {
+	for i := h.First(owner); i != 0; {
+		next := h.Following(i)
+		if i != owner {
+			h.endRecord(i)
+		}
+		i = next
+	}
+	if h.Subs.At(owner).Has(SubBundle) {
+		for _, m := range h.LaterJoins[owner] {
+			m.Done()
+		}
+		delete(h.LaterJoins, owner)
+	}
+	if sub := h.Subs.At(owner); sub.CbLen != 0 {
+		if sub.Transport.Row().Sessions {
+			h.releaseSession(sub)
+		}
+		h.Callbacks.Drop(sub.callback())
+	}
+	h.endRecord(owner)
+}
+
+// endRecord frees one record. While a home owes it an answer, which names it, it
+// is nobody's until that comes.
+func (h *Hub) endRecord(i uint32) {
+	sub := h.Subs.At(i)
+	h.notBehind(sub)
+	if sub.Roster != 0 {
+		h.delist(sub.Roster, i)
+	}
+	if sub.Has(SubAsking) {
+		*sub = Subscriber{Flags: SubAsking}
+		return
+	}
+	h.Subs.Free(i)
+}
+
+// closed: the connection is gone.
+func (h *Hub) Closed(owner uint32, c reactor.Conn) {
+	if sub := h.Subs.At(owner); sub.Has(SubHTTP10) && !sub.poll() {
+		// No last chunk is missing where there are none. A RST says as well that
+		// the response was cut, and has a proxy say so to its client.
+		h.loop.ResetOnClose(c)
+	}
+	h.endSub(owner)
+}
+
+// leaves: the server is to end. A poll may have an answer before its time.
+func (h *Hub) Leaves(owner uint32, c reactor.Conn) {
+	h.Subs.At(owner).Flags |= SubCloseAfter
+	h.drain.ScheduleClose(c)
+}
+
+// errNoMemory is what a subscription is refused with for which there is no record.
+var ErrNoMemory = &httplite.Error{Status: 503, Reason: "out of memory for another subscriber"}

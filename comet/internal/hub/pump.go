@@ -1,0 +1,336 @@
+package hub
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/pool"
+	"ccomet/comet/internal/record"
+	"slices"
+)
+
+// How a message gets to those who wait on this loop:
+//
+//  1. enqueue: the channel's home mails the message, once a loop, however many
+//     wait here. It is put on the roster's pump; a turn may bring many.
+//  2. pumpAll, when the turn ends: for each framing that somebody here needs,
+//     the messages are rendered once, one behind the other (batch). Since they
+//     are consecutive, what a subscriber lacks is the end of that: one write,
+//     whatever their number.
+//  3. A turn has a budget of writes, of which every pump has its share; one that
+//     is not through goes on in the next turn, behind the others, so nobody
+//     waits for a long roster. Messages that come meanwhile are put behind, and
+//     whoever was passed already gets them on another round: the cursor tells.
+//  4. A short write leaves the subscriber behind, with the rest of the one
+//     frame that was cut: a place in a copy that those who are stuck at the same
+//     one share. It goes on by catching up.
+
+const (
+	PumpBudget = 1024 // deliveries in a turn
+	pumpShare  = 16   // of which a pump may have so many at the least
+	keepPumps  = 64   // idle pumps that keep any
+)
+
+// pump is the delivery of messages to one roster, while there is one.
+type pump struct {
+	roster  uint32
+	at      uint32 // the next subscriber
+	started bool
+	again   bool // messages came after the round began
+	given   int  // how many there were when it began
+	Msgs    []*msg.Message
+	notices []joinNotice
+	batches [frame.Framings]frame.Batch
+	polls   [8]pollCache // by subClose, subOld and subTell
+	body    []byte       // of a JSONP poll
+}
+
+type pollCache struct {
+	from, n  int // messages it holds
+	page     uint32
+	response []byte
+}
+
+// enqueue serves mailMessage.
+func (h *Hub) Enqueue(m *mail.Mail) {
+	ri := h.findRoster(m.From, m.Ref)
+	if ri == 0 {
+		return // the last subscriber here has left, which the home does not know yet
+	}
+	r := h.Rosters.At(ri)
+	if r.Pump == 0 {
+		r.Pump = h.newPump(ri)
+	}
+	p := h.Pumps[r.Pump]
+	if m.Msg.Kind == msg.JoinNotice {
+		p.addNotice(r, m.Msg)
+		return
+	}
+	p.Msgs = append(p.Msgs, m.Msg)
+	p.again = p.started
+}
+
+func (h *Hub) newPump(ri uint32) uint32 {
+	var i uint32
+	if n := len(h.IdlePumps); n > 0 {
+		i, h.IdlePumps = h.IdlePumps[n-1], h.IdlePumps[:n-1]
+	} else {
+		h.Pumps = append(h.Pumps, &pump{})
+		i = uint32(len(h.Pumps) - 1)
+	}
+	h.Pumps[i].roster = ri
+	h.BusyPumps = append(h.BusyPumps, i)
+	return i
+}
+
+// stopPump ends a delivery. The pump is idle once pumpAll has passed it.
+func (h *Hub) stopPump(i uint32) {
+	p := h.Pumps[i]
+	h.Rosters.At(p.roster).Pump = 0
+	p.forget()
+	size := p.Size()
+	clear(p.Msgs)
+	p.roster, p.at, p.started, p.again, p.given, p.Msgs, p.notices = 0, 0, false, false, 0, p.Msgs[:0], nil
+	if size > pool.KeepBuffer || len(h.IdlePumps) >= keepPumps {
+		*p = pump{}
+	}
+}
+
+// size is what a pump's buffers take.
+func (p *pump) Size() int {
+	size := cap(p.body)
+	for f := range p.batches {
+		size += cap(p.batches[f].Buf) + cap(p.batches[f].Object)
+	}
+	for v := range p.polls {
+		size += cap(p.polls[v].response)
+	}
+	return size
+}
+
+// pumpAll delivers, within the turn's budget.
+func (h *Hub) PumpAll() {
+	if len(h.BusyPumps) == 0 {
+		return
+	}
+	left, share := PumpBudget, max(PumpBudget/len(h.BusyPumps), pumpShare)
+	h.unfinished = h.unfinished[:0]
+	n := 0
+	for ; n < len(h.BusyPumps) && left > 0; n++ {
+		i := h.BusyPumps[n]
+		p := h.Pumps[i]
+		budget := min(share, left)
+		left -= budget
+		if p.roster != 0 && !h.run(p, &budget) {
+			h.unfinished = append(h.unfinished, i)
+		} else {
+			if p.roster != 0 {
+				h.stopPump(i)
+			}
+			h.IdlePumps = append(h.IdlePumps, i)
+		}
+		left += budget
+	}
+	h.BusyPumps = append(append(h.BusyPumps[:0], h.BusyPumps[n:]...), h.unfinished...)
+}
+
+// run goes on with one delivery, and says whether it is through.
+func (h *Hub) run(p *pump, budget *int) bool {
+	if len(p.notices) > 0 && !h.runNotices(p, budget, false) {
+		return false
+	}
+	if len(p.Msgs) > 0 && !h.runMessages(p, budget) {
+		return false
+	}
+	return len(p.notices) == 0 || h.runNotices(p, budget, true)
+}
+
+// runMessages goes on with a pump's messages, and says whether they are through.
+func (h *Hub) runMessages(p *pump, budget *int) bool {
+	for {
+		if !p.started || p.at == 0 && p.again {
+			h.beginRound(p)
+		}
+		for p.at != 0 {
+			if *budget == 0 {
+				return false
+			}
+			i := p.at
+			sub := h.Subs.At(i)
+			p.at = sub.Next
+			from := int(sub.Cursor - p.Msgs[0].Seq)
+			if sub.Transport.Row().Sessions {
+				from = firstFrom(p.Msgs, sub.Cursor)
+			}
+			if sub.Has(SubBehind) || from < 0 || from >= len(p.Msgs) {
+				continue // gets it by catching up, or has it
+			}
+			*budget--
+			h.Tally.Delivered += uint64(len(p.Msgs) - from)
+			if p.at != 0 {
+				h.prefetchSink = h.Subs.At(p.at).Conn // on its way to the cache while this one is written to
+			}
+			if sub.poll() {
+				h.finishPoll(i, h.pollResponse(p, i, from))
+				continue
+			}
+			if sub.Has(subTell) || sub.Has(SubMember) && sub.Transport.Row().Events {
+				h.writeOwn(p, i, from)
+				continue
+			}
+			b := &p.batches[sub.framing()]
+			if len(b.Ends) < len(p.Msgs) {
+				h.render(p, b, sub.framing())
+			}
+			h.writeBatch(i, sub, b, from)
+		}
+		if !p.again {
+			return true
+		}
+	}
+}
+
+// beginRound starts at the roster's head. What was there when the last round
+// began, everybody has been given in it.
+func (h *Hub) beginRound(p *pump) {
+	p.at = h.Rosters.At(p.roster).Head
+	p.started, p.again = true, false
+	if p.given > 0 {
+		p.Msgs = slices.Delete(p.Msgs, 0, p.given)
+		p.forget()
+	}
+	p.given = len(p.Msgs)
+}
+
+// forget drops what is rendered.
+func (p *pump) forget() {
+	for f := range p.batches {
+		p.batches[f].Reset(frame.Framing(f), record.EpochNone)
+	}
+	for v := range p.polls {
+		p.polls[v].n = 0
+	}
+}
+
+// render brings a batch up to the pump's messages.
+func (h *Hub) render(p *pump, b *frame.Batch, f frame.Framing) {
+	if len(b.Ends) == 0 {
+		b.Reset(f, h.Rosters.At(p.roster).Gen)
+	}
+	for _, message := range p.Msgs[len(b.Ends):] {
+		b.Append(message, h.RosterName(p.roster))
+	}
+}
+
+// pollResponse is the whole response to a poll: rendered once for all that
+// lack the same messages, but for those with a callback of their own.
+func (h *Hub) pollResponse(p *pump, i uint32, from int) []byte {
+	sub, tell := h.Subs.At(h.owner(i)), h.tellOf(i)
+	missing := h.fitPoll(p.Msgs[from:], h.RosterName(p.roster))
+	if sub.CbLen != 0 {
+		if sub.Transport.Row().Sessions {
+			return h.ccometResponse(sub, missing, h.RosterName(p.roster))
+		}
+		p.body = frame.AppendPollBody(p.body[:0], missing, h.RosterName(p.roster), false, tell)
+		h.Scratch = h.appendPollResponse(h.Scratch[:0], sub, p.body)
+		return h.Scratch
+	}
+	// Of a bundle the member is to be told, and its head keeps how the response ends.
+	variant := sub.Flags&(SubCloseAfter|SubHTTP10) | h.Subs.At(i).Flags&subTell
+	cache := &p.polls[variant/SubCloseAfter]
+	if page := h.Page(conn.Front, sub.Conn); cache.n != len(missing) || cache.from != from || cache.page != page {
+		p.body = frame.AppendPollBody(p.body[:0], missing, h.RosterName(p.roster), false, tell)
+		cache.response = h.appendPollResponse(cache.response[:0], sub, p.body)
+		cache.from, cache.n, cache.page = from, len(missing), page
+	}
+	return cache.response
+}
+
+// tellOf is the epoch that a subscriber in a roster is to be told, if any.
+func (h *Hub) tellOf(i uint32) uint32 {
+	if sub := h.Subs.At(i); sub.Has(subTell) {
+		return h.placeOf(sub)
+	}
+	return record.EpochNone
+}
+
+// writeOwn writes what it lacks to a subscriber to which that is not what it is to
+// others: in a bundle, whose events' ids are its own; with its channel's epoch.
+func (h *Hub) writeOwn(p *pump, i uint32, from int) {
+	b := &h.Batch
+	h.resetFor(b, i)
+	for _, message := range p.Msgs[from:] {
+		b.Append(message, h.RosterName(p.roster))
+	}
+	h.writeBatch(i, h.Subs.At(i), b, 0)
+}
+
+// firstFrom finds the first message from number seq on, where numbers may leave
+// gaps: in CComet's dialect, where a channel may take up a later one.
+func firstFrom(msgs []*msg.Message, seq int32) int {
+	i := 0
+	for i < len(msgs) && msgs[i].Seq-seq < 0 {
+		i++
+	}
+	return i
+}
+
+// fitPoll is as many of the messages as a poll is given at once.
+func (h *Hub) fitPoll(msgs []*msg.Message, cname []byte) []*msg.Message {
+	most := h.cfg.PollMost
+	size, room := 0, msg.ObjectRoom(cname)
+	for n, message := range msgs {
+		if size += len(message.Content) + room; size > most && n > 0 {
+			return msgs[:n]
+		}
+	}
+	return msgs
+}
+
+// writeBatch writes a batch to a subscriber from message index from on (-1:
+// from the very beginning, head included), of which the first is the one its
+// cursor stands at.
+func (h *Hub) writeBatch(i uint32, sub *Subscriber, b *frame.Batch, from int) {
+	start := b.Start(from)
+	n, err := h.loop.TryWriteAt(sub.Conn, b.Buf[start:])
+	switch {
+	case err != nil: // told to Closed
+	case start+n < len(b.Buf):
+		h.wroteShort(sub, b, from, start+n)
+	default:
+		sub.Cursor += int32(len(b.Ends) - max(from, 0))
+		h.noteTold(sub, b, len(b.Ends))
+		if b.Closes {
+			h.endOne(i, h.loop.ConnAt(sub.Conn), record.EpochClosed)
+		}
+	}
+}
+
+// wroteShort leaves a subscriber behind whose write got as far as pos.
+func (h *Hub) wroteShort(sub *Subscriber, b *frame.Batch, from, pos int) {
+	c := h.loop.ConnAt(sub.Conn)
+	h.fallBehind(sub)
+	if h.loop.Blocked(c) {
+		// Something else is stuck already, so not even a head could go.
+		if from < 0 {
+			_ = h.loop.Write(c, b.Buf[:b.Head])
+			h.noteTold(sub, b, 0)
+		}
+		return
+	}
+	framed, at, through := b.Rest(pos, h.LastHeldFrame)
+	sub.Cursor += int32(through - max(from, 0))
+	h.noteTold(sub, b, through)
+	h.LastHeldFrame = framed
+	h.loop.Hold(c, framed, at)
+	h.loop.SetTimer(c, h.loop.WriteTime(c))
+}
+
+// noteTold notes that a subscriber has been told its channel's epoch, if so many messages
+// of a batch tell it.
+func (h *Hub) noteTold(sub *Subscriber, b *frame.Batch, messages int) {
+	if b.WasTold(messages) {
+		sub.Flags &^= subTell
+	}
+}

@@ -1,0 +1,186 @@
+package hub
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/pool"
+	"ccomet/reactor"
+	"strconv"
+)
+
+// What a stream has missed is sent out of its channel's history, some at a time:
+//
+//  1. The channel's home answers a subscription, or a question (mailCatchUp), with the
+//     next messages that are kept, up to replayBytes of them, and whether there are
+//     more (joinMore).
+//  2. They are rendered and written (writeReplay). Where there are more, or the write
+//     was short, the subscriber is behind: the pump passes it over.
+//  3. It is queued (queueReplay), and its channel's home asked again when the turn has
+//     room for what that may answer (runReplays). So a reader's pace costs no more than
+//     what it is sent, and those who come back in crowds share the turns.
+//
+// A subscription's own answer that finds no room is taken as if it had none of the
+// messages.
+
+const (
+	ReplayBudget = 1 << 20 // bytes rendered in a turn for those that come back
+)
+
+// replayer is a subscriber that is to be sent what it has missed.
+type replayer struct {
+	sub  uint32
+	conn reactor.Conn
+}
+
+// queueReplay has a subscriber that is behind go on in its turn.
+func (h *Hub) queueReplay(i uint32, c reactor.Conn) { h.Replays = append(h.Replays, replayer{i, c}) }
+
+// runReplays asks for what those that are queued have missed, as far as the turn has
+// room for the answers.
+func (h *Hub) RunReplays() {
+	n := 0
+	for room := h.ReplayLeft / mail.ReplayBytes; n < len(h.Replays) && room > 0; n++ {
+		if h.askReplay(h.Replays[n]) {
+			room--
+		}
+	}
+	if n == len(h.Replays) {
+		h.Replays = pool.Emptied(h.Replays)
+		return
+	}
+	h.Replays = append(h.Replays[:0], h.Replays[n:]...)
+}
+
+// askReplay asks a channel's home for what a subscriber has missed, if it is still
+// there, and waits for that.
+func (h *Hub) askReplay(r replayer) bool {
+	sub := h.Subs.At(r.sub)
+	if !h.loop.Alive(r.conn) || sub.Conn != r.conn.Index() || !sub.Has(SubBehind) || sub.Has(SubAsking) || h.loop.Blocked(r.conn) {
+		return false // where it is blocked, drained has it queued again
+	}
+	sub.Flags |= SubAsking
+	ro := h.Rosters.At(sub.Roster)
+	h.Send(ro.Home, mail.Mail{Kind: mail.CatchUp, Conn: r.conn, Slot: r.sub, Ref: ro.Ref(), Seq: sub.Cursor, Flag: mail.FlagPlace})
+	return true
+}
+
+// replayInto renders what the home's answer says: lost messages, where the
+// client wants to know of them, then the backlog, or that it was moved.
+func (h *Hub) replayInto(b *frame.Batch, sub *Subscriber, cname []byte, m *mail.Mail) {
+	if m.Flag&mail.FlagLost != 0 {
+		h.countLostBefore(m)
+		if sub.Has(SubSayLost) {
+			h.Object = appendLost(h.Object[:0], cname, m)
+			b.AppendPreface(h.Object, firstOf(m)-1)
+		}
+	}
+	if m.Code == mail.CodeMoved {
+		h.Object = msg.AppendObject(h.Object[:0], msg.NextSeq, cname, m.Seq, "")
+		b.AppendPreface(h.Object, m.Seq-1)
+	}
+	for message, n := m.Msg, m.N; n > 0; message, n = message.After(n), n-1 {
+		b.Append(message, cname)
+		if next := m.Behind(message, n); next != message.Seq+1 {
+			h.countLost(message.Seq+1, next)
+			if sub.Has(SubSayLost) {
+				h.Object = frame.AppendSpan(h.Object[:0], cname, message.Seq+1, next)
+				b.Extend(h.Object, next-1)
+			}
+		}
+	}
+}
+
+// loseBefore counts the messages that a subscriber has lost before what it is sent.
+// How many are gone with another life of its channel nobody knows: they count as one.
+func (h *Hub) countLostBefore(m *mail.Mail) {
+	if m.Flag&mail.FlagOther != 0 {
+		h.countLost(0, 1)
+		return
+	}
+	h.countLost(m.Lost, firstOf(m))
+}
+
+// firstOf is the number of the first message that a replay has.
+func firstOf(m *mail.Mail) int32 {
+	if m.N > 0 {
+		return m.Msg.Seq
+	}
+	return m.Seq
+}
+
+// writeReplay writes a batch that has what the home's answer says, from its start.
+func (h *Hub) writeReplay(i uint32, b *frame.Batch, m *mail.Mail) {
+	sub := h.Subs.At(i)
+	start := m.Seq - int32(len(b.Ends))
+	sub.Cursor = start
+	h.ReplayLeft -= len(b.Buf)
+	h.writeBatch(i, sub, b, -1)
+	h.Tally.Replayed += uint64(sub.Cursor - start)
+	switch {
+	case sub.Has(SubBehind):
+		sub.Cursor = m.Number(sub.Cursor - start) // there may be a gap in what it has not got
+	case m.Flag&mail.FlagMore != 0 && h.loop.Alive(m.Conn):
+		h.fallBehind(sub)
+		h.queueReplay(i, m.Conn)
+	}
+}
+
+// caughtUp takes the home's answer to a subscriber that had fallen behind.
+func (h *Hub) CaughtUp(m *mail.Mail) {
+	i := m.Slot
+	if !h.answeredSub(i) || !h.loop.Alive(m.Conn) {
+		return
+	}
+	sub := h.Subs.At(i)
+	if sub.Roster == 0 {
+		return // its channel was closed
+	}
+	h.notBehind(sub)
+	if m.Code == mail.CodeMoved || m.Flag&mail.FlagLost != 0 && !sub.Has(SubSayLost) {
+		// What it wants is gone. Cut, it comes back with its cursor and is given
+		// what there is; going on, it would never know.
+		h.totals.SlowClosed.Add(1)
+		h.loop.Close(m.Conn)
+		return
+	}
+	h.heartbeat(m.Conn)
+	b := &h.Batch
+	h.resetFor(b, i)
+	h.replayInto(b, sub, h.RosterName(sub.Roster), m)
+	b.Closes = m.Flag&(mail.FlagClosed|mail.FlagMore) == mail.FlagClosed
+	owner := h.owner(i)
+	h.writeReplay(i, b, m)
+	if st, now := h.State(m.Conn); st == conn.Waiting && now == owner { // else it ended with a close
+		h.endGone(owner, m.Conn)
+	}
+}
+
+// drained: what was held for a subscriber has been written. Each subscription
+// that is behind goes on.
+func (h *Hub) Drained(owner uint32, c reactor.Conn) {
+	behind := false
+	for i := h.First(owner); i != 0; i = h.Following(i) {
+		sub := h.Subs.At(i)
+		if !sub.Has(SubBehind) {
+			continue
+		}
+		behind = true
+		h.queueReplay(i, c)
+	}
+	if !behind {
+		h.heartbeat(c) // it was a noop that was stuck
+		h.endGone(owner, c)
+	}
+}
+
+// appendLost appends the object that says which messages are gone: from another life
+// of the channel nobody knows how many, so that has an open end.
+func appendLost(dst, cname []byte, m *mail.Mail) []byte {
+	if m.Flag&mail.FlagOther == 0 {
+		return frame.AppendSpan(dst, cname, m.Lost, firstOf(m))
+	}
+	var span [16]byte
+	return msg.AppendObject(dst, msg.Lost, cname, firstOf(m), append(strconv.AppendInt(span[:0], int64(m.Lost), 10), '-'))
+}

@@ -1,0 +1,97 @@
+package hub
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+	"ccomet/httplite"
+)
+
+// appendStreamHead appends the head of an endless response.
+func (h *Hub) appendStreamHead(dst []byte, sub *Subscriber) []byte {
+	row := sub.Transport.Row()
+	// An old client's response ends with the connection, whatever it asked for.
+	dst = h.AppendHead(dst, conn.Front, frame.Head{Conn: sub.Conn, Status: 200, ContentType: row.ContentType, HTTP10: sub.Has(SubHTTP10), CloseAfter: sub.Has(SubCloseAfter | SubHTTP10), Endless: true})
+	if row.Events {
+		dst = h.AppendEventsOrigin(dst)
+	}
+	if !sub.Has(SubHTTP10) {
+		dst = append(dst, frame.ChunkedLine...)
+	}
+	dst = httplite.EndHeaders(dst)
+	if row.Preface == nil {
+		return dst
+	}
+	if sub.Has(SubHTTP10) {
+		return row.Preface(h.Heads, dst)
+	}
+	h.Body = row.Preface(h.Heads, h.Body[:0])
+	return httplite.AppendChunk(dst, h.Body)
+}
+
+// appendPollResponse appends the whole response to a poll.
+func (h *Hub) appendPollResponse(dst []byte, sub *Subscriber, object []byte) []byte {
+	var cb []byte
+	size := len(object) + len("\n")
+	contentType := frame.TypeJSON
+	if sub.CbLen != 0 {
+		cb = h.Callbacks.Get(sub.callback())
+		size = len(cb) + len(object) + len("();\n")
+		contentType = frame.TypeScript
+	}
+	dst = h.AppendHead(dst, conn.Front, frame.Head{Conn: sub.Conn, Status: 200, ContentType: contentType, HTTP10: sub.Has(SubHTTP10), CloseAfter: sub.Has(SubCloseAfter)})
+	dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(size))
+	dst = httplite.EndHeaders(dst)
+	return frame.AppendJSONP(dst, cb, object)
+}
+
+// appendPoll appends the whole response to a poll that can be answered at
+// once: it was moved, or there is a backlog, or messages are gone.
+func (h *Hub) appendPoll(dst []byte, i uint32, cname []byte, m *mail.Mail) []byte {
+	sub, tell := h.Subs.At(i), record.EpochNone
+	if sub.Has(subTell) {
+		tell = m.Ref.Gen
+	}
+	body := h.Object[:0]
+	if m.Flag&mail.FlagLost != 0 {
+		h.countLostBefore(m)
+	}
+	switch {
+	case m.Code == mail.CodeMoved:
+		body = msg.AppendObject(body, msg.NextSeq, cname, m.Seq, "")
+		body = record.TellLast(body, tell)
+	case m.Flag&mail.FlagLost != 0 && sub.Has(SubSayLost):
+		body = appendLost(append(body, '['), cname, m)
+		body = record.TellLast(body, tell)
+		if m.N == 0 {
+			body = append(body, ']')
+			break
+		}
+		at := len(body)
+		body = h.appendRun(body, m, cname, record.EpochNone)
+		body[at] = ','
+	default:
+		body = h.appendRun(body, m, cname, tell)
+	}
+	h.Object = body
+	return h.appendPollResponse(dst, h.Subs.At(h.owner(i)), body)
+}
+
+// appendRun appends a backlog as an array, and in its first message the epoch, if
+// there is one to be told.
+func (h *Hub) appendRun(dst []byte, m *mail.Mail, cname []byte, tell uint32) []byte {
+	h.msgs = h.msgs[:0]
+	for message, n := m.Msg, m.N; n > 0; message, n = message.After(n), n-1 {
+		h.msgs = append(h.msgs, message)
+	}
+	given := h.fitPoll(h.msgs, cname)
+	h.Tally.Replayed += uint64(len(given))
+	for k := 1; k < len(given); k++ {
+		h.countLost(given[k-1].Seq+1, given[k].Seq)
+	}
+	dst = frame.AppendPollBody(dst, given, cname, true, tell)
+	clear(h.msgs)
+	return dst
+}

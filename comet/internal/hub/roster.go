@@ -1,0 +1,118 @@
+package hub
+
+import (
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/pool"
+	"ccomet/comet/internal/record"
+	"unsafe"
+)
+
+// roster is one channel's subscribers on one loop: the head of their list, and
+// whom to ask about the channel. 32 bytes, and its place in the index beside.
+type Roster struct {
+	link    uint32 // index chain
+	Index   uint32 // the channel's record at its home
+	Gen     uint32
+	Head    uint32 // first subscriber
+	Pump    uint32 // what is being delivered, 0: nothing
+	left    uint32 // subscribers that left in this turn
+	nameAt  uint32 // at the channel's home
+	nameLen uint8
+	Home    uint8 // loop
+	listed  bool  // among those that the turn's end looks at
+	_       uint8
+}
+
+var _ [32]byte = [unsafe.Sizeof(Roster{})]byte{}
+
+func (r *Roster) Ref() mail.Ref { return mail.Ref{Index: r.Index, Gen: r.Gen} }
+
+// findRoster returns this loop's roster of a channel, or 0.
+func (h *Hub) findRoster(home uint8, ch mail.Ref) uint32 {
+	i := h.RosterIndex.Head(mail.HashRef(home, ch.Index))
+	for i != 0 {
+		r := h.Rosters.At(i)
+		if r.Index == ch.Index && r.Gen == ch.Gen && r.Home == home {
+			return i
+		}
+		i = r.link
+	}
+	return 0
+}
+
+// rosterFor returns the roster for a subscriber that has joined, new if need
+// be; 0 when there is no memory.
+func (h *Hub) rosterFor(m *mail.Mail) uint32 {
+	if i := h.findRoster(m.From, m.Ref); i != 0 {
+		return i
+	}
+	i := h.Rosters.Alloc()
+	if i == 0 {
+		return 0
+	}
+	*h.Rosters.At(i) = Roster{Index: m.Ref.Index, Gen: m.Ref.Gen, Home: m.From, nameAt: m.Name.At, nameLen: m.Name.Len}
+	h.RosterIndex.Insert(i)
+	return i
+}
+
+// rosterName is the channel's name, read where its home keeps it: which it
+// does until the roster's last subscriber has been reported as left.
+func (h *Hub) RosterName(i uint32) []byte {
+	r := h.Rosters.At(i)
+	return h.homes.Name(r.Home, record.Name{At: r.nameAt, Len: r.nameLen})
+}
+
+// enlist puts a subscriber into a roster.
+func (h *Hub) enlist(ri, i uint32) {
+	r, sub := h.Rosters.At(ri), h.Subs.At(i)
+	sub.Roster, sub.Next, sub.Prev = ri, r.Head, 0
+	h.Tally.Subscribers[h.ListensBy(i)]++
+	if r.Head != 0 {
+		h.Subs.At(r.Head).Prev = i
+	}
+	r.Head = i
+}
+
+// delist takes a subscriber out of its roster. The channel's home is told when
+// the turn ends, of all that left in it at once.
+func (h *Hub) delist(ri, i uint32) {
+	r, sub := h.Rosters.At(ri), h.Subs.At(i)
+	h.Tally.Subscribers[h.ListensBy(i)]--
+	if sub.Next != 0 {
+		h.Subs.At(sub.Next).Prev = sub.Prev
+	}
+	if sub.Prev != 0 {
+		h.Subs.At(sub.Prev).Next = sub.Next
+	} else {
+		r.Head = sub.Next
+	}
+	if r.Pump != 0 {
+		h.Pumps[r.Pump].pass(i, sub.Next) // a delivery under way goes on behind it
+	}
+	h.passScans(i, sub.Next)
+	r.left++
+	if !r.listed {
+		r.listed = true
+		h.Departed = append(h.Departed, ri)
+	}
+}
+
+// reportDeparted tells the homes who has left, and frees rosters that are empty.
+func (h *Hub) ReportDeparted() {
+	for _, ri := range h.Departed {
+		r := h.Rosters.At(ri)
+		r.listed = false
+		if r.left > 0 {
+			h.Send(r.Home, mail.Mail{Kind: mail.Leave, Ref: r.Ref(), N: int32(r.left)})
+			r.left = 0
+		}
+		if r.Head == 0 {
+			if r.Pump != 0 {
+				h.stopPump(r.Pump)
+			}
+			h.RosterIndex.Remove(ri)
+			h.Rosters.Free(ri)
+		}
+	}
+	h.Departed = pool.Emptied(h.Departed)
+}

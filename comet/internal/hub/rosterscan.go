@@ -1,0 +1,162 @@
+package hub
+
+import (
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/pool"
+	"encoding/binary"
+	"strconv"
+)
+
+// survey is a walk through one roster, for /explain: it counts the subscribers,
+// and lists the first of them. Others come and go meanwhile; who comes is not
+// counted, and who goes takes the walk on with him (delist).
+type rosterScan struct {
+	home     uint8
+	number   uint32 // of the home's explanation
+	next     int32  // the channel's next number
+	At       uint32 // the next subscriber
+	limit    int32  // how many may still be listed
+	listed   int32
+	Count    int
+	behind   int
+	by       [frame.NumCounted]int
+	list     []byte
+	sessions []byte // of those who are listed, 4 bytes each
+}
+
+// surveyBudget is how many subscribers are looked at in a turn.
+const scanBudget = 1024
+
+// listPrice is what one who is listed takes of a turn's budget: a call to the
+// kernel, and some text.
+const listPrice = 16
+
+// startSurvey serves mailSurvey.
+func (h *Hub) StartScan(m *mail.Mail) {
+	v := rosterScan{home: m.From, number: m.Slot, next: m.Seq, limit: m.N}
+	if ri := h.findRoster(m.From, m.Ref); ri != 0 {
+		v.At = h.Rosters.At(ri).Head
+	}
+	h.Scans = append(h.Scans, v)
+}
+
+// passSurveys takes the walks past a subscriber that leaves.
+func (h *Hub) passScans(i, next uint32) {
+	for n := range h.Scans {
+		if h.Scans[n].At == i {
+			h.Scans[n].At = next
+		}
+	}
+}
+
+// runSurveys goes on with what is under way, within the turn's budget.
+func (h *Hub) RunScans() {
+	budget := scanBudget
+	for len(h.Scans) > 0 {
+		v := &h.Scans[0]
+		for v.At != 0 {
+			if budget <= 0 {
+				return
+			}
+			budget--
+			i := v.At
+			v.At = h.Subs.At(i).Next
+			if h.scanOne(v, i) {
+				budget -= listPrice
+			}
+		}
+		h.report(v)
+		h.Scans = append(h.Scans[:0], h.Scans[1:]...)
+	}
+}
+
+// surveyOne counts a subscriber, and says whether it has been listed.
+func (h *Hub) scanOne(v *rosterScan, i uint32) bool {
+	sub := h.Subs.At(i)
+	kind := h.ListensBy(i)
+	v.Count++
+	v.by[kind]++
+	missing := max(v.next-sub.Cursor, 0)
+	if missing > 0 {
+		v.behind++
+	}
+	if v.limit == 0 {
+		return false
+	}
+	v.limit--
+	v.listed++
+	h.listOne(v, i, kind, missing)
+	return true
+}
+
+// listOne writes down one subscriber.
+func (h *Hub) listOne(v *rosterScan, i uint32, kind frame.Transport, missing int32) {
+	sub := h.Subs.At(i)
+	c := h.loop.ConnAt(sub.Conn)
+	t := v.list
+	if v.listed > 1 {
+		t = append(t, ',')
+	}
+	t = append(t, "\n   {\"peer\": \""...)
+	switch peer, err := h.loop.Peer(c); {
+	case err != nil:
+		t = append(t, "gone"...)
+	case !peer.Addr().IsValid():
+		t = append(t, "unix"...)
+	default:
+		t = peer.AppendTo(t)
+		if h.trusted.Has(peer.Addr()) {
+			t = append(t, `", "proxy": "trusted`...)
+		}
+	}
+	t = append(append(append(t, `", "transport": "`...), subscribersBy[kind]...), '"')
+	cursor := sub.Cursor
+	if sub.Transport.Row().Sessions {
+		cursor-- // it counts from 0
+		t = msg.AppendField(t, ", ", "seat", int64(sub.Noop))
+		v.sessions = binary.NativeEndian.AppendUint32(v.sessions, uint32(sub.Noop))
+	}
+	t = msg.AppendField(t, ", ", "cursor", int64(cursor))
+	t = msg.AppendField(t, ", ", "behind", int64(missing))
+	t = msg.AppendField(t, ", ", "held", int64(h.loop.HeldOut(c)))
+	if left, armed := h.loop.TimeLeft(c); armed {
+		what := `, "noop_in": `
+		switch {
+		case h.drain.On():
+			what = `, "leaves_in": `
+		case h.loop.Blocked(c):
+			what = `, "cut_in": `
+		}
+		t = msg.AppendSeconds(append(t, what...), left)
+	}
+	v.list = append(t, '}')
+}
+
+// report tells the channel's home what a survey has come to.
+func (h *Hub) report(v *rosterScan) {
+	m := mail.Mail{Kind: mail.RosterScanned, Slot: v.number, N: v.listed, Lost: int32(v.Count) - v.listed, Msg: &msg.Message{}}
+	m.Buf = pool.NameBuffer(v.sessions)
+	if v.Count > 0 {
+		t := msg.AppendField([]byte("{"), "", "loop", int64(h.Id))
+		t = msg.AppendField(t, ", ", "subscribers", int64(v.Count))
+		t = append(t, `, "transports": `...)
+		between := "{"
+		for kind, n := range v.by {
+			if n > 0 {
+				t = append(append(append(t, between...), '"'), subscribersBy[kind]...)
+				t = strconv.AppendInt(append(t, `": `...), int64(n), 10)
+				between = ", "
+			}
+		}
+		t = append(t, '}')
+		t = msg.AppendField(t, ", ", "behind", int64(v.behind))
+		t = append(append(append(t, `, "list": [`...), v.list...), "]}"...)
+		m.Msg.Content = t
+	}
+	h.Send(v.home, m)
+}
+
+// subscribersBy names how subscribers are counted.
+var subscribersBy = frame.CountedNames()

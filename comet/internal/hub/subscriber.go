@@ -1,0 +1,261 @@
+package hub
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/pool"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/token"
+	"ccomet/reactor"
+	"unsafe"
+)
+
+// subscriber is one waiting client: a cursor on a channel, and how it is to be
+// written to. 32 bytes, and its connection's record beside. It has no queue:
+// what it has not got yet is what its channel's history holds from its cursor
+// on.
+type Subscriber struct {
+	Conn      uint32 // its connection's index
+	Roster    uint32 // 0 until its channel's home has answered
+	Next      uint32 // in the roster
+	Prev      uint32
+	Cursor    int32 // the number it wants next
+	Noop      int32 // the counter that a noop carries; of transportCComet its seat
+	CbAt      uint32
+	Flags     uint16
+	CbLen     uint8
+	Transport frame.Transport
+}
+
+const (
+	SubBehind     uint16 = 1 << iota // a write was short: it goes on from its cursor when it has drained
+	SubAsking                        // its channel's home owes it an answer: to its joining, or what it has missed
+	SubCloseAfter                    // HTTP: the connection ends with the response
+	SubHTTP10                        // HTTP/1.0: no chunks
+	subTell                          // it is to be told its channel's epoch with the first that it hears of it
+	SubSayLost                       // it wants to be told of messages that are gone
+	subGone                          // the client has ended its side: it is not going to wait (endGone)
+	SubBundle                        // it stands for its members (bundle.go)
+	SubMember
+)
+
+var _ [32]byte = [unsafe.Sizeof(Subscriber{})]byte{}
+
+func (sub *Subscriber) Has(flag uint16) bool  { return sub.Flags&flag != 0 }
+func (sub *Subscriber) callback() record.Name { return record.Name{At: sub.CbAt, Len: sub.CbLen} }
+func (sub *Subscriber) poll() bool            { return sub.Transport.Row().Poll }
+
+// How a subscriber comes and goes:
+//
+//  1. newSub, subscribe: the request is good. A record is taken, the connection
+//     paused, and the channel's home asked (mailJoin).
+//  2. joined: the home's answer. A poll that can be answered at once is; any
+//     other subscriber is linked into the channel's roster on this loop, and
+//     sent the head of its response with the backlog.
+//  3. The pump writes what is published (pump.go), the timer noops.
+//  4. A short write leaves it behind: the pump passes it over. Once it has
+//     drained, the home is asked for what it has missed (mailCatchUp), and it
+//     goes on from there (caughtUp).
+//  5. endSub: the response has ended or the connection is gone. The home is
+//     told (mailLeave).
+//
+// With several channels on a connection each has a record of its own, that goes
+// the same way (bundle.go).
+
+// enter makes a connection a subscriber to what it wants, and asks for that; false: no
+// record is free.
+func (h *Hub) Enter(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) bool {
+	i := h.newSub(c, cb, sub, wants)
+	if i != 0 {
+		h.subscribeAll(i, c, wants)
+	}
+	return i != 0
+}
+
+// newSub makes a connection a subscriber to what it wants; 0: no record is free.
+func (h *Hub) newSub(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) uint32 {
+	i := h.Subs.Alloc()
+	if i == 0 {
+		return 0
+	}
+	sub.Conn = c.Index()
+	*h.Subs.At(i) = sub
+	if len(wants) == 1 {
+		h.Subs.At(i).begin(&wants[0])
+	} else if !h.newMembers(i, wants) {
+		h.endSub(i)
+		return 0
+	}
+	if len(cb) > 0 {
+		at := h.Callbacks.Put(cb)
+		if at.At == 0 {
+			h.endSub(i)
+			return 0
+		}
+		h.Subs.At(i).CbAt, h.Subs.At(i).CbLen = at.At, at.Len
+	}
+	h.SetState(c, conn.Waiting, i)
+	h.loop.Pause(c)
+	h.loop.SetTimer(c, h.cfg.RequestTimeout)
+	return i
+}
+
+// begin sets a subscriber to what it wants of its channel.
+func (sub *Subscriber) begin(w *Topic) {
+	sub.Cursor = w.Seq
+	if w.Tell {
+		sub.Flags |= subTell
+	}
+}
+
+// subscribeAll asks for each channel that is wanted. A refusal may end the
+// response, and with it the connection's subscriber. A poll of several ends with
+// the first that has something, so each time another is asked, and the rest when
+// that has answered: a busy channel does not keep the others from it for ever.
+func (h *Hub) subscribeAll(owner uint32, c reactor.Conn, wants []Topic) {
+	var members [MaxBundle]uint32
+	n := 0
+	for i := h.First(owner); i != 0; i = h.Following(i) {
+		members[n] = i
+		n++
+	}
+	start := 0
+	if n > 1 && h.Subs.At(owner).poll() {
+		start = int(h.Rng.Next() % uint64(n))
+	}
+	for k := range n {
+		i, w := members[(start+k)%n], &wants[(start+k)%n]
+		if w.Over() {
+			continue
+		}
+		m := h.joinMail(i, c, w)
+		switch {
+		case k > 0 && h.Subs.At(owner).poll():
+			h.LaterJoins[owner] = append(h.LaterJoins[owner], m)
+		default:
+			h.subscribe(&m)
+		}
+		if what, _ := h.State(c); what != conn.Waiting {
+			return
+		}
+	}
+}
+
+// joinMail is what asks a channel's home to have subscriber i from its place on.
+func (h *Hub) joinMail(i uint32, c reactor.Conn, w *Topic) mail.Mail {
+	sub := h.Subs.At(i)
+	m := mail.Mail{Kind: mail.Join, Conn: c, Slot: i, Seq: w.Seq, Ref: mail.Ref{Gen: w.Epoch}}
+	if w.Place {
+		m.Flag |= mail.FlagPlace
+	}
+	if sub.poll() {
+		m.Flag |= mail.FlagPoll
+	}
+	if sub.Has(SubSayLost) {
+		m.Flag |= mail.FlagSayLost
+	}
+	if h.cfg.Tokens {
+		m.Flag |= mail.FlagExist
+	}
+	m.Buf, m.Nlen = pool.NameBuffer(w.Cname), uint8(len(w.Cname))
+	if len(w.Token) == token.Len {
+		m.Buf.B = append(m.Buf.B, w.Token...)
+	}
+	return m
+}
+
+func (h *Hub) subscribe(m *mail.Mail) {
+	h.Subs.At(m.Slot).Flags |= SubAsking
+	h.Send(h.homes.Of(m.Cname()), *m)
+}
+
+// subscribeRest asks for the channels of a poll that have not been asked yet.
+func (h *Hub) subscribeRest(owner uint32) {
+	for _, m := range h.LaterJoins[owner] {
+		h.subscribe(&m)
+	}
+	delete(h.LaterJoins, owner)
+}
+
+// answeredSub takes the subscriber that an answer of a channel's home is for; false:
+// it has gone meanwhile, and its record is free now.
+func (h *Hub) answeredSub(i uint32) bool {
+	sub := h.Subs.At(i)
+	sub.Flags &^= SubAsking
+	if sub.Conn == 0 {
+		h.Subs.Free(i)
+		return false
+	}
+	return true
+}
+
+// joined takes the home's answer to a subscription.
+func (h *Hub) Joined(m *mail.Mail) {
+	i := m.Slot
+	if !h.answeredSub(i) {
+		h.unjoin(m)
+		return
+	}
+	sub := h.Subs.At(i)
+	if !h.loop.Alive(m.Conn) {
+		h.unjoin(m)
+		return
+	}
+	if m.Flag&mail.FlagMember == 0 {
+		if m.Code != mail.CodeOK && m.Code != mail.CodeMoved {
+			h.refuseSub(i, m.Code, m.Cname())
+			return
+		}
+		h.Scratch = h.appendPoll(h.Scratch[:0], i, m.Cname(), m)
+		h.finishPoll(i, h.Scratch)
+		return
+	}
+	roster := h.rosterFor(m)
+	if roster == 0 {
+		h.unjoin(m)
+		h.refuseSub(i, mail.CodeNoMemory, nil)
+		return
+	}
+	h.enlist(roster, i)
+	h.heartbeat(m.Conn)
+	if sub.poll() {
+		if m.Flag&mail.FlagLost != 0 {
+			h.countLostBefore(m)
+		}
+		sub.Cursor = m.Seq
+		if sub.Has(SubMember) {
+			h.subscribeRest(h.owner(i))
+		}
+		h.endGone(h.owner(i), m.Conn)
+		return
+	}
+	b := &h.Batch
+	h.resetFor(b, i)
+	if h.begins(i) {
+		b.Buf = h.appendStreamHead(b.Buf, sub)
+		b.Head = len(b.Buf)
+	}
+	if h.ReplayLeft <= 0 && m.N > 0 {
+		m.Seq, m.Msg, m.N = firstOf(m), nil, 0
+		m.Flag |= mail.FlagMore // in its turn
+	}
+	h.replayInto(b, sub, h.RosterName(roster), m)
+	h.writeReplay(i, b, m)
+	h.endGone(h.owner(i), m.Conn)
+}
+
+// unjoin has the home forget whom it has just counted.
+func (h *Hub) unjoin(m *mail.Mail) {
+	if m.Flag&mail.FlagMember != 0 {
+		h.Send(m.From, mail.Mail{Kind: mail.Leave, Ref: m.Ref, N: 1})
+	}
+}
+
+func (sub *Subscriber) framing() frame.Framing {
+	f := frame.Framing(sub.Transport) * 2
+	if sub.Has(SubHTTP10) {
+		f++
+	}
+	return f
+}

@@ -1,0 +1,229 @@
+// Package msg has messages as they were published, and their JSON. A message is
+// immutable and shared by all loops.
+package msg
+
+import (
+	"strconv"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// kind is the type of a message on the wire.
+type Kind uint8
+
+const (
+	Data Kind = iota
+	Broadcast
+	Close
+	Noop
+	NextSeq
+	Lost
+	Error401
+	Error429
+	Error503
+	JoinNotice // of CComet's dialect
+)
+
+var kindNames = [...]string{"data", "broadcast", "close", "noop", "next_seq", "lost", "401", "429", "503", "SIGN"}
+
+func (k Kind) String() string { return kindNames[k] }
+
+// message is one published message, as it was published: each framing renders it.
+// It is immutable from then on, and shared by all loops. Its history is a linked
+// list in the order of numbers: next is set by the channel's home when the next one
+// is published, so whoever was given a run of messages reads next only within that
+// run.
+type Message struct {
+	Next    *Message
+	Content []byte // JSON-escaped; of CComet's dialect all that stands before its number
+	Shared  *Sharing
+	Seq     int32
+	Kind    Kind
+}
+
+// sharing counts the histories of one loop that keep a content, which takes memory
+// once for all of them. It belongs to that loop.
+type Sharing struct{ Kept int }
+
+// newSharing is nil where there is nothing to be shared.
+func NewSharing(content []byte) *Sharing {
+	if len(content) == 0 {
+		return nil
+	}
+	return new(Sharing)
+}
+
+// newMessage makes a message of content that is its own, which it copies.
+func New(k Kind, seq int32, content []byte) *Message {
+	return &Message{Kind: k, Seq: seq, Content: ExactCopy(content)}
+}
+
+// exactCopy copies b, into no more room than it takes.
+func ExactCopy(b []byte) []byte { return append(make([]byte, 0, len(b)), b...) }
+
+// size is the bytes of memory that it takes, without content that it shares: of a
+// short one most are not its text.
+func (msg *Message) Size() int {
+	if msg.Shared != nil {
+		return int(unsafe.Sizeof(*msg))
+	}
+	return int(unsafe.Sizeof(*msg)) + cap(msg.Content)
+}
+
+// appendTo appends a message's object.
+func (msg *Message) AppendTo(dst, cname []byte) []byte {
+	return AppendObject(dst, msg.Kind, cname, msg.Seq, msg.Content)
+}
+
+// after is the next message of a run of which n are left, this one included. Of
+// the last one next is not even looked at: the channel's home may be setting it.
+func (msg *Message) After(n int32) *Message {
+	if n <= 1 {
+		return nil
+	}
+	return msg.Next
+}
+
+// appendObject appends {"type":…,"cname":…,"seq":…,"content":…}. content is
+// JSON-escaped already, cname is not.
+func AppendObject[T []byte | string](dst []byte, k Kind, cname []byte, seq int32, content T) []byte {
+	dst = append(AppendObjectHead(dst, k, cname, seq), content...)
+	return append(dst, ObjectTail...)
+}
+
+// appendObjectHead appends an object up to its content, behind which objectTail comes.
+func AppendObjectHead(dst []byte, k Kind, cname []byte, seq int32) []byte {
+	dst = append(dst, `{"type":"`...)
+	dst = append(dst, kindNames[k]...)
+	dst = append(dst, `","cname":"`...)
+	dst = AppendEscaped(dst, cname)
+	dst = append(dst, `","seq":`...)
+	dst = strconv.AppendInt(dst, int64(seq), 10)
+	return append(dst, `,"content":"`...)
+}
+
+const ObjectTail = `"}`
+
+// objectRoom is the most that stands around the content of one message, in any
+// dialect, of a channel of that name.
+func ObjectRoom(cname []byte) int { return 96 + 4*len(cname) }
+
+const hexDigits = "0123456789abcdef"
+
+// appendEscaped appends s, valid UTF-8, as the inside of a JSON string that is
+// a JavaScript string as well: U+2028 and U+2029 are escaped for older readers
+// of JSONP.
+func AppendEscaped(dst, s []byte) []byte {
+	done := 0
+	for i := 0; i < len(s); i++ {
+		b := s[i]
+		if b >= ' ' && b != '"' && b != '\\' && b != 0xE2 {
+			continue
+		}
+		if b == 0xE2 {
+			if isLineSeparator(s[i:]) {
+				dst = append(dst, s[done:i]...)
+				dst = append(dst, `\u202`...)
+				dst = append(dst, '8'+s[i+2]-0xA8)
+				i += 2
+				done = i + 1
+			}
+			continue
+		}
+		dst = append(dst, s[done:i]...)
+		done = i + 1
+		switch b {
+		case '"', '\\':
+			dst = append(dst, '\\', b)
+		case '\b':
+			dst = append(dst, `\b`...)
+		case '\f':
+			dst = append(dst, `\f`...)
+		case '\n':
+			dst = append(dst, `\n`...)
+		case '\r':
+			dst = append(dst, `\r`...)
+		case '\t':
+			dst = append(dst, `\t`...)
+		default:
+			dst = append(dst, `\u00`...)
+			dst = append(dst, hexDigits[b>>4], hexDigits[b&15])
+		}
+	}
+	return append(dst, s[done:]...)
+}
+
+// isLineSeparator says whether s begins with U+2028 or U+2029.
+func isLineSeparator(s []byte) bool {
+	return len(s) >= 3 && s[0] == 0xE2 && s[1] == 0x80 && (s[2] == 0xA8 || s[2] == 0xA9)
+}
+
+// appendChecked appends s, which claims to be the inside of a JSON string, or
+// says where it is not (RFC 8259 section 7). Escaped surrogates must come in
+// pairs: half of one is no character. U+2028 and U+2029 are escaped.
+func AppendChecked(dst, s []byte) (out []byte, bad int, ok bool) {
+	for i := 0; i < len(s); {
+		switch b := s[i]; {
+		case b < ' ' || b == '"':
+			return dst, i, false
+		case b == '\\':
+			n := escapeLen(s[i:])
+			if n == 0 {
+				return dst, i, false
+			}
+			dst = append(dst, s[i:i+n]...)
+			i += n
+		case b == 0xE2 && isLineSeparator(s[i:]):
+			dst = append(dst, `\u202`...)
+			dst = append(dst, '8'+s[i+2]-0xA8)
+			i += 3
+		case b < utf8.RuneSelf:
+			dst = append(dst, b)
+			i++
+		default:
+			r, n := utf8.DecodeRune(s[i:])
+			if r == utf8.RuneError && n == 1 {
+				return dst, i, false
+			}
+			dst = append(dst, s[i:i+n]...)
+			i += n
+		}
+	}
+	return dst, 0, true
+}
+
+// escapeLen is the length of the escape that s begins with, both halves of a
+// surrogate pair together; 0 if it is none.
+func escapeLen(s []byte) int {
+	if len(s) < 2 {
+		return 0
+	}
+	switch s[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		switch unit := codeUnit(s); {
+		case unit < 0:
+			return 0
+		case unit < 0xD800 || unit > 0xDFFF:
+			return 6
+		case unit <= 0xDBFF:
+			if low := codeUnit(s[6:]); low >= 0xDC00 && low <= 0xDFFF {
+				return 12
+			}
+		}
+	}
+	return 0
+}
+
+// codeUnit is the value of the \uXXXX that s begins with, or -1.
+func codeUnit(s []byte) int {
+	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
+		return -1
+	}
+	v, err := strconv.ParseUint(string(s[2:6]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return int(v)
+}

@@ -1,0 +1,133 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Origins are web origins (RFC 6454): of pages that a side's answers are for. The zero
+// value has none.
+type Origins struct {
+	Any      bool // "*"
+	Exact    map[string]bool
+	patterns []originPattern
+	Texts    []string // as they were given, but "*"
+}
+
+// originPattern is "https://*.example.com": what an origin begins and ends with, and
+// between them one label of its host at the least.
+type originPattern struct{ head, tail string }
+
+// ParseOrigins reads a list of origins, each a text or several with commas between
+// them: "https://example.com", with a port where it is not the scheme's own;
+// "https://*.example.com" for all below a domain, not itself; "*" for all there are.
+func ParseOrigins(list []string) (o Origins, err error) {
+	var errs []error
+	for _, texts := range list {
+		for text := range strings.SplitSeq(texts, ",") {
+			if text = strings.TrimSpace(text); text == "" {
+				continue
+			}
+			if err := o.add(text); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return o, errors.Join(errs...)
+}
+
+func (o *Origins) add(text string) error {
+	if text == "*" {
+		o.Any = true
+		return nil
+	}
+	if text == "null" {
+		return errors.New(`"null": it is the origin of every sandboxed page and file; * lets in all`)
+	}
+	origin, err := normalOrigin(text)
+	if err != nil {
+		return fmt.Errorf("%q: %w", text, err)
+	}
+	o.Texts = append(o.Texts, origin)
+	if head, tail, found := strings.Cut(origin, "*"); found {
+		o.patterns = append(o.patterns, originPattern{head, tail})
+		return nil
+	}
+	if o.Exact == nil {
+		o.Exact = map[string]bool{}
+	}
+	o.Exact[origin] = true
+	return nil
+}
+
+var errNoOrigin = errors.New("want an origin, as in https://example.com or https://*.example.com:8443")
+
+// ownPorts are the ports that browsers leave out.
+var ownPorts = map[string]string{"http": ":80", "https": ":443"}
+
+// normalOrigin is an origin, or a pattern, as browsers write it.
+func normalOrigin(text string) (string, error) {
+	scheme, host, found := strings.Cut(strings.ToLower(text), "://")
+	if !found || scheme == "" || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" {
+		return "", errNoOrigin
+	}
+	if i := strings.IndexAny(host, "/?#@"); i >= 0 {
+		return "", fmt.Errorf("%q does not belong to an origin; %w", host[i:], errNoOrigin)
+	}
+	host = strings.TrimSuffix(host, ownPorts[scheme])
+	name, rest := host, ""
+	if strings.HasPrefix(host, "[") {
+		end := strings.IndexByte(host, ']')
+		if end < 0 || strings.Trim(host[1:end], "0123456789abcdef:.") != "" {
+			return "", errNoOrigin
+		}
+		name, rest = "ipv6", host[end+1:]
+	} else if colon := strings.IndexByte(host, ':'); colon >= 0 {
+		name, rest = host[:colon], host[colon:]
+	}
+	if rest != "" && (len(rest) < 2 || len(rest) > 6 || rest[0] != ':' || strings.Trim(rest[1:], "0123456789") != "") {
+		return "", errNoOrigin
+	}
+	name = strings.TrimPrefix(name, "*.")
+	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-._") != "" || name[0] == '.' {
+		return "", errNoOrigin
+	}
+	return scheme + "://" + host, nil
+}
+
+func (o *Origins) Empty() bool { return !o.Any && !o.Named() }
+
+// named says whether origins are named, one by one or by patterns.
+func (o *Origins) Named() bool { return len(o.Texts) > 0 }
+
+// names says whether an origin is named, beside "*".
+func (o *Origins) Names(origin []byte) bool {
+	if o.Exact[string(origin)] {
+		return true
+	}
+	for i := range o.patterns {
+		if o.patterns[i].matches(string(origin)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *originPattern) matches(origin string) bool {
+	between, begins := strings.CutPrefix(origin, p.head)
+	between, ends := strings.CutSuffix(between, p.tail)
+	return begins && ends && between != "" && between[0] != '.' && strings.Trim(between, "abcdefghijklmnopqrstuvwxyz0123456789-._") == ""
+}
+
+// originIn is the origin of a URL, empty if it has none.
+func OriginIn(url []byte) []byte {
+	for i, slashes := 0, 0; i < len(url); i++ {
+		if url[i] == '/' {
+			if slashes++; slashes == 3 {
+				return url[:i]
+			}
+		}
+	}
+	return url
+}

@@ -1,0 +1,33 @@
+// Package pool has the buffers that are borrowed, and the rule by which large ones
+// are not kept.
+package pool
+
+import "github.com/valyala/bytebufferpool"
+
+// keepBuffer is the largest buffer worth keeping, in the pool or for rendering.
+const KeepBuffer = 64 << 10
+
+func PutBuffer(b *bytebufferpool.ByteBuffer) {
+	if cap(b.B) <= KeepBuffer {
+		bytebufferpool.Put(b)
+	}
+}
+
+// keepList is how much room an emptied list keeps.
+const keepList = 16 << 10
+
+// emptied is a list without its elements, and without what they pointed to.
+func Emptied[T any](list []T) []T {
+	if cap(list) > keepList {
+		return nil
+	}
+	clear(list)
+	return list[:0]
+}
+
+// nameBuffer borrows a buffer that begins with a channel's name.
+func NameBuffer(cname []byte) *bytebufferpool.ByteBuffer {
+	b := bytebufferpool.Get()
+	b.B = append(b.B[:0], cname...)
+	return b
+}

@@ -1,0 +1,66 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// ccometMark is what names of this dialect's channels begin with, at their home:
+// no other name can have it, since control characters are refused.
+const CcometMark = 0x01
+
+// MaxCCometName is the bytes of a channel's name in CComet's dialect.
+const MaxCCometName = MaxName - 1
+
+// maxSeqid bounds the number that clients may take a channel to: messages by the
+// billion are left behind it.
+const MaxSeqid = 1 << 30
+
+// Kinds of a channel (channel.dialect). A fresh one has given no number yet.
+const (
+	DialectOurs uint8 = iota
+	DialectCCometFresh
+	DialectCComet
+)
+
+func DialectOf(cname []byte) uint8 {
+	if len(cname) > 0 && cname[0] == CcometMark {
+		return DialectCCometFresh
+	}
+	return DialectOurs
+}
+
+func CheckCCometName(what string, name []byte, most int) error {
+	if len(name) > most {
+		return fmt.Errorf("%s is %d bytes: at most %d", what, len(name), most)
+	}
+	for _, b := range name {
+		if b < ' ' || b == 0x7F {
+			return fmt.Errorf("%s: control characters are not allowed", what)
+		}
+	}
+	return nil
+}
+
+// checkName says what is wrong with a channel's name, but for one without a byte.
+func CheckName(cname []byte) error {
+	switch {
+	case len(cname) > MaxName:
+		return fmt.Errorf("parameter cname: %d bytes, at most %d", len(cname), MaxName)
+	case !utf8.Valid(cname):
+		return errors.New("parameter cname: not UTF-8")
+	}
+	for _, b := range cname {
+		if b < ' ' || b == 0x7F {
+			return errors.New("parameter cname: control characters are not allowed")
+		}
+	}
+	return nil
+}
+
+// errNoName is what is wrong with a name without a byte, where that is none.
+var ErrNoName = errors.New("parameter cname is missing")
+
+// MaxName is the bytes of a channel's name, or a subscriber's.
+const MaxName = 255

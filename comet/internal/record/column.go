@@ -1,0 +1,19 @@
+package record
+
+// column is what a configuration adds to each record of a slab: a value by the
+// record's index, in chunks that are made as they are needed. It costs nothing
+// where it is not used.
+type Column[T any] struct{ chunks []*[columnChunk]T }
+
+const columnChunk = 4096
+
+func (c *Column[T]) At(i uint32) *T {
+	n := int(i / columnChunk)
+	for len(c.chunks) <= n {
+		c.chunks = append(c.chunks, nil)
+	}
+	if c.chunks[n] == nil {
+		c.chunks[n] = new([columnChunk]T)
+	}
+	return &c.chunks[n][i%columnChunk]
+}

@@ -1,0 +1,21 @@
+package record
+
+import "math/rand/v2"
+
+// spread gives numbers to spread things in time by (xorshift): nobody may depend
+// on their secrecy. One goroutine uses it.
+type Spread uint64
+
+func NewSpread() *Spread {
+	s := Spread(rand.Uint64() | 1)
+	return &s
+}
+
+func (s *Spread) Next() uint64 {
+	n := uint64(*s)
+	n ^= n << 13
+	n ^= n >> 7
+	n ^= n << 17
+	*s = Spread(n)
+	return n
+}

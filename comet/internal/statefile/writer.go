@@ -1,0 +1,185 @@
+// Package statefile has the format of the file that channels outlive the process in.
+package statefile
+
+import (
+	"bufio"
+	"ccomet/comet/internal/msg"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"time"
+	"unsafe"
+)
+
+// A state file is a line that people can read, and records behind it:
+//
+//	ccomet-state 2 clean    (or dirty: who wrote it had not ended; or 02x02: nor had one who loaded that)
+//	length of what follows the checksum (4 bytes), CRC-32C of that and the length (4), kind (1), content
+//
+//	head     when it was written (8: milliseconds of Unix time), and the secret if it was random
+//	channel  dialect (1), next number (4), when its lease ends (8: the same; 0: none), messages that follow (4), epoch (4), name
+//	message  kind (1), number (4), content
+//	body     number (4), content, of the message behind it and others that share it
+//	shared   kind (1), number (4), number of a body before it (4): a message
+//	end      SHA-256 of all records before this one
+//
+// Numbers are big-endian. The line stands outside the checksums, so that one word
+// in it can be changed in place: it must be one of these lines, to the byte. A file of
+// version 1, which is read still, has channels of another kind, without epochs, and
+// messages as JSON.
+const (
+	stateVersion      = 2
+	FirstStateVersion = 1
+	StateMagic        = "ccomet-state "
+)
+
+const (
+	RecordHead         = 'h'
+	RecordFirstChannel = 'c' // of version 1
+	RecordChannel      = 'C'
+	RecordFirstMessage = 'm' // of version 1
+	RecordMessage      = 'M'
+	RecordBody         = 'b'
+	RecordShared       = 's'
+	recordEnd          = 'e'
+)
+
+const (
+	frameLen        = 8
+	firstChannelLen = 1 + 4 + 8 + 4
+	channelLen      = firstChannelLen + 4
+	MessageLen      = 1 + 4
+	bodyLen         = 4
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// stateLine is the first line of a file.
+func Line(version, gaps int) string {
+	return fmt.Sprintf("%s%d %s\n", StateMagic, version, Word(gaps))
+}
+
+// stateLineLen is how long it is, whatever it says.
+var LineLen = len(Line(stateVersion, 0))
+
+// stateWord is the line's last word, as long whatever it says: how many gaps whoever
+// loads the file must leave. With one byte wrong it is none.
+func Word(gaps int) string {
+	switch gaps {
+	case 0:
+		return "clean"
+	case 1:
+		return "dirty"
+	}
+	return fmt.Sprintf("%02dx%02d", gaps, gaps)
+}
+
+// stateHead is what a file says of itself.
+type Head struct {
+	Gaps    int // StateGap's, 0: it was written at the end
+	Written time.Time
+	Secret  []byte // empty: it was configured
+}
+
+// savedChannel is a channel in a file. Its name has the mark of its dialect.
+type Channel struct {
+	Name    []byte
+	Next    int32
+	Lease   int64 // milliseconds of Unix time, 0: none
+	N       uint32
+	Epoch   uint32
+	Dialect uint8
+}
+
+// stateWriter writes a file. The first error is kept, and nothing is written
+// after it.
+type Writer struct {
+	out    *bufio.Writer
+	sum    hash.Hash
+	Buf    []byte
+	Err    error
+	bodies map[*byte]uint32 // those that are in the file already
+}
+
+func NewWriter(out io.Writer, head Head) *Writer {
+	w := &Writer{out: bufio.NewWriterSize(out, 64<<10), sum: sha256.New(), bodies: map[*byte]uint32{}}
+	_, w.Err = w.out.WriteString(Line(stateVersion, head.Gaps))
+	w.Begin(RecordHead)
+	w.Buf = binary.BigEndian.AppendUint64(w.Buf, uint64(head.Written.UnixMilli()))
+	w.Buf = append(w.Buf, head.Secret...)
+	w.End()
+	return w
+}
+
+func (w *Writer) Begin(kind byte) {
+	w.Buf = append(append(w.Buf[:0], "        "[:frameLen]...), kind)
+}
+
+func (w *Writer) End() {
+	binary.BigEndian.PutUint32(w.Buf, uint32(len(w.Buf)-frameLen))
+	binary.BigEndian.PutUint32(w.Buf[4:], recordSum(w.Buf[:4], w.Buf[frameLen:]))
+	w.sum.Write(w.Buf)
+	if w.Err == nil {
+		_, w.Err = w.out.Write(w.Buf)
+	}
+}
+
+func recordSum(length, payload []byte) uint32 {
+	return crc32.Update(crc32.Update(0, castagnoli, length), castagnoli, payload)
+}
+
+func (w *Writer) Channel(c *Channel) {
+	w.Begin(RecordChannel)
+	w.Buf = append(w.Buf, c.Dialect)
+	w.Buf = binary.BigEndian.AppendUint32(w.Buf, uint32(c.Next))
+	w.Buf = binary.BigEndian.AppendUint64(w.Buf, uint64(c.Lease))
+	w.Buf = binary.BigEndian.AppendUint32(w.Buf, c.N)
+	w.Buf = binary.BigEndian.AppendUint32(w.Buf, c.Epoch)
+	w.Buf = append(w.Buf, c.Name...)
+	w.End()
+}
+
+func (w *Writer) Message(k msg.Kind, seq int32, content []byte) {
+	w.beginMessage(RecordMessage, k, seq)
+	w.Buf = append(w.Buf, content...)
+	w.End()
+}
+
+// shared writes a message whose content others share, which is written once.
+func (w *Writer) Shared(k msg.Kind, seq int32, content []byte) {
+	body, known := w.bodies[unsafe.SliceData(content)]
+	if !known {
+		body = uint32(len(w.bodies))
+		w.bodies[unsafe.SliceData(content)] = body
+		w.Begin(RecordBody)
+		w.Buf = binary.BigEndian.AppendUint32(w.Buf, body)
+		w.Buf = append(w.Buf, content...)
+		w.End()
+	}
+	w.beginMessage(RecordShared, k, seq)
+	w.Buf = binary.BigEndian.AppendUint32(w.Buf, body)
+	w.End()
+}
+
+func (w *Writer) beginMessage(record byte, k msg.Kind, seq int32) {
+	w.Begin(record)
+	w.Buf = append(w.Buf, byte(k))
+	w.Buf = binary.BigEndian.AppendUint32(w.Buf, uint32(seq))
+}
+
+// finish writes the end, and returns what went wrong.
+func (w *Writer) Finish() error {
+	sum := w.sum.Sum(nil)
+	w.Begin(recordEnd)
+	w.Buf = append(w.Buf, sum...)
+	w.End()
+	return errors.Join(w.Err, w.out.Flush())
+}
+
+// maxGaps bounds those gaps: numbers must not wrap. Beyond it the last one is left
+// again and again, each time in another epoch.
+const MaxGaps = 99

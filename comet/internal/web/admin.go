@@ -1,0 +1,164 @@
+package web
+
+import (
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/pool"
+	"ccomet/comet/internal/record"
+	"errors"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// The admin side's endpoints. What concerns one channel is mailed to its home;
+// the answer comes back as mailDone and is written in its turn (pipe.go).
+
+// push publishes text as it is; pub publishes what is JSON-escaped already.
+func (w *Web) push(x *exchange) { w.startPublish(x, false) }
+func (w *Web) pub(x *exchange)  { w.startPublish(x, true) }
+
+func (w *Web) startPublish(x *exchange, escaped bool) {
+	if !w.mayPublish(x) {
+		return
+	}
+	cname, err := w.nameArg(x)
+	var cb []byte
+	if err == nil {
+		cb, err = w.callbackArg(x)
+	}
+	if errors.Is(err, record.ErrNoName) && x.raw != nil {
+		err = errNamelessBody
+	}
+	if err != nil {
+		w.fail(x, 400, err.Error())
+		return
+	}
+	m := mail.Mail{Kind: mail.Publish, Conn: x.conn, Nlen: uint8(len(cname))}
+	m.Buf = pool.NameBuffer(cname)
+	if !w.contentArg(x, &m, escaped) {
+		m.Done()
+		return
+	}
+	sl := pendingReply{op: mail.OpPush, cb: string(cb), ack: w.given(x, "ack")}
+	m.Slot = w.awaitReply(x, sl)
+	w.Send(w.homes.Of(cname), m)
+}
+
+var (
+	errNamelessBody = errors.New("parameter cname is missing: where the body is the content, it stands in the query, as in /push?cname=NAME")
+	errTwoContents  = errors.New("the content is there twice: as the body, and as parameter content")
+	errNoContent    = errors.New("parameter content is missing")
+)
+
+// content returns what is to be published, and how to name it: the body, or a parameter.
+func (w *Web) content(x *exchange) (content []byte, name string, err error) {
+	content, ok := w.arg(x, "content")
+	switch {
+	case x.raw != nil && ok:
+		return nil, "", errTwoContents
+	case x.raw != nil:
+		return x.raw, "the body", nil
+	case !ok && !w.cfg.Compat.EmptyContent:
+		return nil, "", errNoContent
+	}
+	return content, "parameter content", w.once(x, "content")
+}
+
+// contentArg appends the content, escaped, to a mail's buffer; false: it was
+// not fit, and the request has been answered.
+func (w *Web) contentArg(x *exchange, m *mail.Mail, escaped bool) (ok bool) {
+	content, name, err := w.content(x)
+	limit := w.cfg.MaxMessage
+	switch {
+	case err != nil:
+		w.fail(x, 400, err.Error())
+	case len(content) > limit:
+		w.fail(x, 413, name+" is "+strconv.Itoa(len(content))+" bytes: max-message is "+strconv.Itoa(limit))
+	case escaped:
+		var bad int
+		if m.Buf.B, bad, ok = msg.AppendChecked(m.Buf.B, content); ok {
+			return true
+		}
+		w.fail(x, 400, name+": not valid inside a JSON string, from byte "+strconv.Itoa(bad)+" on")
+	case !utf8.Valid(content):
+		w.fail(x, 400, name+": not UTF-8")
+	default:
+		m.Buf.B = msg.AppendEscaped(m.Buf.B, content)
+		return true
+	}
+	return false
+}
+
+// broadcast publishes to every channel: each loop sees to its own.
+func (w *Web) broadcast(x *exchange) {
+	if !w.mayPublish(x) {
+		return
+	}
+	m := mail.Mail{Kind: mail.Broadcast}
+	m.Buf = pool.NameBuffer(nil)
+	switch {
+	case w.totals.Broadcasts.Load() > broker.MaxBroadcasts:
+		w.fail(x, 503, "too many broadcasts are under way: at most "+strconv.Itoa(broker.MaxBroadcasts)+" on all loops")
+	case w.contentArg(x, &m, false):
+		w.totals.Broadcasts.Add(int64(w.Loops()))
+		w.broadcasts++
+		w.SendAll(mail.Mail{Kind: mail.Broadcast, Msg: msg.New(msg.Broadcast, 0, m.Buf.B)})
+		w.reply(x, 200, frame.TypeText, []byte("ok\n"))
+	}
+	m.Done()
+}
+
+// controlling makes the endpoint of an operation on one channel.
+func controlling(o mail.Op) func(*Web, *exchange) {
+	return func(w *Web, x *exchange) {
+		if err := w.startControl(x, o); err != nil {
+			w.fail(x, 400, err.Error())
+		}
+	}
+}
+
+func (w *Web) startControl(x *exchange, o mail.Op) error {
+	cname, err := w.nameArg(x)
+	if err != nil {
+		return err
+	}
+	cb, err := w.callbackArg(x)
+	if err != nil {
+		return err
+	}
+	sl := pendingReply{op: o, name: string(cname), cb: string(cb)}
+	if o == mail.OpSign {
+		lease := int32(w.cfg.ChannelTimeout / time.Second)
+		if sl.n, err = w.numberArg(x, "expires", lease); err != nil {
+			return err
+		}
+		if sl.n <= 0 {
+			sl.n = lease
+		}
+		sl.n = min(sl.n, int32(broker.MaxLease/time.Second))
+	}
+	m := mail.Mail{Kind: mail.Control, Op: o, N: sl.n, Conn: x.conn, Nlen: uint8(len(cname))}
+	m.Buf = pool.NameBuffer(cname)
+	m.Slot = w.awaitReply(x, sl)
+	w.Send(w.homes.Of(cname), m)
+	return nil
+}
+
+// info tells the server's counts, or a channel's.
+func (w *Web) info(x *exchange) {
+	if cname, ok := w.arg(x, "cname"); ok && (len(cname) > 0 || !w.cfg.Compat.EmptyNames) {
+		controlling(mail.OpInfo)(w, x)
+		return
+	}
+	w.Object = append(w.Object[:0], `{"version": "`...)
+	w.Object = msg.AppendEscaped(w.Object, []byte(w.cfg.Version))
+	w.Object = append(w.Object, `", "channels": `...)
+	w.Object = strconv.AppendInt(w.Object, w.totals.Channels.Load(), 10)
+	w.Object = append(w.Object, `, "subscribers": `...)
+	w.Object = strconv.AppendInt(w.Object, w.totals.Subscribers.Load(), 10)
+	w.Object = append(w.Object, '}')
+	w.replyJSON(x, nil, w.Object)
+}

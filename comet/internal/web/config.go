@@ -1,0 +1,75 @@
+package web
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/peer"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// webConfig is what the webs of a server are told; the server's Config explains it.
+type Config struct {
+	FrontAllow, FrontDeny, AdminAllow, AdminDeny []string
+	TrustedProxies, ProxyProtocol                []string
+	CORSOrigins, AdminOrigins, AdminHosts        []string
+	Tokens                                       bool // a subscriber brings its channel's token
+	Secret                                       []byte
+	Loops                                        int
+	MaxChannels, MaxSubscribersPerChannel        int // for those who have met them
+	MaxConnections, MaxConnectionsPerAddress     int
+	MaxHeldBytes, MaxMessage, MaxHead            int
+	PublishRatePerAddress, PublishRatePerChannel int
+	ChannelTimeout, PollingTimeout               time.Duration
+	RequestTimeout, BodyTimeout                  time.Duration
+	IdleTimeout, AdminIdleTimeout                time.Duration
+	Compat                                       Compat
+	Pages                                        []Page
+	Public                                       map[string]string
+	Handlers                                     map[string]http.Handler
+	RetryTime                                    time.Duration
+	Version                                      string
+	Log                                          *zerolog.Logger
+	Stats                                        func(dst []byte) []byte // appends what /stats tells
+}
+
+// neverPublic are paths of the admin side that Config.Public cannot open.
+var NeverPublic = []string{"/readyz", "/explain"}
+
+// check says what makes no sense.
+func (c *Config) Check() error {
+	var errs []error
+	for path, of := range c.Public {
+		switch _, handled := c.Handlers[of]; {
+		case handled || slices.Contains(NeverPublic, of):
+			errs = append(errs, fmt.Errorf("public path %s: %s is for the admin side alone", path, of))
+		case table(&Config{})[conn.Admin][of].serve == nil:
+			errs = append(errs, fmt.Errorf("public path %s: the admin side has no %s", path, of))
+		}
+	}
+	if err := checkHandlers(c.Handlers); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := newAccess(c); err != nil {
+		errs = append(errs, err)
+	}
+	for name, list := range map[string][]string{"CORS origins": c.CORSOrigins, "admin origins": c.AdminOrigins} {
+		if _, err := peer.ParseOrigins(list); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	if _, err := ParseHosts(c.AdminHosts); err != nil {
+		errs = append(errs, fmt.Errorf("admin hosts: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// Page is a document that is served as it is.
+type Page struct {
+	Path, ContentType string
+	Body              []byte
+}

@@ -1,0 +1,240 @@
+package web
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/drain"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"ccomet/httplite"
+	"ccomet/reactor"
+	"errors"
+	"syscall"
+	"time"
+)
+
+// This file is where sockets and HTTP meet: a shard is the reactor's handler,
+// takes requests out of what is received, and hands them to their endpoints.
+//
+// exchange is one request while it is served.
+type exchange struct {
+	conn       reactor.Conn
+	req        *httplite.Request
+	side       uint8
+	closeAfter bool   // the connection ends with the response
+	http10     bool   // HTTP/1.0
+	isHEAD     bool   // a HEAD request
+	form       []byte // a POST's parameters
+	raw        []byte // or the content itself
+
+	headers []byte // lines of its own that the response's head has
+}
+
+// Opened begins a connection: its request is awaited.
+func (w *Web) Opened(c reactor.Conn) {
+	w.Table.Opened(c)
+	w.loop.SetTimer(c, w.cfg.RequestTimeout)
+	if w.Side(c) != conn.Admin {
+		w.totals.Admitted.Add(1)
+	}
+	if w.site.Access.Enabled {
+		w.ClassifyPeer(c)
+	}
+	if w.site.Crowd != nil && w.Side(c) != conn.Admin && w.loop.Tag(c)&(conn.TagHeader|conn.TagTrusted) == 0 {
+		if peer, err := w.loop.Peer(c); err == nil && peer.Addr().IsValid() {
+			w.countClient(c, w.homes.HashAddr(peer.Addr()))
+		}
+	}
+}
+
+// Received takes the requests out of what has arrived.
+func (w *Web) Received(c reactor.Conn, p []byte) int {
+	used := 0
+	if w.loop.Tag(c)&conn.TagHeader != 0 {
+		n, ok := w.takeProxyHeader(c, p)
+		if !ok {
+			return n
+		}
+		used = n
+	}
+	for used < len(p) {
+		req := w.parser(c)
+		n, err := req.Parse(p[used:], w.limitsOf(w.Side(c), p[used:]))
+		if err != nil {
+			req.Reset() // it would refuse all that follows, whoever sends it
+			w.dropPartial(c)
+			w.Refuse(c, err.(*httplite.Error))
+			return len(p)
+		}
+		if n == 0 && w.denyBeforeBody(c, req) {
+			return len(p)
+		}
+		if n == 0 {
+			w.incomplete(c, req)
+			return used
+		}
+		used += n
+		half := w.takePartial(c) // what is served may make something else of the connection
+		w.serve(c, req)
+		if half != 0 {
+			w.Parsers.giveBack(half)
+		}
+		if !w.listening(c) {
+			break
+		}
+	}
+	return used
+}
+
+// listening says whether the next request may be taken.
+func (w *Web) listening(c reactor.Conn) bool {
+	if !w.loop.Alive(c) {
+		return false
+	}
+	st, i := w.State(c)
+	takes := connStates[st].takes
+	return takes != nil && takes(w, i, c)
+}
+
+// begin makes a request the exchange that is served: one at a time, and not to
+// be allocated for each.
+func (w *Web) begin(c reactor.Conn, req *httplite.Request) *exchange {
+	w.exchange = exchange{conn: c, req: req, side: w.Side(c), closeAfter: !req.KeepAlive() || w.closesAfterReply(c), http10: req.Minor() == 0}
+	if req.Method() == httplite.CONNECT {
+		w.exchange.closeAfter = true // what follows is meant for a tunnel, and is no request
+	}
+	w.NotePage(w.exchange.side, w.exchange.conn, w.exchange.req.Header("Origin"))
+	return &w.exchange
+}
+
+// serve hands a request to its endpoint.
+func (w *Web) serve(c reactor.Conn, req *httplite.Request) {
+	x := w.begin(c, req)
+	w.requests++
+	if w.site.Access.Enabled && w.deny(x) {
+		return
+	}
+	if req.Method() == httplite.CONNECT {
+		w.fail(x, 501, "there are no tunnels here: this is not a proxy")
+		return
+	}
+	w.args = w.args[:0]
+	if w.drain.Phase >= drain.Ending && w.refuseDraining(x) {
+		return
+	}
+	e, known := w.site.endpoint(x.side, req.Path())
+	m := req.Method()
+	if m == httplite.OPTIONS {
+		w.options(x, e, known)
+		return
+	}
+	if !known {
+		w.noSuchPath(x)
+		return
+	}
+	if w.barsPages(x) && w.barredPage(x) {
+		return
+	}
+	if !e.allows(m) {
+		w.notAllowed(x, e)
+		return
+	}
+	x.isHEAD = m == httplite.HEAD
+	if status, reason := w.readBody(x, &e); status != 0 {
+		w.fail(x, status, reason)
+		return
+	}
+	e.serve(w, x)
+}
+
+// answered readies a connection for its next request, or ends it.
+func (w *Web) Answered(c reactor.Conn, last bool) {
+	if last || w.closesAfterReply(c) {
+		w.Finish(c)
+		return
+	}
+	if w.loop.Blocked(c) {
+		// Who does not read what he asked for is not asked for more: Drained goes on.
+		// Until then it is not idle, and makes room for nobody.
+		w.SetState(c, conn.Idle, 0)
+		w.loop.Pause(c)
+		w.loop.SetTimer(c, w.loop.WriteTime(c))
+		return
+	}
+	w.SetState(c, conn.Idle, conn.IdleServed)
+	w.loop.SetTimer(c, w.idleTimeout(c))
+	w.loop.Resume(c)
+}
+
+// idleTimeout is how long a connection may stay open between requests.
+func (w *Web) idleTimeout(c reactor.Conn) time.Duration {
+	if w.Side(c) == conn.Admin {
+		return w.cfg.AdminIdleTimeout
+	}
+	return w.cfg.IdleTimeout
+}
+
+// refuse answers a request that broke a rule, and ends the connection.
+func (w *Web) Refuse(c reactor.Conn, err *httplite.Error) {
+	w.totals.Refused.Add(1)
+	x := exchange{conn: c, side: w.Side(c), closeAfter: true}
+	if err.Status == 503 || err.Status == 429 {
+		x.headers = limit.RetryAfter(w.Object[:0], limit.RefusedSeconds)
+		w.Object = x.headers
+	}
+	w.Body = append(append(w.Body[:0], err.Error()...), '\n')
+	w.reply(&x, err.Status, frame.TypeText, w.Body)
+}
+
+var errTimeout = &httplite.Error{Status: 408, Reason: "the request did not arrive in time"}
+
+// Ended: the peer will send nothing more. A client that waits has gone; answers
+// under way are still written.
+func (w *Web) Ended(c reactor.Conn) {
+	st, i := w.State(c)
+	connStates[st].ended(w, i, c)
+}
+
+// Drained: what was held has been written.
+func (w *Web) Drained(c reactor.Conn) {
+	w.dropHandled(c)
+	st, i := w.State(c)
+	if drained := connStates[st].drained; drained != nil {
+		drained(w, i, c)
+	}
+}
+
+// Expired: the time of whatever the connection was doing is up.
+func (w *Web) Expired(c reactor.Conn) {
+	st, i := w.State(c)
+	connStates[st].expired(w, i, c)
+}
+
+// Closed frees what goes with a connection.
+func (w *Web) Closed(c reactor.Conn, err error) {
+	if err != nil && w.debug {
+		w.cfg.Log.Debug().Err(err).Uint8("loop", w.Id).Msg("connection lost")
+	}
+	switch {
+	case errors.Is(err, reactor.ErrHeldAll):
+		w.totals.HitLimit(limit.Held, w.cfg.MaxHeldBytes, w.loop.Now())
+		fallthrough
+	case errors.Is(err, reactor.ErrHeldFull), errors.Is(err, syscall.ETIMEDOUT) && w.loop.Blocked(c):
+		w.totals.SlowClosed.Add(1) // by us, or by the kernel, which has the same timeout
+	}
+	w.dropPartial(c)
+	w.uncount(c)
+	w.ForgetPage(w.Side(c), c)
+	w.CancelHandlers(c)
+	w.dropHandled(c)
+	st, i := w.ClearState(c)
+	if closed := connStates[st].closed; closed != nil {
+		closed(w, i, c)
+	}
+}
+
+// finish ends a connection politely, which has nothing left to do.
+func (w *Web) Finish(c reactor.Conn) {
+	w.dropPartial(c)
+	w.SetState(c, conn.Ending, 0)
+	w.loop.Finish(c)
+}

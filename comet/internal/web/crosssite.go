@@ -1,0 +1,163 @@
+package web
+
+import (
+	"bytes"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/peer"
+	"ccomet/httplite"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// A web page must not publish: any page that a browser on some machine has open can
+// have it send requests to whatever that machine reaches, with an image's address, a
+// form or a script. Two things give such a request away:
+//
+//   - The browser says for whose page it asks: Sec-Fetch-Site, where it trusts the
+//     way to the server (as it does to 127.0.0.1), or else Origin, with most requests.
+//   - A page whose own name was made to lead here (DNS rebinding) asks for its own
+//     site, as far as the browser knows. But its name is in the request: Host.
+//
+// Who is no browser has none of the first, and asks by an address, by localhost or by
+// a name that the settings have.
+
+// Hosts are names of hosts. The zero value has none.
+type Hosts struct {
+	any   bool
+	exact map[string]bool
+	below []string // ".example.com"
+}
+
+// ParseHosts reads a list of names, each a text or several with commas between them:
+// "comet.internal"; "*.example.com" for all below a domain; "*" for every name.
+func ParseHosts(list []string) (h Hosts, err error) {
+	var errs []error
+	for _, texts := range list {
+		for text := range strings.SplitSeq(texts, ",") {
+			text = strings.ToLower(strings.TrimSpace(text))
+			name, wild := strings.CutPrefix(text, "*.")
+			switch {
+			case text == "":
+			case text == "*":
+				h.any = true
+			case name == "" || name[0] == '.' || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-._") != "":
+				errs = append(errs, fmt.Errorf("%q: want a host's name without a port, *.example.com, or *", text))
+			case wild:
+				h.below = append(h.below, "."+name)
+			default:
+				if h.exact == nil {
+					h.exact = map[string]bool{}
+				}
+				h.exact[name] = true
+			}
+		}
+	}
+	return h, errors.Join(errs...)
+}
+
+// has says whether a Host field has one of the names, an address, localhost or nothing.
+func (h *Hosts) has(field []byte) bool {
+	name := strings.ToLower(string(hostName(field)))
+	if h.any || name == "" || name == "localhost" || strings.HasSuffix(name, ".localhost") || h.exact[name] {
+		return true
+	}
+	for _, domain := range h.below {
+		if strings.HasSuffix(name, domain) {
+			return true
+		}
+	}
+	_, err := netip.ParseAddr(name)
+	return err == nil
+}
+
+// hostName is a Host field without its port, and without an IPv6 address's brackets.
+func hostName(field []byte) []byte {
+	if len(field) > 0 && field[0] == '[' {
+		name, _, _ := bytes.Cut(field[1:], []byte("]"))
+		return name
+	}
+	name, _, _ := bytes.Cut(field, []byte(":"))
+	return name
+}
+
+// barsPages says whether a request asks what not every page may: anything of the admin
+// side, be it on the front side.
+func (w *Web) barsPages(x *exchange) bool {
+	_, public := w.cfg.Public[string(x.req.Path())]
+	return x.side == conn.Admin || public && x.side == conn.Front
+}
+
+// barredPage answers a request that a browser makes for a page that may not make it,
+// and says whether it has.
+func (w *Web) barredPage(x *exchange) bool {
+	w.Body = w.Body[:0]
+	switch {
+	case w.foreignPage(x):
+		w.Body = append(w.Body, "a page of another site may not ask this"...)
+		if origin := pageOf(x.req); len(origin) > 0 {
+			w.Body = append(append(append(w.Body, " (it is of "...), origin...), ')')
+		}
+		w.Body = append(append(append(w.Body, ": "...), originSettings[x.side]...), " names those that may\n"...)
+	case x.side == conn.Admin && w.foreignHost(x):
+		w.Body = append(append(w.Body, "the name "...), hostName(x.req.Host())...)
+		w.Body = append(w.Body, " is not known here: admin-host names those that are, an address and localhost always are\n"...)
+	default:
+		return false
+	}
+	if x.side == conn.Admin && w.cfg.Compat.PagesMayPublish {
+		if w.site.pageWarned.CompareAndSwap(false, true) {
+			w.cfg.Log.Warn().Str("reason", string(bytes.TrimSpace(w.Body))).Msg("the admin side serves what a web page may have asked, for the sake of iComet's pages; compat = none refuses it")
+		}
+		return false
+	}
+	w.failed(x, 403)
+	return true
+}
+
+// foreignHost says whether a request names a host that is not this one. Of a unix
+// socket that matters to nobody: no browser gets there.
+func (w *Web) foreignHost(x *exchange) bool {
+	host := x.req.Host()
+	if string(host) == w.goodHost {
+		return false
+	}
+	if w.site.adminHosts.has(host) {
+		w.goodHost = string(host) // most that come next have the same
+		return false
+	}
+	remote, err := w.loop.Peer(x.conn)
+	return err != nil || remote.Addr().IsValid()
+}
+
+// foreignPage says whether a browser makes a request for a page that is neither of this
+// server nor of an origin that may. Any page may ask the admin side where all are let
+// in; what the front side has of the admin side is not for all that may read there.
+func (w *Web) foreignPage(x *exchange) bool {
+	site, origin := x.req.Header("Sec-Fetch-Site"), x.req.Header("Origin")
+	switch string(site) {
+	case "same-origin", "none": // no page, but whoever has typed it in
+		return false
+	case "":
+		if len(origin) == 0 || isOriginOf(origin, x.req.Host()) {
+			return false
+		}
+	}
+	origins := &w.site.cors[x.side].Origins
+	return !origins.Names(pageOf(x.req)) && !(x.side == conn.Admin && origins.Any)
+}
+
+// pageOf is the origin of the page that a browser makes a request for, as far as it says.
+func pageOf(req *httplite.Request) []byte {
+	if origin := req.Header("Origin"); len(origin) > 0 {
+		return origin
+	}
+	return peer.OriginIn(req.Header("Referer"))
+}
+
+// isOriginOf says whether an origin is that of a host, by whichever scheme.
+func isOriginOf(origin, host []byte) bool {
+	_, authority, found := bytes.Cut(origin, []byte("://"))
+	return found && bytes.EqualFold(authority, host)
+}

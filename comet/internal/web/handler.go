@@ -1,0 +1,292 @@
+package web
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/mail"
+	"ccomet/httplite"
+	"ccomet/reactor"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rs/zerolog"
+)
+
+// A path of Config.Handlers is served by a handler of net/http, which takes its
+// time on a goroutine of its own:
+//
+//  1. handle: the request is copied, and given a place in its connection's pipe.
+//  2. serve: the handler writes into memory. When it returns, the loop is mailed.
+//  3. handled: the answer waits in the pipe for its turn (pipe.go), and is then
+//     handed to the socket whole (sendHandled).
+//  4. dropHandled: all of it is written, or the connection has gone.
+//
+// From 1 to 4 it counts as one of MaxHandling. Who goes before the handler has
+// returned has its request's context cancelled; it counts until it returns.
+
+const (
+	MaxHandling = 4        // requests that are with handlers at a time, on all loops
+	MaxHandled  = 16 << 20 // bytes of a handler's answer
+)
+
+// handling is one request that is with a handler, or its answer. It is the
+// handler's goroutine's until the loop is mailed.
+type handling struct {
+	conn   reactor.Conn
+	slot   uint32
+	cancel context.CancelFunc
+	state  handlingState // only the loop looks at it
+
+	header http.Header
+	status int
+	answer []byte // behind headRoom bytes
+	err    error  // why there is none
+}
+
+type handlingState uint8
+
+const (
+	handlingRuns handlingState = iota
+	handlingWaits
+	handlingSent // in part
+)
+
+// headRoom is left in front of an answer for a head that is known when its turn
+// has come, so that a long one need not be moved.
+const headRoom = 2 << 10
+
+var errTooLong = fmt.Errorf("the answer is longer than %d bytes: ask for less, or for a shorter time", MaxHandled)
+
+func (h *handling) Header() http.Header { return h.header }
+
+func (h *handling) WriteHeader(status int) {
+	if h.status == 0 && status >= 200 {
+		h.status = status
+	}
+}
+
+func (h *handling) Write(p []byte) (int, error) {
+	h.WriteHeader(http.StatusOK)
+	if len(h.answer)-headRoom+len(p) > MaxHandled {
+		h.err = errTooLong
+		return 0, h.err
+	}
+	h.answer = append(h.answer, p...)
+	return len(p), nil
+}
+
+// checkHandlers refuses paths that cannot be served.
+func checkHandlers(handlers map[string]http.Handler) error {
+	var errs []error
+	taken := table(&Config{})[conn.Admin]
+	for path, handler := range handlers {
+		_, known := taken[path]
+		switch {
+		case !strings.HasPrefix(path, "/"):
+			errs = append(errs, fmt.Errorf("handler of path %q: a path begins with /", path))
+		case known:
+			errs = append(errs, fmt.Errorf("handler of path %s: the admin side has that path already", path))
+		case handler == nil:
+			errs = append(errs, fmt.Errorf("handler of path %s: there is none", path))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// subtrees are the paths that stand for all below them, the longest first.
+func subtrees(handlers map[string]http.Handler) (paths []string) {
+	for path := range handlers {
+		if strings.HasSuffix(path, "/") {
+			paths = append(paths, path)
+		}
+	}
+	slices.SortFunc(paths, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	return paths
+}
+
+// handledBy makes the endpoint of a handler.
+func handledBy(handler http.Handler) func(*Web, *exchange) {
+	return func(w *Web, x *exchange) { w.handle(x, handler) }
+}
+
+// handle hands a request to a handler.
+func (w *Web) handle(x *exchange, handler http.Handler) {
+	req, err := w.toNetHTTP(x)
+	if err != nil {
+		w.fail(x, 400, err.Error())
+		return
+	}
+	if w.totals.Handling.Add(1) > MaxHandling {
+		w.totals.Handling.Add(-1)
+		x.headers = limit.RetryAfter(w.Object[:0], limit.RefusedSeconds)
+		w.Object = x.headers
+		w.fail(x, 503, "too many requests of this kind are under way: at most "+strconv.Itoa(MaxHandling))
+		return
+	}
+	h := &handling{conn: x.conn, header: http.Header{}, answer: make([]byte, headRoom)}
+	h.slot = w.awaitReply(x, pendingReply{op: mail.OpHandled})
+	req, h.cancel = withCancel(req)
+	w.handlings = append(w.handlings, h)
+	inbox := w.Inbox // and nothing else of the loop's
+	go serveHandler(w.cfg.Log, handler, h, req, func() { inbox.Post(mail.Mail{Kind: mail.Handled, Conn: h.conn, Slot: h.slot}) })
+}
+
+func withCancel(req *http.Request) (*http.Request, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	return req.WithContext(ctx), cancel
+}
+
+// toNetHTTP is a copy of a request, which has no body.
+func (w *Web) toNetHTTP(x *exchange) (*http.Request, error) {
+	target := string(x.req.Path())
+	if query := x.req.Query(); len(query) > 0 {
+		target += "?" + string(query)
+	}
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		return nil, errors.New("the target is not one that can be decoded")
+	}
+	req := &http.Request{
+		Method: x.req.Method().String(), URL: u, RequestURI: target, Host: string(x.req.Host()),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody,
+	}
+	if x.http10 {
+		req.Proto, req.ProtoMinor = "HTTP/1.0", 0
+	}
+	for i := range x.req.NumHeaders() {
+		if name, value := x.req.HeaderAt(i); !strings.EqualFold(string(name), "Host") {
+			req.Header.Add(string(name), string(value))
+		}
+	}
+	if peer, err := w.loop.Peer(x.conn); err == nil && peer.IsValid() {
+		req.RemoteAddr = peer.String()
+	}
+	return req, nil
+}
+
+// serveHandler runs a handler to its end, and tells the loop.
+func serveHandler(log *zerolog.Logger, handler http.Handler, h *handling, req *http.Request, tell func()) {
+	defer tell()
+	defer func() {
+		if v := recover(); v != nil {
+			h.err = errors.New("the handler of this path failed: the log says how")
+			log.Error().Str("path", req.URL.Path).Str("panic", fmt.Sprint(v)).Str("stack", string(debug.Stack())).Msg("a handler failed")
+		}
+	}()
+	handler.ServeHTTP(h, req)
+}
+
+// findHandling returns a connection's request of that place in its pipe.
+func (w *Web) findHandling(c reactor.Conn, slot uint32) *handling {
+	for _, h := range w.handlings {
+		if h.conn == c && h.slot == slot {
+			return h
+		}
+	}
+	return nil
+}
+
+// handled serves mailHandled: a handler has returned.
+func (w *Web) Handled(m *mail.Mail) {
+	h := w.findHandling(m.Conn, m.Slot)
+	h.cancel() // gives back what the context holds
+	h.state = handlingWaits
+	what, i := w.State(m.Conn)
+	if what != conn.Answering {
+		w.dropHandled(m.Conn) // the connection is gone
+		return
+	}
+	p := w.pipelines[i]
+	p.slots[m.Slot-p.first].done = true
+	w.listPipeline(i)
+}
+
+// awaitsHandler says whether a connection's request is with a handler.
+func (w *Web) awaitsHandler(c reactor.Conn) bool {
+	return slices.ContainsFunc(w.handlings, func(h *handling) bool { return h.conn == c && h.state == handlingRuns })
+}
+
+// cancelHandlers tells the handlers of a connection's requests, or of all (0), that
+// nobody waits any more.
+func (w *Web) CancelHandlers(c reactor.Conn) {
+	for _, h := range w.handlings {
+		if h.conn == c || c == 0 {
+			h.cancel()
+		}
+	}
+}
+
+// dropHandled forgets a connection's answers, but for those that wait for their
+// turn on a connection that is alive.
+func (w *Web) dropHandled(c reactor.Conn) {
+	if len(w.handlings) == 0 {
+		return
+	}
+	alive, before := w.loop.Alive(c), len(w.handlings)
+	w.handlings = slices.DeleteFunc(w.handlings, func(h *handling) bool {
+		return h.conn == c && (h.state == handlingSent || h.state == handlingWaits && !alive)
+	})
+	w.totals.Handling.Add(int64(len(w.handlings) - before))
+}
+
+// sendHandled writes a handler's answer. What the peer does not take at once is
+// held where it is.
+func (w *Web) sendHandled(c reactor.Conn, sl *pendingReply, number uint32) {
+	h := w.findHandling(c, number)
+	response := w.renderHandled(h, sl)
+	n, err := w.loop.TryWrite(c, response)
+	if err == nil && n < len(response) {
+		w.loop.Hold(c, &reactor.Frame{Bytes: response, Apart: true}, n)
+	}
+	h.state = handlingSent
+	if !w.loop.Blocked(c) {
+		w.dropHandled(c)
+	}
+}
+
+// ownHeaders are the lines of a handler's answer that are ours to say.
+var ownHeaders = []string{"Content-Type", "Content-Length", "Date", "Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade",
+	"Cache-Control", "Expires", "X-Content-Type-Options"}
+
+// renderHandled puts the head in front of a handler's answer.
+func (w *Web) renderHandled(h *handling, sl *pendingReply) []byte {
+	x := exchange{conn: h.conn, side: sl.side, http10: sl.http10, closeAfter: sl.closeAfter, isHEAD: sl.isHEAD}
+	if h.err != nil {
+		w.totals.Refused.Add(1)
+		return w.appendResponse(nil, &x, 500, frame.TypeText, []byte(h.err.Error()+"\n"))
+	}
+	h.WriteHeader(http.StatusOK)
+	body := h.answer[headRoom:]
+	contentType := h.header.Get("Content-Type")
+	if contentType == "" {
+		contentType = http.DetectContentType(body)
+	}
+	for _, name := range ownHeaders {
+		h.header.Del(name)
+	}
+	head := w.AppendHead(w.Scratch[:0], x.side, frame.Head{Conn: h.conn.Index(), Status: h.status, ContentType: contentType, HTTP10: x.http10, CloseAfter: x.closeAfter})
+	for _, name := range slices.Sorted(maps.Keys(h.header)) {
+		for _, value := range h.header[name] {
+			head = httplite.AppendHeader(head, name, value)
+		}
+	}
+	head = httplite.EndHeaders(httplite.AppendHeaderInt(head, "Content-Length", int64(len(body))))
+	w.Scratch = head
+	if x.isHEAD {
+		return slices.Clone(head)
+	}
+	if len(head) > headRoom {
+		return append(slices.Clone(head), body...)
+	}
+	return append(h.answer[:headRoom-len(head)], head...)[headRoom-len(head) : len(h.answer)]
+}

@@ -1,0 +1,40 @@
+package web
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/hub"
+	"ccomet/reactor"
+)
+
+// parting says whether a connection ends with the response under way.
+func (w *Web) closesAfterReply(c reactor.Conn) bool { return w.drain.On() && w.Side(c) != conn.Admin }
+
+func (w *Web) ArrangeOne(c reactor.Conn) {
+	st, i := w.State(c)
+	if leave := connStates[st].leave; leave != nil {
+		leave(w, i, c)
+	}
+}
+
+// needless says whether nobody minds when a connection ends: a backend's, between
+// two requests.
+func (w *Web) Ignorable(c reactor.Conn) bool {
+	what, _ := w.State(c)
+	return (what == conn.Idle || what == conn.Ending) && w.Side(c) == conn.Admin
+}
+
+// turnedOff refuses a request that comes too late. A subscriber is better off
+// with no answer: some clients stop asking at any that they do not know.
+func (w *Web) refuseDraining(x *exchange) bool {
+	switch {
+	case x.side != conn.Admin:
+		w.loop.Close(x.conn)
+		return true
+	case string(x.req.Path()) == "/healthz", string(x.req.Path()) == "/readyz":
+		return false
+	}
+	x.closeAfter = true
+	x.headers = []byte("Retry-After: 1\r\n")
+	w.fail(x, 503, hub.Stopping)
+	return true
+}

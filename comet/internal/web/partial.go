@@ -1,0 +1,129 @@
+package web
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/limit"
+	"ccomet/httplite"
+	"ccomet/reactor"
+	"fmt"
+)
+
+// halves are the parsers of requests that have not wholly arrived.
+type parserPool struct {
+	List  []*httplite.Request // [0] is nobody's
+	Free  []uint32
+	body  []bool // its head has arrived
+	spare []*httplite.Request
+}
+
+// keepSpare is how many idle parsers are kept.
+const keepSpare = 64
+
+func (h *parserPool) at(i uint32) *httplite.Request { return h.List[i] }
+
+func (h *parserPool) lend(req *httplite.Request) uint32 {
+	if n := len(h.Free); n > 0 {
+		i := h.Free[n-1]
+		h.Free = h.Free[:n-1]
+		h.List[i], h.body[i] = req, false
+		return i
+	}
+	if len(h.List) == 0 {
+		h.List, h.body = append(h.List, nil), append(h.body, false)
+	}
+	h.List, h.body = append(h.List, req), append(h.body, false)
+	return uint32(len(h.List) - 1)
+}
+
+func (h *parserPool) spareOne() *httplite.Request {
+	if n := len(h.spare); n > 0 {
+		req := h.spare[n-1]
+		h.spare = h.spare[:n-1]
+		return req
+	}
+	return new(httplite.Request)
+}
+
+func (h *parserPool) giveBack(i uint32) {
+	req := h.List[i]
+	h.List[i] = nil
+	h.Free = append(h.Free, i)
+	if len(h.spare) < keepSpare {
+		req.Reset()
+		h.spare = append(h.spare, req)
+	}
+}
+
+// parser is where a connection's request is parsed: the loop's own parser, but
+// for a request that has begun already.
+func (w *Web) parser(c reactor.Conn) *httplite.Request {
+	if half := w.partialOf(c); half != 0 {
+		return w.Parsers.at(half)
+	}
+	return w.req
+}
+
+// halfOf is the parser of a request that has begun, 0 if none has.
+func (w *Web) partialOf(c reactor.Conn) uint32 {
+	switch what, i := w.State(c); what {
+	case conn.Request:
+		return i
+	case conn.Answering:
+		return w.pipelines[i].partial
+	}
+	return 0
+}
+
+// incomplete keeps what is known of a request whose rest has not arrived. From
+// its first byte on its head has RequestTimeout to be whole, and then its body
+// BodyTimeout. When such requests take all the memory that they may, those that have
+// had a second make room, or it is refused.
+func (w *Web) incomplete(c reactor.Conn, req *httplite.Request) {
+	ceiling := w.cfg.MaxHeldBytes
+	if w.Side(c) != conn.Admin && !w.evictForInput(ceiling/w.cfg.Loops) {
+		w.totals.HitLimit(limit.Held, ceiling, w.loop.Now())
+		req.Reset()
+		w.dropPartial(c)
+		w.Refuse(c, &httplite.Error{Status: 503, Reason: fmt.Sprintf("too much is held of requests that are still arriving: max-held-bytes is %d", ceiling)})
+		return
+	}
+	if req == w.req {
+		half := w.Parsers.lend(req)
+		w.req = w.Parsers.spareOne()
+		switch what, i := w.State(c); what {
+		case conn.Answering:
+			w.pipelines[i].partial = half
+		default:
+			w.SetState(c, conn.Request, half)
+		}
+		w.loop.SetTimer(c, w.cfg.RequestTimeout)
+	}
+	if i := w.partialOf(c); req.HeadDone() && !w.Parsers.body[i] {
+		w.Parsers.body[i] = true
+		w.loop.SetTimer(c, w.cfg.BodyTimeout)
+	}
+	// Behind requests that are not answered yet it would be taken for an answer;
+	// a client has to send the body without it in the end (RFC 9110 10.1.1).
+	if what, _ := w.State(c); what != conn.Answering && req.WantsContinue() {
+		_ = w.loop.Write(c, []byte(httplite.Continue))
+	}
+}
+
+// takeHalf takes what incomplete kept off its connection; 0 if that is nothing.
+func (w *Web) takePartial(c reactor.Conn) (half uint32) {
+	switch what, i := w.State(c); what {
+	case conn.Request:
+		half = i
+		w.SetState(c, conn.Idle, 0)
+	case conn.Answering:
+		half, w.pipelines[i].partial = w.pipelines[i].partial, 0
+	}
+	return half
+}
+
+// dropHalf gives back what incomplete kept.
+func (w *Web) dropPartial(c reactor.Conn) {
+	if half := w.takePartial(c); half != 0 {
+		w.Parsers.giveBack(half)
+	}
+}

@@ -1,0 +1,29 @@
+package web
+
+import "ccomet/comet/internal/conn"
+
+// corsPreflight is what a page may ask, if it may ask at all: for two hours, which is
+// as long as browsers believe it.
+const corsPreflight = "Access-Control-Allow-Headers: Last-Event-ID, Authorization, Cache-Control, X-Requested-With, Content-Type\r\n" +
+	"Access-Control-Max-Age: 7200\r\n"
+
+// preflight answers what a browser asks before a page's request, if x is that.
+func (w *Web) preflight(x *exchange, e endpoint) bool {
+	origin := x.req.Header("Origin")
+	if len(origin) == 0 || x.req.Header("Access-Control-Request-Method") == nil {
+		return false
+	}
+	if w.Page(x.side, x.conn.Index()) == 0 && !w.site.cors[x.side].Origins.Any {
+		w.Body = append(append(w.Body[:0], "pages of "...), origin...)
+		w.Body = append(append(append(w.Body, " are not let in: "...), originSettings[x.side]...), " names those that are\n"...)
+		w.failed(x, 403)
+		return true
+	}
+	w.Object = append(appendMethods(w.Object[:0], "Access-Control-Allow-Methods: ", e.methods), corsPreflight...)
+	x.headers = w.Object
+	w.reply(x, 204, "", nil)
+	return true
+}
+
+// originSettings name the pages of a side; CComet's dialect is JSONP, which asks nobody.
+var originSettings = [conn.NumSides]string{"cors-origin", "admin-origin", "cors-origin"}

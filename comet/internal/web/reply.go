@@ -1,0 +1,127 @@
+package web
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/mail"
+	"ccomet/httplite"
+)
+
+// appendResponse appends a whole response.
+func (w *Web) appendResponse(dst []byte, x *exchange, status int, contentType string, body []byte) []byte {
+	dst = w.AppendHead(dst, x.side, frame.Head{Conn: x.conn.Index(), Status: status, ContentType: contentType, HTTP10: x.http10, CloseAfter: x.closeAfter})
+	dst = append(dst, x.headers...)
+	if status != 204 { // which has no body, and must not have its length (RFC 9110 8.6)
+		dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(body)))
+	}
+	dst = httplite.EndHeaders(dst)
+	if !x.isHEAD {
+		dst = append(dst, body...)
+	}
+	return dst
+}
+
+// reply answers a request at once, in its turn behind those before it.
+func (w *Web) reply(x *exchange, status int, contentType string, body []byte) {
+	w.Scratch = w.appendResponse(w.Scratch[:0], x, status, contentType, body)
+	w.replyRendered(x)
+}
+
+// replyHead answers HEAD where GET would be answered when there is something to say,
+// or without end: with the head alone, and without waiting.
+func (w *Web) replyHead(x *exchange, contentType string, endless bool) {
+	w.Scratch = w.AppendHead(w.Scratch[:0], x.side, frame.Head{Conn: x.conn.Index(), Status: 200, ContentType: contentType, HTTP10: x.http10, CloseAfter: x.closeAfter, Endless: endless})
+	if contentType == frame.TypeSSE {
+		w.Scratch = w.AppendEventsOrigin(w.Scratch)
+	}
+	if endless && !x.http10 {
+		w.Scratch = append(w.Scratch, frame.ChunkedLine...)
+	}
+	w.Scratch = httplite.EndHeaders(w.Scratch)
+	w.replyRendered(x)
+}
+
+// replyRendered answers with the response that scratch has.
+func (w *Web) replyRendered(x *exchange) {
+	if what, i := w.State(x.conn); what == conn.Answering {
+		w.addReply(i, x, pendingReply{op: mail.OpReady, done: true, text: string(w.Scratch)})
+		return
+	}
+	_ = w.loop.Write(x.conn, w.Scratch) // a lost connection is told to Closed
+	w.Answered(x.conn, x.closeAfter)
+}
+
+// replyJSON answers with JSON, or with a call of cb if there is one.
+func (w *Web) replyJSON(x *exchange, cb, object []byte) {
+	contentType := frame.TypeJSON
+	if len(cb) > 0 {
+		contentType = frame.TypeScript
+	}
+	w.Body = frame.AppendJSONP(w.Body[:0], cb, object)
+	w.reply(x, 200, contentType, w.Body)
+}
+
+// fail answers a request that cannot be served, with one line that says why.
+func (w *Web) fail(x *exchange, status int, reason string) {
+	w.Body = append(append(w.Body[:0], reason...), '\n')
+	w.failed(x, status)
+}
+
+// failed is fail with the line that body has.
+func (w *Web) failed(x *exchange, status int) {
+	w.totals.Refused.Add(1)
+	if x.req.Method() == httplite.HEAD {
+		x.isHEAD = true
+	}
+	w.reply(x, status, frame.TypeText, w.Body)
+}
+
+// notAllowed answers a method that the path does not have.
+func (w *Web) notAllowed(x *exchange, e endpoint) {
+	w.Object = appendMethods(w.Object[:0], "Allow: ", e.methods)
+	x.headers = w.Object
+	w.fail(x, 405, "method not allowed here")
+}
+
+// appendMethods appends a header line that lists methods, and OPTIONS, which every
+// path has.
+func appendMethods(dst []byte, name string, methods []httplite.Method) []byte {
+	dst = append(dst, name...)
+	for _, m := range methods {
+		dst = append(append(dst, m.String()...), ", "...)
+	}
+	return append(dst, "OPTIONS\r\n"...)
+}
+
+// options answers OPTIONS: what a path, or the server as a whole (RFC 9110 9.3.7),
+// may be asked with. Load balancers ask "/" so, to see whether the server is there.
+func (w *Web) options(x *exchange, e endpoint, known bool) {
+	switch path := string(x.req.Path()); {
+	case known:
+	case path == "/", path == "*":
+		e.methods = getHead
+	default:
+		w.noSuchPath(x)
+		return
+	}
+	if w.preflight(x, e) {
+		return
+	}
+	w.Object = appendMethods(w.Object[:0], "Allow: ", e.methods)
+	x.headers = w.Object
+	w.reply(x, 204, "", nil)
+}
+
+// maxPathTold is how much of a path an answer repeats.
+const maxPathTold = 200
+
+// noSuchPath says which path is not there: a proxy may have made it of another.
+func (w *Web) noSuchPath(x *exchange) {
+	path := x.req.Path()
+	w.Body = append(append(w.Body[:0], "no such path: "...), path[:min(len(path), maxPathTold)]...)
+	if len(path) > maxPathTold {
+		w.Body = append(w.Body, "..."...)
+	}
+	w.Body = append(w.Body, '\n')
+	w.failed(x, 404)
+}

@@ -1,0 +1,33 @@
+package web
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/httplite"
+)
+
+// requestLimits are what a request may cost. What publishes may say it in its query, so its
+// line may be as long as the largest message, escaped.
+type requestLimits struct{ plain, Publish httplite.Limits }
+
+// escapedSize is how many bytes a byte of content may take in a query or a form.
+const escapedSize = 3
+
+func newRequestLimits(cfg *Config) (l requestLimits) {
+	message := escapedSize * cfg.MaxMessage
+	l.plain = httplite.Limits{Line: cfg.MaxHead / 2, Head: cfg.MaxHead, Body: message + 4096}
+	l.Publish = l.plain
+	l.Publish.Line += message
+	l.Publish.Head += message
+	return l
+}
+
+// limitsOf returns the limits of a request that begins with p. On the admin side, which is
+// for whoever publishes, they are the same for all; elsewhere the path decides, which is long
+// here when a line meets the lower limit.
+func (w *Web) limitsOf(side uint8, p []byte) *httplite.Limits {
+	l := &w.site.Limits
+	if side == conn.Admin || len(p) > l.plain.Line && w.site.publishes(side, p) {
+		return &l.Publish
+	}
+	return &l.plain
+}

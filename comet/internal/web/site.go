@@ -1,0 +1,68 @@
+package web
+
+import (
+	"bytes"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"sync/atomic"
+)
+
+// site is what the webs of all loops share. It is settled before any of them runs, but
+// for what they count together.
+type Site struct {
+	cfg        *Config
+	Access     access
+	cors       [conn.NumSides]frame.Cors
+	adminHosts Hosts
+	iframeHead []byte
+	Limits     requestLimits
+	Endpoints  [conn.NumSides]map[string]endpoint
+	subtrees   []string // paths of Config.Handlers that stand for all below them
+
+	denials    Denials
+	pageWarned atomic.Bool        // of a page that may not publish, but does
+	Crowd      *limit.AddrCounter // nil: connections are not counted by address
+	Publishers *limit.AddrRates   // nil: nor publishes
+}
+
+// newSite makes the site of a configuration that check has found good.
+func NewSite(cfg *Config) *Site {
+	s := &Site{cfg: cfg, Limits: newRequestLimits(cfg), Endpoints: table(cfg), subtrees: subtrees(cfg.Handlers)}
+	s.Access, _ = newAccess(cfg)
+	s.Access.warnClosed(cfg.Log)
+	s.cors = [conn.NumSides]frame.Cors{conn.Front: frame.NewCORS(cfg.CORSOrigins), conn.Admin: frame.NewCORS(cfg.AdminOrigins)}
+	s.iframeHead = frame.NewIframeHead(&s.cors[conn.Front].Origins)
+	s.adminHosts, _ = ParseHosts(cfg.AdminHosts)
+	if cfg.MaxConnectionsPerAddress > 0 {
+		s.Crowd = new(limit.AddrCounter)
+	}
+	if cfg.PublishRatePerAddress > 0 {
+		s.Publishers = new(limit.AddrRates)
+	}
+	return s
+}
+
+// tellsApart says whether it matters which address a connection is from.
+func (s *Site) tellsApart() bool { return s.Crowd != nil || s.Publishers != nil }
+
+// endpoint is what serves a path.
+func (s *Site) endpoint(side uint8, path []byte) (e endpoint, known bool) {
+	if e, known = s.Endpoints[side][string(path)]; known || side != conn.Admin {
+		return e, known
+	}
+	for _, above := range s.subtrees {
+		if bytes.HasPrefix(path, []byte(above)) {
+			return s.Endpoints[side][above], true
+		}
+	}
+	return e, false
+}
+
+// publishes says whether a request that begins with p is for a path that publishes.
+func (s *Site) publishes(side uint8, p []byte) bool {
+	p = bytes.TrimPrefix(p, []byte("\r\n")) // an empty line may come first
+	_, target, _ := bytes.Cut(p, []byte(" "))
+	path := target[:max(bytes.IndexByte(target, '?'), 0)]
+	return s.Endpoints[side][string(path)].publishes
+}

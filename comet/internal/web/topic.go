@@ -1,0 +1,212 @@
+package web
+
+import (
+	"bytes"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/record"
+	"ccomet/httplite"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// startSub reads what a subscriber wants, and subscribes it.
+func (w *Web) startSub(x *exchange, t frame.Transport) error {
+	wants, err := w.topicArgs(x)
+	if err != nil {
+		return err
+	}
+	sub := newSubscriber(x, t)
+	if sub.Noop, err = w.numberArg(x, "noop", 0); err != nil {
+		return err
+	}
+	var cb []byte
+	if t.Row().Poll {
+		if cb, err = w.callbackArg(x); err != nil {
+			return err
+		}
+	}
+	if t.Row().Events {
+		w.resumeEvents(x, wants)
+		if !slices.ContainsFunc(wants, func(to hub.Topic) bool { return !to.Over() }) {
+			w.replyNothing(x)
+			return nil
+		}
+	}
+	if w.given(x, "lost") {
+		sub.Flags |= hub.SubSayLost
+	}
+	if x.isHEAD {
+		contentType := t.Row().ContentType
+		if len(cb) > 0 {
+			contentType = frame.TypeScript
+		}
+		w.replyHead(x, contentType, !t.Row().Poll)
+		return nil
+	}
+	if !w.hub.Enter(x.conn, cb, sub, wants) {
+		w.Refuse(x.conn, hub.ErrNoMemory)
+	}
+	return nil
+}
+
+// newSubscriber is one whose response ends as its request asks.
+func newSubscriber(x *exchange, t frame.Transport) hub.Subscriber {
+	sub := hub.Subscriber{Transport: t}
+	if x.closeAfter {
+		sub.Flags |= hub.SubCloseAfter
+	}
+	if x.http10 {
+		sub.Flags |= hub.SubHTTP10
+	}
+	return sub
+}
+
+// wantArgs returns the channels that the query names, one at the least. A seq, an
+// epoch or a token belongs to the cname that it follows, or to the first if it stands
+// before that; of two the first counts. A channel that is named again is still one: a page
+// whose address has it already has it added once more. Good until the next request.
+func (w *Web) topicArgs(x *exchange) ([]hub.Topic, error) {
+	w.topics = append(w.topics[:0], hub.Topic{})
+	at := 0                         // the channel that was named last
+	var seqs, epochs, tokens uint64 // channels that have theirs, a bit each
+	for args := httplite.ParseArgs(x.req.Query()); ; {
+		key, raw, ok := args.Next()
+		if !ok {
+			break
+		}
+		var err error
+		switch bit := uint64(1) << at; {
+		case w.named(key, "cname"):
+			at, err = w.topicName(raw)
+		case w.named(key, "seq") && seqs&bit == 0:
+			seqs |= bit
+			w.topics[at].Seq, err = w.topicNumber(raw)
+		case w.named(key, "epoch") && epochs&bit == 0:
+			epochs |= bit
+			w.topics[at].Tell = true
+			w.topics[at].Epoch, err = w.topicEpoch(raw)
+		case w.named(key, "token") && tokens&bit == 0:
+			tokens |= bit
+			w.topics[at].Token = w.unescape(raw)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if w.topics[0].Cname == nil {
+		if err := w.checkName(nil); err != nil {
+			return nil, err
+		}
+		w.topics[0].Cname = []byte{}
+	}
+	for i := range w.topics {
+		to := &w.topics[i]
+		to.Place = to.Epoch != record.EpochNone && to.Seq != 0 // 0 is the newest, whatever the epoch
+	}
+	return w.topics, nil
+}
+
+// wantName notes that a channel is named, and returns where it stands.
+func (w *Web) topicName(raw []byte) (at int, err error) {
+	cname := w.unescape(raw)
+	if err = w.checkName(cname); err != nil {
+		return 0, err
+	}
+	if cname == nil {
+		cname = []byte{} // named, if by nothing
+	}
+	if w.topics[0].Cname == nil {
+		w.topics[0].Cname = cname
+		return 0, nil
+	}
+	for at = range w.topics {
+		if bytes.Equal(w.topics[at].Cname, cname) {
+			return at, nil
+		}
+	}
+	if len(w.topics) == hub.MaxBundle {
+		return 0, fmt.Errorf("parameter cname: at most %d channels on a connection", hub.MaxBundle)
+	}
+	w.topics = append(w.topics, hub.Topic{Cname: cname})
+	return len(w.topics) - 1, nil
+}
+
+func (w *Web) topicNumber(raw []byte) (int32, error) {
+	text := w.unescape(raw)
+	if len(text) == 0 {
+		return 0, nil
+	}
+	return w.number(text, "seq")
+}
+
+func (w *Web) topicEpoch(raw []byte) (uint32, error) {
+	e, ok := record.ParseEpoch(w.unescape(raw))
+	if !ok {
+		return 0, errors.New(record.EpochMalformed)
+	}
+	return e, nil
+}
+
+// resumeEvents takes the places that a browser has come to from what it says when it
+// comes back with the URL it once was given: in a header or, by what stands in for
+// EventSource where there is none, in the query.
+func (w *Web) resumeEvents(x *exchange, wants []hub.Topic) {
+	id := x.req.Header("Last-Event-ID")
+	if len(id) == 0 {
+		id, _ = w.arg(x, "lastEventId")
+	}
+	lastEventID(id, wants)
+}
+
+// lastEventID takes places out of the id of an event, which has one for each channel,
+// in the order in which they are named. What is no such list changes nothing.
+func lastEventID(id []byte, wants []hub.Topic) {
+	if bytes.Count(id, []byte(",")) != len(wants)-1 {
+		return
+	}
+	var seen [hub.MaxBundle]hub.Topic
+	for n := range wants {
+		text, rest, _ := bytes.Cut(id, []byte(","))
+		if !parsePlace(&seen[n], text) {
+			return
+		}
+		id = rest
+	}
+	for n := range wants {
+		to, place := &wants[n], &seen[n]
+		to.Seq, to.Epoch, to.Place = place.Seq, place.Epoch, place.Place
+	}
+}
+
+// parsePlace reads a channel's part of an event's id: the number of the last message
+// that was seen and its epoch ("17.k3f9ab2"), a number alone, as servers without epochs
+// have it, or why there is nothing more to come.
+func parsePlace(to *hub.Topic, text []byte) bool {
+	switch string(text) {
+	case record.WordClosed:
+		to.Epoch = record.EpochClosed
+		return true
+	case record.WordDenied:
+		to.Epoch = record.EpochDenied
+		return true
+	}
+	number, epoch, _ := bytes.Cut(text, []byte("."))
+	v, err := strconv.ParseInt(string(number), 10, 32)
+	if err != nil {
+		return false
+	}
+	ok := false
+	to.Seq = int32(v) + 1
+	to.Epoch, ok = record.ParseEpoch(epoch)
+	to.Place = to.Epoch != record.EpochNone || to.Seq != 0 // without one, -1 stands for what has not begun
+	return ok
+}
+
+// replyNothing answers a browser that has been told that there is nothing more to
+// come: at 204 it stops asking.
+func (w *Web) replyNothing(x *exchange) {
+	w.reply(x, 204, "", nil)
+}
