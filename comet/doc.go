@@ -10,12 +10,12 @@
 // A server has one shard for each event loop, and a shard has three actors, each in a
 // package of its own below internal/:
 //
-//	web ──▶ hub ⇄ mail ⇄ broker
+//		web ──▶ hub ⇄ mail ⇄ broker
 //
-//   - The broker has the channels whose home the loop is: numbers, history, leases.
-//   - The hub has the subscribers whose connections are on the loop: cursors,
-//     rosters, delivery.
-//   - The web has the connections: requests, access, answers.
+//	  - The broker has the channels whose home the loop is: numbers, history, leases.
+//	  - The hub has the subscribers whose connections are on the loop: cursors,
+//	    rosters, delivery.
+//	  - The web has the connections: requests, access, answers.
 //
 // Broker and hub know each other by mail alone, on the same loop too. Imports run one
 // way, which imports_test.go holds. This package has what joins the three: the
