@@ -76,6 +76,7 @@ logger:
 	want.ChannelTimeout, want.PollingTimeout = seconds(11*time.Second), seconds(12*time.Second)
 	want.LogLevel, want.LogRotateSize = logLevel(zerolog.WarnLevel), 2000000
 	want.Compat, want.MaxMessage, want.ChannelBufferBytes = compatIComet, 1<<20, 16<<20
+	want.DrainTime = drainTime(300 * time.Millisecond)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -255,7 +256,7 @@ func TestMistakes(t *testing.T) {
 		{"conf", "front\n\tauth: none", `1: want KEY: VALUE, not "front"`},
 		// The last counts, of keys and of whole sections.
 		{"conf", "front:\n\tauth: none\n\tauth: token", "warning: 2: front.auth: ignored, as iComet does: line 3 counts\n" +
-			"warning: 3: front.auth: token without a secret*"},
+			"warning: 3: front.auth: token without a state file*"},
 		{"conf", "pidfile: x\npidfile: y\npidfile:", "warning: 1: pidfile: ignored, as iComet does: line 3 counts\nwarning: 2: pidfile: ignored, as iComet does: line 3 counts"},
 		{"conf", "front:\n\tauth: maybe\n\tx: y\nlogger:\n\tlevel: info\nfront:\n\tauth: none", `warning: 1: front: ignored whole, as iComet does: the section of line 6 counts`},
 		{"conf", "logger:\n\trotate:\n\t\tsize: 5\n\trotate:\n\t\tsize: 6", `warning: 2: logger.rotate: ignored whole, as iComet does: the section of line 4 counts`},
@@ -315,7 +316,9 @@ func TestMistakes(t *testing.T) {
 		{"toml", "log-rotate-size = 5", `warning: 1: log-rotate-size: does nothing: log-output is no file but stderr`},
 		{"toml", "drain-time = 40", `warning: 1: drain-time: is 40s, and -s stop waits for 30s: it will give up`},
 		{"toml", "state = '/nowhere/at/all'", `warning: 1: state: /nowhere/at is no directory: make it before the server starts`},
-		{"toml", "auth = 'token'", `warning: 1: auth: token without a secret or a state file: the tokens of now will not be good after a restart`},
+		{"toml", "auth = 'token'\nstate = '/tmp/ccomet.state'", ""},
+		{"toml", "auth = 'token'\nsecret = 'key'", `warning: 1: auth: token without a state file: the tokens of now will not be valid after a restart`},
+		{"toml", "auth = 'token'", `warning: 1: auth: token without a state file: the tokens of now will not be valid after a restart`},
 		{"toml", "front = ':80'\nadmin = ':80'\nadmin-allow='all'", `warning: 2: admin: :80 is the front address too: one of them will not start`},
 		{"toml", "max-message = 2_000_000", `warning: 1: max-message: is 2000000, and channel-buffer-bytes 1048576: the largest messages cannot be kept`},
 		// After what is no TOML it goes on.

@@ -131,7 +131,9 @@ func TestFlags(t *testing.T) {
 		}},
 		{"--channel-buffer-size 2", keeps(2)},
 		{"--channel-buffer-size 0", keeps(0)},
-		{"--channel-buffer-bytes 400", keeps(3)},
+		// A message takes 48 bytes beside its content, which is one here.
+		{"--channel-buffer-bytes 147", keeps(3)},
+		{"--channel-buffer-bytes 146", keeps(2)},
 		{"--cors-origin https://example.com", func(t *testing.T, p *process) {
 			req, err := http.NewRequest(http.MethodGet, "http://"+p.front+"/ping", nil)
 			if err != nil {
@@ -232,24 +234,45 @@ func open(t *testing.T, address, path string) *bufio.Reader {
 	return bufio.NewReader(resp.Body)
 }
 
-// TestSecret: with a secret of one's own, tokens outlive the process.
+// TestSecret: a token outlives a restart where its channel does and the key is the same.
 func TestSecret(t *testing.T) {
 	t.Parallel()
-	token := func(env ...string) string {
-		p := start(t, env, "--auth", "token")
-		var sign struct{ Token string }
-		if err := json.Unmarshal([]byte(get(t, p.admin, "/sign?cname=a").body), &sign); err != nil {
-			t.Fatal(err)
-		}
-		query := url.Values{"cname": {"a"}, "token": {sign.Token}}
-		answers("/poll?"+query.Encode(), "next_seq")(t, p)
-		return sign.Token
-	}
-	if a, b := token("CCOMET_SECRET=s"), token("CCOMET_SECRET=s"); a != b {
-		t.Errorf("%s and %s with one secret", a, b)
-	}
-	if a, b := token(), token(); a == b {
-		t.Errorf("twice %s without a secret", a)
+	for _, c := range []struct {
+		name          string
+		state         bool
+		before, after string // the key
+		good          bool
+	}{
+		{"a key and a state file", true, "s", "s", true},
+		{"a random key and a state file", true, "", "", true},
+		{"another key", true, "s", "other", false},
+		{"a key without a state file", false, "s", "s", false},
+		{"neither", false, "", "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			args := []string{"--auth", "token", "--drain-time", "0"}
+			if c.state {
+				args = append(args, "--state", filepath.Join(t.TempDir(), "state"), "--state-interval", "0")
+			}
+			p := start(t, []string{"CCOMET_SECRET=" + c.before}, args...)
+			var sign struct{ Token string }
+			if err := json.Unmarshal([]byte(get(t, p.admin, "/sign?cname=a&expires=600").body), &sign); err != nil {
+				t.Fatal(err)
+			}
+			path := "/poll?" + url.Values{"cname": {"a"}, "token": {sign.Token}}.Encode()
+			answers(path, "next_seq")(t, p)
+			p.stop(syscall.SIGTERM)
+
+			p = start(t, []string{"CCOMET_SECRET=" + c.after}, args...)
+			get(t, p.admin, "/sign?cname=a&expires=600") // the channel is there, old or new
+			want := `"type":"401"`
+			if c.good {
+				want = "next_seq"
+			}
+			answers(path, want)(t, p)
+			p.stop(syscall.SIGTERM)
+		})
 	}
 }
 

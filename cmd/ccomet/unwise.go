@@ -32,8 +32,8 @@ func (s *settings) unwise() (list []badSetting) {
 			say(side.name+"-deny", "without %s-allow nobody at all is let in", side.name)
 		}
 	}
-	if comet.Auth(s.Auth) == comet.AuthToken && s.Secret == "" && s.State == "" {
-		say("auth", "token without a secret or a state file: the tokens of now will not be good after a restart")
+	if comet.Auth(s.Auth) == comet.AuthToken && s.State == "" {
+		say("auth", "token without a state file: the tokens of now will not be valid after a restart")
 	}
 	if time.Duration(s.DrainTime) >= stopPatience {
 		say("drain-time", "is %v, and -s stop waits for %v: it will give up", s.DrainTime, stopPatience)
