@@ -125,7 +125,7 @@ func TestMetricsArePrivate(t *testing.T) {
 func TestMetricsWhileDraining(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--drain-time", "60")
-	admin, answers := raw(t, p.admin, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	admin, answers := raw(t, p.admin, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	readUntil(t, answers, "Content-Length: 2")
 	c := p.stream("a")
 	defer c.Close()
@@ -133,7 +133,7 @@ func TestMetricsWhileDraining(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.logs("draining")
-	if _, err := io.WriteString(admin, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(admin, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	text, err := io.ReadAll(answers)
