@@ -65,7 +65,7 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 	case drain.None:
 		d.Phase = drain.Closing
 		s.stopListening(true)
-		s.web.CancelHandlers(0)
+		s.web.Handlers.Cancel(0)
 		return 0
 	case drain.Closing:
 		if d.Turns++; d.Turns < closingTurns {
@@ -86,7 +86,7 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 			s.mark(1)
 		}
 	case drain.Numbered:
-		if d.Marks[1] == loops && len(s.web.Answering) == 0 {
+		if d.Marks[1] == loops && s.web.Answers() == 0 {
 			d.Phase = drain.Quiet
 			s.srv.quieted()
 		}

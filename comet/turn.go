@@ -48,5 +48,5 @@ func (s *shard) sleep(now time.Time) time.Duration {
 	if s.Pending() || s.broker.Busy() || s.hub.Busy() || s.web.Busy() {
 		return 0
 	}
-	return broker.Sooner(s.drain.Wait, broker.Sooner(s.broker.Due(now), s.web.ProbeDue(now)))
+	return broker.Sooner(s.drain.Wait, broker.Sooner(s.broker.Due(now), s.web.Probe.Due(now)))
 }

@@ -17,7 +17,7 @@ func checkSleep(t testing.TB, s *shard, now time.Time) {
 	}
 	for what, left := range map[string]int{
 		"mail to itself": len(s.Out[s.Id]), "broadcasts": len(s.broker.Broadcasts), "roll calls": len(s.broker.Listings), "surveys": len(s.hub.Scans),
-		"answers": len(s.web.Answering), "deliveries": len(s.hub.BusyPumps), "lines": len(s.web.Presence.Lines), "leavers": len(s.hub.Departed), "replays": len(s.hub.Replays),
+		"answers": s.web.Answers(), "deliveries": len(s.hub.BusyPumps), "lines": len(s.web.Presence.Lines), "leavers": len(s.hub.Departed), "replays": len(s.hub.Replays),
 	} {
 		if left > 0 {
 			t.Fatalf("loop %d would sleep (%v) and has %d left: %s", s.Id, wait, left, what)

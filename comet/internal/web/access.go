@@ -53,8 +53,11 @@ func newAccess(cfg *Config) (access, error) {
 		}
 		a.proxied[side] = true
 	}
-	// CComet's dialect is for the same people.
-	a.rules[conn.CComet], a.proxied[conn.CComet] = a.rules[conn.Front], a.proxied[conn.Front]
+	for side := range a.rules { // every side but the admin side is for the front side's clients
+		if uint8(side) != conn.Admin {
+			a.rules[side], a.proxied[side] = a.rules[conn.Front], a.proxied[conn.Front]
+		}
+	}
 	if len(cfg.ProxyProtocol) > 0 && len(cfg.TrustedProxies) == 0 {
 		errs = append(errs, errors.New("the PROXY protocol is on, but there are no trusted proxies, who alone may speak it"))
 	}
@@ -136,7 +139,7 @@ func (w *Web) takeProxyHeader(c reactor.Conn, p []byte) (n int, ok bool) {
 	w.totals.Refused.Add(1)
 	w.tellDenial(side, from.Client)
 	w.Body = appendDenial(w.Body[:0], from.Client)
-	w.reply(&exchange{conn: c, side: side, closeAfter: true}, 403, frame.TypeText, w.Body)
+	w.reply(&exchange{recipient: recipient{conn: c, side: side, closeAfter: true}}, 403, frame.TypeText, w.Body)
 	return len(p), false
 }
 

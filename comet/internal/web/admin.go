@@ -24,10 +24,10 @@ func (w *Web) startPublish(x *exchange, escaped bool) {
 	if !w.mayPublish(x) {
 		return
 	}
-	cname, err := w.nameArg(x)
+	cname, err := x.nameArg()
 	var cb []byte
 	if err == nil {
-		cb, err = w.callbackArg(x)
+		cb, err = x.callbackArg()
 	}
 	if errors.Is(err, record.ErrNoName) && x.raw != nil {
 		err = errNamelessBody
@@ -42,7 +42,7 @@ func (w *Web) startPublish(x *exchange, escaped bool) {
 		m.Done()
 		return
 	}
-	sl := pendingReply{op: mail.OpPush, cb: string(cb), ack: w.given(x, "ack")}
+	sl := pendingReply{write: (*responder).published, cb: string(cb), ack: x.given("ack")}
 	m.Slot = w.awaitReply(x, sl)
 	w.Send(w.homes.Of(cname), m)
 }
@@ -54,23 +54,23 @@ var (
 )
 
 // content returns what is to be published, and how to name it: the body, or a parameter.
-func (w *Web) content(x *exchange) (content []byte, name string, err error) {
-	content, ok := w.arg(x, "content")
+func (x *exchange) content() (content []byte, name string, err error) {
+	content, ok := x.arg("content")
 	switch {
 	case x.raw != nil && ok:
 		return nil, "", errTwoContents
 	case x.raw != nil:
 		return x.raw, "the body", nil
-	case !ok && !w.cfg.Compat.EmptyContent:
+	case !ok && !x.compat.EmptyContent:
 		return nil, "", errNoContent
 	}
-	return content, "parameter content", w.once(x, "content")
+	return content, "parameter content", x.once("content")
 }
 
 // contentArg appends the content, escaped, to a mail's buffer; false: it was
 // not fit, and the request has been answered.
 func (w *Web) contentArg(x *exchange, m *mail.Mail, escaped bool) (ok bool) {
-	content, name, err := w.content(x)
+	content, name, err := x.content()
 	limit := w.cfg.MaxMessage
 	switch {
 	case err != nil:
@@ -112,35 +112,35 @@ func (w *Web) broadcast(x *exchange) {
 }
 
 // controlling makes the endpoint of an operation on one channel.
-func controlling(o mail.Op) func(*Web, *exchange) {
+func controlling(o mail.Op, write replyWriter) func(*Web, *exchange) {
 	return func(w *Web, x *exchange) {
-		if err := w.startControl(x, o); err != nil {
+		if err := w.startControl(x, o, write); err != nil {
 			w.fail(x, 400, err.Error())
 		}
 	}
 }
 
-func (w *Web) startControl(x *exchange, o mail.Op) error {
-	cname, err := w.nameArg(x)
+func (w *Web) startControl(x *exchange, o mail.Op, write replyWriter) error {
+	cname, err := x.nameArg()
 	if err != nil {
 		return err
 	}
-	cb, err := w.callbackArg(x)
+	cb, err := x.callbackArg()
 	if err != nil {
 		return err
 	}
-	sl := pendingReply{op: o, name: string(cname), cb: string(cb)}
+	sl := pendingReply{write: write, name: string(cname), cb: string(cb)}
 	if o == mail.OpSign {
 		lease := int32(w.cfg.ChannelTimeout / time.Second)
-		if sl.n, err = w.numberArg(x, "expires", lease); err != nil {
+		if sl.lease, err = x.numberArg("expires", lease); err != nil {
 			return err
 		}
-		if sl.n <= 0 {
-			sl.n = lease
+		if sl.lease <= 0 {
+			sl.lease = lease
 		}
-		sl.n = min(sl.n, int32(broker.MaxLease/time.Second))
+		sl.lease = min(sl.lease, int32(broker.MaxLease/time.Second))
 	}
-	m := mail.Mail{Kind: mail.Control, Op: o, N: sl.n, Conn: x.conn, Nlen: uint8(len(cname))}
+	m := mail.Mail{Kind: mail.Control, Op: o, N: sl.lease, Conn: x.conn, Nlen: uint8(len(cname))}
 	m.Buf = pool.NameBuffer(cname)
 	m.Slot = w.awaitReply(x, sl)
 	w.Send(w.homes.Of(cname), m)
@@ -149,8 +149,8 @@ func (w *Web) startControl(x *exchange, o mail.Op) error {
 
 // info tells the server's counts, or a channel's.
 func (w *Web) info(x *exchange) {
-	if cname, ok := w.arg(x, "cname"); ok && (len(cname) > 0 || !w.cfg.Compat.EmptyNames) {
-		controlling(mail.OpInfo)(w, x)
+	if cname, ok := x.arg("cname"); ok && (len(cname) > 0 || !w.cfg.Compat.EmptyNames) {
+		controlling(mail.OpInfo, (*responder).counted)(w, x)
 		return
 	}
 	w.Object = append(w.Object[:0], `{"version": "`...)

@@ -22,7 +22,7 @@ var rawTypes = []string{"text/plain", "application/octet-stream", "application/j
 
 // readBody notes what the body of a POST is, and says why it cannot be taken, with a status;
 // 0 if it can be. Any other request's body has no meaning (RFC 9110 9.3.1).
-func (w *Web) readBody(x *exchange, e *endpoint) (status int, reason string) {
+func (x *exchange) readBody(e *endpoint) (status int, reason string) {
 	body := x.req.Body()
 	if x.req.Method() != httplite.POST || len(body) == 0 {
 		return 0, ""
@@ -32,7 +32,7 @@ func (w *Web) readBody(x *exchange, e *endpoint) (status int, reason string) {
 	}
 	contentType := x.req.Header("Content-Type")
 	switch {
-	case httplite.IsForm(contentType) || w.meansForm(x, e, body):
+	case httplite.IsForm(contentType) || x.meansForm(e, body):
 		x.form = body
 	case !e.publishes:
 		return 415, "the body is no form: want application/x-www-form-urlencoded, not " + typeName(contentType)
@@ -46,12 +46,12 @@ func (w *Web) readBody(x *exchange, e *endpoint) (status int, reason string) {
 }
 
 // meansForm says whether a body is a form although its type does not say so.
-func (w *Web) meansForm(x *exchange, e *endpoint, body []byte) bool {
+func (x *exchange) meansForm(e *endpoint, body []byte) bool {
 	query := x.req.Query()
-	if w.cfg.Compat.EveryBodyIsForm {
-		return !e.publishes || w.has(query, "content") || w.has(body, "cname") || w.has(body, "content")
+	if x.compat.EveryBodyIsForm {
+		return !e.publishes || x.has(query, "content") || x.has(body, "cname") || x.has(body, "content")
 	}
-	return !w.has(query, "cname") && (w.has(body, "cname") || w.has(body, "content"))
+	return !x.has(query, "cname") && (x.has(body, "cname") || x.has(body, "content"))
 }
 
 // isRawType says whether a body of this type is content. One without a type is bytes (RFC

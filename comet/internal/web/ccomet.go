@@ -2,11 +2,11 @@ package web
 
 import (
 	"ccomet/comet/internal/ccomet"
+	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/hub"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/record"
-	"ccomet/httplite"
 	"fmt"
 	"strconv"
 )
@@ -28,21 +28,23 @@ import (
 // What a request says is read in ccometquery.go, what is sent is rendered in
 // ccomettext.go.
 
-// ccometTable maps the paths of the dialect's listeners to their endpoints.
-func ccometTable() map[string]endpoint {
-	return map[string]endpoint{
+var ccometDialect = dialect{name: "ccomet", addPaths: addCCometPaths, nameBuffer: ccomet.NameBuffer, maxName: record.MaxCCometName}
+
+func addCCometPaths(t *endpoints, _ *Config) {
+	t.addAll(conn.CComet, map[string]endpoint{
 		"/sign":      {methods: get, serve: ccometBy((*Web).ccometSign)},
 		"/publish":   {methods: get, serve: ccometBy((*Web).ccometPublish), publishes: true},
 		"/subscribe": {methods: get, serve: ccometBy((*Web).ccometSubscribe)},
-	}
+	})
 }
 
 // ccometBy makes an endpoint. Without a callback that can be called, an error is
 // one of HTTP.
-func ccometBy(serve func(*Web, *exchange, *ccomet.Query) error) func(*Web, *exchange) {
+func ccometBy(serve func(*Web, *exchange, ccomet.Query) error) func(*Web, *exchange) {
 	return func(w *Web, x *exchange) {
-		q := &w.asked
-		q.Read(x.req.Query())
+		q := ccomet.Query{Room: x.decoded}
+		q.Read(x.query)
+		x.decoded = q.Room
 		if !isCallback(q.Callback) {
 			w.fail(x, 400, badCallback("callback").Error())
 			return
@@ -56,16 +58,16 @@ func ccometBy(serve func(*Web, *exchange, *ccomet.Query) error) func(*Web, *exch
 }
 
 // ccometSign tells those who wait that somebody has come.
-func (w *Web) ccometSign(x *exchange, q *ccomet.Query) error {
+func (w *Web) ccometSign(x *exchange, q ccomet.Query) error {
 	if err := q.CheckNames(); err != nil {
 		return err
 	}
-	w.ccometSend(x, q, mail.OpSignIn)
+	w.ccometSend(x, &q, mail.OpSignIn, (*responder).ccometSigned)
 	return nil
 }
 
 // ccometPublish publishes.
-func (w *Web) ccometPublish(x *exchange, q *ccomet.Query) error {
+func (w *Web) ccometPublish(x *exchange, q ccomet.Query) error {
 	if err := q.CheckNames(); err != nil {
 		return err
 	}
@@ -76,24 +78,24 @@ func (w *Web) ccometPublish(x *exchange, q *ccomet.Query) error {
 		return fmt.Errorf("msg is %d bytes: max-message is %d", len(q.Msg), limit)
 	}
 	if w.mayPublish(x) {
-		w.ccometSend(x, q, mail.OpPublish)
+		w.ccometSend(x, &q, mail.OpPublish, (*responder).ccometPublished)
 	}
 	return nil
 }
 
 // tell sends a message to its channel's home, rendered as far as it can be
 // without its number.
-func (w *Web) ccometSend(x *exchange, q *ccomet.Query, o mail.Op) {
+func (w *Web) ccometSend(x *exchange, q *ccomet.Query, o mail.Op, write replyWriter) {
 	m := mail.Mail{Kind: mail.PublishCComet, Op: o, Conn: x.conn}
 	m.Buf, m.Nlen = ccomet.NameBuffer(q.Channel)
 	m.Buf.B = ccomet.AppendMessageHead(m.Buf.B, o == mail.OpSignIn, q)
 	home := w.homes.Of(m.Cname())
-	m.Slot = w.awaitReply(x, pendingReply{op: o, cb: string(q.Callback)})
+	m.Slot = w.awaitReply(x, pendingReply{write: write, cb: string(q.Callback)})
 	w.Send(home, m)
 }
 
 // ccometSubscribe has a client wait for a number.
-func (w *Web) ccometSubscribe(x *exchange, q *ccomet.Query) error {
+func (w *Web) ccometSubscribe(x *exchange, q ccomet.Query) error {
 	if err := q.CheckNames(); err != nil {
 		return err
 	}
@@ -101,25 +103,9 @@ func (w *Web) ccometSubscribe(x *exchange, q *ccomet.Query) error {
 	if err != nil {
 		return ccomet.ErrParams
 	}
-	w.topics = append(w.topics[:0], hub.Topic{Seq: int32(max(min(seqid, record.MaxSeqid+1), 0)) + 1})
-	if !w.hub.EnterSession(x.conn, q.Callback, newSubscriber(x, frame.CComet), w.topics, q.Channel, q.Sname) {
+	x.topics = append(x.topics, hub.Topic{Seq: int32(max(min(seqid, record.MaxSeqid+1), 0)) + 1})
+	if !w.hub.EnterSession(x.conn, q.Callback, newSubscriber(x, frame.CComet), x.topics, q.Channel, q.Sname) {
 		w.Refuse(x.conn, hub.ErrNoMemory)
 	}
 	return nil
-}
-
-// whyTurnedAway is what such a client is told in the end.
-func (w *Web) whyRefused(why mail.Code) *httplite.Error {
-	switch why {
-	case mail.CodeTooMany:
-		return &httplite.Error{Status: 429, Reason: w.tooManyChannels()}
-	case mail.CodeFull:
-		return &httplite.Error{Status: 429,
-			Reason: fmt.Sprintf("too many subscribers of this channel: max-subscribers-per-channel is %d", w.cfg.MaxSubscribersPerChannel)}
-	}
-	return hub.ErrNoMemory
-}
-
-func (w *Web) tooManyChannels() string {
-	return fmt.Sprintf("too many channels: max-channels is %d", w.cfg.MaxChannels)
 }

@@ -12,22 +12,8 @@ import (
 	"time"
 )
 
-// This file is where sockets and HTTP meet: a shard is the reactor's handler,
-// takes requests out of what is received, and hands them to their endpoints.
-//
-// exchange is one request while it is served.
-type exchange struct {
-	conn       reactor.Conn
-	req        *httplite.Request
-	side       uint8
-	closeAfter bool   // the connection ends with the response
-	http10     bool   // HTTP/1.0
-	isHEAD     bool   // a HEAD request
-	form       []byte // a POST's parameters
-	raw        []byte // or the content itself
-
-	headers []byte // lines of its own that the response's head has
-}
+// This file is where sockets and HTTP meet: it takes requests out of what is received,
+// and hands them to their endpoints.
 
 // Opened begins a connection: its request is awaited.
 func (w *Web) Opened(c reactor.Conn) {
@@ -73,10 +59,10 @@ func (w *Web) Received(c reactor.Conn, p []byte) int {
 			return used
 		}
 		used += n
-		half := w.takePartial(c) // what is served may make something else of the connection
+		partial := w.takePartial(c) // serving it may change what the connection does
 		w.serve(c, req)
-		if half != 0 {
-			w.Parsers.giveBack(half)
+		if partial != 0 {
+			w.Parsers.giveBack(partial)
 		}
 		if !w.listening(c) {
 			break
@@ -95,17 +81,6 @@ func (w *Web) listening(c reactor.Conn) bool {
 	return takes != nil && takes(w, i, c)
 }
 
-// begin makes a request the exchange that is served: one at a time, and not to
-// be allocated for each.
-func (w *Web) begin(c reactor.Conn, req *httplite.Request) *exchange {
-	w.exchange = exchange{conn: c, req: req, side: w.Side(c), closeAfter: !req.KeepAlive() || w.closesAfterReply(c), http10: req.Minor() == 0}
-	if req.Method() == httplite.CONNECT {
-		w.exchange.closeAfter = true // what follows is meant for a tunnel, and is no request
-	}
-	w.NotePage(w.exchange.side, w.exchange.conn, w.exchange.req.Header("Origin"))
-	return &w.exchange
-}
-
 // serve hands a request to its endpoint.
 func (w *Web) serve(c reactor.Conn, req *httplite.Request) {
 	x := w.begin(c, req)
@@ -117,7 +92,6 @@ func (w *Web) serve(c reactor.Conn, req *httplite.Request) {
 		w.fail(x, 501, "there are no tunnels here: this is not a proxy")
 		return
 	}
-	w.args = w.args[:0]
 	if w.drain.Phase >= drain.Ending && w.refuseDraining(x) {
 		return
 	}
@@ -131,7 +105,7 @@ func (w *Web) serve(c reactor.Conn, req *httplite.Request) {
 		w.noSuchPath(x)
 		return
 	}
-	if w.barsPages(x) && w.barredPage(x) {
+	if w.pages.concerns(x) && w.refusePage(x) {
 		return
 	}
 	if !e.allows(m) {
@@ -139,7 +113,7 @@ func (w *Web) serve(c reactor.Conn, req *httplite.Request) {
 		return
 	}
 	x.isHEAD = m == httplite.HEAD
-	if status, reason := w.readBody(x, &e); status != 0 {
+	if status, reason := x.readBody(&e); status != 0 {
 		w.fail(x, status, reason)
 		return
 	}
@@ -176,7 +150,7 @@ func (w *Web) idleTimeout(c reactor.Conn) time.Duration {
 // refuse answers a request that broke a rule, and ends the connection.
 func (w *Web) Refuse(c reactor.Conn, err *httplite.Error) {
 	w.totals.Refused.Add(1)
-	x := exchange{conn: c, side: w.Side(c), closeAfter: true}
+	x := exchange{recipient: recipient{conn: c, side: w.Side(c), closeAfter: true}}
 	if err.Status == 503 || err.Status == 429 {
 		x.headers = limit.RetryAfter(w.Object[:0], limit.RefusedSeconds)
 		w.Object = x.headers
@@ -196,7 +170,7 @@ func (w *Web) Ended(c reactor.Conn) {
 
 // Drained: what was held has been written.
 func (w *Web) Drained(c reactor.Conn) {
-	w.dropHandled(c)
+	w.Handlers.drop(c)
 	st, i := w.State(c)
 	if drained := connStates[st].drained; drained != nil {
 		drained(w, i, c)
@@ -222,10 +196,13 @@ func (w *Web) Closed(c reactor.Conn, err error) {
 		w.totals.SlowClosed.Add(1) // by us, or by the kernel, which has the same timeout
 	}
 	w.dropPartial(c)
-	w.uncount(c)
+	if w.Side(c) != conn.Admin {
+		w.totals.Admitted.Add(-1)
+	}
+	w.clients.forget(c)
 	w.ForgetPage(w.Side(c), c)
-	w.CancelHandlers(c)
-	w.dropHandled(c)
+	w.Handlers.Cancel(c)
+	w.Handlers.drop(c)
 	st, i := w.ClearState(c)
 	if closed := connStates[st].closed; closed != nil {
 		closed(w, i, c)

@@ -5,6 +5,7 @@ import (
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/peer"
 	"ccomet/httplite"
+	"ccomet/reactor"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -20,8 +21,8 @@ import (
 //   - A page whose own name was made to lead here (DNS rebinding) asks for its own
 //     site, as far as the browser knows. But its name is in the request: Host.
 //
-// Who is no browser has none of the first, and asks by an address, by localhost or by
-// a name that the settings have.
+// A client that is no browser sends none of the first, and asks by an address, by localhost
+// or by a name that the settings have.
 
 // Hosts are names of hosts. The zero value has none.
 type Hosts struct {
@@ -82,28 +83,73 @@ func hostName(field []byte) []byte {
 	return name
 }
 
-// barsPages says whether a request asks what not every page may: anything of the admin
-// side, be it on the front side.
-func (w *Web) barsPages(x *exchange) bool {
-	_, public := w.cfg.Public[string(x.req.Path())]
+// pageGuard tells which requests a browser makes for a page that may not make them.
+type pageGuard struct {
+	site     *Site
+	loop     *reactor.Loop
+	goodHost string // the last Host that was found to be this server's
+}
+
+// concerns says whether a request asks what not every page may ask: anything of the admin
+// side, also where Config.Public has it on the front side.
+func (g *pageGuard) concerns(x *exchange) bool {
+	_, public := g.site.cfg.Public[string(x.req.Path())]
 	return x.side == conn.Admin || public && x.side == conn.Front
 }
 
-// barredPage answers a request that a browser makes for a page that may not make it,
-// and says whether it has.
-func (w *Web) barredPage(x *exchange) bool {
-	w.Body = w.Body[:0]
+// refuses says whether a request must not be served, and appends the line that says why.
+func (g *pageGuard) refuses(dst []byte, x *exchange) (reason []byte, refused bool) {
 	switch {
-	case w.foreignPage(x):
-		w.Body = append(w.Body, "a page of another site may not ask this"...)
+	case g.foreignPage(x):
+		dst = append(dst, "a page of another site may not ask this"...)
 		if origin := pageOf(x.req); len(origin) > 0 {
-			w.Body = append(append(append(w.Body, " (it is of "...), origin...), ')')
+			dst = append(append(append(dst, " (it is of "...), origin...), ')')
 		}
-		w.Body = append(append(append(w.Body, ": "...), originSettings[x.side]...), " names those that may\n"...)
-	case x.side == conn.Admin && w.foreignHost(x):
-		w.Body = append(append(w.Body, "the name "...), hostName(x.req.Host())...)
-		w.Body = append(w.Body, " is not known here: admin-host names those that are, an address and localhost always are\n"...)
-	default:
+		return append(append(append(dst, ": "...), originSetting(x.side)...), " names those that may\n"...), true
+	case x.side == conn.Admin && g.foreignHost(x):
+		dst = append(append(dst, "the name "...), hostName(x.req.Host())...)
+		return append(dst, " is not known here: admin-host names those that are, an address and localhost always are\n"...), true
+	}
+	return dst, false
+}
+
+// foreignHost says whether a request names a host that is not this one. On a unix socket
+// any name will do: no browser connects there.
+func (g *pageGuard) foreignHost(x *exchange) bool {
+	host := x.req.Host()
+	if string(host) == g.goodHost {
+		return false
+	}
+	if g.site.adminHosts.has(host) {
+		g.goodHost = string(host) // most that come next have the same
+		return false
+	}
+	remote, err := g.loop.Peer(x.conn)
+	return err != nil || remote.Addr().IsValid()
+}
+
+// foreignPage says whether a browser makes a request for a page that is neither of this
+// server nor of an origin that may. Any page may ask the admin side where all are let
+// in; what the front side has of the admin side is not for all that may read there.
+func (g *pageGuard) foreignPage(x *exchange) bool {
+	site, origin := x.req.Header("Sec-Fetch-Site"), x.req.Header("Origin")
+	switch string(site) {
+	case "same-origin", "none": // none: the user has typed the address
+		return false
+	case "":
+		if len(origin) == 0 || isOriginOf(origin, x.req.Host()) {
+			return false
+		}
+	}
+	origins := &g.site.cors[x.side].Origins
+	return !origins.Names(pageOf(x.req)) && !(x.side == conn.Admin && origins.Any)
+}
+
+// refusePage answers a request that a browser makes for a page that may not make it,
+// and says whether it has.
+func (w *Web) refusePage(x *exchange) bool {
+	var refused bool
+	if w.Body, refused = w.pages.refuses(w.Body[:0], x); !refused {
 		return false
 	}
 	if x.side == conn.Admin && w.cfg.Compat.PagesMayPublish {
@@ -114,38 +160,6 @@ func (w *Web) barredPage(x *exchange) bool {
 	}
 	w.failed(x, 403)
 	return true
-}
-
-// foreignHost says whether a request names a host that is not this one. Of a unix
-// socket that matters to nobody: no browser gets there.
-func (w *Web) foreignHost(x *exchange) bool {
-	host := x.req.Host()
-	if string(host) == w.goodHost {
-		return false
-	}
-	if w.site.adminHosts.has(host) {
-		w.goodHost = string(host) // most that come next have the same
-		return false
-	}
-	remote, err := w.loop.Peer(x.conn)
-	return err != nil || remote.Addr().IsValid()
-}
-
-// foreignPage says whether a browser makes a request for a page that is neither of this
-// server nor of an origin that may. Any page may ask the admin side where all are let
-// in; what the front side has of the admin side is not for all that may read there.
-func (w *Web) foreignPage(x *exchange) bool {
-	site, origin := x.req.Header("Sec-Fetch-Site"), x.req.Header("Origin")
-	switch string(site) {
-	case "same-origin", "none": // no page, but whoever has typed it in
-		return false
-	case "":
-		if len(origin) == 0 || isOriginOf(origin, x.req.Host()) {
-			return false
-		}
-	}
-	origins := &w.site.cors[x.side].Origins
-	return !origins.Names(pageOf(x.req)) && !(x.side == conn.Admin && origins.Any)
 }
 
 // pageOf is the origin of the page that a browser makes a request for, as far as it says.

@@ -3,15 +3,13 @@ package web
 import (
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/limit"
-	"ccomet/httplite"
 	"ccomet/reactor"
-	"fmt"
 	"time"
 )
 
-// admit is asked before a connection is taken: whether there is room for it.
-// Another may be closed to make some. The admin side is always let in, so that
-// whoever has to see to the server can.
+// Admit is asked before a connection is taken: whether there is room for it. Another may be
+// closed to make some. The admin side is always let in, so that an operator can reach the
+// server when it is full.
 func (w *Web) Admit(tag uint8) error {
 	ceiling := w.cfg.MaxConnections
 	if ceiling == 0 || tag&conn.TagSide == conn.Admin || w.totals.Admitted.Load() < int64(ceiling) || w.evictOne() {
@@ -22,38 +20,65 @@ func (w *Web) Admit(tag uint8) error {
 }
 
 const (
-	// roomLook is how many connections are looked at for one that may go.
+	// evictLook is how many connections are looked at for one that may be evicted.
 	evictLook = 64
-	// roomCloses is how many connections at the most one request has closed.
+	// evictMost is how many connections at the most one request has evicted.
 	evictMost = 16
-	// prompt is how long a request may take to arrive before its connection makes
-	// room for others: whoever means well has sent it by then, and a crowd of
-	// newcomers does not push each other out.
+	// Prompt is how long a request may take to arrive before its connection may be evicted:
+	// an honest client has sent it by then, and many that connect at once do not evict
+	// each other.
 	Prompt = time.Second
 )
 
-// makeRoom closes a connection of this loop, if there is one among the next few
+// evictor goes round the connections of a loop, so that each search for one to evict goes on
+// where the last ended.
+type evictor struct {
+	conns *conn.Table
+	at    uint32 // the connection that was looked at last
+}
+
+// few is how many connections one search looks at.
+func (e *evictor) few() uint32 { return min(evictLook, e.conns.Loop.Indexes()) }
+
+// next is the next connection that is not the admin side's, 0 if in the next place there is
+// none, or one that is closed already.
+func (e *evictor) next() reactor.Conn {
+	if e.at++; e.at > e.conns.Loop.Indexes() {
+		e.at = 1
+	}
+	c := e.conns.Loop.ConnAt(e.at)
+	if c == 0 || !e.conns.Loop.Open(c) || e.conns.Side(c) == conn.Admin {
+		return 0
+	}
+	return c
+}
+
+// evictOne closes a connection of this loop, if there is one among the next few
 // that may go: one that is between two requests, or that has been told all and waits
 // for its client to close; else the one whose request has been arriving, or awaited,
 // for longest.
 func (w *Web) evictOne() bool {
 	var oldest reactor.Conn
 	longest := Prompt
-	for range w.few() {
-		switch c := w.nextClient(); {
-		case c == 0:
-		case w.loop.User(c) == conn.Word(conn.Idle, conn.IdleServed), w.loop.User(c) == conn.Word(conn.Ending, 0) && !w.loop.Blocked(c):
+	for range w.evictor.few() {
+		c := w.evictor.next()
+		if c == 0 {
+			continue
+		}
+		st, i := w.State(c)
+		if evictable := connStates[st].evictable; evictable != nil && evictable(w, i, c) {
 			w.loop.Close(c)
 			return true
-		case w.awaited(c) >= longest:
-			oldest, longest = c, w.awaited(c)
+		}
+		if awaited := w.awaited(c); awaited >= longest {
+			oldest, longest = c, awaited
 		}
 	}
 	w.loop.Close(oldest)
 	return oldest != 0
 }
 
-// makeRoomForInput closes connections whose requests are still arriving until no more
+// evictForInput closes connections whose requests are still arriving until no more
 // than so many bytes are kept of such requests; false: too few may go, or each has too
 // little.
 func (w *Web) evictForInput(most int) bool {
@@ -65,77 +90,36 @@ func (w *Web) evictForInput(most int) bool {
 	return true
 }
 
-// closeSlowest closes, of the next few connections of this loop, the one whose
-// request has been arriving for longest, if there is one that has had its time.
+// evictSlowest closes, of the next few connections of this loop, the one whose
+// request has been arriving for longest, if that is longer than Prompt.
 func (w *Web) evictSlowest() bool {
 	var oldest reactor.Conn
 	longest := Prompt
-	for range w.few() {
-		if c := w.nextClient(); w.partialOf(c) != 0 && w.awaited(c) >= longest {
-			oldest, longest = c, w.awaited(c)
+	for range w.evictor.few() {
+		c := w.evictor.next()
+		if c == 0 || w.partialOf(c) == 0 {
+			continue
+		}
+		if awaited := w.awaited(c); awaited >= longest {
+			oldest, longest = c, awaited
 		}
 	}
 	w.loop.Close(oldest)
 	return oldest != 0
 }
 
-func (w *Web) few() uint32 { return min(evictLook, w.loop.Indexes()) }
-
-// nextClient is the next connection of this loop that is not the admin side's, 0
-// if in the next place there is none, or one that is closed already.
-func (w *Web) nextClient() reactor.Conn {
-	if w.evictHand++; w.evictHand > w.loop.Indexes() {
-		w.evictHand = 1
-	}
-	c := w.loop.ConnAt(w.evictHand)
-	if c == 0 || !w.loop.Open(c) || w.Side(c) == conn.Admin {
-		return 0
-	}
-	return c
-}
-
 // awaited is for how long the first bytes of a connection's first request, or
 // what has not arrived yet of any, have been waited for; below zero: for nothing.
 func (w *Web) awaited(c reactor.Conn) time.Duration {
-	patience := w.cfg.RequestTimeout
-	switch what, i := w.State(c); {
-	case what == conn.Request && w.Parsers.body[i]:
-		patience = w.cfg.BodyTimeout
-	case what == conn.Request:
-	case what != conn.Idle || w.loop.Blocked(c): // it waits, or reads an answer
+	st, i := w.State(c)
+	owed := connStates[st].owed
+	if owed == nil {
+		return -1
+	}
+	timeout := owed(w, i, c)
+	if timeout < 0 {
 		return -1
 	}
 	left, _ := w.loop.TimeLeft(c)
-	return patience - left
-}
-
-// countClient counts a connection for its address, from when that is known; false:
-// the address has too many, and the connection has been refused.
-func (w *Web) countClient(c reactor.Conn, client uint64) bool {
-	*w.clients.At(c.Index()) = client
-	ceiling := w.cfg.MaxConnectionsPerAddress
-	if w.site.Crowd == nil || w.Side(c) == conn.Admin || w.site.Crowd.Add(client) <= ceiling {
-		return true
-	}
-	w.site.Crowd.Remove(client)
-	*w.clients.At(c.Index()) = 0
-	w.totals.HitLimit(limit.ConnectionsPerAddress, ceiling, w.loop.Now())
-	w.Refuse(c, &httplite.Error{Status: 429, Reason: fmt.Sprintf("too many connections from this address: max-connections-per-address is %d", ceiling)})
-	return false
-}
-
-// uncount takes a connection off the counts.
-func (w *Web) uncount(c reactor.Conn) {
-	if w.Side(c) != conn.Admin {
-		w.totals.Admitted.Add(-1)
-	}
-	if !w.site.tellsApart() {
-		return
-	}
-	if client := w.clients.At(c.Index()); *client != 0 {
-		if w.site.Crowd != nil && w.Side(c) != conn.Admin {
-			w.site.Crowd.Remove(*client)
-		}
-		*client = 0
-	}
+	return timeout - left
 }

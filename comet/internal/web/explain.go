@@ -2,49 +2,46 @@ package web
 
 import (
 	"ccomet/comet/internal/broker"
-	"ccomet/comet/internal/ccomet"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/mail"
-	"ccomet/comet/internal/pool"
-	"ccomet/comet/internal/record"
 	"fmt"
 	"strconv"
 )
 
 // explain serves /explain.
 func (w *Web) explain(x *exchange) {
-	cname, limit, err := w.explainArgs(x)
+	cname, limit, spoken, err := x.explainArgs()
 	if err != nil {
 		w.fail(x, 400, err.Error())
 		return
 	}
 	m := mail.Mail{Kind: mail.Explain, Conn: x.conn, N: limit}
-	m.Buf, m.Nlen = pool.NameBuffer(cname), uint8(len(cname))
-	if dialect, _ := w.arg(x, "dialect"); string(dialect) == "ccomet" {
-		m.Done()
-		m.Buf, m.Nlen = ccomet.NameBuffer(cname)
-	}
-	m.Slot = w.awaitReply(x, pendingReply{op: mail.OpAsked})
+	m.Buf, m.Nlen = spoken.nameBuffer(cname)
+	m.Slot = w.awaitReply(x, pendingReply{})
 	w.Send(w.homes.Of(m.Cname()), m)
 }
 
-func (w *Web) explainArgs(x *exchange) (cname []byte, limit int32, err error) {
-	if cname, err = w.nameArg(x); err != nil {
-		return nil, 0, err
+// explainArgs are the channel that /explain asks about, how many subscribers it lists at the
+// most, and the dialect whose channel that is.
+func (x *exchange) explainArgs() (cname []byte, limit int32, spoken *dialect, err error) {
+	if cname, err = x.nameArg(); err != nil {
+		return nil, 0, nil, err
 	}
-	if limit, err = w.numberArg(x, "limit", broker.DefaultExplained); err != nil {
-		return nil, 0, err
+	if limit, err = x.numberArg("limit", broker.DefaultExplained); err != nil {
+		return nil, 0, nil, err
 	}
 	if limit < 0 || limit > broker.MaxExplained {
-		return nil, 0, fmt.Errorf("parameter limit: want 0 to %d", broker.MaxExplained)
+		return nil, 0, nil, fmt.Errorf("parameter limit: want 0 to %d", broker.MaxExplained)
 	}
-	switch dialect, ok := w.arg(x, "dialect"); {
-	case ok && string(dialect) != "ccomet":
-		return nil, 0, fmt.Errorf("parameter dialect: want ccomet, or none")
-	case ok && len(cname) > record.MaxCCometName:
-		return nil, 0, fmt.Errorf("parameter cname: %d bytes, at most %d in that dialect", len(cname), record.MaxCCometName)
+	name, given := x.arg("dialect")
+	spoken = dialectNamed(name)
+	switch {
+	case spoken == nil, given && len(name) == 0:
+		return nil, 0, nil, fmt.Errorf("parameter dialect: want %s, or none", dialectNames())
+	case len(cname) > spoken.maxName:
+		return nil, 0, nil, fmt.Errorf("parameter cname: %d bytes, at most %d in that dialect", len(cname), spoken.maxName)
 	}
-	return cname, limit, nil
+	return cname, limit, spoken, nil
 }
 
 // explainedTo serves mailExplained.

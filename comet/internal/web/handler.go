@@ -25,14 +25,60 @@ import (
 // A path of Config.Handlers is served by a handler of net/http, which takes its
 // time on a goroutine of its own:
 //
-//  1. handle: the request is copied, and given a place in its connection's pipe.
-//  2. serve: the handler writes into memory. When it returns, the loop is mailed.
-//  3. handled: the answer waits in the pipe for its turn (pipe.go), and is then
+//  1. handle: the request is copied, and given a place in its connection's pipeline.
+//  2. serveHandler: the handler writes into memory. When it returns, the loop is mailed.
+//  3. Handled: the answer waits in the pipeline for its turn (pipeline.go), and is then
 //     handed to the socket whole (sendHandled).
-//  4. dropHandled: all of it is written, or the connection has gone.
+//  4. handlers.drop: all of it is written, or the connection has gone.
 //
-// From 1 to 4 it counts as one of MaxHandling. Who goes before the handler has
-// returned has its request's context cancelled; it counts until it returns.
+// From 1 to 4 it counts as one of MaxHandling. When a connection ends before the handler has
+// returned, the context of its request is cancelled; it counts until the handler returns.
+
+// handlers has the requests of a loop's connections that are with handlers, and the answers
+// that are not all written.
+type handlers struct {
+	list   []*handling
+	loop   *reactor.Loop
+	totals *limit.Totals
+}
+
+// find is a connection's request of that number in its pipeline.
+func (hs *handlers) find(c reactor.Conn, number uint32) *handling {
+	for _, h := range hs.list {
+		if h.conn == c && h.slot == number {
+			return h
+		}
+	}
+	return nil
+}
+
+// runs says whether a request of a connection is with a handler that has not returned.
+func (hs *handlers) runs(c reactor.Conn) bool {
+	return slices.ContainsFunc(hs.list, func(h *handling) bool { return h.conn == c && h.state == handlingRuns })
+}
+
+// Cancel tells the handlers of a connection's requests, or of all (0), that
+// nobody waits any more.
+func (hs *handlers) Cancel(c reactor.Conn) {
+	for _, h := range hs.list {
+		if h.conn == c || c == 0 {
+			h.cancel()
+		}
+	}
+}
+
+// drop forgets a connection's answers, but for those that wait for their
+// turn on a connection that is alive.
+func (hs *handlers) drop(c reactor.Conn) {
+	if len(hs.list) == 0 {
+		return
+	}
+	alive, before := hs.loop.Alive(c), len(hs.list)
+	hs.list = slices.DeleteFunc(hs.list, func(h *handling) bool {
+		return h.conn == c && (h.state == handlingSent || h.state == handlingWaits && !alive)
+	})
+	hs.totals.Handling.Add(int64(len(hs.list) - before))
+}
 
 const (
 	MaxHandling = 4        // requests that are with handlers at a time, on all loops
@@ -43,7 +89,7 @@ const (
 // handler's goroutine's until the loop is mailed.
 type handling struct {
 	conn   reactor.Conn
-	slot   uint32
+	slot   uint32 // the number of its pending reply
 	cancel context.CancelFunc
 	state  handlingState // only the loop looks at it
 
@@ -121,7 +167,7 @@ func handledBy(handler http.Handler) func(*Web, *exchange) {
 
 // handle hands a request to a handler.
 func (w *Web) handle(x *exchange, handler http.Handler) {
-	req, err := w.toNetHTTP(x)
+	req, err := x.toNetHTTP(w.loop)
 	if err != nil {
 		w.fail(x, 400, err.Error())
 		return
@@ -134,9 +180,9 @@ func (w *Web) handle(x *exchange, handler http.Handler) {
 		return
 	}
 	h := &handling{conn: x.conn, header: http.Header{}, answer: make([]byte, headRoom)}
-	h.slot = w.awaitReply(x, pendingReply{op: mail.OpHandled})
+	h.slot = w.awaitReply(x, pendingReply{handled: true})
 	req, h.cancel = withCancel(req)
-	w.handlings = append(w.handlings, h)
+	w.Handlers.list = append(w.Handlers.list, h)
 	inbox := w.Inbox // and nothing else of the loop's
 	go serveHandler(w.cfg.Log, handler, h, req, func() { inbox.Post(mail.Mail{Kind: mail.Handled, Conn: h.conn, Slot: h.slot}) })
 }
@@ -147,7 +193,7 @@ func withCancel(req *http.Request) (*http.Request, context.CancelFunc) {
 }
 
 // toNetHTTP is a copy of a request, which has no body.
-func (w *Web) toNetHTTP(x *exchange) (*http.Request, error) {
+func (x *exchange) toNetHTTP(loop *reactor.Loop) (*http.Request, error) {
 	target := string(x.req.Path())
 	if query := x.req.Query(); len(query) > 0 {
 		target += "?" + string(query)
@@ -168,7 +214,7 @@ func (w *Web) toNetHTTP(x *exchange) (*http.Request, error) {
 			req.Header.Add(string(name), string(value))
 		}
 	}
-	if peer, err := w.loop.Peer(x.conn); err == nil && peer.IsValid() {
+	if peer, err := loop.Peer(x.conn); err == nil && peer.IsValid() {
 		req.RemoteAddr = peer.String()
 	}
 	return req, nil
@@ -186,84 +232,45 @@ func serveHandler(log *zerolog.Logger, handler http.Handler, h *handling, req *h
 	handler.ServeHTTP(h, req)
 }
 
-// findHandling returns a connection's request of that place in its pipe.
-func (w *Web) findHandling(c reactor.Conn, slot uint32) *handling {
-	for _, h := range w.handlings {
-		if h.conn == c && h.slot == slot {
-			return h
-		}
-	}
-	return nil
-}
-
-// handled serves mailHandled: a handler has returned.
+// Handled serves mail.Handled: a handler has returned.
 func (w *Web) Handled(m *mail.Mail) {
-	h := w.findHandling(m.Conn, m.Slot)
+	h := w.Handlers.find(m.Conn, m.Slot)
 	h.cancel() // gives back what the context holds
 	h.state = handlingWaits
-	what, i := w.State(m.Conn)
-	if what != conn.Answering {
-		w.dropHandled(m.Conn) // the connection is gone
+	i := w.pipelineOf(m.Conn)
+	if i == 0 {
+		w.Handlers.drop(m.Conn) // the connection is gone
 		return
 	}
-	p := w.pipelines[i]
-	p.slots[m.Slot-p.first].done = true
-	w.listPipeline(i)
-}
-
-// awaitsHandler says whether a connection's request is with a handler.
-func (w *Web) awaitsHandler(c reactor.Conn) bool {
-	return slices.ContainsFunc(w.handlings, func(h *handling) bool { return h.conn == c && h.state == handlingRuns })
-}
-
-// cancelHandlers tells the handlers of a connection's requests, or of all (0), that
-// nobody waits any more.
-func (w *Web) CancelHandlers(c reactor.Conn) {
-	for _, h := range w.handlings {
-		if h.conn == c || c == 0 {
-			h.cancel()
-		}
-	}
-}
-
-// dropHandled forgets a connection's answers, but for those that wait for their
-// turn on a connection that is alive.
-func (w *Web) dropHandled(c reactor.Conn) {
-	if len(w.handlings) == 0 {
-		return
-	}
-	alive, before := w.loop.Alive(c), len(w.handlings)
-	w.handlings = slices.DeleteFunc(w.handlings, func(h *handling) bool {
-		return h.conn == c && (h.state == handlingSent || h.state == handlingWaits && !alive)
-	})
-	w.totals.Handling.Add(int64(len(w.handlings) - before))
+	w.pipelines.at(i).reply(m.Slot).done = true
+	w.pipelines.markReady(i)
 }
 
 // sendHandled writes a handler's answer. What the peer does not take at once is
 // held where it is.
-func (w *Web) sendHandled(c reactor.Conn, sl *pendingReply, number uint32) {
-	h := w.findHandling(c, number)
-	response := w.renderHandled(h, sl)
+func (w *Web) sendHandled(c reactor.Conn, reply *pendingReply, number uint32) {
+	h := w.Handlers.find(c, number)
+	response := w.renderHandled(h, reply)
 	n, err := w.loop.TryWrite(c, response)
 	if err == nil && n < len(response) {
 		w.loop.Hold(c, &reactor.Frame{Bytes: response, Apart: true}, n)
 	}
 	h.state = handlingSent
 	if !w.loop.Blocked(c) {
-		w.dropHandled(c)
+		w.Handlers.drop(c)
 	}
 }
 
-// ownHeaders are the lines of a handler's answer that are ours to say.
+// ownHeaders are the lines of a handler's answer that the server writes itself.
 var ownHeaders = []string{"Content-Type", "Content-Length", "Date", "Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade",
 	"Cache-Control", "Expires", "X-Content-Type-Options"}
 
 // renderHandled puts the head in front of a handler's answer.
-func (w *Web) renderHandled(h *handling, sl *pendingReply) []byte {
-	x := exchange{conn: h.conn, side: sl.side, http10: sl.http10, closeAfter: sl.closeAfter, isHEAD: sl.isHEAD}
+func (r *responder) renderHandled(h *handling, reply *pendingReply) []byte {
+	x := reply.exchange()
 	if h.err != nil {
-		w.totals.Refused.Add(1)
-		return w.appendResponse(nil, &x, 500, frame.TypeText, []byte(h.err.Error()+"\n"))
+		r.totals.Refused.Add(1)
+		return r.appendResponse(nil, &x, 500, frame.TypeText, []byte(h.err.Error()+"\n"))
 	}
 	h.WriteHeader(http.StatusOK)
 	body := h.answer[headRoom:]
@@ -274,14 +281,14 @@ func (w *Web) renderHandled(h *handling, sl *pendingReply) []byte {
 	for _, name := range ownHeaders {
 		h.header.Del(name)
 	}
-	head := w.AppendHead(w.Scratch[:0], x.side, frame.Head{Conn: h.conn.Index(), Status: h.status, ContentType: contentType, HTTP10: x.http10, CloseAfter: x.closeAfter})
+	head := r.AppendHead(r.Scratch[:0], x.side, frame.Head{Conn: h.conn.Index(), Status: h.status, ContentType: contentType, HTTP10: x.http10, CloseAfter: x.closeAfter})
 	for _, name := range slices.Sorted(maps.Keys(h.header)) {
 		for _, value := range h.header[name] {
 			head = httplite.AppendHeader(head, name, value)
 		}
 	}
 	head = httplite.EndHeaders(httplite.AppendHeaderInt(head, "Content-Length", int64(len(body))))
-	w.Scratch = head
+	r.Scratch = head
 	if x.isHEAD {
 		return slices.Clone(head)
 	}

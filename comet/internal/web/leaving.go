@@ -16,11 +16,11 @@ func (w *Web) ArrangeOne(c reactor.Conn) {
 	}
 }
 
-// needless says whether nobody minds when a connection ends: a backend's, between
-// two requests.
+// Ignorable says whether the end need not wait for a connection: it is a backend's, and
+// nothing is under way on it.
 func (w *Web) Ignorable(c reactor.Conn) bool {
-	what, _ := w.State(c)
-	return (what == conn.Idle || what == conn.Ending) && w.Side(c) == conn.Admin
+	st, _ := w.State(c)
+	return connStates[st].idle && w.Side(c) == conn.Admin
 }
 
 // turnedOff refuses a request that comes too late. A subscriber is better off

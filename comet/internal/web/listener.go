@@ -7,17 +7,17 @@ import (
 	"ccomet/reactor"
 )
 
-// A listener to /psub with now=1 is told at once which channels live: a roll call.
-// Its loop asks one home after the other, some records at a time, and asks for more
-// only when the listener has taken in what there was. So a slow one takes its time,
-// and one that has gone costs nothing more.
+// listing is how far a listener to /psub with now=1 has been told which channels live. Its
+// loop asks one home after the other, some records at a time, and asks for more only when
+// the listener has read what there was. So a slow one costs no memory, and one that has gone
+// nothing more.
 type listing struct {
 	home  int    // the loop that is being asked
 	at    uint32 // its next record
 	asked bool
 }
 
-// startRoll begins a listener's roll call.
+// startListing begins a listener's listing.
 func (p *presence) startListing(c reactor.Conn) {
 	if p.Listings == nil {
 		p.Listings = map[reactor.Conn]*listing{}
@@ -26,31 +26,31 @@ func (p *presence) startListing(c reactor.Conn) {
 	p.goOn(c)
 }
 
-// goOn asks for more, if a roll call is under way and nothing asked yet.
+// goOn asks for more, if a listing is under way and nothing asked yet.
 func (p *presence) goOn(c reactor.Conn) {
-	if r := p.Listings[c]; r != nil && !r.asked {
-		r.asked = true
-		p.w.Send(uint8(r.home), mail.Mail{Kind: mail.ListChannels, Conn: c, Slot: r.at})
+	if l := p.Listings[c]; l != nil && !l.asked {
+		l.asked = true
+		p.Send(uint8(l.home), mail.Mail{Kind: mail.ListChannels, Conn: c, Slot: l.at})
 	}
 }
 
-// rolled serves mailRolled.
+// Listed serves mail.ChannelsListed.
 func (p *presence) Listed(m *mail.Mail) {
-	r := p.Listings[m.Conn]
-	if r == nil {
+	l := p.Listings[m.Conn]
+	if l == nil {
 		return // it has gone
 	}
-	r.asked, r.at = false, m.Slot
+	l.asked, l.at = false, m.Slot
 	if m.Flag == broker.ListingEnds {
-		if r.home, r.at = r.home+1, 1; r.home == p.w.Loops() {
+		if l.home, l.at = l.home+1, 1; l.home == p.Loops() {
 			delete(p.Listings, m.Conn)
 		}
 	}
 	if m.Msg != nil {
-		p.w.Scratch = httplite.AppendChunk(p.w.Scratch[:0], m.Msg.Content)
-		p.write(m.Conn, m.Msg.Content, p.w.Scratch)
+		p.chunk = httplite.AppendChunk(p.chunk[:0], m.Msg.Content)
+		p.write(m.Conn, m.Msg.Content, p.chunk)
 	}
-	if !p.w.loop.Blocked(m.Conn) {
+	if !p.conns.Loop.Blocked(m.Conn) {
 		p.goOn(m.Conn)
 	}
 }

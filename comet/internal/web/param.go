@@ -2,82 +2,104 @@ package web
 
 import (
 	"bytes"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
 	"ccomet/httplite"
 	"fmt"
 	"strconv"
 )
 
-// A request's parameters, as its endpoint asks for them. They come in the query, or in
-// the form of a POST, which wins (body.go).
+// params are the parameters of the request that is served. They come in the query, or in
+// the form of a POST, which wins (body.go). A loop has one such record, which its exchanges
+// use in turn: what it decodes is good until the next request.
+type params struct {
+	compat  *Compat
+	query   []byte
+	form    []byte      // a POST's body, where that is a form
+	decoded []byte      // where values are decoded
+	topics  []hub.Topic // the channels that the request names
+}
+
+// begin takes the parameters of another request.
+func (p *params) begin(query []byte) {
+	p.query, p.form, p.decoded, p.topics = query, nil, p.decoded[:0], p.topics[:0]
+}
+
+// trim lets go of the last request's bytes, and of a buffer that something large was decoded in.
+func (p *params) trim() {
+	clear(p.topics)
+	p.begin(nil)
+	pool.Trimmed(&p.decoded)
+}
 
 // arg returns a parameter, decoded: of the form if it is there, else of the
 // query. ok is false when it is absent. The bytes are good while the request is served.
-func (w *Web) arg(x *exchange, name string) (value []byte, ok bool) {
-	raw, ok := w.param(x.form, name)
+func (p *params) arg(name string) (value []byte, ok bool) {
+	raw, ok := p.param(p.form, name)
 	if !ok {
-		if raw, ok = w.param(x.req.Query(), name); !ok {
+		if raw, ok = p.param(p.query, name); !ok {
 			return nil, false
 		}
 	}
-	return w.unescape(raw), true
+	return p.unescape(raw), true
 }
 
 // param returns the first parameter of a name, not decoded.
-func (w *Web) param(args []byte, name string) (value []byte, ok bool) {
-	if w.cfg.Compat.AnyCase {
+func (p *params) param(args []byte, name string) (value []byte, ok bool) {
+	if p.compat.AnyCase {
 		return httplite.GetArgFold(args, name)
 	}
 	return httplite.GetArg(args, name)
 }
 
-func (w *Web) has(args []byte, name string) bool {
-	_, ok := w.param(args, name)
+func (p *params) has(args []byte, name string) bool {
+	_, ok := p.param(args, name)
 	return ok
 }
 
 // named says whether a parameter's name, not decoded, is this one.
-func (w *Web) named(key []byte, name string) bool {
-	if w.cfg.Compat.AnyCase {
+func (p *params) named(key []byte, name string) bool {
+	if p.compat.AnyCase {
 		return httplite.EqualUnescapedFold(key, name)
 	}
 	return httplite.EqualUnescaped(key, name)
 }
 
 // unescape decodes the value of a parameter. What a parameter without "=" has is nothing.
-func (w *Web) unescape(raw []byte) []byte {
+func (p *params) unescape(raw []byte) []byte {
 	if bytes.IndexByte(raw, '%') < 0 && bytes.IndexByte(raw, '+') < 0 {
 		return raw
 	}
-	at := len(w.args)
-	w.args = httplite.AppendUnescape(w.args, raw)
-	return w.args[at:len(w.args):len(w.args)]
+	at := len(p.decoded)
+	p.decoded = httplite.AppendUnescape(p.decoded, raw)
+	return p.decoded[at:len(p.decoded):len(p.decoded)]
 }
 
 // given says whether a request says name=1.
-func (w *Web) given(x *exchange, name string) bool {
-	value, _ := w.arg(x, name)
+func (p *params) given(name string) bool {
+	value, _ := p.arg(name)
 	return len(value) == 1 && value[0] == '1'
 }
 
 // once refuses a parameter that a request has twice with different values, of which
 // one would be ignored.
-func (w *Web) once(x *exchange, name string) error {
-	if w.cfg.Compat.FirstOfTwo {
+func (p *params) once(name string) error {
+	if p.compat.FirstOfTwo {
 		return nil
 	}
-	for _, raw := range [...][]byte{x.form, x.req.Query()} {
-		first, ok := w.param(raw, name)
+	for _, raw := range [...][]byte{p.form, p.query} {
+		first, ok := p.param(raw, name)
 		if !ok {
 			continue
 		}
-		first = w.unescape(first)
+		first = p.unescape(first)
 		for args := httplite.ParseArgs(raw); ; {
 			key, value, ok := args.Next()
 			if !ok {
 				return nil // the query is not asked where the form has it
 			}
-			if w.named(key, name) && !bytes.Equal(w.unescape(value), first) {
+			if p.named(key, name) && !bytes.Equal(p.unescape(value), first) {
 				return fmt.Errorf("parameter %s is there twice: send a request for each", name)
 			}
 		}
@@ -86,16 +108,16 @@ func (w *Web) once(x *exchange, name string) error {
 }
 
 // numberArg returns an int32 parameter, or def where it is missing or empty.
-func (w *Web) numberArg(x *exchange, name string, def int32) (int32, error) {
-	raw, _ := w.arg(x, name)
+func (p *params) numberArg(name string, def int32) (int32, error) {
+	raw, _ := p.arg(name)
 	if len(raw) == 0 {
 		return def, nil
 	}
-	return w.number(raw, name)
+	return p.number(raw, name)
 }
 
-func (w *Web) number(raw []byte, name string) (int32, error) {
-	if w.cfg.Compat.LenientNumbers {
+func (p *params) number(raw []byte, name string) (int32, error) {
+	if p.compat.LenientNumbers {
 		return Atoi(raw), nil
 	}
 	v, err := strconv.ParseInt(string(raw), 10, 32)
@@ -122,17 +144,17 @@ func Atoi(raw []byte) int32 {
 }
 
 // nameArg returns the channel's name, which must be there.
-func (w *Web) nameArg(x *exchange) ([]byte, error) {
-	cname, _ := w.arg(x, "cname")
-	if err := w.checkName(cname); err != nil {
+func (p *params) nameArg() ([]byte, error) {
+	cname, _ := p.arg("cname")
+	if err := p.checkName(cname); err != nil {
 		return nil, err
 	}
-	return cname, w.once(x, "cname")
+	return cname, p.once("cname")
 }
 
 // callbackArg returns the JSONP callback, empty if there is none.
-func (w *Web) callbackArg(x *exchange) ([]byte, error) {
-	cb, _ := w.arg(x, "cb")
+func (p *params) callbackArg() ([]byte, error) {
+	cb, _ := p.arg("cb")
 	if len(cb) > 0 && !isCallback(cb) {
 		return nil, badCallback("cb")
 	}
@@ -173,8 +195,8 @@ func isCallback(cb []byte) bool {
 	return len(cb) > 0 && len(cb) <= MaxCallback && !index
 }
 
-func (w *Web) checkName(cname []byte) error {
-	if len(cname) == 0 && !w.cfg.Compat.EmptyNames {
+func (p *params) checkName(cname []byte) error {
+	if len(cname) == 0 && !p.compat.EmptyNames {
 		return record.ErrNoName
 	}
 	return record.CheckName(cname)

@@ -5,10 +5,10 @@ import (
 	"ccomet/comet/internal/limit"
 	"ccomet/httplite"
 	"ccomet/reactor"
-	"fmt"
 )
 
-// halves are the parsers of requests that have not wholly arrived.
+// parserPool has the parsers of requests that have not wholly arrived, by index, and some
+// that are idle.
 type parserPool struct {
 	List  []*httplite.Request // [0] is nobody's
 	Free  []uint32
@@ -57,45 +57,39 @@ func (h *parserPool) giveBack(i uint32) {
 // parser is where a connection's request is parsed: the loop's own parser, but
 // for a request that has begun already.
 func (w *Web) parser(c reactor.Conn) *httplite.Request {
-	if half := w.partialOf(c); half != 0 {
-		return w.Parsers.at(half)
+	if partial := w.partialOf(c); partial != 0 {
+		return w.Parsers.at(partial)
 	}
 	return w.req
 }
 
-// halfOf is the parser of a request that has begun, 0 if none has.
+// partialOf is the parser of a request that has begun, 0 if none has.
 func (w *Web) partialOf(c reactor.Conn) uint32 {
-	switch what, i := w.State(c); what {
-	case conn.Request:
-		return i
-	case conn.Answering:
-		return w.pipelines[i].partial
+	st, i := w.State(c)
+	if partial := connStates[st].partial; partial != nil {
+		return partial(w, i)
 	}
 	return 0
 }
 
 // incomplete keeps what is known of a request whose rest has not arrived. From
 // its first byte on its head has RequestTimeout to be whole, and then its body
-// BodyTimeout. When such requests take all the memory that they may, those that have
-// had a second make room, or it is refused.
+// BodyTimeout. When such requests take all the memory that they may, connections whose
+// requests have been arriving for a second are evicted, or the request is refused.
 func (w *Web) incomplete(c reactor.Conn, req *httplite.Request) {
 	ceiling := w.cfg.MaxHeldBytes
 	if w.Side(c) != conn.Admin && !w.evictForInput(ceiling/w.cfg.Loops) {
 		w.totals.HitLimit(limit.Held, ceiling, w.loop.Now())
 		req.Reset()
 		w.dropPartial(c)
-		w.Refuse(c, &httplite.Error{Status: 503, Reason: fmt.Sprintf("too much is held of requests that are still arriving: max-held-bytes is %d", ceiling)})
+		w.Refuse(c, &httplite.Error{Status: 503, Reason: w.cfg.tooMuchArriving()})
 		return
 	}
 	if req == w.req {
-		half := w.Parsers.lend(req)
+		partial := w.Parsers.lend(req)
 		w.req = w.Parsers.spareOne()
-		switch what, i := w.State(c); what {
-		case conn.Answering:
-			w.pipelines[i].partial = half
-		default:
-			w.SetState(c, conn.Request, half)
-		}
+		st, i := w.State(c)
+		connStates[st].keepPartial(w, i, c, partial)
 		w.loop.SetTimer(c, w.cfg.RequestTimeout)
 	}
 	if i := w.partialOf(c); req.HeadDone() && !w.Parsers.body[i] {
@@ -104,26 +98,23 @@ func (w *Web) incomplete(c reactor.Conn, req *httplite.Request) {
 	}
 	// Behind requests that are not answered yet it would be taken for an answer;
 	// a client has to send the body without it in the end (RFC 9110 10.1.1).
-	if what, _ := w.State(c); what != conn.Answering && req.WantsContinue() {
+	if w.pipelineOf(c) == 0 && req.WantsContinue() {
 		_ = w.loop.Write(c, []byte(httplite.Continue))
 	}
 }
 
-// takeHalf takes what incomplete kept off its connection; 0 if that is nothing.
-func (w *Web) takePartial(c reactor.Conn) (half uint32) {
-	switch what, i := w.State(c); what {
-	case conn.Request:
-		half = i
-		w.SetState(c, conn.Idle, 0)
-	case conn.Answering:
-		half, w.pipelines[i].partial = w.pipelines[i].partial, 0
+// takePartial takes the parser that incomplete kept off its connection; 0 if there is none.
+func (w *Web) takePartial(c reactor.Conn) (partial uint32) {
+	if partial = w.partialOf(c); partial != 0 {
+		st, i := w.State(c)
+		connStates[st].keepPartial(w, i, c, 0)
 	}
-	return half
+	return partial
 }
 
-// dropHalf gives back what incomplete kept.
+// dropPartial gives back the parser that incomplete kept.
 func (w *Web) dropPartial(c reactor.Conn) {
-	if half := w.takePartial(c); half != 0 {
-		w.Parsers.giveBack(half)
+	if partial := w.takePartial(c); partial != 0 {
+		w.Parsers.giveBack(partial)
 	}
 }

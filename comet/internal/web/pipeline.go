@@ -7,163 +7,184 @@ import (
 	"ccomet/reactor"
 )
 
-// pipe holds the requests of one connection that wait for an answer, in the
-// order in which they came, which is the order they must be answered in
-// (RFC 9112 section 9.3.2). Answers come from as many loops as there are
-// channels' homes; each fills its slot, and what is ready at the front is
-// written at the end of the turn, at once.
+// pipeline has the requests of one connection that wait for an answer, in the order in
+// which they came, which is the order they must be answered in (RFC 9112 section 9.3.2).
+// Answers come from as many loops as there are channels' homes. Each completes its pending
+// reply, and those at the front that are complete are written at once when the turn ends.
 type pipeline struct {
 	conn       reactor.Conn
-	first      uint32 // the number of the first slot
-	slots      []pendingReply
-	partial    uint32 // the next request's parser, if it has begun to arrive
+	first      uint32 // the number of the first reply
+	replies    []pendingReply
+	partial    uint32 // the parser of the next request, if it has begun to arrive
 	full       bool   // no more requests are taken until it is empty
 	closeAfter bool   // the connection ends when it is empty
-	psub       bool   // it becomes a listener to /psub when it is empty
-	psubNow    bool   // one that wants to know at once which channels live
-	http10     bool   // one of HTTP/1.0
+	psub       bool   // the connection becomes a listener to /psub when it is empty
+	psubNow    bool   // and is told at once which channels live
+	http10     bool   // that listener speaks HTTP/1.0
 	listed     bool   // among those that have something to write
 }
 
-// slot is one request's place.
+// pendingReply is the answer to one request, from when the request is taken until the answer
+// is written.
 type pendingReply struct {
-	op                         mail.Op
-	code                       mail.Code
-	done                       bool
-	http10, closeAfter, isHEAD bool
-	ack                        bool
-	side                       uint8
-	seq, n                     int32
-	epoch                      uint32 // of opSign
-	cb, name, text             string
+	recipient
+	write replyWriter // nil: text is the whole response, or a handler of net/http has it
+
+	done    bool // it can be written
+	handled bool // a handler of net/http has the answer (handler.go)
+	ack     bool // the number is to be told
+
+	// What the channel's home answers:
+	code   mail.Code
+	seq, n int32
+	epoch  uint32
+
+	lease          int32 // seconds that /sign asks for
+	cb, name, text string
 }
 
-// maxPipe is how many requests of one connection may wait for an answer.
+// replyWriter appends the response to a request once the channel's home has answered. It is
+// a function of the dialect in which the request was made.
+type replyWriter func(r *responder, dst []byte, reply *pendingReply) []byte
+
+// exchange is what the response is rendered for.
+func (reply *pendingReply) exchange() exchange { return exchange{recipient: reply.recipient} }
+
+// reply is the pending reply of a number.
+func (p *pipeline) reply(number uint32) *pendingReply { return &p.replies[number-p.first] }
+
+// drop forgets so many replies at the front, which have been written.
+func (p *pipeline) drop(written int) {
+	p.first += uint32(written)
+	left := copy(p.replies, p.replies[written:])
+	clear(p.replies[left:])
+	p.replies = p.replies[:left]
+}
+
+// maxPipeline is how many requests of one connection may wait for an answer.
 const maxPipeline = 256
 
-// waitFor gives a request a slot, for an answer that comes by mail, and returns
-// its number.
-func (w *Web) awaitReply(x *exchange, sl pendingReply) uint32 {
-	what, i := w.State(x.conn)
-	if what != conn.Answering {
-		i = w.newPipeline(x.conn)
+// awaitReply notes that a request waits for an answer that comes by mail, and returns the
+// number of its pending reply.
+func (w *Web) awaitReply(x *exchange, reply pendingReply) uint32 {
+	i := w.pipelineOf(x.conn)
+	if i == 0 {
+		i = w.pipelines.open(x.conn)
 		w.SetState(x.conn, conn.Answering, i)
 		w.loop.SetTimer(x.conn, w.cfg.RequestTimeout)
 	}
-	return w.addReply(i, x, sl)
+	return w.addReply(i, x, reply)
 }
 
-func (w *Web) addReply(i uint32, x *exchange, sl pendingReply) uint32 {
-	p := w.pipelines[i]
-	sl.http10, sl.closeAfter, sl.isHEAD, sl.side = x.http10, x.closeAfter, x.isHEAD, x.side
-	p.slots = append(p.slots, sl)
+func (w *Web) addReply(i uint32, x *exchange, reply pendingReply) uint32 {
+	p := w.pipelines.at(i)
+	reply.recipient = x.recipient
+	p.replies = append(p.replies, reply)
 	p.closeAfter = p.closeAfter || x.closeAfter
-	// Behind a subscription there is nothing to be had in turn, so who may
-	// subscribe is read on when it has its answer.
-	if x.closeAfter || x.side != conn.Admin || len(p.slots) >= maxPipeline {
+	// A connection that may subscribe is read on when it has its answer: what stands
+	// behind a subscription has no turn of its own.
+	if x.closeAfter || x.side != conn.Admin || len(p.replies) >= maxPipeline {
 		p.full = true
 		w.loop.Pause(p.conn)
 	}
-	if sl.done {
-		w.listPipeline(i)
+	if reply.done {
+		w.pipelines.markReady(i)
 	}
-	return p.first + uint32(len(p.slots)-1)
+	return p.first + uint32(len(p.replies)-1)
 }
 
-// stopPipe has a connection end when its answers are written.
+// stopPipeline has a connection end when its answers are written.
 func (w *Web) stopPipeline(i uint32) {
-	p := w.pipelines[i]
+	p := w.pipelines.at(i)
 	p.closeAfter, p.full = true, true
 	w.loop.Pause(p.conn)
 }
 
-func (w *Web) listPipeline(i uint32) {
-	if p := w.pipelines[i]; !p.listed {
-		p.listed = true
-		w.Answering = append(w.Answering, i)
-	}
-}
-
-// answer serves mailDone.
+// Answer serves mail.Done.
 func (w *Web) Answer(m *mail.Mail) {
-	what, i := w.State(m.Conn)
-	if what != conn.Answering {
+	i := w.pipelineOf(m.Conn)
+	if i == 0 {
 		return // the connection is gone
 	}
-	p := w.pipelines[i]
-	sl := &p.slots[m.Slot-p.first]
-	sl.code, sl.seq, sl.epoch, sl.done = m.Code, m.Seq, m.Ref.Gen, true
-	if sl.op == mail.OpInfo || m.Code == mail.CodeTooFast {
-		sl.n = m.N
-	}
-	w.listPipeline(i)
+	reply := w.pipelines.at(i).reply(m.Slot)
+	reply.code, reply.seq, reply.n, reply.epoch, reply.done = m.Code, m.Seq, m.N, m.Ref.Gen, true
+	w.pipelines.markReady(i)
 }
 
-// settle gives a request that waits its answer, if its connection is still there.
-func (w *Web) resolve(a mail.ReplyTo, status int, contentType string, body []byte) {
-	what, i := w.State(a.Conn)
-	if what != conn.Answering {
+// resolve gives a request that waits its answer, if its connection is still there.
+func (w *Web) resolve(to mail.ReplyTo, status int, contentType string, body []byte) {
+	i := w.pipelineOf(to.Conn)
+	if i == 0 {
 		return
 	}
-	sl := &w.pipelines[i].slots[a.Slot-w.pipelines[i].first]
-	x := exchange{conn: a.Conn, side: sl.side, http10: sl.http10, closeAfter: sl.closeAfter, isHEAD: sl.isHEAD}
+	reply := w.pipelines.at(i).reply(to.Slot)
+	x := reply.exchange()
 	w.Scratch = w.appendResponse(w.Scratch[:0], &x, status, contentType, body)
-	sl.op, sl.text, sl.done = mail.OpReady, string(w.Scratch), true
-	w.listPipeline(i)
+	reply.text, reply.done = string(w.Scratch), true
+	w.pipelines.markReady(i)
 }
 
-// flushPipes writes the answers that are ready.
+// pipelineOf is the index of a connection's pipeline, 0 where none of its requests waits for
+// an answer.
+func (w *Web) pipelineOf(c reactor.Conn) uint32 {
+	if st, i := w.State(c); st == conn.Answering {
+		return i
+	}
+	return 0
+}
+
+// Answers is how many connections have something to write when the turn ends.
+func (w *Web) Answers() int { return len(w.pipelines.ready) }
+
+// FlushPipelines writes the answers that can be written.
 func (w *Web) FlushPipelines() {
-	for n := 0; n < len(w.Answering); n++ {
-		i := w.Answering[n]
-		w.pipelines[i].listed = false
-		if w.pipelines[i].conn != 0 { // else closed in this turn
+	for n := 0; n < len(w.pipelines.ready); n++ {
+		i := w.pipelines.ready[n]
+		w.pipelines.at(i).listed = false
+		if w.pipelines.at(i).conn != 0 { // else closed in this turn
 			w.flushPipeline(i)
 		}
 	}
-	w.Answering = pool.Emptied(w.Answering)
+	w.pipelines.ready = pool.Emptied(w.pipelines.ready)
 }
 
-// flushPipe goes on with one pipe, if its connection has taken all before: who does
-// not read what he asked for is given no more (Drained goes on).
+// flushPipeline goes on with one pipeline, if its connection has taken all before: a client
+// that does not read its answers is given no more (Drained goes on).
 func (w *Web) flushPipeline(i uint32) {
-	p := w.pipelines[i]
+	p := w.pipelines.at(i)
 	if w.loop.Blocked(p.conn) {
 		return
 	}
-	if len(p.slots) > 0 {
+	if len(p.replies) > 0 {
 		ready := w.writeAnswers(p)
 		if ready == 0 {
 			return
 		}
-		p.first += uint32(ready)
-		left := copy(p.slots, p.slots[ready:])
-		clear(p.slots[left:])
-		p.slots = p.slots[:left]
+		p.drop(ready)
 	}
 	switch {
 	case w.loop.Blocked(p.conn):
 		w.loop.SetTimer(p.conn, w.loop.WriteTime(p.conn))
-	case len(p.slots) == 0:
+	case len(p.replies) == 0:
 		w.emptyPipeline(i)
 	default:
 		w.loop.SetTimer(p.conn, w.cfg.RequestTimeout) // answers come: no reason to give up
-		if p.slots[0].done {
-			w.listPipeline(i) // for the next to be written by itself
+		if p.replies[0].done {
+			w.pipelines.markReady(i) // for the next to be written by itself
 		}
 	}
 }
 
-// writeAnswers writes what is ready at the front of a pipe, and returns how many
-// answers that was: all that there are up to a handler's, or that one alone.
+// writeAnswers writes the complete replies at the front of a pipeline, and returns how many
+// those were: all up to a handler's, or a handler's alone.
 func (w *Web) writeAnswers(p *pipeline) (ready int) {
-	if sl := &p.slots[0]; sl.op == mail.OpHandled && sl.done {
-		w.sendHandled(p.conn, sl, p.first)
+	if reply := &p.replies[0]; reply.handled && reply.done {
+		w.sendHandled(p.conn, reply, p.first)
 		return 1
 	}
 	w.Scratch = w.Scratch[:0]
-	for ready < len(p.slots) && p.slots[ready].done && p.slots[ready].op != mail.OpHandled {
-		w.Scratch = w.appendAnswer(w.Scratch, p.conn, &p.slots[ready])
+	for ready < len(p.replies) && p.replies[ready].done && !p.replies[ready].handled {
+		w.Scratch = w.appendPending(w.Scratch, &p.replies[ready])
 		ready++
 	}
 	if ready > 0 {
@@ -172,70 +193,58 @@ func (w *Web) writeAnswers(p *pipeline) (ready int) {
 	return ready
 }
 
-// emptyPipe frees a connection whose requests are all answered for the next.
+// emptyPipeline readies a connection whose requests are all answered for the next.
 func (w *Web) emptyPipeline(i uint32) {
-	p := w.pipelines[i]
-	c, half, last, psub, now, old := p.conn, p.partial, p.closeAfter, p.psub, p.psubNow, p.http10
+	p := w.pipelines.at(i)
+	c, partial, last, psub, now, http10 := p.conn, p.partial, p.closeAfter, p.psub, p.psubNow, p.http10
 	p.partial = 0
-	w.freePipeline(i)
+	w.pipelines.release(i)
 	w.SetState(c, conn.Idle, 0)
 	switch {
-	case half != 0 && !last && !psub:
-		w.SetState(c, conn.Request, half)
+	case partial != 0 && !last && !psub:
+		w.SetState(c, conn.Request, partial)
 		w.loop.SetTimer(c, w.cfg.RequestTimeout)
 		w.loop.Resume(c)
 		return
-	case half != 0:
-		w.Parsers.giveBack(half)
+	case partial != 0:
+		w.Parsers.giveBack(partial)
 	}
 	if psub && !last {
-		w.startPsub(c, old, now)
+		w.Presence.start(c, http10, now)
 		return
 	}
 	w.Answered(c, last)
 }
 
-func (w *Web) newPipeline(c reactor.Conn) uint32 {
-	var i uint32
-	if n := len(w.idlePipelines); n > 0 {
-		i, w.idlePipelines = w.idlePipelines[n-1], w.idlePipelines[:n-1]
-	} else {
-		w.pipelines = append(w.pipelines, &pipeline{})
-		i = uint32(len(w.pipelines) - 1)
-	}
-	w.pipelines[i].conn = c
-	return i
-}
+func (w *Web) pipelineTakes(i uint32, _ reactor.Conn) bool { return !w.pipelines.at(i).full }
 
-func (w *Web) freePipeline(i uint32) {
-	p := w.pipelines[i]
-	*p = pipeline{slots: pool.Emptied(p.slots), listed: p.listed}
-	w.idlePipelines = append(w.idlePipelines, i)
-}
-
-func (w *Web) pipelineTakes(i uint32, _ reactor.Conn) bool { return !w.pipelines[i].full }
-
-// pipeEnded: the peer will send nothing more. A full pipe has paused the
-// connection: what was sent before the end is taken when the pipe is empty, and the
-// end told again.
+// pipelineEnded: the peer will send nothing more. A full pipeline has paused its
+// connection: what was sent before the end is taken when the pipeline is empty, and the
+// loop then tells of the end again.
 func (w *Web) pipelineEnded(i uint32, c reactor.Conn) {
-	w.CancelHandlers(c)
-	if p := w.pipelines[i]; !p.full || p.psub {
+	w.Handlers.Cancel(c)
+	if p := w.pipelines.at(i); !p.full || p.psub {
 		w.stopPipeline(i)
 	}
 }
 
 func (w *Web) pipelineDrained(i uint32, c reactor.Conn) {
 	w.loop.SetTimer(c, w.cfg.RequestTimeout)
-	w.listPipeline(i)
+	w.pipelines.markReady(i)
 }
 
 func (w *Web) pipelineExpired(i uint32, c reactor.Conn) {
-	if w.awaitsHandler(c) && !w.loop.Blocked(c) {
-		w.loop.SetTimer(c, w.cfg.RequestTimeout) // it takes as long as it takes
+	if w.Handlers.runs(c) && !w.loop.Blocked(c) {
+		w.loop.SetTimer(c, w.cfg.RequestTimeout) // a handler has no bound of time
 		return
 	}
 	w.giveUp(i, c)
 }
 
-func (w *Web) pipelineClosed(i uint32, _ reactor.Conn) { w.freePipeline(i) }
+func (w *Web) pipelineClosed(i uint32, _ reactor.Conn) { w.pipelines.release(i) }
+
+func (w *Web) pipelinePartial(i uint32) uint32 { return w.pipelines.at(i).partial }
+
+func (w *Web) pipelineKeepPartial(i uint32, _ reactor.Conn, partial uint32) {
+	w.pipelines.at(i).partial = partial
+}

@@ -15,7 +15,7 @@ func (w *Web) preflight(x *exchange, e endpoint) bool {
 	}
 	if w.Page(x.side, x.conn.Index()) == 0 && !w.site.cors[x.side].Origins.Any {
 		w.Body = append(append(w.Body[:0], "pages of "...), origin...)
-		w.Body = append(append(append(w.Body, " are not let in: "...), originSettings[x.side]...), " names those that are\n"...)
+		w.Body = append(append(append(w.Body, " are not let in: "...), originSetting(x.side)...), " names those that are\n"...)
 		w.failed(x, 403)
 		return true
 	}
@@ -25,5 +25,10 @@ func (w *Web) preflight(x *exchange, e endpoint) bool {
 	return true
 }
 
-// originSettings name the pages of a side; CComet's dialect is JSONP, which asks nobody.
-var originSettings = [conn.NumSides]string{"cors-origin", "admin-origin", "cors-origin"}
+// originSetting names the setting that has the origins whose pages may ask a side.
+func originSetting(side uint8) string {
+	if side == conn.Admin {
+		return "admin-origin"
+	}
+	return "cors-origin"
+}

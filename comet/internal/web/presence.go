@@ -3,6 +3,7 @@ package web
 import (
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
@@ -15,20 +16,24 @@ import (
 // and again every channel timeout while it lives, and "0 name" when it goes.
 //
 //  1. A channel's home renders the line and mails it to the loops that have
-//     listeners (announce.go). Without listeners nothing is rendered.
+//     listeners (broker's announce.go). Without listeners nothing is rendered.
 //  2. Each loop gathers the turn's lines, and writes them to its listeners as
-//     one chunk. One that does not keep up is cut when the write timeout has
+//     one chunk. A slow consumer is closed when the write timeout has
 //     passed since it last had all that was written for it, or when what is held
 //     for it exceeds the loop's bound.
 //  3. With now=1, a listener is told at once of all channels that live
-//     (rollcall.go).
+//     (listener.go).
 //  4. While there are listeners, each home goes round its channels once a
-//     channel timeout, a few at a time, to say that they live (sweep).
+//     channel timeout, a few at a time, to say that they live (the broker's sweep).
 type presence struct {
-	w        *Web
-	conns    []reactor.Conn
-	Listings map[reactor.Conn]*listing // of those who are being told which channels live
-	Lines    []byte
+	*mail.Mailer
+	conns     *conn.Table
+	heads     *frame.Heads
+	totals    *limit.Totals
+	listeners []reactor.Conn
+	Listings  map[reactor.Conn]*listing // of listeners that are being told which channels live
+	Lines     []byte                    // that the turn has gathered
+	chunk     []byte                    // what is about to be written
 }
 
 // psub serves /psub.
@@ -37,85 +42,91 @@ func (w *Web) psub(x *exchange) {
 		w.replyHead(x, frame.TypeText, true)
 		return
 	}
-	now := w.given(x, "now")
-	if what, i := w.State(x.conn); what == conn.Answering {
+	now := x.given("now")
+	if i := w.pipelineOf(x.conn); i != 0 {
 		// In its turn, behind what was asked before.
-		p := w.pipelines[i]
+		p := w.pipelines.at(i)
 		p.psub, p.psubNow, p.http10, p.full = true, now, x.http10, true
 		w.loop.Pause(x.conn)
 		return
 	}
-	w.startPsub(x.conn, x.http10, now)
+	w.Presence.start(x.conn, x.http10, now)
 }
 
-// The index that goes with stateListening says how the response is framed.
+// The index that goes with conn.Listening says how the response is framed.
 const (
 	psubChunked uint32 = iota
 	psubBare           // HTTP/1.0
 )
 
-func (w *Web) startPsub(c reactor.Conn, old, now bool) {
-	w.loop.Pause(c)
-	w.loop.SetTimer(c, -1)
-	w.Presence.add(c)
-	w.Scratch = w.AppendHead(w.Scratch[:0], w.Side(c), frame.Head{Conn: c.Index(), Status: 200, ContentType: frame.TypeText, HTTP10: old, CloseAfter: old, Endless: true})
+// start makes a connection a listener; now: it is told at once which channels live.
+func (p *presence) start(c reactor.Conn, http10, now bool) {
+	loop := p.conns.Loop
+	loop.Pause(c)
+	loop.SetTimer(c, -1)
+	p.add(c)
+	p.chunk = p.heads.AppendHead(p.chunk[:0], p.conns.Side(c), frame.Head{Conn: c.Index(), Status: 200, ContentType: frame.TypeText, HTTP10: http10, CloseAfter: http10, Endless: true})
 	framing := psubBare
-	if !old {
+	if !http10 {
 		framing = psubChunked
-		w.Scratch = append(w.Scratch, frame.ChunkedLine...)
+		p.chunk = append(p.chunk, frame.ChunkedLine...)
 	}
-	w.SetState(c, conn.Listening, framing)
-	_ = w.loop.Write(c, httplite.EndHeaders(w.Scratch))
-	if w.loop.Blocked(c) {
-		w.loop.SetTimer(c, w.loop.WriteTime(c))
+	p.conns.SetState(c, conn.Listening, framing)
+	_ = loop.Write(c, httplite.EndHeaders(p.chunk)) // a lost connection is told to Closed
+	if loop.Blocked(c) {
+		loop.SetTimer(c, loop.WriteTime(c))
 	}
 	if now {
-		w.Presence.startListing(c)
+		p.startListing(c)
 	}
 }
 
 func (p *presence) add(c reactor.Conn) {
-	if len(p.conns) == 0 {
-		p.w.totals.Listening.Or(1 << p.w.Id)
-		p.w.SendAll(mail.Mail{Kind: mail.Listening}) // for the homes' rounds to begin
+	if len(p.listeners) == 0 {
+		p.totals.Listening.Or(1 << p.Id)
+		p.SendAll(mail.Mail{Kind: mail.Listening}) // for the homes' rounds to begin
 	}
-	p.conns = append(p.conns, c)
+	p.listeners = append(p.listeners, c)
 }
 
 func (p *presence) remove(c reactor.Conn) {
-	if i := slices.Index(p.conns, c); i >= 0 {
-		p.conns = slices.Delete(p.conns, i, i+1)
+	if i := slices.Index(p.listeners, c); i >= 0 {
+		p.listeners = slices.Delete(p.listeners, i, i+1)
 	}
 	delete(p.Listings, c)
-	if len(p.conns) == 0 {
-		p.w.totals.Listening.And(^(uint64(1) << p.w.Id))
+	if len(p.listeners) == 0 {
+		p.totals.Listening.And(^(uint64(1) << p.Id))
 	}
 }
 
-// line serves mailPresence.
+// Line serves mail.PresenceLine.
 func (p *presence) Line(message *msg.Message) { p.Lines = append(p.Lines, message.Content...) }
 
-// flush writes what the turn has gathered.
+// Flush writes what the turn has gathered.
 func (p *presence) Flush() {
 	if len(p.Lines) == 0 {
 		return
 	}
-	p.w.Scratch = httplite.AppendChunk(p.w.Scratch[:0], p.Lines)
-	for _, c := range p.conns {
-		p.write(c, p.Lines, p.w.Scratch)
+	p.chunk = httplite.AppendChunk(p.chunk[:0], p.Lines)
+	for _, c := range p.listeners {
+		p.write(c, p.Lines, p.chunk)
 	}
 	p.Lines = pool.Emptied(p.Lines)
 }
 
+// trim gives back a buffer that something large was rendered in.
+func (p *presence) trim() { pool.Trimmed(&p.chunk) }
+
 // write writes lines to one listener, as they are or as a chunk.
 func (p *presence) write(c reactor.Conn, lines, chunk []byte) {
-	if _, framing := p.w.State(c); framing == psubBare {
+	if _, framing := p.conns.State(c); framing == psubBare {
 		chunk = lines
 	}
-	stuck := p.w.loop.Blocked(c) // its time runs already: what is put behind does not put it off
-	_ = p.w.loop.Write(c, chunk) // a lost connection, or one that too much is held for, is told to Closed
-	if !stuck && p.w.loop.Blocked(c) {
-		p.w.loop.SetTimer(c, p.w.loop.WriteTime(c))
+	loop := p.conns.Loop
+	stuck := loop.Blocked(c) // its time runs already: what is put behind does not put it off
+	_ = loop.Write(c, chunk) // a lost connection, or one that too much is held for, is told to Closed
+	if !stuck && loop.Blocked(c) {
+		loop.SetTimer(c, loop.WriteTime(c))
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Readiness (/readyz) is asked of a canary, a mail that goes every way that a
+// Probe is how readiness (/readyz) is found out: by a mail that goes every way that a
 // message may take:
 //
 //  1. From the loop that is asked to each loop, as a publish goes to its channel's home.
@@ -23,19 +23,20 @@ import (
 // sleeper, from every loop to every other. What it does not prove is that sockets
 // can be written to, or that connections are accepted, but for the one it is asked on.
 //
-// A loop has one round under way at the most. Who asks meanwhile is given its result.
+// A loop has one round under way at the most. A request that comes meanwhile is answered
+// with that round's result.
 type Probe struct {
 	round    uint32
-	Askers   []mail.ReplyTo // nobody: no round is under way
+	Askers   []mail.ReplyTo // none: no round is under way
 	Deadline time.Time
 	left     int                     // mails that are still to come back
 	Passed   [record.MaxLoops]uint64 // by the loop that was a home: the loops that its mail has come back from
 }
 
-// readyTime is how long a round may take.
+// ReadyTime is how long a round may take.
 const ReadyTime = time.Second
 
-// Legs of the canary's way (mail.flag).
+// Legs of a probe's way (mail.Flag).
 const (
 	probeToHome uint16 = iota
 	probeToLoop
@@ -48,70 +49,86 @@ func (w *Web) ready(x *exchange) {
 		w.health(x)
 		return
 	}
-	c := &w.Probe
-	c.Askers = append(c.Askers, mail.ReplyTo{Conn: x.conn, Slot: w.awaitReply(x, pendingReply{op: mail.OpAsked})})
-	if len(c.Askers) > 1 {
-		return
+	asker := mail.ReplyTo{Conn: x.conn, Slot: w.awaitReply(x, pendingReply{})}
+	if w.Probe.ask(asker, w.Loops(), w.loop.Now()) {
+		w.SendAll(mail.Mail{Kind: mail.Probe, Flag: probeToHome, Slot: w.Probe.round})
 	}
-	loops := w.Loops()
-	c.round++
-	c.left, c.Passed = loops*loops, [record.MaxLoops]uint64{}
-	c.Deadline = w.loop.Now().Add(ReadyTime)
-	w.SendAll(mail.Mail{Kind: mail.Probe, Flag: probeToHome, Slot: c.round})
 }
 
-// fly serves mailCanary.
+// ForwardProbe serves mail.Probe.
 func (w *Web) ForwardProbe(m *mail.Mail) {
 	on := mail.Mail{Kind: mail.Probe, Flag: m.Flag + 1, Slot: m.Slot, N: int32(m.From)}
-	switch c := &w.Probe; {
-	case m.Flag == probeToHome: // n: who asks
+	switch m.Flag {
+	case probeToHome: // N: the loop that asks
 		w.SendAll(on)
-	case m.Flag == probeToLoop: // n: the home
+	case probeToLoop: // N: the home
 		w.Send(uint8(m.N), on)
-	case len(c.Askers) > 0 && m.Slot == c.round:
-		c.Passed[m.N] |= 1 << m.From
-		if c.left--; c.left == 0 {
+	default:
+		if w.Probe.back(m) {
 			w.finishProbe()
 		}
 	}
 }
 
-// expireProbe ends a round whose time is up.
+// ExpireProbe ends a round whose time is up.
 func (w *Web) ExpireProbe(now time.Time) {
-	if w.ProbeDue(now) == 0 {
+	if w.Probe.Due(now) == 0 {
 		w.finishProbe()
 	}
 }
 
-// probeDue is how long a round may still take: below zero, there is none.
-func (w *Web) ProbeDue(now time.Time) time.Duration {
-	if len(w.Probe.Askers) == 0 {
-		return -1
-	}
-	return max(w.Probe.Deadline.Sub(now), 0)
-}
-
-// land answers all who wait for the round.
+// finishProbe answers all requests that wait for the round.
 func (w *Web) finishProbe() {
-	c := &w.Probe
+	p := &w.Probe
 	status, text := 200, "ok"
 	switch {
 	case w.drain.On():
 		status, text = 503, "draining"
-	case c.left > 0:
-		status, text = 503, c.Missing(w.Loops())+" within "+ReadyTime.String()+"\n"
+	case p.left > 0:
+		status, text = 503, p.Missing(w.Loops())+" within "+ReadyTime.String()+"\n"
 	}
-	for _, a := range c.Askers {
-		w.resolve(a, status, frame.TypeText, []byte(text))
+	for _, asker := range p.Askers {
+		w.resolve(asker, status, frame.TypeText, []byte(text))
 	}
-	c.Askers = pool.Emptied(c.Askers)
+	p.Askers = pool.Emptied(p.Askers)
 }
 
-// missing says which loops did not answer, or where mail is stuck between loops
+// ask has a request wait for the round that is under way, or that begins with it, which it
+// says.
+func (p *Probe) ask(asker mail.ReplyTo, loops int, now time.Time) (begins bool) {
+	p.Askers = append(p.Askers, asker)
+	if len(p.Askers) > 1 {
+		return false
+	}
+	p.round++
+	p.left, p.Passed = loops*loops, [record.MaxLoops]uint64{}
+	p.Deadline = now.Add(ReadyTime)
+	return true
+}
+
+// back takes a mail that has come back, and says whether it was the round's last.
+func (p *Probe) back(m *mail.Mail) (last bool) {
+	if len(p.Askers) == 0 || m.Slot != p.round {
+		return false // of a round that has ended
+	}
+	p.Passed[m.N] |= 1 << m.From
+	p.left--
+	return p.left == 0
+}
+
+// Due is how long a round may still take: below zero, there is none.
+func (p *Probe) Due(now time.Time) time.Duration {
+	if len(p.Askers) == 0 {
+		return -1
+	}
+	return max(p.Deadline.Sub(now), 0)
+}
+
+// Missing says which loops did not answer, or where mail is stuck between loops
 // that did.
-func (c *Probe) Missing(loops int) string {
+func (p *Probe) Missing(loops int) string {
 	var answered uint64
-	for _, from := range c.Passed {
+	for _, from := range p.Passed {
 		answered |= from
 	}
 	var silent []string
@@ -129,7 +146,7 @@ func (c *Probe) Missing(loops int) string {
 	}
 	for home := range loops {
 		for loop := range loops {
-			if c.Passed[home]&(1<<loop) == 0 {
+			if p.Passed[home]&(1<<loop) == 0 {
 				return fmt.Sprintf("nothing came by way of loop %d and then loop %d", home, loop)
 			}
 		}

@@ -1,25 +1,9 @@
 package web
 
 import (
-	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
-	"ccomet/comet/internal/mail"
 	"ccomet/httplite"
 )
-
-// appendResponse appends a whole response.
-func (w *Web) appendResponse(dst []byte, x *exchange, status int, contentType string, body []byte) []byte {
-	dst = w.AppendHead(dst, x.side, frame.Head{Conn: x.conn.Index(), Status: status, ContentType: contentType, HTTP10: x.http10, CloseAfter: x.closeAfter})
-	dst = append(dst, x.headers...)
-	if status != 204 { // which has no body, and must not have its length (RFC 9110 8.6)
-		dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(body)))
-	}
-	dst = httplite.EndHeaders(dst)
-	if !x.isHEAD {
-		dst = append(dst, body...)
-	}
-	return dst
-}
 
 // reply answers a request at once, in its turn behind those before it.
 func (w *Web) reply(x *exchange, status int, contentType string, body []byte) {
@@ -43,8 +27,8 @@ func (w *Web) replyHead(x *exchange, contentType string, endless bool) {
 
 // replyRendered answers with the response that scratch has.
 func (w *Web) replyRendered(x *exchange) {
-	if what, i := w.State(x.conn); what == conn.Answering {
-		w.addReply(i, x, pendingReply{op: mail.OpReady, done: true, text: string(w.Scratch)})
+	if i := w.pipelineOf(x.conn); i != 0 {
+		w.addReply(i, x, pendingReply{done: true, text: string(w.Scratch)})
 		return
 	}
 	_ = w.loop.Write(x.conn, w.Scratch) // a lost connection is told to Closed

@@ -43,9 +43,6 @@ func NewSite(cfg *Config) *Site {
 	return s
 }
 
-// tellsApart says whether it matters which address a connection is from.
-func (s *Site) tellsApart() bool { return s.Crowd != nil || s.Publishers != nil }
-
 // endpoint is what serves a path.
 func (s *Site) endpoint(side uint8, path []byte) (e endpoint, known bool) {
 	if e, known = s.Endpoints[side][string(path)]; known || side != conn.Admin {

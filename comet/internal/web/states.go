@@ -4,45 +4,62 @@ import (
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/mail"
 	"ccomet/reactor"
+	"time"
 )
 
-// connStateRow says what becomes of a connection in one state. What is nil has
-// nothing to be done; i is the index of the record that goes with the state.
+// connStateRow says what becomes of a connection in one state, and what it is. What is nil
+// has nothing to be done, or is no; i is the index of the record that goes with the state.
 type connStateRow struct {
-	takes   func(s *Web, i uint32, c reactor.Conn) bool // may the next request be taken? nil: no
-	ended   func(s *Web, i uint32, c reactor.Conn)      // the peer will send nothing more
-	drained func(s *Web, i uint32, c reactor.Conn)      // what was held has been written
-	expired func(s *Web, i uint32, c reactor.Conn)      // the time is up
-	closed  func(s *Web, i uint32, c reactor.Conn)      // the connection is gone
-	leave   func(s *Web, i uint32, c reactor.Conn)      // the server is to end
+	takes   func(w *Web, i uint32, c reactor.Conn) bool // may the next request be taken?
+	ended   func(w *Web, i uint32, c reactor.Conn)      // the peer will send nothing more
+	drained func(w *Web, i uint32, c reactor.Conn)      // what was held has been written
+	expired func(w *Web, i uint32, c reactor.Conn)      // the time is up
+	closed  func(w *Web, i uint32, c reactor.Conn)      // the connection is gone
+	leave   func(w *Web, i uint32, c reactor.Conn)      // the server is to end
+
+	// Where requests are taken: the parser of the next one, if that has begun to arrive (0:
+	// it has not), and how it is kept, or taken off (0).
+	partial     func(w *Web, i uint32) uint32
+	keepPartial func(w *Web, i uint32, c reactor.Conn, partial uint32)
+
+	evictable func(w *Web, i uint32, c reactor.Conn) bool // may it be closed to make room, at once?
+	// owed is how long the peer may take for what it owes, which the connection's timer
+	// counts; below zero: it owes nothing. One that takes long may be evicted.
+	owed func(w *Web, i uint32, c reactor.Conn) time.Duration
+	idle bool // nothing is under way, so that a backend loses nothing when it ends
 }
 
-// connStates has a row for each state.
+// connStates has a row for each state: a new state is a new row, and what it does.
 var connStates [conn.NumStates]connStateRow
 
 func init() { // here, since what the rows name looks states up itself
-	type s = *Web
+	type w = *Web
 	connStates = [conn.NumStates]connStateRow{
 		conn.Idle: {
-			takes: s.takesMore, ended: s.finishAt, drained: s.idleDrained, expired: s.giveUp, leave: s.idleLeaves,
+			takes: w.takesMore, ended: w.finishAt, drained: w.idleDrained, expired: w.giveUp, leave: w.idleLeaves,
+			keepPartial: w.beginPartial, evictable: w.idleEvictable, owed: w.idleOwed, idle: true,
 		},
 		conn.Request: {
-			takes: s.takesMore, ended: s.finishAt, expired: s.requestExpired,
+			takes: w.takesMore, ended: w.finishAt, expired: w.requestExpired,
+			partial: w.requestPartial, keepPartial: w.beginPartial, owed: w.requestOwed,
 		},
 		conn.Waiting: {
-			ended: s.subEnded, drained: s.subDrained, expired: s.subExpired, closed: s.subClosed, leave: s.subLeaves,
+			ended: w.subEnded, drained: w.subDrained, expired: w.subExpired, closed: w.subClosed, leave: w.subLeaves,
 		},
 		conn.Answering: {
-			takes: s.pipelineTakes, ended: s.pipelineEnded, drained: s.pipelineDrained, expired: s.pipelineExpired, closed: s.pipelineClosed,
+			takes: w.pipelineTakes, ended: w.pipelineEnded, drained: w.pipelineDrained, expired: w.pipelineExpired, closed: w.pipelineClosed,
+			partial: w.pipelinePartial, keepPartial: w.pipelineKeepPartial,
 		},
 		conn.Listening: {
-			ended: s.listenerEnded, drained: s.listenerDrained, expired: s.giveUp, closed: s.listenerClosed, leave: s.leavesLater,
+			ended: w.listenerEnded, drained: w.listenerDrained, expired: w.giveUp, closed: w.listenerClosed, leave: w.leavesLater,
 		},
 		conn.Refused: {
-			takes: s.takesMore, ended: s.finishAt, expired: s.refusedExpired, leave: s.leavesLater,
+			takes: w.takesMore, ended: w.finishAt, expired: w.refusedExpired, leave: w.leavesLater,
+			keepPartial: w.beginPartial,
 		},
 		conn.Ending: {
-			takes: s.takesMore, ended: s.finishAt, expired: s.giveUp,
+			takes: w.takesMore, ended: w.finishAt, expired: w.giveUp,
+			keepPartial: w.beginPartial, evictable: w.endingEvictable, idle: true,
 		},
 	}
 }
@@ -73,12 +90,44 @@ func (w *Web) refusedExpired(why uint32, c reactor.Conn) {
 		w.loop.Close(c)
 		return
 	}
-	w.Refuse(c, w.whyRefused(mail.Code(why)))
+	w.Refuse(c, w.cfg.whyRefused(mail.Code(why)))
+}
+
+// beginPartial keeps the parser of a request that has begun to arrive, or takes it off.
+func (w *Web) beginPartial(_ uint32, c reactor.Conn, partial uint32) {
+	if partial != 0 {
+		w.SetState(c, conn.Request, partial)
+	} else {
+		w.SetState(c, conn.Idle, 0)
+	}
+}
+
+func (w *Web) requestPartial(i uint32) uint32 { return i }
+
+// idleEvictable: a connection may be closed between two requests, but not before the first,
+// which may be on its way.
+func (w *Web) idleEvictable(i uint32, _ reactor.Conn) bool { return i == conn.IdleServed }
+
+// endingEvictable: the client has read all, and only has to close.
+func (w *Web) endingEvictable(_ uint32, c reactor.Conn) bool { return !w.loop.Blocked(c) }
+
+func (w *Web) idleOwed(_ uint32, c reactor.Conn) time.Duration {
+	if w.loop.Blocked(c) {
+		return -1 // it reads an answer
+	}
+	return w.cfg.RequestTimeout
+}
+
+func (w *Web) requestOwed(i uint32, _ reactor.Conn) time.Duration {
+	if w.Parsers.body[i] {
+		return w.cfg.BodyTimeout
+	}
+	return w.cfg.RequestTimeout
 }
 
 // giveUp closes a connection whose time is up: it was idle for too long, is stuck, or
 // a channel's home never answered. One that has not read what is held for it counts
-// as cut, whatever it had asked for.
+// as a slow consumer, whatever it had asked for.
 func (w *Web) giveUp(_ uint32, c reactor.Conn) {
 	if w.loop.Blocked(c) {
 		w.totals.SlowClosed.Add(1)

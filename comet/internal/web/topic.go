@@ -12,30 +12,30 @@ import (
 	"strconv"
 )
 
-// startSub reads what a subscriber wants, and subscribes it.
+// startSub reads what a subscriber topics, and subscribes it.
 func (w *Web) startSub(x *exchange, t frame.Transport) error {
-	wants, err := w.topicArgs(x)
+	topics, err := x.topicArgs()
 	if err != nil {
 		return err
 	}
 	sub := newSubscriber(x, t)
-	if sub.Noop, err = w.numberArg(x, "noop", 0); err != nil {
+	if sub.Noop, err = x.numberArg("noop", 0); err != nil {
 		return err
 	}
 	var cb []byte
 	if t.Row().Poll {
-		if cb, err = w.callbackArg(x); err != nil {
+		if cb, err = x.callbackArg(); err != nil {
 			return err
 		}
 	}
 	if t.Row().Events {
-		w.resumeEvents(x, wants)
-		if !slices.ContainsFunc(wants, func(to hub.Topic) bool { return !to.Over() }) {
+		x.resumeEvents(topics)
+		if !slices.ContainsFunc(topics, func(to hub.Topic) bool { return !to.Over() }) {
 			w.replyNothing(x)
 			return nil
 		}
 	}
-	if w.given(x, "lost") {
+	if x.given("lost") {
 		sub.Flags |= hub.SubSayLost
 	}
 	if x.isHEAD {
@@ -46,7 +46,7 @@ func (w *Web) startSub(x *exchange, t frame.Transport) error {
 		w.replyHead(x, contentType, !t.Row().Poll)
 		return nil
 	}
-	if !w.hub.Enter(x.conn, cb, sub, wants) {
+	if !w.hub.Enter(x.conn, cb, sub, topics) {
 		w.Refuse(x.conn, hub.ErrNoMemory)
 	}
 	return nil
@@ -68,82 +68,82 @@ func newSubscriber(x *exchange, t frame.Transport) hub.Subscriber {
 // epoch or a token belongs to the cname that it follows, or to the first if it stands
 // before that; of two the first counts. A channel that is named again is still one: a page
 // whose address has it already has it added once more. Good until the next request.
-func (w *Web) topicArgs(x *exchange) ([]hub.Topic, error) {
-	w.topics = append(w.topics[:0], hub.Topic{})
+func (p *params) topicArgs() ([]hub.Topic, error) {
+	p.topics = append(p.topics[:0], hub.Topic{})
 	at := 0                         // the channel that was named last
 	var seqs, epochs, tokens uint64 // channels that have theirs, a bit each
-	for args := httplite.ParseArgs(x.req.Query()); ; {
+	for args := httplite.ParseArgs(p.query); ; {
 		key, raw, ok := args.Next()
 		if !ok {
 			break
 		}
 		var err error
 		switch bit := uint64(1) << at; {
-		case w.named(key, "cname"):
-			at, err = w.topicName(raw)
-		case w.named(key, "seq") && seqs&bit == 0:
+		case p.named(key, "cname"):
+			at, err = p.topicName(raw)
+		case p.named(key, "seq") && seqs&bit == 0:
 			seqs |= bit
-			w.topics[at].Seq, err = w.topicNumber(raw)
-		case w.named(key, "epoch") && epochs&bit == 0:
+			p.topics[at].Seq, err = p.topicNumber(raw)
+		case p.named(key, "epoch") && epochs&bit == 0:
 			epochs |= bit
-			w.topics[at].Tell = true
-			w.topics[at].Epoch, err = w.topicEpoch(raw)
-		case w.named(key, "token") && tokens&bit == 0:
+			p.topics[at].Tell = true
+			p.topics[at].Epoch, err = p.topicEpoch(raw)
+		case p.named(key, "token") && tokens&bit == 0:
 			tokens |= bit
-			w.topics[at].Token = w.unescape(raw)
+			p.topics[at].Token = p.unescape(raw)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	if w.topics[0].Cname == nil {
-		if err := w.checkName(nil); err != nil {
+	if p.topics[0].Cname == nil {
+		if err := p.checkName(nil); err != nil {
 			return nil, err
 		}
-		w.topics[0].Cname = []byte{}
+		p.topics[0].Cname = []byte{}
 	}
-	for i := range w.topics {
-		to := &w.topics[i]
+	for i := range p.topics {
+		to := &p.topics[i]
 		to.Place = to.Epoch != record.EpochNone && to.Seq != 0 // 0 is the newest, whatever the epoch
 	}
-	return w.topics, nil
+	return p.topics, nil
 }
 
 // wantName notes that a channel is named, and returns where it stands.
-func (w *Web) topicName(raw []byte) (at int, err error) {
-	cname := w.unescape(raw)
-	if err = w.checkName(cname); err != nil {
+func (p *params) topicName(raw []byte) (at int, err error) {
+	cname := p.unescape(raw)
+	if err = p.checkName(cname); err != nil {
 		return 0, err
 	}
 	if cname == nil {
 		cname = []byte{} // named, if by nothing
 	}
-	if w.topics[0].Cname == nil {
-		w.topics[0].Cname = cname
+	if p.topics[0].Cname == nil {
+		p.topics[0].Cname = cname
 		return 0, nil
 	}
-	for at = range w.topics {
-		if bytes.Equal(w.topics[at].Cname, cname) {
+	for at = range p.topics {
+		if bytes.Equal(p.topics[at].Cname, cname) {
 			return at, nil
 		}
 	}
-	if len(w.topics) == hub.MaxBundle {
+	if len(p.topics) == hub.MaxBundle {
 		return 0, fmt.Errorf("parameter cname: at most %d channels on a connection", hub.MaxBundle)
 	}
-	w.topics = append(w.topics, hub.Topic{Cname: cname})
-	return len(w.topics) - 1, nil
+	p.topics = append(p.topics, hub.Topic{Cname: cname})
+	return len(p.topics) - 1, nil
 }
 
-func (w *Web) topicNumber(raw []byte) (int32, error) {
-	text := w.unescape(raw)
+func (p *params) topicNumber(raw []byte) (int32, error) {
+	text := p.unescape(raw)
 	if len(text) == 0 {
 		return 0, nil
 	}
-	return w.number(text, "seq")
+	return p.number(text, "seq")
 }
 
-func (w *Web) topicEpoch(raw []byte) (uint32, error) {
-	e, ok := record.ParseEpoch(w.unescape(raw))
+func (p *params) topicEpoch(raw []byte) (uint32, error) {
+	e, ok := record.ParseEpoch(p.unescape(raw))
 	if !ok {
 		return 0, errors.New(record.EpochMalformed)
 	}
@@ -153,30 +153,30 @@ func (w *Web) topicEpoch(raw []byte) (uint32, error) {
 // resumeEvents takes the places that a browser has come to from what it says when it
 // comes back with the URL it once was given: in a header or, by what stands in for
 // EventSource where there is none, in the query.
-func (w *Web) resumeEvents(x *exchange, wants []hub.Topic) {
+func (x *exchange) resumeEvents(topics []hub.Topic) {
 	id := x.req.Header("Last-Event-ID")
 	if len(id) == 0 {
-		id, _ = w.arg(x, "lastEventId")
+		id, _ = x.arg("lastEventId")
 	}
-	lastEventID(id, wants)
+	lastEventID(id, topics)
 }
 
 // lastEventID takes places out of the id of an event, which has one for each channel,
 // in the order in which they are named. What is no such list changes nothing.
-func lastEventID(id []byte, wants []hub.Topic) {
-	if bytes.Count(id, []byte(",")) != len(wants)-1 {
+func lastEventID(id []byte, topics []hub.Topic) {
+	if bytes.Count(id, []byte(",")) != len(topics)-1 {
 		return
 	}
 	var seen [hub.MaxBundle]hub.Topic
-	for n := range wants {
+	for n := range topics {
 		text, rest, _ := bytes.Cut(id, []byte(","))
 		if !parsePlace(&seen[n], text) {
 			return
 		}
 		id = rest
 	}
-	for n := range wants {
-		to, place := &wants[n], &seen[n]
+	for n := range topics {
+		to, place := &topics[n], &seen[n]
 		to.Seq, to.Epoch, to.Place = place.Seq, place.Epoch, place.Place
 	}
 }

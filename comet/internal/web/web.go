@@ -4,14 +4,12 @@
 package web
 
 import (
-	"ccomet/comet/internal/ccomet"
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/drain"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/hub"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
-	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
 	"ccomet/comet/internal/token"
 	"ccomet/httplite"
@@ -24,8 +22,7 @@ import (
 type Web struct {
 	*mail.Mailer
 	*conn.Table
-	*frame.Heads
-	pool.Buffers
+	responder
 	site   *Site
 	hub    *hub.Hub
 	loop   *reactor.Loop
@@ -33,68 +30,59 @@ type Web struct {
 	homes  *record.Homes
 	totals *limit.Totals
 	drain  *drain.Drain
-	tokens *token.Tokens
 	debug  bool
 
-	Parsers       parserPool
-	pipelines     []*pipeline // [0] is nobody's
-	idlePipelines []uint32
-	Answering     []uint32 // pipes that have something to write
-	handlings     []*handling
-	Presence      presence
-	Probe         Probe
+	Parsers   parserPool
+	pipelines pipelines
+	Handlers  handlers
+	Presence  presence
+	Probe     Probe
 
-	clients   record.Column[uint64] // whose connections are counted, by connection
-	evictHand uint32                // the connection that was last looked at for one that may go
-	goodHost  string                // the last Host that was found to be this one
+	clients clients
+	evictor evictor
+	pages   pageGuard
 
 	// The request that is served.
 	req      *httplite.Request
 	exchange exchange
-	args     []byte // decoded parameters
-	topics   []hub.Topic
-	asked    ccomet.Query
+	params   params
 
-	rendered   renderedAnswers
 	requests   uint64
 	broadcasts uint64 // taken on this loop
-}
-
-// renderedAnswers are answers that are rendered once a second.
-type renderedAnswers struct {
-	ok          []byte
-	okSecond    int64
-	stats       []byte
-	statsSecond int64
 }
 
 // open readies a web. Its hub is opened after it.
 func (w *Web) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, totals *limit.Totals, d *drain.Drain, theHub *hub.Hub, site *Site) {
 	w.Mailer, w.loop, w.homes, w.totals, w.drain, w.hub, w.site = m, loop, homes, totals, d, theHub, site
 	w.cfg = site.cfg
-	w.tokens, w.debug = token.New(w.cfg.Secret), w.cfg.Log.Debug().Enabled()
+	w.debug = w.cfg.Log.Debug().Enabled()
+	w.params.compat = &w.cfg.Compat
 	w.Table = &conn.Table{Loop: loop}
-	w.Heads = &frame.Heads{
+	heads := &frame.Heads{
 		Loop: loop, AnyEvents: w.cfg.Compat.EventsForAnyOrigin, Cors: &site.cors,
 		IframeHead: site.iframeHead, RetryTime: w.cfg.RetryTime, Rng: record.NewSpread(),
 	}
-	w.pipelines = make([]*pipeline, 1)
+	w.responder = responder{Heads: heads, cfg: w.cfg, totals: totals, tokens: token.New(w.cfg.Secret)}
+	w.Handlers = handlers{loop: loop, totals: totals}
+	w.clients = clients{site: site, conns: w.Table, homes: homes}
+	w.evictor = evictor{conns: w.Table}
+	w.pages = pageGuard{site: site, loop: loop}
 	w.req = new(httplite.Request)
-	w.Presence.w = w
+	w.Presence = presence{Mailer: m, conns: w.Table, heads: heads, totals: totals}
 }
 
 // busy says whether a step of the turn has something left to do, which does not wait
 // for anything.
-func (w *Web) Busy() bool { return len(w.Answering) > 0 || len(w.Presence.Lines) > 0 }
+func (w *Web) Busy() bool { return w.Answers() > 0 || len(w.Presence.Lines) > 0 }
 
 // trim lets go of what the turn has used and the next one does not need: the buffers
 // that something large was rendered in, and the last request's input.
 func (w *Web) Trim() {
 	w.req.Reset()
-	clear(w.topics)
-	w.topics, w.exchange, w.asked = w.topics[:0], exchange{}, ccomet.Query{Room: w.asked.Room}
+	w.exchange = exchange{}
+	w.params.trim()
 	w.Buffers.Trim()
-	pool.Trimmed(&w.args, &w.asked.Room)
+	w.Presence.trim()
 }
 
 // webFigures are what a web counts.

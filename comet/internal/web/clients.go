@@ -1,0 +1,92 @@
+package web
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/peer"
+	"ccomet/comet/internal/record"
+	"ccomet/httplite"
+	"ccomet/reactor"
+)
+
+// clients tell connections apart by their client's address, where a limit for each address
+// asks for that: a hash of the address, of which an IPv6 network's /64 is one.
+type clients struct {
+	site   *Site
+	conns  *conn.Table
+	homes  *record.Homes
+	byConn record.Column[uint64] // of connections whose client has been told, or is counted
+}
+
+// tellsApart says whether it matters which address a connection is from.
+func (s *Site) tellsApart() bool { return s.Crowd != nil || s.Publishers != nil }
+
+// note keeps whose a connection is, and counts it; false: its address has too many.
+func (k *clients) note(c reactor.Conn, client uint64) bool {
+	*k.byConn.At(c.Index()) = client
+	crowd := k.site.Crowd
+	if crowd == nil || k.conns.Side(c) == conn.Admin || crowd.Add(client) <= k.site.cfg.MaxConnectionsPerAddress {
+		return true
+	}
+	crowd.Remove(client)
+	*k.byConn.At(c.Index()) = 0
+	return false
+}
+
+// forget takes a connection off the count.
+func (k *clients) forget(c reactor.Conn) {
+	if !k.site.tellsApart() {
+		return
+	}
+	if client := k.byConn.At(c.Index()); *client != 0 {
+		if k.site.Crowd != nil && k.conns.Side(c) != conn.Admin {
+			k.site.Crowd.Remove(*client)
+		}
+		*client = 0
+	}
+}
+
+// of is whose request this is; 0 if the peer has gone.
+func (k *clients) of(x *exchange) uint64 {
+	if k.conns.Loop.Tag(x.conn)&conn.TagTrusted != 0 {
+		if client, told, ok := peer.ForwardedClient(x.req, &k.site.Access.Trusted); ok && told {
+			return k.homes.HashAddr(client)
+		}
+	}
+	if known := *k.byConn.At(x.conn.Index()); known != 0 { // by a PROXY header, or counted
+		return known
+	}
+	remote, err := k.conns.Loop.Peer(x.conn)
+	if err != nil {
+		return 0
+	}
+	return k.homes.HashAddr(remote.Addr())
+}
+
+// countClient counts a connection for its address, from when that is known; false:
+// the address has too many, and the connection has been refused.
+func (w *Web) countClient(c reactor.Conn, client uint64) bool {
+	if w.clients.note(c, client) {
+		return true
+	}
+	w.totals.HitLimit(limit.ConnectionsPerAddress, w.cfg.MaxConnectionsPerAddress, w.loop.Now())
+	w.Refuse(c, &httplite.Error{Status: 429, Reason: w.cfg.tooManyOfAddress()})
+	return false
+}
+
+// mayPublish asks whether the address that a request comes from may publish now;
+// where not, it has been answered.
+func (w *Web) mayPublish(x *exchange) bool {
+	if w.site.Publishers == nil {
+		return true
+	}
+	ceiling := w.cfg.PublishRatePerAddress
+	wait, ok := w.site.Publishers.Take(limit.Rate(ceiling), w.clients.of(x), w.loop.Now().UnixNano())
+	if !ok {
+		w.totals.HitLimit(limit.PublishRatePerAddress, ceiling, w.loop.Now())
+		x.headers = limit.RetryAfter(w.Object[:0], limit.WholeSeconds(wait))
+		w.Object = x.headers
+		w.fail(x, 429, w.cfg.tooFast(limit.PublishRatePerAddress))
+	}
+	return ok
+}

@@ -1,0 +1,65 @@
+package web
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/pool"
+	"ccomet/comet/internal/record"
+
+	"github.com/valyala/bytebufferpool"
+)
+
+// iComet's dialect, which the front side and the admin side speak. What its clients ask is
+// read in topic.go, what its backends ask in admin.go; icometanswer.go writes what it answers.
+var icometDialect = dialect{addPaths: addICometPaths, nameBuffer: icometNameBuffer, maxName: record.MaxName}
+
+func icometNameBuffer(cname []byte) (*bytebufferpool.ByteBuffer, uint8) {
+	return pool.NameBuffer(cname), uint8(len(cname))
+}
+
+func addICometPaths(t *endpoints, cfg *Config) {
+	t.addAll(conn.Front, map[string]endpoint{
+		"/sub":    {methods: getHead, serve: subscribeBy(frame.Poll)},
+		"/poll":   {methods: getHead, serve: subscribeBy(frame.Poll)},
+		"/stream": {methods: getHead, serve: subscribeBy(frame.Stream)},
+		"/iframe": {methods: getHead, serve: subscribeBy(frame.Iframe)},
+		"/sse":    {methods: getHead, serve: subscribeBy(frame.SSE)},
+		"/ping":   {methods: getHead, serve: (*Web).ping},
+	})
+	t.addAll(conn.Admin, map[string]endpoint{
+		"/push":      {methods: getPost, serve: (*Web).push, changes: true, publishes: true},
+		"/pub":       {methods: getPost, serve: (*Web).pub, changes: true, publishes: true},
+		"/broadcast": {methods: getPost, serve: (*Web).broadcast, changes: true, publishes: true},
+		"/sign":      {methods: getPost, serve: controlling(mail.OpSign, (*responder).signed), changes: true},
+		"/close":     {methods: getPost, serve: controlling(mail.OpClose, (*responder).ended), changes: true},
+		"/clear":     {methods: getPost, serve: controlling(mail.OpClear, (*responder).ended), changes: true},
+		"/check":     {methods: getHeadPost, serve: controlling(mail.OpCheck, (*responder).checked)},
+		"/info":      {methods: getHeadPost, serve: (*Web).info},
+		"/explain":   {methods: getHead, serve: (*Web).explain},
+		"/psub":      {methods: getHeadPost, serve: (*Web).psub},
+		"/healthz":   {methods: getHead, serve: (*Web).health},
+		"/readyz":    {methods: getHead, serve: (*Web).ready},
+		"/stats":     {methods: getHead, serve: (*Web).stats},
+	})
+	if !cfg.Compat.AnyMethod {
+		return
+	}
+	for _, path := range [...]string{"/ping", "/sign", "/close", "/clear", "/check", "/info"} {
+		for side := range t {
+			if e, ok := t[side][path]; ok {
+				e.methods = anyMethod
+				t[side][path] = e
+			}
+		}
+	}
+}
+
+// subscribeBy makes the endpoint of a transport.
+func subscribeBy(t frame.Transport) func(*Web, *exchange) {
+	return func(w *Web, x *exchange) {
+		if err := w.startSub(x, t); err != nil {
+			w.fail(x, 400, err.Error())
+		}
+	}
+}

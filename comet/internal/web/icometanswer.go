@@ -1,0 +1,128 @@
+package web
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"strconv"
+)
+
+// What iComet's dialect answers once a channel's home has. Each function here writes the
+// whole response to one kind of request.
+
+// refused appends the response to a request that the channel's home has refused, and says
+// whether it has.
+func (r *responder) refused(dst []byte, reply *pendingReply) (response []byte, refused bool) {
+	status, reason, seconds := 503, noChannelMemory, limit.RefusedSeconds
+	switch reply.code {
+	case mail.CodeOK, mail.CodeNone:
+		return dst, false
+	case mail.CodeTooMany:
+		status, reason = 429, r.cfg.tooManyChannels()
+	case mail.CodeTooFast:
+		status, reason, seconds = 429, r.cfg.tooFast(limit.PublishRatePerChannel), int(reply.n)
+	}
+	r.totals.Refused.Add(1)
+	x := reply.exchange()
+	r.Object = limit.RetryAfter(r.Object[:0], seconds)
+	x.headers = r.Object
+	r.Body = append(append(r.Body[:0], reason...), '\n')
+	return r.appendResponse(dst, &x, status, frame.TypeText, r.Body), true
+}
+
+const noChannelMemory = "out of memory for another channel"
+
+// published answers /push and /pub.
+func (r *responder) published(dst []byte, reply *pendingReply) []byte {
+	if dst, refused := r.refused(dst, reply); refused {
+		return dst
+	}
+	if !reply.ack && reply.cb == "" && !reply.http10 && !reply.closeAfter && reply.side == conn.Admin && r.Page(conn.Admin, reply.conn.Index()) == 0 {
+		return append(dst, r.okResponse()...)
+	}
+	r.Object = append(r.Object[:0], `{"type":"ok"`...)
+	if reply.ack {
+		r.Object = strconv.AppendInt(append(r.Object, `,"seq":`...), int64(reply.seq), 10)
+	}
+	r.Object = append(r.Object, '}')
+	return r.appendObject(dst, reply)
+}
+
+// okResponse is what nearly every publish is answered, rendered once a second.
+func (r *responder) okResponse() []byte {
+	if r.Stamp(); r.okSecond != r.DateSecond {
+		r.okSecond = r.DateSecond
+		r.ok = r.appendResponse(r.ok[:0], &exchange{recipient: recipient{side: conn.Admin}}, 200, frame.TypeJSON, []byte("{\"type\":\"ok\"}\n"))
+	}
+	return r.ok
+}
+
+// signed answers /sign.
+func (r *responder) signed(dst []byte, reply *pendingReply) []byte {
+	if dst, refused := r.refused(dst, reply); refused {
+		return dst
+	}
+	object := msg.AppendEscaped(append(r.Object[:0], `{"type":"sign","cname":"`...), []byte(reply.name))
+	object = strconv.AppendInt(append(object, `","seq":`...), int64(reply.seq), 10)
+	object = append(append(object, `,"token":"`...), r.tokens.Make([]byte(reply.name), reply.epoch)...)
+	object = strconv.AppendInt(append(object, `","expires":`...), int64(reply.lease), 10)
+	object = strconv.AppendInt(append(object, `,"sub_timeout":`...), int64(r.cfg.PollingTimeout.Seconds()), 10)
+	r.Object = append(object, '}')
+	return r.appendObject(dst, reply)
+}
+
+// appendObject appends a response with the JSON that Object has, or a call of the request's
+// callback with it.
+func (r *responder) appendObject(dst []byte, reply *pendingReply) []byte {
+	contentType := frame.TypeJSON
+	if reply.cb != "" {
+		contentType = frame.TypeScript
+	}
+	r.Body = frame.AppendJSONP(r.Body[:0], reply.cb, r.Object)
+	x := reply.exchange()
+	return r.appendResponse(dst, &x, 200, contentType, r.Body)
+}
+
+// ended answers /close and /clear.
+func (r *responder) ended(dst []byte, reply *pendingReply) []byte {
+	if dst, refused := r.refused(dst, reply); refused {
+		return dst
+	}
+	status := 200
+	if reply.code == mail.CodeNone {
+		status = 404
+		r.Body = append(append(append(r.Body[:0], "channel["...), reply.name...), "] not connected\n"...)
+	} else {
+		r.Body = append(strconv.AppendInt(append(r.Body[:0], "ok "...), int64(reply.seq), 10), '\n')
+	}
+	x := reply.exchange()
+	return r.appendResponse(dst, &x, status, frame.TypeText, r.Body)
+}
+
+// checked answers /check.
+func (r *responder) checked(dst []byte, reply *pendingReply) []byte {
+	if dst, refused := r.refused(dst, reply); refused {
+		return dst
+	}
+	body := append(r.Body[:0], '{')
+	if reply.code == mail.CodeOK {
+		body = append(msg.AppendEscaped(append(body, '"'), []byte(reply.name)), `": 1`...)
+	}
+	r.Body = append(body, "}\n"...)
+	x := reply.exchange()
+	return r.appendResponse(dst, &x, 200, frame.TypeJSON, r.Body)
+}
+
+// counted answers /info of one channel.
+func (r *responder) counted(dst []byte, reply *pendingReply) []byte {
+	if dst, refused := r.refused(dst, reply); refused {
+		return dst
+	}
+	body := msg.AppendEscaped(append(r.Body[:0], `{"cname": "`...), []byte(reply.name))
+	body = strconv.AppendInt(append(body, `", "subscribers": `...), int64(reply.n), 10)
+	r.Body = append(body, "}\n"...)
+	x := reply.exchange()
+	return r.appendResponse(dst, &x, 200, frame.TypeJSON, r.Body)
+}

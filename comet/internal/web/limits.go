@@ -1,0 +1,33 @@
+package web
+
+import (
+	"ccomet/comet/internal/limit"
+	"fmt"
+)
+
+// What the answers to requests over a limit say: the limit's name and its value.
+
+func (c *Config) tooManyChannels() string {
+	return fmt.Sprintf("too many channels: max-channels is %d", c.MaxChannels)
+}
+
+func (c *Config) tooManySubscribers() string {
+	return fmt.Sprintf("too many subscribers of this channel: max-subscribers-per-channel is %d", c.MaxSubscribersPerChannel)
+}
+
+func (c *Config) tooManyOfAddress() string {
+	return fmt.Sprintf("too many connections from this address: max-connections-per-address is %d", c.MaxConnectionsPerAddress)
+}
+
+func (c *Config) tooMuchArriving() string {
+	return fmt.Sprintf("too much is held of requests that are still arriving: max-held-bytes is %d", c.MaxHeldBytes)
+}
+
+// tooFast is about a publish that came too soon after others.
+func (c *Config) tooFast(which limit.Limit) string {
+	value, whose := c.PublishRatePerChannel, "to this channel"
+	if which == limit.PublishRatePerAddress {
+		value, whose = c.PublishRatePerAddress, "from this address"
+	}
+	return fmt.Sprintf("too many publishes %s: %s is %d a second", whose, limit.Names[which], value)
+}

@@ -1,0 +1,46 @@
+package web
+
+import (
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/pool"
+	"ccomet/comet/internal/token"
+	"ccomet/httplite"
+)
+
+// responder renders responses. It knows no connection but by its index, and writes to none.
+type responder struct {
+	*frame.Heads
+	pool.Buffers
+	cfg    *Config
+	totals *limit.Totals
+	tokens *token.Tokens
+
+	// Two responses are rendered once a second.
+	ok          []byte
+	okSecond    int64
+	stats       []byte
+	statsSecond int64
+}
+
+// appendResponse appends a whole response.
+func (r *responder) appendResponse(dst []byte, x *exchange, status int, contentType string, body []byte) []byte {
+	dst = r.AppendHead(dst, x.side, frame.Head{Conn: x.conn.Index(), Status: status, ContentType: contentType, HTTP10: x.http10, CloseAfter: x.closeAfter})
+	dst = append(dst, x.headers...)
+	if status != 204 { // which has no body, and must not have its length (RFC 9110 8.6)
+		dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(body)))
+	}
+	dst = httplite.EndHeaders(dst)
+	if !x.isHEAD {
+		dst = append(dst, body...)
+	}
+	return dst
+}
+
+// appendPending appends the response to a request that has waited for its answer.
+func (r *responder) appendPending(dst []byte, reply *pendingReply) []byte {
+	if reply.write == nil {
+		return append(dst, reply.text...)
+	}
+	return reply.write(r, dst, reply)
+}
