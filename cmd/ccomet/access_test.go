@@ -21,7 +21,7 @@ func askFrom(t *testing.T, from, to, before, path string, lines ...string) int {
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(patience))
-	if _, err := fmt.Fprintf(c, "%sGET %s HTTP/1.1\r\nHost: h\r\n%s\r\n", before, path, strings.Join(lines, "")); err != nil {
+	if _, err := fmt.Fprintf(c, "%sGET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", before, path, strings.Join(lines, "")); err != nil {
 		t.Fatal(err)
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)

@@ -215,7 +215,7 @@ function send(text) { comet.pub(JSON.stringify({text: text})); }
 		site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, strings.NewReplacer("FRONT", p.front, "ADMIN", p.admin).Replace(page))
 		}))
-		p = start(t, nil, "--demo", "--auth", "token", "--cors-origin", site.URL)
+		p = start(t, nil, "--demo", "--auth", "token", "--cors-origin", site.URL, "--compat", "icomet") // which lets a page publish
 		w := b.open(t, site.URL, without)
 		p.subscribers(1)
 		for i := 1; i <= 5; i++ {

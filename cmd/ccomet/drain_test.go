@@ -50,19 +50,19 @@ func TestDrain(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--ccomet", "127.0.0.1:0", "--drain-time", "3")
 	ccomet := p.address("ccomet")
-	_, stream := raw(t, p.front, "GET /stream?cname=a HTTP/1.1\r\nHost: x\r\n\r\n")
-	_, events := raw(t, p.front, "GET /sse?cname=a HTTP/1.1\r\nHost: x\r\n\r\n")
-	_, poll := raw(t, p.front, "GET /poll?cname=a&seq=1&noop=7 HTTP/1.1\r\nHost: x\r\n\r\n")
-	_, dialect := raw(t, ccomet, "GET /subscribe?channel=c&sname=u&seqid=0&callback=f HTTP/1.1\r\nHost: x\r\n\r\n")
-	_, idle := raw(t, p.front, "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
-	admin, answers := raw(t, p.admin, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	_, stream := raw(t, p.front, "GET /stream?cname=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	_, events := raw(t, p.front, "GET /sse?cname=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	_, poll := raw(t, p.front, "GET /poll?cname=a&seq=1&noop=7 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	_, dialect := raw(t, ccomet, "GET /subscribe?channel=c&sname=u&seqid=0&callback=f HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	_, idle := raw(t, p.front, "GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	admin, answers := raw(t, p.admin, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	readUntil(t, stream, "next_seq")
 	readUntil(t, events, "next_seq")
 	readUntil(t, idle, "sub_timeout")
 	until(t, func() bool { return strings.Contains(get(t, p.admin, "/info").body, `"subscribers": 4}`) })
 	ask := func(target string) *http.Response {
 		t.Helper()
-		if _, err := io.WriteString(admin, "GET "+target+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(admin, "GET "+target+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
 		resp, err := http.ReadResponse(answers, nil)

@@ -53,7 +53,7 @@ func call(t *testing.T, address, path string) *caller {
 // ask may find the connection refused already: its answer is there to be read.
 func (c *caller) ask(path string) {
 	_ = c.SetDeadline(time.Now().Add(patience))
-	_, _ = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path)
+	_, _ = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
 }
 
 // answered reads the head of the answer. A status of 0 is a connection that was

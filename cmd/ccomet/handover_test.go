@@ -86,7 +86,7 @@ func (c *crowd) subscribe(i int) {
 			path = "/poll"
 		}
 		ask := func() {
-			fmt.Fprintf(conn, "GET %s?cname=%d&seq=%d HTTP/1.1\r\nHost: x\r\n\r\n", path, i%10, seq)
+			fmt.Fprintf(conn, "GET %s?cname=%d&seq=%d HTTP/1.1\r\nHost: localhost\r\n\r\n", path, i%10, seq)
 		}
 		ask()
 		for lines := bufio.NewScanner(conn); lines.Scan(); {
@@ -232,7 +232,7 @@ func (s *service) drawnOut() (pid int, waiting net.Conn) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { conn.Close() })
-	fmt.Fprint(conn, "GET /stream?cname=a HTTP/1.1\r\nHost: x\r\n\r\n")
+	fmt.Fprint(conn, "GET /stream?cname=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	if _, err := bufio.NewReader(conn).ReadString('}'); err != nil {
 		s.t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func TestMetrics(t *testing.T) {
 	if a := get(t, p.admin, "/push?cname=c&content=x"); a.status != 429 {
 		t.Errorf("a channel too many: %v", a)
 	}
-	old, _ := raw(t, p.front, "GET /stream?cname=a&seq=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+	old, _ := raw(t, p.front, "GET /stream?cname=a&seq=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	p.waits(t, 2, "a")
 
 	a := get(t, p.admin, "/metrics")
