@@ -48,6 +48,7 @@ func check(t testing.TB, srv *Server, rest bool, note string) {
 	if rest {
 		c.equal("subscribers in seats", c.seated, c.inSeat)
 		c.equal("subscribers in all", srv.totals.Subscribers.Load(), int64(total))
+		c.equal("bytes on their way to subscribers", srv.totals.Delivering.Load(), int64(0))
 	}
 }
 

@@ -107,7 +107,9 @@ type Config struct {
 	// MaxHeldBytes bounds what is held for readers that are stuck, in all, shared out
 	// evenly among the loops: whoever would take more is cut. As much may be held of
 	// requests that are still arriving; at the bound one that has been for over a second
-	// makes room, the oldest first, else the new one is refused with 503. Default 256 MiB.
+	// makes room, the oldest first, else the new one is refused with 503. As much, of
+	// all loops together, may be on its way from publishers to subscribers: beyond that
+	// a publish is refused with 503. Default 256 MiB.
 	MaxHeldBytes int
 	// MaxConnections bounds the connections of all sides but the admin's. At the bound
 	// a connection that is idle between requests makes room, or one whose request has
@@ -280,7 +282,7 @@ func (c *Config) broker() *broker.Config {
 		Tokens: c.Auth == AuthToken, Secret: c.Secret,
 		MaxChannels: c.MaxChannels, MaxSubscribersPerChannel: c.MaxSubscribersPerChannel, PublishRatePerChannel: c.PublishRatePerChannel,
 		ChannelBufferSize: c.ChannelBufferSize, ChannelBufferBytes: c.ChannelBufferBytes,
-		MaxHistoryBytes: c.MaxHistoryBytes, HistoryMinimum: c.HistoryMinimum, Loops: c.Loops,
+		MaxHistoryBytes: c.MaxHistoryBytes, HistoryMinimum: c.HistoryMinimum, MaxDelivering: c.MaxHeldBytes, Loops: c.Loops,
 		ChannelTimeout: c.ChannelTimeout, PollMost: c.pollMost(),
 	}
 }

@@ -57,6 +57,7 @@ type Config struct {
 	PublishRatePerChannel                 int
 	ChannelBufferSize, ChannelBufferBytes int
 	MaxHistoryBytes, HistoryMinimum       int
+	MaxDelivering                         int // bytes of messages on their way to subscribers
 	Loops                                 int
 	ChannelTimeout                        time.Duration
 	PollMost                              int // bytes of messages that a poll is given at once

@@ -185,6 +185,7 @@ func (b *Broker) deliver(i uint32, message *msg.Message) {
 	for word, bits := range ch.loops {
 		for to := uint8(word * 32); bits != 0; to, bits = to+1, bits>>1 {
 			if bits&1 != 0 {
+				b.totals.Delivering.Add(int64(message.Size())) // until a pump there lets go of it
 				b.Send(to, m)
 			}
 		}
@@ -201,9 +202,14 @@ func (b *Broker) Publish(m *mail.Mail) {
 }
 
 // channelFor returns the channel that a mail has something for, new if need be, and
-// has it live on; 0, and why in the answer, where there is none, or where it is
-// rated and has had too much.
+// extends its life; 0, and why in the answer, where there is none, where it is rated
+// and has had too much, or where subscribers are too far behind what is published.
 func (b *Broker) channelFor(m, r *mail.Mail, rated bool) uint32 {
+	if b.totals.Delivering.Load() > int64(b.cfg.MaxDelivering) {
+		b.totals.HitLimit(limit.Held, b.cfg.MaxDelivering, b.loop.Now())
+		r.Code = mail.CodeDelivering
+		return 0
+	}
 	var i uint32
 	if i, r.Code = b.FindOrMake(m.Cname()); r.Code != mail.CodeOK {
 		return 0

@@ -6,17 +6,28 @@ import (
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/statefile"
 	"ccomet/reactor"
+	"unsafe"
 )
 
-// snapshot is some of a loop's channels, as they were in one turn. The writer's, until it
-// asks a loop to fill it, and again when that says that it is ready.
+// Snapshot is some of a loop's channels, as they were in one turn. It belongs to the
+// writer of the state until that asks a loop to fill it, and again when the loop says
+// that it is ready.
+//
+// It has the contents of messages, and not the messages: those lead to all that are
+// published after them, which a writer whose disk stalls would keep alive as well.
 type Snapshot struct {
 	Channels []snapshotChannel
-	names    []byte // one behind the other
-	Next     uint32 // the record to go on from, 0: there are no more
+	messages []snapshotMessage // of one channel behind the other
+	names    []byte            // one behind the other
+	Bytes    int               // of memory that the messages keep alive, broadcasts included
+	Next     uint32            // the record to go on from, 0: there are no more
 }
 
-// snapshots is how whoever writes the state and the brokers hand a snapshot to each other.
+// SnapshotBytes is how much of messages a snapshot keeps alive before it takes no further
+// channel.
+const SnapshotBytes = 1 << 20
+
+// Snapshots is how the writer of the state and the brokers hand a snapshot to each other.
 type Snapshots struct {
 	Batch Snapshot
 	Ready chan struct{} // a loop has filled the batch
@@ -27,7 +38,13 @@ func NewSnapshots() *Snapshots { return &Snapshots{Ready: make(chan struct{}, 1)
 type snapshotChannel struct {
 	saved statefile.Channel // but for its name
 	len   uint8             // of which
-	kept  msg.Run
+}
+
+type snapshotMessage struct {
+	content []byte
+	seq     int32
+	kind    msg.Kind
+	shared  bool // with other channels
 }
 
 func (n *Snapshot) add(b *Broker, ch *Channel) {
@@ -36,18 +53,22 @@ func (n *Snapshot) add(b *Broker, ch *Channel) {
 		left := int32(ch.Lease.Due() - b.loop.Tick()) // the wheel's ticks wrap
 		c.saved.Lease = b.loop.Now().UnixMilli() + int64(left)*reactor.TickLength.Milliseconds()
 	}
-	c.kept, _ = b.From(ch, b.Oldest(ch))
-	c.saved.N = uint32(c.kept.N)
+	kept, _ := b.From(ch, b.Oldest(ch))
+	c.saved.N = uint32(kept.N)
+	for message, left := kept.First, int32(kept.N); left > 0; message, left = message.After(left), left-1 {
+		n.messages = append(n.messages, snapshotMessage{message.Content, message.Seq, message.Kind, message.Shared != nil})
+		n.Bytes += int(unsafe.Sizeof(snapshotMessage{})) + cap(message.Content)
+	}
 	n.Channels = append(n.Channels, c)
 	n.names = append(n.names, b.Names.Get(ch.Name())...)
 }
 
-// snapshot serves mailSnapshot.
+// Snapshot serves mail.Snapshot.
 func (b *Broker) Snapshot(m *mail.Mail) {
 	n := &b.snapshots.Batch
 	at, used := m.Slot, b.Channels.Used()
 	for range ScanBudget {
-		if at > used {
+		if at > used || n.Bytes >= SnapshotBytes {
 			break
 		}
 		if ch := b.Channels.At(at); ch.State == ChannelLive {
@@ -61,20 +82,21 @@ func (b *Broker) Snapshot(m *mail.Mail) {
 	b.snapshots.Ready <- struct{}{} // there is room: one is asked for at a time
 }
 
-// take empties a snapshot into a file.
+// Take empties a snapshot into a file.
 func (b *Snapshot) Take(w *statefile.Writer) {
-	names := b.names
+	names, messages := b.names, b.messages
 	for i := range b.Channels {
 		c := &b.Channels[i]
 		c.saved.Name, names = names[:c.len], names[c.len:]
 		w.Channel(&c.saved)
-		for message, n := c.kept.First, int32(c.kept.N); n > 0; message, n = message.After(n), n-1 {
-			if message.Shared != nil {
-				w.Shared(message.Kind, message.Seq, message.Content)
+		for _, message := range messages[:c.saved.N] {
+			if message.shared {
+				w.Shared(message.kind, message.seq, message.content)
 			} else {
-				w.Message(message.Kind, message.Seq, message.Content)
+				w.Message(message.kind, message.seq, message.content)
 			}
 		}
+		messages = messages[c.saved.N:]
 	}
-	b.Channels, b.names = pool.Emptied(b.Channels), b.names[:0]
+	b.Channels, b.messages, b.names, b.Bytes = pool.Emptied(b.Channels), pool.Emptied(b.messages), b.names[:0], 0
 }

@@ -21,12 +21,20 @@ type joinNotice struct {
 	behind bool   // messages were there before it
 }
 
-// addSign puts a SIGN on a roster's pump.
-func (p *pump) addNotice(r *Roster, message *msg.Message) {
+// addNotice puts a SIGN on a roster's pump; false: there is nobody for it.
+func (p *pump) addNotice(r *Roster, message *msg.Message) bool {
 	if n := len(p.notices); n > 0 && p.notices[n-1].at == r.Head {
-		return // there is nobody who does not get another
+		return false // all that wait get another
 	}
 	p.notices = append(p.notices, joinNotice{message, r.Head, len(p.Msgs) > 0})
+	return true
+}
+
+// letGoNotices takes a pump's SIGNs off what is on its way to subscribers.
+func (h *Hub) letGoNotices(p *pump) {
+	for n := range p.notices {
+		h.letGo(p.notices[n].msg)
+	}
 }
 
 // pass takes a subscriber that leaves its roster out of the pump's way.
@@ -58,6 +66,7 @@ func (h *Hub) runNotices(p *pump, budget *int, all bool) bool {
 	}
 	clear(h.msgs)
 	if all {
+		h.letGoNotices(p)
 		p.notices = pool.Emptied(p.notices)
 	}
 	return true

@@ -8,6 +8,7 @@ import (
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
 	"slices"
+	"unsafe"
 )
 
 // How a message gets to those who wait on this loop:
@@ -30,6 +31,14 @@ const (
 	PumpBudget = 1024 // deliveries in a turn
 	pumpShare  = 16   // of which a pump may have so many at the least
 	keepPumps  = 64   // idle pumps that keep any
+
+	// RenderedBytes is how much the pumps of a loop may keep rendered, all together, for
+	// the next turn. A pump that would keep more renders its messages again.
+	RenderedBytes = 16 << 20
+
+	// RoundBytes is how much of messages a pump renders and delivers in a round, or one
+	// message. What is behind that comes in the next round.
+	RoundBytes = 1 << 20
 )
 
 // pump is the delivery of messages to one roster, while there is one.
@@ -38,12 +47,14 @@ type pump struct {
 	at      uint32 // the next subscriber
 	started bool
 	again   bool // messages came after the round began
-	given   int  // how many there were when it began
+	given   int  // how many of it there were when it began
+	round   int  // how many messages are being delivered in it
 	Msgs    []*msg.Message
 	notices []joinNotice
 	batches [frame.Framings]frame.Batch
 	polls   [8]pollCache // by subClose, subOld and subTell
 	body    []byte       // of a JSONP poll
+	counted int          // bytes of its buffers, as Hub.rendered has them
 }
 
 type pollCache struct {
@@ -56,7 +67,8 @@ type pollCache struct {
 func (h *Hub) Enqueue(m *mail.Mail) {
 	ri := h.findRoster(m.From, m.Ref)
 	if ri == 0 {
-		return // the last subscriber here has left, which the home does not know yet
+		h.letGo(m.Msg) // the last subscriber here has left, which the home does not know yet
+		return
 	}
 	r := h.Rosters.At(ri)
 	if r.Pump == 0 {
@@ -64,7 +76,9 @@ func (h *Hub) Enqueue(m *mail.Mail) {
 	}
 	p := h.Pumps[r.Pump]
 	if m.Msg.Kind == msg.JoinNotice {
-		p.addNotice(r, m.Msg)
+		if !p.addNotice(r, m.Msg) {
+			h.letGo(m.Msg)
+		}
 		return
 	}
 	p.Msgs = append(p.Msgs, m.Msg)
@@ -89,17 +103,45 @@ func (h *Hub) stopPump(i uint32) {
 	p := h.Pumps[i]
 	h.Rosters.At(p.roster).Pump = 0
 	p.forget()
-	size := p.Size()
+	h.letGo(p.Msgs...)
+	h.letGoNotices(p)
 	clear(p.Msgs)
-	p.roster, p.at, p.started, p.again, p.given, p.Msgs, p.notices = 0, 0, false, false, 0, p.Msgs[:0], nil
-	if size > pool.KeepBuffer || len(h.IdlePumps) >= keepPumps {
-		*p = pump{}
+	p.roster, p.at, p.started, p.again, p.given, p.round, p.Msgs, p.notices = 0, 0, false, false, 0, 0, p.Msgs[:0], nil
+	if h.countRendered(p); p.counted > pool.KeepBuffer || len(h.IdlePumps) >= keepPumps {
+		h.dropRendered(p)
 	}
 }
 
-// size is what a pump's buffers take.
+// letGo takes messages off those that are on their way to subscribers.
+func (h *Hub) letGo(messages ...*msg.Message) {
+	size := 0
+	for _, message := range messages {
+		size += message.Size()
+	}
+	h.totals.Delivering.Add(-int64(size))
+}
+
+// countRendered counts what a pump's buffers take now.
+func (h *Hub) countRendered(p *pump) {
+	h.rendered -= p.counted
+	p.counted = p.Size()
+	h.rendered += p.counted
+}
+
+// dropRendered gives a pump's buffers back: what it has rendered, it renders again where
+// it goes on.
+func (h *Hub) dropRendered(p *pump) {
+	h.rendered -= p.counted
+	p.batches, p.polls = [frame.Framings]frame.Batch{}, [8]pollCache{}
+	p.body, p.counted = nil, 0
+	if len(p.Msgs) == 0 {
+		p.Msgs = nil
+	}
+}
+
+// Size is the bytes that a pump's buffers take.
 func (p *pump) Size() int {
-	size := cap(p.body)
+	size := cap(p.body) + cap(p.Msgs)*int(unsafe.Sizeof(p.Msgs[0]))
 	for f := range p.batches {
 		size += cap(p.batches[f].Buf) + cap(p.batches[f].Object)
 	}
@@ -124,6 +166,9 @@ func (h *Hub) PumpAll() {
 		left -= budget
 		if p.roster != 0 && !h.run(p, &budget) {
 			h.unfinished = append(h.unfinished, i)
+			if h.countRendered(p); h.rendered > RenderedBytes {
+				h.dropRendered(p)
+			}
 		} else {
 			if p.roster != 0 {
 				h.stopPump(i)
@@ -148,6 +193,7 @@ func (h *Hub) run(p *pump, budget *int) bool {
 
 // runMessages goes on with a pump's messages, and says whether they are through.
 func (h *Hub) runMessages(p *pump, budget *int) bool {
+	p.extendRound()
 	for {
 		if !p.started || p.at == 0 && p.again {
 			h.beginRound(p)
@@ -159,15 +205,16 @@ func (h *Hub) runMessages(p *pump, budget *int) bool {
 			i := p.at
 			sub := h.Subs.At(i)
 			p.at = sub.Next
-			from := int(sub.Cursor - p.Msgs[0].Seq)
+			round := p.Msgs[:p.round]
+			from := int(sub.Cursor - round[0].Seq)
 			if sub.Transport.Row().Sessions {
-				from = firstFrom(p.Msgs, sub.Cursor)
+				from = firstFrom(round, sub.Cursor)
 			}
-			if sub.Has(SubBehind) || from < 0 || from >= len(p.Msgs) {
+			if sub.Has(SubBehind) || from < 0 || from >= p.round {
 				continue // gets it by catching up, or has it
 			}
 			*budget--
-			h.Tally.Delivered += uint64(len(p.Msgs) - from)
+			h.Tally.Delivered += uint64(p.round - from)
 			if p.at != 0 {
 				h.prefetchSink = h.Subs.At(p.at).Conn // on its way to the cache while this one is written to
 			}
@@ -180,7 +227,7 @@ func (h *Hub) runMessages(p *pump, budget *int) bool {
 				continue
 			}
 			b := &p.batches[sub.framing()]
-			if len(b.Ends) < len(p.Msgs) {
+			if len(b.Ends) < p.round {
 				h.render(p, b, sub.framing())
 			}
 			h.writeBatch(i, sub, b, from)
@@ -197,10 +244,25 @@ func (h *Hub) beginRound(p *pump) {
 	p.at = h.Rosters.At(p.roster).Head
 	p.started, p.again = true, false
 	if p.given > 0 {
+		h.letGo(p.Msgs[:p.given]...)
 		p.Msgs = slices.Delete(p.Msgs, 0, p.given)
 		p.forget()
 	}
-	p.given = len(p.Msgs)
+	p.round = 0
+	p.extendRound()
+	p.given = p.round
+}
+
+// extendRound has the round deliver what has come since as well, as far as there is room.
+func (p *pump) extendRound() {
+	size := 0
+	for n, message := range p.Msgs {
+		if size += len(message.Content); size > RoundBytes && n > 0 {
+			p.round, p.again = n, true
+			return
+		}
+	}
+	p.round = len(p.Msgs)
 }
 
 // forget drops what is rendered.
@@ -218,7 +280,7 @@ func (h *Hub) render(p *pump, b *frame.Batch, f frame.Framing) {
 	if len(b.Ends) == 0 {
 		b.Reset(f, h.Rosters.At(p.roster).Gen)
 	}
-	for _, message := range p.Msgs[len(b.Ends):] {
+	for _, message := range p.Msgs[len(b.Ends):p.round] {
 		b.Append(message, h.RosterName(p.roster))
 	}
 }
@@ -227,7 +289,7 @@ func (h *Hub) render(p *pump, b *frame.Batch, f frame.Framing) {
 // lack the same messages, but for those with a callback of their own.
 func (h *Hub) pollResponse(p *pump, i uint32, from int) []byte {
 	sub, tell := h.Subs.At(h.owner(i)), h.tellOf(i)
-	missing := h.fitPoll(p.Msgs[from:], h.RosterName(p.roster))
+	missing := h.fitPoll(p.Msgs[from:p.round], h.RosterName(p.roster))
 	if sub.CbLen != 0 {
 		if sub.Transport.Row().Sessions {
 			return h.ccometResponse(sub, missing, h.RosterName(p.roster))
@@ -260,7 +322,7 @@ func (h *Hub) tellOf(i uint32) uint32 {
 func (h *Hub) writeOwn(p *pump, i uint32, from int) {
 	b := &h.Batch
 	h.resetFor(b, i)
-	for _, message := range p.Msgs[from:] {
+	for _, message := range p.Msgs[from:p.round] {
 		b.Append(message, h.RosterName(p.roster))
 	}
 	h.writeBatch(i, h.Subs.At(i), b, 0)

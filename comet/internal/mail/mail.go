@@ -56,17 +56,18 @@ const (
 type Code uint8
 
 const (
-	CodeOK        Code = iota
-	CodeMoved          // the number wanted is none: moved to the next
-	CodeNoToken        // auth is on, and there is no such channel
-	CodeTooMany        // max_channels
-	CodeFull           // max_subscribers_per_channel
-	CodeNoMemory       // the kernel gives none
-	CodeNone           // no such channel
-	CodeBeyond         // the number wanted is none
-	CodeTakenOver      // its seat was given to another
-	CodeTooFast        // publish-rate-per-channel; n: seconds until it is worth trying again
-	CodeBusy           // with as much of that as it does at once
+	CodeOK         Code = iota
+	CodeMoved           // the number wanted is none: moved to the next
+	CodeNoToken         // auth is on, and there is no such channel
+	CodeTooMany         // max_channels
+	CodeFull            // max_subscribers_per_channel
+	CodeNoMemory        // the kernel gives none
+	CodeNone            // no such channel
+	CodeBeyond          // the number wanted is none
+	CodeTakenOver       // its seat was given to another
+	CodeTooFast         // publish-rate-per-channel; n: seconds until it is worth trying again
+	CodeBusy            // with as much of that as it does at once
+	CodeDelivering      // max-held-bytes of messages have not reached their subscribers yet
 )
 
 // Flags of mailJoin and what it is answered with.

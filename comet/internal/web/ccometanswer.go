@@ -38,6 +38,8 @@ func (r *responder) ccometReason(code mail.Code) string {
 		return r.cfg.tooManyChannels()
 	case mail.CodeTooFast:
 		return r.cfg.tooFast(limit.PublishRatePerChannel)
+	case mail.CodeDelivering:
+		return r.cfg.tooMuchDelivering()
 	case mail.CodeNoMemory:
 		return noChannelMemory
 	}

@@ -23,6 +23,8 @@ func (r *responder) refused(dst []byte, reply *pendingReply) (response []byte, r
 		status, reason = 429, r.cfg.tooManyChannels()
 	case mail.CodeTooFast:
 		status, reason, seconds = 429, r.cfg.tooFast(limit.PublishRatePerChannel), int(reply.n)
+	case mail.CodeDelivering:
+		reason = r.cfg.tooMuchDelivering()
 	}
 	r.totals.Refused.Add(1)
 	x := reply.exchange()

@@ -31,3 +31,8 @@ func (c *Config) tooFast(which limit.Limit) string {
 	}
 	return fmt.Sprintf("too many publishes %s: %s is %d a second", whose, limit.Names[which], value)
 }
+
+// tooMuchDelivering is why a publish is refused while subscribers lag behind.
+func (c *Config) tooMuchDelivering() string {
+	return fmt.Sprintf("too much is on its way to subscribers: max-held-bytes is %d", c.MaxHeldBytes)
+}

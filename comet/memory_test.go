@@ -1,0 +1,209 @@
+package comet
+
+import (
+	"bytes"
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"weak"
+)
+
+// TestSnapshotKeepsLittleAlive: a snapshot that a writer has while its disk stalls keeps
+// alive what was kept when it was taken, up to its bound and a channel, and nothing of what
+// is published later.
+func TestSnapshotKeepsLittleAlive(t *testing.T) {
+	const channels, messages, size = 40, 10, 10_000
+	cfg := stateConfig(t)
+	cfg.Loops, cfg.ChannelBufferSize = 1, messages
+	h := newHarness(t, cfg)
+	s, st := h.srv.shards[0], h.srv.state
+	var made []uint32
+	for n := range channels {
+		i, _ := s.broker.FindOrMake(fmt.Append(nil, n))
+		made = append(made, i)
+		for range messages {
+			s.broker.Append(i, msg.Data, bytes.Repeat([]byte("x"), size))
+		}
+	}
+	h.settle()
+	total, turns := 0, 0
+	for at := uint32(1); at != 0; at = st.Batch.Next {
+		st.Batch = broker.Snapshot{}
+		s.Inbox.Post(mail.Mail{Kind: mail.Snapshot, Slot: at})
+		h.turn(s)
+		<-st.Ready
+		turns++
+		total += len(st.Batch.Channels)
+		if most := broker.SnapshotBytes + cfg.ChannelBufferBytes + messages*(size+100); st.Batch.Bytes > most {
+			t.Errorf("a snapshot keeps %d bytes alive, more than %d", st.Batch.Bytes, most)
+		}
+	}
+	if total != channels || turns < channels*messages*size/(2*broker.SnapshotBytes) {
+		t.Errorf("%d channels in %d turns", total, turns)
+	}
+	var later []weak.Pointer[msg.Message]
+	for range 2 * messages {
+		for _, i := range made {
+			s.broker.Append(i, msg.Data, []byte("later"))
+			kept, _ := s.broker.From(s.broker.Channels.At(i), s.broker.Channels.At(i).Next-1)
+			later = append(later, weak.Make(kept.First))
+		}
+	}
+	h.settle()
+	runtime.GC()
+	for n, p := range later[:messages*channels] {
+		if p.Value() != nil {
+			t.Fatalf("message %d of those that no channel keeps any more is alive", n)
+		}
+	}
+	runtime.KeepAlive(st)
+}
+
+// TestPumpsKeepLittleRendered: what pumps have rendered when a turn's budget ends is
+// bounded, and rendered again where that is more.
+func TestPumpsKeepLittleRendered(t *testing.T) {
+	const channels, messages, size = 64, 5, 60_000
+	h := newHarness(t, Config{Loops: 1})
+	s := h.srv.shards[0]
+	var first []*end // of each roster: the last to be delivered to
+	for n := range channels {
+		for k := range hub.PumpBudget/channels + 1 {
+			e := h.connect(s, conn.Front, 4608)
+			e.get(fmt.Sprintf("/stream?cname=c%d&seq=1", n))
+			if k == 0 {
+				first = append(first, e)
+			}
+		}
+		h.settle()
+	}
+	for n := range channels {
+		i := s.broker.Find(fmt.Appendf(nil, "c%d", n))
+		for range messages {
+			s.broker.Append(i, msg.Data, bytes.Repeat([]byte("x"), size))
+		}
+	}
+	h.turn(s)
+	busy, kept := len(s.hub.BusyPumps), 0
+	for _, i := range s.hub.BusyPumps {
+		kept += s.hub.Pumps[i].Size()
+	}
+	if busy != channels || kept == 0 || kept > hub.RenderedBytes {
+		t.Errorf("%d pumps go on in the next turn, and keep %d bytes for it, of at most %d", busy, kept, hub.RenderedBytes)
+	}
+	for n, e := range first {
+		seen := 0
+		for range 10_000 {
+			list, _ := e.events()
+			for _, ev := range list {
+				if ev.Type == "data" {
+					seen++
+				}
+			}
+			if seen == messages {
+				break
+			}
+			h.turn(s)
+		}
+		if seen != messages {
+			t.Errorf("the client of channel %d has received %d of %d messages", n, seen, messages)
+		}
+	}
+}
+
+// TestRoundsAreBounded: what a pump renders for a round is bounded, however much waits to
+// be delivered, and everybody receives all of it in order.
+func TestRoundsAreBounded(t *testing.T) {
+	const messages, size = 40, 100_000
+	h := newHarness(t, Config{Loops: 1, ChannelBufferBytes: 2 * messages * size})
+	s := h.srv.shards[0]
+	var ends []*end
+	for n := range hub.PumpBudget + 1 {
+		e := h.connect(s, conn.Front, 4608)
+		if n == 1 {
+			e.get("/poll?cname=a&seq=1")
+		} else {
+			e.get("/stream?cname=a&seq=1")
+		}
+		ends = append(ends, e)
+	}
+	h.settle()
+	i := s.broker.Find([]byte("a"))
+	for range messages {
+		s.broker.Append(i, msg.Data, bytes.Repeat([]byte("x"), size))
+	}
+	h.turn(s)
+	if n := len(s.hub.BusyPumps); n != 1 {
+		t.Fatalf("%d pumps go on", n)
+	}
+	// A stream's and a poll's rendering, and the poll's body; buffers grow by a quarter.
+	if kept := s.hub.Pumps[s.hub.BusyPumps[0]].Size(); kept > 3*(hub.RoundBytes+hub.RoundBytes/4) {
+		t.Errorf("the pump has %d bytes", kept)
+	}
+	for _, n := range []int{0, 1, hub.PumpBudget} { // a stream, the poll, the other end of the roster
+		var seqs []int32
+		for range 10_000 {
+			list, clean := ends[n].events()
+			for _, ev := range list {
+				if ev.Type == "data" {
+					seqs = append(seqs, ev.Seq)
+				}
+			}
+			if len(seqs) == messages {
+				break
+			}
+			if clean && len(seqs) > 0 {
+				ends[n].get(fmt.Sprint("/poll?cname=a&seq=", seqs[len(seqs)-1]+1))
+			}
+			h.turn(s)
+		}
+		for k, seq := range seqs {
+			if seq != int32(k+1) {
+				t.Fatalf("client %d received number %d as the %dth", n, seq, k+1)
+			}
+		}
+		if len(seqs) != messages {
+			t.Errorf("client %d received %d of %d messages", n, len(seqs), messages)
+		}
+	}
+}
+
+// TestPublishWhileSubscribersLag: what is on its way to subscribers is bounded. Beyond
+// that a publish is refused, by name, until they have what there is.
+func TestPublishWhileSubscribersLag(t *testing.T) {
+	const held, size, published, fit = 4000, 1500, 5, 3
+	h := newHarness(t, Config{Loops: 1, MaxHeldBytes: held})
+	ends := streams(h, "a", 2)
+	publisher := h.connect(h.srv.shards[0], conn.Admin, 0)
+	publisher.write(strings.Repeat("GET /push?cname=a&content="+strings.Repeat("x", size)+" HTTP/1.1\r\nHost: x\r\n\r\n", published))
+	h.settle() // all are read in one turn
+	publisher.read()
+	answers := string(publisher.in)
+	publisher.in = nil
+	if n := strings.Count(answers, "HTTP/1.1 200 OK\r\n"); n != fit {
+		t.Errorf("%d are accepted, want %d", n, fit)
+	}
+	if n := strings.Count(answers, "\r\nRetry-After: 5\r\n"); n != published-fit || strings.Count(answers, "HTTP/1.1 503 ") != n {
+		t.Errorf("%d are refused, want %d", n, published-fit)
+	}
+	if !strings.HasSuffix(answers, "too much is on its way to subscribers: max-held-bytes is 4000\n") {
+		t.Errorf("answered %q", answers)
+	}
+	if n := h.srv.totals.Hits[limit.Held].Times.Load(); n != published-fit {
+		t.Errorf("the limit was hit %d times", n)
+	}
+	burst(publisher, "a", 0, 1)
+	h.settle()
+	for i, e := range ends {
+		if list, _ := e.events(); len(list) != fit+1 {
+			t.Errorf("client %d got %d messages, %d were accepted", i, len(list), fit+1)
+		}
+	}
+	check(t, h.srv, true, "")
+}
