@@ -28,6 +28,7 @@ type soakClient struct {
 	headed  bool
 	body    httplite.Body
 	closes  bool
+	sent    bool   // an event stream was told that it is to come back later
 	carry   []byte // the beginning of a line
 	leaving bool   // closed by us
 }
@@ -47,7 +48,7 @@ const slowBuffer = 16 << 10
 
 // ask sends a client's request.
 func (c *soakCrowd) ask(sub *soakClient) {
-	sub.headed = false
+	sub.headed, sub.sent = false, false
 	for i := range sub.wants {
 		w := &sub.wants[i]
 		w.asked, w.fresh = c.judge.channels[w.channel].top, true
@@ -188,7 +189,13 @@ func (c *soakCrowd) object(sub *soakClient, o *soakObject) {
 		c.moved(sub, w, o.seq)
 	case "lost":
 		c.told(sub, w, o)
-	case "noop", "503": // nothing new; it is stopping
+	case "noop": // nothing new
+		return
+	case "503": // the server is stopping, or has no room
+		if !c.life.ending && !c.life.ceilings {
+			c.wrong(sub, "sent away with %s, and the server is not stopping", o.content)
+		}
+		sub.sent = true
 		return
 	case "429":
 		if !c.life.ceilings {
@@ -265,6 +272,8 @@ func (c *soakCrowd) finished(sub *soakClient) bool {
 	switch {
 	case len(sub.carry) > 0:
 		c.wrong(sub, "a response ends in the middle of a line")
+	case !sub.transport.poll() && sub.sent:
+		c.leave(sub, leaveFIN, 0)
 	case !sub.transport.poll():
 		c.wrong(sub, "an endless response has ended")
 	case sub.closes:
