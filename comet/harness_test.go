@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/token"
 	"ccomet/httplite"
 	"ccomet/reactor"
 )
@@ -253,4 +255,20 @@ func (e *end) split(list []event) []event {
 		}
 		list = append(list, some...)
 	}
+}
+
+// In a test the epochs of each loop begin at the same place: life(n) is that of the
+// channel that is the n-th to be made on its loop.
+func life(n uint32) string { return string(record.AppendEpoch(nil, record.Scatter(n))) }
+
+// sameLives has the epochs of a server that has not begun to serve come as life says.
+func sameLives(srv *Server) {
+	for _, s := range srv.shards {
+		s.broker.Epochs = 0
+	}
+}
+
+// tokenOf is the token of a channel where Config.Secret is "secret".
+func tokenOf(cname string, n uint32) string {
+	return string(token.New([]byte("secret")).Make([]byte(cname), record.Scatter(n)))
 }

@@ -3,12 +3,36 @@ package comet
 import (
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/peer"
+	"encoding/binary"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// proxyV2 is a header of version 2 of the PROXY protocol: its two bytes of command and
+// family, the length that it states, and what follows.
+func proxyV2(command, family byte, length int, parts ...string) string {
+	head := append([]byte("\r\n\r\n\x00\r\nQUIT\n"), command, family)
+	return string(binary.BigEndian.AppendUint16(head, uint16(length))) + strings.Join(parts, "")
+}
+
+// proxyPass is a header of version 2 as a proxy sends it.
+func proxyPass(family byte, parts ...string) string {
+	return proxyV2(0x21, family, len(strings.Join(parts, "")), parts...)
+}
+
+// What such a header has of each family: addresses, and ports; and one more field.
+const (
+	ports = "\xDC\x04\x01\xBB"
+	v4    = "\xC0\x00\x02\x07\xC0\x00\x02\x01" + ports
+	v6    = "\x20\x01\x0D\xB8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07" +
+		"\x20\x01\x0D\xB8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01" + ports
+	noopTLV = "\x04\x00\x03abc"
+)
+
+var unixNames = "/run/a" + strings.Repeat("\x00", 102) + "/run/b" + strings.Repeat("\x00", 102)
 
 // Where the PROXY protocol is on, its header says who comes, once for all
 // requests of the connection; where it is off, it is no request.

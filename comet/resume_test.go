@@ -1,13 +1,9 @@
 package comet
 
 import (
-	"bytes"
 	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/record"
-	"ccomet/comet/internal/statefile"
 	"ccomet/comet/internal/token"
-	"encoding/binary"
 	"fmt"
 	"os"
 	"regexp"
@@ -257,7 +253,11 @@ func TestTokenEndsWithItsChannel(t *testing.T) {
 func TestStateOfTheFirstVersion(t *testing.T) {
 	cfg := stateConfig(t)
 	cfg.Auth = AuthToken
-	if err := os.WriteFile(cfg.StateFile, firstVersion(), 0o600); err != nil {
+	file, err := os.ReadFile("internal/statefile/testdata/version1") // channel a at 4, which keeps 3
+	if err == nil {
+		err = os.WriteFile(cfg.StateFile, file, 0o600)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	const old = "4048c44911916043ff626895ff78c526" // of the name and the secret
@@ -278,25 +278,6 @@ func TestStateOfTheFirstVersion(t *testing.T) {
 	if got := tokenFor(h.ask(conn.Admin, "/sign?cname=a")); got == old {
 		t.Error("the token outlives its channel")
 	}
-}
-
-// firstVersion is a state file of version 1, with channel a at 4, which keeps 3.
-func firstVersion() []byte {
-	b := []byte{statefile.RecordFirstChannel, record.DialectOurs}
-	b = binary.BigEndian.AppendUint32(b, 4)
-	b = binary.BigEndian.AppendUint64(b, 0)
-	b = append(binary.BigEndian.AppendUint32(b, 1), "a"...)
-	message := append([]byte(msg1(byte(msg.Data), 3))[:1+statefile.MessageLen:1+statefile.MessageLen], object("data", 3, "x")...)
-	message[0] = statefile.RecordFirstMessage
-	var out bytes.Buffer
-	w := statefile.NewWriter(&out, statefile.Head{Written: noon, Secret: []byte("secret")})
-	for _, rec := range [][]byte{b, message} {
-		w.Begin(rec[0])
-		w.Buf = append(w.Buf, rec[1:]...)
-		w.End()
-	}
-	_ = w.Finish()
-	return bytes.Replace(out.Bytes(), []byte("ccomet-state 2"), []byte("ccomet-state 1"), 1)
 }
 
 // A browser comes back to an event stream that has ended, with the id that it was sent

@@ -1,7 +1,6 @@
-package comet
+package peer
 
 import (
-	"ccomet/comet/internal/peer"
 	"ccomet/httplite"
 	"strings"
 	"testing"
@@ -11,7 +10,7 @@ import (
 func asked(t testing.TB, lines ...string) *httplite.Request {
 	t.Helper()
 	req := new(httplite.Request)
-	text := reqGet(1, "/", strings.Join(lines, ""))
+	text := "GET / HTTP/1.1\r\nHost: h\r\n" + strings.Join(lines, "") + "\r\n"
 	if n, err := req.Parse([]byte(text), nil); err != nil || n != len(text) {
 		t.Fatalf("%q: %d, %v", text, n, err)
 	}
@@ -74,7 +73,7 @@ func TestForwardedClient(t *testing.T) {
 		{[]string{"X-Forwarded-For: \"1.2.3.4\"\r\n"}, bad},
 		{[]string{"X-Forwarded-For: 1.2.3.4 5.6.7.8\r\n"}, bad},
 	} {
-		client, told, ok := peer.ForwardedClient(asked(t, test.lines...), &trusted)
+		client, told, ok := ForwardedClient(asked(t, test.lines...), &trusted)
 		got := client.String()
 		switch {
 		case !ok:
@@ -99,11 +98,11 @@ func FuzzForwardedFor(f *testing.F) {
 	trusted := addresses(f, "10. fd00::/8")
 	f.Fuzz(func(t *testing.T, list string) {
 		req := new(httplite.Request)
-		text := reqGet(1, "/", "X-Forwarded-For: "+list+"\r\n")
+		text := "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: " + list + "\r\n\r\n"
 		if n, err := req.Parse([]byte(text), nil); err != nil || n != len(text) || req.NumHeaders() != 2 {
 			return // not one header
 		}
-		client, told, ok := peer.ForwardedClient(req, &trusted)
+		client, told, ok := ForwardedClient(req, &trusted)
 		var elements []string
 		for _, element := range strings.Split(list, ",") {
 			if element = strings.Trim(element, " \t"); element != "" {
@@ -118,13 +117,13 @@ func FuzzForwardedFor(f *testing.F) {
 		}
 		at := len(elements) - 1
 		for at > 0 {
-			hop, good := peer.ParseHop([]byte(elements[at]))
+			hop, good := ParseHop([]byte(elements[at]))
 			if !good || !trusted.Has(hop) {
 				break
 			}
 			at--
 		}
-		hop, good := peer.ParseHop([]byte(elements[at]))
+		hop, good := ParseHop([]byte(elements[at]))
 		if good != ok || ok && hop != client {
 			t.Errorf("%q: %v, %v; element %d is %v, %v", list, client, ok, at, hop, good)
 		}

@@ -1,8 +1,7 @@
-package comet
+package peer
 
 import (
 	"bytes"
-	"ccomet/comet/internal/peer"
 	"encoding/binary"
 	"net/netip"
 	"regexp"
@@ -13,7 +12,7 @@ import (
 // proxyV2 is a header of version 2: its two bytes of command and family, what
 // its length counts, and how much it says that is.
 func proxyV2(command, family byte, length int, parts ...string) string {
-	head := append([]byte(peer.ProxySignature), command, family)
+	head := append([]byte(ProxySignature), command, family)
 	return string(binary.BigEndian.AppendUint16(head, uint16(length))) + strings.Join(parts, "")
 }
 
@@ -52,7 +51,7 @@ var goodHeaders = []struct{ name, header, want string }{
 	{"2, UNIX", proxyPass(0x31, unixNames), "unix"},
 	{"2, UNIX datagrams", proxyPass(0x32, unixNames), "unix"},
 	{"2, TLVs", proxyPass(0x11, v4, noopTLV, noopTLV), "192.0.2.7"},
-	{"2, TLVs that fill it", proxyPass(0x21, v6, strings.Repeat("x", peer.MaxProxyHeader-16-len(v6))), "2001:db8::7"},
+	{"2, TLVs that fill it", proxyPass(0x21, v6, strings.Repeat("x", MaxProxyHeader-16-len(v6))), "2001:db8::7"},
 	{"2, LOCAL", proxyV2(0x20, 0x00, 0), "proxy"},
 	{"2, LOCAL, with addresses", proxyV2(0x20, 0x11, len(v4), v4), "proxy"},
 	{"2, LOCAL, with a family that is none", proxyV2(0x20, 0xFF, len(noopTLV), noopTLV), "proxy"},
@@ -66,53 +65,53 @@ var badHeaders = []struct {
 	name, header string
 	want         error
 }{
-	{"a request", "GET / HTTP/1.1\r\n", peer.ErrProxyMissing},
-	{"TLS", "\x16\x03\x01", peer.ErrProxyMissing},
-	{"small letters", "proxy TCP4", peer.ErrProxyMissing},
-	{"a tab", "PROXY\tTCP4", peer.ErrProxyMissing},
-	{"two spaces", "PROXY  TCP4 192.0.2.7 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
-	{"two spaces further on", "PROXY TCP4 192.0.2.7  192.0.2.1 1 2\r\n", peer.ErrProxyLine},
-	{"a space at the end", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2 \r\n", peer.ErrProxyLine},
-	{"too much", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2 3\r\n", peer.ErrProxyLine},
-	{"too little", "PROXY TCP4 192.0.2.7 192.0.2.1 1\r\n", peer.ErrProxyLine},
-	{"a family alone", "PROXY TCP4\r\n", peer.ErrProxyLine},
-	{"nothing", "PROXY \r\n", peer.ErrProxyLine},
-	{"another family", "PROXY UDP4 192.0.2.7 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
-	{"nearly UNKNOWN", "PROXY UNKNOWNS\r\n", peer.ErrProxyLine},
-	{"LF alone", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\n", peer.ErrProxyLine},
-	{"LF alone behind UNKNOWN", "PROXY UNKNOWN\n", peer.ErrProxyLine},
-	{"CR in it", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\r\n", peer.ErrProxyLine},
-	{"no end", "PROXY UNKNOWN " + strings.Repeat("x", 93), peer.ErrProxyLine},
-	{"an end too late", "PROXY UNKNOWN " + strings.Repeat("x", 92) + "\r\n", peer.ErrProxyLine},
-	{"TCP4 with IPv6", "PROXY TCP4 2001:db8::7 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
-	{"TCP4 to IPv6", "PROXY TCP4 192.0.2.7 2001:db8::1 1 2\r\n", peer.ErrProxyLine},
-	{"TCP4 with IPv4 in IPv6", "PROXY TCP4 ::ffff:192.0.2.7 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
-	{"TCP6 with IPv4", "PROXY TCP6 192.0.2.7 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
-	{"a zone", "PROXY TCP6 fe80::1%eth0 fe80::2 1 2\r\n", peer.ErrProxyLine},
-	{"a zero in front", "PROXY TCP4 192.0.02.7 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
-	{"a number too large", "PROXY TCP4 192.0.2.256 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
-	{"three numbers", "PROXY TCP4 192.0.2 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
-	{"a port too large", "PROXY TCP4 192.0.2.7 192.0.2.1 65536 2\r\n", peer.ErrProxyLine},
-	{"a port with a zero in front", "PROXY TCP4 192.0.2.7 192.0.2.1 01 2\r\n", peer.ErrProxyLine},
-	{"a port with a sign", "PROXY TCP4 192.0.2.7 192.0.2.1 +1 2\r\n", peer.ErrProxyLine},
-	{"no port", "PROXY TCP4 192.0.2.7 192.0.2.1  2\r\n", peer.ErrProxyLine},
-	{"a name", "PROXY TCP4 localhost 192.0.2.1 1 2\r\n", peer.ErrProxyLine},
-	{"2, nearly its signature", "\r\n\r\n\x00\r\nQUIT\r", peer.ErrProxyMissing},
-	{"2, of version 1", proxyV2(0x11, 0x11, len(v4), v4), peer.ErrProxyBinary},
-	{"2, of version 3", proxyV2(0x31, 0x11, len(v4), v4), peer.ErrProxyBinary},
-	{"2, another command", proxyV2(0x22, 0x11, len(v4), v4), peer.ErrProxyBinary},
-	{"2, another family", proxyPass(0x41, v4), peer.ErrProxyBinary},
-	{"2, another transport", proxyPass(0x13, v4), peer.ErrProxyBinary},
-	{"2, too short for IPv4", proxyPass(0x11, v4[:11]), peer.ErrProxyBinary},
-	{"2, too short for IPv6", proxyPass(0x21, v6[:35]), peer.ErrProxyBinary},
-	{"2, too short for UNIX", proxyPass(0x31, unixNames[:215]), peer.ErrProxyBinary},
-	{"2, without addresses", proxyPass(0x11), peer.ErrProxyBinary},
-	{"2, too long", proxyV2(0x21, 0x11, peer.MaxProxyHeader-15), peer.ErrProxyLong},
-	{"2, LOCAL, too long", proxyV2(0x20, 0x00, 0xFFFF), peer.ErrProxyLong},
+	{"a request", "GET / HTTP/1.1\r\n", ErrProxyMissing},
+	{"TLS", "\x16\x03\x01", ErrProxyMissing},
+	{"small letters", "proxy TCP4", ErrProxyMissing},
+	{"a tab", "PROXY\tTCP4", ErrProxyMissing},
+	{"two spaces", "PROXY  TCP4 192.0.2.7 192.0.2.1 1 2\r\n", ErrProxyLine},
+	{"two spaces further on", "PROXY TCP4 192.0.2.7  192.0.2.1 1 2\r\n", ErrProxyLine},
+	{"a space at the end", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2 \r\n", ErrProxyLine},
+	{"too much", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2 3\r\n", ErrProxyLine},
+	{"too little", "PROXY TCP4 192.0.2.7 192.0.2.1 1\r\n", ErrProxyLine},
+	{"a family alone", "PROXY TCP4\r\n", ErrProxyLine},
+	{"nothing", "PROXY \r\n", ErrProxyLine},
+	{"another family", "PROXY UDP4 192.0.2.7 192.0.2.1 1 2\r\n", ErrProxyLine},
+	{"nearly UNKNOWN", "PROXY UNKNOWNS\r\n", ErrProxyLine},
+	{"LF alone", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\n", ErrProxyLine},
+	{"LF alone behind UNKNOWN", "PROXY UNKNOWN\n", ErrProxyLine},
+	{"CR in it", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\r\n", ErrProxyLine},
+	{"no end", "PROXY UNKNOWN " + strings.Repeat("x", 93), ErrProxyLine},
+	{"an end too late", "PROXY UNKNOWN " + strings.Repeat("x", 92) + "\r\n", ErrProxyLine},
+	{"TCP4 with IPv6", "PROXY TCP4 2001:db8::7 192.0.2.1 1 2\r\n", ErrProxyLine},
+	{"TCP4 to IPv6", "PROXY TCP4 192.0.2.7 2001:db8::1 1 2\r\n", ErrProxyLine},
+	{"TCP4 with IPv4 in IPv6", "PROXY TCP4 ::ffff:192.0.2.7 192.0.2.1 1 2\r\n", ErrProxyLine},
+	{"TCP6 with IPv4", "PROXY TCP6 192.0.2.7 192.0.2.1 1 2\r\n", ErrProxyLine},
+	{"a zone", "PROXY TCP6 fe80::1%eth0 fe80::2 1 2\r\n", ErrProxyLine},
+	{"a zero in front", "PROXY TCP4 192.0.02.7 192.0.2.1 1 2\r\n", ErrProxyLine},
+	{"a number too large", "PROXY TCP4 192.0.2.256 192.0.2.1 1 2\r\n", ErrProxyLine},
+	{"three numbers", "PROXY TCP4 192.0.2 192.0.2.1 1 2\r\n", ErrProxyLine},
+	{"a port too large", "PROXY TCP4 192.0.2.7 192.0.2.1 65536 2\r\n", ErrProxyLine},
+	{"a port with a zero in front", "PROXY TCP4 192.0.2.7 192.0.2.1 01 2\r\n", ErrProxyLine},
+	{"a port with a sign", "PROXY TCP4 192.0.2.7 192.0.2.1 +1 2\r\n", ErrProxyLine},
+	{"no port", "PROXY TCP4 192.0.2.7 192.0.2.1  2\r\n", ErrProxyLine},
+	{"a name", "PROXY TCP4 localhost 192.0.2.1 1 2\r\n", ErrProxyLine},
+	{"2, nearly its signature", "\r\n\r\n\x00\r\nQUIT\r", ErrProxyMissing},
+	{"2, of version 1", proxyV2(0x11, 0x11, len(v4), v4), ErrProxyBinary},
+	{"2, of version 3", proxyV2(0x31, 0x11, len(v4), v4), ErrProxyBinary},
+	{"2, another command", proxyV2(0x22, 0x11, len(v4), v4), ErrProxyBinary},
+	{"2, another family", proxyPass(0x41, v4), ErrProxyBinary},
+	{"2, another transport", proxyPass(0x13, v4), ErrProxyBinary},
+	{"2, too short for IPv4", proxyPass(0x11, v4[:11]), ErrProxyBinary},
+	{"2, too short for IPv6", proxyPass(0x21, v6[:35]), ErrProxyBinary},
+	{"2, too short for UNIX", proxyPass(0x31, unixNames[:215]), ErrProxyBinary},
+	{"2, without addresses", proxyPass(0x11), ErrProxyBinary},
+	{"2, too long", proxyV2(0x21, 0x11, MaxProxyHeader-15), ErrProxyLong},
+	{"2, LOCAL, too long", proxyV2(0x20, 0x00, 0xFFFF), ErrProxyLong},
 }
 
 // told says whom a header is for, as goodHeaders does.
-func headerIsFor(from peer.Proxied) string {
+func headerIsFor(from Proxied) string {
 	switch {
 	case from.None:
 		return "proxy"
@@ -127,12 +126,12 @@ func TestProxyHeader(t *testing.T) {
 	const behind = "GET / HTTP/1.1\r\n"
 	for _, test := range goodHeaders {
 		for cut := range len(test.header) {
-			if from, n, err := peer.ParseProxyHeader([]byte(test.header[:cut])); n != 0 || err != nil {
+			if from, n, err := ParseProxyHeader([]byte(test.header[:cut])); n != 0 || err != nil {
 				t.Fatalf("%s: %d of %d bytes: %v, %d, %v", test.name, cut, len(test.header), from, n, err)
 			}
 		}
 		for _, more := range []string{"", behind, test.header} {
-			from, n, err := peer.ParseProxyHeader([]byte(test.header + more))
+			from, n, err := ParseProxyHeader([]byte(test.header + more))
 			if err != nil || n != len(test.header) || headerIsFor(from) != test.want {
 				t.Errorf("%s: %s, %d of %d, %v, want %s", test.name, headerIsFor(from), n, len(test.header), err, test.want)
 			}
@@ -146,7 +145,7 @@ func TestBadProxyHeader(t *testing.T) {
 	for _, test := range badHeaders {
 		refused := false
 		for cut := range len(test.header) + 1 {
-			_, n, err := peer.ParseProxyHeader([]byte(test.header[:cut]))
+			_, n, err := ParseProxyHeader([]byte(test.header[:cut]))
 			if n != 0 || err != nil && err != test.want || refused && err == nil {
 				t.Fatalf("%s: %d of %d bytes: %d, %v, want %v", test.name, cut, len(test.header), n, err, test.want)
 			}
@@ -161,7 +160,7 @@ func TestBadProxyHeader(t *testing.T) {
 func TestProxyHeaderDoesNotAllocate(t *testing.T) {
 	for _, test := range goodHeaders {
 		p := []byte(test.header)
-		if n := testing.AllocsPerRun(10, func() { _, _, _ = peer.ParseProxyHeader(p) }); n != 0 {
+		if n := testing.AllocsPerRun(10, func() { _, _, _ = ParseProxyHeader(p) }); n != 0 {
 			t.Errorf("%s: %v allocations", test.name, n)
 		}
 	}
@@ -180,9 +179,9 @@ func FuzzProxyHeader(f *testing.F) {
 		f.Add([]byte(test.header))
 	}
 	f.Fuzz(func(t *testing.T, p []byte) {
-		from, n, err := peer.ParseProxyHeader(p)
+		from, n, err := ParseProxyHeader(p)
 		for cut := range p {
-			from2, n2, err2 := peer.ParseProxyHeader(p[:cut])
+			from2, n2, err2 := ParseProxyHeader(p[:cut])
 			settled := n2 != 0 || err2 != nil
 			if settled && (n2 != n || err2 != err || from2 != from) || !settled && n != 0 && cut >= n {
 				t.Fatalf("%q: %v, %d, %v; cut at %d: %v, %d, %v", p, from, n, err, cut, from2, n2, err2)
@@ -190,11 +189,11 @@ func FuzzProxyHeader(f *testing.F) {
 		}
 		switch {
 		case err != nil:
-			if n != 0 || from != (peer.Proxied{}) {
+			if n != 0 || from != (Proxied{}) {
 				t.Fatalf("%q: %v and %d beside %v", p, from, n, err)
 			}
 		case n == 0:
-			if len(p) >= peer.MaxProxyHeader || p != nil && bytes.HasPrefix(p, []byte("P")) && len(p) >= peer.MaxProxyLine {
+			if len(p) >= MaxProxyHeader || p != nil && bytes.HasPrefix(p, []byte("P")) && len(p) >= MaxProxyLine {
 				t.Fatalf("%d bytes and no decision", len(p))
 			}
 		case p[0] == 'P':
@@ -205,10 +204,10 @@ func FuzzProxyHeader(f *testing.F) {
 				t.Fatalf("%q is for %v", p[:n], from)
 			}
 		default:
-			if n != peer.ProxyFixed+int(binary.BigEndian.Uint16(p[14:])) || from.None && from.Client.IsValid() {
+			if n != ProxyFixed+int(binary.BigEndian.Uint16(p[14:])) || from.None && from.Client.IsValid() {
 				t.Fatalf("%q: %d, %v", p, n, from)
 			}
-			if raw := from.Client.AsSlice(); !bytes.Contains(p[peer.ProxyFixed:n], raw) {
+			if raw := from.Client.AsSlice(); !bytes.Contains(p[ProxyFixed:n], raw) {
 				t.Fatalf("%v is not in %q", from, p[:n])
 			}
 		}

@@ -1,7 +1,6 @@
-package comet
+package peer
 
 import (
-	"ccomet/comet/internal/peer"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -11,9 +10,9 @@ import (
 )
 
 // addresses parses what must be a good list, its elements between spaces.
-func addresses(t testing.TB, list string) peer.Addresses {
+func addresses(t testing.TB, list string) Addresses {
 	t.Helper()
-	set, err := peer.ParseAddresses(strings.Fields(list))
+	set, err := ParseAddresses(strings.Fields(list))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +69,7 @@ func TestRules(t *testing.T) {
 		{"all", "unix", "127.0.0.1", "unix"},
 		{"unix", "all", "unix", "127.0.0.1"},
 	} {
-		r := peer.Rules{Allow: addresses(t, test.allow), Deny: addresses(t, test.deny)}
+		r := Rules{Allow: addresses(t, test.allow), Deny: addresses(t, test.deny)}
 		for _, remote := range strings.Fields(test.in) {
 			if !r.Allows(peerAddr(t, remote)) {
 				t.Errorf("allow %q, deny %q: %s is denied", test.allow, test.deny, remote)
@@ -135,7 +134,7 @@ func TestRandomRules(t *testing.T) {
 	}
 	for range 2000 {
 		allow, deny := list(), list()
-		r := peer.Rules{Allow: addresses(t, strings.Join(allow, " ")), Deny: addresses(t, strings.Join(deny, " "))}
+		r := Rules{Allow: addresses(t, strings.Join(allow, " ")), Deny: addresses(t, strings.Join(deny, " "))}
 		for range 20 {
 			ip := fmt.Sprintf("%s.%s.%s.%s", part(), part(), part(), part())
 			if got, want := r.Allows(netip.MustParseAddr(ip)), decide(allow, deny, ip); got != want {
@@ -174,7 +173,7 @@ func TestBadAddresses(t *testing.T) {
 		"::ffff:10.0.0.5/97": "want 0.0.0.0/1",
 		"::ffff:10.0.0.0/90": "want ::ffc0:0:0/90",
 	} {
-		set, err := peer.ParseAddresses([]string{"127.0.0.1", text})
+		set, err := ParseAddresses([]string{"127.0.0.1", text})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}

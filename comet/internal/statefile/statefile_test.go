@@ -1,10 +1,9 @@
-package comet
+package statefile
 
 import (
 	"bytes"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/record"
-	"ccomet/comet/internal/statefile"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -16,25 +15,27 @@ import (
 	"time"
 )
 
-// copied is what a file holds, written again: it must come out as it went in.
-type copied struct{ w *statefile.Writer }
+var noon = time.Date(2024, 5, 17, 12, 0, 0, 0, time.UTC)
 
-func (c copied) Channel(ch *statefile.Channel)                          { c.w.Channel(ch) }
+// copied is what a file holds, written again: it must come out as it went in.
+type copied struct{ w *Writer }
+
+func (c copied) Channel(ch *Channel)                                    { c.w.Channel(ch) }
 func (c copied) Message(k msg.Kind, seq int32, content []byte)          { c.w.Message(k, seq, content) }
 func (c copied) Shared(k msg.Kind, seq int32, content []byte, _ uint32) { c.w.Shared(k, seq, content) }
 
-func readBytes(file []byte, take statefile.Taker) (statefile.Head, error) {
-	return statefile.Read(bytes.NewReader(file), int64(len(file)), take)
+func readBytes(file []byte, take Taker) (Head, error) {
+	return Read(bytes.NewReader(file), int64(len(file)), take)
 }
 
 // copyState reads a file and writes it again.
 func copyState(file []byte) ([]byte, error) {
-	head, err := readBytes(file, statefile.Nobody{})
+	head, err := readBytes(file, Nobody{})
 	if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	w := statefile.NewWriter(&out, head)
+	w := NewWriter(&out, head)
 	if _, err := readBytes(file, copied{w}); err != nil {
 		return nil, err
 	}
@@ -45,14 +46,14 @@ func copyState(file []byte) ([]byte, error) {
 // sampleState is a small file with a bit of everything.
 func sampleState(gaps int) []byte {
 	var out bytes.Buffer
-	w := statefile.NewWriter(&out, statefile.Head{Gaps: gaps, Written: noon, Secret: []byte("s3cret")})
-	w.Channel(&statefile.Channel{Name: []byte("a"), Next: 4, Lease: noon.UnixMilli(), N: 2, Epoch: 77})
+	w := NewWriter(&out, Head{Gaps: gaps, Written: noon, Secret: []byte("s3cret")})
+	w.Channel(&Channel{Name: []byte("a"), Next: 4, Lease: noon.UnixMilli(), N: 2, Epoch: 77})
 	w.Message(msg.Data, 2, []byte("x"))
 	y := []byte("y")
 	w.Shared(msg.Broadcast, 3, y)
-	w.Channel(&statefile.Channel{Name: []byte("b"), Next: 8, N: 1, Epoch: 78})
+	w.Channel(&Channel{Name: []byte("b"), Next: 8, N: 1, Epoch: 78})
 	w.Shared(msg.Broadcast, 7, y)
-	w.Channel(&statefile.Channel{Name: []byte("\x01ü"), Next: -5, Epoch: record.EpochFirst, Dialect: record.DialectCComet})
+	w.Channel(&Channel{Name: []byte("\x01ü"), Next: -5, Epoch: record.EpochFirst, Dialect: record.DialectCComet})
 	_ = w.Finish()
 	return out.Bytes()
 }
@@ -60,14 +61,14 @@ func sampleState(gaps int) []byte {
 // TestDamagedStateIsRefused: every byte changed in some ways, every length, and
 // what stands behind the end.
 func TestDamagedStateIsRefused(t *testing.T) {
-	for _, gaps := range []int{0, 1, 2, statefile.MaxGaps} {
+	for _, gaps := range []int{0, 1, 2, MaxGaps} {
 		file := sampleState(gaps)
 		if again, err := copyState(file); err != nil || !bytes.Equal(again, file) {
 			t.Fatalf("a good file: %v\n%q\n%q", err, again, file)
 		}
 		refused := func(what string, bad []byte) {
 			t.Helper()
-			if _, err := readBytes(bad, statefile.Nobody{}); err == nil || !errors.As(err, new(*statefile.Error)) {
+			if _, err := readBytes(bad, Nobody{}); err == nil || !errors.As(err, new(*Error)) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
@@ -96,7 +97,7 @@ func TestForeignStateIsNamed(t *testing.T) {
 		{good[:len(good)-10], "at byte"},
 		{good[:len(good)-41], "the file is cut short"},
 	} {
-		_, err := readBytes([]byte(c.file), statefile.Nobody{})
+		_, err := readBytes([]byte(c.file), Nobody{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.40q: %v, want %q", c.file, err, c.want)
 		}
@@ -106,7 +107,7 @@ func TestForeignStateIsNamed(t *testing.T) {
 // seal makes records, each with a kind and content, a file with good checksums.
 func seal(records ...string) []byte {
 	var out bytes.Buffer
-	w := statefile.NewWriter(&out, statefile.Head{Written: noon})
+	w := NewWriter(&out, Head{Written: noon})
 	for _, r := range records {
 		w.Begin(r[0])
 		w.Buf = append(w.Buf, r[1:]...)
@@ -118,7 +119,7 @@ func seal(records ...string) []byte {
 
 // chan1 is the content of a channel's record.
 func chan1(dialect byte, next int32, n uint32, name string) string {
-	b := []byte{statefile.RecordChannel, dialect}
+	b := []byte{RecordChannel, dialect}
 	b = binary.BigEndian.AppendUint32(b, uint32(next))
 	b = binary.BigEndian.AppendUint64(b, 0)
 	b = binary.BigEndian.AppendUint32(b, n)
@@ -127,15 +128,15 @@ func chan1(dialect byte, next int32, n uint32, name string) string {
 }
 
 func msg1(k byte, seq int32) string {
-	return string(binary.BigEndian.AppendUint32([]byte{statefile.RecordMessage, k}, uint32(seq))) + "{}"
+	return string(binary.BigEndian.AppendUint32([]byte{RecordMessage, k}, uint32(seq))) + "{}"
 }
 
 func body1(n uint32, content string) string {
-	return string(binary.BigEndian.AppendUint32([]byte{statefile.RecordBody}, n)) + content
+	return string(binary.BigEndian.AppendUint32([]byte{RecordBody}, n)) + content
 }
 
 func share1(seq int32, body uint32) string {
-	b := binary.BigEndian.AppendUint32([]byte{statefile.RecordShared, byte(msg.Broadcast)}, uint32(seq))
+	b := binary.BigEndian.AppendUint32([]byte{RecordShared, byte(msg.Broadcast)}, uint32(seq))
 	return string(binary.BigEndian.AppendUint32(b, body))
 }
 
@@ -158,7 +159,7 @@ func TestStateThatMakesNoSense(t *testing.T) {
 		{"too few before another", []string{two, msg1(0, 1), two, msg1(0, 1), msg1(0, 2)}, false},
 		{"too many", []string{two, msg1(0, 0), msg1(0, 1), msg1(0, 2)}, false},
 		{"a message of nobody", []string{msg1(0, 1)}, false},
-		{"another head", []string{string(rune(statefile.RecordHead)) + "12345678"}, false},
+		{"another head", []string{string(rune(RecordHead)) + "12345678"}, false},
 		{"a kind of record that is none", []string{"x12345678"}, false},
 		{"a close", []string{chan1(0, 3, 1, "a"), msg1(byte(msg.Close), 2)}, false},
 		{"an empty message", []string{chan1(0, 3, 1, "a"), msg1(0, 2)[:6]}, true},
@@ -183,7 +184,7 @@ func TestStateThatMakesNoSense(t *testing.T) {
 		{"the longest of CComet's", []string{chan1(2, 3, 0, "\x01"+strings.Repeat("x", record.MaxCCometName))}, true},
 		{"longer than that", []string{chan1(2, 3, 0, "\x01"+strings.Repeat("x", record.MaxCCometName+1))}, false},
 	} {
-		if _, err := readBytes(seal(c.records...), statefile.Nobody{}); (err == nil) != c.good {
+		if _, err := readBytes(seal(c.records...), Nobody{}); (err == nil) != c.good {
 			t.Errorf("%s: %v", c.what, err)
 		}
 	}
@@ -196,7 +197,7 @@ func TestStateOnAFullDisk(t *testing.T) {
 		t.Skip(err)
 	}
 	defer full.Close()
-	w := statefile.NewWriter(full, statefile.Head{Written: time.Now()})
+	w := NewWriter(full, Head{Written: time.Now()})
 	for n := range 100 {
 		w.Message(msg.Data, int32(n), make([]byte, 10000))
 	}
@@ -213,7 +214,11 @@ func TestStateOnAFullDisk(t *testing.T) {
 func FuzzState(f *testing.F) {
 	f.Add(sampleState(0))
 	f.Add(sampleState(1))
-	f.Add(firstVersion())
+	first, err := os.ReadFile("testdata/version1")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(first)
 	f.Add([]byte(chan1(0, 3, 2, "a") + "\x00\xff" + msg1(0, 1) + "\x00\xff" + msg1(1, 2)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var records []string
@@ -224,7 +229,7 @@ func FuzzState(f *testing.F) {
 		}
 		for _, file := range [][]byte{text, seal(records...)} {
 			again, err := copyState(file)
-			if err == nil && bytes.HasPrefix(file, []byte(statefile.Line(statefile.FirstStateVersion, 0)[:len(statefile.StateMagic)+1])) {
+			if err == nil && bytes.HasPrefix(file, []byte(Line(FirstStateVersion, 0)[:len(StateMagic)+1])) {
 				file = again // of the present version
 				again, err = copyState(file)
 			}
