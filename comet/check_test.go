@@ -67,15 +67,17 @@ func (c *checker) equal(what string, got, want any) {
 // chain collects the records of an index.
 func (c *checker) chain(x *record.Index) map[uint32]bool {
 	found := map[uint32]bool{}
-	for b := range x.Level + x.Split {
-		for i := *x.Buckets.At(b + 1); i != 0; i = *x.Link(i) {
-			if found[i] {
-				c.fail("index: record %d twice", i)
-			}
-			found[i] = true
-			if x.Bucket(x.Hash(i)) != x.Buckets.At(b+1) {
-				c.fail("index: record %d in bucket %d", i, b)
-			}
+	for i := range x.All() {
+		if found[i] {
+			c.fail("index: record %d twice", i)
+		}
+		found[i] = true
+		at := x.Head(x.Hash(i))
+		for at != 0 && at != i {
+			at = *x.Link(at)
+		}
+		if at != i {
+			c.fail("index: record %d is in a chain where its hash does not lead", i)
 		}
 	}
 	c.equal("index count", int(x.Count), len(found))

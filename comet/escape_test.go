@@ -3,6 +3,7 @@ package comet
 import (
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/peer"
 	"ccomet/httplite"
 	"encoding/json"
 	"fmt"
@@ -23,7 +24,7 @@ var deliveries = []struct {
 	{"jsonp", "/sub?cb=f&", func(t testing.TB, body string) string { return cut(t, body, "f([", "]);\n") }},
 	{"stream", "/stream?", func(t testing.TB, body string) string { return cut(t, body, "", "\n") }},
 	{"iframe", "/iframe?", func(t testing.TB, body string) string {
-		script := cut(t, strings.TrimPrefix(body, frame.IframeHead+frame.IframeBody), "<script>parent.icomet_cb(", ");</script>\n")
+		script := cut(t, strings.TrimPrefix(body, string(frame.NewIframeHead(new(peer.Origins)))), "<script>parent.icomet_cb(", ");</script>\n")
 		if strings.ContainsAny(script, "<") {
 			t.Fatalf("a script element with %q may end early", script)
 		}

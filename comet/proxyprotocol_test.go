@@ -2,7 +2,6 @@ package comet
 
 import (
 	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/peer"
 	"encoding/binary"
 	"strings"
 	"testing"
@@ -51,8 +50,8 @@ func TestProxyProtocolOverTCP(t *testing.T) {
 		{"LOCAL, of one that may come", "127.0.0.2", proxyV2(0x20, 0, 0), ""},
 		{"LOCAL, of one that may not", "127.0.0.3", proxyV2(0x20, 0, 0), denied("127.0.0.3", closing)},
 		{"UNKNOWN, of one that may come", "127.0.0.2", "PROXY UNKNOWN\r\n", ""},
-		{"none", "127.0.0.2", "", answer(badRequest, asText, peer.ErrProxyMissing.Reason+"\n", closing)},
-		{"malformed", "127.0.0.2", "PROXY TCP4 192.0.2.7\r\n", answer(badRequest, asText, peer.ErrProxyLine.Reason+"\n", closing)},
+		{"none", "127.0.0.2", "", answer(badRequest, asText, "a PROXY protocol header must come first from this proxy\n", closing)},
+		{"malformed", "127.0.0.2", "PROXY TCP4 192.0.2.7\r\n", answer(badRequest, asText, "malformed PROXY protocol line\n", closing)},
 		{"too long", "127.0.0.2", proxyV2(0x21, 0x11, 0xFFFF), answer(badRequest, asText, "PROXY protocol header too long: the limit is 4096 bytes\n", closing)},
 		{"1, of a stranger", "127.0.0.4", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n", answer(badRequest, asText, malformed, closing)},
 		{"2, of a stranger", "127.0.0.4", proxyPass(0x11, v4), answer(badRequest, asText, malformed, closing)},
@@ -93,7 +92,7 @@ func TestProxyProtocolCutAnywhere(t *testing.T) {
 		{proxyPass(0x21, v6, noopTLV), answer(ok200, asText, "ok") + answer(ok200, asText, "ok", closing)},
 		{proxyPass(0x11, "\x0A\x00\x00\x07\x0A\x00\x00\x01"+ports), denied("10.0.0.7", closing)},
 		{"PROXY UNKNOWN\r\n", denied("unix", closing)},
-		{"PROXY TCP5 192.0.2.7 192.0.2.1 1 2\r\n", answer(badRequest, asText, peer.ErrProxyLine.Reason+"\n", closing)},
+		{"PROXY TCP5 192.0.2.7 192.0.2.1 1 2\r\n", answer(badRequest, asText, "malformed PROXY protocol line\n", closing)},
 	} {
 		text := test.header + reqGet(1, "/healthz") + reqGet(1, "/healthz", closing)
 		st := newStage(t, Config{Loops: 1, AdminAllow: []string{"192.0.2.", "2001:db8::/32"}, TrustedProxies: []string{"unix"}, ProxyProtocol: []string{"admin", "front"}})

@@ -68,7 +68,7 @@ func AppendMessageHead(dst []byte, sign bool, q *Query) []byte {
 
 // appendCCometMessage appends a message, whose content appendCCometHead has made.
 // Numbers count from 1, as all do here, and from 0 in the dialect.
-func AppendMessage(dst []byte, message *msg.Message, cname []byte) []byte {
+func appendMessage(dst []byte, message *msg.Message, cname []byte) []byte {
 	return AppendMessageTail(append(dst, message.Content...), cname, message.Seq)
 }
 
@@ -87,7 +87,7 @@ func AppendArray(dst, cb []byte, msgs []*msg.Message, cname []byte) []byte {
 		if n > 0 {
 			dst = append(dst, ',')
 		}
-		dst = AppendMessage(dst, message, cname)
+		dst = appendMessage(dst, message, cname)
 	}
 	return append(dst, "]')"...)
 }

@@ -11,8 +11,8 @@ import (
 // posted to no other: to the page's own, if it can be told and is one of them, else
 // to each that is named in full, of which the browser delivers the one that it is.
 const (
-	IframeHead = `<!DOCTYPE html><html><head><meta charset="utf-8"><title>comet</title>`
-	IframeBody = "</head><body>\n"
+	iframeHead = `<!DOCTYPE html><html><head><meta charset="utf-8"><title>comet</title>`
+	iframeBody = "</head><body>\n"
 
 	iframePost = `<script>try{parent.icomet_cb}catch(e){(function(page,to){` +
 		`parent={icomet_cb:function(m){for(var i=0;i<to.length;i++)page.postMessage(m,to[i])}}` +
@@ -30,12 +30,12 @@ const (
 
 // newIframeHead is the head of the documents of /iframe.
 func NewIframeHead(let *peer.Origins) []byte {
-	head := IframeHead
+	head := iframeHead
 	switch {
 	case let.Any:
 		head += iframePost + `["*"]` + iframePosted
 	case let.Named(): // none of their bytes means anything in a string of a script
 		head += iframePost + iframeTargets + `["` + strings.Join(let.Texts, `","`) + `"]` + iframeTargeted + iframePosted
 	}
-	return []byte(head + IframeBody)
+	return []byte(head + iframeBody)
 }

@@ -2,25 +2,25 @@ package limit
 
 import "sync/atomic"
 
-// crowd counts the connections of each address, on all loops, in a table that
+// AddrCounter counts the connections of each address, on all loops, in a table that
 // does not grow: two rows of counters, an address's count the lesser of its two.
 // It is never too low, and too high only where two others stand in both its
 // places, which takes addresses by the million.
-type AddrCounter [2][crowdRow]atomic.Int32
+type AddrCounter [2][addrRow]atomic.Int32
 
-const crowdRow = 1 << 20
+const addrRow = 1 << 20
 
-func (c *AddrCounter) Places(client uint64) (a, b *atomic.Int32) {
-	return &c[0][client%crowdRow], &c[1][client>>32%crowdRow]
+func (c *AddrCounter) places(client uint64) (a, b *atomic.Int32) {
+	return &c[0][client%addrRow], &c[1][client>>32%addrRow]
 }
 
 func (c *AddrCounter) Add(client uint64) (count int) {
-	a, b := c.Places(client)
+	a, b := c.places(client)
 	return int(min(a.Add(1), b.Add(1)))
 }
 
 func (c *AddrCounter) Remove(client uint64) {
-	a, b := c.Places(client)
+	a, b := c.places(client)
 	a.Add(-1)
 	b.Add(-1)
 }

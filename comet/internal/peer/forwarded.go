@@ -24,7 +24,7 @@ func ForwardedClient(req *httplite.Request, trusted *Addresses) (client netip.Ad
 			comma := bytes.LastIndexByte(list, ',')
 			if hop := bytes.Trim(list[comma+1:], " \t"); len(hop) > 0 { // a list may have empty elements (RFC 9110 5.6.1)
 				told = true
-				if client, ok = ParseHop(hop); !ok || !trusted.Has(client) {
+				if client, ok = parseHop(hop); !ok || !trusted.Has(client) {
 					return client, true, ok
 				}
 			}
@@ -40,7 +40,7 @@ func ForwardedClient(req *httplite.Request, trusted *Addresses) (client netip.Ad
 // parseHop reads one element of X-Forwarded-For: an address, which some write
 // with a port behind it and IPv6 then in brackets, or nginx's word for a peer on
 // a unix socket.
-func ParseHop(text []byte) (netip.Addr, bool) {
+func parseHop(text []byte) (netip.Addr, bool) {
 	if string(text) == "unix:" {
 		return netip.Addr{}, true
 	}

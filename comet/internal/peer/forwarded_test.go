@@ -117,13 +117,13 @@ func FuzzForwardedFor(f *testing.F) {
 		}
 		at := len(elements) - 1
 		for at > 0 {
-			hop, good := ParseHop([]byte(elements[at]))
+			hop, good := parseHop([]byte(elements[at]))
 			if !good || !trusted.Has(hop) {
 				break
 			}
 			at--
 		}
-		hop, good := ParseHop([]byte(elements[at]))
+		hop, good := parseHop([]byte(elements[at]))
 		if good != ok || ok && hop != client {
 			t.Errorf("%q: %v, %v; element %d is %v, %v", list, client, ok, at, hop, good)
 		}

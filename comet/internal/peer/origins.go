@@ -10,7 +10,7 @@ import (
 // value has none.
 type Origins struct {
 	Any      bool // "*"
-	Exact    map[string]bool
+	exact    map[string]bool
 	patterns []originPattern
 	Texts    []string // as they were given, but "*"
 }
@@ -54,10 +54,10 @@ func (o *Origins) add(text string) error {
 		o.patterns = append(o.patterns, originPattern{head, tail})
 		return nil
 	}
-	if o.Exact == nil {
-		o.Exact = map[string]bool{}
+	if o.exact == nil {
+		o.exact = map[string]bool{}
 	}
-	o.Exact[origin] = true
+	o.exact[origin] = true
 	return nil
 }
 
@@ -103,7 +103,7 @@ func (o *Origins) Named() bool { return len(o.Texts) > 0 }
 
 // names says whether an origin is named, beside "*".
 func (o *Origins) Names(origin []byte) bool {
-	if o.Exact[string(origin)] {
+	if o.exact[string(origin)] {
 		return true
 	}
 	for i := range o.patterns {

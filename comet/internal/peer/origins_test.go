@@ -44,7 +44,7 @@ func FuzzOrigins(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for named := range o.Exact {
+		for named := range o.exact {
 			if !o.Names([]byte(named)) || strings.ContainsAny(named, " \t\r\n\"<>\\'") {
 				t.Errorf("%q names %q", text, named)
 			}

@@ -17,19 +17,19 @@ import (
 //	signature (12) | version, command (1) | family, transport (1) | length (2) | addresses, TLVs (length)
 const (
 	proxyLine      = "PROXY "
-	ProxySignature = "\r\n\r\n\x00\r\nQUIT\n"
-	ProxyFixed     = len(ProxySignature) + 4 // of version 2, before what the length counts
+	proxySignature = "\r\n\r\n\x00\r\nQUIT\n"
+	proxyFixed     = len(proxySignature) + 4 // of version 2, before what the length counts
 
-	MaxProxyLine   = 107     // of version 1, its CRLF included: by the specification
-	MaxProxyHeader = 4 << 10 // of version 2: addresses are 216 bytes at most, a certificate's TLV may be some thousand
+	maxProxyLine   = 107     // of version 1, its CRLF included: by the specification
+	maxProxyHeader = 4 << 10 // of version 2: addresses are 216 bytes at most, a certificate's TLV may be some thousand
 )
 
 // What is wrong with a header. Each ends the connection.
 var (
-	ErrProxyMissing = &httplite.Error{Status: 400, Reason: "a PROXY protocol header must come first from this proxy"}
-	ErrProxyLine    = &httplite.Error{Status: 400, Reason: "malformed PROXY protocol line"}
-	ErrProxyBinary  = &httplite.Error{Status: 400, Reason: "malformed PROXY protocol header of version 2"}
-	ErrProxyLong    = &httplite.Error{Status: 400, Reason: "PROXY protocol header too long", Limit: MaxProxyHeader}
+	errProxyMissing = &httplite.Error{Status: 400, Reason: "a PROXY protocol header must come first from this proxy"}
+	errProxyLine    = &httplite.Error{Status: 400, Reason: "malformed PROXY protocol line"}
+	errProxyBinary  = &httplite.Error{Status: 400, Reason: "malformed PROXY protocol header of version 2"}
+	errProxyLong    = &httplite.Error{Status: 400, Reason: "PROXY protocol header too long", Limit: maxProxyHeader}
 )
 
 // proxied is whom a connection is passed on for.
@@ -43,21 +43,21 @@ type Proxied struct {
 // input was cut, and an error comes as soon as it is certain.
 func ParseProxyHeader(p []byte) (from Proxied, n int, err *httplite.Error) {
 	switch {
-	case begins(p, ProxySignature):
+	case begins(p, proxySignature):
 		return parseProxyBinary(p)
 	case !begins(p, proxyLine):
-		return Proxied{}, 0, ErrProxyMissing
+		return Proxied{}, 0, errProxyMissing
 	}
-	end := bytes.IndexByte(p[:min(len(p), MaxProxyLine)], '\n')
+	end := bytes.IndexByte(p[:min(len(p), maxProxyLine)], '\n')
 	switch {
-	case end < 0 && len(p) < MaxProxyLine:
+	case end < 0 && len(p) < maxProxyLine:
 		return Proxied{}, 0, nil
 	case end < 0 || p[end-1] != '\r':
-		return Proxied{}, 0, ErrProxyLine
+		return Proxied{}, 0, errProxyLine
 	}
 	from, ok := parseProxyLine(p[len(proxyLine) : end-1])
 	if !ok {
-		return Proxied{}, 0, ErrProxyLine
+		return Proxied{}, 0, errProxyLine
 	}
 	return from, end + 1, nil
 }
@@ -124,13 +124,13 @@ const (
 var addressBytes = [families]int{familyIPv4: 2 * (4 + 2), familyIPv6: 2 * (16 + 2), familyUnix: 2 * 108}
 
 func parseProxyBinary(p []byte) (from Proxied, n int, err *httplite.Error) {
-	rest := p[min(len(ProxySignature), len(p)):]
+	rest := p[min(len(proxySignature), len(p)):]
 	if len(rest) == 0 {
 		return Proxied{}, 0, nil
 	}
 	version, command := rest[0]>>4, rest[0]&15
 	if version != 2 || command > 1 {
-		return Proxied{}, 0, ErrProxyBinary
+		return Proxied{}, 0, errProxyBinary
 	}
 	local := command == 0
 	if len(rest) == 1 {
@@ -138,24 +138,24 @@ func parseProxyBinary(p []byte) (from Proxied, n int, err *httplite.Error) {
 	}
 	family, transport := int(rest[1]>>4), int(rest[1]&15)
 	if !local && (family >= families || transport >= proxyTransports) {
-		return Proxied{}, 0, ErrProxyBinary
+		return Proxied{}, 0, errProxyBinary
 	}
-	if len(p) < ProxyFixed {
+	if len(p) < proxyFixed {
 		return Proxied{}, 0, nil
 	}
 	size := int(binary.BigEndian.Uint16(rest[2:]))
 	none := local || family == familyUnspecified || transport == transportUnspecified
-	switch n = ProxyFixed + size; {
-	case n > MaxProxyHeader:
-		return Proxied{}, 0, ErrProxyLong
+	switch n = proxyFixed + size; {
+	case n > maxProxyHeader:
+		return Proxied{}, 0, errProxyLong
 	case !none && size < addressBytes[family]:
-		return Proxied{}, 0, ErrProxyBinary
+		return Proxied{}, 0, errProxyBinary
 	case len(p) < n:
 		return Proxied{}, 0, nil
 	case none:
 		return Proxied{None: true}, n, nil
 	}
-	switch addresses := p[ProxyFixed:n]; family {
+	switch addresses := p[proxyFixed:n]; family {
 	case familyIPv4:
 		from.Client = netip.AddrFrom4([4]byte(addresses))
 	case familyIPv6:

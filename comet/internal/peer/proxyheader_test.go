@@ -12,7 +12,7 @@ import (
 // proxyV2 is a header of version 2: its two bytes of command and family, what
 // its length counts, and how much it says that is.
 func proxyV2(command, family byte, length int, parts ...string) string {
-	head := append([]byte(ProxySignature), command, family)
+	head := append([]byte(proxySignature), command, family)
 	return string(binary.BigEndian.AppendUint16(head, uint16(length))) + strings.Join(parts, "")
 }
 
@@ -51,7 +51,7 @@ var goodHeaders = []struct{ name, header, want string }{
 	{"2, UNIX", proxyPass(0x31, unixNames), "unix"},
 	{"2, UNIX datagrams", proxyPass(0x32, unixNames), "unix"},
 	{"2, TLVs", proxyPass(0x11, v4, noopTLV, noopTLV), "192.0.2.7"},
-	{"2, TLVs that fill it", proxyPass(0x21, v6, strings.Repeat("x", MaxProxyHeader-16-len(v6))), "2001:db8::7"},
+	{"2, TLVs that fill it", proxyPass(0x21, v6, strings.Repeat("x", maxProxyHeader-16-len(v6))), "2001:db8::7"},
 	{"2, LOCAL", proxyV2(0x20, 0x00, 0), "proxy"},
 	{"2, LOCAL, with addresses", proxyV2(0x20, 0x11, len(v4), v4), "proxy"},
 	{"2, LOCAL, with a family that is none", proxyV2(0x20, 0xFF, len(noopTLV), noopTLV), "proxy"},
@@ -65,49 +65,49 @@ var badHeaders = []struct {
 	name, header string
 	want         error
 }{
-	{"a request", "GET / HTTP/1.1\r\n", ErrProxyMissing},
-	{"TLS", "\x16\x03\x01", ErrProxyMissing},
-	{"small letters", "proxy TCP4", ErrProxyMissing},
-	{"a tab", "PROXY\tTCP4", ErrProxyMissing},
-	{"two spaces", "PROXY  TCP4 192.0.2.7 192.0.2.1 1 2\r\n", ErrProxyLine},
-	{"two spaces further on", "PROXY TCP4 192.0.2.7  192.0.2.1 1 2\r\n", ErrProxyLine},
-	{"a space at the end", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2 \r\n", ErrProxyLine},
-	{"too much", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2 3\r\n", ErrProxyLine},
-	{"too little", "PROXY TCP4 192.0.2.7 192.0.2.1 1\r\n", ErrProxyLine},
-	{"a family alone", "PROXY TCP4\r\n", ErrProxyLine},
-	{"nothing", "PROXY \r\n", ErrProxyLine},
-	{"another family", "PROXY UDP4 192.0.2.7 192.0.2.1 1 2\r\n", ErrProxyLine},
-	{"nearly UNKNOWN", "PROXY UNKNOWNS\r\n", ErrProxyLine},
-	{"LF alone", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\n", ErrProxyLine},
-	{"LF alone behind UNKNOWN", "PROXY UNKNOWN\n", ErrProxyLine},
-	{"CR in it", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\r\n", ErrProxyLine},
-	{"no end", "PROXY UNKNOWN " + strings.Repeat("x", 93), ErrProxyLine},
-	{"an end too late", "PROXY UNKNOWN " + strings.Repeat("x", 92) + "\r\n", ErrProxyLine},
-	{"TCP4 with IPv6", "PROXY TCP4 2001:db8::7 192.0.2.1 1 2\r\n", ErrProxyLine},
-	{"TCP4 to IPv6", "PROXY TCP4 192.0.2.7 2001:db8::1 1 2\r\n", ErrProxyLine},
-	{"TCP4 with IPv4 in IPv6", "PROXY TCP4 ::ffff:192.0.2.7 192.0.2.1 1 2\r\n", ErrProxyLine},
-	{"TCP6 with IPv4", "PROXY TCP6 192.0.2.7 192.0.2.1 1 2\r\n", ErrProxyLine},
-	{"a zone", "PROXY TCP6 fe80::1%eth0 fe80::2 1 2\r\n", ErrProxyLine},
-	{"a zero in front", "PROXY TCP4 192.0.02.7 192.0.2.1 1 2\r\n", ErrProxyLine},
-	{"a number too large", "PROXY TCP4 192.0.2.256 192.0.2.1 1 2\r\n", ErrProxyLine},
-	{"three numbers", "PROXY TCP4 192.0.2 192.0.2.1 1 2\r\n", ErrProxyLine},
-	{"a port too large", "PROXY TCP4 192.0.2.7 192.0.2.1 65536 2\r\n", ErrProxyLine},
-	{"a port with a zero in front", "PROXY TCP4 192.0.2.7 192.0.2.1 01 2\r\n", ErrProxyLine},
-	{"a port with a sign", "PROXY TCP4 192.0.2.7 192.0.2.1 +1 2\r\n", ErrProxyLine},
-	{"no port", "PROXY TCP4 192.0.2.7 192.0.2.1  2\r\n", ErrProxyLine},
-	{"a name", "PROXY TCP4 localhost 192.0.2.1 1 2\r\n", ErrProxyLine},
-	{"2, nearly its signature", "\r\n\r\n\x00\r\nQUIT\r", ErrProxyMissing},
-	{"2, of version 1", proxyV2(0x11, 0x11, len(v4), v4), ErrProxyBinary},
-	{"2, of version 3", proxyV2(0x31, 0x11, len(v4), v4), ErrProxyBinary},
-	{"2, another command", proxyV2(0x22, 0x11, len(v4), v4), ErrProxyBinary},
-	{"2, another family", proxyPass(0x41, v4), ErrProxyBinary},
-	{"2, another transport", proxyPass(0x13, v4), ErrProxyBinary},
-	{"2, too short for IPv4", proxyPass(0x11, v4[:11]), ErrProxyBinary},
-	{"2, too short for IPv6", proxyPass(0x21, v6[:35]), ErrProxyBinary},
-	{"2, too short for UNIX", proxyPass(0x31, unixNames[:215]), ErrProxyBinary},
-	{"2, without addresses", proxyPass(0x11), ErrProxyBinary},
-	{"2, too long", proxyV2(0x21, 0x11, MaxProxyHeader-15), ErrProxyLong},
-	{"2, LOCAL, too long", proxyV2(0x20, 0x00, 0xFFFF), ErrProxyLong},
+	{"a request", "GET / HTTP/1.1\r\n", errProxyMissing},
+	{"TLS", "\x16\x03\x01", errProxyMissing},
+	{"small letters", "proxy TCP4", errProxyMissing},
+	{"a tab", "PROXY\tTCP4", errProxyMissing},
+	{"two spaces", "PROXY  TCP4 192.0.2.7 192.0.2.1 1 2\r\n", errProxyLine},
+	{"two spaces further on", "PROXY TCP4 192.0.2.7  192.0.2.1 1 2\r\n", errProxyLine},
+	{"a space at the end", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2 \r\n", errProxyLine},
+	{"too much", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2 3\r\n", errProxyLine},
+	{"too little", "PROXY TCP4 192.0.2.7 192.0.2.1 1\r\n", errProxyLine},
+	{"a family alone", "PROXY TCP4\r\n", errProxyLine},
+	{"nothing", "PROXY \r\n", errProxyLine},
+	{"another family", "PROXY UDP4 192.0.2.7 192.0.2.1 1 2\r\n", errProxyLine},
+	{"nearly UNKNOWN", "PROXY UNKNOWNS\r\n", errProxyLine},
+	{"LF alone", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\n", errProxyLine},
+	{"LF alone behind UNKNOWN", "PROXY UNKNOWN\n", errProxyLine},
+	{"CR in it", "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\r\n", errProxyLine},
+	{"no end", "PROXY UNKNOWN " + strings.Repeat("x", 93), errProxyLine},
+	{"an end too late", "PROXY UNKNOWN " + strings.Repeat("x", 92) + "\r\n", errProxyLine},
+	{"TCP4 with IPv6", "PROXY TCP4 2001:db8::7 192.0.2.1 1 2\r\n", errProxyLine},
+	{"TCP4 to IPv6", "PROXY TCP4 192.0.2.7 2001:db8::1 1 2\r\n", errProxyLine},
+	{"TCP4 with IPv4 in IPv6", "PROXY TCP4 ::ffff:192.0.2.7 192.0.2.1 1 2\r\n", errProxyLine},
+	{"TCP6 with IPv4", "PROXY TCP6 192.0.2.7 192.0.2.1 1 2\r\n", errProxyLine},
+	{"a zone", "PROXY TCP6 fe80::1%eth0 fe80::2 1 2\r\n", errProxyLine},
+	{"a zero in front", "PROXY TCP4 192.0.02.7 192.0.2.1 1 2\r\n", errProxyLine},
+	{"a number too large", "PROXY TCP4 192.0.2.256 192.0.2.1 1 2\r\n", errProxyLine},
+	{"three numbers", "PROXY TCP4 192.0.2 192.0.2.1 1 2\r\n", errProxyLine},
+	{"a port too large", "PROXY TCP4 192.0.2.7 192.0.2.1 65536 2\r\n", errProxyLine},
+	{"a port with a zero in front", "PROXY TCP4 192.0.2.7 192.0.2.1 01 2\r\n", errProxyLine},
+	{"a port with a sign", "PROXY TCP4 192.0.2.7 192.0.2.1 +1 2\r\n", errProxyLine},
+	{"no port", "PROXY TCP4 192.0.2.7 192.0.2.1  2\r\n", errProxyLine},
+	{"a name", "PROXY TCP4 localhost 192.0.2.1 1 2\r\n", errProxyLine},
+	{"2, nearly its signature", "\r\n\r\n\x00\r\nQUIT\r", errProxyMissing},
+	{"2, of version 1", proxyV2(0x11, 0x11, len(v4), v4), errProxyBinary},
+	{"2, of version 3", proxyV2(0x31, 0x11, len(v4), v4), errProxyBinary},
+	{"2, another command", proxyV2(0x22, 0x11, len(v4), v4), errProxyBinary},
+	{"2, another family", proxyPass(0x41, v4), errProxyBinary},
+	{"2, another transport", proxyPass(0x13, v4), errProxyBinary},
+	{"2, too short for IPv4", proxyPass(0x11, v4[:11]), errProxyBinary},
+	{"2, too short for IPv6", proxyPass(0x21, v6[:35]), errProxyBinary},
+	{"2, too short for UNIX", proxyPass(0x31, unixNames[:215]), errProxyBinary},
+	{"2, without addresses", proxyPass(0x11), errProxyBinary},
+	{"2, too long", proxyV2(0x21, 0x11, maxProxyHeader-15), errProxyLong},
+	{"2, LOCAL, too long", proxyV2(0x20, 0x00, 0xFFFF), errProxyLong},
 }
 
 // told says whom a header is for, as goodHeaders does.
@@ -193,7 +193,7 @@ func FuzzProxyHeader(f *testing.F) {
 				t.Fatalf("%q: %v and %d beside %v", p, from, n, err)
 			}
 		case n == 0:
-			if len(p) >= MaxProxyHeader || p != nil && bytes.HasPrefix(p, []byte("P")) && len(p) >= MaxProxyLine {
+			if len(p) >= maxProxyHeader || p != nil && bytes.HasPrefix(p, []byte("P")) && len(p) >= maxProxyLine {
 				t.Fatalf("%d bytes and no decision", len(p))
 			}
 		case p[0] == 'P':
@@ -204,10 +204,10 @@ func FuzzProxyHeader(f *testing.F) {
 				t.Fatalf("%q is for %v", p[:n], from)
 			}
 		default:
-			if n != ProxyFixed+int(binary.BigEndian.Uint16(p[14:])) || from.None && from.Client.IsValid() {
+			if n != proxyFixed+int(binary.BigEndian.Uint16(p[14:])) || from.None && from.Client.IsValid() {
 				t.Fatalf("%q: %d, %v", p, n, from)
 			}
-			if raw := from.Client.AsSlice(); !bytes.Contains(p[ProxyFixed:n], raw) {
+			if raw := from.Client.AsSlice(); !bytes.Contains(p[proxyFixed:n], raw) {
 				t.Fatalf("%v is not in %q", from, p[:n])
 			}
 		}

@@ -23,7 +23,7 @@ const (
 // are to take it as it is, and may be given four to eight by another server.
 const (
 	epochDigits    = "0123456789abcdefghjkmnpqrstvwxyz"
-	EpochLen       = 7
+	epochLen       = 7
 	longestEpoch   = 8
 	WordClosed     = "closed"
 	WordDenied     = "denied"
@@ -31,7 +31,7 @@ const (
 )
 
 func AppendEpoch(dst []byte, e uint32) []byte {
-	for shift := 5 * (EpochLen - 1); shift >= 0; shift -= 5 {
+	for shift := 5 * (epochLen - 1); shift >= 0; shift -= 5 {
 		dst = append(dst, epochDigits[e>>shift&31])
 	}
 	return dst
@@ -44,7 +44,7 @@ func ParseEpoch(text []byte) (uint32, bool) {
 		return 0, false
 	}
 	var e uint64
-	ours := len(text) == EpochLen
+	ours := len(text) == epochLen
 	for _, b := range text {
 		digit := -1
 		for i := range len(epochDigits) {

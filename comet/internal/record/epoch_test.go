@@ -5,7 +5,7 @@ import "testing"
 func TestEpochText(t *testing.T) {
 	for _, e := range []uint32{EpochFirst, EpochLeast, 31, 32, 1 << 31, 1<<32 - 1, Scatter(1)} {
 		text := AppendEpoch(nil, e)
-		if got, ok := ParseEpoch(text); !ok || got != e || len(text) != EpochLen {
+		if got, ok := ParseEpoch(text); !ok || got != e || len(text) != epochLen {
 			t.Errorf("%d is %q, which is %d, %v", e, text, got, ok)
 		}
 	}

@@ -3,6 +3,7 @@ package record
 import (
 	"ccomet/reactor"
 	"errors"
+	"iter"
 )
 
 // index finds records by hash: chains threaded through the records (link),
@@ -12,16 +13,16 @@ import (
 type Index struct {
 	Link    func(i uint32) *uint32 // the record's chain link
 	Hash    func(i uint32) uint32  // the record's hash
-	Buckets reactor.Slab[uint32]   // bucket b is at b+1
-	Level   uint32                 // buckets before this round of splitting: a power of two
-	Split   uint32                 // the next bucket to be split in this round
+	buckets reactor.Slab[uint32]   // bucket b is at b+1
+	level   uint32                 // buckets before this round of splitting: a power of two
+	split   uint32                 // the next bucket to be split in this round
 	Count   uint32
 }
 
 const firstBuckets = 64
 
 func NewIndex(link func(uint32) *uint32, hash func(uint32) uint32) *Index {
-	x := &Index{Link: link, Hash: hash, Level: firstBuckets}
+	x := &Index{Link: link, Hash: hash, level: firstBuckets}
 	for range firstBuckets {
 		x.addBucket()
 	}
@@ -29,29 +30,42 @@ func NewIndex(link func(uint32) *uint32, hash func(uint32) uint32) *Index {
 }
 
 // usable says whether there was memory for the first buckets.
-func (x *Index) Usable() bool { return x.Buckets.Live() >= firstBuckets }
+func (x *Index) Usable() bool { return x.buckets.Live() >= firstBuckets }
 
 // head is the first record of the chain that holds hash h.
-func (x *Index) Head(h uint32) uint32 { return *x.Bucket(h) }
+func (x *Index) Head(h uint32) uint32 { return *x.bucket(h) }
 
-func (x *Index) Bucket(h uint32) *uint32 {
-	b := h & (x.Level - 1)
-	if b < x.Split {
-		b = h & (2*x.Level - 1)
+func (x *Index) bucket(h uint32) *uint32 {
+	b := h & (x.level - 1)
+	if b < x.split {
+		b = h & (2*x.level - 1)
 	}
-	return x.Buckets.At(b + 1)
+	return x.buckets.At(b + 1)
+}
+
+// All are the records, chain by chain. The index must not change meanwhile.
+func (x *Index) All() iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for b := range x.level + x.split {
+			for i := *x.buckets.At(b + 1); i != 0; i = *x.Link(i) {
+				if !yield(i) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (x *Index) Insert(i uint32) {
-	x.push(x.Bucket(x.Hash(i)), i)
+	x.push(x.bucket(x.Hash(i)), i)
 	x.Count++
-	if x.Count > x.Level+x.Split {
+	if x.Count > x.level+x.split {
 		x.grow()
 	}
 }
 
 func (x *Index) Remove(i uint32) {
-	at := x.Bucket(x.Hash(i))
+	at := x.bucket(x.Hash(i))
 	for *at != i {
 		at = x.Link(*at)
 	}
@@ -69,35 +83,35 @@ func (x *Index) grow() {
 	if !x.addBucket() {
 		return // no memory now: chains get longer, and it is tried again
 	}
-	low := x.Buckets.At(x.Split + 1)
-	high := x.Buckets.At(x.Split + x.Level + 1)
+	low := x.buckets.At(x.split + 1)
+	high := x.buckets.At(x.split + x.level + 1)
 	i := *low
 	*low = 0
 	for i != 0 {
 		next := *x.Link(i)
-		if x.Hash(i)&x.Level == 0 {
+		if x.Hash(i)&x.level == 0 {
 			x.push(low, i)
 		} else {
 			x.push(high, i)
 		}
 		i = next
 	}
-	if x.Split++; x.Split == x.Level {
-		x.Level, x.Split = 2*x.Level, 0
+	if x.split++; x.split == x.level {
+		x.level, x.split = 2*x.level, 0
 	}
 }
 
 func (x *Index) addBucket() bool {
-	i := x.Buckets.Alloc()
+	i := x.buckets.Alloc()
 	if i != 0 {
-		*x.Buckets.At(i) = 0
+		*x.buckets.At(i) = 0
 	}
 	return i != 0
 }
 
-func (x *Index) Release() { x.Buckets.Release() }
+func (x *Index) Release() { x.buckets.Release() }
 
 // figures are those of its buckets.
-func (x *Index) Figures() reactor.SlabFigures { return x.Buckets.Figures() }
+func (x *Index) Figures() reactor.SlabFigures { return x.buckets.Figures() }
 
 var ErrNoIndex = errors.New("no memory for an index")

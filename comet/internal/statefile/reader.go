@@ -92,7 +92,7 @@ func (r *reader) line() error {
 	if err != nil {
 		return r.wrong("%v", err)
 	}
-	for version := FirstStateVersion; version <= stateVersion; version++ {
+	for version := firstVersion; version <= currentVersion; version++ {
 		for gaps := range MaxGaps + 1 {
 			if string(line) == Line(version, gaps) {
 				r.version, r.head.Gaps = version, gaps
@@ -102,13 +102,13 @@ func (r *reader) line() error {
 			}
 		}
 	}
-	rest, ours := bytes.CutPrefix(line, []byte(StateMagic))
+	rest, ours := bytes.CutPrefix(line, []byte(magic))
 	version, _, whole := bytes.Cut(rest, []byte(" "))
 	switch {
 	case !ours:
 		return r.wrong("this is no state file")
-	case whole && string(version) != fmt.Sprint(FirstStateVersion) && string(version) != fmt.Sprint(stateVersion):
-		return r.wrong("it is of version %q, and this server reads versions %d to %d", version, FirstStateVersion, stateVersion)
+	case whole && string(version) != fmt.Sprint(firstVersion) && string(version) != fmt.Sprint(currentVersion):
+		return r.wrong("it is of version %q, and this server reads versions %d to %d", version, firstVersion, currentVersion)
 	}
 	return r.wrong("its first line is damaged: %q", line)
 }
@@ -156,19 +156,19 @@ func (r *reader) ended(content []byte) error {
 // take reads any other record's content, and returns what is wrong with it.
 func (r *reader) take(kind byte, content []byte, take Taker) string {
 	switch {
-	case kind == RecordHead && !r.begun && len(content) >= 8:
+	case kind == recordHead && !r.begun && len(content) >= 8:
 		r.begun = true
 		r.head.Written = time.UnixMilli(int64(binary.BigEndian.Uint64(content)))
 		r.head.Secret = bytes.Clone(content[8:])
-	case kind == RecordChannel && r.version > FirstStateVersion && r.begun && r.left == 0 && len(content) >= channelLen:
+	case kind == recordChannel && r.version > firstVersion && r.begun && r.left == 0 && len(content) >= channelLen:
 		return r.takeChannel(content, binary.BigEndian.Uint32(content[firstChannelLen:]), content[channelLen:], take)
-	case kind == RecordFirstChannel && r.version == FirstStateVersion && r.begun && r.left == 0 && len(content) >= firstChannelLen:
+	case kind == recordFirstChannel && r.version == firstVersion && r.begun && r.left == 0 && len(content) >= firstChannelLen:
 		return r.takeChannel(content, record.EpochFirst, content[firstChannelLen:], take)
-	case kind == RecordFirstMessage && r.version == FirstStateVersion && r.left > 0 && len(content) > MessageLen,
-		kind == RecordMessage && r.version > FirstStateVersion && r.left > 0 && len(content) >= MessageLen,
-		kind == RecordShared && r.version > FirstStateVersion && r.left > 0 && len(content) == MessageLen+bodyLen:
+	case kind == recordFirstMessage && r.version == firstVersion && r.left > 0 && len(content) > messageLen,
+		kind == recordMessage && r.version > firstVersion && r.left > 0 && len(content) >= messageLen,
+		kind == recordShared && r.version > firstVersion && r.left > 0 && len(content) == messageLen+bodyLen:
 		return r.takeMessage(kind, content, take)
-	case kind == RecordBody && r.version > FirstStateVersion && r.left > 0 && !r.fresh && len(content) > bodyLen:
+	case kind == recordBody && r.version > firstVersion && r.left > 0 && !r.fresh && len(content) > bodyLen:
 		return r.takeBody(content)
 	default:
 		return "a record that does not belong there"
@@ -215,19 +215,19 @@ func (r *reader) takeMessage(rec byte, content []byte, take Taker) string {
 	if r.any && seq-r.last <= 0 || seq-r.channel.Next >= 0 {
 		return fmt.Sprintf("message %d, where %d is the next to be given", seq, r.channel.Next)
 	}
-	if r.fresh && rec != RecordShared {
+	if r.fresh && rec != recordShared {
 		return fmt.Sprintf("body %d without a message", len(r.bodies)-1)
 	}
 	r.last, r.any = seq, true
 	r.left--
-	switch content = content[MessageLen:]; rec {
-	case RecordFirstMessage:
+	switch content = content[messageLen:]; rec {
+	case recordFirstMessage:
 		var ok bool
 		if content, ok = firstContent(content, k, r.channel.Name, seq); !ok {
 			return fmt.Sprintf("message %d is not rendered as one", seq)
 		}
 		take.Message(k, seq, content)
-	case RecordMessage:
+	case recordMessage:
 		take.Message(k, seq, content)
 	default:
 		body := binary.BigEndian.Uint32(content)

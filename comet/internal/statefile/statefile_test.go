@@ -109,9 +109,9 @@ func seal(records ...string) []byte {
 	var out bytes.Buffer
 	w := NewWriter(&out, Head{Written: noon})
 	for _, r := range records {
-		w.Begin(r[0])
-		w.Buf = append(w.Buf, r[1:]...)
-		w.End()
+		w.begin(r[0])
+		w.buf = append(w.buf, r[1:]...)
+		w.end()
 	}
 	_ = w.Finish()
 	return out.Bytes()
@@ -119,7 +119,7 @@ func seal(records ...string) []byte {
 
 // chan1 is the content of a channel's record.
 func chan1(dialect byte, next int32, n uint32, name string) string {
-	b := []byte{RecordChannel, dialect}
+	b := []byte{recordChannel, dialect}
 	b = binary.BigEndian.AppendUint32(b, uint32(next))
 	b = binary.BigEndian.AppendUint64(b, 0)
 	b = binary.BigEndian.AppendUint32(b, n)
@@ -128,15 +128,15 @@ func chan1(dialect byte, next int32, n uint32, name string) string {
 }
 
 func msg1(k byte, seq int32) string {
-	return string(binary.BigEndian.AppendUint32([]byte{RecordMessage, k}, uint32(seq))) + "{}"
+	return string(binary.BigEndian.AppendUint32([]byte{recordMessage, k}, uint32(seq))) + "{}"
 }
 
 func body1(n uint32, content string) string {
-	return string(binary.BigEndian.AppendUint32([]byte{RecordBody}, n)) + content
+	return string(binary.BigEndian.AppendUint32([]byte{recordBody}, n)) + content
 }
 
 func share1(seq int32, body uint32) string {
-	b := binary.BigEndian.AppendUint32([]byte{RecordShared, byte(msg.Broadcast)}, uint32(seq))
+	b := binary.BigEndian.AppendUint32([]byte{recordShared, byte(msg.Broadcast)}, uint32(seq))
 	return string(binary.BigEndian.AppendUint32(b, body))
 }
 
@@ -159,7 +159,7 @@ func TestStateThatMakesNoSense(t *testing.T) {
 		{"too few before another", []string{two, msg1(0, 1), two, msg1(0, 1), msg1(0, 2)}, false},
 		{"too many", []string{two, msg1(0, 0), msg1(0, 1), msg1(0, 2)}, false},
 		{"a message of nobody", []string{msg1(0, 1)}, false},
-		{"another head", []string{string(rune(RecordHead)) + "12345678"}, false},
+		{"another head", []string{string(rune(recordHead)) + "12345678"}, false},
 		{"a kind of record that is none", []string{"x12345678"}, false},
 		{"a close", []string{chan1(0, 3, 1, "a"), msg1(byte(msg.Close), 2)}, false},
 		{"an empty message", []string{chan1(0, 3, 1, "a"), msg1(0, 2)[:6]}, true},
@@ -229,7 +229,7 @@ func FuzzState(f *testing.F) {
 		}
 		for _, file := range [][]byte{text, seal(records...)} {
 			again, err := copyState(file)
-			if err == nil && bytes.HasPrefix(file, []byte(Line(FirstStateVersion, 0)[:len(StateMagic)+1])) {
+			if err == nil && bytes.HasPrefix(file, []byte(Line(firstVersion, 0)[:len(magic)+1])) {
 				file = again // of the present version
 				again, err = copyState(file)
 			}

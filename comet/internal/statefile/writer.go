@@ -32,19 +32,19 @@ import (
 // version 1, which is read still, has channels of another kind, without epochs, and
 // messages as JSON.
 const (
-	stateVersion      = 2
-	FirstStateVersion = 1
-	StateMagic        = "ccomet-state "
+	currentVersion = 2
+	firstVersion   = 1
+	magic          = "ccomet-state "
 )
 
 const (
-	RecordHead         = 'h'
-	RecordFirstChannel = 'c' // of version 1
-	RecordChannel      = 'C'
-	RecordFirstMessage = 'm' // of version 1
-	RecordMessage      = 'M'
-	RecordBody         = 'b'
-	RecordShared       = 's'
+	recordHead         = 'h'
+	recordFirstChannel = 'c' // of version 1
+	recordChannel      = 'C'
+	recordFirstMessage = 'm' // of version 1
+	recordMessage      = 'M'
+	recordBody         = 'b'
+	recordShared       = 's'
 	recordEnd          = 'e'
 )
 
@@ -52,21 +52,21 @@ const (
 	frameLen        = 8
 	firstChannelLen = 1 + 4 + 8 + 4
 	channelLen      = firstChannelLen + 4
-	MessageLen      = 1 + 4
+	messageLen      = 1 + 4
 	bodyLen         = 4
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// stateLine is the first line of a file.
+// Line is the first line of a file.
 func Line(version, gaps int) string {
-	return fmt.Sprintf("%s%d %s\n", StateMagic, version, Word(gaps))
+	return fmt.Sprintf("%s%d %s\n", magic, version, Word(gaps))
 }
 
-// stateLineLen is how long it is, whatever it says.
-var LineLen = len(Line(stateVersion, 0))
+// LineLen is how long it is, whatever it says.
+var LineLen = len(Line(currentVersion, 0))
 
-// stateWord is the line's last word, as long whatever it says: how many gaps whoever
+// Word is the line's last word, as long whatever it says: how many gaps whoever
 // loads the file must leave. With one byte wrong it is none.
 func Word(gaps int) string {
 	switch gaps {
@@ -100,31 +100,31 @@ type Channel struct {
 type Writer struct {
 	out    *bufio.Writer
 	sum    hash.Hash
-	Buf    []byte
+	buf    []byte
 	Err    error
 	bodies map[*byte]uint32 // those that are in the file already
 }
 
 func NewWriter(out io.Writer, head Head) *Writer {
 	w := &Writer{out: bufio.NewWriterSize(out, 64<<10), sum: sha256.New(), bodies: map[*byte]uint32{}}
-	_, w.Err = w.out.WriteString(Line(stateVersion, head.Gaps))
-	w.Begin(RecordHead)
-	w.Buf = binary.BigEndian.AppendUint64(w.Buf, uint64(head.Written.UnixMilli()))
-	w.Buf = append(w.Buf, head.Secret...)
-	w.End()
+	_, w.Err = w.out.WriteString(Line(currentVersion, head.Gaps))
+	w.begin(recordHead)
+	w.buf = binary.BigEndian.AppendUint64(w.buf, uint64(head.Written.UnixMilli()))
+	w.buf = append(w.buf, head.Secret...)
+	w.end()
 	return w
 }
 
-func (w *Writer) Begin(kind byte) {
-	w.Buf = append(append(w.Buf[:0], "        "[:frameLen]...), kind)
+func (w *Writer) begin(kind byte) {
+	w.buf = append(append(w.buf[:0], "        "[:frameLen]...), kind)
 }
 
-func (w *Writer) End() {
-	binary.BigEndian.PutUint32(w.Buf, uint32(len(w.Buf)-frameLen))
-	binary.BigEndian.PutUint32(w.Buf[4:], recordSum(w.Buf[:4], w.Buf[frameLen:]))
-	w.sum.Write(w.Buf)
+func (w *Writer) end() {
+	binary.BigEndian.PutUint32(w.buf, uint32(len(w.buf)-frameLen))
+	binary.BigEndian.PutUint32(w.buf[4:], recordSum(w.buf[:4], w.buf[frameLen:]))
+	w.sum.Write(w.buf)
 	if w.Err == nil {
-		_, w.Err = w.out.Write(w.Buf)
+		_, w.Err = w.out.Write(w.buf)
 	}
 }
 
@@ -133,20 +133,20 @@ func recordSum(length, payload []byte) uint32 {
 }
 
 func (w *Writer) Channel(c *Channel) {
-	w.Begin(RecordChannel)
-	w.Buf = append(w.Buf, c.Dialect)
-	w.Buf = binary.BigEndian.AppendUint32(w.Buf, uint32(c.Next))
-	w.Buf = binary.BigEndian.AppendUint64(w.Buf, uint64(c.Lease))
-	w.Buf = binary.BigEndian.AppendUint32(w.Buf, c.N)
-	w.Buf = binary.BigEndian.AppendUint32(w.Buf, c.Epoch)
-	w.Buf = append(w.Buf, c.Name...)
-	w.End()
+	w.begin(recordChannel)
+	w.buf = append(w.buf, c.Dialect)
+	w.buf = binary.BigEndian.AppendUint32(w.buf, uint32(c.Next))
+	w.buf = binary.BigEndian.AppendUint64(w.buf, uint64(c.Lease))
+	w.buf = binary.BigEndian.AppendUint32(w.buf, c.N)
+	w.buf = binary.BigEndian.AppendUint32(w.buf, c.Epoch)
+	w.buf = append(w.buf, c.Name...)
+	w.end()
 }
 
 func (w *Writer) Message(k msg.Kind, seq int32, content []byte) {
-	w.beginMessage(RecordMessage, k, seq)
-	w.Buf = append(w.Buf, content...)
-	w.End()
+	w.beginMessage(recordMessage, k, seq)
+	w.buf = append(w.buf, content...)
+	w.end()
 }
 
 // shared writes a message whose content others share, which is written once.
@@ -155,28 +155,28 @@ func (w *Writer) Shared(k msg.Kind, seq int32, content []byte) {
 	if !known {
 		body = uint32(len(w.bodies))
 		w.bodies[unsafe.SliceData(content)] = body
-		w.Begin(RecordBody)
-		w.Buf = binary.BigEndian.AppendUint32(w.Buf, body)
-		w.Buf = append(w.Buf, content...)
-		w.End()
+		w.begin(recordBody)
+		w.buf = binary.BigEndian.AppendUint32(w.buf, body)
+		w.buf = append(w.buf, content...)
+		w.end()
 	}
-	w.beginMessage(RecordShared, k, seq)
-	w.Buf = binary.BigEndian.AppendUint32(w.Buf, body)
-	w.End()
+	w.beginMessage(recordShared, k, seq)
+	w.buf = binary.BigEndian.AppendUint32(w.buf, body)
+	w.end()
 }
 
 func (w *Writer) beginMessage(record byte, k msg.Kind, seq int32) {
-	w.Begin(record)
-	w.Buf = append(w.Buf, byte(k))
-	w.Buf = binary.BigEndian.AppendUint32(w.Buf, uint32(seq))
+	w.begin(record)
+	w.buf = append(w.buf, byte(k))
+	w.buf = binary.BigEndian.AppendUint32(w.buf, uint32(seq))
 }
 
 // finish writes the end, and returns what went wrong.
 func (w *Writer) Finish() error {
 	sum := w.sum.Sum(nil)
-	w.Begin(recordEnd)
-	w.Buf = append(w.Buf, sum...)
-	w.End()
+	w.begin(recordEnd)
+	w.buf = append(w.buf, sum...)
+	w.end()
 	return errors.Join(w.Err, w.out.Flush())
 }
 
