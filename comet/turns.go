@@ -1,9 +1,9 @@
 package comet
 
-// Pulse wakes every loop, and returns how many turns each has taken before. One
+// Turns wakes every loop, and returns how many turns each has taken before. One
 // whose number has not risen by the next call is stuck in a turn. Any goroutine
 // may call it.
-func (srv *Server) Pulse() []int64 {
+func (srv *Server) Turns() []int64 {
 	turns := make([]int64, len(srv.shards))
 	for i, s := range srv.shards {
 		turns[i] = s.loop.Stats().Turns

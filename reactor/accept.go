@@ -103,41 +103,44 @@ func (l *Loop) closeListener(ln *listener) {
 	}
 	ln.Close()
 	ln.fd = -1
-	l.endRobbery()
+	l.reserveBack()
 	l.freeRecord(ln.timer.Index(), l.record(ln.timer))
 }
 
-// robbed counts the loops of the process that have given up their reserve and not
+// loopsWithoutReserve counts the loops of the process that have given up their reserve and not
 // got it back. Until they have, no other loop keeps a connection: it may have that
 // very descriptor, and for want of it the first could not even refuse.
-var robbed atomic.Int32
+var loopsWithoutReserve atomic.Int32
 
+// takeReserve opens the reserve, if there is a descriptor for it.
 func (l *Loop) takeReserve() {
 	fd, err := sysSpare()
 	if err != nil {
 		return
 	}
 	l.reserve = fd
-	l.endRobbery()
+	l.reserveBack()
 }
 
-func (l *Loop) endRobbery() {
-	if l.robbed {
-		l.robbed = false
-		robbed.Add(-1)
+// reserveBack notes that the loop has its reserve again, or needs none any more.
+func (l *Loop) reserveBack() {
+	if l.reserveSpent {
+		l.reserveSpent = false
+		loopsWithoutReserve.Add(-1)
 	}
 }
 
-func (l *Loop) giveReserve() {
-	l.robbed = true
-	robbed.Add(1) // before the descriptor can be had
+// spendReserve closes the reserve, whose descriptor then serves to accept and refuse.
+func (l *Loop) spendReserve() {
+	l.reserveSpent = true
+	loopsWithoutReserve.Add(1) // before the descriptor can be had
 	sysClose(int32(l.reserve))
 	l.reserve = -1
 }
 
 func (l *Loop) accept(n int) {
 	defer l.giveWay(n)
-	if l.robbed {
+	if l.reserveSpent {
 		l.takeReserve()
 	}
 	for range acceptBudget { // level-triggered: what is left is reported again
@@ -153,10 +156,10 @@ func (l *Loop) accept(n int) {
 		fd, errno := sysAccept(int32(ln.fd))
 		switch errno {
 		case 0:
-			if robbed.Load() > 0 {
+			if loopsWithoutReserve.Load() > 0 {
 				l.refuse(fd, unix.EMFILE)
 				l.warnOfDescriptors(ln, unix.EMFILE)
-				if l.robbed {
+				if l.reserveSpent {
 					l.takeReserve()
 				}
 				continue
@@ -269,7 +272,7 @@ func (l *Loop) refuseWaiting(ln *listener, why error) {
 	if l.reserve < 0 {
 		return
 	}
-	l.giveReserve()
+	l.spendReserve()
 	for range acceptBudget {
 		fd, errno := sysAccept(int32(ln.fd))
 		if errno != 0 {
@@ -304,8 +307,8 @@ func (r *record) rests() bool { return r.fd < 0 && r.tag == resumeListener }
 
 func (l *Loop) resumeListening(n int) {
 	ln := &l.listeners[n]
-	if l.robbed {
-		if l.takeReserve(); l.robbed { // others refuse until it has: it cannot wait for somebody to come
+	if l.reserveSpent {
+		if l.takeReserve(); l.reserveSpent { // others refuse until it has: it cannot wait for somebody to come
 			l.rest(n)
 			return
 		}

@@ -201,14 +201,14 @@ func TestReserveGoesToNobodyElse(t *testing.T) {
 	p, thief := newProbe(t, Config{}), newProbe(t, Config{Refusal: refusal})
 	p.listen("127.0.0.1:0", SocketOptions{})
 	bound := thief.listen("127.0.0.1:0", SocketOptions{})
-	p.loop.giveReserve()
+	p.loop.spendReserve()
 	if got := string(dialPeer(t, bound).readAll(thief)); got != "no room: too many open files\n" {
 		t.Fatalf("another loop's client gets %q", got)
 	}
 	p.loop.takeReserve()
 	thief.exchange(bound)
 
-	p.loop.giveReserve() // and it ends without
+	p.loop.spendReserve() // and it ends without
 	p.loop.CloseListeners()
 	thief.exchange(bound)
 }

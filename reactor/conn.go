@@ -164,11 +164,11 @@ func (l *Loop) HeldOut(c Conn) int {
 const SlowestReader = 8 << 10
 
 // WriteTime is how long c has to read what is held for it now: Config.WriteTimeout,
-// and what SlowestReader takes, but for a frame that is held apart.
+// and what SlowestReader takes, but for a frame that is Uncounted.
 func (l *Loop) WriteTime(c Conn) time.Duration {
 	n := l.HeldOut(c)
 	if r := l.record(c); n > 0 {
-		if f := l.held[r.held].frame; f != nil && f.Apart {
+		if f := l.held[r.held].frame; f != nil && f.Uncounted {
 			n = 0
 		}
 	}

@@ -263,7 +263,7 @@ func TestExpireBudget(t *testing.T) {
 	if len(p.expired) != expireBudget {
 		t.Fatal(len(p.expired), "told in the first turn")
 	}
-	if d := p.loop.patience(-1, p.now); d != 0 {
+	if d := p.loop.waitTime(-1, p.now); d != 0 {
 		t.Fatal("would sleep", d)
 	}
 	p.turn()

@@ -5,9 +5,9 @@ import "github.com/valyala/bytebufferpool"
 // Frame is bytes that connections hold the rest of, together (Hold). They must not
 // change while one does. It belongs to one loop.
 type Frame struct {
-	Bytes   []byte
-	Apart   bool // it does not count for Config.MaxHeldAll: whoever made it has a bound of his own
-	holders int
+	Bytes     []byte
+	Uncounted bool // it does not count for Config.MaxHeldAll: its maker bounds such frames itself
+	holders   int
 }
 
 // Held says whether a connection holds the rest of the frame.
@@ -15,7 +15,7 @@ func (f *Frame) Held() bool { return f.holders > 0 }
 
 // size is what the frame counts.
 func (f *Frame) size() int {
-	if f.Apart {
+	if f.Uncounted {
 		return 0
 	}
 	return cap(f.Bytes)

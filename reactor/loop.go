@@ -25,33 +25,33 @@ const (
 // can be done. Of its methods only Wake, Stop and Stats may be called from
 // other goroutines.
 type Loop struct {
-	cfg        Config
-	handler    Handler
-	poller     poller
-	conns      Slab[record]
-	wheel      *Wheel
-	start      time.Time
-	now        time.Time
-	in         []byte
-	held       []held // [0] is nobody's
-	heldBytes  int    // of their output
-	inputBytes int    // of their input
-	heldFree   uint32
-	buffers    buffers
-	readyList  []uint32 // to be read next turn
-	readySpare []uint32 // room for the turn after
-	doomed     []uint32
-	listeners  []listener
-	reserve    int  // a descriptor to give up when there is no other
-	robbed     bool // it was given up, and is not back
-	signals    *Mailbox[os.Signal]
-	cancels    []func() // of Notify
-	finishing  bool     // listeners are to be finished in the next turn
-	released   bool
-	sleep      time.Duration // the handler's last wish
-	stats      counters
-	writes     int64   // not yet in stats
-	tally      Figures // what nobody else may read: see Figures
+	cfg          Config
+	handler      Handler
+	poller       poller
+	conns        Slab[record]
+	wheel        *Wheel
+	start        time.Time
+	now          time.Time
+	in           []byte
+	held         []held // [0] is nobody's
+	heldBytes    int    // of their output
+	inputBytes   int    // of their input
+	heldFree     uint32
+	buffers      buffers
+	readyList    []uint32 // to be read next turn
+	readySpare   []uint32 // room for the turn after
+	doomed       []uint32
+	listeners    []listener
+	reserve      int  // a descriptor to give up when there is no other
+	reserveSpent bool // it was given up, and is not back
+	signals      *Mailbox[os.Signal]
+	cancels      []func() // of Notify
+	finishing    bool     // listeners are to be finished in the next turn
+	released     bool
+	sleep        time.Duration // the handler's last wish
+	stats        counters
+	writes       int64   // not yet in stats
+	tally        Figures // what nobody else may read: see Figures
 
 	asleep  atomic.Uint32 // about to wait, or waiting
 	woken   atomic.Uint32 // somebody wants a turn
@@ -159,7 +159,7 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	if l.stats.turns.Load() > 0 {
 		l.tally.TurnTimes.add(began.Sub(l.now))
 	}
-	events, err := l.wait(l.patience(timeout, began))
+	events, err := l.wait(l.waitTime(timeout, began))
 	if err != nil {
 		return err
 	}
@@ -190,8 +190,8 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	return nil
 }
 
-// patience is how long the next wait, which begins now, may take.
-func (l *Loop) patience(timeout time.Duration, now time.Time) time.Duration {
+// waitTime is how long the next wait, which begins now, may take.
+func (l *Loop) waitTime(timeout time.Duration, now time.Time) time.Duration {
 	if len(l.readyList) > 0 || l.wheel.Pending() {
 		return 0
 	}

@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestPatience(t *testing.T) {
+func TestWaitTime(t *testing.T) {
 	p := newProbe(t, Config{})
 	wish := time.Duration(-1)
 	p.onTurnEnded = func() time.Duration { return wish }
 	want := func(what string, asked, want time.Duration) {
 		t.Helper()
-		if got := p.loop.patience(asked, p.now); got != want {
+		if got := p.loop.waitTime(asked, p.now); got != want {
 			t.Errorf("%s: waits %v, want %v", what, got, want)
 		}
 	}

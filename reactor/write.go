@@ -52,7 +52,7 @@ func (l *Loop) Hold(c Conn, f *Frame, at int) {
 		l.share(h, f)
 		h.out = f.Bytes[at:]
 		l.block(r)
-		if !f.Apart && l.heldBytes > l.cfg.MaxHeldAll {
+		if !f.Uncounted && l.heldBytes > l.cfg.MaxHeldAll {
 			l.fail(c, r, ErrHeldAll)
 		}
 	}

@@ -165,8 +165,8 @@ func TestFinishGivesUpOnAPeerThatDoesNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.loop.Finish(c)
-	patience := 10*time.Second + time.Duration(p.loop.HeldOut(c))*time.Second/SlowestReader
-	p.later(patience - TickLength)
+	writeTime := 10*time.Second + time.Duration(p.loop.HeldOut(c))*time.Second/SlowestReader
+	p.later(writeTime - TickLength)
 	if p.wasClosed(c) {
 		t.Fatal("gave up early")
 	}

@@ -129,7 +129,7 @@ func TestWatchdog(t *testing.T) {
 	var troubles []error
 	go func() {
 		m.watch(func() []int64 {
-			now := srv.Pulse()
+			now := srv.Turns()
 			select {
 			case pulses <- now:
 			case <-stop:

@@ -49,7 +49,7 @@ func (r *running) wait() error {
 	go func() { ended <- r.srv.Wait() }()
 	watching, unwatch := context.WithCancel(context.Background())
 	defer unwatch()
-	go r.manager.watch(r.srv.Pulse, watching.Done(), func(err error) { r.log.Error().Err(err).Msg("watchdog") })
+	go r.manager.watch(r.srv.Turns, watching.Done(), func(err error) { r.log.Error().Err(err).Msg("watchdog") })
 	r.tell(tellServing)
 	for serving := true; ; {
 		select {

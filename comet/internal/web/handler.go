@@ -253,7 +253,7 @@ func (w *Web) sendHandled(c reactor.Conn, reply *pendingReply, number uint32) {
 	response := w.renderHandled(h, reply)
 	n, err := w.loop.TryWrite(c, response)
 	if err == nil && n < len(response) {
-		w.loop.Hold(c, &reactor.Frame{Bytes: response, Apart: true}, n)
+		w.loop.Hold(c, &reactor.Frame{Bytes: response, Uncounted: true}, n)
 	}
 	h.state = handlingSent
 	if !w.loop.Blocked(c) {
