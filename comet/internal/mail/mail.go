@@ -129,15 +129,11 @@ func HashRef(home uint8, index uint32) uint32 {
 type Op uint8
 
 const (
-	OpReady Op = iota // text is the whole response
-	OpPush
-	OpSign
+	OpSign Op = iota
 	OpClose
 	OpClear
 	OpCheck
 	OpInfo
-	OpHandled // by a handler (handler.go)
-	OpAsked   // of several loops: becomes opReady (settle)
 	OpSignIn  // CComet's dialect
 	OpPublish
 )

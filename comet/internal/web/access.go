@@ -13,18 +13,19 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// access is who is let in, on each side. Whose request it is, is settled so:
+// access has the rules of which clients are let in, on each side. Which client a request is
+// of is settled in three steps:
 //
-//  1. A connection is looked at when it opens: by its peer's address it is allowed
-//     or denied, and the peer is a trusted proxy or not (look). That is kept in two
-//     bits of its tag.
+//  1. A connection is classified when it opens: by its peer's address it is allowed
+//     or denied, and the peer is a trusted proxy or not (ClassifyPeer). That is kept in
+//     two bits of its tag.
 //  2. From a trusted proxy, where the side has the PROXY protocol on, a header
-//     must come first. The client that it tells is judged once, for all requests
+//     must come first. The client that it names is judged once, for all requests
 //     of the connection (takeProxyHeader).
 //  3. Else X-Forwarded-For is believed of a trusted proxy, for each request
-//     (barred). Of anybody else it is ignored.
+//     (deny). From any other peer it is ignored.
 type access struct {
-	Enabled bool // there is something to look at
+	Enabled bool // there are rules, or proxies
 	rules   [conn.NumSides]peer.Rules
 	Trusted peer.Addresses
 	proxied [conn.NumSides]bool // the PROXY protocol is on
@@ -74,7 +75,7 @@ func sideNamed(name string) (side uint8, ok bool) {
 	return 0, false
 }
 
-// warnClosed tells of rules by which nobody may come, which are seldom meant.
+// warnClosed tells of rules that let no client in, which are seldom meant.
 func (a *access) warnClosed(log *zerolog.Logger) {
 	for side, name := range sideNames {
 		if r := &a.rules[side]; !r.Empty() && r.Allow.Empty() {
@@ -83,28 +84,30 @@ func (a *access) warnClosed(log *zerolog.Logger) {
 	}
 }
 
-// look notes what a new connection's peer may do.
+// classify is the tag of a new connection, by its peer's address.
+func (a *access) classify(side uint8, remote netip.Addr) (tag uint8) {
+	trusted := a.Trusted.Has(remote)
+	if trusted && a.proxied[side] {
+		return side | conn.TagHeader
+	}
+	tag = side
+	if trusted {
+		tag |= conn.TagTrusted
+	}
+	if !a.rules[side].Allows(remote) {
+		tag |= conn.TagDenied
+	}
+	return tag
+}
+
+// ClassifyPeer notes what a new connection's peer may do.
 func (w *Web) ClassifyPeer(c reactor.Conn) {
-	a := &w.site.Access
-	side := w.Side(c)
 	remote, err := w.loop.Peer(c)
 	if err != nil {
 		w.loop.Close(c) // it has gone already
 		return
 	}
-	tag := side
-	trusted := a.Trusted.Has(remote.Addr())
-	if trusted && a.proxied[side] {
-		w.loop.SetTag(c, tag|conn.TagHeader)
-		return
-	}
-	if trusted {
-		tag |= conn.TagTrusted
-	}
-	if !a.rules[side].Allows(remote.Addr()) {
-		tag |= conn.TagDenied
-	}
-	w.loop.SetTag(c, tag)
+	w.loop.SetTag(c, w.site.Access.classify(w.Side(c), remote.Addr()))
 }
 
 // takeProxyHeader takes the header that a trusted proxy begins with, and returns
@@ -143,8 +146,8 @@ func (w *Web) takeProxyHeader(c reactor.Conn, p []byte) (n int, ok bool) {
 	return len(p), false
 }
 
-// barred answers a request whose sender may not come, or cannot be told, and
-// says whether it has.
+// deny answers a request whose client is not let in, or cannot be told, and says
+// whether it has.
 func (w *Web) deny(x *exchange) bool {
 	a, tag := &w.site.Access, w.loop.Tag(x.conn)
 	denied := tag&conn.TagDenied != 0
@@ -177,8 +180,8 @@ func (w *Web) deny(x *exchange) bool {
 	return true
 }
 
-// barredEarly is barred for a request whose body has not arrived: nobody waits
-// for the body of one that is not served, so the connection ends.
+// denyBeforeBody is deny for a request whose body has not arrived: the body of one that is
+// not served is not awaited, so the connection ends.
 func (w *Web) denyBeforeBody(c reactor.Conn, req *httplite.Request) bool {
 	if !req.HeadDone() || w.loop.Tag(c)&(conn.TagDenied|conn.TagTrusted) == 0 {
 		return false
@@ -193,14 +196,14 @@ func (w *Web) denyBeforeBody(c reactor.Conn, req *httplite.Request) bool {
 	return true
 }
 
-// tellDenial has the log tell whom the admin side does not let in.
+// tellDenial has the log tell which address the admin side does not let in.
 func (w *Web) tellDenial(side uint8, client netip.Addr) {
 	if side == conn.Admin {
 		w.site.denials.Tell(w.cfg.Log, w.loop.Now(), client.Unmap().WithZone(""))
 	}
 }
 
-// appendDenial appends the line that tells somebody that he may not come.
+// appendDenial appends the line that tells a client that it is not let in.
 func appendDenial(dst []byte, remote netip.Addr) []byte {
 	if !remote.IsValid() {
 		return append(dst, "peers on unix sockets are not allowed here\n"...)

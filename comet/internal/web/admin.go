@@ -14,11 +14,13 @@ import (
 )
 
 // The admin side's endpoints. What concerns one channel is mailed to its home;
-// the answer comes back as mailDone and is written in its turn (pipe.go).
+// the answer comes back as mail.Done and is written in its turn (pipeline.go).
 
-// push publishes text as it is; pub publishes what is JSON-escaped already.
-func (w *Web) push(x *exchange) { w.startPublish(x, false) }
-func (w *Web) pub(x *exchange)  { w.startPublish(x, true) }
+// publishing makes an endpoint that publishes; escaped: what is JSON-escaped already, else
+// text as it is.
+func publishing(escaped bool) func(*Web, *exchange) {
+	return func(w *Web, x *exchange) { w.startPublish(x, escaped) }
+}
 
 func (w *Web) startPublish(x *exchange, escaped bool) {
 	if !w.mayPublish(x) {
@@ -42,8 +44,7 @@ func (w *Web) startPublish(x *exchange, escaped bool) {
 		m.Done()
 		return
 	}
-	sl := pendingReply{write: (*responder).published, cb: string(cb), ack: x.given("ack")}
-	m.Slot = w.awaitReply(x, sl)
+	m.Slot = w.awaitReply(x, pendingReply{write: (*responder).published, cb: string(cb), ack: x.given("ack")})
 	w.Send(w.homes.Of(cname), m)
 }
 
@@ -67,8 +68,8 @@ func (x *exchange) content() (content []byte, name string, err error) {
 	return content, "parameter content", x.once("content")
 }
 
-// contentArg appends the content, escaped, to a mail's buffer; false: it was
-// not fit, and the request has been answered.
+// contentArg appends the content, escaped, to a mail's buffer; false: it must not be
+// published, and the request has been answered.
 func (w *Web) contentArg(x *exchange, m *mail.Mail, escaped bool) (ok bool) {
 	content, name, err := x.content()
 	limit := w.cfg.MaxMessage
@@ -92,7 +93,7 @@ func (w *Web) contentArg(x *exchange, m *mail.Mail, escaped bool) (ok bool) {
 	return false
 }
 
-// broadcast publishes to every channel: each loop sees to its own.
+// broadcast publishes to every channel: each loop to those whose home it is.
 func (w *Web) broadcast(x *exchange) {
 	if !w.mayPublish(x) {
 		return
@@ -129,20 +130,20 @@ func (w *Web) startControl(x *exchange, o mail.Op, write replyWriter) error {
 	if err != nil {
 		return err
 	}
-	sl := pendingReply{write: write, name: string(cname), cb: string(cb)}
+	reply := pendingReply{write: write, name: string(cname), cb: string(cb)}
 	if o == mail.OpSign {
 		lease := int32(w.cfg.ChannelTimeout / time.Second)
-		if sl.lease, err = x.numberArg("expires", lease); err != nil {
+		if reply.lease, err = x.numberArg("expires", lease); err != nil {
 			return err
 		}
-		if sl.lease <= 0 {
-			sl.lease = lease
+		if reply.lease <= 0 {
+			reply.lease = lease
 		}
-		sl.lease = min(sl.lease, int32(broker.MaxLease/time.Second))
+		reply.lease = min(reply.lease, int32(broker.MaxLease/time.Second))
 	}
-	m := mail.Mail{Kind: mail.Control, Op: o, N: sl.lease, Conn: x.conn, Nlen: uint8(len(cname))}
+	m := mail.Mail{Kind: mail.Control, Op: o, N: reply.lease, Conn: x.conn, Nlen: uint8(len(cname))}
 	m.Buf = pool.NameBuffer(cname)
-	m.Slot = w.awaitReply(x, sl)
+	m.Slot = w.awaitReply(x, reply)
 	w.Send(w.homes.Of(cname), m)
 	return nil
 }

@@ -44,7 +44,7 @@ func (w *Web) Received(c reactor.Conn, p []byte) int {
 	}
 	for used < len(p) {
 		req := w.parser(c)
-		n, err := req.Parse(p[used:], w.limitsOf(w.Side(c), p[used:]))
+		n, err := req.Parse(p[used:], w.site.limitsOf(w.Side(c), p[used:]))
 		if err != nil {
 			req.Reset() // it would refuse all that follows, whoever sends it
 			w.dropPartial(c)

@@ -28,8 +28,8 @@ func addICometPaths(t *endpoints, cfg *Config) {
 		"/ping":   {methods: getHead, serve: (*Web).ping},
 	})
 	t.addAll(conn.Admin, map[string]endpoint{
-		"/push":      {methods: getPost, serve: (*Web).push, changes: true, publishes: true},
-		"/pub":       {methods: getPost, serve: (*Web).pub, changes: true, publishes: true},
+		"/push":      {methods: getPost, serve: publishing(false), changes: true, publishes: true},
+		"/pub":       {methods: getPost, serve: publishing(true), changes: true, publishes: true},
 		"/broadcast": {methods: getPost, serve: (*Web).broadcast, changes: true, publishes: true},
 		"/sign":      {methods: getPost, serve: controlling(mail.OpSign, (*responder).signed), changes: true},
 		"/close":     {methods: getPost, serve: controlling(mail.OpClose, (*responder).ended), changes: true},
@@ -46,7 +46,7 @@ func addICometPaths(t *endpoints, cfg *Config) {
 		return
 	}
 	for _, path := range [...]string{"/ping", "/sign", "/close", "/clear", "/check", "/info"} {
-		for side := range t {
+		for _, side := range [...]uint8{conn.Front, conn.Admin} {
 			if e, ok := t[side][path]; ok {
 				e.methods = anyMethod
 				t[side][path] = e

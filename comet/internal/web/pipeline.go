@@ -216,35 +216,35 @@ func (w *Web) emptyPipeline(i uint32) {
 	w.Answered(c, last)
 }
 
-func (w *Web) pipelineTakes(i uint32, _ reactor.Conn) bool { return !w.pipelines.at(i).full }
+func pipelineTakes(w *Web, i uint32, _ reactor.Conn) bool { return !w.pipelines.at(i).full }
 
 // pipelineEnded: the peer will send nothing more. A full pipeline has paused its
 // connection: what was sent before the end is taken when the pipeline is empty, and the
 // loop then tells of the end again.
-func (w *Web) pipelineEnded(i uint32, c reactor.Conn) {
+func pipelineEnded(w *Web, i uint32, c reactor.Conn) {
 	w.Handlers.Cancel(c)
 	if p := w.pipelines.at(i); !p.full || p.psub {
 		w.stopPipeline(i)
 	}
 }
 
-func (w *Web) pipelineDrained(i uint32, c reactor.Conn) {
+func pipelineDrained(w *Web, i uint32, c reactor.Conn) {
 	w.loop.SetTimer(c, w.cfg.RequestTimeout)
 	w.pipelines.markReady(i)
 }
 
-func (w *Web) pipelineExpired(i uint32, c reactor.Conn) {
+func pipelineExpired(w *Web, i uint32, c reactor.Conn) {
 	if w.Handlers.runs(c) && !w.loop.Blocked(c) {
 		w.loop.SetTimer(c, w.cfg.RequestTimeout) // a handler has no bound of time
 		return
 	}
-	w.giveUp(i, c)
+	giveUp(w, i, c)
 }
 
-func (w *Web) pipelineClosed(i uint32, _ reactor.Conn) { w.pipelines.release(i) }
+func pipelineClosed(w *Web, i uint32, _ reactor.Conn) { w.pipelines.release(i) }
 
-func (w *Web) pipelinePartial(i uint32) uint32 { return w.pipelines.at(i).partial }
+func pipelinePartial(w *Web, i uint32) uint32 { return w.pipelines.at(i).partial }
 
-func (w *Web) pipelineKeepPartial(i uint32, _ reactor.Conn, partial uint32) {
+func pipelineKeepPartial(w *Web, i uint32, _ reactor.Conn, partial uint32) {
 	w.pipelines.at(i).partial = partial
 }

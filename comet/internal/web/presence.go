@@ -131,7 +131,7 @@ func (p *presence) write(c reactor.Conn, lines, chunk []byte) {
 }
 
 // listenerEnded gives a client that has ended its side a clear end: it may still read.
-func (w *Web) listenerEnded(framing uint32, c reactor.Conn) {
+func listenerEnded(w *Web, framing uint32, c reactor.Conn) {
 	if framing == psubChunked {
 		_ = w.loop.Write(c, frame.LastChunk)
 	}
@@ -139,9 +139,9 @@ func (w *Web) listenerEnded(framing uint32, c reactor.Conn) {
 	w.Finish(c)
 }
 
-func (w *Web) listenerDrained(_ uint32, c reactor.Conn) {
+func listenerDrained(w *Web, _ uint32, c reactor.Conn) {
 	w.loop.SetTimer(c, -1)
 	w.Presence.goOn(c)
 }
 
-func (w *Web) listenerClosed(_ uint32, c reactor.Conn) { w.Presence.remove(c) }
+func listenerClosed(w *Web, _ uint32, c reactor.Conn) { w.Presence.remove(c) }

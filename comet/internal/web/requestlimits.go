@@ -21,12 +21,12 @@ func newRequestLimits(cfg *Config) (l requestLimits) {
 	return l
 }
 
-// limitsOf returns the limits of a request that begins with p. On the admin side, which is
-// for whoever publishes, they are the same for all; elsewhere the path decides, which is long
-// here when a line meets the lower limit.
-func (w *Web) limitsOf(side uint8, p []byte) *httplite.Limits {
-	l := &w.site.Limits
-	if side == conn.Admin || len(p) > l.plain.Line && w.site.publishes(side, p) {
+// limitsOf returns the limits of a request that begins with p. On the admin side, where
+// backends publish, they are the same for all; elsewhere the path decides, which has wholly
+// arrived when a line meets the lower limit.
+func (s *Site) limitsOf(side uint8, p []byte) *httplite.Limits {
+	l := &s.Limits
+	if side == conn.Admin || len(p) > l.plain.Line && s.publishes(side, p) {
 		return &l.Publish
 	}
 	return &l.plain

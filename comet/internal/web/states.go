@@ -33,59 +33,62 @@ type connStateRow struct {
 var connStates [conn.NumStates]connStateRow
 
 func init() { // here, since what the rows name looks states up itself
-	type w = *Web
 	connStates = [conn.NumStates]connStateRow{
 		conn.Idle: {
-			takes: w.takesMore, ended: w.finishAt, drained: w.idleDrained, expired: w.giveUp, leave: w.idleLeaves,
-			keepPartial: w.beginPartial, evictable: w.idleEvictable, owed: w.idleOwed, idle: true,
+			takes: takesMore, ended: finishAt, drained: idleDrained, expired: giveUp, leave: idleLeaves,
+			keepPartial: beginPartial, evictable: idleEvictable, owed: idleOwed, idle: true,
 		},
 		conn.Request: {
-			takes: w.takesMore, ended: w.finishAt, expired: w.requestExpired,
-			partial: w.requestPartial, keepPartial: w.beginPartial, owed: w.requestOwed,
+			takes: takesMore, ended: finishAt, expired: requestExpired,
+			partial: requestPartial, keepPartial: beginPartial, owed: requestOwed,
 		},
-		conn.Waiting: {
-			ended: w.subEnded, drained: w.subDrained, expired: w.subExpired, closed: w.subClosed, leave: w.subLeaves,
+		conn.Waiting: { // the connection is the hub's
+			ended:   func(w *Web, i uint32, c reactor.Conn) { w.hub.Ended(i, c) },
+			drained: func(w *Web, i uint32, c reactor.Conn) { w.hub.Drained(i, c) },
+			expired: func(w *Web, i uint32, c reactor.Conn) { w.hub.Beat(i, c) },
+			closed:  func(w *Web, i uint32, c reactor.Conn) { w.hub.Closed(i, c) },
+			leave:   func(w *Web, i uint32, c reactor.Conn) { w.hub.Leaves(i, c) },
 		},
 		conn.Answering: {
-			takes: w.pipelineTakes, ended: w.pipelineEnded, drained: w.pipelineDrained, expired: w.pipelineExpired, closed: w.pipelineClosed,
-			partial: w.pipelinePartial, keepPartial: w.pipelineKeepPartial,
+			takes: pipelineTakes, ended: pipelineEnded, drained: pipelineDrained, expired: pipelineExpired, closed: pipelineClosed,
+			partial: pipelinePartial, keepPartial: pipelineKeepPartial,
 		},
 		conn.Listening: {
-			ended: w.listenerEnded, drained: w.listenerDrained, expired: w.giveUp, closed: w.listenerClosed, leave: w.leavesLater,
+			ended: listenerEnded, drained: listenerDrained, expired: giveUp, closed: listenerClosed, leave: leavesLater,
 		},
 		conn.Refused: {
-			takes: w.takesMore, ended: w.finishAt, expired: w.refusedExpired, leave: w.leavesLater,
-			keepPartial: w.beginPartial,
+			takes: takesMore, ended: finishAt, expired: refusedExpired, leave: leavesLater,
+			keepPartial: beginPartial,
 		},
 		conn.Ending: {
-			takes: w.takesMore, ended: w.finishAt, expired: w.giveUp,
-			keepPartial: w.beginPartial, evictable: w.endingEvictable, idle: true,
+			takes: takesMore, ended: finishAt, expired: giveUp,
+			keepPartial: beginPartial, evictable: endingEvictable, idle: true,
 		},
 	}
 }
 
 // takesMore says whether the next request may be taken of a connection that is
 // between two: not of one that has not read the answer to the last.
-func (w *Web) takesMore(_ uint32, c reactor.Conn) bool { return !w.loop.Blocked(c) }
+func takesMore(w *Web, _ uint32, c reactor.Conn) bool { return !w.loop.Blocked(c) }
 
-func (w *Web) finishAt(_ uint32, c reactor.Conn)    { w.Finish(c) }
-func (w *Web) leavesLater(_ uint32, c reactor.Conn) { w.drain.ScheduleClose(c) }
+func finishAt(w *Web, _ uint32, c reactor.Conn)    { w.Finish(c) }
+func leavesLater(w *Web, _ uint32, c reactor.Conn) { w.drain.ScheduleClose(c) }
 
-// idleDrained: it was paused until its response was read.
-func (w *Web) idleDrained(_ uint32, c reactor.Conn) { w.Answered(c, false) }
+// idleDrained: the connection was paused until its response was read.
+func idleDrained(w *Web, _ uint32, c reactor.Conn) { w.Answered(c, false) }
 
-func (w *Web) idleLeaves(_ uint32, c reactor.Conn) {
+func idleLeaves(w *Web, _ uint32, c reactor.Conn) {
 	if w.closesAfterReply(c) {
 		w.Finish(c)
 	}
 }
 
-func (w *Web) requestExpired(_ uint32, c reactor.Conn) {
+func requestExpired(w *Web, _ uint32, c reactor.Conn) {
 	w.dropPartial(c)
 	w.Refuse(c, errTimeout)
 }
 
-func (w *Web) refusedExpired(why uint32, c reactor.Conn) {
+func refusedExpired(w *Web, why uint32, c reactor.Conn) {
 	if mail.Code(why) == mail.CodeTakenOver {
 		w.loop.Close(c)
 		return
@@ -94,7 +97,7 @@ func (w *Web) refusedExpired(why uint32, c reactor.Conn) {
 }
 
 // beginPartial keeps the parser of a request that has begun to arrive, or takes it off.
-func (w *Web) beginPartial(_ uint32, c reactor.Conn, partial uint32) {
+func beginPartial(w *Web, _ uint32, c reactor.Conn, partial uint32) {
 	if partial != 0 {
 		w.SetState(c, conn.Request, partial)
 	} else {
@@ -102,23 +105,23 @@ func (w *Web) beginPartial(_ uint32, c reactor.Conn, partial uint32) {
 	}
 }
 
-func (w *Web) requestPartial(i uint32) uint32 { return i }
+func requestPartial(w *Web, i uint32) uint32 { return i }
 
 // idleEvictable: a connection may be closed between two requests, but not before the first,
 // which may be on its way.
-func (w *Web) idleEvictable(i uint32, _ reactor.Conn) bool { return i == conn.IdleServed }
+func idleEvictable(w *Web, i uint32, _ reactor.Conn) bool { return i == conn.IdleServed }
 
 // endingEvictable: the client has read all, and only has to close.
-func (w *Web) endingEvictable(_ uint32, c reactor.Conn) bool { return !w.loop.Blocked(c) }
+func endingEvictable(w *Web, _ uint32, c reactor.Conn) bool { return !w.loop.Blocked(c) }
 
-func (w *Web) idleOwed(_ uint32, c reactor.Conn) time.Duration {
+func idleOwed(w *Web, _ uint32, c reactor.Conn) time.Duration {
 	if w.loop.Blocked(c) {
 		return -1 // it reads an answer
 	}
 	return w.cfg.RequestTimeout
 }
 
-func (w *Web) requestOwed(i uint32, _ reactor.Conn) time.Duration {
+func requestOwed(w *Web, i uint32, _ reactor.Conn) time.Duration {
 	if w.Parsers.body[i] {
 		return w.cfg.BodyTimeout
 	}
@@ -128,17 +131,9 @@ func (w *Web) requestOwed(i uint32, _ reactor.Conn) time.Duration {
 // giveUp closes a connection whose time is up: it was idle for too long, is stuck, or
 // a channel's home never answered. One that has not read what is held for it counts
 // as a slow consumer, whatever it had asked for.
-func (w *Web) giveUp(_ uint32, c reactor.Conn) {
+func giveUp(w *Web, _ uint32, c reactor.Conn) {
 	if w.loop.Blocked(c) {
 		w.totals.SlowClosed.Add(1)
 	}
 	w.loop.Close(c)
 }
-
-// A connection that waits is the hub's.
-
-func (w *Web) subEnded(i uint32, c reactor.Conn)   { w.hub.Ended(i, c) }
-func (w *Web) subDrained(i uint32, c reactor.Conn) { w.hub.Drained(i, c) }
-func (w *Web) subExpired(i uint32, c reactor.Conn) { w.hub.Beat(i, c) }
-func (w *Web) subClosed(i uint32, c reactor.Conn)  { w.hub.Closed(i, c) }
-func (w *Web) subLeaves(i uint32, c reactor.Conn)  { w.hub.Leaves(i, c) }

@@ -31,7 +31,7 @@ func (w *Web) startSub(x *exchange, t frame.Transport) error {
 	if t.Row().Events {
 		x.resumeEvents(topics)
 		if !slices.ContainsFunc(topics, func(to hub.Topic) bool { return !to.Over() }) {
-			w.replyNothing(x)
+			w.reply(x, 204, "", nil) // at which a browser stops asking
 			return nil
 		}
 	}
@@ -203,10 +203,4 @@ func parsePlace(to *hub.Topic, text []byte) bool {
 	to.Epoch, ok = record.ParseEpoch(epoch)
 	to.Place = to.Epoch != record.EpochNone || to.Seq != 0 // without one, -1 stands for what has not begun
 	return ok
-}
-
-// replyNothing answers a browser that has been told that there is nothing more to
-// come: at 204 it stops asking.
-func (w *Web) replyNothing(x *exchange) {
-	w.reply(x, 204, "", nil)
 }
