@@ -7,19 +7,6 @@ import (
 	"testing"
 )
 
-func TestAtoi(t *testing.T) {
-	for text, want := range map[string]int32{
-		"": 0, "0": 0, "7": 7, "007": 7, "-7": -7, "+7": 7, "--7": 0, "+-7": 0, "-": 0, "+": 0,
-		" \t\n\v\f\r7": 7, "- 7": 0, "7 8": 7, "1.5": 1, "2abc": 2, "0x10": 0, "1e3": 1, "undefined": 0, "NaN": 0, "null": 0, "\u0667": 0,
-		"2147483647": 2147483647, "2147483648": -2147483648, "-2147483648": -2147483648, "-2147483649": 2147483647, "4294967297": 1,
-		"9223372036854775807": -1, "9223372036854775808": -1, "99999999999999999999999": -1, "-9223372036854775808": 0, "-99999999999999999999999": 0,
-	} {
-		if got := web.Atoi([]byte(text)); got != want {
-			t.Errorf("atoi(%q) = %d, want %d", text, got, want)
-		}
-	}
-}
-
 // TestChannelWithoutAName: it is a channel like any other: subscribers hear of it, listeners
 // see it come and go, and a state file keeps it, even for a server that takes no such name.
 func TestChannelWithoutAName(t *testing.T) {

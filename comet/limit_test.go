@@ -109,8 +109,8 @@ func TestMaxConnectionsPerAddress(t *testing.T) {
 	first.Close()
 	client := srv.homes.HashAddr(netip.MustParseAddr("127.0.0.2"))
 	srv.until("the address has one left", func() bool {
-		defer srv.site.Crowd.Remove(client)
-		return srv.site.Crowd.Add(client) == 2 // with this one
+		defer srv.site.AddrCounter.Remove(client)
+		return srv.site.AddrCounter.Add(client) == 2 // with this one
 	})
 	srv.dialFrom("127.0.0.2", srv.FrontAddrs()[0]).ask("/ping")
 }
@@ -159,7 +159,7 @@ func TestAddressesAreSpread(t *testing.T) {
 		h := srv.homes.HashAddr(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}))
 		ones, zeros = ones|h, zeros|^h
 		srv.site.Publishers.Take(1, h, 1)
-		srv.site.Crowd.Add(h)
+		srv.site.AddrCounter.Add(h)
 	}
 	if ones&zeros != ^uint64(0) {
 		t.Errorf("bits that are always the same: %064b", ^(ones & zeros))
@@ -170,10 +170,10 @@ func TestAddressesAreSpread(t *testing.T) {
 			parts[i%len(parts)]++
 		}
 	}
-	for row := range srv.site.Crowd {
+	for row := range srv.site.AddrCounter {
 		odd := 0
-		for i := range srv.site.Crowd[row] {
-			odd += i % 2 * int(srv.site.Crowd[row][i].Load())
+		for i := range srv.site.AddrCounter[row] {
+			odd += i % 2 * int(srv.site.AddrCounter[row][i].Load())
 		}
 		if odd < 64 || odd > 192 {
 			t.Errorf("row %d: %d of 256 in odd places", row, odd)

@@ -2,7 +2,6 @@ package comet
 
 import (
 	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/record"
 	"ccomet/comet/internal/web"
 	"slices"
 	"strings"
@@ -89,18 +88,6 @@ func TestNotReady(t *testing.T) {
 // dated is an answer that says what time it is on the stage.
 func dated(st *stage, answer string) string {
 	return strings.ReplaceAll(answer, "12:00:00", st.now.Format("15:04:05"))
-}
-
-// Mail that is stuck between two loops that turn is told as that.
-func TestMissing(t *testing.T) {
-	c := web.Probe{Passed: [record.MaxLoops]uint64{0b111, 0b011, 0b111}}
-	if got, want := c.Missing(3), "nothing came by way of loop 1 and then loop 2"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-	c = web.Probe{Passed: [record.MaxLoops]uint64{63: 1}}
-	if got := c.Missing(record.MaxLoops); !strings.HasPrefix(got, "loops 1, 2,") || !strings.HasSuffix(got, " 63 did not answer") {
-		t.Errorf("%q", got)
-	}
 }
 
 func TestReadyWhileDraining(t *testing.T) {

@@ -3,14 +3,11 @@ package comet
 import (
 	"bytes"
 	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/web"
 	"errors"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
@@ -66,37 +63,6 @@ func TestStateThatCannotBeReplaced(t *testing.T) {
 	defer func() { _ = unix.Unmount(cfg.StateFile, unix.MNT_DETACH) }()
 	if st, err := openState(&cfg); err == nil || !strings.Contains(err.Error(), "is mounted by itself") {
 		t.Error(st, err)
-	}
-}
-
-// TestDenialsAreTold: one line an address and minute, and no more of them than can be read.
-func TestDenialsAreTold(t *testing.T) {
-	var out bytes.Buffer
-	log := zerolog.New(&out)
-	var d web.Denials
-	lines := func() int {
-		defer out.Reset()
-		return strings.Count(out.String(), `"level":"warn"`)
-	}
-	one, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	for _, client := range []netip.Addr{one, one, other, one, {}} {
-		d.Tell(&log, noon, client)
-	}
-	if text := out.String(); !strings.Contains(text, "192.0.2.1") || !strings.Contains(text, "unix") {
-		t.Error(text)
-	}
-	if n := lines(); n != 3 {
-		t.Errorf("%d lines", n)
-	}
-	d.Tell(&log, noon.Add(time.Minute), one)
-	if n := lines(); n != 1 {
-		t.Errorf("%d lines a minute later", n)
-	}
-	for i := range 10 * web.DeniedAddresses {
-		d.Tell(&log, noon.Add(2*time.Minute), netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
-	}
-	if n := lines(); n != web.DeniedAddresses+1 || len(d.Told) > web.DeniedAddresses+1 {
-		t.Errorf("%d lines, %d kept", n, len(d.Told))
 	}
 }
 

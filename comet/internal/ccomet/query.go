@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// ccometQuery is what a request of CComet's dialect says. A parameter that is
+// Query is what a request of CComet's dialect says. A parameter that is
 // missing is nil; what is there is decoded, and good while the request is served.
 //
 // The dialect's client puts what its user types into the address as it is: names,
@@ -20,7 +20,7 @@ type Query struct {
 	Room []byte // where parameters are decoded
 }
 
-// read reads a request's query.
+// Read reads a request's query.
 func (q *Query) Read(query []byte) {
 	*q = Query{Room: q.Room[:0]}
 	head, msg, tail := cutMessage(query)
@@ -99,7 +99,7 @@ func pieceEnd(raw []byte) int {
 }
 
 // decode decodes a parameter. Escapes of whole characters are decoded; what
-// looks like one, and is none, was typed by somebody.
+// looks like one, and is none, was typed by a user.
 func (q *Query) decode(src []byte) []byte {
 	at := len(q.Room)
 	for i := 0; i < len(src); {
@@ -153,7 +153,7 @@ func escapedCharacter(dst *[utf8.UTFMax]byte, src []byte) int {
 	return 0
 }
 
-// checkNames says what is wrong with the names, which every request has.
+// CheckNames says what is wrong with the names, which every request has.
 func (q *Query) CheckNames() error {
 	if len(q.Channel) == 0 || len(q.Sname) == 0 {
 		return ErrParams
@@ -164,5 +164,5 @@ func (q *Query) CheckNames() error {
 	return record.CheckCCometName("sname", q.Sname, record.MaxName)
 }
 
-// errParams is what the dialect says of a parameter that is missing, or no number.
+// ErrParams is what the dialect says of a parameter that is missing, or no number.
 var ErrParams = errors.New("error params")

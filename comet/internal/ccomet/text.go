@@ -44,15 +44,15 @@ func appendQuoted(dst, text []byte) []byte {
 	return dst
 }
 
-// ccometBuffer borrows a buffer that begins with a channel's name as its home
-// knows it, and tells that name's length.
+// NameBuffer borrows a buffer that begins with a channel's name as its home
+// knows it, and returns that name's length.
 func NameBuffer(channel []byte) (*bytebufferpool.ByteBuffer, uint8) {
 	b := bytebufferpool.Get()
 	b.B = append(append(b.B[:0], record.CcometMark), channel...)
 	return b, uint8(len(b.B))
 }
 
-// appendCCometHead appends a message up to its number, which the channel's home
+// AppendMessageHead appends a message up to its number, which the channel's home
 // gives it.
 func AppendMessageHead(dst []byte, sign bool, q *Query) []byte {
 	if sign {
@@ -66,13 +66,13 @@ func AppendMessageHead(dst []byte, sign bool, q *Query) []byte {
 	return append(dst, `","seqid":"`...)
 }
 
-// appendCCometMessage appends a message, whose content appendCCometHead has made.
-// Numbers count from 1, as all do here, and from 0 in the dialect.
+// appendMessage appends a message, whose content AppendMessageHead has made.
+// Numbers begin with 1 in the server, and with 0 in the dialect.
 func appendMessage(dst []byte, message *msg.Message, cname []byte) []byte {
 	return AppendMessageTail(append(dst, message.Content...), cname, message.Seq)
 }
 
-// appendCCometTail appends a message from its number on.
+// AppendMessageTail appends a message from its number on.
 func AppendMessageTail(dst, cname []byte, seq int32) []byte {
 	dst = strconv.AppendInt(dst, int64(seq-1), 10)
 	dst = append(dst, `","channel":"`...)
@@ -80,7 +80,7 @@ func AppendMessageTail(dst, cname []byte, seq int32) []byte {
 	return append(dst, msg.ObjectTail...)
 }
 
-// appendCCometArray appends the call of a callback with messages.
+// AppendArray appends the call of a callback with messages.
 func AppendArray(dst, cb []byte, msgs []*msg.Message, cname []byte) []byte {
 	dst = append(append(dst, cb...), "('["...)
 	for n, message := range msgs {
@@ -92,7 +92,7 @@ func AppendArray(dst, cb []byte, msgs []*msg.Message, cname []byte) []byte {
 	return append(dst, "]')"...)
 }
 
-// appendCCometStatus appends the call of a callback with one word on how a
+// AppendStatus appends the call of a callback with one word on how a
 // request went, and why, if there is anything to say.
 func AppendStatus(dst []byte, cb, word, reason string) []byte {
 	dst = append(append(append(dst, cb...), `('[{"type" : "`...), word...)

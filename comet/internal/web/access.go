@@ -60,7 +60,7 @@ func newAccess(cfg *Config) (access, error) {
 		}
 	}
 	if len(cfg.ProxyProtocol) > 0 && len(cfg.TrustedProxies) == 0 {
-		errs = append(errs, errors.New("the PROXY protocol is on, but there are no trusted proxies, who alone may speak it"))
+		errs = append(errs, errors.New("the PROXY protocol is on, but there are no trusted proxies, which alone may speak it"))
 	}
 	a.Enabled = !a.rules[conn.Front].Empty() || !a.rules[conn.Admin].Empty() || !a.Trusted.Empty()
 	return a, errors.Join(errs...)
@@ -199,7 +199,7 @@ func (w *Web) denyBeforeBody(c reactor.Conn, req *httplite.Request) bool {
 // tellDenial has the log tell which address the admin side does not let in.
 func (w *Web) tellDenial(side uint8, client netip.Addr) {
 	if side == conn.Admin {
-		w.site.denials.Tell(w.cfg.Log, w.loop.Now(), client.Unmap().WithZone(""))
+		w.site.denials.tell(w.cfg.Log, w.loop.Now(), client.Unmap().WithZone(""))
 	}
 }
 

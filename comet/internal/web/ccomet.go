@@ -15,18 +15,16 @@ import (
 // given one JavaScript string that holds a JSON array.
 //
 //   - A channel of it is a channel like any other (records, numbers, history,
-//     limits, times), in a name space of its own, and counts from 0 where ours
-//     count from 1.
-//   - A subscription is a poll whose transport is transportCComet: it waits for
-//     as long as the client does, without noops. A client that is given "403", or
-//     an array without anything in it, never asks again, so neither is what time
-//     or a restart may bring.
-//   - A subscriber has a name, and a seat under it at the channel's home, which
-//     who comes next under that name is given (seat.go).
-//   - "SIGN" is told to those who wait, and not kept (sign.go).
+//     limits, times), in a name space of its own. Its numbers begin with 0 in the
+//     dialect, and with 1 everywhere else.
+//   - A subscription is a poll whose transport is frame.CComet: it waits for as long
+//     as the client does, without noops. A client that is given "403", or an empty
+//     array, never asks again, so the passing of time and a restart must answer neither.
+//   - A subscriber has a name, and a session under it at the channel's home, which the
+//     next subscriber of that name takes over (the broker's session.go).
+//   - "SIGN" is delivered to the subscribers that wait, and not kept (the hub's joinnotice.go).
 //
-// What a request says is read in ccometquery.go, what is sent is rendered in
-// ccomettext.go.
+// What a request says is read, and what is sent is rendered, in package ccomet.
 
 var ccometDialect = dialect{name: "ccomet", addPaths: addCCometPaths, nameBuffer: ccomet.NameBuffer, maxName: record.MaxCCometName}
 
@@ -57,7 +55,7 @@ func ccometBy(serve func(*Web, *exchange, ccomet.Query) error) func(*Web, *excha
 	}
 }
 
-// ccometSign tells those who wait that somebody has come.
+// ccometSign tells the subscribers that wait of one more.
 func (w *Web) ccometSign(x *exchange, q ccomet.Query) error {
 	if err := q.CheckNames(); err != nil {
 		return err
@@ -83,7 +81,7 @@ func (w *Web) ccometPublish(x *exchange, q ccomet.Query) error {
 	return nil
 }
 
-// tell sends a message to its channel's home, rendered as far as it can be
+// ccometSend sends a message to its channel's home, rendered as far as it can be
 // without its number.
 func (w *Web) ccometSend(x *exchange, q *ccomet.Query, o mail.Op, write replyWriter) {
 	m := mail.Mail{Kind: mail.PublishCComet, Op: o, Conn: x.conn}

@@ -19,16 +19,16 @@ type clients struct {
 }
 
 // tellsApart says whether it matters which address a connection is from.
-func (s *Site) tellsApart() bool { return s.Crowd != nil || s.Publishers != nil }
+func (s *Site) tellsApart() bool { return s.AddrCounter != nil || s.Publishers != nil }
 
 // note keeps whose a connection is, and counts it; false: its address has too many.
 func (k *clients) note(c reactor.Conn, client uint64) bool {
 	*k.byConn.At(c.Index()) = client
-	crowd := k.site.Crowd
-	if crowd == nil || k.conns.Side(c) == conn.Admin || crowd.Add(client) <= k.site.cfg.MaxConnectionsPerAddress {
+	counter := k.site.AddrCounter
+	if counter == nil || k.conns.Side(c) == conn.Admin || counter.Add(client) <= k.site.cfg.MaxConnectionsPerAddress {
 		return true
 	}
-	crowd.Remove(client)
+	counter.Remove(client)
 	*k.byConn.At(c.Index()) = 0
 	return false
 }
@@ -39,8 +39,8 @@ func (k *clients) forget(c reactor.Conn) {
 		return
 	}
 	if client := k.byConn.At(c.Index()); *client != 0 {
-		if k.site.Crowd != nil && k.conns.Side(c) != conn.Admin {
-			k.site.Crowd.Remove(*client)
+		if k.site.AddrCounter != nil && k.conns.Side(c) != conn.Admin {
+			k.site.AddrCounter.Remove(*client)
 		}
 		*client = 0
 	}

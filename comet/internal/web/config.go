@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// webConfig is what the webs of a server are told; the server's Config explains it.
+// Config is what the webs of a server are told; the server's Config explains it.
 type Config struct {
 	FrontAllow, FrontDeny, AdminAllow, AdminDeny []string
 	TrustedProxies, ProxyProtocol                []string
@@ -20,7 +20,7 @@ type Config struct {
 	Tokens                                       bool // a subscriber brings its channel's token
 	Secret                                       []byte
 	Loops                                        int
-	MaxChannels, MaxSubscribersPerChannel        int // for those who have met them
+	MaxChannels, MaxSubscribersPerChannel        int // that answers name
 	MaxConnections, MaxConnectionsPerAddress     int
 	MaxHeldBytes, MaxMessage, MaxHead            int
 	PublishRatePerAddress, PublishRatePerChannel int
@@ -37,10 +37,10 @@ type Config struct {
 	Stats                                        func(dst []byte) []byte // appends what /stats tells
 }
 
-// neverPublic are paths of the admin side that Config.Public cannot open.
+// NeverPublic are paths of the admin side that Config.Public cannot open.
 var NeverPublic = []string{"/readyz", "/explain"}
 
-// check says what makes no sense.
+// Check says what makes no sense.
 func (c *Config) Check() error {
 	var errs []error
 	for path, of := range c.Public {

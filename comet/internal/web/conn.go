@@ -25,7 +25,7 @@ func (w *Web) Opened(c reactor.Conn) {
 	if w.site.Access.Enabled {
 		w.ClassifyPeer(c)
 	}
-	if w.site.Crowd != nil && w.Side(c) != conn.Admin && w.loop.Tag(c)&(conn.TagHeader|conn.TagTrusted) == 0 {
+	if w.site.AddrCounter != nil && w.Side(c) != conn.Admin && w.loop.Tag(c)&(conn.TagHeader|conn.TagTrusted) == 0 {
 		if peer, err := w.loop.Peer(c); err == nil && peer.Addr().IsValid() {
 			w.countClient(c, w.homes.HashAddr(peer.Addr()))
 		}
@@ -46,7 +46,7 @@ func (w *Web) Received(c reactor.Conn, p []byte) int {
 		req := w.parser(c)
 		n, err := req.Parse(p[used:], w.site.limitsOf(w.Side(c), p[used:]))
 		if err != nil {
-			req.Reset() // it would refuse all that follows, whoever sends it
+			req.Reset() // else the loop's parser would refuse the next connection's request
 			w.dropPartial(c)
 			w.Refuse(c, err.(*httplite.Error))
 			return len(p)
@@ -120,15 +120,15 @@ func (w *Web) serve(c reactor.Conn, req *httplite.Request) {
 	e.serve(w, x)
 }
 
-// answered readies a connection for its next request, or ends it.
+// Answered readies a connection for its next request, or ends it.
 func (w *Web) Answered(c reactor.Conn, last bool) {
 	if last || w.closesAfterReply(c) {
 		w.Finish(c)
 		return
 	}
 	if w.loop.Blocked(c) {
-		// Who does not read what he asked for is not asked for more: Drained goes on.
-		// Until then it is not idle, and makes room for nobody.
+		// The client does not read its answer, so its next request is not taken:
+		// Drained goes on. Until then the connection is not idle, and is not evicted.
 		w.SetState(c, conn.Idle, 0)
 		w.loop.Pause(c)
 		w.loop.SetTimer(c, w.loop.WriteTime(c))
@@ -147,7 +147,7 @@ func (w *Web) idleTimeout(c reactor.Conn) time.Duration {
 	return w.cfg.IdleTimeout
 }
 
-// refuse answers a request that broke a rule, and ends the connection.
+// Refuse answers a request that broke a rule, and ends the connection.
 func (w *Web) Refuse(c reactor.Conn, err *httplite.Error) {
 	w.totals.Refused.Add(1)
 	x := exchange{recipient: recipient{conn: c, side: w.Side(c), closeAfter: true}}
@@ -209,7 +209,7 @@ func (w *Web) Closed(c reactor.Conn, err error) {
 	}
 }
 
-// finish ends a connection politely, which has nothing left to do.
+// Finish ends a connection politely, which has nothing left to do.
 func (w *Web) Finish(c reactor.Conn) {
 	w.dropPartial(c)
 	w.SetState(c, conn.Ending, 0)

@@ -10,27 +10,27 @@ import (
 
 // denials tells of addresses that the admin side does not let in: each once a minute, and no
 // more of them than deniedAddresses. Any loop may tell.
-type Denials struct {
+type denials struct {
 	mu     sync.Mutex
 	minute int64
-	Told   map[netip.Addr]struct{} // in this minute
+	told   map[netip.Addr]struct{} // in this minute
 }
 
-const DeniedAddresses = 256
+const deniedAddresses = 256
 
 // tell logs that an address was denied, unless that has been said.
-func (d *Denials) Tell(log *zerolog.Logger, now time.Time, client netip.Addr) {
+func (d *denials) tell(log *zerolog.Logger, now time.Time, client netip.Addr) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if minute := now.Unix() / 60; minute != d.minute || d.Told == nil {
-		d.minute, d.Told = minute, make(map[netip.Addr]struct{})
+	if minute := now.Unix() / 60; minute != d.minute || d.told == nil {
+		d.minute, d.told = minute, make(map[netip.Addr]struct{})
 	}
-	if _, told := d.Told[client]; told || len(d.Told) > DeniedAddresses {
+	if _, told := d.told[client]; told || len(d.told) > deniedAddresses {
 		return
 	}
-	d.Told[client] = struct{}{}
-	if len(d.Told) > DeniedAddresses {
-		log.Warn().Int("addresses", DeniedAddresses).Msg("more addresses are denied on the admin side: not told in this minute")
+	d.told[client] = struct{}{}
+	if len(d.told) > deniedAddresses {
+		log.Warn().Int("addresses", deniedAddresses).Msg("more addresses are denied on the admin side: not told in this minute")
 		return
 	}
 	address := "unix"

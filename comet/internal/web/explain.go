@@ -44,16 +44,16 @@ func (x *exchange) explainArgs() (cname []byte, limit int32, spoken *dialect, er
 	return cname, limit, spoken, nil
 }
 
-// explainedTo serves mailExplained.
+// ExplainedTo serves mailExplained.
 func (w *Web) ExplainedTo(m *mail.Mail) {
-	a := mail.ReplyTo{Conn: m.Conn, Slot: m.Slot}
+	to := mail.ReplyTo{Conn: m.Conn, Slot: m.Slot}
 	switch m.Code {
 	case mail.CodeNone:
-		w.resolve(a, 404, frame.TypeText, []byte("no such channel: nobody waits for it, and nothing was published to it or signed for it that still lasts\n"))
+		w.resolve(to, 404, frame.TypeText, []byte("no such channel: nobody waits for it, and nothing was published to it or signed for it that still lasts\n"))
 	case mail.CodeBusy:
 		w.totals.Refused.Add(1)
-		w.resolve(a, 503, frame.TypeText, []byte("too many explanations are under way: at most "+strconv.Itoa(broker.MaxExplanations)+" of one loop's channels\n"))
+		w.resolve(to, 503, frame.TypeText, []byte("too many explanations are under way: at most "+strconv.Itoa(broker.MaxExplanations)+" of one loop's channels\n"))
 	default:
-		w.resolve(a, 200, frame.TypeJSON, m.Msg.Content)
+		w.resolve(to, 200, frame.TypeJSON, m.Msg.Content)
 	}
 }

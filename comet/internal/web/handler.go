@@ -45,7 +45,7 @@ type handlers struct {
 // find is a connection's request of that number in its pipeline.
 func (hs *handlers) find(c reactor.Conn, number uint32) *handling {
 	for _, h := range hs.list {
-		if h.conn == c && h.slot == number {
+		if h.conn == c && h.number == number {
 			return h
 		}
 	}
@@ -58,7 +58,7 @@ func (hs *handlers) runs(c reactor.Conn) bool {
 }
 
 // Cancel tells the handlers of a connection's requests, or of all (0), that
-// nobody waits any more.
+// their answers are not awaited any more.
 func (hs *handlers) Cancel(c reactor.Conn) {
 	for _, h := range hs.list {
 		if h.conn == c || c == 0 {
@@ -89,7 +89,7 @@ const (
 // handler's goroutine's until the loop is mailed.
 type handling struct {
 	conn   reactor.Conn
-	slot   uint32 // the number of its pending reply
+	number uint32 // of its pending reply
 	cancel context.CancelFunc
 	state  handlingState // only the loop looks at it
 
@@ -180,11 +180,11 @@ func (w *Web) handle(x *exchange, handler http.Handler) {
 		return
 	}
 	h := &handling{conn: x.conn, header: http.Header{}, answer: make([]byte, headRoom)}
-	h.slot = w.awaitReply(x, pendingReply{handled: true})
+	h.number = w.awaitReply(x, pendingReply{handled: true})
 	req, h.cancel = withCancel(req)
 	w.Handlers.list = append(w.Handlers.list, h)
 	inbox := w.Inbox // and nothing else of the loop's
-	go serveHandler(w.cfg.Log, handler, h, req, func() { inbox.Post(mail.Mail{Kind: mail.Handled, Conn: h.conn, Slot: h.slot}) })
+	go serveHandler(w.cfg.Log, handler, h, req, func() { inbox.Post(mail.Mail{Kind: mail.Handled, Conn: h.conn, Slot: h.number}) })
 }
 
 func withCancel(req *http.Request) (*http.Request, context.CancelFunc) {

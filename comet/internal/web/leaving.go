@@ -6,7 +6,7 @@ import (
 	"ccomet/reactor"
 )
 
-// parting says whether a connection ends with the response under way.
+// closesAfterReply says whether a connection ends with the response under way.
 func (w *Web) closesAfterReply(c reactor.Conn) bool { return w.drain.On() && w.Side(c) != conn.Admin }
 
 func (w *Web) ArrangeOne(c reactor.Conn) {
@@ -23,8 +23,8 @@ func (w *Web) Ignorable(c reactor.Conn) bool {
 	return connStates[st].idle && w.Side(c) == conn.Admin
 }
 
-// turnedOff refuses a request that comes too late. A subscriber is better off
-// with no answer: some clients stop asking at any that they do not know.
+// refuseDraining refuses a request that comes when the server no longer serves any. A
+// subscriber gets no answer: some clients stop asking at one that they do not know.
 func (w *Web) refuseDraining(x *exchange) bool {
 	switch {
 	case x.side != conn.Admin:

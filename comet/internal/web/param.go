@@ -118,7 +118,7 @@ func (p *params) numberArg(name string, def int32) (int32, error) {
 
 func (p *params) number(raw []byte, name string) (int32, error) {
 	if p.compat.LenientNumbers {
-		return Atoi(raw), nil
+		return atoi(raw), nil
 	}
 	v, err := strconv.ParseInt(string(raw), 10, 32)
 	if err != nil {
@@ -130,7 +130,7 @@ func (p *params) number(raw []byte, name string) (int32, error) {
 // atoi reads a number as C's function of this name does where a long has 64 bits: white
 // space, a sign, and the digits that follow; 0 without any. What a long does not hold is
 // the nearest that it does, and of a long the low 32 bits count.
-func Atoi(raw []byte) int32 {
+func atoi(raw []byte) int32 {
 	raw = bytes.TrimLeft(raw, " \t\n\v\f\r")
 	end := 0
 	if end < len(raw) && (raw[0] == '-' || raw[0] == '+') {

@@ -10,7 +10,7 @@ import (
 // parserPool has the parsers of requests that have not wholly arrived, by index, and some
 // that are idle.
 type parserPool struct {
-	List  []*httplite.Request // [0] is nobody's
+	List  []*httplite.Request // [0] is no connection's
 	Free  []uint32
 	body  []bool // its head has arrived
 	spare []*httplite.Request

@@ -85,7 +85,7 @@ func (w *Web) finishProbe() {
 	case w.drain.On():
 		status, text = 503, "draining"
 	case p.left > 0:
-		status, text = 503, p.Missing(w.Loops())+" within "+ReadyTime.String()+"\n"
+		status, text = 503, p.missing(w.Loops())+" within "+ReadyTime.String()+"\n"
 	}
 	for _, asker := range p.Askers {
 		w.resolve(asker, status, frame.TypeText, []byte(text))
@@ -124,9 +124,9 @@ func (p *Probe) Due(now time.Time) time.Duration {
 	return max(p.Deadline.Sub(now), 0)
 }
 
-// Missing says which loops did not answer, or where mail is stuck between loops
+// missing says which loops did not answer, or where mail is stuck between loops
 // that did.
-func (p *Probe) Missing(loops int) string {
+func (p *Probe) missing(loops int) string {
 	var answered uint64
 	for _, from := range p.Passed {
 		answered |= from

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// refusal is what a connection is told that there is no room for.
+// Refusal is the response to a connection for which there is no room.
 func Refusal(why error) []byte {
 	reason := "no memory left for another connection"
 	full := new(fullError)

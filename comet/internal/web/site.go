@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 )
 
-// site is what the webs of all loops share. It is settled before any of them runs, but
+// Site is what the webs of all loops share. It is settled before any of them runs, but
 // for what they count together.
 type Site struct {
 	cfg        *Config
@@ -20,13 +20,13 @@ type Site struct {
 	Endpoints  [conn.NumSides]map[string]endpoint
 	subtrees   []string // paths of Config.Handlers that stand for all below them
 
-	denials    Denials
-	pageWarned atomic.Bool        // of a page that may not publish, but does
-	Crowd      *limit.AddrCounter // nil: connections are not counted by address
-	Publishers *limit.AddrRates   // nil: nor publishes
+	denials     denials
+	pageWarned  atomic.Bool        // of a page that may not publish, but does
+	AddrCounter *limit.AddrCounter // nil: connections are not counted by address
+	Publishers  *limit.AddrRates   // nil: nor publishes
 }
 
-// newSite makes the site of a configuration that check has found good.
+// NewSite makes the site of a configuration that Check has found good.
 func NewSite(cfg *Config) *Site {
 	s := &Site{cfg: cfg, Limits: newRequestLimits(cfg), Endpoints: table(cfg), subtrees: subtrees(cfg.Handlers)}
 	s.Access, _ = newAccess(cfg)
@@ -35,7 +35,7 @@ func NewSite(cfg *Config) *Site {
 	s.iframeHead = frame.NewIframeHead(&s.cors[conn.Front].Origins)
 	s.adminHosts, _ = ParseHosts(cfg.AdminHosts)
 	if cfg.MaxConnectionsPerAddress > 0 {
-		s.Crowd = new(limit.AddrCounter)
+		s.AddrCounter = new(limit.AddrCounter)
 	}
 	if cfg.PublishRatePerAddress > 0 {
 		s.Publishers = new(limit.AddrRates)

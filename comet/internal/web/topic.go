@@ -12,7 +12,12 @@ import (
 	"strconv"
 )
 
-// startSub reads what a subscriber topics, and subscribes it.
+// startSub reads what a subscriber wants, and subscribes it.
+//
+// Whether it may subscribe is judged at the channel's home, by the token that the hub mails
+// there with the subscription. The connection waits meanwhile (conn.Waiting) and holds no
+// loop: the home's answer comes by mail, with a code that says yes or why not. Another judge,
+// such as a backend, belongs there too: it may answer later, since the subscription waits.
 func (w *Web) startSub(x *exchange, t frame.Transport) error {
 	topics, err := x.topicArgs()
 	if err != nil {
@@ -64,10 +69,10 @@ func newSubscriber(x *exchange, t frame.Transport) hub.Subscriber {
 	return sub
 }
 
-// wantArgs returns the channels that the query names, one at the least. A seq, an
+// topicArgs returns the channels that the query names, one at the least. A seq, an
 // epoch or a token belongs to the cname that it follows, or to the first if it stands
-// before that; of two the first counts. A channel that is named again is still one: a page
-// whose address has it already has it added once more. Good until the next request.
+// before that; of two the first counts. A channel that is named twice is still one: a client
+// may add the name to an address that has it. What is returned is good until the next request.
 func (p *params) topicArgs() ([]hub.Topic, error) {
 	p.topics = append(p.topics[:0], hub.Topic{})
 	at := 0                         // the channel that was named last
@@ -109,7 +114,7 @@ func (p *params) topicArgs() ([]hub.Topic, error) {
 	return p.topics, nil
 }
 
-// wantName notes that a channel is named, and returns where it stands.
+// topicName notes that a channel is named, and returns where it stands.
 func (p *params) topicName(raw []byte) (at int, err error) {
 	cname := p.unescape(raw)
 	if err = p.checkName(cname); err != nil {

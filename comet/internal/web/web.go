@@ -1,6 +1,16 @@
-// Package web has connections: the requests that arrive on them, who may come, and the
-// answers in their order. A web is one loop's; it asks the hub to subscribe a
+// Package web has connections: the requests that arrive on them, which clients are let in,
+// and the answers in their order. A web is one loop's; it asks the hub to subscribe a
 // connection, and channels' homes, by mail, for anything else.
+//
+// Where a change goes:
+//
+//   - A dialect is a file beside icomet.go and ccomet.go, and a line in dialect.go.
+//   - An endpoint is a line among its dialect's paths, and the function that serves it; one
+//     that waits for a channel's home also names the function that writes its answer.
+//   - A state of connections is a row of the table in states.go.
+//   - Who may subscribe is judged at the channel's home: see Web.startSub.
+//   - Which addresses, and pages of which sites, are let in stands in access.go and
+//     crosssite.go.
 package web
 
 import (
@@ -16,8 +26,8 @@ import (
 	"ccomet/reactor"
 )
 
-// web has the connections of one loop: the requests that arrive on them, who may come,
-// and the answers in their order. What a request asks of channels it mails to their
+// Web has the connections of one loop: the requests that arrive on them, which clients are
+// let in, and the answers in their order. What a request asks of channels it mails to their
 // homes; a connection that is to wait for messages it gives to the hub.
 type Web struct {
 	*mail.Mailer
@@ -51,7 +61,7 @@ type Web struct {
 	broadcasts uint64 // taken on this loop
 }
 
-// open readies a web. Its hub is opened after it.
+// Open readies a web. Its hub is opened after it.
 func (w *Web) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, totals *limit.Totals, d *drain.Drain, theHub *hub.Hub, site *Site) {
 	w.Mailer, w.loop, w.homes, w.totals, w.drain, w.hub, w.site = m, loop, homes, totals, d, theHub, site
 	w.cfg = site.cfg
@@ -71,11 +81,11 @@ func (w *Web) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, tota
 	w.Presence = presence{Mailer: m, conns: w.Table, heads: heads, totals: totals}
 }
 
-// busy says whether a step of the turn has something left to do, which does not wait
+// Busy says whether a step of the turn has something left to do, which does not wait
 // for anything.
 func (w *Web) Busy() bool { return w.Answers() > 0 || len(w.Presence.Lines) > 0 }
 
-// trim lets go of what the turn has used and the next one does not need: the buffers
+// Trim lets go of what the turn has used and the next one does not need: the buffers
 // that something large was rendered in, and the last request's input.
 func (w *Web) Trim() {
 	w.req.Reset()
@@ -85,7 +95,7 @@ func (w *Web) Trim() {
 	w.Presence.trim()
 }
 
-// webFigures are what a web counts.
+// Figures are what a web counts.
 type Figures struct {
 	Connections          [conn.NumSides][conn.NumStates]int64
 	Requests, Broadcasts uint64
