@@ -134,7 +134,7 @@ const (
 	OpClear
 	OpCheck
 	OpInfo
-	OpSignIn  // CComet's dialect
+	OpSignIn // CComet's dialect
 	OpPublish
 )
 
