@@ -3,6 +3,7 @@ package peer
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -86,8 +87,10 @@ func normalOrigin(text string) (string, error) {
 	} else if colon := strings.IndexByte(host, ':'); colon >= 0 {
 		name, rest = host[:colon], host[colon:]
 	}
-	if rest != "" && (len(rest) < 2 || len(rest) > 6 || rest[0] != ':' || strings.Trim(rest[1:], "0123456789") != "") {
-		return "", errNoOrigin
+	if port, found := strings.CutPrefix(rest, ":"); rest != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); !found || err != nil || n == 0 || port[0] == '0' {
+			return "", errNoOrigin
+		}
 	}
 	name = strings.TrimPrefix(name, "*.")
 	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-._") != "" || name[0] == '.' {

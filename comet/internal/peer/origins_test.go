@@ -27,7 +27,7 @@ func TestParseOrigins(t *testing.T) {
 	}
 	for _, text := range []string{
 		"https://example.com/", "https://example.com/a", "example.com", "https://", "null", "https://user@example.com", "https://*", "https://a.*.example.com",
-		"https://example.com:", "https://example.com:x", "https://example.com:123456", "https://ex ample.com", "https://exämple.com", "https://[::1", "://a", "https://..a", "https://a?b",
+		"https://example.com:", "https://example.com:x", "https://example.com:123456", "https://example.com:65536", "https://example.com:0", "https://example.com:08443", "https://ex ample.com", "https://exämple.com", "https://[::1", "://a", "https://..a", "https://a?b",
 	} {
 		if _, err := ParseOrigins([]string{text}); err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("%q: %v", text, err)
