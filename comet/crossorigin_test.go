@@ -121,5 +121,12 @@ func TestEventsForAnyOrigin(t *testing.T) {
 		if got := srv.talk(conn.Front, reqGet(0, "/sub?cname=a", fromOther)); strings.Contains(got, "Access-Control-Allow-Origin") {
 			t.Errorf("got %q", got)
 		}
+		// A script comes back with a field that its browser asks about first.
+		for path, let := range map[string]bool{"/sse": c.origins == nil, "/sub": false} {
+			got := srv.talk(conn.Front, "OPTIONS "+path+" HTTP/1.0\r\n"+fromOther+"Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: last-event-id\r\n\r\n")
+			if strings.Contains(got, " 204 ") != let || strings.Contains(got, "Access-Control-Allow-Origin: *\r\n") != let || strings.Contains(got, "Last-Event-ID") != let {
+				t.Errorf("%v: %s: %q", c.origins, path, got)
+			}
+		}
 	}
 }

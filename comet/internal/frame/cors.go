@@ -137,8 +137,11 @@ func (h *Heads) corsLines(side uint8, cn uint32) string {
 
 // appendEventsOrigin appends what iComet's pages on other origins need of /sse.
 func (h *Heads) AppendEventsOrigin(dst []byte) []byte {
-	if h.AnyEvents && h.Cors[conn.Front].Origins.Empty() {
+	if h.EventsForAll() {
 		dst = append(dst, "Access-Control-Allow-Origin: *\r\n"...)
 	}
 	return dst
 }
+
+// EventsForAll says whether event streams are for pages of every origin.
+func (h *Heads) EventsForAll() bool { return h.AnyEvents && h.Cors[conn.Front].Origins.Empty() }

@@ -14,18 +14,21 @@ import (
 // read in topic.go, what its backends ask in admin.go; icometanswer.go writes what it answers.
 var icometDialect = dialect{addPaths: addICometPaths, nameBuffer: icometNameBuffer, maxName: record.MaxName}
 
+// eventsPath is where event streams are.
+const eventsPath = "/sse"
+
 func icometNameBuffer(cname []byte) (*bytebufferpool.ByteBuffer, uint8) {
 	return pool.NameBuffer(cname), uint8(len(cname))
 }
 
 func addICometPaths(t *endpoints, cfg *Config) {
 	t.addAll(conn.Front, map[string]endpoint{
-		"/sub":    {methods: getHead, serve: subscribeBy(frame.Poll)},
-		"/poll":   {methods: getHead, serve: subscribeBy(frame.Poll)},
-		"/stream": {methods: getHead, serve: subscribeBy(frame.Stream)},
-		"/iframe": {methods: getHead, serve: subscribeBy(frame.Iframe)},
-		"/sse":    {methods: getHead, serve: subscribeBy(frame.SSE)},
-		"/ping":   {methods: getHead, serve: (*Web).ping},
+		"/sub":     {methods: getHead, serve: subscribeBy(frame.Poll)},
+		"/poll":    {methods: getHead, serve: subscribeBy(frame.Poll)},
+		"/stream":  {methods: getHead, serve: subscribeBy(frame.Stream)},
+		"/iframe":  {methods: getHead, serve: subscribeBy(frame.Iframe)},
+		eventsPath: {methods: getHead, serve: subscribeBy(frame.SSE)},
+		"/ping":    {methods: getHead, serve: (*Web).ping},
 	})
 	t.addAll(conn.Admin, map[string]endpoint{
 		"/push":      {methods: getPost, serve: publishing(false), changes: true, publishes: true},

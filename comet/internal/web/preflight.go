@@ -13,13 +13,17 @@ func (w *Web) preflight(x *exchange, e endpoint) bool {
 	if len(origin) == 0 || x.req.Header("Access-Control-Request-Method") == nil {
 		return false
 	}
-	if w.Page(x.side, x.conn.Index()) == 0 && !w.site.cors[x.side].Origins.Any {
+	forAll := x.side == conn.Front && string(x.req.Path()) == eventsPath && w.EventsForAll()
+	if w.Page(x.side, x.conn.Index()) == 0 && !w.site.cors[x.side].Origins.Any && !forAll {
 		w.Body = append(append(w.Body[:0], "pages of "...), origin...)
 		w.Body = append(append(append(w.Body, " are not let in: "...), originSetting(x.side)...), " names those that are\n"...)
 		w.failed(x, 403)
 		return true
 	}
 	w.Object = append(appendMethods(w.Object[:0], "Access-Control-Allow-Methods: ", e.methods), corsPreflight...)
+	if forAll { // or a script that has read it could not come back with its place
+		w.Object = w.AppendEventsOrigin(w.Object)
+	}
 	x.headers = w.Object
 	w.reply(x, 204, "", nil)
 	return true
