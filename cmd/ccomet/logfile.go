@@ -105,5 +105,16 @@ func (l *logFile) rotate(now time.Time) error {
 	if err := os.Rename(name, target); err != nil {
 		return err
 	}
-	return l.open()
+	old, err := l.file.Stat()
+	if err == nil {
+		err = l.open()
+	}
+	if err != nil {
+		return err
+	}
+	if now, err := l.file.Stat(); err != nil || os.SameFile(old, now) {
+		l.rotates = false // the name leads to what is open already, as /dev/stdout does: no other can be begun
+		return errors.Join(err, os.Rename(target, name))
+	}
+	return nil
 }

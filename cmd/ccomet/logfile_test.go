@@ -272,3 +272,32 @@ func TestOnlyFilesRotate(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLogThatIsOpenAlready: a name that leads to an open file, as /dev/stdout does, is that
+// file's whatever it is called: it is left where it is.
+func TestLogThatIsOpenAlready(t *testing.T) {
+	dir := t.TempDir()
+	stdout, err := os.Create(filepath.Join(dir, "stdout"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdout.Close()
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(fmt.Sprintf("/proc/self/fd/%d", stdout.Fd()), link); err != nil {
+		t.Fatal(err)
+	}
+	l, err := openLogFile(link, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := l.Write([]byte("a line\n")); err != nil {
+			t.Error(err)
+		}
+	}
+	l.file.Close()
+	text, err := os.ReadFile(stdout.Name())
+	if rotated, _ := filepath.Glob(stdout.Name() + ".*"); err != nil || len(rotated) != 0 || string(text) != "a line\na line\na line\n" {
+		t.Errorf("%q, %q, %v", rotated, text, err)
+	}
+}
