@@ -93,18 +93,34 @@ func TestNginxAlone(t *testing.T) {
 		expect(t, w.get(t, "/sse?cname=a&seq=0").Body, "retry: ")
 	}
 	p.stop(syscall.SIGTERM)
-	event := regexp.MustCompile(`^retry: [3579]000\ndata: (.*)\n\n$`)
 	for _, w := range x.ways() {
-		a := read(t, w.get(t, "/sse?cname=a&seq=1"), nil)
-		m := event.FindStringSubmatch(a.body)
-		if a.status != 200 || a.header.Get("Content-Type") != "text/event-stream; charset=utf-8" || a.header.Get("Cache-Control") != "no-cache" || m == nil {
-			t.Errorf("%s: %v", w.name, a)
-		} else if want := object("503", "", 0, "the server cannot be reached"); m[1] != want {
-			t.Errorf("%s: %s, want %s", w.name, m[1], want)
-		}
+		w.later(t)
 		if a := read(t, w.get(t, "/sub?cname=a"), nil); a.status != 502 {
 			t.Errorf("%s: a poll: %v", w.name, a)
 		}
+	}
+}
+
+// TestNginxFull: a server that has no room for a connection answers 503 before it has read
+// which request is on it; a browser's event stream is to come back all the same.
+func TestNginxFull(t *testing.T) {
+	t.Parallel()
+	p, x := behind(t, "--max-connections 1")
+	expect(t, open(t, p.front, "/stream?cname=a"), object("next_seq", "a", 1, "")+"\n")
+	for _, w := range x.ways() {
+		w.later(t)
+	}
+}
+
+// later expects that an event stream is answered by nginx with a time to come back.
+func (w *way) later(t *testing.T) {
+	t.Helper()
+	a := read(t, w.get(t, "/sse?cname=a&seq=1"), nil)
+	m := regexp.MustCompile(`^retry: [3579]000\ndata: (.*)\n\n$`).FindStringSubmatch(a.body)
+	if a.status != 200 || a.header.Get("Content-Type") != "text/event-stream; charset=utf-8" || a.header.Get("Cache-Control") != "no-cache" || m == nil {
+		t.Errorf("%s: %v", w.name, a)
+	} else if want := object("503", "", 0, "the server cannot be reached, or is full"); m[1] != want {
+		t.Errorf("%s: %s, want %s", w.name, m[1], want)
 	}
 }
 
