@@ -3,6 +3,8 @@ package comet
 import (
 	"ccomet/comet/internal/drain"
 	"ccomet/comet/internal/mail"
+	"errors"
+	"os"
 	"time"
 )
 
@@ -26,6 +28,11 @@ func (srv *Server) Drain(d time.Duration) {
 		}
 		if srv.Deadline.CompareAndSwap(old, end) {
 			break
+		}
+	}
+	if srv.state != nil {
+		if err := srv.state.stopping(); err != nil && !errors.Is(err, os.ErrClosed) {
+			srv.cfg.Log.Warn().Err(err).Msg("a server that is started now will not wait for the state file")
 		}
 	}
 	if srv.Span.CompareAndSwap(0, int64(d)) && d > 0 {

@@ -111,13 +111,31 @@ func (st *state) takeLock() (err error) {
 	return err
 }
 
+// stopping lets AwaitState see that the server is about to leave the file: by a lock of
+// another kind on the same file, which is free while it serves. Any goroutine may call it.
+func (st *state) stopping() error {
+	raw, err := st.lock.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return errors.Join(raw.Control(func(fd uintptr) {
+		err = unix.FcntlFlock(fd, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Len: 1})
+	}), err)
+}
+
+// isStopping says whether the server that has the lock is about to end.
+func isStopping(lock *os.File) bool {
+	seen := unix.Flock_t{Type: unix.F_WRLCK, Len: 1}
+	return unix.FcntlFlock(lock.Fd(), unix.F_OFD_GETLK, &seen) == nil && seen.Type != unix.F_UNLCK
+}
+
 func (st *state) close() {
 	for _, f := range []*os.File{st.file, st.lock} {
 		if f != nil {
 			f.Close()
 		}
 	}
-	st.file, st.lock = nil, nil
+	st.file = nil
 }
 
 // start runs the goroutine.

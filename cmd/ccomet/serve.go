@@ -113,12 +113,16 @@ func (c *serve) AfterApply(ctx *kong.Context) error {
 // Run serves until a signal comes.
 func (c *serve) Run(out io.Writer) (err error) {
 	var pidfile *pidFile
+	patience := stopPatience + time.Duration(c.DrainTime)
 	if c.Pidfile != "" { // first: the log may be that of a server that runs
-		if pidfile, err = awaitPidFile(out, c.Pidfile, c.Config, stopPatience+time.Duration(c.DrainTime)); err != nil {
+		if pidfile, err = awaitPidFile(out, c.Pidfile, c.Config, patience); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, pidfile.remove()) }()
 	}
+	comet.AwaitState(c.State, patience, func() {
+		fmt.Fprintf(out, "the server that has the state file %s is about to end: waiting for that\n", c.State)
+	})
 	output, err := openLog(c.LogOutput, c.LogRotateSize)
 	if err != nil {
 		return err

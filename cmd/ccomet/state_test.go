@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -183,5 +185,61 @@ func TestStateAfterASecondSignal(t *testing.T) {
 	p.stop(syscall.SIGTERM)
 	if text, err := os.ReadFile(state); err != nil || !strings.HasPrefix(string(text), "ccomet-state 2 clean\n") || !strings.Contains(string(text), "kept") {
 		t.Errorf("%v, %.200q", err, text)
+	}
+}
+
+// TestStartMeetsStateOfOneThatStops: it waits, says so, and goes on with what that one wrote;
+// of one that does not stop it is told at once.
+func TestStartMeetsStateOfOneThatStops(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	args := []string{"serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--state", filepath.Join(dir, "state"), "--drain-time", "600"}
+	old := serving(t, command(nil, args...))
+	old.push("a", "1")
+	client, err := net.Dial("tcp", old.front)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	fmt.Fprint(client, "GET /stream?cname=a HTTP/1.1\r\nHost: a\r\n\r\n")
+	if _, err := bufio.NewReader(client).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, status := runFor(t, nil, args...); status != exitFailed || !strings.Contains(stderr, "another server's") {
+		t.Errorf("beside one that goes on: status %d, %q", status, stderr)
+	}
+	if err := old.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(nil, args...)
+	stdout, outErr := cmd.StdoutPipe()
+	stderr, errErr := cmd.StderrPipe()
+	if err := errors.Join(outErr, errErr, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); !strings.HasSuffix(line, "is about to end: waiting for that\n") {
+		t.Fatalf("%q, %v", line, err)
+	}
+	select {
+	case err := <-old.ended:
+		t.Fatalf("the old server has ended before its client has gone: %v", err)
+	default:
+	}
+	client.Close()
+	var serves struct {
+		Message string
+		Admin   []string
+	}
+	for lines := json.NewDecoder(stderr); serves.Message != "serving"; {
+		if err := lines.Decode(&serves); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := get(t, serves.Admin[0], "/push?cname=a&content=2&ack=1").body; got != "{\"type\":\"ok\",\"seq\":2}\n" {
+		t.Errorf("it goes on with %q", got)
 	}
 }

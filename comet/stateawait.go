@@ -1,0 +1,51 @@
+package comet
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// stopNotice is how long a server that was told to stop may take to show it, and
+// stateGlance how long nobody looks whether it has gone.
+const (
+	stopNotice  = 500 * time.Millisecond
+	stateGlance = 20 * time.Millisecond
+)
+
+// AwaitState waits for a server that is about to end and has the state file of this name,
+// for at most patience. It calls told, once, when it finds such a server. It returns at
+// once when nobody has the file; when a server that goes on has it, after half a second,
+// in which that one may be told to stop. What is wrong with the file New tells. Any
+// goroutine may call it.
+func AwaitState(file string, patience time.Duration, told func()) {
+	st := state{name: file}
+	if file == "" || st.settle() != nil {
+		return
+	}
+	lock, err := os.OpenFile(st.name+".lock", os.O_RDWR, 0)
+	if err != nil {
+		return // nobody has had it
+	}
+	defer lock.Close()
+	until := time.Now().Add(patience)
+	noticed := time.Now().Add(min(stopNotice, patience))
+	for seen := false; ; time.Sleep(stateGlance) {
+		if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+			return // and free again, once closed
+		}
+		stops, by := isStopping(lock), noticed
+		if stops {
+			by = until
+		}
+		if stops && !seen {
+			seen = true
+			told()
+		}
+		if time.Now().After(by) {
+			return
+		}
+	}
+}
