@@ -3,7 +3,6 @@ package record
 import (
 	"ccomet/reactor"
 	"errors"
-	"iter"
 )
 
 // index finds records by hash: chains threaded through the records (link),
@@ -11,8 +10,8 @@ import (
 // time as records come, so it never stops to copy itself and leaves no
 // garbage: four bytes a record, whatever the number.
 type Index struct {
-	Link    func(i uint32) *uint32 // the record's chain link
-	Hash    func(i uint32) uint32  // the record's hash
+	link    func(i uint32) *uint32 // the record's chain link
+	hash    func(i uint32) uint32  // the record's hash
 	buckets reactor.Slab[uint32]   // bucket b is at b+1
 	level   uint32                 // buckets before this round of splitting: a power of two
 	split   uint32                 // the next bucket to be split in this round
@@ -22,7 +21,7 @@ type Index struct {
 const firstBuckets = 64
 
 func NewIndex(link func(uint32) *uint32, hash func(uint32) uint32) *Index {
-	x := &Index{Link: link, Hash: hash, level: firstBuckets}
+	x := &Index{link: link, hash: hash, level: firstBuckets}
 	for range firstBuckets {
 		x.addBucket()
 	}
@@ -43,21 +42,8 @@ func (x *Index) bucket(h uint32) *uint32 {
 	return x.buckets.At(b + 1)
 }
 
-// All are the records, chain by chain. The index must not change meanwhile.
-func (x *Index) All() iter.Seq[uint32] {
-	return func(yield func(uint32) bool) {
-		for b := range x.level + x.split {
-			for i := *x.buckets.At(b + 1); i != 0; i = *x.Link(i) {
-				if !yield(i) {
-					return
-				}
-			}
-		}
-	}
-}
-
 func (x *Index) Insert(i uint32) {
-	x.push(x.bucket(x.Hash(i)), i)
+	x.push(x.bucket(x.hash(i)), i)
 	x.Count++
 	if x.Count > x.level+x.split {
 		x.grow()
@@ -65,16 +51,16 @@ func (x *Index) Insert(i uint32) {
 }
 
 func (x *Index) Remove(i uint32) {
-	at := x.bucket(x.Hash(i))
+	at := x.bucket(x.hash(i))
 	for *at != i {
-		at = x.Link(*at)
+		at = x.link(*at)
 	}
-	*at = *x.Link(i)
+	*at = *x.link(i)
 	x.Count--
 }
 
 func (x *Index) push(bucket *uint32, i uint32) {
-	*x.Link(i) = *bucket
+	*x.link(i) = *bucket
 	*bucket = i
 }
 
@@ -88,8 +74,8 @@ func (x *Index) grow() {
 	i := *low
 	*low = 0
 	for i != 0 {
-		next := *x.Link(i)
-		if x.Hash(i)&x.level == 0 {
+		next := *x.link(i)
+		if x.hash(i)&x.level == 0 {
 			x.push(low, i)
 		} else {
 			x.push(high, i)

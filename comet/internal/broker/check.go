@@ -1,0 +1,177 @@
+package broker
+
+import (
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+	"ccomet/reactor"
+	"fmt"
+)
+
+// Audit is what a broker has, for a checker that compares it with what hubs have.
+type Audit struct {
+	Channels []AuditedChannel
+	Sessions []AuditedSession
+}
+
+// AuditedChannel is a channel that is live, or closed and not empty yet.
+type AuditedChannel struct {
+	Ref         mail.Ref
+	Name        string
+	Next        int32
+	Subscribers int
+	Dialect     uint8
+	Live        bool
+	loops       [2]uint32
+}
+
+// HasLoop says whether the channel knows that a loop may have subscribers.
+func (ch *AuditedChannel) HasLoop(id uint8) bool { return ch.loops[id>>5]&(1<<(id&31)) != 0 }
+
+// AuditedSession is a session, of which a subscriber of loop Loop knows the number.
+type AuditedSession struct {
+	Number  uint32
+	Channel uint32
+	Loop    uint8
+	Conn    reactor.Conn
+}
+
+// Check walks everything that a broker has, and returns it, or says what is unsound. It
+// may be called between any two turns; at rest, when all mail has been read, channels that
+// nobody needs are gone, too. gaps: channels come from a file, and may leave out numbers.
+func (b *Broker) Check(rest, gaps bool) (*Audit, error) {
+	a := &Audit{}
+	for _, step := range []func() error{
+		func() error { return b.checkChannels(a, rest) },
+		func() error { return b.checkHistories(gaps) },
+		func() error { return b.checkSessions(a) },
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	if live := b.Channels.Live() + b.Sessions.Live(); b.Names.Live() != live {
+		return nil, fmt.Errorf("%d names of %d channels and sessions", b.Names.Live(), live)
+	}
+	return a, nil
+}
+
+func (b *Broker) checkChannels(a *Audit, rest bool) error {
+	found, err := b.ChannelIndex.Check()
+	if err != nil {
+		return err
+	}
+	live := 0
+	for i := uint32(1); i <= b.Channels.Used(); i++ {
+		ch := b.Channels.At(i)
+		if ch.State == ChannelFree {
+			continue
+		}
+		a.Channels = append(a.Channels, AuditedChannel{
+			Ref: mail.Ref{Index: i, Gen: ch.Gen}, Name: string(b.Names.Get(ch.Name())), Next: ch.Next,
+			Subscribers: int(ch.Subs), Dialect: ch.Dialect, Live: ch.State == ChannelLive, loops: ch.loops,
+		})
+		switch {
+		case found[i] != (ch.State == ChannelLive):
+			return fmt.Errorf("channel %d is in the index: %t, its state is %d", i, found[i], ch.State)
+		case ch.State == ChannelClosed && rest && ch.Subs == 0:
+			return fmt.Errorf("channel %d is closed and empty, and still there", i)
+		case ch.State == ChannelClosed:
+			continue
+		case b.Find(b.Names.Get(ch.Name())) != i:
+			return fmt.Errorf("channel %d is not where its name leads", i)
+		case ch.Subs == 0 && !ch.Lease.Armed() && rest:
+			return fmt.Errorf("channel %d has no subscribers and no end", i)
+		}
+		live++
+	}
+	if len(found) != live || len(a.Channels) != b.Channels.Live() {
+		return fmt.Errorf("%d live channels, %d in the index; %d records in use, %d counted", live, len(found), len(a.Channels), b.Channels.Live())
+	}
+	return nil
+}
+
+// checkHistories checks that what channels keep are runs within their bounds, and
+// counted.
+func (b *Broker) checkHistories(gaps bool) error {
+	used, bytes, messages, shared := 0, 0, 0, map[*msg.Sharing]int{}
+	for i := uint32(1); i <= b.Channels.Used(); i++ {
+		ch := b.Channels.At(i)
+		if ch.State == ChannelFree || ch.History == 0 {
+			continue
+		}
+		used++
+		h := b.Histories.At(ch.History)
+		size, err := b.checkRun(ch, h, gaps, shared)
+		if err != nil {
+			return fmt.Errorf("channel %d: %w", i, err)
+		}
+		bytes, messages = bytes+size, messages+int(h.N)
+	}
+	for share, n := range shared {
+		if share.Kept != n {
+			return fmt.Errorf("%d messages share a content, %d are counted", n, share.Kept)
+		}
+	}
+	free := 0
+	for i := b.Histories.Free; i != 0; i = b.Histories.At(i).Free {
+		free++
+	}
+	if b.HistoryBytes != bytes || b.HistoryMessages != messages || used+free != int(b.Histories.Used) {
+		return fmt.Errorf("kept are %d bytes, %d messages, in %d histories and %d free ones; counted %d, %d, %d",
+			bytes, messages, used, free, b.HistoryBytes, b.HistoryMessages, b.Histories.Used)
+	}
+	return nil
+}
+
+// checkRun checks that what a channel keeps is a run that ends before its next number,
+// and returns its bytes, with those of contents that were not shared by a run before it.
+func (b *Broker) checkRun(ch *Channel, h *history, gaps bool, shared map[*msg.Sharing]int) (bytes int, err error) {
+	size, sharing, want := 0, 0, b.Oldest(ch)
+	gap := func(n int32) bool { return n == 0 || gaps && n > 0 && n%record.StateGap == 0 }
+	for message, n := h.First, 0; n < int(h.N); message, n = message.Next, n+1 {
+		if !gap(message.Seq - want) {
+			return 0, fmt.Errorf("a kept message's number is %d, want %d", message.Seq, want)
+		}
+		want = message.Seq + 1
+		size += message.Size()
+		if message.Shared != nil {
+			if shared[message.Shared]++; shared[message.Shared] == 1 {
+				bytes += cap(message.Content)
+			}
+			sharing++
+		}
+	}
+	switch {
+	case !gap(ch.Next - want):
+		return 0, fmt.Errorf("it keeps messages before %d, and goes on with %d", want, ch.Next)
+	case size != h.Bytes || sharing != int(h.Shared):
+		return 0, fmt.Errorf("it keeps %d bytes, and %d messages that share, and counts %d, %d", size, sharing, h.Bytes, h.Shared)
+	case int(h.N) > b.cfg.ChannelBufferSize || h.Bytes > b.cfg.ChannelBufferBytes:
+		return 0, fmt.Errorf("it keeps %d messages, %d bytes", h.N, h.Bytes)
+	}
+	return bytes + size, nil
+}
+
+// checkSessions checks that sessions are of channels that have subscribers, and under
+// names that lead to them.
+func (b *Broker) checkSessions(a *Audit) error {
+	found, err := b.SessionIndex.Check()
+	if err != nil {
+		return err
+	}
+	if len(found) != b.Sessions.Live() {
+		return fmt.Errorf("%d sessions in the index, of %d", len(found), b.Sessions.Live())
+	}
+	for i := range found {
+		k := b.Sessions.At(i)
+		if ch := b.Channels.At(k.Channel); ch.State != ChannelLive || ch.Dialect == record.DialectOurs || ch.Subs == 0 {
+			return fmt.Errorf("session %d is on channel %+v", i, *ch)
+		}
+		if b.FindSession(k.Channel, b.Names.Get(k.Name())) != i {
+			return fmt.Errorf("session %d is not where its name leads", i)
+		}
+		a.Sessions = append(a.Sessions, AuditedSession{Number: i, Channel: k.Channel, Loop: k.Loop, Conn: k.Conn})
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package hub
+
+import (
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/mail"
+	"ccomet/reactor"
+	"fmt"
+)
+
+// Audit is what a hub has, for a checker that compares it with what brokers have.
+type Audit struct {
+	Rosters  []AuditedRoster
+	Sessions map[reactor.Conn]AuditedSession // by the subscriber's connection
+}
+
+// AuditedRoster is a roster that has subscribers.
+type AuditedRoster struct {
+	Home    uint8
+	Ref     mail.Ref
+	Name    string
+	Cursors []AuditedCursor
+}
+
+// AuditedCursor is where a subscriber stands.
+type AuditedCursor struct {
+	Next   int32
+	Behind bool
+}
+
+// AuditedSession is the session that a subscriber of CComet's dialect has, and where.
+type AuditedSession struct {
+	Number  uint32
+	Home    uint8
+	Channel uint32
+}
+
+// Check walks everything that a hub has, and returns it, or says what is unsound. It may
+// be called between any two turns; at rest, when all mail has been read, nothing is under
+// way either.
+func (h *Hub) Check(rest bool) (*Audit, error) {
+	a := &Audit{Sessions: map[reactor.Conn]AuditedSession{}}
+	owned, err := h.checkOwners(rest)
+	if err != nil {
+		return nil, err
+	}
+	rosters, err := h.RosterIndex.Check()
+	if err != nil {
+		return nil, err
+	}
+	if len(rosters) != h.Rosters.Live() {
+		return nil, fmt.Errorf("%d rosters in the index, of %d", len(rosters), h.Rosters.Live())
+	}
+	listed := 0
+	for ri := range rosters {
+		r, err := h.checkRoster(a, ri, owned, rest)
+		if err != nil {
+			return nil, fmt.Errorf("roster %d: %w", ri, err)
+		}
+		a.Rosters = append(a.Rosters, r)
+		listed += len(r.Cursors)
+	}
+	for i := range owned {
+		if sub := h.Subs.At(i); sub.Roster == 0 {
+			listed++ // its channel's home has not answered yet, or it is a member that has ended
+			if rest && sub.Has(SubAsking) {
+				return nil, fmt.Errorf("subscriber %d was never answered", i)
+			}
+		}
+	}
+	if listed != len(owned) {
+		return nil, fmt.Errorf("%d subscribers in rosters or without one, of %d", listed, len(owned))
+	}
+	return a, h.checkCounts(rosters)
+}
+
+// checkOwners checks that each subscriber belongs to one connection, and returns them.
+func (h *Hub) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err error) {
+	owned = map[uint32]reactor.Conn{}
+	callbacks, heads, orphans := 0, 0, 0
+	for i := range h.loop.Indexes() + 1 {
+		c := h.loop.ConnAt(i)
+		what, owner := h.State(c)
+		if c == 0 || what != conn.Waiting {
+			continue
+		}
+		if h.Subs.At(owner).Has(SubBundle) {
+			heads++
+			if err := h.checkBundle(owner); err != nil {
+				return nil, err
+			}
+		}
+		for m := h.First(owner); m != 0; m = h.Following(m) {
+			if owned[m] != 0 || h.Subs.At(m).Conn != i {
+				return nil, fmt.Errorf("subscriber %d of connection %d belongs to another", m, i)
+			}
+			owned[m] = c
+		}
+		if h.Subs.At(owner).CbLen > 0 {
+			callbacks++
+		}
+	}
+	for i := uint32(1); i <= h.Subs.Used(); i++ {
+		if *h.Subs.At(i) == (Subscriber{Flags: SubAsking}) {
+			orphans++
+		}
+	}
+	switch {
+	case rest && orphans > 0:
+		return nil, fmt.Errorf("%d answers of homes are still owed", orphans)
+	case len(owned)+heads+orphans != h.Subs.Live():
+		return nil, fmt.Errorf("%d subscribers have a connection, %d are heads, %d wait for an answer alone: of %d", len(owned), heads, orphans, h.Subs.Live())
+	case callbacks != h.Callbacks.Live():
+		return nil, fmt.Errorf("%d subscribers have callbacks, of %d callbacks", callbacks, h.Callbacks.Live())
+	}
+	return owned, nil
+}
+
+// checkBundle checks a head against its members.
+func (h *Hub) checkBundle(head uint32) error {
+	of := h.Subs.At(head)
+	live := len(h.LaterJoins[head])
+	for i := of.Next; i != 0; i = h.Following(i) {
+		sub := h.Subs.At(i)
+		if !sub.Has(SubMember) || h.owner(i) != head || sub.Transport != of.Transport {
+			return fmt.Errorf("bundle %d: its member %d is %+v", head, i, *sub)
+		}
+		if sub.Roster != 0 || sub.Has(SubAsking) {
+			live++
+		}
+	}
+	if of.Roster != 0 || int(of.Cursor) != live {
+		return fmt.Errorf("bundle %d of %d members, in roster %d, counts %d", head, live, of.Roster, of.Cursor)
+	}
+	return nil
+}
+
+// checkRoster checks a roster's list.
+func (h *Hub) checkRoster(a *Audit, ri uint32, owned map[uint32]reactor.Conn, rest bool) (AuditedRoster, error) {
+	r := h.Rosters.At(ri)
+	found := AuditedRoster{Home: r.Home, Ref: r.Ref(), Name: string(h.RosterName(ri))}
+	prev := uint32(0)
+	for i := r.Head; i != 0; i = h.Subs.At(i).Next {
+		sub := h.Subs.At(i)
+		if owned[i] == 0 || sub.Roster != ri || sub.Prev != prev {
+			return found, fmt.Errorf("behind %d stands %d, of connection %d: %+v", prev, i, owned[i], *sub)
+		}
+		if sub.Transport.Row().Sessions {
+			a.Sessions[owned[i]] = AuditedSession{Number: uint32(sub.Noop), Home: r.Home, Channel: r.Index}
+		}
+		found.Cursors = append(found.Cursors, AuditedCursor{sub.Cursor, sub.Has(SubBehind)})
+		prev = i
+	}
+	if len(found.Cursors) == 0 {
+		return found, fmt.Errorf("it is empty")
+	}
+	if rest && r.Pump != 0 {
+		return found, fmt.Errorf("it is still being delivered to")
+	}
+	return found, nil
+}
+
+// checkCounts checks what is counted as it changes.
+func (h *Hub) checkCounts(rosters map[uint32]bool) error {
+	var subscribers [frame.NumCounted]int64
+	behind, rendered := int64(0), 0
+	for ri := range rosters {
+		for i := h.Rosters.At(ri).Head; i != 0; i = h.Subs.At(i).Next {
+			subscribers[h.ListensBy(i)]++
+			if h.Subs.At(i).Has(SubBehind) {
+				behind++
+			}
+		}
+	}
+	for _, p := range h.Pumps[1:] {
+		rendered += p.counted
+	}
+	if subscribers != h.Tally.Subscribers || behind != h.Tally.Behind || rendered != h.rendered {
+		return fmt.Errorf("subscribers are %v, %d behind, %d bytes rendered; counted %v, %d, %d", subscribers, behind, rendered, h.Tally.Subscribers, h.Tally.Behind, h.rendered)
+	}
+	return nil
+}
