@@ -26,7 +26,7 @@ type Broker struct {
 
 	Names        record.Names
 	Channels     reactor.Slab[Channel]
-	ChannelIndex *record.Index
+	channelIndex *record.Index
 	Epochs       record.Epochs
 	Leases       *reactor.Wheel
 	rates        record.Column[int64] // buckets of publishes, by channel
@@ -38,7 +38,7 @@ type Broker struct {
 	historyHand     uint32 // the channel that was last looked at for history to let go of
 
 	Sessions     reactor.Slab[Session]
-	SessionIndex *record.Index
+	sessionIndex *record.Index
 
 	Broadcasts   []broadcastScan
 	ScanLeft     int         // channels that broadcasts may still look at in this turn
@@ -68,14 +68,14 @@ func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, t
 	b.Mailer, b.loop, b.homes, b.totals, b.cfg, b.snapshots = m, loop, homes, totals, cfg, snapshots
 	b.tokens, b.Epochs = token.New(cfg.Secret), record.NewEpochs()
 	homes.Stores[b.Id] = &b.Names
-	b.ChannelIndex = record.NewIndex(
+	b.channelIndex = record.NewIndex(
 		func(i uint32) *uint32 { return &b.Channels.At(i).link },
 		func(i uint32) uint32 { return uint32(b.homes.Hash(b.Names.Get(b.Channels.At(i).Name()))) })
-	b.SessionIndex = record.NewIndex(
+	b.sessionIndex = record.NewIndex(
 		func(i uint32) *uint32 { return &b.Sessions.At(i).link },
 		func(i uint32) uint32 { k := b.Sessions.At(i); return b.hashSession(k.Channel, b.Names.Get(k.Name())) })
 	b.Leases = reactor.NewWheel(0, func(i uint32) *reactor.Timer { return &b.Channels.At(i).Lease })
-	if !b.ChannelIndex.Usable() || !b.SessionIndex.Usable() {
+	if !b.channelIndex.Usable() || !b.sessionIndex.Usable() {
 		return record.ErrNoIndex
 	}
 	return nil
@@ -85,9 +85,9 @@ func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, t
 func (b *Broker) Release() {
 	b.Names.Release()
 	b.Channels.Release()
-	b.ChannelIndex.Release()
+	b.channelIndex.Release()
 	b.Sessions.Release()
-	b.SessionIndex.Release()
+	b.sessionIndex.Release()
 }
 
 // busy says whether a step of the turn has something left to do, which does not wait
@@ -117,8 +117,8 @@ type Figures struct {
 
 func (b *Broker) Figures() Figures {
 	return Figures{
-		Published: b.Published, Channels: int(b.ChannelIndex.Count), HistoryBytes: b.HistoryBytes, HistoryMessages: b.HistoryMessages,
-		ChannelSlab: b.Channels.Figures(), ChannelBuckets: b.ChannelIndex.Figures(),
-		SeatSlab: b.Sessions.Figures(), SeatBuckets: b.SessionIndex.Figures(), NameSlabs: b.Names.Figures(),
+		Published: b.Published, Channels: int(b.channelIndex.Count), HistoryBytes: b.HistoryBytes, HistoryMessages: b.HistoryMessages,
+		ChannelSlab: b.Channels.Figures(), ChannelBuckets: b.channelIndex.Figures(),
+		SeatSlab: b.Sessions.Figures(), SeatBuckets: b.sessionIndex.Figures(), NameSlabs: b.Names.Figures(),
 	}
 }

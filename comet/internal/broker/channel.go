@@ -30,9 +30,9 @@ type Channel struct {
 type channelState uint8
 
 const (
-	ChannelFree channelState = iota
+	channelFree channelState = iota
 	ChannelLive
-	ChannelClosed // not to be found any more; the record waits for its last subscriber to leave
+	channelClosed // not to be found any more; the record waits for its last subscriber to leave
 )
 
 var _ [48]byte = [unsafe.Sizeof(Channel{})]byte{}
@@ -44,7 +44,7 @@ func (ch *Channel) HasLoop(id uint8) bool { return ch.loops[id>>5]&(1<<(id&31)) 
 
 // find returns the record of a live channel, or 0.
 func (b *Broker) Find(cname []byte) uint32 {
-	i := b.ChannelIndex.Head(uint32(b.homes.Hash(cname)))
+	i := b.channelIndex.Head(uint32(b.homes.Hash(cname)))
 	for i != 0 {
 		ch := b.Channels.At(i)
 		if string(b.Names.Get(ch.Name())) == string(cname) {
@@ -58,7 +58,7 @@ func (b *Broker) Find(cname []byte) uint32 {
 // channel returns the record that a ref names, or nil when it is gone.
 func (b *Broker) Channel(r mail.Ref) *Channel {
 	if b.Channels.Has(r.Index) {
-		if ch := b.Channels.At(r.Index); ch.Gen == r.Gen && ch.State != ChannelFree {
+		if ch := b.Channels.At(r.Index); ch.Gen == r.Gen && ch.State != channelFree {
 			return ch
 		}
 	}
@@ -98,7 +98,7 @@ func (b *Broker) makeChannel(cname []byte) uint32 {
 	if b.cfg.PublishRatePerChannel > 0 {
 		*b.rates.At(i) = 0
 	}
-	b.ChannelIndex.Insert(i)
+	b.channelIndex.Insert(i)
 	b.announce(ch, true)
 	return i
 }
@@ -144,8 +144,8 @@ func (b *Broker) hide(i uint32) {
 	if ch.State != ChannelLive {
 		return
 	}
-	ch.State = ChannelClosed
-	b.ChannelIndex.Remove(i)
+	ch.State = channelClosed
+	b.channelIndex.Remove(i)
 	b.Leases.Cancel(i)
 	b.totals.Channels.Add(-1)
 	b.announce(ch, false)
@@ -156,7 +156,7 @@ func (b *Broker) freeChannel(i uint32) {
 	ch := b.Channels.At(i)
 	b.Names.Drop(ch.Name())
 	b.DropHistory(ch)
-	ch.State = ChannelFree
+	ch.State = channelFree
 	b.Channels.Free(i)
 }
 
@@ -327,7 +327,7 @@ func (b *Broker) CatchUp(m *mail.Mail) {
 	r := mail.Mail{Kind: mail.Backlog, Conn: m.Conn, Slot: m.Slot}
 	ch := b.Channel(m.Ref) // it is there while it has subscribers
 	b.replay(ch, m, &r)
-	if ch.State == ChannelClosed {
+	if ch.State == channelClosed {
 		r.Flag |= mail.FlagClosed
 	}
 	b.Send(m.From, r)
@@ -343,7 +343,7 @@ func (b *Broker) Leave(m *mail.Mail) {
 	}
 	// Everybody who ever joined has left, so no loop has a roster, nor will have.
 	ch.loops = [2]uint32{}
-	if ch.State == ChannelClosed {
+	if ch.State == channelClosed {
 		b.freeChannel(m.Ref.Index)
 		return
 	}

@@ -57,14 +57,14 @@ func (b *Broker) Check(rest, gaps bool) (*Audit, error) {
 }
 
 func (b *Broker) checkChannels(a *Audit, rest bool) error {
-	found, err := b.ChannelIndex.Check()
+	found, err := b.channelIndex.Check()
 	if err != nil {
 		return err
 	}
 	live := 0
 	for i := uint32(1); i <= b.Channels.Used(); i++ {
 		ch := b.Channels.At(i)
-		if ch.State == ChannelFree {
+		if ch.State == channelFree {
 			continue
 		}
 		a.Channels = append(a.Channels, AuditedChannel{
@@ -74,9 +74,9 @@ func (b *Broker) checkChannels(a *Audit, rest bool) error {
 		switch {
 		case found[i] != (ch.State == ChannelLive):
 			return fmt.Errorf("channel %d is in the index: %t, its state is %d", i, found[i], ch.State)
-		case ch.State == ChannelClosed && rest && ch.Subs == 0:
+		case ch.State == channelClosed && rest && ch.Subs == 0:
 			return fmt.Errorf("channel %d is closed and empty, and still there", i)
-		case ch.State == ChannelClosed:
+		case ch.State == channelClosed:
 			continue
 		case b.Find(b.Names.Get(ch.Name())) != i:
 			return fmt.Errorf("channel %d is not where its name leads", i)
@@ -97,7 +97,7 @@ func (b *Broker) checkHistories(gaps bool) error {
 	used, bytes, messages, shared := 0, 0, 0, map[*msg.Sharing]int{}
 	for i := uint32(1); i <= b.Channels.Used(); i++ {
 		ch := b.Channels.At(i)
-		if ch.State == ChannelFree || ch.History == 0 {
+		if ch.State == channelFree || ch.History == 0 {
 			continue
 		}
 		used++
@@ -156,7 +156,7 @@ func (b *Broker) checkRun(ch *Channel, h *history, gaps bool, shared map[*msg.Sh
 // checkSessions checks that sessions are of channels that have subscribers, and under
 // names that lead to them.
 func (b *Broker) checkSessions(a *Audit) error {
-	found, err := b.SessionIndex.Check()
+	found, err := b.sessionIndex.Check()
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (b *Broker) checkSessions(a *Audit) error {
 		if ch := b.Channels.At(k.Channel); ch.State != ChannelLive || ch.Dialect == record.DialectOurs || ch.Subs == 0 {
 			return fmt.Errorf("session %d is on channel %+v", i, *ch)
 		}
-		if b.FindSession(k.Channel, b.Names.Get(k.Name())) != i {
+		if b.findSession(k.Channel, b.Names.Get(k.Name())) != i {
 			return fmt.Errorf("session %d is not where its name leads", i)
 		}
 		a.Sessions = append(a.Sessions, AuditedSession{Number: i, Channel: k.Channel, Loop: k.Loop, Conn: k.Conn})

@@ -117,7 +117,7 @@ func (b *Broker) RosterScanned(m *mail.Mail) {
 			continue // it comes too late
 		}
 		e.limit -= m.N
-		e.leftOut += int(m.Lost)
+		e.leftOut += m.LeftOut()
 		e.add(m.Msg.Content)
 		for seats := m.Content(); len(seats) > 0; seats = seats[4:] {
 			e.sessions = append(e.sessions, binary.NativeEndian.Uint32(seats))

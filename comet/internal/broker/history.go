@@ -115,7 +115,7 @@ func (b *Broker) shedHistory(ch *Channel, share int) {
 		if b.historyHand++; b.historyHand > b.Channels.Used() {
 			b.historyHand = 1
 		}
-		if other := b.Channels.At(b.historyHand); other.State != ChannelFree && other != ch {
+		if other := b.Channels.At(b.historyHand); other.State != channelFree && other != ch {
 			b.keepLess(other, share)
 		}
 	}

@@ -33,8 +33,8 @@ func (b *Broker) hashSession(channel uint32, sname []byte) uint32 {
 }
 
 // findSeat returns the seat of a name on a channel, or 0.
-func (b *Broker) FindSession(channel uint32, sname []byte) uint32 {
-	i := b.SessionIndex.Head(b.hashSession(channel, sname))
+func (b *Broker) findSession(channel uint32, sname []byte) uint32 {
+	i := b.sessionIndex.Head(b.hashSession(channel, sname))
 	for i != 0 {
 		k := b.Sessions.At(i)
 		if k.Channel == channel && string(b.Names.Get(k.Name())) == string(sname) {
@@ -58,13 +58,13 @@ func (b *Broker) makeSession(channel uint32, sname []byte) uint32 {
 		return 0
 	}
 	*b.Sessions.At(i) = Session{Channel: channel, nameAt: at.At, nameLen: at.Len}
-	b.SessionIndex.Insert(i)
+	b.sessionIndex.Insert(i)
 	return i
 }
 
 func (b *Broker) freeSession(i uint32) {
 	k := b.Sessions.At(i)
-	b.SessionIndex.Remove(i)
+	b.sessionIndex.Remove(i)
 	b.Names.Drop(k.Name())
 	k.Conn = 0
 	b.Sessions.Free(i)
@@ -81,7 +81,7 @@ func (b *Broker) Claim(m *mail.Mail) {
 		return
 	}
 	ch := b.Channels.At(i)
-	at := b.FindSession(i, m.Content())
+	at := b.findSession(i, m.Content())
 	if at != 0 {
 		b.Send(b.Sessions.At(at).Loop, mail.Mail{Kind: mail.SessionTaken, Conn: b.Sessions.At(at).Conn, Ref: mail.Ref{Index: i, Gen: ch.Gen}})
 	}
@@ -152,7 +152,8 @@ func (b *Broker) giveSession(i, at uint32, m, r *mail.Mail) {
 	}
 	k := b.Sessions.At(at)
 	k.Conn, k.Loop = m.Conn, m.From
-	r.Seq, r.Lost = b.Channels.At(i).Next, int32(at)
+	r.Seq = b.Channels.At(i).Next
+	r.SetSession(at)
 	b.enrol(i, m, r)
 }
 

@@ -10,15 +10,7 @@ import (
 // connection's own subscriber is the head of a bundle, and stands in no roster;
 // each channel has a member, which is a subscriber like any other: with a
 // cursor, in its channel's roster, behind or not by itself. One record more for
-// the head, and none where there is one channel.
-//
-//	          head    member
-//	conn      its connection's, of both
-//	next      first member; a member's place in its roster
-//	noop      its counter   the member behind this one
-//	cbAt      its callback  its head
-//	cursor    members that are still subscribed
-//	prev      1: begun    while it stands in no roster: the epoch of its place
+// the head, and none where there is one channel. overlay.go has what the fields mean.
 //
 // A channel that is closed, or refused, is told and left out; the response ends
 // with the last. Its member stays in its place until then, since the id of an
@@ -30,15 +22,15 @@ const MaxBundle = 64
 // first returns a connection's first subscription, following the one behind
 // another, 0 if there is none: all of them, with a bundle or without.
 func (h *Hub) First(i uint32) uint32 {
-	if sub := h.Subs.At(i); sub.Has(SubBundle) {
-		return sub.Next
+	if sub := h.Subs.At(i); sub.Has(subBundle) {
+		return sub.firstMember()
 	}
 	return i
 }
 
-func (h *Hub) Following(i uint32) uint32 {
+func (h *Hub) following(i uint32) uint32 {
 	if sub := h.Subs.At(i); sub.Has(SubMember) {
-		return uint32(sub.Noop)
+		return sub.nextMember()
 	}
 	return 0
 }
@@ -47,7 +39,7 @@ func (h *Hub) Following(i uint32) uint32 {
 // the subscriber itself.
 func (h *Hub) owner(i uint32) uint32 {
 	if sub := h.Subs.At(i); sub.Has(SubMember) {
-		return sub.CbAt
+		return sub.head()
 	}
 	return i
 }
@@ -56,7 +48,7 @@ func (h *Hub) owner(i uint32) uint32 {
 // free.
 func (h *Hub) newMembers(head uint32, wants []Topic) bool {
 	of := h.Subs.At(head)
-	of.Flags |= SubBundle
+	of.Flags |= subBundle
 	for n := len(wants); n > 0; n-- {
 		i := h.Subs.Alloc()
 		if i == 0 {
@@ -67,13 +59,14 @@ func (h *Hub) newMembers(head uint32, wants []Topic) bool {
 			place = w.Epoch // else it wants the newest, of whatever epoch
 		}
 		*sub = Subscriber{
-			Conn: of.Conn, Noop: int32(of.Next), Prev: place, CbAt: head,
-			Transport: of.Transport, Flags: of.Flags&^SubBundle | SubMember,
+			Conn: of.Conn, Transport: of.Transport, Flags: of.Flags &^ subBundle,
 		}
+		sub.makeMember(head, of.firstMember())
+		sub.setPlace(place)
 		sub.begin(w)
-		of.Next = i
+		of.setFirstMember(i)
 		if !w.Over() {
-			of.Cursor++
+			of.addMembers(1)
 		}
 	}
 	return true
@@ -86,13 +79,13 @@ func (h *Hub) begins(i uint32) bool {
 		return true
 	}
 	begun := h.begun(i)
-	h.Subs.At(h.owner(i)).Prev = 1
+	h.Subs.At(h.owner(i)).setBegun()
 	return !begun
 }
 
 // begun says whether a bundle's response has begun, to which i belongs.
 func (h *Hub) begun(i uint32) bool {
-	return h.Subs.At(i).Has(SubMember) && h.Subs.At(h.owner(i)).Prev != 0
+	return h.Subs.At(i).Has(SubMember) && h.Subs.At(h.owner(i)).begun()
 }
 
 // endOne ends one subscription of an endless response, all of which is written. place
@@ -106,10 +99,10 @@ func (h *Hub) endOne(i uint32, c reactor.Conn, place uint32) {
 			h.delist(sub.Roster, i)
 			sub.Roster = 0
 		}
-		sub.Prev = place
+		sub.setPlace(place)
 		h.notBehind(sub)
 		head := h.Subs.At(owner)
-		if head.Cursor--; head.Cursor > 0 {
+		if head.addMembers(-1); head.members() > 0 {
 			return
 		}
 	}
@@ -120,14 +113,14 @@ func (h *Hub) endOne(i uint32, c reactor.Conn, place uint32) {
 // none.
 func (h *Hub) waiting(i uint32) uint32 {
 	for i = h.First(i); i != 0 && h.Subs.At(i).Roster == 0; {
-		i = h.Following(i)
+		i = h.following(i)
 	}
 	return i
 }
 
 // endsWith says whether a connection's response ends when subscription i does.
 func (h *Hub) endsWith(i uint32) bool {
-	return !h.Subs.At(i).Has(SubMember) || h.Subs.At(h.owner(i)).Cursor == 1
+	return !h.Subs.At(i).Has(SubMember) || h.Subs.At(h.owner(i)).members() == 1
 }
 
 // placeOf is the epoch of a subscriber's place, or what stands for it.
@@ -136,7 +129,7 @@ func (h *Hub) placeOf(sub *Subscriber) uint32 {
 	case sub.Roster != 0:
 		return h.Rosters.At(sub.Roster).Gen
 	case sub.Has(SubMember):
-		return sub.Prev
+		return sub.place()
 	}
 	return record.EpochNone
 }
@@ -151,7 +144,7 @@ func (h *Hub) resetFor(b *frame.Batch, i uint32) {
 		return
 	}
 	side := &b.Before
-	for m := h.First(h.owner(i)); m != 0; m = h.Following(m) {
+	for m := h.First(h.owner(i)); m != 0; m = h.following(m) {
 		if m == i {
 			side = &b.After
 			continue

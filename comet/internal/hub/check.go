@@ -44,7 +44,7 @@ func (h *Hub) Check(rest bool) (*Audit, error) {
 	if err != nil {
 		return nil, err
 	}
-	rosters, err := h.RosterIndex.Check()
+	rosters, err := h.rosterIndex.Check()
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (h *Hub) Check(rest bool) (*Audit, error) {
 	for i := range owned {
 		if sub := h.Subs.At(i); sub.Roster == 0 {
 			listed++ // its channel's home has not answered yet, or it is a member that has ended
-			if rest && sub.Has(SubAsking) {
+			if rest && sub.Has(subAsking) {
 				return nil, fmt.Errorf("subscriber %d was never answered", i)
 			}
 		}
@@ -84,24 +84,24 @@ func (h *Hub) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err error) 
 		if c == 0 || what != conn.Waiting {
 			continue
 		}
-		if h.Subs.At(owner).Has(SubBundle) {
+		if h.Subs.At(owner).Has(subBundle) {
 			heads++
 			if err := h.checkBundle(owner); err != nil {
 				return nil, err
 			}
 		}
-		for m := h.First(owner); m != 0; m = h.Following(m) {
+		for m := h.First(owner); m != 0; m = h.following(m) {
 			if owned[m] != 0 || h.Subs.At(m).Conn != i {
 				return nil, fmt.Errorf("subscriber %d of connection %d belongs to another", m, i)
 			}
 			owned[m] = c
 		}
-		if h.Subs.At(owner).CbLen > 0 {
+		if h.Subs.At(owner).hasCallback() {
 			callbacks++
 		}
 	}
 	for i := uint32(1); i <= h.Subs.Used(); i++ {
-		if *h.Subs.At(i) == (Subscriber{Flags: SubAsking}) {
+		if *h.Subs.At(i) == (Subscriber{Flags: subAsking}) {
 			orphans++
 		}
 	}
@@ -119,18 +119,18 @@ func (h *Hub) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err error) 
 // checkBundle checks a head against its members.
 func (h *Hub) checkBundle(head uint32) error {
 	of := h.Subs.At(head)
-	live := len(h.LaterJoins[head])
-	for i := of.Next; i != 0; i = h.Following(i) {
+	live := len(h.laterJoins[head])
+	for i := of.firstMember(); i != 0; i = h.following(i) {
 		sub := h.Subs.At(i)
 		if !sub.Has(SubMember) || h.owner(i) != head || sub.Transport != of.Transport {
 			return fmt.Errorf("bundle %d: its member %d is %+v", head, i, *sub)
 		}
-		if sub.Roster != 0 || sub.Has(SubAsking) {
+		if sub.Roster != 0 || sub.Has(subAsking) {
 			live++
 		}
 	}
-	if of.Roster != 0 || int(of.Cursor) != live {
-		return fmt.Errorf("bundle %d of %d members, in roster %d, counts %d", head, live, of.Roster, of.Cursor)
+	if of.Roster != 0 || int(of.members()) != live {
+		return fmt.Errorf("bundle %d of %d members, in roster %d, counts %d", head, live, of.Roster, of.members())
 	}
 	return nil
 }
@@ -138,15 +138,15 @@ func (h *Hub) checkBundle(head uint32) error {
 // checkRoster checks a roster's list.
 func (h *Hub) checkRoster(a *Audit, ri uint32, owned map[uint32]reactor.Conn, rest bool) (AuditedRoster, error) {
 	r := h.Rosters.At(ri)
-	found := AuditedRoster{Home: r.Home, Ref: r.Ref(), Name: string(h.RosterName(ri))}
+	found := AuditedRoster{Home: r.Home, Ref: r.Ref(), Name: string(h.rosterName(ri))}
 	prev := uint32(0)
 	for i := r.Head; i != 0; i = h.Subs.At(i).Next {
 		sub := h.Subs.At(i)
-		if owned[i] == 0 || sub.Roster != ri || sub.Prev != prev {
+		if owned[i] == 0 || sub.Roster != ri || sub.prev != prev {
 			return found, fmt.Errorf("behind %d stands %d, of connection %d: %+v", prev, i, owned[i], *sub)
 		}
 		if sub.Transport.Row().Sessions {
-			a.Sessions[owned[i]] = AuditedSession{Number: uint32(sub.Noop), Home: r.Home, Channel: r.Index}
+			a.Sessions[owned[i]] = AuditedSession{Number: sub.session(), Home: r.Home, Channel: r.Index}
 		}
 		found.Cursors = append(found.Cursors, AuditedCursor{sub.Cursor, sub.Has(SubBehind)})
 		prev = i
@@ -166,7 +166,7 @@ func (h *Hub) checkCounts(rosters map[uint32]bool) error {
 	behind, rendered := int64(0), 0
 	for ri := range rosters {
 		for i := h.Rosters.At(ri).Head; i != 0; i = h.Subs.At(i).Next {
-			subscribers[h.ListensBy(i)]++
+			subscribers[h.listensBy(i)]++
 			if h.Subs.At(i).Has(SubBehind) {
 				behind++
 			}

@@ -22,7 +22,7 @@ func (h *Hub) closeForDrain(owner uint32, c reactor.Conn) {
 		h.finishEmptyPoll(owner, waiting)
 		return
 	case sub.Transport.Row().Events:
-		h.Object = msg.AppendObject(h.Object[:0], msg.Error503, h.RosterName(h.Subs.At(waiting).Roster), 0, Stopping)
+		h.Object = msg.AppendObject(h.Object[:0], msg.Error503, h.rosterName(h.Subs.At(waiting).Roster), 0, Stopping)
 		h.Scratch = frame.AppendFrame(h.Scratch[:0], sub.framing(), h.Object, frame.EventID{Retry: h.leaveTime()})
 		_ = h.loop.Write(c, h.Scratch) // a lost connection is told to Closed
 		h.endStream(owner, c)

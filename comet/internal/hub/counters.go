@@ -10,9 +10,9 @@ import (
 
 // listensBy is where a subscriber counts: at its transport, of which a poll with a
 // callback is one of its own.
-func (h *Hub) ListensBy(i uint32) frame.Transport {
+func (h *Hub) listensBy(i uint32) frame.Transport {
 	t := h.Subs.At(i).Transport
-	if t == frame.Poll && h.Subs.At(h.owner(i)).CbLen != 0 {
+	if t == frame.Poll && h.Subs.At(h.owner(i)).hasCallback() {
 		return frame.JSONP
 	}
 	return t

@@ -54,7 +54,7 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 		return
 	}
 	h.Object = h.appendNoop(h.Object[:0], sub, waiting)
-	sub.Noop++
+	sub.countNoop()
 	h.Tally.heartbeats++
 	h.Scratch = frame.AppendFrame(h.Scratch[:0], sub.framing(), h.Object, frame.NoEventID)
 	h.heartbeat(c)
@@ -67,5 +67,5 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 // appendNoop appends the noop of a connection's subscriber, which names the
 // channel of its first subscription that waits.
 func (h *Hub) appendNoop(object []byte, sub *Subscriber, waiting uint32) []byte {
-	return msg.AppendObject(object, msg.Noop, h.RosterName(h.Subs.At(waiting).Roster), sub.Noop, "")
+	return msg.AppendObject(object, msg.Noop, h.rosterName(h.Subs.At(waiting).Roster), sub.noops(), "")
 }

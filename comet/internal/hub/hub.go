@@ -38,10 +38,10 @@ type Hub struct {
 
 	Subs       reactor.Slab[Subscriber]
 	Callbacks  record.Names           // of JSONP
-	LaterJoins map[uint32][]mail.Mail // of polls of several channels, by owner: what is still to be asked
+	laterJoins map[uint32][]mail.Mail // of polls of several channels, by owner: what is still to be asked
 
 	Rosters     reactor.Slab[Roster]
-	RosterIndex *record.Index
+	rosterIndex *record.Index
 	Departed    []uint32 // rosters that somebody left in this turn
 
 	Pumps         []*pump // [0] is nobody's
@@ -106,11 +106,11 @@ func (h *Hub) Open(p Parts, cfg *Config) error {
 	h.Mailer, h.Table, h.Heads, h.loop, h.homes, h.totals, h.drain = p.Mailer, p.Conns, p.Heads, p.Loop, p.Homes, p.Totals, p.Drain
 	h.web, h.trusted, h.cfg, h.Rng = p.Web, p.Trusted, cfg, record.NewSpread()
 	h.Pumps = make([]*pump, 1)
-	h.LaterJoins = map[uint32][]mail.Mail{}
-	h.RosterIndex = record.NewIndex(
+	h.laterJoins = map[uint32][]mail.Mail{}
+	h.rosterIndex = record.NewIndex(
 		func(i uint32) *uint32 { return &h.Rosters.At(i).link },
 		func(i uint32) uint32 { r := h.Rosters.At(i); return mail.HashRef(r.Home, r.Index) })
-	if !h.RosterIndex.Usable() {
+	if !h.rosterIndex.Usable() {
 		return record.ErrNoIndex
 	}
 	return nil
@@ -121,7 +121,7 @@ func (h *Hub) Release() {
 	h.Callbacks.Release()
 	h.Subs.Release()
 	h.Rosters.Release()
-	h.RosterIndex.Release()
+	h.rosterIndex.Release()
 }
 
 // busy says whether a step of the turn has something left to do, which does not wait
@@ -157,6 +157,6 @@ func (h *Hub) Figures() Figures {
 	t := &h.Tally
 	return Figures{
 		Subscribers: t.Subscribers, Behind: t.Behind, Delivered: t.Delivered, Replayed: t.Replayed, Heartbeats: t.heartbeats, Lost: t.lost,
-		SubscriberSlab: h.Subs.Figures(), RosterSlab: h.Rosters.Figures(), RosterBuckets: h.RosterIndex.Figures(), CallbackSlabs: h.Callbacks.Figures(),
+		SubscriberSlab: h.Subs.Figures(), RosterSlab: h.Rosters.Figures(), RosterBuckets: h.rosterIndex.Figures(), CallbackSlabs: h.Callbacks.Figures(),
 	}
 }

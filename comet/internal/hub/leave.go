@@ -19,7 +19,7 @@ import (
 // its half of the connection, so it is still given what there is, and then a clear end;
 // it is not going to wait.
 func (h *Hub) Ended(owner uint32, c reactor.Conn) {
-	for i := h.First(owner); i != 0; i = h.Following(i) {
+	for i := h.First(owner); i != 0; i = h.following(i) {
 		h.Subs.At(i).Flags |= subGone
 	}
 	h.endGone(owner, c)
@@ -29,11 +29,11 @@ func (h *Hub) Ended(owner uint32, c reactor.Conn) {
 // given what there is.
 func (h *Hub) endGone(owner uint32, c reactor.Conn) {
 	sub := h.Subs.At(h.First(owner))
-	if !sub.Has(subGone) || !h.loop.Alive(c) || h.loop.Blocked(c) || len(h.LaterJoins[owner]) > 0 {
+	if !sub.Has(subGone) || !h.loop.Alive(c) || h.loop.Blocked(c) || len(h.laterJoins[owner]) > 0 {
 		return
 	}
-	for i := h.First(owner); i != 0; i = h.Following(i) {
-		if h.Subs.At(i).Has(SubAsking | SubBehind) {
+	for i := h.First(owner); i != 0; i = h.following(i) {
+		if h.Subs.At(i).Has(subAsking | SubBehind) {
 			return
 		}
 	}
@@ -151,19 +151,19 @@ const refusedTime = 2 * limit.RefusedSeconds * time.Second
 // homes.
 func (h *Hub) endSub(owner uint32) {
 	for i := h.First(owner); i != 0; {
-		next := h.Following(i)
+		next := h.following(i)
 		if i != owner {
 			h.endRecord(i)
 		}
 		i = next
 	}
-	if h.Subs.At(owner).Has(SubBundle) {
-		for _, m := range h.LaterJoins[owner] {
+	if h.Subs.At(owner).Has(subBundle) {
+		for _, m := range h.laterJoins[owner] {
 			m.Done()
 		}
-		delete(h.LaterJoins, owner)
+		delete(h.laterJoins, owner)
 	}
-	if sub := h.Subs.At(owner); sub.CbLen != 0 {
+	if sub := h.Subs.At(owner); sub.hasCallback() {
 		if sub.Transport.Row().Sessions {
 			h.releaseSession(sub)
 		}
@@ -180,8 +180,8 @@ func (h *Hub) endRecord(i uint32) {
 	if sub.Roster != 0 {
 		h.delist(sub.Roster, i)
 	}
-	if sub.Has(SubAsking) {
-		*sub = Subscriber{Flags: SubAsking}
+	if sub.Has(subAsking) {
+		*sub = Subscriber{Flags: subAsking}
 		return
 	}
 	h.Subs.Free(i)

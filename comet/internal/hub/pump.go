@@ -281,7 +281,7 @@ func (h *Hub) render(p *pump, b *frame.Batch, f frame.Framing) {
 		b.Reset(f, h.Rosters.At(p.roster).Gen)
 	}
 	for _, message := range p.Msgs[len(b.Ends):p.round] {
-		b.Append(message, h.RosterName(p.roster))
+		b.Append(message, h.rosterName(p.roster))
 	}
 }
 
@@ -289,12 +289,12 @@ func (h *Hub) render(p *pump, b *frame.Batch, f frame.Framing) {
 // lack the same messages, but for those with a callback of their own.
 func (h *Hub) pollResponse(p *pump, i uint32, from int) []byte {
 	sub, tell := h.Subs.At(h.owner(i)), h.tellOf(i)
-	missing := h.fitPoll(p.Msgs[from:p.round], h.RosterName(p.roster))
-	if sub.CbLen != 0 {
+	missing := h.fitPoll(p.Msgs[from:p.round], h.rosterName(p.roster))
+	if sub.hasCallback() {
 		if sub.Transport.Row().Sessions {
-			return h.ccometResponse(sub, missing, h.RosterName(p.roster))
+			return h.ccometResponse(sub, missing, h.rosterName(p.roster))
 		}
-		p.body = frame.AppendPollBody(p.body[:0], missing, h.RosterName(p.roster), false, tell)
+		p.body = frame.AppendPollBody(p.body[:0], missing, h.rosterName(p.roster), false, tell)
 		h.Scratch = h.appendPollResponse(h.Scratch[:0], sub, p.body)
 		return h.Scratch
 	}
@@ -302,7 +302,7 @@ func (h *Hub) pollResponse(p *pump, i uint32, from int) []byte {
 	variant := sub.Flags&(SubCloseAfter|SubHTTP10) | h.Subs.At(i).Flags&subTell
 	cache := &p.polls[variant/SubCloseAfter]
 	if page := h.Page(conn.Front, sub.Conn); cache.n != len(missing) || cache.from != from || cache.page != page {
-		p.body = frame.AppendPollBody(p.body[:0], missing, h.RosterName(p.roster), false, tell)
+		p.body = frame.AppendPollBody(p.body[:0], missing, h.rosterName(p.roster), false, tell)
 		cache.response = h.appendPollResponse(cache.response[:0], sub, p.body)
 		cache.from, cache.n, cache.page = from, len(missing), page
 	}
@@ -323,7 +323,7 @@ func (h *Hub) writeOwn(p *pump, i uint32, from int) {
 	b := &h.Batch
 	h.resetFor(b, i)
 	for _, message := range p.Msgs[from:p.round] {
-		b.Append(message, h.RosterName(p.roster))
+		b.Append(message, h.rosterName(p.roster))
 	}
 	h.writeBatch(i, h.Subs.At(i), b, 0)
 }

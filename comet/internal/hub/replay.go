@@ -57,10 +57,10 @@ func (h *Hub) RunReplays() {
 // there, and waits for that.
 func (h *Hub) askReplay(r replayer) bool {
 	sub := h.Subs.At(r.sub)
-	if !h.loop.Alive(r.conn) || sub.Conn != r.conn.Index() || !sub.Has(SubBehind) || sub.Has(SubAsking) || h.loop.Blocked(r.conn) {
+	if !h.loop.Alive(r.conn) || sub.Conn != r.conn.Index() || !sub.Has(SubBehind) || sub.Has(subAsking) || h.loop.Blocked(r.conn) {
 		return false // where it is blocked, drained has it queued again
 	}
-	sub.Flags |= SubAsking
+	sub.Flags |= subAsking
 	ro := h.Rosters.At(sub.Roster)
 	h.Send(ro.Home, mail.Mail{Kind: mail.CatchUp, Conn: r.conn, Slot: r.sub, Ref: ro.Ref(), Seq: sub.Cursor, Flag: mail.FlagPlace})
 	return true
@@ -148,7 +148,7 @@ func (h *Hub) CaughtUp(m *mail.Mail) {
 	h.heartbeat(m.Conn)
 	b := &h.Batch
 	h.resetFor(b, i)
-	h.replayInto(b, sub, h.RosterName(sub.Roster), m)
+	h.replayInto(b, sub, h.rosterName(sub.Roster), m)
 	b.Closes = m.Flag&(mail.FlagClosed|mail.FlagMore) == mail.FlagClosed
 	owner := h.owner(i)
 	h.writeReplay(i, b, m)
@@ -161,7 +161,7 @@ func (h *Hub) CaughtUp(m *mail.Mail) {
 // that is behind goes on.
 func (h *Hub) Drained(owner uint32, c reactor.Conn) {
 	behind := false
-	for i := h.First(owner); i != 0; i = h.Following(i) {
+	for i := h.First(owner); i != 0; i = h.following(i) {
 		sub := h.Subs.At(i)
 		if !sub.Has(SubBehind) {
 			continue

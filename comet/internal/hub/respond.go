@@ -36,7 +36,7 @@ func (h *Hub) appendPollResponse(dst []byte, sub *Subscriber, object []byte) []b
 	var cb []byte
 	size := len(object) + len("\n")
 	contentType := frame.TypeJSON
-	if sub.CbLen != 0 {
+	if sub.hasCallback() {
 		cb = h.Callbacks.Get(sub.callback())
 		size = len(cb) + len(object) + len("();\n")
 		contentType = frame.TypeScript

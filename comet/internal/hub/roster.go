@@ -29,7 +29,7 @@ func (r *Roster) Ref() mail.Ref { return mail.Ref{Index: r.Index, Gen: r.Gen} }
 
 // findRoster returns this loop's roster of a channel, or 0.
 func (h *Hub) findRoster(home uint8, ch mail.Ref) uint32 {
-	i := h.RosterIndex.Head(mail.HashRef(home, ch.Index))
+	i := h.rosterIndex.Head(mail.HashRef(home, ch.Index))
 	for i != 0 {
 		r := h.Rosters.At(i)
 		if r.Index == ch.Index && r.Gen == ch.Gen && r.Home == home {
@@ -51,13 +51,13 @@ func (h *Hub) rosterFor(m *mail.Mail) uint32 {
 		return 0
 	}
 	*h.Rosters.At(i) = Roster{Index: m.Ref.Index, Gen: m.Ref.Gen, Home: m.From, nameAt: m.Name.At, nameLen: m.Name.Len}
-	h.RosterIndex.Insert(i)
+	h.rosterIndex.Insert(i)
 	return i
 }
 
 // rosterName is the channel's name, read where its home keeps it: which it
 // does until the roster's last subscriber has been reported as left.
-func (h *Hub) RosterName(i uint32) []byte {
+func (h *Hub) rosterName(i uint32) []byte {
 	r := h.Rosters.At(i)
 	return h.homes.Name(r.Home, record.Name{At: r.nameAt, Len: r.nameLen})
 }
@@ -65,10 +65,10 @@ func (h *Hub) RosterName(i uint32) []byte {
 // enlist puts a subscriber into a roster.
 func (h *Hub) enlist(ri, i uint32) {
 	r, sub := h.Rosters.At(ri), h.Subs.At(i)
-	sub.Roster, sub.Next, sub.Prev = ri, r.Head, 0
-	h.Tally.Subscribers[h.ListensBy(i)]++
+	sub.Roster, sub.Next, sub.prev = ri, r.Head, 0
+	h.Tally.Subscribers[h.listensBy(i)]++
 	if r.Head != 0 {
-		h.Subs.At(r.Head).Prev = i
+		h.Subs.At(r.Head).prev = i
 	}
 	r.Head = i
 }
@@ -77,12 +77,12 @@ func (h *Hub) enlist(ri, i uint32) {
 // the turn ends, of all that left in it at once.
 func (h *Hub) delist(ri, i uint32) {
 	r, sub := h.Rosters.At(ri), h.Subs.At(i)
-	h.Tally.Subscribers[h.ListensBy(i)]--
+	h.Tally.Subscribers[h.listensBy(i)]--
 	if sub.Next != 0 {
-		h.Subs.At(sub.Next).Prev = sub.Prev
+		h.Subs.At(sub.Next).prev = sub.prev
 	}
-	if sub.Prev != 0 {
-		h.Subs.At(sub.Prev).Next = sub.Next
+	if sub.prev != 0 {
+		h.Subs.At(sub.prev).Next = sub.Next
 	} else {
 		r.Head = sub.Next
 	}
@@ -110,7 +110,7 @@ func (h *Hub) ReportDeparted() {
 			if r.Pump != 0 {
 				h.stopPump(r.Pump)
 			}
-			h.RosterIndex.Remove(ri)
+			h.rosterIndex.Remove(ri)
 			h.Rosters.Free(ri)
 		}
 	}

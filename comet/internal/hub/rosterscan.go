@@ -75,7 +75,7 @@ func (h *Hub) RunScans() {
 // surveyOne counts a subscriber, and says whether it has been listed.
 func (h *Hub) scanOne(v *rosterScan, i uint32) bool {
 	sub := h.Subs.At(i)
-	kind := h.ListensBy(i)
+	kind := h.listensBy(i)
 	v.Count++
 	v.by[kind]++
 	missing := max(v.next-sub.Cursor, 0)
@@ -115,8 +115,8 @@ func (h *Hub) listOne(v *rosterScan, i uint32, kind frame.Transport, missing int
 	cursor := sub.Cursor
 	if sub.Transport.Row().Sessions {
 		cursor-- // it counts from 0
-		t = msg.AppendField(t, ", ", "seat", int64(sub.Noop))
-		v.sessions = binary.NativeEndian.AppendUint32(v.sessions, uint32(sub.Noop))
+		t = msg.AppendField(t, ", ", "seat", int64(sub.session()))
+		v.sessions = binary.NativeEndian.AppendUint32(v.sessions, sub.session())
 	}
 	t = msg.AppendField(t, ", ", "cursor", int64(cursor))
 	t = msg.AppendField(t, ", ", "behind", int64(missing))
@@ -136,7 +136,8 @@ func (h *Hub) listOne(v *rosterScan, i uint32, kind frame.Transport, missing int
 
 // report tells the channel's home what a survey has come to.
 func (h *Hub) report(v *rosterScan) {
-	m := mail.Mail{Kind: mail.RosterScanned, Slot: v.number, N: v.listed, Lost: int32(v.Count) - v.listed, Msg: &msg.Message{}}
+	m := mail.Mail{Kind: mail.RosterScanned, Slot: v.number, N: v.listed, Msg: &msg.Message{}}
+	m.SetLeftOut(v.Count - int(v.listed))
 	m.Buf = pool.NameBuffer(v.sessions)
 	if v.Count > 0 {
 		t := msg.AppendField([]byte("{"), "", "loop", int64(h.Id))

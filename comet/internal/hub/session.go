@@ -46,7 +46,7 @@ func (h *Hub) EnterSession(c reactor.Conn, cb []byte, sub Subscriber, wants []To
 	if i == 0 {
 		return false
 	}
-	h.Subs.At(i).Flags |= SubAsking
+	h.Subs.At(i).Flags |= subAsking
 	m := mail.Mail{Kind: mail.ClaimSession, Conn: c, Slot: i, Seq: wants[0].Seq}
 	m.Buf, m.Nlen = ccomet.NameBuffer(channel)
 	m.Buf.B = append(m.Buf.B, sname...)
@@ -86,7 +86,8 @@ func (h *Hub) Claimed(m *mail.Mail) {
 			return
 		}
 		h.countLost(sub.Cursor, m.Seq)
-		sub.Cursor, sub.Noop = m.Seq, m.Lost
+		sub.Cursor = m.Seq
+		sub.setSession(m.Session())
 		h.enlist(roster, i)
 		h.loop.SetTimer(m.Conn, -1) // it waits for as long as it likes
 		if h.drain.On() {
@@ -98,7 +99,7 @@ func (h *Hub) Claimed(m *mail.Mail) {
 // unseat has the home forget whom it has just given a seat.
 func (h *Hub) unclaim(m *mail.Mail) {
 	if m.Flag&mail.FlagMember != 0 {
-		h.Send(m.From, mail.Mail{Kind: mail.ReleaseSession, Conn: m.Conn, Slot: uint32(m.Lost)})
+		h.Send(m.From, mail.Mail{Kind: mail.ReleaseSession, Conn: m.Conn, Slot: m.Session()})
 	}
 	h.unjoin(m)
 }
@@ -106,7 +107,7 @@ func (h *Hub) unclaim(m *mail.Mail) {
 // stand gives up the seat of a subscriber that leaves.
 func (h *Hub) releaseSession(sub *Subscriber) {
 	if sub.Roster != 0 {
-		h.Send(h.Rosters.At(sub.Roster).Home, mail.Mail{Kind: mail.ReleaseSession, Conn: h.loop.ConnAt(sub.Conn), Slot: uint32(sub.Noop)})
+		h.Send(h.Rosters.At(sub.Roster).Home, mail.Mail{Kind: mail.ReleaseSession, Conn: h.loop.ConnAt(sub.Conn), Slot: sub.session()})
 	}
 }
 

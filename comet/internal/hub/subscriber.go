@@ -5,7 +5,6 @@ import (
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/pool"
-	"ccomet/comet/internal/record"
 	"ccomet/comet/internal/token"
 	"ccomet/reactor"
 	"unsafe"
@@ -16,35 +15,34 @@ import (
 // what it has not got yet is what its channel's history holds from its cursor
 // on.
 type Subscriber struct {
-	Conn      uint32 // its connection's index
-	Roster    uint32 // 0 until its channel's home has answered
-	Next      uint32 // in the roster
-	Prev      uint32
-	Cursor    int32 // the number it wants next
-	Noop      int32 // the counter that a noop carries; of transportCComet its seat
-	CbAt      uint32
-	Flags     uint16
-	CbLen     uint8
-	Transport frame.Transport
+	Conn        uint32 // its connection's index
+	Roster      uint32 // 0 until its channel's home has answered
+	Next        uint32 // in the roster
+	prev        uint32 // overlay.go
+	Cursor      int32  // the number it wants next
+	count       int32  // overlay.go
+	link        uint32 // overlay.go
+	Flags       uint16
+	callbackLen uint8
+	Transport   frame.Transport
 }
 
 const (
 	SubBehind     uint16 = 1 << iota // a write was short: it goes on from its cursor when it has drained
-	SubAsking                        // its channel's home owes it an answer: to its joining, or what it has missed
+	subAsking                        // its channel's home owes it an answer: to its joining, or what it has missed
 	SubCloseAfter                    // HTTP: the connection ends with the response
 	SubHTTP10                        // HTTP/1.0: no chunks
 	subTell                          // it is to be told its channel's epoch with the first that it hears of it
 	SubSayLost                       // it wants to be told of messages that are gone
 	subGone                          // the client has ended its side: it is not going to wait (endGone)
-	SubBundle                        // it stands for its members (bundle.go)
+	subBundle                        // it stands for its members (bundle.go)
 	SubMember
 )
 
 var _ [32]byte = [unsafe.Sizeof(Subscriber{})]byte{}
 
-func (sub *Subscriber) Has(flag uint16) bool  { return sub.Flags&flag != 0 }
-func (sub *Subscriber) callback() record.Name { return record.Name{At: sub.CbAt, Len: sub.CbLen} }
-func (sub *Subscriber) poll() bool            { return sub.Transport.Row().Poll }
+func (sub *Subscriber) Has(flag uint16) bool { return sub.Flags&flag != 0 }
+func (sub *Subscriber) poll() bool           { return sub.Transport.Row().Poll }
 
 // How a subscriber comes and goes:
 //
@@ -93,7 +91,7 @@ func (h *Hub) newSub(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) u
 			h.endSub(i)
 			return 0
 		}
-		h.Subs.At(i).CbAt, h.Subs.At(i).CbLen = at.At, at.Len
+		h.Subs.At(i).setCallback(at)
 	}
 	h.SetState(c, conn.Waiting, i)
 	h.loop.Pause(c)
@@ -116,7 +114,7 @@ func (sub *Subscriber) begin(w *Topic) {
 func (h *Hub) subscribeAll(owner uint32, c reactor.Conn, wants []Topic) {
 	var members [MaxBundle]uint32
 	n := 0
-	for i := h.First(owner); i != 0; i = h.Following(i) {
+	for i := h.First(owner); i != 0; i = h.following(i) {
 		members[n] = i
 		n++
 	}
@@ -132,7 +130,7 @@ func (h *Hub) subscribeAll(owner uint32, c reactor.Conn, wants []Topic) {
 		m := h.joinMail(i, c, w)
 		switch {
 		case k > 0 && h.Subs.At(owner).poll():
-			h.LaterJoins[owner] = append(h.LaterJoins[owner], m)
+			h.laterJoins[owner] = append(h.laterJoins[owner], m)
 		default:
 			h.subscribe(&m)
 		}
@@ -166,23 +164,23 @@ func (h *Hub) joinMail(i uint32, c reactor.Conn, w *Topic) mail.Mail {
 }
 
 func (h *Hub) subscribe(m *mail.Mail) {
-	h.Subs.At(m.Slot).Flags |= SubAsking
+	h.Subs.At(m.Slot).Flags |= subAsking
 	h.Send(h.homes.Of(m.Cname()), *m)
 }
 
 // subscribeRest asks for the channels of a poll that have not been asked yet.
 func (h *Hub) subscribeRest(owner uint32) {
-	for _, m := range h.LaterJoins[owner] {
+	for _, m := range h.laterJoins[owner] {
 		h.subscribe(&m)
 	}
-	delete(h.LaterJoins, owner)
+	delete(h.laterJoins, owner)
 }
 
 // answeredSub takes the subscriber that an answer of a channel's home is for; false:
 // it has gone meanwhile, and its record is free now.
 func (h *Hub) answeredSub(i uint32) bool {
 	sub := h.Subs.At(i)
-	sub.Flags &^= SubAsking
+	sub.Flags &^= subAsking
 	if sub.Conn == 0 {
 		h.Subs.Free(i)
 		return false
@@ -240,7 +238,7 @@ func (h *Hub) Joined(m *mail.Mail) {
 		m.Seq, m.Msg, m.N = firstOf(m), nil, 0
 		m.Flag |= mail.FlagMore // in its turn
 	}
-	h.replayInto(b, sub, h.RosterName(roster), m)
+	h.replayInto(b, sub, h.rosterName(roster), m)
 	h.writeReplay(i, b, m)
 	h.endGone(h.owner(i), m.Conn)
 }

@@ -93,7 +93,7 @@ type Mail struct {
 	Ref  Ref
 	Name record.Name // of the channel, at its home
 	Seq  int32
-	Lost int32 // the number wanted, where joinLost
+	Lost int32 // with FlagLost: the number wanted; else what Session or LeftOut says
 	N    int32
 	Slot uint32 // who asked on that connection: a subscriber, or a place in its pipeline
 	Kind Kind
@@ -103,6 +103,14 @@ type Mail struct {
 	Flag uint16
 	Nlen uint8
 }
+
+// Session is the session's number that SessionClaimed has.
+func (m *Mail) Session() uint32          { return uint32(m.Lost) }
+func (m *Mail) SetSession(number uint32) { m.Lost = int32(number) }
+
+// LeftOut is how many subscribers RosterScanned does not list.
+func (m *Mail) LeftOut() int     { return int(m.Lost) }
+func (m *Mail) SetLeftOut(n int) { m.Lost = int32(n) }
 
 func (m *Mail) Cname() []byte   { return m.Buf.B[:m.Nlen] }
 func (m *Mail) Content() []byte { return m.Buf.B[m.Nlen:] }

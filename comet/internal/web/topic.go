@@ -24,9 +24,11 @@ func (w *Web) startSub(x *exchange, t frame.Transport) error {
 		return err
 	}
 	sub := newSubscriber(x, t)
-	if sub.Noop, err = x.numberArg("noop", 0); err != nil {
+	noops, err := x.numberArg("noop", 0)
+	if err != nil {
 		return err
 	}
+	sub.SetNoops(noops)
 	var cb []byte
 	if t.Row().Poll {
 		if cb, err = x.callbackArg(); err != nil {
