@@ -40,7 +40,7 @@ func appendPresence(dst []byte, alive bool, cname []byte) []byte {
 	return append(append(dst, cname...), '\n')
 }
 
-// sweepOn goes on with the round, as far as it is paid up to by now.
+// SweepOn goes on with the round, as far as it is paid up to by now.
 func (b *Broker) SweepOn(now time.Time) {
 	p := &b.sweep
 	if b.totals.Listening.Load() == 0 {

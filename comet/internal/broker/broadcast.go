@@ -6,27 +6,26 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// walk is a broadcast on its way through a loop's channels.
+// broadcastScan is a broadcast on its way through a loop's channels.
 type broadcastScan struct {
 	content []byte       // JSON-escaped, of all loops
 	shared  *msg.Sharing // by this loop's channels
 	at, end uint32       // records still to be looked at
 }
 
-// maxWalks bounds the broadcasts that have not yet been round, counted on each
-// loop.
+// MaxBroadcasts bounds the broadcasts that have not reached all channels yet, counted on
+// each loop.
 const MaxBroadcasts = 1024
 
-// startWalk serves mailBroadcast. It is on its way before the next mail is looked
-// at, so that where the channels are few, what one backend publishes keeps its
-// order.
+// StartBroadcast serves mail.Broadcast. It begins before the next mail is read, so that
+// where channels are few, what one backend publishes keeps its order.
 func (b *Broker) StartBroadcast(m *mail.Mail) {
 	b.Broadcasts = append(b.Broadcasts, broadcastScan{content: m.Msg.Content, shared: msg.NewSharing(m.Msg.Content), at: 1, end: b.Channels.Used()})
 	b.RunBroadcasts()
 }
 
-// runWalks goes on with what is under way, one after the other, within the
-// turn's budget (walkLeft).
+// RunBroadcasts continues the broadcasts that are under way, one after the other, within
+// the turn's budget (ScanLeft).
 func (b *Broker) RunBroadcasts() {
 	for len(b.Broadcasts) > 0 {
 		w := &b.Broadcasts[0]
@@ -56,5 +55,5 @@ func (b *Broker) nextLive(at *uint32, end uint32, budget *int) uint32 {
 	return 0
 }
 
-// walkBudget is how many channels are looked at in a turn, by each walk.
+// ScanBudget is how many channels each kind of scan looks at in a turn.
 const ScanBudget = 1024

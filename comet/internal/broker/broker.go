@@ -1,6 +1,6 @@
-// Package broker has channels: their numbers, what they keep, how long they live, who
-// listens where. A broker is one loop's; it knows nothing of connections, requests and
-// framings, and hears of subscribers by mail.
+// Package broker has channels: their numbers, their history, how long they live, which
+// loops have subscribers of them. A broker belongs to one loop. It knows nothing of
+// connections, requests and framings, and learns of subscribers by mail.
 package broker
 
 import (
@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// broker has the channels whose home one loop is: their numbers, what they keep, how
+// Broker has the channels whose home one loop is: their numbers, what they keep, how
 // long they live, and which loops have subscribers of them. It knows of connections
 // no more than their names, and hears of subscribers by mail.
 type Broker struct {
@@ -48,7 +48,7 @@ type Broker struct {
 	explained    uint32 // so far
 }
 
-// brokerConfig is what a broker is told; the server's Config explains it.
+// Config is what a broker needs of the server's Config, which explains it.
 type Config struct {
 	Tokens bool // a subscriber brings its channel's token
 	Secret []byte
@@ -63,7 +63,7 @@ type Config struct {
 	PollMost                              int // bytes of messages that a poll is given at once
 }
 
-// open readies a broker, which has the loop of its mailer.
+// Open readies a broker, which has the loop of its mailer.
 func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, totals *limit.Totals, cfg *Config, snapshots *Snapshots) error {
 	b.Mailer, b.loop, b.homes, b.totals, b.cfg, b.snapshots = m, loop, homes, totals, cfg, snapshots
 	b.tokens, b.Epochs = token.New(cfg.Secret), record.NewEpochs()
@@ -81,7 +81,7 @@ func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, t
 	return nil
 }
 
-// release gives back the memory that the collector does not see.
+// Release gives back the memory that the collector does not see.
 func (b *Broker) Release() {
 	b.Names.Release()
 	b.Channels.Release()
@@ -90,13 +90,13 @@ func (b *Broker) Release() {
 	b.sessionIndex.Release()
 }
 
-// busy says whether a step of the turn has something left to do, which does not wait
+// Busy says whether a step of the turn has something left to do, which does not wait
 // for anything.
 func (b *Broker) Busy() bool {
 	return b.Leases.Pending() || len(b.Broadcasts) > 0 || len(b.Listings) > 0
 }
 
-// due is how long a turn may be waited for; below zero there is no bound.
+// Due is how long a turn may be waited for; below zero there is no bound.
 func (b *Broker) Due(now time.Time) time.Duration {
 	wait := Sooner(b.sweepDue(now), b.explanationsDue(now))
 	if ticks, any := b.Leases.Next(); any {
@@ -105,7 +105,7 @@ func (b *Broker) Due(now time.Time) time.Duration {
 	return wait
 }
 
-// brokerFigures are what a broker counts.
+// Figures are what a broker counts.
 type Figures struct {
 	Published                     uint64
 	Channels                      int

@@ -10,7 +10,7 @@ import (
 	"unsafe"
 )
 
-// channel is a channel's record on its home loop, which alone gives numbers
+// Channel is a channel's record on its home loop, which alone gives numbers
 // and keeps history. 48 bytes, and its name and its place in the index beside.
 type Channel struct {
 	Next    int32  // the number that the next message gets
@@ -42,7 +42,7 @@ func (ch *Channel) Name() record.Name { return record.Name{At: ch.nameAt, Len: c
 func (ch *Channel) addLoop(id uint8)      { ch.loops[id>>5] |= 1 << (id & 31) }
 func (ch *Channel) HasLoop(id uint8) bool { return ch.loops[id>>5]&(1<<(id&31)) != 0 }
 
-// find returns the record of a live channel, or 0.
+// Find returns the record of a live channel, or 0.
 func (b *Broker) Find(cname []byte) uint32 {
 	i := b.channelIndex.Head(uint32(b.homes.Hash(cname)))
 	for i != 0 {
@@ -55,7 +55,7 @@ func (b *Broker) Find(cname []byte) uint32 {
 	return 0
 }
 
-// channel returns the record that a ref names, or nil when it is gone.
+// Channel returns the record that a ref names, or nil when it is gone.
 func (b *Broker) Channel(r mail.Ref) *Channel {
 	if b.Channels.Has(r.Index) {
 		if ch := b.Channels.At(r.Index); ch.Gen == r.Gen && ch.State != channelFree {
@@ -65,7 +65,7 @@ func (b *Broker) Channel(r mail.Ref) *Channel {
 	return nil
 }
 
-// findOrMake returns the channel of a name, new if need be; code says why not.
+// FindOrMake returns the channel of a name, new if need be; code says why not.
 func (b *Broker) FindOrMake(cname []byte) (uint32, mail.Code) {
 	if i := b.Find(cname); i != 0 {
 		return i, mail.CodeOK
@@ -103,7 +103,7 @@ func (b *Broker) makeChannel(cname []byte) uint32 {
 	return i
 }
 
-// extend lets a channel live at least d from now, subscribers or not.
+// Extend lets a channel live at least d from now, subscribers or not.
 func (b *Broker) Extend(i uint32, d time.Duration) {
 	due := b.loop.Tick() + reactor.Tick((d+reactor.TickLength-1)/reactor.TickLength)
 	if lease := &b.Channels.At(i).Lease; !lease.Armed() || int32(due-lease.Due()) > 0 {
@@ -111,7 +111,7 @@ func (b *Broker) Extend(i uint32, d time.Duration) {
 	}
 }
 
-// expireChannels frees the channels whose time is up, some at a time.
+// ExpireChannels frees the channels whose time is up, some at a time.
 func (b *Broker) ExpireChannels() {
 	b.Leases.Advance(b.loop.Tick())
 	for range ScanBudget {
@@ -126,9 +126,9 @@ func (b *Broker) ExpireChannels() {
 	}
 }
 
-// endChannel closes a channel: nobody finds it any more, and its subscribers
-// are told. The record goes when the last of them has left; until then its
-// history is there for those who are behind, with the close as its last message.
+// EndChannel closes a channel: its name leads to it no longer, and its subscribers are
+// sent the close. The record is freed when the last of them has left; until then its
+// history serves the subscribers that are behind, with the close as its last message.
 func (b *Broker) EndChannel(i uint32) {
 	ch := b.Channels.At(i)
 	b.Append(i, msg.Close, nil)
@@ -160,7 +160,7 @@ func (b *Broker) freeChannel(i uint32) {
 	b.Channels.Free(i)
 }
 
-// append gives a message of a channel its number, keeps it, and has it
+// Append gives a message of a channel its number, keeps it, and has it
 // delivered. It returns the number.
 func (b *Broker) Append(i uint32, k msg.Kind, content []byte) int32 {
 	message := msg.New(k, b.Channels.At(i).Next, content)
@@ -192,7 +192,7 @@ func (b *Broker) deliver(i uint32, message *msg.Message) {
 	}
 }
 
-// publish serves mailPublish.
+// Publish serves mail.Publish.
 func (b *Broker) Publish(m *mail.Mail) {
 	r := mail.Mail{Kind: mail.Done, Conn: m.Conn, Slot: m.Slot}
 	if i := b.channelFor(m, &r, true); i != 0 {
@@ -226,7 +226,7 @@ func (b *Broker) channelFor(m, r *mail.Mail, rated bool) uint32 {
 	return i
 }
 
-// join serves mailJoin: it finds or makes the channel, works out what the
+// Join serves mail.Join: it finds or makes the channel, works out what the
 // subscriber is to be sent, and counts it if it is going to wait.
 func (b *Broker) Join(m *mail.Mail) {
 	r := mail.Mail{Kind: mail.Joined, Conn: m.Conn, Slot: m.Slot}
@@ -321,7 +321,7 @@ func (b *Broker) replayFrom(ch *Channel, seq int32, m, r *mail.Mail) (oldest int
 	return oldest
 }
 
-// catchUp serves mailCatchUp: a subscriber that was stuck can be written to
+// CatchUp serves mail.CatchUp: a subscriber that was stuck can be written to
 // again, and goes on from its cursor.
 func (b *Broker) CatchUp(m *mail.Mail) {
 	r := mail.Mail{Kind: mail.Backlog, Conn: m.Conn, Slot: m.Slot}
@@ -333,7 +333,7 @@ func (b *Broker) CatchUp(m *mail.Mail) {
 	b.Send(m.From, r)
 }
 
-// leave serves mailLeave.
+// Leave serves mail.Leave.
 func (b *Broker) Leave(m *mail.Mail) {
 	ch := b.Channel(m.Ref)
 	ch.Subs -= uint32(m.N)
@@ -341,7 +341,7 @@ func (b *Broker) Leave(m *mail.Mail) {
 	if ch.Subs > 0 {
 		return
 	}
-	// Everybody who ever joined has left, so no loop has a roster, nor will have.
+	// All subscribers that ever joined have left, so no loop has a roster, nor will have.
 	ch.loops = [2]uint32{}
 	if ch.State == channelClosed {
 		b.freeChannel(m.Ref.Index)

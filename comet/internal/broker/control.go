@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// control serves mailControl.
+// Control serves mail.Control.
 func (b *Broker) Control(m *mail.Mail) {
 	r := mail.Mail{Kind: mail.Done, Conn: m.Conn, Slot: m.Slot}
 	var i uint32

@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// What there is to know of one channel, for whoever wonders why a client hears
-// nothing (/explain):
+// An explanation is what there is to know of one channel, for a user whose client
+// receives nothing (/explain):
 //
 //  1. The loop that is asked mails the channel's home (explain).
 //  2. The home writes down what it knows (startExplaining), and asks the loops
 //     that may have subscribers, one after the other, each for as many as are
 //     still to be listed (askNext).
-//  3. Each goes through its roster, some subscribers a turn (survey.go).
-//  4. The home puts it together (surveyed) and has the request answered
-//     (explained). A loop that keeps it waiting is left out, and named.
+//  3. Each goes through its roster, some subscribers a turn (rosterscan.go).
+//  4. The home puts it together (RosterScanned) and has the request answered
+//     (finishExplaining). A loop that keeps it waiting is left out, and named.
 type explanation struct {
 	number   uint32
-	asker    mail.ReplyTo // on loop from
+	replyTo  mail.ReplyTo // on loop from
 	from     uint8
 	ref      mail.Ref
 	text     []byte
@@ -32,7 +32,7 @@ type explanation struct {
 	limit    int32  // subscribers that may still be listed
 	leftOut  int
 	parts    int
-	sessions []uint32 // of those who are listed
+	sessions []uint32 // of the listed subscribers
 	Until    time.Time
 }
 
@@ -43,7 +43,7 @@ const (
 	ScanTime         = time.Second // that a loop may take for its part
 )
 
-// startExplaining serves mailExplain.
+// StartExplaining serves mail.Explain.
 func (b *Broker) StartExplaining(m *mail.Mail) {
 	r := mail.Mail{Kind: mail.Explained, Conn: m.Conn, Slot: m.Slot}
 	i := b.Find(m.Cname())
@@ -54,7 +54,7 @@ func (b *Broker) StartExplaining(m *mail.Mail) {
 		r.Code = mail.CodeBusy
 	default:
 		b.explained++
-		e := &explanation{number: b.explained, asker: mail.ReplyTo{Conn: m.Conn, Slot: m.Slot}, from: m.From, limit: m.N}
+		e := &explanation{number: b.explained, replyTo: mail.ReplyTo{Conn: m.Conn, Slot: m.Slot}, from: m.From, limit: m.N}
 		b.describeChannel(e, i)
 		b.Explanations = append(b.Explanations, e)
 		b.askNext(e)
@@ -110,7 +110,7 @@ func (b *Broker) askNext(e *explanation) {
 	b.Send(uint8(e.loop), mail.Mail{Kind: mail.ScanRoster, Slot: e.number, Ref: e.ref, Seq: ch.Next, N: e.limit})
 }
 
-// surveyed serves mailSurveyed: a loop has told of its subscribers.
+// RosterScanned serves mail.RosterScanned: a loop has described its subscribers.
 func (b *Broker) RosterScanned(m *mail.Mail) {
 	for _, e := range b.Explanations {
 		if e.number != m.Slot || e.loop != int(m.From) {
@@ -138,7 +138,7 @@ func (e *explanation) add(part []byte) {
 	e.text = append(append(e.text, "\n  "...), part...)
 }
 
-// expireExplanations goes on without the loops that keep others waiting.
+// ExpireExplanations goes on without the loops that keep others waiting.
 func (b *Broker) ExpireExplanations(now time.Time) {
 	for n := 0; n < len(b.Explanations); {
 		e := b.Explanations[n]
@@ -174,10 +174,10 @@ func (b *Broker) finishExplaining(e *explanation) {
 			break
 		}
 	}
-	b.Send(e.from, mail.Mail{Kind: mail.Explained, Conn: e.asker.Conn, Slot: e.asker.Slot, Msg: &msg.Message{Content: e.text}})
+	b.Send(e.from, mail.Mail{Kind: mail.Explained, Conn: e.replyTo.Conn, Slot: e.replyTo.Slot, Msg: &msg.Message{Content: e.text}})
 }
 
-// nameSeats tells the names of those who are listed with their seats.
+// nameSessions adds the names of the listed subscribers that have sessions.
 func (b *Broker) nameSessions(e *explanation) {
 	before := ",\n \"seats\": {\""
 	for _, i := range e.sessions {
@@ -192,7 +192,7 @@ func (b *Broker) nameSessions(e *explanation) {
 	}
 }
 
-// sooner is the shorter of two waits, of which a negative one is no bound.
+// Sooner is the shorter of two waits, of which a negative one is no bound.
 func Sooner(a, b time.Duration) time.Duration {
 	if a < 0 || b >= 0 && b < a {
 		return b

@@ -5,7 +5,7 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// history is what a channel keeps for those who come back: a run of messages,
+// history is what a channel keeps for clients that come back: a run of messages,
 // bounded in number and in bytes of memory. Channels without any have none of it.
 type history struct {
 	First, last *msg.Message
@@ -48,7 +48,7 @@ func (t *histories) drop(i uint32) {
 	t.Free = i
 }
 
-// keep appends a message to its channel's history and lets go of the oldest
+// Keep appends a message to its channel's history and lets go of the oldest
 // ones that are too many.
 func (b *Broker) Keep(ch *Channel, message *msg.Message) {
 	cfg := b.cfg
@@ -135,7 +135,7 @@ func (b *Broker) keepLess(ch *Channel, share int) {
 	}
 }
 
-// from returns the messages kept from number seq on, and the number of the
+// From returns the messages kept from number seq on, and the number of the
 // first that is there (the next number, if none is).
 func (b *Broker) From(ch *Channel, seq int32) (msg.Run, int32) {
 	if ch.History == 0 {
@@ -148,7 +148,7 @@ func (b *Broker) From(ch *Channel, seq int32) (msg.Run, int32) {
 	return kept, kept.First.Seq
 }
 
-// oldest is the number of the oldest message kept, the next one's if there is
+// Oldest is the number of the oldest message kept, the next one's if there is
 // none.
 func (b *Broker) Oldest(ch *Channel) int32 {
 	if ch.History == 0 {
@@ -157,7 +157,7 @@ func (b *Broker) Oldest(ch *Channel) int32 {
 	return b.Histories.At(ch.History).First.Seq
 }
 
-// dropHistory forgets what a channel keeps.
+// DropHistory forgets what a channel keeps.
 func (b *Broker) DropHistory(ch *Channel) {
 	if ch.History != 0 {
 		h := b.Histories.At(ch.History)

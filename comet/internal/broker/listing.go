@@ -6,7 +6,8 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// runRolls answers what was asked (mailRollCall), within the turn's budget.
+// RunListings answers the requests for a list of channels (mail.ListChannels), within the
+// turn's budget.
 func (b *Broker) RunListings() {
 	left, n := ScanBudget, 0
 	for ; n < len(b.Listings) && left > 0; n++ {
@@ -33,5 +34,5 @@ func (b *Broker) listChannels(m *mail.Mail, left *int) {
 	b.Send(m.From, r)
 }
 
-// rollEnds: the home has no more channels.
+// ListingEnds says that the home has no more channels.
 const ListingEnds = 1

@@ -5,11 +5,11 @@ import (
 	"sort"
 )
 
-// markEvery is how many messages of a long history there are to a mark: as many are
+// MarkEvery is how many messages of a long history there are to a mark: as many are
 // walked over at the most to find a place.
 const MarkEvery = 64
 
-// marks are places in a long history, so that finding one is no walk: every
+// marks are places in a long history, so that finding one takes no walk along it: every
 // markEvery-th message, in order, eight bytes each.
 type marks struct {
 	List []*msg.Message
@@ -41,7 +41,7 @@ func (h *history) unmark(message *msg.Message) {
 	}
 }
 
-// from is what is kept from number seq on. Numbers wrap, so they are compared by
+// From is what is kept from number seq on. Numbers wrap, so they are compared by
 // signed difference.
 func (h *history) From(seq int32) msg.Run {
 	at := msg.Run{First: h.First, N: int(h.N)}

@@ -9,14 +9,13 @@ import (
 	"unsafe"
 )
 
-// seat is where a channel's home knows a subscriber of CComet's dialect by name,
-// so that whoever comes next under that name takes its place, whichever loop each
-// of them is on. 24 bytes, the name and a place in the index beside; others do not
-// pay for it.
+// Session is a subscriber of CComet's dialect, as its channel's home knows it by name, so
+// that the next subscriber of that name takes its place, whichever loops the two are on.
+// It takes 24 bytes, the name, and a place in the index; other subscribers have none.
 type Session struct {
 	link    uint32 // index chain
 	Channel uint32
-	Conn    reactor.Conn // whose it is, on its loop; 0 while the seat is free
+	Conn    reactor.Conn // the subscriber's, on its loop; 0: the record is free
 	nameAt  uint32       // of the subscriber
 	nameLen uint8
 	Loop    uint8
@@ -27,12 +26,12 @@ var _ [24]byte = [unsafe.Sizeof(Session{})]byte{}
 
 func (k *Session) Name() record.Name { return record.Name{At: k.nameAt, Len: k.nameLen} }
 
-// hashSeat mixes a subscriber's name and its channel for the index of seats.
+// hashSession mixes a subscriber's name and its channel for the index of sessions.
 func (b *Broker) hashSession(channel uint32, sname []byte) uint32 {
 	return uint32(b.homes.Hash(sname)) ^ mail.HashRef(0, channel)
 }
 
-// findSeat returns the seat of a name on a channel, or 0.
+// findSession returns the session of a name on a channel, or 0.
 func (b *Broker) findSession(channel uint32, sname []byte) uint32 {
 	i := b.sessionIndex.Head(b.hashSession(channel, sname))
 	for i != 0 {
@@ -45,8 +44,8 @@ func (b *Broker) findSession(channel uint32, sname []byte) uint32 {
 	return 0
 }
 
-// makeSeat returns a new seat, which has nobody's connection yet; 0 when there is
-// no memory.
+// makeSession returns a new session, which has no connection yet; 0 when there is no
+// memory.
 func (b *Broker) makeSession(channel uint32, sname []byte) uint32 {
 	at := b.Names.Put(sname)
 	if at.At == 0 {
@@ -70,9 +69,9 @@ func (b *Broker) freeSession(i uint32) {
 	b.Sessions.Free(i)
 }
 
-// sit serves mailSit: it finds or makes the channel, and gives the subscriber what
-// it wants if that is there, and else a seat. Either way who had come under its
-// name before is sent away.
+// Claim serves mail.ClaimSession: it finds or makes the channel, and gives the subscriber
+// the messages that it asks for where they are kept, and else a session. Either way an
+// earlier subscriber of that name loses its session.
 func (b *Broker) Claim(m *mail.Mail) {
 	r := mail.Mail{Kind: mail.SessionClaimed, Conn: m.Conn, Slot: m.Slot}
 	var i uint32
@@ -137,8 +136,8 @@ func (b *Broker) minute() uint8 {
 	return uint8(b.loop.Tick() / reactor.Tick(time.Minute/reactor.TickLength))
 }
 
-// giveSeat has a subscriber wait, in the seat at if there was one under its name:
-// then it takes another's place, and no limit is in its way.
+// giveSession has a subscriber wait, in session at if there was one of its name: then it
+// takes the place of another subscriber, and no limit applies.
 func (b *Broker) giveSession(i, at uint32, m, r *mail.Mail) {
 	if at == 0 {
 		if b.full(i) {
@@ -157,16 +156,16 @@ func (b *Broker) giveSession(i, at uint32, m, r *mail.Mail) {
 	b.enrol(i, m, r)
 }
 
-// stood serves mailStand: a subscriber has left its seat, if it had not been given
-// to another.
+// ReleaseSession serves mail.ReleaseSession: a subscriber has left, and its session ends
+// unless another connection has claimed it meanwhile.
 func (b *Broker) ReleaseSession(m *mail.Mail) {
 	if k := b.Sessions.At(m.Slot); k.Conn == m.Conn && k.Loop == m.From {
 		b.freeSession(m.Slot)
 	}
 }
 
-// told serves mailTell: it numbers a message and keeps it, unless it is a SIGN, and
-// has it delivered.
+// PublishCComet serves mail.PublishCComet: it numbers a message, keeps it and has it
+// delivered. A join notice gets no number and is not kept.
 func (b *Broker) PublishCComet(m *mail.Mail) {
 	r := mail.Mail{Kind: mail.Done, Conn: m.Conn, Slot: m.Slot}
 	if i := b.channelFor(m, &r, m.Op != mail.OpSignIn); i != 0 {

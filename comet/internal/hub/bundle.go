@@ -7,19 +7,19 @@ import (
 )
 
 // A client may wait for several channels on one connection. Then the
-// connection's own subscriber is the head of a bundle, and stands in no roster;
+// connection's own subscriber is the head of a bundle, and is in no roster;
 // each channel has a member, which is a subscriber like any other: with a
 // cursor, in its channel's roster, behind or not by itself. One record more for
 // the head, and none where there is one channel. overlay.go has what the fields mean.
 //
-// A channel that is closed, or refused, is told and left out; the response ends
+// The client is sent that a channel is closed or refused; the response ends
 // with the last. Its member stays in its place until then, since the id of an
 // event has the cursors of all, in the order of the request.
 
 // MaxBundle bounds the channels on one connection.
 const MaxBundle = 64
 
-// first returns a connection's first subscription, following the one behind
+// First returns a connection's first subscription, following the one behind
 // another, 0 if there is none: all of them, with a bundle or without.
 func (h *Hub) First(i uint32) uint32 {
 	if sub := h.Subs.At(i); sub.Has(subBundle) {
@@ -56,7 +56,7 @@ func (h *Hub) newMembers(head uint32, wants []Topic) bool {
 		}
 		w, sub, place := &wants[n-1], h.Subs.At(i), record.EpochNone
 		if w.Place || w.Over() {
-			place = w.Epoch // else it wants the newest, of whatever epoch
+			place = w.Epoch // else it asks for the newest, of whatever epoch
 		}
 		*sub = Subscriber{
 			Conn: of.Conn, Transport: of.Transport, Flags: of.Flags &^ subBundle,
@@ -90,7 +90,7 @@ func (h *Hub) begun(i uint32) bool {
 
 // endOne ends one subscription of an endless response, all of which is written. place
 // is what a bundle keeps in its place for the ids of its events: why it has ended, or
-// the epoch of where it stands.
+// the epoch of its cursor.
 func (h *Hub) endOne(i uint32, c reactor.Conn, place uint32) {
 	owner := h.owner(i)
 	if owner != i {
@@ -123,7 +123,7 @@ func (h *Hub) endsWith(i uint32) bool {
 	return !h.Subs.At(i).Has(SubMember) || h.Subs.At(h.owner(i)).members() == 1
 }
 
-// placeOf is the epoch of a subscriber's place, or what stands for it.
+// placeOf is the epoch of a subscriber's cursor, or the word in its place (record.EpochNone…).
 func (h *Hub) placeOf(sub *Subscriber) uint32 {
 	switch {
 	case sub.Roster != 0:

@@ -22,7 +22,7 @@ type AuditedRoster struct {
 	Cursors []AuditedCursor
 }
 
-// AuditedCursor is where a subscriber stands.
+// AuditedCursor is a subscriber's cursor.
 type AuditedCursor struct {
 	Next   int32
 	Behind bool

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// sendAway ends what a connection waits for, so that its client comes back: a
+// closeForDrain ends what a connection waits for, so that its client comes back: a
 // poll with a noop, anything else in the middle. CComet's dialect has no answer
 // that a client would not take for an error, so its polls are cut too.
 func (h *Hub) closeForDrain(owner uint32, c reactor.Conn) {
@@ -24,7 +24,7 @@ func (h *Hub) closeForDrain(owner uint32, c reactor.Conn) {
 	case sub.Transport.Row().Events:
 		h.Object = msg.AppendObject(h.Object[:0], msg.Error503, h.rosterName(h.Subs.At(waiting).Roster), 0, Stopping)
 		h.Scratch = frame.AppendFrame(h.Scratch[:0], sub.framing(), h.Object, frame.EventID{Retry: h.leaveTime()})
-		_ = h.loop.Write(c, h.Scratch) // a lost connection is told to Closed
+		_ = h.loop.Write(c, h.Scratch) // the loop reports a lost connection to Closed
 		h.endStream(owner, c)
 		return
 	}
@@ -33,13 +33,13 @@ func (h *Hub) closeForDrain(owner uint32, c reactor.Conn) {
 
 const Stopping = "the server is stopping"
 
-// retryJitter is how much the times that browsers are told differ.
+// retryJitter is the spread of the times after which browsers are to come back.
 const retryJitter = 1000 // milliseconds
 
-// leaveTime is when a browser is told to come back, in milliseconds: after as
-// long as the drain takes. Then this server is gone, and who serves in its place
-// sees them come spread as they went. Sooner, a proxy might have nobody to ask, and
-// its 502 would end a browser's asking for good.
+// leaveTime is after how many milliseconds a browser is to come back: as many as the drain
+// takes. Then this server is gone, and its successor sees browsers come spread as they
+// went. Sooner, a proxy might have no server to ask, and its 502 would end a browser's
+// reconnecting for good.
 func (h *Hub) leaveTime() int64 {
 	return h.drain.Span.Load()/int64(time.Millisecond) + int64(h.Rng.Next()%retryJitter)
 }

@@ -5,8 +5,8 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// What is counted where it changes (Tally): what connections do, who listens, who is
-// behind, what is lost.
+// What is counted where it changes (Tally): subscribers, those that are behind, messages
+// that are lost.
 
 // listensBy is where a subscriber counts: at its transport, of which a poll with a
 // callback is one of its own.
@@ -34,11 +34,11 @@ func (h *Hub) notBehind(sub *Subscriber) {
 	}
 }
 
-// lose counts the messages from a number on, up to the one before next, that a
-// subscriber wanted and is not going to get. The numbers that a crash has left out
-// (StateGap) count as one: how many messages were among them, nobody knows. Who had
-// some of those messages before the crash wants a number in the gap, and lacks a little
-// less than the whole of it.
+// countLost counts the messages from a number on, up to the one before next, that a
+// subscriber asked for and is not going to get. The numbers that a crash has left out
+// (StateGap) count as one, because it is unknown how many messages were among them. A
+// client that had some of those messages before the crash asks for a number in the gap,
+// and lacks a little less than the whole of it.
 func (h *Hub) countLost(from, next int32) {
 	n := int64(next - from)
 	if n <= 0 {

@@ -7,11 +7,11 @@ import (
 )
 
 // heartbeat arms the next noop: at the latest after the polling timeout, and
-// spread over its last quarter, so that those who came in one second do not
-// beat in one second; in steps, so that an idle machine sleeps for longer than
+// spread over its last quarter, so that clients that came in one second do not
+// get their noops in one second; in steps, so that an idle machine sleeps for longer than
 // a tick. A message does not put it off: that would cost each delivery more
-// than a noop too many costs now and then. Who is stuck has the write timeout
-// instead.
+// than a noop too many costs now and then. A connection that is stuck has the write
+// timeout instead.
 func (h *Hub) heartbeat(c reactor.Conn) {
 	if h.drain.On() {
 		h.drain.ScheduleClose(c)
@@ -29,7 +29,7 @@ func (h *Hub) heartbeat(c reactor.Conn) {
 // maxBeatStep is the longest step between heartbeats, in ticks: half a second.
 const maxBeatStep = 8
 
-// beat: a subscriber's timer has run out.
+// Beat: a subscriber's timer has run out.
 func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 	if h.drain.On() {
 		h.closeForDrain(owner, c)

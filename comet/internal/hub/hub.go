@@ -1,5 +1,5 @@
-// Package hub has subscribers: their cursors, the rosters that they stand in, delivery,
-// heartbeats. A hub is one loop's; it knows nothing of requests, nor of how a message
+// Package hub has subscribers: their cursors, the rosters that they are in, delivery,
+// heartbeats. A hub belongs to one loop; it knows nothing of requests, nor of how a message
 // gets its number, and asks channels' homes by mail.
 package hub
 
@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// hub has the subscribers whose connections are on one loop: their cursors, the
-// rosters that they stand in, and what is on its way to them. It asks channels'
+// Hub has the subscribers whose connections are on one loop: their cursors, the
+// rosters that they are in, and what is on its way to them. It asks channels'
 // homes by mail, and knows nothing of requests: what becomes of a connection that
 // waits no longer is for its owner to say.
 type Hub struct {
@@ -44,7 +44,7 @@ type Hub struct {
 	rosterIndex *record.Index
 	Departed    []uint32 // rosters that somebody left in this turn
 
-	Pumps         []*pump // [0] is nobody's
+	Pumps         []*pump // [0] is not used
 	BusyPumps     []uint32
 	IdlePumps     []uint32
 	unfinished    []uint32       // pumps that this turn has not brought to an end
@@ -55,11 +55,11 @@ type Hub struct {
 	Scans         []rosterScan
 	msgs          []*msg.Message
 	Batch         frame.Batch
-	prefetchSink  uint32 // where records are read to that are to be in the cache; nobody reads it
+	prefetchSink  uint32 // takes the first bytes of records that are to be in the cache; it is never read
 	Tally         counters
 }
 
-// hubConfig is what a hub is told; the server's Config explains it.
+// Config is what a hub needs of the server's Config, which explains it.
 type Config struct {
 	Tokens         bool // a subscriber brings its channel's token
 	PollingTimeout time.Duration
@@ -68,17 +68,17 @@ type Config struct {
 	PollMost       int // bytes of messages that a poll is given at once
 }
 
-// connOwner is whose connections they are: it goes on with one that waits no longer.
+// Owner has the connections. It continues with one that waits no longer.
 type Owner interface {
-	// answered readies a connection for its next request, or ends it.
+	// Answered readies a connection for its next request, or ends it.
 	Answered(c reactor.Conn, last bool)
-	// finish ends a connection that has been told all.
+	// Finish ends a connection that has been sent all.
 	Finish(c reactor.Conn)
-	// refuse answers that a rule or a limit was broken, and ends the connection.
+	// Refuse answers that a rule or a limit was broken, and ends the connection.
 	Refuse(c reactor.Conn, why *httplite.Error)
 }
 
-// hubTally is what is counted as things change.
+// counters are what is counted as it changes.
 type counters struct {
 	Subscribers [frame.NumCounted]int64
 	Behind      int64
@@ -88,7 +88,7 @@ type counters struct {
 	lost        uint64
 }
 
-// hubParts are what a hub shares with the others of its loop and its server.
+// Parts are what a hub shares with the others of its loop and its server.
 type Parts struct {
 	Mailer  *mail.Mailer
 	Conns   *conn.Table
@@ -101,7 +101,7 @@ type Parts struct {
 	Trusted *peer.Addresses
 }
 
-// open readies a hub.
+// Open readies a hub.
 func (h *Hub) Open(p Parts, cfg *Config) error {
 	h.Mailer, h.Table, h.Heads, h.loop, h.homes, h.totals, h.drain = p.Mailer, p.Conns, p.Heads, p.Loop, p.Homes, p.Totals, p.Drain
 	h.web, h.trusted, h.cfg, h.Rng = p.Web, p.Trusted, cfg, record.NewSpread()
@@ -116,7 +116,7 @@ func (h *Hub) Open(p Parts, cfg *Config) error {
 	return nil
 }
 
-// release gives back the memory that the collector does not see.
+// Release gives back the memory that the collector does not see.
 func (h *Hub) Release() {
 	h.Callbacks.Release()
 	h.Subs.Release()
@@ -124,14 +124,14 @@ func (h *Hub) Release() {
 	h.rosterIndex.Release()
 }
 
-// busy says whether a step of the turn has something left to do, which does not wait
+// Busy says whether a step of the turn has something left to do, which does not wait
 // for anything.
 func (h *Hub) Busy() bool {
 	return len(h.Scans) > 0 || len(h.BusyPumps) > 0 || len(h.Departed) > 0 || len(h.Replays) > 0
 }
 
-// trim lets go of what the turn has used and the next one does not need: the buffers
-// that something large was rendered in, and the frame that nobody is stuck at any more.
+// Trim lets go of what the turn has used and the next one does not need: the buffers
+// that something large was rendered in, and the frame that no connection is stuck at any more.
 func (h *Hub) Trim() {
 	if h.LastHeldFrame != nil && !h.LastHeldFrame.Held() {
 		h.LastHeldFrame = nil
@@ -140,7 +140,7 @@ func (h *Hub) Trim() {
 	pool.Trimmed(&h.Batch.Buf, &h.Batch.Object, &h.Batch.Told)
 }
 
-// hubFigures are what a hub counts.
+// Figures are what a hub counts.
 type Figures struct {
 	Subscribers [frame.NumCounted]int64
 	Behind      int64

@@ -5,32 +5,33 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// A SIGN of CComet's dialect is for those who wait when it comes to their loop,
-// and ends their polls, alone: whatever else there is they get with the next.
+// A join notice (SIGN) of CComet's dialect is for the subscribers that wait when it
+// reaches their loop. It ends their polls and comes alone; messages follow with the next
+// poll.
 //
-// A roster's newest subscriber stands at its head, so those who wait now are all
-// from the head on, whoever comes behind them in time. Where the delivery of a
-// SIGN starts is therefore all there is to note. What came first goes first: a SIGN
-// before the messages that came behind it, and after those that were there; of
-// several SIGNs, after the first nobody is left but who came meanwhile.
+// A roster's newest subscriber is at its head, so the subscribers that wait now are all
+// from the head on, and later ones come before it in the list. The pump therefore notes
+// only where the delivery of a notice starts. Order is kept: a notice is delivered before
+// the messages that came after it, and after those that came before it. After the first
+// of several notices only subscribers that came meanwhile are left for the next one.
 
-// signing is a SIGN on its way through a roster.
+// joinNotice is a join notice on its way through a roster.
 type joinNotice struct {
 	msg    *msg.Message
 	at     uint32 // the next subscriber
 	behind bool   // messages were there before it
 }
 
-// addNotice puts a SIGN on a roster's pump; false: there is nobody for it.
+// addNotice puts a join notice on a roster's pump; false: no subscriber is to have it.
 func (p *pump) addNotice(r *Roster, message *msg.Message) bool {
 	if n := len(p.notices); n > 0 && p.notices[n-1].at == r.Head {
-		return false // all that wait get another
+		return false // all that wait get the one before it
 	}
 	p.notices = append(p.notices, joinNotice{message, r.Head, len(p.Msgs) > 0})
 	return true
 }
 
-// letGoNotices takes a pump's SIGNs off what is on its way to subscribers.
+// letGoNotices takes a pump's join notices off what is on its way to subscribers.
 func (h *Hub) letGoNotices(p *pump) {
 	for n := range p.notices {
 		h.letGo(p.notices[n].msg)
@@ -49,7 +50,7 @@ func (p *pump) pass(i, next uint32) {
 	}
 }
 
-// runSigns goes on with a pump's SIGNs, those that came before its messages or
+// runNotices continues with a pump's join notices, those that came before its messages or
 // all, and says whether they are through.
 func (h *Hub) runNotices(p *pump, budget *int, all bool) bool {
 	for n := range p.notices {

@@ -15,7 +15,7 @@ import (
 // How a subscriber goes: its poll is answered, its stream ends, it is refused, or its
 // client has left.
 
-// ended: the client will send nothing more. It may have gone, or have closed only
+// Ended: the client will send nothing more. It may have gone, or have closed only
 // its half of the connection, so it is still given what there is, and then a clear end;
 // it is not going to wait.
 func (h *Hub) Ended(owner uint32, c reactor.Conn) {
@@ -65,7 +65,7 @@ func (h *Hub) finishPoll(i uint32, response []byte) {
 	last := sub.Has(SubCloseAfter)
 	h.endSub(i)
 	h.SetState(c, conn.Idle, 0)
-	_ = h.loop.Write(c, response) // a lost connection is told to Closed
+	_ = h.loop.Write(c, response) // the loop reports a lost connection to Closed
 	h.web.Answered(c, last)
 }
 
@@ -143,8 +143,8 @@ func (h *Hub) errorResponse(i uint32, object []byte, hopeless bool) {
 	h.endOne(i, c, place)
 }
 
-// refusedTime is when a browser is told to come back, on the average, that was refused
-// for want of room.
+// refusedTime is after how long, on the average, a browser is to come back that was
+// refused for want of room.
 const refusedTime = 2 * limit.RefusedSeconds * time.Second
 
 // endSub frees the records of a connection's subscriber and tells its channels'
@@ -173,7 +173,7 @@ func (h *Hub) endSub(owner uint32) {
 }
 
 // endRecord frees one record. While a home owes it an answer, which names it, it
-// is nobody's until that comes.
+// stays taken until that comes.
 func (h *Hub) endRecord(i uint32) {
 	sub := h.Subs.At(i)
 	h.notBehind(sub)
@@ -187,7 +187,7 @@ func (h *Hub) endRecord(i uint32) {
 	h.Subs.Free(i)
 }
 
-// closed: the connection is gone.
+// Closed: the connection is gone.
 func (h *Hub) Closed(owner uint32, c reactor.Conn) {
 	if sub := h.Subs.At(owner); sub.Has(SubHTTP10) && !sub.poll() {
 		// No last chunk is missing where there are none. A RST says as well that
@@ -197,11 +197,11 @@ func (h *Hub) Closed(owner uint32, c reactor.Conn) {
 	h.endSub(owner)
 }
 
-// leaves: the server is to end. A poll may have an answer before its time.
+// Leaves: the server is to end. A poll may have an answer before its time.
 func (h *Hub) Leaves(owner uint32, c reactor.Conn) {
 	h.Subs.At(owner).Flags |= SubCloseAfter
 	h.drain.ScheduleClose(c)
 }
 
-// errNoMemory is what a subscription is refused with for which there is no record.
+// ErrNoMemory is what a subscription is refused with for which there is no record.
 var ErrNoMemory = &httplite.Error{Status: 503, Reason: "out of memory for another subscriber"}

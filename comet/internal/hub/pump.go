@@ -11,21 +11,22 @@ import (
 	"unsafe"
 )
 
-// How a message gets to those who wait on this loop:
+// How a message gets to the subscribers on this loop:
 //
-//  1. enqueue: the channel's home mails the message, once a loop, however many
+//  1. Enqueue: the channel's home mails the message, once a loop, however many
 //     wait here. It is put on the roster's pump; a turn may bring many.
-//  2. pumpAll, when the turn ends: for each framing that somebody here needs,
+//  2. PumpAll, when the turn ends: for each framing that somebody here needs,
 //     the messages are rendered once, one behind the other (batch). Since they
 //     are consecutive, what a subscriber lacks is the end of that: one write,
 //     whatever their number.
 //  3. A turn has a budget of writes, of which every pump has its share; one that
-//     is not through goes on in the next turn, behind the others, so nobody
-//     waits for a long roster. Messages that come meanwhile are put behind, and
-//     whoever was passed already gets them on another round: the cursor tells.
+//     is not through goes on in the next turn, behind the others, so no other
+//     roster waits for a long one. Messages that come meanwhile are put behind, and
+//     subscribers that were passed already get them in another round: the cursor says
+//     what a subscriber lacks.
 //  4. A short write leaves the subscriber behind, with the rest of the one
-//     frame that was cut: a place in a copy that those who are stuck at the same
-//     one share. It goes on by catching up.
+//     frame that was cut: a place in a copy that all subscribers that are stuck at
+//     the same one share. It goes on by catching up.
 
 const (
 	PumpBudget = 1024 // deliveries in a turn
@@ -63,7 +64,7 @@ type pollCache struct {
 	response []byte
 }
 
-// enqueue serves mailMessage.
+// Enqueue serves mail.Deliver.
 func (h *Hub) Enqueue(m *mail.Mail) {
 	ri := h.findRoster(m.From, m.Ref)
 	if ri == 0 {
@@ -151,7 +152,7 @@ func (p *pump) Size() int {
 	return size
 }
 
-// pumpAll delivers, within the turn's budget.
+// PumpAll delivers, within the turn's budget.
 func (h *Hub) PumpAll() {
 	if len(h.BusyPumps) == 0 {
 		return
@@ -298,7 +299,7 @@ func (h *Hub) pollResponse(p *pump, i uint32, from int) []byte {
 		h.Scratch = h.appendPollResponse(h.Scratch[:0], sub, p.body)
 		return h.Scratch
 	}
-	// Of a bundle the member is to be told, and its head keeps how the response ends.
+	// In a bundle the member has the flag to send the epoch, and its head how the response ends.
 	variant := sub.Flags&(SubCloseAfter|SubHTTP10) | h.Subs.At(i).Flags&subTell
 	cache := &p.polls[variant/SubCloseAfter]
 	if page := h.Page(conn.Front, sub.Conn); cache.n != len(missing) || cache.from != from || cache.page != page {
@@ -309,7 +310,7 @@ func (h *Hub) pollResponse(p *pump, i uint32, from int) []byte {
 	return cache.response
 }
 
-// tellOf is the epoch that a subscriber in a roster is to be told, if any.
+// tellOf is the epoch that a subscriber in a roster is to be sent, if any.
 func (h *Hub) tellOf(i uint32) uint32 {
 	if sub := h.Subs.At(i); sub.Has(subTell) {
 		return h.placeOf(sub)
@@ -352,12 +353,12 @@ func (h *Hub) fitPoll(msgs []*msg.Message, cname []byte) []*msg.Message {
 
 // writeBatch writes a batch to a subscriber from message index from on (-1:
 // from the very beginning, head included), of which the first is the one its
-// cursor stands at.
+// cursor names.
 func (h *Hub) writeBatch(i uint32, sub *Subscriber, b *frame.Batch, from int) {
 	start := b.Start(from)
 	n, err := h.loop.TryWriteAt(sub.Conn, b.Buf[start:])
 	switch {
-	case err != nil: // told to Closed
+	case err != nil: // the loop reports it to Closed
 	case start+n < len(b.Buf):
 		h.wroteShort(sub, b, from, start+n)
 	default:
@@ -389,8 +390,8 @@ func (h *Hub) wroteShort(sub *Subscriber, b *frame.Batch, from, pos int) {
 	h.loop.SetTimer(c, h.loop.WriteTime(c))
 }
 
-// noteTold notes that a subscriber has been told its channel's epoch, if so many messages
-// of a batch tell it.
+// noteTold notes that a subscriber has been sent its channel's epoch, if so many messages
+// of a batch carry it.
 func (h *Hub) noteTold(sub *Subscriber, b *frame.Batch, messages int) {
 	if b.WasTold(messages) {
 		sub.Flags &^= subTell

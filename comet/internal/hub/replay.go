@@ -12,14 +12,14 @@ import (
 
 // What a stream has missed is sent out of its channel's history, some at a time:
 //
-//  1. The channel's home answers a subscription, or a question (mailCatchUp), with the
+//  1. The channel's home answers a subscription, or a question (mail.CatchUp), with the
 //     next messages that are kept, up to replayBytes of them, and whether there are
-//     more (joinMore).
+//     more (mail.FlagMore).
 //  2. They are rendered and written (writeReplay). Where there are more, or the write
 //     was short, the subscriber is behind: the pump passes it over.
 //  3. It is queued (queueReplay), and its channel's home asked again when the turn has
 //     room for what that may answer (runReplays). So a reader's pace costs no more than
-//     what it is sent, and those who come back in crowds share the turns.
+//     what it is sent, and clients that come back in crowds share the turns.
 //
 // A subscription's own answer that finds no room is taken as if it had none of the
 // messages.
@@ -37,7 +37,7 @@ type replayer struct {
 // queueReplay has a subscriber that is behind go on in its turn.
 func (h *Hub) queueReplay(i uint32, c reactor.Conn) { h.Replays = append(h.Replays, replayer{i, c}) }
 
-// runReplays asks for what those that are queued have missed, as far as the turn has
+// RunReplays asks for what those that are queued have missed, as far as the turn has
 // room for the answers.
 func (h *Hub) RunReplays() {
 	n := 0
@@ -67,7 +67,7 @@ func (h *Hub) askReplay(r replayer) bool {
 }
 
 // replayInto renders what the home's answer says: lost messages, where the
-// client wants to know of them, then the backlog, or that it was moved.
+// client asked to be sent that, then the backlog, or that it was moved.
 func (h *Hub) replayInto(b *frame.Batch, sub *Subscriber, cname []byte, m *mail.Mail) {
 	if m.Flag&mail.FlagLost != 0 {
 		h.countLostBefore(m)
@@ -92,8 +92,8 @@ func (h *Hub) replayInto(b *frame.Batch, sub *Subscriber, cname []byte, m *mail.
 	}
 }
 
-// loseBefore counts the messages that a subscriber has lost before what it is sent.
-// How many are gone with another life of its channel nobody knows: they count as one.
+// countLostBefore counts the messages that a subscriber has lost before what it is sent.
+// How many are gone with another life of its channel is unknown: they count as one.
 func (h *Hub) countLostBefore(m *mail.Mail) {
 	if m.Flag&mail.FlagOther != 0 {
 		h.countLost(0, 1)
@@ -127,7 +127,7 @@ func (h *Hub) writeReplay(i uint32, b *frame.Batch, m *mail.Mail) {
 	}
 }
 
-// caughtUp takes the home's answer to a subscriber that had fallen behind.
+// CaughtUp takes the home's answer to a subscriber that had fallen behind.
 func (h *Hub) CaughtUp(m *mail.Mail) {
 	i := m.Slot
 	if !h.answeredSub(i) || !h.loop.Alive(m.Conn) {
@@ -139,7 +139,7 @@ func (h *Hub) CaughtUp(m *mail.Mail) {
 	}
 	h.notBehind(sub)
 	if m.Code == mail.CodeMoved || m.Flag&mail.FlagLost != 0 && !sub.Has(SubSayLost) {
-		// What it wants is gone. Cut, it comes back with its cursor and is given
+		// What it asks for is gone. Cut, it comes back with its cursor and is given
 		// what there is; going on, it would never know.
 		h.totals.SlowClosed.Add(1)
 		h.loop.Close(m.Conn)
@@ -157,7 +157,7 @@ func (h *Hub) CaughtUp(m *mail.Mail) {
 	}
 }
 
-// drained: what was held for a subscriber has been written. Each subscription
+// Drained: what was held for a subscriber has been written. Each subscription
 // that is behind goes on.
 func (h *Hub) Drained(owner uint32, c reactor.Conn) {
 	behind := false
@@ -176,7 +176,7 @@ func (h *Hub) Drained(owner uint32, c reactor.Conn) {
 }
 
 // appendLost appends the object that says which messages are gone: from another life
-// of the channel nobody knows how many, so that has an open end.
+// of the channel an unknown number, so that range has an open end.
 func appendLost(dst, cname []byte, m *mail.Mail) []byte {
 	if m.Flag&mail.FlagOther == 0 {
 		return frame.AppendSpan(dst, cname, m.Lost, firstOf(m))

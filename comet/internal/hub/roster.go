@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// roster is one channel's subscribers on one loop: the head of their list, and
-// whom to ask about the channel. 32 bytes, and its place in the index beside.
+// Roster is one channel's subscribers on one loop: the head of their list, and
+// which loop to ask about the channel. 32 bytes, and its place in the index beside.
 type Roster struct {
 	link    uint32 // index chain
 	Index   uint32 // the channel's record at its home
@@ -73,8 +73,8 @@ func (h *Hub) enlist(ri, i uint32) {
 	r.Head = i
 }
 
-// delist takes a subscriber out of its roster. The channel's home is told when
-// the turn ends, of all that left in it at once.
+// delist takes a subscriber out of its roster. The channel's home learns of all that left
+// in a turn at once, when the turn ends.
 func (h *Hub) delist(ri, i uint32) {
 	r, sub := h.Rosters.At(ri), h.Subs.At(i)
 	h.Tally.Subscribers[h.listensBy(i)]--
@@ -97,7 +97,8 @@ func (h *Hub) delist(ri, i uint32) {
 	}
 }
 
-// reportDeparted tells the homes who has left, and frees rosters that are empty.
+// ReportDeparted reports to the homes how many subscribers have left, and frees rosters
+// that are empty.
 func (h *Hub) ReportDeparted() {
 	for _, ri := range h.Departed {
 		r := h.Rosters.At(ri)

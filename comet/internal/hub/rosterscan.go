@@ -9,9 +9,9 @@ import (
 	"strconv"
 )
 
-// survey is a walk through one roster, for /explain: it counts the subscribers,
-// and lists the first of them. Others come and go meanwhile; who comes is not
-// counted, and who goes takes the walk on with him (delist).
+// rosterScan goes through one roster, for /explain: it counts the subscribers, and lists
+// the first of them. Others come and go meanwhile: one that comes is not counted, and one
+// that leaves moves the scan on to the next (delist).
 type rosterScan struct {
 	home     uint8
 	number   uint32 // of the home's explanation
@@ -23,17 +23,17 @@ type rosterScan struct {
 	behind   int
 	by       [frame.NumCounted]int
 	list     []byte
-	sessions []byte // of those who are listed, 4 bytes each
+	sessions []byte // of the listed subscribers, 4 bytes each
 }
 
-// surveyBudget is how many subscribers are looked at in a turn.
+// scanBudget is how many subscribers are looked at in a turn.
 const scanBudget = 1024
 
-// listPrice is what one who is listed takes of a turn's budget: a call to the
-// kernel, and some text.
+// listPrice is what a listed subscriber takes of a turn's budget, for a system call and
+// some text.
 const listPrice = 16
 
-// startSurvey serves mailSurvey.
+// StartScan serves mail.ScanRoster.
 func (h *Hub) StartScan(m *mail.Mail) {
 	v := rosterScan{home: m.From, number: m.Slot, next: m.Seq, limit: m.N}
 	if ri := h.findRoster(m.From, m.Ref); ri != 0 {
@@ -42,7 +42,7 @@ func (h *Hub) StartScan(m *mail.Mail) {
 	h.Scans = append(h.Scans, v)
 }
 
-// passSurveys takes the walks past a subscriber that leaves.
+// passScans takes the scans past a subscriber that leaves.
 func (h *Hub) passScans(i, next uint32) {
 	for n := range h.Scans {
 		if h.Scans[n].At == i {
@@ -51,7 +51,7 @@ func (h *Hub) passScans(i, next uint32) {
 	}
 }
 
-// runSurveys goes on with what is under way, within the turn's budget.
+// RunScans continues the scans that are under way, within the turn's budget.
 func (h *Hub) RunScans() {
 	budget := scanBudget
 	for len(h.Scans) > 0 {
@@ -72,7 +72,7 @@ func (h *Hub) RunScans() {
 	}
 }
 
-// surveyOne counts a subscriber, and says whether it has been listed.
+// scanOne counts a subscriber, and says whether it has been listed.
 func (h *Hub) scanOne(v *rosterScan, i uint32) bool {
 	sub := h.Subs.At(i)
 	kind := h.listensBy(i)
@@ -134,7 +134,7 @@ func (h *Hub) listOne(v *rosterScan, i uint32, kind frame.Transport, missing int
 	v.list = append(t, '}')
 }
 
-// report tells the channel's home what a survey has come to.
+// report sends the channel's home what a scan has found.
 func (h *Hub) report(v *rosterScan) {
 	m := mail.Mail{Kind: mail.RosterScanned, Slot: v.number, N: v.listed, Msg: &msg.Message{}}
 	m.SetLeftOut(v.Count - int(v.listed))

@@ -39,7 +39,7 @@ func (h *Hub) ccometBacklog(sub *Subscriber, m *mail.Mail) []byte {
 	return response
 }
 
-// enterSession makes a connection a subscriber under a name, and asks for its channel;
+// EnterSession makes a connection a subscriber under a name, and asks for its channel;
 // false: no record is free.
 func (h *Hub) EnterSession(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic, channel, sname []byte) bool {
 	i := h.newSub(c, cb, sub, wants)
@@ -54,7 +54,7 @@ func (h *Hub) EnterSession(c reactor.Conn, cb []byte, sub Subscriber, wants []To
 	return true
 }
 
-// sat takes the home's answer to a subscription.
+// Claimed takes the home's answer to a subscription.
 func (h *Hub) Claimed(m *mail.Mail) {
 	i := m.Slot
 	if !h.answeredSub(i) {
@@ -96,7 +96,7 @@ func (h *Hub) Claimed(m *mail.Mail) {
 	}
 }
 
-// unseat has the home forget whom it has just given a seat.
+// unclaim has the home end the session that it has just given.
 func (h *Hub) unclaim(m *mail.Mail) {
 	if m.Flag&mail.FlagMember != 0 {
 		h.Send(m.From, mail.Mail{Kind: mail.ReleaseSession, Conn: m.Conn, Slot: m.Session()})
@@ -104,15 +104,15 @@ func (h *Hub) unclaim(m *mail.Mail) {
 	h.unjoin(m)
 }
 
-// stand gives up the seat of a subscriber that leaves.
+// releaseSession ends the session of a subscriber that leaves.
 func (h *Hub) releaseSession(sub *Subscriber) {
 	if sub.Roster != 0 {
 		h.Send(h.Rosters.At(sub.Roster).Home, mail.Mail{Kind: mail.ReleaseSession, Conn: h.loop.ConnAt(sub.Conn), Slot: sub.session()})
 	}
 }
 
-// ousted sends a subscriber away whose seat was given to another, if it still has
-// it: it may have been answered meanwhile, and ask again. Its connection is closed
+// TakenOver ends a subscriber whose session another connection has claimed, if it still
+// has it: it may have been answered meanwhile, and ask again. Its connection is closed
 // a moment later, so that two that have one name do not drive each other out as
 // fast as they can.
 func (h *Hub) TakenOver(m *mail.Mail) {
@@ -129,12 +129,12 @@ func (h *Hub) TakenOver(m *mail.Mail) {
 	h.loop.SetTimer(m.Conn, takenOverTime)
 }
 
-// oustedTime is how long one that was sent away hears nothing.
+// takenOverTime is how long such a connection is sent nothing.
 const takenOverTime = time.Second
 
-// turnAway refuses a subscriber. Any answer that the client can read would end
+// refuseLater refuses a subscriber. Any answer that the client can read would end
 // its asking, and to one that it cannot read it may ask again at once, for ever.
-// So it hears nothing for as long as a request may take, and then the reason.
+// So it is sent nothing for as long as a request may take, and then the reason.
 func (h *Hub) refuseLater(i uint32, why mail.Code) {
 	c := h.loop.ConnAt(h.Subs.At(i).Conn)
 	h.endSub(i)

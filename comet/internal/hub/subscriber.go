@@ -10,7 +10,7 @@ import (
 	"unsafe"
 )
 
-// subscriber is one waiting client: a cursor on a channel, and how it is to be
+// Subscriber is one waiting client: a cursor on a channel, and how it is to be
 // written to. 32 bytes, and its connection's record beside. It has no queue:
 // what it has not got yet is what its channel's history holds from its cursor
 // on.
@@ -19,7 +19,7 @@ type Subscriber struct {
 	Roster      uint32 // 0 until its channel's home has answered
 	Next        uint32 // in the roster
 	prev        uint32 // overlay.go
-	Cursor      int32  // the number it wants next
+	Cursor      int32  // the number of the message that it gets next
 	count       int32  // overlay.go
 	link        uint32 // overlay.go
 	Flags       uint16
@@ -32,10 +32,10 @@ const (
 	subAsking                        // its channel's home owes it an answer: to its joining, or what it has missed
 	SubCloseAfter                    // HTTP: the connection ends with the response
 	SubHTTP10                        // HTTP/1.0: no chunks
-	subTell                          // it is to be told its channel's epoch with the first that it hears of it
-	SubSayLost                       // it wants to be told of messages that are gone
+	subTell                          // the next message to it carries its channel's epoch
+	SubSayLost                       // the client asked for a message where messages are lost
 	subGone                          // the client has ended its side: it is not going to wait (endGone)
-	subBundle                        // it stands for its members (bundle.go)
+	subBundle                        // it is the head of a bundle (bundle.go)
 	SubMember
 )
 
@@ -47,21 +47,21 @@ func (sub *Subscriber) poll() bool           { return sub.Transport.Row().Poll }
 // How a subscriber comes and goes:
 //
 //  1. newSub, subscribe: the request is good. A record is taken, the connection
-//     paused, and the channel's home asked (mailJoin).
+//     paused, and the channel's home asked (mail.Join).
 //  2. joined: the home's answer. A poll that can be answered at once is; any
 //     other subscriber is linked into the channel's roster on this loop, and
 //     sent the head of its response with the backlog.
 //  3. The pump writes what is published (pump.go), the timer noops.
 //  4. A short write leaves it behind: the pump passes it over. Once it has
-//     drained, the home is asked for what it has missed (mailCatchUp), and it
+//     drained, the home is asked for what it has missed (mail.CatchUp), and it
 //     goes on from there (caughtUp).
 //  5. endSub: the response has ended or the connection is gone. The home is
-//     told (mailLeave).
+//     told (mail.Leave).
 //
 // With several channels on a connection each has a record of its own, that goes
 // the same way (bundle.go).
 
-// enter makes a connection a subscriber to what it wants, and asks for that; false: no
+// Enter makes a connection a subscriber of topics, and asks the channels' homes; false: no
 // record is free.
 func (h *Hub) Enter(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) bool {
 	i := h.newSub(c, cb, sub, wants)
@@ -71,7 +71,7 @@ func (h *Hub) Enter(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) bo
 	return i != 0
 }
 
-// newSub makes a connection a subscriber to what it wants; 0: no record is free.
+// newSub makes a connection a subscriber of topics; 0: no record is free.
 func (h *Hub) newSub(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) uint32 {
 	i := h.Subs.Alloc()
 	if i == 0 {
@@ -99,7 +99,7 @@ func (h *Hub) newSub(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) u
 	return i
 }
 
-// begin sets a subscriber to what it wants of its channel.
+// begin sets a subscriber to a topic.
 func (sub *Subscriber) begin(w *Topic) {
 	sub.Cursor = w.Seq
 	if w.Tell {
@@ -188,7 +188,7 @@ func (h *Hub) answeredSub(i uint32) bool {
 	return true
 }
 
-// joined takes the home's answer to a subscription.
+// Joined takes the home's answer to a subscription.
 func (h *Hub) Joined(m *mail.Mail) {
 	i := m.Slot
 	if !h.answeredSub(i) {
@@ -243,7 +243,7 @@ func (h *Hub) Joined(m *mail.Mail) {
 	h.endGone(h.owner(i), m.Conn)
 }
 
-// unjoin has the home forget whom it has just counted.
+// unjoin has the home no longer count the subscriber that it has just counted.
 func (h *Hub) unjoin(m *mail.Mail) {
 	if m.Flag&mail.FlagMember != 0 {
 		h.Send(m.From, mail.Mail{Kind: mail.Leave, Ref: m.Ref, N: 1})
