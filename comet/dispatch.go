@@ -43,7 +43,7 @@ func (s *shard) receive(m *mail.Mail) {
 	case mail.PresenceLine:
 		s.web.Presence.Line(m.Msg)
 	case mail.ListChannels:
-		s.broker.Listings = append(s.broker.Listings, *m)
+		s.broker.StartListing(m)
 	case mail.ChannelsListed:
 		s.web.Presence.Listed(m)
 	case mail.Joined:

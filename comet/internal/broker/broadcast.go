@@ -31,7 +31,7 @@ func (b *Broker) RunBroadcasts() {
 		w := &b.Broadcasts[0]
 		for i := b.nextLive(&w.at, w.end, &b.ScanLeft); i != 0; i = b.nextLive(&w.at, w.end, &b.ScanLeft) {
 			if ch := b.Channels.At(i); ch.Dialect == record.DialectOurs {
-				b.add(i, &msg.Message{Kind: msg.Broadcast, Seq: ch.Next, Content: w.content, Shared: w.shared})
+				b.commit(i, &msg.Message{Kind: msg.Broadcast, Seq: ch.Next, Content: w.content, Shared: w.shared})
 			}
 		}
 		if w.at <= w.end {

@@ -39,7 +39,6 @@ var _ [48]byte = [unsafe.Sizeof(Channel{})]byte{}
 
 func (ch *Channel) Name() record.Name { return record.Name{At: ch.nameAt, Len: ch.nameLen} }
 
-func (ch *Channel) addLoop(id uint8)      { ch.loops[id>>5] |= 1 << (id & 31) }
 func (ch *Channel) HasLoop(id uint8) bool { return ch.loops[id>>5]&(1<<(id&31)) != 0 }
 
 // Find returns the record of a live channel, or 0.
@@ -160,38 +159,6 @@ func (b *Broker) freeChannel(i uint32) {
 	b.Channels.Free(i)
 }
 
-// Append gives a message of a channel its number, keeps it, and has it
-// delivered. It returns the number.
-func (b *Broker) Append(i uint32, k msg.Kind, content []byte) int32 {
-	message := msg.New(k, b.Channels.At(i).Next, content)
-	b.add(i, message)
-	return message.Seq
-}
-
-// add takes a message that has a channel's next number, keeps it, and has it
-// delivered.
-func (b *Broker) add(i uint32, message *msg.Message) {
-	ch := b.Channels.At(i)
-	ch.Next++
-	b.Published++
-	b.Keep(ch, message)
-	b.deliver(i, message)
-}
-
-// deliver mails a message to every loop that may have subscribers.
-func (b *Broker) deliver(i uint32, message *msg.Message) {
-	ch := b.Channels.At(i)
-	m := mail.Mail{Kind: mail.Deliver, Ref: mail.Ref{Index: i, Gen: ch.Gen}, Msg: message}
-	for word, bits := range ch.loops {
-		for to := uint8(word * 32); bits != 0; to, bits = to+1, bits>>1 {
-			if bits&1 != 0 {
-				b.totals.Delivering.Add(int64(message.Size())) // until a pump there lets go of it
-				b.Send(to, m)
-			}
-		}
-	}
-}
-
 // Publish serves mail.Publish.
 func (b *Broker) Publish(m *mail.Mail) {
 	r := mail.Mail{Kind: mail.Done, Conn: m.Conn, Slot: m.Slot}
@@ -258,7 +225,7 @@ func (b *Broker) Join(m *mail.Mail) {
 			b.Extend(i, b.cfg.ChannelTimeout)
 		}
 	} else {
-		b.enrol(i, m, &r)
+		b.attach(i, m, &r)
 	}
 	b.Send(m.From, r)
 }
@@ -273,54 +240,6 @@ func (b *Broker) full(i uint32) bool {
 	return true
 }
 
-// enrol counts a subscriber that is going to wait, and tells it of its channel.
-func (b *Broker) enrol(i uint32, m, r *mail.Mail) {
-	ch := b.Channels.At(i)
-	r.Flag |= mail.FlagMember
-	r.Ref, r.Name = mail.Ref{Index: i, Gen: ch.Gen}, ch.Name()
-	ch.Subs++
-	ch.addLoop(m.From)
-	b.totals.Subscribers.Add(1)
-}
-
-// replay works out what a subscriber that wants messages from m.seq on is to
-// be sent. Numbers wrap, so they are compared by signed difference.
-func (b *Broker) replay(ch *Channel, m, r *mail.Mail) {
-	r.Seq = ch.Next
-	switch d := m.Seq - ch.Next; {
-	case m.Flag&mail.FlagPlace != 0 && (d > 0 || m.Ref.Gen != record.EpochNone && m.Ref.Gen != ch.Gen):
-		// It comes from another life of the channel: all that there is is news.
-		b.replayFrom(ch, b.Oldest(ch), m, r)
-		r.Flag |= mail.FlagLost | mail.FlagOther
-		r.Lost = m.Seq
-	case m.Flag&mail.FlagPlace == 0 && m.Seq == 0 || d > 0:
-		r.Code = mail.CodeMoved
-	case d < 0:
-		if b.replayFrom(ch, m.Seq, m, r) != m.Seq {
-			r.Flag |= mail.FlagLost
-			r.Lost = m.Seq
-		}
-	}
-}
-
-// replayFrom has what is kept from number seq on sent, and returns the number that
-// begins with.
-func (b *Broker) replayFrom(ch *Channel, seq int32, m, r *mail.Mail) (oldest int32) {
-	kept, oldest := b.From(ch, seq)
-	room := msg.ObjectRoom(b.Names.Get(ch.Name()))
-	if m.Flag&mail.FlagPoll != 0 {
-		kept = kept.Slice(b.cfg.PollMost, room)
-		if m.Flag&mail.FlagSayLost != 0 {
-			kept.N = int(kept.Unbroken(ch.Next)) // it is told of a gap when it asks for what comes behind
-		}
-	} else if given := kept.Slice(mail.ReplayBytes, room); given.N < kept.N {
-		kept = given
-		r.Seq, r.Flag = kept.Behind().Seq, r.Flag|mail.FlagMore
-	}
-	r.Msg, r.N = kept.First, int32(kept.N)
-	return oldest
-}
-
 // CatchUp serves mail.CatchUp: a subscriber that was stuck can be written to
 // again, and goes on from its cursor.
 func (b *Broker) CatchUp(m *mail.Mail) {
@@ -331,21 +250,4 @@ func (b *Broker) CatchUp(m *mail.Mail) {
 		r.Flag |= mail.FlagClosed
 	}
 	b.Send(m.From, r)
-}
-
-// Leave serves mail.Leave.
-func (b *Broker) Leave(m *mail.Mail) {
-	ch := b.Channel(m.Ref)
-	ch.Subs -= uint32(m.N)
-	b.totals.Subscribers.Add(-int64(m.N))
-	if ch.Subs > 0 {
-		return
-	}
-	// All subscribers that ever joined have left, so no loop has a roster, nor will have.
-	ch.loops = [2]uint32{}
-	if ch.State == channelClosed {
-		b.freeChannel(m.Ref.Index)
-		return
-	}
-	b.Extend(m.Ref.Index, b.cfg.ChannelTimeout)
 }

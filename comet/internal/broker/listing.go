@@ -6,6 +6,9 @@ import (
 	"ccomet/comet/internal/record"
 )
 
+// StartListing serves mail.ListChannels.
+func (b *Broker) StartListing(m *mail.Mail) { b.Listings = append(b.Listings, *m) }
+
 // RunListings answers the requests for a list of channels (mail.ListChannels), within the
 // turn's budget.
 func (b *Broker) RunListings() {

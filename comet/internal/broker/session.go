@@ -153,7 +153,7 @@ func (b *Broker) giveSession(i, at uint32, m, r *mail.Mail) {
 	k.Conn, k.Loop = m.Conn, m.From
 	r.Seq = b.Channels.At(i).Next
 	r.SetSession(at)
-	b.enrol(i, m, r)
+	b.attach(i, m, r)
 }
 
 // ReleaseSession serves mail.ReleaseSession: a subscriber has left, and its session ends

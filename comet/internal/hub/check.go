@@ -39,8 +39,8 @@ type AuditedSession struct {
 // be called between any two turns; at rest, when all mail has been read, nothing is under
 // way either.
 func (h *Hub) Check(rest bool) (*Audit, error) {
-	a := &Audit{Sessions: map[reactor.Conn]AuditedSession{}}
-	owned, err := h.checkOwners(rest)
+	a, c := &Audit{Sessions: map[reactor.Conn]AuditedSession{}}, checker{h}
+	owned, err := c.checkOwners(rest)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (h *Hub) Check(rest bool) (*Audit, error) {
 	}
 	listed := 0
 	for ri := range rosters {
-		r, err := h.checkRoster(a, ri, owned, rest)
+		r, err := c.checkRoster(a, ri, owned, rest)
 		if err != nil {
 			return nil, fmt.Errorf("roster %d: %w", ri, err)
 		}
@@ -71,11 +71,14 @@ func (h *Hub) Check(rest bool) (*Audit, error) {
 	if listed != len(owned) {
 		return nil, fmt.Errorf("%d subscribers in rosters or without one, of %d", listed, len(owned))
 	}
-	return a, h.checkCounts(rosters)
+	return a, c.checkCounts(rosters)
 }
 
+// checker has the parts of Check.
+type checker struct{ *Hub }
+
 // checkOwners checks that each subscriber belongs to one connection, and returns them.
-func (h *Hub) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err error) {
+func (h checker) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err error) {
 	owned = map[uint32]reactor.Conn{}
 	callbacks, heads, orphans := 0, 0, 0
 	for i := range h.loop.Indexes() + 1 {
@@ -117,7 +120,7 @@ func (h *Hub) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err error) 
 }
 
 // checkBundle checks a head against its members.
-func (h *Hub) checkBundle(head uint32) error {
+func (h checker) checkBundle(head uint32) error {
 	of := h.Subs.At(head)
 	live := len(h.laterJoins[head])
 	for i := of.firstMember(); i != 0; i = h.following(i) {
@@ -136,7 +139,7 @@ func (h *Hub) checkBundle(head uint32) error {
 }
 
 // checkRoster checks a roster's list.
-func (h *Hub) checkRoster(a *Audit, ri uint32, owned map[uint32]reactor.Conn, rest bool) (AuditedRoster, error) {
+func (h checker) checkRoster(a *Audit, ri uint32, owned map[uint32]reactor.Conn, rest bool) (AuditedRoster, error) {
 	r := h.Rosters.At(ri)
 	found := AuditedRoster{Home: r.Home, Ref: r.Ref(), Name: string(h.rosterName(ri))}
 	prev := uint32(0)
@@ -161,7 +164,7 @@ func (h *Hub) checkRoster(a *Audit, ri uint32, owned map[uint32]reactor.Conn, re
 }
 
 // checkCounts checks what is counted as it changes.
-func (h *Hub) checkCounts(rosters map[uint32]bool) error {
+func (h checker) checkCounts(rosters map[uint32]bool) error {
 	var subscribers [frame.NumCounted]int64
 	behind, rendered := int64(0), 0
 	for ri := range rosters {

@@ -1,0 +1,118 @@
+package broker
+
+import (
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+)
+
+// A channel's log gives numbers to messages, keeps them and sends them to the loops that
+// have subscribers. All that does so is here, and the rest of the broker only calls it:
+//
+//  1. Append proposes a message. The log is local, so it commits in the same call.
+//  2. commit advances the channel's next number, keeps the message (history.go) and
+//     delivers it, in the order of numbers.
+//  3. replay answers from which message on a subscriber continues. The answer is mail, so
+//     that it need not be ready in the same turn.
+//  4. attach and Leave keep which loops have subscribers.
+//
+// A position is an epoch (Channel.Gen) and a number.
+
+// Append proposes a message of a channel, and returns the number that it is committed
+// with.
+func (b *Broker) Append(i uint32, k msg.Kind, content []byte) int32 {
+	message := msg.New(k, b.Channels.At(i).Next, content)
+	b.commit(i, message)
+	return message.Seq
+}
+
+// commit takes a message that has a channel's next number, keeps it, and has it
+// delivered.
+func (b *Broker) commit(i uint32, message *msg.Message) {
+	ch := b.Channels.At(i)
+	ch.Next++
+	b.Published++
+	b.Keep(ch, message)
+	b.deliver(i, message)
+}
+
+// deliver mails a message to every loop that may have subscribers.
+func (b *Broker) deliver(i uint32, message *msg.Message) {
+	ch := b.Channels.At(i)
+	m := mail.Mail{Kind: mail.Deliver, Ref: mail.Ref{Index: i, Gen: ch.Gen}, Msg: message}
+	for word, bits := range ch.loops {
+		for to := uint8(word * 32); bits != 0; to, bits = to+1, bits>>1 {
+			if bits&1 != 0 {
+				b.totals.Delivering.Add(int64(message.Size())) // until a pump there lets go of it
+				b.Send(to, m)
+			}
+		}
+	}
+}
+
+// replay works out what a subscriber that wants messages from m.seq on is to
+// be sent. Numbers wrap, so they are compared by signed difference.
+func (b *Broker) replay(ch *Channel, m, r *mail.Mail) {
+	r.Seq = ch.Next
+	switch d := m.Seq - ch.Next; {
+	case m.Flag&mail.FlagPlace != 0 && (d > 0 || m.Ref.Gen != record.EpochNone && m.Ref.Gen != ch.Gen):
+		// It comes from another life of the channel: all that there is is news.
+		b.replayFrom(ch, b.Oldest(ch), m, r)
+		r.Flag |= mail.FlagLost | mail.FlagOther
+		r.Lost = m.Seq
+	case m.Flag&mail.FlagPlace == 0 && m.Seq == 0 || d > 0:
+		r.Code = mail.CodeMoved
+	case d < 0:
+		if b.replayFrom(ch, m.Seq, m, r) != m.Seq {
+			r.Flag |= mail.FlagLost
+			r.Lost = m.Seq
+		}
+	}
+}
+
+// replayFrom has what is kept from number seq on sent, and returns the number that
+// begins with.
+func (b *Broker) replayFrom(ch *Channel, seq int32, m, r *mail.Mail) (oldest int32) {
+	kept, oldest := b.From(ch, seq)
+	room := msg.ObjectRoom(b.Names.Get(ch.Name()))
+	if m.Flag&mail.FlagPoll != 0 {
+		kept = kept.Slice(b.cfg.PollMost, room)
+		if m.Flag&mail.FlagSayLost != 0 {
+			kept.N = int(kept.Unbroken(ch.Next)) // it is told of a gap when it asks for what comes behind
+		}
+	} else if given := kept.Slice(mail.ReplayBytes, room); given.N < kept.N {
+		kept = given
+		r.Seq, r.Flag = kept.Behind().Seq, r.Flag|mail.FlagMore
+	}
+	r.Msg, r.N = kept.First, int32(kept.N)
+	return oldest
+}
+
+// attach counts a subscriber that is going to wait, and answers what it needs to know of
+// its channel. The first one of a loop has that loop receive what is committed.
+func (b *Broker) attach(i uint32, m, r *mail.Mail) {
+	ch := b.Channels.At(i)
+	r.Flag |= mail.FlagMember
+	r.Ref, r.Name = mail.Ref{Index: i, Gen: ch.Gen}, ch.Name()
+	ch.Subs++
+	ch.loops[m.From>>5] |= 1 << (m.From & 31)
+	b.totals.Subscribers.Add(1)
+}
+
+// Leave serves mail.Leave: subscribers have left. With the last of all, no loop receives
+// what is committed any more.
+func (b *Broker) Leave(m *mail.Mail) {
+	ch := b.Channel(m.Ref)
+	ch.Subs -= uint32(m.N)
+	b.totals.Subscribers.Add(-int64(m.N))
+	if ch.Subs > 0 {
+		return
+	}
+	// All subscribers that ever joined have left, so no loop has a roster, nor will have.
+	ch.loops = [2]uint32{}
+	if ch.State == channelClosed {
+		b.freeChannel(m.Ref.Index)
+		return
+	}
+	b.Extend(m.Ref.Index, b.cfg.ChannelTimeout)
+}
