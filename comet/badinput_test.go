@@ -249,7 +249,7 @@ func TestRequestTimeout(t *testing.T) {
 	if open := st.srv.shards[0].loop.Stats().Open; open != 0 {
 		t.Errorf("%d connections are left", open)
 	}
-	if n := len(st.srv.shards[0].web.Parsers.List) - 1 - len(st.srv.shards[0].web.Parsers.Free); n != 0 {
+	if n := st.srv.shards[0].web.Figures().Partial; n != 0 {
 		t.Errorf("%d halves of requests are kept", n)
 	}
 }
@@ -276,7 +276,7 @@ func TestCutAnywhere(t *testing.T) {
 				t.Fatalf("cut at %d: got %q, want %q", at, got, want)
 			}
 			for _, s := range st.srv.shards {
-				if n := max(len(s.web.Parsers.List)-1, 0) - len(s.web.Parsers.Free); n != 0 {
+				if n := s.web.Figures().Partial; n != 0 {
 					t.Fatalf("cut at %d: %d halves of requests are kept", at, n)
 				}
 			}

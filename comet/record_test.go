@@ -71,7 +71,7 @@ func TestWaitingOwnsNothing(t *testing.T) {
 		if n := s.loop.Stats().Held; n != 0 {
 			t.Errorf("loop %d: %d connections hold a buffer", s.Id, n)
 		}
-		if n := len(s.hub.BusyPumps) + len(s.web.Parsers.List) - len(s.web.Parsers.Free); n > 1 { // [0] is nobody's
+		if n := len(s.hub.BusyPumps) + s.web.Figures().Partial; n > 0 {
 			t.Errorf("loop %d: something is borrowed", s.Id)
 		}
 		if live := s.hub.Subs.Live(); live != clients {

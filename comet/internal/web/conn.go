@@ -62,7 +62,7 @@ func (w *Web) Received(c reactor.Conn, p []byte) int {
 		partial := w.takePartial(c) // serving it may change what the connection does
 		w.serve(c, req)
 		if partial != 0 {
-			w.Parsers.giveBack(partial)
+			w.parsers.giveBack(partial)
 		}
 		if !w.listening(c) {
 			break

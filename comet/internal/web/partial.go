@@ -10,8 +10,8 @@ import (
 // parserPool has the parsers of requests that have not wholly arrived, by index, and some
 // that are idle.
 type parserPool struct {
-	List  []*httplite.Request // [0] is no connection's
-	Free  []uint32
+	list  []*httplite.Request // [0] is no connection's
+	free  []uint32
 	body  []bool // its head has arrived
 	spare []*httplite.Request
 }
@@ -19,20 +19,20 @@ type parserPool struct {
 // keepSpare is how many idle parsers are kept.
 const keepSpare = 64
 
-func (h *parserPool) at(i uint32) *httplite.Request { return h.List[i] }
+func (h *parserPool) at(i uint32) *httplite.Request { return h.list[i] }
 
 func (h *parserPool) lend(req *httplite.Request) uint32 {
-	if n := len(h.Free); n > 0 {
-		i := h.Free[n-1]
-		h.Free = h.Free[:n-1]
-		h.List[i], h.body[i] = req, false
+	if n := len(h.free); n > 0 {
+		i := h.free[n-1]
+		h.free = h.free[:n-1]
+		h.list[i], h.body[i] = req, false
 		return i
 	}
-	if len(h.List) == 0 {
-		h.List, h.body = append(h.List, nil), append(h.body, false)
+	if len(h.list) == 0 {
+		h.list, h.body = append(h.list, nil), append(h.body, false)
 	}
-	h.List, h.body = append(h.List, req), append(h.body, false)
-	return uint32(len(h.List) - 1)
+	h.list, h.body = append(h.list, req), append(h.body, false)
+	return uint32(len(h.list) - 1)
 }
 
 func (h *parserPool) spareOne() *httplite.Request {
@@ -45,20 +45,23 @@ func (h *parserPool) spareOne() *httplite.Request {
 }
 
 func (h *parserPool) giveBack(i uint32) {
-	req := h.List[i]
-	h.List[i] = nil
-	h.Free = append(h.Free, i)
+	req := h.list[i]
+	h.list[i] = nil
+	h.free = append(h.free, i)
 	if len(h.spare) < keepSpare {
 		req.Reset()
 		h.spare = append(h.spare, req)
 	}
 }
 
+// inUse is how many parsers are lent.
+func (h *parserPool) inUse() int { return max(len(h.list)-1, 0) - len(h.free) }
+
 // parser is where a connection's request is parsed: the loop's own parser, but
 // for a request that has begun already.
 func (w *Web) parser(c reactor.Conn) *httplite.Request {
 	if partial := w.partialOf(c); partial != 0 {
-		return w.Parsers.at(partial)
+		return w.parsers.at(partial)
 	}
 	return w.req
 }
@@ -86,14 +89,14 @@ func (w *Web) incomplete(c reactor.Conn, req *httplite.Request) {
 		return
 	}
 	if req == w.req {
-		partial := w.Parsers.lend(req)
-		w.req = w.Parsers.spareOne()
+		partial := w.parsers.lend(req)
+		w.req = w.parsers.spareOne()
 		st, i := w.State(c)
 		connStates[st].keepPartial(w, i, c, partial)
 		w.loop.SetTimer(c, w.cfg.RequestTimeout)
 	}
-	if i := w.partialOf(c); req.HeadDone() && !w.Parsers.body[i] {
-		w.Parsers.body[i] = true
+	if i := w.partialOf(c); req.HeadDone() && !w.parsers.body[i] {
+		w.parsers.body[i] = true
 		w.loop.SetTimer(c, w.cfg.BodyTimeout)
 	}
 	// Behind requests that are not answered yet it would be taken for an answer;
@@ -115,6 +118,6 @@ func (w *Web) takePartial(c reactor.Conn) (partial uint32) {
 // dropPartial gives back the parser that incomplete kept.
 func (w *Web) dropPartial(c reactor.Conn) {
 	if partial := w.takePartial(c); partial != 0 {
-		w.Parsers.giveBack(partial)
+		w.parsers.giveBack(partial)
 	}
 }

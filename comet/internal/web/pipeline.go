@@ -207,7 +207,7 @@ func (w *Web) emptyPipeline(i uint32) {
 		w.loop.Resume(c)
 		return
 	case partial != 0:
-		w.Parsers.giveBack(partial)
+		w.parsers.giveBack(partial)
 	}
 	if psub && !last {
 		w.Presence.start(c, http10, now)

@@ -122,7 +122,7 @@ func idleOwed(w *Web, _ uint32, c reactor.Conn) time.Duration {
 }
 
 func requestOwed(w *Web, i uint32, _ reactor.Conn) time.Duration {
-	if w.Parsers.body[i] {
+	if w.parsers.body[i] {
 		return w.cfg.BodyTimeout
 	}
 	return w.cfg.RequestTimeout

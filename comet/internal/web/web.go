@@ -42,7 +42,7 @@ type Web struct {
 	drain  *drain.Drain
 	debug  bool
 
-	Parsers   parserPool
+	parsers   parserPool
 	pipelines pipelines
 	Handlers  handlers
 	Presence  presence
@@ -99,8 +99,9 @@ func (w *Web) Trim() {
 type Figures struct {
 	Connections          [conn.NumSides][conn.NumStates]int64
 	Requests, Broadcasts uint64
+	Partial              int // requests that have not wholly arrived
 }
 
 func (w *Web) Figures() Figures {
-	return Figures{Connections: w.Count, Requests: w.requests, Broadcasts: w.broadcasts}
+	return Figures{Connections: w.Count, Requests: w.requests, Broadcasts: w.broadcasts, Partial: w.parsers.inUse()}
 }
