@@ -10,25 +10,6 @@ import (
 // firstSocket is the descriptor of the first socket that a service manager passes.
 const firstSocket = 3
 
-// takeSockets puts the listening sockets that a service manager holds for this
-// process in the place of the addresses of their side, which the manager has given
-// them as names.
-func (s *settings) takeSockets() error {
-	sockets, err := heldSockets()
-	if err != nil {
-		return err
-	}
-	sides := map[string]*[]string{"front": &s.Front, "admin": &s.Admin, "ccomet": &s.CComet}
-	for name, addresses := range sockets {
-		side, ok := sides[name]
-		if !ok {
-			return fmt.Errorf("the service manager holds a socket named %q: want front, admin or ccomet (FileDescriptorName= of the socket's unit)", name)
-		}
-		*side = addresses
-	}
-	return nil
-}
-
 // heldSockets are the sockets of the environment's LISTEN_FDS, by the names of
 // LISTEN_FDNAMES, as addresses. The environment is emptied of them.
 func heldSockets() (map[string][]string, error) {

@@ -112,7 +112,7 @@ func TestActivationRefused(t *testing.T) {
 		t.Setenv("LISTEN_PID", self)
 		t.Setenv("LISTEN_FDS", c.fds)
 		t.Setenv("LISTEN_FDNAMES", c.names)
-		var s settings
+		var s serve
 		if err := s.takeSockets(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s sockets %q: %v, want %q", c.fds, c.names, err, c.want)
 		}
@@ -120,7 +120,7 @@ func TestActivationRefused(t *testing.T) {
 	t.Setenv("LISTEN_PID", "1")
 	t.Setenv("LISTEN_FDS", "1")
 	t.Setenv("LISTEN_FDNAMES", "front")
-	s := settings{Front: []string{"127.0.0.1:8100"}}
+	s := serve{settings: settings{Front: []string{"127.0.0.1:8100"}}}
 	if err := s.takeSockets(); err != nil || s.Front[0] != "127.0.0.1:8100" {
 		t.Error("sockets of another process:", err, s.Front)
 	}

@@ -4,8 +4,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	"github.com/alecthomas/kong"
 )
 
 // TestCompatIsMeant: which server's place this one takes follows from how it is started, and
@@ -50,24 +48,5 @@ func TestCompatIsMeant(t *testing.T) {
 			t.Errorf("implied %q, environment %q, %s: %v: %q, max-message %d, channel-buffer-bytes %d",
 				c.implied, c.env, c.args, err, s.Compat, s.MaxMessage, s.ChannelBufferBytes)
 		}
-	}
-}
-
-// TestCompatDefaultsFit: each of a compat's own defaults is one that a file might say.
-func TestCompatDefaultsFit(t *testing.T) {
-	for _, of := range []compat{compatNone, compatIComet} {
-		s, flags, err := newSettings(kong.Resolvers(compatDefaults{of}))
-		if err != nil || len(s.check()) > 0 || len(s.unwise()) > 0 {
-			t.Errorf("%s: %v, %v, %v", of, err, s.check(), s.unwise())
-		}
-		f := newConfigFile("", flags)
-		for name, value := range of.defaults() {
-			if flag := f.flags[name]; flag == nil || fits(flag, value) != nil {
-				t.Errorf("%s: %s = %v does not fit", of, name, value)
-			}
-		}
-	}
-	if err := new(compat).UnmarshalText([]byte("ccomet")); err == nil || !strings.Contains(err.Error(), "none or icomet") {
-		t.Error(err)
 	}
 }

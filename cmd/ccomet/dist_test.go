@@ -65,7 +65,7 @@ func TestUnitsNames(t *testing.T) {
 	t.Setenv("LISTEN_PID", itoa(os.Getpid()))
 	t.Setenv("LISTEN_FDS", itoa(len(names)))
 	t.Setenv("LISTEN_FDNAMES", strings.Join(names, ":"))
-	var s settings
+	var s serve
 	if err := s.takeSockets(); err != nil || len(s.Front) != 1 || len(s.Admin) != 1 {
 		t.Errorf("%v: %v, front %v, admin %v", names, err, s.Front, s.Admin)
 	}

@@ -8,13 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 )
 
-// doctor is the command that says what is too small for a number of connections,
+// doctorCommand is the command that says what is too small for a number of connections,
 // on this machine and in the proxy in front.
-type doctor struct {
+type doctorCommand struct {
 	Conns int  `env:"-" required:"" placeholder:"N" help:"How many connections there will be at a time, 1 to 1,073,741,824."`
 	JSON  bool `env:"-" name:"json" help:"Print a JSON object instead of text."`
 	PID   int  `env:"-" name:"pid" placeholder:"N" help:"Check the limits of this process, such as a running server, instead of the limits of a server that is started from here."`
@@ -32,7 +31,7 @@ type doctor struct {
 }
 
 // Help is what --help says beside the flags.
-func (*doctor) Help() string {
+func (*doctorCommand) Help() string {
 	return `Before the connections come:
 
   ccomet doctor --conns 100000
@@ -49,7 +48,7 @@ The exit status is 0 if nothing is BAD, 1 if something is, and 2 for a wrong com
 const maxConns = 1 << 30
 
 // AfterApply refuses what cannot be asked.
-func (c *doctor) AfterApply() error {
+func (c *doctorCommand) AfterApply() error {
 	if c.Conns < 1 || c.Conns > maxConns {
 		return fmt.Errorf("--conns is %d: want 1 to %d", c.Conns, maxConns)
 	}
@@ -78,7 +77,7 @@ func (c *doctor) AfterApply() error {
 }
 
 // Run looks, and tells.
-func (c *doctor) Run(out io.Writer) error {
+func (c *doctorCommand) Run(out io.Writer) error {
 	m := &machine{files: os.DirFS("/"), pid: c.PID, page: int64(os.Getpagesize())}
 	if _, err := m.text(m.process() + "/limits"); c.PID > 0 && err != nil {
 		return settingsError{fmt.Errorf("--pid %d: %w", c.PID, err)}
@@ -105,7 +104,7 @@ func (c *doctor) Run(out io.Writer) error {
 }
 
 // wish is what is wanted.
-func (c *doctor) wish() wish {
+func (c *doctorCommand) wish() wish {
 	return wish{
 		conns: int64(c.Conns), fronts: c.Front, polling: time.Duration(c.PollingTimeout), idle: time.Duration(c.IdleTimeout),
 		processors: int64(runtime.NumCPU()), proxied: len(c.Through) > 0,
@@ -113,7 +112,7 @@ func (c *doctor) wish() wish {
 }
 
 // readNginx reads nginx's configuration.
-func (c *doctor) readNginx() (*nginxConfig, error) {
+func (c *doctorCommand) readNginx() (*nginxConfig, error) {
 	name, root := c.Nginx, c.NginxRoot
 	if root == "" {
 		root = "/"
@@ -127,15 +126,8 @@ func (c *doctor) readNginx() (*nginxConfig, error) {
 	return readNginxConfig(os.DirFS(root), name)
 }
 
-// diagnosis is what --json prints.
-type diagnosis struct {
-	Conns  int       `json:"conns"`
-	Status status    `json:"status"`
-	Checks []finding `json:"checks"`
-}
-
 // tell prints what was found; an error says that something is too small.
-func (c *doctor) tell(out io.Writer, findings []finding) error {
+func (c *doctorCommand) tell(out io.Writer, findings []finding) error {
 	d := diagnosis{Conns: c.Conns, Checks: findings}
 	for _, f := range findings {
 		d.Status = max(d.Status, f.Status)
@@ -153,17 +145,4 @@ func (c *doctor) tell(out io.Writer, findings []finding) error {
 		err = exited(exitFailed)
 	}
 	return err
-}
-
-// text is a diagnosis for people.
-func (d *diagnosis) text() string {
-	var b strings.Builder
-	counts := [3]int{}
-	fmt.Fprintf(&b, "%s connections:\n\n", grouped(int64(d.Conns)))
-	for _, f := range d.Checks {
-		counts[f.Status]++
-		f.write(&b)
-	}
-	fmt.Fprintf(&b, "\n%d OK, %d WARN, %d BAD\n", counts[statusOK], counts[statusWarn], counts[statusBad])
-	return b.String()
 }

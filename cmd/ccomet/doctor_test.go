@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -174,60 +172,6 @@ func TestDoctorFollowed(t *testing.T) {
 	for _, f := range checkMachine(with(small...), w) {
 		if f.Status != statusOK {
 			t.Errorf("%+v", f)
-		}
-	}
-}
-
-// TestDoctorHere runs the program on this machine: a connection is no trouble, more
-// than all its descriptors are.
-func TestDoctorHere(t *testing.T) {
-	t.Parallel()
-	stdout, stderr, exit := runFor(t, nil, "doctor", "--conns", "1")
-	if exit != 0 || !strings.Contains(stdout, "descriptors of the process") || !strings.Contains(stdout, " 0 BAD\n") {
-		t.Errorf("%d %s %s", exit, stdout, stderr)
-	}
-	stdout, stderr, exit = runFor(t, nil, "doctor", "--conns", "1000000000", "--json")
-	type check struct {
-		Name, Status, Have, Want string
-		Fixes                    []struct{ Lines []string }
-	}
-	var d struct {
-		Conns  int
-		Status string
-		Checks []check
-	}
-	if err := json.Unmarshal([]byte(stdout), &d); err != nil || exit != exitFailed || d.Conns != 1000000000 || d.Status != "bad" || stderr != "" {
-		t.Fatalf("%d %v %s %s", exit, err, stdout, stderr)
-	}
-	i := slices.IndexFunc(d.Checks, func(c check) bool { return c.Name == "fs.nr_open" })
-	if i < 0 || d.Checks[i].Status != "bad" || d.Checks[i].Want != "1,000,000,100" || d.Checks[i].Fixes[0].Lines[0] != "fs.nr_open = 1000000100" {
-		t.Errorf("%s", stdout)
-	}
-	p := start(t, nil)
-	if _, stderr, exit := runFor(t, nil, "doctor", "--conns", "1", "--pid", itoa(p.cmd.Process.Pid)); exit != 0 {
-		t.Errorf("of a server that runs: %d %s", exit, stderr)
-	}
-}
-
-// TestDoctorMisused: one line, which names the flag, and exit status 2.
-func TestDoctorMisused(t *testing.T) {
-	t.Parallel()
-	for args, want := range map[string]string{
-		"":                                "--conns",
-		"--conns 0":                       "want 1 to",
-		"--conns many":                    "--conns",
-		"--conns 1 --front example":       "--front",
-		"--conns 1 --through example.com": "--through",
-		"--conns 1 --through http://a/stream?x=1": "before /stream",
-		"--conns 1 --polling-timeout 0":           "--polling-timeout",
-		"--conns 1 --idle-timeout 0":              "--idle-timeout",
-		"--conns 1 --nginx /no/such/nginx.conf":   "/no/such/nginx.conf",
-		"--conns 1 --nginx-root /no/such":         "nginx.conf",
-		"--conns 1 --pid 2147483647":              "--pid 2147483647",
-	} {
-		stdout, stderr, exit := runFor(t, nil, append([]string{"doctor"}, strings.Fields(args)...)...)
-		if exit != exitSettings || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, want) {
-			t.Errorf("%s: %d %q %q", args, exit, stdout, stderr)
 		}
 	}
 }

@@ -89,3 +89,23 @@ func grouped(n int64) string {
 
 // mebibytes is a size for people.
 func mebibytes(n int64) string { return grouped((n+1<<20-1)>>20) + " MiB" }
+
+// diagnosis is what --json prints.
+type diagnosis struct {
+	Conns  int       `json:"conns"`
+	Status status    `json:"status"`
+	Checks []finding `json:"checks"`
+}
+
+// text is a diagnosis for people.
+func (d *diagnosis) text() string {
+	var b strings.Builder
+	counts := [3]int{}
+	fmt.Fprintf(&b, "%s connections:\n\n", grouped(int64(d.Conns)))
+	for _, f := range d.Checks {
+		counts[f.Status]++
+		f.write(&b)
+	}
+	fmt.Fprintf(&b, "\n%d OK, %d WARN, %d BAD\n", counts[statusOK], counts[statusWarn], counts[statusBad])
+	return b.String()
+}

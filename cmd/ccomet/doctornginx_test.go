@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -233,32 +232,6 @@ func TestDoctorNginxPorts(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: %v, want %v", servers, got, want)
-		}
-	}
-}
-
-// TestDoctorNginxRun: the configuration that users are given is well, for both of
-// its ways; its files may be below another root.
-func TestDoctorNginxRun(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile("../../demo/nginx.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := t.TempDir()
-	dir := filepath.Join(root, "etc/nginx")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "nginx.conf"), text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, flags := range []string{"--nginx ../../demo/nginx.conf", "--nginx-root " + root, "--nginx-root " + root + " --nginx /etc/nginx/nginx.conf"} {
-		for _, front := range []string{"unix:/run/ccomet/front.sock", "127.0.0.1:8100"} {
-			stdout, stderr, exit := runFor(t, nil, append([]string{"doctor", "--conns", "100", "--front", front}, strings.Fields(flags)...)...)
-			if exit != 0 || !strings.Contains(stdout, "proxy_read_timeout: 60s; wanted: more than 30s") {
-				t.Errorf("%s %s: %d %s %s", flags, front, exit, stdout, stderr)
-			}
 		}
 	}
 }

@@ -72,3 +72,24 @@ func explain(k *kong.Kong) error {
 		return next(nil)
 	})
 }
+
+// describe is how --help tells what a flag does, its default and its variable.
+func describe(v *kong.Value) string {
+	var notes []string
+	if v.HasDefault && v.Default != "" {
+		notes = append(notes, "default "+v.Default)
+	}
+	for _, name := range v.Tag.Envs {
+		notes = append(notes, "$"+name)
+	}
+	if len(notes) == 0 {
+		return v.Help
+	}
+	return v.Help + " (" + strings.Join(notes, "; ") + ")"
+}
+
+// groups are the headings of --help that ccomet.toml has not.
+var groups = []kong.Group{
+	{Key: "server", Title: "The server:"},
+	{Key: "proxy", Title: "A proxy in front:"},
+}

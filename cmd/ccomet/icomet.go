@@ -18,9 +18,6 @@ type icomet struct {
 	Version kong.VersionFlag `short:"v" env:"-" help:"Print the version."`
 }
 
-// icometName is the name that makes the program iComet's server.
-const icometName = "icomet-server"
-
 // Help is what --help says beside the flags.
 func (*icomet) Help() string {
 	return `The program runs this command when it is called icomet-server, as by a link:

@@ -318,7 +318,7 @@ func TestStrangersLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.file.Close()
+	defer func() { _ = p.remove() }()
 	_, stderr, status := s.run("-s", "stop", s.conf)
 	if status != exitFailed || !strings.Contains(stderr, "process "+itoa(os.Getpid())) || !strings.Contains(stderr, "not touched") {
 		t.Errorf("status %d: %s", status, stderr)

@@ -79,3 +79,6 @@ func sameProgram(pid int) bool {
 	its, err := buildinfo.ReadFile(fmt.Sprintf("/proc/%d/exe", pid))
 	return ok && err == nil && its.Path == mine.Path
 }
+
+// icometName is the name that makes the program iComet's server.
+const icometName = "icomet-server"

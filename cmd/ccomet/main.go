@@ -15,12 +15,12 @@ import (
 
 // commandLine is what ccomet can be told to do.
 type commandLine struct {
-	Serve   serve   `cmd:"" help:"Run the server."`
-	Health  health  `cmd:"" help:"Ask a server on this machine whether it serves."`
-	Doctor  doctor  `cmd:"" help:"Check the limits of this machine, and a proxy in front, for a number of connections."`
-	Config  config  `cmd:"" help:"Write and check configuration files."`
-	Icomet  icomet  `cmd:"" help:"Start and stop the server with iComet's command line."`
-	Version version `cmd:"" help:"Print the version."`
+	Serve   serve         `cmd:"" help:"Run the server."`
+	Health  health        `cmd:"" help:"Ask a server on this machine whether it serves."`
+	Doctor  doctorCommand `cmd:"" help:"Check the limits of this machine, and a proxy in front, for a number of connections."`
+	Config  config        `cmd:"" help:"Write and check configuration files."`
+	Icomet  icomet        `cmd:"" help:"Start and stop the server with iComet's command line."`
+	Version version       `cmd:"" help:"Print the version."`
 }
 
 // Exit statuses.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"strconv"
@@ -24,6 +25,9 @@ const (
 	tellAlive    = "WATCHDOG=1"
 )
 
+// maxWatchdog bounds the microseconds of WATCHDOG_USEC: a Duration holds no more.
+const maxWatchdog = math.MaxInt64 / 1000
+
 // findManager is the manager that the environment tells, which is emptied of it:
 // what this process starts is none of the manager's.
 func findManager() (*manager, error) {
@@ -43,8 +47,8 @@ func findManager() (*manager, error) {
 		return m, nil
 	}
 	us, err := strconv.ParseInt(interval, 10, 64)
-	if err != nil || us <= 0 || us > int64(maxTime)/1000 {
-		return m, fmt.Errorf("WATCHDOG_USEC is %q: want microseconds, 1 to %d", interval, int64(maxTime)/1000)
+	if err != nil || us <= 0 || us > maxWatchdog {
+		return m, fmt.Errorf("WATCHDOG_USEC is %q: want microseconds, 1 to %d", interval, maxWatchdog)
 	}
 	m.watchdog = time.Duration(us) * time.Microsecond
 	return m, nil

@@ -26,7 +26,9 @@ const scrapePatience = 2 * time.Second
 // beside. Their number depends on the loops and the settings alone: none has a
 // channel or an address for a label.
 type metrics struct {
-	srv  *comet.Server // set before the server starts
+	srv               *comet.Server // set before the server starts
+	version, revision string        // of the build
+
 	loop []loopMetric
 }
 
@@ -144,7 +146,7 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	tell := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(desc, kind, value, labels...)
 	}
-	tell(buildDesc, gauge, 1, versionName(), revision(), runtime.Version())
+	tell(buildDesc, gauge, 1, m.version, m.revision, runtime.Version())
 	tell(refusedDesc, counter, float64(f.Refused))
 	tell(cutDesc, counter, float64(f.Cut))
 	tell(walksDesc, gauge, float64(f.Walks))

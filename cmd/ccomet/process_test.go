@@ -126,7 +126,7 @@ func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
 	given := strings.Join(append(env, args...), " ")
 	for _, side := range []string{"front", "admin"} {
-		if !strings.Contains(given, "--"+side) && !strings.Contains(given, "--config") {
+		if !strings.Contains(given+" ", "--"+side+" ") && !strings.Contains(given, "--config") {
 			args = append(args, "--"+side, "127.0.0.1:0")
 		}
 	}

@@ -190,8 +190,8 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logWriter, pidfile
 // open opens the server and its listening sockets.
 func (c *serve) open(log zerolog.Logger) (*comet.Server, error) {
 	cfg := c.server(log)
-	cfg.Sockets = c.sockets
-	figures := new(metrics)
+	cfg.Version, cfg.Sockets = versionName(), c.sockets
+	figures := &metrics{version: versionName(), revision: revision()}
 	cfg.Handlers = map[string]http.Handler{metricsPath: figures.handler()}
 	if c.Pprof {
 		addProfiles(cfg.Handlers)
@@ -238,4 +238,23 @@ func greet(out io.Writer, front []string) {
 		fmt.Fprint(out, "\n  Ctrl-C ends it.\n\n")
 		return
 	}
+}
+
+// takeSockets puts the listening sockets that a service manager holds for this
+// process in the place of the addresses of their side, which the manager has given
+// them as names.
+func (c *serve) takeSockets() error {
+	sockets, err := heldSockets()
+	if err != nil {
+		return err
+	}
+	sides := map[string]*[]string{"front": &c.Front, "admin": &c.Admin, "ccomet": &c.CComet}
+	for name, addresses := range sockets {
+		side, ok := sides[name]
+		if !ok {
+			return fmt.Errorf("the service manager holds a socket named %q: want front, admin or ccomet (FileDescriptorName= of the socket's unit)", name)
+		}
+		*side = addresses
+	}
+	return nil
 }

@@ -12,27 +12,6 @@ import (
 	"ccomet/comet"
 )
 
-// describe is how --help tells what a flag does, its default and its variable.
-func describe(v *kong.Value) string {
-	var notes []string
-	if v.HasDefault && v.Default != "" {
-		notes = append(notes, "default "+v.Default)
-	}
-	for _, name := range v.Tag.Envs {
-		notes = append(notes, "$"+name)
-	}
-	if len(notes) == 0 {
-		return v.Help
-	}
-	return v.Help + " (" + strings.Join(notes, "; ") + ")"
-}
-
-// groups are the headings of --help that ccomet.toml has not.
-var groups = []kong.Group{
-	{Key: "server", Title: "The server:"},
-	{Key: "proxy", Title: "A proxy in front:"},
-}
-
 // settings are what can be set of the server, by flag, environment or file.
 // Names and defaults are these tags'; bounds are in check, explanations in ccomet.toml.
 type settings struct {
@@ -282,7 +261,17 @@ func (s *settings) server(log zerolog.Logger) comet.Config {
 		WriteTimeout:     time.Duration(s.WriteTimeout),
 		StateFile:        s.State,
 		StateInterval:    interval,
-		Version:          versionName(),
 		Log:              log,
 	}
+}
+
+// newSettings is a parser of settings by file alone, and their flags.
+func newSettings(options ...kong.Option) (*settings, []*kong.Flag, error) {
+	var s struct{ settings }
+	parser, err := kong.New(&s, options...)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = parser.Parse(nil)
+	return &s.settings, parser.Model.Flags, err
 }
