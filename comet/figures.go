@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// What whoever watches a server is told. All that belongs to a loop is asked of it:
+// How the figures of a server are collected. What belongs to a loop is asked of it:
 //
-//  1. Figures puts itself on each shard's list of watchers, and mails where it is the first in
-//     it, so that a loop that does not answer is asked once, however often
-//     somebody tries.
-//  2. The shard answers all of them within the turn (tellFigures). What it counts it
-//     counts as things change (tally): nothing is walked.
+//  1. Figures puts itself on each shard's list of watchers, and mails where it is the
+//     first on it, so that a loop that does not answer is asked once, however many
+//     calls are made.
+//  2. The shard answers all of them within the turn (tellFigures). Its actors count as
+//     things change: nothing is walked.
 //  3. Of a loop that has not answered in time the rest is told without it.
 
 // Figures are all that a server counts. Those of loops are as of one turn of each.
 type Figures struct {
 	Stats
 	Draining bool
-	Walks    int64 // broadcasts that have not been round, counted on each loop
+	Walks    int64 // broadcasts that have not reached all channels, counted once for each loop that is not through
 	Limits   []LimitFigures
 	State    *StateFigures // nil: no state is kept
 	Loops    []LoopFigures
@@ -35,7 +35,7 @@ type Figures struct {
 type LimitFigures struct {
 	Name  string
 	Value int64 // 0: there is none
-	Met   int64 // how often
+	Met   int64 // how often it was hit since the start
 }
 
 // StateFigures are those of the state file.
@@ -46,12 +46,12 @@ type StateFigures struct {
 	Failures int64 // writes that went wrong
 }
 
-// LoopFigures are a loop's. Where it has not answered, those of Mailbox and
-// reactor.Stats are all there is.
+// LoopFigures are a loop's, as of the turn in which it answered. Where Answered is
+// false it did not answer in time: then only Mailbox, Most and Reactor.Stats are set.
 type LoopFigures struct {
 	Answered      bool
 	Reactor       reactor.Figures
-	Mailbox, Most int // mail that waits, and the most that has since it was last asked
+	Mailbox, Most int // mail that waits, and the most that has waited since Figures was last called
 
 	Counters
 	Mails           uint64 // received, those from itself included
@@ -63,7 +63,7 @@ type LoopFigures struct {
 	Slabs           [slabs]reactor.SlabFigures // by SlabNames
 }
 
-// Tally is what a shard counts as things change. The first three are as of now, the
+// Counters are what a loop counts as things change. The first three are as of now, the
 // rest since the start.
 type Counters struct {
 	Connections [conn.NumSides][conn.NumStates]int64 // by SideNames and StateNames
@@ -72,7 +72,7 @@ type Counters struct {
 
 	Requests   uint64
 	Broadcasts uint64 // taken on this loop
-	Replayed   uint64 // messages given to who came back, or had been stuck, out of what is kept
+	Replayed   uint64 // messages that subscribers were given out of what is kept, when they came back or after they had been stuck
 	Heartbeats uint64
 	Lost       uint64 // messages that a subscriber wanted and that were not kept any more
 }
@@ -119,7 +119,7 @@ type loopAnswer struct {
 // watchers is a shard's list of them.
 type watchers struct{ list atomic.Pointer[watcher] }
 
-// maxWatchers bounds who waits for a loop that does not answer.
+// maxWatchers bounds the calls of Figures that wait for a loop that does not answer.
 const maxWatchers = 16
 
 // Figures asks all loops, and waits for their answers until ctx is done. Any
@@ -200,7 +200,7 @@ func next(ctx context.Context, answers <-chan loopAnswer) (a loopAnswer, ok bool
 	}
 }
 
-// tellFigures serves mailFigures.
+// tellFigures answers all watchers.
 func (s *shard) tellFigures() {
 	list := s.watchers.list.Swap(nil)
 	if list == nil {

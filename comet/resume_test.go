@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// told is a message that tells the epoch of a channel which is the n-th of its loop.
+// toldOf is a message that tells the epoch of a channel which is the n-th of its loop.
 func toldOf(message string, n uint32) string {
 	return strings.TrimSuffix(message, "}") + `,"epoch":"` + life(n) + `"}`
 }

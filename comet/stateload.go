@@ -132,7 +132,7 @@ type sharedBody struct {
 	body uint32
 }
 
-// channel makes a channel, or begins one anew that stands in the file twice: it
+// Channel makes a channel, or begins one anew that stands in the file twice: it
 // went and came while that was written.
 func (r *restorer) Channel(c *statefile.Channel) {
 	srv := r.srv
@@ -160,14 +160,14 @@ func (r *restorer) Channel(c *statefile.Channel) {
 	r.s.broker.Extend(r.at, min(max(left, srv.cfg.ChannelTimeout), broker.MaxLease))
 }
 
-// message keeps a message, within the bounds of now.
+// Message keeps a message, within the bounds of now.
 func (r *restorer) Message(k msg.Kind, seq int32, content []byte) {
 	if r.at != 0 {
 		r.keep(msg.New(k, seq, content))
 	}
 }
 
-// shared keeps one whose content others share.
+// Shared keeps one whose content others share.
 func (r *restorer) Shared(k msg.Kind, seq int32, content []byte, body uint32) {
 	if r.at == 0 {
 		return

@@ -11,13 +11,13 @@ import (
 // Stats are a server's figures. Those of now are Connections, Channels,
 // Subscribers and ResidentBytes; the rest count since the start.
 type Stats struct {
-	Connections   int64 // open, of both sides, waiting or not
+	Connections   int64 // open, of all sides, waiting or not
 	Channels      int64
 	Subscribers   int64 // a connection counts once for each of its channels
 	Published     int64 // messages, a broadcast once for each channel
 	Delivered     int64 // messages that were written to a live subscriber
 	Refused       int64 // requests that were answered with an error
-	Cut           int64 // readers that did not keep up
+	Cut           int64 // connections closed because the client did not read
 	ResidentBytes int64 // of the whole process; 0 where the kernel does not tell
 	BaseBytes     int64 // ResidentBytes when the server started
 	Uptime        time.Duration

@@ -2,10 +2,12 @@ package reactor
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -175,5 +177,131 @@ func TestGroupListenRefusesATakenAddress(t *testing.T) {
 	defer second.close()
 	if _, err := second.Listen(addr, 0, SocketOptions{}); !errors.Is(err, unix.EADDRINUSE) {
 		t.Fatalf("listening on a taken address: %v, want EADDRINUSE", err)
+	}
+}
+
+// handOver has a second group inherit the sockets of the first one's n-th address.
+func handOver(t *testing.T, from, to *Group, n int, address string) []int {
+	t.Helper()
+	sockets, err := from.Sockets(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bound, err := to.Inherit(address, sockets, 0, SocketOptions{}); err != nil || !strings.HasSuffix(bound, address) {
+		t.Fatalf("it is bound to %s, want %s (%v)", bound, address, err)
+	}
+	return sockets
+}
+
+// A group inherits the sockets of another one of fewer, as many or more loops: no
+// connection is refused meanwhile, what waits in the kernel is served by the second
+// group, every loop of it accepts, and no descriptor is left in the end.
+func TestGroupInherits(t *testing.T) {
+	for _, c := range []struct {
+		network  string
+		old, new int
+		distinct int // sockets that there are to inherit
+	}{{"tcp4", 1, 3, 1}, {"tcp4", 2, 2, 2}, {"tcp4", 3, 1, 3}, {"tcp4", 2, 3, 2}, {"unix", 2, 3, 1}} {
+		t.Run(fmt.Sprintf("%s, %d to %d", c.network, c.old, c.new), func(t *testing.T) {
+			before := openDescriptors(t)
+			first, _ := newGroup(t, c.old)
+			second, greeters := newGroup(t, c.new)
+			address, path := "127.0.0.1:0", ""
+			if c.network == "unix" {
+				path = filepath.Join(t.TempDir(), "socket")
+				address = "unix:" + path
+			}
+			other, err := first.Listen("127.0.0.1:0", 0, SocketOptions{}) // another address is not handed over
+			if err != nil {
+				t.Fatal(err)
+			}
+			bound, err := first.Listen(address, 0, SocketOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(handOver(t, first, second, 1, bound)); n != c.distinct {
+				t.Errorf("%d sockets are handed over, want %d", n, c.distinct)
+			}
+			at := strings.TrimPrefix(bound, "unix:")
+			waiting, err := net.Dial(c.network, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer waiting.Close()
+			for _, l := range first.Loops {
+				l.LeaveListeners()
+				l.Release()
+			}
+			if path != "" {
+				if _, err := os.Lstat(path); err != nil {
+					t.Error("the socket file is gone:", err)
+				}
+			}
+			if peer, err := net.Dial("tcp4", other); err == nil {
+				peer.Close()
+				t.Error("the address that was not handed over is still listened on")
+			}
+			second.Start()
+			var name [1]byte
+			if _, err := waiting.Read(name[:]); err != nil {
+				t.Error("a connection that waited was not served:", err)
+			}
+			const total = 300
+			for range total {
+				greet(t, c.network, at)
+			}
+			sum := int32(0)
+			for i, g := range greeters {
+				n := g.opened.Load()
+				if sum += n; n == 0 {
+					t.Errorf("loop %d of %d has had none", i, c.new)
+				}
+			}
+			if sum != total+1 {
+				t.Errorf("%d connections were opened, want %d", sum, total+1)
+			}
+			second.Stop()
+			if err := second.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			waiting.Close()
+			if path != "" {
+				if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+					t.Error("the last group has left the socket file:", err)
+				}
+			}
+			if after := openDescriptors(t); after != before {
+				t.Errorf("%d descriptors were open, %d are", before, after)
+			}
+		})
+	}
+}
+
+// What cannot be inherited is named with its address, and no descriptor is left open,
+// neither those before it nor those behind it.
+func TestGroupInheritFailureLeavesNothing(t *testing.T) {
+	before := openDescriptors(t)
+	first, _ := newGroup(t, 3)
+	bound, err := first.Listen("127.0.0.1:0", 0, SocketOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets, err := first.Sockets(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0) // which does not listen
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, _ := newGroup(t, 2)
+	_, err = second.Inherit(bound, []int{sockets[0], idle, sockets[1], sockets[2]}, 0, SocketOptions{})
+	if err == nil || !strings.Contains(err.Error(), bound) || !strings.Contains(err.Error(), "does not listen") {
+		t.Errorf("got %v", err)
+	}
+	first.close()
+	second.close()
+	if after := openDescriptors(t); after != before {
+		t.Errorf("%d descriptors were open, %d are", before, after)
 	}
 }

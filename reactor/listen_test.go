@@ -29,7 +29,7 @@ func (p *probe) listen(address string, opts SocketOptions) string {
 	return ln.Addr()
 }
 
-// dialFrom connects a peer to an address as Listen takes it.
+// dialPeer connects a peer to an address as Listen takes it.
 func dialPeer(t testing.TB, address string) *peer {
 	t.Helper()
 	fd, err := dial(address, "", SocketOptions{})

@@ -1,6 +1,6 @@
 package conn
 
-// The sides: a connection's tag, but for the bits that access.go adds.
+// The sides: a connection's tag, but for the bits below.
 const (
 	Front uint8 = iota
 	Admin

@@ -3,56 +3,57 @@ package conn
 
 import "ccomet/reactor"
 
-// connState is what a connection is doing. It stands in three bits of the word
+// State is what a connection is doing. It stands in three bits of the word
 // that the reactor keeps for each connection, before the index of the record that
-// goes with it. What each state answers to is one row of connStates.
+// goes with it. How each state answers an event is one row of the web's table.
 type State uint32
 
 const (
 	Idle      State = iota // between requests, or before the first; the index: idleServed, or 0
-	Request                // a request has begun to arrive: halves
-	Waiting                // it waits for messages: subs
-	Answering              // it waits for answers: pipes
+	Request                // a request has begun to arrive; the index: its parser
+	Waiting                // it waits for messages; the index: its subscriber
+	Answering              // it waits for answers; the index: its pipeline
 	Listening              // it listens to /psub; the index: how its response is framed
 	Refused                // it is refused when its time is up; the index: a code
 	Ending                 // all is said
 	NumStates
 )
 
-// connStateNames are those of figures.
+// StateNames are the names under which figures report states.
 var StateNames = [NumStates]string{
 	Idle: "idle", Request: "request", Waiting: "waiting", Answering: "answering",
 	Listening: "listening", Refused: "turned_away", Ending: "ending",
 }
 
-// idleServed is the index that goes with stateIdle once a request has been answered.
+// IdleServed is the index that goes with Idle once a request has been answered.
 const IdleServed uint32 = 1
 
 const connStateShift = 29
 
+// Word is a state and an index as the reactor keeps them for a connection.
 func Word(st State, index uint32) uint32 { return uint32(st)<<connStateShift | index }
 
-// conns are the connections of a loop, by what they do, which is counted as it
-// changes.
+// Table has the states of a loop's connections, and counts them as they change. It
+// belongs to the loop's goroutine.
 type Table struct {
 	Loop  *reactor.Loop
 	Count [NumSides][NumStates]int64
 }
 
-// side is where a connection came in.
+// Side is where a connection came in.
 func (k *Table) Side(c reactor.Conn) uint8 { return k.Loop.Tag(c) & TagSide }
 
-// opened counts a new connection, which is idle.
+// Opened counts a new connection, which is idle.
 func (k *Table) Opened(c reactor.Conn) { k.Count[k.Side(c)][Idle]++ }
 
-// state is what a connection is doing, and the index of the record that goes with
+// State is what a connection is doing, and the index of the record that goes with
 // it.
 func (k *Table) State(c reactor.Conn) (st State, index uint32) {
 	word := k.Loop.User(c)
 	return State(word >> connStateShift), word & (1<<connStateShift - 1)
 }
 
-// setState has a connection do something else.
+// SetState has a connection do something else.
 func (k *Table) SetState(c reactor.Conn, st State, index uint32) {
 	was, _ := k.State(c)
 	count := &k.Count[k.Side(c)]
@@ -61,7 +62,7 @@ func (k *Table) SetState(c reactor.Conn, st State, index uint32) {
 	k.Loop.SetUser(c, Word(st, index))
 }
 
-// clearState takes a connection off the count, and returns what it was doing.
+// ClearState takes a connection off the count, and returns what it was doing.
 func (k *Table) ClearState(c reactor.Conn) (st State, index uint32) {
 	st, index = k.State(c)
 	k.Count[k.Side(c)][st]--

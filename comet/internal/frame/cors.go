@@ -13,7 +13,7 @@ import (
 // connection's page is kept beside it, in a column that is there only where origins
 // are named: the place of its lines among those of all that the loop has now.
 
-// cors is what a side tells pages of other origins.
+// Cors is what a side tells pages of other origins.
 type Cors struct {
 	Origins peer.Origins
 	others  string // the lines for pages that are not named
@@ -99,7 +99,7 @@ func (p *pages) leave(cn uint32) {
 	}
 }
 
-// notePage notes which page's origin a connection's request names, if that is one that
+// NotePage notes which page's origin a connection's request names, if that is one that
 // the side names.
 func (h *Heads) NotePage(side uint8, c reactor.Conn, origin []byte) {
 	origins := &h.Cors[side].Origins
@@ -112,7 +112,7 @@ func (h *Heads) NotePage(side uint8, c reactor.Conn, origin []byte) {
 	h.Pages.enter(c.Index(), origin)
 }
 
-// page is the place of a connection's page, 0 if it has none that is named.
+// Page is the place of a connection's page, 0 if it has none that is named.
 func (h *Heads) Page(side uint8, cn uint32) uint32 {
 	if !h.Cors[side].Origins.Named() {
 		return 0
@@ -120,7 +120,7 @@ func (h *Heads) Page(side uint8, cn uint32) uint32 {
 	return *h.Pages.of.At(cn)
 }
 
-// forgetPage: the connection has gone.
+// ForgetPage: the connection has gone.
 func (h *Heads) ForgetPage(side uint8, c reactor.Conn) {
 	if h.Cors[side].Origins.Named() {
 		h.Pages.leave(c.Index())
@@ -135,7 +135,7 @@ func (h *Heads) corsLines(side uint8, cn uint32) string {
 	return h.Cors[side].others
 }
 
-// appendEventsOrigin appends what iComet's pages on other origins need of /sse.
+// AppendEventsOrigin appends what iComet's pages on other origins need of /sse.
 func (h *Heads) AppendEventsOrigin(dst []byte) []byte {
 	if h.EventsForAll() {
 		dst = append(dst, "Access-Control-Allow-Origin: *\r\n"...)

@@ -12,10 +12,10 @@ import (
 	"strconv"
 )
 
-// lastChunk ends an endless response that is in chunks.
+// LastChunk ends an endless response that is in chunks.
 var LastChunk = []byte(httplite.LastChunk)
 
-// eventID is what a client that has seen an event resumes after: the number of
+// EventID is what a client that has seen an event resumes after: the number of
 // a message and its epoch, or that nothing more is to come, and what stands around
 // it where there are several channels; and when it does.
 type EventID struct {
@@ -26,10 +26,10 @@ type EventID struct {
 	before, after []byte
 }
 
-// noEventID: the event has no place of the channel's to resume from.
+// NoEventID: the event has no place of the channel's to resume from.
 var NoEventID = EventID{}
 
-// appendPlace appends what an id says of one channel: the number of the last message
+// AppendPlace appends what an id says of one channel: the number of the last message
 // seen, and its epoch if that is known, or why nothing more is to come.
 func AppendPlace(dst []byte, seq int32, epoch uint32) []byte {
 	switch epoch {
@@ -45,7 +45,7 @@ func AppendPlace(dst []byte, seq int32, epoch uint32) []byte {
 	return record.AppendEpoch(append(dst, '.'), epoch)
 }
 
-// appendFrame appends one message, framed.
+// AppendFrame appends one message, framed.
 func AppendFrame(dst []byte, f Framing, object []byte, id EventID) []byte {
 	if !f.chunked() {
 		return f.transport().Row().payload(dst, object, id)
@@ -78,7 +78,7 @@ func appendForScript(dst, object []byte) []byte {
 	}
 }
 
-// batch is consecutive messages in one framing, one behind the other.
+// Batch is consecutive messages in one framing, one behind the other.
 type Batch struct {
 	Buf     []byte
 	Ends    []int // where each message ends in buf
@@ -114,7 +114,7 @@ func (b *Batch) frame(object []byte, id EventID) {
 	b.Buf = AppendFrame(b.Buf, b.framing, object, id)
 }
 
-// append renders a message at the end. What an endless response says after a
+// Append renders a message at the end. What an endless response says after a
 // broadcast, the next number, belongs to it.
 func (b *Batch) Append(message *msg.Message, cname []byte) {
 	id := b.Id(message.Seq)
@@ -131,13 +131,13 @@ func (b *Batch) Append(message *msg.Message, cname []byte) {
 	b.Ends = append(b.Ends, len(b.Buf))
 }
 
-// extend renders an object behind the last message, which it belongs to.
+// Extend renders an object behind the last message, which it belongs to.
 func (b *Batch) Extend(object []byte, id int32) {
 	b.frame(object, b.Id(id))
 	b.Ends[len(b.Ends)-1] = len(b.Buf)
 }
 
-// appendPreface renders an object that is no message of the channel, before
+// AppendPreface renders an object that is no message of the channel, before
 // the first message.
 func (b *Batch) AppendPreface(object []byte, id int32) {
 	tell := b.Tell
@@ -147,11 +147,11 @@ func (b *Batch) AppendPreface(object []byte, id int32) {
 	}
 }
 
-// wasTold says whether so many of the messages, and what stands before them, tell the
+// WasTold says whether so many of the messages, and what stands before them, tell the
 // epoch.
 func (b *Batch) WasTold(messages int) bool { return b.teller >= 0 && messages >= b.teller }
 
-// start is where message index from begins; -1 is the very beginning.
+// Start is where message index from begins; -1 is the very beginning.
 func (b *Batch) Start(from int) int {
 	switch {
 	case from < 0:
@@ -162,7 +162,7 @@ func (b *Batch) Start(from int) int {
 	return b.Ends[from-1]
 }
 
-// rest is what a write that got as far as pos must go on with before anything
+// Rest is what a write that got as far as pos must go on with before anything
 // else: the rest of the frame it cut, from byte at of it on, in a copy that does not
 // change (cut: the last one made, which serves again where it is the same); and how
 // many messages are through with it.
@@ -178,7 +178,7 @@ func (b *Batch) Rest(pos int, cut *reactor.Frame) (frame *reactor.Frame, at, thr
 	return cut, pos - start, j + 1
 }
 
-// appendPollBody appends the body of a poll, without callback and newline: one
+// AppendPollBody appends the body of a poll, without callback and newline: one
 // object for one live message, an array for several, for a backlog (array) and
 // for a broadcast, which is followed by the next number. The first has the epoch
 // in it, if there is one to be told.
@@ -200,7 +200,7 @@ func AppendPollBody(dst []byte, msgs []*msg.Message, cname []byte, array bool, t
 	return append(dst, ']')
 }
 
-// appendSpan appends the object that says that the messages from one number on
+// AppendSpan appends the object that says that the messages from one number on
 // are gone, up to the one before next.
 func AppendSpan(dst, cname []byte, from, next int32) []byte {
 	var span [24]byte

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// heads renders the heads of a loop's responses, with a date that is rendered once a
+// Heads renders the heads of a loop's responses, with a date that is rendered once a
 // second, and what pages of other origins are told.
 type Heads struct {
 	Loop       *reactor.Loop
@@ -23,7 +23,7 @@ type Heads struct {
 	Rng        *record.Spread
 }
 
-// stamp renders the Date header, if it is another second's.
+// Stamp renders the Date header, if it is another second's.
 func (h *Heads) Stamp() {
 	if now := h.Loop.Now(); now.Unix() != h.DateSecond {
 		h.DateSecond = now.Unix()
@@ -31,7 +31,7 @@ func (h *Heads) Stamp() {
 	}
 }
 
-// head is what a response's head depends on.
+// Head is what a response's head depends on.
 type Head struct {
 	Conn               uint32 // its connection's index, for what pages are told
 	Status             int
@@ -49,7 +49,7 @@ const (
 
 const ChunkedLine = "Transfer-Encoding: chunked\r\n"
 
-// appendHead appends a response's head but for how its body ends.
+// AppendHead appends a response's head but for how its body ends.
 func (h *Heads) AppendHead(dst []byte, side uint8, of Head) []byte {
 	h.Stamp()
 	dst = httplite.AppendStatus(dst, of.Status)
@@ -81,7 +81,7 @@ const (
 	TypeSSE    = "text/event-stream; charset=utf-8"
 )
 
-// appendJSONP appends "object\n", or "cb(object);\n".
+// AppendJSONP appends "object\n", or "cb(object);\n".
 func AppendJSONP[T []byte | string](dst []byte, cb T, object []byte) []byte {
 	if len(cb) == 0 {
 		dst = append(dst, object...)
@@ -104,7 +104,7 @@ func (h *Heads) appendRetryTime(dst []byte) []byte {
 	return appendRetry(dst, h.RetryAfter(h.RetryTime))
 }
 
-// retryAfter is when a client is told to come back, in milliseconds: from half of d
+// RetryAfter is when a client is told to come back, in milliseconds: from half of d
 // to half as much again.
 func (h *Heads) RetryAfter(d time.Duration) int64 {
 	ms := max(int64(d/time.Millisecond), 2)

@@ -28,7 +28,7 @@ const (
 	iframeTargeted = `,location.ancestorOrigins)`
 )
 
-// newIframeHead is the head of the documents of /iframe.
+// NewIframeHead is the head of the documents of /iframe.
 func NewIframeHead(let *peer.Origins) []byte {
 	head := iframeHead
 	switch {

@@ -2,7 +2,8 @@ package frame
 
 import "strconv"
 
-// transport is how a client wants to be told. The order says nothing.
+// Transport is the way in which a subscriber is sent messages. The order decides
+// nothing: all that is known of a transport is its row of transports.
 type Transport uint8
 
 const (
@@ -14,7 +15,8 @@ const (
 	numTransports
 )
 
-// transportRow says all that one transport is: a new one is a row of transports.
+// Row is all that one transport is. A new transport is a constant above and a row of
+// transports; the endpoint that subscribes by it names it.
 type Row struct {
 	name        string // in figures
 	ContentType string
@@ -24,12 +26,12 @@ type Row struct {
 	Poll bool
 	// events: for a browser's EventSource, whose events say where to resume, and when.
 	Events bool
-	// sessions: a subscriber has a name, and a seat under it at its channel's home; it
-	// is told nothing but messages, of which its channel may leave out numbers.
+	// sessions: a subscriber has a name, and a session under it at its channel's home; it
+	// is sent nothing but messages, of which its channel may leave out numbers.
 	Sessions bool
 
-	// payload appends one message of an endless response, and preface what such a
-	// response begins with; nil: nothing.
+	// payload appends one message of an endless response, and Preface what such a
+	// response begins with; nil: nothing. A poll has neither.
 	payload func(dst, object []byte, id EventID) []byte
 	Preface func(h *Heads, dst []byte) []byte
 }
@@ -76,15 +78,25 @@ func appendRetry(dst []byte, ms int64) []byte {
 	return append(strconv.AppendInt(append(dst, "retry: "...), ms, 10), '\n')
 }
 
+// Framing is the bytes around a message in an endless response: those of a transport,
+// in chunks (HTTP/1.1) or bare (HTTP/1.0). It indexes tables of Framings entries.
+type Framing uint8
+
+// Framings is the number of framings.
 const Framings = 2 * int(numTransports)
+
+// FramingOf is the framing of a transport's responses.
+func FramingOf(t Transport, http10 bool) Framing {
+	f := Framing(2 * t)
+	if http10 {
+		f++
+	}
+	return f
+}
 
 func (f Framing) chunked() bool { return f%2 == 0 }
 
 func (f Framing) transport() Transport { return Transport(f / 2) }
-
-// framing is the bytes round a message in an endless response: a transport,
-// in chunks (HTTP/1.1) or bare (HTTP/1.0).
-type Framing uint8
 
 // Where subscribers are counted: at their transport, of which a poll with a callback
 // is one of its own.
@@ -93,7 +105,7 @@ const (
 	NumCounted = JSONP + 1
 )
 
-// listenNames are those of figures.
+// CountedNames are the names under which figures report what is counted at NumCounted.
 func CountedNames() (names [NumCounted]string) {
 	for i := range transports {
 		names[i] = transports[i].name

@@ -251,9 +251,5 @@ func (h *Hub) unjoin(m *mail.Mail) {
 }
 
 func (sub *Subscriber) framing() frame.Framing {
-	f := frame.Framing(sub.Transport) * 2
-	if sub.Has(SubHTTP10) {
-		f++
-	}
-	return f
+	return frame.FramingOf(sub.Transport, sub.Has(SubHTTP10))
 }

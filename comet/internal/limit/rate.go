@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// rate is a token bucket's size and pace: so many in a second, and so many at
+// Rate is a token bucket's size and pace: so many in a second, and so many at
 // once. A bucket is one number, the time at which it will be full again (the
 // generic cell rate algorithm), in nanoseconds of the loop's clock.
 type Rate int
 
-// take takes one token at time now; false: there is none, and wait says for how
+// Take takes one token at time now; false: there is none, and wait says for how
 // long. A bucket that is full only in more than a second is of before the clock was
 // set back.
 func (r Rate) Take(full, now int64) (newFull int64, wait time.Duration, ok bool) {
@@ -27,7 +27,7 @@ func (r Rate) Take(full, now int64) (newFull int64, wait time.Duration, ok bool)
 
 func WholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
-// addressRates are the buckets of all addresses, which any loop may take from.
+// AddrRates are the buckets of all addresses, which any loop may take from.
 // Addresses that share one by their hash share its tokens too.
 type AddrRates [1 << 14]atomic.Int64
 

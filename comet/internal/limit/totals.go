@@ -7,13 +7,13 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// totals are what all loops of a server count together. Any goroutine may read
+// Totals are what all loops of a server count together. Any goroutine may read
 // them.
 type Totals struct {
 	Channels    atomic.Int64
 	Subscribers atomic.Int64
 	Refused     atomic.Int64  // requests that were answered with an error
-	SlowClosed  atomic.Int64  // readers that did not keep up
+	SlowClosed  atomic.Int64  // connections that were closed because the client did not read
 	Listening   atomic.Uint64 // a bit a loop that has listeners to /psub
 	Broadcasts  atomic.Int64  // broadcasts under way, counted on each loop
 	Delivering  atomic.Int64  // bytes of messages in mail to loops and in their pumps, counted on each loop
@@ -25,10 +25,10 @@ type Totals struct {
 	Log    *zerolog.Logger
 }
 
-// limitHits counts how often a limit was hit, and remembers when that was logged.
+// hits counts how often a limit was hit, and remembers when that was logged.
 type hits struct{ Times, warned atomic.Int64 }
 
-// hitLimit counts that a limit was hit, and logs it, at most once in ten seconds for
+// HitLimit counts that a limit was hit, and logs it, at most once in ten seconds for
 // each, whichever way the clock is set.
 func (t *Totals) HitLimit(which Limit, value int, now time.Time) {
 	hits := &t.Hits[which]

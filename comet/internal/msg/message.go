@@ -8,7 +8,7 @@ import (
 	"unsafe"
 )
 
-// kind is the type of a message on the wire.
+// Kind is the type of a message on the wire.
 type Kind uint8
 
 const (
@@ -28,10 +28,10 @@ var kindNames = [...]string{"data", "broadcast", "close", "noop", "next_seq", "l
 
 func (k Kind) String() string { return kindNames[k] }
 
-// message is one published message, as it was published: each framing renders it.
+// Message is one published message, as it was published: each framing renders it.
 // It is immutable from then on, and shared by all loops. Its history is a linked
 // list in the order of numbers: next is set by the channel's home when the next one
-// is published, so whoever was given a run of messages reads next only within that
+// is published, so a loop that was given a run of messages reads Next only within that
 // run.
 type Message struct {
 	Next    *Message
@@ -41,11 +41,11 @@ type Message struct {
 	Kind    Kind
 }
 
-// sharing counts the histories of one loop that keep a content, which takes memory
+// Sharing counts the histories of one loop that keep a content, which takes memory
 // once for all of them. It belongs to that loop.
 type Sharing struct{ Kept int }
 
-// newSharing is nil where there is nothing to be shared.
+// NewSharing is nil where there is nothing to be shared.
 func NewSharing(content []byte) *Sharing {
 	if len(content) == 0 {
 		return nil
@@ -53,15 +53,15 @@ func NewSharing(content []byte) *Sharing {
 	return new(Sharing)
 }
 
-// newMessage makes a message of content that is its own, which it copies.
+// New makes a message of content that is its own, which it copies.
 func New(k Kind, seq int32, content []byte) *Message {
 	return &Message{Kind: k, Seq: seq, Content: ExactCopy(content)}
 }
 
-// exactCopy copies b, into no more room than it takes.
+// ExactCopy copies b, into no more room than it takes.
 func ExactCopy(b []byte) []byte { return append(make([]byte, 0, len(b)), b...) }
 
-// size is the bytes of memory that it takes, without content that it shares: of a
+// Size is the bytes of memory that it takes, without content that it shares: of a
 // short one most are not its text.
 func (msg *Message) Size() int {
 	if msg.Shared != nil {
@@ -70,12 +70,12 @@ func (msg *Message) Size() int {
 	return int(unsafe.Sizeof(*msg)) + cap(msg.Content)
 }
 
-// appendTo appends a message's object.
+// AppendTo appends a message's object.
 func (msg *Message) AppendTo(dst, cname []byte) []byte {
 	return AppendObject(dst, msg.Kind, cname, msg.Seq, msg.Content)
 }
 
-// after is the next message of a run of which n are left, this one included. Of
+// After is the next message of a run of which n are left, this one included. Of
 // the last one next is not even looked at: the channel's home may be setting it.
 func (msg *Message) After(n int32) *Message {
 	if n <= 1 {
@@ -84,14 +84,14 @@ func (msg *Message) After(n int32) *Message {
 	return msg.Next
 }
 
-// appendObject appends {"type":…,"cname":…,"seq":…,"content":…}. content is
+// AppendObject appends {"type":…,"cname":…,"seq":…,"content":…}. content is
 // JSON-escaped already, cname is not.
 func AppendObject[T []byte | string](dst []byte, k Kind, cname []byte, seq int32, content T) []byte {
 	dst = append(AppendObjectHead(dst, k, cname, seq), content...)
 	return append(dst, ObjectTail...)
 }
 
-// appendObjectHead appends an object up to its content, behind which objectTail comes.
+// AppendObjectHead appends an object up to its content, behind which ObjectTail comes.
 func AppendObjectHead(dst []byte, k Kind, cname []byte, seq int32) []byte {
 	dst = append(dst, `{"type":"`...)
 	dst = append(dst, kindNames[k]...)
@@ -104,13 +104,13 @@ func AppendObjectHead(dst []byte, k Kind, cname []byte, seq int32) []byte {
 
 const ObjectTail = `"}`
 
-// objectRoom is the most that stands around the content of one message, in any
+// ObjectRoom is the most that stands around the content of one message, in any
 // dialect, of a channel of that name.
 func ObjectRoom(cname []byte) int { return 96 + 4*len(cname) }
 
 const hexDigits = "0123456789abcdef"
 
-// appendEscaped appends s, valid UTF-8, as the inside of a JSON string that is
+// AppendEscaped appends s, valid UTF-8, as the inside of a JSON string that is
 // a JavaScript string as well: U+2028 and U+2029 are escaped for older readers
 // of JSONP.
 func AppendEscaped(dst, s []byte) []byte {
@@ -158,7 +158,7 @@ func isLineSeparator(s []byte) bool {
 	return len(s) >= 3 && s[0] == 0xE2 && s[1] == 0x80 && (s[2] == 0xA8 || s[2] == 0xA9)
 }
 
-// appendChecked appends s, which claims to be the inside of a JSON string, or
+// AppendChecked appends s, which claims to be the inside of a JSON string, or
 // says where it is not (RFC 8259 section 7). Escaped surrogates must come in
 // pairs: half of one is no character. U+2028 and U+2029 are escaped.
 func AppendChecked(dst, s []byte) (out []byte, bad int, ok bool) {

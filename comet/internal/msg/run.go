@@ -1,6 +1,6 @@
 package msg
 
-// unbroken counts the messages from the first on that follow each other, where
+// Unbroken counts the messages from the first on that follow each other, where
 // next comes behind the last.
 func (r Run) Unbroken(next int32) int32 {
 	n := int32(r.N)
@@ -16,7 +16,7 @@ func (r Run) Unbroken(next int32) int32 {
 	return n
 }
 
-// slice is the first messages of a run, up to so many bytes when each takes room
+// Slice is the first messages of a run, up to so many bytes when each takes room
 // beside its content; one, if there are any.
 func (r Run) Slice(most, room int) Run {
 	size := 0
@@ -28,7 +28,7 @@ func (r Run) Slice(most, room int) Run {
 	return r
 }
 
-// behind is the message that comes behind a run that is not the last.
+// Behind is the message that comes behind a run that is not the last.
 func (r Run) Behind() *Message {
 	msg := r.First
 	for range r.N {
@@ -37,7 +37,7 @@ func (r Run) Behind() *Message {
 	return msg
 }
 
-// run is n messages from first on.
+// Run is n messages from first on.
 type Run struct {
 	First *Message
 	N     int

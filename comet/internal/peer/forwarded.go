@@ -9,7 +9,7 @@ import (
 
 var forwardedFor = []byte("X-Forwarded-For")
 
-// forwardedClient reads X-Forwarded-For, to which each proxy on the way has
+// ForwardedClient reads X-Forwarded-For, to which each proxy on the way has
 // appended the address it was called from: the client is the rightmost address
 // that is not a trusted proxy's, or the leftmost, if all are. What stands to the
 // left of it is the client's own word and is not looked at. told is false without

@@ -101,10 +101,10 @@ func normalOrigin(text string) (string, error) {
 
 func (o *Origins) Empty() bool { return !o.Any && !o.Named() }
 
-// named says whether origins are named, one by one or by patterns.
+// Named says whether origins are named, one by one or by patterns.
 func (o *Origins) Named() bool { return len(o.Texts) > 0 }
 
-// names says whether an origin is named, beside "*".
+// Names says whether an origin is named, beside "*".
 func (o *Origins) Names(origin []byte) bool {
 	if o.exact[string(origin)] {
 		return true
@@ -123,7 +123,7 @@ func (p *originPattern) matches(origin string) bool {
 	return begins && ends && between != "" && between[0] != '.' && strings.Trim(between, "abcdefghijklmnopqrstuvwxyz0123456789-._") == ""
 }
 
-// originIn is the origin of a URL, empty if it has none.
+// OriginIn is the origin of a URL, empty if it has none.
 func OriginIn(url []byte) []byte {
 	for i, slashes := 0, 0; i < len(url); i++ {
 		if url[i] == '/' {

@@ -10,7 +10,7 @@ import (
 )
 
 // The PROXY protocol: what a proxy that passes bytes on says first, once a
-// connection, of whom it passes them on for. Version 1 is a line, version 2 has
+// connection, for which client it passes them on. Version 1 is a line, version 2 has
 // a length:
 //
 //	PROXY TCP4 192.0.2.7 192.0.2.1 56324 443\r\n
@@ -32,13 +32,13 @@ var (
 	errProxyLong    = &httplite.Error{Status: 400, Reason: "PROXY protocol header too long", Limit: maxProxyHeader}
 )
 
-// proxied is whom a connection is passed on for.
+// Proxied is the client that a connection is passed on for.
 type Proxied struct {
-	Client netip.Addr // the zero Addr: somebody on a unix socket
-	None   bool       // nobody, or it is not known who: the proxy's own address counts
+	Client netip.Addr // the zero Addr: a client on a unix socket
+	None   bool       // no client is known: the proxy's own address counts
 }
 
-// parseProxyHeader reads a header of either version from the start of p. n is
+// ParseProxyHeader reads a header of either version from the start of p. n is
 // its length, 0 while it is incomplete. The outcome does not depend on how the
 // input was cut, and an error comes as soon as it is certain.
 func ParseProxyHeader(p []byte) (from Proxied, n int, err *httplite.Error) {

@@ -110,7 +110,7 @@ var badHeaders = []struct {
 	{"2, LOCAL, too long", proxyV2(0x20, 0x00, 0xFFFF), errProxyLong},
 }
 
-// told says whom a header is for, as goodHeaders does.
+// headerIsFor says whom a header is for, as goodHeaders does.
 func headerIsFor(from Proxied) string {
 	switch {
 	case from.None:

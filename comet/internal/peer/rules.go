@@ -1,5 +1,5 @@
-// Package peer tells who is at the other end: addresses and who of them may come, the
-// client behind a proxy, the origin of a page.
+// Package peer judges the other end of a connection: its address, the client behind a
+// proxy, the origin of a page.
 package peer
 
 import (
@@ -26,7 +26,7 @@ type Addresses struct {
 //     and the same without the last dot. So "192.168.1" is not 192.168.10.1;
 //   - a network: 10.0.0.0/8, fd00::/8, with no bit beyond the length;
 //   - "all" or "*": everybody;
-//   - "unix": peers on unix sockets, who have no address.
+//   - "unix": peers on unix sockets, which have no address.
 //
 // An IPv4 address written as IPv6 (::ffff:10.0.0.5) is that IPv4 address. The
 // error quotes the element and says what is wrong with it.

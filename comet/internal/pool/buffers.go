@@ -1,16 +1,16 @@
 package pool
 
-// buffers are what one actor renders in; nobody keeps what is rendered there.
+// Buffers are what one actor renders in; nobody keeps what is rendered there.
 type Buffers struct {
 	Scratch []byte // a response, or what is about to be written
 	Object  []byte // one JSON object
 	Body    []byte
 }
 
-// trim gives back those that something large was rendered in.
+// Trim gives back those that something large was rendered in.
 func (b *Buffers) Trim() { Trimmed(&b.Scratch, &b.Object, &b.Body) }
 
-// trimmed gives back buffers that are not worth keeping.
+// Trimmed gives back buffers that are not worth keeping.
 func Trimmed(list ...*[]byte) {
 	for _, b := range list {
 		if cap(*b) > KeepBuffer {

@@ -4,7 +4,7 @@ package pool
 
 import "github.com/valyala/bytebufferpool"
 
-// keepBuffer is the largest buffer worth keeping, in the pool or for rendering.
+// KeepBuffer is the largest buffer worth keeping, in the pool or for rendering.
 const KeepBuffer = 64 << 10
 
 func PutBuffer(b *bytebufferpool.ByteBuffer) {
@@ -16,7 +16,7 @@ func PutBuffer(b *bytebufferpool.ByteBuffer) {
 // keepList is how much room an emptied list keeps.
 const keepList = 16 << 10
 
-// emptied is a list without its elements, and without what they pointed to.
+// Emptied is a list without its elements, and without what they pointed to.
 func Emptied[T any](list []T) []T {
 	if cap(list) > keepList {
 		return nil
@@ -25,7 +25,7 @@ func Emptied[T any](list []T) []T {
 	return list[:0]
 }
 
-// nameBuffer borrows a buffer that begins with a channel's name.
+// NameBuffer borrows a buffer that begins with a channel's name.
 func NameBuffer(cname []byte) *bytebufferpool.ByteBuffer {
 	b := bytebufferpool.Get()
 	b.B = append(b.B[:0], cname...)

@@ -6,24 +6,25 @@ import (
 	"unicode/utf8"
 )
 
-// ccometMark is what names of this dialect's channels begin with, at their home:
+// CcometMark is what names of the CComet dialect's channels begin with, at their home:
 // no other name can have it, since control characters are refused.
 const CcometMark = 0x01
 
 // MaxCCometName is the bytes of a channel's name in CComet's dialect.
 const MaxCCometName = MaxName - 1
 
-// maxSeqid bounds the number that clients may take a channel to: messages by the
+// MaxSeqid bounds the number that clients may take a channel to: messages by the
 // billion are left behind it.
 const MaxSeqid = 1 << 30
 
-// Kinds of a channel (channel.dialect). A fresh one has given no number yet.
+// Dialects of a channel. One that is fresh has given no number yet.
 const (
 	DialectOurs uint8 = iota
 	DialectCCometFresh
 	DialectCComet
 )
 
+// DialectOf is the dialect of a new channel of that name.
 func DialectOf(cname []byte) uint8 {
 	if len(cname) > 0 && cname[0] == CcometMark {
 		return DialectCCometFresh
@@ -31,6 +32,8 @@ func DialectOf(cname []byte) uint8 {
 	return DialectOurs
 }
 
+// CheckCCometName says what is wrong with a name of CComet's dialect, of at most so many
+// bytes; what names it in the error.
 func CheckCCometName(what string, name []byte, most int) error {
 	if len(name) > most {
 		return fmt.Errorf("%s is %d bytes: at most %d", what, len(name), most)
@@ -43,7 +46,7 @@ func CheckCCometName(what string, name []byte, most int) error {
 	return nil
 }
 
-// checkName says what is wrong with a channel's name, but for one without a byte.
+// CheckName says what is wrong with a channel's name, but for one without a byte.
 func CheckName(cname []byte) error {
 	switch {
 	case len(cname) > MaxName:
@@ -59,7 +62,7 @@ func CheckName(cname []byte) error {
 	return nil
 }
 
-// errNoName is what is wrong with a name without a byte, where that is none.
+// ErrNoName is what is wrong with a name without a byte, where that is none.
 var ErrNoName = errors.New("parameter cname is missing")
 
 // MaxName is the bytes of a channel's name, or a subscriber's.

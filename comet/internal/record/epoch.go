@@ -1,18 +1,18 @@
 package record
 
 // A channel's epoch tells one life of it from the next: it is another whenever the
-// numbers begin again. Somebody who comes back with a place (a number and its
-// epoch) is told apart from one who comes from an earlier life of that name, for
-// whom all that the channel keeps is news.
+// numbers begin again. A client that comes back with a place (a number and its
+// epoch) is told apart from one that comes from an earlier life of that name, to
+// which all that the channel keeps is new.
 //
 // It is the generation of the channel's record, which messages between loops carry
 // and rosters have as it is, so it takes no memory of its own. Within a loop, which
 // is every channel's of a name, no two lives have the same before 2^32 of them; a
 // life of this process and one of another have the same once in 2^32. The state file
-// keeps it (statefile.go).
+// keeps it.
 const (
 	EpochNone   uint32 = iota // none was told
-	EpochFirst                // of a channel out of a file that knew no epochs: see token.go
+	EpochFirst                // of a channel out of a file that knew no epochs: see package token
 	EpochOther                // one that no channel here has
 	EpochClosed               // of a place: the channel was closed
 	EpochDenied               // of a place: the token was refused
@@ -30,6 +30,7 @@ const (
 	EpochMalformed = "parameter epoch: want what the server has told, up to 8 letters and digits"
 )
 
+// AppendEpoch appends an epoch as clients are told it.
 func AppendEpoch(dst []byte, e uint32) []byte {
 	for shift := 5 * (epochLen - 1); shift >= 0; shift -= 5 {
 		dst = append(dst, epochDigits[e>>shift&31])
@@ -37,7 +38,7 @@ func AppendEpoch(dst []byte, e uint32) []byte {
 	return dst
 }
 
-// parseEpoch reads an epoch; false: it is none, whoever's. Without a digit it is
+// ParseEpoch reads an epoch; false: it is not one of any server's. Without a digit it is
 // epochNone.
 func ParseEpoch(text []byte) (uint32, bool) {
 	if len(text) > longestEpoch {
@@ -67,7 +68,7 @@ func ParseEpoch(text []byte) (uint32, bool) {
 	return EpochOther, true
 }
 
-// tellLast gives the object that text ends with the epoch as its last member, if
+// TellLast gives the object that text ends with the epoch as its last member, if
 // there is one to be told.
 func TellLast(text []byte, e uint32) []byte {
 	if e == EpochNone {

@@ -2,13 +2,14 @@ package record
 
 import "math/rand/v2"
 
-// epochs gives a loop's channels their epochs: a count, from anywhere on. One goroutine
+// Epochs gives a loop's channels their epochs: a count, from anywhere on. One goroutine
 // uses it.
 type Epochs uint32
 
+// NewEpochs begins anywhere.
 func NewEpochs() Epochs { return Epochs(rand.Uint32()) }
 
-// next returns an epoch that is not the one before it.
+// Next returns an epoch that is not the one before it.
 func (n *Epochs) Next(before uint32) uint32 {
 	for {
 		*n++
@@ -18,7 +19,7 @@ func (n *Epochs) Next(before uint32) uint32 {
 	}
 }
 
-// scatter maps the numbers of 32 bits onto themselves, so that neighbours look
+// Scatter maps the numbers of 32 bits onto themselves, so that neighbours look
 // nothing alike (the last steps of MurmurHash3).
 func Scatter(n uint32) uint32 {
 	n ^= n >> 16

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// homes tells which loop is a channel's home. It hashes with a seed of its own,
+// Homes tells which loop is a channel's home. It hashes with a seed of its own,
 // so that nobody can choose names that collide. Once made it is only read, by
 // any goroutine.
 type Homes struct {
@@ -17,18 +17,18 @@ func NewHomes(loops int) *Homes {
 	return &Homes{Seed: maphash.MakeSeed(), Stores: make([]*Names, loops)}
 }
 
-// hash is the hash of a name that picks a channel's home (high half) and its
+// Hash is the hash of a name that picks a channel's home (high half) and its
 // place in the home's index (low half).
 func (h *Homes) Hash(name []byte) uint64 { return maphash.Bytes(h.Seed, name) }
 
-// of is the loop where a channel of that name lives.
+// Of is the loop where a channel of that name lives.
 func (h *Homes) Of(cname []byte) uint8 { return uint8((h.Hash(cname) >> 32) % uint64(len(h.Stores))) }
 
-// name is the name of a channel whose home has told of it, which keeps it there
+// Name is the name of a channel whose home has told of it, which keeps it there
 // while it knows of subscribers of it on the loop that asks.
 func (h *Homes) Name(home uint8, k Name) []byte { return h.Stores[home].Foreign(k) }
 
-// hashAddr is the hash of an address, of which an IPv6 network's /64 is one. It
+// HashAddr is the hash of an address, of which an IPv6 network's /64 is one. It
 // is never 0, and all its bits count: buckets are chosen by any of them.
 func (h *Homes) HashAddr(addr netip.Addr) uint64 {
 	addr = addr.Unmap().WithZone("")

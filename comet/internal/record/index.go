@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// index finds records by hash: chains threaded through the records (link),
+// Index finds records by hash: chains threaded through the records (link),
 // and one 32-bit bucket a record. It grows by linear hashing, a bucket at a
 // time as records come, so it never stops to copy itself and leaves no
 // garbage: four bytes a record, whatever the number.
@@ -28,10 +28,10 @@ func NewIndex(link func(uint32) *uint32, hash func(uint32) uint32) *Index {
 	return x
 }
 
-// usable says whether there was memory for the first buckets.
+// Usable says whether there was memory for the first buckets.
 func (x *Index) Usable() bool { return x.buckets.Live() >= firstBuckets }
 
-// head is the first record of the chain that holds hash h.
+// Head is the first record of the chain that holds hash h.
 func (x *Index) Head(h uint32) uint32 { return *x.bucket(h) }
 
 func (x *Index) bucket(h uint32) *uint32 {
@@ -97,7 +97,7 @@ func (x *Index) addBucket() bool {
 
 func (x *Index) Release() { x.buckets.Release() }
 
-// figures are those of its buckets.
+// Figures are those of its buckets.
 func (x *Index) Figures() reactor.SlabFigures { return x.buckets.Figures() }
 
 var ErrNoIndex = errors.New("no memory for an index")

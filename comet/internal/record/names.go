@@ -4,7 +4,7 @@ package record
 
 import "ccomet/reactor"
 
-// names keeps short byte strings (channels' names, callbacks) outside the
+// Names keeps short byte strings (channels' names, callbacks) outside the
 // collector's heap, in slabs of five sizes. A name is told by its place and
 // its length, which its owner's record keeps. It is stored once in the whole
 // process: a loop that has subscribers of a channel reads the name where the
@@ -18,13 +18,13 @@ type Names struct {
 	s256 reactor.Slab[[256]byte]
 }
 
-// name is where a name is kept: plain data, 8 bytes in a record's layout.
+// Name is where a name is kept: plain data, 8 bytes in a record's layout.
 type Name struct {
 	At  uint32
 	Len uint8
 }
 
-// put keeps a copy of b, up to MaxName bytes; at is 0 when there is no memory.
+// Put keeps a copy of b, up to MaxName bytes; at is 0 when there is no memory.
 func (n *Names) Put(b []byte) Name {
 	k := Name{Len: uint8(len(b))}
 	switch {
@@ -45,7 +45,7 @@ func (n *Names) Put(b []byte) Name {
 	return k
 }
 
-// get returns a name of this loop.
+// Get returns a name of this loop.
 func (n *Names) Get(k Name) []byte {
 	switch {
 	case k.Len <= 16:
@@ -60,7 +60,7 @@ func (n *Names) Get(k Name) []byte {
 	return n.s256.At(k.At)[:k.Len]
 }
 
-// foreign returns a name of another loop, whose channel has told of it.
+// Foreign returns a name of another loop, whose channel has told of it.
 func (n *Names) Foreign(k Name) []byte {
 	switch {
 	case k.Len <= 16:
@@ -75,7 +75,7 @@ func (n *Names) Foreign(k Name) []byte {
 	return n.s256.Foreign(k.At)[:k.Len]
 }
 
-// drop frees a name.
+// Drop frees a name.
 func (n *Names) Drop(k Name) {
 	switch {
 	case k.Len <= 16:
@@ -99,15 +99,15 @@ func (n *Names) Release() {
 	n.s256.Release()
 }
 
-// live is how many names are kept.
+// Live is how many names are kept.
 func (n *Names) Live() int {
 	return n.s16.Live() + n.s32.Live() + n.s64.Live() + n.s128.Live() + n.s256.Live()
 }
 
-// nameSizes is how many slabs names has.
+// NameSizes is how many slabs names has.
 const NameSizes = 5
 
-// figures are those of each size.
+// Figures are those of each size.
 func (n *Names) Figures() [NameSizes]reactor.SlabFigures {
 	return [NameSizes]reactor.SlabFigures{
 		n.s16.Figures(), n.s32.Figures(), n.s64.Figures(), n.s128.Figures(), n.s256.Figures(),

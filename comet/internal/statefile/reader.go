@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// stateError is what is wrong with a file.
+// Error is what is wrong with a file.
 type Error struct {
 	at     int64
 	reason string
@@ -22,7 +22,7 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("at byte %d: %s", e.at, e.reason) }
 
-// stateTaker is given what a file holds, in its order. Bytes are good until it
+// Taker is given what a file holds, in its order. Bytes are good until it
 // returns, but for a content that is shared: that does not change. A message belongs to
 // the last channel.
 type Taker interface {
@@ -31,14 +31,14 @@ type Taker interface {
 	Shared(k msg.Kind, seq int32, content []byte, body uint32)
 }
 
-// unread is nobody: for finding out whether a file is good.
+// Nobody takes nothing: for finding out whether a file is good.
 type Nobody struct{}
 
 func (Nobody) Channel(*Channel)                       {}
 func (Nobody) Message(msg.Kind, int32, []byte)        {}
 func (Nobody) Shared(msg.Kind, int32, []byte, uint32) {}
 
-// stateReader reads a file, and takes nothing for granted.
+// reader reads a file, and takes nothing for granted.
 type reader struct {
 	in      *bufio.Reader
 	at      int64 // where the record is that is read
@@ -59,7 +59,7 @@ type reader struct {
 	fresh   bool // the last record is a body, which the next message shares
 }
 
-// readState reads a file of so many bytes to its end. What it gives to take
+// Read reads a file of so many bytes to its end. What it gives to take
 // before it returns an error is not to be used.
 func Read(in io.Reader, size int64, take Taker) (Head, error) {
 	r := &reader{in: bufio.NewReaderSize(in, 256<<10), size: size, sum: sha256.New()}

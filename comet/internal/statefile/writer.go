@@ -78,14 +78,14 @@ func Word(gaps int) string {
 	return fmt.Sprintf("%02dx%02d", gaps, gaps)
 }
 
-// stateHead is what a file says of itself.
+// Head is what a file says of itself.
 type Head struct {
 	Gaps    int // StateGap's, 0: it was written at the end
 	Written time.Time
 	Secret  []byte // empty: it was configured
 }
 
-// savedChannel is a channel in a file. Its name has the mark of its dialect.
+// Channel is a channel in a file. Its name has the mark of its dialect.
 type Channel struct {
 	Name    []byte
 	Next    int32
@@ -95,7 +95,7 @@ type Channel struct {
 	Dialect uint8
 }
 
-// stateWriter writes a file. The first error is kept, and nothing is written
+// Writer writes a file. The first error is kept, and nothing is written
 // after it.
 type Writer struct {
 	out    *bufio.Writer
@@ -149,7 +149,7 @@ func (w *Writer) Message(k msg.Kind, seq int32, content []byte) {
 	w.end()
 }
 
-// shared writes a message whose content others share, which is written once.
+// Shared writes a message whose content others share, which is written once.
 func (w *Writer) Shared(k msg.Kind, seq int32, content []byte) {
 	body, known := w.bodies[unsafe.SliceData(content)]
 	if !known {
@@ -171,7 +171,7 @@ func (w *Writer) beginMessage(record byte, k msg.Kind, seq int32) {
 	w.buf = binary.BigEndian.AppendUint32(w.buf, uint32(seq))
 }
 
-// finish writes the end, and returns what went wrong.
+// Finish writes the end, and returns what went wrong.
 func (w *Writer) Finish() error {
 	sum := w.sum.Sum(nil)
 	w.begin(recordEnd)
@@ -180,6 +180,6 @@ func (w *Writer) Finish() error {
 	return errors.Join(w.Err, w.out.Flush())
 }
 
-// maxGaps bounds those gaps: numbers must not wrap. Beyond it the last one is left
+// MaxGaps bounds those gaps: numbers must not wrap. Beyond it the last one is left
 // again and again, each time in another epoch.
 const MaxGaps = 99

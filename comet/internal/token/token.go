@@ -11,7 +11,7 @@ import (
 	"hash"
 )
 
-// tokens derives the token of a channel from its name, its epoch and the server's
+// Tokens derives the token of a channel from its name, its epoch and the server's
 // secret, so that none need be kept, and none outlives its channel: 128 bits of an
 // HMAC-SHA256, as 32 hex digits. One goroutine uses it.
 type Tokens struct {
@@ -27,7 +27,7 @@ func New(secret []byte) *Tokens {
 	return &Tokens{mac: hmac.New(sha256.New, secret)}
 }
 
-// make returns the token of a channel, good until the next call. One that comes from
+// Make returns the token of a channel, good until the next call. One that comes from
 // the time before epochs has the token that was given then, of its name alone; in the
 // others an epoch follows the zero byte that no name has.
 func (t *Tokens) Make(cname []byte, epoch uint32) []byte {
@@ -41,7 +41,7 @@ func (t *Tokens) Make(cname []byte, epoch uint32) []byte {
 	return t.hex[:]
 }
 
-// valid compares in constant time.
+// Valid compares in constant time.
 func (t *Tokens) Valid(cname []byte, epoch uint32, token []byte) bool {
 	return subtle.ConstantTimeCompare(t.Make(cname, epoch), token) == 1
 }
