@@ -18,9 +18,9 @@ import (
 type Auth uint8
 
 const (
-	// AuthNone: anybody; subscribing makes the channel.
+	// AuthNone: any client; subscribing makes the channel.
 	AuthNone Auth = iota
-	// AuthToken: who brings the token that /sign gave for the channel, while the
+	// AuthToken: a client that brings the token that /sign gave for the channel, while the
 	// channel lives.
 	AuthToken
 )
@@ -68,7 +68,7 @@ type Config struct {
 
 	// FrontAllow, FrontDeny, AdminAllow and AdminDeny say from where a side's
 	// requests may come, each a list for ParseAddresses; Rules has the precedence.
-	// Who may not is answered 403. Default: everybody may.
+	// A request from elsewhere is answered 403. Default: they may come from anywhere.
 	FrontAllow, FrontDeny []string
 	AdminAllow, AdminDeny []string
 	// TrustedProxies, a list for ParseAddresses too, are peers that are believed
@@ -93,7 +93,7 @@ type Config struct {
 	MaxChannels              int
 	MaxSubscribersPerChannel int
 
-	// ChannelBufferSize is how many messages a channel keeps for those who come
+	// ChannelBufferSize is how many messages a channel keeps for those that come
 	// back. Default 100; below zero keeps none.
 	ChannelBufferSize int
 	// ChannelBufferBytes bounds the bytes of memory of those messages. Default 1 MiB.
@@ -105,7 +105,7 @@ type Config struct {
 	MaxHistoryBytes int
 	HistoryMinimum  int
 	// MaxHeldBytes bounds what is held for readers that are stuck, in all, shared out
-	// evenly among the loops: whoever would take more is cut. As much may be held of
+	// evenly among the loops: a connection that would take more is closed. As much may be held of
 	// requests that are still arriving; at the bound one that has been for over a second
 	// makes room, the oldest first, else the new one is refused with 503. As much, of
 	// all loops together, may be on its way from publishers to subscribers: beyond that
@@ -155,7 +155,7 @@ type Config struct {
 	// AdminIdleTimeout is the same for the admin side's, where backends keep connections
 	// for their next message. Default 10 minutes.
 	AdminIdleTimeout time.Duration
-	// WriteTimeout is how long a reader may be stuck before it is cut; one for whom much
+	// WriteTimeout is how long a reader may be stuck before it is cut; one for which much
 	// is held has a second more for each reactor.SlowestReader bytes. Default 30 s.
 	WriteTimeout time.Duration
 

@@ -2,6 +2,8 @@ package comet
 
 import "ccomet/comet/internal/mail"
 
+// receive hands a mail to the actor that it is for. mail.Listening is for none: the turn
+// that it brings is all that it is for.
 func (s *shard) receive(m *mail.Mail) {
 	s.Mails++
 	switch m.Kind {
@@ -39,7 +41,6 @@ func (s *shard) receive(m *mail.Mail) {
 		s.web.ForwardProbe(m)
 	case mail.TellFigures:
 		s.tellFigures()
-	case mail.Listening: // the turn that it brings is all that it is for
 	case mail.PresenceLine:
 		s.web.Presence.Line(m.Msg)
 	case mail.ListChannels:

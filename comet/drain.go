@@ -12,12 +12,12 @@ import (
 // were accepted had sent already has been received.
 const closingTurns = 3
 
-// Drain ends the server within d. Its listeners close at once; who waits is sent
-// away in a manner that has clients come back with their cursors, not all at
-// once but spread over the time there is; requests under way are finished, and
-// what backends send on open connections is served to the end. It ends before its
-// time when nobody is left. d of 0 or less is at once. Called again, the nearer end
-// counts. Any goroutine may call it; Wait tells when all is over.
+// Drain ends the server within d. Its listeners close at once. Waiting connections are
+// closed in a manner that has clients come back with their cursors, not all at once
+// but spread over the time there is. Requests under way are finished, and what
+// backends send on open connections is served to the end. The server ends earlier when
+// no client is left. d of 0 or less ends it at once. Called again, the nearer end
+// counts. Any goroutine may call it; Wait returns when all is over.
 func (srv *Server) Drain(d time.Duration) {
 	d = max(d, 0)
 	end := max(int64(srv.cfg.Clock().Sub(srv.Epoch)+d), 1)
@@ -51,12 +51,13 @@ func (srv *Server) wakeAll() {
 	}
 }
 
-// finishes says whether anything is to be done when nothing is served any more: to
-// write the state, or to leave to another process what it has.
+// finishes says whether there is something to do when nothing is served any more: the
+// state to be written, or sockets to be left to another process.
 func (srv *Server) finishes() bool { return srv.state != nil || srv.handedOver.Load() }
 
-// drainOn goes on with the end, if it is near, and returns when it wants to go on
-// again.
+// drainOn takes the loop's part of the drain further (the phases are drain.Drain's), and
+// returns after how long it is to be called again; below zero, something else brings
+// that turn.
 func (s *shard) drainOn(now time.Time) time.Duration {
 	if s.srv.Deadline.Load() == 0 {
 		return -1
@@ -125,8 +126,8 @@ func (s *shard) arrange() bool {
 	return false
 }
 
-// watch goes on to see whether anybody is left whose leaving is worth waiting
-// for, and returns when it wants to look again.
+// watch looks for a connection whose end is worth waiting for, some a turn, and returns
+// after how long it is to look again.
 func (s *shard) watch(left time.Duration) time.Duration {
 	d := s.drain
 	for range drainBudget {
@@ -151,7 +152,7 @@ func (srv *Server) quieted() {
 		return
 	}
 	if srv.Span.Load() > 0 {
-		srv.cfg.Log.Info().Int64("left", srv.connections()).Msg("drained: whoever is left is cut")
+		srv.cfg.Log.Info().Int64("left", srv.connections()).Msg("drained: connections that are left are closed")
 	}
 	if srv.state != nil {
 		close(srv.state.final) // it stops the loops when it has written what they hold

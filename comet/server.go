@@ -37,7 +37,7 @@ type Server struct {
 	handedOver atomic.Bool // another process has the listening sockets, too
 }
 
-// unsent bounds what the kernel keeps for a reader that is stuck, beside what he has
+// unsent bounds what the kernel keeps for a reader that is stuck, beside what it has
 // been sent: messages wait in their history, once, and not in each socket.
 const unsent = 128 << 10
 

@@ -17,7 +17,7 @@ import (
 //
 //   - The broker has the channels whose home this loop is: numbers, history, leases.
 //   - The hub has the subscribers whose connections are here: cursors, rosters, delivery.
-//   - The web has the connections: requests, who may come, answers.
+//   - The web has the connections: requests, access, answers.
 //
 // The broker and the hub know each other by mail alone, on the same loop too.
 type shard struct {

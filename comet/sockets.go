@@ -10,8 +10,8 @@ import (
 )
 
 // A server that takes another one's place takes its listening sockets first, so that
-// there is no moment without them: whoever comes while the first one ends waits in the
-// kernel, and is served by the second. The first one gives them away by Sockets, is
+// there is no moment without them: a client that comes while the first one ends waits in
+// the kernel, and is served by the second. The first one gives them away by Sockets, is
 // told by HandOver, and is ended by Drain; the second has them by Config.Sockets.
 
 // Sockets are the listening sockets of one address.
@@ -32,9 +32,9 @@ func (c *Config) sideLists() [conn.NumSides]struct {
 	}{{"front", c.Front}, {"admin", c.Admin}, {"ccomet", c.CComet}}
 }
 
-// Sockets duplicates the sockets that the server listens on. They are the caller's, who
-// must close them before Drain if nobody else has them by then: whoever would wait
-// there has nobody to serve him. Call it before Start.
+// Sockets duplicates the sockets that the server listens on. They are the caller's,
+// which must close them before Drain if no other process has them by then: a client
+// that waits there would never be served. Call it before Start.
 func (srv *Server) Sockets() (list []Sockets, err error) {
 	n := 0
 	for _, side := range srv.cfg.sideLists() {
@@ -61,12 +61,12 @@ func CloseSockets(list []Sockets) {
 }
 
 // HandOver says whether another process has the listening sockets too: then Drain
-// leaves to it whoever waits there, and the files of unix sockets. Any goroutine may
+// leaves to it the clients that wait there, and the files of unix sockets. Any goroutine may
 // call it.
 func (srv *Server) HandOver(over bool) { srv.handedOver.Store(over) }
 
-// stopListening stops accepting. finish first takes whoever the kernel has connected
-// already, where nobody else can.
+// stopListening stops accepting. finish first accepts what the kernel has connected
+// already, where no other process can.
 func (s *shard) stopListening(finish bool) {
 	switch {
 	case s.srv.handedOver.Load():

@@ -20,7 +20,7 @@ import (
 //  1. openState, before anything else: the file is read once to see whether it is
 //     good (stateload.go). One that is not is put aside, whole. A lock on a file
 //     beside it keeps other servers away.
-//  2. restore, before anybody can connect: it is read again, and its channels are
+//  2. restore, before a client can connect: it is read again, and its channels are
 //     made. When nothing can keep the server from serving any more, it is marked as
 //     dirty, in place: numbers are given from now on that it does not know. Whoever
 //     loads a dirty file leaves a gap, and one more for each that has done so before.
@@ -247,7 +247,7 @@ func (st *state) figures() *StateFigures {
 
 // write writes a new file and has it take the old one's place.
 func (st *state) write(srv *Server, clean bool) (channels int, size int64, err error) {
-	// Only whoever has the lock writes under this name, so what is there is the
+	// Only the process that has the lock writes under this name, so what is there is the
 	// rest of a write that was cut off.
 	fresh := st.name + ".new"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {

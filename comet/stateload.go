@@ -45,7 +45,7 @@ func (st *state) examine() error {
 	return nil
 }
 
-// putAside renames the file, to a name that nobody has.
+// putAside renames the file, to a name that no file has.
 func (st *state) putAside() (string, error) {
 	first := st.name + ".bad-" + st.cfg.Clock().Format("20060102-150405")
 	for n, name := 2, first; ; n, name = n+1, fmt.Sprintf("%s-%d", first, n) {
@@ -155,7 +155,7 @@ func (r *restorer) Channel(c *statefile.Channel) {
 	if r.gap < statefile.MaxGaps*record.StateGap { // else they begin again
 		ch.Gen = c.Epoch
 	}
-	// Its clients could not come while nobody served: they have a while now.
+	// Its clients could not come while no server ran: they have a while now.
 	left := time.UnixMilli(c.Lease).Sub(r.now)
 	r.s.broker.Extend(r.at, min(max(left, srv.cfg.ChannelTimeout), broker.MaxLease))
 }

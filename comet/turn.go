@@ -6,9 +6,11 @@ import (
 	"time"
 )
 
-// TurnEnded does what a turn's events have brought. A step stands behind those
-// whose work it takes further; what still comes of a later one for an earlier one
-// (busy) has the next turn begin at once.
+// TurnEnded is the end of a turn: the steps that take further what its events have
+// brought. Each stands behind those whose work it takes further; beside it is what it
+// may bring about, for a later step. Where a later step leaves work for an earlier one,
+// an actor is Busy, and the next turn begins at once. How long the loop may sleep is
+// worked out last, when no deadline can change any more.
 func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.broker.ScanLeft, s.hub.ReplayLeft = broker.ScanBudget, hub.ReplayBudget
 	s.takeMail()                     // may bring anything below

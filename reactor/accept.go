@@ -57,7 +57,7 @@ func (l *Loop) CloseListeners() {
 }
 
 // LeaveListeners stops accepting where another process has the same sockets
-// (Group.Sockets): whoever waits there is left to that one, and so is the file of a
+// (Group.Sockets): what waits there is left to that one, and so is the file of a
 // unix socket.
 func (l *Loop) LeaveListeners() {
 	for i := range l.listeners {
@@ -66,7 +66,7 @@ func (l *Loop) LeaveListeners() {
 	l.CloseListeners()
 }
 
-// FinishListeners has the next turn accept whoever the kernel has connected
+// FinishListeners has the next turn accept what the kernel has connected
 // already, and stop accepting after that: closed at once, the listeners would
 // have those reset.
 func (l *Loop) FinishListeners() {
@@ -82,7 +82,7 @@ func (l *Loop) finishListeners() {
 	l.finishing = false
 	for n := range l.listeners {
 		ln := &l.listeners[n]
-		ln.rate, ln.resting = 0, false // nobody can wait any longer
+		ln.rate, ln.resting = 0, false // nothing can wait any longer
 		for range finishRounds {
 			before := l.stats.accepted.Load() + l.stats.refused.Load()
 			if l.accept(n); l.stats.accepted.Load()+l.stats.refused.Load() == before {
@@ -301,14 +301,14 @@ func (l *Loop) pause(n int, d time.Duration) {
 	l.wheel.Schedule(ln.timer.Index(), l.ticksAhead(d))
 }
 
-// rests says whether r is the timer of a listener's rests, which is nobody
-// else's business.
+// rests says whether r is the timer of a listener's rests, which the handler is not
+// shown.
 func (r *record) rests() bool { return r.fd < 0 && r.tag == resumeListener }
 
 func (l *Loop) resumeListening(n int) {
 	ln := &l.listeners[n]
 	if l.reserveSpent {
-		if l.takeReserve(); l.reserveSpent { // others refuse until it has: it cannot wait for somebody to come
+		if l.takeReserve(); l.reserveSpent { // others refuse until it has: it cannot wait for a connection to come
 			l.rest(n)
 			return
 		}

@@ -23,7 +23,7 @@ func (c Conn) gen() uint32 { return uint32(c >> 32) }
 var (
 	ErrClosed    = errors.New("reactor: connection closed")
 	ErrStopped   = errors.New("reactor: loop closed")
-	ErrInputFull = errors.New("reactor: input that nobody consumes exceeds Config.MaxInput")
+	ErrInputFull = errors.New("reactor: input that is not consumed exceeds Config.MaxInput")
 	ErrHeldFull  = errors.New("reactor: output that the peer does not read exceeds Config.MaxHeld")
 	ErrHeldAll   = errors.New("reactor: output that peers do not read exceeds Config.MaxHeldAll")
 	ErrNoRecord  = errors.New("reactor: no record free for another connection")
@@ -160,7 +160,7 @@ func (l *Loop) HeldOut(c Conn) int {
 	return 0
 }
 
-// SlowestReader is the bytes a second that a peer reads who is slow and not stuck.
+// SlowestReader is the bytes a second at which a peer that reads is slow and not stuck.
 const SlowestReader = 8 << 10
 
 // WriteTime is how long c has to read what is held for it now: Config.WriteTimeout,

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Figures are what a loop counts for whoever watches it. Open, Held, Blocked,
+// Figures are what a loop counts. Open, Held, Blocked,
 // HeldBytes and InputBytes are as of now, the rest since the start.
 type Figures struct {
 	Stats
@@ -20,8 +20,8 @@ type Figures struct {
 	Records      SlabFigures // of connections and bare timers
 }
 
-// Figures tells them. Only for the loop's goroutine; what it returns is the
-// caller's.
+// Figures returns the loop's figures. Only the loop's goroutine may call it; what it
+// returns is the caller's.
 func (l *Loop) Figures() Figures {
 	f := l.tally
 	f.Stats = l.Stats()

@@ -36,7 +36,7 @@ func NewGroup(n int, open func(i int) (*Loop, error)) (*Group, error) {
 // Listen opens an address for all loops and returns where it is bound: a
 // socket for each loop with TCP, between which the kernel spreads the
 // connections, one shared socket with a unix path or an inherited one. It fails
-// where somebody else listens. Call it before Start. On an error no loop listens
+// where another process listens. Call it before Start. On an error no loop listens
 // there.
 func (g *Group) Listen(address string, tag uint8, opts SocketOptions) (bound string, err error) {
 	opts.AcceptRate /= float64(len(g.Loops))

@@ -202,79 +202,87 @@ func TestGroupInherits(t *testing.T) {
 		old, new int
 		distinct int // sockets that there are to inherit
 	}{{"tcp4", 1, 3, 1}, {"tcp4", 2, 2, 2}, {"tcp4", 3, 1, 3}, {"tcp4", 2, 3, 2}, {"unix", 2, 3, 1}} {
-		t.Run(fmt.Sprintf("%s, %d to %d", c.network, c.old, c.new), func(t *testing.T) {
-			before := openDescriptors(t)
-			first, _ := newGroup(t, c.old)
-			second, greeters := newGroup(t, c.new)
-			address, path := "127.0.0.1:0", ""
-			if c.network == "unix" {
-				path = filepath.Join(t.TempDir(), "socket")
-				address = "unix:" + path
-			}
-			other, err := first.Listen("127.0.0.1:0", 0, SocketOptions{}) // another address is not handed over
-			if err != nil {
-				t.Fatal(err)
-			}
-			bound, err := first.Listen(address, 0, SocketOptions{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n := len(handOver(t, first, second, 1, bound)); n != c.distinct {
-				t.Errorf("%d sockets are handed over, want %d", n, c.distinct)
-			}
-			at := strings.TrimPrefix(bound, "unix:")
-			waiting, err := net.Dial(c.network, at)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer waiting.Close()
-			for _, l := range first.Loops {
-				l.LeaveListeners()
-				l.Release()
-			}
-			if path != "" {
-				if _, err := os.Lstat(path); err != nil {
-					t.Error("the socket file is gone:", err)
-				}
-			}
-			if peer, err := net.Dial("tcp4", other); err == nil {
-				peer.Close()
-				t.Error("the address that was not handed over is still listened on")
-			}
-			second.Start()
-			var name [1]byte
-			if _, err := waiting.Read(name[:]); err != nil {
-				t.Error("a connection that waited was not served:", err)
-			}
-			const total = 300
-			for range total {
-				greet(t, c.network, at)
-			}
-			sum := int32(0)
-			for i, g := range greeters {
-				n := g.opened.Load()
-				if sum += n; n == 0 {
-					t.Errorf("loop %d of %d has had none", i, c.new)
-				}
-			}
-			if sum != total+1 {
-				t.Errorf("%d connections were opened, want %d", sum, total+1)
-			}
-			second.Stop()
-			if err := second.Wait(); err != nil {
-				t.Fatal(err)
-			}
-			waiting.Close()
-			if path != "" {
-				if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-					t.Error("the last group has left the socket file:", err)
-				}
-			}
-			if after := openDescriptors(t); after != before {
-				t.Errorf("%d descriptors were open, %d are", before, after)
-			}
-		})
+		t.Run(fmt.Sprintf("%s, %d to %d", c.network, c.old, c.new), func(t *testing.T) { inheritAndServe(t, c.network, c.old, c.new, c.distinct) })
 	}
+}
+
+func inheritAndServe(t *testing.T, network string, old, loops, distinct int) {
+	before := openDescriptors(t)
+	first, _ := newGroup(t, old)
+	second, greeters := newGroup(t, loops)
+	address, path := "127.0.0.1:0", ""
+	if network == "unix" {
+		path = filepath.Join(t.TempDir(), "socket")
+		address = "unix:" + path
+	}
+	other, err := first.Listen("127.0.0.1:0", 0, SocketOptions{}) // another address is not handed over
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound, err := first.Listen(address, 0, SocketOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(handOver(t, first, second, 1, bound)); n != distinct {
+		t.Errorf("%d sockets are handed over, want %d", n, distinct)
+	}
+	at := strings.TrimPrefix(bound, "unix:")
+	waiting, err := net.Dial(network, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer waiting.Close()
+	for _, l := range first.Loops {
+		l.LeaveListeners()
+		l.Release()
+	}
+	if path != "" {
+		if _, err := os.Lstat(path); err != nil {
+			t.Error("the socket file is gone:", err)
+		}
+	}
+	if peer, err := net.Dial("tcp4", other); err == nil {
+		peer.Close()
+		t.Error("the address that was not handed over is still listened on")
+	}
+	serveInherited(t, second, greeters, waiting, network, at)
+	if path != "" {
+		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Error("the last group has left the socket file:", err)
+		}
+	}
+	if after := openDescriptors(t); after != before {
+		t.Errorf("%d descriptors were open, %d are", before, after)
+	}
+}
+
+// serveInherited has the group serve one connection that waits and many that come.
+func serveInherited(t *testing.T, group *Group, greeters []*greeter, waiting net.Conn, network, at string) {
+	t.Helper()
+	group.Start()
+	var name [1]byte
+	if _, err := waiting.Read(name[:]); err != nil {
+		t.Error("a connection that waited was not served:", err)
+	}
+	const total = 300
+	for range total {
+		greet(t, network, at)
+	}
+	sum := int32(0)
+	for i, g := range greeters {
+		n := g.opened.Load()
+		if sum += n; n == 0 {
+			t.Errorf("loop %d of %d has had none", i, len(greeters))
+		}
+	}
+	if sum != total+1 {
+		t.Errorf("%d connections were opened, want %d", sum, total+1)
+	}
+	group.Stop()
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	waiting.Close()
 }
 
 // What cannot be inherited is named with its address, and no descriptor is left open,

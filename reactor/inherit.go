@@ -67,7 +67,7 @@ func inherit(fd int, opts SocketOptions) (*Listener, error) {
 		}
 	}
 	unix.CloseOnExec(fd)
-	if err := unix.SetNonblock(fd, true); err != nil { // for whoever has the socket, too
+	if err := unix.SetNonblock(fd, true); err != nil { // for all processes that have the socket
 		return nil, opError("fcntl", err)
 	}
 	return ln, nil

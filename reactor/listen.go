@@ -27,7 +27,7 @@ type SocketOptions struct {
 	// KeepAlive is the idle time after which the kernel probes the peer
 	// (TCP_KEEPIDLE, and TCP_KEEPINTVL of the same; seconds count).
 	KeepAlive time.Duration
-	// Exclusive makes Listen fail where anybody listens already; sockets opened
+	// Exclusive makes Listen fail where a socket listens already; sockets opened
 	// at the same address later share it all the same.
 	Exclusive bool
 	// AcceptRate bounds the connections that are accepted in a second, with bursts
@@ -210,7 +210,7 @@ func listenUnix(path string, opts SocketOptions) (*Listener, error) {
 	return ln, nil
 }
 
-// deadSocket says whether a socket file has nobody behind it.
+// deadSocket says whether no process listens on a socket file.
 func deadSocket(sa *unix.SockaddrUnix) bool {
 	info, err := os.Lstat(sa.Name)
 	if err != nil || info.Mode()&os.ModeSocket == 0 {

@@ -54,7 +54,7 @@ type Loop struct {
 	tally        Figures // what nobody else may read: see Figures
 
 	asleep  atomic.Uint32 // about to wait, or waiting
-	woken   atomic.Uint32 // somebody wants a turn
+	woken   atomic.Uint32 // a turn is wanted
 	wakers  atomic.Int32  // goroutines that may be writing to the eventfd
 	stopped atomic.Bool
 }
@@ -105,7 +105,7 @@ func (l *Loop) ticksAhead(d time.Duration) Tick {
 // Conns counts the connections and bare timers that have a record.
 func (l *Loop) Conns() int { return l.conns.Live() }
 
-// Indexes bounds the connections' indexes: who goes from 1 to it, inclusive, and
+// Indexes bounds the connections' indexes: a walk from 1 to it, inclusive, that
 // asks ConnAt, meets them all.
 func (l *Loop) Indexes() uint32 { return l.conns.Used() }
 
@@ -217,7 +217,7 @@ func (l *Loop) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 	}
 	events, err := l.poller.wait(timeout)
 	l.asleep.Store(0)
-	l.woken.Store(0) // before anybody drains a mailbox: what is posted from here on wakes again
+	l.woken.Store(0) // before a mailbox is drained: what is posted from here on wakes again
 	return events, err
 }
 

@@ -39,7 +39,7 @@ func sysWrite(fd int32, p []byte) (int, unix.Errno) {
 	}
 }
 
-// sysSignal adds one to an eventfd, which wakes who waits for it.
+// sysSignal adds one to an eventfd, which wakes what waits for it.
 func sysSignal(fd int32) {
 	one := uint64(1)
 	for errno := unix.EINTR; errno == unix.EINTR; {

@@ -12,7 +12,7 @@ func (l *Loop) TryWrite(c Conn, p []byte) (int, error) {
 	return l.TryWriteAt(c.Index(), p)
 }
 
-// TryWriteAt is TryWrite for whoever keeps the connection's index, and gives
+// TryWriteAt is TryWrite for a caller that keeps the connection's index, and gives
 // it up when told Closed: the way for a delivery to very many.
 func (l *Loop) TryWriteAt(index uint32, p []byte) (int, error) {
 	r := l.conns.At(index)
@@ -38,7 +38,7 @@ func (l *Loop) TryWriteAt(index uint32, p []byte) (int, error) {
 // Hold takes over the rest of a frame that TryWrite left, from byte at on: it is
 // written when the peer can take it, and then Handler.Drained is called. The bytes
 // are not copied, and may be shared by many connections; for Config.MaxHeldAll they
-// count once, and whoever would go beyond that is closed with ErrHeldAll. Only when
+// count once, and a connection that would go beyond that is closed with ErrHeldAll. Only when
 // something is held already, which a caller had better know (Blocked), are they
 // copied behind it as Write does.
 func (l *Loop) Hold(c Conn, f *Frame, at int) {

@@ -25,7 +25,7 @@ type Addresses struct {
 //   - the beginning of an IPv4 address, in whole numbers: "127.", "192.168."
 //     and the same without the last dot. So "192.168.1" is not 192.168.10.1;
 //   - a network: 10.0.0.0/8, fd00::/8, with no bit beyond the length;
-//   - "all" or "*": everybody;
+//   - "all" or "*": all peers;
 //   - "unix": peers on unix sockets, which have no address.
 //
 // An IPv4 address written as IPv6 (::ffff:10.0.0.5) is that IPv4 address. The
@@ -111,7 +111,7 @@ func (a *Addresses) hasNamed(peer netip.Addr) bool {
 	return false
 }
 
-// Rules say who may come. The zero value lets everybody in.
+// Rules say which peers may come. The zero value lets all in.
 //
 // The precedence is iComet's, in which neither the order of the elements nor
 // their length counts. The first that holds decides:
@@ -123,7 +123,7 @@ func (a *Addresses) hasNamed(peer netip.Addr) bool {
 //  5. Allow has "all": allowed;
 //  6. otherwise: denied.
 //
-// So with any rule, who is not allowed is denied, and Deny is of use only beside
+// So with any rule, a peer that is not allowed is denied, and Deny is of use only beside
 // an Allow of "all".
 type Rules struct{ Allow, Deny Addresses }
 

@@ -6,7 +6,7 @@ import (
 )
 
 // Homes tells which loop is a channel's home. It hashes with a seed of its own,
-// so that nobody can choose names that collide. Once made it is only read, by
+// so that no client can choose names that collide. Once made it is only read, by
 // any goroutine.
 type Homes struct {
 	Seed   maphash.Seed

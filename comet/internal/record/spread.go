@@ -2,7 +2,7 @@ package record
 
 import "math/rand/v2"
 
-// Spread gives numbers to spread things in time by (xorshift): nobody may depend
+// Spread gives numbers to spread things in time by (xorshift): nothing may depend
 // on their secrecy. One goroutine uses it.
 type Spread uint64
 

@@ -17,7 +17,7 @@ import (
 
 // A state file is a line that people can read, and records behind it:
 //
-//	ccomet-state 2 clean    (or dirty: who wrote it had not ended; or 02x02: nor had one who loaded that)
+//	ccomet-state 2 clean    (or dirty: the server that wrote it had not ended; or 02x02: nor had one that loaded that)
 //	length of what follows the checksum (4 bytes), CRC-32C of that and the length (4), kind (1), content
 //
 //	head     when it was written (8: milliseconds of Unix time), and the secret if it was random
@@ -66,8 +66,8 @@ func Line(version, gaps int) string {
 // LineLen is how long it is, whatever it says.
 var LineLen = len(Line(currentVersion, 0))
 
-// Word is the line's last word, as long whatever it says: how many gaps whoever
-// loads the file must leave. With one byte wrong it is none.
+// Word is the line's last word, as long whatever it says: how many gaps a server
+// that loads the file must leave. With one byte wrong it is none.
 func Word(gaps int) string {
 	switch gaps {
 	case 0:
