@@ -133,3 +133,18 @@ func (c *checker) sessions() {
 		}
 	}
 }
+
+// audited is what a channel's home has of it.
+func audited(t testing.TB, s *shard, cname string) broker.AuditedChannel {
+	t.Helper()
+	a, err := s.broker.Check(false, s.srv.state != nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ch := range a.Channels {
+		if ch.Live && ch.Name == cname {
+			return ch
+		}
+	}
+	return broker.AuditedChannel{}
+}

@@ -88,14 +88,16 @@ func TestPagesMayNotUseTheDemo(t *testing.T) {
 // iComet's pages publish, which the log says once.
 func TestPagesMayPublishForICometsSake(t *testing.T) {
 	var log bytes.Buffer
+	t.Cleanup(func() { // when the server, which writes the log, has ended
+		if n := strings.Count(log.String(), "for the sake of iComet's pages"); n != 1 {
+			t.Errorf("it is told %d times: %s", n, log.String())
+		}
+	})
 	srv := startWire(t, Config{Loops: 1, Log: zerolog.New(&log), Compat: web.Compat{PagesMayPublish: true}})
 	for range 3 {
 		for _, lines := range []string{"Host: evil.example\r\n", "Host: 127.0.0.1\r\nSec-Fetch-Site: cross-site\r\n" + fromOther} {
 			got := srv.talk(conn.Admin, "GET /push?cname=a&content=x HTTP/1.1\r\n"+lines+closing+"\r\n")
 			same(t, got, answer(ok200, asJSON, done, closing))
 		}
-	}
-	if n := strings.Count(log.String(), "for the sake of iComet's pages"); n != 1 {
-		t.Errorf("it is told %d times: %s", n, log.String())
 	}
 }

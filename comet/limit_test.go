@@ -202,11 +202,7 @@ func TestMaxHistoryBytes(t *testing.T) {
 		p.leave()
 	}
 	kept := func(cname string) int {
-		ch := s.broker.Channels.At(s.broker.Find([]byte(cname)))
-		if ch.History == 0 {
-			return 0
-		}
-		return int(s.broker.Histories.At(ch.History).N)
+		return audited(t, s, cname).Kept
 	}
 	push("old", 40)
 	push("new", 40)
@@ -224,15 +220,7 @@ func TestMaxHistoryBytes(t *testing.T) {
 	if got := p.body(); !strings.HasPrefix(got, `[{"type":"lost","cname":"new","seq":3`) {
 		t.Errorf("who wants all is told %.100q", got)
 	}
-	total := 0
-	for i := uint32(1); i <= s.broker.Channels.Used(); i++ {
-		if ch := s.broker.Channels.At(i); ch.History != 0 {
-			total += s.broker.Histories.At(ch.History).Bytes
-		}
-	}
-	if total != s.broker.HistoryBytes {
-		t.Errorf("%d bytes are kept, %d counted", total, s.broker.HistoryBytes)
-	}
+	check(t, st.srv, false, "") // what is kept is what is counted
 	if st.srv.totals.Hits[limit.History].Times.Load() == 0 {
 		t.Error("the limit was never met")
 	}
@@ -248,9 +236,9 @@ func TestShortMessagesCountAsTheyAre(t *testing.T) {
 		same(t, p.body(), done)
 	}
 	s := st.srv.shards[0]
-	h := s.broker.Histories.At(s.broker.Channels.At(s.broker.Find([]byte("a"))).History)
-	if least := int(unsafe.Sizeof(msg.Message{})) + len(h.First.Content); int(h.N)*least > ceiling || int(h.N)*3*least < ceiling {
-		t.Errorf("%d messages of %d bytes are kept in %d", h.N, least, ceiling)
+	kept := audited(t, s, "a").Kept
+	if least := int(unsafe.Sizeof(msg.Message{})) + len("x"); kept*least > ceiling || kept*3*least < ceiling {
+		t.Errorf("%d messages of %d bytes are kept in %d", kept, least, ceiling)
 	}
 }
 

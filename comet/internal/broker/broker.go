@@ -32,7 +32,7 @@ type Broker struct {
 	rates        record.Column[int64] // buckets of publishes, by channel
 	Published    uint64               // messages, a broadcast once for each channel
 
-	Histories       histories
+	histories       histories
 	HistoryBytes    int // of all channels
 	HistoryMessages int
 	historyHand     uint32 // the channel that was last looked at for history to let go of

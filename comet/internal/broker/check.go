@@ -20,6 +20,7 @@ type AuditedChannel struct {
 	Name        string
 	Next        int32
 	Subscribers int
+	Kept        int // messages
 	Dialect     uint8
 	Live        bool
 	loops       [2]uint32
@@ -71,6 +72,9 @@ func (b *Broker) checkChannels(a *Audit, rest bool) error {
 			Ref: mail.Ref{Index: i, Gen: ch.Gen}, Name: string(b.Names.Get(ch.Name())), Next: ch.Next,
 			Subscribers: int(ch.Subs), Dialect: ch.Dialect, Live: ch.State == ChannelLive, loops: ch.loops,
 		})
+		if ch.History != 0 {
+			a.Channels[len(a.Channels)-1].Kept = int(b.histories.At(ch.History).N)
+		}
 		switch {
 		case found[i] != (ch.State == ChannelLive):
 			return fmt.Errorf("channel %d is in the index: %t, its state is %d", i, found[i], ch.State)
@@ -101,7 +105,7 @@ func (b *Broker) checkHistories(gaps bool) error {
 			continue
 		}
 		used++
-		h := b.Histories.At(ch.History)
+		h := b.histories.At(ch.History)
 		size, err := b.checkRun(ch, h, gaps, shared)
 		if err != nil {
 			return fmt.Errorf("channel %d: %w", i, err)
@@ -114,12 +118,12 @@ func (b *Broker) checkHistories(gaps bool) error {
 		}
 	}
 	free := 0
-	for i := b.Histories.Free; i != 0; i = b.Histories.At(i).Free {
+	for i := b.histories.Free; i != 0; i = b.histories.At(i).Free {
 		free++
 	}
-	if b.HistoryBytes != bytes || b.HistoryMessages != messages || used+free != int(b.Histories.Used) {
+	if b.HistoryBytes != bytes || b.HistoryMessages != messages || used+free != int(b.histories.Used) {
 		return fmt.Errorf("kept are %d bytes, %d messages, in %d histories and %d free ones; counted %d, %d, %d",
-			bytes, messages, used, free, b.HistoryBytes, b.HistoryMessages, b.Histories.Used)
+			bytes, messages, used, free, b.HistoryBytes, b.HistoryMessages, b.histories.Used)
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func (b *Broker) describeChannel(e *explanation, i uint32) {
 	}
 	kept, keptBytes := 0, 0
 	if ch.History != 0 {
-		h := b.Histories.At(ch.History)
+		h := b.histories.At(ch.History)
 		kept, keptBytes = int(h.N), h.Bytes
 	}
 	t := msg.AppendEscaped(append(e.text, `{"cname": "`...), cname)

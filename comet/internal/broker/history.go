@@ -12,7 +12,7 @@ type history struct {
 	Bytes       int
 	N           uint32
 	Shared      uint32 // of them share what they say with other channels
-	Marks       *marks // nil while it is short
+	marks       *marks // nil while it is short
 	Free        uint32
 }
 
@@ -57,9 +57,9 @@ func (b *Broker) Keep(ch *Channel, message *msg.Message) {
 		return
 	}
 	if ch.History == 0 {
-		ch.History = b.Histories.alloc()
+		ch.History = b.histories.alloc()
 	}
-	h := b.Histories.At(ch.History)
+	h := b.histories.At(ch.History)
 	if h.N == 0 {
 		h.First = message
 	} else {
@@ -78,7 +78,7 @@ func (b *Broker) Keep(ch *Channel, message *msg.Message) {
 		}
 	}
 	for int(h.N) > cfg.ChannelBufferSize || h.Bytes > cfg.ChannelBufferBytes {
-		b.DropOldest(h)
+		b.dropOldest(h)
 	}
 	if share := cfg.MaxHistoryBytes / cfg.Loops; b.HistoryBytes > share {
 		b.totals.HitLimit(limit.History, cfg.MaxHistoryBytes, b.loop.Now())
@@ -86,7 +86,7 @@ func (b *Broker) Keep(ch *Channel, message *msg.Message) {
 	}
 }
 
-func (b *Broker) DropOldest(h *history) {
+func (b *Broker) dropOldest(h *history) {
 	h.Bytes -= h.First.Size()
 	b.HistoryBytes -= h.First.Size()
 	if h.First.Shared != nil {
@@ -130,8 +130,8 @@ func (b *Broker) keepLess(ch *Channel, share int) {
 	if ch.History == 0 {
 		return
 	}
-	for h := b.Histories.At(ch.History); int(h.N) > b.cfg.HistoryMinimum && b.HistoryBytes > share; {
-		b.DropOldest(h)
+	for h := b.histories.At(ch.History); int(h.N) > b.cfg.HistoryMinimum && b.HistoryBytes > share; {
+		b.dropOldest(h)
 	}
 }
 
@@ -141,7 +141,7 @@ func (b *Broker) From(ch *Channel, seq int32) (msg.Run, int32) {
 	if ch.History == 0 {
 		return msg.Run{}, ch.Next
 	}
-	kept := b.Histories.At(ch.History).From(seq)
+	kept := b.histories.At(ch.History).from(seq)
 	if kept.N == 0 {
 		return msg.Run{}, ch.Next
 	}
@@ -154,13 +154,13 @@ func (b *Broker) Oldest(ch *Channel) int32 {
 	if ch.History == 0 {
 		return ch.Next
 	}
-	return b.Histories.At(ch.History).First.Seq
+	return b.histories.At(ch.History).First.Seq
 }
 
 // DropHistory forgets what a channel keeps.
 func (b *Broker) DropHistory(ch *Channel) {
 	if ch.History != 0 {
-		h := b.Histories.At(ch.History)
+		h := b.histories.At(ch.History)
 		for message, n := h.First, h.Shared; n > 0; message = message.Next {
 			if message.Shared != nil {
 				b.unshare(message)
@@ -169,7 +169,7 @@ func (b *Broker) DropHistory(ch *Channel) {
 		}
 		b.HistoryBytes -= h.Bytes
 		b.HistoryMessages -= int(h.N)
-		b.Histories.drop(ch.History)
+		b.histories.drop(ch.History)
 		ch.History = 0
 	}
 }

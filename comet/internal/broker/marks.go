@@ -5,50 +5,50 @@ import (
 	"sort"
 )
 
-// MarkEvery is how many messages of a long history there are to a mark: as many are
+// markEvery is how many messages of a long history there are to a mark: as many are
 // walked over at the most to find a place.
-const MarkEvery = 64
+const markEvery = 64
 
 // marks are places in a long history, so that finding one takes no walk along it: every
 // markEvery-th message, in order, eight bytes each.
 type marks struct {
-	List []*msg.Message
+	list []*msg.Message
 	tail uint32 // messages behind the last mark
 }
 
 // mark counts a message that was put behind the others, and sets a mark where one is
 // due.
 func (h *history) mark(message *msg.Message) {
-	if h.Marks == nil {
-		if h.N <= MarkEvery {
+	if h.marks == nil {
+		if h.N <= markEvery {
 			return
 		}
-		h.Marks = &marks{tail: MarkEvery - 1}
+		h.marks = &marks{tail: markEvery - 1}
 	}
-	m := h.Marks
-	if m.tail++; m.tail == MarkEvery {
-		m.List, m.tail = append(m.List, message), 0
+	m := h.marks
+	if m.tail++; m.tail == markEvery {
+		m.list, m.tail = append(m.list, message), 0
 	}
 }
 
 // unmark takes a mark away whose message goes.
 func (h *history) unmark(message *msg.Message) {
-	if m := h.Marks; m != nil && m.List[0] == message {
-		m.List[0] = nil
-		if m.List = m.List[1:]; len(m.List) == 0 {
-			h.Marks = nil
+	if m := h.marks; m != nil && m.list[0] == message {
+		m.list[0] = nil
+		if m.list = m.list[1:]; len(m.list) == 0 {
+			h.marks = nil
 		}
 	}
 }
 
 // From is what is kept from number seq on. Numbers wrap, so they are compared by
 // signed difference.
-func (h *history) From(seq int32) msg.Run {
+func (h *history) from(seq int32) msg.Run {
 	at := msg.Run{First: h.First, N: int(h.N)}
-	if m := h.Marks; m != nil {
+	if m := h.marks; m != nil {
 		// The last mark that is not behind the place is nearer to it than the start.
-		if i := sort.Search(len(m.List), func(i int) bool { return m.List[i].Seq-seq > 0 }) - 1; i >= 0 {
-			at = msg.Run{First: m.List[i], N: int(m.tail) + 1 + (len(m.List)-1-i)*MarkEvery}
+		if i := sort.Search(len(m.list), func(i int) bool { return m.list[i].Seq-seq > 0 }) - 1; i >= 0 {
+			at = msg.Run{First: m.list[i], N: int(m.tail) + 1 + (len(m.list)-1-i)*markEvery}
 		}
 	}
 	for at.N > 0 && at.First.Seq-seq < 0 {

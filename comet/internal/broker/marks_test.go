@@ -1,0 +1,77 @@
+package broker
+
+import (
+	"ccomet/comet/internal/msg"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+)
+
+// TestPlacesInALongHistory holds a place that is found by marks against the one
+// that a walk finds, while messages come, leave gaps, go, and their numbers wrap.
+func TestPlacesInALongHistory(t *testing.T) {
+	seeds := []uint64{rand.Uint64(), rand.Uint64(), rand.Uint64(), rand.Uint64()}
+	if text := os.Getenv("CCOMET_SEED"); text != "" {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seeds = []uint64{seed}
+	}
+	for _, seed := range seeds {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		b, ch := keeper(1000), &Channel{Next: 1<<31 - 1500}
+		for range 4000 {
+			if rng.IntN(50) == 0 {
+				ch.Next += int32(rng.IntN(200))
+			}
+			b.publish(ch)
+			for h := b.histories.At(ch.History); rng.IntN(8) == 0 && h.N > 1; {
+				for range min(rng.Uint32N(400), h.N-1) {
+					b.dropOldest(h)
+				}
+			}
+			if rng.IntN(20) > 0 {
+				continue
+			}
+			h := b.histories.At(ch.History)
+			want := h.First.Seq + int32(rng.IntN(int(ch.Next-h.First.Seq)+20)) - 10
+			walked := msg.Run{First: h.First, N: int(h.N)}
+			for walked.N > 0 && walked.First.Seq-want < 0 {
+				if walked.N--; walked.N > 0 {
+					walked.First = walked.First.Next
+				}
+			}
+			if found := h.from(want); found.N != walked.N || found.N > 0 && found.First != walked.First {
+				t.Fatalf("CCOMET_SEED=%d: from %d of %d: %d messages, a walk finds %d", seed, want, h.N, found.N, walked.N)
+			}
+			if h.marks != nil && len(h.marks.list) > int(h.N)/markEvery+1 {
+				t.Fatalf("CCOMET_SEED=%d: %d marks of %d messages", seed, len(h.marks.list), h.N)
+			}
+		}
+	}
+}
+
+// keeping is a broker that keeps messages, and no more.
+type keeping struct{ Broker }
+
+func keeper(messages int) *keeping {
+	return &keeping{Broker{cfg: &Config{ChannelBufferSize: messages, ChannelBufferBytes: 1 << 30, MaxHistoryBytes: 1 << 30, Loops: 1}}}
+}
+
+func (b *keeping) publish(ch *Channel) {
+	b.Keep(ch, msg.New(msg.Data, ch.Next, nil))
+	ch.Next++
+}
+
+func BenchmarkHistoryFrom(b *testing.B) {
+	k, ch := keeper(100_000), &Channel{Next: 1}
+	for range 100_000 {
+		k.publish(ch)
+	}
+	h := k.histories.At(ch.History)
+	for n := 0; b.Loop(); n++ {
+		h.from(int32(1 + n*7919%100_000))
+	}
+}
