@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"ccomet/cmd/ccomet/internal/settings"
 )
 
 // activate starts the server as a service manager would: with listening sockets
@@ -120,7 +122,7 @@ func TestActivationRefused(t *testing.T) {
 	t.Setenv("LISTEN_PID", "1")
 	t.Setenv("LISTEN_FDS", "1")
 	t.Setenv("LISTEN_FDNAMES", "front")
-	s := serve{settings: settings{Front: []string{"127.0.0.1:8100"}}}
+	s := serve{Settings: settings.Settings{Front: []string{"127.0.0.1:8100"}}}
 	if err := s.takeSockets(); err != nil || s.Front[0] != "127.0.0.1:8100" {
 		t.Error("sockets of another process:", err, s.Front)
 	}

@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+
+	"ccomet/cmd/ccomet/internal/configfile"
 )
 
 // config is the command about configuration files.
@@ -36,13 +38,13 @@ is 0 if there are none but warnings, and 2 otherwise. It ignores the environment
 
 // Run reads the file as the server would.
 func (c *configCheck) Run(out io.Writer) error {
-	problems, err := checkConfigFile(c.File)
+	problems, err := configfile.Check(c.File)
 	if err != nil {
 		return settingsError{err}
 	}
 	mistakes := 0
 	for _, p := range problems {
-		if p.warning {
+		if p.Warning {
 			fmt.Fprintln(out, "warning: "+p.Error())
 			continue
 		}

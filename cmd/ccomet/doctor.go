@@ -9,6 +9,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"ccomet/cmd/ccomet/internal/daemon"
+	"ccomet/cmd/ccomet/internal/doctor"
+	"ccomet/cmd/ccomet/internal/settings"
 )
 
 // doctorCommand is the command that says what is too small for a number of connections,
@@ -18,16 +22,16 @@ type doctorCommand struct {
 	JSON  bool `env:"-" name:"json" help:"Print a JSON object instead of text."`
 	PID   int  `env:"-" name:"pid" placeholder:"N" help:"Check the limits of this process, such as a running server, instead of the limits of a server that is started from here."`
 
-	Front          []string `placeholder:"ADDR" default:"127.0.0.1:8100" group:"server"`
-	Admin          []string `placeholder:"ADDR" default:"127.0.0.1:8000" group:"server"`
-	PollingTimeout seconds  `placeholder:"S" default:"30" group:"server"`
-	IdleTimeout    seconds  `placeholder:"S" default:"75" group:"server"`
+	Front          []string         `placeholder:"ADDR" default:"127.0.0.1:8100" group:"server"`
+	Admin          []string         `placeholder:"ADDR" default:"127.0.0.1:8000" group:"server"`
+	PollingTimeout settings.Seconds `placeholder:"S" default:"30" group:"server"`
+	IdleTimeout    settings.Seconds `placeholder:"S" default:"75" group:"server"`
 
 	Nginx     string `env:"-" placeholder:"FILE" group:"proxy" help:"Check an nginx configuration, and the files that it includes."`
 	NginxRoot string `env:"-" placeholder:"DIR" group:"proxy" help:"Read nginx's files below DIR instead of /: those of another system, or of a container. FILE is then /etc/nginx/nginx.conf, unless --nginx names another."`
 
-	Through []string `env:"-" placeholder:"URL" group:"proxy" help:"Try the proxy in front of a running server: URL is what comes before /stream, such as https://example.com/comet. Messages are published at the first --admin. May be repeated."`
-	Wait    seconds  `env:"-" placeholder:"S" default:"0s" group:"proxy" help:"How long to wait for a heartbeat. The default is as long as one may take."`
+	Through []string         `env:"-" placeholder:"URL" group:"proxy" help:"Try the proxy in front of a running server: URL is what comes before /stream, such as https://example.com/comet. Messages are published at the first --admin. May be repeated."`
+	Wait    settings.Seconds `env:"-" placeholder:"S" default:"0s" group:"proxy" help:"How long to wait for a heartbeat. The default is as long as one may take."`
 }
 
 // Help is what --help says beside the flags.
@@ -55,21 +59,21 @@ func (c *doctorCommand) AfterApply() error {
 	if c.PID < 0 {
 		return fmt.Errorf("--pid is %d: want the number of a process", c.PID)
 	}
-	if c.PollingTimeout < seconds(time.Second) || c.PollingTimeout > maxTime || c.Wait < 0 || c.Wait > maxTime {
-		return fmt.Errorf("--polling-timeout and --wait: want 1s to %v", maxTime)
+	if c.PollingTimeout < settings.Seconds(time.Second) || c.PollingTimeout > settings.MaxTime || c.Wait < 0 || c.Wait > settings.MaxTime {
+		return fmt.Errorf("--polling-timeout and --wait: want 1s to %v", settings.MaxTime)
 	}
-	if c.IdleTimeout < seconds(time.Second) || c.IdleTimeout > maxTime {
-		return fmt.Errorf("--idle-timeout is %v: want 1s to %v", c.IdleTimeout, maxTime)
+	if c.IdleTimeout < settings.Seconds(time.Second) || c.IdleTimeout > settings.MaxTime {
+		return fmt.Errorf("--idle-timeout is %v: want 1s to %v", c.IdleTimeout, settings.MaxTime)
 	}
 	for name, list := range map[string][]string{"front": c.Front, "admin": c.Admin} {
 		for _, address := range list {
-			if err := checkAddress(address); err != nil {
+			if err := settings.CheckAddress(address); err != nil {
 				return fmt.Errorf("--%s is %w", name, err)
 			}
 		}
 	}
 	for _, text := range c.Through {
-		if _, err := parseThrough(text); err != nil {
+		if _, err := doctor.ParseThrough(text); err != nil {
 			return fmt.Errorf("--through is %w", err)
 		}
 	}
@@ -78,41 +82,41 @@ func (c *doctorCommand) AfterApply() error {
 
 // Run looks, and tells.
 func (c *doctorCommand) Run(out io.Writer) error {
-	m := &machine{files: os.DirFS("/"), pid: c.PID, page: int64(os.Getpagesize())}
-	if _, err := m.text(m.process() + "/limits"); c.PID > 0 && err != nil {
+	m := &doctor.Machine{Files: os.DirFS("/"), PID: c.PID, Page: int64(os.Getpagesize())}
+	if _, err := m.Text(m.Process() + "/limits"); c.PID > 0 && err != nil {
 		return settingsError{fmt.Errorf("--pid %d: %w", c.PID, err)}
 	}
 	w := c.wish()
-	var config *nginxConfig
+	var config *doctor.NginxConfig
 	if c.Nginx != "" || c.NginxRoot != "" {
 		var err error
 		if config, err = c.readNginx(); err != nil {
 			return settingsError{err}
 		}
-		w.proxied, w.proxyHere, w.routed = true, c.NginxRoot == "", true
+		w.Proxied, w.ProxyHere, w.Routed = true, c.NginxRoot == "", true
 	}
-	findings := checkMachine(m, w)
+	findings := doctor.CheckMachine(m, w)
 	if config != nil {
-		findings = append(findings, checkNginx(config, m, w)...)
+		findings = append(findings, doctor.CheckNginx(config, m, w)...)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	for _, url := range c.Through {
-		findings = append(findings, tryThrough(ctx, url, c.Admin[0], time.Duration(c.Wait))...)
+		findings = append(findings, doctor.TryThrough(ctx, url, c.Admin[0], time.Duration(c.Wait))...)
 	}
 	return c.tell(out, findings)
 }
 
 // wish is what is wanted.
-func (c *doctorCommand) wish() wish {
-	return wish{
-		conns: int64(c.Conns), fronts: c.Front, polling: time.Duration(c.PollingTimeout), idle: time.Duration(c.IdleTimeout),
-		processors: int64(runtime.NumCPU()), proxied: len(c.Through) > 0,
+func (c *doctorCommand) wish() doctor.Wish {
+	return doctor.Wish{
+		Conns: int64(c.Conns), Fronts: c.Front, Polling: time.Duration(c.PollingTimeout), Idle: time.Duration(c.IdleTimeout),
+		Processors: int64(runtime.NumCPU()), Proxied: len(c.Through) > 0,
 	}
 }
 
 // readNginx reads nginx's configuration.
-func (c *doctorCommand) readNginx() (*nginxConfig, error) {
+func (c *doctorCommand) readNginx() (*doctor.NginxConfig, error) {
 	name, root := c.Nginx, c.NginxRoot
 	if root == "" {
 		root = "/"
@@ -123,12 +127,12 @@ func (c *doctorCommand) readNginx() (*nginxConfig, error) {
 	} else if name == "" {
 		name = "/etc/nginx/nginx.conf"
 	}
-	return readNginxConfig(os.DirFS(root), name)
+	return doctor.ReadNginxConfig(os.DirFS(root), name)
 }
 
 // tell prints what was found; an error says that something is too small.
-func (c *doctorCommand) tell(out io.Writer, findings []finding) error {
-	d := diagnosis{Conns: c.Conns, Checks: findings}
+func (c *doctorCommand) tell(out io.Writer, findings []doctor.Finding) error {
+	d := doctor.Diagnosis{Conns: c.Conns, Checks: findings}
 	for _, f := range findings {
 		d.Status = max(d.Status, f.Status)
 	}
@@ -139,10 +143,10 @@ func (c *doctorCommand) tell(out io.Writer, findings []finding) error {
 		encoder.SetEscapeHTML(false)
 		err = encoder.Encode(d)
 	} else {
-		_, err = io.WriteString(out, d.text())
+		_, err = io.WriteString(out, d.Text())
 	}
-	if err == nil && d.Status == statusBad {
-		err = exited(exitFailed)
+	if err == nil && d.Status == doctor.Bad {
+		err = daemon.ExitStatus(exitFailed)
 	}
 	return err
 }

@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ccomet/cmd/ccomet/internal/doctor"
 )
 
 // doctored runs the doctor in front of a server that runs, and returns what it
 // says of each thing, by what its name ends in.
-func doctored(t *testing.T, p *process, env []string, url string, flags ...string) (map[string]finding, int) {
+func doctored(t *testing.T, p *process, env []string, url string, flags ...string) (map[string]doctor.Finding, int) {
 	t.Helper()
 	stdout, stderr, exit := runFor(t, env, append([]string{"doctor", "--conns", "10", "--json", "--admin", p.admin, "--through", url}, flags...)...)
 	var d struct {
@@ -20,7 +22,7 @@ func doctored(t *testing.T, p *process, env []string, url string, flags ...strin
 	if err := json.Unmarshal([]byte(stdout), &d); err != nil {
 		t.Fatalf("%v: %d %s %s", err, exit, stdout, stderr)
 	}
-	found := map[string]finding{}
+	found := map[string]doctor.Finding{}
 	for _, c := range d.Checks {
 		name, isThrough := strings.CutPrefix(c.Name, "through "+url+": ")
 		if !isThrough {
@@ -29,9 +31,9 @@ func doctored(t *testing.T, p *process, env []string, url string, flags ...strin
 			}
 			continue
 		}
-		for s, text := range statusNames {
+		for s, text := range doctor.StatusNames {
 			if strings.EqualFold(text, c.Status) {
-				found[name] = finding{Name: name, Status: status(s), Have: c.Have, Why: c.Why}
+				found[name] = doctor.Finding{Name: name, Status: doctor.Status(s), Have: c.Have, Why: c.Why}
 			}
 		}
 	}
@@ -39,7 +41,7 @@ func doctored(t *testing.T, p *process, env []string, url string, flags ...strin
 }
 
 // expectFound compares the statuses of what was found.
-func expectFound(t *testing.T, got map[string]finding, want map[string]status) {
+func expectFound(t *testing.T, got map[string]doctor.Finding, want map[string]doctor.Status) {
 	t.Helper()
 	for name, f := range got {
 		if s, known := want[name]; !known || s != f.Status {
@@ -54,10 +56,10 @@ func expectFound(t *testing.T, got map[string]finding, want map[string]status) {
 }
 
 // well is what is found where nothing is wrong.
-func well() map[string]status {
-	return map[string]status{
-		"the server": statusOK, "messages on /stream": statusOK, "messages on /sse": statusOK, "polls": statusOK,
-		"Last-Event-ID": statusOK, "a silent stream": statusOK,
+func well() map[string]doctor.Status {
+	return map[string]doctor.Status{
+		"the server": doctor.OK, "messages on /stream": doctor.OK, "messages on /sse": doctor.OK, "polls": doctor.OK,
+		"Last-Event-ID": doctor.OK, "a silent stream": doctor.OK,
 	}
 }
 
@@ -85,7 +87,7 @@ func TestDoctorThroughBuffering(t *testing.T) {
 	p, x := behind(t, "--polling-timeout 1", "proxy_buffering off;", "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;")
 	want := well()
 	for _, name := range []string{"messages on /stream", "messages on /sse", "Last-Event-ID", "a silent stream"} {
-		want[name] = statusBad
+		want[name] = doctor.Bad
 	}
 	found, exit := doctored(t, p, nil, "http://"+x.old+"/icomet", "--wait", "4")
 	if expectFound(t, found, want); exit != exitFailed {
@@ -102,7 +104,7 @@ func TestDoctorThroughCut(t *testing.T) {
 	t.Parallel()
 	p, x := behind(t, "--polling-timeout 30", "proxy_read_timeout 60s", "proxy_read_timeout 2s")
 	want := well()
-	want["a silent stream"] = statusBad
+	want["a silent stream"] = doctor.Bad
 	found, exit := doctored(t, p, nil, "http://"+x.old+"/icomet")
 	if expectFound(t, found, want); exit != exitFailed {
 		t.Errorf("exit status %d", exit)
@@ -111,7 +113,7 @@ func TestDoctorThroughCut(t *testing.T) {
 		t.Error(f)
 	}
 	p, x = behind(t, "--polling-timeout 3600")
-	want["a silent stream"] = statusWarn
+	want["a silent stream"] = doctor.Warn
 	found, exit = doctored(t, p, nil, "http://"+x.old+"/icomet", "--wait", "1")
 	if expectFound(t, found, want); exit != 0 {
 		t.Errorf("exit status %d", exit)
@@ -128,13 +130,13 @@ func TestDoctorThroughNothing(t *testing.T) {
 		"http://" + reserve(t):           "refused",
 	} {
 		found, exit := doctored(t, p, nil, url)
-		if expectFound(t, found, map[string]status{"the server": statusBad}); exit != exitFailed || !strings.Contains(found["the server"].Have, says) {
+		if expectFound(t, found, map[string]doctor.Status{"the server": doctor.Bad}); exit != exitFailed || !strings.Contains(found["the server"].Have, says) {
 			t.Errorf("%s: %d %v", url, exit, found)
 		}
 	}
 	p.admin = reserve(t)
 	found, exit := doctored(t, p, nil, "http://"+x.old+"/icomet")
-	if expectFound(t, found, map[string]status{"the server": statusOK, "publishing": statusWarn}); exit != 0 {
+	if expectFound(t, found, map[string]doctor.Status{"the server": doctor.OK, "publishing": doctor.Warn}); exit != 0 {
 		t.Errorf("exit status %d", exit)
 	}
 }
@@ -150,7 +152,7 @@ func TestDoctorThroughStrangers(t *testing.T) {
 	}))
 	defer stranger.Close()
 	want := well()
-	want["Last-Event-ID"], want["type of /sse"] = statusBad, statusBad
+	want["Last-Event-ID"], want["type of /sse"] = doctor.Bad, doctor.Bad
 	found, _ := doctored(t, p, nil, stranger.URL)
 	expectFound(t, found, want)
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"ccomet/cmd/ccomet/internal/settings"
 )
 
 // TestExplainedOnce: "serve --help" says of each setting what ccomet.toml says, word for
@@ -19,7 +21,7 @@ func TestExplainedOnce(t *testing.T) {
 		t.Fatalf("status %d: %s", status, stderr)
 	}
 	help := words(stdout)
-	_, flags, err := newSettings()
+	_, flags, err := settings.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +60,7 @@ func TestExplainedBounds(t *testing.T) {
 	t.Parallel()
 	bounds := regexp.MustCompile(`\b([0-9,]+) to ([0-9,]+)\b`)
 	known := explanations(exampleFile)
-	_, flags, err := newSettings()
+	_, flags, err := settings.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +91,7 @@ func TestExplainedBounds(t *testing.T) {
 // checked is what is wrong with a setting of some value, "" for nothing.
 func checked(t *testing.T, name string, value int) string {
 	t.Helper()
-	s, _, err := newSettings(kong.Resolvers(kong.ResolverFunc(
+	s, _, err := settings.New(kong.Resolvers(kong.ResolverFunc(
 		func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 			if flag.Name == name {
 				return strconv.Itoa(value), nil
@@ -99,8 +101,8 @@ func checked(t *testing.T, name string, value int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range s.check() {
-		if bad.name == name {
+	for _, bad := range s.Check() {
+		if bad.Name == name {
 			return bad.Error()
 		}
 	}

@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/cmd/ccomet/internal/daemon"
 )
 
 var restarts = flag.Int("restarts", 3, "how often the server is restarted, and started anew, under load")
@@ -285,7 +287,7 @@ func TestStopMeetsOneThatStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	until(t, func() bool { return isStopping(file) })
+	until(t, func() bool { return daemon.IsStopping(file) })
 	if err := stop.Start(); err != nil {
 		t.Fatal(err)
 	}

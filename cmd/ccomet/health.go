@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"ccomet/cmd/ccomet/internal/adminclient"
+	"ccomet/cmd/ccomet/internal/settings"
 )
 
 // health is the command that asks a server whether it serves, for whoever has
@@ -17,21 +20,21 @@ type health struct {
 func (*health) Help() string { return "The exit status is 0 if it does, and 1 if not." }
 
 // healthPatience is how long an answer may take.
-const healthPatience = 2 * time.Second
+const healthTimeout = 2 * time.Second
 
 // Run asks.
 func (c *health) Run(out io.Writer) error {
-	trimList(c.Admin)
-	if err := checkAddress(c.Admin[0]); err != nil {
+	settings.TrimList(c.Admin)
+	if err := settings.CheckAddress(c.Admin[0]); err != nil {
 		return settingsError{fmt.Errorf("--admin is %w", err)}
 	}
-	a := newAdminSide(c.Admin[0])
-	a.client.Timeout = healthPatience
+	a := adminclient.New(c.Admin[0])
+	a.Client.Timeout = healthTimeout
 	path := "/healthz"
 	if c.Ready {
 		path = "/readyz"
 	}
-	text, err := a.get(path, nil)
+	text, err := a.Get(path, nil)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,10 @@ import (
 	"path/filepath"
 
 	"github.com/alecthomas/kong"
+
+	"ccomet/cmd/ccomet/internal/configfile"
+	"ccomet/cmd/ccomet/internal/daemon"
+	"ccomet/cmd/ccomet/internal/settings"
 )
 
 // icomet is the command line of iComet's server. It is also the whole program
@@ -60,32 +64,32 @@ func (c *icomet) restart(out io.Writer, server *serve, file string) error {
 	if err := server.startable(); err != nil {
 		return fmt.Errorf("not restarted: %w", err)
 	}
-	from, err := takeSockets(server.Pidfile, file)
+	from, err := daemon.TakeSockets(server.Pidfile, file)
 	if err != nil {
 		fmt.Fprintf(out, "warning: the sockets of the server that runs are not taken over: %v\n", err)
 	}
-	pid, err := stopServer(server.Pidfile, file)
-	from.close()
+	pid, err := daemon.StopServer(server.Pidfile, file)
+	from.Close()
 	if err != nil {
 		return err
 	}
 	if pid != 0 {
 		fmt.Fprintf(out, "process %d has ended\n", pid)
 	}
-	server.sockets = from.sockets
+	server.sockets = from.Sockets
 	return server.Run(out)
 }
 
 // daemon has a process of its own do the rest.
 func (c *icomet) daemon(out io.Writer, server *serve, file string) error {
-	if !server.logsToFile() {
+	if !server.LogsToFile() {
 		fmt.Fprintf(out, "warning: the log goes to %s, which a daemon has not: name a file for it\n", server.LogOutput)
 	}
 	args := []string{file, "-s", c.Signal}
-	if filepath.Base(os.Args[0]) != icometName {
+	if filepath.Base(os.Args[0]) != daemon.ICometName {
 		args = append([]string{"icomet"}, args...)
 	}
-	pid, err := daemonize(args...)
+	pid, err := daemon.Daemonize(args...)
 	if err != nil {
 		return err
 	}
@@ -106,7 +110,7 @@ func (c *icomet) stop(out io.Writer, file string) error {
 	if _, err := os.Stat(pidfile); err != nil {
 		return fmt.Errorf("the server does not run: pidfile: %w", err)
 	}
-	pid, err := stopServer(pidfile, file)
+	pid, err := daemon.StopServer(pidfile, file)
 	if err != nil {
 		return err
 	}
@@ -114,17 +118,17 @@ func (c *icomet) stop(out io.Writer, file string) error {
 		_, err = fmt.Fprintf(out, "process %d has ended\n", pid)
 		return err
 	}
-	left, err := takePidFile(pidfile, file)
+	left, err := daemon.TakePIDFile(pidfile, file)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "the server did not run: pidfile %s is removed, which said %q\n", pidfile, left.left)
-	return left.remove()
+	fmt.Fprintf(out, "the server did not run: pidfile %s is removed, which said %q\n", pidfile, left.Left)
+	return left.Remove()
 }
 
 // serverOf is the server that a file describes, and the environment.
 func serverOf(file string) (*serve, error) {
-	cli := commandLine{Serve: serve{implied: compatIComet}}
+	cli := commandLine{Serve: serve{implied: settings.CompatIComet}}
 	parser, err := newParser(&cli, io.Discard, io.Discard)
 	if err != nil {
 		return nil, err
@@ -140,18 +144,18 @@ func pidFileOf(name string) (string, error) {
 	if name := os.Getenv("CCOMET_PIDFILE"); name != "" {
 		return name, nil
 	}
-	_, flags, err := newSettings()
+	_, flags, err := settings.New()
 	if err != nil {
 		return "", err
 	}
-	f, err := readConfigFile(name, flags, compatIComet)
+	f, err := configfile.Read(name, flags, settings.CompatIComet)
 	if err != nil {
 		return "", settingsError{err}
 	}
-	e, ok := f.entries["pidfile"]
-	if wrong := f.wrong(); !ok && wrong != nil {
+	e, ok := f.Entries["pidfile"]
+	if wrong := f.Wrong(); !ok && wrong != nil {
 		return "", settingsError{wrong}
 	}
-	pidfile, _ := e.value.(string)
+	pidfile, _ := e.Value.(string)
 	return pidfile, nil
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/cmd/ccomet/internal/daemon"
 )
 
 // service is a directory with an icomet.conf, and the program under the name of
@@ -29,12 +31,12 @@ func newService(t *testing.T, text string) *service {
 	t.Helper()
 	conf := fileNamed(t, "icomet.conf", text)
 	dir := filepath.Dir(conf)
-	s := &service{t, filepath.Join(dir, icometName), conf, filepath.Join(dir, "icomet.pid"), filepath.Join(dir, "log.txt")}
+	s := &service{t, filepath.Join(dir, daemon.ICometName), conf, filepath.Join(dir, "icomet.pid"), filepath.Join(dir, "log.txt")}
 	if err := os.Symlink(program, s.program); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if pid, _, err := servesFor(s.pidfile, s.conf); err != nil || pid != 0 {
+		if pid, _, err := daemon.ServesFor(s.pidfile, s.conf); err != nil || pid != 0 {
 			t.Logf("left running: %d, %v", pid, err)
 			s.run("-s", "stop", s.conf)
 		}
@@ -99,7 +101,7 @@ func TestDaemon(t *testing.T) {
 	}
 	s.serves()
 	first := s.pid()
-	if name := processName(first); name != icometName {
+	if name := daemon.ProcessName(first); name != daemon.ICometName {
 		t.Errorf("its name is %s", name)
 	}
 	if session, err := unix.Getsid(first); err != nil || session != first {
@@ -314,11 +316,11 @@ func TestPidfileOfSpecialKind(t *testing.T) {
 func TestStrangersLock(t *testing.T) {
 	t.Parallel()
 	s := newService(t, freeConf)
-	p, err := takePidFile(s.pidfile, s.conf)
+	p, err := daemon.TakePIDFile(s.pidfile, s.conf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = p.remove() }()
+	defer func() { _ = p.Remove() }()
 	_, stderr, status := s.run("-s", "stop", s.conf)
 	if status != exitFailed || !strings.Contains(stderr, "process "+itoa(os.Getpid())) || !strings.Contains(stderr, "not touched") {
 		t.Errorf("status %d: %s", status, stderr)

@@ -9,13 +9,15 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/cmd/ccomet/internal/daemon"
 )
 
 // copied is a program under the name of iComet's server, in a directory of its
 // own.
 func copied(t *testing.T, from string) string {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), icometName)
+	name := filepath.Join(t.TempDir(), daemon.ICometName)
 	// By another process: a program that is open for writing here could be open in a
 	// child that another test starts meanwhile, and cannot be run then.
 	if out, err := exec.Command("cp", "-L", from, name).CombinedOutput(); err != nil {
@@ -191,7 +193,7 @@ func TestICometZombie(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = dead.Wait() }()
-	until(t, func() bool { return isZombie(dead.Process.Pid) })
+	until(t, func() bool { return daemon.IsZombie(dead.Process.Pid) })
 	s.leave(itoa(dead.Process.Pid))
 	s.must("-d", s.conf)
 	s.serves()

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"ccomet/cmd/ccomet/internal/daemon"
 )
 
 // commandLine is what ccomet can be told to do.
@@ -42,7 +44,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	dropEmptyVariables()
 	name, args := filepath.Base(args[0]), args[1:]
 	var commands any = &icomet{}
-	if name != icometName {
+	if name != daemon.ICometName {
 		name, commands = "ccomet", &commandLine{}
 	}
 	if len(args) == 0 {
@@ -92,7 +94,7 @@ func newParser(commands any, stdout, stderr io.Writer, options ...kong.Option) (
 
 // fail tells, on one line, what went wrong.
 func fail(name string, stderr io.Writer, err error) int {
-	if status := exited(0); errors.As(err, &status) {
+	if status := daemon.ExitStatus(0); errors.As(err, &status) {
 		return int(status)
 	}
 	fmt.Fprintln(stderr, name+": "+strings.ReplaceAll(err.Error(), "\n", "; "))

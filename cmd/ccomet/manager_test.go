@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ccomet/cmd/ccomet/internal/systemd"
 	"ccomet/comet"
 )
 
@@ -72,13 +73,13 @@ func TestManagerHears(t *testing.T) {
 	for _, name := range []string{filepath.Join(t.TempDir(), "notify"), "@ccomet-test-" + itoa(os.Getpid())} {
 		e := newEar(t, name)
 		p := start(t, []string{"NOTIFY_SOCKET=" + name, "WATCHDOG_USEC=2000000"})
-		for _, want := range []string{tellServing, tellAlive, tellAlive} {
+		for _, want := range []string{systemd.Serving, systemd.Alive, systemd.Alive} {
 			if got := e.hear(); got != want {
 				t.Fatalf("%q, want %q", got, want)
 			}
 		}
 		p.stop(syscall.SIGTERM)
-		if all := e.heard(); !slices.Contains(all, tellStopping) {
+		if all := e.heard(); !slices.Contains(all, systemd.Stopping) {
 			t.Errorf("told at the end: %q", all)
 		}
 		if strings.Contains(p.logged(), "does not hear") {
@@ -99,7 +100,7 @@ func TestManagerIsNotThere(t *testing.T) {
 	for _, env := range []string{"WATCHDOG_PID=1", "WATCHDOG_USEC="} {
 		p = start(t, []string{"NOTIFY_SOCKET=" + e.name, "WATCHDOG_USEC=4000", env})
 		p.stop(syscall.SIGTERM)
-		if got := e.hear() + " " + e.hear(); got != tellServing+" "+tellStopping {
+		if got := e.hear() + " " + e.hear(); got != systemd.Serving+" "+systemd.Stopping {
 			t.Errorf("with %s: %q", env, got)
 		}
 	}
@@ -111,7 +112,7 @@ func TestWatchdog(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", e.name)
 	t.Setenv("WATCHDOG_USEC", "4000")
 	t.Setenv("WATCHDOG_PID", itoa(os.Getpid()))
-	m, err := findManager()
+	m, err := systemd.FindManager()
 	if err != nil || os.Getenv("NOTIFY_SOCKET")+os.Getenv("WATCHDOG_USEC")+os.Getenv("WATCHDOG_PID") != "" {
 		t.Fatal(err, os.Environ())
 	}
@@ -128,7 +129,7 @@ func TestWatchdog(t *testing.T) {
 	pulses, stop, ended := make(chan []int64), make(chan struct{}), make(chan struct{})
 	var troubles []error
 	go func() {
-		m.watch(func() []int64 {
+		m.Watch(func() []int64 {
 			now := srv.Turns()
 			select {
 			case pulses <- now:

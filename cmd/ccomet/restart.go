@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ccomet/cmd/ccomet/internal/logging"
 	"ccomet/reactor"
 )
 
@@ -26,10 +27,10 @@ func (c *serve) startable() error {
 			return err
 		}
 	}
-	if !c.logsToFile() {
+	if !c.LogsToFile() {
 		return nil
 	}
-	file, err := openLogOutput(c.LogOutput)
+	file, err := logging.OpenOutput(c.LogOutput)
 	if err != nil {
 		return fmt.Errorf("--log-output: %w", err)
 	}

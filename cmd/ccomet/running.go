@@ -10,6 +10,9 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
+	"ccomet/cmd/ccomet/internal/daemon"
+	"ccomet/cmd/ccomet/internal/logging"
+	"ccomet/cmd/ccomet/internal/systemd"
 	"ccomet/comet"
 )
 
@@ -17,10 +20,10 @@ import (
 type running struct {
 	srv       *comet.Server
 	log       zerolog.Logger
-	lines     *logWriter
-	manager   *manager
-	pidfile   *pidFile // nil for none
-	giver     *giver   // nil for none
+	lines     *logging.Writer
+	manager   *systemd.Manager
+	pidfile   *daemon.PIDFile // nil for none
+	giver     *daemon.Giver   // nil for none
 	drainTime time.Duration
 
 	stops, hangups chan os.Signal
@@ -38,7 +41,7 @@ func (r *running) catch() {
 
 // tell keeps the service manager told.
 func (r *running) tell(state string) {
-	if err := r.manager.tell(state); err != nil {
+	if err := r.manager.Tell(state); err != nil {
 		r.log.Warn().Err(err).Msg("the service manager does not hear")
 	}
 }
@@ -49,8 +52,8 @@ func (r *running) wait() error {
 	go func() { ended <- r.srv.Wait() }()
 	watching, unwatch := context.WithCancel(context.Background())
 	defer unwatch()
-	go r.manager.watch(r.srv.Turns, watching.Done(), func(err error) { r.log.Error().Err(err).Msg("watchdog") })
-	r.tell(tellServing)
+	go r.manager.Watch(r.srv.Turns, watching.Done(), func(err error) { r.log.Error().Err(err).Msg("watchdog") })
+	r.tell(systemd.Serving)
 	for serving := true; ; {
 		select {
 		case err := <-ended:
@@ -75,12 +78,12 @@ func (r *running) wait() error {
 // drain begins to stop, where all can see it.
 func (r *running) drain() {
 	if r.pidfile != nil {
-		if err := r.pidfile.stopping(); err != nil {
+		if err := r.pidfile.Stopping(); err != nil {
 			r.log.Warn().Err(err).Msg("a server that is started now will not wait for this one")
 		}
 	}
-	r.tell(tellStopping)
-	r.giver.end()
+	r.tell(systemd.Stopping)
+	r.giver.End()
 	r.srv.Drain(r.drainTime)
 }
 
@@ -100,7 +103,7 @@ func (r *running) over(serving bool, err error) error {
 // reopenLog has lines go to the file that has the log's name now: another one, if the
 // last was renamed.
 func (r *running) reopenLog() {
-	if err := r.lines.reopen(); err != nil {
+	if err := r.lines.Reopen(); err != nil {
 		r.log.Error().Err(err).Msg("the log cannot be opened anew: it goes on in the old file")
 		return
 	}

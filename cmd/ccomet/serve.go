@@ -14,15 +14,21 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
 
+	"ccomet/cmd/ccomet/internal/configfile"
+	"ccomet/cmd/ccomet/internal/daemon"
+	"ccomet/cmd/ccomet/internal/logging"
+	"ccomet/cmd/ccomet/internal/metrics"
+	"ccomet/cmd/ccomet/internal/settings"
+	"ccomet/cmd/ccomet/internal/systemd"
 	"ccomet/comet"
 	"ccomet/demo"
 )
 
 // serve is the command that runs the server.
 type serve struct {
-	settings
-	file    *configFile // nil for none
-	implied compat      // by how the server is started, where nobody says otherwise
+	settings.Settings
+	file    *configfile.File // nil for none
+	implied settings.Compat  // by how the server is started, where nobody says otherwise
 
 	sockets []comet.Sockets // of the server whose place this one takes
 }
@@ -60,18 +66,18 @@ func (c *serve) BeforeResolve(ctx *kong.Context) error {
 	flags := ctx.Selected().Flags
 	if name, _ := flagGiven(ctx, "config").(string); name != "" {
 		var err error
-		if c.file, err = readConfigFile(name, flags, c.implied); err != nil {
+		if c.file, err = configfile.Read(name, flags, c.implied); err != nil {
 			return err
 		}
-		if err := c.file.wrong(); err != nil {
+		if err := c.file.Wrong(); err != nil {
 			return err
 		}
-		c.implied = cmp.Or(c.file.compat(), c.implied)
+		c.implied = cmp.Or(c.file.Compat(), c.implied)
 	}
-	if given, ok := flagGiven(ctx, "compat").(compat); ok {
+	if given, ok := flagGiven(ctx, "compat").(settings.Compat); ok {
 		c.implied = cmp.Or(given, c.implied)
 	}
-	ctx.AddResolver(compatDefaults{c.implied})
+	ctx.AddResolver(configfile.CompatDefaults{Compat: c.implied})
 	if c.file != nil {
 		ctx.AddResolver(c.file)
 	}
@@ -82,7 +88,7 @@ func (c *serve) BeforeResolve(ctx *kong.Context) error {
 func flagGiven(ctx *kong.Context, name string) any {
 	for _, flag := range ctx.Selected().Flags {
 		onLine := slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Flag == flag })
-		if flag.Name == name && (onLine || environmentHas(flag)) {
+		if flag.Name == name && (onLine || configfile.EnvironmentHas(flag)) {
 			return ctx.FlagValue(flag)
 		}
 	}
@@ -91,8 +97,8 @@ func flagGiven(ctx *kong.Context, name string) any {
 
 // AfterApply refuses bad settings, and says where they were set.
 func (c *serve) AfterApply(ctx *kong.Context) error {
-	c.Compat = cmp.Or(c.implied, compatNone)
-	c.trim()
+	c.Compat = cmp.Or(c.implied, settings.CompatNone)
+	c.Trim()
 	fromFile := map[string]bool{}
 	for _, path := range ctx.Path {
 		if path.Flag != nil && path.Resolved {
@@ -100,9 +106,9 @@ func (c *serve) AfterApply(ctx *kong.Context) error {
 		}
 	}
 	var errs []error
-	for _, bad := range c.check() {
-		if fromFile[bad.name] {
-			errs = append(errs, c.file.about(bad.name, bad.reason))
+	for _, bad := range c.Check() {
+		if fromFile[bad.Name] {
+			errs = append(errs, c.file.About(bad.Name, bad.Reason))
 		} else {
 			errs = append(errs, bad)
 		}
@@ -112,28 +118,28 @@ func (c *serve) AfterApply(ctx *kong.Context) error {
 
 // Run serves until a signal comes.
 func (c *serve) Run(out io.Writer) (err error) {
-	var pidfile *pidFile
-	patience := stopPatience + time.Duration(c.DrainTime)
+	var pidfile *daemon.PIDFile
+	patience := daemon.StopTimeout + time.Duration(c.DrainTime)
 	if c.Pidfile != "" { // first: the log may be that of a server that runs
-		if pidfile, err = awaitPidFile(out, c.Pidfile, c.Config, patience); err != nil {
+		if pidfile, err = daemon.AwaitPIDFile(out, c.Pidfile, c.Config, patience); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, pidfile.remove()) }()
+		defer func() { err = errors.Join(err, pidfile.Remove()) }()
 	}
 	comet.AwaitState(c.State, patience, func() {
 		fmt.Fprintf(out, "the server that has the state file %s is about to end: waiting for that\n", c.State)
 	})
-	output, err := openLog(c.LogOutput, c.LogRotateSize)
+	output, err := logging.Open(c.LogOutput, c.LogRotateSize)
 	if err != nil {
 		return err
 	}
-	log, lines := newLogger(output, c.LogLevel, c.LogFormat)
-	defer lines.end()
-	if pidfile != nil && pidfile.left != "" {
-		log.Warn().Str("pidfile", c.Pidfile).Str("process", pidfile.left).Msg("the pidfile was left behind by a server that is gone")
+	log, lines := logging.New(output, c.LogLevel, c.LogFormat)
+	defer lines.End()
+	if pidfile != nil && pidfile.Left != "" {
+		log.Warn().Str("pidfile", c.Pidfile).Str("process", pidfile.Left).Msg("the pidfile was left behind by a server that is gone")
 	}
 	if err := c.run(out, log, lines, pidfile); err != nil {
-		if _, ok := output.(*logFile); ok { // elsewhere it is seen anyway
+		if _, ok := output.(*logging.File); ok { // elsewhere it is seen anyway
 			log.WithLevel(zerolog.FatalLevel).Err(err).Msg("ended")
 		}
 		return err
@@ -141,13 +147,13 @@ func (c *serve) Run(out io.Writer) (err error) {
 	return nil
 }
 
-func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logWriter, pidfile *pidFile) error {
+func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pidfile *daemon.PIDFile) error {
 	r := &running{log: log, lines: lines, pidfile: pidfile, drainTime: time.Duration(c.DrainTime)}
 	r.catch()
 	if c.file != nil {
-		for _, p := range c.file.inOrder() {
+		for _, p := range c.file.InOrder() {
 			log.Warn().Msg(p.Error())
-			if c.logsToFile() { // which nobody may look at
+			if c.LogsToFile() { // which nobody may look at
 				fmt.Fprintln(out, "warning: "+p.Error())
 			}
 		}
@@ -156,7 +162,7 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logWriter, pidfile
 	if err != nil {
 		log.Warn().Err(err).Msg("the descriptor limit stays as it is")
 	}
-	if r.manager, err = findManager(); err != nil {
+	if r.manager, err = systemd.FindManager(); err != nil {
 		log.Warn().Err(err).Msg("the service manager is not told how the server is")
 	}
 	if err := c.takeSockets(); err != nil {
@@ -168,7 +174,7 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logWriter, pidfile
 	}
 	r.srv = srv
 	if pidfile != nil {
-		if r.giver, err = giveSockets(srv, pidfile); err != nil {
+		if r.giver, err = daemon.GiveSockets(srv, pidfile); err != nil {
 			log.Warn().Err(err).Msg("a restart will not have the listening sockets of this server: there will be a moment without")
 		}
 	}
@@ -180,21 +186,21 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logWriter, pidfile
 	if c.Demo {
 		greet(out, srv.FrontAddrs())
 	}
-	if err := tellReady(); err != nil {
+	if err := daemon.TellReady(); err != nil {
 		log.Warn().Err(err).Msg("the one that started this daemon is not told")
 	}
-	lines.detach()
+	lines.Detach()
 	return r.wait()
 }
 
 // open opens the server and its listening sockets.
 func (c *serve) open(log zerolog.Logger) (*comet.Server, error) {
-	cfg := c.server(log)
+	cfg := c.ServerConfig(log)
 	cfg.Version, cfg.Sockets = versionName(), c.sockets
-	figures := &metrics{version: versionName(), revision: revision()}
-	cfg.Handlers = map[string]http.Handler{metricsPath: figures.handler()}
+	figures := &metrics.Metrics{Version: versionName(), Revision: revision()}
+	cfg.Handlers = map[string]http.Handler{metrics.Path: figures.Handler()}
 	if c.Pprof {
-		addProfiles(cfg.Handlers)
+		metrics.AddProfiles(cfg.Handlers)
 	}
 	if c.Demo {
 		cfg.Public = demo.Public()
@@ -203,7 +209,7 @@ func (c *serve) open(log zerolog.Logger) (*comet.Server, error) {
 		}
 	}
 	srv, err := comet.New(cfg)
-	figures.srv = srv
+	figures.Server = srv
 	return srv, err
 }
 
@@ -244,7 +250,7 @@ func greet(out io.Writer, front []string) {
 // process in the place of the addresses of their side, which the manager has given
 // them as names.
 func (c *serve) takeSockets() error {
-	sockets, err := heldSockets()
+	sockets, err := systemd.HeldSockets()
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,63 @@
+package configfile
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/alecthomas/kong"
+
+	"ccomet/cmd/ccomet/internal/settings"
+)
+
+// settings are those of a file, and the defaults of the rest.
+func (f *File) settings() (*settings.Settings, error) {
+	s, _, err := settings.New(kong.Resolvers(CompatDefaults{f.Compat()}, f))
+	if err == nil {
+		s.Compat = cmp.Or(s.Compat, settings.CompatNone)
+		s.Trim()
+	}
+	return s, err
+}
+
+// Check finds all that is wrong with a file, in its order.
+func Check(name string) ([]problem, error) {
+	_, flags, err := settings.New()
+	if err != nil {
+		return nil, err
+	}
+	f, err := Read(name, flags, settings.CompatByStart)
+	if err != nil {
+		return nil, err
+	}
+	s, err := f.settings()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	for _, bad := range s.Check() {
+		f.problems = append(f.problems, f.About(bad.Name, bad.Reason))
+	}
+	if s.Secret != "" && othersRead(name) {
+		f.warn(f.Entries["secret"].line, "secret", "other users may read this file: chmod go-r %s", name)
+	}
+	for _, unwise := range s.Unwise() {
+		p := f.About(unwise.Name, unwise.Reason)
+		e, said := f.Entries[unwise.Name]
+		implied := said && e.line == 0
+		if unwise.Name == "log-rotate-size" && f.icomet {
+			implied = true // its files have a size, whatever the output
+		}
+		wrong := slices.ContainsFunc(f.problems, func(q problem) bool { return q.key == p.key && !q.Warning })
+		if p.Warning = true; !implied && !wrong {
+			f.problems = append(f.problems, p)
+		}
+	}
+	return f.InOrder(), nil
+}
+
+// othersRead says whether other users may read a file.
+func othersRead(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().Perm()&0o044 != 0
+}

@@ -1,0 +1,229 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/comet"
+)
+
+// A server with a pid file gives its listening sockets to the one that is to take its
+// place (-s restart):
+//
+//  1. The new one connects to a socket whose name follows from the pid file, is sent a
+//     message with the descriptors of each address, and an empty one behind them.
+//  2. It has the old one stop, by SIGTERM, and keeps the connection: as long as that is
+//     open, the old one leaves to it whoever connects.
+//  3. When the old one has ended, it serves. So the addresses are always listened on, and
+//     who comes meanwhile waits in the kernel.
+
+// Giver gives the sockets of a server that runs.
+type Giver struct {
+	srv     *comet.Server
+	sockets []comet.Sockets
+	ln      *net.UnixListener
+
+	mu     sync.Mutex
+	takers int // that are connected
+}
+
+// givingPatience is how long one that takes sockets may take for it.
+const givingTimeout = 2 * time.Second
+
+// GiveSockets begins to give. It must be called before the server starts.
+func GiveSockets(srv *comet.Server, pidfile *PIDFile) (*Giver, error) {
+	address, err := givingAddress(pidfile.name)
+	if err != nil {
+		return nil, err
+	}
+	g := &Giver{srv: srv}
+	if g.ln, err = net.ListenUnix("unixpacket", address); err != nil {
+		return nil, err
+	}
+	if g.sockets, err = srv.Sockets(); err != nil {
+		g.ln.Close()
+		return nil, err
+	}
+	go g.run()
+	return g, nil
+}
+
+// givingAddress is where sockets are given, for the process that has a pid file. It has
+// no file of its own, and is known in one network namespace, as the sockets are.
+func givingAddress(pidfile string) (*net.UnixAddr, error) {
+	info, err := os.Stat(pidfile)
+	if err != nil {
+		return nil, err
+	}
+	file, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil, errors.New("a file without a number")
+	}
+	return &net.UnixAddr{Name: fmt.Sprintf("@ccomet-listeners-%d-%d", file.Dev, file.Ino), Net: "unixpacket"}, nil
+}
+
+func (g *Giver) run() {
+	for {
+		conn, err := g.ln.AcceptUnix()
+		if err != nil {
+			return // it was closed
+		}
+		go g.give(conn)
+	}
+}
+
+// give serves one that takes, which must be of the same user, or root.
+func (g *Giver) give(conn *net.UnixConn) {
+	defer conn.Close()
+	if peer, err := peerOf(conn); err != nil || peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
+		return
+	}
+	g.count(1)
+	defer g.count(-1)
+	if g.send(conn) != nil {
+		return
+	}
+	_ = conn.SetDeadline(time.Time{})
+	_, _ = conn.Read(make([]byte, 1)) // until it goes
+}
+
+func (g *Giver) send(conn *net.UnixConn) error {
+	if err := conn.SetDeadline(time.Now().Add(givingTimeout)); err != nil {
+		return err
+	}
+	g.mu.Lock() // end closes them
+	defer g.mu.Unlock()
+	for _, s := range append(slices.Clone(g.sockets), comet.Sockets{}) {
+		text, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		if _, _, err := conn.WriteMsgUnix(text, unix.UnixRights(s.FDs...), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *Giver) count(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.takers += n
+	g.srv.HandOver(g.takers > 0)
+}
+
+// End stops giving, when the server is about to stop.
+func (g *Giver) End() {
+	if g == nil {
+		return
+	}
+	g.ln.Close()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	comet.CloseSockets(g.sockets)
+	g.sockets = nil
+}
+
+// peerOf is the process at the other end of a connection.
+func peerOf(conn *net.UnixConn) (*unix.Ucred, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var peer *unix.Ucred
+	var peerErr error
+	if err := raw.Control(func(fd uintptr) {
+		peer, peerErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return nil, err
+	}
+	return peer, peerErr
+}
+
+// Taken are the sockets of a server whose place this process takes.
+type Taken struct {
+	Sockets []comet.Sockets
+	conn    *net.UnixConn // open until that server has ended
+}
+
+// TakeSockets asks the server that has a pid file for its sockets. That there is none, or
+// that it gives none, as iComet, or is about to end, is no error.
+func TakeSockets(pidfile, config string) (Taken, error) {
+	pid, _, err := ServesFor(pidfile, config)
+	if pid == 0 || err != nil {
+		return Taken{}, nil // stopServer tells
+	}
+	address, err := givingAddress(pidfile)
+	if err != nil {
+		return Taken{}, err
+	}
+	conn, err := net.DialUnix("unixpacket", nil, address)
+	if errors.Is(err, unix.ECONNREFUSED) {
+		return Taken{}, nil
+	} else if err != nil {
+		return Taken{}, err
+	}
+	t := Taken{conn: conn}
+	peer, err := peerOf(conn)
+	if err == nil && int(peer.Pid) != pid {
+		err = fmt.Errorf("process %d answers in the place of %d", peer.Pid, pid)
+	}
+	if err == nil {
+		err = t.receive()
+	}
+	if err != nil {
+		t.Close()
+		comet.CloseSockets(t.Sockets)
+		return Taken{}, err
+	}
+	return t, nil
+}
+
+func (t *Taken) receive() error {
+	if err := t.conn.SetDeadline(time.Now().Add(givingTimeout)); err != nil {
+		return err
+	}
+	text, rights := make([]byte, 4096), make([]byte, unix.CmsgSpace(4*comet.MaxLoops))
+	for {
+		n, m, flags, _, err := t.conn.ReadMsgUnix(text, rights)
+		if err != nil {
+			return err
+		}
+		var s comet.Sockets
+		messages, err := unix.ParseSocketControlMessage(rights[:m])
+		for i := range messages {
+			fds, rightsErr := unix.ParseUnixRights(&messages[i])
+			s.FDs, err = append(s.FDs, fds...), errors.Join(err, rightsErr)
+		}
+		t.Sockets = append(t.Sockets, s)
+		its := &t.Sockets[len(t.Sockets)-1]
+		if err = errors.Join(err, json.Unmarshal(text[:n], its)); err != nil {
+			return err
+		}
+		for _, fd := range its.FDs {
+			unix.CloseOnExec(fd)
+		}
+		switch {
+		case flags&unix.MSG_CTRUNC != 0:
+			return errors.New("there are more than this process may have")
+		case its.Side == "":
+			return nil
+		}
+	}
+}
+
+// Close lets the other server know that its sockets are its own again.
+func (t *Taken) Close() {
+	if t.conn != nil {
+		t.conn.Close()
+	}
+}

@@ -1,0 +1,227 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+)
+
+// Wish is what a machine is to hold.
+type Wish struct {
+	Conns      int64
+	Fronts     []string      // addresses of the server's, for clients
+	Polling    time.Duration // the longest a connection is silent
+	Idle       time.Duration // the longest one is kept between requests
+	Processors int64
+	Proxied    bool // something stands in front
+	ProxyHere  bool // on the same machine
+	Routed     bool // its configuration is looked at, too
+}
+
+// What one connection takes, in bytes: of the kernel, for a TCP socket that waits,
+// with its file, inode, directory entry and epoll item; and of the server, for one
+// with a channel of its own.
+const (
+	socketBytes = 3900
+	serverBytes = 170
+)
+
+// What a process needs beside its connections.
+const (
+	spareDescriptors = 100
+	spareBytes       = 64 << 20
+)
+
+// backlogs bound what is wanted of the kernel's queues.
+const leastBacklog, mostBacklog = 1024, 65535
+
+// sockets are those of all connections on this machine: a proxy here has two for
+// each, to the client and to the server.
+func (w *Wish) sockets() int64 {
+	if w.ProxyHere {
+		return 3 * w.Conns
+	}
+	return w.Conns
+}
+
+// overTCP are the server's TCP addresses, and whether all are.
+func (w *Wish) overTCP() (list []string, all bool) {
+	for _, address := range w.Fronts {
+		if !strings.HasPrefix(address, "unix:") {
+			list = append(list, address)
+		}
+	}
+	return list, len(list) == len(w.Fronts)
+}
+
+// checks are those of the machine, in the order they are told. Each returns
+// nothing where there is nothing to say.
+var checks = []struct {
+	name  string
+	check func(*Machine, *Wish) (*Finding, error)
+}{
+	{"descriptors of the process", checkDescriptors},
+	{"fs.nr_open", checkNrOpen},
+	{"fs.file-max", checkFileMax},
+	{"fs.epoll.max_user_watches", checkWatches},
+	{"net.core.somaxconn", checkBacklog},
+	{"net.ipv4.tcp_max_syn_backlog", checkHandshakes},
+	{"net.ipv4.ip_local_port_range", checkPorts},
+	{"memory", checkMemory},
+	{"vm.overcommit_memory", checkOvercommit},
+	{"vm.max_map_count", checkMaps},
+	{"net.ipv4.tcp_mem", checkSocketPages},
+	{"net.ipv4.tcp_rmem", checkReceiveBuffers},
+	{"net.ipv4.tcp_wmem", checkSendBuffers},
+	{"net.netfilter.nf_conntrack_max", checkTracking},
+	{"net.netfilter.nf_conntrack_tcp_timeout_established", checkTrackingTime},
+}
+
+// CheckMachine makes all checks of a machine.
+func CheckMachine(m *Machine, w Wish) []Finding {
+	var list []Finding
+	for _, c := range checks {
+		f, err := c.check(m, &w)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && c.name != checks[0].name:
+			continue // this kernel does not have it, or this container does not show it
+		case err != nil:
+			f = &Finding{Status: Warn, Have: "cannot be told: " + err.Error()}
+		case f == nil:
+			continue
+		}
+		f.Name = c.name
+		list = append(list, *f)
+	}
+	return list
+}
+
+// atLeast is the finding of a number that must not be below another.
+func atLeast(have, want int64, otherwise Status, why string, fixes []fix) *Finding {
+	f := &Finding{Have: amount(have), Want: grouped(want), Why: why}
+	if have < want {
+		f.Status, f.Fixes = otherwise, fixes
+	}
+	return f
+}
+
+// amount is a number of a limit.
+func amount(n int64) string {
+	if n == unlimited {
+		return "no limit"
+	}
+	return grouped(n)
+}
+
+// knob is the finding of a kernel setting of one number.
+func (m *Machine) knob(name string, want int64, otherwise Status, why string) (*Finding, error) {
+	have, err := m.sysctl(name, 1)
+	if err != nil {
+		return nil, err
+	}
+	return atLeast(have[0], want, otherwise, why, sysctl(name, fmt.Sprint(want))), nil
+}
+
+func checkDescriptors(m *Machine, w *Wish) (*Finding, error) {
+	_, hard, err := m.descriptors()
+	if err != nil {
+		return nil, err
+	}
+	want := w.Conns + spareDescriptors
+	f := atLeast(hard, want, Bad, "each connection takes one; without one it is refused with 503", []fix{
+		{File: "/etc/systemd/system/ccomet.service.d/limits.conf", Lines: []string{"[Service]", fmt.Sprintf("LimitNOFILE=%d", want)}, Now: "systemctl daemon-reload && systemctl restart ccomet"},
+		{File: "/etc/security/limits.d/60-ccomet.conf, where it is started from a login", Lines: []string{fmt.Sprintf("*  hard  nofile  %d", want)}, Now: fmt.Sprintf("ulimit -Hn %d, as root, before it is started", want)},
+		{File: "a container", Lines: []string{fmt.Sprintf("docker run --ulimit nofile=%d:%d …", want, want)}},
+	})
+	f.Have += " (the hard limit; the server raises the soft one to it)"
+	return f, nil
+}
+
+func checkNrOpen(m *Machine, w *Wish) (*Finding, error) {
+	return m.knob("fs.nr_open", w.Conns+spareDescriptors, Bad, "no process's limit of descriptors can be higher")
+}
+
+func checkFileMax(m *Machine, w *Wish) (*Finding, error) {
+	counts, err := m.sysctl("fs.file-nr", 3) // open, free, most
+	if err != nil {
+		return nil, err
+	}
+	want := counts[0] + w.sockets() + spareDescriptors
+	f := atLeast(counts[2], want, Bad, "open files of the whole machine, of which "+grouped(counts[0])+" are open", sysctl("fs.file-max", fmt.Sprint(want+want/10)))
+	return f, nil
+}
+
+func checkWatches(m *Machine, w *Wish) (*Finding, error) {
+	return m.knob("fs.epoll.max_user_watches", w.Conns+spareDescriptors, Bad,
+		"a descriptor that is watched for events takes one of its user's; without one a connection is refused with 503")
+}
+
+// rush is how many connections may arrive before a loop has its next turn, when
+// all clients come back after a restart.
+func (w *Wish) rush() int64 { return min(max(w.Conns/16, leastBacklog), mostBacklog) }
+
+func checkBacklog(m *Machine, w *Wish) (*Finding, error) {
+	why := "connections that wait to be accepted when all clients come back at once; beyond it a client tries again after a second"
+	if _, all := w.overTCP(); !all {
+		why += ", and a proxy on a unix socket answers 502"
+	}
+	return m.knob("net.core.somaxconn", w.rush(), Warn, why)
+}
+
+func checkHandshakes(m *Machine, w *Wish) (*Finding, error) {
+	if list, _ := w.overTCP(); len(list) == 0 {
+		return nil, nil
+	}
+	const name = "net.ipv4.tcp_max_syn_backlog"
+	f, err := m.knob(name, w.rush(), Warn, "connections whose handshake is under way when all clients come back at once")
+	if err != nil || f.Status == OK {
+		return f, err
+	}
+	if cookies, err := m.sysctl("net.ipv4.tcp_syncookies", 1); err == nil && cookies[0] > 0 {
+		f.Status, f.Have, f.Fixes = OK, f.Have+" (cookies step in beyond it)", nil
+	}
+	return f, nil
+}
+
+func checkPorts(m *Machine, w *Wish) (*Finding, error) {
+	list, all := w.overTCP()
+	if !all || w.Routed { // a unix socket has no ports; the configuration tells more
+		return nil, nil
+	}
+	r, err := m.sysctl("net.ipv4.ip_local_port_range", 2)
+	if err != nil {
+		return nil, err
+	}
+	ports := r[1] - r[0] + 1
+	addresses := int64(len(list))
+	f := atLeast(ports*addresses, w.Conns, Bad, fmt.Sprintf("a proxy has %s ports to each address of the server's (--front), which has %d", grouped(ports), addresses), nil)
+	if f.Status == OK {
+		return f, nil
+	}
+	const most = 65535 - 1024 + 1
+	f.Fixes = sysctl("net.ipv4.ip_local_port_range", "1024 65535")
+	if need := (w.Conns + most - 1) / most; need > addresses {
+		f.Fixes = append(f.Fixes, fix{File: fmt.Sprintf("the server's settings: %d addresses, all of which the proxy must know (or a unix socket)", need), Lines: []string{frontLine(need)}})
+	}
+	if !w.Proxied {
+		f.Status, f.Why = Warn, f.Why+"; without a proxy it does not matter"
+	} else if !w.ProxyHere {
+		f.Why += "; if it is on another machine, that one's ports count"
+	}
+	return f, nil
+}
+
+// frontLine is a setting of so many addresses.
+func frontLine(n int64) string {
+	const shown = 3
+	var list []string
+	for port := int64(8101); port <= 8100+min(n, shown); port++ {
+		list = append(list, fmt.Sprintf("%q", fmt.Sprintf("127.0.0.1:%d", port)))
+	}
+	if n > shown {
+		list = append(list, fmt.Sprintf("… to %q", fmt.Sprintf("127.0.0.1:%d", 8100+n)))
+	}
+	return "front = [" + strings.Join(list, ", ") + "]"
+}

@@ -1,0 +1,142 @@
+package doctor
+
+import "fmt"
+
+// The checks of what has to do with memory.
+
+// bytes is what all connections take, the kernel's part and the server's.
+func (w *Wish) bytes() int64 { return w.sockets()*socketBytes + w.Conns*serverBytes + spareBytes }
+
+func checkMemory(m *Machine, w *Wish) (*Finding, error) {
+	sizes, err := m.memory("MemAvailable")
+	if err != nil {
+		return nil, err
+	}
+	have, bounded := sizes[0], "available on the machine"
+	if left, file := m.group(); left < have {
+		have, bounded = left, "left by "+file
+	}
+	want := w.bytes()
+	f := &Finding{
+		Have: mebibytes(have) + " " + bounded, Want: mebibytes(want),
+		Why: fmt.Sprintf("a connection takes %s bytes of the kernel, and up to %d of the server", grouped(w.sockets()/w.Conns*socketBytes), serverBytes),
+	}
+	switch {
+	case have < want:
+		f.Status = Bad
+	case have < want+want/4:
+		f.Status, f.Why = Warn, f.Why+"; messages on their way and what channels keep come on top"
+	}
+	if f.Status != OK {
+		f.Fixes = []fix{{File: "more memory, or fewer connections on this machine"}}
+	}
+	return f, nil
+}
+
+// Values of vm.overcommit_memory.
+const overcommitNever = 2
+
+func checkOvercommit(m *Machine, w *Wish) (*Finding, error) {
+	const name = "vm.overcommit_memory"
+	mode, err := m.sysctl(name, 1)
+	if err != nil {
+		return nil, err
+	}
+	f := &Finding{Have: grouped(mode[0]), Why: "the kernel promises no memory beyond a bound: beyond it, connections are refused"}
+	if mode[0] != overcommitNever {
+		return f, nil
+	}
+	sizes, err := m.memory("CommitLimit", "Committed_AS")
+	if err != nil {
+		return nil, err
+	}
+	left, want := sizes[0]-sizes[1], w.Conns*serverBytes+spareBytes
+	f.Have = fmt.Sprintf("%d, which leaves %s to promise", mode[0], mebibytes(left))
+	f.Want = mebibytes(want)
+	if left < want {
+		f.Status, f.Fixes = Bad, sysctl(name, "0")
+	}
+	return f, nil
+}
+
+// The server takes its memory in pieces of this many records, each a mapping at
+// worst, and has three kinds of them for a connection.
+const recordsMapped, recordsEach = 4096, 3
+
+// spareMaps are the mappings of a Go program that has no connection.
+const spareMaps = 1000
+
+func checkMaps(m *Machine, w *Wish) (*Finding, error) {
+	want := recordsEach*(w.Conns/recordsMapped+w.Processors) + spareMaps
+	return m.knob("vm.max_map_count", want, Bad, "pieces of memory that a process may have")
+}
+
+func checkSocketPages(m *Machine, w *Wish) (*Finding, error) {
+	const name = "net.ipv4.tcp_mem"
+	pages, err := m.sysctl(name, 3)
+	if err != nil {
+		return nil, err
+	}
+	want := w.sockets()
+	f := atLeast(pages[1], want, Warn, "pages of all TCP buffers: a message to all fills one for each connection until its client has acknowledged it, and beyond this the kernel takes from buffers", nil)
+	f.Have += " pages (" + mebibytes(pages[1]*m.Page) + ")"
+	if f.Status == OK {
+		return f, nil
+	}
+	f.Fixes = sysctl(name, fmt.Sprintf("%d %d %d", want*3/4, want, want*3/2))
+	if pages[2] < want/4 {
+		f.Status = Bad
+		f.Why += fmt.Sprintf("; beyond %s, not a quarter of them, it cuts connections", grouped(pages[2]))
+	}
+	return f, nil
+}
+
+// A buffer's usual sizes: below the least a message comes in many pieces, above
+// the most each reader that is stuck holds more than all else of a connection.
+const leastBuffer, mostBuffer = 4096, 1 << 20
+
+func checkReceiveBuffers(m *Machine, _ *Wish) (*Finding, error) {
+	return m.buffers("net.ipv4.tcp_rmem", "4096 131072 6291456")
+}
+
+func checkSendBuffers(m *Machine, _ *Wish) (*Finding, error) {
+	return m.buffers("net.ipv4.tcp_wmem", "4096 16384 4194304")
+}
+
+// buffers is the finding of a buffer's sizes, of which there are the least, that
+// of a new connection, and the most.
+func (m *Machine) buffers(name, usual string) (*Finding, error) {
+	sizes, err := m.sysctl(name, 3)
+	if err != nil {
+		return nil, err
+	}
+	f := &Finding{Have: fmt.Sprintf("%d %d %d", sizes[0], sizes[1], sizes[2])}
+	switch {
+	case sizes[1] < leastBuffer || sizes[2] < leastBuffer:
+		f.Why = fmt.Sprintf("below %d bytes a message comes in many pieces", leastBuffer)
+	case sizes[0] > mostBuffer || sizes[1] > mostBuffer:
+		f.Why = fmt.Sprintf("above %s bytes each reader that is stuck may hold as much", grouped(mostBuffer))
+	default:
+		return f, nil
+	}
+	f.Status, f.Want, f.Fixes = Warn, "some "+usual, sysctl(name, usual)
+	return f, nil
+}
+
+func checkTracking(m *Machine, w *Wish) (*Finding, error) {
+	const name = "net.netfilter.nf_conntrack_max"
+	now, err := m.sysctl("net.netfilter.nf_conntrack_count", 1)
+	if err != nil {
+		return nil, err
+	}
+	tracked := w.Conns
+	if list, all := w.overTCP(); w.ProxyHere && all && len(list) > 0 {
+		tracked *= 2 // to the server, too
+	}
+	return m.knob(name, now[0]+tracked, Bad, "connections that the firewall tracks, "+grouped(now[0])+" by now; beyond it packets are dropped: raise it, or leave the server's ports out (notrack)")
+}
+
+func checkTrackingTime(m *Machine, w *Wish) (*Finding, error) {
+	const name = "net.netfilter.nf_conntrack_tcp_timeout_established"
+	return m.knob(name, 4*int64(w.Polling.Seconds()), Bad, "seconds after which the firewall forgets a silent connection; one is silent for as long as --polling-timeout")
+}

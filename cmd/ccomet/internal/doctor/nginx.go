@@ -1,0 +1,245 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// CheckNginx checks a configuration of nginx for what is wanted.
+func CheckNginx(c *NginxConfig, m *Machine, w Wish) []Finding {
+	list := []Finding{c.checkConnections(&w), c.checkDescriptors(&w)}
+	routes := c.routes(w.Fronts)
+	if len(routes) == 0 {
+		return append(list, Finding{
+			Name: "nginx: the way to the server", Status: Bad, Have: "no proxy_pass of " + c.main + ", or of what it includes, leads to " + strings.Join(w.Fronts, " or "),
+			Why:   "--front tells where the server listens, and a variable in proxy_pass cannot be followed",
+			Fixes: []fix{{File: "within a location of " + c.main, Lines: []string{"proxy_pass " + passTo(w.Fronts[0]) + ";"}}},
+		})
+	}
+	for _, r := range routes {
+		for _, check := range routeChecks {
+			if f := check(&r, &w); f != nil {
+				f.Name = fmt.Sprintf("nginx, %s (%s): %s", r.title(), r.place(), f.Name)
+				for i := range f.Fixes {
+					if f.Fixes[i].File == "" {
+						f.Fixes[i].File = r.place() + ", within the " + r.name
+					}
+				}
+				list = append(list, *f)
+			}
+		}
+	}
+	return append(list, checkRoutePorts(routes, m, &w)...)
+}
+
+// passTo is a proxy_pass of an address.
+func passTo(address string) string {
+	if strings.HasPrefix(address, "unix:") {
+		return "http://" + address + ":/"
+	}
+	if strings.HasPrefix(address, ":") {
+		address = "127.0.0.1" + address
+	}
+	return "http://" + address + "/"
+}
+
+// number is a setting of one number below a block of the top, or at the top.
+func (c *NginxConfig) number(block, name string) (n int64, said bool) {
+	d := &c.top
+	if block != "" {
+		if d = c.top.find(block); d == nil {
+			return 0, false
+		}
+	}
+	d = d.find(name)
+	if d == nil || len(d.args) == 0 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(d.args[0], 10, 64)
+	return n, err == nil
+}
+
+// What nginx takes where nothing is said; of descriptors, what most services are
+// started with.
+const nginxConnections, nginxWorkers, nginxDescriptors = 512, 1, 1024
+
+// workers are nginx's processes.
+func (c *NginxConfig) workers(w *Wish) int64 {
+	if n, said := c.number("", "worker_processes"); said && n > 0 {
+		return n
+	}
+	if d := c.top.find("worker_processes"); d != nil && slices.Equal(d.args, []string{"auto"}) {
+		return w.Processors
+	}
+	return nginxWorkers
+}
+
+// each is what one worker has to hold: the two connections of each client, to him
+// and to the server, with a quarter more, because workers do not share evenly.
+func (c *NginxConfig) each(w *Wish) int64 {
+	n := c.workers(w)
+	return (2*w.Conns+n-1)/n*5/4 + spareDescriptors
+}
+
+func (c *NginxConfig) checkConnections(w *Wish) Finding {
+	have, said := c.number("events", "worker_connections")
+	if !said {
+		have = nginxConnections
+	}
+	want := c.each(w)
+	f := atLeast(have, want, Bad, "each client takes two connections of a worker, to him and to the server; workers do not share evenly",
+		[]fix{{File: c.main + ", within events", Lines: []string{fmt.Sprintf("worker_connections %d;", want)}}})
+	f.Name, f.Have = "nginx: worker_connections", fmt.Sprintf("%s, %s workers", f.Have, grouped(c.workers(w)))
+	if have < want && have*c.workers(w) >= 2*w.Conns {
+		f.Status = Warn
+	}
+	return *f
+}
+
+func (c *NginxConfig) checkDescriptors(w *Wish) Finding {
+	want := c.each(w) + spareDescriptors
+	have, said := c.number("", "worker_rlimit_nofile")
+	if !said {
+		have = nginxDescriptors
+	}
+	f := atLeast(have, want, Bad, "each of these connections takes a descriptor of the worker, and no worker may have more than fs.nr_open",
+		[]fix{{File: c.main + ", at the top", Lines: []string{fmt.Sprintf("worker_rlimit_nofile %d;", want)}}})
+	f.Name = "nginx: worker_rlimit_nofile"
+	if !said {
+		f.Have = "not set: nginx has what it was started with, mostly " + grouped(nginxDescriptors)
+	}
+	return *f
+}
+
+// routeChecks are those of each way to the server.
+var routeChecks = []func(*nginxRoute, *Wish) *Finding{checkReadTimeout, checkBuffering, checkUpstreamHTTP, checkUpstreamIdle, checkGzip}
+
+// nginxReadTimeout is what nginx takes where nothing is said.
+const nginxReadTimeout = "60s"
+
+func checkReadTimeout(r *nginxRoute, w *Wish) *Finding {
+	text := r.value("proxy_read_timeout", nginxReadTimeout)
+	f := &Finding{Name: "proxy_read_timeout", Have: text, Want: "more than " + w.Polling.String(),
+		Why: "nginx cuts a connection that is silent for as long, and one is for as long as --polling-timeout"}
+	have, understood := nginxTime(text)
+	switch {
+	case !understood:
+		f.Status = Warn
+	case have <= w.Polling:
+		f.Status = Bad
+	case have < w.Polling+5*time.Second:
+		f.Status, f.Why = Warn, f.Why+", and a moment more when the machine is busy"
+	}
+	if f.Status != OK {
+		f.Fixes = []fix{{Lines: []string{fmt.Sprintf("proxy_read_timeout %ds;", int64((2 * w.Polling).Seconds()))}}}
+	}
+	return f
+}
+
+func checkBuffering(r *nginxRoute, _ *Wish) *Finding {
+	f := &Finding{Name: "proxy_buffering", Have: "on, but for the server's X-Accel-Buffering: no",
+		Why: "messages are kept back until a buffer is full"}
+	if r.value("proxy_buffering", "on") == "off" {
+		f.Have = "off"
+		return f
+	}
+	for _, ignored := range r.inherited("proxy_ignore_headers") {
+		if slices.ContainsFunc(ignored.args, func(name string) bool { return strings.EqualFold(name, "X-Accel-Buffering") }) {
+			f.Status, f.Have = Bad, "on, and the server's X-Accel-Buffering: no is ignored ("+ignored.place()+")"
+			f.Fixes = []fix{{Lines: []string{"proxy_buffering off;"}}}
+		}
+	}
+	return f
+}
+
+func checkUpstreamHTTP(r *nginxRoute, _ *Wish) *Finding {
+	version := r.value("proxy_http_version", "1.0")
+	header := ""
+	for _, d := range r.inherited("proxy_set_header") {
+		if len(d.args) == 2 && strings.EqualFold(d.args[0], "Connection") {
+			header = " and Connection " + strconv.Quote(d.args[1])
+		}
+	}
+	kept := r.upstream != nil && r.upstream.find("keepalive") != nil
+	f := &Finding{Name: "connections to the server", Have: "HTTP/" + version + header}
+	if version == "1.1" && header == ` and Connection ""` && kept {
+		return f
+	}
+	if !kept {
+		f.Have += ", no keepalive in an upstream"
+	}
+	f.Status = Warn
+	f.Why = "nginx makes a new connection for each request: it works, but a poll takes two more descriptors and a port for a minute"
+	f.Fixes = []fix{{Lines: []string{"proxy_http_version 1.1;", `proxy_set_header Connection "";`}}}
+	if !kept {
+		f.Fixes = append(f.Fixes, fix{File: "within the upstream block that proxy_pass names", Lines: []string{"keepalive 64;", "keepalive_timeout 45s; # below --idle-timeout"}})
+	}
+	return f
+}
+
+// nginxUpstreamIdle is how long nginx keeps an idle connection to a server where
+// nothing is said.
+const nginxUpstreamIdle = "60s"
+
+// checkUpstreamIdle checks that it is nginx that closes an idle connection: one that
+// the server closes may be closed under a request.
+func checkUpstreamIdle(r *nginxRoute, w *Wish) *Finding {
+	if r.upstream == nil || r.upstream.find("keepalive") == nil {
+		return nil
+	}
+	text, said := nginxUpstreamIdle, r.upstream.find("keepalive_timeout")
+	if said != nil && len(said.args) > 0 {
+		text = said.args[0]
+	}
+	f := &Finding{Name: "keepalive_timeout of the upstream", Have: text, Want: "less than " + w.Idle.String(),
+		Why: "the server closes a connection that is idle for --idle-timeout, and a request that nginx sends just then is lost: a publish is not tried again"}
+	if said == nil {
+		f.Have += ", which nginx takes where nothing is said"
+	}
+	have, understood := nginxTime(text)
+	switch {
+	case !understood:
+		f.Status = Warn
+	case have >= w.Idle:
+		f.Status = Bad
+	}
+	if f.Status != OK {
+		f.Fixes = []fix{{File: "within the upstream block that proxy_pass names", Lines: []string{fmt.Sprintf("keepalive_timeout %ds;", max(int64((w.Idle*3/5).Seconds()), 1))}}}
+	}
+	return f
+}
+
+func checkGzip(r *nginxRoute, _ *Wish) *Finding {
+	f := &Finding{Name: "gzip", Have: r.value("gzip", "off")}
+	if f.Have != "on" {
+		return nil
+	}
+	f.Status, f.Why = Warn, "messages are too small to gain from it, and it takes 256 KiB for each stream of a type in gzip_types (text/html is always)"
+	f.Fixes = []fix{{Lines: []string{"gzip off;"}}}
+	return f
+}
+
+// checkRoutePorts checks that nginx has ports enough to the server's addresses.
+func checkRoutePorts(routes []nginxRoute, m *Machine, w *Wish) []Finding {
+	servers := map[string]bool{}
+	for _, r := range routes {
+		for _, server := range r.servers {
+			if strings.HasPrefix(server, "unix:") {
+				return nil
+			}
+			servers[server] = true
+		}
+	}
+	r, err := m.sysctl("net.ipv4.ip_local_port_range", 2)
+	if err != nil {
+		return nil
+	}
+	ports := (r[1] - r[0] + 1) * int64(len(servers))
+	f := atLeast(ports, w.Conns, Bad, fmt.Sprintf("each connection to the server takes a port, of which there are %s to each of the %d addresses that nginx knows; on another machine, that one's count", grouped(r[1]-r[0]+1), len(servers)),
+		[]fix{{File: "the upstream, and the server's --front", Lines: []string{"server unix:/run/ccomet/front.sock max_fails=0; # has no ports, or several of 127.0.0.1:8101 …"}}})
+	f.Name = "nginx: ports to the server"
+	return []Finding{*f}
+}

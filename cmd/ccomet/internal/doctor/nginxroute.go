@@ -1,0 +1,180 @@
+package doctor
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ccomet/cmd/ccomet/internal/settings"
+)
+
+// find returns the first directive of a name in the block, nil for none.
+func (d *nginxDirective) find(name string) *nginxDirective {
+	for _, inner := range d.block {
+		if inner.name == name {
+			return inner
+		}
+	}
+	return nil
+}
+
+// all returns the directives of a name in the block.
+func (d *nginxDirective) all(name string) (list []*nginxDirective) {
+	for _, inner := range d.block {
+		if inner.name == name {
+			list = append(list, inner)
+		}
+	}
+	return list
+}
+
+// inherited returns the directives of a name that hold in a block: its own, or
+// those of the nearest block around it that has any.
+func (d *nginxDirective) inherited(name string) []*nginxDirective {
+	for ; d != nil; d = d.parent {
+		if list := d.all(name); len(list) > 0 {
+			return list
+		}
+	}
+	return nil
+}
+
+// value is the first argument of what inherited finds, or what nginx takes where
+// nothing is said.
+func (d *nginxDirective) value(name, otherwise string) string {
+	for _, found := range d.inherited(name) {
+		if len(found.args) > 0 {
+			return found.args[0]
+		}
+	}
+	return otherwise
+}
+
+// title is the directive with its arguments.
+func (d *nginxDirective) title() string {
+	return strings.Join(append([]string{d.name}, d.args...), " ")
+}
+
+// nginxTime reads a time span: "60", "60s", "1m30s", "1h 30m", "500ms".
+func nginxTime(text string) (time.Duration, bool) {
+	units := []struct {
+		name string
+		unit time.Duration
+	}{ // those that others begin with come later
+		{"ms", time.Millisecond}, {"y", 365 * 24 * time.Hour}, {"M", 30 * 24 * time.Hour}, {"w", 7 * 24 * time.Hour},
+		{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"", time.Second},
+	}
+	var total time.Duration
+	for rest := strings.TrimSpace(text); rest != ""; rest = strings.TrimSpace(rest) {
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+		n, err := strconv.ParseInt(rest[:digits], 10, 32)
+		if err != nil {
+			return 0, false
+		}
+		rest = rest[digits:]
+		for _, u := range units {
+			if after, found := strings.CutPrefix(rest, u.name); found {
+				rest, total = after, total+time.Duration(n)*u.unit
+				break
+			}
+		}
+	}
+	return total, text != ""
+}
+
+// nginxRoute is a place of the configuration that requests leave by.
+type nginxRoute struct {
+	*nginxDirective                 // the location
+	servers         []string        // where to: "HOST:PORT" or "unix:/PATH"
+	upstream        *nginxDirective // nil where it names no group
+}
+
+// routes are all of a configuration that lead to a server's addresses.
+func (c *NginxConfig) routes(fronts []string) (list []nginxRoute) {
+	http := c.top.find("http")
+	if http == nil {
+		return nil
+	}
+	var walk func(d *nginxDirective)
+	walk = func(d *nginxDirective) {
+		for _, inner := range d.block {
+			walk(inner)
+		}
+		pass := d.find("proxy_pass")
+		if pass == nil || len(pass.args) == 0 {
+			return
+		}
+		r := routeTo(d, http, pass.args[0])
+		if slices.ContainsFunc(r.servers, func(server string) bool { return leadsTo(server, fronts) }) {
+			list = append(list, r)
+		}
+	}
+	walk(http)
+	return list
+}
+
+// routeTo is the route of a proxy_pass.
+func routeTo(location, http *nginxDirective, target string) nginxRoute {
+	r := nginxRoute{nginxDirective: location}
+	scheme, rest, found := strings.Cut(target, "://")
+	if !found {
+		return r
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	if strings.HasPrefix(rest, "unix:") {
+		socket, _, _ := strings.Cut(strings.TrimPrefix(rest, "unix:"), ":")
+		host = "unix:" + socket
+	}
+	for _, up := range http.all("upstream") {
+		if len(up.args) > 0 && up.args[0] == host {
+			r.upstream = up
+			for _, server := range up.all("server") {
+				if len(server.args) > 0 {
+					r.servers = append(r.servers, withPort(server.args[0], "80"))
+				}
+			}
+			return r
+		}
+	}
+	r.servers = []string{withPort(host, map[string]string{"https": "443"}[scheme])}
+	return r
+}
+
+// withPort is an address with a port, 80 unless another is usual.
+func withPort(host, usual string) string {
+	if strings.HasPrefix(host, "unix:") || strings.HasPrefix(host, "$") {
+		return host
+	}
+	if _, _, err := net.SplitHostPort(host); err == nil {
+		return host
+	}
+	if usual == "" {
+		usual = "80"
+	}
+	return net.JoinHostPort(strings.Trim(host, "[]"), usual)
+}
+
+// leadsTo says whether an address is one that a server listens on.
+func leadsTo(server string, fronts []string) bool {
+	for _, front := range fronts {
+		if server == front {
+			return true
+		}
+		ap, err := settings.ParseTCP(front)
+		host, port, err2 := net.SplitHostPort(server)
+		if err != nil || err2 != nil || port != strconv.Itoa(int(ap.Port())) {
+			continue
+		}
+		if host == "localhost" {
+			host = "127.0.0.1"
+		}
+		addr, err := netip.ParseAddr(host)
+		if ap.Addr().IsUnspecified() || err == nil && addr == ap.Addr() {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,47 @@
+package settings
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+)
+
+// Seconds is a time span that is set in whole seconds: "30", "30s" or "1m30s".
+type Seconds time.Duration
+
+// UnmarshalText reads one.
+func (s *Seconds) UnmarshalText(text []byte) error {
+	if n, err := strconv.ParseInt(string(text), 10, 32); err == nil {
+		*s = Seconds(time.Duration(n) * time.Second)
+		return nil
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d%time.Second != 0 {
+		return fmt.Errorf("%q: want whole seconds, as in 90, 90s or 1m30s", text)
+	}
+	*s = Seconds(d)
+	return nil
+}
+
+func (s Seconds) String() string { return time.Duration(s).String() }
+
+// DrainTime is a time span that may be set in parts of a second, too: "5", "0.3" or
+// "300ms".
+type DrainTime time.Duration
+
+// UnmarshalText reads one.
+func (d *DrainTime) UnmarshalText(text []byte) error {
+	if n, err := strconv.ParseFloat(string(text), 64); err == nil && math.Abs(n) <= float64(MaxSeconds) {
+		*d = DrainTime(math.Round(n*1000)) * DrainTime(time.Millisecond)
+		return nil
+	}
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q: want seconds, as in 5, 0.3 or 300ms", text)
+	}
+	*d = DrainTime(v)
+	return nil
+}
+
+func (d DrainTime) String() string { return time.Duration(d).String() }

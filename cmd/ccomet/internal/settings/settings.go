@@ -1,0 +1,279 @@
+// Package settings is what can be set of the server: names, defaults, bounds.
+package settings
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/rs/zerolog"
+
+	"ccomet/cmd/ccomet/internal/logging"
+	"ccomet/comet"
+)
+
+// Settings are what can be set of the server, by flag, environment or file.
+// Names and defaults are these tags'; bounds are in check, explanations in ccomet.toml.
+type Settings struct {
+	Front []string `placeholder:"ADDR" default:"127.0.0.1:8100"`
+	Admin []string `placeholder:"ADDR" default:"127.0.0.1:8000"`
+
+	CComet []string `name:"ccomet" placeholder:"ADDR"`
+
+	Auth       auth     `default:"none" placeholder:"none|token"`
+	Secret     string   `placeholder:"KEY"`
+	CORSOrigin []string `name:"cors-origin" placeholder:"ORIGINS"`
+
+	AdminHost   []string `placeholder:"NAMES"`
+	AdminOrigin []string `placeholder:"ORIGINS"`
+
+	FrontAllow    []string `placeholder:"ADDRS"`
+	FrontDeny     []string `placeholder:"ADDRS"`
+	AdminAllow    []string `placeholder:"ADDRS"`
+	AdminDeny     []string `placeholder:"ADDRS"`
+	TrustedProxy  []string `placeholder:"ADDRS"`
+	ProxyProtocol []string `placeholder:"front|admin"`
+
+	MaxChannels              int `default:"0" placeholder:"N"`
+	MaxSubscribersPerChannel int `default:"0" placeholder:"N"`
+	ChannelBufferSize        int `default:"100" placeholder:"N"`
+	ChannelBufferBytes       int `default:"1048576" placeholder:"BYTES"`
+	MaxHistoryBytes          int `default:"1073741824" placeholder:"BYTES"`
+	HistoryMinimum           int `default:"1" placeholder:"N"`
+	MaxHeldBytes             int `default:"268435456" placeholder:"BYTES"`
+	MaxConnections           int `default:"0" placeholder:"N"`
+	MaxConnectionsPerAddress int `default:"0" placeholder:"N"`
+	AcceptRate               int `default:"0" placeholder:"N"`
+	PublishRatePerAddress    int `default:"0" placeholder:"N"`
+	PublishRatePerChannel    int `default:"0" placeholder:"N"`
+	MaxMessage               int `default:"65536" placeholder:"BYTES"`
+	MaxHead                  int `default:"32768" placeholder:"BYTES"`
+
+	ChannelTimeout   Seconds `default:"30" placeholder:"S"`
+	PollingTimeout   Seconds `default:"30" placeholder:"S"`
+	RetryTime        Seconds `default:"3" placeholder:"S"`
+	RequestTimeout   Seconds `default:"10" placeholder:"S"`
+	BodyTimeout      Seconds `default:"10" placeholder:"S"`
+	IdleTimeout      Seconds `default:"75" placeholder:"S"`
+	AdminIdleTimeout Seconds `default:"600" placeholder:"S"`
+	WriteTimeout     Seconds `default:"30" placeholder:"S"`
+
+	DrainTime DrainTime `default:"5" placeholder:"S"`
+
+	Compat        Compat  `default:"" placeholder:"none|icomet"`
+	Config        string  `placeholder:"FILE" group:"The process" help:"A file to read settings from: TOML, whose keys are the names of these flags without the leading dashes, or an icomet.conf. The server recognises which by the text."`
+	Pidfile       string  `placeholder:"FILE"`
+	State         string  `placeholder:"FILE"`
+	StateInterval Seconds `default:"60" placeholder:"S"`
+	Loops         int     `default:"0" placeholder:"N"`
+	Demo          bool
+	Pprof         bool
+	LogLevel      logging.Level  `default:"info" placeholder:"LEVEL"`
+	LogFormat     logging.Format `default:"" placeholder:"console|json"`
+	LogOutput     string         `default:"stderr" placeholder:"FILE"`
+	LogRotateSize int            `default:"0" placeholder:"BYTES"`
+}
+
+// Trim drops the blanks round what lists have.
+func (s *Settings) Trim() {
+	v := reflect.ValueOf(s).Elem()
+	for i := range v.NumField() {
+		if list, ok := v.Field(i).Interface().([]string); ok {
+			TrimList(list)
+		}
+	}
+}
+
+func TrimList(list []string) {
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+	}
+}
+
+// auth says who may subscribe.
+type auth comet.Auth
+
+// UnmarshalText reads "none" or "token".
+func (a *auth) UnmarshalText(text []byte) error {
+	v, err := comet.ParseAuth(string(text))
+	if err != nil {
+		return fmt.Errorf("%q: want none or token", text)
+	}
+	*a = auth(v)
+	return nil
+}
+
+// maxTime bounds every time that can be set, maxCount what is counted.
+const (
+	MaxTime       = Seconds(comet.MaxLease)
+	MaxSeconds    = int64(comet.MaxLease / time.Second)
+	MaxCount      = 1 << 30
+	MaxRotateSize = 1 << 40 // bytes
+)
+
+// Bad is a setting whose value cannot be.
+type Bad struct{ Name, Reason string }
+
+func (e *Bad) Error() string { return "--" + e.Name + " " + e.Reason }
+
+// Check tells of values out of bounds, by the names that users know them by.
+// The server checks too, but takes 0 for a default.
+func (s *Settings) Check() (bad []*Bad) {
+	for _, n := range []struct {
+		name             string
+		value, low, high int
+	}{
+		{"max-channels", s.MaxChannels, 0, MaxCount},
+		{"max-subscribers-per-channel", s.MaxSubscribersPerChannel, 0, MaxCount},
+		{"channel-buffer-size", s.ChannelBufferSize, 0, MaxCount},
+		{"channel-buffer-bytes", s.ChannelBufferBytes, 1, 1 << 40},
+		{"max-history-bytes", s.MaxHistoryBytes, 1, 1 << 40},
+		{"history-minimum", s.HistoryMinimum, 1, MaxCount},
+		{"max-held-bytes", s.MaxHeldBytes, 1, 1 << 40},
+		{"max-connections", s.MaxConnections, 0, MaxCount},
+		{"max-connections-per-address", s.MaxConnectionsPerAddress, 0, MaxCount},
+		{"accept-rate", s.AcceptRate, 0, MaxCount},
+		{"publish-rate-per-address", s.PublishRatePerAddress, 0, MaxCount},
+		{"publish-rate-per-channel", s.PublishRatePerChannel, 0, MaxCount},
+		{"max-message", s.MaxMessage, 1, 1 << 28},
+		{"max-head", s.MaxHead, 1024, 1 << 24},
+		{"loops", s.Loops, 0, comet.MaxLoops},
+		{"log-rotate-size", s.LogRotateSize, 0, MaxRotateSize},
+	} {
+		if n.value < n.low || n.value > n.high {
+			bad = append(bad, &Bad{n.name, fmt.Sprintf("is %d: want %d to %d", n.value, n.low, n.high)})
+		}
+	}
+	for _, t := range []struct {
+		name  string
+		value Seconds
+	}{
+		{"channel-timeout", s.ChannelTimeout},
+		{"polling-timeout", s.PollingTimeout},
+		{"request-timeout", s.RequestTimeout},
+		{"body-timeout", s.BodyTimeout},
+		{"idle-timeout", s.IdleTimeout},
+		{"admin-idle-timeout", s.AdminIdleTimeout},
+		{"write-timeout", s.WriteTimeout},
+	} {
+		if t.value < Seconds(time.Second) || t.value > MaxTime {
+			bad = append(bad, &Bad{t.name, fmt.Sprintf("is %v: want 1s to %v", t.value, MaxTime)})
+		}
+	}
+	if s.RetryTime < 0 || s.RetryTime > Seconds(time.Hour) {
+		bad = append(bad, &Bad{"retry-time", fmt.Sprintf("is %v: want 0s to 1h", s.RetryTime)})
+	}
+	for _, t := range []struct {
+		name  string
+		value Seconds
+	}{{"drain-time", Seconds(s.DrainTime)}, {"state-interval", s.StateInterval}} {
+		if t.value < 0 || t.value > MaxTime {
+			bad = append(bad, &Bad{t.name, fmt.Sprintf("is %v: want 0s to %v", t.value, MaxTime)})
+		}
+	}
+	return append(bad, s.checkText()...)
+}
+
+func (s *Settings) checkText() (bad []*Bad) {
+	for _, listen := range []struct {
+		name string
+		list []string
+	}{{"front", s.Front}, {"admin", s.Admin}, {"ccomet", s.CComet}} {
+		for _, address := range listen.list {
+			if err := CheckAddress(address); err != nil {
+				bad = append(bad, &Bad{listen.name, "is " + err.Error()})
+			}
+		}
+	}
+	bad = append(bad, s.checkAccess()...)
+	return bad
+}
+
+func (s *Settings) checkAccess() (bad []*Bad) {
+	for _, addresses := range []struct {
+		name string
+		list []string
+	}{
+		{"front-allow", s.FrontAllow}, {"front-deny", s.FrontDeny}, {"admin-allow", s.AdminAllow}, {"admin-deny", s.AdminDeny},
+		{"trusted-proxy", s.TrustedProxy},
+	} {
+		if _, err := comet.ParseAddresses(addresses.list); err != nil {
+			bad = append(bad, &Bad{addresses.name, "has " + err.Error()})
+		}
+	}
+	for _, origins := range []struct {
+		name string
+		list []string
+	}{{"cors-origin", s.CORSOrigin}, {"admin-origin", s.AdminOrigin}} {
+		if _, err := comet.ParseOrigins(origins.list); err != nil {
+			bad = append(bad, &Bad{origins.name, "has " + oneLine(err)})
+		}
+	}
+	if _, err := comet.ParseHosts(s.AdminHost); err != nil {
+		bad = append(bad, &Bad{"admin-host", "has " + oneLine(err)})
+	}
+	for _, side := range s.ProxyProtocol {
+		if side != "front" && side != "admin" {
+			bad = append(bad, &Bad{"proxy-protocol", fmt.Sprintf("has %q: want front or admin", side)})
+		}
+	}
+	if len(s.ProxyProtocol) > 0 && len(s.TrustedProxy) == 0 {
+		bad = append(bad, &Bad{"proxy-protocol", "is set without --trusted-proxy, and only trusted proxies may speak it"})
+	}
+	return bad
+}
+
+// oneLine is what an error says, if it is several joined.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ", and ") }
+
+// ServerConfig is the server's configuration that the settings come to.
+func (s *Settings) ServerConfig(log zerolog.Logger) comet.Config {
+	buffer := s.ChannelBufferSize
+	if buffer == 0 {
+		buffer = -1 // the server's word for none
+	}
+	retry := time.Duration(s.RetryTime)
+	if retry == 0 {
+		retry = -1 // the same
+	}
+	interval := time.Duration(s.StateInterval)
+	if interval == 0 {
+		interval = -1 // and for never
+	}
+	return comet.Config{
+		Front: s.Front, Admin: s.Admin, CComet: s.CComet, Loops: s.Loops,
+		Auth: comet.Auth(s.Auth), Secret: []byte(s.Secret), CORSOrigins: s.CORSOrigin, AdminOrigins: s.AdminOrigin, AdminHosts: s.AdminHost,
+		FrontAllow: s.FrontAllow, FrontDeny: s.FrontDeny, AdminAllow: s.AdminAllow, AdminDeny: s.AdminDeny,
+		TrustedProxies: s.TrustedProxy, ProxyProtocol: s.ProxyProtocol,
+		MaxChannels: s.MaxChannels, MaxSubscribersPerChannel: s.MaxSubscribersPerChannel,
+		ChannelBufferSize: buffer, ChannelBufferBytes: s.ChannelBufferBytes,
+		MaxHistoryBytes: s.MaxHistoryBytes, HistoryMinimum: s.HistoryMinimum, MaxHeldBytes: s.MaxHeldBytes,
+		MaxConnections: s.MaxConnections, MaxConnectionsPerAddress: s.MaxConnectionsPerAddress, AcceptRate: s.AcceptRate,
+		PublishRatePerAddress: s.PublishRatePerAddress, PublishRatePerChannel: s.PublishRatePerChannel,
+		MaxMessage: s.MaxMessage, MaxHead: s.MaxHead, Compat: s.Compat.leniencies(),
+		ChannelTimeout:   time.Duration(s.ChannelTimeout),
+		PollingTimeout:   time.Duration(s.PollingTimeout),
+		RequestTimeout:   time.Duration(s.RequestTimeout),
+		BodyTimeout:      time.Duration(s.BodyTimeout),
+		RetryTime:        retry,
+		IdleTimeout:      time.Duration(s.IdleTimeout),
+		AdminIdleTimeout: time.Duration(s.AdminIdleTimeout),
+		WriteTimeout:     time.Duration(s.WriteTimeout),
+		StateFile:        s.State,
+		StateInterval:    interval,
+		Log:              log,
+	}
+}
+
+// New is a parser of settings by file alone, and their flags.
+func New(options ...kong.Option) (*Settings, []*kong.Flag, error) {
+	var s struct{ Settings }
+	parser, err := kong.New(&s, options...)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = parser.Parse(nil)
+	return &s.Settings, parser.Model.Flags, err
+}
