@@ -44,6 +44,20 @@ func (p *process) logs(text string) {
 	until(p.t, func() bool { return strings.Contains(p.logged(), text) })
 }
 
+// askOn is the status of a request on a connection that stays open.
+func askOn(t *testing.T, c net.Conn, answers *bufio.Reader, target string) int {
+	t.Helper()
+	if _, err := io.WriteString(c, "GET "+target+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.ReadAll(resp.Body)
+	return resp.StatusCode
+}
+
 // TestDrain sends clients of every kind away, in a manner that none takes for an
 // error, and lets a backend publish to the end.
 func TestDrain(t *testing.T) {
@@ -60,18 +74,7 @@ func TestDrain(t *testing.T) {
 	readUntil(t, events, "next_seq")
 	readUntil(t, idle, "sub_timeout")
 	until(t, func() bool { return strings.Contains(get(t, p.admin, "/info").body, `"subscribers": 4}`) })
-	ask := func(target string) *http.Response {
-		t.Helper()
-		if _, err := io.WriteString(admin, "GET "+target+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.ReadResponse(answers, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.ReadAll(resp.Body)
-		return resp
-	}
+	ask := func(target string) int { return askOn(t, admin, answers, target) }
 	if resp, err := http.ReadResponse(answers, nil); err != nil || resp.StatusCode != 200 {
 		t.Fatal(resp, err)
 	} else {
@@ -89,14 +92,14 @@ func TestDrain(t *testing.T) {
 		c.Close()
 		t.Error("it still listens")
 	}
-	if resp := ask("/healthz"); resp.StatusCode != 503 {
-		t.Errorf("healthz: %d", resp.StatusCode)
+	if status := ask("/healthz"); status != 503 {
+		t.Errorf("healthz: %d", status)
 	}
-	if resp := ask("/readyz"); resp.StatusCode != 503 {
-		t.Errorf("readyz: %d", resp.StatusCode)
+	if status := ask("/readyz"); status != 503 {
+		t.Errorf("readyz: %d", status)
 	}
-	if resp := ask("/push?cname=b&content=x"); resp.StatusCode != 200 {
-		t.Errorf("push: %d", resp.StatusCode)
+	if status := ask("/push?cname=b&content=x"); status != 200 {
+		t.Errorf("push: %d", status)
 	}
 	if rest, err := io.ReadAll(stream); err != nil || strings.HasSuffix(string(rest), "0\r\n\r\n") {
 		t.Errorf("the stream: %q, %v", rest, err)

@@ -106,6 +106,22 @@ func TestManagerIsNotThere(t *testing.T) {
 	}
 }
 
+// turningWith starts a server of two loops, and returns what their turns wait for: each reads the clock.
+func turningWith(t *testing.T) (*comet.Server, *sync.Mutex) {
+	t.Helper()
+	turning := new(sync.Mutex)
+	srv, err := comet.New(comet.Config{Front: []string{"127.0.0.1:0"}, Admin: []string{"127.0.0.1:0"}, Loops: 2, Clock: func() time.Time {
+		turning.Lock()
+		defer turning.Unlock()
+		return time.Now()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	return srv, turning
+}
+
 // TestWatchdog: while a loop is stuck the manager is not told that all is well.
 func TestWatchdog(t *testing.T) {
 	e := newEar(t, filepath.Join(t.TempDir(), "notify"))
@@ -116,16 +132,7 @@ func TestWatchdog(t *testing.T) {
 	if err != nil || os.Getenv("NOTIFY_SOCKET")+os.Getenv("WATCHDOG_USEC")+os.Getenv("WATCHDOG_PID") != "" {
 		t.Fatal(err, os.Environ())
 	}
-	var turning sync.Mutex // a turn reads the clock, and waits for this
-	srv, err := comet.New(comet.Config{Front: []string{"127.0.0.1:0"}, Admin: []string{"127.0.0.1:0"}, Loops: 2, Clock: func() time.Time {
-		turning.Lock()
-		defer turning.Unlock()
-		return time.Now()
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
+	srv, turning := turningWith(t)
 	pulses, stop, ended := make(chan []int64), make(chan struct{}), make(chan struct{})
 	var troubles []error
 	go func() {

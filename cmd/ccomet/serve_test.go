@@ -89,81 +89,84 @@ func TestDescriptors(t *testing.T) {
 	}
 }
 
+// flagEffects are settings with what shows that each has been taken.
+var flagEffects = []struct {
+	args  string
+	check func(t *testing.T, p *process)
+}{
+	{"--loops 3", says("loops", 3.0)},
+	{"--request-timeout 20s", says("request-timeout", 20.0)},
+	{"--max-head 4096", says("max-head", 4096.0)},
+	{"--auth token", answers("/poll?cname=a&seq=0", `"type":"401"`)},
+	{"--auth none", answers("/poll?cname=a&seq=0", `"type":"next_seq"`)},
+	{"--polling-timeout 7", answers("/ping", `"sub_timeout":7`)},
+	{"--polling-timeout 1m10s", answers("/ping", `"sub_timeout":70`)},
+	{"--max-head 2048", func(t *testing.T, p *process) {
+		ends(t, p, "GET /ping HTTP/1.1\r\nHost: a\r\nX: "+strings.Repeat("x", 3000), "the limit is 2048 bytes")
+	}},
+	{"--channel-timeout 17", func(t *testing.T, p *process) {
+		if a := get(t, p.admin, "/sign?cname=a"); !strings.Contains(a.body, `"expires":17`) {
+			t.Error(a.body)
+		}
+	}},
+	{"--max-message 8", func(t *testing.T, p *process) {
+		if a := get(t, p.admin, "/push?cname=a&content=123456789"); a.status != 413 || !strings.Contains(a.body, "8") {
+			t.Error(a)
+		}
+	}},
+	{"--max-channels 1", func(t *testing.T, p *process) {
+		p.push("a", "x")
+		if a := get(t, p.admin, "/push?cname=b&content=x"); a.status != 429 {
+			t.Error(a)
+		}
+	}},
+	{"--max-subscribers-per-channel 1", func(t *testing.T, p *process) {
+		stream := open(t, p.front, "/stream?cname=a&seq=0")
+		if line, err := stream.ReadString('\n'); err != nil {
+			t.Fatal(line, err)
+		}
+		answers("/poll?cname=a&seq=1", "Too many subscribers")(t, p)
+	}},
+	{"--channel-buffer-size 2", keeps(2)},
+	{"--channel-buffer-size 0", keeps(0)},
+	// A message takes 48 bytes beside its content, which is one here.
+	{"--channel-buffer-bytes 147", keeps(3)},
+	{"--channel-buffer-bytes 146", keeps(2)},
+	{"--cors-origin https://example.com", func(t *testing.T, p *process) {
+		req, err := http.NewRequest(http.MethodGet, "http://"+p.front+"/ping", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", "https://example.com")
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.Header.Get("Access-Control-Allow-Origin") != "https://example.com" {
+			t.Error(resp.Header)
+		}
+	}},
+	{"--idle-timeout 1", func(t *testing.T, p *process) { ends(t, p, "GET /ping HTTP/1.1\r\nHost: a\r\n\r\n", "200") }},
+	{"--request-timeout 1", func(t *testing.T, p *process) { ends(t, p, "GET /ping HTTP/1.1\r\n", "408") }},
+	{"--ccomet 127.0.0.1:0 --ccomet 127.0.0.1:0", func(t *testing.T, p *process) {
+		for _, address := range p.serving["ccomet"].([]any) {
+			if a := get(t, address.(string), "/sign?channel=c&sname=u&callback=f"); a.body != `f('[{"type" : "sign in"}]')` {
+				t.Error(a)
+			}
+		}
+	}},
+	{"--front 127.0.0.1:0 --front 127.0.0.1:0", func(t *testing.T, p *process) {
+		for _, address := range p.serving["front"].([]any) {
+			get(t, address.(string), "/ping")
+		}
+	}},
+}
+
 // TestFlags: what each setting does, where that can be seen at once.
 func TestFlags(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		args  string
-		check func(t *testing.T, p *process)
-	}{
-		{"--loops 3", says("loops", 3.0)},
-		{"--request-timeout 20s", says("request-timeout", 20.0)},
-		{"--max-head 4096", says("max-head", 4096.0)},
-		{"--auth token", answers("/poll?cname=a&seq=0", `"type":"401"`)},
-		{"--auth none", answers("/poll?cname=a&seq=0", `"type":"next_seq"`)},
-		{"--polling-timeout 7", answers("/ping", `"sub_timeout":7`)},
-		{"--polling-timeout 1m10s", answers("/ping", `"sub_timeout":70`)},
-		{"--max-head 2048", func(t *testing.T, p *process) {
-			ends(t, p, "GET /ping HTTP/1.1\r\nHost: a\r\nX: "+strings.Repeat("x", 3000), "the limit is 2048 bytes")
-		}},
-		{"--channel-timeout 17", func(t *testing.T, p *process) {
-			if a := get(t, p.admin, "/sign?cname=a"); !strings.Contains(a.body, `"expires":17`) {
-				t.Error(a.body)
-			}
-		}},
-		{"--max-message 8", func(t *testing.T, p *process) {
-			if a := get(t, p.admin, "/push?cname=a&content=123456789"); a.status != 413 || !strings.Contains(a.body, "8") {
-				t.Error(a)
-			}
-		}},
-		{"--max-channels 1", func(t *testing.T, p *process) {
-			p.push("a", "x")
-			if a := get(t, p.admin, "/push?cname=b&content=x"); a.status != 429 {
-				t.Error(a)
-			}
-		}},
-		{"--max-subscribers-per-channel 1", func(t *testing.T, p *process) {
-			stream := open(t, p.front, "/stream?cname=a&seq=0")
-			if line, err := stream.ReadString('\n'); err != nil {
-				t.Fatal(line, err)
-			}
-			answers("/poll?cname=a&seq=1", "Too many subscribers")(t, p)
-		}},
-		{"--channel-buffer-size 2", keeps(2)},
-		{"--channel-buffer-size 0", keeps(0)},
-		// A message takes 48 bytes beside its content, which is one here.
-		{"--channel-buffer-bytes 147", keeps(3)},
-		{"--channel-buffer-bytes 146", keeps(2)},
-		{"--cors-origin https://example.com", func(t *testing.T, p *process) {
-			req, err := http.NewRequest(http.MethodGet, "http://"+p.front+"/ping", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Header.Set("Origin", "https://example.com")
-			resp, err := client.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp.Body.Close()
-			if resp.Header.Get("Access-Control-Allow-Origin") != "https://example.com" {
-				t.Error(resp.Header)
-			}
-		}},
-		{"--idle-timeout 1", func(t *testing.T, p *process) { ends(t, p, "GET /ping HTTP/1.1\r\nHost: a\r\n\r\n", "200") }},
-		{"--request-timeout 1", func(t *testing.T, p *process) { ends(t, p, "GET /ping HTTP/1.1\r\n", "408") }},
-		{"--ccomet 127.0.0.1:0 --ccomet 127.0.0.1:0", func(t *testing.T, p *process) {
-			for _, address := range p.serving["ccomet"].([]any) {
-				if a := get(t, address.(string), "/sign?channel=c&sname=u&callback=f"); a.body != `f('[{"type" : "sign in"}]')` {
-					t.Error(a)
-				}
-			}
-		}},
-		{"--front 127.0.0.1:0 --front 127.0.0.1:0", func(t *testing.T, p *process) {
-			for _, address := range p.serving["front"].([]any) {
-				get(t, address.(string), "/ping")
-			}
-		}},
-	} {
+	for _, c := range flagEffects {
 		t.Run(c.args, func(t *testing.T) {
 			t.Parallel()
 			p := start(t, nil, strings.Fields(c.args)...)

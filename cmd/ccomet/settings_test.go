@@ -105,51 +105,54 @@ func runToEnd(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, status int) {
 	return out.String(), errs.String(), status
 }
 
+// badSettings are settings that are refused, with what the refusal names.
+var badSettings = []struct {
+	env, file string
+	args      string
+	want      []string
+}{
+	{args: "--nope", want: []string{"--nope"}},
+	{args: "--loops x", want: []string{"--loops", `"x"`}},
+	{args: "--loops 65", want: []string{"--loops", "65", "64"}},
+	{args: "--loops -1", want: []string{"--loops", "-1"}},
+	{args: "--auth maybe", want: []string{"--auth", "maybe", "none", "token"}},
+	{args: "--polling-timeout 0", want: []string{"--polling-timeout", "0s"}},
+	{args: "--polling-timeout 1.5s", want: []string{"--polling-timeout", "whole seconds"}},
+	{args: "--drain-time=-1", want: []string{"--drain-time", "-1s", "0s"}},
+	{args: "--state-interval 9000h", want: []string{"--state-interval", "8760h"}},
+	{args: "--write-timeout soon", want: []string{"--write-timeout", "soon"}},
+	{args: "--max-message 0", want: []string{"--max-message", "0"}},
+	{args: "--max-head 10", want: []string{"--max-head", "10", "1024"}},
+	{args: "--channel-buffer-size=-1", want: []string{"--channel-buffer-size", "-1"}},
+	{args: "--front example", want: []string{"--front", "example"}},
+	{args: "--ccomet 8081", want: []string{"--ccomet", "8081"}},
+	{args: "--admin example.com:80", want: []string{"--admin", "numeric"}},
+	{args: "--log-level loud", want: []string{"--log-level", "loud", "debug"}},
+	{args: "--log-format xml", want: []string{"--log-format", "xml"}},
+	{args: "--config /nowhere/at/all", want: []string{"--config", "/nowhere/at/all"}},
+	{env: "CCOMET_LOOPS=many", want: []string{"CCOMET_LOOPS", "many"}},
+	{env: "CCOMET_MAX_CHANNELS=-5", want: []string{"max-channels", "-5"}},
+	{file: "# first\nmax-chanels = 1\n", want: []string{"ccomet.toml:2:", "max-chanels"}},
+	{file: "\n\nloops = \"two\"\n", want: []string{"ccomet.toml:3:", "loops", "two"}},
+	{file: "max-channels = -1\n", want: []string{"ccomet.toml:1:", "max-channels", "-1"}},
+	{file: "polling-timeout = 1.5\n", want: []string{"ccomet.toml:1:", "polling-timeout", "1.5"}},
+	{file: "auth = \"maybe\"\n", want: []string{"ccomet.toml:1:", "auth", "maybe"}},
+	{file: "demo = \"yes\"\n", want: []string{"ccomet.toml:1:", "demo"}},
+	{file: "front = [1]\n", want: []string{"ccomet.toml:1:", "front"}},
+	{file: "front = [\"here\"]\n", want: []string{"ccomet.toml:1:", "front", "here"}},
+	{file: "[serve]\nloops = 1\n", want: []string{"ccomet.toml:1:", "serve"}},
+	{file: "config = \"other\"\n", want: []string{"ccomet.toml:1:", "config"}},
+	{file: "loops = \n", want: []string{"ccomet.toml:1:"}},
+	{file: "loops = 65\nmax-head = 1\nauth = 1\n", want: []string{"ccomet.toml:3: auth:"}},
+	{file: "loops = 65\nmax-head = 1\n", want: []string{"ccomet.toml:1: loops", "; ", "ccomet.toml:2: max-head"}},
+	{file: "loops = 65\n", args: "--max-head 1", want: []string{"ccomet.toml:1: loops", "--max-head is 1"}},
+	{file: "log-output = \"/nowhere/log\"\nloops = 1000\n", env: "CCOMET_LOOPS=65", want: []string{"--loops is 65"}},
+}
+
 // TestBadSettings: one line, that names the setting, and where it was set.
 func TestBadSettings(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		env, file string
-		args      string
-		want      []string
-	}{
-		{args: "--nope", want: []string{"--nope"}},
-		{args: "--loops x", want: []string{"--loops", `"x"`}},
-		{args: "--loops 65", want: []string{"--loops", "65", "64"}},
-		{args: "--loops -1", want: []string{"--loops", "-1"}},
-		{args: "--auth maybe", want: []string{"--auth", "maybe", "none", "token"}},
-		{args: "--polling-timeout 0", want: []string{"--polling-timeout", "0s"}},
-		{args: "--polling-timeout 1.5s", want: []string{"--polling-timeout", "whole seconds"}},
-		{args: "--drain-time=-1", want: []string{"--drain-time", "-1s", "0s"}},
-		{args: "--state-interval 9000h", want: []string{"--state-interval", "8760h"}},
-		{args: "--write-timeout soon", want: []string{"--write-timeout", "soon"}},
-		{args: "--max-message 0", want: []string{"--max-message", "0"}},
-		{args: "--max-head 10", want: []string{"--max-head", "10", "1024"}},
-		{args: "--channel-buffer-size=-1", want: []string{"--channel-buffer-size", "-1"}},
-		{args: "--front example", want: []string{"--front", "example"}},
-		{args: "--ccomet 8081", want: []string{"--ccomet", "8081"}},
-		{args: "--admin example.com:80", want: []string{"--admin", "numeric"}},
-		{args: "--log-level loud", want: []string{"--log-level", "loud", "debug"}},
-		{args: "--log-format xml", want: []string{"--log-format", "xml"}},
-		{args: "--config /nowhere/at/all", want: []string{"--config", "/nowhere/at/all"}},
-		{env: "CCOMET_LOOPS=many", want: []string{"CCOMET_LOOPS", "many"}},
-		{env: "CCOMET_MAX_CHANNELS=-5", want: []string{"max-channels", "-5"}},
-		{file: "# first\nmax-chanels = 1\n", want: []string{"ccomet.toml:2:", "max-chanels"}},
-		{file: "\n\nloops = \"two\"\n", want: []string{"ccomet.toml:3:", "loops", "two"}},
-		{file: "max-channels = -1\n", want: []string{"ccomet.toml:1:", "max-channels", "-1"}},
-		{file: "polling-timeout = 1.5\n", want: []string{"ccomet.toml:1:", "polling-timeout", "1.5"}},
-		{file: "auth = \"maybe\"\n", want: []string{"ccomet.toml:1:", "auth", "maybe"}},
-		{file: "demo = \"yes\"\n", want: []string{"ccomet.toml:1:", "demo"}},
-		{file: "front = [1]\n", want: []string{"ccomet.toml:1:", "front"}},
-		{file: "front = [\"here\"]\n", want: []string{"ccomet.toml:1:", "front", "here"}},
-		{file: "[serve]\nloops = 1\n", want: []string{"ccomet.toml:1:", "serve"}},
-		{file: "config = \"other\"\n", want: []string{"ccomet.toml:1:", "config"}},
-		{file: "loops = \n", want: []string{"ccomet.toml:1:"}},
-		{file: "loops = 65\nmax-head = 1\nauth = 1\n", want: []string{"ccomet.toml:3: auth:"}},
-		{file: "loops = 65\nmax-head = 1\n", want: []string{"ccomet.toml:1: loops", "; ", "ccomet.toml:2: max-head"}},
-		{file: "loops = 65\n", args: "--max-head 1", want: []string{"ccomet.toml:1: loops", "--max-head is 1"}},
-		{file: "log-output = \"/nowhere/log\"\nloops = 1000\n", env: "CCOMET_LOOPS=65", want: []string{"--loops is 65"}},
-	} {
+	for _, c := range badSettings {
 		t.Run(c.args+c.env+c.file, func(t *testing.T) {
 			t.Parallel()
 			args := append([]string{"serve"}, strings.Fields(c.args)...)

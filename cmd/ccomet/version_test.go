@@ -32,18 +32,9 @@ func TestVersionOf(t *testing.T) {
 	}
 }
 
-// TestVersionOfATag: a program that is built from a tagged checkout tells the tag, with
-// make and with go alone, and where Go is told to record nothing.
-func TestVersionOfATag(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("-short: it builds the program again")
-	}
-	for _, tool := range []string{"git", "make"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			leaveOut(t, "no "+tool+" here")
-		}
-	}
+// copyOfSources is a directory with what the program is built from.
+func copyOfSources(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"reactor", "httplite", "comet", "cmd", "demo"} {
 		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join("../..", name))); err != nil {
@@ -62,6 +53,22 @@ func TestVersionOfATag(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return dir
+}
+
+// TestVersionOfATag: a program that is built from a tagged checkout tells the tag, with
+// make and with go alone, and where Go is told to record nothing.
+func TestVersionOfATag(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short: it builds the program again")
+	}
+	for _, tool := range []string{"git", "make"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			leaveOut(t, "no "+tool+" here")
+		}
+	}
+	dir := copyOfSources(t)
 	const tag = "v0.9.8"
 	inDirectory := func(flags string, args ...string) {
 		t.Helper()

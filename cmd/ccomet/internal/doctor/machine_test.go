@@ -48,19 +48,19 @@ func with(differs ...string) *Machine {
 	return &Machine{Files: files, Page: 4096}
 }
 
+// group are the files of a control group's memory.
+func group(path, max, current string) []string {
+	return []string{"sys/fs/cgroup/" + path + "memory.max", max, "sys/fs/cgroup/" + path + "memory.current", current}
+}
+
 // TestDoctorMachines: what is found on machines that lack one thing, and nothing
 // else is found there.
 func TestDoctorMachines(t *testing.T) {
 	tcp := Wish{Conns: 100_000, Fronts: []string{"127.0.0.1:8101", "127.0.0.1:8102"}, Polling: 30 * time.Second, Processors: 4, Proxied: true}
-	local, alone := tcp, tcp
+	local, alone, here := tcp, tcp, tcp
 	local.Fronts = []string{"unix:/run/ccomet.sock"}
-	alone.Proxied = false
-	here := tcp
-	here.ProxyHere = true
+	alone.Proxied, here.ProxyHere = false, true
 	const conntrack, timeout, wmem = "net.netfilter.nf_conntrack_max", "net.netfilter.nf_conntrack_tcp_timeout_established", "net.ipv4.tcp_wmem"
-	group := func(path, max, current string) []string {
-		return []string{"sys/fs/cgroup/" + path + "memory.max", max, "sys/fs/cgroup/" + path + "memory.current", current}
-	}
 	for _, c := range []struct {
 		name    string
 		wish    Wish
