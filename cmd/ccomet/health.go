@@ -9,8 +9,8 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 )
 
-// health is the command that asks a server whether it serves, for whoever has
-// nothing else to ask with, such as a container of this program alone.
+// health is the command that asks a server whether it serves, for a
+// machine that has nothing else to ask with, such as a container of this program alone.
 type health struct {
 	Ready bool     `help:"Ask whether messages pass between all its loops (/readyz), instead of whether it serves (/healthz)."`
 	Admin []string `placeholder:"ADDR" default:"127.0.0.1:8000" help:"Where its admin side is, as for serve; of several, the first is asked."`
@@ -19,7 +19,7 @@ type health struct {
 // Help is what --help says beside the flags.
 func (*health) Help() string { return "The exit status is 0 if it does, and 1 if not." }
 
-// healthPatience is how long an answer may take.
+// healthTimeout is how long an answer may take.
 const healthTimeout = 2 * time.Second
 
 // Run asks.

@@ -64,8 +64,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// dropEmptyVariables has variables of the environment that are empty be as unset: whoever
-// writes CCOMET_FRONT= into a file of them means the default.
+// dropEmptyVariables has variables of the environment that are empty be as unset:
+// CCOMET_FRONT= in a file of them means the default.
 func dropEmptyVariables() {
 	for _, v := range os.Environ() {
 		if name, value, _ := strings.Cut(v, "="); value == "" && strings.HasPrefix(name, envPrefix+"_") {

@@ -33,7 +33,7 @@ type running struct {
 func (r *running) catch() {
 	r.stops, r.hangups = make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(r.stops, unix.SIGTERM, unix.SIGINT)
-	signal.Ignore(unix.SIGPIPE) // who reads the log may end, and be started again
+	signal.Ignore(unix.SIGPIPE) // a reader of the log may end, and be started again
 	if !signal.Ignored(unix.SIGHUP) {
 		signal.Notify(r.hangups, unix.SIGHUP)
 	}

@@ -28,7 +28,7 @@ import (
 type serve struct {
 	settings.Settings
 	file    *configfile.File // nil for none
-	implied settings.Compat  // by how the server is started, where nobody says otherwise
+	implied settings.Compat  // by how the server is started, where nothing says otherwise
 
 	sockets []comet.Sockets // of the server whose place this one takes
 }
@@ -153,7 +153,7 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	if c.file != nil {
 		for _, p := range c.file.InOrder() {
 			log.Warn().Msg(p.Error())
-			if c.LogsToFile() { // which nobody may look at
+			if c.LogsToFile() { // which may go unread
 				fmt.Fprintln(out, "warning: "+p.Error())
 			}
 		}

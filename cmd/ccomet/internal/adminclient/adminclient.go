@@ -53,7 +53,7 @@ const Timeout = 10 * time.Second
 func (a *Client) Get(path string, form map[string][]string) (string, error) {
 	resp, err := a.ask(path, form)
 	if err == nil && resp.StatusCode == http.StatusBadRequest && a.proxied.CompareAndSwap(false, true) {
-		resp.Body.Close() // it may have --proxy-protocol, of which nobody has told
+		resp.Body.Close() // it may have --proxy-protocol, which the command does not know
 		resp, err = a.ask(path, form)
 	}
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 // Of a key or a section that iComet's file has several times, the last counts,
 // but for allow and deny, which are lists. What iComet does not know, it ignores;
-// so does this, with a warning, unless it seems to be about who may come. The
+// so does this, with a warning, unless it seems to be about access. The
 // file's relative paths begin at its directory.
 
 // icometKeys are the flags that the keys stand for.
@@ -42,7 +42,7 @@ var icometFormer = []string{"front.stream_header_template", "front.stream_chunk_
 // log file.
 const icometRotateSize = 1 << 20
 
-// icometGuards are the keys that say who may come, and where to: what is like one
+// icometGuards are the keys of access: what is like one
 // of them, but not understood, is never ignored.
 var icometGuards = []string{"auth", "allow", "deny", "listen"}
 

@@ -19,7 +19,7 @@ import (
 // iComet takes any text for any value: of a number the digits that it begins with,
 // of a level that it does not know "debug". So does this, and warns of what it takes
 // instead. Quotes and capitals, which iComet does not know either, are understood.
-// Who may come, and where to, is never guessed.
+// Which addresses may come, and where to, is never guessed.
 
 // icometSetting takes the value of a key for its flag. One that is empty leaves
 // the default.

@@ -74,7 +74,7 @@ func ownPath() (string, error) {
 	return os.Executable()
 }
 
-// TellReady lets who has started this process as a daemon go, and the terminal
+// TellReady lets the process go that has started this one as a daemon, and the terminal
 // too. Without such a one it does nothing.
 func TellReady() error {
 	text, ok := os.LookupEnv(readyVariable)
@@ -101,7 +101,7 @@ func TellReady() error {
 		}
 	}
 	if _, err := pipe.Write([]byte{1}); err != nil && !errors.Is(err, unix.EPIPE) {
-		return err // not that who waited is gone
+		return err // not that the waiting process is gone
 	}
 	return nil
 }

@@ -22,9 +22,9 @@ import (
 //  1. The new one connects to a socket whose name follows from the pid file, is sent a
 //     message with the descriptors of each address, and an empty one behind them.
 //  2. It has the old one stop, by SIGTERM, and keeps the connection: as long as that is
-//     open, the old one leaves to it whoever connects.
+//     open, the old one leaves new connections to it.
 //  3. When the old one has ended, it serves. So the addresses are always listened on, and
-//     who comes meanwhile waits in the kernel.
+//     a client that comes meanwhile waits in the kernel.
 
 // Giver gives the sockets of a server that runs.
 type Giver struct {
@@ -36,7 +36,7 @@ type Giver struct {
 	takers int // that are connected
 }
 
-// givingPatience is how long one that takes sockets may take for it.
+// givingTimeout is how long one that takes sockets may take for it.
 const givingTimeout = 2 * time.Second
 
 // GiveSockets begins to give. It must be called before the server starts.

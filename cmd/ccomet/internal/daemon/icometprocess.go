@@ -12,10 +12,10 @@ import (
 )
 
 // iComet's own server locks nothing: only its number is in its pid file, and
-// stays there when it is killed. Who has the number now is told by what it runs,
+// stays there when it is killed. Which process has the number now is told by what it runs,
 // and by the configuration file that it was started with.
 
-// icometProcess is the process of the number in a pid file that nobody has
+// icometProcess is the process of the number in a pid file that no process has
 // locked, if it is iComet's server of a configuration file; 0 if it is no server,
 // or one of this program, which would have locked its file. One that may be
 // iComet's, but of another file, is an error.

@@ -13,8 +13,8 @@ import (
 )
 
 // PIDFile is a file that holds the number of the process that serves. It is
-// locked for as long as that process lives: the kernel knows who holds a lock,
-// so a number that was left behind, and is somebody else's by now, fools nobody.
+// locked for as long as that process lives: the kernel knows the holder of a lock,
+// so a number that was left behind, and is another process's by now, is not mistaken.
 type PIDFile struct {
 	name string
 	file *os.File
@@ -157,7 +157,7 @@ func lockPidFile(name string, file *os.File, config string) (*PIDFile, error) {
 	return &PIDFile{name, file, text}, nil
 }
 
-// Remove removes the file, unless somebody else has done so and it is another by
+// Remove removes the file, unless another process has done so and it is another by
 // now, and then lets it go.
 func (p *PIDFile) Remove() error {
 	defer p.file.Close()

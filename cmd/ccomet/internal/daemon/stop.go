@@ -20,7 +20,7 @@ func StopServer(name, config string) (int, error) {
 	if pid == 0 || err != nil {
 		return 0, err
 	}
-	// From here on the number cannot become somebody else's.
+	// From here on the number cannot become another process's.
 	process, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return pid, nil

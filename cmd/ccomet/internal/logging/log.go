@@ -61,8 +61,8 @@ func New(out io.Writer, level Level, format Format) (zerolog.Logger, *Writer) {
 	return to(w), w
 }
 
-// Writer writes each line, and from detach on has nobody wait for that: a disk
-// that hangs, or a reader who stands still, would else stop the loops. Lines beyond
+// Writer writes each line, and from Detach on has nothing wait for that: a disk
+// that hangs, or a reader that stands still, would else stop the loops. Lines beyond
 // logQueue are lost, and the log says how many.
 type Writer struct {
 	out   io.Writer

@@ -7,7 +7,7 @@ import (
 )
 
 // Compat is the server whose place this one takes: it decides what is let pass, and some
-// defaults. Whoever starts the server by iComet's command line, or with its file, means iComet.
+// defaults. A start by iComet's command line, or with its file, means iComet.
 type Compat string
 
 const (

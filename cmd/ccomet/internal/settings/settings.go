@@ -92,7 +92,7 @@ func TrimList(list []string) {
 	}
 }
 
-// auth says who may subscribe.
+// auth says which clients may subscribe.
 type auth comet.Auth
 
 // UnmarshalText reads "none" or "token".

@@ -12,7 +12,7 @@ import (
 
 // Manager is the service manager (systemd) that has started the process, and is
 // told how it is: datagrams of NAME=VALUE lines, to the socket that its
-// environment names. The nil manager, of a process that nobody manages, is told
+// environment names. The nil manager, of a process without one, is told
 // nothing.
 type Manager struct {
 	socket   *net.UnixConn
