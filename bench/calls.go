@@ -116,7 +116,7 @@ func (r *run) cycleCalls(cycles int) error {
 	table, err := r.traced(func() error {
 		for n := range cycles {
 			// The poll waits for the next number, so it must be there before the message.
-			if _, err := fmt.Fprintf(conn, "GET /poll?cname=%016d&seq=%d HTTP/1.1\r\nHost: bench\r\n\r\n", target.MaxChannel, n+2); err != nil {
+			if _, err := fmt.Fprintf(conn, "GET /poll?cname=%016d&seq=%d HTTP/1.1\r\nHost: localhost\r\n\r\n", target.MaxChannel, n+2); err != nil {
 				return err
 			}
 			for waits := false; !waits; {
@@ -145,7 +145,7 @@ func (r *run) cycleCalls(cycles int) error {
 
 // get asks for a path on a connection that is kept.
 func get(conn net.Conn, answers *bufio.Reader, path string) (string, error) {
-	if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: bench\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		return "", err
 	}
 	return body(answers)

@@ -150,7 +150,7 @@ func (m *flooding) stuckReaders(ctx context.Context) error {
 	cname := func(n int) string { return fmt.Sprint("flood-", n%readers) }
 	m.open = make([]net.Conn, readers)
 	err := together(readers, func(i int) error {
-		request := fmt.Appendf(nil, "GET /stream?cname=%s&seq=1 HTTP/1.1\r\nHost: h\r\n\r\n", cname(i))
+		request := fmt.Appendf(nil, "GET /stream?cname=%s&seq=1 HTTP/1.1\r\nHost: localhost\r\n\r\n", cname(i))
 		r, err := openReader(ctx, m.server.front, manySources(i), request)
 		if err == nil {
 			m.open[i] = r.conn
@@ -166,7 +166,7 @@ func (m *flooding) stuckReaders(ctx context.Context) error {
 // slowBodies sends bodies of the largest form, but for their end.
 func (m *flooding) slowBodies(ctx context.Context) error {
 	const size = 3*64<<10 + 4<<10 // what a body may have with max-message at its default
-	body := "POST /ping HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1\r\nx\r\n", size-1)
+	body := "POST /ping HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1\r\nx\r\n", size-1)
 	n := min(2*floodTimes*floodHeld/len(body), m.Connections/4)
 	m.open = make([]net.Conn, n)
 	return together(n, func(i int) error {

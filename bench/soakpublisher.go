@@ -213,7 +213,7 @@ func (c *soakCrowd) answered(pub *soakPublisher, p []byte) int {
 func (c *soakCrowd) settle(pub *soakPublisher, p *soakPublish) {
 	text := strings.TrimSpace(string(pub.text))
 	switch {
-	case pub.status == 429 && c.life.ceilings, pub.status == 503 && c.life.ending:
+	case pub.status == 429 && c.life.ceilings, pub.status == 503 && (c.life.ceilings || c.life.ending):
 		c.refusals++
 		c.giveUp(p, true)
 	case pub.status != 200:

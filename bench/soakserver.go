@@ -61,7 +61,7 @@ func (m *soaking) launch(life soakLife) error {
 	go func(ended chan struct{}) {
 		<-ended
 		if !m.expected.Load() {
-			m.crashed <- fmt.Errorf("the server ended by itself: %s", m.server.log)
+			m.crashed <- m.endedByItself()
 		}
 	}(m.server.ended)
 	stats, err := m.stats(m.whole)
@@ -75,6 +75,10 @@ func (m *soaking) launch(life soakLife) error {
 
 // kill kills the server, stop has it end as it should. Both return when it has, and
 // nobody hears of it any more.
+func (m *soaking) endedByItself() error {
+	return fmt.Errorf("the server ended by itself: %s", m.server.log)
+}
+
 func (m *soaking) kill() error { return m.finish(syscall.SIGKILL) }
 func (m *soaking) stop() error { return m.finish(syscall.SIGTERM) }
 
@@ -86,7 +90,9 @@ func (m *soaking) finish(signal syscall.Signal) error {
 	}
 	m.expected.Store(true)
 	m.client.CloseIdleConnections()
-	if err := syscall.Kill(int(m.server.Process), signal); err != nil {
+	if err := syscall.Kill(int(m.server.Process), signal); errors.Is(err, syscall.ESRCH) {
+		return m.endedByItself()
+	} else if err != nil {
 		return err
 	}
 	select {

@@ -156,7 +156,7 @@ func compile(method, path string, headers []string, body string) *Request {
 func (r *Request) Append(dst []byte, v *Vars) []byte {
 	dst = append(append(dst, r.method...), ' ')
 	dst = r.path.Append(dst, v)
-	dst = append(dst, " HTTP/1.1\r\nHost: bench\r\n"...)
+	dst = append(dst, " HTTP/1.1\r\nHost: localhost\r\n"...)
 	for _, h := range r.headers {
 		if !h.Empty(v) {
 			dst = append(h.Append(dst, v), "\r\n"...)
