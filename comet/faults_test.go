@@ -3,6 +3,7 @@
 package comet
 
 import (
+	"ccomet/comet/internal/conn"
 	"os"
 	"slices"
 	"strings"
@@ -127,7 +128,7 @@ func TestOutOfMemoryFaults(t *testing.T) {
 		return unix.ENOMEM
 	}
 	w := startWire(t, Config{Loops: 1})
-	front, waiting := w.dial(sideFront), w.dial(sideFront)
+	front, waiting := w.dial(conn.Front), w.dial(conn.Front)
 	waiting.send(reqGet(0, "/stream?cname=a&seq=1"))
 	w.subscribed(1)
 	w.ask("/check?cname=a")
@@ -140,13 +141,13 @@ func TestOutOfMemoryFaults(t *testing.T) {
 			t.Errorf("%q is not %q", got, reason)
 		}
 	}
-	expect(w.dial(sideFront).rest(), "no memory left for another connection\n")
+	expect(w.dial(conn.Front).rest(), "no memory left for another connection\n")
 	expect(w.ask("/push?cname=b&content=x"), "out of memory for another channel")
 	expect(w.ask("/push?cname=a&content=still"), `"type":"ok"`)
 	expect(front.ask("/stream?cname=a"), "out of memory for another subscriber")
 	out.Store(false)
 	expect(w.ask("/push?cname=b&content=again"), `"type":"ok"`)
-	again := w.dial(sideFront)
+	again := w.dial(conn.Front)
 	again.send(reqGet(0, "/stream?cname=b&seq=1"))
 	w.subscribed(2)
 	for _, cname := range []string{"a", "b"} {

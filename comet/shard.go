@@ -8,6 +8,7 @@ import (
 	"ccomet/comet/internal/record"
 	"ccomet/comet/internal/web"
 	"ccomet/reactor"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -60,12 +61,13 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	if srv.state != nil {
 		snapshots = srv.state.Snapshots
 	}
-	if err = s.broker.Open(s.Mailer, s.loop, srv.homes, &srv.totals, srv.cfg.broker(), snapshots); err == nil {
-		err = s.hub.Open(hub.Parts{
+	// Both are opened, whatever becomes of the first: release is of both.
+	err = errors.Join(
+		s.broker.Open(s.Mailer, s.loop, srv.homes, &srv.totals, srv.cfg.broker(), snapshots),
+		s.hub.Open(hub.Parts{
 			Mailer: s.Mailer, Conns: s.web.Table, Heads: s.web.Heads, Loop: s.loop, Homes: srv.homes, Totals: &srv.totals,
 			Drain: s.drain, Web: &s.web, Trusted: &srv.site.Access.Trusted,
-		}, srv.cfg.hub())
-	}
+		}, srv.cfg.hub()))
 	if err != nil {
 		s.release()
 		s.loop.Release()
