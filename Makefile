@@ -29,25 +29,26 @@ test: ## Everything: format, vet, staticcheck, all tests with the race detector,
 	if ! command -v gcc >/dev/null; then race=; echo "!!! no gcc: tests run WITHOUT the race detector"; fi; \
 	echo "go test $$race ./..."; \
 	$(GO_TEST) $$race ./...; \
-	echo "go test $$race -tags faults -run Faults ./comet ./reactor"; \
-	$(GO_TEST) $$race -tags faults -run Faults ./comet ./reactor; \
-	if [ -n "$$race" ]; then echo "go test -run Alloc ./..."; $(GO_TEST) -run Alloc ./comet ./httplite/... ./reactor; fi
+	echo "go test $$race -tags faults -run Faults ./comet/... ./reactor"; \
+	$(GO_TEST) $$race -tags faults -run Faults ./comet/... ./reactor; \
+	if [ -n "$$race" ]; then echo "go test -run Alloc ./..."; $(GO_TEST) -run Alloc ./comet/... ./httplite/... ./reactor; fi
 
 # A test that fails has seen what must not be; only what hangs fails for its time.
 # Of vet's checks "go test" would make some again.
 GO_TEST = go test -timeout 1h -vet=off
 
 check: lint-here ## In under a minute, for daily work: format, vet, staticcheck, tests that need neither browsers nor nginx
-	$(GO_TEST) -short ./reactor ./httplite/... ./comet ./demo/... ./cmd/ccomet
+	$(GO_TEST) -short ./reactor ./httplite/... ./comet/... ./demo/... ./cmd/ccomet
 
 lint: lint-here ## gofmt, go vet (amd64, arm64) and staticcheck
 	GOARCH=$(if $(filter arm64,$(shell go env GOARCH)),amd64,arm64) CGO_ENABLED=0 go vet ./...
-	go vet -tags faults ./reactor ./comet && go tool staticcheck -tags faults ./reactor ./comet
+	go tool staticcheck -tags faults ./reactor ./comet/...
 
 lint-here:
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted (make fmt): $$unformatted"; exit 1; fi
 	go vet ./...
+	go vet -tags faults ./reactor ./comet/...
 	go tool staticcheck ./...
 
 fmt: ## Format all code
