@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ccomet/comet/internal/conn"
 	"ccomet/reactor"
 )
 

@@ -95,7 +95,13 @@ func (x *Index) addBucket() bool {
 	return i != 0
 }
 
-func (x *Index) Release() { x.buckets.Release() }
+// Release frees the buckets. It does nothing to a nil Index, of an actor that was not
+// opened for want of memory.
+func (x *Index) Release() {
+	if x != nil {
+		x.buckets.Release()
+	}
+}
 
 // Figures are those of its buckets.
 func (x *Index) Figures() reactor.SlabFigures { return x.buckets.Figures() }
