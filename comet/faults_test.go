@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ccomet/comet/internal/conn"
 	"ccomet/reactor"
 )
 
