@@ -3,7 +3,6 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
 	"os"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ccomet/comet/internal/conn"
 	"ccomet/reactor"
 )
 
