@@ -1,7 +1,6 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
+
+	"ccomet/comet/internal/conn"
 )
 
 // dialFrom connects from an address of this machine to one of the server's.

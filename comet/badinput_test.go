@@ -1,12 +1,13 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
 	"fmt"
 	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
 )
 
 // Whatever is sent, it is answered with a status and one line that says why,

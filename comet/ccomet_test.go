@@ -1,12 +1,13 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/hub"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/hub"
 )
 
 // How CComet's dialect behaves, turn by turn.

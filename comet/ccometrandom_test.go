@@ -1,15 +1,16 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/mail"
-	"ccomet/comet/internal/record"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/record"
 )
 
 // Random operations in CComet's dialect, on several loops: clients sign in,

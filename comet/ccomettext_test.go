@@ -1,12 +1,13 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
 	"encoding/json"
 	"net/url"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"ccomet/comet/internal/conn"
 )
 
 // Text in CComet's dialect: how it is read, and that it comes out as it went in.

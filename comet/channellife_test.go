@@ -1,11 +1,12 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
 )
 
 func TestChannelLife(t *testing.T) {

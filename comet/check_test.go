@@ -1,12 +1,13 @@
 package comet
 
 import (
+	"fmt"
+	"testing"
+
 	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/hub"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/record"
-	"fmt"
-	"testing"
 )
 
 // checker has each actor check everything that it has, and compares what brokers and hubs

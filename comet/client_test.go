@@ -1,8 +1,6 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/reactor"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +10,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/reactor"
 )
 
 // Two ways of standing before a server:

@@ -1,10 +1,11 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/web"
 	"strings"
 	"testing"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/web"
 )
 
 // TestChannelWithoutAName: it is a channel like any other: subscribers hear of it, listeners

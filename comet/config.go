@@ -1,10 +1,6 @@
 package comet
 
 import (
-	"ccomet/comet/internal/broker"
-	"ccomet/comet/internal/hub"
-	"ccomet/comet/internal/record"
-	"ccomet/comet/internal/web"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +8,11 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/web"
 )
 
 // Auth says who may subscribe.

@@ -2,7 +2,6 @@ package comet
 
 import (
 	"bufio"
-	"ccomet/comet/internal/conn"
 	"io"
 	"net/http"
 	"strings"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/comet/internal/conn"
 )
 
 // A client that ends its side right behind its request gets what is there for

@@ -1,10 +1,11 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/web"
 	"strings"
 	"testing"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/web"
 )
 
 const (

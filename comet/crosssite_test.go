@@ -2,12 +2,13 @@ package comet
 
 import (
 	"bytes"
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/web"
 	"strings"
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/web"
 )
 
 // A web page does not publish, nor ask anything else of the admin side, whether that is

@@ -1,11 +1,12 @@
 package comet
 
 import (
-	"ccomet/comet/internal/drain"
-	"ccomet/comet/internal/mail"
 	"errors"
 	"os"
 	"time"
+
+	"ccomet/comet/internal/drain"
+	"ccomet/comet/internal/mail"
 )
 
 // closingTurns is how many turns it takes until what the last connections that

@@ -2,14 +2,15 @@ package comet
 
 import (
 	"bytes"
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/drain"
 	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/drain"
 )
 
 const drainSpan = 5 * time.Second

@@ -1,15 +1,16 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/frame"
-	"ccomet/comet/internal/peer"
-	"ccomet/httplite"
 	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
 	"testing"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/peer"
+	"ccomet/httplite"
 )
 
 // Text comes out of every transport as it went in.

@@ -1,6 +1,12 @@
 package comet
 
 import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
 	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/hub"
@@ -8,11 +14,6 @@ import (
 	"ccomet/comet/internal/record"
 	"ccomet/comet/internal/web"
 	"ccomet/reactor"
-	"encoding/json"
-	"fmt"
-	"strings"
-	"testing"
-	"time"
 )
 
 // explained is what /explain says.

@@ -1,15 +1,16 @@
 package comet
 
 import (
+	"context"
+	"sync/atomic"
+	"time"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/record"
 	"ccomet/reactor"
-	"context"
-	"sync/atomic"
-	"time"
 )
 
 // How the figures of a server are collected. What belongs to a loop is asked of it:

@@ -1,16 +1,17 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/frame"
-	"ccomet/comet/internal/limit"
-	"ccomet/comet/internal/msg"
-	"ccomet/reactor"
 	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/msg"
+	"ccomet/reactor"
 )
 
 // figures are those of now: answers that are there already.

@@ -2,9 +2,6 @@ package comet
 
 import (
 	"bytes"
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/web"
-	"ccomet/httplite"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +11,10 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/web"
+	"ccomet/httplite"
 )
 
 // gate is a handler that says when it is asked, and answers when it is let.

@@ -1,13 +1,14 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/limit"
-	"ccomet/comet/internal/web"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/web"
 )
 
 // What is held for stuck readers of channels of their own counts, each; who would take

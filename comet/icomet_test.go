@@ -1,14 +1,15 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/web"
 	"fmt"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/web"
 )
 
 // Requests as iComet's clients and backends send them, and what they are answered, are data:

@@ -1,8 +1,6 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/web"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -11,6 +9,9 @@ import (
 	"testing"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/web"
 )
 
 // fuzzed is a channel on a stage, with a listener on every transport.

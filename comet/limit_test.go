@@ -2,12 +2,6 @@ package comet
 
 import (
 	"bytes"
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/frame"
-	"ccomet/comet/internal/limit"
-	"ccomet/comet/internal/msg"
-	"ccomet/comet/internal/web"
-	"ccomet/reactor"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -19,6 +13,13 @@ import (
 	"unsafe"
 
 	"github.com/rs/zerolog"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/web"
+	"ccomet/reactor"
 )
 
 // At max-connections a connection that is idle between requests makes room for a

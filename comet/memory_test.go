@@ -2,17 +2,18 @@ package comet
 
 import (
 	"bytes"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"weak"
+
 	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/hub"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
-	"fmt"
-	"runtime"
-	"strings"
-	"testing"
-	"weak"
 )
 
 // TestSnapshotKeepsLittleAlive: a snapshot that a writer has while its disk stalls keeps

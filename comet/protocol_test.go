@@ -1,13 +1,14 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
 	"fmt"
 	"io"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
 )
 
 // TestProtocol is iComet's protocol as its clients know it, and what is added to

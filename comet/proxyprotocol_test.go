@@ -1,13 +1,14 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
 	"encoding/binary"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/comet/internal/conn"
 )
 
 // proxyV2 is a header of version 2 of the PROXY protocol: its two bytes of command and

@@ -2,16 +2,17 @@ package comet
 
 import (
 	"bytes"
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/hub"
-	"ccomet/comet/internal/msg"
-	"ccomet/comet/internal/pool"
 	"fmt"
 	"runtime/debug"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/pool"
 )
 
 // publishes a burst on one connection, as a backend that pipelines does.

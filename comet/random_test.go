@@ -1,8 +1,6 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/record"
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
@@ -11,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/record"
 )
 
 // Random operations on a server of several loops: clients of all transports

@@ -1,12 +1,13 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/web"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/web"
 )
 
 func TestReady(t *testing.T) {

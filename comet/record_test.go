@@ -1,16 +1,17 @@
 package comet
 
 import (
+	"reflect"
+	"testing"
+	"time"
+	"unsafe"
+
 	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/hub"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/record"
 	"ccomet/reactor"
-	"reflect"
-	"testing"
-	"time"
-	"unsafe"
 )
 
 // What waits is kept in records that the collector has nothing to scan in.

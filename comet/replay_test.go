@@ -1,12 +1,13 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/hub"
-	"ccomet/comet/internal/mail"
 	"fmt"
 	"strings"
 	"testing"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/mail"
 )
 
 // backlog has a channel keep n messages, numbered from 1, of so many bytes.

@@ -1,11 +1,12 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
 )
 
 // TestLinesOfPublishes: the line of a request that publishes has room for the largest message,

@@ -1,9 +1,6 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/record"
-	"ccomet/comet/internal/token"
 	"fmt"
 	"os"
 	"regexp"
@@ -11,6 +8,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/token"
 )
 
 // toldOf is a message that tells the epoch of a channel which is the n-th of its loop.

@@ -1,17 +1,18 @@
 package comet
 
 import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
 	"ccomet/comet/internal/drain"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/record"
 	"ccomet/comet/internal/web"
 	"ccomet/reactor"
-	"crypto/rand"
-	"errors"
-	"fmt"
-	"sync/atomic"
-	"time"
 )
 
 // Server is a comet server: New opens it, Start runs it, Stop or Drain, and Wait,

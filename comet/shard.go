@@ -1,6 +1,10 @@
 package comet
 
 import (
+	"errors"
+	"fmt"
+	"time"
+
 	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/drain"
 	"ccomet/comet/internal/hub"
@@ -8,9 +12,6 @@ import (
 	"ccomet/comet/internal/record"
 	"ccomet/comet/internal/web"
 	"ccomet/reactor"
-	"errors"
-	"fmt"
-	"time"
 )
 
 // shard is one loop's part of the server: the three actors that share the loop, and

@@ -1,13 +1,14 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/msg"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"unsafe"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/msg"
 )
 
 // keptBytes is what all loops count of histories, and how many messages these have.

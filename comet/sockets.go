@@ -1,12 +1,13 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/reactor"
 	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/reactor"
 )
 
 // A server that takes another one's place takes its listening sockets first, so that

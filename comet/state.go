@@ -1,8 +1,6 @@
 package comet
 
 import (
-	"ccomet/comet/internal/broker"
-	"ccomet/comet/internal/statefile"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +10,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/statefile"
 )
 
 // state is the file that channels outlive the process in: their numbers, what

@@ -2,11 +2,6 @@ package comet
 
 import (
 	"bytes"
-	"ccomet/comet/internal/broker"
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/mail"
-	"ccomet/comet/internal/record"
-	"ccomet/comet/internal/statefile"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +9,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/statefile"
 )
 
 // save has the state written while the loops turn.

@@ -2,7 +2,6 @@ package comet
 
 import (
 	"bytes"
-	"ccomet/comet/internal/conn"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"ccomet/comet/internal/conn"
 )
 
 // TestBadStateIsPutAside: the server begins with nothing, and the file is kept.

@@ -1,15 +1,16 @@
 package comet
 
 import (
-	"ccomet/comet/internal/broker"
-	"ccomet/comet/internal/msg"
-	"ccomet/comet/internal/record"
-	"ccomet/comet/internal/statefile"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
+
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/statefile"
 )
 
 // examine opens the file, and reads it once to see whether it is good. One that

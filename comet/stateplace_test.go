@@ -2,7 +2,6 @@ package comet
 
 import (
 	"bytes"
-	"ccomet/comet/internal/conn"
 	"errors"
 	"os"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
+
+	"ccomet/comet/internal/conn"
 )
 
 // TestStateBehindLinks: the state is written where the links lead to, and they stay links.

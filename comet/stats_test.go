@@ -1,17 +1,18 @@
 package comet
 
 import (
-	"ccomet/comet/internal/broker"
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/mail"
-	"ccomet/httplite"
-	"ccomet/reactor"
 	"encoding/json"
 	"fmt"
 	"sort"
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/mail"
+	"ccomet/httplite"
+	"ccomet/reactor"
 )
 
 func TestStats(t *testing.T) {

@@ -1,10 +1,11 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
 )
 
 // A server that was stopped for a while (SIGSTOP, a paused machine) reads what has

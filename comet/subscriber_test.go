@@ -2,11 +2,6 @@ package comet
 
 import (
 	"bytes"
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/frame"
-	"ccomet/comet/internal/hub"
-	"ccomet/comet/internal/web"
-	"ccomet/reactor"
 	"fmt"
 	"net/http"
 	"strings"
@@ -14,6 +9,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/web"
+	"ccomet/reactor"
 )
 
 // requests pipelines GETs.

@@ -1,9 +1,10 @@
 package comet
 
 import (
+	"time"
+
 	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/hub"
-	"time"
 )
 
 // TurnEnded is the end of a turn: the steps that take further what its events have

@@ -1,10 +1,11 @@
 package comet
 
 import (
-	"ccomet/comet/internal/drain"
-	"ccomet/reactor"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/drain"
+	"ccomet/reactor"
 )
 
 // checkSleep holds how long a loop would sleep after a turn against what it has left

@@ -1,11 +1,12 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
 )
 
 // What the front side sends, byte for byte. object is one message as every client expects it.

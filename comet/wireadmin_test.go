@@ -1,13 +1,14 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
 	"fmt"
 	"net"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/conn"
 )
 
 // What the admin side sends, byte for byte, and how long channels live.

@@ -1,11 +1,12 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
 	"fmt"
 	"regexp"
 	"strings"
 	"testing"
+
+	"ccomet/comet/internal/conn"
 )
 
 func TestRefusedSubscribers(t *testing.T) {

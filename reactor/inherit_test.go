@@ -4,7 +4,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-
 	"strconv"
 	"strings"
 	"testing"

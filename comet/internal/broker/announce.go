@@ -1,11 +1,12 @@
 package broker
 
 import (
+	"time"
+
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/record"
 	"ccomet/reactor"
-	"time"
 )
 
 // What a channel's home tells the listeners to /psub (presence.go).

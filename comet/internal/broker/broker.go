@@ -4,12 +4,13 @@
 package broker
 
 import (
+	"time"
+
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/record"
 	"ccomet/comet/internal/token"
 	"ccomet/reactor"
-	"time"
 )
 
 // Broker has the channels whose home one loop is: their numbers, what they keep, how

@@ -1,13 +1,14 @@
 package broker
 
 import (
+	"time"
+	"unsafe"
+
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/record"
 	"ccomet/reactor"
-	"time"
-	"unsafe"
 )
 
 // Channel is a channel's record on its home loop, which alone gives numbers

@@ -1,11 +1,12 @@
 package broker
 
 import (
+	"fmt"
+
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/record"
 	"ccomet/reactor"
-	"fmt"
 )
 
 // Audit is what a broker has, for a checker that compares it with what hubs have.

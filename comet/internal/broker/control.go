@@ -1,8 +1,9 @@
 package broker
 
 import (
-	"ccomet/comet/internal/mail"
 	"time"
+
+	"ccomet/comet/internal/mail"
 )
 
 // Control serves mail.Control.

@@ -1,14 +1,15 @@
 package broker
 
 import (
-	"ccomet/comet/internal/mail"
-	"ccomet/comet/internal/msg"
-	"ccomet/comet/internal/record"
-	"ccomet/reactor"
 	"encoding/binary"
 	"math/bits"
 	"strconv"
 	"time"
+
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+	"ccomet/reactor"
 )
 
 // An explanation is what there is to know of one channel, for a user whose client

@@ -1,8 +1,9 @@
 package broker
 
 import (
-	"ccomet/comet/internal/msg"
 	"sort"
+
+	"ccomet/comet/internal/msg"
 )
 
 // markEvery is how many messages of a long history there are to a mark: as many are

@@ -1,11 +1,12 @@
 package broker
 
 import (
-	"ccomet/comet/internal/msg"
 	"math/rand/v2"
 	"os"
 	"strconv"
 	"testing"
+
+	"ccomet/comet/internal/msg"
 )
 
 // TestPlacesInALongHistory holds a place that is found by marks against the one

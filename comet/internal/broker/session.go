@@ -1,12 +1,13 @@
 package broker
 
 import (
+	"time"
+	"unsafe"
+
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/record"
 	"ccomet/reactor"
-	"time"
-	"unsafe"
 )
 
 // Session is a subscriber of CComet's dialect, as its channel's home knows it by name, so

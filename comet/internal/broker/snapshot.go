@@ -1,12 +1,13 @@
 package broker
 
 import (
+	"unsafe"
+
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/statefile"
 	"ccomet/reactor"
-	"unsafe"
 )
 
 // Snapshot is some of a loop's channels, as they were in one turn. It belongs to the

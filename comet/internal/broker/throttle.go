@@ -1,8 +1,9 @@
 package broker
 
 import (
-	"ccomet/comet/internal/limit"
 	"time"
+
+	"ccomet/comet/internal/limit"
 )
 
 // mayAppend asks whether a channel may have another message now.

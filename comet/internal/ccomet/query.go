@@ -2,10 +2,11 @@ package ccomet
 
 import (
 	"bytes"
-	"ccomet/comet/internal/record"
-	"ccomet/httplite"
 	"errors"
 	"unicode/utf8"
+
+	"ccomet/comet/internal/record"
+	"ccomet/httplite"
 )
 
 // Query is what a request of CComet's dialect says. A parameter that is

@@ -2,12 +2,13 @@
 package ccomet
 
 import (
-	"ccomet/comet/internal/msg"
-	"ccomet/comet/internal/record"
 	"slices"
 	"strconv"
 
 	"github.com/valyala/bytebufferpool"
+
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
 )
 
 // What is sent in CComet's dialect: callback('[…]'), JSON inside a JavaScript

@@ -2,10 +2,11 @@
 package drain
 
 import (
-	"ccomet/comet/internal/record"
-	"ccomet/reactor"
 	"sync/atomic"
 	"time"
+
+	"ccomet/comet/internal/record"
+	"ccomet/reactor"
 )
 
 // Drain is how far one loop is with the end, which goes so that no client loses anything:

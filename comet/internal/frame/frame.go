@@ -4,12 +4,13 @@ package frame
 
 import (
 	"bytes"
+	"sort"
+	"strconv"
+
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/record"
 	"ccomet/httplite"
 	"ccomet/reactor"
-	"sort"
-	"strconv"
 )
 
 // LastChunk ends an endless response that is in chunks.

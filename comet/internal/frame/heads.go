@@ -1,11 +1,12 @@
 package frame
 
 import (
+	"time"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/record"
 	"ccomet/httplite"
 	"ccomet/reactor"
-	"time"
 )
 
 // Heads renders the heads of a loop's responses, with a date that is rendered once a

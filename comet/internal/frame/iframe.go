@@ -1,8 +1,9 @@
 package frame
 
 import (
-	"ccomet/comet/internal/peer"
 	"strings"
+
+	"ccomet/comet/internal/peer"
 )
 
 // What an iframe's document begins with. A page of another origin cannot be called,

@@ -1,11 +1,12 @@
 package hub
 
 import (
+	"fmt"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/mail"
 	"ccomet/reactor"
-	"fmt"
 )
 
 // Audit is what a hub has, for a checker that compares it with what brokers have.

@@ -1,10 +1,11 @@
 package hub
 
 import (
+	"time"
+
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/msg"
 	"ccomet/reactor"
-	"time"
 )
 
 // closeForDrain ends what a connection waits for, so that its client comes back: a

@@ -4,6 +4,8 @@
 package hub
 
 import (
+	"time"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/drain"
 	"ccomet/comet/internal/frame"
@@ -15,7 +17,6 @@ import (
 	"ccomet/comet/internal/record"
 	"ccomet/httplite"
 	"ccomet/reactor"
-	"time"
 )
 
 // Hub has the subscribers whose connections are on one loop: their cursors, the

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"time"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/limit"
@@ -9,7 +11,6 @@ import (
 	"ccomet/comet/internal/record"
 	"ccomet/httplite"
 	"ccomet/reactor"
-	"time"
 )
 
 // How a subscriber goes: its poll is answered, its stream ends, it is refused, or its

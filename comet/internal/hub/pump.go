@@ -1,14 +1,15 @@
 package hub
 
 import (
+	"slices"
+	"unsafe"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
-	"slices"
-	"unsafe"
 )
 
 // How a message gets to the subscribers on this loop:

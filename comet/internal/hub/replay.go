@@ -1,13 +1,14 @@
 package hub
 
 import (
+	"strconv"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
 	"ccomet/reactor"
-	"strconv"
 )
 
 // What a stream has missed is sent out of its channel's history, some at a time:

@@ -1,10 +1,11 @@
 package hub
 
 import (
+	"unsafe"
+
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
-	"unsafe"
 )
 
 // Roster is one channel's subscribers on one loop: the head of their list, and

@@ -1,12 +1,13 @@
 package hub
 
 import (
+	"encoding/binary"
+	"strconv"
+
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
-	"encoding/binary"
-	"strconv"
 )
 
 // rosterScan goes through one roster, for /explain: it counts the subscribers, and lists

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"time"
+
 	"ccomet/comet/internal/ccomet"
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
@@ -8,7 +10,6 @@ import (
 	"ccomet/comet/internal/msg"
 	"ccomet/httplite"
 	"ccomet/reactor"
-	"time"
 )
 
 // appendCCometResponse appends the whole response to a subscriber.

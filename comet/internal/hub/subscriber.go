@@ -1,13 +1,14 @@
 package hub
 
 import (
+	"unsafe"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/token"
 	"ccomet/reactor"
-	"unsafe"
 )
 
 // Subscriber is one waiting client: a cursor on a channel, and how it is to be

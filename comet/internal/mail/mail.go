@@ -3,12 +3,12 @@
 package mail
 
 import (
+	"github.com/valyala/bytebufferpool"
+
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
 	"ccomet/reactor"
-
-	"github.com/valyala/bytebufferpool"
 )
 
 // Kind says what a mail is. What crosses from one loop to another (and, since there is one

@@ -1,9 +1,10 @@
 package peer
 
 import (
-	"ccomet/httplite"
 	"strings"
 	"testing"
+
+	"ccomet/httplite"
 )
 
 // asked parses a request with these header lines.

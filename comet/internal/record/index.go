@@ -1,8 +1,9 @@
 package record
 
 import (
-	"ccomet/reactor"
 	"errors"
+
+	"ccomet/reactor"
 )
 
 // Index finds records by hash: chains threaded through the records (link),

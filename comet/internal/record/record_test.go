@@ -1,8 +1,9 @@
 package record
 
 import (
-	"ccomet/reactor"
 	"testing"
+
+	"ccomet/reactor"
 )
 
 // A name is found again whatever its size, and its room is used again.

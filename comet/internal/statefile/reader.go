@@ -3,15 +3,16 @@ package statefile
 import (
 	"bufio"
 	"bytes"
-	"ccomet/comet/internal/ccomet"
-	"ccomet/comet/internal/msg"
-	"ccomet/comet/internal/record"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"hash"
 	"io"
 	"time"
+
+	"ccomet/comet/internal/ccomet"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
 )
 
 // Error is what is wrong with a file.

@@ -2,8 +2,6 @@ package statefile
 
 import (
 	"bytes"
-	"ccomet/comet/internal/msg"
-	"ccomet/comet/internal/record"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,6 +11,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
 )
 
 var noon = time.Date(2024, 5, 17, 12, 0, 0, 0, time.UTC)

@@ -3,7 +3,6 @@ package statefile
 
 import (
 	"bufio"
-	"ccomet/comet/internal/msg"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -13,6 +12,8 @@ import (
 	"io"
 	"time"
 	"unsafe"
+
+	"ccomet/comet/internal/msg"
 )
 
 // A state file is a line that people can read, and records behind it:

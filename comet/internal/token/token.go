@@ -2,13 +2,14 @@
 package token
 
 import (
-	"ccomet/comet/internal/record"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+
+	"ccomet/comet/internal/record"
 )
 
 // Tokens derives the token of a channel from its name, its epoch and the server's

@@ -1,16 +1,17 @@
 package web
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/frame"
-	"ccomet/comet/internal/peer"
-	"ccomet/httplite"
-	"ccomet/reactor"
 	"errors"
 	"fmt"
 	"net/netip"
 
 	"github.com/rs/zerolog"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/peer"
+	"ccomet/httplite"
+	"ccomet/reactor"
 )
 
 // access has the rules of which clients are let in, on each side. Which client a request is

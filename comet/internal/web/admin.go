@@ -1,16 +1,17 @@
 package web
 
 import (
+	"errors"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
 	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
-	"errors"
-	"strconv"
-	"time"
-	"unicode/utf8"
 )
 
 // The admin side's endpoints. What concerns one channel is mailed to its home;

@@ -1,14 +1,15 @@
 package web
 
 import (
+	"fmt"
+	"strconv"
+
 	"ccomet/comet/internal/ccomet"
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/hub"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/record"
-	"fmt"
-	"strconv"
 )
 
 // CComet's own dialect, on listeners of its own: JSONP only, whose callback is

@@ -1,8 +1,6 @@
 package web
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/peer"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +8,9 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/peer"
 )
 
 // Config is what the webs of a server are told; the server's Config explains it.

@@ -1,15 +1,16 @@
 package web
 
 import (
+	"errors"
+	"syscall"
+	"time"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/drain"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/limit"
 	"ccomet/httplite"
 	"ccomet/reactor"
-	"errors"
-	"syscall"
-	"time"
 )
 
 // This file is where sockets and HTTP meet: it takes requests out of what is received,

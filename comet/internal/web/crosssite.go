@@ -2,14 +2,15 @@ package web
 
 import (
 	"bytes"
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/peer"
-	"ccomet/httplite"
-	"ccomet/reactor"
 	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/peer"
+	"ccomet/httplite"
+	"ccomet/reactor"
 )
 
 // A web page must not publish: any page that a browser on some machine has open can

@@ -1,10 +1,11 @@
 package web
 
 import (
-	"ccomet/comet/internal/conn"
 	"strings"
 
 	"github.com/valyala/bytebufferpool"
+
+	"ccomet/comet/internal/conn"
 )
 
 // dialect is one protocol that clients and backends speak with the server. A request of it

@@ -1,9 +1,10 @@
 package web
 
 import (
+	"strconv"
+
 	"ccomet/comet/internal/frame"
 	"ccomet/httplite"
-	"strconv"
 )
 
 // endpoint is what a path does, and for which methods.

@@ -1,10 +1,11 @@
 package web
 
 import (
+	"time"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/limit"
 	"ccomet/reactor"
-	"time"
 )
 
 // Admit is asked before a connection is taken: whether there is room for it. Another may be

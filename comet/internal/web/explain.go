@@ -1,11 +1,12 @@
 package web
 
 import (
+	"fmt"
+	"strconv"
+
 	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/mail"
-	"fmt"
-	"strconv"
 )
 
 // explain serves /explain.

@@ -1,12 +1,6 @@
 package web
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/frame"
-	"ccomet/comet/internal/limit"
-	"ccomet/comet/internal/mail"
-	"ccomet/httplite"
-	"ccomet/reactor"
 	"cmp"
 	"context"
 	"errors"
@@ -20,6 +14,13 @@ import (
 	"strings"
 
 	"github.com/rs/zerolog"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/mail"
+	"ccomet/httplite"
+	"ccomet/reactor"
 )
 
 // A path of Config.Handlers is served by a handler of net/http, which takes its

@@ -1,13 +1,13 @@
 package web
 
 import (
+	"github.com/valyala/bytebufferpool"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
-
-	"github.com/valyala/bytebufferpool"
 )
 
 // iComet's dialect, which the front side and the admin side speak. What its clients ask is

@@ -1,12 +1,13 @@
 package web
 
 import (
+	"strconv"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
-	"strconv"
 )
 
 // What iComet's dialect answers once a channel's home has. Each function here writes the

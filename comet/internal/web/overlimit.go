@@ -1,8 +1,9 @@
 package web
 
 import (
-	"ccomet/comet/internal/limit"
 	"fmt"
+
+	"ccomet/comet/internal/limit"
 )
 
 // What the answers to requests over a limit say: the limit's name and its value.

@@ -2,12 +2,13 @@ package web
 
 import (
 	"bytes"
+	"fmt"
+	"strconv"
+
 	"ccomet/comet/internal/hub"
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
 	"ccomet/httplite"
-	"fmt"
-	"strconv"
 )
 
 // params are the parameters of the request that is served. They come in the query, or in

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"slices"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/limit"
@@ -9,7 +11,6 @@ import (
 	"ccomet/comet/internal/pool"
 	"ccomet/httplite"
 	"ccomet/reactor"
-	"slices"
 )
 
 // Presence: a connection to /psub hears "1 name" when a channel comes to life,

@@ -1,14 +1,15 @@
 package web
 
 import (
-	"ccomet/comet/internal/frame"
-	"ccomet/comet/internal/mail"
-	"ccomet/comet/internal/pool"
-	"ccomet/comet/internal/record"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/pool"
+	"ccomet/comet/internal/record"
 )
 
 // Probe is how readiness (/readyz) is found out: by a mail that goes every way that a

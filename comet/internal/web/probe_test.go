@@ -1,9 +1,10 @@
 package web
 
 import (
-	"ccomet/comet/internal/record"
 	"strings"
 	"testing"
+
+	"ccomet/comet/internal/record"
 )
 
 // Mail that is stuck between two loops that turn is told as that.

@@ -1,12 +1,13 @@
 package web
 
 import (
-	"ccomet/comet/internal/frame"
-	"ccomet/comet/internal/limit"
-	"ccomet/httplite"
 	"errors"
 	"fmt"
 	"syscall"
+
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"ccomet/httplite"
 )
 
 // Refusal is the response to a connection for which there is no room.

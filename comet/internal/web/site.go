@@ -2,10 +2,11 @@ package web
 
 import (
 	"bytes"
+	"sync/atomic"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/limit"
-	"sync/atomic"
 )
 
 // Site is what the webs of all loops share. It is settled before any of them runs, but

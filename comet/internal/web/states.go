@@ -1,10 +1,11 @@
 package web
 
 import (
+	"time"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/mail"
 	"ccomet/reactor"
-	"time"
 )
 
 // connStateRow says what becomes of a connection in one state, and what it is. What is nil

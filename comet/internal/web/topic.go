@@ -2,14 +2,15 @@ package web
 
 import (
 	"bytes"
-	"ccomet/comet/internal/frame"
-	"ccomet/comet/internal/hub"
-	"ccomet/comet/internal/record"
-	"ccomet/httplite"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/record"
+	"ccomet/httplite"
 )
 
 // startSub reads what a subscriber wants, and subscribes it.
