@@ -233,7 +233,7 @@ func (s *stage) make(command string) {
 		s.t.Errorf("the Makefile has not all of %s", command)
 	}
 	if task == "run" {
-		out := strings.TrimSpace(s.must("cd " + root + " && MAKEFLAGS= make --dry-run run"))
+		out := strings.TrimSpace(s.must("cd " + root + " && MAKEFLAGS= make --no-print-directory --dry-run run"))
 		last := strings.Replace(out[strings.LastIndex(out, "\n")+1:], "bin/ccomet", "ccomet", 1)
 		s.serve(regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(last, "127.0.0.1:0"))
 	}

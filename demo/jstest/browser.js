@@ -73,14 +73,15 @@ function makeXMLHttpRequest(origin, tab) {
     }
 
     send(body) {
-      this.request = http.request(this.url, { agent, method: this.method }, (response) => {
+      const same = new URL(this.url).origin === origin;
+      this.request = http.request(this.url, { agent, method: this.method, headers: same ? {} : { Origin: origin } }, (response) => {
         let text = "";
         this.response = response;
         response.setEncoding("utf8");
         response.on("data", (chunk) => (text += chunk));
         response.on("error", () => {});
         response.on("close", () => {
-          const shown = new URL(this.url).origin === origin || response.headers["access-control-allow-origin"];
+          const shown = same || ["*", origin].includes(response.headers["access-control-allow-origin"]);
           if (response.complete && shown) this.finish(response.statusCode, text);
           else this.finish(0, "");
         });

@@ -154,7 +154,8 @@ func TestRefuses(t *testing.T) {
 		{"GET /sub?id=x", bad},
 		{"GET /sub?id=-1", bad},
 		{"GET /sub?id=4294967296", bad},
-		{"GET /pub?id=7&content=%zz", bad},
+		{"GET /pub?id=7&content=%zz", answer("404 Not Found", "id: 7 not connected\n")}, // it is the text %zz
+		{"GET /pub?id=%zz&content=x", bad},
 		{"DELETE /sub?id=7", answer("405 Method Not Allowed", "")},
 		{"HEAD /sub?id=7", answer("405 Method Not Allowed", "")},
 	} {
