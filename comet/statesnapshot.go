@@ -5,11 +5,10 @@ import (
 	"ccomet/comet/internal/statefile"
 )
 
-// The state is written without stopping the loops: the goroutine that writes asks
-// a loop for some of its channels, which are copied within one turn, writes them,
-// and asks for more. Messages never change, so of a channel's history where it
-// begins and how long it is will do; both the records and the list are read only by
-// the one whose turn it is.
+// The state is written without stopping the loops: the goroutine that writes asks a
+// loop for some of its channels, which a broker copies within one turn, writes them,
+// and asks for more. What messages say never changes, so a snapshot refers to it
+// (broker.Snapshot). Only one of the two has the snapshot at a time.
 
 // writeChannels writes what all loops have. One that is not the last gives up when
 // the last is wanted.
