@@ -36,8 +36,8 @@ func (s *shard) receive(m *mail.Mail) {
 	case mail.Snapshot:
 		s.broker.Snapshot(m)
 	case mail.DrainMark:
-		s.drain.Marks[m.N]++
-	case mail.Probe:
+		s.drain.Marks[m.Round()]++
+	case mail.ProbeHome, mail.ProbeLoop, mail.ProbeBack:
 		s.web.ForwardProbe(m)
 	case mail.TellFigures:
 		s.tellFigures()

@@ -107,8 +107,8 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 }
 
 // mark tells every loop that this one has come to the end of a round.
-func (s *shard) mark(round int32) {
-	s.SendAll(mail.Mail{Kind: mail.DrainMark, N: round})
+func (s *shard) mark(round uint32) {
+	s.SendAll(mail.OfRound(mail.DrainMark, round))
 }
 
 // arrange goes on with the walk through the connections, and says whether it is

@@ -37,7 +37,7 @@ func TestSnapshotKeepsLittleAlive(t *testing.T) {
 	total, turns := 0, 0
 	for at := uint32(1); at != 0; at = st.Batch.Next {
 		st.Batch = broker.Snapshot{}
-		s.Inbox.Post(mail.Mail{Kind: mail.Snapshot, Slot: at})
+		s.Inbox.Post(mail.FromRecord(mail.Snapshot, at))
 		h.turn(s)
 		<-st.Ready
 		turns++

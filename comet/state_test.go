@@ -336,7 +336,7 @@ func TestSnapshotHasABudget(t *testing.T) {
 	turns, total := 0, 0
 	for at := uint32(1); at != 0; at = st.Batch.Next {
 		st.Batch = broker.Snapshot{}
-		s.Inbox.Post(mail.Mail{Kind: mail.Snapshot, Slot: at})
+		s.Inbox.Post(mail.FromRecord(mail.Snapshot, at))
 		h.turn(s)
 		<-st.Ready
 		if turns++; len(st.Batch.Channels) > broker.ScanBudget {

@@ -25,7 +25,7 @@ func (st *state) writeChannels(srv *Server, w *statefile.Writer, clean bool) (ch
 			default:
 			}
 			st.Batch.Next = 0
-			s.Inbox.Post(mail.Mail{Kind: mail.Snapshot, Slot: at})
+			s.Inbox.Post(mail.FromRecord(mail.Snapshot, at))
 			select {
 			case <-st.Ready:
 			case <-st.over:

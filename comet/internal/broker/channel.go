@@ -162,7 +162,7 @@ func (b *Broker) freeChannel(i uint32) {
 
 // Publish serves mail.Publish.
 func (b *Broker) Publish(m *mail.Mail) {
-	r := mail.Mail{Kind: mail.Done, Conn: m.Conn, Slot: m.Slot}
+	r := m.Answer(mail.Done)
 	if i := b.channelFor(m, &r, true); i != 0 {
 		r.Seq = b.Append(i, msg.Data, m.Content())
 	}
@@ -184,7 +184,8 @@ func (b *Broker) channelFor(m, r *mail.Mail, rated bool) uint32 {
 	}
 	if rated {
 		if wait, ok := b.mayAppend(i); !ok {
-			r.Code, r.N = mail.CodeTooFast, int32(limit.WholeSeconds(wait))
+			r.Code = mail.CodeTooFast
+			r.SetSeconds(int32(limit.WholeSeconds(wait)))
 			return 0
 		}
 	}
@@ -197,7 +198,7 @@ func (b *Broker) channelFor(m, r *mail.Mail, rated bool) uint32 {
 // Join serves mail.Join: it finds or makes the channel, works out what the
 // subscriber is to be sent, and counts it if it is going to wait.
 func (b *Broker) Join(m *mail.Mail) {
-	r := mail.Mail{Kind: mail.Joined, Conn: m.Conn, Slot: m.Slot}
+	r := m.Answer(mail.Joined)
 	var i uint32
 	if m.Flag&mail.FlagExist != 0 {
 		if i = b.Find(m.Cname()); i == 0 || !b.tokens.Valid(m.Cname(), b.Channels.At(i).Gen, m.Content()) {
@@ -215,7 +216,7 @@ func (b *Broker) Join(m *mail.Mail) {
 		return
 	}
 	ch := b.Channels.At(i)
-	r.Ref.Gen = ch.Gen
+	r.SetEpoch(ch.Gen)
 	b.replay(ch, m, &r)
 	answered := r.Code == mail.CodeMoved || r.N > 0 || r.Flag&mail.FlagLost != 0 && m.Flag&mail.FlagSayLost != 0
 	if m.Flag&mail.FlagPoll != 0 && answered {
@@ -244,7 +245,7 @@ func (b *Broker) full(i uint32) bool {
 // CatchUp serves mail.CatchUp: a subscriber that was stuck can be written to
 // again, and goes on from its cursor.
 func (b *Broker) CatchUp(m *mail.Mail) {
-	r := mail.Mail{Kind: mail.Backlog, Conn: m.Conn, Slot: m.Slot}
+	r := m.Answer(mail.Backlog)
 	ch := b.Channel(m.Ref) // it is there while it has subscribers
 	b.replay(ch, m, &r)
 	if ch.State == channelClosed {

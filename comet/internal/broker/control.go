@@ -8,7 +8,7 @@ import (
 
 // Control serves mail.Control.
 func (b *Broker) Control(m *mail.Mail) {
-	r := mail.Mail{Kind: mail.Done, Conn: m.Conn, Slot: m.Slot}
+	r := m.Answer(mail.Done)
 	var i uint32
 	if m.Op == mail.OpSign {
 		i, r.Code = b.FindOrMake(m.Cname())
@@ -17,10 +17,12 @@ func (b *Broker) Control(m *mail.Mail) {
 	}
 	if i != 0 {
 		ch := b.Channels.At(i)
-		r.Seq, r.N, r.Ref.Gen = ch.Next, int32(ch.Subs), ch.Gen
+		r.Seq = ch.Next
+		r.SetSubscribers(ch.Subs)
+		r.SetEpoch(ch.Gen)
 		switch m.Op {
 		case mail.OpSign:
-			b.Extend(i, time.Duration(m.N)*time.Second)
+			b.Extend(i, time.Duration(m.Seconds())*time.Second)
 			r.Seq = b.Oldest(ch)
 		case mail.OpClose:
 			b.EndChannel(i)

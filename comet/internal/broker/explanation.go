@@ -46,7 +46,7 @@ const (
 
 // StartExplaining serves mail.Explain.
 func (b *Broker) StartExplaining(m *mail.Mail) {
-	r := mail.Mail{Kind: mail.Explained, Conn: m.Conn, Slot: m.Slot}
+	r := m.Answer(mail.Explained)
 	i := b.Find(m.Cname())
 	switch {
 	case i == 0:
@@ -55,7 +55,7 @@ func (b *Broker) StartExplaining(m *mail.Mail) {
 		r.Code = mail.CodeBusy
 	default:
 		b.explained++
-		e := &explanation{number: b.explained, replyTo: mail.ReplyTo{Conn: m.Conn, Slot: m.Slot}, from: m.From, limit: m.N}
+		e := &explanation{number: b.explained, replyTo: m.ReplyTo(), from: m.From, limit: m.Listed()}
 		b.describeChannel(e, i)
 		b.Explanations = append(b.Explanations, e)
 		b.askNext(e)
@@ -108,16 +108,19 @@ func (b *Broker) askNext(e *explanation) {
 	e.loop = bits.TrailingZeros64(e.loops)
 	e.loops &^= 1 << e.loop
 	e.Until = b.loop.Now().Add(ScanTime)
-	b.Send(uint8(e.loop), mail.Mail{Kind: mail.ScanRoster, Slot: e.number, Ref: e.ref, Seq: ch.Next, N: e.limit})
+	m := mail.OfExplanation(mail.ScanRoster, e.number)
+	m.Ref, m.Seq = e.ref, ch.Next
+	m.SetListed(e.limit)
+	b.Send(uint8(e.loop), m)
 }
 
 // RosterScanned serves mail.RosterScanned: a loop has described its subscribers.
 func (b *Broker) RosterScanned(m *mail.Mail) {
 	for _, e := range b.Explanations {
-		if e.number != m.Slot || e.loop != int(m.From) {
+		if e.number != m.Explanation() || e.loop != int(m.From) {
 			continue // it comes too late
 		}
-		e.limit -= m.N
+		e.limit -= m.Listed()
 		e.leftOut += m.LeftOut()
 		e.add(m.Msg.Content)
 		for seats := m.Content(); len(seats) > 0; seats = seats[4:] {
@@ -175,7 +178,9 @@ func (b *Broker) finishExplaining(e *explanation) {
 			break
 		}
 	}
-	b.Send(e.from, mail.Mail{Kind: mail.Explained, Conn: e.replyTo.Conn, Slot: e.replyTo.Slot, Msg: &msg.Message{Content: e.text}})
+	m := mail.OfRequest(mail.Explained, e.replyTo)
+	m.Msg = &msg.Message{Content: e.text}
+	b.Send(e.from, m)
 }
 
 // nameSessions adds the names of the listed subscribers that have sessions.

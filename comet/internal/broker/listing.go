@@ -20,10 +20,10 @@ func (b *Broker) RunListings() {
 }
 
 func (b *Broker) listChannels(m *mail.Mail, left *int) {
-	r := mail.Mail{Kind: mail.ChannelsListed, Conn: m.Conn, Slot: m.Slot}
+	r, at := m.Answer(mail.ChannelsListed), m.Record()
 	var lines []byte
 	end := b.Channels.Used()
-	for i := b.nextLive(&r.Slot, end, left); i != 0; i = b.nextLive(&r.Slot, end, left) {
+	for i := b.nextLive(&at, end, left); i != 0; i = b.nextLive(&at, end, left) {
 		if ch := b.Channels.At(i); ch.Dialect == record.DialectOurs {
 			lines = appendPresence(lines, true, b.Names.Get(ch.Name()))
 		}
@@ -31,11 +31,9 @@ func (b *Broker) listChannels(m *mail.Mail, left *int) {
 	if len(lines) > 0 {
 		r.Msg = &msg.Message{Content: lines}
 	}
-	if r.Slot > end {
-		r.Flag = ListingEnds
+	r.SetRecord(at)
+	if at > end {
+		r.Flag |= mail.FlagEnd
 	}
 	b.Send(m.From, r)
 }
-
-// ListingEnds says that the home has no more channels.
-const ListingEnds = 1

@@ -55,17 +55,17 @@ func (b *Broker) deliver(i uint32, message *msg.Message) {
 func (b *Broker) replay(ch *Channel, m, r *mail.Mail) {
 	r.Seq = ch.Next
 	switch d := m.Seq - ch.Next; {
-	case m.Flag&mail.FlagPlace != 0 && (d > 0 || m.Ref.Gen != record.EpochNone && m.Ref.Gen != ch.Gen):
+	case m.Flag&mail.FlagPlace != 0 && (d > 0 || m.Epoch() != record.EpochNone && m.Epoch() != ch.Gen):
 		// It comes from another life of the channel: all that there is is news.
 		b.replayFrom(ch, b.Oldest(ch), m, r)
 		r.Flag |= mail.FlagLost | mail.FlagOther
-		r.Lost = m.Seq
+		r.SetLostFrom(m.Seq)
 	case m.Flag&mail.FlagPlace == 0 && m.Seq == 0 || d > 0:
 		r.Code = mail.CodeMoved
 	case d < 0:
 		if b.replayFrom(ch, m.Seq, m, r) != m.Seq {
 			r.Flag |= mail.FlagLost
-			r.Lost = m.Seq
+			r.SetLostFrom(m.Seq)
 		}
 	}
 }
@@ -103,8 +103,8 @@ func (b *Broker) attach(i uint32, m, r *mail.Mail) {
 // what is committed any more.
 func (b *Broker) Leave(m *mail.Mail) {
 	ch := b.Channel(m.Ref)
-	ch.Subs -= uint32(m.N)
-	b.totals.Subscribers.Add(-int64(m.N))
+	ch.Subs -= m.Subscribers()
+	b.totals.Subscribers.Add(-int64(m.Subscribers()))
 	if ch.Subs > 0 {
 		return
 	}

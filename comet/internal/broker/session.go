@@ -74,7 +74,7 @@ func (b *Broker) freeSession(i uint32) {
 // the messages that it asks for where they are kept, and else a session. Either way an
 // earlier subscriber of that name loses its session.
 func (b *Broker) Claim(m *mail.Mail) {
-	r := mail.Mail{Kind: mail.SessionClaimed, Conn: m.Conn, Slot: m.Slot}
+	r := m.Answer(mail.SessionClaimed)
 	var i uint32
 	if i, r.Code = b.FindOrMake(m.Cname()); r.Code != mail.CodeOK {
 		b.Send(m.From, r)
@@ -160,15 +160,15 @@ func (b *Broker) giveSession(i, at uint32, m, r *mail.Mail) {
 // ReleaseSession serves mail.ReleaseSession: a subscriber has left, and its session ends
 // unless another connection has claimed it meanwhile.
 func (b *Broker) ReleaseSession(m *mail.Mail) {
-	if k := b.Sessions.At(m.Slot); k.Conn == m.Conn && k.Loop == m.From {
-		b.freeSession(m.Slot)
+	if k := b.Sessions.At(m.Session()); k.Conn == m.Conn && k.Loop == m.From {
+		b.freeSession(m.Session())
 	}
 }
 
 // PublishCComet serves mail.PublishCComet: it numbers a message, keeps it and has it
 // delivered. A join notice gets no number and is not kept.
 func (b *Broker) PublishCComet(m *mail.Mail) {
-	r := mail.Mail{Kind: mail.Done, Conn: m.Conn, Slot: m.Slot}
+	r := m.Answer(mail.Done)
 	if i := b.channelFor(m, &r, m.Op != mail.OpSignIn); i != 0 {
 		ch := b.Channels.At(i)
 		if m.Op == mail.OpSignIn {

@@ -67,7 +67,7 @@ func (n *Snapshot) add(b *Broker, ch *Channel) {
 // Snapshot serves mail.Snapshot.
 func (b *Broker) Snapshot(m *mail.Mail) {
 	n := &b.snapshots.Batch
-	at, used := m.Slot, b.Channels.Used()
+	at, used := m.Record(), b.Channels.Used()
 	for range ScanBudget {
 		if at > used || n.Bytes >= SnapshotBytes {
 			break

@@ -63,7 +63,9 @@ func (h *Hub) askReplay(r replayer) bool {
 	}
 	sub.Flags |= subAsking
 	ro := h.Rosters.At(sub.Roster)
-	h.Send(ro.Home, mail.Mail{Kind: mail.CatchUp, Conn: r.conn, Slot: r.sub, Ref: ro.Ref(), Seq: sub.Cursor, Flag: mail.FlagPlace})
+	m := mail.OfSubscriber(mail.CatchUp, r.conn, r.sub)
+	m.Ref, m.Seq, m.Flag = ro.Ref(), sub.Cursor, mail.FlagPlace
+	h.Send(ro.Home, m)
 	return true
 }
 
@@ -100,7 +102,7 @@ func (h *Hub) countLostBefore(m *mail.Mail) {
 		h.countLost(0, 1)
 		return
 	}
-	h.countLost(m.Lost, firstOf(m))
+	h.countLost(m.LostFrom(), firstOf(m))
 }
 
 // firstOf is the number of the first message that a replay has.
@@ -130,7 +132,7 @@ func (h *Hub) writeReplay(i uint32, b *frame.Batch, m *mail.Mail) {
 
 // CaughtUp takes the home's answer to a subscriber that had fallen behind.
 func (h *Hub) CaughtUp(m *mail.Mail) {
-	i := m.Slot
+	i := m.Subscriber()
 	if !h.answeredSub(i) || !h.loop.Alive(m.Conn) {
 		return
 	}
@@ -180,8 +182,8 @@ func (h *Hub) Drained(owner uint32, c reactor.Conn) {
 // of the channel an unknown number, so that range has an open end.
 func appendLost(dst, cname []byte, m *mail.Mail) []byte {
 	if m.Flag&mail.FlagOther == 0 {
-		return frame.AppendSpan(dst, cname, m.Lost, firstOf(m))
+		return frame.AppendSpan(dst, cname, m.LostFrom(), firstOf(m))
 	}
 	var span [16]byte
-	return msg.AppendObject(dst, msg.Lost, cname, firstOf(m), append(strconv.AppendInt(span[:0], int64(m.Lost), 10), '-'))
+	return msg.AppendObject(dst, msg.Lost, cname, firstOf(m), append(strconv.AppendInt(span[:0], int64(m.LostFrom()), 10), '-'))
 }

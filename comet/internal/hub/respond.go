@@ -52,7 +52,7 @@ func (h *Hub) appendPollResponse(dst []byte, sub *Subscriber, object []byte) []b
 func (h *Hub) appendPoll(dst []byte, i uint32, cname []byte, m *mail.Mail) []byte {
 	sub, tell := h.Subs.At(i), record.EpochNone
 	if sub.Has(subTell) {
-		tell = m.Ref.Gen
+		tell = m.Epoch()
 	}
 	body := h.Object[:0]
 	if m.Flag&mail.FlagLost != 0 {

@@ -105,7 +105,7 @@ func (h *Hub) ReportDeparted() {
 		r := h.Rosters.At(ri)
 		r.listed = false
 		if r.left > 0 {
-			h.Send(r.Home, mail.Mail{Kind: mail.Leave, Ref: r.Ref(), N: int32(r.left)})
+			h.Send(r.Home, mail.Left(r.Ref(), r.left))
 			r.left = 0
 		}
 		if r.Head == 0 {

@@ -36,7 +36,7 @@ const listPrice = 16
 
 // StartScan serves mail.ScanRoster.
 func (h *Hub) StartScan(m *mail.Mail) {
-	v := rosterScan{home: m.From, number: m.Slot, next: m.Seq, limit: m.N}
+	v := rosterScan{home: m.From, number: m.Explanation(), next: m.Seq, limit: m.Listed()}
 	if ri := h.findRoster(m.From, m.Ref); ri != 0 {
 		v.At = h.Rosters.At(ri).Head
 	}
@@ -137,7 +137,9 @@ func (h *Hub) listOne(v *rosterScan, i uint32, kind frame.Transport, missing int
 
 // report sends the channel's home what a scan has found.
 func (h *Hub) report(v *rosterScan) {
-	m := mail.Mail{Kind: mail.RosterScanned, Slot: v.number, N: v.listed, Msg: &msg.Message{}}
+	m := mail.OfExplanation(mail.RosterScanned, v.number)
+	m.Msg = &msg.Message{}
+	m.SetListed(v.listed)
 	m.SetLeftOut(v.Count - int(v.listed))
 	m.Buf = pool.NameBuffer(v.sessions)
 	if v.Count > 0 {

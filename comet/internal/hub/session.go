@@ -48,7 +48,8 @@ func (h *Hub) EnterSession(c reactor.Conn, cb []byte, sub Subscriber, wants []To
 		return false
 	}
 	h.Subs.At(i).Flags |= subAsking
-	m := mail.Mail{Kind: mail.ClaimSession, Conn: c, Slot: i, Seq: wants[0].Seq}
+	m := mail.OfSubscriber(mail.ClaimSession, c, i)
+	m.Seq = wants[0].Seq
 	m.Buf, m.Nlen = ccomet.NameBuffer(channel)
 	m.Buf.B = append(m.Buf.B, sname...)
 	h.Send(h.homes.Of(m.Cname()), m)
@@ -57,7 +58,7 @@ func (h *Hub) EnterSession(c reactor.Conn, cb []byte, sub Subscriber, wants []To
 
 // Claimed takes the home's answer to a subscription.
 func (h *Hub) Claimed(m *mail.Mail) {
-	i := m.Slot
+	i := m.Subscriber()
 	if !h.answeredSub(i) {
 		h.unclaim(m)
 		return
@@ -100,7 +101,7 @@ func (h *Hub) Claimed(m *mail.Mail) {
 // unclaim has the home end the session that it has just given.
 func (h *Hub) unclaim(m *mail.Mail) {
 	if m.Flag&mail.FlagMember != 0 {
-		h.Send(m.From, mail.Mail{Kind: mail.ReleaseSession, Conn: m.Conn, Slot: m.Session()})
+		h.sendRelease(m.From, m.Conn, m.Session())
 	}
 	h.unjoin(m)
 }
@@ -108,8 +109,14 @@ func (h *Hub) unclaim(m *mail.Mail) {
 // releaseSession ends the session of a subscriber that leaves.
 func (h *Hub) releaseSession(sub *Subscriber) {
 	if sub.Roster != 0 {
-		h.Send(h.Rosters.At(sub.Roster).Home, mail.Mail{Kind: mail.ReleaseSession, Conn: h.loop.ConnAt(sub.Conn), Slot: sub.session()})
+		h.sendRelease(h.Rosters.At(sub.Roster).Home, h.loop.ConnAt(sub.Conn), sub.session())
 	}
+}
+
+func (h *Hub) sendRelease(home uint8, c reactor.Conn, session uint32) {
+	m := mail.Mail{Kind: mail.ReleaseSession, Conn: c}
+	m.SetSession(session)
+	h.Send(home, m)
 }
 
 // TakenOver ends a subscriber whose session another connection has claimed, if it still

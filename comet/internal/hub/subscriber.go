@@ -144,7 +144,9 @@ func (h *Hub) subscribeAll(owner uint32, c reactor.Conn, wants []Topic) {
 // joinMail is what asks a channel's home to have subscriber i from its place on.
 func (h *Hub) joinMail(i uint32, c reactor.Conn, w *Topic) mail.Mail {
 	sub := h.Subs.At(i)
-	m := mail.Mail{Kind: mail.Join, Conn: c, Slot: i, Seq: w.Seq, Ref: mail.Ref{Gen: w.Epoch}}
+	m := mail.OfSubscriber(mail.Join, c, i)
+	m.Seq = w.Seq
+	m.SetEpoch(w.Epoch)
 	if w.Place {
 		m.Flag |= mail.FlagPlace
 	}
@@ -165,7 +167,7 @@ func (h *Hub) joinMail(i uint32, c reactor.Conn, w *Topic) mail.Mail {
 }
 
 func (h *Hub) subscribe(m *mail.Mail) {
-	h.Subs.At(m.Slot).Flags |= subAsking
+	h.Subs.At(m.Subscriber()).Flags |= subAsking
 	h.Send(h.homes.Of(m.Cname()), *m)
 }
 
@@ -191,7 +193,7 @@ func (h *Hub) answeredSub(i uint32) bool {
 
 // Joined takes the home's answer to a subscription.
 func (h *Hub) Joined(m *mail.Mail) {
-	i := m.Slot
+	i := m.Subscriber()
 	if !h.answeredSub(i) {
 		h.unjoin(m)
 		return
@@ -247,7 +249,7 @@ func (h *Hub) Joined(m *mail.Mail) {
 // unjoin has the home no longer count the subscriber that it has just counted.
 func (h *Hub) unjoin(m *mail.Mail) {
 	if m.Flag&mail.FlagMember != 0 {
-		h.Send(m.From, mail.Mail{Kind: mail.Leave, Ref: m.Ref, N: 1})
+		h.Send(m.From, mail.Left(m.Ref, 1))
 	}
 }
 

@@ -19,37 +19,39 @@ type Kind uint8
 
 const (
 	// To a channel's home:
-	Join           Kind = iota // buf: name, token; seq: wanted; ref.gen: its epoch; flags. Answer: Joined
-	CatchUp                    // ref, seq: wanted. Answer: Backlog
-	Leave                      // ref, n: so many subscribers left
-	Publish                    // buf: name and content. Answer: Done
-	Control                    // buf: name; op, n. Answer: Done
-	ClaimSession               // buf: name, subscriber's name; seq: wanted. Answer: SessionClaimed
-	ReleaseSession             // conn, slot: a session whose subscriber leaves
-	PublishCComet              // buf: name and message up to its number; op. Answer: Done
-	Explain                    // buf: name; n: subscribers to be listed. Answer: Explained
-	RosterScanned              // slot: the explanation; n: listed; lost: left out; msg: text; buf: sessions
+	Join           Kind = iota // Subscriber; buf: name, token; seq: wanted; Epoch: of that; flags. Answer: Joined
+	CatchUp                    // Subscriber; ref, seq: wanted. Answer: Backlog
+	Leave                      // ref, Subscribers: that left
+	Publish                    // Reply; buf: name and content. Answer: Done
+	Control                    // Reply; buf: name; op, Seconds. Answer: Done
+	ClaimSession               // Subscriber; buf: name, its name; seq: wanted. Answer: SessionClaimed
+	ReleaseSession             // conn, Session: whose subscriber leaves
+	PublishCComet              // Reply; buf: name and message up to its number; op. Answer: Done
+	Explain                    // Reply; buf: name; Listed: at the most. Answer: Explained
+	RosterScanned              // Explanation; Listed; LeftOut; msg: text; buf: sessions
 	// To every loop:
 	Broadcast    // msg: its content
-	Snapshot     // slot: the channel's record to go on from (statesnapshot.go)
-	DrainMark    // n: a round of the end (drain.go)
-	Probe        // slot: a round of /readyz; flag: how far on its way; n: the loop before the last (ready.go)
+	Snapshot     // Record: the channel's, to go on from (statesnapshot.go)
+	DrainMark    // Round: of the end (drain.go)
+	ProbeHome    // Round: of /readyz (probe.go)
+	ProbeLoop    // Round; Via: the loop that asked
+	ProbeBack    // Round; Via: the loop that was the home
 	Listening    // /psub has a listener now
 	TellFigures  // for those that wait in watchers (figures.go)
 	PresenceLine // msg: a line for /psub
-	ListChannels // conn: a listener that asks which channels live; slot: from which record on. Answer: ChannelsListed
+	ListChannels // conn: a listener that asks which channels live; Record: to go on from. Answer: ChannelsListed
 	// From a channel's home:
-	Joined         // to a subscriber: code, ref (of one that is no member: gen), name, run, seq: next number, lost
-	Backlog        // to a subscriber that fell behind: code, run, seq: next number, lost
+	Joined         // to a subscriber: code, ref (of one that is no member: Epoch), name, run, seq: next number, LostFrom
+	Backlog        // to a subscriber that fell behind: code, run, seq: next number, LostFrom
 	Deliver        // to a loop with subscribers of the channel: ref, msg
-	ScanRoster     // to such a loop: ref; slot: the explanation; seq: next number; n: subscribers to be listed. Answer: RosterScanned
+	ScanRoster     // to such a loop: ref; Explanation; seq: next number; Listed: at the most. Answer: RosterScanned
 	Explained      // to the request: code, msg: text
 	SessionClaimed // to a subscriber: code, run, or ref, name, seq: next number, Session
 	SessionTaken   // to a subscriber whose session another connection has claimed: ref
-	ChannelsListed // to a listener: msg: lines, or none; slot: where to go on; flag: that was all
-	Done           // to the request: code, seq, n, ref.gen: the channel's epoch
+	ChannelsListed // to a listener: msg: lines, or none; Record: where to go on; FlagEnd
+	Done           // to the request: code, seq, Subscribers or Seconds, Epoch
 	// From the goroutine of a handler:
-	Handled // conn, slot
+	Handled // Reply
 )
 
 // Code is how a request to a channel's home went.
@@ -65,12 +67,12 @@ const (
 	CodeNone            // no such channel
 	CodeBeyond          // the number wanted is none
 	CodeTakenOver       // another connection has claimed the session
-	CodeTooFast         // publish-rate-per-channel; n: seconds until it is worth trying again
+	CodeTooFast         // publish-rate-per-channel; Seconds: until it is worth trying again
 	CodeBusy            // with as much of that as it does at once
 	CodeDelivering      // max-held-bytes of messages have not reached their subscribers yet
 )
 
-// Flags of Join and its answer.
+// Flags of Join, CatchUp and ListChannels, and of their answers.
 const (
 	FlagPoll    uint16 = 1 << iota // a poll: not a subscriber if it can be answered at once
 	FlagExist                      // do not make the channel
@@ -81,21 +83,24 @@ const (
 	FlagPlace                      // seq is a place that cannot be but in another life, if it is not in this
 	FlagOther                      // answer: with FlagLost, it is of another life
 	FlagMore                       // answer: seq is kept too, and what comes behind it: it is to be asked for
+	FlagEnd                        // answer to ListChannels: the home has no more channels
 )
 
 // Ref names a channel: plain data, harmless when the channel is gone.
 type Ref struct{ Index, Gen uint32 }
 
+// Mail is one mail. What its kind does not name is zero. The fields in lower case mean
+// what the accessor of the kind says (overlay.go).
 type Mail struct {
-	Msg  *msg.Message               // a message, or the first of n
+	Msg  *msg.Message               // a message, or the first of N
 	Buf  *bytebufferpool.ByteBuffer // borrowed: a name of nlen bytes, then content
 	Conn reactor.Conn               // of the request or the subscriber
 	Ref  Ref
 	Name record.Name // of the channel, at its home
 	Seq  int32
-	Lost int32 // with FlagLost: the number wanted; else what Session or LeftOut says
-	N    int32
-	Slot uint32 // on that connection: a subscriber, or a place in its pipeline; else what the kind says
+	aux  int32
+	N    int32 // messages of the run that begins with Msg; else what an accessor says
+	slot uint32
 	Kind Kind
 	From uint8 // loop
 	Code Code
@@ -103,14 +108,6 @@ type Mail struct {
 	Flag uint16
 	Nlen uint8
 }
-
-// Session is the session's number that SessionClaimed has.
-func (m *Mail) Session() uint32          { return uint32(m.Lost) }
-func (m *Mail) SetSession(number uint32) { m.Lost = int32(number) }
-
-// LeftOut is how many subscribers RosterScanned does not list.
-func (m *Mail) LeftOut() int     { return int(m.Lost) }
-func (m *Mail) SetLeftOut(n int) { m.Lost = int32(n) }
 
 func (m *Mail) Cname() []byte   { return m.Buf.B[:m.Nlen] }
 func (m *Mail) Content() []byte { return m.Buf.B[m.Nlen:] }
@@ -145,10 +142,3 @@ const (
 	OpSignIn // CComet's dialect
 	OpPublish
 )
-
-// ReplyTo is a request that waits for an answer: its connection, and its place in
-// the connection's pipe.
-type ReplyTo struct {
-	Conn reactor.Conn
-	Slot uint32
-}

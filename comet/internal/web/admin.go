@@ -45,7 +45,7 @@ func (w *Web) startPublish(x *exchange, escaped bool) {
 		m.Done()
 		return
 	}
-	m.Slot = w.awaitReply(x, pendingReply{write: (*responder).published, cb: string(cb), ack: x.given("ack")})
+	m.SetReply(w.awaitReply(x, pendingReply{write: (*responder).published, cb: string(cb), ack: x.given("ack")}))
 	w.Send(w.homes.Of(cname), m)
 }
 
@@ -142,9 +142,10 @@ func (w *Web) startControl(x *exchange, o mail.Op, write replyWriter) error {
 		}
 		reply.lease = min(reply.lease, int32(broker.MaxLease/time.Second))
 	}
-	m := mail.Mail{Kind: mail.Control, Op: o, N: reply.lease, Conn: x.conn, Nlen: uint8(len(cname))}
+	m := mail.Mail{Kind: mail.Control, Op: o, Conn: x.conn, Nlen: uint8(len(cname))}
+	m.SetSeconds(reply.lease)
 	m.Buf = pool.NameBuffer(cname)
-	m.Slot = w.awaitReply(x, reply)
+	m.SetReply(w.awaitReply(x, reply))
 	w.Send(w.homes.Of(cname), m)
 	return nil
 }

@@ -89,7 +89,7 @@ func (w *Web) ccometSend(x *exchange, q *ccomet.Query, o mail.Op, write replyWri
 	m.Buf, m.Nlen = ccomet.NameBuffer(q.Channel)
 	m.Buf.B = ccomet.AppendMessageHead(m.Buf.B, o == mail.OpSignIn, q)
 	home := w.homes.Of(m.Cname())
-	m.Slot = w.awaitReply(x, pendingReply{write: write, cb: string(q.Callback)})
+	m.SetReply(w.awaitReply(x, pendingReply{write: write, cb: string(q.Callback)}))
 	w.Send(home, m)
 }
 

@@ -16,9 +16,10 @@ func (w *Web) explain(x *exchange) {
 		w.fail(x, 400, err.Error())
 		return
 	}
-	m := mail.Mail{Kind: mail.Explain, Conn: x.conn, N: limit}
+	m := mail.Mail{Kind: mail.Explain, Conn: x.conn}
+	m.SetListed(limit)
 	m.Buf, m.Nlen = spoken.nameBuffer(cname)
-	m.Slot = w.awaitReply(x, pendingReply{})
+	m.SetReply(w.awaitReply(x, pendingReply{}))
 	w.Send(w.homes.Of(m.Cname()), m)
 }
 
@@ -45,9 +46,9 @@ func (x *exchange) explainArgs() (cname []byte, limit int32, spoken *dialect, er
 	return cname, limit, spoken, nil
 }
 
-// ExplainedTo serves mailExplained.
+// ExplainedTo serves mail.Explained.
 func (w *Web) ExplainedTo(m *mail.Mail) {
-	to := mail.ReplyTo{Conn: m.Conn, Slot: m.Slot}
+	to := m.ReplyTo()
 	switch m.Code {
 	case mail.CodeNone:
 		w.resolve(to, 404, frame.TypeText, []byte("no such channel: nobody waits for it, and nothing was published to it or signed for it that still lasts\n"))

@@ -185,7 +185,7 @@ func (w *Web) handle(x *exchange, handler http.Handler) {
 	req, h.cancel = withCancel(req)
 	w.Handlers.list = append(w.Handlers.list, h)
 	inbox := w.Inbox // and nothing else of the loop's
-	go serveHandler(w.cfg.Log, handler, h, req, func() { inbox.Post(mail.Mail{Kind: mail.Handled, Conn: h.conn, Slot: h.number}) })
+	go serveHandler(w.cfg.Log, handler, h, req, func() { inbox.Post(mail.OfRequest(mail.Handled, mail.ReplyTo{Conn: h.conn, Reply: h.number})) })
 }
 
 func withCancel(req *http.Request) (*http.Request, context.CancelFunc) {
@@ -235,7 +235,7 @@ func serveHandler(log *zerolog.Logger, handler http.Handler, h *handling, req *h
 
 // Handled serves mail.Handled: a handler has returned.
 func (w *Web) Handled(m *mail.Mail) {
-	h := w.Handlers.find(m.Conn, m.Slot)
+	h := w.Handlers.find(m.Conn, m.Reply())
 	h.cancel() // gives back what the context holds
 	h.state = handlingWaits
 	i := w.pipelineOf(m.Conn)
@@ -243,7 +243,7 @@ func (w *Web) Handled(m *mail.Mail) {
 		w.Handlers.drop(m.Conn) // the connection is gone
 		return
 	}
-	w.pipelines.at(i).reply(m.Slot).done = true
+	w.pipelines.at(i).reply(m.Reply()).done = true
 	w.pipelines.markReady(i)
 }
 

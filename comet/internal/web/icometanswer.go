@@ -23,7 +23,7 @@ func (r *responder) refused(dst []byte, reply *pendingReply) (response []byte, r
 	case mail.CodeTooMany:
 		status, reason = 429, r.cfg.tooManyChannels()
 	case mail.CodeTooFast:
-		status, reason, seconds = 429, r.cfg.tooFast(limit.PublishRatePerChannel), int(reply.n)
+		status, reason, seconds = 429, r.cfg.tooFast(limit.PublishRatePerChannel), reply.seconds()
 	case mail.CodeDelivering:
 		reason = r.cfg.tooMuchDelivering()
 	}
@@ -124,7 +124,7 @@ func (r *responder) counted(dst []byte, reply *pendingReply) []byte {
 		return dst
 	}
 	body := msg.AppendEscaped(append(r.Body[:0], `{"cname": "`...), []byte(reply.name))
-	body = strconv.AppendInt(append(body, `", "subscribers": `...), int64(reply.n), 10)
+	body = strconv.AppendInt(append(body, `", "subscribers": `...), int64(reply.subscribers()), 10)
 	r.Body = append(body, "}\n"...)
 	x := reply.exchange()
 	return r.appendResponse(dst, &x, 200, frame.TypeJSON, r.Body)

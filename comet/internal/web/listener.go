@@ -1,7 +1,6 @@
 package web
 
 import (
-	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/mail"
 	"ccomet/httplite"
 	"ccomet/reactor"
@@ -30,7 +29,9 @@ func (p *presence) startListing(c reactor.Conn) {
 func (p *presence) goOn(c reactor.Conn) {
 	if l := p.Listings[c]; l != nil && !l.asked {
 		l.asked = true
-		p.Send(uint8(l.home), mail.Mail{Kind: mail.ListChannels, Conn: c, Slot: l.at})
+		m := mail.FromRecord(mail.ListChannels, l.at)
+		m.Conn = c
+		p.Send(uint8(l.home), m)
 	}
 }
 
@@ -40,8 +41,8 @@ func (p *presence) Listed(m *mail.Mail) {
 	if l == nil {
 		return // it has gone
 	}
-	l.asked, l.at = false, m.Slot
-	if m.Flag == broker.ListingEnds {
+	l.asked, l.at = false, m.Record()
+	if m.Flag&mail.FlagEnd != 0 {
 		if l.home, l.at = l.home+1, 1; l.home == p.Loops() {
 			delete(p.Listings, m.Conn)
 		}

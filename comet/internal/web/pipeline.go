@@ -35,9 +35,10 @@ type pendingReply struct {
 	ack     bool // the number is to be told
 
 	// What the channel's home answers:
-	code   mail.Code
-	seq, n int32
-	epoch  uint32
+	code  mail.Code
+	seq   int32
+	count int32 // subscribers or seconds
+	epoch uint32
 
 	lease          int32 // seconds that /sign asks for
 	cb, name, text string
@@ -46,6 +47,12 @@ type pendingReply struct {
 // replyWriter appends the response to a request once the channel's home has answered. It is
 // a function of the dialect in which the request was made.
 type replyWriter func(r *responder, dst []byte, reply *pendingReply) []byte
+
+// subscribers is how many the channel has, where that was asked.
+func (reply *pendingReply) subscribers() int { return int(reply.count) }
+
+// seconds is after how long a publish that was refused for its rate is worth trying again.
+func (reply *pendingReply) seconds() int { return int(reply.count) }
 
 // exchange is what the response is rendered for.
 func (reply *pendingReply) exchange() exchange { return exchange{recipient: reply.recipient} }
@@ -106,8 +113,8 @@ func (w *Web) Answer(m *mail.Mail) {
 	if i == 0 {
 		return // the connection is gone
 	}
-	reply := w.pipelines.at(i).reply(m.Slot)
-	reply.code, reply.seq, reply.n, reply.epoch, reply.done = m.Code, m.Seq, m.N, m.Ref.Gen, true
+	reply := w.pipelines.at(i).reply(m.Reply())
+	reply.code, reply.seq, reply.count, reply.epoch, reply.done = m.Code, m.Seq, m.N, m.Epoch(), true
 	w.pipelines.markReady(i)
 }
 
@@ -117,7 +124,7 @@ func (w *Web) resolve(to mail.ReplyTo, status int, contentType string, body []by
 	if i == 0 {
 		return
 	}
-	reply := w.pipelines.at(i).reply(to.Slot)
+	reply := w.pipelines.at(i).reply(to.Reply)
 	x := reply.exchange()
 	w.Scratch = w.appendResponse(w.Scratch[:0], &x, status, contentType, body)
 	reply.text, reply.done = string(w.Scratch), true

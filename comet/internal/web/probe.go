@@ -37,34 +37,30 @@ type Probe struct {
 // ReadyTime is how long a round may take.
 const ReadyTime = time.Second
 
-// Legs of a probe's way (mail.Flag).
-const (
-	probeToHome uint16 = iota
-	probeToLoop
-	probeBack
-)
-
 // ready serves /readyz.
 func (w *Web) ready(x *exchange) {
 	if w.drain.On() {
 		w.health(x)
 		return
 	}
-	asker := mail.ReplyTo{Conn: x.conn, Slot: w.awaitReply(x, pendingReply{})}
+	asker := mail.ReplyTo{Conn: x.conn, Reply: w.awaitReply(x, pendingReply{})}
 	if w.Probe.ask(asker, w.Loops(), w.loop.Now()) {
-		w.SendAll(mail.Mail{Kind: mail.Probe, Flag: probeToHome, Slot: w.Probe.round})
+		w.SendAll(mail.OfRound(mail.ProbeHome, w.Probe.round))
 	}
 }
 
-// ForwardProbe serves mail.Probe.
+// ForwardProbe serves mail.ProbeHome, mail.ProbeLoop and mail.ProbeBack.
 func (w *Web) ForwardProbe(m *mail.Mail) {
-	on := mail.Mail{Kind: mail.Probe, Flag: m.Flag + 1, Slot: m.Slot, N: int32(m.From)}
-	switch m.Flag {
-	case probeToHome: // N: the loop that asks
+	switch m.Kind {
+	case mail.ProbeHome:
+		on := mail.OfRound(mail.ProbeLoop, m.Round())
+		on.SetVia(m.From)
 		w.SendAll(on)
-	case probeToLoop: // N: the home
-		w.Send(uint8(m.N), on)
-	default:
+	case mail.ProbeLoop:
+		on := mail.OfRound(mail.ProbeBack, m.Round())
+		on.SetVia(m.From)
+		w.Send(m.Via(), on)
+	case mail.ProbeBack:
 		if w.Probe.back(m) {
 			w.finishProbe()
 		}
@@ -109,10 +105,10 @@ func (p *Probe) ask(asker mail.ReplyTo, loops int, now time.Time) (begins bool) 
 
 // back takes a mail that has come back, and says whether it was the round's last.
 func (p *Probe) back(m *mail.Mail) (last bool) {
-	if len(p.Askers) == 0 || m.Slot != p.round {
+	if len(p.Askers) == 0 || m.Round() != p.round {
 		return false // of a round that has ended
 	}
-	p.Passed[m.N] |= 1 << m.From
+	p.Passed[m.Via()] |= 1 << m.From
 	p.left--
 	return p.left == 0
 }
