@@ -28,8 +28,8 @@ type child struct {
 	moved func(line string) // hears lines "at …", which may come at any time, on a goroutine of its own
 }
 
-// patience is how long a child may say nothing while it is waited for.
-const patience = time.Minute
+// hangTimeout is how long a child may say nothing while it is waited for.
+const hangTimeout = time.Minute
 
 // startChild runs this same program with a hidden command. moved, if not nil,
 // hears what the child says of its progress.
@@ -102,7 +102,7 @@ func (c *child) tell(format string, args ...any) error { return c.send(fmt.Sprin
 
 // hear waits for a line that begins with word, and returns the rest of it.
 func (c *child) hear(ctx context.Context, word string) (string, error) {
-	silence := time.NewTimer(patience)
+	silence := time.NewTimer(hangTimeout)
 	defer silence.Stop()
 	for {
 		select {
@@ -120,7 +120,7 @@ func (c *child) hear(ctx context.Context, word string) (string, error) {
 				return "", fmt.Errorf("%s process: waiting for %q, heard %q", c.name, word, line)
 			}
 		case <-c.alive:
-			silence.Reset(patience)
+			silence.Reset(hangTimeout)
 		case <-silence.C:
 			return "", &stuckError{c.name, word}
 		case <-ctx.Done():
@@ -133,7 +133,7 @@ func (c *child) hear(ctx context.Context, word string) (string, error) {
 type stuckError struct{ name, word string }
 
 func (e *stuckError) Error() string {
-	return fmt.Sprintf("%s process: nothing has moved for %v while %q was waited for", e.name, patience, e.word)
+	return fmt.Sprintf("%s process: nothing has moved for %v while %q was waited for", e.name, hangTimeout, e.word)
 }
 
 // ask tells and hears.

@@ -62,7 +62,7 @@ func (o *Options) flood(ctx context.Context, c SiegeConfig, which *flood) (f res
 		return f, err
 	}
 	defer r.close()
-	m := &flooding{probing: probing{run: r}, client: &http.Client{Timeout: patience}}
+	m := &flooding{probing: probing{run: r}, client: &http.Client{Timeout: hangTimeout}}
 	defer m.leave()
 	if err = m.probing.open(); err != nil {
 		return f, err
@@ -115,7 +115,7 @@ func (r *run) push(client *http.Client, cname string, size int) error {
 
 // fillChannel has a channel keep so much that an answer takes long to read.
 func (r *run) fillChannel(cname string) error {
-	client := &http.Client{Timeout: patience}
+	client := &http.Client{Timeout: hangTimeout}
 	defer client.CloseIdleConnections()
 	for range 16 {
 		if err := r.push(client, cname, floodMessage); err != nil {
@@ -170,12 +170,12 @@ func (m *flooding) slowBodies(ctx context.Context) error {
 	n := min(2*floodTimes*floodHeld/len(body), m.Connections/4)
 	m.open = make([]net.Conn, n)
 	return together(n, func(i int) error {
-		c, err := net.DialTimeout("tcp", m.server.front, patience)
+		c, err := net.DialTimeout("tcp", m.server.front, hangTimeout)
 		if err != nil {
 			return err
 		}
 		m.open[i] = c
-		_ = c.SetDeadline(time.Now().Add(patience))
+		_ = c.SetDeadline(time.Now().Add(hangTimeout))
 		sent, _ := io.WriteString(c, body) // it may well be refused in the middle
 		m.sent.Add(int64(sent))
 		return nil
@@ -191,7 +191,7 @@ func (m *flooding) connections(ctx context.Context) error {
 		if i >= n/2 {
 			source = manySources(i)
 		}
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: patience}
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: hangTimeout}
 		c, err := d.DialContext(ctx, "tcp", m.server.front)
 		m.open[i] = c
 		if ctx.Err() != nil {

@@ -22,8 +22,8 @@ type newcoming struct {
 	refused, failed int64
 }
 
-// newcomerPatience is how long a newcomer waits for his answer.
-const newcomerPatience = 5 * time.Second
+// newcomerTimeout is how long a newcomer waits for his answer.
+const newcomerTimeout = 5 * time.Second
 
 // run has them come until ctx ends, and waits for the last.
 func (n *newcoming) run(ctx context.Context, address string, every time.Duration) error {
@@ -54,12 +54,12 @@ func (n *newcoming) come(address string) {
 
 // pingOnce asks for /ping on a connection of its own.
 func pingOnce(address string) (status int, err error) {
-	conn, err := net.DialTimeout("tcp", address, newcomerPatience)
+	conn, err := net.DialTimeout("tcp", address, newcomerTimeout)
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(newcomerPatience))
+	_ = conn.SetDeadline(time.Now().Add(newcomerTimeout))
 	// One that is refused as soon as it comes may be so before it has asked: the
 	// answer counts, not whether the question was sent.
 	_, _ = fmt.Fprintf(conn, "GET /ping HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", address)

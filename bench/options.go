@@ -214,7 +214,7 @@ func (r *run) arrived(s *swarm) error {
 // anything was wrong. In a run that was ended before its time, what has not
 // come yet is not lost.
 func (r *run) verdict(s *swarm) (result.Check, *clientStats, result.Latency, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), hangTimeout)
 	defer cancel()
 	stats, latency, err := s.stats(ctx)
 	if err != nil {

@@ -41,7 +41,7 @@ const (
 // openReader subscribes from a number on (0: from the next one).
 func openReader(ctx context.Context, address, source string, request []byte) (*reader, error) {
 	from := &net.TCPAddr{IP: net.ParseIP(source)}
-	d := net.Dialer{LocalAddr: from, Timeout: patience, Control: func(_, _ string, raw syscall.RawConn) error {
+	d := net.Dialer{LocalAddr: from, Timeout: hangTimeout, Control: func(_, _ string, raw syscall.RawConn) error {
 		var failed error
 		err := raw.Control(func(fd uintptr) {
 			failed = errors.Join(
@@ -64,7 +64,7 @@ func openReader(ctx context.Context, address, source string, request []byte) (*r
 
 // ask sends the request, and reads the response's head.
 func (r *reader) ask(request []byte) (err error) {
-	_ = r.conn.SetDeadline(time.Now().Add(patience))
+	_ = r.conn.SetDeadline(time.Now().Add(hangTimeout))
 	if _, err = r.conn.Write(request); err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (r *reader) ask(request []byte) (err error) {
 
 // read takes lines until enough says so, or the response is over.
 func (r *reader) read(enough func() bool) error {
-	_ = r.conn.SetDeadline(time.Now().Add(patience))
+	_ = r.conn.SetDeadline(time.Now().Add(hangTimeout))
 	for !enough() {
 		line, err := r.in.ReadBytes('\n')
 		if err != nil {

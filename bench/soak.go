@@ -86,7 +86,7 @@ func (o *Options) Soak(ctx context.Context, c SoakConfig) (*result.Result, error
 	}
 	m := &soaking{
 		run: &run{Options: o, ctx: ctx, id: rand.Uint32(), started: time.Now()}, Soak: &result.Soak{Seed: c.Seed}, c: c,
-		whole: context.WithoutCancel(ctx), random: rand.New(rand.NewPCG(c.Seed, 1)), client: &http.Client{Timeout: patience}, crashed: make(chan error, 1),
+		whole: context.WithoutCancel(ctx), random: rand.New(rand.NewPCG(c.Seed, 1)), client: &http.Client{Timeout: hangTimeout}, crashed: make(chan error, 1),
 	}
 	m.faults = &faults{began: m.started, tell: func(text string) { m.print("%s", text) }}
 	var err error

@@ -12,7 +12,7 @@ import (
 
 // calm has everything stop, and everybody catch up, and judges what has happened.
 func (m *soaking) calm() error {
-	ctx, cancel := context.WithTimeoutCause(m.whole, 3*patience, errPatience)
+	ctx, cancel := context.WithTimeoutCause(m.whole, 3*hangTimeout, errHang)
 	defer cancel()
 	unsettled := m.settle(ctx)
 	if unsettled != nil {

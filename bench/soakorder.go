@@ -43,13 +43,13 @@ var orderNames = map[orderKind]string{
 func (m *soaking) order(ctx context.Context, o soakOrder) error {
 	o.done = make(chan struct{})
 	m.crowd.mail.Post(o)
-	late := time.NewTimer(patience)
+	late := time.NewTimer(hangTimeout)
 	defer late.Stop()
 	select {
 	case <-o.done:
 		return nil
 	case <-late.C:
-		return fmt.Errorf("waited %v for the harness's own clients to %s", patience, orderNames[o.kind])
+		return fmt.Errorf("waited %v for the harness's own clients to %s", hangTimeout, orderNames[o.kind])
 	case <-ctx.Done():
 		return ctx.Err()
 	case err := <-m.crashed:

@@ -97,8 +97,8 @@ func (m *soaking) finish(signal syscall.Signal) error {
 	}
 	select {
 	case <-m.server.ended:
-	case <-time.After(patience):
-		return fmt.Errorf("the server has not ended %v after %v", patience, signal)
+	case <-time.After(hangTimeout):
+		return fmt.Errorf("the server has not ended %v after %v", hangTimeout, signal)
 	}
 	if code := m.server.cmd.ProcessState.ExitCode(); signal == syscall.SIGTERM && code != 0 {
 		m.faults.fault("the server, told to stop, ended with status %d: %s", code, m.server.log.String())
@@ -151,7 +151,7 @@ func (m *soaking) written(ctx context.Context) error {
 
 // until looks again and again whether something is so.
 func (m *soaking) until(ctx context.Context, what string, so func() (bool, string)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)
+	ctx, cancel := context.WithTimeoutCause(ctx, hangTimeout, errHang)
 	defer cancel()
 	for n := 1; ; n++ {
 		ok, instead := so()
@@ -162,15 +162,15 @@ func (m *soaking) until(ctx context.Context, what string, so func() (bool, strin
 			m.print("%6.1f s: still waiting for %s: %s", time.Since(m.started).Seconds(), what, instead)
 		}
 		if err := sleep(ctx, 100*time.Millisecond); err != nil {
-			if errors.Is(context.Cause(ctx), errPatience) {
-				return fmt.Errorf("waited %v for %s: %s", patience, what, instead)
+			if errors.Is(context.Cause(ctx), errHang) {
+				return fmt.Errorf("waited %v for %s: %s", hangTimeout, what, instead)
 			}
 			return err
 		}
 	}
 }
 
-var errPatience = errors.New("waited too long")
+var errHang = errors.New("waited too long")
 
 // get asks the server for something.
 func (m *soaking) get(ctx context.Context, address, target string) ([]byte, error) {

@@ -16,7 +16,7 @@ import (
 // dialFrom connects from an address of this machine to one of the server's.
 func (w *wireServer) dialFrom(from, address string) *wireConn {
 	w.t.Helper()
-	dialer := net.Dialer{Timeout: patience}
+	dialer := net.Dialer{Timeout: hangTimeout}
 	network := "tcp"
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path

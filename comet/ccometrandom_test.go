@@ -108,7 +108,7 @@ func (l *lobby) run(steps int) {
 	check(l.t, l.srv, true, l.note)
 	for _, s := range l.srv.shards {
 		if s.hub.Subs.Live()+s.hub.Rosters.Live()+s.broker.Channels.Live()+s.broker.Sessions.Live() != 0 {
-			l.fail("loop %d keeps %d subscribers, %d rosters, %d channels, %d seats of nobody",
+			l.fail("loop %d keeps %d subscribers, %d rosters, %d channels, %d sessions after all clients left",
 				s.Id, s.hub.Subs.Live(), s.hub.Rosters.Live(), s.broker.Channels.Live(), s.broker.Sessions.Live())
 		}
 	}
@@ -239,7 +239,7 @@ func (v *visitor) hear() bool {
 	l.t.Helper()
 	for _, body := range v.bodies(l) {
 		if strings.HasPrefix(body, "too many subscribers") {
-			l.got["turned away"]++
+			l.got["refused"]++
 			return false
 		}
 		list := ccDecode(l.t, body)
@@ -311,7 +311,7 @@ func (l *lobby) compare() {
 	for _, v := range l.clients {
 		what, _ := v.shard.web.State(v.conn)
 		if what != conn.Waiting {
-			continue // it is being turned away
+			continue // it is being refused
 		}
 		if waiting[v.key()] {
 			l.fail("two wait as %s", v.key())

@@ -22,8 +22,8 @@ import (
 //   - a stage is a server without goroutines and listeners: the test takes its
 //     loops' turns and moves their clock, so that half an hour takes no time.
 
-// patience turns what hangs into a failure.
-const patience = 3 * time.Minute
+// hangTimeout turns what hangs into a failure.
+const hangTimeout = 3 * time.Minute
 
 var noon = time.Date(2024, 5, 17, 12, 0, 0, 0, time.UTC)
 
@@ -115,7 +115,7 @@ func (w *wireServer) open() (n int64) {
 // until waits for what the server does by itself.
 func (w *wireServer) until(what string, done func() bool) {
 	w.t.Helper()
-	for limit := time.Now().Add(patience); !done(); runtime.Gosched() {
+	for limit := time.Now().Add(hangTimeout); !done(); runtime.Gosched() {
 		if time.Now().After(limit) {
 			w.t.Errorf("never happened: %s", what)
 			return
@@ -132,7 +132,7 @@ func (w *wireServer) subscribed(n int64) {
 func (w *wireServer) dial(side uint8) *wireConn {
 	w.t.Helper()
 	address := [conn.NumSides][]string{w.front, w.Server.admin, w.ccomet}[side][0]
-	c, err := net.DialTimeout("tcp", address, patience)
+	c, err := net.DialTimeout("tcp", address, hangTimeout)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ type wireConn struct {
 
 func (c *wireConn) send(s string) {
 	c.t.Helper()
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(hangTimeout))
 	if _, err := io.WriteString(c, s); err != nil {
 		c.t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func (c *wireConn) send(s string) {
 // expect reads as many bytes as want has, which must be those.
 func (c *wireConn) expect(want string) {
 	c.t.Helper()
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(hangTimeout))
 	got := make([]byte, len(want))
 	n, err := io.ReadFull(c, got)
 	same(c.t, string(got[:n]), want)
@@ -202,7 +202,7 @@ func (c *wireConn) expect(want string) {
 // rest is all that comes until the server ends the connection.
 func (c *wireConn) rest() string {
 	c.t.Helper()
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(hangTimeout))
 	got, err := io.ReadAll(c)
 	if err != nil {
 		c.t.Fatalf("after %q: %v", got, err)
@@ -281,7 +281,7 @@ func (st *stage) settle() {
 // until takes turns until something is done that needs another goroutine.
 func (st *stage) until(what string, done func() bool) {
 	st.t.Helper()
-	for limit := time.Now().Add(patience); !done(); runtime.Gosched() {
+	for limit := time.Now().Add(hangTimeout); !done(); runtime.Gosched() {
 		if st.settle(); time.Now().After(limit) {
 			st.t.Fatalf("never happened: %s", what)
 		}

@@ -94,7 +94,7 @@ func TestFasterThanAnswers(t *testing.T) {
 	}()
 	answers := bufio.NewReader(c)
 	for n := range requests {
-		_ = c.SetReadDeadline(time.Now().Add(patience))
+		_ = c.SetReadDeadline(time.Now().Add(hangTimeout))
 		resp, err := http.ReadResponse(answers, nil)
 		if err != nil {
 			t.Fatalf("after %d answers: %v", n, err)

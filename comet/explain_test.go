@@ -24,7 +24,7 @@ type explained struct {
 	LeftOut                               int `json:"left_out"`
 	Lease                                 *float64
 	Loops                                 []explainedLoop
-	Seats                                 map[string]string
+	Sessions                              map[string]string
 }
 
 type explainedLoop struct {
@@ -37,7 +37,7 @@ type explainedLoop struct {
 type explainedSub struct {
 	Peer, Proxy, Transport string
 	Cursor, Behind, Held   int
-	Seat                   *int
+	Session                *int
 	NoopIn                 *float64 `json:"noop_in"`
 	CutIn                  *float64 `json:"cut_in"`
 }
@@ -143,7 +143,7 @@ func TestExplainLoops(t *testing.T) {
 			}
 			for _, sub := range l.List {
 				if targets[sub.Transport] == "" || sub.Peer != "unix" || sub.Cursor != 2 || sub.Behind != 0 || sub.Held != 0 ||
-					sub.NoopIn == nil || *sub.NoopIn < 20 || *sub.NoopIn > 30 || sub.CutIn != nil || sub.Seat != nil {
+					sub.NoopIn == nil || *sub.NoopIn < 20 || *sub.NoopIn > 30 || sub.CutIn != nil || sub.Session != nil {
 					t.Errorf("loop %d: %+v", loop, sub)
 				}
 			}
@@ -219,8 +219,8 @@ func TestExplainPeer(t *testing.T) {
 	}
 }
 
-// CComet's dialect: its own numbers, and whose seat is whose.
-func TestExplainSeats(t *testing.T) {
+// CComet's dialect: its own numbers, and which subscriber has which session.
+func TestExplainSessions(t *testing.T) {
 	st := newStage(t, Config{Loops: 3, Auth: AuthToken})
 	names := []string{`a"b\`, "b", "c"}
 	for loop, name := range map[int]string{0: "a%22b%5C", 1: "b", 2: "c"} {
@@ -231,15 +231,15 @@ func TestExplainSeats(t *testing.T) {
 		t.Errorf("in the other dialect: %s", text)
 	}
 	e := st.explain(1, "cname=x&dialect=ccomet")
-	if e.Cname != "x" || e.Dialect != "ccomet" || e.Auth != "none" || e.Next != 0 || e.Oldest != 0 || e.Subscribers != 3 || len(e.Seats) != 3 {
+	if e.Cname != "x" || e.Dialect != "ccomet" || e.Auth != "none" || e.Next != 0 || e.Oldest != 0 || e.Subscribers != 3 || len(e.Sessions) != 3 {
 		t.Fatalf("%+v", e)
 	}
 	for _, l := range e.Loops {
-		if l.Transports["ccomet"] != 1 || len(l.List) != 1 || l.List[0].Cursor != 0 || l.List[0].NoopIn != nil || e.Seats[fmt.Sprint(*l.List[0].Seat)] != names[l.Loop] {
-			t.Errorf("%+v, seats %v", l, e.Seats)
+		if l.Transports["ccomet"] != 1 || len(l.List) != 1 || l.List[0].Cursor != 0 || l.List[0].NoopIn != nil || e.Sessions[fmt.Sprint(*l.List[0].Session)] != names[l.Loop] {
+			t.Errorf("%+v, sessions %v", l, e.Sessions)
 		}
 	}
-	if e = st.explain(1, "cname=x&dialect=ccomet&limit=1"); len(e.Seats) != 1 || e.LeftOut != 2 {
+	if e = st.explain(1, "cname=x&dialect=ccomet&limit=1"); len(e.Sessions) != 1 || e.LeftOut != 2 {
 		t.Errorf("of one: %+v", e)
 	}
 }

@@ -95,7 +95,7 @@ var (
 	TransportNames = frame.CountedNames()
 	SlabNames      = [slabs]string{
 		slabConnection: "connection", slabSubscriber: "subscriber", slabRoster: "roster", slabRosterBucket: "roster_bucket",
-		slabChannel: "channel", slabChannelBucket: "channel_bucket", slabSeat: "seat", slabSeatBucket: "seat_bucket",
+		slabChannel: "channel", slabChannelBucket: "channel_bucket", slabSession: "session", slabSessionBucket: "session_bucket",
 		slabNames: "name_16", "name_32", "name_64", "name_128", "name_256",
 	}
 )
@@ -108,8 +108,8 @@ const (
 	slabRosterBucket
 	slabChannel
 	slabChannelBucket
-	slabSeat
-	slabSeatBucket
+	slabSession
+	slabSessionBucket
 	slabNames // of each size
 	slabs     = slabNames + record.NameSizes
 )
@@ -233,7 +233,7 @@ func (s *shard) loopFigures() LoopFigures {
 		},
 		Slabs: [slabs]reactor.SlabFigures{
 			slabConnection: r.Records, slabSubscriber: h.SubscriberSlab, slabRoster: h.RosterSlab, slabRosterBucket: h.RosterBuckets,
-			slabChannel: b.ChannelSlab, slabChannelBucket: b.ChannelBuckets, slabSeat: b.SeatSlab, slabSeatBucket: b.SeatBuckets,
+			slabChannel: b.ChannelSlab, slabChannelBucket: b.ChannelBuckets, slabSession: b.SessionSlab, slabSessionBucket: b.SessionBuckets,
 		},
 	}
 	for i, names := range b.NameSlabs { // of JSONP callbacks, too

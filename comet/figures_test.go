@@ -84,7 +84,7 @@ func TestFigures(t *testing.T) {
 		t.Errorf("in all: %+v", f)
 	}
 	home, other := f.Loops[0], f.Loops[1]
-	// Idle, request, waiting, answering, listening, turned away, ending; of the
+	// Idle, request, waiting, answering, listening, refused, ending; of the
 	// subscribers stream, iframe, sse, poll, ccomet, jsonp.
 	equal(t, "the first loop", home.Counters, Counters{
 		Connections: [conn.NumSides][conn.NumStates]int64{{4, 1, 2}, {1}, {0, 0, 1}},

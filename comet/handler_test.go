@@ -42,7 +42,7 @@ func (g *gate) next(t testing.TB) *http.Request {
 	select {
 	case req := <-g.asked:
 		return req
-	case <-time.After(patience):
+	case <-time.After(hangTimeout):
 		t.Fatal("the handler was never asked")
 		return nil
 	}
@@ -52,7 +52,7 @@ func closes(t testing.TB, what string, done <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-done:
-	case <-time.After(patience):
+	case <-time.After(hangTimeout):
 		t.Fatalf("never happened: %s", what)
 	}
 }

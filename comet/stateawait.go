@@ -16,11 +16,11 @@ const (
 )
 
 // AwaitState waits for a server that is about to end and has the state file of this name,
-// for at most patience. It calls told, once, when it finds such a server. It returns at
+// for at most timeout. It calls told, once, when it finds such a server. It returns at
 // once when nobody has the file; when a server that goes on has it, after half a second,
 // in which that one may be told to stop. What is wrong with the file New tells. Any
 // goroutine may call it.
-func AwaitState(file string, patience time.Duration, told func()) {
+func AwaitState(file string, timeout time.Duration, told func()) {
 	st := state{name: file}
 	if file == "" || st.settle() != nil {
 		return
@@ -30,8 +30,8 @@ func AwaitState(file string, patience time.Duration, told func()) {
 		return // nobody has had it
 	}
 	defer lock.Close()
-	until := time.Now().Add(patience)
-	noticed := time.Now().Add(min(stopNotice, patience))
+	until := time.Now().Add(timeout)
+	noticed := time.Now().Add(min(stopNotice, timeout))
 	for seen := false; ; time.Sleep(stateGlance) {
 		if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
 			return // and free again, once closed

@@ -119,7 +119,7 @@ func TestRollCallOfASlowListener(t *testing.T) {
 		st.settle()
 	}
 	if n := len(st.srv.shards[1].web.Presence.Listings); n != 0 {
-		t.Errorf("%d roll calls are under way for who has gone", n)
+		t.Errorf("%d listings are under way for a listener that has gone", n)
 	}
 	var got strings.Builder
 	for range 2 * many {

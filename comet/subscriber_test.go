@@ -222,7 +222,7 @@ func TestStuckReadersAreCounted(t *testing.T) {
 			}
 			e := h.connect(s, c.side, 4608)
 			e.write(c.requests)
-			for limit := time.Now().Add(patience); !s.loop.Blocked(e.conn); h.settle() {
+			for limit := time.Now().Add(hangTimeout); !s.loop.Blocked(e.conn); h.settle() {
 				if time.Now().After(limit) {
 					t.Fatal("all is written")
 				}
@@ -344,7 +344,7 @@ func TestHalfClosedReadsSlowly(t *testing.T) {
 	}
 	var all []event
 	clean := false
-	for limit := time.Now().Add(patience); !clean && !e.ended && time.Now().Before(limit); h.settle() {
+	for limit := time.Now().Add(hangTimeout); !clean && !e.ended && time.Now().Before(limit); h.settle() {
 		var list []event
 		list, clean = e.events()
 		all = append(all, list...)

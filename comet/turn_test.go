@@ -17,7 +17,7 @@ func checkSleep(t testing.TB, s *shard, now time.Time) {
 		return
 	}
 	for what, left := range map[string]int{
-		"mail to itself": len(s.Out[s.Id]), "broadcasts": len(s.broker.Broadcasts), "roll calls": len(s.broker.Listings), "surveys": len(s.hub.Scans),
+		"mail to itself": len(s.Out[s.Id]), "broadcasts": len(s.broker.Broadcasts), "listings": len(s.broker.Listings), "roster scans": len(s.hub.Scans),
 		"answers": s.web.Answers(), "deliveries": len(s.hub.BusyPumps), "lines": len(s.web.Presence.Lines), "leavers": len(s.hub.Departed), "replays": len(s.hub.Replays),
 	} {
 		if left > 0 {

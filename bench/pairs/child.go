@@ -25,8 +25,8 @@ type child struct {
 	ended bool
 }
 
-// patience is how long a child may take over one answer.
-const patience = time.Minute
+// hangTimeout is how long a child may take over one answer.
+const hangTimeout = time.Minute
 
 func startChild(ctx context.Context, s side, pairs, active, writes int) (*child, error) {
 	args := append(append([]string{}, s.command[1:]...), fmt.Sprint(pairs), fmt.Sprint(active), fmt.Sprint(writes))
@@ -71,7 +71,7 @@ func (c *child) run() (float64, error) {
 
 // hear waits for a line that begins with word, and returns the rest of it.
 func (c *child) hear(word string) (string, error) {
-	timer := time.AfterFunc(patience, func() { _ = c.cmd.Process.Kill() })
+	timer := time.AfterFunc(hangTimeout, func() { _ = c.cmd.Process.Kill() })
 	defer timer.Stop()
 	line, err := c.out.ReadString('\n')
 	if err != nil {
@@ -97,7 +97,7 @@ func (c *child) close() {
 	}
 	c.ended = true
 	_ = c.in.Close()
-	timer := time.AfterFunc(patience, func() { _ = c.cmd.Process.Kill() })
+	timer := time.AfterFunc(hangTimeout, func() { _ = c.cmd.Process.Kill() })
 	_ = c.cmd.Wait()
 	timer.Stop()
 }

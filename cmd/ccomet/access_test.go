@@ -14,13 +14,13 @@ import (
 // before it, and returns the status.
 func askFrom(t *testing.T, from, to, before, path string, lines ...string) int {
 	t.Helper()
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: patience}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: hangTimeout}
 	c, err := dialer.Dial("tcp", to)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(hangTimeout))
 	if _, err := fmt.Fprintf(c, "%sGET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", before, path, strings.Join(lines, "")); err != nil {
 		t.Fatal(err)
 	}

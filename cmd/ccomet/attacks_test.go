@@ -120,7 +120,7 @@ func deliverIn(t *testing.T, address, text string, size int) net.Conn {
 // send sends a text in pieces of size bytes, as far as the other side takes it:
 // it may refuse what is there already, and end the connection.
 func send(c net.Conn, text string, size int) {
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(hangTimeout))
 	for at := 0; at < len(text); at += size {
 		if _, err := io.WriteString(c, text[at:min(at+size, len(text))]); err != nil {
 			return

@@ -45,7 +45,7 @@ var chromium = sync.OnceValues(func() (context.Context, error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.UserDataDir(filepath.Join(filepath.Dir(program), "chromium")),
-		chromedp.WSURLReadTimeout(patience),
+		chromedp.WSURLReadTimeout(hangTimeout),
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-domain-reliability", true),
@@ -147,7 +147,7 @@ func (w *window) goTo(address string) {
 // holds waits until an expression of the page is true.
 func (w *window) holds(expression string) {
 	w.t.Helper()
-	poll := chromedp.Poll[bool](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(patience))
+	poll := chromedp.Poll[bool](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(hangTimeout))
 	if _, err := chromedp.Run(w.ctx, poll); err != nil {
 		text, _ := chromedp.Run(w.ctx, chromedp.Evaluate[string]("document.body.innerText"))
 		w.t.Fatalf("never true: %s: %v\nthe page: %s", expression, err, text)

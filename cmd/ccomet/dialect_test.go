@@ -57,7 +57,7 @@ func TestDialectInABrowser(t *testing.T) {
 	p := start(t, nil, "--ccomet", server)
 	waiting := func(n string) {
 		t.Helper()
-		for limit := time.Now().Add(patience); !strings.Contains(get(t, p.admin, "/info").body, `"subscribers": `+n+"}"); runtime.Gosched() {
+		for limit := time.Now().Add(hangTimeout); !strings.Contains(get(t, p.admin, "/info").body, `"subscribers": `+n+"}"); runtime.Gosched() {
 			if time.Now().After(limit) {
 				t.Fatalf("there never were %s subscribers: %s", n, get(t, p.admin, "/info").body)
 			}

@@ -199,7 +199,7 @@ func (s *stage) play(c shown) {
 // must runs a command that is to succeed, and returns what it prints.
 func (s *stage) must(command string) string {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), hangTimeout)
 	defer cancel()
 	cmd := s.shell(ctx, command)
 	cmd.WaitDelay = time.Second
@@ -281,7 +281,7 @@ func (s *stage) needServer(command string) {
 func (s *stage) begin(c shown) {
 	s.t.Helper()
 	s.needServer(c.command)
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), hangTimeout)
 	s.t.Cleanup(cancel)
 	r := &follower{shown: c, cmd: s.shell(ctx, "exec "+s.here(c.command)+" --silent --show-error")}
 	out, in := io.Pipe()

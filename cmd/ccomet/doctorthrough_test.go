@@ -98,7 +98,7 @@ func TestDoctorThroughBuffering(t *testing.T) {
 	}
 }
 
-// TestDoctorThroughCut: a stream is cut where nginx's patience is shorter than the
+// TestDoctorThroughCut: a stream is cut where nginx's timeout is shorter than the
 // silence before a heartbeat, and it is said when too short a wait shows nothing.
 func TestDoctorThroughCut(t *testing.T) {
 	t.Parallel()

@@ -20,7 +20,7 @@ func raw(t *testing.T, address, request string) (net.Conn, *bufio.Reader) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(hangTimeout))
 	if _, err := io.WriteString(c, request); err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func call(t *testing.T, address, path string) *caller {
 
 // ask may find the connection refused already: its answer is there to be read.
 func (c *caller) ask(path string) {
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(hangTimeout))
 	_, _ = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
 }
 
@@ -95,7 +95,7 @@ func (c *caller) line(t *testing.T) string {
 // insist asks again until the answer has a status.
 func insist(t *testing.T, status int, address, path string) *caller {
 	t.Helper()
-	for limit := time.Now().Add(patience); ; runtime.Gosched() {
+	for limit := time.Now().Add(hangTimeout); ; runtime.Gosched() {
 		c := call(t, address, path)
 		if c.answered(t) == status {
 			return c

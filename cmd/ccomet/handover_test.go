@@ -157,7 +157,7 @@ func (c *crowd) hears(what string) {
 	c.mu.Lock()
 	c.want, c.left, c.done = what, crowdClients, make(chan struct{})
 	c.mu.Unlock()
-	for patient := time.Now().Add(patience); ; {
+	for patient := time.Now().Add(hangTimeout); ; {
 		select {
 		case <-c.done:
 			return

@@ -77,7 +77,7 @@ func findHAProxy(t *testing.T) string {
 // haproxyCheck is what HAProxy says of a backend's server once it has checked it.
 func haproxyCheck(t *testing.T, stats, backend string) string {
 	t.Helper()
-	for limit := time.Now().Add(patience); ; {
+	for limit := time.Now().Add(hangTimeout); ; {
 		if c, err := net.Dial("unix", stats); err == nil {
 			_, _ = io.WriteString(c, "show stat\n")
 			rows, err := csv.NewReader(c).ReadAll()
@@ -114,7 +114,7 @@ func askThrough(t *testing.T, socket, path string, header ...string) *http.Respo
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := (&http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: patience}).Do(req)
+	resp, err := (&http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: hangTimeout}).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

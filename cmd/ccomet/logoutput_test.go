@@ -60,7 +60,7 @@ func untilOr(t *testing.T, done func() bool, complaint func() string) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(patience)
+	late := time.After(hangTimeout)
 	for !done() {
 		select {
 		case <-tick.C:

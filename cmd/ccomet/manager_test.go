@@ -38,7 +38,7 @@ func newEar(t *testing.T, name string) *ear {
 // hear returns what comes next.
 func (e *ear) hear() string {
 	e.t.Helper()
-	if err := e.socket.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := e.socket.SetReadDeadline(time.Now().Add(hangTimeout)); err != nil {
 		e.t.Fatal(err)
 	}
 	text := make([]byte, 4096)
@@ -149,7 +149,7 @@ func TestWatchdog(t *testing.T) {
 	// alive takes pulses until the manager is told that all is well.
 	alive := func() {
 		t.Helper()
-		for limit := time.Now().Add(patience); len(e.heard()) == 0; <-pulses {
+		for limit := time.Now().Add(hangTimeout); len(e.heard()) == 0; <-pulses {
 			if time.Now().After(limit) {
 				t.Fatal("the manager is not told that the loops turn")
 			}

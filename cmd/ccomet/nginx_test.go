@@ -285,7 +285,7 @@ func TestNginxAccess(t *testing.T) {
 				t.Fatal(err)
 			}
 			req.Header.Set("X-Forwarded-For", "127.0.0.2")
-			resp, err := (&http.Client{Transport: transport, Timeout: patience}).Do(req)
+			resp, err := (&http.Client{Transport: transport, Timeout: hangTimeout}).Do(req)
 			if a := read(t, resp, err); a.status != c.want {
 				t.Errorf("%s from %s: %v", w.name, c.from, a)
 			}

@@ -34,7 +34,7 @@ const meantFormat = `log_format meant escape=json '{"Conn":"$server_port $remote
 	access_log `
 
 // plainly are the pieces that let the whole table through: any path, no TLS, an
-// identity for each request, and little patience with those that never end.
+// identity for each request, and short timeouts for requests that never end.
 func plainly(x *proxy, further ...string) []string {
 	return append([]string{
 		"access_log " + x.dir + "/access.log;", meantFormat + x.dir + "/meant.log meant; client_header_timeout 1s; client_body_timeout 1s; keepalive_timeout 1s; lingering_timeout 1s;",
@@ -129,7 +129,7 @@ func attackAll(t *testing.T, address string, cases []attacks.Case, pieces int, a
 // meant reads nginx's log, by connection, when all that was answered is in it.
 func (x *proxy) meant(got map[string]*attempt) map[string][]meant {
 	x.t.Helper()
-	for limit := time.Now().Add(patience); ; {
+	for limit := time.Now().Add(hangTimeout); ; {
 		log, missing := map[string][]meant{}, ""
 		text, err := os.ReadFile(filepath.Join(x.dir, "meant.log"))
 		if err != nil {

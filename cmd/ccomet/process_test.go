@@ -35,7 +35,7 @@ import (
 //   - What it needs it has for itself: addresses with port 0 (or reserve), t.TempDir,
 //     a server by start. Only the browser is everybody's (newBrowser): each visitor
 //     has a profile, and no test ends it.
-//   - It waits for what must happen, for patience at the longest (until, holds, logs),
+//   - It waits for what must happen, for hangTimeout at the longest (until, holds, logs),
 //     and never for time to pass. What takes seconds by default and is not its matter,
 //     it sets: --drain-time, --polling-timeout, --state-interval.
 //   - What a large program takes part in (Chromium, nginx, Prometheus), "make check"
@@ -90,9 +90,9 @@ func raceDetected() bool {
 	return false
 }
 
-// patience is how long a test waits for something that must happen: so long that
+// hangTimeout is how long a test waits for something that must happen: so long that
 // only what never happens exceeds it, on however slow a machine.
-const patience = 3 * time.Minute
+const hangTimeout = 3 * time.Minute
 
 // process is a running server.
 type process struct {
@@ -155,7 +155,7 @@ func serving(t *testing.T, cmd *exec.Cmd) *process {
 	go p.read(stderr, served)
 	select {
 	case <-served:
-	case <-time.After(patience):
+	case <-time.After(hangTimeout):
 		t.Fatal("the server does not say that it serves")
 	}
 	if p.serving == nil {
@@ -202,7 +202,7 @@ func (p *process) wait() error {
 	case err := <-p.ended:
 		p.ended <- err
 		return err
-	case <-time.After(patience):
+	case <-time.After(hangTimeout):
 		p.t.Error("the server does not end")
 		return errors.New("still running")
 	}
@@ -227,7 +227,7 @@ func (p *process) stop(sig syscall.Signal) {
 
 // client takes a new connection for each request, so that none is left to a
 // server that was stopped.
-var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: hangTimeout}
 
 // answer is a response that was read.
 type answer struct {

@@ -200,7 +200,7 @@ func (x *proxy) giveAway() {
 // reach waits until nginx listens at an address.
 func (x *proxy) reach(address string) {
 	x.t.Helper()
-	for limit := time.After(patience); ; {
+	for limit := time.After(hangTimeout); ; {
 		c, err := net.Dial("tcp", address)
 		if err == nil {
 			c.Close()
@@ -227,7 +227,7 @@ func (x *proxy) stop() {
 	_ = x.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-x.ended:
-	case <-time.After(patience):
+	case <-time.After(hangTimeout):
 		x.t.Error("nginx does not end")
 		_ = x.cmd.Process.Kill()
 	}
@@ -255,7 +255,7 @@ func (x *proxy) ways() []way {
 			t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
 		}
 		x.t.Cleanup(t.CloseIdleConnections)
-		return &http.Client{Transport: t, Timeout: patience}
+		return &http.Client{Transport: t, Timeout: hangTimeout}
 	}
 	return []way{
 		{"iComet's", "http://" + x.old + "/icomet", client, 1},

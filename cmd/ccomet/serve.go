@@ -119,14 +119,14 @@ func (c *serve) AfterApply(ctx *kong.Context) error {
 // Run serves until a signal comes.
 func (c *serve) Run(out io.Writer) (err error) {
 	var pidfile *daemon.PIDFile
-	patience := daemon.StopTimeout + time.Duration(c.DrainTime)
+	timeout := daemon.StopTimeout + time.Duration(c.DrainTime)
 	if c.Pidfile != "" { // first: the log may be that of a server that runs
-		if pidfile, err = daemon.AwaitPIDFile(out, c.Pidfile, c.Config, patience); err != nil {
+		if pidfile, err = daemon.AwaitPIDFile(out, c.Pidfile, c.Config, timeout); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, pidfile.Remove()) }()
 	}
-	comet.AwaitState(c.State, patience, func() {
+	comet.AwaitState(c.State, timeout, func() {
 		fmt.Fprintf(out, "the server that has the state file %s is about to end: waiting for that\n", c.State)
 	})
 	output, err := logging.Open(c.LogOutput, c.LogRotateSize)

@@ -323,7 +323,7 @@ func over(path string) *http.Client {
 			<-time.After(5 * time.Millisecond)
 		}
 	}
-	return &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
+	return &http.Client{Timeout: hangTimeout, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
 }
 
 // Whoever reads the log may end, or stand still, and the server goes on.

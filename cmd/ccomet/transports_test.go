@@ -84,7 +84,7 @@ func (w *window) bytes(texts ...string) {
 func (w *window) arrives() {
 	w.t.Helper()
 	loaded := chromedp.Evaluate[bool](`!window.before && document.readyState === "complete"`)
-	for limit := time.Now().Add(patience); ; {
+	for limit := time.Now().Add(hangTimeout); ; {
 		if there, err := chromedp.Run(w.ctx, loaded); err == nil && there {
 			return // an error: the old page was just taken away
 		}

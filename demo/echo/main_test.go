@@ -18,8 +18,8 @@ import (
 	"ccomet/httplite/websocket"
 )
 
-// patience turns what hangs into a failure.
-const patience = 30 * time.Second
+// hangTimeout turns what hangs into a failure.
+const hangTimeout = 30 * time.Second
 
 // start runs a server until the test ends, and returns its address.
 func start(t *testing.T) string {
@@ -52,7 +52,7 @@ func dial(t *testing.T, address string) client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(hangTimeout))
 	return client{c.(*net.TCPConn), t}
 }
 
@@ -272,7 +272,7 @@ func TestSlowReader(t *testing.T) {
 		}
 		rest = frame[n:]
 	}
-	_ = c.SetWriteDeadline(time.Now().Add(patience))
+	_ = c.SetWriteDeadline(time.Now().Add(hangTimeout))
 	done := make(chan error)
 	go func() {
 		_, err := io.WriteString(c, rest+masked(websocket.Text, "last"))

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// patience turns what hangs into a failure.
-const patience = 3 * time.Minute
+// hangTimeout turns what hangs into a failure.
+const hangTimeout = 3 * time.Minute
 
 // start runs a server until the test ends, and returns its address.
 func start(t *testing.T) string {
@@ -47,7 +47,7 @@ func dial(t *testing.T, address string) client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(hangTimeout))
 	return client{c.(*net.TCPConn), t}
 }
 
@@ -220,7 +220,7 @@ func TestReplacedAndGone(t *testing.T) {
 // gone waits until the server knows that 7 is not connected.
 func gone(t *testing.T, address string) {
 	t.Helper()
-	for limit := time.Now().Add(patience); ; runtime.Gosched() {
+	for limit := time.Now().Add(hangTimeout); ; runtime.Gosched() {
 		got := ask(t, address, "/pub?id=7&content=x")
 		if got == answer("404 Not Found", "id: 7 not connected\n") {
 			return

@@ -112,14 +112,14 @@ type Figures struct {
 	Channels                      int
 	HistoryBytes, HistoryMessages int
 
-	ChannelSlab, ChannelBuckets, SeatSlab, SeatBuckets reactor.SlabFigures
-	NameSlabs                                          [record.NameSizes]reactor.SlabFigures
+	ChannelSlab, ChannelBuckets, SessionSlab, SessionBuckets reactor.SlabFigures
+	NameSlabs                                                [record.NameSizes]reactor.SlabFigures
 }
 
 func (b *Broker) Figures() Figures {
 	return Figures{
 		Published: b.Published, Channels: int(b.channelIndex.Count), HistoryBytes: b.HistoryBytes, HistoryMessages: b.HistoryMessages,
 		ChannelSlab: b.Channels.Figures(), ChannelBuckets: b.channelIndex.Figures(),
-		SeatSlab: b.Sessions.Figures(), SeatBuckets: b.sessionIndex.Figures(), NameSlabs: b.Names.Figures(),
+		SessionSlab: b.Sessions.Figures(), SessionBuckets: b.sessionIndex.Figures(), NameSlabs: b.Names.Figures(),
 	}
 }

@@ -123,8 +123,8 @@ func (b *Broker) RosterScanned(m *mail.Mail) {
 		e.limit -= m.Listed()
 		e.leftOut += m.LeftOut()
 		e.add(m.Msg.Content)
-		for seats := m.Content(); len(seats) > 0; seats = seats[4:] {
-			e.sessions = append(e.sessions, binary.NativeEndian.Uint32(seats))
+		for list := m.Content(); len(list) > 0; list = list[4:] {
+			e.sessions = append(e.sessions, binary.NativeEndian.Uint32(list))
 		}
 		b.askNext(e)
 		return
@@ -185,7 +185,7 @@ func (b *Broker) finishExplaining(e *explanation) {
 
 // nameSessions adds the names of the listed subscribers that have sessions.
 func (b *Broker) nameSessions(e *explanation) {
-	before := ",\n \"seats\": {\""
+	before := ",\n \"sessions\": {\""
 	for _, i := range e.sessions {
 		if k := b.Sessions.At(i); k.Channel == e.ref.Index && k.Conn != 0 { // else its subscriber has left
 			e.text = strconv.AppendUint(append(e.text, before...), uint64(i), 10)

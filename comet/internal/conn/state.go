@@ -22,7 +22,7 @@ const (
 // StateNames are the names under which figures report states.
 var StateNames = [NumStates]string{
 	Idle: "idle", Request: "request", Waiting: "waiting", Answering: "answering",
-	Listening: "listening", Refused: "turned_away", Ending: "ending",
+	Listening: "listening", Refused: "refused", Ending: "ending",
 }
 
 // IdleServed is the index that goes with Idle once a request has been answered.

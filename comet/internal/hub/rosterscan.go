@@ -116,7 +116,7 @@ func (h *Hub) listOne(v *rosterScan, i uint32, kind frame.Transport, missing int
 	cursor := sub.Cursor
 	if sub.Transport.Row().Sessions {
 		cursor-- // it counts from 0
-		t = msg.AppendField(t, ", ", "seat", int64(sub.session()))
+		t = msg.AppendField(t, ", ", "session", int64(sub.session()))
 		v.sessions = binary.NativeEndian.AppendUint32(v.sessions, sub.session())
 	}
 	t = msg.AppendField(t, ", ", "cursor", int64(cursor))

@@ -63,8 +63,8 @@ func (h *Hub) Claimed(m *mail.Mail) {
 		h.unclaim(m)
 		return
 	}
-	sub, seated := h.Subs.At(i), m.Flag&mail.FlagMember != 0
-	if !h.loop.Alive(m.Conn) || seated && sub.Has(subGone) {
+	sub, claimed := h.Subs.At(i), m.Flag&mail.FlagMember != 0
+	if !h.loop.Alive(m.Conn) || claimed && sub.Has(subGone) {
 		h.unclaim(m)
 		h.loop.Close(m.Conn)
 		return
@@ -77,7 +77,7 @@ func (h *Hub) Claimed(m *mail.Mail) {
 		h.finishPoll(i, h.Scratch)
 	case m.Code != mail.CodeOK:
 		h.refuseLater(i, m.Code)
-	case !seated:
+	case !claimed:
 		h.countLost(sub.Cursor, m.Msg.Seq)
 		h.finishPoll(i, h.ccometBacklog(sub, m))
 	default:

@@ -145,12 +145,12 @@ func (f *File) icometAddress(n *icometNode, text string) (any, error) {
 	return address, nil
 }
 
-// resolvePatience is how long the address of a name may take.
-const resolvePatience = 10 * time.Second
+// resolveTimeout is how long the address of a name may take.
+const resolveTimeout = 10 * time.Second
 
 // resolve is the first address of a host's name, of IPv4 if it has any.
 func resolve(host string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), resolvePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {

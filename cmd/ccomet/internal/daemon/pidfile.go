@@ -75,9 +75,9 @@ func TakePIDFile(name, config string) (*PIDFile, error) {
 const stopNotice = 500 * time.Millisecond
 
 // AwaitPIDFile is takePidFile, but for a server that is about to end it waits, and says so.
-func AwaitPIDFile(out io.Writer, name, config string, patience time.Duration) (*PIDFile, error) {
+func AwaitPIDFile(out io.Writer, name, config string, timeout time.Duration) (*PIDFile, error) {
 	noticed := time.Now().Add(stopNotice)
-	until := time.Now().Add(patience)
+	until := time.Now().Add(timeout)
 	told := 0
 	for {
 		p, err := TakePIDFile(name, config)
@@ -95,7 +95,7 @@ func AwaitPIDFile(out io.Writer, name, config string, patience time.Duration) (*
 		}
 		if time.Now().After(by) {
 			if running.stopping {
-				err = fmt.Errorf("pidfile %s: process %d is about to end, but has not within %v: kill -9 %d ends it", name, running.pid, patience, running.pid)
+				err = fmt.Errorf("pidfile %s: process %d is about to end, but has not within %v: kill -9 %d ends it", name, running.pid, timeout, running.pid)
 			}
 			return nil, err
 		}

@@ -72,7 +72,7 @@ type Writer struct {
 
 const (
 	logQueue    = 1024 // lines
-	logPatience = time.Second
+	logTimeout = time.Second
 )
 
 // Write may be called from any goroutine.
@@ -99,7 +99,7 @@ func (w *Writer) Detach() {
 	w.queue.Store(&queue)
 }
 
-// End writes what waits, if that can be done within logPatience.
+// End writes what waits, if that can be done within logTimeout.
 func (w *Writer) End() {
 	queue := w.queue.Load()
 	if queue == nil {
@@ -112,7 +112,7 @@ func (w *Writer) End() {
 	}()
 	select {
 	case <-written:
-	case <-time.After(logPatience):
+	case <-time.After(logTimeout):
 	}
 }
 

@@ -19,9 +19,9 @@ import (
 // Path is where the admin side serves metrics in Prometheus' text format.
 const Path = "/metrics"
 
-// scrapePatience is how long the loops may take to tell their figures. Those of
+// scrapeTimeout is how long the loops may take to tell their figures. Those of
 // one that takes longer are missing.
-const scrapePatience = 2 * time.Second
+const scrapeTimeout = 2 * time.Second
 
 // Metrics are a server's figures as metrics, and the runtime's and the process's
 // beside. Their number depends on the loops and the settings alone: none has a
@@ -103,7 +103,7 @@ func oneIf(yes bool) float64 {
 
 // Those with labels of their own, and the whole server's.
 var (
-	connectionsDesc  = metricDesc("connections", "Connections that are open, by what they do: idle (between two requests), request (one is arriving), waiting (for messages), answering, listening (to /psub), turned_away (to be refused, late), ending.", "loop", "side", "state")
+	connectionsDesc  = metricDesc("connections", "Connections that are open, by what they do: idle (between two requests), request (one is arriving), waiting (for messages), answering, listening (to /psub), refused (to be told so later), ending.", "loop", "side", "state")
 	subscribersDesc  = metricDesc("subscribers", "Subscribers that wait, by transport; a connection counts once for each of its channels.", "loop", "transport")
 	turnDesc         = metricDesc("loop_turn_seconds", "How long turns took, from when the kernel's events came until the loop waited again.", "loop")
 	slabRecordsDesc  = metricDesc("slab_records", "Records in use.", "loop", "slab")
@@ -141,7 +141,7 @@ func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *Metrics) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), scrapePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
 	f := m.Server.Figures(ctx)
 	tell := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
