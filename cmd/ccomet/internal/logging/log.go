@@ -71,7 +71,7 @@ type Writer struct {
 }
 
 const (
-	logQueue    = 1024 // lines
+	logQueue   = 1024 // lines
 	logTimeout = time.Second
 )
 
