@@ -66,6 +66,7 @@ func (m *channelling) measure() (err error) {
 		return err
 	}
 	m.ours.swarm.moved = func(int64, int64) {}
+	m.server.quiet(m.ctx) // see Fanout
 	if m.ours.publisher, err = m.publisher(0, m.Connections, m.c.Publishers, 1); err != nil {
 		return err
 	}

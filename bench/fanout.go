@@ -60,6 +60,7 @@ func (m *fanning) measure() (err error) {
 	if err = m.swarm.open(m.ctx, m.Connections, 1); err != nil {
 		return err
 	}
+	m.server.quiet(m.ctx) // a server of several processes may answer before all of them know
 	if m.publisher, err = m.run.publisher(0, 1, 1, m.f.Burst); err != nil {
 		return err
 	}

@@ -61,3 +61,12 @@ func TestDrift(t *testing.T) {
 		t.Errorf("%v bytes a minute of half a minute", got)
 	}
 }
+
+// A message's tag is a number, whatever stands around it.
+func TestTagNumber(t *testing.T) {
+	for tag, want := range map[string]uint32{`"3"`: 3, "3": 3, "W/3": 3, `W/"3"`: 3, "": 0, "x": 0} {
+		if got := tagNumber(tag); got != want {
+			t.Errorf("%q: %d, want %d", tag, got, want)
+		}
+	}
+}

@@ -67,14 +67,19 @@ func (c *client) readHead(conn reactor.Conn, sub *subscriber, p []byte) int {
 	if c.Transport.Cursor == target.HeadersCursor {
 		if at, err := http.ParseTime(string(c.head.Header("Last-Modified"))); err == nil {
 			sub.modified = at.Unix()
-			tag, _ := strconv.ParseUint(strings.Trim(string(c.head.Header("ETag")), `"`), 10, 32)
-			sub.etag = uint32(tag)
+			sub.etag = tagNumber(string(c.head.Header("ETag")))
 		}
 	}
 	if !c.Transport.Once {
 		c.subscribed(sub)
 	}
 	return n
+}
+
+// tagNumber is the number in an ETag, which may be weak, and may lack its quotes.
+func tagNumber(tag string) uint32 {
+	n, _ := strconv.ParseUint(strings.Trim(strings.TrimPrefix(tag, "W/"), `"`), 10, 32)
+	return uint32(n)
 }
 
 // ended goes on after a complete response: a poll asks again, on the same

@@ -132,9 +132,9 @@ func (s *server) reachable(ctx context.Context, address string) error {
 		}
 		select {
 		case <-s.ended:
-			return fmt.Errorf("the server ended at once: %s: %s", s.command, s.log)
+			return fmt.Errorf("the server ended at once: %s: %s", s.fill(s.command), s.log)
 		case <-ctx.Done():
-			return fmt.Errorf("the server does not listen at %s: %w: %s", address, err, s.log)
+			return fmt.Errorf("the server does not listen at %s: %w: %s: %s", address, err, s.fill(s.command), s.log)
 		case <-again.C:
 		}
 	}

@@ -116,6 +116,30 @@ func TestMeasurements(t *testing.T) {
 	}
 }
 
+// Other servers, where they are installed, are measured as this one is, by the
+// targets that are shipped.
+func TestOtherServers(t *testing.T) {
+	t.Parallel()
+	for name, module := range map[string]string{"nchan": "ngx_nchan_module.so", "pushstream": "ngx_http_push_stream_module.so"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := os.Stat("/usr/lib/nginx/modules/" + module)
+			if packaged := name == "nchan"; err != nil && (!packaged || os.Getenv("CCOMET_NO_SKIP") != "1") {
+				t.Skip(err)
+			}
+			for _, args := range []string{
+				"hold --conns 20 --steps 1 --idle 0 --transport sse",
+				"channels --conns 20 --publishers 4 --publishes 200 --rounds 1 --transport poll",
+				"fanout --conns 20 --messages 8 --burst 4 --rounds 1 --transport stream",
+			} {
+				if out, err := harness(t, append(strings.Fields(args), "--target", name)...).CombinedOutput(); err != nil {
+					t.Errorf("%s: %v: %s", args, err, out)
+				}
+			}
+		})
+	}
+}
+
 // Hostile clients, for a second each: all of them are seen, and memory stays below
 // what the ceilings promise, or the command fails.
 func TestSiege(t *testing.T) {
@@ -329,6 +353,21 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%v, want %s: %s", err, want, out)
 			}
 		})
+	}
+}
+
+// A server that does not start is told of with the command as it was run: no
+// placeholder is left in it.
+func TestCommandThatFails(t *testing.T) {
+	t.Parallel()
+	for spawn, want := range map[string]string{
+		"false --config {dir}/a.conf --port {port} {front} {admin}": `the server ended at once: false --config /\S+/a\.conf --port \d+ 127\.0\.0\.1:\d+ 127\.0\.0\.1:\d+: it printed nothing`,
+		"{dir}/no-such-program": `starting the server: .*/no-such-program: no such file`,
+	} {
+		out, err := harness(t, "hold", "--conns", "10", "--spawn", spawn).CombinedOutput()
+		if err == nil || !regexp.MustCompile(want).Match(out) {
+			t.Errorf("%v, want %s: %s", err, want, out)
+		}
 	}
 }
 
