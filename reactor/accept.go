@@ -153,7 +153,7 @@ func (l *Loop) accept(n int) {
 			l.pause(n, ln.refill())
 			return
 		}
-		fd, errno := sysAccept(int32(ln.fd))
+		fd, errno := sysAccept(int32(ln.fd), l.acceptFlags)
 		switch errno {
 		case 0:
 			if loopsWithoutReserve.Load() > 0 {
@@ -274,7 +274,7 @@ func (l *Loop) refuseWaiting(ln *listener, why error) {
 	}
 	l.spendReserve()
 	for range acceptBudget {
-		fd, errno := sysAccept(int32(ln.fd))
+		fd, errno := sysAccept(int32(ln.fd), l.acceptFlags)
 		if errno != 0 {
 			break
 		}
@@ -312,6 +312,10 @@ func (l *Loop) resumeListening(n int) {
 			l.rest(n)
 			return
 		}
+	}
+	if l.holding {
+		l.pause(n, acceptPause)
+		return
 	}
 	if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
 		l.warn(ln, "%w: connections wait", err)

@@ -33,6 +33,10 @@ type Config struct {
 	// Warn, when set, hears of trouble that concerns no single connection, once
 	// an episode: on the loop's goroutine.
 	Warn func(err error)
+	// Inheritable has the loop be one that another program can go on with (Loop.State):
+	// its records lie in an Arena, and the sockets that it accepts stay open where the
+	// process executes a program. It must then execute no other.
+	Inheritable bool
 	// Clock tells the time, and is read twice a turn. Default time.Now.
 	Clock func() time.Time
 }

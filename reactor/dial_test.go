@@ -62,7 +62,7 @@ func TestDialAndEverythingAtOnce(t *testing.T) {
 		if _, err := unix.Poll(poll, 5000); err != nil {
 			t.Fatal(err)
 		}
-		fd, errno := sysAccept(int32(ln.fd))
+		fd, errno := sysAccept(int32(ln.fd), unix.SOCK_CLOEXEC)
 		if errno != 0 {
 			t.Fatal(errno)
 		}
@@ -159,8 +159,8 @@ func TestFinishBeforeConnected(t *testing.T) {
 		_ = p.loop.Write(c, []byte(write))
 		p.loop.Finish(c)
 		if write != "" {
-			fd, errno := sysAccept(int32(ln.fd))
-			for ; errno == unix.EAGAIN; fd, errno = sysAccept(int32(ln.fd)) {
+			fd, errno := sysAccept(int32(ln.fd), unix.SOCK_CLOEXEC)
+			for ; errno == unix.EAGAIN; fd, errno = sysAccept(int32(ln.fd), unix.SOCK_CLOEXEC) {
 			}
 			far := newPeer(t, int(fd))
 			if got := string(far.readAll(p)); got != write {

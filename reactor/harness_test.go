@@ -42,13 +42,13 @@ func newProbe(t testing.TB, cfg Config) *probe {
 	}
 	p.loop = loop
 	t.Cleanup(func() {
-		if loop.released {
+		if p.loop.released {
 			return
 		}
-		if err := checkLoop(loop); err != nil {
+		if err := checkLoop(p.loop); err != nil {
 			t.Error(err)
 		}
-		loop.Release()
+		p.loop.Release()
 	})
 	return p
 }

@@ -47,7 +47,10 @@ type Loop struct {
 	signals      *Mailbox[os.Signal]
 	cancels      []func() // of Notify
 	finishing    bool     // listeners are to be finished in the next turn
+	holding      bool     // nothing is read and nothing accepted (HoldInput)
 	released     bool
+	arena        *Arena        // of the records; nil: no other program goes on with them
+	acceptFlags  uintptr       // of accepted sockets
 	sleep        time.Duration // the handler's last wish
 	stats        counters
 	writes       int64   // not yet in stats
@@ -76,15 +79,31 @@ type Stats struct {
 
 // NewLoop opens a loop. Nothing happens until Turn or Run is called.
 func NewLoop(h Handler, cfg Config) (*Loop, error) {
+	l := newLoop(h, cfg)
+	if err := l.poller.open(eventBatch); err != nil {
+		return nil, err
+	}
+	if cfg.Inheritable {
+		var err error
+		if l.arena, err = NewArena(); err != nil {
+			l.poller.close()
+			return nil, err
+		}
+		l.conns.In(l.arena)
+	}
+	return l, nil
+}
+
+func newLoop(h Handler, cfg Config) *Loop {
 	cfg.fill()
 	l := &Loop{cfg: cfg, handler: h, in: make([]byte, inputSize), held: make([]held, 1), reserve: -1, sleep: -1}
 	l.now = cfg.Clock()
 	l.start = l.now
 	l.wheel = NewWheel(0, func(i uint32) *Timer { return &l.conns.At(i).timer })
-	if err := l.poller.open(eventBatch); err != nil {
-		return nil, err
+	if !cfg.Inheritable {
+		l.acceptFlags = unix.SOCK_CLOEXEC
 	}
-	return l, nil
+	return l
 }
 
 // Now is the time at which this turn's events were taken.
@@ -165,7 +184,10 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	}
 	l.stats.turns.Add(1)
 	l.now = l.cfg.Clock()
-	ready := l.takeReady()
+	var ready []uint32
+	if !l.holding {
+		ready = l.takeReady()
+	}
 	l.apportion(len(events) + len(ready))
 	for i := range events {
 		l.dispatch(&events[i])
@@ -192,7 +214,7 @@ func (l *Loop) Turn(timeout time.Duration) error {
 
 // waitTime is how long the next wait, which begins now, may take.
 func (l *Loop) waitTime(timeout time.Duration, now time.Time) time.Duration {
-	if len(l.readyList) > 0 || l.wheel.Pending() {
+	if len(l.readyList) > 0 && !l.holding || l.wheel.Pending() {
 		return 0
 	}
 	if l.sleep >= 0 && (timeout < 0 || l.sleep < timeout) {
@@ -228,7 +250,9 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 		return
 	}
 	if index&listenerKey != 0 {
-		l.accept(int(index &^ listenerKey))
+		if !l.holding {
+			l.accept(int(index &^ listenerKey))
+		}
 		return
 	}
 	c := Conn(key)
@@ -241,6 +265,10 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 		return
 	}
 	if ev.Events&unix.EPOLLERR != 0 {
+		if l.holding {
+			l.holdEnd(c, r)
+			return
+		}
 		l.broken(c, r, nil)
 		return
 	}
@@ -258,7 +286,10 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 	}
 	if ev.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP) != 0 {
 		r.flags |= flagReadable
-		if r.flags&flagReady == 0 { // else it is read later in this turn, or in the next
+		switch {
+		case l.holding:
+			l.ready(index, r)
+		case r.flags&flagReady == 0: // else it is read later in this turn, or in the next
 			l.read(c, r)
 		}
 	}
@@ -345,6 +376,7 @@ func (l *Loop) Release() {
 	}
 	l.poller.close()
 	l.conns.Release()
+	l.arena.Close()
 }
 
 // trim empties a work list, and lets go of it if a rush has made it large.

@@ -40,6 +40,12 @@ func (p *poller) open(batch int) error {
 	return err
 }
 
+// resume goes on with the set of another program, which knows all that is watched.
+func (p *poller) resume(fd, wakeFd, batch int) {
+	p.fd, p.wakeFd = fd, wakeFd
+	p.events = make([]unix.EpollEvent, batch)
+}
+
 func (p *poller) close() {
 	sysClose(int32(p.wakeFd))
 	sysClose(int32(p.fd))

@@ -50,7 +50,7 @@ func stream(id, at, n int) []byte {
 func newWorld(t *testing.T, rnd *rand.Rand) *world {
 	w := &world{t: t, rnd: rnd}
 	for i := range w.loops {
-		p := newProbe(t, Config{WriteTimeout: time.Hour, Linger: time.Minute, MaxHeld: 1 << 20})
+		p := newProbe(t, Config{WriteTimeout: time.Hour, Linger: time.Minute, MaxHeld: 1 << 20, Inheritable: true})
 		w.loops[i] = p
 		p.onReceived = func(c Conn, b []byte) int { return w.received(i, c, b) }
 		p.onEnded = func(c Conn) { w.endedTold(i, c) }
@@ -340,6 +340,9 @@ func (w *world) run(steps int) {
 			w.loops[0].now = w.loops[0].now.Add(50 * time.Millisecond)
 			w.loops[1].now = w.loops[0].now
 			w.turn()
+			if w.rnd.IntN(20) == 0 {
+				w.loops[w.rnd.IntN(2)].handOver(w.harsh)
+			}
 		}
 	}
 	w.settle()

@@ -21,8 +21,8 @@ const MaxRecords = 1<<31 - 1
 // Slab holds records of one fixed size, named by index. Index 0 is never
 // handed out and means "none".
 //
-// Records live in anonymous memory outside the garbage collector's heap, in
-// chunks that are never moved or copied as the slab grows, so a *T stays good
+// Records live outside the garbage collector's heap, in anonymous memory or in an
+// Arena, in chunks that are never moved or copied as the slab grows, so a *T stays good
 // until its record is freed. T must hold no pointer, must be at least 4 bytes
 // long and a multiple of 4, and must not mind that its first 4 bytes are
 // overwritten while it is free (they link the free list). All else is left as
@@ -37,6 +37,8 @@ type Slab[T any] struct {
 	free   uint32                         // head of the free list
 	used   uint32                         // indexes 1..used have been handed out at least once
 	live   int
+	arena  *Arena  // where the memory is from; nil: it is the process's own
+	places []int64 // of the chunks in the arena
 }
 
 // Alloc returns the index of a free record, or 0 when the kernel has no more
@@ -98,7 +100,7 @@ func (s *Slab[T]) Release() {
 	for _, c := range s.chunks {
 		_ = unix.Munmap(unsafe.Slice((*byte)(unsafe.Pointer(c)), chunkLen*s.Size()))
 	}
-	s.chunks, s.free, s.used, s.live = nil, 0, 0, 0
+	s.chunks, s.places, s.free, s.used, s.live = nil, nil, 0, 0, 0
 	s.shared.Store(nil)
 }
 
@@ -108,7 +110,7 @@ func (s *Slab[T]) grow() bool {
 	if s.Size() < 4 || s.Size()%4 != 0 {
 		panic(fmt.Sprintf("reactor: a slab's record must be a multiple of 4 bytes, not %d", s.Size()))
 	}
-	mem, err := sysMap(chunkLen * s.Size())
+	mem, err := s.more()
 	if err != nil {
 		return false
 	}

@@ -49,11 +49,12 @@ func sysSignal(fd int32) {
 	}
 }
 
-func sysAccept(fd int32) (int32, unix.Errno) {
+// sysAccept accepts a connection. flags are SOCK_CLOEXEC or none.
+func sysAccept(fd int32, flags uintptr) (int32, unix.Errno) {
 	if errno := fault("accept4", fd); errno != 0 {
 		return -1, errno
 	}
-	n, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), 0, 0, unix.SOCK_NONBLOCK|flags, 0, 0)
 	return int32(n), errno
 }
 
@@ -215,6 +216,22 @@ func sysSpare() (int, error) {
 // sysMap takes anonymous memory from the kernel.
 func sysMap(size int) ([]byte, error) {
 	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+}
+
+// sysMemfd makes a file in memory, that cannot be executed where the kernel knows of that.
+func sysMemfd(name string) (int, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_NOEXEC_SEAL)
+	if err == unix.EINVAL {
+		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	}
+	return fd, err
+}
+
+// monotonic is the time of a clock that all processes share, in nanoseconds.
+func monotonic() int64 {
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // it cannot fail for a clock that is always there
+	return t.Nano()
 }
 
 func opError(op string, err error) error { return fmt.Errorf("reactor: %s: %w", op, err) }

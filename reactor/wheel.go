@@ -59,6 +59,22 @@ func NewWheel(now Tick, at func(index uint32) *Timer) *Wheel {
 	return &Wheel{at: at, now: now}
 }
 
+// WheelState is a wheel as plain data: its timers lie in the records.
+type WheelState struct {
+	Now   Tick
+	Count int
+	Busy  [levels]uint64
+	Slots [levels*levelSlots + 1]uint32
+}
+
+// State is what Resume goes on with.
+func (w *Wheel) State() WheelState { return WheelState{w.now, w.count, w.busy, w.slots} }
+
+// Resume has a wheel that is new go on with the timers of another one.
+func (w *Wheel) Resume(st WheelState) {
+	w.now, w.count, w.busy, w.slots = st.Now, st.Count, st.Busy, st.Slots
+}
+
 // Count is the number of armed timers.
 func (w *Wheel) Count() int { return w.count }
 
