@@ -37,7 +37,7 @@ func TestTransportPages(t *testing.T) {
 	} {
 		t.Run(way.page, func(t *testing.T) {
 			t.Parallel()
-			p := start(t, nil, "--demo")
+			p := start(t, nil, "--demo", "--polling-timeout", "3600") // no heartbeat comes behind the bytes that are waited for
 			w := b.open(t, "http://"+p.front+"/demo/"+way.page, "")
 			w.holds(`document.querySelector(".source").textContent === ` + quoted(sources[way.page]))
 			w.holds(`document.querySelector("script[src='/demo/transport/` + way.page + `.js']") !== null`)

@@ -75,14 +75,14 @@ async function serve(t, ...args) {
 
 // gate forwards connections to a server, which may change, and so may what it is asked: rewrite.
 async function gate(t, server) {
-  const open = new Set();
+  const open = new Map(); // a client's connection, and the server's end of it
   const it = { server, shut: false, connections: 0, requests: [] };
   const listener = net.createServer((client) => {
     it.connections++;
     if (it.shut) return client.destroy();
     const [host, port] = it.server.front.split(":");
     const upstream = net.connect({ host, port: Number(port), noDelay: true });
-    open.add(client);
+    open.set(client, upstream);
     client.setNoDelay(true);
     client.once("data", (data) => {
       const head = data.toString("latin1");
@@ -109,15 +109,16 @@ async function gate(t, server) {
   await new Promise((resolve) => listener.listen(0, "127.0.0.1", resolve));
   it.origin = "http://127.0.0.1:" + listener.address().port + "/";
   // close is a network that is gone, cut one that hiccups.
-  it.cut = () => open.forEach((client) => client.destroy());
+  it.cut = () => [...open.keys()].forEach((client) => client.destroy());
   it.close = () => {
     it.shut = true;
     it.cut();
   };
   it.open = () => (it.shut = false);
-  // stall keeps connections open, and lets nothing through.
-  it.stall = () => open.forEach((client) => client.pause() && client.unpipe());
-  it.go = () => open.forEach((client) => client.resume());
+  // stall keeps those connections open that there are, and lets nothing through, either way; go lets it go on.
+  const ways = (f) => open.forEach((upstream, client) => [[client, upstream], [upstream, client]].forEach((way) => f(...way)));
+  it.stall = () => ways((from, to) => from.unpipe(to).pause());
+  it.go = () => ways((from, to) => from.pipe(to));
   t.after(() => {
     it.cut();
     listener.close();
