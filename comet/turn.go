@@ -25,8 +25,12 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.hub.RunScans()                 // answers to a channel's home, by mail
 	s.hub.RunReplays()               // questions to channels' homes, by mail
 	s.TakeOwn()                      // messages for the pumps, lines, answers
-	s.web.FlushPipelines()
-	s.hub.PumpAll()
+	more := s.hub.PumpSome()
+	s.web.FlushPipelines() // publishers hear of it: most messages have reached their subscribers
+	if more {
+		s.Flush() // what concerns other loops does not wait for many writes either
+		s.hub.PumpRest()
+	}
 	s.web.Presence.Flush()
 	s.hub.ReportDeparted() // to the channels' homes, by mail
 	s.TakeOwn()            // channels that nobody waits for any more: leases, lines

@@ -49,6 +49,7 @@ type Hub struct {
 	BusyPumps     []uint32
 	IdlePumps     []uint32
 	unfinished    []uint32       // pumps that this turn has not brought to an end
+	pumpLeft      int            // deliveries that the turn has left
 	rendered      int            // bytes that the pumps' buffers take
 	LastHeldFrame *reactor.Frame // the last one that a short write has cut
 	Replays       []replayer     // to be asked for in their turn

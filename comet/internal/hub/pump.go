@@ -16,7 +16,7 @@ import (
 //
 //  1. Enqueue: the channel's home mails the message, once a loop, however many
 //     wait here. It is put on the roster's pump; a turn may bring many.
-//  2. PumpAll, when the turn ends: for each framing that somebody here needs,
+//  2. PumpSome and PumpRest, when the turn ends: for each framing that somebody here needs,
 //     the messages are rendered once, one behind the other (batch). Since they
 //     are consecutive, what a subscriber lacks is the end of that: one write,
 //     whatever their number.
@@ -25,13 +25,17 @@ import (
 //     roster waits for a long one. Messages that come meanwhile are put behind, and
 //     subscribers that were passed already get them in another round: the cursor says
 //     what a subscriber lacks.
+//     The first of the budget is spent before publishers are answered (PumpSome): few
+//     subscribers have the message before its publisher knows, and a publisher to
+//     many does not wait for them.
 //  4. A short write leaves the subscriber behind, with the rest of the one
 //     frame that was cut: a place in a copy that all subscribers that are stuck at
 //     the same one share. It goes on by catching up.
 
 const (
 	PumpBudget = 1024 // deliveries in a turn
-	pumpShare  = 16   // of which a pump may have so many at the least
+	PumpFirst  = 16   // of which so many come before the answers to publishers
+	pumpShare  = 16   // and a pump may have so many at the least
 	keepPumps  = 64   // idle pumps that keep any
 
 	// RenderedBytes is how much the pumps of a loop may keep rendered, all together, for
@@ -100,7 +104,7 @@ func (h *Hub) newPump(ri uint32) uint32 {
 	return i
 }
 
-// stopPump ends a delivery. The pump is idle once pumpAll has passed it.
+// stopPump ends a delivery. The pump is idle once pumpUpTo has passed it.
 func (h *Hub) stopPump(i uint32) {
 	p := h.Pumps[i]
 	h.Rosters.At(p.roster).Pump = 0
@@ -153,12 +157,23 @@ func (p *pump) Size() int {
 	return size
 }
 
-// PumpAll delivers, within the turn's budget.
-func (h *Hub) PumpAll() {
+// PumpSome begins a turn's deliveries with so many of them that a publisher's answer
+// can wait for, and says whether more are left.
+func (h *Hub) PumpSome() (more bool) {
+	h.pumpLeft = PumpBudget
+	h.pumpUpTo(PumpFirst)
+	return len(h.BusyPumps) > 0
+}
+
+// PumpRest delivers what is left, within the turn's budget.
+func (h *Hub) PumpRest() { h.pumpUpTo(h.pumpLeft) }
+
+// pumpUpTo makes so many of the turn's deliveries.
+func (h *Hub) pumpUpTo(most int) {
 	if len(h.BusyPumps) == 0 {
 		return
 	}
-	left, share := PumpBudget, max(PumpBudget/len(h.BusyPumps), pumpShare)
+	left, share := most, max(most/len(h.BusyPumps), pumpShare)
 	h.unfinished = h.unfinished[:0]
 	n := 0
 	for ; n < len(h.BusyPumps) && left > 0; n++ {
@@ -180,6 +195,7 @@ func (h *Hub) PumpAll() {
 		left += budget
 	}
 	h.BusyPumps = append(append(h.BusyPumps[:0], h.BusyPumps[n:]...), h.unfinished...)
+	h.pumpLeft -= most - left
 }
 
 // run goes on with one delivery, and says whether it is through.
