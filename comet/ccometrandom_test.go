@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/record"
 )
 
@@ -32,9 +31,15 @@ type lobby struct {
 	said    int
 	numbers map[string]int          // the number of each message, as clients saw it
 	firsts  map[string]map[int]bool // by channel: the numbers that its lives began with
-	lives   map[mail.Ref]bool
+	lives   map[channelLife]bool
 	came    map[string]int // by channel and name: how many
 	got     map[string]int // what happened, to see that the test tests
+}
+
+// channelLife names one life of a channel.
+type channelLife struct {
+	channel string
+	epoch   uint32
 }
 
 // visitor is one client, which polls again and again on its connection.
@@ -53,7 +58,7 @@ type visitor struct {
 func newLobby(t *testing.T, seed uint64) *lobby {
 	l := &lobby{
 		rng: rand.New(rand.NewPCG(seed, 2)), note: fmt.Sprintf("CCOMET_SEED=%d", seed),
-		numbers: map[string]int{}, firsts: map[string]map[int]bool{}, lives: map[mail.Ref]bool{}, came: map[string]int{}, got: map[string]int{},
+		numbers: map[string]int{}, firsts: map[string]map[int]bool{}, lives: map[channelLife]bool{}, came: map[string]int{}, got: map[string]int{},
 	}
 	l.harness = newHarness(t, Config{Loops: 3, ChannelBufferSize: lobbyKeeps, ChannelBufferBytes: lobbyBytes, MaxSubscribersPerChannel: 5, ChannelTimeout: 12 * time.Second})
 	l.repeatable(l.rng, []string{"\x01a", "\x01b", "\x01c"})
@@ -107,9 +112,9 @@ func (l *lobby) run(steps int) {
 	l.settle()
 	check(l.t, l.srv, true, l.note)
 	for _, s := range l.srv.shards {
-		if s.hub.Subs.Live()+s.hub.Rosters.Live()+s.broker.Channels.Live()+s.broker.Sessions.Live() != 0 {
+		if channels, sessions := s.broker.Inside().Live(); s.hub.Subs.Live()+s.hub.Rosters.Live()+channels+sessions != 0 {
 			l.fail("loop %d keeps %d subscribers, %d rosters, %d channels, %d sessions after all clients left",
-				s.Id, s.hub.Subs.Live(), s.hub.Rosters.Live(), s.broker.Channels.Live(), s.broker.Sessions.Live())
+				s.Id, s.hub.Subs.Live(), s.hub.Rosters.Live(), channels, sessions)
 		}
 	}
 	l.t.Log(l.got)
@@ -177,16 +182,15 @@ func (v *visitor) ask() {
 // watch notes with which number each life of a channel begins.
 func (l *lobby) watch() {
 	for channel, firsts := range l.firsts {
-		home := l.srv.shards[l.srv.homes.Of([]byte("\x01"+channel))]
-		i := home.broker.Find([]byte("\x01" + channel))
-		if i == 0 {
+		home := l.srv.home("\x01" + channel)
+		ch := home.Channel("\x01" + channel)
+		if ch == nil {
 			continue
 		}
-		ch := home.broker.Channels.At(i)
-		life := mail.Ref{Index: uint32(home.Id)<<24 | i, Gen: ch.Gen}
+		life := channelLife{channel, ch.Gen}
 		if ch.Dialect == record.DialectCComet && !l.lives[life] {
 			l.lives[life] = true
-			firsts[int(home.broker.Oldest(ch))-1] = true
+			firsts[int(home.Oldest(ch))-1] = true
 		}
 	}
 }
@@ -317,12 +321,11 @@ func (l *lobby) compare() {
 			l.fail("two wait as %s", v.key())
 		}
 		waiting[v.key()] = true
-		home := l.srv.shards[l.srv.homes.Of([]byte("\x01"+v.channel))]
-		i := home.broker.Find([]byte("\x01" + v.channel))
-		if i == 0 {
+		ch := l.srv.home("\x01" + v.channel).Channel("\x01" + v.channel)
+		if ch == nil {
 			l.fail("%s waits on a channel that is gone", v.key())
 		}
-		if ch := home.broker.Channels.At(i); ch.Dialect == record.DialectCComet && int(ch.Next)-1 != v.next {
+		if ch.Dialect == record.DialectCComet && int(ch.Next)-1 != v.next {
 			l.fail("%s waits for %d, its channel is at %d", v.key(), v.next, ch.Next-1)
 		}
 	}

@@ -53,8 +53,7 @@ func TestChannelLife(t *testing.T) {
 func TestNumbersWrap(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	st.admin(0, "/sign?cname=a")
-	s := st.srv.shards[st.srv.homes.Of([]byte("a"))]
-	s.broker.Channels.At(s.broker.Find([]byte("a"))).Next = 1<<31 - 2
+	st.srv.home("a").Channel("a").Next = 1<<31 - 2
 	live := st.enter(0, conn.Front)
 	live.send(reqGet(0, "/sse?cname=a&seq=2147483646"))
 	live.take()

@@ -313,7 +313,7 @@ func TestExplainWhatEnds(t *testing.T) {
 		check(t, h.srv, true, how)
 		admin.read()
 		_, text, _ := strings.Cut(string(admin.in), "\r\n\r\n")
-		if e := parseExplained(t, text); e.Subscribers != broker.ScanBudget*2 || len(other.hub.Scans)+len(home.broker.Explanations) != 0 {
+		if e := parseExplained(t, text); e.Subscribers != broker.ScanBudget*2 || len(other.hub.Scans)+home.broker.Inside().Explanations() != 0 {
 			t.Errorf("%s: %s", how, text)
 		}
 		for _, e := range polls {

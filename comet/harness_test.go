@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/record"
 	"ccomet/comet/internal/token"
 	"ccomet/httplite"
@@ -264,8 +265,13 @@ func life(n uint32) string { return string(record.AppendEpoch(nil, record.Scatte
 // sameLives has the epochs of a server that has not begun to serve come as life says.
 func sameLives(srv *Server) {
 	for _, s := range srv.shards {
-		s.broker.Epochs = 0
+		s.broker.Inside().SameEpochs()
 	}
+}
+
+// home is the broker that a channel belongs to.
+func (srv *Server) home(cname string) broker.Inside {
+	return srv.shards[srv.homes.Of([]byte(cname))].broker.Inside()
 }
 
 // tokenOf is the token of a channel where Config.Secret is "secret".

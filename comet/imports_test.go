@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -79,5 +82,25 @@ func TestDirections(t *testing.T) {
 	}
 	if seen != len(directions) {
 		t.Errorf("%d rooms were looked at, %d are known here", seen, len(directions))
+	}
+}
+
+// TestInside holds that only tests use what is there for tests.
+func TestInside(t *testing.T) {
+	uses := 0
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if strings.HasSuffix(path, "_test.go") {
+			uses += strings.Count(string(text), ".Inside()")
+		} else if strings.Contains(string(text), ".Inside()") {
+			t.Errorf("%s uses Inside", path)
+		}
+		return err
+	})
+	if err != nil || uses < 10 {
+		t.Errorf("%d uses in tests, %v", uses, err)
 	}
 }

@@ -196,8 +196,8 @@ func TestMaxHistoryBytes(t *testing.T) {
 		p := st.enter(0, conn.Admin)
 		for range n {
 			p.send(reqGet(1, "/push?cname="+cname+"&content="+content))
-			if s.broker.HistoryBytes > 50*each {
-				t.Fatalf("%d bytes are kept", s.broker.HistoryBytes)
+			if kept := s.broker.Figures().HistoryBytes; kept > 50*each {
+				t.Fatalf("%d bytes are kept", kept)
 			}
 		}
 		p.leave()

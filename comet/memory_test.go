@@ -25,12 +25,11 @@ func TestSnapshotKeepsLittleAlive(t *testing.T) {
 	cfg.Loops, cfg.ChannelBufferSize = 1, messages
 	h := newHarness(t, cfg)
 	s, st := h.srv.shards[0], h.srv.state
-	var made []uint32
+	home := s.broker.Inside()
 	for n := range channels {
-		i, _ := s.broker.FindOrMake(fmt.Append(nil, n))
-		made = append(made, i)
+		home.Make(fmt.Sprint(n))
 		for range messages {
-			s.broker.Append(i, msg.Data, bytes.Repeat([]byte("x"), size))
+			home.Publish(fmt.Sprint(n), bytes.Repeat([]byte("x"), size))
 		}
 	}
 	h.settle()
@@ -51,10 +50,9 @@ func TestSnapshotKeepsLittleAlive(t *testing.T) {
 	}
 	var later []weak.Pointer[msg.Message]
 	for range 2 * messages {
-		for _, i := range made {
-			s.broker.Append(i, msg.Data, []byte("later"))
-			kept, _ := s.broker.From(s.broker.Channels.At(i), s.broker.Channels.At(i).Next-1)
-			later = append(later, weak.Make(kept.First))
+		for n := range channels {
+			home.Publish(fmt.Sprint(n), []byte("later"))
+			later = append(later, weak.Make(home.Newest(fmt.Sprint(n))))
 		}
 	}
 	h.settle()
@@ -85,9 +83,8 @@ func TestPumpsKeepLittleRendered(t *testing.T) {
 		h.settle()
 	}
 	for n := range channels {
-		i := s.broker.Find(fmt.Appendf(nil, "c%d", n))
 		for range messages {
-			s.broker.Append(i, msg.Data, bytes.Repeat([]byte("x"), size))
+			s.broker.Inside().Publish(fmt.Sprintf("c%d", n), bytes.Repeat([]byte("x"), size))
 		}
 	}
 	h.turn(s)
@@ -135,9 +132,8 @@ func TestRoundsAreBounded(t *testing.T) {
 		ends = append(ends, e)
 	}
 	h.settle()
-	i := s.broker.Find([]byte("a"))
 	for range messages {
-		s.broker.Append(i, msg.Data, bytes.Repeat([]byte("x"), size))
+		s.broker.Inside().Publish("a", bytes.Repeat([]byte("x"), size))
 	}
 	h.turn(s)
 	if n := len(s.hub.BusyPumps); n != 1 {

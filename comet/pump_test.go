@@ -11,7 +11,6 @@ import (
 
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/hub"
-	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
 )
 
@@ -291,9 +290,8 @@ func TestLargeBuffersAreGivenBack(t *testing.T) {
 		waiting = append(waiting, e)
 	}
 	h.settle()
-	channel := s.broker.Find([]byte("a"))
 	for range 50 { // all in one turn
-		s.broker.Append(channel, msg.Data, bytes.Repeat([]byte("x"), 10_000))
+		s.broker.Inside().Publish("a", bytes.Repeat([]byte("x"), 10_000))
 	}
 	h.settle()
 	for _, path := range []string{"/poll?seq=1&cname=a", "/poll?seq=1&cname=a&cb=f", "/stream?seq=1&cname=a"} {

@@ -146,8 +146,8 @@ func (w *world) run(steps int) {
 	w.settle()
 	check(w.t, w.srv, true, w.note)
 	for _, s := range w.srv.shards {
-		if s.hub.Subs.Live()+s.hub.Rosters.Live()+s.broker.Channels.Live() != 0 {
-			w.fail("loop %d keeps %d subscribers, %d rosters, %d channels of nobody", s.Id, s.hub.Subs.Live(), s.hub.Rosters.Live(), s.broker.Channels.Live())
+		if channels, _ := s.broker.Inside().Live(); s.hub.Subs.Live()+s.hub.Rosters.Live()+channels != 0 {
+			w.fail("loop %d keeps %d subscribers, %d rosters, %d channels after all clients left", s.Id, s.hub.Subs.Live(), s.hub.Rosters.Live(), channels)
 		}
 	}
 	w.t.Log(w.got)
@@ -336,16 +336,15 @@ func (w *world) compare() {
 		if c.over {
 			continue
 		}
-		home := w.srv.shards[w.srv.homes.Of([]byte(c.cname))]
-		i := home.broker.Find([]byte(c.cname))
-		if i == 0 {
+		ch := w.srv.home(c.cname).Channel(c.cname)
+		if ch == nil {
 			w.fail("%s of %s waits on a channel that is gone", c.transport, c.cname)
 		}
 		if c.passed() && c.polling {
 			continue // what it asked for was cleared: the original protocol has it wait without a word
 		}
-		if next := home.broker.Channels.At(i).Next; c.next != next {
-			w.fail("%s of %s is at %d, its channel at %d", c.transport, c.cname, c.next, next)
+		if c.next != ch.Next {
+			w.fail("%s of %s is at %d, its channel at %d", c.transport, c.cname, c.next, ch.Next)
 		}
 	}
 }

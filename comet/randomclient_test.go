@@ -152,9 +152,9 @@ func (c *place) passed() bool {
 	if c.closes != c.w.closes[c.cname] {
 		return !c.sayLost
 	}
-	home := c.w.srv.shards[c.w.srv.homes.Of([]byte(c.cname))]
-	i := home.broker.Find([]byte(c.cname))
-	return !c.sayLost && (i == 0 || home.broker.Oldest(home.broker.Channels.At(i))-c.next > 0)
+	home := c.w.srv.home(c.cname)
+	ch := home.Channel(c.cname)
+	return !c.sayLost && (ch == nil || home.Oldest(ch)-c.next > 0)
 }
 
 // take checks one message, and says whether it is the last.

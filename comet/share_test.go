@@ -14,8 +14,8 @@ import (
 // keptBytes is what all loops count of histories, and how many messages these have.
 func (h *harness) keptBytes() (size, messages int) {
 	for _, s := range h.srv.shards {
-		size += s.broker.HistoryBytes
-		messages += s.broker.HistoryMessages
+		f := s.broker.Figures()
+		size, messages = size+f.HistoryBytes, messages+f.HistoryMessages
 	}
 	return size, messages
 }

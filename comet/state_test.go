@@ -60,14 +60,13 @@ func (h *harness) ask(side uint8, path string) string {
 
 // told is what a channel is, in words.
 func (h *harness) told(cname string) string {
-	s := h.srv.shards[h.srv.homes.Of([]byte(cname))]
-	i := s.broker.Find([]byte(cname))
-	if i == 0 {
+	home := h.srv.home(cname)
+	ch := home.Channel(cname)
+	if ch == nil {
 		return "none"
 	}
-	ch := s.broker.Channels.At(i)
 	text := fmt.Sprintf("next %d, dialect %d, epoch %s", ch.Next, ch.Dialect, record.AppendEpoch(nil, ch.Gen))
-	kept, _ := s.broker.From(ch, s.broker.Oldest(ch))
+	kept := home.Kept(ch)
 	for msg, n := kept.First, int32(kept.N); n > 0; msg, n = msg.After(n), n-1 {
 		text += fmt.Sprintf("\n%v %d %s", msg.Kind, msg.Seq, msg.Content)
 	}
@@ -94,9 +93,7 @@ func TestStateOutlives(t *testing.T) {
 	sign := h.ask(conn.Admin, "/sign?cname=leased&expires=1000")
 	for n := range 3000 { // more than one turn hands out
 		names = append(names, fmt.Sprint("many-", n))
-		for _, s := range h.srv.shards[h.srv.homes.Of([]byte(names[len(names)-1])):][:1] {
-			s.broker.FindOrMake([]byte(names[len(names)-1]))
-		}
+		h.srv.home(names[len(names)-1]).Make(names[len(names)-1])
 	}
 	want := map[string]string{}
 	for _, cname := range append(names, "leased") {
@@ -331,7 +328,7 @@ func TestSnapshotHasABudget(t *testing.T) {
 	h := newHarness(t, cfg)
 	s, st := h.srv.shards[0], h.srv.state
 	for n := range 2*broker.ScanBudget + 10 {
-		s.broker.FindOrMake(fmt.Append(nil, n))
+		s.broker.Inside().Make(fmt.Sprint(n))
 	}
 	turns, total := 0, 0
 	for at := uint32(1); at != 0; at = st.Batch.Next {

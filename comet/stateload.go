@@ -73,13 +73,16 @@ func (st *state) restore(srv *Server) error {
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	r := restorer{srv: srv, now: srv.cfg.Clock(), sharings: map[sharedBody]*msg.Sharing{}}
-	r.gap = int32(st.head.Gaps) * record.StateGap
-	srv.totals.Gapped = r.gap > 0
+	now, gap := srv.cfg.Clock(), int32(st.head.Gaps)*record.StateGap
+	srv.totals.Gapped = gap > 0
+	r := restorer{homes: srv.homes}
+	for _, s := range srv.shards {
+		r.brokers = append(r.brokers, s.broker.Restorer(now, gap, pollBytes+8*srv.cfg.MaxMessage))
+	}
 	if _, err := statefile.Read(st.file, info.Size(), &r); err != nil {
 		return fmt.Errorf("state: %s has changed since it was found good: %w", st.name, err)
 	}
-	st.tell(&r)
+	st.tell(&r, now, gap)
 	return nil
 }
 
@@ -100,92 +103,38 @@ func (st *state) mark() error {
 }
 
 // tell logs what was restored.
-func (st *state) tell(r *restorer) {
+func (st *state) tell(r *restorer, now time.Time, gap int32) {
+	channels, messages, leftOut := 0, 0, 0
+	for i := range r.brokers {
+		b := &r.brokers[i]
+		channels, messages, leftOut = channels+b.Channels, messages+b.Messages, leftOut+b.LeftOut
+	}
 	log := &st.cfg.Log
-	log.Info().Str("file", st.name).Int("channels", r.channels).Int("messages", r.messages).
-		Dur("age", r.now.Sub(st.head.Written)).Msg("state loaded")
-	if r.gap > 0 {
-		log.Warn().Int32("gap", r.gap).
+	log.Info().Str("file", st.name).Int("channels", channels).Int("messages", messages).
+		Dur("age", now.Sub(st.head.Written)).Msg("state loaded")
+	if gap > 0 {
+		log.Warn().Int32("gap", gap).
 			Msg("the server that wrote the state did not end as it should: each channel leaves out numbers, for those that were given since")
 	}
-	if r.tooMany > 0 {
-		log.Warn().Int("max-channels", st.cfg.MaxChannels).Int("left out", r.tooMany).Msg("the state has more channels than are allowed now")
+	if leftOut > 0 {
+		log.Warn().Int("max-channels", st.cfg.MaxChannels).Int("left out", leftOut).Msg("the state has more channels than are allowed now")
 	}
 }
 
-// restorer makes channels out of a file.
+// restorer hands what a file holds to the homes of its channels.
 type restorer struct {
-	srv *Server
-	now time.Time
-	gap int32
-
-	s  *shard // the home of the channel that messages belong to
-	at uint32 // 0: they belong to none
-
-	channels, messages, tooMany int
-
-	sharings map[sharedBody]*msg.Sharing
+	homes   *record.Homes
+	brokers []broker.Restorer
+	at      *broker.Restorer // the home of the channel that messages belong to
 }
 
-// sharedBody is a body of the file that messages of one loop's channels share.
-type sharedBody struct {
-	s    *shard
-	body uint32
-}
-
-// Channel makes a channel, or begins one anew that stands in the file twice: it
-// went and came while that was written.
 func (r *restorer) Channel(c *statefile.Channel) {
-	srv := r.srv
-	r.s = srv.shards[srv.homes.Of(c.Name)]
-	r.at = r.s.broker.Find(c.Name)
-	if r.at == 0 {
-		if limit := srv.cfg.MaxChannels; limit > 0 && srv.totals.Channels.Load() >= int64(limit) {
-			r.tooMany++
-			return
-		}
-		if r.at, _ = r.s.broker.FindOrMake(c.Name); r.at == 0 {
-			r.tooMany++ // for the memory that there is
-			return
-		}
-		r.channels++
-	}
-	ch := r.s.broker.Channels.At(r.at)
-	r.s.broker.DropHistory(ch)
-	ch.Next, ch.Dialect = c.Next+r.gap, c.Dialect
-	if r.gap < statefile.MaxGaps*record.StateGap { // else they begin again
-		ch.Gen = c.Epoch
-	}
-	// Its clients could not come while no server ran: they have a while now.
-	left := time.UnixMilli(c.Lease).Sub(r.now)
-	r.s.broker.Extend(r.at, min(max(left, srv.cfg.ChannelTimeout), broker.MaxLease))
+	r.at = &r.brokers[r.homes.Of(c.Name)]
+	r.at.Channel(c)
 }
 
-// Message keeps a message, within the bounds of now.
-func (r *restorer) Message(k msg.Kind, seq int32, content []byte) {
-	if r.at != 0 {
-		r.keep(msg.New(k, seq, content))
-	}
-}
+func (r *restorer) Message(k msg.Kind, seq int32, content []byte) { r.at.Message(k, seq, content) }
 
-// Shared keeps one whose content others share.
 func (r *restorer) Shared(k msg.Kind, seq int32, content []byte, body uint32) {
-	if r.at == 0 {
-		return
-	}
-	key := sharedBody{r.s, body}
-	if r.sharings[key] == nil {
-		r.sharings[key] = new(msg.Sharing)
-	}
-	r.keep(&msg.Message{Kind: k, Seq: seq, Content: content, Shared: r.sharings[key]})
-}
-
-func (r *restorer) keep(message *msg.Message) {
-	ch := r.s.broker.Channels.At(r.at)
-	if len(message.Content) > pollBytes+8*r.srv.cfg.MaxMessage {
-		r.s.broker.DropHistory(ch) // no response could hold it
-		return
-	}
-	r.s.broker.Keep(ch, message)
-	r.messages++
+	r.at.Shared(k, seq, content, body)
 }

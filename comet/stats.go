@@ -31,7 +31,7 @@ func (s *shard) showFigures() {
 	if n := int64(s.hub.Tally.Delivered); n != s.figures.delivered.Load() {
 		s.figures.delivered.Store(n)
 	}
-	if n := int64(s.broker.Published); n != s.figures.published.Load() {
+	if n := int64(s.broker.Published()); n != s.figures.published.Load() {
 		s.figures.published.Store(n)
 	}
 }

@@ -62,11 +62,11 @@ func TestRollCall(t *testing.T) {
 		var want []string
 		for n := range 3 * broker.ScanBudget {
 			cname := fmt.Sprintf("c%d", n)
-			s := st.srv.shards[st.srv.homes.Of([]byte(cname))]
-			if i, c := s.broker.FindOrMake([]byte(cname)); c != mail.CodeOK {
+			home := st.srv.home(cname)
+			if c := home.Make(cname); c != mail.CodeOK {
 				t.Fatal(c)
 			} else if n%3 == 0 {
-				s.broker.EndChannel(i)
+				home.Close(cname)
 			} else {
 				want = append(want, "1 "+cname)
 			}
@@ -106,8 +106,8 @@ func TestRollCallOfASlowListener(t *testing.T) {
 	const many = 30000 // with names that make megabytes of it
 	long := strings.Repeat("n", 200)
 	for n := range many {
-		cname := []byte(fmt.Sprint(long, n))
-		if _, c := st.srv.shards[st.srv.homes.Of(cname)].broker.FindOrMake(cname); c != mail.CodeOK {
+		cname := fmt.Sprint(long, n)
+		if c := st.srv.home(cname).Make(cname); c != mail.CodeOK {
 			t.Fatal(c)
 		}
 	}
@@ -158,8 +158,8 @@ func TestSlowListenerIsCut(t *testing.T) {
 	long := strings.Repeat("n", 240)
 	made := 0
 	for ; made < 60000 && st.srv.totals.SlowClosed.Load() == 0; made++ {
-		cname := []byte(fmt.Sprint(long, made))
-		if _, c := st.srv.shards[st.srv.homes.Of(cname)].broker.FindOrMake(cname); c != mail.CodeOK {
+		cname := fmt.Sprint(long, made)
+		if c := st.srv.home(cname).Make(cname); c != mail.CodeOK {
 			t.Fatal(c)
 		}
 		if made%100 == 0 {
@@ -192,8 +192,8 @@ func TestStuckListenerIsCutInTime(t *testing.T) {
 	s, made := st.srv.shards[0], 0
 	change := func() {
 		made++
-		cname := fmt.Appendf(nil, "%0240d", made)
-		if _, c := st.srv.shards[st.srv.homes.Of(cname)].broker.FindOrMake(cname); c != mail.CodeOK {
+		cname := fmt.Sprintf("%0240d", made)
+		if c := st.srv.home(cname).Make(cname); c != mail.CodeOK {
 			t.Fatal(c)
 		}
 		st.settle()

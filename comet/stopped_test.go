@@ -57,7 +57,7 @@ func TestStoppedServerReadsFirst(t *testing.T) {
 			t.Errorf("%s: %d of %d are not answered", name, failed, len(list))
 		}
 	}
-	if n, want := s.broker.Channels.At(s.broker.Find([]byte("a"))).Next, int32(3*clients+1); n != want {
+	if n, want := s.broker.Inside().Channel("a").Next, int32(3*clients+1); n != want {
 		t.Errorf("the channel's next number is %d, want %d", n, want)
 	}
 	h.now = h.now.Add(time.Hour) // nobody says anything more

@@ -13,7 +13,8 @@ import (
 // an actor is Busy, and the next turn begins at once. How long the loop may sleep is
 // worked out last, when no deadline can change any more.
 func (s *shard) TurnEnded(now time.Time) time.Duration {
-	s.broker.ScanLeft, s.hub.ReplayLeft = broker.ScanBudget, hub.ReplayBudget
+	s.broker.BeginTurn()
+	s.hub.ReplayLeft = hub.ReplayBudget
 	s.takeMail()                     // may bring anything below
 	s.broker.SweepOn(now)            // lines for listeners, by mail
 	s.web.ExpireProbe(now)           // answers

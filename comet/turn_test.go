@@ -1,11 +1,11 @@
 package comet
 
 import (
+	"maps"
 	"testing"
 	"time"
 
 	"ccomet/comet/internal/drain"
-	"ccomet/reactor"
 )
 
 // checkSleep holds how long a loop would sleep after a turn against what it has left
@@ -16,12 +16,14 @@ func checkSleep(t testing.TB, s *shard, now time.Time) {
 	if wait == 0 {
 		return
 	}
-	for what, left := range map[string]int{
-		"mail to itself": len(s.Out[s.Id]), "broadcasts": len(s.broker.Broadcasts), "listings": len(s.broker.Listings), "roster scans": len(s.hub.Scans),
-		"answers": s.web.Answers(), "deliveries": len(s.hub.BusyPumps), "lines": len(s.web.Presence.Lines), "leavers": len(s.hub.Departed), "replays": len(s.hub.Replays),
-	} {
-		if left > 0 {
-			t.Fatalf("loop %d would sleep (%v) and has %d left: %s", s.Id, wait, left, what)
+	left := s.broker.Inside().Left()
+	maps.Copy(left, map[string]int{
+		"mail to itself": len(s.Out[s.Id]), "roster scans": len(s.hub.Scans), "answers": s.web.Answers(), "deliveries": len(s.hub.BusyPumps),
+		"lines": len(s.web.Presence.Lines), "subscribers that left": len(s.hub.Departed), "replays": len(s.hub.Replays),
+	})
+	for what, n := range left {
+		if n > 0 {
+			t.Fatalf("loop %d would sleep (%v) and has %d left: %s", s.Id, wait, n, what)
 		}
 	}
 	for to, mails := range s.Out {
@@ -29,15 +31,9 @@ func checkSleep(t testing.TB, s *shard, now time.Time) {
 			t.Fatalf("loop %d would sleep (%v) with %d mails for loop %d", s.Id, wait, len(mails), to)
 		}
 	}
-	due := map[string]time.Duration{}
-	for _, e := range s.broker.Explanations {
-		due["an explanation"] = e.Until.Sub(now)
-	}
+	due := s.broker.Inside().Due(now)
 	if len(s.web.Probe.Askers) > 0 {
 		due["a probe"] = s.web.Probe.Deadline.Sub(now)
-	}
-	if ticks, any := s.broker.Leases.Next(); any {
-		due["a lease"] = time.Duration(ticks) * reactor.TickLength
 	}
 	if phase := s.drain.Phase; phase > drain.None && phase < drain.Ending {
 		due["the end of the drain"] = s.drain.Left(now)

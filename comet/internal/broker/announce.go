@@ -23,7 +23,7 @@ func (b *Broker) announce(ch *Channel, alive bool) {
 	if loops == 0 || ch.Dialect != record.DialectOurs {
 		return
 	}
-	message := &msg.Message{Content: appendPresence(make([]byte, 0, int(ch.nameLen)+3), alive, b.Names.Get(ch.Name()))}
+	message := &msg.Message{Content: appendPresence(make([]byte, 0, int(ch.nameLen)+3), alive, b.names.Get(ch.Name()))}
 	for to := uint8(0); loops != 0; to, loops = to+1, loops>>1 {
 		if loops&1 != 0 {
 			b.Send(to, mail.Mail{Kind: mail.PresenceLine, Msg: message})
@@ -51,7 +51,7 @@ func (b *Broker) SweepOn(now time.Time) {
 	if p.since.IsZero() {
 		p.since = now
 	}
-	used, each := b.Channels.Used(), b.sweepTime()
+	used, each := b.channels.Used(), b.sweepTime()
 	for range ScanBudget {
 		if now.Sub(p.since) < each {
 			return
@@ -60,15 +60,15 @@ func (b *Broker) SweepOn(now time.Time) {
 		if p.at++; p.at > used {
 			p.at = 1
 		}
-		if used > 0 && b.Channels.At(p.at).State == ChannelLive {
-			b.announce(b.Channels.At(p.at), true)
+		if used > 0 && b.channels.At(p.at).state == channelLive {
+			b.announce(b.channels.At(p.at), true)
 		}
 	}
 }
 
 // sweepTime is the time that one channel's part of a round pays for.
 func (b *Broker) sweepTime() time.Duration {
-	return b.cfg.ChannelTimeout / time.Duration(max(b.Channels.Used(), 1))
+	return b.cfg.ChannelTimeout / time.Duration(max(b.channels.Used(), 1))
 }
 
 // sweepDue is how long the round may wait: below zero, it is not under way.

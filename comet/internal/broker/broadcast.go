@@ -20,17 +20,17 @@ const MaxBroadcasts = 1024
 // StartBroadcast serves mail.Broadcast. It begins before the next mail is read, so that
 // where channels are few, what one backend publishes keeps its order.
 func (b *Broker) StartBroadcast(m *mail.Mail) {
-	b.Broadcasts = append(b.Broadcasts, broadcastScan{content: m.Msg.Content, shared: msg.NewSharing(m.Msg.Content), at: 1, end: b.Channels.Used()})
+	b.broadcasts = append(b.broadcasts, broadcastScan{content: m.Msg.Content, shared: msg.NewSharing(m.Msg.Content), at: 1, end: b.channels.Used()})
 	b.RunBroadcasts()
 }
 
 // RunBroadcasts continues the broadcasts that are under way, one after the other, within
 // the turn's budget (ScanLeft).
 func (b *Broker) RunBroadcasts() {
-	for len(b.Broadcasts) > 0 {
-		w := &b.Broadcasts[0]
-		for i := b.nextLive(&w.at, w.end, &b.ScanLeft); i != 0; i = b.nextLive(&w.at, w.end, &b.ScanLeft) {
-			if ch := b.Channels.At(i); ch.Dialect == record.DialectOurs {
+	for len(b.broadcasts) > 0 {
+		w := &b.broadcasts[0]
+		for i := b.nextLive(&w.at, w.end, &b.scanLeft); i != 0; i = b.nextLive(&w.at, w.end, &b.scanLeft) {
+			if ch := b.channels.At(i); ch.Dialect == record.DialectOurs {
 				b.commit(i, &msg.Message{Kind: msg.Broadcast, Seq: ch.Next, Content: w.content, Shared: w.shared})
 			}
 		}
@@ -38,9 +38,12 @@ func (b *Broker) RunBroadcasts() {
 			return
 		}
 		b.totals.Broadcasts.Add(-1)
-		b.Broadcasts = append(b.Broadcasts[:0], b.Broadcasts[1:]...)
+		b.broadcasts = append(b.broadcasts[:0], b.broadcasts[1:]...)
 	}
 }
+
+// Broadcasting says whether a broadcast has not reached all channels yet.
+func (b *Broker) Broadcasting() bool { return len(b.broadcasts) > 0 }
 
 // nextLive is the next live channel from record at on, 0 when the end is reached
 // or the budget.
@@ -48,7 +51,7 @@ func (b *Broker) nextLive(at *uint32, end uint32, budget *int) uint32 {
 	for *at <= end && *budget > 0 {
 		*budget--
 		*at++
-		if i := *at - 1; b.Channels.At(i).State == ChannelLive {
+		if i := *at - 1; b.channels.At(i).state == channelLive {
 			return i
 		}
 	}

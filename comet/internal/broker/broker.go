@@ -25,27 +25,27 @@ type Broker struct {
 	tokens    *token.Tokens
 	snapshots *Snapshots // nil: no state is kept
 
-	Names        record.Names
-	Channels     reactor.Slab[Channel]
+	names        record.Names
+	channels     reactor.Slab[Channel]
 	channelIndex *record.Index
-	Epochs       record.Epochs
-	Leases       *reactor.Wheel
+	epochs       record.Epochs
+	leases       *reactor.Wheel
 	rates        record.Column[int64] // buckets of publishes, by channel
-	Published    uint64               // messages, a broadcast once for each channel
+	published    uint64               // messages, a broadcast once for each channel
 
 	histories       histories
-	HistoryBytes    int // of all channels
-	HistoryMessages int
+	historyBytes    int // of all channels
+	historyMessages int
 	historyHand     uint32 // the channel that was last looked at for history to let go of
 
-	Sessions     reactor.Slab[Session]
+	sessions     reactor.Slab[session]
 	sessionIndex *record.Index
 
-	Broadcasts   []broadcastScan
-	ScanLeft     int         // channels that broadcasts may still look at in this turn
-	Listings     []mail.Mail // that wait for an answer
+	broadcasts   []broadcastScan
+	scanLeft     int         // channels that broadcasts may still look at in this turn
+	listings     []mail.Mail // that wait for an answer
 	sweep        sweep
-	Explanations []*explanation
+	explanations []*explanation
 	explained    uint32 // so far
 }
 
@@ -67,15 +67,15 @@ type Config struct {
 // Open readies a broker, which has the loop of its mailer.
 func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, totals *limit.Totals, cfg *Config, snapshots *Snapshots) error {
 	b.Mailer, b.loop, b.homes, b.totals, b.cfg, b.snapshots = m, loop, homes, totals, cfg, snapshots
-	b.tokens, b.Epochs = token.New(cfg.Secret), record.NewEpochs()
-	homes.Stores[b.Id] = &b.Names
+	b.tokens, b.epochs = token.New(cfg.Secret), record.NewEpochs()
+	homes.Stores[b.Id] = &b.names
 	b.channelIndex = record.NewIndex(
-		func(i uint32) *uint32 { return &b.Channels.At(i).link },
-		func(i uint32) uint32 { return uint32(b.homes.Hash(b.Names.Get(b.Channels.At(i).Name()))) })
+		func(i uint32) *uint32 { return &b.channels.At(i).link },
+		func(i uint32) uint32 { return uint32(b.homes.Hash(b.names.Get(b.channels.At(i).Name()))) })
 	b.sessionIndex = record.NewIndex(
-		func(i uint32) *uint32 { return &b.Sessions.At(i).link },
-		func(i uint32) uint32 { k := b.Sessions.At(i); return b.hashSession(k.Channel, b.Names.Get(k.Name())) })
-	b.Leases = reactor.NewWheel(0, func(i uint32) *reactor.Timer { return &b.Channels.At(i).Lease })
+		func(i uint32) *uint32 { return &b.sessions.At(i).link },
+		func(i uint32) uint32 { k := b.sessions.At(i); return b.hashSession(k.channel, b.names.Get(k.Name())) })
+	b.leases = reactor.NewWheel(0, func(i uint32) *reactor.Timer { return &b.channels.At(i).lease })
 	if !b.channelIndex.Usable() || !b.sessionIndex.Usable() {
 		return record.ErrNoIndex
 	}
@@ -84,23 +84,29 @@ func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, t
 
 // Release gives back the memory that the collector does not see.
 func (b *Broker) Release() {
-	b.Names.Release()
-	b.Channels.Release()
+	b.names.Release()
+	b.channels.Release()
 	b.channelIndex.Release()
-	b.Sessions.Release()
+	b.sessions.Release()
 	b.sessionIndex.Release()
 }
+
+// BeginTurn gives what takes long the budget of another turn.
+func (b *Broker) BeginTurn() { b.scanLeft = ScanBudget }
+
+// Published counts messages, a broadcast once for each channel.
+func (b *Broker) Published() uint64 { return b.published }
 
 // Busy says whether a step of the turn has something left to do, which does not wait
 // for anything.
 func (b *Broker) Busy() bool {
-	return b.Leases.Pending() || len(b.Broadcasts) > 0 || len(b.Listings) > 0
+	return b.leases.Pending() || len(b.broadcasts) > 0 || len(b.listings) > 0
 }
 
 // Due is how long a turn may be waited for; below zero there is no bound.
 func (b *Broker) Due(now time.Time) time.Duration {
 	wait := Sooner(b.sweepDue(now), b.explanationsDue(now))
-	if ticks, any := b.Leases.Next(); any {
+	if ticks, any := b.leases.Next(); any {
 		wait = Sooner(wait, time.Duration(ticks)*reactor.TickLength)
 	}
 	return wait
@@ -118,8 +124,8 @@ type Figures struct {
 
 func (b *Broker) Figures() Figures {
 	return Figures{
-		Published: b.Published, Channels: int(b.channelIndex.Count), HistoryBytes: b.HistoryBytes, HistoryMessages: b.HistoryMessages,
-		ChannelSlab: b.Channels.Figures(), ChannelBuckets: b.channelIndex.Figures(),
-		SessionSlab: b.Sessions.Figures(), SessionBuckets: b.sessionIndex.Figures(), NameSlabs: b.Names.Figures(),
+		Published: b.published, Channels: int(b.channelIndex.Count), HistoryBytes: b.historyBytes, HistoryMessages: b.historyMessages,
+		ChannelSlab: b.channels.Figures(), ChannelBuckets: b.channelIndex.Figures(),
+		SessionSlab: b.sessions.Figures(), SessionBuckets: b.sessionIndex.Figures(), NameSlabs: b.names.Figures(),
 	}
 }

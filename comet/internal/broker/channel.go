@@ -17,13 +17,13 @@ type Channel struct {
 	Next    int32  // the number that the next message gets
 	Gen     uint32 // its epoch: tells one life, and one use of the record, from the next
 	link    uint32 // index chain
-	History uint32 // its messages, 0 while it has none
-	Subs    uint32 // subscribers on all loops, those included whose joining is still under way
-	Lease   reactor.Timer
+	history uint32 // its messages, 0 while it has none
+	subs    uint32 // subscribers on all loops, those included whose joining is still under way
+	lease   reactor.Timer
 	loops   [2]uint32 // a bit a loop that may have subscribers
 	nameAt  uint32
 	nameLen uint8
-	State   channelState
+	state   channelState
 	Dialect uint8
 	born    uint8 // the minute when it was made, of 256: CComet's dialect asks whether it is young
 }
@@ -32,7 +32,7 @@ type channelState uint8
 
 const (
 	channelFree channelState = iota
-	ChannelLive
+	channelLive
 	channelClosed // not to be found any more; the record waits for its last subscriber to leave
 )
 
@@ -42,12 +42,12 @@ func (ch *Channel) Name() record.Name { return record.Name{At: ch.nameAt, Len: c
 
 func (ch *Channel) HasLoop(id uint8) bool { return ch.loops[id>>5]&(1<<(id&31)) != 0 }
 
-// Find returns the record of a live channel, or 0.
-func (b *Broker) Find(cname []byte) uint32 {
+// find returns the record of a live channel, or 0.
+func (b *Broker) find(cname []byte) uint32 {
 	i := b.channelIndex.Head(uint32(b.homes.Hash(cname)))
 	for i != 0 {
-		ch := b.Channels.At(i)
-		if string(b.Names.Get(ch.Name())) == string(cname) {
+		ch := b.channels.At(i)
+		if string(b.names.Get(ch.Name())) == string(cname) {
 			return i
 		}
 		i = ch.link
@@ -55,19 +55,19 @@ func (b *Broker) Find(cname []byte) uint32 {
 	return 0
 }
 
-// Channel returns the record that a ref names, or nil when it is gone.
-func (b *Broker) Channel(r mail.Ref) *Channel {
-	if b.Channels.Has(r.Index) {
-		if ch := b.Channels.At(r.Index); ch.Gen == r.Gen && ch.State != channelFree {
+// channel returns the record that a ref names, or nil when it is gone.
+func (b *Broker) channel(r mail.Ref) *Channel {
+	if b.channels.Has(r.Index) {
+		if ch := b.channels.At(r.Index); ch.Gen == r.Gen && ch.state != channelFree {
 			return ch
 		}
 	}
 	return nil
 }
 
-// FindOrMake returns the channel of a name, new if need be; code says why not.
-func (b *Broker) FindOrMake(cname []byte) (uint32, mail.Code) {
-	if i := b.Find(cname); i != 0 {
+// findOrMake returns the channel of a name, new if need be; code says why not.
+func (b *Broker) findOrMake(cname []byte) (uint32, mail.Code) {
+	if i := b.find(cname); i != 0 {
 		return i, mail.CodeOK
 	}
 	if n := b.totals.Channels.Add(1); b.cfg.MaxChannels > 0 && n > int64(b.cfg.MaxChannels) {
@@ -84,17 +84,17 @@ func (b *Broker) FindOrMake(cname []byte) (uint32, mail.Code) {
 }
 
 func (b *Broker) makeChannel(cname []byte) uint32 {
-	at := b.Names.Put(cname)
+	at := b.names.Put(cname)
 	if at.At == 0 {
 		return 0
 	}
-	i := b.Channels.Alloc()
+	i := b.channels.Alloc()
 	if i == 0 {
-		b.Names.Drop(at)
+		b.names.Drop(at)
 		return 0
 	}
-	ch := b.Channels.At(i)
-	*ch = Channel{Next: 1, Gen: b.Epochs.Next(ch.Gen), nameAt: at.At, nameLen: at.Len, State: ChannelLive, Dialect: record.DialectOf(cname), born: b.minute()}
+	ch := b.channels.At(i)
+	*ch = Channel{Next: 1, Gen: b.epochs.Next(ch.Gen), nameAt: at.At, nameLen: at.Len, state: channelLive, Dialect: record.DialectOf(cname), born: b.minute()}
 	if b.cfg.PublishRatePerChannel > 0 {
 		*b.rates.At(i) = 0
 	}
@@ -103,61 +103,61 @@ func (b *Broker) makeChannel(cname []byte) uint32 {
 	return i
 }
 
-// Extend lets a channel live at least d from now, subscribers or not.
-func (b *Broker) Extend(i uint32, d time.Duration) {
+// extend lets a channel live at least d from now, subscribers or not.
+func (b *Broker) extend(i uint32, d time.Duration) {
 	due := b.loop.Tick() + reactor.Tick((d+reactor.TickLength-1)/reactor.TickLength)
-	if lease := &b.Channels.At(i).Lease; !lease.Armed() || int32(due-lease.Due()) > 0 {
-		b.Leases.Schedule(i, due)
+	if lease := &b.channels.At(i).lease; !lease.Armed() || int32(due-lease.Due()) > 0 {
+		b.leases.Schedule(i, due)
 	}
 }
 
 // ExpireChannels frees the channels whose time is up, some at a time.
 func (b *Broker) ExpireChannels() {
-	b.Leases.Advance(b.loop.Tick())
+	b.leases.Advance(b.loop.Tick())
 	for range ScanBudget {
-		i := b.Leases.Pop()
+		i := b.leases.Pop()
 		if i == 0 {
 			return
 		}
 		// With subscribers it lives on; a lease begins when the last one leaves.
-		if b.Channels.At(i).Subs == 0 {
+		if b.channels.At(i).subs == 0 {
 			b.freeChannel(i)
 		}
 	}
 }
 
-// EndChannel closes a channel: its name leads to it no longer, and its subscribers are
+// endChannel closes a channel: its name leads to it no longer, and its subscribers are
 // sent the close. The record is freed when the last of them has left; until then its
 // history serves the subscribers that are behind, with the close as its last message.
-func (b *Broker) EndChannel(i uint32) {
-	ch := b.Channels.At(i)
+func (b *Broker) endChannel(i uint32) {
+	ch := b.channels.At(i)
 	b.Append(i, msg.Close, nil)
 	b.hide(i)
-	if ch.Subs == 0 {
+	if ch.subs == 0 {
 		b.freeChannel(i)
 	}
 }
 
 // hide takes a channel out of everything but its own record.
 func (b *Broker) hide(i uint32) {
-	ch := b.Channels.At(i)
-	if ch.State != ChannelLive {
+	ch := b.channels.At(i)
+	if ch.state != channelLive {
 		return
 	}
-	ch.State = channelClosed
+	ch.state = channelClosed
 	b.channelIndex.Remove(i)
-	b.Leases.Cancel(i)
+	b.leases.Cancel(i)
 	b.totals.Channels.Add(-1)
 	b.announce(ch, false)
 }
 
 func (b *Broker) freeChannel(i uint32) {
 	b.hide(i)
-	ch := b.Channels.At(i)
-	b.Names.Drop(ch.Name())
-	b.DropHistory(ch)
-	ch.State = channelFree
-	b.Channels.Free(i)
+	ch := b.channels.At(i)
+	b.names.Drop(ch.Name())
+	b.dropHistory(ch)
+	ch.state = channelFree
+	b.channels.Free(i)
 }
 
 // Publish serves mail.Publish.
@@ -179,7 +179,7 @@ func (b *Broker) channelFor(m, r *mail.Mail, rated bool) uint32 {
 		return 0
 	}
 	var i uint32
-	if i, r.Code = b.FindOrMake(m.Cname()); r.Code != mail.CodeOK {
+	if i, r.Code = b.findOrMake(m.Cname()); r.Code != mail.CodeOK {
 		return 0
 	}
 	if rated {
@@ -189,8 +189,8 @@ func (b *Broker) channelFor(m, r *mail.Mail, rated bool) uint32 {
 			return 0
 		}
 	}
-	if b.Channels.At(i).Subs == 0 {
-		b.Extend(i, b.cfg.ChannelTimeout)
+	if b.channels.At(i).subs == 0 {
+		b.extend(i, b.cfg.ChannelTimeout)
 	}
 	return i
 }
@@ -201,11 +201,11 @@ func (b *Broker) Join(m *mail.Mail) {
 	r := m.Answer(mail.Joined)
 	var i uint32
 	if m.Flag&mail.FlagExist != 0 {
-		if i = b.Find(m.Cname()); i == 0 || !b.tokens.Valid(m.Cname(), b.Channels.At(i).Gen, m.Content()) {
+		if i = b.find(m.Cname()); i == 0 || !b.tokens.Valid(m.Cname(), b.channels.At(i).Gen, m.Content()) {
 			r.Code = mail.CodeNoToken
 		}
 	} else {
-		i, r.Code = b.FindOrMake(m.Cname())
+		i, r.Code = b.findOrMake(m.Cname())
 	}
 	if r.Code == mail.CodeOK && b.full(i) {
 		r.Code = mail.CodeFull
@@ -215,7 +215,7 @@ func (b *Broker) Join(m *mail.Mail) {
 		b.Send(m.From, r)
 		return
 	}
-	ch := b.Channels.At(i)
+	ch := b.channels.At(i)
 	r.SetEpoch(ch.Gen)
 	b.replay(ch, m, &r)
 	answered := r.Code == mail.CodeMoved || r.N > 0 || r.Flag&mail.FlagLost != 0 && m.Flag&mail.FlagSayLost != 0
@@ -223,8 +223,8 @@ func (b *Broker) Join(m *mail.Mail) {
 		// It will not be counted, so the channel may be gone when this is read:
 		// the name goes along.
 		r.Buf, r.Nlen, m.Buf = m.Buf, m.Nlen, nil
-		if ch.Subs == 0 {
-			b.Extend(i, b.cfg.ChannelTimeout)
+		if ch.subs == 0 {
+			b.extend(i, b.cfg.ChannelTimeout)
 		}
 	} else {
 		b.attach(i, m, &r)
@@ -235,7 +235,7 @@ func (b *Broker) Join(m *mail.Mail) {
 // full says whether a channel has as many subscribers as it may.
 func (b *Broker) full(i uint32) bool {
 	ceiling := b.cfg.MaxSubscribersPerChannel
-	if ceiling == 0 || int(b.Channels.At(i).Subs) < ceiling {
+	if ceiling == 0 || int(b.channels.At(i).subs) < ceiling {
 		return false
 	}
 	b.totals.HitLimit(limit.Subscribers, ceiling, b.loop.Now())
@@ -246,9 +246,9 @@ func (b *Broker) full(i uint32) bool {
 // again, and goes on from its cursor.
 func (b *Broker) CatchUp(m *mail.Mail) {
 	r := m.Answer(mail.Backlog)
-	ch := b.Channel(m.Ref) // it is there while it has subscribers
+	ch := b.channel(m.Ref) // it is there while it has subscribers
 	b.replay(ch, m, &r)
-	if ch.State == channelClosed {
+	if ch.state == channelClosed {
 		r.Flag |= mail.FlagClosed
 	}
 	b.Send(m.From, r)

@@ -52,8 +52,8 @@ func (b *Broker) Check(rest, gaps bool) (*Audit, error) {
 			return nil, err
 		}
 	}
-	if live := b.Channels.Live() + b.Sessions.Live(); b.Names.Live() != live {
-		return nil, fmt.Errorf("%d names of %d channels and sessions", b.Names.Live(), live)
+	if live := b.channels.Live() + b.sessions.Live(); b.names.Live() != live {
+		return nil, fmt.Errorf("%d names of %d channels and sessions", b.names.Live(), live)
 	}
 	return a, nil
 }
@@ -64,34 +64,34 @@ func (b *Broker) checkChannels(a *Audit, rest bool) error {
 		return err
 	}
 	live := 0
-	for i := uint32(1); i <= b.Channels.Used(); i++ {
-		ch := b.Channels.At(i)
-		if ch.State == channelFree {
+	for i := uint32(1); i <= b.channels.Used(); i++ {
+		ch := b.channels.At(i)
+		if ch.state == channelFree {
 			continue
 		}
 		a.Channels = append(a.Channels, AuditedChannel{
-			Ref: mail.Ref{Index: i, Gen: ch.Gen}, Name: string(b.Names.Get(ch.Name())), Next: ch.Next,
-			Subscribers: int(ch.Subs), Dialect: ch.Dialect, Live: ch.State == ChannelLive, loops: ch.loops,
+			Ref: mail.Ref{Index: i, Gen: ch.Gen}, Name: string(b.names.Get(ch.Name())), Next: ch.Next,
+			Subscribers: int(ch.subs), Dialect: ch.Dialect, Live: ch.state == channelLive, loops: ch.loops,
 		})
-		if ch.History != 0 {
-			a.Channels[len(a.Channels)-1].Kept = int(b.histories.At(ch.History).N)
+		if ch.history != 0 {
+			a.Channels[len(a.Channels)-1].Kept = int(b.histories.At(ch.history).N)
 		}
 		switch {
-		case found[i] != (ch.State == ChannelLive):
-			return fmt.Errorf("channel %d is in the index: %t, its state is %d", i, found[i], ch.State)
-		case ch.State == channelClosed && rest && ch.Subs == 0:
+		case found[i] != (ch.state == channelLive):
+			return fmt.Errorf("channel %d is in the index: %t, its state is %d", i, found[i], ch.state)
+		case ch.state == channelClosed && rest && ch.subs == 0:
 			return fmt.Errorf("channel %d is closed and empty, and still there", i)
-		case ch.State == channelClosed:
+		case ch.state == channelClosed:
 			continue
-		case b.Find(b.Names.Get(ch.Name())) != i:
+		case b.find(b.names.Get(ch.Name())) != i:
 			return fmt.Errorf("channel %d is not where its name leads", i)
-		case ch.Subs == 0 && !ch.Lease.Armed() && rest:
+		case ch.subs == 0 && !ch.lease.Armed() && rest:
 			return fmt.Errorf("channel %d has no subscribers and no end", i)
 		}
 		live++
 	}
-	if len(found) != live || len(a.Channels) != b.Channels.Live() {
-		return fmt.Errorf("%d live channels, %d in the index; %d records in use, %d counted", live, len(found), len(a.Channels), b.Channels.Live())
+	if len(found) != live || len(a.Channels) != b.channels.Live() {
+		return fmt.Errorf("%d live channels, %d in the index; %d records in use, %d counted", live, len(found), len(a.Channels), b.channels.Live())
 	}
 	return nil
 }
@@ -100,13 +100,13 @@ func (b *Broker) checkChannels(a *Audit, rest bool) error {
 // counted.
 func (b *Broker) checkHistories(gaps bool) error {
 	used, bytes, messages, shared := 0, 0, 0, map[*msg.Sharing]int{}
-	for i := uint32(1); i <= b.Channels.Used(); i++ {
-		ch := b.Channels.At(i)
-		if ch.State == channelFree || ch.History == 0 {
+	for i := uint32(1); i <= b.channels.Used(); i++ {
+		ch := b.channels.At(i)
+		if ch.state == channelFree || ch.history == 0 {
 			continue
 		}
 		used++
-		h := b.histories.At(ch.History)
+		h := b.histories.At(ch.history)
 		size, err := b.checkRun(ch, h, gaps, shared)
 		if err != nil {
 			return fmt.Errorf("channel %d: %w", i, err)
@@ -122,9 +122,9 @@ func (b *Broker) checkHistories(gaps bool) error {
 	for i := b.histories.Free; i != 0; i = b.histories.At(i).Free {
 		free++
 	}
-	if b.HistoryBytes != bytes || b.HistoryMessages != messages || used+free != int(b.histories.Used) {
+	if b.historyBytes != bytes || b.historyMessages != messages || used+free != int(b.histories.Used) {
 		return fmt.Errorf("kept are %d bytes, %d messages, in %d histories and %d free ones; counted %d, %d, %d",
-			bytes, messages, used, free, b.HistoryBytes, b.HistoryMessages, b.histories.Used)
+			bytes, messages, used, free, b.historyBytes, b.historyMessages, b.histories.Used)
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ func (b *Broker) checkHistories(gaps bool) error {
 // checkRun checks that what a channel keeps is a run that ends before its next number,
 // and returns its bytes, with those of contents that were not shared by a run before it.
 func (b *Broker) checkRun(ch *Channel, h *history, gaps bool, shared map[*msg.Sharing]int) (bytes int, err error) {
-	size, sharing, want := 0, 0, b.Oldest(ch)
+	size, sharing, want := 0, 0, b.oldest(ch)
 	gap := func(n int32) bool { return n == 0 || gaps && n > 0 && n%record.StateGap == 0 }
 	for message, n := h.First, 0; n < int(h.N); message, n = message.Next, n+1 {
 		if !gap(message.Seq - want) {
@@ -165,18 +165,18 @@ func (b *Broker) checkSessions(a *Audit) error {
 	if err != nil {
 		return err
 	}
-	if len(found) != b.Sessions.Live() {
-		return fmt.Errorf("%d sessions in the index, of %d", len(found), b.Sessions.Live())
+	if len(found) != b.sessions.Live() {
+		return fmt.Errorf("%d sessions in the index, of %d", len(found), b.sessions.Live())
 	}
 	for i := range found {
-		k := b.Sessions.At(i)
-		if ch := b.Channels.At(k.Channel); ch.State != ChannelLive || ch.Dialect == record.DialectOurs || ch.Subs == 0 {
+		k := b.sessions.At(i)
+		if ch := b.channels.At(k.channel); ch.state != channelLive || ch.Dialect == record.DialectOurs || ch.subs == 0 {
 			return fmt.Errorf("session %d is on channel %+v", i, *ch)
 		}
-		if b.findSession(k.Channel, b.Names.Get(k.Name())) != i {
+		if b.findSession(k.channel, b.names.Get(k.Name())) != i {
 			return fmt.Errorf("session %d is not where its name leads", i)
 		}
-		a.Sessions = append(a.Sessions, AuditedSession{Number: i, Channel: k.Channel, Loop: k.Loop, Conn: k.Conn})
+		a.Sessions = append(a.Sessions, AuditedSession{Number: i, Channel: k.channel, Loop: k.loop, Conn: k.conn})
 	}
 	return nil
 }

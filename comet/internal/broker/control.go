@@ -11,23 +11,23 @@ func (b *Broker) Control(m *mail.Mail) {
 	r := m.Answer(mail.Done)
 	var i uint32
 	if m.Op == mail.OpSign {
-		i, r.Code = b.FindOrMake(m.Cname())
-	} else if i = b.Find(m.Cname()); i == 0 {
+		i, r.Code = b.findOrMake(m.Cname())
+	} else if i = b.find(m.Cname()); i == 0 {
 		r.Code = mail.CodeNone
 	}
 	if i != 0 {
-		ch := b.Channels.At(i)
+		ch := b.channels.At(i)
 		r.Seq = ch.Next
-		r.SetSubscribers(ch.Subs)
+		r.SetSubscribers(ch.subs)
 		r.SetEpoch(ch.Gen)
 		switch m.Op {
 		case mail.OpSign:
-			b.Extend(i, time.Duration(m.Seconds())*time.Second)
-			r.Seq = b.Oldest(ch)
+			b.extend(i, time.Duration(m.Seconds())*time.Second)
+			r.Seq = b.oldest(ch)
 		case mail.OpClose:
-			b.EndChannel(i)
+			b.endChannel(i)
 		case mail.OpClear:
-			b.DropHistory(ch)
+			b.dropHistory(ch)
 		}
 	}
 	b.Send(m.From, r)

@@ -47,17 +47,17 @@ const (
 // StartExplaining serves mail.Explain.
 func (b *Broker) StartExplaining(m *mail.Mail) {
 	r := m.Answer(mail.Explained)
-	i := b.Find(m.Cname())
+	i := b.find(m.Cname())
 	switch {
 	case i == 0:
 		r.Code = mail.CodeNone
-	case len(b.Explanations) >= MaxExplanations:
+	case len(b.explanations) >= MaxExplanations:
 		r.Code = mail.CodeBusy
 	default:
 		b.explained++
 		e := &explanation{number: b.explained, replyTo: m.ReplyTo(), from: m.From, limit: m.Listed()}
 		b.describeChannel(e, i)
-		b.Explanations = append(b.Explanations, e)
+		b.explanations = append(b.explanations, e)
 		b.askNext(e)
 		return
 	}
@@ -66,9 +66,9 @@ func (b *Broker) StartExplaining(m *mail.Mail) {
 
 // describeChannel writes down what a channel's home knows of it.
 func (b *Broker) describeChannel(e *explanation, i uint32) {
-	ch := b.Channels.At(i)
+	ch := b.channels.At(i)
 	e.ref, e.loops = mail.Ref{Index: i, Gen: ch.Gen}, uint64(ch.loops[1])<<32|uint64(ch.loops[0])
-	cname, dialect, auth, first := b.Names.Get(ch.Name()), "icomet", "none", int32(0)
+	cname, dialect, auth, first := b.names.Get(ch.Name()), "icomet", "none", int32(0)
 	if b.cfg.Tokens {
 		auth = "token"
 	}
@@ -76,8 +76,8 @@ func (b *Broker) describeChannel(e *explanation, i uint32) {
 		cname, dialect, auth, first = cname[1:], "ccomet", "none", 1
 	}
 	kept, keptBytes := 0, 0
-	if ch.History != 0 {
-		h := b.histories.At(ch.History)
+	if ch.history != 0 {
+		h := b.histories.At(ch.history)
 		kept, keptBytes = int(h.N), h.Bytes
 	}
 	t := msg.AppendEscaped(append(e.text, `{"cname": "`...), cname)
@@ -85,22 +85,22 @@ func (b *Broker) describeChannel(e *explanation, i uint32) {
 	t = append(append(t, auth...), `",`...)
 	t = msg.AppendField(t, "\n ", "loop", int64(b.Id))
 	t = msg.AppendField(t, ", ", "next", int64(ch.Next-first))
-	t = msg.AppendField(t, ", ", "oldest", int64(b.Oldest(ch)-first))
+	t = msg.AppendField(t, ", ", "oldest", int64(b.oldest(ch)-first))
 	t = msg.AppendField(t, ", ", "kept", int64(kept))
 	t = msg.AppendField(t, ", ", "kept_bytes", int64(keptBytes))
 	t = append(t, `, "lease": `...)
-	if ch.Lease.Armed() {
-		t = msg.AppendSeconds(t, time.Duration(int32(ch.Lease.Due()-b.loop.Tick()))*reactor.TickLength)
+	if ch.lease.Armed() {
+		t = msg.AppendSeconds(t, time.Duration(int32(ch.lease.Due()-b.loop.Tick()))*reactor.TickLength)
 	} else {
 		t = append(t, "null"...)
 	}
-	t = msg.AppendField(t, ",\n ", "subscribers", int64(ch.Subs))
+	t = msg.AppendField(t, ",\n ", "subscribers", int64(ch.subs))
 	e.text = append(t, ", \"loops\": ["...)
 }
 
 // askNext asks the next loop, or is done.
 func (b *Broker) askNext(e *explanation) {
-	ch := b.Channel(e.ref)
+	ch := b.channel(e.ref)
 	if e.loops == 0 || ch == nil { // nil: it is gone by now
 		b.finishExplaining(e)
 		return
@@ -116,7 +116,7 @@ func (b *Broker) askNext(e *explanation) {
 
 // RosterScanned serves mail.RosterScanned: a loop has described its subscribers.
 func (b *Broker) RosterScanned(m *mail.Mail) {
-	for _, e := range b.Explanations {
+	for _, e := range b.explanations {
 		if e.number != m.Explanation() || e.loop != int(m.From) {
 			continue // it comes too late
 		}
@@ -144,8 +144,8 @@ func (e *explanation) add(part []byte) {
 
 // ExpireExplanations goes on without the loops that keep others waiting.
 func (b *Broker) ExpireExplanations(now time.Time) {
-	for n := 0; n < len(b.Explanations); {
-		e := b.Explanations[n]
+	for n := 0; n < len(b.explanations); {
+		e := b.explanations[n]
 		if e.Until.After(now) {
 			n++
 			continue
@@ -159,7 +159,7 @@ func (b *Broker) ExpireExplanations(now time.Time) {
 // was.
 func (b *Broker) explanationsDue(now time.Time) time.Duration {
 	wait := time.Duration(-1)
-	for _, e := range b.Explanations {
+	for _, e := range b.explanations {
 		wait = Sooner(wait, max(e.Until.Sub(now), 0))
 	}
 	return wait
@@ -172,9 +172,9 @@ func (b *Broker) finishExplaining(e *explanation) {
 		b.nameSessions(e)
 	}
 	e.text = append(msg.AppendField(e.text, ",\n ", "left_out", int64(e.leftOut)), "}\n"...)
-	for n, other := range b.Explanations {
+	for n, other := range b.explanations {
 		if other == e {
-			b.Explanations = append(b.Explanations[:n], b.Explanations[n+1:]...)
+			b.explanations = append(b.explanations[:n], b.explanations[n+1:]...)
 			break
 		}
 	}
@@ -187,9 +187,9 @@ func (b *Broker) finishExplaining(e *explanation) {
 func (b *Broker) nameSessions(e *explanation) {
 	before := ",\n \"sessions\": {\""
 	for _, i := range e.sessions {
-		if k := b.Sessions.At(i); k.Channel == e.ref.Index && k.Conn != 0 { // else its subscriber has left
+		if k := b.sessions.At(i); k.channel == e.ref.Index && k.conn != 0 { // else its subscriber has left
 			e.text = strconv.AppendUint(append(e.text, before...), uint64(i), 10)
-			e.text = append(msg.AppendEscaped(append(e.text, `": "`...), b.Names.Get(k.Name())), '"')
+			e.text = append(msg.AppendEscaped(append(e.text, `": "`...), b.names.Get(k.Name())), '"')
 			before = `, "`
 		}
 	}

@@ -48,18 +48,18 @@ func (t *histories) drop(i uint32) {
 	t.Free = i
 }
 
-// Keep appends a message to its channel's history and lets go of the oldest
+// keep appends a message to its channel's history and lets go of the oldest
 // ones that are too many.
-func (b *Broker) Keep(ch *Channel, message *msg.Message) {
+func (b *Broker) keep(ch *Channel, message *msg.Message) {
 	cfg := b.cfg
 	if cfg.ChannelBufferSize == 0 || message.Size() > cfg.ChannelBufferBytes {
-		b.DropHistory(ch)
+		b.dropHistory(ch)
 		return
 	}
-	if ch.History == 0 {
-		ch.History = b.histories.alloc()
+	if ch.history == 0 {
+		ch.history = b.histories.alloc()
 	}
-	h := b.histories.At(ch.History)
+	h := b.histories.At(ch.history)
 	if h.N == 0 {
 		h.First = message
 	} else {
@@ -69,18 +69,18 @@ func (b *Broker) Keep(ch *Channel, message *msg.Message) {
 	h.N++
 	h.mark(message)
 	h.Bytes += message.Size()
-	b.HistoryBytes += message.Size()
-	b.HistoryMessages++
+	b.historyBytes += message.Size()
+	b.historyMessages++
 	if message.Shared != nil {
 		h.Shared++
 		if message.Shared.Kept++; message.Shared.Kept == 1 {
-			b.HistoryBytes += cap(message.Content)
+			b.historyBytes += cap(message.Content)
 		}
 	}
 	for int(h.N) > cfg.ChannelBufferSize || h.Bytes > cfg.ChannelBufferBytes {
 		b.dropOldest(h)
 	}
-	if share := cfg.MaxHistoryBytes / cfg.Loops; b.HistoryBytes > share {
+	if share := cfg.MaxHistoryBytes / cfg.Loops; b.historyBytes > share {
 		b.totals.HitLimit(limit.History, cfg.MaxHistoryBytes, b.loop.Now())
 		b.shedHistory(ch, share)
 	}
@@ -88,7 +88,7 @@ func (b *Broker) Keep(ch *Channel, message *msg.Message) {
 
 func (b *Broker) dropOldest(h *history) {
 	h.Bytes -= h.First.Size()
-	b.HistoryBytes -= h.First.Size()
+	b.historyBytes -= h.First.Size()
 	if h.First.Shared != nil {
 		h.Shared--
 		b.unshare(h.First)
@@ -96,7 +96,7 @@ func (b *Broker) dropOldest(h *history) {
 	h.unmark(h.First)
 	h.First = h.First.Next
 	h.N--
-	b.HistoryMessages--
+	b.historyMessages--
 }
 
 // shedLook is how many channels are looked at, for each message, for history that
@@ -109,74 +109,74 @@ const shedLook = 32
 // less, at the worst nothing.
 func (b *Broker) shedHistory(ch *Channel, share int) {
 	for range shedLook {
-		if b.HistoryBytes <= share {
+		if b.historyBytes <= share {
 			return
 		}
-		if b.historyHand++; b.historyHand > b.Channels.Used() {
+		if b.historyHand++; b.historyHand > b.channels.Used() {
 			b.historyHand = 1
 		}
-		if other := b.Channels.At(b.historyHand); other.State != channelFree && other != ch {
+		if other := b.channels.At(b.historyHand); other.state != channelFree && other != ch {
 			b.keepLess(other, share)
 		}
 	}
 	b.keepLess(ch, share)
-	if b.HistoryBytes > share {
-		b.DropHistory(ch)
+	if b.historyBytes > share {
+		b.dropHistory(ch)
 	}
 }
 
 // keepLess lets go of what a channel keeps beyond the minimum, as far as needed.
 func (b *Broker) keepLess(ch *Channel, share int) {
-	if ch.History == 0 {
+	if ch.history == 0 {
 		return
 	}
-	for h := b.histories.At(ch.History); int(h.N) > b.cfg.HistoryMinimum && b.HistoryBytes > share; {
+	for h := b.histories.At(ch.history); int(h.N) > b.cfg.HistoryMinimum && b.historyBytes > share; {
 		b.dropOldest(h)
 	}
 }
 
-// From returns the messages kept from number seq on, and the number of the
+// from returns the messages kept from number seq on, and the number of the
 // first that is there (the next number, if none is).
-func (b *Broker) From(ch *Channel, seq int32) (msg.Run, int32) {
-	if ch.History == 0 {
+func (b *Broker) from(ch *Channel, seq int32) (msg.Run, int32) {
+	if ch.history == 0 {
 		return msg.Run{}, ch.Next
 	}
-	kept := b.histories.At(ch.History).from(seq)
+	kept := b.histories.At(ch.history).from(seq)
 	if kept.N == 0 {
 		return msg.Run{}, ch.Next
 	}
 	return kept, kept.First.Seq
 }
 
-// Oldest is the number of the oldest message kept, the next one's if there is
+// oldest is the number of the oldest message kept, the next one's if there is
 // none.
-func (b *Broker) Oldest(ch *Channel) int32 {
-	if ch.History == 0 {
+func (b *Broker) oldest(ch *Channel) int32 {
+	if ch.history == 0 {
 		return ch.Next
 	}
-	return b.histories.At(ch.History).First.Seq
+	return b.histories.At(ch.history).First.Seq
 }
 
-// DropHistory forgets what a channel keeps.
-func (b *Broker) DropHistory(ch *Channel) {
-	if ch.History != 0 {
-		h := b.histories.At(ch.History)
+// dropHistory forgets what a channel keeps.
+func (b *Broker) dropHistory(ch *Channel) {
+	if ch.history != 0 {
+		h := b.histories.At(ch.history)
 		for message, n := h.First, h.Shared; n > 0; message = message.Next {
 			if message.Shared != nil {
 				b.unshare(message)
 				n--
 			}
 		}
-		b.HistoryBytes -= h.Bytes
-		b.HistoryMessages -= int(h.N)
-		b.histories.drop(ch.History)
-		ch.History = 0
+		b.historyBytes -= h.Bytes
+		b.historyMessages -= int(h.N)
+		b.histories.drop(ch.history)
+		ch.history = 0
 	}
 }
 
 // unshare takes a message that goes off those that share what it says.
 func (b *Broker) unshare(message *msg.Message) {
 	if message.Shared.Kept--; message.Shared.Kept == 0 {
-		b.HistoryBytes -= cap(message.Content)
+		b.historyBytes -= cap(message.Content)
 	}
 }

@@ -7,25 +7,25 @@ import (
 )
 
 // StartListing serves mail.ListChannels.
-func (b *Broker) StartListing(m *mail.Mail) { b.Listings = append(b.Listings, *m) }
+func (b *Broker) StartListing(m *mail.Mail) { b.listings = append(b.listings, *m) }
 
 // RunListings answers the requests for a list of channels (mail.ListChannels), within the
 // turn's budget.
 func (b *Broker) RunListings() {
 	left, n := ScanBudget, 0
-	for ; n < len(b.Listings) && left > 0; n++ {
-		b.listChannels(&b.Listings[n], &left)
+	for ; n < len(b.listings) && left > 0; n++ {
+		b.listChannels(&b.listings[n], &left)
 	}
-	b.Listings = append(b.Listings[:0], b.Listings[n:]...)
+	b.listings = append(b.listings[:0], b.listings[n:]...)
 }
 
 func (b *Broker) listChannels(m *mail.Mail, left *int) {
 	r, at := m.Answer(mail.ChannelsListed), m.Record()
 	var lines []byte
-	end := b.Channels.Used()
+	end := b.channels.Used()
 	for i := b.nextLive(&at, end, left); i != 0; i = b.nextLive(&at, end, left) {
-		if ch := b.Channels.At(i); ch.Dialect == record.DialectOurs {
-			lines = appendPresence(lines, true, b.Names.Get(ch.Name()))
+		if ch := b.channels.At(i); ch.Dialect == record.DialectOurs {
+			lines = appendPresence(lines, true, b.names.Get(ch.Name()))
 		}
 	}
 	if len(lines) > 0 {

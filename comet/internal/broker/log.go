@@ -21,7 +21,7 @@ import (
 // Append proposes a message of a channel, and returns the number that it is committed
 // with.
 func (b *Broker) Append(i uint32, k msg.Kind, content []byte) int32 {
-	message := msg.New(k, b.Channels.At(i).Next, content)
+	message := msg.New(k, b.channels.At(i).Next, content)
 	b.commit(i, message)
 	return message.Seq
 }
@@ -29,16 +29,16 @@ func (b *Broker) Append(i uint32, k msg.Kind, content []byte) int32 {
 // commit takes a message that has a channel's next number, keeps it, and has it
 // delivered.
 func (b *Broker) commit(i uint32, message *msg.Message) {
-	ch := b.Channels.At(i)
+	ch := b.channels.At(i)
 	ch.Next++
-	b.Published++
-	b.Keep(ch, message)
+	b.published++
+	b.keep(ch, message)
 	b.deliver(i, message)
 }
 
 // deliver mails a message to every loop that may have subscribers.
 func (b *Broker) deliver(i uint32, message *msg.Message) {
-	ch := b.Channels.At(i)
+	ch := b.channels.At(i)
 	m := mail.Mail{Kind: mail.Deliver, Ref: mail.Ref{Index: i, Gen: ch.Gen}, Msg: message}
 	for word, bits := range ch.loops {
 		for to := uint8(word * 32); bits != 0; to, bits = to+1, bits>>1 {
@@ -57,7 +57,7 @@ func (b *Broker) replay(ch *Channel, m, r *mail.Mail) {
 	switch d := m.Seq - ch.Next; {
 	case m.Flag&mail.FlagPlace != 0 && (d > 0 || m.Epoch() != record.EpochNone && m.Epoch() != ch.Gen):
 		// It comes from another life of the channel: all that there is is news.
-		b.replayFrom(ch, b.Oldest(ch), m, r)
+		b.replayFrom(ch, b.oldest(ch), m, r)
 		r.Flag |= mail.FlagLost | mail.FlagOther
 		r.SetLostFrom(m.Seq)
 	case m.Flag&mail.FlagPlace == 0 && m.Seq == 0 || d > 0:
@@ -73,8 +73,8 @@ func (b *Broker) replay(ch *Channel, m, r *mail.Mail) {
 // replayFrom has what is kept from number seq on sent, and returns the number that
 // begins with.
 func (b *Broker) replayFrom(ch *Channel, seq int32, m, r *mail.Mail) (oldest int32) {
-	kept, oldest := b.From(ch, seq)
-	room := msg.ObjectRoom(b.Names.Get(ch.Name()))
+	kept, oldest := b.from(ch, seq)
+	room := msg.ObjectRoom(b.names.Get(ch.Name()))
 	if m.Flag&mail.FlagPoll != 0 {
 		kept = kept.Slice(b.cfg.PollMost, room)
 		if m.Flag&mail.FlagSayLost != 0 {
@@ -91,10 +91,10 @@ func (b *Broker) replayFrom(ch *Channel, seq int32, m, r *mail.Mail) (oldest int
 // attach counts a subscriber that is going to wait, and answers what it needs to know of
 // its channel. The first one of a loop has that loop receive what is committed.
 func (b *Broker) attach(i uint32, m, r *mail.Mail) {
-	ch := b.Channels.At(i)
+	ch := b.channels.At(i)
 	r.Flag |= mail.FlagMember
 	r.Ref, r.Name = mail.Ref{Index: i, Gen: ch.Gen}, ch.Name()
-	ch.Subs++
+	ch.subs++
 	ch.loops[m.From>>5] |= 1 << (m.From & 31)
 	b.totals.Subscribers.Add(1)
 }
@@ -102,17 +102,17 @@ func (b *Broker) attach(i uint32, m, r *mail.Mail) {
 // Leave serves mail.Leave: subscribers have left. With the last of all, no loop receives
 // what is committed any more.
 func (b *Broker) Leave(m *mail.Mail) {
-	ch := b.Channel(m.Ref)
-	ch.Subs -= m.Subscribers()
+	ch := b.channel(m.Ref)
+	ch.subs -= m.Subscribers()
 	b.totals.Subscribers.Add(-int64(m.Subscribers()))
-	if ch.Subs > 0 {
+	if ch.subs > 0 {
 		return
 	}
 	// All subscribers that ever joined have left, so no loop has a roster, nor will have.
 	ch.loops = [2]uint32{}
-	if ch.State == channelClosed {
+	if ch.state == channelClosed {
 		b.freeChannel(m.Ref.Index)
 		return
 	}
-	b.Extend(m.Ref.Index, b.cfg.ChannelTimeout)
+	b.extend(m.Ref.Index, b.cfg.ChannelTimeout)
 }

@@ -42,7 +42,7 @@ func (h *history) unmark(message *msg.Message) {
 	}
 }
 
-// From is what is kept from number seq on. Numbers wrap, so they are compared by
+// from is what is kept from number seq on. Numbers wrap, so they are compared by
 // signed difference.
 func (h *history) from(seq int32) msg.Run {
 	at := msg.Run{First: h.First, N: int(h.N)}

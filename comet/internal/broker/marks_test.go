@@ -28,7 +28,7 @@ func TestPlacesInALongHistory(t *testing.T) {
 				ch.Next += int32(rng.IntN(200))
 			}
 			b.publish(ch)
-			for h := b.histories.At(ch.History); rng.IntN(8) == 0 && h.N > 1; {
+			for h := b.histories.At(ch.history); rng.IntN(8) == 0 && h.N > 1; {
 				for range min(rng.Uint32N(400), h.N-1) {
 					b.dropOldest(h)
 				}
@@ -36,7 +36,7 @@ func TestPlacesInALongHistory(t *testing.T) {
 			if rng.IntN(20) > 0 {
 				continue
 			}
-			h := b.histories.At(ch.History)
+			h := b.histories.At(ch.history)
 			want := h.First.Seq + int32(rng.IntN(int(ch.Next-h.First.Seq)+20)) - 10
 			walked := msg.Run{First: h.First, N: int(h.N)}
 			for walked.N > 0 && walked.First.Seq-want < 0 {
@@ -62,7 +62,7 @@ func keeper(messages int) *keeping {
 }
 
 func (b *keeping) publish(ch *Channel) {
-	b.Keep(ch, msg.New(msg.Data, ch.Next, nil))
+	b.keep(ch, msg.New(msg.Data, ch.Next, nil))
 	ch.Next++
 }
 
@@ -71,7 +71,7 @@ func BenchmarkHistoryFrom(b *testing.B) {
 	for range 100_000 {
 		k.publish(ch)
 	}
-	h := k.histories.At(ch.History)
+	h := k.histories.At(ch.history)
 	for n := 0; b.Loop(); n++ {
 		h.from(int32(1 + n*7919%100_000))
 	}

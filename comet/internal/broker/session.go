@@ -10,22 +10,22 @@ import (
 	"ccomet/reactor"
 )
 
-// Session is a subscriber of CComet's dialect, as its channel's home knows it by name, so
+// session is a subscriber of CComet's dialect, as its channel's home knows it by name, so
 // that the next subscriber of that name takes its place, whichever loops the two are on.
 // It takes 24 bytes, the name, and a place in the index; other subscribers have none.
-type Session struct {
+type session struct {
 	link    uint32 // index chain
-	Channel uint32
-	Conn    reactor.Conn // the subscriber's, on its loop; 0: the record is free
+	channel uint32
+	conn    reactor.Conn // the subscriber's, on its loop; 0: the record is free
 	nameAt  uint32       // of the subscriber
 	nameLen uint8
-	Loop    uint8
+	loop    uint8
 	_       uint16
 }
 
-var _ [24]byte = [unsafe.Sizeof(Session{})]byte{}
+var _ [24]byte = [unsafe.Sizeof(session{})]byte{}
 
-func (k *Session) Name() record.Name { return record.Name{At: k.nameAt, Len: k.nameLen} }
+func (k *session) Name() record.Name { return record.Name{At: k.nameAt, Len: k.nameLen} }
 
 // hashSession mixes a subscriber's name and its channel for the index of sessions.
 func (b *Broker) hashSession(channel uint32, sname []byte) uint32 {
@@ -36,8 +36,8 @@ func (b *Broker) hashSession(channel uint32, sname []byte) uint32 {
 func (b *Broker) findSession(channel uint32, sname []byte) uint32 {
 	i := b.sessionIndex.Head(b.hashSession(channel, sname))
 	for i != 0 {
-		k := b.Sessions.At(i)
-		if k.Channel == channel && string(b.Names.Get(k.Name())) == string(sname) {
+		k := b.sessions.At(i)
+		if k.channel == channel && string(b.names.Get(k.Name())) == string(sname) {
 			return i
 		}
 		i = k.link
@@ -48,26 +48,26 @@ func (b *Broker) findSession(channel uint32, sname []byte) uint32 {
 // makeSession returns a new session, which has no connection yet; 0 when there is no
 // memory.
 func (b *Broker) makeSession(channel uint32, sname []byte) uint32 {
-	at := b.Names.Put(sname)
+	at := b.names.Put(sname)
 	if at.At == 0 {
 		return 0
 	}
-	i := b.Sessions.Alloc()
+	i := b.sessions.Alloc()
 	if i == 0 {
-		b.Names.Drop(at)
+		b.names.Drop(at)
 		return 0
 	}
-	*b.Sessions.At(i) = Session{Channel: channel, nameAt: at.At, nameLen: at.Len}
+	*b.sessions.At(i) = session{channel: channel, nameAt: at.At, nameLen: at.Len}
 	b.sessionIndex.Insert(i)
 	return i
 }
 
 func (b *Broker) freeSession(i uint32) {
-	k := b.Sessions.At(i)
+	k := b.sessions.At(i)
 	b.sessionIndex.Remove(i)
-	b.Names.Drop(k.Name())
-	k.Conn = 0
-	b.Sessions.Free(i)
+	b.names.Drop(k.Name())
+	k.conn = 0
+	b.sessions.Free(i)
 }
 
 // Claim serves mail.ClaimSession: it finds or makes the channel, and gives the subscriber
@@ -76,14 +76,14 @@ func (b *Broker) freeSession(i uint32) {
 func (b *Broker) Claim(m *mail.Mail) {
 	r := m.Answer(mail.SessionClaimed)
 	var i uint32
-	if i, r.Code = b.FindOrMake(m.Cname()); r.Code != mail.CodeOK {
+	if i, r.Code = b.findOrMake(m.Cname()); r.Code != mail.CodeOK {
 		b.Send(m.From, r)
 		return
 	}
-	ch := b.Channels.At(i)
+	ch := b.channels.At(i)
 	at := b.findSession(i, m.Content())
 	if at != 0 {
-		b.Send(b.Sessions.At(at).Loop, mail.Mail{Kind: mail.SessionTaken, Conn: b.Sessions.At(at).Conn, Ref: mail.Ref{Index: i, Gen: ch.Gen}})
+		b.Send(b.sessions.At(at).loop, mail.Mail{Kind: mail.SessionTaken, Conn: b.sessions.At(at).conn, Ref: mail.Ref{Index: i, Gen: ch.Gen}})
 	}
 	b.resume(ch, m, &r)
 	if r.N > 0 {
@@ -94,8 +94,8 @@ func (b *Broker) Claim(m *mail.Mail) {
 	} else if at != 0 {
 		b.freeSession(at)
 	}
-	if ch.Subs == 0 {
-		b.Extend(i, b.cfg.ChannelTimeout)
+	if ch.subs == 0 {
+		b.extend(i, b.cfg.ChannelTimeout)
 	}
 	b.Send(m.From, r)
 }
@@ -112,8 +112,8 @@ func (b *Broker) resume(ch *Channel, m, r *mail.Mail) {
 		ch.born = b.minute() - youngMinutes // or it would be young again when the minutes have gone round
 	}
 	if young && m.Seq-ch.Next > 0 && m.Seq <= record.MaxSeqid+1 {
-		if ch.History != 0 {
-			m.Seq = b.Oldest(ch)
+		if ch.history != 0 {
+			m.Seq = b.oldest(ch)
 		} else {
 			ch.Next = m.Seq
 		}
@@ -122,7 +122,7 @@ func (b *Broker) resume(ch *Channel, m, r *mail.Mail) {
 	case d > 0:
 		r.Code = mail.CodeBeyond
 	case d < 0:
-		kept, _ := b.From(ch, m.Seq)
+		kept, _ := b.from(ch, m.Seq)
 		kept = kept.Slice(b.cfg.PollMost, msg.ObjectRoom(m.Cname()))
 		r.Msg, r.N = kept.First, int32(kept.N)
 	}
@@ -150,9 +150,9 @@ func (b *Broker) giveSession(i, at uint32, m, r *mail.Mail) {
 			return
 		}
 	}
-	k := b.Sessions.At(at)
-	k.Conn, k.Loop = m.Conn, m.From
-	r.Seq = b.Channels.At(i).Next
+	k := b.sessions.At(at)
+	k.conn, k.loop = m.Conn, m.From
+	r.Seq = b.channels.At(i).Next
 	r.SetSession(at)
 	b.attach(i, m, r)
 }
@@ -160,7 +160,7 @@ func (b *Broker) giveSession(i, at uint32, m, r *mail.Mail) {
 // ReleaseSession serves mail.ReleaseSession: a subscriber has left, and its session ends
 // unless another connection has claimed it meanwhile.
 func (b *Broker) ReleaseSession(m *mail.Mail) {
-	if k := b.Sessions.At(m.Session()); k.Conn == m.Conn && k.Loop == m.From {
+	if k := b.sessions.At(m.Session()); k.conn == m.Conn && k.loop == m.From {
 		b.freeSession(m.Session())
 	}
 }
@@ -170,7 +170,7 @@ func (b *Broker) ReleaseSession(m *mail.Mail) {
 func (b *Broker) PublishCComet(m *mail.Mail) {
 	r := m.Answer(mail.Done)
 	if i := b.channelFor(m, &r, m.Op != mail.OpSignIn); i != 0 {
-		ch := b.Channels.At(i)
+		ch := b.channels.At(i)
 		if m.Op == mail.OpSignIn {
 			b.deliver(i, msg.New(msg.JoinNotice, ch.Next, m.Content()))
 		} else {

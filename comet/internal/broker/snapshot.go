@@ -50,29 +50,29 @@ type snapshotMessage struct {
 
 func (n *Snapshot) add(b *Broker, ch *Channel) {
 	c := snapshotChannel{saved: statefile.Channel{Next: ch.Next, Epoch: ch.Gen, Dialect: ch.Dialect}, len: ch.nameLen}
-	if ch.Lease.Armed() {
-		left := int32(ch.Lease.Due() - b.loop.Tick()) // the wheel's ticks wrap
+	if ch.lease.Armed() {
+		left := int32(ch.lease.Due() - b.loop.Tick()) // the wheel's ticks wrap
 		c.saved.Lease = b.loop.Now().UnixMilli() + int64(left)*reactor.TickLength.Milliseconds()
 	}
-	kept, _ := b.From(ch, b.Oldest(ch))
+	kept, _ := b.from(ch, b.oldest(ch))
 	c.saved.N = uint32(kept.N)
 	for message, left := kept.First, int32(kept.N); left > 0; message, left = message.After(left), left-1 {
 		n.messages = append(n.messages, snapshotMessage{message.Content, message.Seq, message.Kind, message.Shared != nil})
 		n.Bytes += int(unsafe.Sizeof(snapshotMessage{})) + cap(message.Content)
 	}
 	n.Channels = append(n.Channels, c)
-	n.names = append(n.names, b.Names.Get(ch.Name())...)
+	n.names = append(n.names, b.names.Get(ch.Name())...)
 }
 
 // Snapshot serves mail.Snapshot.
 func (b *Broker) Snapshot(m *mail.Mail) {
 	n := &b.snapshots.Batch
-	at, used := m.Record(), b.Channels.Used()
+	at, used := m.Record(), b.channels.Used()
 	for range ScanBudget {
 		if at > used || n.Bytes >= SnapshotBytes {
 			break
 		}
-		if ch := b.Channels.At(at); ch.State == ChannelLive {
+		if ch := b.channels.At(at); ch.state == channelLive {
 			n.add(b, ch)
 		}
 		at++
@@ -84,10 +84,10 @@ func (b *Broker) Snapshot(m *mail.Mail) {
 }
 
 // Take empties a snapshot into a file.
-func (b *Snapshot) Take(w *statefile.Writer) {
-	names, messages := b.names, b.messages
-	for i := range b.Channels {
-		c := &b.Channels[i]
+func (n *Snapshot) Take(w *statefile.Writer) {
+	names, messages := n.names, n.messages
+	for i := range n.Channels {
+		c := &n.Channels[i]
 		c.saved.Name, names = names[:c.len], names[c.len:]
 		w.Channel(&c.saved)
 		for _, message := range messages[:c.saved.N] {
@@ -99,5 +99,5 @@ func (b *Snapshot) Take(w *statefile.Writer) {
 		}
 		messages = messages[c.saved.N:]
 	}
-	b.Channels, b.messages, b.names, b.Bytes = pool.Emptied(b.Channels), pool.Emptied(b.messages), b.names[:0], 0
+	n.Channels, n.messages, n.names, n.Bytes = pool.Emptied(n.Channels), pool.Emptied(n.messages), n.names[:0], 0
 }
