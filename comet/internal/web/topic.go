@@ -172,6 +172,9 @@ func (x *exchange) resumeEvents(topics []hub.Topic) {
 // lastEventID takes places out of the id of an event, which has one for each channel,
 // in the order in which they are named. What is no such list changes nothing.
 func lastEventID(id []byte, topics []hub.Topic) {
+	if len(id) == 0 {
+		return // as with each first request: looking for a number there would make an error, which is garbage
+	}
 	if bytes.Count(id, []byte(",")) != len(topics)-1 {
 		return
 	}
