@@ -96,7 +96,7 @@ var (
 	SlabNames      = [slabs]string{
 		slabConnection: "connection", slabSubscriber: "subscriber", slabRoster: "roster", slabRosterBucket: "roster_bucket",
 		slabChannel: "channel", slabChannelBucket: "channel_bucket", slabSession: "session", slabSessionBucket: "session_bucket",
-		slabNames: "name_16", "name_32", "name_64", "name_128", "name_256",
+		slabNames: "name_16", "name_24", "name_32", "name_48", "name_64", "name_128", "name_256",
 	}
 )
 

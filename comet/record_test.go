@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -45,6 +46,35 @@ func TestMemoryBudget(t *testing.T) {
 	t.Logf("connection %d, subscriber %d, channel with its name and index entry %d, roster with its index entry %d", cn, sub, ch, list)
 	if cn > 40 || sub > 40 || ch+list > 110 || cn+sub+ch+list > 200 {
 		t.Errorf("over the budget of 40, 40 and 110 bytes, 200 in all")
+	}
+	if further := sub + ch + list; sub > 40 || further > 150 {
+		t.Errorf("a further channel takes %d bytes, %d if it is the connection's own: over the budget of 40 and 150", sub, further)
+	}
+}
+
+// A further channel of a connection costs one subscriber's record, whatever the transport.
+func TestFurtherChannelIsOneRecord(t *testing.T) {
+	const clients, channels = 10, 4
+	h := newHarness(t, Config{Loops: 2})
+	waiting := int64(0)
+	for _, path := range []string{"/stream?", "/sse?", "/iframe?", "/poll?", "/poll?cb=f&"} {
+		for n := range clients {
+			query := path
+			for k := range channels {
+				query += fmt.Sprintf("cname=%d&seq=1&", k)
+			}
+			h.connect(h.srv.shards[n%2], conn.Front, 0).get(query)
+			waiting++
+		}
+	}
+	h.settle()
+	check(t, h.srv, true, "")
+	records, subscribers := 0, h.srv.totals.Subscribers.Load()
+	for _, s := range h.srv.shards {
+		records += s.hub.Subs.Live()
+	}
+	if want := channels * waiting; int64(records) != want || subscribers != want {
+		t.Errorf("%d records, %d subscribers, want %d", records, subscribers, want)
 	}
 }
 

@@ -6,11 +6,11 @@ import (
 	"ccomet/reactor"
 )
 
-// A client may wait for several channels on one connection. Then the
-// connection's own subscriber is the head of a bundle, and is in no roster;
-// each channel has a member, which is a subscriber like any other: with a
-// cursor, in its channel's roster, behind or not by itself. One record more for
-// the head, and none where there is one channel. overlay.go has what the fields mean.
+// A client may wait for several channels on one connection. Then each channel has
+// a member of a bundle, which is a subscriber like any other: with a cursor, in its
+// channel's roster, behind or not by itself. The first is the head: the connection's
+// word names it, and it has what concerns the response as a whole. So a further channel
+// costs one record. overlay.go has what the fields mean.
 //
 // The client is sent that a channel is closed or refused; the response ends
 // with the last. Its member stays in its place until then, since the id of an
@@ -19,17 +19,12 @@ import (
 // MaxBundle bounds the channels on one connection.
 const MaxBundle = 64
 
-// First returns a connection's first subscription, following the one behind
-// another, 0 if there is none: all of them, with a bundle or without.
-func (h *Hub) First(i uint32) uint32 {
-	if sub := h.Subs.At(i); sub.Has(subBundle) {
-		return sub.firstMember()
-	}
-	return i
-}
-
+// following returns the subscription behind another of its connection, 0 if there is none.
 func (h *Hub) following(i uint32) uint32 {
-	if sub := h.Subs.At(i); sub.Has(SubMember) {
+	switch sub := h.Subs.At(i); {
+	case sub.Has(subHead):
+		return sub.second()
+	case sub.Has(SubMember):
 		return sub.nextMember()
 	}
 	return 0
@@ -38,81 +33,116 @@ func (h *Hub) following(i uint32) uint32 {
 // owner is the subscriber that a connection's word names: a member's head, or
 // the subscriber itself.
 func (h *Hub) owner(i uint32) uint32 {
-	if sub := h.Subs.At(i); sub.Has(SubMember) {
+	if sub := h.Subs.At(i); sub.Has(SubMember) && !sub.Has(subHead) {
 		return sub.head()
 	}
 	return i
 }
 
-// newMembers gives a head its members, one for each channel; false: no record is
-// free.
-func (h *Hub) newMembers(head uint32, wants []Topic) bool {
-	of := h.Subs.At(head)
-	of.Flags |= subBundle
-	for n := len(wants); n > 0; n-- {
+// makeBundle makes a subscriber the head of a bundle, with a member for each channel;
+// false: no record is free.
+func (h *Hub) makeBundle(head uint32, wants []Topic) bool {
+	of, plain := h.Subs.At(head), *h.Subs.At(head)
+	of.Flags |= SubMember | subHead
+	of.await(&wants[0])
+	for n := len(wants) - 1; n > 0; n-- {
 		i := h.Subs.Alloc()
 		if i == 0 {
 			return false
 		}
-		w, sub, place := &wants[n-1], h.Subs.At(i), record.EpochNone
-		if w.Place || w.Over() {
-			place = w.Epoch // else it asks for the newest, of whatever epoch
-		}
-		*sub = Subscriber{
-			Conn: of.Conn, Transport: of.Transport, Flags: of.Flags &^ subBundle,
-		}
-		sub.makeMember(head, of.firstMember())
-		sub.setPlace(place)
-		sub.begin(w)
-		of.setFirstMember(i)
-		if !w.Over() {
-			of.addMembers(1)
-		}
+		sub := h.Subs.At(i)
+		*sub = Subscriber{Conn: plain.Conn, Transport: plain.Transport, Flags: plain.Flags &^ subTell}
+		sub.makeMember(head, of.second())
+		sub.begin(&wants[n])
+		sub.await(&wants[n])
+		of.setSecond(i)
 	}
 	return true
+}
+
+// await notes the place that a member resumes from, or that it waits for nothing.
+func (sub *Subscriber) await(w *Topic) {
+	place := record.EpochNone
+	if w.Place || w.Over() {
+		place = w.Epoch // else it asks for the newest, of whatever epoch
+	}
+	sub.setPlace(place)
+	if w.Over() {
+		sub.Flags |= subOver
+	}
 }
 
 // begins says whether a response's head is still to be written, and takes it
 // for written from now on.
 func (h *Hub) begins(i uint32) bool {
-	if !h.Subs.At(i).Has(SubMember) {
-		return true
-	}
 	begun := h.begun(i)
-	h.Subs.At(h.owner(i)).setBegun()
+	h.Subs.At(h.owner(i)).Flags |= subBegun
 	return !begun
 }
 
-// begun says whether a bundle's response has begun, to which i belongs.
-func (h *Hub) begun(i uint32) bool {
-	return h.Subs.At(i).Has(SubMember) && h.Subs.At(h.owner(i)).begun()
+// begun says whether the response has begun that subscription i belongs to.
+func (h *Hub) begun(i uint32) bool { return h.Subs.At(h.owner(i)).Has(subBegun) }
+
+// keepCallback keeps the name of the function that a connection's response calls, in the
+// record of its one channel, or of its last; false: there is no memory.
+func (h *Hub) keepCallback(sub *Subscriber, cb []byte) bool {
+	if len(cb) == 0 {
+		return true
+	}
+	name := h.Callbacks.Put(cb)
+	if name.At == 0 {
+		return false
+	}
+	sub.callbackLen = name.Len
+	if sub.Has(subHead) {
+		h.last(sub).setLastCallback(name.At)
+	} else {
+		sub.link = name.At
+	}
+	return true
+}
+
+// callback is the name of the function that a connection's response calls.
+func (h *Hub) callback(sub *Subscriber) record.Name {
+	at := sub.link
+	if sub.Has(subHead) {
+		at = h.last(sub).lastCallback()
+	}
+	return record.Name{At: at, Len: sub.callbackLen}
+}
+
+// last is the last member of a bundle.
+func (h *Hub) last(head *Subscriber) *Subscriber {
+	sub := h.Subs.At(head.second())
+	for !sub.Has(subLast) {
+		sub = h.Subs.At(sub.nextMember())
+	}
+	return sub
 }
 
 // endOne ends one subscription of an endless response, all of which is written. place
 // is what a bundle keeps in its place for the ids of its events: why it has ended, or
 // the epoch of its cursor.
 func (h *Hub) endOne(i uint32, c reactor.Conn, place uint32) {
-	owner := h.owner(i)
-	if owner != i {
-		sub := h.Subs.At(i)
+	if sub := h.Subs.At(i); sub.Has(SubMember) {
 		if sub.Roster != 0 {
 			h.delist(sub.Roster, i)
-			sub.Roster = 0
+			sub.Roster, sub.Next = 0, 0
 		}
 		sub.setPlace(place)
 		h.notBehind(sub)
-		head := h.Subs.At(owner)
-		if head.addMembers(-1); head.members() > 0 {
+		if last := h.endsWith(i); !last {
+			sub.Flags |= subOver
 			return
 		}
 	}
-	h.endStream(owner, c)
+	h.endStream(h.owner(i), c)
 }
 
-// waiting is the first subscription whose channel's home has it, 0 if there is
+// waiting is the first subscription of an owner whose channel's home has it, 0 if there is
 // none.
 func (h *Hub) waiting(i uint32) uint32 {
-	for i = h.First(i); i != 0 && h.Subs.At(i).Roster == 0; {
+	for i != 0 && h.Subs.At(i).Roster == 0 {
 		i = h.following(i)
 	}
 	return i
@@ -120,7 +150,12 @@ func (h *Hub) waiting(i uint32) uint32 {
 
 // endsWith says whether a connection's response ends when subscription i does.
 func (h *Hub) endsWith(i uint32) bool {
-	return !h.Subs.At(i).Has(SubMember) || h.Subs.At(h.owner(i)).members() == 1
+	for other := h.owner(i); other != 0; other = h.following(other) {
+		if other != i && !h.Subs.At(other).Has(subOver) {
+			return false
+		}
+	}
+	return true
 }
 
 // placeOf is the epoch of a subscriber's cursor, or the word in its place (record.EpochNone…).
@@ -144,7 +179,7 @@ func (h *Hub) resetFor(b *frame.Batch, i uint32) {
 		return
 	}
 	side := &b.Before
-	for m := h.First(h.owner(i)); m != 0; m = h.following(m) {
+	for m := h.owner(i); m != 0; m = h.following(m) {
 		if m == i {
 			side = &b.After
 			continue

@@ -81,24 +81,24 @@ type checker struct{ *Hub }
 // checkOwners checks that each subscriber belongs to one connection, and returns them.
 func (h checker) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err error) {
 	owned = map[uint32]reactor.Conn{}
-	callbacks, heads, orphans := 0, 0, 0
+	callbacks, later, orphans := 0, 0, 0
 	for i := range h.loop.Indexes() + 1 {
 		c := h.loop.ConnAt(i)
 		what, owner := h.State(c)
 		if c == 0 || what != conn.Waiting {
 			continue
 		}
-		if h.Subs.At(owner).Has(subBundle) {
-			heads++
-			if err := h.checkBundle(owner); err != nil {
-				return nil, err
-			}
+		if err := h.checkBundle(owner); err != nil {
+			return nil, err
 		}
-		for m := h.First(owner); m != 0; m = h.following(m) {
+		for m := owner; m != 0; m = h.following(m) {
 			if owned[m] != 0 || h.Subs.At(m).Conn != i {
 				return nil, fmt.Errorf("subscriber %d of connection %d belongs to another", m, i)
 			}
 			owned[m] = c
+			if h.Subs.At(m).laterJoin() != 0 {
+				later++
+			}
 		}
 		if h.Subs.At(owner).hasCallback() {
 			callbacks++
@@ -112,29 +112,33 @@ func (h checker) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err erro
 	switch {
 	case rest && orphans > 0:
 		return nil, fmt.Errorf("%d answers of homes are still owed", orphans)
-	case len(owned)+heads+orphans != h.Subs.Live():
-		return nil, fmt.Errorf("%d subscribers have a connection, %d are heads, %d wait for an answer alone: of %d", len(owned), heads, orphans, h.Subs.Live())
+	case len(owned)+orphans != h.Subs.Live():
+		return nil, fmt.Errorf("%d subscribers have a connection, %d wait for an answer alone: of %d", len(owned), orphans, h.Subs.Live())
+	case later != h.laterJoins.live() || rest && later > 0:
+		return nil, fmt.Errorf("%d subscribers are to be asked for later, %d questions are kept", later, h.laterJoins.live())
 	case callbacks != h.Callbacks.Live():
 		return nil, fmt.Errorf("%d subscribers have callbacks, of %d callbacks", callbacks, h.Callbacks.Live())
 	}
 	return owned, nil
 }
 
-// checkBundle checks a head against its members.
-func (h checker) checkBundle(head uint32) error {
-	of := h.Subs.At(head)
-	live := len(h.laterJoins[head])
-	for i := of.firstMember(); i != 0; i = h.following(i) {
+// checkBundle checks the members of a bundle, or the one subscriber of a connection.
+func (h checker) checkBundle(owner uint32) error {
+	of, last := h.Subs.At(owner), 0
+	for i := owner; i != 0; i = h.following(i) {
 		sub := h.Subs.At(i)
-		if !sub.Has(SubMember) || h.owner(i) != head || sub.Transport != of.Transport {
-			return fmt.Errorf("bundle %d: its member %d is %+v", head, i, *sub)
+		if h.owner(i) != owner || sub.Transport != of.Transport || sub.Has(SubMember) != of.Has(subHead) || sub.Has(subHead) != (i == owner && of.Has(SubMember)) {
+			return fmt.Errorf("bundle %d: its member %d is %+v", owner, i, *sub)
 		}
-		if sub.Roster != 0 || sub.Has(subAsking) {
-			live++
+		if waits := sub.Roster != 0 || sub.Has(subAsking) || sub.laterJoin() != 0; waits == sub.Has(subOver) {
+			return fmt.Errorf("bundle %d: member %d waits: %v; it is %+v", owner, i, waits, *sub)
+		}
+		if sub.Has(subLast) {
+			last++
 		}
 	}
-	if of.Roster != 0 || int(of.members()) != live {
-		return fmt.Errorf("bundle %d of %d members, in roster %d, counts %d", head, live, of.Roster, of.members())
+	if of.Has(subHead) != (last == 1) {
+		return fmt.Errorf("bundle %d has %d members that are the last", owner, last)
 	}
 	return nil
 }

@@ -38,8 +38,8 @@ type Hub struct {
 	trusted *peer.Addresses // proxies
 
 	Subs       reactor.Slab[Subscriber]
-	Callbacks  record.Names           // of JSONP
-	laterJoins map[uint32][]mail.Mail // of polls of several channels, by owner: what is still to be asked
+	Callbacks  record.Names // of JSONP
+	laterJoins laterJoins
 
 	Rosters     reactor.Slab[Roster]
 	rosterIndex *record.Index
@@ -108,7 +108,6 @@ func (h *Hub) Open(p Parts, cfg *Config) error {
 	h.Mailer, h.Table, h.Heads, h.loop, h.homes, h.totals, h.drain = p.Mailer, p.Conns, p.Heads, p.Loop, p.Homes, p.Totals, p.Drain
 	h.web, h.trusted, h.cfg, h.Rng = p.Web, p.Trusted, cfg, record.NewSpread()
 	h.Pumps = make([]*pump, 1)
-	h.laterJoins = map[uint32][]mail.Mail{}
 	h.rosterIndex = record.NewIndex(
 		func(i uint32) *uint32 { return &h.Rosters.At(i).link },
 		func(i uint32) uint32 { r := h.Rosters.At(i); return mail.HashRef(r.Home, r.Index) })
@@ -138,6 +137,7 @@ func (h *Hub) Trim() {
 	if h.LastHeldFrame != nil && !h.LastHeldFrame.Held() {
 		h.LastHeldFrame = nil
 	}
+	h.laterJoins.trim()
 	h.Buffers.Trim()
 	pool.Trimmed(&h.Batch.Buf, &h.Batch.Object, &h.Batch.Told)
 }

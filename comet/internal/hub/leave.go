@@ -20,7 +20,7 @@ import (
 // its half of the connection, so it is still given what there is, and then a clear end;
 // it is not going to wait.
 func (h *Hub) Ended(owner uint32, c reactor.Conn) {
-	for i := h.First(owner); i != 0; i = h.following(i) {
+	for i := owner; i != 0; i = h.following(i) {
 		h.Subs.At(i).Flags |= subGone
 	}
 	h.endGone(owner, c)
@@ -29,12 +29,12 @@ func (h *Hub) Ended(owner uint32, c reactor.Conn) {
 // endGone ends the response to a client that has ended its side, once it has been
 // given what there is.
 func (h *Hub) endGone(owner uint32, c reactor.Conn) {
-	sub := h.Subs.At(h.First(owner))
-	if !sub.Has(subGone) || !h.loop.Alive(c) || h.loop.Blocked(c) || len(h.laterJoins[owner]) > 0 {
+	sub := h.Subs.At(owner)
+	if !sub.Has(subGone) || !h.loop.Alive(c) || h.loop.Blocked(c) {
 		return
 	}
-	for i := h.First(owner); i != 0; i = h.following(i) {
-		if h.Subs.At(i).Has(subAsking | SubBehind) {
+	for i := owner; i != 0; i = h.following(i) {
+		if sub := h.Subs.At(i); sub.Has(subAsking|SubBehind) || sub.laterJoin() != 0 {
 			return
 		}
 	}
@@ -151,26 +151,19 @@ const refusedTime = 2 * limit.RefusedSeconds * time.Second
 // endSub frees the records of a connection's subscriber and tells its channels'
 // homes.
 func (h *Hub) endSub(owner uint32) {
-	for i := h.First(owner); i != 0; {
-		next := h.following(i)
-		if i != owner {
-			h.endRecord(i)
-		}
-		i = next
-	}
-	if h.Subs.At(owner).Has(subBundle) {
-		for _, m := range h.laterJoins[owner] {
-			m.Done()
-		}
-		delete(h.laterJoins, owner)
-	}
-	if sub := h.Subs.At(owner); sub.hasCallback() {
+	sub := h.Subs.At(owner)
+	if sub.hasCallback() {
 		if sub.Transport.Row().Sessions {
 			h.releaseSession(sub)
 		}
-		h.Callbacks.Drop(sub.callback())
+		h.Callbacks.Drop(h.callback(sub))
 	}
-	h.endRecord(owner)
+	for i := h.following(owner); i != 0; {
+		next := h.following(i)
+		h.endRecord(i)
+		i = next
+	}
+	h.endRecord(owner) // last, since it says how the others are counted
 }
 
 // endRecord frees one record. While a home owes it an answer, which names it, it
@@ -178,6 +171,7 @@ func (h *Hub) endSub(owner uint32) {
 func (h *Hub) endRecord(i uint32) {
 	sub := h.Subs.At(i)
 	h.notBehind(sub)
+	h.dropLaterJoin(sub)
 	if sub.Roster != 0 {
 		h.delist(sub.Roster, i)
 	}

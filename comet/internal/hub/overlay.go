@@ -1,19 +1,16 @@
 package hub
 
-import "ccomet/comet/internal/record"
-
-// A subscriber's record has three fields whose meaning depends on what the record is for.
+// A subscriber's record has fields whose meaning depends on what the record is for.
 // These accessors say which one is meant; nothing else reads or writes the fields, but for
 // the roster's links.
 //
-//	field    one channel              member of a bundle            head of a bundle
-//	count    noops, or its session    next member                   noops
-//	link     callback's name          head                          callback's name
-//	Next     next in the roster       next in the roster            first member
-//	prev     previous in the roster   previous, or its place (*)    1: the response has begun
-//	Cursor   number it wants next     number it wants next          members still subscribed
+//	field    one channel              bundle's head              its other members
+//	count    noops, or its session    noops                      next member; the last's: callback's name
+//	link     callback's name          second member              head
+//	Next     next in the roster; while it is in none: its question that is yet to be asked
+//	prev     previous in the roster; while a member is in none: the epoch of its place (*)
 //
-// (*) while it is in no roster: the epoch of the place that the client resumes from.
+// (*) from where the client resumes, or why the member has ended.
 
 // noops is the counter that the next noop of a connection carries. The client says where it
 // starts.
@@ -25,40 +22,57 @@ func (sub *Subscriber) countNoop()       { sub.count++ }
 func (sub *Subscriber) session() uint32          { return uint32(sub.count) }
 func (sub *Subscriber) setSession(number uint32) { sub.count = int32(number) }
 
-// nextMember is the member behind a member, 0 for none.
-func (sub *Subscriber) nextMember() uint32 { return uint32(sub.count) }
+// nextMember is the member behind one that is not the head, 0 for none.
+func (sub *Subscriber) nextMember() uint32 {
+	if sub.Has(subLast) {
+		return 0
+	}
+	return uint32(sub.count)
+}
 
-// makeMember has a member belong to a head, in front of the member that was the first.
+// makeMember has a member belong to a head, in front of the one that was the second.
 func (sub *Subscriber) makeMember(head, next uint32) {
 	sub.Flags, sub.link, sub.count = sub.Flags|SubMember, head, int32(next)
+	if next == 0 {
+		sub.Flags |= subLast
+	}
 }
 
-// head is the head of the bundle that a member belongs to.
+// head is the head of the bundle that another member belongs to.
 func (sub *Subscriber) head() uint32 { return sub.link }
 
-// callback is the name of the function that a response calls, which the record of a
-// connection has: one channel's, or the head's.
-func (sub *Subscriber) callback() record.Name {
-	return record.Name{At: sub.link, Len: sub.callbackLen}
-}
+// second is the member behind the head.
+func (sub *Subscriber) second() uint32     { return sub.link }
+func (sub *Subscriber) setSecond(i uint32) { sub.link = i }
+
+// hasCallback says whether a response calls a function, of which Hub.callback is the name.
+// The record that a connection names has it.
 func (sub *Subscriber) hasCallback() bool { return sub.callbackLen != 0 }
-func (sub *Subscriber) setCallback(name record.Name) {
-	sub.link, sub.callbackLen = name.At, name.Len
-}
 
-// firstMember is a head's first member.
-func (sub *Subscriber) firstMember() uint32     { return sub.Next }
-func (sub *Subscriber) setFirstMember(i uint32) { sub.Next = i }
-
-// members counts a head's members that are still subscribed.
-func (sub *Subscriber) members() int32     { return sub.Cursor }
-func (sub *Subscriber) addMembers(n int32) { sub.Cursor += n }
-
-// begun says whether the response that a head stands for has begun.
-func (sub *Subscriber) begun() bool { return sub.prev != 0 }
-func (sub *Subscriber) setBegun()   { sub.prev = 1 }
+// lastCallback is where the response's callback is kept, for the last member of a bundle.
+func (sub *Subscriber) lastCallback() uint32      { return uint32(sub.count) }
+func (sub *Subscriber) setLastCallback(at uint32) { sub.count = int32(at) }
 
 // place is the epoch of the place of a member that is in no roster: where its client
 // resumes from, or why it has ended.
 func (sub *Subscriber) place() uint32         { return sub.prev }
 func (sub *Subscriber) setPlace(epoch uint32) { sub.prev = epoch }
+
+// laterJoin is the question that a subscriber's channel is yet to be asked, 0 for none.
+func (sub *Subscriber) laterJoin() uint32 {
+	if sub.Roster != 0 {
+		return 0
+	}
+	return sub.Next
+}
+
+func (sub *Subscriber) setLaterJoin(at uint32) { sub.Next = at }
+
+// takeLaterJoin takes it off.
+func (sub *Subscriber) takeLaterJoin() uint32 {
+	at := sub.laterJoin()
+	if at != 0 {
+		sub.Next = 0
+	}
+	return at
+}

@@ -164,7 +164,7 @@ func (h *Hub) CaughtUp(m *mail.Mail) {
 // that is behind goes on.
 func (h *Hub) Drained(owner uint32, c reactor.Conn) {
 	behind := false
-	for i := h.First(owner); i != 0; i = h.following(i) {
+	for i := owner; i != 0; i = h.following(i) {
 		sub := h.Subs.At(i)
 		if !sub.Has(SubBehind) {
 			continue

@@ -37,7 +37,7 @@ func (h *Hub) appendPollResponse(dst []byte, sub *Subscriber, object []byte) []b
 	size := len(object) + len("\n")
 	contentType := frame.TypeJSON
 	if sub.hasCallback() {
-		cb = h.Callbacks.Get(sub.callback())
+		cb = h.Callbacks.Get(h.callback(sub))
 		size = len(cb) + len(object) + len("();\n")
 		contentType = frame.TypeScript
 	}

@@ -22,7 +22,7 @@ func (h *Hub) appendCCometResponse(dst []byte, sub *Subscriber, body []byte) []b
 // ccometResponse is the whole response to a subscriber that is given messages:
 // good until another is asked for.
 func (h *Hub) ccometResponse(sub *Subscriber, msgs []*msg.Message, cname []byte) []byte {
-	h.Body = ccomet.AppendArray(h.Body[:0], h.Callbacks.Get(sub.callback()), msgs, cname)
+	h.Body = ccomet.AppendArray(h.Body[:0], h.Callbacks.Get(h.callback(sub)), msgs, cname)
 	h.Scratch = h.appendCCometResponse(h.Scratch[:0], sub, h.Body)
 	return h.Scratch
 }
@@ -72,7 +72,7 @@ func (h *Hub) Claimed(m *mail.Mail) {
 	switch {
 	case m.Code == mail.CodeBeyond:
 		h.totals.Refused.Add(1)
-		h.Body = ccomet.AppendStatus(h.Body[:0], string(h.Callbacks.Get(sub.callback())), "403", "")
+		h.Body = ccomet.AppendStatus(h.Body[:0], string(h.Callbacks.Get(h.callback(sub))), "403", "")
 		h.Scratch = h.appendCCometResponse(h.Scratch[:0], sub, h.Body)
 		h.finishPoll(i, h.Scratch)
 	case m.Code != mail.CodeOK:

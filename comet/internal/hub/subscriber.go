@@ -36,8 +36,11 @@ const (
 	subTell                          // the next message to it carries its channel's epoch
 	SubSayLost                       // the client asked for a message where messages are lost
 	subGone                          // the client has ended its side: it is not going to wait (endGone)
-	subBundle                        // it is the head of a bundle (bundle.go)
-	SubMember
+	subBegun                         // the head of the response to it is written
+	SubMember                        // it is of a bundle (bundle.go)
+	subHead                          // of which it is the first
+	subLast                          // or the last
+	subOver                          // or one that waits for nothing more
 )
 
 var _ [32]byte = [unsafe.Sizeof(Subscriber{})]byte{}
@@ -80,19 +83,10 @@ func (h *Hub) newSub(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) u
 	}
 	sub.Conn = c.Index()
 	*h.Subs.At(i) = sub
-	if len(wants) == 1 {
-		h.Subs.At(i).begin(&wants[0])
-	} else if !h.newMembers(i, wants) {
+	h.Subs.At(i).begin(&wants[0])
+	if len(wants) > 1 && !h.makeBundle(i, wants) || !h.keepCallback(h.Subs.At(i), cb) {
 		h.endSub(i)
 		return 0
-	}
-	if len(cb) > 0 {
-		at := h.Callbacks.Put(cb)
-		if at.At == 0 {
-			h.endSub(i)
-			return 0
-		}
-		h.Subs.At(i).setCallback(at)
 	}
 	h.SetState(c, conn.Waiting, i)
 	h.loop.Pause(c)
@@ -115,7 +109,7 @@ func (sub *Subscriber) begin(w *Topic) {
 func (h *Hub) subscribeAll(owner uint32, c reactor.Conn, wants []Topic) {
 	var members [MaxBundle]uint32
 	n := 0
-	for i := h.First(owner); i != 0; i = h.following(i) {
+	for i := owner; i != 0; i = h.following(i) {
 		members[n] = i
 		n++
 	}
@@ -131,7 +125,7 @@ func (h *Hub) subscribeAll(owner uint32, c reactor.Conn, wants []Topic) {
 		m := h.joinMail(i, c, w)
 		switch {
 		case k > 0 && h.Subs.At(owner).poll():
-			h.laterJoins[owner] = append(h.laterJoins[owner], m)
+			h.Subs.At(i).setLaterJoin(h.laterJoins.put(m))
 		default:
 			h.subscribe(&m)
 		}
@@ -169,14 +163,6 @@ func (h *Hub) joinMail(i uint32, c reactor.Conn, w *Topic) mail.Mail {
 func (h *Hub) subscribe(m *mail.Mail) {
 	h.Subs.At(m.Subscriber()).Flags |= subAsking
 	h.Send(h.homes.Of(m.Cname()), *m)
-}
-
-// subscribeRest asks for the channels of a poll that have not been asked yet.
-func (h *Hub) subscribeRest(owner uint32) {
-	for _, m := range h.laterJoins[owner] {
-		h.subscribe(&m)
-	}
-	delete(h.laterJoins, owner)
 }
 
 // answeredSub takes the subscriber that an answer of a channel's home is for; false:
