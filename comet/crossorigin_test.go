@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	corsAny   = "Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: Retry-After\r\n"
+	corsAny   = "Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: Retry-After, ETag\r\n"
 	corsVary  = "Vary: Origin\r\n"
 	fromPage  = "Origin: https://a.example\r\n"
 	fromOther = "Origin: https://x.example\r\n"
 )
 
 func corsNamed(origin string) string {
-	return "Access-Control-Allow-Origin: " + origin + "\r\nAccess-Control-Allow-Credentials: true\r\nAccess-Control-Expose-Headers: Retry-After\r\nVary: Origin\r\n"
+	return "Access-Control-Allow-Origin: " + origin + "\r\nAccess-Control-Allow-Credentials: true\r\nAccess-Control-Expose-Headers: Retry-After, ETag\r\nVary: Origin\r\n"
 }
 
 // Each page is told what concerns it, by every kind of answer, whenever that comes.
@@ -101,7 +101,7 @@ func TestPreflight(t *testing.T) {
 			t.Errorf("%s of %s: %q", c.path, c.origin, got)
 		case c.want == "204":
 			same(t, got, noContent(corsNamed("https://a.example"), closing, "Access-Control-Allow-Methods: "+c.let+"\r\n",
-				"Access-Control-Allow-Headers: Last-Event-ID, Authorization, Cache-Control, X-Requested-With, Content-Type\r\nAccess-Control-Max-Age: 7200\r\n"))
+				"Access-Control-Allow-Headers: Last-Event-ID, Authorization, Cache-Control, X-Requested-With, Content-Type, If-None-Match\r\nAccess-Control-Max-Age: 7200\r\n"))
 		case !strings.HasSuffix(got, c.let):
 			t.Errorf("%s of %s: %q", c.path, c.origin, got)
 		}

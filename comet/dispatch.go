@@ -17,6 +17,8 @@ func (s *shard) receive(m *mail.Mail) {
 		s.broker.Publish(m)
 	case mail.Control:
 		s.broker.Control(m)
+	case mail.ReadHistory:
+		s.broker.ReadHistory(m)
 	case mail.ClaimSession:
 		s.broker.Claim(m)
 	case mail.ReleaseSession:
@@ -59,6 +61,8 @@ func (s *shard) receive(m *mail.Mail) {
 		s.hub.TakenOver(m)
 	case mail.Done:
 		s.web.Answer(m)
+	case mail.HistoryRead:
+		s.web.HistoryRead(m)
 	case mail.Handled:
 		s.web.Handled(m)
 	}

@@ -106,6 +106,11 @@ func (w *world) lost(fd int) {
 			w.hurt[p.end] = true
 		}
 	}
+	for i, a := range w.askers {
+		if a.end != nil && w.srv.shards[i].loop.Fd(a.conn) == fd {
+			w.hurt[a.end] = true
+		}
+	}
 	for _, c := range w.clients {
 		if c.shard.loop.Fd(c.conn) == fd {
 			w.hurt[c.end] = true

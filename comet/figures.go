@@ -83,6 +83,8 @@ type Counters struct {
 	Requests   uint64
 	Broadcasts uint64 // taken on this loop
 	Replayed   uint64 // messages that subscribers were given out of what is kept, when they came back or after they had been stuck
+	Histories  uint64 // answers to /history that have what is kept
+	Unchanged  uint64 // answers to /history that there is nothing new
 	Heartbeats uint64
 	Lost       uint64 // messages that a subscriber wanted and that were not kept any more
 }
@@ -229,6 +231,7 @@ func (s *shard) loopFigures() LoopFigures {
 		Published: b.Published, Delivered: h.Delivered, Channels: b.Channels, HistoryBytes: b.HistoryBytes, HistoryMessages: b.HistoryMessages,
 		Counters: Counters{
 			Connections: w.Connections, Subscribers: h.Subscribers, Behind: h.Behind, Requests: w.Requests, Broadcasts: w.Broadcasts,
+			Histories: w.Histories, Unchanged: w.Unchanged,
 			Replayed: h.Replayed, Heartbeats: h.Heartbeats, Lost: h.Lost,
 		},
 		Slabs: [slabs]reactor.SlabFigures{

@@ -51,6 +51,7 @@ type world struct {
 	rng        *rand.Rand
 	note       string
 	publishers []*publisher
+	askers     []*asker
 	clients    []*client
 	published  int
 	numbers    map[string]int32 // the number of each content, as the publisher was told
@@ -82,6 +83,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.repeatable(w.rng, names)
 	for _, s := range w.srv.shards {
 		w.publishers = append(w.publishers, &publisher{end: w.connect(s, conn.Admin, 0)})
+		w.askers = append(w.askers, &asker{})
 	}
 	return w
 }
@@ -158,8 +160,10 @@ func (w *world) step() {
 	switch p := w.rng.IntN(100); {
 	case p < 35:
 		w.publish(cname, 1+w.rng.IntN(1+w.rng.IntN(12)))
-	case p < 60:
+	case p < 57:
 		w.subscribe()
+	case p < 63:
+		w.askHistory(cname)
 	case p < 67 && len(w.clients) > 0:
 		w.pick().close()
 	case p < 77 && len(w.clients) > 0:
@@ -254,6 +258,9 @@ func (w *world) subscribe() {
 func (w *world) hear() {
 	for _, p := range w.publishers {
 		w.acknowledge(p)
+	}
+	for _, a := range w.askers {
+		w.hearHistory(a)
 	}
 	alive := w.clients[:0]
 	for _, c := range w.clients {

@@ -15,6 +15,7 @@ import (
 func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.broker.BeginTurn()
 	s.hub.ReplayLeft = hub.ReplayBudget
+	s.web.ContinueHistories()        // answers
 	s.takeMail()                     // may bring anything below
 	s.broker.SweepOn(now)            // lines for listeners, by mail
 	s.web.ExpireProbe(now)           // answers

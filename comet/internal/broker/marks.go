@@ -59,3 +59,21 @@ func (h *history) from(seq int32) msg.Run {
 	}
 	return at
 }
+
+// latest is the last n messages, or all.
+func (h *history) latest(n int) msg.Run {
+	at := msg.Run{First: h.First, N: int(h.N)}
+	if m := h.marks; m != nil {
+		// The last mark that has so many behind it, or itself among them.
+		fromEnd := func(i int) int { return int(m.tail) + 1 + (len(m.list)-1-i)*markEvery }
+		if i := sort.Search(len(m.list), func(i int) bool { return fromEnd(i) < n }) - 1; i >= 0 {
+			at = msg.Run{First: m.list[i], N: fromEnd(i)}
+		}
+	}
+	for at.N > n {
+		if at.N--; at.N > 0 {
+			at.First = at.First.Next
+		}
+	}
+	return at
+}

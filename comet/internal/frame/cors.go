@@ -20,7 +20,7 @@ type Cors struct {
 }
 
 // corsExpose has scripts see what they have to heed, beside what they always see.
-const corsExpose = "Access-Control-Expose-Headers: Retry-After\r\n"
+const corsExpose = "Access-Control-Expose-Headers: Retry-After, ETag\r\n"
 
 func NewCORS(list []string) Cors {
 	origins, _ := peer.ParseOrigins(list) // check has seen that it can be

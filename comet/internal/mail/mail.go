@@ -24,6 +24,7 @@ const (
 	Leave                      // ref, Subscribers: that left
 	Publish                    // Reply; buf: name and content. Answer: Done
 	Control                    // Reply; buf: name; op, Seconds. Answer: Done
+	ReadHistory                // Reply; buf: name, token; seq: wanted; Epoch: of that; Most; Tag; flags. Answer: HistoryRead
 	ClaimSession               // Subscriber; buf: name, its name; seq: wanted. Answer: SessionClaimed
 	ReleaseSession             // conn, Session: whose subscriber leaves
 	PublishCComet              // Reply; buf: name and message up to its number; op. Answer: Done
@@ -50,6 +51,7 @@ const (
 	SessionTaken   // to a subscriber whose session another connection has claimed: ref
 	ChannelsListed // to a listener: msg: lines, or none; Record: where to go on; FlagEnd
 	Done           // to the request: code, seq, Subscribers or Seconds, Epoch
+	HistoryRead    // to the request: code, run, seq: next number, Epoch; Rest; flags
 	// From the goroutine of a handler:
 	Handled // Reply
 )
@@ -69,10 +71,11 @@ const (
 	CodeTakenOver       // another connection has claimed the session
 	CodeTooFast         // publish-rate-per-channel; Seconds: until it is worth trying again
 	CodeBusy            // with as much of that as it does at once
+	CodeSame            // what the client has is all that there is
 	CodeDelivering      // max-held-bytes of messages have not reached their subscribers yet
 )
 
-// Flags of Join, CatchUp and ListChannels, and of their answers.
+// Flags of Join, CatchUp, ReadHistory and ListChannels, and of their answers.
 const (
 	FlagPoll    uint16 = 1 << iota // a poll: not a subscriber if it can be answered at once
 	FlagExist                      // do not make the channel
@@ -83,6 +86,8 @@ const (
 	FlagPlace                      // seq is a place that cannot be but in another life, if it is not in this
 	FlagOther                      // answer: with FlagLost, it is of another life
 	FlagMore                       // answer: seq is kept too, and what comes behind it: it is to be asked for
+	FlagGoOn                       // of a history: the messages behind those that have been read
+	FlagTag                        // of a history: the client has what Tag says
 	FlagEnd                        // answer to ListChannels: the home has no more channels
 )
 

@@ -7,8 +7,10 @@ import "ccomet/reactor"
 // read and written by name only as the length of a run.
 //
 //	slot   Subscriber, Reply: what the answer is for, on Conn; Record, Round, Explanation
-//	N      Subscribers, Seconds, Listed, Via
-//	aux    LostFrom, Session, LeftOut
+//	N      Subscribers, Seconds, Listed, Via, Most
+//	aux    LostFrom, Session, LeftOut, Tag, Rest
+//
+// Tag and Rest have Ref.Index as well.
 
 // ReplyTo is a request that waits for an answer: its connection, and the number of its
 // reply in that connection's pipeline.
@@ -94,3 +96,19 @@ func (m *Mail) SetLeftOut(n int) { m.aux = int32(n) }
 // subscriber asks for, or of the channel that a request was about.
 func (m *Mail) Epoch() uint32         { return m.Ref.Gen }
 func (m *Mail) SetEpoch(epoch uint32) { m.Ref.Gen = epoch }
+
+// Most is how many messages of a history are wanted.
+func (m *Mail) Most() int     { return int(m.N) }
+func (m *Mail) SetMost(n int) { m.N = int32(n) }
+
+// Tag is, with FlagTag, the state of a channel that a client has read already: an epoch and
+// the next number. The epoch record.EpochOther stands for any state.
+func (m *Mail) Tag() (epoch uint32, next int32) { return m.Ref.Index, m.aux }
+func (m *Mail) SetTag(epoch uint32, next int32) {
+	m.Ref.Index, m.aux, m.Flag = epoch, next, m.Flag|FlagTag
+}
+
+// Rest is how many messages of a history come behind those that HistoryRead has, and the
+// number of the first of them.
+func (m *Mail) Rest() (n int, from int32) { return int(m.Ref.Index), m.aux }
+func (m *Mail) SetRest(n int, from int32) { m.Ref.Index, m.aux = uint32(n), from }

@@ -28,6 +28,20 @@ func (r Run) Slice(most, room int) Run {
 	return r
 }
 
+// Fit is the last messages of a run, up to so many bytes when each takes room beside its
+// content; one, if there are any.
+func (r Run) Fit(most, room int) Run {
+	size := 0
+	for msg, at := r.First, 0; at < r.N; msg, at = msg.Next, at+1 {
+		size += len(msg.Content) + room
+	}
+	for size > most && r.N > 1 {
+		size -= len(r.First.Content) + room
+		r.First, r.N = r.First.Next, r.N-1
+	}
+	return r
+}
+
 // Behind is the message that comes behind a run that is not the last.
 func (r Run) Behind() *Message {
 	msg := r.First

@@ -28,6 +28,7 @@ func addICometPaths(t *endpoints, cfg *Config) {
 		"/stream":  {methods: getHead, serve: subscribeBy(frame.Stream)},
 		"/iframe":  {methods: getHead, serve: subscribeBy(frame.Iframe)},
 		eventsPath: {methods: getHead, serve: subscribeBy(frame.SSE)},
+		"/history": {methods: getHead, serve: (*Web).history},
 		"/ping":    {methods: getHead, serve: (*Web).ping},
 	})
 	t.addAll(conn.Admin, map[string]endpoint{

@@ -42,6 +42,7 @@ type pendingReply struct {
 
 	lease          int32 // seconds that /sign asks for
 	cb, name, text string
+	history        *historyReply // of a request for what a channel keeps (history.go)
 }
 
 // replyWriter appends the response to a request once the channel's home has answered. It is
@@ -163,7 +164,7 @@ func (w *Web) flushPipeline(i uint32) {
 		return
 	}
 	if len(p.replies) > 0 {
-		ready := w.writeAnswers(p)
+		ready := w.writeAnswers(i)
 		if ready == 0 {
 			return
 		}
@@ -183,9 +184,16 @@ func (w *Web) flushPipeline(i uint32) {
 }
 
 // writeAnswers writes the complete replies at the front of a pipeline, and returns how many
-// those were: all up to a handler's, or a handler's alone.
-func (w *Web) writeAnswers(p *pipeline) (ready int) {
-	if reply := &p.replies[0]; reply.handled && reply.done {
+// those were: all up to a handler's, or a handler's or a history alone.
+func (w *Web) writeAnswers(i uint32) (ready int) {
+	p := w.pipelines.at(i)
+	switch reply := &p.replies[0]; {
+	case reply.history != nil:
+		if w.writeHistory(i) {
+			return 1
+		}
+		return 0
+	case reply.handled && reply.done:
 		w.sendHandled(p.conn, reply, p.first)
 		return 1
 	}

@@ -4,7 +4,7 @@ import "ccomet/comet/internal/conn"
 
 // corsPreflight is what a page may ask, if it may ask at all: for two hours, which is
 // as long as browsers believe it.
-const corsPreflight = "Access-Control-Allow-Headers: Last-Event-ID, Authorization, Cache-Control, X-Requested-With, Content-Type\r\n" +
+const corsPreflight = "Access-Control-Allow-Headers: Last-Event-ID, Authorization, Cache-Control, X-Requested-With, Content-Type, If-None-Match\r\n" +
 	"Access-Control-Max-Age: 7200\r\n"
 
 // preflight answers what a browser asks before a page's request, if x is that.

@@ -37,6 +37,12 @@ func (r *responder) appendResponse(dst []byte, x *exchange, status int, contentT
 	return dst
 }
 
+// appendBodiless appends a response that has neither a body nor the length of one.
+func (r *responder) appendBodiless(dst []byte, x *exchange, status int) []byte {
+	dst = r.AppendHead(dst, x.side, frame.Head{Conn: x.conn.Index(), Status: status, HTTP10: x.http10, CloseAfter: x.closeAfter})
+	return httplite.EndHeaders(append(dst, x.headers...))
+}
+
 // appendPending appends the response to a request that has waited for its answer.
 func (r *responder) appendPending(dst []byte, reply *pendingReply) []byte {
 	if reply.write == nil {

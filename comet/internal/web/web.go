@@ -47,6 +47,7 @@ type Web struct {
 	Handlers  handlers
 	Presence  presence
 	Probe     Probe
+	Histories histories
 
 	clients clients
 	evictor evictor
@@ -83,7 +84,9 @@ func (w *Web) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, tota
 
 // Busy says whether a step of the turn has something left to do, which does not wait
 // for anything.
-func (w *Web) Busy() bool { return w.Answers() > 0 || len(w.Presence.Lines) > 0 }
+func (w *Web) Busy() bool {
+	return w.Answers() > 0 || len(w.Presence.Lines) > 0 || len(w.Histories.waiting) > 0
+}
 
 // Trim lets go of what the turn has used and the next one does not need: the buffers
 // that something large was rendered in, and the last request's input.
@@ -99,9 +102,10 @@ func (w *Web) Trim() {
 type Figures struct {
 	Connections          [conn.NumSides][conn.NumStates]int64
 	Requests, Broadcasts uint64
-	Partial              int // requests that have not wholly arrived
+	Histories, Unchanged uint64 // answers to /history with messages, and that there is nothing new
+	Partial              int    // requests that have not wholly arrived
 }
 
 func (w *Web) Figures() Figures {
-	return Figures{Connections: w.Count, Requests: w.requests, Broadcasts: w.broadcasts, Partial: w.parsers.inUse()}
+	return Figures{Connections: w.Count, Requests: w.requests, Broadcasts: w.broadcasts, Histories: w.Histories.Read, Unchanged: w.Histories.Same, Partial: w.parsers.inUse()}
 }

@@ -74,6 +74,8 @@ func loopMetrics() (list []loopMetric) {
 	add(false, counter, "messages_published_total", "Messages numbered, by the home of their channels; a broadcast once for each channel.", func(l f) float64 { return float64(l.Published) })
 	add(false, counter, "messages_delivered_total", "Messages written to subscribers that were waiting for them.", func(l f) float64 { return float64(l.Delivered) })
 	add(false, counter, "messages_replayed_total", "Messages given out of what channels keep, to subscribers that came back or had been stuck.", func(l f) float64 { return float64(l.Replayed) })
+	add(false, counter, "histories_total", "Answers to /history that have what a channel keeps.", func(l f) float64 { return float64(l.Histories) })
+	add(false, counter, "histories_unchanged_total", "Answers to /history that there is nothing new (304).", func(l f) float64 { return float64(l.Unchanged) })
 	add(false, counter, "messages_lost_total", "Messages that a subscriber asked for and that its channel did not keep any more. The numbers that a crash has left out count as one.", func(l f) float64 { return float64(l.Lost) })
 	add(false, counter, "broadcasts_total", "Broadcasts taken.", func(l f) float64 { return float64(l.Broadcasts) })
 	add(false, counter, "heartbeats_total", "Noops sent to subscribers that had heard nothing for the polling timeout.", func(l f) float64 { return float64(l.Heartbeats) })

@@ -1,0 +1,345 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/pool"
+	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/token"
+	"ccomet/httplite"
+)
+
+// A client that asks from time to time instead of waiting reads what a channel keeps
+// (/history):
+//
+//  1. The channel's home is asked (mail.ReadHistory). It answers with some messages, and how
+//     many more there are, or that the client has all by what If-None-Match says.
+//  2. The answer is written in the pipeline's turn. One whose messages came all at once has
+//     its length; a longer one is in chunks, a piece in a turn, and the home is asked for
+//     each when the client has taken the last.
+//  3. What all histories are rendered in a turn is bounded (HistoryBudget). The rest waits
+//     for the next turn.
+//
+// Messages that are dropped meanwhile end the answer early: it is whole, and the client sees
+// by its next number that there is more, or is told that it has lost some.
+type historyReply struct {
+	name        []byte // of the channel
+	run         msg.Run
+	left        int   // messages behind run that are still to be asked for
+	from        int32 // the number of the first of these
+	first, next int32
+	epoch       uint32
+	lost        bool
+	tell        bool // the client is told the epoch
+	begun       bool // the response's head has been written
+	asked       bool // the home owes an answer
+}
+
+const (
+	defaultHistory = 100       // messages that /history answers with
+	HistoryBudget  = 512 << 10 // bytes of histories that are rendered in a turn, and one piece
+)
+
+// histories are a loop's answers to /history.
+type histories struct {
+	free    []*historyReply
+	waiting []uint32 // pipelines whose answers the turn had no room for
+	Left    int      // bytes that the turn has left
+	Read    uint64   // answered with messages
+	Same    uint64   // answered that there is nothing new
+}
+
+// keepHistories is how many idle records are kept.
+const keepHistories = 64
+
+func (hs *histories) take() *historyReply {
+	if n := len(hs.free); n > 0 {
+		h := hs.free[n-1]
+		hs.free = hs.free[:n-1]
+		return h
+	}
+	return new(historyReply)
+}
+
+func (hs *histories) giveBack(h *historyReply) {
+	if len(hs.free) < keepHistories {
+		*h = historyReply{name: h.name[:0]}
+		hs.free = append(hs.free, h)
+	}
+}
+
+// ContinueHistories begins a turn's budget: the answers that have waited for one go on.
+func (w *Web) ContinueHistories() {
+	w.Histories.Left = HistoryBudget
+	for _, i := range w.Histories.waiting {
+		w.pipelines.markReady(i)
+	}
+	w.Histories.waiting = pool.Emptied(w.Histories.waiting)
+}
+
+// history serves /history.
+func (w *Web) history(x *exchange) {
+	m := mail.Mail{Kind: mail.ReadHistory, Conn: x.conn}
+	cname, err := x.nameArg()
+	tell := false
+	if err == nil {
+		tell, err = x.historyArgs(&m)
+	}
+	var cb []byte
+	if err == nil {
+		cb, err = x.callbackArg()
+	}
+	if err != nil {
+		w.fail(x, 400, err.Error())
+		return
+	}
+	m.Buf, m.Nlen = pool.NameBuffer(cname), uint8(len(cname))
+	if w.cfg.Tokens {
+		m.Flag |= mail.FlagExist
+		if given, _ := x.arg("token"); len(given) == token.Len {
+			m.Buf.B = append(m.Buf.B, given...)
+		}
+	}
+	h := w.Histories.take()
+	h.name, h.tell, h.asked = append(h.name, cname...), tell, true
+	m.SetReply(w.awaitReply(x, pendingReply{history: h, cb: string(cb)}))
+	w.Send(w.homes.Of(cname), m)
+}
+
+// historyArgs reads which messages are asked for, and whether the client is to be told the
+// channel's epoch.
+func (x *exchange) historyArgs(m *mail.Mail) (tell bool, err error) {
+	if m.Seq, err = x.numberArg("seq", 0); err != nil {
+		return false, err
+	}
+	most, err := x.numberArg("limit", defaultHistory)
+	if err != nil {
+		return false, err
+	}
+	if most < 0 || most > broker.MaxHistory {
+		return false, fmt.Errorf("parameter limit: want 0 to %d", broker.MaxHistory)
+	}
+	m.SetMost(int(most))
+	text, tell := x.arg("epoch")
+	epoch, ok := record.ParseEpoch(text)
+	if !ok {
+		return false, errors.New(record.EpochMalformed)
+	}
+	if m.SetEpoch(epoch); epoch != record.EpochNone && m.Seq != 0 {
+		m.Flag |= mail.FlagPlace
+	}
+	if epoch, next, ok := parseTags(x.req.Header("If-None-Match")); ok {
+		m.SetTag(epoch, next)
+	}
+	return tell, nil
+}
+
+// appendTag appends the entity tag of a channel's state: its epoch and next number.
+func appendTag(dst []byte, epoch uint32, next int32) []byte {
+	dst = append(record.AppendEpoch(append(dst, '"'), epoch), '-')
+	return append(strconv.AppendInt(dst, int64(next), 10), '"')
+}
+
+// parseTags finds the first tag in a list that a server like this has given (RFC 9110
+// 13.1.2); of a weak one, too, which a proxy makes of a tag when it compresses. "*" stands
+// for any state.
+func parseTags(list []byte) (epoch uint32, next int32, ok bool) {
+	if string(list) == "*" {
+		return record.EpochOther, 0, true
+	}
+	for len(list) > 0 {
+		_, rest, found := bytes.Cut(list, []byte{'"'})
+		if !found {
+			return 0, 0, false
+		}
+		var tag []byte
+		if tag, list, found = bytes.Cut(rest, []byte{'"'}); !found {
+			return 0, 0, false
+		}
+		if epoch, next, ok = parseTag(tag); ok {
+			return epoch, next, true
+		}
+	}
+	return 0, 0, false
+}
+
+// noEpoch is the epoch in the tag of a channel that does not exist.
+var noEpoch = string(record.AppendEpoch(nil, record.EpochNone))
+
+func parseTag(tag []byte) (epoch uint32, next int32, ok bool) {
+	text, number, found := bytes.Cut(tag, []byte{'-'})
+	if !found {
+		return 0, 0, false
+	}
+	v, err := strconv.ParseInt(string(number), 10, 32)
+	if err != nil {
+		return 0, 0, false
+	}
+	if string(text) == noEpoch {
+		return record.EpochNone, int32(v), true
+	}
+	epoch, ok = record.ParseEpoch(text)
+	return epoch, int32(v), ok && epoch != record.EpochNone && epoch != record.EpochOther
+}
+
+// HistoryRead serves mail.HistoryRead.
+func (w *Web) HistoryRead(m *mail.Mail) {
+	i := w.pipelineOf(m.Conn)
+	if i == 0 {
+		return // the connection is gone
+	}
+	reply := w.pipelines.at(i).reply(m.Reply())
+	h := reply.history
+	if !h.begun {
+		h.next, h.first, h.epoch, h.lost = m.Seq, m.Seq, m.Epoch(), m.Flag&mail.FlagLost != 0
+		if m.N > 0 {
+			h.first = m.Msg.Seq
+		}
+		reply.code = m.Code
+	}
+	h.run, h.asked = msg.Run{First: m.Msg, N: int(m.N)}, false
+	h.left, h.from = m.Rest()
+	reply.done = true
+	w.pipelines.markReady(i)
+}
+
+// writeHistory writes what is there of the answer to the first request of a pipeline, and
+// says whether that was all. On the front side, where histories are, no other request of
+// the connection is taken before it is answered.
+func (w *Web) writeHistory(i uint32) (all bool) {
+	p := w.pipelines.at(i)
+	reply := &p.replies[0]
+	h := reply.history
+	switch {
+	case !reply.done:
+		if h.begun && !h.asked {
+			w.askHistory(p, h)
+		}
+		return false
+	case h.run.N > 0 && w.Histories.Left <= 0:
+		w.Histories.waiting = append(w.Histories.waiting, i)
+		return false
+	}
+	if reply.http10 && h.left > 0 && !h.begun {
+		reply.closeAfter, p.closeAfter = true, true // which ends the body
+	}
+	w.Scratch = w.appendHistory(w.Scratch[:0], reply)
+	w.Histories.Left -= len(w.Scratch)
+	_ = w.loop.Write(p.conn, w.Scratch) // a lost connection is told to Closed
+	if h.left == 0 || reply.isHEAD {
+		w.Histories.giveBack(h)
+		return true
+	}
+	reply.done, h.run, h.begun = false, msg.Run{}, true
+	if w.loop.Blocked(p.conn) {
+		w.loop.SetTimer(p.conn, w.loop.WriteTime(p.conn))
+		return false
+	}
+	w.loop.SetTimer(p.conn, w.cfg.RequestTimeout)
+	w.askHistory(p, h)
+	return false
+}
+
+// askHistory asks for the next messages of an answer that has begun.
+func (w *Web) askHistory(p *pipeline, h *historyReply) {
+	if !w.loop.Alive(p.conn) {
+		return
+	}
+	h.asked = true
+	m := mail.OfRequest(mail.ReadHistory, mail.ReplyTo{Conn: p.conn, Reply: p.first})
+	m.Seq, m.Flag, m.Buf, m.Nlen = h.from, mail.FlagGoOn, pool.NameBuffer(h.name), uint8(len(h.name))
+	m.SetMost(h.left)
+	m.SetEpoch(h.epoch)
+	w.Send(w.homes.Of(h.name), m)
+}
+
+// appendHistory appends a whole response, or its next piece.
+func (w *Web) appendHistory(dst []byte, reply *pendingReply) []byte {
+	h, x := reply.history, reply.exchange()
+	contentType := frame.TypeJSON
+	if reply.cb != "" {
+		contentType = frame.TypeScript
+	}
+	switch {
+	case reply.code == mail.CodeNoToken: // as a poll is refused
+		w.totals.Refused.Add(1)
+		w.Object = msg.AppendObject(w.Object[:0], msg.Error401, h.name, 0, "Token error")
+		w.Body = frame.AppendJSONP(w.Body[:0], reply.cb, w.Object)
+		return w.appendResponse(dst, &x, 200, contentType, w.Body)
+	case h.begun:
+		w.Body = h.appendPiece(w.Body[:0], reply.cb)
+	default:
+		w.Object = append(appendTag(append(w.Object[:0], "ETag: "...), h.epoch, h.next), "\r\n"...)
+		x.headers = w.Object
+		if reply.code == mail.CodeSame {
+			w.Histories.Same++
+			return w.appendBodiless(dst, &x, 304)
+		}
+		w.Histories.Read++
+		w.Body = h.appendPiece(h.appendBegin(w.Body[:0], reply.cb), reply.cb)
+		if h.left == 0 {
+			return w.appendResponse(dst, &x, 200, contentType, w.Body)
+		}
+		dst = w.AppendHead(dst, x.side, frame.Head{Conn: x.conn.Index(), Status: 200, ContentType: contentType, HTTP10: x.http10, CloseAfter: x.closeAfter})
+		dst = append(dst, x.headers...)
+		if !x.http10 {
+			dst = append(dst, frame.ChunkedLine...)
+		}
+		dst = httplite.EndHeaders(dst)
+		if x.isHEAD {
+			return dst
+		}
+	}
+	if x.http10 {
+		return append(dst, w.Body...)
+	}
+	dst = httplite.AppendChunk(dst, w.Body)
+	if h.left == 0 {
+		dst = append(dst, frame.LastChunk...)
+	}
+	return dst
+}
+
+// appendBegin appends what stands before the messages.
+func (h *historyReply) appendBegin(dst []byte, cb string) []byte {
+	if cb != "" {
+		dst = append(append(dst, cb...), '(')
+	}
+	dst = append(msg.AppendEscaped(append(dst, `{"cname":"`...), h.name), `","first":`...)
+	dst = append(strconv.AppendInt(dst, int64(h.first), 10), `,"next":`...)
+	dst = append(strconv.AppendInt(dst, int64(h.next), 10), `,"lost":`...)
+	dst = strconv.AppendBool(dst, h.lost)
+	if h.tell {
+		dst = append(dst, `,"epoch":"`...)
+		if h.epoch != record.EpochNone {
+			dst = record.AppendEpoch(dst, h.epoch)
+		}
+		dst = append(dst, '"')
+	}
+	return append(dst, `,"messages":[`...)
+}
+
+// appendPiece appends the messages that are there, and what stands behind the last one.
+func (h *historyReply) appendPiece(dst []byte, cb string) []byte {
+	for message, n := h.run.First, int32(h.run.N); n > 0; message, n = message.After(n), n-1 {
+		if message != h.run.First || h.begun {
+			dst = append(dst, ',')
+		}
+		dst = message.AppendTo(dst, h.name)
+	}
+	if h.left > 0 {
+		return dst
+	}
+	dst = append(dst, "]}"...)
+	if cb != "" {
+		dst = append(dst, ");"...)
+	}
+	return append(dst, '\n')
+}
