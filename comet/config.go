@@ -134,6 +134,25 @@ type Config struct {
 	// MaxMessage bytes, escaped. Default 32 KiB.
 	MaxHead int
 
+	// WSPublish lets clients publish on WebSockets: to any channel, or, with AuthToken, to
+	// those that they are subscribed to. Pages of other origins may only if CORSOrigins
+	// names them.
+	WSPublish bool
+	// WSDeflate agrees to compress what goes to clients of WebSockets that offer it, each
+	// message by itself, once for all of them.
+	WSDeflate bool
+	// WSMaxMessage bounds the bytes of a client's message on a WebSocket, and of what a
+	// compressed one inflates to: it is closed with 1009. With WSDeflate it is at most 64
+	// KiB. Default 64 KiB.
+	WSMaxMessage int
+	// WSRate bounds the messages in a second that a client sends on a WebSocket: those
+	// beyond it are answered 429, pings and pongs close it with 1008. Default 100; below
+	// zero there is no bound.
+	WSRate int
+	// WSMaxChannels bounds the channels of a WebSocket: a sub beyond it is answered 429.
+	// Default 64, at most 1024.
+	WSMaxChannels int
+
 	// ChannelTimeout is how long a channel lives without subscribers. Default 30 s.
 	ChannelTimeout time.Duration
 	// PollingTimeout is the longest a subscriber hears nothing: then it is sent
@@ -217,6 +236,9 @@ func (c *Config) fill() error {
 	orDefault(&c.MaxHeldBytes, 256<<20)
 	orDefault(&c.MaxMessage, 64<<10)
 	orDefault(&c.MaxHead, 32<<10)
+	orDefault(&c.WSMaxMessage, 64<<10)
+	orDefault(&c.WSRate, 100)
+	orDefault(&c.WSMaxChannels, hub.MaxBundle)
 	orDefault(&c.ChannelTimeout, 30*time.Second)
 	orDefault(&c.PollingTimeout, 30*time.Second)
 	orDefault(&c.RetryTime, 3*time.Second)
@@ -226,7 +248,7 @@ func (c *Config) fill() error {
 	orDefault(&c.AdminIdleTimeout, 10*time.Minute)
 	orDefault(&c.WriteTimeout, 30*time.Second)
 	orDefault(&c.StateInterval, time.Minute)
-	c.ChannelBufferSize = max(c.ChannelBufferSize, 0)
+	c.ChannelBufferSize, c.WSRate = max(c.ChannelBufferSize, 0), max(c.WSRate, 0)
 	if c.Version == "" {
 		c.Version = "dev"
 	}
@@ -259,6 +281,14 @@ func (c *Config) check() error {
 	atLeast("publish rate per channel", c.PublishRatePerChannel, 0)
 	atLeast("max message", c.MaxMessage, 1)
 	atLeast("max head", c.MaxHead, 1024)
+	atLeast("ws max message", c.WSMaxMessage, 128)
+	atLeast("ws max channels", c.WSMaxChannels, 1)
+	if c.WSMaxChannels > MaxWSChannels {
+		errs = append(errs, fmt.Errorf("ws max channels is %d: at most %d", c.WSMaxChannels, MaxWSChannels))
+	}
+	if c.WSDeflate && c.WSMaxMessage > MaxWSDeflated {
+		errs = append(errs, fmt.Errorf("ws max message is %d: at most %d with compression", c.WSMaxMessage, MaxWSDeflated))
+	}
 	for _, t := range []struct {
 		name string
 		d    time.Duration
@@ -305,11 +335,20 @@ func (c *Config) web() *web.Config {
 		MaxConnections: c.MaxConnections, MaxConnectionsPerAddress: c.MaxConnectionsPerAddress,
 		MaxHeldBytes: c.MaxHeldBytes, MaxMessage: c.MaxMessage, MaxHead: c.MaxHead,
 		PublishRatePerAddress: c.PublishRatePerAddress, PublishRatePerChannel: c.PublishRatePerChannel,
+		WSPublish: c.WSPublish, WSDeflate: c.WSDeflate, WSMaxMessage: c.WSMaxMessage, WSRate: c.WSRate, WSMaxChannels: c.WSMaxChannels,
 		ChannelTimeout: c.ChannelTimeout, PollingTimeout: c.PollingTimeout,
 		RequestTimeout: c.RequestTimeout, BodyTimeout: c.BodyTimeout, IdleTimeout: c.IdleTimeout, AdminIdleTimeout: c.AdminIdleTimeout,
 		Compat: c.Compat, Pages: c.Pages, Public: c.Public, Handlers: c.Handlers, RetryTime: c.RetryTime, Version: c.Version, Log: &c.Log,
 	}
 }
+
+// MaxWSChannels bounds Config.WSMaxChannels: what a client asks on a WebSocket is looked for
+// among its channels. MaxWSDeflated bounds Config.WSMaxMessage with WSDeflate: a message that
+// was made to be expensive to inflate takes some 0.1 µs a byte.
+const (
+	MaxWSChannels = 1024
+	MaxWSDeflated = 64 << 10
+)
 
 // pollBytes are what a poll is given of messages at once; then it asks again.
 const pollBytes = 1 << 20

@@ -38,6 +38,7 @@ func (srv *Server) limitValues() [limit.NumLimits]int {
 	return [limit.NumLimits]int{
 		cfg.MaxChannels, cfg.MaxSubscribersPerChannel, cfg.MaxConnections, cfg.MaxConnectionsPerAddress,
 		cfg.MaxHistoryBytes, cfg.MaxHeldBytes, cfg.PublishRatePerChannel, cfg.PublishRatePerAddress,
+		cfg.WSMaxMessage, cfg.WSRate, cfg.WSMaxChannels,
 	}
 }
 

@@ -228,6 +228,7 @@ func TestFiguresOfLimits(t *testing.T) {
 	want := map[string][2]int64{
 		"max-channels": {1, 1}, "max-subscribers-per-channel": {1, 1}, "max-connections": {40, 0}, "max-connections-per-address": {0, 0},
 		"max-history-bytes": {1 << 30, 0}, "max-held-bytes": {256 << 20, 0}, "publish-rate-per-channel": {1, 1}, "publish-rate-per-address": {2, 1},
+		"ws-max-message": {64 << 10, 0}, "ws-rate": {100, 0}, "ws-max-channels": {64, 0},
 	}
 	for _, l := range f.Limits {
 		equal(t, l.Name, [2]int64{l.Value, l.Met}, want[l.Name])

@@ -22,6 +22,7 @@ var directions = map[string][]string{
 	"peer":      {},
 	"limit":     {},
 	"conn":      {},
+	"op":        {},
 	"token":     {"record"},
 	"drain":     {"record"},
 	"mail":      {"msg", "pool", "record"},
@@ -31,7 +32,7 @@ var directions = map[string][]string{
 	"broker":    {"limit", "mail", "msg", "pool", "record", "statefile", "token"},
 	"hub":       {"ccomet", "conn", "drain", "frame", "limit", "mail", "msg", "peer", "pool", "record", "token"},
 	"web": {
-		"broker", "ccomet", "conn", "drain", "frame", "hub", "limit", "mail", "msg", "peer", "pool", "record", "token",
+		"broker", "ccomet", "conn", "drain", "frame", "hub", "limit", "mail", "msg", "op", "peer", "pool", "record", "token",
 	},
 }
 

@@ -29,6 +29,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.TakeOwn()                      // messages for the pumps, lines, answers
 	more := s.hub.PumpSome()
 	s.web.FlushPipelines() // publishers hear of it: most messages have reached their subscribers
+	s.web.FlushSockets()   // and go on: questions and messages to channels' homes, by mail
 	if more {
 		s.Flush() // what concerns other loops does not wait for many writes either
 		s.hub.PumpRest()

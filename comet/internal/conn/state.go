@@ -15,18 +15,23 @@ const (
 	Answering              // it waits for answers; the index: its pipeline
 	Listening              // it listens to /psub; the index: how its response is framed
 	Refused                // it is refused when its time is up; the index: a code
-	Ending                 // all is said
+	Ending                 // all is said; the index: EndingCounted, or 0
+	WebSocket              // messages go both ways; the index: its subscriber
 	NumStates
 )
 
 // StateNames are the names under which figures report states.
 var StateNames = [NumStates]string{
 	Idle: "idle", Request: "request", Waiting: "waiting", Answering: "answering",
-	Listening: "listening", Refused: "refused", Ending: "ending",
+	Listening: "listening", Refused: "refused", Ending: "ending", WebSocket: "websocket",
 }
 
 // IdleServed is the index that goes with Idle once a request has been answered.
 const IdleServed uint32 = 1
+
+// EndingCounted is the index that goes with Ending where the client has been counted as one
+// that does not read.
+const EndingCounted uint32 = 1
 
 const connStateShift = 29
 
@@ -52,6 +57,9 @@ func (k *Table) State(c reactor.Conn) (st State, index uint32) {
 	word := k.Loop.User(c)
 	return State(word >> connStateShift), word & (1<<connStateShift - 1)
 }
+
+// Word is a connection's state and index as one.
+func (k *Table) Word(c reactor.Conn) uint32 { return k.Loop.User(c) }
 
 // SetState has a connection do something else.
 func (k *Table) SetState(c reactor.Conn, st State, index uint32) {

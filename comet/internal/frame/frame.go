@@ -10,6 +10,7 @@ import (
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/record"
 	"ccomet/httplite"
+	"ccomet/httplite/websocket"
 	"ccomet/reactor"
 )
 
@@ -93,12 +94,14 @@ type Batch struct {
 	Told    []byte // scratch
 
 	Before, After []byte // of its events' ids
+
+	Deflater *websocket.Deflater // of the loop, where clients that inflate are to share what is rendered; nil: it is not compressed
 }
 
 func (b *Batch) Reset(f Framing, epoch uint32) {
 	b.Buf, b.Ends, b.Head, b.framing, b.Closes = b.Buf[:0], b.Ends[:0], 0, f, false
 	b.Epoch, b.Tell, b.teller = epoch, false, -1
-	b.Before, b.After = b.Before[:0], b.After[:0]
+	b.Before, b.After, b.Deflater = b.Before[:0], b.After[:0], nil
 }
 
 func (b *Batch) Id(seq int32) EventID {
@@ -112,8 +115,15 @@ func (b *Batch) frame(object []byte, id EventID) {
 		b.Told = record.TellLast(append(b.Told[:0], object...), b.Epoch)
 		object = b.Told
 	}
+	if b.Deflater != nil && len(object) >= leastDeflated && b.framing.transport().Row().Deflate {
+		b.Buf = b.Deflater.AppendFrame(b.Buf, websocket.Text, object, 0)
+		return
+	}
 	b.Buf = AppendFrame(b.Buf, b.framing, object, id)
 }
+
+// leastDeflated is the bytes of the shortest object that is worth compressing.
+const leastDeflated = 128
 
 // Append renders a message at the end. What an endless response says after a
 // broadcast, the next number, belongs to it.

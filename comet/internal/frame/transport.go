@@ -1,17 +1,23 @@
 package frame
 
-import "strconv"
+import (
+	"strconv"
+
+	"ccomet/httplite/websocket"
+)
 
 // Transport is the way in which a subscriber is sent messages. The order decides
 // nothing: all that is known of a transport is its row of transports.
 type Transport uint8
 
 const (
-	Stream Transport = iota // a JSON line a message
-	Iframe                  // a script element a message
-	SSE                     // a server-sent event a message
-	Poll                    // one response, then it asks again
-	CComet                  // a poll in CComet's dialect
+	Stream           Transport = iota // a JSON line a message
+	Iframe                            // a script element a message
+	SSE                               // a server-sent event a message
+	Poll                              // one response, then it asks again
+	CComet                            // a poll in CComet's dialect
+	WebSocket                         // a text frame a message
+	WebSocketDeflate                  // the same, and what goes to many is compressed
 	numTransports
 )
 
@@ -29,6 +35,11 @@ type Row struct {
 	// sessions: a subscriber has a name, and a session under it at its channel's home; it
 	// is sent nothing but messages, of which its channel may leave out numbers.
 	Sessions bool
+	// sockets: a WebSocket. Its head is another, channels come and go on it while it is
+	// open, pings are its noops, and what ends it is a frame.
+	Sockets bool
+	// deflate: the client inflates what is compressed.
+	Deflate bool
 
 	// payload appends one message of an endless response, and Preface what such a
 	// response begins with; nil: nothing. A poll has neither.
@@ -42,6 +53,9 @@ var transports = [numTransports]Row{
 	SSE:    {name: "sse", ContentType: TypeSSE, Events: true, payload: appendEvent, Preface: (*Heads).appendRetryTime},
 	Poll:   {name: "poll", ContentType: TypeJSON, Poll: true},
 	CComet: {name: "ccomet", ContentType: TypeScript, Poll: true, Sessions: true},
+
+	WebSocket:        {name: "websocket", Sockets: true, payload: appendText},
+	WebSocketDeflate: {name: "websocket_deflate", Sockets: true, Deflate: true, payload: appendText},
 }
 
 func (t Transport) Row() *Row { return &transports[t] }
@@ -73,13 +87,19 @@ func appendEvent(dst, object []byte, id EventID) []byte {
 	return append(dst, "\n\n"...)
 }
 
+// appendText appends a frame of a WebSocket.
+func appendText(dst, object []byte, _ EventID) []byte {
+	return websocket.AppendFrame(dst, websocket.Text, object)
+}
+
 // appendRetry appends the line of an event that tells a browser when to come back.
 func appendRetry(dst []byte, ms int64) []byte {
 	return append(strconv.AppendInt(append(dst, "retry: "...), ms, 10), '\n')
 }
 
 // Framing is the bytes around a message in an endless response: those of a transport,
-// in chunks (HTTP/1.1) or bare (HTTP/1.0). It indexes tables of Framings entries.
+// in chunks (HTTP/1.1) or bare (HTTP/1.0; and WebSockets, which have none). It indexes
+// tables of Framings entries.
 type Framing uint8
 
 // Framings is the number of framings.
@@ -94,7 +114,7 @@ func FramingOf(t Transport, http10 bool) Framing {
 	return f
 }
 
-func (f Framing) chunked() bool { return f%2 == 0 }
+func (f Framing) chunked() bool { return f%2 == 0 && !f.transport().Row().Sockets }
 
 func (f Framing) transport() Transport { return Transport(f / 2) }
 

@@ -124,6 +124,10 @@ func (h *Hub) last(head *Subscriber) *Subscriber {
 // is what a bundle keeps in its place for the ids of its events: why it has ended, or
 // the epoch of its cursor.
 func (h *Hub) endOne(i uint32, c reactor.Conn, place uint32) {
+	if h.Subs.At(i).socket() {
+		h.endTopic(i, c)
+		return
+	}
 	if sub := h.Subs.At(i); sub.Has(SubMember) {
 		if sub.Roster != 0 {
 			h.delist(sub.Roster, i)

@@ -85,7 +85,7 @@ func (h checker) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err erro
 	for i := range h.loop.Indexes() + 1 {
 		c := h.loop.ConnAt(i)
 		what, owner := h.State(c)
-		if c == 0 || what != conn.Waiting {
+		if c == 0 || what != conn.Waiting && what != conn.WebSocket {
 			continue
 		}
 		if err := h.checkBundle(owner); err != nil {

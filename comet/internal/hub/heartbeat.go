@@ -3,6 +3,7 @@ package hub
 import (
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/msg"
+	"ccomet/httplite/websocket"
 	"ccomet/reactor"
 )
 
@@ -35,17 +36,23 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 		h.closeForDrain(owner, c)
 		return
 	}
-	waiting := h.waiting(owner)
-	if waiting == 0 {
+	sub, waiting := h.Subs.At(owner), h.waiting(owner)
+	switch {
+	case waiting == 0 && !sub.socket():
 		h.loop.Close(c) // no channel's home ever answered
 		return
-	}
-	if h.loop.Blocked(c) {
+	case h.loop.Blocked(c) && sub.socket():
+		h.totals.SlowClosed.Add(1)
+		h.web.CloseSocket(c, websocket.PolicyViolation, tooSlow)
+		return
+	case h.loop.Blocked(c):
 		h.totals.SlowClosed.Add(1)
 		h.loop.Close(c) // stuck for the write timeout; without a final chunk, so the client comes back
 		return
+	case sub.socket():
+		h.beatSocket(sub, c)
+		return
 	}
-	sub := h.Subs.At(owner)
 	if sub.poll() {
 		if !sub.Transport.Row().Sessions { // which have none
 			h.Tally.heartbeats++

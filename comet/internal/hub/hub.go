@@ -16,6 +16,7 @@ import (
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
 	"ccomet/httplite"
+	"ccomet/httplite/websocket"
 	"ccomet/reactor"
 )
 
@@ -57,7 +58,8 @@ type Hub struct {
 	Scans         []rosterScan
 	msgs          []*msg.Message
 	Batch         frame.Batch
-	prefetchSink  uint32 // takes the first bytes of records that are to be in the cache; it is never read
+	deflater      websocket.Deflater // of all clients that inflate
+	prefetchSink  uint32             // takes the first bytes of records that are to be in the cache; it is never read
 	Tally         counters
 }
 
@@ -74,6 +76,11 @@ type Config struct {
 type Owner interface {
 	// Answered readies a connection for its next request, or ends it.
 	Answered(c reactor.Conn, last bool)
+	// CloseSocket ends a WebSocket with a Close frame, and has the hub let go of it (LetGo).
+	CloseSocket(c reactor.Conn, code websocket.Code, reason string)
+	// AnswerJoin makes an object the answer to the sub that a WebSocket waits for, and says
+	// whether it waits for any.
+	AnswerJoin(c reactor.Conn, object []byte, done bool) (answer []byte, asked bool)
 	// Finish ends a connection that has been sent all.
 	Finish(c reactor.Conn)
 	// Refuse answers that a rule or a limit was broken, and ends the connection.

@@ -84,13 +84,13 @@ func (h *Hub) endStream(i uint32, c reactor.Conn) {
 func (h *Hub) refuseSub(i uint32, why mail.Code, cname []byte) {
 	sub := h.Subs.At(i)
 	c := h.loop.ConnAt(sub.Conn)
-	if why == mail.CodeNoMemory && h.begun(i) {
+	if why == mail.CodeNoMemory && h.begun(i) && !sub.socket() {
 		// Cut in the middle of the response, the client comes back with its cursors.
 		h.totals.Refused.Add(1)
 		h.loop.Close(c)
 		return
 	}
-	if why == mail.CodeNoMemory && !sub.Transport.Row().Events {
+	if why == mail.CodeNoMemory && !sub.Transport.Row().Events && !sub.socket() {
 		h.endSub(h.owner(i))
 		h.SetState(c, conn.Idle, 0)
 		h.web.Refuse(c, ErrNoMemory)
@@ -124,6 +124,10 @@ func (h *Hub) errorResponse(i uint32, object []byte, hopeless bool) {
 	if !sub.Has(SubMember) {
 		sub.Flags |= SubCloseAfter
 	}
+	c := h.loop.ConnAt(sub.Conn)
+	if sub.socket() {
+		object, _ = h.web.AnswerJoin(c, object, false)
+	}
 	h.Scratch = h.Scratch[:0]
 	if h.begins(i) {
 		h.Scratch = h.appendStreamHead(h.Scratch, sub)
@@ -135,13 +139,15 @@ func (h *Hub) errorResponse(i uint32, object []byte, hopeless bool) {
 	if hopeless {
 		place, b.Epoch = record.EpochDenied, record.EpochDenied
 		id = b.Id(0)
-	} else if h.endsWith(i) {
+	} else if !sub.socket() && h.endsWith(i) {
 		id.Retry = h.RetryAfter(refusedTime)
 	}
 	h.Scratch = frame.AppendFrame(h.Scratch, sub.framing(), object, id)
-	c := h.loop.ConnAt(sub.Conn)
 	_ = h.loop.Write(c, h.Scratch)
 	h.endOne(i, c, place)
+	if st, owner := h.State(c); st == conn.WebSocket {
+		h.readOn(owner, c)
+	}
 }
 
 // refusedTime is after how long, on the average, a browser is to come back that was

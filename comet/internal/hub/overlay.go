@@ -5,7 +5,8 @@ package hub
 // the roster's links.
 //
 //	field    one channel              bundle's head              its other members
-//	count    noops, or its session    noops                      next member; the last's: callback's name
+//	count    noops, or its session;   noops, or the bucket       next member; the last's: callback's name
+//	         a WebSocket's bucket
 //	link     callback's name          second member              head
 //	Next     next in the roster; while it is in none: its question that is yet to be asked
 //	prev     previous in the roster; while a member is in none: the epoch of its place (*)
@@ -17,6 +18,13 @@ package hub
 func (sub *Subscriber) noops() int32     { return sub.count }
 func (sub *Subscriber) SetNoops(n int32) { sub.count = n }
 func (sub *Subscriber) countNoop()       { sub.count++ }
+
+// bucket is what a WebSocket's client may send now, heard when it has last sent something
+// (socket.go). Both are of the connection; heard stands where a poll has its callback's length.
+func (sub *Subscriber) bucket() uint32     { return uint32(sub.count) }
+func (sub *Subscriber) setBucket(b uint32) { sub.count = int32(b) }
+func (sub *Subscriber) heard() uint8       { return sub.callbackLen }
+func (sub *Subscriber) setHeard(at uint8)  { sub.callbackLen = at }
 
 // session is the number of the session that a subscriber of CComet's dialect has.
 func (sub *Subscriber) session() uint32          { return uint32(sub.count) }
@@ -30,6 +38,8 @@ func (sub *Subscriber) nextMember() uint32 {
 	return uint32(sub.count)
 }
 
+func (sub *Subscriber) setNextMember(i uint32) { sub.count = int32(i) }
+
 // makeMember has a member belong to a head, in front of the one that was the second.
 func (sub *Subscriber) makeMember(head, next uint32) {
 	sub.Flags, sub.link, sub.count = sub.Flags|SubMember, head, int32(next)
@@ -39,7 +49,8 @@ func (sub *Subscriber) makeMember(head, next uint32) {
 }
 
 // head is the head of the bundle that another member belongs to.
-func (sub *Subscriber) head() uint32 { return sub.link }
+func (sub *Subscriber) head() uint32     { return sub.link }
+func (sub *Subscriber) setHead(i uint32) { sub.link = i }
 
 // second is the member behind the head.
 func (sub *Subscriber) second() uint32     { return sub.link }
@@ -47,7 +58,7 @@ func (sub *Subscriber) setSecond(i uint32) { sub.link = i }
 
 // hasCallback says whether a response calls a function, of which Hub.callback is the name.
 // The record that a connection names has it.
-func (sub *Subscriber) hasCallback() bool { return sub.callbackLen != 0 }
+func (sub *Subscriber) hasCallback() bool { return sub.callbackLen != 0 && sub.poll() }
 
 // lastCallback is where the response's callback is kept, for the last member of a bundle.
 func (sub *Subscriber) lastCallback() uint32      { return uint32(sub.count) }

@@ -297,6 +297,7 @@ func (p *pump) forget() {
 func (h *Hub) render(p *pump, b *frame.Batch, f frame.Framing) {
 	if len(b.Ends) == 0 {
 		b.Reset(f, h.Rosters.At(p.roster).Gen)
+		b.Deflater = &h.deflater
 	}
 	for _, message := range p.Msgs[len(b.Ends):p.round] {
 		b.Append(message, h.rosterName(p.roster))

@@ -8,6 +8,7 @@ import (
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
+	"ccomet/httplite/websocket"
 	"ccomet/reactor"
 )
 
@@ -145,7 +146,11 @@ func (h *Hub) CaughtUp(m *mail.Mail) {
 		// What it asks for is gone. Cut, it comes back with its cursor and is given
 		// what there is; going on, it would never know.
 		h.totals.SlowClosed.Add(1)
-		h.loop.Close(m.Conn)
+		if sub.socket() {
+			h.web.CloseSocket(m.Conn, websocket.PolicyViolation, tooSlow)
+		} else {
+			h.loop.Close(m.Conn)
+		}
 		return
 	}
 	h.heartbeat(m.Conn)
@@ -155,7 +160,7 @@ func (h *Hub) CaughtUp(m *mail.Mail) {
 	b.Closes = m.Flag&(mail.FlagClosed|mail.FlagMore) == mail.FlagClosed
 	owner := h.owner(i)
 	h.writeReplay(i, b, m)
-	if st, now := h.State(m.Conn); st == conn.Waiting && now == owner { // else it ended with a close
+	if st, now := h.State(m.Conn); (st == conn.Waiting || st == conn.WebSocket) && now == owner { // else it ended with a close
 		h.endGone(owner, m.Conn)
 	}
 }
@@ -164,6 +169,10 @@ func (h *Hub) CaughtUp(m *mail.Mail) {
 // that is behind goes on.
 func (h *Hub) Drained(owner uint32, c reactor.Conn) {
 	behind := false
+	if sub := h.Subs.At(owner); sub.socket() {
+		sub.setHeard(h.hearing()) // nothing was read of it meanwhile
+		h.readOn(owner, c)
+	}
 	for i := owner; i != 0; i = h.following(i) {
 		sub := h.Subs.At(i)
 		if !sub.Has(SubBehind) {

@@ -40,7 +40,8 @@ const (
 	SubMember                        // it is of a bundle (bundle.go)
 	subHead                          // of which it is the first
 	subLast                          // or the last
-	subOver                          // or one that waits for nothing more
+	subOver                          // it waits for nothing more: of a bundle, or a WebSocket's alone
+	SubMayPublish                    // the client of a WebSocket may publish
 )
 
 var _ [32]byte = [unsafe.Sizeof(Subscriber{})]byte{}
@@ -83,10 +84,18 @@ func (h *Hub) newSub(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) u
 	}
 	sub.Conn = c.Index()
 	*h.Subs.At(i) = sub
-	h.Subs.At(i).begin(&wants[0])
+	if len(wants) > 0 {
+		h.Subs.At(i).begin(&wants[0])
+	} else {
+		h.Subs.At(i).Flags |= subOver
+	}
 	if len(wants) > 1 && !h.makeBundle(i, wants) || !h.keepCallback(h.Subs.At(i), cb) {
 		h.endSub(i)
 		return 0
+	}
+	if sub.socket() {
+		h.openSocket(i, c)
+		return i
 	}
 	h.SetState(c, conn.Waiting, i)
 	h.loop.Pause(c)
@@ -129,7 +138,7 @@ func (h *Hub) subscribeAll(owner uint32, c reactor.Conn, wants []Topic) {
 		default:
 			h.subscribe(&m)
 		}
-		if what, _ := h.State(c); what != conn.Waiting {
+		if what, _ := h.State(c); what != conn.Waiting && what != conn.WebSocket {
 			return
 		}
 	}
@@ -227,8 +236,14 @@ func (h *Hub) Joined(m *mail.Mail) {
 		m.Seq, m.Msg, m.N = firstOf(m), nil, 0
 		m.Flag |= mail.FlagMore // in its turn
 	}
+	if sub.socket() {
+		h.tellJoined(b, sub, h.rosterName(roster), m)
+	}
 	h.replayInto(b, sub, h.rosterName(roster), m)
 	h.writeReplay(i, b, m)
+	if sub.socket() {
+		h.readOn(h.owner(i), m.Conn)
+	}
 	h.endGone(h.owner(i), m.Conn)
 }
 

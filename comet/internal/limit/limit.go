@@ -15,6 +15,9 @@ const (
 	Held
 	PublishRatePerChannel
 	PublishRatePerAddress
+	WSMaxMessage
+	WSRate
+	WSMaxChannels
 	NumLimits
 )
 
@@ -22,6 +25,7 @@ const (
 var Names = [NumLimits]string{
 	"max-channels", "max-subscribers-per-channel", "max-connections", "max-connections-per-address",
 	"max-history-bytes", "max-held-bytes", "publish-rate-per-channel", "publish-rate-per-address",
+	"ws-max-message", "ws-rate", "ws-max-channels",
 }
 
 // RetryAfter is the line of a response that says when it is worth asking again.

@@ -25,6 +25,8 @@ type Config struct {
 	MaxConnections, MaxConnectionsPerAddress     int
 	MaxHeldBytes, MaxMessage, MaxHead            int
 	PublishRatePerAddress, PublishRatePerChannel int
+	WSPublish, WSDeflate                         bool
+	WSMaxMessage, WSRate, WSMaxChannels          int
 	ChannelTimeout, PollingTimeout               time.Duration
 	RequestTimeout, BodyTimeout                  time.Duration
 	IdleTimeout, AdminIdleTimeout                time.Duration

@@ -44,6 +44,10 @@ func (w *Web) Received(c reactor.Conn, p []byte) int {
 		used = n
 	}
 	for used < len(p) {
+		st, i := w.State(c)
+		if received := connStates[st].received; received != nil {
+			return used + received(w, i, c, p[used:])
+		}
 		req := w.parser(c)
 		n, err := req.Parse(p[used:], w.site.limitsOf(w.Side(c), p[used:]))
 		if err != nil {
@@ -190,6 +194,7 @@ func (w *Web) Closed(c reactor.Conn, err error) {
 		w.cfg.Log.Debug().Err(err).Uint8("loop", w.Id).Msg("connection lost")
 	}
 	switch {
+	case w.Word(c) == conn.Word(conn.Ending, conn.EndingCounted):
 	case errors.Is(err, reactor.ErrHeldAll):
 		w.totals.HitLimit(limit.Held, w.cfg.MaxHeldBytes, w.loop.Now())
 		fallthrough

@@ -29,6 +29,7 @@ func addICometPaths(t *endpoints, cfg *Config) {
 		"/iframe":  {methods: getHead, serve: subscribeBy(frame.Iframe)},
 		eventsPath: {methods: getHead, serve: subscribeBy(frame.SSE)},
 		"/history": {methods: getHead, serve: (*Web).history},
+		"/ws":      {methods: get, serve: (*Web).upgrade},
 		"/ping":    {methods: getHead, serve: (*Web).ping},
 	})
 	t.addAll(conn.Admin, map[string]endpoint{

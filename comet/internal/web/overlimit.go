@@ -33,6 +33,15 @@ func (c *Config) tooFast(which limit.Limit) string {
 	return fmt.Sprintf("too many publishes %s: %s is %d a second", whose, limit.Names[which], value)
 }
 
+// tooManyMessages is about what comes on a WebSocket.
+func (c *Config) tooManyMessages() string {
+	return fmt.Sprintf("too many messages on this connection: ws-rate is %d a second", c.WSRate)
+}
+
+func (c *Config) tooManyTopics() string {
+	return fmt.Sprintf("too many channels on this connection: ws-max-channels is %d", c.WSMaxChannels)
+}
+
 // tooMuchDelivering is why a publish is refused while subscribers lag behind.
 func (c *Config) tooMuchDelivering() string {
 	return fmt.Sprintf("too much is on its way to subscribers: max-held-bytes is %d", c.MaxHeldBytes)

@@ -110,6 +110,10 @@ func (w *Web) stopPipeline(i uint32) {
 
 // Answer serves mail.Done.
 func (w *Web) Answer(m *mail.Mail) {
+	if st, _ := w.State(m.Conn); st == conn.WebSocket {
+		w.answerOp(m)
+		return
+	}
 	i := w.pipelineOf(m.Conn)
 	if i == 0 {
 		return // the connection is gone
@@ -142,7 +146,7 @@ func (w *Web) pipelineOf(c reactor.Conn) uint32 {
 }
 
 // Answers is how many connections have something to write when the turn ends.
-func (w *Web) Answers() int { return len(w.pipelines.ready) }
+func (w *Web) Answers() int { return len(w.pipelines.ready) + len(w.sockets.ready) }
 
 // FlushPipelines writes the answers that can be written.
 func (w *Web) FlushPipelines() {

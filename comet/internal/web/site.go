@@ -7,6 +7,7 @@ import (
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/limit"
+	"ccomet/httplite/websocket"
 )
 
 // Site is what the webs of all loops share. It is settled before any of them runs, but
@@ -21,6 +22,9 @@ type Site struct {
 	Endpoints  [conn.NumSides]map[string]endpoint
 	subtrees   []string // paths of Config.Handlers that stand for all below them
 
+	Sockets                   websocket.Options
+	socketRules, deflateRules websocket.Rules
+
 	denials     denials
 	pageWarned  atomic.Bool        // of a page that may not publish, but does
 	AddrCounter *limit.AddrCounter // nil: connections are not counted by address
@@ -34,6 +38,9 @@ func NewSite(cfg *Config) *Site {
 	s.Access.warnClosed(cfg.Log)
 	s.cors = [conn.NumSides]frame.Cors{conn.Front: frame.NewCORS(cfg.CORSOrigins), conn.Admin: frame.NewCORS(cfg.AdminOrigins)}
 	s.iframeHead = frame.NewIframeHead(&s.cors[conn.Front].Origins)
+	s.Sockets = websocket.Options{Protocols: []string{subprotocol}, Deflate: cfg.WSDeflate}
+	s.socketRules = websocket.Rules{Message: cfg.WSMaxMessage}
+	s.deflateRules = websocket.Rules{Message: cfg.WSMaxMessage, Deflate: true}
 	s.adminHosts, _ = ParseHosts(cfg.AdminHosts)
 	if cfg.MaxConnectionsPerAddress > 0 {
 		s.AddrCounter = new(limit.AddrCounter)

@@ -11,6 +11,9 @@ import (
 // connStateRow says what becomes of a connection in one state, and what it is. What is nil
 // has nothing to be done, or is no; i is the index of the record that goes with the state.
 type connStateRow struct {
+	// received takes what has arrived where that is no request, and returns how much it was.
+	received func(w *Web, i uint32, c reactor.Conn, p []byte) int
+
 	takes   func(w *Web, i uint32, c reactor.Conn) bool // may the next request be taken?
 	ended   func(w *Web, i uint32, c reactor.Conn)      // the peer will send nothing more
 	drained func(w *Web, i uint32, c reactor.Conn)      // what was held has been written
@@ -49,6 +52,10 @@ func init() { // here, since what the rows name looks states up itself
 			expired: func(w *Web, i uint32, c reactor.Conn) { w.hub.Beat(i, c) },
 			closed:  func(w *Web, i uint32, c reactor.Conn) { w.hub.Closed(i, c) },
 			leave:   func(w *Web, i uint32, c reactor.Conn) { w.hub.Leaves(i, c) },
+		},
+		conn.WebSocket: {
+			received: socketReceived, takes: socketTakes, ended: socketEnded, drained: socketDrained,
+			expired: socketExpired, closed: socketClosed, leave: socketLeaves,
 		},
 		conn.Answering: {
 			takes: pipelineTakes, ended: pipelineEnded, drained: pipelineDrained, expired: pipelineExpired, closed: pipelineClosed,

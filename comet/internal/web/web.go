@@ -52,6 +52,7 @@ type Web struct {
 	clients clients
 	evictor evictor
 	pages   pageGuard
+	sockets sockets
 
 	// The request that is served.
 	req      *httplite.Request
@@ -96,6 +97,7 @@ func (w *Web) Trim() {
 	w.params.trim()
 	w.Buffers.Trim()
 	w.Presence.trim()
+	w.sockets.trim()
 }
 
 // Figures are what a web counts.

@@ -51,6 +51,12 @@ type Settings struct {
 	MaxMessage               int `default:"65536" placeholder:"BYTES"`
 	MaxHead                  int `default:"32768" placeholder:"BYTES"`
 
+	WSPublish     bool `name:"ws-publish"`
+	WSDeflate     bool `name:"ws-deflate"`
+	WSMaxMessage  int  `name:"ws-max-message" default:"65536" placeholder:"BYTES"`
+	WSRate        int  `name:"ws-rate" default:"100" placeholder:"N"`
+	WSMaxChannels int  `name:"ws-max-channels" default:"64" placeholder:"N"`
+
 	ChannelTimeout   Seconds `default:"30" placeholder:"S"`
 	PollingTimeout   Seconds `default:"30" placeholder:"S"`
 	RetryTime        Seconds `default:"3" placeholder:"S"`
@@ -139,6 +145,9 @@ func (s *Settings) Check() (bad []*Bad) {
 		{"publish-rate-per-channel", s.PublishRatePerChannel, 0, MaxCount},
 		{"max-message", s.MaxMessage, 1, 1 << 28},
 		{"max-head", s.MaxHead, 1024, 1 << 24},
+		{"ws-max-message", s.WSMaxMessage, 128, 1 << 28},
+		{"ws-rate", s.WSRate, 0, 100_000},
+		{"ws-max-channels", s.WSMaxChannels, 1, comet.MaxWSChannels},
 		{"loops", s.Loops, 0, comet.MaxLoops},
 		{"log-rotate-size", s.LogRotateSize, 0, MaxRotateSize},
 	} {
@@ -161,6 +170,9 @@ func (s *Settings) Check() (bad []*Bad) {
 		if t.value < Seconds(time.Second) || t.value > MaxTime {
 			bad = append(bad, &Bad{t.name, fmt.Sprintf("is %v: want 1s to %v", t.value, MaxTime)})
 		}
+	}
+	if s.WSDeflate && s.WSMaxMessage > comet.MaxWSDeflated {
+		bad = append(bad, &Bad{"ws-max-message", fmt.Sprintf("is %d: with --ws-deflate want 128 to %d", s.WSMaxMessage, comet.MaxWSDeflated)})
 	}
 	if s.RetryTime < 0 || s.RetryTime > Seconds(time.Hour) {
 		bad = append(bad, &Bad{"retry-time", fmt.Sprintf("is %v: want 0s to 1h", s.RetryTime)})
@@ -234,6 +246,10 @@ func (s *Settings) ServerConfig(log zerolog.Logger) comet.Config {
 	if buffer == 0 {
 		buffer = -1 // the server's word for none
 	}
+	rate := s.WSRate
+	if rate == 0 {
+		rate = -1 // the same
+	}
 	retry := time.Duration(s.RetryTime)
 	if retry == 0 {
 		retry = -1 // the same
@@ -253,6 +269,7 @@ func (s *Settings) ServerConfig(log zerolog.Logger) comet.Config {
 		MaxConnections: s.MaxConnections, MaxConnectionsPerAddress: s.MaxConnectionsPerAddress, AcceptRate: s.AcceptRate,
 		PublishRatePerAddress: s.PublishRatePerAddress, PublishRatePerChannel: s.PublishRatePerChannel,
 		MaxMessage: s.MaxMessage, MaxHead: s.MaxHead, Compat: s.Compat.leniencies(),
+		WSPublish: s.WSPublish, WSDeflate: s.WSDeflate, WSMaxMessage: s.WSMaxMessage, WSRate: rate, WSMaxChannels: s.WSMaxChannels,
 		ChannelTimeout:   time.Duration(s.ChannelTimeout),
 		PollingTimeout:   time.Duration(s.PollingTimeout),
 		RequestTimeout:   time.Duration(s.RequestTimeout),

@@ -1,0 +1,214 @@
+package web
+
+import (
+	"fmt"
+	"time"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/limit"
+	"ccomet/httplite/websocket"
+	"ccomet/reactor"
+)
+
+// What arrives on a WebSocket (RFC 6455):
+//
+//  1. socketReceived takes the messages out of it. What is here of one that has not wholly
+//     arrived is kept (sockets.go), and has BodyTimeout to be whole.
+//  2. A text is an operation (socketops.go), a ping is answered, a Close frame too, and is
+//     the last that is read. Anything else ends the connection with a Close frame that says
+//     why.
+//  3. All answers to what arrived together leave in one write.
+//
+// Nothing is read while a channel's home is to answer a sub, while the client does not read
+// what it is sent, or while too many operations wait for answers.
+
+// socketReceived takes what has arrived.
+func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
+	k := &w.sockets
+	s := k.of[c]
+	w.hub.Heard(i)
+	m := &k.whole
+	if s != nil && !s.partial.Idle() {
+		m = &s.partial
+	}
+	rules := &w.site.socketRules
+	if w.hub.Deflates(i) {
+		rules = &w.site.deflateRules
+	}
+	k.out, k.room = k.out[:0], k.room[:0]
+	for w.takesMessages(c) {
+		msg, n, err := k.reader.Next(m, p[used:], rules)
+		used += n
+		if err != nil {
+			e := err.(*websocket.Error)
+			if e.Kind == websocket.TooBig {
+				w.totals.HitLimit(limit.WSMaxMessage, w.cfg.WSMaxMessage, w.loop.Now())
+			}
+			w.CloseSocket(c, e.Code, e.Error())
+			k.forget(m)
+			return len(p)
+		}
+		if msg.Op == 0 {
+			break // more is needed
+		}
+		if !w.takeMessage(c, msg) {
+			k.forget(m)
+			return len(p)
+		}
+	}
+	w.writeOut(c)
+	w.keepPartialMessage(c, m)
+	if !w.takesMessages(c) {
+		w.loop.Pause(c)
+	}
+	return used
+}
+
+// takeMessage takes a whole message, or a control frame, and says whether the connection goes
+// on.
+func (w *Web) takeMessage(c reactor.Conn, msg websocket.Message) bool {
+	_, i := w.State(c)
+	paced := w.cfg.WSRate == 0 || w.hub.Take(i, w.cfg.WSRate)
+	if !paced {
+		w.totals.HitLimit(limit.WSRate, w.cfg.WSRate, w.loop.Now())
+	}
+	switch msg.Op {
+	case websocket.Text:
+		w.takeText(c, msg.Payload, paced)
+		return true
+	case websocket.Close:
+		w.takeClose(c, msg.Payload)
+		return false
+	case websocket.Binary:
+		w.CloseSocket(c, websocket.UnsupportedData, "only text is understood here")
+		return false
+	}
+	if !paced {
+		w.CloseSocket(c, websocket.PolicyViolation, w.cfg.tooManyMessages())
+		return false
+	}
+	if msg.Op == websocket.Ping {
+		w.sockets.out = websocket.AppendFrame(w.sockets.out, websocket.Pong, msg.Payload)
+	}
+	return true
+}
+
+// takeClose answers a client's Close frame, behind the operations that it has asked for.
+func (w *Web) takeClose(c reactor.Conn, payload []byte) {
+	code, _, _ := websocket.ParseClose(payload) // which the reader has checked
+	if s := w.sockets.of[c]; s != nil && s.busy() {
+		s.ops = append(s.ops, pendingOp{done: true, closes: true, seq: int32(code)})
+		w.writeOut(c)
+		w.loop.Pause(c)
+		return
+	}
+	w.closeSocket(c, byClient, code, "")
+}
+
+// CloseSocket ends a WebSocket with a Close frame.
+func (w *Web) CloseSocket(c reactor.Conn, code websocket.Code, reason string) {
+	w.closeSocket(c, byServer, code, reason)
+}
+
+// closeSocket ends a WebSocket with a Close frame, behind the answers that are there.
+func (w *Web) closeSocket(c reactor.Conn, by int, code websocket.Code, reason string) {
+	w.sockets.counts.Closed[by][closeCode(code)]++
+	w.sockets.out = websocket.AppendClose(w.sockets.out, code, reason)
+	w.writeOut(c)
+	_, i := w.State(c)
+	w.hub.LetGo(i)
+	w.sockets.drop(c)
+	stuck := w.loop.Blocked(c)
+	w.Finish(c)
+	if stuck { // it is counted as one that does not read: for that it is closed
+		w.SetState(c, conn.Ending, conn.EndingCounted)
+	}
+}
+
+// writeOut writes the answers that are there.
+func (w *Web) writeOut(c reactor.Conn) {
+	if len(w.sockets.out) == 0 {
+		return
+	}
+	stuck := w.loop.Blocked(c)
+	_ = w.loop.Write(c, w.sockets.out) // a lost connection is told to Closed
+	w.sockets.out = w.sockets.out[:0]
+	if !stuck && w.loop.Blocked(c) {
+		w.loop.SetTimer(c, w.loop.WriteTime(c))
+	}
+}
+
+// keepPartialMessage keeps what is here of a message that has not wholly arrived, and takes
+// back what was kept of one that now has.
+func (w *Web) keepPartialMessage(c reactor.Conn, m *websocket.Partial) {
+	k := &w.sockets
+	s := k.of[c]
+	if m == &k.whole {
+		if m.Idle() {
+			return
+		}
+		s = k.open(c)
+		s.partial, k.whole = k.whole, websocket.Partial{}
+		s.began = w.loop.Tick()
+		if left, armed := w.loop.TimeLeft(c); !armed || left > w.cfg.BodyTimeout {
+			w.loop.SetTimer(c, w.cfg.BodyTimeout)
+		}
+	}
+	k.count(s)
+	switch ceiling := w.cfg.MaxHeldBytes; {
+	case s.partial.Idle():
+		k.settle(s)
+	case k.bytes > ceiling/w.cfg.Loops:
+		w.totals.HitLimit(limit.Held, ceiling, w.loop.Now())
+		w.CloseSocket(c, websocket.TryAgainLater, w.cfg.tooMuchArriving())
+	}
+}
+
+// socketTakes says whether the next message of a WebSocket may be taken.
+func socketTakes(w *Web, i uint32, c reactor.Conn) bool {
+	return w.takesMessages(c) && !w.hub.Joining(i)
+}
+
+// takesMessages is socketTakes where no channel is being joined that a request has named.
+func (w *Web) takesMessages(c reactor.Conn) bool {
+	if !w.loop.Alive(c) || w.loop.Blocked(c) {
+		return false
+	}
+	s := w.sockets.of[c]
+	return s == nil || s.takes()
+}
+
+// socketEnded: the client will send nothing more, and has not said that it ends. What it has
+// asked for before is done, and then the loop tells of the end again.
+func socketEnded(w *Web, _ uint32, c reactor.Conn) {
+	if s := w.sockets.of[c]; s != nil && s.busy() {
+		s.ended = true
+		return
+	}
+	w.loop.Close(c)
+}
+
+func socketDrained(w *Web, i uint32, c reactor.Conn) {
+	w.hub.Drained(i, c)
+	if s := w.sockets.of[c]; s != nil {
+		w.sockets.markReady(s)
+	}
+}
+
+func socketExpired(w *Web, i uint32, c reactor.Conn) {
+	if s := w.sockets.of[c]; s != nil && !s.partial.Idle() && !w.loop.Blocked(c) && !w.drain.On() {
+		if time.Duration(w.loop.Tick()-s.began)*reactor.TickLength >= w.cfg.BodyTimeout {
+			w.CloseSocket(c, websocket.PolicyViolation, fmt.Sprintf("a message did not arrive within %v", w.cfg.BodyTimeout))
+			return
+		}
+	}
+	w.hub.Beat(i, c)
+}
+
+func socketClosed(w *Web, i uint32, c reactor.Conn) {
+	w.sockets.counts.Closed[byClient][closeCode(websocket.Abnormal)]++
+	w.sockets.drop(c)
+	w.hub.Closed(i, c)
+}
+
+func socketLeaves(w *Web, i uint32, c reactor.Conn) { w.hub.Leaves(i, c) }

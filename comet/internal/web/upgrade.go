@@ -1,0 +1,99 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/hub"
+	"ccomet/httplite"
+	"ccomet/httplite/websocket"
+)
+
+// subprotocol is the one that is spoken on WebSockets. A client need not offer any.
+const subprotocol = "ccomet.v1"
+
+var errSubprotocol = &websocket.HandshakeError{Status: 400, Reason: "no subprotocol that is offered is spoken here: offer " + subprotocol + ", or none"}
+
+// upgrade serves /ws: it makes a connection a WebSocket.
+func (w *Web) upgrade(x *exchange) {
+	h, err := websocket.ReadHandshake(x.req, &w.site.Sockets)
+	if err == nil && h.Offered && h.Protocol == "" {
+		err = errSubprotocol
+	}
+	if err != nil {
+		w.refuseHandshake(x, err)
+		return
+	}
+	mayConnect, mayPublish := w.judgePage(x)
+	if !mayConnect {
+		w.Body = appendForeignPage(w.Body[:0], x, "connect")
+		w.failed(x, 403)
+		return
+	}
+	topics, err := x.socketTopics()
+	if err != nil {
+		w.fail(x, 400, err.Error())
+		return
+	}
+	sub := hub.Subscriber{Transport: frame.WebSocket}
+	if h.Deflate {
+		sub.Transport = frame.WebSocketDeflate
+	}
+	if x.given("lost") {
+		sub.Flags |= hub.SubSayLost
+	}
+	if mayPublish && w.cfg.WSPublish {
+		sub.Flags |= hub.SubMayPublish
+		if w.site.Publishers != nil {
+			*w.sockets.clients.At(x.conn.Index()) = w.clients.of(x)
+		}
+	}
+	if !w.hub.Enter(x.conn, nil, sub, topics) {
+		w.Refuse(x.conn, hub.ErrNoMemory)
+		return
+	}
+	w.Scratch = httplite.EndHeaders(h.AppendResponse(w.Scratch[:0]))
+	_ = w.loop.Write(x.conn, w.Scratch) // a lost connection is told to Closed
+}
+
+// refuseHandshake answers a request that is no handshake, or not a good one.
+func (w *Web) refuseHandshake(x *exchange, err error) {
+	status := 400
+	if of := new(websocket.HandshakeError); errors.As(err, &of) {
+		status = of.Status
+	}
+	if status == 426 {
+		x.headers = []byte("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n")
+	}
+	w.fail(x, status, err.Error())
+}
+
+// socketTopics are the channels that a WebSocket begins with: none, if the request names none.
+func (x *exchange) socketTopics() ([]hub.Topic, error) {
+	if !x.has(x.query, "cname") {
+		return nil, nil
+	}
+	return x.topicArgs()
+}
+
+// judgePage says whether the page that a browser asks for a WebSocket for may have one, and
+// whether it may publish on it. No browser asks first whether a page may, so that is judged
+// here, by what the page could do by other ways: it may read what it could read of an event
+// stream, and publish if it is this server's own or is named.
+func (w *Web) judgePage(x *exchange) (mayConnect, mayPublish bool) {
+	if !w.pages.foreignPage(x) {
+		return true, true
+	}
+	return w.site.cors[x.side].Origins.Any || w.EventsForAll(), false
+}
+
+// appendForeignPage appends the line that tells a page of another site that it may not do
+// something.
+func appendForeignPage(dst []byte, x *exchange, what string) []byte {
+	dst = fmt.Appendf(dst, "a page of another site may not %s", what)
+	if origin := pageOf(x.req); len(origin) > 0 {
+		dst = append(append(append(dst, " (it is of "...), origin...), ')')
+	}
+	return append(append(append(dst, ": "...), originSetting(x.side)...), " names those that may\n"...)
+}
