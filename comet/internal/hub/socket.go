@@ -2,6 +2,7 @@ package hub
 
 import (
 	"strconv"
+	"time"
 
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
@@ -69,8 +70,8 @@ func (h *Hub) hearing() uint8 {
 // Heard notes that a WebSocket's client has sent something.
 func (h *Hub) Heard(owner uint32) { h.Subs.At(owner).setHeard(h.hearing()) }
 
-// silent says whether a client has sent nothing for two polling timeouts.
-func (h *Hub) silent(sub *Subscriber) bool { return h.hearing()-sub.heard() >= 2*hearings }
+// silence is how many steps of two polling timeouts a client has left to send something.
+func (h *Hub) silence(sub *Subscriber) int { return 2*hearings - int(h.hearing()-sub.heard()) }
 
 // Take takes one of the messages that a client may send in a second, and says whether there
 // was one.
@@ -90,12 +91,18 @@ const bucketShift = 14 // of nanoseconds
 
 // beatSocket sends a ping, or cuts a client that has gone.
 func (h *Hub) beatSocket(sub *Subscriber, c reactor.Conn) {
-	if h.silent(sub) {
+	left := h.silence(sub)
+	if left <= 0 {
 		h.loop.Close(c)
 		return
 	}
 	h.Tally.heartbeats++
 	h.heartbeat(c)
+	if end := time.Duration(left) * h.cfg.PollingTimeout / hearings; left < hearings {
+		if next, armed := h.loop.TimeLeft(c); armed && end < next {
+			h.loop.SetTimer(c, end)
+		}
+	}
 	_ = h.loop.Write(c, pingFrame)
 	if h.loop.Blocked(c) {
 		h.loop.SetTimer(c, h.loop.WriteTime(c))

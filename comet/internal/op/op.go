@@ -72,19 +72,25 @@ const (
 )
 
 // Parse reads a text, which is UTF-8. Members may come in any order; those that are unknown,
-// and null, are passed over. Strings that have to be decoded are appended to room. Where the
-// text is wrong, the operation has the id if that came before.
+// and null, are passed over. Strings that have to be decoded are appended to room. Where a
+// member is wrong, the operation has the others, so that the answer can have the id.
 func Parse(text, room []byte) (o Op, decoded []byte, err error) {
 	r := reader{text: text, room: room}
-	err = r.object(&o)
-	if err == nil && o.Kind == None {
+	var wrong error
+	err = r.object(&o, &wrong)
+	switch {
+	case err != nil:
+	case wrong != nil:
+		err = wrong
+	case o.Kind == None:
 		err = errOp
 	}
 	return o, r.room, err
 }
 
-// object reads the operation's object, behind which nothing may follow.
-func (r *reader) object(o *Op) error {
+// object reads the operation's object, behind which nothing may follow. wrong is what is wrong
+// with its first member that is.
+func (r *reader) object(o *Op, wrong *error) error {
 	r.space()
 	if !r.take('{') {
 		return errSyntax
@@ -114,8 +120,8 @@ func (r *reader) object(o *Op) error {
 		if err := r.skip(); err != nil {
 			return err
 		}
-		if err := r.member(o, string(name), r.text[at:r.at], &seen); err != nil {
-			return err
+		if err := r.member(o, string(name), r.text[at:r.at], &seen); err != nil && *wrong == nil {
+			*wrong = err
 		}
 		r.space()
 	}

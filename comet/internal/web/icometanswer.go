@@ -16,16 +16,13 @@ import (
 // refused appends the response to a request that the channel's home has refused, and says
 // whether it has.
 func (r *responder) refused(dst []byte, reply *pendingReply) (response []byte, refused bool) {
-	status, reason, seconds := 503, noChannelMemory, limit.RefusedSeconds
-	switch reply.code {
-	case mail.CodeOK, mail.CodeNone:
+	if reply.code == mail.CodeOK || reply.code == mail.CodeNone {
 		return dst, false
-	case mail.CodeTooMany:
-		status, reason = 429, r.cfg.tooManyChannels()
-	case mail.CodeTooFast:
-		status, reason, seconds = 429, r.cfg.tooFast(limit.PublishRatePerChannel), reply.seconds()
-	case mail.CodeDelivering:
-		reason = r.cfg.tooMuchDelivering()
+	}
+	status, reason := r.cfg.refusal(reply.code)
+	seconds := limit.RefusedSeconds
+	if reply.code == mail.CodeTooFast {
+		seconds = reply.seconds()
 	}
 	r.totals.Refused.Add(1)
 	x := reply.exchange()
@@ -33,6 +30,19 @@ func (r *responder) refused(dst []byte, reply *pendingReply) (response []byte, r
 	x.headers = r.Object
 	r.Body = append(append(r.Body[:0], reason...), '\n')
 	return r.appendResponse(dst, &x, status, frame.TypeText, r.Body), true
+}
+
+// refusal is why a channel's home refuses what it is asked, with a status.
+func (c *Config) refusal(code mail.Code) (status int, reason string) {
+	switch code {
+	case mail.CodeTooMany:
+		return 429, c.tooManyChannels()
+	case mail.CodeTooFast:
+		return 429, c.tooFast(limit.PublishRatePerChannel)
+	case mail.CodeDelivering:
+		return 503, c.tooMuchDelivering()
+	}
+	return 503, noChannelMemory
 }
 
 const noChannelMemory = "out of memory for another channel"

@@ -94,7 +94,8 @@ func (w *Web) takePub(c reactor.Conn, o *op.Op) {
 		w.failOp(c, o, status, reason)
 		return
 	}
-	m := mail.Mail{Kind: mail.Publish, Conn: c, Nlen: uint8(len(o.Cname))}
+	m := mail.OfRequest(mail.Publish, mail.ReplyTo{Conn: c})
+	m.Nlen = uint8(len(o.Cname))
 	m.Buf = pool.NameBuffer(o.Cname)
 	if !o.Quoted {
 		m.Buf.B = msg.AppendEscaped(m.Buf.B, o.Content)
@@ -106,7 +107,7 @@ func (w *Web) takePub(c reactor.Conn, o *op.Op) {
 		return
 	}
 	s := w.sockets.open(c)
-	m.Slot = s.await(o)
+	m.SetReply(s.await(o))
 	w.Send(w.homes.Of(o.Cname), m)
 }
 
@@ -163,8 +164,8 @@ func (w *Web) answerOp(m *mail.Mail) {
 	if s == nil {
 		return // it is ending
 	}
-	p := &s.ops[m.Slot-s.first]
-	p.code, p.seq, p.n, p.done = m.Code, m.Seq, m.N, true
+	p := &s.ops[m.Reply()-s.first]
+	p.code, p.seq, p.done = m.Code, m.Seq, true
 	w.sockets.markReady(s)
 }
 
@@ -223,21 +224,13 @@ func (w *Web) appendAnswer(p *pendingOp) {
 		return
 	}
 	object := w.Object[:0]
-	switch p.code {
-	case mail.CodeOK:
+	if p.code == mail.CodeOK {
 		object = append(strconv.AppendInt(append(object, `{"type":"ok","seq":`...), int64(p.seq), 10), '}')
-	case mail.CodeTooMany:
-		object = appendFailure(object, "429", w.cfg.tooManyChannels())
-	case mail.CodeTooFast:
-		object = appendFailure(object, "429", w.cfg.tooFast(limit.PublishRatePerChannel))
-	case mail.CodeDelivering:
-		object = appendFailure(object, "503", w.cfg.tooMuchDelivering())
-	default:
-		object = appendFailure(object, "503", noChannelMemory)
-	}
-	if p.code != mail.CodeOK {
+	} else {
 		w.totals.Refused.Add(1)
 		k.counts.Failed[p.kind]++
+		status, reason := w.cfg.refusal(p.code)
+		object = appendFailure(object, strconv.Itoa(status), reason)
 	}
 	w.Object = withID(object, p.id[:p.idLen])
 	k.out = websocket.AppendFrame(k.out, websocket.Text, w.Object)

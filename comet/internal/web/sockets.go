@@ -34,11 +34,9 @@ type pendingOp struct {
 	code   mail.Code
 	idLen  uint8
 	id     [op.MaxID]byte
-	seq, n int32
+	seq    int32  // of the message that was published, or the code of the Close frame
 	text   string // the whole answer, if it was known at once
 }
-
-func (p *pendingOp) setID(id []byte) { p.idLen = uint8(copy(p.id[:], id)) }
 
 // busy says whether operations are under way.
 func (s *socket) busy() bool { return len(s.ops) > 0 || s.waiting }
