@@ -95,8 +95,7 @@ func TestWebSocketMessages(t *testing.T) {
 
 // epochOf is the epoch of a channel that lives.
 func epochOf(st *stage, cname string) string {
-	home := &st.srv.shards[st.srv.homes.Of([]byte(cname))].broker
-	return string(record.AppendEpoch(nil, home.Channels.At(home.Find([]byte(cname))).Gen))
+	return string(record.AppendEpoch(nil, audited(st.t, st.srv.shards[st.srv.homes.Of([]byte(cname))], cname).Ref.Gen))
 }
 
 func TestWebSocketRefusals(t *testing.T) {

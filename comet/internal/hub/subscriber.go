@@ -70,7 +70,7 @@ func (sub *Subscriber) poll() bool           { return sub.Transport.Row().Poll }
 // record is free.
 func (h *Hub) Enter(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) bool {
 	i := h.newSub(c, cb, sub, wants)
-	if i != 0 {
+	if i != 0 && len(wants) > 0 { // a WebSocket may begin without any
 		h.subscribeAll(i, c, wants)
 	}
 	return i != 0
