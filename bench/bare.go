@@ -2,72 +2,103 @@ package bench
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
+	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"ccomet/bench/target"
 )
 
-// The bare process is what the server is held against: one thread that makes
-// the system calls that cannot be done without, straight from the kernel's
-// interface, and keeps nothing but a descriptor a connection.
+// The bare program is what servers are held against: one thread that makes the
+// system calls that cannot be done without, straight from the kernel's
+// interface, and does nothing else. It is a C program (bare/bare.c), because Go
+// takes some processor time of its own; where there is no C compiler, this one.
 //
-//	"config JSON"     a bareConfig, first of all
-//	"accept N"        it accepts N connections, sends each the head of a stream
-//	                  and a next_seq, and answers "accepted N"
-//	"write N"         it writes N messages to every connection, one after the
-//	                  other, and answers "wrote N"
-//	"beat N"          it writes a heartbeat to every connection over N seconds, in
-//	                  steps of half a second, and answers "beat N"
-//	"serve"           it accepts publishers, and for each request reads it, takes
-//	                  the channel's number and the content from it, writes a
-//	                  message to that channel's connection and answers the
-//	                  publisher, until its input ends
-type bareConfig struct {
-	Own  bool // connections have channels of their own, by number
-	Run  uint32
-	Size int
+// It prints "address HOST:PORT" first, and serves /stream, /poll and /push as
+// far as the harness uses them. Its arguments are
+//
+//	own        connections have channels of their own; else all are one channel's
+//	coalesce   what is published in one piece is written in one piece to each
+//	           stream; of one channel alone
+//
+// and it is told
+//
+//	"beat N"   write a heartbeat to every stream over N seconds, in steps of half
+//	           a second, and answer "beat N"
+//
+// A request is known to be whole, or at the end of what is read.
+type bare struct {
+	own, coalesce, polling bool // polling: a poll has been seen
+	ep, listener           int
+	channels               []bareChannel
+	conns                  []bareConn // by descriptor
+	frame, line            []byte
+	answers                []byte // to a publisher, for all that it asked in one piece
+	gathered               []byte // coalesce: what was published in one piece
+	commands               []byte // the beginning of a line
+	in                     []byte
 }
 
-const bareHead = "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 06:18:00 GMT\r\nContent-Type: application/json; charset=utf-8\r\n" +
+// bareChannel is the connections that are to get its next message and, for polls,
+// what was published and is not known to have come.
+type bareChannel struct {
+	fds   []int32
+	kept  [][]byte
+	first int // the number of the first that is kept
+	next  int // of the next message
+}
+
+type bareConn struct {
+	channel, place int // place in the channel's fds; -1: none
+	rest           []byte
+}
+
+const bareStreamHead = "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 06:18:00 GMT\r\nContent-Type: application/json; charset=utf-8\r\n" +
 	"Cache-Control: no-cache, no-transform\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\nX-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-const bareAnswer = "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 06:18:00 GMT\r\nContent-Type: application/json; charset=utf-8\r\n" +
-	"Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 14\r\n\r\n{\"type\":\"ok\"}\n"
+const bareAnswerHead = "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 06:18:00 GMT\r\nContent-Type: application/json; charset=utf-8\r\n" +
+	"Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\nContent-Length: "
 
-type bare struct {
-	bareConfig
-	format   format
-	clock    clock
-	content  []byte
-	listener int
-	fds      []int32
-	seqs     []int32 // served channels: the next number of each
-	frame    []byte
-	in       [4096]byte
+// RunBare is the bare process.
+func RunBare(words []string) error {
+	runtime.LockOSThread()
+	b := &bare{own: slices.Contains(words, "own"), coalesce: slices.Contains(words, "coalesce"), in: make([]byte, 1<<18)}
+	if err := b.open(); err != nil {
+		return err
+	}
+	events := make([]unix.EpollEvent, 512)
+	for {
+		n, err := unix.EpollWait(b.ep, events, -1)
+		if err != nil && err != unix.EINTR {
+			return err
+		}
+		for _, ev := range events[:max(n, 0)] {
+			switch int(ev.Fd) {
+			case b.listener:
+				err = b.acceptable()
+			case 0:
+				if !b.told() {
+					return nil
+				}
+			default:
+				b.readable(ev.Fd)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
 }
 
-// RunBare is the bare process. It prints "address HOST:PORT" first.
-func RunBare() error {
-	runtime.LockOSThread()
-	lines := commands()
-	first, ok := <-lines
-	if !ok {
-		return nil
+func (b *bare) open() (err error) {
+	if b.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return err
 	}
-	b := &bare{clock: newClock()}
-	if err := json.Unmarshal([]byte(strings.TrimPrefix(first, "config ")), &b.bareConfig); err != nil {
-		return fmt.Errorf("bare: configuration: %w", err)
-	}
-	b.format = newFormat(b.Run, b.Size)
-	var err error
 	if b.listener, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
 		return err
 	}
@@ -84,177 +115,78 @@ func RunBare() error {
 	if err != nil {
 		return err
 	}
+	for _, fd := range []int{b.listener, 0} {
+		if err = b.watch(fd); err != nil {
+			return err
+		}
+	}
 	fmt.Printf("address 127.0.0.1:%d\n", name.(*unix.SockaddrInet4).Port)
-	for line := range lines {
-		word, rest, _ := strings.Cut(line, " ")
-		n, _ := strconv.Atoi(rest)
-		switch word {
-		case "accept":
-			err = b.accept(n)
-			fmt.Println("accepted", len(b.fds))
-		case "write":
-			b.write(n)
-			fmt.Println("wrote", n)
-		case "beat":
+	return nil
+}
+
+func (b *bare) watch(fd int) error {
+	return unix.EpollCtl(b.ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+}
+
+func (b *bare) acceptable() error {
+	fd, _, err := unix.Accept4(b.listener, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+	if err != nil {
+		return err
+	}
+	for len(b.conns) <= fd {
+		b.conns = append(b.conns, bareConn{})
+	}
+	b.conns[fd].place = -1
+	return b.watch(fd)
+}
+
+// told reads what the harness says, and returns false at the end of it.
+func (b *bare) told() bool {
+	n, _ := os.Stdin.Read(b.in)
+	if n <= 0 {
+		return false
+	}
+	b.commands = append(b.commands, b.in[:n]...)
+	for {
+		line, rest, whole := bytes.Cut(b.commands, []byte("\n"))
+		if !whole {
+			return true
+		}
+		if seconds, ok := strings.CutPrefix(string(line), "beat "); ok {
+			n, _ := strconv.Atoi(seconds)
 			b.beat(n)
 			fmt.Println("beat", n)
-		case "serve":
-			go func() { // its input is still read, so that it ends with it
-				runtime.LockOSThread()
-				fail("bare: %v", b.serve())
-			}()
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *bare) accept(n int) error {
-	for range n {
-		fd, _, err := unix.Accept4(b.listener, unix.SOCK_CLOEXEC)
-		if err != nil {
-			return err
-		}
-		request, err := unix.Read(fd, b.in[:])
-		if err != nil {
-			return err
-		}
-		hello := append([]byte(bareHead), chunk("{\"type\":\"next_seq\",\"cname\":\"0000000000000000\",\"seq\":1,\"content\":\"\"}\n")...)
-		if _, err = unix.Write(fd, hello); err != nil {
-			return err
-		}
-		if err = unix.SetNonblock(fd, true); err != nil {
-			return err
-		}
-		channel := len(b.fds)
-		if b.Own {
-			channel = channelNumber(b.in[:request])
-		}
-		b.put(channel, int32(fd))
-	}
-	return nil
-}
-
-// put keeps a connection.
-func (b *bare) put(channel int, fd int32) {
-	for len(b.fds) <= channel {
-		b.fds = append(b.fds, -1)
-		b.seqs = append(b.seqs, 1)
-	}
-	b.fds[channel] = fd
-}
-
-// channelNumber is the number that a request's channel has for a name.
-func channelNumber(request []byte) int {
-	const key = "cname="
-	at := bytes.Index(request, []byte(key))
-	if at < 0 || len(request) < at+len(key)+target.ChannelName {
-		fail("bare: no channel in %q", request)
-	}
-	n := 0
-	for _, c := range request[at+len(key):][:target.ChannelName] {
-		n = n*10 + int(c-'0')
-	}
-	return n
-}
-
-func chunk(payload string) []byte { return fmt.Appendf(nil, "%x\r\n%s\r\n", len(payload), payload) }
-
-// frame frames a message as the server does, without what formatting costs.
-func (b *bare) appendFrame(dst []byte, channel int, seq int32, content []byte) []byte {
-	const head, middle, tail = "{\"type\":\"data\",\"cname\":\"", "\",\"seq\":", ",\"content\":\""
-	var digits [12]byte
-	number := strconv.AppendInt(digits[:0], int64(seq), 10)
-	size := len(head) + target.ChannelName + len(middle) + len(number) + len(tail) + len(content) + len("\"}\n")
-	dst = append(strconv.AppendInt(dst, int64(size), 16), "\r\n"...)
-	dst = target.AppendDigits(append(dst, head...), uint64(channel), target.ChannelName)
-	dst = append(append(append(append(dst, middle...), number...), tail...), content...)
-	return append(dst, "\"}\n\r\n"...)
-}
-
-func (b *bare) write(n int) {
-	for range n {
-		b.content = b.format.append(b.content[:0], message{number: uint32(b.seqs[0]), sent: b.clock.now()})
-		b.frame = b.appendFrame(b.frame[:0], 0, b.seqs[0], b.content)
-		b.seqs[0]++
-		for _, fd := range b.fds {
-			if got := rawWrite(fd, b.frame); got != len(b.frame) {
-				fail("bare: a short write: %d", got)
-			}
-		}
+		b.commands = rest
 	}
 }
 
-// beat spreads one heartbeat a connection over a time.
+// beat spreads one heartbeat a stream over a time.
 func (b *bare) beat(seconds int) {
 	steps := seconds * 2
-	frame := chunk("{\"type\":\"noop\",\"cname\":\"0000000000000000\",\"seq\":0,\"content\":\"\"}\n")
+	frame := appendChunk(nil, []byte("{\"type\":\"noop\",\"cname\":\"0000000000000000\",\"seq\":0,\"content\":\"\"}\n"))
 	pause := unix.Timespec{Nsec: int64(500 * time.Millisecond)}
+	fds := b.channel(0).fds
 	for step := range steps {
-		for _, fd := range b.fds[len(b.fds)*step/steps : len(b.fds)*(step+1)/steps] {
-			rawWrite(fd, frame)
+		for _, fd := range fds[len(fds)*step/steps : len(fds)*(step+1)/steps] {
+			bareWrite(fd, frame)
 		}
 		_ = unix.Nanosleep(&pause, nil)
 	}
 }
 
-func rawWrite(fd int32, p []byte) int {
-	n, _, _ := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
-	return int(n)
-}
-
-// serve is the bare publisher's server: epoll, read, write, write.
-func (b *bare) serve() error {
-	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return err
+// bareWrite writes all of p, in one call.
+func bareWrite(fd int32, p []byte) {
+	if len(p) == 0 {
+		return
 	}
-	add := func(fd int) error {
-		return unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
-	}
-	if err = add(b.listener); err != nil {
-		return err
-	}
-	answer := []byte(bareAnswer)
-	events := make([]unix.EpollEvent, 512)
-	for {
-		n, err := unix.EpollWait(ep, events, -1)
-		if err != nil && err != unix.EINTR {
-			return err
-		}
-		for _, ev := range events[:max(n, 0)] {
-			if int(ev.Fd) == b.listener {
-				fd, _, err := unix.Accept4(b.listener, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
-				if err != nil {
-					return err
-				}
-				if err = add(fd); err != nil {
-					return err
-				}
-				continue
-			}
-			got, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(ev.Fd), uintptr(unsafe.Pointer(&b.in[0])), uintptr(len(b.in)))
-			if errno != 0 || got == 0 {
-				unix.Close(int(ev.Fd))
-				continue
-			}
-			channel := channelNumber(b.in[:got])
-			b.frame = b.appendFrame(b.frame[:0], channel, b.seqs[channel], contentOf(b.in[:got]))
-			b.seqs[channel]++
-			rawWrite(b.fds[channel], b.frame)
-			rawWrite(ev.Fd, answer)
-		}
+	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	if int(n) != len(p) {
+		fail("bare: a short write: %v", errno)
 	}
 }
 
-// contentOf is what a request publishes.
-func contentOf(request []byte) []byte {
-	_, content, _ := bytes.Cut(request, []byte("content="))
-	content, _, found := bytes.Cut(content, []byte(" "))
-	if !found {
-		fail("bare: no content in %q", request)
-	}
-	return content
+func appendChunk(dst, payload []byte) []byte {
+	dst = append(strconv.AppendInt(dst, int64(len(payload)), 16), "\r\n"...)
+	return append(append(dst, payload...), "\r\n"...)
 }

@@ -6,40 +6,7 @@ import (
 
 	"ccomet/bench/proc"
 	"ccomet/bench/result"
-	"ccomet/bench/target"
 )
-
-// The bare program takes turns with the server: a machine's speed drifts, the
-// ratio within a round less so.
-
-// The bare program's way to be subscribed to and published to:
-// this server's.
-var bareTransport = target.Transport{Path: "/stream?cname={channel}&seq={seq}", Cursor: target.ICometCursor}
-var barePublish = target.Publish{Method: "GET", Path: "/push?cname={channel}&content={content}", Status: []int{200}, Pipeline: true}
-
-// startBare starts the bare program, with so many subscribers of its own.
-func (r *run) startBare(subscribers int, own bool) (b *child, address string, s *swarm, err error) {
-	if b, err = startChild("bare", nil); err != nil {
-		return nil, "", nil, err
-	}
-	r.closers = append(r.closers, b.close)
-	if err = b.configure(bareConfig{Own: own, Run: r.id, Size: r.Size}); err != nil {
-		return nil, "", nil, err
-	}
-	if address, err = b.hear(r.ctx, "address"); err != nil {
-		return nil, "", nil, err
-	}
-	s = newSwarm(clientConfig{Address: address, Transport: bareTransport, Own: own, Together: opening, Run: r.id, Size: r.Size}, r.PerClient)
-	r.closers = append(r.closers, s.close)
-	if err = b.tell("accept %d", subscribers); err != nil {
-		return nil, "", nil, err
-	}
-	if err = s.open(r.ctx, subscribers, 1); err != nil {
-		return nil, "", nil, err
-	}
-	_, err = b.hear(r.ctx, "accepted")
-	return b, address, s, err
-}
 
 // meter measures the processor time that something takes of several processes.
 type meter struct {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"ccomet/bench/proc"
 	"ccomet/bench/result"
 )
 
@@ -31,10 +30,10 @@ func (o *Options) Channels(ctx context.Context, c ChannelsConfig) (*result.Resul
 	}
 	defer r.close()
 	res := r.result(result.KindChannels)
-	m := &channelling{run: r, c: c, out: &result.Channels{Publishes: c.Publishes, Connections: c.Publishers}}
-	res.Channels = m.out
+	m := &channelling{run: r, c: c, Channels: &result.Channels{Publishes: c.Publishes, Connections: c.Publishers}}
+	res.Channels = m.Channels
 	err = m.measure()
-	if m.out.Rounds > 0 {
+	if m.Rounds > 0 {
 		err = errors.Join(err, m.summary())
 	}
 	r.ended(res)
@@ -44,42 +43,25 @@ func (o *Options) Channels(ctx context.Context, c ChannelsConfig) (*result.Resul
 // channelling is a Channels under way.
 type channelling struct {
 	*run
-	out        *result.Channels
+	*result.Channels
 	c          ChannelsConfig
-	ours, bars contestant
+	ours, bars *contestant
 	rounds     rounds
 }
 
-// contestant is a server with its subscribers and its publisher.
-type contestant struct {
-	server    proc.Process
-	swarm     *swarm
-	publisher *child
-	meter     meter
-}
-
 func (m *channelling) measure() (err error) {
-	m.Progress.begin("connections", int64(m.Connections))
-	m.ours = contestant{server: m.server.Process, swarm: m.run.swarm(0, true)}
-	m.ours.swarm.moved = func(subscribed, _ int64) { m.Progress.at(subscribed) }
-	if err = m.ours.swarm.open(m.ctx, m.Connections, 1); err != nil {
-		return err
-	}
-	m.ours.swarm.moved = func(int64, int64) {}
-	m.server.quiet(m.ctx) // see Fanout
-	if m.ours.publisher, err = m.publisher(0, m.Connections, m.c.Publishers, 1); err != nil {
-		return err
-	}
-	b, address, swarm, err := m.startBare(m.Connections, true)
-	if err != nil {
+	m.ours = m.contestant(true)
+	if m.bars, err = m.bare(true, m.transport.Once, false); err != nil {
 		return fmt.Errorf("the bare program: %w", err)
 	}
-	if err = b.tell("serve"); err != nil {
-		return err
-	}
-	m.bars = contestant{server: b.Process, swarm: swarm}
-	if m.bars.publisher, err = m.publisherAt(address, barePublish, 0, m.Connections, m.c.Publishers, 1); err != nil {
-		return err
+	m.BareLanguage = m.bareLanguage
+	for _, c := range []*contestant{m.ours, m.bars} {
+		if err = c.subscribe(m.run.Connections); err != nil {
+			return err
+		}
+		if err = c.publishOver(m.c.Publishers, 1); err != nil {
+			return err
+		}
 	}
 	m.Progress.begin("rounds", int64(m.c.Rounds+1))
 	for n := range m.c.Rounds + 1 {
@@ -92,64 +74,37 @@ func (m *channelling) measure() (err error) {
 }
 
 func (m *channelling) round(counts bool) error {
-	ours, rate, err := m.turn(&m.ours)
+	t, err := m.ours.turn(load{publishes: m.c.Publishes})
 	if err != nil {
 		return err
 	}
-	bare, _, err := m.turn(&m.bars)
+	b, err := m.bars.turn(load{publishes: m.c.Publishes})
 	if err != nil {
 		return err
 	}
 	if !counts {
-		return m.ours.swarm.tell("fresh")
+		return m.ours.subscribers.tell("fresh")
 	}
-	m.rounds.add(ours[0], bare[0], ours[1], rate)
-	m.out.Rounds++
-	m.print("%s: %.0f publishes a second; server %.2f µs each with its delivery, bare program %.2f: ratio %.3f; client %.2f",
-		m.title(), rate, ours[0].Micros, bare[0].Micros, ours[0].Micros/bare[0].Micros, ours[1].Micros)
+	ours, bare, client := each(t.server, m.c.Publishes), each(b.server, m.c.Publishes), each(t.client, m.c.Publishes)
+	rate := float64(m.c.Publishes) / t.took.Seconds()
+	m.rounds.add(ours, bare, client, rate)
+	m.Rounds++
+	m.line("", rate, ours, bare, client, ours.Micros/bare.Micros)
 	return nil
 }
 
-// turn is one contestant's part of a round.
-func (m *channelling) turn(c *contestant) (costs []result.Cost, rate float64, err error) {
-	if c.meter.read == nil {
-		c.meter.read = []func() (proc.CPU, error){c.server.CPU, func() (proc.CPU, error) {
-			sum, err := c.swarm.cpu()
-			if err != nil {
-				return sum, err
-			}
-			p, err := c.publisher.CPU()
-			return sum.Add(p), err
-		}}
-	}
-	if err = c.meter.start(); err != nil {
-		return nil, 0, err
-	}
-	if err = c.swarm.expect(m.c.Publishes / m.Connections); err != nil {
-		return nil, 0, err
-	}
-	if _, err = c.publisher.ask(m.ctx, "published", "publish %d", m.c.Publishes); err != nil {
-		return nil, 0, err
-	}
-	if err = m.arrived(c.swarm); err != nil {
-		return nil, 0, err
-	}
-	costs, took, err := c.meter.stop(m.c.Publishes)
-	return costs, float64(m.c.Publishes) / took.Seconds(), err
-}
-
-func (m *channelling) title() string {
-	return fmt.Sprintf("%s, %d channels of one %s subscriber, %d publishing connections", m.Target.Label, m.Connections, m.transportName(), m.c.Publishers)
+// line prints a round, or the medians.
+func (m *channelling) line(what string, rate float64, server, bare, client result.Cost, ratio float64) {
+	m.print("%s, %d channels of one %s subscriber, %d publishing connections: %s%.0f publishes a second; server %.2f µs each with its delivery, bare program in %s %.2f: ratio %.3f; client %.2f",
+		m.Target.Label, m.run.Connections, m.transportName(), m.c.Publishers, what, rate, server.Micros, m.bareLanguage, bare.Micros, ratio, client.Micros)
 }
 
 // summary is the medians of the rounds there were, and the verdict.
 func (m *channelling) summary() (err error) {
-	o := m.out
-	o.Ratios, o.Ratio, o.PublishesPerSecond = m.rounds.ratios, median(m.rounds.ratios), median(m.rounds.rates)
-	o.Server, o.Bare, o.Client = m.rounds.costs()
-	m.print("%s: medians of %d rounds: %.0f publishes a second; server %.2f µs each with its delivery, bare program %.2f: ratio %.3f; client %.2f",
-		m.title(), o.Rounds, o.PublishesPerSecond, o.Server.Micros, o.Bare.Micros, o.Ratio, o.Client.Micros)
-	o.Check, _, o.Latency, err = m.verdict(m.ours.swarm)
-	m.print("%s", latencyLine(o.Latency))
+	m.Ratios, m.Ratio, m.PublishesPerSecond = m.rounds.ratios, median(m.rounds.ratios), median(m.rounds.rates)
+	m.Server, m.Bare, m.Client = m.rounds.costs()
+	m.line(fmt.Sprintf("medians of %d rounds: ", m.Rounds), m.PublishesPerSecond, m.Server, m.Bare, m.Client, m.Ratio)
+	m.Check, _, m.Latency, err = m.verdict(m.ours.subscribers)
+	m.print("%s", latencyLine(m.Latency))
 	return err
 }

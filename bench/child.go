@@ -38,7 +38,12 @@ func startChild(name string, moved func(string)) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &child{name: name, moved: moved, cmd: exec.Command(self, name), lines: make(chan string, 16), alive: make(chan struct{}, 1)}
+	return startProgram(name, moved, self, name)
+}
+
+// startProgram runs any program that speaks as a child does.
+func startProgram(name string, moved func(string), argv ...string) (c *child, err error) {
+	c = &child{name: name, moved: moved, cmd: exec.Command(argv[0], argv[1:]...), lines: make(chan string, 16), alive: make(chan struct{}, 1)}
 	c.cmd.Stderr = os.Stderr
 	// A Ctrl-C is for the harness, which then ends its children.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -50,7 +50,7 @@ func (m *holding) churned() error {
 	if err := m.swarm.back(m.ctx); err != nil {
 		return err
 	}
-	m.server.quiet(m.ctx)
+	atRest(m.ctx, m.server.Process)
 	last, err := m.sample(m.Connections)
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"ccomet/bench/proc"
 	"ccomet/bench/result"
 )
 
@@ -19,6 +18,11 @@ type FanoutConfig struct {
 // Fanout measures what a delivery costs when a message goes to many subscribers
 // of one channel, and how long it takes; beside a bare loop of write calls of
 // the same bytes to as many connections, in turn with it.
+//
+// A server may write a burst to a subscriber in one call, where the bare loop makes
+// as many as there are messages: how much that saves is one figure (Ratio), which is
+// of coalescing. What the server's own work costs is another (BurstRatio), beside a
+// bare loop that makes one call of a burst too.
 func (o *Options) Fanout(ctx context.Context, f FanoutConfig) (*result.Result, error) {
 	if f.Burst < 1 || f.Messages < 1 || f.Messages%f.Burst != 0 || f.Rounds < 1 {
 		return nil, fmt.Errorf("%d messages in bursts of %d, %d rounds: want a multiple, and a round at least", f.Messages, f.Burst, f.Rounds)
@@ -45,34 +49,27 @@ type fanning struct {
 	*run
 	*result.Fanout
 	f          FanoutConfig
-	swarm      *swarm // of the server
-	publisher  *child
-	bare       *child
-	bareSwarm  *swarm // of the bare loop
-	ours, bars meter
+	ours, bars *contestant
+	coalescing *contestant // the bare loop that writes a burst in one call; nil without bursts
 	rounds     rounds
+	bursts     rounds // those beside coalescing
 }
 
 func (m *fanning) measure() (err error) {
-	m.Progress.begin("connections", int64(m.Connections))
-	m.swarm = m.run.swarm(0, false)
-	m.swarm.moved = func(subscribed, _ int64) { m.Progress.at(subscribed) }
-	if err = m.swarm.open(m.ctx, m.Connections, 1); err != nil {
+	m.ours = m.contestant(false)
+	if err = m.subscribe(m.ours, m.Connections); err != nil {
 		return err
 	}
-	m.server.quiet(m.ctx) // a server of several processes may answer before all of them know
-	if m.publisher, err = m.run.publisher(0, 1, 1, m.f.Burst); err != nil {
+	if m.bars, err = m.bareLoop(false); err != nil {
 		return err
 	}
-	// A process of the bare program has as many descriptors as any.
-	bares := min(m.Connections, descriptorLimit()-spare)
-	if m.bare, _, m.bareSwarm, err = m.startBare(bares, false); err != nil {
-		return fmt.Errorf("the bare loop: %w", err)
+	if m.f.Burst > 1 && !m.transport.Once { // polls are answered with what there is
+		if m.coalescing, err = m.bareLoop(true); err != nil {
+			return err
+		}
 	}
-	m.ours.read = []func() (proc.CPU, error){m.server.CPU, m.harness}
-	m.bars.read = []func() (proc.CPU, error){m.bare.CPU}
+	m.BareLanguage = m.bareLanguage
 	m.Progress.begin("rounds", int64(m.f.Rounds+1))
-	m.swarm.moved = func(int64, int64) {}
 	for n := range m.f.Rounds + 1 {
 		if err = m.round(n > 0); err != nil {
 			return err
@@ -82,83 +79,84 @@ func (m *fanning) measure() (err error) {
 	return nil
 }
 
-// harness is what the measuring itself costs.
-func (m *fanning) harness() (proc.CPU, error) {
-	c, err := m.swarm.cpu()
-	if err != nil {
-		return c, err
+func (m *fanning) subscribe(c *contestant, n int) error {
+	if err := c.subscribe(n); err != nil {
+		return err
 	}
-	p, err := m.publisher.CPU()
-	return c.Add(p), err
+	return c.publishOver(1, m.f.Burst)
+}
+
+// bareLoop is the bare program with as many streams as it may have.
+func (m *fanning) bareLoop(coalesce bool) (*contestant, error) {
+	c, err := m.bare(false, false, coalesce)
+	if err == nil {
+		err = m.subscribe(c, min(m.Connections, descriptorLimit()-spare))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the bare loop: %w", err)
+	}
+	return c, nil
+}
+
+// turn is a contestant's part of a round: costs are a delivery.
+func (m *fanning) turn(c *contestant) (server, client result.Cost, rate float64, err error) {
+	t, err := c.turn(load{publishes: m.f.Messages, burst: m.f.Burst})
+	n := m.f.Messages * c.subscribers.subscribers()
+	return each(t.server, n), each(t.client, n), float64(n) / t.took.Seconds(), err
 }
 
 func (m *fanning) round(counts bool) error {
-	if err := m.ours.start(); err != nil {
-		return err
-	}
-	for range m.f.Messages / m.f.Burst {
-		if err := m.swarm.expect(m.f.Burst); err != nil {
-			return err
-		}
-		if _, err := m.publisher.ask(m.ctx, "published", "publish %d", m.f.Burst); err != nil {
-			return err
-		}
-		if err := m.arrived(m.swarm); err != nil {
-			return err
-		}
-	}
-	ours, took, err := m.ours.stop(m.f.Messages * m.Connections)
+	ours, client, rate, err := m.turn(m.ours)
 	if err != nil {
 		return err
 	}
-	bare, err := m.bareRound()
+	bare, _, _, err := m.turn(m.bars)
 	if err != nil {
 		return err
+	}
+	var coalesced result.Cost
+	if m.coalescing != nil {
+		if coalesced, _, _, err = m.turn(m.coalescing); err != nil {
+			return err
+		}
 	}
 	if !counts {
-		return m.swarm.tell("fresh")
+		return m.ours.subscribers.tell("fresh")
 	}
-	rate := float64(m.f.Messages*m.Connections) / took.Seconds()
-	m.rounds.add(ours[0], bare, ours[1], rate)
+	m.rounds.add(ours, bare, client, rate)
+	m.bursts.add(ours, coalesced, client, rate)
 	m.Rounds++
-	m.print("%s: %.0f deliveries a second; server %.2f µs each (%.2f user), bare loop %.2f (%.2f): ratio %.3f; client %.2f",
-		m.title(), rate, ours[0].Micros, ours[0].UserMicros, bare.Micros, bare.UserMicros, ours[0].Micros/bare.Micros, ours[1].Micros)
+	m.print("%s", m.line("", rate, ours, bare, client, coalesced, ours.Micros/bare.Micros, ours.Micros/coalesced.Micros))
 	return nil
 }
 
-func (m *fanning) bareRound() (cost result.Cost, err error) {
-	if err = m.bars.start(); err != nil {
-		return cost, err
-	}
-	for range m.f.Messages {
-		if err = m.bareSwarm.expect(1); err != nil {
-			return cost, err
+// line is a round, or the medians, in words.
+func (m *fanning) line(what string, rate float64, server, bare, client, coalesced result.Cost, ratio, burstRatio float64) string {
+	title := fmt.Sprintf("%s, %d %s subscribers", m.Target.Label, m.Connections, m.transportName())
+	s := fmt.Sprintf("server %.2f µs each (%.2f user), bare loop in %s %.2f (%.2f): ratio %.3f; client %.2f",
+		server.Micros, server.UserMicros, m.bareLanguage, bare.Micros, bare.UserMicros, ratio, client.Micros)
+	if m.f.Burst > 1 {
+		title += fmt.Sprintf(", bursts of %d", m.f.Burst)
+		s = fmt.Sprintf("server %.2f µs each (%.2f user); of coalescing: a bare loop in %s of a call a message %.2f, ratio %.3f",
+			server.Micros, server.UserMicros, m.bareLanguage, bare.Micros, ratio)
+		if m.coalescing != nil {
+			s += fmt.Sprintf("; beside a bare loop of a call a burst %.2f (%.2f user), ratio %.3f", coalesced.Micros, coalesced.UserMicros, burstRatio)
 		}
-		if _, err = m.bare.ask(m.ctx, "wrote", "write 1"); err != nil {
-			return cost, err
-		}
-		if err = m.arrived(m.bareSwarm); err != nil {
-			return cost, err
-		}
+		s += fmt.Sprintf("; client %.2f", client.Micros)
 	}
-	costs, _, err := m.bars.stop(m.f.Messages * m.bareSwarm.subscribers())
-	if err != nil {
-		return cost, err
-	}
-	return costs[0], nil
-}
-
-func (m *fanning) title() string {
-	return fmt.Sprintf("%s, %d %s subscribers, bursts of %d", m.Target.Label, m.Connections, m.transportName(), m.f.Burst)
+	return fmt.Sprintf("%s: %s%.0f deliveries a second; %s", title, what, rate, s)
 }
 
 // summary is the medians of the rounds there were, and the verdict.
 func (m *fanning) summary() (err error) {
 	m.Ratios, m.Ratio, m.DeliveriesPerSecond = m.rounds.ratios, median(m.rounds.ratios), median(m.rounds.rates)
 	m.Server, m.Bare, m.Client = m.rounds.costs()
-	m.print("%s: medians of %d rounds: %.0f deliveries a second; server %.2f µs each (%.2f user), bare loop %.2f (%.2f): ratio %.3f; client %.2f",
-		m.title(), m.Rounds, m.DeliveriesPerSecond, m.Server.Micros, m.Server.UserMicros, m.Bare.Micros, m.Bare.UserMicros, m.Ratio, m.Client.Micros)
-	m.Check, _, m.Latency, err = m.verdict(m.swarm)
+	if m.coalescing != nil {
+		_, m.BareBurst, _ = m.bursts.costs()
+		m.BurstRatio = median(m.bursts.ratios)
+	}
+	m.print("%s", m.line(fmt.Sprintf("medians of %d rounds: ", m.Rounds), m.DeliveriesPerSecond, m.Server, m.Bare, m.Client, m.BareBurst, m.Ratio, m.BurstRatio))
+	m.Check, _, m.Latency, err = m.verdict(m.ours.subscribers)
 	m.print("%s", latencyLine(m.Latency))
 	return err
 }

@@ -60,7 +60,7 @@ type holding struct {
 }
 
 func (m *holding) measure(res *result.Result) (err error) {
-	m.server.quiet(m.ctx)
+	atRest(m.ctx, m.server.Process)
 	m.kernel = proc.ReadKernel()
 	if m.Empty, err = m.sample(0); err != nil {
 		return err
@@ -93,7 +93,7 @@ func (m *holding) open() error {
 		}
 		took := time.Since(began)
 		m.Progress.at(int64(m.swarm.subscribers()))
-		m.server.quiet(m.ctx)
+		atRest(m.ctx, m.server.Process)
 		s, err := m.sample(m.swarm.subscribers())
 		if err != nil {
 			return err

@@ -37,21 +37,24 @@ func (o *Options) Idle(ctx context.Context, length time.Duration) error {
 		return fmt.Errorf("only %d heartbeats of %d connections in %v", beats, o.Connections, length)
 	}
 
-	b, _, _, err := r.startBare(o.Connections, false)
+	b, err := r.bare(false, false, false)
 	if err != nil {
 		return err
 	}
-	if before, err = b.CPU(); err != nil {
+	if err = b.subscribe(o.Connections); err != nil {
 		return err
 	}
-	if _, err = b.ask(ctx, "beat", "beat %d", int(length.Seconds()/2)); err != nil {
+	if before, err = b.process.CPU(); err != nil {
 		return err
 	}
-	if after, err = b.CPU(); err != nil {
+	if _, err = b.bare.ask(ctx, "beat", "beat %d", int(length.Seconds()/2)); err != nil {
+		return err
+	}
+	if after, err = b.process.CPU(); err != nil {
 		return err
 	}
 	each, bare := micros(used, beats), micros(after.Sub(before).All, o.Connections)
-	r.print("idle: %d %s subscribers, %v: %v of processor time, %d heartbeats: %.1f µs each, a bare program's writes %.1f: ratio %.2f",
-		o.Connections, r.transportName(), length, used.Round(time.Millisecond), beats, each, bare, each/bare)
+	r.print("idle: %d %s subscribers, %v: %v of processor time, %d heartbeats: %.1f µs each, a bare program's writes (in %s) %.1f: ratio %.2f",
+		o.Connections, r.transportName(), length, used.Round(time.Millisecond), beats, each, r.bareLanguage, bare, each/bare)
 	return nil
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 )
 
@@ -48,16 +49,13 @@ func TestMessageDamaged(t *testing.T) {
 
 func BenchmarkClientLine(b *testing.B) {
 	c := &client{format: newFormat(7, 64), latency: newHistogram(), clock: newClock()}
-	c.Transport = bareTransport
+	c.Transport = bareStream
 	c.stats.Subscribed = 1
 	sub := subscriber{ready: true, next: 1, seq: 1}
 	var lines [][]byte
-	bare := &bare{}
 	for n := range 64 {
 		content := c.format.append(nil, message{number: uint32(n + 1), sent: c.clock.now()})
-		frame := bare.appendFrame(nil, 0, int32(n+1), content)
-		_, line, _ := bytes.Cut(frame, []byte("\r\n"))
-		lines = append(lines, bytes.TrimSuffix(line, []byte("\r\n")))
+		lines = append(lines, fmt.Appendf(nil, `{"type":"data","cname":"0000000000000000","seq":%d,"content":"%s"}`+"\n", n+1, content))
 	}
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
@@ -83,7 +81,7 @@ func TestLinesCutAnywhere(t *testing.T) {
 	}
 	for cut := range text {
 		c := &client{format: f, latency: newHistogram(), carry: map[uint32][]byte{}}
-		c.Transport = bareTransport
+		c.Transport = bareStream
 		sub := subscriber{ready: true, next: 1, seq: 1}
 		c.lines(1, &sub, text[:cut], false)
 		c.lines(1, &sub, text[cut:], true)

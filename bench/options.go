@@ -53,6 +53,8 @@ type run struct {
 	transport *target.Transport
 	started   time.Time
 	closers   []func()
+
+	bareLanguage string // of the bare program, once there is one
 }
 
 // start checks the options and the machine, and starts the server, or finds it.

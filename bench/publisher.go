@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"ccomet/bench/target"
 	"ccomet/httplite"
 	"ccomet/reactor"
@@ -19,6 +21,11 @@ import (
 //	"config JSON"  a publisherConfig, first of all
 //	"publish N"    publish N more messages; it answers "published TOTAL" when all
 //	               are acknowledged
+//	"pace N RATE"  the same on schedule, RATE a second. A message says when it should
+//	               have been sent, and latencies count from there: those who wait
+//	               behind a slow answer are not left out
+//	"answers"      it answers "answers HISTOGRAM" of how long the server took to answer,
+//	               and forgets
 type publisherConfig struct {
 	Address     string
 	Publish     target.Publish
@@ -43,6 +50,8 @@ type publisher struct {
 	goal     int64
 	answered int64
 	said     bool // that all are
+	pace     pace
+	latency  *hdrhistogram.Histogram // of answers
 	head     httplite.Response
 	content  []byte
 	out      []byte
@@ -52,9 +61,10 @@ type publisher struct {
 type publishing struct {
 	conn    reactor.Conn // 0: none
 	open    bool
-	todo    int // to be sent
-	under   int // sent and not answered
-	channel int // the next
+	todo    int     // to be sent
+	due     []int64 // when, of those that are on schedule
+	sent    []int64 // those that are not answered: when they were, or should have been
+	channel int     // the next
 	body    httplite.Body
 	headed  bool
 	closes  bool
@@ -67,7 +77,7 @@ func RunPublisher() error {
 	if !ok {
 		return nil
 	}
-	p := &publisher{clock: newClock()}
+	p := &publisher{clock: newClock(), latency: newHistogram()}
 	if err := json.Unmarshal([]byte(strings.TrimPrefix(first, "config ")), &p.publisherConfig); err != nil {
 		return fmt.Errorf("publisher: configuration: %w", err)
 	}
@@ -97,26 +107,69 @@ func RunPublisher() error {
 func (p *publisher) TurnEnded(time.Time) time.Duration {
 	for _, line := range p.mail.Drain() {
 		var n int
-		if _, err := fmt.Sscanf(line, "publish %d", &n); err != nil {
+		var rate float64
+		switch word, _, _ := strings.Cut(line, " "); word {
+		case "publish":
+			_, err := fmt.Sscanf(line, "publish %d", &n)
+			p.told(err, line)
+			p.publish(n, nil)
+		case "pace":
+			_, err := fmt.Sscanf(line, "pace %d %g", &n, &rate)
+			p.told(err, line)
+			p.goal += int64(n)
+			p.said = false
+			p.told(p.pace.start(p.loop, p.clock.now(), n, rate), line)
+		case "answers":
+			p.report()
+		default:
 			fail("publisher: told %q", line)
-		}
-		p.goal += int64(n)
-		p.said = false
-		for range n {
-			p.lines[p.position%p.Channels%p.Connections].todo++
-			p.position++
-		}
-		for i := range p.lines {
-			p.send(i)
 		}
 	}
 	return -1
 }
 
+func (p *publisher) told(err error, line string) {
+	if err != nil {
+		fail("publisher: told %q: %v", line, err)
+	}
+}
+
+// publish has n more messages sent: each when it is due, or as soon as may be.
+func (p *publisher) publish(n int, due []int64) {
+	if due == nil {
+		p.goal += int64(n)
+		p.said = false
+	}
+	for i := range n {
+		line := &p.lines[p.position%p.Channels%p.Connections]
+		line.todo++
+		if due != nil {
+			line.due = append(line.due, due[i])
+		}
+		p.position++
+	}
+	for i := range p.lines {
+		p.send(i)
+	}
+}
+
+func (p *publisher) report() {
+	encoded, err := p.latency.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		fail("publisher: %v", err)
+	}
+	data, err := json.Marshal(encoded)
+	if err != nil {
+		fail("publisher: %v", err)
+	}
+	fmt.Printf("answers %s\n", data)
+	p.latency.Reset()
+}
+
 // send keeps a connection as busy as it may be.
 func (p *publisher) send(i int) {
 	line := &p.lines[i]
-	if line.todo == 0 || line.under >= p.Depth || line.closes {
+	if line.todo == 0 || len(line.sent) >= p.Depth || line.closes {
 		return
 	}
 	if line.conn == 0 {
@@ -130,14 +183,20 @@ func (p *publisher) send(i int) {
 		return
 	}
 	p.out = p.out[:0]
-	for ; line.todo > 0 && line.under < p.Depth; line.under++ {
+	for line.todo > 0 && len(line.sent) < p.Depth {
 		line.todo--
+		sent := p.clock.now()
+		if len(line.due) > 0 {
+			sent = line.due[0]
+			line.due = line.due[:copy(line.due, line.due[1:])]
+		}
+		line.sent = append(line.sent, sent)
 		channel := line.channel
 		if line.channel += p.Connections; line.channel >= p.Channels {
 			line.channel = i
 		}
 		p.numbers[channel]++
-		m := message{channel: p.Channel + uint32(channel), number: p.numbers[channel], sent: p.clock.now()}
+		m := message{channel: p.Channel + uint32(channel), number: p.numbers[channel], sent: sent}
 		p.content = p.format.append(p.content[:0], m)
 		p.out = p.request.Append(p.out, &target.Vars{Channel: m.channel, Content: p.content})
 	}
@@ -153,6 +212,12 @@ func (p *publisher) Opened(c reactor.Conn) {
 }
 
 func (p *publisher) Received(c reactor.Conn, in []byte) int {
+	if p.loop.Tag(c) == paceTag {
+		if due := p.pace.due(p.loop, c, in); len(due) > 0 {
+			p.publish(len(due), due)
+		}
+		return len(in)
+	}
 	i := int(p.loop.User(c))
 	line := &p.lines[i]
 	used := 0
@@ -176,7 +241,8 @@ func (p *publisher) Received(c reactor.Conn, in []byte) int {
 		used += n
 		if done {
 			line.headed = false
-			line.under--
+			_ = p.latency.RecordValue(max(1, (p.clock.now()-line.sent[0])/1000))
+			line.sent = line.sent[:copy(line.sent, line.sent[1:])]
 			p.answered++
 			if line.closes {
 				p.loop.Close(c)
@@ -207,14 +273,14 @@ func (p *publisher) Drained(reactor.Conn) {}
 
 // Closed is no harm to a connection that was idle: the next request opens another.
 func (p *publisher) Closed(c reactor.Conn, err error) {
-	if err == reactor.ErrStopped {
+	if err == reactor.ErrStopped || p.loop.Tag(c) == paceTag {
 		return
 	}
 	i := int(p.loop.User(c))
 	line := &p.lines[i]
-	if line.under > 0 || !line.open {
+	if len(line.sent) > 0 || !line.open {
 		fail("publishing: the server closed the connection: %v", err)
 	}
-	*line = publishing{todo: line.todo, channel: line.channel}
+	*line = publishing{todo: line.todo, due: line.due, channel: line.channel}
 	p.send(i)
 }

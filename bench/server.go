@@ -166,16 +166,16 @@ func (s *server) end() {
 	}
 }
 
-// quiet waits until the server has nothing left to do, or not much: what
+// atRest waits until a server has nothing left to do, or not much: what
 // connections cost is read when they are at rest.
-func (s *server) quiet(ctx context.Context) {
+func atRest(ctx context.Context, p proc.Process) {
 	const look, most = 50 * time.Millisecond, 40
-	before, err := s.CPU()
+	before, err := p.CPU()
 	for range most {
 		if err != nil || sleep(ctx, look) != nil {
 			return
 		}
-		after, failed := s.CPU()
+		after, failed := p.CPU()
 		if failed != nil || after.Sub(before).All < look/25 {
 			return
 		}

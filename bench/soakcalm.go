@@ -86,7 +86,7 @@ func (m *soaking) alone(ctx context.Context) (bool, string) {
 
 // rest looks at what the server takes when nothing is asked of it, and tells the cycle.
 func (m *soaking) rest(ctx context.Context) error {
-	m.server.quiet(ctx)
+	atRest(ctx, m.server.Process)
 	var c result.SoakCycle
 	var err error
 	if c.ResidentBytes, err = m.memory(ctx); err != nil {

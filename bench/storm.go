@@ -166,7 +166,7 @@ func (m *storming) after() (err error) {
 	if m.ResidentPeak, err = m.server.Peak(); err != nil {
 		return err
 	}
-	m.server.quiet(m.ctx)
+	atRest(m.ctx, m.server.Process)
 	memory, err := m.server.Memory()
 	if err != nil {
 		return err

@@ -122,7 +122,7 @@ func (m *sticking) pair(counts, last bool) error {
 	}
 	if !last {
 		m.bad.close()
-		m.server.quiet(m.ctx)
+		atRest(m.ctx, m.server.Process)
 	}
 	if !counts {
 		return nil
@@ -187,12 +187,12 @@ func (m *sticking) stick() (err error) {
 		if (n+1)*fillBurst*m.Size < fillBytes {
 			continue
 		}
-		m.server.quiet(m.ctx) // who stands last in the roster has been written to as well
+		atRest(m.ctx, m.server.Process) // who stands last in the roster has been written to as well
 		before := m.server.Writes()
 		if err = m.publish(1); err != nil {
 			return err
 		}
-		m.server.quiet(m.ctx)
+		atRest(m.ctx, m.server.Process)
 		if int(m.server.Writes()-before) < m.Connections+m.c.Readers/20+10 {
 			return m.allThere()
 		}

@@ -18,11 +18,12 @@ import (
 
 // swarm is subscribers spread over as many client processes as they need.
 type swarm struct {
-	config  clientConfig
-	per     int // subscribers a process
-	members []member
-	mu      sync.Mutex                       // of what members last said
-	moved   func(subscribed, received int64) // hears how far all are, with mu held
+	config    clientConfig
+	per       int // subscribers a process
+	members   []member
+	published int                              // that expectNext was told of
+	mu        sync.Mutex                       // of what members last said
+	moved     func(subscribed, received int64) // hears how far all are, with mu held
 }
 
 // member is a client process, and what it has to have received.
@@ -145,6 +146,28 @@ func (s *swarm) expect(messages int) error {
 		}
 	}
 	return nil
+}
+
+// expectNext says that the next n messages are on their way, which take turns with
+// the channels, where each subscriber has one of its own.
+func (s *swarm) expectNext(n int) error {
+	channels, first := s.subscribers(), 0
+	for i := range s.members {
+		m := &s.members[i]
+		m.expected += int64(ofTurns(s.published+n, channels, first, m.subscribers) - ofTurns(s.published, channels, first, m.subscribers))
+		first += m.subscribers
+		if err := m.tell("expect %d", m.expected); err != nil {
+			return err
+		}
+	}
+	s.published += n
+	return nil
+}
+
+// ofTurns is how many of n turns of so many channels are of those that are some
+// from first on.
+func ofTurns(n, channels, first, some int) int {
+	return n/channels*some + min(max(n%channels-first, 0), some)
 }
 
 // received waits until all that is expected has come, or cannot come any more.

@@ -14,6 +14,9 @@ type delivery struct {
 	latency              result.Latency
 }
 
+// burstRatio is of the server and a bare loop that writes a burst in one call.
+func (d delivery) burstRatio() float64 { return d.fanout().BurstRatio }
+
 // fanout makes the section of one message to many.
 func fanout(s *section, of []entry) {
 	var all []delivery
@@ -40,7 +43,12 @@ func (s *section) deliveries(all []delivery, one, many, bare string) {
 	for _, d := range all {
 		setting := d.setting()
 		compared := ""
-		if d.ratio != 0 {
+		switch {
+		case d.burstRatio() != 0:
+			compared = with(d.time(times(d.burstRatio())), "a "+bare+" that coalesces too")
+		case d.ratio != 0 && d.fanout().Burst > 1:
+			compared = with(d.time(times(d.ratio)), "a "+bare+" that does not coalesce")
+		case d.ratio != 0:
 			compared = with(d.time(times(d.ratio)), "the "+bare)
 		}
 		s.addCard(d.entry, d.time(some(d.server.Micros, micros)), "of processor time a "+one, compared,
@@ -50,19 +58,24 @@ func (s *section) deliveries(all []delivery, one, many, bare string) {
 	s.costFigure(all, one, bare)
 	costs := table{
 		Note:  "Processor time a " + one + "; clients: what measures, for the same. Medians of the rounds.",
-		Heads: []string{"", "connections", "burst", many, "server", "in user mode", bare, "in user mode", "server ÷ " + bare, "clients", "verified deliveries"},
+		Heads: []string{"", "connections", "burst", many, "server", "in user mode", bare, "in user mode", "server ÷ " + bare, "coalescing " + bare, "in user mode", "server ÷ that", "clients", "verified deliveries"},
 	}
 	latencies := table{Title: "Time to delivery", Heads: []string{"", "deliveries", "mean", "50 %", "90 %", "99 %", "99.9 %", "longest"}}
 	var g, l group
+	bursts := false
 	for _, d := range all {
 		cost := func(v float64) string { return d.time(some(v, micros)) }
 		g.Rows = append(g.Rows, d.row(
 			someWhole(int64(d.setting().Connections)), someWhole(int64(d.fanout().Burst)), d.time(some(d.rate, rate)),
 			cost(d.server.Micros), cost(d.server.UserMicros), cost(d.bare.Micros), cost(d.bare.UserMicros),
-			d.time(times(d.ratio)), cost(d.client.Micros), verified(d.check())))
+			d.time(times(d.ratio)), cost(d.fanout().BareBurst.Micros), cost(d.fanout().BareBurst.UserMicros), d.time(times(d.burstRatio())), cost(d.client.Micros), verified(d.check())))
+		bursts = bursts || d.fanout().Burst > 1
 		if d.latency.Count > 0 && !d.Machine.Emulated {
 			l.Rows = append(l.Rows, d.row(append([]string{whole(d.latency.Count)}, latencyCells(d.latency)...)...))
 		}
+	}
+	if bursts {
+		costs.Note += " Of a burst the " + bare + " makes a call a message; what a server saves there is of coalescing. The coalescing " + bare + " makes one call a burst."
 	}
 	costs.Groups, latencies.Groups = []group{g}, []group{l}
 	s.addTable(costs)
@@ -96,6 +109,10 @@ func (s *section) costFigure(all []delivery, one, bare string) {
 		g := plot.Group{Name: d.title(), Bars: []plot.Bar{{Name: "server", Value: d.server.Micros, Part: d.server.UserMicros, Hue: d.hue}}}
 		if d.ratio != 0 {
 			g.Bars[0].Note = "· " + times(d.ratio)
+		}
+		if coalescing := d.fanout().BareBurst; coalescing.Micros != 0 {
+			g.Bars[0].Note = "· " + times(d.burstRatio())
+			g.Bars = append(g.Bars, plot.Bar{Name: "coalescing " + bare, Value: coalescing.Micros, Part: coalescing.UserMicros, Hue: plot.Neutral})
 		}
 		if d.bare.Micros != 0 {
 			g.Bars = append(g.Bars, plot.Bar{Name: bare, Value: d.bare.Micros, Part: d.bare.UserMicros, Hue: plot.Neutral})

@@ -69,6 +69,8 @@ func distinguish(of []entry) {
 		func(e entry) string {
 			return counted(int64(e.channels().Connections), "publishing connection")
 		},
+		func(e entry) string { return e.time(someRate(e.oneToOne())) },
+		func(e entry) string { return depthWords(e.oneToOne()) },
 		func(e entry) string { return churnWords(e.setting().ChurnShare) },
 		func(e entry) string { return sizeWords(e.setting().SizeBytes) },
 		func(e entry) string { return date(e.Started) },
@@ -102,6 +104,7 @@ func (e entry) setting() result.Setting   { return orEmpty(e.Setting) }
 func (e entry) hold() result.Hold         { return orEmpty(e.Hold) }
 func (e entry) fanout() result.Fanout     { return orEmpty(e.Fanout) }
 func (e entry) channels() result.Channels { return orEmpty(e.Channels) }
+func (e entry) oneToOne() result.OneToOne { return orEmpty(e.OneToOne) }
 func (e entry) storm() result.Storm       { return orEmpty(e.Storm) }
 func (e entry) stuck() result.Stuck       { return orEmpty(e.Stuck) }
 func (e entry) siege() result.Siege       { return orEmpty(e.Siege) }
@@ -123,6 +126,8 @@ func (e entry) has() bool {
 		return e.Fanout != nil
 	case result.KindChannels:
 		return e.Channels != nil
+	case result.KindLatency:
+		return e.OneToOne != nil
 	case result.KindStorm:
 		return e.Storm != nil
 	case result.KindStuck:
@@ -141,6 +146,8 @@ func (e entry) check() result.Check {
 		return e.fanout().Check
 	case result.KindChannels:
 		return e.channels().Check
+	case result.KindLatency:
+		return e.oneToOne().Check
 	case result.KindStorm:
 		return e.storm().Check
 	case result.KindStuck:

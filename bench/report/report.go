@@ -65,6 +65,8 @@ var chapters = []chapter{
 		"Messages go from one channel to all connections. The bare loop, in turn with the server, writes as many bytes to as many connections, and does nothing else.", fanout},
 	{result.KindChannels, "Many channels of one subscriber",
 		"Publishes are spread over channels with a single subscriber each. The bare program, in turn with the server, reads, writes and answers as often, and does nothing else.", channels},
+	{result.KindLatency, "One publish, one subscriber",
+		"Publishes come at a steady rate, to channels with a single subscriber each, in turn. A publish that should have been sent earlier than it was counts from when it should have been. The bare program, in turn with the server, makes the system calls that cannot be done without, and does nothing else.", oneToOne},
 	{result.KindStorm, "Everybody comes back at once",
 		"All connections are cut and subscribe again, while messages go on to a channel whose subscribers stay.", storm},
 	{result.KindStuck, "Readers that have stopped reading",

@@ -75,6 +75,7 @@ func TestOddResults(t *testing.T) {
 		{Kind: result.KindFanout, Fanout: &result.Fanout{Server: result.Cost{Micros: math.NaN(), UserMicros: math.Inf(1)}, Ratio: math.Inf(1), Ratios: []float64{math.NaN()}, Latency: result.Latency{Count: 1, Max: math.NaN(), Curve: [][2]float64{{math.NaN(), 1}, {100, math.Inf(1)}, {200, 3}, {-1, 3}}}}},
 		{Kind: result.KindFanout, Fanout: &result.Fanout{Server: result.Cost{Micros: 1}, Latency: result.Latency{Count: 1}}},
 		{Kind: result.KindChannels, Channels: &result.Channels{Ratios: []float64{1}, Latency: result.Latency{Count: math.MaxInt64, Max: 3}}},
+		{Kind: result.KindLatency, OneToOne: &result.OneToOne{Rate: math.NaN(), Ratio: math.Inf(1), Receipt: result.Latency{Count: 1, P50: math.NaN()}, ReceiptRatio: math.NaN()}},
 		{Kind: result.KindStorm, Storm: &result.Storm{BackSeconds: math.NaN(), Back: [][2]float64{{math.NaN(), math.NaN()}}, Quiet: result.Latency{Count: 1}}},
 		{Kind: result.KindStorm, Storm: &result.Storm{Back: [][2]float64{{0, 0}}}},
 		{Kind: result.KindStorm, Storm: &result.Storm{AcceptRate: 1, Without: &result.Storm{BackSeconds: math.NaN()}}},
@@ -242,7 +243,7 @@ func TestPlotFiles(t *testing.T) {
 		}
 	}
 	want := strings.Fields(`hold-memory.svg hold-each.svg churn-memory.svg churn-descriptors.svg fanout-cost.svg fanout-latency.svg
-		channels-cost.svg channels-latency.svg storm-back.svg storm-latency.svg storm-memory.svg loop-100-active.svg loop-1000-active.svg`)
+		channels-cost.svg channels-latency.svg latency-cost.svg latency-latency.svg storm-back.svg storm-latency.svg storm-memory.svg loop-100-active.svg loop-1000-active.svg`)
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {

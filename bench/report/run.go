@@ -42,11 +42,19 @@ func newRun(e entry) run {
 		add("Rounds", fmt.Sprintf("%s of %s messages, %s", whole(f.Rounds), whole(f.Messages), burstWords(max(f.Burst, 1))))
 		add("Server ÷ bare, a round", e.time(ratios(f.Ratios)))
 		add("Clients", e.time(costWords(f.Client)))
+		add("Bare loop", languageWords(f.BareLanguage))
 	}
 	if c := e.channels(); e.Channels != nil {
 		add("Rounds", fmt.Sprintf("%s of %s publishes over %s", whole(c.Rounds), whole(c.Publishes), counted(int64(max(c.Connections, 1)), "connection")))
 		add("Server ÷ bare, a round", e.time(ratios(c.Ratios)))
 		add("Clients", e.time(costWords(c.Client)))
+		add("Bare program", languageWords(c.BareLanguage))
+	}
+	if o := e.oneToOne(); e.OneToOne != nil {
+		add("Rounds", fmt.Sprintf("%s of %s publishes, %s, over %s", whole(o.Rounds), whole(o.Publishes), e.time(rateWords(o)), depthWords(o)))
+		add("Server ÷ bare, a round", e.time(ratios(o.Ratios)))
+		add("Clients", e.time(costWords(o.Client)))
+		add("Bare program", languageWords(o.BareLanguage))
 	}
 	if l := e.loop(); e.Loop != nil {
 		add("Runs", fmt.Sprintf("each figure is the median of %s, of %s writes each", whole(l.Runs), whole(l.Writes)))
@@ -56,6 +64,13 @@ func newRun(e entry) run {
 			whole(c.Expected), whole(c.Received), whole(c.Lost), whole(c.Doubled), whole(c.Disordered), whole(c.Damaged), whole(c.Dropped)))
 	}
 	return r
+}
+
+func languageWords(language string) string {
+	if language == "" {
+		return ""
+	}
+	return "in " + language
 }
 
 func ratios(v []float64) string {

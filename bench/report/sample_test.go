@@ -116,6 +116,9 @@ func sampleFanout(label string, number, burst int, server, bare float64) *result
 		Client: result.Cost{Micros: 3.21, UserMicros: 0.87},
 		Ratio:  server / bare, Latency: sampleLatency(10_000_000, 900*server), Check: sampleCheck(10_000_000),
 	}
+	if burst > 1 {
+		r.Fanout.BareBurst, r.Fanout.BurstRatio = result.Cost{Micros: server * 0.8, UserMicros: server * 0.03}, 1.25
+	}
 	for i := range 5 {
 		r.Fanout.Ratios = append(r.Fanout.Ratios, server/bare*(1+0.03*wobble(i)))
 	}
@@ -130,6 +133,19 @@ func sampleChannels(label string, number int, server float64) *result.Result {
 		Server: result.Cost{Micros: server, UserMicros: server * 0.2}, Bare: result.Cost{Micros: 20.63, UserMicros: 1.9},
 		Client: result.Cost{Micros: 31.4, UserMicros: 7.7}, Ratio: server / 20.63, Ratios: []float64{1.071, 1.093, 1.112},
 		Latency: sampleLatency(250_000, 7*server), Check: sampleCheck(250_000),
+	}
+	return r
+}
+
+func sampleOneToOne(label string, number int, rate float64) *result.Result {
+	r := sample(result.KindLatency, label, number)
+	r.Setting.Channels = "own"
+	r.OneToOne = &result.OneToOne{
+		Rate: rate, Publishes: 2000, Connections: 1, Depth: 1, Rounds: 9, PublishesPerSecond: 999, BareLanguage: "C",
+		Server: result.Cost{Micros: 41.3, UserMicros: 9}, Bare: result.Cost{Micros: 31.9, UserMicros: 1.1}, Client: result.Cost{Micros: 60, UserMicros: 12},
+		Ratio: 1.295, Ratios: []float64{1.28, 1.31}, ReceiptRatio: 1.22, AnswerRatio: 1.4,
+		Receipt: sampleLatency(18_000, 92), Answer: sampleLatency(18_000, 85), BareReceipt: sampleLatency(18_000, 44), BareAnswer: sampleLatency(18_000, 45),
+		Check: sampleCheck(18_000),
 	}
 	return r
 }
@@ -227,6 +243,7 @@ func samples() []*result.Result {
 		sampleChurn("ccomet", 5, 512), poll,
 		sampleFanout("ccomet", 7, 1, 8.08, 7.51), sampleFanout("ccomet", 8, 50, 0.234, 7.73), failed,
 		sampleChannels("ccomet", 10, 22.15), sampleChannels("other 1.3", 11, 41.9),
+		sampleOneToOne("ccomet", 18, 1000), sampleOneToOne("ccomet", 19, 0), sampleOneToOne("other 1.3", 20, 1000),
 		sampleStorm("ccomet", 12, 1.87, 19<<20), sampleStorm("other 1.3", 13, 4.21, 78<<20),
 		sampleStormWithRate(15), sampleStuck(16), sampleSiege(17),
 		sampleLoop(14),

@@ -20,6 +20,7 @@ const (
 	KindChurn    Kind = "churn"
 	KindFanout   Kind = "fanout"
 	KindChannels Kind = "channels"
+	KindLatency  Kind = "latency"
 	KindStorm    Kind = "storm"
 	KindStuck    Kind = "stuck"
 	KindSiege    Kind = "siege"
@@ -42,6 +43,7 @@ type Result struct {
 	Hold     *Hold     `json:"hold,omitempty"` // of churn too
 	Fanout   *Fanout   `json:"fanout,omitempty"`
 	Channels *Channels `json:"channels,omitempty"`
+	OneToOne *OneToOne `json:"one_to_one,omitempty"` // of latency
 	Storm    *Storm    `json:"storm,omitempty"`
 	Stuck    *Stuck    `json:"stuck,omitempty"`
 	Siege    *Siege    `json:"siege,omitempty"`
@@ -145,10 +147,13 @@ type Fanout struct {
 	Rounds              int       `json:"rounds"`
 	DeliveriesPerSecond float64   `json:"deliveries_per_second"`
 	Server              Cost      `json:"server"`
-	Bare                Cost      `json:"bare"`   // a loop of write calls of as many bytes to as many connections, in turn with the server
-	Client              Cost      `json:"client"` // the harness's own
-	Ratios              []float64 `json:"ratios"` // server ÷ bare, a round
-	Ratio               float64   `json:"ratio"`  // their median
+	Bare                Cost      `json:"bare"`                    // a loop of write calls of as many bytes to as many connections, in turn with the server; of a burst as many calls as there are messages
+	Client              Cost      `json:"client"`                  // the harness's own
+	Ratios              []float64 `json:"ratios"`                  // server ÷ bare, a round
+	Ratio               float64   `json:"ratio"`                   // their median; of bursts it is what coalescing saves
+	BareBurst           Cost      `json:"bare_burst"`              // of bursts: the same loop with one call a burst
+	BurstRatio          float64   `json:"burst_ratio,omitempty"`   // server ÷ that, median of the rounds
+	BareLanguage        string    `json:"bare_language,omitempty"` // of the bare program: "C", or "Go"
 	Latency             Latency   `json:"latency"`
 	Check               Check     `json:"check"`
 }
@@ -166,6 +171,32 @@ type Channels struct {
 	Ratios             []float64 `json:"ratios"`
 	Ratio              float64   `json:"ratio"`
 	Latency            Latency   `json:"latency"`
+	BareLanguage       string    `json:"bare_language,omitempty"`
+	Check              Check     `json:"check"`
+}
+
+// OneToOne is publishes at a steady rate to channels of one subscriber each. Costs are
+// a publish with its delivery, medians of the rounds. Latencies are of all rounds, and
+// count from when a publish should have been sent.
+type OneToOne struct {
+	Rate               float64   `json:"rate"`        // a second; 0: each as soon as those before are answered, and latencies from then
+	Publishes          int       `json:"publishes"`   // a round
+	Connections        int       `json:"connections"` // that publish
+	Depth              int       `json:"depth"`       // publishes under way on each
+	Rounds             int       `json:"rounds"`
+	PublishesPerSecond float64   `json:"publishes_per_second"`
+	Server             Cost      `json:"server"`
+	Bare               Cost      `json:"bare"`
+	Client             Cost      `json:"client"` // subscribers and publishers
+	Ratios             []float64 `json:"ratios"` // of Server.Micros and Bare.Micros, a round
+	Ratio              float64   `json:"ratio"`
+	Receipt            Latency   `json:"receipt"` // until the subscriber has it
+	Answer             Latency   `json:"answer"`  // until the publisher is answered
+	BareReceipt        Latency   `json:"bare_receipt"`
+	BareAnswer         Latency   `json:"bare_answer"`
+	ReceiptRatio       float64   `json:"receipt_ratio"` // of the medians of a round, median of the rounds
+	AnswerRatio        float64   `json:"answer_ratio"`
+	BareLanguage       string    `json:"bare_language"` // of the bare program: "C", or "Go"
 	Check              Check     `json:"check"`
 }
 

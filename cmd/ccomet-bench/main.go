@@ -19,6 +19,7 @@ type cli struct {
 	Hold     holdCmd     `cmd:"" help:"Memory of waiting connections: opened in steps, a row a step; with --churn, while some leave and come back."`
 	Fanout   fanoutCmd   `cmd:"" help:"Messages to many subscribers of one channel: latency, and processor time a delivery, beside a bare loop of write calls."`
 	Channels channelsCmd `cmd:"" help:"Publishes over many channels of one subscriber: rate, latency, and processor time, beside a bare program."`
+	Latency  latencyCmd  `cmd:"" help:"Publishes at a steady rate to channels of one subscriber: how long until it is there, and until its publisher is answered, beside a bare program."`
 	Storm    stormCmd    `cmd:"" help:"All connections are cut and come back at once: how long that takes, and what it does to others."`
 	Siege    siegeCmd    `cmd:"" help:"Hostile clients: slowhttptest's three ways, and floods against each ceiling; what others notice, and memory; of ccomet alone."`
 	Soak     soakCmd     `cmd:"" help:"Everything that may happen to a server, at random, with every message verified: clients that vanish and stall, floods, stops, crashes."`
@@ -37,12 +38,14 @@ type cli struct {
 type (
 	clientCmd    struct{}
 	publisherCmd struct{}
-	bareCmd      struct{}
+	bareCmd      struct {
+		Words []string `arg:"" optional:""`
+	}
 )
 
 func (clientCmd) Run() error    { return bench.RunClient() }
 func (publisherCmd) Run() error { return bench.RunPublisher() }
-func (bareCmd) Run() error      { return bench.RunBare() }
+func (c bareCmd) Run() error    { return bench.RunBare(c.Words) }
 
 func main() {
 	var c cli

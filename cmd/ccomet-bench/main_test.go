@@ -76,17 +76,23 @@ const briefly = "bin/ccomet serve --front {front} --admin {admin} --log-level wa
 func TestMeasurements(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"hold --conns 60 --steps 3 --idle 0":                                                 "a message to all: 60 of 60 received",
-		"hold --conns 60 --steps 2 --idle 1ms --channels own --transport poll":               "a message to all: 60 of 60 received",
-		"hold --conns 60 --steps 2 --idle 0 --transport sse --per-client 25":                 "a message to all: 60 of 60 received",
-		"hold --conns 60 --steps 1 --idle 0 --churn 0.5 --for 300ms --every 100ms":           "left and came back",
-		"fanout --conns 50 --messages 4 --rounds 1":                                          "medians of 1 rounds",
-		"fanout --conns 50 --messages 8 --burst 4 --rounds 1 --transport poll":               "medians of 1 rounds",
-		"channels --conns 20 --publishers 4 --publishes 200 --rounds 1":                      "medians of 1 rounds",
-		"storm --conns 50 --quiet 50ms --probe 5ms --every 5ms":                              "all back after",
-		"storm --conns 50 --quiet 50ms --probe 5ms --every 5ms --transport poll":             "all back after",
-		"storm --conns 50 --quiet 50ms --probe 5ms --every 5ms --accept-rate 200":            "--accept-rate 200: all back after",
-		"fanout --stuck 5 --conns 40 --messages 2 --rounds 1 --size 4096 --spawn " + briefly: "5 of them came back with their cursor",
+		"hold --conns 60 --steps 3 --idle 0":                                                             "a message to all: 60 of 60 received",
+		"hold --conns 60 --steps 2 --idle 1ms --channels own --transport poll":                           "a message to all: 60 of 60 received",
+		"hold --conns 60 --steps 2 --idle 0 --transport sse --per-client 25":                             "a message to all: 60 of 60 received",
+		"hold --conns 60 --steps 1 --idle 0 --churn 0.5 --for 300ms --every 100ms":                       "left and came back",
+		"fanout --conns 50 --messages 4 --rounds 1":                                                      "medians of 1 rounds",
+		"fanout --conns 50 --messages 8 --burst 4 --rounds 1 --transport poll":                           "medians of 1 rounds",
+		"channels --conns 20 --publishers 4 --publishes 200 --rounds 1":                                  "medians of 1 rounds",
+		"fanout --conns 50 --messages 8 --burst 4 --rounds 1":                                            "beside a bare loop of a call a burst",
+		"channels --conns 20 --publishers 4 --publishes 200 --rounds 1 --transport poll":                 "bare program in C",
+		"latency --conns 20 --publishes 50 --rate 500 --rounds 2":                                        "medians of 2 rounds",
+		"latency --conns 20 --publishes 50 --rate 500 --rounds 1 --transport poll":                       "publish to receipt ",
+		"latency --conns 20 --publishes 50 --rate 500 --rounds 1 --transport sse":                        "publish to answer ",
+		"latency --conns 30 --per-client 7 --publishes 500 --rate 0 --depth 8 --publishers 3 --rounds 1": "one publish after the other over 3 connections, 8 deep",
+		"storm --conns 50 --quiet 50ms --probe 5ms --every 5ms":                                          "all back after",
+		"storm --conns 50 --quiet 50ms --probe 5ms --every 5ms --transport poll":                         "all back after",
+		"storm --conns 50 --quiet 50ms --probe 5ms --every 5ms --accept-rate 200":                        "--accept-rate 200: all back after",
+		"fanout --stuck 5 --conns 40 --messages 2 --rounds 1 --size 4096 --spawn " + briefly:             "5 of them came back with their cursor",
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
@@ -111,30 +117,6 @@ func TestMeasurements(t *testing.T) {
 			}
 			if check := checkOf(r); check.Failed() || check.Expected == 0 || check.Received != check.Expected {
 				t.Errorf("the check: %+v", check)
-			}
-		})
-	}
-}
-
-// Other servers, where they are installed, are measured as this one is, by the
-// targets that are shipped.
-func TestOtherServers(t *testing.T) {
-	t.Parallel()
-	for name, module := range map[string]string{"nchan": "ngx_nchan_module.so", "pushstream": "ngx_http_push_stream_module.so"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, err := os.Stat("/usr/lib/nginx/modules/" + module)
-			if packaged := name == "nchan"; err != nil && (!packaged || os.Getenv("CCOMET_NO_SKIP") != "1") {
-				t.Skip(err)
-			}
-			for _, args := range []string{
-				"hold --conns 20 --steps 1 --idle 0 --transport sse",
-				"channels --conns 20 --publishers 4 --publishes 200 --rounds 1 --transport poll",
-				"fanout --conns 20 --messages 8 --burst 4 --rounds 1 --transport stream",
-			} {
-				if out, err := harness(t, append(strings.Fields(args), "--target", name)...).CombinedOutput(); err != nil {
-					t.Errorf("%s: %v: %s", args, err, out)
-				}
 			}
 		})
 	}
@@ -178,6 +160,8 @@ func checkOf(r *result.Result) result.Check {
 		return r.Fanout.Check
 	case r.Channels != nil:
 		return r.Channels.Check
+	case r.OneToOne != nil:
+		return r.OneToOne.Check
 	case r.Stuck != nil:
 		return r.Stuck.Check
 	}
@@ -331,20 +315,23 @@ func TestSoakOfAServerThatEnds(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"hold --conns 30000000":                           `--conns is 30000000: want 1 to 16777216`,
-		"hold --conns 1048576":                            `(?s)limits are too small.*the server may have \d+ descriptors and needs 1048676: .*ulimit -Hn 1048676, as root`,
-		"hold --conns 10 --size 5":                        `--size is 5: want \d+ to 32768`,
-		"hold --conns 10 --steps 11":                      `--steps is 11: want 1 to the 10 connections`,
-		"hold --conns 10 --steps 2 --churn 2":             `--churn is 2: want a share`,
-		"hold --conns 10 --transport carrier-pigeon":      `ccomet has no transport "carrier-pigeon": want one of poll, sse, stream`,
-		"hold --target nobody":                            `target "nobody" is neither a file nor one of .*ccomet`,
-		"hold --conns 10 --pid 999999999":                 `process 999999999 is not there`,
-		"hold --conns 10 --spawn false":                   `the server ended at once`,
-		"hold --conns 10 --spawn /no/such/program":        `starting the server: .*no such file`,
-		"fanout --conns 10 --messages 3 --burst 2":        `3 messages in bursts of 2`,
-		"storm --conns 10 --accept-rate 5 --target nchan": `only a ccomet that is started here can be given --accept-rate 5`,
-		"fanout --conns 10 --stuck 5 --transport poll":    `stuck readers are measured of ccomet alone, with --transport stream`,
-		"channels --conns 10 --publishes 11":              `11 publishes a round to 10 channels`,
+		"hold --conns 30000000":                                     `--conns is 30000000: want 1 to 16777216`,
+		"hold --conns 1048576":                                      `(?s)limits are too small.*the server may have \d+ descriptors and needs 1048676: .*ulimit -Hn 1048676, as root`,
+		"hold --conns 10 --size 5":                                  `--size is 5: want \d+ to 32768`,
+		"hold --conns 10 --steps 11":                                `--steps is 11: want 1 to the 10 connections`,
+		"hold --conns 10 --steps 2 --churn 2":                       `--churn is 2: want a share`,
+		"hold --conns 10 --transport carrier-pigeon":                `ccomet has no transport "carrier-pigeon": want one of poll, sse, stream`,
+		"hold --target nobody":                                      `target "nobody" is neither a file nor one of .*ccomet`,
+		"hold --conns 10 --pid 999999999":                           `process 999999999 is not there`,
+		"hold --conns 10 --spawn false":                             `the server ended at once`,
+		"hold --conns 10 --spawn /no/such/program":                  `starting the server: .*no such file`,
+		"fanout --conns 10 --messages 3 --burst 2":                  `3 messages in bursts of 2`,
+		"storm --conns 10 --accept-rate 5 --target nchan":           `only a ccomet that is started here can be given --accept-rate 5`,
+		"fanout --conns 10 --stuck 5 --transport poll":              `stuck readers are measured of ccomet alone, with --transport stream`,
+		"channels --conns 10 --publishes 11":                        `11 publishes a round to 10 channels`,
+		"latency --conns 10 --rate=-1":                              `at -1 a second .*: want a rate of 0 to 1e\+06`,
+		"latency --conns 10 --depth 0":                              `0 deep, .* one of the rest at least`,
+		"latency --conns 10 --depth 2 --target icomet --spawn true": `the server ended at once|does not let publishes be pipelined`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()

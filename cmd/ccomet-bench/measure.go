@@ -63,6 +63,23 @@ func (c *channelsCmd) Run(ctx context.Context) error {
 	return c.save(o.Channels(ctx, bench.ChannelsConfig{Publishers: c.Publishers, Publishes: c.Publishes, Rounds: c.Rounds}))
 }
 
+type latencyCmd struct {
+	common
+	Rate       float64 `default:"1000" placeholder:"N" help:"Publishes a second, on schedule; 0: each as soon as the one before is answered."`
+	Publishes  int     `default:"2000" placeholder:"N" help:"Publishes a round."`
+	Publishers int     `default:"1" placeholder:"N" help:"Connections that publish."`
+	Depth      int     `default:"1" placeholder:"N" help:"Publishes that may be under way on each, where the server lets them be pipelined."`
+	Rounds     int     `default:"9" placeholder:"N" help:"Rounds of the server and of the bare program, in turn."`
+}
+
+func (c *latencyCmd) Run(ctx context.Context) error {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	return c.save(o.Latency(ctx, bench.LatencyConfig{Rate: c.Rate, Publishes: c.Publishes, Publishers: c.Publishers, Depth: c.Depth, Rounds: c.Rounds}))
+}
+
 type stormCmd struct {
 	common
 	Quiet      time.Duration `default:"5s" placeholder:"TIME" help:"For how long latency is measured before."`

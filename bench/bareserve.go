@@ -1,0 +1,175 @@
+package bench
+
+import (
+	"bytes"
+	"strconv"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/bench/target"
+)
+
+// What the bare program does for a request.
+
+// readable reads once, and does all that is asked for.
+func (b *bare) readable(fd int32) {
+	conn := &b.conns[fd]
+	before := copy(b.in, conn.rest)
+	got, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b.in[before])), uintptr(len(b.in)-before))
+	if errno != 0 || got == 0 {
+		b.forget(fd)
+		return
+	}
+	p := b.in[:before+int(got)]
+	for {
+		end := bytes.Index(p, []byte("\r\n\r\n"))
+		if end < 0 {
+			break
+		}
+		b.request(fd, p[:end])
+		p = p[end+4:]
+	}
+	conn.rest = append(conn.rest[:0], p...)
+	if len(b.gathered) > 0 {
+		for _, fd := range b.channel(0).fds {
+			bareWrite(fd, b.gathered)
+		}
+		b.gathered = b.gathered[:0]
+	}
+	bareWrite(fd, b.answers)
+	b.answers = b.answers[:0]
+}
+
+func (b *bare) request(fd int32, request []byte) {
+	number := channelNumber(request)
+	switch {
+	case bytes.HasPrefix(request, []byte("GET /push")):
+		b.publish(number, contentOf(request))
+		b.answers = appendAnswer(b.answers, len("{\"type\":\"ok\"}\n"))
+		b.answers = append(b.answers, "{\"type\":\"ok\"}\n"...)
+	case bytes.HasPrefix(request, []byte("GET /poll")):
+		b.polling = true
+		at := bytes.Index(request, []byte("seq="))
+		b.poll(fd, number, int(leadingNumber(request[at+4:])))
+	default:
+		b.frame = append(b.frame[:0], bareStreamHead...)
+		b.frame = appendChunk(b.frame, b.nextSeq(number))
+		bareWrite(fd, b.frame)
+		b.wait(number, fd)
+	}
+}
+
+func (b *bare) channel(number int) *bareChannel {
+	if !b.own {
+		number = 0
+	}
+	for len(b.channels) <= number {
+		b.channels = append(b.channels, bareChannel{first: 1, next: 1})
+	}
+	return &b.channels[number]
+}
+
+// wait has a connection get the next message of a channel.
+func (b *bare) wait(number int, fd int32) {
+	c := b.channel(number)
+	b.conns[fd].channel, b.conns[fd].place = number, len(c.fds)
+	c.fds = append(c.fds, fd)
+}
+
+func (b *bare) forget(fd int32) {
+	conn := &b.conns[fd]
+	if conn.place >= 0 {
+		c := b.channel(conn.channel)
+		last := c.fds[len(c.fds)-1]
+		c.fds[conn.place] = last
+		b.conns[last].place = conn.place
+		c.fds = c.fds[:len(c.fds)-1]
+	}
+	*conn = bareConn{place: -1}
+	unix.Close(int(fd))
+}
+
+func appendAnswer(dst []byte, length int) []byte {
+	return append(strconv.AppendInt(append(dst, bareAnswerHead...), int64(length), 10), "\r\n\r\n"...)
+}
+
+func (b *bare) nextSeq(number int) []byte {
+	b.line = target.AppendDigits(append(b.line[:0], "{\"type\":\"next_seq\",\"cname\":\""...), uint64(number), target.ChannelName)
+	b.line = append(b.line, "\",\"seq\":1,\"content\":\"\"}\n"...)
+	return b.line
+}
+
+// poll takes a poll. One that says which message is next knows all before it.
+func (b *bare) poll(fd int32, number, seq int) {
+	c := b.channel(number)
+	if seq == 0 {
+		line := b.nextSeq(number)
+		b.frame = append(appendAnswer(b.frame[:0], len(line)), line...)
+		bareWrite(fd, b.frame)
+		return
+	}
+	if seq < c.first || seq > c.next {
+		fail("bare: a poll asks for number %d of channel %d, of which there are %d to %d", seq, number, c.first, c.next)
+	}
+	if b.own {
+		c.kept = append(c.kept[:0], c.kept[seq-c.first:]...)
+		c.first = seq
+	}
+	if seq == c.next {
+		b.wait(number, fd)
+		return
+	}
+	b.line = b.line[:0]
+	for _, m := range c.kept[seq-c.first:] {
+		b.line = append(b.line, m...)
+	}
+	b.frame = append(appendAnswer(b.frame[:0], len(b.line)), b.line...)
+	bareWrite(fd, b.frame)
+}
+
+// publish writes a message to those that wait for it. Polls wait for one only.
+func (b *bare) publish(number int, content []byte) {
+	c := b.channel(number)
+	b.line = target.AppendDigits(append(b.line[:0], "{\"type\":\"data\",\"cname\":\""...), uint64(number), target.ChannelName)
+	b.line = strconv.AppendInt(append(b.line, "\",\"seq\":"...), int64(c.next), 10)
+	b.line = append(append(append(b.line, ",\"content\":\""...), content...), "\"}\n"...)
+	c.next++
+	switch {
+	case b.polling:
+		c.kept = append(c.kept, bytes.Clone(b.line))
+		b.frame = append(appendAnswer(b.frame[:0], len(b.line)), b.line...)
+		for _, fd := range c.fds {
+			bareWrite(fd, b.frame)
+			b.conns[fd].place = -1
+		}
+		c.fds = c.fds[:0]
+	case b.coalesce:
+		b.gathered = appendChunk(b.gathered, b.line)
+	default:
+		b.frame = appendChunk(b.frame[:0], b.line)
+		for _, fd := range c.fds {
+			bareWrite(fd, b.frame)
+		}
+	}
+}
+
+// channelNumber is the number that a request's channel has for a name.
+func channelNumber(request []byte) int {
+	const key = "cname="
+	at := bytes.Index(request, []byte(key))
+	if at < 0 || len(request) < at+len(key)+target.ChannelName {
+		fail("bare: no channel in %q", request)
+	}
+	return int(leadingNumber(request[at+len(key):][:target.ChannelName]))
+}
+
+// contentOf is what a request publishes.
+func contentOf(request []byte) []byte {
+	_, content, _ := bytes.Cut(request, []byte("content="))
+	content, _, found := bytes.Cut(content, []byte(" "))
+	if !found {
+		fail("bare: no content in %q", request)
+	}
+	return content
+}

@@ -1,0 +1,183 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"ccomet/bench/result"
+)
+
+// LatencyConfig is how Latency goes about it.
+type LatencyConfig struct {
+	Rate       float64 // publishes a second, on schedule; 0: as soon as those before are answered
+	Publishes  int     // a round
+	Publishers int     // connections that publish
+	Depth      int     // publishes under way on each
+	Rounds     int     // of the server and of the bare program, in turn, after one that does not count
+}
+
+// Latency measures how long it takes until a message for one subscriber is there, and
+// until its publisher is answered, at a steady rate, with channels of one subscriber
+// each that take turns; beside the bare program.
+//
+// A message says when it should have been sent, and it is from there that latencies
+// count. So a publish that has to wait because the one before is not answered yet is as
+// late as it is, and a server that stalls is charged for all that were to come meanwhile
+// (no coordinated omission). Without a rate there is no such time: latencies are from the
+// sending, and of as much as the server took.
+func (o *Options) Latency(ctx context.Context, c LatencyConfig) (*result.Result, error) {
+	if c.Publishers < 1 || c.Rounds < 1 || c.Publishes < 1 || c.Depth < 1 || c.Rate < 0 || c.Rate > MaxRate {
+		return nil, fmt.Errorf("%d publishes a round at %g a second over %d connections, %d deep, %d rounds: want a rate of 0 to %g, and one of the rest at least",
+			c.Publishes, c.Rate, c.Publishers, c.Depth, c.Rounds, float64(MaxRate))
+	}
+	o.Own = true
+	r, err := o.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	if c.Depth > 1 && !r.Target.Publish.Pipeline {
+		return nil, fmt.Errorf("--depth is %d: the target %s does not let publishes be pipelined", c.Depth, r.Target.Label)
+	}
+	res := r.result(result.KindLatency)
+	m := &pacing{run: r, c: c, OneToOne: &result.OneToOne{
+		Rate: c.Rate, Publishes: c.Publishes, Connections: c.Publishers, Depth: c.Depth,
+	}}
+	res.OneToOne = m.OneToOne
+	err = m.measure()
+	if m.Rounds > 0 {
+		err = errors.Join(err, m.summary())
+	}
+	r.ended(res)
+	return res, err
+}
+
+// MaxRate bounds LatencyConfig.Rate.
+const MaxRate = 1e6
+
+// pacing is a Latency under way.
+type pacing struct {
+	*run
+	*result.OneToOne
+	c          LatencyConfig
+	ours, bars paced
+	rounds     rounds
+}
+
+// paced is a contestant, and what it took so far.
+type paced struct {
+	*contestant
+	receipts, answers *hdrhistogram.Histogram
+	receipt, answer   []float64 // the median of each round
+}
+
+func (m *pacing) measure() (err error) {
+	m.ours.contestant = m.contestant(true)
+	if m.bars.contestant, err = m.bare(true, m.transport.Once, false); err != nil {
+		return fmt.Errorf("the bare program: %w", err)
+	}
+	m.BareLanguage = m.bareLanguage
+	for _, p := range []*paced{&m.ours, &m.bars} {
+		p.receipts, p.answers = newHistogram(), newHistogram()
+		if err = p.subscribe(m.run.Connections); err != nil {
+			return err
+		}
+		if err = p.publishOver(m.c.Publishers, m.c.Depth); err != nil {
+			return err
+		}
+	}
+	m.Progress.begin("rounds", int64(m.c.Rounds+1))
+	for n := range m.c.Rounds + 1 {
+		if err = m.round(n > 0); err != nil {
+			return err
+		}
+		m.Progress.at(int64(n + 1))
+	}
+	return nil
+}
+
+func (m *pacing) round(counts bool) error {
+	l := load{publishes: m.c.Publishes, rate: m.c.Rate, answers: true}
+	ours, err := m.ours.turn(l)
+	if err != nil {
+		return err
+	}
+	bare, err := m.bars.turn(l)
+	if err != nil || !counts {
+		return err
+	}
+	m.ours.add(ours)
+	m.bars.add(bare)
+	n := m.c.Publishes
+	m.rounds.add(each(ours.server, n), each(bare.server, n), each(ours.client, n), float64(n)/ours.took.Seconds())
+	m.Rounds++
+	m.print("%s: receipt %s µs, answer %s; bare program in %s: receipt %s, answer %s; server %.2f µs of processor time a publish, bare program %.2f: ratio %.3f",
+		m.title(), briefLatency(ours.receipt), briefLatency(ours.answer), m.bareLanguage, briefLatency(bare.receipt), briefLatency(bare.answer),
+		ours.server.Micros/float64(n), bare.server.Micros/float64(n), ours.server.Micros/bare.server.Micros)
+	return nil
+}
+
+func (p *paced) add(t turn) {
+	p.receipts.Merge(t.receipt)
+	p.answers.Merge(t.answer)
+	p.receipt = append(p.receipt, float64(t.receipt.ValueAtPercentile(50)))
+	p.answer = append(p.answer, float64(t.answer.ValueAtPercentile(50)))
+}
+
+// briefLatency is the median and the 99th percentile.
+func briefLatency(h *hdrhistogram.Histogram) string {
+	return fmt.Sprintf("%d (99 %%: %d)", h.ValueAtPercentile(50), h.ValueAtPercentile(99))
+}
+
+func (m *pacing) title() string {
+	rate := fmt.Sprintf("%g publishes a second", m.c.Rate)
+	if m.c.Rate == 0 {
+		rate = "one publish after the other"
+	}
+	if m.c.Publishers > 1 {
+		rate += fmt.Sprintf(" over %d connections", m.c.Publishers)
+	}
+	if m.c.Depth > 1 {
+		rate += fmt.Sprintf(", %d deep", m.c.Depth)
+	}
+	return fmt.Sprintf("%s, %d channels of one %s subscriber, %s", m.Target.Label, m.run.Connections, m.transportName(), rate)
+}
+
+// summary is the figures of the rounds there were, and the verdict.
+func (m *pacing) summary() (err error) {
+	o := m.OneToOne
+	o.PublishesPerSecond = median(m.rounds.rates)
+	o.Server, o.Bare, o.Client = m.rounds.costs()
+	o.Ratios, o.Ratio = m.rounds.ratios, median(m.rounds.ratios)
+	o.Receipt, o.Answer = latencyOf(m.ours.receipts), latencyOf(m.ours.answers)
+	o.BareReceipt, o.BareAnswer = latencyOf(m.bars.receipts), latencyOf(m.bars.answers)
+	o.ReceiptRatio, o.AnswerRatio = median(quotients(m.ours.receipt, m.bars.receipt)), median(quotients(m.ours.answer, m.bars.answer))
+	m.print("%s: medians of %d rounds: server %.2f µs of processor time a publish with its delivery, bare program in %s %.2f: ratio %.3f; client %.2f; half of the receipts after %.2f times as long, of the answers %.2f times",
+		m.title(), o.Rounds, o.Server.Micros, m.bareLanguage, o.Bare.Micros, o.Ratio, o.Client.Micros, o.ReceiptRatio, o.AnswerRatio)
+	from := "when it should have been sent"
+	if m.c.Rate == 0 {
+		from = "its sending, which waits for the answer before: what a stall would have held up is left out"
+	}
+	m.print("From %s, µs:", from)
+	m.print("%-28s %10s %10s %10s %10s %10s", "", "50 %", "90 %", "99 %", "99.9 %", "most")
+	for _, row := range []struct {
+		name string
+		l    result.Latency
+	}{{"publish to receipt", o.Receipt}, {"publish to answer", o.Answer}, {"bare: publish to receipt", o.BareReceipt}, {"bare: publish to answer", o.BareAnswer}} {
+		m.print("%-28s %10.0f %10.0f %10.0f %10.0f %10.0f", row.name, row.l.P50, row.l.P90, row.l.P99, row.l.P999, row.l.Max)
+	}
+	o.Check, _, _, err = m.verdict(m.ours.subscribers)
+	return err
+}
+
+// quotients are those of two lists, a round each.
+func quotients(a, b []float64) []float64 {
+	list := make([]float64, len(a))
+	for i := range a {
+		list[i] = a[i] / max(b[i], 1)
+	}
+	return list
+}
