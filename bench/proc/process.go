@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -31,7 +32,8 @@ func (p Process) Family() ([]int, error) {
 		return nil, err
 	}
 	for _, name := range stats {
-		if pid, fields, ok := statFields(name); ok {
+		// One that has ended and is not waited for has nothing left to be read.
+		if pid, fields, ok := statFields(name); ok && fields[0] != "Z" {
 			parents[pid], _ = strconv.Atoi(fields[1])
 		}
 	}
@@ -176,7 +178,7 @@ func (p Process) each(do func(pid int) error) error {
 		return err
 	}
 	for _, pid := range family {
-		if err := do(pid); err != nil && (pid == int(p) || !errors.Is(err, fs.ErrNotExist)) {
+		if err := do(pid); err != nil && (pid == int(p) || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ESRCH)) {
 			return fmt.Errorf("process %d: %w", pid, err)
 		}
 	}

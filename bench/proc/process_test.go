@@ -4,8 +4,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -43,6 +46,54 @@ func child(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return cmd.Process.Pid
+}
+
+// A child that has ended, and that nobody has waited for yet, harms nothing.
+func TestEndedChild(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "CCOMET_PROC_TEST_CHILD=1", "GORACE=atexit_sleep_ms=0")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil { // its input is at its end
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Wait() }()
+	if _, err := io.ReadAll(out); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		_, fields, ok := statFields("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/stat")
+		if !ok {
+			t.Fatal("the child has been waited for")
+		}
+		if fields[0] == "Z" {
+			break
+		}
+		runtime.Gosched()
+	}
+	self := Process(os.Getpid())
+	if _, err := self.Memory(); err != nil {
+		t.Error(err)
+	}
+	if _, err := self.Peak(); err != nil {
+		t.Error(err)
+	}
+	if _, err := self.CPU(); err != nil {
+		t.Error(err)
+	}
+	if _, err := self.Descriptors(); err != nil {
+		t.Error(err)
+	}
+	if err := self.each(func(pid int) error {
+		if pid == os.Getpid() {
+			return nil
+		}
+		return syscall.ESRCH // as a file of one says that ends just now
+	}); err != nil {
+		t.Error(err)
+	}
 }
 
 // What is read of a process is there, makes sense, and counts its children.
