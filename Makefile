@@ -20,7 +20,7 @@ run: build ## Build, and run the server with its demo pages; says what to open
 VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)
 
 build: ## Build bin/ccomet
-	go build -ldflags '-X main.release=$(VERSION)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -ldflags '-X main.release=$(VERSION)' -o bin/ ./cmd/...
 
 test: ## Everything: format, vet, staticcheck, all tests with the race detector, browsers
 	@.ci/prepare slowhttptest
@@ -31,7 +31,7 @@ test: ## Everything: format, vet, staticcheck, all tests with the race detector,
 	$(GO_TEST) $$race ./...; \
 	echo "go test $$race -tags faults -run Faults ./comet/... ./reactor"; \
 	$(GO_TEST) $$race -tags faults -run Faults ./comet/... ./reactor; \
-	if [ -n "$$race" ]; then echo "go test -run Alloc ./..."; $(GO_TEST) -run Alloc ./comet/... ./httplite/... ./reactor; fi
+	if [ -n "$$race" ]; then echo "go test -run 'Alloc|Resident' ./..."; $(GO_TEST) -run 'Alloc|Resident' ./comet/... ./httplite/... ./reactor ./cmd/ccomet; fi
 
 # A test that fails has seen what must not be; only what hangs fails for its time.
 # Of vet's checks "go test" would make some again.

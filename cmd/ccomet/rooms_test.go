@@ -14,6 +14,7 @@ import (
 var roomDirections = map[string][]string{
 	"adminclient": {},
 	"daemon":      {},
+	"footprint":   {},
 	"logging":     {},
 	"metrics":     {},
 	"systemd":     {},

@@ -16,6 +16,7 @@ import (
 
 	"ccomet/cmd/ccomet/internal/configfile"
 	"ccomet/cmd/ccomet/internal/daemon"
+	"ccomet/cmd/ccomet/internal/footprint"
 	"ccomet/cmd/ccomet/internal/logging"
 	"ccomet/cmd/ccomet/internal/metrics"
 	"ccomet/cmd/ccomet/internal/settings"
@@ -190,6 +191,7 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 		log.Warn().Err(err).Msg("the one that started this daemon is not told")
 	}
 	lines.Detach()
+	footprint.GiveBack()
 	return r.wait()
 }
 
