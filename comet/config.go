@@ -212,6 +212,11 @@ type Config struct {
 	Log zerolog.Logger
 	// Clock is read once a turn. Default time.Now.
 	Clock func() time.Time
+
+	// What numbers messages, and what decides who may subscribe, in the place of the server
+	// itself. Nil: the server does.
+	authority func(broker.Inbox) broker.Authority
+	judge     func(broker.Inbox) broker.Judge
 }
 
 func orDefault[T int | time.Duration](v *T, value T) {
@@ -314,7 +319,7 @@ func (c *Config) broker() *broker.Config {
 		MaxChannels: c.MaxChannels, MaxSubscribersPerChannel: c.MaxSubscribersPerChannel, PublishRatePerChannel: c.PublishRatePerChannel,
 		ChannelBufferSize: c.ChannelBufferSize, ChannelBufferBytes: c.ChannelBufferBytes,
 		MaxHistoryBytes: c.MaxHistoryBytes, HistoryMinimum: c.HistoryMinimum, MaxDelivering: c.MaxHeldBytes, Loops: c.Loops,
-		ChannelTimeout: c.ChannelTimeout, PollMost: c.pollMost(),
+		ChannelTimeout: c.ChannelTimeout, PollMost: c.pollMost(), Authority: c.authority, Judge: c.judge,
 	}
 }
 

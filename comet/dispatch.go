@@ -23,8 +23,6 @@ func (s *shard) receive(m *mail.Mail) {
 		s.broker.Claim(m)
 	case mail.ReleaseSession:
 		s.broker.ReleaseSession(m)
-	case mail.PublishCComet:
-		s.broker.PublishCComet(m)
 	case mail.Explain:
 		s.broker.StartExplaining(m)
 	case mail.ScanRoster:
@@ -63,6 +61,10 @@ func (s *shard) receive(m *mail.Mail) {
 		s.web.Answer(m)
 	case mail.HistoryRead:
 		s.web.HistoryRead(m)
+	case mail.Committed:
+		s.broker.Committed(m)
+	case mail.Attached:
+		s.broker.Attached(m)
 	case mail.Handled:
 		s.web.Handled(m)
 	}

@@ -90,7 +90,7 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 	case drain.Watching:
 		return s.watch(left)
 	case drain.Ending:
-		if d.Marks[0] == loops && !s.broker.Broadcasting() {
+		if d.Marks[0] == loops && !s.broker.Unnumbered() {
 			d.Phase = drain.Numbered
 			s.mark(1)
 		}

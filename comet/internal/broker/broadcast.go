@@ -31,7 +31,7 @@ func (b *Broker) RunBroadcasts() {
 		w := &b.broadcasts[0]
 		for i := b.nextLive(&w.at, w.end, &b.scanLeft); i != 0; i = b.nextLive(&w.at, w.end, &b.scanLeft) {
 			if ch := b.channels.At(i); ch.Dialect == record.DialectOurs {
-				b.commit(i, &msg.Message{Kind: msg.Broadcast, Seq: ch.Next, Content: w.content, Shared: w.shared})
+				b.broadcastTo(i, w)
 			}
 		}
 		if w.at <= w.end {
@@ -42,8 +42,20 @@ func (b *Broker) RunBroadcasts() {
 	}
 }
 
-// Broadcasting says whether a broadcast has not reached all channels yet.
-func (b *Broker) Broadcasting() bool { return len(b.broadcasts) > 0 }
+// broadcastTo publishes to one channel. All channels of the loop share the content.
+func (b *Broker) broadcastTo(i uint32, w *broadcastScan) {
+	if b.remote != nil {
+		b.remote.broadcast(b.names.Get(b.channels.At(i).Name()), w.content)
+		return
+	}
+	b.commit(i, &msg.Message{Kind: msg.Broadcast, Seq: b.channels.At(i).Next, Content: w.content, Shared: w.shared})
+}
+
+// Unnumbered says whether messages that were taken have no number yet: a broadcast has not
+// reached all channels, or a proposal has not come back.
+func (b *Broker) Unnumbered() bool {
+	return len(b.broadcasts) > 0 || b.remote != nil && b.remote.open > 0
+}
 
 // nextLive is the next live channel from record at on, 0 when the end is reached
 // or the budget.

@@ -24,6 +24,8 @@ type Broker struct {
 	totals    *limit.Totals
 	tokens    *token.Tokens
 	snapshots *Snapshots // nil: no state is kept
+	remote    *remote    // the log beyond the loop; nil: the broker's own log numbers messages
+	judge     Judge      // nil: tokens alone decide who may subscribe
 
 	names        record.Names
 	channels     reactor.Slab[Channel]
@@ -62,6 +64,9 @@ type Config struct {
 	Loops                                 int
 	ChannelTimeout                        time.Duration
 	PollMost                              int // bytes of messages that a poll is given at once
+
+	Authority func(Inbox) Authority // nil: the broker's own log numbers messages
+	Judge     func(Inbox) Judge     // nil: tokens alone decide who may subscribe
 }
 
 // Open readies a broker, which has the loop of its mailer.
@@ -69,6 +74,12 @@ func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, t
 	b.Mailer, b.loop, b.homes, b.totals, b.cfg, b.snapshots = m, loop, homes, totals, cfg, snapshots
 	b.tokens, b.epochs = token.New(cfg.Secret), record.NewEpochs()
 	homes.Stores[b.Id] = &b.names
+	if cfg.Authority != nil {
+		b.remote = &remote{Authority: cfg.Authority(m.Inbox), parked: map[uint32][]mail.Mail{}}
+	}
+	if cfg.Judge != nil {
+		b.judge = cfg.Judge(m.Inbox)
+	}
 	b.channelIndex = record.NewIndex(
 		func(i uint32) *uint32 { return &b.channels.At(i).link },
 		func(i uint32) uint32 { return uint32(b.homes.Hash(b.names.Get(b.channels.At(i).Name()))) })

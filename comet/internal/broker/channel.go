@@ -6,7 +6,6 @@ import (
 
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
-	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/record"
 	"ccomet/reactor"
 )
@@ -70,6 +69,11 @@ func (b *Broker) findOrMake(cname []byte) (uint32, mail.Code) {
 	if i := b.find(cname); i != 0 {
 		return i, mail.CodeOK
 	}
+	return b.newChannel(cname)
+}
+
+// newChannel makes a channel; code says why not.
+func (b *Broker) newChannel(cname []byte) (uint32, mail.Code) {
 	if n := b.totals.Channels.Add(1); b.cfg.MaxChannels > 0 && n > int64(b.cfg.MaxChannels) {
 		b.totals.Channels.Add(-1)
 		b.totals.HitLimit(limit.Channels, b.cfg.MaxChannels, b.loop.Now())
@@ -120,21 +124,9 @@ func (b *Broker) ExpireChannels() {
 			return
 		}
 		// With subscribers it lives on; a lease begins when the last one leaves.
-		if b.channels.At(i).subs == 0 {
+		if b.channels.At(i).subs == 0 && !b.attaching(i) {
 			b.freeChannel(i)
 		}
-	}
-}
-
-// endChannel closes a channel: its name leads to it no longer, and its subscribers are
-// sent the close. The record is freed when the last of them has left; until then its
-// history serves the subscribers that are behind, with the close as its last message.
-func (b *Broker) endChannel(i uint32) {
-	ch := b.channels.At(i)
-	b.Append(i, msg.Close, nil)
-	b.hide(i)
-	if ch.subs == 0 {
-		b.freeChannel(i)
 	}
 }
 
@@ -153,6 +145,7 @@ func (b *Broker) hide(i uint32) {
 
 func (b *Broker) freeChannel(i uint32) {
 	b.hide(i)
+	b.detach(i)
 	ch := b.channels.At(i)
 	b.names.Drop(ch.Name())
 	b.dropHistory(ch)
@@ -163,10 +156,11 @@ func (b *Broker) freeChannel(i uint32) {
 // Publish serves mail.Publish.
 func (b *Broker) Publish(m *mail.Mail) {
 	r := m.Answer(mail.Done)
-	if i := b.channelFor(m, &r, true); i != 0 {
-		r.Seq = b.Append(i, msg.Data, m.Content())
+	if i := b.channelFor(m, &r, m.Op != mail.OpNotice); i != 0 {
+		b.propose(i, m)
+	} else {
+		b.Send(m.From, r)
 	}
-	b.Send(m.From, r)
 }
 
 // channelFor returns the channel that a mail has something for, new if need be, and
@@ -198,15 +192,12 @@ func (b *Broker) channelFor(m, r *mail.Mail, rated bool) uint32 {
 // Join serves mail.Join: it finds or makes the channel, works out what the
 // subscriber is to be sent, and counts it if it is going to wait.
 func (b *Broker) Join(m *mail.Mail) {
-	r := m.Answer(mail.Joined)
-	var i uint32
-	if m.Flag&mail.FlagExist != 0 {
-		if i = b.find(m.Cname()); i == 0 || !b.tokens.Valid(m.Cname(), b.channels.At(i).Gen, m.Content()) {
-			r.Code = mail.CodeNoToken
-		}
-	} else {
-		i, r.Code = b.findOrMake(m.Cname())
+	i, code, later := b.admit(m, true)
+	if later {
+		return
 	}
+	r := m.Answer(mail.Joined)
+	r.Code = code
 	if r.Code == mail.CodeOK && b.full(i) {
 		r.Code = mail.CodeFull
 	}
@@ -227,7 +218,7 @@ func (b *Broker) Join(m *mail.Mail) {
 			b.extend(i, b.cfg.ChannelTimeout)
 		}
 	} else {
-		b.attach(i, m, &r)
+		b.addSubscriber(i, m, &r)
 	}
 	b.Send(m.From, r)
 }

@@ -15,7 +15,13 @@ func (b *Broker) Control(m *mail.Mail) {
 	} else if i = b.find(m.Cname()); i == 0 {
 		r.Code = mail.CodeNone
 	}
-	if i != 0 {
+	switch {
+	case i != 0 && m.Op == mail.OpSign && b.parks(i, m):
+		return
+	case i != 0 && m.Op == mail.OpClose:
+		b.propose(i, m)
+		return
+	case i != 0:
 		ch := b.channels.At(i)
 		r.Seq = ch.Next
 		r.SetSubscribers(ch.subs)
@@ -24,8 +30,6 @@ func (b *Broker) Control(m *mail.Mail) {
 		case mail.OpSign:
 			b.extend(i, time.Duration(m.Seconds())*time.Second)
 			r.Seq = b.oldest(ch)
-		case mail.OpClose:
-			b.endChannel(i)
 		case mail.OpClear:
 			b.dropHistory(ch)
 		}

@@ -12,6 +12,9 @@ import (
 // Nothing else uses it, which a test holds.
 type Inside struct{ b *Broker }
 
+// Post mails the broker, as what is beyond the loops does.
+func (in Inside) Post(m mail.Mail) { in.b.Inbox.Post(m) }
+
 func (b *Broker) Inside() Inside { return Inside{b} }
 
 // Make finds or makes a channel.
@@ -30,11 +33,15 @@ func (in Inside) Channel(cname string) *Channel {
 
 // Publish publishes to a live channel.
 func (in Inside) Publish(cname string, content []byte) {
-	in.b.Append(in.b.find([]byte(cname)), msg.Data, content)
+	i := in.b.find([]byte(cname))
+	in.b.commit(i, msg.New(msg.Data, in.b.channels.At(i).Next, content))
 }
 
 // Close closes a live channel.
-func (in Inside) Close(cname string) { in.b.endChannel(in.b.find([]byte(cname))) }
+func (in Inside) Close(cname string) {
+	i := in.b.find([]byte(cname))
+	in.b.commit(i, msg.New(msg.Close, in.b.channels.At(i).Next, nil))
+}
 
 // Newest is the last message that a live channel keeps.
 func (in Inside) Newest(cname string) *msg.Message {

@@ -9,31 +9,60 @@ import (
 // A channel's log gives numbers to messages, keeps them and sends them to the loops that
 // have subscribers. All that does so is here, and the rest of the broker only calls it:
 //
-//  1. Append proposes a message. The log is local, so it commits in the same call.
+//  1. propose has a message numbered. The broker's own log commits in the same call, and
+//     the request is answered then. A log beyond the loop takes the proposal, and commits
+//     when it comes back as mail (authority.go).
 //  2. commit advances the channel's next number, keeps the message (history.go) and
 //     delivers it, in the order of numbers.
 //  3. replay answers from which message on a subscriber continues. The answer is mail, so
-//     that it need not be ready in the same turn.
-//  4. attach and Leave keep which loops have subscribers.
+//     that it need not be ready in the same turn: with a log beyond the loop a subscription
+//     waits until the channel is attached to it (parks).
+//  4. addSubscriber and Leave keep which loops have subscribers.
 //
 // A position is an epoch (Channel.Gen) and a number.
 
-// Append proposes a message of a channel, and returns the number that it is committed
-// with.
-func (b *Broker) Append(i uint32, k msg.Kind, content []byte) int32 {
-	message := msg.New(k, b.channels.At(i).Next, content)
+// propose has the message of an operation on a channel numbered, and the request answered
+// when it has its number.
+func (b *Broker) propose(i uint32, m *mail.Mail) {
+	if b.remote != nil {
+		b.remote.propose(m)
+		return
+	}
+	message := msg.New(m.Op.Message(), b.channels.At(i).Next, m.Content())
 	b.commit(i, message)
-	return message.Seq
+	b.committed(m, message)
+}
+
+// committed answers a request whose message has its number.
+func (b *Broker) committed(m *mail.Mail, message *msg.Message) {
+	r := m.Answer(mail.Done)
+	r.Seq = message.Seq
+	b.Send(m.From, r)
 }
 
 // commit takes a message that has a channel's next number, keeps it, and has it
-// delivered.
+// delivered. A join notice has no number, and is only delivered. Behind a close, the
+// channel's name leads to it no longer; the record is freed when its last subscriber has
+// left, and until then its history serves those that are behind.
 func (b *Broker) commit(i uint32, message *msg.Message) {
+	if message.Kind == msg.JoinNotice {
+		b.deliver(i, message)
+		return
+	}
 	ch := b.channels.At(i)
 	ch.Next++
+	if ch.Dialect == record.DialectCCometFresh {
+		ch.Dialect = record.DialectCComet
+	}
 	b.published++
 	b.keep(ch, message)
 	b.deliver(i, message)
+	if message.Kind == msg.Close {
+		b.hide(i)
+		if ch.subs == 0 {
+			b.freeChannel(i)
+		}
+	}
 }
 
 // deliver mails a message to every loop that may have subscribers.
@@ -88,9 +117,9 @@ func (b *Broker) replayFrom(ch *Channel, seq int32, m, r *mail.Mail) (oldest int
 	return oldest
 }
 
-// attach counts a subscriber that is going to wait, and answers what it needs to know of
+// addSubscriber counts a subscriber that is going to wait, and answers what it needs to know of
 // its channel. The first one of a loop has that loop receive what is committed.
-func (b *Broker) attach(i uint32, m, r *mail.Mail) {
+func (b *Broker) addSubscriber(i uint32, m, r *mail.Mail) {
 	ch := b.channels.At(i)
 	r.Flag |= mail.FlagMember
 	r.Ref, r.Name = mail.Ref{Index: i, Gen: ch.Gen}, ch.Name()

@@ -16,12 +16,14 @@ const MaxHistory = 1000
 // are asked for one answer after the other, so that a long history is neither a long turn
 // nor kept alive for a reader that is slow.
 func (b *Broker) ReadHistory(m *mail.Mail) {
+	i, code, later := b.admit(m, false)
+	if later {
+		return
+	}
 	r := m.Answer(mail.HistoryRead)
-	r.Seq = 1
-	i := b.find(m.Cname())
+	r.Seq, r.Code = 1, code
 	switch {
-	case m.Flag&mail.FlagExist != 0 && (i == 0 || !b.tokens.Valid(m.Cname(), b.channels.At(i).Gen, m.Content())):
-		r.Code = mail.CodeNoToken
+	case r.Code != mail.CodeOK:
 	case i != 0:
 		ch := b.channels.At(i)
 		r.Seq = ch.Next

@@ -80,6 +80,9 @@ func (b *Broker) Claim(m *mail.Mail) {
 		b.Send(m.From, r)
 		return
 	}
+	if b.parks(i, m) {
+		return
+	}
 	ch := b.channels.At(i)
 	at := b.findSession(i, m.Content())
 	if at != 0 {
@@ -107,7 +110,7 @@ func (b *Broker) Claim(m *mail.Mail) {
 // backend has been quicker, what is kept is news to them, whatever its numbers;
 // else the channel goes on from the highest number that any of them waits for.
 func (b *Broker) resume(ch *Channel, m, r *mail.Mail) {
-	young := ch.Dialect == record.DialectCCometFresh || b.minute()-ch.born < youngMinutes
+	young := b.remote == nil && (ch.Dialect == record.DialectCCometFresh || b.minute()-ch.born < youngMinutes)
 	if !young {
 		ch.born = b.minute() - youngMinutes // or it would be young again when the minutes have gone round
 	}
@@ -154,7 +157,7 @@ func (b *Broker) giveSession(i, at uint32, m, r *mail.Mail) {
 	k.conn, k.loop = m.Conn, m.From
 	r.Seq = b.channels.At(i).Next
 	r.SetSession(at)
-	b.attach(i, m, r)
+	b.addSubscriber(i, m, r)
 }
 
 // ReleaseSession serves mail.ReleaseSession: a subscriber has left, and its session ends
@@ -163,20 +166,4 @@ func (b *Broker) ReleaseSession(m *mail.Mail) {
 	if k := b.sessions.At(m.Session()); k.conn == m.Conn && k.loop == m.From {
 		b.freeSession(m.Session())
 	}
-}
-
-// PublishCComet serves mail.PublishCComet: it numbers a message, keeps it and has it
-// delivered. A join notice gets no number and is not kept.
-func (b *Broker) PublishCComet(m *mail.Mail) {
-	r := m.Answer(mail.Done)
-	if i := b.channelFor(m, &r, m.Op != mail.OpSignIn); i != 0 {
-		ch := b.channels.At(i)
-		if m.Op == mail.OpSignIn {
-			b.deliver(i, msg.New(msg.JoinNotice, ch.Next, m.Content()))
-		} else {
-			ch.Dialect = record.DialectCComet
-			b.Append(i, msg.Data, m.Content())
-		}
-	}
-	b.Send(m.From, r)
 }

@@ -22,12 +22,11 @@ const (
 	Join           Kind = iota // Subscriber; buf: name, token; seq: wanted; Epoch: of that; flags. Answer: Joined
 	CatchUp                    // Subscriber; ref, seq: wanted. Answer: Backlog
 	Leave                      // ref, Subscribers: that left
-	Publish                    // Reply; buf: name and content. Answer: Done
+	Publish                    // Reply; buf: name and content; op: OpPublish, OpNotice. Answer: Done
 	Control                    // Reply; buf: name; op, Seconds. Answer: Done
 	ReadHistory                // Reply; buf: name, token; seq: wanted; Epoch: of that; Most; Tag; flags. Answer: HistoryRead
 	ClaimSession               // Subscriber; buf: name, its name; seq: wanted. Answer: SessionClaimed
 	ReleaseSession             // conn, Session: whose subscriber leaves
-	PublishCComet              // Reply; buf: name and message up to its number; op. Answer: Done
 	Explain                    // Reply; buf: name; Listed: at the most. Answer: Explained
 	RosterScanned              // Explanation; Listed; LeftOut; msg: text; buf: sessions
 	// To every loop:
@@ -52,6 +51,9 @@ const (
 	ChannelsListed // to a listener: msg: lines, or none; Record: where to go on; FlagEnd
 	Done           // to the request: code, seq, Subscribers or Seconds, Epoch
 	HistoryRead    // to the request: code, run, seq: next number, Epoch; Rest; flags
+	// From a log beyond the loop, to a channel's home (broker/authority.go):
+	Committed // what was proposed, with msg, or code and none
+	Attached  // ref; seq: next number; Epoch; run
 	// From the goroutine of a handler:
 	Handled // Reply
 )
@@ -73,22 +75,25 @@ const (
 	CodeBusy            // with as much of that as it does at once
 	CodeSame            // what the client has is all that there is
 	CodeDelivering      // max-held-bytes of messages have not reached their subscribers yet
+	CodeNoLog           // the log that numbers messages cannot be reached
 )
 
 // Flags of Join, CatchUp, ReadHistory and ListChannels, and of their answers.
 const (
-	FlagPoll    uint16 = 1 << iota // a poll: not a subscriber if it can be answered at once
-	FlagExist                      // do not make the channel
-	FlagMember                     // answer: counted as a subscriber
-	FlagLost                       // answer: messages wanted are gone, from lost on
-	FlagSayLost                    // the client asked for a message where messages are lost
-	FlagClosed                     // answer: the channel is closed, and nothing follows
-	FlagPlace                      // seq is a place that cannot be but in another life, if it is not in this
-	FlagOther                      // answer: with FlagLost, it is of another life
-	FlagMore                       // answer: seq is kept too, and what comes behind it: it is to be asked for
-	FlagGoOn                       // of a history: the messages behind those that have been read
-	FlagTag                        // of a history: the client has what Tag says
-	FlagEnd                        // answer to ListChannels: the home has no more channels
+	FlagPoll     uint16 = 1 << iota // a poll: not a subscriber if it can be answered at once
+	FlagExist                       // do not make the channel
+	FlagMember                      // answer: counted as a subscriber
+	FlagLost                        // answer: messages wanted are gone, from lost on
+	FlagSayLost                     // the client asked for a message where messages are lost
+	FlagClosed                      // answer: the channel is closed, and nothing follows
+	FlagPlace                       // seq is a place that cannot be but in another life, if it is not in this
+	FlagOther                       // answer: with FlagLost, it is of another life
+	FlagMore                        // answer: seq is kept too, and what comes behind it: it is to be asked for
+	FlagGoOn                        // of a history: the messages behind those that have been read
+	FlagTag                         // of a history: the client has what Tag says
+	FlagEnd                         // answer to ListChannels: the home has no more channels
+	FlagProposed                    // Committed is for a proposal of this broker
+	FlagJudged                      // Join, ReadHistory come back from a judge, with its verdict (broker/verdict.go)
 )
 
 // Ref names a channel: plain data, harmless when the channel is gone.
@@ -135,15 +140,22 @@ func HashRef(home uint8, index uint32) uint32 {
 	return h ^ h>>15
 }
 
-// Op is what a request that is answered later was for.
+// Op is what a request that is answered later is for.
 type Op uint8
 
 const (
-	OpSign Op = iota
+	OpPublish Op = iota
+	OpNotice     // a join notice, which gets no number
+	OpBroadcast
 	OpClose
+	OpSign
 	OpClear
 	OpCheck
 	OpInfo
-	OpSignIn // CComet's dialect
-	OpPublish
 )
+
+// kinds are the messages that operations bring about: those before OpSign.
+var kinds = [OpSign]msg.Kind{OpPublish: msg.Data, OpNotice: msg.JoinNotice, OpBroadcast: msg.Broadcast, OpClose: msg.Close}
+
+// Message is the kind of the message that an operation brings about.
+func (o Op) Message() msg.Kind { return kinds[o] }

@@ -61,7 +61,7 @@ func (w *Web) ccometSign(x *exchange, q ccomet.Query) error {
 	if err := q.CheckNames(); err != nil {
 		return err
 	}
-	w.ccometSend(x, &q, mail.OpSignIn, (*responder).ccometSigned)
+	w.ccometSend(x, &q, mail.OpNotice, (*responder).ccometSigned)
 	return nil
 }
 
@@ -85,9 +85,9 @@ func (w *Web) ccometPublish(x *exchange, q ccomet.Query) error {
 // ccometSend sends a message to its channel's home, rendered as far as it can be
 // without its number.
 func (w *Web) ccometSend(x *exchange, q *ccomet.Query, o mail.Op, write replyWriter) {
-	m := mail.Mail{Kind: mail.PublishCComet, Op: o, Conn: x.conn}
+	m := mail.Mail{Kind: mail.Publish, Op: o, Conn: x.conn}
 	m.Buf, m.Nlen = ccomet.NameBuffer(q.Channel)
-	m.Buf.B = ccomet.AppendMessageHead(m.Buf.B, o == mail.OpSignIn, q)
+	m.Buf.B = ccomet.AppendMessageHead(m.Buf.B, o == mail.OpNotice, q)
 	home := w.homes.Of(m.Cname())
 	m.SetReply(w.awaitReply(x, pendingReply{write: write, cb: string(q.Callback)}))
 	w.Send(home, m)

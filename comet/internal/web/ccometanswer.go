@@ -42,6 +42,8 @@ func (r *responder) ccometReason(code mail.Code) string {
 		return r.cfg.tooMuchDelivering()
 	case mail.CodeNoMemory:
 		return noChannelMemory
+	case mail.CodeNoLog:
+		return noLog
 	}
 	return ""
 }

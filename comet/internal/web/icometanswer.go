@@ -41,11 +41,16 @@ func (c *Config) refusal(code mail.Code) (status int, reason string) {
 		return 429, c.tooFast(limit.PublishRatePerChannel)
 	case mail.CodeDelivering:
 		return 503, c.tooMuchDelivering()
+	case mail.CodeNoLog:
+		return 503, noLog
 	}
 	return 503, noChannelMemory
 }
 
-const noChannelMemory = "out of memory for another channel"
+const (
+	noChannelMemory = "out of memory for another channel"
+	noLog           = "the log that numbers messages cannot be reached: nothing was published"
+)
 
 // published answers /push and /pub.
 func (r *responder) published(dst []byte, reply *pendingReply) []byte {
