@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	acceptBudget   = 64                     // connections accepted from one listener in a turn
+	acceptBudget   = 64                     // connections accepted from one listener in a turn, at most
 	acceptPause    = 250 * time.Millisecond // how long a listener rests when the kernel is out of something
 	resumeListener = 255                    // tag of the bare timer that ends such a rest
 	listenEvents   = unix.EPOLLIN | unix.EPOLLEXCLUSIVE
@@ -22,6 +22,8 @@ type listener struct {
 	resting bool
 	timer   Conn      // ends a rest; taken beforehand, for there may be no record to be had then
 	trouble time.Time // when there was some last
+	most    int       // connections that were to be accepted last; 0: there were not so many
+	turn    int64     // and when that was
 	budget  float64   // connections that the accept rate leaves now
 	filled  time.Time // when the budget was brought up to date
 }
@@ -85,7 +87,7 @@ func (l *Loop) finishListeners() {
 		ln.rate, ln.resting = 0, false // nothing can wait any longer
 		for range finishRounds {
 			before := l.stats.accepted.Load() + l.stats.refused.Load()
-			if l.accept(n); l.stats.accepted.Load()+l.stats.refused.Load() == before {
+			if l.accept(n, acceptBudget); l.stats.accepted.Load()+l.stats.refused.Load() == before {
 				break
 			}
 		}
@@ -138,12 +140,13 @@ func (l *Loop) spendReserve() {
 	l.reserve = -1
 }
 
-func (l *Loop) accept(n int) {
+// accept takes so many connections from a listener, and no more than there are.
+func (l *Loop) accept(n, most int) {
 	defer l.giveWay(n)
 	if l.reserveSpent {
 		l.takeReserve()
 	}
-	for range acceptBudget { // level-triggered: what is left is reported again
+	for range most { // level-triggered: what is left is reported again
 		ln := &l.listeners[n] // Opened may add listeners, and close them
 		if ln.fd < 0 || ln.resting {
 			return
@@ -166,6 +169,7 @@ func (l *Loop) accept(n int) {
 			}
 			l.admit(fd, ln)
 		case unix.EAGAIN:
+			ln.most = 0
 			return
 		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.EPERM, unix.ENETDOWN, unix.EHOSTUNREACH, unix.ENETUNREACH:
 			// of that one connection, which is gone
@@ -180,6 +184,19 @@ func (l *Loop) accept(n int) {
 			return
 		}
 	}
+}
+
+// expected is how many connections a turn accepts: one, since mostly no more have come, and a
+// call that says so would be for nothing; in each turn of a rush twice as many as in the last.
+func (l *Loop) expected(n int) int {
+	ln, turn := &l.listeners[n], l.stats.turns.Load()
+	if ln.turn == turn-1 {
+		ln.most = min(max(2*ln.most, 1), acceptBudget)
+	} else {
+		ln.most = 1
+	}
+	ln.turn = turn
+	return ln.most
 }
 
 // burstPart is the part of a second whose connections may be accepted at once.
@@ -238,6 +255,22 @@ func (l *Loop) admit(fd int32, ln *listener) {
 	}
 	l.stats.accepted.Add(1)
 	l.handler.Opened(c)
+	l.readFirst(c)
+}
+
+// readFirst reads what a new connection has brought along, which is mostly all of its
+// first request: the kernel would report it in a turn of its own. It reads no more than a
+// connection has in the fullest of turns.
+func (l *Loop) readFirst(c Conn) {
+	r := l.open(c)
+	if r == nil || r.flags&flagReady != 0 {
+		return // closed in Opened, or to be read in the next turn
+	}
+	whole := l.in
+	l.in = l.in[:inputLeast]
+	r.flags |= flagReadable
+	l.read(c, r)
+	l.in = whole
 }
 
 // warn tells of trouble with a listener, once an episode.

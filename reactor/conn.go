@@ -59,6 +59,7 @@ const (
 	flagLingering         // shut down; input is thrown away until the peer closes
 	flagClosing           // to be reaped when the turn ends
 	flagUrgent            // urgent data has come: a short read is not the last
+	flagOutput            // the kernel reports that it can be written to
 )
 
 func (l *Loop) record(c Conn) *record {

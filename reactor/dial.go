@@ -23,9 +23,9 @@ func (l *Loop) Dial(address, local string, tag uint8, user uint32, opts SocketOp
 		sysClose(int32(fd))
 		return 0, ErrNoRecord
 	}
-	r.flags |= flagConnecting
+	r.flags |= flagConnecting | flagOutput
 	r.user = user
-	if err := l.poller.add(r.fd, uint64(c), connEvents); err != nil {
+	if err := l.poller.add(r.fd, uint64(c), outputEvents); err != nil {
 		sysClose(int32(fd))
 		l.freeRecord(c.Index(), r)
 		return 0, err

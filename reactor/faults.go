@@ -195,7 +195,7 @@ func spurious(epfd int, events []unix.EpollEvent, n int) int {
 	defer watchMu.Unlock()
 	var list []int32
 	for _, fd := range slices.Sorted(maps.Keys(watches)) {
-		if w := watches[fd]; w.epfd == epfd && (errno == Short || w.mask == connEvents) {
+		if w := watches[fd]; w.epfd == epfd && (errno == Short || w.mask|unix.EPOLLOUT == outputEvents) {
 			list = append(list, fd)
 		}
 	}

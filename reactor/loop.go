@@ -251,7 +251,8 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 	}
 	if index&listenerKey != 0 {
 		if !l.holding {
-			l.accept(int(index &^ listenerKey))
+			n := int(index &^ listenerKey)
+			l.accept(n, l.expected(n))
 		}
 		return
 	}

@@ -7,11 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Every connection is watched for everything, edge-triggered, from the moment
-// it is added: its mask never changes, so a connection costs one epoll_ctl in
-// its life. The price is to remember an edge that nobody wanted yet (see
-// flagReadable).
-const connEvents = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+// Every connection is watched, edge-triggered, from the moment it is added, for all
+// that its peer may do, so that it costs one epoll_ctl in its life. The price is to
+// remember an edge that nobody wanted yet (see flagReadable). That it can be written
+// to is true of a new connection, and would cost it a turn that brings nothing: it is
+// watched for that from the first short write on (flagOutput), and a dialled one at once.
+const (
+	connEvents   = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET
+	outputEvents = connEvents | unix.EPOLLOUT
+)
 
 // poller knows descriptors, masks and 64-bit keys, nothing else. A key is
 // generation<<32 | index, so that an event which was queued for a descriptor
@@ -53,6 +57,11 @@ func (p *poller) close() {
 
 func (p *poller) add(fd int32, key uint64, mask uint32) error {
 	return p.ctl(unix.EPOLL_CTL_ADD, fd, key, mask)
+}
+
+// modify changes the mask of a descriptor. What is true already is an edge again.
+func (p *poller) modify(fd int32, key uint64, mask uint32) error {
+	return p.ctl(unix.EPOLL_CTL_MOD, fd, key, mask)
 }
 
 func (p *poller) remove(fd int32) error { return p.ctl(unix.EPOLL_CTL_DEL, fd, 0, 0) }

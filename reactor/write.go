@@ -51,8 +51,7 @@ func (l *Loop) Hold(c Conn, f *Frame, at int) {
 		h := l.borrow(r)
 		l.share(h, f)
 		h.out = f.Bytes[at:]
-		l.block(r)
-		if !f.Uncounted && l.heldBytes > l.cfg.MaxHeldAll {
+		if l.block(c, r) == nil && !f.Uncounted && l.heldBytes > l.cfg.MaxHeldAll {
 			l.fail(c, r, ErrHeldAll)
 		}
 	}
@@ -85,7 +84,9 @@ func (l *Loop) keep(c Conn, r *record, rest []byte) error {
 	h.out = h.own.B
 	h.kept = cap(h.own.B)
 	l.heldBytes += h.kept
-	l.block(r)
+	if err := l.block(c, r); err != nil {
+		return err
+	}
 	switch {
 	case len(h.out) > l.cfg.MaxHeld:
 		l.fail(c, r, ErrHeldFull)
@@ -97,12 +98,23 @@ func (l *Loop) keep(c Conn, r *record, rest []byte) error {
 	return nil
 }
 
-// block marks a connection as one that output is held for.
-func (l *Loop) block(r *record) {
-	if r.flags&flagBlocked == 0 {
-		r.flags |= flagBlocked
-		l.tally.Blocked++
+// block marks a connection as one that output is held for, which goes on when the kernel
+// reports that it can be written to.
+func (l *Loop) block(c Conn, r *record) error {
+	if r.flags&flagBlocked != 0 {
+		return nil
 	}
+	r.flags |= flagBlocked
+	l.tally.Blocked++
+	if r.flags&flagOutput != 0 {
+		return nil
+	}
+	if err := l.poller.modify(r.fd, uint64(c), outputEvents); err != nil {
+		l.fail(c, r, err)
+		return err
+	}
+	r.flags |= flagOutput
+	return nil
 }
 
 func (l *Loop) unblock(r *record) {

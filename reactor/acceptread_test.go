@@ -1,0 +1,154 @@
+package reactor
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// rushed gives a probe a listener, and n connections that have sent what was given before
+// the loop's first turn.
+func (p *probe) rushed(n int, sent string) {
+	p.t.Helper()
+	bound := p.listen("unix:"+filepath.Join(p.t.TempDir(), "socket"), SocketOptions{})
+	for range n {
+		far := dialPeer(p.t, bound)
+		if sent != "" {
+			far.send(sent)
+		}
+	}
+}
+
+// What a connection brings along is read in the turn that accepts it, and the kernel has
+// nothing to report of it then.
+func TestReadAtAccept(t *testing.T) {
+	p := newProbe(t, Config{})
+	p.rushed(1, "hello")
+	p.turn()
+	if len(p.opened) != 1 || string(p.got[p.opened[0]]) != "hello" {
+		t.Fatalf("after one turn %d connections are open, and have sent %v", len(p.opened), p.got)
+	}
+	if events, err := p.loop.poller.wait(0); err != nil || len(events) > 0 {
+		t.Fatalf("the next turn would have %d events (%v), and nothing has happened", len(events), err)
+	}
+}
+
+// Of one that sends much, a turn that accepts reads little, for there may be many such. The
+// rest is read in its turns.
+func TestReadAtAcceptIsBounded(t *testing.T) {
+	p := newProbe(t, Config{})
+	const much = 5 * inputLeast
+	p.rushed(1, strings.Repeat("x", much))
+	p.turn()
+	c := p.opened[0]
+	if n := len(p.got[c]); n != inputLeast {
+		t.Fatalf("the turn that accepts has read %d bytes, want %d", n, inputLeast)
+	}
+	for range 5 {
+		p.turn()
+	}
+	if n := len(p.got[c]); n != much {
+		t.Fatalf("%d of %d bytes have been read", n, much)
+	}
+}
+
+// A connection that is closed, or paused, when it is opened is not read.
+func TestNotReadAtAccept(t *testing.T) {
+	p := newProbe(t, Config{})
+	p.onOpened = func(c Conn) {
+		if len(p.opened) == 1 {
+			p.loop.Close(c)
+		} else {
+			p.loop.Pause(c)
+		}
+	}
+	p.rushed(2, "hello")
+	p.until("both accepted", func() bool { return len(p.opened) == 2 })
+	if p.calls != 0 {
+		t.Fatalf("closed and paused connections were read: %v", p.got)
+	}
+	p.mustBeClosed(p.opened[0], nil)
+	p.loop.Resume(p.opened[1])
+	p.until("it is read", func() bool { return string(p.got[p.opened[1]]) == "hello" })
+}
+
+// One connection is accepted in a turn, and no call asks for a second, but where each turn
+// brings more: in a rush it is soon as many as the bound allows.
+func TestAcceptsInARush(t *testing.T) {
+	p := newProbe(t, Config{})
+	p.rushed(300, "")
+	before := 0
+	for n, want := range []int{1, 2, 4, 8, 16, 32, 64, 64, 64, 45, 0} {
+		p.turn()
+		if got := len(p.opened) - before; got != want {
+			t.Fatalf("turn %d accepts %d connections, want %d", n, got, want)
+		}
+		before = len(p.opened)
+	}
+	bound := p.loop.listeners[0].addr
+	for range 3 {
+		far := dialPeer(t, bound)
+		p.turn() // accepts one, the only one
+		if got := len(p.opened) - before; got != 1 {
+			t.Fatalf("%d connections are accepted, want 1", got)
+		}
+		if most := p.loop.listeners[0].most; most != 1 {
+			t.Fatalf("a turn asked for %d connections, with no rush before it", most)
+		}
+		before++
+		p.turn() // in which nothing comes
+		far.close()
+		p.turn()
+	}
+}
+
+// A connection whose writes were short is watched for when it can be written to, from then on.
+func TestOutputIsWatchedFromTheFirstShortWrite(t *testing.T) {
+	p := newProbe(t, Config{})
+	bound := p.listen("127.0.0.1:0", SocketOptions{SendBuffer: 4 << 10})
+	far := dialPeer(t, bound)
+	p.until("accepted", func() bool { return len(p.opened) > 0 })
+	c := p.opened[0]
+	total := 0
+	for round := range 3 {
+		for !p.loop.Blocked(c) {
+			if err := p.loop.Write(c, make([]byte, 64<<10)); err != nil {
+				t.Fatal(err)
+			}
+			total += 64 << 10
+		}
+		if p.loop.record(c).flags&flagOutput == 0 {
+			t.Fatal("the kernel does not tell when it can be written to")
+		}
+		got := 0
+		p.until("all is read", func() bool {
+			data, _ := far.take()
+			got += len(data)
+			return got == total
+		})
+		p.until("drained", func() bool { return len(p.drained) == round+1 })
+		total = 0
+	}
+}
+
+// The kernel may fail to watch for that: the connection is lost then, and said to be.
+func TestOutputCannotBeWatched(t *testing.T) {
+	p := newProbe(t, Config{})
+	c, _ := p.pair()
+	fd := int32(p.loop.Fd(c))
+	if err := p.loop.poller.remove(fd); err != nil { // so that changing it fails
+		t.Fatal(err)
+	}
+	for p.loop.Open(c) {
+		if p.loop.Blocked(c) {
+			t.Fatal("it waits for what is never told")
+		}
+		_ = p.loop.Write(c, make([]byte, 64<<10))
+	}
+	p.turn()
+	p.mustBeClosed(c, unix.ENOENT)
+	p.later(time.Hour)
+}
