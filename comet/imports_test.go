@@ -27,10 +27,10 @@ var directions = map[string][]string{
 	"drain":     {"record"},
 	"mail":      {"msg", "pool", "record"},
 	"ccomet":    {"msg", "record"},
-	"frame":     {"conn", "msg", "peer", "record"},
+	"frame":     {"ccomet", "conn", "msg", "peer", "record"},
 	"statefile": {"ccomet", "msg", "record"},
 	"broker":    {"limit", "mail", "msg", "pool", "record", "statefile", "token"},
-	"hub":       {"ccomet", "conn", "drain", "frame", "limit", "mail", "msg", "peer", "pool", "record", "token"},
+	"hub":       {"conn", "drain", "frame", "limit", "mail", "msg", "peer", "pool", "record", "token"},
 	"web": {
 		"broker", "ccomet", "conn", "drain", "frame", "hub", "limit", "mail", "msg", "op", "peer", "pool", "record", "token",
 	},

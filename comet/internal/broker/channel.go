@@ -24,7 +24,7 @@ type Channel struct {
 	nameLen uint8
 	state   channelState
 	Dialect uint8
-	born    uint8 // the minute when it was made, of 256: CComet's dialect asks whether it is young
+	born    uint8 // the minute when it was made, of 256: whether it is young (session.go)
 }
 
 type channelState uint8

@@ -68,12 +68,12 @@ func (b *Broker) StartExplaining(m *mail.Mail) {
 func (b *Broker) describeChannel(e *explanation, i uint32) {
 	ch := b.channels.At(i)
 	e.ref, e.loops = mail.Ref{Index: i, Gen: ch.Gen}, uint64(ch.loops[1])<<32|uint64(ch.loops[0])
-	cname, dialect, auth, first := b.names.Get(ch.Name()), "icomet", "none", int32(0)
-	if b.cfg.Tokens {
-		auth = "token"
+	cname, dialect, auth := b.names.Get(ch.Name()), &record.Dialects[ch.Dialect], "none"
+	if dialect.Marked {
+		cname = cname[1:]
 	}
-	if ch.Dialect != record.DialectOurs {
-		cname, dialect, auth, first = cname[1:], "ccomet", "none", 1
+	if dialect.Tokens && b.cfg.Tokens {
+		auth = "token"
 	}
 	kept, keptBytes := 0, 0
 	if ch.history != 0 {
@@ -81,11 +81,11 @@ func (b *Broker) describeChannel(e *explanation, i uint32) {
 		kept, keptBytes = int(h.N), h.Bytes
 	}
 	t := msg.AppendEscaped(append(e.text, `{"cname": "`...), cname)
-	t = append(append(append(t, `", "dialect": "`...), dialect...), `", "auth": "`...)
+	t = append(append(append(t, `", "dialect": "`...), dialect.Name...), `", "auth": "`...)
 	t = append(append(t, auth...), `",`...)
 	t = msg.AppendField(t, "\n ", "loop", int64(b.Id))
-	t = msg.AppendField(t, ", ", "next", int64(ch.Next-first))
-	t = msg.AppendField(t, ", ", "oldest", int64(b.oldest(ch)-first))
+	t = msg.AppendField(t, ", ", "next", int64(ch.Next-dialect.First))
+	t = msg.AppendField(t, ", ", "oldest", int64(b.oldest(ch)-dialect.First))
 	t = msg.AppendField(t, ", ", "kept", int64(kept))
 	t = msg.AppendField(t, ", ", "kept_bytes", int64(keptBytes))
 	t = append(t, `, "lease": `...)

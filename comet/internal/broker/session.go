@@ -10,8 +10,8 @@ import (
 	"ccomet/reactor"
 )
 
-// session is a subscriber of CComet's dialect, as its channel's home knows it by name, so
-// that the next subscriber of that name takes its place, whichever loops the two are on.
+// session is a subscriber that has a name, as its channel's home knows it, so that the
+// next subscriber of that name takes its place, whichever loops the two are on.
 // It takes 24 bytes, the name, and a place in the index; other subscribers have none.
 type session struct {
 	link    uint32 // index chain

@@ -93,6 +93,10 @@ func AppendArray(dst, cb []byte, msgs []*msg.Message, cname []byte) []byte {
 	return append(dst, "]')"...)
 }
 
+// AppendBeyond appends the call of a callback that says that the number which a
+// subscriber waits for is none.
+func AppendBeyond(dst, cb []byte) []byte { return AppendStatus(dst, string(cb), "403", "") }
+
 // AppendStatus appends the call of a callback with one word on how a
 // request went, and why, if there is anything to say.
 func AppendStatus(dst []byte, cb, word, reason string) []byte {

@@ -3,6 +3,9 @@ package frame
 import (
 	"strconv"
 
+	"ccomet/comet/internal/ccomet"
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/msg"
 	"ccomet/httplite/websocket"
 )
 
@@ -26,6 +29,7 @@ const (
 type Row struct {
 	name        string // in figures
 	ContentType string
+	Side        uint8 // of its clients; conn.Front if it is left out
 
 	// poll: a response has what there is and ends, and the client asks again. Else it
 	// is endless, in chunks where HTTP/1.1 is spoken.
@@ -35,6 +39,10 @@ type Row struct {
 	// sessions: a subscriber has a name, and a session under it at its channel's home; it
 	// is sent nothing but messages, of which its channel may leave out numbers.
 	Sessions bool
+	// Body appends what a subscriber with a session is sent of messages, and Beyond that
+	// the number which it waits for is none: as calls of its callback.
+	Body   func(dst, callback []byte, msgs []*msg.Message, cname []byte) []byte
+	Beyond func(dst, callback []byte) []byte
 	// sockets: a WebSocket. Its head is another, channels come and go on it while it is
 	// open, pings are its noops, and what ends it is a frame.
 	Sockets bool
@@ -52,7 +60,10 @@ var transports = [numTransports]Row{
 	Iframe: {name: "iframe", ContentType: typeHTML, payload: appendScript, Preface: (*Heads).appendIframeHead},
 	SSE:    {name: "sse", ContentType: TypeSSE, Events: true, payload: appendEvent, Preface: (*Heads).appendRetryTime},
 	Poll:   {name: "poll", ContentType: TypeJSON, Poll: true},
-	CComet: {name: "ccomet", ContentType: TypeScript, Poll: true, Sessions: true},
+	CComet: {
+		name: "ccomet", ContentType: TypeScript, Side: conn.CComet,
+		Poll: true, Sessions: true, Body: ccomet.AppendArray, Beyond: ccomet.AppendBeyond,
+	},
 
 	WebSocket:        {name: "websocket", Sockets: true, payload: appendText},
 	WebSocketDeflate: {name: "websocket_deflate", Sockets: true, Deflate: true, payload: appendText},

@@ -29,7 +29,7 @@ type AuditedCursor struct {
 	Behind bool
 }
 
-// AuditedSession is the session that a subscriber of CComet's dialect has, and where.
+// AuditedSession is the session that a subscriber has, and where.
 type AuditedSession struct {
 	Number  uint32
 	Home    uint8

@@ -9,8 +9,8 @@ import (
 )
 
 // closeForDrain ends what a connection waits for, so that its client comes back: a
-// poll with a noop, anything else in the middle. CComet's dialect has no answer
-// that a client would not take for an error, so its polls are cut too.
+// poll with a noop, anything else in the middle. A client with a session takes any answer
+// for an error, so its polls are cut too.
 func (h *Hub) closeForDrain(owner uint32, c reactor.Conn) {
 	sub, waiting := h.Subs.At(owner), h.waiting(owner)
 	switch {

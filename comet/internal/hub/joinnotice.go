@@ -5,8 +5,8 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// A join notice (SIGN) of CComet's dialect is for the subscribers that wait when it
-// reaches their loop. It ends their polls and comes alone; messages follow with the next
+// A join notice says that one more client has come. It is for the subscribers that wait
+// when it reaches their loop. It ends their polls and comes alone; messages follow with the next
 // poll.
 //
 // A roster's newest subscriber is at its head, so the subscribers that wait now are all
@@ -62,7 +62,7 @@ func (h *Hub) runNotices(p *pump, budget *int, all bool) bool {
 			h.Tally.Delivered++
 			i := g.at
 			h.msgs = append(h.msgs[:0], g.msg)
-			h.finishPoll(i, h.ccometResponse(h.Subs.At(i), h.msgs, h.rosterName(p.roster))) // leaving, it moves g.at on
+			h.finishPoll(i, h.sessionMessages(h.Subs.At(i), h.msgs, h.rosterName(p.roster))) // leaving, it moves g.at on
 		}
 	}
 	clear(h.msgs)

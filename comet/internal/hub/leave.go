@@ -40,7 +40,7 @@ func (h *Hub) endGone(owner uint32, c reactor.Conn) {
 	}
 	switch waiting := h.waiting(owner); {
 	case sub.Transport.Row().Sessions || waiting == 0:
-		h.loop.Close(c) // of CComet's dialect any answer would be taken for an error
+		h.loop.Close(c) // a client with a session takes any answer for an error
 	case sub.poll():
 		h.Subs.At(owner).Flags |= SubCloseAfter
 		h.finishEmptyPoll(owner, waiting)

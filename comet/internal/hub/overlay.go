@@ -26,7 +26,7 @@ func (sub *Subscriber) setBucket(b uint32) { sub.count = int32(b) }
 func (sub *Subscriber) heard() uint8       { return sub.callbackLen }
 func (sub *Subscriber) setHeard(at uint8)  { sub.callbackLen = at }
 
-// session is the number of the session that a subscriber of CComet's dialect has.
+// session is the number of the session that a subscriber has.
 func (sub *Subscriber) session() uint32          { return uint32(sub.count) }
 func (sub *Subscriber) setSession(number uint32) { sub.count = int32(number) }
 

@@ -311,7 +311,7 @@ func (h *Hub) pollResponse(p *pump, i uint32, from int) []byte {
 	missing := h.fitPoll(p.Msgs[from:p.round], h.rosterName(p.roster))
 	if sub.hasCallback() {
 		if sub.Transport.Row().Sessions {
-			return h.ccometResponse(sub, missing, h.rosterName(p.roster))
+			return h.sessionMessages(sub, missing, h.rosterName(p.roster))
 		}
 		p.body = frame.AppendPollBody(p.body[:0], missing, h.rosterName(p.roster), false, tell)
 		h.Scratch = h.appendPollResponse(h.Scratch[:0], sub, p.body)
@@ -348,7 +348,7 @@ func (h *Hub) writeOwn(p *pump, i uint32, from int) {
 }
 
 // firstFrom finds the first message from number seq on, where numbers may leave
-// gaps: in CComet's dialect, where a channel may take up a later one.
+// gaps: to subscribers with sessions, whose clients may take a channel to a later one.
 func firstFrom(msgs []*msg.Message, seq int32) int {
 	i := 0
 	for i < len(msgs) && msgs[i].Seq-seq < 0 {

@@ -3,46 +3,52 @@ package hub
 import (
 	"time"
 
-	"ccomet/comet/internal/ccomet"
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/pool"
 	"ccomet/httplite"
 	"ccomet/reactor"
 )
 
-// appendCCometResponse appends the whole response to a subscriber.
-func (h *Hub) appendCCometResponse(dst []byte, sub *Subscriber, body []byte) []byte {
-	dst = h.AppendHead(dst, conn.CComet, frame.Head{Status: 200, ContentType: frame.TypeScript, HTTP10: sub.Has(SubHTTP10), CloseAfter: sub.Has(SubCloseAfter)})
-	dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(body)))
-	return append(httplite.EndHeaders(dst), body...)
-}
+// A subscriber of a transport with sessions has a name, and a session under it at its
+// channel's home: the next subscriber of that name takes its place (TakenOver). What it is
+// sent is the transport's row's to render. Its polls wait without noops, and no answer but
+// messages may end one.
 
-// ccometResponse is the whole response to a subscriber that is given messages:
-// good until another is asked for.
-func (h *Hub) ccometResponse(sub *Subscriber, msgs []*msg.Message, cname []byte) []byte {
-	h.Body = ccomet.AppendArray(h.Body[:0], h.Callbacks.Get(h.callback(sub)), msgs, cname)
-	h.Scratch = h.appendCCometResponse(h.Scratch[:0], sub, h.Body)
+// sessionResponse is the whole response to such a subscriber, whose body is h.Body: good
+// until another is asked for.
+func (h *Hub) sessionResponse(sub *Subscriber) []byte {
+	row := sub.Transport.Row()
+	h.Scratch = h.AppendHead(h.Scratch[:0], row.Side, frame.Head{Status: 200, ContentType: row.ContentType, HTTP10: sub.Has(SubHTTP10), CloseAfter: sub.Has(SubCloseAfter)})
+	h.Scratch = httplite.AppendHeaderInt(h.Scratch, "Content-Length", int64(len(h.Body)))
+	h.Scratch = append(httplite.EndHeaders(h.Scratch), h.Body...)
 	return h.Scratch
 }
 
-// ccometBacklog is the response to a subscriber whose messages are there already.
-func (h *Hub) ccometBacklog(sub *Subscriber, m *mail.Mail) []byte {
+// sessionMessages is the response with messages.
+func (h *Hub) sessionMessages(sub *Subscriber, msgs []*msg.Message, cname []byte) []byte {
+	h.Body = sub.Transport.Row().Body(h.Body[:0], h.Callbacks.Get(h.callback(sub)), msgs, cname)
+	return h.sessionResponse(sub)
+}
+
+// sessionBacklog is the response with messages that are there already.
+func (h *Hub) sessionBacklog(sub *Subscriber, m *mail.Mail) []byte {
 	h.msgs = h.msgs[:0]
 	for message, n := m.Msg, m.N; n > 0; message, n = message.After(n), n-1 {
 		h.msgs = append(h.msgs, message)
 	}
 	given := h.fitPoll(h.msgs, m.Cname())
 	h.Tally.Replayed += uint64(len(given))
-	response := h.ccometResponse(sub, given, m.Cname())
+	response := h.sessionMessages(sub, given, m.Cname())
 	clear(h.msgs)
 	return response
 }
 
-// EnterSession makes a connection a subscriber under a name, and asks for its channel;
-// false: no record is free.
-func (h *Hub) EnterSession(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic, channel, sname []byte) bool {
+// EnterSession makes a connection a subscriber of one topic under a name, and asks for its
+// channel; false: no record is free.
+func (h *Hub) EnterSession(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic, name []byte) bool {
 	i := h.newSub(c, cb, sub, wants)
 	if i == 0 {
 		return false
@@ -50,8 +56,8 @@ func (h *Hub) EnterSession(c reactor.Conn, cb []byte, sub Subscriber, wants []To
 	h.Subs.At(i).Flags |= subAsking
 	m := mail.OfSubscriber(mail.ClaimSession, c, i)
 	m.Seq = wants[0].Seq
-	m.Buf, m.Nlen = ccomet.NameBuffer(channel)
-	m.Buf.B = append(m.Buf.B, sname...)
+	m.Buf, m.Nlen = pool.NameBuffer(wants[0].Cname), uint8(len(wants[0].Cname))
+	m.Buf.B = append(m.Buf.B, name...)
 	h.Send(h.homes.Of(m.Cname()), m)
 	return true
 }
@@ -72,14 +78,13 @@ func (h *Hub) Claimed(m *mail.Mail) {
 	switch {
 	case m.Code == mail.CodeBeyond:
 		h.totals.Refused.Add(1)
-		h.Body = ccomet.AppendStatus(h.Body[:0], string(h.Callbacks.Get(h.callback(sub))), "403", "")
-		h.Scratch = h.appendCCometResponse(h.Scratch[:0], sub, h.Body)
-		h.finishPoll(i, h.Scratch)
+		h.Body = sub.Transport.Row().Beyond(h.Body[:0], h.Callbacks.Get(h.callback(sub)))
+		h.finishPoll(i, h.sessionResponse(sub))
 	case m.Code != mail.CodeOK:
 		h.refuseLater(i, m.Code)
 	case !claimed:
 		h.countLost(sub.Cursor, m.Msg.Seq)
-		h.finishPoll(i, h.ccometBacklog(sub, m))
+		h.finishPoll(i, h.sessionBacklog(sub, m))
 	default:
 		roster := h.rosterFor(m)
 		if roster == 0 {

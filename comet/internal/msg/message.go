@@ -21,7 +21,7 @@ const (
 	Error401
 	Error429
 	Error503
-	JoinNotice // of CComet's dialect
+	JoinNotice // that one more client has come: it has no number, and is not kept
 )
 
 var kindNames = [...]string{"data", "broadcast", "close", "noop", "next_seq", "lost", "401", "429", "503", "SIGN"}

@@ -24,6 +24,21 @@ const (
 	DialectCComet
 )
 
+// Dialect is what is particular to the channels of a dialect, beside how it is spoken.
+type Dialect struct {
+	Name   string
+	Marked bool  // their names begin with CcometMark, at their home alone
+	First  int32 // numbers are less by so much in the dialect
+	Tokens bool  // a subscriber may need a token
+}
+
+// Dialects has a row for each of the dialects of a channel.
+var Dialects = [...]Dialect{
+	DialectOurs:        {Name: "icomet", Tokens: true},
+	DialectCCometFresh: {Name: "ccomet", Marked: true, First: 1},
+	DialectCComet:      {Name: "ccomet", Marked: true, First: 1},
+}
+
 // DialectOf is the dialect of a new channel of that name.
 func DialectOf(cname []byte) uint8 {
 	if len(cname) > 0 && cname[0] == CcometMark {

@@ -22,7 +22,7 @@ import (
 //     as the client does, without noops. A client that is given "403", or an empty
 //     array, never asks again, so the passing of time and a restart must answer neither.
 //   - A subscriber has a name, and a session under it at the channel's home, which the
-//     next subscriber of that name takes over (the broker's session.go).
+//     next subscriber of that name takes over (session.go of the broker and of the hub).
 //   - "SIGN" is delivered to the subscribers that wait, and not kept (the hub's joinnotice.go).
 //
 // What a request says is read, and what is sent is rendered, in package ccomet.
@@ -102,8 +102,9 @@ func (w *Web) ccometSubscribe(x *exchange, q ccomet.Query) error {
 	if err != nil {
 		return ccomet.ErrParams
 	}
-	x.topics = append(x.topics, hub.Topic{Seq: int32(max(min(seqid, record.MaxSeqid+1), 0)) + 1})
-	if !w.hub.EnterSession(x.conn, q.Callback, newSubscriber(x, frame.CComet), x.topics, q.Channel, q.Sname) {
+	w.Object = append(append(w.Object[:0], record.CcometMark), q.Channel...)
+	x.topics = append(x.topics, hub.Topic{Cname: w.Object, Seq: int32(max(min(seqid, record.MaxSeqid+1), 0)) + 1})
+	if !w.hub.EnterSession(x.conn, q.Callback, newSubscriber(x, frame.CComet), x.topics, q.Sname) {
 		w.Refuse(x.conn, hub.ErrNoMemory)
 	}
 	return nil
