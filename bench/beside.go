@@ -49,7 +49,7 @@ func median(v []float64) float64 {
 		return 0
 	}
 	sorted := slices.Sorted(slices.Values(v))
-	return sorted[len(sorted)/2]
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
 // rounds collects what each round cost; its figures are medians.

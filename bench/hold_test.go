@@ -15,8 +15,8 @@ func TestSlope(t *testing.T) {
 }
 
 func TestMedian(t *testing.T) {
-	if got := median([]float64{5, 1, 4}); got != 4 {
-		t.Errorf("median %v, want 4", got)
+	if a, b := median([]float64{5, 1, 4}), median([]float64{4, 1, 2, 3}); a != 4 || b != 2.5 {
+		t.Errorf("medians %v and %v, want 4 and 2.5", a, b)
 	}
 }
 

@@ -173,11 +173,12 @@ func (m *pacing) summary() (err error) {
 	return err
 }
 
-// quotients are those of two lists, a round each.
-func quotients(a, b []float64) []float64 {
-	list := make([]float64, len(a))
-	for i := range a {
-		list[i] = a[i] / max(b[i], 1)
+// quotients are those of two lists, a round each; of nothing there is none.
+func quotients(a, b []float64) (list []float64) {
+	for i := range min(len(a), len(b)) {
+		if b[i] != 0 {
+			list = append(list, a[i]/b[i])
+		}
 	}
 	return list
 }

@@ -24,6 +24,7 @@ import (
 //	"pace N RATE"  the same on schedule, RATE a second. A message says when it should
 //	               have been sent, and latencies count from there: those who wait
 //	               behind a slow answer are not left out
+//	"depth N"      have N requests under way on a connection from now on
 //	"answers"      it answers "answers HISTOGRAM" of how long the server took to answer,
 //	               and forgets
 type publisherConfig struct {
@@ -119,6 +120,9 @@ func (p *publisher) TurnEnded(time.Time) time.Duration {
 			p.goal += int64(n)
 			p.said = false
 			p.told(p.pace.start(p.loop, p.clock.now(), n, rate), line)
+		case "depth":
+			_, err := fmt.Sscanf(line, "depth %d", &p.Depth)
+			p.told(err, line)
 		case "answers":
 			p.report()
 		default:

@@ -84,6 +84,16 @@ func MemoryAvailable() (int64, error) {
 	return sizes[0], nil
 }
 
+// LoadAverage is how many processes were running or ready to, on average over the last
+// minute.
+func LoadAverage() (load float64) {
+	for line := range fileLines("/proc/loadavg") {
+		first, _, _ := strings.Cut(line, " ")
+		load, _ = strconv.ParseFloat(first, 64)
+	}
+	return load
+}
+
 // Sysctl reads the numbers of a kernel setting such as "net.core.somaxconn".
 func Sysctl(name string) ([]int64, error) {
 	data, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))

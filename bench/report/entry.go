@@ -105,6 +105,7 @@ func (e entry) hold() result.Hold         { return orEmpty(e.Hold) }
 func (e entry) fanout() result.Fanout     { return orEmpty(e.Fanout) }
 func (e entry) channels() result.Channels { return orEmpty(e.Channels) }
 func (e entry) oneToOne() result.OneToOne { return orEmpty(e.OneToOne) }
+func (e entry) compare() result.Compare   { return orEmpty(e.Compare) }
 func (e entry) storm() result.Storm       { return orEmpty(e.Storm) }
 func (e entry) stuck() result.Stuck       { return orEmpty(e.Stuck) }
 func (e entry) siege() result.Siege       { return orEmpty(e.Siege) }
@@ -128,6 +129,8 @@ func (e entry) has() bool {
 		return e.Channels != nil
 	case result.KindLatency:
 		return e.OneToOne != nil
+	case result.KindCompare:
+		return e.Compare != nil
 	case result.KindStorm:
 		return e.Storm != nil
 	case result.KindStuck:

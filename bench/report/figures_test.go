@@ -23,6 +23,7 @@ var shownAs = map[string]func(float64) string{
 	"Micros": micros, "UserMicros": micros, "Ratios": times, "Ratio": times,
 	"Messages": integer, "Burst": integer, "Rounds": integer, "DeliveriesPerSecond": rate,
 	"Publishes": integer, "PublishesPerSecond": rate, "BurstRatio": times,
+	"LoadBefore": digits, "LoadAfter": digits, "Medians": digits, "ToBare": times, "OursTo": times,
 	"Rate": rate, "Depth": integer, "ReceiptRatio": times, "AnswerRatio": times,
 	"BackSeconds": seconds, "Refused": integer, "ResidentBefore": memory, "ResidentPeak": memory, "ResidentAfter": memory,
 	"ServerSeconds": seconds, "AcceptRate": integer,
@@ -39,7 +40,8 @@ var notShown = []string{
 	"Curve", "Back", // of plots
 	"Hold.Samples.KernelBytes", "Hold.Empty.KernelBytes", // a connection
 	"Hold.Samples.Seconds", "Hold.Empty.Seconds",
-	"Loop.Points.Ratios", // their median
+	"Loop.Points.Ratios",  // their median
+	"Compare.Rows.Values", // their median
 }
 
 // notShownIn are the beginnings of fields of which only medians and sums are shown.

@@ -57,6 +57,8 @@ type chapter struct {
 
 // chapters stand in the order of a page.
 var chapters = []chapter{
+	{result.KindCompare, "Servers beside each other",
+		"Each row in rounds, in which all servers take turns, and a bare program too, which makes the system calls that cannot be done without, and does nothing else.", compare},
 	{result.KindHold, "Memory of waiting connections",
 		"Connections are opened in steps, and then wait with nothing to receive. At the end a message goes to each of them, and every copy is checked.", hold},
 	{result.KindChurn, "Connections that come and go",

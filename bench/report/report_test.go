@@ -76,6 +76,8 @@ func TestOddResults(t *testing.T) {
 		{Kind: result.KindFanout, Fanout: &result.Fanout{Server: result.Cost{Micros: 1}, Latency: result.Latency{Count: 1}}},
 		{Kind: result.KindChannels, Channels: &result.Channels{Ratios: []float64{1}, Latency: result.Latency{Count: math.MaxInt64, Max: 3}}},
 		{Kind: result.KindLatency, OneToOne: &result.OneToOne{Rate: math.NaN(), Ratio: math.Inf(1), Receipt: result.Latency{Count: 1, P50: math.NaN()}, ReceiptRatio: math.NaN()}},
+		{Kind: result.KindCompare, Compare: &result.Compare{Contestants: []string{"bare"}, LoadBefore: math.NaN()}},
+		{Kind: result.KindCompare, Compare: &result.Compare{Contestants: []string{"bare", "a", "b"}, LoadAfter: math.Inf(1), Rows: []result.CompareRow{{Medians: []float64{math.NaN()}, ToBare: []float64{1, math.Inf(1)}, Values: [][]float64{nil}}}}},
 		{Kind: result.KindStorm, Storm: &result.Storm{BackSeconds: math.NaN(), Back: [][2]float64{{math.NaN(), math.NaN()}}, Quiet: result.Latency{Count: 1}}},
 		{Kind: result.KindStorm, Storm: &result.Storm{Back: [][2]float64{{0, 0}}}},
 		{Kind: result.KindStorm, Storm: &result.Storm{AcceptRate: 1, Without: &result.Storm{BackSeconds: math.NaN()}}},
@@ -152,6 +154,14 @@ func TestHostileTexts(t *testing.T) {
 		r.Machine.CPU, r.Machine.Kernel, r.Machine.Go = evil, evil, evil
 		if r.Setting != nil {
 			*r.Setting = result.Setting{Target: evil, Server: evil, Transport: evil, Channels: evil}
+		}
+		if r.Compare != nil {
+			for i := range r.Compare.Contestants {
+				r.Compare.Contestants[i] = evil
+			}
+			for i := range r.Compare.Rows {
+				r.Compare.Rows[i].What, r.Compare.Rows[i].Figure, r.Compare.Rows[i].Unit = evil, evil, evil
+			}
 		}
 		if r.Loop != nil {
 			for i := range r.Loop.Points {

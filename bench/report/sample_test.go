@@ -150,6 +150,21 @@ func sampleOneToOne(label string, number int, rate float64) *result.Result {
 	return r
 }
 
+func sampleCompare(number int) *result.Result {
+	r := sample(result.KindCompare, "ccomet", number)
+	r.Setting.Channels = "both"
+	r.Compare = &result.Compare{
+		Rounds: 6, Contestants: []string{"bare", "ccomet", "other 1.3"}, BareLanguage: "C", LoadBefore: 0.31, LoadAfter: 2.04,
+		Rows: []result.CompareRow{
+			{What: "publish to one of 10,000 channels", Figure: "processor time", Unit: "µs", Medians: []float64{31.9, 41.3, 54.3}, ToBare: []float64{0, 1.295, 1.702}, OursTo: []float64{0, 0, 0.761}},
+			{What: "publish to one of 10,000 channels", Figure: "publish to receipt, 50 %", Unit: "µs", Medians: []float64{44, 92.4, 55.1}, ToBare: []float64{0, 2.11, 1.26}, OursTo: []float64{0, 0, 1.68}},
+			{What: "15,000 connect and subscribe", Figure: "resident memory of each, idle", Unit: "bytes", Medians: []float64{35.5, 71.2, 10_224}, ToBare: []float64{0, 2.01, 288}, OursTo: []float64{0, 0, 0.007}},
+			{What: "15,000 connect and subscribe", Figure: "until all are subscribed", Unit: "s", Medians: []float64{0.9, 0.95, 0}, ToBare: []float64{0, 1.06, 0}, OursTo: []float64{0, 0, 0}},
+		},
+	}
+	return r
+}
+
 func sampleStorm(label string, number int, back float64, peak int64) *result.Result {
 	r := sample(result.KindStorm, label, number)
 	s := &result.Storm{
@@ -246,6 +261,6 @@ func samples() []*result.Result {
 		sampleOneToOne("ccomet", 18, 1000), sampleOneToOne("ccomet", 19, 0), sampleOneToOne("other 1.3", 20, 1000),
 		sampleStorm("ccomet", 12, 1.87, 19<<20), sampleStorm("other 1.3", 13, 4.21, 78<<20),
 		sampleStormWithRate(15), sampleStuck(16), sampleSiege(17),
-		sampleLoop(14),
+		sampleLoop(14), sampleCompare(21),
 	}
 }

@@ -67,6 +67,8 @@ func channelWords(s string) string {
 		return "one channel"
 	case "own":
 		return "own channels"
+	case "both":
+		return "one channel, and own channels"
 	}
 	return s
 }

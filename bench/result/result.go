@@ -21,6 +21,7 @@ const (
 	KindFanout   Kind = "fanout"
 	KindChannels Kind = "channels"
 	KindLatency  Kind = "latency"
+	KindCompare  Kind = "compare"
 	KindStorm    Kind = "storm"
 	KindStuck    Kind = "stuck"
 	KindSiege    Kind = "siege"
@@ -44,6 +45,7 @@ type Result struct {
 	Fanout   *Fanout   `json:"fanout,omitempty"`
 	Channels *Channels `json:"channels,omitempty"`
 	OneToOne *OneToOne `json:"one_to_one,omitempty"` // of latency
+	Compare  *Compare  `json:"compare,omitempty"`
 	Storm    *Storm    `json:"storm,omitempty"`
 	Stuck    *Stuck    `json:"stuck,omitempty"`
 	Siege    *Siege    `json:"siege,omitempty"`
@@ -198,6 +200,27 @@ type OneToOne struct {
 	AnswerRatio        float64   `json:"answer_ratio"`
 	BareLanguage       string    `json:"bare_language"` // of the bare program: "C", or "Go"
 	Check              Check     `json:"check"`
+}
+
+// Compare is several servers in turn.
+type Compare struct {
+	Rounds       int          `json:"rounds"`
+	Contestants  []string     `json:"contestants"`   // the first is the bare program, the second the server that the others are beside
+	BareLanguage string       `json:"bare_language"` // of the bare program: "C", or "Go"
+	LoadBefore   float64      `json:"load_before"`   // the machine's load average
+	LoadAfter    float64      `json:"load_after"`    // the same at the end, this run's own included
+	Rows         []CompareRow `json:"rows"`
+}
+
+// CompareRow is one figure of all contestants, in their order.
+type CompareRow struct {
+	What    string      `json:"what"`    // "message to 10,000 streams: a delivery"
+	Figure  string      `json:"figure"`  // "processor time"
+	Unit    string      `json:"unit"`    // "µs", "s", "bytes"
+	Medians []float64   `json:"medians"` // of the rounds; 0: none
+	ToBare  []float64   `json:"to_bare"` // figure ÷ the bare program's in the same round, median; 0: of itself, or none
+	OursTo  []float64   `json:"ours_to"` // the second contestant's ÷ the figure in the same round, median; 0: as before, and of the bare program
+	Values  [][]float64 `json:"values"`  // of the rounds
 }
 
 // Storm is everybody cut and coming back at once.

@@ -2,8 +2,12 @@ package main
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"ccomet/bench/result"
 )
 
 // Without a C compiler the bare program is the one in Go, which does the same, and
@@ -55,5 +59,69 @@ func TestOtherServers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// compared runs compare in small, and returns its result and what it printed.
+func compared(t *testing.T, args ...string) (*result.Result, string) {
+	t.Helper()
+	cmd := harness(t, append([]string{"compare", "--conns", "20", "--rounds", "1", "--json", "result.json"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	r, err := result.Load(filepath.Join(cmd.Dir, "result.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, string(out)
+}
+
+// All rows have a figure of each contestant, who are in the order that they were
+// named in.
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	r, out := compared(t, "ccomet --loops 1", "--only", "sequential,paced,pipelined,poll,fanout,connect")
+	c := r.Compare
+	if want := []string{"bare", "ccomet", "ccomet --loops 1"}; !slices.Equal(c.Contestants, want) || c.Rounds != 1 {
+		t.Fatalf("%d rounds of %q, want %q", c.Rounds, c.Contestants, want)
+	}
+	if len(c.Rows) != 18 || r.Label != "ccomet" || r.Interrupted {
+		t.Errorf("%d rows: %+v", len(c.Rows), r)
+	}
+	for _, row := range c.Rows {
+		if row.Unit == "bytes" || row.Figure == "of it in user mode" {
+			continue // of so few connections there may be nothing to see
+		}
+		for who, v := range row.Medians {
+			if v <= 0 || len(row.Values[who]) != 1 || who > 0 && row.ToBare[who] <= 0 || who > 1 && row.OursTo[who] <= 0 {
+				t.Errorf("%s: %+v", c.Contestants[who], row)
+			}
+		}
+	}
+	for _, want := range []string{"long poll on 20 own channels", "30 connect and subscribe, own channels", "ccomet ÷ ccomet --loops 1", "load average"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in %s", want, out)
+		}
+	}
+}
+
+// What a server does not have is left out, and what is not asked for.
+func TestCompareWithoutPolls(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "streams.toml")
+	text := "label = \"streams\"\nspawn = \"bin/ccomet serve --front {front} --admin {admin}\"\nfront = \"127.0.0.1:1\"\nadmin = \"127.0.0.1:2\"\ndefault = \"stream\"\n" +
+		"[transport.stream]\npath = \"/stream?cname={channel}&seq={seq}\"\ncursor = \"icomet\"\n[publish]\nmethod = \"GET\"\npath = \"/push?cname={channel}&content={content}\"\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r, out := compared(t, file, "--only", "poll,pipelined,fanout")
+	if len(r.Compare.Rows) != 5 {
+		t.Fatalf("%d rows, want 5: %s", len(r.Compare.Rows), out)
+	}
+	for _, row := range r.Compare.Rows {
+		if has, want := len(row.Values[2]) > 0, strings.HasPrefix(row.What, "message to"); has != want || len(row.Values[1]) == 0 {
+			t.Errorf("%+v", row)
+		}
 	}
 }

@@ -65,7 +65,7 @@ func save(name string, r *result.Result, err error) error {
 	return err
 }
 
-var vars = kong.Vars{"targets": strings.Join(target.Names(), ", ")}
+var vars = kong.Vars{"targets": strings.Join(target.Names(), ", "), "rows": strings.Join(bench.CompareRows(), ", ")}
 
 // describe is how --help tells what a flag does, and its default.
 func describe(v *kong.Value) string {

@@ -1,0 +1,460 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"ccomet/bench/proc"
+	"ccomet/bench/result"
+)
+
+// CompareConfig is how Compare goes about it.
+type CompareConfig struct {
+	Others []*Options // the servers beside; of their options those count that say how a server is started
+	Rounds int        // of all contestants, in turn
+	Only   []string   // of CompareRows; none: all
+}
+
+// CompareRows are the names of what Compare measures.
+func CompareRows() (names []string) {
+	for _, g := range compareGroups {
+		for _, row := range g.rows {
+			names = append(names, row.name)
+		}
+	}
+	for _, row := range connectRows {
+		if !slices.Contains(names, row.name) {
+			names = append(names, row.name)
+		}
+	}
+	return names
+}
+
+// Compare measures this server, others and the bare program in one run: each row of a
+// table in rounds, in which all take turns, so that a machine's drift is the same for
+// all. Who begins a round changes.
+//
+// A server that does not have the transport of a row, or does not let publishes be
+// pipelined, has no figure there.
+func (o *Options) Compare(ctx context.Context, c CompareConfig) (*result.Result, error) {
+	m := &comparing{Options: o, ctx: ctx, c: c, servers: append([]*Options{o}, c.Others...), Compare: new(result.Compare)}
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	m.Rounds, m.LoadBefore = c.Rounds, proc.LoadAverage()
+	fmt.Fprintf(o.Out, "%s: %d rounds, some %v; the machine's load average is %.1f\n",
+		strings.Join(m.Contestants, ", "), c.Rounds, m.estimate().Round(10*time.Second), m.LoadBefore)
+	err := m.measure()
+	m.LoadAfter = proc.LoadAverage()
+	m.summary()
+	m.print()
+	label := o.Label
+	if label == "" {
+		label = o.Target.Label
+	}
+	return &result.Result{
+		Schema: result.Schema, Kind: result.KindCompare, Label: label, Command: o.Command, Started: began.UTC().Truncate(time.Second),
+		Machine: proc.ThisMachine(), Seconds: time.Since(began).Seconds(), Interrupted: ctx.Err() != nil,
+		Setting: &result.Setting{
+			Target: o.Target.Label, Server: m.servers[0].spawned(), Transport: m.transport(o, false), Channels: "both",
+			Connections: o.Connections, Clients: (o.Connections + o.PerClient - 1) / o.PerClient, SizeBytes: o.Size,
+		},
+		Compare: m.Compare,
+	}, err
+}
+
+// spawned is the command that starts the server.
+func (o *Options) spawned() string {
+	if o.Spawn != "" {
+		return o.Spawn
+	}
+	return o.Target.Spawn
+}
+
+// comparing is a Compare under way. Contestants are counted as in result.Compare: 0 is
+// the bare program.
+type comparing struct {
+	*Options
+	*result.Compare
+	ctx     context.Context
+	c       CompareConfig
+	servers []*Options // contestant i + 1
+}
+
+// check refuses what cannot be measured, and starts each server once: one that is not
+// installed is told of before a run of minutes.
+func (m *comparing) check() error {
+	if m.c.Rounds < 1 || len(m.c.Others) > 8 {
+		return fmt.Errorf("%d rounds beside %d other servers: want a round at least, and 8 servers at most", m.c.Rounds, len(m.c.Others))
+	}
+	for _, name := range m.c.Only {
+		if !slices.Contains(CompareRows(), name) {
+			return fmt.Errorf("--only is %q: want some of %s", name, strings.Join(CompareRows(), ", "))
+		}
+	}
+	m.Contestants = []string{"bare"}
+	for i, o := range m.servers {
+		label := o.Label
+		if label == "" {
+			label = o.Target.Label
+		}
+		if slices.Contains(m.Contestants, label) {
+			label += fmt.Sprintf(" #%d", i+1)
+		}
+		m.Contestants = append(m.Contestants, label)
+		if o != m.Options {
+			o.Connections, o.Size, o.PerClient, o.Out, o.Progress = m.Connections, m.Size, m.PerClient, m.Out, nil
+		}
+		again := *o
+		again.Connections = connectsOf(m.Connections)
+		r, err := again.start(m.ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", label, err)
+		}
+		r.close()
+	}
+	return nil
+}
+
+// transport is the one of a server for streams, or for polls; "" where it has none.
+func (m *comparing) transport(o *Options, polls bool) string {
+	name := m.Options.Transport
+	switch {
+	case polls:
+		name = "poll"
+	case name == "":
+		name = "stream"
+	}
+	if _, err := o.Target.Transport(name); err != nil {
+		return ""
+	}
+	return name
+}
+
+func (m *comparing) wants(name string) bool {
+	return len(m.c.Only) == 0 || slices.Contains(m.c.Only, name)
+}
+
+func (m *comparing) measure() error {
+	for _, g := range compareGroups {
+		if err := m.group(g); err != nil {
+			return err
+		}
+	}
+	for _, row := range connectRows {
+		if m.wants(row.name) {
+			if err := m.connects(row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// add begins a row of the table.
+func (m *comparing) add(what, figure, unit string) {
+	m.Rows = append(m.Rows, result.CompareRow{What: what, Figure: figure, Unit: unit, Values: make([][]float64, len(m.Contestants))})
+}
+
+// inTurn calls do for each contestant in each round, and once before, which does not
+// count.
+func (m *comparing) inTurn(rounds int, do func(contestant int, counts bool) error) error {
+	n := len(m.Contestants)
+	for round := range rounds + 1 {
+		for turn := range n {
+			who := (turn + round) % n
+			if err := do(who, round > 0); err != nil {
+				return fmt.Errorf("%s: %w", m.Contestants[who], err)
+			}
+			if m.ctx.Err() != nil {
+				return m.ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
+// group measures the rows that share their subscribers.
+func (m *comparing) group(g compareGroup) error {
+	g.rows = slices.DeleteFunc(slices.Clone(g.rows), func(row loadRow) bool { return !m.wants(row.name) })
+	if len(g.rows) == 0 || m.transport(m.Options, g.polls) == "" {
+		return nil
+	}
+	list, stop, err := m.contestants(g)
+	defer stop()
+	if err != nil {
+		return err
+	}
+	for _, row := range g.rows {
+		fmt.Fprintf(m.Out, "%s …\n", row.what(m.Connections))
+		first := len(m.Rows)
+		for _, f := range row.figures {
+			m.add(row.what(m.Connections), f.what, f.unit)
+		}
+		l := row.load
+		l.publishes = min(l.publishes, 2*m.Connections)
+		divisor := l.publishes
+		if !g.own {
+			divisor *= m.Connections
+		}
+		err := m.inTurn(m.c.Rounds, func(who int, counts bool) error {
+			c := list[who]
+			if c == nil || row.depth > 1 && !c.publish.Pipeline {
+				return nil
+			}
+			if err := c.publisher.tell("depth %d", row.depth); err != nil {
+				return err
+			}
+			t, err := c.turn(l)
+			if err != nil || !counts {
+				return err
+			}
+			for i, f := range row.figures {
+				values := m.Rows[first+i].Values
+				values[who] = append(values[who], f.value(t, divisor))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for i, c := range list {
+		if c == nil {
+			continue
+		}
+		if _, _, _, err := c.verdict(c.subscribers); err != nil {
+			return fmt.Errorf("%s: %w", m.Contestants[i], err)
+		}
+	}
+	return nil
+}
+
+// contestants starts all, with their subscribers; nil is one without the transport.
+func (m *comparing) contestants(g compareGroup) (list []*contestant, stop func(), err error) {
+	var runs []*run
+	stop = func() {
+		for _, r := range runs {
+			r.close()
+		}
+	}
+	list = make([]*contestant, 1, len(m.Contestants))
+	for i, server := range m.servers {
+		transport := m.transport(server, g.polls)
+		if transport == "" {
+			list = append(list, nil)
+			continue
+		}
+		o := *server
+		o.Transport, o.Own = transport, g.own
+		r, err := o.start(m.ctx)
+		if err != nil {
+			return nil, stop, err
+		}
+		runs = append(runs, r)
+		list = append(list, r.contestant(g.own))
+		if i == 0 {
+			if list[0], err = r.bare(g.own, g.polls, false); err != nil {
+				return nil, stop, err
+			}
+			m.BareLanguage = r.bareLanguage
+		}
+	}
+	for i, c := range list {
+		if c == nil {
+			continue
+		}
+		if err = c.subscribe(m.Connections); err == nil {
+			err = c.publishOver(1, 1)
+		}
+		if err != nil {
+			return nil, stop, fmt.Errorf("%s: %w", m.Contestants[i], err)
+		}
+	}
+	return list, stop, nil
+}
+
+// connects has all subscribe to a server that was started for it.
+func (m *comparing) connects(row connectRow) error {
+	n := connectsOf(m.Connections)
+	what := row.what(n)
+	fmt.Fprintf(m.Out, "%s …\n", what)
+	first := len(m.Rows)
+	for _, f := range row.figures {
+		m.add(what, f.what, f.unit)
+	}
+	rounds := m.c.Rounds
+	if row.rounds > 0 {
+		rounds = min(rounds, row.rounds)
+	}
+	return m.inTurn(rounds, func(who int, counts bool) error {
+		server := m.servers[max(who-1, 0)]
+		o := *server
+		transport := row.transport
+		if transport == "stream" {
+			transport = m.transport(server, false)
+		}
+		if _, err := o.Target.Transport(transport); err != nil || transport == "" || !counts && row.rounds > 0 {
+			return nil
+		}
+		o.Transport, o.Own, o.Connections = transport, row.own, n
+		t, err := o.connect(m.ctx, who == 0)
+		if err != nil || !counts {
+			return err
+		}
+		for i, f := range row.figures {
+			values := m.Rows[first+i].Values
+			values[who] = append(values[who], f.value(t, n-1))
+		}
+		return nil
+	})
+}
+
+// connected is what it took that all subscribed.
+type connected struct {
+	took     time.Duration
+	server   result.Cost // of all
+	resident int64       // bytes
+}
+
+// connect starts the server, or the bare program, has one subscribe to it to warm up,
+// and then all others.
+func (o *Options) connect(ctx context.Context, bare bool) (t connected, err error) {
+	r, err := o.start(ctx)
+	if err != nil {
+		return t, err
+	}
+	defer r.close()
+	c := r.contestant(o.Own)
+	if bare {
+		if c, err = r.bare(o.Own, r.transport.Once, false); err != nil {
+			return t, err
+		}
+	}
+	if err = c.subscribe(1); err != nil {
+		return t, err
+	}
+	before, err := c.process.Memory()
+	if err != nil {
+		return t, err
+	}
+	c.meter.read = c.meter.read[:1] // nobody publishes
+	if err = c.meter.start(); err != nil {
+		return t, err
+	}
+	if err = c.subscribers.open(ctx, o.Connections-1, 1); err != nil {
+		return t, err
+	}
+	t.took = time.Since(c.meter.began)
+	atRest(ctx, c.process)
+	costs, _, err := c.meter.stop(1)
+	if err != nil {
+		return t, err
+	}
+	after, err := c.process.Memory()
+	if err != nil {
+		return t, err
+	}
+	t.server, t.resident = costs[0], after.Resident-before.Resident
+	_, _, _, err = c.verdict(c.subscribers)
+	return t, err
+}
+
+// summary works out the medians and ratios, and drops the rows that have no figure.
+func (m *comparing) summary() {
+	m.Rows = slices.DeleteFunc(m.Rows, func(row result.CompareRow) bool { return len(row.Values[1]) == 0 })
+	for i := range m.Rows {
+		row := &m.Rows[i]
+		ours := row.Values[1]
+		row.Medians, row.ToBare, row.OursTo = make([]float64, len(row.Values)), make([]float64, len(row.Values)), make([]float64, len(row.Values))
+		for who, values := range row.Values {
+			row.Medians[who] = median(values)
+			if who > 0 {
+				row.ToBare[who] = median(quotients(values, row.Values[0]))
+			}
+			if who > 1 {
+				row.OursTo[who] = median(quotients(ours, values))
+			}
+		}
+	}
+}
+
+var errNoRound = errors.New("no round was completed")
+
+// print prints the table: medians, and how many times those of the bare program; and
+// the first server's beside the others.
+func (m *comparing) print() {
+	out := m.Out
+	if len(m.Rows) == 0 {
+		fmt.Fprintln(out, errNoRound)
+		return
+	}
+	fmt.Fprintf(out, "\nMedians of the rounds, and their ratio to those of the bare program, which is in %s. The machine's load average was %.1f before and %.1f after.\n",
+		m.BareLanguage, m.LoadBefore, m.LoadAfter)
+	const figureWidth = 36
+	heads := slices.Clone(m.Contestants)
+	for _, who := range m.Contestants[2:] {
+		heads = append(heads, m.Contestants[1]+" ÷ "+who)
+	}
+	what := ""
+	for _, row := range m.Rows {
+		if row.What != what {
+			what = row.What
+			fmt.Fprintf(out, "\n%s\n%s", what, pad("", figureWidth))
+			for _, head := range heads {
+				fmt.Fprintf(out, "  %*s", cellWidth(head), head)
+			}
+			fmt.Fprintln(out)
+		}
+		fmt.Fprint(out, pad("  "+row.Figure+", "+row.Unit, figureWidth))
+		for i, cell := range m.cells(&row) {
+			fmt.Fprintf(out, "  %s%s", pad("", cellWidth(heads[i])-utf8.RuneCountInString(cell)), cell)
+		}
+		fmt.Fprintln(out)
+	}
+}
+
+// cells are those of a row; "-" is for what there is not.
+func (m *comparing) cells(row *result.CompareRow) (cells []string) {
+	for i, v := range row.Medians {
+		cell := "-"
+		switch {
+		case len(row.Values[i]) > 0 && row.ToBare[i] != 0:
+			cell = fmt.Sprintf("%s (%.2f×)", figure(v), row.ToBare[i])
+		case len(row.Values[i]) > 0:
+			cell = figure(v)
+		}
+		cells = append(cells, cell)
+	}
+	for i := 2; i < len(m.Contestants); i++ {
+		cell := "-"
+		if row.OursTo[i] != 0 {
+			cell = fmt.Sprintf("%.2f×", row.OursTo[i])
+		}
+		cells = append(cells, cell)
+	}
+	return cells
+}
+
+func cellWidth(head string) int { return max(15, utf8.RuneCountInString(head)) }
+
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
+}
+
+// figure writes a number with three digits that say something.
+func figure(v float64) string {
+	switch {
+	case v >= 99.95:
+		return thousands(int(v + 0.5))
+	case v >= 9.995:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+
+	"ccomet/bench"
+	"ccomet/bench/target"
+)
+
+type compareCmd struct {
+	Others    []string `arg:"" optional:"" name:"target" help:"Servers to be measured beside: ${targets}, or TOML files. Further words are flags for the server: 'ccomet --loops 1'."`
+	Target    string   `default:"ccomet" placeholder:"NAME|FILE" help:"The server that they are beside, in the same form."`
+	Spawn     string   `placeholder:"COMMAND" help:"Start that one with this; {front}, {admin}, {port} and {dir} are filled in. Default: the target's command."`
+	Transport string   `placeholder:"NAME" help:"For what is not a long poll. Default: stream."`
+	Rounds    int      `default:"6" placeholder:"N" help:"Rounds of all, in turn. Six take some 4 minutes for each server, the bare program and ccomet included."`
+	Only      []string `placeholder:"ROW" help:"Only these: ${rows}."`
+	Conns     int      `default:"10000" placeholder:"N" help:"Connections; half as many more where they connect at once."`
+	Size      int      `default:"64" placeholder:"BYTES" help:"Bytes of a message's content."`
+	PerClient int      `default:"18000" placeholder:"N" help:"Connections of a client process."`
+	JSON      string   `placeholder:"FILE" help:"Save the result, for report."`
+	Label     string   `placeholder:"TEXT" help:"The server's name in reports. Default: the target's."`
+}
+
+func (c *compareCmd) Run(ctx context.Context) error {
+	o, err := contestant(c.Target)
+	if err != nil {
+		return err
+	}
+	if c.Spawn != "" {
+		o.Spawn = c.Spawn
+	}
+	if c.Label != "" {
+		o.Label = c.Label
+	}
+	o.Transport, o.Connections, o.Size, o.PerClient = c.Transport, c.Conns, c.Size, max(1, c.PerClient)
+	o.Command, o.Out, o.Progress = typed(), os.Stdout, bench.NewProgress(os.Stderr)
+	config := bench.CompareConfig{Rounds: c.Rounds, Only: c.Only}
+	for _, name := range c.Others {
+		other, err := contestant(name)
+		if err != nil {
+			return err
+		}
+		config.Others = append(config.Others, other)
+	}
+	r, err := o.Compare(ctx, config)
+	return save(c.JSON, r, err)
+}
+
+// contestant is a target, and flags for its server behind it.
+func contestant(name string) (*bench.Options, error) {
+	words := strings.Fields(name)
+	if len(words) == 0 {
+		words = []string{""}
+	}
+	t, err := target.Load(words[0])
+	if err != nil {
+		return nil, err
+	}
+	o := &bench.Options{Target: t}
+	if len(words) > 1 {
+		o.Spawn = t.Spawn + " " + strings.Join(words[1:], " ")
+		o.Label = t.Label + " " + strings.Join(words[1:], " ")
+	}
+	return o, nil
+}
