@@ -27,9 +27,12 @@ type Figures struct {
 	Stats
 	Draining bool
 	Walks    int64 // broadcasts that have not reached all channels, counted once for each loop that is not through
-	Limits   []LimitFigures
-	State    *StateFigures // nil: no state is kept
-	Loops    []LoopFigures
+	// OnTheirWay is how many bytes of messages are on their way to subscribers, counted once for
+	// each loop that has some.
+	OnTheirWay int64
+	Limits     []LimitFigures
+	State      *StateFigures // nil: no state is kept
+	Loops      []LoopFigures
 }
 
 // limitValues are what is set, 0 for no limit.
@@ -58,11 +61,12 @@ type StateFigures struct {
 }
 
 // LoopFigures are a loop's, as of the turn in which it answered. Where Answered is
-// false it did not answer in time: then only Mailbox, Most and Reactor.Stats are set.
+// false it did not answer in time: then only Mailbox, Most, MailboxBytes and Reactor.Stats are set.
 type LoopFigures struct {
 	Answered      bool
 	Reactor       reactor.Figures
 	Mailbox, Most int // mail that waits, and the most that has waited since Figures was last called
+	MailboxBytes  int // names and contents that the mail which waits has
 
 	Counters
 	Mails           uint64 // received, those from itself included
@@ -175,7 +179,7 @@ func (a *watchers) add(to chan<- loopAnswer) (added, first bool) {
 }
 
 func (srv *Server) collect(ctx context.Context, answers <-chan loopAnswer, asked int) Figures {
-	f := Figures{Stats: srv.Stats(), Draining: srv.Deadline.Load() != 0, Walks: srv.totals.Broadcasts.Load(), Loops: make([]LoopFigures, len(srv.shards))}
+	f := Figures{Stats: srv.Stats(), Draining: srv.Deadline.Load() != 0, Walks: srv.totals.Broadcasts.Load(), OnTheirWay: srv.totals.Delivering.Load(), Loops: make([]LoopFigures, len(srv.shards))}
 	if srv.state != nil {
 		f.State = srv.state.figures()
 	}
@@ -194,6 +198,7 @@ func (srv *Server) collect(ctx context.Context, answers <-chan loopAnswer, asked
 	}
 	for i := range f.Loops {
 		f.Loops[i].Mailbox, f.Loops[i].Most = srv.shards[i].Inbox.Depth()
+		f.Loops[i].MailboxBytes = int(srv.shards[i].Borrowed())
 	}
 	return f
 }

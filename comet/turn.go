@@ -16,7 +16,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.broker.BeginTurn()
 	s.hub.ReplayLeft = hub.ReplayBudget
 	s.web.ContinueHistories()        // answers
-	s.takeMail()                     // may bring anything below
+	s.Take()                         // may bring anything below
 	s.broker.SweepOn(now)            // lines for listeners, by mail
 	s.web.ExpireProbe(now)           // answers
 	s.broker.ExpireExplanations(now) // questions to loops, answers, by mail
@@ -44,12 +44,6 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.showFigures()
 	s.wait = s.sleep(now) // when nothing changes any more
 	return s.wait
-}
-
-func (s *shard) takeMail() {
-	for _, m := range s.Inbox.Drain() {
-		s.receive(&m)
-	}
 }
 
 // sleep is how long the loop may sleep: until the nearest of what is due. Below zero

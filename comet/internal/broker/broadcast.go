@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/record"
@@ -38,7 +40,8 @@ func (b *Broker) RunBroadcasts() {
 			return
 		}
 		b.totals.Broadcasts.Add(-1)
-		b.broadcasts = append(b.broadcasts[:0], b.broadcasts[1:]...)
+		b.totals.Delivering.Add(-int64(len(w.content)))
+		b.broadcasts = slices.Delete(b.broadcasts, 0, 1) // which keeps nothing of it
 	}
 }
 

@@ -72,7 +72,7 @@ func (b *Broker) deliver(i uint32, message *msg.Message) {
 	for word, bits := range ch.loops {
 		for to := uint8(word * 32); bits != 0; to, bits = to+1, bits>>1 {
 			if bits&1 != 0 {
-				b.totals.Delivering.Add(int64(message.Size())) // until a pump there lets go of it
+				b.totals.Delivering.Add(int64(mail.Weight(message))) // until a pump there lets go of it
 				b.Send(to, m)
 			}
 		}

@@ -122,7 +122,7 @@ func (h *Hub) stopPump(i uint32) {
 func (h *Hub) letGo(messages ...*msg.Message) {
 	size := 0
 	for _, message := range messages {
-		size += message.Size()
+		size += mail.Weight(message)
 	}
 	h.totals.Delivering.Add(-int64(size))
 }

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 
 	"ccomet/comet/internal/frame"
@@ -69,7 +70,7 @@ func (h *Hub) RunScans() {
 			}
 		}
 		h.report(v)
-		h.Scans = append(h.Scans[:0], h.Scans[1:]...)
+		h.Scans = slices.Delete(h.Scans, 0, 1) // which keeps nothing of it
 	}
 }
 

@@ -16,7 +16,7 @@ type Totals struct {
 	SlowClosed  atomic.Int64  // connections that were closed because the client did not read
 	Listening   atomic.Uint64 // a bit a loop that has listeners to /psub
 	Broadcasts  atomic.Int64  // broadcasts under way, counted on each loop
-	Delivering  atomic.Int64  // bytes of messages in mail to loops and in their pumps, counted on each loop
+	Delivering  atomic.Int64  // bytes of messages in mail to loops and in their pumps, and of broadcasts under way, counted on each loop
 	Handling    atomic.Int64  // requests that are with handlers
 	Admitted    atomic.Int64  // connections of all sides but the admin's
 

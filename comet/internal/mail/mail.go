@@ -3,6 +3,8 @@
 package mail
 
 import (
+	"unsafe"
+
 	"github.com/valyala/bytebufferpool"
 
 	"ccomet/comet/internal/msg"
@@ -117,10 +119,30 @@ type Mail struct {
 	Op   Op
 	Flag uint16
 	Nlen uint8
+
+	counted bool // by the sender, among what waits
 }
 
 func (m *Mail) Cname() []byte   { return m.Buf.B[:m.Nlen] }
 func (m *Mail) Content() []byte { return m.Buf.B[m.Nlen:] }
+
+// Bytes is what a mail takes itself.
+const Bytes = 64
+
+var _ [Bytes]byte = [unsafe.Sizeof(Mail{})]byte{}
+
+// Weight is what a message on its way takes, with the mail that brings it.
+func Weight(message *msg.Message) int { return message.Size() + Bytes }
+
+// borrowed is how many bytes a mail takes with what it has borrowed; 0 if that is nothing. Not
+// the room that the buffer has: with that of a large message which was there before, some
+// small ones would seem to fill the memory.
+func (m *Mail) borrowed() int {
+	if m.Buf == nil {
+		return 0
+	}
+	return Bytes + len(m.Buf.B)
+}
 
 // Done gives back what the mail borrowed.
 func (m *Mail) Done() {

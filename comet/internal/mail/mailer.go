@@ -1,6 +1,8 @@
 package mail
 
 import (
+	"sync/atomic"
+
 	"ccomet/comet/internal/pool"
 	"ccomet/reactor"
 )
@@ -14,13 +16,18 @@ type Mailer struct {
 	all   []*Mailer // of all loops
 	Out   [][]Mail  // by loop; out[id] is for itself
 	Mails uint64    // received so far
+	sent  []int     // bytes that the mails in Out have borrowed, by loop
 
 	receive func(*Mail) // takes what has come
+
+	_       [64]byte     // no other field is in a cache line with what other loops write
+	waiting atomic.Int64 // bytes that the mails in the inbox have borrowed
+	_       [56]byte
 }
 
 // NewMailer makes the next loop's end of the mail, of as many as all has room for.
 func NewMailer(all []*Mailer, id uint8, loop *reactor.Loop, receive func(*Mail)) *Mailer {
-	p := &Mailer{Id: id, Inbox: reactor.NewMailbox[Mail](loop), all: all, Out: make([][]Mail, len(all)), receive: receive}
+	p := &Mailer{Id: id, Inbox: reactor.NewMailbox[Mail](loop), all: all, Out: make([][]Mail, len(all)), sent: make([]int, len(all)), receive: receive}
 	all[id] = p
 	return p
 }
@@ -30,7 +37,8 @@ func (p *Mailer) Loops() int { return len(p.all) }
 
 // Send queues a mail for a loop; it leaves when the turn ends.
 func (p *Mailer) Send(to uint8, m Mail) {
-	m.From = p.Id
+	m.From, m.counted = p.Id, true
+	p.sent[to] += m.borrowed()
 	p.Out[to] = append(p.Out[to], m)
 }
 
@@ -47,10 +55,38 @@ func (p *Mailer) Flush() {
 		if to == int(p.Id) || len(p.Out[to]) == 0 {
 			continue
 		}
+		p.all[to].waiting.Add(int64(p.sent[to])) // first, so that it is not taken off before
+		p.sent[to] = 0
 		p.all[to].Inbox.Post(p.Out[to]...)
 		p.Out[to] = pool.Emptied(p.Out[to])
 	}
 }
+
+// Take receives the mail of other loops. Nothing is kept of it: a loop may sleep for long,
+// and a message that it kept would keep all that are published behind it.
+func (p *Mailer) Take() {
+	batch, borrowed := p.Inbox.Drain(), 0
+	for n := range batch {
+		if m := &batch[n]; m.counted {
+			borrowed += m.borrowed()
+			m.counted = false // what is made of it is another mail
+		}
+		p.receive(&batch[n])
+	}
+	clear(batch)
+	if borrowed > 0 {
+		p.waiting.Add(-int64(borrowed))
+	}
+}
+
+// Waiting is how many bytes are borrowed by mail that a loop has not read yet: names, and
+// what is to be published. Of mail that is still to leave only this loop's counts.
+func (p *Mailer) Waiting(to uint8) int {
+	return int(p.all[to].waiting.Load()) + p.sent[to]
+}
+
+// Borrowed is how many bytes are borrowed by the mail in the inbox. Any goroutine may ask.
+func (p *Mailer) Borrowed() int64 { return p.waiting.Load() }
 
 // Pending says whether there is mail of this loop to itself.
 func (p *Mailer) Pending() bool { return len(p.Out[p.Id]) > 0 }
@@ -58,7 +94,8 @@ func (p *Mailer) Pending() bool { return len(p.Out[p.Id]) > 0 }
 // TakeOwn receives the mail of this loop to itself, and what that brings.
 func (p *Mailer) TakeOwn() {
 	for n := 0; n < len(p.Out[p.Id]); n++ {
+		p.Out[p.Id][n].counted = false
 		p.receive(&p.Out[p.Id][n]) // where it lies: a copy would be allocated
 	}
-	p.Out[p.Id] = pool.Emptied(p.Out[p.Id])
+	p.Out[p.Id], p.sent[p.Id] = pool.Emptied(p.Out[p.Id]), 0
 }

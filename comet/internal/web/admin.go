@@ -8,6 +8,7 @@ import (
 
 	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
@@ -45,8 +46,32 @@ func (w *Web) startPublish(x *exchange, escaped bool) {
 		m.Done()
 		return
 	}
-	m.SetReply(w.awaitReply(x, pendingReply{write: (*responder).published, cb: string(cb), ack: x.given("ack")}))
-	w.Send(w.homes.Of(cname), m)
+	w.sendPublish(x, m, pendingReply{write: (*responder).published, cb: string(cb), ack: x.given("ack")})
+}
+
+// sendPublish mails what is to be published to the channel's home, and notes that the request
+// waits for the answer. It is refused where too much is on its way already.
+func (w *Web) sendPublish(x *exchange, m mail.Mail, reply pendingReply) {
+	home := w.homes.Of(m.Cname())
+	if w.tooMuchOnItsWay(home) {
+		m.Done()
+		reply.code, reply.done = mail.CodeDelivering, true
+		w.awaitReply(x, reply)
+		return
+	}
+	m.SetReply(w.awaitReply(x, reply))
+	w.Send(home, m)
+}
+
+// tooMuchOnItsWay says whether messages on their way to subscribers, and mail that a loop has
+// not read yet, take what they may. Each loop's mail has its share of that, so one that does
+// not turn keeps nothing from the others.
+func (w *Web) tooMuchOnItsWay(loop uint8) bool {
+	if int(w.totals.Delivering.Load())+w.Waiting(loop)*w.Loops() <= w.cfg.MaxHeldBytes {
+		return false
+	}
+	w.totals.HitLimit(limit.Held, w.cfg.MaxHeldBytes, w.loop.Now())
+	return true
 }
 
 var (
@@ -104,10 +129,14 @@ func (w *Web) broadcast(x *exchange) {
 	switch {
 	case w.totals.Broadcasts.Load() > broker.MaxBroadcasts:
 		w.fail(x, 503, "too many broadcasts are under way: at most "+strconv.Itoa(broker.MaxBroadcasts)+" on all loops")
+	case w.tooMuchOnItsWay(w.Id):
+		w.fail(x, 503, w.cfg.tooMuchDelivering())
 	case w.contentArg(x, &m, false):
+		message := msg.New(msg.Broadcast, 0, m.Buf.B)
 		w.totals.Broadcasts.Add(int64(w.Loops()))
+		w.totals.Delivering.Add(int64(w.Loops() * len(message.Content))) // until each has brought it to its channels
 		w.broadcasts++
-		w.SendAll(mail.Mail{Kind: mail.Broadcast, Msg: msg.New(msg.Broadcast, 0, m.Buf.B)})
+		w.SendAll(mail.Mail{Kind: mail.Broadcast, Msg: message})
 		w.reply(x, 200, frame.TypeText, []byte("ok\n"))
 	}
 	m.Done()

@@ -88,9 +88,7 @@ func (w *Web) ccometSend(x *exchange, q *ccomet.Query, o mail.Op, write replyWri
 	m := mail.Mail{Kind: mail.Publish, Op: o, Conn: x.conn}
 	m.Buf, m.Nlen = ccomet.NameBuffer(q.Channel)
 	m.Buf.B = ccomet.AppendMessageHead(m.Buf.B, o == mail.OpNotice, q)
-	home := w.homes.Of(m.Cname())
-	m.SetReply(w.awaitReply(x, pendingReply{write: write, cb: string(q.Callback)}))
-	w.Send(home, m)
+	w.sendPublish(x, m, pendingReply{write: write, cb: string(q.Callback)})
 }
 
 // ccometSubscribe has a client wait for a number.

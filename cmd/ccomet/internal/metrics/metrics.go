@@ -90,6 +90,7 @@ func loopMetrics() (list []loopMetric) {
 	add(true, gauge, "loop_answered", "1 where the loop has told its figures in time, 0 where it is stuck in a turn.", func(l f) float64 { return oneIf(l.Answered) })
 	add(true, gauge, "mailbox_depth", "Mails from other loops that wait.", func(l f) float64 { return float64(l.Mailbox) })
 	add(true, gauge, "mailbox_depth_max", "The most mails that have waited since the last scrape, whoever's that was.", func(l f) float64 { return float64(l.Most) })
+	add(true, gauge, "mailbox_bytes", "Bytes of names and contents that mails from other loops have, which wait.", func(l f) float64 { return float64(l.MailboxBytes) })
 	add(false, counter, "mails_total", "Mails handled, those of the loop to itself included.", func(l f) float64 { return float64(l.Mails) })
 	add(false, gauge, "history_bytes", "Bytes of messages that channels keep, by the home of the channels.", func(l f) float64 { return float64(l.HistoryBytes) })
 	add(false, gauge, "history_messages", "Messages that channels keep, by the home of the channels.", func(l f) float64 { return float64(l.HistoryMessages) })
@@ -113,13 +114,14 @@ var (
 	slabMappedDesc   = metricDesc("slab_mapped_bytes", "Bytes mapped. The kernel provides them as they are touched.", "loop", "slab")
 	slabRecordDesc   = metricDesc("slab_record_bytes", "Bytes of one record.", "slab")
 
-	refusedDesc  = metricDesc("requests_refused_total", "Requests answered with an error.")
-	cutDesc      = metricDesc("readers_cut_total", "Readers cut because they did not keep up.")
-	walksDesc    = metricDesc("broadcasts_pending", "Broadcasts under way, counted on each loop.")
-	drainingDesc = metricDesc("draining", "1 while the server sends its clients away, to stop.")
-	limitDesc    = metricDesc("limit", "The value of a limit, under the name of its setting, where there is one.", "limit")
-	metDesc      = metricDesc("limit_met_total", "How often a limit was met.", "limit")
-	buildDesc    = metricDesc("build_info", "1, with the build.", "version", "revision", "goversion")
+	refusedDesc    = metricDesc("requests_refused_total", "Requests answered with an error.")
+	cutDesc        = metricDesc("readers_cut_total", "Readers cut because they did not keep up.")
+	walksDesc      = metricDesc("broadcasts_pending", "Broadcasts under way, counted on each loop.")
+	onTheirWayDesc = metricDesc("delivering_bytes", "Bytes of messages on their way to subscribers, counted on each loop, as max-held-bytes counts them.")
+	drainingDesc   = metricDesc("draining", "1 while the server sends its clients away, to stop.")
+	limitDesc      = metricDesc("limit", "The value of a limit, under the name of its setting, where there is one.", "limit")
+	metDesc        = metricDesc("limit_met_total", "How often a limit was met.", "limit")
+	buildDesc      = metricDesc("build_info", "1, with the build.", "version", "revision", "goversion")
 
 	stateTimeDesc    = metricDesc("state_written_timestamp_seconds", "When the state file was last written well; 0: never.")
 	stateTookDesc    = metricDesc("state_write_duration_seconds", "How long the last good write of the state file took; 0: there was none yet.")
@@ -131,7 +133,7 @@ var (
 func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		connectionsDesc, subscribersDesc, turnDesc, slabRecordsDesc, slabCapacityDesc, slabMappedDesc, slabRecordDesc,
-		refusedDesc, cutDesc, walksDesc, drainingDesc, limitDesc, metDesc, buildDesc,
+		refusedDesc, cutDesc, walksDesc, onTheirWayDesc, drainingDesc, limitDesc, metDesc, buildDesc,
 		stateTimeDesc, stateTookDesc, stateSizeDesc, stateFailureDesc,
 	} {
 		to <- desc
@@ -153,6 +155,7 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 	tell(refusedDesc, counter, float64(f.Refused))
 	tell(cutDesc, counter, float64(f.Cut))
 	tell(walksDesc, gauge, float64(f.Walks))
+	tell(onTheirWayDesc, gauge, float64(f.OnTheirWay))
 	tell(drainingDesc, gauge, oneIf(f.Draining))
 	for _, l := range f.Limits {
 		if l.Value > 0 {
