@@ -62,7 +62,7 @@ func startProgram(name string, moved func(string), argv ...string) (c *child, er
 	return c, nil
 }
 
-// listen takes what the child says. That it moves must not wait for anybody.
+// listen takes what the child says. It takes a move at once, whatever else waits.
 func (c *child) listen(out *bufio.Reader) {
 	defer close(c.lines)
 	for {

@@ -42,7 +42,7 @@ func (m *holding) churn() error {
 	return m.churned()
 }
 
-// churned has everybody come back, and says whether memory stayed.
+// churned has all clients come back, and says whether memory stayed the same.
 func (m *holding) churned() error {
 	if err := m.swarm.tell("churn 0"); err != nil {
 		return err

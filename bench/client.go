@@ -213,7 +213,7 @@ func (c *client) report() {
 	fmt.Printf("stats %s\n", data)
 }
 
-// Expired is the beat: what moved is told, and who should leaves.
+// Expired is the beat: the client reports what has moved, and those that are to leave do.
 func (c *client) Expired(reactor.Conn) {
 	pause := beat
 	if c.returning {

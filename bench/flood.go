@@ -144,7 +144,7 @@ func (m *flooding) histories(ctx context.Context) error {
 	return m.pushAll(ctx, floodTimes*floodHistory/floodMessage, func(n int) string { return fmt.Sprint("flood-", n) })
 }
 
-// stuckReaders sends readers who read nothing more than their sockets take.
+// stuckReaders connects clients that read no more than their sockets take.
 func (m *flooding) stuckReaders(ctx context.Context) error {
 	readers := min(floodTimes*floodHeld/floodMessage, m.Connections*3/4)
 	cname := func(n int) string { return fmt.Sprint("flood-", n%readers) }

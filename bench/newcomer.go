@@ -14,7 +14,7 @@ import (
 	"ccomet/bench/result"
 )
 
-// newcoming is clients who connect one after the other, at a steady pace, and ask
+// newcoming are clients that connect one after the other, at a steady pace, and ask
 // for something small.
 type newcoming struct {
 	mu              sync.Mutex
@@ -22,7 +22,7 @@ type newcoming struct {
 	refused, failed int64
 }
 
-// newcomerTimeout is how long a newcomer waits for his answer.
+// newcomerTimeout is how long a newcomer waits for its answer.
 const newcomerTimeout = 5 * time.Second
 
 // run has them come until ctx ends, and waits for the last.

@@ -9,8 +9,8 @@ import (
 	"ccomet/bench/target"
 )
 
-// probing is others, who must not be harmed by what is done to a server: some
-// subscribers who stay, and messages for them at a steady pace.
+// probing are bystanders, which must not be harmed by what is done to a server: some
+// subscribers that stay, and messages for them at a steady pace.
 type probing struct {
 	*run
 	stay   *swarm
@@ -30,7 +30,7 @@ func (p *probing) open() (err error) {
 	return err
 }
 
-// probe publishes to those who stay until ctx ends.
+// probe publishes to the subscribers that stay until ctx ends.
 func (p *probing) probe(ctx context.Context, every time.Duration) error {
 	return p.publishEvery(ctx, p.toStay, every, &p.seen)
 }
@@ -46,7 +46,7 @@ func (p *probing) publishEvery(ctx context.Context, to *child, every time.Durati
 	return p.ctx.Err()
 }
 
-// stayed is the latency of those who stay, since it was asked for last.
+// stayed is the latency of the subscribers that stay, since it was asked for last.
 func (p *probing) stayed() (result.Latency, error) {
 	if err := p.stay.expect(p.seen); err != nil {
 		return result.Latency{}, err

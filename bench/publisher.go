@@ -22,8 +22,8 @@ import (
 //	"publish N"    publish N more messages; it answers "published TOTAL" when all
 //	               are acknowledged
 //	"pace N RATE"  the same on schedule, RATE a second. A message says when it should
-//	               have been sent, and latencies count from there: those who wait
-//	               behind a slow answer are not left out
+//	               have been sent, and latencies count from there: the messages
+//	               that wait behind a slow answer are not left out
 //	"depth N"      have N requests under way on a connection from now on
 //	"answers"      it answers "answers HISTOGRAM" of how long the server took to answer,
 //	               and forgets

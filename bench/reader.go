@@ -141,8 +141,8 @@ type readers struct {
 	list      []*reader
 }
 
-// newReaders has readers of the target's endless transport, who want to be told
-// of what is gone.
+// newReaders has readers of the target's endless transport, which ask to be told
+// of messages that are gone.
 func (r *run) newReaders() *readers {
 	t := *r.transport
 	t.Path += "&lost=1"

@@ -104,7 +104,7 @@ func (s *server) launch(ctx context.Context, more ...string) error {
 	return nil
 }
 
-// freeAddresses are two on which nobody listens.
+// freeAddresses are two on which no process listens.
 func freeAddresses() (front, admin string, err error) {
 	var addresses [2]string
 	for i := range addresses {
@@ -118,7 +118,7 @@ func freeAddresses() (front, admin string, err error) {
 	return addresses[0], addresses[1], nil
 }
 
-// reachable waits until somebody listens at an address.
+// reachable waits until a server listens at an address.
 func (s *server) reachable(ctx context.Context, address string) error {
 	const wait = 30 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, wait)

@@ -14,7 +14,7 @@ import (
 // SiegeConfig is how Siege goes about it.
 type SiegeConfig struct {
 	Each   time.Duration // of each attack, and of the quiet before it; whole seconds
-	Probe  time.Duration // between messages to those who are connected
+	Probe  time.Duration // between messages to clients that are connected
 	Rate   int           // connections of an attack, a second
 	Rounds int           // of each attack
 }
@@ -27,8 +27,8 @@ var attacks = []struct{ name, flags, path string }{
 	{"slow reading", "-X -w 512 -y 1024 -n 5 -z 32 -k 3 -p 3", "/stream?cname=siege&seq=1"},
 }
 
-// Siege has hostile clients come to a server, and measures what others notice: those
-// who are connected, and newcomers. First slowhttptest takes all connections that the
+// Siege has hostile clients come to a server, and measures what others notice:
+// clients that are connected, and newcomers. First slowhttptest takes all connections that the
 // server may have, in each of its ways; then floods try to take all memory.
 func (o *Options) Siege(ctx context.Context, c SiegeConfig) (*result.Result, error) {
 	if c.Each < time.Second || c.Probe <= 0 || c.Rate < 1 || c.Rounds < 1 {
@@ -165,8 +165,8 @@ type phase struct {
 	processors   float64
 }
 
-// phase has something done for a time, or until it is done, while those who wait are
-// sent messages and newcomers come.
+// phase has something done for a time, or until it is done, while waiting clients
+// are sent messages and newcomers come.
 func (m *probing) phase(c SiegeConfig, do func(context.Context) error) (p phase, err error) {
 	if err = m.stay.tell("fresh"); err != nil {
 		return p, err

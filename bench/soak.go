@@ -25,7 +25,7 @@ type SoakConfig struct {
 }
 
 // busyChannels are those that most clients wait for. The one behind them is given large
-// messages, and has clients who read slowly. quietEach is how many clients there are to
+// messages, and has clients that read slowly. quietEach is how many clients there are to
 // each of the others.
 const (
 	busyChannels = 3
@@ -134,7 +134,7 @@ func (m *soaking) live() error {
 	return m.ctx.Err()
 }
 
-// prepare starts the server and the crowd, and has everybody connected once.
+// prepare starts the server and the crowd, and has every client connected once.
 func (m *soaking) prepare() error {
 	attackers := m.Connections / 3
 	clients := m.Connections - attackers

@@ -25,7 +25,7 @@ const (
 	attackGarbage                   // sends what is no request
 	attackSlow                      // sends a request byte by byte
 	attackAbandon                   // asks for something, and is gone
-	attackPassing                   // subscribes to a channel that nobody else knows
+	attackPassing                   // subscribes to a channel that no other client knows
 	attackCrowd                     // subscribes where there are too many
 	attackKinds
 )

@@ -10,7 +10,8 @@ import (
 	"ccomet/bench/result"
 )
 
-// calm has everything stop, and everybody catch up, and judges what has happened.
+// calm stops everything, waits until all clients have caught up, and judges what has
+// happened.
 func (m *soaking) calm() error {
 	ctx, cancel := context.WithTimeoutCause(m.whole, 3*hangTimeout, errHang)
 	defer cancel()
@@ -29,12 +30,12 @@ func (m *soaking) calm() error {
 
 var errNoCalm = errors.New("without calm nothing further can be judged")
 
-// settle waits until all clients have all messages, and the server has nobody else.
+// settle waits until all clients have all messages, and the server has no other connections.
 func (m *soaking) settle(ctx context.Context) error {
 	if err := m.order(ctx, soakOrder{kind: orderCalm}); err != nil {
 		return err
 	}
-	// One more message to each channel: whoever waits gets it, or does not wait at all.
+	// One more message to each channel: a client that does not get it does not wait at all.
 	if err := m.order(ctx, soakOrder{kind: orderMark}); err != nil {
 		return err
 	}
@@ -59,14 +60,14 @@ func (m *soaking) settle(ctx context.Context) error {
 	return m.until(ctx, "the server to have only those who are there", func() (bool, string) { return m.alone(ctx) })
 }
 
-// Of those who poll some are between two polls whenever one looks: that many may be
-// missing, and the server's figures are up to a second old. Nobody may be too many.
+// Some of the clients that poll are between two polls at any time: that many may be
+// missing, and the server's figures are up to a second old. None may be too many.
 const (
 	absent = 0.05
 	stale  = 8
 )
 
-// alone says whether the server has nobody but the clients, or what it has instead.
+// alone says whether the server has no connections but the clients', or what it has instead.
 func (m *soaking) alone(ctx context.Context) (bool, string) {
 	s, err := m.stats(ctx)
 	if err != nil {

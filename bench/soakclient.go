@@ -292,7 +292,7 @@ func (c *soakCrowd) wrong(sub *soakClient, format string, args ...any) {
 }
 
 // cut: the server has ended a client's connection. It may do so when it stops, at a
-// ceiling, and to who does not read.
+// ceiling, and to one that does not read.
 func (c *soakCrowd) cut(sub *soakClient, why error) {
 	if !sub.headed || sub.leaving || c.life.ending || c.life.ceilings || sub.slow || sub.plain || !sub.stalled.IsZero() {
 		return

@@ -11,8 +11,8 @@ import (
 	"ccomet/reactor"
 )
 
-// soakCrowd is everybody who talks to the server in a soak, on one loop: clients that
-// wait, publishers, and attackers. It is told what to do by orders.
+// soakCrowd has all that talk to the server in a soak, on one loop: clients that wait,
+// publishers, and attackers. It is told what to do by orders.
 type soakCrowd struct {
 	loop   *reactor.Loop
 	mail   *reactor.Mailbox[soakOrder]
@@ -24,7 +24,7 @@ type soakCrowd struct {
 	sources      []string
 	dialled      int
 	life         soakLife
-	calm         bool // nothing is published, nobody leaves
+	calm         bool // nothing is published, and no client leaves
 	clients      []soakClient
 	publishers   []soakPublisher
 	attackers    []soakAttacker
@@ -53,7 +53,7 @@ type soakCounts struct {
 // soakLife is what the server is good for just now.
 type soakLife struct {
 	up       bool
-	ending   bool // it may cut anybody
+	ending   bool // it may cut any client
 	ceilings bool // there are some that are met: it may refuse, and cut
 	sheds    bool // and keep less
 }

@@ -15,7 +15,7 @@ import (
 //  3. refused: it must never turn up. Unanswered it may, once.
 //  4. restarted: numbers go on where they were; behind a crash they do so with a
 //     gap, and what was published since the state file was begun may be gone.
-//  5. calm: everybody has everything. Each number must have been somebody's.
+//  5. calm: all clients have all messages. Each number must be that of a message.
 //
 // It is for one goroutine.
 type judge struct {
@@ -175,7 +175,7 @@ func (j *judge) mayLose(channel uint32, from, to int32) bool {
 	return last-from < 0 || !j.mustKeep(ch, last)
 }
 
-// mustKeep says whether a number must still be there for whoever asks for it.
+// mustKeep says whether a number must still be there for a client that asks for it.
 func (j *judge) mustKeep(ch *soakChannel, number int32) bool {
 	if j.sheds || ch.clears > 0 || number-ch.safe < 0 || ch.alive(number+1, ch.highest()+1) >= j.keeps {
 		return false
@@ -283,7 +283,7 @@ func (j *judge) calm(next []int32) {
 		if n-ch.top <= 0 {
 			j.faults.lost(int64(ch.top-n+1), "%s: it goes on with number %d, when %d has been given", ch.name, n, ch.top)
 		}
-		// What a crash or a full history has taken nobody has seen. It must have been
+		// No client has seen what a crash or a full history has taken. It must have been
 		// something that was published.
 		unseen := 0
 		for number := ch.judged + 1; number-n < 0; number++ {

@@ -23,7 +23,7 @@ type orderKind uint8
 
 const (
 	orderLife    orderKind = iota // the server is like this now
-	orderGone                     // the server has ended: done when nobody hears of it any more
+	orderGone                     // the server has ended: done when no client hears of it any more
 	orderRestart                  // it has been started again
 	orderPhase                    // something happens
 	orderCalm                     // nothing happens any more: done when all publishes are answered, and attackers gone
@@ -63,8 +63,8 @@ func (c *soakCrowd) obey(o soakOrder) {
 		c.life = o.life
 	case orderGone:
 		c.life.up, c.life.ending = false, true
-		// What those have not read who are slow or stalled is as good as lost on the way:
-		// the kernel could go on sending it to them for minutes.
+		// What slow and stalled clients have not read counts as lost on the way: the
+		// kernel could go on sending it to them for minutes.
 		for i := range c.clients {
 			if sub := &c.clients[i]; sub.slow || !sub.stalled.IsZero() {
 				c.leave(sub, leaveRST, time.Second)

@@ -19,7 +19,7 @@ type phaseKind uint8
 const (
 	phaseLeave     phaseKind = iota // clients vanish, and come back
 	phaseStall                      // clients do not read
-	phaseStallSlow                  // those who are slow do not read, while they are sent large messages
+	phaseStallSlow                  // slow clients do not read, while they are sent large messages
 	phaseBurst                      // one channel is given many messages at once
 	phaseBroadcast                  // messages to all
 	phaseClear                      // a channel forgets what it keeps

@@ -74,7 +74,7 @@ func (m *soaking) launch(life soakLife) error {
 }
 
 // kill kills the server, stop has it end as it should. Both return when it has, and
-// nobody hears of it any more.
+// no client hears of it any more.
 func (m *soaking) endedByItself() error {
 	return fmt.Errorf("the server ended by itself: %s", m.server.log)
 }
@@ -107,7 +107,7 @@ func (m *soaking) finish(signal syscall.Signal) error {
 }
 
 // restart starts a server that has ended, and has the judge look at the numbers that
-// it goes on with before anybody comes.
+// it goes on with before any client comes.
 func (m *soaking) restart(killed bool) error {
 	var at int64
 	if killed {

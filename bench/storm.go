@@ -13,16 +13,16 @@ import (
 // StormConfig is how Storm goes about it.
 type StormConfig struct {
 	Quiet time.Duration // for which the latency is measured before
-	Probe time.Duration // between messages to those who stay
-	Storm time.Duration // between messages to those who are cut
+	Probe time.Duration // between messages to clients that stay
+	Storm time.Duration // between messages to clients that are cut
 
 	AcceptRate int // of the server, in a second storm; 0: there is none
 }
 
 // Storm cuts all connections at once, all of which come back at once, and
 // measures how long that takes, what it takes of the server's memory, and what
-// it does to the latency of others, who stay. Messages are published to those
-// who are away too: where the protocol has a cursor, none may be lost.
+// it does to the latency of other clients, which stay. Messages are published to
+// clients that are away too: where the protocol has a cursor, none may be lost.
 //
 // With an accept rate there are two storms, each on a server of its own: the
 // first without the rate, for comparison.
@@ -122,7 +122,7 @@ func (m *storming) prepare() (err error) {
 	return err
 }
 
-// cut has everybody leave and come back, while messages go to all.
+// cut has all clients leave and come back, while messages go to all.
 func (m *storming) cut() error {
 	m.print("%s, %d %s subscribers are cut, and come back", m.Target.Label, m.Connections, m.transportName())
 	m.Progress.begin("back", int64(m.Connections))

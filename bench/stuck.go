@@ -21,14 +21,14 @@ type StuckConfig struct {
 // fillBurst is how many messages are published at once for readers to get stuck on.
 const fillBurst = 50
 
-// fillBytes of content are published before it is looked at who is stuck: what the
+// fillBytes of content are published before it is asked which readers are stuck: what the
 // kernel keeps for a reader is hardly less.
 const fillBytes = 64 << 10
 
 // Stuck measures what readers that have stopped reading are to the others of their
 // channel: rounds without them and with them take turns, of which the ratio of the
 // latencies counts. In the end the stuck ones are left to be cut, and come back with
-// their cursors. It is for this server alone, whose /stats counts who was cut.
+// their cursors. It is for this server alone, whose /stats counts the connections that were cut.
 func (o *Options) Stuck(ctx context.Context, c StuckConfig) (*result.Result, error) {
 	if c.Readers < 1 || c.Messages < 1 || c.Rounds < 1 {
 		return nil, fmt.Errorf("%d stuck readers, %d messages, %d rounds: want one of each at least", c.Readers, c.Messages, c.Rounds)
@@ -187,7 +187,7 @@ func (m *sticking) stick() (err error) {
 		if (n+1)*fillBurst*m.Size < fillBytes {
 			continue
 		}
-		atRest(m.ctx, m.server.Process) // who stands last in the roster has been written to as well
+		atRest(m.ctx, m.server.Process) // the last in the roster has been written to as well
 		before := m.server.Writes()
 		if err = m.publish(1); err != nil {
 			return err
@@ -245,7 +245,7 @@ func (m *sticking) summary() {
 		m.Target.Label, m.Connections, m.Rounds, m.c.Readers, m.RatioP50, m.RatioP99, m.BytesPerMessage, m.QuietBytesPerMessage, m.BytesPerReader)
 }
 
-// cut waits until the server has cut all who are stuck.
+// cut waits until the server has cut all readers that are stuck.
 func (m *sticking) cut() error {
 	for {
 		n, err := m.figure("cut")

@@ -15,7 +15,7 @@ import (
 	"ccomet/comet/internal/web"
 )
 
-// Auth says who may subscribe.
+// Auth says which clients may subscribe.
 type Auth uint8
 
 const (
@@ -61,7 +61,7 @@ type Config struct {
 	// Loops is the number of event loops. Default one a CPU, at most MaxLoops.
 	Loops int
 
-	// Auth says who may subscribe. Default AuthNone.
+	// Auth says which clients may subscribe. Default AuthNone.
 	Auth Auth
 	// Secret is the key that tokens are derived with. Default random. A token ends
 	// with its channel.
@@ -197,7 +197,7 @@ type Config struct {
 	// Pages are served on the front side.
 	Pages []web.Page
 	// Public maps paths on the front side to paths of the admin side, which are
-	// open to everybody there: for demonstrations. What changes something takes
+	// open to every client there: for demonstrations. What changes something takes
 	// only POST; /readyz, /explain and what Handlers serve stay where it is.
 	Public map[string]string
 	// Handlers serve paths of the admin side, GET and HEAD, on goroutines of their
@@ -213,7 +213,7 @@ type Config struct {
 	// Clock is read once a turn. Default time.Now.
 	Clock func() time.Time
 
-	// What numbers messages, and what decides who may subscribe, in the place of the server
+	// What numbers messages, and what decides which clients may subscribe, in the place of the server
 	// itself. Nil: the server does.
 	authority func(broker.Inbox) broker.Authority
 	judge     func(broker.Inbox) broker.Judge

@@ -19,7 +19,7 @@
 // The broker and the hub talk by mail alone, on the same loop, too. Loops share
 // nothing but channel names and messages, which do not change. The other packages
 // below internal/ are leaves: records, bytes and rules that know no actor;
-// imports_test.go holds who may import whom. This package has what joins the
+// imports_test.go holds which package may import which. This package has what joins the
 // actors: the configuration, the server, the order of a turn, the drain, and the
 // life of the state file.
 //

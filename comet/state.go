@@ -166,7 +166,7 @@ func (st *state) run(srv *Server) {
 		defer ticker.Stop()
 		tick = ticker.C
 		if st.head.Written.IsZero() {
-			_ = st.save(srv, false) // a secret that nobody knows is good for nothing
+			_ = st.save(srv, false) // tokens of a secret that is lost would be good for nothing
 		}
 	}
 	for {

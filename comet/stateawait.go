@@ -9,7 +9,7 @@ import (
 )
 
 // stopNotice is how long a server that was told to stop may take to show it, and
-// stateGlance how long nobody looks whether it has gone.
+// stateGlance how often it is asked whether it has gone.
 const (
 	stopNotice  = 500 * time.Millisecond
 	stateGlance = 20 * time.Millisecond
@@ -17,7 +17,7 @@ const (
 
 // AwaitState waits for a server that is about to end and has the state file of this name,
 // for at most timeout. It calls told, once, when it finds such a server. It returns at
-// once when nobody has the file; when a server that goes on has it, after half a second,
+// once when no server has the file; when a server that goes on has it, after half a second,
 // in which that one may be told to stop. What is wrong with the file New tells. Any
 // goroutine may call it.
 func AwaitState(file string, timeout time.Duration, told func()) {
@@ -27,7 +27,7 @@ func AwaitState(file string, timeout time.Duration, told func()) {
 	}
 	lock, err := os.OpenFile(st.name+".lock", os.O_RDWR, 0)
 	if err != nil {
-		return // nobody has had it
+		return // no server has had it
 	}
 	defer lock.Close()
 	until := time.Now().Add(timeout)

@@ -36,7 +36,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	}
 	s.web.Presence.Flush()
 	s.hub.ReportDeparted() // to the channels' homes, by mail
-	s.TakeOwn()            // channels that nobody waits for any more: leases, lines
+	s.TakeOwn()            // channels that have no subscribers any more: leases, lines
 	s.drain.Wait = s.drainOn(now)
 	s.Flush()
 	s.hub.Trim()

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Where the pages publish, hear who is there, and read the server's figures.
+// Where the pages publish, hear which users are there, and read the server's figures.
 const (
 	PushPath     = "/demo/push"
 	PresencePath = "/demo/psub"

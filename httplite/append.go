@@ -26,7 +26,7 @@ func AppendStatus(dst []byte, status int) []byte {
 
 // AppendHeader appends a header line. The name must be a token and is the caller's word. The value may
 // come from anywhere: what must not stand in one (CR, LF, other controls) becomes a space, as RFC 9110 5.5
-// has it, so that nobody can end the line.
+// has it, so that no value can end the line.
 func AppendHeader(dst []byte, name, value string) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, ": "...)

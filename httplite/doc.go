@@ -21,7 +21,7 @@
 // Where the RFCs let a recipient be lenient, this one is not: bare LF, folded header lines, white space
 // before a colon, more than one Content-Length, transfer codings other than chunked, user information in a
 // target, and fragments are errors, because lenience about framing is how requests are smuggled past
-// whoever stands in front. One thing is let pass that the grammar does not know: in a query any printable
+// a proxy in front. One thing is let pass that the grammar does not know: in a query any printable
 // ASCII, bytes beyond it, and escapes that are not whole, since browsers and old clients send them.
 //
 // What is refused and what is not, with the reasons, can be read in testdata/attacks; package attacks reads it.
@@ -29,9 +29,9 @@
 // A request's whole body is collected by the caller before the request is complete; that is for small
 // bodies. Trailers and chunk extensions are checked, bounded and dropped.
 //
-// Who answers a CONNECT with anything but a tunnel must close the connection: what follows is meant for the
+// A server that answers a CONNECT with anything but a tunnel must close the connection: what follows is meant for the
 // tunnel, and Parse would take it for requests.
 //
 // Nothing here is safe for use by several goroutines at once, except the functions, and Limits while
-// nobody writes to it.
+// no goroutine writes to it.
 package httplite

@@ -213,9 +213,9 @@ func (h *head) transferEncoding(value []byte) Kind {
 }
 
 // codingFault tells a list of codings which are none of ours, with chunked behind them (501, RFC 9112 6.1),
-// from all else (400). Without chunked at the end nobody knows where the body ends, which must be answered
+// from all else (400). Without chunked at the end it is unknown where the body ends, which must be answered
 // 400 (6.3 rule 4), whether we know the codings or not. Empty elements, which lists elsewhere may have, are
-// refused: they are of use to nobody but those who hide a coding.
+// refused: their only use is to hide a coding.
 func codingFault(value []byte) Kind {
 	k := BadTransferEncoding
 	for {

@@ -11,7 +11,7 @@ const (
 
 // Limits bounds what a message may cost. A field that is zero or negative takes its value from
 // DefaultLimits, and a nil *Limits means all of them. A Limits is only read while parsing, so one value
-// may serve any number of goroutines as long as nobody writes to it.
+// may serve any number of goroutines as long as none writes to it.
 type Limits struct {
 	Line    int // bytes of the request line (or status line), without its CRLF; default 8192
 	Head    int // bytes of the whole head, first line to the empty line inclusive; default 16384

@@ -125,7 +125,7 @@ func (r *Request) advance(buf []byte, l *Limits) (n int, k Kind) {
 }
 
 // begin passes over one empty line (RFC 9112 2.2: at least one should be ignored) and looks at the first
-// byte of what follows: whoever speaks TLS, or nonsense, is told at once and need not time out.
+// byte of what follows: a client that speaks TLS, or nonsense, is answered at once and need not time out.
 func (r *Request) begin(buf []byte) Kind {
 	if r.start == 0 && len(buf) > 0 && buf[0] == '\r' {
 		if len(buf) == 1 {

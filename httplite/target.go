@@ -110,7 +110,7 @@ func (r *Request) splitPath(buf []byte, at uint32) bool {
 }
 
 // splitQuery reads what is left of the target at the offset at: nothing, or '?' and a query. Its escapes
-// are not judged here: what a query means is for whoever decodes it.
+// are not judged here: what a query means is for its reader to decide.
 func (r *Request) splitQuery(buf []byte, at uint32) bool {
 	if at == r.target.end {
 		return true

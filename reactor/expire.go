@@ -7,7 +7,7 @@ const expireBudget = 4096
 
 // catchUp takes what the kernel has to report beyond the turn's first events, where
 // timers have run out: all that had arrived when the time was read is dispatched before
-// anybody's time is up. A process that was stopped for a while (SIGSTOP, a paused
+// any timer runs out. A process that was stopped for a while (SIGSTOP, a paused
 // machine) finds more waiting than one call tells, or is woken by none of it.
 func (l *Loop) catchUp() error {
 	l.wheel.Advance(l.Tick())
@@ -42,7 +42,7 @@ func (l *Loop) expire() {
 			l.resumeListening(int(r.user))
 		case r.flags&(flagReadable|flagPaused) == flagReadable:
 			// More has arrived than one turn reads: it is looked at first. That does not
-			// put it off for ever, since input that nobody consumes is bounded.
+			// put it off for ever, since input that is not consumed is bounded.
 			l.wheel.Schedule(i, l.wheel.now+1)
 		default:
 			l.handler.Expired(makeConn(i, r.gen))

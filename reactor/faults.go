@@ -68,7 +68,7 @@ func NewFaults(seed uint64) *Faults {
 // Remove ends the faults.
 func (f *Faults) Remove() { faults.CompareAndSwap(f, nil) }
 
-// Mild are faults that nobody has to notice, Severe those that cost a
+// Mild are faults that no client may notice, Severe those that cost a
 // connection, or the chance of one.
 var (
 	Mild = map[string][]unix.Errno{
@@ -164,9 +164,9 @@ func faultyPart(call string, fd int32, p []byte) ([]byte, unix.Errno) {
 	return p[:n], 0
 }
 
-// rearm has the kernel report how a descriptor stands once more. False: nobody
-// would hear of it, or its peer sends nothing more, after which the kernel tells
-// nobody to wait.
+// rearm has the kernel report how a descriptor stands once more. False: no
+// loop would be told, or its peer sends nothing more, after which the kernel has no
+// reader wait.
 func rearm(fd int32) bool {
 	watchMu.Lock()
 	w, ok := watches[fd]

@@ -72,7 +72,7 @@ type SlabFigures struct {
 func (s *Slab[T]) Figures() SlabFigures {
 	f := SlabFigures{Live: s.live, Record: s.Size(), Mapped: len(s.chunks) * chunkLen * s.Size()}
 	if len(s.chunks) > 0 {
-		f.Room = len(s.chunks)*chunkLen - 1 // index 0 is nobody's
+		f.Room = len(s.chunks)*chunkLen - 1 // index 0 is not used
 	}
 	return f
 }

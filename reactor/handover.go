@@ -113,7 +113,7 @@ func (l *Loop) State() *LoopState {
 		one := HeldState{Place: uint32(i)}
 		switch {
 		case h.in == nil && h.out == nil:
-			continue // nobody's
+			continue // free
 		case h.frame != nil:
 			if frames[h.frame] == 0 {
 				st.Frames = append(st.Frames, FrameState{h.frame.Bytes, h.frame.Uncounted})

@@ -33,7 +33,7 @@ type Loop struct {
 	start        time.Time
 	now          time.Time
 	in           []byte
-	held         []held // [0] is nobody's
+	held         []held // [0] is not used
 	heldBytes    int    // of their output
 	inputBytes   int    // of their input
 	heldFree     uint32
@@ -54,7 +54,7 @@ type Loop struct {
 	sleep        time.Duration // the handler's last wish
 	stats        counters
 	writes       int64   // not yet in stats
-	tally        Figures // what nobody else may read: see Figures
+	tally        Figures // for the loop's goroutine alone: see Figures
 
 	asleep  atomic.Uint32 // about to wait, or waiting
 	woken   atomic.Uint32 // a turn is wanted

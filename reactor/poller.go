@@ -9,7 +9,7 @@ import (
 
 // Every connection is watched, edge-triggered, from the moment it is added, for all
 // that its peer may do, so that it costs one epoll_ctl in its life. The price is to
-// remember an edge that nobody wanted yet (see flagReadable). That it can be written
+// remember an edge that was not wanted yet (see flagReadable). That it can be written
 // to is true of a new connection, and would cost it a turn that brings nothing: it is
 // watched for that from the first short write on (flagOutput), and a dialled one at once.
 const (

@@ -178,7 +178,7 @@ func measure(ctx context.Context, sides []side, pairs, active int, cfg Config) (
 }
 
 // rounds starts all contestants and has them run in turn, n times after once
-// to warm up; who begins changes. It appends how long each took to its times.
+// to warm up; each begins in its turn. It appends how long each took to its times.
 func rounds(ctx context.Context, sides []side, pairs, active, writes, n int, times [][]float64) error {
 	children := make([]*child, len(sides))
 	for i, s := range sides {

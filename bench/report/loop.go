@@ -10,7 +10,7 @@ import (
 	"ccomet/bench/result"
 )
 
-// contestant is who ran the loop.
+// contestant is a library that ran the loop.
 type contestant struct {
 	who   string
 	loops int // threads, each with a loop

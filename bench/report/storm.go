@@ -4,7 +4,7 @@ import (
 	"ccomet/bench/report/plot"
 )
 
-// storm makes the section of everybody coming back.
+// storm makes the section about all clients coming back at once.
 func storm(s *section, of []entry) {
 	t := table{Heads: []string{"", "connections", "all back after", "refused, tried again", "accept rate", "server's processor time", "resident before", "at its peak", "after", "verified deliveries"}}
 	latencies := table{Title: "Time to delivery on a channel whose subscribers stay", Heads: []string{"", "deliveries", "mean", "50 %", "90 %", "99 %", "99.9 %", "longest"}}

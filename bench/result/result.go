@@ -223,7 +223,7 @@ type CompareRow struct {
 	Values  [][]float64 `json:"values"`  // of the rounds
 }
 
-// Storm is everybody cut and coming back at once.
+// Storm is all connections cut, and coming back at once.
 type Storm struct {
 	BackSeconds    float64      `json:"back_seconds"` // until all are subscribed again
 	Back           [][2]float64 `json:"back"`         // seconds, connections subscribed
@@ -234,7 +234,7 @@ type Storm struct {
 	Quiet          Latency      `json:"quiet"`                    // of a channel whose subscribers stay, before
 	Meanwhile      Latency      `json:"meanwhile"`                // of the same, until all are back
 	ServerSeconds  float64      `json:"server_seconds,omitempty"` // processor time of the server until all are back
-	Check          Check        `json:"check"`                    // of messages published meanwhile to those who come back
+	Check          Check        `json:"check"`                    // of messages published meanwhile to clients that come back
 	AcceptRate     int          `json:"accept_rate,omitempty"`    // of the server, a second; 0: none
 	Without        *Storm       `json:"without,omitempty"`        // the same without the rate, on a server of its own before
 }
@@ -278,7 +278,7 @@ type Attack struct {
 
 // AttackRound is one of them.
 type AttackRound struct {
-	Quiet            Latency  `json:"quiet"` // of those who are connected
+	Quiet            Latency  `json:"quiet"` // of clients that are connected
 	Meanwhile        Latency  `json:"meanwhile"`
 	QuietNewcomers   Newcomer `json:"quiet_newcomers"`
 	Newcomers        Newcomer `json:"newcomers"`
@@ -287,9 +287,9 @@ type AttackRound struct {
 	ServerProcessors float64  `json:"server_processors"` // that the server kept busy meanwhile
 }
 
-// Newcomer is what those see who connect and ask for something small.
+// Newcomer is what clients see that connect and ask for something small.
 type Newcomer struct {
-	Latency Latency `json:"latency"` // of those who were answered, connecting included
+	Latency Latency `json:"latency"` // of clients that were answered, connecting included
 	Refused int64   `json:"refused"` // were answered 503 or 429
 	Failed  int64   `json:"failed"`  // were not answered
 }
@@ -297,7 +297,7 @@ type Newcomer struct {
 // Flood is one that is meant to take all memory, and the ceilings that hold it.
 type Flood struct {
 	Name           string   `json:"name"`
-	SentBytes      int64    `json:"sent_bytes"`     // by those who mean harm
+	SentBytes      int64    `json:"sent_bytes"`     // by attackers
 	CeilingBytes   int64    `json:"ceiling_bytes"`  // the sum of the ceilings
 	PromisedBytes  int64    `json:"promised_bytes"` // of resident memory, for those ceilings
 	ResidentBefore int64    `json:"resident_before"`
@@ -305,7 +305,7 @@ type Flood struct {
 	Refused        int64    `json:"refused"`     // requests
 	Cut            int64    `json:"cut"`         // readers
 	Connections    int64    `json:"connections"` // the most that were open at a time
-	Latency        Latency  `json:"latency"`     // of others, who are connected
+	Latency        Latency  `json:"latency"`     // of bystanders that are connected
 	Newcomers      Newcomer `json:"newcomers"`
 }
 

@@ -97,7 +97,7 @@ func (s *server) answer(c reactor.Conn, status int, body string) {
 }
 
 func (s *server) subscribe(c reactor.Conn, id uint32) {
-	s.loop.Close(s.subs[id]) // who had the id, if anybody did
+	s.loop.Close(s.subs[id]) // the connection that had the id, if there was one
 	s.subs[id] = c
 	s.loop.SetUser(c, id)
 	s.loop.SetTimer(c, -1) // it may wait for ever,

@@ -31,6 +31,6 @@
 // be expensive takes some 0.1 µs of processor time, several hundred times as long as a plain one. So with compression
 // Rules.Message also bounds how long one message keeps others waiting.
 //
-// Nothing here is safe for use by several goroutines at once, except the functions, and Rules and Options while nobody
+// Nothing here is safe for use by several goroutines at once, except the functions, and Rules and Options while none
 // writes to them.
 package websocket

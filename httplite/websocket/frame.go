@@ -14,7 +14,7 @@ type Head struct {
 func (h Head) Append(dst []byte) []byte { return h.append(dst, 0) }
 
 // AppendMasked appends the head of a client's frame. Its payload must follow masked with the same key (Mask). Each
-// frame has a new key that nobody can foresee (RFC 6455 5.3): take it from crypto/rand.
+// frame has a new key that cannot be foreseen (RFC 6455 5.3): take it from crypto/rand.
 func (h Head) AppendMasked(dst []byte, key [4]byte) []byte {
 	return append(h.append(dst, 0x80), key[:]...)
 }

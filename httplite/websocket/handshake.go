@@ -14,7 +14,7 @@ type Options struct {
 	Protocols []string // subprotocols that are spoken
 	Deflate   bool     // permessage-deflate
 	// Window is the smallest LZ77 window, in bits, that the server keeps to where a client asks for it. A client
-	// that asks for a smaller one gets no compression. 0 means MaxWindow: what is compressed once fits everybody.
+	// that asks for a smaller one gets no compression. 0 means MaxWindow: what is compressed once fits every client.
 	// MinWindow agrees with all, but a message must be compressed for each window apart.
 	Window int
 }

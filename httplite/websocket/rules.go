@@ -2,7 +2,7 @@ package websocket
 
 // Rules says at which end of a connection frames are read, what was agreed on, and what a message may cost.
 // The zero value is for a server, without compression, with the default limits; so is a nil *Rules. Rules are
-// only read while parsing: one value may serve any number of goroutines as long as nobody writes to it.
+// only read while parsing: one value may serve any number of goroutines as long as none writes to it.
 type Rules struct {
 	Client    bool // frames are read by a client: they must not be masked; else they must be
 	Deflate   bool // permessage-deflate was agreed on

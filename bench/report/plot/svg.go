@@ -15,7 +15,7 @@ import (
 // heading is the title of a drawing and what is below it, left-aligned.
 type heading struct {
 	title, sub   []string
-	label        string // tells readers who do not see what the drawing shows
+	label        string // what the drawing shows, for readers that cannot see it
 	height, wide vg.Length
 }
 

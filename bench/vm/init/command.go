@@ -56,7 +56,7 @@ func (c command) String() string {
 
 // runAlone runs the command, and ends what it leaves behind, so that it does not
 // disturb the next. What is printed goes through a pipe: the console would be
-// taken for somebody's terminal.
+// taken for a user's terminal.
 func (c command) runAlone() (status int, err error) {
 	from, to, err := os.Pipe()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 //     It may post the messages of other servers as well, as mail.Committed with the
 //     channel's name and no Conn.
 //   - Attach: mail.Attached with the same Ref, the channel's Epoch, its next number and
-//     what it keeps, as a run of messages that are nobody else's.
+//     what it keeps, as a run of messages that the authority uses no more.
 //
 // The messages of a channel come in the order of their numbers, without a gap; those that
 // Attached has may come again. Every Propose is answered, within a time that the authority

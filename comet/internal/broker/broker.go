@@ -25,7 +25,7 @@ type Broker struct {
 	tokens    *token.Tokens
 	snapshots *Snapshots // nil: no state is kept
 	remote    *remote    // the log beyond the loop; nil: the broker's own log numbers messages
-	judge     Judge      // nil: tokens alone decide who may subscribe
+	judge     Judge      // nil: tokens alone decide which clients may subscribe
 
 	names        record.Names
 	channels     reactor.Slab[Channel]
@@ -66,7 +66,7 @@ type Config struct {
 	PollMost                              int // bytes of messages that a poll is given at once
 
 	Authority func(Inbox) Authority // nil: the broker's own log numbers messages
-	Judge     func(Inbox) Judge     // nil: tokens alone decide who may subscribe
+	Judge     func(Inbox) Judge     // nil: tokens alone decide which clients may subscribe
 }
 
 // Open readies a broker, which has the loop of its mailer.

@@ -39,8 +39,8 @@ type AuditedSession struct {
 }
 
 // Check walks everything that a broker has, and returns it, or says what is unsound. It
-// may be called between any two turns; at rest, when all mail has been read, channels that
-// nobody needs are gone, too. gaps: channels come from a file, and may leave out numbers.
+// may be called between any two turns; at rest, when all mail has been read, channels
+// without a client or a lease are gone, too. gaps: channels come from a file, and may leave out numbers.
 func (b *Broker) Check(rest, gaps bool) (*Audit, error) {
 	a := &Audit{}
 	for _, step := range []func() error{

@@ -2,8 +2,8 @@ package broker
 
 import "ccomet/comet/internal/mail"
 
-// Judge decides who may subscribe where tokens alone do not: by what a backend says, for
-// example. A request waits for its verdict, and holds neither the loop nor a buffer of
+// Judge decides which clients may subscribe where tokens alone do not: by what a backend
+// says, for example. A request waits for its verdict, and holds neither the loop nor a buffer of
 // its connection meanwhile.
 type Judge interface {
 	// Judge takes a subscription, or a question for a history: the channel's name (Cname),

@@ -41,7 +41,7 @@ func corsLines(origin string) string {
 // pages are the origins of pages whose requests a loop serves, each once.
 type pages struct {
 	of    record.Column[uint32] // by connection: a place in list, 0 for none that is named
-	List  []page                // [0] is nobody's
+	List  []page                // [0] is not used
 	Free  []uint32
 	Index map[string]uint32
 }

@@ -44,7 +44,7 @@ type Hub struct {
 
 	Rosters     reactor.Slab[Roster]
 	rosterIndex *record.Index
-	Departed    []uint32 // rosters that somebody left in this turn
+	Departed    []uint32 // rosters that subscribers left in this turn
 
 	Pumps         []*pump // [0] is not used
 	BusyPumps     []uint32

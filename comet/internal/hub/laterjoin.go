@@ -9,7 +9,7 @@ import (
 // first channel's home has answered, by index: the subscriber that each is for has that.
 // There are as many as such polls have come in a turn or two, and they are let go together.
 type laterJoins struct {
-	list []mail.Mail // [0] is nobody's
+	list []mail.Mail // [0] is not used
 	free []uint32
 }
 

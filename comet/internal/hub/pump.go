@@ -16,7 +16,7 @@ import (
 //
 //  1. Enqueue: the channel's home mails the message, once a loop, however many
 //     wait here. It is put on the roster's pump; a turn may bring many.
-//  2. PumpSome and PumpRest, when the turn ends: for each framing that somebody here needs,
+//  2. PumpSome and PumpRest, when the turn ends: for each framing that a subscriber here needs,
 //     the messages are rendered once, one behind the other (batch). Since they
 //     are consecutive, what a subscriber lacks is the end of that: one write,
 //     whatever their number.
@@ -256,8 +256,8 @@ func (h *Hub) runMessages(p *pump, budget *int) bool {
 	}
 }
 
-// beginRound starts at the roster's head. What was there when the last round
-// began, everybody has been given in it.
+// beginRound starts at the roster's head. All subscribers have
+// been sent what was there when the last round began.
 func (h *Hub) beginRound(p *pump) {
 	p.at = h.Rosters.At(p.roster).Head
 	p.started, p.again = true, false

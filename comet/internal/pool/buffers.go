@@ -1,6 +1,6 @@
 package pool
 
-// Buffers are what one actor renders in; nobody keeps what is rendered there.
+// Buffers are what one actor renders in; what is rendered there is good until the next rendering.
 type Buffers struct {
 	Scratch []byte // a response, or what is about to be written
 	Object  []byte // one JSON object

@@ -9,7 +9,7 @@ import (
 type SocketFigures struct {
 	Ops    [op.NumKinds]uint64      // by OpNames; what is none is counted at the first
 	Failed [op.NumKinds]uint64      // of these, those that were answered with an error
-	Closed [2][NumCloseCodes]uint64 // how they ended, by who ended them (CloserNames) and CloseCodes
+	Closed [2][NumCloseCodes]uint64 // how they ended, by which side ended them (CloserNames) and CloseCodes
 }
 
 // OpNames are the names of operations.
@@ -21,7 +21,7 @@ const (
 	byClient
 )
 
-// CloserNames says who.
+// CloserNames are the names of the sides that end them.
 var CloserNames = [2]string{byServer: "server", byClient: "client"}
 
 // CloseCodes are the codes that are counted one by one. The last stands for all others.

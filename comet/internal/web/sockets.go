@@ -90,7 +90,7 @@ func (k *sockets) open(c reactor.Conn) *socket {
 	return s
 }
 
-// forget drops what has come of a message that nobody waits for any more.
+// forget drops what has come of a message whose socket is gone.
 func (k *sockets) forget(m *websocket.Partial) {
 	if m == &k.whole {
 		k.whole = websocket.Partial{Payload: k.whole.Payload[:0]}

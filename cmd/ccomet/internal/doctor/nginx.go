@@ -77,8 +77,8 @@ func (c *NginxConfig) workers(w *Wish) int64 {
 	return nginxWorkers
 }
 
-// each is what one worker has to hold: the two connections of each client, to him
-// and to the server, with a quarter more, because workers do not share evenly.
+// each is what one worker has to hold: two connections for each client, to it and
+// to the server, with a quarter more, because workers do not share evenly.
 func (c *NginxConfig) each(w *Wish) int64 {
 	n := c.workers(w)
 	return (2*w.Conns+n-1)/n*5/4 + spareDescriptors
