@@ -10,6 +10,7 @@ import (
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/web"
 	"ccomet/reactor"
 )
 
@@ -92,6 +93,8 @@ type Counters struct {
 	Unchanged  uint64 // answers to /history that there is nothing new
 	Heartbeats uint64
 	Lost       uint64 // messages that a subscriber wanted and that were not kept any more
+
+	Sockets web.SocketFigures // of WebSockets, by OpNames, CloserNames and CloseNames
 }
 
 // SideNames, StateNames, TransportNames and SlabNames say what the places of a
@@ -100,6 +103,9 @@ var (
 	SideNames      = [conn.NumSides]string{"front", "admin", "ccomet"}
 	StateNames     = conn.StateNames
 	TransportNames = frame.CountedNames()
+	OpNames        = web.OpNames
+	CloserNames    = web.CloserNames
+	CloseNames     = web.CloseNames()
 	SlabNames      = [slabs]string{
 		slabConnection: "connection", slabSubscriber: "subscriber", slabRoster: "roster", slabRosterBucket: "roster_bucket",
 		slabChannel: "channel", slabChannelBucket: "channel_bucket", slabSession: "session", slabSessionBucket: "session_bucket",
@@ -239,6 +245,7 @@ func (s *shard) loopFigures() LoopFigures {
 			Connections: w.Connections, Subscribers: h.Subscribers, Behind: h.Behind, Requests: w.Requests, Broadcasts: w.Broadcasts,
 			Histories: w.Histories, Unchanged: w.Unchanged,
 			Replayed: h.Replayed, Heartbeats: h.Heartbeats, Lost: h.Lost,
+			Sockets: w.Sockets,
 		},
 		Slabs: [slabs]reactor.SlabFigures{
 			slabConnection: r.Records, slabSubscriber: h.SubscriberSlab, slabRoster: h.RosterSlab, slabRosterBucket: h.RosterBuckets,

@@ -75,7 +75,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		numbers: map[string]int32{}, seen: map[string]int32{}, got: map[string]int{}, closes: map[string]int{}, closed: map[string]int{},
 		hurt: map[*end]bool{},
 	}
-	w.harness = newHarness(t, Config{Loops: 3, ChannelBufferSize: 20, ChannelBufferBytes: 30000, MaxSubscribersPerChannel: 40})
+	w.harness = newHarness(t, Config{Loops: 3, WSPublish: true, WSDeflate: true, WSRate: -1, ChannelBufferSize: 20, ChannelBufferBytes: 30000, MaxSubscribersPerChannel: 40})
 	var names []string
 	for i := range channels {
 		names = append(names, channelName(i))
@@ -192,6 +192,8 @@ func (w *world) step() {
 		w.ask(fmt.Sprintf("/explain?limit=%d&cname=%s", w.rng.IntN(6), cname))
 	case p < 98:
 		w.ask("/readyz")
+	default:
+		w.askSockets()
 	}
 }
 
@@ -236,8 +238,11 @@ func (w *world) subscribe() {
 	s := w.srv.shards[w.rng.IntN(len(w.srv.shards))]
 	c := &client{
 		end: w.connect(s, conn.Front, 4608), w: w, shard: s,
-		transport: []string{"stream", "sse", "poll"}[w.rng.IntN(3)],
+		transport: []string{"stream", "sse", "poll", "ws"}[w.rng.IntN(4)],
 		sayLost:   w.rng.IntN(2) == 0,
+	}
+	if c.transport == "ws" {
+		c.ws = newRandomSocket(w.rng)
 	}
 	n := 1
 	if w.rng.IntN(3) == 0 {

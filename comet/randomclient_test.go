@@ -14,8 +14,9 @@ type client struct {
 	places    []*place
 	transport string
 	sayLost   bool
-	stopped   bool // it does not read
-	slow      bool // it has been stopped since it connected
+	stopped   bool          // it does not read
+	slow      bool          // it has been stopped since it connected
+	ws        *randomSocket // of the transport "ws"
 }
 
 // place is where a client is in one channel.
@@ -46,24 +47,26 @@ func (c *client) subscribe() {
 	if c.sayLost {
 		query += "&lost=1"
 	}
+	if c.ws != nil {
+		c.write(handshake("/ws?"+query, c.ws.offer))
+		return
+	}
 	c.get("/" + c.transport + "?" + query)
 }
 
 // hear takes what a client has been sent, and says whether it is still there.
 func (c *client) hear() bool {
 	c.w.t.Helper()
+	if c.ws != nil {
+		return c.hearSocket()
+	}
 	list, clean := c.events()
 	for _, e := range list {
 		if e.Type == "503" {
 			c.refused = true // for want of memory, as an event stream is told
 			continue
 		}
-		c.w.got[c.transport+" "+e.Type]++
-		if len(c.places) > 1 {
-			c.w.got["of several: "+c.transport+" "+e.Type]++
-		}
-		p := c.place(e)
-		p.over = p.take(e) || p.over
+		c.hearOne(e)
 	}
 	over := true
 	for _, p := range c.places {
@@ -87,6 +90,16 @@ func (c *client) hear() bool {
 		c.w.got["cut"]++
 	}
 	return !c.ended && !over
+}
+
+// hearOne takes a message.
+func (c *client) hearOne(e event) {
+	c.w.got[c.transport+" "+e.Type]++
+	if len(c.places) > 1 {
+		c.w.got["of several: "+c.transport+" "+e.Type]++
+	}
+	p := c.place(e)
+	p.over = p.take(e) || p.over
 }
 
 // mayBeCut says whether a client may be cut though it reads: its connection was

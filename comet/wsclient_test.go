@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/httplite"
 	"ccomet/httplite/websocket"
@@ -58,6 +60,12 @@ func (p *wsPlayer) text(texts ...string) {
 		all += clientFrame(websocket.Text, text)
 	}
 	p.send(all)
+}
+
+// tryWrite sends as much as the kernel takes, and returns how much that was.
+func (p *wsPlayer) tryWrite(s string) int {
+	n, _ := unix.Write(p.fd, []byte(s))
+	return n
 }
 
 // hear is what has come: a line for each message or control frame, "ping", "close 1000 why".

@@ -34,9 +34,7 @@ func (h *Hub) openSocket(owner uint32, c reactor.Conn) {
 	h.SetState(c, conn.WebSocket, owner)
 	h.Heard(owner)
 	h.heartbeat(c)
-	sub := h.Subs.At(owner)
-	sub.Flags |= subBegun // its head is written when it is made
-	if !sub.Has(subOver) {
+	if !h.Subs.At(owner).Has(subOver) {
 		h.loop.Pause(c)
 	}
 }
@@ -77,17 +75,18 @@ func (h *Hub) silence(sub *Subscriber) int { return 2*hearings - int(h.hearing()
 // was one.
 func (h *Hub) Take(owner uint32, rate int) bool {
 	sub := h.Subs.At(owner)
-	// The bucket has 32 bits: time in steps of 16 microseconds, which come round in 19 hours.
+	// The bucket has 32 bits: time in steps of 4 microseconds, which come round in 5 hours.
+	// A client that answers pings takes from it oftener than that.
 	now := h.loop.Now().UnixNano()
 	ahead := int64(int32(sub.bucket()-uint32(now>>bucketShift))) << bucketShift
 	full, _, ok := limit.Rate(rate).Take(now+max(ahead, 0), now)
 	if ok {
-		sub.setBucket(uint32((full + 1<<bucketShift - 1) >> bucketShift))
+		sub.setBucket(uint32(full >> bucketShift))
 	}
 	return ok
 }
 
-const bucketShift = 14 // of nanoseconds
+const bucketShift = 12 // of nanoseconds
 
 // beatSocket sends a ping, or cuts a client that has gone.
 func (h *Hub) beatSocket(sub *Subscriber, c reactor.Conn) {

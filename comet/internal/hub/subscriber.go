@@ -82,7 +82,9 @@ func (h *Hub) newSub(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) u
 	if i == 0 {
 		return 0
 	}
-	sub.Conn = c.Index()
+	if sub.Conn = c.Index(); sub.socket() {
+		sub.Flags |= subBegun // its head is another's, and not written by the hub
+	}
 	*h.Subs.At(i) = sub
 	if len(wants) > 0 {
 		h.Subs.At(i).begin(&wants[0])
@@ -210,7 +212,7 @@ func (h *Hub) Joined(m *mail.Mail) {
 	roster := h.rosterFor(m)
 	if roster == 0 {
 		h.unjoin(m)
-		h.refuseSub(i, mail.CodeNoMemory, nil)
+		h.refuseSub(i, mail.CodeNoMemory, h.homes.Name(m.From, m.Name))
 		return
 	}
 	h.enlist(roster, i)

@@ -36,6 +36,7 @@ func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
 		rules = &w.site.deflateRules
 	}
 	k.out, k.room = k.out[:0], k.room[:0]
+	texts, more := 0, false
 	for w.takesMessages(c) {
 		msg, n, err := k.reader.Next(m, p[used:], rules)
 		used += n
@@ -49,15 +50,20 @@ func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
 			return len(p)
 		}
 		if msg.Op == 0 {
+			more = !m.Idle() || used < len(p)
 			break // more is needed
+		}
+		if msg.Op == websocket.Text {
+			texts++
 		}
 		if !w.takeMessage(c, msg) {
 			k.forget(m)
 			return len(p)
 		}
 	}
+	more = more || !m.Idle() // where the rest is not read now
 	w.writeOut(c)
-	w.keepPartialMessage(c, m)
+	w.keepArriving(c, m, more, texts > 0)
 	if !w.takesMessages(c) {
 		w.loop.Pause(c)
 	}
@@ -138,30 +144,35 @@ func (w *Web) writeOut(c reactor.Conn) {
 	}
 }
 
-// keepPartialMessage keeps what is here of a message that has not wholly arrived, and takes
-// back what was kept of one that now has.
-func (w *Web) keepPartialMessage(c reactor.Conn, m *websocket.Partial) {
+// keepArriving keeps what is here of a message that has not wholly arrived, if there is one
+// (more), and takes back what was kept of one that has. It has BodyTimeout from its first
+// byte on; another: it is not the one that was arriving before.
+func (w *Web) keepArriving(c reactor.Conn, m *websocket.Partial, more, another bool) {
 	k := &w.sockets
 	s := k.of[c]
-	if m == &k.whole {
-		if m.Idle() {
-			return
-		}
+	if s == nil && !more {
+		return
+	}
+	if s == nil {
 		s = k.open(c)
+	}
+	if m == &k.whole && more {
 		s.partial, k.whole = k.whole, websocket.Partial{}
+	}
+	if more && (another || !s.arriving) {
 		s.began = w.loop.Tick()
 		if left, armed := w.loop.TimeLeft(c); !armed || left > w.cfg.BodyTimeout {
 			w.loop.SetTimer(c, w.cfg.BodyTimeout)
 		}
 	}
+	s.arriving = more
 	k.count(s)
-	switch ceiling := w.cfg.MaxHeldBytes; {
-	case s.partial.Idle():
-		k.settle(s)
-	case k.bytes > ceiling/w.cfg.Loops:
+	if ceiling := w.cfg.MaxHeldBytes; k.bytes > ceiling/w.cfg.Loops {
 		w.totals.HitLimit(limit.Held, ceiling, w.loop.Now())
 		w.CloseSocket(c, websocket.TryAgainLater, w.cfg.tooMuchArriving())
+		return
 	}
+	k.settle(s)
 }
 
 // socketTakes says whether the next message of a WebSocket may be taken.
@@ -196,7 +207,7 @@ func socketDrained(w *Web, i uint32, c reactor.Conn) {
 }
 
 func socketExpired(w *Web, i uint32, c reactor.Conn) {
-	if s := w.sockets.of[c]; s != nil && !s.partial.Idle() && !w.loop.Blocked(c) && !w.drain.On() {
+	if s := w.sockets.of[c]; s != nil && s.arriving && !w.loop.Blocked(c) && !w.drain.On() {
 		if time.Duration(w.loop.Tick()-s.began)*reactor.TickLength >= w.cfg.BodyTimeout {
 			w.CloseSocket(c, websocket.PolicyViolation, fmt.Sprintf("a message did not arrive within %v", w.cfg.BodyTimeout))
 			return

@@ -12,10 +12,11 @@ import (
 // socket is what is kept of a WebSocket while something is under way on it: a message that has
 // not wholly arrived, or operations that are not answered. Any other has none.
 type socket struct {
-	conn    reactor.Conn
-	partial websocket.Partial
-	began   reactor.Tick // when the first byte of that came
-	kept    int          // bytes of it, as sockets.bytes has them
+	conn     reactor.Conn
+	partial  websocket.Partial
+	arriving bool         // a message has not wholly arrived; partial has what was taken of it
+	began    reactor.Tick // when its first byte came
+	kept     int          // bytes of it, as sockets.bytes has them
 
 	ops     []pendingOp // in the order in which they came, which is that of their answers
 	first   uint32      // the number of the first of them
@@ -99,7 +100,7 @@ func (k *sockets) forget(m *websocket.Partial) {
 
 // settle takes a connection's record back, if nothing is under way any more.
 func (k *sockets) settle(s *socket) {
-	if s.partial.Idle() && !s.busy() {
+	if !s.arriving && !s.busy() {
 		k.drop(s.conn)
 	}
 }

@@ -106,8 +106,9 @@ type Figures struct {
 	Requests, Broadcasts uint64
 	Histories, Unchanged uint64 // answers to /history with messages, and that there is nothing new
 	Partial              int    // requests that have not wholly arrived
+	Sockets              SocketFigures
 }
 
 func (w *Web) Figures() Figures {
-	return Figures{Connections: w.Count, Requests: w.requests, Broadcasts: w.broadcasts, Histories: w.Histories.Read, Unchanged: w.Histories.Same, Partial: w.parsers.inUse()}
+	return Figures{Connections: w.Count, Requests: w.requests, Broadcasts: w.broadcasts, Histories: w.Histories.Read, Unchanged: w.Histories.Same, Partial: w.parsers.inUse(), Sockets: w.sockets.figures()}
 }

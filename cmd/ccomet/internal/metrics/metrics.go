@@ -68,7 +68,7 @@ func loopMetrics() (list []loopMetric) {
 	add(false, gauge, "subscribers_behind", "Subscribers that are stuck, and have not got what their channels keep for them.", func(l f) float64 { return float64(l.Behind) })
 	add(false, gauge, "readers_blocked", "Connections that do not read what is held for them.", func(l f) float64 { return float64(l.Reactor.Blocked) })
 	add(false, gauge, "held_bytes", "Bytes held for connections that do not read, as max-held-bytes counts them: a frame that many share counts once.", func(l f) float64 { return float64(l.Reactor.HeldBytes) })
-	add(false, gauge, "arriving_bytes", "Bytes kept of requests that are still arriving, as max-held-bytes counts them.", func(l f) float64 { return float64(l.Reactor.InputBytes) })
+	add(false, gauge, "arriving_bytes", "Bytes kept of requests, and of messages on WebSockets, that are still arriving, as max-held-bytes counts them.", func(l f) float64 { return float64(l.Reactor.InputBytes) + float64(l.Sockets.Bytes) })
 	add(true, gauge, "connections_borrowing", "Connections that borrow a buffer, for a request that is not whole or for output that is not read.", func(l f) float64 { return float64(l.Reactor.Held) })
 	add(false, counter, "requests_total", "Requests taken, subscriptions included.", func(l f) float64 { return float64(l.Requests) })
 	add(false, counter, "messages_published_total", "Messages numbered, by the home of their channels; a broadcast once for each channel.", func(l f) float64 { return float64(l.Published) })
@@ -78,7 +78,7 @@ func loopMetrics() (list []loopMetric) {
 	add(false, counter, "histories_unchanged_total", "Answers to /history that there is nothing new (304).", func(l f) float64 { return float64(l.Unchanged) })
 	add(false, counter, "messages_lost_total", "Messages that a subscriber asked for and that its channel did not keep any more. The numbers that a crash has left out count as one.", func(l f) float64 { return float64(l.Lost) })
 	add(false, counter, "broadcasts_total", "Broadcasts taken.", func(l f) float64 { return float64(l.Broadcasts) })
-	add(false, counter, "heartbeats_total", "Noops sent to subscribers that had heard nothing for the polling timeout.", func(l f) float64 { return float64(l.Heartbeats) })
+	add(false, counter, "heartbeats_total", "Noops and pings sent to subscribers for the polling timeout.", func(l f) float64 { return float64(l.Heartbeats) })
 	add(false, counter, "received_bytes_total", "Bytes read from connections.", func(l f) float64 { return float64(l.Reactor.BytesRead) })
 	add(false, counter, "sent_bytes_total", "Bytes written to connections.", func(l f) float64 { return float64(l.Reactor.BytesWritten) })
 	add(true, counter, "writes_total", "Write calls to connections.", func(l f) float64 { return float64(l.Reactor.Writes) })
@@ -106,8 +106,10 @@ func oneIf(yes bool) float64 {
 
 // Those with labels of their own, and the whole server's.
 var (
-	connectionsDesc  = metricDesc("connections", "Connections that are open, by what they do: idle (between two requests), request (one is arriving), waiting (for messages), answering, listening (to /psub), refused (to be told so later), ending.", "loop", "side", "state")
+	connectionsDesc  = metricDesc("connections", "Connections that are open, by what they do: idle (between two requests), request (one is arriving), waiting (for messages), websocket, answering, listening (to /psub), refused (to be told so later), ending.", "loop", "side", "state")
 	subscribersDesc  = metricDesc("subscribers", "Subscribers that wait, by transport; a connection counts once for each of its channels.", "loop", "transport")
+	opsDesc          = metricDesc("websocket_operations_total", "Operations that clients of WebSockets have asked for, and how they were answered: ok or refused.", "loop", "op", "result")
+	closedDesc       = metricDesc("websockets_closed_total", "WebSockets that have ended, by the end that has ended them and the code that it gave; 1006: without any.", "loop", "by", "code")
 	turnDesc         = metricDesc("loop_turn_seconds", "How long turns took, from when the kernel's events came until the loop waited again.", "loop")
 	slabRecordsDesc  = metricDesc("slab_records", "Records in use.", "loop", "slab")
 	slabCapacityDesc = metricDesc("slab_capacity_records", "Records that the mapped memory has room for.", "loop", "slab")
@@ -132,7 +134,7 @@ var (
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		connectionsDesc, subscribersDesc, turnDesc, slabRecordsDesc, slabCapacityDesc, slabMappedDesc, slabRecordDesc,
+		connectionsDesc, subscribersDesc, opsDesc, closedDesc, turnDesc, slabRecordsDesc, slabCapacityDesc, slabMappedDesc, slabRecordDesc,
 		refusedDesc, cutDesc, walksDesc, onTheirWayDesc, drainingDesc, limitDesc, metDesc, buildDesc,
 		stateTimeDesc, stateTookDesc, stateSizeDesc, stateFailureDesc,
 	} {
@@ -205,6 +207,15 @@ func (m *Metrics) collectLoop(l *comet.LoopFigures, loop string, tell func(*prom
 	}
 	for i, transport := range comet.TransportNames {
 		tell(subscribersDesc, gauge, float64(l.Subscribers[i]), loop, transport)
+	}
+	for i, op := range comet.OpNames {
+		tell(opsDesc, counter, float64(l.Sockets.Ops[i]-l.Sockets.Failed[i]), loop, op, "ok")
+		tell(opsDesc, counter, float64(l.Sockets.Failed[i]), loop, op, "refused")
+	}
+	for by, name := range comet.CloserNames {
+		for i, code := range comet.CloseNames {
+			tell(closedDesc, counter, float64(l.Sockets.Closed[by][i]), loop, name, code)
+		}
 	}
 	for i, slab := range comet.SlabNames {
 		s := &l.Slabs[i]

@@ -1,0 +1,221 @@
+package comet
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"ccomet/httplite/websocket"
+)
+
+// What is asked is answered in its order, whichever loop has to be asked for it.
+func TestWebSocketOperations(t *testing.T) {
+	for _, loops := range []int{1, 3} {
+		st := newStage(t, Config{Loops: loops, WSPublish: true})
+		here, there := st.homed(0), st.homed(loops-1)
+		p := st.websocket(0, "/ws")
+		p.text(
+			`{"op":"ping","id":1}`, `{"op":"sub","cname":"`+here+`","id":2}`, `{"op":"pub","cname":"`+here+`","content":"one","id":3}`,
+			`{"op":"pub","cname":"`+there+`","content":"away","id":4}`, `{"op":"nothing","id":5}`, `{"op":"sub","cname":"`+there+`x","seq":1,"lost":true,"id":"six"}`,
+			`{"op":"unsub","cname":"`+here+`","id":7}`, `{"op":"pub","cname":"`+here+`","content":"two","id":8}`, `{"op":"unsub","cname":"`+here+`","id":9}`,
+		)
+		answers, messages := sorted(p.hear())
+		same(t, answers, strings.Join([]string{
+			`{"type":"pong","id":1}`, `{"type":"ok","cname":"` + here + `","seq":1,"id":2}`, `{"type":"ok","seq":1,"id":3}`, `{"type":"ok","seq":` + number(here == there, "2", "1") + `,"id":4}`,
+			`{"type":"400","content":"op: want sub, unsub, pub or ping","id":5}`, `{"type":"ok","cname":"` + there + `x","seq":1,"id":"six"}`,
+			`{"type":"ok","cname":"` + here + `","id":7}`, `{"type":"ok","seq":` + number(here == there, "3", "2") + `,"id":8}`, `{"type":"404","content":"not subscribed to this channel","id":9}`,
+		}, "\n"))
+		want := objectOf(here, "data", 1, "one")
+		if here == there {
+			want += "\n" + objectOf(here, "data", 2, "away")
+		}
+		same(t, messages, want)
+		check(t, st.srv, true, "")
+		p.leave()
+		st.settle()
+		check(t, st.srv, true, "")
+	}
+}
+
+func number(first bool, a, b string) string {
+	if first {
+		return a
+	}
+	return b
+}
+
+// sorted tells answers from messages.
+func sorted(heard string) (answers, messages string) {
+	var lists [2][]string
+	for _, line := range strings.Split(heard, "\n") {
+		which := 0
+		if strings.HasPrefix(line, `{"type":"data"`) {
+			which = 1
+		}
+		lists[which] = append(lists[which], line)
+	}
+	return strings.Join(lists[0], "\n"), strings.Join(lists[1], "\n")
+}
+
+// A channel is joined from any place on, as by a request.
+func TestWebSocketJoins(t *testing.T) {
+	st := newStage(t, Config{Loops: 2, ChannelBufferSize: 2})
+	for n := range 4 {
+		st.admin(0, fmt.Sprintf("/push?cname=a&content=a%d", n+1))
+	}
+	p := st.websocket(0, "/ws")
+	messages := []string{object("data", 3, "a3"), object("data", 4, "a4")}
+	epoch := epochOf(st, "a")
+	for _, c := range []struct {
+		sub  string
+		want []string
+	}{
+		{``, []string{`{"type":"ok","cname":"a","seq":5,"id":1}`}},
+		{`,"seq":5`, []string{`{"type":"ok","cname":"a","seq":5,"id":1}`}},
+		{`,"seq":3`, append([]string{`{"type":"ok","cname":"a","seq":3,"id":1}`}, messages...)},
+		{`,"seq":1`, append([]string{`{"type":"ok","cname":"a","seq":3,"id":1}`}, messages...)},
+		{`,"seq":1,"lost":true`, append([]string{`{"type":"ok","cname":"a","seq":3,"id":1}`, object("lost", 3, "1-2")}, messages...)},
+		{`,"seq":4,"epoch":""`, []string{`{"type":"ok","cname":"a","seq":4,"epoch":"` + epoch + `","id":1}`, messages[1]}},
+		{`,"seq":4,"epoch":"` + epoch + `"`, []string{`{"type":"ok","cname":"a","seq":4,"epoch":"` + epoch + `","id":1}`, messages[1]}},
+		{`,"seq":4,"epoch":"zzzzzzz"`, append([]string{`{"type":"ok","cname":"a","seq":3,"epoch":"` + epoch + `","id":1}`}, messages...)},
+		{`,"seq":4,"lost":true,"epoch":"zzzzzzz"`, append([]string{`{"type":"ok","cname":"a","seq":3,"epoch":"` + epoch + `","id":1}`, object("lost", 3, "4-")}, messages...)},
+		{`,"seq":9`, []string{`{"type":"ok","cname":"a","seq":5,"id":1}`}},
+		{`,"epoch":"a.b"`, []string{`{"type":"400","content":"epoch: want what the server has told, up to 8 letters and digits","id":1}`}},
+	} {
+		p.ask(`{"op":"sub","cname":"a","id":1`+c.sub+`}`, c.want...)
+		if strings.Contains(c.want[0], "ok") {
+			p.ask(`{"op":"sub","cname":"a"}`, `{"type":"400","content":"subscribed to this channel already: unsub comes before another sub"}`)
+			p.ask(`{"op":"unsub","cname":"a"}`, `{"type":"ok","cname":"a"}`)
+		}
+		check(t, st.srv, true, "")
+	}
+	p.ask(`{"op":"sub","id":"x"}`, `{"type":"400","content":"cname is missing","id":"x"}`)
+	p.ask(`{"op":"sub","cname":"\u0001"}`, `{"type":"400","content":"cname: control characters are not allowed"}`)
+	if n := st.srv.totals.Subscribers.Load(); n != 0 {
+		t.Errorf("%d subscribers", n)
+	}
+}
+
+// Channels are joined and left in any order, and each has its own messages.
+func TestWebSocketChannelsComeAndGo(t *testing.T) {
+	for _, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 0, 3, 2}, {2, 0, 1, 3}} {
+		st := newStage(t, Config{Loops: 2})
+		p := st.websocket(0, "/ws?cname=c0")
+		p.hear()
+		for n := 1; n < 4; n++ {
+			p.ask(fmt.Sprintf(`{"op":"sub","cname":"c%d"}`, n), fmt.Sprintf(`{"type":"ok","cname":"c%d","seq":1}`, n))
+			check(t, st.srv, true, "")
+		}
+		for k, leaves := range order {
+			for n := range 4 {
+				st.admin(0, fmt.Sprintf("/push?cname=c%d&content=x", n))
+			}
+			heard := p.hear()
+			for at, n := range order {
+				if got := strings.Contains(heard, objectOf(fmt.Sprintf("c%d", n), "data", k+1, "x")); got != (at >= k) {
+					t.Errorf("%v, step %d: channel %d: %v", order, k, n, got)
+				}
+			}
+			if k%2 == 0 {
+				p.ask(fmt.Sprintf(`{"op":"unsub","cname":"c%d"}`, leaves), fmt.Sprintf(`{"type":"ok","cname":"c%d"}`, leaves))
+			} else {
+				st.admin(0, fmt.Sprintf("/close?cname=c%d", leaves))
+				p.expect(objectOf(fmt.Sprintf("c%d", leaves), "close", k+2, ""))
+			}
+			check(t, st.srv, true, "")
+		}
+		if h, _ := st.srv.shards[0].hub.Check(true); len(h.Rosters) != 0 {
+			t.Errorf("%d rosters are left", len(h.Rosters))
+		}
+		p.ask(`{"op":"sub","cname":"again"}`, `{"type":"ok","cname":"again","seq":1}`)
+	}
+}
+
+func TestWebSocketJoinRefused(t *testing.T) {
+	st := newStage(t, Config{Loops: 1, Auth: AuthToken, Secret: []byte("secret"), MaxSubscribersPerChannel: 1, WSMaxChannels: 2, WSPublish: true})
+	for _, cname := range []string{"a", "b", "c"} {
+		st.admin(0, "/sign?cname="+cname)
+	}
+	p, q := st.websocket(0, "/ws"), st.websocket(0, "/ws")
+	p.ask(`{"op":"pub","cname":"a","content":"x","id":0}`, `{"type":"403","content":"the token of a channel lets publish: subscribe to it first","id":0}`)
+	p.ask(`{"op":"sub","cname":"a","token":"x","id":1}`, strings.Replace(object("401", 0, "Token error"), "}", `,"id":1}`, 1))
+	check(t, st.srv, true, "")
+	p.ask(`{"op":"sub","cname":"a","token":"`+tokenOf("a", 1)+`","id":2}`, `{"type":"ok","cname":"a","seq":1,"id":2}`)
+	p.ask(`{"op":"pub","cname":"a","content":"x","id":3}`, object("data", 1, "x"), `{"type":"ok","seq":1,"id":3}`)
+	q.ask(`{"op":"sub","cname":"a","token":"`+tokenOf("a", 1)+`"}`, object("429", 0, "Too many subscribers"))
+	p.ask(`{"op":"sub","cname":"b","token":"`+tokenOf("b", 2)+`"}`, `{"type":"ok","cname":"b","seq":1}`)
+	p.ask(`{"op":"sub","cname":"c","token":"`+tokenOf("c", 3)+`","id":4}`, `{"type":"429","content":"too many channels on this connection: ws-max-channels is 2","id":4}`)
+	p.ask(`{"op":"unsub","cname":"b"}`, `{"type":"ok","cname":"b"}`)
+	p.ask(`{"op":"sub","cname":"c","token":"`+tokenOf("c", 3)+`"}`, `{"type":"ok","cname":"c","seq":1}`)
+	check(t, st.srv, true, "")
+}
+
+// Which clients publish, and what.
+func TestWebSocketPublishes(t *testing.T) {
+	st := newStage(t, Config{Loops: 1, WSPublish: true, CORSOrigins: []string{"*", "https://named"}, MaxMessage: 20, PublishRatePerChannel: 2, MaxChannels: 1})
+	none := newStage(t, Config{Loops: 1})
+	none.websocket(0, "/ws").ask(`{"op":"pub","cname":"a","content":"x","id":1}`, `{"type":"403","content":"clients do not publish here: ws-publish is off","id":1}`)
+	st.websocket(0, "/ws", "Origin: https://any\r\n").ask(`{"op":"pub","cname":"a","content":"x"}`,
+		`{"type":"403","content":"pages of another site do not publish here: cors-origin names those that may"}`)
+	st.websocket(0, "/ws", "Origin: https://named\r\n").ask(`{"op":"pub","cname":"a","content":"x"}`, `{"type":"ok","seq":1}`)
+	p := st.websocket(0, "/ws", "Origin: http://h\r\n")
+	for content, want := range map[string]string{
+		``:                                   `{"type":"400","content":"content is missing"}`,
+		`,"content":null`:                    `{"type":"400","content":"content is missing"}`,
+		`,"content":"\ud800"`:                `{"type":"400","content":"content: half of a surrogate pair is no character"}`,
+		`,"content":"123456789012345678901"`: `{"type":"400","content":"content is 21 bytes: max-message is 20"}`,
+	} {
+		p.ask(`{"op":"pub","cname":"a"`+content+`}`, want)
+	}
+	st.later(time.Second)
+	for n, content := range []string{`"\u00e9\n"`, `[1, {"a":"\""}]`, `"third in a second"`} {
+		want := fmt.Sprintf(`{"type":"ok","seq":%d}`, n+2)
+		if n == 2 {
+			want = `{"type":"429","content":"too many publishes to this channel: publish-rate-per-channel is 2 a second"}`
+		}
+		p.ask(`{"op":"pub","cname":"a","content":`+content+`}`, want)
+	}
+	p.ask(`{"op":"pub","cname":"b","content":1}`, `{"type":"429","content":"too many channels: max-channels is 1"}`)
+	got := st.websocket(0, "/ws?cname=a&seq=2")
+	got.expect(object("data", 2, `\u00e9\n`), object("data", 3, `[1, {\"a\":\"\\\"\"}]`))
+}
+
+// The limit of publishes from an address is that of the client, whichever connection it uses.
+func TestWebSocketPublishRateOfAddress(t *testing.T) {
+	st := newStage(t, Config{Loops: 1, WSPublish: true, PublishRatePerAddress: 2, TrustedProxies: []string{"unix"}})
+	x, y := st.websocket(0, "/ws", "X-Forwarded-For: 192.0.2.1\r\n"), st.websocket(0, "/ws", "X-Forwarded-For: 192.0.2.2\r\n")
+	for range 2 {
+		x.text(`{"op":"pub","cname":"a","content":1}`)
+	}
+	x.hear()
+	x.ask(`{"op":"pub","cname":"a","content":1}`, `{"type":"429","content":"too many publishes from this address: publish-rate-per-address is 2 a second"}`)
+	y.ask(`{"op":"pub","cname":"a","content":1}`, `{"type":"ok","seq":3}`)
+}
+
+// Closing is answered behind what was asked before, with the same code.
+func TestWebSocketCloses(t *testing.T) {
+	st := newStage(t, Config{Loops: 2, WSPublish: true})
+	there := st.homed(1)
+	for payload, want := range map[string]string{"": "close", "\x03\xe8bye": "close 1000", "\x0f\xa0": "close 4000"} {
+		p := st.websocket(0, "/ws?cname=a")
+		p.hear()
+		p.send(clientFrame(websocket.Text, `{"op":"pub","cname":"`+there+`","content":"x","id":1}`) + clientFrame(websocket.Close, payload) +
+			clientFrame(websocket.Text, `{"op":"ping"}`))
+		heard := p.hear()
+		if !strings.HasPrefix(heard, `{"type":"ok","seq":`) || !strings.HasSuffix(heard, "\n"+want) {
+			t.Errorf("%q: %q", payload, heard)
+		}
+		if !p.gone() {
+			t.Errorf("%q: the connection goes on", payload)
+		}
+	}
+	st.later(5 * time.Second)
+	if n := st.srv.totals.Subscribers.Load(); n != 0 {
+		t.Errorf("%d subscribers are left", n)
+	}
+	f := st.figures().Loops[0].Sockets
+	if f.Closed[1][0] != 1 || f.Closed[1][4] != 1 || f.Closed[1][len(f.Closed[1])-1] != 1 || f.Ops[3] != 3 || f.Ops[4] != 0 || f.Busy != 0 {
+		t.Errorf("%+v", f)
+	}
+}
