@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +37,7 @@ func newService(t *testing.T, text string) *service {
 	if err := os.Symlink(program, s.program); err != nil {
 		t.Fatal(err)
 	}
+	stopWhenKilled(t, s)
 	t.Cleanup(func() {
 		if pid, _, err := daemon.ServesFor(s.pidfile, s.conf); err != nil || pid != 0 {
 			t.Logf("left running: %d, %v", pid, err)
@@ -42,6 +45,26 @@ func newService(t *testing.T, text string) *service {
 		}
 	})
 	return s
+}
+
+// stopWhenKilled has the service stopped when the process of the tests ends, even if that
+// is killed: a daemon outlives it.
+func stopWhenKilled(t *testing.T, s *service) {
+	t.Helper()
+	sh := exec.Command("/bin/sh", "-c", `read -r _; exec "$0" -s stop "$1"`, s.program, s.conf)
+	sh.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what ends the tests does not end it
+	alive, err := sh.StdinPipe()
+	if err == nil {
+		err = sh.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // after the cleanup that stops the service
+		_ = sh.Process.Kill()
+		_ = alive.Close()
+		_ = sh.Wait()
+	})
 }
 
 // run runs iComet's command line to its end.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -62,7 +63,7 @@ func (p problem) Error() string {
 // What is wrong in it are its problems; the error is for a file that cannot be read
 // at all.
 func Read(name string, flags []*kong.Flag, implied settings.Compat) (*File, error) {
-	text, err := os.ReadFile(name)
+	text, err := readFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("--config: %w", err)
 	}
@@ -78,6 +79,18 @@ func Read(name string, flags []*kong.Flag, implied settings.Compat) (*File, erro
 	}
 	return f, nil
 }
+
+// readFile reads a file. A pipe takes as long as its writer does, which the user is told.
+func readFile(name string) ([]byte, error) {
+	tell := time.AfterFunc(slowRead, func() {
+		fmt.Fprintf(os.Stderr, "--config %s: waiting for the process that writes to it\n", name)
+	})
+	defer tell.Stop()
+	return os.ReadFile(name)
+}
+
+// slowRead is how long reading may take before the user is told what it waits for.
+const slowRead = 500 * time.Millisecond
 
 func newFile(name string, flags []*kong.Flag) *File {
 	f := &File{name: name, flags: map[string]*kong.Flag{}, Entries: map[string]entry{}, resolve: resolve}

@@ -136,6 +136,7 @@ func (t *through) tryPing(ctx context.Context) Finding {
 	}
 	if err != nil {
 		f.Status, f.Have = Bad, err.Error()
+		f.Why, f.Fixes = t.unreached(err)
 		return f
 	}
 	defer resp.Body.Close()

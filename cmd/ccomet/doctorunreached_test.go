@@ -1,0 +1,38 @@
+package main
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"ccomet/cmd/ccomet/internal/doctor"
+)
+
+// TestDoctorUnreached: where there is no answer at all, the advice is about that, and not
+// about which path leads where.
+func TestDoctorUnreached(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	answers := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	untrusted, plain := httptest.NewTLSServer(answers), httptest.NewServer(answers)
+	closed := httptest.NewServer(answers)
+	for _, s := range []*httptest.Server{untrusted, plain} {
+		s.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail
+		t.Cleanup(s.Close)
+	}
+	closed.Close()
+	for url, want := range map[string]string{
+		untrusted.URL: "do not trust the certificate",
+		strings.Replace(plain.URL, "http://", "https://", 1): "speaks no TLS",
+		closed.URL: "nothing listens",
+	} {
+		found, exit := doctored(t, p, nil, url)
+		f := found["the server"]
+		if exit == 0 || f.Status != doctor.Bad || !strings.Contains(f.Why, want) || strings.Contains(f.Why, "hand requests") {
+			t.Errorf("%s: exit %d, %+v, want %q", url, exit, f, want)
+		}
+	}
+}
