@@ -59,7 +59,7 @@ func expectFound(t *testing.T, got map[string]doctor.Finding, want map[string]do
 func well() map[string]doctor.Status {
 	return map[string]doctor.Status{
 		"the server": doctor.OK, "messages on /stream": doctor.OK, "messages on /sse": doctor.OK, "polls": doctor.OK,
-		"Last-Event-ID": doctor.OK, "a silent stream": doctor.OK,
+		"Last-Event-ID": doctor.OK, "a silent stream": doctor.OK, "WebSocket": doctor.OK,
 	}
 }
 
@@ -152,7 +152,7 @@ func TestDoctorThroughStrangers(t *testing.T) {
 	}))
 	defer stranger.Close()
 	want := well()
-	want["Last-Event-ID"], want["type of /sse"] = doctor.Bad, doctor.Bad
+	want["Last-Event-ID"], want["type of /sse"], want["WebSocket"] = doctor.Bad, doctor.Bad, doctor.Warn
 	found, _ := doctored(t, p, nil, stranger.URL)
 	expectFound(t, found, want)
 }

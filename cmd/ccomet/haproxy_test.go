@@ -20,10 +20,33 @@ import (
 // the server well on each side, a stream and a publish go through, and a request
 // whose X-Forwarded-For another proxy has emptied is served.
 func TestHAProxy(t *testing.T) {
-	path := findHAProxy(t)
 	p := start(t, nil, "--trusted-proxy", "127.0.0.1")
-	dir := t.TempDir()
 	sockets := map[string]string{"front": p.front, "admin": p.admin}
+	dir := startHAProxy(t, sockets)
+	for side := range sockets {
+		if check := haproxyCheck(t, dir+"/stats", side); check != "UP L7OK 204" {
+			t.Errorf("the %s side is %s", side, check)
+		}
+	}
+	stream := askThrough(t, dir+"/front", "/stream?cname=a&seq=1", "X-Forwarded-For", "")
+	if a := askThrough(t, dir+"/admin", "/push?cname=a&content=hello"); a.StatusCode != 200 {
+		t.Error(a.Status)
+	}
+	line, err := bufio.NewReader(stream.Body).ReadString('\n')
+	if want := object("data", "a", 1, "hello") + "\n"; err != nil || line != want {
+		t.Errorf("the stream has %q, %v", line, err)
+	}
+	if text, _ := io.ReadAll(askThrough(t, dir+"/front", "//ping").Body); string(text) != "no such path: //ping\n" {
+		t.Errorf("//ping: %q", text)
+	}
+}
+
+// startHAProxy runs HAProxy until the test ends, in front of addresses by their names: each has
+// a unix socket of that name in the directory that is returned, in which it listens.
+func startHAProxy(t *testing.T, sockets map[string]string) (dir string) {
+	t.Helper()
+	path := findHAProxy(t)
+	dir = t.TempDir()
 	config := "global\n\tstats socket " + dir + "/stats\ndefaults\n\tmode http\n\ttimeout connect 5s\n\ttimeout client 60s\n\ttimeout server 60s\n"
 	for side, address := range sockets {
 		config += fmt.Sprintf("frontend to-%s\n\tbind unix@%s/%s\n\tdefault_backend %s\nbackend %s\n\toption httpchk\n\tserver one %s check inter 100ms\n", side, dir, side, side, side, address)
@@ -46,21 +69,9 @@ func TestHAProxy(t *testing.T) {
 		}
 	})
 	for side := range sockets {
-		if check := haproxyCheck(t, dir+"/stats", side); check != "UP L7OK 204" {
-			t.Errorf("the %s side is %s", side, check)
-		}
+		haproxyCheck(t, dir+"/stats", side) // it has begun to serve
 	}
-	stream := askThrough(t, dir+"/front", "/stream?cname=a&seq=1", "X-Forwarded-For", "")
-	if a := askThrough(t, dir+"/admin", "/push?cname=a&content=hello"); a.StatusCode != 200 {
-		t.Error(a.Status)
-	}
-	line, err := bufio.NewReader(stream.Body).ReadString('\n')
-	if want := object("data", "a", 1, "hello") + "\n"; err != nil || line != want {
-		t.Errorf("the stream has %q, %v", line, err)
-	}
-	if text, _ := io.ReadAll(askThrough(t, dir+"/front", "//ping").Body); string(text) != "no such path: //ping\n" {
-		t.Errorf("//ping: %q", text)
-	}
+	return dir
 }
 
 func findHAProxy(t *testing.T) string {

@@ -32,7 +32,36 @@ func CheckNginx(c *NginxConfig, m *Machine, w Wish) []Finding {
 			}
 		}
 	}
+	list = append(list, checkUpgrades(routes))
 	return append(list, checkRoutePorts(routes, m, &w)...)
+}
+
+// checkUpgrades checks that WebSockets get through somewhere.
+func checkUpgrades(routes []nginxRoute) Finding {
+	f := Finding{Name: "nginx: WebSocket", Have: "no location passes Upgrade on",
+		Why: "a WebSocket is answered 426, and its clients use event streams or polls instead, if they can"}
+	for i := range routes {
+		if r := &routes[i]; r.upgrades() {
+			f.Have, f.Why = "the upgrade is passed on ("+r.place()+")", ""
+			return f
+		}
+	}
+	f.Status = Warn
+	f.Fixes = []fix{{File: routes[0].place() + ", within a location of its own for /ws, that has all of what this one has",
+		Lines: []string{"proxy_http_version 1.1;", "proxy_set_header Upgrade $http_upgrade;", "proxy_set_header Connection upgrade;", "proxy_set_header Host $http_host;"}}}
+	return f
+}
+
+// upgrades says whether a WebSocket gets through.
+func (r *nginxRoute) upgrades() bool {
+	upgrade, connection := false, false
+	for _, d := range r.inherited("proxy_set_header") {
+		if len(d.args) == 2 {
+			upgrade = upgrade || strings.EqualFold(d.args[0], "Upgrade")
+			connection = connection || strings.EqualFold(d.args[0], "Connection") && d.args[1] != ""
+		}
+	}
+	return upgrade && connection && r.value("proxy_http_version", "1.0") == "1.1"
 }
 
 // passTo is a proxy_pass of an address.
@@ -162,6 +191,9 @@ func checkUpstreamHTTP(r *nginxRoute, _ *Wish) *Finding {
 		if len(d.args) == 2 && strings.EqualFold(d.args[0], "Connection") {
 			header = " and Connection " + strconv.Quote(d.args[1])
 		}
+	}
+	if r.upgrades() {
+		return nil // a WebSocket has a connection of its own
 	}
 	kept := r.upstream != nil && r.upstream.find("keepalive") != nil
 	f := &Finding{Name: "connections to the server", Have: "HTTP/" + version + header}

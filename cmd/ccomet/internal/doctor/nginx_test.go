@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -192,9 +193,42 @@ func TestDoctorNginx(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			findings := CheckNginx(config, with(), Wish{Conns: 10_000, Fronts: []string{c.front}, Polling: 30 * time.Second, Idle: 75 * time.Second, Processors: 8})
+			findings := checkButUpgrades(config, with(), Wish{Conns: 10_000, Fronts: []string{c.front}, Polling: 30 * time.Second, Idle: 75 * time.Second, Processors: 8})
 			onlyFound(t, findings, func(name string) bool { return strings.HasSuffix(name, c.found) }, c.found, c.status, c.says)
 		})
+	}
+}
+
+// checkButUpgrades is CheckNginx without what is said of WebSockets, which the configurations
+// here have no way for.
+func checkButUpgrades(c *NginxConfig, m *Machine, w Wish) []Finding {
+	return slices.DeleteFunc(CheckNginx(c, m, w), func(f Finding) bool { return f.Name == "nginx: WebSocket" })
+}
+
+// TestDoctorNginxWebSocket: an upgrade is passed on where all that it takes is said.
+func TestDoctorNginxWebSocket(t *testing.T) {
+	const at, plain = "location /other", "proxy_http_version 1.1; proxy_read_timeout 60s;"
+	ws := func(lines string) string {
+		return "location = /comet/ws { proxy_pass http://ccomet/ws; proxy_set_header Host $http_host; " + lines + " } " + at
+	}
+	for lines, want := range map[string]Status{
+		"":                                       Warn,
+		plain:                                    Warn,
+		plain + "proxy_set_header Connection x;": Warn,
+		plain + "proxy_set_header Upgrade $http_upgrade;":                                          Warn,
+		"proxy_set_header upgrade $http_upgrade; proxy_set_header connection upgrade;":             Warn,
+		plain + "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $upgrade;":    OK,
+		plain + "proxy_set_header upgrade $http_upgrade; proxy_set_header connection \"upgrade\";": OK,
+	} {
+		config, err := ReadNginxConfig(nginxFiles(map[string]string{"/n": nginxFor(at, ws(lines))}), "/n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range CheckNginx(config, with(), Wish{Conns: 1, Fronts: []string{"127.0.0.1:8100"}, Polling: 30 * time.Second, Idle: 75 * time.Second}) {
+			if f.Name == "nginx: WebSocket" && f.Status != want {
+				t.Errorf("%s: %v, %s", lines, f.Status, f.Have)
+			}
+		}
 	}
 }
 
@@ -210,7 +244,7 @@ func TestDoctorNginxIdle(t *testing.T) {
 		if want != OK {
 			name, says = "keepalive_timeout of the upstream", []string{"60s, which nginx takes where nothing is said", "keepalive_timeout 36s;"}
 		}
-		findings := CheckNginx(config, with(), Wish{Conns: 10_000, Fronts: []string{"127.0.0.1:8100"}, Polling: 30 * time.Second, Idle: idle, Processors: 8})
+		findings := checkButUpgrades(config, with(), Wish{Conns: 10_000, Fronts: []string{"127.0.0.1:8100"}, Polling: 30 * time.Second, Idle: idle, Processors: 8})
 		onlyFound(t, findings, func(found string) bool { return strings.HasSuffix(found, name) }, name, want, says)
 	}
 }
@@ -227,7 +261,7 @@ func TestDoctorNginxPorts(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := OK
-		for _, f := range CheckNginx(config, with("net.ipv4.ip_local_port_range", "40000 46999"), Wish{Conns: 10_000, Fronts: []string{"127.0.0.1:8100"}, Polling: 30 * time.Second, Idle: 75 * time.Second}) {
+		for _, f := range checkButUpgrades(config, with("net.ipv4.ip_local_port_range", "40000 46999"), Wish{Conns: 10_000, Fronts: []string{"127.0.0.1:8100"}, Polling: 30 * time.Second, Idle: 75 * time.Second}) {
 			got = max(got, f.Status)
 		}
 		if got != want {

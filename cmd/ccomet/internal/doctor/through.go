@@ -89,7 +89,7 @@ func (t *through) try(ctx context.Context) []Finding {
 	if poll.Status == OK {
 		list = append(list, t.tryResume(ctx, seq))
 	}
-	return append(list, t.tryHeartbeat(quiet, began))
+	return append(list, t.tryWebSocket(ctx), t.tryHeartbeat(quiet, began))
 }
 
 // sign makes a channel, and returns how it is asked for.
