@@ -40,95 +40,99 @@ func (t *trial) failed() bool {
 	return check.Failed() || other != 0
 }
 
+const gap = comet.StateGap
+
+// judged are what may happen to a channel, and what may not.
+var judged = map[string]struct {
+	fails bool
+	do    func(t *trial)
+}{
+	"all is well": {false, func(t *trial) {
+		key := t.ack(1, 1)
+		t.delivered(0, 1, key, 10)
+		t.delivered(0, 1, key, 10)
+		t.calm([]int32{2})
+	}},
+	"delivered before it is acknowledged": {false, func(t *trial) {
+		key := t.put(false)
+		t.delivered(0, 1, key, 10)
+		t.acknowledged(0, key, 1, 0, 10, 1)
+		t.calm([]int32{2})
+	}},
+	"two of the same content": {false, func(t *trial) {
+		key := t.key([]byte("x"), false)
+		t.publishing(0, key)
+		t.publishing(0, key)
+		t.delivered(0, 2, key, 1)
+		t.acknowledged(0, key, 1, 0, 1, 1)
+		t.acknowledged(0, key, 2, 0, 1, 1)
+		t.calm([]int32{3})
+	}},
+	"what was never published": {true, func(t *trial) { t.delivered(0, 1, 77, 10) }},
+	"another content than was published": {true, func(t *trial) {
+		t.ack(1, 1)
+		t.delivered(0, 1, t.put(false), 10)
+	}},
+	"one content under two numbers": {true, func(t *trial) {
+		key := t.put(false)
+		t.delivered(0, 1, key, 10)
+		t.delivered(0, 2, key, 10)
+	}},
+	"one number for two": {true, func(t *trial) { t.ack(1, 1); t.ack(1, 1) }},
+	"a number that goes back": {true, func(t *trial) {
+		t.ack(5, 1)
+		t.acknowledged(0, t.put(false), 4, 5, 10, 1)
+	}},
+	"refused and delivered": {true, func(t *trial) {
+		key := t.put(false)
+		t.delivered(0, 1, key, 10)
+		t.refused(0, key)
+	}},
+	"unanswered, and taken or not": {false, func(t *trial) {
+		t.put(false)
+		t.delivered(0, 1, t.put(false), 10)
+		t.calm([]int32{2})
+	}},
+	"a number that no message has": {true, func(t *trial) { t.ack(1, 1); t.ack(3, 1); t.calm([]int32{4}) }},
+	"an acknowledged broadcast that does not come": {true, func(t *trial) {
+		t.spread(t.put(true))
+		t.calm([]int32{1})
+	}},
+	"an acknowledged broadcast that comes": {false, func(t *trial) {
+		key := t.put(true)
+		t.spread(key)
+		t.delivered(0, 1, key, 10)
+		t.calm([]int32{2})
+	}},
+	"stopped, and going on":             {false, func(t *trial) { t.ack(1, 1); t.restarted([]int32{2}, 0, false) }},
+	"stopped, and going back":           {true, func(t *trial) { t.ack(1, 1); t.ack(2, 1); t.restarted([]int32{2}, 0, false) }},
+	"stopped, and going on too far":     {true, func(t *trial) { t.ack(1, 1); t.restarted([]int32{3}, 0, false) }},
+	"killed, with all that was written": {false, func(t *trial) { t.ack(1, 10); t.ack(2, 30); t.restarted([]int32{2 + gap}, 20, false) }},
+	"killed, without what was written":  {true, func(t *trial) { t.ack(1, 10); t.ack(2, 15); t.restarted([]int32{2 + gap}, 20, false) }},
+	"killed, and giving numbers again":  {true, func(t *trial) { t.ack(1, 10); t.ack(2, 30); t.restarted([]int32{2}, 20, false) }},
+	"killed, with what was never there": {true, func(t *trial) { t.ack(1, 10); t.restarted([]int32{4 + gap}, 20, false) }},
+	"killed twice, with one gap": {true, func(t *trial) {
+		t.ack(1, 10)
+		t.restarted([]int32{2 + gap}, 20, false)
+		t.ack(2+gap, 30)
+		t.restarted([]int32{2 + gap}, 20, false)
+	}},
+	"killed twice, with two": {false, func(t *trial) {
+		t.ack(1, 10)
+		t.restarted([]int32{2 + gap}, 20, false)
+		t.ack(2+gap, 30)
+		t.restarted([]int32{2 + 2*gap}, 20, false)
+	}},
+	"a number out of the gap is delivered": {true, func(t *trial) {
+		key := t.put(false)
+		t.restarted([]int32{1 + gap}, 20, false)
+		t.delivered(0, 5, key, 10)
+	}},
+}
+
 // TestJudge: what may happen passes, and what may not is seen.
 func TestJudge(t *testing.T) {
-	const gap = comet.StateGap
-	for what, c := range map[string]struct {
-		fails bool
-		do    func(t *trial)
-	}{
-		"all is well": {false, func(t *trial) {
-			key := t.ack(1, 1)
-			t.delivered(0, 1, key, 10)
-			t.delivered(0, 1, key, 10)
-			t.calm([]int32{2})
-		}},
-		"delivered before it is acknowledged": {false, func(t *trial) {
-			key := t.put(false)
-			t.delivered(0, 1, key, 10)
-			t.acknowledged(0, key, 1, 0, 10, 1)
-			t.calm([]int32{2})
-		}},
-		"two of the same content": {false, func(t *trial) {
-			key := t.key([]byte("x"), false)
-			t.publishing(0, key)
-			t.publishing(0, key)
-			t.delivered(0, 2, key, 1)
-			t.acknowledged(0, key, 1, 0, 1, 1)
-			t.acknowledged(0, key, 2, 0, 1, 1)
-			t.calm([]int32{3})
-		}},
-		"what nobody published": {true, func(t *trial) { t.delivered(0, 1, 77, 10) }},
-		"another content than was published": {true, func(t *trial) {
-			t.ack(1, 1)
-			t.delivered(0, 1, t.put(false), 10)
-		}},
-		"one content under two numbers": {true, func(t *trial) {
-			key := t.put(false)
-			t.delivered(0, 1, key, 10)
-			t.delivered(0, 2, key, 10)
-		}},
-		"one number for two": {true, func(t *trial) { t.ack(1, 1); t.ack(1, 1) }},
-		"a number that goes back": {true, func(t *trial) {
-			t.ack(5, 1)
-			t.acknowledged(0, t.put(false), 4, 5, 10, 1)
-		}},
-		"refused and delivered": {true, func(t *trial) {
-			key := t.put(false)
-			t.delivered(0, 1, key, 10)
-			t.refused(0, key)
-		}},
-		"unanswered, and taken or not": {false, func(t *trial) {
-			t.put(false)
-			t.delivered(0, 1, t.put(false), 10)
-			t.calm([]int32{2})
-		}},
-		"a number that is nobody's": {true, func(t *trial) { t.ack(1, 1); t.ack(3, 1); t.calm([]int32{4}) }},
-		"an acknowledged broadcast that does not come": {true, func(t *trial) {
-			t.spread(t.put(true))
-			t.calm([]int32{1})
-		}},
-		"an acknowledged broadcast that comes": {false, func(t *trial) {
-			key := t.put(true)
-			t.spread(key)
-			t.delivered(0, 1, key, 10)
-			t.calm([]int32{2})
-		}},
-		"stopped, and going on":             {false, func(t *trial) { t.ack(1, 1); t.restarted([]int32{2}, 0, false) }},
-		"stopped, and going back":           {true, func(t *trial) { t.ack(1, 1); t.ack(2, 1); t.restarted([]int32{2}, 0, false) }},
-		"stopped, and going on too far":     {true, func(t *trial) { t.ack(1, 1); t.restarted([]int32{3}, 0, false) }},
-		"killed, with all that was written": {false, func(t *trial) { t.ack(1, 10); t.ack(2, 30); t.restarted([]int32{2 + gap}, 20, false) }},
-		"killed, without what was written":  {true, func(t *trial) { t.ack(1, 10); t.ack(2, 15); t.restarted([]int32{2 + gap}, 20, false) }},
-		"killed, and giving numbers again":  {true, func(t *trial) { t.ack(1, 10); t.ack(2, 30); t.restarted([]int32{2}, 20, false) }},
-		"killed, with what was never there": {true, func(t *trial) { t.ack(1, 10); t.restarted([]int32{4 + gap}, 20, false) }},
-		"killed twice, with one gap": {true, func(t *trial) {
-			t.ack(1, 10)
-			t.restarted([]int32{2 + gap}, 20, false)
-			t.ack(2+gap, 30)
-			t.restarted([]int32{2 + gap}, 20, false)
-		}},
-		"killed twice, with two": {false, func(t *trial) {
-			t.ack(1, 10)
-			t.restarted([]int32{2 + gap}, 20, false)
-			t.ack(2+gap, 30)
-			t.restarted([]int32{2 + 2*gap}, 20, false)
-		}},
-		"a number out of the gap is delivered": {true, func(t *trial) {
-			key := t.put(false)
-			t.restarted([]int32{1 + gap}, 20, false)
-			t.delivered(0, 5, key, 10)
-		}},
-	} {
+	for what, c := range judged {
 		tr := newTrial()
 		if c.do(tr); tr.failed() != c.fails {
 			_, _, texts := tr.faults.counts()

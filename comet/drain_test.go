@@ -36,12 +36,8 @@ func (h *harness) drain(d time.Duration) {
 	h.settle()
 }
 
-// TestDrainSpreads: many who wait are sent away over the time there is, each in
-// the manner of its transport, and no turn looks at all of them.
-func TestDrainSpreads(t *testing.T) {
-	const each, turnsToArrange = 500, 4*500/drainBudget + 1
-	h := newHarness(t, Config{Loops: 1})
-	s := h.srv.shards[0]
+// ofEach has so many clients of each of some transports wait on a loop.
+func (h *harness) ofEach(s *shard, each int) map[string][]*end {
 	ends := map[string][]*end{}
 	for n := range each {
 		for kind, path := range map[string]string{"stream": "/stream?cname=a&seq=1", "sse": "/sse?cname=a&seq=1", "poll": fmt.Sprintf("/poll?cname=a&seq=1&noop=%d", n)} {
@@ -57,6 +53,16 @@ func TestDrainSpreads(t *testing.T) {
 		}
 	}
 	h.settle()
+	return ends
+}
+
+// TestDrainSpreads: many clients that wait are closed over the time there is, each in
+// the manner of its transport, and no turn looks at all of them.
+func TestDrainSpreads(t *testing.T) {
+	const each, turnsToArrange = 500, 4*500/drainBudget + 1
+	h := newHarness(t, Config{Loops: 1})
+	s := h.srv.shards[0]
+	ends := h.ofEach(s, each)
 	check(t, h.srv, true, "before the drain")
 	h.srv.Drain(drainSpan)
 	turns := 0
@@ -91,6 +97,15 @@ func TestDrainSpreads(t *testing.T) {
 	if before != 0 || most > 3*4*each/steps*10/9 {
 		t.Errorf("%d are left, and %d went at once", before, most)
 	}
+	checkParting(t, ends, each)
+	if !h.quiet() {
+		t.Error("it does not end with no client left")
+	}
+}
+
+// checkParting holds what each client was sent at the end of its wait.
+func checkParting(t *testing.T, ends map[string][]*end, each int) {
+	t.Helper()
 	retries := map[string]int{}
 	for n := range each {
 		if got := string(ends["stream"][n].in); !strings.HasSuffix(got, "\r\n\r\n") {
@@ -116,13 +131,21 @@ func TestDrainSpreads(t *testing.T) {
 	if len(retries) < each/2 {
 		t.Errorf("%d times are the same for all", len(retries))
 	}
-	if !h.quiet() {
-		t.Error("it does not end with nobody left")
+}
+
+// asks asks for a path, and holds the answer against something that it must have.
+func (h *harness) asks(e *end, path, want string) {
+	h.t.Helper()
+	e.in = nil
+	e.get(path)
+	h.settle()
+	if e.read(); !strings.Contains(string(e.in), want) {
+		h.t.Fatalf("%s: %q, want %q", path, e.in, want)
 	}
 }
 
 // TestDrainOfWhatDoesNotWait: what is idle is closed at once; a request that has
-// begun to arrive is answered, and who subscribes is given what is kept; backends
+// begun to arrive is answered, and a subscriber is given what is kept; backends
 // publish to the end, and are refused then.
 func TestDrainOfWhatDoesNotWait(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2})
@@ -132,15 +155,7 @@ func TestDrainOfWhatDoesNotWait(t *testing.T) {
 	idle.get("/ping")
 	half.write("GET /ping HTTP/1.1\r\n")
 	late.write("GET /poll?cname=a&seq=1 HTTP/1.1\r\n")
-	ask := func(e *end, path, want string) {
-		t.Helper()
-		e.in = nil
-		e.get(path)
-		h.settle()
-		if e.read(); !strings.Contains(string(e.in), want) {
-			t.Fatalf("%s: %q, want %q", path, e.in, want)
-		}
-	}
+	ask := func(e *end, path, want string) { t.Helper(); h.asks(e, path, want) }
 	ask(admin[0], "/push?cname=a&content=x", "ok")
 	ask(admin[0], "/healthz", "200 OK")
 	h.drain(drainSpan)
@@ -158,7 +173,7 @@ func TestDrainOfWhatDoesNotWait(t *testing.T) {
 		}
 	}
 	if !strings.Contains(string(late.in), `"content":"x"`) {
-		t.Errorf("who came late got %q", late.in)
+		t.Errorf("the late one got %q", late.in)
 	}
 	waiting := h.connect(s, conn.Front, 0) // so that it does not end
 	waiting.write("GET /stream?cname=a&seq=1 HTTP/1.1\r\n")

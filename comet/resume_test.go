@@ -83,6 +83,13 @@ func TestSecondLife(t *testing.T) {
 		}
 		srv.subscribed(0)
 	}
+}
+
+// A browser that comes back says so by the id of the last event that it has seen.
+func TestSecondLifeOfABrowser(t *testing.T) {
+	first, second := life(1), life(2)
+	all := []string{object("data", 1, "y1"), object("data", 2, "y2"), object("data", 3, "y3")}
+	lost := func(from string) []string { return append([]string{object("lost", 1, from+"-")}, all...) }
 	for _, r := range []struct {
 		id   string
 		want []string

@@ -18,62 +18,67 @@ func asked(t testing.TB, lines ...string) *httplite.Request {
 	return req
 }
 
+// What ForwardedClient may say beside an address.
+const none, bad = "none", "bad"
+
+// forwarded are the headers of requests from a trusted proxy, and the clients that they name.
+var forwarded = []struct {
+	lines []string
+	want  string
+}{
+	{nil, none},
+	{[]string{"X-Forwarded-Host: 1.2.3.4\r\n", "Forwarded: for=1.2.3.4\r\n"}, none},
+	{[]string{"X-Forwarded-For: 1.2.3.4\r\n"}, "1.2.3.4"},
+	{[]string{"x-forwarded-for:1.2.3.4 \r\n"}, "1.2.3.4"},
+	{[]string{"X-Forwarded-For: 2001:db8::7\r\n"}, "2001:db8::7"},
+	{[]string{"X-Forwarded-For: ::ffff:1.2.3.4\r\n"}, "1.2.3.4"},
+	{[]string{"X-Forwarded-For: 1.2.3.4:56789\r\n"}, "1.2.3.4"},
+	{[]string{"X-Forwarded-For: [2001:db8::7]:443\r\n"}, "2001:db8::7"},
+	{[]string{"X-Forwarded-For: [2001:db8::7]\r\n"}, "2001:db8::7"},
+	// The rightmost that is not trusted; what is to the left anybody may have written.
+	{[]string{"X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n"}, "1.2.3.4"},
+	{[]string{"X-Forwarded-For: 6.6.6.6,1.2.3.4 ,\t10.0.0.1, fd00::1\r\n"}, "1.2.3.4"},
+	{[]string{"X-Forwarded-For: nonsense, 1.2.3.4\r\n"}, "1.2.3.4"},
+	{[]string{"X-Forwarded-For: , 1.2.3.4, ::ffff:10.0.0.1\r\n"}, "1.2.3.4"},
+	{[]string{"X-Forwarded-For: 1.2.3.4, unix:\r\n"}, "1.2.3.4"},
+	// All trusted: the leftmost.
+	{[]string{"X-Forwarded-For: 127.0.0.1\r\n"}, "127.0.0.1"},
+	{[]string{"X-Forwarded-For: 10.0.0.9, 10.0.0.1, 127.0.0.1\r\n"}, "10.0.0.9"},
+	{[]string{"X-Forwarded-For: unix:\r\n"}, "unix"},
+	// Several headers are one list.
+	{[]string{"X-Forwarded-For: 6.6.6.6\r\n", "X-Forwarded-For: 1.2.3.4\r\n"}, "1.2.3.4"},
+	{[]string{"X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n", "Via: 1.1 x\r\n", "X-FORWARDED-FOR: 10.0.0.1\r\n"}, "1.2.3.4"},
+	{[]string{"X-Forwarded-For: 10.0.0.2\r\n", "X-Forwarded-For: 10.0.0.1\r\n"}, "10.0.0.2"},
+	// Nothing is no address, and no mistake.
+	{[]string{"X-Forwarded-For:\r\n"}, none},
+	{[]string{"X-Forwarded-For: ,\r\n"}, none},
+	{[]string{"X-Forwarded-For: 1.2.3.4,\r\n"}, "1.2.3.4"},
+	{[]string{"X-Forwarded-For: 6.6.6.6, 1.2.3.4, , 10.0.0.1\r\n"}, "1.2.3.4"},
+	{[]string{"X-Forwarded-For: 1.2.3.4\r\n", "X-Forwarded-For:\r\n"}, "1.2.3.4"},
+	// Malformed where it counts.
+	{[]string{"X-Forwarded-For: 1.2.3.4, nonsense\r\n"}, bad},
+	{[]string{"X-Forwarded-For: nonsense, 10.0.0.1\r\n"}, bad},
+	{[]string{"X-Forwarded-For: 1.2.3.4\r\n", "X-Forwarded-For: 10.0.0.1, x\r\n"}, bad},
+	{[]string{"X-Forwarded-For: x\r\n", "X-Forwarded-For: 10.0.0.1\r\n"}, bad},
+	{[]string{"X-Forwarded-For: 1.2.3\r\n"}, bad},
+	{[]string{"X-Forwarded-For: 01.2.3.4\r\n"}, bad},
+	{[]string{"X-Forwarded-For: 1.2.3.4:\r\n"}, bad},
+	{[]string{"X-Forwarded-For: 1.2.3.4:65536\r\n"}, bad},
+	{[]string{"X-Forwarded-For: 1.2.3.4:x\r\n"}, bad},
+	{[]string{"X-Forwarded-For: [1.2.3.4]:80\r\n"}, bad},
+	{[]string{"X-Forwarded-For: [2001:db8::7\r\n"}, bad},
+	{[]string{"X-Forwarded-For: [2001:db8::7]x\r\n"}, bad},
+	{[]string{"X-Forwarded-For: [2001:db8::7]:\r\n"}, bad},
+	{[]string{"X-Forwarded-For: []\r\n"}, bad},
+	{[]string{"X-Forwarded-For: fe80::1%eth0\r\n"}, bad},
+	{[]string{"X-Forwarded-For: unknown\r\n"}, bad},
+	{[]string{"X-Forwarded-For: \"1.2.3.4\"\r\n"}, bad},
+	{[]string{"X-Forwarded-For: 1.2.3.4 5.6.7.8\r\n"}, bad},
+}
+
 func TestForwardedClient(t *testing.T) {
 	trusted := addresses(t, "127.0.0.1 10. fd00::/8 unix")
-	const none, bad = "none", "bad"
-	for _, test := range []struct {
-		lines []string
-		want  string
-	}{
-		{nil, none},
-		{[]string{"X-Forwarded-Host: 1.2.3.4\r\n", "Forwarded: for=1.2.3.4\r\n"}, none},
-		{[]string{"X-Forwarded-For: 1.2.3.4\r\n"}, "1.2.3.4"},
-		{[]string{"x-forwarded-for:1.2.3.4 \r\n"}, "1.2.3.4"},
-		{[]string{"X-Forwarded-For: 2001:db8::7\r\n"}, "2001:db8::7"},
-		{[]string{"X-Forwarded-For: ::ffff:1.2.3.4\r\n"}, "1.2.3.4"},
-		{[]string{"X-Forwarded-For: 1.2.3.4:56789\r\n"}, "1.2.3.4"},
-		{[]string{"X-Forwarded-For: [2001:db8::7]:443\r\n"}, "2001:db8::7"},
-		{[]string{"X-Forwarded-For: [2001:db8::7]\r\n"}, "2001:db8::7"},
-		// The rightmost that is not trusted; what is to the left is anybody's word.
-		{[]string{"X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n"}, "1.2.3.4"},
-		{[]string{"X-Forwarded-For: 6.6.6.6,1.2.3.4 ,\t10.0.0.1, fd00::1\r\n"}, "1.2.3.4"},
-		{[]string{"X-Forwarded-For: nonsense, 1.2.3.4\r\n"}, "1.2.3.4"},
-		{[]string{"X-Forwarded-For: , 1.2.3.4, ::ffff:10.0.0.1\r\n"}, "1.2.3.4"},
-		{[]string{"X-Forwarded-For: 1.2.3.4, unix:\r\n"}, "1.2.3.4"},
-		// All trusted: the leftmost.
-		{[]string{"X-Forwarded-For: 127.0.0.1\r\n"}, "127.0.0.1"},
-		{[]string{"X-Forwarded-For: 10.0.0.9, 10.0.0.1, 127.0.0.1\r\n"}, "10.0.0.9"},
-		{[]string{"X-Forwarded-For: unix:\r\n"}, "unix"},
-		// Several headers are one list.
-		{[]string{"X-Forwarded-For: 6.6.6.6\r\n", "X-Forwarded-For: 1.2.3.4\r\n"}, "1.2.3.4"},
-		{[]string{"X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n", "Via: 1.1 x\r\n", "X-FORWARDED-FOR: 10.0.0.1\r\n"}, "1.2.3.4"},
-		{[]string{"X-Forwarded-For: 10.0.0.2\r\n", "X-Forwarded-For: 10.0.0.1\r\n"}, "10.0.0.2"},
-		// Nothing is no address, and no mistake.
-		{[]string{"X-Forwarded-For:\r\n"}, none},
-		{[]string{"X-Forwarded-For: ,\r\n"}, none},
-		{[]string{"X-Forwarded-For: 1.2.3.4,\r\n"}, "1.2.3.4"},
-		{[]string{"X-Forwarded-For: 6.6.6.6, 1.2.3.4, , 10.0.0.1\r\n"}, "1.2.3.4"},
-		{[]string{"X-Forwarded-For: 1.2.3.4\r\n", "X-Forwarded-For:\r\n"}, "1.2.3.4"},
-		// Malformed where it counts.
-		{[]string{"X-Forwarded-For: 1.2.3.4, nonsense\r\n"}, bad},
-		{[]string{"X-Forwarded-For: nonsense, 10.0.0.1\r\n"}, bad},
-		{[]string{"X-Forwarded-For: 1.2.3.4\r\n", "X-Forwarded-For: 10.0.0.1, x\r\n"}, bad},
-		{[]string{"X-Forwarded-For: x\r\n", "X-Forwarded-For: 10.0.0.1\r\n"}, bad},
-		{[]string{"X-Forwarded-For: 1.2.3\r\n"}, bad},
-		{[]string{"X-Forwarded-For: 01.2.3.4\r\n"}, bad},
-		{[]string{"X-Forwarded-For: 1.2.3.4:\r\n"}, bad},
-		{[]string{"X-Forwarded-For: 1.2.3.4:65536\r\n"}, bad},
-		{[]string{"X-Forwarded-For: 1.2.3.4:x\r\n"}, bad},
-		{[]string{"X-Forwarded-For: [1.2.3.4]:80\r\n"}, bad},
-		{[]string{"X-Forwarded-For: [2001:db8::7\r\n"}, bad},
-		{[]string{"X-Forwarded-For: [2001:db8::7]x\r\n"}, bad},
-		{[]string{"X-Forwarded-For: [2001:db8::7]:\r\n"}, bad},
-		{[]string{"X-Forwarded-For: []\r\n"}, bad},
-		{[]string{"X-Forwarded-For: fe80::1%eth0\r\n"}, bad},
-		{[]string{"X-Forwarded-For: unknown\r\n"}, bad},
-		{[]string{"X-Forwarded-For: \"1.2.3.4\"\r\n"}, bad},
-		{[]string{"X-Forwarded-For: 1.2.3.4 5.6.7.8\r\n"}, bad},
-	} {
+	for _, test := range forwarded {
 		client, told, ok := ForwardedClient(asked(t, test.lines...), &trusted)
 		got := client.String()
 		switch {
