@@ -2,10 +2,22 @@ package comet
 
 import "ccomet/comet/internal/mail"
 
-// receive hands a mail to the actor that it is for. mail.Listening is for none: the turn
-// that it brings is all that it is for.
+// receive hands a mail to the actor that it is for.
 func (s *shard) receive(m *mail.Mail) {
 	s.Mails++
+	switch kind := m.Kind; {
+	case kind < mail.FirstToHub:
+		s.toBroker(m)
+	case kind < mail.FirstToWeb:
+		s.toHub(m)
+	default:
+		s.toWeb(m)
+	}
+	m.Done()
+}
+
+// toBroker serves what is for the broker.
+func (s *shard) toBroker(m *mail.Mail) {
 	switch m.Kind {
 	case mail.Join:
 		s.broker.Join(m)
@@ -25,28 +37,26 @@ func (s *shard) receive(m *mail.Mail) {
 		s.broker.ReleaseSession(m)
 	case mail.Explain:
 		s.broker.StartExplaining(m)
-	case mail.ScanRoster:
-		s.hub.StartScan(m)
 	case mail.RosterScanned:
 		s.broker.RosterScanned(m)
-	case mail.Explained:
-		s.web.ExplainedTo(m)
 	case mail.Broadcast:
 		s.broker.StartBroadcast(m)
 	case mail.Snapshot:
 		s.broker.Snapshot(m)
-	case mail.DrainMark:
-		s.drain.Marks[m.Round()]++
-	case mail.ProbeHome, mail.ProbeLoop, mail.ProbeBack:
-		s.web.ForwardProbe(m)
-	case mail.TellFigures:
-		s.tellFigures()
-	case mail.PresenceLine:
-		s.web.Presence.Line(m.Msg)
 	case mail.ListChannels:
 		s.broker.StartListing(m)
-	case mail.ChannelsListed:
-		s.web.Presence.Listed(m)
+	case mail.Committed:
+		s.broker.Committed(m)
+	case mail.Attached:
+		s.broker.Attached(m)
+	}
+}
+
+// toHub serves what is for the hub.
+func (s *shard) toHub(m *mail.Mail) {
+	switch m.Kind {
+	case mail.ScanRoster:
+		s.hub.StartScan(m)
 	case mail.Joined:
 		s.hub.Joined(m)
 	case mail.Backlog:
@@ -57,16 +67,30 @@ func (s *shard) receive(m *mail.Mail) {
 		s.hub.Claimed(m)
 	case mail.SessionTaken:
 		s.hub.TakenOver(m)
+	}
+}
+
+// toWeb serves what is for the web, and for what joins the actors. mail.Listening is for
+// none: the turn that it brings is all that it is for.
+func (s *shard) toWeb(m *mail.Mail) {
+	switch m.Kind {
+	case mail.Explained:
+		s.web.ExplainedTo(m)
+	case mail.DrainMark:
+		s.drain.Marks[m.Round()]++
+	case mail.ProbeHome, mail.ProbeLoop, mail.ProbeBack:
+		s.web.ForwardProbe(m)
+	case mail.TellFigures:
+		s.tellFigures()
+	case mail.PresenceLine:
+		s.web.Presence.Line(m.Msg)
+	case mail.ChannelsListed:
+		s.web.Presence.Listed(m)
 	case mail.Done:
 		s.web.Answer(m)
 	case mail.HistoryRead:
 		s.web.HistoryRead(m)
-	case mail.Committed:
-		s.broker.Committed(m)
-	case mail.Attached:
-		s.broker.Attached(m)
 	case mail.Handled:
 		s.web.Handled(m)
 	}
-	m.Done()
 }

@@ -20,7 +20,7 @@ import (
 type Kind uint8
 
 const (
-	// To a channel's home:
+	// To the broker of a channel's home:
 	Join           Kind = iota // Subscriber; buf: name, token; seq: wanted; Epoch: of that; flags. Answer: Joined
 	CatchUp                    // Subscriber; ref, seq: wanted. Answer: Backlog
 	Leave                      // ref, Subscribers: that left
@@ -31,33 +31,41 @@ const (
 	ReleaseSession             // conn, Session: whose subscriber leaves
 	Explain                    // Reply; buf: name; Listed: at the most. Answer: Explained
 	RosterScanned              // Explanation; Listed; LeftOut; msg: text; buf: sessions
-	// To every loop:
+	// To that broker, from a log beyond the loop (broker/authority.go):
+	Committed // what was proposed, with msg, or code and none
+	Attached  // ref; seq: next number; Epoch; run
+	// To the brokers of all loops:
 	Broadcast    // msg: its content
 	Snapshot     // Record: the channel's, to go on from (statesnapshot.go)
-	DrainMark    // Round: of the end (drain.go)
-	ProbeHome    // Round: of /readyz (probe.go)
-	ProbeLoop    // Round; Via: the loop that asked
-	ProbeBack    // Round; Via: the loop that was the home
-	Listening    // /psub has a listener now
-	TellFigures  // for those that wait in watchers (figures.go)
-	PresenceLine // msg: a line for /psub
 	ListChannels // conn: a listener that asks which channels live; Record: to go on from. Answer: ChannelsListed
-	// From a channel's home:
+	// To a hub, from a channel's home:
 	Joined         // to a subscriber: code, ref (of one that is no member: Epoch), name, run, seq: next number, LostFrom
 	Backlog        // to a subscriber that fell behind: code, run, seq: next number, LostFrom
 	Deliver        // to a loop with subscribers of the channel: ref, msg
 	ScanRoster     // to such a loop: ref; Explanation; seq: next number; Listed: at the most. Answer: RosterScanned
-	Explained      // to the request: code, msg: text
 	SessionClaimed // to a subscriber: code, run, or ref, name, seq: next number, Session
 	SessionTaken   // to a subscriber whose session another connection has claimed: ref
-	ChannelsListed // to a listener: msg: lines, or none; Record: where to go on; FlagEnd
+	// To a web, from a channel's home:
 	Done           // to the request: code, seq, Subscribers or Seconds, Epoch
 	HistoryRead    // to the request: code, run, seq: next number, Epoch; Rest; flags
-	// From a log beyond the loop, to a channel's home (broker/authority.go):
-	Committed // what was proposed, with msg, or code and none
-	Attached  // ref; seq: next number; Epoch; run
-	// From the goroutine of a handler:
-	Handled // Reply
+	Explained      // to the request: code, msg: text
+	ChannelsListed // to a listener: msg: lines, or none; Record: where to go on; FlagEnd
+	PresenceLine   // msg: a line for /psub
+	// To a web, from another, or from the goroutine of a handler:
+	ProbeHome // Round: of /readyz (probe.go)
+	ProbeLoop // Round; Via: the loop that asked
+	ProbeBack // Round; Via: the loop that was the home
+	Handled   // Reply
+	// To what joins them:
+	DrainMark   // Round: of the end (drain.go)
+	Listening   // /psub has a listener now
+	TellFigures // for those that wait in watchers (figures.go)
+)
+
+// Mail of one actor stands together.
+const (
+	FirstToHub = Joined
+	FirstToWeb = Done
 )
 
 // Code is how a request to a channel's home went.
