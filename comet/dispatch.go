@@ -64,9 +64,9 @@ func (s *shard) toHub(m *mail.Mail) {
 	case mail.Deliver:
 		s.hub.Enqueue(m)
 	case mail.SessionClaimed:
-		s.hub.Claimed(m)
+		s.hub.Sessions().Claimed(m)
 	case mail.SessionTaken:
-		s.hub.TakenOver(m)
+		s.hub.Sessions().TakenOver(m)
 	}
 }
 

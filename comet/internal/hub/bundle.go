@@ -125,7 +125,7 @@ func (h *Hub) last(head *Subscriber) *Subscriber {
 // the epoch of its cursor.
 func (h *Hub) endOne(i uint32, c reactor.Conn, place uint32) {
 	if h.Subs.At(i).socket() {
-		h.endTopic(i, c)
+		h.Sockets().endTopic(i, c)
 		return
 	}
 	if sub := h.Subs.At(i); sub.Has(SubMember) {

@@ -15,7 +15,7 @@ func (h *Hub) closeForDrain(owner uint32, c reactor.Conn) {
 	sub, waiting := h.Subs.At(owner), h.waiting(owner)
 	switch {
 	case sub.socket() && !h.loop.Blocked(c):
-		h.drainSocket(owner, c)
+		h.Sockets().drainSocket(owner, c)
 		return
 	case h.loop.Blocked(c) || sub.Transport.Row().Sessions:
 	case waiting == 0: // its channel's home has not answered yet

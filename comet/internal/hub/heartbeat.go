@@ -50,7 +50,7 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 		h.loop.Close(c) // stuck for the write timeout; without a final chunk, so the client comes back
 		return
 	case sub.socket():
-		h.beatSocket(sub, c)
+		h.Sockets().beatSocket(sub, c)
 		return
 	}
 	if sub.poll() {

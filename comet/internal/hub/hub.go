@@ -46,21 +46,13 @@ type Hub struct {
 	rosterIndex *record.Index
 	Departed    []uint32 // rosters that subscribers left in this turn
 
-	Pumps         []*pump // [0] is not used
-	BusyPumps     []uint32
-	IdlePumps     []uint32
-	unfinished    []uint32       // pumps that this turn has not brought to an end
-	pumpLeft      int            // deliveries that the turn has left
-	rendered      int            // bytes that the pumps' buffers take
-	LastHeldFrame *reactor.Frame // the last one that a short write has cut
-	Replays       []replayer     // to be asked for in their turn
-	ReplayLeft    int            // bytes that the turn has left for them
-	Scans         []rosterScan
-	msgs          []*msg.Message
-	Batch         frame.Batch
-	deflater      websocket.Deflater // of all clients that inflate
-	prefetchSink  uint32             // takes the first bytes of records that are to be in the cache; it is never read
-	Tally         counters
+	pumps
+	Replays    []replayer // to be asked for in their turn
+	ReplayLeft int        // bytes that the turn has left for them
+	Scans      []rosterScan
+	msgs       []*msg.Message
+	Batch      frame.Batch
+	Tally      counters
 }
 
 // Config is what a hub needs of the server's Config, which explains it.

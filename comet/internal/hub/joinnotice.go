@@ -62,7 +62,7 @@ func (h *Hub) runNotices(p *pump, budget *int, all bool) bool {
 			h.Tally.Delivered++
 			i := g.at
 			h.msgs = append(h.msgs[:0], g.msg)
-			h.finishPoll(i, h.sessionMessages(h.Subs.At(i), h.msgs, h.rosterName(p.roster))) // leaving, it moves g.at on
+			h.finishPoll(i, h.Sessions().messages(h.Subs.At(i), h.msgs, h.rosterName(p.roster))) // leaving, it moves g.at on
 		}
 	}
 	clear(h.msgs)

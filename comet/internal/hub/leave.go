@@ -146,7 +146,7 @@ func (h *Hub) errorResponse(i uint32, object []byte, hopeless bool) {
 	_ = h.loop.Write(c, h.Scratch)
 	h.endOne(i, c, place)
 	if st, owner := h.State(c); st == conn.WebSocket {
-		h.readOn(owner, c)
+		h.Sockets().readOn(owner, c)
 	}
 }
 
@@ -160,7 +160,7 @@ func (h *Hub) endSub(owner uint32) {
 	sub := h.Subs.At(owner)
 	if sub.hasCallback() {
 		if sub.Transport.Row().Sessions {
-			h.releaseSession(sub)
+			h.Sessions().release(sub)
 		}
 		h.Callbacks.Drop(h.callback(sub))
 	}

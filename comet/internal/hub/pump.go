@@ -4,12 +4,13 @@ import (
 	"slices"
 	"unsafe"
 
-	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
+	"ccomet/httplite/websocket"
+	"ccomet/reactor"
 )
 
 // How a message gets to the subscribers on this loop:
@@ -63,6 +64,19 @@ type pump struct {
 	counted int          // bytes of its buffers, as Hub.rendered has them
 }
 
+// pumps are those of a loop.
+type pumps struct {
+	Pumps         []*pump // [0] is not used
+	BusyPumps     []uint32
+	IdlePumps     []uint32
+	unfinished    []uint32           // pumps that this turn has not brought to an end
+	pumpLeft      int                // deliveries that the turn has left
+	rendered      int                // bytes that the pumps' buffers take
+	LastHeldFrame *reactor.Frame     // the last one that a short write has cut
+	deflater      websocket.Deflater // of all clients that inflate
+	prefetchSink  uint32             // takes the first bytes of records that are to be in the cache; it is never read
+}
+
 type pollCache struct {
 	from, n  int // messages it holds
 	page     uint32
@@ -91,7 +105,7 @@ func (h *Hub) Enqueue(m *mail.Mail) {
 	p.again = p.started
 }
 
-func (h *Hub) newPump(ri uint32) uint32 {
+func (h *pumps) newPump(ri uint32) uint32 {
 	var i uint32
 	if n := len(h.IdlePumps); n > 0 {
 		i, h.IdlePumps = h.IdlePumps[n-1], h.IdlePumps[:n-1]
@@ -128,7 +142,7 @@ func (h *Hub) letGo(messages ...*msg.Message) {
 }
 
 // countRendered counts what a pump's buffers take now.
-func (h *Hub) countRendered(p *pump) {
+func (h *pumps) countRendered(p *pump) {
 	h.rendered -= p.counted
 	p.counted = p.Size()
 	h.rendered += p.counted
@@ -136,7 +150,7 @@ func (h *Hub) countRendered(p *pump) {
 
 // dropRendered gives a pump's buffers back: what it has rendered, it renders again where
 // it goes on.
-func (h *Hub) dropRendered(p *pump) {
+func (h *pumps) dropRendered(p *pump) {
 	h.rendered -= p.counted
 	p.batches, p.polls = [frame.Framings]frame.Batch{}, [8]pollCache{}
 	p.body, p.counted = nil, 0
@@ -304,49 +318,6 @@ func (h *Hub) render(p *pump, b *frame.Batch, f frame.Framing) {
 	}
 }
 
-// pollResponse is the whole response to a poll: rendered once for all that
-// lack the same messages, but for those with a callback of their own.
-func (h *Hub) pollResponse(p *pump, i uint32, from int) []byte {
-	sub, tell := h.Subs.At(h.owner(i)), h.tellOf(i)
-	missing := h.fitPoll(p.Msgs[from:p.round], h.rosterName(p.roster))
-	if sub.hasCallback() {
-		if sub.Transport.Row().Sessions {
-			return h.sessionMessages(sub, missing, h.rosterName(p.roster))
-		}
-		p.body = frame.AppendPollBody(p.body[:0], missing, h.rosterName(p.roster), false, tell)
-		h.Scratch = h.appendPollResponse(h.Scratch[:0], sub, p.body)
-		return h.Scratch
-	}
-	// In a bundle the member has the flag to send the epoch, and its head how the response ends.
-	variant := sub.Flags&(SubCloseAfter|SubHTTP10) | h.Subs.At(i).Flags&subTell
-	cache := &p.polls[variant/SubCloseAfter]
-	if page := h.Page(conn.Front, sub.Conn); cache.n != len(missing) || cache.from != from || cache.page != page {
-		p.body = frame.AppendPollBody(p.body[:0], missing, h.rosterName(p.roster), false, tell)
-		cache.response = h.appendPollResponse(cache.response[:0], sub, p.body)
-		cache.from, cache.n, cache.page = from, len(missing), page
-	}
-	return cache.response
-}
-
-// tellOf is the epoch that a subscriber in a roster is to be sent, if any.
-func (h *Hub) tellOf(i uint32) uint32 {
-	if sub := h.Subs.At(i); sub.Has(subTell) {
-		return h.placeOf(sub)
-	}
-	return record.EpochNone
-}
-
-// writeOwn writes what it lacks to a subscriber to which that is not what it is to
-// others: in a bundle, whose events' ids are its own; with its channel's epoch.
-func (h *Hub) writeOwn(p *pump, i uint32, from int) {
-	b := &h.Batch
-	h.resetFor(b, i)
-	for _, message := range p.Msgs[from:p.round] {
-		b.Append(message, h.rosterName(p.roster))
-	}
-	h.writeBatch(i, h.Subs.At(i), b, 0)
-}
-
 // firstFrom finds the first message from number seq on, where numbers may leave
 // gaps: to subscribers with sessions, whose clients may take a channel to a later one.
 func firstFrom(msgs []*msg.Message, seq int32) int {
@@ -355,63 +326,4 @@ func firstFrom(msgs []*msg.Message, seq int32) int {
 		i++
 	}
 	return i
-}
-
-// fitPoll is as many of the messages as a poll is given at once.
-func (h *Hub) fitPoll(msgs []*msg.Message, cname []byte) []*msg.Message {
-	most := h.cfg.PollMost
-	size, room := 0, msg.ObjectRoom(cname)
-	for n, message := range msgs {
-		if size += len(message.Content) + room; size > most && n > 0 {
-			return msgs[:n]
-		}
-	}
-	return msgs
-}
-
-// writeBatch writes a batch to a subscriber from message index from on (-1:
-// from the very beginning, head included), of which the first is the one its
-// cursor names.
-func (h *Hub) writeBatch(i uint32, sub *Subscriber, b *frame.Batch, from int) {
-	start := b.Start(from)
-	n, err := h.loop.TryWriteAt(sub.Conn, b.Buf[start:])
-	switch {
-	case err != nil: // the loop reports it to Closed
-	case start+n < len(b.Buf):
-		h.wroteShort(sub, b, from, start+n)
-	default:
-		sub.Cursor += int32(len(b.Ends) - max(from, 0))
-		h.noteTold(sub, b, len(b.Ends))
-		if b.Closes {
-			h.endOne(i, h.loop.ConnAt(sub.Conn), record.EpochClosed)
-		}
-	}
-}
-
-// wroteShort leaves a subscriber behind whose write got as far as pos.
-func (h *Hub) wroteShort(sub *Subscriber, b *frame.Batch, from, pos int) {
-	c := h.loop.ConnAt(sub.Conn)
-	h.fallBehind(sub)
-	if h.loop.Blocked(c) {
-		// Something else is stuck already, so not even a head could go.
-		if from < 0 {
-			_ = h.loop.Write(c, b.Buf[:b.Head])
-			h.noteTold(sub, b, 0)
-		}
-		return
-	}
-	framed, at, through := b.Rest(pos, h.LastHeldFrame)
-	sub.Cursor += int32(through - max(from, 0))
-	h.noteTold(sub, b, through)
-	h.LastHeldFrame = framed
-	h.loop.Hold(c, framed, at)
-	h.loop.SetTimer(c, h.loop.WriteTime(c))
-}
-
-// noteTold notes that a subscriber has been sent its channel's epoch, if so many messages
-// of a batch carry it.
-func (h *Hub) noteTold(sub *Subscriber, b *frame.Batch, messages int) {
-	if b.WasTold(messages) {
-		sub.Flags &^= subTell
-	}
 }

@@ -170,8 +170,8 @@ func (h *Hub) CaughtUp(m *mail.Mail) {
 func (h *Hub) Drained(owner uint32, c reactor.Conn) {
 	behind := false
 	if sub := h.Subs.At(owner); sub.socket() {
-		sub.setHeard(h.hearing()) // nothing was read of it meanwhile
-		h.readOn(owner, c)
+		sub.setHeard(h.Sockets().hearing()) // nothing was read of it meanwhile
+		h.Sockets().readOn(owner, c)
 	}
 	for i := owner; i != 0; i = h.following(i) {
 		sub := h.Subs.At(i)

@@ -95,3 +95,47 @@ func (h *Hub) appendRun(dst []byte, m *mail.Mail, cname []byte, tell uint32) []b
 	clear(h.msgs)
 	return dst
 }
+
+// pollResponse is the whole response to a poll: rendered once for all that
+// lack the same messages, but for those with a callback of their own.
+func (h *Hub) pollResponse(p *pump, i uint32, from int) []byte {
+	sub, tell := h.Subs.At(h.owner(i)), h.tellOf(i)
+	missing := h.fitPoll(p.Msgs[from:p.round], h.rosterName(p.roster))
+	if sub.hasCallback() {
+		if sub.Transport.Row().Sessions {
+			return h.Sessions().messages(sub, missing, h.rosterName(p.roster))
+		}
+		p.body = frame.AppendPollBody(p.body[:0], missing, h.rosterName(p.roster), false, tell)
+		h.Scratch = h.appendPollResponse(h.Scratch[:0], sub, p.body)
+		return h.Scratch
+	}
+	// In a bundle the member has the flag to send the epoch, and its head how the response ends.
+	variant := sub.Flags&(SubCloseAfter|SubHTTP10) | h.Subs.At(i).Flags&subTell
+	cache := &p.polls[variant/SubCloseAfter]
+	if page := h.Page(conn.Front, sub.Conn); cache.n != len(missing) || cache.from != from || cache.page != page {
+		p.body = frame.AppendPollBody(p.body[:0], missing, h.rosterName(p.roster), false, tell)
+		cache.response = h.appendPollResponse(cache.response[:0], sub, p.body)
+		cache.from, cache.n, cache.page = from, len(missing), page
+	}
+	return cache.response
+}
+
+// tellOf is the epoch that a subscriber in a roster is to be sent, if any.
+func (h *Hub) tellOf(i uint32) uint32 {
+	if sub := h.Subs.At(i); sub.Has(subTell) {
+		return h.placeOf(sub)
+	}
+	return record.EpochNone
+}
+
+// fitPoll is as many of the messages as a poll is given at once.
+func (h *Hub) fitPoll(msgs []*msg.Message, cname []byte) []*msg.Message {
+	most := h.cfg.PollMost
+	size, room := 0, msg.ObjectRoom(cname)
+	for n, message := range msgs {
+		if size += len(message.Content) + room; size > most && n > 0 {
+			return msgs[:n]
+		}
+	}
+	return msgs
+}

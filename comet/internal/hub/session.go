@@ -17,9 +17,14 @@ import (
 // sent is the transport's row's to render. Its polls wait without noops, and no answer but
 // messages may end one.
 
-// sessionResponse is the whole response to such a subscriber, whose body is h.Body: good
+// Sessions are what a hub does for such subscribers.
+type Sessions struct{ *Hub }
+
+func (h *Hub) Sessions() Sessions { return Sessions{h} }
+
+// response is the whole response to such a subscriber, whose body is h.Body: good
 // until another is asked for.
-func (h *Hub) sessionResponse(sub *Subscriber) []byte {
+func (h Sessions) response(sub *Subscriber) []byte {
 	row := sub.Transport.Row()
 	h.Scratch = h.AppendHead(h.Scratch[:0], row.Side, frame.Head{Status: 200, ContentType: row.ContentType, HTTP10: sub.Has(SubHTTP10), CloseAfter: sub.Has(SubCloseAfter)})
 	h.Scratch = httplite.AppendHeaderInt(h.Scratch, "Content-Length", int64(len(h.Body)))
@@ -27,28 +32,28 @@ func (h *Hub) sessionResponse(sub *Subscriber) []byte {
 	return h.Scratch
 }
 
-// sessionMessages is the response with messages.
-func (h *Hub) sessionMessages(sub *Subscriber, msgs []*msg.Message, cname []byte) []byte {
+// messages is the response with messages.
+func (h Sessions) messages(sub *Subscriber, msgs []*msg.Message, cname []byte) []byte {
 	h.Body = sub.Transport.Row().Body(h.Body[:0], h.Callbacks.Get(h.callback(sub)), msgs, cname)
-	return h.sessionResponse(sub)
+	return h.response(sub)
 }
 
-// sessionBacklog is the response with messages that are there already.
-func (h *Hub) sessionBacklog(sub *Subscriber, m *mail.Mail) []byte {
+// backlog is the response with messages that are there already.
+func (h Sessions) backlog(sub *Subscriber, m *mail.Mail) []byte {
 	h.msgs = h.msgs[:0]
 	for message, n := m.Msg, m.N; n > 0; message, n = message.After(n), n-1 {
 		h.msgs = append(h.msgs, message)
 	}
 	given := h.fitPoll(h.msgs, m.Cname())
 	h.Tally.Replayed += uint64(len(given))
-	response := h.sessionMessages(sub, given, m.Cname())
+	response := h.messages(sub, given, m.Cname())
 	clear(h.msgs)
 	return response
 }
 
-// EnterSession makes a connection a subscriber of one topic under a name, and asks for its
+// Enter makes a connection a subscriber of one topic under a name, and asks for its
 // channel; false: no record is free.
-func (h *Hub) EnterSession(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic, name []byte) bool {
+func (h Sessions) Enter(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic, name []byte) bool {
 	i := h.newSub(c, cb, sub, wants)
 	if i == 0 {
 		return false
@@ -63,7 +68,7 @@ func (h *Hub) EnterSession(c reactor.Conn, cb []byte, sub Subscriber, wants []To
 }
 
 // Claimed takes the home's answer to a subscription.
-func (h *Hub) Claimed(m *mail.Mail) {
+func (h Sessions) Claimed(m *mail.Mail) {
 	i := m.Subscriber()
 	if !h.answeredSub(i) {
 		h.unclaim(m)
@@ -79,12 +84,12 @@ func (h *Hub) Claimed(m *mail.Mail) {
 	case m.Code == mail.CodeBeyond:
 		h.totals.Refused.Add(1)
 		h.Body = sub.Transport.Row().Beyond(h.Body[:0], h.Callbacks.Get(h.callback(sub)))
-		h.finishPoll(i, h.sessionResponse(sub))
+		h.finishPoll(i, h.response(sub))
 	case m.Code != mail.CodeOK:
 		h.refuseLater(i, m.Code)
 	case !claimed:
 		h.countLost(sub.Cursor, m.Msg.Seq)
-		h.finishPoll(i, h.sessionBacklog(sub, m))
+		h.finishPoll(i, h.backlog(sub, m))
 	default:
 		roster := h.rosterFor(m)
 		if roster == 0 {
@@ -104,21 +109,21 @@ func (h *Hub) Claimed(m *mail.Mail) {
 }
 
 // unclaim has the home end the session that it has just given.
-func (h *Hub) unclaim(m *mail.Mail) {
+func (h Sessions) unclaim(m *mail.Mail) {
 	if m.Flag&mail.FlagMember != 0 {
 		h.sendRelease(m.From, m.Conn, m.Session())
 	}
 	h.unjoin(m)
 }
 
-// releaseSession ends the session of a subscriber that leaves.
-func (h *Hub) releaseSession(sub *Subscriber) {
+// release ends the session of a subscriber that leaves.
+func (h Sessions) release(sub *Subscriber) {
 	if sub.Roster != 0 {
 		h.sendRelease(h.Rosters.At(sub.Roster).Home, h.loop.ConnAt(sub.Conn), sub.session())
 	}
 }
 
-func (h *Hub) sendRelease(home uint8, c reactor.Conn, session uint32) {
+func (h Sessions) sendRelease(home uint8, c reactor.Conn, session uint32) {
 	m := mail.Mail{Kind: mail.ReleaseSession, Conn: c}
 	m.SetSession(session)
 	h.Send(home, m)
@@ -128,7 +133,7 @@ func (h *Hub) sendRelease(home uint8, c reactor.Conn, session uint32) {
 // has it: it may have been answered meanwhile, and ask again. Its connection is closed
 // a moment later, so that two that have one name do not drive each other out as
 // fast as they can.
-func (h *Hub) TakenOver(m *mail.Mail) {
+func (h Sessions) TakenOver(m *mail.Mail) {
 	what, i := h.State(m.Conn)
 	if what != conn.Waiting {
 		return
@@ -148,7 +153,7 @@ const takenOverTime = time.Second
 // refuseLater refuses a subscriber. Any answer that the client can read would end
 // its asking, and to one that it cannot read it may ask again at once, for ever.
 // So it is sent nothing for as long as a request may take, and then the reason.
-func (h *Hub) refuseLater(i uint32, why mail.Code) {
+func (h Sessions) refuseLater(i uint32, why mail.Code) {
 	c := h.loop.ConnAt(h.Subs.At(i).Conn)
 	h.endSub(i)
 	h.SetState(c, conn.Refused, uint32(why))

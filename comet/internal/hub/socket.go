@@ -26,11 +26,16 @@ import (
 //     polling timeouts is gone, and is cut.
 //   - It ends with a Close frame, where its client can be written to.
 
+// Sockets are what a hub does for subscribers that are WebSockets.
+type Sockets struct{ *Hub }
+
+func (h *Hub) Sockets() Sockets { return Sockets{h} }
+
 // socket says whether it is a WebSocket's.
 func (sub *Subscriber) socket() bool { return sub.Transport.Row().Sockets }
 
 // openSocket begins a WebSocket, whose channels are asked for next.
-func (h *Hub) openSocket(owner uint32, c reactor.Conn) {
+func (h Sockets) openSocket(owner uint32, c reactor.Conn) {
 	h.SetState(c, conn.WebSocket, owner)
 	h.Heard(owner)
 	h.heartbeat(c)
@@ -40,7 +45,7 @@ func (h *Hub) openSocket(owner uint32, c reactor.Conn) {
 }
 
 // Joining says whether a channel's home has not answered yet.
-func (h *Hub) Joining(owner uint32) bool {
+func (h Sockets) Joining(owner uint32) bool {
 	for i := owner; i != 0; i = h.following(i) {
 		if sub := h.Subs.At(i); sub.Has(subAsking) && sub.Roster == 0 {
 			return true
@@ -50,7 +55,7 @@ func (h *Hub) Joining(owner uint32) bool {
 }
 
 // readOn has a WebSocket read again when all channels' homes have answered.
-func (h *Hub) readOn(owner uint32, c reactor.Conn) {
+func (h Sockets) readOn(owner uint32, c reactor.Conn) {
 	if h.Subs.At(owner).socket() && !h.Joining(owner) && !h.loop.Blocked(c) {
 		h.loop.Resume(c)
 	}
@@ -60,20 +65,20 @@ func (h *Hub) readOn(owner uint32, c reactor.Conn) {
 // enough that three of them fit into 8 bits, of which two are told apart from less.
 const hearings = 64
 
-func (h *Hub) hearing() uint8 {
+func (h Sockets) hearing() uint8 {
 	timeout := max(uint64(h.cfg.PollingTimeout/reactor.TickLength), 1)
 	return uint8(uint64(h.loop.Tick()) * hearings / timeout)
 }
 
 // Heard notes that a WebSocket's client has sent something.
-func (h *Hub) Heard(owner uint32) { h.Subs.At(owner).setHeard(h.hearing()) }
+func (h Sockets) Heard(owner uint32) { h.Subs.At(owner).setHeard(h.hearing()) }
 
 // silence is how many steps of two polling timeouts a client has left to send something.
-func (h *Hub) silence(sub *Subscriber) int { return 2*hearings - int(h.hearing()-sub.heard()) }
+func (h Sockets) silence(sub *Subscriber) int { return 2*hearings - int(h.hearing()-sub.heard()) }
 
 // Take takes one of the messages that a client may send in a second, and says whether there
 // was one.
-func (h *Hub) Take(owner uint32, rate int) bool {
+func (h Sockets) Take(owner uint32, rate int) bool {
 	sub := h.Subs.At(owner)
 	// The bucket has 32 bits: time in steps of 4 microseconds, which come round in 5 hours.
 	// A client that answers pings takes from it oftener than that.
@@ -89,7 +94,7 @@ func (h *Hub) Take(owner uint32, rate int) bool {
 const bucketShift = 12 // of nanoseconds
 
 // beatSocket sends a ping, or cuts a client that has gone.
-func (h *Hub) beatSocket(sub *Subscriber, c reactor.Conn) {
+func (h Sockets) beatSocket(sub *Subscriber, c reactor.Conn) {
 	left := h.silence(sub)
 	if left <= 0 {
 		h.loop.Close(c)
@@ -111,7 +116,7 @@ func (h *Hub) beatSocket(sub *Subscriber, c reactor.Conn) {
 var pingFrame = websocket.AppendFrame(nil, websocket.Ping, nil)
 
 // drainSocket has a WebSocket's client come back when the server has stopped.
-func (h *Hub) drainSocket(owner uint32, c reactor.Conn) {
+func (h Sockets) drainSocket(owner uint32, c reactor.Conn) {
 	h.Object = append(h.Object[:0], `{"type":"retry","content":"`...)
 	h.Object = append(strconv.AppendInt(h.Object, h.leaveTime(), 10), `"}`...)
 	h.Scratch = frame.AppendFrame(h.Scratch[:0], h.Subs.At(owner).framing(), h.Object, frame.NoEventID)
@@ -125,16 +130,16 @@ func (h *Hub) drainSocket(owner uint32, c reactor.Conn) {
 const tooSlow = "the client does not read what it is sent"
 
 // LetGo frees what belongs to a WebSocket that has ended.
-func (h *Hub) LetGo(owner uint32) { h.endSub(owner) }
+func (h Sockets) LetGo(owner uint32) { h.endSub(owner) }
 
 // MayPublish says whether the client of a WebSocket may publish.
-func (h *Hub) MayPublish(owner uint32) bool { return h.Subs.At(owner).Has(SubMayPublish) }
+func (h Sockets) MayPublish(owner uint32) bool { return h.Subs.At(owner).Has(SubMayPublish) }
 
 // Deflates says whether what comes of a WebSocket may be compressed.
-func (h *Hub) Deflates(owner uint32) bool { return h.Subs.At(owner).Transport.Row().Deflate }
+func (h Sockets) Deflates(owner uint32) bool { return h.Subs.At(owner).Transport.Row().Deflate }
 
 // Topics is how many channels a WebSocket waits for.
-func (h *Hub) Topics(owner uint32) (n int) {
+func (h Sockets) Topics(owner uint32) (n int) {
 	for i := owner; i != 0; i = h.following(i) {
 		if !h.Subs.At(i).Has(subOver) {
 			n++
@@ -145,7 +150,7 @@ func (h *Hub) Topics(owner uint32) (n int) {
 
 // FindTopic is the subscription of a WebSocket to a channel, 0 if it has none. It must not be
 // called while a channel's home is to answer.
-func (h *Hub) FindTopic(owner uint32, cname []byte) uint32 {
+func (h Sockets) FindTopic(owner uint32, cname []byte) uint32 {
 	for i := owner; i != 0; i = h.following(i) {
 		if sub := h.Subs.At(i); sub.Roster != 0 && string(h.rosterName(sub.Roster)) == string(cname) {
 			return i
@@ -156,7 +161,7 @@ func (h *Hub) FindTopic(owner uint32, cname []byte) uint32 {
 
 // AddTopic has a WebSocket wait for one channel more, and reads nothing of it until the
 // channel's home has answered; false: no record is free.
-func (h *Hub) AddTopic(owner uint32, c reactor.Conn, to *Topic, sayLost bool) bool {
+func (h Sockets) AddTopic(owner uint32, c reactor.Conn, to *Topic, sayLost bool) bool {
 	i := h.newTopic(owner)
 	if i == 0 {
 		return false
@@ -174,7 +179,7 @@ func (h *Hub) AddTopic(owner uint32, c reactor.Conn, to *Topic, sayLost bool) bo
 
 // newTopic is the record for one channel more of a WebSocket, 0 if none is free. One that
 // waits for none has a record already.
-func (h *Hub) newTopic(owner uint32) uint32 {
+func (h Sockets) newTopic(owner uint32) uint32 {
 	of := h.Subs.At(owner)
 	if of.Has(subOver) {
 		of.Flags &^= subOver
@@ -196,10 +201,10 @@ func (h *Hub) newTopic(owner uint32) uint32 {
 const socketFlags = subBegun | SubMayPublish
 
 // DropTopic ends a subscription of a WebSocket.
-func (h *Hub) DropTopic(i uint32, c reactor.Conn) { h.endTopic(i, c) }
+func (h Sockets) DropTopic(i uint32, c reactor.Conn) { h.endTopic(i, c) }
 
 // appendJoined appends the answer to a sub.
-func (h *Hub) appendJoined(dst []byte, sub *Subscriber, m *mail.Mail, cname []byte) []byte {
+func (h Sockets) appendJoined(dst []byte, sub *Subscriber, m *mail.Mail, cname []byte) []byte {
 	dst = msg.AppendEscaped(append(dst, `{"type":"ok","cname":"`...), cname)
 	dst = strconv.AppendInt(append(dst, `","seq":`...), int64(firstOf(m)), 10)
 	dst = append(dst, '}')
@@ -211,7 +216,7 @@ func (h *Hub) appendJoined(dst []byte, sub *Subscriber, m *mail.Mail, cname []by
 
 // tellJoined renders the answer to the sub that the client waits for, if it does, in front of
 // what the home's answer says.
-func (h *Hub) tellJoined(b *frame.Batch, sub *Subscriber, cname []byte, m *mail.Mail) {
+func (h Sockets) tellJoined(b *frame.Batch, sub *Subscriber, cname []byte, m *mail.Mail) {
 	object, asked := h.web.AnswerJoin(m.Conn, h.appendJoined(h.Object[:0], sub, m, cname), true)
 	h.Object = object
 	if !asked {
@@ -226,7 +231,7 @@ func (h *Hub) tellJoined(b *frame.Batch, sub *Subscriber, cname []byte, m *mail.
 }
 
 // endTopic ends one of a WebSocket's subscriptions.
-func (h *Hub) endTopic(i uint32, c reactor.Conn) {
+func (h Sockets) endTopic(i uint32, c reactor.Conn) {
 	switch sub := h.Subs.At(i); {
 	case sub.Has(SubMember):
 		h.unlinkMember(i, c)
@@ -256,7 +261,7 @@ func (sub *Subscriber) withoutTopic() Subscriber {
 
 // unlinkMember takes a member out of its bundle. The one that is left of two is a bundle no
 // longer; behind the head, the second becomes the head.
-func (h *Hub) unlinkMember(i uint32, c reactor.Conn) {
+func (h Sockets) unlinkMember(i uint32, c reactor.Conn) {
 	head, next := h.owner(i), h.following(i)
 	of := h.Subs.At(head)
 	switch before := head; {

@@ -96,7 +96,7 @@ func (h *Hub) newSub(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) u
 		return 0
 	}
 	if sub.socket() {
-		h.openSocket(i, c)
+		h.Sockets().openSocket(i, c)
 		return i
 	}
 	h.SetState(c, conn.Waiting, i)
@@ -239,12 +239,12 @@ func (h *Hub) Joined(m *mail.Mail) {
 		m.Flag |= mail.FlagMore // in its turn
 	}
 	if sub.socket() {
-		h.tellJoined(b, sub, h.rosterName(roster), m)
+		h.Sockets().tellJoined(b, sub, h.rosterName(roster), m)
 	}
 	h.replayInto(b, sub, h.rosterName(roster), m)
 	h.writeReplay(i, b, m)
 	if sub.socket() {
-		h.readOn(h.owner(i), m.Conn)
+		h.Sockets().readOn(h.owner(i), m.Conn)
 	}
 	h.endGone(h.owner(i), m.Conn)
 }

@@ -111,7 +111,7 @@ func (w *Web) stopPipeline(i uint32) {
 // Answer serves mail.Done.
 func (w *Web) Answer(m *mail.Mail) {
 	if st, _ := w.State(m.Conn); st == conn.WebSocket {
-		w.answerOp(m)
+		ws{w}.answerOp(m)
 		return
 	}
 	i := w.pipelineOf(m.Conn)

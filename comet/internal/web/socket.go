@@ -22,22 +22,25 @@ import (
 // Nothing is read while a channel's home is to answer a sub, while the client does not read
 // what it is sent, or while too many operations wait for answers.
 
+// ws is what a web does for WebSockets.
+type ws struct{ *Web }
+
 // socketReceived takes what has arrived.
 func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
-	k := &w.sockets
+	on, k := ws{w}, &w.sockets
 	s := k.of[c]
-	w.hub.Heard(i)
+	w.hub.Sockets().Heard(i)
 	m := &k.whole
 	if s != nil && !s.partial.Idle() {
 		m = &s.partial
 	}
 	rules := &w.site.socketRules
-	if w.hub.Deflates(i) {
+	if w.hub.Sockets().Deflates(i) {
 		rules = &w.site.deflateRules
 	}
 	k.out, k.room = k.out[:0], k.room[:0]
 	texts, more := 0, false
-	for w.takesMessages(c) {
+	for on.takesMessages(c) {
 		msg, n, err := k.reader.Next(m, p[used:], rules)
 		used += n
 		if err != nil {
@@ -56,15 +59,15 @@ func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
 		if msg.Op == websocket.Text {
 			texts++
 		}
-		if !w.takeMessage(c, msg) {
+		if !on.takeMessage(c, msg) {
 			k.forget(m)
 			return len(p)
 		}
 	}
 	more = more || !m.Idle() // where the rest is not read now
-	w.writeOut(c)
-	w.keepArriving(c, m, more, texts > 0)
-	if !w.takesMessages(c) {
+	on.writeOut(c)
+	on.keepArriving(c, m, more, texts > 0)
+	if !on.takesMessages(c) {
 		w.loop.Pause(c)
 	}
 	return used
@@ -72,9 +75,9 @@ func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
 
 // takeMessage takes a whole message, or a control frame, and says whether the connection goes
 // on.
-func (w *Web) takeMessage(c reactor.Conn, msg websocket.Message) bool {
+func (w ws) takeMessage(c reactor.Conn, msg websocket.Message) bool {
 	_, i := w.State(c)
-	paced := w.cfg.WSRate == 0 || w.hub.Take(i, w.cfg.WSRate)
+	paced := w.cfg.WSRate == 0 || w.hub.Sockets().Take(i, w.cfg.WSRate)
 	if !paced {
 		w.totals.HitLimit(limit.WSRate, w.cfg.WSRate, w.loop.Now())
 	}
@@ -100,7 +103,7 @@ func (w *Web) takeMessage(c reactor.Conn, msg websocket.Message) bool {
 }
 
 // takeClose answers a client's Close frame, behind the operations that it has asked for.
-func (w *Web) takeClose(c reactor.Conn, payload []byte) {
+func (w ws) takeClose(c reactor.Conn, payload []byte) {
 	code, _, _ := websocket.ParseClose(payload) // which the reader has checked
 	if s := w.sockets.of[c]; s != nil && s.busy() {
 		s.ops = append(s.ops, pendingOp{done: true, closes: true, seq: int32(code)})
@@ -113,16 +116,16 @@ func (w *Web) takeClose(c reactor.Conn, payload []byte) {
 
 // CloseSocket ends a WebSocket with a Close frame.
 func (w *Web) CloseSocket(c reactor.Conn, code websocket.Code, reason string) {
-	w.closeSocket(c, byServer, code, reason)
+	ws{w}.closeSocket(c, byServer, code, reason)
 }
 
 // closeSocket ends a WebSocket with a Close frame, behind the answers that are there.
-func (w *Web) closeSocket(c reactor.Conn, by int, code websocket.Code, reason string) {
+func (w ws) closeSocket(c reactor.Conn, by int, code websocket.Code, reason string) {
 	w.sockets.counts.Closed[by][closeCode(code)]++
 	w.sockets.out = websocket.AppendClose(w.sockets.out, code, reason)
 	w.writeOut(c)
 	_, i := w.State(c)
-	w.hub.LetGo(i)
+	w.hub.Sockets().LetGo(i)
 	w.sockets.drop(c)
 	stuck := w.loop.Blocked(c)
 	w.Finish(c)
@@ -132,7 +135,7 @@ func (w *Web) closeSocket(c reactor.Conn, by int, code websocket.Code, reason st
 }
 
 // writeOut writes the answers that are there.
-func (w *Web) writeOut(c reactor.Conn) {
+func (w ws) writeOut(c reactor.Conn) {
 	if len(w.sockets.out) == 0 {
 		return
 	}
@@ -147,7 +150,7 @@ func (w *Web) writeOut(c reactor.Conn) {
 // keepArriving keeps what is here of a message that has not wholly arrived, if there is one
 // (more), and takes back what was kept of one that has. It has BodyTimeout from its first
 // byte on; another: it is not the one that was arriving before.
-func (w *Web) keepArriving(c reactor.Conn, m *websocket.Partial, more, another bool) {
+func (w ws) keepArriving(c reactor.Conn, m *websocket.Partial, more, another bool) {
 	k := &w.sockets
 	s := k.of[c]
 	if s == nil && !more {
@@ -177,11 +180,11 @@ func (w *Web) keepArriving(c reactor.Conn, m *websocket.Partial, more, another b
 
 // socketTakes says whether the next message of a WebSocket may be taken.
 func socketTakes(w *Web, i uint32, c reactor.Conn) bool {
-	return w.takesMessages(c) && !w.hub.Joining(i)
+	return ws{w}.takesMessages(c) && !w.hub.Sockets().Joining(i)
 }
 
 // takesMessages is socketTakes where no channel is being joined that a request has named.
-func (w *Web) takesMessages(c reactor.Conn) bool {
+func (w ws) takesMessages(c reactor.Conn) bool {
 	if !w.loop.Alive(c) || w.loop.Blocked(c) {
 		return false
 	}

@@ -27,7 +27,7 @@ import (
 // The answers of a turn leave in one write when it ends (FlushSockets).
 
 // takeText takes an operation; paced: it has not come too soon.
-func (w *Web) takeText(c reactor.Conn, text []byte, paced bool) {
+func (w ws) takeText(c reactor.Conn, text []byte, paced bool) {
 	k := &w.sockets
 	o, room, err := op.Parse(text, k.room[:0])
 	k.room = room
@@ -56,7 +56,7 @@ func (w *Web) takeText(c reactor.Conn, text []byte, paced bool) {
 }
 
 // failOp answers an operation that is not done.
-func (w *Web) failOp(c reactor.Conn, o *op.Op, status, reason string) {
+func (w ws) failOp(c reactor.Conn, o *op.Op, status, reason string) {
 	w.totals.Refused.Add(1)
 	w.sockets.counts.Failed[o.Kind]++
 	w.answerObject(c, o, appendFailure(w.Object[:0], status, reason))
@@ -78,7 +78,7 @@ func withID(object, id []byte) []byte {
 }
 
 // answerObject answers an operation in its turn.
-func (w *Web) answerObject(c reactor.Conn, o *op.Op, object []byte) {
+func (w ws) answerObject(c reactor.Conn, o *op.Op, object []byte) {
 	k := &w.sockets
 	w.Object = withID(object, o.ID)
 	if s := k.of[c]; s != nil && len(s.ops) > 0 {
@@ -89,7 +89,7 @@ func (w *Web) answerObject(c reactor.Conn, o *op.Op, object []byte) {
 }
 
 // takePub publishes.
-func (w *Web) takePub(c reactor.Conn, o *op.Op) {
+func (w ws) takePub(c reactor.Conn, o *op.Op) {
 	if status, reason := w.mayPub(c, o); status != "" {
 		w.failOp(c, o, status, reason)
 		return
@@ -120,12 +120,12 @@ func (s *socket) await(o *op.Op) uint32 {
 }
 
 // mayPub says why a publish is refused, with its type; empty: it is not.
-func (w *Web) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
+func (w ws) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 	_, i := w.State(c)
 	switch {
 	case !w.cfg.WSPublish:
 		return "403", "clients do not publish here: ws-publish is off"
-	case !w.hub.MayPublish(i):
+	case !w.hub.Sockets().MayPublish(i):
 		return "403", "pages of another site do not publish here: cors-origin names those that may"
 	}
 	if reason := w.badName(o.Cname); reason != "" {
@@ -136,7 +136,7 @@ func (w *Web) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 		return "400", op.ErrContent.Error()
 	case len(o.Content) > w.cfg.MaxMessage:
 		return "400", fmt.Sprintf("content is %d bytes: max-message is %d", len(o.Content), w.cfg.MaxMessage)
-	case w.cfg.Tokens && w.hub.FindTopic(i, o.Cname) == 0:
+	case w.cfg.Tokens && w.hub.Sockets().FindTopic(i, o.Cname) == 0:
 		return "403", "the token of a channel lets publish: subscribe to it first"
 	}
 	if w.site.Publishers == nil {
@@ -151,7 +151,7 @@ func (w *Web) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 }
 
 // badName says what is wrong with a channel's name; empty: nothing is.
-func (w *Web) badName(cname []byte) string {
+func (w ws) badName(cname []byte) string {
 	if err := w.params.checkName(cname); err != nil {
 		return strings.TrimPrefix(err.Error(), "parameter ")
 	}
@@ -159,7 +159,7 @@ func (w *Web) badName(cname []byte) string {
 }
 
 // answerOp takes the answer of a channel's home to a pub.
-func (w *Web) answerOp(m *mail.Mail) {
+func (w ws) answerOp(m *mail.Mail) {
 	s := w.sockets.of[m.Conn]
 	if s == nil {
 		return // it is ending
@@ -176,7 +176,7 @@ func (w *Web) FlushSockets() {
 		s := k.ready[n]
 		s.listed = false
 		if s.conn != 0 { // else closed in this turn
-			w.flushSocket(s)
+			ws{w}.flushSocket(s)
 		}
 	}
 	k.ready = pool.Emptied(k.ready)
@@ -184,7 +184,7 @@ func (w *Web) FlushSockets() {
 
 // flushSocket writes the answers that are at the front of a connection's, and goes on with what
 // waited for them.
-func (w *Web) flushSocket(s *socket) {
+func (w ws) flushSocket(s *socket) {
 	c, k := s.conn, &w.sockets
 	if w.loop.Blocked(c) {
 		return // goes on when it has drained
@@ -217,7 +217,7 @@ func (w *Web) flushSocket(s *socket) {
 }
 
 // appendAnswer appends the answer to an operation that was mailed, or was answered at once.
-func (w *Web) appendAnswer(p *pendingOp) {
+func (w ws) appendAnswer(p *pendingOp) {
 	k := &w.sockets
 	if p.text != "" {
 		k.out = append(websocket.Head{Op: websocket.Text, Final: true, Length: len(p.text)}.Append(k.out), p.text...)

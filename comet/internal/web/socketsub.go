@@ -12,7 +12,7 @@ import (
 )
 
 // takeSub has a WebSocket join a channel.
-func (w *Web) takeSub(c reactor.Conn, o *op.Op) {
+func (w ws) takeSub(c reactor.Conn, o *op.Op) {
 	_, i := w.State(c)
 	epoch, known := record.ParseEpoch(o.Epoch)
 	switch reason := w.badName(o.Cname); {
@@ -20,14 +20,14 @@ func (w *Web) takeSub(c reactor.Conn, o *op.Op) {
 		w.failOp(c, o, "400", reason)
 	case !known:
 		w.failOp(c, o, "400", strings.TrimPrefix(record.EpochMalformed, "parameter "))
-	case w.hub.FindTopic(i, o.Cname) != 0:
+	case w.hub.Sockets().FindTopic(i, o.Cname) != 0:
 		w.failOp(c, o, "400", "subscribed to this channel already: unsub comes before another sub")
-	case w.hub.Topics(i) >= w.cfg.WSMaxChannels:
+	case w.hub.Sockets().Topics(i) >= w.cfg.WSMaxChannels:
 		w.totals.HitLimit(limit.WSMaxChannels, w.cfg.WSMaxChannels, w.loop.Now())
 		w.failOp(c, o, "429", w.cfg.tooManyTopics())
 	default:
 		to := hub.Topic{Cname: o.Cname, Token: o.Token, Seq: o.Seq, Epoch: epoch, Place: epoch != record.EpochNone && o.Seq != 0, Tell: o.Told}
-		if !w.hub.AddTopic(i, c, &to, o.Lost) {
+		if !w.hub.Sockets().AddTopic(i, c, &to, o.Lost) {
 			w.failOp(c, o, "503", hub.ErrNoMemory.Reason)
 			return
 		}
@@ -57,18 +57,18 @@ func (w *Web) AnswerJoin(c reactor.Conn, object []byte, done bool) (answer []byt
 }
 
 // takeUnsub has a WebSocket leave a channel.
-func (w *Web) takeUnsub(c reactor.Conn, o *op.Op) {
+func (w ws) takeUnsub(c reactor.Conn, o *op.Op) {
 	_, i := w.State(c)
 	if reason := w.badName(o.Cname); reason != "" {
 		w.failOp(c, o, "400", reason)
 		return
 	}
-	topic := w.hub.FindTopic(i, o.Cname)
+	topic := w.hub.Sockets().FindTopic(i, o.Cname)
 	if topic == 0 {
 		w.failOp(c, o, "404", "not subscribed to this channel")
 		return
 	}
-	w.hub.DropTopic(topic, c)
+	w.hub.Sockets().DropTopic(topic, c)
 	object := msg.AppendEscaped(append(w.Object[:0], `{"type":"ok","cname":"`...), o.Cname)
 	w.answerObject(c, o, append(object, `"}`...))
 }

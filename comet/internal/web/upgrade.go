@@ -22,10 +22,10 @@ func (w *Web) upgrade(x *exchange) {
 		err = errSubprotocol
 	}
 	if err != nil {
-		w.refuseHandshake(x, err)
+		ws{w}.refuseHandshake(x, err)
 		return
 	}
-	mayConnect, mayPublish := w.judgePage(x)
+	mayConnect, mayPublish := ws{w}.judgePage(x)
 	if !mayConnect {
 		w.Body = appendForeignPage(w.Body[:0], x, "connect")
 		w.failed(x, 403)
@@ -58,7 +58,7 @@ func (w *Web) upgrade(x *exchange) {
 }
 
 // refuseHandshake answers a request that is no handshake, or not a good one.
-func (w *Web) refuseHandshake(x *exchange, err error) {
+func (w ws) refuseHandshake(x *exchange, err error) {
 	status := 400
 	if of := new(websocket.HandshakeError); errors.As(err, &of) {
 		status = of.Status
@@ -81,7 +81,7 @@ func (x *exchange) socketTopics() ([]hub.Topic, error) {
 // whether it may publish on it. No browser asks first whether a page may, so that is judged
 // here, by what the page could do by other ways: it may read what it could read of an event
 // stream, and publish if it is this server's own or is named.
-func (w *Web) judgePage(x *exchange) (mayConnect, mayPublish bool) {
+func (w ws) judgePage(x *exchange) (mayConnect, mayPublish bool) {
 	if !w.pages.foreignPage(x) {
 		return true, true
 	}
