@@ -184,3 +184,16 @@ func TestWebSocketSlowReader(t *testing.T) {
 		t.Errorf("%d are counted", n)
 	}
 }
+
+// A WebSocket of several channels leaves the one that it has named first, and goes on: it is the
+// same connection, which has begun and may publish.
+func TestWebSocketLeavesFirst(t *testing.T) {
+	st := newStage(t, Config{Loops: 1, WSPublish: true})
+	st.admin(0, "/push?cname=a&content=a1")
+	p := st.websocket(0, "/ws?cname=a&seq=2&cname=b&seq=1")
+	p.ask(`{"op":"unsub","cname":"a"}`, `{"type":"ok","cname":"a"}`)
+	p.ask(`{"op":"pub","cname":"c","content":"c1"}`, `{"type":"ok","seq":1}`)
+	p.ask(`{"op":"sub","cname":"a","seq":1}`, `{"type":"ok","cname":"a","seq":1}`, object("data", 1, "a1"))
+	st.admin(0, "/push?cname=b&content=b1")
+	p.expect(objectOf("b", "data", 1, "b1"))
+}

@@ -270,7 +270,7 @@ func (h Sockets) unlinkMember(i uint32, c reactor.Conn) {
 		behind := first.nextMember()
 		first.setBucket(of.bucket())
 		first.setHeard(of.heard())
-		first.Flags = first.Flags&^subLast | subHead
+		first.Flags = first.Flags&^subLast | subHead | of.Flags&socketFlags
 		first.setSecond(behind)
 		for m := behind; m != 0; m = h.following(m) {
 			h.Subs.At(m).setHead(next)
