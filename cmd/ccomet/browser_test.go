@@ -49,6 +49,7 @@ var chromium = sync.OnceValues(func() (context.Context, error) {
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-domain-reliability", true),
+		chromedp.Flag("ignore-certificate-errors", true), // those of the tests' nginx sign themselves
 		chromedp.Flag("no-proxy-server", true))
 	if os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // which root cannot have

@@ -15,6 +15,7 @@ func TestClients(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	for name, test := range map[string]func(*testing.T, browser){
+		"ws":                  func(t *testing.T, b browser) { clientTransport(t, b, "ws") },
 		"sse":                 func(t *testing.T, b browser) { clientTransport(t, b, "sse") },
 		"poll":                func(t *testing.T, b browser) { clientTransport(t, b, "poll") },
 		"jsonp":               func(t *testing.T, b browser) { clientTransport(t, b, "jsonp") },
@@ -37,10 +38,16 @@ const empty = "/demo/js/comet.d.ts"
 // listen loads comet.js into a window, and has it keep what is called back.
 func (w *window) listen(front, options string) {
 	w.t.Helper()
+	w.listenAt("http://"+front+"/", options)
+}
+
+// listenAt is listen with the server's front side below a URL.
+func (w *window) listenAt(url, options string) {
+	w.t.Helper()
 	w.run(`(async () => {
 		await new Promise((done, failed) => {
 			const script = document.createElement("script");
-			script.src = "http://` + front + `/demo/js/comet.js";
+			script.src = "` + url + `demo/js/comet.js";
 			script.onload = done;
 			script.onerror = failed;
 			document.head.append(script);
@@ -49,7 +56,7 @@ func (w *window) listen(front, options string) {
 		window.states = [];
 		window.lost = 0;
 		window.comet = new Comet({
-			url: "http://` + front + `/",
+			url: "` + url + `",
 			firstDelay: 10, longestDelay: 100,
 			onmessage: (m) => got.push(m.content),
 			onstate: (state) => states.push(state),
@@ -171,13 +178,13 @@ func clientBackForward(t *testing.T, b browser) {
 }
 
 // clientOrigins: a page of another origin hears all, with the server's leave by
-// event stream, without it by script.
+// WebSocket, without it by script.
 func clientOrigins(t *testing.T, b browser) {
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "<!DOCTYPE html><title>a page of another origin</title>")
 	}))
 	defer site.Close()
-	for _, with := range []struct{ cors, transport string }{{"", "jsonp"}, {site.URL, "sse"}} {
+	for _, with := range []struct{ cors, transport string }{{"", "jsonp"}, {site.URL, "ws"}} {
 		p := start(t, nil, "--demo", "--cors-origin", with.cors)
 		w := b.open(t, site.URL, "")
 		w.listen(p.front, `{channels: {a: 1}}`)

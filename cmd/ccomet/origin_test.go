@@ -53,7 +53,7 @@ func TestOtherOriginByPattern(t *testing.T) {
 	for _, by := range []string{"iframe", "fetch", "events", "comet"} {
 		w.holds(`got.` + by + ` === "hello"`)
 	}
-	w.holds(`got.transport === "sse"`)
+	w.holds(`got.transport === "ws"`)
 	if kept := get(t, p.front, "/poll?cname=a&seq=1").body; kept != "["+object("data", "a", 1, "hello")+"]\n" {
 		t.Errorf("the channel has %s", kept)
 	}

@@ -7,6 +7,7 @@ const fs = require("node:fs");
 const http = require("node:http");
 const path = require("node:path");
 const vm = require("node:vm");
+const { WebSocket } = require("./websocket.js");
 
 const folder = path.join(__dirname, "..", "web", "js");
 
@@ -48,6 +49,11 @@ class EventSource {
   close() {
     this.readyState = 2;
     this.request.destroy();
+  }
+
+  // kill is what the end of a tab does.
+  kill() {
+    this.close();
   }
 }
 
@@ -251,9 +257,15 @@ function browser(origin, { without = [] } = {}) {
         opened.push(this);
       }
     }
+    class Socket extends WebSocket {
+      constructor(url) {
+        super(url, { origin: new URL(origin).origin, agent });
+        opened.push(this);
+      }
+    }
     const context = vm.createContext({
       ...makeEvents(), location: new URL(origin), URL, console, setTimeout: start, clearTimeout: stop, setInterval: repeat, clearInterval: stop,
-      EventSource: Source, XMLHttpRequest: makeXMLHttpRequest(new URL(origin).origin, () => context), BroadcastChannel: Channel,
+      EventSource: Source, WebSocket: Socket, XMLHttpRequest: makeXMLHttpRequest(new URL(origin).origin, () => context), BroadcastChannel: Channel,
       navigator: { onLine: true, locks: own }, sessionStorage, localStorage, ends: [], gone: false, ...globals,
     });
     context.self = context.window = context;
@@ -264,7 +276,7 @@ function browser(origin, { without = [] } = {}) {
       context.gone = true;
       timers.forEach(stop);
       for (const channel of channels) channel.close();
-      for (const source of opened) source.close();
+      for (const source of opened) source.kill();
       for (const end of context.ends) end();
       own.end();
     };

@@ -20,7 +20,7 @@ async function visit(t, args = [], without = ["locks"]) {
 
 const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => String(from + i));
 
-for (const transport of ["sse", "poll", "jsonp"]) {
+for (const transport of ["ws", "sse", "poll", "jsonp"]) {
   test(transport + ": messages come in order, over cuts and a closed network", async (t) => {
     const { server, net, b } = await visit(t);
     const w = watch(b.tab(["comet.js"]), { channels: { a: 1 }, transport });
@@ -89,7 +89,7 @@ test("several channels on one connection, each from its own place", async (t) =>
   assert.deepEqual(of("late"), ["l1", "l2"]);
 });
 
-for (const transport of ["sse", "poll", "jsonp"]) {
+for (const transport of ["ws", "sse", "poll", "jsonp"]) {
   test(transport + ": a channel that is denied or closed does not stop the others", async (t) => {
     const { server, b } = await visit(t, ["--auth", "token"]);
     const token = {};
@@ -182,7 +182,7 @@ test("what the server no longer has is told; a server that counts anew is notice
   }
 });
 
-for (const transport of ["sse", "poll", "jsonp"]) {
+for (const transport of ["ws", "sse", "poll", "jsonp"]) {
   test(transport + ": a channel that begins anew is told from the one before, though it says the same", async (t) => {
     const { server, net, b } = await visit(t);
     const w = watch(b.tab(["comet.js"]), { channels: { a: 1, b: 1 }, transport });
@@ -303,10 +303,14 @@ test("too many subscribers: busy, and tried again, more slowly", async (t) => {
   assert.deepEqual(second.channels, ["a busy", "a open"]);
 });
 
-test("silence beyond what the server promised is death", async (t) => {
+for (const transport of ["ws", "sse"]) {
+  test(transport + ": silence beyond what the server promised is death", (t) => silence(t, transport));
+}
+
+async function silence(t, transport) {
   const { server, net, b } = await visit(t, ["--polling-timeout", "7"]);
   const clock = new Clock();
-  const w = watch(b.tab(["comet.js"]), { channels: { a: 1 }, clock });
+  const w = watch(b.tab(["comet.js"]), { channels: { a: 1 }, clock, transport });
   clock.advance(20);
   await server.subscribers(1);
   await server.push("a", "1");
@@ -322,7 +326,7 @@ test("silence beyond what the server promised is death", async (t) => {
   clock.advance(1);
   await w.has(2);
   assert.deepEqual(w.texts, ["1", "2"]);
-});
+}
 
 test("it tries less and less often, up to a bound, and at once when there is reason to hope", async (t) => {
   const { server, net, b } = await visit(t);
@@ -358,7 +362,7 @@ test("it tries less and less often, up to a bound, and at once when there is rea
 });
 
 test("somebody who keeps event streams back is noticed: long polls instead", async (t) => {
-  const { server, net, b } = await visit(t);
+  const { server, net, b } = await visit(t, [], ["locks", "WebSocket"]);
   net.keepBack = /^GET \/sse/;
   const clock = new Clock();
   const w = watch(b.tab(["comet.js"]), { channels: { a: 1 }, clock });
@@ -372,7 +376,7 @@ test("somebody who keeps event streams back is noticed: long polls instead", asy
 });
 
 test("a page of another origin: by script where the server does not let it in, else as always", async (t) => {
-  for (const [args, transport] of [[[], "jsonp"], [["--cors-origin", "http://page.example"], "sse"]]) {
+  for (const [args, transport] of [[[], "jsonp"], [["--cors-origin", "http://page.example"], "ws"]]) {
     const server = await serve(t, ...args), net = await gate(t, server), b = browser("http://page.example/", { without: ["locks"] });
     t.after(b.end);
     const w = watch(b.tab(["comet.js"]), { url: net.origin, channels: { a: 1 } });
@@ -397,7 +401,7 @@ test("a call-back that throws is told, and breaks nothing", async (t) => {
   assert.deepEqual(w.errors.map((e) => e.message), ["over 1", "over 2", "over 3"]);
 });
 
-for (const transport of ["sse", "poll", "jsonp"]) {
+for (const transport of ["ws", "sse", "poll", "jsonp"]) {
   test(transport + ": after close() nothing is called, not even by what has come already", async (t) => {
     const { server, b } = await visit(t);
     await server.push("a", ...numbers(1, 10));
@@ -428,7 +432,7 @@ test("names that the server would refuse are refused here", async (t) => {
   const { b } = await visit(t);
   const comet = new (b.tab(["comet.js"]).Comet)({});
   for (const name of ["", "a\nb", "ü".repeat(128)]) assert.throws(() => comet.subscribe(name), /Comet: a channel's name has/);
-  assert.throws(() => new (b.tab(["comet.js"]).Comet)({ transport: "pigeon" }), /want auto, sse, poll or jsonp/);
+  assert.throws(() => new (b.tab(["comet.js"]).Comet)({ transport: "pigeon" }), /want auto, ws, sse, poll or jsonp/);
   comet.close();
 });
 
@@ -470,8 +474,12 @@ test("a proxy's refusals: it waits as long as it is told, and takes no for an an
   await w.until((w) => w.states.length === 4);
   assert.equal(w.comet.state, "busy");
   assert.equal(clock.next(), 7500, "three quarters of twice five seconds");
-  refusal = [403, {}];
+  refusal = [502, {}]; // there is no server, which says nothing about transports
   clock.advance(7500);
+  await w.is("offline");
+  assert.equal(w.reason, "status 502");
+  refusal = [403, {}];
+  clock.advance(clock.next());
   await w.is("denied");
   assert.equal(w.reason, "status 403");
   refusal = null;

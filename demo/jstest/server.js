@@ -88,6 +88,7 @@ async function gate(t, server) {
       const head = data.toString("latin1");
       it.requests.push(head.split(" ", 2)[1]);
       if (it.keepBack && it.keepBack.test(head)) keepBack();
+      if (it.swallow && it.swallow.test(head)) upstream.unpipe(client).resume();
     });
     client.on("error", () => {});
     upstream.on("error", () => {});
@@ -115,6 +116,8 @@ async function gate(t, server) {
     it.cut();
   };
   it.open = () => (it.shut = false);
+  // asked is how many requests there were for a path.
+  it.asked = (path) => it.requests.filter((target) => target.split("?", 1)[0] === path).length;
   // stall keeps those connections open that there are, and lets nothing through, either way; go lets it go on.
   const ways = (f) => open.forEach((upstream, client) => [[client, upstream], [upstream, client]].forEach((way) => f(...way)));
   it.stall = () => ways((from, to) => from.unpipe(to).pause());

@@ -25,10 +25,14 @@ new Comet({ channels: ["a", "b"], token: { a: "t" } });
 new Comet({ token: () => Promise.resolve("t"), clock: { ...Comet.clock, random: () => 0 } });
 comet.subscribe("c");
 comet.subscribe("c", 7);
+new Comet({ transport: "ws", publishURL: "/demo/push" });
+comet.publish("c", "hello").then((seq: number | null) => seq, (error: Comet.PublishError) => error.type + error.message);
 const next: number | null = comet.next("c");
 
 // @ts-expect-error: a transport that does not exist
 new Comet({ transport: "websocket" });
+// @ts-expect-error: what is published is text
+comet.publish("c", { text: "hello" });
 // @ts-expect-error: a number for a name
 comet.subscribe(7);
 // @ts-expect-error: it may be null

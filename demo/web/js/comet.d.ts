@@ -12,7 +12,7 @@ declare class Comet {
   /** Why it is not open, in words; may be empty. */
   readonly reason: string;
   /** The transport in use; empty before the first. */
-  readonly transport: "" | "sse" | "poll" | "jsonp";
+  readonly transport: "" | Comet.Transport;
 
   /**
    * Adds a channel, or begins anew with one that was denied or closed. seq is the number of the first message
@@ -20,6 +20,12 @@ declare class Comet {
    * @throws RangeError if the name is empty, longer than 255 bytes, or has control characters.
    */
   subscribe(channel: string, seq?: number): void;
+  /**
+   * Publishes, where the server lets clients do that, or by publishURL. It waits while a connection is being made.
+   * @returns a promise of the message's number; null if publishURL does not say it. It is rejected with a PublishError.
+   * @throws RangeError as subscribe; TypeError if content is not a string.
+   */
+  publish(channel: string, content: string): Promise<number | null>;
   /** Gives up a channel, and this tab's place in it. */
   unsubscribe(channel: string): void;
   /** The number of the message that comes next; null if that is not known yet. Numbers are of 32 bits and wrap. */
@@ -33,6 +39,7 @@ declare class Comet {
 
 declare namespace Comet {
   type State = "connecting" | "open" | "offline" | "busy" | "denied" | "closed";
+  type Transport = "ws" | "sse" | "poll" | "jsonp";
   type ChannelState = "open" | "lost" | "busy" | "denied" | "closed";
 
   interface Message {
@@ -40,6 +47,14 @@ declare namespace Comet {
     seq: number;
     content: string;
     type: "data" | "broadcast";
+  }
+
+  interface PublishError extends Error {
+    /**
+     * A status of the server's or of publishURL's, such as "403"; or "offline": it was not sent; "unable": the transport
+     * in use cannot, and there is no publishURL; "unknown": it was sent, and the connection ended before the answer.
+     */
+    type: string;
   }
 
   /** Returns the token of a channel, or a promise of it, or calls give with it. */
@@ -53,13 +68,15 @@ declare namespace Comet {
     /** For all channels, by channel, or from a function. */
     token?: string | { [channel: string]: string } | TokenSource;
     /** Default "auto". */
-    transport?: "auto" | "sse" | "poll" | "jsonp";
+    transport?: "auto" | Transport;
     /** Default true: one connection for all tabs. */
     share?: boolean;
     /** Default true: a reload goes on where the tab was; "browser": so does a later visit. */
     resume?: boolean | "browser";
     /** Default false. */
     credentials?: boolean;
+    /** Where publish() sends a POST where there is no WebSocket for it. Default: none. */
+    publishURL?: string;
     /** Milliseconds. Default 500. */
     firstDelay?: number;
     /** Milliseconds. Default 30000. */

@@ -13,13 +13,18 @@
 //   token      what the server asks for: a string for all channels; { a: "…" }; or function (channel, give),
 //              which returns it, or a promise of it, or calls give(token). A function is asked again when
 //              a token has been refused.
-//   transport  "auto": what works first of "sse" (event stream), "poll" (long poll), "jsonp" (other origins
-//              without CORS). Or one of these.
+//   transport  "auto": what works first of "ws" (WebSocket), "sse" (event stream), "poll" (long poll), "jsonp"
+//              (other origins without CORS). Or one of these. That WebSockets do not get through to a server is
+//              remembered in localStorage; they are tried again beside what works, and taken when they do.
 //   share      true: all tabs of an origin share one connection, where the browser has Web Locks and
 //              BroadcastChannel. false: a connection a tab.
 //   resume     true: a reload goes on where the tab was; that place wins over a number in channels.
 //              "browser": so does a later visit. false: neither.
-//   credentials  true: send cookies to another origin, whose server has this page's named (--cors-origin; * will not do).
+//   credentials  true: send cookies to another origin, whose server has this page's named (--cors-origin; * will not
+//              do). A WebSocket brings them in any case.
+//   publishURL where publish() sends its requests when there is no WebSocket, or it may not be used for that: a POST
+//              with the fields cname and content (and ack=1). What answers 200 has published; its JSON may have the
+//              number, as seq. Default: none.
 //   firstDelay, longestDelay  of trying again, in milliseconds: 500, 30000.
 //   clock      instead of Comet.clock, for tests.
 //
@@ -42,11 +47,22 @@
 // Methods: subscribe(channel, seq), unsubscribe(channel), close(), next(channel): the number of the message
 // that comes next. Properties: state, reason, transport (the one in use).
 //
+// publish(channel, content) sends a string to all who read a channel, where the server lets clients do that
+// (--ws-publish), or by publishURL. It returns a promise of the message's number (null if publishURL does not say it),
+// which is rejected with an Error that has a type:
+//
+//   "403", "429", "400", …  the server's, or that of publishURL; the message says why
+//   offline      there was no connection, and it was not sent
+//   unable       what is connected cannot publish (an event stream, for example), and there is no publishURL
+//   unknown      it was sent, and the connection ended before the answer: it is published, or it is not
+//
+// While it connects, it waits. Where nothing is subscribed to, it opens a connection, which then stays.
+//
 // Each message comes once and in order, whatever happens to networks, tabs and servers. How:
 //
 //   Comet  what this tab reads: a cursor for each channel, kept over reloads. Drops what it has, notices
 //          what it lacks, and calls back.
-//   Line   one connection for many channels: transports, trying again, watching for silence.
+//   Line   one connection for many channels: transports, trying again, watching for silence, publishing.
 //   Tabs   stands between them where tabs share: one tab has the Line, and tells the others.
 //
 // A place is a number and the epoch of the channel that it is of, which the server tells. If that has another
@@ -61,6 +77,7 @@
   var longestURL = 7000; // bytes: servers take lines of some 8000
   var quiet = 25000; // milliseconds that a tab has no sign of the server from the leading one before it asks
   var mostChannels = 64; // that the server takes on a connection
+  var late = 60000; // milliseconds that browsers let timers wait in tabs that nobody looks at
 
   // Numbers are of 32 bits and wrap, so their difference tells the order.
   function diff(a, b) { return (a - b) | 0; }
@@ -151,13 +168,82 @@
     return function () { ended = true; };
   }
 
+  // A Socket is a WebSocket on which what is asked is answered, each by its number. It is ready when the server has
+  // answered for the first time; if that does not come within patience milliseconds of the last sign, there is
+  // somebody in between who does not let it through. on.ready(), on.said(message), on.answered(), on.end(code, ready),
+  // which is the last. It throws if the browser will have none.
+  function Socket(url, patience, clock, on) {
+    var self = this, ws = this.ws = new root.WebSocket(url);
+    this.clock = clock;
+    this.patience = patience;
+    this.on = on;
+    this.waiting = Object.create(null); // by number, for an answer
+    this.last = 0;
+    this.ready = false;
+    this.timer = null;
+    this.expect();
+    ws.onopen = function () {
+      self.expect();
+      self.ask({ op: "ping" }, function (answer) {
+        if (!answer) return;
+        self.ready = true;
+        self.clock.clearTimeout(self.timer);
+        self.on.ready();
+      });
+    };
+    ws.onmessage = function (event) {
+      var m = parse(event.data), answered;
+      if (!m || typeof m !== "object") return;
+      if (!self.ready) self.expect();
+      answered = self.waiting[m.id];
+      if (!answered) return self.on.said(m);
+      delete self.waiting[m.id];
+      self.on.answered();
+      answered(m);
+    };
+    ws.onclose = function (event) { self.end(event.code); };
+  }
+
+  Socket.prototype.expect = function () {
+    var self = this;
+    this.clock.clearTimeout(this.timer);
+    this.timer = this.clock.setTimeout(function () { self.end(0); }, this.patience);
+  };
+
+  // ask has done called with the answer, or with null if none will come any more; it returns the number.
+  Socket.prototype.ask = function (what, done) {
+    what.id = ++this.last;
+    this.waiting[what.id] = done;
+    this.ws.send(JSON.stringify(what));
+    return what.id;
+  };
+
+  Socket.prototype.end = function (code) {
+    var on = this.on;
+    this.close();
+    on.end(code, this.ready);
+  };
+
+  Socket.prototype.close = function () {
+    var waiting = this.waiting;
+    this.clock.clearTimeout(this.timer);
+    this.ws.onopen = this.ws.onmessage = this.ws.onclose = null;
+    this.waiting = Object.create(null);
+    this.on = { ready: function () {}, said: function () {}, answered: function () {}, end: function () {} };
+    this.ws.close();
+    for (var id in waiting) waiting[id](null);
+  };
+
   // A Line keeps what is wanted coming:
   //
   //  1. /ping tells that the server is there, how long it may be silent, and, by what had to be done to
   //     hear it, which transports there are. Later connections do without, until one fails.
-  //  2. /sse is opened, or /poll is asked again and again.
+  //  2. /ws or /sse is opened, or /poll is asked again and again. What is wanted by then is in the request. On a
+  //     WebSocket, channels come and go while it is open; any other connection is made anew.
   //  3. On an error, and when nothing was heard for longer than promised, it goes back to 2, or 1, after a
   //     while: longer each time, and never the same for two browsers.
+  //  4. Where the server is there and a WebSocket is not to be had, that is remembered, also for pages to come. They
+  //     begin with the next best, and try a WebSocket beside it from time to time.
   //
   // on.said(messages) gets what the server said, on.heard() that it said nothing new, on.state(state, reason) how
   // it is.
@@ -165,15 +251,25 @@
     this.options = options;
     this.clock = clock;
     this.on = on;
-    this.wanted = Object.create(null); // by channel: { next, epoch, again, asked, token, last, joined, busy, count, claim }
+    this.wanted = Object.create(null); // by channel: { next, epoch, again, asked, token, last, joined, busy, count, claim, join, moved }
+    this.there = Object.create(null); // those of them that the WebSocket was asked for
     this.state = this.reason = "";
-    this.kind = ""; // of the transport in use
+    this.kind = this.told = ""; // of the transport in use, and when the state was told
     this.sure = false; // the server answers, and kind works
     this.plain = false; // it has answered without a script
     this.deaf = 0; // event streams that came to nothing though the server was there
     this.tries = this.busyTries = 0;
     this.silence = 60000 * 1.3; // until /ping has told
-    this.timer = this.busyTimer = this.watchdog = this.settling = null;
+    this.brief = 0; // WebSockets that ended soon
+    this.patience = 3000; // milliseconds for one to come about
+    this.publishes = false; // it is kept for that, whatever is wanted
+    this.upgrading = false; // a WebSocket is coming about
+    this.block = this.recallBlock(); // null, or for how long WebSockets are not tried: { until, times }
+    this.unsent = []; // what is to be published: { name, content, done }
+    this.socket = null; // the WebSocket, while it is ready
+    this.pinged = null; // when it was asked for a sign of life, since the last
+    this.probing = null; // one that is tried beside another transport
+    this.timer = this.busyTimer = this.watchdog = this.settling = this.adjusting = this.prober = null;
     this.due = 0; // when timer runs out
     this.end = null; // ends what is under way
   }
@@ -187,7 +283,7 @@
       return [{ type: "429", cname: name, seq: 0, content: "at most " + mostChannels + " channels on a connection" }];
     }
     if (!w) {
-      this.wanted[name] = { next: next, epoch: epoch, again: again, asked: false, token: token, last: null, joined: false, busy: false, count: false, claim: null };
+      this.wanted[name] = { next: next, epoch: epoch, again: again, asked: false, token: token, last: null, joined: false, busy: false, count: false, claim: null, join: 0, moved: false };
       this.change();
       return [];
     }
@@ -206,6 +302,8 @@
       w.epoch = w.epoch || epoch;
       w.again = again;
       w.last = null;
+      w.moved = true;
+      w.join = -1; // what a WebSocket still says of the place that is left is not heard
       this.change();
     } else if (open && w.count) {
       this.count(name);
@@ -224,10 +322,19 @@
     this.change();
   };
 
-  // change begins anew soon, with what is wanted then.
+  // change begins anew soon, with what is wanted then. A WebSocket stays, and is told.
   Line.prototype.change = function () {
-    this.stop();
-    if (!this.closed) this.later(gather);
+    var self = this;
+    if (this.closed || this.adjusting || this.upgrading) return; // ready looks at what is wanted
+    if (!this.socket) {
+      this.stop();
+      this.later(gather);
+      return;
+    }
+    this.adjusting = this.clock.setTimeout(function () {
+      self.adjusting = null;
+      self.adjust();
+    }, gather);
   };
 
   Line.prototype.later = function (delay) {
@@ -241,7 +348,11 @@
     this.clock.clearTimeout(this.timer);
     this.clock.clearTimeout(this.watchdog);
     this.clock.clearTimeout(this.settling);
-    this.timer = this.watchdog = this.settling = null;
+    this.clock.clearTimeout(this.adjusting);
+    this.clock.clearTimeout(this.prober);
+    this.timer = this.watchdog = this.settling = this.adjusting = this.prober = this.pinged = null;
+    if (this.probing) this.probing.close();
+    this.probing = null;
     var end = this.end;
     this.end = null;
     if (end) end();
@@ -253,12 +364,25 @@
     this.clock.clearTimeout(this.busyTimer);
     this.on = { said: function () {}, heard: function () {}, state: function () {} };
     this.wanted = Object.create(null);
+    this.unable("offline", "the page has closed it");
   };
 
-  // hurry: the network is there again, or somebody looks.
-  Line.prototype.hurry = function () {
+  // hurry: the network is there again, perhaps another one; or somebody looks.
+  Line.prototype.hurry = function (network) {
+    var silent = this.clock.now() - this.heardAt;
+    if (network && this.block) this.block.until = 0;
     if (this.timer || this.end && this.state === "offline") this.attempt();
-    else if (this.end && this.clock.now() - this.heardAt > this.limit) this.cut("nothing was heard", true);
+    else if (this.end && silent > this.limit + (this.socket ? late : 0)) this.cut("nothing was heard", true);
+    else if (this.prober && network) this.probeLater();
+    else this.nudge();
+  };
+
+  // nudge has a WebSocket show that it lives. Its pings are the browser's, which does not tell.
+  Line.prototype.nudge = function () {
+    if (!this.socket || this.pinged !== null || this.clock.now() - this.heardAt < 5000) return;
+    this.pinged = this.clock.now();
+    this.expect(this.limit * 3 / 13);
+    this.socket.ask({ op: "ping" }, function () {});
   };
 
   // moved tells how long ago there was a sign of the server, and after how long without one this gives up by
@@ -267,7 +391,7 @@
   Line.prototype.moved = function () {
     var now = this.clock.now();
     if (this.end) return { age: now - this.heardAt, limit: this.limit };
-    return { age: this.timer ? Math.max(now - this.due, 0) : 0, limit: 60000 };
+    return { age: this.timer ? Math.max(now - this.due, 0) : 0, limit: late };
   };
 
   // offline: the browser says so. It may be wrong, so nothing is ended: what is heard tells.
@@ -276,10 +400,12 @@
   };
 
   Line.prototype.tell = function (state, reason) {
-    if (this.state === state && this.reason === (reason || "")) return;
+    if (this.state === state && this.reason === (reason || "") && this.told === this.kind) return;
     this.state = state;
     this.reason = reason || "";
+    this.told = this.kind;
     this.on.state(state, this.reason);
+    if (state === "offline" || state === "busy") this.unable("offline", this.reason);
   };
 
   Line.prototype.active = function () {
@@ -287,40 +413,75 @@
     return Object.keys(wanted).filter(function (name) { return !wanted[name].busy; });
   };
 
-  Line.prototype.url = function (path, first) {
+  // needless: nobody wants a connection.
+  Line.prototype.needless = function () { return !this.publishes && this.active().length === 0; };
+
+  // from is the number that a channel is asked for from.
+  function from(w, first) {
+    var seq = w.next;
+    if (first) w.asked = w.again && !w.epoch;
+    // Number 0 comes after -1, but to the server it means the newest.
+    if (seq !== null && (first && w.asked || seq === 0) && seq !== 1) seq--;
+    return (seq || 0) | 0;
+  }
+
+  // url is for all channels that are wanted; with there, for as many as it may be long for, which are noted there.
+  Line.prototype.url = function (path, first, there) {
     var url = this.options.url + path + "?lost=1", wanted = this.wanted;
     this.active().forEach(function (name) {
-      var w = wanted[name], seq = w.next;
-      if (first) w.asked = w.again && !w.epoch;
-      // Number 0 comes after -1, but to the server it means the newest.
-      if (seq !== null && (first && w.asked || seq === 0) && seq !== 1) seq--;
-      url += "&cname=" + encodeURIComponent(name) + "&seq=" + ((seq || 0) | 0) + "&epoch=" + encodeURIComponent(w.epoch);
-      if (w.token) url += "&token=" + encodeURIComponent(w.token);
+      var w = wanted[name];
+      var more = "&cname=" + encodeURIComponent(name) + "&seq=" + from(w, first) + "&epoch=" + encodeURIComponent(w.epoch);
+      if (w.token) more += "&token=" + encodeURIComponent(w.token);
+      if (there && url.length + more.length > longestURL) return;
+      url += more;
+      w.moved = false;
+      if (there) there[name] = w;
     });
     return url;
   };
 
   Line.prototype.attempt = function () {
     this.stop();
-    if (this.active().length === 0) return this.rest();
-    if (this.url("poll", true).length > longestURL) {
+    if (this.needless()) return this.rest();
+    if (!(this.sure ? this.kind === "ws" : this.best() === "ws") && this.url("poll", true).length > longestURL) {
       this.tell("offline", "too many channels for one connection: their names and tokens may take " + longestURL + " bytes");
       return;
     }
     if (this.state !== "open") this.tell("connecting");
-    for (var name in this.wanted) this.wanted[name].joined = false;
-    if (this.sure) this[this.kind]();
+    for (var name in this.wanted) {
+      this.wanted[name].joined = false;
+      this.wanted[name].join = 0;
+    }
+    if (this.sure) this.by(this.kind);
     else this.ping();
   };
 
+  // best is the best transport that is likely to work.
+  Line.prototype.best = function () {
+    if (this.options.transport !== "auto") return this.options.transport;
+    if (this.mayHaveSocket() && !this.block) return "ws";
+    return root.EventSource && this.deaf < 2 ? "sse" : "poll";
+  };
+
+  Line.prototype.mayHaveSocket = function () { return Boolean(root.WebSocket) && /^https?:/.test(this.options.url); };
+
+  // by begins with a transport.
+  Line.prototype.by = function (kind) {
+    this.kind = kind;
+    if (kind !== "ws") this.unable("unable", "the transport is " + kind + ", by which nothing can be published");
+    if (this.needless()) this.rest();
+    else this[kind]();
+  };
+
   Line.prototype.ping = function () {
-    var self = this, how = this.options.transport, url = this.options.url + "ping";
+    var self = this, how = this.options.transport, url = this.options.url + "ping", asked = this.clock.now();
     function reached(kind, value) {
       var seconds = value && Number(value.sub_timeout);
       if (seconds > 0) self.silence = seconds * 1300;
-      self.kind = kind;
+      // A WebSocket takes as many round trips, on a connection of its own.
+      self.patience = Math.min(Math.max(3000, 4 * (self.clock.now() - asked)), 10000);
       self.sure = self.probed = true;
-      self[kind]();
+      self.by(kind);
     }
     function byScript() {
       self.end = script(url, self.options, function (status, value) {
@@ -335,8 +496,8 @@
       if (status === 0 && how === "auto" && !self.plain && foreign(url)) byScript();
       else if (status === 0) self.cut("the server does not answer");
       else if (status !== 200 && self.refused(status, wait)) return;
-      else if (how !== "auto") reached(how, value);
-      else reached(root.EventSource && self.deaf < 2 ? "sse" : "poll", value);
+      else if (status >= 500) self.cut("status " + status); // there is a proxy, and no server behind it
+      else reached(self.best(), value);
     });
   };
 
@@ -353,6 +514,212 @@
       return false;
     }
     return true;
+  };
+
+  Line.prototype.ws = function () {
+    var self = this, wait = 0, socket;
+    this.there = Object.create(null);
+    try {
+      socket = new Socket(this.url("ws", true, this.there).replace(/^http/, "ws"), this.patience, this.clock, {
+        ready: function () {
+          self.socket = socket;
+          self.ready();
+        },
+        said: function (m) {
+          if (m.type === "retry") wait = Number(m.content) || 0;
+          else self.hear([m]);
+        },
+        answered: function () {
+          self.heard();
+          self.on.heard();
+        },
+        end: function (code, ready) { self.ended(code, ready, wait); }
+      });
+    } catch (e) {
+      return this.without(e.message);
+    }
+    this.upgrading = true;
+    this.watch(this.silence);
+    this.end = function () {
+      self.socket = null;
+      self.upgrading = false;
+      socket.close();
+    };
+  };
+
+  // ready: the server has answered, and all channels in the request are joined or refused.
+  Line.prototype.ready = function () {
+    var self = this, unsent = this.unsent;
+    this.upgrading = false;
+    this.readyAt = this.clock.now();
+    this.check();
+    this.opened();
+    this.settled();
+    this.adjust();
+    this.unsent = [];
+    unsent.forEach(function (p) { self.publish(p.name, p.content, p.done); });
+  };
+
+  // ended: the WebSocket did, or has never come about.
+  Line.prototype.ended = function (code, ready, wait) {
+    if (!ready) return this.without("the WebSocket cannot be had");
+    this.brief = this.clock.now() - this.readyAt < 10000 && wait === 0 ? this.brief + 1 : 0;
+    if (code === 1013) {
+      this.refused(503, 0);
+    } else if (this.brief >= 3) {
+      this.brief = 0;
+      this.blocked();
+      this.cut("WebSockets end too soon", true);
+    } else {
+      this.cut("the connection ended");
+      if (wait > 0) { // the server restarts, and has its clients come back one by one
+        this.clock.clearTimeout(this.timer);
+        this.later(wait);
+      }
+    }
+  };
+
+  // without: there is no WebSocket. If the server has just answered, that is due to somebody in between, or it knows
+  // none, and the next best transport is tried at once.
+  Line.prototype.without = function (reason) {
+    if (this.options.transport === "ws" || !this.probed) return this.cut(reason, true);
+    this.stop();
+    this.blocked();
+    if (this.url("poll", true).length > longestURL) this.cut(reason, true);
+    else this.by(this.best());
+  };
+
+  // blocked remembers that WebSockets do not get through, for a minute at first, and then longer.
+  Line.prototype.blocked = function () {
+    var times = this.block ? this.block.times + 1 : 0;
+    this.block = { times: times, until: this.clock.now() + Math.min(60000 * Math.pow(4, times), 86400000) };
+    this.keepBlock();
+  };
+
+  // What is known of WebSockets to a server is kept with the browser, for all its pages.
+  Line.prototype.keepBlock = function () {
+    try {
+      if (this.block) root.localStorage.setItem("comet ws " + this.options.url, JSON.stringify(this.block));
+      else root.localStorage.removeItem("comet ws " + this.options.url);
+    } catch (e) {
+      // forbidden, or full: each page finds out
+    }
+  };
+
+  Line.prototype.recallBlock = function () {
+    try {
+      var was = JSON.parse(root.localStorage.getItem("comet ws " + this.options.url));
+      return was && was.until >= 0 && was.times >= 0 ? { until: was.until, times: was.times } : null;
+    } catch (e) {
+      return null;
+    }
+  };
+
+  // probeLater has a WebSocket tried beside another transport when the time has come.
+  Line.prototype.probeLater = function () {
+    var self = this;
+    this.clock.clearTimeout(this.prober);
+    this.prober = null;
+    if (this.options.transport !== "auto" || !this.block || this.kind === "jsonp" || !this.mayHaveSocket() || this.probing) return;
+    this.prober = this.clock.setTimeout(function () {
+      self.prober = null;
+      self.probe();
+    }, Math.max(this.block.until - this.clock.now(), 1000));
+  };
+
+  // probe asks for nothing. If a WebSocket comes about, what is wanted goes over to one.
+  Line.prototype.probe = function () {
+    var self = this;
+    function failed() {
+      self.probing = null;
+      self.blocked();
+      self.probeLater();
+    }
+    try {
+      this.probing = new Socket(this.options.url.replace(/^http/, "ws") + "ws", 10000, this.clock, {
+        ready: function () {
+          self.block = null;
+          self.keepBlock();
+          self.stop();
+          self.kind = "ws";
+          self.probed = false;
+          self.attempt();
+        },
+        said: function () {},
+        answered: function () {},
+        end: failed
+      });
+    } catch (e) {
+      failed();
+    }
+  };
+
+  // adjust tells the WebSocket what is wanted of it that was not, and what no more.
+  Line.prototype.adjust = function () {
+    var self = this, wanted = this.wanted, there = this.there;
+    if (this.needless()) return this.rest();
+    if (!this.active().every(function (name) { return there[name] && !wanted[name].moved || wanted[name].epoch || !wanted[name].again; })) {
+      return this.attempt(); // it is to be asked for the last message once more
+    }
+    Object.keys(there).forEach(function (name) {
+      if (wanted[name] !== there[name] || there[name].moved) self.part(name);
+    });
+    this.active().forEach(function (name) {
+      if (!there[name]) self.join(name);
+    });
+  };
+
+  Line.prototype.part = function (name) {
+    var self = this;
+    delete this.there[name];
+    this.socket.ask({ op: "unsub", cname: name }, function (m) {
+      if (m && m.type === "429" && self.socket) self.cut(m.content); // too much at once, and it is still joined
+    });
+  };
+
+  // join: until it is answered, what comes is of the place that is left.
+  Line.prototype.join = function (name) {
+    var self = this, w = this.there[name] = this.wanted[name], join;
+    w.moved = w.joined = false;
+    join = w.join = this.socket.ask({ op: "sub", cname: name, seq: from(w, false), epoch: w.epoch, token: w.token || "", lost: true }, function (m) {
+      if (!m || self.wanted[name] !== w || w.join !== join) return;
+      w.join = 0;
+      if (m.type !== "ok") return self.hear([{ type: m.type, cname: name, seq: 0, content: m.content }]);
+      w.joined = true;
+      if (w.next === null || diff(m.seq, w.next) < 0) {
+        self.hear([{ type: "next_seq", cname: name, seq: m.seq, content: "", epoch: m.epoch }]);
+      } else {
+        // That it is of another epoch is said next, with what is lost.
+        if (!w.epoch) w.epoch = m.epoch || "";
+        self.hear([{ type: "joined", cname: name, seq: m.seq, content: "", epoch: m.epoch === w.epoch ? w.epoch : "" }]);
+      }
+    });
+  };
+
+  // publish has done called with null and the number, or with what is wrong: { type, content }, where type is the
+  // server's, or "offline" (it was not sent), "unable" (nor can it be), "unknown" (it was, and nobody knows more).
+  Line.prototype.publish = function (name, content, done) {
+    if (this.socket) {
+      this.socket.ask({ op: "pub", cname: name, content: content }, function (m) {
+        if (!m) done({ type: "unknown", content: "the connection ended before the answer" });
+        else if (m.type === "ok") done(null, m.seq);
+        else done({ type: m.type, content: m.content });
+      });
+      return;
+    }
+    this.unsent.push({ name: name, content: content, done: done });
+    if (this.closed || this.state === "offline" || this.state === "busy") this.unable("offline", this.reason);
+    else if (this.best() !== "ws") this.unable("unable", "the transport is " + this.best() + ", by which nothing can be published");
+    else if (!this.end && !this.timer) this.change();
+    this.publishes = this.unsent.length > 0;
+  };
+
+  // unable: what is to be published will not be.
+  Line.prototype.unable = function (type, content) {
+    var unsent = this.unsent;
+    this.unsent = [];
+    this.publishes = false;
+    unsent.forEach(function (p) { p.done({ type: type, content: content }); });
   };
 
   Line.prototype.sse = function () {
@@ -412,18 +779,19 @@
     var self = this;
     this.probed = false;
     for (var name in this.wanted) if (this.wanted[name].count) this.count(name);
-    if (!this.settling) this.settling = this.clock.setTimeout(function () { self.settled(); }, 100);
+    this.probeLater();
+    if (!this.settling && !this.socket) this.settling = this.clock.setTimeout(function () { self.settled(); }, 100);
   };
 
   Line.prototype.settled = function () {
-    var wanted = this.wanted;
-    for (var name in wanted) {
+    var wanted = this.wanted, there = this.socket ? this.there : wanted;
+    for (var name in there) {
       // The message that was asked for once more is not there: has the server counted less far?
-      if (!wanted[name].asked) continue;
+      if (there[name] !== wanted[name] || !wanted[name].asked) continue;
       this.claim(wanted[name], wanted[name].next);
       this.count(name);
     }
-    var joined = this.active().filter(function (name) { return !wanted[name].joined; });
+    var joined = this.active().filter(function (name) { return there[name] === wanted[name] && !wanted[name].joined; });
     if (this.state !== "offline") this.tell("open"); // the browser has said so meanwhile
     joined.forEach(function (name) { wanted[name].joined = true; });
     if (joined.length > 0) this.on.said(joined.map(function (name) { return { type: "joined", cname: name, epoch: wanted[name].epoch }; }));
@@ -450,16 +818,27 @@
 
   // watch begins to wait for a sign of life, for limit milliseconds.
   Line.prototype.watch = function (limit) {
-    var self = this;
     this.limit = limit;
     this.heardAt = this.clock.now();
+    this.pinged = null;
+    this.expect(limit);
+  };
+
+  Line.prototype.expect = function (wait) {
+    var self = this;
     this.clock.clearTimeout(this.watchdog);
-    function check() {
-      var left = self.heardAt + self.limit - self.clock.now();
-      if (left <= 0) self.cut("nothing was heard for " + Math.round(self.limit / 1000) + " seconds", true);
-      else self.watchdog = self.clock.setTimeout(check, left);
-    }
-    this.watchdog = this.clock.setTimeout(check, limit);
+    this.watchdog = this.clock.setTimeout(function () { self.check(); }, wait);
+  };
+
+  // check gives up what was silent for too long. A WebSocket is asked before, and given time to answer: a browser may
+  // run this much too late, and it is silent wherever nothing is published.
+  Line.prototype.check = function () {
+    var now = this.clock.now(), silent = now - this.heardAt, answer = this.limit * 3 / 13, left = this.limit - silent;
+    if (this.socket && this.pinged === null) left = this.limit - answer - silent;
+    else if (this.socket) left = this.pinged + answer - now;
+    if (left > 0) this.expect(left);
+    else if (this.socket && this.pinged === null) this.nudge();
+    else this.cut("nothing was heard for " + Math.round(silent / 1000) + " seconds", true);
   };
 
   // cut: there is no connection any more. unsure: ask for the server first, next time.
@@ -474,16 +853,21 @@
   // hear takes what the server said, and returns whether anything of it was new.
   Line.prototype.hear = function (list) {
     var out = [], news = false;
-    this.heardAt = this.clock.now();
-    this.tries = 0;
+    this.heard();
     for (var i = 0; i < list.length; i++) {
       news = this.note(list[i], out) || news;
-      if (!/^(401|404|429|503)$/.test(list[i].type)) this.tell("open");
+      if (!/^(40.|429|503)$/.test(list[i].type)) this.tell("open");
     }
     if (out.length > 0) this.on.said(out);
     else this.on.heard();
-    if (this.active().length === 0) this.rest();
+    if (this.needless()) this.rest();
     return news;
+  };
+
+  Line.prototype.heard = function () {
+    this.heardAt = this.clock.now();
+    this.pinged = null;
+    this.tries = 0;
   };
 
   // rest: nothing is wanted now, or not yet again.
@@ -495,9 +879,9 @@
 
   // note follows what one message means for the next connection, and adds what readers must know to out.
   Line.prototype.note = function (m, out) {
-    var w = this.wanted[m.cname], news = true;
+    var w = this.wanted[m.cname], live = this.socket || this.upgrading, news = true;
     if (m.type === "noop" || m.type === "503") return true; // the end that follows a 503 says enough
-    if (!w) return false;
+    if (!w || live && (w.join || this.there[m.cname] !== w)) return false; // not wanted, or of a place that is left
     w.asked = false;
     w.epoch = m.epoch || w.epoch;
     m.epoch = w.epoch;
@@ -527,12 +911,16 @@
         w.last = null;
         w.again = false;
         break;
+      case "400":
       case "401":
+      case "403":
       case "404":
       case "close":
         delete this.wanted[m.cname];
+        delete this.there[m.cname];
         break;
       case "429":
+        delete this.there[m.cname];
         w.busy = true;
         w.joined = false;
         this.busy(m.content);
@@ -554,7 +942,8 @@
     this.busyTimer = this.clock.setTimeout(function () {
       self.busyTimer = null;
       for (var name in self.wanted) self.wanted[name].busy = false;
-      self.attempt();
+      if (self.socket) self.change();
+      else self.attempt();
     }, delay(this.clock, 10000, 120000, this.busyTries++));
   };
 
@@ -573,6 +962,8 @@
     this.key = "comet " + options.url + " " + options.transport;
     this.line = null;
     this.members = Object.create(null); // the leader's: by tab, the channels that it wants
+    this.unpublished = Object.create(null); // by number: { request, taken, done }
+    this.last = 0;
     this.ready = this.closed = this.queued = this.asked = false;
     this.bus = new root.BroadcastChannel(this.key);
     this.bus.onmessage = function (event) { self.heard(event.data); };
@@ -582,6 +973,7 @@
       self.ready = true;
       self.apply(false);
       comet.wantAll();
+      self.publishAll();
       self.listen();
     }).then(null, function () { comet.alone(); }); // no locks here, as in a sandbox
   }
@@ -619,6 +1011,7 @@
     });
     this.bus.postMessage({ kind: "lead" });
     this.comet.wantAll();
+    this.publishAll();
   };
 
   Tabs.prototype.follow = function () {
@@ -636,6 +1029,7 @@
     this.bus.close();
     if (this.release) this.release();
     if (this.leave) this.leave();
+    for (var n in this.unpublished) this.published(n, { type: this.unpublished[n].taken ? "unknown" : "offline", content: "the page has closed it" });
   };
 
   // tell tells one tab, or all of them, this one first.
@@ -665,9 +1059,30 @@
 
   Tabs.prototype.drop = function (name) { this.request({ kind: "drop", name: name }); };
 
+  // publish has the leader publish. If that ends before it has, another does.
+  Tabs.prototype.publish = function (name, content, done) {
+    var request = { kind: "publish", n: ++this.last, name: name, content: content };
+    this.unpublished[request.n] = { request: request, taken: false, done: done };
+    this.request(request);
+  };
+
+  // publishAll tells somebody new what is to be published. What the last one has taken it may have published.
+  Tabs.prototype.publishAll = function () {
+    for (var n in this.unpublished) {
+      if (!this.unpublished[n].taken) this.request(this.unpublished[n].request);
+      else this.published(n, { type: "unknown", content: "the tab that had the connection has ended" });
+    }
+  };
+
+  Tabs.prototype.published = function (n, problem, seq) {
+    var it = this.unpublished[n];
+    delete this.unpublished[n];
+    if (it) it.done(problem, seq);
+  };
+
   // hurry wakes the leader, and makes sure that there is one.
-  Tabs.prototype.hurry = function () {
-    this.request({ kind: "hurry" });
+  Tabs.prototype.hurry = function (network) {
+    this.request({ kind: "hurry", network: network });
     if (!this.line && this.ready && !this.closed) this.question();
   };
 
@@ -677,9 +1092,16 @@
 
   // serve is the leader's part.
   Tabs.prototype.serve = function (q) {
-    var channels = this.members[q.tab];
-    if (q.kind === "hurry") this.line.hurry();
+    var self = this, channels = this.members[q.tab];
+    if (q.kind === "hurry") this.line.hurry(q.network);
+    if (q.kind === "hello") this.line.nudge();
     if (q.kind === "hurry" || q.kind === "hello") this.here(q.tab);
+    if (q.kind === "publish") {
+      this.tell(q.tab, { kind: "taken", n: q.n });
+      this.line.publish(q.name, q.content, function (problem, seq) {
+        self.tell(q.tab, { kind: "published", n: q.n, problem: problem, seq: seq });
+      });
+    }
     if (q.kind === "want") {
       if (!channels) {
         channels = this.members[q.tab] = Object.create(null);
@@ -715,7 +1137,10 @@
     // browser has stopped, or a debugger, may be able to give it still.
     if (d.kind === "here") this.trust(d.age || 0, d.limit || 0);
     else if (!d.to) this.trust(0, 0);
+    if (d.kind === "taken" && this.unpublished[d.n]) this.unpublished[d.n].taken = true;
+    if (d.kind === "published") this.published(d.n, d.problem, d.seq);
     if (d.kind === "lead") this.comet.wantAll();
+    if (d.kind === "lead") this.publishAll();
     if (d.kind === "state") this.comet.lineState(d.state, d.reason, d.transport);
     if (d.kind === "said") this.comet.said(d.list);
   };
@@ -774,8 +1199,8 @@
     this.options = { url: "/", channels: [], transport: "auto", share: true, resume: true, firstDelay: 500, longestDelay: 30000 };
     for (name in given) if (given[name] !== undefined) this.options[name] = given[name];
     options = this.options;
-    if (!/^(auto|sse|poll|jsonp)$/.test(options.transport)) {
-      throw new TypeError("Comet: transport is " + options.transport + ": want auto, sse, poll or jsonp");
+    if (!/^(auto|ws|sse|poll|jsonp)$/.test(options.transport)) {
+      throw new TypeError("Comet: transport is " + options.transport + ": want auto, ws, sse, poll or jsonp");
     }
     if (root.URL && root.location) options.url = new root.URL(options.url, root.location.href).href;
     if (options.url.slice(-1) !== "/") options.url += "/";
@@ -786,9 +1211,9 @@
     this.closed = false;
     this.listeners = [];
     this.start();
-    this.on("online", function () { self.hub.hurry(); });
+    this.on("online", function () { self.hub.hurry(true); });
     this.on("offline", function () { self.hub.offline(); });
-    this.on("visibilitychange", function () { if (!root.document.hidden) self.hub.hurry(); }, root.document);
+    this.on("visibilitychange", function () { if (!root.document.hidden) self.hub.hurry(false); }, root.document);
     // A page that may be shown again must not hold a connection meanwhile.
     this.on("pagehide", function () { self.hub.close(); });
     this.on("pageshow", function (event) {
@@ -819,15 +1244,19 @@
   };
 
   Comet.prototype.alone = function () {
-    var self = this, line;
+    var self = this, line, unpublished = this.hub ? this.hub.unpublished : {};
     if (this.closed) return;
-    if (this.hub) this.hub.close();
+    if (this.hub) {
+      this.hub.unpublished = {};
+      this.hub.close();
+    }
     line = this.hub = new Line(this.options, this.clock, {
       said: function (list) { self.said(list); },
       heard: function () {},
       state: function (state, reason) { self.lineState(state, reason, line.kind); }
     });
     this.wantAll();
+    for (var n in unpublished) line.publish(unpublished[n].request.name, unpublished[n].request.content, unpublished[n].done);
   };
 
   Comet.prototype.on = function (type, f, target) {
@@ -857,12 +1286,17 @@
     }
   };
 
-  // subscribe adds a channel, or begins anew with one that was denied or closed. It throws what is wrong with a
-  // name: one that the server refuses would take the other channels along.
-  Comet.prototype.subscribe = function (name, seq) {
-    var r = this.readers[name], bytes = encodeURIComponent(name).replace(/%../g, "x").length;
+  // checkName throws what is wrong with a name: one that the server refuses would take the other channels along.
+  function checkName(name) {
+    var bytes = encodeURIComponent(name).replace(/%../g, "x").length;
     if (bytes < 1 || bytes > 255) throw new RangeError("Comet: a channel's name has " + bytes + " bytes: want 1 to 255");
     if (/[\x00-\x1f\x7f]/.test(name)) throw new RangeError("Comet: a channel's name has control characters");
+  }
+
+  // subscribe adds a channel, or begins anew with one that was denied or closed.
+  Comet.prototype.subscribe = function (name, seq) {
+    var r = this.readers[name];
+    checkName(name);
     if (this.closed || r && r.state !== "denied" && r.state !== "closed") return;
     if (r) this.clock.clearTimeout(r.timer);
     r = this.readers[name] = {
@@ -889,6 +1323,45 @@
     this.hub.drop(name);
     this.tell();
   };
+
+  // publish returns a promise of the message's number. It is sent on the WebSocket, and where there is none, or it may
+  // not, to publishURL.
+  Comet.prototype.publish = function (name, content) {
+    var self = this;
+    checkName(name);
+    if (typeof content !== "string") throw new TypeError("Comet: what is published is a " + typeof content + ": want a string");
+    return new root.Promise(function (resolve, reject) {
+      function end(problem, seq) {
+        if (!problem) return resolve(seq);
+        var error = new Error("Comet: not published: " + (problem.content || problem.type));
+        error.type = problem.type;
+        reject(error);
+      }
+      function done(problem, seq) {
+        var another = problem && /^(unable|403)$/.test(problem.type) && self.options.publishURL && !self.closed;
+        if (another) post(self.options, name, content, end);
+        else end(problem, seq);
+      }
+      if (self.closed) done({ type: "offline", content: "the page has closed it" });
+      else self.hub.publish(String(name), content, done);
+    });
+  };
+
+  // post publishes by a request of its own, as the server's /push takes it.
+  function post(options, name, content, done) {
+    var xhr = new root.XMLHttpRequest();
+    xhr.onreadystatechange = function () {
+      if (xhr.readyState !== 4) return;
+      var said = parse(xhr.responseText) || {}, ok = xhr.status >= 200 && xhr.status < 300;
+      if (ok) done(null, typeof said.seq === "number" ? said.seq : null);
+      else done({ type: xhr.status ? String(xhr.status) : "unknown", content: said.content || "status " + xhr.status });
+    };
+    xhr.open("POST", options.publishURL, true);
+    xhr.timeout = 30000;
+    xhr.withCredentials = options.credentials === true;
+    xhr.setRequestHeader("Content-Type", "application/x-www-form-urlencoded");
+    xhr.send("cname=" + encodeURIComponent(name) + "&content=" + encodeURIComponent(content) + "&ack=1");
+  }
 
   Comet.prototype.next = function (name) {
     return this.readers[name] ? this.readers[name].next : null;
@@ -968,7 +1441,9 @@
   // take takes one message, and returns whether the reader's place has changed.
   Comet.prototype.take = function (r, m) {
     switch (m.type) {
+      case "400":
       case "401":
+      case "403":
       case "404":
         return this.refuse(r, m);
       case "429":

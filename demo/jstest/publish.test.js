@@ -1,0 +1,206 @@
+// publish of comet.js: over the WebSocket that there is, by any tab; and where there is none.
+"use strict";
+
+const assert = require("node:assert/strict");
+const http = require("node:http");
+const { test } = require("node:test");
+const { browser } = require("./browser.js");
+const { ask, serve, gate } = require("./server.js");
+const { watch, Clock } = require("./watch.js");
+
+async function visit(t, args = ["--ws-publish"], without = []) {
+  const server = await serve(t, ...args), net = await gate(t, server), b = browser(net.origin, { without });
+  t.after(b.end);
+  const open = (options, more) => {
+    const tab = b.tab(["comet.js"], more), w = watch(tab, options);
+    w.tab = tab;
+    return w;
+  };
+  return { server, net, open };
+}
+
+const leads = (w) => Boolean(w.comet.hub.line);
+const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => String(from + i));
+
+test("what is published at once comes back in order, to every tab, and its number is told", async (t) => {
+  const { net, open } = await visit(t);
+  const tabs = [0, 1, 2].map(() => open({ channels: { a: 1 } }));
+  const text = "'\"\\ \u2028 ü \ud83d\ude00 \u0000";
+  const [first] = tabs;
+  assert.deepEqual(await Promise.all([text, "2", "3"].map((content) => first.comet.publish("a", content))), [1, 2, 3]);
+  for (const [i, w] of tabs.entries()) assert.equal(await w.comet.publish("a", "of " + i), 4 + i);
+  for (const w of tabs) {
+    await w.has(6);
+    assert.deepEqual(w.texts, [text, "2", "3", "of 0", "of 1", "of 2"]);
+  }
+  assert.equal(net.asked("/ws"), 1);
+  assert.equal(await first.comet.publish("other", "nobody reads it here"), 1);
+});
+
+test("a page that only publishes has a connection for it", async (t) => {
+  const { server, net, open } = await visit(t);
+  const w = open({});
+  assert.deepEqual(await Promise.all(numbers(1, 20).map((content) => w.comet.publish("a", content))), numbers(1, 20).map(Number));
+  assert.equal(await w.comet.publish("a", "21"), 21);
+  assert.equal(net.asked("/ws"), 1);
+  assert.equal(JSON.parse(await server.admits("/stats")).connections, 2, "this one, and that");
+});
+
+// refused expects that a promise is rejected, with an error of that type.
+async function refused(promise, type, message) {
+  const error = await promise.then((seq) => assert.fail("published as " + seq), (e) => e);
+  assert.equal(error.type, type);
+  assert.match(error.message, message);
+}
+
+test("a refusal is the server's, and names the reason; the connection goes on", async (t) => {
+  const { server, open } = await visit(t, ["--ws-publish", "--auth", "token", "--max-message", "100"]);
+  const token = { a: JSON.parse(await server.admits("/sign?cname=a")).token };
+  const w = open({ channels: { a: 1 }, token }), other = open({ channels: { a: 1 }, token });
+  for (const x of [w, other]) {
+    await x.is("open");
+    await refused(x.comet.publish("b", "x"), "403", /^Comet: not published: the token of a channel/);
+    await refused(x.comet.publish("a", "x".repeat(101)), "400", /max-message is 100/);
+  }
+  assert.equal(await w.comet.publish("a", "x"), 1);
+  assert.throws(() => w.comet.publish("", "x"), /a channel's name has 0 bytes/);
+  assert.throws(() => w.comet.publish("a", { x: 1 }), /what is published is a object: want a string/);
+  const closed = open({ channels: { a: 1 }, token });
+  closed.comet.close();
+  await refused(closed.comet.publish("a", "x"), "offline", /closed/);
+});
+
+// backend takes what pages publish, as a site's own server would, and answers with a status and a body.
+async function backend(t, answer) {
+  const requests = [];
+  const site = http.createServer(async (request, response) => {
+    let text = "";
+    for await (const chunk of request) text += chunk;
+    requests.push(text);
+    const { status, body } = await answer(new URLSearchParams(text));
+    response.writeHead(status, { "Access-Control-Allow-Origin": "*" }).end(body);
+  });
+  await new Promise((resolve) => site.listen(0, "127.0.0.1", resolve));
+  t.after(() => site.close() && site.closeAllConnections());
+  return { url: "http://127.0.0.1:" + site.address().port + "/", requests };
+}
+
+test("where clients may not publish: a refusal, or by a request to publishURL", async (t) => {
+  const { server, net, open } = await visit(t, ["--max-message", "100"]);
+  const site = await backend(t, async (form) => {
+    const { status, text } = await ask(server.admin, "/push", Object.fromEntries(form));
+    return { status, body: text };
+  });
+  const w = open({ channels: { a: 1 } }), posts = open({ channels: { a: 1 }, publishURL: site.url });
+  await refused(w.comet.publish("a", "x"), "403", /ws-publish is off/);
+  assert.equal(await posts.comet.publish("a", "a&b=ü+%41"), 1);
+  await w.has(1);
+  assert.deepEqual(w.texts, ["a&b=ü+%41"]);
+  await refused(posts.comet.publish("a", "x".repeat(101)), "413", /./);
+  net.close();
+  await posts.is("offline");
+  await refused(posts.comet.publish("a", "x"), "offline", /not published/);
+  assert.equal(site.requests.length, 2);
+  await server.subscribers(0);
+});
+
+for (const transport of ["sse", "poll", "jsonp"]) {
+  test(transport + " cannot publish: it is said, or done by a request to publishURL", async (t) => {
+    const { net, open } = await visit(t, ["--ws-publish", "--demo"]);
+    const w = open({ channels: { a: 1 }, transport });
+    await refused(w.comet.publish("a", "x"), "unable", new RegExp("the transport is " + transport));
+    const posts = open({ channels: { a: 1 }, transport, publishURL: net.origin + "demo/push" });
+    assert.equal(await posts.comet.publish("a", "x"), 1);
+    for (const x of [w, posts]) await x.has(1);
+  });
+}
+
+test("behind a proxy that knows no WebSockets: by publishURL", async (t) => {
+  const { net, open } = await visit(t, ["--ws-publish", "--demo"]);
+  net.rewrite = (request) => request.replace("Upgrade: websocket\r\n", "");
+  const w = open({ channels: { a: 1 }, publishURL: net.origin + "demo/push" });
+  assert.equal(await w.comet.publish("a", "early"), 1);
+  await w.has(1);
+  assert.equal(w.comet.transport, "sse");
+  const none = open({});
+  await refused(none.comet.publish("a", "x"), "unable", /the transport is sse/);
+});
+
+test("a publishURL that says no number", async (t) => {
+  const { open } = await visit(t, []);
+  const site = await backend(t, (form) => ({ status: form.get("content") === "x" ? 204 : 422 }));
+  const w = open({ channels: { a: 1 }, publishURL: site.url });
+  assert.equal(await w.comet.publish("a", "x"), null);
+  await refused(w.comet.publish("a", "y"), "422", /status 422/);
+  assert.deepEqual(site.requests, ["cname=a&content=x&ack=1", "cname=a&content=y&ack=1"]);
+});
+
+test("a connection that breaks before the answer: nobody knows, and it is said; what was not sent is", async (t) => {
+  const { server, net, open } = await visit(t, ["--ws-publish"], ["locks"]);
+  const clock = new Clock(), w = open({ channels: { a: 1 }, clock });
+  clock.advance(20);
+  await w.is("open");
+  net.stall();
+  const lost = w.comet.publish("a", "1");
+  net.cut();
+  await refused(lost, "unknown", /ended before the answer/);
+  const later = w.comet.publish("a", "2"); // while it connects again
+  clock.advance(20);
+  assert.equal(await later, 1);
+  net.close();
+  await w.until((w) => w.states.at(-1) === "connecting");
+  const never = w.comet.publish("a", "3");
+  clock.advance(20);
+  await refused(never, "offline", /not published/);
+  await server.push("a", "4");
+});
+
+for (const how of ["ends by surprise", "closes", "moves no more"]) {
+  test("the leading tab " + how + ": what it has not taken is published by the next", async (t) => {
+    const { open } = await visit(t);
+    const tabs = [];
+    for (let i = 0; i < 3; i++) {
+      tabs.push(open({ channels: { a: 1 } }, { delay: (ms) => (ms < 5000 ? ms : ms / 1000) }));
+      await tabs[i].is("open");
+    }
+    const leader = tabs.find(leads), others = tabs.filter((w) => w !== leader);
+    const { bus } = leader.comet.hub;
+    bus.onmessage = null; // it takes nothing more
+    if (how === "moves no more") bus.postMessage = () => {};
+    const publishing = others.map((w, i) => w.comet.publish("a", "of " + i));
+    if (how === "closes") leader.comet.close();
+    else if (how === "ends by surprise") leader.tab.end();
+    else others[0].tab.document.dispatch("visibilitychange");
+    assert.deepEqual((await Promise.all(publishing)).sort(), [1, 2]);
+    for (const w of others) await w.has(2);
+  });
+}
+
+test("the leading tab ends when it has taken what another publishes: nobody knows, and it is said", async (t) => {
+  const { net, open } = await visit(t);
+  const leader = open({ channels: { a: 1 } });
+  await leader.is("open");
+  const other = open({ channels: { a: 1 } });
+  await other.is("open");
+  net.stall();
+  const lost = other.comet.publish("a", "x");
+  const { unpublished } = other.comet.hub;
+  while (!Object.values(unpublished).every((it) => it.taken)) await new Promise(setImmediate);
+  leader.tab.end();
+  await refused(lost, "unknown", /has ended/);
+  assert.equal(await other.comet.publish("a", "y"), 1);
+});
+
+test("a page that closes: what is under way is settled", async (t) => {
+  const { net, open } = await visit(t);
+  const w = open({ channels: { a: 1 } });
+  await w.is("open");
+  net.stall();
+  const sent = w.comet.publish("a", "x");
+  const other = open({ channels: { a: 1 } });
+  const waits = other.comet.publish("a", "y");
+  other.comet.close();
+  w.comet.close();
+  await refused(sent, "unknown", /not published/);
+  await refused(waits, "offline", /closed/);
+});
