@@ -152,7 +152,7 @@ func chatLongPoll(t *testing.T, b browser) {
 	front := reserve(t)
 	p := start(t, nil, "--demo", "--front", front)
 	ada := b.visit(t, "http://"+front+"/?transport=poll", "")
-	bob := b.visit(t, "http://"+front+"/", "delete window.EventSource")
+	bob := b.visit(t, "http://"+front+"/", "delete window.EventSource; delete window.WebSocket")
 	ada.holds(`document.querySelector("#transport").selectedOptions[0].text === "Long poll"`)
 	bob.holds(`document.querySelector("#transport").selectedOptions[0].text === "Automatic: long poll"`)
 	ada.says("by poll")
@@ -224,7 +224,7 @@ func chatTransports(t *testing.T, b browser) {
 	p := start(t, nil, "--demo")
 	ada := b.visit(t, "http://"+p.front+"/", "")
 	offered := ada.number(`document.querySelector("#transport").options.length`)
-	if offered != 4 {
+	if offered != 5 {
 		t.Errorf("%d transports are offered", offered)
 	}
 	for i := range offered {
@@ -245,7 +245,7 @@ func chatTransports(t *testing.T, b browser) {
 // what was written meanwhile is sent.
 func chatOffline(t *testing.T, b browser) {
 	p := start(t, nil, "--demo")
-	for _, transport := range []string{"sse", "poll", "jsonp"} {
+	for _, transport := range []string{"ws", "sse", "poll", "jsonp"} {
 		t.Run(transport, func(t *testing.T) { chatTunnel(t, b, p, transport) })
 	}
 }

@@ -315,7 +315,8 @@ func TestDocumentsPaths(t *testing.T) {
 	served(document{name: "demo/README.md", prose: "\n## \n" + all["demo/README.md"].prose}, "", p.front)
 }
 
-// TestDocumentsExamples: JSON is some, and the page of the example gets what is published.
+// TestDocumentsExamples: JSON is some, the page of the example gets what is published, and its
+// script publishes.
 func TestDocumentsExamples(t *testing.T) {
 	t.Parallel()
 	pages := 0
@@ -329,6 +330,8 @@ func TestDocumentsExamples(t *testing.T) {
 			case "html":
 				pages++
 				t.Run(d.name, func(t *testing.T) { t.Parallel(); examplePage(t, b.text) })
+			case "js":
+				t.Run(d.name, func(t *testing.T) { t.Parallel(); exampleScript(t, b.text) })
 			case "", "sh", "console":
 			default:
 				t.Errorf("%s: nothing is known here of examples in %s", d.name, b.kind)
@@ -347,4 +350,12 @@ func examplePage(t *testing.T, text string) {
 	p.waits(t, 1, "news")
 	p.push("news", "hello")
 	w.holds(`window.logged?.includes("news hello")`)
+}
+
+func exampleScript(t *testing.T, text string) {
+	p := start(t, nil, "--demo")
+	w := newBrowser(t).open(t, "http://"+p.front+empty, "")
+	w.listen(p.front, "{}")
+	w.run("(async () => {" + text + "window.published = seq; })()")
+	w.holds("window.published === 1")
 }

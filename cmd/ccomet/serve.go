@@ -205,7 +205,7 @@ func (c *serve) open(log zerolog.Logger) (*comet.Server, error) {
 		metrics.AddProfiles(cfg.Handlers)
 	}
 	if c.Demo {
-		cfg.Public = demo.Public()
+		cfg.Public, cfg.WSPublish = demo.Public(), true
 		for _, page := range demo.Pages() {
 			cfg.Pages = append(cfg.Pages, comet.Page(page))
 		}

@@ -28,6 +28,8 @@ func TestTransportPages(t *testing.T) {
 		both string   // the bytes when both messages were waiting
 		live []string // and when the second comes, or came before the page asked again: then it is an array
 	}{
+		{"ws", "81 3c " + one + "81 3c " + two, []string{"81 3c " + two}},
+		{"history", `"messages":[` + one + "," + two + "]}↵\n", []string{`"messages":[` + two + "]}↵\n"}},
 		{"poll", "[" + one + "," + two + "]↵\n", []string{two + "↵\n", "[" + two + "]↵\n"}},
 		{"stream", one + "↵\n" + two + "↵\n", []string{two + "↵\n"}},
 		{"sse", "id: 1.EPOCH↵\ndata: " + one + "↵\n↵\nid: 2.EPOCH↵\ndata: " + two + "↵\n↵\n", []string{"id: 2.EPOCH↵\ndata: " + two + "↵\n↵\n"}},

@@ -2,7 +2,10 @@
 // untouched in the same page; what it asks for is noticed:
 //
 //  1. What it fetches is cloned: these are the bytes that it reads.
-//  2. An EventSource, a script and a frame show no bytes: their address is
+//  2. A WebSocket's frames are shown as they are: a text frame that is not
+//     masked, not in pieces and not compressed has two bytes before it, or four
+//     or ten if it is long.
+//  3. An EventSource, a script and a frame show no bytes: their address is
 //     fetched once more beside them, and what they do give is shown too.
 
 const rows = document.getElementById("bytes");
@@ -11,7 +14,7 @@ const fetchBytes = window.fetch;
 const escaped = { "\n": "↵\n", "\r": "␍", "\t": "␉" };
 
 // row shows what has come, or what was asked for, and when. kind is "asked",
-// "head", "bytes", "end", "cut", "event" or "markup".
+// "head", "bytes", "end", "cut", "event", "markup" or "sent".
 function row(kind, text, label = kind) {
   const atEnd = rows.scrollHeight - rows.scrollTop - rows.clientHeight < 48;
   const item = document.createElement("li");
@@ -28,6 +31,8 @@ function row(kind, text, label = kind) {
   if (atEnd) rows.scrollTop = rows.scrollHeight;
 }
 
+const bytes = (count) => count + (count === 1 ? " byte" : " bytes");
+
 // follow shows a response as it comes.
 async function follow(response) {
   const head = [...response.headers].map(([name, value]) => name + ": " + value).join("\n");
@@ -39,7 +44,7 @@ async function follow(response) {
       const { value, done } = await reader.read();
       if (done) break;
       const text = decoder.decode(value, { stream: true });
-      row("bytes", text.replace(/[\n\r\t]/g, (c) => escaped[c]), value.length + (value.length === 1 ? " byte" : " bytes"));
+      row("bytes", text.replace(/[\n\r\t]/g, (c) => escaped[c]), bytes(value.length));
     }
     row("end", "of the response");
   } catch {
@@ -80,6 +85,43 @@ window.EventSource = class extends EventSource {
       last = event.lastEventId;
       row("event", "data: " + event.data + "\nlastEventId: " + last);
     });
+  }
+};
+
+const sockets = new Set();
+
+// frameHead is what stands before a text of so many bytes.
+function frameHead(size) {
+  if (size < 126) return [0x81, size];
+  if (size < 65536) return [0x81, 126, size >> 8, size & 255];
+  return [0x81, 127, 0, 0, 0, 0, ...[24, 16, 8, 0].map((shift) => (size >> shift) & 255)];
+}
+
+window.WebSocket = class extends WebSocket {
+  constructor(address) {
+    super(address);
+    const { pathname, search } = new URL(address);
+    sockets.add(this);
+    row("asked", "GET " + pathname + search + "\nUpgrade: websocket");
+    this.addEventListener("open", () => row("head", "101 Switching Protocols" + (this.extensions && "\n" + this.extensions)));
+    this.addEventListener("message", ({ data }) => this.show(data));
+    this.addEventListener("close", ({ code, reason }) => {
+      sockets.delete(this);
+      row(code === 1006 ? "cut" : "end", code === 1006 ? "without a close frame" : "close frame: " + code + " " + reason);
+    });
+  }
+
+  show(data) {
+    const size = new TextEncoder().encode(data).length;
+    const head = frameHead(size);
+    if (this.extensions) return row("bytes", data, bytes(size) + ", inflated");
+    const shown = head.map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+    row("bytes", shown + " " + data, bytes(head.length + size));
+  }
+
+  send(data) {
+    row("sent", data, "sent");
+    super.send(data);
   }
 };
 
@@ -126,6 +168,7 @@ function pause() {
   if (!document.hidden || paused) return;
   paused = true;
   window.stop();
+  for (const socket of sockets) socket.close();
   const nothing = document.createElement("meta");
   nothing.httpEquiv = "Content-Security-Policy";
   nothing.content = "default-src 'none'";

@@ -10,7 +10,7 @@ import { Transcript } from "./transcript.js";
 import { browser, tab, recall, remember } from "./store.js";
 
 const $ = (id) => document.getElementById(id);
-const transports = { auto: "Automatic", sse: "Event stream", poll: "Long poll", jsonp: "JSONP" };
+const transports = { auto: "Automatic", ws: "WebSocket", sse: "Event stream", poll: "Long poll", jsonp: "JSONP" };
 
 const roomOf = (text) => plain(text, 32);
 const nameOf = (text) => plain(text, 24);
@@ -29,7 +29,7 @@ let away = null; // the note about an outage, while it lasts
 let returning = 0; // when a visitor who was here before was connected again
 
 const log = new Log({ list: $("log"), scroll: $("scroll"), empty: $("empty"), newest: $("newest") }, me);
-const outbox = new Outbox((item) => {
+const outbox = new Outbox((to, text) => link.publish(to, text), (item) => {
   if (item.room === room) log.showPending(item);
   hint();
 });
@@ -112,7 +112,7 @@ function changed(now, why) {
   outbox.setOnline(state === "open");
   if (link) $("seq").textContent = link.next;
   const used = link && chosen() === "auto" ? transports[link.transport] : "";
-  $("auto").textContent = transports.auto + (used ? ": " + used.toLowerCase() : "");
+  $("auto").textContent = transports.auto + (used ? ": " + used.replace(/^[A-Z](?=[a-z ]+$)/, (c) => c.toLowerCase()) : "");
   hint();
 }
 

@@ -18,6 +18,7 @@ export class Link {
       transport,
       channels: { [room]: 1, [presence]: 0 },
       resume: "browser",
+      publishURL: "/demo/push",
       onmessage: (message) => message.channel === room && on.message(message),
       onlost: (channel, from, to) => channel === room && this.lost(from, to),
       onstate: (state, reason) => this.told(state, reason),
@@ -31,6 +32,11 @@ export class Link {
 
   get transport() {
     return this.comet.transport;
+  }
+
+  // publish is a promise, as Comet's.
+  publish(room, text) {
+    return this.comet.publish(room, text);
   }
 
   told(state, reason) {

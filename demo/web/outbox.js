@@ -5,9 +5,11 @@
 import { tab, recall, remember } from "./store.js";
 
 export class Outbox {
-  // changed(item) is called when an item's state does: "waiting", "sending",
-  // "sent", or "refused" with item.why.
-  constructor(changed) {
+  // publish(room, text) is a promise, which is rejected as Comet's is. changed(item)
+  // is called when an item's state does: "waiting", "sending", "sent", or "refused"
+  // with item.why.
+  constructor(publish, changed) {
+    this.publish = publish;
     this.changed = changed;
     this.items = recall(tab, "outbox", []);
     this.online = false;
@@ -61,16 +63,11 @@ export class Outbox {
 
   async post(item) {
     try {
-      const answer = await fetch("/demo/push", {
-        method: "POST",
-        body: new URLSearchParams({ cname: item.room, content: JSON.stringify(item.entry) }),
-        signal: AbortSignal.timeout(10000),
-      });
-      if (answer.ok) return "sent";
-      item.why = (await answer.text()).trim();
-      return answer.status === 429 || answer.status >= 500 ? "waiting" : "refused";
-    } catch {
-      return "waiting";
+      await this.publish(item.room, JSON.stringify(item.entry));
+      return "sent";
+    } catch (error) {
+      item.why = error.message;
+      return /^(offline|unknown|429|5..)$/.test(error.type) ? "waiting" : "refused";
     }
   }
 
