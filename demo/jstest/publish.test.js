@@ -61,6 +61,7 @@ test("a refusal is the server's, and names the reason; the connection goes on", 
     await x.is("open");
     await refused(x.comet.publish("b", "x"), "403", /^Comet: not published: the token of a channel/);
     await refused(x.comet.publish("a", "x".repeat(101)), "400", /max-message is 100/);
+    await refused(x.comet.publish("a", "\ud800"), "400", /surrogate/);
   }
   assert.equal(await w.comet.publish("a", "x"), 1);
   assert.throws(() => w.comet.publish("", "x"), /a channel's name has 0 bytes/);
@@ -115,6 +116,17 @@ for (const transport of ["sse", "poll", "jsonp"]) {
   });
 }
 
+test("a page of another origin: by its server's leave, else a refusal", async (t) => {
+  for (const [args, type, message] of [[[], "unable", /jsonp/], [["--cors-origin", "*"], "403", /another site/], [["--cors-origin", "http://page.example"], null]]) {
+    const server = await serve(t, "--ws-publish", ...args), b = browser("http://page.example/");
+    t.after(b.end);
+    const w = watch(b.tab(["comet.js"]), { url: "http://" + server.front + "/", channels: { a: 1 } });
+    await w.is("open");
+    if (type) await refused(w.comet.publish("a", "x"), type, message);
+    else assert.equal(await w.comet.publish("a", "x"), 1);
+  }
+});
+
 test("behind a proxy that knows no WebSockets: by publishURL", async (t) => {
   const { net, open } = await visit(t, ["--ws-publish", "--demo"]);
   net.rewrite = (request) => request.replace("Upgrade: websocket\r\n", "");
@@ -131,6 +143,7 @@ test("a publishURL that says no number", async (t) => {
   const site = await backend(t, (form) => ({ status: form.get("content") === "x" ? 204 : 422 }));
   const w = open({ channels: { a: 1 }, publishURL: site.url });
   assert.equal(await w.comet.publish("a", "x"), null);
+  await refused(w.comet.publish("a", "\ud800"), "400", /not published/);
   await refused(w.comet.publish("a", "y"), "422", /status 422/);
   assert.deepEqual(site.requests, ["cname=a&content=x&ack=1", "cname=a&content=y&ack=1"]);
 });

@@ -90,6 +90,27 @@ test("more than an address takes: names of 200 bytes on 64 channels", async (t) 
   await w.has(3);
 });
 
+test("many channels at once, and those of a tab that comes late with older places, are more than an open connection is told", async (t) => {
+  const { server, net, open } = await visit(t);
+  const channels = { first: 1 };
+  const w = open({ channels });
+  await w.is("open");
+  for (let i = 0; i < 60; i++) w.comet.subscribe("c" + i, 1);
+  await server.subscribers(61);
+  await server.push("c0", "1");
+  await server.push("c59", "2");
+  await w.has(2);
+  for (let i = 0; i < 60; i++) {
+    w.comet.unsubscribe("c" + i);
+    w.comet.subscribe("c" + i, 1);
+  }
+  await w.has(4);
+  assert.ok(!w.channels.some((state) => state.endsWith(" busy")), w.channels.join());
+  assert.deepEqual(w.states, ["connecting", "open"]);
+  assert.deepEqual(w.lost, []);
+  assert.equal(net.asked("/ws"), 3);
+});
+
 test("a channel that is refused, or too much, leaves the others alone", async (t) => {
   const { server, net, open } = await visit(t, "--auth", "token", "--max-subscribers-per-channel", "1");
   const token = {};

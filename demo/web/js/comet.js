@@ -77,6 +77,7 @@
   var longestURL = 7000; // bytes: servers take lines of some 8000
   var quiet = 25000; // milliseconds that a tab has no sign of the server from the leading one before it asks
   var mostChannels = 64; // that the server takes on a connection
+  var mostChanges = 40; // that a WebSocket is told at once: the server takes 100 messages in a second
   var late = 60000; // milliseconds that browsers let timers wait in tabs that nobody looks at
 
   // Numbers are of 32 bits and wrap, so their difference tells the order.
@@ -555,7 +556,7 @@
     this.check();
     this.opened();
     this.settled();
-    this.adjust();
+    this.adjust(true);
     this.unsent = [];
     unsent.forEach(function (p) { self.publish(p.name, p.content, p.done); });
   };
@@ -654,19 +655,17 @@
     }
   };
 
-  // adjust tells the WebSocket what is wanted of it that was not, and what no more.
-  Line.prototype.adjust = function () {
-    var self = this, wanted = this.wanted, there = this.there;
+  // adjust tells the WebSocket what is wanted of it that was not, and what no more. If that is much, or the server is
+  // to be asked for a message once more, another is opened, unless this one has just been.
+  Line.prototype.adjust = function (fresh) {
+    var self = this, wanted = this.wanted, there = this.there, left, joined;
     if (this.needless()) return this.rest();
-    if (!this.active().every(function (name) { return there[name] && !wanted[name].moved || wanted[name].epoch || !wanted[name].again; })) {
-      return this.attempt(); // it is to be asked for the last message once more
-    }
-    Object.keys(there).forEach(function (name) {
-      if (wanted[name] !== there[name] || there[name].moved) self.part(name);
-    });
-    this.active().forEach(function (name) {
-      if (!there[name]) self.join(name);
-    });
+    left = Object.keys(there).filter(function (name) { return wanted[name] !== there[name] || there[name].moved; });
+    joined = this.active().filter(function (name) { return wanted[name] !== there[name] || wanted[name].moved; });
+    var again = joined.some(function (name) { return wanted[name].again && !wanted[name].epoch; });
+    if (!fresh && (again || left.length + joined.length > mostChanges)) return this.attempt();
+    left.forEach(function (name) { self.part(name); });
+    joined.forEach(function (name) { self.join(name); });
   };
 
   Line.prototype.part = function (name) {
@@ -708,8 +707,9 @@
       return;
     }
     this.unsent.push({ name: name, content: content, done: done });
+    var kind = this.sure ? this.kind : this.best();
     if (this.closed || this.state === "offline" || this.state === "busy") this.unable("offline", this.reason);
-    else if (this.best() !== "ws") this.unable("unable", "the transport is " + this.best() + ", by which nothing can be published");
+    else if (kind !== "ws") this.unable("unable", "the transport is " + kind + ", by which nothing can be published");
     else if (!this.end && !this.timer) this.change();
     this.publishes = this.unsent.length > 0;
   };
@@ -1349,7 +1349,12 @@
 
   // post publishes by a request of its own, as the server's /push takes it.
   function post(options, name, content, done) {
-    var xhr = new root.XMLHttpRequest();
+    var xhr = new root.XMLHttpRequest(), form;
+    try {
+      form = "cname=" + encodeURIComponent(name) + "&content=" + encodeURIComponent(content) + "&ack=1";
+    } catch (e) { // half of a surrogate pair is no character
+      return done({ type: "400", content: e.message });
+    }
     xhr.onreadystatechange = function () {
       if (xhr.readyState !== 4) return;
       var said = parse(xhr.responseText) || {}, ok = xhr.status >= 200 && xhr.status < 300;
@@ -1360,7 +1365,7 @@
     xhr.timeout = 30000;
     xhr.withCredentials = options.credentials === true;
     xhr.setRequestHeader("Content-Type", "application/x-www-form-urlencoded");
-    xhr.send("cname=" + encodeURIComponent(name) + "&content=" + encodeURIComponent(content) + "&ack=1");
+    xhr.send(form);
   }
 
   Comet.prototype.next = function (name) {
