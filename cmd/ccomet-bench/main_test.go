@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"ccomet/bench/result"
@@ -242,72 +240,6 @@ func TestFaults(t *testing.T) {
 				t.Errorf("%v, want %q: %s", err, test.want, out)
 			}
 		})
-	}
-}
-
-// Ctrl-C ends a run with what it has, and leaves no process behind.
-func TestInterrupt(t *testing.T) {
-	t.Parallel()
-	cmd := harness(t, "hold", "--conns", "2000", "--steps", "1000", "--idle", "1ms", "--json", "result.json")
-	rows, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var complaint strings.Builder
-	cmd.Stderr = &complaint
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	seen := 0
-	for lines := bufio.NewScanner(rows); lines.Scan(); {
-		if seen++; seen == 8 {
-			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 130 {
-		t.Errorf("%v: %s", err, complaint.String())
-	}
-	r, err := result.Load(filepath.Join(cmd.Dir, "result.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := len(r.Hold.Samples); !r.Interrupted || n < 5 || n == 1000 || r.Hold.EndBytes == 0 {
-		t.Errorf("interrupted %v, %d samples, %v bytes a connection", r.Interrupted, n, r.Hold.EndBytes)
-	}
-}
-
-// A soak in small: the server is stopped and killed as in a long one, and the verdict is
-// none but on what happened.
-func TestSoak(t *testing.T) {
-	t.Parallel()
-	cmd := harness(t, "soak", "--for", "4s", "--cycle", "4s", "--conns", "90", "--seed", "3", "--loud", "--json", "result.json")
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "no fault") {
-		t.Fatalf("%v: %s", err, out)
-	}
-	r, err := result.Load(filepath.Join(cmd.Dir, "result.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := r.Soak
-	if len(s.Cycles) != 1 || s.Seed != 3 || s.Phases == 0 || s.Check.Received == 0 || s.Check.Failed() || s.Other != 0 {
-		t.Errorf("the result: %+v", s)
-	}
-	if c := s.Cycles[0]; c.Published == 0 || c.ResidentBytes == 0 || c.Descriptors < 60 {
-		t.Errorf("the cycle: %+v", c)
-	}
-}
-
-// A soak whose server ends by itself has failed, and says so, and with what seed.
-func TestSoakOfAServerThatEnds(t *testing.T) {
-	t.Parallel()
-	cmd := harness(t, "soak", "--for", "1m", "--conns", "30", "--seed", "9", "--spawn", // whose first stop comes later than that
-		"timeout -s KILL 6 bin/ccomet serve --front {front} --admin {admin}")
-	out, err := cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "the server ended by itself") {
-		t.Errorf("%v: %s", err, out)
 	}
 }
 

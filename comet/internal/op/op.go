@@ -132,27 +132,22 @@ func (r *reader) object(o *Op, wrong *error) error {
 	return nil
 }
 
+// memberBits are the members that have a meaning.
+var memberBits = map[string]int{
+	"op":      hasOp,
+	"id":      hasID,
+	"cname":   hasCname,
+	"seq":     hasSeq,
+	"token":   hasToken,
+	"epoch":   hasEpoch,
+	"lost":    hasLost,
+	"content": hasContent,
+}
+
 // member notes a member's value, which is valid JSON.
 func (r *reader) member(o *Op, name string, value []byte, seen *int) error {
-	bit := 0
-	switch name {
-	case "op":
-		bit = hasOp
-	case "id":
-		bit = hasID
-	case "cname":
-		bit = hasCname
-	case "seq":
-		bit = hasSeq
-	case "token":
-		bit = hasToken
-	case "epoch":
-		bit = hasEpoch
-	case "lost":
-		bit = hasLost
-	case "content":
-		bit = hasContent
-	default:
+	bit := memberBits[name]
+	if bit == 0 {
 		return nil
 	}
 	if *seen&bit != 0 {

@@ -155,6 +155,13 @@ func (s *Settings) Check() (bad []*Bad) {
 			bad = append(bad, &Bad{n.name, fmt.Sprintf("is %d: want %d to %d", n.value, n.low, n.high)})
 		}
 	}
+	if s.WSDeflate && s.WSMaxMessage > comet.MaxWSDeflated {
+		bad = append(bad, &Bad{"ws-max-message", fmt.Sprintf("is %d: with --ws-deflate want 128 to %d", s.WSMaxMessage, comet.MaxWSDeflated)})
+	}
+	return append(append(bad, s.checkTimes()...), s.checkText()...)
+}
+
+func (s *Settings) checkTimes() (bad []*Bad) {
 	for _, t := range []struct {
 		name  string
 		value Seconds
@@ -171,9 +178,6 @@ func (s *Settings) Check() (bad []*Bad) {
 			bad = append(bad, &Bad{t.name, fmt.Sprintf("is %v: want 1s to %v", t.value, MaxTime)})
 		}
 	}
-	if s.WSDeflate && s.WSMaxMessage > comet.MaxWSDeflated {
-		bad = append(bad, &Bad{"ws-max-message", fmt.Sprintf("is %d: with --ws-deflate want 128 to %d", s.WSMaxMessage, comet.MaxWSDeflated)})
-	}
 	if s.RetryTime < 0 || s.RetryTime > Seconds(time.Hour) {
 		bad = append(bad, &Bad{"retry-time", fmt.Sprintf("is %v: want 0s to 1h", s.RetryTime)})
 	}
@@ -185,7 +189,7 @@ func (s *Settings) Check() (bad []*Bad) {
 			bad = append(bad, &Bad{t.name, fmt.Sprintf("is %v: want 0s to %v", t.value, MaxTime)})
 		}
 	}
-	return append(bad, s.checkText()...)
+	return bad
 }
 
 func (s *Settings) checkText() (bad []*Bad) {

@@ -1,0 +1,168 @@
+package comet
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/reactor"
+)
+
+type stage struct {
+	t   testing.TB
+	srv *Server
+	now time.Time
+}
+
+func newStage(t testing.TB, cfg Config) *stage {
+	t.Helper()
+	st := &stage{t: t, now: noon}
+	orDefault(&cfg.RetryTime, -1)
+	cfg.AdminHosts = append(cfg.AdminHosts, "h", "x") // what tests call it
+	cfg.Clock = func() time.Time { return st.now }
+	srv, err := newServer(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameLives(srv)
+	st.srv = srv
+	t.Cleanup(srv.abandon)
+	return st
+}
+
+// settle takes turns until nothing is under way: a mail brings another at the
+// most a few times.
+func (st *stage) settle() {
+	for range 6 {
+		for i := range st.srv.shards {
+			st.turn(i)
+		}
+	}
+}
+
+// until takes turns until something is done that needs another goroutine.
+func (st *stage) until(what string, done func() bool) {
+	st.t.Helper()
+	for limit := time.Now().Add(hangTimeout); !done(); runtime.Gosched() {
+		if st.settle(); time.Now().After(limit) {
+			st.t.Fatalf("never happened: %s", what)
+		}
+	}
+}
+
+func (st *stage) turn(loop int) {
+	st.t.Helper()
+	if err := st.srv.shards[loop].loop.Turn(0); err != nil {
+		st.t.Fatal(err)
+	}
+}
+
+// later moves the clock.
+func (st *stage) later(d time.Duration) {
+	st.t.Helper()
+	st.now = st.now.Add(d)
+	st.settle()
+}
+
+// homed returns a channel's name whose home is that loop.
+func (st *stage) homed(loop int) string {
+	for n := 0; ; n++ {
+		if cname := fmt.Sprintf("c%d", n); int(st.srv.homes.Of([]byte(cname))) == loop {
+			return cname
+		}
+	}
+}
+
+// player is a client of a stage.
+type player struct {
+	st    *stage
+	conn  reactor.Conn // the server's end
+	fd    int
+	ended bool
+	buf   []byte
+}
+
+func (st *stage) enter(loop int, side uint8) *player {
+	st.t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	s := st.srv.shards[loop]
+	var c reactor.Conn
+	if c, err = s.loop.Adopt(fds[0], side, nil); err != nil {
+		st.t.Fatal(err)
+	}
+	s.web.Opened(c)
+	p := &player{st: st, conn: c, fd: fds[1], buf: make([]byte, 256<<10)}
+	st.t.Cleanup(p.leave)
+	return p
+}
+
+func (p *player) leave() {
+	if p.fd >= 0 {
+		unix.Close(p.fd)
+		p.fd = -1
+	}
+}
+
+// half ends what the player sends, and goes on to read.
+func (p *player) half() {
+	if err := unix.Shutdown(p.fd, unix.SHUT_WR); err != nil {
+		p.st.t.Fatal(err)
+	}
+}
+
+// write sends, and leaves the turns to be taken.
+func (p *player) write(s string) {
+	p.st.t.Helper()
+	if n, err := unix.Write(p.fd, []byte(s)); n != len(s) {
+		p.st.t.Fatalf("wrote %d of %d bytes: %v", n, len(s), err)
+	}
+}
+
+func (p *player) send(s string) {
+	p.st.t.Helper()
+	p.write(s)
+	p.st.settle()
+}
+
+// take is what has come.
+func (p *player) take() string {
+	var got []byte
+	for {
+		n, err := unix.Read(p.fd, p.buf)
+		if err != nil || n == 0 {
+			p.ended = p.ended || err != unix.EAGAIN
+			return string(got)
+		}
+		got = append(got, p.buf[:n]...)
+	}
+}
+
+// body is what has come, without the head in front of it.
+func (p *player) body() string {
+	p.st.t.Helper()
+	got := p.take()
+	_, body, ok := strings.Cut(got, "\r\n\r\n")
+	if !ok {
+		p.st.t.Fatalf("no response in %q", got)
+	}
+	return body
+}
+
+// admin has the admin side of a loop do something, and returns the answer's body.
+func (st *stage) admin(loop int, target string) string {
+	st.t.Helper()
+	p := st.enter(loop, conn.Admin)
+	p.send(reqGet(1, target, closing))
+	body := p.body()
+	p.leave()
+	st.settle()
+	return body
+}
