@@ -81,9 +81,11 @@ func (k *sockets) open(c reactor.Conn) *socket {
 	if k.of == nil {
 		k.of = map[reactor.Conn]*socket{}
 	}
-	s := new(socket)
+	var s *socket
 	if n := len(k.idle); n > 0 {
 		s, k.idle = k.idle[n-1], k.idle[:n-1]
+	} else {
+		s = new(socket)
 	}
 	s.conn = c
 	k.of[c] = s

@@ -1,0 +1,121 @@
+package comet
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/httplite/websocket"
+)
+
+// An idle WebSocket takes the two records that an idle stream takes, whether it waits for a
+// channel or for none, and each further channel one. Nothing else is kept of it, also after
+// it has been used.
+func TestWebSocketTakesTwoRecords(t *testing.T) {
+	st := newStage(t, Config{Loops: 1, WSPublish: true, WSDeflate: true})
+	records := func(connections, subscribers int) {
+		t.Helper()
+		f := st.figures().Loops[0]
+		if got := [2]int{f.Slabs[slabConnection].Live, f.Slabs[slabSubscriber].Live}; got != [2]int{connections, subscribers} {
+			t.Errorf("%d records of connections, and of subscribers: want %d, %d", got, connections, subscribers)
+		}
+		if f.Sockets.Busy != 0 || f.Sockets.Bytes != 0 || f.Reactor.Held != 0 || f.Reactor.InputBytes != 0 {
+			t.Errorf("something is kept beside: %+v", f)
+		}
+	}
+	one := st.websocket(0, "/ws?cname=a&seq=1")
+	records(1, 1)
+	none := st.websocket(0, "/ws")
+	records(2, 2)
+	none.ask(`{"op":"sub","cname":"a"}`, `{"type":"ok","cname":"a","seq":1}`)
+	records(2, 2)
+	none.ask(`{"op":"sub","cname":"b"}`, `{"type":"ok","cname":"b","seq":1}`)
+	records(2, 3)
+	st.websocket(0, "/ws?cname=a&cname=b&cname=c&seq=1", "Sec-WebSocket-Extensions: permessage-deflate\r\n")
+	records(3, 6)
+	none.ask(`{"op":"unsub","cname":"a"}`, `{"type":"ok","cname":"a"}`)
+	records(3, 5)
+	text := clientFrame(websocket.Text, `{"op":"pub","cname":"a","content":"x","id":1}`)
+	one.send(text[:20])
+	if f := st.figures().Loops[0].Sockets; f.Busy != 1 {
+		t.Errorf("within a message: %+v", f)
+	}
+	one.send(text[20:])
+	one.expect(object("data", 1, "x"), `{"type":"ok","seq":1,"id":1}`)
+	for range 120 {
+		st.later(time.Second)
+		for _, p := range []*wsPlayer{one, none} {
+			if p.hear() == "ping" {
+				p.send(clientFrame(websocket.Pong, ""))
+			}
+		}
+	}
+	records(2, 2)
+}
+
+// A burst that comes in one turn leaves in one write, to each.
+func TestWebSocketBurst(t *testing.T) {
+	st := newStage(t, Config{Loops: 1, WSDeflate: true})
+	plain, packed := st.websocket(0, "/ws?cname=a&seq=1"), st.websocket(0, "/ws?cname=a&seq=1", "Sec-WebSocket-Extensions: permessage-deflate\r\n")
+	again := st.websocket(0, "/ws?cname=a&seq=1", "Sec-WebSocket-Extensions: permessage-deflate\r\n")
+	publisher := st.enter(0, conn.Admin)
+	before := st.srv.shards[0].loop.Stats().Writes
+	burst, want := "", []string{}
+	for n := range 50 {
+		content := fmt.Sprintf("%d %s", n, strings.Repeat("compressible ", 80))
+		burst += reqForm(1, "/push", "cname=a&content="+content)
+		want = append(want, object("data", n+1, content))
+	}
+	publisher.send(burst)
+	if n := st.srv.shards[0].loop.Stats().Writes - before; n != 4 { // the publisher's, too
+		t.Errorf("%d writes", n)
+	}
+	bytes := [3]int{}
+	for i, p := range []*wsPlayer{plain, packed, again} {
+		p.in = append(p.in, p.take()...)
+		bytes[i] = len(p.in)
+	}
+	if string(packed.in) != string(again.in) || bytes[1]*4 > bytes[0] {
+		t.Errorf("%d bytes are %d and %d when they are compressed", bytes[0], bytes[1], bytes[2])
+	}
+	for _, p := range []*wsPlayer{plain, packed, again} {
+		p.expect(want...)
+	}
+}
+
+// What a client publishes and hears costs the message and its content, and nothing else.
+func TestWebSocketPublishAllocatesOnlyTheMessage(t *testing.T) {
+	skipUnderRace(t)
+	st := newStage(t, Config{Loops: 1, WSPublish: true, WSRate: -1})
+	p := st.websocket(0, "/ws?cname=a&seq=1")
+	text, buf := []byte(clientFrame(websocket.Text, `{"op":"pub","cname":"a","content":"hello","id":1}`)), make([]byte, 4096)
+	got := 0
+	cycle := func() {
+		if _, err := unix.Write(p.fd, text); err != nil {
+			t.Fatal(err)
+		}
+		st.turn(0)
+		for {
+			n, err := unix.Read(p.fd, buf)
+			if err != nil {
+				return
+			}
+			got += n
+		}
+	}
+	for range 300 {
+		cycle()
+	}
+	if allocs := testing.AllocsPerRun(100, cycle); allocs > 2 {
+		t.Errorf("%v allocations", allocs)
+	}
+	if got < 400*60 {
+		t.Errorf("%d bytes came", got)
+	}
+	st.settle()
+	check(t, st.srv, true, "")
+}
