@@ -27,13 +27,14 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.hub.RunScans()                 // answers to a channel's home, by mail
 	s.hub.RunReplays()               // questions to channels' homes, by mail
 	s.TakeOwn()                      // messages for the pumps, lines, answers
+	s.web.RenderAnswers()            // to WebSockets, in front of the messages to them
 	more := s.hub.PumpSome()
 	s.web.FlushPipelines() // publishers hear of it: most messages have reached their subscribers
-	s.web.FlushSockets()   // and go on: questions and messages to channels' homes, by mail
 	if more {
 		s.Flush() // what concerns other loops does not wait for many writes either
 		s.hub.PumpRest()
 	}
+	s.web.FlushSockets() // what they ask next: questions and messages to channels' homes, by mail
 	s.web.Presence.Flush()
 	s.hub.ReportDeparted() // to the channels' homes, by mail
 	s.TakeOwn()            // channels that have no subscribers any more: leases, lines

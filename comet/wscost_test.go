@@ -45,7 +45,7 @@ func TestWebSocketTakesTwoRecords(t *testing.T) {
 		t.Errorf("within a message: %+v", f)
 	}
 	one.send(text[20:])
-	one.expect(object("data", 1, "x"), `{"type":"ok","seq":1,"id":1}`)
+	one.expect(`{"type":"ok","seq":1,"id":1}`, object("data", 1, "x"))
 	for range 120 {
 		st.later(time.Second)
 		for _, p := range []*wsPlayer{one, none} {
@@ -84,6 +84,26 @@ func TestWebSocketBurst(t *testing.T) {
 	}
 	for _, p := range []*wsPlayer{plain, packed, again} {
 		p.expect(want...)
+	}
+}
+
+// A client that hears what it publishes has the answers and the messages in one write.
+func TestWebSocketAnswersLeaveWithMessages(t *testing.T) {
+	st := newStage(t, Config{Loops: 1, WSPublish: true})
+	p := st.websocket(0, "/ws?cname=a&seq=1")
+	before := st.srv.shards[0].loop.Stats().Writes
+	var texts, want []string
+	for n := 1; n <= 20; n++ {
+		texts = append(texts, fmt.Sprintf(`{"op":"pub","cname":"a","content":%d,"id":%d}`, n, n))
+		want = append(want, fmt.Sprintf(`{"type":"ok","seq":%d,"id":%d}`, n, n))
+	}
+	for n := 1; n <= 20; n++ {
+		want = append(want, object("data", n, fmt.Sprint(n)))
+	}
+	p.text(texts...)
+	p.expect(want...)
+	if n := st.srv.shards[0].loop.Stats().Writes - before; n != 1 {
+		t.Errorf("%d writes", n)
 	}
 }
 

@@ -142,7 +142,7 @@ func TestWebSocketJoinRefused(t *testing.T) {
 	p.ask(`{"op":"sub","cname":"a","token":"x","id":1}`, strings.Replace(object("401", 0, "Token error"), "}", `,"id":1}`, 1))
 	check(t, st.srv, true, "")
 	p.ask(`{"op":"sub","cname":"a","token":"`+tokenOf("a", 1)+`","id":2}`, `{"type":"ok","cname":"a","seq":1,"id":2}`)
-	p.ask(`{"op":"pub","cname":"a","content":"x","id":3}`, object("data", 1, "x"), `{"type":"ok","seq":1,"id":3}`)
+	p.ask(`{"op":"pub","cname":"a","content":"x","id":3}`, `{"type":"ok","seq":1,"id":3}`, object("data", 1, "x"))
 	q.ask(`{"op":"sub","cname":"a","token":"`+tokenOf("a", 1)+`"}`, object("429", 0, "Too many subscribers"))
 	p.ask(`{"op":"sub","cname":"b","token":"`+tokenOf("b", 2)+`"}`, `{"type":"ok","cname":"b","seq":1}`)
 	p.ask(`{"op":"sub","cname":"c","token":"`+tokenOf("c", 3)+`","id":4}`, `{"type":"429","content":"too many channels on this connection: ws-max-channels is 2","id":4}`)

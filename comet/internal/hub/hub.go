@@ -52,6 +52,7 @@ type Hub struct {
 	Scans      []rosterScan
 	msgs       []*msg.Message
 	Batch      frame.Batch
+	Answering  int // WebSockets that TakeAnswers has something for
 	Tally      counters
 }
 
@@ -70,6 +71,8 @@ type Owner interface {
 	Answered(c reactor.Conn, last bool)
 	// CloseSocket ends a WebSocket with a Close frame, and has the hub let go of it (LetGo).
 	CloseSocket(c reactor.Conn, code websocket.Code, reason string)
+	// TakeAnswers are the answers to a WebSocket that are to be written: by the hub, from now on.
+	TakeAnswers(c reactor.Conn) []byte
 	// AnswerJoin makes an object the answer to the sub that a WebSocket waits for, and says
 	// whether it waits for any.
 	AnswerJoin(c reactor.Conn, object []byte, done bool) (answer []byte, asked bool)

@@ -44,6 +44,27 @@ func (h Sockets) openSocket(owner uint32, c reactor.Conn) {
 	}
 }
 
+// write writes messages to a subscriber, in one go with the answers that wait for its
+// connection: a client that publishes to a channel of its own has both.
+func (h Sockets) write(sub *Subscriber, messages []byte) (n int, err error) {
+	if h.Answering == 0 || !sub.socket() {
+		return h.loop.TryWriteAt(sub.Conn, messages)
+	}
+	c := h.loop.ConnAt(sub.Conn)
+	answers := h.web.TakeAnswers(c)
+	if len(answers) == 0 {
+		return h.loop.TryWriteAt(sub.Conn, messages)
+	}
+	h.Scratch = append(append(h.Scratch[:0], answers...), messages...)
+	if n, err = h.loop.TryWriteAt(sub.Conn, h.Scratch); err != nil {
+		return 0, err
+	}
+	if n < len(answers) {
+		return 0, h.loop.Write(c, answers[n:])
+	}
+	return n - len(answers), nil
+}
+
 // Joining says whether a channel's home has not answered yet.
 func (h Sockets) Joining(owner uint32) bool {
 	for i := owner; i != 0; i = h.following(i) {

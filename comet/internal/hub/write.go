@@ -21,7 +21,7 @@ func (h *Hub) writeOwn(p *pump, i uint32, from int) {
 // cursor names.
 func (h *Hub) writeBatch(i uint32, sub *Subscriber, b *frame.Batch, from int) {
 	start := b.Start(from)
-	n, err := h.loop.TryWriteAt(sub.Conn, b.Buf[start:])
+	n, err := h.Sockets().write(sub, b.Buf[start:])
 	switch {
 	case err != nil: // the loop reports it to Closed
 	case start+n < len(b.Buf):

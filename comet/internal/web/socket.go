@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"ccomet/comet/internal/conn"
@@ -121,12 +122,16 @@ func (w *Web) CloseSocket(c reactor.Conn, code websocket.Code, reason string) {
 
 // closeSocket ends a WebSocket with a Close frame, behind the answers that are there.
 func (w ws) closeSocket(c reactor.Conn, by int, code websocket.Code, reason string) {
-	w.sockets.counts.Closed[by][closeCode(code)]++
-	w.sockets.out = websocket.AppendClose(w.sockets.out, code, reason)
+	k := &w.sockets
+	k.counts.Closed[by][closeCode(code)]++
+	if rest := w.TakeAnswers(c); len(rest) > 0 {
+		k.out = slices.Insert(k.out, 0, rest...)
+	}
+	k.out = websocket.AppendClose(k.out, code, reason)
 	w.writeOut(c)
 	_, i := w.State(c)
 	w.hub.Sockets().LetGo(i)
-	w.sockets.drop(c)
+	k.drop(c)
 	stuck := w.loop.Blocked(c)
 	w.Finish(c)
 	if stuck { // it is counted as one that does not read: for that it is closed
@@ -220,6 +225,7 @@ func socketExpired(w *Web, i uint32, c reactor.Conn) {
 }
 
 func socketClosed(w *Web, i uint32, c reactor.Conn) {
+	w.TakeAnswers(c)
 	w.sockets.counts.Closed[byClient][closeCode(websocket.Abnormal)]++
 	w.sockets.drop(c)
 	w.hub.Closed(i, c)

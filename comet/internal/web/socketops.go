@@ -24,7 +24,8 @@ import (
 //     it have left them. The hub writes the answer to a sub (AnswerJoin), since the channel's
 //     messages follow it.
 //
-// The answers of a turn leave in one write when it ends (FlushSockets).
+// The answers of a turn leave in one write when it ends, if there are messages too with them
+// (RenderAnswers, FlushSockets).
 
 // takeText takes an operation; paced: it has not come too soon.
 func (w ws) takeText(c reactor.Conn, text []byte, paced bool) {
@@ -169,7 +170,47 @@ func (w ws) answerOp(m *mail.Mail) {
 	w.sockets.markReady(s)
 }
 
-// FlushSockets writes the answers that can be written.
+// RenderAnswers renders the answers that can be written. Those to a connection that is sent
+// messages in this turn leave with them (TakeAnswers).
+func (w *Web) RenderAnswers() {
+	for _, s := range w.sockets.ready {
+		if s.conn == 0 || w.loop.Blocked(s.conn) {
+			continue
+		}
+		n := 0
+		for ; n < len(s.ops) && s.ops[n].done && !s.ops[n].closes; n++ {
+			s.out = ws{w}.appendAnswer(s.out, &s.ops[n])
+		}
+		s.first += uint32(n)
+		s.ops = s.ops[:copy(s.ops, s.ops[n:])]
+		ws{w}.setAnswering(s, len(s.out) > 0)
+	}
+}
+
+// TakeAnswers returns the answers that are rendered for a connection, for them to be written.
+func (w *Web) TakeAnswers(c reactor.Conn) []byte {
+	s := w.sockets.of[c]
+	if s == nil || len(s.out) == 0 {
+		return nil
+	}
+	answers := s.out
+	s.out = s.out[:0]
+	ws{w}.setAnswering(s, false)
+	return answers
+}
+
+// setAnswering notes whether a connection has answers that are rendered and not written.
+func (w ws) setAnswering(s *socket, has bool) {
+	if has != s.answering {
+		if s.answering = has; has {
+			w.hub.Answering++
+		} else {
+			w.hub.Answering--
+		}
+	}
+}
+
+// FlushSockets writes the answers that are left, and goes on with what waited for them.
 func (w *Web) FlushSockets() {
 	k := &w.sockets
 	for n := 0; n < len(k.ready); n++ {
@@ -182,24 +223,16 @@ func (w *Web) FlushSockets() {
 	k.ready = pool.Emptied(k.ready)
 }
 
-// flushSocket writes the answers that are at the front of a connection's, and goes on with what
-// waited for them.
 func (w ws) flushSocket(s *socket) {
 	c, k := s.conn, &w.sockets
 	if w.loop.Blocked(c) {
 		return // goes on when it has drained
 	}
-	k.out = k.out[:0]
-	n := 0
-	for ; n < len(s.ops) && s.ops[n].done; n++ {
-		if s.ops[n].closes {
-			w.closeSocket(c, byClient, websocket.Code(s.ops[n].seq), "")
-			return
-		}
-		w.appendAnswer(&s.ops[n])
+	k.out = append(k.out[:0], w.TakeAnswers(c)...)
+	if len(s.ops) > 0 && s.ops[0].closes {
+		w.closeSocket(c, byClient, websocket.Code(s.ops[0].seq), "")
+		return
 	}
-	s.first += uint32(n)
-	s.ops = s.ops[:copy(s.ops, s.ops[n:])]
 	if len(s.ops) == 0 && s.waiting {
 		s.waiting = false
 		w.takeText(c, s.held, true)
@@ -217,21 +250,19 @@ func (w ws) flushSocket(s *socket) {
 }
 
 // appendAnswer appends the answer to an operation that was mailed, or was answered at once.
-func (w ws) appendAnswer(p *pendingOp) {
-	k := &w.sockets
+func (w ws) appendAnswer(dst []byte, p *pendingOp) []byte {
 	if p.text != "" {
-		k.out = append(websocket.Head{Op: websocket.Text, Final: true, Length: len(p.text)}.Append(k.out), p.text...)
-		return
+		return append(websocket.Head{Op: websocket.Text, Final: true, Length: len(p.text)}.Append(dst), p.text...)
 	}
 	object := w.Object[:0]
 	if p.code == mail.CodeOK {
 		object = append(strconv.AppendInt(append(object, `{"type":"ok","seq":`...), int64(p.seq), 10), '}')
 	} else {
 		w.totals.Refused.Add(1)
-		k.counts.Failed[p.kind]++
+		w.sockets.counts.Failed[p.kind]++
 		status, reason := w.cfg.refusal(p.code)
 		object = appendFailure(object, strconv.Itoa(status), reason)
 	}
 	w.Object = withID(object, p.id[:p.idLen])
-	k.out = websocket.AppendFrame(k.out, websocket.Text, w.Object)
+	return websocket.AppendFrame(dst, websocket.Text, w.Object)
 }

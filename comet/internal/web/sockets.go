@@ -18,13 +18,15 @@ type socket struct {
 	began    reactor.Tick // when its first byte came
 	kept     int          // bytes of it, as sockets.bytes has them
 
-	ops     []pendingOp // in the order in which they came, which is that of their answers
-	first   uint32      // the number of the first of them
-	held    []byte      // an operation that is taken when those before it have been answered
-	waiting bool        // there is one
-	joining bool        // the only operation is a sub, which its channel's home is to answer
-	ended   bool        // the client will send nothing more
-	listed  bool        // among those that have something to write
+	ops       []pendingOp // in the order in which they came, which is that of their answers
+	first     uint32      // the number of the first of them
+	held      []byte      // an operation that is taken when those before it have been answered
+	waiting   bool        // there is one
+	joining   bool        // the only operation is a sub, which its channel's home is to answer
+	ended     bool        // the client will send nothing more
+	listed    bool        // among those that have something to write
+	out       []byte      // answers that are rendered and not written
+	answering bool        // there are some
 }
 
 // pendingOp is an operation that waits for its answer, or for those before it.
@@ -40,7 +42,7 @@ type pendingOp struct {
 }
 
 // busy says whether operations are under way.
-func (s *socket) busy() bool { return len(s.ops) > 0 || s.waiting }
+func (s *socket) busy() bool { return len(s.ops) > 0 || s.waiting || s.answering }
 
 // takes says whether the next message may be taken.
 func (s *socket) takes() bool {
@@ -116,8 +118,8 @@ func (k *sockets) drop(c reactor.Conn) {
 	delete(k.of, c)
 	k.bytes -= s.kept
 	clear(s.ops)
-	fresh := socket{ops: s.ops[:0], held: s.held[:0], partial: websocket.Partial{Payload: s.partial.Payload[:0]}}
-	pool.Trimmed(&fresh.held, &fresh.partial.Payload)
+	fresh := socket{ops: s.ops[:0], held: s.held[:0], out: s.out[:0], partial: websocket.Partial{Payload: s.partial.Payload[:0]}}
+	pool.Trimmed(&fresh.held, &fresh.out, &fresh.partial.Payload)
 	if s.listed {
 		s.conn = 0 // the turn's end passes it over
 		return
