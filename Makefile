@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test check lint lint-here fmt bench bench-churn bench-siege bench-vm bench-report fuzz soak clean
+.PHONY: help run build test check lint lint-here fmt bench bench-targets bench-churn bench-siege bench-vm bench-report fuzz soak clean
 
 T ?= 30s
 OUT ?= bench/out
@@ -67,6 +67,9 @@ bench: build ## Measure this server on this machine (some 12 minutes)
 	bin/ccomet-bench idle --conns 18000
 	bin/ccomet-bench calls
 	@$(MAKE) --no-print-directory bench-report
+
+bench-targets: ## Build the push servers of other libraries that ccomet-bench measures beside: targets gws and nbio
+	go build -C bench/targets -o $(CURDIR)/bin/ ./push-gws ./push-nbio
 
 bench-siege: build ## Measure what hostile clients and stuck readers are to others (some 5 minutes; installs slowhttptest)
 	@.ci/prepare slowhttptest

@@ -81,13 +81,14 @@ type client struct {
 
 	subs      []subscriber      // by User, less one
 	carry     map[uint32][]byte // of a subscriber: the beginning of a line
-	dialled   int               // connections ever begun
-	todo      []uint32          // subscribers to connect
-	under     int               // connections under way
-	tell      bool              // say so when all are subscribed
-	expect    int64             // messages in all, to be told of; -1: none
-	told      [2]int64          // what was last said by "at"
-	backs     []backing         // refused, to be tried again
+	frames    frames
+	dialled   int       // connections ever begun
+	todo      []uint32  // subscribers to connect
+	under     int       // connections under way
+	tell      bool      // say so when all are subscribed
+	expect    int64     // messages in all, to be told of; -1: none
+	told      [2]int64  // what was last said by "at"
+	backs     []backing // refused, to be tried again
 	churn     float64
 	owed      float64   // connections that should have left, and have not
 	churned   time.Time // up to when that is counted
@@ -356,6 +357,7 @@ func (c *client) Closed(conn reactor.Conn, err error) {
 	left, was := sub.leaving, sub.ready
 	sub.conn, sub.leaving = 0, false
 	delete(c.carry, i)
+	delete(c.frames.begun, i)
 	if c.Transport.Cursor == target.NoCursor {
 		sub.next = 0 // what is published meanwhile is missed
 	}

@@ -7,6 +7,7 @@ import (
 
 	"ccomet/bench/target"
 	"ccomet/httplite"
+	"ccomet/httplite/websocket"
 	"ccomet/reactor"
 )
 
@@ -24,6 +25,9 @@ func (c *client) Received(conn reactor.Conn, p []byte) int {
 				return used
 			}
 			used += n
+		}
+		if c.Transport.WebSocket {
+			return used + c.readFrames(conn, i, sub, p[used:])
 		}
 		payload, n, done, err := sub.body.Next(p[used:])
 		if err != nil {
@@ -52,6 +56,14 @@ func (c *client) readHead(conn reactor.Conn, sub *subscriber, p []byte) int {
 		return 0
 	case n == 0:
 		return 0
+	case c.Transport.WebSocket:
+		if _, err = websocket.ReadAnswer(&c.head, target.WebSocketKey, nil, false); err != nil {
+			c.broken(conn, "handshake: %v", err)
+			return 0
+		}
+		sub.headed = true
+		c.subscribed(sub)
+		return n
 	case c.head.Status() == http.StatusNoContent, c.head.Status() == http.StatusNotModified:
 		if !c.Transport.Once {
 			c.broken(conn, "the server answered %d", c.head.Status())

@@ -49,6 +49,8 @@ type Transport struct {
 	Body    string   `toml:"body"`    // a Template; with one the request is a POST, else a GET
 	Once    bool     `toml:"once"`    // the response ends with a message, and the client asks again
 	Cursor  Cursor   `toml:"cursor"`  // how a client that comes back says where it was
+
+	WebSocket bool `toml:"websocket"` // the request is a handshake, and messages come in frames
 }
 
 // Cursor is a way to say which message is wanted next.
@@ -148,6 +150,9 @@ func (t *Target) check() error {
 		}
 		if !slices.Contains([]Cursor{NoCursor, ICometCursor, HeadersCursor}, tr.Cursor) {
 			return fmt.Errorf("transport.%s.cursor is %q: want %q, %q or none", name, tr.Cursor, ICometCursor, HeadersCursor)
+		}
+		if tr.WebSocket && (tr.Once || tr.Body != "" || tr.Cursor == HeadersCursor) {
+			return fmt.Errorf("transport.%s has websocket, and once, a body or the cursor %q, which a WebSocket has not", name, HeadersCursor)
 		}
 		if tr.Once && tr.Cursor == NoCursor {
 			return fmt.Errorf("transport.%s has once without a cursor: what is published between two polls would be lost", name)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"ccomet/httplite"
+	"ccomet/httplite/websocket"
 )
 
 // full is what a request may be filled in with.
@@ -152,6 +153,8 @@ func TestRefused(t *testing.T) {
 		{`[publish]`, "[publish]\nspeed = 1", "speed"},
 		{`label = "x"`, `label = 1`, "label"},
 		{`[publish]`, "once = true\n[publish]", "transport.stream has once without a cursor"},
+		{`[publish]`, "websocket = true\nonce = true\n[publish]", "transport.stream has websocket, and once, a body or the cursor"},
+		{`[publish]`, "websocket = true\nbody = \"x\"\n[publish]", "transport.stream has websocket, and once, a body"},
 		{`[publish]`, "cursor = \"x\"\n[publish]", `transport.stream.cursor is "x"`},
 		{`[publish]`, "[[file]]\nname = \"a/b\"\n[publish]", `file.name is "a/b"`},
 		{`[publish]`, "[[file]]\ntext = \"\"\n[publish]", `file.name is ""`},
@@ -260,6 +263,15 @@ func TestRequest(t *testing.T) {
 				t.Errorf("%q would close the connection", data)
 			}
 		}
+	}
+}
+
+// A WebSocket's request is a handshake that a server takes.
+func TestHandshake(t *testing.T) {
+	transport := &Transport{Path: "/ws?cname={channel}", Headers: []string{"Origin: http://localhost"}, WebSocket: true}
+	r := parseRequest(t, transport.Request().Append(nil, &full))
+	if _, err := websocket.ReadHandshake(r, nil); err != nil || string(r.Path()) != "/ws" || string(r.Header("Origin")) != "http://localhost" {
+		t.Errorf("%v: %s, Origin %q", err, r.Path(), r.Header("Origin"))
 	}
 }
 

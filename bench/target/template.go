@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ccomet/httplite"
+	"ccomet/httplite/websocket"
 )
 
 // Template is text with placeholders, taken apart once and filled in for each
@@ -128,6 +129,8 @@ type Request struct {
 	body    Template
 	hasBody bool
 	scratch []byte
+
+	handshake []byte // header lines
 }
 
 // Request compiles the request that subscribes.
@@ -136,8 +139,16 @@ func (t *Transport) Request() *Request {
 	if t.Body != "" {
 		method = "POST"
 	}
-	return compile(method, t.Path, t.Headers, t.Body)
+	r := compile(method, t.Path, t.Headers, t.Body)
+	if t.WebSocket {
+		r.handshake = websocket.AppendRequest(nil, WebSocketKey, nil, false)
+	}
+	return r
 }
+
+// WebSocketKey is that of all handshakes: it says nothing to a server, and answers
+// are checked with it.
+const WebSocketKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
 // Request compiles the request that publishes.
 func (p *Publish) Request() *Request {
@@ -162,6 +173,7 @@ func (r *Request) Append(dst []byte, v *Vars) []byte {
 			dst = append(h.Append(dst, v), "\r\n"...)
 		}
 	}
+	dst = append(dst, r.handshake...)
 	if r.hasBody {
 		r.scratch = r.body.Append(r.scratch[:0], v)
 		dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(r.scratch)))

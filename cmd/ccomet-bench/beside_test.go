@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -53,8 +54,37 @@ func TestOtherServers(t *testing.T) {
 				"hold --conns 20 --steps 1 --idle 0 --transport sse",
 				"channels --conns 20 --publishers 4 --publishes 200 --rounds 1 --transport poll",
 				"fanout --conns 20 --messages 8 --burst 4 --rounds 1 --transport stream",
+				"latency --conns 20 --publishes 40 --rate 500 --rounds 1 --transport ws",
 			} {
 				if out, err := harness(t, append(strings.Fields(args), "--target", name)...).CombinedOutput(); err != nil {
+					t.Errorf("%s: %v: %s", args, err, out)
+				}
+			}
+		})
+	}
+}
+
+// So are the push servers that are made of other libraries for WebSockets.
+func TestWebSocketTargets(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-C", "../../bench/targets", "-o", bin+"/", "./push-gws", "./push-nbio")
+	build.Env = append(os.Environ(), "GOPROXY=off")
+	if out, err := build.CombinedOutput(); strings.Contains(string(out), "module lookup disabled") {
+		t.Skipf("their modules are not here (make bench-targets fetches them): %s", out)
+	} else if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, name := range []string{"gws", "nbio"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, args := range []string{
+				"hold --conns 20 --steps 1 --idle 0",
+				"fanout --conns 20 --messages 8 --burst 4 --rounds 1",
+				"latency --conns 20 --publishes 40 --rate 500 --depth 4 --rounds 1",
+			} {
+				spawn := bin + "/push-" + name + " --listen {front}"
+				if out, err := harness(t, append(strings.Fields(args), "--target", name, "--spawn", spawn)...).CombinedOutput(); err != nil {
 					t.Errorf("%s: %v: %s", args, err, out)
 				}
 			}

@@ -15,7 +15,7 @@ import (
 // common are the flags of all measurements of a server.
 type common struct {
 	Target    string `default:"ccomet" placeholder:"NAME|FILE" help:"The server: ${targets}, or a TOML file that says how to use another."`
-	Transport string `placeholder:"NAME" help:"How clients wait, of the target's ways: stream, poll, sse. Default: the target's."`
+	Transport string `placeholder:"NAME" help:"How clients wait, of the target's ways: stream, poll, sse, ws. Default: the target's."`
 	Spawn     string `placeholder:"COMMAND" xor:"which" help:"Start the server with this; {front}, {admin}, {port} and {dir} are filled in. Default: the target's command."`
 	Running   bool   `xor:"which" help:"Measure the server that runs already, under the target's process name."`
 	PID       int    `placeholder:"N" xor:"which" help:"Measure the server that runs already, as this process."`
