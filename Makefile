@@ -11,7 +11,7 @@ CONNS ?= 200000
 MEMORY ?= $(if $(filter 1,$(shell echo $$(($(CONNS) > 250000)))),16G,5G)
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 run: build ## Build, and run the server with its demo pages; says what to open
 	@bin/ccomet serve --demo $(patsubst %,--ccomet 127.0.0.1:%,8081 8082 8083 8084 8085)
