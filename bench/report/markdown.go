@@ -15,19 +15,23 @@ func (p *page) markdown(w io.Writer) error {
 			b.WriteString("\n")
 		}
 		fmt.Fprintf(&b, "### %s\n", escape(s.Title))
-		for _, t := range s.Tables {
-			if !t.Detail {
-				t.markdown(&b)
-			}
-		}
-		b.WriteString("\n")
-		s.measured(&b)
+		s.markdown(&b)
 	}
 	if p.Emulated {
 		fmt.Fprintf(&b, "\n%s\n", emulatedLine)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (s section) markdown(b *strings.Builder) {
+	for _, t := range s.Tables {
+		if !t.Detail {
+			t.markdown(b)
+		}
+	}
+	b.WriteString("\n")
+	s.measured(b)
 }
 
 func (t table) markdown(b *strings.Builder) {
@@ -83,10 +87,17 @@ func markTexts(marks []mark) string {
 // common is said once.
 func (s section) measured(b *strings.Builder) {
 	where := func(r run) string {
-		if r.Machine == "" {
-			return r.Day
+		var parts []string
+		if r.Machine != "" {
+			parts = append(parts, "on "+r.Machine)
 		}
-		return strings.TrimSuffix("on "+r.Machine+", "+r.Day, ", ")
+		if r.Day != "" {
+			parts = append(parts, r.Day)
+		}
+		if r.Commit != "" {
+			parts = append(parts, "commit "+r.Commit)
+		}
+		return strings.Join(parts, ", ")
 	}
 	common := where(s.Runs[0])
 	for _, r := range s.Runs {

@@ -16,13 +16,14 @@ type run struct {
 	Command string
 	Server  string // the server's command, where the harness started it
 	Machine string
+	Commit  string
 	Facts   []fact
 }
 
 type fact struct{ Name, Text string }
 
 func newRun(e entry) run {
-	r := run{Name: e.Name, Marks: e.Marks, When: date(e.Started), Day: dates([]*result.Result{e.Result}), Command: oneLine(e.Command), Machine: machine(e.Machine)}
+	r := run{Name: e.Name, Marks: e.Marks, When: date(e.Started), Day: dates([]*result.Result{e.Result}), Command: oneLine(e.Command), Machine: machine(e.Machine), Commit: oneLine(e.Commit)}
 	add := func(name, text string) {
 		if text != "" {
 			r.Facts = append(r.Facts, fact{name, text})
@@ -32,6 +33,7 @@ func newRun(e entry) run {
 	r.Server = oneLine(s.Server)
 	add("Took", e.time(some(e.Seconds, seconds)))
 	add("Server", s.Target)
+	add("Commit", r.Commit)
 	add("Transport", s.Transport)
 	add("Channels", channelWords(s.Channels))
 	add("Connections", someWhole(int64(s.Connections)))

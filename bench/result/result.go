@@ -38,6 +38,7 @@ type Result struct {
 	Started     time.Time `json:"started"`
 	Seconds     float64   `json:"seconds"` // how long it took
 	Machine     Machine   `json:"machine"`
+	Commit      string    `json:"commit,omitempty"`      // of the harness, and of a ccomet that was built with it
 	Interrupted bool      `json:"interrupted,omitempty"` // ended before its time, with what it had
 	Setting     *Setting  `json:"setting,omitempty"`     // of all kinds but loop
 

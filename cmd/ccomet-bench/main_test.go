@@ -317,7 +317,17 @@ func TestReport(t *testing.T) {
 			t.Errorf("%s: %v, no %q in it", name, err, want)
 		}
 	}
-	if out, err := harness(t, "report", hold.Dir).CombinedOutput(); err == nil || !strings.Contains(string(out), "want --html, --svg or --markdown") {
+	document := filepath.Join(cmd.Dir, "document.md")
+	if err := os.WriteFile(document, []byte("Before.\n\n<!-- bench: hold -->\n<!-- bench end -->\n\nAfter.\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := harness(t, "report", "--update", document, filepath.Join(hold.Dir, "result.json")).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if data, err := os.ReadFile(document); err != nil || !strings.Contains(string(data), "\n| mine &amp; theirs |") || !strings.HasSuffix(string(data), "\nAfter.\n") {
+		t.Errorf("%v: %s", err, data)
+	}
+	if out, err := harness(t, "report", hold.Dir).CombinedOutput(); err == nil || !strings.Contains(string(out), "want --html, --svg, --markdown or --update") {
 		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -52,6 +52,9 @@ func typed() string {
 	return strings.Join(words, " ")
 }
 
+// commit is that of the tree the program was built from; the linker sets it.
+var commit string
+
 // save saves what there is of a result, and passes an error on.
 func (c *common) save(r *result.Result, err error) error { return save(c.JSON, r, err) }
 
@@ -59,6 +62,7 @@ func save(name string, r *result.Result, err error) error {
 	if r == nil || name == "" {
 		return err
 	}
+	r.Commit = commit
 	if failed := r.Save(name); err == nil {
 		err = failed
 	}

@@ -14,12 +14,13 @@ type reportCmd struct {
 	HTML     string   `placeholder:"FILE" help:"Write one page with everything in it."`
 	SVG      string   `placeholder:"DIR" help:"Write each plot as a file."`
 	Markdown string   `placeholder:"FILE" help:"Write tables for a README; - is standard output."`
+	Update   string   `placeholder:"FILE" help:"Put the tables into a Markdown document, where it has a place for each kind: a line <!-- bench: KIND -->, and a line <!-- bench end -->."`
 	Results  []string `arg:"" name:"result" help:"Saved results (--json). Those of the same kind are put side by side."`
 }
 
 func (c *reportCmd) Run() error {
-	if c.HTML == "" && c.SVG == "" && c.Markdown == "" {
-		return errors.New("nothing to write: want --html, --svg or --markdown")
+	if c.HTML == "" && c.SVG == "" && c.Markdown == "" && c.Update == "" {
+		return errors.New("nothing to write: want --html, --svg, --markdown or --update")
 	}
 	var results []*result.Result
 	for _, name := range c.Results {
@@ -44,10 +45,28 @@ func (c *reportCmd) Run() error {
 			return err
 		}
 	}
+	if c.Update != "" {
+		if err := update(c.Update, results); err != nil {
+			return fmt.Errorf("%s: %w", c.Update, err)
+		}
+		fmt.Fprintln(os.Stderr, "wrote", c.Update)
+	}
 	if c.Markdown == "" {
 		return nil
 	}
 	return write(c.Markdown, func(w io.Writer) error { return report.Markdown(w, results) })
+}
+
+func update(name string, results []*result.Result) error {
+	document, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	updated, err := report.Update(string(document), results)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, []byte(updated), 0o644)
 }
 
 // write writes a file; "-" is standard output.
