@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test check lint lint-here fmt bench bench-targets bench-churn bench-siege bench-vm bench-report fuzz soak clean
+.PHONY: help run build test check lint lint-here fmt bench bench-targets bench-results bench-churn bench-siege bench-vm bench-report fuzz soak clean
 
 T ?= 30s
 OUT ?= bench/out
@@ -18,6 +18,9 @@ run: build ## Build, and run the server with its demo pages; says what to open
 
 # What "ccomet version" tells where Go does not record the tag by itself.
 VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)
+
+# What results of measurements say they are of.
+COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 build: ## Build bin/ccomet
 	CGO_ENABLED=0 go build -ldflags '-X main.release=$(VERSION)' -o bin/ ./cmd/...
@@ -54,29 +57,40 @@ lint-here:
 fmt: ## Format all code
 	gofmt -w .
 
-bench: build ## Measure this server on this machine (some 12 minutes)
-	@.ci/prepare strace
+# The servers that are measured beside this one: those that are installed.
+NGINX_MODULES = /usr/lib/nginx/modules
+OTHERS ?= $(if $(wildcard $(NGINX_MODULES)/ngx_nchan_module.so),nchan) $(if $(wildcard $(NGINX_MODULES)/ngx_http_push_stream_module.so),pushstream)
+
+bench: build bench-targets ## Measure this server on this machine, and others beside it (some 20 minutes)
+	@.ci/prepare slowhttptest
 	@mkdir -p $(OUT)
-	bin/ccomet-bench hold --conns 18000 --json $(OUT)/hold-shared.json
-	bin/ccomet-bench hold --conns 18000 --channels own --json $(OUT)/hold-own.json
-	bin/ccomet-bench fanout --json $(OUT)/fanout.json
-	bin/ccomet-bench fanout --burst 50 --json $(OUT)/fanout-burst.json
-	bin/ccomet-bench channels --json $(OUT)/channels.json
+	bin/ccomet-bench compare $(OTHERS) --json $(OUT)/compare.json
+	bin/ccomet-bench compare gws nbio --transport ws --only sequential,fanout,connect --rounds 3 --label 'ccomet, WebSocket' --json $(OUT)/compare-ws.json
+	bin/ccomet-bench hold --conns 18000 --steps 6 --json $(OUT)/hold-shared.json
+	bin/ccomet-bench hold --conns 18000 --steps 6 --channels own --json $(OUT)/hold-own.json
+	bin/ccomet-bench fanout --messages 20 --rounds 5 --json $(OUT)/fanout.json
+	bin/ccomet-bench fanout --burst 50 --rounds 5 --json $(OUT)/fanout-burst.json
+	bin/ccomet-bench channels --rounds 3 --json $(OUT)/channels.json
+	bin/ccomet-bench latency --rounds 5 --json $(OUT)/latency.json
+	bin/ccomet-bench latency --rounds 5 --transport poll --json $(OUT)/latency-poll.json
 	bin/ccomet-bench storm --json $(OUT)/storm.json
-	bin/ccomet-bench loop --json $(OUT)/loop.json
-	bin/ccomet-bench idle --conns 18000
-	bin/ccomet-bench calls
-	@$(MAKE) --no-print-directory bench-report
+	bin/ccomet-bench loop --pairs 1000,3000,5000,7000,9000 --rounds 9 --json $(OUT)/loop.json
+	@$(MAKE) --no-print-directory bench-siege bench-report
 
 bench-targets: ## Build the push servers of other libraries that ccomet-bench measures beside: targets gws and nbio
 	go build -C bench/targets -o $(CURDIR)/bin/ ./push-gws ./push-nbio
 
-bench-siege: build ## Measure what hostile clients and stuck readers are to others (some 5 minutes; installs slowhttptest)
+bench-siege: build ## Measure what hostile clients and stuck readers are to others (some 3 minutes; installs slowhttptest)
 	@.ci/prepare slowhttptest
 	@mkdir -p $(OUT)
-	bin/ccomet-bench siege --conns 5000 --json $(OUT)/siege.json
-	bin/ccomet-bench fanout --stuck 1000 --rounds 5 --json $(OUT)/stuck.json
+	bin/ccomet-bench siege --conns 5000 --each 4s --rounds 2 --json $(OUT)/siege.json
+	bin/ccomet-bench fanout --stuck 1000 --messages 30 --rounds 3 --json $(OUT)/stuck.json
 	bin/ccomet-bench storm --accept-rate 2000 --json $(OUT)/storm-rate.json
+
+bench-results: ## Have bench/RESULTS.md and bench/results tell what "make bench" has measured
+	rm -f bench/results/*
+	cp $(OUT)/*.json bench/results/
+	bin/ccomet-bench report --svg bench/results --update bench/RESULTS.md bench/results/*.json
 
 bench-churn: build ## Measure memory while connections come and go, for 10 minutes
 	@mkdir -p $(OUT)
