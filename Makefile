@@ -65,7 +65,7 @@ bench: build bench-targets ## Measure this server on this machine, and others be
 	@.ci/prepare slowhttptest
 	@mkdir -p $(OUT)
 	bin/ccomet-bench compare $(OTHERS) --json $(OUT)/compare.json
-	bin/ccomet-bench compare gws nbio --transport ws --only sequential,fanout,connect --rounds 3 --label 'ccomet, WebSocket' --json $(OUT)/compare-ws.json
+	bin/ccomet-bench compare gws nbio --transport ws --only sequential,fanout,connect --rounds 3 --label 'ccomet, WebSocket' --json $(OUT)/websocket.json
 	bin/ccomet-bench hold --conns 18000 --steps 6 --json $(OUT)/hold-shared.json
 	bin/ccomet-bench hold --conns 18000 --steps 6 --channels own --json $(OUT)/hold-own.json
 	bin/ccomet-bench fanout --messages 20 --rounds 5 --json $(OUT)/fanout.json

@@ -67,7 +67,7 @@ var compareGroups = []compareGroup{
 			[]turnFigure{turnCPU}},
 	}},
 	{rows: []loadRow{
-		{"fanout", words("message to %s streams: a delivery"), load{publishes: 8, burst: 1}, 1, 1.8,
+		{"fanout", words("message to %s streams: a delivery"), load{publishes: 12, burst: 1}, 1, 2.7,
 			[]turnFigure{turnCPU, turnUser}},
 	}},
 }

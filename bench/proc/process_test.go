@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -153,6 +154,7 @@ func TestCPUAndWrites(t *testing.T) {
 }
 
 func TestPeak(t *testing.T) {
+	debug.FreeOSMemory() // what the heap has left of earlier tests would be touched again
 	self := Process(os.Getpid())
 	if err := self.ResetPeak(); err != nil {
 		t.Fatal(err)

@@ -44,7 +44,10 @@ func compareRow(e entry, r result.CompareRow) row {
 	}
 	out := row{Name: oneLine(r.Figure)}
 	for i := range contestants {
-		cell := with(some(of(r.Medians, i), digits), oneLine(r.Unit))
+		cell := ""
+		if i < len(r.Values) && len(r.Values[i]) > 0 { // 0 is a figure too
+			cell = with(digits(of(r.Medians, i)), oneLine(r.Unit))
+		}
 		if to := times(of(r.ToBare, i)); i > 0 && cell != "" && to != "" {
 			cell += " (" + to + ")"
 		}

@@ -14,7 +14,7 @@ type compareCmd struct {
 	Target    string   `default:"ccomet" placeholder:"NAME|FILE" help:"The server that they are beside, in the same form."`
 	Spawn     string   `placeholder:"COMMAND" help:"Start that one with this; {front}, {admin}, {port} and {dir} are filled in. Default: the target's command."`
 	Transport string   `placeholder:"NAME" help:"For what is not a long poll. Default: stream."`
-	Rounds    int      `default:"6" placeholder:"N" help:"Rounds of all, in turn. Six take some 4 minutes for each server, the bare program and ccomet included."`
+	Rounds    int      `default:"6" placeholder:"N" help:"Rounds of all, in turn. Six take some 2 minutes for each server, and as much for the bare program."`
 	Only      []string `placeholder:"ROW" help:"Only these: ${rows}."`
 	Conns     int      `default:"10000" placeholder:"N" help:"Connections; half as many more where they connect at once."`
 	Size      int      `default:"64" placeholder:"BYTES" help:"Bytes of a message's content."`
