@@ -58,7 +58,8 @@ type Config struct {
 	// for is not opened. They are the server's from New on, which closes those that no
 	// address is for. Default none.
 	Sockets []Sockets
-	// Loops is the number of event loops. Default one a CPU, at most MaxLoops.
+	// Loops is the number of event loops. Default one a CPU, at most MaxLoops: where there
+	// is little to do, those that sleep are not woken for what others can do as well.
 	Loops int
 
 	// Auth says which clients may subscribe. Default AuthNone.

@@ -3,6 +3,7 @@ package reactor
 import (
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +22,8 @@ const (
 )
 
 // Loop is an epoll event loop: one goroutine with its own descriptors, records,
-// timers and buffers, and no lock. See Handler for what it tells, Conn for what
-// can be done. Of its methods only Wake, Stop and Stats may be called from
+// timers and buffers, and no lock on any of them. See Handler for what it tells, Conn for
+// what can be done. Of its methods only Wake, WakeOrTurn, Stop and Stats may be called from
 // other goroutines.
 type Loop struct {
 	cfg          Config
@@ -55,6 +56,10 @@ type Loop struct {
 	stats        counters
 	writes       int64   // not yet in stats
 	tally        Figures // for the loop's goroutine alone: see Figures
+
+	owner sync.Mutex // held by the goroutine that turns the loop: see lend.go
+	until time.Time  // when its goroutine wakes by itself; zero: it does not
+	lent  bool
 
 	asleep  atomic.Uint32 // about to wait, or waiting
 	woken   atomic.Uint32 // a turn is wanted
@@ -97,6 +102,7 @@ func NewLoop(h Handler, cfg Config) (*Loop, error) {
 func newLoop(h Handler, cfg Config) *Loop {
 	cfg.fill()
 	l := &Loop{cfg: cfg, handler: h, in: make([]byte, inputSize), held: make([]held, 1), reserve: -1, sleep: -1}
+	l.owner.Lock() // whoever opens the loop has it, until it turns
 	l.now = cfg.Clock()
 	l.start = l.now
 	l.wheel = NewWheel(0, func(i uint32) *Timer { return &l.conns.At(i).timer })
@@ -136,6 +142,8 @@ func (l *Loop) Stats() Stats {
 
 // Run turns until Stop is called, then closes the loop and everything in it.
 func (l *Loop) Run() error {
+	running.Add(1)
+	defer running.Add(-1)
 	for !l.stopped.Load() {
 		if err := l.Turn(-1); err != nil {
 			l.Release()
@@ -178,7 +186,7 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	if l.stats.turns.Load() > 0 {
 		l.tally.TurnTimes.add(began.Sub(l.now))
 	}
-	events, err := l.wait(l.waitTime(timeout, began))
+	events, err := l.wait(l.waitTime(timeout, began), began)
 	if err != nil {
 		return err
 	}
@@ -201,6 +209,12 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	}
 	l.expire()
 	l.tellSignals()
+	l.endTurn()
+	return nil
+}
+
+// endTurn is what ends a turn, in which nothing but mail may have come.
+func (l *Loop) endTurn() {
 	for {
 		l.sleep = l.handler.TurnEnded(l.now)
 		if !l.reap(nil) {
@@ -209,7 +223,6 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	}
 	l.stats.writes.Add(l.writes)
 	l.writes = 0
-	return nil
 }
 
 // waitTime is how long the next wait, which begins now, may take.
@@ -231,13 +244,25 @@ func (l *Loop) waitTime(timeout time.Duration, now time.Time) time.Duration {
 }
 
 // wait sleeps without missing a Wake: one that comes before asleep is set is
-// seen in woken, one that comes after writes the eventfd.
-func (l *Loop) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
+// seen in woken, one that comes after writes the eventfd, or takes the loop (lend.go).
+func (l *Loop) wait(timeout time.Duration, now time.Time) ([]unix.EpollEvent, error) {
 	l.asleep.Store(1)
 	if l.woken.Load() != 0 {
 		timeout = 0
 	}
+	if timeout == 0 {
+		l.asleep.Store(0) // a turn follows at once
+		events, err := l.poller.wait(0)
+		l.woken.Store(0)
+		return events, err
+	}
+	l.until = time.Time{}
+	if timeout > 0 {
+		l.until = now.Add(timeout)
+	}
+	l.owner.Unlock()
 	events, err := l.poller.wait(timeout)
+	l.owner.Lock()
 	l.asleep.Store(0)
 	l.woken.Store(0) // before a mailbox is drained: what is posted from here on wakes again
 	return events, err

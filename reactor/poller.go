@@ -2,6 +2,9 @@ package reactor
 
 import (
 	"math"
+	"runtime"
+	"sync/atomic"
+
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +27,8 @@ type poller struct {
 	fd     int
 	wakeFd int
 	events []unix.EpollEvent
-	busy   bool // the last wait was a short one
+	busy   bool      // the last waits were short ones
+	quiet  time.Time // since when waits have brought nothing; zero: the last has
 }
 
 func (p *poller) open(batch int) error {
@@ -75,24 +79,32 @@ func (p *poller) ctl(op int, fd int32, key uint64, mask uint32) error {
 	return nil
 }
 
-// shortWait is how long a busy loop waits past the scheduler.
-const shortWait = 2 * time.Millisecond
+const (
+	shortWait = 2 * time.Millisecond   // how long a busy loop waits past the scheduler, whatever else there is to run
+	patience  = 150 * time.Millisecond // and where there is a processor for that; then it is not busy any more
+)
 
 // wait fills p.events. timeout is rounded up to whole milliseconds; negative
 // waits for ever.
 //
-// A call that the scheduler knows of costs a busy loop more than the call: the
-// processor is taken away from a goroutine that is in one for 20 µs, threads
-// are woken to use it, and it has to be got back. So a loop whose last wait
-// was short waits the first moments without telling it. A loop that little
-// happens to waits as the scheduler would have it, which then leaves the
-// machine alone.
+// A call that the scheduler knows of costs far more than the call where it takes some
+// time: the processor is taken away from the goroutine, which has to get one again, and
+// the runtime's monitor thread, which does that, then looks every 20 µs for some time
+// whether there is more of it. So a loop whose last wait was short waits without telling
+// the scheduler, which interrupts it every 10 ms. A loop that little happens to waits as
+// the scheduler would have it, which then leaves the machine alone.
 func (p *poller) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 	if timeout < 0 || timeout > math.MaxInt32*time.Millisecond {
 		timeout = math.MaxInt32 * time.Millisecond
 	}
 	if p.busy || timeout == 0 {
 		n, errno := sysEpollWait(p.fd, p.events, millis(min(timeout, shortWait)), false)
+		if n == 0 && timeout > shortWait && spareProcessor() {
+			timeout -= shortWait
+			n, errno = sysEpollWait(p.fd, p.events, millis(min(timeout, patience)), false)
+			p.stayBusy(n > 0)
+			return p.result(n, errno)
+		}
 		if n != 0 || errno != 0 || timeout <= shortWait {
 			return p.result(n, errno)
 		}
@@ -100,9 +112,28 @@ func (p *poller) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 	}
 	began := time.Now()
 	n, errno := sysEpollWait(p.fd, p.events, millis(timeout), true)
-	p.busy = time.Since(began) < shortWait
+	p.busy = time.Since(began) < patience
 	return p.result(n, errno)
 }
+
+// stayBusy notes whether a wait has brought anything. A loop is busy until none has for
+// as long as its patience.
+func (p *poller) stayBusy(some bool) {
+	switch now := time.Now(); {
+	case some:
+		p.quiet = time.Time{}
+	case p.quiet.IsZero():
+		p.quiet = now
+	case now.Sub(p.quiet) >= patience:
+		p.quiet, p.busy = time.Time{}, false
+	}
+}
+
+// running counts the loops of the process that run on goroutines of their own.
+var running atomic.Int32
+
+// spareProcessor says whether goroutines have a processor where all loops keep one.
+func spareProcessor() bool { return runtime.GOMAXPROCS(0) > int(running.Load()) }
 
 func millis(d time.Duration) uintptr { return uintptr((d + time.Millisecond - 1) / time.Millisecond) }
 

@@ -49,7 +49,12 @@ func (p *Mailer) SendAll(m Mail) {
 	}
 }
 
-// Flush sends what is queued for other loops.
+// fewMails is how many mails a loop that sleeps is not woken for: this loop takes the turn.
+// What is more takes longer than waking, and may as well be done meanwhile.
+const fewMails = 64
+
+// Flush sends what is queued for other loops. Of those that sleep, the turns that the mail
+// brings are taken here, if it is little.
 func (p *Mailer) Flush() {
 	for to := range p.Out {
 		if to == int(p.Id) || len(p.Out[to]) == 0 {
@@ -57,8 +62,15 @@ func (p *Mailer) Flush() {
 		}
 		p.all[to].waiting.Add(int64(p.sent[to])) // first, so that it is not taken off before
 		p.sent[to] = 0
-		p.all[to].Inbox.Post(p.Out[to]...)
+		few := len(p.Out[to]) <= fewMails
+		inbox := p.all[to].Inbox
+		inbox.Add(p.Out[to]...)
 		p.Out[to] = pool.Emptied(p.Out[to])
+		if few {
+			inbox.Loop().WakeOrTurn()
+		} else {
+			inbox.Loop().Wake()
+		}
 	}
 }
 
