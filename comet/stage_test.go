@@ -13,6 +13,7 @@ import (
 	"ccomet/reactor"
 )
 
+// stage drives a server without listeners turn by turn, whose clients are players.
 type stage struct {
 	t   testing.TB
 	srv *Server

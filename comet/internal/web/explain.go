@@ -51,7 +51,7 @@ func (w *Web) ExplainedTo(m *mail.Mail) {
 	to := m.ReplyTo()
 	switch m.Code {
 	case mail.CodeNone:
-		w.resolve(to, 404, frame.TypeText, []byte("no such channel: nobody waits for it, and nothing was published to it or signed for it that still lasts\n"))
+		w.resolve(to, 404, frame.TypeText, []byte("no such channel: no client waits for it, and it has no messages and no sign that still last\n"))
 	case mail.CodeBusy:
 		w.totals.Refused.Add(1)
 		w.resolve(to, 503, frame.TypeText, []byte("too many explanations are under way: at most "+strconv.Itoa(broker.MaxExplanations)+" of one loop's channels\n"))
