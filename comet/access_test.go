@@ -47,8 +47,8 @@ func denied(peer string, more ...string) string {
 // forwardedBy is a header line of a proxy.
 func forwardedBy(list string) string { return "X-Forwarded-For: " + list + "\r\n" }
 
-// Who is denied hears it on every path of the side, known or not, with every
-// method, and nothing is done for him.
+// A client that is denied is told on every path of the side, known or not, with every
+// method, and nothing is done for it.
 func TestDeniedEverywhere(t *testing.T) {
 	srv := startWire(t, Config{Loops: 2, AdminAllow: []string{"127.0.0.1"}, FrontDeny: []string{"127.0.0."}, FrontAllow: []string{"all"}})
 	for side, address := range []string{srv.front[0], srv.Server.admin[0]} {
@@ -85,7 +85,7 @@ func TestDeniedEverywhere(t *testing.T) {
 	srv.ask("/close?cname=a")
 }
 
-// The connection of who is denied goes on, as with other refusals, and each of
+// The connection of a client that is denied goes on, as with other refusals, and each of
 // its requests is answered.
 func TestDeniedGoesOn(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, AdminAllow: []string{"127.0.0.1"}})
@@ -102,7 +102,7 @@ func TestDeniedGoesOn(t *testing.T) {
 	}
 }
 
-// The body of who is denied is not waited for, nor asked for.
+// The body of a client that is denied is not waited for, nor asked for.
 func TestDeniedBeforeTheBody(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, AdminAllow: []string{"127.0.0.1"}})
 	for _, lines := range []string{"Content-Length: 9\r\n", "Transfer-Encoding: chunked\r\n", "Expect: 100-continue\r\nContent-Length: 9\r\n"} {
@@ -224,7 +224,7 @@ func TestForwardedSubscribers(t *testing.T) {
 	srv.ask("/close?cname=a")
 }
 
-// Without rules nobody is looked at; with them it costs no allocation, whatever
+// Without rules no client is looked at; with them it costs no allocation, whatever
 // the verdict.
 func TestAccessDoesNotAllocate(t *testing.T) {
 	skipUnderRace(t)
@@ -292,7 +292,7 @@ func TestBadAccess(t *testing.T) {
 	}
 }
 
-// Rules by which nobody may come are told in the log.
+// Rules that admit no client are told in the log.
 func TestNobodyMayCome(t *testing.T) {
 	for _, test := range []struct {
 		cfg  Config

@@ -188,8 +188,8 @@ func TestUnfitRequests(t *testing.T) {
 	}
 }
 
-// Who asks for a tunnel and does not wait for the answer sends bytes of somebody
-// else's, which are not to be served as his own requests.
+// A client that asks for a tunnel and does not wait for the answer sends another's
+// bytes, which are not to be served as its own requests.
 func TestNoTunnel(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
 	for side, through := range []string{reqGet(1, ping), reqGet(1, "/push?cname=a&content=smuggled")} {
@@ -298,7 +298,7 @@ func TestExpectContinue(t *testing.T) {
 	same(t, c.rest(), answer(ok200, asJSON, done, closing))
 }
 
-// Whoever vanishes is forgotten at once: the clock stands still here.
+// A client that vanishes is forgotten at once: the clock stands still here.
 func TestVanishing(t *testing.T) {
 	vanish := map[string]func(*wireConn){
 		"FIN":        func(c *wireConn) { c.Close() },

@@ -29,7 +29,7 @@ func (st *stage) ccDo(loop int, target string) string {
 	return p.body()
 }
 
-// Whoever comes under a name takes the place of who had come under it before,
+// A client that comes under a name takes the place of one that came under it before,
 // whose connection is closed without a word, a moment later: so two of one name do
 // not drive each other out as fast as they can. Whichever loops they are on.
 func TestCCometReplacement(t *testing.T) {
@@ -60,7 +60,7 @@ func TestCCometReplacement(t *testing.T) {
 	}
 }
 
-// The same name on another channel is somebody else.
+// The same name on another channel is another client.
 func TestCCometNamesAreOfTheirChannel(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	first := st.ccWait(0, "v", 0)
@@ -72,7 +72,7 @@ func TestCCometNamesAreOfTheirChannel(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// Who is answered at once takes the place, too: nobody waits twice.
+// A client that is answered at once takes the place, too: none waits twice.
 func TestCCometReplacementThatIsAnsweredAtOnce(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	st.ccDo(0, ccPublish("x0"))
@@ -111,7 +111,7 @@ func TestCCometReplacementOfWhoAsksAgain(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// A SIGN comes alone to all who wait, on all loops. Of a SIGN and a message in the
+// A SIGN comes alone to all that wait, on all loops. Of a SIGN and a message in the
 // same turn, what came first is had first, and the message in any case.
 func TestCCometSignIsAlone(t *testing.T) {
 	sign, publish := reqGet(1, ccSign), reqGet(1, ccPublish("x0"))
@@ -143,7 +143,7 @@ func TestCCometSignIsAlone(t *testing.T) {
 	}
 }
 
-// Two who sign in at once: those who waited hear of one, and who came in between
+// Two that sign in at once: clients that waited hear of one, and one that came in between
 // of the other.
 func TestCCometSignsInOneTurn(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
@@ -161,8 +161,8 @@ func TestCCometSignsInOneTurn(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// A long delivery of a SIGN does not keep anybody else waiting, and reaches
-// everybody, and whoever comes meanwhile is not told.
+// A long delivery of a SIGN does not keep other clients waiting, and reaches
+// all, and a client that comes meanwhile is not told.
 func TestCCometLongSign(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
@@ -237,7 +237,7 @@ func comeBack(st *stage, seqids []int, signed bool) {
 	for _, p := range waiting {
 		same(st.t, p.body(), "f('["+ccMessage("MSG", "y", "u", 7)+"]')")
 	}
-	// Who was not there is given it, too.
+	// A client that was not there is given it, too.
 	same(st.t, st.ccWait(0, "w", 7).body(), "f('["+ccMessage("MSG", "y", "u", 7)+"]')")
 	check(st.t.(*testing.T), st.srv, true, "")
 }
@@ -254,7 +254,7 @@ func TestCCometBurst(t *testing.T) {
 }
 
 // A backend that is quicker than the clients, after a restart or when a channel has
-// been gone: nobody is told that his number is none while the channel is young.
+// been gone: no client is told that its number is none while the channel is young.
 func TestCCometPublishBeforeClientsComeBack(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, ChannelTimeout: time.Hour})
 	st.ccDo(0, ccPublish("x0"))
@@ -269,7 +269,7 @@ func TestCCometPublishBeforeClientsComeBack(t *testing.T) {
 	same(t, late.body(), ccBeyond)
 	next := st.ccWait(0, "next", 1)
 	same(t, next.take(), "")
-	// Nor does it become young again: what it has is no news to anybody.
+	// Nor does it become young again: what it has is no news to any client.
 	for minutes := range 260 {
 		st.later(time.Minute)
 		p := st.ccWait(0, fmt.Sprint("v", minutes), 2)

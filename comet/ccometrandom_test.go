@@ -195,7 +195,7 @@ func (l *lobby) watch() {
 	}
 }
 
-// hear takes what everybody has been sent.
+// hear takes what all clients have been sent.
 func (l *lobby) hear() {
 	l.watch()
 	for _, e := range l.talkers {

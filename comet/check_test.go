@@ -125,7 +125,7 @@ func (c *checker) roster(loop uint8, r *hub.AuditedRoster) {
 }
 
 // sessions checks that at rest every subscriber of CComet's dialect has a session of its
-// own, and nobody else has one.
+// own, and no other subscriber has one.
 func (c *checker) sessions() {
 	c.t.Helper()
 	for home, a := range c.brokers {

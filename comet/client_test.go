@@ -70,7 +70,7 @@ type wireServer struct {
 	admin *wireConn  // a connection for what a test asks by the way
 }
 
-// startWire runs a server until the test ends, by when everybody must have been
+// startWire runs a server until the test ends, by when all clients must have been
 // forgotten. Where the test does not say, it listens on 127.0.0.1.
 func startWire(t testing.TB, cfg Config) *wireServer {
 	t.Helper()

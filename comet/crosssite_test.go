@@ -12,7 +12,7 @@ import (
 )
 
 // A web page does not publish, nor ask anything else of the admin side, whether that is
-// found on its own side or on the front side; whoever is no page does.
+// found on its own side or on the front side; a client that is no page does.
 func TestPagesMayNotPublish(t *testing.T) {
 	const cross, own = "Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-origin\r\n"
 	named := []string{"https://admin.example"}

@@ -221,7 +221,7 @@ func TestDrainIsNotPutOff(t *testing.T) {
 	}
 }
 
-// TestDrainOfStuckReaders: who does not read is cut, and nothing is written into
+// TestDrainOfStuckReaders: a client that does not read is cut, and nothing is written into
 // the middle of its message.
 func TestDrainOfStuckReaders(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})

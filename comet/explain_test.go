@@ -158,7 +158,7 @@ func TestExplainLoops(t *testing.T) {
 }
 
 // A reader that does not keep up is shown to be behind, by how much, and when it
-// will be cut; who is beside it is not.
+// will be cut; the client beside it is not.
 func TestExplainStuck(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2})
 	cname, s := "a", h.srv.shards[1]
@@ -263,7 +263,7 @@ func TestExplainMany(t *testing.T) {
 	left, turns := 0, 0
 	for h.turn(s); len(s.hub.Scans) > 0; turns++ {
 		before := s.hub.Scans[0].Count
-		// Who comes next in the walk goes, and others with him; and somebody comes.
+		// The next in the scan goes, and others with it; and one comes.
 		for _, e := range ends {
 			if e.fd >= 0 && (s.hub.Subs.At(s.hub.Scans[0].At).Conn == e.conn.Index() || e.conn.Index()%97 == uint32(turns)) {
 				e.close()
@@ -272,7 +272,7 @@ func TestExplainMany(t *testing.T) {
 		}
 		h.connect(s, conn.Front, 0).get("/stream?cname=a&seq=1")
 		h.turn(s)
-		if len(s.hub.Scans) > 0 && s.hub.Scans[0].Count-before > 2*broker.ScanBudget { // those who went bring its end twice
+		if len(s.hub.Scans) > 0 && s.hub.Scans[0].Count-before > 2*broker.ScanBudget { // clients that went bring its end twice
 			t.Fatalf("%d in one turn", s.hub.Scans[0].Count-before)
 		}
 	}

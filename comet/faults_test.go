@@ -40,7 +40,7 @@ func descriptors(t *testing.T) int {
 	return len(names)
 }
 
-// Under faults that nobody has to notice, clients notice none.
+// Under mild faults, clients notice none.
 func TestRandomOperationsMildFaults(t *testing.T) {
 	seeded(t, func(t *testing.T, seed uint64) {
 		f := newFaults(t, seed)
@@ -63,8 +63,8 @@ func TestRandomCCometMildFaults(t *testing.T) {
 
 // Where connections are lost and memory is out now and then, whom that does not
 // meet notices nothing, and whom it meets is cut or refused, and can come back:
-// nobody misses a message without a word, or gets one twice, and nothing is kept
-// of those who are gone.
+// no client misses a message without a word, or gets one twice, and nothing is kept
+// of those that are gone.
 func TestRandomOperationsSevereFaults(t *testing.T) {
 	met := map[string]int{}
 	seeded(t, func(t *testing.T, seed uint64) {
@@ -118,7 +118,7 @@ func (w *world) lost(fd int) {
 	}
 }
 
-// While the kernel has no memory for records, whoever comes is refused with the
+// While the kernel has no memory for records, a client that comes is refused with the
 // reason, all others are served, and afterwards there is no trace of it.
 func TestOutOfMemoryFaults(t *testing.T) {
 	var out atomic.Bool

@@ -21,7 +21,7 @@ func (st *stage) figures() Figures {
 	return st.srv.collect(over(), answers, asked)
 }
 
-// over is when nobody waits any more.
+// over is when no client waits any more.
 func over() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -132,8 +132,8 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-// Who wants messages that are not kept any more has lost them, whether it is told
-// or not; who is given what it wants has not.
+// A client that wants messages that are not kept any more has lost them, whether it is told
+// or not; one that is given what it wants has not.
 func TestLostMessages(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, ChannelBufferSize: 3})
 	cname := st.homed(1)
@@ -240,7 +240,7 @@ func TestFiguresOfLimits(t *testing.T) {
 }
 
 // A loop that does not answer is told of as far as it can be, and asked once,
-// however often somebody tries.
+// however often it is tried.
 func TestFiguresOfAStuckLoop(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	st.settle()
@@ -252,7 +252,7 @@ func TestFiguresOfAStuckLoop(t *testing.T) {
 			t.Fatalf("%+v", f)
 		}
 	}
-	f := st.figures() // it goes on, and is late for those who have waited
+	f := st.figures() // it goes on, and is late for those that have waited
 	if here, stuck := f.Loops[0], f.Loops[1]; !here.Answered || stuck.Mailbox != 0 {
 		t.Fatalf("%+v", f)
 	}

@@ -172,7 +172,7 @@ func TestTooManyHandlers(t *testing.T) {
 	}
 }
 
-// A long answer goes to who reads it at his own pace, and counts until it is gone.
+// A long answer goes to a client at its own pace, and counts until it is gone.
 func TestLongHandled(t *testing.T) {
 	body := bytes.Repeat([]byte("0123456789abcdef"), web.MaxHandled/16)
 	srv := startWire(t, Config{Loops: 1, MaxHeldBytes: 1, Handlers: map[string]http.Handler{
@@ -191,7 +191,7 @@ func TestLongHandled(t *testing.T) {
 	srv.until("it is gone", func() bool { return srv.totals.Handling.Load() == 0 })
 }
 
-// Who ends what he sends has the handler told, and is answered what it comes to.
+// A client that ends its side has the handler told, and is answered what that makes.
 func TestHandlerOfWhoEnds(t *testing.T) {
 	g := newGate()
 	st := newStage(t, Config{Loops: 1, Handlers: map[string]http.Handler{"/g": g}})
@@ -205,7 +205,7 @@ func TestHandlerOfWhoEnds(t *testing.T) {
 	same(t, p.take(), answer("503 Service Unavailable", asText, "cut short\n"))
 }
 
-// Who comes in the place of one that has gone hears nothing of what that one asked.
+// A client in the place of one that has gone hears nothing of what that one asked.
 func TestHandlerOutlivesItsClient(t *testing.T) {
 	release, asked := make(chan struct{}), make(chan *http.Request, 2)
 	srv := startWire(t, Config{Loops: 1, Handlers: map[string]http.Handler{

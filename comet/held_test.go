@@ -11,7 +11,7 @@ import (
 	"ccomet/comet/internal/web"
 )
 
-// What is held for stuck readers of channels of their own counts, each; who would take
+// What is held for stuck readers of channels of their own counts, each; one that would take
 // more than there is is cut. Of one channel they hold the same, and none is cut.
 func TestMaxHeldBytes(t *testing.T) {
 	for name, channel := range map[string]func(int) string{
@@ -46,8 +46,8 @@ func TestMaxHeldBytes(t *testing.T) {
 	}
 }
 
-// Who polls and reads slowly gets all that is kept, however little may be held for him:
-// his responses are no larger than that.
+// A client that polls and reads slowly gets all that is kept, however little may be held
+// for it: its responses are no larger than that.
 func TestSlowPollWithinMaxHeldBytes(t *testing.T) {
 	const messages, size = 20, 4000
 	h := newHarness(t, Config{Loops: 1, MaxHeldBytes: messages * size / 2})

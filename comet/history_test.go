@@ -171,7 +171,7 @@ func TestHistoryTokens(t *testing.T) {
 	}
 }
 
-// A channel lives as long as somebody asks for what it keeps.
+// A channel lives as long as a client asks for what it keeps.
 func TestHistoryKeepsItsChannel(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, IdleTimeout: time.Hour})
 	st.admin(0, three[0])

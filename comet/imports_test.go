@@ -40,7 +40,7 @@ var directions = map[string][]string{
 // its loop and timers, mail how to wake one.
 var knowSockets = []string{"broker", "conn", "drain", "frame", "hub", "mail", "record", "web"}
 
-// TestDirections holds who may import whom within comet: a new direction is a new line
+// TestDirections holds which room may import which within comet: a new direction is a new line
 // here.
 func TestDirections(t *testing.T) {
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()

@@ -51,7 +51,7 @@ func TestMaxConnections(t *testing.T) {
 }
 
 // At max-connections a request that is slow to arrive makes room, the one that has
-// been awaited for longest first, after those that are idle between requests; who
+// been awaited for longest first, after those that are idle between requests; one that
 // waits or has only just come does not, nor does the admin side.
 func TestSlowRequestsMakeRoom(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, MaxConnections: 6, RequestTimeout: 5 * time.Second, BodyTimeout: 20 * time.Second})
@@ -186,7 +186,7 @@ func TestAddressesAreSpread(t *testing.T) {
 }
 
 // What all channels keep stays under the ceiling. First goes what is beyond the
-// minimum; at the worst even that; and whoever has missed something is told.
+// minimum; at the worst even that; and a client that has missed something is told.
 func TestMaxHistoryBytes(t *testing.T) {
 	const each = 1000 // bytes of a message, about
 	st := newStage(t, Config{Loops: 1, MaxHistoryBytes: 50 * each, HistoryMinimum: 2})
@@ -279,7 +279,7 @@ func TestPublishRates(t *testing.T) {
 	}
 }
 
-// A clock that is set back refuses nobody for as long, nor keeps the log silent.
+// A clock that is set back refuses no client for as long, nor keeps the log silent.
 func TestClockSetBack(t *testing.T) {
 	for _, cfg := range []Config{{PublishRatePerChannel: 2}, {PublishRatePerAddress: 2}} {
 		var log bytes.Buffer
@@ -365,7 +365,7 @@ func TestRetryIsSpread(t *testing.T) {
 	}
 }
 
-// Who is still being answered makes room for nobody.
+// A client that is still being answered makes room for none.
 func TestNotIdleWhileAnswered(t *testing.T) {
 	page := web.Page{Path: "/page", ContentType: frame.TypeText, Body: bytes.Repeat([]byte("x"), 100_000)}
 	h := newHarness(t, Config{Loops: 1, MaxConnections: 1, Pages: []web.Page{page}})

@@ -116,7 +116,7 @@ func TestPumpsKeepLittleRendered(t *testing.T) {
 }
 
 // TestRoundsAreBounded: what a pump renders for a round is bounded, however much waits to
-// be delivered, and everybody receives all of it in order.
+// be delivered, and every client receives all of it in order.
 func TestRoundsAreBounded(t *testing.T) {
 	const messages, size = 40, 100_000
 	h := newHarness(t, Config{Loops: 1, ChannelBufferBytes: 2 * messages * size})

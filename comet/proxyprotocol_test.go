@@ -34,7 +34,7 @@ const (
 
 var unixNames = "/run/a" + strings.Repeat("\x00", 102) + "/run/b" + strings.Repeat("\x00", 102)
 
-// Where the PROXY protocol is on, its header says who comes, once for all
+// Where the PROXY protocol is on, its header names the client, once for all
 // requests of the connection; where it is off, it is no request.
 func TestProxyProtocolOverTCP(t *testing.T) {
 	srv := startWire(t, Config{

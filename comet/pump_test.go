@@ -72,7 +72,7 @@ func (h *harness) writes() int {
 	return n
 }
 
-// A long roster does not keep anybody else waiting: its delivery is spread over
+// A long roster does not keep others waiting: its delivery is spread over
 // turns, and what is published meanwhile goes behind.
 func TestLongDeliveryIsSpread(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
@@ -104,7 +104,7 @@ func TestLongDeliveryIsSpread(t *testing.T) {
 	check(t, h.srv, true, "")
 }
 
-// When messages keep coming before a long delivery is through, what everybody
+// When messages keep coming before a long delivery is through, what every client
 // has been given is let go.
 func TestEndlessDeliveryForgets(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
@@ -135,7 +135,7 @@ func TestEndlessDeliveryForgets(t *testing.T) {
 	}
 }
 
-// All who are stuck in the same frame hold the same copy of its rest.
+// All clients that are stuck in the same frame hold the same copy of its rest.
 func TestStuckReadersShareAFrame(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]

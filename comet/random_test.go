@@ -259,7 +259,7 @@ func (w *world) subscribe() {
 	w.clients = append(w.clients, c)
 }
 
-// hear takes what everybody has been sent.
+// hear takes what all clients have been sent.
 func (w *world) hear() {
 	for _, p := range w.publishers {
 		w.acknowledge(p)

@@ -24,7 +24,7 @@ func TestReady(t *testing.T) {
 	})
 }
 
-// Whoever asks on whichever loop, in the midst of other requests, is answered in turn.
+// A client that asks on whichever loop, in the midst of other requests, is answered in turn.
 func TestReadyInOrder(t *testing.T) {
 	srv := startWire(t, Config{Loops: 3})
 	const asks = 50
@@ -40,7 +40,7 @@ func TestReadyInOrder(t *testing.T) {
 	}
 }
 
-// Loops that do not turn are named, and those who ask on others are told in time.
+// Loops that do not turn are named, and clients that ask on others are told in time.
 func TestNotReady(t *testing.T) {
 	const loops = 4
 	unready := func(text string) string { return answer("503 Service Unavailable", asText, text+"\n") }

@@ -78,7 +78,7 @@ func TestFurtherChannelIsOneRecord(t *testing.T) {
 	}
 }
 
-// Whoever waits owns nothing but records: no buffer, no parser, no pump; and
+// A client that waits owns nothing but records: no buffer, no parser, no pump; and
 // time that passes without anything due brings no call and no work.
 func TestWaitingOwnsNothing(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2})

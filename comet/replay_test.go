@@ -23,7 +23,7 @@ func (h *harness) backlog(cname string, n, size int) {
 	h.settle()
 }
 
-// TestManyThatComeBackShareTheTurns: whoever comes for a long backlog is given all
+// TestManyThatComeBackShareTheTurns: a client that comes for a long backlog is given all
 // of it, in order, and no turn renders more than its budget and one answer for each
 // that had one.
 func TestManyThatComeBackShareTheTurns(t *testing.T) {

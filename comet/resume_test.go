@@ -37,7 +37,7 @@ func secondLife(t *testing.T, up int) *wireServer {
 func TestSecondLife(t *testing.T) {
 	first, second := life(1), life(2)
 	all := []string{object("data", 1, "y1"), object("data", 2, "y2"), object("data", 3, "y3")}
-	lost := func(from string) []string { return append([]string{object("lost", 1, from+"-")}, all...) } // how much, nobody knows
+	lost := func(from string) []string { return append([]string{object("lost", 1, from+"-")}, all...) } // how much is unknown
 	moved := []string{object("next_seq", 4, "")}
 	for _, r := range []struct {
 		name, query string // of the place
@@ -144,7 +144,7 @@ func TestSecondLifeBeginsWithTheReturn(t *testing.T) {
 	}
 }
 
-// Who waits is told the epoch with the first message that comes, if it has asked for
+// A client that waits is told the epoch with the first message that comes, if it has asked for
 // it, and not again; a poll with whatever it is answered.
 func TestEpochIsToldOnce(t *testing.T) {
 	st := newStage(t, Config{Loops: 1})
@@ -206,7 +206,7 @@ func TestEpochsOfSeveralChannels(t *testing.T) {
 		"id: " + id("2.a,2.b,-1") + "\ndata: " + objectOf("b", "data", 2, "b2") + "\n\n" +
 		"id: " + id("2.a,2.b,1.c") + "\ndata: " + objectOf("c", "next_seq", 2, "") + "\n\n")
 	c.Close()
-	// Who wants the newest has no place until it is told one, whatever epoch it knows.
+	// A client that wants the newest has no place until it is told one, whatever epoch it knows.
 	c = srv.dial(conn.Front)
 	c.send(reqGet(0, "/sse?cname=a&seq=2&cname=c&epoch=zzzz"))
 	c.expect(streamHead(0, asEvents) + "id: " + id("2.a,-1") + "\ndata: " + object("data", 2, "a2") + "\n\n" +

@@ -220,7 +220,7 @@ func TestStateGapInCComet(t *testing.T) {
 }
 
 // TestStateOfCrashesInARow: each crash leaves its gap, though the file has not been
-// written since the first, so that no number is given twice, and whoever has seen one of
+// written since the first, so that no number is given twice, and a client that has seen one of
 // those given in between is told.
 func TestStateOfCrashesInARow(t *testing.T) {
 	cfg := stateConfig(t)
@@ -258,8 +258,8 @@ func TestStateOfCrashesInARow(t *testing.T) {
 	}
 }
 
-// TestStuckAtAGap: who is stuck in the middle of what is kept goes on from where
-// he is, on either side of the gap.
+// TestStuckAtAGap: a client that is stuck in the middle of what is kept goes on from where
+// it is, on either side of the gap.
 func TestStuckAtAGap(t *testing.T) {
 	cfg := stateConfig(t)
 	cfg.ChannelBufferSize = 50

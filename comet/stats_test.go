@@ -42,7 +42,7 @@ func TestStats(t *testing.T) {
 	}
 }
 
-// What the front side opens to everybody: what changes something only by POST.
+// What the front side opens to every client: what changes something only by POST.
 func TestPublicPaths(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, Public: map[string]string{"/p": "/push", "/i": "/info"}})
 	same(t, srv.talk(conn.Front, reqGet(1, "/p?cname=a&content=x", closing)),

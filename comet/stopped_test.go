@@ -9,7 +9,7 @@ import (
 )
 
 // A server that was stopped for a while (SIGSTOP, a paused machine) reads what has
-// arrived meanwhile before it finds that anybody's time is up, however many they are
+// arrived meanwhile before it finds that any timer has run out, however many they are
 // and however much it is.
 func TestStoppedServerReadsFirst(t *testing.T) {
 	const clients = 600 // more than one call tells of
@@ -60,7 +60,7 @@ func TestStoppedServerReadsFirst(t *testing.T) {
 	if n, want := s.broker.Inside().Channel("a").Next, int32(3*clients+1); n != want {
 		t.Errorf("the channel's next number is %d, want %d", n, want)
 	}
-	h.now = h.now.Add(time.Hour) // nobody says anything more
+	h.now = h.now.Add(time.Hour) // no client says anything more
 	h.settle()
 	if n := s.loop.Stats().Open; n != 0 {
 		t.Errorf("%d connections are still open", n)

@@ -191,7 +191,7 @@ func TestStuckReaderHasTheWriteTimeout(t *testing.T) {
 	}
 }
 
-// Whoever does not read what it has asked for is counted when it is cut, whatever
+// A client that does not read what it has asked for is counted when it is cut, whatever
 // that was, and what was held for it is let go of.
 func TestStuckReadersAreCounted(t *testing.T) {
 	const cname = "/push?cname=a&content="
@@ -239,7 +239,7 @@ func TestStuckReadersAreCounted(t *testing.T) {
 	}
 }
 
-// Who is given much at once and reads it slowly, but does, is not cut: else it would
+// A client that is given much at once and reads it slowly, but does, is not cut: else it would
 // come back for the same, and be cut again, for ever.
 func TestSlowPollerHasTime(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
@@ -280,8 +280,8 @@ func TestSlowPollerHasTime(t *testing.T) {
 	}
 }
 
-// Who closes only its half of the connection, as "nc -N" does, gets what there is, and
-// then a clear end; whoever closes all of it costs nothing.
+// A client that closes only its half of the connection, as "nc -N" does, gets what there is, and
+// then a clear end; one that closes all of it costs nothing.
 func TestHalfClosed(t *testing.T) {
 	const noop = `{"type":"noop","cname":"b","seq":0,"content":""}` + "\n"
 	for name, c := range map[string]struct{ request, want string }{
@@ -330,7 +330,7 @@ func TestHalfClosed(t *testing.T) {
 	}
 }
 
-// Who has closed its half, and reads slowly, still gets all of the backlog.
+// A client that has closed its half, and reads slowly, still gets all of the backlog.
 func TestHalfClosedReadsSlowly(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	for range 20 {

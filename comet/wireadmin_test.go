@@ -155,7 +155,7 @@ func TestTooManyChannels(t *testing.T) {
 	}
 }
 
-// Closing ends those who wait in good order: polls with an answer, endless
+// Closing ends waiting clients in good order: polls with an answer, endless
 // responses with the last chunk.
 func TestCloseEndsAll(t *testing.T) {
 	everyWire(t, func(t *testing.T, loops, minor int) {
@@ -188,7 +188,7 @@ func TestCloseEndsAll(t *testing.T) {
 	})
 }
 
-// A broadcast reaches those who wait without anything else happening.
+// A broadcast reaches waiting clients without anything else happening.
 func TestBroadcastAlone(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops, ChannelTimeout: time.Hour, PollingTimeout: time.Hour, IdleTimeout: time.Hour, RequestTimeout: time.Hour})

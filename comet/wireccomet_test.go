@@ -160,7 +160,7 @@ func TestCCometRefusals(t *testing.T) {
 	}
 }
 
-// Who waits is answered by what comes, and by nothing else.
+// A client that waits is answered by what comes, and by nothing else.
 func TestCCometWaiting(t *testing.T) {
 	for _, r := range []struct {
 		name   string
@@ -272,7 +272,7 @@ func TestCCometWaitsForEver(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// Who is refused hears nothing for a while, so that he does not ask in a circle,
+// A client that is refused hears nothing for a while, so that it does not ask in a circle,
 // and then the reason; nothing that its callback is called with.
 func TestCCometTurnsAwayLate(t *testing.T) {
 	for name, r := range map[string]struct {
@@ -305,7 +305,7 @@ func TestCCometTurnsAwayLate(t *testing.T) {
 	}
 }
 
-// Who takes his own place is not in the way of himself.
+// A client that takes its own place is not in its own way.
 func TestCCometFullChannelLetsItsOwnBack(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, MaxSubscribersPerChannel: 1})
 	first, second := st.enter(0, conn.CComet), st.enter(1, conn.CComet)
@@ -319,7 +319,7 @@ func TestCCometFullChannelLetsItsOwnBack(t *testing.T) {
 	same(t, second.body(), "f('["+ccMessage("MSG", "x0", "u", 0)+"]')")
 }
 
-// Who may not come to the front side may not come here.
+// A client that is denied on the front side is denied here.
 func TestCCometAccess(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, FrontAllow: []string{"10."}})
 	same(t, srv.talkCC(ccSign), answer("403 Forbidden", asText, "127.0.0.1 is not allowed here\n"))

@@ -15,7 +15,7 @@ func TestRefusedSubscribers(t *testing.T) {
 		name   string
 		cfg    Config
 		before string
-		holder bool // somebody is there already
+		holder bool // a client is there already
 		query  string
 		want   string
 	}{

@@ -42,7 +42,7 @@ func TestAppendStatus(t *testing.T) {
 	}
 }
 
-// Nobody who chooses a header's value can end its line.
+// No value of a header can end its line.
 func TestAppendHeaderCannotBeSplit(t *testing.T) {
 	evil := "a\r\nSet-Cookie: x\r\n\r\n\x00\x7f<script>"
 	const want = "X: a  Set-Cookie: x      <script>\r\n"

@@ -38,7 +38,7 @@ func readAll(t testing.TB, r *Request, raw []byte, scratch []byte, cuts ...int) 
 			}
 			o := look(t, r, n, nil)
 			c.requests = append(c.requests, o)
-			// Who has no tunnel for CONNECT cannot tell whether a request follows it.
+			// A server without a tunnel for CONNECT cannot tell whether a request follows it.
 			c.ends = !o.keepAlive || o.method == CONNECT
 			buf = buf[n:]
 		}

@@ -87,8 +87,8 @@ func TestCloseListenersOfASharedSocket(t *testing.T) {
 	far.take()
 }
 
-// Whoever has connected before the listeners are finished is accepted, however
-// many; nobody is after that.
+// Clients that have connected before the listeners are finished are accepted, however
+// many; none is after that.
 func TestFinishListeners(t *testing.T) {
 	p := newProbe(t, Config{})
 	bound := p.listen("127.0.0.1:0", SocketOptions{Backlog: 1000})
@@ -199,7 +199,7 @@ func outOfDescriptors(t *testing.T) {
 	}
 }
 
-// The descriptor that a loop gives up to refuse those who wait may go to another
+// The descriptor that a loop gives up to refuse waiting clients may go to another
 // loop's connection. That one is refused instead, so that the first goes on.
 func TestReserveGoesToNobodyElse(t *testing.T) {
 	p, thief := newProbe(t, Config{}), newProbe(t, Config{Refusal: refusal})
@@ -274,7 +274,7 @@ func TestAcceptRate(t *testing.T) {
 	}
 }
 
-// Who waits for the accept rate when the listeners are finished waits no longer.
+// A client that waits for the accept rate when the listeners are finished waits no longer.
 func TestFinishBeyondTheRate(t *testing.T) {
 	p := newProbe(t, Config{})
 	bound := p.listen("127.0.0.1:0", SocketOptions{AcceptRate: 16})

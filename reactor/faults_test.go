@@ -39,7 +39,7 @@ func descriptors(t *testing.T) int {
 	return len(names)
 }
 
-// Under faults that nobody has to notice the random operations find what they
+// Under mild faults the random operations find what they
 // find without: no byte is lost, doubled or out of order, nothing is told too
 // early or never, no connection is lost.
 func TestRandomOperationsMildFaults(t *testing.T) {
@@ -95,7 +95,7 @@ type visitor struct {
 }
 
 // A loop whose kernel refuses it this and that goes on accepting: each client is
-// served, refused or cut, none waits for ever, and once all is well everybody is
+// served, refused or cut, none waits for ever, and once all is well every one is
 // served.
 func TestAcceptingFaults(t *testing.T) {
 	for range 4 {
@@ -260,7 +260,7 @@ func TestOpeningFaults(t *testing.T) {
 	}
 }
 
-// leaveSocket makes a socket file that has nobody behind it.
+// leaveSocket makes a socket file that has no server behind it.
 func leaveSocket(t *testing.T, path string) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err == nil {
@@ -326,7 +326,7 @@ func failEach(t *testing.T, open func(*testing.T) error) {
 }
 
 // Mail from many goroutines is all read, however often the calls that wake and
-// wait are interrupted: a wake that is lost leaves everybody asleep.
+// wait are interrupted: a wake that is lost leaves all loops asleep.
 func TestFaultsLoseNoWake(t *testing.T) {
 	f := newFaults(t, 5)
 	f.Choose = f.Random(2, Mild)

@@ -47,7 +47,7 @@ func TestTurnTimes(t *testing.T) {
 	}
 }
 
-// What passes, and what is held for whoever does not read.
+// What passes, and what is held for a peer that does not read.
 func TestFigures(t *testing.T) {
 	p := newProbe(t, Config{})
 	a, far := p.pair()
@@ -94,7 +94,7 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// What anybody may read of a loop is never less than what it has told itself, or a
+// What any goroutine may read of a loop is never less than what it has told itself, or a
 // counter would seem to have begun anew where the loop gets stuck in that turn.
 func TestFiguresAreNotAheadOfStats(t *testing.T) {
 	p := newProbe(t, Config{})

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// greeter says who it is to each new connection.
+// greeter says which loop it is to each new connection.
 type greeter struct {
 	quiet
 	name   string
@@ -83,7 +83,7 @@ func TestGroupSharesAnAddress(t *testing.T) {
 	}
 }
 
-// A unix socket is one for all loops: whoever is awake takes the connection.
+// A unix socket is one for all loops: one that is awake takes the connection.
 func TestGroupSharesAUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
 	group, greeters := newGroup(t, 2)

@@ -27,7 +27,7 @@ func given(t *testing.T, network, address string) (inherited string, bound net.A
 	if err != nil {
 		t.Fatal(err)
 	}
-	fd, err := unix.Dup(int(f.Fd())) // nobody's but the one's who takes it
+	fd, err := unix.Dup(int(f.Fd())) // for the loop that takes it
 	if err != nil {
 		t.Fatal(err)
 	}

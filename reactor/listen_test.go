@@ -175,7 +175,7 @@ func TestListenUnix(t *testing.T) {
 func TestUnixSocketFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
 	live := mustListen(t, "unix:"+path, SocketOptions{Backlog: 1})
-	for range 4 { // its backlog full, it would block who asks whether it lives
+	for range 4 { // its backlog full, it would block a process that asks whether it lives
 		if fd, err := dial("unix:"+path, "", SocketOptions{}); err == nil {
 			newPeer(t, fd)
 		}

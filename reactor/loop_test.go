@@ -84,7 +84,7 @@ func TestReleaseClosesEverything(t *testing.T) {
 	if err := p.loop.AddListener(ln, 0); err != nil {
 		t.Fatal(err)
 	}
-	p.loop.rest(0) // its timer is nobody's business
+	p.loop.rest(0) // its timer is not seen
 	p.loop.Close(b)
 	p.onClosed = func(c Conn, why error) { // one that always tries again
 		if why == ErrStopped {

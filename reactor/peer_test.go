@@ -51,7 +51,7 @@ func TestPeer(t *testing.T) {
 	}
 }
 
-// Who is gone has no address.
+// A peer that is gone has no address.
 func TestPeerGone(t *testing.T) {
 	p := newProbe(t, Config{})
 	timer := p.loop.Timer(-1, 0)
@@ -81,7 +81,7 @@ func TestPeerDoesNotAllocate(t *testing.T) {
 	})
 }
 
-// A tag is the handler's from SetTag on; a bare timer, and who is gone, have
+// A tag is the handler's from SetTag on; a bare timer, and a connection that is gone, have
 // none.
 func TestSetTag(t *testing.T) {
 	p := newProbe(t, Config{})

@@ -50,7 +50,7 @@ func TestMessageIsOneCall(t *testing.T) {
 }
 
 // A peer that fills the loop's buffer each time is read once a turn, as
-// everybody else is.
+// all others are.
 func TestFloodDoesNotStarve(t *testing.T) {
 	p := newProbe(t, Config{})
 	flood, flooder := p.pair()
@@ -85,7 +85,7 @@ func TestFloodsShareTheTurn(t *testing.T) {
 		other.send("x")
 		before := p.loop.Figures().BytesRead
 		p.turn()
-		if n := p.loop.Figures().BytesRead - before; n > inputTurn || n < inputTurn/4 { // who is told of by the kernel and waits from the last turn counts twice
+		if n := p.loop.Figures().BytesRead - before; n > inputTurn || n < inputTurn/4 { // a connection that the kernel tells of and that waits from the last turn counts twice
 			t.Fatalf("turn %d: %d bytes were read", turn, n)
 		}
 		if len(p.got[quiet]) != turn {

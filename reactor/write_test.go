@@ -206,7 +206,7 @@ func TestLingerEndsWithThePeer(t *testing.T) {
 	}
 }
 
-// A peer can tell a connection that was reset from one that ended, whoever
+// A peer can tell a connection that was reset from one that ended, whichever side
 // closed it.
 func TestResetOnClose(t *testing.T) {
 	for _, c := range []struct {
@@ -329,7 +329,7 @@ func TestHeldAllIsBounded(t *testing.T) {
 }
 
 // A frame that several hold counts once, until the last has let go; one too many is
-// the end of whoever would hold it.
+// the end of a loop that would hold it.
 func TestHeldFramesCountOnce(t *testing.T) {
 	p := newProbe(t, Config{MaxHeldAll: 5 << 20 >> 1})
 	shared := &Frame{Bytes: block}

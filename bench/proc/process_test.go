@@ -49,7 +49,7 @@ func child(t *testing.T) int {
 	return cmd.Process.Pid
 }
 
-// A child that has ended, and that nobody has waited for yet, harms nothing.
+// A child that has ended, and that was not waited for yet, harms nothing.
 func TestEndedChild(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "CCOMET_PROC_TEST_CHILD=1", "GORACE=atexit_sleep_ms=0")
@@ -116,7 +116,7 @@ func TestFamily(t *testing.T) {
 }
 
 func TestDescriptors(t *testing.T) {
-	self := Process(child(t)) // nobody else opens any there
+	self := Process(child(t)) // no other process opens any there
 	before, err := self.Descriptors()
 	if err != nil || before < 3 {
 		t.Fatalf("%d descriptors: %v", before, err)

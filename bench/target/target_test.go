@@ -66,7 +66,7 @@ func TestBuiltin(t *testing.T) {
 	}
 }
 
-// A placeholder in a configuration file that nobody fills in would stay there.
+// A placeholder in a configuration file that is not filled in would stay there.
 func TestBuiltinFiles(t *testing.T) {
 	placeholder := regexp.MustCompile(`\{[a-z]+\}`)
 	known := strings.NewReplacer("{front}", "", "{admin}", "", "{port}", "", "{dir}", "")

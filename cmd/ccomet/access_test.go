@@ -32,7 +32,7 @@ func askFrom(t *testing.T, from, to, before, path string, lines ...string) int {
 	return resp.StatusCode
 }
 
-// TestAccess: the settings of who may come, by flags and by a file, do what
+// TestAccess: the settings of access, by flags and by a file, do what
 // they say.
 func TestAccess(t *testing.T) {
 	t.Parallel()

@@ -26,7 +26,7 @@ func activate(t *testing.T, names string, sockets []*os.File, env []string, args
 	return serving(t, cmd)
 }
 
-// socket is a listening socket to pass on; who passes it keeps it.
+// socket is a listening socket to pass on; the passing process keeps it.
 func socket(t *testing.T, network, address string) (*os.File, string) {
 	t.Helper()
 	ln, err := net.Listen(network, address)
@@ -43,7 +43,7 @@ func socket(t *testing.T, network, address string) (*os.File, string) {
 }
 
 // TestActivation: sockets that a service manager holds take the place of the
-// addresses, and outlive the server: who connects meanwhile waits, and is served
+// addresses, and outlive the server: a client that connects meanwhile waits, and is served
 // by the next one. Rules hold on them as on others.
 func TestActivation(t *testing.T) {
 	t.Parallel()
@@ -87,7 +87,7 @@ func TestActivation(t *testing.T) {
 	p.stop(syscall.SIGTERM)
 }
 
-// ask is the status of a request on a unix socket, of a proxy for somebody.
+// ask is the status of a request on a unix socket, of a proxy for a client.
 func ask(t *testing.T, path, claim string) string {
 	t.Helper()
 	c, err := net.Dial("unix", path)

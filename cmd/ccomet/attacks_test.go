@@ -20,7 +20,7 @@ import (
 )
 
 // The parser's table of attacks, against the whole server: what is sent is
-// answered as the table has it, and nobody else notices.
+// answered as the table has it, and no other client notices.
 
 // marker is a good request that is sent behind an attack that leaves the
 // connection open: its answer shows that all before it was understood.
@@ -170,7 +170,7 @@ func checkAnswer(t *testing.T, reader *bufio.Reader, method string, status int, 
 		if err != nil {
 			t.Fatalf("no answer: %v", err)
 		}
-		if resp.StatusCode == 100 { // whoever dribbles and expects it gets it
+		if resp.StatusCode == 100 { // a slow client that expects it gets it
 			continue
 		}
 		a := read(t, resp, nil)
@@ -223,7 +223,7 @@ func reasonFor(raw string) string {
 	}
 }
 
-// bystander is a client who has done nothing, and expects his messages.
+// bystander is a client that has done nothing, and expects its messages.
 type bystander struct {
 	p      *process
 	resp   *http.Response

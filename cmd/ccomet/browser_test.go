@@ -93,7 +93,7 @@ func (b browser) open(t *testing.T, address, prelude string) *window {
 	return b.visitor(t).tab(t, address, prelude)
 }
 
-// visitor is somebody whose windows share storage, and nothing with others'.
+// visitor is a user whose windows share storage, and nothing with others'.
 type visitor struct{ ctx context.Context }
 
 func (b browser) visitor(t *testing.T) visitor {

@@ -47,7 +47,7 @@ func chatTwoWindows(t *testing.T, b browser) {
 	p.push("lobby", "said by curl")
 	ada.sees("said by curl")
 	bob.sees("said by curl")
-	// Somebody new sees what was said before.
+	// A new visitor sees what was said before.
 	eve := b.visit(t, "http://"+p.front+"/", "")
 	for _, text := range []string{"hello from Ada", "hello from Bob", markup, "said by curl"} {
 		eve.sees(text)
@@ -93,7 +93,7 @@ func chatOutage(t *testing.T, b browser) {
 	ada.sees("glad you are back")
 }
 
-// chatAway: somebody leaves, and on coming back finds what was said.
+// chatAway: a visitor leaves, and on coming back finds what was said.
 func chatAway(t *testing.T, b browser) {
 	p := start(t, nil, "--demo")
 	ada, bob := b.visit(t, "http://"+p.front+"/", ""), b.visit(t, "http://"+p.front+"/", "")
@@ -118,7 +118,7 @@ func chatAway(t *testing.T, b browser) {
 	}
 }
 
-// chatRestart: the server is another one when somebody comes back, and has
+// chatRestart: the server is another one when a visitor comes back, and has
 // counted less far than their place, as far, or farther. It has numbers again
 // that they know, with other messages: all of them are news.
 func chatRestart(t *testing.T, b browser) {

@@ -112,7 +112,7 @@ func clientTransport(t *testing.T, b browser, transport string) {
 }
 
 // clientTabs: six tabs share a connection; when the one that has it is closed,
-// another goes on, and nobody misses or repeats anything.
+// another goes on, and no client misses or repeats anything.
 func clientTabs(t *testing.T, b browser) {
 	p := start(t, nil, "--demo")
 	visitor := b.visitor(t)

@@ -9,7 +9,7 @@ import (
 )
 
 // TestCompatIsMeant: which server's place this one takes follows from how it is started, and
-// whoever says it has the last word.
+// the place that says it last counts.
 func TestCompatIsMeant(t *testing.T) {
 	toml := file(t, "")
 	said := file(t, "compat = \"none\"\nmax-message = 77\n")

@@ -40,7 +40,7 @@ func TestDemoPages(t *testing.T) {
 	}
 }
 
-// TestDemoPush: anybody may publish on the front side with --demo, and only
+// TestDemoPush: any client may publish on the front side with --demo, and only
 // then; the admin side's paths are never there.
 func TestDemoPush(t *testing.T) {
 	t.Parallel()

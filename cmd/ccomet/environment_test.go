@@ -14,7 +14,7 @@ func TestEmptyVariables(t *testing.T) {
 	p.push("a", "b")
 }
 
-// TestHealthBehindProxyProtocol: a server that wants a header of whoever asks is asked with one.
+// TestHealthBehindProxyProtocol: a server that wants a header of each client is asked with one.
 func TestHealthBehindProxyProtocol(t *testing.T) {
 	p := start(t, nil, "--proxy-protocol", "admin", "--trusted-proxy", "127.0.0.1")
 	for _, args := range [][]string{{"health", "--admin", p.admin}, {"health", "--ready", "--admin", " " + p.admin + " "}} {

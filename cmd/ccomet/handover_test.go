@@ -28,19 +28,19 @@ import (
 
 var restarts = flag.Int("restarts", 3, "how often the server is restarted, and started anew, under load")
 
-// crowd are clients and publishers who come back at once whenever they are sent away.
+// crowd are clients and publishers that come back at once whenever they are sent away.
 type crowd struct {
 	t            *testing.T
 	front, admin string
 	ends         atomic.Bool
-	refused      func(error) // is told of connections that nobody took
+	refused      func(error) // is told of connections that were not taken
 	published    atomic.Int64
 	failed       atomic.Int64 // publishes that were not served
 	all          sync.WaitGroup
 
 	mu   sync.Mutex
 	want string // what is published when all are to hear it
-	left int    // of those who have not
+	left int    // of clients that have not
 	done chan struct{}
 
 	conns []net.Conn
@@ -121,7 +121,7 @@ func (c *crowd) keep(conn net.Conn) {
 	}
 }
 
-// hear notes who has heard what all are to hear.
+// hear notes which clients have heard what all are to hear.
 func (c *crowd) hear(line string, heard *string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -197,7 +197,7 @@ func TestRestartUnderLoad(t *testing.T) {
 	s.must("-s", "stop", s.conf)
 }
 
-// TestStopAndStartUnderLoad: a start behind a stop that nobody has waited for waits for the old
+// TestStopAndStartUnderLoad: a start behind a stop that was not waited for waits for the old
 // server's end, and serves.
 func TestStopAndStartUnderLoad(t *testing.T) {
 	front, admin := reserve(t), reserve(t)

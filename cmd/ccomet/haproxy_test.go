@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// HAProxy in front, with nothing but what everybody writes: its default check finds
+// HAProxy in front, with nothing but its usual configuration: its default check finds
 // the server well on each side, a stream and a publish go through, and a request
 // whose X-Forwarded-For another proxy has emptied is served.
 func TestHAProxy(t *testing.T) {

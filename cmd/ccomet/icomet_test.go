@@ -240,7 +240,7 @@ func TestDaemonWithoutLog(t *testing.T) {
 	s.must("-s", "stop", s.conf)
 }
 
-// TestDaemonThatCannotStart: it says why, to who has started it.
+// TestDaemonThatCannotStart: it says why, to the process that has started it.
 func TestDaemonThatCannotStart(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
@@ -265,7 +265,7 @@ func TestDaemonThatCannotStart(t *testing.T) {
 }
 
 // TestStalePidfile: what a server that is gone has left does not keep another
-// from starting, whoever has its number by now; and nobody is stopped for it.
+// from starting, whichever process has its number by now; and none is stopped for it.
 func TestStalePidfile(t *testing.T) {
 	t.Parallel()
 	other := start(t, nil)

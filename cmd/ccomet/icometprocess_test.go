@@ -113,7 +113,7 @@ func TestICometItself(t *testing.T) {
 	s.must("-s", "stop", s.conf)
 }
 
-// TestICometOfAnotherFile: a number that is another iComet's by now ends nobody,
+// TestICometOfAnotherFile: a number that is another iComet's by now ends no process,
 // and whose it is is told.
 func TestICometOfAnotherFile(t *testing.T) {
 	t.Parallel()

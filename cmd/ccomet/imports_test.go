@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestImports holds who may import whom: reactor and httplite know nothing of
+// TestImports holds which package may import which: reactor and httplite know nothing of
 // each other nor of anything here, comet joins them, demo and bench serve the
 // programs only.
 func TestImports(t *testing.T) {

@@ -268,8 +268,8 @@ func TestNginxPrivate(t *testing.T) {
 	}
 }
 
-// TestNginxAccess: the server's rules of who may come are for the client before
-// nginx, who cannot claim to be another.
+// TestNginxAccess: the server's rules of access are for the client before
+// nginx, which cannot claim to be another.
 func TestNginxAccess(t *testing.T) {
 	t.Parallel()
 	_, x := behind(t, "--front-allow 127.0.0.2 --trusted-proxy unix,127.0.0.1")

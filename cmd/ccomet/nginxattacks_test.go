@@ -22,7 +22,7 @@ import (
 
 // The table of attacks through nginx. What nginx takes for a request, the
 // server takes for one request too, and for the same; and each client gets the
-// answers to what nginx took for his requests, and nothing else.
+// answers to what nginx took for its requests, and nothing else.
 
 // meant is a request as nginx took it, out of its log. Conn names the connection
 // that it came on, by nginx's port and the client's address: each has its own.

@@ -9,7 +9,7 @@ import (
 )
 
 // A page of another origin subscribes by iframe and by CORS where --cors-origin
-// lets it in, and by JSONP, which asks nobody.
+// lets it in, and by JSONP, which needs no permission.
 func TestOtherOrigin(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -63,7 +63,7 @@ const credentialsPage = `<!DOCTYPE html><title>stranger</title><script src="FRON
 var got = {}, image = new Image();
 function icomet_cb(m) { if (m.type === "data") got.iframe = m.content; }
 onmessage = function (e) { if (e.origin === "FRONT") icomet_cb(e.data); };
-function publish() { // in all the ways that ask nobody
+function publish() { // in all the ways that need no permission
 	image.onerror = function () { got.image = "refused"; };
 	image.src = "ADMIN/push?cname=a&content=image";
 	fetch("ADMIN/push?cname=a&content=fetch").then(function () { got.push = "read"; }, function () { got.push = "refused"; });

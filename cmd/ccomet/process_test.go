@@ -33,7 +33,7 @@ import (
 //     (t.Setenv): those run before all others, one by one. So do the rows of a table
 //     that start a server each.
 //   - What it needs it has for itself: addresses with port 0 (or reserve), t.TempDir,
-//     a server by start. Only the browser is everybody's (newBrowser): each visitor
+//     a server by start. Only the browser is shared (newBrowser): each visitor
 //     has a profile, and no test ends it.
 //   - It waits for what must happen, for hangTimeout at the longest (until, holds, logs),
 //     and never for time to pass. What takes seconds by default and is not its matter,
@@ -282,7 +282,7 @@ func (p *process) epoch(cname string) string {
 }
 
 // reserve takes a free port for the test's own servers, one after the other.
-// A socket is bound to it and never listens, so that nobody else is given the
+// A socket is bound to it and never listens, so that no other process is given the
 // port between two of them.
 func reserve(t *testing.T) string {
 	t.Helper()

@@ -23,7 +23,7 @@ var roomDirections = map[string][]string{
 	"configfile":  {"logging", "settings"},
 }
 
-// TestRooms holds who may import whom within the program, and that each room says in
+// TestRooms holds which room may import which within the program, and that each room says in
 // one sentence what it is: a new direction is a new line here.
 func TestRooms(t *testing.T) {
 	t.Parallel()

@@ -312,7 +312,7 @@ func TestLogOnUnixSockets(t *testing.T) {
 	}
 }
 
-// over is a client over a unix socket, which waits until somebody listens.
+// over is a client over a unix socket, which waits until a server listens.
 func over(path string) *http.Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		for {
@@ -326,14 +326,14 @@ func over(path string) *http.Client {
 	return &http.Client{Timeout: hangTimeout, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
 }
 
-// Whoever reads the log may end, or stand still, and the server goes on.
+// The reader of the log may end, or stand still, and the server goes on.
 func TestLogReader(t *testing.T) {
 	t.Parallel()
 	t.Run("ends", func(t *testing.T) { logReader(t, func(read, _ *os.File) { read.Close() }) })
 	t.Run("stands still", func(t *testing.T) { logReader(t, func(_, write *os.File) { fill(t, write) }) })
 }
 
-// logReader is a reader of the log who does something as soon as the server serves.
+// logReader is a reader of the log that does something as soon as the server serves.
 func logReader(t *testing.T, does func(read, write *os.File)) {
 	read, write, err := os.Pipe()
 	if err != nil {

@@ -44,8 +44,8 @@ type streamer struct {
 	t *testing.T
 }
 
-// TestStateThroughARestart: tokens stay good, numbers go on, and whoever comes
-// back with his number misses nothing.
+// TestStateThroughARestart: tokens stay good, numbers go on, and a client that comes
+// back with its number misses nothing.
 func TestStateThroughARestart(t *testing.T) {
 	t.Parallel()
 	state := filepath.Join(t.TempDir(), "state")
@@ -85,7 +85,7 @@ func TestStateThroughARestart(t *testing.T) {
 }
 
 // TestStateThroughACrash: what was written before is there, numbers are not given
-// again, and who asks is told what is gone.
+// again, and a client that asks is told what is gone.
 func TestStateThroughACrash(t *testing.T) {
 	t.Parallel()
 	state := filepath.Join(t.TempDir(), "state")

@@ -12,7 +12,7 @@ import (
 )
 
 // TestTransportPages: each has a client that works, shows its source, and the
-// bytes that came; and gives its connections up while nobody looks.
+// bytes that came; and gives its connections up while no visitor looks.
 func TestTransportPages(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -54,7 +54,7 @@ func TestTransportPages(t *testing.T) {
 				way.live[i] = strings.ReplaceAll(way.live[i], "EPOCH", epoch)
 			}
 			w.bytes(way.live...)
-			// Nobody looks: no connection is left. Then somebody does.
+			// No visitor looks: no connection is left. Then one does.
 			w.looks(false)
 			p.subscribers(0)
 			w.looks(true)
@@ -96,7 +96,7 @@ func (w *window) arrives() {
 	}
 }
 
-// looks has the page think that somebody looks at it, or nobody.
+// looks has the page think that a visitor looks at it, or none.
 func (w *window) looks(somebody bool) {
 	w.t.Helper()
 	w.run(`(() => {

@@ -145,7 +145,7 @@ func TestNginxWebSocket(t *testing.T) {
 	}
 }
 
-// TestHAProxyWebSocket: through HAProxy with nothing but what everybody writes.
+// TestHAProxyWebSocket: through HAProxy with nothing but its usual configuration.
 func TestHAProxyWebSocket(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--ws-publish", "--trusted-proxy", "127.0.0.1")

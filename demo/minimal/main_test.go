@@ -194,8 +194,8 @@ func TestPieces(t *testing.T) {
 	}
 }
 
-// Who subscribes to a taken id gets it, and who had it is cut; when the one
-// that is left goes, nobody is connected.
+// A client that subscribes to a taken id gets it, and the one that had it is cut; when the one
+// that is left goes, none is connected.
 func TestReplacedAndGone(t *testing.T) {
 	address := start(t)
 	subscribe := func() client {
@@ -231,7 +231,7 @@ func gone(t *testing.T, address string) {
 	}
 }
 
-// Who does not read is cut when it has left too much, and nobody waits for it.
+// A client that does not read is cut when it has left too much, and none waits for it.
 func TestSlowReader(t *testing.T) {
 	address := start(t)
 	slow := dial(t, address)

@@ -56,7 +56,7 @@ func Example() {
 	// 0 bytes are left, idle: true
 }
 
-// A client masks what it sends, with a key that nobody can foresee.
+// A client masks what it sends, with a key that cannot be foreseen.
 func ExampleAppendMaskedFrame() {
 	var key [4]byte
 	_, _ = rand.Read(key[:]) // it does not fail
@@ -68,7 +68,7 @@ func ExampleAppendMaskedFrame() {
 	// Output: Text hello, 11 bytes of 11, <nil>
 }
 
-// A message is compressed once, for everybody.
+// A message is compressed once, for all clients.
 func ExampleDeflater() {
 	var deflater websocket.Deflater
 	message := []byte(`[{"id":1,"ok":true},{"id":2,"ok":true},{"id":3,"ok":true},{"id":4,"ok":true}]`)

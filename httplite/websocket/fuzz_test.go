@@ -126,7 +126,7 @@ func FuzzInflate(f *testing.F) {
 	})
 }
 
-// FuzzDeflate: what is compressed is what it was, for whoever inflates it.
+// FuzzDeflate: what is compressed is what it was, once inflated.
 func FuzzDeflate(f *testing.F) {
 	f.Add([]byte("hello"), uint8(0))
 	f.Add(bytes.Repeat([]byte("hello"), 200), uint8(8))

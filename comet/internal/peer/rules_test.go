@@ -48,7 +48,7 @@ func TestRules(t *testing.T) {
 		{"", "all", "", "10.0.0.1 ::1 unix"},
 		{"", "*", "", "10.0.0.1 ::1 unix"},
 		{"all", "all", "", "10.0.0.1 unix"},
-		{"", "10.", "", "10.0.0.1 11.0.0.1 unix"},              // any rule, and who is not allowed is denied
+		{"", "10.", "", "10.0.0.1 11.0.0.1 unix"},              // any rule, and an address that is not allowed is denied
 		{"all", "10.", "11.0.0.1 unix", "10.0.0.1"},            // deny before an allow of all
 		{"10.", "10.0.0.1", "10.0.0.1", "11.0.0.1"},            // allow before deny, however long
 		{"10. all", "10.0.0.1", "10.0.0.1 11.0.0.1", ""},       // and beside an allow of all

@@ -31,7 +31,7 @@ var mistakes = []struct{ name, text, want string }{
 	{"conf", "front:\n\tauth: maybe\n\tx: y\nlogger:\n\tlevel: info\nfront:\n\tauth: none", `warning: 1: front: ignored whole, as iComet does: the section of line 6 counts`},
 	{"conf", "logger:\n\trotate:\n\t\tsize: 5\n\trotate:\n\t\tsize: 6", `warning: 2: logger.rotate: ignored whole, as iComet does: the section of line 4 counts`},
 	{"conf", "front:\n\tstream_header_template: <html>", `warning: 2: front.stream_header_template: ignored, as iComet does since 0.2`},
-	// What seems to be about who may come is never ignored.
+	// What seems to be about access is never ignored.
 	{"conf", "front:\n\tauth: maybe", `2: front.auth: "maybe": want none or token`},
 	{"conf", "front:\n\tAuth: none", `2: front.Auth: unknown key: iComet ignores it, but it seems to be about who may come (auth): put it right, or take it out`},
 	{"conf", "front.auth: token", `warning: 1: front.auth: ignored, as iComet does: unknown key: did you mean front.auth?`},

@@ -168,7 +168,7 @@ func TestOnlyFilesRotate(t *testing.T) {
 	}{{os.DevNull, 0}, {pipe, 0}, {link, 2}} {
 		name, files := c.name, c.files
 		before, _ := os.Lstat(name)
-		l, err := OpenFile(name, 5) // of a pipe that nobody reads, too
+		l, err := OpenFile(name, 5) // of a pipe that is not read, too
 		if err != nil {
 			t.Fatal(err)
 		}
