@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"ccomet/comet/internal/conn"
 	"ccomet/httplite/websocket"
 )
 
@@ -216,6 +217,51 @@ func TestWebSocketCloses(t *testing.T) {
 	}
 	f := st.figures().Loops[0].Sockets
 	if f.Closed[1][0] != 1 || f.Closed[1][4] != 1 || f.Closed[1][len(f.Closed[1])-1] != 1 || f.Ops[3] != 3 || f.Ops[4] != 0 || f.Busy != 0 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// What stands behind the handshake is taken when its channels' homes have answered.
+func TestWebSocketFramesBehindTheHandshake(t *testing.T) {
+	for _, query := range []string{"", "?cname=c0&cname=c1&cname=c2"} {
+		st := newStage(t, Config{Loops: 2, WSPublish: true})
+		p := &wsPlayer{player: st.enter(0, conn.Front), rules: websocket.Rules{Client: true}}
+		p.send(handshake("/ws"+query) + clientFrame(websocket.Text, `{"op":"ping"}`) + clientFrame(websocket.Text, `{"op":"unsub","cname":"c1"}`)[:30])
+		got := p.take()
+		n, err := p.response.ParseHead([]byte(got), nil)
+		if err != nil || n == 0 || p.response.Status() != 101 {
+			t.Fatalf("%q", got)
+		}
+		p.in = []byte(got[n:])
+		answers, last := p.hear(), `{"type":"pong"}`
+		if !strings.HasSuffix(answers, last) || strings.Count(answers, "next_seq") != strings.Count(query, "cname") {
+			t.Errorf("%s: %q", query, answers)
+		}
+		p.send(clientFrame(websocket.Text, `{"op":"unsub","cname":"c1"}`)[30:])
+		if got := p.hear(); !strings.HasPrefix(got, `{"type":"`+number(query == "", "404", "ok")) {
+			t.Errorf("%s: %q", query, got)
+		}
+		check(t, st.srv, true, "")
+	}
+}
+
+// A client that asks faster than it can be answered is read from as its answers come: each is
+// there once, in order, and only some wait at a time.
+func TestWebSocketFasterThanAnswered(t *testing.T) {
+	st := newStage(t, Config{Loops: 2, WSPublish: true, WSRate: -1, ChannelBufferSize: 5})
+	there := st.homed(1)
+	p := st.websocket(0, "/ws")
+	texts, want := "", []string{}
+	for n := 1; n <= 1000; n++ {
+		texts += clientFrame(websocket.Text, fmt.Sprintf(`{"op":"pub","cname":"%s","content":%d,"id":%d}`, there, n, n))
+		want = append(want, fmt.Sprintf(`{"type":"ok","seq":%d,"id":%d}`, n, n))
+	}
+	p.write(texts)
+	for range 20 {
+		st.settle()
+	}
+	p.expect(want...)
+	if f := st.figures().Loops[0]; f.Sockets.Busy != 0 || f.Reactor.Held != 0 {
 		t.Errorf("%+v", f)
 	}
 }
