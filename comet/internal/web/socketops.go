@@ -236,6 +236,7 @@ func (w ws) flushSocket(s *socket) {
 	if len(s.ops) == 0 && s.waiting {
 		s.waiting = false
 		w.takeText(c, s.held, true)
+		k.count(s)
 	}
 	w.writeOut(c)
 	if !w.takesMessages(c) {

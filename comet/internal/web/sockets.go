@@ -137,11 +137,14 @@ func (k *sockets) markReady(s *socket) {
 	}
 }
 
-// count keeps account of what is kept of a message that has not wholly arrived.
+// count keeps account of what is kept of a message that has not wholly arrived, or that waits.
 func (k *sockets) count(s *socket) {
 	k.bytes -= s.kept
 	if s.kept = 0; !s.partial.Idle() {
 		s.kept = cap(s.partial.Payload)
+	}
+	if s.waiting {
+		s.kept += cap(s.held)
 	}
 	k.bytes += s.kept
 }
