@@ -18,6 +18,9 @@ const (
 	MaxCallback   = web.MaxCallback      // bytes of a JSONP callback's name
 	MaxLease      = broker.MaxLease      // the longest that a channel may be signed for
 	MaxBundle     = hub.MaxBundle        // channels on one connection
+	MaxHistory    = broker.MaxHistory    // messages that /history answers with
+	MaxKey        = web.MaxKey           // bytes of the key of a message that is published
+	KeyTime       = broker.KeyTime       // how long a key is remembered
 	MaxExplained  = broker.MaxExplained  // subscribers that /explain lists
 	MaxHandling   = web.MaxHandling      // requests that are with handlers at a time, on all loops
 	MaxHandled    = web.MaxHandled       // bytes of a handler's answer

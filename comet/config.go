@@ -130,6 +130,13 @@ type Config struct {
 	PublishRatePerChannel int
 	// MaxMessage bounds the bytes of one message's content. Default 64 KiB.
 	MaxMessage int
+	// MaxBatch and MaxBatchMessages bound the bytes and the messages of one request to
+	// /publish; a message to several channels counts once for each. Default 1 MiB and 10,000.
+	MaxBatch, MaxBatchMessages int
+	// MaxPublishKeys bounds the keys of messages that are remembered for two minutes, so that
+	// a message which is sent again is not published again, shared out evenly among the loops.
+	// Beyond it the oldest are forgotten. A key takes about 40 bytes. Default 1,000,000.
+	MaxPublishKeys int
 	// MaxHead bounds the bytes of a request's head, of which the request line may
 	// take half; beside them, the line of what publishes has room for a message of
 	// MaxMessage bytes, escaped. Default 32 KiB.
@@ -241,6 +248,9 @@ func (c *Config) fill() error {
 	orDefault(&c.HistoryMinimum, 1)
 	orDefault(&c.MaxHeldBytes, 256<<20)
 	orDefault(&c.MaxMessage, 64<<10)
+	orDefault(&c.MaxBatch, 1<<20)
+	orDefault(&c.MaxBatchMessages, 10_000)
+	orDefault(&c.MaxPublishKeys, 1_000_000)
 	orDefault(&c.MaxHead, 32<<10)
 	orDefault(&c.WSMaxMessage, 64<<10)
 	orDefault(&c.WSRate, 100)
@@ -286,6 +296,9 @@ func (c *Config) check() error {
 	atLeast("publish rate per address", c.PublishRatePerAddress, 0)
 	atLeast("publish rate per channel", c.PublishRatePerChannel, 0)
 	atLeast("max message", c.MaxMessage, 1)
+	atLeast("max batch", c.MaxBatch, 1)
+	atLeast("max batch messages", c.MaxBatchMessages, 1)
+	atLeast("max publish keys", c.MaxPublishKeys, 1)
 	atLeast("max head", c.MaxHead, 1024)
 	atLeast("ws max message", c.WSMaxMessage, 128)
 	atLeast("ws max channels", c.WSMaxChannels, 1)
@@ -320,6 +333,7 @@ func (c *Config) broker() *broker.Config {
 		MaxChannels: c.MaxChannels, MaxSubscribersPerChannel: c.MaxSubscribersPerChannel, PublishRatePerChannel: c.PublishRatePerChannel,
 		ChannelBufferSize: c.ChannelBufferSize, ChannelBufferBytes: c.ChannelBufferBytes,
 		MaxHistoryBytes: c.MaxHistoryBytes, HistoryMinimum: c.HistoryMinimum, MaxDelivering: c.MaxHeldBytes, Loops: c.Loops,
+		MaxPublishKeys: c.MaxPublishKeys,
 		ChannelTimeout: c.ChannelTimeout, PollMost: c.pollMost(), Authority: c.authority, Judge: c.judge,
 	}
 }
@@ -340,6 +354,7 @@ func (c *Config) web() *web.Config {
 		MaxChannels: c.MaxChannels, MaxSubscribersPerChannel: c.MaxSubscribersPerChannel,
 		MaxConnections: c.MaxConnections, MaxConnectionsPerAddress: c.MaxConnectionsPerAddress,
 		MaxHeldBytes: c.MaxHeldBytes, MaxMessage: c.MaxMessage, MaxHead: c.MaxHead,
+		MaxBatch: c.MaxBatch, MaxBatchMessages: c.MaxBatchMessages,
 		PublishRatePerAddress: c.PublishRatePerAddress, PublishRatePerChannel: c.PublishRatePerChannel,
 		WSPublish: c.WSPublish, WSDeflate: c.WSDeflate, WSMaxMessage: c.WSMaxMessage, WSRate: c.WSRate, WSMaxChannels: c.WSMaxChannels,
 		ChannelTimeout: c.ChannelTimeout, PollingTimeout: c.PollingTimeout,

@@ -29,6 +29,8 @@ func (s *shard) toBroker(m *mail.Mail) {
 		s.broker.Publish(m)
 	case mail.Control:
 		s.broker.Control(m)
+	case mail.PublishBatch:
+		s.broker.PublishBatch(m)
 	case mail.ReadHistory:
 		s.broker.ReadHistory(m)
 	case mail.ClaimSession:
@@ -88,6 +90,8 @@ func (s *shard) toWeb(m *mail.Mail) {
 		s.web.Presence.Listed(m)
 	case mail.Done:
 		s.web.Answer(m)
+	case mail.BatchPublished:
+		s.web.BatchPublished(m)
 	case mail.HistoryRead:
 		s.web.HistoryRead(m)
 	case mail.Handled:

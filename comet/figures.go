@@ -43,6 +43,7 @@ func (srv *Server) limitValues() [limit.NumLimits]int {
 		cfg.MaxChannels, cfg.MaxSubscribersPerChannel, cfg.MaxConnections, cfg.MaxConnectionsPerAddress,
 		cfg.MaxHistoryBytes, cfg.MaxHeldBytes, cfg.PublishRatePerChannel, cfg.PublishRatePerAddress,
 		cfg.WSMaxMessage, cfg.WSRate, cfg.WSMaxChannels,
+		cfg.MaxPublishKeys,
 	}
 }
 
@@ -72,6 +73,7 @@ type LoopFigures struct {
 	Counters
 	Mails           uint64 // received, those from itself included
 	Published       uint64 // messages numbered here, a broadcast once for each channel
+	Repeated        uint64 // publishes that were answered with a message that had their key
 	Delivered       uint64 // messages written to live subscribers
 	Channels        int    // whose home it is
 	HistoryBytes    int    // that these keep
@@ -89,6 +91,7 @@ type Counters struct {
 	Requests   uint64
 	Broadcasts uint64 // taken on this loop
 	Replayed   uint64 // messages that subscribers were given out of what is kept, when they came back or after they had been stuck
+	Batches    uint64 // requests to /publish that were taken on this loop
 	Histories  uint64 // answers to /history that have what is kept
 	Unchanged  uint64 // answers to /history that there is nothing new
 	Heartbeats uint64
@@ -109,6 +112,7 @@ var (
 	SlabNames      = [slabs]string{
 		slabConnection: "connection", slabSubscriber: "subscriber", slabRoster: "roster", slabRosterBucket: "roster_bucket",
 		slabChannel: "channel", slabChannelBucket: "channel_bucket", slabSession: "session", slabSessionBucket: "session_bucket",
+		slabKey: "publish_key", slabKeyBucket: "publish_key_bucket",
 		slabNames: "name_16", "name_24", "name_32", "name_48", "name_64", "name_128", "name_256",
 	}
 )
@@ -123,6 +127,8 @@ const (
 	slabChannelBucket
 	slabSession
 	slabSessionBucket
+	slabKey
+	slabKeyBucket
 	slabNames // of each size
 	slabs     = slabNames + record.NameSizes
 )
@@ -240,16 +246,17 @@ func (s *shard) loopFigures() LoopFigures {
 	r, w, h, b := s.loop.Figures(), s.web.Figures(), s.hub.Figures(), s.broker.Figures()
 	f := LoopFigures{
 		Answered: true, Reactor: r, Mails: s.Mails,
-		Published: b.Published, Delivered: h.Delivered, Channels: b.Channels, HistoryBytes: b.HistoryBytes, HistoryMessages: b.HistoryMessages,
+		Published: b.Published, Repeated: b.Repeated, Delivered: h.Delivered, Channels: b.Channels, HistoryBytes: b.HistoryBytes, HistoryMessages: b.HistoryMessages,
 		Counters: Counters{
 			Connections: w.Connections, Subscribers: h.Subscribers, Behind: h.Behind, Requests: w.Requests, Broadcasts: w.Broadcasts,
-			Histories: w.Histories, Unchanged: w.Unchanged,
+			Batches: w.Batches, Histories: w.Histories, Unchanged: w.Unchanged,
 			Replayed: h.Replayed, Heartbeats: h.Heartbeats, Lost: h.Lost,
 			Sockets: w.Sockets,
 		},
 		Slabs: [slabs]reactor.SlabFigures{
 			slabConnection: r.Records, slabSubscriber: h.SubscriberSlab, slabRoster: h.RosterSlab, slabRosterBucket: h.RosterBuckets,
 			slabChannel: b.ChannelSlab, slabChannelBucket: b.ChannelBuckets, slabSession: b.SessionSlab, slabSessionBucket: b.SessionBuckets,
+			slabKey: b.KeySlab, slabKeyBucket: b.KeyBuckets,
 		},
 	}
 	for i, names := range b.NameSlabs { // of JSONP callbacks, too

@@ -229,6 +229,7 @@ func TestFiguresOfLimits(t *testing.T) {
 		"max-channels": {1, 1}, "max-subscribers-per-channel": {1, 1}, "max-connections": {40, 0}, "max-connections-per-address": {0, 0},
 		"max-history-bytes": {1 << 30, 0}, "max-held-bytes": {256 << 20, 0}, "publish-rate-per-channel": {1, 1}, "publish-rate-per-address": {2, 1},
 		"ws-max-message": {64 << 10, 0}, "ws-rate": {100, 0}, "ws-max-channels": {64, 0},
+		"max-publish-keys": {1_000_000, 0},
 	}
 	for _, l := range f.Limits {
 		equal(t, l.Name, [2]int64{l.Value, l.Met}, want[l.Name])

@@ -25,6 +25,7 @@ var directions = map[string][]string{
 	"op":        {},
 	"token":     {"record"},
 	"drain":     {"record"},
+	"batch":     {"msg"},
 	"mail":      {"msg", "pool", "record"},
 	"ccomet":    {"msg", "record"},
 	"frame":     {"ccomet", "conn", "msg", "peer", "record"},
@@ -32,7 +33,7 @@ var directions = map[string][]string{
 	"broker":    {"limit", "mail", "msg", "pool", "record", "statefile", "token"},
 	"hub":       {"conn", "drain", "frame", "limit", "mail", "msg", "peer", "pool", "record", "token"},
 	"web": {
-		"broker", "ccomet", "conn", "drain", "frame", "hub", "limit", "mail", "msg", "op", "peer", "pool", "record", "token",
+		"batch", "broker", "ccomet", "conn", "drain", "frame", "hub", "limit", "mail", "msg", "op", "peer", "pool", "record", "token",
 	},
 }
 

@@ -158,6 +158,8 @@ func (w *world) run(steps int) {
 func (w *world) step() {
 	cname := channelName(w.rng.IntN(channels))
 	switch p := w.rng.IntN(100); {
+	case p < 8:
+		w.publishBatch(1 + w.rng.IntN(1+w.rng.IntN(12)))
 	case p < 35:
 		w.publish(cname, 1+w.rng.IntN(1+w.rng.IntN(12)))
 	case p < 57:
@@ -316,6 +318,10 @@ func (w *world) acknowledge(p *publisher) {
 				w.closed[cname]++
 			}
 			w.checkPage(content, head, rest[:n])
+			continue
+		}
+		if batch, ok := strings.CutPrefix(content, batchWaits); ok {
+			w.acknowledgeBatch(batch, rest[:n])
 			continue
 		}
 		if w.harsh && strings.HasPrefix(head, "HTTP/1.1 503 ") {

@@ -44,8 +44,8 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		MaxInput: srv.site.Limits.Publish.MaxInput() + 64<<10,
 		Admit:    s.web.Admit,
 		// A poll's response is the longest that may be held in one piece: messages
-		// up to pollBytes and one more, every byte escaped.
-		MaxHeld:      2*pollBytes + 8*srv.cfg.MaxMessage,
+		// up to pollBytes and one more, every byte escaped; or a batch's answer.
+		MaxHeld:      max(2*pollBytes+8*srv.cfg.MaxMessage, web.MaxAnswer*srv.cfg.MaxBatchMessages),
 		MaxHeldAll:   max(srv.cfg.MaxHeldBytes/srv.cfg.Loops, 1),
 		WriteTimeout: srv.cfg.WriteTimeout,
 		Refusal:      web.Refusal,

@@ -22,6 +22,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.broker.ExpireExplanations(now) // questions to loops, answers, by mail
 	s.TakeOwn()                      // what the steps above and the events had to say to this loop
 	s.broker.ExpireChannels()        // lines for listeners, by mail
+	s.broker.RunBatches()            // messages, answers, by mail
 	s.broker.RunBroadcasts()         // messages, by mail
 	s.broker.RunListings()           // lines for listeners, by mail
 	s.hub.RunScans()                 // answers to a channel's home, by mail

@@ -210,7 +210,7 @@ func TestDocumentsNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, others := range []string{"stop-timeout", "data", "header"} { // Docker's and curl's
+	for _, others := range []string{"stop-timeout", "data", "data-binary", "header"} { // Docker's and curl's
 		flags[others] = true
 	}
 	flagPattern, wordPattern := regexp.MustCompile(`(?:^|[\s(])--([a-z][a-z-]+)`), regexp.MustCompile(`^(ccomet|make) ([a-z-]+)`)

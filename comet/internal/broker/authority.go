@@ -48,7 +48,7 @@ type remote struct {
 func (r *remote) propose(m *mail.Mail) {
 	r.open++
 	proposal := *m
-	proposal.Kind, proposal.Flag, m.Buf = mail.Committed, mail.FlagProposed, nil
+	proposal.Kind, proposal.Flag, m.Buf = mail.Committed, m.Flag|mail.FlagProposed, nil
 	r.Propose(proposal)
 }
 
@@ -76,6 +76,12 @@ func (b *Broker) Committed(m *mail.Mail) {
 	r := m.Answer(mail.Done)
 	if r.Code = m.Code; m.Msg != nil {
 		r.Seq = m.Msg.Seq
+	}
+	if m.Flag&mail.FlagBatch != 0 {
+		answer := m.Answer(mail.BatchPublished)
+		answer.Buf = pool.NameBuffer(nil)
+		answer.Buf.B = mail.AppendResult(answer.Buf.B, mail.Result{Place: m.Place(), Seq: r.Seq, Code: r.Code})
+		r = answer
 	}
 	b.Send(m.From, r)
 }

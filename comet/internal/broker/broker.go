@@ -43,6 +43,10 @@ type Broker struct {
 	sessions     reactor.Slab[session]
 	sessionIndex *record.Index
 
+	keys      publishKeys
+	batches   []mail.Mail // that wait for a turn
+	batchLeft int         // messages of them that the turn has left
+
 	broadcasts   []broadcastScan
 	scanLeft     int         // channels that broadcasts may still look at in this turn
 	listings     []mail.Mail // that wait for an answer
@@ -61,6 +65,7 @@ type Config struct {
 	ChannelBufferSize, ChannelBufferBytes int
 	MaxHistoryBytes, HistoryMinimum       int
 	MaxDelivering                         int // bytes of messages on their way to subscribers
+	MaxPublishKeys                        int // that all loops remember
 	Loops                                 int
 	ChannelTimeout                        time.Duration
 	PollMost                              int // bytes of messages that a poll is given at once
@@ -86,8 +91,9 @@ func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, t
 	b.sessionIndex = record.NewIndex(
 		func(i uint32) *uint32 { return &b.sessions.At(i).link },
 		func(i uint32) uint32 { k := b.sessions.At(i); return b.hashSession(k.channel, b.names.Get(k.Name())) })
+	b.keys.open()
 	b.leases = reactor.NewWheel(0, func(i uint32) *reactor.Timer { return &b.channels.At(i).lease })
-	if !b.channelIndex.Usable() || !b.sessionIndex.Usable() {
+	if !b.channelIndex.Usable() || !b.sessionIndex.Usable() || !b.keys.index.Usable() {
 		return record.ErrNoIndex
 	}
 	return nil
@@ -100,10 +106,14 @@ func (b *Broker) Release() {
 	b.channelIndex.Release()
 	b.sessions.Release()
 	b.sessionIndex.Release()
+	b.keys.release()
 }
 
 // BeginTurn gives what takes long the budget of another turn.
-func (b *Broker) BeginTurn() { b.scanLeft = ScanBudget }
+func (b *Broker) BeginTurn() {
+	b.scanLeft, b.batchLeft = ScanBudget, batchBudget
+	b.keys.expire(b.loop.Tick(), ScanBudget)
+}
 
 // Published counts messages, a broadcast once for each channel.
 func (b *Broker) Published() uint64 { return b.published }
@@ -111,7 +121,7 @@ func (b *Broker) Published() uint64 { return b.published }
 // Busy says whether a step of the turn has something left to do, which does not wait
 // for anything.
 func (b *Broker) Busy() bool {
-	return b.leases.Pending() || len(b.broadcasts) > 0 || len(b.listings) > 0
+	return b.leases.Pending() || len(b.broadcasts) > 0 || len(b.listings) > 0 || len(b.batches) > 0
 }
 
 // Due is how long a turn may be waited for; below zero there is no bound.
@@ -125,17 +135,19 @@ func (b *Broker) Due(now time.Time) time.Duration {
 
 // Figures are what a broker counts.
 type Figures struct {
-	Published                     uint64
+	Published, Repeated           uint64 // Repeated: publishes whose key was known
 	Channels                      int
 	HistoryBytes, HistoryMessages int
 
 	ChannelSlab, ChannelBuckets, SessionSlab, SessionBuckets reactor.SlabFigures
+	KeySlab, KeyBuckets                                      reactor.SlabFigures
 	NameSlabs                                                [record.NameSizes]reactor.SlabFigures
 }
 
 func (b *Broker) Figures() Figures {
 	return Figures{
-		Published: b.published, Channels: int(b.channelIndex.Count), HistoryBytes: b.historyBytes, HistoryMessages: b.historyMessages,
+		Published: b.published, Repeated: b.keys.repeated, KeySlab: b.keys.records.Figures(), KeyBuckets: b.keys.index.Figures(),
+		Channels: int(b.channelIndex.Count), HistoryBytes: b.historyBytes, HistoryMessages: b.historyMessages,
 		ChannelSlab: b.channels.Figures(), ChannelBuckets: b.channelIndex.Figures(),
 		SessionSlab: b.sessions.Figures(), SessionBuckets: b.sessionIndex.Figures(), NameSlabs: b.names.Figures(),
 	}

@@ -155,38 +155,37 @@ func (b *Broker) freeChannel(i uint32) {
 
 // Publish serves mail.Publish.
 func (b *Broker) Publish(m *mail.Mail) {
-	r := m.Answer(mail.Done)
-	if i := b.channelFor(m, &r, m.Op != mail.OpNotice); i != 0 {
+	i, code, seconds := b.channelFor(m.Cname(), m.Op != mail.OpNotice)
+	if i != 0 {
 		b.propose(i, m)
-	} else {
-		b.Send(m.From, r)
+		return
 	}
+	r := m.Answer(mail.Done)
+	r.Code = code
+	r.SetSeconds(seconds)
+	b.Send(m.From, r)
 }
 
-// channelFor returns the channel that a mail has something for, new if need be, and
-// extends its life; 0, and why in the answer, where there is none, where it is rated
-// and has had too much, or where subscribers are too far behind what is published.
-func (b *Broker) channelFor(m, r *mail.Mail, rated bool) uint32 {
+// channelFor returns the channel of a name that there is a message for, new if need be, and
+// extends its life; 0 and why where there is none, where it is rated and has had too much
+// (then for how many seconds), or where subscribers are too far behind what is published.
+func (b *Broker) channelFor(cname []byte, rated bool) (i uint32, code mail.Code, seconds int32) {
 	if b.totals.Delivering.Load() > int64(b.cfg.MaxDelivering) {
 		b.totals.HitLimit(limit.Held, b.cfg.MaxDelivering, b.loop.Now())
-		r.Code = mail.CodeDelivering
-		return 0
+		return 0, mail.CodeDelivering, 0
 	}
-	var i uint32
-	if i, r.Code = b.findOrMake(m.Cname()); r.Code != mail.CodeOK {
-		return 0
+	if i, code = b.findOrMake(cname); code != mail.CodeOK {
+		return 0, code, 0
 	}
 	if rated {
 		if wait, ok := b.mayAppend(i); !ok {
-			r.Code = mail.CodeTooFast
-			r.SetSeconds(int32(limit.WholeSeconds(wait)))
-			return 0
+			return 0, mail.CodeTooFast, int32(limit.WholeSeconds(wait))
 		}
 	}
 	if b.channels.At(i).subs == 0 {
 		b.extend(i, b.cfg.ChannelTimeout)
 	}
-	return i
+	return i, mail.CodeOK, 0
 }
 
 // Join serves mail.Join: it finds or makes the channel, works out what the

@@ -47,6 +47,7 @@ func (b *Broker) Check(rest, gaps bool) (*Audit, error) {
 		func() error { return b.checkChannels(a, rest) },
 		func() error { return b.checkHistories(gaps) },
 		func() error { return b.checkSessions(a) },
+		b.keys.check,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -177,6 +178,25 @@ func (b *Broker) checkSessions(a *Audit) error {
 			return fmt.Errorf("session %d is not where its name leads", i)
 		}
 		a.Sessions = append(a.Sessions, AuditedSession{Number: i, Channel: k.channel, Loop: k.loop, Conn: k.conn})
+	}
+	return nil
+}
+
+// check checks that the keys that can be found are those that are listed, oldest first.
+func (k *publishKeys) check() error {
+	found, err := k.index.Check()
+	if err != nil {
+		return err
+	}
+	n, last := 0, uint32(0)
+	for i := k.first; i != 0; i = k.records.At(i).next {
+		if !found[i] || last != 0 && int32(k.records.At(i).due-k.records.At(last).due) < 0 {
+			return fmt.Errorf("key %d cannot be found, or is older than the one before it", i)
+		}
+		n, last = n+1, i
+	}
+	if n != len(found) || n != k.records.Live() || last != k.last {
+		return fmt.Errorf("%d keys are listed, %d found, %d counted; the last is %d, not %d", n, len(found), k.records.Live(), last, k.last)
 	}
 	return nil
 }

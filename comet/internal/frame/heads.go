@@ -77,6 +77,7 @@ func (h *Heads) AppendHead(dst []byte, side uint8, of Head) []byte {
 const (
 	TypeText   = "text/plain; charset=utf-8"
 	TypeJSON   = "application/json; charset=utf-8"
+	TypeLines  = "application/x-ndjson" // which has no charset: it is UTF-8
 	TypeScript = "text/javascript; charset=utf-8"
 	typeHTML   = "text/html; charset=utf-8"
 	TypeSSE    = "text/event-stream; charset=utf-8"

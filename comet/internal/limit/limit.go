@@ -18,6 +18,7 @@ const (
 	WSMaxMessage
 	WSRate
 	WSMaxChannels
+	PublishKeys
 	NumLimits
 )
 
@@ -25,7 +26,7 @@ const (
 var Names = [NumLimits]string{
 	"max-channels", "max-subscribers-per-channel", "max-connections", "max-connections-per-address",
 	"max-history-bytes", "max-held-bytes", "publish-rate-per-channel", "publish-rate-per-address",
-	"ws-max-message", "ws-rate", "ws-max-channels",
+	"ws-max-message", "ws-rate", "ws-max-channels", "max-publish-keys",
 }
 
 // RetryAfter is the line of a response that says when it is worth asking again.

@@ -25,6 +25,7 @@ const (
 	CatchUp                    // Subscriber; ref, seq: wanted. Answer: Backlog
 	Leave                      // ref, Subscribers: that left
 	Publish                    // Reply; buf: name and content; op: OpPublish, OpNotice. Answer: Done
+	PublishBatch               // Reply; buf: entries (batch.go). Answer: BatchPublished
 	Control                    // Reply; buf: name; op, Seconds. Answer: Done
 	ReadHistory                // Reply; buf: name, token; seq: wanted; Epoch: of that; Most; Tag; flags. Answer: HistoryRead
 	ClaimSession               // Subscriber; buf: name, its name; seq: wanted. Answer: SessionClaimed
@@ -47,6 +48,7 @@ const (
 	SessionTaken   // to a subscriber whose session another connection has claimed: ref
 	// To a web, from a channel's home:
 	Done           // to the request: code, seq, Subscribers or Seconds, Epoch
+	BatchPublished // to the request: buf: results, of some of the entries (batch.go)
 	HistoryRead    // to the request: code, run, seq: next number, Epoch; Rest; flags
 	Explained      // to the request: code, msg: text
 	ChannelsListed // to a listener: msg: lines, or none; Record: where to go on; FlagEnd
@@ -103,6 +105,7 @@ const (
 	FlagTag                         // of a history: the client has what Tag says
 	FlagEnd                         // answer to ListChannels: the home has no more channels
 	FlagProposed                    // Committed is for a proposal of this broker
+	FlagBatch                       // Committed is for an entry of a batch (Place)
 	FlagJudged                      // Join, ReadHistory come back from a judge, with its verdict (broker/verdict.go)
 )
 

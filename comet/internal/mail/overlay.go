@@ -8,7 +8,7 @@ import "ccomet/reactor"
 //
 //	slot   Subscriber, Reply: what the answer is for, on Conn; Record, Round, Explanation
 //	N      Subscribers, Seconds, Listed, Via, Most
-//	aux    LostFrom, Session, LeftOut, Tag, Rest
+//	aux    LostFrom, Session, LeftOut, Tag, Rest, Place
 //
 // Tag and Rest have Ref.Index as well.
 
@@ -112,3 +112,7 @@ func (m *Mail) SetTag(epoch uint32, next int32) {
 // number of the first of them.
 func (m *Mail) Rest() (n int, from int32) { return int(m.Ref.Index), m.aux }
 func (m *Mail) SetRest(n int, from int32) { m.Ref.Index, m.aux = uint32(n), from }
+
+// Place is, with FlagBatch, where in its batch a message stands.
+func (m *Mail) Place() uint32         { return uint32(m.aux) }
+func (m *Mail) SetPlace(place uint32) { m.aux = int32(place) }

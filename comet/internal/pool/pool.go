@@ -2,15 +2,33 @@
 // are not kept.
 package pool
 
-import "github.com/valyala/bytebufferpool"
+import (
+	"sync"
+
+	"github.com/valyala/bytebufferpool"
+)
 
 // KeepBuffer is the largest buffer worth keeping, in the pool or for rendering.
 const KeepBuffer = 64 << 10
 
 func PutBuffer(b *bytebufferpool.ByteBuffer) {
-	if cap(b.B) <= KeepBuffer {
+	switch size := cap(b.B); {
+	case size == KeepBuffer:
+		large.Put(b)
+	case size < KeepBuffer:
 		bytebufferpool.Put(b)
 	}
+}
+
+// large has buffers of KeepBuffer bytes, which the other pool would give up: most that it
+// lends hold little.
+var large = sync.Pool{New: func() any { return &bytebufferpool.ByteBuffer{B: make([]byte, 0, KeepBuffer)} }}
+
+// LargeBuffer borrows an empty buffer of KeepBuffer bytes.
+func LargeBuffer() *bytebufferpool.ByteBuffer {
+	b := large.Get().(*bytebufferpool.ByteBuffer)
+	b.B = b.B[:0]
+	return b
 }
 
 // keepList is how much room an emptied list keeps.

@@ -9,7 +9,8 @@ import (
 )
 
 // A POST's body is a form, with parameters, or what is published itself, as it is. What
-// is neither is refused: a body that is ignored would be lost in silence.
+// is neither is refused: a body that is ignored would be lost in silence. A batch has a type
+// of its own (batch.go).
 //
 //   - A body whose type says so is a form.
 //   - So is one of another type, or of none, that has the parameters which the query lacks:
@@ -32,6 +33,10 @@ func (x *exchange) readBody(e *endpoint) (status int, reason string) {
 	}
 	contentType := x.req.Header("Content-Type")
 	switch {
+	case e.batch && batchType(contentType) < 0:
+		return 415, fmt.Sprintf("%s: want Content-Type %s for lines, or %s for an array", typeName(contentType), batchTypes[0], batchTypes[len(batchTypes)-1])
+	case e.batch:
+		x.raw = body
 	case httplite.IsForm(contentType) || x.meansForm(e, body):
 		x.form = body
 	case !e.publishes:

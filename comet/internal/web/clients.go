@@ -1,6 +1,8 @@
 package web
 
 import (
+	"time"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/peer"
@@ -80,13 +82,21 @@ func (w *Web) mayPublish(x *exchange) bool {
 	if w.site.Publishers == nil {
 		return true
 	}
-	ceiling := w.cfg.PublishRatePerAddress
-	wait, ok := w.site.Publishers.Take(limit.Rate(ceiling), w.clients.of(x), w.loop.Now().UnixNano())
+	wait, ok := w.takePublish(w.clients.of(x))
 	if !ok {
-		w.totals.HitLimit(limit.PublishRatePerAddress, ceiling, w.loop.Now())
 		x.headers = limit.RetryAfter(w.Object[:0], limit.WholeSeconds(wait))
 		w.Object = x.headers
 		w.fail(x, 429, w.cfg.tooFast(limit.PublishRatePerAddress))
 	}
 	return ok
+}
+
+// takePublish takes a message off what an address may publish now, where there is a limit.
+func (w *Web) takePublish(client uint64) (wait time.Duration, ok bool) {
+	ceiling := w.cfg.PublishRatePerAddress
+	wait, ok = w.site.Publishers.Take(limit.Rate(ceiling), client, w.loop.Now().UnixNano())
+	if !ok {
+		w.totals.HitLimit(limit.PublishRatePerAddress, ceiling, w.loop.Now())
+	}
+	return wait, ok
 }

@@ -24,6 +24,7 @@ type Config struct {
 	MaxChannels, MaxSubscribersPerChannel        int // that answers name
 	MaxConnections, MaxConnectionsPerAddress     int
 	MaxHeldBytes, MaxMessage, MaxHead            int
+	MaxBatch, MaxBatchMessages                   int
 	PublishRatePerAddress, PublishRatePerChannel int
 	WSPublish, WSDeflate                         bool
 	WSMaxMessage, WSRate, WSMaxChannels          int

@@ -51,6 +51,7 @@ func (w *Web) Received(c reactor.Conn, p []byte) int {
 		req := w.parser(c)
 		n, err := req.Parse(p[used:], w.site.limitsOf(w.Side(c), p[used:]))
 		if err != nil {
+			err = w.namedLimit(c, req, err)
 			req.Reset() // else the loop's parser would refuse the next connection's request
 			w.dropPartial(c)
 			w.Refuse(c, err.(*httplite.Error))

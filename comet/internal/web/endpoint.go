@@ -13,6 +13,7 @@ type endpoint struct {
 	serve     func(w *Web, x *exchange)
 	changes   bool // something: it is no link to follow
 	publishes bool // its query, or a POST's body, holds a message
+	batch     bool // its body holds messages
 }
 
 var (

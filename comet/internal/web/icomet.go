@@ -35,6 +35,7 @@ func addICometPaths(t *endpoints, cfg *Config) {
 	t.addAll(conn.Admin, map[string]endpoint{
 		"/push":      {methods: getPost, serve: publishing(false), changes: true, publishes: true},
 		"/pub":       {methods: getPost, serve: publishing(true), changes: true, publishes: true},
+		"/publish":   {methods: post, serve: (*Web).publishBatch, changes: true, batch: true},
 		"/broadcast": {methods: getPost, serve: (*Web).broadcast, changes: true, publishes: true},
 		"/sign":      {methods: getPost, serve: controlling(mail.OpSign, (*responder).signed), changes: true},
 		"/close":     {methods: getPost, serve: controlling(mail.OpClose, (*responder).ended), changes: true},

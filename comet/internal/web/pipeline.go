@@ -43,6 +43,7 @@ type pendingReply struct {
 	lease          int32 // seconds that /sign asks for
 	cb, name, text string
 	history        *historyReply // of a request for what a channel keeps (history.go)
+	batch          *batchReply   // of one that publishes many messages (batch.go)
 }
 
 // replyWriter appends the response to a request once the channel's home has answered. It is
@@ -203,7 +204,11 @@ func (w *Web) writeAnswers(i uint32) (ready int) {
 	}
 	w.Scratch = w.Scratch[:0]
 	for ready < len(p.replies) && p.replies[ready].done && !p.replies[ready].handled {
-		w.Scratch = w.appendPending(w.Scratch, &p.replies[ready])
+		reply := &p.replies[ready]
+		w.Scratch = w.appendPending(w.Scratch, reply)
+		if reply.batch != nil {
+			w.Batches.giveBack(reply.batch)
+		}
 		ready++
 	}
 	if ready > 0 {

@@ -1,12 +1,15 @@
 package web
 
 import (
+	"strconv"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/httplite"
+	"ccomet/reactor"
 )
 
 // requestLimits are what a request may cost. What publishes may say it in its query, so its
-// line may be as long as the largest message, escaped.
+// line may be as long as the largest message, escaped, and its body as long as a batch.
 type requestLimits struct{ plain, Publish httplite.Limits }
 
 // escapedSize is how many bytes a byte of content may take in a query or a form.
@@ -18,6 +21,7 @@ func newRequestLimits(cfg *Config) (l requestLimits) {
 	l.Publish = l.plain
 	l.Publish.Line += message
 	l.Publish.Head += message
+	l.Publish.Body = max(l.Publish.Body, cfg.MaxBatch)
 	return l
 }
 
@@ -30,4 +34,15 @@ func (s *Site) limitsOf(side uint8, p []byte) *httplite.Limits {
 		return &l.Publish
 	}
 	return &l.plain
+}
+
+// namedLimit is the error of a request that has not been parsed, with the name of the limit
+// where that is a setting for the path alone.
+func (w *Web) namedLimit(c reactor.Conn, req *httplite.Request, err error) error {
+	if e := err.(*httplite.Error); e.Kind == httplite.BodyTooLarge && e.Limit == w.cfg.MaxBatch {
+		if at, _ := w.site.endpoint(w.Side(c), req.Path()); at.batch {
+			return &httplite.Error{Kind: e.Kind, Status: e.Status, Reason: "the body is too long: max-batch is " + strconv.Itoa(w.cfg.MaxBatch)}
+		}
+	}
+	return err
 }

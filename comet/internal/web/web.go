@@ -48,6 +48,7 @@ type Web struct {
 	Presence  presence
 	Probe     Probe
 	Histories histories
+	Batches   batches
 
 	clients clients
 	evictor evictor
@@ -104,11 +105,15 @@ func (w *Web) Trim() {
 type Figures struct {
 	Connections          [conn.NumSides][conn.NumStates]int64
 	Requests, Broadcasts uint64
+	Batches              uint64 // requests to /publish
 	Histories, Unchanged uint64 // answers to /history with messages, and that there is nothing new
 	Partial              int    // requests that have not wholly arrived
 	Sockets              SocketFigures
 }
 
 func (w *Web) Figures() Figures {
-	return Figures{Connections: w.Count, Requests: w.requests, Broadcasts: w.broadcasts, Histories: w.Histories.Read, Unchanged: w.Histories.Same, Partial: w.parsers.inUse(), Sockets: w.sockets.figures()}
+	return Figures{
+		Connections: w.Count, Requests: w.requests, Broadcasts: w.broadcasts, Batches: w.Batches.taken, Histories: w.Histories.Read, Unchanged: w.Histories.Same,
+		Partial: w.parsers.inUse(), Sockets: w.sockets.figures(),
+	}
 }

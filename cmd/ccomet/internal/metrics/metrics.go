@@ -77,6 +77,8 @@ func loopMetrics() (list []loopMetric) {
 	add(false, counter, "histories_total", "Answers to /history that have what a channel keeps.", func(l f) float64 { return float64(l.Histories) })
 	add(false, counter, "histories_unchanged_total", "Answers to /history that there is nothing new (304).", func(l f) float64 { return float64(l.Unchanged) })
 	add(false, counter, "messages_lost_total", "Messages that a subscriber asked for and that its channel did not keep any more. The numbers that a crash has left out count as one.", func(l f) float64 { return float64(l.Lost) })
+	add(false, counter, "publish_batches_total", "Requests to /publish, each of many messages.", func(l f) float64 { return float64(l.Batches) })
+	add(false, counter, "publishes_repeated_total", "Publishes that were answered with the number of a message that has their key, by the home of its channel.", func(l f) float64 { return float64(l.Repeated) })
 	add(false, counter, "broadcasts_total", "Broadcasts taken.", func(l f) float64 { return float64(l.Broadcasts) })
 	add(false, counter, "heartbeats_total", "Noops and pings sent to subscribers for the polling timeout.", func(l f) float64 { return float64(l.Heartbeats) })
 	add(false, counter, "received_bytes_total", "Bytes read from connections.", func(l f) float64 { return float64(l.Reactor.BytesRead) })

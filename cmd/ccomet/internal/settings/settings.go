@@ -49,6 +49,9 @@ type Settings struct {
 	PublishRatePerAddress    int `default:"0" placeholder:"N"`
 	PublishRatePerChannel    int `default:"0" placeholder:"N"`
 	MaxMessage               int `default:"65536" placeholder:"BYTES"`
+	MaxBatch                 int `default:"1048576" placeholder:"BYTES"`
+	MaxBatchMessages         int `default:"10000" placeholder:"N"`
+	MaxPublishKeys           int `default:"1000000" placeholder:"N"`
 	MaxHead                  int `default:"32768" placeholder:"BYTES"`
 
 	WSPublish     bool `name:"ws-publish"`
@@ -144,6 +147,9 @@ func (s *Settings) Check() (bad []*Bad) {
 		{"publish-rate-per-address", s.PublishRatePerAddress, 0, MaxCount},
 		{"publish-rate-per-channel", s.PublishRatePerChannel, 0, MaxCount},
 		{"max-message", s.MaxMessage, 1, 1 << 28},
+		{"max-batch", s.MaxBatch, 1, 1 << 28},
+		{"max-batch-messages", s.MaxBatchMessages, 1, 1 << 20},
+		{"max-publish-keys", s.MaxPublishKeys, 1, 1 << 28},
 		{"max-head", s.MaxHead, 1024, 1 << 24},
 		{"ws-max-message", s.WSMaxMessage, 128, 1 << 28},
 		{"ws-rate", s.WSRate, 0, 100_000},
@@ -272,6 +278,7 @@ func (s *Settings) ServerConfig(log zerolog.Logger) comet.Config {
 		MaxHistoryBytes: s.MaxHistoryBytes, HistoryMinimum: s.HistoryMinimum, MaxHeldBytes: s.MaxHeldBytes,
 		MaxConnections: s.MaxConnections, MaxConnectionsPerAddress: s.MaxConnectionsPerAddress, AcceptRate: s.AcceptRate,
 		PublishRatePerAddress: s.PublishRatePerAddress, PublishRatePerChannel: s.PublishRatePerChannel,
+		MaxBatch: s.MaxBatch, MaxBatchMessages: s.MaxBatchMessages, MaxPublishKeys: s.MaxPublishKeys,
 		MaxMessage: s.MaxMessage, MaxHead: s.MaxHead, Compat: s.Compat.leniencies(),
 		WSPublish: s.WSPublish, WSDeflate: s.WSDeflate, WSMaxMessage: s.WSMaxMessage, WSRate: rate, WSMaxChannels: s.WSMaxChannels,
 		ChannelTimeout:   time.Duration(s.ChannelTimeout),

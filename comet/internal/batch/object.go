@@ -1,0 +1,163 @@
+package batch
+
+// member is a member of an element's object.
+type member uint8
+
+const (
+	memberCname member = 1 << iota
+	memberCnames
+	memberContent
+	memberKey
+	memberOther member = 0
+)
+
+// object reads an element: {"cname": …, "content": …}. It is false where the element is not
+// good; then what stands behind it may not have been read.
+func (r *Reader) object() bool {
+	if !r.take('{') {
+		return r.fail("want {, the beginning of an object")
+	}
+	var seen member
+	if r.space(); !r.take('}') {
+		for {
+			m, ok := r.memberName()
+			if !ok {
+				return false
+			}
+			if m&seen != 0 {
+				return r.refuse("a member is there twice")
+			}
+			seen |= m
+			if r.space(); !r.take(':') {
+				return r.fail("want a colon behind a member's name")
+			}
+			if r.space(); !r.member(m) {
+				return false
+			}
+			if r.space(); r.take('}') {
+				break
+			}
+			if !r.take(',') {
+				return r.fail("want , or } behind a member")
+			}
+			r.space()
+		}
+	}
+	return r.complete(seen)
+}
+
+// complete says whether the members that there are make a message.
+func (r *Reader) complete(seen member) bool {
+	switch {
+	case seen&(memberCname|memberCnames) == memberCname|memberCnames:
+		return r.refuse("cname and cnames are both there")
+	case seen&(memberCname|memberCnames) == 0:
+		return r.refuse("cname is missing, or cnames")
+	case seen&memberContent == 0:
+		return r.refuse("content is missing")
+	}
+	return true
+}
+
+// memberName reads the name of a member.
+func (r *Reader) memberName() (member, bool) {
+	t, ok := r.stringText()
+	if !ok {
+		return 0, false
+	}
+	name := t.raw
+	if t.escapes {
+		name = r.unescape(t.raw)
+	}
+	switch string(name) {
+	case "cname":
+		return memberCname, true
+	case "cnames":
+		return memberCnames, true
+	case "content":
+		return memberContent, true
+	case "key":
+		return memberKey, true
+	}
+	return memberOther, true
+}
+
+// member reads the value of a member.
+func (r *Reader) member(m member) (ok bool) {
+	switch m {
+	case memberCname:
+		return r.channel("cname: want a string")
+	case memberCnames:
+		return r.channels()
+	case memberKey:
+		if r.Key, ok = r.word("key: want a string"); ok && r.Key == nil {
+			r.Key = []byte{}
+		}
+		return ok
+	case memberContent:
+		if r.peek() == '"' {
+			r.content, ok = r.stringText()
+			return ok
+		}
+		at := r.pos
+		if _, ok = r.skip(); ok {
+			r.content = text{raw: r.in[at:r.pos], size: r.pos - at}
+		}
+		return ok
+	}
+	_, ok = r.skip()
+	return ok
+}
+
+// word reads a string that is short, decoded.
+func (r *Reader) word(otherwise string) ([]byte, bool) {
+	if r.peek() != '"' {
+		if _, ok := r.skip(); !ok {
+			return nil, false
+		}
+		return nil, r.refuse(otherwise)
+	}
+	t, ok := r.stringText()
+	if !ok {
+		return nil, false
+	}
+	if t.escapes {
+		return r.unescape(t.raw), true
+	}
+	return t.raw, true
+}
+
+func (r *Reader) channel(otherwise string) bool {
+	name, ok := r.word(otherwise)
+	if ok {
+		r.Names = append(r.Names, name)
+	}
+	return ok
+}
+
+// channels reads a list of names.
+func (r *Reader) channels() bool {
+	const otherwise = "cnames: want an array of strings, one at the least"
+	r.Many = true
+	if r.peek() != '[' {
+		if _, ok := r.skip(); !ok {
+			return false
+		}
+		return r.refuse(otherwise)
+	}
+	r.pos++
+	if r.space(); r.take(']') {
+		return r.refuse(otherwise)
+	}
+	for {
+		if r.space(); !r.channel(otherwise) {
+			return false
+		}
+		if r.space(); r.take(']') {
+			return true
+		}
+		if !r.take(',') {
+			return r.fail("want , or ] behind a name")
+		}
+	}
+}

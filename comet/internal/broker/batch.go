@@ -1,0 +1,99 @@
+package broker
+
+import (
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/pool"
+)
+
+// batchBudget is how many messages of batches are published in a turn, and one mail of them.
+// The rest waits, in order; a connection whose batch waits is not read on, so that nothing
+// that it asks for overtakes it.
+const batchBudget = 2048
+
+// PublishBatch serves mail.PublishBatch.
+func (b *Broker) PublishBatch(m *mail.Mail) {
+	if len(b.batches) > 0 || b.batchLeft <= 0 {
+		b.batches = append(b.batches, *m)
+		m.Buf = nil // it is the batch's that waits
+		return
+	}
+	b.publishBatch(m)
+}
+
+// RunBatches continues with the batches that wait, within the turn's budget.
+func (b *Broker) RunBatches() {
+	n := 0
+	for ; n < len(b.batches) && b.batchLeft > 0; n++ {
+		b.publishBatch(&b.batches[n])
+		b.batches[n].Done()
+	}
+	if n == len(b.batches) {
+		b.batches = pool.Emptied(b.batches)
+		return
+	}
+	left := copy(b.batches, b.batches[n:])
+	clear(b.batches[left:])
+	b.batches = b.batches[:left]
+}
+
+// publishBatch publishes what a mail has, in its order.
+func (b *Broker) publishBatch(m *mail.Mail) {
+	r := m.Answer(mail.BatchPublished)
+	r.Buf = pool.LargeBuffer()
+	for rest := m.Buf.B; len(rest) > 0; b.batchLeft-- {
+		var e mail.Entry
+		e, rest = mail.NextEntry(rest)
+		if result, ok := b.publishEntry(m, &e); ok {
+			r.Buf.B = mail.AppendResult(r.Buf.B, result)
+		}
+	}
+	b.Send(m.From, r)
+}
+
+// publishEntry publishes a message of a batch, unless it has been already. Where a log beyond
+// the loop numbers it, there is no result yet: it comes when the number does (Committed). Such
+// a log would have to know keys itself, and they are not kept here.
+func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry) (r mail.Result, ok bool) {
+	r.Place = e.Place
+	keyed := len(e.Key) > 0 && b.remote == nil
+	var hash [2]uint64
+	i := uint32(0)
+	if keyed {
+		if i = b.find(e.Name); i != 0 {
+			hash = b.keys.hash(mail.Ref{Index: i, Gen: b.channels.At(i).Gen}, e.Key)
+			if r.Seq, ok = b.keyed(hash); ok {
+				return r, true
+			}
+		}
+	}
+	known := i != 0
+	i, code, seconds := b.channelFor(e.Name, true)
+	switch {
+	case i == 0:
+		r.Code, r.Seconds = code, uint16(seconds)
+		return r, true
+	case b.remote != nil:
+		b.remote.propose(proposalOf(m, e))
+		return r, false
+	}
+	message := msg.New(msg.Data, b.channels.At(i).Next, e.Content)
+	b.commit(i, message)
+	if r.Seq = message.Seq; keyed {
+		if !known {
+			hash = b.keys.hash(mail.Ref{Index: i, Gen: b.channels.At(i).Gen}, e.Key)
+		}
+		b.rememberKey(hash, r.Seq)
+	}
+	return r, true
+}
+
+// proposalOf is what has the message of an entry numbered elsewhere.
+func proposalOf(m *mail.Mail, e *mail.Entry) *mail.Mail {
+	one := m.Answer(mail.Publish)
+	one.From, one.Op, one.Flag = m.From, mail.OpPublish, mail.FlagBatch
+	one.Buf, one.Nlen = pool.NameBuffer(e.Name), uint8(len(e.Name))
+	one.Buf.B = append(one.Buf.B, e.Content...)
+	one.SetPlace(e.Place)
+	return &one
+}

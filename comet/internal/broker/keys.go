@@ -1,0 +1,128 @@
+package broker
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"time"
+	"unsafe"
+
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/record"
+	"ccomet/reactor"
+)
+
+// A backend that has had no answer does not know whether its message was published, and sends
+// it again. With a key, what was published is not published again for KeyTime, and has the
+// number that it got.
+//
+// Keys are kept by the home of their channel, oldest first, each as a hash of 128 bits of the
+// key and the channel's life; two keys that have the same take as many keys as there are not.
+// Beyond the bound the oldest goes early. A server that ends keeps none: it has answered what
+// it has published, and what a crash has left in a state file is older than the keys.
+
+// KeyTime is how long a key is remembered.
+const KeyTime = 2 * time.Minute
+
+// publishKey is a key that has been published with. 32 bytes, and its place in the index.
+type publishKey struct {
+	hash [2]uint64
+	link uint32 // index chain
+	next uint32 // the one that came after it
+	due  reactor.Tick
+	seq  int32
+}
+
+var _ [32]byte = [unsafe.Sizeof(publishKey{})]byte{}
+
+// publishKeys are a home's keys.
+type publishKeys struct {
+	records     reactor.Slab[publishKey]
+	index       *record.Index
+	seeds       [2]maphash.Seed
+	first, last uint32
+	text        []byte // scratch
+	repeated    uint64 // publishes that were answered with what was there
+}
+
+func (k *publishKeys) open() {
+	k.seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+	k.index = record.NewIndex(
+		func(i uint32) *uint32 { return &k.records.At(i).link },
+		func(i uint32) uint32 { return uint32(k.records.At(i).hash[0]) })
+}
+
+func (k *publishKeys) release() {
+	k.records.Release()
+	k.index.Release()
+}
+
+// hash mixes a key and the channel that it is for.
+func (k *publishKeys) hash(of mail.Ref, key []byte) [2]uint64 {
+	k.text = binary.NativeEndian.AppendUint32(k.text[:0], of.Index)
+	k.text = binary.NativeEndian.AppendUint32(k.text, of.Gen)
+	k.text = append(k.text, key...)
+	return [2]uint64{maphash.Bytes(k.seeds[0], k.text), maphash.Bytes(k.seeds[1], k.text)}
+}
+
+// find returns the record of a hash, or 0.
+func (k *publishKeys) find(hash [2]uint64) uint32 {
+	for i := k.index.Head(uint32(hash[0])); i != 0; i = k.records.At(i).link {
+		if k.records.At(i).hash == hash {
+			return i
+		}
+	}
+	return 0
+}
+
+// expire forgets the keys whose time is up, some at a time.
+func (k *publishKeys) expire(now reactor.Tick, most int) {
+	for ; most > 0 && k.first != 0 && int32(now-k.records.At(k.first).due) >= 0; most-- {
+		k.dropFirst()
+	}
+}
+
+func (k *publishKeys) dropFirst() {
+	i := k.first
+	k.index.Remove(i)
+	if k.first = k.records.At(i).next; k.first == 0 {
+		k.last = 0
+	}
+	k.records.Free(i)
+}
+
+// remember keeps a key, as the last. Where there is no memory it is not kept.
+func (k *publishKeys) remember(hash [2]uint64, due reactor.Tick, seq int32) {
+	i := k.records.Alloc()
+	if i == 0 {
+		return
+	}
+	*k.records.At(i) = publishKey{hash: hash, due: due, seq: seq}
+	k.index.Insert(i)
+	if k.last != 0 {
+		k.records.At(k.last).next = i
+	} else {
+		k.first = i
+	}
+	k.last = i
+}
+
+// keyed is the number that a channel's message of that key has, if there is one.
+func (b *Broker) keyed(hash [2]uint64) (seq int32, ok bool) {
+	b.keys.expire(b.loop.Tick(), 4) // more than are added
+	i := b.keys.find(hash)
+	if i == 0 {
+		return 0, false
+	}
+	b.keys.repeated++
+	return b.keys.records.At(i).seq, true
+}
+
+// rememberKey keeps the key of a message that has just got its number.
+func (b *Broker) rememberKey(hash [2]uint64, seq int32) {
+	if share := max(b.cfg.MaxPublishKeys/b.cfg.Loops, 1); b.keys.records.Live() >= share {
+		b.totals.HitLimit(limit.PublishKeys, b.cfg.MaxPublishKeys, b.loop.Now())
+		b.keys.dropFirst()
+	}
+	b.keys.remember(hash, b.loop.Tick()+reactor.Tick(KeyTime/reactor.TickLength), seq)
+}

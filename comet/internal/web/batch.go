@@ -1,0 +1,363 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/valyala/bytebufferpool"
+
+	"ccomet/comet/internal/batch"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/pool"
+)
+
+// A backend publishes many messages with one request (/publish):
+//
+//  1. The body is read once (package batch), and its messages are gathered for the homes of
+//     their channels. Nothing is sent before all of it has been read: an array that is no JSON
+//     publishes nothing.
+//  2. Each home is sent its messages in as few mails as they fit in, in their order. It
+//     publishes them, and answers with what has become of each (mail.Result).
+//  3. When all homes have answered, the response has an answer for each element, in order.
+//
+// The connection is not read on meanwhile, so that what it asks for next comes behind.
+type batchReply struct {
+	array   bool // the answer is one, else it is lines
+	results []batchResult
+	text    []byte // the reasons of what has failed here, each up to maxReason bytes
+	told    int    // bytes of text that are in results
+	pending int    // messages that homes have not answered
+}
+
+// batchResult is what has become of one message.
+type batchResult struct {
+	seq     int32     // or where in text the reason is
+	n       uint16    // bytes of the reason, or seconds until it is worth trying again
+	code    mail.Code // of its channel's home
+	failure uint8     // what has failed here
+	group   batchGroup
+}
+
+// Failures of messages that no home is asked for.
+const (
+	failedNot uint8 = iota
+	failed400
+	failed413
+	failedRate
+)
+
+// batchGroup says how the answers of an element with several channels stand together.
+type batchGroup uint8
+
+const (
+	groupFirst batchGroup = 1 << iota
+	groupLast
+)
+
+// Bounds of what a client may give a message.
+const (
+	MaxKey    = 128 // bytes of a key
+	maxReason = 200 // bytes of the reason of what has failed
+	MaxAnswer = 512 // and of the answer for one message
+)
+
+// batches are what a loop reads and answers batches with.
+type batches struct {
+	reader batch.Reader
+	free   []*batchReply
+	open   []*bytebufferpool.ByteBuffer // by home: entries that are not in a mail yet, or nil
+	counts []int                        // of those
+	mails  []batchMail
+	taken  uint64 // since the start
+}
+
+// batchMail is a mail that is ready to be sent.
+type batchMail struct {
+	to  uint8
+	buf *bytebufferpool.ByteBuffer
+}
+
+// keepBatches is how many idle records are kept, of up to keepResults messages.
+const (
+	keepBatches = 8
+	keepResults = 16 << 10
+)
+
+func (bs *batches) take(array bool) *batchReply {
+	a := new(batchReply)
+	if n := len(bs.free); n > 0 {
+		a = bs.free[n-1]
+		bs.free = bs.free[:n-1]
+	}
+	*a = batchReply{array: array, results: a.results[:0], text: a.text[:0]}
+	return a
+}
+
+func (bs *batches) giveBack(a *batchReply) {
+	if len(bs.free) < keepBatches && cap(a.results) <= keepResults && cap(a.text) <= keepResults {
+		bs.free = append(bs.free, a)
+	}
+}
+
+// buffer is where the next entry for a home is put.
+func (bs *batches) buffer(home uint8, loops int) *bytebufferpool.ByteBuffer {
+	if bs.open == nil {
+		bs.open, bs.counts = make([]*bytebufferpool.ByteBuffer, loops), make([]int, loops)
+	}
+	buf := bs.open[home]
+	if buf != nil && (bs.counts[home] == mail.BatchEntries || len(buf.B) >= mail.BatchBytes) {
+		bs.mails = append(bs.mails, batchMail{home, buf})
+		buf = nil
+	}
+	if buf == nil {
+		buf = pool.LargeBuffer()
+		bs.open[home], bs.counts[home] = buf, 0
+	}
+	bs.counts[home]++
+	return buf
+}
+
+// close makes mails of what is gathered.
+func (bs *batches) close() {
+	for home, buf := range bs.open {
+		if buf != nil {
+			bs.mails = append(bs.mails, batchMail{uint8(home), buf})
+			bs.open[home] = nil
+		}
+	}
+}
+
+var errNoBatch = errors.New("the body is empty: want a line for each message, or an array of them")
+
+// batchTypes are the types of a batch's body; the first ones are lines.
+var batchTypes = [...]string{"application/x-ndjson", "application/ndjson", "application/json"}
+
+// batchType is where in batchTypes a body's type is, -1 for another.
+func batchType(contentType []byte) int {
+	media, _, _ := bytes.Cut(contentType, []byte(";"))
+	media = bytes.TrimSpace(media)
+	for i, t := range batchTypes {
+		if bytes.EqualFold(media, []byte(t)) {
+			return i
+		}
+	}
+	return -1
+}
+
+// publishBatch serves /publish.
+func (w *Web) publishBatch(x *exchange) {
+	if len(x.raw) > w.cfg.MaxBatch {
+		w.fail(x, 413, fmt.Sprintf("the body is %d bytes: max-batch is %d", len(x.raw), w.cfg.MaxBatch))
+		return
+	}
+	array := batchType(x.req.Header("Content-Type")) == len(batchTypes)-1
+	a := w.Batches.take(array)
+	status, err := w.gather(x, a)
+	w.Batches.close()
+	if err != nil {
+		for _, m := range w.Batches.mails {
+			m.drop()
+		}
+		w.Batches.endGathering()
+		w.Batches.giveBack(a)
+		w.fail(x, status, err.Error())
+		return
+	}
+	reply := pendingReply{write: (*responder).batchPublished, batch: a, done: len(w.Batches.mails) == 0}
+	w.Batches.taken++
+	number := w.awaitReply(x, reply)
+	w.pipelines.at(w.pipelineOf(x.conn)).full = true
+	w.loop.Pause(x.conn)
+	for _, m := range w.Batches.mails {
+		out := mail.OfRequest(mail.PublishBatch, mail.ReplyTo{Conn: x.conn, Reply: number})
+		out.Buf = m.buf
+		w.Send(m.to, out)
+	}
+	w.Batches.endGathering()
+}
+
+// gather reads a body's messages, and gathers them for their homes.
+func (w *Web) gather(x *exchange, a *batchReply) (status int, err error) {
+	r := &w.Batches.reader
+	client := uint64(0)
+	if w.site.Publishers != nil {
+		client = w.clients.of(x)
+	}
+	for r.Reset(x.raw, a.array); r.Next(); {
+		if len(a.results)+max(len(r.Names), 1) > w.cfg.MaxBatchMessages {
+			return 413, fmt.Errorf("too many messages for one request: max-batch-messages is %d", w.cfg.MaxBatchMessages)
+		}
+		first := len(a.results)
+		if r.Fault.Reason != "" {
+			a.text = r.AppendFault(a.text)
+			a.refuse(failed400)
+		} else {
+			for _, name := range r.Names {
+				w.gatherOne(x, a, name, client)
+			}
+		}
+		if r.Many && r.Fault.Reason == "" {
+			a.results[first].group |= groupFirst
+			a.results[len(a.results)-1].group |= groupLast
+		}
+	}
+	switch {
+	case r.Fault.Reason != "" && a.array:
+		return 400, errors.New(string(r.AppendFault(nil)))
+	case len(a.results) == 0 && !a.array:
+		return 400, errNoBatch
+	}
+	return 0, nil
+}
+
+// gatherOne gathers a message for one channel.
+func (w *Web) gatherOne(x *exchange, a *batchReply, name []byte, client uint64) {
+	r := &w.Batches.reader
+	size := r.Size()
+	switch err := x.checkName(name); {
+	case err != nil:
+		a.text = append(a.text, err.Error()...)
+		a.refuse(failed400)
+		return
+	case r.Key != nil && (len(r.Key) == 0 || len(r.Key) > MaxKey):
+		a.text = strconv.AppendInt(append(strconv.AppendInt(append(a.text, "key: "...), int64(len(r.Key)), 10), " bytes, want 1 to "...), MaxKey, 10)
+		a.refuse(failed400)
+		return
+	case size > w.cfg.MaxMessage:
+		a.text = append(strconv.AppendInt(append(a.text, "content is "...), int64(size), 10), " bytes: max-message is "...)
+		a.text = strconv.AppendInt(a.text, int64(w.cfg.MaxMessage), 10)
+		a.refuse(failed413)
+		return
+	}
+	if w.site.Publishers != nil {
+		if wait, ok := w.takePublish(client); !ok {
+			a.results = append(a.results, batchResult{failure: failedRate, n: uint16(limit.WholeSeconds(wait))})
+			return
+		}
+	}
+	home := w.homes.Of(name)
+	buf := w.Batches.buffer(home, w.Loops())
+	at := len(buf.B)
+	buf.B = r.AppendContent(mail.AppendEntryHead(buf.B, uint32(len(a.results)), name, r.Key))
+	mail.EndEntry(buf.B, at)
+	a.pending++
+	a.results = append(a.results, batchResult{})
+}
+
+// refuse notes that a message has failed here, for the reason that text ends with.
+func (a *batchReply) refuse(failure uint8) {
+	from := a.told
+	a.text = a.text[:min(len(a.text), from+maxReason)]
+	a.told = len(a.text)
+	a.results = append(a.results, batchResult{seq: int32(from), n: uint16(a.told - from), failure: failure})
+}
+
+func (m *batchMail) drop() {
+	out := mail.Mail{Buf: m.buf}
+	out.Done()
+}
+
+// endGathering forgets the mails, which have been sent or dropped.
+func (bs *batches) endGathering() {
+	clear(bs.mails)
+	bs.mails = bs.mails[:0]
+	bs.reader.Reset(nil, false)
+}
+
+// BatchPublished serves mail.BatchPublished.
+func (w *Web) BatchPublished(m *mail.Mail) {
+	i := w.pipelineOf(m.Conn)
+	if i == 0 {
+		return // the connection is gone
+	}
+	reply := w.pipelines.at(i).reply(m.Reply())
+	a := reply.batch
+	for rest := m.Buf.B; len(rest) > 0; {
+		var r mail.Result
+		r, rest = mail.NextResult(rest)
+		a.pending--
+		to := &a.results[r.Place]
+		to.seq, to.code, to.n = r.Seq, r.Code, r.Seconds
+	}
+	if a.pending == 0 {
+		reply.done = true
+		w.pipelines.markReady(i)
+	}
+}
+
+// batchPublished answers /publish.
+func (r *responder) batchPublished(dst []byte, reply *pendingReply) []byte {
+	a := reply.batch
+	taken, worst, wait, inGroup := 0, 0, 0, false
+	begin, between, end, contentType := "", "\n", "\n", frame.TypeLines
+	if a.array {
+		begin, between, end, contentType = "[", ",", "]\n", frame.TypeJSON
+	}
+	body := append(r.Body[:0], begin...)
+	for n := range a.results {
+		one := &a.results[n]
+		switch {
+		case inGroup:
+			body = append(body, ',')
+		case n > 0:
+			body = append(body, between...)
+		}
+		if one.group&groupFirst != 0 {
+			body, inGroup = append(body, '['), true
+		}
+		if one.code == mail.CodeOK && one.failure == failedNot {
+			taken++
+			body = append(strconv.AppendInt(append(body, `{"seq":`...), int64(one.seq), 10), '}')
+		} else {
+			status, seconds, reason := r.whyFailed(a, one)
+			if worst == 0 {
+				worst = status
+			}
+			wait = max(wait, seconds)
+			body = append(strconv.AppendInt(append(body, `{"error":"`...), int64(status), 10), `","content":"`...)
+			body = append(msg.AppendEscaped(body, reason), `"}`...)
+		}
+		if one.group&groupLast != 0 {
+			body, inGroup = append(body, ']'), false
+		}
+	}
+	r.Body = append(body, end...)
+	x := reply.exchange()
+	status := 200
+	switch {
+	case taken == 0 && worst != 0:
+		r.totals.Refused.Add(1)
+		status = worst
+	case worst != 0:
+		status = 207
+	}
+	if wait > 0 {
+		r.Object = limit.RetryAfter(r.Object[:0], wait)
+		x.headers = r.Object
+	}
+	return r.appendResponse(dst, &x, status, contentType, r.Body)
+}
+
+// whyFailed is what a message that has failed is answered: a status, for how many seconds it
+// is not worth trying again (0: ever), and the reason.
+func (r *responder) whyFailed(a *batchReply, one *batchResult) (status, seconds int, reason []byte) {
+	switch one.failure {
+	case failed400:
+		return 400, 0, a.text[one.seq:][:one.n]
+	case failed413:
+		return 413, 0, a.text[one.seq:][:one.n]
+	case failedRate:
+		return 429, int(one.n), []byte(r.cfg.tooFast(limit.PublishRatePerAddress))
+	}
+	seconds = limit.RefusedSeconds
+	if one.code == mail.CodeTooFast {
+		seconds = int(one.n)
+	}
+	status, text := r.cfg.refusal(one.code)
+	return status, seconds, []byte(text)
+}
