@@ -41,7 +41,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	s := &shard{srv: srv}
 	var err error
 	s.loop, err = reactor.NewLoop(s, reactor.Config{
-		MaxInput: srv.site.Limits.Publish.MaxInput() + 64<<10,
+		MaxInput: max(srv.site.Limits.Publish.MaxInput(), srv.site.Limits.Batch.MaxInput()) + 64<<10,
 		Admit:    s.web.Admit,
 		// A poll's response is the longest that may be held in one piece: messages
 		// up to pollBytes and one more, every byte escaped; or a batch's answer.

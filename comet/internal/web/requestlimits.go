@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"strconv"
 
 	"ccomet/comet/internal/conn"
@@ -9,8 +10,8 @@ import (
 )
 
 // requestLimits are what a request may cost. What publishes may say it in its query, so its
-// line may be as long as the largest message, escaped, and its body as long as a batch.
-type requestLimits struct{ plain, Publish httplite.Limits }
+// line may be as long as the largest message, escaped. A batch has a bound of its own.
+type requestLimits struct{ plain, Publish, Batch httplite.Limits }
 
 // escapedSize is how many bytes a byte of content may take in a query or a form.
 const escapedSize = 3
@@ -21,19 +22,33 @@ func newRequestLimits(cfg *Config) (l requestLimits) {
 	l.Publish = l.plain
 	l.Publish.Line += message
 	l.Publish.Head += message
-	l.Publish.Body = max(l.Publish.Body, cfg.MaxBatch)
+	l.Batch = l.plain
+	l.Batch.Body = cfg.MaxBatch
 	return l
 }
 
 // limitsOf returns the limits of a request that begins with p. On the admin side, where
-// backends publish, they are the same for all; elsewhere the path decides, which has wholly
+// backends publish, they are the same for all but batches; elsewhere the path decides, which has wholly
 // arrived when a line meets the lower limit.
 func (s *Site) limitsOf(side uint8, p []byte) *httplite.Limits {
 	l := &s.Limits
+	if s.isBatch(side, p) {
+		return &l.Batch
+	}
 	if side == conn.Admin || len(p) > l.plain.Line && s.publishes(side, p) {
 		return &l.Publish
 	}
 	return &l.plain
+}
+
+// isBatch says whether a request that begins with p is for a path that takes batches.
+func (s *Site) isBatch(side uint8, p []byte) bool {
+	target, post := bytes.CutPrefix(bytes.TrimPrefix(p, []byte("\r\n")), []byte("POST "))
+	if !post {
+		return false
+	}
+	end := bytes.IndexAny(target, " ?")
+	return end > 0 && s.Endpoints[side][string(target[:end])].batch
 }
 
 // namedLimit is the error of a request that has not been parsed, with the name of the limit
