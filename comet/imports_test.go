@@ -59,6 +59,13 @@ func TestDirections(t *testing.T) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
+		if p.ImportPath == "ccomet/comet/client" {
+			for _, path := range p.Imports {
+				if strings.HasPrefix(path, "ccomet/") {
+					t.Errorf("the client imports %s of the server", path)
+				}
+			}
+		}
 		room, ok := strings.CutPrefix(p.ImportPath, "ccomet/comet/internal/")
 		if !ok {
 			continue

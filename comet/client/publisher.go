@@ -1,0 +1,285 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Publisher publishes messages, many of them with one request where many are there. Its fields
+// are set before its first use, and not changed then. Any goroutine may call its methods. It
+// needs no Close: it has a goroutine only while it has messages.
+type Publisher struct {
+	// URL is the admin side's: http://127.0.0.1:8000.
+	URL string
+	// Client makes the requests, with keep-alive. Default: one with a Timeout of 30 s.
+	Client *http.Client
+	// Header is sent with each request. Default none.
+	Header http.Header
+	// MaxBytes and MaxMessages bound a request, of which the server takes --max-batch and
+	// --max-batch-messages. Default 512 KiB and 1,000. One message may be larger.
+	MaxBytes, MaxMessages int
+	// Keep is how long a message is tried to be published. Its key makes sure that it is not
+	// published twice, and the server remembers that for two minutes. Default 90 s, which is
+	// also the most.
+	Keep time.Duration
+	// MinWait and MaxWait bound how long is waited before a request is made again: twice as
+	// long each time, from half of that by chance. What the server asks for (Retry-After)
+	// comes first. Default 100 ms and 10 s.
+	MinWait, MaxWait time.Duration
+	// Retrying is told of what is tried again and what is waited now. It is called by the
+	// goroutine that makes the requests. Default nobody.
+	Retrying func(err error, wait time.Duration)
+
+	mutex   sync.Mutex
+	queue   []*pending
+	running bool
+	keys    string // what its keys begin with
+	number  uint64
+}
+
+// Message is one message to one channel.
+type Message struct {
+	Channel string // 1 to 255 bytes of UTF-8
+	Content string // UTF-8, up to the server's --max-message bytes (64 KiB)
+}
+
+// Result is what has become of a message: its number in its channel, or why it has none.
+type Result struct {
+	Seq int32
+	Err error // a *StatusError, ErrLate, or the error of the last try
+}
+
+// ErrLate is the error of a message that could not be published within Publisher.Keep. Whether
+// it was is not known if its last try had no answer.
+var ErrLate = errors.New("not published in time")
+
+// keepMost is less than the server remembers keys for, by a request's time.
+const keepMost = 90 * time.Second
+
+// pending is a message that has no result yet.
+type pending struct {
+	text   []byte // its element
+	until  time.Time
+	result Result
+	done   chan struct{} // closed when it has a result
+}
+
+// Publish publishes a message and returns its number. When ctx ends before that, the message
+// may be published nevertheless. What one goroutine publishes keeps its order.
+func (p *Publisher) Publish(ctx context.Context, channel, content string) (seq int32, err error) {
+	results, err := p.PublishAll(ctx, Message{channel, content})
+	if err != nil {
+		return 0, err
+	}
+	return results[0].Seq, results[0].Err
+}
+
+// PublishAll publishes messages, in their order, and returns a result for each. Its error is
+// ctx's, when that ends before all have one; the messages may be published nevertheless.
+func (p *Publisher) PublishAll(ctx context.Context, messages ...Message) ([]Result, error) {
+	waits := make([]pending, len(messages))
+	until := time.Now().Add(min(orDefault(p.Keep, keepMost), keepMost))
+	p.mutex.Lock()
+	for n, m := range messages {
+		waits[n] = pending{text: p.element(m), until: until, done: make(chan struct{})}
+		p.queue = append(p.queue, &waits[n])
+	}
+	if !p.running && len(messages) > 0 {
+		p.running = true
+		go p.run()
+	}
+	p.mutex.Unlock()
+	results := make([]Result, len(messages))
+	for n := range waits {
+		select {
+		case <-waits[n].done:
+			results[n] = waits[n].result
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	return results, nil
+}
+
+// element is a message as JSON, with a key of its own.
+func (p *Publisher) element(m Message) []byte {
+	if p.keys == "" {
+		p.keys = rand.Text()
+	}
+	p.number++
+	text, _ := json.Marshal(struct { // strings alone: it does not fail
+		Cname   string `json:"cname"`
+		Content string `json:"content"`
+		Key     string `json:"key"`
+	}{m.Channel, m.Content, p.keys + "-" + strconv.FormatUint(p.number, 36)})
+	return text
+}
+
+// run publishes what is queued, one request after the other, until there is nothing.
+func (p *Publisher) run() {
+	wait := backoff{least: orDefault(p.MinWait, 100*time.Millisecond), most: orDefault(p.MaxWait, 10*time.Second)}
+	for {
+		batch := p.take()
+		if batch == nil {
+			return
+		}
+		again, told, err := p.request(batch)
+		if len(again) == 0 {
+			wait.reset()
+			continue
+		}
+		pause := wait.next(told)
+		if p.Retrying != nil {
+			p.Retrying(err, pause)
+		}
+		time.Sleep(pause)
+		p.back(again, err)
+	}
+}
+
+// take takes messages off the queue, as many as a request may have; nil: there are none, and
+// run is to end.
+func (p *Publisher) take() (batch []*pending) {
+	most, bytes := p.MaxMessages, p.MaxBytes
+	if most <= 0 {
+		most = 1000
+	}
+	if bytes <= 0 {
+		bytes = 512 << 10
+	}
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	size := 0
+	for n, one := range p.queue {
+		if size += len(one.text) + 1; n > 0 && size > bytes || n == most {
+			break
+		}
+		batch = append(batch, one)
+	}
+	if left := copy(p.queue, p.queue[len(batch):]); left > 0 {
+		clear(p.queue[left:])
+		p.queue = p.queue[:left]
+	} else {
+		p.queue = nil
+	}
+	p.running = batch != nil
+	return batch
+}
+
+// back puts messages in front of the queue again, but for those whose time is up.
+func (p *Publisher) back(again []*pending, err error) {
+	now := time.Now()
+	kept := again[:0]
+	for _, one := range again {
+		if now.After(one.until) {
+			one.settle(Result{Err: fmt.Errorf("%w: %w", ErrLate, err)})
+		} else {
+			kept = append(kept, one)
+		}
+	}
+	p.mutex.Lock()
+	p.queue = append(kept, p.queue...)
+	p.mutex.Unlock()
+}
+
+func (one *pending) settle(r Result) {
+	one.result = r
+	close(one.done)
+}
+
+// request makes one request, and settles what it has answered. What may be tried again it
+// returns, with when the server wants that and what was wrong.
+func (p *Publisher) request(batch []*pending) (again []*pending, told time.Duration, err error) {
+	var body bytes.Buffer
+	for _, one := range batch {
+		body.Write(one.text)
+		body.WriteByte('\n')
+	}
+	req, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(p.URL, "/")+"/publish", &body)
+	if err != nil {
+		return nil, 0, settleAll(batch, err)
+	}
+	for name, values := range p.Header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	resp, err := p.httpClient().Do(req)
+	if err != nil {
+		return batch, 0, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return batch, 0, err
+	}
+	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/x-ndjson") {
+		line, _, _ := strings.Cut(strings.TrimSpace(string(text[:min(len(text), 500)])), "\n")
+		err = &StatusError{resp.StatusCode, line}
+		if passes(resp.StatusCode) {
+			return batch, retryAfter(resp.Header), err
+		}
+		return nil, 0, settleAll(batch, err)
+	}
+	again, err = settleEach(batch, text)
+	return again, retryAfter(resp.Header), err
+}
+
+// passes says whether it is worth trying again what was answered so.
+func passes(status int) bool { return status == 408 || status == 429 || status >= 500 && status != 501 }
+
+func settleAll(batch []*pending, err error) error {
+	for _, one := range batch {
+		one.settle(Result{Err: err})
+	}
+	return err
+}
+
+// settleEach settles the messages that the lines of an answer are for, and returns the others.
+func settleEach(batch []*pending, text []byte) (again []*pending, err error) {
+	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	if len(lines) != len(batch) {
+		return batch, fmt.Errorf("%d messages were answered by %d lines", len(batch), len(lines))
+	}
+	for n, line := range lines {
+		var a struct {
+			Seq            int32
+			Error, Content string
+		}
+		if bad := json.Unmarshal(line, &a); bad != nil {
+			again, err = append(again, batch[n]), fmt.Errorf("an answer is no JSON: %w", bad)
+			continue
+		}
+		if a.Error == "" {
+			batch[n].settle(Result{Seq: a.Seq})
+			continue
+		}
+		status, _ := strconv.Atoi(a.Error)
+		failed := &StatusError{status, a.Content}
+		if passes(status) {
+			again, err = append(again, batch[n]), failed
+		} else {
+			batch[n].settle(Result{Err: failed})
+		}
+	}
+	return again, err
+}
+
+// patient is what makes requests where no Client is set.
+var patient = &http.Client{Timeout: 30 * time.Second}
+
+func (p *Publisher) httpClient() *http.Client {
+	if p.Client != nil {
+		return p.Client
+	}
+	return patient
+}

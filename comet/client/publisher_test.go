@@ -1,0 +1,165 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ccomet/comet"
+)
+
+// between stands between a publisher and its server.
+type between struct {
+	*httptest.Server
+	mutex    sync.Mutex
+	requests int
+	bodies   []string
+}
+
+// newBetween has each request looked at first: a function that says whether to answer it, when
+// the server has.
+func newBetween(t *testing.T, s *server, answers func(n int, w http.ResponseWriter) bool) *between {
+	b := &between{}
+	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		b.mutex.Lock()
+		b.requests++
+		n := b.requests
+		b.bodies = append(b.bodies, string(body))
+		b.mutex.Unlock()
+		req, _ := http.NewRequest(r.Method, "http://"+s.AdminAddrs()[0]+r.URL.Path, strings.NewReader(string(body)))
+		req.Header.Set("Content-Type", r.Header.Get("Content-Type"))
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		if !answers(n, w) {
+			return
+		}
+		w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
+		w.WriteHeader(resp.StatusCode)
+		_, _ = w.Write(text)
+	}))
+	t.Cleanup(b.Close)
+	return b
+}
+
+// A message whose answer was lost is not published twice.
+func TestPublisherRetries(t *testing.T) {
+	s := newServer(t, comet.Config{})
+	b := newBetween(t, s, func(n int, w http.ResponseWriter) bool {
+		switch n % 3 {
+		case 1:
+			panic(http.ErrAbortHandler)
+		case 2:
+			w.WriteHeader(502)
+			return false
+		}
+		return true
+	})
+	var waits []time.Duration
+	p := &Publisher{URL: b.URL, MinWait: time.Millisecond, MaxWait: 5 * time.Millisecond, Retrying: func(_ error, wait time.Duration) { waits = append(waits, wait) }}
+	for n := range 5 {
+		if seq, err := p.Publish(t.Context(), "a", fmt.Sprint(n)); err != nil || int(seq) != n+1 {
+			t.Fatalf("message %d: %d, %v", n, seq, err)
+		}
+	}
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	if b.requests != 15 || len(waits) != 10 {
+		t.Errorf("%d requests, %v", b.requests, waits)
+	}
+	if got := s.admin("/explain?cname=a"); !strings.Contains(got, `"next": 6`) {
+		t.Errorf("the channel is %s", got)
+	}
+}
+
+// What many goroutines publish shares requests, and keeps the order of each.
+func TestPublisherShares(t *testing.T) {
+	const goroutines, each = 20, 30
+	s := newServer(t, comet.Config{ChannelBufferSize: goroutines * each})
+	b := newBetween(t, s, func(int, http.ResponseWriter) bool { return true })
+	p := &Publisher{URL: b.URL, MaxMessages: 15}
+	var all sync.WaitGroup
+	for g := range goroutines {
+		all.Go(func() {
+			last := int32(0)
+			for n := range each {
+				seq, err := p.Publish(t.Context(), "a", fmt.Sprintf("%d.%d", g, n))
+				if err != nil || seq <= last {
+					t.Errorf("message %d of %d: %d behind %d, %v", n, g, seq, last, err)
+				}
+				last = seq
+			}
+		})
+	}
+	all.Wait()
+	most := 0
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	for _, body := range b.bodies {
+		most = max(most, strings.Count(body, "\n"))
+	}
+	if most > 15 || b.requests >= goroutines*each {
+		t.Errorf("%d requests, of at most %d messages", b.requests, most)
+	}
+}
+
+// What is refused for good is told with its reason; what may pass is waited for.
+func TestPublisherIsRefused(t *testing.T) {
+	s := newServer(t, comet.Config{MaxMessage: 5, PublishRatePerChannel: 2})
+	p := &Publisher{URL: "http://" + s.AdminAddrs()[0], MaxBytes: 1}
+	results, err := p.PublishAll(t.Context(), Message{"a", "123456"}, Message{"\x01", "x"}, Message{"a", "x"})
+	if err != nil || results[2].Seq != 1 || results[2].Err != nil {
+		t.Fatalf("%+v, %v", results, err)
+	}
+	for n, want := range []int{413, 400} {
+		if bad, ok := errors.AsType[*StatusError](results[n].Err); !ok || bad.Status != want || bad.Reason == "" {
+			t.Errorf("message %d: %v", n, results[n].Err)
+		}
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	waited := time.Duration(0)
+	q := &Publisher{URL: p.URL, Retrying: func(_ error, wait time.Duration) { waited = wait; cancel(errors.ErrUnsupported) }}
+	messages := make([]Message, 5)
+	for n := range messages {
+		messages[n] = Message{"limited", "x"}
+	}
+	if _, err := q.PublishAll(ctx, messages...); !errors.Is(err, errors.ErrUnsupported) || waited < time.Second {
+		t.Errorf("%v after a wait of %v", err, waited)
+	}
+	front := &Publisher{URL: "http://" + s.FrontAddrs()[0]}
+	_, err = front.Publish(t.Context(), "a", "x")
+	if bad, ok := errors.AsType[*StatusError](err); !ok || bad.Status != 404 || bad.Reason != "no such path: /publish" {
+		t.Errorf("on the front side: %v", err)
+	}
+}
+
+// What cannot be published in time is told so.
+func TestPublisherIsLate(t *testing.T) {
+	p := &Publisher{URL: "http://127.0.0.1:1", Keep: time.Millisecond, MinWait: 5 * time.Millisecond}
+	if _, err := p.Publish(t.Context(), "a", "x"); !errors.Is(err, ErrLate) {
+		t.Error(err)
+	}
+	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		p.mutex.Lock()
+		over := !p.running && p.queue == nil
+		p.mutex.Unlock()
+		if over {
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatal("it still runs")
+		}
+	}
+}

@@ -1,0 +1,432 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ccomet/comet"
+)
+
+// patience is after how long something is taken for hung.
+const patience = 3 * time.Minute
+
+// server is one that runs until the test ends, and a way to its front side that can be cut.
+type server struct {
+	*comet.Server
+	t     *testing.T
+	pub   *Publisher
+	way   *way
+	front string
+}
+
+func newServer(t *testing.T, cfg comet.Config) *server {
+	t.Helper()
+	cfg.Front, cfg.Admin, cfg.Loops = []string{"127.0.0.1:0"}, []string{"127.0.0.1:0"}, 2
+	cfg.RetryTime = 10 * time.Millisecond
+	srv, err := comet.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	s := &server{Server: srv, t: t, pub: &Publisher{URL: "http://" + srv.AdminAddrs()[0]}, way: newWay(t, srv.FrontAddrs()[0])}
+	s.front = "http://" + s.way.Addr().String()
+	t.Cleanup(func() {
+		srv.Stop()
+		if err := srv.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func (s *server) publish(channel string, contents ...string) {
+	s.t.Helper()
+	var messages []Message
+	for _, content := range contents {
+		messages = append(messages, Message{channel, content})
+	}
+	results, err := s.pub.PublishAll(s.t.Context(), messages...)
+	for _, r := range results {
+		err = errors.Join(err, r.Err)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// admin asks the admin side for something.
+func (s *server) admin(path string) string {
+	s.t.Helper()
+	resp, err := http.Get(s.pub.URL + path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// way forwards connections to a server until it is cut.
+type way struct {
+	net.Listener
+	mutex sync.Mutex
+	conns []net.Conn
+	came  int
+}
+
+func newWay(t *testing.T, to string) *way {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &way{Listener: ln}
+	t.Cleanup(func() { ln.Close(); w.cut() })
+	go func() {
+		for {
+			from, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			on, err := net.Dial("tcp", to)
+			if err != nil {
+				from.Close()
+				continue
+			}
+			w.mutex.Lock()
+			w.conns = append(w.conns, from, on)
+			w.came++
+			w.mutex.Unlock()
+			for _, pair := range [][2]net.Conn{{from, on}, {on, from}} {
+				go func() {
+					_, _ = io.Copy(pair[0], pair[1])
+					pair[0].Close()
+				}()
+			}
+		}
+	}()
+	return w
+}
+
+// cut ends all connections.
+func (w *way) cut() {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	for _, c := range w.conns {
+		c.Close()
+	}
+	w.conns = nil
+}
+
+// everyTransport runs a test with each.
+func everyTransport(t *testing.T, run func(t *testing.T, transport Transport)) {
+	for name, transport := range map[string]Transport{"WebSocket": WebSocket, "Events": Events} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); run(t, transport) })
+	}
+}
+
+func (s *server) subscriber(transport Transport, channels ...Channel) *Subscriber {
+	return &Subscriber{URL: s.front, Channels: channels, Transport: transport, MinWait: time.Millisecond, MaxWait: 20 * time.Millisecond}
+}
+
+// receive ranges over events until one is the last.
+func receive(t *testing.T, s *Subscriber, last func(Event) bool) (err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("it hangs"))
+	defer cancel()
+	for event, err := range s.All(ctx) {
+		if err != nil {
+			return err
+		}
+		if last(event) {
+			return nil
+		}
+	}
+	t.Fatal("it ended without an error")
+	return nil
+}
+
+// Cut again and again, a subscriber receives all messages of all its channels, each once and in
+// order.
+func TestSubscriberIsCut(t *testing.T) {
+	everyTransport(t, func(t *testing.T, transport Transport) {
+		const messages = 300
+		s := newServer(t, comet.Config{ChannelBufferSize: messages})
+		names := []string{"a", "b é&\"", "c"}
+		var channels []Channel
+		for _, name := range names {
+			channels = append(channels, Channel{Name: name, From: Place{Next: 1}})
+		}
+		var sending sync.WaitGroup
+		for _, name := range names {
+			sending.Go(func() {
+				for n := range messages {
+					s.publish(name, fmt.Sprint(n))
+				}
+			})
+		}
+		next, got := map[string]int{}, 0
+		sub := s.subscriber(transport, channels...)
+		err := receive(t, sub, func(e Event) bool {
+			if e.Kind != Data || e.Content != fmt.Sprint(next[e.Channel]) || int(e.Seq) != next[e.Channel]+1 || e.Place.Next != e.Seq+1 || len(e.Place.Epoch) < 4 {
+				t.Fatalf("%+v, want number %d", e, next[e.Channel])
+			}
+			next[e.Channel]++
+			if got++; got%100 == 0 && got < len(names)*messages {
+				s.way.cut()
+			}
+			return got == len(names)*messages
+		})
+		sending.Wait()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.way.mutex.Lock()
+		defer s.way.mutex.Unlock()
+		if s.way.came < 9 {
+			t.Errorf("it connected %d times", s.way.came)
+		}
+	})
+}
+
+// What is gone is told, with its numbers, or that nobody can know.
+func TestSubscriberLoses(t *testing.T) {
+	everyTransport(t, func(t *testing.T, transport Transport) {
+		s := newServer(t, comet.Config{ChannelBufferSize: 2})
+		s.publish("a", "1", "2", "3", "4", "5")
+		step := 0
+		var epoch string
+		err := receive(t, s.subscriber(transport, Channel{Name: "a", From: Place{Next: 2}}), func(e Event) bool {
+			step++
+			switch step {
+			case 1:
+				if e.Kind != Lost || e.First != 2 || e.Last != 3 || e.Unknown || e.Seq != 4 || e.Place.Next != 4 {
+					t.Errorf("%+v", e)
+				}
+			case 3:
+				if e.Content != "5" {
+					t.Errorf("%+v", e)
+				}
+				epoch = e.Place.Epoch
+			}
+			return step == 3
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.admin("/close?cname=a")
+		s.publish("a", "anew")
+		step = 0
+		err = receive(t, s.subscriber(transport, Channel{Name: "a", From: Place{Next: 6, Epoch: epoch}}), func(e Event) bool {
+			if step++; step == 1 && (e.Kind != Lost || e.First != 6 || !e.Unknown || e.Seq != 1) || step == 2 && (e.Content != "anew" || e.Seq != 1 || e.Place.Epoch == epoch) {
+				t.Errorf("%+v", e)
+			}
+			return step == 2
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// A channel that is closed or refused is told, and the last one is the end.
+func TestSubscriberIsOver(t *testing.T) {
+	everyTransport(t, func(t *testing.T, transport Transport) {
+		s := newServer(t, comet.Config{Auth: comet.AuthToken})
+		_, token, _ := strings.Cut(s.admin("/sign?cname=a"), `"token":"`)
+		token, _, _ = strings.Cut(token, `"`)
+		s.publish("a", "x")
+		kinds := map[string]Kind{}
+		err := receive(t, s.subscriber(transport, Channel{Name: "a", Token: token, From: Place{Next: 1}}, Channel{Name: "b", Token: token}), func(e Event) bool {
+			kinds[e.Channel] = e.Kind
+			if e.Channel == "b" && e.Content != "Token error" {
+				t.Errorf("%+v", e)
+			}
+			if len(kinds) == 2 && kinds["a"] == Data {
+				s.admin("/close?cname=a")
+			}
+			return false
+		})
+		if !errors.Is(err, ErrOver) || kinds["a"] != Closed || kinds["b"] != Refused {
+			t.Errorf("%v, %v", kinds, err)
+		}
+	})
+}
+
+// A way that takes no WebSockets is used for events.
+func TestSubscriberWithoutWebSockets(t *testing.T) {
+	s := newServer(t, comet.Config{})
+	to, _ := url.Parse("http://" + s.FrontAddrs()[0])
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.FlushInterval = -1
+	for name, deny := range map[string]http.HandlerFunc{
+		"it answers 400":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400) },
+		"it answers 404":   http.NotFound,
+		"it cuts":          func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"it hides upgrade": func(w http.ResponseWriter, r *http.Request) { r.Header.Del("Upgrade"); proxy.ServeHTTP(w, r) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var (
+				mutex sync.Mutex
+				paths []string
+			)
+			web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				mutex.Lock()
+				paths = append(paths, r.URL.Path)
+				mutex.Unlock()
+				r.URL.Path = strings.TrimPrefix(r.URL.Path, "/comet")
+				if r.URL.Path == "/ws" {
+					deny(w, r)
+					return
+				}
+				proxy.ServeHTTP(w, r)
+			}))
+			defer web.Close()
+			s.publish("a", "x")
+			sub := s.subscriber(Auto, Channel{Name: "a", From: Place{Next: 1}})
+			sub.URL, sub.Header = web.URL+"/comet/", http.Header{"X-Mine": {"yes"}}
+			if err := receive(t, sub, func(e Event) bool { return e.Content == "x" }); err != nil {
+				t.Fatal(err)
+			}
+			mutex.Lock()
+			defer mutex.Unlock()
+			if len(paths) < 2 || paths[0] != "/comet/ws" || paths[len(paths)-1] != "/comet/sse" {
+				t.Errorf("it asked for %q", paths)
+			}
+		})
+	}
+}
+
+// A server that says when to come back is asked then, and not before.
+func TestSubscriberWaits(t *testing.T) {
+	for name, transport := range map[string]Transport{"WebSocket": WebSocket, "Events": Events} {
+		t.Run(name, func(t *testing.T) {
+			web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", "7")
+				w.WriteHeader(503)
+			}))
+			defer web.Close()
+			ctx, cancel := context.WithCancel(t.Context())
+			var waited time.Duration
+			sub := Subscriber{URL: web.URL, Channels: []Channel{{Name: "a"}}, Transport: transport, Retrying: func(_ error, wait time.Duration) { waited = wait; cancel() }}
+			for _, err := range sub.All(ctx) {
+				if !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+			}
+			if waited < 7*time.Second || waited > 11*time.Second {
+				t.Errorf("it waits %v", waited)
+			}
+		})
+	}
+	b := backoff{least: 100 * time.Millisecond, most: 2 * time.Second}
+	for n, most := range []time.Duration{100, 200, 400, 800, 1600, 2000, 2000} {
+		if wait, most := b.next(0), most*time.Millisecond; wait < most/2 || wait > most {
+			t.Errorf("the %dth wait is %v", n, wait)
+		}
+	}
+}
+
+// A connection on which nothing comes is given up, whoever keeps it open.
+func TestSubscriberSilence(t *testing.T) {
+	everyTransport(t, func(t *testing.T, transport Transport) {
+		s := newServer(t, comet.Config{})
+		s.publish("a", "x")
+		sub := s.subscriber(transport, Channel{Name: "a", From: Place{Next: 1}})
+		sub.Silence = 300 * time.Millisecond
+		var why error
+		sub.Retrying = func(err error, _ time.Duration) {
+			if errors.Is(err, errSilence) {
+				why = err
+				s.publish("a", "y")
+			}
+		}
+		if err := receive(t, sub, func(e Event) bool { return e.Content == "y" }); err != nil || why == nil {
+			t.Errorf("%v, %v", err, why)
+		}
+	})
+}
+
+// What cannot be is told at once.
+func TestSubscriberRefuses(t *testing.T) {
+	s := newServer(t, comet.Config{})
+	admin := "http://" + s.AdminAddrs()[0]
+	for _, r := range []struct {
+		sub  Subscriber
+		want string
+	}{
+		{Subscriber{URL: "127.0.0.1:8100", Channels: []Channel{{Name: "a"}}}, "want http://"},
+		{Subscriber{URL: s.front}, "0 channels: want 1 to 64"},
+		{Subscriber{URL: s.front, Channels: []Channel{{Name: "a"}, {Name: "a"}}}, "each once"},
+		{Subscriber{URL: s.front, Channels: []Channel{{}}}, "not empty"},
+		{Subscriber{URL: s.front, Channels: []Channel{{Name: "a\n"}}, Transport: Events}, "400: parameter cname: control characters"},
+		{Subscriber{URL: s.front, Channels: []Channel{{Name: "a", From: Place{1, "no epoch!"}}}}, "400: parameter epoch"},
+		{Subscriber{URL: admin, Channels: []Channel{{Name: "a"}}}, "404: no such path: /sse"},
+	} {
+		err := receive(t, &r.sub, func(Event) bool { return true })
+		if err == nil || !strings.Contains(err.Error(), r.want) {
+			t.Errorf("%v, want %s", err, r.want)
+		}
+	}
+}
+
+// When the loop is left, or its context ends, the connection does too.
+func TestSubscriberLeaves(t *testing.T) {
+	everyTransport(t, func(t *testing.T, transport Transport) {
+		s := newServer(t, comet.Config{})
+		s.publish("a", "x")
+		if err := receive(t, s.subscriber(transport, Channel{Name: "a", From: Place{Next: 1}}), func(Event) bool { return true }); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		for _, err := range s.subscriber(transport, Channel{Name: "a", From: Place{Next: 1}}).All(ctx) {
+			if cancel(); err != nil && !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
+		for limit := time.Now().Add(patience); s.Stats().Subscribers > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(limit) {
+				t.Fatalf("%d subscribers are left", s.Stats().Subscribers)
+			}
+		}
+	})
+}
+
+// A message on the wire is what it says, or the end of the connection.
+func FuzzMessage(f *testing.F) {
+	for _, text := range []string{
+		`{"type":"data","cname":"a","seq":3,"content":"x","epoch":"k3f9ab2"}`, `{"type":"lost","cname":"a","seq":9,"content":"3-8"}`,
+		`{"type":"lost","cname":"a","seq":1,"content":"-3-"}`, `{"type":"retry","content":"99"}`, `{"type":"next_seq","cname":"a","seq":2}`, `[]`,
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		sub := Subscriber{URL: "http://h", Channels: []Channel{{Name: "a", From: Place{Next: 3}}}}
+		var events []Event
+		r, err := sub.receiver(func(e Event, _ error) bool { events = append(events, e); return len(events) < 3 })
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = r.take([]byte(text))
+		if len(events) > 2 || err != nil && len(events) > 0 && !errors.Is(err, errLeft) {
+			t.Errorf("%q: %+v, %v", text, events, err)
+		}
+		if len(events) == 2 && (events[0].Kind != Lost || events[1].Seq != events[0].Seq) {
+			t.Errorf("%q: %+v", text, events)
+		}
+	})
+}

@@ -1,0 +1,117 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+)
+
+// webSocket receives by a WebSocket.
+func (r *receiver) webSocket(ctx context.Context) error {
+	conn, err := r.dial(ctx)
+	if err != nil {
+		return because(ctx, err)
+	}
+	r.refusals = 0
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	defer conn.Close()
+	control := wsutil.ControlFrameHandler(conn, ws.StateClientSide)
+	frames := wsutil.Reader{Source: conn, State: ws.StateClientSide, CheckUTF8: true, MaxFrameSize: maxEvent, OnIntermediate: control}
+	for {
+		_ = conn.SetReadDeadline(time.Now().Add(r.silence()))
+		head, err := frames.NextFrame()
+		if err != nil {
+			return because(ctx, silent(err))
+		}
+		if head.OpCode.IsControl() {
+			if err := control(head, &frames); err != nil {
+				return because(ctx, closedBy(err))
+			}
+			continue
+		}
+		text, err := io.ReadAll(io.LimitReader(&frames, maxEvent+1))
+		if err == nil && len(text) > maxEvent {
+			err = fmt.Errorf("a message is longer than %d bytes", maxEvent)
+		}
+		if err != nil {
+			return because(ctx, silent(err))
+		}
+		if err := r.take(text); err != nil || r.left() == 0 {
+			return err
+		}
+	}
+}
+
+// frameConn is a connection, and what has been read of it with the handshake.
+type frameConn struct {
+	net.Conn
+	io.Reader
+}
+
+func (c frameConn) Read(p []byte) (int, error) { return c.Reader.Read(p) }
+
+// dial opens a WebSocket. Its error is errNoWay where it is the way that takes none.
+func (r *receiver) dial(ctx context.Context) (net.Conn, error) {
+	var answer *http.Response // that is no upgrade
+	dialer := ws.Dialer{
+		Protocols: []string{"ccomet.v1"}, Header: ws.HandshakeHeaderHTTP(r.Header), Timeout: r.silence(), TLSConfig: r.tlsConfig(),
+		OnStatusError: func(_ int, _ []byte, text io.Reader) { answer, _ = http.ReadResponse(bufio.NewReader(text), nil) },
+	}
+	conn, buffered, _, err := dialer.Dial(ctx, "ws"+strings.TrimPrefix(r.address("/ws"), "http"))
+	if err == nil {
+		if buffered != nil {
+			return frameConn{conn, buffered}, nil
+		}
+		return conn, nil
+	}
+	r.refusals++
+	switch {
+	case answer != nil && (answer.StatusCode == 429 || answer.StatusCode == 503):
+		r.told = retryAfter(answer.Header)
+		return nil, fmt.Errorf("the server answers %s", answer.Status)
+	case answer != nil, r.refusals > 1 && !refused(err):
+		return nil, fmt.Errorf("%w: %w", errNoWay, err)
+	}
+	return nil, err
+}
+
+// refused says whether nobody listens, which has nothing to do with WebSockets.
+func refused(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// tlsConfig is that of the Client, where it has one.
+func (r *receiver) tlsConfig() *tls.Config {
+	if transport, ok := r.httpClient().Transport.(*http.Transport); ok && transport.TLSClientConfig != nil {
+		return transport.TLSClientConfig.Clone()
+	}
+	return nil
+}
+
+// silent is the error of a read whose time was up.
+func silent(err error) error {
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return errSilence
+	}
+	return err
+}
+
+// closedBy is the error of a connection that the server has closed.
+func closedBy(err error) error {
+	if closed, ok := errors.AsType[wsutil.ClosedError](err); ok {
+		return fmt.Errorf("the server closes with %d: %s", closed.Code, closed.Reason)
+	}
+	return err
+}
