@@ -14,6 +14,7 @@ const batchBudget = 2048
 // PublishBatch serves mail.PublishBatch.
 func (b *Broker) PublishBatch(m *mail.Mail) {
 	if len(b.batches) > 0 || b.batchLeft <= 0 {
+		b.totals.Delivering.Add(int64(len(m.Buf.B))) // until it is published
 		b.batches = append(b.batches, *m)
 		m.Buf = nil // it is the batch's that waits
 		return
@@ -25,6 +26,7 @@ func (b *Broker) PublishBatch(m *mail.Mail) {
 func (b *Broker) RunBatches() {
 	n := 0
 	for ; n < len(b.batches) && b.batchLeft > 0; n++ {
+		b.totals.Delivering.Add(-int64(len(b.batches[n].Buf.B)))
 		b.publishBatch(&b.batches[n])
 		b.batches[n].Done()
 	}

@@ -241,6 +241,10 @@ func (w *Web) gatherOne(x *exchange, a *batchReply, name []byte, client uint64) 
 		}
 	}
 	home := w.homes.Of(name)
+	if w.tooMuchOnItsWay(home) {
+		a.results = append(a.results, batchResult{code: mail.CodeDelivering})
+		return
+	}
 	buf := w.Batches.buffer(home, w.Loops())
 	at := len(buf.B)
 	buf.B = r.AppendContent(mail.AppendEntryHead(buf.B, uint32(len(a.results)), name, r.Key))
