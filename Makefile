@@ -23,7 +23,7 @@ VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)
 COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 build: ## Build bin/ccomet
-	CGO_ENABLED=0 go build -ldflags '-X main.release=$(VERSION)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -ldflags '-X main.release=$(VERSION) -X main.commit=$(COMMIT)' -o bin/ ./cmd/...
 
 test: ## Everything: format, vet, staticcheck, all tests with the race detector, browsers
 	@.ci/prepare slowhttptest
