@@ -28,6 +28,15 @@ type listener struct {
 	filled  time.Time // when the budget was brought up to date
 }
 
+// accepting is what a loop accepts connections with.
+type accepting struct {
+	listeners    []listener
+	reserve      int     // a descriptor to give up when there is no other
+	reserveSpent bool    // it was given up, and is not back
+	finishing    bool    // listeners are to be finished in the next turn
+	acceptFlags  uintptr // of accepted sockets
+}
+
 // episode is how long all must have been well before trouble is news again.
 const episode = 10 * time.Second
 
@@ -115,7 +124,7 @@ func (l *Loop) closeListener(ln *listener) {
 var loopsWithoutReserve atomic.Int32
 
 // takeReserve opens the reserve, if there is a descriptor for it.
-func (l *Loop) takeReserve() {
+func (l *accepting) takeReserve() {
 	fd, err := sysSpare()
 	if err != nil {
 		return
@@ -125,7 +134,7 @@ func (l *Loop) takeReserve() {
 }
 
 // reserveBack notes that the loop has its reserve again, or needs none any more.
-func (l *Loop) reserveBack() {
+func (l *accepting) reserveBack() {
 	if l.reserveSpent {
 		l.reserveSpent = false
 		loopsWithoutReserve.Add(-1)
@@ -133,7 +142,7 @@ func (l *Loop) reserveBack() {
 }
 
 // spendReserve closes the reserve, whose descriptor then serves to accept and refuse.
-func (l *Loop) spendReserve() {
+func (l *accepting) spendReserve() {
 	l.reserveSpent = true
 	loopsWithoutReserve.Add(1) // before the descriptor can be had
 	sysClose(int32(l.reserve))
@@ -161,7 +170,7 @@ func (l *Loop) accept(n, most int) {
 		case 0:
 			if loopsWithoutReserve.Load() > 0 {
 				l.refuse(fd, unix.EMFILE)
-				l.warnOfDescriptors(ln, unix.EMFILE)
+				l.warn(ln, outOfDescriptors, unix.EMFILE)
 				if l.reserveSpent {
 					l.takeReserve()
 				}
@@ -175,7 +184,7 @@ func (l *Loop) accept(n, most int) {
 			// of that one connection, which is gone
 		case unix.EMFILE, unix.ENFILE:
 			l.refuseWaiting(ln, errno)
-			l.warnOfDescriptors(ln, errno)
+			l.warn(ln, outOfDescriptors, errno)
 			l.rest(n)
 			return
 		default:
@@ -188,8 +197,7 @@ func (l *Loop) accept(n, most int) {
 
 // expected is how many connections a turn accepts: one, since mostly no more have come, and a
 // call that says so would be for nothing; in each turn of a rush twice as many as in the last.
-func (l *Loop) expected(n int) int {
-	ln, turn := &l.listeners[n], l.stats.turns.Load()
+func (ln *listener) expected(turn int64) int {
 	if ln.turn == turn-1 {
 		ln.most = min(max(2*ln.most, 1), acceptBudget)
 	} else {
@@ -282,9 +290,7 @@ func (l *Loop) warn(ln *listener, format string, args ...any) {
 	}
 }
 
-func (l *Loop) warnOfDescriptors(ln *listener, errno unix.Errno) {
-	l.warn(ln, "%w: connections are refused until descriptors are free", errno)
-}
+const outOfDescriptors = "%w: connections are refused until descriptors are free"
 
 // refuse tells a connection that there is no room, as well as can be done
 // without waiting for it.

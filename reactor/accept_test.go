@@ -135,10 +135,10 @@ func TestOutOfDescriptors(t *testing.T) {
 		}
 		return
 	}
-	outOfDescriptors(t)
+	runOutOfDescriptors(t)
 }
 
-func outOfDescriptors(t *testing.T) {
+func runOutOfDescriptors(t *testing.T) {
 	p := newProbe(t, Config{Refusal: refusal})
 	bound := p.listen("127.0.0.1:0", SocketOptions{})
 	sa, _, err := resolve(bound)

@@ -211,7 +211,7 @@ func (l *Loop) SetTimerAt(c Conn, at Tick) {
 
 // InputBytes is what the buffers of input take that Received has left, of all
 // connections.
-func (l *Loop) InputBytes() int { return l.inputBytes }
+func (l *borrowed) InputBytes() int { return l.inputBytes }
 
 // Pause stops calls of Received for c; what arrives waits in the kernel. That
 // the peer has gone is seen all the same.

@@ -160,7 +160,7 @@ func ResumeLoop(h Handler, cfg Config, st *LoopState, rehearsal bool) (*Loop, er
 		return nil, err
 	}
 	if err = l.conns.Resume(l.arena, st.Records); err == nil {
-		err = l.resumeHeld(st)
+		err = resumeHeld(l, st)
 	}
 	if err == nil && rehearsal {
 		err = l.poller.open(eventBatch)
@@ -176,7 +176,7 @@ func ResumeLoop(h Handler, cfg Config, st *LoopState, rehearsal bool) (*Loop, er
 	l.wheel.Resume(st.Wheel)
 	l.start = l.now.Add(-time.Duration(monotonic() - st.Began))
 	l.readyList = st.Ready
-	l.resumeTally(&st.Tally)
+	resumeTally(l, &st.Tally)
 	for _, c := range st.Rests {
 		if r := l.record(c); r != nil && r.rests() {
 			l.freeRecord(c.Index(), r)
@@ -186,7 +186,7 @@ func ResumeLoop(h Handler, cfg Config, st *LoopState, rehearsal bool) (*Loop, er
 }
 
 // resumeTally goes on counting.
-func (l *Loop) resumeTally(t *Figures) {
+func resumeTally(l *Loop, t *Figures) {
 	l.tally = *t
 	s := &t.Stats
 	l.stats.open.Store(s.Open)
@@ -201,7 +201,7 @@ var errHeldState = errors.New("reactor: what is held for connections does not fi
 
 // resumeHeld takes back what connections have borrowed, in the places that their records
 // name.
-func (l *Loop) resumeHeld(st *LoopState) error {
+func resumeHeld(l *Loop, st *LoopState) error {
 	if st.HeldRoom < 1 || len(st.Held) >= st.HeldRoom {
 		return errHeldState
 	}

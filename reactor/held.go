@@ -33,6 +33,15 @@ type held struct {
 	free  uint32
 }
 
+// borrowed is what the connections of a loop borrow.
+type borrowed struct {
+	held       []held // [0] is not used
+	heldBytes  int    // of their output
+	inputBytes int    // of their input
+	heldFree   uint32
+	buffers    buffers
+}
+
 func (l *Loop) borrow(r *record) *held {
 	if r.held == 0 {
 		if l.heldFree == 0 {
@@ -60,13 +69,13 @@ func (l *Loop) giveBack(r *record) {
 }
 
 // keepInput keeps what has not been consumed.
-func (l *Loop) keepInput(h *held, in *bytebufferpool.ByteBuffer) {
+func (l *borrowed) keepInput(h *held, in *bytebufferpool.ByteBuffer) {
 	h.in, h.taken = in, cap(in.B)
 	l.inputBytes += h.taken
 }
 
 // takeInput takes out what was kept; nil if nothing was.
-func (l *Loop) takeInput(h *held) (in *bytebufferpool.ByteBuffer) {
+func (l *borrowed) takeInput(h *held) (in *bytebufferpool.ByteBuffer) {
 	in = h.in
 	l.inputBytes -= h.taken
 	h.in, h.taken = nil, 0
@@ -74,7 +83,7 @@ func (l *Loop) takeInput(h *held) (in *bytebufferpool.ByteBuffer) {
 }
 
 // share has a connection hold a frame, which counts once.
-func (l *Loop) share(h *held, f *Frame) {
+func (l *borrowed) share(h *held, f *Frame) {
 	if f.holders++; f.holders == 1 {
 		l.heldBytes += f.size()
 	}
@@ -82,7 +91,7 @@ func (l *Loop) share(h *held, f *Frame) {
 }
 
 // dropOut lets go of what could not be written, of its own or with others.
-func (l *Loop) dropOut(h *held) {
+func (l *borrowed) dropOut(h *held) {
 	if h.own != nil {
 		l.buffers.put(h.own)
 		l.heldBytes -= h.kept

@@ -1,6 +1,9 @@
 package reactor
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // A loop that sleeps can be lent. Where another loop has mail for it, to wake it costs a
 // write, and then a processor that is to be got from its own sleep, and the answer costs
@@ -14,6 +17,13 @@ import "time"
 //     the loop's own goroutine. The handler is asked to be brief (Lent).
 //   - Where the turn leaves something to do, or to be done earlier than the goroutine would
 //     wake, it is woken.
+
+// lending is what lets another goroutine turn a loop.
+type lending struct {
+	owner sync.Mutex // held by the goroutine that turns the loop
+	until time.Time  // when its goroutine wakes by itself; zero: it does not
+	lent  bool
+}
 
 // WakeOrTurn is Wake for the goroutine of another loop, which has posted mail (Mailbox.Add): a
 // loop that sleeps takes its turn on that goroutine. Handler.TurnEnded is then called before

@@ -3,7 +3,6 @@ package reactor
 import (
 	"os"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,41 +25,34 @@ const (
 // what can be done. Of its methods only Wake, WakeOrTurn, Stop and Stats may be called from
 // other goroutines.
 type Loop struct {
-	cfg          Config
-	handler      Handler
-	poller       poller
-	conns        Slab[record]
-	wheel        *Wheel
-	start        time.Time
-	now          time.Time
-	in           []byte
-	held         []held // [0] is not used
-	heldBytes    int    // of their output
-	inputBytes   int    // of their input
-	heldFree     uint32
-	buffers      buffers
-	readyList    []uint32 // to be read next turn
-	readySpare   []uint32 // room for the turn after
-	doomed       []uint32
-	listeners    []listener
-	reserve      int  // a descriptor to give up when there is no other
-	reserveSpent bool // it was given up, and is not back
-	signals      *Mailbox[os.Signal]
-	cancels      []func() // of Notify
-	finishing    bool     // listeners are to be finished in the next turn
-	holding      bool     // nothing is read and nothing accepted (HoldInput)
-	released     bool
-	arena        *Arena        // of the records; nil: no other program goes on with them
-	acceptFlags  uintptr       // of accepted sockets
-	sleep        time.Duration // the handler's last wish
-	stats        counters
-	writes       int64   // not yet in stats
-	tally        Figures // for the loop's goroutine alone: see Figures
+	cfg     Config
+	handler Handler
+	poller  poller
+	conns   Slab[record]
+	wheel   *Wheel
+	clock
+	in []byte
+	borrowed
+	accepting
+	readyList  []uint32 // to be read next turn
+	readySpare []uint32 // room for the turn after
+	doomed     []uint32
+	signals    *Mailbox[os.Signal]
+	cancels    []func() // of Notify
+	holding    bool     // nothing is read and nothing accepted (HoldInput)
+	released   bool
+	arena      *Arena        // of the records; nil: no other program goes on with them
+	sleep      time.Duration // the handler's last wish
+	stats      counters
+	writes     int64   // not yet in stats
+	tally      Figures // for the loop's goroutine alone: see Figures
 
-	owner sync.Mutex // held by the goroutine that turns the loop: see lend.go
-	until time.Time  // when its goroutine wakes by itself; zero: it does not
-	lent  bool
+	lending
+	waking // at the end: other goroutines write it
+}
 
+// waking is what goroutines that wake a loop know of it.
+type waking struct {
 	asleep  atomic.Uint32 // about to wait, or waiting
 	woken   atomic.Uint32 // a turn is wanted
 	wakers  atomic.Int32  // goroutines that may be writing to the eventfd
@@ -101,8 +93,9 @@ func NewLoop(h Handler, cfg Config) (*Loop, error) {
 
 func newLoop(h Handler, cfg Config) *Loop {
 	cfg.fill()
-	l := &Loop{cfg: cfg, handler: h, in: make([]byte, inputSize), held: make([]held, 1), reserve: -1, sleep: -1}
-	l.owner.Lock() // whoever opens the loop has it, until it turns
+	l := &Loop{cfg: cfg, handler: h, in: make([]byte, inputSize), sleep: -1}
+	l.held, l.reserve = make([]held, 1), -1
+	l.owner.Lock() // the goroutine that opens the loop has it, until it turns
 	l.now = cfg.Clock()
 	l.start = l.now
 	l.wheel = NewWheel(0, func(i uint32) *Timer { return &l.conns.At(i).timer })
@@ -112,20 +105,8 @@ func newLoop(h Handler, cfg Config) *Loop {
 	return l
 }
 
-// Now is the time at which this turn's events were taken.
-func (l *Loop) Now() time.Time { return l.now }
-
-// Tick is Now in ticks since the loop was made.
-func (l *Loop) Tick() Tick { return Tick(l.now.Sub(l.start) / TickLength) }
-
 // farthest is as far ahead as a timer may be: half of what a Tick can compare.
 const farthest = 1 << 30 * TickLength
-
-// ticksAhead is the first tick that is not before d from now.
-func (l *Loop) ticksAhead(d time.Duration) Tick {
-	d = min(d, farthest)
-	return Tick((l.now.Sub(l.start) + d + TickLength - 1) / TickLength)
-}
 
 // Conns counts the connections and bare timers that have a record.
 func (l *Loop) Conns() int { return l.conns.Live() }
@@ -277,7 +258,7 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 	if index&listenerKey != 0 {
 		if !l.holding {
 			n := int(index &^ listenerKey)
-			l.accept(n, l.expected(n))
+			l.accept(n, l.listeners[n].expected(l.stats.turns.Load()))
 		}
 		return
 	}
