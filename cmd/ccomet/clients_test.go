@@ -111,8 +111,8 @@ func clientTransport(t *testing.T, b browser, transport string) {
 	p.subscribers(0)
 }
 
-// clientTabs: six tabs share a connection; when the one that has it is closed,
-// another goes on, and no client misses or repeats anything.
+// clientTabs: six tabs share a connection, and publish on it; when the one that has it is
+// closed, another goes on, and no client misses or repeats anything.
 func clientTabs(t *testing.T, b browser) {
 	p := start(t, nil, "--demo")
 	visitor := b.visitor(t)
@@ -127,8 +127,13 @@ func clientTabs(t *testing.T, b browser) {
 		w.gets(1, 20)
 		w.holds(`comet.state === "open"`)
 	}
+	for i, w := range tabs {
+		w.run(`comet.publish("a", "` + strconv.Itoa(21+i) + `").then((seq) => window.number = seq)`)
+		w.holds(`number === ` + strconv.Itoa(21+i) + ` && comet.transport === "ws"`)
+	}
+	p.pushNumbers("a", 27, 40)
 	p.waits(t, 1, "a") // of the connections before it the server may not know yet that they have ended
-	for said := 20; len(tabs) > 1; said += 20 {
+	for said := 40; len(tabs) > 1; said += 20 {
 		leader := -1
 		for i, w := range tabs {
 			if w.number("comet.hub.line ? 1 : 0") == 1 {

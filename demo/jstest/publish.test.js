@@ -86,6 +86,26 @@ async function backend(t, answer) {
   return { url: "http://127.0.0.1:" + site.address().port + "/", requests };
 }
 
+test("what is larger than the server takes is refused, whatever it takes of the connection", async (t) => {
+  const { net, open } = await visit(t);
+  const w = open({ channels: { a: 1 } });
+  for (let i = 1; i <= 4; i++) {
+    await refused(w.comet.publish("a", "x".repeat(70000)), "413", /larger than the server takes/);
+    assert.equal(await w.comet.publish("a", String(i)), i);
+  }
+  await w.has(4);
+  assert.deepEqual(w.texts, numbers(1, 4));
+  assert.equal(net.asked("/ws"), 5);
+});
+
+test("a connection on which was published ends with the last channel", async (t) => {
+  const { server, open } = await visit(t);
+  const w = open({ channels: { a: 1 } });
+  assert.equal(await w.comet.publish("a", "1"), 1);
+  w.comet.unsubscribe("a");
+  while (JSON.parse(await server.admits("/stats")).connections > 1) await new Promise(setImmediate);
+});
+
 test("where clients may not publish: a refusal, or by a request to publishURL", async (t) => {
   const { server, net, open } = await visit(t, ["--max-message", "100"]);
   const site = await backend(t, async (form) => {

@@ -178,7 +178,7 @@
     this.clock = clock;
     this.patience = patience;
     this.on = on;
-    this.waiting = Object.create(null); // by number, for an answer
+    this.waiting = Object.create(null); // by number, for an answer: { done, size }
     this.last = 0;
     this.ready = false;
     this.timer = null;
@@ -200,7 +200,7 @@
       if (!answered) return self.on.said(m);
       delete self.waiting[m.id];
       self.on.answered();
-      answered(m);
+      answered.done(m);
     };
     ws.onclose = function (event) { self.end(event.code); };
   }
@@ -214,13 +214,19 @@
   // ask has done called with the answer, or with null if none will come any more; it returns the number.
   Socket.prototype.ask = function (what, done) {
     what.id = ++this.last;
-    this.waiting[what.id] = done;
-    this.ws.send(JSON.stringify(what));
+    var text = JSON.stringify(what);
+    this.waiting[what.id] = { done: done, size: text.length };
+    this.ws.send(text);
     return what.id;
   };
 
   Socket.prototype.end = function (code) {
-    var on = this.on;
+    var on = this.on, waiting = this.waiting, largest = null;
+    if (code === 1009) { // which of them was too large, is not said
+      for (var id in waiting) if (largest === null || waiting[id].size > waiting[largest].size) largest = id;
+    }
+    if (largest !== null) waiting[largest].done({ type: "413", content: "it is larger than the server takes" });
+    if (largest !== null) delete waiting[largest];
     this.close();
     on.end(code, this.ready);
   };
@@ -232,7 +238,7 @@
     this.waiting = Object.create(null);
     this.on = { ready: function () {}, said: function () {}, answered: function () {}, end: function () {} };
     this.ws.close();
-    for (var id in waiting) waiting[id](null);
+    for (var id in waiting) waiting[id].done(null);
   };
 
   // A Line keeps what is wanted coming:
@@ -558,13 +564,15 @@
     this.settled();
     this.adjust(true);
     this.unsent = [];
+    this.publishes = this.publishes && this.active().length === 0;
     unsent.forEach(function (p) { self.publish(p.name, p.content, p.done); });
   };
 
   // ended: the WebSocket did, or has never come about.
   Line.prototype.ended = function (code, ready, wait) {
     if (!ready) return this.without("the WebSocket cannot be had");
-    this.brief = this.clock.now() - this.readyAt < 10000 && wait === 0 ? this.brief + 1 : 0;
+    if (this.clock.now() - this.readyAt >= 10000 || wait > 0) this.brief = 0;
+    else if (code === 1005 || code === 1006) this.brief++; // else the server has said why
     if (code === 1013) {
       this.refused(503, 0);
     } else if (this.brief >= 3) {
