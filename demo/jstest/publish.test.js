@@ -237,3 +237,12 @@ test("a page that closes: what is under way is settled", async (t) => {
   await refused(sent, "unknown", /not published/);
   await refused(waits, "offline", /closed/);
 });
+
+test("a page that may have no locks publishes on a connection of its own", async (t) => {
+  const { net, open } = await visit(t);
+  const navigator = { onLine: true, locks: { request: () => Promise.reject(new Error("not in a sandbox")) } };
+  const w = open({ channels: { a: 1 } }, { globals: { navigator } });
+  assert.equal(await w.comet.publish("a", "at once"), 1);
+  await w.has(1);
+  assert.equal(net.asked("/ws"), 1);
+});
