@@ -154,6 +154,23 @@ func TestWebSocketDrain(t *testing.T) {
 	}
 }
 
+// When the state is about to be written nothing is published any more, as on any other way in:
+// an answer to it would be a promise that nobody keeps.
+func TestWebSocketPublishesNothingAtTheEnd(t *testing.T) {
+	cfg := stateConfig(t)
+	cfg.Loops, cfg.WSPublish = 1, true
+	st := newStage(t, cfg)
+	p := st.websocket(0, "/ws")
+	p.ask(`{"op":"pub","cname":"a","content":"before"}`, `{"type":"ok","seq":1}`)
+	st.srv.Drain(0)
+	st.now = st.now.Add(time.Second)
+	st.turn(0)
+	p.ask(`{"op":"pub","cname":"a","content":"after"}`, "close 1012 the server is stopping")
+	if ch := audited(t, st.srv.shards[0], "a"); ch.Next != 2 {
+		t.Errorf("its next number is %d", ch.Next)
+	}
+}
+
 // A client that does not read is closed, with its cursor intact: what it has read so far is
 // whole messages, and a Close frame follows.
 func TestWebSocketSlowReader(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/drain"
+	"ccomet/comet/internal/hub"
 	"ccomet/comet/internal/limit"
 	"ccomet/httplite/websocket"
 	"ccomet/reactor"
@@ -29,6 +31,11 @@ type ws struct{ *Web }
 // socketReceived takes what has arrived.
 func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
 	on, k := ws{w}, &w.sockets
+	if w.drain.Phase >= drain.Ending { // what is asked now would not be answered
+		k.out = k.out[:0]
+		w.CloseSocket(c, websocket.ServiceRestart, hub.Stopping)
+		return len(p)
+	}
 	s := k.of[c]
 	w.hub.Sockets().Heard(i)
 	m := &k.whole
