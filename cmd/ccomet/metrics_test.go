@@ -43,7 +43,11 @@ func TestMetrics(t *testing.T) {
 	old, _ := raw(t, p.front, "GET /stream?cname=a&seq=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	p.waits(t, 2, "a")
 
-	a := get(t, p.admin, "/metrics")
+	var a answer
+	until(t, func() bool { // the connections of the requests before have gone
+		a = get(t, p.admin, "/metrics")
+		return a.status != 200 || sumOf(t, a.body, `ccomet_connections{side="admin"}`) == 1
+	})
 	if a.status != 200 || !strings.HasPrefix(a.header.Get("Content-Type"), "text/plain; version=0.0.4") {
 		t.Fatalf("%v", a)
 	}
