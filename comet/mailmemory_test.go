@@ -6,6 +6,7 @@ import (
 	"testing"
 	"weak"
 
+	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/msg"
@@ -116,4 +117,37 @@ func TestBroadcastOnItsWayIsCounted(t *testing.T) {
 	st.turn(1)
 	st.settle()
 	onTheirWay(0)
+}
+
+// TestUnreadRunKeepsLittleAlive: a loop that does not turn, and has been sent messages that a
+// channel keeps, keeps alive what is published behind them: not more than its bound, beyond
+// which publishes are refused. Once it has read them, publishing goes on.
+func TestUnreadRunKeepsLittleAlive(t *testing.T) {
+	const size = 50_000
+	st := newStage(t, Config{Loops: 2, ChannelBufferSize: 10})
+	name := st.homed(0)
+	st.admin(0, "/push?content=first&cname="+name)
+	p := st.enter(1, conn.Front)
+	p.write(reqGet(1, "/poll?seq=1&cname="+name))
+	st.turn(1) // it asks, and is stuck from then on
+	publisher := st.enter(0, conn.Admin)
+	publish := func() (published int) {
+		for range 2 * broker.PinnedBytes / size {
+			publisher.write(reqGet(1, "/push?cname="+name+"&content="+strings.Repeat("x", size)))
+			st.turn(0)
+			st.turn(0)
+			if got := publisher.take(); strings.Contains(got, "503 ") {
+				break
+			}
+			published += size
+		}
+		return published
+	}
+	if n := publish(); n < broker.PinnedBytes || n > broker.PinnedBytes+broker.PinnedBytes/4 {
+		t.Errorf("%d bytes are published while a loop does not read, want some %d", n, broker.PinnedBytes)
+	}
+	st.turn(1)
+	if n := publish(); n < 2*broker.PinnedBytes-size {
+		t.Errorf("%d bytes are published when it has read", n)
+	}
 }

@@ -34,6 +34,7 @@ type Broker struct {
 	leases       *reactor.Wheel
 	rates        record.Column[int64] // buckets of publishes, by channel
 	published    uint64               // messages, a broadcast once for each channel
+	pinned       pinned
 
 	histories       histories
 	historyBytes    int // of all channels

@@ -170,7 +170,7 @@ func (b *Broker) Publish(m *mail.Mail) {
 // extends its life; 0 and why where there is none, where it is rated and has had too much
 // (then for how many seconds), or where subscribers are too far behind what is published.
 func (b *Broker) channelFor(cname []byte, rated bool) (i uint32, code mail.Code, seconds int32) {
-	if b.totals.Delivering.Load() > int64(b.cfg.MaxDelivering) {
+	if b.totals.Delivering.Load() > int64(b.cfg.MaxDelivering) || b.tooMuchPinned() {
 		b.totals.HitLimit(limit.Held, b.cfg.MaxDelivering, b.loop.Now())
 		return 0, mail.CodeDelivering, 0
 	}

@@ -55,6 +55,7 @@ func (b *Broker) commit(i uint32, message *msg.Message) {
 		ch.Dialect = record.DialectCComet
 	}
 	b.published++
+	b.pinned.committed += message.Size()
 	b.keep(ch, message)
 	b.deliver(i, message)
 	if message.Kind == msg.Close {

@@ -17,17 +17,26 @@ type Mailer struct {
 	Out   [][]Mail  // by loop; out[id] is for itself
 	Mails uint64    // received so far
 	sent  []int     // bytes that the mails in Out have borrowed, by loop
+	lends []lending // what has been lent to other loops, by loop
 
 	receive func(*Mail) // takes what has come
 
-	_       [64]byte     // no other field is in a cache line with what other loops write
-	waiting atomic.Int64 // bytes that the mails in the inbox have borrowed
-	_       [56]byte
+	_       [64]byte      // no other field is in a cache line with what other loops write
+	waiting atomic.Int64  // bytes that the mails in the inbox have borrowed
+	arrived atomic.Uint64 // mails that other loops have sent
+	read    atomic.Uint64 // of which this loop has read
+	_       [40]byte
+}
+
+// lending is the last run of messages that has been sent to a loop.
+type lending struct {
+	leaves bool   // with this turn
+	at     uint64 // the mails that had arrived there with it
 }
 
 // NewMailer makes the next loop's end of the mail, of as many as all has room for.
 func NewMailer(all []*Mailer, id uint8, loop *reactor.Loop, receive func(*Mail)) *Mailer {
-	p := &Mailer{Id: id, Inbox: reactor.NewMailbox[Mail](loop), all: all, Out: make([][]Mail, len(all)), sent: make([]int, len(all)), receive: receive}
+	p := &Mailer{Id: id, Inbox: reactor.NewMailbox[Mail](loop), all: all, Out: make([][]Mail, len(all)), sent: make([]int, len(all)), lends: make([]lending, len(all)), receive: receive}
 	all[id] = p
 	return p
 }
@@ -39,6 +48,9 @@ func (p *Mailer) Loops() int { return len(p.all) }
 func (p *Mailer) Send(to uint8, m Mail) {
 	m.From, m.counted = p.Id, true
 	p.sent[to] += m.borrowed()
+	if m.Msg != nil && m.N > 0 {
+		p.lends[to].leaves = true
+	}
 	p.Out[to] = append(p.Out[to], m)
 }
 
@@ -60,16 +72,20 @@ func (p *Mailer) Flush() {
 		if to == int(p.Id) || len(p.Out[to]) == 0 {
 			continue
 		}
-		p.all[to].waiting.Add(int64(p.sent[to])) // first, so that it is not taken off before
+		of := p.all[to]
+		of.waiting.Add(int64(p.sent[to])) // first, so that it is not taken off before
 		p.sent[to] = 0
 		few := len(p.Out[to]) <= fewMails
-		inbox := p.all[to].Inbox
-		inbox.Add(p.Out[to]...)
+		arrived := of.arrived.Add(uint64(len(p.Out[to])))
+		if lent := &p.lends[to]; lent.leaves {
+			lent.leaves, lent.at = false, arrived
+		}
+		of.Inbox.Add(p.Out[to]...)
 		p.Out[to] = pool.Emptied(p.Out[to])
 		if few {
-			inbox.Loop().WakeOrTurn()
+			of.Inbox.Loop().WakeOrTurn()
 		} else {
-			inbox.Loop().Wake()
+			of.Inbox.Loop().Wake()
 		}
 	}
 }
@@ -77,19 +93,29 @@ func (p *Mailer) Flush() {
 // Take receives the mail of other loops. Nothing is kept of it: a loop may sleep for long,
 // and a message that it kept would keep all that are published behind it.
 func (p *Mailer) Take() {
-	batch, borrowed := p.Inbox.Drain(), 0
+	batch, borrowed, read := p.Inbox.Drain(), 0, uint64(0)
 	for n := range batch {
 		if m := &batch[n]; m.counted {
+			read++
 			borrowed += m.borrowed()
 			m.counted = false // what is made of it is another mail
 		}
 		p.receive(&batch[n])
 	}
 	clear(batch)
-	if borrowed > 0 {
+	if read > 0 {
 		p.waiting.Add(-int64(borrowed))
+		p.read.Add(read)
 	}
 }
+
+// LastRun is where the last run of messages stands that this loop has sent to another, among
+// the mails that arrive there; false: it is still to leave. HasRead says whether that loop
+// has read so far. A run that it has not read keeps alive what is published behind it.
+func (p *Mailer) LastRun(to uint8) (at uint64, left bool) {
+	return p.lends[to].at, !p.lends[to].leaves || to == p.Id
+}
+func (p *Mailer) HasRead(to uint8, at uint64) bool { return p.all[to].read.Load() >= at }
 
 // Waiting is how many bytes are borrowed by mail that a loop has not read yet: names, and
 // what is to be published. Of mail that is still to leave only this loop's counts.
