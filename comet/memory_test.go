@@ -174,7 +174,7 @@ func TestRoundsAreBounded(t *testing.T) {
 // TestPublishWhileSubscribersLag: what is on its way to subscribers is bounded. Beyond
 // that a publish is refused, by name, until they have what there is.
 func TestPublishWhileSubscribersLag(t *testing.T) {
-	const held, size, published, fit = 4000, 1500, 5, 3
+	const held, size, published, fit = 7000, 1500, 5, 3
 	h := newHarness(t, Config{Loops: 1, MaxHeldBytes: held})
 	ends := streams(h, "a", 2)
 	publisher := h.connect(h.srv.shards[0], conn.Admin, 0)
@@ -189,7 +189,7 @@ func TestPublishWhileSubscribersLag(t *testing.T) {
 	if n := strings.Count(answers, "\r\nRetry-After: 5\r\n"); n != published-fit || strings.Count(answers, "HTTP/1.1 503 ") != n {
 		t.Errorf("%d are refused, want %d", n, published-fit)
 	}
-	if !strings.HasSuffix(answers, "too much is on its way to subscribers: max-held-bytes is 4000\n") {
+	if !strings.HasSuffix(answers, "too much is on its way to subscribers: max-held-bytes is 7000\n") {
 		t.Errorf("answered %q", answers)
 	}
 	if n := h.srv.totals.Hits[limit.Held].Times.Load(); n != published-fit {

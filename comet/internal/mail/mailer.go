@@ -123,6 +123,14 @@ func (p *Mailer) Waiting(to uint8) int {
 	return int(p.all[to].waiting.Load()) + p.sent[to]
 }
 
+// AllWaiting is that of all loops.
+func (p *Mailer) AllWaiting() (n int) {
+	for to := range p.all {
+		n += p.Waiting(uint8(to))
+	}
+	return n
+}
+
 // Borrowed is how many bytes are borrowed by the mail in the inbox. Any goroutine may ask.
 func (p *Mailer) Borrowed() int64 { return p.waiting.Load() }
 

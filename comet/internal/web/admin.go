@@ -63,11 +63,12 @@ func (w *Web) sendPublish(x *exchange, m mail.Mail, reply pendingReply) {
 	w.Send(home, m)
 }
 
-// tooMuchOnItsWay says whether messages on their way to subscribers, and mail that a loop has
-// not read yet, take what they may. Each loop's mail has its share of that, so one that does
-// not turn keeps nothing from the others.
+// tooMuchOnItsWay says whether messages on their way to subscribers, and mail that loops have
+// not read yet, take what they may. Half of what is left for mail is shared out, so that a loop
+// which does not turn keeps nothing from the others; the other half is anybody's.
 func (w *Web) tooMuchOnItsWay(loop uint8) bool {
-	if int(w.totals.Delivering.Load())+w.Waiting(loop)*w.Loops() <= w.cfg.MaxHeldBytes {
+	half := (w.cfg.MaxHeldBytes - int(w.totals.Delivering.Load())) / 2
+	if half >= 0 && (w.Waiting(loop) <= half/w.Loops() || w.AllWaiting() <= half) {
 		return false
 	}
 	w.totals.HitLimit(limit.Held, w.cfg.MaxHeldBytes, w.loop.Now())
