@@ -44,11 +44,11 @@ func (c *contestant) subscribe(n int) error {
 	}, c.PerClient)
 	c.closers = append(c.closers, c.subscribers.close)
 	c.Progress.begin("connections", int64(n))
-	c.subscribers.moved = func(subscribed, _ int64) { c.Progress.at(subscribed) }
+	c.subscribers.onMove(func(subscribed, _ int64) { c.Progress.at(subscribed) })
 	if err := c.subscribers.open(c.ctx, n, 1); err != nil {
 		return err
 	}
-	c.subscribers.moved = func(int64, int64) {}
+	c.subscribers.onMove(func(int64, int64) {})
 	c.Progress.end()
 	atRest(c.ctx, c.process)
 	c.meter.read = []func() (proc.CPU, error){c.process.CPU, c.harness}

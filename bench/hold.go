@@ -83,7 +83,7 @@ func (m *holding) measure(res *result.Result) (err error) {
 // open opens all connections, a sample a step.
 func (m *holding) open() error {
 	m.Progress.begin("connections", int64(m.Connections))
-	m.swarm.moved = func(subscribed, _ int64) { m.Progress.at(subscribed) }
+	m.swarm.onMove(func(subscribed, _ int64) { m.Progress.at(subscribed) })
 	defer m.Progress.end()
 	for step := range m.h.Steps {
 		n := m.Connections*(step+1)/m.h.Steps - m.swarm.subscribers()
@@ -211,7 +211,7 @@ func (m *holding) deliver() error {
 		return err
 	}
 	m.Progress.begin("messages", int64(m.Connections))
-	m.swarm.moved = func(_, received int64) { m.Progress.at(received) }
+	m.swarm.onMove(func(_, received int64) { m.Progress.at(received) })
 	defer m.Progress.end()
 	if err = m.swarm.expect(1); err != nil {
 		return err

@@ -114,7 +114,7 @@ func (m *storming) prepare() (err error) {
 		return err
 	}
 	m.crowd = m.swarm(0, false)
-	m.crowd.moved = func(subscribed, _ int64) { m.Progress.at(subscribed) }
+	m.crowd.onMove(func(subscribed, _ int64) { m.Progress.at(subscribed) })
 	if err = m.crowd.open(m.ctx, m.Connections, 1); err != nil {
 		return err
 	}
@@ -132,12 +132,10 @@ func (m *storming) cut() error {
 	}
 	began := time.Now()
 	m.Back = [][2]float64{{0, float64(m.Connections)}}
-	m.crowd.mu.Lock()
-	m.crowd.moved = func(subscribed, _ int64) {
+	m.crowd.onMove(func(subscribed, _ int64) {
 		m.Progress.at(subscribed)
 		m.Back = append(m.Back, [2]float64{time.Since(began).Seconds(), float64(subscribed)})
-	}
-	m.crowd.mu.Unlock()
+	})
 	until, back := context.WithCancel(m.ctx)
 	publishing := make(chan error, 2)
 	go func() { publishing <- m.probe(until, m.c.Probe) }()
@@ -151,9 +149,7 @@ func (m *storming) cut() error {
 	m.ServerSeconds = after.Sub(before).All.Seconds()
 	back()
 	err = errors.Join(err, failed, <-publishing, <-publishing)
-	m.crowd.mu.Lock()
-	m.crowd.moved = func(int64, int64) {}
-	m.crowd.mu.Unlock()
+	m.crowd.onMove(func(int64, int64) {})
 	m.Back = append(m.Back, [2]float64{m.BackSeconds, float64(m.Connections)})
 	return err
 }

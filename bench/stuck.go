@@ -70,11 +70,11 @@ func shared(int) uint32 { return 0 }
 func (m *sticking) measure() (err error) {
 	m.Progress.begin("connections", int64(m.Connections))
 	m.good = m.swarm(0, false)
-	m.good.moved = func(subscribed, _ int64) { m.Progress.at(subscribed) }
+	m.good.onMove(func(subscribed, _ int64) { m.Progress.at(subscribed) })
 	if err = m.good.open(m.ctx, m.Connections, 1); err != nil {
 		return err
 	}
-	m.good.moved = func(int64, int64) {}
+	m.good.onMove(func(int64, int64) {})
 	if m.publisher, err = m.run.publisher(0, 1, 1, fillBurst); err != nil {
 		return err
 	}

@@ -22,8 +22,8 @@ type swarm struct {
 	per       int // subscribers a process
 	members   []member
 	published int                              // that expectNext was told of
-	mu        sync.Mutex                       // of what members last said
-	moved     func(subscribed, received int64) // hears how far all are, with mu held
+	mu        sync.Mutex                       // of what members last said, which their goroutines write down
+	moved     func(subscribed, received int64) // hears how far all are, with mu held; see onMove
 }
 
 // member is a client process, and what it has to have received.
@@ -104,6 +104,14 @@ func (s *swarm) grow() error {
 	s.members = append(s.members, member{child: c})
 	s.mu.Unlock()
 	return c.configure(config)
+}
+
+// onMove has f hear from now on how far all are, in place of what heard it before.
+// When it returns, that one hears nothing any more.
+func (s *swarm) onMove(f func(subscribed, received int64)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moved = f
 }
 
 // progress sums up what the processes last said. The caller holds mu.
