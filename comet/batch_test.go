@@ -186,6 +186,35 @@ func TestBatchInPieces(t *testing.T) {
 	}
 }
 
+// checkOrder holds what the readers of all channels were sent against what a batch has in
+// order, and was told.
+func checkOrder(t *testing.T, readers map[string]*end, told []string, messages int) {
+	t.Helper()
+	total := 0
+	for cname, reader := range readers {
+		list, _ := reader.events()
+		prev := -1
+		for k, ev := range list {
+			if cname == "c0" && (k == 0 || k == len(list)-1) {
+				if want := []string{"first", "last"}[min(k, 1)]; ev.Content != want {
+					t.Fatalf("message %d is %q, want %q", k, ev.Content, want)
+				}
+				continue
+			}
+			var n int
+			fmt.Sscan(ev.Content, &n)
+			if n <= prev || n*n%len(readers) != int(cname[1]-'0') || told[n] != fmt.Sprintf(`{"seq":%d}`, ev.Seq) {
+				t.Fatalf("%s: %+v behind %d, told %s", cname, ev, prev, told[n])
+			}
+			prev = n
+			total++
+		}
+	}
+	if total != messages {
+		t.Errorf("%d messages arrived", total)
+	}
+}
+
 // A batch of thousands keeps the order of each channel, before and behind other requests of
 // its connection, and is published in several turns.
 func TestBatchOrder(t *testing.T) {
@@ -227,30 +256,7 @@ func TestBatchOrder(t *testing.T) {
 		if n := strings.Count(answers, "\n"); n != messages || strings.Contains(answers, "error") {
 			t.Fatalf("%d answers, %.200q", n, answers)
 		}
-		told := strings.Split(answers, "\n")
-		total := 0
-		for cname, reader := range readers {
-			list, _ := reader.events()
-			prev := -1
-			for k, ev := range list {
-				if cname == "c0" && (k == 0 || k == len(list)-1) {
-					if want := []string{"first", "last"}[min(k, 1)]; ev.Content != want {
-						t.Fatalf("message %d is %q, want %q", k, ev.Content, want)
-					}
-					continue
-				}
-				var n int
-				fmt.Sscan(ev.Content, &n)
-				if n <= prev || n*n%chans != int(cname[1]-'0') || told[n] != fmt.Sprintf(`{"seq":%d}`, ev.Seq) {
-					t.Fatalf("%s: %+v behind %d, told %s", cname, ev, prev, told[n])
-				}
-				prev = n
-				total++
-			}
-		}
-		if total != messages {
-			t.Errorf("%d messages arrived", total)
-		}
+		checkOrder(t, readers, strings.Split(answers, "\n"), messages)
 		check(t, h.srv, true, "")
 	}
 }
@@ -320,96 +326,4 @@ func TestBatchOfALateLog(t *testing.T) {
 	wantAnswers(t, p, `207 {"seq":1}`+"\n"+`{"error":"503","content":"the log that numbers messages cannot be reached: nothing was published"}`+"\n"+
 		`{"error":"400","content":"line 3: cname: want a string"}`+"\n"+`{"seq":2}`)
 	check(t, h.srv, true, "")
-}
-
-// A batch costs the allocations of its messages, two for each, and no more with their number.
-func TestBatchAllocatesOnlyTheMessages(t *testing.T) {
-	skipUnderRace(t)
-	const messages = 1000
-	h := newHarness(t, Config{Loops: 1, ChannelBufferSize: 1})
-	s := h.srv.shards[0]
-	e := h.connect(s, conn.Admin, 0)
-	var body strings.Builder
-	for n := range messages {
-		fmt.Fprintf(&body, `{"cname":"c%d","content":{"n":[1,"\n"]},"key":"k"}`+"\n", n)
-	}
-	request := []byte(reqBatch(1, asLines, body.String()))
-	buf := make([]byte, 64<<10)
-	cycle := func() {
-		for rest := request; len(rest) > 0; {
-			n, err := unix.Write(e.fd, rest)
-			if err != nil && err != unix.EAGAIN {
-				t.Fatal(err)
-			}
-			rest = rest[max(n, 0):]
-			if err := s.loop.Turn(0); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for range 5 {
-			if err := s.loop.Turn(0); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if n, err := unix.Read(e.fd, buf); err != nil || string(buf[9:12]) != "200" || n < messages*9 {
-			t.Fatalf("answer of %d bytes: %.100q, %v", n, buf, err)
-		}
-		h.now = h.now.Add(3 * time.Minute) // the keys are forgotten, and published again
-	}
-	cycle()
-	if allocs := testing.AllocsPerRun(20, cycle); allocs > 2*messages+20 {
-		t.Errorf("%v allocations for %d messages", allocs, messages)
-	}
-}
-
-// BenchmarkPublish publishes 1,000 messages to 1,000 channels, by as many pipelined requests
-// or by one.
-func BenchmarkPublish(b *testing.B) {
-	const messages = 1000
-	content := strings.Repeat("m", 100)
-	var pushes, lines strings.Builder
-	for n := range messages {
-		pushes.WriteString(reqGet(1, fmt.Sprintf("/push?cname=channel-%d&content=%s", n, content)))
-		lines.WriteString(line(fmt.Sprintf("channel-%d", n), content) + "\n")
-	}
-	for _, loops := range []int{1, 2} {
-		for name, request := range map[string]string{"pipelined": pushes.String(), "batch": reqBatch(1, asLines, lines.String())} {
-			b.Run(fmt.Sprintf("loops=%d/%s", loops, name), func(b *testing.B) {
-				h := newHarness(b, Config{Loops: loops})
-				e := h.connect(h.srv.shards[0], conn.Admin, 0)
-				text, buf := []byte(request), make([]byte, 256<<10)
-				before := processorTime(b)
-				for b.Loop() {
-					for rest, before := text, h.published(); len(rest) > 0 || h.published()-before < messages; {
-						n, _ := unix.Write(e.fd, rest)
-						rest = rest[max(n, 0):]
-						for _, s := range h.srv.shards {
-							if err := s.loop.Turn(0); err != nil {
-								b.Fatal(err)
-							}
-						}
-						_, _ = unix.Read(e.fd, buf)
-					}
-				}
-				b.ReportMetric(float64(processorTime(b)-before)/float64(b.N)/messages, "cpu-ns/message")
-			})
-		}
-	}
-}
-
-// processorTime is what the process has taken of processors, in nanoseconds.
-func processorTime(b *testing.B) int64 {
-	var used unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
-		b.Fatal(err)
-	}
-	return used.Utime.Nano() + used.Stime.Nano()
-}
-
-// published is how many messages all loops have numbered.
-func (h *harness) published() (n uint64) {
-	for _, s := range h.srv.shards {
-		n += s.broker.Published()
-	}
-	return n
 }

@@ -93,23 +93,65 @@ func same(a, b element) bool {
 	return a.number == b.number && slices.Equal(a.names, b.names) && a.key == b.key && a.content == b.content && a.size == b.size && a.fault == b.fault
 }
 
+// good is a message without a fault.
+const good = `{"cname":"a","content":"x"}`
+
+// faultsInside are of messages that are JSON objects.
+var faultsInside = map[string]string{
+	`{"content":"x"}`: "cname is missing, or cnames",
+	`{"cname":"a"}`:   "content is missing",
+	`{}`:              "cname is missing, or cnames",
+	`{"cname":"a","cnames":["b"],"content":1}`: "cname and cnames are both there",
+	`{"cname":"a","content":1,"cname":"b"}`:    "a member is there twice",
+	`{"cname":1,"content":1}`:                  "cname: want a string",
+	`{"cname":null,"content":1}`:               "cname: want a string",
+	`{"cnames":[],"content":1}`:                "cnames: want an array of strings, one at the least",
+	`{"cnames":["a",1],"content":1}`:           "cnames: want an array of strings, one at the least",
+	`{"cnames":"a","content":1}`:               "cnames: want an array of strings, one at the least",
+	`{"cname":"a","content":1,"key":7}`:        "key: want a string",
+}
+
+// faultsOfJSON are of messages that are no JSON objects.
+var faultsOfJSON = map[string]string{
+	`{"cname":"a","content":"x"`:                         "27: want , or } behind a member",
+	`{"cname":"a","content":"x"}}`:                       "28: want a line feed behind the object",
+	`{"cname":"a","content":"x",}`:                       "28: want a string",
+	`{"cname":"a" "content":"x"}`:                        "14: want , or } behind a member",
+	`{"cname" "a"}`:                                      "10: want a colon behind a member's name",
+	`{cname:"a"}`:                                        "2: want a string",
+	`7`:                                                  "1: want {, the beginning of an object",
+	`{"cname":"a","content":01}`:                         "25: want , or } behind a member",
+	`{"cname":"a","content":1.}`:                         "26: a number without a digit behind its point",
+	`{"cname":"a","content":1e}`:                         "26: a number without a digit in its exponent",
+	`{"cname":"a","content":nul}`:                        "24: want a value: a string, a number, an array, an object, true, false or null",
+	`{"cname":"a","content":-}`:                          "25: want a value: a string, a number, an array, an object, true, false or null",
+	`{"cname":"a","content":[1,]}`:                       "27: want a value: a string, a number, an array, an object, true, false or null",
+	`{"cname":"a","content":[1}`:                         "26: want , or ] in an array",
+	`{"cname":"a","content":{"x":1]}`:                    "30: want , or } in an object",
+	`{"cname":"a","content":{"x"}}`:                      "28: want a colon behind a member's name",
+	`{"cname":"a","content":"x}`:                         "27: a string has no end",
+	"{\"cname\":\"a\",\"content\":\"\t\"}":               "25: a control character in a string: it is to be escaped",
+	"{\"cname\":\"a\",\"content\":\"\xff\"}":             "25: not UTF-8",
+	`{"cname":"a","content":"\x"}`:                       "25: an escape that is none in JSON, or half of a character",
+	`{"cname":"a","content":"\ud800\u0041"}`:             "25: an escape that is none in JSON, or half of a character",
+	`{"cname":"a","content":"\u12g4"}`:                   "25: an escape that is none in JSON, or half of a character",
+	`{"cname":"a","content":` + strings.Repeat("[", 129): "152: nested too deep: at most 128 arrays and objects in each other",
+}
+
+// faultsAround are of arrays.
+var faultsAround = map[string]string{
+	"":         "element 1, byte 1 of the body: want [, the beginning of an array",
+	"{}":       "element 1, byte 1 of the body: want [, the beginning of an array",
+	"[":        "element 1, byte 2 of the body: want {, the beginning of an object",
+	"[,]":      "element 1, byte 2 of the body: want {, the beginning of an object",
+	"[] 7":     "element 1, byte 4 of the body: want nothing behind the array",
+	"[" + good: "element 2, byte 29 of the body: want , or ] behind an element",
+}
+
 // What is wrong is told with its place. Of lines, and of an array where it is no JSON that is
 // wrong, the others are read.
 func TestFaults(t *testing.T) {
-	const good = `{"cname":"a","content":"x"}`
-	for bad, fault := range map[string]string{
-		`{"content":"x"}`: "cname is missing, or cnames",
-		`{"cname":"a"}`:   "content is missing",
-		`{}`:              "cname is missing, or cnames",
-		`{"cname":"a","cnames":["b"],"content":1}`: "cname and cnames are both there",
-		`{"cname":"a","content":1,"cname":"b"}`:    "a member is there twice",
-		`{"cname":1,"content":1}`:                  "cname: want a string",
-		`{"cname":null,"content":1}`:               "cname: want a string",
-		`{"cnames":[],"content":1}`:                "cnames: want an array of strings, one at the least",
-		`{"cnames":["a",1],"content":1}`:           "cnames: want an array of strings, one at the least",
-		`{"cnames":"a","content":1}`:               "cnames: want an array of strings, one at the least",
-		`{"cname":"a","content":1,"key":7}`:        "key: want a string",
-	} {
+	for bad, fault := range faultsInside {
 		for _, array := range []bool{false, true} {
 			text, where := good+"\n\n"+bad+"\n"+good+"\n", "line 3: "
 			if array {
@@ -121,31 +163,7 @@ func TestFaults(t *testing.T) {
 			}
 		}
 	}
-	for bad, fault := range map[string]string{
-		`{"cname":"a","content":"x"`:                         "27: want , or } behind a member",
-		`{"cname":"a","content":"x"}}`:                       "28: want a line feed behind the object",
-		`{"cname":"a","content":"x",}`:                       "28: want a string",
-		`{"cname":"a" "content":"x"}`:                        "14: want , or } behind a member",
-		`{"cname" "a"}`:                                      "10: want a colon behind a member's name",
-		`{cname:"a"}`:                                        "2: want a string",
-		`7`:                                                  "1: want {, the beginning of an object",
-		`{"cname":"a","content":01}`:                         "25: want , or } behind a member",
-		`{"cname":"a","content":1.}`:                         "26: a number without a digit behind its point",
-		`{"cname":"a","content":1e}`:                         "26: a number without a digit in its exponent",
-		`{"cname":"a","content":nul}`:                        "24: want a value: a string, a number, an array, an object, true, false or null",
-		`{"cname":"a","content":-}`:                          "25: want a value: a string, a number, an array, an object, true, false or null",
-		`{"cname":"a","content":[1,]}`:                       "27: want a value: a string, a number, an array, an object, true, false or null",
-		`{"cname":"a","content":[1}`:                         "26: want , or ] in an array",
-		`{"cname":"a","content":{"x":1]}`:                    "30: want , or } in an object",
-		`{"cname":"a","content":{"x"}}`:                      "28: want a colon behind a member's name",
-		`{"cname":"a","content":"x}`:                         "27: a string has no end",
-		"{\"cname\":\"a\",\"content\":\"\t\"}":               "25: a control character in a string: it is to be escaped",
-		"{\"cname\":\"a\",\"content\":\"\xff\"}":             "25: not UTF-8",
-		`{"cname":"a","content":"\x"}`:                       "25: an escape that is none in JSON, or half of a character",
-		`{"cname":"a","content":"\ud800\u0041"}`:             "25: an escape that is none in JSON, or half of a character",
-		`{"cname":"a","content":"\u12g4"}`:                   "25: an escape that is none in JSON, or half of a character",
-		`{"cname":"a","content":` + strings.Repeat("[", 129): "152: nested too deep: at most 128 arrays and objects in each other",
-	} {
+	for bad, fault := range faultsOfJSON {
 		got, all := readAll(t, good+"\r\n"+bad+"\n"+good, false)
 		if len(got) != 3 || got[1].fault != "line 2, byte "+fault || got[0].fault+got[2].fault+all != "" {
 			t.Errorf("%s: %+v, %s", bad, got, all)
@@ -155,14 +173,7 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s: %+v, %s", bad, got, all)
 		}
 	}
-	for body, fault := range map[string]string{
-		"":         "element 1, byte 1 of the body: want [, the beginning of an array",
-		"{}":       "element 1, byte 1 of the body: want [, the beginning of an array",
-		"[":        "element 1, byte 2 of the body: want {, the beginning of an object",
-		"[,]":      "element 1, byte 2 of the body: want {, the beginning of an object",
-		"[] 7":     "element 1, byte 4 of the body: want nothing behind the array",
-		"[" + good: "element 2, byte 29 of the body: want , or ] behind an element",
-	} {
+	for body, fault := range faultsAround {
 		if _, all := readAll(t, body, true); all != fault {
 			t.Errorf("%s: %s", body, all)
 		}

@@ -157,7 +157,7 @@ func (w *Web) publishBatch(x *exchange) {
 	}
 	array := batchType(x.req.Header("Content-Type")) == len(batchTypes)-1
 	a := w.Batches.take(array)
-	status, err := w.gather(x, a)
+	status, err := gathering{w}.gather(x, a)
 	w.Batches.close()
 	if err != nil {
 		for _, m := range w.Batches.mails {
@@ -181,8 +181,11 @@ func (w *Web) publishBatch(x *exchange) {
 	w.Batches.endGathering()
 }
 
+// gathering is what a web does to gather the messages of /publish.
+type gathering struct{ *Web }
+
 // gather reads a body's messages, and gathers them for their homes.
-func (w *Web) gather(x *exchange, a *batchReply) (status int, err error) {
+func (w gathering) gather(x *exchange, a *batchReply) (status int, err error) {
 	r := &w.Batches.reader
 	client := uint64(0)
 	if w.site.Publishers != nil {
@@ -216,7 +219,7 @@ func (w *Web) gather(x *exchange, a *batchReply) (status int, err error) {
 }
 
 // gatherOne gathers a message for one channel.
-func (w *Web) gatherOne(x *exchange, a *batchReply, name []byte, client uint64) {
+func (w gathering) gatherOne(x *exchange, a *batchReply, name []byte, client uint64) {
 	r := &w.Batches.reader
 	size := r.Size()
 	switch err := x.checkName(name); {

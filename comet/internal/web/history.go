@@ -210,10 +210,13 @@ func (w *Web) HistoryRead(m *mail.Mail) {
 	w.pipelines.markReady(i)
 }
 
+// past is what a web does to answer /history.
+type past struct{ *Web }
+
 // writeHistory writes what is there of the answer to the first request of a pipeline, and
 // says whether that was all. On the front side, where histories are, no other request of
 // the connection is taken before it is answered.
-func (w *Web) writeHistory(i uint32) (all bool) {
+func (w past) writeHistory(i uint32) (all bool) {
 	p := w.pipelines.at(i)
 	reply := &p.replies[0]
 	h := reply.history
@@ -248,7 +251,7 @@ func (w *Web) writeHistory(i uint32) (all bool) {
 }
 
 // askHistory asks for the next messages of an answer that has begun.
-func (w *Web) askHistory(p *pipeline, h *historyReply) {
+func (w past) askHistory(p *pipeline, h *historyReply) {
 	if !w.loop.Alive(p.conn) {
 		return
 	}
@@ -261,7 +264,7 @@ func (w *Web) askHistory(p *pipeline, h *historyReply) {
 }
 
 // appendHistory appends a whole response, or its next piece.
-func (w *Web) appendHistory(dst []byte, reply *pendingReply) []byte {
+func (w past) appendHistory(dst []byte, reply *pendingReply) []byte {
 	h, x := reply.history, reply.exchange()
 	contentType := frame.TypeJSON
 	if reply.cb != "" {

@@ -194,7 +194,7 @@ func (w *Web) writeAnswers(i uint32) (ready int) {
 	p := w.pipelines.at(i)
 	switch reply := &p.replies[0]; {
 	case reply.history != nil:
-		if w.writeHistory(i) {
+		if (past{w}).writeHistory(i) {
 			return 1
 		}
 		return 0
