@@ -53,6 +53,7 @@ func (l *Loop) takeLentTurn() (wake bool) {
 	defer l.owner.Unlock()
 	l.woken.Store(0) // as in wait
 	l.stats.turns.Add(1)
+	l.stats.lent.Add(1)
 	l.now = l.cfg.Clock()
 	l.lent = true
 	l.endTurn()

@@ -91,8 +91,8 @@ func TestLentTurn(t *testing.T) {
 	if n := len(s.lent); n != 4 || s.lent[3] || s.loop.Lent() || !slices.Equal(s.got, []int{0, 1, 2}) {
 		t.Fatalf("turns: %v, got %v", s.lent, s.got)
 	}
-	if n := s.loop.Stats().Turns; n != 4 {
-		t.Fatalf("%d turns are counted", n)
+	if st := s.loop.Stats(); st.Turns != 4 || st.Lent != 3 {
+		t.Fatalf("%d turns are counted, %d of them lent", st.Turns, st.Lent)
 	}
 }
 

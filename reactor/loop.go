@@ -60,7 +60,7 @@ type waking struct {
 }
 
 type counters struct {
-	open, held, accepted, refused, turns, writes atomic.Int64
+	open, held, accepted, refused, turns, lent, writes atomic.Int64
 }
 
 // Stats are a loop's figures. Open and Held are as of now, the rest since the
@@ -71,6 +71,7 @@ type Stats struct {
 	Accepted int64
 	Refused  int64 // connections refused when they came: by Admit, or for want of descriptors, records or memory
 	Turns    int64
+	Lent     int64 // turns that other loops took (WakeOrTurn)
 	Writes   int64 // write calls to connections, as of the end of the last turn
 }
 
@@ -118,7 +119,7 @@ func (l *Loop) Indexes() uint32 { return l.conns.Used() }
 // Stats may be called from any goroutine.
 func (l *Loop) Stats() Stats {
 	s := &l.stats
-	return Stats{Open: s.open.Load(), Held: s.held.Load(), Accepted: s.accepted.Load(), Refused: s.refused.Load(), Turns: s.turns.Load(), Writes: s.writes.Load()}
+	return Stats{Open: s.open.Load(), Held: s.held.Load(), Accepted: s.accepted.Load(), Refused: s.refused.Load(), Turns: s.turns.Load(), Lent: s.lent.Load(), Writes: s.writes.Load()}
 }
 
 // Run turns until Stop is called, then closes the loop and everything in it.
