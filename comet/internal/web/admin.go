@@ -83,7 +83,7 @@ var (
 
 // content returns what is to be published, and how to name it: the body, or a parameter.
 func (x *exchange) content() (content []byte, name string, err error) {
-	content, ok := x.arg("content")
+	content, ok, twice := x.argOnce("content")
 	switch {
 	case x.raw != nil && ok:
 		return nil, "", errTwoContents
@@ -92,7 +92,7 @@ func (x *exchange) content() (content []byte, name string, err error) {
 	case !ok && !x.compat.EmptyContent:
 		return nil, "", errNoContent
 	}
-	return content, "parameter content", x.once("content")
+	return content, "parameter content", twice
 }
 
 // contentArg appends the content, escaped, to a mail's buffer; false: it must not be

@@ -83,29 +83,33 @@ func (p *params) given(name string) bool {
 	return len(value) == 1 && value[0] == '1'
 }
 
-// once refuses a parameter that a request has twice with different values, of which
-// one would be ignored.
-func (p *params) once(name string) error {
-	if p.compat.FirstOfTwo {
-		return nil
-	}
+// argOnce is arg for a parameter that a request may not have twice with different values,
+// of which one would be ignored. Each publish has two, so they are looked for and compared in
+// one pass.
+func (p *params) argOnce(name string) (value []byte, ok bool, twice error) {
 	for _, raw := range [...][]byte{p.form, p.query} {
-		first, ok := p.param(raw, name)
-		if !ok {
-			continue
-		}
-		first = p.unescape(first)
 		for args := httplite.ParseArgs(raw); ; {
-			key, value, ok := args.Next()
+			key, another, more := args.Next()
+			if !more {
+				break
+			}
+			if !p.named(key, name) {
+				continue
+			}
 			if !ok {
-				return nil // the query is not asked where the form has it
+				value, ok = p.unescape(another), true
+			} else if !bytes.Equal(p.unescape(another), value) {
+				return value, true, fmt.Errorf("parameter %s is there twice: send a request for each", name)
 			}
-			if p.named(key, name) && !bytes.Equal(p.unescape(value), first) {
-				return fmt.Errorf("parameter %s is there twice: send a request for each", name)
+			if p.compat.FirstOfTwo {
+				break
 			}
+		}
+		if ok {
+			break // the query is not asked where the form has it
 		}
 	}
-	return nil
+	return value, ok, nil
 }
 
 // numberArg returns an int32 parameter, or def where it is missing or empty.
@@ -146,11 +150,11 @@ func atoi(raw []byte) int32 {
 
 // nameArg returns the channel's name, which must be there.
 func (p *params) nameArg() ([]byte, error) {
-	cname, _ := p.arg("cname")
+	cname, _, twice := p.argOnce("cname")
 	if err := p.checkName(cname); err != nil {
 		return nil, err
 	}
-	return cname, p.once("cname")
+	return cname, twice
 }
 
 // callbackArg returns the JSONP callback, empty if there is none.
