@@ -28,6 +28,7 @@ type SoakConfig struct {
 // messages, and has clients that read slowly. quietEach is how many clients there are to
 // each of the others.
 const (
+	soakGophers  = 12 // clients with goroutines of their own
 	busyChannels = 3
 	heavyChannel = busyChannels
 	quietEach    = 15
@@ -146,7 +147,7 @@ func (m *soaking) prepare() error {
 		}
 		m.names = append(m.names, name)
 	}
-	m.limits = soakLimits{keeps: 100, bytes: 1 << 20, subscribers: clients, connections: clients + attackers/2 + 10}
+	m.limits = soakLimits{keeps: 100, bytes: 1 << 20, subscribers: clients + soakGophers, connections: clients + attackers/2 + soakGophers + 10}
 	if err := m.newCrowd(clients, attackers); err != nil {
 		return err
 	}
@@ -197,6 +198,7 @@ func (m *soaking) newCrowd(clients, attackers int) error {
 	c.mail = reactor.NewMailbox[soakOrder](c.loop)
 	c.loop.Timer(soakBeat, 0)
 	m.crowd = c
+	m.places += c.newGophers(soakGophers, m.names)
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
@@ -207,6 +209,7 @@ func (m *soaking) newCrowd(clients, attackers int) error {
 	m.closers = append(m.closers, func() {
 		c.loop.Stop()
 		<-over
+		c.stopGophers()
 	})
 	return nil
 }

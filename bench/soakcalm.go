@@ -77,8 +77,8 @@ func (m *soaking) alone(ctx context.Context) (bool, string) {
 	if err != nil {
 		return false, err.Error()
 	}
-	clients, own := len(m.crowd.clients), all-s.Connections
-	others := len(m.crowd.publishers) + stale
+	clients, own := len(m.crowd.clients)+len(m.crowd.gophers), all-s.Connections
+	others := len(m.crowd.publishers) + len(m.crowd.gophers)/3 + stale // of which a third ask, and may be gone
 	around := func(n, most, more int) bool { return n <= most+more && float64(n) >= float64(most)*(1-absent)-1 }
 	return around(s.Connections, clients, others) && around(s.Subscribers, m.places, 0) && s.Channels == len(m.names) && own <= m.descriptors+stale,
 		fmt.Sprintf("it has %d connections of %d clients, %d subscribers of %d, %d channels of %d, and %d descriptors of its own, which were %d",

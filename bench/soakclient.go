@@ -31,6 +31,8 @@ type soakClient struct {
 	sent    bool   // an event stream was told that it is to come back later
 	carry   []byte // the beginning of a line
 	leaving bool   // closed by us
+
+	goroutine string // what it is called, where it is a gopher's
 }
 
 // soakWant is a client's place in a channel.
@@ -312,6 +314,9 @@ func (sub *soakClient) closed(due time.Time) {
 // String tells clients apart in faults.
 func (sub *soakClient) String() string {
 	text := soakPaths[sub.transport]
+	if sub.goroutine != "" {
+		text = sub.goroutine
+	}
 	for _, f := range []struct {
 		is   bool
 		text string

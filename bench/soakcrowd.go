@@ -28,6 +28,7 @@ type soakCrowd struct {
 	clients      []soakClient
 	publishers   []soakPublisher
 	attackers    []soakAttacker
+	gophers      []*soakGopher
 	idle         []uint32 // attackers that are nowhere
 	waits        []soakOrder
 

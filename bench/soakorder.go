@@ -12,10 +12,11 @@ type soakOrder struct {
 	kind  orderKind
 	life  soakLife
 	phase soakPhase
-	next  []int32       // the numbers that channels go on with
-	at    int64         // when the state file was begun; 0 where that ended as it should
-	tell  *soakCounts   // is given the figures
-	text  *string       // is told what is missing
+	next  []int32     // the numbers that channels go on with
+	at    int64       // when the state file was begun; 0 where that ended as it should
+	tell  *soakCounts // is given the figures
+	text  *string     // is told what is missing
+	heard soakHeard
 	done  chan struct{} // closed when it is so
 }
 
@@ -32,6 +33,7 @@ const (
 	orderJudge                    // the verdict
 	orderGo                       // no more calm
 	orderCounts                   // tells the figures
+	orderHeard                    // a gopher has heard something; nobody waits for it
 )
 
 // orderNames says what is waited for.
@@ -59,10 +61,14 @@ func (m *soaking) order(ctx context.Context, o soakOrder) error {
 
 func (c *soakCrowd) obey(o soakOrder) {
 	switch o.kind {
+	case orderHeard:
+		c.heard(&o.heard)
+		return
 	case orderLife:
 		c.life = o.life
 	case orderGone:
 		c.life.up, c.life.ending = false, true
+		c.stopGophers()
 		// What slow and stalled clients have not read counts as lost on the way: the
 		// kernel could go on sending it to them for minutes.
 		for i := range c.clients {
@@ -76,6 +82,7 @@ func (c *soakCrowd) obey(o soakOrder) {
 			clear(c.publishers[i].last)
 		}
 		c.life = o.life
+		c.startGophers()
 	case orderPhase:
 		c.begin(&o.phase)
 	case orderCalm:
@@ -114,7 +121,7 @@ func (c *soakCrowd) reached(o soakOrder) bool {
 				return false
 			}
 		}
-		return c.unanswered() == 0 && len(c.idle) == len(c.attackers)
+		return c.unanswered() == 0 && len(c.idle) == len(c.attackers) && !c.gophersRun()
 	case orderCalm:
 		return c.unanswered() == 0 && len(c.idle) == len(c.attackers)
 	case orderMark:
@@ -135,6 +142,15 @@ func (c *soakCrowd) missing(next []int32) string {
 			}
 			if n++; n <= 5 {
 				fmt.Fprintf(&b, "; a %s client of %s wants %d of %d (connected %v, answered %v)", sub, c.name(w.channel), w.next, next[w.channel], sub.conn != 0, sub.headed)
+			}
+		}
+	}
+	for _, g := range c.gophers {
+		for _, w := range g.as.wants {
+			if w.next != next[w.channel] {
+				if n++; n <= 5 {
+					fmt.Fprintf(&b, "; a %s client of %s wants %d of %d", &g.as, c.name(w.channel), w.next, next[w.channel])
+				}
 			}
 		}
 	}

@@ -30,6 +30,7 @@ type soakPublish struct {
 	key     uint64
 	after   int32 // a number that had been given before
 	size    int
+	batch   []soakPublish
 }
 
 type soakWhat uint8
@@ -38,7 +39,11 @@ const (
 	whatPush soakWhat = iota
 	whatBroadcast
 	whatClear
+	whatBatch
 )
+
+// batched is the most messages of a batch.
+const batched = 40
 
 const (
 	// maxSoakMessage is the server's --max-message.
@@ -59,6 +64,10 @@ func (c *soakCrowd) publish(now time.Time) {
 	c.owed += c.rate * min(now.Sub(c.beaten).Seconds(), 1)
 	c.beaten = now
 	for ; c.owed >= 1; c.owed-- {
+		if c.random.IntN(batched) == 0 { // half as many in batches as by themselves
+			c.publishBatch(1 + c.random.IntN(batched))
+			continue
+		}
 		channel := c.anyChannel()
 		c.publishTo(channel, c.anySize(channel), c.random.IntN(3) == 0)
 	}
@@ -115,7 +124,22 @@ func (c *soakCrowd) publishTo(channel uint32, size int, post bool) {
 	content := c.content(channel, size)
 	key := c.judge.key(content, false)
 	c.judge.publishing(channel, key)
-	c.request(soakPublish{whatPush, channel, key, c.judge.channels[channel].top, len(content)}, appendPublish(nil, c.name(channel), content, post || size > busyMessage))
+	c.request(soakPublish{what: whatPush, channel: channel, key: key, after: c.judge.channels[channel].top, size: len(content)}, appendPublish(nil, c.name(channel), content, post || size > busyMessage))
+}
+
+// publishBatch publishes several messages with one request.
+func (c *soakCrowd) publishBatch(messages int) {
+	p := soakPublish{what: whatBatch}
+	var body []byte
+	for range messages {
+		channel := c.anyChannel()
+		content := c.content(channel, min(c.anySize(channel), busyMessage))
+		key := c.judge.key(content, false)
+		c.judge.publishing(channel, key)
+		p.batch = append(p.batch, soakPublish{what: whatPush, channel: channel, key: key, after: c.judge.channels[channel].top, size: len(content)})
+		body = appendElement(body, c.name(channel), content)
+	}
+	c.request(p, appendBatch(nil, body))
 }
 
 // broadcast publishes to all.
@@ -158,6 +182,10 @@ func (c *soakCrowd) giveUp(p *soakPublish, unsent bool) {
 	switch {
 	case p.what == whatClear:
 		c.judge.cleared(p.channel)
+	case p.what == whatBatch:
+		for i := range p.batch {
+			c.giveUp(&p.batch[i], unsent)
+		}
 	case !unsent: // it may turn up
 	case p.what == whatPush:
 		c.judge.refused(p.channel, p.key)
@@ -213,6 +241,8 @@ func (c *soakCrowd) answered(pub *soakPublisher, p []byte) int {
 func (c *soakCrowd) settle(pub *soakPublisher, p *soakPublish) {
 	text := strings.TrimSpace(string(pub.text))
 	switch {
+	case p.what == whatBatch && strings.HasPrefix(text, "{"):
+		c.settleBatch(pub, p, strings.Split(text, "\n"))
 	case pub.status == 429 && c.life.ceilings, pub.status == 503 && (c.life.ceilings || c.life.ending):
 		c.refusals++
 		c.giveUp(p, true)
@@ -225,20 +255,47 @@ func (c *soakCrowd) settle(pub *soakPublisher, p *soakPublish) {
 	case p.what == whatClear:
 		c.judge.cleared(p.channel)
 	default:
-		c.published++
-		number, ok := strings.CutPrefix(text, `{"type":"ok","seq":`)
-		if !ok {
-			c.faults.damaged("a publish is answered %.100q", text)
-			return
-		}
-		seq := leadingNumber([]byte(number))
-		after := p.after
-		if last, ok := pub.last[p.channel]; ok {
-			after = later(after, last)
-		}
-		pub.last[p.channel] = seq
-		c.judge.acknowledged(p.channel, p.key, seq, after, p.size, time.Now().UnixNano())
+		c.acknowledge(pub, p, text, `{"type":"ok","seq":`)
 	}
+}
+
+// settleBatch: a batch has its answers, a line for each message.
+func (c *soakCrowd) settleBatch(pub *soakPublisher, p *soakPublish, lines []string) {
+	if len(lines) != len(p.batch) {
+		c.faults.damaged("a batch of %d messages is answered %d lines", len(p.batch), len(lines))
+		return
+	}
+	for i := range p.batch {
+		one, line := &p.batch[i], lines[i]
+		refused := strings.HasPrefix(line, `{"error":"`)
+		switch {
+		case refused && (c.life.ceilings || c.life.ending):
+			c.refusals++
+			c.giveUp(one, true)
+		case refused:
+			c.faults.fault("a message of a batch, of %d bytes, is answered %.200q", one.size, line)
+			c.giveUp(one, true)
+		default:
+			c.acknowledge(pub, one, line, `{"seq":`)
+		}
+	}
+}
+
+// acknowledge takes the number that a message was given.
+func (c *soakCrowd) acknowledge(pub *soakPublisher, p *soakPublish, text, before string) {
+	c.published++
+	number, ok := strings.CutPrefix(text, before)
+	if !ok {
+		c.faults.damaged("a publish is answered %.100q", text)
+		return
+	}
+	seq := leadingNumber([]byte(number))
+	after := p.after
+	if last, ok := pub.last[p.channel]; ok {
+		after = later(after, last)
+	}
+	pub.last[p.channel] = seq
+	c.judge.acknowledged(p.channel, p.key, seq, after, p.size, time.Now().UnixNano())
 }
 
 // gone: a publisher's connection has ended. What was under way may have been taken.

@@ -178,6 +178,19 @@ func appendSubscribe(dst []byte, sub *soakClient, names func(channel uint32) str
 	return append(dst, "\r\n"...)
 }
 
+// appendElement appends a message of a batch.
+func appendElement(dst []byte, name string, content []byte) []byte {
+	text, _ := json.Marshal(map[string]string{"cname": name, "content": string(content)}) // strings alone: it does not fail
+	return append(append(dst, text...), '\n')
+}
+
+// appendBatch appends what publishes a batch.
+func appendBatch(dst, body []byte) []byte {
+	dst = append(dst, "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: "...)
+	dst = strconv.AppendInt(dst, int64(len(body)), 10)
+	return append(append(dst, "\r\n\r\n"...), body...)
+}
+
 // appendPublish appends what publishes to a channel, or to all ("").
 func appendPublish(dst []byte, name string, content []byte, post bool) []byte {
 	path, form := "/push?ack=1", "cname="+url.QueryEscape(name)+"&content="+url.QueryEscape(string(content))

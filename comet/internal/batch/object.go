@@ -59,8 +59,16 @@ func (r *Reader) complete(seen member) bool {
 	return true
 }
 
-// memberName reads the name of a member.
+// memberName reads the name of a member. As most write it, it needs no closer look.
 func (r *Reader) memberName() (member, bool) {
+	switch rest := r.in[r.pos:]; {
+	case len(rest) > 9 && string(rest[:9]) == `"content"`:
+		r.pos += 9
+		return memberContent, true
+	case len(rest) > 7 && string(rest[:7]) == `"cname"`:
+		r.pos += 7
+		return memberCname, true
+	}
 	t, ok := r.stringText()
 	if !ok {
 		return 0, false
