@@ -38,6 +38,7 @@ func (sub *Subscriber) socket() bool { return sub.Transport.Row().Sockets }
 func (h Sockets) openSocket(owner uint32, c reactor.Conn) {
 	h.SetState(c, conn.WebSocket, owner)
 	h.Heard(owner)
+	h.Subs.At(owner).setBucket(uint32(h.loop.Now().UnixNano() >> bucketShift)) // full
 	h.heartbeat(c)
 	if !h.Subs.At(owner).Has(subOver) {
 		h.loop.Pause(c)
