@@ -35,7 +35,7 @@ func CompareRows() (names []string) {
 
 // Compare measures this server, others and the bare program in one run: each row of a
 // table in rounds, in which all take turns, so that a machine's drift is the same for
-// all. Who begins a round changes.
+// all. Which of them begins changes from round to round.
 //
 // A server that does not have the transport of a row, or does not let publishes be
 // pipelined, has no figure there.
@@ -166,9 +166,9 @@ func (m *comparing) inTurn(rounds int, do func(contestant int, counts bool) erro
 	n := len(m.Contestants)
 	for round := range rounds + 1 {
 		for turn := range n {
-			who := (turn + round) % n
-			if err := do(who, round > 0); err != nil {
-				return fmt.Errorf("%s: %w", m.Contestants[who], err)
+			at := (turn + round) % n
+			if err := do(at, round > 0); err != nil {
+				return fmt.Errorf("%s: %w", m.Contestants[at], err)
 			}
 			if m.ctx.Err() != nil {
 				return m.ctx.Err()
@@ -201,8 +201,8 @@ func (m *comparing) group(g compareGroup) error {
 		if !g.own {
 			divisor *= m.Connections
 		}
-		err := m.inTurn(m.c.Rounds, func(who int, counts bool) error {
-			c := list[who]
+		err := m.inTurn(m.c.Rounds, func(at int, counts bool) error {
+			c := list[at]
 			if c == nil || row.depth > 1 && !c.publish.Pipeline {
 				return nil
 			}
@@ -215,7 +215,7 @@ func (m *comparing) group(g compareGroup) error {
 			}
 			for i, f := range row.figures {
 				values := m.Rows[first+i].Values
-				values[who] = append(values[who], f.value(t, divisor))
+				values[at] = append(values[at], f.value(t, divisor))
 			}
 			return nil
 		})
@@ -291,8 +291,8 @@ func (m *comparing) connects(row connectRow) error {
 	if row.rounds > 0 {
 		rounds = min(rounds, row.rounds)
 	}
-	return m.inTurn(rounds, func(who int, counts bool) error {
-		server := m.servers[max(who-1, 0)]
+	return m.inTurn(rounds, func(at int, counts bool) error {
+		server := m.servers[max(at-1, 0)]
 		o := *server
 		transport := row.transport
 		if transport == "stream" {
@@ -302,13 +302,13 @@ func (m *comparing) connects(row connectRow) error {
 			return nil
 		}
 		o.Transport, o.Own, o.Connections = transport, row.own, n
-		t, err := o.connect(m.ctx, who == 0)
+		t, err := o.connect(m.ctx, at == 0)
 		if err != nil || !counts {
 			return err
 		}
 		for i, f := range row.figures {
 			values := m.Rows[first+i].Values
-			values[who] = append(values[who], f.value(t, n-1))
+			values[at] = append(values[at], f.value(t, n-1))
 		}
 		return nil
 	})

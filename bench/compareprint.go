@@ -16,13 +16,13 @@ func (m *comparing) summary() {
 		row := &m.Rows[i]
 		ours := row.Values[1]
 		row.Medians, row.ToBare, row.OursTo = make([]float64, len(row.Values)), make([]float64, len(row.Values)), make([]float64, len(row.Values))
-		for who, values := range row.Values {
-			row.Medians[who] = median(values)
-			if who > 0 {
-				row.ToBare[who] = median(quotients(values, row.Values[0]))
+		for at, values := range row.Values {
+			row.Medians[at] = median(values)
+			if at > 0 {
+				row.ToBare[at] = median(quotients(values, row.Values[0]))
 			}
-			if who > 1 {
-				row.OursTo[who] = median(quotients(ours, values))
+			if at > 1 {
+				row.OursTo[at] = median(quotients(ours, values))
 			}
 		}
 	}
@@ -42,8 +42,8 @@ func (m *comparing) print() {
 		m.BareLanguage, m.LoadBefore, m.LoadAfter)
 	const figureWidth = 36
 	heads := slices.Clone(m.Contestants)
-	for _, who := range m.Contestants[2:] {
-		heads = append(heads, m.Contestants[1]+" ÷ "+who)
+	for _, name := range m.Contestants[2:] {
+		heads = append(heads, m.Contestants[1]+" ÷ "+name)
 	}
 	what := ""
 	for _, row := range m.Rows {

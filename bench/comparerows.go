@@ -72,7 +72,7 @@ var compareGroups = []compareGroup{
 	}},
 }
 
-// connectRow is subscribers who come to a server that was started for it.
+// connectRow is subscribers that come to a server which was started for it.
 type connectRow struct {
 	name      string
 	what      func(n int) string

@@ -201,7 +201,7 @@ static void keep(struct channel *c, const char *text, int n) {
 	c->kept[c->keeps++] = m;
 }
 
-/* publish writes a message to who waits for it. Polls wait for one only. */
+/* publish writes a message to the connections that wait for it. Polls wait for one only. */
 static void publish(int number, const char *content, int length, int polls) {
 	static char *text;
 	static int room;

@@ -107,8 +107,7 @@ func compared(t *testing.T, args ...string) (*result.Result, string) {
 	return r, string(out)
 }
 
-// All rows have a figure of each contestant, who are in the order that they were
-// named in.
+// All rows have a figure of each contestant, in the order that they were named in.
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	r, out := compared(t, "ccomet --loops 1", "--only", "sequential,paced,pipelined,poll,fanout,connect")

@@ -1,6 +1,7 @@
 // Package push is what a push server is beside its WebSocket library: channels
 // by name, and an HTTP handler that publishes to them. It is as little as can be
-// measured: nothing is kept for those who come later, and nobody is asked who he is.
+// measured: no message is kept for later subscribers, and no client is asked for its
+// rights.
 package push
 
 import (
