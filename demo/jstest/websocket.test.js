@@ -244,6 +244,15 @@ test("while the way stays shut a WebSocket is tried less and less often; another
   assert.deepEqual(w.texts, ["1", "2", "3"]);
 });
 
+test("a cut in the very moment when it comes about says nothing against WebSockets", async (t) => {
+  const { server, net, open } = await visit(t);
+  const w = open({ channels: { a: 1 }, onmessage: (m) => m.content === "1" && net.cut() });
+  await server.push("a", "1", "2");
+  await w.has(2);
+  assert.equal(w.comet.transport, "ws");
+  assert.equal(net.asked("/sse"), 0);
+});
+
 test("WebSockets that end as soon as they are there: an event stream", async (t) => {
   const { server, net, open } = await visit(t);
   const w = open({ channels: { a: 1 } });

@@ -171,8 +171,8 @@
 
   // A Socket is a WebSocket on which what is asked is answered, each by its number. It is ready when the server has
   // answered for the first time; if that does not come within patience milliseconds of the last sign, there is
-  // somebody in between who does not let it through. on.ready(), on.said(message), on.answered(), on.end(code, ready),
-  // which is the last. It throws if the browser will have none.
+  // somebody in between who does not let it through. on.ready(), on.said(message), on.answered(), on.end(code, heard),
+  // which is the last; heard is whether anything came. It throws if the browser will have none.
   function Socket(url, patience, clock, on) {
     var self = this, ws = this.ws = new root.WebSocket(url);
     this.clock = clock;
@@ -180,7 +180,7 @@
     this.on = on;
     this.waiting = Object.create(null); // by number, for an answer: { done, size }
     this.last = 0;
-    this.ready = false;
+    this.ready = this.heard = false;
     this.timer = null;
     this.expect();
     ws.onopen = function () {
@@ -195,6 +195,7 @@
     ws.onmessage = function (event) {
       var m = parse(event.data), answered;
       if (!m || typeof m !== "object") return;
+      self.heard = true;
       if (!self.ready) self.expect();
       answered = self.waiting[m.id];
       if (!answered) return self.on.said(m);
@@ -228,7 +229,7 @@
     if (largest !== null) waiting[largest].done({ type: "413", content: "it is larger than the server takes" });
     if (largest !== null) delete waiting[largest];
     this.close();
-    on.end(code, this.ready);
+    on.end(code, this.heard);
   };
 
   Socket.prototype.close = function () {
@@ -540,7 +541,7 @@
           self.heard();
           self.on.heard();
         },
-        end: function (code, ready) { self.ended(code, ready, wait); }
+        end: function (code, heard) { self.ended(code, heard, wait); }
       });
     } catch (e) {
       return this.without(e.message);
@@ -568,11 +569,12 @@
     unsent.forEach(function (p) { self.publish(p.name, p.content, p.done); });
   };
 
-  // ended: the WebSocket did, or has never come about.
-  Line.prototype.ended = function (code, ready, wait) {
-    if (!ready) return this.without("the WebSocket cannot be had");
-    if (this.clock.now() - this.readyAt >= 10000 || wait > 0) this.brief = 0;
-    else if (code === 1005 || code === 1006) this.brief++; // else the server has said why
+  // ended: the WebSocket did, or has never come about. One that gave something has come through, unless it happens again
+  // and again that it ends soon, or before it was ready.
+  Line.prototype.ended = function (code, heard, wait) {
+    if (!heard) return this.without("the WebSocket cannot be had");
+    if (this.socket && this.clock.now() - this.readyAt >= 10000 || wait > 0) this.brief = 0;
+    else if (code === 0 || code === 1005 || code === 1006) this.brief++; // else the server has said why
     if (code === 1013) {
       this.refused(503, 0);
     } else if (this.brief >= 3) {
