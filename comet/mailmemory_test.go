@@ -10,6 +10,7 @@ import (
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/msg"
+	"ccomet/httplite/websocket"
 )
 
 // TestPublishToLoopThatDoesNotTurn: what is published to channels whose home does not turn
@@ -17,11 +18,12 @@ import (
 // other loops' channels are not. When the home turns again, all that were taken are published.
 func TestPublishToLoopThatDoesNotTurn(t *testing.T) {
 	const held, size, publishers, each = 8 << 20, 20_000, 8, 100
-	st := newStage(t, Config{Loops: 2, MaxHeldBytes: held})
+	st := newStage(t, Config{Loops: 2, MaxHeldBytes: held, WSPublish: true})
 	awake, stuck := st.srv.shards[0], st.srv.shards[1]
 	name, other := st.homed(1), st.homed(0)
 	request := reqGet(1, "/push?cname="+name+"&content="+strings.Repeat("x", size))
 	var players []*player
+	socket := st.websocket(0, "/ws?cname="+other+"&seq=1")
 	for range publishers {
 		players = append(players, st.enter(0, conn.Admin))
 	}
@@ -40,6 +42,11 @@ func TestPublishToLoopThatDoesNotTurn(t *testing.T) {
 	}
 	if n := st.srv.totals.Hits[limit.Held].Times.Load(); n == 0 {
 		t.Error("no publish was refused")
+	}
+	socket.write(clientFrame(websocket.Text, `{"op":"pub","cname":"`+name+`","content":"x"}`))
+	st.turn(0)
+	if got := socket.take(); !strings.Contains(got, `"type":"503"`) {
+		t.Errorf("a publish on a WebSocket is answered %q", got)
 	}
 	if got := st.admin(0, "/push?content=m&cname="+other); !strings.Contains(got, `{"type":"ok"}`) {
 		t.Errorf("another loop's channel is kept from it: %q", got)

@@ -139,6 +139,8 @@ func (w ws) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 		return "400", fmt.Sprintf("content is %d bytes: max-message is %d", len(o.Content), w.cfg.MaxMessage)
 	case w.cfg.Tokens && w.hub.Sockets().FindTopic(i, o.Cname) == 0:
 		return "403", "the token of a channel lets publish: subscribe to it first"
+	case w.tooMuchOnItsWay(w.homes.Of(o.Cname)):
+		return "503", w.cfg.tooMuchDelivering()
 	}
 	if w.site.Publishers == nil {
 		return "", ""
