@@ -1,12 +1,13 @@
 package bench
 
 import (
-	"ccomet/bench/result"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"ccomet/bench/result"
 )
 
 // summary works out the medians and ratios, and drops the rows that have no figure.

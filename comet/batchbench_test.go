@@ -1,13 +1,14 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/comet/internal/conn"
 )
 
 // A batch costs the allocations of its messages, two for each, and no more with their number.

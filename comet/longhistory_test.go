@@ -1,12 +1,13 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
-	"ccomet/comet/internal/mail"
-	"ccomet/httplite"
 	"fmt"
 	"strings"
 	"testing"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/mail"
+	"ccomet/httplite"
 )
 
 // longHistory is a server with a channel of so many messages of a kilobyte.

@@ -2,11 +2,12 @@ package main
 
 import (
 	"bufio"
-	"ccomet/bench/result"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"ccomet/bench/result"
 )
 
 // Ctrl-C ends a run with what it has, and leaves no process behind.

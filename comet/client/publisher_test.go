@@ -151,7 +151,7 @@ func TestPublisherIsLate(t *testing.T) {
 	if _, err := p.Publish(t.Context(), "a", "x"); !errors.Is(err, ErrLate) {
 		t.Error(err)
 	}
-	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(hangTimeout); ; time.Sleep(time.Millisecond) {
 		p.mutex.Lock()
 		over := !p.running && p.queue == nil
 		p.mutex.Unlock()

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"ccomet/comet"
 	"errors"
 	"io"
 	"net"
@@ -9,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ccomet/comet"
 )
 
 // server is one that runs until the test ends, and a way to its front side that can be cut.

@@ -16,8 +16,8 @@ import (
 	"ccomet/comet"
 )
 
-// patience is after how long something is taken for hung.
-const patience = 3 * time.Minute
+// hangTimeout is after how long something is taken for hung.
+const hangTimeout = 3 * time.Minute
 
 // everyTransport runs a test with each.
 func everyTransport(t *testing.T, run func(t *testing.T, transport Transport)) {
@@ -33,7 +33,7 @@ func (s *server) subscriber(transport Transport, channels ...Channel) *Subscribe
 // receive ranges over events until one is the last.
 func receive(t *testing.T, s *Subscriber, last func(Event) bool) (err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("it hangs"))
+	ctx, cancel := context.WithTimeoutCause(t.Context(), hangTimeout, errors.New("it hangs"))
 	defer cancel()
 	for event, err := range s.All(ctx) {
 		if err != nil {
@@ -286,7 +286,7 @@ func TestSubscriberLeaves(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		for limit := time.Now().Add(patience); s.Stats().Subscribers > 0; time.Sleep(time.Millisecond) {
+		for limit := time.Now().Add(hangTimeout); s.Stats().Subscribers > 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(limit) {
 				t.Fatalf("%d subscribers are left", s.Stats().Subscribers)
 			}
