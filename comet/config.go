@@ -58,6 +58,11 @@ type Config struct {
 	// for is not opened. They are the server's from New on, which closes those that no
 	// address is for. Default none.
 	Sockets []Sockets
+	// Inheritable has the server be one that another program can go on with (Server.Park).
+	// Its process must then execute no other program. Default false.
+	Inheritable bool
+	// From is a server of another program that this one goes on for. Default none.
+	From *HandedOver
 	// Loops is the number of event loops. Default one a CPU, at most MaxLoops: where there
 	// is little to do, those that sleep are not woken for what others can do as well.
 	Loops int
@@ -271,7 +276,14 @@ func (c *Config) fill() error {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	return c.check()
+	if err := c.check(); err != nil {
+		return err
+	}
+	if c.From != nil {
+		c.Inheritable = true
+		return c.From.fits(c)
+	}
+	return nil
 }
 
 func (c *Config) check() error {

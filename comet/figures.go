@@ -103,7 +103,7 @@ type Counters struct {
 // SideNames, StateNames, TransportNames and SlabNames say what the places of a
 // loop's figures are of.
 var (
-	SideNames      = [conn.NumSides]string{"front", "admin", "ccomet"}
+	SideNames      = conn.SideNames
 	StateNames     = conn.StateNames
 	TransportNames = frame.CountedNames()
 	OpNames        = web.OpNames

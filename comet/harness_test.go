@@ -48,7 +48,7 @@ func newHarnessAt(t testing.TB, cfg Config, now time.Time) *harness {
 	}
 	sameLives(srv)
 	h.srv = srv
-	h.end = sync.OnceFunc(srv.abandon)
+	h.end = sync.OnceFunc(func() { h.srv.abandon() })
 	t.Cleanup(h.end)
 	return h
 }

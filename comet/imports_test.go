@@ -30,11 +30,14 @@ var directions = map[string][]string{
 	"ccomet":    {"msg", "record"},
 	"frame":     {"ccomet", "conn", "msg", "peer", "record"},
 	"statefile": {"ccomet", "msg", "record"},
-	"broker":    {"limit", "mail", "msg", "pool", "record", "statefile", "token"},
-	"hub":       {"conn", "drain", "frame", "limit", "mail", "msg", "peer", "pool", "record", "token"},
+	"broker":    {"handover", "limit", "mail", "msg", "pool", "record", "statefile", "token"},
+	"hub":       {"conn", "drain", "frame", "handover", "limit", "mail", "msg", "peer", "pool", "record", "token"},
 	"web": {
-		"batch", "broker", "ccomet", "conn", "drain", "frame", "hub", "limit", "mail", "msg", "op", "peer", "pool", "record", "token",
+		"batch", "broker", "ccomet", "conn", "drain", "frame", "handover", "hub", "limit", "mail", "msg", "op", "peer", "pool", "record", "token",
 	},
+
+	"handover":       {},
+	"handover/known": {},
 }
 
 // sockets may only be known to these, beside comet itself: a broker knows the time of

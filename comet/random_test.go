@@ -2,7 +2,6 @@ package comet
 
 import (
 	"fmt"
-	"hash/maphash"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -61,6 +60,7 @@ type world struct {
 	closed     map[string]int   // and how often that was answered
 	harsh      bool             // memory may be out, and connections lost: hurt says which
 	hurt       map[*end]bool
+	handOvers  bool // now and then another server goes on
 }
 
 type publisher struct {
@@ -75,7 +75,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		numbers: map[string]int32{}, seen: map[string]int32{}, got: map[string]int{}, closes: map[string]int{}, closed: map[string]int{},
 		hurt: map[*end]bool{},
 	}
-	w.harness = newHarness(t, Config{Loops: 3, WSPublish: true, WSDeflate: true, WSRate: -1, ChannelBufferSize: 20, ChannelBufferBytes: 30000, MaxSubscribersPerChannel: 40})
+	w.harness = newHarness(t, Config{Loops: 3, WSPublish: true, WSDeflate: true, WSRate: -1, ChannelBufferSize: 20, ChannelBufferBytes: 30000, MaxSubscribersPerChannel: 40, Inheritable: true})
 	var names []string
 	for i := range channels {
 		names = append(names, channelName(i))
@@ -101,7 +101,7 @@ func (h *harness) repeatable(rng *rand.Rand, channels []string) {
 	}
 	for i := 0; i < len(channels); i++ {
 		if h.srv.homes.Of([]byte(channels[i])) != want[i] {
-			h.srv.homes.Seed = maphash.MakeSeed()
+			h.srv.homes.Key = record.NewKey()
 			i = -1
 		}
 	}
@@ -126,6 +126,9 @@ func (w *world) run(steps int) {
 		w.hear()
 		if step%20 == 0 {
 			check(w.t, w.srv, false, w.note)
+		}
+		if w.handOvers && w.rng.IntN(40) == 0 {
+			w.goOn()
 		}
 	}
 	if w.failing != nil {

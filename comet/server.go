@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ccomet/comet/internal/drain"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
@@ -36,6 +38,10 @@ type Server struct {
 	state *state // nil: none is kept
 
 	handedOver atomic.Bool // another process has the listening sockets, too
+
+	randomSecret bool // no secret is configured
+	parking      parking
+	handOvers    HandOvers
 }
 
 // unsent bounds what the kernel keeps for a reader that is stuck, beside what it has
@@ -49,6 +55,9 @@ const keepAlive = 2 * time.Minute
 // New opens a server: its loops, and its listening sockets. Connections are
 // served from Start on.
 func New(cfg Config) (*Server, error) {
+	if cfg.From != nil {
+		return resume(cfg)
+	}
 	srv, err := newServer(cfg)
 	if err != nil {
 		CloseSockets(cfg.Sockets)
@@ -67,6 +76,26 @@ func New(cfg Config) (*Server, error) {
 	return srv, nil
 }
 
+// resume makes a server that goes on for another one. On an error nothing is closed, and no
+// record has changed that another program sees.
+func resume(cfg Config) (*Server, error) {
+	from := cfg.From
+	srv, err := newServer(cfg)
+	if err != nil {
+		return nil, err
+	}
+	srv.resumed(from)
+	srv.cfg.Sockets, srv.cfg.From = from.sockets(), nil
+	if from.rehearsal {
+		return srv, srv.tryAddresses()
+	}
+	if err := srv.listen(); err != nil {
+		return nil, err
+	}
+	_ = unix.Munmap(from.mem) // all that is still needed was copied
+	return srv, nil
+}
+
 // newServer opens a server without listeners.
 func newServer(cfg Config) (*Server, error) {
 	if err := cfg.fill(); err != nil {
@@ -76,8 +105,12 @@ func newServer(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("comet: %w", err)
 	}
-	chooseSecret(&cfg, st)
-	srv := &Server{cfg: cfg, homes: record.NewHomes(cfg.Loops), mailers: make([]*mail.Mailer, cfg.Loops)}
+	srv := &Server{homes: record.NewHomes(cfg.Loops), mailers: make([]*mail.Mailer, cfg.Loops)}
+	if cfg.From != nil {
+		srv.homes.Key = cfg.From.server.Key
+	}
+	srv.randomSecret = chooseSecret(&cfg, st)
+	srv.cfg = cfg
 	srv.totals.Log = &srv.cfg.Log
 	srv.Epoch, srv.state = cfg.Clock(), st
 	theWeb := srv.cfg.web()
@@ -95,7 +128,7 @@ func newServer(cfg Config) (*Server, error) {
 		if err = st.restore(srv); err != nil {
 			srv.abandon()
 		}
-	} else if st != nil {
+	} else if st != nil && cfg.From == nil {
 		st.close()
 	}
 	if err != nil {
@@ -105,21 +138,26 @@ func newServer(cfg Config) (*Server, error) {
 	return srv, nil
 }
 
-// chooseSecret takes the secret of the state where none is configured, and a
-// random one where there is none either.
-func chooseSecret(cfg *Config, st *state) {
+// chooseSecret takes the secret of the server that this one goes on for, or of the state,
+// where none is configured, and a random one where there is none either. It says whether
+// none is configured.
+func chooseSecret(cfg *Config, st *state) (random bool) {
 	if len(cfg.Secret) > 0 {
-		return
+		return false
 	}
-	if st != nil && len(st.head.Secret) > 0 {
+	switch {
+	case cfg.From != nil:
+		cfg.Secret = cfg.From.server.Secret
+	case st != nil && len(st.head.Secret) > 0:
 		cfg.Secret = st.head.Secret
-	} else {
+	default:
 		cfg.Secret = make([]byte, 32)
 		_, _ = rand.Read(cfg.Secret) // never fails
 	}
 	if st != nil {
 		st.secret = cfg.Secret
 	}
+	return true
 }
 
 // abandon frees a server that never ran.
@@ -157,7 +195,11 @@ func (srv *Server) Start() {
 		Dur("polling-timeout", srv.cfg.PollingTimeout).Dur("channel-timeout", srv.cfg.ChannelTimeout).
 		Dur("request-timeout", srv.cfg.RequestTimeout).
 		Str("version", srv.cfg.Version).Msg("serving")
-	srv.baseBytes, srv.started = residentBytes(), srv.cfg.Clock()
+	if h := &srv.handOvers; h.Total == 0 {
+		srv.baseBytes, srv.started = residentBytes(), srv.cfg.Clock()
+	} else {
+		h.Pause = time.Duration(reactor.Monotonic() - h.parked)
+	}
 	srv.group.Start()
 	if srv.state != nil {
 		srv.state.start(srv)

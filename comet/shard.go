@@ -32,6 +32,7 @@ type shard struct {
 	web    web.Web
 
 	drain    *drain.Drain
+	holding  bool          // nothing new is begun: it is about to be handed over
 	wait     time.Duration // how long the loop may sleep, as it was told last
 	watchers watchers
 	figures  figures
@@ -40,7 +41,7 @@ type shard struct {
 func newShard(srv *Server, id uint8) (*shard, error) {
 	s := &shard{srv: srv}
 	var err error
-	s.loop, err = reactor.NewLoop(s, reactor.Config{
+	cfg := reactor.Config{
 		MaxInput: max(srv.site.Limits.Publish.MaxInput(), srv.site.Limits.Batch.MaxInput()) + 64<<10,
 		Admit:    s.web.Admit,
 		// A poll's response is the longest that may be held in one piece: messages
@@ -51,23 +52,30 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		Refusal:      web.Refusal,
 		Warn:         func(err error) { srv.cfg.Log.Warn().Err(err).Uint8("loop", id).Msg("connections are refused") },
 		Clock:        srv.cfg.Clock,
-	})
+		Inheritable:  srv.cfg.Inheritable,
+	}
+	from := srv.cfg.From
+	if from != nil {
+		s.loop, err = reactor.ResumeLoop(s, cfg, &from.loops[id], from.rehearsal)
+	} else {
+		s.loop, err = reactor.NewLoop(s, cfg)
+	}
 	if err != nil {
 		return nil, err
 	}
 	s.Mailer = mail.NewMailer(srv.mailers, id, s.loop, s.receive)
 	s.drain = &drain.Drain{Clock: &srv.Clock, Loop: s.loop, Rng: record.NewSpread()}
-	s.web.Open(s.Mailer, s.loop, srv.homes, &srv.totals, s.drain, &s.hub, srv.site)
+	webErr := s.web.Open(s.Mailer, s.loop, srv.homes, &srv.totals, s.drain, &s.hub, srv.site, from.part(id))
 	var snapshots *broker.Snapshots
 	if srv.state != nil {
 		snapshots = srv.state.Snapshots
 	}
-	// Both are opened, whatever becomes of the first: release is of both.
-	err = errors.Join(
-		s.broker.Open(s.Mailer, s.loop, srv.homes, &srv.totals, srv.cfg.broker(), snapshots),
+	// All are opened, whatever becomes of the first: release is of all.
+	err = errors.Join(webErr,
+		s.broker.Open(s.Mailer, s.loop, srv.homes, &srv.totals, srv.cfg.broker(), snapshots, from.part(id)),
 		s.hub.Open(hub.Parts{
 			Mailer: s.Mailer, Conns: s.web.Table, Heads: s.web.Heads, Loop: s.loop, Homes: srv.homes, Totals: &srv.totals,
-			Drain: s.drain, Web: &s.web, Trusted: &srv.site.Access.Trusted,
+			Drain: s.drain, Web: &s.web, Trusted: &srv.site.Access.Trusted, From: from.part(id),
 		}, srv.cfg.hub()))
 	if err != nil {
 		s.release()

@@ -85,7 +85,6 @@ func (srv *Server) listen() error {
 		UserTimeout: srv.cfg.WriteTimeout, KeepAlive: keepAlive, Unsent: unsent, AcceptRate: float64(srv.cfg.AcceptRate),
 	}
 	given := slices.Clone(srv.cfg.Sockets)
-	defer func() { CloseSockets(given) }()
 	lists := [conn.NumSides]*[]string{&srv.front, &srv.admin, &srv.ccomet}
 	for side, l := range srv.cfg.sideLists() {
 		for _, address := range l.addresses {
@@ -100,9 +99,35 @@ func (srv *Server) listen() error {
 				bound, err = srv.group.Inherit(address, fds, uint8(side), opts)
 			}
 			if err != nil {
+				CloseSockets(given)
 				return fmt.Errorf("comet: %w", err)
 			}
 			*lists[side] = append(*lists[side], bound)
+		}
+	}
+	for _, s := range given { // clients may be there whom the kernel has connected
+		if side := slices.Index(conn.SideNames[:], s.Side); side >= 0 && len(s.FDs) > 0 {
+			if err := srv.group.Retire(s.Address, s.FDs, uint8(side), opts); err != nil {
+				srv.cfg.Log.Warn().Err(err).Msg("clients that wait at an address that is gone are not served")
+			}
+		}
+	}
+	return nil
+}
+
+// tryAddresses tries whether the addresses can be opened that are new.
+func (srv *Server) tryAddresses() error {
+	given := srv.cfg.Sockets
+	for _, l := range srv.cfg.sideLists() {
+		for _, address := range l.addresses {
+			if slices.ContainsFunc(given, func(s Sockets) bool { return s.Side == l.name && s.Address == address }) {
+				continue
+			}
+			ln, err := reactor.Listen(address, reactor.SocketOptions{Exclusive: true})
+			if err != nil {
+				return fmt.Errorf("comet: %w", err)
+			}
+			ln.Close()
 		}
 	}
 	return nil

@@ -54,6 +54,9 @@ func openState(cfg *Config) (*state, error) {
 	}
 	st := &state{cfg: cfg, name: cfg.StateFile, Snapshots: broker.NewSnapshots(), final: make(chan struct{}), over: make(chan struct{})}
 	err := st.settle()
+	if err == nil && cfg.From != nil {
+		return st.resume(cfg.From), nil
+	}
 	if err == nil {
 		err = st.takeLock()
 	}
@@ -65,6 +68,17 @@ func openState(cfg *Config) (*state, error) {
 		return nil, fmt.Errorf("state: %w", err)
 	}
 	return st, nil
+}
+
+// resume takes the file's lock from the server that this one goes on for, and nothing from
+// the file.
+func (st *state) resume(from *HandedOver) *state {
+	if !from.rehearsal {
+		st.lock = os.NewFile(uintptr(from.server.StateLock), st.name+".lock")
+		unix.CloseOnExec(from.server.StateLock)
+	}
+	st.head.Written = from.server.StateTime
+	return st
 }
 
 // settle finds where the file is, behind symbolic links, and whether another one can take

@@ -14,7 +14,9 @@ import (
 // worked out last, when no deadline can change any more.
 func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.broker.BeginTurn()
-	s.hub.ReplayLeft = hub.ReplayBudget
+	if s.hub.ReplayLeft = hub.ReplayBudget; s.holding {
+		s.hub.ReplayLeft = 0
+	}
 	s.web.ContinueHistories()        // answers
 	s.Take()                         // may bring anything below
 	s.broker.SweepOn(now)            // lines for listeners, by mail
@@ -46,6 +48,10 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.hub.Trim()
 	s.web.Trim()
 	s.showFigures()
+	if s.standStill() {
+		s.wait = 0
+		return 0
+	}
 	s.wait = s.sleep(now) // when nothing changes any more
 	return s.wait
 }

@@ -18,14 +18,15 @@ const (
 // listener is a listening socket that a loop has.
 type listener struct {
 	Listener
-	tag     uint8
-	resting bool
-	timer   Conn      // ends a rest; taken beforehand, for there may be no record to be had then
-	trouble time.Time // when there was some last
-	most    int       // connections that were to be accepted last; 0: there were not so many
-	turn    int64     // and when that was
-	budget  float64   // connections that the accept rate leaves now
-	filled  time.Time // when the budget was brought up to date
+	tag       uint8
+	resting   bool
+	finishing bool      // it is closed when it has accepted what is connected
+	timer     Conn      // ends a rest; taken beforehand, for there may be no record to be had then
+	trouble   time.Time // when there was some last
+	most      int       // connections that were to be accepted last; 0: there were not so many
+	turn      int64     // and when that was
+	budget    float64   // connections that the accept rate leaves now
+	filled    time.Time // when the budget was brought up to date
 }
 
 // accepting is what a loop accepts connections with.
@@ -81,7 +82,13 @@ func (l *Loop) LeaveListeners() {
 // already, and stop accepting after that: closed at once, the listeners would
 // have those reset.
 func (l *Loop) FinishListeners() {
-	l.finishing = true
+	for n := range l.listeners {
+		l.finishListener(n)
+	}
+}
+
+func (l *Loop) finishListener(n int) {
+	l.listeners[n].finishing, l.finishing = true, true
 	l.Wake()
 }
 
@@ -93,6 +100,9 @@ func (l *Loop) finishListeners() {
 	l.finishing = false
 	for n := range l.listeners {
 		ln := &l.listeners[n]
+		if !ln.finishing {
+			continue
+		}
 		ln.rate, ln.resting = 0, false // nothing can wait any longer
 		for range finishRounds {
 			before := l.stats.accepted.Load() + l.stats.refused.Load()
@@ -100,8 +110,8 @@ func (l *Loop) finishListeners() {
 				break
 			}
 		}
+		l.closeListener(&l.listeners[n])
 	}
-	l.CloseListeners()
 }
 
 func (l *Loop) closeListener(ln *listener) {

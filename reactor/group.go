@@ -82,6 +82,25 @@ func (g *Group) Inherit(address string, sockets []int, tag uint8, opts SocketOpt
 	return g.deal(lns, len(sockets), tag)
 }
 
+// Retire is Inherit of an address that is not listened on any more: what the kernel has
+// connected already is accepted in each loop's next turn, and the sockets are closed.
+func (g *Group) Retire(address string, sockets []int, tag uint8, opts SocketOptions) error {
+	known := make([]int, len(g.Loops))
+	for i, l := range g.Loops {
+		known[i] = len(l.listeners)
+	}
+	if _, err := g.Inherit(address, sockets, tag, opts); err != nil {
+		return err
+	}
+	g.opened = g.opened[:len(g.opened)-1]
+	for i, l := range g.Loops {
+		for n := known[i]; n < len(l.listeners); n++ {
+			l.finishListener(n)
+		}
+	}
+	return nil
+}
+
 // deal gives the loops listeners, in turn. The first of them are distinct sockets, the
 // others are shared with those.
 func (g *Group) deal(lns []*Listener, distinct int, tag uint8) (bound string, err error) {
@@ -106,6 +125,10 @@ func (g *Group) deal(lns []*Listener, distinct int, tag uint8) (bound string, er
 	g.opened = append(g.opened, fds)
 	return lns[0].Addr(), nil
 }
+
+// Opened are the sockets of the address that was listened on as the n-th, counted from 0.
+// They are the loops'.
+func (g *Group) Opened(n int) []int { return g.opened[n] }
 
 // Sockets duplicates the sockets of the address that was listened on as the n-th,
 // counted from 0, for another process to have (Inherit). They are the caller's. Call it

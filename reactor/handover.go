@@ -3,6 +3,7 @@ package reactor
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/valyala/bytebufferpool"
@@ -97,11 +98,12 @@ func (l *Loop) Arena() *Arena { return l.arena }
 // loop Quiet, and not turning. What it returns shares memory with the loop.
 func (l *Loop) State() *LoopState {
 	st := &LoopState{
-		Began: monotonic() - int64(l.cfg.Clock().Sub(l.start)),
+		Began: Monotonic() - int64(l.cfg.Clock().Sub(l.start)),
 		Epoll: l.poller.fd, Wake: l.poller.wakeFd, Arena: l.arena.fd,
 		Records: l.conns.State(), Wheel: l.wheel.State(), Ready: l.readyList, HeldRoom: len(l.held),
 		Tally: l.Figures(),
 	}
+	st.Tally.Writes += l.writes
 	for i := range l.listeners {
 		if ln := &l.listeners[i]; ln.fd >= 0 {
 			st.Rests = append(st.Rests, ln.timer)
@@ -131,8 +133,12 @@ func (l *Loop) State() *LoopState {
 	return st
 }
 
-// FDs are the descriptors that the state names, but for those of connections.
-func (st *LoopState) FDs() []*int { return []*int{&st.Epoll, &st.Wake, &st.Arena} }
+// RecordType is that of a connection's record, whose layout must be the same in both
+// programs.
+func RecordType() reflect.Type { return reflect.TypeFor[record]() }
+
+// FDs are the descriptors that the loop's State names, but for those of connections.
+func (l *Loop) FDs() []int { return []int{l.poller.fd, l.poller.wakeFd, l.arena.fd} }
 
 // Keep has descriptors stay open where the process executes a program, or no more.
 func Keep(keep bool, fds ...int) error {
@@ -173,8 +179,9 @@ func ResumeLoop(h Handler, cfg Config, st *LoopState, rehearsal bool) (*Loop, er
 		l.poller.resume(st.Epoll, st.Wake, eventBatch)
 		l.woken.Store(1) // it may have been written to the eventfd that the last one slept on
 	}
+	l.untouched = true
 	l.wheel.Resume(st.Wheel)
-	l.start = l.now.Add(-time.Duration(monotonic() - st.Began))
+	l.start = l.now.Add(-time.Duration(Monotonic() - st.Began))
 	l.readyList = st.Ready
 	resumeTally(l, &st.Tally)
 	for _, c := range st.Rests {

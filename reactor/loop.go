@@ -41,6 +41,7 @@ type Loop struct {
 	cancels    []func() // of Notify
 	holding    bool     // nothing is read and nothing accepted (HoldInput)
 	released   bool
+	untouched  bool          // it goes on for another program's, and has not turned yet
 	arena      *Arena        // of the records; nil: no other program goes on with them
 	sleep      time.Duration // the handler's last wish
 	stats      counters
@@ -164,6 +165,7 @@ func (l *Loop) Wake() {
 //  4. signals, then TurnEnded;
 //  5. and frees what was closed.
 func (l *Loop) Turn(timeout time.Duration) error {
+	l.untouched = false
 	began := l.cfg.Clock()
 	if l.stats.turns.Load() > 0 {
 		l.tally.TurnTimes.add(began.Sub(l.now))
@@ -358,8 +360,13 @@ func (l *Loop) newConn(fd int32, tag uint8) (Conn, *record) {
 
 // Release closes everything and gives back all memory: Closed is told for each
 // connection, with ErrStopped. Only for the loop's goroutine, and only once;
-// Run does it.
+// Run does it. Of a loop that was resumed and has not turned, descriptors stay open.
 func (l *Loop) Release() {
+	if l.untouched {
+		l.released = true
+		l.conns.Release()
+		return
+	}
 	l.reap(nil)
 	l.released = true // Closed may not open anything now
 	for i := uint32(1); i <= l.conns.Used(); i++ {

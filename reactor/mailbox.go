@@ -43,6 +43,19 @@ func (m *Mailbox[M]) Add(mail ...M) {
 // Loop is the loop whose mailbox it is.
 func (m *Mailbox[M]) Loop() *Loop { return m.loop }
 
+// Each calls f with all that waits, as long as that returns true, and says whether it did
+// for all. Any goroutine may call it. f must not use the mailbox.
+func (m *Mailbox[M]) Each(f func(*M) bool) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.queue {
+		if !f(&m.queue[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // Drain takes all that was posted, in order. Only the loop's goroutine may
 // call it; what it returns is good until the next call.
 func (m *Mailbox[M]) Drain() []M {

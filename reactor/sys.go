@@ -227,8 +227,8 @@ func sysMemfd(name string) (int, error) {
 	return fd, err
 }
 
-// monotonic is the time of a clock that all processes share, in nanoseconds.
-func monotonic() int64 {
+// Monotonic is the time of a clock that all processes share, in nanoseconds.
+func Monotonic() int64 {
 	var t unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // it cannot fail for a clock that is always there
 	return t.Nano()

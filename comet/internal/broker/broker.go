@@ -4,8 +4,10 @@
 package broker
 
 import (
+	"errors"
 	"time"
 
+	"ccomet/comet/internal/handover"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/record"
@@ -75,8 +77,9 @@ type Config struct {
 	Judge     func(Inbox) Judge     // nil: tokens alone decide which clients may subscribe
 }
 
-// Open readies a broker, which has the loop of its mailer.
-func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, totals *limit.Totals, cfg *Config, snapshots *Snapshots) error {
+// Open readies a broker, which has the loop of its mailer. from, if it is not nil, has the
+// one that it goes on for.
+func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, totals *limit.Totals, cfg *Config, snapshots *Snapshots, from *handover.Reader) error {
 	b.Mailer, b.loop, b.homes, b.totals, b.cfg, b.snapshots = m, loop, homes, totals, cfg, snapshots
 	b.tokens, b.epochs = token.New(cfg.Secret), record.NewEpochs()
 	homes.Stores[b.Id] = &b.names
@@ -94,10 +97,15 @@ func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, t
 		func(i uint32) uint32 { k := b.sessions.At(i); return b.hashSession(k.channel, b.names.Get(k.Name())) })
 	b.keys.open()
 	b.leases = reactor.NewWheel(0, func(i uint32) *reactor.Timer { return &b.channels.At(i).lease })
-	if !b.channelIndex.Usable() || !b.sessionIndex.Usable() || !b.keys.index.Usable() {
-		return record.ErrNoIndex
+	if from != nil {
+		return b.resumeFrom(from)
 	}
-	return nil
+	arena := loop.Arena()
+	b.names.In(arena)
+	b.channels.In(arena)
+	b.sessions.In(arena)
+	b.keys.records.In(arena)
+	return errors.Join(b.channelIndex.Begin(arena), b.sessionIndex.Begin(arena), b.keys.index.Begin(arena))
 }
 
 // Release gives back the memory that the collector does not see.

@@ -60,6 +60,18 @@ func (b *Broker) keep(ch *Channel, message *msg.Message) {
 		ch.history = b.histories.alloc()
 	}
 	h := b.histories.At(ch.history)
+	b.put(h, message)
+	for int(h.N) > cfg.ChannelBufferSize || h.Bytes > cfg.ChannelBufferBytes {
+		b.dropOldest(h)
+	}
+	if share := cfg.MaxHistoryBytes / cfg.Loops; b.historyBytes > share {
+		b.totals.HitLimit(limit.History, cfg.MaxHistoryBytes, b.loop.Now())
+		b.shedHistory(ch, share)
+	}
+}
+
+// put puts a message behind those that are kept.
+func (b *Broker) put(h *history, message *msg.Message) {
 	if h.N == 0 {
 		h.First = message
 	} else {
@@ -76,13 +88,6 @@ func (b *Broker) keep(ch *Channel, message *msg.Message) {
 		if message.Shared.Kept++; message.Shared.Kept == 1 {
 			b.historyBytes += cap(message.Content)
 		}
-	}
-	for int(h.N) > cfg.ChannelBufferSize || h.Bytes > cfg.ChannelBufferBytes {
-		b.dropOldest(h)
-	}
-	if share := cfg.MaxHistoryBytes / cfg.Loops; b.historyBytes > share {
-		b.totals.HitLimit(limit.History, cfg.MaxHistoryBytes, b.loop.Now())
-		b.shedHistory(ch, share)
 	}
 }
 

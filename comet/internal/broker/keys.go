@@ -2,7 +2,6 @@ package broker
 
 import (
 	"encoding/binary"
-	"hash/maphash"
 	"time"
 	"unsafe"
 
@@ -39,14 +38,14 @@ var _ [32]byte = [unsafe.Sizeof(publishKey{})]byte{}
 type publishKeys struct {
 	records     reactor.Slab[publishKey]
 	index       *record.Index
-	seeds       [2]maphash.Seed
+	seeds       [2]record.Key
 	first, last uint32
 	text        []byte // scratch
 	repeated    uint64 // publishes that were answered with what was there
 }
 
 func (k *publishKeys) open() {
-	k.seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+	k.seeds = [2]record.Key{record.NewKey(), record.NewKey()}
 	k.index = record.NewIndex(
 		func(i uint32) *uint32 { return &k.records.At(i).link },
 		func(i uint32) uint32 { return uint32(k.records.At(i).hash[0]) })
@@ -62,7 +61,7 @@ func (k *publishKeys) hash(of mail.Ref, key []byte) [2]uint64 {
 	k.text = binary.NativeEndian.AppendUint32(k.text[:0], of.Index)
 	k.text = binary.NativeEndian.AppendUint32(k.text, of.Gen)
 	k.text = append(k.text, key...)
-	return [2]uint64{maphash.Bytes(k.seeds[0], k.text), maphash.Bytes(k.seeds[1], k.text)}
+	return [2]uint64{k.seeds[0].Hash(k.text), k.seeds[1].Hash(k.text)}
 }
 
 // find returns the record of a hash, or 0.

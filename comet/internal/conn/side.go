@@ -8,6 +8,9 @@ const (
 	NumSides
 )
 
+// SideNames are the names under which figures report sides.
+var SideNames = [NumSides]string{Front: "front", Admin: "admin", CComet: "ccomet"}
+
 // Bits of a connection's tag, beside its side.
 const (
 	TagSide    uint8 = 0x0F

@@ -99,6 +99,30 @@ func (p *pages) leave(cn uint32) {
 	}
 }
 
+// PagesState is which connections have which pages, as plain data.
+type PagesState struct {
+	Of      []uint32 // by connection: a place in Origins
+	Origins []string // "" for a place that is free
+}
+
+// PagesState is what ResumePages goes on with.
+func (h *Heads) PagesState() PagesState {
+	st := PagesState{Of: h.Pages.of.State()}
+	for _, one := range h.Pages.List {
+		st.Origins = append(st.Origins, one.origin)
+	}
+	return st
+}
+
+// ResumePages goes on with the pages of another program's connections.
+func (h *Heads) ResumePages(st PagesState) {
+	for cn, place := range st.Of {
+		if place != 0 && int(place) < len(st.Origins) {
+			h.Pages.enter(uint32(cn), []byte(st.Origins[place]))
+		}
+	}
+}
+
 // NotePage notes which page's origin a connection's request names, if that is one that
 // the side names.
 func (h *Heads) NotePage(side uint8, c reactor.Conn, origin []byte) {

@@ -9,6 +9,7 @@ import (
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/drain"
 	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/handover"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
@@ -103,6 +104,7 @@ type Parts struct {
 	Drain   *drain.Drain
 	Web     Owner
 	Trusted *peer.Addresses
+	From    *handover.Reader // nil, or the hub that it goes on for
 }
 
 // Open readies a hub.
@@ -113,10 +115,14 @@ func (h *Hub) Open(p Parts, cfg *Config) error {
 	h.rosterIndex = record.NewIndex(
 		func(i uint32) *uint32 { return &h.Rosters.At(i).link },
 		func(i uint32) uint32 { r := h.Rosters.At(i); return mail.HashRef(r.Home, r.Index) })
-	if !h.rosterIndex.Usable() {
-		return record.ErrNoIndex
+	if p.From != nil {
+		return h.resumeFrom(p.From)
 	}
-	return nil
+	arena := h.loop.Arena()
+	h.Subs.In(arena)
+	h.Rosters.In(arena)
+	h.Callbacks.In(arena)
+	return h.rosterIndex.Begin(arena)
 }
 
 // Release gives back the memory that the collector does not see.

@@ -134,6 +134,17 @@ func (p *Mailer) AllWaiting() (n int) {
 // Borrowed is how many bytes are borrowed by the mail in the inbox. Any goroutine may ask.
 func (p *Mailer) Borrowed() int64 { return p.waiting.Load() }
 
+// Quiet says whether nothing is on its way to this loop, or from it, that another program
+// could not do without: those that ask for a snapshot or for figures ask again.
+func (p *Mailer) Quiet() bool {
+	for to := range p.Out {
+		if len(p.Out[to]) > 0 {
+			return false
+		}
+	}
+	return p.Inbox.Each(func(m *Mail) bool { return m.Kind == Snapshot || m.Kind == TellFigures })
+}
+
 // Pending says whether there is mail of this loop to itself.
 func (p *Mailer) Pending() bool { return len(p.Out[p.Id]) > 0 }
 

@@ -28,6 +28,9 @@ var kindNames = [...]string{"data", "broadcast", "close", "noop", "next_seq", "l
 
 func (k Kind) String() string { return kindNames[k] }
 
+// KindNames are the names of all kinds, by their numbers.
+func KindNames() []string { return kindNames[:] }
+
 // Message is one published message, as it was published: each framing renders it.
 // It is immutable from then on, and shared by all loops. Its history is a linked
 // list in the order of numbers: next is set by the channel's home when the next one

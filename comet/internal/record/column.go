@@ -18,3 +18,23 @@ func (c *Column[T]) At(i uint32) *T {
 	}
 	return &c.chunks[n][i%columnChunk]
 }
+
+// State is what Resume goes on with: the values of all records up to the last that has
+// one. It is a copy.
+func (c *Column[T]) State() []T {
+	list := make([]T, len(c.chunks)*columnChunk)
+	for n, chunk := range c.chunks {
+		if chunk != nil {
+			copy(list[n*columnChunk:], chunk[:])
+		}
+	}
+	return list
+}
+
+// Resume takes values back.
+func (c *Column[T]) Resume(list []T) {
+	for n := 0; n < len(list); n += columnChunk {
+		c.At(uint32(n)) // makes the chunk
+		copy(c.chunks[n/columnChunk][:], list[n:])
+	}
+}

@@ -1,25 +1,22 @@
 package record
 
-import (
-	"hash/maphash"
-	"net/netip"
-)
+import "net/netip"
 
-// Homes tells which loop is a channel's home. It hashes with a seed of its own,
+// Homes tells which loop is a channel's home. It hashes with a key of its own,
 // so that no client can choose names that collide. Once made it is only read, by
 // any goroutine.
 type Homes struct {
-	Seed   maphash.Seed
+	Key    Key
 	Stores []*Names // of each loop: what it keeps of the channels whose home it is
 }
 
 func NewHomes(loops int) *Homes {
-	return &Homes{Seed: maphash.MakeSeed(), Stores: make([]*Names, loops)}
+	return &Homes{Key: NewKey(), Stores: make([]*Names, loops)}
 }
 
 // Hash is the hash of a name that picks a channel's home (high half) and its
 // place in the home's index (low half).
-func (h *Homes) Hash(name []byte) uint64 { return maphash.Bytes(h.Seed, name) }
+func (h *Homes) Hash(name []byte) uint64 { return h.Key.Hash(name) }
 
 // Of is the loop where a channel of that name lives.
 func (h *Homes) Of(cname []byte) uint8 { return uint8((h.Hash(cname) >> 32) % uint64(len(h.Stores))) }

@@ -21,16 +21,44 @@ type Index struct {
 
 const firstBuckets = 64
 
+// NewIndex makes an index, which Begin or Resume readies.
 func NewIndex(link func(uint32) *uint32, hash func(uint32) uint32) *Index {
-	x := &Index{link: link, hash: hash, level: firstBuckets}
-	for range firstBuckets {
-		x.addBucket()
-	}
-	return x
+	return &Index{link: link, hash: hash, level: firstBuckets}
 }
 
-// Usable says whether there was memory for the first buckets.
-func (x *Index) Usable() bool { return x.buckets.Live() >= firstBuckets }
+// Begin readies an index whose buckets lie in an arena, which may be nil. An error says
+// that there is no memory for the first of them.
+func (x *Index) Begin(a *reactor.Arena) error {
+	x.buckets.In(a)
+	for range firstBuckets {
+		if !x.addBucket() {
+			return errNoIndex
+		}
+	}
+	return nil
+}
+
+// IndexState is an index as plain data: its chains lie in the records.
+type IndexState struct {
+	Buckets             reactor.SlabState
+	Level, Split, Count uint32
+}
+
+// State is what Resume goes on with.
+func (x *Index) State() IndexState { return IndexState{x.buckets.State(), x.level, x.split, x.Count} }
+
+// Resume has an index go on with the records of another one, which was made
+// with the same link and hash.
+func (x *Index) Resume(a *reactor.Arena, st IndexState) error {
+	if st.Level < firstBuckets || st.Level&(st.Level-1) != 0 || st.Split >= st.Level || uint64(st.Buckets.Used) < uint64(st.Level)+uint64(st.Split) {
+		return errIndexState
+	}
+	x.level, x.split, x.Count = st.Level, st.Split, st.Count
+	return x.buckets.Resume(a, st.Buckets)
+}
+
+// errIndexState is a state that no index can be in.
+var errIndexState = errors.New("the index of records does not fit")
 
 // Head is the first record of the chain that holds hash h.
 func (x *Index) Head(h uint32) uint32 { return *x.bucket(h) }
@@ -107,4 +135,5 @@ func (x *Index) Release() {
 // Figures are those of its buckets.
 func (x *Index) Figures() reactor.SlabFigures { return x.buckets.Figures() }
 
-var ErrNoIndex = errors.New("no memory for an index")
+// errNoIndex says that the kernel gives no memory for an index.
+var errNoIndex = errors.New("no memory for an index")

@@ -57,6 +57,31 @@ type Name struct {
 	Len uint8
 }
 
+// In has names that are still none take their memory from an arena, which may be nil.
+func (n *Names) In(a *reactor.Arena) {
+	for _, of := range n.all() {
+		of.In(a)
+	}
+}
+
+// State is what Resume goes on with.
+func (n *Names) State() (st [NameSizes]reactor.SlabState) {
+	for i, of := range n.all() {
+		st[i] = of.State()
+	}
+	return st
+}
+
+// Resume goes on with names of another program.
+func (n *Names) Resume(a *reactor.Arena, st [NameSizes]reactor.SlabState) error {
+	for i, of := range n.all() {
+		if err := of.Resume(a, st[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Put keeps a copy of b, up to MaxName bytes; at is 0 when there is no memory.
 func (n *Names) Put(b []byte) Name {
 	of := n.of(len(b))
@@ -105,6 +130,9 @@ type namesOfSize interface {
 	Live() int
 	Release()
 	Figures() reactor.SlabFigures
+	In(a *reactor.Arena)
+	State() reactor.SlabState
+	Resume(a *reactor.Arena, st reactor.SlabState) error
 	own(i uint32) []byte
 	foreign(i uint32) []byte
 }

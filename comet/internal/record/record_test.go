@@ -36,7 +36,10 @@ func TestIndex(t *testing.T) {
 	var nodes reactor.Slab[node]
 	defer nodes.Release()
 	x := NewIndex(func(i uint32) *uint32 { return &nodes.At(i).link }, func(i uint32) uint32 { return nodes.At(i).key * 0x9E3779B1 })
-	defer x.buckets.Release()
+	if err := x.Begin(nil); err != nil {
+		t.Fatal(err)
+	}
+	defer x.Release()
 	find := func(key uint32) (i, steps uint32) {
 		for i = x.Head(key * 0x9E3779B1); i != 0 && nodes.At(i).key != key; i = nodes.At(i).link {
 			steps++

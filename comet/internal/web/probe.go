@@ -83,6 +83,8 @@ func (w *Web) finishProbe() {
 		status, text = 503, "draining"
 	case p.left > 0:
 		status, text = 503, p.missing(w.Loops())+" within "+ReadyTime.String()+"\n"
+	case w.site.Upgrading.Load():
+		text = "upgrading"
 	}
 	for _, asker := range p.Askers {
 		w.resolve(asker, status, frame.TypeText, []byte(text))

@@ -25,6 +25,7 @@ type Site struct {
 	Sockets                   websocket.Options
 	socketRules, deflateRules websocket.Rules
 
+	Upgrading   atomic.Bool // another program is about to go on, of which /readyz tells
 	denials     denials
 	pageWarned  atomic.Bool        // of a page that may not publish, but does
 	AddrCounter *limit.AddrCounter // nil: connections are not counted by address

@@ -17,6 +17,7 @@ import (
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/drain"
 	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/handover"
 	"ccomet/comet/internal/hub"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
@@ -64,8 +65,9 @@ type Web struct {
 	broadcasts uint64 // taken on this loop
 }
 
-// Open readies a web. Its hub is opened after it.
-func (w *Web) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, totals *limit.Totals, d *drain.Drain, theHub *hub.Hub, site *Site) {
+// Open readies a web. Its hub is opened after it. from, if it is not nil, has the one that
+// it goes on for.
+func (w *Web) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, totals *limit.Totals, d *drain.Drain, theHub *hub.Hub, site *Site, from *handover.Reader) error {
 	w.Mailer, w.loop, w.homes, w.totals, w.drain, w.hub, w.site = m, loop, homes, totals, d, theHub, site
 	w.cfg = site.cfg
 	w.debug = w.cfg.Log.Debug().Enabled()
@@ -82,6 +84,10 @@ func (w *Web) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, tota
 	w.pages = pageGuard{site: site, loop: loop}
 	w.req = new(httplite.Request)
 	w.Presence = presence{Mailer: m, conns: w.Table, heads: heads, totals: totals}
+	if from != nil {
+		return w.resumeFrom(from)
+	}
+	return nil
 }
 
 // Busy says whether a step of the turn has something left to do, which does not wait

@@ -1,0 +1,384 @@
+package comet
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/limit"
+)
+
+// park brings a server that is driven turn by turn to rest, as Park does.
+func (h *harness) park() *Parked {
+	h.t.Helper()
+	if len(h.srv.front) == 0 { // it has no listeners
+		h.srv.cfg.Front, h.srv.cfg.Admin = nil, nil
+	}
+	for _, s := range h.srv.shards {
+		s.hold(true)
+	}
+	for range 100_000 {
+		if h.srv.quiet() {
+			return &Parked{srv: h.srv}
+		}
+		for _, s := range h.srv.shards {
+			h.turn(s)
+		}
+	}
+	h.t.Fatal("the loops do not come to rest")
+	return nil
+}
+
+// written is what a server hands over.
+func (h *harness) written(p *Parked) *os.File {
+	h.t.Helper()
+	fd, err := unix.MemfdCreate("handover", unix.MFD_CLOEXEC)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(fd), "handover")
+	h.t.Cleanup(func() { file.Close() })
+	if err := p.HandOver(file); err != nil {
+		h.t.Fatal(err)
+	}
+	return file
+}
+
+// handOver has another server go on, as one of another program would: it knows nothing but
+// what was written down, the descriptors, and the configuration.
+func (h *harness) handOver(change func(*Config)) {
+	h.t.Helper()
+	p := h.park()
+	file := h.written(p)
+	h.rehearse(p, file)
+	from, err := ReadHandOver(file)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	old := h.srv
+	srv, err := New(h.successor(from, change))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, s := range old.shards {
+		s.release() // what this process has mapped of it
+	}
+	h.srv = srv
+	h.settle()
+}
+
+// successor is the configuration of a server that goes on.
+func (h *harness) successor(from *HandedOver, change func(*Config)) Config {
+	cfg := h.srv.cfg
+	cfg.From, cfg.Front, cfg.Admin = from, []string{"unix:" + h.t.TempDir() + "/front"}, []string{"unix:" + h.t.TempDir() + "/admin"}
+	if h.srv.randomSecret {
+		cfg.Secret = nil
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	return cfg
+}
+
+// rehearse makes a server of a copy, after which the first is as it was.
+func (h *harness) rehearse(p *Parked, file *os.File) {
+	h.t.Helper()
+	from, err := ReadHandOver(file)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var records []int
+	for _, fd := range p.Records() {
+		dup, err := unix.Dup(fd)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		records = append(records, dup)
+	}
+	if err := from.Rehearse(records); err != nil {
+		h.t.Fatal(err)
+	}
+	srv, err := New(h.successor(from, nil))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	check(h.t, srv, true, "a rehearsal")
+	srv.abandon() // which closes nothing
+	for _, fd := range records {
+		unix.Close(fd)
+	}
+	check(h.t, h.srv, true, "after a rehearsal")
+}
+
+// TestRandomHandOvers: random operations, now and then on another server, that goes on.
+func TestRandomHandOvers(t *testing.T) {
+	seeded(t, func(t *testing.T, seed uint64) {
+		w := newWorld(t, seed)
+		w.handOvers = true
+		w.run(600)
+		if n := w.srv.handOvers.Total; n == 0 {
+			t.Error("the server was never handed over")
+		}
+	})
+}
+
+// goOn has another server go on for the world's.
+func (w *world) goOn() {
+	w.handOver(nil)
+	for _, c := range w.clients {
+		c.shard = w.srv.shards[c.shard.Id]
+	}
+	check(w.t, w.srv, false, w.note)
+}
+
+// TestHandOverCounts: figures, tokens, the hash of names, and pages of other origins go on.
+func TestHandOverCounts(t *testing.T) {
+	h := newHarness(t, Config{
+		Loops: 2, Inheritable: true, Auth: AuthToken, MaxConnectionsPerAddress: 100, CORSOrigins: []string{"https://a.example"}, MaxChannels: 2,
+	})
+	admin := h.connect(h.srv.shards[0], conn.Admin, 0)
+	token := h.sign(admin, "news")
+	sub := h.connect(h.srv.shards[1], conn.Front, 0)
+	sub.write("GET /poll?cname=news&token=" + token + " HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\n\r\n")
+	h.settle()
+	for _, path := range []string{"/push?cname=news&content=1", "/push?cname=other&content=1", "/push?cname=third&content=1"} {
+		admin.get(path)
+	}
+	h.settle()
+	hits := h.srv.totals.Hits[limit.Channels].Times.Load()
+	sub.read()
+	if !strings.Contains(string(sub.in), "Access-Control-Allow-Origin: https://a.example\r\n") || hits == 0 {
+		t.Fatalf("the poll is answered %q; the limit of channels was met %d times", sub.in, hits)
+	}
+	sub.in = nil
+	sub.get("/poll?cname=news&seq=2&token=" + token) // of no page
+	h.settle()
+	before := h.srv.Stats()
+	h.handOver(func(cfg *Config) { cfg.PollingTimeout = 20 * time.Second })
+	after := h.srv.Stats()
+	before.ResidentBytes, after.ResidentBytes, before.Uptime, after.Uptime = 0, 0, 0, 0
+	if before != after {
+		t.Errorf("figures were %+v, and are %+v", before, after)
+	}
+	if now := h.srv.totals.Hits[limit.Channels].Times.Load(); now != hits {
+		t.Errorf("the limit of channels was met %d times, and now %d", hits, now)
+	}
+	if again := h.sign(admin, "news"); again != token {
+		t.Errorf("the channel's token was %s, and is %s", token, again)
+	}
+	admin.get("/push?cname=news&content=2")
+	h.settle()
+	sub.read()
+	if !strings.Contains(string(sub.in), `"seq":2,"content":"2"`) || strings.Contains(string(sub.in), "a.example") {
+		t.Errorf("a poll that waited is answered %q", sub.in)
+	}
+}
+
+// sign asks for a channel's token.
+func (h *harness) sign(admin *end, cname string) string {
+	h.t.Helper()
+	admin.read()
+	admin.in = nil
+	admin.get("/sign?cname=" + cname)
+	h.settle()
+	admin.read()
+	_, rest, _ := strings.Cut(string(admin.in), `"token":"`)
+	token, _, ok := strings.Cut(rest, `"`)
+	if !ok {
+		h.t.Fatalf("answer %q", admin.in)
+	}
+	admin.in = nil
+	return token
+}
+
+// TestHandOverMidway: what is half read, half written, or asked and not answered, goes on.
+func TestHandOverMidway(t *testing.T) {
+	h := newHarness(t, Config{Loops: 2, Inheritable: true})
+	home := h.srv.shards[0]
+	slow := h.connect(home, conn.Admin, 0)
+	slow.write("POST /push?cname=a&ack=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+	bytewise := h.connect(home, conn.Front, 0)
+	bytewise.write("GET /po")
+	psub := h.connect(home, conn.Admin, 0)
+	psub.get("/psub?now=1")
+	gone := h.connect(home, conn.Front, 0)
+	gone.get("/stream?cname=a")
+	stuck := h.connect(home, conn.Admin, 4608)
+	for range 60 {
+		stuck.get("/push?cname=b&ack=1&content=" + strings.Repeat("x", 100))
+		stuck.get("/explain?cname=b")
+	}
+	h.settle()
+	slow.read()
+	if got := string(slow.in); got != "HTTP/1.1 100 Continue\r\n\r\n" {
+		t.Fatalf("asked to go on: %q", got)
+	}
+	slow.in = nil
+	slow.write("he")
+	h.settle()
+	h.park()
+	gone.close() // it is told of when the next one reads
+	slow.write("l")
+	h.handOver(nil)
+	slow.write("lo")
+	bytewise.write("ll?cname=a&seq=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+	h.settle()
+	for _, want := range []struct {
+		of   *end
+		text string
+	}{{slow, `{"type":"ok","seq":1`}, {bytewise, `"seq":1,"content":"hello"`}, {psub, "1 a\n"}} {
+		want.of.read()
+		if !strings.Contains(string(want.of.in), want.text) || strings.Contains(string(want.of.in), "100 Continue") {
+			t.Errorf("want %s, got %q", want.text, want.of.in)
+		}
+	}
+	for range 200 {
+		stuck.read()
+		h.settle()
+	}
+	if got := strings.Count(string(stuck.in), "HTTP/1.1 200 OK\r\n"); got != 120 {
+		t.Errorf("of 120 answers to a client that was stuck %d come", got)
+	}
+	if n := h.srv.totals.Subscribers.Load(); n != 0 {
+		t.Errorf("%d subscribers are left after the only one has gone", n)
+	}
+	check(t, h.srv, true, "")
+}
+
+// TestHandOverRefused: what may not change over a hand-over is told, and nothing has
+// happened then.
+func TestHandOverRefused(t *testing.T) {
+	h := newHarness(t, Config{Loops: 2, Inheritable: true, Secret: []byte("first")})
+	sub := h.connect(h.srv.shards[0], conn.Front, 0)
+	sub.get("/stream?cname=a&seq=1")
+	h.settle()
+	p := h.park()
+	file := h.written(p)
+	for want, change := range map[string]func(*Config){
+		"loops would be 3":        func(cfg *Config) { cfg.Loops = 3 },
+		"the state file would be": func(cfg *Config) { cfg.StateFile = t.TempDir() + "/state" },
+		"the secret would be":     func(cfg *Config) { cfg.Secret = []byte("second") },
+	} {
+		from, err := ReadHandOver(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(h.successor(from, change)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+	for _, s := range h.srv.shards {
+		s.hold(false)
+	}
+	admin := h.connect(h.srv.shards[1], conn.Admin, 0)
+	admin.get("/push?cname=a&content=on")
+	h.settle()
+	if sub.read(); !strings.Contains(string(sub.in), `"content":"on"`) {
+		t.Errorf("the server that goes on delivers %q", sub.in)
+	}
+}
+
+// TestReadHandOver: a file that is none, or of another layout, is an error.
+func TestReadHandOver(t *testing.T) {
+	h := newHarness(t, Config{Loops: 1, Inheritable: true})
+	h.connect(h.srv.shards[0], conn.Front, 0)
+	h.settle()
+	var good bytes.Buffer
+	if err := h.park().HandOver(&good); err != nil {
+		t.Fatal(err)
+	}
+	other := bytes.Replace(good.Bytes(), []byte(Layout()), []byte("0123456789abcdef"), 1)
+	for name, content := range map[string][]byte{"nothing": nil, "a text": []byte("hello"), "half of it": good.Bytes()[:good.Len()/2], "a byte wrong": other} {
+		fd, err := unix.MemfdCreate("handover", unix.MFD_CLOEXEC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := os.NewFile(uintptr(fd), "handover")
+		if _, err := io.Copy(file, bytes.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadHandOver(file); err == nil {
+			t.Errorf("%s is taken for a server", name)
+		}
+		file.Close()
+	}
+}
+
+// TestPark: a server that runs comes to rest with publishes under way, goes on when it is
+// released, and is not parked where it may not be.
+func TestPark(t *testing.T) {
+	srv, err := New(Config{Front: []string{"127.0.0.1:0"}, Admin: []string{"127.0.0.1:0"}, Loops: 2, Inheritable: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	defer func() {
+		srv.Stop()
+		if err := srv.Wait(); err != nil {
+			t.Error(err)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for range 20 {
+		p, err := srv.Park(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := srv.Park(ctx); !errors.Is(err, errParking) {
+			t.Errorf("parked twice: %v", err)
+		}
+		if err := p.HandOver(io.Discard); err != nil {
+			t.Error(err)
+		}
+		p.Release()
+		if f := srv.Figures(ctx); !f.Loops[0].Answered || !f.Loops[1].Answered {
+			t.Error("a loop does not go on")
+		}
+	}
+	over, end := context.WithCancel(ctx)
+	end()
+	if _, err := srv.Park(over); !errors.Is(err, errNeverQuiet) {
+		t.Errorf("parked when the time is over: %v", err)
+	}
+	srv.Drain(time.Minute)
+	if _, err := srv.Park(ctx); !errors.Is(err, errDraining) {
+		t.Errorf("parked when it is about to end: %v", err)
+	}
+}
+
+// TestHandOverKnowsServer: a field that is added to what loops have together is handed
+// over, or said not to be.
+func TestHandOverKnowsServer(t *testing.T) {
+	for of, known := range map[reflect.Type]string{
+		reflect.TypeFor[Server](): "cfg:given site:cfg homes:Key shards:parts mailers:parts group:Sockets front:cfg admin:cfg ccomet:cfg totals:Totals " +
+			"baseBytes:BaseBytes started:Started Clock:none,as-it-does-not-drain state:StateFile handedOver:no randomSecret:cfg parking:no handOvers:HandOvers",
+		reflect.TypeFor[shard](): "Mailer:empty srv:new loop:part broker:part hub:part web:part drain:none holding:no wait:0 watchers:ask-again figures:of-actors",
+		reflect.TypeFor[limit.Totals](): "Channels:yes Subscribers:yes Refused:yes SlowClosed:yes Listening:yes Broadcasts:0 Delivering:0 Handling:0 Admitted:yes " +
+			"Hits:yes Gapped:yes Log:new",
+	} {
+		names := map[string]bool{}
+		for _, word := range strings.Fields(known) {
+			name, _, _ := strings.Cut(word, ":")
+			names[name] = true
+		}
+		for i := range of.NumField() {
+			if name := of.Field(i).Name; !names[name] {
+				t.Errorf("%v.%s: is it handed over?", of, name)
+			}
+		}
+		if len(names) != of.NumField() {
+			t.Errorf("%v has %d fields, and %d are known: %s", of, of.NumField(), len(names), fmt.Sprint(names))
+		}
+	}
+}

@@ -1,0 +1,254 @@
+package broker
+
+import (
+	"encoding/binary"
+	"errors"
+	"reflect"
+	"slices"
+	"unsafe"
+
+	"ccomet/comet/internal/handover"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+	"ccomet/reactor"
+)
+
+// Handover is a broker as plain data, when it is Quiet. Its records stay where they lie,
+// in the loop's arena; what channels keep is written behind it (appendHistory).
+type Handover struct {
+	Names                      [record.NameSizes]reactor.SlabState
+	Channels, Sessions         reactor.SlabState
+	ChannelIndex, SessionIndex record.IndexState
+	Leases                     reactor.WheelState
+	Epochs                     uint32
+	Published                  uint64
+	Keys                       KeysState
+	HistoryRoom                uint32   // places of histories, the unused ones included
+	Kinds                      []string // of messages, by the number that messages have
+}
+
+// KeysState is the keys that have been published with, as plain data.
+type KeysState struct {
+	Records     reactor.SlabState
+	Index       record.IndexState
+	Seeds       [2]record.Key
+	First, Last uint32
+	Repeated    uint64
+}
+
+// Layout describes the records of a broker.
+func Layout() string {
+	return handover.Layout(reflect.TypeFor[Channel](), reflect.TypeFor[session](), reflect.TypeFor[publishKey]())
+}
+
+// Quiet says whether nothing is under way that is not in the broker's records.
+func (b *Broker) Quiet() bool {
+	return len(b.broadcasts) == 0 && len(b.batches) == 0 && len(b.listings) == 0 && len(b.explanations) == 0
+}
+
+// Names of what a broker writes.
+const (
+	valueName     = "broker"
+	bodiesName    = "bodies"
+	historiesName = "histories"
+)
+
+// historyBatch is about how many bytes of messages are written at once.
+const historyBatch = 1 << 20
+
+// HandOver writes the broker down.
+func (b *Broker) HandOver(to handover.Part) {
+	to.Value(valueName, &Handover{
+		Names: b.names.State(), Channels: b.channels.State(), Sessions: b.sessions.State(),
+		ChannelIndex: b.channelIndex.State(), SessionIndex: b.sessionIndex.State(),
+		Keys:   KeysState{b.keys.records.State(), b.keys.index.State(), b.keys.seeds, b.keys.first, b.keys.last, b.keys.repeated},
+		Leases: b.leases.State(), Epochs: uint32(b.epochs), Published: b.published, HistoryRoom: b.histories.Used, Kinds: msg.KindNames(),
+	})
+	bodies := map[*byte]uint64{}
+	var body, batch []byte
+	flush := func(most int) {
+		if len(body) > most {
+			to.Raw(bodiesName, body)
+			body = body[:0]
+		}
+		if len(batch) > most {
+			to.Raw(historiesName, batch)
+			batch = batch[:0]
+		}
+	}
+	for i := uint32(1); i <= b.channels.Used(); i++ {
+		if ch := b.channels.At(i); ch.state != channelFree && ch.history != 0 {
+			batch, body = b.appendHistory(batch, body, ch.history, bodies)
+			flush(historyBatch)
+		}
+	}
+	flush(0)
+}
+
+// appendHistory appends what one channel keeps: the place of its history, the number of
+// messages, and for each its kind, its number, and its content; of one that is shared, in
+// the place of the content, which of the bodies it is.
+func (b *Broker) appendHistory(dst, body []byte, place uint32, bodies map[*byte]uint64) (history, shared []byte) {
+	h := b.histories.At(place)
+	dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(place)), uint64(h.N))
+	for message, n := h.First, int32(h.N); n > 0; message, n = message.After(n), n-1 {
+		dst = binary.AppendVarint(append(dst, byte(message.Kind)), int64(message.Seq))
+		if message.Shared == nil {
+			dst = binary.AppendUvarint(dst, 0)
+			dst = binary.AppendUvarint(dst, uint64(len(message.Content)))
+			dst = append(dst, message.Content...)
+			continue
+		}
+		number, known := bodies[unsafe.SliceData(message.Content)]
+		if !known {
+			number = uint64(len(bodies) + 1)
+			bodies[unsafe.SliceData(message.Content)] = number
+			body = binary.AppendUvarint(body, uint64(len(message.Content)))
+			body = append(body, message.Content...)
+		}
+		dst = binary.AppendUvarint(dst, number)
+	}
+	return dst, body
+}
+
+// resumeFrom goes on with a broker that another program has written down.
+func (b *Broker) resumeFrom(from *handover.Reader) error {
+	var st Handover
+	if err := from.Value(valueName, &st); err != nil {
+		return err
+	}
+	arena := b.loop.Arena()
+	if err := errors.Join(
+		b.names.Resume(arena, st.Names), b.channels.Resume(arena, st.Channels), b.sessions.Resume(arena, st.Sessions),
+		b.keys.records.Resume(arena, st.Keys.Records), b.keys.index.Resume(arena, st.Keys.Index),
+		b.channelIndex.Resume(arena, st.ChannelIndex), b.sessionIndex.Resume(arena, st.SessionIndex),
+	); err != nil {
+		return err
+	}
+	b.keys.seeds, b.keys.first, b.keys.last, b.keys.repeated = st.Keys.Seeds, st.Keys.First, st.Keys.Last, st.Keys.Repeated
+	b.leases.Resume(st.Leases)
+	b.epochs, b.published = record.Epochs(st.Epochs), st.Published
+	r := historyReader{b: b}
+	for _, name := range st.Kinds {
+		r.kinds = append(r.kinds, slices.Index(msg.KindNames(), name))
+	}
+	b.histories.reserve(st.HistoryRoom)
+	for _, batch := range from.Raw(bodiesName) {
+		r.takeBodies(batch)
+	}
+	for _, batch := range from.Raw(historiesName) {
+		r.takeHistories(batch)
+	}
+	if r.wrong {
+		return errHistories
+	}
+	b.histories.freeUnused()
+	return nil
+}
+
+var errHistories = errors.New("what channels keep was not handed over whole")
+
+// historyReader makes histories of what appendHistory has written.
+type historyReader struct {
+	b      *Broker
+	kinds  []int // by the number that the other program has for it; -1: there is none here
+	bodies []sharedContent
+	in     []byte
+	wrong  bool
+}
+
+type sharedContent struct {
+	content []byte
+	shared  *msg.Sharing
+}
+
+func (r *historyReader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.in)
+	if n <= 0 {
+		r.wrong, r.in = true, nil
+		return 0
+	}
+	r.in = r.in[n:]
+	return v
+}
+
+func (r *historyReader) varint() int64 {
+	v, n := binary.Varint(r.in)
+	if n <= 0 {
+		r.wrong, r.in = true, nil
+		return 0
+	}
+	r.in = r.in[n:]
+	return v
+}
+
+func (r *historyReader) bytes() []byte {
+	n := r.uvarint()
+	if n > uint64(len(r.in)) {
+		r.wrong, r.in = true, nil
+		return nil
+	}
+	content := r.in[:n]
+	r.in = r.in[n:]
+	return content
+}
+
+func (r *historyReader) takeBodies(batch []byte) {
+	for r.in = batch; len(r.in) > 0; {
+		content := msg.ExactCopy(r.bytes())
+		r.bodies = append(r.bodies, sharedContent{content, msg.NewSharing(content)})
+	}
+}
+
+func (r *historyReader) takeHistories(batch []byte) {
+	for r.in = batch; len(r.in) > 0; {
+		place, n := r.uvarint(), r.uvarint()
+		if place == 0 || place > uint64(r.b.histories.Used) || r.b.histories.At(uint32(place)).N != 0 {
+			r.wrong = true
+			return
+		}
+		h := r.b.histories.At(uint32(place))
+		for ; n > 0 && !r.wrong; n-- {
+			if message := r.message(); message != nil {
+				r.b.put(h, message)
+			}
+		}
+	}
+}
+
+// message reads one; nil where there is none.
+func (r *historyReader) message() *msg.Message {
+	if len(r.in) == 0 || int(r.in[0]) >= len(r.kinds) || r.kinds[r.in[0]] < 0 {
+		r.wrong, r.in = true, nil
+		return nil
+	}
+	kind := msg.Kind(r.kinds[r.in[0]])
+	r.in = r.in[1:]
+	seq, body := int32(r.varint()), r.uvarint()
+	if body == 0 {
+		return msg.New(kind, seq, r.bytes())
+	}
+	if body > uint64(len(r.bodies)) {
+		r.wrong, r.in = true, nil
+		return nil
+	}
+	of := r.bodies[body-1]
+	return &msg.Message{Kind: kind, Seq: seq, Content: of.content, Shared: of.shared}
+}
+
+// reserve makes so many places, all of them empty.
+func (t *histories) reserve(n uint32) {
+	for t.Used = n; int(n/historyChunk) >= len(t.chunks) && n > 0; {
+		t.chunks = append(t.chunks, new([historyChunk]history))
+	}
+}
+
+// freeUnused has the places without a message be used again.
+func (t *histories) freeUnused() {
+	for i := t.Used; i > 0; i-- {
+		if t.At(i).N == 0 {
+			t.drop(i)
+		}
+	}
+	t.chunks = slices.Clip(t.chunks)
+}

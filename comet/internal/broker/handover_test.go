@@ -1,0 +1,26 @@
+package broker
+
+import (
+	"reflect"
+	"testing"
+
+	"ccomet/comet/internal/handover/known"
+)
+
+// TestHandOverKnowsBroker: whoever adds a field says here whether it is handed over.
+func TestHandOverKnowsBroker(t *testing.T) {
+	known.Fields(t, reflect.TypeFor[Broker](), map[string]string{
+		"Mailer": "empty: Quiet", "loop": "given", "cfg": "given", "homes": "given", "totals": "given", "tokens": "of the secret, which the server has",
+		"snapshots": "given", "names": "Names", "channels": "Channels", "channelIndex": "ChannelIndex", "epochs": "Epochs", "leases": "Leases",
+		"rates":     "no: each channel may have one second's messages more",
+		"published": "Published", "histories": "written behind", "historyBytes": "counted", "historyMessages": "counted", "historyHand": "no: it begins anywhere",
+		"remote": "no: Server.Park refuses", "judge": "no: Server.Park refuses", "keys": "Keys", "pinned": "no: all mail has been read", "batches": "none: Quiet", "batchLeft": "of a turn", "sessions": "Sessions", "sessionIndex": "SessionIndex", "broadcasts": "none: Quiet", "scanLeft": "of a turn", "listings": "none: Quiet",
+		"sweep": "no: it begins anew", "explanations": "none: Quiet", "explained": "no: numbers of what is under way",
+	})
+	known.Fields(t, reflect.TypeFor[publishKeys](), map[string]string{
+		"records": "Records", "index": "Index", "seeds": "Seeds", "first": "First", "last": "Last", "text": "new", "repeated": "Repeated",
+	})
+	known.Fields(t, reflect.TypeFor[history](), map[string]string{
+		"First": "messages", "last": "messages", "Bytes": "counted", "N": "counted", "Shared": "counted", "marks": "made anew", "Free": "made anew",
+	})
+}

@@ -1,0 +1,86 @@
+package hub
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/handover"
+	"ccomet/comet/internal/record"
+	"ccomet/reactor"
+)
+
+// Handover is a hub as plain data, when it is Quiet. Its records stay where they lie, in
+// the loop's arena.
+type Handover struct {
+	Subs, Rosters reactor.SlabState
+	RosterIndex   record.IndexState
+	Callbacks     [record.NameSizes]reactor.SlabState
+	Replays       []Replay         // to be asked for in their turn
+	Subscribers   map[string]int64 // by the names of frame.CountedNames
+	Behind        int64
+	Delivered     uint64
+	Replayed      uint64
+	Heartbeats    uint64
+	Lost          uint64
+}
+
+// Replay is a subscriber that is to be sent what it has missed.
+type Replay struct {
+	Sub  uint32
+	Conn reactor.Conn
+}
+
+// Layout describes the records of a hub, and the numbers that they have for transports.
+func Layout() string {
+	names := frame.CountedNames()
+	return handover.Layout(reflect.TypeFor[Subscriber](), reflect.TypeFor[Roster]()) + strings.Join(names[:], " ") + "\n"
+}
+
+// Quiet says whether nothing is under way that is not in the hub's records, but for what
+// waits to be replayed.
+func (h *Hub) Quiet() bool {
+	return len(h.Scans) == 0 && len(h.BusyPumps) == 0 && len(h.Departed) == 0 && h.laterJoins.live() == 0
+}
+
+const valueName = "hub"
+
+// HandOver writes the hub down.
+func (h *Hub) HandOver(to handover.Part) {
+	t := &h.Tally
+	st := Handover{
+		Subs: h.Subs.State(), Rosters: h.Rosters.State(), RosterIndex: h.rosterIndex.State(), Callbacks: h.Callbacks.State(),
+		Subscribers: map[string]int64{},
+		Behind:      t.Behind, Delivered: t.Delivered, Replayed: t.Replayed, Heartbeats: t.heartbeats, Lost: t.lost,
+	}
+	for i, name := range frame.CountedNames() {
+		st.Subscribers[name] = t.Subscribers[i]
+	}
+	for _, r := range h.Replays {
+		st.Replays = append(st.Replays, Replay{r.sub, r.conn})
+	}
+	to.Value(valueName, &st)
+}
+
+// resumeFrom goes on with a hub that another program has written down.
+func (h *Hub) resumeFrom(from *handover.Reader) error {
+	var st Handover
+	if err := from.Value(valueName, &st); err != nil {
+		return err
+	}
+	t := &h.Tally
+	t.Behind, t.Delivered, t.Replayed, t.heartbeats, t.lost = st.Behind, st.Delivered, st.Replayed, st.Heartbeats, st.Lost
+	for i, name := range frame.CountedNames() {
+		t.Subscribers[i] = st.Subscribers[name]
+	}
+	for _, r := range st.Replays {
+		h.Replays = append(h.Replays, replayer{r.Sub, r.Conn})
+	}
+	h.Replays = slices.Clip(h.Replays)
+	arena := h.loop.Arena()
+	return errors.Join(
+		h.Subs.Resume(arena, st.Subs), h.Rosters.Resume(arena, st.Rosters),
+		h.rosterIndex.Resume(arena, st.RosterIndex), h.Callbacks.Resume(arena, st.Callbacks))
+}

@@ -1,0 +1,127 @@
+package web
+
+import (
+	"fmt"
+
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/op"
+	"ccomet/httplite/websocket"
+	"ccomet/reactor"
+)
+
+// Sockets is what is under way on WebSockets, as plain data: any other stands in the records of
+// the hub.
+type Sockets struct {
+	List        []Socket
+	Clients     []uint64          // hashes of addresses that publish, by connection
+	Ops, Failed map[string]uint64 // by op.Names
+	Closed      []Closed
+}
+
+// Closed counts connections that have ended.
+type Closed struct {
+	By    string // of CloserNames
+	Code  websocket.Code
+	Count uint64
+}
+
+// Socket is one.
+type Socket struct {
+	Conn            reactor.Conn
+	Parser, Payload []byte // of a message that has not wholly arrived
+	Began           reactor.Tick
+	Ops             []SocketOp // all answered
+	First           uint32
+	Held            []byte
+	Out             []byte // answers that are rendered and not written
+	Waiting, Ended  bool
+	Arriving, Whole bool // Whole: nothing was taken of a message that has not wholly arrived
+}
+
+// SocketOp is an operation whose answer waits until its client reads.
+type SocketOp struct {
+	Kind   op.Kind
+	Closes bool
+	Code   mail.Code
+	ID     []byte
+	Seq    int32
+	Text   string
+}
+
+// quiet says whether every operation that was taken is answered.
+func (k *sockets) quiet() bool {
+	for _, s := range k.of {
+		for i := range s.ops {
+			if !s.ops[i].done {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// state is what resume goes on with.
+func (k *sockets) state() Sockets {
+	st := Sockets{Clients: k.clients.State(), Ops: map[string]uint64{}, Failed: map[string]uint64{}}
+	for c, s := range k.of {
+		one := Socket{
+			Conn: c, Began: s.began, First: s.first, Held: s.held, Out: s.out, Waiting: s.waiting, Ended: s.ended, Arriving: s.arriving, Whole: s.partial.Idle(),
+		}
+		if !one.Whole {
+			one.Parser, _ = s.partial.Parser.AppendBinary(nil) // one that has failed has ended its connection
+			one.Payload = s.partial.Payload
+		}
+		for i := range s.ops {
+			p := &s.ops[i]
+			one.Ops = append(one.Ops, SocketOp{p.kind, p.closes, p.code, p.id[:p.idLen], p.seq, p.text})
+		}
+		st.List = append(st.List, one)
+	}
+	for kind, name := range op.Names {
+		st.Ops[name], st.Failed[name] = k.counts.Ops[kind], k.counts.Failed[kind]
+	}
+	for by, name := range CloserNames {
+		for i, n := range k.counts.Closed[by] {
+			st.Closed = append(st.Closed, Closed{name, CloseCodes[i], n})
+		}
+	}
+	return st
+}
+
+// resume goes on with the WebSockets of another program.
+func (k *sockets) resume(st *Sockets) error {
+	k.clients.Resume(st.Clients)
+	for kind, name := range op.Names {
+		k.counts.Ops[kind], k.counts.Failed[kind] = st.Ops[name], st.Failed[name]
+	}
+	for _, n := range st.Closed {
+		for by, name := range CloserNames {
+			if name == n.By {
+				k.counts.Closed[by][closeCode(n.Code)] += n.Count
+			}
+		}
+	}
+	for i := range st.List {
+		one := &st.List[i]
+		s := k.open(one.Conn)
+		if !one.Whole {
+			if err := s.partial.Parser.UnmarshalBinary(one.Parser); err != nil {
+				return fmt.Errorf("a message that has not wholly arrived: %w", err)
+			}
+			s.partial.Payload = one.Payload
+		}
+		s.began, s.first, s.held, s.waiting, s.ended, s.arriving = one.Began, one.First, one.Held, one.Waiting, one.Ended, one.Arriving
+		for _, o := range one.Ops {
+			if len(o.ID) > op.MaxID {
+				return errWebState
+			}
+			p := pendingOp{kind: o.Kind, done: true, closes: o.Closes, code: o.Code, seq: o.Seq, text: o.Text, idLen: uint8(len(o.ID))}
+			copy(p.id[:], o.ID)
+			s.ops = append(s.ops, p)
+		}
+		s.out = one.Out
+		k.count(s)
+		k.markReady(s)
+	}
+	return nil
+}
