@@ -11,6 +11,7 @@ import (
 	"ccomet/cmd/ccomet/internal/configfile"
 	"ccomet/cmd/ccomet/internal/daemon"
 	"ccomet/cmd/ccomet/internal/settings"
+	"ccomet/cmd/ccomet/internal/upgrade"
 )
 
 // icomet is the command line of iComet's server. It is also the whole program
@@ -47,10 +48,12 @@ func (c *icomet) Run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if c.Signal == "restart" && server.Pidfile == "" {
+	if c.Signal == "restart" && server.Pidfile == "" && !upgrade.Rehearses() && !upgrade.Succeeds() {
 		return settingsError{fmt.Errorf("%s has no pidfile: -s restart needs it to find the server", file)}
 	}
 	switch {
+	case upgrade.Rehearses() || upgrade.Succeeds(): // its arguments are those of the server that was there before
+		return server.Run(out)
 	case c.Daemon:
 		return c.daemon(out, server, file)
 	case c.Signal == "restart":

@@ -13,16 +13,18 @@ import (
 	"github.com/alecthomas/kong"
 
 	"ccomet/cmd/ccomet/internal/daemon"
+	"ccomet/cmd/ccomet/internal/upgrade"
 )
 
 // commandLine is what ccomet can be told to do.
 type commandLine struct {
-	Serve   serve         `cmd:"" help:"Run the server."`
-	Health  health        `cmd:"" help:"Ask a server on this machine whether it serves."`
-	Doctor  doctorCommand `cmd:"" help:"Check the limits of this machine, and a proxy in front, for a number of connections."`
-	Config  config        `cmd:"" help:"Write and check configuration files."`
-	Icomet  icomet        `cmd:"" help:"Start and stop the server with iComet's command line."`
-	Version version       `cmd:"" help:"Print the version."`
+	Serve   serve          `cmd:"" help:"Run the server."`
+	Health  health         `cmd:"" help:"Ask a server on this machine whether it serves."`
+	Doctor  doctorCommand  `cmd:"" help:"Check the limits of this machine, and a proxy in front, for a number of connections."`
+	Config  config         `cmd:"" help:"Write and check configuration files."`
+	Upgrade upgradeCommand `cmd:"" help:"Have a server that runs go on in the program that is on the disk now, with every connection."`
+	Icomet  icomet         `cmd:"" help:"Start and stop the server with iComet's command line."`
+	Version version        `cmd:"" help:"Print the version."`
 }
 
 // Exit statuses.
@@ -36,7 +38,10 @@ type settingsError struct{ error }
 
 func (e settingsError) Unwrap() error { return e.error }
 
-func main() { os.Exit(run(os.Args, os.Stdout, os.Stderr)) }
+func main() {
+	upgrade.Begin()
+	os.Exit(run(os.Args, os.Stdout, os.Stderr))
+}
 
 // run does what the arguments say, the first of which is the program's name,
 // and returns the exit status.
@@ -97,6 +102,7 @@ func fail(name string, stderr io.Writer, err error) int {
 	if status := daemon.ExitStatus(0); errors.As(err, &status) {
 		return int(status)
 	}
+	upgrade.GoBack(err)
 	fmt.Fprintln(stderr, name+": "+strings.ReplaceAll(err.Error(), "\n", "; "))
 	if errors.As(err, new(settingsError)) {
 		return exitSettings

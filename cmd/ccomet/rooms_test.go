@@ -18,6 +18,7 @@ var roomDirections = map[string][]string{
 	"logging":     {},
 	"metrics":     {},
 	"systemd":     {},
+	"upgrade":     {},
 	"settings":    {"daemon", "logging"},
 	"doctor":      {"adminclient", "settings"},
 	"configfile":  {"logging", "settings"},

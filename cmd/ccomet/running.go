@@ -26,13 +26,22 @@ type running struct {
 	giver     *daemon.Giver   // nil for none
 	drainTime time.Duration
 
-	stops, hangups chan os.Signal
+	pidfileName string
+	live        bool // it can be upgraded while it runs
+
+	stops, hangups, upgrades chan os.Signal
+
+	upgrading context.Context // done when an upgrade is to be given up
+	giveUp    context.CancelFunc
 }
 
 // catch has signals wait for the server from here on.
 func (r *running) catch() {
 	r.stops, r.hangups = make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(r.stops, unix.SIGTERM, unix.SIGINT)
+	r.upgrades = make(chan os.Signal, 1)
+	signal.Notify(r.upgrades, unix.SIGUSR2)
+	r.upgrading, r.giveUp = context.WithCancel(context.Background())
 	signal.Ignore(unix.SIGPIPE) // a reader of the log may end, and be started again
 	if !signal.Ignored(unix.SIGHUP) {
 		signal.Notify(r.hangups, unix.SIGHUP)
@@ -60,6 +69,10 @@ func (r *running) wait() error {
 			return r.over(serving, err)
 		case <-r.hangups:
 			r.reopenLog()
+		case <-r.upgrades:
+			if serving {
+				go r.upgrade()
+			}
 		case sig := <-r.stops:
 			if serving {
 				serving = false
@@ -77,6 +90,7 @@ func (r *running) wait() error {
 
 // drain begins to stop, where all can see it.
 func (r *running) drain() {
+	r.giveUp()
 	if r.pidfile != nil {
 		if err := r.pidfile.Stopping(); err != nil {
 			r.log.Warn().Err(err).Msg("a server that is started now will not wait for this one")

@@ -21,6 +21,7 @@ import (
 	"ccomet/cmd/ccomet/internal/metrics"
 	"ccomet/cmd/ccomet/internal/settings"
 	"ccomet/cmd/ccomet/internal/systemd"
+	"ccomet/cmd/ccomet/internal/upgrade"
 	"ccomet/comet"
 	"ccomet/demo"
 )
@@ -58,7 +59,8 @@ ccomet replace --front, --admin or --ccomet. The server tells it when it serves 
 that its loops still turn (NOTIFY_SOCKET, WATCHDOG_USEC).
 
 SIGTERM and SIGINT stop the server. Within --drain-time it closes its clients' connections, and they
-come back with their cursors. A second signal ends it at once. SIGHUP reopens the log file.`
+come back with their cursors. A second signal ends it at once. SIGHUP reopens the log file. SIGUSR2 has
+the program that is on the disk now go on with every connection, as "ccomet upgrade" does.`
 }
 
 // BeforeResolve reads the configuration file, whose name the command line or
@@ -119,6 +121,9 @@ func (c *serve) AfterApply(ctx *kong.Context) error {
 
 // Run serves until a signal comes.
 func (c *serve) Run(out io.Writer) (err error) {
+	if upgrade.Rehearses() {
+		return c.rehearse()
+	}
 	var pidfile *daemon.PIDFile
 	timeout := daemon.StopTimeout + time.Duration(c.DrainTime)
 	if c.Pidfile != "" { // first: the log may be that of a server that runs
@@ -127,16 +132,18 @@ func (c *serve) Run(out io.Writer) (err error) {
 		}
 		defer func() { err = errors.Join(err, pidfile.Remove()) }()
 	}
-	comet.AwaitState(c.State, timeout, func() {
-		fmt.Fprintf(out, "the server that has the state file %s is about to end: waiting for that\n", c.State)
-	})
+	if !upgrade.Succeeds() {
+		comet.AwaitState(c.State, timeout, func() {
+			fmt.Fprintf(out, "the server that has the state file %s is about to end: waiting for that\n", c.State)
+		})
+	}
 	output, err := logging.Open(c.LogOutput, c.LogRotateSize)
 	if err != nil {
 		return err
 	}
 	log, lines := logging.New(output, c.LogLevel, c.LogFormat)
 	defer lines.End()
-	if pidfile != nil && pidfile.Left != "" {
+	if pidfile != nil && pidfile.Left != "" && !upgrade.Succeeds() {
 		log.Warn().Str("pidfile", c.Pidfile).Str("process", pidfile.Left).Msg("the pidfile was left behind by a server that is gone")
 	}
 	if err := c.run(out, log, lines, pidfile); err != nil {
@@ -149,7 +156,7 @@ func (c *serve) Run(out io.Writer) (err error) {
 }
 
 func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pidfile *daemon.PIDFile) error {
-	r := &running{log: log, lines: lines, pidfile: pidfile, drainTime: time.Duration(c.DrainTime)}
+	r := &running{log: log, lines: lines, pidfile: pidfile, drainTime: time.Duration(c.DrainTime), pidfileName: c.Pidfile, live: c.LiveUpgrade}
 	r.catch()
 	if c.file != nil {
 		for _, p := range c.file.InOrder() {
@@ -169,7 +176,11 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	if err := c.takeSockets(); err != nil {
 		return err
 	}
-	srv, err := c.open(log)
+	from, err := upgrade.Handed()
+	if err != nil {
+		return err
+	}
+	srv, err := c.open(log, from)
 	if err != nil {
 		return err
 	}
@@ -183,8 +194,19 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	// beyond the loops' is for everything else, the collector included.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), srv.Loops()+1))
 	tellDescriptors(log, limit)
+	upgrade.Of(srv, versionName(), c.LiveUpgrade)
 	srv.Start()
-	if c.Demo {
+	failed := upgrade.Serves()
+	if upgrade.Succeeds() {
+		r.tellUpgraded(failed)
+	}
+	told, err := upgrade.Tell()
+	if err != nil {
+		log.Warn().Err(err).Msg("ccomet upgrade finds this server by its admin address alone")
+	} else {
+		defer told.Close()
+	}
+	if c.Demo && from == nil {
 		greet(out, srv.FrontAddrs())
 	}
 	if err := daemon.TellReady(); err != nil {
@@ -195,12 +217,12 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	return r.wait()
 }
 
-// open opens the server and its listening sockets.
-func (c *serve) open(log zerolog.Logger) (*comet.Server, error) {
+// open opens the server and its listening sockets, or has it go on for another one.
+func (c *serve) open(log zerolog.Logger, from *comet.HandedOver) (*comet.Server, error) {
 	cfg := c.ServerConfig(log)
-	cfg.Version, cfg.Sockets = versionName(), c.sockets
+	cfg.Version, cfg.Sockets, cfg.From = versionName(), c.sockets, from
 	figures := &metrics.Metrics{Version: versionName(), Revision: revision()}
-	cfg.Handlers = map[string]http.Handler{metrics.Path: figures.Handler()}
+	cfg.Handlers = map[string]http.Handler{metrics.Path: figures.Handler(), upgrade.Path: upgrade.Handler()}
 	if c.Pprof {
 		metrics.AddProfiles(cfg.Handlers)
 	}

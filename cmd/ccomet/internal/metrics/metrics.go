@@ -127,6 +127,10 @@ var (
 	metDesc        = metricDesc("limit_met_total", "How often a limit was met.", "limit")
 	buildDesc      = metricDesc("build_info", "1, with the build.", "version", "revision", "goversion")
 
+	upgradesDesc    = metricDesc("upgrades_total", "How often the server went on in another program.")
+	upgradeTimeDesc = metricDesc("upgrade_pause_seconds", "For how long nothing was served in the last upgrade; 0: there was none.")
+	upgradeHadDesc  = metricDesc("upgrade_connections", "How many connections the last upgrade handed over.")
+
 	stateTimeDesc    = metricDesc("state_written_timestamp_seconds", "When the state file was last written well; 0: never.")
 	stateTookDesc    = metricDesc("state_write_duration_seconds", "How long the last good write of the state file took; 0: there was none yet.")
 	stateSizeDesc    = metricDesc("state_size_bytes", "The size of the state file that this process has written last; 0: none yet.")
@@ -137,7 +141,7 @@ var (
 func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		connectionsDesc, subscribersDesc, opsDesc, closedDesc, turnDesc, slabRecordsDesc, slabCapacityDesc, slabMappedDesc, slabRecordDesc,
-		refusedDesc, cutDesc, walksDesc, onTheirWayDesc, drainingDesc, limitDesc, metDesc, buildDesc,
+		refusedDesc, cutDesc, walksDesc, onTheirWayDesc, drainingDesc, limitDesc, metDesc, buildDesc, upgradesDesc, upgradeTimeDesc, upgradeHadDesc,
 		stateTimeDesc, stateTookDesc, stateSizeDesc, stateFailureDesc,
 	} {
 		to <- desc
@@ -161,6 +165,10 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 	tell(walksDesc, gauge, float64(f.Walks))
 	tell(onTheirWayDesc, gauge, float64(f.OnTheirWay))
 	tell(drainingDesc, gauge, oneIf(f.Draining))
+	upgrades := m.Server.HandOvers()
+	tell(upgradesDesc, counter, float64(upgrades.Total))
+	tell(upgradeTimeDesc, gauge, upgrades.Pause.Seconds())
+	tell(upgradeHadDesc, gauge, float64(upgrades.Connections))
 	for _, l := range f.Limits {
 		if l.Value > 0 {
 			tell(limitDesc, gauge, float64(l.Value), l.Name)

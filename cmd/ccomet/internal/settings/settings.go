@@ -77,6 +77,7 @@ type Settings struct {
 	State         string  `placeholder:"FILE"`
 	StateInterval Seconds `default:"60" placeholder:"S"`
 	Loops         int     `default:"0" placeholder:"N"`
+	LiveUpgrade   bool    `default:"true" negatable:""`
 	Demo          bool
 	Pprof         bool
 	LogLevel      logging.Level  `default:"info" placeholder:"LEVEL"`
@@ -269,7 +270,7 @@ func (s *Settings) ServerConfig(log zerolog.Logger) comet.Config {
 		interval = -1 // and for never
 	}
 	return comet.Config{
-		Front: s.Front, Admin: s.Admin, CComet: s.CComet, Loops: s.Loops,
+		Front: s.Front, Admin: s.Admin, CComet: s.CComet, Loops: s.Loops, Inheritable: s.LiveUpgrade,
 		Auth: comet.Auth(s.Auth), Secret: []byte(s.Secret), CORSOrigins: s.CORSOrigin, AdminOrigins: s.AdminOrigin, AdminHosts: s.AdminHost,
 		FrontAllow: s.FrontAllow, FrontDeny: s.FrontDeny, AdminAllow: s.AdminAllow, AdminDeny: s.AdminDeny,
 		TrustedProxies: s.TrustedProxy, ProxyProtocol: s.ProxyProtocol,

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Manager is the service manager (systemd) that has started the process, and is
@@ -25,6 +27,13 @@ const (
 	Stopping = "STOPPING=1"
 	Alive    = "WATCHDOG=1"
 )
+
+// Reloading is told when the program on the disk is to go on; Serving follows.
+func Reloading() string {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // it cannot fail for a clock that is always there
+	return fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/1000)
+}
 
 // maxWatchdog bounds the microseconds of WATCHDOG_USEC: a Duration holds no more.
 const maxWatchdog = math.MaxInt64 / 1000

@@ -1,0 +1,133 @@
+// Package upgrade has the program that is on the disk now go on for a server that runs.
+package upgrade
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// How the program on the disk goes on for a server (SIGUSR2, "ccomet upgrade"):
+//
+//  1. The server starts it once, for a rehearsal: with its own arguments and the environment
+//     that it had, it reads the configuration that is there now. It says which layout its
+//     records have, or what is wrong.
+//  2. The server parks (comet.Server.Park), and writes itself down, into a file in memory.
+//  3. The rehearsal makes a server of that, in a copy of the records, and says that it could.
+//  4. The server executes the program, in its own process: whoever has started it, a service
+//     manager or a container, sees the same one. The sockets stay open, and what comes
+//     meanwhile waits in the kernel.
+//
+// Up to the last step a failure of any kind has the server go on as if nothing had been. A
+// program that was executed and cannot go on after all executes the old one, from the file
+// that it was started from, which has been kept open.
+
+// roleVariable tells a program what it is started for: a role, and what goes with it.
+const roleVariable = "CCOMET_UPGRADE"
+
+// readyVariable is of one that starts a daemon: it is told once.
+const readyVariable = "CCOMET_READY_FD"
+
+type role string
+
+const (
+	first     role = ""          // it is no server's successor
+	begins    role = "begins"    // it executes itself for a rehearsal, so that no descriptor of the server is left
+	rehearsal role = "rehearsal" // see above
+	successor role = "successor" // it goes on: descriptors of the file and of the old program, attempts
+	back      role = "back"      // it is the old program again: the same, and why
+)
+
+// process is how this one was started, as Begin has found it.
+var process struct {
+	path        string   // of the program's file, which may be another one by now
+	args        []string // with the program's name
+	environment []string // that it was started with, but for what is told once
+	role        role
+	file        int // what is handed over
+	old         int // the program that was there before
+	attempts    int // upgrades that this server, or those before it, were asked for
+	reason      string
+	serves      bool // it has gone on
+}
+
+// Begin must be called first of all. A program that is to rehearse executes itself once
+// more in it.
+func Begin() {
+	process.args = os.Args
+	if path, err := exec.LookPath(os.Args[0]); err == nil {
+		process.path, _ = filepath.Abs(path) // fails only where there is no directory
+	}
+	text := os.Getenv(roleVariable)
+	_ = os.Unsetenv(roleVariable) // fails for no name that is written here
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, readyVariable+"=") {
+			process.environment = append(process.environment, v)
+		}
+	}
+	begin, rest, _ := strings.Cut(text, ":")
+	process.role = role(begin)
+	switch process.role {
+	case begins:
+		err := unix.CloseRange(controlFD+1, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+		if err == nil {
+			err = syscall.Exec(process.path, process.args, append(process.environment, roleVariable+"="+string(rehearsal)))
+		}
+		fmt.Fprintf(os.Stderr, "executing %s: %v\n", process.path, err)
+		os.Exit(1)
+	case rehearsal:
+		unix.CloseOnExec(controlFD)
+		if os.Getenv("LISTEN_PID") != "" { // the sockets are the server's to have
+			_ = os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
+		}
+	case successor, back:
+		fields := strings.SplitN(rest, ":", 4)
+		for i, to := range []*int{&process.file, &process.old, &process.attempts} {
+			if i < len(fields) {
+				*to, _ = strconv.Atoi(fields[i]) // this program has written it
+			}
+		}
+		unix.CloseOnExec(process.file)
+		unix.CloseOnExec(process.old)
+		if process.role == back {
+			process.reason = fields[len(fields)-1]
+			name := append([]byte(filepath.Base(os.Args[0])), 0) // else it would be a number's
+			_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name[0])), 0, 0, 0)
+		}
+	default:
+		process.role = first
+	}
+}
+
+// Rehearses says whether the program is to rehearse (Rehearse).
+func Rehearses() bool { return process.role == rehearsal }
+
+// Succeeds says whether the program goes on for a server that ran in this process.
+func Succeeds() bool { return process.role == successor || process.role == back }
+
+// execute has this process go on in another program. It returns only on an error.
+func execute(path string, state string) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// A signal that comes before the program is ready for it waits. The default would end it.
+	var block, before unix.Sigset_t
+	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGUSR2} {
+		block.Val[(sig-1)/64] |= 1 << ((sig - 1) % 64)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &block, &before); err != nil {
+		return fmt.Errorf("blocking signals: %w", err)
+	}
+	err := syscall.Exec(path, process.args, append(slices.Clip(process.environment), roleVariable+"="+state))
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) // as it was
+	return fmt.Errorf("executing %s: %w", path, err)
+}

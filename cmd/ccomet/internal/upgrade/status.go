@@ -1,0 +1,174 @@
+package upgrade
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/comet"
+)
+
+// Path is where the admin side tells how upgrades go.
+const Path = "/upgrade"
+
+// Status is how upgrades go, as Path tells it, and a socket whose name follows from the
+// process's number.
+type Status struct {
+	PID         int     `json:"pid"`
+	Version     string  `json:"version"`
+	Live        bool    `json:"live"`      // the server can be upgraded
+	Upgrading   bool    `json:"upgrading"` // an upgrade is under way
+	Attempts    int     `json:"attempts"`  // that have ended, in one way or the other
+	Upgrades    int64   `json:"upgrades"`  // that have gone well
+	Error       string  `json:"error"`     // why the last attempt has not gone well
+	From        string  `json:"from"`      // of the last upgrade: the version before
+	Connections int64   `json:"connections"`
+	Pause       float64 `json:"pause_seconds"`
+}
+
+// state is what this process tells. Any goroutine may use it.
+type state struct {
+	mu  sync.Mutex
+	now Status
+	srv *comet.Server
+}
+
+var status state
+
+// Of readies what is told of a server, which is to start.
+func Of(srv *comet.Server, version string, live bool) {
+	status.mu.Lock()
+	defer status.mu.Unlock()
+	status.srv = srv
+	status.now = Status{PID: os.Getpid(), Version: version, Live: live, Attempts: process.attempts, Error: process.reason}
+	if Succeeds() {
+		status.now.Attempts++
+	}
+}
+
+// Tell begins to tell it at the socket. The server has started.
+func Tell() (io.Closer, error) {
+	ln, err := net.ListenUnix("unix", address(os.Getpid()))
+	if err != nil {
+		return nil, fmt.Errorf("telling how upgrades go: %w", err)
+	}
+	go serve(ln)
+	return ln, nil
+}
+
+// address is the socket's, which has no file, and is known in one network namespace.
+func address(pid int) *net.UnixAddr {
+	return &net.UnixAddr{Name: fmt.Sprintf("@ccomet-upgrade-%d", pid), Net: "unix"}
+}
+
+func serve(ln *net.UnixListener) {
+	for {
+		conn, err := ln.AcceptUnix()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		} else if err != nil {
+			time.Sleep(time.Second / 10) // for want of descriptors
+			continue
+		}
+		_ = conn.SetDeadline(time.Now().Add(time.Second))
+		_ = json.NewEncoder(conn).Encode(status.get()) // who has gone asks again
+		conn.Close()
+	}
+}
+
+func (s *state) get() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now
+	if s.srv != nil {
+		h := s.srv.HandOvers()
+		now.Upgrades, now.From, now.Connections, now.Pause = h.Total, h.From, h.Connections, h.Pause.Seconds()
+	}
+	return now
+}
+
+func (s *state) attempts() int { return s.get().Attempts }
+
+// Begun notes that an upgrade is under way; false: one is already.
+func Begun() bool {
+	status.mu.Lock()
+	defer status.mu.Unlock()
+	if status.now.Upgrading {
+		return false
+	}
+	status.now.Upgrading = true
+	return true
+}
+
+// Failed notes that it has come to nothing.
+func Failed(why error) {
+	status.mu.Lock()
+	defer status.mu.Unlock()
+	status.now.Upgrading, status.now.Error = false, why.Error()
+	status.now.Attempts++
+}
+
+// Handler serves Path.
+func Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		_ = json.NewEncoder(w).Encode(status.get()) // into memory
+	})
+}
+
+// Ask asks the process of a number for its status.
+func Ask(pid int) (Status, error) {
+	var s Status
+	conn, err := net.DialUnix("unix", nil, address(pid))
+	if err != nil {
+		return s, fmt.Errorf("process %d does not tell how upgrades go: %w", pid, err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if err := json.NewDecoder(conn).Decode(&s); err != nil {
+		return s, fmt.Errorf("process %d does not tell how upgrades go: %w", pid, err)
+	}
+	return s, nil
+}
+
+// Upgrade has a server upgraded that ask tells of, and returns how that went.
+func Upgrade(ask func() (Status, error), timeout time.Duration) (before, after Status, err error) {
+	if before, err = ask(); err != nil {
+		return before, after, err
+	}
+	switch {
+	case !before.Live:
+		return before, after, errors.New("the server cannot be upgraded while it runs: it was started with --no-live-upgrade")
+	case before.Upgrading:
+		return before, after, errors.New("an upgrade is under way already")
+	}
+	if err := unix.Kill(before.PID, unix.SIGUSR2); err != nil {
+		return before, after, fmt.Errorf("telling process %d: %w", before.PID, err)
+	}
+	for until := time.Now().Add(timeout); ; time.Sleep(glance) {
+		// Between the two programs nobody answers.
+		if after, err = ask(); err == nil && after.Attempts != before.Attempts {
+			if after.Error != "" {
+				return before, after, errors.New(after.Error)
+			}
+			return before, after, nil
+		}
+		if gone := unix.Kill(before.PID, 0); errors.Is(gone, unix.ESRCH) {
+			return before, after, fmt.Errorf("process %d has ended", before.PID)
+		}
+		if time.Now().After(until) {
+			return before, after, fmt.Errorf("no answer within %v: the log says how it went on", timeout)
+		}
+	}
+}
+
+// glance is how long nobody asks how an upgrade goes.
+const glance = 20 * time.Millisecond

@@ -1,0 +1,421 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/cmd/ccomet/internal/upgrade"
+)
+
+var upgrades = flag.Int("upgrades", 6, "how often the server is upgraded under load")
+
+// versions are the program twice, as two releases of one layout, and once with another
+// layout.
+var versions = sync.OnceValues(func() (list [3]string, err error) {
+	dir := filepath.Dir(program)
+	for i, ldflags := range []string{"-X main.release=v1.0.1", "-X main.release=v1.0.2", "-X main.release=v2.0.0 -X ccomet/comet.layoutVersion=other"} {
+		list[i] = filepath.Join(dir, fmt.Sprintf("version%d", i))
+		args := []string{"build", "-buildvcs=false", "-ldflags", ldflags, "-o", list[i]}
+		if raceDetected() {
+			args = append(args, "-race")
+		}
+		if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
+			return list, fmt.Errorf("building the program: %w\n%s", err, out)
+		}
+	}
+	return list, nil
+})
+
+// replaceable is a server whose program lies where another one can take its place.
+type replaceable struct {
+	*process
+	path     string
+	versions [3]string
+}
+
+func install(t *testing.T, args ...string) *replaceable {
+	t.Helper()
+	list, err := versions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &replaceable{path: filepath.Join(t.TempDir(), "ccomet"), versions: list}
+	i.put(t, list[0])
+	cmd := command(nil, append([]string{"serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--loops", "2"}, args...)...)
+	cmd.Path, cmd.Args[0] = i.path, i.path
+	i.process = serving(t, cmd)
+	return i
+}
+
+// put has a file take the place of the program.
+func (i *replaceable) put(t *testing.T, from string) {
+	t.Helper()
+	program, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.write(t, program)
+}
+
+func (i *replaceable) write(t *testing.T, program []byte) {
+	t.Helper()
+	if err := os.WriteFile(i.path+".new", program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(i.path+".new", i.path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// upgrade runs "ccomet upgrade", and returns what it says.
+func (i *replaceable) upgrade() (said string, err error) {
+	out, err := command(nil, "upgrade", "--admin", i.admin, "--timeout", "180").CombinedOutput()
+	return string(out), err
+}
+
+// status asks how upgrades go.
+func (i *replaceable) status() (s upgrade.Status) {
+	i.t.Helper()
+	if err := json.Unmarshal([]byte(get(i.t, i.admin, upgrade.Path).body), &s); err != nil {
+		i.t.Fatal(err)
+	}
+	return s
+}
+
+// listener is a client that must not be disconnected, and must see every message once.
+type listener struct {
+	t     *testing.T
+	conn  net.Conn
+	path  string
+	next  map[string]int
+	heard atomic.Int64
+	ends  *atomic.Bool
+}
+
+var dataSeq = regexp.MustCompile(`"type":"data","cname":"(c[0-9])","seq":([0-9]+)`)
+
+// listen waits by a path, and by polls again and again.
+func listen(t *testing.T, address, path string, ends *atomic.Bool) *listener {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	l := &listener{t: t, conn: conn, path: path, next: map[string]int{}, ends: ends}
+	l.ask()
+	go l.run()
+	return l
+}
+
+func (l *listener) ask() {
+	path := l.path
+	if seq := l.next["c0"]; strings.HasPrefix(path, "/poll") {
+		path += fmt.Sprintf("&seq=%d", max(seq, 1))
+	}
+	fmt.Fprintf(l.conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path)
+}
+
+func (l *listener) run() {
+	for in := bufio.NewReader(l.conn); ; {
+		line, err := in.ReadString('\n')
+		if strings.HasPrefix(l.path, "/ws") && err == nil {
+			err = l.readFrames(in)
+		}
+		if err != nil {
+			if !l.ends.Load() {
+				l.t.Errorf("%s: disconnected: %v", l.path, err)
+			}
+			return
+		}
+		if l.take(line) && strings.HasPrefix(l.path, "/poll") {
+			l.ask()
+		}
+	}
+}
+
+// readFrames takes the messages of a WebSocket, until it ends.
+func (l *listener) readFrames(in *bufio.Reader) error {
+	for line := ""; line != "\r\n"; {
+		var err error
+		if line, err = in.ReadString('\n'); err != nil {
+			return err
+		}
+	}
+	for {
+		var head [2]byte
+		if _, err := io.ReadFull(in, head[:]); err != nil {
+			return err
+		}
+		n := int(head[1])
+		if n == 126 {
+			if _, err := io.ReadFull(in, head[:]); err != nil {
+				return err
+			}
+			n = int(head[0])<<8 | int(head[1])
+		}
+		payload := make([]byte, n)
+		if _, err := io.ReadFull(in, payload); err != nil {
+			return err
+		}
+		l.take(string(payload))
+	}
+}
+
+// take checks the messages that a line has, and says whether it has some.
+func (l *listener) take(line string) bool {
+	found := dataSeq.FindAllStringSubmatch(line, -1)
+	for _, m := range found {
+		seq, _ := strconv.Atoi(m[2])
+		if want := l.next[m[1]]; want != 0 && seq != want {
+			l.t.Errorf("%s: number %d of %s, want %d", l.path, seq, m[1], want)
+		}
+		l.next[m[1]] = seq + 1
+		l.heard.Add(1)
+	}
+	return len(found) > 0
+}
+
+// TestUpgradeUnderLoad: the server goes on in one version and another, in turn. Clients of
+// all transports notice nothing, publishers are answered, and nothing is left behind.
+func TestUpgradeUnderLoad(t *testing.T) {
+	s := install(t, "--channel-buffer-size", "2000", "--channel-timeout", "600", "--pidfile", filepath.Join(t.TempDir(), "pid"))
+	var ends atomic.Bool
+	var clients []*listener
+	for range 6 {
+		for _, path := range []string{"/stream?cname=c0", "/sse?cname=c1", "/poll?cname=c0", "/stream?cname=c0&cname=c1&cname=c2", "/ws?cname=c1&cname=c2"} {
+			clients = append(clients, listen(t, s.front, path, &ends))
+		}
+	}
+	var published [3]atomic.Int64
+	var all sync.WaitGroup
+	for n := range published {
+		all.Go(func() {
+			client := &http.Client{Timeout: hangTimeout}
+			for !ends.Load() {
+				resp, err := client.Get(fmt.Sprintf("http://%s/push?cname=c%d&content=hello", s.admin, n))
+				if err != nil || resp.StatusCode != 200 {
+					t.Errorf("a publisher is answered %v, %v", resp, err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				published[n].Add(1)
+				time.Sleep(2 * time.Millisecond)
+			}
+		})
+	}
+	var fds []int
+	for n := range *upgrades {
+		s.put(t, s.versions[(n+1)%2])
+		said, err := s.upgrade()
+		if want := fmt.Sprintf("to v1.0.%d:", 2-n%2); err != nil || !strings.Contains(said, want) {
+			t.Fatalf("%v: said %q, want %q\n%s", err, said, want, s.logged())
+		}
+		fds = append(fds, openFiles(t, s.cmd.Process.Pid))
+		for _, c := range clients {
+			before := c.heard.Load()
+			waited(t, "every client hears on", func() bool { return c.heard.Load() > before })
+		}
+	}
+	ends.Store(true)
+	all.Wait()
+	if slices.Max(fds)-slices.Min(fds) > 4 { // of those that ask
+		t.Errorf("descriptors after each upgrade: %v", fds)
+	}
+	if st := s.status(); st.PID != s.cmd.Process.Pid || st.Upgrades != int64(*upgrades) || st.Error != "" {
+		t.Errorf("status %+v", st)
+	}
+	for n := range published {
+		if next := get(t, s.admin, fmt.Sprintf("/explain?cname=c%d", n)).body; !strings.Contains(next, fmt.Sprintf(`"next": %d,`, published[n].Load()+1)) {
+			t.Errorf("%d messages were published to channel %d: %s", published[n].Load(), n, next)
+		}
+	}
+	s.stop(syscall.SIGTERM)
+}
+
+// openFiles counts a process's descriptors.
+func openFiles(t *testing.T, pid int) int {
+	t.Helper()
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// waited waits for something that must happen.
+func waited(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(hangTimeout); !happened(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(what)
+		}
+	}
+}
+
+// TestUpgradeRefused: whatever the new program does before it goes on, the server does so
+// itself, says why, and can be upgraded after all.
+func TestUpgradeRefused(t *testing.T) {
+	t.Parallel()
+	conf := filepath.Join(t.TempDir(), "ccomet.toml")
+	settings := func(text string) {
+		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settings("")
+	s := install(t, "--config", conf)
+	var ends atomic.Bool
+	client := listen(t, s.front, "/stream?cname=c0&seq=1", &ends)
+	defer ends.Store(true)
+	real := "exec " + s.versions[1] + ` "$@"`
+	for _, c := range []struct{ name, script, conf, want string }{
+		{"ends", "exit 3", "", "exit status 3"},
+		{"says why", "echo no luck >&2; exit 1", "", "no luck"},
+		{"is killed", "kill -9 $$", "", "signal: killed"},
+		{"says nonsense", "printf nonsense >&3; sleep 600", "", "not understood"},
+		{"is no program", "", "", "exec format error"},
+		{"finds mistakes", real, "polling-timeout = 0\n", "polling-timeout"},
+		{"has another layout", "exec " + s.versions[2] + ` "$@"`, "", "another layout"},
+		{"would have more loops", "exec " + s.versions[1] + ` "$@" --loops 3`, "", "loops would be 3"},
+		{"would have another secret", real, "secret = \"other\"\n", "the secret would be another"},
+		{"would have another state", real, "state = \"" + conf + ".state\"\n", "state file would be"},
+		{"would have another pid file", real, "pidfile = \"" + conf + ".pid\"\n", "pidfile would be"},
+		{"cannot listen", real, "ccomet = [\"192.0.2.1:1\"]\n", "cannot assign requested address"},
+		{"dies when it has been handed the server", `case "$CCOMET_UPGRADE" in rehearsal) (exec 4<&3; sleep 600)& esac; ` + `printf '{"Version":"x","Layout":"` + layoutOf(t, s) + `"}' >&3; exit 4`, "", "exit status 4"},
+	} {
+		settings(c.conf)
+		script := c.script
+		if script != "" {
+			script = "#!/bin/sh\n" + script + "\n"
+		}
+		s.write(t, []byte(script))
+		said, err := s.upgrade()
+		if err == nil || !strings.Contains(said, "not upgraded") || !strings.Contains(said, c.want) {
+			t.Errorf("a program that %s: %v, said %q, want %q", c.name, err, said, c.want)
+		}
+		before := client.heard.Load()
+		s.push("c0", "on")
+		waited(t, "the client hears on", func() bool { return client.heard.Load() > before })
+	}
+	settings("polling-timeout = 20\n")
+	s.put(t, s.versions[1])
+	if said, err := s.upgrade(); err != nil {
+		t.Errorf("after all: %v: %s", err, said)
+	}
+	before := client.heard.Load()
+	s.push("c0", "on")
+	waited(t, "the client hears on", func() bool { return client.heard.Load() > before })
+	if !strings.Contains(s.logged(), `"polling-timeout":20`) {
+		t.Error("a setting that has changed does not hold")
+	}
+}
+
+// layoutOf is the layout of the records of the versions.
+func layoutOf(t *testing.T, s *replaceable) string {
+	t.Helper()
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, its := os.NewFile(uintptr(ends[0]), "mine"), os.NewFile(uintptr(ends[1]), "its")
+	defer mine.Close()
+	cmd := command([]string{"CCOMET_UPGRADE=rehearsal"}, "serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+	cmd.ExtraFiles = []*os.File{its}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	its.Close()
+	var said struct{ Layout string }
+	if err := json.NewDecoder(mine).Decode(&said); err != nil || said.Layout == "" {
+		t.Fatal(said, err)
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	return said.Layout
+}
+
+// TestUpgradeWayBack: a program that has rehearsed well, and then cannot go on after all, has
+// the old one go on, with every connection.
+func TestUpgradeWayBack(t *testing.T) {
+	t.Parallel()
+	s := install(t)
+	var ends atomic.Bool
+	client := listen(t, s.front, "/stream?cname=c0&seq=1", &ends)
+	defer ends.Store(true)
+	s.push("c0", "first")
+	waited(t, "the client hears", func() bool { return client.heard.Load() > 0 })
+	s.write(t, []byte("#!/bin/sh\ncase \"$CCOMET_UPGRADE\" in\nsuccessor*) exec "+s.versions[2]+" \"$@\" ;;\n*) exec "+s.versions[1]+" \"$@\" ;;\nesac\n"))
+	said, err := s.upgrade()
+	if err == nil || !strings.Contains(said, "another layout") {
+		t.Errorf("%v: said %q\n%s", err, said, s.logged())
+	}
+	if st := s.status(); st.Version != "v1.0.1" || st.Attempts != 1 {
+		t.Errorf("status %+v", st)
+	}
+	before := client.heard.Load()
+	s.push("c0", "second")
+	waited(t, "the client hears on", func() bool { return client.heard.Load() > before })
+	if name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", s.cmd.Process.Pid)); err != nil || strings.TrimSpace(string(name)) == "5" {
+		t.Errorf("the process is called %q, %v", name, err)
+	}
+}
+
+// TestUpgradeLost: a program that is killed when it has taken the place of the old one takes
+// its connections with it, and clients see that.
+func TestUpgradeLost(t *testing.T) {
+	t.Parallel()
+	s := install(t)
+	conn, err := net.Dial("tcp", s.front)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET /stream?cname=c0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	s.write(t, []byte("#!/bin/sh\ncase \"$CCOMET_UPGRADE\" in\nsuccessor*) kill -9 $$ ;;\n*) exec "+s.versions[1]+" \"$@\" ;;\nesac\n"))
+	if said, err := s.upgrade(); err == nil {
+		t.Errorf("said %q", said)
+	}
+	if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, unix.ECONNRESET) {
+		t.Error(err)
+	}
+	if err := s.wait(); err == nil {
+		t.Error("the server that was killed has ended well")
+	}
+}
+
+// TestUpgradeOff: a server that was started without it cannot be upgraded, and says so.
+func TestUpgradeOff(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "--no-live-upgrade")
+	out, err := command(nil, "upgrade", "--admin", p.admin).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "--no-live-upgrade") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if err := p.cmd.Process.Signal(unix.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	waited(t, "the log says so", func() bool { return strings.Contains(p.logged(), "not upgraded") })
+	p.stop(syscall.SIGTERM)
+}
