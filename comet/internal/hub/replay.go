@@ -117,14 +117,13 @@ func firstOf(m *mail.Mail) int32 {
 // writeReplay writes a batch that has what the home's answer says, from its start.
 func (h *Hub) writeReplay(i uint32, b *frame.Batch, m *mail.Mail) {
 	sub := h.Subs.At(i)
-	start := m.Seq - int32(len(b.Ends))
-	sub.Cursor = start
+	sub.Cursor = m.Seq - int32(len(b.Ends))
 	h.ReplayLeft -= len(b.Buf)
-	h.writeBatch(i, sub, b, -1)
-	h.Tally.Replayed += uint64(sub.Cursor - start)
+	messages := h.writeBatch(i, sub, b, -1)
+	h.Tally.Replayed += uint64(messages)
 	switch {
 	case sub.Has(SubBehind):
-		sub.Cursor = m.Number(sub.Cursor - start) // there may be a gap in what it has not got
+		sub.Cursor = m.Number(int32(messages)) // there may be a gap in what it has not got
 	case m.Flag&mail.FlagMore != 0 && h.loop.Alive(m.Conn):
 		h.fallBehind(sub)
 		h.queueReplay(i, m.Conn)

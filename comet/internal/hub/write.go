@@ -18,25 +18,30 @@ func (h *Hub) writeOwn(p *pump, i uint32, from int) {
 
 // writeBatch writes a batch to a subscriber from message index from on (-1:
 // from the very beginning, head included), of which the first is the one its
-// cursor names.
-func (h *Hub) writeBatch(i uint32, sub *Subscriber, b *frame.Batch, from int) {
+// cursor names. It returns how many messages are written, or held to be. The
+// subscription has ended if the last of them is a close.
+func (h *Hub) writeBatch(i uint32, sub *Subscriber, b *frame.Batch, from int) (messages int) {
 	start := b.Start(from)
 	n, err := h.Sockets().write(sub, b.Buf[start:])
 	switch {
 	case err != nil: // the loop reports it to Closed
+		return 0
 	case start+n < len(b.Buf):
-		h.wroteShort(sub, b, from, start+n)
-	default:
-		sub.Cursor += int32(len(b.Ends) - max(from, 0))
-		h.noteTold(sub, b, len(b.Ends))
-		if b.Closes {
-			h.endOne(i, h.loop.ConnAt(sub.Conn), record.EpochClosed)
-		}
+		return h.wroteShort(i, sub, b, from, start+n)
 	}
+	messages = len(b.Ends) - max(from, 0)
+	sub.Cursor += int32(messages)
+	h.noteTold(sub, b, len(b.Ends))
+	if b.Closes {
+		h.endOne(i, h.loop.ConnAt(sub.Conn), record.EpochClosed)
+	}
+	return messages
 }
 
-// wroteShort leaves a subscriber behind whose write got as far as pos.
-func (h *Hub) wroteShort(sub *Subscriber, b *frame.Batch, from, pos int) {
+// wroteShort leaves a subscriber behind whose write got as far as pos, unless what is held
+// of the batch ends its subscription, and its connection goes on: the client knows when it
+// has read that, and what it asks for next must find the channel left.
+func (h *Hub) wroteShort(i uint32, sub *Subscriber, b *frame.Batch, from, pos int) (messages int) {
 	c := h.loop.ConnAt(sub.Conn)
 	h.fallBehind(sub)
 	if h.loop.Blocked(c) {
@@ -45,14 +50,19 @@ func (h *Hub) wroteShort(sub *Subscriber, b *frame.Batch, from, pos int) {
 			_ = h.loop.Write(c, b.Buf[:b.Head])
 			h.noteTold(sub, b, 0)
 		}
-		return
+		return 0
 	}
 	framed, at, through := b.Rest(pos, h.LastHeldFrame)
-	sub.Cursor += int32(through - max(from, 0))
+	messages = through - max(from, 0)
+	sub.Cursor += int32(messages)
 	h.noteTold(sub, b, through)
 	h.LastHeldFrame = framed
 	h.loop.Hold(c, framed, at)
 	h.loop.SetTimer(c, h.loop.WriteTime(c))
+	if b.Closes && through == len(b.Ends) && (sub.socket() || !h.endsWith(i)) {
+		h.endOne(i, c, record.EpochClosed)
+	}
+	return messages
 }
 
 // noteTold notes that a subscriber has been sent its channel's epoch, if so many messages
