@@ -63,8 +63,7 @@ type Config struct {
 	Inheritable bool
 	// From is a server of another program that this one goes on for. Default none.
 	From *HandedOver
-	// Loops is the number of event loops. Default one a CPU, at most MaxLoops: where there
-	// is little to do, those that sleep are not woken for what others can do as well.
+	// Loops is the number of event loops, 1 to MaxLoops. Default DefaultLoops of GOMAXPROCS.
 	Loops int
 
 	// Auth says which clients may subscribe. Default AuthNone.
@@ -238,6 +237,12 @@ func orDefault[T int | time.Duration](v *T, value T) {
 	}
 }
 
+// DefaultLoops is how many event loops suit so many CPUs: one for two of them, 1 to MaxLoops.
+// What one loop has for another costs both a wake-up, which is more than what is to be done
+// where one client is told at a time; and as much as a loop takes, the kernel's network, the
+// publishers and a proxy take beside it.
+func DefaultLoops(cpus int) int { return min(max(cpus/2, 1), record.MaxLoops) }
+
 // fill sets the defaults and refuses what makes no sense.
 func (c *Config) fill() error {
 	if len(c.Front) == 0 {
@@ -246,7 +251,7 @@ func (c *Config) fill() error {
 	if len(c.Admin) == 0 {
 		c.Admin = []string{"127.0.0.1:8000"}
 	}
-	orDefault(&c.Loops, min(runtime.GOMAXPROCS(0), record.MaxLoops))
+	orDefault(&c.Loops, DefaultLoops(runtime.GOMAXPROCS(0)))
 	orDefault(&c.ChannelBufferSize, 100)
 	orDefault(&c.ChannelBufferBytes, 1<<20)
 	orDefault(&c.MaxHistoryBytes, 1<<30)

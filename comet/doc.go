@@ -27,8 +27,6 @@
 //
 //   - A turn is one round of a loop: it handles what the sockets have brought, then
 //     the mail, and delivers at its end. What takes long goes on in the next turn.
-//   - A lent turn is one that another loop takes for a loop that sleeps, when it has mail
-//     for it. Waking it would take longer than what there is to do.
 //   - The home of a channel is the loop whose broker owns it, by a hash of the name.
 //   - Mail is a record of 64 bytes from one actor to another. It arrives in order.
 //   - A cursor is the number of the message that a subscriber wants next. It is all

@@ -54,8 +54,6 @@ type parking struct{ at atomic.Pointer[standstill] }
 func (s *shard) standStill() bool {
 	p := s.srv.parking.at.Load()
 	switch {
-	case s.loop.Lent():
-		return p != nil || s.holding // the goroutine is another loop's: this one's takes the next turn
 	case p == nil && s.holding:
 		s.hold(false) // it came to nothing
 		return true

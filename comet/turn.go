@@ -34,10 +34,8 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	more := s.hub.PumpSome()
 	s.web.FlushPipelines() // publishers hear of it: most messages have reached their subscribers
 	if more {
-		s.Flush()           // what concerns other loops does not wait for many writes either
-		if !s.loop.Lent() { // else this loop's goroutine is woken for it
-			s.hub.PumpRest()
-		}
+		s.Flush() // what concerns other loops does not wait for many writes either
+		s.hub.PumpRest()
 	}
 	s.web.FlushSockets() // what they ask next: questions and messages to channels' homes, by mail
 	s.web.Presence.Flush()

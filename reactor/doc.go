@@ -1,6 +1,5 @@
 // Package reactor is an event loop over raw Linux sockets: epoll, timers and
-// wake-ups, on one goroutine a loop at a time, without a lock on what it has. It has never
-// heard of HTTP.
+// wake-ups, on one goroutine a loop, without a lock. It has never heard of HTTP.
 //
 // The types to know:
 //
@@ -21,10 +20,8 @@
 //
 // Caveats:
 //
-//   - A loop belongs to the goroutine that turns it. Only Wake, WakeOrTurn, Stop, Stats
-//     and Mailbox.Post may be called from others. With WakeOrTurn, that goroutine is
-//     now and then another loop's, while its own sleeps: a Handler must not depend on
-//     which it is.
+//   - A loop belongs to the goroutine that turns it. Only Wake, Stop, Stats and
+//     Mailbox.Post may be called from others.
 //   - Nothing is called back from inside the handler's own calls, and nothing
 //     is freed before the turn has ended.
 //   - Whoever stops consuming input must Pause: unconsumed input is bounded by

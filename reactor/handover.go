@@ -200,7 +200,6 @@ func resumeTally(l *Loop, t *Figures) {
 	l.stats.accepted.Store(s.Accepted)
 	l.stats.refused.Store(s.Refused)
 	l.stats.turns.Store(s.Turns)
-	l.stats.lent.Store(s.Lent)
 	l.stats.writes.Store(s.Writes)
 }
 

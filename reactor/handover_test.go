@@ -235,7 +235,6 @@ var handedOver = map[string]string{
 	"reserve": "new", "reserveSpent": "new", "signals": "none: Notify is called anew", "cancels": "none: Notify is called anew",
 	"finishing": "no: the listeners are open", "holding": "no", "untouched": "yes", "released": "no", "arena": "State", "acceptFlags": "cfg", "sleep": "new",
 	"stats": "State.Tally", "writes": "none: TurnEnded was called", "tally": "State.Tally",
-	"owner": "whoever resumes it has it", "until": "set when it sleeps", "lent": "no",
 	"asleep": "no", "woken": "yes", "wakers": "none", "stopped": "no",
 }
 

@@ -21,8 +21,8 @@ const (
 )
 
 // Loop is an epoll event loop: one goroutine with its own descriptors, records,
-// timers and buffers, and no lock on any of them. See Handler for what it tells, Conn for
-// what can be done. Of its methods only Wake, WakeOrTurn, Stop and Stats may be called from
+// timers and buffers, and no lock. See Handler for what it tells, Conn for what
+// can be done. Of its methods only Wake, Stop and Stats may be called from
 // other goroutines.
 type Loop struct {
 	cfg     Config
@@ -48,7 +48,6 @@ type Loop struct {
 	writes     int64   // not yet in stats
 	tally      Figures // for the loop's goroutine alone: see Figures
 
-	lending
 	waking // at the end: other goroutines write it
 }
 
@@ -61,7 +60,7 @@ type waking struct {
 }
 
 type counters struct {
-	open, held, accepted, refused, turns, lent, writes atomic.Int64
+	open, held, accepted, refused, turns, writes atomic.Int64
 }
 
 // Stats are a loop's figures. Open and Held are as of now, the rest since the
@@ -72,7 +71,6 @@ type Stats struct {
 	Accepted int64
 	Refused  int64 // connections refused when they came: by Admit, or for want of descriptors, records or memory
 	Turns    int64
-	Lent     int64 // turns that other loops took (WakeOrTurn)
 	Writes   int64 // write calls to connections, as of the end of the last turn
 }
 
@@ -97,7 +95,6 @@ func newLoop(h Handler, cfg Config) *Loop {
 	cfg.fill()
 	l := &Loop{cfg: cfg, handler: h, in: make([]byte, inputSize), sleep: -1}
 	l.held, l.reserve = make([]held, 1), -1
-	l.owner.Lock() // the goroutine that opens the loop has it, until it turns
 	l.now = cfg.Clock()
 	l.start = l.now
 	l.wheel = NewWheel(0, func(i uint32) *Timer { return &l.conns.At(i).timer })
@@ -120,7 +117,7 @@ func (l *Loop) Indexes() uint32 { return l.conns.Used() }
 // Stats may be called from any goroutine.
 func (l *Loop) Stats() Stats {
 	s := &l.stats
-	return Stats{Open: s.open.Load(), Held: s.held.Load(), Accepted: s.accepted.Load(), Refused: s.refused.Load(), Turns: s.turns.Load(), Lent: s.lent.Load(), Writes: s.writes.Load()}
+	return Stats{Open: s.open.Load(), Held: s.held.Load(), Accepted: s.accepted.Load(), Refused: s.refused.Load(), Turns: s.turns.Load(), Writes: s.writes.Load()}
 }
 
 // Run turns until Stop is called, then closes the loop and everything in it.
@@ -170,7 +167,7 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	if l.stats.turns.Load() > 0 {
 		l.tally.TurnTimes.add(began.Sub(l.now))
 	}
-	events, err := l.wait(l.waitTime(timeout, began), began)
+	events, err := l.wait(l.waitTime(timeout, began))
 	if err != nil {
 		return err
 	}
@@ -228,25 +225,13 @@ func (l *Loop) waitTime(timeout time.Duration, now time.Time) time.Duration {
 }
 
 // wait sleeps without missing a Wake: one that comes before asleep is set is
-// seen in woken, one that comes after writes the eventfd, or takes the loop (lend.go).
-func (l *Loop) wait(timeout time.Duration, now time.Time) ([]unix.EpollEvent, error) {
+// seen in woken, one that comes after writes the eventfd.
+func (l *Loop) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 	l.asleep.Store(1)
 	if l.woken.Load() != 0 {
 		timeout = 0
 	}
-	if timeout == 0 {
-		l.asleep.Store(0) // a turn follows at once
-		events, err := l.poller.wait(0)
-		l.woken.Store(0)
-		return events, err
-	}
-	l.until = time.Time{}
-	if timeout > 0 {
-		l.until = now.Add(timeout)
-	}
-	l.owner.Unlock()
 	events, err := l.poller.wait(timeout)
-	l.owner.Lock()
 	l.asleep.Store(0)
 	l.woken.Store(0) // before a mailbox is drained: what is posted from here on wakes again
 	return events, err

@@ -3,8 +3,8 @@ package reactor
 import "sync"
 
 // Mailbox carries small typed messages to a loop: many producers, one
-// consumer. It is the only place where goroutines of this package meet, beside the
-// sleep of a loop (lend.go).
+// consumer. It is the only place where goroutines of this package meet, and
+// its mutex the only lock.
 //
 // The consumer calls Drain at the end of each of its turns; a producer that
 // finds the loop asleep wakes it, once however much is posted before it is up
@@ -29,19 +29,11 @@ func (m *Mailbox[M]) Post(mail ...M) {
 	if len(mail) == 0 {
 		return
 	}
-	m.Add(mail...)
-	m.loop.Wake()
-}
-
-// Add is Post without waking the loop, which the caller does: see Loop.WakeOrTurn.
-func (m *Mailbox[M]) Add(mail ...M) {
 	m.mu.Lock()
 	m.queue = append(m.queue, mail...)
 	m.mu.Unlock()
+	m.loop.Wake()
 }
-
-// Loop is the loop whose mailbox it is.
-func (m *Mailbox[M]) Loop() *Loop { return m.loop }
 
 // Each calls f with all that waits, as long as that returns true, and says whether it did
 // for all. Any goroutine may call it. f must not use the mailbox.

@@ -40,7 +40,7 @@ func TestPages(t *testing.T) {
 			w.holds(expression)
 		}
 	}
-	if documents != 8 {
+	if documents != 10 {
 		t.Errorf("%d documents", documents)
 	}
 }

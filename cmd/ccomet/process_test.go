@@ -130,6 +130,9 @@ func start(t *testing.T, env []string, args ...string) *process {
 			args = append(args, "--"+side, "127.0.0.1:0")
 		}
 	}
+	if !strings.Contains(given, "loops") && !strings.Contains(given, "--config") {
+		args = append(args, "--loops", "2") // whatever CPUs there are, what one loop has for another is tried
+	}
 	return serving(t, command(env, append([]string{"serve"}, args...)...))
 }
 

@@ -158,14 +158,7 @@ func (c *serve) Run(out io.Writer) (err error) {
 func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pidfile *daemon.PIDFile) error {
 	r := &running{log: log, lines: lines, pidfile: pidfile, drainTime: time.Duration(c.DrainTime), pidfileName: c.Pidfile, live: c.LiveUpgrade}
 	r.catch()
-	if c.file != nil {
-		for _, p := range c.file.InOrder() {
-			log.Warn().Msg(p.Error())
-			if c.LogsToFile() { // which may go unread
-				fmt.Fprintln(out, "warning: "+p.Error())
-			}
-		}
-	}
+	c.warn(out, log)
 	limit, err := raiseDescriptors()
 	if err != nil {
 		log.Warn().Err(err).Msg("the descriptor limit stays as it is")
@@ -215,6 +208,19 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	lines.Detach()
 	footprint.GiveBack()
 	return r.wait()
+}
+
+// warn tells what the configuration file has that means nothing.
+func (c *serve) warn(out io.Writer, log zerolog.Logger) {
+	if c.file == nil {
+		return
+	}
+	for _, p := range c.file.InOrder() {
+		log.Warn().Msg(p.Error())
+		if c.LogsToFile() { // which may go unread
+			fmt.Fprintln(out, "warning: "+p.Error())
+		}
+	}
 }
 
 // open opens the server and its listening sockets, or has it go on for another one.

@@ -61,12 +61,7 @@ func (p *Mailer) SendAll(m Mail) {
 	}
 }
 
-// fewMails is how many mails a loop that sleeps is not woken for: this loop takes the turn.
-// What is more takes longer than waking, and may as well be done meanwhile.
-const fewMails = 64
-
-// Flush sends what is queued for other loops. Of those that sleep, the turns that the mail
-// brings are taken here, if it is little.
+// Flush sends what is queued for other loops.
 func (p *Mailer) Flush() {
 	for to := range p.Out {
 		if to == int(p.Id) || len(p.Out[to]) == 0 {
@@ -75,18 +70,12 @@ func (p *Mailer) Flush() {
 		of := p.all[to]
 		of.waiting.Add(int64(p.sent[to])) // first, so that it is not taken off before
 		p.sent[to] = 0
-		few := len(p.Out[to]) <= fewMails
 		arrived := of.arrived.Add(uint64(len(p.Out[to])))
 		if lent := &p.lends[to]; lent.leaves {
 			lent.leaves, lent.at = false, arrived
 		}
-		of.Inbox.Add(p.Out[to]...)
+		of.Inbox.Post(p.Out[to]...)
 		p.Out[to] = pool.Emptied(p.Out[to])
-		if few {
-			of.Inbox.Loop().WakeOrTurn()
-		} else {
-			of.Inbox.Loop().Wake()
-		}
 	}
 }
 

@@ -143,13 +143,16 @@ func (w *Web) HandOver(to handover.Part) {
 	}
 	for i := 1; i < len(w.pipelines.list); i++ {
 		if p := w.pipelines.list[i]; p.conn != 0 {
-			st.Pipelines = append(st.Pipelines, w.pipelineState(uint32(i), p))
+			st.Pipelines = append(st.Pipelines, handingOver{w}.pipelineState(uint32(i), p))
 		}
 	}
 	to.Value(valueName, &st)
 }
 
-func (w *Web) pipelineState(place uint32, p *pipeline) Pipeline {
+// handingOver is the web, where it is written down for another program or goes on for one.
+type handingOver struct{ *Web }
+
+func (w handingOver) pipelineState(place uint32, p *pipeline) Pipeline {
 	one := Pipeline{
 		Place: place, Conn: p.conn, First: p.first, Partial: p.partial, Full: p.full, CloseAfter: p.closeAfter,
 		Psub: p.psub, PsubNow: p.psubNow, PsubHTTP10: p.http10,
@@ -178,7 +181,7 @@ func (w *Web) pipelineState(place uint32, p *pipeline) Pipeline {
 var errWebState = errors.New("what connections do was not handed over whole")
 
 // resumeFrom goes on with a web that another program has written down.
-func (w *Web) resumeFrom(from *handover.Reader) error {
+func (w handingOver) resumeFrom(from *handover.Reader) error {
 	var st Handover
 	if err := from.Value(valueName, &st); err != nil {
 		return err
@@ -198,7 +201,7 @@ func (w *Web) resumeFrom(from *handover.Reader) error {
 		return err
 	}
 	for _, s := range w.sockets.of {
-		ws{w}.setAnswering(s, len(s.out) > 0)
+		ws(w).setAnswering(s, len(s.out) > 0)
 	}
 	if err := w.pipelines.resume(st.PipelineRoom, st.Pipelines); err != nil {
 		return err
@@ -240,7 +243,7 @@ func (ps *pipelines) resume(room int, list []Pipeline) error {
 }
 
 // resumePartials parses again what there is of requests that have not wholly arrived.
-func (w *Web) resumePartials(room int, list []Partial) error {
+func (w handingOver) resumePartials(room int, list []Partial) error {
 	h := &w.parsers
 	h.list, h.body = make([]*httplite.Request, room), make([]bool, room)
 	for _, one := range list {

@@ -85,7 +85,7 @@ func (w *Web) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, tota
 	w.req = new(httplite.Request)
 	w.Presence = presence{Mailer: m, conns: w.Table, heads: heads, totals: totals}
 	if from != nil {
-		return w.resumeFrom(from)
+		return handingOver{w}.resumeFrom(from)
 	}
 	return nil
 }
