@@ -190,12 +190,6 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	}
 	l.expire()
 	l.tellSignals()
-	l.endTurn()
-	return nil
-}
-
-// endTurn is what ends a turn, in which nothing but mail may have come.
-func (l *Loop) endTurn() {
 	for {
 		l.sleep = l.handler.TurnEnded(l.now)
 		if !l.reap(nil) {
@@ -204,6 +198,7 @@ func (l *Loop) endTurn() {
 	}
 	l.stats.writes.Add(l.writes)
 	l.writes = 0
+	return nil
 }
 
 // waitTime is how long the next wait, which begins now, may take.

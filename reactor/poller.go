@@ -4,7 +4,6 @@ import (
 	"math"
 	"runtime"
 	"sync/atomic"
-
 	"time"
 
 	"golang.org/x/sys/unix"
