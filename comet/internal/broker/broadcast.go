@@ -27,7 +27,7 @@ func (b *Broker) StartBroadcast(m *mail.Mail) {
 }
 
 // RunBroadcasts continues the broadcasts that are under way, one after the other, within
-// the turn's budget (ScanLeft).
+// the turn's budget (scanLeft).
 func (b *Broker) RunBroadcasts() {
 	for len(b.broadcasts) > 0 {
 		w := &b.broadcasts[0]

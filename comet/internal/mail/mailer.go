@@ -17,7 +17,7 @@ type Mailer struct {
 	Out   [][]Mail  // by loop; out[id] is for itself
 	Mails uint64    // received so far
 	sent  []int     // bytes that the mails in Out have borrowed, by loop
-	lends []lending // what has been lent to other loops, by loop
+	runs  []sentRun // the last run of messages that was sent, by loop
 
 	receive func(*Mail) // takes what has come
 
@@ -28,15 +28,15 @@ type Mailer struct {
 	_       [40]byte
 }
 
-// lending is the last run of messages that has been sent to a loop.
-type lending struct {
-	leaves bool   // with this turn
-	at     uint64 // the mails that had arrived there with it
+// sentRun is the last run of messages that was sent to a loop.
+type sentRun struct {
+	leaves bool   // when this turn ends
+	at     uint64 // how many mails had arrived there, with it
 }
 
 // NewMailer makes the next loop's end of the mail, of as many as all has room for.
 func NewMailer(all []*Mailer, id uint8, loop *reactor.Loop, receive func(*Mail)) *Mailer {
-	p := &Mailer{Id: id, Inbox: reactor.NewMailbox[Mail](loop), all: all, Out: make([][]Mail, len(all)), sent: make([]int, len(all)), lends: make([]lending, len(all)), receive: receive}
+	p := &Mailer{Id: id, Inbox: reactor.NewMailbox[Mail](loop), all: all, Out: make([][]Mail, len(all)), sent: make([]int, len(all)), runs: make([]sentRun, len(all)), receive: receive}
 	all[id] = p
 	return p
 }
@@ -49,7 +49,7 @@ func (p *Mailer) Send(to uint8, m Mail) {
 	m.From, m.counted = p.Id, true
 	p.sent[to] += m.borrowed()
 	if m.Msg != nil && m.N > 0 {
-		p.lends[to].leaves = true
+		p.runs[to].leaves = true
 	}
 	p.Out[to] = append(p.Out[to], m)
 }
@@ -71,8 +71,8 @@ func (p *Mailer) Flush() {
 		of.waiting.Add(int64(p.sent[to])) // first, so that it is not taken off before
 		p.sent[to] = 0
 		arrived := of.arrived.Add(uint64(len(p.Out[to])))
-		if lent := &p.lends[to]; lent.leaves {
-			lent.leaves, lent.at = false, arrived
+		if run := &p.runs[to]; run.leaves {
+			run.leaves, run.at = false, arrived
 		}
 		of.Inbox.Post(p.Out[to]...)
 		p.Out[to] = pool.Emptied(p.Out[to])
@@ -102,7 +102,7 @@ func (p *Mailer) Take() {
 // the mails that arrive there; false: it is still to leave. HasRead says whether that loop
 // has read so far. A run that it has not read keeps alive what is published behind it.
 func (p *Mailer) LastRun(to uint8) (at uint64, left bool) {
-	return p.lends[to].at, !p.lends[to].leaves || to == p.Id
+	return p.runs[to].at, !p.runs[to].leaves || to == p.Id
 }
 func (p *Mailer) HasRead(to uint8, at uint64) bool { return p.all[to].read.Load() >= at }
 
