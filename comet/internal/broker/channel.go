@@ -39,8 +39,6 @@ var _ [48]byte = [unsafe.Sizeof(Channel{})]byte{}
 
 func (ch *Channel) Name() record.Name { return record.Name{At: ch.nameAt, Len: ch.nameLen} }
 
-func (ch *Channel) HasLoop(id uint8) bool { return ch.loops[id>>5]&(1<<(id&31)) != 0 }
-
 // find returns the record of a live channel, or 0.
 func (b *Broker) find(cname []byte) uint32 {
 	i := b.channelIndex.Head(uint32(b.homes.Hash(cname)))
