@@ -104,8 +104,7 @@ func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, t
 	b.names.In(arena)
 	b.channels.In(arena)
 	b.sessions.In(arena)
-	b.keys.records.In(arena)
-	return errors.Join(b.channelIndex.Begin(arena), b.sessionIndex.Begin(arena), b.keys.index.Begin(arena))
+	return errors.Join(b.channelIndex.Begin(arena), b.sessionIndex.Begin(arena), b.keys.begin(arena))
 }
 
 // Release gives back the memory that the collector does not see.

@@ -27,15 +27,6 @@ type Handover struct {
 	Kinds                      []string // of messages, by the number that messages have
 }
 
-// KeysState is the keys that have been published with, as plain data.
-type KeysState struct {
-	Records     reactor.SlabState
-	Index       record.IndexState
-	Seeds       [2]record.Key
-	First, Last uint32
-	Repeated    uint64
-}
-
 // Layout describes the records of a broker.
 func Layout() string {
 	return handover.Layout(reflect.TypeFor[Channel](), reflect.TypeFor[session](), reflect.TypeFor[publishKey]())
@@ -61,8 +52,7 @@ func (b *Broker) HandOver(to handover.Part) {
 	to.Value(valueName, &Handover{
 		Names: b.names.State(), Channels: b.channels.State(), Sessions: b.sessions.State(),
 		ChannelIndex: b.channelIndex.State(), SessionIndex: b.sessionIndex.State(),
-		Keys:   KeysState{b.keys.records.State(), b.keys.index.State(), b.keys.seeds, b.keys.first, b.keys.last, b.keys.repeated},
-		Leases: b.leases.State(), Epochs: uint32(b.epochs), Published: b.published, HistoryRoom: b.histories.Used, Kinds: msg.KindNames(),
+		Keys: b.keys.state(), Leases: b.leases.State(), Epochs: uint32(b.epochs), Published: b.published, HistoryRoom: b.histories.Used, Kinds: msg.KindNames(),
 	})
 	bodies := map[*byte]uint64{}
 	var body, batch []byte
@@ -120,12 +110,11 @@ func (b *Broker) resumeFrom(from *handover.Reader) error {
 	arena := b.loop.Arena()
 	if err := errors.Join(
 		b.names.Resume(arena, st.Names), b.channels.Resume(arena, st.Channels), b.sessions.Resume(arena, st.Sessions),
-		b.keys.records.Resume(arena, st.Keys.Records), b.keys.index.Resume(arena, st.Keys.Index),
+		b.keys.resume(arena, &st.Keys),
 		b.channelIndex.Resume(arena, st.ChannelIndex), b.sessionIndex.Resume(arena, st.SessionIndex),
 	); err != nil {
 		return err
 	}
-	b.keys.seeds, b.keys.first, b.keys.last, b.keys.repeated = st.Keys.Seeds, st.Keys.First, st.Keys.Last, st.Keys.Repeated
 	b.leases.Resume(st.Leases)
 	b.epochs, b.published = record.Epochs(st.Epochs), st.Published
 	r := historyReader{b: b}

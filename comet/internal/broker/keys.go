@@ -2,6 +2,7 @@ package broker
 
 import (
 	"encoding/binary"
+	"errors"
 	"time"
 	"unsafe"
 
@@ -49,6 +50,31 @@ func (k *publishKeys) open() {
 	k.index = record.NewIndex(
 		func(i uint32) *uint32 { return &k.records.At(i).link },
 		func(i uint32) uint32 { return uint32(k.records.At(i).hash[0]) })
+}
+
+// begin readies keys that are none yet, in an arena, which may be nil.
+func (k *publishKeys) begin(a *reactor.Arena) error {
+	k.records.In(a)
+	return k.index.Begin(a)
+}
+
+// KeysState is the keys as plain data.
+type KeysState struct {
+	Records     reactor.SlabState
+	Index       record.IndexState
+	Seeds       [2]record.Key
+	First, Last uint32
+	Repeated    uint64
+}
+
+func (k *publishKeys) state() KeysState {
+	return KeysState{k.records.State(), k.index.State(), k.seeds, k.first, k.last, k.repeated}
+}
+
+// resume goes on with the keys of another program.
+func (k *publishKeys) resume(a *reactor.Arena, st *KeysState) error {
+	k.seeds, k.first, k.last, k.repeated = st.Seeds, st.First, st.Last, st.Repeated
+	return errors.Join(k.records.Resume(a, st.Records), k.index.Resume(a, st.Index))
 }
 
 func (k *publishKeys) release() {
