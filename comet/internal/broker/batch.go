@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
@@ -30,13 +32,9 @@ func (b *Broker) RunBatches() {
 		b.publishBatch(&b.batches[n])
 		b.batches[n].Done()
 	}
-	if n == len(b.batches) {
-		b.batches = pool.Emptied(b.batches)
-		return
+	if b.batches = slices.Delete(b.batches, 0, n); len(b.batches) == 0 {
+		b.batches = pool.Emptied(b.batches) // it may have been many
 	}
-	left := copy(b.batches, b.batches[n:])
-	clear(b.batches[left:])
-	b.batches = b.batches[:left]
 }
 
 // publishBatch publishes what a mail has, in its order.
