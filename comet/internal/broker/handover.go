@@ -151,20 +151,17 @@ type sharedContent struct {
 	shared  *msg.Sharing
 }
 
-func (r *historyReader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.in)
-	if n <= 0 {
-		r.wrong, r.in = true, nil
-		return 0
-	}
-	r.in = r.in[n:]
-	return v
-}
+// fail notes that what is read is unsound, and ends its batch.
+func (r *historyReader) fail() { r.wrong, r.in = true, nil }
 
-func (r *historyReader) varint() int64 {
-	v, n := binary.Varint(r.in)
+func (r *historyReader) uvarint() uint64 { return takeNumber(r, binary.Uvarint) }
+func (r *historyReader) varint() int64   { return takeNumber(r, binary.Varint) }
+
+// takeNumber takes a number, which decode reads; 0 where there is none.
+func takeNumber[T uint64 | int64](r *historyReader, decode func([]byte) (T, int)) T {
+	v, n := decode(r.in)
 	if n <= 0 {
-		r.wrong, r.in = true, nil
+		r.fail()
 		return 0
 	}
 	r.in = r.in[n:]
@@ -174,7 +171,7 @@ func (r *historyReader) varint() int64 {
 func (r *historyReader) bytes() []byte {
 	n := r.uvarint()
 	if n > uint64(len(r.in)) {
-		r.wrong, r.in = true, nil
+		r.fail()
 		return nil
 	}
 	content := r.in[:n]
@@ -193,7 +190,7 @@ func (r *historyReader) takeHistories(batch []byte) {
 	for r.in = batch; len(r.in) > 0; {
 		place, n := r.uvarint(), r.uvarint()
 		if place == 0 || place > uint64(r.b.histories.Used) || r.b.histories.At(uint32(place)).N != 0 {
-			r.wrong = true
+			r.fail()
 			return
 		}
 		h := r.b.histories.At(uint32(place))
@@ -208,7 +205,7 @@ func (r *historyReader) takeHistories(batch []byte) {
 // message reads one; nil where there is none.
 func (r *historyReader) message() *msg.Message {
 	if len(r.in) == 0 || int(r.in[0]) >= len(r.kinds) || r.kinds[r.in[0]] < 0 {
-		r.wrong, r.in = true, nil
+		r.fail()
 		return nil
 	}
 	kind := msg.Kind(r.kinds[r.in[0]])
@@ -218,7 +215,7 @@ func (r *historyReader) message() *msg.Message {
 		return msg.New(kind, seq, r.bytes())
 	}
 	if body > uint64(len(r.bodies)) {
-		r.wrong, r.in = true, nil
+		r.fail()
 		return nil
 	}
 	of := r.bodies[body-1]
