@@ -3,7 +3,6 @@ package comet
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"ccomet/comet/internal/drain"
@@ -46,13 +45,10 @@ type standstill struct {
 	over    chan struct{}   // closed: they go on as they did
 }
 
-// parking is a server's standstill, nil for none.
-type parking struct{ at atomic.Pointer[standstill] }
-
 // standStill waits where the loops are to, and says whether the turn that follows is to
 // begin at once.
 func (s *shard) standStill() bool {
-	p := s.srv.parking.at.Load()
+	p := s.srv.parking.Load()
 	switch {
 	case p == nil && s.holding:
 		s.hold(false) // it came to nothing
@@ -84,7 +80,7 @@ func (srv *Server) Park(ctx context.Context) (*Parked, error) {
 		return nil, errBeyond
 	case srv.Deadline.Load() != 0:
 		return nil, errDraining
-	case !srv.parking.at.CompareAndSwap(nil, p):
+	case !srv.parking.CompareAndSwap(nil, p):
 		return nil, errParking
 	}
 	srv.wakeAll()
@@ -155,7 +151,7 @@ func (srv *Server) quiet() bool {
 
 // Release has the server go on.
 func (p *Parked) Release() {
-	p.srv.parking.at.Store(nil)
+	p.srv.parking.Store(nil)
 	close(p.loops.over)
 	p.srv.wakeAll()
 }

@@ -39,8 +39,8 @@ type Server struct {
 
 	handedOver atomic.Bool // another process has the listening sockets, too
 
-	randomSecret bool // no secret is configured
-	parking      parking
+	randomSecret bool                       // no secret is configured
+	parking      atomic.Pointer[standstill] // nil: none
 	handOvers    HandOvers
 }
 
