@@ -85,8 +85,7 @@ func (b *Broker) deliver(i uint32, message *msg.Message) {
 func (b *Broker) replay(ch *Channel, m, r *mail.Mail) {
 	r.Seq = ch.Next
 	switch d := m.Seq - ch.Next; {
-	case m.Flag&mail.FlagPlace != 0 && (d > 0 || m.Epoch() != record.EpochNone && m.Epoch() != ch.Gen):
-		// It comes from another life of the channel: all that there is is news.
+	case ch.isOfAnotherLife(m): // all that there is is news
 		b.replayFrom(ch, b.oldest(ch), m, r)
 		r.Flag |= mail.FlagLost | mail.FlagOther
 		r.SetLostFrom(m.Seq)
@@ -98,6 +97,11 @@ func (b *Broker) replay(ch *Channel, m, r *mail.Mail) {
 			r.SetLostFrom(m.Seq)
 		}
 	}
+}
+
+// isOfAnotherLife says whether the place that is wanted is of another life of the channel.
+func (ch *Channel) isOfAnotherLife(m *mail.Mail) bool {
+	return m.Flag&mail.FlagPlace != 0 && (m.Seq-ch.Next > 0 || m.Epoch() != record.EpochNone && m.Epoch() != ch.Gen)
 }
 
 // replayFrom has what is kept from number seq on sent, and returns the number that

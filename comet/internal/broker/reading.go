@@ -60,8 +60,8 @@ func (b *Broker) read(ch *Channel, m, r *mail.Mail) {
 		}
 	case isKnown(m, r):
 		return
-	case m.Flag&mail.FlagPlace != 0 && (d > 0 || m.Epoch() != record.EpochNone && m.Epoch() != ch.Gen):
-		r.Flag |= mail.FlagLost // with another life, of which it is a place
+	case ch.isOfAnotherLife(m):
+		r.Flag |= mail.FlagLost // with that
 		kept, _ = b.from(ch, b.oldest(ch))
 	case m.Flag&mail.FlagPlace == 0 && m.Seq == 0:
 		if ch.history != 0 {
