@@ -45,35 +45,34 @@ func (h *history) unmark(message *msg.Message) {
 // from is what is kept from number seq on. Numbers wrap, so they are compared by
 // signed difference.
 func (h *history) from(seq int32) msg.Run {
-	at := msg.Run{First: h.First, N: int(h.N)}
-	if m := h.marks; m != nil {
-		// The last mark that is not behind the place is nearer to it than the start.
-		if i := sort.Search(len(m.list), func(i int) bool { return m.list[i].Seq-seq > 0 }) - 1; i >= 0 {
-			at = msg.Run{First: m.list[i], N: int(m.tail) + 1 + (len(m.list)-1-i)*markEvery}
-		}
-	}
+	at := h.near(func(mark msg.Run) bool { return mark.First.Seq-seq > 0 })
 	for at.N > 0 && at.First.Seq-seq < 0 {
-		if at.N--; at.N > 0 {
-			at.First = at.First.Next
-		}
+		at = at.Rest()
 	}
 	return at
 }
 
 // latest is the last n messages, or all.
 func (h *history) latest(n int) msg.Run {
-	at := msg.Run{First: h.First, N: int(h.N)}
-	if m := h.marks; m != nil {
-		// The last mark that has so many behind it, or itself among them.
-		fromEnd := func(i int) int { return int(m.tail) + 1 + (len(m.list)-1-i)*markEvery }
-		if i := sort.Search(len(m.list), func(i int) bool { return fromEnd(i) < n }) - 1; i >= 0 {
-			at = msg.Run{First: m.list[i], N: fromEnd(i)}
-		}
-	}
+	at := h.near(func(mark msg.Run) bool { return mark.N < n })
 	for at.N > n {
-		if at.N--; at.N > 0 {
-			at.First = at.First.Next
-		}
+		at = at.Rest()
 	}
 	return at
+}
+
+// near is what is kept from the last mark on that is not behind a place, which is nearer to
+// it than the start; all, where there is no such mark.
+func (h *history) near(isBehind func(mark msg.Run) bool) msg.Run {
+	if m := h.marks; m != nil {
+		if i := sort.Search(len(m.list), func(i int) bool { return isBehind(m.run(i)) }) - 1; i >= 0 {
+			return m.run(i)
+		}
+	}
+	return msg.Run{First: h.First, N: int(h.N)}
+}
+
+// run is what is kept from a mark on.
+func (m *marks) run(i int) msg.Run {
+	return msg.Run{First: m.list[i], N: int(m.tail) + 1 + (len(m.list)-1-i)*markEvery}
 }

@@ -37,7 +37,15 @@ func (r Run) Fit(most, room int) Run {
 	}
 	for size > most && r.N > 1 {
 		size -= len(r.First.Content) + room
-		r.First, r.N = r.First.Next, r.N-1
+		r = r.Rest()
+	}
+	return r
+}
+
+// Rest is a run without its first message. What is behind the last is not read.
+func (r Run) Rest() Run {
+	if r.N--; r.N > 0 {
+		r.First = r.First.Next
 	}
 	return r
 }
