@@ -32,7 +32,9 @@ func (*icomet) Help() string {
   icomet-server icomet.conf -s stop
 
 A restart reads the file first, and tries its addresses and its log: with mistakes in it, the server
-that runs goes on.`
+that runs goes on. It then goes on in the program that is on the disk now, with every connection, as
+"ccomet upgrade" has it do. Where that cannot be, as with iComet's own server or with another
+environment, the reason is told, the server is stopped, and another one takes its place.`
 }
 
 // Run starts or stops the server of the file.
@@ -54,32 +56,17 @@ func (c *icomet) Run(out io.Writer) error {
 	switch {
 	case upgrade.Rehearses() || upgrade.Succeeds(): // its arguments are those of the server that was there before
 		return server.Run(out)
+	case c.Signal == "restart" && !daemon.Started():
+		if done, err := server.goOn(out, file); done || err != nil {
+			return err
+		}
+	}
+	switch {
 	case c.Daemon:
 		return c.daemon(out, server, file)
 	case c.Signal == "restart":
 		return c.restart(out, server, file)
 	}
-	return server.Run(out)
-}
-
-// restart takes the place of the server of a file, if one runs.
-func (c *icomet) restart(out io.Writer, server *serve, file string) error {
-	if err := server.startable(); err != nil {
-		return fmt.Errorf("not restarted: %w", err)
-	}
-	from, err := daemon.TakeSockets(server.Pidfile, file)
-	if err != nil {
-		fmt.Fprintf(out, "warning: the sockets of the server that runs are not taken over: %v\n", err)
-	}
-	pid, err := daemon.StopServer(server.Pidfile, file)
-	from.Close()
-	if err != nil {
-		return err
-	}
-	if pid != 0 {
-		fmt.Fprintf(out, "process %d has ended\n", pid)
-	}
-	server.sockets = from.Sockets
 	return server.Run(out)
 }
 

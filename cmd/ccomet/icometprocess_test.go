@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -105,7 +107,7 @@ func TestICometItself(t *testing.T) {
 	}
 	f := startFormer(t, dir, s.conf)
 	s.leave(f.pid())
-	if out := s.must("-d", s.conf, "-s", "restart"); !strings.HasPrefix(out, "process "+f.pid()+" has ended\n") {
+	if out := s.must("-d", s.conf, "-s", "restart"); !strings.Contains(out, "\nprocess "+f.pid()+" has ended\n") || !strings.Contains(out, "is no server that tells how upgrades go") {
 		t.Error(out)
 	}
 	f.stopped()
@@ -163,7 +165,8 @@ func TestSecondCopy(t *testing.T) {
 	other.must(other.conf, "-s", "stop")
 }
 
-// TestUpgrade: a server whose program was replaced is found by its lock.
+// TestUpgrade: a server whose program was replaced is found by its lock, and goes on in the
+// program that is there now. One of another file is stopped.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	s := newService(t, freeConf)
@@ -178,10 +181,27 @@ func TestUpgrade(t *testing.T) {
 	if _, stderr, status := s.run("-d", s.conf); status != exitFailed || !strings.Contains(stderr, "runs already, as process "+itoa(first)) {
 		t.Errorf("status %d: %s", status, stderr)
 	}
-	if out := s.must("-d", s.conf, "-s", "restart"); !strings.HasPrefix(out, "process "+itoa(first)+" has ended\n") {
+	if out := s.must("-d", s.conf, "-s", "restart"); !strings.HasPrefix(out, "process "+itoa(first)+" goes on: ") {
 		t.Error(out)
 	}
 	s.serves()
+	for _, c := range []struct{ program, env, want string }{
+		{s.program, "CCOMET_LOOPS=3", "other CCOMET_ variables"},
+		{s.program, "CCOMET_LIVE_UPGRADE=false", "other CCOMET_ variables"},
+		{s.program, "CCOMET_LIVE_UPGRADE=false", "--no-live-upgrade"},
+		{program, "CCOMET_LIVE_UPGRADE=false", "started from another file"},
+	} {
+		restart := command([]string{c.env}, "-d", s.conf, "-s", "restart")
+		if restart.Path, restart.Args[0] = c.program, c.program; c.program == program {
+			restart.Args = slices.Insert(restart.Args, 1, "icomet")
+		}
+		first := s.pid()
+		stdout, stderr, status := runToEnd(t, restart)
+		if status != 0 || stderr != "" || !strings.Contains(stdout, c.want) || !strings.Contains(stdout, fmt.Sprintf("\nprocess %d has ended\n", first)) {
+			t.Errorf("%s: status %d: %s%s", c.want, status, stdout, stderr)
+		}
+		s.serves()
+	}
 	s.must("-s", "stop", s.conf)
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -187,7 +188,7 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	// beyond the loops' is for everything else, the collector included.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), srv.Loops()+1))
 	tellDescriptors(log, limit)
-	upgrade.Of(srv, versionName(), c.LiveUpgrade)
+	upgrade.Of(srv, versionName(), c.configPath(), c.LiveUpgrade)
 	srv.Start()
 	failed := upgrade.Serves()
 	if upgrade.Succeeds() {
@@ -208,6 +209,15 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	lines.Detach()
 	footprint.GiveBack()
 	return r.wait()
+}
+
+// configPath is where the configuration file is, "" for none.
+func (c *serve) configPath() string {
+	path, err := filepath.Abs(c.Config)
+	if c.Config == "" || err != nil {
+		return ""
+	}
+	return path
 }
 
 // warn tells what the configuration file has that means nothing.

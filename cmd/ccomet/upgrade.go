@@ -44,7 +44,12 @@ func (c *upgradeCommand) Run(out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("not upgraded: %w", err)
 	}
-	_, err = fmt.Fprintf(out, "upgraded from version %s to %s: %d connections go on, after a pause of %.0f ms\n",
+	return tellOutcome(out, before, after)
+}
+
+// tellOutcome tells how an upgrade went that went well.
+func tellOutcome(out io.Writer, before, after upgrade.Status) error {
+	_, err := fmt.Fprintf(out, "upgraded from version %s to %s: %d connections go on, after a pause of %.0f ms\n",
 		before.Version, after.Version, after.Connections, after.Pause*1000)
 	return err
 }

@@ -17,8 +17,8 @@ import (
 // session of its own, and waits on a pipe: the new process writes a byte when
 // it listens, or ends and has said why.
 
-// readyVariable tells the new process which descriptor the pipe is.
-const readyVariable = "CCOMET_READY_FD"
+// ReadyVariable tells the new process which descriptor the pipe is.
+const ReadyVariable = "CCOMET_READY_FD"
 
 // ExitStatus is the exit status of a process that has told what was wrong itself.
 type ExitStatus int
@@ -39,7 +39,7 @@ func Daemonize(args ...string) (int, error) {
 	defer read.Close()
 	cmd := &exec.Cmd{
 		Path: program, Args: append([]string{os.Args[0]}, args...),
-		Env:    append(os.Environ(), readyVariable+"=3"),
+		Env:    append(os.Environ(), ReadyVariable+"=3"),
 		Stdout: os.Stdout, Stderr: os.Stderr, // until it serves
 		ExtraFiles:  []*os.File{write},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
@@ -59,6 +59,9 @@ func Daemonize(args ...string) (int, error) {
 	return 0, fmt.Errorf("it ended before it served: %v", cmd.ProcessState)
 }
 
+// Started says whether this process was started as a daemon, by another one that waits.
+func Started() bool { return os.Getenv(ReadyVariable) != "" }
+
 // ownPath is the file that this program was started by: its name is the
 // process's, by which users look for it.
 func ownPath() (string, error) {
@@ -77,17 +80,17 @@ func ownPath() (string, error) {
 // TellReady lets the process go that has started this one as a daemon, and the terminal
 // too. Without such a one it does nothing.
 func TellReady() error {
-	text, ok := os.LookupEnv(readyVariable)
+	text, ok := os.LookupEnv(ReadyVariable)
 	if !ok {
 		return nil
 	}
 	fd, err := strconv.Atoi(text)
 	if err != nil {
-		return fmt.Errorf("%s: %w", readyVariable, err)
+		return fmt.Errorf("%s: %w", ReadyVariable, err)
 	}
 	pipe := os.NewFile(uintptr(fd), "pipe")
 	if pipe == nil {
-		return fmt.Errorf("%s: %d is no descriptor", readyVariable, fd)
+		return fmt.Errorf("%s: %d is no descriptor", ReadyVariable, fd)
 	}
 	defer pipe.Close()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)

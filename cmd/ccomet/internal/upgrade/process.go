@@ -32,8 +32,8 @@ import (
 // program that was executed and cannot go on after all executes the old one, from the file
 // that it was started from, which has been kept open.
 
-// roleVariable tells a program what it is started for: a role, and what goes with it.
-const roleVariable = "CCOMET_UPGRADE"
+// RoleVariable tells a program what it is started for: a role, and what goes with it.
+const RoleVariable = "CCOMET_UPGRADE"
 
 // readyVariable is of one that starts a daemon: it is told once.
 const readyVariable = "CCOMET_READY_FD"
@@ -68,8 +68,8 @@ func Begin() {
 	if path, err := exec.LookPath(os.Args[0]); err == nil {
 		process.path, _ = filepath.Abs(path) // fails only where there is no directory
 	}
-	text := os.Getenv(roleVariable)
-	_ = os.Unsetenv(roleVariable) // fails for no name that is written here
+	text := os.Getenv(RoleVariable)
+	_ = os.Unsetenv(RoleVariable) // fails for no name that is written here
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, readyVariable+"=") {
 			process.environment = append(process.environment, v)
@@ -81,7 +81,7 @@ func Begin() {
 	case begins:
 		err := unix.CloseRange(controlFD+1, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 		if err == nil {
-			err = syscall.Exec(process.path, process.args, append(process.environment, roleVariable+"="+string(rehearsal)))
+			err = syscall.Exec(process.path, process.args, append(process.environment, RoleVariable+"="+string(rehearsal)))
 		}
 		fmt.Fprintf(os.Stderr, "executing %s: %v\n", process.path, err)
 		os.Exit(1)
@@ -127,7 +127,7 @@ func execute(path string, state string) error {
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &block, &before); err != nil {
 		return fmt.Errorf("blocking signals: %w", err)
 	}
-	err := syscall.Exec(path, process.args, append(slices.Clip(process.environment), roleVariable+"="+state))
+	err := syscall.Exec(path, process.args, append(slices.Clip(process.environment), RoleVariable+"="+state))
 	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) // as it was
 	return fmt.Errorf("executing %s: %w", path, err)
 }

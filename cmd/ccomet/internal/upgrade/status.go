@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,9 @@ const Path = "/upgrade"
 // process's number.
 type Status struct {
 	PID         int     `json:"pid"`
+	ID          string  `json:"id"`      // another for each program that serves
+	Program     string  `json:"program"` // the file that is started for an upgrade
+	Config      string  `json:"config"`  // the configuration file; "": none
 	Version     string  `json:"version"`
 	Live        bool    `json:"live"`      // the server can be upgraded
 	Upgrading   bool    `json:"upgrading"` // an upgrade is under way
@@ -44,11 +48,14 @@ type state struct {
 var status state
 
 // Of readies what is told of a server, which is to start.
-func Of(srv *comet.Server, version string, live bool) {
+func Of(srv *comet.Server, version, config string, live bool) {
 	status.mu.Lock()
 	defer status.mu.Unlock()
 	status.srv = srv
-	status.now = Status{PID: os.Getpid(), Version: version, Live: live, Attempts: process.attempts, Error: process.reason}
+	status.now = Status{
+		PID: os.Getpid(), ID: rand.Text(), Program: process.path, Config: config,
+		Version: version, Live: live, Attempts: process.attempts, Error: process.reason,
+	}
 	if Succeeds() {
 		status.now.Attempts++
 	}
@@ -128,15 +135,59 @@ func Handler() http.Handler {
 func Ask(pid int) (Status, error) {
 	var s Status
 	conn, err := net.DialUnix("unix", nil, address(pid))
-	if err != nil {
+	if errors.Is(err, unix.ECONNREFUSED) {
+		return s, fmt.Errorf("process %d is no server that tells how upgrades go", pid)
+	} else if err != nil {
 		return s, fmt.Errorf("process %d does not tell how upgrades go: %w", pid, err)
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	if err := json.NewDecoder(conn).Decode(&s); err != nil {
-		return s, fmt.Errorf("process %d does not tell how upgrades go: %w", pid, err)
+	peer, err := peerOf(conn)
+	if err == nil && peer != pid {
+		err = fmt.Errorf("process %d answers in its place", peer)
+	}
+	if err == nil {
+		err = json.NewDecoder(conn).Decode(&s)
+	}
+	if err == nil && s.PID != pid {
+		err = fmt.Errorf("it says that it is process %d", s.PID)
+	}
+	if err != nil {
+		return Status{}, fmt.Errorf("process %d does not tell how upgrades go: %w", pid, err)
 	}
 	return s, nil
+}
+
+// peerOf is the process at the other end of a connection: whoever comes first may have the
+// socket's name.
+func peerOf(conn *net.UnixConn) (pid int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	controlErr := raw.Control(func(fd uintptr) {
+		var peer *unix.Ucred
+		if peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			pid = int(peer.Pid)
+		}
+	})
+	return pid, errors.Join(controlErr, err)
+}
+
+// ErrUnderWay is why a server is not upgraded a second time at once.
+var ErrUnderWay = errors.New("an upgrade is under way already")
+
+// isHere is an error unless the process of a status is one of this machine, and that server:
+// the signal ends any other.
+func (s *Status) isHere() error {
+	here, err := Ask(s.PID)
+	if err != nil {
+		return err
+	}
+	if here.ID != s.ID {
+		return fmt.Errorf("process %d is another server than the one that was asked: it must run on this machine", s.PID)
+	}
+	return nil
 }
 
 // Upgrade has a server upgraded that ask tells of, and returns how that went.
@@ -148,7 +199,10 @@ func Upgrade(ask func() (Status, error), timeout time.Duration) (before, after S
 	case !before.Live:
 		return before, after, errors.New("the server cannot be upgraded while it runs: it was started with --no-live-upgrade")
 	case before.Upgrading:
-		return before, after, errors.New("an upgrade is under way already")
+		return before, after, ErrUnderWay
+	}
+	if err := before.isHere(); err != nil {
+		return before, after, err
 	}
 	if err := unix.Kill(before.PID, unix.SIGUSR2); err != nil {
 		return before, after, fmt.Errorf("telling process %d: %w", before.PID, err)

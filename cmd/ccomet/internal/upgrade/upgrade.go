@@ -187,7 +187,7 @@ func startRehearsal() (*rehearsing, error) {
 	defer its.Close()
 	r := &rehearsing{control: os.NewFile(uintptr(ends[0]), "control"), words: make(chan answer, 4)}
 	r.cmd = &exec.Cmd{
-		Path: process.path, Args: process.args, Env: append(process.environment[:len(process.environment):len(process.environment)], roleVariable+"="+string(begins)),
+		Path: process.path, Args: process.args, Env: append(process.environment[:len(process.environment):len(process.environment)], RoleVariable+"="+string(begins)),
 		Stdout: &limited{to: &r.said}, Stderr: &limited{to: &r.said},
 		ExtraFiles: []*os.File{its}, WaitDelay: time.Second,
 	}
