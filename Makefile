@@ -74,6 +74,7 @@ bench: build bench-targets ## Measure this server on this machine, and others be
 	bin/ccomet-bench latency --rounds 5 --json $(OUT)/latency.json
 	bin/ccomet-bench latency --rounds 5 --transport poll --json $(OUT)/latency-poll.json
 	bin/ccomet-bench storm --json $(OUT)/storm.json
+	bin/ccomet-bench upgrade --conns 18000 --rate 200 --json $(OUT)/upgrade.json
 	bin/ccomet-bench loop --pairs 1000,3000,5000,7000,9000 --rounds 9 --json $(OUT)/loop.json
 	@$(MAKE) --no-print-directory bench-siege bench-report
 

@@ -40,7 +40,7 @@ func (c *client) lines(i uint32, sub *subscriber, p []byte, last bool) {
 // line reads a line: where the next is, as the server has it, and the messages in it.
 func (c *client) line(i uint32, sub *subscriber, line []byte) {
 	if c.Transport.Cursor == target.ICometCursor {
-		c.icomet(sub, line)
+		c.icomet(i, sub, line)
 	}
 	for {
 		m, used, ok := c.format.next(line)
@@ -48,26 +48,28 @@ func (c *client) line(i uint32, sub *subscriber, line []byte) {
 			return
 		}
 		line = line[used:]
-		if !ok || m.channel != c.channel(i) {
+		at := c.placeOf(i, sub, m.channel)
+		if !ok || at == nil {
 			c.stats.Damaged++
 			c.cause("damaged, or another channel's: %.200q", line)
 			continue
 		}
-		c.message(sub, m)
+		c.message(at, m)
+		c.hears(sub)
 	}
 }
 
 // message checks that a message is the next one.
-func (c *client) message(sub *subscriber, m message) {
-	switch d := int32(m.number - sub.next); {
-	case d == 0 || sub.next == 0:
-		sub.next = m.number + 1
+func (c *client) message(at *place, m message) {
+	switch d := int32(m.number - at.next); {
+	case d == 0 || at.next == 0:
+		at.next = m.number + 1
 	case d > 0:
-		sub.gaps = uint16(min(int(sub.gaps)+int(d), math.MaxUint16))
+		at.gaps = uint16(min(int(at.gaps)+int(d), math.MaxUint16))
 		c.stats.Lost += int64(d)
-		sub.next = m.number + 1
-	case sub.gaps > 0:
-		sub.gaps--
+		at.next = m.number + 1
+	case at.gaps > 0:
+		at.gaps--
 		c.stats.Lost--
 		c.stats.Disordered++
 	default:
@@ -79,7 +81,7 @@ func (c *client) message(sub *subscriber, m message) {
 }
 
 // icomet follows the numbers of iComet's messages, one or several in an array.
-func (c *client) icomet(sub *subscriber, line []byte) {
+func (c *client) icomet(i uint32, sub *subscriber, line []byte) {
 	for {
 		if !bytes.HasPrefix(line, typeKey) { // it nearly always has
 			at := bytes.Index(line, typeKey)
@@ -95,11 +97,12 @@ func (c *client) icomet(sub *subscriber, line []byte) {
 			return
 		}
 		n := leadingNumber(line[seq+len(seqKey):])
+		at := c.placeIn(i, sub, line[:seq])
 		switch string(line[:end]) {
 		case "data", "broadcast":
-			sub.seq = n + 1
+			at.seq = n + 1
 		case "next_seq":
-			sub.seq = n
+			at.seq = n
 			c.subscribed(sub)
 		case "noop", "lost":
 		default: // close, 401, 429

@@ -26,7 +26,7 @@ import (
 //	"churn R"        have R connections a second leave and come back; 0 ends that,
 //	                 and it answers "open TOTAL" when all are back
 //	"cut"            close all, and come back at once; "open TOTAL" when all are
-//	"fresh"          forget the latencies so far
+//	"fresh"          forget the latencies and silences so far
 //	"stats"          it answers "stats JSON", a clientStats
 //
 // When something moves it says "at SUBSCRIBED RECEIVED", once a second. What
@@ -39,6 +39,9 @@ type clientConfig struct {
 	Transport target.Transport
 	Channel   uint32 // of all, or of the first
 	Own       bool   // each subscriber has a channel of its own: Channel, Channel+1, …
+	Spread    int    // where it is not 0, each subscriber has another of so many channels, in turn
+	First     int    // of the subscribers, in that turn
+	Several   int    // channels of a subscriber, which follow each other in the turn; 0 is 1
 	Together  int    // connections under way at a time; 0: all
 	Run       uint32
 	Size      int
@@ -50,6 +53,7 @@ type clientStats struct {
 	Lost, Doubled, Disordered, Damaged, Dropped int64
 	Refused, Returned                           int64
 	Cause                                       string // of the first that was dropped, damaged or refused
+	Silence                                     int64  // the longest in which a subscriber that was there heard nothing, since "fresh", in nanoseconds
 	Latency                                     []byte // an HDR histogram, of microseconds
 }
 
@@ -58,15 +62,14 @@ type subscriber struct {
 	conn     reactor.Conn // 0: none
 	body     httplite.Body
 	modified int64 // HeadersCursor
+	heard    int64 // when the last message came; 0: none has since it subscribed
 	etag     uint32
-	seq      int32  // ICometCursor; 0 before the first
-	next     uint32 // number of the message that must come next; 0: whatever comes
-	gaps     uint16 // messages that others came before
-	headed   bool   // the head of the response is here
-	ready    bool   // subscribed
-	leaving  bool   // closed by us, to come back
-	asked    bool   // counted as under way
-	closes   bool   // the connection ends with this response
+	place         // in its channel, or in the first of several
+	headed   bool // the head of the response is here
+	ready    bool // subscribed
+	leaving  bool // closed by us, to come back
+	asked    bool // counted as under way
+	closes   bool // the connection ends with this response
 }
 
 type client struct {
@@ -80,6 +83,8 @@ type client struct {
 	latency *hdrhistogram.Histogram
 
 	subs      []subscriber      // by User, less one
+	more      []place           // of subscribers of several channels, in all but the first
+	also      target.Template   // that names a further channel
 	carry     map[uint32][]byte // of a subscriber: the beginning of a line
 	frames    frames
 	dialled   int       // connections ever begun
@@ -123,6 +128,7 @@ func RunClient() error {
 		return fmt.Errorf("client: configuration: %w", err)
 	}
 	c.request = c.Transport.Request()
+	c.also = target.Compile(c.Transport.Also)
 	c.format = newFormat(c.Run, c.Size)
 	var err error
 	if c.loop, err = reactor.NewLoop(c, reactor.Config{}); err != nil {
@@ -175,7 +181,7 @@ func (c *client) command(words []string) {
 	case "open":
 		next := uint32(number(2))
 		for range number(1) {
-			c.subs = append(c.subs, subscriber{next: next})
+			c.subs = append(c.subs, c.newSubscriber(next))
 			c.todo = append(c.todo, uint32(len(c.subs)))
 		}
 		c.tell = true
@@ -195,6 +201,7 @@ func (c *client) command(words []string) {
 		}
 	case "fresh":
 		c.latency.Reset()
+		c.stats.Silence = 0
 	case "stats":
 		c.report()
 	default:
@@ -203,6 +210,7 @@ func (c *client) command(words []string) {
 }
 
 func (c *client) report() {
+	c.silences()
 	var err error
 	if c.stats.Latency, err = c.latency.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err != nil {
 		fail("client: %v", err)
@@ -254,6 +262,7 @@ func (c *client) leave(i uint32) {
 }
 
 func (c *client) unready(sub *subscriber) {
+	sub.heard = 0
 	if sub.ready {
 		sub.ready = false
 		c.stats.Subscribed--
@@ -306,18 +315,11 @@ func (c *client) cause(format string, args ...any) {
 
 func (c *client) Opened(conn reactor.Conn) { c.ask(conn, c.loop.User(conn)) }
 
-func (c *client) channel(i uint32) uint32 {
-	if c.Own {
-		return c.Channel + i - 1
-	}
-	return c.Channel
-}
-
 // ask sends the request. A poll waits from then on, if it says for what.
 func (c *client) ask(conn reactor.Conn, i uint32) {
 	sub := &c.subs[i-1]
 	sub.headed = false
-	c.out = c.request.Append(c.out[:0], &target.Vars{Channel: c.channel(i), Seq: sub.seq, Modified: sub.modified, ETag: sub.etag})
+	c.out = c.request.Append(c.out[:0], &target.Vars{Channel: c.channel(i), Seq: sub.seq, Modified: sub.modified, ETag: sub.etag, Also: c.further(i)})
 	if c.loop.Write(conn, c.out) == nil && c.Transport.Once {
 		c.subscribed(sub)
 	}

@@ -22,7 +22,7 @@ func TestFramesCutAnywhere(t *testing.T) {
 	for cut := range input {
 		c := &client{format: f, latency: newHistogram()}
 		c.Transport = bareStream
-		sub := subscriber{ready: true, next: 1, seq: 1}
+		sub := subscriber{ready: true, place: place{next: 1, seq: 1}}
 		used := c.readFrames(0, 1, &sub, append([]byte(nil), input[:cut]...))
 		if used > cut {
 			t.Fatalf("cut at %d: %d bytes taken", cut, used)

@@ -51,7 +51,7 @@ func BenchmarkClientLine(b *testing.B) {
 	c := &client{format: newFormat(7, 64), latency: newHistogram(), clock: newClock()}
 	c.Transport = bareStream
 	c.stats.Subscribed = 1
-	sub := subscriber{ready: true, next: 1, seq: 1}
+	sub := subscriber{ready: true, place: place{next: 1, seq: 1}}
 	var lines [][]byte
 	for n := range 64 {
 		content := c.format.append(nil, message{number: uint32(n + 1), sent: c.clock.now()})
@@ -82,7 +82,7 @@ func TestLinesCutAnywhere(t *testing.T) {
 	for cut := range text {
 		c := &client{format: f, latency: newHistogram(), carry: map[uint32][]byte{}}
 		c.Transport = bareStream
-		sub := subscriber{ready: true, next: 1, seq: 1}
+		sub := subscriber{ready: true, place: place{next: 1, seq: 1}}
 		c.lines(1, &sub, text[:cut], false)
 		c.lines(1, &sub, text[cut:], true)
 		if c.stats.Received != 3 || sub.seq != 4 || c.stats.Damaged+c.stats.Lost+c.stats.Doubled != 0 || len(c.carry) != 0 {

@@ -58,7 +58,10 @@ type run struct {
 }
 
 // start checks the options and the machine, and starts the server, or finds it.
-func (o *Options) start(ctx context.Context) (*run, error) {
+func (o *Options) start(ctx context.Context) (*run, error) { return o.startBy(ctx, startServer) }
+
+// startBy is start, with the server started in another way.
+func (o *Options) startBy(ctx context.Context, launch func(context.Context, *target.Target, string) (*server, error)) (*run, error) {
 	if o.Size < MinSize || o.Size > MaxSize {
 		return nil, fmt.Errorf("--size is %d: want %d to %d", o.Size, MinSize, MaxSize)
 	}
@@ -76,7 +79,7 @@ func (o *Options) start(ctx context.Context) (*run, error) {
 	if o.Running || o.PID != 0 {
 		err = r.find()
 	} else {
-		r.server, err = startServer(ctx, o.Target, o.Spawn)
+		r.server, err = launch(ctx, o.Target, o.Spawn)
 	}
 	if err != nil {
 		return nil, err
@@ -135,10 +138,12 @@ func (r *run) close() {
 
 // swarm is subscribers of the server, from a channel on.
 func (r *run) swarm(channel uint32, own bool) *swarm {
-	s := newSwarm(clientConfig{
-		Address: r.server.front, Transport: *r.transport, Channel: channel, Own: own,
-		Together: opening, Run: r.id, Size: r.Size,
-	}, r.PerClient)
+	return r.swarmOf(clientConfig{Transport: *r.transport, Channel: channel, Own: own})
+}
+
+func (r *run) swarmOf(c clientConfig) *swarm {
+	c.Address, c.Together, c.Run, c.Size = r.server.front, opening, r.id, r.Size
+	s := newSwarm(c, r.PerClient)
 	r.closers = append(r.closers, s.close)
 	return s
 }
@@ -152,15 +157,21 @@ func (r *run) publisher(channel uint32, channels, connections, depth int) (*chil
 }
 
 func (r *run) publisherAt(address string, how target.Publish, channel uint32, channels, connections, depth int) (*child, error) {
+	return r.publisherOf(publisherConfig{Address: address, Publish: how, Channel: channel, Channels: channels, Connections: connections, Depth: depth})
+}
+
+// publisherOf starts a publisher. Without an address it publishes as the target has it.
+func (r *run) publisherOf(c publisherConfig) (*child, error) {
+	if c.Address == "" {
+		c.Address, c.Publish = r.server.admin, r.Target.Publish
+	}
+	c.Run, c.Size = r.id, r.Size
 	p, err := startChild("publisher", nil)
 	if err != nil {
 		return nil, err
 	}
 	r.closers = append(r.closers, p.close)
-	return p, p.configure(publisherConfig{
-		Address: address, Publish: how, Channel: channel, Channels: channels, Connections: connections,
-		Depth: depth, Run: r.id, Size: r.Size,
-	})
+	return p, p.configure(c)
 }
 
 // result is the frame of a result of this run.

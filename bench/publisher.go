@@ -19,11 +19,12 @@ import (
 // order. It is told
 //
 //	"config JSON"  a publisherConfig, first of all
-//	"publish N"    publish N more messages; it answers "published TOTAL" when all
-//	               are acknowledged
+//	"publish N"    publish N more messages; it answers "published TOTAL REFUSED" when all
+//	               are answered
 //	"pace N RATE"  the same on schedule, RATE a second. A message says when it should
 //	               have been sent, and latencies count from there: the messages
 //	               that wait behind a slow answer are not left out
+//	"rest"           end a schedule early, at the next message that is the last channel's
 //	"depth N"      have N requests under way on a connection from now on
 //	"answers"      it answers "answers HISTOGRAM" of how long the server took to answer,
 //	               and forgets
@@ -36,6 +37,7 @@ type publisherConfig struct {
 	Depth       int // requests under way on a connection: more than 1 only where the server lets requests be pipelined
 	Run         uint32
 	Size        int
+	Counts      bool // publishes that are refused are counted, and do not end the run
 }
 
 type publisher struct {
@@ -50,7 +52,8 @@ type publisher struct {
 	position int      // channels served, in all, of the turn-taking
 	goal     int64
 	answered int64
-	said     bool // that all are
+	refused  int64 // answered, but not as they should be
+	said     bool  // that all are
 	pace     pace
 	latency  *hdrhistogram.Histogram // of answers
 	head     httplite.Response
@@ -120,6 +123,8 @@ func (p *publisher) TurnEnded(time.Time) time.Duration {
 			p.goal += int64(n)
 			p.said = false
 			p.told(p.pace.start(p.loop, p.clock.now(), n, rate), line)
+		case "rest":
+			p.rest()
 		case "depth":
 			_, err := fmt.Sscanf(line, "depth %d", &p.Depth)
 			p.told(err, line)
@@ -155,6 +160,14 @@ func (p *publisher) publish(n int, due []int64) {
 	for i := range p.lines {
 		p.send(i)
 	}
+}
+
+// rest ends a schedule as soon as all channels have been given as many messages.
+func (p *publisher) rest() {
+	left := min(p.pace.left, (p.Channels-p.position%p.Channels)%p.Channels)
+	p.goal -= int64(p.pace.left - left)
+	p.pace.left = left
+	p.reached()
 }
 
 func (p *publisher) report() {
@@ -229,8 +242,12 @@ func (p *publisher) Received(c reactor.Conn, in []byte) int {
 		if !line.headed {
 			p.head.Reset()
 			n, err := p.head.ParseHead(in[used:], nil)
-			if err != nil || n > 0 && !slices.Contains(p.Publish.Status, p.head.Status()) {
+			refused := err == nil && n > 0 && !slices.Contains(p.Publish.Status, p.head.Status())
+			if err != nil || refused && !p.Counts {
 				fail("publishing: the server answered %.300q (%v)", in[used:], err)
+			}
+			if refused {
+				p.refused++
 			}
 			if n == 0 {
 				break
@@ -257,11 +274,16 @@ func (p *publisher) Received(c reactor.Conn, in []byte) int {
 		}
 	}
 	p.send(i)
+	p.reached()
+	return used
+}
+
+// reached tells when all is answered.
+func (p *publisher) reached() {
 	if p.answered == p.goal && !p.said {
-		fmt.Println("published", p.answered)
+		fmt.Println("published", p.answered, p.refused)
 		p.said = true
 	}
-	return used
 }
 
 // Expired tells how far it is, once a second.

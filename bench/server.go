@@ -28,6 +28,9 @@ type server struct {
 	dir          string
 	log          *tail
 	ended        chan struct{}
+
+	program  string   // of one that is to be upgraded: its file, which versions take the place of
+	versions []string // the files of these, which take turns
 }
 
 // startServer starts a target by a command (the target's own for ""), on free

@@ -89,6 +89,7 @@ func (s *swarm) grow() error {
 	if config.Own {
 		config.Channel += uint32(number * s.per)
 	}
+	config.First += number * s.per
 	c, err := startChild("client", func(line string) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -148,7 +149,7 @@ func (s *swarm) subscribers() (n int) {
 func (s *swarm) expect(messages int) error {
 	for i := range s.members {
 		m := &s.members[i]
-		m.expected += int64(messages * m.subscribers)
+		m.expected += int64(messages * m.subscribers * max(s.config.Several, 1))
 		if err := m.tell("expect %d", m.expected); err != nil {
 			return err
 		}
@@ -280,6 +281,7 @@ func (s *clientStats) add(t *clientStats) {
 	} {
 		*pair[0] += *pair[1]
 	}
+	s.Silence = max(s.Silence, t.Silence)
 	if s.Cause == "" {
 		s.Cause = t.Cause
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMain lets the test's own program be a child that waits until its input ends.
@@ -206,5 +208,40 @@ func TestMachine(t *testing.T) {
 	}
 	if n, err := MemoryAvailable(); err != nil || n < 1<<20 {
 		t.Errorf("%d bytes available: %v", n, err)
+	}
+}
+
+// A file in memory counts as a whole, though it is mapped twice and not touched.
+func TestFootprint(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("of others than root the kernel does not tell which files they have mapped")
+	}
+	self := Process(os.Getpid())
+	before, err := self.Footprint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.MemfdCreate("footprint", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	const size = 64 << 20
+	if err := unix.Fallocate(fd, 0, 0, size); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		mem, err := unix.Mmap(fd, 0, size, unix.PROT_READ, unix.MAP_SHARED)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = unix.Munmap(mem) }()
+	}
+	after, err := self.Footprint()
+	if grown := after - before; err != nil || grown < size*3/4 || grown > size*3/2 {
+		t.Errorf("it grew by %d bytes, want some %d: %v", grown, size, err)
+	}
+	if _, err := Process(1 << 30).Footprint(); err == nil {
+		t.Error("a process that is not there takes memory")
 	}
 }

@@ -100,16 +100,17 @@ func distinguish(of []entry) {
 
 // The parts of a result; where it lacks one, an empty one.
 
-func (e entry) setting() result.Setting   { return orEmpty(e.Setting) }
-func (e entry) hold() result.Hold         { return orEmpty(e.Hold) }
-func (e entry) fanout() result.Fanout     { return orEmpty(e.Fanout) }
-func (e entry) channels() result.Channels { return orEmpty(e.Channels) }
-func (e entry) oneToOne() result.OneToOne { return orEmpty(e.OneToOne) }
-func (e entry) compare() result.Compare   { return orEmpty(e.Compare) }
-func (e entry) storm() result.Storm       { return orEmpty(e.Storm) }
-func (e entry) stuck() result.Stuck       { return orEmpty(e.Stuck) }
-func (e entry) siege() result.Siege       { return orEmpty(e.Siege) }
-func (e entry) loop() result.Loop         { return orEmpty(e.Loop) }
+func (e entry) setting() result.Setting    { return orEmpty(e.Setting) }
+func (e entry) hold() result.Hold          { return orEmpty(e.Hold) }
+func (e entry) fanout() result.Fanout      { return orEmpty(e.Fanout) }
+func (e entry) channels() result.Channels  { return orEmpty(e.Channels) }
+func (e entry) oneToOne() result.OneToOne  { return orEmpty(e.OneToOne) }
+func (e entry) compare() result.Compare    { return orEmpty(e.Compare) }
+func (e entry) storm() result.Storm        { return orEmpty(e.Storm) }
+func (e entry) upgrade() result.UpgradeRun { return orEmpty(e.Upgrade) }
+func (e entry) stuck() result.Stuck        { return orEmpty(e.Stuck) }
+func (e entry) siege() result.Siege        { return orEmpty(e.Siege) }
+func (e entry) loop() result.Loop          { return orEmpty(e.Loop) }
 
 func orEmpty[T any](p *T) T {
 	if p == nil {
@@ -133,6 +134,8 @@ func (e entry) has() bool {
 		return e.Compare != nil
 	case result.KindStorm:
 		return e.Storm != nil
+	case result.KindUpgrade:
+		return e.Upgrade != nil
 	case result.KindStuck:
 		return e.Stuck != nil
 	case result.KindSiege:
@@ -153,6 +156,8 @@ func (e entry) check() result.Check {
 		return e.oneToOne().Check
 	case result.KindStorm:
 		return e.storm().Check
+	case result.KindUpgrade:
+		return e.upgrade().Check
 	case result.KindStuck:
 		return e.stuck().Check
 	}

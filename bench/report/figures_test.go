@@ -27,6 +27,8 @@ var shownAs = map[string]func(float64) string{
 	"Rate": rate, "Depth": integer, "ReceiptRatio": times, "AnswerRatio": times,
 	"BackSeconds": seconds, "Refused": integer, "ResidentBefore": memory, "ResidentPeak": memory, "ResidentAfter": memory,
 	"ServerSeconds": seconds, "AcceptRate": integer,
+	"Publishers": integer, "Churn": integer, "Idle": integer, "IdleHistory": integer, "Published": integer, "PeakBytes": memory, "BytesBefore": memory,
+	"PauseMillis": millis, "PauseMostMillis": millis, "BeyondMillis": millis, "BeyondMostMillis": millis,
 	"Readers": integer, "RatioP50": times, "RatioP99": times, "BytesPerMessage": bytesOf, "QuietBytesPerMessage": bytesOf, "BytesPerReader": bytesOf,
 	"Cut": integer, "CutSeconds": seconds, "Resumed": integer, "Told": integer,
 	"Slots": integer, "Failed": integer, "SentBytes": memory, "CeilingBytes": memory, "PromisedBytes": memory,
@@ -45,9 +47,11 @@ var notShown = []string{
 }
 
 // notShownIn are the beginnings of fields of which only medians and sums are shown.
-var notShownIn = []string{"Stuck.Quiet.", "Stuck.Beside.", "Siege.Attacks.Rounds.", "Siege.Floods.Latency.", "Siege.Floods.Newcomers."}
+var notShownIn = []string{"Stuck.Quiet.", "Stuck.Beside.", "Upgrade.Each.", "Siege.Attacks.Rounds.", "Siege.Floods.Latency.", "Siege.Floods.Newcomers."}
 
 func integer(v float64) string { return decimal(v, 0) }
+
+func millis(v float64) string { return micros(1e3 * v) }
 
 func TestEveryFigureIsShown(t *testing.T) {
 	for i, r := range samples() {

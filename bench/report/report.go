@@ -71,6 +71,8 @@ var chapters = []chapter{
 		"Publishes come at a steady rate, to channels with a single subscriber each, in turn. A publish that should have been sent earlier than it was counts from when it should have been. The bare program, in turn with the server, makes the system calls that cannot be done without, and does nothing else.", oneToOne},
 	{result.KindStorm, "Everybody comes back at once",
 		"All connections are cut and subscribe again, while messages go on to a channel whose subscribers stay.", storm},
+	{result.KindUpgrade, "The server is upgraded",
+		"The server goes on in another program, again and again, while clients of all transports wait, some of them for several channels, and publishers publish. No connection may be lost, and no message.", upgrades},
 	{result.KindStuck, "Readers that have stopped reading",
 		"Some subscribers of a channel do not read. Rounds with them and without take turns. In the end they are cut, and come back with their cursors.", stuck},
 	{result.KindSiege, "Hostile clients",

@@ -81,6 +81,7 @@ func TestOddResults(t *testing.T) {
 		{Kind: result.KindStorm, Storm: &result.Storm{BackSeconds: math.NaN(), Back: [][2]float64{{math.NaN(), math.NaN()}}, Quiet: result.Latency{Count: 1}}},
 		{Kind: result.KindStorm, Storm: &result.Storm{Back: [][2]float64{{0, 0}}}},
 		{Kind: result.KindStorm, Storm: &result.Storm{AcceptRate: 1, Without: &result.Storm{BackSeconds: math.NaN()}}},
+		{Kind: result.KindUpgrade, Upgrade: &result.UpgradeRun{PauseMillis: math.NaN(), BeyondMillis: math.Inf(1), Quiet: result.Latency{Count: 1}, Each: []result.Upgrade{{QuietMillis: math.NaN(), SilenceMillis: math.Inf(1)}}}},
 		{Kind: result.KindStuck, Stuck: &result.Stuck{RatioP50: math.NaN(), RatioP99: math.Inf(1), BytesPerMessage: math.NaN()}},
 		{Kind: result.KindSiege, Siege: &result.Siege{Attacks: []result.Attack{{RatioP50: math.NaN(), RatioP99: math.Inf(1)}}, Floods: make([]result.Flood, 1)}},
 		{Kind: result.KindLoop, Loop: &result.Loop{Points: []result.LoopRun{{}, {Who: "a", Micros: math.NaN(), Ratios: []float64{math.NaN()}}, {Who: "a", Loops: -1, Ratios: []float64{}}}}},
@@ -253,7 +254,7 @@ func TestPlotFiles(t *testing.T) {
 		}
 	}
 	want := strings.Fields(`hold-memory.svg hold-each.svg churn-memory.svg churn-descriptors.svg fanout-cost.svg fanout-latency.svg
-		channels-cost.svg channels-latency.svg latency-cost.svg latency-latency.svg storm-back.svg storm-latency.svg storm-memory.svg loop-100-active.svg loop-1000-active.svg`)
+		channels-cost.svg channels-latency.svg latency-cost.svg latency-latency.svg storm-back.svg storm-latency.svg storm-memory.svg upgrade-silence.svg loop-100-active.svg loop-1000-active.svg`)
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {

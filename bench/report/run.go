@@ -58,6 +58,13 @@ func newRun(e entry) run {
 		add("Clients", e.time(costWords(o.Client)))
 		add("Bare program", languageWords(o.BareLanguage))
 	}
+	if u := e.upgrade(); e.Upgrade != nil {
+		add("Publishers", someWhole(int64(u.Publishers)))
+		add("Published", with(someWhole(u.Published), e.time(some(u.Rate, rate))))
+		add("Connections that left and came back", with(someWhole(int64(u.Churn)), "each second"))
+		add("Connections without messages", someWhole(int64(u.Idle)))
+		add("Messages that their channels keep", someWhole(int64(u.IdleHistory)))
+	}
 	if l := e.loop(); e.Loop != nil {
 		add("Runs", fmt.Sprintf("each figure is the median of %s, of %s writes each", whole(l.Runs), whole(l.Writes)))
 	}

@@ -197,6 +197,21 @@ func sampleStormWithRate(number int) *result.Result {
 	return r
 }
 
+func sampleUpgrade(number int) *result.Result {
+	r := sample(result.KindUpgrade, "ccomet", number)
+	r.Setting.Transport, r.Setting.Channels = "all", "200"
+	r.Upgrade = &result.UpgradeRun{
+		Publishers: 200, Rate: 400, Churn: 20, Idle: 1000, IdleHistory: 100, PauseMillis: 36.5, PauseMostMillis: 41.2, BeyondMillis: 31.7, BeyondMostMillis: 88.9,
+		Quiet: sampleLatency(123_456, 900), Meanwhile: sampleLatency(123_456, 1900), BytesBefore: 19 << 20, PeakBytes: 29 << 20, Published: 123_456, Check: sampleCheck(246_912),
+	}
+	for i := range 40 {
+		r.Upgrade.Each = append(r.Upgrade.Each, result.Upgrade{
+			Version: "v1.0.1", Seconds: 0.14, PauseMillis: 36 + 5*wobble(i), SilenceMillis: 549 + 12*wobble(i), QuietMillis: 513 + 12*wobble(i+50), Bytes: 20<<20 + int64(1e5*wobble(i)), Descriptors: 18_217,
+		})
+	}
+	return r
+}
+
 func sampleStuck(number int) *result.Result {
 	r := sample(result.KindStuck, "ccomet", number)
 	r.Stuck = &result.Stuck{
@@ -269,7 +284,7 @@ func samples() []*result.Result {
 		sampleChannels("ccomet", 10, 22.15), sampleChannels("other 1.3", 11, 41.9),
 		sampleOneToOne("ccomet", 18, 1000), sampleOneToOne("ccomet", 19, 0), sampleOneToOne("other 1.3", 20, 1000),
 		sampleStorm("ccomet", 12, 1.87, 19<<20), sampleStorm("other 1.3", 13, 4.21, 78<<20),
-		sampleStormWithRate(15), sampleStuck(16), sampleSiege(17),
+		sampleStormWithRate(15), sampleStuck(16), sampleSiege(17), sampleUpgrade(18),
 		sampleLoop(14), sampleCompare(21),
 	}
 }

@@ -27,6 +27,7 @@ const (
 	KindSiege    Kind = "siege"
 	KindLoop     Kind = "loop"
 	KindSoak     Kind = "soak"
+	KindUpgrade  Kind = "upgrade"
 )
 
 // Result is one measurement.
@@ -52,6 +53,8 @@ type Result struct {
 	Siege    *Siege    `json:"siege,omitempty"`
 	Loop     *Loop     `json:"loop,omitempty"`
 	Soak     *Soak     `json:"soak,omitempty"`
+
+	Upgrade *UpgradeRun `json:"upgrade,omitempty"`
 }
 
 // Machine is where it was measured. It names no host.

@@ -47,6 +47,7 @@ type Transport struct {
 	Path    string   `toml:"path"`    // a Template
 	Headers []string `toml:"headers"` // Templates, as in "Accept: text/event-stream"
 	Body    string   `toml:"body"`    // a Template; with one the request is a POST, else a GET
+	Also    string   `toml:"also"`    // a Template, which stands at {also} in Path for each further channel of a connection
 	Once    bool     `toml:"once"`    // the response ends with a message, and the client asks again
 	Cursor  Cursor   `toml:"cursor"`  // how a client that comes back says where it was
 

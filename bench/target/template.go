@@ -16,6 +16,7 @@ import (
 //	{seq}       the number of the message wanted next, 0 for the newest (ICometCursor)
 //	{modified}  the time of the last message, as HTTP writes it (HeadersCursor)
 //	{etag}      its tag
+//	{also}      further channels, each as Transport.Also has it; of most clients there are none
 //	{content}   what is published: letters, digits, '-' and '.', which need no escaping anywhere
 //
 // Other text in braces stays as it is.
@@ -35,9 +36,10 @@ const (
 	modifiedWord
 	etagWord
 	contentWord
+	alsoWord
 )
 
-var words = map[string]word{"channel": channelWord, "seq": seqWord, "modified": modifiedWord, "etag": etagWord, "content": contentWord}
+var words = map[string]word{"channel": channelWord, "seq": seqWord, "modified": modifiedWord, "etag": etagWord, "content": contentWord, "also": alsoWord}
 
 // ChannelName is the length of a channel's name, which is a number of up to
 // MaxChannel.
@@ -53,6 +55,7 @@ type Vars struct {
 	Modified int64 // seconds since 1970; 0 for none yet
 	ETag     uint32
 	Content  []byte
+	Also     []byte // filled in already
 }
 
 // Compile takes a template apart.
@@ -103,6 +106,8 @@ func (t Template) Append(dst []byte, v *Vars) []byte {
 			dst = strconv.AppendUint(dst, uint64(v.ETag), 10)
 		case contentWord:
 			dst = append(dst, v.Content...)
+		case alsoWord:
+			dst = append(dst, v.Also...)
 		}
 	}
 	return dst

@@ -22,6 +22,7 @@ type cli struct {
 	Latency  latencyCmd  `cmd:"" help:"Publishes at a steady rate to channels of one subscriber: how long until it is there, and until its publisher is answered, beside a bare program."`
 	Compare  compareCmd  `cmd:"" help:"This server, others and a bare program in one run, in turn: publishes, long polls, streams, connects and idle memory; medians and ratios."`
 	Storm    stormCmd    `cmd:"" help:"All connections are cut and come back at once: how long that takes, and what it does to others."`
+	Upgrade  upgradeCmd  `cmd:"" help:"The server goes on in another program, again and again, while clients of all transports wait: their silences, what is lost, and memory; of ccomet alone."`
 	Siege    siegeCmd    `cmd:"" help:"Hostile clients: slowhttptest's three ways, and floods against each ceiling; what others notice, and memory; of ccomet alone."`
 	Soak     soakCmd     `cmd:"" help:"Everything that may happen to a server, at random, with every message verified: clients that vanish and stall, floods, stops, crashes."`
 	Loop     loopCmd     `cmd:"" help:"libevent's classic: socket pairs of which some are active, for the reactor and for libevent."`

@@ -168,6 +168,9 @@ func checkOf(r *result.Result) result.Check {
 	return r.Storm.Check
 }
 
+// unready is a server that cannot be upgraded.
+const unready = "bin/ccomet serve --front {front} --admin {admin} --no-live-upgrade"
+
 // What cannot work is said at once, with what mends it.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
@@ -177,12 +180,15 @@ func TestRefusals(t *testing.T) {
 		"hold --conns 10 --size 5":                                  `--size is 5: want \d+ to 32768`,
 		"hold --conns 10 --steps 11":                                `--steps is 11: want 1 to the 10 connections`,
 		"hold --conns 10 --steps 2 --churn 2":                       `--churn is 2: want a share`,
-		"hold --conns 10 --transport carrier-pigeon":                `ccomet has no transport "carrier-pigeon": want one of poll, sse, stream, ws`,
+		"hold --conns 10 --transport carrier-pigeon":                `ccomet has no transport "carrier-pigeon": want one of jsonp, poll, sse, stream, ws`,
 		"hold --target nobody":                                      `target "nobody" is neither a file nor one of .*ccomet`,
 		"hold --conns 10 --pid 999999999":                           `process 999999999 is not there`,
 		"hold --conns 10 --spawn false":                             `the server ended at once`,
 		"hold --conns 10 --spawn /no/such/program":                  `starting the server: .*no such file`,
 		"fanout --conns 10 --messages 3 --burst 2":                  `3 messages in bursts of 2`,
+		"upgrade --conns 10 --target nchan":                         `nchan.*: only a ccomet can be upgraded`,
+		"upgrade --conns 10 --publishers 100 --rate 10":             `a client hears a message in 10.0 s, and is watched for 1.5s`,
+		"upgrade --conns 10 --spawn " + unready:                     `it was started with --no-live-upgrade`,
 		"storm --conns 10 --accept-rate 5 --target nchan":           `only a ccomet that is started here can be given --accept-rate 5`,
 		"fanout --conns 10 --stuck 5 --transport poll":              `stuck readers are measured of ccomet alone, with --transport stream`,
 		"channels --conns 10 --publishes 11":                        `11 publishes a round to 10 channels`,
@@ -197,7 +203,11 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			out, err := harness(t, strings.Fields(args)...).CombinedOutput()
+			typed := strings.Fields(strings.Replace(args, unready, "", 1))
+			if strings.HasSuffix(args, unready) {
+				typed = append(typed, unready)
+			}
+			out, err := harness(t, typed...).CombinedOutput()
 			if err == nil || !regexp.MustCompile(want).Match(out) {
 				t.Errorf("%v, want %s: %s", err, want, out)
 			}

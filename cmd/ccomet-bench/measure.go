@@ -96,6 +96,31 @@ func (c *stormCmd) Run(ctx context.Context) error {
 	return c.save(o.Storm(ctx, bench.StormConfig{Quiet: c.Quiet, Probe: c.Probe, Storm: c.Every, AcceptRate: c.AcceptRate}))
 }
 
+type upgradeCmd struct {
+	common
+	Upgrades   int           `default:"20" placeholder:"N" help:"Upgrades, one after the other."`
+	Beside     string        `placeholder:"FILE" help:"Another version of the server's program, which takes turns with it."`
+	Publishers int           `default:"200" placeholder:"N" help:"Connections that publish, each to a channel of its own. Clients share these channels."`
+	Rate       float64       `default:"400" placeholder:"N" help:"Messages published a second, of all publishers."`
+	Window     time.Duration `default:"1500ms" placeholder:"TIME" help:"For how long clients are watched before each upgrade, and after it."`
+	Churn      int           `default:"20" placeholder:"N" help:"Connections a second that leave and come back, all the while."`
+	Idle       int           `default:"0" placeholder:"N" help:"Connections besides that wait on streams, hear nothing meanwhile, and must all hear a message in the end."`
+	Channels   string        `default:"shared" enum:"shared,own" help:"Of the idle ones. shared: one channel for all; own: each its own."`
+	History    int           `default:"0" placeholder:"N" help:"Messages that the channels of the idle ones are given before."`
+}
+
+func (c *upgradeCmd) Run(ctx context.Context) error {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	o.Own = c.Channels == "own"
+	return c.save(o.Upgrade(ctx, bench.UpgradeConfig{
+		Upgrades: c.Upgrades, Publishers: c.Publishers, Rate: c.Rate, Window: c.Window, Churn: c.Churn, Beside: c.Beside,
+		Idle: c.Idle, History: c.History,
+	}))
+}
+
 type siegeCmd struct {
 	common
 	Each   time.Duration `default:"6s" placeholder:"TIME" help:"For how long each attack goes on, and the quiet before it; whole seconds."`

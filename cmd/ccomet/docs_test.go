@@ -270,7 +270,7 @@ func flagsAndCommands(t *testing.T) (flags, commands map[string]bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range []string{"compare", "hold", "fanout", "channels", "latency", "storm", "siege", "soak", "loop", "idle", "calls", "report"} {
+	for _, command := range []string{"compare", "hold", "fanout", "channels", "latency", "storm", "upgrade", "siege", "soak", "loop", "idle", "calls", "report"} {
 		out, err := exec.Command(benchProgram(t), command, "--help").Output()
 		if err != nil {
 			t.Fatal(err)

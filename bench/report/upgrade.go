@@ -1,0 +1,68 @@
+package report
+
+import (
+	"ccomet/bench/report/plot"
+	"ccomet/bench/result"
+)
+
+// upgrades makes the section of a server that goes on in another program.
+func upgrades(s *section, of []entry) {
+	t := table{
+		Note: "Silences are by the clocks of the clients: the longest of any of them in a window with an upgrade, less the longest in the window before it. Memory counts files in memory, and at the peak the program that rehearses.",
+		Heads: []string{"", "connections", "of them without messages", "publishers", "upgrades", "pause, median", "longest", "silence beyond, median", "longest", "refused",
+			"memory before", "at the peak of the first", "after the first", "after the last", "verified deliveries"},
+	}
+	latencies := table{Title: "From when a message should have been published to its delivery", Heads: []string{"", "deliveries", "mean", "50 %", "90 %", "99 %", "99.9 %", "longest"}}
+	var g group
+	for _, e := range of {
+		u := e.upgrade()
+		n := int64(len(u.Each))
+		s.addCard(e, e.time(some(1e3*u.PauseMillis, micros)), "is the pause of an upgrade", counted(int64(e.setting().Connections), "connection"), counted(n, "upgrade"))
+		refused, first, last := "", "", ""
+		if n > 0 {
+			refused, first, last = whole(u.Refused), some(float64(u.Each[0].Bytes), memory), some(float64(u.Each[n-1].Bytes), memory)
+		}
+		time := func(millis float64) string { return e.time(some(1e3*millis, micros)) }
+		g.Rows = append(g.Rows, e.row(someWhole(int64(e.setting().Connections)), someWhole(int64(u.Idle)), someWhole(int64(u.Publishers)), someWhole(n),
+			time(u.PauseMillis), time(u.PauseMostMillis), time(u.BeyondMillis), time(u.BeyondMostMillis), refused,
+			some(float64(u.BytesBefore), memory), some(float64(u.PeakBytes), memory), first, last, verified(u.Check)))
+		if e.Machine.Emulated {
+			continue
+		}
+		l := group{Name: e.Name, Marks: e.Marks}
+		for _, r := range []struct {
+			name string
+			l    result.Latency
+		}{{"without an upgrade", u.Quiet}, {"with one", u.Meanwhile}} {
+			if r.l.Count > 0 {
+				l.Rows = append(l.Rows, row{Name: r.name, Cells: append([]string{whole(r.l.Count)}, latencyCells(r.l)...)})
+			}
+		}
+		latencies.Groups = append(latencies.Groups, l)
+	}
+	t.Groups = []group{g}
+	s.upgradeSilence(of)
+	s.addTable(t)
+	s.addTable(latencies)
+}
+
+func (s *section) upgradeSilence(of []entry) {
+	var lines []plot.Line
+	for _, e := range of {
+		if e.Machine.Emulated {
+			continue
+		}
+		quiet, meanwhile := e.line("", nil), e.line("", nil)
+		quiet.Name, quiet.Pattern = e.Name+", without", 2*e.pattern
+		meanwhile.Name, meanwhile.Pattern = e.Name+", with an upgrade", 2*e.pattern+1
+		for i, u := range e.upgrade().Each {
+			quiet.Points = append(quiet.Points, [2]float64{float64(i + 1), 1e3 * u.QuietMillis})
+			meanwhile.Points = append(meanwhile.Points, [2]float64{float64(i + 1), 1e3 * u.SilenceMillis})
+		}
+		lines = append(lines, quiet, meanwhile)
+	}
+	s.addFigure(figure{"upgrade-silence", plot.Chart{
+		Title: "Silences while the server is upgraded", Sub: "the longest of any client in a window",
+		X: plot.Axis{Label: "upgrade", Format: tick(digits)}, Y: plot.Axis{Format: tick(micros)}, Lines: lines,
+	}, "The two lines should lie at one height: then no client can tell that there was an upgrade."}, drawn(lines))
+}

@@ -1,0 +1,193 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/bench/proc"
+	"ccomet/bench/target"
+)
+
+// How a server that runs is upgraded: what it says of that, and which program it finds.
+
+// upgradeStatus is what the server tells at /upgrade.
+type upgradeStatus struct {
+	PID         int
+	Version     string
+	Live        bool
+	Attempts    int
+	Upgrades    int64
+	Error       string
+	Connections int64
+	Pause       float64 `json:"pause_seconds"`
+}
+
+// installer starts servers from a file of their own, in whose place another version is put.
+func installer(beside string) func(context.Context, *target.Target, string) (*server, error) {
+	return func(ctx context.Context, t *target.Target, command string) (*server, error) {
+		s, err := newServer(t, command)
+		if err != nil {
+			return nil, err
+		}
+		if err = s.install(beside); err == nil {
+			err = s.launch(ctx)
+		}
+		if err != nil {
+			return nil, errors.Join(err, os.RemoveAll(s.dir))
+		}
+		return s, nil
+	}
+}
+
+// install puts the server's program into its directory, and the other one beside it.
+func (s *server) install(beside string) error {
+	words := strings.Fields(s.command)
+	program, err := exec.LookPath(words[0])
+	if err != nil {
+		return fmt.Errorf("starting the server: %w", err)
+	}
+	versions := []string{program}
+	if beside != "" {
+		versions = append(versions, beside)
+	}
+	for i, from := range versions {
+		text, err := os.ReadFile(from)
+		if err == nil {
+			versions[i] = filepath.Join(s.dir, fmt.Sprintf("version%d", i))
+			err = os.WriteFile(versions[i], text, 0o755)
+		}
+		if err != nil {
+			return fmt.Errorf("the server's program: %w", err)
+		}
+	}
+	s.program = filepath.Join(s.dir, filepath.Base(program))
+	words[0] = "{dir}/" + filepath.Base(program)
+	s.versions, s.command = versions, strings.Join(words, " ")
+	return s.put(0)
+}
+
+// put has one of the versions take the place of the program, as an installation does. Where
+// there is only one it is there already.
+func (s *server) put(n int) error {
+	if len(s.versions) == 0 || len(s.versions) == 1 && n > 0 {
+		return nil
+	}
+	next := s.program + ".new"
+	if err := os.Link(s.versions[n%len(s.versions)], next); err != nil {
+		return fmt.Errorf("the server's program: %w", err)
+	}
+	if err := os.Rename(next, s.program); err != nil {
+		return fmt.Errorf("the server's program: %w", err)
+	}
+	return nil
+}
+
+// upgradeTimeout is how long an upgrade may take, and upgradeGlance how often it is asked
+// whether it is over.
+const (
+	upgradeTimeout = 5 * time.Minute
+	upgradeGlance  = 10 * time.Millisecond
+)
+
+// upgrade has the server go on in the n-th of its programs, in turn, and waits until it has.
+func (s *server) upgrade(ctx context.Context, n int) (now upgradeStatus, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, upgradeTimeout, errHang)
+	defer cancel()
+	before, err := s.status(ctx)
+	if err != nil {
+		return now, err
+	}
+	if !before.Live {
+		return now, errors.New("the server cannot be upgraded while it runs: it was started with --no-live-upgrade")
+	}
+	if err := s.put(n); err != nil {
+		return now, err
+	}
+	if err := unix.Kill(before.PID, unix.SIGUSR2); err != nil {
+		return now, fmt.Errorf("telling the server to upgrade: %w", err)
+	}
+	for {
+		if err := sleep(ctx, upgradeGlance); err != nil {
+			return now, fmt.Errorf("waiting for the upgrade: %w: %s", context.Cause(ctx), s.log)
+		}
+		now, err = s.status(ctx)
+		switch {
+		case err != nil:
+			return now, err
+		case now.Attempts == before.Attempts:
+		case now.Error != "":
+			return now, fmt.Errorf("not upgraded: %s", now.Error)
+		case now.PID != before.PID || now.Upgrades != before.Upgrades+1:
+			return now, fmt.Errorf("after an upgrade of process %d, its %d., the server says that it is process %d, after %d upgrades", before.PID, before.Upgrades+1, now.PID, now.Upgrades)
+		default:
+			return now, nil
+		}
+	}
+}
+
+// status asks the server how upgrades go. The answer may take as long as the pause.
+func (s *server) status(ctx context.Context) (now upgradeStatus, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+"/upgrade", nil)
+	if err != nil {
+		return now, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return now, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("asked how upgrades go, the server answered %s: %.200s", resp.Status, text)
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &now)
+	}
+	return now, err
+}
+
+// watch looks at what a process takes until it is ended.
+type watch struct {
+	over chan struct{}
+	done sync.WaitGroup
+	most int64
+}
+
+// peakGlance is how often it looks.
+const peakGlance = 3 * time.Millisecond
+
+func watchPeak(p proc.Process) *watch {
+	w := &watch{over: make(chan struct{})}
+	w.done.Go(func() {
+		for {
+			if n, err := p.Footprint(); err == nil {
+				w.most = max(w.most, n)
+			}
+			select {
+			case <-w.over:
+				return
+			case <-time.After(peakGlance):
+			}
+		}
+	})
+	return w
+}
+
+// end returns the most that it has seen.
+func (w *watch) end() int64 {
+	close(w.over)
+	w.done.Wait()
+	return w.most
+}
