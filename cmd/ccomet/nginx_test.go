@@ -94,7 +94,7 @@ func TestNginxAlone(t *testing.T) {
 	}
 	p.stop(syscall.SIGTERM)
 	for _, w := range x.ways() {
-		w.later(t)
+		w.later(t, "a")
 		if a := read(t, w.get(t, "/sub?cname=a"), nil); a.status != 502 {
 			t.Errorf("%s: a poll: %v", w.name, a)
 		}
@@ -108,14 +108,14 @@ func TestNginxFull(t *testing.T) {
 	p, x := behind(t, "--max-connections 1")
 	expect(t, open(t, p.front, "/stream?cname=a"), object("next_seq", "a", 1, "")+"\n")
 	for _, w := range x.ways() {
-		w.later(t)
+		w.later(t, "a")
 	}
 }
 
 // later expects that an event stream is answered by nginx with a time to come back.
-func (w *way) later(t *testing.T) {
+func (w *way) later(t *testing.T, cname string) {
 	t.Helper()
-	a := read(t, w.get(t, "/sse?cname=a&seq=1"), nil)
+	a := read(t, w.get(t, "/sse?seq=1&cname="+cname), nil)
 	m := regexp.MustCompile(`^retry: [3579]000\ndata: (.*)\n\n$`).FindStringSubmatch(a.body)
 	if a.status != 200 || a.header.Get("Content-Type") != "text/event-stream; charset=utf-8" || a.header.Get("Cache-Control") != "no-cache" || m == nil {
 		t.Errorf("%s: %v", w.name, a)

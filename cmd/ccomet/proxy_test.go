@@ -97,8 +97,14 @@ func (x *proxy) socket() string { return "unix:" + filepath.Join(x.dir, "front.s
 // configuration, each before what it becomes.
 func (x *proxy) start(front string, replace ...string) {
 	x.t.Helper()
+	x.run("nginx.conf", append([]string{"listen 80 ", "listen " + x.old + " ", "unix:/run/ccomet/front.sock", x.socket(), "127.0.0.1:8100", front}, replace...))
+}
+
+// run runs nginx with a configuration of demo/, which listens at both addresses.
+func (x *proxy) run(name string, replace []string) {
+	x.t.Helper()
 	x.certify()
-	x.configure(append([]string{"unix:/run/ccomet/front.sock", x.socket(), "127.0.0.1:8100", front}, replace...))
+	x.configure(name, replace)
 	x.giveAway()
 	x.cmd = exec.Command(x.path, "-p", x.dir, "-e", "error.log", "-c", "nginx.conf", "-g", "daemon off;")
 	x.cmd.Stderr = &x.complaint
@@ -115,18 +121,17 @@ func (x *proxy) start(front string, replace ...string) {
 	}
 }
 
-// configure makes demo/nginx.conf fit for a test: what belongs to the machine
+// configure makes a configuration of demo/ fit for a test: what belongs to the machine
 // (addresses, paths, the limits that this machine may not have) is replaced,
 // the rest is what users copy. Each piece that is replaced must be there.
-func (x *proxy) configure(replace []string) {
+func (x *proxy) configure(name string, replace []string) {
 	x.t.Helper()
-	text, err := os.ReadFile("../../demo/nginx.conf")
+	text, err := os.ReadFile("../../demo/" + name)
 	if err != nil {
 		x.t.Fatal(err)
 	}
 	config := string(text)
 	replace = append([]string{
-		"listen 80 ", "listen " + x.old + " ",
 		"listen 443 ", "listen " + x.current + " ",
 		"pid /run/nginx.pid", "pid " + x.dir + "/nginx.pid",
 		"/var/log/nginx/", x.dir + "/",
@@ -140,7 +145,7 @@ func (x *proxy) configure(replace []string) {
 	}, replace...)
 	for i := 0; i < len(replace); i += 2 {
 		if !strings.Contains(config, replace[i]) {
-			x.t.Fatalf("nginx.conf has no %q", replace[i])
+			x.t.Fatalf("%s has no %q", name, replace[i])
 		}
 		config = strings.ReplaceAll(config, replace[i], replace[i+1])
 	}
