@@ -34,7 +34,8 @@ type publisherConfig struct {
 	Channel     uint32 // the first
 	Channels    int
 	Connections int
-	Depth       int // requests under way on a connection: more than 1 only where the server lets requests be pipelined
+	Depth       int           // publishes under way on a connection: more than 1 only where the server lets requests be pipelined
+	Batch       *target.Batch // have them in one request; nil: each has its own
 	Run         uint32
 	Size        int
 	Counts      bool // publishes that are refused are counted, and do not end the run
@@ -45,6 +46,8 @@ type publisher struct {
 	loop     *reactor.Loop
 	mail     *reactor.Mailbox[string]
 	request  *target.Request
+	line     target.Template // of a batch
+	body     []byte          // what a batch has
 	format   format
 	clock    clock
 	lines    []publishing
@@ -85,7 +88,9 @@ func RunPublisher() error {
 	if err := json.Unmarshal([]byte(strings.TrimPrefix(first, "config ")), &p.publisherConfig); err != nil {
 		return fmt.Errorf("publisher: configuration: %w", err)
 	}
-	p.request = p.Publish.Request()
+	if p.request = p.Publish.Request(); p.Batch != nil {
+		p.request, p.line = p.Batch.Request()
+	}
 	p.format = newFormat(p.Run, p.Size)
 	p.numbers = make([]uint32, p.Channels)
 	p.Connections = min(p.Connections, p.Channels)
@@ -186,7 +191,7 @@ func (p *publisher) report() {
 // send keeps a connection as busy as it may be.
 func (p *publisher) send(i int) {
 	line := &p.lines[i]
-	if line.todo == 0 || len(line.sent) >= p.Depth || line.closes {
+	if line.todo == 0 || len(line.sent) >= p.Depth || p.Batch != nil && len(line.sent) > 0 || line.closes {
 		return
 	}
 	if line.conn == 0 {
@@ -199,7 +204,7 @@ func (p *publisher) send(i int) {
 	if !line.open {
 		return
 	}
-	p.out = p.out[:0]
+	p.out, p.body = p.out[:0], p.body[:0]
 	for line.todo > 0 && len(line.sent) < p.Depth {
 		line.todo--
 		sent := p.clock.now()
@@ -215,7 +220,15 @@ func (p *publisher) send(i int) {
 		p.numbers[channel]++
 		m := message{channel: p.Channel + uint32(channel), number: p.numbers[channel], sent: sent}
 		p.content = p.format.append(p.content[:0], m)
-		p.out = p.request.Append(p.out, &target.Vars{Channel: m.channel, Content: p.content})
+		v := target.Vars{Channel: m.channel, Content: p.content}
+		if p.Batch != nil {
+			p.body = append(p.line.Append(p.body, &v), '\n')
+		} else {
+			p.out = p.request.Append(p.out, &v)
+		}
+	}
+	if p.Batch != nil {
+		p.out = p.request.Append(p.out, &target.Vars{Content: p.body})
 	}
 	if err := p.loop.Write(line.conn, p.out); err != nil {
 		fail("publisher: %v", err)
@@ -262,9 +275,13 @@ func (p *publisher) Received(c reactor.Conn, in []byte) int {
 		used += n
 		if done {
 			line.headed = false
+			n := 1
+			if p.Batch != nil {
+				n = len(line.sent)
+			}
 			_ = p.latency.RecordValue(max(1, (p.clock.now()-line.sent[0])/1000))
-			line.sent = line.sent[:copy(line.sent, line.sent[1:])]
-			p.answered++
+			line.sent = line.sent[:copy(line.sent, line.sent[n:])]
+			p.answered += int64(n)
 			if line.closes {
 				p.loop.Close(c)
 				break

@@ -33,6 +33,7 @@ type Target struct {
 	Default    string                `toml:"default"` // the transport that is measured unless told otherwise
 	Transports map[string]*Transport `toml:"transport"`
 	Publish    Publish               `toml:"publish"`
+	Batch      *Batch                `toml:"batch"` // nil: the server has none
 }
 
 // File is a configuration file, written before the server is started. The
@@ -71,6 +72,13 @@ type Publish struct {
 	Body     string   `toml:"body"`     // a Template
 	Status   []int    `toml:"status"`   // answers that mean success; default 200
 	Pipeline bool     `toml:"pipeline"` // several requests may be sent before the first is answered
+}
+
+// Batch is how to publish many messages with one request, whose body has a line for each.
+type Batch struct {
+	Path    string   `toml:"path"`    // a Template
+	Headers []string `toml:"headers"` // Templates
+	Line    string   `toml:"line"`    // a Template
 }
 
 //go:embed *.toml
@@ -144,6 +152,9 @@ func (t *Target) check() error {
 		if f.Name == "" || f.Name != filepath.Base(f.Name) {
 			return fmt.Errorf("file.name is %q: want a name without directories", f.Name)
 		}
+	}
+	if t.Batch != nil && (t.Batch.Path == "" || t.Batch.Line == "") {
+		return errors.New("batch has no path, or no line")
 	}
 	for name, tr := range t.Transports {
 		if tr.Path == "" {

@@ -160,6 +160,11 @@ func (p *Publish) Request() *Request {
 	return compile(p.Method, p.Path, p.Headers, p.Body)
 }
 
+// Request compiles the request that publishes a batch, whose Content is the lines, and a line.
+func (b *Batch) Request() (*Request, Template) {
+	return compile("POST", b.Path, b.Headers, "{content}"), Compile(b.Line)
+}
+
 func compile(method, path string, headers []string, body string) *Request {
 	r := &Request{method: method, path: Compile(path), body: Compile(body), hasBody: body != "" || method == "POST" || method == "PUT"}
 	for _, h := range headers {

@@ -19,6 +19,7 @@ type cli struct {
 	Hold     holdCmd     `cmd:"" help:"Memory of waiting connections: opened in steps, a row a step; with --churn, while some leave and come back."`
 	Fanout   fanoutCmd   `cmd:"" help:"Messages to many subscribers of one channel: latency, and processor time a delivery, beside a bare loop of write calls."`
 	Channels channelsCmd `cmd:"" help:"Publishes over many channels of one subscriber: rate, latency, and processor time, beside a bare program."`
+	Batches  batchesCmd  `cmd:"" help:"Publishes of many messages with one request, beside as many pipelined requests: processor time a message."`
 	Latency  latencyCmd  `cmd:"" help:"Publishes at a steady rate to channels of one subscriber: how long until it is there, and until its publisher is answered, beside a bare program."`
 	Compare  compareCmd  `cmd:"" help:"This server, others and a bare program in one run, in turn: publishes, long polls, streams, connects and idle memory; medians and ratios."`
 	Storm    stormCmd    `cmd:"" help:"All connections are cut and come back at once: how long that takes, and what it does to others."`

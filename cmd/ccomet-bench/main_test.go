@@ -122,6 +122,15 @@ func TestMeasurements(t *testing.T) {
 	}
 }
 
+// Batches beside single requests: all messages are taken, or the command fails.
+func TestBatches(t *testing.T) {
+	t.Parallel()
+	cmd := harness(t, "batches", "--batch", "20", "--publishes", "200", "--rounds", "2")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "medians of 2 rounds: server ") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 // Hostile clients, for a second each: all of them are seen, and memory stays below
 // what the ceilings promise, or the command fails.
 func TestSiege(t *testing.T) {
@@ -192,6 +201,8 @@ func TestRefusals(t *testing.T) {
 		"storm --conns 10 --accept-rate 5 --target nchan":           `only a ccomet that is started here can be given --accept-rate 5`,
 		"fanout --conns 10 --stuck 5 --transport poll":              `stuck readers are measured of ccomet alone, with --transport stream`,
 		"channels --conns 10 --publishes 11":                        `11 publishes a round to 10 channels`,
+		"batches --batch 10 --publishes 15":                         `15 publishes a round in batches of 10`,
+		"batches --target nchan --spawn true":                       `its target has no batch`,
 		"compare nobody":                                            `target "nobody" is neither a file nor one of`,
 		"compare --only speed":                                      `--only is "speed": want some of sequential, paced, pipelined, poll, fanpoll, fanout, connect, bytes`,
 		"compare --rounds 0":                                        `0 rounds beside 0 other servers: want a round at least`,

@@ -80,6 +80,21 @@ func (c *latencyCmd) Run(ctx context.Context) error {
 	return c.save(o.Latency(ctx, bench.LatencyConfig{Rate: c.Rate, Publishes: c.Publishes, Publishers: c.Publishers, Depth: c.Depth, Rounds: c.Rounds}))
 }
 
+type batchesCmd struct {
+	common
+	Batch     int `default:"1000" placeholder:"N" help:"Messages of a request, and channels."`
+	Publishes int `default:"200000" placeholder:"N" help:"Publishes a round: a multiple of the batch."`
+	Rounds    int `default:"9" placeholder:"N" help:"Rounds of batches and of single requests, in turn."`
+}
+
+func (c *batchesCmd) Run(ctx context.Context) error {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	return o.Batches(ctx, bench.BatchesConfig{Batch: c.Batch, Publishes: c.Publishes, Rounds: c.Rounds})
+}
+
 type stormCmd struct {
 	common
 	Quiet      time.Duration `default:"5s" placeholder:"TIME" help:"For how long latency is measured before."`
