@@ -92,7 +92,7 @@ func (l *lateLog) attach() (tell func()) {
 	a.mail.Seq, a.mail.N = ch.next, int32(len(ch.kept))
 	var last *msg.Message
 	for _, kept := range slices.Backward(ch.kept) {
-		message := msg.New(kept.Kind, kept.Seq, kept.Content)
+		message := msg.New(kept.Kind, kept.Seq, kept.Content())
 		message.Next, last = last, message
 	}
 	a.mail.Msg = last

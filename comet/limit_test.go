@@ -191,7 +191,7 @@ func TestMaxHistoryBytes(t *testing.T) {
 	const each = 1000 // bytes of a message, about
 	st := newStage(t, Config{Loops: 1, MaxHistoryBytes: 50 * each, HistoryMinimum: 2})
 	s := st.srv.shards[0]
-	content := strings.Repeat("x", each-int(unsafe.Sizeof(msg.Message{})))
+	content := strings.Repeat("x", each-msg.New(msg.Data, 1, make([]byte, each)).Size()+each) // with which it is as long
 	push := func(cname string, n int) {
 		p := st.enter(0, conn.Admin)
 		for range n {

@@ -68,7 +68,7 @@ func (h *harness) told(cname string) string {
 	text := fmt.Sprintf("next %d, dialect %d, epoch %s", ch.Next, ch.Dialect, record.AppendEpoch(nil, ch.Gen))
 	kept := home.Kept(ch)
 	for msg, n := kept.First, int32(kept.N); n > 0; msg, n = msg.After(n), n-1 {
-		text += fmt.Sprintf("\n%v %d %s", msg.Kind, msg.Seq, msg.Content)
+		text += fmt.Sprintf("\n%v %d %s", msg.Kind, msg.Seq, msg.Content())
 	}
 	return text
 }

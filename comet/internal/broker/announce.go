@@ -23,7 +23,7 @@ func (b *Broker) announce(ch *Channel, alive bool) {
 	if loops == 0 || ch.Dialect != record.DialectOurs {
 		return
 	}
-	message := &msg.Message{Content: appendPresence(make([]byte, 0, int(ch.nameLen)+3), alive, b.names.Get(ch.Name()))}
+	message := msg.Of(0, 0, appendPresence(make([]byte, 0, int(ch.nameLen)+3), alive, b.names.Get(ch.Name())))
 	for to := uint8(0); loops != 0; to, loops = to+1, loops>>1 {
 		if loops&1 != 0 {
 			b.Send(to, mail.Mail{Kind: mail.PresenceLine, Msg: message})

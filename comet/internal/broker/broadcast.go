@@ -10,8 +10,7 @@ import (
 
 // broadcastScan is a broadcast on its way through a loop's channels.
 type broadcastScan struct {
-	content []byte       // JSON-escaped, of all loops
-	shared  *msg.Sharing // by this loop's channels
+	shared  *msg.Sharing // by this loop's channels: a content of all loops
 	at, end uint32       // records still to be looked at
 }
 
@@ -22,7 +21,7 @@ const MaxBroadcasts = 1024
 // StartBroadcast serves mail.Broadcast. It begins before the next mail is read, so that
 // where channels are few, what one backend publishes keeps its order.
 func (b *Broker) StartBroadcast(m *mail.Mail) {
-	b.broadcasts = append(b.broadcasts, broadcastScan{content: m.Msg.Content, shared: msg.NewSharing(m.Msg.Content), at: 1, end: b.channels.Used()})
+	b.broadcasts = append(b.broadcasts, broadcastScan{shared: msg.NewSharing(m.Msg.Content()), at: 1, end: b.channels.Used()})
 	b.RunBroadcasts()
 }
 
@@ -40,7 +39,7 @@ func (b *Broker) RunBroadcasts() {
 			return
 		}
 		b.totals.Broadcasts.Add(-1)
-		b.totals.Delivering.Add(-int64(len(w.content)))
+		b.totals.Delivering.Add(-int64(len(w.shared.Content())))
 		b.broadcasts = slices.Delete(b.broadcasts, 0, 1) // which keeps nothing of it
 	}
 }
@@ -48,10 +47,10 @@ func (b *Broker) RunBroadcasts() {
 // broadcastTo publishes to one channel. All channels of the loop share the content.
 func (b *Broker) broadcastTo(i uint32, w *broadcastScan) {
 	if b.remote != nil {
-		b.remote.broadcast(b.names.Get(b.channels.At(i).Name()), w.content)
+		b.remote.broadcast(b.names.Get(b.channels.At(i).Name()), w.shared.Content())
 		return
 	}
-	b.commit(i, &msg.Message{Kind: msg.Broadcast, Seq: b.channels.At(i).Next, Content: w.content, Shared: w.shared})
+	b.commit(i, w.shared.Message(msg.Broadcast, b.channels.At(i).Next))
 }
 
 // Unnumbered says whether messages that were taken have no number yet: a broadcast has not

@@ -141,9 +141,9 @@ func (b *Broker) checkRun(ch *Channel, h *history, gaps bool, shared map[*msg.Sh
 		}
 		want = message.Seq + 1
 		size += message.Size()
-		if message.Shared != nil {
-			if shared[message.Shared]++; shared[message.Shared] == 1 {
-				bytes += cap(message.Content)
+		if of := message.Shared(); of != nil {
+			if shared[of]++; shared[of] == 1 {
+				bytes += cap(of.Content())
 			}
 			sharing++
 		}

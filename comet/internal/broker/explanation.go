@@ -122,7 +122,7 @@ func (b *Broker) RosterScanned(m *mail.Mail) {
 		}
 		e.limit -= m.Listed()
 		e.leftOut += m.LeftOut()
-		e.add(m.Msg.Content)
+		e.add(m.Msg.Content())
 		for list := m.Content(); len(list) > 0; list = list[4:] {
 			e.sessions = append(e.sessions, binary.NativeEndian.Uint32(list))
 		}
@@ -179,7 +179,7 @@ func (b *Broker) finishExplaining(e *explanation) {
 		}
 	}
 	m := mail.OfRequest(mail.Explained, e.replyTo)
-	m.Msg = &msg.Message{Content: e.text}
+	m.Msg = msg.Of(0, 0, e.text)
 	b.Send(e.from, m)
 }
 

@@ -83,18 +83,19 @@ func (b *Broker) appendHistory(dst, body []byte, place uint32, bodies map[*byte]
 	dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(place)), uint64(h.N))
 	for message, n := h.First, int32(h.N); n > 0; message, n = message.After(n), n-1 {
 		dst = binary.AppendVarint(append(dst, byte(message.Kind)), int64(message.Seq))
-		if message.Shared == nil {
+		content := message.Content()
+		if message.Shared() == nil {
 			dst = binary.AppendUvarint(dst, 0)
-			dst = binary.AppendUvarint(dst, uint64(len(message.Content)))
-			dst = append(dst, message.Content...)
+			dst = binary.AppendUvarint(dst, uint64(len(content)))
+			dst = append(dst, content...)
 			continue
 		}
-		number, known := bodies[unsafe.SliceData(message.Content)]
+		number, known := bodies[unsafe.SliceData(content)]
 		if !known {
 			number = uint64(len(bodies) + 1)
-			bodies[unsafe.SliceData(message.Content)] = number
-			body = binary.AppendUvarint(body, uint64(len(message.Content)))
-			body = append(body, message.Content...)
+			bodies[unsafe.SliceData(content)] = number
+			body = binary.AppendUvarint(body, uint64(len(content)))
+			body = append(body, content...)
 		}
 		dst = binary.AppendUvarint(dst, number)
 	}
@@ -141,14 +142,9 @@ var errHistories = errors.New("what channels keep was not handed over whole")
 type historyReader struct {
 	b      *Broker
 	kinds  []int // by the number that the other program has for it; -1: there is none here
-	bodies []sharedContent
+	bodies []*msg.Sharing
 	in     []byte
 	wrong  bool
-}
-
-type sharedContent struct {
-	content []byte
-	shared  *msg.Sharing
 }
 
 // fail notes that what is read is unsound, and ends its batch.
@@ -181,8 +177,7 @@ func (r *historyReader) bytes() []byte {
 
 func (r *historyReader) takeBodies(batch []byte) {
 	for r.in = batch; len(r.in) > 0; {
-		content := msg.ExactCopy(r.bytes())
-		r.bodies = append(r.bodies, sharedContent{content, msg.NewSharing(content)})
+		r.bodies = append(r.bodies, msg.NewSharing(msg.ExactCopy(r.bytes())))
 	}
 }
 
@@ -218,8 +213,7 @@ func (r *historyReader) message() *msg.Message {
 		r.fail()
 		return nil
 	}
-	of := r.bodies[body-1]
-	return &msg.Message{Kind: kind, Seq: seq, Content: of.content, Shared: of.shared}
+	return r.bodies[body-1].Message(kind, seq)
 }
 
 // reserve makes so many places, all of them empty.

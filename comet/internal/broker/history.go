@@ -83,10 +83,10 @@ func (b *Broker) put(h *history, message *msg.Message) {
 	h.Bytes += message.Size()
 	b.historyBytes += message.Size()
 	b.historyMessages++
-	if message.Shared != nil {
+	if sharing := message.Shared(); sharing != nil {
 		h.Shared++
-		if message.Shared.Kept++; message.Shared.Kept == 1 {
-			b.historyBytes += cap(message.Content)
+		if sharing.Kept++; sharing.Kept == 1 {
+			b.historyBytes += cap(sharing.Content())
 		}
 	}
 }
@@ -94,9 +94,9 @@ func (b *Broker) put(h *history, message *msg.Message) {
 func (b *Broker) dropOldest(h *history) {
 	h.Bytes -= h.First.Size()
 	b.historyBytes -= h.First.Size()
-	if h.First.Shared != nil {
+	if sharing := h.First.Shared(); sharing != nil {
 		h.Shared--
-		b.unshare(h.First)
+		b.unshare(sharing)
 	}
 	h.unmark(h.First)
 	h.First = h.First.Next
@@ -167,8 +167,8 @@ func (b *Broker) dropHistory(ch *Channel) {
 	if ch.history != 0 {
 		h := b.histories.At(ch.history)
 		for message, n := h.First, h.Shared; n > 0; message = message.Next {
-			if message.Shared != nil {
-				b.unshare(message)
+			if sharing := message.Shared(); sharing != nil {
+				b.unshare(sharing)
 				n--
 			}
 		}
@@ -180,8 +180,8 @@ func (b *Broker) dropHistory(ch *Channel) {
 }
 
 // unshare takes a message that goes off those that share what it says.
-func (b *Broker) unshare(message *msg.Message) {
-	if message.Shared.Kept--; message.Shared.Kept == 0 {
-		b.historyBytes -= cap(message.Content)
+func (b *Broker) unshare(sharing *msg.Sharing) {
+	if sharing.Kept--; sharing.Kept == 0 {
+		b.historyBytes -= cap(sharing.Content())
 	}
 }

@@ -29,7 +29,7 @@ func (b *Broker) listChannels(m *mail.Mail, left *int) {
 		}
 	}
 	if len(lines) > 0 {
-		r.Msg = &msg.Message{Content: lines}
+		r.Msg = msg.Of(0, 0, lines)
 	}
 	r.SetRecord(at)
 	if at > end {

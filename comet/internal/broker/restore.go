@@ -67,14 +67,14 @@ func (r *Restorer) Shared(k msg.Kind, seq int32, content []byte, body uint32) {
 		return
 	}
 	if r.sharings[body] == nil {
-		r.sharings[body] = new(msg.Sharing)
+		r.sharings[body] = msg.NewSharing(content)
 	}
-	r.keep(&msg.Message{Kind: k, Seq: seq, Content: content, Shared: r.sharings[body]})
+	r.keep(r.sharings[body].Message(k, seq))
 }
 
 func (r *Restorer) keep(message *msg.Message) {
 	ch := r.b.channels.At(r.at)
-	if len(message.Content) > r.most {
+	if message.Len() > r.most {
 		r.b.dropHistory(ch)
 		return
 	}

@@ -15,12 +15,14 @@ import (
 // that it is ready.
 //
 // It has the contents of messages, and not the messages: those lead to all that are
-// published after them, which a writer whose disk stalls would keep alive as well.
+// published after them, which a writer whose disk stalls would keep alive as well. A content
+// that stands in its message is copied.
 type Snapshot struct {
 	Channels []snapshotChannel
 	messages []snapshotMessage // of one channel behind the other
 	names    []byte            // one behind the other
 	Bytes    int               // of memory that the messages keep alive, broadcasts included
+	copies   []byte            // of contents
 	Next     uint32            // the record to go on from, 0: there are no more
 }
 
@@ -57,12 +59,31 @@ func (n *Snapshot) add(b *Broker, ch *Channel) {
 	kept, _ := b.from(ch, b.oldest(ch))
 	c.saved.N = uint32(kept.N)
 	for message, left := kept.First, int32(kept.N); left > 0; message, left = message.After(left), left-1 {
-		n.messages = append(n.messages, snapshotMessage{message.Content, message.Seq, message.Kind, message.Shared != nil})
-		n.Bytes += int(unsafe.Sizeof(snapshotMessage{})) + cap(message.Content)
+		content := n.contentOf(message)
+		n.messages = append(n.messages, snapshotMessage{content, message.Seq, message.Kind, message.Shared() != nil})
+		n.Bytes += int(unsafe.Sizeof(snapshotMessage{})) + cap(content)
 	}
 	n.Channels = append(n.Channels, c)
 	n.names = append(n.names, b.names.Get(ch.Name())...)
 }
+
+// contentOf is the content of a message, without what would keep the message alive. What is
+// copied stands in one piece of memory with others, of which those before have their own.
+func (n *Snapshot) contentOf(message *msg.Message) []byte {
+	content := message.Content()
+	if message.Apart() {
+		return content
+	}
+	if cap(n.copies)-len(n.copies) < len(content) {
+		n.copies = make([]byte, 0, snapshotCopies)
+	}
+	from := len(n.copies)
+	n.copies = append(n.copies, content...)
+	return n.copies[from:len(n.copies):len(n.copies)]
+}
+
+// snapshotCopies is how much of contents is copied into one piece of memory.
+const snapshotCopies = 64 << 10
 
 // Snapshot serves mail.Snapshot.
 func (b *Broker) Snapshot(m *mail.Mail) {
@@ -100,4 +121,5 @@ func (n *Snapshot) Take(w *statefile.Writer) {
 		messages = messages[c.saved.N:]
 	}
 	n.Channels, n.messages, n.names, n.Bytes = pool.Emptied(n.Channels), pool.Emptied(n.messages), n.names[:0], 0
+	n.copies = n.copies[:0]
 }

@@ -70,7 +70,7 @@ func AppendMessageHead(dst []byte, sign bool, q *Query) []byte {
 // appendMessage appends a message, whose content AppendMessageHead has made.
 // Numbers begin with 1 in the server, and with 0 in the dialect.
 func appendMessage(dst []byte, message *msg.Message, cname []byte) []byte {
-	return AppendMessageTail(append(dst, message.Content...), cname, message.Seq)
+	return AppendMessageTail(append(dst, message.Content()...), cname, message.Seq)
 }
 
 // AppendMessageTail appends a message from its number on.

@@ -289,7 +289,7 @@ func (h *Hub) beginRound(p *pump) {
 func (p *pump) extendRound() {
 	size := 0
 	for n, message := range p.Msgs {
-		if size += len(message.Content); size > RoundBytes && n > 0 {
+		if size += message.Len(); size > RoundBytes && n > 0 {
 			p.round, p.again = n, true
 			return
 		}

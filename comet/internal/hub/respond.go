@@ -133,7 +133,7 @@ func (h *Hub) fitPoll(msgs []*msg.Message, cname []byte) []*msg.Message {
 	most := h.cfg.PollMost
 	size, room := 0, msg.ObjectRoom(cname)
 	for n, message := range msgs {
-		if size += len(message.Content) + room; size > most && n > 0 {
+		if size += message.Len() + room; size > most && n > 0 {
 			return msgs[:n]
 		}
 	}

@@ -139,12 +139,12 @@ func (h *Hub) listOne(v *rosterScan, i uint32, kind frame.Transport, missing int
 // report sends the channel's home what a scan has found.
 func (h *Hub) report(v *rosterScan) {
 	m := mail.OfExplanation(mail.RosterScanned, v.number)
-	m.Msg = &msg.Message{}
 	m.SetListed(v.listed)
 	m.SetLeftOut(v.Count - int(v.listed))
 	m.Buf = pool.NameBuffer(v.sessions)
+	var t []byte
 	if v.Count > 0 {
-		t := msg.AppendField([]byte("{"), "", "loop", int64(h.Id))
+		t = msg.AppendField([]byte("{"), "", "loop", int64(h.Id))
 		t = msg.AppendField(t, ", ", "subscribers", int64(v.Count))
 		t = append(t, `, "transports": `...)
 		between := "{"
@@ -158,8 +158,8 @@ func (h *Hub) report(v *rosterScan) {
 		t = append(t, '}')
 		t = msg.AppendField(t, ", ", "behind", int64(v.behind))
 		t = append(append(append(t, `, "list": [`...), v.list...), "]}"...)
-		m.Msg.Content = t
 	}
+	m.Msg = msg.Of(0, 0, t)
 	h.Send(v.home, m)
 }
 

@@ -32,50 +32,132 @@ func (k Kind) String() string { return kindNames[k] }
 func KindNames() []string { return kindNames[:] }
 
 // Message is one published message, as it was published: each framing renders it.
-// It is immutable from then on, and shared by all loops. Its history is a linked
-// list in the order of numbers: next is set by the channel's home when the next one
-// is published, so a loop that was given a run of messages reads Next only within that
+// It is immutable from then on, and shared by all loops; it is not copied. Its history is
+// a linked list in the order of numbers: next is set by the channel's home when the next
+// one is published, so a loop that was given a run of messages reads Next only within that
 // run.
 type Message struct {
-	Next    *Message
-	Content []byte // JSON-escaped; of CComet's dialect all that stands before its number
-	Shared  *Sharing
-	Seq     int32
-	Kind    Kind
+	Next  *Message
+	apart *apart // has the content; nil: it is inside (room.go)
+	Seq   int32
+	n     uint16 // bytes of the content that is inside
+	Kind  Kind
+}
+
+var _ [24]byte = [recordSize]byte{}
+
+// apart is a content that has memory of its own.
+type apart struct {
+	content []byte
+	sharing *Sharing // nil: it is one message's alone
 }
 
 // Sharing counts the histories of one loop that keep a content, which takes memory
 // once for all of them. It belongs to that loop.
-type Sharing struct{ Kept int }
+type Sharing struct {
+	Kept int
+	apart
+}
 
-// NewSharing is nil where there is nothing to be shared.
+// NewSharing is a content that messages will share, which is not copied; nil where there is
+// nothing to be shared.
 func NewSharing(content []byte) *Sharing {
 	if len(content) == 0 {
 		return nil
 	}
-	return new(Sharing)
+	s := new(Sharing)
+	s.apart = apart{content, s}
+	return s
+}
+
+// Content is a content that is shared; nil is one without a byte.
+func (s *Sharing) Content() []byte {
+	if s == nil {
+		return nil
+	}
+	return s.content
+}
+
+// Message makes a message of a content that is shared.
+func (s *Sharing) Message(k Kind, seq int32) *Message {
+	message := &Message{Kind: k, Seq: seq}
+	if s != nil {
+		message.apart = &s.apart
+	}
+	return message
 }
 
 // New makes a message of content that is its own, which it copies.
 func New(k Kind, seq int32, content []byte) *Message {
-	return &Message{Kind: k, Seq: seq, Content: ExactCopy(content)}
+	if len(content) > MaxInside {
+		return Of(k, seq, ExactCopy(content))
+	}
+	message := inside(len(content))
+	message.Kind, message.Seq = k, seq
+	copy(message.room(), content)
+	return message
+}
+
+// Of makes a message of a content that it keeps.
+func Of(k Kind, seq int32, content []byte) *Message {
+	both := &withApart{Message: Message{Kind: k, Seq: seq}, own: apart{content: content}}
+	both.apart = &both.own
+	return &both.Message
+}
+
+// withApart is a message whose content has memory of its own, and is not shared.
+type withApart struct {
+	Message
+	own apart
 }
 
 // ExactCopy copies b, into no more room than it takes.
 func ExactCopy(b []byte) []byte { return append(make([]byte, 0, len(b)), b...) }
 
+// Content is JSON-escaped; of CComet's dialect it is all that stands before the number. It
+// keeps the message alive where it is inside, and with the message all that are published
+// behind it.
+func (message *Message) Content() []byte {
+	if message.apart != nil {
+		return message.apart.content
+	}
+	return message.room()
+}
+
+// Len is the bytes of the content.
+func (message *Message) Len() int {
+	if message.apart != nil {
+		return len(message.apart.content)
+	}
+	return int(message.n)
+}
+
+// Apart says whether the content has memory of its own, else it stands in the message.
+func (message *Message) Apart() bool { return message.apart != nil }
+
+// Shared counts the histories that keep the content; nil: it is this message's alone.
+func (message *Message) Shared() *Sharing {
+	if message.apart == nil {
+		return nil
+	}
+	return message.apart.sharing
+}
+
 // Size is the bytes of memory that it takes, without content that it shares: of a
 // short one most are not its text.
-func (msg *Message) Size() int {
-	if msg.Shared != nil {
-		return int(unsafe.Sizeof(*msg))
+func (message *Message) Size() int {
+	switch {
+	case message.apart == nil:
+		return message.pieceSize()
+	case message.apart.sharing != nil:
+		return recordSize
 	}
-	return int(unsafe.Sizeof(*msg)) + cap(msg.Content)
+	return int(unsafe.Sizeof(withApart{})) + cap(message.apart.content)
 }
 
 // AppendTo appends a message's object.
 func (msg *Message) AppendTo(dst, cname []byte) []byte {
-	return AppendObject(dst, msg.Kind, cname, msg.Seq, msg.Content)
+	return AppendObject(dst, msg.Kind, cname, msg.Seq, msg.Content())
 }
 
 // After is the next message of a run of which n are left, this one included. Of

@@ -21,7 +21,7 @@ func (r Run) Unbroken(next int32) int32 {
 func (r Run) Slice(most, room int) Run {
 	size := 0
 	for msg, at := r.First, 0; at < r.N; msg, at = msg.Next, at+1 {
-		if size += len(msg.Content) + room; size > most && at > 0 {
+		if size += msg.Len() + room; size > most && at > 0 {
 			return Run{r.First, at}
 		}
 	}
@@ -33,10 +33,10 @@ func (r Run) Slice(most, room int) Run {
 func (r Run) Fit(most, room int) Run {
 	size := 0
 	for msg, at := r.First, 0; at < r.N; msg, at = msg.Next, at+1 {
-		size += len(msg.Content) + room
+		size += msg.Len() + room
 	}
 	for size > most && r.N > 1 {
-		size -= len(r.First.Content) + room
+		size -= r.First.Len() + room
 		r = r.Rest()
 	}
 	return r

@@ -135,7 +135,7 @@ func (w *Web) broadcast(x *exchange) {
 	case w.contentArg(x, &m, false):
 		message := msg.New(msg.Broadcast, 0, m.Buf.B)
 		w.totals.Broadcasts.Add(int64(w.Loops()))
-		w.totals.Delivering.Add(int64(w.Loops() * len(message.Content))) // until each has brought it to its channels
+		w.totals.Delivering.Add(int64(w.Loops() * message.Len())) // until each has brought it to its channels
 		w.broadcasts++
 		w.SendAll(mail.Mail{Kind: mail.Broadcast, Msg: message})
 		w.reply(x, 200, frame.TypeText, []byte("ok\n"))

@@ -56,6 +56,6 @@ func (w *Web) ExplainedTo(m *mail.Mail) {
 		w.totals.Refused.Add(1)
 		w.resolve(to, 503, frame.TypeText, []byte("too many explanations are under way: at most "+strconv.Itoa(broker.MaxExplanations)+" of one loop's channels\n"))
 	default:
-		w.resolve(to, 200, frame.TypeJSON, m.Msg.Content)
+		w.resolve(to, 200, frame.TypeJSON, m.Msg.Content())
 	}
 }

@@ -48,8 +48,8 @@ func (p *presence) Listed(m *mail.Mail) {
 		}
 	}
 	if m.Msg != nil {
-		p.chunk = httplite.AppendChunk(p.chunk[:0], m.Msg.Content)
-		p.write(m.Conn, m.Msg.Content, p.chunk)
+		p.chunk = httplite.AppendChunk(p.chunk[:0], m.Msg.Content())
+		p.write(m.Conn, m.Msg.Content(), p.chunk)
 	}
 	if !p.conns.Loop.Blocked(m.Conn) {
 		p.goOn(m.Conn)

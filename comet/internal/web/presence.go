@@ -101,7 +101,7 @@ func (p *presence) remove(c reactor.Conn) {
 }
 
 // Line serves mail.PresenceLine.
-func (p *presence) Line(message *msg.Message) { p.Lines = append(p.Lines, message.Content...) }
+func (p *presence) Line(message *msg.Message) { p.Lines = append(p.Lines, message.Content()...) }
 
 // Flush writes what the turn has gathered.
 func (p *presence) Flush() {
