@@ -182,6 +182,7 @@ func ResumeLoop(h Handler, cfg Config, st *LoopState, rehearsal bool) (*Loop, er
 	l.untouched = true
 	l.wheel.Resume(st.Wheel)
 	l.start = l.now.Add(-time.Duration(Monotonic() - st.Began))
+	l.set(l.now)
 	l.readyList = st.Ready
 	resumeTally(l, &st.Tally)
 	for _, c := range st.Rests {

@@ -229,7 +229,7 @@ func TestResumeRefusesUnsound(t *testing.T) {
 
 // handedOver says of each field of a loop how another one comes to it.
 var handedOver = map[string]string{
-	"cfg": "given", "handler": "given", "poller": "State", "conns": "State", "wheel": "State", "start": "State", "now": "the clock",
+	"cfg": "given", "handler": "given", "poller": "State", "conns": "State", "wheel": "State", "start": "State", "now": "the clock", "tick": "the clock",
 	"in": "new", "held": "State", "heldBytes": "counted", "inputBytes": "counted", "heldFree": "made of held", "buffers": "new",
 	"readyList": "State", "readySpare": "new", "doomed": "empty: Quiet", "listeners": "given, without the timers of the old ones",
 	"reserve": "new", "reserveSpent": "new", "signals": "none: Notify is called anew", "cancels": "none: Notify is called anew",

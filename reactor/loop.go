@@ -172,7 +172,7 @@ func (l *Loop) Turn(timeout time.Duration) error {
 		return err
 	}
 	l.stats.turns.Add(1)
-	l.now = l.cfg.Clock()
+	l.set(l.cfg.Clock())
 	var ready []uint32
 	if !l.holding {
 		ready = l.takeReady()

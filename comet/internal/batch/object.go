@@ -11,6 +11,44 @@ const (
 	memberOther member = 0
 )
 
+// usual reads an element as most are written, which takes a third of the time: with its
+// members in this order, no space between them, and strings that stand for themselves. Behind
+// it must be the end of what there is, or that byte, if it is not 0. It is false, and has read
+// nothing, where the element is written in any other way; there may be nothing wrong with it.
+func (r *Reader) usual(behind byte) bool {
+	name, at := r.plainMember(r.pos, `{"cname":"`)
+	content, at := r.plainMember(at, `,"content":"`)
+	if at >= len(r.in) {
+		return false
+	}
+	var key []byte
+	if r.in[at] == ',' {
+		if key, at = r.plainMember(at, `,"key":"`); at >= len(r.in) {
+			return false
+		}
+	}
+	if r.in[at] != '}' || behind != 0 && at+1 < len(r.in) && r.in[at+1] != behind {
+		return false
+	}
+	r.Names = append(r.Names, name)
+	r.Key, r.content, r.pos = key, text{raw: content, size: len(content), str: true}, at+1
+	return true
+}
+
+// plainMember is the string that stands at a place behind those bytes, and the place behind
+// it, which is beyond the end where there is none or it has to be decoded.
+func (r *Reader) plainMember(at int, opening string) (value []byte, behind int) {
+	if at > len(r.in) || len(r.in)-at < len(opening) || string(r.in[at:at+len(opening)]) != opening {
+		return nil, len(r.in)
+	}
+	rest := r.in[at+len(opening):]
+	n := plain(rest)
+	if n == len(rest) || rest[n] != '"' {
+		return nil, len(r.in)
+	}
+	return rest[:n:n], at + len(opening) + n + 1
+}
+
 // object reads an element: {"cname": …, "content": …}. It is false where the element is not
 // good; then what stands behind it may not have been read.
 func (r *Reader) object() bool {

@@ -78,15 +78,18 @@ func (r *Reader) Next() bool {
 // nextLine takes a line that is not empty.
 func (r *Reader) nextLine() bool {
 	for r.end < len(r.in) {
-		r.start = r.end
-		line := r.in[r.start:]
+		r.start, r.pos = r.end, r.end
 		r.Number++
+		if r.usual('\n') {
+			r.end = min(r.pos+1, len(r.in))
+			return true
+		}
+		line := r.in[r.start:]
 		if at := bytes.IndexByte(line, '\n'); at >= 0 {
 			line = line[:at]
 			r.end++
 		}
 		r.end += len(line)
-		r.pos = r.start
 		stop := r.start + len(line)
 		whole := r.in
 		r.in = whole[:stop]
@@ -124,7 +127,7 @@ func (r *Reader) nextOfArray() bool {
 	}
 	r.space()
 	at := r.pos
-	if r.object() {
+	if r.usual(0) || r.object() {
 		return true
 	}
 	if r.Fault.syntax() {

@@ -39,21 +39,34 @@ func (r *Reader) space() {
 
 // plain is how many bytes s begins with that stand for themselves in a JSON string, one byte
 // a character.
-func plain(s []byte) (n int) {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	for ; n+8 <= len(s); n += 8 {
-		v := binary.LittleEndian.Uint64(s[n:])
-		quote, slash := v^ones*'"', v^ones*'\\'
-		// The lowest of these top bits that is set is that of the first byte which is below a
-		// space, no ASCII, or one of the two: a borrow comes from such a byte alone.
-		if odd := ((v - ones*' ') | v | (quote - ones) | (slash - ones)) & tops; odd != 0 {
-			return n + bits.TrailingZeros64(odd)/8
+func plain(s []byte) int {
+	rest := s
+	for len(rest) >= 32 {
+		p := (*[32]byte)(rest)
+		if (odd(p[0:])|odd(p[8:])|odd(p[16:])|odd(p[24:]))&tops != 0 {
+			break
+		}
+		rest = rest[32:]
+	}
+	for ; len(rest) >= 8; rest = rest[8:] {
+		// The lowest top bit is that of the first byte which is odd.
+		if v := odd(rest) & tops; v != 0 {
+			return len(s) - len(rest) + bits.TrailingZeros64(v)/8
 		}
 	}
-	for n < len(s) && isPlain(s[n]) {
-		n++
+	for len(rest) > 0 && isPlain(rest[0]) {
+		rest = rest[1:]
 	}
-	return n
+	return len(s) - len(rest)
+}
+
+const ones, tops = 0x0101010101010101, 0x8080808080808080
+
+// odd sets the top bits of those of eight bytes that are below a space, no ASCII, or one of
+// two characters, and may set those of bytes behind such a one: a borrow comes from it alone.
+func odd(s []byte) uint64 {
+	v := binary.LittleEndian.Uint64(s)
+	return (v - ones*' ') | v | (v ^ ones*'"' - ones) | (v ^ ones*'\\' - ones)
 }
 
 func isPlain(b byte) bool { return b >= ' ' && b != '"' && b != '\\' && b < utf8.RuneSelf }

@@ -41,9 +41,9 @@ func (b *Broker) RunBatches() {
 func (b *Broker) publishBatch(m *mail.Mail) {
 	r := m.Answer(mail.BatchPublished)
 	r.Buf = pool.LargeBuffer()
+	var e mail.Entry
 	for rest := m.Buf.B; len(rest) > 0; b.batchLeft-- {
-		var e mail.Entry
-		e, rest = mail.NextEntry(rest)
+		rest = e.Next(rest)
 		if result, ok := b.publishEntry(m, &e); ok {
 			r.Buf.B = mail.AppendResult(r.Buf.B, result)
 		}
@@ -58,17 +58,15 @@ func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry) (r mail.Result, ok bo
 	r.Place = e.Place
 	keyed := len(e.Key) > 0 && b.remote == nil
 	var hash [2]uint64
-	i := uint32(0)
-	if keyed {
-		if i = b.find(e.Name); i != 0 {
-			hash = b.keys.hash(mail.Ref{Index: i, Gen: b.channels.At(i).Gen}, e.Key)
-			if r.Seq, ok = b.keyed(hash); ok {
-				return r, true
-			}
+	i := b.findHashed(e.Hash, e.Name)
+	known := i != 0
+	if keyed && known {
+		hash = b.keys.hash(mail.Ref{Index: i, Gen: b.channels.At(i).Gen}, e.Key)
+		if r.Seq, ok = b.keyed(hash); ok {
+			return r, true
 		}
 	}
-	known := i != 0
-	i, code, seconds := b.channelFor(e.Name, true)
+	i, code, seconds := b.channelFor(i, e.Name, true)
 	switch {
 	case i == 0:
 		r.Code, r.Seconds = code, uint16(seconds)

@@ -40,8 +40,11 @@ var _ [48]byte = [unsafe.Sizeof(Channel{})]byte{}
 func (ch *Channel) Name() record.Name { return record.Name{At: ch.nameAt, Len: ch.nameLen} }
 
 // find returns the record of a live channel, or 0.
-func (b *Broker) find(cname []byte) uint32 {
-	i := b.channelIndex.Head(uint32(b.homes.Hash(cname)))
+func (b *Broker) find(cname []byte) uint32 { return b.findHashed(uint32(b.homes.Hash(cname)), cname) }
+
+// findHashed is find for a name whose hash is known.
+func (b *Broker) findHashed(hash uint32, cname []byte) uint32 {
+	i := b.channelIndex.Head(hash)
 	for i != 0 {
 		ch := b.channels.At(i)
 		if string(b.names.Get(ch.Name())) == string(cname) {
@@ -153,7 +156,7 @@ func (b *Broker) freeChannel(i uint32) {
 
 // Publish serves mail.Publish.
 func (b *Broker) Publish(m *mail.Mail) {
-	i, code, seconds := b.channelFor(m.Cname(), m.Op != mail.OpNotice)
+	i, code, seconds := b.channelFor(b.find(m.Cname()), m.Cname(), m.Op != mail.OpNotice)
 	if i != 0 {
 		b.propose(i, m)
 		return
@@ -164,16 +167,18 @@ func (b *Broker) Publish(m *mail.Mail) {
 	b.Send(m.From, r)
 }
 
-// channelFor returns the channel of a name that there is a message for, new if need be, and
-// extends its life; 0 and why where there is none, where it is rated and has had too much
+// channelFor returns the channel that there is a message for, which is that of record i, or
+// where that is 0 a new one, and extends its life; 0 and why where there is none, where it is rated and has had too much
 // (then for how many seconds), or where subscribers are too far behind what is published.
-func (b *Broker) channelFor(cname []byte, rated bool) (i uint32, code mail.Code, seconds int32) {
+func (b *Broker) channelFor(i uint32, cname []byte, rated bool) (of uint32, code mail.Code, seconds int32) {
 	if b.totals.Delivering.Load() > int64(b.cfg.MaxDelivering) || b.tooMuchPinned() {
 		b.totals.HitLimit(limit.Held, b.cfg.MaxDelivering, b.loop.Now())
 		return 0, mail.CodeDelivering, 0
 	}
-	if i, code = b.findOrMake(cname); code != mail.CodeOK {
-		return 0, code, 0
+	if i == 0 {
+		if i, code = b.newChannel(cname); code != mail.CodeOK {
+			return 0, code, 0
+		}
 	}
 	if rated {
 		if wait, ok := b.mayAppend(i); !ok {

@@ -69,12 +69,11 @@ func (b *Broker) commit(i uint32, message *msg.Message) {
 // deliver mails a message to every loop that may have subscribers.
 func (b *Broker) deliver(i uint32, message *msg.Message) {
 	ch := b.channels.At(i)
-	m := mail.Mail{Kind: mail.Deliver, Ref: mail.Ref{Index: i, Gen: ch.Gen}, Msg: message}
 	for word, bits := range ch.loops {
 		for to := uint8(word * 32); bits != 0; to, bits = to+1, bits>>1 {
 			if bits&1 != 0 {
 				b.totals.Delivering.Add(int64(mail.Weight(message))) // until a pump there lets go of it
-				b.Send(to, m)
+				b.Send(to, mail.Mail{Kind: mail.Deliver, Ref: mail.Ref{Index: i, Gen: ch.Gen}, Msg: message})
 			}
 		}
 	}

@@ -18,35 +18,37 @@ const (
 // Entry is a message of a batch.
 type Entry struct {
 	Place              uint32 // of the message in its batch
+	Hash               uint32 // of the name, as the home's index has it
 	Name, Key, Content []byte // Key: empty where there is none
 }
 
-const entryHead = 4 + 4 + 1 + 1
+const entryHead = 4 + 4 + 4 + 1 + 1
 
 // AppendEntryHead appends an entry but for its content, whose length EndEntry sets.
-func AppendEntryHead(dst []byte, place uint32, name, key []byte) []byte {
-	dst = binary.NativeEndian.AppendUint32(dst, place)
-	dst = binary.NativeEndian.AppendUint32(dst, 0)
-	dst = append(dst, uint8(len(name)), uint8(len(key)))
-	return append(append(dst, name...), key...)
+func AppendEntryHead(dst []byte, place, hash uint32, name, key []byte) []byte {
+	head := [entryHead]byte{entryHead - 2: uint8(len(name)), entryHead - 1: uint8(len(key))}
+	binary.NativeEndian.PutUint32(head[:], place)
+	binary.NativeEndian.PutUint32(head[4:], hash)
+	return append(append(append(dst, head[:]...), name...), key...)
 }
 
 // EndEntry sets the length of the content of the entry that begins at that place of a buffer,
 // and ends with it.
 func EndEntry(buf []byte, at int) {
 	entry := buf[at:]
-	content := len(entry) - entryHead - int(entry[8]) - int(entry[9])
-	binary.NativeEndian.PutUint32(entry[4:], uint32(content))
+	content := len(entry) - entryHead - int(entry[entryHead-2]) - int(entry[entryHead-1])
+	binary.NativeEndian.PutUint32(entry[8:], uint32(content))
 }
 
-// NextEntry takes the first entry off a buffer.
-func NextEntry(buf []byte) (e Entry, rest []byte) {
-	e.Place = binary.NativeEndian.Uint32(buf)
-	content := int(binary.NativeEndian.Uint32(buf[4:]))
-	name, key := int(buf[8]), int(buf[9])
+// Next takes the first entry off a buffer, and returns the rest.
+func (e *Entry) Next(buf []byte) (rest []byte) {
+	head := (*[entryHead]byte)(buf)
+	e.Place, e.Hash = binary.NativeEndian.Uint32(head[:]), binary.NativeEndian.Uint32(head[4:])
+	content := int(binary.NativeEndian.Uint32(head[8:]))
+	name, key := int(head[entryHead-2]), int(head[entryHead-1])
 	buf = buf[entryHead:]
 	e.Name, e.Key, e.Content = buf[:name], buf[name:name+key], buf[name+key:name+key+content]
-	return e, buf[name+key+content:]
+	return buf[name+key+content:]
 }
 
 // Result is what has become of an entry.
@@ -61,10 +63,11 @@ const resultSize = 4 + 4 + 1 + 2
 
 // AppendResult appends a result.
 func AppendResult(dst []byte, r Result) []byte {
-	dst = binary.NativeEndian.AppendUint32(dst, r.Place)
-	dst = binary.NativeEndian.AppendUint32(dst, uint32(r.Seq))
-	dst = binary.NativeEndian.AppendUint16(dst, r.Seconds)
-	return append(dst, uint8(r.Code))
+	result := [resultSize]byte{resultSize - 1: uint8(r.Code)}
+	binary.NativeEndian.PutUint32(result[:], r.Place)
+	binary.NativeEndian.PutUint32(result[4:], uint32(r.Seq))
+	binary.NativeEndian.PutUint16(result[8:], r.Seconds)
+	return append(dst, result[:]...)
 }
 
 // NextResult takes the first result off a buffer.

@@ -63,16 +63,18 @@ func CheckCCometName(what string, name []byte, most int) error {
 
 // CheckName says what is wrong with a channel's name, but for one without a byte.
 func CheckName(cname []byte) error {
+	all, control := byte(0), false
+	for _, b := range cname {
+		all |= b
+		control = control || b < ' ' || b == 0x7F
+	}
 	switch {
 	case len(cname) > MaxName:
 		return fmt.Errorf("parameter cname: %d bytes, at most %d", len(cname), MaxName)
-	case !utf8.Valid(cname):
+	case all >= utf8.RuneSelf && !utf8.Valid(cname):
 		return errors.New("parameter cname: not UTF-8")
-	}
-	for _, b := range cname {
-		if b < ' ' || b == 0x7F {
-			return errors.New("parameter cname: control characters are not allowed")
-		}
+	case control:
+		return errors.New("parameter cname: control characters are not allowed")
 	}
 	return nil
 }

@@ -19,7 +19,10 @@ func NewHomes(loops int) *Homes {
 func (h *Homes) Hash(name []byte) uint64 { return h.Key.Hash(name) }
 
 // Of is the loop where a channel of that name lives.
-func (h *Homes) Of(cname []byte) uint8 { return uint8((h.Hash(cname) >> 32) % uint64(len(h.Stores))) }
+func (h *Homes) Of(cname []byte) uint8 { return h.OfHash(h.Hash(cname)) }
+
+// OfHash is that of a name of that hash.
+func (h *Homes) OfHash(hash uint64) uint8 { return uint8((hash >> 32) % uint64(len(h.Stores))) }
 
 // Name is the name of a channel whose home has told of it, which keeps it there
 // while it knows of subscribers of it on the loop that asks.

@@ -104,24 +104,6 @@ func (bs *batches) giveBack(a *batchReply) {
 	}
 }
 
-// buffer is where the next entry for a home is put.
-func (bs *batches) buffer(home uint8, loops int) *bytebufferpool.ByteBuffer {
-	if bs.open == nil {
-		bs.open, bs.counts = make([]*bytebufferpool.ByteBuffer, loops), make([]int, loops)
-	}
-	buf := bs.open[home]
-	if buf != nil && (bs.counts[home] == mail.BatchEntries || len(buf.B) >= mail.BatchBytes) {
-		bs.mails = append(bs.mails, batchMail{home, buf})
-		buf = nil
-	}
-	if buf == nil {
-		buf = pool.LargeBuffer()
-		bs.open[home], bs.counts[home] = buf, 0
-	}
-	bs.counts[home]++
-	return buf
-}
-
 // close makes mails of what is gathered.
 func (bs *batches) close() {
 	for home, buf := range bs.open {
@@ -243,17 +225,40 @@ func (w gathering) gatherOne(x *exchange, a *batchReply, name []byte, client uin
 			return
 		}
 	}
-	home := w.homes.Of(name)
-	if w.tooMuchOnItsWay(home) {
+	hash := w.homes.Hash(name)
+	buf := w.bufferFor(w.homes.OfHash(hash))
+	if buf == nil {
 		a.results = append(a.results, batchResult{code: mail.CodeDelivering})
 		return
 	}
-	buf := w.Batches.buffer(home, w.Loops())
 	at := len(buf.B)
-	buf.B = r.AppendContent(mail.AppendEntryHead(buf.B, uint32(len(a.results)), name, r.Key))
+	buf.B = r.AppendContent(mail.AppendEntryHead(buf.B, uint32(len(a.results)), uint32(hash), name, r.Key))
 	mail.EndEntry(buf.B, at)
 	a.pending++
 	a.results = append(a.results, batchResult{})
+}
+
+// bufferFor is where the next entry for a home is put; nil where too much is on its way to that
+// home. What is gathered leaves when all of it is, so it is asked for each mail.
+func (w gathering) bufferFor(home uint8) *bytebufferpool.ByteBuffer {
+	bs := &w.Batches
+	if bs.open == nil {
+		bs.open, bs.counts = make([]*bytebufferpool.ByteBuffer, w.Loops()), make([]int, w.Loops())
+	}
+	buf := bs.open[home]
+	if buf != nil && (bs.counts[home] == mail.BatchEntries || len(buf.B) >= mail.BatchBytes) {
+		bs.mails = append(bs.mails, batchMail{home, buf})
+		buf, bs.open[home] = nil, nil
+	}
+	if buf == nil {
+		if w.tooMuchOnItsWay(home) {
+			return nil
+		}
+		buf = pool.LargeBuffer()
+		bs.open[home], bs.counts[home] = buf, 0
+	}
+	bs.counts[home]++
+	return buf
 }
 
 // refuse notes that a message has failed here, for the reason that text ends with.
