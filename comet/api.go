@@ -39,6 +39,9 @@ type Compat = web.Compat
 // CompatIComet are those that iComet's clients and backends need.
 func CompatIComet() Compat { return web.CompatIComet() }
 
+// Cluster is a log beyond the server, which several servers share.
+type Cluster = broker.Cluster
+
 // Page is a document that is served as it is.
 type Page = web.Page
 

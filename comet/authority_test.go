@@ -20,7 +20,11 @@ type lateLog struct {
 	channels  map[string]*lateChannel
 	proposals []homed // that have no number yet
 	attaches  []homed // that have no answer yet
+	counts    []homed // questions
+	counted   []string
 	detached  []string
+	index     uint32 // of what concerned all channels last
+	homes     []broker.Inbox
 }
 
 // lateChannel is what it knows of a channel.
@@ -46,12 +50,33 @@ func (l lateEnd) Propose(m mail.Mail) {
 	l.proposals = append(l.proposals, homed{l.home, m, string(m.Cname())})
 }
 
-func (l lateEnd) Attach(channel mail.Ref, cname []byte) {
-	m := mail.Mail{Kind: mail.Attached, Ref: channel}
+// Attach keeps, as the mail's number, from where on a history is wanted.
+func (l lateEnd) Attach(channel mail.Ref, cname []byte, from int32) {
+	m := mail.Mail{Kind: mail.Attached, Ref: channel, Seq: from}
 	l.attaches = append(l.attaches, homed{l.home, m, string(cname)})
 }
 
-func (l lateEnd) Detach(_ mail.Ref, cname []byte) { l.detached = append(l.detached, string(cname)) }
+func (l lateEnd) Detach(cname []byte)     { l.detached = append(l.detached, string(cname)) }
+func (l lateEnd) Follow([]byte)           {}
+func (l lateEnd) Partition([]byte) uint32 { return 0 }
+func (l lateEnd) Presence([]byte, bool)   {}
+func (l lateEnd) Taken(int)               {}
+func (l lateEnd) Count(m mail.Mail)       { l.counts = append(l.counts, homed{l.home, m, string(m.Cname())}) }
+func (l lateEnd) Counted(m mail.Mail, n uint32) {
+	l.counted = append(l.counted, fmt.Sprintf("%s %d", m.Cname(), n))
+}
+
+// It is a whole server's log, too.
+
+func (l *lateLog) Open(_ uint8, home broker.Inbox) broker.Authority {
+	l.homes = append(l.homes, home)
+	return lateEnd{l, home}
+}
+func (l *lateLog) Secret() []byte  { return []byte("secret") }
+func (l *lateLog) Away() error     { return nil }
+func (l *lateLog) Suspend() []byte { return nil }
+func (l *lateLog) Resume()         {}
+func (l *lateLog) Close()          {}
 
 func (l *lateLog) channel(name string) *lateChannel {
 	if l.channels[name] == nil {
@@ -68,12 +93,39 @@ func (l *lateLog) number(name string, k msg.Kind, content []byte) *msg.Message {
 	return msg.New(k, ch.next-1, content)
 }
 
-// commit numbers the first proposal. What it returns tells the home.
+// commit numbers the first proposal. What it returns tells the home: it answers, and the
+// message comes in the log's order as well.
 func (l *lateLog) commit() (tell func()) {
 	p := l.proposals[0]
 	l.proposals = l.proposals[1:]
-	p.mail.Msg = l.number(p.name, p.mail.Op.Message(), p.mail.Content())
-	return func() { p.home.Post(p.mail) }
+	if p.mail.Op == mail.OpBroadcast {
+		return func() { p.home.Post(p.mail); l.announce(string(p.mail.Proposed()))() }
+	}
+	p.mail.Msg = l.number(p.name, p.mail.Op.Message(), p.mail.Proposed())
+	other := ordered(p.name, msg.New(p.mail.Msg.Kind, p.mail.Msg.Seq, p.mail.Msg.Content()))
+	return func() { p.home.Post(p.mail); p.home.Post(other) }
+}
+
+// ordered is a message that comes in the log's order.
+func ordered(name string, message *msg.Message) mail.Mail {
+	m := mail.Mail{Kind: mail.Committed, Msg: message}
+	m.Buf, m.Nlen = named(name)
+	return m
+}
+
+// announce numbers a broadcast in all channels. What it returns tells the homes.
+func (l *lateLog) announce(content string) (tell func()) {
+	for name := range l.channels {
+		l.number(name, msg.Broadcast, []byte(content))
+	}
+	l.index++
+	m := mail.OfPartition(mail.Announced, 0, l.index)
+	m.Msg = msg.New(msg.Broadcast, 0, []byte(content))
+	return func() {
+		for _, home := range l.homes {
+			home.Post(m)
+		}
+	}
 }
 
 // refuse has the first proposal get no number.
@@ -89,13 +141,18 @@ func (l *lateLog) attach() (tell func()) {
 	a := l.attaches[0]
 	l.attaches = l.attaches[1:]
 	ch := l.channel(a.name)
-	a.mail.Seq, a.mail.N = ch.next, int32(len(ch.kept))
 	var last *msg.Message
 	for _, kept := range slices.Backward(ch.kept) {
+		if from := a.mail.Seq; from == 0 || kept.Seq < from {
+			a.mail.Flag |= mail.FlagMore
+			break
+		}
 		message := msg.New(kept.Kind, kept.Seq, kept.Content())
 		message.Next, last = last, message
+		a.mail.N++
 	}
-	a.mail.Msg = last
+	a.mail.Msg, a.mail.Seq = last, ch.next
+	a.mail.SetIndex(l.index)
 	return func() { a.home.Post(a.mail) }
 }
 
@@ -103,7 +160,7 @@ func (l *lateLog) attach() (tell func()) {
 func newLate(t *testing.T, cfg Config) (*harness, *lateLog) {
 	log := &lateLog{channels: map[string]*lateChannel{}}
 	cfg.Loops = 2
-	cfg.authority = func(home broker.Inbox) broker.Authority { return lateEnd{log, home} }
+	cfg.Cluster = log
 	return newHarness(t, cfg), log
 }
 
@@ -173,9 +230,7 @@ func TestLateCommit(t *testing.T) {
 		wantEvents(t, e, "1 m1", "2 m3")
 	}
 	// A message of another server comes like one of this one, which nothing here waits for.
-	other := mail.Mail{Kind: mail.Committed, Msg: log.number("a", msg.Data, []byte("other"))}
-	other.Buf, other.Nlen = named("a")
-	h.srv.home("a").Post(other)
+	h.srv.home("a").Post(ordered("a", log.number("a", msg.Data, []byte("other"))))
 	h.settle()
 	for _, e := range clients {
 		wantEvents(t, e, "3 other")

@@ -15,35 +15,6 @@ import (
 	"ccomet/comet/internal/web"
 )
 
-// Auth says which clients may subscribe.
-type Auth uint8
-
-const (
-	// AuthNone: any client; subscribing makes the channel.
-	AuthNone Auth = iota
-	// AuthToken: a client that brings the token that /sign gave for the channel, while the
-	// channel lives.
-	AuthToken
-)
-
-func (a Auth) String() string {
-	if a == AuthToken {
-		return "token"
-	}
-	return "none"
-}
-
-// ParseAuth reads "none" or "token".
-func ParseAuth(s string) (Auth, error) {
-	switch s {
-	case "none":
-		return AuthNone, nil
-	case "token":
-		return AuthToken, nil
-	}
-	return 0, fmt.Errorf("auth %q: want none or token", s)
-}
-
 // Config of a Server. Zero fields take the default that is named.
 type Config struct {
 	// Front are the addresses where clients subscribe, Admin those where
@@ -225,10 +196,12 @@ type Config struct {
 	// Clock is read once a turn. Default time.Now.
 	Clock func() time.Time
 
-	// What numbers messages, and what decides which clients may subscribe, in the place of the server
-	// itself. Nil: the server does.
-	authority func(broker.Inbox) broker.Authority
-	judge     func(broker.Inbox) broker.Judge
+	// Cluster is what numbers and keeps messages for several servers, in the place of this one:
+	// package cluster makes it. It is the server's from New on. Default none.
+	Cluster Cluster
+
+	// What decides which clients may subscribe, in the place of tokens. Nil: tokens do.
+	judge func(broker.Inbox) broker.Judge
 }
 
 func orDefault[T int | time.Duration](v *T, value T) {
@@ -336,6 +309,9 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("%s is %v: 1s to %v", t.name, t.d, broker.MaxLease))
 		}
 	}
+	if c.Cluster != nil && c.StateFile != "" {
+		errs = append(errs, errors.New("a state file is for one server by itself: of several, what numbers messages keeps them"))
+	}
 	if err := c.web().Check(); err != nil {
 		errs = append(errs, err)
 	}
@@ -345,14 +321,18 @@ func (c *Config) check() error {
 // broker, hub and web are what the actors are told.
 
 func (c *Config) broker() *broker.Config {
-	return &broker.Config{
+	theBroker := &broker.Config{
 		Tokens: c.Auth == AuthToken, Secret: c.Secret,
 		MaxChannels: c.MaxChannels, MaxSubscribersPerChannel: c.MaxSubscribersPerChannel, PublishRatePerChannel: c.PublishRatePerChannel,
 		ChannelBufferSize: c.ChannelBufferSize, ChannelBufferBytes: c.ChannelBufferBytes,
 		MaxHistoryBytes: c.MaxHistoryBytes, HistoryMinimum: c.HistoryMinimum, MaxDelivering: c.MaxHeldBytes, Loops: c.Loops,
 		MaxPublishKeys: c.MaxPublishKeys,
-		ChannelTimeout: c.ChannelTimeout, PollMost: c.pollMost(), Authority: c.authority, Judge: c.judge,
+		ChannelTimeout: c.ChannelTimeout, PollMost: c.pollMost(), Judge: c.judge,
 	}
+	if c.Cluster != nil {
+		theBroker.Authority = c.Cluster.Open
+	}
+	return theBroker
 }
 
 func (c *Config) hub() *hub.Config {

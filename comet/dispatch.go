@@ -47,10 +47,8 @@ func (s *shard) toBroker(m *mail.Mail) {
 		s.broker.Snapshot(m)
 	case mail.ListChannels:
 		s.broker.StartListing(m)
-	case mail.Committed:
-		s.broker.Committed(m)
-	case mail.Attached:
-		s.broker.Attached(m)
+	case mail.Committed, mail.Attached, mail.Announced, mail.Unsettled, mail.CountAsked, mail.Counted:
+		s.broker.FromLog(m)
 	}
 }
 

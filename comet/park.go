@@ -76,7 +76,7 @@ func (srv *Server) Park(ctx context.Context) (*Parked, error) {
 	switch {
 	case !srv.cfg.Inheritable:
 		return nil, errNotInheritable
-	case srv.cfg.authority != nil || srv.cfg.judge != nil:
+	case srv.cfg.Cluster != nil || srv.cfg.judge != nil:
 		return nil, errBeyond
 	case srv.Deadline.Load() != 0:
 		return nil, errDraining

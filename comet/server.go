@@ -146,6 +146,9 @@ func chooseSecret(cfg *Config, st *state) (random bool) {
 		return false
 	}
 	switch {
+	case cfg.Cluster != nil:
+		cfg.Secret = cfg.Cluster.Secret()
+		return false
 	case cfg.From != nil:
 		cfg.Secret = cfg.From.server.Secret
 	case st != nil && len(st.head.Secret) > 0:
@@ -174,6 +177,9 @@ func (srv *Server) release() {
 	}
 	for _, s := range srv.shards {
 		s.release()
+	}
+	if srv.cfg.Cluster != nil {
+		srv.cfg.Cluster.Close()
 	}
 }
 

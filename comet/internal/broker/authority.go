@@ -2,171 +2,75 @@ package broker
 
 import (
 	"ccomet/comet/internal/mail"
-	"ccomet/comet/internal/msg"
-	"ccomet/comet/internal/pool"
-	"ccomet/comet/internal/record"
 	"ccomet/reactor"
 )
 
-// Authority is a log beyond the loop, which numbers the messages of channels and keeps them
-// in the place of the broker's own log. Its methods are called on the loop of the channels'
-// home, and do not wait. What it answers it posts to that loop's inbox, from any goroutine:
+// Authority is one loop's end of a log beyond the loops, which numbers the messages of
+// channels and keeps them in the place of the broker's own log. Its methods are called on
+// that loop, and do not wait. What it answers, and what comes by itself, it posts to the
+// loop's inbox, from any goroutine:
 //
-//   - Propose: the same mail as mail.Committed, with Msg, or without it and with a Code.
-//     It may post the messages of other servers as well, as mail.Committed with the
-//     channel's name and no Conn.
-//   - Attach: mail.Attached with the same Ref, the channel's Epoch, its next number and
-//     what it keeps, as a run of messages that the authority uses no more.
+//   - mail.Committed, the same mail as was proposed, with Msg, which has its number; or
+//     without it: with a Code, or of an operation that has no message. Such a message may
+//     come before others that have lower numbers: then it is only an answer, and the
+//     message comes once more.
+//   - mail.Committed with the channel's name and no Conn: the messages of a channel in the
+//     order of the log, its own proposals included. A number that is left out was given to
+//     no message that can still be had. Op is OpPublish, or OpClear for what is forgotten.
+//   - mail.Attached: the answer to Attach.
+//   - mail.Announced: a broadcast, which takes the next number in each channel of a partition.
+//   - mail.Unsettled: the numbers of a partition go on elsewhere: what the next number of its
+//     channels is must be asked for. With FlagMore messages may have been missed.
+//   - mail.Counted: the answer to Count.
+//   - mail.CountAsked: another server counts a channel's subscribers.
 //
-// The messages of a channel come in the order of their numbers, without a gap; those that
-// Attached has may come again. Every Propose is answered, within a time that the authority
-// bounds: a server that drains waits for that. An Attach is answered when it can be, and
-// subscriptions wait for it until their request times out.
+// The events of a partition that concern all its channels (Announced, Unsettled) have an
+// index, which rises: Attached says which of them its number has seen.
+//
+// Every Propose is answered, within a time that the authority bounds: a server that drains
+// waits for that. An Attach is answered when it can be, and subscriptions wait for it until
+// their request times out.
 type Authority interface {
-	// Propose asks for a number for the message of an operation (Op.Message, Content) on a
-	// channel (Cname).
+	// Propose asks for a number for the message of an operation (Op), or for the operation to
+	// be done for all servers: OpPublish, OpNotice, OpClose, OpClear, OpSign (Seconds) on a
+	// channel (Cname, Key, Proposed); OpBroadcast (no name).
 	Propose(m mail.Mail)
-	// Attach asks for a channel's place, and for what is committed from there on.
-	Attach(channel mail.Ref, cname []byte)
+	// Attach asks for a channel's place, for what comes from there on, and for what is kept
+	// from number from on: 1 is all, 0 is nothing.
+	Attach(channel mail.Ref, cname []byte, from int32)
 	// Detach says that nothing here needs the channel's messages any more. The name is good
 	// until it returns, as that of Attach is.
-	Detach(channel mail.Ref, cname []byte)
+	Detach(cname []byte)
+	// Follow says that a channel is attached already: by the program that this one goes on for.
+	Follow(cname []byte)
+	// Partition is the partition of a channel.
+	Partition(cname []byte) uint32
+	// Count asks how many subscribers a channel has at other servers. The answer is the same
+	// mail, as mail.Counted, with that number for Subscribers; at the latest after a second.
+	Count(m mail.Mail)
+	// Counted answers mail.CountAsked, which is m, for this loop.
+	Counted(m mail.Mail, subscribers uint32)
+	// Presence tells the listeners of other servers that a channel is there, or goes.
+	Presence(cname []byte, alive bool)
+	// Taken says that so many mails that came by themselves have been dealt with.
+	Taken(n int)
+}
+
+// Cluster is such a log for a whole server.
+type Cluster interface {
+	// Open is the end for a loop. It is called before the loops run.
+	Open(loop uint8, home Inbox) Authority
+	// Secret is what all servers derive tokens from, where none is configured.
+	Secret() []byte
+	// Away says why the log cannot be reached; nil while it can. Any goroutine may ask.
+	Away() error
+	// Suspend has what comes by itself stop for a hand-over, and returns what the next
+	// program's end goes on with. Resume has it go on here, as if nothing had been.
+	Suspend() []byte
+	Resume()
+	// Close ends it, when the loops have ended.
+	Close()
 }
 
 // Inbox is where an authority or a judge posts what it answers.
 type Inbox = *reactor.Mailbox[mail.Mail]
-
-// remote is what a broker knows of its authority.
-type remote struct {
-	Authority
-	attached record.Column[bool]    // by channel: its next number and its history are the authority's
-	parked   map[uint32][]mail.Mail // by channel that is being attached: what waits for that, in order
-	open     int                    // proposals that have not come back
-}
-
-// propose hands a request's message to the authority, with the buffer that it is in.
-func (r *remote) propose(m *mail.Mail) {
-	r.open++
-	proposal := *m
-	proposal.Kind, proposal.Flag, m.Buf = mail.Committed, m.Flag|mail.FlagProposed, nil
-	r.Propose(proposal)
-}
-
-// broadcast hands over a message that no request waits for.
-func (r *remote) broadcast(cname, content []byte) {
-	m := mail.Mail{Op: mail.OpBroadcast, Buf: pool.NameBuffer(cname), Nlen: uint8(len(cname))}
-	m.Buf.B = append(m.Buf.B, content...)
-	r.propose(&m)
-}
-
-// Committed serves mail.Committed: a message has got its number, or will get none.
-func (b *Broker) Committed(m *mail.Mail) {
-	if m.Flag&mail.FlagProposed != 0 {
-		m.Flag &^= mail.FlagProposed
-		b.remote.open--
-	}
-	if m.Msg != nil {
-		if i := b.find(m.Cname()); i != 0 {
-			b.follow(i, m.Msg)
-		}
-	}
-	if m.Conn == 0 {
-		return // no request here waits for it
-	}
-	r := m.Answer(mail.Done)
-	if r.Code = m.Code; m.Msg != nil {
-		r.Seq = m.Msg.Seq
-	}
-	if m.Flag&mail.FlagBatch != 0 {
-		answer := m.Answer(mail.BatchPublished)
-		answer.Buf = pool.NameBuffer(nil)
-		answer.Buf.B = mail.AppendResult(answer.Buf.B, mail.Result{Place: m.Place(), Seq: r.Seq, Code: r.Code})
-		r = answer
-	}
-	b.Send(m.From, r)
-}
-
-// follow commits a message of the authority, if the channel does not have it yet.
-func (b *Broker) follow(i uint32, message *msg.Message) {
-	switch {
-	case b.attaching(i):
-		b.remote.parked[i] = append(b.remote.parked[i], mail.Mail{Kind: mail.Committed, Msg: message})
-	case *b.remote.attached.At(i) && (message.Kind == msg.JoinNotice || message.Seq == b.channels.At(i).Next):
-		b.commit(i, message)
-	}
-}
-
-// parks keeps a request until its channel is attached to the authority, and says whether it
-// has.
-func (b *Broker) parks(i uint32, m *mail.Mail) bool {
-	if b.remote == nil || *b.remote.attached.At(i) {
-		return false
-	}
-	ch := b.channels.At(i)
-	if !b.attaching(i) {
-		b.remote.Attach(mail.Ref{Index: i, Gen: ch.Gen}, b.names.Get(ch.Name()))
-	}
-	b.remote.parked[i] = append(b.remote.parked[i], *m)
-	m.Buf = nil
-	if ch.subs == 0 {
-		b.extend(i, b.cfg.ChannelTimeout)
-	}
-	return true
-}
-
-// attaching says whether a channel is being attached to the authority.
-func (b *Broker) attaching(i uint32) bool {
-	return b.remote != nil && len(b.remote.parked[i]) > 0
-}
-
-// Attached serves mail.Attached: a channel has its place, and what waited for that goes on.
-func (b *Broker) Attached(m *mail.Mail) {
-	ch := b.channel(m.Ref)
-	if ch == nil {
-		return
-	}
-	i := m.Ref.Index
-	b.dropHistory(ch)
-	for message, n := m.Msg, m.N; n > 0; n-- {
-		next := message.Next // which keep sets
-		b.keep(ch, message)
-		message = next
-	}
-	ch.Next = m.Seq
-	if epoch := m.Epoch(); epoch != record.EpochNone {
-		ch.Gen = epoch
-	}
-	*b.remote.attached.At(i) = true
-	parked := b.remote.parked[i]
-	delete(b.remote.parked, i)
-	for k := range parked {
-		b.goOn(i, &parked[k])
-		parked[k].Done()
-	}
-}
-
-// goOn serves what has waited for a channel.
-func (b *Broker) goOn(i uint32, m *mail.Mail) {
-	switch m.Kind {
-	case mail.Committed:
-		b.follow(i, m.Msg)
-	case mail.Join:
-		b.Join(m)
-	case mail.ClaimSession:
-		b.Claim(m)
-	case mail.ReadHistory:
-		b.ReadHistory(m)
-	case mail.Control:
-		b.Control(m)
-	}
-}
-
-// detach lets the authority forget a channel whose record is freed.
-func (b *Broker) detach(i uint32) {
-	if b.remote == nil || !*b.remote.attached.At(i) {
-		return
-	}
-	ch := b.channels.At(i)
-	*b.remote.attached.At(i) = false
-	b.remote.Detach(mail.Ref{Index: i, Gen: ch.Gen}, b.names.Get(ch.Name()))
-}

@@ -52,8 +52,8 @@ func (b *Broker) publishBatch(m *mail.Mail) {
 }
 
 // publishEntry publishes a message of a batch, unless it has been already. Where a log beyond
-// the loop numbers it, there is no result yet: it comes when the number does (Committed). Such
-// a log would have to know keys itself, and they are not kept here.
+// the loop numbers it, there is no result yet: it comes when the number does (remote.proposed).
+// Such a log knows keys itself.
 func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry) (r mail.Result, ok bool) {
 	r.Place = e.Place
 	keyed := len(e.Key) > 0 && b.remote == nil
@@ -91,7 +91,8 @@ func proposalOf(m *mail.Mail, e *mail.Entry) *mail.Mail {
 	one := m.Answer(mail.Publish)
 	one.From, one.Op, one.Flag = m.From, mail.OpPublish, mail.FlagBatch
 	one.Buf, one.Nlen = pool.NameBuffer(e.Name), uint8(len(e.Name))
-	one.Buf.B = append(one.Buf.B, e.Content...)
+	one.Buf.B = append(append(one.Buf.B, e.Key...), e.Content...)
+	one.SetKeyLen(len(e.Key))
 	one.SetPlace(e.Place)
 	return &one
 }

@@ -5,6 +5,7 @@ import (
 
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
 )
 
@@ -21,6 +22,10 @@ const MaxBroadcasts = 1024
 // StartBroadcast serves mail.Broadcast. It begins before the next mail is read, so that
 // where channels are few, what one backend publishes keeps its order.
 func (b *Broker) StartBroadcast(m *mail.Mail) {
+	if b.remote != nil {
+		b.broadcastElsewhere(m)
+		return
+	}
 	b.broadcasts = append(b.broadcasts, broadcastScan{shared: msg.NewSharing(m.Msg.Content()), at: 1, end: b.channels.Used()})
 	b.RunBroadcasts()
 }
@@ -28,6 +33,9 @@ func (b *Broker) StartBroadcast(m *mail.Mail) {
 // RunBroadcasts continues the broadcasts that are under way, one after the other, within
 // the turn's budget (scanLeft).
 func (b *Broker) RunBroadcasts() {
+	if b.remote != nil {
+		b.remote.runEvents()
+	}
 	for len(b.broadcasts) > 0 {
 		w := &b.broadcasts[0]
 		for i := b.nextLive(&w.at, w.end, &b.scanLeft); i != 0; i = b.nextLive(&w.at, w.end, &b.scanLeft) {
@@ -46,10 +54,6 @@ func (b *Broker) RunBroadcasts() {
 
 // broadcastTo publishes to one channel. All channels of the loop share the content.
 func (b *Broker) broadcastTo(i uint32, w *broadcastScan) {
-	if b.remote != nil {
-		b.remote.broadcast(b.names.Get(b.channels.At(i).Name()), w.shared.Content())
-		return
-	}
 	b.commit(i, w.shared.Message(msg.Broadcast, b.channels.At(i).Next))
 }
 
@@ -57,6 +61,19 @@ func (b *Broker) broadcastTo(i uint32, w *broadcastScan) {
 // reached all channels, or a proposal has not come back.
 func (b *Broker) Unnumbered() bool {
 	return len(b.broadcasts) > 0 || b.remote != nil && b.remote.open > 0
+}
+
+// broadcastElsewhere has the log beyond the loops take a broadcast for all servers. Of the
+// loops, all of which are told, the one that has taken the request proposes it.
+func (b *Broker) broadcastElsewhere(m *mail.Mail) {
+	b.totals.Broadcasts.Add(-1)
+	b.totals.Delivering.Add(-int64(m.Msg.Len()))
+	if m.From != b.Id {
+		return
+	}
+	proposal := mail.Mail{Op: mail.OpBroadcast, Buf: pool.NameBuffer(nil)}
+	proposal.Buf.B = append(proposal.Buf.B, m.Msg.Content()...)
+	b.remote.propose(&proposal)
 }
 
 // nextLive is the next live channel from record at on, 0 when the end is reached

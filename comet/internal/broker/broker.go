@@ -73,8 +73,8 @@ type Config struct {
 	ChannelTimeout                        time.Duration
 	PollMost                              int // bytes of messages that a poll is given at once
 
-	Authority func(Inbox) Authority // nil: the broker's own log numbers messages
-	Judge     func(Inbox) Judge     // nil: tokens alone decide which clients may subscribe
+	Authority func(loop uint8, home Inbox) Authority // nil: the broker's own log numbers messages
+	Judge     func(Inbox) Judge                      // nil: tokens alone decide which clients may subscribe
 }
 
 // Open readies a broker, which has the loop of its mailer. from, if it is not nil, has the
@@ -84,7 +84,7 @@ func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, t
 	b.tokens, b.epochs = token.New(cfg.Secret), record.NewEpochs()
 	homes.Stores[b.Id] = &b.names
 	if cfg.Authority != nil {
-		b.remote = &remote{Authority: cfg.Authority(m.Inbox), parked: map[uint32][]mail.Mail{}}
+		b.remote = newRemote(b, cfg.Authority(m.Id, m.Inbox))
 	}
 	if cfg.Judge != nil {
 		b.judge = cfg.Judge(m.Inbox)
@@ -129,7 +129,7 @@ func (b *Broker) Published() uint64 { return b.published }
 // Busy says whether a step of the turn has something left to do, which does not wait
 // for anything.
 func (b *Broker) Busy() bool {
-	return b.leases.Pending() || len(b.broadcasts) > 0 || len(b.listings) > 0 || len(b.batches) > 0
+	return b.leases.Pending() || len(b.broadcasts) > 0 || b.remote != nil && len(b.remote.scans) > 0 || len(b.listings) > 0 || len(b.batches) > 0
 }
 
 // Due is how long a turn may be waited for; below zero there is no bound.

@@ -125,7 +125,7 @@ func (b *Broker) ExpireChannels() {
 			return
 		}
 		// With subscribers it lives on; a lease begins when the last one leaves.
-		if b.channels.At(i).subs == 0 && !b.attaching(i) {
+		if b.channels.At(i).subs == 0 && (b.remote == nil || !b.remote.attaching(i)) {
 			b.freeChannel(i)
 		}
 	}

@@ -8,6 +8,10 @@ import (
 
 // Control serves mail.Control.
 func (b *Broker) Control(m *mail.Mail) {
+	if b.remote != nil {
+		b.controlElsewhere(m)
+		return
+	}
 	r := m.Answer(mail.Done)
 	var i uint32
 	if m.Op == mail.OpSign {
@@ -16,25 +20,28 @@ func (b *Broker) Control(m *mail.Mail) {
 		r.Code = mail.CodeNone
 	}
 	switch {
-	case i != 0 && m.Op == mail.OpSign && b.parks(i, m):
-		return
 	case i != 0 && m.Op == mail.OpClose:
 		b.propose(i, m)
 		return
 	case i != 0:
-		ch := b.channels.At(i)
-		r.Seq = ch.Next
-		r.SetSubscribers(ch.subs)
-		r.SetEpoch(ch.Gen)
-		switch m.Op {
-		case mail.OpSign:
-			b.extend(i, time.Duration(m.Seconds())*time.Second)
-			r.Seq = b.oldest(ch)
-		case mail.OpClear:
-			b.dropHistory(ch)
+		b.control(i, m, &r)
+		if m.Op == mail.OpClear {
+			b.dropHistory(b.channels.At(i))
 		}
 	}
 	b.Send(m.From, r)
+}
+
+// control answers what is asked about a channel, and extends its life if it is signed.
+func (b *Broker) control(i uint32, m, r *mail.Mail) {
+	ch := b.channels.At(i)
+	r.Seq = ch.Next
+	if m.Op == mail.OpSign {
+		b.extend(i, time.Duration(m.Seconds())*time.Second)
+		r.Seq = b.oldest(ch)
+	}
+	r.SetSubscribers(ch.subs)
+	r.SetEpoch(ch.Gen)
 }
 
 // MaxLease is the longest that a channel may be signed for.

@@ -33,8 +33,12 @@ const (
 	Explain                    // Reply; buf: name; Listed: at the most. Answer: Explained
 	RosterScanned              // Explanation; Listed; LeftOut; msg: text; buf: sessions
 	// To that broker, from a log beyond the loop (broker/authority.go):
-	Committed // what was proposed, with msg, or code and none
-	Attached  // ref; seq: next number; Epoch; run
+	Committed  // what was proposed, with msg, or code and none; or buf: name, with msg or op
+	Attached   // ref; seq: next number; AttachedEpoch; Index; run; FlagMore: the log keeps older ones
+	Announced  // Partition, Index; msg: a broadcast's content
+	Unsettled  // Partition, Index; FlagMore: messages may have been missed
+	CountAsked // Reply; buf: name
+	Counted    // what was to be counted, with Subscribers
 	// To the brokers of all loops:
 	Broadcast    // msg: its content
 	Snapshot     // Record: the channel's, to go on from (statesnapshot.go)

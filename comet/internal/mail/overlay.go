@@ -6,11 +6,11 @@ import "ccomet/reactor"
 // accessors say which meaning is meant. Nothing else reads or writes slot and aux; N is
 // read and written by name only as the length of a run.
 //
-//	slot   Subscriber, Reply: what the answer is for, on Conn; Record, Round, Explanation
-//	N      Subscribers, Seconds, Listed, Via, Most
-//	aux    LostFrom, Session, LeftOut, Tag, Rest, Place
+//	slot   Subscriber, Reply: what the answer is for, on Conn; Record, Round, Explanation, Index
+//	N      Subscribers, Seconds, Listed, Via, Most, Partition
+//	aux    LostFrom, Session, LeftOut, Tag, Rest, Place, AttachedEpoch
 //
-// Tag and Rest have Ref.Index as well.
+// Tag and Rest have Ref.Index as well; the length of Key is Ref.Gen.
 
 // ReplyTo is a request that waits for an answer: its connection, and the number of its
 // reply in that connection's pipeline.
@@ -116,3 +116,25 @@ func (m *Mail) SetRest(n int, from int32) { m.Ref.Index, m.aux = uint32(n), from
 // Place is, with FlagBatch, where in its batch a message stands.
 func (m *Mail) Place() uint32         { return uint32(m.aux) }
 func (m *Mail) SetPlace(place uint32) { m.aux = int32(place) }
+
+// OfPartition is a mail about all channels of a partition of a log beyond the loops, which is
+// the index-th of its kind there.
+func OfPartition(kind Kind, partition, index uint32) Mail {
+	return Mail{Kind: kind, N: int32(partition), slot: index}
+}
+
+// Partition and Index are those of such a mail; Index, of Attached, is that of the last of
+// them that its number has seen.
+func (m *Mail) Partition() uint32     { return uint32(m.N) }
+func (m *Mail) Index() uint32         { return m.slot }
+func (m *Mail) SetIndex(index uint32) { m.slot = index }
+
+// AttachedEpoch is the epoch of a channel that is attached to a log beyond the loops.
+func (m *Mail) AttachedEpoch() uint32         { return uint32(m.aux) }
+func (m *Mail) SetAttachedEpoch(epoch uint32) { m.aux = int32(epoch) }
+
+// Key is the key of a message that is proposed to a log beyond the loops; it stands between
+// the name and the content, which Proposed is.
+func (m *Mail) Key() []byte      { return m.Buf.B[m.Nlen:][:m.Ref.Gen] }
+func (m *Mail) Proposed() []byte { return m.Buf.B[m.Nlen:][m.Ref.Gen:] }
+func (m *Mail) SetKeyLen(n int)  { m.Ref.Gen = uint32(n) }
