@@ -35,6 +35,7 @@ type accepting struct {
 	reserve      int     // a descriptor to give up when there is no other
 	reserveSpent bool    // it was given up, and is not back
 	finishing    bool    // listeners are to be finished in the next turn
+	whole        int64   // the last turn that the kernel has told all that it had to report
 	acceptFlags  uintptr // of accepted sockets
 }
 
@@ -205,15 +206,17 @@ func (l *Loop) accept(n, most int) {
 	}
 }
 
-// expected is how many connections a turn accepts: one, since mostly no more have come, and a
-// call that says so would be for nothing; in each turn of a rush twice as many as in the last.
-func (ln *listener) expected(turn int64) int {
-	if ln.turn == turn-1 {
+// expected is how many connections are accepted at a report: one, since mostly no more have
+// come, and a call that says so would be for nothing; in a rush twice as many as at the last
+// report. A rush goes on where the listener is reported again as soon as it can be: in the
+// same turn (catchUp), in the next one, or when those have been reported that stood before it.
+func (l *Loop) expected(ln *listener) int {
+	if ln.turn >= l.whole {
 		ln.most = min(max(2*ln.most, 1), acceptBudget)
 	} else {
 		ln.most = 1
 	}
-	ln.turn = turn
+	ln.turn = l.stats.turns.Load()
 	return ln.most
 }
 

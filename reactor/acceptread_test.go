@@ -105,6 +105,38 @@ func TestAcceptsInARush(t *testing.T) {
 	}
 }
 
+// It is a rush, too, where timers run out in each turn, for which the kernel is asked a second
+// time: a loop that has little of a processor must not fall behind.
+func TestAcceptsInARushBesideTimers(t *testing.T) {
+	p := newProbe(t, Config{})
+	p.rushed(300, "")
+	for turns := 0; len(p.opened) < 300; turns++ {
+		if turns == 10 {
+			t.Fatalf("%d connections are accepted in %d turns", len(p.opened), turns)
+		}
+		p.loop.Timer(TickLength, 0)
+		p.later(2 * TickLength)
+	}
+}
+
+// Nor does it end where other connections have so much to report that the listener is told of
+// in some turns only.
+func TestAcceptsInARushBesideMany(t *testing.T) {
+	p := newProbe(t, Config{})
+	p.rushed(100, "")
+	ln := &p.loop.listeners[0]
+	for n, want := range []int{1, 2, 4, 8} {
+		if got := p.loop.expected(ln); got != want {
+			t.Fatalf("report %d: %d connections are expected, want %d", n, got, want)
+		}
+		p.loop.stats.turns.Add(3) // in all of which the kernel had more to report
+	}
+	p.loop.whole = p.loop.stats.turns.Load()
+	if got := p.loop.expected(ln); got != 1 {
+		t.Fatalf("after a turn in which the listener had nothing to report %d connections are expected, want 1", got)
+	}
+}
+
 // A connection whose writes were short is watched for when it can be written to, from then on.
 func TestOutputIsWatchedFromTheFirstShortWrite(t *testing.T) {
 	p := newProbe(t, Config{})

@@ -181,6 +181,9 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	for i := range events {
 		l.dispatch(&events[i])
 	}
+	if len(events) < eventBatch {
+		l.whole = l.stats.turns.Load()
+	}
 	if l.finishing {
 		l.finishListeners()
 	}
@@ -241,7 +244,7 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 	if index&listenerKey != 0 {
 		if !l.holding {
 			n := int(index &^ listenerKey)
-			l.accept(n, l.listeners[n].expected(l.stats.turns.Load()))
+			l.accept(n, l.expected(&l.listeners[n]))
 		}
 		return
 	}
