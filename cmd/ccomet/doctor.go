@@ -18,7 +18,7 @@ import (
 // doctorCommand is the command that says what is too small for a number of connections,
 // on this machine and in the proxy in front.
 type doctorCommand struct {
-	Conns int  `env:"-" required:"" placeholder:"N" help:"How many connections there will be at a time, 1 to 1,073,741,824."`
+	Conns int  `env:"-" placeholder:"N" help:"How many connections there will be at a time, 1 to 1,073,741,824. It may be left out where only --redis is looked at."`
 	JSON  bool `env:"-" name:"json" help:"Print a JSON object instead of text."`
 	PID   int  `env:"-" name:"pid" placeholder:"N" help:"Check the limits of this process, such as a running server, instead of the limits of a server that is started from here."`
 
@@ -32,6 +32,19 @@ type doctorCommand struct {
 
 	Through []string         `env:"-" placeholder:"URL" group:"proxy" help:"Try the proxy in front of a running server: URL is what comes before /stream, such as https://example.com/comet. Messages are published at the first --admin. May be repeated."`
 	Wait    settings.Seconds `env:"-" placeholder:"S" default:"0s" group:"proxy" help:"How long to wait for a heartbeat. The default is as long as one may take."`
+
+	redisWish `embed:""`
+}
+
+// redisWish is what the doctor is told of Redis.
+type redisWish struct {
+	Redis             []string `placeholder:"URL" group:"redis"`
+	RedisPrefix       string   `placeholder:"TEXT" default:"ccomet:" group:"redis"`
+	RedisPartitions   int      `placeholder:"N" default:"0" group:"redis"`
+	RedisBus          int      `placeholder:"N" default:"100000" group:"redis"`
+	Channels          int      `env:"-" placeholder:"N" default:"0" group:"redis" help:"How many channels there will be that keep messages, 0 to 1,073,741,824. The default is --conns."`
+	ChannelBufferSize int      `placeholder:"N" default:"100" group:"redis"`
+	MessageBytes      int      `env:"-" placeholder:"BYTES" default:"200" group:"redis" help:"How long a message is, 1 to 268,435,456."`
 }
 
 // Help is what --help says beside the flags.
@@ -40,6 +53,10 @@ func (*doctorCommand) Help() string {
 
   ccomet doctor --conns 100000
   ccomet doctor --conns 100000 --nginx /etc/nginx/nginx.conf --through https://example.com/comet
+
+Where several servers are to share channels over Redis:
+
+  ccomet doctor --conns 100000 --redis redis://10.0.0.9
 
 For each resource it prints OK, WARN for what may fail later, or BAD for what is too small: what there
 is, what is wanted, why, and the line that changes it, in a file that survives a restart. It changes
@@ -53,8 +70,14 @@ const maxConns = 1 << 30
 
 // AfterApply refuses what cannot be asked.
 func (c *doctorCommand) AfterApply() error {
-	if c.Conns < 1 || c.Conns > maxConns {
+	if c.Conns == 0 && len(c.Redis) == 0 {
+		return fmt.Errorf("--conns is missing: want 1 to %d, or --redis", maxConns)
+	}
+	if c.Conns < 0 || c.Conns > maxConns {
 		return fmt.Errorf("--conns is %d: want 1 to %d", c.Conns, maxConns)
+	}
+	if err := c.redisWish.check(); err != nil {
+		return err
 	}
 	if c.PID < 0 {
 		return fmt.Errorf("--pid is %d: want the number of a process", c.PID)
@@ -95,12 +118,18 @@ func (c *doctorCommand) Run(out io.Writer) error {
 		}
 		w.Proxied, w.ProxyHere, w.Routed = true, c.NginxRoot == "", true
 	}
-	findings := doctor.CheckMachine(m, w)
+	var findings []doctor.Finding
+	if c.Conns > 0 {
+		findings = doctor.CheckMachine(m, w)
+	}
 	if config != nil {
 		findings = append(findings, doctor.CheckNginx(config, m, w)...)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	if len(c.Redis) > 0 {
+		findings = append(findings, c.tryRedis(ctx, c.Conns)...)
+	}
 	for _, url := range c.Through {
 		findings = append(findings, doctor.TryThrough(ctx, url, c.Admin[0], time.Duration(c.Wait))...)
 	}

@@ -92,4 +92,5 @@ func describe(v *kong.Value) string {
 var groups = []kong.Group{
 	{Key: "server", Title: "The server:"},
 	{Key: "proxy", Title: "A proxy in front:"},
+	{Key: "redis", Title: "Redis, over which several servers share channels:"},
 }

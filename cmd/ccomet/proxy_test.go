@@ -159,12 +159,22 @@ func (x *proxy) write(name, text string) {
 	}
 }
 
-// certify makes a certificate for 127.0.0.1, which signs itself.
+// certify gives nginx a certificate for 127.0.0.1.
 func (x *proxy) certify() {
 	x.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	cert, key := certificate(x.t)
+	x.roots = x509.NewCertPool()
+	x.roots.AppendCertsFromPEM(cert)
+	x.write("cert.pem", string(cert))
+	x.write("key.pem", string(key))
+}
+
+// certificate makes one for 127.0.0.1, which signs itself, and its key, as PEM.
+func certificate(t *testing.T) (cert, key []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		x.t.Fatal(err)
+		t.Fatal(err)
 	}
 	now := time.Now()
 	template := &x509.Certificate{
@@ -172,19 +182,15 @@ func (x *proxy) certify() {
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	if err != nil {
-		x.t.Fatal(err)
+		t.Fatal(err)
 	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
-		x.t.Fatal(err)
+		t.Fatal(err)
 	}
-	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	x.roots = x509.NewCertPool()
-	x.roots.AppendCertsFromPEM(cert)
-	x.write("cert.pem", string(cert))
-	x.write("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
 }
 
 // giveAway lets nginx's user have the directory and what is in it, a server's

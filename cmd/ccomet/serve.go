@@ -235,6 +235,9 @@ func (c *serve) warn(out io.Writer, log zerolog.Logger) {
 
 // open opens the server and its listening sockets, or has it go on for another one.
 func (c *serve) open(log zerolog.Logger, from *comet.HandedOver) (*comet.Server, error) {
+	if len(c.Redis) > 0 {
+		return nil, errors.New("--redis: this version does not share channels yet; ccomet doctor --redis looks at a Redis")
+	}
 	cfg := c.ServerConfig(log)
 	cfg.Version, cfg.Sockets, cfg.From = versionName(), c.sockets, from
 	figures := &metrics.Metrics{Version: versionName(), Revision: revision()}

@@ -129,6 +129,17 @@ var badSettings = []struct {
 	{args: "--admin example.com:80", want: []string{"--admin", "numeric"}},
 	{args: "--log-level loud", want: []string{"--log-level", "loud", "debug"}},
 	{args: "--log-format xml", want: []string{"--log-format", "xml"}},
+	{args: "--redis localhost:6379", want: []string{"--redis", "redis://"}},
+	{args: "--redis redis://:hidden@a/x", want: []string{"--redis", "want a number"}},
+	{args: "--redis redis://a --redis redis-sentinel://b/m", want: []string{"--redis", "in one URL"}},
+	{args: "--redis-prefix {x}", want: []string{"--redis-prefix", "braces"}},
+	{args: "--node a/b", want: []string{"--node", "a/b"}},
+	{args: "--redis-ttl 0", want: []string{"--redis-ttl", "1s"}},
+	{args: "--redis-bus 9", want: []string{"--redis-bus", "10"}},
+	{args: "--redis-partitions 257", want: []string{"--redis-partitions", "256"}},
+	{args: "--redis-queue 0", want: []string{"--redis-queue", "0"}},
+	{env: "CCOMET_REDIS=redis-sentinel://a,b", want: []string{"--redis", "name of the master"}},
+	{file: "redis = \"redis://:hidden@a:0\"\n", want: []string{"ccomet.toml:1:", "redis", "want HOST"}},
 	{args: "--config /nowhere/at/all", want: []string{"--config", "/nowhere/at/all"}},
 	{env: "CCOMET_LOOPS=many", want: []string{"CCOMET_LOOPS", "many"}},
 	{env: "CCOMET_MAX_CHANNELS=-5", want: []string{"max-channels", "-5"}},
@@ -166,6 +177,9 @@ func TestBadSettings(t *testing.T) {
 			_, stderr, status := runFor(t, env, args...)
 			if status != exitSettings || strings.Count(stderr, "\n") != 1 {
 				t.Errorf("status %d, want %d and one line: %s", status, exitSettings, stderr)
+			}
+			if strings.Contains(stderr, ":hidden@") {
+				t.Errorf("a password is shown: %s", stderr)
 			}
 			for _, want := range c.want {
 				if !strings.Contains(stderr, want) {

@@ -38,8 +38,10 @@ func Check(name string) ([]problem, error) {
 	for _, bad := range s.Check() {
 		f.problems = append(f.problems, f.About(bad.Name, bad.Reason))
 	}
-	if s.Secret != "" && othersRead(name) {
-		f.warn(f.Entries["secret"].line, "secret", "other users may read this file: chmod go-r %s", name)
+	for key, secret := range map[string]bool{"secret": s.Secret != "", "redis": s.HasRedisPassword()} {
+		if secret && othersRead(name) {
+			f.warn(f.Entries[key].line, key, "other users may read this file: chmod go-r %s", name)
+		}
 	}
 	for _, unwise := range s.Unwise() {
 		p := f.About(unwise.Name, unwise.Reason)

@@ -102,7 +102,9 @@ type Diagnosis struct {
 func (d *Diagnosis) Text() string {
 	var b strings.Builder
 	counts := [3]int{}
-	fmt.Fprintf(&b, "%s connections:\n\n", grouped(int64(d.Conns)))
+	if d.Conns > 0 {
+		fmt.Fprintf(&b, "%s connections:\n\n", grouped(int64(d.Conns)))
+	}
 	for _, f := range d.Checks {
 		counts[f.Status]++
 		f.write(&b)

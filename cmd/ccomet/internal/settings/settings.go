@@ -71,6 +71,8 @@ type Settings struct {
 
 	DrainTime DrainTime `default:"5" placeholder:"S"`
 
+	Cluster `embed:""`
+
 	Compat        Compat  `default:"" placeholder:"none|icomet"`
 	Config        string  `placeholder:"FILE" group:"The process" help:"A file to read settings from: TOML, whose keys are the names of these flags without the leading dashes, or an icomet.conf. The server recognises which by the text."`
 	Pidfile       string  `placeholder:"FILE"`
@@ -94,6 +96,7 @@ func (s *Settings) Trim() {
 			TrimList(list)
 		}
 	}
+	TrimList(s.Redis)
 }
 
 func TrimList(list []string) {
@@ -211,7 +214,7 @@ func (s *Settings) checkText() (bad []*Bad) {
 		}
 	}
 	bad = append(bad, s.checkAccess()...)
-	return bad
+	return append(bad, s.Cluster.check()...)
 }
 
 func (s *Settings) checkAccess() (bad []*Bad) {

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"ccomet/cmd/ccomet/internal/doctor"
+	"ccomet/cmd/ccomet/internal/settings"
+	"ccomet/comet/cluster"
+	"ccomet/comet/cluster/redisurl"
+)
+
+// check refuses what cannot be asked of Redis.
+func (c *redisWish) check() error {
+	settings.TrimList(c.Redis)
+	asked := settings.Cluster{Redis: c.Redis, RedisPrefix: c.RedisPrefix, RedisPartitions: c.RedisPartitions, RedisBus: c.RedisBus}
+	for _, bad := range asked.CheckRedis() {
+		return bad
+	}
+	for _, n := range []struct {
+		name             string
+		value, low, high int
+	}{
+		{"channels", c.Channels, 0, maxConns},
+		{"channel-buffer-size", c.ChannelBufferSize, 0, settings.MaxCount},
+		{"message-bytes", c.MessageBytes, 1, 1 << 28},
+	} {
+		if n.value < n.low || n.value > n.high {
+			return fmt.Errorf("--%s is %d: want %d to %d", n.name, n.value, n.low, n.high)
+		}
+	}
+	return nil
+}
+
+// redisPatience is how long Redis may take to answer everything.
+const redisPatience = 30 * time.Second
+
+// tryRedis examines Redis for so many connections.
+func (c *redisWish) tryRedis(ctx context.Context, conns int) []doctor.Finding {
+	ctx, cancel := context.WithTimeout(ctx, redisPatience)
+	defer cancel()
+	servers, _ := redisurl.Parse(c.Redis) // check has seen that it can be
+	probe, err := cluster.NewProbe(servers)
+	if err != nil {
+		return []doctor.Finding{doctor.Unreachable(servers.String(), err)}
+	}
+	defer probe.Close()
+	w := &doctor.RedisWish{
+		URL: servers.String(), Prefix: c.RedisPrefix, Partitions: c.RedisPartitions, Bus: c.RedisBus,
+		Channels: int64(c.Channels), History: int64(c.ChannelBufferSize), MessageBytes: int64(c.MessageBytes),
+		Sentinel: servers.Master, Named: len(servers.Addresses),
+	}
+	if w.Channels == 0 {
+		w.Channels = int64(conns)
+	}
+	return doctor.CheckRedis(ctx, nodes(probe.Servers), nodes(probe.Sentinels), w)
+}
+
+func nodes(list []*cluster.ProbedServer) (found []doctor.RedisNode) {
+	for _, s := range list {
+		found = append(found, doctor.RedisNode{Address: s.Address, RedisServer: s})
+	}
+	return found
+}

@@ -1,0 +1,345 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The checks of Redis, where several servers share channels over it.
+
+// RedisServer is one server of Redis that can be asked.
+type RedisServer interface {
+	// Do has it execute a command. The answer is an int64, a string, a []any, a map[string]any or nil.
+	Do(ctx context.Context, args ...string) (any, error)
+}
+
+// RedisNode is one, and where it is.
+type RedisNode struct {
+	Address string
+	RedisServer
+}
+
+// RedisWish is what is wanted of Redis.
+type RedisWish struct {
+	URL        string // for people: without a password
+	Prefix     string
+	Partitions int // 0: whatever is there
+	Bus        int // publishes that it keeps for nodes that were away
+
+	Channels, History, MessageBytes int64 // channels that keep messages, of so many messages of so many bytes
+
+	Sentinel string // the master that Sentinels know; "" for none
+	Named    int    // how many addresses the URLs name
+}
+
+// redisExam is the examination of one server.
+type redisExam struct {
+	RedisNode
+	ctx  context.Context
+	wish *RedisWish
+	info map[string]string
+	list []Finding
+}
+
+// CheckRedis examines the servers of the data, and the Sentinels.
+func CheckRedis(ctx context.Context, servers, sentinels []RedisNode, w *RedisWish) []Finding {
+	var list []Finding
+	masters := int64(0)
+	var exams []*redisExam
+	for _, s := range servers {
+		e := &redisExam{RedisNode: s, ctx: ctx, wish: w}
+		if err := e.readInfo(); err != nil {
+			list = append(list, Finding{Name: "Redis " + s.Address, Status: Bad, Have: err.Error(), Why: "it does not say how it is"})
+			continue
+		}
+		if e.info["role"] == "master" {
+			masters++
+		}
+		exams = append(exams, e)
+	}
+	clustered := false
+	for _, e := range exams {
+		cluster := e.info["redis_mode"] == "cluster"
+		clustered = clustered || cluster
+		if cluster && e.info["role"] != "master" {
+			continue // it is there for its master, where it is counted
+		}
+		e.examine(masters)
+		list = append(list, e.list...)
+	}
+	if clustered {
+		list = append(list, checkRedisCluster(ctx, exams[0], w, masters))
+	}
+	if w.Sentinel != "" {
+		list = append(list, checkSentinels(ctx, sentinels, w)...)
+	}
+	return list
+}
+
+// Unreachable is the finding where there is no connection at all.
+func Unreachable(url string, err error) Finding {
+	f := Finding{Name: "Redis " + url, Status: Bad, Have: err.Error(), Why: "no message is published without it; clients that wait go on waiting"}
+	switch text := err.Error(); {
+	case strings.Contains(text, "WRONGPASS") || strings.Contains(text, "NOAUTH") || strings.Contains(text, "invalid password"):
+		f.Why = "Redis does not know the user and the password of the URL, or wants some"
+	case strings.Contains(text, "refused"):
+		f.Why += ". Does it run, and listen at that address (bind, port)?"
+	case strings.HasPrefix(url, "rediss") && strings.Contains(text, "deadline"), strings.Contains(text, "first record does not look like a TLS") || strings.Contains(text, "tls:") || strings.Contains(text, "x509"):
+		f.Why = "TLS is not spoken at that port, or the certificate is of an authority that is not known (?ca=FILE), or of another name (?servername=NAME)"
+	case strings.Contains(text, "deadline"):
+		f.Why += ". There is no answer: a firewall drops the packets, or it is very busy"
+	case strings.Contains(text, "DENIED"):
+		f.Why = "Redis without a password answers its own machine alone"
+		f.Fixes = []fix{{File: "redis.conf", Lines: []string{"requirepass PASSWORD"}}}
+	}
+	return f
+}
+
+func (e *redisExam) readInfo() error {
+	e.info = map[string]string{}
+	for _, section := range []string{"server", "memory", "persistence", "replication", "clients"} {
+		answer, err := e.Do(e.ctx, "INFO", section)
+		if err != nil {
+			return fmt.Errorf("INFO: %w", err)
+		}
+		text, _ := answer.(string)
+		for _, line := range strings.Split(text, "\n") {
+			if key, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+				e.info[key] = value
+			}
+		}
+	}
+	return nil
+}
+
+// number is one of INFO's, 0 where there is none.
+func (e *redisExam) number(key string) int64 {
+	n, _ := strconv.ParseInt(e.info[key], 10, 64)
+	return n
+}
+
+// config is a setting; "" where it may not be asked for, as in rented ones.
+func (e *redisExam) config(name string) string {
+	switch answer, _ := e.Do(e.ctx, "CONFIG", "GET", name); answer := answer.(type) {
+	case map[string]any:
+		text, _ := answer[name].(string)
+		return text
+	case []any:
+		if len(answer) == 2 {
+			text, _ := answer[1].(string)
+			return text
+		}
+	}
+	return ""
+}
+
+func (e *redisExam) found(f Finding) {
+	f.Name = "Redis " + e.Address + ": " + f.Name
+	e.list = append(e.list, f)
+}
+
+// redisConf is the fix of a setting of Redis.
+func (e *redisExam) redisConf(lines ...string) []fix {
+	x := fix{File: "redis.conf", Lines: lines}
+	host, port := e.Address, ""
+	if at := strings.LastIndexByte(e.Address, ':'); at > 0 {
+		host, port = e.Address[:at], " -p "+e.Address[at+1:]
+	}
+	commands := make([]string, len(lines))
+	for i, line := range lines {
+		commands[i] = "redis-cli -h " + strings.Trim(host, "[]") + port + " config set " + line
+	}
+	x.Now = strings.Join(commands, "; ")
+	return []fix{x}
+}
+
+func (e *redisExam) examine(masters int64) {
+	if !e.checkVersion() {
+		return
+	}
+	if e.info["role"] != "master" {
+		e.found(Finding{
+			Name: "role", Status: Bad, Have: "a replica of " + e.info["master_host"] + ":" + e.info["master_port"], Want: "a master",
+			Why: "a replica takes no messages", Fixes: []fix{{File: "--redis", Lines: []string{"the master's address, or redis-sentinel:// with the Sentinels' addresses, who know it"}}},
+		})
+		return
+	}
+	e.checkCommands()
+	e.checkEviction()
+	e.checkPersistence()
+	e.checkReplicas()
+	e.checkClock()
+	e.checkLatency()
+	if e.wish.Channels > 0 {
+		e.checkMemory(masters)
+	}
+	e.checkPrefix()
+}
+
+// checkVersion says whether it is new enough for the rest.
+func (e *redisExam) checkVersion() bool {
+	f := Finding{Name: "version", Have: "Redis " + e.info["redis_version"], Want: "7.0 or later, or Valkey"}
+	if v := e.info["valkey_version"]; v != "" {
+		f.Have = "Valkey " + v
+	}
+	major, _, _ := strings.Cut(e.info["redis_version"], ".")
+	if n, err := strconv.Atoi(major); err != nil || n < 7 {
+		f.Status, f.Why = Bad, "before 7.0 a replica knows the scripts of its master, and could give a number twice after a failover"
+		f.Fixes = []fix{{Lines: []string{"a newer Redis: https://redis.io/docs/latest/operate/oss_and_stack/install/"}}}
+	}
+	e.found(f)
+	return f.Status == OK
+}
+
+// checkCommands tries what nodes do, on a key that is there for a second.
+func (e *redisExam) checkCommands() {
+	const script = `redis.call('SET', KEYS[1], '1', 'PX', 1000) redis.call('DEL', KEYS[1]) redis.call('INFO', 'server')
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', 1, '*', 'a', 'b') redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1) redis.call('DEL', KEYS[1])
+redis.call('RPUSH', KEYS[1], 'a') redis.call('LTRIM', KEYS[1], -1, -1) redis.call('LRANGE', KEYS[1], 0, -1) redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'a', 'b') redis.call('HMGET', KEYS[1], 'a') redis.call('EXPIRE', KEYS[1], 1) redis.call('DEL', KEYS[1]) return 'ok'`
+	f := Finding{Name: "commands", Have: "may be executed"}
+	if _, err := e.Do(e.ctx, "EVAL", script, "1", e.wish.Prefix+"{doctor}"); err != nil && !strings.HasPrefix(err.Error(), "MOVED") {
+		f.Status, f.Have, f.Why = Bad, err.Error(), "nodes publish by scripts, on keys that begin with "+e.wish.Prefix
+		if strings.Contains(err.Error(), "NOPERM") {
+			f.Fixes = []fix{{File: "users.acl, or redis.conf", Lines: []string{"user NAME on >PASSWORD ~" + e.wish.Prefix + "* +@all -@dangerous +info +config|get"}}}
+		}
+	}
+	e.found(f)
+}
+
+// checkEviction: what Redis drops to make room would be numbers.
+func (e *redisExam) checkEviction() {
+	limit, policy := e.number("maxmemory"), e.info["maxmemory_policy"]
+	f := Finding{Name: "maxmemory-policy", Have: policy, Want: "noeviction"}
+	switch {
+	case policy == "noeviction":
+	case limit == 0:
+		f.Have += ", and no maxmemory, so nothing is dropped"
+	default:
+		f.Status, f.Have = Bad, f.Have+" at "+mebibytes(limit)
+		f.Why = "when the memory is full, Redis drops numbers and messages of channels, in silence; with noeviction it refuses publishes (503), and says so"
+		f.Fixes = e.redisConf("maxmemory-policy noeviction")
+	}
+	e.found(f)
+}
+
+func (e *redisExam) checkPersistence() {
+	f := Finding{Name: "persistence", Want: "appendonly yes, appendfsync everysec"}
+	fsync, save := e.config("appendfsync"), e.config("save")
+	switch {
+	case e.info["aof_enabled"] == "1" && e.info["aof_last_write_status"] != "ok":
+		f.Status, f.Have, f.Why = Bad, "the last write of the append-only file has failed", "Redis refuses to write then, and publishes are answered 503: is the disk full?"
+	case e.info["aof_enabled"] == "1" && fsync == "no":
+		f.Status, f.Have = Warn, "appendfsync no"
+		f.Why = "after a crash of the machine, the messages of half a minute or so are gone; clients are told, and no number is given twice"
+		f.Fixes = e.redisConf("appendfsync everysec")
+	case e.info["aof_enabled"] == "1" && fsync == "always":
+		f.Have = "appendfsync always: no message that was answered is lost, and each waits for the disk"
+	case e.info["aof_enabled"] == "1":
+		f.Have = "appendfsync everysec: after a crash of the machine, the messages of a second are gone, which clients are told"
+	case save != "" || e.number("rdb_last_save_time") > 0 && e.config("dir") == "":
+		f.Status, f.Have = Warn, "snapshots alone (save "+save+")"
+		f.Why = "after a crash, messages since the last snapshot are gone; clients are told, and no number is given twice"
+		f.Fixes = e.redisConf("appendonly yes", "appendfsync everysec")
+		if e.info["rdb_last_bgsave_status"] != "ok" && e.config("stop-writes-on-bgsave-error") == "yes" {
+			f.Status, f.Have, f.Why = Bad, "the last snapshot has failed", "Redis refuses to write then, and publishes are answered 503: is the disk full?"
+		}
+	default:
+		f.Status, f.Have = Warn, "none"
+		f.Why = "after a restart of Redis, all messages are gone; clients are told, and no number is given twice while a node lives"
+		f.Fixes = e.redisConf("appendonly yes", "appendfsync everysec")
+	}
+	e.found(f)
+}
+
+func (e *redisExam) checkReplicas() {
+	replicas, want := e.number("connected_slaves"), e.config("min-replicas-to-write")
+	good := int64(0)
+	for i := range replicas {
+		if strings.Contains(e.info["slave"+strconv.FormatInt(i, 10)], "state=online") {
+			good++
+		}
+	}
+	f := Finding{Name: "replicas", Have: fmt.Sprintf("%d in step of %d, min-replicas-to-write %s", good, replicas, orUnknown(want)), Want: "1 or more, min-replicas-to-write 1"}
+	minimum, err := strconv.ParseInt(want, 10, 64)
+	switch {
+	case err == nil && minimum > good:
+		f.Status, f.Why = Bad, "Redis refuses to write, and publishes are answered 503, until so many replicas are in step"
+	case replicas == 0:
+		f.Status, f.Why = Warn, "nothing is published while this server is away, and no other takes its place"
+		f.Fixes = []fix{{File: "redis.conf of another server, with Sentinels beside", Lines: []string{"replicaof " + strings.ReplaceAll(e.Address, ":", " ")}}}
+	case good < replicas:
+		f.Status, f.Why = Warn, "a replica that is not in step lacks the last messages if it takes the master's place"
+	case err == nil && minimum == 0:
+		f.Status, f.Why = Warn, "a master that is cut off from its replicas goes on taking messages, which are gone when a replica takes its place"
+		f.Fixes = e.redisConf("min-replicas-to-write 1", "min-replicas-max-lag 10")
+	}
+	e.found(f)
+}
+
+func orUnknown(text string) string {
+	if text == "" {
+		return "unknown"
+	}
+	return text
+}
+
+func (e *redisExam) checkClock() {
+	f := Finding{Name: "clock", Want: "less than a second"}
+	before := time.Now()
+	answer, err := e.Do(e.ctx, "TIME")
+	middle := before.Add(time.Since(before) / 2)
+	parts, _ := answer.([]any)
+	if err != nil || len(parts) != 2 {
+		f.Status, f.Have = Warn, fmt.Sprintf("TIME is answered %v, %v", answer, err)
+		e.found(f)
+		return
+	}
+	s, _ := strconv.ParseInt(fmt.Sprint(parts[0]), 10, 64)
+	us, _ := strconv.ParseInt(fmt.Sprint(parts[1]), 10, 64)
+	off := time.Unix(s, us*1000).Sub(middle)
+	f.Have = off.Round(time.Millisecond).String() + " ahead of this machine"
+	if off.Abs() >= time.Second {
+		f.Status, f.Why = Warn, "what metrics tell of the bus' delay is wrong by it, and so is a comparison of the logs"
+		f.Fixes = []fix{{Lines: []string{"chrony or systemd-timesyncd, on this machine and on that of Redis"}}}
+	}
+	e.found(f)
+}
+
+// Bounds of a round trip, of which a publish takes one.
+const (
+	slowRoundTrip     = 5 * time.Millisecond
+	hopelessRoundTrip = 200 * time.Millisecond
+	roundTrips        = 50
+)
+
+func (e *redisExam) checkLatency() {
+	f := Finding{Name: "round trip", Want: "less than " + slowRoundTrip.String()}
+	var times []time.Duration
+	for range roundTrips {
+		begin := time.Now()
+		if _, err := e.Do(e.ctx, "PING"); err != nil {
+			f.Status, f.Have = Bad, err.Error()
+			e.found(f)
+			return
+		}
+		times = append(times, time.Since(begin))
+	}
+	slices.Sort(times)
+	median, longest := times[len(times)/2], times[len(times)-1]
+	f.Have = fmt.Sprintf("%v, at the longest %v of %d", median.Round(time.Microsecond), longest.Round(time.Microsecond), roundTrips)
+	switch {
+	case median > hopelessRoundTrip:
+		f.Status, f.Why = Bad, "a publisher waits for one round trip, and a subscriber at another node for half of one more; what waits is bounded by --redis-queue"
+	case median > slowRoundTrip:
+		f.Status, f.Why = Warn, "a publisher waits for one round trip, and a subscriber at another node for half of one more"
+	}
+	if f.Status != OK {
+		f.Fixes = []fix{{Lines: []string{"nodes and Redis in one network"}}}
+	}
+	e.found(f)
+}

@@ -1,0 +1,114 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// What Redis takes, in bytes, as measured with Redis 7.0 (MEMORY USAGE).
+const (
+	redisChannel  = 440 // the number of a channel, and an empty history, with their names
+	redisMessage  = 40  // beside the content, in a history
+	redisBusEntry = 90  // beside the content, on the bus
+	redisSpare    = 8 << 20
+)
+
+// memory is what is kept.
+func (w *RedisWish) memory() int64 {
+	return redisSpare + w.Channels*(redisChannel+w.History*(w.MessageBytes+redisMessage)) + int64(w.Bus)*(w.MessageBytes+redisBusEntry)
+}
+
+func (e *redisExam) checkMemory(masters int64) {
+	w := e.wish
+	share := w.memory() / max(masters, 1)
+	limit, bounded := e.number("maxmemory"), "maxmemory"
+	if limit == 0 {
+		limit, bounded = e.number("total_system_memory"), "of the machine, and no maxmemory"
+	}
+	f := Finding{
+		Name: "memory", Have: mebibytes(limit) + " " + bounded, Want: mebibytes(share),
+		Why: fmt.Sprintf("%s channels that keep %s messages of %s bytes each; one that only waits takes nothing", grouped(w.Channels), grouped(w.History), grouped(w.MessageBytes)),
+	}
+	switch {
+	case limit < share:
+		f.Status = Bad
+	case limit < share+share/4:
+		f.Status = Warn
+	}
+	if f.Status != OK {
+		f.Fixes = []fix{{File: "--channel-buffer-size, --redis-ttl, --redis-bus, or more memory", Lines: []string{"--channels and --message-bytes tell this command what there will be"}}}
+	}
+	e.found(f)
+}
+
+// checkPrefix looks whether the keys are another's.
+func (e *redisExam) checkPrefix() {
+	w := e.wish
+	f := Finding{Name: "prefix", Have: w.Prefix + " is free"}
+	answer, err := e.Do(e.ctx, "HMGET", w.Prefix+"{0}g", "parts", "gen")
+	values, _ := answer.([]any)
+	switch {
+	case err != nil && strings.HasPrefix(err.Error(), "MOVED"):
+		return // another master has that key, and is asked too
+	case err != nil:
+		f.Status, f.Have, f.Why = Bad, err.Error(), "another program has keys of these names"
+		f.Fixes = []fix{{File: "--redis-prefix", Lines: []string{"another one, the same at all nodes"}}}
+	case len(values) == 2 && values[0] != nil:
+		parts := fmt.Sprint(values[0])
+		f.Have = fmt.Sprintf(w.Prefix+" is in use, with %s partitions, in generation %v", parts, values[1])
+		if n, _ := strconv.Atoi(parts); w.Partitions != 0 && n != w.Partitions {
+			f.Status, f.Want, f.Why = Bad, strconv.Itoa(w.Partitions), "a node with another number of partitions does not start: it would look for channels elsewhere"
+			f.Fixes = []fix{{File: "--redis-partitions", Lines: []string{parts + "   # or another --redis-prefix, for other channels"}}}
+		}
+	}
+	e.found(f)
+}
+
+// checkRedisCluster looks at a Cluster as a whole.
+func checkRedisCluster(ctx context.Context, e *redisExam, w *RedisWish, masters int64) Finding {
+	f := Finding{Name: "Redis Cluster", Want: "cluster_state:ok"}
+	answer, err := e.Do(ctx, "CLUSTER", "INFO")
+	text, _ := answer.(string)
+	state := ""
+	for _, line := range strings.Split(text, "\n") {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "cluster_state:"); ok {
+			state = value
+		}
+	}
+	f.Have = fmt.Sprintf("cluster_state:%s, %d masters", state, masters)
+	switch {
+	case err != nil:
+		f.Status, f.Have = Bad, err.Error()
+	case state != "ok":
+		f.Status, f.Why = Bad, "some slots have no master: channels of these are answered 503"
+		f.Fixes = []fix{{Now: "redis-cli --cluster check " + e.Address}}
+	case w.Named < 2:
+		f.Status, f.Why = Warn, "a node that starts while the only address is away does not find the others"
+		f.Fixes = []fix{{File: "--redis", Lines: []string{"redis://HOST,HOST,HOST"}}}
+	}
+	return f
+}
+
+// checkSentinels asks each whether it could have another take the master's place.
+func checkSentinels(ctx context.Context, sentinels []RedisNode, w *RedisWish) (list []Finding) {
+	f := Finding{Name: "Sentinels", Have: fmt.Sprintf("%d of %d answer", len(sentinels), w.Named), Want: "3 or more"}
+	switch {
+	case len(sentinels) < w.Named:
+		f.Status, f.Why = Warn, "the others cannot be reached from here"
+	case w.Named < 3:
+		f.Status, f.Why = Warn, "one of two that is away leaves no majority, and no replica takes the master's place"
+	}
+	list = append(list, f)
+	for _, s := range sentinels {
+		f := Finding{Name: "Sentinel " + s.Address, Have: "has a quorum for " + w.Sentinel}
+		if answer, err := s.Do(ctx, "SENTINEL", "CKQUORUM", w.Sentinel); err != nil {
+			f.Status, f.Have, f.Why = Bad, err.Error(), "no replica takes the master's place when it is away"
+		} else if text, _ := answer.(string); !strings.HasPrefix(text, "OK") {
+			f.Status, f.Have = Warn, fmt.Sprint(answer)
+		}
+		list = append(list, f)
+	}
+	return list
+}
