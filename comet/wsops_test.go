@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/web"
 	"ccomet/httplite/websocket"
 )
 
@@ -180,6 +181,41 @@ func TestWebSocketPublishes(t *testing.T) {
 	p.ask(`{"op":"pub","cname":"b","content":1}`, `{"type":"429","content":"too many channels: max-channels is 1"}`)
 	got := st.websocket(0, "/ws?cname=a&seq=2")
 	got.expect(object("data", 2, `\u00e9\n`), object("data", 3, `[1, {\"a\":\"\\\"\"}]`))
+}
+
+// A message with a key is published once in two minutes, whether it comes again on this
+// connection, on another, or in a batch; no limit refuses it then.
+func TestWebSocketKeys(t *testing.T) {
+	for _, loops := range []int{1, 2} {
+		st := newStage(t, Config{Loops: loops, WSPublish: true, AdminIdleTimeout: time.Hour, ChannelTimeout: time.Hour, PublishRatePerChannel: 2})
+		cname := st.homed(loops - 1)
+		pub := func(content, key string) string {
+			return fmt.Sprintf(`{"op":"pub","cname":%q,"content":%q,"key":%q,"id":1}`, cname, content, key)
+		}
+		is := func(seq int) string { return fmt.Sprintf(`{"type":"ok","seq":%d,"id":1}`, seq) }
+		p := st.websocket(0, "/ws")
+		p.ask(pub("one", "k"), is(1))
+		p.ask(pub("another", "k"), is(1))
+		p.ask(pub("two", "l"), is(2))
+		p.ask(pub("two", "l"), is(2)) // though it would be too many
+		p.ask(pub("three", "m"), `{"type":"429","content":"too many publishes to this channel: publish-rate-per-channel is 2 a second","id":1}`)
+		p.leave()
+		p = st.websocket(0, "/ws")
+		p.ask(pub("one", "k"), is(1))
+		b := st.enter(0, conn.Admin)
+		b.send(reqBatch(1, asLines, fmt.Sprintf(`{"cname":%q,"content":"one","key":"k"}`, cname), closing))
+		same(t, strings.TrimSpace(b.body()), `{"seq":1}`)
+		st.later(2 * time.Second)
+		st.websocket(0, "/ws?cname="+cname+"&seq=1").expect(objectOf(cname, "data", 1, "one"), objectOf(cname, "data", 2, "two"))
+		st.later(119 * time.Second)
+		p = st.websocket(0, "/ws")
+		p.ask(pub("one", "k"), is(3)) // the key is forgotten
+		for key, bytes := range map[string]int{"": 0, strings.Repeat("k", web.MaxKey+1): web.MaxKey + 1} {
+			p.ask(pub("x", key), fmt.Sprintf(`{"type":"400","content":"key: %d bytes, want 1 to 128","id":1}`, bytes))
+		}
+		p.ask(pub("x", strings.Repeat("k", web.MaxKey)), is(4))
+		check(t, st.srv, true, "")
+	}
 }
 
 // The limit of publishes from an address is that of the client, whichever connection it uses.

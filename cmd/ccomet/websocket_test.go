@@ -117,6 +117,26 @@ func TestWebSocket(t *testing.T) {
 	p.waits(t, 0, "")
 }
 
+// TestWebSocketPublishedOnce: a client that is cut off before it is answered sends its message
+// again on another connection, with the same key, and it is published once.
+func TestWebSocketPublishedOnce(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "--ws-publish")
+	reader := dialWebSocket(t, "ws://"+p.front+"/ws?cname=a", nil, nil)
+	reader.expect(object("next_seq", "a", 1, ""))
+	const text = `{"op":"pub","cname":"a","content":"once","key":"7d1f","id":1}`
+	cut := dialWebSocket(t, "ws://"+p.front+"/ws", nil, nil)
+	if err := wsutil.WriteClientText(cut, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	reader.expect(object("data", "a", 1, "once")) // so it is published, and its publisher hears nothing of it
+	cut.Close()
+	again := dialWebSocket(t, "ws://"+p.front+"/ws", nil, nil)
+	again.ask(text, `{"type":"ok","seq":1,"id":1}`)
+	again.ask(`{"op":"pub","cname":"a","content":"next","key":"7d20","id":2}`, `{"type":"ok","seq":2,"id":2}`)
+	reader.expect(object("data", "a", 2, "next"))
+}
+
 // TestNginxWebSocket: through nginx as users are given it, by both of its ways, and with
 // heartbeats for longer than nginx waits for more.
 func TestNginxWebSocket(t *testing.T) {

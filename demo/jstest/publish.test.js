@@ -168,24 +168,66 @@ test("a publishURL that says no number", async (t) => {
   assert.deepEqual(site.requests, ["cname=a&content=x&ack=1", "cname=a&content=y&ack=1"]);
 });
 
-test("a connection that breaks before the answer: nobody knows, and it is said; what was not sent is", async (t) => {
+test("a connection that breaks before the answer: what was published is not published again, what was not is", async (t) => {
   const { server, net, open } = await visit(t, ["--ws-publish"], ["locks"]);
   const clock = new Clock(), w = open({ channels: { a: 1 }, clock });
   clock.advance(20);
   await w.is("open");
-  net.stall();
-  const lost = w.comet.publish("a", "1");
+  net.mute();
+  const arrived = numbers(1, 3).map((content) => w.comet.publish("a", content));
+  await server.published(3, "a");
   net.cut();
-  await refused(lost, "unknown", /ended before the answer/);
-  const later = w.comet.publish("a", "2"); // while it connects again
+  await w.until((w) => w.states.at(-1) === "connecting");
+  const later = w.comet.publish("a", "4"); // while it connects again
   clock.advance(20);
-  assert.equal(await later, 1);
+  assert.deepEqual(await Promise.all([...arrived, later]), [1, 2, 3, 4]);
+  net.stall();
+  const lost = w.comet.publish("a", "5");
+  net.cut();
+  await w.until((w) => w.states.filter((state) => state === "connecting").length === 3);
+  clock.advance(20);
+  assert.equal(await lost, 5);
+  await w.has(5);
+  assert.deepEqual(w.texts, numbers(1, 5));
+});
+
+test("no answer while the server knows the key: nobody knows, and it is said; what was not sent is", async (t) => {
+  const { server, net, open } = await visit(t, ["--ws-publish"], ["locks"]);
+  const clock = new Clock(), w = open({ channels: { a: 1 }, clock });
+  clock.advance(20);
+  await w.is("open");
+  net.mute();
+  const lost = w.comet.publish("a", "1");
+  await server.published(1, "a");
   net.close();
   await w.until((w) => w.states.at(-1) === "connecting");
-  const never = w.comet.publish("a", "3");
+  const never = w.comet.publish("a", "2");
   clock.advance(20);
   await refused(never, "offline", /not published/);
-  await server.push("a", "4");
+  clock.advance(89000);
+  net.open();
+  let settled = false;
+  lost.catch(() => (settled = true));
+  await new Promise(setImmediate);
+  assert.equal(settled, false);
+  clock.advance(2000);
+  await refused(lost, "unknown", /ended before the answer/);
+});
+
+test("it is sent again, and refused for what may not have been so: nobody knows, and it is said", async (t) => {
+  const server = await serve(t, "--ws-publish"), other = await serve(t), net = await gate(t, server), b = browser(net.origin, { without: ["locks"] });
+  t.after(b.end);
+  const clock = new Clock(), w = watch(b.tab(["comet.js"]), { channels: { a: 1 }, clock });
+  clock.advance(20);
+  await w.is("open");
+  net.mute();
+  const lost = w.comet.publish("a", "1");
+  await server.published(1, "a");
+  net.server = other;
+  net.cut();
+  await w.until((w) => w.states.at(-1) === "connecting");
+  clock.advance(20);
+  await refused(lost, "unknown", /ended before the answer; now: .*ws-publish is off/);
 });
 
 for (const how of ["ends by surprise", "closes", "moves no more"]) {
@@ -209,19 +251,22 @@ for (const how of ["ends by surprise", "closes", "moves no more"]) {
   });
 }
 
-test("the leading tab ends when it has taken what another publishes: nobody knows, and it is said", async (t) => {
-  const { net, open } = await visit(t);
+test("the leading tab ends when it has taken what another publishes: the next one sends it again", async (t) => {
+  const { server, net, open } = await visit(t);
   const leader = open({ channels: { a: 1 } });
   await leader.is("open");
   const other = open({ channels: { a: 1 } });
   await other.is("open");
-  net.stall();
+  net.mute();
   const lost = other.comet.publish("a", "x");
+  await server.published(1, "a");
   const { unpublished } = other.comet.hub;
-  while (!Object.values(unpublished).every((it) => it.taken)) await new Promise(setImmediate);
+  while (!Object.values(unpublished).every((it) => it.request.until)) await new Promise(setImmediate);
   leader.tab.end();
-  await refused(lost, "unknown", /has ended/);
-  assert.equal(await other.comet.publish("a", "y"), 1);
+  assert.equal(await lost, 1);
+  assert.equal(await other.comet.publish("a", "y"), 2);
+  await other.has(2);
+  assert.deepEqual(other.texts, ["x", "y"]);
 });
 
 test("a page that closes: what is under way is settled", async (t) => {

@@ -61,6 +61,13 @@ async function serve(t, ...args) {
     async broadcast(content) {
       await ask(server.admin, "/broadcast", { content });
     },
+    // published waits until a channel has given so many numbers.
+    async published(count, cname) {
+      for (;;) {
+        const text = await server.admits("/explain?cname=" + cname);
+        if (text.startsWith("{") && JSON.parse(text).next === count + 1) return;
+      }
+    },
     // subscribers waits until there are so many, of a channel or of all.
     async subscribers(count, cname) {
       for (;;) {
@@ -122,6 +129,8 @@ async function gate(t, server) {
   const ways = (f) => open.forEach((upstream, client) => [[client, upstream], [upstream, client]].forEach((way) => f(...way)));
   it.stall = () => ways((from, to) => from.unpipe(to).pause());
   it.go = () => ways((from, to) => from.pipe(to));
+  // mute lets nothing more through to the clients.
+  it.mute = () => open.forEach((upstream, client) => upstream.unpipe(client).resume());
   t.after(() => {
     it.cut();
     listener.close();

@@ -56,15 +56,10 @@ func (b *Broker) publishBatch(m *mail.Mail) {
 // Such a log knows keys itself.
 func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry) (r mail.Result, ok bool) {
 	r.Place = e.Place
-	keyed := len(e.Key) > 0 && b.remote == nil
-	var hash [2]uint64
+	key := keyed{key: e.Key}
 	i := b.findHashed(e.Hash, e.Name)
-	known := i != 0
-	if keyed && known {
-		hash = b.keys.hash(mail.Ref{Index: i, Gen: b.channels.At(i).Gen}, e.Key)
-		if r.Seq, ok = b.keyed(hash); ok {
-			return r, true
-		}
+	if r.Seq, ok = b.repeated(i, &key); ok {
+		return r, true
 	}
 	i, code, seconds := b.channelFor(i, e.Name, true)
 	switch {
@@ -77,12 +72,8 @@ func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry) (r mail.Result, ok bo
 	}
 	message := msg.New(msg.Data, b.channels.At(i).Next, e.Content)
 	b.commit(i, message)
-	if r.Seq = message.Seq; keyed {
-		if !known {
-			hash = b.keys.hash(mail.Ref{Index: i, Gen: b.channels.At(i).Gen}, e.Key)
-		}
-		b.rememberKey(hash, r.Seq)
-	}
+	r.Seq = message.Seq
+	b.rememberKey(i, &key, r.Seq)
 	return r, true
 }
 

@@ -156,9 +156,18 @@ func (b *Broker) freeChannel(i uint32) {
 
 // Publish serves mail.Publish.
 func (b *Broker) Publish(m *mail.Mail) {
-	i, code, seconds := b.channelFor(b.find(m.Cname()), m.Cname(), m.Op != mail.OpNotice)
+	key := keyed{key: m.Key()}
+	i := b.find(m.Cname())
+	if seq, ok := b.repeated(i, &key); ok {
+		r := m.Answer(mail.Done)
+		r.Seq = seq
+		b.Send(m.From, r)
+		return
+	}
+	i, code, seconds := b.channelFor(i, m.Cname(), m.Op != mail.OpNotice)
 	if i != 0 {
 		b.propose(i, m)
+		b.rememberKey(i, &key, b.channels.At(i).Next-1)
 		return
 	}
 	r := m.Answer(mail.Done)

@@ -132,22 +132,45 @@ func (k *publishKeys) remember(hash [2]uint64, due reactor.Tick, seq int32) {
 	k.last = i
 }
 
-// keyed is the number that a channel's message of that key has, if there is one.
-func (b *Broker) keyed(hash [2]uint64) (seq int32, ok bool) {
+// keyed is a message's key, if it has one. Where a log beyond the loop numbers messages, that
+// knows keys itself.
+type keyed struct {
+	key  []byte
+	hash [2]uint64
+	of   uint32 // the channel that this is for; 0: none yet
+}
+
+// hashFor has the hash be that for a channel.
+func (k *publishKeys) hashFor(of mail.Ref, m *keyed) {
+	if m.of != of.Index {
+		m.of, m.hash = of.Index, k.hash(of, m.key)
+	}
+}
+
+// repeated is the number that a channel's message of that key has, if there is one.
+func (b *Broker) repeated(i uint32, m *keyed) (seq int32, ok bool) {
+	if len(m.key) == 0 || i == 0 || b.remote != nil {
+		return 0, false
+	}
+	b.keys.hashFor(mail.Ref{Index: i, Gen: b.channels.At(i).Gen}, m)
 	b.keys.expire(b.loop.Tick(), 4) // more than are added
-	i := b.keys.find(hash)
-	if i == 0 {
+	at := b.keys.find(m.hash)
+	if at == 0 {
 		return 0, false
 	}
 	b.keys.repeated++
-	return b.keys.records.At(i).seq, true
+	return b.keys.records.At(at).seq, true
 }
 
-// rememberKey keeps the key of a message that has just got its number.
-func (b *Broker) rememberKey(hash [2]uint64, seq int32) {
+// rememberKey keeps the key of a channel's message that has just got its number.
+func (b *Broker) rememberKey(i uint32, m *keyed, seq int32) {
+	if len(m.key) == 0 || b.remote != nil {
+		return
+	}
+	b.keys.hashFor(mail.Ref{Index: i, Gen: b.channels.At(i).Gen}, m)
 	if share := max(b.cfg.MaxPublishKeys/b.cfg.Loops, 1); b.keys.records.Live() >= share {
 		b.totals.HitLimit(limit.PublishKeys, b.cfg.MaxPublishKeys, b.loop.Now())
 		b.keys.dropFirst()
 	}
-	b.keys.remember(hash, b.loop.Tick()+reactor.Tick(KeyTime/reactor.TickLength), seq)
+	b.keys.remember(m.hash, b.loop.Tick()+reactor.Tick(KeyTime/reactor.TickLength), seq)
 }

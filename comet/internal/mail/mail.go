@@ -24,7 +24,7 @@ const (
 	Join           Kind = iota // Subscriber; buf: name, token; seq: wanted; Epoch: of that; flags. Answer: Joined
 	CatchUp                    // Subscriber; ref, seq: wanted. Answer: Backlog
 	Leave                      // ref, Subscribers: that left
-	Publish                    // Reply; buf: name and content; op: OpPublish, OpNotice. Answer: Done
+	Publish                    // Reply; buf: name, key, content; Key; op: OpPublish, OpNotice. Answer: Done
 	PublishBatch               // Reply; buf: entries (batch.go). Answer: BatchPublished
 	Control                    // Reply; buf: name; op, Seconds. Answer: Done
 	ReadHistory                // Reply; buf: name, token; seq: wanted; Epoch: of that; Most; Tag; flags. Answer: HistoryRead

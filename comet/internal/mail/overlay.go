@@ -133,8 +133,8 @@ func (m *Mail) SetIndex(index uint32) { m.slot = index }
 func (m *Mail) AttachedEpoch() uint32         { return uint32(m.aux) }
 func (m *Mail) SetAttachedEpoch(epoch uint32) { m.aux = int32(epoch) }
 
-// Key is the key of a message that is proposed to a log beyond the loops; it stands between
-// the name and the content, which Proposed is.
+// Key is the key of a message that is to be published; it stands between the name and the
+// content, which Proposed is.
 func (m *Mail) Key() []byte      { return m.Buf.B[m.Nlen:][:m.Ref.Gen] }
 func (m *Mail) Proposed() []byte { return m.Buf.B[m.Nlen:][m.Ref.Gen:] }
 func (m *Mail) SetKeyLen(n int)  { m.Ref.Gen = uint32(n) }

@@ -14,7 +14,7 @@ import (
 // says the same.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
-		`{"op":"sub","cname":"a","seq":3,"token":"t","lost":true,"id":1,"epoch":"k3f9"}`, `{"op":"pub","cname":"\ud83d\ude00","content":{"a":[1,{}]},"id":"x"}`,
+		`{"op":"sub","cname":"a","seq":3,"token":"t","lost":true,"id":1,"epoch":"k3f9"}`, `{"op":"pub","cname":"a","content":"x","key":"k\u00e9"}`, `{"op":"pub","cname":"\ud83d\ude00","content":{"a":[1,{}]},"id":"x"}`,
 		` { "o\u0070" : "ping" , "id" : -1.5e+9 } `, `{"op":"unsub","cname":null,"x":[[[],{"a":""}],true,false,null]}`, `{"op":"ping","op":1}`, `{"op":"\ud800"}`, `{`, `[]`,
 		`{"op":"ping","x":` + strings.Repeat("[", 70) + strings.Repeat("]", 70) + `}`, "{\"\u2028\":\"\\/\\b\\f\\n\\r\\t\\\\\\\"\"}",
 	} {
@@ -69,7 +69,7 @@ func read(text []byte) (members map[string]json.RawMessage, twice, isObject bool
 		if err := d.Decode(&value); err != nil {
 			return nil, false, false
 		}
-		if strings.Contains(" op id cname seq token epoch lost content ", " "+name+" ") {
+		if strings.Contains(" op id cname seq token epoch lost content key ", " "+name+" ") {
 			_, seen := members[name]
 			twice = twice || seen
 			members[name] = value
@@ -110,7 +110,7 @@ func judge(members map[string]json.RawMessage, twice bool) error {
 			if first != 't' && first != 'f' {
 				return errLost
 			}
-		case "cname", "token", "epoch":
+		case "cname", "token", "epoch", "key":
 			if !whole && !(isText && escapesNoHalf(value)) {
 				return errString
 			}
@@ -146,6 +146,7 @@ func compare(t *testing.T, o *Op, members map[string]json.RawMessage) {
 	}
 	seq, _ := strconv.ParseInt(string(members["seq"]), 10, 32)
 	if Names[o.Kind] != str("op") || string(o.Cname) != str("cname") || string(o.Token) != str("token") || string(o.Epoch) != str("epoch") ||
+		string(o.Key) != str("key") ||
 		string(o.ID) != string(members["id"]) || string(o.Content) != content || int64(o.Seq) != seq || o.Lost != (string(members["lost"]) == "true") {
 		t.Fatalf("%+v of %q", o, members)
 	}

@@ -34,6 +34,7 @@ type Op struct {
 	Cname   []byte // nil: none
 	Token   []byte
 	Epoch   []byte
+	Key     []byte // nil: none
 	Content []byte // nil: none. A string's is still escaped, and its surrogates need not come in pairs
 }
 
@@ -52,7 +53,7 @@ var (
 	errID      = errors.New("id: want a number or a string, of at most " + strconv.Itoa(MaxID) + " bytes")
 	errSeq     = errors.New("seq: want a whole number of 32 bits")
 	errLost    = errors.New("lost: want true or false")
-	errString  = errors.New("cname, token and epoch: want strings of whole characters")
+	errString  = errors.New("cname, token, epoch and key: want strings of whole characters")
 	errContent = errors.New("content is missing")
 )
 
@@ -69,6 +70,7 @@ const (
 	hasEpoch
 	hasLost
 	hasContent
+	hasKey
 )
 
 // Parse reads a text, which is UTF-8. Members may come in any order; those that are unknown,
@@ -142,6 +144,7 @@ var memberBits = map[string]int{
 	"epoch":   hasEpoch,
 	"lost":    hasLost,
 	"content": hasContent,
+	"key":     hasKey,
 }
 
 // member notes a member's value, which is valid JSON.
@@ -189,6 +192,8 @@ func (r *reader) member(o *Op, name string, value []byte, seen *int) error {
 	case hasEpoch:
 		o.Told = true
 		o.Epoch, err = r.decoded(value)
+	case hasKey:
+		o.Key, err = r.decoded(value)
 	}
 	return err
 }

@@ -11,6 +11,8 @@ func TestParse(t *testing.T) {
 		" {\n\t\"id\" : \"x\\u00e9\" , \"op\" : \"pi\\u006eg\" }\r\n":                                           {Kind: Ping, ID: []byte(`"x\u00e9"`)},
 		`{"op":"pub","cname":"\ud83d\ude00\/\b","content":"a\n\u2028"}`:                                         {Kind: Pub, Cname: []byte("😀/\b"), Content: []byte(`a\n\u2028`), Quoted: true},
 		`{"op":"pub","cname":"","content":{"a":[1,{}]}}`:                                                        {Kind: Pub, Cname: []byte{}, Content: []byte(`{"a":[1,{}]}`)},
+		`{"op":"pub","content":1,"key":"k\u00e9"}`:                                                              {Kind: Pub, Content: []byte("1"), Key: []byte("ké")},
+		`{"op":"pub","content":1,"key":""}`:                                                                     {Kind: Pub, Content: []byte("1"), Key: []byte{}},
 		`{"op":"pub","content":0}`:                                                                              {Kind: Pub, Content: []byte("0")},
 		`{"op":"sub","seq":-2147483648,"epoch":"","lost":false}`:                                                {Kind: Sub, Seq: -1 << 31, Told: true, Epoch: []byte{}},
 		`{"op":"unsub","cname":null,"epoch":null,"id":null,"content":null,"seq":null,"lost":null,"token":null}`: {Kind: Unsub},
@@ -28,7 +30,7 @@ func TestParse(t *testing.T) {
 func equal(a, b *Op) bool {
 	same := func(x, y []byte) bool { return string(x) == string(y) && (x == nil) == (y == nil) }
 	return a.Kind == b.Kind && a.Lost == b.Lost && a.Told == b.Told && a.Quoted == b.Quoted && a.Seq == b.Seq && same(a.ID, b.ID) &&
-		same(a.Cname, b.Cname) && same(a.Token, b.Token) && same(a.Epoch, b.Epoch) && same(a.Content, b.Content)
+		same(a.Cname, b.Cname) && same(a.Token, b.Token) && same(a.Epoch, b.Epoch) && same(a.Key, b.Key) && same(a.Content, b.Content)
 }
 
 func TestParseErrors(t *testing.T) {
@@ -47,7 +49,7 @@ func TestParseErrors(t *testing.T) {
 		`{"op":"ping","op":"ping"}`: errTwice, `{"op":"pub","content":1,"content":null}`: errTwice, `{"id":1,"\u0069d":2,"op":"ping"}`: errTwice,
 		`{"op":"ping","id":` + long + `}`: nil, `{"op":"ping","id":` + long + `1}`: errID, `{"op":"ping","id":{}}`: errID, `{"op":"ping","id":true}`: errID,
 		`{"op":"sub","seq":2147483648}`: errSeq, `{"op":"sub","seq":"1"}`: errSeq, `{"op":"sub","seq":1.0}`: errSeq, `{"op":"sub","lost":1}`: errLost,
-		`{"op":"sub","cname":1}`: errString, `{"op":"sub","token":[]}`: errString, `{"op":"sub","epoch":7}`: errString,
+		`{"op":"sub","cname":1}`: errString, `{"op":"sub","token":[]}`: errString, `{"op":"sub","epoch":7}`: errString, `{"op":"pub","key":7}`: errString, `{"op":"pub","key":"a","key":"b"}`: errTwice,
 		`{"op":"sub","cname":"\ud83d"}`: errString, `{"op":"sub","cname":"\ude00\ud83d"}`: errString, `{"op":"sub","cname":"\ud83dx"}`: errString,
 		deep(MaxDepth - 1): nil, deep(MaxDepth): errDepth, deep(1000): errDepth,
 	} {

@@ -210,7 +210,7 @@ func (w gathering) gatherOne(x *exchange, a *batchReply, name []byte, client uin
 		a.refuse(failed400)
 		return
 	case r.Key != nil && (len(r.Key) == 0 || len(r.Key) > MaxKey):
-		a.text = strconv.AppendInt(append(strconv.AppendInt(append(a.text, "key: "...), int64(len(r.Key)), 10), " bytes, want 1 to "...), MaxKey, 10)
+		a.text = appendBadKey(a.text, r.Key)
 		a.refuse(failed400)
 		return
 	case size > w.cfg.MaxMessage:
@@ -259,6 +259,12 @@ func (w gathering) bufferFor(home uint8) *bytebufferpool.ByteBuffer {
 	}
 	bs.counts[home]++
 	return buf
+}
+
+// appendBadKey says what is wrong with the length of a key.
+func appendBadKey(dst, key []byte) []byte {
+	dst = strconv.AppendInt(append(dst, "key: "...), int64(len(key)), 10)
+	return strconv.AppendInt(append(dst, " bytes, want 1 to "...), MaxKey, 10)
 }
 
 // refuse notes that a message has failed here, for the reason that text ends with.

@@ -98,6 +98,8 @@ func (w ws) takePub(c reactor.Conn, o *op.Op) {
 	m := mail.OfRequest(mail.Publish, mail.ReplyTo{Conn: c})
 	m.Nlen = uint8(len(o.Cname))
 	m.Buf = pool.NameBuffer(o.Cname)
+	m.Buf.B = append(m.Buf.B, o.Key...)
+	m.SetKeyLen(len(o.Key))
 	if !o.Quoted {
 		m.Buf.B = msg.AppendEscaped(m.Buf.B, o.Content)
 	} else if checked, _, ok := msg.AppendChecked(m.Buf.B, o.Content); ok {
@@ -133,6 +135,8 @@ func (w ws) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 		return "400", reason
 	}
 	switch {
+	case o.Key != nil && (len(o.Key) == 0 || len(o.Key) > MaxKey):
+		return "400", string(appendBadKey(nil, o.Key))
 	case o.Content == nil:
 		return "400", op.ErrContent.Error()
 	case len(o.Content) > w.cfg.MaxMessage:

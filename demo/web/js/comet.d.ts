@@ -52,7 +52,7 @@ declare namespace Comet {
   interface PublishError extends Error {
     /**
      * A status of the server's or of publishURL's, such as "403"; or "offline": it was not sent; "unable": the transport
-     * in use cannot, and there is no publishURL; "unknown": it was sent, and the connection ended before the answer.
+     * in use cannot, and there is no publishURL; "unknown": it was sent, and for 90 seconds no answer could be had.
      */
     type: string;
   }

@@ -54,9 +54,10 @@
 //   "403", "429", "400", …  the server's, or that of publishURL; the message says why
 //   offline      there was no connection, and it was not sent
 //   unable       what is connected cannot publish (an event stream, for example), and there is no publishURL
-//   unknown      it was sent, and the connection ended before the answer: it is published, or it is not
+//   unknown      it was sent, and for 90 seconds no answer could be had: it is published, or it is not
 //
-// While it connects, it waits. Where nothing is subscribed to, it opens a connection, which then stays.
+// While it connects, it waits. Where the connection ends before the answer, it is sent again on the next one, with a
+// key by which the server publishes it once, and answers with the number that it has. Where nothing is subscribed to, it opens a connection, which then stays.
 //
 // Each message comes once and in order, whatever happens to networks, tabs and servers. How:
 //
@@ -78,10 +79,19 @@
   var quiet = 25000; // milliseconds that a tab has no sign of the server from the leading one before it asks
   var mostChannels = 64; // that the server takes on a connection
   var mostChanges = 40; // that a WebSocket is told at once: the server takes 100 messages in a second
+  var keyTime = 90000; // milliseconds for which what may have been published is sent again: the server knows a key for 120 s
+  var unanswered = "the connection ended before the answer";
   var late = 60000; // milliseconds that browsers let timers wait in tabs that nobody looks at
 
   // Numbers are of 32 bits and wrap, so their difference tells the order.
   function diff(a, b) { return (a - b) | 0; }
+
+  // unique is text that nobody else has.
+  function unique() {
+    var words = root.crypto && root.crypto.getRandomValues ? root.crypto.getRandomValues(new root.Uint32Array(4)) : [], text = "";
+    for (var i = 0; i < 4; i++) text += (i < words.length ? words[i] : Math.floor(Math.random() * 4294967296)).toString(36);
+    return text;
+  }
 
   // mark tells one content from another, in few bytes.
   function mark(content) {
@@ -273,7 +283,7 @@
     this.publishes = false; // it is kept for that, whatever is wanted
     this.upgrading = false; // a WebSocket is coming about
     this.block = this.recallBlock(); // null, or for how long WebSockets are not tried: { until, times }
-    this.unsent = []; // what is to be published: { name, content, done }
+    this.unsent = []; // what is to be published: { what, done, sent, until, timer }
     this.socket = null; // the WebSocket, while it is ready
     this.pinged = null; // when it was asked for a sign of life, since the last
     this.probing = null; // one that is tried beside another transport
@@ -566,7 +576,7 @@
     this.adjust(true);
     this.unsent = [];
     this.publishes = this.publishes && this.active().length === 0;
-    unsent.forEach(function (p) { self.publish(p.name, p.content, p.done); });
+    unsent.forEach(function (p) { self.send(p); });
   };
 
   // ended: the WebSocket did, or has never come about. One that gave something has come through, unless it happens again
@@ -707,16 +717,24 @@
 
   // publish has done called with null and the number, or with what is wrong: { type, content }, where type is the
   // server's, or "offline" (it was not sent), "unable" (nor can it be), "unknown" (it was, and nobody knows more).
-  Line.prototype.publish = function (name, content, done) {
+  // What has a channel's name, a content, and a key; and if it may have been sent before, until when the server knows
+  // that key.
+  Line.prototype.publish = function (what, done) {
+    this.send({ what: what, done: done, sent: Boolean(what.until), until: what.until || 0, timer: null });
+  };
+
+  Line.prototype.send = function (p) {
+    var self = this;
     if (this.socket) {
-      this.socket.ask({ op: "pub", cname: name, content: content }, function (m) {
-        if (!m) done({ type: "unknown", content: "the connection ended before the answer" });
-        else if (m.type === "ok") done(null, m.seq);
-        else done({ type: m.type, content: m.content });
+      if (!p.until) p.until = this.clock.now() + keyTime;
+      this.socket.ask({ op: "pub", cname: p.what.name, content: p.what.content, key: p.what.key }, function (m) {
+        if (!m) self.sendAgain(p);
+        else if (m.type === "ok") self.settle(p, null, m.seq);
+        else self.settle(p, { type: m.type, content: m.content });
       });
       return;
     }
-    this.unsent.push({ name: name, content: content, done: done });
+    this.unsent.push(p);
     var kind = this.sure ? this.kind : this.best();
     if (this.closed || this.state === "offline" || this.state === "busy") this.unable("offline", this.reason);
     else if (kind !== "ws") this.unable("unable", "the transport is " + kind + ", by which nothing can be published");
@@ -724,12 +742,35 @@
     this.publishes = this.unsent.length > 0;
   };
 
-  // unable: what is to be published will not be.
+  // sendAgain keeps what was sent without being answered for the next connection, as long as the server knows its key.
+  Line.prototype.sendAgain = function (p) {
+    var self = this, left = p.until - this.clock.now();
+    p.sent = true;
+    if (this.closed || left <= 0) return this.settle(p, { type: "unknown", content: unanswered });
+    this.unsent.push(p);
+    this.publishes = true;
+    if (!p.timer) {
+      p.timer = this.clock.setTimeout(function () {
+        self.unsent = self.unsent.filter(function (other) { return other !== p; });
+        self.settle(p, { type: "unknown", content: unanswered });
+      }, left);
+    }
+  };
+
+  // settle tells what has become of what was to be published. Where it may have been sent before, it may be published
+  // though the server refuses it now, but for a reason that was one then.
+  Line.prototype.settle = function (p, problem, seq) {
+    this.clock.clearTimeout(p.timer);
+    if (problem && p.sent && !/^(unknown|400|413)$/.test(problem.type)) problem = { type: "unknown", content: unanswered + "; now: " + problem.content };
+    p.done(problem, seq);
+  };
+
+  // unable: what is to be published will not be. What may have been sent waits for a connection.
   Line.prototype.unable = function (type, content) {
-    var unsent = this.unsent;
-    this.unsent = [];
-    this.publishes = false;
-    unsent.forEach(function (p) { p.done({ type: type, content: content }); });
+    var self = this, unsent = this.unsent, waits = type === "offline" && !this.closed;
+    this.unsent = unsent.filter(function (p) { return waits && p.sent; });
+    this.publishes = this.unsent.length > 0;
+    unsent.forEach(function (p) { if (!waits || !p.sent) self.settle(p, { type: type, content: content }); });
   };
 
   Line.prototype.sse = function () {
@@ -883,6 +924,7 @@
   // rest: nothing is wanted now, or not yet again.
   Line.prototype.rest = function () {
     this.stop();
+    if (!this.needless()) return this.change(); // what was under way was not answered
     if (Object.keys(this.wanted).length > 0) this.tell("busy", this.busyReason);
     else this.tell("idle");
   };
@@ -972,7 +1014,7 @@
     this.key = "comet " + options.url + " " + options.transport;
     this.line = null;
     this.members = Object.create(null); // the leader's: by tab, the channels that it wants
-    this.unpublished = Object.create(null); // by number: { request, taken, done }
+    this.unpublished = Object.create(null); // by number: { request, done }; the request has until since it was taken
     this.last = 0;
     this.ready = this.closed = this.queued = this.asked = false;
     this.bus = new root.BroadcastChannel(this.key);
@@ -1039,7 +1081,7 @@
     this.bus.close();
     if (this.release) this.release();
     if (this.leave) this.leave();
-    for (var n in this.unpublished) this.published(n, { type: this.unpublished[n].taken ? "unknown" : "offline", content: "the page has closed it" });
+    for (var n in this.unpublished) this.published(n, { type: this.unpublished[n].request.until ? "unknown" : "offline", content: "the page has closed it" });
   };
 
   // tell tells one tab, or all of them, this one first.
@@ -1070,16 +1112,18 @@
   Tabs.prototype.drop = function (name) { this.request({ kind: "drop", name: name }); };
 
   // publish has the leader publish. If that ends before it has, another does.
-  Tabs.prototype.publish = function (name, content, done) {
-    var request = { kind: "publish", n: ++this.last, name: name, content: content };
-    this.unpublished[request.n] = { request: request, taken: false, done: done };
+  Tabs.prototype.publish = function (what, done) {
+    var request = { kind: "publish", n: ++this.last, name: what.name, content: what.content, key: what.key, until: 0 };
+    this.unpublished[request.n] = { request: request, done: done };
     this.request(request);
   };
 
-  // publishAll tells somebody new what is to be published. What the last one has taken it may have published.
+  // publishAll tells somebody new what is to be published. What the last one has taken it may have published, as long
+  // ago as the server may know it by its key.
   Tabs.prototype.publishAll = function () {
     for (var n in this.unpublished) {
-      if (!this.unpublished[n].taken) this.request(this.unpublished[n].request);
+      var until = this.unpublished[n].request.until;
+      if (!until || until > this.clock.now()) this.request(this.unpublished[n].request);
       else this.published(n, { type: "unknown", content: "the tab that had the connection has ended" });
     }
   };
@@ -1107,8 +1151,9 @@
     if (q.kind === "hello") this.line.nudge();
     if (q.kind === "hurry" || q.kind === "hello") this.here(q.tab);
     if (q.kind === "publish") {
+      var what = { name: q.name, content: q.content, key: q.key, until: q.until }; // as it is before it is taken
       this.tell(q.tab, { kind: "taken", n: q.n });
-      this.line.publish(q.name, q.content, function (problem, seq) {
+      this.line.publish(what, function (problem, seq) {
         self.tell(q.tab, { kind: "published", n: q.n, problem: problem, seq: seq });
       });
     }
@@ -1147,7 +1192,9 @@
     // browser has stopped, or a debugger, may be able to give it still.
     if (d.kind === "here") this.trust(d.age || 0, d.limit || 0);
     else if (!d.to) this.trust(0, 0);
-    if (d.kind === "taken" && this.unpublished[d.n]) this.unpublished[d.n].taken = true;
+    if (d.kind === "taken" && this.unpublished[d.n] && !this.unpublished[d.n].request.until) {
+      this.unpublished[d.n].request.until = this.clock.now() + keyTime;
+    }
     if (d.kind === "published") this.published(d.n, d.problem, d.seq);
     if (d.kind === "lead") this.comet.wantAll();
     if (d.kind === "lead") this.publishAll();
@@ -1219,6 +1266,8 @@
     this.state = "connecting";
     this.reason = this.transport = this.told = this.line = "";
     this.closed = false;
+    this.keys = unique();
+    this.keyed = 0;
     this.listeners = [];
     this.start();
     this.on("online", function () { self.hub.hurry(true); });
@@ -1266,7 +1315,7 @@
       state: function (state, reason) { self.lineState(state, reason, line.kind); }
     });
     this.wantAll();
-    for (var n in unpublished) line.publish(unpublished[n].request.name, unpublished[n].request.content, unpublished[n].done);
+    for (var n in unpublished) line.publish(unpublished[n].request, unpublished[n].done);
   };
 
   Comet.prototype.on = function (type, f, target) {
@@ -1353,7 +1402,7 @@
         else end(problem, seq);
       }
       if (self.closed) done({ type: "offline", content: "the page has closed it" });
-      else self.hub.publish(String(name), content, done);
+      else self.hub.publish({ name: String(name), content: content, key: self.keys + "-" + ++self.keyed }, done);
     });
   };
 
