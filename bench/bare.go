@@ -25,6 +25,7 @@ import (
 //	own        connections have channels of their own; else all are one channel's
 //	coalesce   what is published in one piece is written in one piece to each
 //	           stream; of one channel alone
+//	echo       connections are WebSockets, and are sent back the texts that they send
 //
 // and it is told
 //
@@ -34,6 +35,7 @@ import (
 // A request is known to be whole, or at the end of what is read.
 type bare struct {
 	own, coalesce, polling bool // polling: a poll has been seen
+	echo                   bool
 	ep, listener           int
 	channels               []bareChannel
 	conns                  []bareConn // by descriptor
@@ -54,7 +56,7 @@ type bareChannel struct {
 }
 
 type bareConn struct {
-	channel, place int // place in the channel's fds; -1: none
+	channel, place int // place in the channel's fds; -1: none; -2: a WebSocket's
 	rest           []byte
 }
 
@@ -67,7 +69,7 @@ const bareAnswerHead = "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 06:18:00 GMT\r
 // RunBare is the bare process.
 func RunBare(words []string) error {
 	runtime.LockOSThread()
-	b := &bare{own: slices.Contains(words, "own"), coalesce: slices.Contains(words, "coalesce"), in: make([]byte, 1<<18)}
+	b := &bare{own: slices.Contains(words, "own"), coalesce: slices.Contains(words, "coalesce"), echo: slices.Contains(words, "echo"), in: make([]byte, 1<<18)}
 	if err := b.open(); err != nil {
 		return err
 	}

@@ -22,13 +22,21 @@ func (b *bare) readable(fd int32) {
 		return
 	}
 	p := b.in[:before+int(got)]
-	for {
+	for conn.place != -2 {
 		end := bytes.Index(p, []byte("\r\n\r\n"))
 		if end < 0 {
 			break
 		}
-		b.request(fd, p[:end])
+		if b.echo {
+			b.answers = append(b.answers, bareUpgraded...)
+			conn.place = -2
+		} else {
+			b.request(fd, p[:end])
+		}
 		p = p[end+4:]
+	}
+	if conn.place == -2 {
+		p = b.sendBack(p)
 	}
 	conn.rest = append(conn.rest[:0], p...)
 	if len(b.gathered) > 0 {
@@ -39,6 +47,29 @@ func (b *bare) readable(fd int32) {
 	}
 	bareWrite(fd, b.answers)
 	b.answers = b.answers[:0]
+}
+
+// bareUpgraded answers a handshake, whose key is the one that all have.
+const bareUpgraded = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+	"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+
+// sendBack answers with the texts that are there, and returns what is behind them.
+func (b *bare) sendBack(p []byte) []byte {
+	for len(p) >= 6 {
+		n, head := int(p[1]&127), 6
+		if n == 126 {
+			n, head = int(p[2])<<8|int(p[3]), 8
+		}
+		if len(p) < head+n {
+			break
+		}
+		b.answers = append(append(b.answers, p[0], p[1]&127), p[2:head-4]...)
+		for i, c := range p[head : head+n] {
+			b.answers = append(b.answers, c^p[head-4+i&3])
+		}
+		p = p[head+n:]
+	}
+	return p
 }
 
 func (b *bare) request(fd int32, request []byte) {

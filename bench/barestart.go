@@ -33,7 +33,7 @@ func (r *run) bareProgram() (argv []string, language string, err error) {
 
 // bare starts the bare program, without subscribers yet; polls says which of its
 // transports they are to have.
-func (r *run) bare(own, polls, coalesce bool) (*contestant, error) {
+func (r *run) bare(own, polls, coalesce bool, words ...string) (*contestant, error) {
 	argv, language, err := r.bareProgram()
 	if err != nil {
 		return nil, err
@@ -45,6 +45,7 @@ func (r *run) bare(own, polls, coalesce bool) (*contestant, error) {
 	if coalesce {
 		argv = append(argv, "coalesce")
 	}
+	argv = append(argv, words...)
 	b, err := startProgram("bare", nil, argv...)
 	if err != nil {
 		return nil, err

@@ -4,7 +4,7 @@
 // back at once.
 //
 // The measurements are methods of Options: Hold, Fanout, Channels, Latency,
-// Storm, Upgrade, Compare of several servers, and the smaller Batches, Idle and Calls. Each returns a result.Result, which the report
+// Storm, Upgrade, Compare of several servers, and the smaller Batches, Echo, Idle and Calls. Each returns a result.Result, which the report
 // package makes tables and plots of. Soak measures nothing: it has everything happen
 // to this server that may, and judges what comes of it (soakjudge.go).
 //

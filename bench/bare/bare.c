@@ -1,7 +1,6 @@
-/* The bare program, which servers are held against: one thread that makes the
- * system calls that cannot be done without, and does nothing else. It speaks as
- * much of the protocol as the harness does; bare.go is the same in Go, and says
- * what it is told. */
+/* The bare program, which servers are held against: one thread that makes the system calls that cannot be done without,
+ * and does nothing else. It speaks as much of the protocol as the harness does; bare.go is the same in Go, and says what
+ * it is told. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,6 +27,9 @@ static const char poll_head[] =
 static const char next_seq[] = "{\"type\":\"next_seq\",\"cname\":\"%016d\",\"seq\":1,\"content\":\"\"}\n";
 static const char noop[] = "{\"type\":\"noop\",\"cname\":\"0000000000000000\",\"seq\":0,\"content\":\"\"}\n";
 static const char data[] = "{\"type\":\"data\",\"cname\":\"%016d\",\"seq\":%d,\"content\":\"%.*s\"}\n";
+static const char upgraded[] =
+	"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+	"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"; /* of the key that all have */
 static const char ok[] = "{\"type\":\"ok\"}\n";
 
 struct buffer {
@@ -41,8 +43,7 @@ struct message {
 	char text[];
 };
 
-/* Of a channel: the connections that are to get its next message, and, for
- * polls, what was published and is not known to have come. */
+/* Of a channel: the connections that are to get its next message, and, for polls, what is not known to have come. */
 struct channel {
 	int *fds, n, room;
 	int seq; /* of the next message */
@@ -52,11 +53,12 @@ struct channel {
 
 /* Of a connection, by its descriptor. */
 struct conn {
-	int channel, place; /* place in channel.fds; -1: none */
+	int channel, place; /* place in channel.fds; -1: none; -2: a WebSocket's */
 	struct buffer rest; /* the beginning of a request whose end is missing */
 };
 
-static int own, coalesce; /* each connection has a channel of its own; a burst is written in one piece */
+/* each connection has a channel of its own; a burst is written in one piece; WebSockets are sent back what they say */
+static int own, coalesce, echo;
 static int ep, listener;
 static struct channel *channels;
 static struct conn *conns;
@@ -256,6 +258,27 @@ static void request(int fd, const char *p, const char *end) {
 	}
 }
 
+/* send_back answers with the texts that are there, and returns what is behind them. */
+static char *send_back(char *p, const char *end) {
+	while (end - p >= 6) {
+		int n = p[1] & 127, head = n == 126 ? 8 : 6;
+		if (n == 126)
+			n = (unsigned char)p[2] << 8 | (unsigned char)p[3];
+		if (end - p < head + n)
+			break;
+		p[1] &= 127;
+		append(&answers, p, head - 4);
+		reserve(&answers, n);
+		char *out = answers.at + answers.n, mask[4];
+		memcpy(mask, p + head - 4, 4);
+		for (int i = 0; i < n; i++)
+			out[i] = p[head + i] ^ mask[i & 3];
+		answers.n += n;
+		p += head + n;
+	}
+	return p;
+}
+
 /* readable reads once, and does all that is asked for. */
 static void readable(int fd) {
 	struct buffer *rest = &conns[fd].rest;
@@ -269,10 +292,17 @@ static void readable(int fd) {
 		return;
 	}
 	char *p = input, *end = input + before + got, *head;
-	while ((head = memmem(p, end - p, "\r\n\r\n", 4)) != NULL) {
-		request(fd, p, head);
+	while (conns[fd].place != -2 && (head = memmem(p, end - p, "\r\n\r\n", 4)) != NULL) {
+		if (echo) {
+			append(&answers, upgraded, sizeof upgraded - 1);
+			conns[fd].place = -2;
+		} else {
+			request(fd, p, head);
+		}
 		p = head + 4;
 	}
+	if (conns[fd].place == -2)
+		p = send_back(p, end);
 	rest->n = 0;
 	if (p < end)
 		append(rest, p, end - p);
@@ -300,8 +330,7 @@ static void acceptable(void) {
 	conns[fd].place = -1;
 }
 
-/* beat writes a heartbeat to every stream, over so many seconds in steps of half
- * a second. */
+/* beat writes a heartbeat to every stream, over so many seconds in steps of half a second. */
 static void beat(int seconds) {
 	struct channel *c = channel(0);
 	struct timespec pause = {.tv_nsec = 500000000};
@@ -348,6 +377,7 @@ int main(int argc, char **argv) {
 	for (int i = 1; i < argc; i++) {
 		own |= strcmp(argv[i], "own") == 0;
 		coalesce |= strcmp(argv[i], "coalesce") == 0;
+		echo |= strcmp(argv[i], "echo") == 0;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)

@@ -51,6 +51,7 @@ type Transport struct {
 	Also    string   `toml:"also"`    // a Template, which stands at {also} in Path for each further channel of a connection
 	Once    bool     `toml:"once"`    // the response ends with a message, and the client asks again
 	Cursor  Cursor   `toml:"cursor"`  // how a client that comes back says where it was
+	Say     string   `toml:"say"`     // a Template: the text by which a client of a WebSocket publishes
 
 	WebSocket bool `toml:"websocket"` // the request is a handshake, and messages come in frames
 }

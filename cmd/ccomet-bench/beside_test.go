@@ -20,6 +20,7 @@ func TestBareProgramInGo(t *testing.T) {
 		"fanout --conns 50 --messages 4 --rounds 1",
 		"channels --conns 20 --publishers 4 --publishes 200 --rounds 1 --transport poll",
 		"latency --conns 20 --publishes 50 --rate 500 --rounds 1",
+		"echo --conns 20 --publish 200 --rounds 1 --size 200",
 		"idle --conns 20 --for 2s --spawn " + "bin/ccomet serve --front {front} --admin {admin} --log-level warn --polling-timeout 1",
 	} {
 		t.Run(args, func(t *testing.T) {

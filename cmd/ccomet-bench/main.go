@@ -20,6 +20,7 @@ type cli struct {
 	Fanout   fanoutCmd   `cmd:"" help:"Messages to many subscribers of one channel: latency, and processor time a delivery, beside a bare loop of write calls."`
 	Channels channelsCmd `cmd:"" help:"Publishes over many channels of one subscriber: rate, latency, and processor time, beside a bare program."`
 	Batches  batchesCmd  `cmd:"" help:"Publishes of many messages with one request, beside as many pipelined requests: processor time a message."`
+	Echo     echoCmd     `cmd:"" help:"Clients that publish on WebSockets and hear it back, beside a bare echo server: processor time a round."`
 	Latency  latencyCmd  `cmd:"" help:"Publishes at a steady rate to channels of one subscriber: how long until it is there, and until its publisher is answered, beside a bare program."`
 	Compare  compareCmd  `cmd:"" help:"This server, others and a bare program in one run, in turn: publishes, long polls, streams, connects and idle memory; medians and ratios."`
 	Storm    stormCmd    `cmd:"" help:"All connections are cut and come back at once: how long that takes, and what it does to others."`
@@ -33,6 +34,7 @@ type cli struct {
 
 	Client    clientCmd    `cmd:"" hidden:""`
 	Publisher publisherCmd `cmd:"" hidden:""`
+	Echoer    echoerCmd    `cmd:"" hidden:""`
 	Bare      bareCmd      `cmd:"" hidden:""`
 	Pairs     pairsCmd     `cmd:"" hidden:""`
 }
@@ -41,6 +43,7 @@ type cli struct {
 type (
 	clientCmd    struct{}
 	publisherCmd struct{}
+	echoerCmd    struct{}
 	bareCmd      struct {
 		Words []string `arg:"" optional:""`
 	}
@@ -48,6 +51,7 @@ type (
 
 func (clientCmd) Run() error    { return bench.RunClient() }
 func (publisherCmd) Run() error { return bench.RunPublisher() }
+func (echoerCmd) Run() error    { return bench.RunEchoer() }
 func (c bareCmd) Run() error    { return bench.RunBare(c.Words) }
 
 func main() {

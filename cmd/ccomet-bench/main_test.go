@@ -122,12 +122,19 @@ func TestMeasurements(t *testing.T) {
 	}
 }
 
-// Batches beside single requests: all messages are taken, or the command fails.
-func TestBatches(t *testing.T) {
+// These say what they have measured, and keep nothing. All messages are taken, and heard, or
+// the command fails.
+func TestMeasurementsWithoutResult(t *testing.T) {
 	t.Parallel()
-	cmd := harness(t, "batches", "--batch", "20", "--publishes", "200", "--rounds", "2")
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "medians of 2 rounds: server ") {
-		t.Errorf("%v: %s", err, out)
+	for args, want := range map[string]string{
+		"batches --batch 20 --publishes 200 --rounds 2":                        "medians of 2 rounds: server ",
+		"echo --conns 20 --publish 400 --rounds 2":                             "bare echo in C ",
+		"echo --conns 300 --in-flight 400 --publish 900 --rounds 1 --size 300": "300 in flight: medians of 1 rounds: ",
+	} {
+		cmd := harness(t, strings.Fields(args)...)
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s: %v: %s", args, err, out)
+		}
 	}
 }
 
@@ -202,6 +209,8 @@ func TestRefusals(t *testing.T) {
 		"fanout --conns 10 --stuck 5 --transport poll":              `stuck readers are measured of ccomet alone, with --transport stream`,
 		"channels --conns 10 --publishes 11":                        `11 publishes a round to 10 channels`,
 		"batches --batch 10 --publishes 15":                         `15 publishes a round in batches of 10`,
+		"echo --in-flight 0":                                        `0 in flight`,
+		"echo --transport sse":                                      `clients of its transport sse say nothing`,
 		"batches --target nchan --spawn true":                       `its target has no batch`,
 		"compare nobody":                                            `target "nobody" is neither a file nor one of`,
 		"compare --only speed":                                      `--only is "speed": want some of sequential, paced, pipelined, poll, fanpoll, fanout, connect, bytes`,

@@ -95,6 +95,21 @@ func (c *batchesCmd) Run(ctx context.Context) error {
 	return o.Batches(ctx, bench.BatchesConfig{Batch: c.Batch, Publishes: c.Publishes, Rounds: c.Rounds})
 }
 
+type echoCmd struct {
+	common
+	InFlight int `default:"64" placeholder:"N" help:"Publishes that are under way at a time, of all clients together."`
+	Publish  int `default:"100000" placeholder:"N" help:"Publishes a round."`
+	Rounds   int `default:"9" placeholder:"N" help:"Rounds of the server and of the bare program, in turn."`
+}
+
+func (c *echoCmd) Run(ctx context.Context) error {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	return o.Echo(ctx, bench.EchoConfig{InFlight: c.InFlight, Publish: c.Publish, Rounds: c.Rounds})
+}
+
 type stormCmd struct {
 	common
 	Quiet      time.Duration `default:"5s" placeholder:"TIME" help:"For how long latency is measured before."`
