@@ -69,6 +69,9 @@ func TestDirections(t *testing.T) {
 				}
 			}
 		}
+		if p.ImportPath != "ccomet/comet/cluster" && slices.Contains(p.Imports, "github.com/redis/rueidis") {
+			t.Errorf("%s imports a client of Redis, which is for the log of a cluster alone", p.ImportPath)
+		}
 		room, ok := strings.CutPrefix(p.ImportPath, "ccomet/comet/internal/")
 		if !ok {
 			continue

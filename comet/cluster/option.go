@@ -35,3 +35,28 @@ func options(s redisurl.Servers) (rueidis.ClientOption, error) {
 	}
 	return o, nil
 }
+
+// Sizes of a connection: a node has few, each with one call under way.
+const (
+	connBuffer    = 32 << 10
+	connRingScale = 6 // commands under way: 2^6
+)
+
+// times bound what a client waits for.
+const (
+	dialTimeout = 2 * time.Second
+	callTimeout = 2 * time.Second
+)
+
+// client connects to what the options name.
+func client(o rueidis.ClientOption, node string) (rueidis.Client, error) {
+	o.ClientName = node
+	o.DisableCache, o.DisableRetry = true, true
+	o.ReadBufferEachConn, o.WriteBufferEachConn, o.RingScaleEachConn = connBuffer, connBuffer, connRingScale
+	o.PipelineMultiplex = -1 // one connection to a server, beside those that wait
+	o.Dialer.Timeout = dialTimeout
+	o.ConnWriteTimeout = 2 * callTimeout
+	o.ClusterOption.ShardsRefreshInterval = 5 * time.Second
+	o.ClusterOption.MaxMovedRedirections = 8
+	return rueidis.NewClient(o)
+}

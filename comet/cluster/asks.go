@@ -1,0 +1,228 @@
+package cluster
+
+import (
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/pool"
+)
+
+// How many subscribers other nodes have of a channel is asked on ctl. Loops' questions are
+// gathered while an entry is being written, each name once. A question is answered when all
+// nodes that are known to run have answered, or after askTime.
+
+const (
+	askTime  = 300 * time.Millisecond
+	askNames = 4096 // that are gathered at the most; more are answered at once, with nothing
+)
+
+// asks are this node's questions, and those that it is to answer.
+type asks struct {
+	mu        sync.Mutex
+	last      uint64
+	gather    *round            // questions that have not been asked yet
+	open      map[uint64]*round // those that have, by number
+	inquiries map[uint64]*inquiry
+}
+
+// round is questions that are asked together.
+type round struct {
+	names   []string
+	places  map[string]int
+	askers  [][]asker // by name
+	count   []uint32
+	pending []string // processes that have not answered
+}
+
+type asker struct {
+	m  mail.Mail
+	to *loop
+}
+
+// inquiry is another node's questions, which the loops answer.
+type inquiry struct {
+	process, number string
+	counts          []uint32
+	left            int
+}
+
+func (a *asks) start() { a.open, a.inquiries = map[uint64]*round{}, map[uint64]*inquiry{} }
+
+// Count asks how many subscribers others have of a channel.
+func (t *loop) Count(m mail.Mail) {
+	a := &t.log.nodes.asks
+	others := t.log.nodes.any.Load()
+	a.mu.Lock()
+	if a.gather == nil {
+		a.gather = &round{places: map[string]int{}}
+	}
+	r := a.gather
+	at, known := r.places[string(m.Cname())]
+	if !others || !known && len(r.names) >= askNames {
+		a.mu.Unlock()
+		answerAsk(asker{m, t}, 0)
+		return
+	}
+	if !known {
+		name := string(m.Cname())
+		at = len(r.names)
+		r.names, r.places[name] = append(r.names, name), at
+		r.askers, r.count = append(r.askers, nil), append(r.count, 0)
+	}
+	r.askers[at] = append(r.askers[at], asker{m, t})
+	a.mu.Unlock()
+	t.log.nodes.speech.wake()
+}
+
+// answerAsk answers one question.
+func answerAsk(q asker, count uint32) {
+	q.m.Kind = mail.Counted
+	q.m.SetSubscribers(count)
+	q.to.inbox.Post(q.m)
+}
+
+// question is what has been gathered, as it is asked of the processes; nil: nothing has.
+func (l *Log) question(processes []string) []byte {
+	a := &l.nodes.asks
+	a.mu.Lock()
+	r := a.gather
+	a.gather = nil
+	if r == nil {
+		a.mu.Unlock()
+		return nil
+	}
+	a.last++
+	number := a.last
+	r.pending = processes
+	a.open[number] = r
+	a.mu.Unlock()
+	time.AfterFunc(askTime, func() { a.finish(number) })
+	return appendWords(appendWords(nil, strconv.FormatUint(number, 10)), r.names...)
+}
+
+// finish answers the questions of a round with what is known.
+func (a *asks) finish(number uint64) {
+	a.mu.Lock()
+	r := a.open[number]
+	delete(a.open, number)
+	a.mu.Unlock()
+	if r == nil {
+		return
+	}
+	for n, askers := range r.askers {
+		for _, q := range askers {
+			answerAsk(q, r.count[n])
+		}
+	}
+}
+
+// answered adds what another node has answered.
+func (a *asks) answered(process, text string, counts []string) {
+	number, _ := strconv.ParseUint(text, 10, 64)
+	a.mu.Lock()
+	r := a.open[number]
+	if r == nil || len(counts) != len(r.names) {
+		a.mu.Unlock()
+		return
+	}
+	at := slices.Index(r.pending, process)
+	if at < 0 {
+		a.mu.Unlock()
+		return // it was not asked, or has answered
+	}
+	r.pending = slices.Delete(r.pending, at, at+1)
+	for n, text := range counts {
+		if count, err := strconv.ParseUint(text, 10, 31); err == nil {
+			r.count[n] += uint32(count)
+		}
+	}
+	done := len(r.pending) == 0
+	a.mu.Unlock()
+	if done {
+		a.finish(number)
+	}
+}
+
+// asked has the loops that may have the channels say how many subscribers they have.
+func (l *Log) asked(process, number string, names []string) {
+	q := &inquiry{process: process, number: number, counts: make([]uint32, len(names))}
+	a := &l.nodes.asks
+	a.mu.Lock()
+	a.last++
+	id := uint32(a.last)
+	posts := l.posts()
+	for n, name := range names {
+		hash := hashName(name)
+		for _, to := range posts.loops {
+			if len(name) <= 255 && to.interest.has(hash) {
+				q.left++
+				m := mail.Mail{Kind: mail.CountAsked, Seq: int32(n), Ref: mail.Ref{Index: id}, Buf: pool.NameBuffer([]byte(name)), Nlen: uint8(len(name))}
+				posts.add(to, m)
+			}
+		}
+	}
+	if q.left > 0 {
+		a.inquiries[uint64(id)] = q
+		time.AfterFunc(askTime, func() {
+			a.mu.Lock()
+			delete(a.inquiries, uint64(id))
+			a.mu.Unlock()
+		})
+	}
+	a.mu.Unlock()
+	if q.left == 0 {
+		l.reply(q)
+		return
+	}
+	posts.post()
+}
+
+// Counted answers how many subscribers this loop has of a channel.
+func (t *loop) Counted(m mail.Mail, subscribers uint32) {
+	a := &t.log.nodes.asks
+	a.mu.Lock()
+	id := uint64(m.Ref.Index)
+	q := a.inquiries[id]
+	done := false
+	if q != nil && int(m.Seq) < len(q.counts) {
+		q.counts[m.Seq] += subscribers
+		if q.left--; q.left == 0 {
+			done = true
+			delete(a.inquiries, id)
+		}
+	}
+	a.mu.Unlock()
+	m.Done()
+	if done {
+		t.log.reply(q)
+	}
+}
+
+// reply answers another node's questions.
+func (l *Log) reply(q *inquiry) {
+	text := appendWords(nil, q.process, q.number)
+	for _, count := range q.counts {
+		text = appendWords(text, unsigned(count))
+	}
+	l.nodes.speech.say(fieldAnswer, text)
+}
+
+// gone takes a node that has gone off those that are to answer.
+func (a *asks) gone(process string) {
+	var done []uint64
+	a.mu.Lock()
+	for number, r := range a.open {
+		if at := slices.Index(r.pending, process); at >= 0 {
+			if r.pending = slices.Delete(r.pending, at, at+1); len(r.pending) == 0 {
+				done = append(done, number)
+			}
+		}
+	}
+	a.mu.Unlock()
+	for _, number := range done {
+		a.finish(number)
+	}
+}

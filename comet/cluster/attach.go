@@ -1,0 +1,219 @@
+package cluster
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+)
+
+// attachment is a channel whose place a loop wants to know.
+type attachment struct {
+	to      *loop
+	channel mail.Ref
+	name    string
+	history bool
+	from    int32 // of the history
+}
+
+// Bounds of one call: what a channel with a history weighs is as much as many without.
+const (
+	attachWeight  = 512
+	historyWeight = 64
+)
+
+func (w *attachment) weight() int {
+	if w.history {
+		return historyWeight
+	}
+	return 1
+}
+
+// attach answers what loops want to know of channels, until the log ends. What Redis cannot say
+// now is asked again: the channels' subscribers wait for it.
+func (p *partition) attach() {
+	var batch []attachment
+	pause := retryLeast
+	for p.log.ctx.Err() == nil {
+		weight := 0
+		batch = p.attaches.take(batch[:0], func(w *attachment) bool {
+			weight += w.weight()
+			return weight <= attachWeight
+		})
+		if len(batch) == 0 {
+			select {
+			case <-p.attaches.signal:
+			case <-p.log.ctx.Done():
+			}
+			continue
+		}
+		again, err := p.attachAll(batch)
+		p.attaches.back(again)
+		clear(batch)
+		if pause = min(2*pause, retryMost); len(again) == 0 {
+			pause = retryLeast
+		} else {
+			if err != nil {
+				p.log.failed(err)
+			}
+			p.log.sleep(pause)
+		}
+	}
+}
+
+// attachAll asks for many channels at once, and answers those that it can.
+func (p *partition) attachAll(batch []attachment) (again []attachment, err error) {
+	ctx, done := p.log.call(callTimeout)
+	defer done()
+	b := p.log.client.B()
+	keys, args := p.attachCommand(batch)
+	began := time.Now()
+	answer := p.log.client.Do(ctx, b.Evalsha().Sha1(attachScript.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build())
+	if err := answer.Error(); err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
+		answer = p.log.client.Do(ctx, b.Eval().Script(attachScript.text).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build())
+	}
+	parts, err := answer.ToArray()
+	if err != nil {
+		return batch, err
+	}
+	if len(parts) < 6 {
+		return batch, errAttach
+	}
+	p.log.figures.observe(time.Since(began))
+	var heads []string
+	for _, part := range parts[:5] {
+		text, _ := part.ToString()
+		heads = append(heads, text)
+	}
+	f, err := readFenced([]string{"", heads[0], heads[1], heads[2], heads[3], heads[4], "", ""})
+	if err != nil {
+		return batch, err
+	}
+	list, err := parts[5].AsStrSlice()
+	if err != nil {
+		return batch, err
+	}
+	return p.attached(batch, f.place, parseBroadcasts(list), parts[6:])
+}
+
+var errAttach = errors.New("redis: an answer about channels is malformed")
+
+// attachCommand is what attachScript is given.
+func (p *partition) attachCommand(batch []attachment) (keys, args []string) {
+	letters := make([]byte, 0, len(batch))
+	keys = append(make([]string, 0, 2+2*len(batch)), p.keyG)
+	some := false
+	for n := range batch {
+		w := &batch[n]
+		keys = append(keys, p.prefix+"m:"+w.name)
+		letter := byte('-')
+		if w.history {
+			letter, some = 'h', true
+			keys = append(keys, p.prefix+"h:"+w.name)
+		}
+		letters = append(letters, letter)
+		if p.log.cfg.Leases {
+			keys = append(keys, p.prefix+"l:"+w.name)
+		}
+	}
+	leases := "0"
+	if p.log.cfg.Leases {
+		leases = "1"
+	}
+	if some {
+		keys = append(keys, p.keyHB)
+	}
+	return keys, []string{string(letters), strconv.Itoa(p.log.cfg.History), leases, strconv.Itoa(p.log.cfg.HistoryBytes)}
+}
+
+// attached tells the loops where their channels stand, unless the reader is not of that
+// generation, or has told them to compare since: what it tells them next would not fit.
+func (p *partition) attached(batch []attachment, at place, casts []kept, parts []rueidis.RedisMessage) (again []attachment, err error) {
+	posts, left := p.log.posts(), answers(parts)
+	for n := range batch {
+		m, ok := p.attachedTo(&batch[n], at, casts, &left)
+		if !ok {
+			return batch, errAttach
+		}
+		posts.add(batch[n].to, m)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at.gen != p.at.gen || at.total < p.at.since {
+		return batch, nil
+	}
+	p.at.see(at.total)
+	for _, list := range posts.mail {
+		for n := range list {
+			list[n].SetIndex(p.at.index(at.b))
+		}
+	}
+	posts.post()
+	return nil, nil
+}
+
+// answers are parts of an answer that are still to be read.
+type answers []rueidis.RedisMessage
+
+func (a *answers) next() (m rueidis.RedisMessage, ok bool) {
+	if len(*a) == 0 {
+		return m, false
+	}
+	m, *a = (*a)[0], (*a)[1:]
+	return m, true
+}
+
+// attachedTo is the answer about one channel; false: there is none.
+func (p *partition) attachedTo(w *attachment, at place, casts []kept, left *answers) (m mail.Mail, ok bool) {
+	s := standing{b: at.b, off: at.off}
+	alive := false
+	part, ok := left.next()
+	if text, err := part.ToString(); ok && err == nil {
+		r, _ := strconv.ParseUint(text, 10, 64)
+		s.life, s.n, alive = uint32(r>>32), uint32(r), true
+	}
+	m = mail.Mail{Kind: mail.Attached, Ref: w.channel}
+	if w.history {
+		if part, ok = left.next(); !ok {
+			return m, false
+		}
+		list, err := part.AsStrSlice()
+		if err != nil {
+			return m, false
+		}
+		messages, floor := parseHistory(list)
+		run, complete := history(s, messages, floor, casts, w.from)
+		m.Msg, m.N = linked(run, p.log.cfg.HistoryBytes)
+		if !complete || int(m.N) < len(run) {
+			m.Flag |= mail.FlagMore
+		}
+	}
+	if p.log.cfg.Leases {
+		part, ok = left.next()
+		lease, _ := part.AsInt64()
+		alive = alive || lease == 1
+	}
+	if alive {
+		m.Flag |= mail.FlagExist
+	}
+	m.Seq = s.next()
+	m.SetAttachedEpoch(epoch(at.seed, []byte(w.name), s.life))
+	return m, ok
+}
+
+// linked makes messages a run, of the last that take so many bytes.
+func linked(run []*msg.Message, most int) (first *msg.Message, n int32) {
+	for i := len(run) - 1; i >= 0; i-- {
+		if most -= run[i].Size(); most < 0 {
+			break
+		}
+		run[i].Next, first = first, run[i]
+		n++
+	}
+	return first, n
+}

@@ -1,0 +1,155 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/rueidis"
+)
+
+// fenced is where a partition stands, as the master that was asked has it.
+type fenced struct {
+	run        string // of that master
+	place      place
+	jump, last string // ids on the bus
+}
+
+// reign is a partition in the hands of one run of a master: what publishes there.
+type reign struct {
+	run, gen string
+	publish  *script
+}
+
+// fence asks where the partition stands, raises its numbers where they may have been lost
+// (fenceScript), and has the master know the script that publishes. Both on one connection: on
+// any other master that script must not be known.
+func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) {
+	p.fencing.Lock()
+	defer p.fencing.Unlock()
+	err = p.log.client.Dedicated(func(c rueidis.DedicatedClient) error {
+		known := p.known()
+		answer, err := c.Do(ctx, c.B().Eval().Script(fenceScript.text).Numkeys(2).Key(p.keyG, p.keyBus).Arg(
+			unsigned(known.gen), unsigned(known.off), unsigned(known.b), unsigned(max(known.total, known.seen)), known.seed,
+			newSeed(), strconv.Itoa(len(p.log.partitions)),
+		).Build()).AsStrSlice()
+		if err != nil {
+			return err
+		}
+		if len(answer) == 1 {
+			return &fatalError{fmt.Errorf("redis has %q with %s partitions, not %d", p.log.cfg.Prefix, answer[0], len(p.log.partitions))}
+		}
+		if f, err = readFenced(answer); err != nil {
+			return err
+		}
+		gen := answer[1]
+		if now := p.reign.Load(); !load && now != nil && now.run == f.run && now.gen == gen {
+			return nil
+		}
+		next := &reign{f.run, gen, newPublish(f.run, gen)}
+		sha, err := c.Do(ctx, c.B().ScriptLoad().Script(next.publish.text).Build()).ToString()
+		if err != nil {
+			return err
+		}
+		if sha != next.publish.sha {
+			return fmt.Errorf("redis knows the script as %s, not as %s", sha, next.publish.sha)
+		}
+		if before := p.reign.Swap(next); before == nil || before.gen != next.gen {
+			p.log.cfg.Log.Info().Int("partition", p.id).Str("generation", gen).Uint32("offset", f.place.off).Msg("Redis: generation")
+		}
+		return nil
+	})
+	return f, err
+}
+
+func readFenced(answer []string) (f fenced, err error) {
+	if len(answer) != 8 {
+		return f, fmt.Errorf("redis: an answer of %d parts", len(answer))
+	}
+	f.run, f.place.seed, f.jump, f.last = answer[0], answer[5], answer[6], answer[7]
+	for at, to := range map[int]*uint32{1: &f.place.gen, 2: &f.place.off, 3: &f.place.b} {
+		v, err := strconv.ParseUint(answer[at], 10, 32)
+		if err != nil {
+			return f, fmt.Errorf("redis: %w", err)
+		}
+		*to = uint32(v)
+	}
+	f.place.total, err = strconv.ParseUint(answer[4], 10, 64)
+	f.place.seen = f.place.total
+	return f, err
+}
+
+func unsigned[T uint32 | uint64](v T) string { return strconv.FormatUint(uint64(v), 10) }
+
+func newSeed() string {
+	var seed [8]byte
+	_, _ = rand.Read(seed[:])
+	return hex.EncodeToString(seed[:])
+}
+
+// begin has the partition stand where Redis has it.
+func (p *partition) begin(ctx context.Context) error {
+	if p.begun {
+		return nil
+	}
+	call, done := context.WithTimeout(ctx, callTimeout)
+	defer done()
+	f, err := p.fence(call, true)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.begun, p.at, p.read = true, f.place, f.last
+	return nil
+}
+
+// check fences anew, and has the reader move where the bus does not go on from what it has read:
+// the ids of a new master's bus may be behind those of the last.
+func (p *partition) check() error {
+	call, done := p.log.call(callTimeout)
+	defer done()
+	read := p.readTo()
+	f, err := p.fence(call, false)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case f.place.gen > p.at.gen && !before(p.read, f.jump):
+		p.read = beforeID(f.jump)
+	case f.place.gen == p.at.gen && p.read == read && before(f.last, read):
+		p.read = "0-0" // what has been read already is known by its totals
+	}
+	return nil
+}
+
+// before says whether an id of a stream is before another.
+func before(a, b string) bool {
+	am, as := splitID(a)
+	bm, bs := splitID(b)
+	return am < bm || am == bm && as < bs
+}
+
+func splitID(id string) (ms, seq uint64) {
+	first, second, _ := strings.Cut(id, "-")
+	ms, _ = strconv.ParseUint(first, 10, 64)
+	seq, _ = strconv.ParseUint(second, 10, 64)
+	return ms, seq
+}
+
+// beforeID is the id before another.
+func beforeID(id string) string {
+	ms, seq := splitID(id)
+	switch {
+	case seq > 0:
+		seq--
+	case ms > 0:
+		ms, seq = ms-1, 1<<64-1
+	}
+	return unsigned(ms) + "-" + unsigned(seq)
+}

@@ -1,0 +1,104 @@
+package cluster
+
+import (
+	"sync"
+	"time"
+
+	"ccomet/comet/internal/mail"
+)
+
+// What loops propose while a call to Redis is under way is gathered, and is the next call: the
+// more there is, the less each message costs. A partition has one call under way, so that what
+// one loop proposes keeps its order.
+
+// Bounds of one call, beside one message that is longer.
+const (
+	callMessages = 256
+	callBytes    = 64 << 10
+)
+
+// proposal is what a loop wants to be numbered.
+type proposal struct {
+	m     mail.Mail
+	from  *loop
+	at    time.Time // when it was proposed
+	cast  *cast     // of a broadcast
+	tried bool      // a call with it may have been executed
+}
+
+func (w *proposal) size() int { return len(w.m.Buf.B) + mail.Bytes }
+
+// cast is a broadcast on its way to all partitions.
+type cast struct {
+	mu   sync.Mutex
+	left int
+	code mail.Code // of those that have failed
+}
+
+// done notes what has become of the broadcast in one partition, and says whether that was the
+// last one, and what has become of it in all.
+func (c *cast) done(code mail.Code) (last bool, all mail.Code) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left--
+	c.code = max(c.code, code)
+	return c.left == 0, c.code
+}
+
+// offer takes a proposal, or refuses it where too much waits.
+func (l *Log) offer(p *partition, w *proposal) {
+	n, bytes := l.figures.queued.Add(1), l.figures.queuedBytes.Add(int64(w.size()))
+	if n > int64(l.cfg.Queue) || bytes > int64(l.cfg.QueueBytes) || l.ctx.Err() != nil {
+		l.refuse(w, mail.CodeNoLog)
+		return
+	}
+	p.proposals.put(*w)
+}
+
+// refuse answers a proposal that gets no number.
+func (l *Log) refuse(w *proposal, code mail.Code) {
+	l.figures.refused.Add(1)
+	l.settle(w)
+	if answer, ok := w.answer(code); ok {
+		w.from.inbox.Post(answer)
+	}
+}
+
+// settle takes a proposal off what waits.
+func (l *Log) settle(w *proposal) {
+	l.figures.queued.Add(-1)
+	l.figures.queuedBytes.Add(-int64(w.size()))
+}
+
+// answer is the mail that answers a proposal; false: other partitions are still to answer.
+func (w *proposal) answer(code mail.Code) (m mail.Mail, ok bool) {
+	m = w.m
+	if w.cast != nil {
+		if ok, code = w.cast.done(code); !ok {
+			return m, false
+		}
+	}
+	m.Code = code
+	return m, true
+}
+
+// propose has what is proposed numbered, until the log ends.
+func (p *partition) propose() {
+	var batch []proposal
+	for p.log.ctx.Err() == nil {
+		size, n := 0, 0
+		batch = p.proposals.take(batch[:0], func(w *proposal) bool {
+			size, n = size+w.size(), n+1
+			return n == 1 || n <= callMessages && size <= callBytes
+		})
+		if len(batch) == 0 {
+			select {
+			case <-p.proposals.signal:
+			case <-p.log.ctx.Done():
+			}
+			continue
+		}
+		p.publish(batch)
+		clear(batch)
+	}
+}

@@ -1,0 +1,119 @@
+package cluster
+
+import (
+	"strconv"
+	"strings"
+
+	"ccomet/comet/internal/msg"
+)
+
+// What Redis keeps of a channel is a list of three elements a message: life<<32 | n, the b and
+// off at that time ("b:off"), the content. Where the history was cleared, or the channel closed, the
+// second ends in ":x". The broadcasts are a list of their own, for all channels: index, off,
+// content. They belong between the messages by b.
+
+// kept is one message of a list.
+type kept struct {
+	n, b, off uint32
+	mark      bool // nothing before it belongs to the history
+	content   string
+}
+
+func (k *kept) number() int32 { return int32(k.n + k.b + k.off) }
+
+// parseHistory reads a channel's list, and leaves out what is malformed, and what comes before
+// the last mark. If the list ends in a mark, or begins with one, floor is that.
+func parseHistory(list []string) (messages []kept, floor *kept) {
+	for ; len(list) >= 3; list = list[3:] {
+		r, err := strconv.ParseUint(list[0], 10, 64)
+		places, mark := strings.CutSuffix(list[1], ":x")
+		b, off, ok := twoNumbers(places)
+		if err != nil || !ok {
+			continue
+		}
+		one := kept{n: uint32(r), b: b, off: off, mark: mark, content: list[2]}
+		if mark {
+			messages, floor = messages[:0], &one
+			continue
+		}
+		messages = append(messages, one)
+	}
+	return messages, floor
+}
+
+func twoNumbers(text string) (a, b uint32, ok bool) {
+	first, second, _ := strings.Cut(text, ":")
+	x, errA := strconv.ParseUint(first, 10, 32)
+	y, errB := strconv.ParseUint(second, 10, 32)
+	return uint32(x), uint32(y), errA == nil && errB == nil
+}
+
+// parseBroadcasts reads the list of broadcasts; b is the index of each.
+func parseBroadcasts(list []string) (casts []kept) {
+	for ; len(list) >= 3; list = list[3:] {
+		index, err := strconv.ParseUint(list[0], 10, 32)
+		off, errOff := strconv.ParseUint(list[1], 10, 32)
+		if err == nil && errOff == nil {
+			casts = append(casts, kept{b: uint32(index), off: uint32(off), content: list[2]})
+		}
+	}
+	return casts
+}
+
+// standing is where a channel stands.
+type standing struct {
+	life, n uint32 // n of its own messages
+	b, off  uint32
+}
+
+func (s *standing) next() int32 { return int32(s.n+s.b+s.off) + 1 }
+
+// history is what is kept of a channel from a number on, in order. complete says whether nothing
+// that is older was kept.
+func history(at standing, messages []kept, floor *kept, casts []kept, from int32) (run []*msg.Message, complete bool) {
+	var all []kept // with n, b and off so that number is right
+	kinds := make([]msg.Kind, 0, len(messages)+len(casts))
+	between := func(n, above, upTo uint32) { // the broadcasts between two messages
+		for _, c := range casts {
+			if c.b > above && c.b <= upTo {
+				all = append(all, kept{n: n, b: c.b, off: c.off, content: c.content})
+				kinds = append(kinds, msg.Broadcast)
+			}
+		}
+	}
+	switch {
+	case floor != nil && (len(messages) == 0 || messages[0].n == floor.n+1):
+		upTo := at.b
+		if len(messages) > 0 {
+			upTo = messages[0].b
+		}
+		between(floor.n, floor.b, upTo)
+	case len(messages) == 0 && at.n == 0 || len(messages) > 0 && messages[0].n == 1:
+		upTo := at.b
+		if len(messages) > 0 {
+			upTo = messages[0].b
+		}
+		if from > 0 { // else nobody knows whether the channel was there
+			between(0, 0, upTo)
+		}
+	}
+	for i, m := range messages {
+		all, kinds = append(all, m), append(kinds, msg.Data)
+		upTo := at.b
+		if i+1 < len(messages) {
+			upTo = messages[i+1].b
+		} else if m.n != at.n {
+			break
+		}
+		between(m.n, m.b, upTo)
+	}
+	next := at.next()
+	for i := range all {
+		seq := all[i].number()
+		if seq-from < 0 || seq-next >= 0 || len(run) > 0 && seq-run[len(run)-1].Seq <= 0 {
+			continue
+		}
+		run = append(run, msg.New(kinds[i], seq, []byte(all[i].content)))
+	}
+	return run, len(run) == 0 || run[0].Seq == all[0].number()
+}

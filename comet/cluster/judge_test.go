@@ -1,0 +1,338 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/pool"
+	"ccomet/reactor"
+
+	"github.com/rs/zerolog"
+)
+
+var nodeCount atomic.Int32
+
+// testLog tells a test what a log says.
+func testLog(t *testing.T) zerolog.Logger { return zerolog.New(zerolog.NewTestWriter(t)) }
+
+// nobody is a handler of a loop without connections.
+type nobody struct{ turn func() }
+
+func (nobody) Opened(reactor.Conn)                 {}
+func (nobody) Received(reactor.Conn, []byte) int   { return 0 }
+func (nobody) Ended(reactor.Conn)                  {}
+func (nobody) Drained(reactor.Conn)                {}
+func (nobody) Expired(reactor.Conn)                {}
+func (nobody) Closed(reactor.Conn, error)          {}
+func (h nobody) TurnEnded(time.Time) time.Duration { h.turn(); return -1 }
+
+// judge stands in the place of a server's loop: it follows channels as a broker does, and notes
+// what their subscribers would be told.
+type judge struct {
+	t     *testing.T
+	node  *testNode
+	loop  *reactor.Loop
+	inbox *reactor.Mailbox[mail.Mail]
+	end   *loop
+
+	mu      sync.Mutex
+	todo    []func() // for the loop's goroutine
+	follows map[string]*followed
+	refs    map[mail.Ref]*followed
+	answers map[string]mail.Mail // by the content of what was proposed
+	seen    map[uint32]uint32    // events, by partition
+	events  int
+	counted map[string]uint32
+	lines   string
+}
+
+// followed is a channel at a judge.
+type followed struct {
+	name                              string
+	ref                               mail.Ref
+	next                              int32
+	epoch                             uint32
+	ahead                             uint32 // events that its number has seen
+	attached, asking, unsettled, more bool
+	kept                              []toldMessage
+	waiting                           []mail.Mail
+	told                              []toldMessage
+	gapsAt                            [][2]int32 // from a number to before another
+	first                             int32
+}
+
+type toldMessage struct {
+	seq     int32
+	content string
+	kind    string
+}
+
+// testNode is a Log with its loops.
+type testNode struct {
+	*Log
+	t      *testing.T
+	judges []*judge
+}
+
+// startNode opens a log on a Redis, for so many loops.
+func startNode(t *testing.T, loops int, cfg Config, urls ...string) *testNode {
+	t.Helper()
+	cfg.Redis, cfg.Log = redisAt(t, urls...), testLog(t)
+	if cfg.Node == "" {
+		cfg.Node = fmt.Sprintf("node%d", nodeCount.Add(1))
+	}
+	if cfg.History == 0 {
+		cfg.History = 100
+	}
+	ctx, done := context.WithTimeout(context.Background(), hang)
+	defer done()
+	l, err := Open(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &testNode{Log: l, t: t}
+	for range loops {
+		n.judges = append(n.judges, newJudge(t, n))
+	}
+	t.Cleanup(func() {
+		l.Close()
+		for _, j := range n.judges {
+			j.loop.Stop()
+		}
+	})
+	return n
+}
+
+func newJudge(t *testing.T, n *testNode) *judge {
+	j := &judge{t: t, node: n, follows: map[string]*followed{}, refs: map[mail.Ref]*followed{}, answers: map[string]mail.Mail{}, seen: map[uint32]uint32{}, counted: map[string]uint32{}}
+	h := &nobody{turn: j.turn}
+	var err error
+	if j.loop, err = reactor.NewLoop(h, reactor.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	j.inbox = reactor.NewMailbox[mail.Mail](j.loop)
+	j.end = n.Log.Open(uint8(len(n.judges)), j.inbox).(*loop)
+	go func() { _ = j.loop.Run() }()
+	return j
+}
+
+// home is the loop of a channel.
+func (n *testNode) home(name string) *judge {
+	return n.judges[hashName(name)>>7%uint64(len(n.judges))]
+}
+
+// on has a function run on the loop's goroutine.
+func (j *judge) on(f func()) {
+	j.mu.Lock()
+	j.todo = append(j.todo, f)
+	j.mu.Unlock()
+	j.loop.Wake()
+}
+
+func (j *judge) turn() {
+	j.mu.Lock()
+	todo := j.todo
+	j.todo = nil
+	j.mu.Unlock()
+	for _, f := range todo {
+		f()
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, m := range j.inbox.Drain() {
+		j.take(&m)
+		if m.Kind == mail.Committed && m.Flag&mail.FlagProposed == 0 || m.Kind == mail.Announced || m.Kind == mail.Unsettled {
+			j.end.Taken(1)
+		}
+	}
+}
+
+// take does what a broker does with mail of its log.
+func (j *judge) take(m *mail.Mail) {
+	switch m.Kind {
+	case mail.Committed:
+		if m.Flag&mail.FlagProposed != 0 {
+			j.answers[string(m.Proposed())] = *m
+			if f := j.follows[string(m.Cname())]; f != nil && f.attached && !f.asking && !f.unsettled && m.Msg != nil && m.Msg.Seq == f.next {
+				j.commit(f, m)
+			}
+			return
+		}
+		if f := j.follows[string(m.Cname())]; f != nil && m.Buf != nil {
+			if !f.attached || f.asking {
+				f.waiting = append(f.waiting, *m)
+				return
+			}
+			j.commit(f, m)
+		}
+	case mail.Attached:
+		f := j.refs[m.Ref]
+		if f == nil {
+			return
+		}
+		j.attach(f, m)
+	case mail.Announced, mail.Unsettled:
+		j.event(m)
+	case mail.Counted:
+		j.counted[string(m.Cname())] = m.Subscribers()
+	case mail.CountAsked:
+		j.end.Counted(*m, uint32(len(j.follows[string(m.Cname())].subscribers())))
+	case mail.PresenceLine:
+		j.lines += string(m.Msg.Content())
+	}
+}
+
+// attach takes a channel's place, and what is missing if it was attached before.
+func (j *judge) attach(f *followed, m *mail.Mail) {
+	p := j.end.Partition([]byte(f.name))
+	if int32(m.Index()-j.seen[p]) < 0 {
+		j.end.Detach([]byte(f.name))
+		j.end.Attach(f.ref, []byte(f.name), max(f.next, 1))
+		return
+	}
+	for message, n := m.Msg, m.N; n > 0; message, n = message.After(n), n-1 {
+		f.kept = append(f.kept, toldMessage{message.Seq, string(message.Content()), message.Kind.String()})
+		if f.attached {
+			j.commit(f, &mail.Mail{Msg: message})
+		}
+	}
+	if f.attached && m.Seq > f.next {
+		f.gapsAt = append(f.gapsAt, [2]int32{f.next, m.Seq})
+	}
+	if !f.attached {
+		f.first = m.Seq
+	}
+	f.next, f.ahead, f.attached, f.asking, f.unsettled = max(m.Seq, f.next), m.Index(), true, false, false
+	f.epoch, f.more = m.AttachedEpoch(), m.Flag&mail.FlagMore != 0
+	waiting := f.waiting
+	f.waiting = nil
+	for n := range waiting {
+		j.commit(f, &waiting[n])
+	}
+}
+
+// event does what a broker does with mail for all channels of a partition.
+func (j *judge) event(m *mail.Mail) {
+	p := m.Partition()
+	if int32(m.Index()-j.seen[p]) <= 0 {
+		j.t.Errorf("event %d of partition %d comes behind %d", m.Index(), p, j.seen[p])
+		return
+	}
+	j.seen[p] = m.Index()
+	j.events++
+	for _, f := range j.follows {
+		if j.end.Partition([]byte(f.name)) != p || f.asking || int32(f.ahead-m.Index()) >= 0 {
+			continue
+		}
+		switch {
+		case m.Kind == mail.Announced && !f.unsettled:
+			f.told = append(f.told, toldMessage{f.next, string(m.Msg.Content()), "broadcast"})
+			f.next++
+		case m.Kind == mail.Announced || m.Flag&mail.FlagMore != 0:
+			f.asking = true
+			j.end.Detach([]byte(f.name))
+			j.end.Attach(f.ref, []byte(f.name), f.next)
+		default:
+			f.unsettled = true
+		}
+	}
+}
+
+// commit tells a channel's subscribers of a message.
+func (j *judge) commit(f *followed, m *mail.Mail) {
+	if m.Msg == nil {
+		return
+	}
+	d := m.Msg.Seq - f.next
+	if d < 0 {
+		return
+	}
+	f.unsettled = false
+	if d > 0 {
+		f.gapsAt = append(f.gapsAt, [2]int32{f.next, m.Msg.Seq})
+	}
+	f.told = append(f.told, toldMessage{m.Msg.Seq, string(m.Msg.Content()), m.Msg.Kind.String()})
+	f.next = m.Msg.Seq + 1
+}
+
+// follow attaches a channel, with what is kept from a number on.
+func (j *judge) follow(name string, from int32) {
+	j.on(func() {
+		j.mu.Lock()
+		f := &followed{name: name, ref: mail.Ref{Index: uint32(len(j.refs) + 1), Gen: 7}}
+		j.follows[name], j.refs[f.ref] = f, f
+		j.mu.Unlock()
+		j.end.Attach(f.ref, []byte(name), from)
+	})
+}
+
+// propose has a message of a channel numbered; its content names the answer.
+func (j *judge) propose(op mail.Op, name, key, content string) {
+	j.on(func() {
+		m := mail.Mail{Kind: mail.Committed, Op: op, Flag: mail.FlagProposed, Buf: pool.NameBuffer([]byte(name)), Nlen: uint8(len(name))}
+		if key != "" {
+			m.SetKeyLen(len(key))
+			m.Buf.B = append(m.Buf.B, key...)
+		}
+		m.Buf.B = append(m.Buf.B, content...)
+		j.end.Propose(m)
+	})
+}
+
+// answer waits for the answer to what was proposed with a content.
+func (j *judge) answer(content string) mail.Mail {
+	j.t.Helper()
+	var m mail.Mail
+	waitFor(j.t, "an answer to "+content, func() (ok bool) {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		m, ok = j.answers[content]
+		return ok
+	})
+	return m
+}
+
+// messages are what a channel's subscribers were told.
+func (j *judge) messages(name string) []toldMessage {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	f := j.follows[name]
+	if f == nil {
+		return nil
+	}
+	return append([]toldMessage(nil), f.told...)
+}
+
+// attachedTo waits until a channel is attached.
+func (j *judge) attachedTo(name string) {
+	j.t.Helper()
+	waitFor(j.t, name+" is attached", func() bool {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		f := j.follows[name]
+		return f != nil && f.attached
+	})
+}
+
+// subscribers are as many as the channel's name says behind a #.
+func (f *followed) subscribers() string {
+	if f == nil {
+		return ""
+	}
+	_, many, _ := strings.Cut(f.name, "#")
+	return many
+}
+
+func numbersOf(told []toldMessage) string {
+	var b strings.Builder
+	for _, m := range told {
+		fmt.Fprintf(&b, "%d:%s ", m.seq, m.content)
+	}
+	return strings.TrimSpace(b.String())
+}

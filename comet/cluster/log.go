@@ -1,0 +1,264 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"ccomet/comet/internal/broker"
+)
+
+// Log numbers and keeps the messages of channels in Redis, for the server that it is the log of.
+type Log struct {
+	cfg        Config
+	client     rueidis.Client
+	cluster    bool // of Redis
+	partitions []*partition
+	readers    []*reader
+	nodes      nodes
+	figures    figures
+	consts     [5]string // the first arguments of publishText
+
+	loops  atomic.Pointer[[]*loop]
+	adding sync.Mutex // loops
+
+	ctx     context.Context // ends with the log
+	end     context.CancelFunc
+	running sync.WaitGroup
+	secret  []byte
+	paused  atomic.Bool
+	trouble atomic.Pointer[trouble]
+}
+
+// trouble is why Redis does not serve, and since when.
+type trouble struct {
+	why   error
+	since time.Time
+}
+
+// Open connects to Redis, for which it waits as long as ctx lasts, and says so in the log. An
+// error that waiting does not mend is returned at once: of the configuration, a Redis that is
+// too old, or a cluster with other partitions.
+func Open(ctx context.Context, cfg Config) (*Log, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	o, err := options(cfg.Redis)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{cfg: cfg}
+	l.consts = [5]string{
+		strconv.Itoa(cfg.History), strconv.Itoa(int(cfg.TTL / time.Second)), strconv.Itoa(int(numberTTL / time.Second)),
+		strconv.Itoa(max(cfg.Bus/busSegments, 1)), strconv.Itoa(max(cfg.BusBytes/busSegments, 1)),
+	}
+	l.nodes.open(&l.cfg)
+	l.loops.Store(&[]*loop{})
+	l.ctx, l.end = context.WithCancel(context.Background())
+	told := time.Time{}
+	for {
+		err := l.connect(ctx, o)
+		if err == nil {
+			break
+		}
+		if fatal := (*fatalError)(nil); errors.As(err, &fatal) {
+			l.Close()
+			return nil, err
+		}
+		if time.Since(told) > 10*time.Second {
+			cfg.Log.Warn().Err(err).Msg("waiting for Redis")
+			told = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			l.Close()
+			return nil, fmt.Errorf("redis: %w (%w)", ctx.Err(), err)
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+	if cfg.State != nil {
+		if err := l.restore(cfg.State); err != nil {
+			l.Close()
+			return nil, err
+		}
+	}
+	cfg.Log.Info().Str("node", cfg.Node).Str("mode", string(l.client.Mode())).Int("partitions", len(l.partitions)).Msg("connected to Redis")
+	l.start()
+	return l, nil
+}
+
+// busSegments is in how many parts the bus is cut off: it keeps as many, and the one that grows.
+const busSegments = 8
+
+// fatalError is one that waiting does not mend.
+type fatalError struct{ error }
+
+// leastVersion is that of Redis: an earlier one gives replicas the scripts of its master, by
+// whose lack a new master is known (fence.go).
+const leastVersion = 7
+
+// connect makes one attempt.
+func (l *Log) connect(ctx context.Context, o rueidis.ClientOption) (err error) {
+	if l.client == nil {
+		if l.client, err = client(o, l.cfg.Node); err != nil {
+			l.client = nil
+			return err
+		}
+		l.cluster = l.client.Mode() == rueidis.ClientModeCluster
+	}
+	for addr, node := range l.client.Nodes() {
+		call, done := context.WithTimeout(ctx, callTimeout)
+		info, err := node.Do(call, node.B().Info().Section("server").Build()).ToString()
+		done()
+		if err != nil {
+			return err
+		}
+		if major, _ := strconv.Atoi(strings.Split(infoField(info, "redis_version"), ".")[0]); major < leastVersion {
+			return &fatalError{fmt.Errorf("redis at %s is of version %s: at least %d.0 is needed", addr, infoField(info, "redis_version"), leastVersion)}
+		}
+	}
+	if l.partitions == nil {
+		l.makePartitions()
+	}
+	for _, p := range l.partitions {
+		if err := p.begin(ctx); err != nil {
+			return err
+		}
+	}
+	if err := l.beginSecret(ctx); err != nil {
+		return err
+	}
+	return l.beginControl(ctx)
+}
+
+// infoField is a field of an answer to INFO.
+func infoField(info, name string) string {
+	_, value, _ := strings.Cut(info, "\n"+name+":")
+	value, _, _ = strings.Cut(value, "\r")
+	return value
+}
+
+// makePartitions makes as many as there are to be.
+func (l *Log) makePartitions() {
+	n := l.cfg.Partitions
+	if n == 0 {
+		if n = 1; l.cluster {
+			n = 16
+		}
+	}
+	for id := range n {
+		l.partitions = append(l.partitions, newPartition(l, id))
+	}
+	if !l.cluster {
+		l.readers = []*reader{newReader(l, l.partitions)}
+		return
+	}
+	for _, p := range l.partitions {
+		l.readers = append(l.readers, newReader(l, []*partition{p}))
+	}
+}
+
+// start has the partitions and the readers run.
+func (l *Log) start() {
+	for _, p := range l.partitions {
+		l.run(p.propose)
+		l.run(p.attach)
+	}
+	for _, r := range l.readers {
+		l.run(r.read)
+	}
+	l.run(l.sweep)
+	l.run(l.beat)
+	l.run(l.speak)
+}
+
+// run runs a goroutine that ends when the log's context does.
+func (l *Log) run(f func()) { l.running.Go(f) }
+
+// sweepTime is how often what waits is looked through for what has waited too long.
+const sweepTime = 250 * time.Millisecond
+
+// sweep refuses what has waited too long.
+func (l *Log) sweep() {
+	for l.sleep(sweepTime) {
+		for _, p := range l.partitions {
+			p.expire(time.Now().Add(-l.cfg.Wait))
+		}
+	}
+}
+
+// sleep sleeps; false: the log has ended.
+func (l *Log) sleep(d time.Duration) bool {
+	select {
+	case <-l.ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// Open makes the log's end at a loop. Loops are opened in the order of their numbers.
+func (l *Log) Open(number uint8, home broker.Inbox) broker.Authority {
+	end := newLoop(l, number, home)
+	l.adding.Lock()
+	defer l.adding.Unlock()
+	before := *l.loops.Load()
+	all := append(before[:len(before):len(before)], end)
+	l.loops.Store(&all)
+	for _, p := range l.partitions {
+		p.mu.Lock()
+		posts := l.posts()
+		posts.count(end, p.standing())
+		posts.post()
+		p.mu.Unlock()
+	}
+	return end
+}
+
+// Away says why Redis does not serve; nil while it does. Any goroutine may ask.
+func (l *Log) Away() error {
+	if t := l.trouble.Load(); t != nil {
+		return fmt.Errorf("redis: %w", t.why)
+	}
+	return nil
+}
+
+// failed notes that Redis does not serve, and tells of it once.
+func (l *Log) failed(err error) {
+	t := &trouble{why: err, since: time.Now()}
+	if l.ctx.Err() == nil && l.trouble.CompareAndSwap(nil, t) {
+		l.cfg.Log.Error().Err(err).Msg("Redis does not serve")
+	}
+}
+
+// served notes that Redis serves.
+func (l *Log) served() {
+	if t := l.trouble.Load(); t != nil && l.trouble.CompareAndSwap(t, nil) {
+		l.cfg.Log.Info().Str("after", time.Since(t.since).Round(time.Millisecond).String()).Msg("Redis serves again")
+	}
+}
+
+// Close ends the log: what is still proposed is refused. It returns when its goroutines have
+// ended.
+func (l *Log) Close() {
+	l.end()
+	if l.client != nil {
+		l.client.Close()
+	}
+	l.running.Wait()
+	for _, p := range l.partitions {
+		p.expire(time.Now().Add(time.Hour))
+	}
+}
+
+// call is a context for one call.
+func (l *Log) call(wait time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(l.ctx, wait)
+}

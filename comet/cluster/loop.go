@@ -1,0 +1,97 @@
+package cluster
+
+import (
+	"time"
+
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/mail"
+)
+
+// loop is a loop's end of the log. Its methods are called on that loop's goroutine, but for
+// what it posts.
+type loop struct {
+	log       *Log
+	id        uint8
+	inbox     broker.Inbox
+	interest  *interest
+	unhandled window // what has come by itself, and is not dealt with yet
+}
+
+func newLoop(l *Log, id uint8, inbox broker.Inbox) *loop {
+	return &loop{log: l, id: id, inbox: inbox, interest: new(interest), unhandled: window{room: make(chan struct{}, 1)}}
+}
+
+// posts is mail for loops, which leaves at once.
+type posts struct {
+	loops []*loop
+	mail  [][]mail.Mail // by loop
+	sizes [][]int32     // of what comes by itself
+}
+
+func (l *Log) posts() *posts {
+	loops := *l.loops.Load()
+	return &posts{loops: loops, mail: make([][]mail.Mail, len(loops)), sizes: make([][]int32, len(loops))}
+}
+
+func (s *posts) add(to *loop, m mail.Mail) { s.mail[to.id] = append(s.mail[to.id], m) }
+
+// count adds mail that comes by itself, which a loop says when it has dealt with.
+func (s *posts) count(to *loop, m *mail.Mail) {
+	size := mail.Bytes
+	if m.Buf != nil {
+		size += len(m.Buf.B)
+	}
+	if m.Msg != nil {
+		size += m.Msg.Size()
+	}
+	s.add(to, *m)
+	s.sizes[to.id] = append(s.sizes[to.id], int32(size))
+}
+
+// all is such mail for every loop.
+func (s *posts) all(m mail.Mail) {
+	for _, to := range s.loops {
+		s.count(to, &m)
+	}
+}
+
+// post has all leave.
+func (s *posts) post() {
+	for n, to := range s.loops {
+		if len(s.mail[n]) > 0 {
+			to.unhandled.add(s.sizes[n])
+			to.inbox.Post(s.mail[n]...)
+		}
+	}
+}
+
+// Propose has what an operation brings about numbered; a broadcast, in all partitions.
+func (t *loop) Propose(m mail.Mail) {
+	w := proposal{m: m, from: t, at: time.Now()}
+	if m.Op != mail.OpBroadcast {
+		t.log.offer(t.log.of(m.Cname()), &w)
+		return
+	}
+	w.cast = &cast{left: len(t.log.partitions)}
+	for _, p := range t.log.partitions {
+		t.log.offer(p, &w)
+	}
+}
+
+// Attach asks for a channel's place.
+func (t *loop) Attach(channel mail.Ref, cname []byte, from int32) {
+	t.interest.add(cname)
+	t.log.of(cname).attaches.put(attachment{to: t, channel: channel, name: string(cname), history: from != 0, from: from})
+}
+
+// Follow notes that a channel is attached.
+func (t *loop) Follow(cname []byte) { t.interest.add(cname) }
+
+// Detach notes that a channel is attached no more.
+func (t *loop) Detach(cname []byte) { t.interest.remove(cname) }
+
+// Partition is a channel's.
+func (t *loop) Partition(cname []byte) uint32 { return uint32(t.log.of(cname).id) }
+
+// Taken notes that so many mails have been dealt with.
+func (t *loop) Taken(n int) { t.unhandled.taken(n) }

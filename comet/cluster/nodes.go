@@ -1,0 +1,273 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+)
+
+// Nodes tell each other of themselves on a stream of its own, ctl, which the reader of partition
+// 0 reads (speech.go). Every entry names who wrote it (n: its name, i: a number of its process), and has a
+// field for each thing that it says:
+//
+//	b  the node runs: version, channels, subscribers, whether it has listeners to /psub (1 or 0)
+//	q  a question: its number, then names of channels (asks.go)
+//	a  an answer to a process: the asker's i, its number, then of each name subscribers
+//	p  lines of presence: "1 name" and "0 name"
+//
+// What a field has are words (words.go).
+const (
+	fieldNode     = "n"
+	fieldProcess  = "i"
+	fieldBeat     = "b"
+	fieldQuestion = "q"
+	fieldAnswer   = "a"
+	fieldPresence = "p"
+)
+
+const (
+	beatTime   = 2 * time.Second
+	nodeTime   = 10 * time.Second // after which a node that says nothing is forgotten
+	controlMax = 10_000           // entries that ctl keeps, about
+)
+
+// nodes are those of the cluster, as they tell of themselves.
+type nodes struct {
+	key     string // of the stream
+	process string // of this one
+	read    string // the id of the last entry that was read; the reader's alone
+
+	mu        sync.Mutex
+	others    map[string]*otherNode // by process
+	any       atomic.Bool           // there is another node
+	listening atomic.Bool           // another node has listeners to /psub
+	local     atomic.Pointer[func() Node]
+
+	asks   asks
+	speech speech
+}
+
+type otherNode struct {
+	Node
+	process string
+	heard   time.Time
+}
+
+func (n *nodes) open(cfg *Config) {
+	var process [8]byte
+	_, _ = rand.Read(process[:])
+	n.key, n.process = cfg.Prefix+"{0}ctl", hex.EncodeToString(process[:])
+	n.others = map[string]*otherNode{}
+	n.asks.start()
+	n.speech.signal = make(chan struct{}, 1)
+}
+
+// Node is what a node tells others of itself.
+type Node struct {
+	Name, Version         string
+	Channels, Subscribers int64
+	Listening             bool // it has listeners to /psub
+}
+
+// Tell has this node tell others what local says, which any goroutine may call: without it they
+// are told its name and its version.
+func (l *Log) Tell(local func() Node) {
+	l.nodes.local.Store(&local)
+	l.sendBeat()
+}
+
+// here is what this node tells of itself.
+func (l *Log) here() (n Node) {
+	if local := l.nodes.local.Load(); local != nil {
+		n = (*local)()
+	}
+	n.Name, n.Version = l.cfg.Node, l.cfg.Version
+	return n
+}
+
+// beat tells others that this node runs, and checks the partitions, until the log ends.
+func (l *Log) beat() {
+	for l.sleep(beatTime) {
+		for _, p := range l.partitions {
+			if err := p.check(); err != nil {
+				l.failed(err)
+				break
+			}
+		}
+		l.sendBeat()
+		l.nodes.forget(time.Now())
+	}
+}
+
+func (l *Log) sendBeat() {
+	n := l.here()
+	listening := "0"
+	if n.Listening {
+		listening = "1"
+	}
+	l.nodes.speech.say(fieldBeat, appendWords(nil, n.Version, strconv.FormatInt(n.Channels, 10), strconv.FormatInt(n.Subscribers, 10), listening))
+}
+
+// beginControl has ctl read from where it ends.
+func (l *Log) beginControl(ctx context.Context) error {
+	if l.nodes.read != "" {
+		return nil
+	}
+	call, done := context.WithTimeout(ctx, callTimeout)
+	defer done()
+	b := l.client.B()
+	last, err := l.client.Do(call, b.Xrevrange().Key(l.nodes.key).End("+").Start("-").Count(1).Build()).AsXRange()
+	if err != nil {
+		return err
+	}
+	if l.nodes.read = "0-0"; len(last) > 0 {
+		l.nodes.read = last[0].ID
+	}
+	return nil
+}
+
+// tookControl serves what nodes have said.
+func (l *Log) tookControl(entries []rueidis.XRangeSlice) {
+	for n := range entries {
+		l.nodes.read = entries[n].ID
+		var node, process string
+		for _, f := range entries[n].FieldValues {
+			switch f.Field {
+			case fieldNode:
+				node = f.Value
+			case fieldProcess:
+				process = f.Value
+			default:
+				if process != l.nodes.process {
+					l.heard(node, process, f.Field, f.Value)
+				}
+			}
+		}
+	}
+}
+
+// heard serves one thing that another node has said.
+func (l *Log) heard(node, process, field, text string) {
+	words, ok := splitWords(text)
+	if !ok {
+		return
+	}
+	switch field {
+	case fieldBeat:
+		if len(words) >= 4 {
+			l.nodes.beaten(node, process, words, time.Now(), func() {
+				l.cfg.Log.Warn().Str("node", node).Msg("another node of the cluster has this one's name")
+			}, l.cfg.Node)
+		}
+	case fieldQuestion:
+		if len(words) > 1 {
+			l.asked(process, words[0], words[1:])
+		}
+	case fieldAnswer:
+		if len(words) > 2 && words[0] == l.nodes.process {
+			l.nodes.asks.answered(process, words[1], words[2:])
+		}
+	case fieldPresence:
+		l.present(words)
+	}
+}
+
+// beaten notes that a node runs.
+func (n *nodes) beaten(name, process string, words []string, now time.Time, same func(), own string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	other := n.others[process]
+	if other == nil {
+		other = &otherNode{process: process}
+		n.others[process] = other
+		if name == own {
+			same()
+		}
+	}
+	other.Name, other.Version, other.heard = name, words[0], now
+	other.Channels, _ = strconv.ParseInt(words[1], 10, 64)
+	other.Subscribers, _ = strconv.ParseInt(words[2], 10, 64)
+	other.Listening = words[3] == "1"
+	n.update()
+}
+
+// forget forgets the nodes that have said nothing for long.
+func (n *nodes) forget(now time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for process, other := range n.others {
+		if now.Sub(other.heard) > nodeTime {
+			delete(n.others, process)
+			n.asks.gone(process)
+		}
+	}
+	n.update()
+}
+
+func (n *nodes) update() {
+	listening := false
+	for _, other := range n.others {
+		listening = listening || other.Listening
+	}
+	n.listening.Store(listening)
+	n.any.Store(len(n.others) > 0)
+}
+
+// Nodes are the other nodes that are known to run, by name. Any goroutine may ask.
+func (l *Log) Nodes() (list []Node) {
+	l.nodes.mu.Lock()
+	defer l.nodes.mu.Unlock()
+	for _, other := range l.nodes.others {
+		list = append(list, other.Node)
+	}
+	slices.SortFunc(list, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// processes are those of the other nodes.
+func (n *nodes) processes() (list []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for process := range n.others {
+		list = append(list, process)
+	}
+	return list
+}
+
+// Presence tells other nodes' listeners to /psub that a channel is here, or has gone.
+func (t *loop) Presence(cname []byte, alive bool) {
+	if !t.log.nodes.listening.Load() {
+		return
+	}
+	letter := "0 "
+	if alive {
+		letter = "1 "
+	}
+	t.log.nodes.speech.presence(letter + string(cname))
+	t.log.nodes.speech.wake()
+}
+
+// present tells this node's listeners to /psub of other nodes' channels.
+func (l *Log) present(lines []string) {
+	var text []byte
+	for _, line := range lines {
+		text = append(append(text, line...), '\n')
+	}
+	message := msg.Of(0, 0, text)
+	posts := l.posts()
+	for _, to := range posts.loops {
+		posts.add(to, mail.Mail{Kind: mail.PresenceLine, Msg: message})
+	}
+	posts.post()
+}

@@ -1,0 +1,128 @@
+package cluster
+
+import (
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ccomet/comet/internal/mail"
+)
+
+// partition is a part of the channels, with a bus of its own.
+type partition struct {
+	log    *Log
+	id     int
+	prefix string // of its keys
+	keyG   string
+	keyBus string
+	keyHB  string
+	begun  bool
+
+	// mu orders what loops are told: the place, and what is posted because of it.
+	mu   sync.Mutex
+	at   place
+	read string // the id of the last entry that was read, or of the one before the next
+
+	fencing sync.Mutex // one fence at a time
+	reign   atomic.Pointer[reign]
+
+	proposals queue[proposal]
+	attaches  queue[attachment]
+}
+
+func newPartition(l *Log, id int) *partition {
+	p := &partition{log: l, id: id, prefix: l.cfg.Prefix + "{" + strconv.Itoa(id) + "}"}
+	p.keyG, p.keyBus, p.keyHB = p.prefix+"g", p.prefix+"bus", p.prefix+"hb"
+	p.proposals.init()
+	p.attaches.init()
+	return p
+}
+
+// known is the place as it is known.
+func (p *partition) known() place {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.at
+}
+
+// readTo is the id of the last entry that was read.
+func (p *partition) readTo() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.read
+}
+
+// expire refuses the proposals that have waited since before then.
+func (p *partition) expire(then time.Time) {
+	for _, late := range p.proposals.take(nil, func(w *proposal) bool { return w.at.Before(then) }) {
+		p.log.refuse(&late, mail.CodeNoLog)
+	}
+}
+
+// of is the partition of a channel.
+func (l *Log) of(name []byte) *partition {
+	return l.partitions[partitionOf(name, len(l.partitions))]
+}
+
+// queue is what loops have handed over, in order, for the one goroutine that takes it.
+type queue[T any] struct {
+	mu     sync.Mutex
+	items  []T // from head on
+	head   int
+	signal chan struct{}
+}
+
+func (q *queue[T]) init() { q.signal = make(chan struct{}, 1) }
+
+// put appends, and wakes who takes.
+func (q *queue[T]) put(v T) {
+	q.mu.Lock()
+	first := q.head == len(q.items)
+	q.items = append(q.items, v)
+	q.mu.Unlock()
+	if first {
+		q.wake()
+	}
+}
+
+func (q *queue[T]) wake() {
+	select {
+	case q.signal <- struct{}{}:
+	default:
+	}
+}
+
+// take moves items from the front to dst, as long as more says so.
+func (q *queue[T]) take(dst []T, more func(*T) bool) []T {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	from := q.head
+	for q.head < len(q.items) && more(&q.items[q.head]) {
+		q.head++
+	}
+	dst = append(dst, q.items[from:q.head]...)
+	clear(q.items[from:q.head])
+	switch {
+	case q.head == len(q.items) && cap(q.items) > keepQueue:
+		q.items, q.head = nil, 0
+	case q.head > len(q.items)/2 || q.head == len(q.items):
+		rest := copy(q.items, q.items[q.head:])
+		clear(q.items[rest:])
+		q.items, q.head = q.items[:rest], 0
+	}
+	return dst
+}
+
+const keepQueue = 4096
+
+// back puts items before all others.
+func (q *queue[T]) back(items []T) {
+	if len(items) == 0 {
+		return
+	}
+	q.mu.Lock()
+	q.items, q.head = append(append(make([]T, 0, len(items)+len(q.items)-q.head), items...), q.items[q.head:]...), 0
+	q.mu.Unlock()
+	q.wake()
+}

@@ -1,0 +1,92 @@
+package cluster
+
+import (
+	"hash/fnv"
+
+	"ccomet/comet/internal/record"
+)
+
+// place is where a partition stands, as a reader knows it.
+type place struct {
+	gen, off, b uint32
+	total       uint64 // items on the bus that have been read, or that are known to be missed
+	seen        uint64 // the highest total that any answer of this generation had
+	seed        string // of epochs
+	compared    uint32 // times that loops were told to compare
+	since       uint64 // the total from which on nothing was missed
+}
+
+// step is what an entry means to the loops before its items.
+type step struct {
+	stale  bool // it is of an earlier generation, or has been read already
+	behind bool // items are missing, or Redis lacks some: channels are to be compared
+	jump   bool // numbers are left out
+}
+
+// take goes on to an entry. Its items are to be applied unless it is stale.
+func (p *place) take(e *entry) (s step) {
+	switch {
+	case e.gen < p.gen || e.gen == p.gen && e.total < p.total || e.gen == p.gen && e.kind == entryJump:
+		s.stale = true
+		return s
+	case e.gen == p.gen:
+		s.behind = e.total > p.total
+	case e.kind == entryJump && e.was == p.total && p.seen <= e.was && e.total == e.was && (p.seed == "" || p.seed == e.seed):
+		s.jump = true
+	default:
+		s.behind = true
+	}
+	p.gen, p.off, p.b = e.gen, e.off, e.b
+	if e.kind == entryJump {
+		p.seed = e.seed
+	}
+	p.total = e.total + uint64(e.items)
+	p.seen = max(p.seen, p.total)
+	if s.behind {
+		p.compared++
+		p.since = e.total
+	}
+	if s.behind || s.jump {
+		p.seen = p.total
+	}
+	return s
+}
+
+// see notes what an answer says that Redis has of this generation.
+func (p *place) see(total uint64) { p.seen = max(p.seen, total) }
+
+// number is that of a message: the n-th of its channel.
+func (p *place) number(n uint32) int32 { return int32(n + p.b + p.off) }
+
+// index is that of what has last concerned all channels of the partition, as loops are told it: a
+// broadcast raises it by one, and a new generation or a comparison by more than so many
+// broadcasts as a master may have lost.
+func (p *place) index(b uint32) uint32 { return b + (p.gen+p.compared)<<16 }
+
+// epoch is that of a channel's life.
+func epoch(seed string, name []byte, life uint32) uint32 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(seed))
+	_, _ = h.Write([]byte{0, byte(life >> 24), byte(life >> 16), byte(life >> 8), byte(life)})
+	_, _ = h.Write(name)
+	v := h.Sum64()
+	v = (v ^ v>>31) * 0x9E3779B97F4A7C15 // the last bytes of a name have not reached the high bits yet
+	return max(uint32(v>>32), record.EpochLeast)
+}
+
+// partitionOf is that of a channel, the same on all nodes.
+func partitionOf(name []byte, partitions int) int {
+	if partitions == 1 {
+		return 0
+	}
+	return int(hashName(name) % uint64(partitions))
+}
+
+// hashName is FNV-1a of 64 bits.
+func hashName[T []byte | string](name T) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(name) {
+		h = (h ^ uint64(name[i])) * 1099511628211
+	}
+	return h
+}

@@ -1,0 +1,242 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+)
+
+// publish has proposals numbered, and answers each. What Redis cannot do now is tried again until
+// the proposal has waited too long. A call that may have been executed is not repeated, but what
+// has a key: the script knows by that whether it was.
+func (p *partition) publish(batch []proposal) {
+	for pause := retryLeast; len(batch) > 0; pause = min(2*pause, retryMost) {
+		began := time.Now()
+		answer, err := p.send(batch)
+		if err == nil {
+			p.log.served()
+			p.log.figures.calls.Add(1)
+			p.log.figures.observe(time.Since(began))
+			p.publishedAs(batch, answer)
+			return
+		}
+		if batch = p.failed(batch, err); len(batch) > 0 {
+			p.log.sleep(pause)
+		}
+	}
+}
+
+// Bounds of the pause before a call is tried again.
+const (
+	retryLeast = 10 * time.Millisecond
+	retryMost  = 100 * time.Millisecond
+)
+
+// published is the answer to a call that publishes.
+type published struct {
+	gen    uint32
+	total  uint64
+	values []int64 // of each proposal: life<<32 | number
+}
+
+// send makes one call. It fences first where nothing publishes in this partition yet, or does
+// no longer.
+func (p *partition) send(batch []proposal) (out published, err error) {
+	ctx, done := p.log.call(callTimeout)
+	defer done()
+	for range 3 {
+		r := p.reign.Load()
+		if r == nil {
+			return out, errors.New("redis: no generation") // begin makes it
+		}
+		var values []int64
+		values, err = p.log.client.Do(ctx, p.command(r, batch)).AsIntSlice()
+		switch {
+		case err == nil && len(values) == 3+len(batch):
+			gen, _ := strconv.ParseUint(r.gen, 10, 32)
+			return published{uint32(gen), uint64(values[2]), values[3:]}, nil
+		case err == nil:
+			return out, fmt.Errorf("redis: %d answers to %d messages", len(values), len(batch))
+		case !isRefusal(err) || !isUnknown(err):
+			return out, err
+		}
+		if now := p.reign.Load(); now == r {
+			if _, err := p.fence(ctx, true); err != nil {
+				return out, &notDone{err}
+			}
+		}
+	}
+	return out, err
+}
+
+// notDone is an error of a call before the one that would have published.
+type notDone struct{ error }
+
+func (e *notDone) Unwrap() error { return e.error }
+
+// isRefusal says whether an error is an answer of Redis, and not of the network.
+func isRefusal(err error) bool {
+	_, ok := rueidis.IsRedisErr(err)
+	return ok
+}
+
+// later are the beginnings of answers that say that nothing was done, and may be another time.
+var later = []string{
+	"NOSCRIPT", "STALE", "READONLY", "LOADING", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "MOVED", "ASK", "NOREPLICAS", "OOM", "MISCONF", "BUSY", "NOPERM", "NOAUTH", "WRONGPASS",
+}
+
+// wasDone says whether a call that has failed may have been executed.
+func wasDone(err error) bool {
+	var before *notDone
+	if errors.As(err, &before) {
+		return false
+	}
+	if redis, ok := rueidis.IsRedisErr(err); ok {
+		for _, word := range later {
+			if strings.HasPrefix(redis.Error(), word) {
+				return false
+			}
+		}
+		return true // a script that has failed halfway
+	}
+	var op *net.OpError
+	return !errors.As(err, &op) || op.Op != "dial"
+}
+
+// failed refuses the proposals of a call that has failed, but those that it is worth to try
+// again with, which it returns.
+func (p *partition) failed(batch []proposal, err error) (again []proposal) {
+	p.log.failed(err)
+	maybe, now := wasDone(err), time.Now()
+	again = batch[:0]
+	for n := range batch {
+		w := &batch[n]
+		w.tried = w.tried || maybe
+		wait := p.log.cfg.Wait
+		if len(w.m.Key()) > 0 {
+			wait *= 2
+		}
+		if p.log.ctx.Err() != nil || now.Sub(w.at) > wait || w.tried && !w.repeats() {
+			p.log.refuse(w, mail.CodeNoLog)
+			continue
+		}
+		again = append(again, *w)
+	}
+	return again
+}
+
+// repeats says whether doing it again changes nothing.
+func (w *proposal) repeats() bool {
+	return len(w.m.Key()) > 0 || w.m.Op == mail.OpSign || w.m.Op == mail.OpClear
+}
+
+// arena makes strings that take one allocation together. They are the call's alone: it may be
+// written when those who wait for it have given it up.
+type arena struct{ b strings.Builder }
+
+func (a *arena) put(parts ...string) string {
+	from := a.b.Len()
+	for _, part := range parts {
+		a.b.WriteString(part)
+	}
+	return a.b.String()[from:]
+}
+
+// bytes is text, which is copied.
+func (a *arena) bytes(text []byte) string {
+	from := a.b.Len()
+	a.b.Write(text)
+	return a.b.String()[from:]
+}
+
+// command is the call that publishes.
+func (p *partition) command(r *reign, batch []proposal) rueidis.Completed {
+	var a arena
+	size := 0
+	for n := range batch {
+		size += len(batch[n].m.Buf.B) + 4*int(batch[n].m.Nlen) + 3*(len(p.prefix)+2)
+	}
+	a.b.Grow(size)
+	keys := append(make([]string, 0, 2+3*len(batch)), p.keyG, p.keyBus)
+	args := append(make([]string, 0, 5+4*len(batch)), p.log.consts[:]...)
+	for n := range batch {
+		m := &batch[n].m
+		name := a.bytes(m.Cname())
+		m1 := a.put(p.prefix, "m:", name)
+		switch m.Op {
+		case mail.OpPublish:
+			keys = append(keys, m1, a.put(p.prefix, "h:", name))
+			if key := m.Key(); len(key) > 0 {
+				keys = append(keys, a.put(p.prefix, "k:", name, "\x00", a.bytes(key)))
+				args = append(args, "k", name, a.bytes(m.Proposed()), keySeconds)
+			} else {
+				args = append(args, "p", name, a.bytes(m.Proposed()))
+			}
+		case mail.OpNotice:
+			args = append(args, "n", name, a.bytes(m.Proposed()))
+		case mail.OpBroadcast:
+			keys = append(keys, p.keyHB)
+			args = append(args, "b", "", a.bytes(m.Proposed()))
+		case mail.OpClose:
+			keys = append(keys, m1, a.put(p.prefix, "h:", name), a.put(p.prefix, "l:", name))
+			args = append(args, "c", name, a.bytes(m.Proposed()))
+		case mail.OpClear:
+			keys = append(keys, m1, a.put(p.prefix, "h:", name))
+			args = append(args, "x", name, "")
+		case mail.OpSign:
+			keys = append(keys, m1, a.put(p.prefix, "l:", name))
+			args = append(args, "s", name, "", strconv.FormatInt(int64(max(m.Seconds(), 1))*1000, 10))
+		}
+	}
+	b := p.log.client.B()
+	return b.Evalsha().Sha1(r.publish.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
+}
+
+var keySeconds = strconv.Itoa(int(broker.KeyTime / time.Second))
+
+// publishedAs answers proposals that have their numbers.
+func (p *partition) publishedAs(batch []proposal, out published) {
+	p.mu.Lock()
+	if out.gen == p.at.gen {
+		p.at.see(out.total)
+	}
+	p.mu.Unlock()
+	posts := p.log.posts()
+	for n := range batch {
+		w, v := &batch[n], out.values[n]
+		p.log.settle(w)
+		p.log.figures.published.Add(1)
+		answer, ok := w.answer(mail.CodeOK)
+		if !ok {
+			continue
+		}
+		if answer.Code == mail.CodeOK {
+			p.number(&answer, v)
+		}
+		posts.add(w.from, answer)
+	}
+	posts.post()
+}
+
+// number gives an answer what its operation has got: life<<32 | number, negative if its key was
+// there.
+func (p *partition) number(m *mail.Mail, v int64) {
+	switch {
+	case v < 0:
+		p.log.figures.repeated.Add(1)
+		m.Seq = int32(-v)
+	case m.Op == mail.OpSign || m.Op == mail.OpClear:
+		m.Seq = int32(v)
+	case m.Op != mail.OpBroadcast:
+		m.Msg = msg.New(m.Op.Message(), int32(v), m.Proposed())
+	}
+}

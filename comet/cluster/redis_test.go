@@ -1,0 +1,173 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"ccomet/comet/cluster/redisurl"
+)
+
+// A redis-server of a test's own, in a directory of its own.
+type redisServer struct {
+	t    *testing.T
+	name string
+	args []string
+	dir  string
+	url  string
+	port int // 0: on a socket
+	cmd  *exec.Cmd
+}
+
+// leaveOut skips a test, or fails it where none may be skipped.
+func leaveOut(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("CCOMET_NO_SKIP") == "1" {
+		t.Fatal(why + "; and tests may not be skipped")
+	}
+	t.Skip(why)
+}
+
+func findRedis(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		leaveOut(t, "no "+name+" here")
+	}
+	return path
+}
+
+// startRedis starts one on a socket, without files unless args say so.
+func startRedis(t *testing.T, args ...string) *redisServer {
+	t.Helper()
+	dir := shortDir(t)
+	s := &redisServer{t: t, name: "redis-server", dir: dir, url: "unix://" + filepath.Join(dir, "redis.sock")}
+	s.args = append([]string{"--port", "0", "--unixsocket", filepath.Join(dir, "redis.sock"), "--save", "", "--dir", dir, "--enable-debug-command", "yes"}, args...)
+	s.start()
+	return s
+}
+
+// shortDir is a directory whose name leaves room for that of a socket.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "bus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func (s *redisServer) start() {
+	s.t.Helper()
+	s.cmd = exec.Command(findRedis(s.t, s.name), s.args...)
+	if s.name == "redis-sentinel" {
+		s.cmd = exec.Command(findRedis(s.t, "redis-server"), s.args...)
+	}
+	out, err := os.Create(filepath.Join(s.dir, "log"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.cmd.Stdout, s.cmd.Stderr = out, out
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	_ = out.Close()
+	running := s.cmd
+	s.t.Cleanup(func() {
+		_ = running.Process.Kill()
+		_ = running.Wait()
+	})
+	s.answers()
+}
+
+// answers waits until the server answers.
+func (s *redisServer) answers() {
+	s.t.Helper()
+	waitFor(s.t, s.url+" answers", func() bool {
+		network, address := "unix", strings.TrimPrefix(s.url, "unix://")
+		if s.port != 0 {
+			network, address = "tcp", "127.0.0.1:"+strconv.Itoa(s.port)
+		}
+		c, err := net.Dial(network, address)
+		if err != nil {
+			return false
+		}
+		defer func() { _ = c.Close() }()
+		_ = c.SetDeadline(time.Now().Add(time.Second))
+		_, _ = c.Write([]byte("PING\r\n"))
+		answer := make([]byte, 5)
+		n, _ := c.Read(answer)
+		return strings.HasPrefix(string(answer[:n]), "+PONG")
+	})
+}
+
+// kill ends it as a power cut does.
+func (s *redisServer) kill() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+// do has the server do a command.
+func (s *redisServer) do(words ...string) (string, error) {
+	o, err := options(redisAt(s.t, s.url))
+	if err != nil {
+		return "", err
+	}
+	o.ForceSingleClient = true
+	c, err := client(o, "test")
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	ctx, done := context.WithTimeout(context.Background(), 30*time.Second)
+	defer done()
+	answer, err := c.Do(ctx, c.B().Arbitrary(words...).Build()).ToAny()
+	if rueidis.IsRedisNil(err) {
+		return "", nil
+	}
+	return fmt.Sprint(answer), err
+}
+
+func (s *redisServer) must(words ...string) string {
+	s.t.Helper()
+	answer, err := s.do(words...)
+	if err != nil {
+		s.t.Fatalf("%s: %v", strings.Join(words, " "), err)
+	}
+	return answer
+}
+
+// redisAt is where Redis is.
+func redisAt(t *testing.T, urls ...string) redisurl.Servers {
+	t.Helper()
+	s, err := redisurl.Parse(urls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// hang is how long a test waits before it calls something a hang.
+const hang = 2 * time.Minute
+
+// waitFor waits until something is so.
+func waitFor(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for began := time.Now(); !so(); time.Sleep(2 * time.Millisecond) {
+		if time.Since(began) > hang {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}

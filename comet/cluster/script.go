@@ -1,0 +1,216 @@
+package cluster
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"strings"
+)
+
+// script is a Lua script and the name by which Redis knows it once it is loaded.
+type script struct{ text, sha string }
+
+func newScript(text string) *script {
+	sum := sha1.Sum([]byte(text))
+	return &script{text, hex.EncodeToString(sum[:])}
+}
+
+// publishText numbers and keeps what was proposed, and appends one entry to the bus.
+//
+// KEYS are g, bus, then those of each operation. ARGV are: messages that a channel keeps;
+// seconds that they are kept; seconds that a number is kept; messages and bytes of a segment of
+// the bus; then of each operation its letter, the channel's name and what the bus and the history
+// have of it, and what more its letter says:
+//
+//	p  publish; m, h                     k  publish with a key; m, h, k; seconds of the key
+//	n  join notice                       b  broadcast; hb
+//	c  close; m, h, l                    x  clear; m, h
+//	s  sign; m, l; milliseconds
+//
+// The answer is b, off and total as they are now, then for each operation life<<32 | number:
+// the number of the message, or for x and s the next. That of a key which was there is
+// negative.
+const publishText = `
+local call, pack, floor = redis.call, struct.pack, math.floor
+local g = call('HMGET', KEYS[1], 'run', 'gen', 'off', 'b', 'total', 'sm', 'sb')
+if g[1] ~= RUN or g[2] ~= GEN then return redis.error_reply('STALE') end
+local off, b, total = tonumber(g[3]), tonumber(g[4]), tonumber(g[5])
+local b0, keep, ttl = b, 3 * tonumber(ARGV[1]), ARGV[2]
+local most, life = keep + 3 * floor(keep / 12) + 3, 4294967296
+local out, o, items, res, k, i = {}, 0, 0, {}, 3, 6
+local function put(letter, r, name, blob)
+  local high = floor(r / life)
+  out[o + 1] = letter .. pack('>I4I4BI4', high, r - high * life, #name, #blob)
+  out[o + 2] = name
+  out[o + 3] = blob
+  o = o + 3
+  items = items + 1
+end
+local function publish(name, blob)
+  local r = call('INCR', KEYS[k])
+  call('EXPIRE', KEYS[k], ARGV[3])
+  if keep > 0 then
+    if call('RPUSH', KEYS[k + 1], r, b .. ':' .. off, blob) > most then
+      call('LTRIM', KEYS[k + 1], -keep, -1)
+    end
+    call('EXPIRE', KEYS[k + 1], ttl)
+  end
+  put('d', r, name, blob)
+  return r + b + off
+end
+local function mark(r)
+  call('DEL', KEYS[k + 1])
+  call('RPUSH', KEYS[k + 1], r, b .. ':' .. off .. ':x', '')
+  call('EXPIRE', KEYS[k + 1], ttl)
+end
+while ARGV[i] do
+  local op, name, blob, v = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  i = i + 3
+  if op == 'p' then
+    v = publish(name, blob)
+    k = k + 2
+  elseif op == 'k' then
+    local was = call('GET', KEYS[k + 2])
+    if was then
+      v = -tonumber(was)
+    else
+      v = publish(name, blob)
+      call('SET', KEYS[k + 2], v, 'EX', ARGV[i])
+    end
+    k, i = k + 3, i + 1
+  elseif op == 'n' then
+    v = 0
+    put('n', 0, name, blob)
+  elseif op == 'b' then
+    b = b + 1
+    v = b
+    put('b', b, '', blob)
+    if keep > 0 then
+      if call('RPUSH', KEYS[k], b, off, blob) > most then call('LTRIM', KEYS[k], -keep, -1) end
+      call('EXPIRE', KEYS[k], ttl)
+    end
+    k = k + 1
+  elseif op == 'c' then
+    local r = call('INCRBY', KEYS[k], '4294967297')
+    call('EXPIRE', KEYS[k], ARGV[3])
+    call('DEL', KEYS[k + 2])
+    mark(r)
+    put('c', r, name, blob)
+    v = r - life + b + off
+    k = k + 3
+  elseif op == 'x' then
+    local r = tonumber(call('GET', KEYS[k]) or '0')
+    mark(r)
+    put('x', r, name, blob)
+    v = r + b + off + 1
+    k = k + 2
+  else
+    call('SET', KEYS[k + 1], '1', 'PX', ARGV[i])
+    v = tonumber(call('GET', KEYS[k]) or '0') + b + off + 1
+    k, i = k + 2, i + 1
+  end
+  res[#res + 1] = v
+end
+if items > 0 then
+  local e = pack('>BI4I4I4I8I4', 1, tonumber(GEN), off, b0, total, items) .. table.concat(out)
+  total = total + items
+  local sm, sb = g[6] + items, g[7] + #e
+  local id = call('XADD', KEYS[2], '*', 'e', e)
+  if sm >= tonumber(ARGV[4]) or sb >= tonumber(ARGV[5]) then
+    local segments = {}
+    for s in string.gmatch(call('HGET', KEYS[1], 'segments') or '', '%S+') do segments[#segments + 1] = s end
+    segments[#segments + 1] = id
+    if #segments > 8 then call('XTRIM', KEYS[2], 'MINID', table.remove(segments, 1)) end
+    call('HSET', KEYS[1], 'segments', table.concat(segments, ' '))
+    sm, sb = 0, 0
+  end
+  call('HSET', KEYS[1], 'b', b, 'total', total, 'sm', sm, 'sb', sb)
+end
+return {b, off, total, unpack(res)}
+`
+
+// newPublish is the script that publishes on one run of a master, in one generation: on another
+// master nobody has loaded it.
+func newPublish(run, gen string) *script {
+	return newScript("local RUN, GEN = '" + run + "', '" + gen + "'" + publishText)
+}
+
+// fenceScript says where a partition stands, and which run of which master says so. Where the
+// partition was not in this run's hands before, or this node knows of more than is there, it
+// raises the generation and all numbers: by 65,536, and by as much as is known to be gone.
+//
+// KEYS are g and bus. ARGV are gen, off, b, total and seed as this node knows them (0, or an
+// empty seed, of what it does not know), a new seed, and the partitions; "" of these leaves
+// everything as it is.
+//
+// The answer is run, gen, off, b, total, seed, the place of the last jump on the bus and that of
+// its last entry; or the partitions that are there, if they are others.
+var fenceScript = newScript(`
+local call, max = redis.call, math.max
+local info = call('INFO', 'server', 'replication')
+if not string.find(info, 'role:master', 1, true) then return redis.error_reply('READONLY not a master') end
+local run = string.match(info, 'run_id:(%w+)') .. string.match(info, 'master_replid:(%w+)')
+local g = call('HMGET', KEYS[1], 'run', 'gen', 'off', 'b', 'total', 'seed', 'parts', 'jump')
+if g[7] and g[7] ~= ARGV[7] then return {g[7]} end
+local gen, off, b, total = tonumber(g[2] or 0), tonumber(g[3] or 0), tonumber(g[4] or 0), tonumber(g[5] or 0)
+local kgen, koff, kb, ktotal = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local seed, jump = g[6], g[8]
+if g[1] ~= run or gen < kgen then
+  local was = total
+  if gen > 0 or kgen > 0 then off = max(off, koff) + 65536 + max(0, ktotal - total) end
+  if gen < kgen and ARGV[5] ~= '' or not seed then seed = ARGV[5] ~= '' and ARGV[5] or ARGV[6] end
+  gen, b, total = max(gen, kgen) + 1, max(b, kb), max(total, ktotal)
+  jump = call('XADD', KEYS[2], '*', 'e', struct.pack('>BI4I4I4I8I8', 2, gen, off, b, total, was) .. seed)
+  call('HSET', KEYS[1], 'run', run, 'gen', gen, 'off', off, 'b', b, 'total', total,
+    'seed', seed, 'parts', ARGV[7], 'jump', jump, 'sm', 0, 'sb', 0)
+end
+local last = call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
+return {run, tostring(gen), tostring(off), tostring(b), string.format('%.0f', total), seed, jump, last[1] and last[1][1] or jump}
+`)
+
+// attachScript reads where channels stand, and what they keep.
+//
+// KEYS are g, then m of each channel, behind it h if its letter in ARGV[1] is h, and l if ARGV[3]
+// is 1; and hb as the last, if a history is wanted. ARGV[2] is how many
+// messages of one, ARGV[4] how many bytes: a history that has more keeps no more from now on.
+//
+// The answer is gen, off, b, total, seed, the broadcasts that are kept (if a history is wanted),
+// then of each channel its m and, if wanted, the history and whether there is a lease.
+var attachScript = newScript(`
+local call = redis.call
+local g = call('HMGET', KEYS[1], 'gen', 'off', 'b', 'total', 'seed')
+if not g[1] then return redis.error_reply('STALE') end
+local keep = 3 * tonumber(ARGV[2])
+local leases = ARGV[3] == '1'
+local res, k, some = {g[1], g[2], g[3], g[4], g[5], {}}, 2, false
+local function kept(key)
+  local all = call('LRANGE', key, -keep, -1)
+  local left, from = tonumber(ARGV[4]), #all + 1
+  while from > 1 and left > #all[from - 1] do
+    left, from = left - #all[from - 1] - 64, from - 3
+  end
+  if from == 1 then return all end
+  call('LTRIM', key, from - 1 - #all, -1)
+  return {unpack(all, from)}
+end
+for c in string.gmatch(ARGV[1], '.') do
+  res[#res + 1] = call('GET', KEYS[k])
+  k = k + 1
+  if c == 'h' then
+    some = true
+    res[#res + 1] = keep > 0 and kept(KEYS[k]) or {}
+    k = k + 1
+  end
+  if leases then
+    res[#res + 1] = call('EXISTS', KEYS[k])
+    k = k + 1
+  end
+end
+if some and keep > 0 then res[6] = call('LRANGE', KEYS[k], -keep, -1) end
+return res
+`)
+
+// isUnknown says whether an answer of Redis is that it does not know the script, or that the
+// script is for another generation.
+func isUnknown(err error) bool {
+	return strings.HasPrefix(err.Error(), "NOSCRIPT") || strings.HasPrefix(err.Error(), "STALE")
+}

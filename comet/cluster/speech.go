@@ -1,0 +1,96 @@
+package cluster
+
+import (
+	"strconv"
+	"sync"
+
+	"github.com/redis/rueidis"
+)
+
+// speech is what this node has to tell others, until it is written to ctl. What is said while
+// an entry is being written is the next entry.
+type speech struct {
+	mu     sync.Mutex
+	said   []spoken
+	bytes  int
+	signal chan struct{}
+}
+
+type spoken struct {
+	field string
+	text  []byte
+}
+
+// speechBytes bounds what waits to be told. What is lost beyond it is told again, or asked again.
+const speechBytes = 1 << 20
+
+func (s *speech) say(field string, text []byte) {
+	s.mu.Lock()
+	if s.bytes < speechBytes {
+		s.said, s.bytes = append(s.said, spoken{field, text}), s.bytes+len(text)
+	}
+	s.mu.Unlock()
+	s.wake()
+}
+
+// presence adds a line of presence to what is to be said.
+func (s *speech) presence(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bytes >= speechBytes {
+		return
+	}
+	s.bytes += len(line)
+	if last := len(s.said) - 1; last >= 0 && s.said[last].field == fieldPresence {
+		s.said[last].text = appendWords(s.said[last].text, line)
+		return
+	}
+	s.said = append(s.said, spoken{fieldPresence, appendWords(nil, line)})
+}
+
+func (s *speech) wake() {
+	select {
+	case s.signal <- struct{}{}:
+	default:
+	}
+}
+
+// speak writes to ctl what there is to be said, until the log ends. Where Redis does not serve it
+// is lost.
+func (l *Log) speak() {
+	s := &l.nodes.speech
+	for {
+		select {
+		case <-s.signal:
+		case <-l.ctx.Done():
+			return
+		}
+		processes := l.nodes.processes()
+		question := l.question(processes)
+		s.mu.Lock()
+		said := s.said
+		s.said, s.bytes = nil, 0
+		s.mu.Unlock()
+		if question != nil {
+			said = append(said, spoken{fieldQuestion, question})
+		}
+		if len(said) > 0 {
+			l.write(said)
+		}
+	}
+}
+
+// write appends an entry to ctl.
+func (l *Log) write(said []spoken) {
+	ctx, done := l.call(callTimeout)
+	defer done()
+	b := l.client.B()
+	entry := b.Xadd().Key(l.nodes.key).Maxlen().Almost().Threshold(strconv.Itoa(controlMax)).Id("*").
+		FieldValue().FieldValue(fieldNode, l.cfg.Node).FieldValue(fieldProcess, l.nodes.process)
+	for _, one := range said {
+		entry = entry.FieldValue(one.field, rueidis.BinaryString(one.text))
+	}
+	if err := l.client.Do(ctx, entry.Build()).Error(); err != nil {
+		l.failed(err)
+	}
+}

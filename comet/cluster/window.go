@@ -1,0 +1,66 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// window bounds what has come to a loop by itself and is not dealt with yet: beyond it the
+// reader waits, and the bus keeps what comes.
+type window struct {
+	bytes atomic.Int64
+	room  chan struct{} // told when there is room again
+
+	mu    sync.Mutex
+	sizes []int32 // of the mails, in order, from head on
+	head  int
+}
+
+// windowBytes is how much may be on its way to a loop.
+const windowBytes = 8 << 20
+
+// add notes mails that are about to be posted.
+func (w *window) add(sizes []int32) {
+	if len(sizes) == 0 {
+		return
+	}
+	bytes := int64(0)
+	for _, size := range sizes {
+		bytes += int64(size)
+	}
+	w.bytes.Add(bytes)
+	w.mu.Lock()
+	if w.head > len(w.sizes)/2 {
+		w.sizes, w.head = w.sizes[:copy(w.sizes, w.sizes[w.head:])], 0
+	}
+	w.sizes = append(w.sizes, sizes...)
+	w.mu.Unlock()
+}
+
+// taken notes that the first mails have been dealt with.
+func (w *window) taken(n int) {
+	bytes := int64(0)
+	w.mu.Lock()
+	for end := min(w.head+n, len(w.sizes)); w.head < end; w.head++ {
+		bytes += int64(w.sizes[w.head])
+	}
+	w.mu.Unlock()
+	if now := w.bytes.Add(-bytes); now < windowBytes && now+bytes >= windowBytes {
+		select {
+		case w.room <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// wait waits until there is room, or the context ends.
+func (w *window) wait(ctx context.Context) {
+	for w.bytes.Load() >= windowBytes {
+		select {
+		case <-w.room:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
