@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test check lint lint-here fmt bench bench-targets bench-results bench-churn bench-siege bench-vm bench-report fuzz soak clean
+.PHONY: help run build test check lint lint-here fmt bench bench-targets bench-results bench-churn bench-siege bench-vm bench-vm-upgrade bench-report fuzz soak clean
 
 T ?= 30s
 OUT ?= bench/out
@@ -99,8 +99,8 @@ bench-churn: build ## Measure memory while connections come and go, for 10 minut
 
 # In the virtual machine both ends are inside, and its processor is emulated: a
 # heartbeat every half minute for each connection would keep it busy with nothing else.
-VM_HOLD = /bin/ccomet-bench hold --conns $(CONNS) --steps $(if $(filter 16G,$(MEMORY)),100,20) --idle 0s --per-client 125000 \
-	--spawn '/bin/ccomet serve --front {front} --admin {admin} --log-level warn --polling-timeout 86400'
+VM_SERVER = --per-client 125000 --spawn '/bin/ccomet serve --front {front} --admin {admin} --log-level warn --polling-timeout 86400'
+VM_HOLD = /bin/ccomet-bench hold --conns $(CONNS) --steps $(if $(filter 16G,$(MEMORY)),100,20) --idle 0s $(VM_SERVER)
 VM_STREAMS = -- $(VM_HOLD) --json /results/vm-$(CONNS)-stream-shared.json \
 	--then $(VM_HOLD) --channels own --json /results/vm-$(CONNS)-stream-own.json
 VM_POLLS = --then $(VM_HOLD) --transport poll --json /results/vm-$(CONNS)-poll-shared.json \
@@ -108,6 +108,13 @@ VM_POLLS = --then $(VM_HOLD) --transport poll --json /results/vm-$(CONNS)-poll-s
 
 bench-vm: ## Measure CONNS connections to one process, in a throw-away virtual machine (CONNS=200000: 10 minutes; 1000000: half an hour)
 	bench/vm/run --memory $(MEMORY) --timeout 120 --out $(OUT) $(VM_STREAMS) $(if $(filter 5G,$(MEMORY)),$(VM_POLLS))
+
+# Most connections hear nothing until the end. Some hear messages while the server is upgraded.
+VM_UPGRADE = /bin/ccomet-bench upgrade --conns 180 --publishers 20 --rate 10 --window 5s --churn 0 --upgrades 3 --idle $(CONNS) $(VM_SERVER)
+
+bench-vm-upgrade: ## Upgrade a server with CONNS connections, in a throw-away virtual machine: on one channel, and on as many
+	bench/vm/run --memory $(MEMORY) --timeout 120 --out $(OUT) -- $(VM_UPGRADE) --json /results/vm-$(CONNS)-upgrade-shared.json \
+		--then $(VM_UPGRADE) --channels own --json /results/vm-$(CONNS)-upgrade-own.json
 
 bench-report: ## Make what was measured a page, plots, and tables: bench/out/report.html
 	bin/ccomet-bench report --html $(OUT)/report.html --svg $(OUT) --markdown $(OUT)/report.md $(OUT)/*.json
