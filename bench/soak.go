@@ -63,6 +63,7 @@ type soaking struct {
 	crashed  chan error
 
 	end                 time.Time
+	upgrades            int
 	lives, kills, stops int
 	descriptors         int   // that the server has of its own
 	baseline            int64 // resident memory at the first calm of this life; 0: there was none
@@ -71,7 +72,7 @@ type soaking struct {
 
 // Soak has a server live through all that a seed comes up with, a cycle at a time:
 // clients of every transport that vanish, stall and come back, floods of attackers,
-// bursts and broadcasts, stops and crashes of the server, ceilings that are met. In the
+// bursts and broadcasts, upgrades, stops and crashes of the server, ceilings that are met. In the
 // calm at the end of each cycle all clients catch up, and it is judged whether any
 // message was lost in silence, doubled, damaged or out of order, and whether the server
 // has taken memory, descriptors or processor time that it does not give back.
@@ -117,8 +118,8 @@ func (m *soaking) live() error {
 	if err := m.prepare(); err != nil {
 		return err
 	}
-	m.print("%8s %6s %10s %10s %10s %6s %8s %7s %6s %6s %9s %6s %6s", "seconds", "conns", "published", "delivered", "told lost",
-		"lost", "doubled", "faults", "kills", "stops", "RES MiB", "fds", "CPU")
+	m.print("%8s %6s %10s %10s %10s %6s %8s %7s %8s %6s %6s %9s %6s %6s", "seconds", "conns", "published", "delivered", "told lost",
+		"lost", "doubled", "faults", "upgrades", "kills", "stops", "RES MiB", "fds", "CPU")
 	m.end = time.Now().Add(m.c.For)
 	for m.ctx.Err() == nil && time.Now().Before(m.end) {
 		err := m.cycle()
@@ -276,6 +277,9 @@ func (m *soaking) happen(p *soakPhase) error {
 	switch p.kind {
 	case phaseFreeze:
 		return m.freeze(time.Duration(m.random.Int64N(int64(1500 * time.Millisecond))))
+	case phaseUpgrade:
+		m.upgrades++
+		return m.upgrade()
 	case phaseStop:
 		m.stops++
 		if err := m.stop(); err != nil {
@@ -303,8 +307,8 @@ func (m *soaking) verdict() error {
 	check, other, texts := m.faults.counts()
 	m.Soak.Check, m.Other, m.Faults = check, other, texts
 	m.Soak.Check.Received = m.counts.received
-	m.print("%d lives of the server (%d stops, %d kills), %d things happened, %d attacks; %d clients left and came back; %d messages published, %d delivered, %d told to be lost, %d refusals",
-		m.lives, m.stops, m.kills, m.Phases, m.attacks(), m.counts.left, m.counts.published, m.counts.received, m.counts.toldLost, m.counts.refusals)
+	m.print("%d lives of the server (%d upgrades, %d stops, %d kills), %d things happened, %d attacks; %d clients left and came back; %d messages published, %d delivered, %d told to be lost, %d refusals",
+		m.lives, m.upgrades, m.stops, m.kills, m.Phases, m.attacks(), m.counts.left, m.counts.published, m.counts.received, m.counts.toldLost, m.counts.refusals)
 	if !check.Failed() && other == 0 {
 		m.print("no fault")
 		return nil

@@ -158,10 +158,10 @@ func (m *soaking) tell(c *result.SoakCycle) {
 	check.Received = counts.received
 	c.Seconds, c.Connections = time.Since(m.started).Seconds(), len(m.crowd.clients)
 	c.Published, c.ToldLost, c.Check, c.Other = counts.published, counts.toldLost, check, other
-	c.Kills, c.Stops = m.kills, m.stops
+	c.Upgrades, c.Kills, c.Stops = m.upgrades, m.kills, m.stops
 	m.Cycles = append(m.Cycles, *c)
-	m.print("%8.0f %6d %10d %10d %10d %6d %8d %7d %6d %6d %9.2f %6d %6.3f", c.Seconds, c.Connections, c.Published, check.Received, c.ToldLost,
-		check.Lost, check.Doubled, check.Disordered+check.Damaged+check.Dropped+other, c.Kills, c.Stops, mib(c.ResidentBytes), c.Descriptors, c.IdleCPU)
+	m.print("%8.0f %6d %10d %10d %10d %6d %8d %7d %8d %6d %6d %9.2f %6d %6.3f", c.Seconds, c.Connections, c.Published, check.Received, c.ToldLost,
+		check.Lost, check.Doubled, check.Disordered+check.Damaged+check.Dropped+other, c.Upgrades, c.Kills, c.Stops, mib(c.ResidentBytes), c.Descriptors, c.IdleCPU)
 }
 
 // freeze has the server stand still.

@@ -25,16 +25,17 @@ const (
 	phaseClear                      // a channel forgets what it keeps
 	phaseFlood                      // attackers come
 	phaseFreeze                     // the server stands still for a moment (SIGSTOP)
+	phaseUpgrade                    // it goes on in the program on the disk
 	phaseStop                       // it is stopped as it should be, and started again
 	phaseKill                       // it is killed, and started again
 	phaseKillTwice                  // and once more, before it has written anything
 )
 
-var phaseNames = [...]string{"leave", "stall", "stall of the slow", "burst", "broadcast", "clear", "flood", "freeze", "stop", "kill", "kill twice"}
+var phaseNames = [...]string{"leave", "stall", "stall of the slow", "burst", "broadcast", "clear", "flood", "freeze", "upgrade", "stop", "kill", "kill twice"}
 
 // newPhase chooses what happens next; violent: the server may end.
 func newPhase(random *rand.Rand, clients, attackers int, violent bool) soakPhase {
-	weights := [...]int{phaseLeave: 6, phaseStall: 3, phaseStallSlow: 4, phaseBurst: 5, phaseBroadcast: 4, phaseClear: 1, phaseFlood: 6, phaseFreeze: 1,
+	weights := [...]int{phaseLeave: 6, phaseStall: 3, phaseStallSlow: 4, phaseBurst: 5, phaseBroadcast: 4, phaseClear: 1, phaseFlood: 6, phaseFreeze: 1, phaseUpgrade: 3,
 		phaseStop: 3, phaseKill: 2, phaseKillTwice: 1}
 	if !violent {
 		clear(weights[phaseStop:])

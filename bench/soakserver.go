@@ -127,6 +127,30 @@ func (m *soaking) restart(killed bool) error {
 	return m.order(m.whole, soakOrder{kind: orderRestart, next: next, at: at, life: m.life})
 }
 
+// upgrade has the server go on in the program on the disk, whatever is under way. That is
+// no reason for anything: clients are not disconnected, and the judge is told nothing.
+func (m *soaking) upgrade() error {
+	now, err := m.server.upgrade(m.ctx, 0)
+	switch {
+	case err == nil:
+		if m.c.Loud {
+			m.print("%6.1f s: upgraded, with %d connections, after a pause of %.1f ms", time.Since(m.started).Seconds(), now.Connections, now.Pause*1e3)
+		}
+		return nil
+	case m.ctx.Err() != nil:
+		return m.ctx.Err()
+	}
+	select {
+	case err := <-m.crashed:
+		return err
+	case <-m.server.ended:
+		return m.endedByItself()
+	default:
+		m.faults.fault("an upgrade: %v", err)
+		return nil
+	}
+}
+
 // stateBegun is when the server began to write the file that is there: before it asked
 // for any channel.
 func (m *soaking) stateBegun() (int64, error) {

@@ -349,6 +349,7 @@ type SoakCycle struct {
 	ToldLost      int64   `json:"told_lost"` // messages that clients were told of that they are gone, as they may be
 	Check         Check   `json:"check"`
 	Other         int64   `json:"other"`
+	Upgrades      int     `json:"upgrades"`
 	Kills         int     `json:"kills"`
 	Stops         int     `json:"stops"`
 	ResidentBytes int64   `json:"resident_bytes"`

@@ -26,7 +26,7 @@ type cli struct {
 	Storm    stormCmd    `cmd:"" help:"All connections are cut and come back at once: how long that takes, and what it does to others."`
 	Upgrade  upgradeCmd  `cmd:"" help:"The server goes on in another program, again and again, while clients of all transports wait: their silences, what is lost, and memory; of ccomet alone."`
 	Siege    siegeCmd    `cmd:"" help:"Hostile clients: slowhttptest's three ways, and floods against each ceiling; what others notice, and memory; of ccomet alone."`
-	Soak     soakCmd     `cmd:"" help:"Everything that may happen to a server, at random, with every message verified: clients that vanish and stall, floods, stops, crashes."`
+	Soak     soakCmd     `cmd:"" help:"Everything that may happen to a server, at random, with every message verified: clients that vanish and stall, floods, upgrades, stops, crashes."`
 	Loop     loopCmd     `cmd:"" help:"libevent's classic: socket pairs of which some are active, for the reactor and for libevent."`
 	Report   reportCmd   `cmd:"" help:"Makes saved results an HTML page, SVG plots and Markdown tables, side by side."`
 	Idle     idleCmd     `cmd:"" help:"Processor time of heartbeats, beside a bare program's."`
