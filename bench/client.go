@@ -38,10 +38,10 @@ type clientConfig struct {
 	Sources   []string // addresses to connect from, in turn
 	Transport target.Transport
 	Channel   uint32 // of all, or of the first
-	Own       bool   // each subscriber has a channel of its own: Channel, Channel+1, …
+	Own       bool   // each subscriber has channels of its own: Channel, Channel+1, …
 	Spread    int    // where it is not 0, each subscriber has another of so many channels, in turn
 	First     int    // of the subscribers, in that turn
-	Several   int    // channels of a subscriber, which follow each other in the turn; 0 is 1
+	Several   int    // channels of a subscriber, which follow each other in the turn, or from Channel on; 0 is 1
 	Together  int    // connections under way at a time; 0: all
 	Run       uint32
 	Size      int

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -12,8 +13,9 @@ import (
 
 // HoldConfig is how Hold goes about it.
 type HoldConfig struct {
-	Steps int           // in which the connections are opened, a sample each
-	Idle  time.Duration // for which the server's processor time is measured at each step
+	Steps   int           // in which the connections are opened, a sample each
+	Several int           // channels of a connection; 0 is 1
+	Idle    time.Duration // for which the server's processor time is measured at each step
 
 	Churn float64       // share of the connections that leaves and comes back in a second; 0: they stay
 	For   time.Duration // how long that goes on
@@ -25,6 +27,9 @@ type HoldConfig struct {
 // to all of them. With Churn it then goes on: a share of the connections leaves
 // and comes back each second, while their number stays.
 //
+// Where connections have several channels, it measures connections with one before, on a
+// server of its own, and says what each further one costs.
+//
 // It returns what it has along with an error; ctx ends it early.
 func (o *Options) Hold(ctx context.Context, h HoldConfig) (*result.Result, error) {
 	if h.Steps < 1 || h.Steps > o.Connections {
@@ -33,17 +38,44 @@ func (o *Options) Hold(ctx context.Context, h HoldConfig) (*result.Result, error
 	if h.Churn < 0 || h.Churn > 0.5 {
 		return nil, fmt.Errorf("--churn is %g: want a share of the connections a second, up to 0.5", h.Churn)
 	}
+	if h.Several <= 1 {
+		return o.hold(ctx, h, 0)
+	}
+	if t, err := o.Target.Transport(o.Transport); err != nil {
+		return nil, err
+	} else if t.Also == "" {
+		return nil, fmt.Errorf("--channels-each is %d: %s has no transport of that name whose connections have several", h.Several, o.Target.Label)
+	}
+	if h.Steps < 2 || h.Churn > 0 || o.Running || o.PID != 0 {
+		return nil, errors.New("--channels-each: want two steps at least, no churn, and a server that is started here")
+	}
+	one := h
+	one.Several = 1
+	res, err := o.hold(ctx, one, 0)
+	if err != nil {
+		return res, err
+	}
+	return o.hold(ctx, h, res.Hold.SlopeBytes)
+}
+
+// hold measures on one server; slope is what was found for connections with one channel.
+func (o *Options) hold(ctx context.Context, h HoldConfig, slope float64) (*result.Result, error) {
 	r, err := o.start(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer r.close()
 	res := r.result(result.KindHold)
-	m := &holding{run: r, h: h, emulated: res.Machine.Emulated, swarm: r.swarm(0, o.Own), Hold: &result.Hold{}}
+	swarm := r.swarmOf(clientConfig{Transport: *r.transport, Own: o.Own, Several: h.Several})
+	m := &holding{run: r, h: h, emulated: res.Machine.Emulated, swarm: swarm, Hold: &result.Hold{}}
 	res.Hold = m.Hold
 	err = m.measure(res)
 	if err != nil && res.Kind == result.KindHold && len(m.Samples) > 0 && m.EndBytes == 0 {
 		m.summary()
+	}
+	if h.Several > 1 && err == nil {
+		res.Setting.Several, m.FurtherBytes = h.Several, (m.SlopeBytes-slope)/float64(h.Several-1)
+		m.print("%.1f bytes of resident memory each further channel of a connection: %.1f with %d, %.1f with one", m.FurtherBytes, m.SlopeBytes, h.Several, slope)
 	}
 	r.ended(res)
 	return res, err
@@ -146,7 +178,7 @@ func (m *holding) idle() (float64, error) {
 }
 
 func (m *holding) header() {
-	m.print("%s, %s: %d connections, %s", m.Target.Label, m.transportName(), m.Connections, channelsName(m.Own))
+	m.print("%s, %s: %d connections, %s", m.Target.Label, m.transportName(), m.Connections, channelsName(m.Own, m.h.Several))
 	m.print("%11s %10s %10s %10s %9s %9s %8s %9s %9s", "connections", "VIRT MiB", "RES MiB", "PSS MiB", "B/conn", "kernel B", "fds", "idle CPU", "conns/s")
 }
 
@@ -177,9 +209,14 @@ func (r *run) transportName() string {
 	return r.Target.Default
 }
 
-func channelsName(own bool) string {
-	if own {
+func channelsName(own bool, several int) string {
+	switch {
+	case own && several > 1:
+		return fmt.Sprintf("each its own %d channels", several)
+	case own:
 		return "each its own channel"
+	case several > 1:
+		return fmt.Sprintf("%d channels", several)
 	}
 	return "one channel"
 }
@@ -202,15 +239,15 @@ func (m *holding) summary() {
 
 // deliver sends a message to all, and has every one of them counted.
 func (m *holding) deliver() error {
-	channels := 1
+	channels := max(m.h.Several, 1)
 	if m.Own {
-		channels = m.Connections
+		channels *= m.Connections
 	}
 	p, err := m.publisher(0, channels, 16, 1)
 	if err != nil {
 		return err
 	}
-	m.Progress.begin("messages", int64(m.Connections))
+	m.Progress.begin("messages", int64(m.Connections*max(m.h.Several, 1)))
 	m.swarm.onMove(func(_, received int64) { m.Progress.at(received) })
 	defer m.Progress.end()
 	if err = m.swarm.expect(1); err != nil {

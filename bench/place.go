@@ -32,14 +32,14 @@ func (c *client) newSubscriber(next uint32) subscriber {
 func (c *client) channel(i uint32) uint32 { return c.nth(i, 0) }
 
 // nth is one of the channels of a subscriber.
-func (c *client) nth(i uint32, n int) uint32 {
+func (c *client) nth(i, n uint32) uint32 {
 	switch {
 	case c.Spread > 0:
-		return c.Channel + uint32((c.First+int(i)-1+n)%c.Spread)
+		return c.Channel + (uint32(c.First)+i-1+n)%uint32(c.Spread)
 	case c.Own:
-		return c.Channel + i - 1
+		return c.Channel + (i-1)*uint32(max(c.Several, 1)) + n
 	}
-	return c.Channel
+	return c.Channel + n
 }
 
 // placeOf is where a subscriber is in a channel; nil: it has not asked for that.
@@ -48,7 +48,7 @@ func (c *client) placeOf(i uint32, sub *subscriber, channel uint32) *place {
 		return &sub.place
 	}
 	for n := 1; n < c.Several; n++ {
-		if channel == c.nth(i, n) {
+		if channel == c.nth(i, uint32(n)) {
 			return c.another(i, n)
 		}
 	}
@@ -79,7 +79,7 @@ func (c *client) placeIn(i uint32, sub *subscriber, head []byte) *place {
 // further is what a request says of a subscriber's channels but the first.
 func (c *client) further(i uint32) (text []byte) {
 	for n := 1; n < c.Several; n++ {
-		text = c.also.Append(text, &target.Vars{Channel: c.nth(i, n), Seq: c.another(i, n).seq})
+		text = c.also.Append(text, &target.Vars{Channel: c.nth(i, uint32(n)), Seq: c.another(i, n).seq})
 	}
 	return text
 }

@@ -35,6 +35,24 @@ func TestSeveralChannels(t *testing.T) {
 	}
 }
 
+// Several channels that are not spread begin with the first, or where those of the subscriber
+// before end.
+func TestChannelsOfEach(t *testing.T) {
+	t.Parallel()
+	c := &client{}
+	c.Channel, c.Several = 100, 3
+	if got := [3]uint32{c.nth(1, 2), c.nth(7, 0), c.nth(7, 2)}; got != [3]uint32{102, 100, 102} {
+		t.Errorf("shared: %v", got)
+	}
+	c.Own = true
+	if got := [3]uint32{c.nth(1, 2), c.nth(2, 0), c.nth(7, 2)}; got != [3]uint32{102, 103, 120} {
+		t.Errorf("own: %v", got)
+	}
+	if c.Several = 0; c.nth(7, 0) != 106 {
+		t.Errorf("one each: %d", c.nth(7, 0))
+	}
+}
+
 // The longest silence is of any client that has heard something, up to now.
 func TestSilence(t *testing.T) {
 	t.Parallel()

@@ -87,7 +87,7 @@ func (s *swarm) grow() error {
 	number := len(s.members)
 	config.Sources = sources(config.Address, number, s.per)
 	if config.Own {
-		config.Channel += uint32(number * s.per)
+		config.Channel += uint32(number * s.per * max(config.Several, 1))
 	}
 	config.First += number * s.per
 	c, err := startChild("client", func(line string) {

@@ -17,7 +17,7 @@ var shownAs = map[string]func(float64) string{
 	"Expected": integer, "Received": integer, "Lost": integer, "Doubled": integer, "Disordered": integer, "Damaged": integer, "Dropped": integer,
 	"VirtualBytes": memory, "ResidentBytes": memory, "ProportionalBytes": memory, "SocketBytes": memory,
 	"Descriptors": integer, "IdleCPU": percent, "ConnectsPerSecond": rate,
-	"SlopeBytes": each, "EndBytes": each, "KernelSlopeBytes": each, "Returned": integer, "DriftBytesPerMinute": memory,
+	"SlopeBytes": each, "FurtherBytes": each, "Several": integer, "EndBytes": each, "KernelSlopeBytes": each, "Returned": integer, "DriftBytesPerMinute": memory,
 	"DescriptorsAtStart": integer, "DescriptorsAtTheEnd": integer,
 	"Count": integer, "Mean": micros, "P50": micros, "P90": micros, "P99": micros, "P999": micros, "Max": micros,
 	"Micros": micros, "UserMicros": micros, "Ratios": times, "Ratio": times,

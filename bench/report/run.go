@@ -37,6 +37,9 @@ func newRun(e entry) run {
 	add("Transport", s.Transport)
 	add("Channels", channelWords(s.Channels))
 	add("Connections", someWhole(int64(s.Connections)))
+	if s.Several > 1 {
+		add("Channels of each", fmt.Sprintf("%s; resident memory of each beyond the first: %s", whole(s.Several), some(e.hold().FurtherBytes, each)))
+	}
 	add("Client processes", someWhole(int64(s.Clients)))
 	add("Message", some(float64(s.SizeBytes), memory))
 	add("Leave and come back", churnWords(s.ChurnShare))

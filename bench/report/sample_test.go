@@ -273,8 +273,10 @@ func samples() []*result.Result {
 	poll.Interrupted = true
 	failed := sampleFanout("other 1.3", 9, 1, 12.34, 7.49)
 	failed.Fanout.Check.Lost, failed.Fanout.Check.Received = 3, failed.Fanout.Check.Expected-3
+	several := sampleHold("ccomet", 21, 2000, 9, "shared", 291.5, 3885)
+	several.Setting.Several, several.Hold.FurtherBytes = 8, 31.7
 	return []*result.Result{
-		sampleHold("ccomet", 0, 2000, 9, "shared", 69.6, 3870),
+		several, sampleHold("ccomet", 0, 2000, 9, "shared", 69.6, 3870),
 		sampleHold("ccomet", 1, 2000, 9, "own", 178.7, 3881),
 		million,
 		sampleHold("other 1.3", 3, 2000, 9, "shared", 2345, 3902),

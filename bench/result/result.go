@@ -70,10 +70,11 @@ type Machine struct {
 
 // Setting is what a server was asked to do.
 type Setting struct {
-	Target      string  `json:"target"`           // the target file's name for the server
-	Server      string  `json:"server,omitempty"` // its command line, where the harness started it
-	Transport   string  `json:"transport"`        // stream, poll, sse
-	Channels    string  `json:"channels"`         // "shared": one channel for all; "own": one each
+	Target      string  `json:"target"`            // the target file's name for the server
+	Server      string  `json:"server,omitempty"`  // its command line, where the harness started it
+	Transport   string  `json:"transport"`         // stream, poll, sse
+	Channels    string  `json:"channels"`          // "shared": one channel for all; "own": one each
+	Several     int     `json:"several,omitempty"` // channels of a connection, where it has more than one
 	Connections int     `json:"connections"`
 	Clients     int     `json:"clients"`               // client processes
 	SizeBytes   int     `json:"size_bytes"`            // of a message's content
@@ -116,12 +117,13 @@ type Sample struct {
 type Hold struct {
 	Empty               Sample   `json:"empty"` // before the first connection
 	Samples             []Sample `json:"samples"`
-	SlopeBytes          float64  `json:"slope_bytes"`            // resident bytes a connection: regression over the samples; 0 in churn
-	EndBytes            float64  `json:"end_bytes"`              // resident bytes at the end ÷ connections
-	KernelSlopeBytes    float64  `json:"kernel_slope_bytes"`     // the same slope of KernelBytes
-	Returned            int64    `json:"returned,omitempty"`     // churn: connections that left and came back
-	DriftBytesPerMinute float64  `json:"drift_bytes_per_minute"` // churn: slope of resident bytes over time, after the first minute
-	DescriptorsAtStart  int      `json:"descriptors_at_start"`   // churn: before the first connection left
+	SlopeBytes          float64  `json:"slope_bytes"`             // resident bytes a connection: regression over the samples; 0 in churn
+	FurtherBytes        float64  `json:"further_bytes,omitempty"` // of connections with several channels: resident bytes of each beyond the first, by this slope and that of connections with one
+	EndBytes            float64  `json:"end_bytes"`               // resident bytes at the end ÷ connections
+	KernelSlopeBytes    float64  `json:"kernel_slope_bytes"`      // the same slope of KernelBytes
+	Returned            int64    `json:"returned,omitempty"`      // churn: connections that left and came back
+	DriftBytesPerMinute float64  `json:"drift_bytes_per_minute"`  // churn: slope of resident bytes over time, after the first minute
+	DescriptorsAtStart  int      `json:"descriptors_at_start"`    // churn: before the first connection left
 	DescriptorsAtTheEnd int      `json:"descriptors_at_the_end"`
 	Check               Check    `json:"check"` // of a message to all at the end
 }

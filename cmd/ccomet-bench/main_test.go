@@ -72,6 +72,8 @@ const briefly = "bin/ccomet serve --front {front} --admin {admin} --log-level wa
 func TestMeasurements(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
+		"hold --conns 30 --steps 2 --idle 0 --channels-each 5 --channels own --transport ws":             "bytes of resident memory each further channel of a connection",
+		"hold --conns 30 --steps 2 --idle 0 --channels-each 3 --transport poll --per-client 20":          "a message to all: 90 of 90 received",
 		"hold --conns 60 --steps 3 --idle 0":                                                             "a message to all: 60 of 60 received",
 		"hold --conns 60 --steps 2 --idle 1ms --channels own --transport poll":                           "a message to all: 60 of 60 received",
 		"hold --conns 60 --steps 2 --idle 0 --transport sse --per-client 25":                             "a message to all: 60 of 60 received",
@@ -194,6 +196,8 @@ func TestRefusals(t *testing.T) {
 		"hold --conns 30000000":                                     `--conns is 30000000: want 1 to 16777216`,
 		"hold --conns 1048576":                                      `(?s)limits are too small.*the server may have \d+ descriptors and needs 1048676: .*ulimit -Hn 1048676, as root`,
 		"hold --conns 10 --size 5":                                  `--size is 5: want \d+ to 32768`,
+		"hold --conns 10 --steps 1 --channels-each 2":               `--channels-each: want two steps at least`,
+		"hold --target nchan --channels-each 2":                     `--channels-each is 2: nchan.* has no transport of that name whose`,
 		"hold --conns 10 --steps 11":                                `--steps is 11: want 1 to the 10 connections`,
 		"hold --conns 10 --steps 2 --churn 2":                       `--churn is 2: want a share`,
 		"hold --conns 10 --transport carrier-pigeon":                `ccomet has no transport "carrier-pigeon": want one of jsonp, poll, sse, stream, ws`,

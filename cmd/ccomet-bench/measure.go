@@ -13,6 +13,7 @@ import (
 type holdCmd struct {
 	common
 	Channels string        `default:"shared" enum:"shared,own" help:"shared: one channel for all; own: each connection its own."`
+	Each     int           `name:"channels-each" default:"1" placeholder:"N" help:"Channels of a connection. With more than one, connections with one are measured before, and what a further one costs is told."`
 	Steps    int           `default:"10" placeholder:"N" help:"Steps in which the connections are opened."`
 	Idle     time.Duration `default:"1s" placeholder:"TIME" help:"For how long idle processor time is measured at each step; 0: not at all."`
 	Churn    float64       `default:"0" placeholder:"SHARE" help:"Of the connections, that leave and come back each second afterwards; 0.05 is 5 %."`
@@ -26,7 +27,7 @@ func (c *holdCmd) Run(ctx context.Context) error {
 		return err
 	}
 	o.Own = c.Channels == "own"
-	return c.save(o.Hold(ctx, bench.HoldConfig{Steps: c.Steps, Idle: c.Idle, Churn: c.Churn, For: c.For, Every: c.Every}))
+	return c.save(o.Hold(ctx, bench.HoldConfig{Steps: c.Steps, Several: c.Each, Idle: c.Idle, Churn: c.Churn, For: c.For, Every: c.Every}))
 }
 
 type fanoutCmd struct {
