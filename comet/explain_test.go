@@ -39,6 +39,7 @@ type explainedSub struct {
 	Cursor, Behind, Held   int
 	Session                *int
 	NoopIn                 *float64 `json:"noop_in"`
+	PingIn                 *float64 `json:"ping_in"`
 	CutIn                  *float64 `json:"cut_in"`
 }
 
@@ -143,7 +144,7 @@ func TestExplainLoops(t *testing.T) {
 			}
 			for _, sub := range l.List {
 				if targets[sub.Transport] == "" || sub.Peer != "unix" || sub.Cursor != 2 || sub.Behind != 0 || sub.Held != 0 ||
-					sub.NoopIn == nil || *sub.NoopIn < 20 || *sub.NoopIn > 30 || sub.CutIn != nil || sub.Session != nil {
+					sub.NoopIn == nil || *sub.NoopIn < 20 || *sub.NoopIn > 30 || sub.PingIn != nil || sub.CutIn != nil || sub.Session != nil {
 					t.Errorf("loop %d: %+v", loop, sub)
 				}
 			}
@@ -154,6 +155,16 @@ func TestExplainLoops(t *testing.T) {
 		if n := len(e.listed()); n != want || e.LeftOut != 31-want || e.Loops[2].Subscribers != 16 {
 			t.Errorf("limit %d: %d listed, %d left out", limit, n, e.LeftOut)
 		}
+	}
+}
+
+// What comes next of a WebSocket is a ping.
+func TestExplainWebSocket(t *testing.T) {
+	st := newStage(t, Config{Loops: 1})
+	st.websocket(0, "/ws?cname=a&seq=0").hear()
+	list := st.explain(0, "cname=a").listed()
+	if len(list) != 1 || list[0].Transport != "websocket" || list[0].NoopIn != nil || list[0].PingIn == nil || *list[0].PingIn < 20 || *list[0].PingIn > 30 {
+		t.Errorf("%+v", list)
 	}
 }
 

@@ -256,3 +256,21 @@ func TestHistoryThroughNetHTTP(t *testing.T) {
 		resp.Body.Close()
 	}
 }
+
+// A client that may not have a channel is told why, as by a poll: where a log beyond the loops
+// keeps messages, asking makes the channel here, of which there may be too many.
+func TestHistoryRefused(t *testing.T) {
+	h, log := newLate(t, Config{MaxChannels: 1})
+	h.connect(h.srv.shards[0], conn.Front, 0).get("/history?cname=a")
+	h.settle()
+	log.attach()()
+	h.settle()
+	for target, want := range map[string]string{
+		"/history?cname=b":      `{"type":"429","cname":"b","seq":0,"content":"Too many channels"}` + "\n",
+		"/history?cname=b&cb=f": `f({"type":"429","cname":"b","seq":0,"content":"Too many channels"});` + "\n",
+		"/poll?cname=b&seq=0":   `{"type":"429","cname":"b","seq":0,"content":"Too many channels"}` + "\n",
+	} {
+		same(t, h.ask(conn.Front, target), want)
+	}
+	check(t, h.srv, true, "")
+}

@@ -97,15 +97,7 @@ func (h *Hub) refuseSub(i uint32, why mail.Code, cname []byte) {
 		return
 	}
 	h.totals.Refused.Add(1)
-	k, text := msg.Error429, "Too many channels"
-	switch why {
-	case mail.CodeNoToken:
-		k, text = msg.Error401, "Token error"
-	case mail.CodeFull:
-		text = "Too many subscribers"
-	case mail.CodeNoMemory:
-		k, text = msg.Error503, ErrNoMemory.Reason
-	}
+	k, text := RefusalOf(why)
 	h.Object = msg.AppendObject(h.Object[:0], k, cname, 0, text)
 	h.errorResponse(i, h.Object, k == msg.Error401)
 }
@@ -202,6 +194,19 @@ func (h *Hub) Closed(owner uint32, c reactor.Conn) {
 func (h *Hub) Leaves(owner uint32, c reactor.Conn) {
 	h.Subs.At(owner).Flags |= SubCloseAfter
 	h.drain.ScheduleClose(c)
+}
+
+// RefusalOf is the message by which a client is told that it does not have a channel.
+func RefusalOf(why mail.Code) (k msg.Kind, text string) {
+	switch why {
+	case mail.CodeNoToken:
+		return msg.Error401, "Token error"
+	case mail.CodeTooMany:
+		return msg.Error429, "Too many channels"
+	case mail.CodeFull:
+		return msg.Error429, "Too many subscribers"
+	}
+	return msg.Error503, ErrNoMemory.Reason
 }
 
 // ErrNoMemory is what a subscription is refused with for which there is no record.

@@ -130,6 +130,8 @@ func (h *Hub) listOne(v *rosterScan, i uint32, kind frame.Transport, missing int
 			what = `, "leaves_in": `
 		case h.loop.Blocked(c):
 			what = `, "cut_in": `
+		case sub.socket():
+			what = `, "ping_in": `
 		}
 		t = msg.AppendSeconds(append(t, what...), left)
 	}

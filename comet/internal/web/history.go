@@ -8,6 +8,7 @@ import (
 
 	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/hub"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
@@ -271,9 +272,13 @@ func (w past) appendHistory(dst []byte, reply *pendingReply) []byte {
 		contentType = frame.TypeScript
 	}
 	switch {
-	case reply.code == mail.CodeNoToken: // as a poll is refused
+	case reply.code != mail.CodeOK && reply.code != mail.CodeSame: // as a poll is refused
 		w.totals.Refused.Add(1)
-		w.Object = msg.AppendObject(w.Object[:0], msg.Error401, h.name, 0, "Token error")
+		kind, text := hub.RefusalOf(reply.code)
+		if kind == msg.Error503 {
+			return w.appendResponse(dst, &x, 503, frame.TypeText, append([]byte(text), '\n'))
+		}
+		w.Object = msg.AppendObject(w.Object[:0], kind, h.name, 0, text)
 		w.Body = frame.AppendJSONP(w.Body[:0], reply.cb, w.Object)
 		return w.appendResponse(dst, &x, 200, contentType, w.Body)
 	case h.begun:
