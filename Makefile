@@ -32,8 +32,8 @@ test: ## Everything: format, vet, staticcheck, all tests with the race detector,
 	if ! command -v gcc >/dev/null; then race=; echo "!!! no gcc: tests run WITHOUT the race detector"; fi; \
 	echo "go test $$race ./..."; \
 	$(GO_TEST) $$race ./...; \
-	echo "go test $$race -tags faults -run Faults ./comet/... ./reactor"; \
-	$(GO_TEST) $$race -tags faults -run Faults ./comet/... ./reactor; \
+	echo "go test $$race -tags faults -run Faults ./comet/... ./reactor ./cmd/ccomet"; \
+	$(GO_TEST) $$race -tags faults -run Faults ./comet/... ./reactor ./cmd/ccomet; \
 	if [ -n "$$race" ]; then echo "go test -run 'Alloc|Resident' ./..."; $(GO_TEST) -run 'Alloc|Resident' ./comet/... ./httplite/... ./reactor ./cmd/ccomet; fi
 
 # A test that fails has seen what must not be; only what hangs fails for its time.
@@ -45,13 +45,13 @@ check: lint-here ## In under a minute, for daily work: format, vet, staticcheck,
 
 lint: lint-here ## gofmt, go vet (amd64, arm64) and staticcheck
 	GOARCH=$(if $(filter arm64,$(shell go env GOARCH)),amd64,arm64) CGO_ENABLED=0 go vet ./...
-	go tool staticcheck -tags faults ./reactor ./comet/...
+	go tool staticcheck -tags faults ./reactor ./comet/... ./cmd/ccomet/...
 
 lint-here:
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted (make fmt): $$unformatted"; exit 1; fi
 	go vet ./...
-	go vet -tags faults ./reactor ./comet/...
+	go vet -tags faults ./reactor ./comet/... ./cmd/ccomet/...
 	go tool staticcheck ./...
 
 fmt: ## Format all code

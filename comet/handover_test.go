@@ -18,108 +18,6 @@ import (
 	"ccomet/comet/internal/limit"
 )
 
-// park brings a server that is driven turn by turn to rest, as Park does.
-func (h *harness) park() *Parked {
-	h.t.Helper()
-	if len(h.srv.front) == 0 { // it has no listeners
-		h.srv.cfg.Front, h.srv.cfg.Admin = nil, nil
-	}
-	for _, s := range h.srv.shards {
-		s.hold(true)
-	}
-	for range 100_000 {
-		if h.srv.quiet() {
-			return &Parked{srv: h.srv}
-		}
-		for _, s := range h.srv.shards {
-			h.turn(s)
-		}
-	}
-	h.t.Fatal("the loops do not come to rest")
-	return nil
-}
-
-// written is what a server hands over.
-func (h *harness) written(p *Parked) *os.File {
-	h.t.Helper()
-	fd, err := unix.MemfdCreate("handover", unix.MFD_CLOEXEC)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	file := os.NewFile(uintptr(fd), "handover")
-	h.t.Cleanup(func() { file.Close() })
-	if err := p.HandOver(file); err != nil {
-		h.t.Fatal(err)
-	}
-	return file
-}
-
-// handOver has another server go on, as one of another program would: it knows nothing but
-// what was written down, the descriptors, and the configuration.
-func (h *harness) handOver(change func(*Config)) {
-	h.t.Helper()
-	p := h.park()
-	file := h.written(p)
-	h.rehearse(p, file)
-	from, err := ReadHandOver(file)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	old := h.srv
-	srv, err := New(h.successor(from, change))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	for _, s := range old.shards {
-		s.release() // what this process has mapped of it
-	}
-	h.srv = srv
-	h.settle()
-}
-
-// successor is the configuration of a server that goes on.
-func (h *harness) successor(from *HandedOver, change func(*Config)) Config {
-	cfg := h.srv.cfg
-	cfg.From, cfg.Front, cfg.Admin = from, []string{"unix:" + h.t.TempDir() + "/front"}, []string{"unix:" + h.t.TempDir() + "/admin"}
-	if h.srv.randomSecret {
-		cfg.Secret = nil
-	}
-	if change != nil {
-		change(&cfg)
-	}
-	return cfg
-}
-
-// rehearse makes a server of a copy, after which the first is as it was.
-func (h *harness) rehearse(p *Parked, file *os.File) {
-	h.t.Helper()
-	from, err := ReadHandOver(file)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	var records []int
-	for _, fd := range p.Records() {
-		dup, err := unix.Dup(fd)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		records = append(records, dup)
-	}
-	if err := from.Rehearse(records); err != nil {
-		h.t.Fatal(err)
-	}
-	srv, err := New(h.successor(from, nil))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	check(h.t, srv, true, "a rehearsal")
-	srv.abandon() // which closes nothing
-	for _, fd := range records {
-		unix.Close(fd)
-	}
-	check(h.t, h.srv, true, "after a rehearsal")
-}
-
 // TestRandomHandOvers: random operations, now and then on another server, that goes on.
 func TestRandomHandOvers(t *testing.T) {
 	seeded(t, func(t *testing.T, seed uint64) {
@@ -204,6 +102,7 @@ func (h *harness) sign(admin *end, cname string) string {
 // TestHandOverMidway: what is half read, half written, or asked and not answered, goes on.
 func TestHandOverMidway(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2, Inheritable: true})
+	h.watchRecords = true
 	home := h.srv.shards[0]
 	slow := h.connect(home, conn.Admin, 0)
 	slow.write("POST /push?cname=a&ack=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")

@@ -29,6 +29,8 @@ type harness struct {
 	calm      int           // rounds more that the loops take to come to rest: their calls fail
 	failing   func(on bool) // has some calls cost connections, or no more
 	end       func()
+
+	watchRecords bool // a server that is to go on must not change any before it serves
 }
 
 func newHarness(t testing.TB, cfg Config) *harness {

@@ -49,16 +49,31 @@ func (l *Loop) AddListener(ln *Listener, tag uint8) error {
 		l.takeReserve()
 	}
 	n := len(l.listeners)
+	l.listeners = append(l.listeners, listener{Listener: *ln, tag: tag, resting: l.untouched, budget: max(ln.rate/burstPart, 1), filled: l.now})
+	if l.untouched {
+		return nil // begin goes on
+	}
+	err := l.takeTimer(n)
+	if err == nil {
+		if err = l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
+			timer := l.listeners[n].timer
+			l.freeRecord(timer.Index(), l.record(timer))
+		}
+	}
+	if err != nil {
+		l.listeners = l.listeners[:n]
+	}
+	return err
+}
+
+// takeTimer gives a listener the timer of its rests.
+func (l *Loop) takeTimer(n int) error {
 	timer, r := l.newConn(-1, resumeListener)
 	if timer == 0 {
 		return ErrNoRecord
 	}
 	r.user = uint32(n)
-	if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
-		l.freeRecord(timer.Index(), r)
-		return err
-	}
-	l.listeners = append(l.listeners, listener{Listener: *ln, tag: tag, timer: timer, budget: max(ln.rate/burstPart, 1), filled: l.now})
+	l.listeners[n].timer = timer
 	return nil
 }
 
@@ -126,7 +141,9 @@ func (l *Loop) closeListener(ln *listener) {
 	ln.Close()
 	ln.fd = -1
 	l.reserveBack()
-	l.freeRecord(ln.timer.Index(), l.record(ln.timer))
+	if ln.timer != 0 {
+		l.freeRecord(ln.timer.Index(), l.record(ln.timer))
+	}
 }
 
 // loopsWithoutReserve counts the loops of the process that have given up their reserve and not

@@ -185,12 +185,31 @@ func ResumeLoop(h Handler, cfg Config, st *LoopState, rehearsal bool) (*Loop, er
 	l.set(l.now)
 	l.readyList = st.Ready
 	resumeTally(l, &st.Tally)
-	for _, c := range st.Rests {
+	l.rests = st.Rests
+	return l, nil
+}
+
+// begin is the first that a resumed loop does in its first turn. Until then it has changed
+// nothing that the other program sees, which can go on itself: no record, and nothing in
+// the epoll set.
+func (l *Loop) begin() error {
+	l.untouched = false
+	for _, c := range l.rests {
 		if r := l.record(c); r != nil && r.rests() {
 			l.freeRecord(c.Index(), r)
 		}
 	}
-	return l, nil
+	l.rests = nil
+	for n := range l.listeners {
+		if l.listeners[n].fd < 0 {
+			continue
+		}
+		if err := l.takeTimer(n); err != nil {
+			return err
+		}
+		l.resumeListening(n)
+	}
+	return nil
 }
 
 // resumeTally goes on counting.

@@ -42,6 +42,7 @@ type Loop struct {
 	holding    bool     // nothing is read and nothing accepted (HoldInput)
 	released   bool
 	untouched  bool          // it goes on for another program's, and has not turned yet
+	rests      []Conn        // timers of the other program's listeners
 	arena      *Arena        // of the records; nil: no other program goes on with them
 	sleep      time.Duration // the handler's last wish
 	stats      counters
@@ -162,7 +163,11 @@ func (l *Loop) Wake() {
 //  4. signals, then TurnEnded;
 //  5. and frees what was closed.
 func (l *Loop) Turn(timeout time.Duration) error {
-	l.untouched = false
+	if l.untouched {
+		if err := l.begin(); err != nil {
+			return err
+		}
+	}
 	began := l.cfg.Clock()
 	if l.stats.turns.Load() > 0 {
 		l.tally.TurnTimes.add(began.Sub(l.now))

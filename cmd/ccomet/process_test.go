@@ -54,17 +54,32 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	program = filepath.Join(dir, "ccomet")
-	args := []string{"build", "-buildvcs=false", "-o", program}
-	if raceDetected() {
-		args = append(args, "-race")
-	}
-	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
+	if err := build(program); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	severalAtOnce()
 	defer func() { endChromium() }()
 	return m.Run()
+}
+
+// buildTags are those that the program is built with, as the tests are.
+var buildTags string
+
+// build builds the program, with the race detector where the tests have it, else as it is
+// built for use.
+func build(file string, flags ...string) error {
+	args := append([]string{"build", "-buildvcs=false", "-tags", buildTags, "-o", file}, flags...)
+	cgo := "CGO_ENABLED=0"
+	if raceDetected() {
+		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
+	}
+	cmd := exec.Command("go", append(args, ".")...)
+	cmd.Env = append(os.Environ(), cgo)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the program: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // severalAtOnce has more tests run at the same time than there are processors,

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/signal"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"ccomet/cmd/ccomet/internal/daemon"
 	"ccomet/cmd/ccomet/internal/logging"
 	"ccomet/cmd/ccomet/internal/systemd"
+	"ccomet/cmd/ccomet/internal/upgrade"
 	"ccomet/comet"
 )
 
@@ -29,23 +29,17 @@ type running struct {
 	pidfileName string
 	live        bool // it can be upgraded while it runs
 
-	stops, hangups, upgrades chan os.Signal
-
+	*upgrade.Signals
 	upgrading context.Context // done when an upgrade is to be given up
 	giveUp    context.CancelFunc
+	pause     chan struct{} // taken between two signals
 }
 
 // catch has signals wait for the server from here on.
 func (r *running) catch() {
-	r.stops, r.hangups = make(chan os.Signal, 2), make(chan os.Signal, 1)
-	signal.Notify(r.stops, unix.SIGTERM, unix.SIGINT)
-	r.upgrades = make(chan os.Signal, 1)
-	signal.Notify(r.upgrades, unix.SIGUSR2)
-	r.upgrading, r.giveUp = context.WithCancel(context.Background())
 	signal.Ignore(unix.SIGPIPE) // a reader of the log may end, and be started again
-	if !signal.Ignored(unix.SIGHUP) {
-		signal.Notify(r.hangups, unix.SIGHUP)
-	}
+	r.Signals, r.pause = upgrade.Catch(), make(chan struct{})
+	r.upgrading, r.giveUp = context.WithCancel(context.Background())
 }
 
 // tell keeps the service manager told.
@@ -67,20 +61,23 @@ func (r *running) wait() error {
 		select {
 		case err := <-ended:
 			return r.over(serving, err)
-		case <-r.hangups:
+		case <-r.Hangups:
 			r.reopenLog()
-		case <-r.upgrades:
+		case <-r.Upgrades:
 			if serving {
 				go r.upgrade()
+			} else {
+				r.log.Warn().Err(errEnding).Msg("not upgraded")
 			}
-		case sig := <-r.stops:
+		case <-r.pause:
+		case sig := <-r.Stops:
 			if serving {
 				serving = false
 				r.log.Info().Stringer("signal", sig).Msg("stopping: another signal ends it at once")
 				r.drain()
 				continue
 			}
-			signal.Stop(r.stops) // a third one kills
+			signal.Stop(r.Stops) // a third one kills
 			r.log.Info().Stringer("signal", sig).Msg("stopping at once")
 			unwatch() // loops that have stopped do not turn
 			r.srv.Stop()

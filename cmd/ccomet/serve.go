@@ -159,6 +159,9 @@ func (c *serve) Run(out io.Writer) (err error) {
 func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pidfile *daemon.PIDFile) error {
 	r := &running{log: log, lines: lines, pidfile: pidfile, drainTime: time.Duration(c.DrainTime), pidfileName: c.Pidfile, live: c.LiveUpgrade}
 	r.catch()
+	if upgrade.Succeeds() {
+		lines.Detach() // clients wait: a log that cannot be written now is no reason for that
+	}
 	c.warn(out, log)
 	limit, err := raiseDescriptors()
 	if err != nil {
@@ -189,10 +192,8 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), srv.Loops()+1))
 	tellDescriptors(log, limit)
 	upgrade.Of(srv, versionName(), c.configPath(), c.LiveUpgrade)
-	srv.Start()
-	failed := upgrade.Serves()
-	if upgrade.Succeeds() {
-		r.tellUpgraded(failed)
+	if err := r.begin(); err != nil {
+		return err
 	}
 	told, err := upgrade.Tell()
 	if err != nil {
@@ -206,7 +207,9 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	if err := daemon.TellReady(); err != nil {
 		log.Warn().Err(err).Msg("the one that started this daemon is not told")
 	}
-	lines.Detach()
+	if !upgrade.Succeeds() {
+		lines.Detach()
+	}
 	footprint.GiveBack()
 	return r.wait()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -102,18 +103,42 @@ func (r *running) upgrade() {
 	}
 	r.tell(systemd.Reloading())
 	r.srv.SetUpgrading(true)
-	err := upgrade.Run(r.upgrading, upgrade.Server{
-		Server: r.srv, Pidfile: r.pidfileName,
-		Leaving: func(version string) {
-			r.log.Info().Str("from", versionName()).Str("to", version).Msg("upgrading: the new version goes on in this process")
-			r.lines.End()
-		},
-		Stayed: r.lines.Detach,
-	})
+	err := upgrade.Run(r.upgrading, upgrade.Server{Server: r.srv, Pidfile: r.pidfileName, Leaving: r.leave, Stayed: r.lines.Detach})
 	r.srv.SetUpgrading(false)
 	upgrade.Failed(err)
+	if r.upgrading.Err() != nil {
+		r.log.Warn().Err(err).Msg("not upgraded: the server ends")
+		return
+	}
 	r.log.Error().Err(err).Msg("not upgraded: the server goes on")
 	r.tell(systemd.Serving)
+}
+
+// errEnding is why a server is not upgraded that was told to end in the last moment.
+var errEnding = errors.New("the server is about to end")
+
+// leave is the last that this program does for the server. A signal that has come keeps it.
+func (r *running) leave(version string) error {
+	r.pause <- struct{}{} // what was taken of a channel has been obeyed
+	if r.upgrading.Err() != nil || len(r.Stops) > 0 {
+		return errEnding
+	}
+	r.log.Info().Str("from", versionName()).Str("to", version).Msg("upgrading: the new version goes on in this process")
+	r.lines.End()
+	return nil
+}
+
+// begin has the server serve. From here on there is no way back to the program before.
+func (r *running) begin() error {
+	failed, err := upgrade.Serves()
+	if err != nil {
+		return err
+	}
+	r.srv.Start()
+	if upgrade.Succeeds() {
+		r.tellUpgraded(failed)
+	}
+	return nil
 }
 
 // tellUpgraded logs that this program goes on for another, or that it does after all.

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,12 +31,8 @@ var versions = sync.OnceValues(func() (list [3]string, err error) {
 	dir := filepath.Dir(program)
 	for i, ldflags := range []string{"-X main.release=v1.0.1", "-X main.release=v1.0.2", "-X main.release=v2.0.0 -X ccomet/comet.layoutVersion=other"} {
 		list[i] = filepath.Join(dir, fmt.Sprintf("version%d", i))
-		args := []string{"build", "-buildvcs=false", "-ldflags", ldflags, "-o", list[i]}
-		if raceDetected() {
-			args = append(args, "-race")
-		}
-		if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
-			return list, fmt.Errorf("building the program: %w\n%s", err, out)
+		if err := build(list[i], "-ldflags", ldflags); err != nil {
+			return list, err
 		}
 	}
 	return list, nil
@@ -52,13 +47,19 @@ type replaceable struct {
 
 func install(t *testing.T, args ...string) *replaceable {
 	t.Helper()
+	return installIn(t, nil, args...)
+}
+
+// installIn is install with more in the server's environment.
+func installIn(t *testing.T, env []string, args ...string) *replaceable {
+	t.Helper()
 	list, err := versions()
 	if err != nil {
 		t.Fatal(err)
 	}
 	i := &replaceable{path: filepath.Join(t.TempDir(), "ccomet"), versions: list}
 	i.put(t, list[0])
-	cmd := command(nil, append([]string{"serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--loops", "2"}, args...)...)
+	cmd := command(env, append([]string{"serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--loops", "2"}, args...)...)
 	cmd.Path, cmd.Args[0] = i.path, i.path
 	i.process = serving(t, cmd)
 	return i
@@ -76,6 +77,10 @@ func (i *replaceable) put(t *testing.T, from string) {
 
 func (i *replaceable) write(t *testing.T, program []byte) {
 	t.Helper()
+	// A process that another test forks meanwhile would have the file open for writing, and
+	// the program could not be executed.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(i.path+".new", program, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@
 package upgrade
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -11,7 +12,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -44,7 +47,7 @@ const (
 	first     role = ""          // it is no server's successor
 	begins    role = "begins"    // it executes itself for a rehearsal, so that no descriptor of the server is left
 	rehearsal role = "rehearsal" // see above
-	successor role = "successor" // it goes on: descriptors of the file and of the old program, attempts
+	successor role = "successor" // it goes on: descriptors of the file and of the old program, attempts, what signals there were
 	back      role = "back"      // it is the old program again: the same, and why
 )
 
@@ -58,8 +61,13 @@ var process struct {
 	old         int // the program that was there before
 	attempts    int // upgrades that this server, or those before it, were asked for
 	reason      string
-	serves      bool // it has gone on
+	signals     *Signals
+	decided     sync.Mutex // held by what serves, and by what goes back: one of them, for good
 }
+
+// successorTimeout is how long a program that was executed may take until it serves: its
+// rehearsal has taken no more than rehearsalPause for the same.
+const successorTimeout = 2 * rehearsalPause
 
 // Begin must be called first of all. A program that is to rehearse executes itself once
 // more in it.
@@ -91,14 +99,20 @@ func Begin() {
 			_ = os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 		}
 	case successor, back:
-		fields := strings.SplitN(rest, ":", 4)
+		fields := strings.SplitN(rest, ":", 5)
 		for i, to := range []*int{&process.file, &process.old, &process.attempts} {
 			if i < len(fields) {
 				*to, _ = strconv.Atoi(fields[i]) // this program has written it
 			}
 		}
+		process.signals = signalsOf(fields[min(3, len(fields)-1)])
 		unix.CloseOnExec(process.file)
 		unix.CloseOnExec(process.old)
+		if process.role == successor {
+			time.AfterFunc(successorTimeout, func() {
+				GoBack(fmt.Errorf("the new version has not gone on within %v", successorTimeout))
+			})
+		}
 		if process.role == back {
 			process.reason = fields[len(fields)-1]
 			name := append([]byte(filepath.Base(os.Args[0])), 0) // else it would be a number's
@@ -107,6 +121,7 @@ func Begin() {
 	default:
 		process.role = first
 	}
+	_ = at(string(process.role) + " begun") // where a test has it end, or hang
 }
 
 // Rehearses says whether the program is to rehearse (Rehearse).
@@ -116,18 +131,20 @@ func Rehearses() bool { return process.role == rehearsal }
 func Succeeds() bool { return process.role == successor || process.role == back }
 
 // execute has this process go on in another program. It returns only on an error.
-func execute(path string, state string) error {
+func execute(path, state string) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	// A signal that comes before the program is ready for it waits. The default would end it.
-	var block, before unix.Sigset_t
-	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGUSR2} {
-		block.Val[(sig-1)/64] |= 1 << ((sig - 1) % 64)
+	// The program begins with what this thread holds back: SIGUSR2 would end it until it is
+	// ready for that.
+	block := unix.Sigset_t{}
+	block.Val[0] = 1 << (unix.SIGUSR2 - 1)
+	err := unix.PthreadSigmask(unix.SIG_BLOCK, &block, nil)
+	if err == nil {
+		err = at("server executes")
 	}
-	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &block, &before); err != nil {
-		return fmt.Errorf("blocking signals: %w", err)
+	if err == nil {
+		err = syscall.Exec(path, process.args, append(slices.Clip(process.environment), RoleVariable+"="+state))
+		err = fmt.Errorf("executing %s: %w", path, err)
 	}
-	err := syscall.Exec(path, process.args, append(slices.Clip(process.environment), RoleVariable+"="+state))
-	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) // as it was
-	return fmt.Errorf("executing %s: %w", path, err)
+	return errors.Join(err, unix.PthreadSigmask(unix.SIG_UNBLOCK, &block, nil))
 }

@@ -14,6 +14,9 @@ import (
 // Rehearse is what a program does in its rehearsal, when it has read its configuration: open
 // makes a server of what is handed over, which is not started.
 func Rehearse(version, pidfile string, open func(from *comet.HandedOver) error) error {
+	if err := at("rehearsal checked"); err != nil {
+		return errors.Join(err, say(answer{Error: err.Error()}))
+	}
 	if err := say(answer{Version: version, Layout: comet.Layout(), Pidfile: pidfile}); err != nil {
 		return err
 	}
@@ -23,6 +26,7 @@ func Rehearse(version, pidfile string, open func(from *comet.HandedOver) error) 
 	if err := say(answer{Ready: true}); err != nil {
 		return err
 	}
+	_ = at("rehearsal ready")                    // where a test has it end
 	_, _ = unix.Read(controlFD, make([]byte, 1)) // until the server has heard it, and ends this process
 	return nil
 }
@@ -30,6 +34,9 @@ func Rehearse(version, pidfile string, open func(from *comet.HandedOver) error) 
 func rehearse(open func(from *comet.HandedOver) error) error {
 	fds, err := receive()
 	if err != nil {
+		return err
+	}
+	if err := at("rehearsal handed"); err != nil {
 		return err
 	}
 	file := os.NewFile(uintptr(fds[0]), "handover")
@@ -41,7 +48,10 @@ func rehearse(open func(from *comet.HandedOver) error) error {
 	if err := from.Rehearse(fds[1:]); err != nil {
 		return err
 	}
-	return open(from)
+	if err := open(from); err != nil {
+		return err
+	}
+	return at("rehearsal made")
 }
 
 func say(a answer) error {
@@ -86,49 +96,48 @@ func Handed() (*comet.HandedOver, error) {
 	if !Succeeds() {
 		return nil, nil
 	}
-	file, err := handedFile()
-	if err != nil {
+	if err := at(string(process.role) + " reads"); err != nil {
 		return nil, err
 	}
+	fd, err := unix.FcntlInt(uintptr(process.file), unix.F_DUPFD_CLOEXEC, 0) // the file itself is for the way back
+	if err != nil {
+		return nil, fmt.Errorf("what is handed over: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), "handover")
 	defer file.Close()
 	return comet.ReadHandOver(file)
 }
 
-// handedFile is the file that is handed over, which stays open for the way back.
-func handedFile() (*os.File, error) {
-	fd, err := unix.FcntlInt(uintptr(process.file), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("what is handed over: %w", err)
+// Serves is the point of no return: the program goes on, and must do so. It returns why
+// the version that was tried does not, where this is the one before it.
+func Serves() (failed string, err error) {
+	if err := at(string(process.role) + " serves"); err != nil {
+		return "", err
 	}
-	return os.NewFile(uintptr(fd), "handover"), nil
-}
-
-// Serves notes that the program goes on: there is no way back. It returns why the version
-// that was tried does not, where this is the one before it.
-func Serves() (failed string) {
+	process.decided.Lock()
 	if Succeeds() {
 		unix.Close(process.file)
 		unix.Close(process.old)
 	}
-	process.serves = true
-	return process.reason
+	return process.reason, nil
 }
 
 // GoBack has the program that ran before go on, if this one is to and cannot. It returns
 // if that is not so.
 func GoBack(why error) {
-	if process.role != successor || process.serves {
+	if process.role != successor || !process.decided.TryLock() {
 		return
 	}
-	file, err := handedFile()
-	if err == nil {
-		err = comet.KeepHandedOver(file)
-	}
+	// It takes no descriptor: there may be none left.
+	err := comet.KeepHandedOver(os.NewFile(uintptr(process.file), "handover"))
 	if err == nil {
 		err = keepOpen(true, []int{process.file, process.old})
 	}
 	if err == nil {
-		err = execute(fmt.Sprintf("/proc/self/fd/%d", process.old), fmt.Sprintf("%s:%d:%d:%d:%s", back, process.file, process.old, process.attempts, why))
+		process.signals.leave()
+		state := fmt.Sprintf("%s:%d:%d:%d:%s:%s", back, process.file, process.old, process.attempts, process.signals.state(), why)
+		err = execute(fmt.Sprintf("/proc/self/fd/%d", process.old), state)
 	}
-	fmt.Fprintln(os.Stderr, "going back to the version before: "+err.Error())
+	fmt.Fprintf(os.Stderr, "%v; going back to the version before: %v\n", why, err)
+	os.Exit(1)
 }

@@ -41,8 +41,10 @@ type Server struct {
 	*comet.Server
 	Pidfile string
 	// Leaving is called when nothing can go wrong any more but the last step: what the log
-	// still has to say must be written. Stayed is called when that has gone wrong.
-	Leaving func(version string)
+	// still has to say must be written. Signals that have come are in their channels; an
+	// error, as when one of them ends the server, keeps it. Stayed is called when the step has
+	// gone wrong.
+	Leaving func(version string) error
 	Stayed  func()
 }
 
@@ -50,6 +52,9 @@ type Server struct {
 // that a user can read: then the server goes on.
 func Run(ctx context.Context, srv Server) error {
 	program, err := openProgram()
+	if err == nil {
+		err = at("server starts")
+	}
 	if err != nil {
 		return err
 	}
@@ -68,6 +73,9 @@ func Run(ctx context.Context, srv Server) error {
 	case said.Pidfile != srv.Pidfile:
 		return fmt.Errorf("the pidfile would be %q, and that of the server that runs is %q: it changes only where that is restarted", said.Pidfile, srv.Pidfile)
 	}
+	if err := at("server parks"); err != nil {
+		return err
+	}
 	parking, cancel := context.WithTimeout(ctx, parkTimeout)
 	defer cancel()
 	parked, err := srv.Park(parking)
@@ -82,6 +90,9 @@ func Run(ctx context.Context, srv Server) error {
 // handOver takes the steps in which nothing is served. It returns only on an error.
 func handOver(ctx context.Context, parked *comet.Parked, r *rehearsing, program *programFile, srv Server, version string) error {
 	file, err := memoryFile()
+	if err == nil {
+		err = at("server writes")
+	}
 	if err != nil {
 		return err
 	}
@@ -107,18 +118,46 @@ func handOver(ctx context.Context, parked *comet.Parked, r *rehearsing, program 
 		return fmt.Errorf("the way back: %w", err)
 	}
 	defer old.Close()
-	if err := errors.Join(program.unchanged(), ctx.Err()); err != nil {
+	spare, err := spareDescriptors(int(old.Fd()))
+	defer closeAll(spare)
+	if err := errors.Join(err, program.unchanged(), ctx.Err()); err != nil {
 		return err
 	}
 	fds := []int{int(file.Fd()), int(old.Fd())}
-	err = errors.Join(parked.Keep(true), keepOpen(true, fds))
+	err = errors.Join(at("server keeps"), parked.Keep(true), keepOpen(true, fds))
 	if err == nil {
-		srv.Leaving(version)
-		err = execute(process.path, fmt.Sprintf("%s:%d:%d:%d", successor, fds[0], fds[1], status.attempts()))
-		srv.Stayed()
+		process.signals.leave()
+		if err = srv.Leaving(version); err == nil {
+			state := fmt.Sprintf("%s:%d:%d:%d:%s", successor, fds[0], fds[1], status.attempts(), process.signals.state())
+			err = execute(process.path, state)
+			srv.Stayed()
+		}
+		process.signals.hear()
 	}
 	_ = parked.Keep(false) // nothing is executed any more
 	return err
+}
+
+// spareFew is how many descriptors the other program may need that this one does not.
+const spareFew = 32
+
+// spareDescriptors takes some that the execution of the other program frees: so there is
+// room for what it opens, as there was in its rehearsal, which had none of the connections.
+func spareDescriptors(of int) (fds []int, err error) {
+	for range spareFew {
+		fd, err := unix.FcntlInt(uintptr(of), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return fds, fmt.Errorf("descriptors for the new version: %w", err)
+		}
+		fds = append(fds, fd)
+	}
+	return fds, nil
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
 }
 
 func keepOpen(keep bool, fds []int) error {

@@ -1,0 +1,88 @@
+//go:build faults
+
+package upgrade
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// faultVariable names a file that says which step of an upgrade is to go wrong, and how:
+// "PROGRAM STEP FAULT". Both programs read it, at each step.
+const faultVariable = "UPGRADE_FAULT"
+
+// at is where a test has a step go wrong. A fault of "wait" tells, by a file of that name
+// with ".reached" behind it, that the step is reached, and lasts until the first file is
+// gone.
+func at(step string) error {
+	name := os.Getenv(faultVariable)
+	text, _ := os.ReadFile(name) // none: all goes well
+	fault, ok := strings.CutPrefix(strings.TrimSpace(string(text)), step+" ")
+	if !ok {
+		return nil
+	}
+	switch fault {
+	case "error":
+		return fmt.Errorf("%s: made to fail", step)
+	case "exit":
+		os.Exit(3)
+	case "kill":
+		_ = unix.Kill(os.Getpid(), unix.SIGKILL)
+		select {}
+	case "hang":
+		time.Sleep(time.Hour)
+	case "memory":
+		return outOfMemory()
+	case "limit":
+		return limitDescriptors(3) // those that are always open
+	case "descriptors":
+		return useDescriptors()
+	case "wait":
+		err := os.WriteFile(name+".reached", nil, 0o600)
+		for _, gone := os.Stat(name); err == nil && gone == nil; _, gone = os.Stat(name) {
+			time.Sleep(time.Millisecond)
+		}
+		return err
+	}
+	return errors.New("no such fault: " + fault)
+}
+
+// outOfMemory has the kernel give none any more, and asks for some, as a program would.
+func outOfMemory() error {
+	if err := unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: 1 << 20, Max: unix.RLIM_INFINITY}); err != nil {
+		return err
+	}
+	var taken [][]byte
+	for {
+		taken = append(taken, make([]byte, 16<<20))
+		runtime.KeepAlive(taken)
+	}
+}
+
+// limitDescriptors has the kernel give none any more: those that are open stay so.
+func limitDescriptors(most uint64) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = most
+	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+}
+
+// useDescriptors opens all that the kernel gives, until another program is executed.
+func useDescriptors() error {
+	for err := limitDescriptors(256); ; {
+		if err != nil {
+			return err
+		}
+		if _, full := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 0); full != nil {
+			return nil
+		}
+	}
+}

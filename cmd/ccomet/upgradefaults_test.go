@@ -1,0 +1,237 @@
+//go:build faults
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func init() { buildTags = "faults" }
+
+// faulty is a server whose upgrades go wrong where a test says.
+type faulty struct {
+	*replaceable
+	fault string // the file that says it
+}
+
+func installFaulty(t *testing.T, args ...string) *faulty {
+	t.Helper()
+	fault := filepath.Join(t.TempDir(), "fault")
+	return &faulty{installIn(t, []string{"UPGRADE_FAULT=" + fault}, args...), fault}
+}
+
+// at has a step go wrong from now on; "" none.
+func (f *faulty) at(fault string) {
+	f.t.Helper()
+	_ = os.Remove(f.fault + ".reached")
+	err := os.WriteFile(f.fault, []byte(fault), 0o600)
+	if fault == "" {
+		err = os.Remove(f.fault)
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// reached waits until a step waits.
+func (f *faulty) reached() {
+	f.t.Helper()
+	waited(f.t, "the step is never reached", func() bool {
+		_, err := os.Stat(f.fault + ".reached")
+		return err == nil
+	})
+}
+
+// fault has an upgrade go wrong at a step, and expects that a client notices nothing but
+// that it is heard of, and that the server can be upgraded after all.
+func (f *faulty) survives(client *listener, fault, want string) {
+	f.t.Helper()
+	before, failed := f.status(), strings.Count(f.logged(), "not upgraded")
+	f.at(fault)
+	if strings.HasSuffix(fault, " limit") { // it accepts nobody until it has some again
+		go func() {
+			waited(f.t, "the log does not say that it failed", func() bool { return strings.Count(f.logged(), "not upgraded") > failed })
+			f.unlimited()
+		}()
+	}
+	said, err := f.upgrade()
+	if err == nil || !strings.Contains(said, "not upgraded") || !strings.Contains(said, want) {
+		f.t.Errorf("%s: %v, said %q, want %q", fault, err, said, want)
+	}
+	f.at("")
+	f.hears(client, fault)
+	if now := f.status(); now.Version != before.Version || now.PID != before.PID || now.Attempts != before.Attempts+1 || now.Upgrading {
+		f.t.Errorf("%s: status was %+v, and is %+v", fault, before, now)
+	}
+	if said, err := f.upgrade(); err != nil {
+		f.t.Errorf("%s: after all: %v, %s", fault, err, said)
+	}
+	f.hears(client, fault+", and after all")
+}
+
+// unlimited gives a server descriptors again.
+func (f *faulty) unlimited() {
+	var limit unix.Rlimit
+	err := unix.Prlimit(f.cmd.Process.Pid, unix.RLIMIT_NOFILE, nil, &limit)
+	limit.Cur = limit.Max
+	if err == nil {
+		err = unix.Prlimit(f.cmd.Process.Pid, unix.RLIMIT_NOFILE, &limit, nil)
+	}
+	if err != nil {
+		f.t.Error(err)
+	}
+}
+
+// hears expects that a client hears what is published.
+func (f *faulty) hears(client *listener, when string) {
+	f.t.Helper()
+	before := client.heard.Load()
+	f.push("c0", "on")
+	waited(f.t, "the client does not hear on: "+when, func() bool { return client.heard.Load() > before })
+}
+
+// TestUpgradeFaults: whatever goes wrong before the new version serves, the server goes on
+// with every connection, says why, and can be upgraded after all.
+func TestUpgradeFaults(t *testing.T) {
+	for name, faults := range map[string][][2]string{
+		"in the server": {
+			{"server starts error", "made to fail"}, {"server starts limit", "too many open files"},
+			{"server parks error", "made to fail"}, {"server parks limit", "too many open files"},
+			{"server writes error", "made to fail"}, {"server writes limit", "too many open files"},
+			{"server keeps error", "made to fail"}, {"server executes error", "made to fail"},
+		},
+		"in the rehearsal": {
+			{"rehearsal begun exit", "exit status 3"}, {"rehearsal begun kill", "signal: killed"}, {"rehearsal begun memory", "out of memory"},
+			{"rehearsal checked error", "made to fail"}, {"rehearsal checked kill", "signal: killed"}, {"rehearsal checked memory", "out of memory"},
+			{"rehearsal handed error", "made to fail"}, {"rehearsal handed exit", "exit status 3"}, {"rehearsal handed kill", "signal: killed"},
+			{"rehearsal handed memory", "out of memory"}, {"rehearsal handed limit", "too many open files"},
+			{"rehearsal made error", "made to fail"}, {"rehearsal made kill", "signal: killed"}, {"rehearsal made memory", "out of memory"},
+		},
+		"in a rehearsal that hangs at once":    {{"rehearsal begun hang", "has not answered within"}},
+		"in a rehearsal that hangs":            {{"rehearsal handed hang", "has not answered within"}, {"rehearsal made hang", "has not answered within"}},
+		"in the successor":                     {{"successor reads error", "made to fail"}, {"successor reads descriptors", "too many open files"}, {"successor serves error", "made to fail"}},
+		"in a successor that hangs at once":    {{"successor begun hang", "has not gone on within"}},
+		"in a successor that hangs":            {{"successor reads hang", "has not gone on within"}},
+		"in a successor that hangs at the end": {{"successor serves hang", "has not gone on within"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := installFaulty(t)
+			var ends atomic.Bool
+			client := listen(t, f.front, "/stream?cname=c0&seq=1", &ends)
+			defer ends.Store(true)
+			f.hears(client, "at first")
+			for _, fault := range faults {
+				f.survives(client, fault[0], fault[1])
+			}
+		})
+	}
+}
+
+// TestUpgradeFaultsTooLate: what the rehearsal does when it has said that it could go on
+// does not matter.
+func TestUpgradeFaultsTooLate(t *testing.T) {
+	t.Parallel()
+	f := installFaulty(t)
+	for _, fault := range []string{"exit", "kill", "memory"} {
+		f.at("rehearsal ready " + fault)
+		if said, err := f.upgrade(); err != nil {
+			t.Errorf("%s: %v, %s", fault, err, said)
+		}
+	}
+}
+
+// TestUpgradeFaultsLost: a successor that is killed takes the connections with it. A server that
+// is started then has the channels of the state file; a client comes back with its cursor, and
+// is told what became of what it missed.
+func TestUpgradeFaultsLost(t *testing.T) {
+	for _, fault := range []string{"successor begun kill", "successor begun memory", "successor serves kill", "back reads error"} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			state := filepath.Join(t.TempDir(), "state")
+			f := installFaulty(t, "--state", state)
+			conn, lines := raw(t, f.front, "GET /stream?cname=c0&seq=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			f.push("c0", "first")
+			readUntil(t, lines, "first")
+			epoch := f.epoch("c0")
+			if _, _, back := strings.Cut(fault, "back "); back {
+				fault = "back reads error"
+				f.write(t, []byte("#!/bin/sh\ncase \"$CCOMET_UPGRADE\" in\nsuccessor*) exec "+f.versions[2]+" \"$@\" ;;\n*) exec "+f.versions[1]+" \"$@\" ;;\nesac\n"))
+			}
+			f.at(fault)
+			if said, err := f.upgrade(); err == nil || !strings.Contains(said, "has ended") {
+				t.Errorf("%v, said %q", err, said)
+			}
+			for {
+				if _, err := lines.ReadString('\n'); err != nil {
+					break
+				}
+			}
+			conn.Close()
+			if err := f.wait(); err == nil {
+				t.Error("the server that was lost has ended well")
+			}
+			p := start(t, nil, "--state", state)
+			_, lines = raw(t, p.front, "GET /stream?cname=c0&seq=2&lost=1&epoch="+epoch+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			p.push("c0", "second")
+			readUntil(t, lines, "second")
+		})
+	}
+}
+
+// TestUpgradeFaultsSignals: SIGTERM ends the server, whatever an upgrade is at. A second upgrade is refused with a word.
+func TestUpgradeFaultsSignals(t *testing.T) {
+	for _, step := range []string{"rehearsal checked", "server parks", "server writes", "server keeps", "server executes", "successor begun", "successor serves"} {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			f := installFaulty(t, "--drain-time", "0.1", "--state", filepath.Join(t.TempDir(), "state"))
+			f.push("c0", "kept")
+			f.at(step + " wait")
+			if err := f.cmd.Process.Signal(unix.SIGUSR2); err != nil {
+				t.Fatal(err)
+			}
+			f.reached()
+			if step == "rehearsal checked" {
+				if said, err := f.upgrade(); err == nil || !strings.Contains(said, "an upgrade is under way already") {
+					t.Errorf("a second upgrade: %v, said %q", err, said)
+				}
+				if err := f.cmd.Process.Signal(unix.SIGUSR2); err != nil {
+					t.Fatal(err)
+				}
+				f.logs("an upgrade is under way already")
+			}
+			if err := f.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(step, "server p") || strings.HasPrefix(step, "server w") {
+				f.logs("stopping: another signal ends it at once")
+			}
+			if step != "rehearsal checked" { // that is given up
+				f.at("")
+			}
+			err := f.wait()
+			if step == "server executes" { // the moment in which it ends at once
+				if err == nil || !strings.Contains(err.Error(), "signal: terminated") {
+					t.Errorf("%v\n%s", err, f.logged())
+				}
+				return
+			}
+			if err != nil {
+				t.Errorf("%v\n%s", err, f.logged())
+			}
+			if !strings.Contains(f.logged(), `"message":"stopped"`) || !strings.Contains(f.logged(), "state written") {
+				t.Errorf("it has not ended well:\n%s", f.logged())
+			}
+			if upgraded := strings.Contains(f.logged(), "upgraded: every connection goes on"); upgraded != strings.HasPrefix(step, "successor") {
+				t.Errorf("it was upgraded: %v\n%s", upgraded, f.logged())
+			}
+		})
+	}
+}

@@ -1,0 +1,152 @@
+package comet
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// park brings a server that is driven turn by turn to rest, as Park does.
+func (h *harness) park() *Parked {
+	h.t.Helper()
+	if len(h.srv.front) == 0 { // it has no listeners
+		h.srv.cfg.Front, h.srv.cfg.Admin = nil, nil
+	}
+	for _, s := range h.srv.shards {
+		s.hold(true)
+	}
+	for range 100_000 {
+		if h.srv.quiet() {
+			return &Parked{srv: h.srv}
+		}
+		for _, s := range h.srv.shards {
+			h.turn(s)
+		}
+	}
+	h.t.Fatal("the loops do not come to rest")
+	return nil
+}
+
+// written is what a server hands over.
+func (h *harness) written(p *Parked) *os.File {
+	h.t.Helper()
+	fd, err := unix.MemfdCreate("handover", unix.MFD_CLOEXEC)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(fd), "handover")
+	h.t.Cleanup(func() { file.Close() })
+	if err := p.HandOver(file); err != nil {
+		h.t.Fatal(err)
+	}
+	return file
+}
+
+// handOver has another server go on, as one of another program would: it knows nothing but
+// what was written down, the descriptors, and the configuration.
+func (h *harness) handOver(change func(*Config)) {
+	h.t.Helper()
+	p := h.park()
+	file := h.written(p)
+	h.rehearse(p, file)
+	from, err := ReadHandOver(file)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	old := h.srv
+	var before []byte
+	if h.watchRecords {
+		before = h.recordsNow(p)
+	}
+	srv, err := New(h.successor(from, change))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if h.watchRecords && !bytes.Equal(before, h.recordsNow(p)) {
+		h.t.Error("the server that is to go on has changed records before it serves: the old one could not go on")
+	}
+	for _, s := range old.shards {
+		s.release() // what this process has mapped of it
+	}
+	h.srv = srv
+	h.settle()
+}
+
+// recordsNow is a sum of all records, as another program sees them, and of what the loops wait for.
+func (h *harness) recordsNow(p *Parked) []byte {
+	h.t.Helper()
+	sum := sha256.New()
+	for _, fd := range p.Records() {
+		var info unix.Stat_t
+		if err := unix.Fstat(fd, &info); err != nil {
+			h.t.Fatal(err)
+		}
+		file := os.NewFile(uintptr(dup(h.t, fd)), "records")
+		_, err := io.Copy(sum, io.NewSectionReader(file, 0, info.Size))
+		if err = errors.Join(err, file.Close()); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	for _, s := range h.srv.shards {
+		waits, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", s.loop.FDs()[0]))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		sum.Write(waits)
+	}
+	return sum.Sum(nil)
+}
+
+func dup(t testing.TB, fd int) int {
+	t.Helper()
+	other, err := unix.Dup(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return other
+}
+
+// successor is the configuration of a server that goes on.
+func (h *harness) successor(from *HandedOver, change func(*Config)) Config {
+	cfg := h.srv.cfg
+	cfg.From, cfg.Front, cfg.Admin = from, []string{"unix:" + h.t.TempDir() + "/front"}, []string{"unix:" + h.t.TempDir() + "/admin"}
+	if h.srv.randomSecret {
+		cfg.Secret = nil
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	return cfg
+}
+
+// rehearse makes a server of a copy, after which the first is as it was.
+func (h *harness) rehearse(p *Parked, file *os.File) {
+	h.t.Helper()
+	from, err := ReadHandOver(file)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var records []int
+	for _, fd := range p.Records() {
+		records = append(records, dup(h.t, fd))
+	}
+	if err := from.Rehearse(records); err != nil {
+		h.t.Fatal(err)
+	}
+	srv, err := New(h.successor(from, nil))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	check(h.t, srv, true, "a rehearsal")
+	srv.abandon() // which closes nothing
+	for _, fd := range records {
+		unix.Close(fd)
+	}
+	check(h.t, h.srv, true, "after a rehearsal")
+}
