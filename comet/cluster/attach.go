@@ -59,7 +59,7 @@ func (p *partition) attach() {
 			pause = retryLeast
 		} else {
 			if err != nil {
-				p.log.failed(err)
+				p.health.failed(err)
 			}
 			p.log.sleep(pause)
 		}
@@ -84,6 +84,7 @@ func (p *partition) attachAll(batch []attachment) (again []attachment, err error
 	if len(parts) < 6 {
 		return batch, errAttach
 	}
+	p.health.served()
 	p.log.figures.observe(time.Since(began))
 	var heads []string
 	for _, part := range parts[:5] {

@@ -19,7 +19,7 @@ import (
 var nodeCount atomic.Int32
 
 // testLog tells a test what a log says.
-func testLog(t *testing.T) zerolog.Logger { return zerolog.New(zerolog.NewTestWriter(t)) }
+func testLog(t testing.TB) zerolog.Logger { return zerolog.New(zerolog.NewTestWriter(t)) }
 
 // nobody is a handler of a loop without connections.
 type nobody struct{ turn func() }
@@ -35,21 +35,24 @@ func (h nobody) TurnEnded(time.Time) time.Duration { h.turn(); return -1 }
 // judge stands in the place of a server's loop: it follows channels as a broker does, and notes
 // what their subscribers would be told.
 type judge struct {
-	t     *testing.T
+	t     testing.TB
 	node  *testNode
 	loop  *reactor.Loop
 	inbox *reactor.Mailbox[mail.Mail]
 	end   *loop
 
-	mu      sync.Mutex
-	todo    []func() // for the loop's goroutine
-	follows map[string]*followed
-	refs    map[mail.Ref]*followed
-	answers map[string]mail.Mail // by the content of what was proposed
-	seen    map[uint32]uint32    // events, by partition
-	events  int
-	counted map[string]uint32
-	lines   string
+	mu        sync.Mutex
+	todo      []func() // for the loop's goroutine
+	follows   map[string]*followed
+	refs      map[mail.Ref]*followed
+	answers   map[string]mail.Mail // by the content of what was proposed
+	seen      map[uint32]uint32    // events, by partition
+	count     atomic.Int64         // answers
+	countOnly atomic.Bool          // answers are counted, and not kept
+	onMessage func()
+	events    int
+	counted   map[string]uint32
+	lines     string
 }
 
 // followed is a channel at a judge.
@@ -76,12 +79,12 @@ type toldMessage struct {
 // testNode is a Log with its loops.
 type testNode struct {
 	*Log
-	t      *testing.T
+	t      testing.TB
 	judges []*judge
 }
 
 // startNode opens a log on a Redis, for so many loops.
-func startNode(t *testing.T, loops int, cfg Config, urls ...string) *testNode {
+func startNode(t testing.TB, loops int, cfg Config, urls ...string) *testNode {
 	t.Helper()
 	cfg.Redis, cfg.Log = redisAt(t, urls...), testLog(t)
 	if cfg.Node == "" {
@@ -109,7 +112,7 @@ func startNode(t *testing.T, loops int, cfg Config, urls ...string) *testNode {
 	return n
 }
 
-func newJudge(t *testing.T, n *testNode) *judge {
+func newJudge(t testing.TB, n *testNode) *judge {
 	j := &judge{t: t, node: n, follows: map[string]*followed{}, refs: map[mail.Ref]*followed{}, answers: map[string]mail.Mail{}, seen: map[uint32]uint32{}, counted: map[string]uint32{}}
 	h := &nobody{turn: j.turn}
 	var err error
@@ -158,6 +161,10 @@ func (j *judge) take(m *mail.Mail) {
 	switch m.Kind {
 	case mail.Committed:
 		if m.Flag&mail.FlagProposed != 0 {
+			if j.count.Add(1); j.countOnly.Load() {
+				m.Done()
+				return
+			}
 			j.answers[string(m.Proposed())] = *m
 			if f := j.follows[string(m.Cname())]; f != nil && f.attached && !f.asking && !f.unsettled && m.Msg != nil && m.Msg.Seq == f.next {
 				j.commit(f, m)
@@ -258,6 +265,9 @@ func (j *judge) commit(f *followed, m *mail.Mail) {
 		f.gapsAt = append(f.gapsAt, [2]int32{f.next, m.Msg.Seq})
 	}
 	f.told = append(f.told, toldMessage{m.Msg.Seq, string(m.Msg.Content()), m.Msg.Kind.String()})
+	if j.onMessage != nil {
+		j.onMessage()
+	}
 	f.next = m.Msg.Seq + 1
 }
 

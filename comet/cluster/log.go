@@ -34,13 +34,7 @@ type Log struct {
 	running sync.WaitGroup
 	secret  []byte
 	paused  atomic.Bool
-	trouble atomic.Pointer[trouble]
-}
-
-// trouble is why Redis does not serve, and since when.
-type trouble struct {
-	why   error
-	since time.Time
+	away    time.Time // since when it was told that Redis does not serve; the sweep's alone
 }
 
 // Open connects to Redis, for which it waits as long as ctx lasts, and says so in the log. An
@@ -191,6 +185,7 @@ func (l *Log) sweep() {
 		for _, p := range l.partitions {
 			p.expire(time.Now().Add(-l.cfg.Wait))
 		}
+		l.tellHealth()
 	}
 }
 
@@ -220,29 +215,6 @@ func (l *Log) Open(number uint8, home broker.Inbox) broker.Authority {
 		p.mu.Unlock()
 	}
 	return end
-}
-
-// Away says why Redis does not serve; nil while it does. Any goroutine may ask.
-func (l *Log) Away() error {
-	if t := l.trouble.Load(); t != nil {
-		return fmt.Errorf("redis: %w", t.why)
-	}
-	return nil
-}
-
-// failed notes that Redis does not serve, and tells of it once.
-func (l *Log) failed(err error) {
-	t := &trouble{why: err, since: time.Now()}
-	if l.ctx.Err() == nil && l.trouble.CompareAndSwap(nil, t) {
-		l.cfg.Log.Error().Err(err).Msg("Redis does not serve")
-	}
-}
-
-// served notes that Redis serves.
-func (l *Log) served() {
-	if t := l.trouble.Load(); t != nil && l.trouble.CompareAndSwap(t, nil) {
-		l.cfg.Log.Info().Str("after", time.Since(t.since).Round(time.Millisecond).String()).Msg("Redis serves again")
-	}
 }
 
 // Close ends the log: what is still proposed is refused. It returns when its goroutines have

@@ -55,14 +55,16 @@ func (s *posts) all(m mail.Mail) {
 	}
 }
 
-// post has all leave.
-func (s *posts) post() {
+// post has all leave, and says whether there was any.
+func (s *posts) post() (any bool) {
 	for n, to := range s.loops {
 		if len(s.mail[n]) > 0 {
 			to.unhandled.add(s.sizes[n])
 			to.inbox.Post(s.mail[n]...)
+			any = true
 		}
 	}
+	return any
 }
 
 // Propose has what an operation brings about numbered; a broadcast, in all partitions.

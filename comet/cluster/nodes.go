@@ -54,6 +54,7 @@ type nodes struct {
 	listening atomic.Bool           // another node has listeners to /psub
 	local     atomic.Pointer[func() Node]
 
+	health health
 	asks   asks
 	speech speech
 }
@@ -101,8 +102,9 @@ func (l *Log) beat() {
 	for l.sleep(beatTime) {
 		for _, p := range l.partitions {
 			if err := p.check(); err != nil {
-				l.failed(err)
-				break
+				p.health.failed(err)
+			} else if p.proposals.none() {
+				p.health.served() // else the proposals say
 			}
 		}
 		l.sendBeat()

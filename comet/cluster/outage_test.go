@@ -15,6 +15,7 @@ var rooms = []string{"red", "green", "blue", "white"}
 // TestReaderCut cuts all connections again and again, those that read the bus, too: nothing is
 // lost, and what was under way is refused.
 func TestReaderCut(t *testing.T) {
+	needsMuch(t)
 	r := startRedis(t)
 	nodes := []*testNode{startNode(t, 2, Config{}, r.url), startNode(t, 1, Config{}, r.url)}
 	followAll(nodes, rooms...)
@@ -36,6 +37,7 @@ func TestReaderCut(t *testing.T) {
 // TestRestart kills Redis, which has nothing, or what it has written: numbers rise nevertheless,
 // and the nodes go on by themselves.
 func TestRestart(t *testing.T) {
+	needsMuch(t)
 	for name, args := range map[string][]string{"empty": nil, "appendonly": {"--appendonly", "yes", "--appendfsync", "everysec"}} {
 		t.Run(name, func(t *testing.T) {
 			r := startRedis(t, args...)
@@ -61,6 +63,7 @@ func TestRestart(t *testing.T) {
 // TestTrimmed has the bus keep less than a reader is behind: its channels are compared, and what
 // is missing is fetched.
 func TestTrimmed(t *testing.T) {
+	needsMuch(t)
 	r := startRedis(t)
 	small := Config{Bus: 8, History: 500}
 	nodes := []*testNode{startNode(t, 1, small, r.url), startNode(t, 1, small, r.url)}
@@ -86,6 +89,7 @@ func TestTrimmed(t *testing.T) {
 // TestSlow has Redis do nothing for longer than a message may wait: it is refused, and nothing is
 // lost or doubled.
 func TestSlow(t *testing.T) {
+	needsMuch(t)
 	r := startRedis(t)
 	cfg := Config{Wait: 200 * time.Millisecond}
 	nodes := []*testNode{startNode(t, 1, cfg, r.url), startNode(t, 1, cfg, r.url)}
@@ -137,7 +141,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestOldRedis and partitions that differ are no reason to wait.
+// TestRefuses has a node with other partitions not wait.
 func TestRefuses(t *testing.T) {
 	r := startRedis(t)
 	startNode(t, 1, Config{Partitions: 3}, r.url)

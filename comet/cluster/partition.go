@@ -24,6 +24,7 @@ type partition struct {
 	at   place
 	read string // the id of the last entry that was read, or of the one before the next
 
+	health  health
 	fencing sync.Mutex // one fence at a time
 	reign   atomic.Pointer[reign]
 
@@ -125,4 +126,11 @@ func (q *queue[T]) back(items []T) {
 	q.items, q.head = append(append(make([]T, 0, len(items)+len(q.items)-q.head), items...), q.items[q.head:]...), 0
 	q.mu.Unlock()
 	q.wake()
+}
+
+// none says whether nothing waits.
+func (q *queue[T]) none() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.head == len(q.items)
 }

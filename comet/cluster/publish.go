@@ -23,7 +23,7 @@ func (p *partition) publish(batch []proposal) {
 		began := time.Now()
 		answer, err := p.send(batch)
 		if err == nil {
-			p.log.served()
+			p.health.served()
 			p.log.figures.calls.Add(1)
 			p.log.figures.observe(time.Since(began))
 			p.publishedAs(batch, answer)
@@ -115,7 +115,7 @@ func wasDone(err error) bool {
 // failed refuses the proposals of a call that has failed, but those that it is worth to try
 // again with, which it returns.
 func (p *partition) failed(batch []proposal, err error) (again []proposal) {
-	p.log.failed(err)
+	p.health.failed(err)
 	maybe, now := wasDone(err), time.Now()
 	again = batch[:0]
 	for n := range batch {

@@ -19,6 +19,7 @@ type reader struct {
 	partitions []*partition
 	control    bool // it reads what nodes tell each other as well
 	pace       pace
+	health     health
 	reading    bool          // nothing has failed since it was where the bus is
 	resting    sync.Mutex    // held while it tells the loops
 	resumed    chan struct{} // told when it is to go on
@@ -51,18 +52,18 @@ func (r *reader) read() {
 				continue
 			}
 			r.reading = false
-			r.log.failed(err)
+			r.health.failed(err)
 			r.log.figures.cuts.Add(1)
 		}
 		if err := r.checkAll(); err != nil {
-			r.log.failed(err)
+			r.health.failed(err)
 			r.log.sleep(pause)
 			pause = min(2*pause, retryMost)
 			continue
 		}
 		pause = retryLeast
 		r.reading = true
-		r.log.served()
+		r.health.served()
 	}
 }
 
@@ -113,7 +114,9 @@ func (r *reader) readOnce() error {
 	}
 	for n, p := range r.partitions {
 		if entries := got[p.keyBus]; len(entries) > 0 {
-			p.took(entries, from[n])
+			if p.took(entries, from[n]) {
+				r.pace.told = time.Now()
+			}
 		}
 	}
 	if r.control {
@@ -122,13 +125,14 @@ func (r *reader) readOnce() error {
 	return nil
 }
 
-// took tells the loops what entries say, if the bus was read from where it is to be read.
-func (p *partition) took(entries []rueidis.XRangeSlice, from string) {
+// took tells the loops what entries say, if the bus was read from where it is to be read. It says
+// whether there was something to tell.
+func (p *partition) took(entries []rueidis.XRangeSlice, from string) (told bool) {
 	posts := p.log.posts()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.read != from {
-		return
+		return false
 	}
 	for n := range entries {
 		p.read = entries[n].ID
@@ -142,8 +146,8 @@ func (p *partition) took(entries []rueidis.XRangeSlice, from string) {
 			}
 		}
 	}
-	posts.post()
 	p.log.lagged(p.read)
+	return posts.post()
 }
 
 // standing is mail that tells a loop where the partition stands: what is asked of a channel from
@@ -217,28 +221,35 @@ func (p *partition) tell(it *item, posts *posts) {
 }
 
 // pace has a reader that is told often read more at once: beyond a burst it reads so many times
-// in a second, and what has come meanwhile costs one call.
+// in a second, and what has come meanwhile costs one call. A reader whose loops have waited for
+// nothing of late reads less often.
 type pace struct {
 	left int
 	at   time.Time // when left was worked out
+	told time.Time // when a loop was last told of something
 }
 
 const (
 	paceBurst = 8
 	paceTime  = time.Millisecond // for each read
+	paceIdle  = 8 * time.Millisecond
+	paceSoon  = 100 * time.Millisecond // of late
 )
 
 func (p *pace) wait(ctx context.Context) {
-	now := time.Now()
-	earned := int(now.Sub(p.at) / paceTime)
-	if p.left = min(p.left+earned, paceBurst); earned > 0 {
-		p.at = now
+	now, each := time.Now(), paceTime
+	if now.Sub(p.told) > paceSoon {
+		each = paceIdle
+	}
+	if earned := int(now.Sub(p.at) / each); earned > 0 {
+		p.left, p.at = min(p.left+earned, paceBurst), now
 	}
 	if p.left--; p.left > 0 {
 		return
 	}
+	p.left = 0
 	select {
-	case <-time.After(paceTime):
+	case <-time.After(each):
 	case <-ctx.Done():
 	}
 }

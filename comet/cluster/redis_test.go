@@ -20,7 +20,7 @@ import (
 
 // A redis-server of a test's own, in a directory of its own.
 type redisServer struct {
-	t    *testing.T
+	t    testing.TB
 	name string
 	args []string
 	dir  string
@@ -30,7 +30,7 @@ type redisServer struct {
 }
 
 // leaveOut skips a test, or fails it where none may be skipped.
-func leaveOut(t *testing.T, why string) {
+func leaveOut(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("CCOMET_NO_SKIP") == "1" {
 		t.Fatal(why + "; and tests may not be skipped")
@@ -38,7 +38,7 @@ func leaveOut(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-func findRedis(t *testing.T, name string) string {
+func findRedis(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -48,7 +48,7 @@ func findRedis(t *testing.T, name string) string {
 }
 
 // startRedis starts one on a socket, without files unless args say so.
-func startRedis(t *testing.T, args ...string) *redisServer {
+func startRedis(t testing.TB, args ...string) *redisServer {
 	t.Helper()
 	dir := shortDir(t)
 	s := &redisServer{t: t, name: "redis-server", dir: dir, url: "unix://" + filepath.Join(dir, "redis.sock")}
@@ -58,7 +58,7 @@ func startRedis(t *testing.T, args ...string) *redisServer {
 }
 
 // shortDir is a directory whose name leaves room for that of a socket.
-func shortDir(t *testing.T) string {
+func shortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "bus")
 	if err != nil {
@@ -150,7 +150,7 @@ func (s *redisServer) must(words ...string) string {
 }
 
 // redisAt is where Redis is.
-func redisAt(t *testing.T, urls ...string) redisurl.Servers {
+func redisAt(t testing.TB, urls ...string) redisurl.Servers {
 	t.Helper()
 	s, err := redisurl.Parse(urls)
 	if err != nil {
@@ -163,7 +163,7 @@ func redisAt(t *testing.T, urls ...string) redisurl.Servers {
 const hang = 2 * time.Minute
 
 // waitFor waits until something is so.
-func waitFor(t *testing.T, what string, so func() bool) {
+func waitFor(t testing.TB, what string, so func() bool) {
 	t.Helper()
 	for began := time.Now(); !so(); time.Sleep(2 * time.Millisecond) {
 		if time.Since(began) > hang {

@@ -91,6 +91,8 @@ func (l *Log) write(said []spoken) {
 		entry = entry.FieldValue(one.field, rueidis.BinaryString(one.text))
 	}
 	if err := l.client.Do(ctx, entry.Build()).Error(); err != nil {
-		l.failed(err)
+		l.nodes.health.failed(err)
+	} else {
+		l.nodes.health.served()
 	}
 }

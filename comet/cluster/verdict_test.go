@@ -58,7 +58,7 @@ func followAll(nodes []*testNode, channels ...string) {
 }
 
 // settle publishes at one node until every node has been told of such a message.
-func settle(t *testing.T, nodes []*testNode, channels ...string) {
+func settle(t testing.TB, nodes []*testNode, channels ...string) {
 	t.Helper()
 	for _, name := range channels {
 		round, last := 0, ""
@@ -82,7 +82,7 @@ func settle(t *testing.T, nodes []*testNode, channels ...string) {
 
 // verdict judges what nodes have told: no number twice, numbers rise, and of what was
 // acknowledged each node has told, unless it has told of a gap there.
-func verdict(t *testing.T, nodes []*testNode, channels ...string) (told, gaps, refused int) {
+func verdict(t testing.TB, nodes []*testNode, channels ...string) (told, gaps, refused int) {
 	t.Helper()
 	for _, name := range channels {
 		given := map[int32]string{} // contents by number, at all nodes

@@ -1,0 +1,122 @@
+package cluster
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+var failovers = flag.Int("failovers", 2, "how often the master is killed in the tests of failovers")
+
+// needsMuch skips a test of many programs, or of seconds, where quick tests are asked for ("make
+// check").
+func needsMuch(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left out of the quick tests")
+	}
+}
+
+// startRedisOn starts one on a port.
+func startRedisOn(t testing.TB, port int, args ...string) *redisServer {
+	t.Helper()
+	dir := shortDir(t)
+	s := &redisServer{t: t, name: "redis-server", dir: dir, port: port, url: "redis://127.0.0.1:" + strconv.Itoa(port)}
+	s.args = append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--dir", dir, "--enable-debug-command", "yes"}, args...)
+	s.start()
+	return s
+}
+
+// freePorts are ports that nothing listens on, each with what a Cluster's bus wants 10,000 above.
+func freePorts(t testing.TB, n int) (ports []int) {
+	t.Helper()
+	for port := 20000 + os.Getpid()%20000; len(ports) < n; port++ {
+		free := true
+		for _, p := range []int{port, port + 10000} {
+			l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(p))
+			if free = free && err == nil; err == nil {
+				_ = l.Close()
+			}
+		}
+		if free {
+			ports = append(ports, port)
+		}
+		if port > 50000 {
+			t.Fatal("no free ports")
+		}
+	}
+	return ports
+}
+
+func (s *redisServer) signal(sig syscall.Signal) { _ = s.cmd.Process.Signal(sig) }
+
+// startSentinels starts three that watch a master.
+func startSentinels(t testing.TB, master int) (url string) {
+	t.Helper()
+	ports := freePorts(t, 3)
+	for _, port := range ports {
+		dir := shortDir(t)
+		conf := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor main 127.0.0.1 %d 2\nsentinel down-after-milliseconds main 500\nsentinel failover-timeout main 1000\nsentinel parallel-syncs main 1\n", port, dir, master)
+		file := filepath.Join(dir, "sentinel.conf")
+		if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := &redisServer{t: t, name: "redis-server", dir: dir, port: port, url: "redis://127.0.0.1:" + strconv.Itoa(port), args: []string{file, "--sentinel"}}
+		s.start()
+	}
+	return fmt.Sprintf("redis-sentinel://127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d/main", ports[0], ports[1], ports[2])
+}
+
+// role is whether a server is a master, and whether a replica has what its master has.
+func (s *redisServer) is(what string) bool {
+	info, err := s.do("INFO", "replication")
+	return err == nil && strings.Contains(info, what)
+}
+
+// TestFailover kills the master at random moments while its replica lags, and the Sentinels
+// promote that: no number is given twice, and nothing is lost in silence.
+func TestFailover(t *testing.T) {
+	needsMuch(t)
+	ports := freePorts(t, 2)
+	master := startRedisOn(t, ports[0], "--repl-diskless-sync-delay", "0")
+	replica := startRedisOn(t, ports[1], "--replicaof", "127.0.0.1", strconv.Itoa(ports[0]), "--repl-diskless-sync-delay", "0")
+	waitFor(t, "the replica is in step", func() bool { return replica.is("master_link_status:up") })
+	url := startSentinels(t, ports[0])
+	nodes := []*testNode{startNode(t, 1, Config{}, url), startNode(t, 1, Config{}, url), startNode(t, 1, Config{}, url)}
+	followAll(nodes, rooms...)
+	c := startCrowd(nodes, rooms...)
+	for round := range *failovers {
+		before := nodes[0].Figures().Published
+		waitFor(t, "messages go on", func() bool { return nodes[0].Figures().Published > before+100 })
+		replica.signal(syscall.SIGSTOP)
+		lag := nodes[0].Figures().Published + uint64(20+rand.IntN(200))
+		waitFor(t, "the replica lags", func() bool { return nodes[0].Figures().Published >= lag })
+		master.kill()
+		replica.signal(syscall.SIGCONT)
+		waitFor(t, "the Sentinels promote the replica", func() bool { return replica.is("role:master") })
+		master, replica = replica, startRedisOn(t, master.port, "--replicaof", "127.0.0.1", strconv.Itoa(replica.port), "--repl-diskless-sync-delay", "0")
+		waitFor(t, "the new replica is in step", func() bool { return replica.is("master_link_status:up") })
+		waitFor(t, "the nodes are ready", func() bool {
+			return nodes[0].Away() == nil && nodes[1].Away() == nil && nodes[2].Away() == nil
+		})
+		told, gaps, refused := verdict(t, nodes, rooms...)
+		t.Logf("failover %d: generation %d, %d told, %d refused, %d gaps, compared %d times", round+1, nodes[0].Figures().Generation, told, refused, gaps, nodes[0].Figures().Compared)
+		if t.Failed() {
+			break
+		}
+	}
+	c.end()
+	settle(t, nodes, rooms...)
+	told, gaps, refused := verdict(t, nodes, rooms...)
+	t.Logf("%d sent, %d told, %d refused, %d gaps", c.sent.Load(), told, refused, gaps)
+	if lost := nodes[0].Figures().Compared; gaps == 0 || lost == 0 {
+		t.Errorf("%d gaps, compared %d times: no master lacked anything, and nothing was tried", gaps, lost)
+	}
+}
