@@ -42,6 +42,9 @@ func CompatIComet() Compat { return web.CompatIComet() }
 // Cluster is a log beyond the server, which several servers share.
 type Cluster = broker.Cluster
 
+// Node is a server among several that share a log.
+type Node = broker.Node
+
 // Page is a document that is served as it is.
 type Page = web.Page
 

@@ -323,7 +323,7 @@ func TestBatchOfALateLog(t *testing.T) {
 		}
 		h.settle()
 	}
-	wantAnswers(t, p, `207 {"seq":1}`+"\n"+`{"error":"503","content":"the log that numbers messages cannot be reached: nothing was published"}`+"\n"+
+	wantAnswers(t, p, `207 {"seq":1}`+"\n"+`{"error":"503","content":"the log that numbers messages cannot be reached"}`+"\n"+
 		`{"error":"400","content":"line 3: cname: want a string"}`+"\n"+`{"seq":2}`)
 	check(t, h.srv, true, "")
 }

@@ -328,6 +328,7 @@ func (c *Config) broker() *broker.Config {
 		MaxHistoryBytes: c.MaxHistoryBytes, HistoryMinimum: c.HistoryMinimum, MaxDelivering: c.MaxHeldBytes, Loops: c.Loops,
 		MaxPublishKeys: c.MaxPublishKeys,
 		ChannelTimeout: c.ChannelTimeout, PollMost: c.pollMost(), Judge: c.judge,
+		AttachTime: c.RequestTimeout / 2,
 	}
 	if c.Cluster != nil {
 		theBroker.Authority = c.Cluster.Open
@@ -356,7 +357,7 @@ func (c *Config) web() *web.Config {
 		WSPublish: c.WSPublish, WSDeflate: c.WSDeflate, WSMaxMessage: c.WSMaxMessage, WSRate: c.WSRate, WSMaxChannels: c.WSMaxChannels,
 		ChannelTimeout: c.ChannelTimeout, PollingTimeout: c.PollingTimeout,
 		RequestTimeout: c.RequestTimeout, BodyTimeout: c.BodyTimeout, IdleTimeout: c.IdleTimeout, AdminIdleTimeout: c.AdminIdleTimeout,
-		Compat: c.Compat, Pages: c.Pages, Public: c.Public, Handlers: c.Handlers, RetryTime: c.RetryTime, Version: c.Version, Log: &c.Log,
+		Compat: c.Compat, Pages: c.Pages, Public: c.Public, Handlers: c.Handlers, RetryTime: c.RetryTime, Version: c.Version, Log: &c.Log, Cluster: c.Cluster,
 	}
 }
 

@@ -115,7 +115,7 @@ func (srv *Server) asState() *serverState {
 func asState(t *limit.Totals) totalsState {
 	st := totalsState{
 		Channels: t.Channels.Load(), Subscribers: t.Subscribers.Load(), Refused: t.Refused.Load(), SlowClosed: t.SlowClosed.Load(),
-		Admitted: t.Admitted.Load(), Listening: t.Listening.Load(), Hits: map[string]int64{}, Gapped: t.Gapped,
+		Admitted: t.Admitted.Load(), Listening: t.Listening.Load(), Hits: map[string]int64{}, Gapped: t.Gap == record.StateGap,
 	}
 	for i, name := range limit.Names {
 		st.Hits[name] = t.Hits[i].Times.Load()
@@ -130,7 +130,9 @@ func (st *totalsState) resume(t *limit.Totals) {
 	t.SlowClosed.Store(st.SlowClosed)
 	t.Admitted.Store(st.Admitted)
 	t.Listening.Store(st.Listening)
-	t.Gapped = st.Gapped
+	if st.Gapped {
+		t.Gap = record.StateGap
+	}
 	for i, name := range limit.Names {
 		t.Hits[i].Times.Store(st.Hits[name])
 	}

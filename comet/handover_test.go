@@ -264,7 +264,7 @@ func TestHandOverKnowsServer(t *testing.T) {
 			"baseBytes:BaseBytes started:Started Clock:none,as-it-does-not-drain state:StateFile handedOver:no randomSecret:cfg parking:no handOvers:HandOvers",
 		reflect.TypeFor[shard](): "Mailer:empty srv:new loop:part broker:part hub:part web:part drain:none holding:no wait:0 watchers:ask-again figures:of-actors",
 		reflect.TypeFor[limit.Totals](): "Channels:yes Subscribers:yes Refused:yes SlowClosed:yes Listening:yes Broadcasts:0 Delivering:0 Handling:0 Admitted:yes " +
-			"Hits:yes Gapped:yes Log:new",
+			"Hits:yes Gap:Gapped Log:new",
 	} {
 		names := map[string]bool{}
 		for _, word := range strings.Fields(known) {

@@ -112,6 +112,9 @@ func newServer(cfg Config) (*Server, error) {
 	srv.randomSecret = chooseSecret(&cfg, st)
 	srv.cfg = cfg
 	srv.totals.Log = &srv.cfg.Log
+	if cfg.Cluster != nil {
+		srv.totals.Gap = record.LogGap
+	}
 	srv.Epoch, srv.state = cfg.Clock(), st
 	theWeb := srv.cfg.web()
 	theWeb.Stats = srv.appendStats
@@ -205,6 +208,9 @@ func (srv *Server) Start() {
 		srv.baseBytes, srv.started = residentBytes(), srv.cfg.Clock()
 	} else {
 		h.Pause = time.Duration(reactor.Monotonic() - h.parked)
+	}
+	if srv.cfg.Cluster != nil {
+		srv.cfg.Cluster.Start(srv.asNode)
 	}
 	srv.group.Start()
 	if srv.state != nil {

@@ -74,7 +74,9 @@ func (st *state) restore(srv *Server) error {
 		return fmt.Errorf("state: %w", err)
 	}
 	now, gap := srv.cfg.Clock(), int32(st.head.Gaps)*record.StateGap
-	srv.totals.Gapped = gap > 0
+	if gap > 0 {
+		srv.totals.Gap = record.StateGap
+	}
 	r := restorer{homes: srv.homes}
 	for _, s := range srv.shards {
 		r.brokers = append(r.brokers, s.broker.Restorer(now, gap, pollBytes+8*srv.cfg.MaxMessage))

@@ -82,3 +82,9 @@ func (srv *Server) appendStats(dst []byte) []byte {
 	}
 	return append(dst, '}')
 }
+
+// asNode is the server as others hear of it. Any goroutine may call it.
+func (srv *Server) asNode() Node {
+	t := &srv.totals
+	return Node{Version: srv.cfg.Version, Channels: t.Channels.Load(), Subscribers: t.Subscribers.Load(), Listening: t.Listening.Load()}
+}

@@ -22,6 +22,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.broker.SweepOn(now)            // lines for listeners, by mail
 	s.web.ExpireProbe(now)           // answers
 	s.broker.ExpireExplanations(now) // questions to loops, answers, by mail
+	s.broker.ExpireWaits(now)        // refusals, by mail
 	s.TakeOwn()                      // what the steps above and the events had to say to this loop
 	s.broker.ExpireChannels()        // lines for listeners, by mail
 	s.broker.RunBatches()            // messages, answers, by mail

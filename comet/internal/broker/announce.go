@@ -19,11 +19,29 @@ type sweep struct {
 
 // announce tells all listeners that a channel is there, or goes.
 func (b *Broker) announce(ch *Channel, alive bool) {
-	loops := b.totals.Listening.Load()
-	if loops == 0 || ch.Dialect != record.DialectOurs {
+	if !b.listened() || ch.Dialect != record.DialectOurs {
 		return
 	}
-	message := msg.Of(0, 0, appendPresence(make([]byte, 0, int(ch.nameLen)+3), alive, b.names.Get(ch.Name())))
+	cname := b.names.Get(ch.Name())
+	if b.remote == nil {
+		b.tellListeners(cname, alive)
+		return
+	}
+	b.announceElsewhere(cname, alive)
+}
+
+// listened says whether there are listeners, here or at another server.
+func (b *Broker) listened() bool {
+	return b.totals.Listening.Load() != 0 || b.remote != nil && b.remote.Wanted()
+}
+
+// tellListeners tells those that are here.
+func (b *Broker) tellListeners(cname []byte, alive bool) {
+	loops := b.totals.Listening.Load()
+	if loops == 0 {
+		return
+	}
+	message := msg.Of(0, 0, appendPresence(make([]byte, 0, len(cname)+3), alive, cname))
 	for to := uint8(0); loops != 0; to, loops = to+1, loops>>1 {
 		if loops&1 != 0 {
 			b.Send(to, mail.Mail{Kind: mail.PresenceLine, Msg: message})
@@ -44,7 +62,7 @@ func appendPresence(dst []byte, alive bool, cname []byte) []byte {
 // SweepOn goes on with the round, as far as it is paid up to by now.
 func (b *Broker) SweepOn(now time.Time) {
 	p := &b.sweep
-	if b.totals.Listening.Load() == 0 {
+	if !b.listened() {
 		p.since = time.Time{}
 		return
 	}

@@ -5,7 +5,6 @@ import (
 
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
-	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
 )
 
@@ -23,7 +22,7 @@ const MaxBroadcasts = 1024
 // where channels are few, what one backend publishes keeps its order.
 func (b *Broker) StartBroadcast(m *mail.Mail) {
 	if b.remote != nil {
-		b.broadcastElsewhere(m)
+		b.remote.propose(m) // for all servers
 		return
 	}
 	b.broadcasts = append(b.broadcasts, broadcastScan{shared: msg.NewSharing(m.Msg.Content()), at: 1, end: b.channels.Used()})
@@ -34,6 +33,7 @@ func (b *Broker) StartBroadcast(m *mail.Mail) {
 // the turn's budget (scanLeft).
 func (b *Broker) RunBroadcasts() {
 	if b.remote != nil {
+		b.remote.serveOrphans()
 		b.remote.runEvents()
 	}
 	for len(b.broadcasts) > 0 {
@@ -61,19 +61,6 @@ func (b *Broker) broadcastTo(i uint32, w *broadcastScan) {
 // reached all channels, or a proposal has not come back.
 func (b *Broker) Unnumbered() bool {
 	return len(b.broadcasts) > 0 || b.remote != nil && b.remote.open > 0
-}
-
-// broadcastElsewhere has the log beyond the loops take a broadcast for all servers. Of the
-// loops, all of which are told, the one that has taken the request proposes it.
-func (b *Broker) broadcastElsewhere(m *mail.Mail) {
-	b.totals.Broadcasts.Add(-1)
-	b.totals.Delivering.Add(-int64(m.Msg.Len()))
-	if m.From != b.Id {
-		return
-	}
-	proposal := mail.Mail{Op: mail.OpBroadcast, Buf: pool.NameBuffer(nil)}
-	proposal.Buf.B = append(proposal.Buf.B, m.Msg.Content()...)
-	b.remote.propose(&proposal)
 }
 
 // nextLive is the next live channel from record at on, 0 when the end is reached

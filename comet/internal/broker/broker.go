@@ -71,7 +71,8 @@ type Config struct {
 	MaxPublishKeys                        int // that all loops remember
 	Loops                                 int
 	ChannelTimeout                        time.Duration
-	PollMost                              int // bytes of messages that a poll is given at once
+	AttachTime                            time.Duration // that requests wait for a log beyond the loops
+	PollMost                              int           // bytes of messages that a poll is given at once
 
 	Authority func(loop uint8, home Inbox) Authority // nil: the broker's own log numbers messages
 	Judge     func(Inbox) Judge                      // nil: tokens alone decide which clients may subscribe
@@ -129,12 +130,12 @@ func (b *Broker) Published() uint64 { return b.published }
 // Busy says whether a step of the turn has something left to do, which does not wait
 // for anything.
 func (b *Broker) Busy() bool {
-	return b.leases.Pending() || len(b.broadcasts) > 0 || b.remote != nil && len(b.remote.scans) > 0 || len(b.listings) > 0 || len(b.batches) > 0
+	return b.leases.Pending() || len(b.broadcasts) > 0 || b.remote.busy() || len(b.listings) > 0 || len(b.batches) > 0
 }
 
 // Due is how long a turn may be waited for; below zero there is no bound.
 func (b *Broker) Due(now time.Time) time.Duration {
-	wait := Sooner(b.sweepDue(now), b.explanationsDue(now))
+	wait := Sooner(b.remote.due(now), Sooner(b.sweepDue(now), b.explanationsDue(now)))
 	if ticks, any := b.leases.Next(); any {
 		wait = Sooner(wait, time.Duration(ticks)*reactor.TickLength)
 	}

@@ -125,7 +125,7 @@ func (b *Broker) ExpireChannels() {
 			return
 		}
 		// With subscribers it lives on; a lease begins when the last one leaves.
-		if b.channels.At(i).subs == 0 && (b.remote == nil || !b.remote.attaching(i)) {
+		if b.channels.At(i).subs == 0 && !b.remote.isAsked(i) {
 			b.freeChannel(i)
 		}
 	}
@@ -142,11 +142,13 @@ func (b *Broker) hide(i uint32) {
 	b.leases.Cancel(i)
 	b.totals.Channels.Add(-1)
 	b.announce(ch, false)
+	if b.remote != nil {
+		b.remote.detach(i)
+	}
 }
 
 func (b *Broker) freeChannel(i uint32) {
 	b.hide(i)
-	b.detach(i)
 	ch := b.channels.At(i)
 	b.names.Drop(ch.Name())
 	b.dropHistory(ch)
@@ -252,6 +254,9 @@ func (b *Broker) CatchUp(m *mail.Mail) {
 	b.replay(ch, m, &r)
 	if ch.state == channelClosed {
 		r.Flag |= mail.FlagClosed
+	}
+	if r.Flag&mail.FlagLost != 0 && b.oldest(ch)-m.Seq < 0 { // what was before them is still kept
+		r.Flag |= mail.FlagGoOn
 	}
 	b.Send(m.From, r)
 }

@@ -134,7 +134,9 @@ func (b *Broker) checkHistories(gaps bool) error {
 // and returns its bytes, with those of contents that were not shared by a run before it.
 func (b *Broker) checkRun(ch *Channel, h *history, gaps bool, shared map[*msg.Sharing]int) (bytes int, err error) {
 	size, sharing, want := 0, 0, b.oldest(ch)
-	gap := func(n int32) bool { return n == 0 || gaps && n > 0 && n%record.StateGap == 0 }
+	gap := func(n int32) bool {
+		return n == 0 || n > 0 && (b.remote != nil || gaps && n%record.StateGap == 0)
+	}
 	for message, n := h.First, 0; n < int(h.N); message, n = message.Next, n+1 {
 		if !gap(message.Seq - want) {
 			return 0, fmt.Errorf("a kept message's number is %d, want %d", message.Seq, want)

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/msg"
 )
@@ -50,8 +52,8 @@ func (t *histories) drop(i uint32) {
 
 // keep appends a message to its channel's history and lets go of the oldest
 // ones that are too many.
-func (b *Broker) keep(ch *Channel, message *msg.Message) {
-	cfg := b.cfg
+func (b *Broker) keep(i uint32, message *msg.Message) {
+	cfg, ch := b.cfg, b.channels.At(i)
 	if cfg.ChannelBufferSize == 0 || message.Size() > cfg.ChannelBufferBytes {
 		b.dropHistory(ch)
 		return
@@ -66,7 +68,7 @@ func (b *Broker) keep(ch *Channel, message *msg.Message) {
 	}
 	if share := cfg.MaxHistoryBytes / cfg.Loops; b.historyBytes > share {
 		b.totals.HitLimit(limit.History, cfg.MaxHistoryBytes, b.loop.Now())
-		b.shedHistory(ch, share)
+		b.shedHistory(i, share)
 	}
 }
 
@@ -78,8 +80,13 @@ func (b *Broker) put(h *history, message *msg.Message) {
 		h.last.Next = message
 	}
 	h.last = message
-	h.N++
+	b.count(h, message)
 	h.mark(message)
+}
+
+// count counts a message more.
+func (b *Broker) count(h *history, message *msg.Message) {
+	h.N++
 	h.Bytes += message.Size()
 	b.historyBytes += message.Size()
 	b.historyMessages++
@@ -112,7 +119,7 @@ const shedLook = 32
 // ceiling. What is beyond HistoryMinimum goes first, of whichever channel comes
 // next; where that is not enough at once, the channel that was published to keeps
 // less, at the worst nothing.
-func (b *Broker) shedHistory(ch *Channel, share int) {
+func (b *Broker) shedHistory(of uint32, share int) {
 	for range shedLook {
 		if b.historyBytes <= share {
 			return
@@ -120,23 +127,49 @@ func (b *Broker) shedHistory(ch *Channel, share int) {
 		if b.historyHand++; b.historyHand > b.channels.Used() {
 			b.historyHand = 1
 		}
-		if other := b.channels.At(b.historyHand); other.state != channelFree && other != ch {
+		if other := b.historyHand; b.channels.At(other).state != channelFree && other != of {
 			b.keepLess(other, share)
 		}
 	}
-	b.keepLess(ch, share)
+	b.keepLess(of, share)
 	if b.historyBytes > share {
-		b.dropHistory(ch)
+		b.dropHistory(b.channels.At(of))
 	}
 }
 
 // keepLess lets go of what a channel keeps beyond the minimum, as far as needed.
-func (b *Broker) keepLess(ch *Channel, share int) {
+func (b *Broker) keepLess(i uint32, share int) {
+	ch := b.channels.At(i)
 	if ch.history == 0 {
 		return
 	}
+	if b.remote != nil {
+		b.remote.attached.At(i).state &^= whole // a log beyond the loops may keep it
+	}
 	for h := b.histories.At(ch.history); int(h.N) > b.cfg.HistoryMinimum && b.historyBytes > share; {
 		b.dropOldest(h)
+	}
+}
+
+// keepBefore puts messages before those that a channel keeps, in this order: as many of the
+// last of them as there is room for.
+func (b *Broker) keepBefore(i uint32, older []*msg.Message) {
+	cfg, ch := b.cfg, b.channels.At(i)
+	if ch.history == 0 {
+		for _, message := range older {
+			b.keep(i, message)
+		}
+		return
+	}
+	h := b.histories.At(ch.history)
+	for _, message := range slices.Backward(older) {
+		size := message.Size()
+		if int(h.N) >= cfg.ChannelBufferSize || h.Bytes+size > cfg.ChannelBufferBytes || b.historyBytes+size > cfg.MaxHistoryBytes/cfg.Loops {
+			return
+		}
+		message.Next = h.First
+		h.First = message
+		b.count(h, message)
 	}
 }
 

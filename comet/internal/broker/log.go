@@ -56,7 +56,7 @@ func (b *Broker) commit(i uint32, message *msg.Message) {
 	}
 	b.published++
 	b.pinned.committed += message.Size()
-	b.keep(ch, message)
+	b.keep(i, message)
 	b.deliver(i, message)
 	if message.Kind == msg.Close {
 		b.hide(i)
@@ -130,6 +130,9 @@ func (b *Broker) addSubscriber(i uint32, m, r *mail.Mail) {
 	ch.subs++
 	ch.loops[m.From>>5] |= 1 << (m.From & 31)
 	b.totals.Subscribers.Add(1)
+	if b.remote != nil {
+		b.remote.attached.At(i).state |= alive
+	}
 }
 
 // Leave serves mail.Leave: subscribers have left. With the last of all, no loop receives

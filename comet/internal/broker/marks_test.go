@@ -22,7 +22,8 @@ func TestPlacesInALongHistory(t *testing.T) {
 	}
 	for _, seed := range seeds {
 		rng := rand.New(rand.NewPCG(seed, 2))
-		b, ch := keeper(1000), &Channel{Next: 1<<31 - 1500}
+		b, ch := keeper(t, 1000)
+		ch.Next = 1<<31 - 1500
 		for range 4000 {
 			if rng.IntN(50) == 0 {
 				ch.Next += int32(rng.IntN(200))
@@ -57,17 +58,22 @@ func TestPlacesInALongHistory(t *testing.T) {
 // keeping is a broker that keeps messages, and no more.
 type keeping struct{ Broker }
 
-func keeper(messages int) *keeping {
-	return &keeping{Broker{cfg: &Config{ChannelBufferSize: messages, ChannelBufferBytes: 1 << 30, MaxHistoryBytes: 1 << 30, Loops: 1}}}
+// keeper is one with one channel, which is record 1.
+func keeper(t testing.TB, messages int) (*keeping, *Channel) {
+	b := &keeping{Broker{cfg: &Config{ChannelBufferSize: messages, ChannelBufferBytes: 1 << 30, MaxHistoryBytes: 1 << 30, Loops: 1}}}
+	t.Cleanup(b.channels.Release)
+	ch := b.channels.At(b.channels.Alloc())
+	ch.Next = 1
+	return b, ch
 }
 
 func (b *keeping) publish(ch *Channel) {
-	b.keep(ch, msg.New(msg.Data, ch.Next, nil))
+	b.keep(1, msg.New(msg.Data, ch.Next, nil))
 	ch.Next++
 }
 
 func BenchmarkHistoryFrom(b *testing.B) {
-	k, ch := keeper(100_000), &Channel{Next: 1}
+	k, ch := keeper(b, 100_000)
 	for range 100_000 {
 		k.publish(ch)
 	}

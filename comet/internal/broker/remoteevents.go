@@ -10,25 +10,19 @@ import (
 
 // What concerns all channels of a partition goes through them some at a time, like a
 // broadcast of this server's own. What comes from the log behind it waits meanwhile, so that
-// each channel has it at its place in the log.
+// each channel has it at its place in the log. A channel whose place is being asked for has it
+// behind the answer, unless that has seen it.
 
 // eventScan is an event on its way through a loop's channels.
 type eventScan struct {
-	kind      mail.Kind // Announced, Unsettled
-	missed    bool      // of Unsettled: messages may have been missed
-	partition uint32
-	index     uint32
-	shared    *msg.Sharing // of Announced
-	at, end   uint32       // records still to be looked at
+	event   mail.Mail    // Announced, Unsettled
+	shared  *msg.Sharing // of Announced
+	at, end uint32       // records still to be looked at
 }
 
-// begin begins with an event, unless it has come already.
+// begin begins with an event.
 func (r *remote) begin(m *mail.Mail) {
-	p := m.Partition()
-	if int32(m.Index()-r.seen[p]) <= 0 {
-		return
-	}
-	s := eventScan{kind: m.Kind, missed: m.Flag&mail.FlagMore != 0, partition: p, index: m.Index(), at: 1, end: r.b.channels.Used()}
+	s := eventScan{event: *m, at: 1, end: r.b.channels.Used()}
 	if m.Msg != nil {
 		s.shared = msg.NewSharing(m.Msg.Content())
 	}
@@ -40,16 +34,24 @@ func (r *remote) begin(m *mail.Mail) {
 func (r *remote) runEvents() {
 	for len(r.scans) > 0 {
 		s := &r.scans[0]
+		partition := s.event.Partition()
 		for i := r.b.nextLive(&s.at, s.end, &r.b.scanLeft); i != 0; i = r.b.nextLive(&s.at, s.end, &r.b.scanLeft) {
-			if state := *r.attached.At(i); state&attached != 0 && r.Partition(r.b.names.Get(r.b.channels.At(i).Name())) == s.partition {
-				r.reach(i, s)
+			if r.waits[i] == nil && !r.is(i, attached) || r.Partition(r.b.names.Get(r.b.channels.At(i).Name())) != partition {
+				continue
+			}
+			event := s.event
+			if event.Msg = nil; event.Kind == mail.Announced {
+				event.Msg = s.shared.Message(msg.Broadcast, r.b.channels.At(i).Next)
+			}
+			if !r.holds(i, event) {
+				r.reach(i, &event)
 			}
 		}
 		if s.at <= s.end {
 			return
 		}
-		r.seen[s.partition] = s.index
 		r.scans = slices.Delete(r.scans, 0, 1)
+		r.Taken(1)
 		r.takeHeld()
 	}
 }
@@ -64,29 +66,24 @@ func (r *remote) takeHeld() {
 	r.held = slices.Delete(r.held, 0, n)
 }
 
-// reach has an event reach a channel.
-func (r *remote) reach(i uint32, s *eventScan) {
-	ch := r.b.channels.At(i)
-	if upTo, is := r.ahead[i]; is {
-		if int32(upTo-s.index) <= 0 {
-			delete(r.ahead, i)
-		}
-		if int32(upTo-s.index) >= 0 {
-			return // its number has seen it
-		}
+// reach has an event reach a channel, whose number has not seen it.
+func (r *remote) reach(i uint32, event *mail.Mail) {
+	ch, a := r.b.channels.At(i), r.attached.At(i)
+	if a.state&attached == 0 || int32(event.Index()-a.index) <= 0 {
+		return
 	}
-	if r.attaching(i) {
-		return // the answer has seen it, or is asked for again
-	}
-	switch state := r.attached.At(i); {
-	case s.kind == mail.Announced && ch.Dialect != record.DialectOurs:
-	case s.kind == mail.Announced && *state&unsettled != 0:
-		r.attach(i, ch.Next) // which brings it
-	case s.kind == mail.Announced:
-		r.b.commit(i, s.shared.Message(msg.Broadcast, ch.Next))
-	case s.missed && ch.subs > 0:
-		r.attach(i, ch.Next)
+	a.index = event.Index()
+	switch missed := event.Flag&mail.FlagMore != 0; {
+	case event.Kind == mail.Announced && ch.Dialect != record.DialectOurs:
+	case event.Kind == mail.Announced && a.state&unsettled == 0:
+		message := event.Msg
+		if message.Seq != ch.Next { // it has waited
+			message = message.Shared().Message(msg.Broadcast, ch.Next)
+		}
+		r.b.commit(i, message)
+	case event.Kind == mail.Announced && ch.subs > 0, missed && ch.subs > 0:
+		r.attach(i, ch.Next, true) // which brings it
 	default:
-		*state |= unsettled
+		a.state |= unsettled
 	}
 }

@@ -73,11 +73,10 @@ func (r *Restorer) Shared(k msg.Kind, seq int32, content []byte, body uint32) {
 }
 
 func (r *Restorer) keep(message *msg.Message) {
-	ch := r.b.channels.At(r.at)
 	if message.Len() > r.most {
-		r.b.dropHistory(ch)
+		r.b.dropHistory(r.b.channels.At(r.at))
 		return
 	}
-	r.b.keep(ch, message)
+	r.b.keep(r.at, message)
 	r.Messages++
 }

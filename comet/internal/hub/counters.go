@@ -2,7 +2,6 @@ package hub
 
 import (
 	"ccomet/comet/internal/frame"
-	"ccomet/comet/internal/record"
 )
 
 // What is counted where it changes (Tally): subscribers, those that are behind, messages
@@ -35,18 +34,18 @@ func (h *Hub) notBehind(sub *Subscriber) {
 }
 
 // countLost counts the messages from a number on, up to the one before next, that a
-// subscriber asked for and is not going to get. The numbers that a crash has left out
-// (StateGap) count as one, because it is unknown how many messages were among them. A
-// client that had some of those messages before the crash asks for a number in the gap,
+// subscriber asked for and is not going to get. The numbers that a crash, or a log, has left out
+// (StateGap, LogGap) count as one, because it is unknown how many messages were among them. A
+// client that had some of those messages before the gap asks for a number in the gap,
 // and lacks a little less than the whole of it.
 func (h *Hub) countLost(from, next int32) {
 	n := int64(next - from)
 	if n <= 0 {
 		return
 	}
-	if h.totals.Gapped {
-		gaps := (n + record.StateGap/2) / record.StateGap
-		n = gaps + max(n-gaps*record.StateGap, 0)
+	if gap := h.totals.Gap; gap > 0 {
+		gaps := (n + gap/2) / gap
+		n = gaps + max(n-gaps*gap, 0)
 	}
 	h.Tally.lost += uint64(n)
 }

@@ -84,16 +84,17 @@ func (h *Hub) endStream(i uint32, c reactor.Conn) {
 func (h *Hub) refuseSub(i uint32, why mail.Code, cname []byte) {
 	sub := h.Subs.At(i)
 	c := h.loop.ConnAt(sub.Conn)
-	if why == mail.CodeNoMemory && h.begun(i) && !sub.socket() {
+	lacking := unavailable(why)
+	if lacking != nil && h.begun(i) && !sub.socket() {
 		// Cut in the middle of the response, the client comes back with its cursors.
 		h.totals.Refused.Add(1)
 		h.loop.Close(c)
 		return
 	}
-	if why == mail.CodeNoMemory && !sub.Transport.Row().Events && !sub.socket() {
+	if lacking != nil && !sub.Transport.Row().Events && !sub.socket() {
 		h.endSub(h.owner(i))
 		h.SetState(c, conn.Idle, 0)
-		h.web.Refuse(c, ErrNoMemory)
+		h.web.Refuse(c, lacking)
 		return
 	}
 	h.totals.Refused.Add(1)
@@ -205,9 +206,26 @@ func RefusalOf(why mail.Code) (k msg.Kind, text string) {
 		return msg.Error429, "Too many channels"
 	case mail.CodeFull:
 		return msg.Error429, "Too many subscribers"
+	case mail.CodeNoLog:
+		return msg.Error503, ErrNoLog.Reason
 	}
 	return msg.Error503, ErrNoMemory.Reason
 }
 
-// ErrNoMemory is what a subscription is refused with for which there is no record.
-var ErrNoMemory = &httplite.Error{Status: 503, Reason: "out of memory for another subscriber"}
+// Errors of a subscription for which there is no record, and of one whose channel's place is
+// not known in time.
+var (
+	ErrNoMemory = &httplite.Error{Status: 503, Reason: "out of memory for another subscriber"}
+	ErrNoLog    = &httplite.Error{Status: 503, Reason: "the log that numbers messages cannot be reached"}
+)
+
+// unavailable is what a subscription is refused with, if it is for what the server lacks itself.
+func unavailable(why mail.Code) *httplite.Error {
+	switch why {
+	case mail.CodeNoMemory:
+		return ErrNoMemory
+	case mail.CodeNoLog:
+		return ErrNoLog
+	}
+	return nil
+}

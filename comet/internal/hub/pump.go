@@ -44,7 +44,8 @@ const (
 	RenderedBytes = 16 << 20
 
 	// RoundBytes is how much of messages a pump renders and delivers in a round, or one
-	// message. What is behind that comes in the next round.
+	// message. What is behind that comes in the next round, as does what is behind numbers
+	// that were left out (gap.go).
 	RoundBytes = 1 << 20
 )
 
@@ -242,31 +243,40 @@ func (h *Hub) runMessages(p *pump, budget *int) bool {
 			if sub.Transport.Row().Sessions {
 				from = firstFrom(round, sub.Cursor)
 			}
-			if sub.Has(SubBehind) || from < 0 || from >= p.round {
+			if sub.Has(SubBehind) || from >= p.round {
 				continue // gets it by catching up, or has it
 			}
 			*budget--
-			h.Tally.Delivered += uint64(p.round - from)
-			if p.at != 0 {
-				h.prefetchSink = h.Subs.At(p.at).Conn // on its way to the cache while this one is written to
-			}
-			if sub.poll() {
-				h.finishPoll(i, h.pollResponse(p, i, from))
+			if from < 0 {
+				h.deliverBehindGap(p, i)
 				continue
 			}
-			if sub.Has(subTell) || sub.Has(SubMember) && sub.Transport.Row().Events {
-				h.writeOwn(p, i, from)
-				continue
-			}
-			b := &p.batches[sub.framing()]
-			if len(b.Ends) < p.round {
-				h.render(p, b, sub.framing())
-			}
-			h.writeBatch(i, sub, b, from)
+			h.deliver(p, i, from)
 		}
 		if !p.again {
 			return true
 		}
+	}
+}
+
+// deliver gives a subscriber the messages of a round from one of them on.
+func (h *Hub) deliver(p *pump, i uint32, from int) {
+	sub := h.Subs.At(i)
+	h.Tally.Delivered += uint64(p.round - from)
+	if p.at != 0 {
+		h.prefetchSink = h.Subs.At(p.at).Conn // on its way to the cache while this one is written to
+	}
+	switch {
+	case sub.poll():
+		h.finishPoll(i, h.pollResponse(p, i, from))
+	case sub.Has(subTell) || sub.Has(SubMember) && sub.Transport.Row().Events:
+		h.writeOwn(p, i, from)
+	default:
+		b := &p.batches[sub.framing()]
+		if len(b.Ends) < p.round {
+			h.render(p, b, sub.framing())
+		}
+		h.writeBatch(i, sub, b, from)
 	}
 }
 
@@ -289,7 +299,7 @@ func (h *Hub) beginRound(p *pump) {
 func (p *pump) extendRound() {
 	size := 0
 	for n, message := range p.Msgs {
-		if size += message.Len(); size > RoundBytes && n > 0 {
+		if size += message.Len(); n > 0 && (size > RoundBytes || message.Seq != p.Msgs[n-1].Seq+1) {
 			p.round, p.again = n, true
 			return
 		}

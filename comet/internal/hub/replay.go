@@ -141,7 +141,7 @@ func (h *Hub) CaughtUp(m *mail.Mail) {
 		return // its channel was closed
 	}
 	h.notBehind(sub)
-	if m.Code == mail.CodeMoved || m.Flag&mail.FlagLost != 0 && !sub.Has(SubSayLost) {
+	if m.Code == mail.CodeMoved || m.Flag&(mail.FlagLost|mail.FlagGoOn) == mail.FlagLost && !sub.Has(SubSayLost) {
 		// What it asks for is gone. Cut, it comes back with its cursor and is given
 		// what there is; going on, it would never know.
 		h.totals.SlowClosed.Add(1)

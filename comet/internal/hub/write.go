@@ -10,9 +10,7 @@ import (
 func (h *Hub) writeOwn(p *pump, i uint32, from int) {
 	b := &h.Batch
 	h.resetFor(b, i)
-	for _, message := range p.Msgs[from:p.round] {
-		b.Append(message, h.rosterName(p.roster))
-	}
+	h.appendMessages(b, p.Msgs[from:p.round], h.rosterName(p.roster))
 	h.writeBatch(i, h.Subs.At(i), b, 0)
 }
 

@@ -20,9 +20,9 @@ type Totals struct {
 	Handling    atomic.Int64  // requests that are with handlers
 	Admitted    atomic.Int64  // connections of all sides but the admin's
 
-	Hits   [NumLimits]hits
-	Gapped bool // channels have left out numbers after a crash: settled before any loop runs
-	Log    *zerolog.Logger
+	Hits [NumLimits]hits
+	Gap  int64 // how many numbers channels leave out at once, where they may; settled before any loop runs
+	Log  *zerolog.Logger
 }
 
 // hits counts how often a limit was hit, and remembers when that was logged.

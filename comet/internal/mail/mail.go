@@ -34,13 +34,13 @@ const (
 	RosterScanned              // Explanation; Listed; LeftOut; msg: text; buf: sessions
 	// To that broker, from a log beyond the loop (broker/authority.go):
 	Committed  // what was proposed, with msg, or code and none; or buf: name, with msg or op
-	Attached   // ref; seq: next number; AttachedEpoch; Index; run; FlagMore: the log keeps older ones
+	Attached   // ref; seq: next number; AttachedEpoch; Index; run; FlagMore: the log keeps older ones; FlagExist
 	Announced  // Partition, Index; msg: a broadcast's content
 	Unsettled  // Partition, Index; FlagMore: messages may have been missed
 	CountAsked // Reply; buf: name
-	Counted    // what was to be counted, with Subscribers
+	Counted    // what was to be counted, with Subscribers, FlagExist
 	// To the brokers of all loops:
-	Broadcast    // msg: its content
+	Broadcast    // msg: its content; to a log beyond the loops, from one: Reply, op, buf: content. Answer: Done
 	Snapshot     // Record: the channel's, to go on from (statesnapshot.go)
 	ListChannels // conn: a listener that asks which channels live; Record: to go on from. Answer: ChannelsListed
 	// To a hub, from a channel's home:
@@ -105,9 +105,9 @@ const (
 	FlagPlace                       // seq is a place that cannot be but in another life, if it is not in this
 	FlagOther                       // answer: with FlagLost, it is of another life
 	FlagMore                        // answer: seq is kept too, and what comes behind it: it is to be asked for
-	FlagGoOn                        // of a history: the messages behind those that have been read
+	FlagGoOn                        // of a history: the messages behind those that have been read; Backlog: with FlagLost: the numbers were left out
 	FlagTag                         // of a history: the client has what Tag says
-	FlagEnd                         // answer to ListChannels: the home has no more channels
+	FlagEnd                         // answer to ListChannels: the home has no more channels; Join, ReadHistory have waited for all that a log keeps
 	FlagProposed                    // Committed is for a proposal of this broker
 	FlagBatch                       // Committed is for an entry of a batch (Place)
 	FlagJudged                      // Join, ReadHistory come back from a judge, with its verdict (broker/verdict.go)

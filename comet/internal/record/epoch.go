@@ -83,3 +83,7 @@ func TellLast(text []byte, e uint32) []byte {
 // between are not given again, unless there were more of them. Each server that
 // loads the same file leaves a gap more.
 const StateGap = 1 << 22
+
+// LogGap is how many numbers a log beyond the loops leaves out, at the least, where it cannot
+// tell which of the last messages it has lost.
+const LogGap = 1 << 16

@@ -125,14 +125,20 @@ func (w *Web) broadcast(x *exchange) {
 	if !w.mayPublish(x) {
 		return
 	}
-	m := mail.Mail{Kind: mail.Broadcast}
+	m := mail.Mail{Kind: mail.Broadcast, Op: mail.OpBroadcast, Conn: x.conn}
 	m.Buf = pool.NameBuffer(nil)
 	switch {
 	case w.totals.Broadcasts.Load() > broker.MaxBroadcasts:
 		w.fail(x, 503, "too many broadcasts are under way: at most "+strconv.Itoa(broker.MaxBroadcasts)+" on all loops")
 	case w.tooMuchOnItsWay(w.Id):
 		w.fail(x, 503, w.cfg.tooMuchDelivering())
-	case w.contentArg(x, &m, false):
+	case !w.contentArg(x, &m, false):
+	case w.cfg.Cluster != nil: // where it is numbered, for all servers
+		w.broadcasts++
+		m.SetReply(w.awaitReply(x, pendingReply{write: (*responder).broadcasted}))
+		w.Send(w.Id, m)
+		return
+	default:
 		message := msg.New(msg.Broadcast, 0, m.Buf.B)
 		w.totals.Broadcasts.Add(int64(w.Loops()))
 		w.totals.Delivering.Add(int64(w.Loops() * message.Len())) // until each has brought it to its channels
@@ -189,9 +195,20 @@ func (w *Web) info(x *exchange) {
 	w.Object = append(w.Object[:0], `{"version": "`...)
 	w.Object = msg.AppendEscaped(w.Object, []byte(w.cfg.Version))
 	w.Object = append(w.Object, `", "channels": `...)
-	w.Object = strconv.AppendInt(w.Object, w.totals.Channels.Load(), 10)
+	var others []broker.Node
+	channels, subscribers := w.totals.Channels.Load(), w.totals.Subscribers.Load()
+	if w.cfg.Cluster != nil {
+		others = w.cfg.Cluster.Nodes()
+	}
+	for _, node := range others {
+		channels, subscribers = channels+node.Channels, subscribers+node.Subscribers
+	}
+	w.Object = strconv.AppendInt(w.Object, channels, 10)
 	w.Object = append(w.Object, `, "subscribers": `...)
-	w.Object = strconv.AppendInt(w.Object, w.totals.Subscribers.Load(), 10)
+	w.Object = strconv.AppendInt(w.Object, subscribers, 10)
+	if w.cfg.Cluster != nil {
+		w.Object = w.appendCluster(w.Object, others)
+	}
 	w.Object = append(w.Object, '}')
 	w.replyJSON(x, nil, w.Object)
 }

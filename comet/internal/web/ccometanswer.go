@@ -65,6 +65,8 @@ func (c *Config) whyRefused(why mail.Code) *httplite.Error {
 		return &httplite.Error{Status: 429, Reason: c.tooManyChannels()}
 	case mail.CodeFull:
 		return &httplite.Error{Status: 429, Reason: c.tooManySubscribers()}
+	case mail.CodeNoLog:
+		return hub.ErrNoLog
 	}
 	return hub.ErrNoMemory
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/peer"
 )
@@ -39,6 +40,7 @@ type Config struct {
 	Version                                      string
 	Log                                          *zerolog.Logger
 	Stats                                        func(dst []byte) []byte // appends what /stats tells
+	Cluster                                      broker.Cluster          // nil: the server is by itself
 }
 
 // NeverPublic are paths of the admin side that Config.Public cannot open.

@@ -272,6 +272,9 @@ func (w past) appendHistory(dst []byte, reply *pendingReply) []byte {
 		contentType = frame.TypeScript
 	}
 	switch {
+	case reply.code == mail.CodeNoLog:
+		dst, _ = w.refused(dst, reply)
+		return dst
 	case reply.code != mail.CodeOK && reply.code != mail.CodeSame: // as a poll is refused
 		w.totals.Refused.Add(1)
 		kind, text := hub.RefusalOf(reply.code)

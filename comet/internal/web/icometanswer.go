@@ -49,7 +49,7 @@ func (c *Config) refusal(code mail.Code) (status int, reason string) {
 
 const (
 	noChannelMemory = "out of memory for another channel"
-	noLog           = "the log that numbers messages cannot be reached: nothing was published"
+	noLog           = "the log that numbers messages cannot be reached"
 )
 
 // published answers /push and /pub.
@@ -66,6 +66,15 @@ func (r *responder) published(dst []byte, reply *pendingReply) []byte {
 	}
 	r.Object = append(r.Object, '}')
 	return r.appendObject(dst, reply)
+}
+
+// broadcasted answers /broadcast where another log than the server's own numbers messages.
+func (r *responder) broadcasted(dst []byte, reply *pendingReply) []byte {
+	if dst, refused := r.refused(dst, reply); refused {
+		return dst
+	}
+	x := reply.exchange()
+	return r.appendResponse(dst, &x, 200, frame.TypeText, []byte("ok\n"))
 }
 
 // okResponse is what nearly every publish is answered, rendered once a second.

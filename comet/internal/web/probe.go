@@ -83,6 +83,8 @@ func (w *Web) finishProbe() {
 		status, text = 503, "draining"
 	case p.left > 0:
 		status, text = 503, p.missing(w.Loops())+" within "+ReadyTime.String()+"\n"
+	case w.away() != nil:
+		status, text = 503, "publishes are refused: "+w.away().Error()+"\n"
 	case w.site.Upgrading.Load():
 		text = "upgrading"
 	}

@@ -1,0 +1,310 @@
+package broker
+
+import (
+	"slices"
+	"time"
+
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
+)
+
+// A channel's place, and what the log keeps of it, are asked for when a request needs them.
+//
+//   - Of a channel that is not attached, or is unsettled, what comes from the log waits as well
+//     (wait.holds), so that it is committed behind what the answer has.
+//   - Of one whose older messages are asked for it does not: the answer gives those alone.
+//
+// Requests wait for AttachTime at the longest. Then they are refused, and the channel goes on
+// to be attached for others that come.
+
+// wait is a channel that the authority is to answer for.
+type wait struct {
+	mails []mail.Mail // what waits for that, in order
+	left  int         // answers that are still to come
+	all   bool        // all that the log keeps was asked for: nothing more can be had
+	holds bool
+	since time.Time // of the first request; zero: there is none
+}
+
+// waitStart is when a wait has got its first request.
+type waitStart struct {
+	channel uint32
+	at      time.Time
+	wait    *wait
+}
+
+// fromAll is, for Authority.Attach, all that the log keeps.
+const fromAll = 1
+
+// attach asks for a channel's place, and what is kept from a number on (Authority.Attach).
+func (r *remote) attach(i uint32, from int32, holds bool) *wait {
+	w := r.waits[i]
+	if w == nil {
+		w = &wait{}
+		r.waits[i] = w
+	}
+	w.left++
+	w.all, w.holds = w.all || from == fromAll, w.holds || holds
+	ch := r.b.channels.At(i)
+	cname := r.b.names.Get(ch.Name())
+	r.Attach(mail.Ref{Index: i, Gen: ch.Gen}, cname, from)
+	if w.left > 1 || r.is(i, attached) {
+		r.Detach(cname) // it is attached once
+	}
+	return w
+}
+
+// parks keeps a request until its channel's place is known, and as much of what the log
+// keeps as it asks for; it says whether it has.
+func (b *Broker) parks(i uint32, m *mail.Mail) bool {
+	r := b.remote
+	if r == nil {
+		return false
+	}
+	w, older := r.waits[i], int32(0)
+	if m.Flag&mail.FlagEnd == 0 { // else it has been answered
+		older = r.older(i, m)
+	}
+	switch {
+	case w != nil && w.holds, w != nil && older != 0 && w.all:
+	case !r.is(i, attached):
+		w = r.attach(i, older, true)
+	case r.is(i, unsettled):
+		w = r.attach(i, b.channels.At(i).Next, true)
+	case older != 0:
+		w = r.attach(i, fromAll, false)
+	default:
+		return false
+	}
+	if w.since.IsZero() {
+		w.since = b.loop.Now()
+		r.asked = append(r.asked, waitStart{i, w.since, w})
+	}
+	w.mails = append(w.mails, *m)
+	m.Buf = nil
+	if b.channels.At(i).subs == 0 {
+		b.extend(i, b.cfg.ChannelTimeout)
+	}
+	return true
+}
+
+// isAsked says whether requests wait for a channel. The receiver may be nil.
+func (r *remote) isAsked(i uint32) bool {
+	if r == nil {
+		return false
+	}
+	w := r.waits[i]
+	return w != nil && !w.since.IsZero()
+}
+
+// lives says whether a channel that is attached has been signed, at whichever server, or
+// has had subscribers. The receiver may be nil: then each channel that is there does.
+func (r *remote) lives(i uint32) bool { return r == nil || r.is(i, alive) }
+
+// older is from which number on a request wants messages that are not here, but may be kept
+// by the log: 0: there is none.
+func (r *remote) older(i uint32, m *mail.Mail) int32 {
+	ch, here := r.b.channels.At(i), r.is(i, attached)
+	switch {
+	case r.is(i, attached|whole):
+		return 0
+	case m.Kind == mail.Control, m.Kind == mail.ReadHistory && m.Seq == 0, here && ch.isOfAnotherLife(m):
+		return fromAll
+	case here && m.Seq-r.b.oldest(ch) >= 0:
+		return 0
+	}
+	return m.Seq
+}
+
+// attachedTo serves mail.Attached: a channel has its place, or older messages, and what has
+// waited for that goes on.
+func (r *remote) attachedTo(m *mail.Mail) {
+	i := m.Ref.Index
+	ch, w := r.b.channel(m.Ref), r.waits[i]
+	if ch == nil || w == nil {
+		return
+	}
+	a := r.attached.At(i)
+	switch {
+	case a.state&attached == 0:
+		r.begun(i, m)
+	case m.AttachedEpoch() != record.EpochNone && m.AttachedEpoch() != ch.Gen:
+		if w.holds && ch.state == channelLive { // that it was closed was missed
+			r.b.commit(i, msg.New(msg.Close, ch.Next, nil))
+			return // what waits is served by another channel of that name
+		}
+	default:
+		r.merge(i, m, w.holds)
+	}
+	if w.holds {
+		a.state &^= unsettled
+		if int32(m.Index()-a.index) > 0 {
+			a.index = m.Index()
+		}
+	}
+	if m.Flag&mail.FlagMore == 0 || w.all {
+		a.state |= whole
+	}
+	if w.left--; w.left == 0 {
+		delete(r.waits, i)
+		w.since = time.Time{}
+		r.goOn(i, w)
+	}
+}
+
+// begun gives a channel its place, which it has not had yet.
+func (r *remote) begun(i uint32, m *mail.Mail) {
+	b, ch := r.b, r.b.channels.At(i)
+	b.dropHistory(ch)
+	for message, n := m.Msg, m.N; n > 0; n-- {
+		next := message.After(n) // before keep sets it
+		b.keep(i, message)
+		message = next
+	}
+	ch.Next = m.Seq
+	if epoch := m.AttachedEpoch(); epoch != record.EpochNone {
+		ch.Gen = epoch
+	}
+	*r.attached.At(i) = attachment{index: m.Index(), state: attached}
+	if m.Flag&mail.FlagExist != 0 {
+		r.attached.At(i).state |= alive
+	}
+}
+
+// merge gives a channel that has its place already what the log keeps before what it has,
+// and, if that was asked for, publishes what comes behind it.
+func (r *remote) merge(i uint32, m *mail.Mail, newer bool) {
+	ch := r.b.channels.At(i)
+	oldest := r.b.oldest(ch)
+	var before, behind []*msg.Message
+	for message, n := m.Msg, m.N; n > 0; n-- {
+		next := message.After(n)
+		if message.Seq-oldest < 0 {
+			before = append(before, message)
+		} else if newer && message.Seq-ch.Next >= 0 {
+			behind = append(behind, message)
+		}
+		message = next
+	}
+	r.b.keepBefore(i, before)
+	for _, message := range behind {
+		r.commit(i, message)
+	}
+	if newer {
+		r.skipTo(ch, m.Seq)
+	}
+}
+
+// goOn serves what has waited for a channel.
+func (r *remote) goOn(i uint32, w *wait) {
+	gen := r.b.channels.At(i).Gen
+	for k := range w.mails {
+		m := &w.mails[k]
+		if _, is := answers[m.Kind]; is {
+			if w.all {
+				m.Flag |= mail.FlagEnd
+			}
+			r.serve(m)
+			continue
+		}
+		ch := r.b.channels.At(i)
+		switch same := ch.Gen == gen && ch.state == channelLive; {
+		case same && r.holds(i, *m):
+			continue // what was served before it has asked for the channel's place
+		case same && m.Kind == mail.Committed:
+			r.follow(i, m)
+		case same:
+			r.reach(i, m)
+		}
+		if m.Kind == mail.Committed {
+			r.Taken(1)
+		}
+	}
+}
+
+// serve serves a request that has waited.
+func (r *remote) serve(m *mail.Mail) {
+	switch b := r.b; m.Kind {
+	case mail.Join:
+		b.Join(m)
+	case mail.ClaimSession:
+		b.Claim(m)
+	case mail.ReadHistory:
+		b.ReadHistory(m)
+	case mail.Control:
+		b.signed(m)
+	}
+	m.Done()
+}
+
+// orphan has the requests that wait for a channel which is closed be served by what comes
+// under its name.
+func (r *remote) orphan(i uint32) {
+	w := r.waits[i]
+	if w == nil {
+		return
+	}
+	delete(r.waits, i)
+	w.since = time.Time{}
+	for k := range w.mails {
+		switch m := &w.mails[k]; m.Kind {
+		case mail.Committed:
+			r.Taken(1)
+		case mail.Announced, mail.Unsettled:
+		default:
+			r.orphans = append(r.orphans, *m)
+		}
+	}
+}
+
+// serveOrphans serves those.
+func (r *remote) serveOrphans() {
+	for len(r.orphans) > 0 {
+		m := r.orphans[0]
+		r.orphans = slices.Delete(r.orphans, 0, 1)
+		m.Flag &^= mail.FlagEnd
+		r.serve(&m)
+	}
+}
+
+// ExpireWaits refuses the requests that have waited for too long.
+func (b *Broker) ExpireWaits(now time.Time) {
+	r := b.remote
+	for r != nil && len(r.asked) > 0 {
+		first := r.asked[0]
+		if current := first.wait.since.Equal(first.at); current && now.Sub(first.at) < b.cfg.AttachTime {
+			return
+		} else if current {
+			r.refuse(first.channel, first.wait)
+		}
+		r.asked = slices.Delete(r.asked, 0, 1)
+	}
+}
+
+// refuse refuses the requests of a wait.
+func (r *remote) refuse(i uint32, w *wait) {
+	w.since = time.Time{}
+	kept := w.mails[:0]
+	for _, m := range w.mails {
+		answer, is := answers[m.Kind]
+		if !is {
+			kept = append(kept, m)
+			continue
+		}
+		a := m.Answer(answer)
+		a.Code = mail.CodeNoLog
+		a.Buf, a.Nlen, m.Buf = m.Buf, m.Nlen, nil // some refusals name the channel
+		r.b.Send(m.From, a)
+	}
+	clear(w.mails[len(kept):])
+	w.mails = kept
+	if r.b.channels.At(i).subs == 0 {
+		r.b.extend(i, r.b.cfg.ChannelTimeout)
+	}
+}
+
+// answers are what requests that wait are answered with.
+var answers = map[mail.Kind]mail.Kind{
+	mail.Join: mail.Joined, mail.ClaimSession: mail.SessionClaimed, mail.ReadHistory: mail.HistoryRead, mail.Control: mail.Done,
+}
