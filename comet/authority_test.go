@@ -26,6 +26,7 @@ type lateLog struct {
 	detached  []string       // that are attached no more
 	present   []string
 	wanted    bool
+	prompt    bool // it attaches at once
 	taken     int
 	nodes     []Node
 	away      error
@@ -60,7 +61,9 @@ func (l lateEnd) Propose(m mail.Mail) {
 func (l lateEnd) Attach(channel mail.Ref, cname []byte, from int32) {
 	m := mail.Mail{Kind: mail.Attached, Ref: channel, Seq: from}
 	l.attaches = append(l.attaches, homed{l.home, m, string(cname)})
-	l.attached[string(cname)]++
+	if l.attached[string(cname)]++; l.prompt {
+		l.attach()()
+	}
 }
 
 func (l lateEnd) Detach(cname []byte) {

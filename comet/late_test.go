@@ -1,0 +1,260 @@
+package comet
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+)
+
+var messageObject = regexp.MustCompile(`"type":"(\w+)","cname":"\w*","seq":(\d+),"content":"([^"]*)"`)
+
+// objects are the messages that a client has been sent since it was asked last, of whatever
+// transport, as "type seq content".
+func (e *end) objects() (list []string) {
+	e.t.Helper()
+	e.read()
+	for _, parts := range messageObject.FindAllSubmatch(e.in, -1) {
+		list = append(list, fmt.Sprintf("%s %s %s", parts[1], parts[2], parts[3]))
+	}
+	e.in = nil
+	return list
+}
+
+func wantObjects(t *testing.T, e *end, note string, want ...string) {
+	t.Helper()
+	if got := e.objects(); !slices.Equal(got, want) {
+		t.Errorf("%s: a client was sent %q, want %q", note, got, want)
+	}
+}
+
+// other has another server publish.
+func (l *lateLog) other(h *harness, name, content string) {
+	l.channel(name)
+	h.srv.home(name).Post(ordered(name, l.number(name, msg.Data, []byte(content))))
+}
+
+// unsettle is a master that takes another's place, with numbers far behind; missed: it may
+// have lost some, or its readers have.
+func (l *lateLog) unsettle(missed bool) {
+	for _, ch := range l.channels {
+		ch.next += gap
+	}
+	l.index++
+	m := mail.OfPartition(mail.Unsettled, 0, l.index)
+	if missed {
+		m.Flag = mail.FlagMore
+	}
+	for _, home := range l.homes {
+		home.Post(m)
+	}
+}
+
+const gap = 1 << 16
+
+// attachAll has the log answer for all channels that it was asked for.
+func (l *lateLog) attachAll() {
+	for len(l.attaches) > 0 {
+		l.attach()()
+	}
+}
+
+// TestLateGap: where numbers of a channel that lives are left out, its subscribers of every
+// transport go on behind that, and those are told who asked to be. All are counted.
+func TestLateGap(t *testing.T) {
+	for _, path := range []string{
+		"/stream?cname=a&seq=1", "/iframe?cname=a&seq=1", "/sse?cname=a&seq=1", "/poll?cname=a&seq=1", "/poll?cname=a&seq=1&cb=f",
+		"/stream?cname=a&seq=1&cname=b&seq=1", "/sse?cname=a&seq=1&cname=b&seq=1", "/poll?cname=a&seq=1&cname=b&seq=1", "/sse?cname=a&seq=1&epoch=", "/ws?cname=a&seq=1",
+	} {
+		for _, told := range []bool{false, true} {
+			h, log := newLate(t, Config{})
+			note := path
+			if told {
+				note += "&lost=1"
+			}
+			e := h.connect(h.srv.shards[0], conn.Front, 0)
+			ask := func(seq int32) {
+				target := strings.Replace(note, "seq=1", fmt.Sprintf("seq=%d", seq), 1)
+				if strings.HasPrefix(path, "/ws") {
+					e.write(handshake(target))
+				} else {
+					e.get(target)
+				}
+				for range 2 { // of several, a poll asks for one and then the others
+					h.settle()
+					log.attachAll()
+					h.settle()
+				}
+			}
+			ask(1)
+			e.objects()
+			poll := strings.HasPrefix(path, "/poll")
+			log.other(h, "a", "m1")
+			h.settle()
+			wantObjects(t, e, note, "data 1 m1")
+			if poll {
+				ask(2)
+			}
+			log.channel("a").next += gap
+			log.other(h, "a", "m2")
+			log.other(h, "a", "m3")
+			log.channel("a").next += 10
+			log.other(h, "a", "m4")
+			h.settle()
+			want := []string{"data 65538 m2", "data 65539 m3"}
+			if told {
+				want = slices.Insert(want, 0, "lost 65538 2-65537")
+			}
+			if poll {
+				wantObjects(t, e, note, want...)
+				ask(65540)
+				want = nil
+			}
+			if told {
+				want = append(want, "lost 65550 65540-65549")
+			}
+			wantObjects(t, e, note, append(want, "data 65550 m4")...)
+			if lost := h.lost(); lost != 1+10 {
+				t.Errorf("%s: %d messages are counted as lost", note, lost)
+			}
+			if n := h.srv.totals.SlowClosed.Load(); n != 0 || e.ended {
+				t.Errorf("%s: cut: %d", note, n)
+			}
+			check(t, h.srv, true, note)
+		}
+	}
+}
+
+func (h *harness) lost() (n uint64) {
+	for _, s := range h.srv.shards {
+		n += s.hub.Figures().Lost
+	}
+	return n
+}
+
+// TestLateGapBehind: so does a reader that was stuck before the gap.
+func TestLateGapBehind(t *testing.T) {
+	h, log := newLate(t, Config{})
+	e := h.connect(h.srv.shards[0], conn.Front, 4096)
+	e.get("/stream?cname=a&seq=1")
+	h.settle()
+	log.attachAll()
+	h.settle()
+	const messages = 40
+	for n := range messages {
+		log.other(h, "a", fmt.Sprintf("m%d%s", n, strings.Repeat(".", 1000)))
+		if n == messages-2 {
+			log.channel("a").next += gap
+		}
+	}
+	h.settle()
+	got := 0
+	for range 100 {
+		events, _ := e.events()
+		got += len(events)
+		h.settle()
+	}
+	if n := h.srv.totals.SlowClosed.Load(); got != messages || n != 0 {
+		t.Errorf("%d messages arrived, %d readers were cut", got, n)
+	}
+	check(t, h.srv, true, "at the end")
+}
+
+// TestLateEvents: what concerns all channels reaches each at its place in the log, be the
+// channel attached before, meanwhile, or behind it.
+func TestLateEvents(t *testing.T) {
+	for _, missed := range []bool{false, true} {
+		h, log := newLate(t, Config{})
+		join := func(name string, seq int) *end {
+			e := h.connect(h.srv.shards[0], conn.Front, 0)
+			e.get(fmt.Sprintf("/stream?cname=%s&seq=%d", name, seq))
+			h.settle()
+			return e
+		}
+		a := join("a", 1)
+		log.attachAll()
+		h.settle()
+		log.other(h, "a", "m1")
+		h.settle()
+		b := join("b", 1) // asks before the broadcast, is answered from before it
+		before := log.attach()
+		c := join("c", 1) // asks before it, is answered from behind it
+		log.channel("c")
+		log.announce("all")()
+		log.other(h, "b", "m2")
+		log.other(h, "a", "m2")
+		h.settle()
+		before()
+		log.attachAll()
+		h.settle()
+		wantObjects(t, a, "a", "data 1 m1", "broadcast 2 all", "next_seq 3 ", "data 3 m2")
+		wantObjects(t, b, "b", "broadcast 1 all", "next_seq 2 ", "data 2 m2")
+		wantObjects(t, c, "c", "broadcast 1 all", "next_seq 2 ")
+
+		log.unsettle(missed)
+		h.settle()
+		if missed != (len(log.attaches) == 3) {
+			t.Errorf("missed %t: %d channels are asked for", missed, len(log.attaches))
+		}
+		log.attachAll()
+		h.settle()
+		log.other(h, "a", "m3")
+		log.announce("again")()
+		h.settle()
+		log.attachAll()
+		h.settle()
+		wantObjects(t, a, "a", "data 65540 m3", "broadcast 65541 again", "next_seq 65542 ")
+		wantObjects(t, b, "b", "broadcast 65539 again", "next_seq 65540 ")
+		wantObjects(t, c, "c", "broadcast 65538 again", "next_seq 65539 ")
+		check(t, h.srv, true, "at the end")
+	}
+}
+
+// TestLateEventOfMany: while a broadcast goes through many channels, some in a turn, what comes
+// behind it in the log waits for all of them.
+func TestLateEventOfMany(t *testing.T) {
+	h, log := newLate(t, Config{})
+	const channels = 5000
+	log.prompt = true
+	p := h.connect(h.srv.shards[0], conn.Front, 0)
+	for n := range channels {
+		p.get(fmt.Sprintf("/history?cname=c%d&seq=1", n))
+		if n%10 == 9 {
+			h.settle()
+			p.read()
+		}
+	}
+	e := h.connect(h.srv.shards[0], conn.Front, 0)
+	e.get(fmt.Sprintf("/stream?cname=c%d&seq=1&cname=c0&seq=1", channels-1))
+	h.settle()
+	log.taken = 0
+	log.announce("all")()
+	last := fmt.Sprintf("c%d", channels-1)
+	log.other(h, last, "m2")
+	log.other(h, "c0", "m2")
+	s := h.srv.shards[h.srv.homes.Of([]byte(last))]
+	h.turn(s)
+	if got := e.objects(); len(got) > 2 || log.taken > 0 {
+		t.Errorf("in one turn %d channels have it: %q; %d mails are dealt with", channels, got, log.taken)
+	}
+	h.settle()
+	want := []string{"broadcast 1 all", "next_seq 2 ", "data 2 m2"}
+	for _, name := range []string{"c0", last} {
+		ch := h.srv.home(name).Channel(name)
+		if ch.Next != 3 {
+			t.Errorf("%s goes on with %d", name, ch.Next)
+		}
+	}
+	if got := e.objects(); len(got) != 2*len(want) && len(got) != 4 {
+		t.Errorf("a client was sent %q", got)
+	}
+	if log.taken != 2+2 { // the broadcast on both loops, and two messages
+		t.Errorf("%d mails are dealt with", log.taken)
+	}
+	check(t, h.srv, true, "at the end")
+}
