@@ -71,63 +71,62 @@ func TestLateGap(t *testing.T) {
 		"/stream?cname=a&seq=1", "/iframe?cname=a&seq=1", "/sse?cname=a&seq=1", "/poll?cname=a&seq=1", "/poll?cname=a&seq=1&cb=f",
 		"/stream?cname=a&seq=1&cname=b&seq=1", "/sse?cname=a&seq=1&cname=b&seq=1", "/poll?cname=a&seq=1&cname=b&seq=1", "/sse?cname=a&seq=1&epoch=", "/ws?cname=a&seq=1",
 	} {
-		for _, told := range []bool{false, true} {
-			h, log := newLate(t, Config{})
-			note := path
-			if told {
-				note += "&lost=1"
-			}
-			e := h.connect(h.srv.shards[0], conn.Front, 0)
-			ask := func(seq int32) {
-				target := strings.Replace(note, "seq=1", fmt.Sprintf("seq=%d", seq), 1)
-				if strings.HasPrefix(path, "/ws") {
-					e.write(handshake(target))
-				} else {
-					e.get(target)
-				}
-				for range 2 { // of several, a poll asks for one and then the others
-					h.settle()
-					log.attachAll()
-					h.settle()
-				}
-			}
-			ask(1)
-			e.objects()
-			poll := strings.HasPrefix(path, "/poll")
-			log.other(h, "a", "m1")
+		testLateGap(t, path, false)
+		testLateGap(t, path+"&lost=1", true)
+	}
+}
+
+func testLateGap(t *testing.T, path string, told bool) {
+	h, log := newLate(t, Config{})
+	e := h.connect(h.srv.shards[0], conn.Front, 0)
+	ask := func(seq int32) {
+		target := strings.Replace(path, "seq=1", fmt.Sprintf("seq=%d", seq), 1)
+		if strings.HasPrefix(path, "/ws") {
+			e.write(handshake(target))
+		} else {
+			e.get(target)
+		}
+		for range 2 { // of several, a poll asks for one and then the others
 			h.settle()
-			wantObjects(t, e, note, "data 1 m1")
-			if poll {
-				ask(2)
-			}
-			log.channel("a").next += gap
-			log.other(h, "a", "m2")
-			log.other(h, "a", "m3")
-			log.channel("a").next += 10
-			log.other(h, "a", "m4")
+			log.attachAll()
 			h.settle()
-			want := []string{"data 65538 m2", "data 65539 m3"}
-			if told {
-				want = slices.Insert(want, 0, "lost 65538 2-65537")
-			}
-			if poll {
-				wantObjects(t, e, note, want...)
-				ask(65540)
-				want = nil
-			}
-			if told {
-				want = append(want, "lost 65550 65540-65549")
-			}
-			wantObjects(t, e, note, append(want, "data 65550 m4")...)
-			if lost := h.lost(); lost != 1+10 {
-				t.Errorf("%s: %d messages are counted as lost", note, lost)
-			}
-			if n := h.srv.totals.SlowClosed.Load(); n != 0 || e.ended {
-				t.Errorf("%s: cut: %d", note, n)
-			}
-			check(t, h.srv, true, note)
 		}
 	}
+	ask(1)
+	e.objects()
+	poll := strings.HasPrefix(path, "/poll")
+	log.other(h, "a", "m1")
+	h.settle()
+	wantObjects(t, e, path, "data 1 m1")
+	if poll {
+		ask(2)
+	}
+	log.channel("a").next += gap
+	log.other(h, "a", "m2")
+	log.other(h, "a", "m3")
+	log.channel("a").next += 10
+	log.other(h, "a", "m4")
+	h.settle()
+	want := []string{"data 65538 m2", "data 65539 m3"}
+	if told {
+		want = slices.Insert(want, 0, "lost 65538 2-65537")
+	}
+	if poll {
+		wantObjects(t, e, path, want...)
+		ask(65540)
+		want = nil
+	}
+	if told {
+		want = append(want, "lost 65550 65540-65549")
+	}
+	wantObjects(t, e, path, append(want, "data 65550 m4")...)
+	if lost := h.lost(); lost != 1+10 {
+		t.Errorf("%s: %d messages are counted as lost", path, lost)
+	}
+	if n := h.srv.totals.SlowClosed.Load(); n != 0 || e.ended {
+		t.Errorf("%s: cut: %d", path, n)
+	}
+	check(t, h.srv, true, path)
 }
 
 func (h *harness) lost() (n uint64) {

@@ -34,6 +34,7 @@ type round struct {
 	places  map[string]int
 	askers  [][]asker // by name
 	count   []uint32
+	exists  []bool   // a node that has answered has the channel
 	pending []string // processes that have not answered
 }
 
@@ -45,7 +46,7 @@ type asker struct {
 // inquiry is another node's questions, which the loops answer.
 type inquiry struct {
 	process, number string
-	counts          []uint32
+	counts          []uint32 // subscribers and one, or 0: the channel is not here
 	left            int
 }
 
@@ -63,14 +64,14 @@ func (t *loop) Count(m mail.Mail) {
 	at, known := r.places[string(m.Cname())]
 	if !others || !known && len(r.names) >= askNames {
 		a.mu.Unlock()
-		answerAsk(asker{m, t}, 0)
+		answerAsk(asker{m, t}, 0, false)
 		return
 	}
 	if !known {
 		name := string(m.Cname())
 		at = len(r.names)
 		r.names, r.places[name] = append(r.names, name), at
-		r.askers, r.count = append(r.askers, nil), append(r.count, 0)
+		r.askers, r.count, r.exists = append(r.askers, nil), append(r.count, 0), append(r.exists, false)
 	}
 	r.askers[at] = append(r.askers[at], asker{m, t})
 	a.mu.Unlock()
@@ -78,8 +79,11 @@ func (t *loop) Count(m mail.Mail) {
 }
 
 // answerAsk answers one question.
-func answerAsk(q asker, count uint32) {
+func answerAsk(q asker, count uint32, exists bool) {
 	q.m.Kind = mail.Counted
+	if exists {
+		q.m.Flag |= mail.FlagExist
+	}
 	q.m.SetSubscribers(count)
 	q.to.inbox.Post(q.m)
 }
@@ -114,7 +118,7 @@ func (a *asks) finish(number uint64) {
 	}
 	for n, askers := range r.askers {
 		for _, q := range askers {
-			answerAsk(q, r.count[n])
+			answerAsk(q, r.count[n], r.exists[n])
 		}
 	}
 }
@@ -135,8 +139,9 @@ func (a *asks) answered(process, text string, counts []string) {
 	}
 	r.pending = slices.Delete(r.pending, at, at+1)
 	for n, text := range counts {
-		if count, err := strconv.ParseUint(text, 10, 31); err == nil {
-			r.count[n] += uint32(count)
+		if count, err := strconv.ParseUint(text, 10, 31); err == nil && count > 0 {
+			r.count[n] += uint32(count) - 1
+			r.exists[n] = true
 		}
 	}
 	done := len(r.pending) == 0
@@ -181,14 +186,16 @@ func (l *Log) asked(process, number string, names []string) {
 }
 
 // Counted answers how many subscribers this loop has of a channel.
-func (t *loop) Counted(m mail.Mail, subscribers uint32) {
+func (t *loop) Counted(m mail.Mail, subscribers uint32, here bool) {
 	a := &t.log.nodes.asks
 	a.mu.Lock()
 	id := uint64(m.Ref.Index)
 	q := a.inquiries[id]
 	done := false
 	if q != nil && int(m.Seq) < len(q.counts) {
-		q.counts[m.Seq] += subscribers
+		if here {
+			q.counts[m.Seq] += subscribers + 1
+		}
 		if q.left--; q.left == 0 {
 			done = true
 			delete(a.inquiries, id)

@@ -189,7 +189,7 @@ func (j *judge) take(m *mail.Mail) {
 	case mail.Counted:
 		j.counted[string(m.Cname())] = m.Subscribers()
 	case mail.CountAsked:
-		j.end.Counted(*m, uint32(len(j.follows[string(m.Cname())].subscribers())))
+		j.end.Counted(*m, uint32(len(j.follows[string(m.Cname())].subscribers())), true)
 	case mail.PresenceLine:
 		j.lines += string(m.Msg.Content())
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 )
@@ -23,7 +24,8 @@ import (
 //
 //	b  the node runs: version, channels, subscribers, whether it has listeners to /psub (1 or 0)
 //	q  a question: its number, then names of channels (asks.go)
-//	a  an answer to a process: the asker's i, its number, then of each name subscribers
+//	a  an answer to a process: the asker's i, its number, then of each name subscribers and one,
+//	   or 0 where the channel is not there
 //	p  lines of presence: "1 name" and "0 name"
 //
 // What a field has are words (words.go).
@@ -52,7 +54,7 @@ type nodes struct {
 	others    map[string]*otherNode // by process
 	any       atomic.Bool           // there is another node
 	listening atomic.Bool           // another node has listeners to /psub
-	local     atomic.Pointer[func() Node]
+	local     atomic.Pointer[func() broker.Node]
 
 	health health
 	asks   asks
@@ -60,7 +62,7 @@ type nodes struct {
 }
 
 type otherNode struct {
-	Node
+	broker.Node
 	process string
 	heard   time.Time
 }
@@ -74,22 +76,15 @@ func (n *nodes) open(cfg *Config) {
 	n.speech.signal = make(chan struct{}, 1)
 }
 
-// Node is what a node tells others of itself.
-type Node struct {
-	Name, Version         string
-	Channels, Subscribers int64
-	Listening             bool // it has listeners to /psub
-}
-
-// Tell has this node tell others what local says, which any goroutine may call: without it they
+// Start has this node tell others what local says, which any goroutine may call: before it they
 // are told its name and its version.
-func (l *Log) Tell(local func() Node) {
+func (l *Log) Start(local func() broker.Node) {
 	l.nodes.local.Store(&local)
 	l.sendBeat()
 }
 
 // here is what this node tells of itself.
-func (l *Log) here() (n Node) {
+func (l *Log) here() (n broker.Node) {
 	if local := l.nodes.local.Load(); local != nil {
 		n = (*local)()
 	}
@@ -115,7 +110,7 @@ func (l *Log) beat() {
 func (l *Log) sendBeat() {
 	n := l.here()
 	listening := "0"
-	if n.Listening {
+	if n.Listening != 0 {
 		listening = "1"
 	}
 	l.nodes.speech.say(fieldBeat, appendWords(nil, n.Version, strconv.FormatInt(n.Channels, 10), strconv.FormatInt(n.Subscribers, 10), listening))
@@ -200,7 +195,9 @@ func (n *nodes) beaten(name, process string, words []string, now time.Time, same
 	other.Name, other.Version, other.heard = name, words[0], now
 	other.Channels, _ = strconv.ParseInt(words[1], 10, 64)
 	other.Subscribers, _ = strconv.ParseInt(words[2], 10, 64)
-	other.Listening = words[3] == "1"
+	if other.Listening = 0; words[3] == "1" {
+		other.Listening = 1
+	}
 	n.update()
 }
 
@@ -220,20 +217,20 @@ func (n *nodes) forget(now time.Time) {
 func (n *nodes) update() {
 	listening := false
 	for _, other := range n.others {
-		listening = listening || other.Listening
+		listening = listening || other.Listening != 0
 	}
 	n.listening.Store(listening)
 	n.any.Store(len(n.others) > 0)
 }
 
 // Nodes are the other nodes that are known to run, by name. Any goroutine may ask.
-func (l *Log) Nodes() (list []Node) {
+func (l *Log) Nodes() (list []broker.Node) {
 	l.nodes.mu.Lock()
 	defer l.nodes.mu.Unlock()
 	for _, other := range l.nodes.others {
 		list = append(list, other.Node)
 	}
-	slices.SortFunc(list, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(list, func(a, b broker.Node) int { return strings.Compare(a.Name, b.Name) })
 	return list
 }
 
@@ -247,11 +244,11 @@ func (n *nodes) processes() (list []string) {
 	return list
 }
 
+// Wanted says whether other nodes have listeners to /psub.
+func (t *loop) Wanted() bool { return t.log.nodes.listening.Load() }
+
 // Presence tells other nodes' listeners to /psub that a channel is here, or has gone.
 func (t *loop) Presence(cname []byte, alive bool) {
-	if !t.log.nodes.listening.Load() {
-		return
-	}
 	letter := "0 "
 	if alive {
 		letter = "1 "

@@ -213,7 +213,7 @@ func (p *partition) tell(it *item, posts *posts) {
 		case itemNotice:
 			m.Op, m.Msg = mail.OpNotice, msg.New(msg.JoinNotice, 0, it.content)
 		case itemClear:
-			m.Op = mail.OpClear
+			m.Op, m.Seq = mail.OpClear, p.at.number(it.n)+1
 		}
 		p.log.figures.told.Add(1)
 		posts.count(to, &m)

@@ -27,7 +27,7 @@ func (b *Broker) announce(ch *Channel, alive bool) {
 		b.tellListeners(cname, alive)
 		return
 	}
-	b.announceElsewhere(cname, alive)
+	b.remote.announce(cname, alive)
 }
 
 // listened says whether there are listeners, here or at another server.

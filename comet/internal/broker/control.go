@@ -9,7 +9,7 @@ import (
 // Control serves mail.Control.
 func (b *Broker) Control(m *mail.Mail) {
 	if b.remote != nil {
-		b.controlElsewhere(m)
+		b.remote.control(m)
 		return
 	}
 	r := m.Answer(mail.Done)

@@ -67,7 +67,7 @@ func (b *Broker) FromLog(m *mail.Mail) {
 	r := b.remote
 	switch {
 	case m.Kind == mail.Counted:
-		b.counted(m)
+		r.counted(m)
 	case m.Kind == mail.CountAsked:
 		i := b.find(m.Cname())
 		question := *m
@@ -176,7 +176,7 @@ func (r *remote) proposed(m *mail.Mail) {
 	switch {
 	case m.Conn == 0: // no request here waits for it
 	case m.Code == mail.CodeOK && m.Op == mail.OpSign:
-		b.signed(m)
+		r.signed(m)
 	case m.Flag&mail.FlagBatch != 0:
 		a := m.Answer(mail.BatchPublished)
 		a.Buf = pool.NameBuffer(nil)

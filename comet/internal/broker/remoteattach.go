@@ -233,7 +233,7 @@ func (r *remote) serve(m *mail.Mail) {
 	case mail.ReadHistory:
 		b.ReadHistory(m)
 	case mail.Control:
-		b.signed(m)
+		r.signed(m)
 	}
 	m.Done()
 }

@@ -207,7 +207,7 @@ func (w *Web) info(x *exchange) {
 	w.Object = append(w.Object, `, "subscribers": `...)
 	w.Object = strconv.AppendInt(w.Object, subscribers, 10)
 	if w.cfg.Cluster != nil {
-		w.Object = w.appendCluster(w.Object, others)
+		w.Object = w.cfg.shared().appendInfo(w.Object, others)
 	}
 	w.Object = append(w.Object, '}')
 	w.replyJSON(x, nil, w.Object)

@@ -9,8 +9,11 @@ import (
 
 // What the admin side tells of the other servers, where several share a log.
 
-// appendCluster appends what /info tells of them, and whether the log can be reached.
-func (w *Web) appendCluster(dst []byte, others []broker.Node) []byte {
+// shared is that log.
+type shared struct{ broker.Cluster }
+
+// appendInfo appends what /info tells of them, and whether the log can be reached.
+func (s shared) appendInfo(dst []byte, others []broker.Node) []byte {
 	dst = append(dst, `, "nodes": [`...)
 	for i, node := range others {
 		if i > 0 {
@@ -22,7 +25,7 @@ func (w *Web) appendCluster(dst []byte, others []broker.Node) []byte {
 		dst = append(msg.AppendField(dst, ", ", "subscribers", node.Subscribers), '}')
 	}
 	dst = append(dst, ']')
-	if err := w.cfg.Cluster.Away(); err != nil {
+	if err := s.Away(); err != nil {
 		return appendText(dst, ", ", "log", err.Error())
 	}
 	return appendText(dst, ", ", "log", "ok")
@@ -34,11 +37,11 @@ func appendText(dst []byte, before, name, text string) []byte {
 }
 
 // otherNames are the names of the other servers, each with what stands before it.
-func (w *Web) otherNames(dst []byte, first, between string) []byte {
-	if w.cfg.Cluster == nil {
+func (s shared) otherNames(dst []byte, first, between string) []byte {
+	if s.Cluster == nil {
 		return dst
 	}
-	for i, node := range w.cfg.Cluster.Nodes() {
+	for i, node := range s.Nodes() {
 		if i > 0 {
 			first = between
 		}
@@ -48,9 +51,11 @@ func (w *Web) otherNames(dst []byte, first, between string) []byte {
 }
 
 // away says why the log of several servers cannot be reached; nil: it can, or there is none.
-func (w *Web) away() error {
-	if w.cfg.Cluster == nil {
+func (s shared) away() error {
+	if s.Cluster == nil {
 		return nil
 	}
-	return w.cfg.Cluster.Away()
+	return s.Away()
 }
+
+func (c *Config) shared() shared { return shared{c.Cluster} }

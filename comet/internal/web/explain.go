@@ -53,14 +53,14 @@ func (w *Web) ExplainedTo(m *mail.Mail) {
 	switch m.Code {
 	case mail.CodeNone:
 		w.Object = append(w.Object[:0], "no such channel: no client waits for it, and it has no messages and no sign that still last"...)
-		w.Object = append(w.otherNames(w.Object, " here; ask as well the servers ", ", "), '\n')
+		w.Object = append(w.cfg.shared().otherNames(w.Object, " here; ask as well the servers ", ", "), '\n')
 		w.resolve(to, 404, frame.TypeText, w.Object)
 	case mail.CodeBusy:
 		w.totals.Refused.Add(1)
 		w.resolve(to, 503, frame.TypeText, []byte("too many explanations are under way: at most "+strconv.Itoa(broker.MaxExplanations)+" of one loop's channels\n"))
 	default:
 		w.Object = append(w.Object[:0], m.Msg.Content()...)
-		if others := w.otherNames(nil, `"`, `", "`); len(others) > 0 {
+		if others := w.cfg.shared().otherNames(nil, `"`, `", "`); len(others) > 0 {
 			w.Object = append(append(append(bytes.TrimRight(w.Object, "}\n"), ",\n \"other_servers\": ["...), others...), "\"]}\n"...)
 		}
 		w.resolve(to, 200, frame.TypeJSON, w.Object)

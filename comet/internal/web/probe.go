@@ -78,13 +78,14 @@ func (w *Web) ExpireProbe(now time.Time) {
 func (w *Web) finishProbe() {
 	p := &w.Probe
 	status, text := 200, "ok"
+	away := w.cfg.shared().away()
 	switch {
 	case w.drain.On():
 		status, text = 503, "draining"
 	case p.left > 0:
 		status, text = 503, p.missing(w.Loops())+" within "+ReadyTime.String()+"\n"
-	case w.away() != nil:
-		status, text = 503, "publishes are refused: "+w.away().Error()+"\n"
+	case away != nil:
+		status, text = 503, "publishes are refused: "+away.Error()+"\n"
 	case w.site.Upgrading.Load():
 		text = "upgrading"
 	}

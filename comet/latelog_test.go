@@ -1,0 +1,180 @@
+package comet
+
+import (
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// lateLog is a log beyond all loops that answers when the test has it answer.
+type lateLog struct {
+	channels  map[string]*lateChannel
+	proposals []homed // that have no number yet
+	attaches  []homed // that have no answer yet
+	counts    []homed // questions
+	counted   []string
+	attached  map[string]int // how often
+	detached  []string       // that are attached no more
+	present   []string
+	wanted    bool
+	prompt    bool // it attaches at once
+	taken     int
+	nodes     []Node
+	away      error
+	index     uint32 // of what concerned all channels last
+	homes     []broker.Inbox
+}
+
+// lateChannel is what it knows of a channel.
+type lateChannel struct {
+	next int32
+	kept []*msg.Message
+}
+
+// homed is a mail, and the inbox of the channel's home.
+type homed struct {
+	home broker.Inbox
+	mail mail.Mail
+	name string
+}
+
+// lateEnd is its end at one loop.
+type lateEnd struct {
+	*lateLog
+	home broker.Inbox
+}
+
+func (l lateEnd) Propose(m mail.Mail) {
+	l.proposals = append(l.proposals, homed{l.home, m, string(m.Cname())})
+}
+
+// Attach keeps, as the mail's number, from where on a history is wanted.
+func (l lateEnd) Attach(channel mail.Ref, cname []byte, from int32) {
+	m := mail.Mail{Kind: mail.Attached, Ref: channel, Seq: from}
+	l.attaches = append(l.attaches, homed{l.home, m, string(cname)})
+	if l.attached[string(cname)]++; l.prompt {
+		l.attach()()
+	}
+}
+
+func (l lateEnd) Detach(cname []byte) {
+	if l.attached[string(cname)]--; l.attached[string(cname)] == 0 {
+		l.detached = append(l.detached, string(cname))
+	}
+}
+
+func (l lateEnd) Follow(cname []byte)     { l.attached[string(cname)]++ }
+func (l lateEnd) Partition([]byte) uint32 { return 0 }
+func (l lateEnd) Wanted() bool            { return l.wanted }
+func (l lateEnd) Taken(n int)             { l.taken += n }
+func (l lateEnd) Count(m mail.Mail)       { l.counts = append(l.counts, homed{l.home, m, string(m.Cname())}) }
+func (l lateEnd) Presence(cname []byte, alive bool) {
+	l.present = append(l.present, fmt.Sprintf("%t %s", alive, cname))
+}
+
+func (l lateEnd) Counted(m mail.Mail, n uint32, here bool) {
+	l.counted = append(l.counted, fmt.Sprintf("%s %d %t", m.Cname(), n, here))
+}
+
+// It is a whole server's log, too.
+
+func (l *lateLog) Open(_ uint8, home broker.Inbox) broker.Authority {
+	l.homes = append(l.homes, home)
+	return lateEnd{l, home}
+}
+func (l *lateLog) Secret() []byte    { return []byte("secret") }
+func (l *lateLog) Start(func() Node) {}
+func (l *lateLog) Nodes() []Node     { return l.nodes }
+func (l *lateLog) Away() error       { return l.away }
+func (l *lateLog) Suspend() []byte   { return nil }
+func (l *lateLog) Resume()           {}
+func (l *lateLog) Close()            {}
+
+func (l *lateLog) channel(name string) *lateChannel {
+	if l.channels[name] == nil {
+		l.channels[name] = &lateChannel{next: 1}
+	}
+	return l.channels[name]
+}
+
+// number gives a message its number, and keeps it.
+func (l *lateLog) number(name string, k msg.Kind, content []byte) *msg.Message {
+	ch := l.channel(name)
+	ch.kept = append(ch.kept, msg.New(k, ch.next, content))
+	ch.next++
+	return msg.New(k, ch.next-1, content)
+}
+
+// commit numbers the first proposal. What it returns tells the home: it answers, and the
+// message comes in the log's order as well.
+func (l *lateLog) commit() (tell func()) {
+	p := l.proposals[0]
+	l.proposals = l.proposals[1:]
+	if p.mail.Op == mail.OpBroadcast {
+		return func() { p.home.Post(p.mail); l.announce(string(p.mail.Proposed()))() }
+	}
+	p.mail.Msg = l.number(p.name, p.mail.Op.Message(), p.mail.Proposed())
+	other := ordered(p.name, msg.New(p.mail.Msg.Kind, p.mail.Msg.Seq, p.mail.Msg.Content()))
+	return func() { p.home.Post(p.mail); p.home.Post(other) }
+}
+
+// ordered is a message that comes in the log's order.
+func ordered(name string, message *msg.Message) mail.Mail {
+	m := mail.Mail{Kind: mail.Committed, Msg: message}
+	m.Buf, m.Nlen = named(name)
+	return m
+}
+
+// announce numbers a broadcast in all channels. What it returns tells the homes.
+func (l *lateLog) announce(content string) (tell func()) {
+	for name := range l.channels {
+		l.number(name, msg.Broadcast, []byte(content))
+	}
+	l.index++
+	m := mail.OfPartition(mail.Announced, 0, l.index)
+	m.Msg = msg.New(msg.Broadcast, 0, []byte(content))
+	return func() {
+		for _, home := range l.homes {
+			home.Post(m)
+		}
+	}
+}
+
+// refuse has the first proposal get no number.
+func (l *lateLog) refuse() {
+	p := l.proposals[0]
+	l.proposals = l.proposals[1:]
+	p.mail.Code = mail.CodeNoLog
+	p.home.Post(p.mail)
+}
+
+// attach reads what the first channel that is asked for is. What it returns tells the home.
+func (l *lateLog) attach() (tell func()) {
+	a := l.attaches[0]
+	l.attaches = l.attaches[1:]
+	ch := l.channel(a.name)
+	var last *msg.Message
+	for _, kept := range slices.Backward(ch.kept) {
+		if from := a.mail.Seq; from == 0 || kept.Seq < from {
+			a.mail.Flag |= mail.FlagMore
+			break
+		}
+		message := msg.New(kept.Kind, kept.Seq, kept.Content())
+		message.Next, last = last, message
+		a.mail.N++
+	}
+	a.mail.Msg, a.mail.Seq = last, ch.next
+	a.mail.SetIndex(l.index)
+	return func() { a.home.Post(a.mail) }
+}
+
+// newLate is a harness whose messages are numbered by a lateLog.
+func newLate(t *testing.T, cfg Config) (*harness, *lateLog) {
+	log := &lateLog{channels: map[string]*lateChannel{}, attached: map[string]int{}}
+	cfg.Loops = 2
+	cfg.Cluster = log
+	return newHarness(t, cfg), log
+}
