@@ -92,10 +92,13 @@ func refused(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// tlsConfig is that of the Client, where it has one.
+// tlsConfig is that of the Client, where it has one. A WebSocket begins as HTTP/1.1, whatever
+// its requests speak: a Transport that speaks HTTP/2 has that added to its own settings.
 func (r *receiver) tlsConfig() *tls.Config {
 	if transport, ok := r.httpClient().Transport.(*http.Transport); ok && transport.TLSClientConfig != nil {
-		return transport.TLSClientConfig.Clone()
+		config := transport.TLSClientConfig.Clone()
+		config.NextProtos = []string{"http/1.1"}
+		return config
 	}
 	return nil
 }
