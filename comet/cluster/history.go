@@ -115,5 +115,5 @@ func history(at standing, messages []kept, floor *kept, casts []kept, from int32
 		}
 		run = append(run, msg.New(kinds[i], seq, []byte(all[i].content)))
 	}
-	return run, len(run) == 0 || run[0].Seq == all[0].number()
+	return run, len(all) == 0 || len(run) > 0 && run[0].Seq == all[0].number()
 }

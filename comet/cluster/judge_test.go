@@ -273,13 +273,16 @@ func (j *judge) commit(f *followed, m *mail.Mail) {
 
 // follow attaches a channel, with what is kept from a number on.
 func (j *judge) follow(name string, from int32) {
+	done := make(chan struct{})
 	j.on(func() {
+		defer close(done)
 		j.mu.Lock()
 		f := &followed{name: name, ref: mail.Ref{Index: uint32(len(j.refs) + 1), Gen: 7}}
 		j.follows[name], j.refs[f.ref] = f, f
 		j.mu.Unlock()
 		j.end.Attach(f.ref, []byte(name), from)
 	})
+	<-done
 }
 
 // propose has a message of a channel numbered; its content names the answer.

@@ -166,7 +166,7 @@ func (l *Log) start() {
 		l.run(p.attach)
 	}
 	for _, r := range l.readers {
-		l.run(r.read)
+		go r.read() // which Redis may hold for readBlock
 	}
 	l.run(l.sweep)
 	l.run(l.beat)
@@ -217,14 +217,18 @@ func (l *Log) Open(number uint8, home broker.Inbox) broker.Authority {
 	return end
 }
 
-// Close ends the log: what is still proposed is refused. It returns when its goroutines have
-// ended.
+// Close ends the log: what is still proposed is refused. Nothing is posted when it has returned.
 func (l *Log) Close() {
 	l.end()
 	if l.client != nil {
 		l.client.Close()
 	}
 	l.running.Wait()
+	for _, r := range l.readers {
+		r.resting.Lock() // it has told the loops what it had to tell
+		r.ended = true
+		r.resting.Unlock()
+	}
 	for _, p := range l.partitions {
 		p.expire(time.Now().Add(time.Hour))
 	}

@@ -22,6 +22,7 @@ type reader struct {
 	health     health
 	reading    bool          // nothing has failed since it was where the bus is
 	resting    sync.Mutex    // held while it tells the loops
+	ended      bool          // the log is closed; guarded by resting
 	resumed    chan struct{} // told when it is to go on
 }
 
@@ -109,7 +110,7 @@ func (r *reader) readOnce() error {
 	}
 	r.resting.Lock()
 	defer r.resting.Unlock()
-	if r.log.paused.Load() {
+	if r.log.paused.Load() || r.ended {
 		return nil
 	}
 	for n, p := range r.partitions {
