@@ -27,6 +27,7 @@ type poller struct {
 	wakeFd int
 	events []unix.EpollEvent
 	busy   bool      // the last waits were short ones
+	spare  bool      // what spareProcessor has said of late: to ask takes a lock
 	quiet  time.Time // since when waits have brought nothing; zero: the last has
 }
 
@@ -92,35 +93,39 @@ const (
 // whether there is more of it. So a loop whose last wait was short waits without telling
 // the scheduler, which interrupts it every 10 ms. A loop that little happens to waits as
 // the scheduler would have it, which then leaves the machine alone.
+//
+// Where it can, such a wait is long: the kernel sets a timer for it, and one that is the
+// next to run out costs a virtual machine 3 to 5 µs, as much as to wake up.
 func (p *poller) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 	if timeout < 0 || timeout > math.MaxInt32*time.Millisecond {
 		timeout = math.MaxInt32 * time.Millisecond
 	}
 	if p.busy || timeout == 0 {
-		n, errno := sysEpollWait(p.fd, p.events, millis(min(timeout, shortWait)), false)
-		if n == 0 && timeout > shortWait && spareProcessor() {
-			timeout -= shortWait
-			n, errno = sysEpollWait(p.fd, p.events, millis(min(timeout, patience)), false)
-			p.stayBusy(n > 0)
+		limit := shortWait
+		if p.spare {
+			limit = patience
+		}
+		n, errno := sysEpollWait(p.fd, p.events, millis(min(timeout, limit)), false)
+		if n > 0 || timeout == 0 {
+			p.quiet = time.Time{}
 			return p.result(n, errno)
 		}
-		if n != 0 || errno != 0 || timeout <= shortWait {
+		if p.stayBusy(time.Now()); p.spare || errno != 0 || timeout <= limit {
 			return p.result(n, errno)
 		}
-		timeout -= shortWait
+		timeout -= limit
 	}
 	began := time.Now()
 	n, errno := sysEpollWait(p.fd, p.events, millis(timeout), true)
-	p.busy = time.Since(began) < patience
+	p.busy, p.spare = time.Since(began) < patience, spareProcessor()
 	return p.result(n, errno)
 }
 
-// stayBusy notes whether a wait has brought anything. A loop is busy until none has for
-// as long as its patience.
-func (p *poller) stayBusy(some bool) {
-	switch now := time.Now(); {
-	case some:
-		p.quiet = time.Time{}
+// stayBusy notes that a wait has brought nothing, as the scheduler sees to every 10 ms
+// or so. A loop is busy until none has brought anything for as long as its patience.
+func (p *poller) stayBusy(now time.Time) {
+	p.spare = spareProcessor()
+	switch {
 	case p.quiet.IsZero():
 		p.quiet = now
 	case now.Sub(p.quiet) >= patience:
