@@ -8,20 +8,30 @@ import (
 	"testing"
 )
 
-// TestResidentAtTheStart: a server that has begun to serve keeps little of what starting
-// took: at most 11 MiB are resident, and the bulk of the program's own file is not.
-func TestResidentAtTheStart(t *testing.T) {
+// TestResident: a server that has begun to serve keeps little of what starting took, and one
+// that was asked for its metrics little of what that has: at most 11 MiB are resident.
+func TestResident(t *testing.T) {
 	t.Parallel()
 	if raceDetected() {
 		t.Skip("the race detector takes memory of its own")
 	}
 	const most = 11 << 20
 	p := start(t, nil)
-	var sizes map[string]int
-	untilOr(t, func() bool {
-		sizes = p.sizes("smaps_rollup")
-		return sizes["Rss"] <= most
-	}, func() string { return fmt.Sprintf("%d bytes are resident: %v", sizes["Rss"], sizes) })
+	little := func(when string) {
+		t.Helper()
+		var sizes map[string]int
+		untilOr(t, func() bool {
+			sizes = p.sizes("smaps_rollup")
+			return sizes["Rss"] <= most
+		}, func() string { return fmt.Sprintf("%s %d bytes are resident: %v", when, sizes["Rss"], sizes) })
+	}
+	little("at the start")
+	for range 20 {
+		if a := get(t, p.admin, "/metrics"); !strings.Contains(a.body, "ccomet_build_info") {
+			t.Fatalf("/metrics: %.300q", a)
+		}
+	}
+	little("after 20 scrapes")
 }
 
 // sizes are what a file of /proc says about the memory of the process, in bytes.

@@ -244,7 +244,7 @@ func (c *serve) open(log zerolog.Logger, from *comet.HandedOver) (*comet.Server,
 	cfg := c.ServerConfig(log)
 	cfg.Version, cfg.Sockets, cfg.From = versionName(), c.sockets, from
 	figures := &metrics.Metrics{Version: versionName(), Revision: revision()}
-	cfg.Handlers = map[string]http.Handler{metrics.Path: figures.Handler(), upgrade.Path: upgrade.Handler()}
+	cfg.Handlers = map[string]http.Handler{metrics.Path: footprint.After(figures.Handler()), upgrade.Path: upgrade.Handler()}
 	if c.Pprof {
 		metrics.AddProfiles(cfg.Handlers)
 	}

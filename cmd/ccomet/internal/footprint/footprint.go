@@ -4,8 +4,10 @@ package footprint
 import (
 	"bufio"
 	"fmt"
+	"net/http"
 	"os"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +20,28 @@ import (
 // and those that are needed again are mapped again without reading the disk.
 func GiveBack() {
 	debug.FreeOSMemory()
-	for _, m := range filePages() {
+	giveBackPages(true)
+}
+
+// After serves as h does, and then gives back what that has taken: what is asked for now and
+// then may need megabytes of the program's file that nothing else needs. Garbage is left to
+// the collector where it has much to look through, and megabytes are little.
+func After(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r)
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		if metrics.Read(live); live[0].Value.Uint64() < littleHeap {
+			debug.FreeOSMemory()
+		}
+		giveBackPages(false)
+	})
+}
+
+// littleHeap is the heap which the collector is through within a millisecond.
+const littleHeap = 8 << 20
+
+func giveBackPages(libraries bool) {
+	for _, m := range filePages(libraries) {
 		// Refused where memory is locked, and then it is to stay.
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED)
 	}
@@ -29,8 +52,10 @@ type mapping struct{ from, to uintptr }
 
 // filePages are the mappings that hold nothing but pages of files as they are in the file:
 // none that may be written, and none that has been, as by the loader or a debugger, so that
-// the process has pages of its own there, in memory or swapped out.
-func filePages() (list []mapping) {
+// the process has pages of its own there, in memory or swapped out. Without libraries they
+// are those that come first, which are the program's: to read on takes as long as there is
+// memory.
+func filePages(libraries bool) (list []mapping) {
 	smaps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return nil
@@ -42,6 +67,8 @@ func filePages() (list []mapping) {
 		if m, ofFile, ok := parseMapping(line); ok {
 			if asInFile = ofFile; asInFile {
 				list = append(list, m)
+			} else if len(list) > 0 && !libraries {
+				break
 			}
 			continue
 		}
