@@ -28,7 +28,7 @@ func TestResident(t *testing.T) {
 	little("at the start")
 	for range 20 {
 		if a := get(t, p.admin, "/metrics"); !strings.Contains(a.body, "ccomet_build_info") {
-			t.Fatalf("/metrics: %.300q", a)
+			t.Fatalf("/metrics: %d %.300q", a.status, a.body)
 		}
 	}
 	little("after 20 scrapes")
