@@ -51,6 +51,8 @@ type serverState struct {
 	StateTime   time.Time // when it was written last
 	Sockets     []listening
 	Descriptors []int // that the other program needs, but for those of connections
+	Cluster     bool
+	Place       []byte // of the Cluster
 }
 
 // totalsState are limit.Totals, but for what is under way, of which there is nothing.
@@ -76,7 +78,9 @@ const (
 // HandOver writes the server down, for Config.From of another program. It changes nothing.
 func (p *Parked) HandOver(to io.Writer) error {
 	w := handover.NewWriter(to)
-	w.Value(serverName, p.srv.asState())
+	st := p.srv.asState()
+	st.Place = p.place
+	w.Value(serverName, st)
 	for i, s := range p.srv.shards {
 		part := w.Part(i)
 		part.Value(loopName, s.loop.State())
@@ -97,7 +101,7 @@ func (srv *Server) asState() *serverState {
 	st := &serverState{
 		Layout: Layout(), Version: srv.cfg.Version, Loops: len(srv.shards), Key: srv.homes.Key, SecretSum: sum[:],
 		Started: now - int64(srv.cfg.Clock().Sub(srv.started)), BaseBytes: srv.baseBytes, Parked: now,
-		Connections: srv.connections(), HandOvers: srv.handOvers.Total + 1, Totals: asState(&srv.totals), Sockets: srv.listening(), Descriptors: srv.descriptors(),
+		Cluster: srv.cfg.Cluster != nil, Connections: srv.connections(), HandOvers: srv.handOvers.Total + 1, Totals: asState(&srv.totals), Sockets: srv.listening(), Descriptors: srv.descriptors(),
 	}
 	for _, s := range srv.shards {
 		st.Mails = append(st.Mails, s.Mails)
@@ -261,6 +265,10 @@ func KeepHandedOver(file *os.File) error {
 	return reactor.Keep(true, h.server.Descriptors...)
 }
 
+// Place is what the Cluster of this program goes on from, and whether the other program had
+// one. It is to be given to it before it is given to New.
+func (h *HandedOver) Place() (place []byte, had bool) { return h.server.Place, h.server.Cluster }
+
 // Version is that of the program that handed over.
 func (h *HandedOver) Version() string { return h.server.Version }
 
@@ -280,7 +288,14 @@ func (h *HandedOver) fits(cfg *Config) error {
 	if cfg.StateFile != h.server.StateFile {
 		return fmt.Errorf("the state file would be %q, and that of the server that runs is %q: it changes only where that is restarted", cfg.StateFile, h.server.StateFile)
 	}
-	sum := sha256.Sum256(cfg.Secret)
+	if has := map[bool]string{true: "several servers", false: "this server alone"}; h.server.Cluster != (cfg.Cluster != nil) {
+		return fmt.Errorf("channels would be of %s, and those of the server that runs are of %s: it changes only where that is restarted", has[cfg.Cluster != nil], has[h.server.Cluster])
+	}
+	secret := cfg.Secret
+	if len(secret) == 0 && cfg.Cluster != nil {
+		secret = cfg.Cluster.Secret()
+	}
+	sum := sha256.Sum256(secret)
 	if len(h.server.Secret) == 0 && !bytes.Equal(sum[:], h.server.SecretSum) || len(h.server.Secret) > 0 && len(cfg.Secret) > 0 {
 		return errors.New("the secret would be another: tokens that clients have would be refused, so it changes only where the server is restarted")
 	}

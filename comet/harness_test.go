@@ -31,6 +31,7 @@ type harness struct {
 	end       func()
 
 	watchRecords bool // a server that is to go on must not change any before it serves
+	waits        bool // a client waits for a log beyond the loops when it is handed over
 }
 
 func newHarness(t testing.TB, cfg Config) *harness {

@@ -257,3 +257,51 @@ func TestLateEventOfMany(t *testing.T) {
 	}
 	check(t, h.srv, true, "at the end")
 }
+
+// TestLateHandOver: a server that goes on knows where each channel stands, also one whose place
+// is being asked for, and who waits for that.
+func TestLateHandOver(t *testing.T) {
+	h, log := newLate(t, Config{Inheritable: true})
+	join := func(path string) *end {
+		e := h.connect(h.srv.shards[0], conn.Front, 0)
+		e.get(path)
+		h.settle()
+		return e
+	}
+	a, unsettled := join("/stream?cname=a&seq=1"), join("/sse?cname=u&seq=1")
+	log.attachAll()
+	h.settle()
+	log.other(h, "a", "m1")
+	log.other(h, "u", "m1")
+	h.settle()
+	a.objects()
+	unsettled.objects()
+	log.unsettle(true)
+	h.settle()
+	log.attach()() // of one of the two
+	h.settle()
+	log.other(h, "a", "m2")
+	log.other(h, "u", "m2")
+	waits := join("/poll?cname=w&seq=3&lost=1")
+	h.settle()
+	for range 4 {
+		log.number("w", msg.Data, []byte("w"))
+	}
+	attached := log.attached["a"] + log.attached["u"]
+	log.homes, h.waits = nil, true
+	h.handOver(func(cfg *Config) { log.attaches = nil })
+	if n := log.attached["a"] + log.attached["u"]; attached != 2 || n < 4 { // those of the rehearsal, and of each server
+		t.Errorf("the channels were attached %d times, and are %d", attached, n)
+	}
+	h.settle()
+	log.attachAll()
+	h.settle()
+	log.other(h, "a", "m3")
+	log.other(h, "u", "m3")
+	h.settle()
+	for _, e := range []*end{a, unsettled} {
+		wantObjects(t, e, "a stream", "data 65538 m2", "data 65539 m3")
+	}
+	wantObjects(t, waits, "a poll", "data 3 w", "data 4 w")
+	check(t, h.srv, true, "at the end")
+}

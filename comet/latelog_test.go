@@ -81,8 +81,9 @@ func (l lateEnd) Counted(m mail.Mail, n uint32, here bool) {
 
 // It is a whole server's log, too.
 
-func (l *lateLog) Open(_ uint8, home broker.Inbox) broker.Authority {
-	l.homes = append(l.homes, home)
+func (l *lateLog) Open(loop uint8, home broker.Inbox) broker.Authority {
+	l.homes = append(l.homes, nil)[:max(len(l.homes), int(loop)+1)]
+	l.homes[loop] = home
 	return lateEnd{l, home}
 }
 func (l *lateLog) Secret() []byte    { return []byte("secret") }

@@ -27,6 +27,7 @@ import (
 type Parked struct {
 	srv   *Server
 	loops *standstill
+	place []byte // what the Cluster of another program goes on from
 }
 
 // Errors of Park.
@@ -34,7 +35,7 @@ var (
 	errNotInheritable = errors.New("comet: the server cannot be handed over: it was started without Config.Inheritable")
 	errDraining       = errors.New("comet: the server is about to end")
 	errParking        = errors.New("comet: the server is about to be handed over already")
-	errBeyond         = errors.New("comet: the server cannot be handed over: what numbers its messages, or judges who may subscribe, is beyond it")
+	errBeyond         = errors.New("comet: the server cannot be handed over: what judges which clients may subscribe is beyond it")
 	errNeverQuiet     = errors.New("comet: what is under way does not come to its end: the server goes on")
 )
 
@@ -76,7 +77,7 @@ func (srv *Server) Park(ctx context.Context) (*Parked, error) {
 	switch {
 	case !srv.cfg.Inheritable:
 		return nil, errNotInheritable
-	case srv.cfg.Cluster != nil || srv.cfg.judge != nil:
+	case srv.cfg.judge != nil:
 		return nil, errBeyond
 	case srv.Deadline.Load() != 0:
 		return nil, errDraining
@@ -84,13 +85,16 @@ func (srv *Server) Park(ctx context.Context) (*Parked, error) {
 		return nil, errParking
 	}
 	srv.wakeAll()
-	parked := &Parked{srv, p}
+	parked := &Parked{srv: srv, loops: p}
 	if !p.await(ctx, n) {
 		parked.Release()
 		return nil, errNeverQuiet
 	}
 	for _, s := range srv.shards {
 		s.hold(true)
+	}
+	if srv.cfg.Cluster != nil {
+		parked.place = srv.cfg.Cluster.Suspend() // what it has posted before that is served now
 	}
 	for round := 0; !srv.quiet(); round++ {
 		if round > promptRounds {
@@ -151,6 +155,9 @@ func (srv *Server) quiet() bool {
 
 // Release has the server go on.
 func (p *Parked) Release() {
+	if p.srv.cfg.Cluster != nil {
+		p.srv.cfg.Cluster.Resume()
+	}
 	p.srv.parking.Store(nil)
 	close(p.loops.over)
 	p.srv.wakeAll()

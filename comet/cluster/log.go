@@ -82,6 +82,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 			l.Close()
 			return nil, err
 		}
+		l.paused.Store(true) // until the loops are there that have the channels of the other program
 	}
 	cfg.Log.Info().Str("node", cfg.Node).Str("mode", string(l.client.Mode())).Int("partitions", len(l.partitions)).Msg("connected to Redis")
 	l.start()

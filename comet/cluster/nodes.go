@@ -77,9 +77,11 @@ func (n *nodes) open(cfg *Config) {
 }
 
 // Start has this node tell others what local says, which any goroutine may call: before it they
-// are told its name and its version.
+// are told its name and its version. Where the log goes on for another program's, what comes by
+// itself comes from then on.
 func (l *Log) Start(local func() broker.Node) {
 	l.nodes.local.Store(&local)
+	l.Resume()
 	l.sendBeat()
 }
 

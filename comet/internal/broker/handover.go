@@ -25,6 +25,8 @@ type Handover struct {
 	Keys                       KeysState
 	HistoryRoom                uint32   // places of histories, the unused ones included
 	Kinds                      []string // of messages, by the number that messages have
+	Waiting                    []WaitingRequest
+	Gaps                       uint64
 }
 
 // Layout describes the records of a broker.
@@ -34,7 +36,7 @@ func Layout() string {
 
 // Quiet says whether nothing is under way that is not in the broker's records.
 func (b *Broker) Quiet() bool {
-	return len(b.broadcasts) == 0 && len(b.batches) == 0 && len(b.listings) == 0 && len(b.explanations) == 0
+	return b.remote.quiet() && len(b.broadcasts) == 0 && len(b.batches) == 0 && len(b.listings) == 0 && len(b.explanations) == 0
 }
 
 // Names of what a broker writes.
@@ -53,7 +55,9 @@ func (b *Broker) HandOver(to handover.Part) {
 		Names: b.names.State(), Channels: b.channels.State(), Sessions: b.sessions.State(),
 		ChannelIndex: b.channelIndex.State(), SessionIndex: b.sessionIndex.State(),
 		Keys: b.keys.state(), Leases: b.leases.State(), Epochs: uint32(b.epochs), Published: b.published, HistoryRoom: b.histories.Used, Kinds: msg.KindNames(),
+		Waiting: b.remote.waiting(), Gaps: b.remote.gaps(),
 	})
+	b.remote.handOver(to)
 	bodies := map[*byte]uint64{}
 	var body, batch []byte
 	flush := func(most int) {
@@ -129,7 +133,7 @@ func (b *Broker) resumeFrom(from *handover.Reader) error {
 	for _, batch := range from.Raw(historiesName) {
 		r.takeHistories(batch)
 	}
-	if r.wrong {
+	if r.wrong || !b.remote.resumeFrom(from, &st) {
 		return errHistories
 	}
 	b.histories.freeUnused()

@@ -14,9 +14,13 @@ func TestHandOverKnowsBroker(t *testing.T) {
 		"snapshots": "given", "names": "Names", "channels": "Channels", "channelIndex": "ChannelIndex", "epochs": "Epochs", "leases": "Leases",
 		"rates":     "no: each channel may have one second's messages more",
 		"published": "Published", "histories": "written behind", "historyBytes": "counted", "historyMessages": "counted", "historyHand": "no: it begins anywhere",
-		"remote": "no: Server.Park refuses", "judge": "no: Server.Park refuses", "keys": "Keys", "pinned": "no: all mail has been read", "batches": "none: Quiet", "batchLeft": "of a turn", "sessions": "Sessions", "sessionIndex": "SessionIndex", "broadcasts": "none: Quiet", "scanLeft": "of a turn", "listings": "none: Quiet",
+		"remote": "below", "judge": "no: Server.Park refuses", "keys": "Keys", "pinned": "no: all mail has been read", "batches": "none: Quiet", "batchLeft": "of a turn", "sessions": "Sessions", "sessionIndex": "SessionIndex", "broadcasts": "none: Quiet", "scanLeft": "of a turn", "listings": "none: Quiet",
 		"sweep": "no: it begins anew", "explanations": "none: Quiet", "explained": "no: numbers of what is under way",
 	})
+	known.Fields(t, reflect.TypeFor[remote](), map[string]string{
+		"Authority": "given", "b": "given", "attached": "written behind", "waits": "Waiting, and asked for again", "asked": "made anew", "orphans": "none: Quiet", "open": "none: Quiet", "scans": "none: Quiet", "held": "none: Quiet", "Gaps": "Gaps",
+	})
+	known.Fields(t, reflect.TypeFor[attachment](), map[string]string{"index": "written behind", "state": "written behind"})
 	known.Fields(t, reflect.TypeFor[publishKeys](), map[string]string{
 		"records": "Records", "index": "Index", "seeds": "Seeds", "first": "First", "last": "Last", "text": "new", "repeated": "Repeated",
 	})

@@ -1,0 +1,145 @@
+package broker
+
+import (
+	"encoding/binary"
+
+	"ccomet/comet/internal/handover"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/pool"
+	"ccomet/reactor"
+)
+
+// Of a log beyond the loops a hand-over has where each channel stands, and the requests that wait
+// for that. What has come from the log for channels whose place is being asked for is left out:
+// it is asked for again.
+
+// attachmentsName is what the places of channels are written as.
+const attachmentsName = "attachments"
+
+// attachmentSize is what each takes: record, index, state.
+const attachmentSize = 4 + 4 + 1
+
+// asksAgain is, beside its states, a channel whose place is being asked for.
+const asksAgain attachmentState = 1 << 7
+
+// WaitingRequest is a subscription that waits for its channel's place.
+type WaitingRequest struct {
+	Session                     bool // ClaimSession, else Join
+	Loop                        uint8
+	Conn                        uint64
+	Subscriber                  uint32
+	Seq                         int32
+	Epoch                       uint32
+	Poll, Exist, SayLost, Place bool
+	Name, Rest                  []byte
+}
+
+// quiet says whether nothing is under way but requests that wait for channels' places.
+func (r *remote) quiet() bool {
+	return r == nil || r.open == 0 && len(r.scans) == 0 && len(r.held) == 0 && len(r.orphans) == 0
+}
+
+// gaps is how often numbers were left out.
+func (r *remote) gaps() uint64 {
+	if r == nil {
+		return 0
+	}
+	return r.Gaps
+}
+
+// waiting are the subscriptions that wait.
+func (r *remote) waiting() (list []WaitingRequest) {
+	if r == nil {
+		return nil
+	}
+	for _, w := range r.waits {
+		for k := range w.mails {
+			if m := &w.mails[k]; m.Kind == mail.Join || m.Kind == mail.ClaimSession {
+				has := func(flag uint16) bool { return m.Flag&flag != 0 }
+				list = append(list, WaitingRequest{
+					Session: m.Kind == mail.ClaimSession, Loop: m.From, Conn: uint64(m.Conn), Subscriber: m.Subscriber(), Seq: m.Seq, Epoch: m.Epoch(),
+					Poll: has(mail.FlagPoll), Exist: has(mail.FlagExist), SayLost: has(mail.FlagSayLost), Place: has(mail.FlagPlace),
+					Name: m.Cname(), Rest: m.Content(),
+				})
+			}
+		}
+	}
+	return list
+}
+
+// handOver writes down where channels stand.
+func (r *remote) handOver(to handover.Part) {
+	if r == nil {
+		return
+	}
+	var batch []byte
+	for i := uint32(1); i <= r.b.channels.Used(); i++ {
+		a := *r.attached.At(i)
+		if w := r.waits[i]; w != nil && w.holds {
+			a.state |= asksAgain
+		}
+		if r.b.channels.At(i).state != channelLive || a.state&attached == 0 {
+			continue
+		}
+		batch = binary.LittleEndian.AppendUint32(batch, i)
+		batch = append(binary.LittleEndian.AppendUint32(batch, a.index), byte(a.state))
+		if len(batch) > historyBatch {
+			to.Raw(attachmentsName, batch)
+			batch = batch[:0]
+		}
+	}
+	if len(batch) > 0 {
+		to.Raw(attachmentsName, batch)
+	}
+}
+
+// resumeFrom goes on with the channels of another program, and false says that they were not
+// handed over whole. Subscriptions that wait ask again in the first turn.
+func (r *remote) resumeFrom(from *handover.Reader, st *Handover) bool {
+	if r == nil {
+		return true
+	}
+	for _, batch := range from.Raw(attachmentsName) {
+		for ; len(batch) >= attachmentSize; batch = batch[attachmentSize:] {
+			i := binary.LittleEndian.Uint32(batch)
+			a := attachment{binary.LittleEndian.Uint32(batch[4:]), attachmentState(batch[8])}
+			if !r.b.channels.Has(i) || r.b.channels.At(i).state != channelLive {
+				return false
+			}
+			again := a.state&asksAgain != 0
+			a.state &^= asksAgain
+			*r.attached.At(i) = a
+			ch := r.b.channels.At(i)
+			if r.Follow(r.b.names.Get(ch.Name())); again {
+				r.attach(i, ch.Next, true)
+			}
+		}
+		if len(batch) > 0 {
+			return false
+		}
+	}
+	for _, w := range st.Waiting {
+		r.orphans = append(r.orphans, w.mail())
+	}
+	r.Gaps = st.Gaps
+	return true
+}
+
+// mail is the request as it was.
+func (w *WaitingRequest) mail() mail.Mail {
+	kind := mail.Join
+	if w.Session {
+		kind = mail.ClaimSession
+	}
+	m := mail.OfSubscriber(kind, reactor.Conn(w.Conn), w.Subscriber)
+	m.From, m.Seq = w.Loop, w.Seq
+	m.SetEpoch(w.Epoch)
+	for flag, is := range map[uint16]bool{mail.FlagPoll: w.Poll, mail.FlagExist: w.Exist, mail.FlagSayLost: w.SayLost, mail.FlagPlace: w.Place} {
+		if is {
+			m.Flag |= flag
+		}
+	}
+	m.Buf, m.Nlen = pool.NameBuffer(w.Name), uint8(len(w.Name))
+	m.Buf.B = append(m.Buf.B, w.Rest...)
+	return m
+}
