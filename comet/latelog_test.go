@@ -24,14 +24,17 @@ type lateLog struct {
 	taken     int
 	nodes     []Node
 	away      error
+	keys      map[string]int32
+	epoch     uint32 // of all channels, if there is one
 	index     uint32 // of what concerned all channels last
 	homes     []broker.Inbox
 }
 
 // lateChannel is what it knows of a channel.
 type lateChannel struct {
-	next int32
-	kept []*msg.Message
+	next  int32
+	kept  []*msg.Message
+	alive bool
 }
 
 // homed is a mail, and the inbox of the channel's home.
@@ -117,8 +120,25 @@ func (l *lateLog) commit() (tell func()) {
 	if p.mail.Op == mail.OpBroadcast {
 		return func() { p.home.Post(p.mail); l.announce(string(p.mail.Proposed()))() }
 	}
+	other := mail.Mail{Kind: mail.Committed, Op: p.mail.Op}
+	other.Buf, other.Nlen = named(p.name)
+	ch := l.channel(p.name)
+	switch p.mail.Op {
+	case mail.OpSign:
+		ch.alive, p.mail.Seq = true, ch.next
+		return func() { p.home.Post(p.mail) }
+	case mail.OpClear:
+		ch.kept, p.mail.Seq, other.Seq = nil, ch.next, ch.next
+		return func() { p.home.Post(p.mail); p.home.Post(other) }
+	}
+	if key := string(p.mail.Key()); key != "" && l.keys[p.name+key] != 0 {
+		p.mail.Seq = l.keys[p.name+key]
+		return func() { p.home.Post(p.mail) }
+	} else if key != "" {
+		l.keys[p.name+key] = ch.next
+	}
 	p.mail.Msg = l.number(p.name, p.mail.Op.Message(), p.mail.Proposed())
-	other := ordered(p.name, msg.New(p.mail.Msg.Kind, p.mail.Msg.Seq, p.mail.Msg.Content()))
+	other.Msg = msg.New(p.mail.Msg.Kind, p.mail.Msg.Seq, p.mail.Msg.Content())
 	return func() { p.home.Post(p.mail); p.home.Post(other) }
 }
 
@@ -169,13 +189,28 @@ func (l *lateLog) attach() (tell func()) {
 	}
 	a.mail.Msg, a.mail.Seq = last, ch.next
 	a.mail.SetIndex(l.index)
+	a.mail.SetAttachedEpoch(l.epoch)
+	if ch.alive {
+		a.mail.Flag |= mail.FlagExist
+	}
 	return func() { a.home.Post(a.mail) }
 }
 
 // newLate is a harness whose messages are numbered by a lateLog.
 func newLate(t *testing.T, cfg Config) (*harness, *lateLog) {
-	log := &lateLog{channels: map[string]*lateChannel{}, attached: map[string]int{}}
+	log := &lateLog{channels: map[string]*lateChannel{}, attached: map[string]int{}, keys: map[string]int32{}}
 	cfg.Loops = 2
 	cfg.Cluster = log
 	return newHarness(t, cfg), log
+}
+
+// count answers the first question.
+func (l *lateLog) count(subscribers uint32, exists bool) {
+	q := l.counts[0]
+	l.counts = l.counts[1:]
+	q.mail.Kind = mail.Counted
+	if q.mail.SetSubscribers(subscribers); exists {
+		q.mail.Flag |= mail.FlagExist
+	}
+	q.home.Post(q.mail)
 }

@@ -124,7 +124,8 @@ func (b *Broker) BeginTurn() {
 	b.keys.expire(b.loop.Tick(), ScanBudget)
 }
 
-// Published counts messages, a broadcast once for each channel.
+// Published counts messages, a broadcast once for each channel; with a log beyond the loops those
+// that were published here, a broadcast once.
 func (b *Broker) Published() uint64 { return b.published }
 
 // Busy says whether a step of the turn has something left to do, which does not wait

@@ -54,7 +54,9 @@ func (b *Broker) commit(i uint32, message *msg.Message) {
 	if ch.Dialect == record.DialectCCometFresh {
 		ch.Dialect = record.DialectCComet
 	}
-	b.published++
+	if b.remote == nil { // else it counts where it was published
+		b.published++
+	}
 	b.pinned.committed += message.Size()
 	b.keep(i, message)
 	b.deliver(i, message)

@@ -187,8 +187,12 @@ func (r *remote) proposed(m *mail.Mail) {
 		a.Code, a.Seq = m.Code, m.Seq
 		b.Send(m.From, a)
 	}
-	if m.Msg == nil && m.Code == mail.CodeOK && m.Op == mail.OpPublish {
+	switch {
+	case m.Code != mail.CodeOK:
+	case m.Op == mail.OpPublish && m.Msg == nil:
 		b.keys.repeated++
+	case m.Op == mail.OpPublish, m.Op == mail.OpClose, m.Op == mail.OpBroadcast:
+		b.published++
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
 )
 
@@ -221,6 +222,7 @@ func (r *remote) goOn(i uint32, w *wait) {
 			r.Taken(1)
 		}
 	}
+	w.mails = nil
 }
 
 // serve serves a request that has waited.
@@ -260,26 +262,36 @@ func (r *remote) orphan(i uint32) {
 
 // serveOrphans serves those.
 func (r *remote) serveOrphans() {
-	for len(r.orphans) > 0 {
-		m := r.orphans[0]
-		r.orphans = slices.Delete(r.orphans, 0, 1)
-		m.Flag &^= mail.FlagEnd
-		r.serve(&m)
+	list := r.orphans
+	r.orphans = nil
+	for k := range list {
+		list[k].Flag &^= mail.FlagEnd
+		r.serve(&list[k])
 	}
 }
 
 // ExpireWaits refuses the requests that have waited for too long.
 func (b *Broker) ExpireWaits(now time.Time) {
 	r := b.remote
-	for r != nil && len(r.asked) > 0 {
-		first := r.asked[0]
-		if current := first.wait.since.Equal(first.at); current && now.Sub(first.at) < b.cfg.AttachTime {
-			return
-		} else if current {
-			r.refuse(first.channel, first.wait)
-		}
-		r.asked = slices.Delete(r.asked, 0, 1)
+	if r == nil || len(r.asked) == 0 {
+		return
 	}
+	n := 0
+	for ; n < len(r.asked); n++ {
+		first := r.asked[n]
+		if !first.wait.since.Equal(first.at) {
+			continue // it was answered
+		}
+		if now.Sub(first.at) < b.cfg.AttachTime {
+			break
+		}
+		r.refuse(first.channel, first.wait)
+	}
+	if n == len(r.asked) {
+		r.asked = pool.Emptied(r.asked)
+		return
+	}
+	r.asked = slices.Delete(r.asked, 0, n)
 }
 
 // refuse refuses the requests of a wait.
