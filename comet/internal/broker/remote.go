@@ -166,9 +166,9 @@ func (r *remote) proposed(m *mail.Mail) {
 	b := r.b
 	m.Flag &^= mail.FlagProposed
 	r.open--
-	if m.Msg != nil {
+	if m.Msg != nil && m.Msg.Kind != msg.JoinNotice { // which comes in order alone
 		i := b.find(m.Cname())
-		if w := r.waits[i]; i != 0 && (w == nil || !w.holds) && r.attached.At(i).state&(attached|unsettled) == attached && (m.Msg.Kind == msg.JoinNotice || m.Msg.Seq == b.channels.At(i).Next) {
+		if w := r.waits[i]; i != 0 && (w == nil || !w.holds) && r.attached.At(i).state&(attached|unsettled) == attached && m.Msg.Seq == b.channels.At(i).Next {
 			b.commit(i, m.Msg)
 		}
 		m.Seq = m.Msg.Seq
