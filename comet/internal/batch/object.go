@@ -1,5 +1,7 @@
 package batch
 
+import "ccomet/comet/internal/jsontext"
+
 // member is a member of an element's object.
 type member uint8
 
@@ -16,35 +18,35 @@ const (
 // it must be the end of what there is, or that byte, if it is not 0. It is false, and has read
 // nothing, where the element is written in any other way; there may be nothing wrong with it.
 func (r *Reader) usual(behind byte) bool {
-	name, at := r.plainMember(r.pos, `{"cname":"`)
-	content, at := r.plainMember(at, `,"content":"`)
-	if at >= len(r.in) {
+	name, at := r.plainMember(r.Pos, `{"cname":"`)
+	text, at := r.plainMember(at, `,"content":"`)
+	if at >= len(r.In) {
 		return false
 	}
 	var key []byte
-	if r.in[at] == ',' {
-		if key, at = r.plainMember(at, `,"key":"`); at >= len(r.in) {
+	if r.In[at] == ',' {
+		if key, at = r.plainMember(at, `,"key":"`); at >= len(r.In) {
 			return false
 		}
 	}
-	if r.in[at] != '}' || behind != 0 && at+1 < len(r.in) && r.in[at+1] != behind {
+	if r.In[at] != '}' || behind != 0 && at+1 < len(r.In) && r.In[at+1] != behind {
 		return false
 	}
 	r.Names = append(r.Names, name)
-	r.Key, r.content, r.pos = key, text{raw: content, size: len(content), str: true}, at+1
+	r.Key, r.content, r.Pos = key, content{Text: jsontext.Text{Raw: text, Size: len(text)}, str: true}, at+1
 	return true
 }
 
 // plainMember is the string that stands at a place behind those bytes, and the place behind
 // it, which is beyond the end where there is none or it has to be decoded.
 func (r *Reader) plainMember(at int, opening string) (value []byte, behind int) {
-	if at > len(r.in) || len(r.in)-at < len(opening) || string(r.in[at:at+len(opening)]) != opening {
-		return nil, len(r.in)
+	if at > len(r.In) || len(r.In)-at < len(opening) || string(r.In[at:at+len(opening)]) != opening {
+		return nil, len(r.In)
 	}
-	rest := r.in[at+len(opening):]
-	n := plain(rest)
+	rest := r.In[at+len(opening):]
+	n := jsontext.Plain(rest)
 	if n == len(rest) || rest[n] != '"' {
-		return nil, len(r.in)
+		return nil, len(r.In)
 	}
 	return rest[:n:n], at + len(opening) + n + 1
 }
@@ -52,11 +54,11 @@ func (r *Reader) plainMember(at int, opening string) (value []byte, behind int) 
 // object reads an element: {"cname": …, "content": …}. It is false where the element is not
 // good; then what stands behind it may not have been read.
 func (r *Reader) object() bool {
-	if !r.take('{') {
-		return r.fail("want {, the beginning of an object")
+	if !r.Take('{') {
+		return r.Fail("want {, the beginning of an object")
 	}
 	var seen member
-	if r.space(); !r.take('}') {
+	if r.Space(); !r.Take('}') {
 		for {
 			m, ok := r.memberName()
 			if !ok {
@@ -66,19 +68,19 @@ func (r *Reader) object() bool {
 				return r.refuse("a member is there twice")
 			}
 			seen |= m
-			if r.space(); !r.take(':') {
-				return r.fail("want a colon behind a member's name")
+			if r.Space(); !r.Take(':') {
+				return r.Fail("want a colon behind a member's name")
 			}
-			if r.space(); !r.member(m) {
+			if r.Space(); !r.member(m) {
 				return false
 			}
-			if r.space(); r.take('}') {
+			if r.Space(); r.Take('}') {
 				break
 			}
-			if !r.take(',') {
-				return r.fail("want , or } behind a member")
+			if !r.Take(',') {
+				return r.Fail("want , or } behind a member")
 			}
-			r.space()
+			r.Space()
 		}
 	}
 	return r.complete(seen)
@@ -99,22 +101,19 @@ func (r *Reader) complete(seen member) bool {
 
 // memberName reads the name of a member. As most write it, it needs no closer look.
 func (r *Reader) memberName() (member, bool) {
-	switch rest := r.in[r.pos:]; {
+	switch rest := r.In[r.Pos:]; {
 	case len(rest) > 9 && string(rest[:9]) == `"content"`:
-		r.pos += 9
+		r.Pos += 9
 		return memberContent, true
 	case len(rest) > 7 && string(rest[:7]) == `"cname"`:
-		r.pos += 7
+		r.Pos += 7
 		return memberCname, true
 	}
-	t, ok := r.stringText()
+	t, ok := r.ReadString()
 	if !ok {
 		return 0, false
 	}
-	name := t.raw
-	if t.escapes {
-		name = r.unescape(t.raw)
-	}
+	name := r.decode(&t)
 	switch string(name) {
 	case "cname":
 		return memberCname, true
@@ -141,36 +140,33 @@ func (r *Reader) member(m member) (ok bool) {
 		}
 		return ok
 	case memberContent:
-		if r.peek() == '"' {
-			r.content, ok = r.stringText()
+		if r.Peek() == '"' {
+			r.content.str = true
+			r.content.Text, ok = r.ReadString()
 			return ok
 		}
-		at := r.pos
-		if _, ok = r.skip(); ok {
-			r.content = text{raw: r.in[at:r.pos], size: r.pos - at}
+		at := r.Pos
+		if ok = r.Skip(); ok {
+			r.content.Text = jsontext.Text{Raw: r.In[at:r.Pos], Size: r.Pos - at}
 		}
 		return ok
 	}
-	_, ok = r.skip()
-	return ok
+	return r.Skip()
 }
 
 // word reads a string that is short, decoded.
 func (r *Reader) word(otherwise string) ([]byte, bool) {
-	if r.peek() != '"' {
-		if _, ok := r.skip(); !ok {
+	if r.Peek() != '"' {
+		if !r.Skip() {
 			return nil, false
 		}
 		return nil, r.refuse(otherwise)
 	}
-	t, ok := r.stringText()
+	t, ok := r.ReadString()
 	if !ok {
 		return nil, false
 	}
-	if t.escapes {
-		return r.unescape(t.raw), true
-	}
-	return t.raw, true
+	return r.decode(&t), true
 }
 
 func (r *Reader) channel(otherwise string) bool {
@@ -185,25 +181,25 @@ func (r *Reader) channel(otherwise string) bool {
 func (r *Reader) channels() bool {
 	const otherwise = "cnames: want an array of strings, one at the least"
 	r.Many = true
-	if r.peek() != '[' {
-		if _, ok := r.skip(); !ok {
+	if r.Peek() != '[' {
+		if !r.Skip() {
 			return false
 		}
 		return r.refuse(otherwise)
 	}
-	r.pos++
-	if r.space(); r.take(']') {
+	r.Pos++
+	if r.Space(); r.Take(']') {
 		return r.refuse(otherwise)
 	}
 	for {
-		if r.space(); !r.channel(otherwise) {
+		if r.Space(); !r.channel(otherwise) {
 			return false
 		}
-		if r.space(); r.take(']') {
+		if r.Space(); r.Take(']') {
 			return true
 		}
-		if !r.take(',') {
-			return r.fail("want , or ] behind a name")
+		if !r.Take(',') {
+			return r.Fail("want , or ] behind a name")
 		}
 	}
 }

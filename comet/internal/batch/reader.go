@@ -7,8 +7,12 @@ import (
 	"bytes"
 	"strconv"
 
+	"ccomet/comet/internal/jsontext"
 	"ccomet/comet/internal/msg"
 )
+
+// MaxDepth is how many arrays and objects may stand in each other within a content.
+const MaxDepth = jsontext.MaxDepth
 
 // Reader takes the elements out of a body, one after the other:
 //
@@ -24,12 +28,12 @@ type Reader struct {
 	// the last element it is the array's.
 	Fault Fault
 
-	in       []byte
-	pos, end int  // of the element's text, or of what is left of it
-	start    int  // of the line
-	array    bool // else lines
-	over     bool
-	decoded  []byte // names and keys that have escapes
+	jsontext.Reader // where the element's text is, or what is left of it
+	end             int
+	start           int  // of the line
+	array           bool // else lines
+	over            bool
+	decoded         []byte // names and keys that have escapes
 }
 
 // Element is one object of a body. What it has is good until the next one.
@@ -39,7 +43,7 @@ type Element struct {
 	Many   bool     // they came as "cnames"
 	Key    []byte   // nil: none was given
 
-	content text
+	content content
 }
 
 // Fault is what is wrong with an element or an array.
@@ -48,18 +52,15 @@ type Fault struct {
 	at     int // in the line, or the body; the first byte is 1
 }
 
-// text is the text of a JSON value within the body.
-type text struct {
-	raw        []byte // of a string, what stands between the quotes
-	size       int    // bytes of what a string says, of another value of its text
-	str        bool
-	escapes    bool // a string has some
-	separators bool // a string has U+2028 or U+2029
+// content is that of an element: a string, or the text of another value.
+type content struct {
+	jsontext.Text
+	str bool
 }
 
 // Reset begins with a body, which must not change while it is read.
 func (r *Reader) Reset(body []byte, array bool) {
-	*r = Reader{in: body, array: array, decoded: r.decoded[:0], Element: Element{Names: r.Names[:0]}}
+	*r = Reader{Reader: jsontext.Reader{In: body, Depth: MaxDepth}, array: array, decoded: r.decoded[:0], Element: Element{Names: r.Names[:0]}}
 }
 
 // Next goes to the next element; false: there are no more, or the array is not good.
@@ -67,40 +68,46 @@ func (r *Reader) Next() bool {
 	if r.over {
 		return false
 	}
-	r.Names, r.Key, r.Many, r.content, r.Fault = r.Names[:0], nil, false, text{}, Fault{}
-	r.decoded = r.decoded[:0]
+	r.Names, r.Key, r.Many, r.content, r.Fault = r.Names[:0], nil, false, content{}, Fault{}
+	r.decoded, r.Wrong = r.decoded[:0], ""
+	more := false
 	if r.array {
-		return r.nextOfArray()
+		more = r.nextOfArray()
+	} else {
+		more = r.nextLine()
 	}
-	return r.nextLine()
+	if r.Wrong != "" {
+		r.Fault = Fault{r.Wrong, r.WrongAt - r.start + 1}
+	}
+	return more
 }
 
 // nextLine takes a line that is not empty.
 func (r *Reader) nextLine() bool {
-	for r.end < len(r.in) {
-		r.start, r.pos = r.end, r.end
+	for r.end < len(r.In) {
+		r.start, r.Pos = r.end, r.end
 		r.Number++
 		if r.usual('\n') {
-			r.end = min(r.pos+1, len(r.in))
+			r.end = min(r.Pos+1, len(r.In))
 			return true
 		}
-		line := r.in[r.start:]
+		line := r.In[r.start:]
 		if at := bytes.IndexByte(line, '\n'); at >= 0 {
 			line = line[:at]
 			r.end++
 		}
 		r.end += len(line)
 		stop := r.start + len(line)
-		whole := r.in
-		r.in = whole[:stop]
-		r.space()
-		empty := r.pos == stop
+		whole := r.In
+		r.In = whole[:stop]
+		r.Space()
+		empty := r.Pos == stop
 		if !empty && r.object() {
-			if r.space(); r.pos < stop {
-				r.fail("want a line feed behind the object")
+			if r.Space(); r.Pos < stop {
+				r.Fail("want a line feed behind the object")
 			}
 		}
-		if r.in = whole; !empty {
+		if r.In = whole; !empty {
 			return true
 		}
 	}
@@ -112,49 +119,43 @@ func (r *Reader) nextLine() bool {
 // begins cannot be known.
 func (r *Reader) nextOfArray() bool {
 	r.Number++
-	r.space()
+	r.Space()
 	if r.Number == 1 {
-		if !r.take('[') {
+		if !r.Take('[') {
 			return r.broken("want [, the beginning of an array")
 		}
-		if r.space(); r.take(']') {
+		if r.Space(); r.Take(']') {
 			return r.ended()
 		}
-	} else if r.take(']') {
+	} else if r.Take(']') {
 		return r.ended()
-	} else if !r.take(',') {
+	} else if !r.Take(',') {
 		return r.broken("want , or ] behind an element")
 	}
-	r.space()
-	at := r.pos
+	r.Space()
+	at := r.Pos
 	if r.usual(0) || r.object() {
 		return true
 	}
-	if r.Fault.syntax() {
-		r.over = true
-		return false
+	if r.Wrong == "" {
+		r.Pos = at // what is wrong is what is meant, not how it is written: the others are read
+		r.Skip()
 	}
-	fault := r.Fault // what is meant, not what is written: the others are read
-	r.pos, r.Fault = at, Fault{}
-	if _, ok := r.skip(); !ok {
-		r.over = true
-		return false
-	}
-	r.Fault = fault
-	return true
+	r.over = r.Wrong != ""
+	return !r.over
 }
 
 func (r *Reader) ended() bool {
 	r.over = true
-	if r.space(); r.pos < len(r.in) {
-		r.fail("want nothing behind the array")
+	if r.Space(); r.Pos < len(r.In) {
+		r.Fail("want nothing behind the array")
 	}
 	return false
 }
 
 func (r *Reader) broken(reason string) bool {
 	r.over = true
-	r.fail(reason)
+	r.Fail(reason)
 	return false
 }
 
@@ -171,41 +172,42 @@ func (r *Reader) AppendFault(dst []byte) []byte {
 			dst = append(dst, " of the body"...)
 		}
 	}
-	return append(append(dst, ": "...), r.Fault.Reason...)
-}
-
-// syntax says whether the text is no JSON.
-func (f *Fault) syntax() bool { return f.at > 0 }
-
-// fail says that the text is no JSON at this place; it is false.
-func (r *Reader) fail(reason string) bool {
-	if r.Fault.Reason == "" {
-		r.Fault = Fault{reason, r.pos - r.start + 1}
+	dst = append(append(dst, ": "...), r.Fault.Reason...)
+	if r.Fault.Reason == jsontext.TooDeep {
+		dst = append(strconv.AppendInt(append(dst, ": at most "...), MaxDepth, 10), " arrays and objects in each other"...)
 	}
-	return false
+	return dst
 }
 
 // refuse says that the object is JSON, and no message; it is false.
 func (r *Reader) refuse(reason string) bool {
-	if r.Fault.Reason == "" {
-		r.Fault = Fault{Reason: reason}
-	}
+	r.Fault = Fault{Reason: reason}
 	return false
+}
+
+// decode is what a string says.
+func (r *Reader) decode(t *jsontext.Text) []byte {
+	if !t.Escapes {
+		return t.Raw
+	}
+	at := len(r.decoded)
+	r.decoded = jsontext.AppendDecoded(r.decoded, t.Raw)
+	return r.decoded[at:len(r.decoded):len(r.decoded)]
 }
 
 // Size is the bytes of the element's content: of what a string says, or of the text of any
 // other value.
-func (e *Element) Size() int { return e.content.size }
+func (e *Element) Size() int { return e.content.Size }
 
 // AppendContent appends the element's content as the inside of a JSON string.
 func (e *Element) AppendContent(dst []byte) []byte {
 	switch t := &e.content; {
 	case !t.str:
-		return msg.AppendEscaped(dst, t.raw)
-	case t.separators:
-		dst, _, _ = msg.AppendChecked(dst, t.raw) // it is good
+		return msg.AppendEscaped(dst, t.Raw)
+	case t.Separators:
+		dst, _, _ = msg.AppendChecked(dst, t.Raw) // it is good
 		return dst
 	default:
-		return append(dst, t.raw...)
+		return append(dst, t.Raw...)
 	}
 }

@@ -5,6 +5,8 @@ package op
 import (
 	"errors"
 	"strconv"
+
+	"ccomet/comet/internal/jsontext"
 )
 
 // Kind is what is asked.
@@ -36,6 +38,7 @@ type Op struct {
 	Epoch   []byte
 	Key     []byte // nil: none
 	Content []byte // nil: none. A string's is still escaped, and its surrogates need not come in pairs
+	Plain   bool   // the content is a string's, in which they do, and without U+2028 and U+2029
 }
 
 // The bounds of a text, beside its length.
@@ -73,15 +76,24 @@ const (
 	hasKey
 )
 
+// reader reads an operation.
+type reader struct {
+	jsontext.Reader
+	seen int
+	room []byte // where strings are decoded
+}
+
 // Parse reads a text, which is UTF-8. Members may come in any order; those that are unknown,
 // and null, are passed over. Strings that have to be decoded are appended to room. Where a
 // member is wrong, the operation has the others, so that the answer can have the id.
 func Parse(text, room []byte) (o Op, decoded []byte, err error) {
-	r := reader{text: text, room: room}
-	var wrong error
-	err = r.object(&o, &wrong)
+	r := reader{Reader: jsontext.Reader{In: text, Depth: MaxDepth - 1, Halves: true}, room: room}
+	wrong, ok := r.object(&o)
 	switch {
-	case err != nil:
+	case !ok && r.Wrong == jsontext.TooDeep:
+		err = errDepth
+	case !ok:
+		err = errSyntax
 	case wrong != nil:
 		err = wrong
 	case o.Kind == None:
@@ -91,79 +103,100 @@ func Parse(text, room []byte) (o Op, decoded []byte, err error) {
 }
 
 // object reads the operation's object, behind which nothing may follow. wrong is what is wrong
-// with its first member that is.
-func (r *reader) object(o *Op, wrong *error) error {
-	r.space()
-	if !r.take('{') {
-		return errSyntax
+// with its first member that is; false: it is no JSON.
+func (r *reader) object(o *Op) (wrong error, ok bool) {
+	r.Space()
+	if !r.Take('{') {
+		return nil, false
 	}
-	r.space()
-	for seen, first := 0, true; !r.take('}'); first = false {
+	r.Space()
+	for first := true; !r.Take('}'); first = false {
 		if !first {
-			if !r.take(',') {
-				return errSyntax
+			if !r.Take(',') {
+				return wrong, false
 			}
-			r.space()
+			r.Space()
 		}
-		inside, plain, ok := r.str()
+		name, ok := r.ReadString()
 		if !ok {
-			return errSyntax
+			return wrong, false
 		}
-		name := inside
-		if !plain {
-			name, _ = r.decode(inside) // one that has half a surrogate pair is no name of ours
+		if r.Space(); !r.Take(':') {
+			return wrong, false
 		}
-		r.space()
-		if !r.take(':') {
-			return errSyntax
+		r.Space()
+		if err := r.member(o, &name); err != nil && wrong == nil {
+			wrong = err
 		}
-		r.space()
-		at := r.at
-		if err := r.skip(); err != nil {
-			return err
+		if r.Wrong != "" {
+			return wrong, false
 		}
-		if err := r.member(o, string(name), r.text[at:r.at], &seen); err != nil && *wrong == nil {
-			*wrong = err
-		}
-		r.space()
+		r.Space()
 	}
-	r.space()
-	if r.at != len(r.text) {
-		return errSyntax
-	}
-	return nil
+	r.Space()
+	return wrong, r.Pos == len(r.In)
 }
 
-// memberBits are the members that have a meaning.
-var memberBits = map[string]int{
-	"op":      hasOp,
-	"id":      hasID,
-	"cname":   hasCname,
-	"seq":     hasSeq,
-	"token":   hasToken,
-	"epoch":   hasEpoch,
-	"lost":    hasLost,
-	"content": hasContent,
-	"key":     hasKey,
+// bitOf is the member of a name that has a meaning.
+func bitOf(name []byte) int {
+	switch string(name) {
+	case "op":
+		return hasOp
+	case "id":
+		return hasID
+	case "cname":
+		return hasCname
+	case "seq":
+		return hasSeq
+	case "token":
+		return hasToken
+	case "epoch":
+		return hasEpoch
+	case "lost":
+		return hasLost
+	case "content":
+		return hasContent
+	case "key":
+		return hasKey
+	}
+	return 0
 }
 
-// member notes a member's value, which is valid JSON.
-func (r *reader) member(o *Op, name string, value []byte, seen *int) error {
-	bit := memberBits[name]
+// member reads a member's value.
+func (r *reader) member(o *Op, name *jsontext.Text) error {
+	bit := 0
+	if inside, ok := r.decoded(name); ok { // one that has half a surrogate pair is no name of ours
+		bit = bitOf(inside)
+	}
+	at := r.Pos
+	if r.Peek() == '"' {
+		text, ok := r.ReadString()
+		if !ok {
+			return nil
+		}
+		return r.note(o, bit, r.In[at:r.Pos], &text)
+	}
+	if !r.Skip() {
+		return nil
+	}
+	return r.note(o, bit, r.In[at:r.Pos], nil)
+}
+
+// note takes the value of a member, which is valid JSON; text: it is a string.
+func (r *reader) note(o *Op, bit int, value []byte, text *jsontext.Text) (err error) {
 	if bit == 0 {
 		return nil
 	}
-	if *seen&bit != 0 {
+	if r.seen&bit != 0 {
 		return errTwice
 	}
-	*seen |= bit
+	r.seen |= bit
 	if value[0] == 'n' { // null
 		return nil
 	}
-	var err error
 	switch bit {
 	case hasOp:
-		err = r.kind(o, value)
+		return r.kind(o, text)
 	case hasID:
 		if c := value[0]; len(value) > MaxID || c != '"' && c != '-' && (c < '0' || c > '9') {
 			return errID
@@ -181,25 +214,24 @@ func (r *reader) member(o *Op, name string, value []byte, seen *int) error {
 		}
 		o.Lost = value[0] == 't'
 	case hasContent:
-		o.Content = value
-		if value[0] == '"' {
-			o.Quoted, o.Content = true, value[1:len(value)-1]
+		if o.Content = value; text != nil {
+			o.Quoted, o.Content, o.Plain = true, text.Raw, !text.Separators && !text.Half
 		}
 	case hasCname:
-		o.Cname, err = r.decoded(value)
+		o.Cname, err = r.text(text)
 	case hasToken:
-		o.Token, err = r.decoded(value)
+		o.Token, err = r.text(text)
 	case hasEpoch:
 		o.Told = true
-		o.Epoch, err = r.decoded(value)
+		o.Epoch, err = r.text(text)
 	case hasKey:
-		o.Key, err = r.decoded(value)
+		o.Key, err = r.text(text)
 	}
 	return err
 }
 
-func (r *reader) kind(o *Op, value []byte) error {
-	name, err := r.decoded(value)
+func (r *reader) kind(o *Op, text *jsontext.Text) error {
+	name, err := r.text(text)
 	if err != nil {
 		return errOp
 	}
@@ -212,14 +244,25 @@ func (r *reader) kind(o *Op, value []byte) error {
 	return errOp
 }
 
-// decoded is what a string says.
-func (r *reader) decoded(value []byte) ([]byte, error) {
-	if value[0] != '"' {
-		return nil, errString
+// text is what a string says.
+func (r *reader) text(t *jsontext.Text) ([]byte, error) {
+	if t != nil {
+		if inside, ok := r.decoded(t); ok {
+			return inside, nil
+		}
 	}
-	inside, ok := r.decode(value[1 : len(value)-1])
-	if !ok {
-		return nil, errString
+	return nil, errString
+}
+
+// decoded is what a string says; false: half a surrogate pair is in it.
+func (r *reader) decoded(t *jsontext.Text) ([]byte, bool) {
+	if !t.Escapes {
+		return t.Raw, true
 	}
-	return inside, nil
+	if t.Half {
+		return nil, false
+	}
+	from := len(r.room)
+	r.room = jsontext.AppendDecoded(r.room, t.Raw)
+	return r.room[from:len(r.room):len(r.room)], true
 }

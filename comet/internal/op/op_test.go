@@ -89,3 +89,15 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+// A content that needs no closer look is known: that of a string of whole characters, which is
+// a JavaScript string as well.
+func TestPlainContent(t *testing.T) {
+	for content, want := range map[string]bool{
+		`"a"`: true, `"\u00e9\ud83d\ude00\n"`: true, `"é"`: true, `7`: false, `["a"]`: false, "\"\u2028\"": false, `"\ud83d"`: false, `"\ude00\ud83d"`: false, `"\u2028"`: true,
+	} {
+		if o, _, err := Parse([]byte(`{"op":"pub","content":`+content+`}`), nil); err != nil || o.Plain != want {
+			t.Errorf("%s: %v, %v", content, o.Plain, err)
+		}
+	}
+}

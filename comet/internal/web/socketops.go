@@ -100,7 +100,9 @@ func (w ws) takePub(c reactor.Conn, o *op.Op) {
 	m.Buf = pool.NameBuffer(o.Cname)
 	m.Buf.B = append(m.Buf.B, o.Key...)
 	m.SetKeyLen(len(o.Key))
-	if !o.Quoted {
+	if o.Plain {
+		m.Buf.B = append(m.Buf.B, o.Content...)
+	} else if !o.Quoted {
 		m.Buf.B = msg.AppendEscaped(m.Buf.B, o.Content)
 	} else if checked, _, ok := msg.AppendChecked(m.Buf.B, o.Content); ok {
 		m.Buf.B = checked

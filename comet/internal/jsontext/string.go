@@ -1,0 +1,99 @@
+package jsontext
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Plain is how many bytes s begins with that stand for themselves in a JSON string, one byte
+// a character.
+func Plain(s []byte) int {
+	rest := s
+	for len(rest) >= 32 {
+		p := (*[32]byte)(rest)
+		if (odd(p[0:])|odd(p[8:])|odd(p[16:])|odd(p[24:]))&tops != 0 {
+			break
+		}
+		rest = rest[32:]
+	}
+	for ; len(rest) >= 8; rest = rest[8:] {
+		// The lowest top bit is that of the first byte which is odd.
+		if v := odd(rest) & tops; v != 0 {
+			return len(s) - len(rest) + bits.TrailingZeros64(v)/8
+		}
+	}
+	for len(rest) > 0 && isPlain(rest[0]) {
+		rest = rest[1:]
+	}
+	return len(s) - len(rest)
+}
+
+const ones, tops = 0x0101010101010101, 0x8080808080808080
+
+// odd sets the top bits of those of eight bytes that are below a space, no ASCII, or one of
+// two characters, and may set those of bytes behind such a one: a borrow comes from it alone.
+func odd(s []byte) uint64 {
+	v := binary.LittleEndian.Uint64(s)
+	return (v - ones*' ') | v | (v ^ ones*'"' - ones) | (v ^ ones*'\\' - ones)
+}
+
+func isPlain(b byte) bool { return b >= ' ' && b != '"' && b != '\\' && b < utf8.RuneSelf }
+
+// half stands for half of a surrogate pair: as long in UTF-8 as what is put in its place.
+const half = utf8.MaxRune + 1
+
+// escape is the character that the escape at the beginning of s stands for, and the length of
+// that, with both halves of a surrogate pair; half where one is missing; 0 where there is none.
+func escape(s []byte) (char rune, n int) {
+	if len(s) < 2 {
+		return 0, 0
+	}
+	switch s[1] {
+	case '"', '\\', '/':
+		return rune(s[1]), 2
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	}
+	char = codeUnit(s)
+	if !utf16.IsSurrogate(char) {
+		if char < 0 {
+			return 0, 0
+		}
+		return char, 6
+	}
+	if char = utf16.DecodeRune(char, codeUnit(s[6:])); char == utf8.RuneError {
+		return half, 6
+	}
+	return char, 12
+}
+
+// codeUnit is the value of the \uXXXX at the beginning of s, -1 where there is none.
+func codeUnit(s []byte) (v rune) {
+	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
+		return -1
+	}
+	for _, b := range s[2:6] {
+		switch {
+		case b >= '0' && b <= '9':
+			b -= '0'
+		case b >= 'a' && b <= 'f':
+			b -= 'a' - 10
+		case b >= 'A' && b <= 'F':
+			b -= 'A' - 10
+		default:
+			return -1
+		}
+		v = v<<4 | rune(b)
+	}
+	return v
+}
