@@ -349,3 +349,31 @@ func numbersOf(told []toldMessage) string {
 	}
 	return strings.TrimSpace(b.String())
 }
+
+// followMany follows as many channels, many0 and so on.
+func (j *judge) followMany(channels int, from int32) {
+	done := make(chan struct{})
+	j.on(func() {
+		defer close(done)
+		for n := range channels {
+			name := fmt.Sprint("many", n)
+			j.mu.Lock()
+			f := &followed{name: name, ref: mail.Ref{Index: uint32(len(j.refs) + 1), Gen: 7}}
+			j.follows[name], j.refs[f.ref] = f, f
+			j.mu.Unlock()
+			j.end.Attach(f.ref, []byte(name), from)
+		}
+	})
+	<-done
+}
+
+func (j *judge) attachedCount() (n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, f := range j.follows {
+		if f.attached {
+			n++
+		}
+	}
+	return n
+}
