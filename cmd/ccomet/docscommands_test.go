@@ -161,6 +161,9 @@ var (
 // play runs one command.
 func (s *stage) play(c shown) {
 	s.t.Helper()
+	if strings.Contains(c.command, "127.0.0.1:6379") && !slices.Contains(s.replace, "127.0.0.1:6379") {
+		s.replace = append(s.replace, "127.0.0.1:6379", newRedis(s.t).address)
+	}
 	first, _, _ := strings.Cut(c.command, " ")
 	switch {
 	case first == "make":

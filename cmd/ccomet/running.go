@@ -30,6 +30,7 @@ type running struct {
 	live        bool // it can be upgraded while it runs
 
 	*upgrade.Signals
+	stopped   bool            // by a signal, before there was a server
 	upgrading context.Context // done when an upgrade is to be given up
 	giveUp    context.CancelFunc
 	pause     chan struct{} // taken between two signals

@@ -24,6 +24,7 @@ import (
 	"ccomet/cmd/ccomet/internal/systemd"
 	"ccomet/cmd/ccomet/internal/upgrade"
 	"ccomet/comet"
+	"ccomet/comet/cluster"
 	"ccomet/demo"
 )
 
@@ -177,7 +178,11 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	if err != nil {
 		return err
 	}
-	srv, err := c.open(log, from)
+	shared, err := c.share(log, r)
+	if err != nil || r.stopped {
+		return err
+	}
+	srv, err := c.open(log, shared, from)
 	if err != nil {
 		return err
 	}
@@ -237,13 +242,16 @@ func (c *serve) warn(out io.Writer, log zerolog.Logger) {
 }
 
 // open opens the server and its listening sockets, or has it go on for another one.
-func (c *serve) open(log zerolog.Logger, from *comet.HandedOver) (*comet.Server, error) {
-	if len(c.Redis) > 0 {
-		return nil, errors.New("--redis: this version does not share channels yet; ccomet doctor --redis looks at a Redis")
-	}
+func (c *serve) open(log zerolog.Logger, shared *cluster.Log, from *comet.HandedOver) (*comet.Server, error) {
 	cfg := c.ServerConfig(log)
+	if shared != nil {
+		cfg.Cluster = shared
+	}
 	cfg.Version, cfg.Sockets, cfg.From = versionName(), c.sockets, from
 	figures := &metrics.Metrics{Version: versionName(), Revision: revision()}
+	if shared != nil {
+		figures.Beside = append(figures.Beside, metrics.NewCluster(shared))
+	}
 	cfg.Handlers = map[string]http.Handler{metrics.Path: footprint.After(figures.Handler()), upgrade.Path: upgrade.Handler()}
 	if c.Pprof {
 		metrics.AddProfiles(cfg.Handlers)

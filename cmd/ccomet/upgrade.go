@@ -86,7 +86,7 @@ func (c *serve) rehearse() error {
 		return err
 	}
 	return upgrade.Rehearse(versionName(), c.Pidfile, func(from *comet.HandedOver) error {
-		_, err := c.open(zerolog.Nop(), from)
+		_, err := c.open(zerolog.Nop(), nil, from)
 		return err
 	})
 }

@@ -29,6 +29,7 @@ const scrapeTimeout = 2 * time.Second
 type Metrics struct {
 	Server            *comet.Server // set before the server starts
 	Version, Revision string        // of the build
+	Beside            []prometheus.Collector
 
 	loop []loopMetric
 }
@@ -37,6 +38,7 @@ type Metrics struct {
 func (m *Metrics) Handler() http.Handler {
 	registry := prometheus.NewRegistry()
 	m.loop = loopMetrics()
+	registry.MustRegister(m.Beside...)
 	registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	// Compressing would keep a megabyte for some tens of kilobytes now and then.
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true})
