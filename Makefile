@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test check lint lint-here fmt bench bench-targets bench-results bench-churn bench-siege bench-vm bench-vm-upgrade bench-report fuzz soak clean
+.PHONY: help run cluster build test check lint lint-here fmt bench bench-targets bench-results bench-churn bench-siege bench-vm bench-vm-upgrade bench-report fuzz soak clean
 
 T ?= 30s
 OUT ?= bench/out
@@ -21,6 +21,10 @@ VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)
 
 # What results of measurements say they are of.
 COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
+
+cluster: build ## Run three nodes that share their channels, a Redis and an nginx on this machine; says what to open
+	@go build -o bin/cluster ./demo/cluster
+	@bin/cluster
 
 build: ## Build bin/ccomet
 	CGO_ENABLED=0 go build -ldflags '-X main.release=$(VERSION) -X main.commit=$(COMMIT)' -o bin/ ./cmd/...
@@ -74,6 +78,7 @@ bench: build bench-targets ## Measure this server on this machine, and others be
 	bin/ccomet-bench latency --rounds 5 --json $(OUT)/latency.json
 	bin/ccomet-bench latency --rounds 5 --transport poll --json $(OUT)/latency-poll.json
 	bin/ccomet-bench storm --json $(OUT)/storm.json
+	if command -v redis-server >/dev/null; then bin/ccomet-bench cluster $(filter nchan,$(OTHERS)) --json $(OUT)/cluster.json; fi
 	bin/ccomet-bench upgrade --conns 18000 --rate 200 --json $(OUT)/upgrade.json
 	bin/ccomet-bench loop --pairs 1000,3000,5000,7000,9000 --rounds 9 --json $(OUT)/loop.json
 	@$(MAKE) --no-print-directory bench-siege bench-report

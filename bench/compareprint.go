@@ -39,7 +39,7 @@ func (m *comparing) print() {
 		fmt.Fprintln(out, errNoRound)
 		return
 	}
-	fmt.Fprintf(out, "\nMedians of the rounds, and their ratio to those of the bare program, which is in %s. The machine's load average was %.1f before and %.1f after.\n",
+	fmt.Fprintf(out, "\nMedians of the rounds, and their ratio to those of the first, which is in %s. The machine's load average was %.1f before and %.1f after.\n",
 		m.BareLanguage, m.LoadBefore, m.LoadAfter)
 	const figureWidth = 36
 	heads := slices.Clone(m.Contestants)

@@ -86,7 +86,8 @@ type load struct {
 
 // turn is what a contestant's turn took.
 type turn struct {
-	server, client  result.Cost // for all of it
+	server, client  result.Cost   // for all of it
+	more            []result.Cost // what else the meter reads
 	took            time.Duration
 	receipt, answer *hdrhistogram.Histogram
 }
@@ -129,7 +130,7 @@ func (c *contestant) turn(l load) (t turn, err error) {
 	if err != nil {
 		return t, err
 	}
-	t.server, t.client = costs[0], costs[1]
+	t.server, t.client, t.more = costs[0], costs[1], costs[2:]
 	if !l.answers {
 		return t, nil
 	}

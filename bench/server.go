@@ -31,12 +31,13 @@ type server struct {
 
 	program  string   // of one that is to be upgraded: its file, which versions take the place of
 	versions []string // the files of these, which take turns
+	words    []string // pairs: further placeholders, and what they become
 }
 
 // startServer starts a target by a command (the target's own for ""), on free
 // ports.
 func startServer(ctx context.Context, t *target.Target, command string) (*server, error) {
-	s, err := newServer(t, command)
+	s, err := newServer(t, command, "{cluster}", "")
 	if err != nil {
 		return nil, err
 	}
@@ -46,15 +47,16 @@ func startServer(ctx context.Context, t *target.Target, command string) (*server
 	return s, nil
 }
 
-// newServer makes all that a server needs before it is launched.
-func newServer(t *target.Target, command string) (*server, error) {
+// newServer makes all that a server needs before it is launched. words are pairs: further
+// placeholders of its command and its files, and what they become.
+func newServer(t *target.Target, command string, words ...string) (*server, error) {
 	if command == "" {
 		command = t.Spawn
 	}
 	if strings.TrimSpace(command) == "" {
 		return nil, fmt.Errorf("%s: its target says nothing of how to start it: want --spawn, or --running", t.Label)
 	}
-	s := &server{log: new(tail)}
+	s := &server{log: new(tail), words: words}
 	var err error
 	if s.front, s.admin, err = freeAddresses(); err != nil {
 		return nil, err
@@ -77,6 +79,9 @@ func newServer(t *target.Target, command string) (*server, error) {
 // fill replaces the placeholders of Target.Spawn.
 func (s *server) fill(text string) string {
 	_, port, _ := net.SplitHostPort(s.front)
+	for i := 0; i+1 < len(s.words); i += 2 { // what they become may have the others in it
+		text = strings.ReplaceAll(text, s.words[i], s.words[i+1])
+	}
 	return strings.NewReplacer("{front}", s.front, "{admin}", s.admin, "{port}", port, "{dir}", s.dir).Replace(text)
 }
 
@@ -142,6 +147,15 @@ func (s *server) reachable(ctx context.Context, address string) error {
 		}
 	}
 }
+
+// kill ends its process without a warning.
+func (s *server) kill() {
+	_ = syscall.Kill(-int(s.Process), syscall.SIGKILL)
+	<-s.ended
+}
+
+// remove removes its files.
+func (s *server) remove() error { return os.RemoveAll(s.dir) }
 
 // close stops a server that was started here.
 func (s *server) close() {

@@ -12,7 +12,7 @@ func compare(s *section, of []entry) {
 		}
 		t := table{
 			Title: e.title(),
-			Note: "Medians of " + counted(int64(c.Rounds), "round") + ", in which all take turns. In brackets: how many times the bare program's figure of the same round. The bare program is in " + c.BareLanguage +
+			Note: "Medians of " + counted(int64(c.Rounds), "round") + ", in which all take turns. In brackets: how many times " + bareWords(e) +
 				". The machine's load average was " + digits(c.LoadBefore) + " before, and " + digits(c.LoadAfter) + " after.",
 			Heads: []string{""},
 		}
@@ -57,4 +57,12 @@ func compareRow(e entry, r result.CompareRow) row {
 		out.Cells = append(out.Cells, times(of(r.OursTo, i)))
 	}
 	return out
+}
+
+// bareWords tell what the first contestant is.
+func bareWords(e entry) string {
+	if e.Kind == result.KindCluster {
+		return "the figure of what is alone, in the same round"
+	}
+	return "the bare program's figure of the same round. The bare program is in " + e.compare().BareLanguage
 }

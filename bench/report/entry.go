@@ -130,7 +130,7 @@ func (e entry) has() bool {
 		return e.Channels != nil
 	case result.KindLatency:
 		return e.OneToOne != nil
-	case result.KindCompare:
+	case result.KindCompare, result.KindCluster:
 		return e.Compare != nil
 	case result.KindStorm:
 		return e.Storm != nil

@@ -77,6 +77,8 @@ var chapters = []chapter{
 		"Some subscribers of a channel do not read. Rounds with them and without take turns. In the end they are cut, and come back with their cursors.", stuck},
 	{result.KindSiege, "Hostile clients",
 		"slowhttptest takes all connections that the server may have, in each of its ways; floods try to take all memory. Others are connected, and newcomers come.", siege},
+	{result.KindCluster, "Several servers over Redis",
+		"Messages are published at one node for subscribers at another; each kind of server has a Redis of its own, and all take turns in rounds. Alone is what cannot be done without: Redis, which executes a script that numbers and keeps a message, and no node.", compare},
 	{result.KindLoop, "The event loop alone",
 		"Socket pairs, of which some are active at a time: each byte read from one is answered with a byte into the next.", loop},
 }

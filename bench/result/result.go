@@ -22,6 +22,7 @@ const (
 	KindChannels Kind = "channels"
 	KindLatency  Kind = "latency"
 	KindCompare  Kind = "compare"
+	KindCluster  Kind = "cluster"
 	KindStorm    Kind = "storm"
 	KindStuck    Kind = "stuck"
 	KindSiege    Kind = "siege"
@@ -47,7 +48,7 @@ type Result struct {
 	Fanout   *Fanout   `json:"fanout,omitempty"`
 	Channels *Channels `json:"channels,omitempty"`
 	OneToOne *OneToOne `json:"one_to_one,omitempty"` // of latency
-	Compare  *Compare  `json:"compare,omitempty"`
+	Compare  *Compare  `json:"compare,omitempty"`    // of cluster too
 	Storm    *Storm    `json:"storm,omitempty"`
 	Stuck    *Stuck    `json:"stuck,omitempty"`
 	Siege    *Siege    `json:"siege,omitempty"`
@@ -211,7 +212,7 @@ type OneToOne struct {
 // Compare is several servers in turn.
 type Compare struct {
 	Rounds       int          `json:"rounds"`
-	Contestants  []string     `json:"contestants"`   // the first is the bare program, the second the server that the others are beside
+	Contestants  []string     `json:"contestants"`   // the first is the bare program, or Redis alone; the second the server that the others are beside
 	BareLanguage string       `json:"bare_language"` // of the bare program: "C", or "Go"
 	LoadBefore   float64      `json:"load_before"`   // the machine's load average
 	LoadAfter    float64      `json:"load_after"`    // the same at the end, this run's own included

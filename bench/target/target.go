@@ -34,6 +34,15 @@ type Target struct {
 	Transports map[string]*Transport `toml:"transport"`
 	Publish    Publish               `toml:"publish"`
 	Batch      *Batch                `toml:"batch"` // nil: the server has none
+
+	Cluster Cluster `toml:"cluster"`
+}
+
+// Cluster is how several of a server share channels over one Redis. Placeholders are those of
+// Spawn, and {redis}, which becomes its HOST:PORT, and {node}, a name for each server.
+type Cluster struct {
+	Flags  string `toml:"flags"`  // behind Spawn
+	Config string `toml:"config"` // in the place of {cluster} in Files; {cluster} is nothing otherwise
 }
 
 // File is a configuration file, written before the server is started. The

@@ -69,13 +69,13 @@ func TestBuiltin(t *testing.T) {
 // A placeholder in a configuration file that is not filled in would stay there.
 func TestBuiltinFiles(t *testing.T) {
 	placeholder := regexp.MustCompile(`\{[a-z]+\}`)
-	known := strings.NewReplacer("{front}", "", "{admin}", "", "{port}", "", "{dir}", "")
+	known := strings.NewReplacer("{front}", "", "{admin}", "", "{port}", "", "{dir}", "", "{cluster}", "", "{redis}", "", "{node}", "")
 	for _, name := range Names() {
 		target, err := Load(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		texts := []string{target.Spawn}
+		texts := []string{target.Spawn, target.Cluster.Flags, target.Cluster.Config}
 		listens := strings.Contains(target.Spawn, "{front}")
 		for _, f := range target.Files {
 			texts = append(texts, f.Text)

@@ -23,6 +23,7 @@ type cli struct {
 	Echo     echoCmd     `cmd:"" help:"Clients that publish on WebSockets and hear it back, beside a bare echo server: processor time a round."`
 	Latency  latencyCmd  `cmd:"" help:"Publishes at a steady rate to channels of one subscriber: how long until it is there, and until its publisher is answered, beside a bare program."`
 	Compare  compareCmd  `cmd:"" help:"This server, others and a bare program in one run, in turn: publishes, long polls, streams, connects and idle memory; medians and ratios."`
+	Cluster  clusterCmd  `cmd:"" help:"Several servers that share channels over one Redis, this one and others in turn: processor time, latency, Redis' memory, clients that come back."`
 	Storm    stormCmd    `cmd:"" help:"All connections are cut and come back at once: how long that takes, and what it does to others."`
 	Upgrade  upgradeCmd  `cmd:"" help:"The server goes on in another program, again and again, while clients of all transports wait: their silences, what is lost, and memory; of ccomet alone."`
 	Siege    siegeCmd    `cmd:"" help:"Hostile clients: slowhttptest's three ways, and floods against each ceiling; what others notice, and memory; of ccomet alone."`

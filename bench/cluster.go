@@ -1,0 +1,251 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"ccomet/bench/proc"
+	"ccomet/bench/result"
+)
+
+// ClusterConfig is how Cluster goes about it.
+type ClusterConfig struct {
+	Others     []*Options // the servers beside; of their options those count that say how a server is started
+	Rounds     int        // of all, in turn
+	Publishes  int        // a round, pipelined
+	Publishers int        // connections that publish
+	Depth      int        // publishes under way on each
+	Rate       float64    // publishes a second, where latency is of interest
+	Paced      int        // publishes a round, then
+	Return     int        // clients of own channels that come back to a node that was ended; 0: that is left out
+}
+
+// Cluster measures several servers that share channels over one Redis, each kind of server with
+// a Redis of its own, in rounds in which all take turns. Messages are published at the first
+// node for subscribers at the second; nobody waits at the third. Beside them is what cannot be
+// done without: Redis alone, which executes a script of the same commands, and, for clients
+// that come back, a node without Redis.
+func (o *Options) Cluster(ctx context.Context, c ClusterConfig) (*result.Result, error) {
+	if c.Rounds < 1 || c.Publishes < 1 || c.Publishers < 1 || c.Depth < 1 || c.Paced < 1 || c.Rate <= 0 || c.Rate > MaxRate || c.Return < 0 {
+		return nil, fmt.Errorf("%d rounds of %d and %d publishes, %d connections, %d deep, %g a second: want one of each at least, and a rate of up to %g",
+			c.Rounds, c.Publishes, c.Paced, c.Publishers, c.Depth, c.Rate, float64(MaxRate))
+	}
+	if err := o.checkMachine(); err != nil {
+		return nil, err
+	}
+	m := &clustering{comparing: comparing{Options: o, ctx: ctx, servers: append([]*Options{o}, c.Others...), Compare: new(result.Compare)}, c: c}
+	m.BareLanguage, m.Rounds = "Lua, in Redis", c.Rounds
+	m.Contestants = []string{"alone"}
+	for _, other := range m.servers {
+		label := other.Label
+		if label == "" {
+			label = other.Target.Label
+		}
+		m.Contestants = append(m.Contestants, label)
+		other.Connections, other.Size, other.PerClient, other.Out, other.Own = o.Connections, o.Size, o.PerClient, o.Out, true
+	}
+	began := time.Now()
+	m.LoadBefore = proc.LoadAverage()
+	defer m.end()
+	err := m.measure()
+	m.LoadAfter = proc.LoadAverage()
+	m.summary()
+	m.print()
+	return &result.Result{
+		Schema: result.Schema, Kind: result.KindCluster, Label: m.Contestants[1], Command: o.Command, Started: began.UTC().Truncate(time.Second),
+		Machine: proc.ThisMachine(), Seconds: time.Since(began).Seconds(), Interrupted: ctx.Err() != nil,
+		Setting: &result.Setting{
+			Target: o.Target.Label, Server: o.spawned() + " " + o.Target.Cluster.Flags, Transport: m.transport(o, false), Channels: "own",
+			Connections: o.Connections, Clients: (o.Connections + o.PerClient - 1) / o.PerClient, SizeBytes: o.Size,
+		},
+		Compare: m.Compare,
+	}, err
+}
+
+// clustering is a Cluster under way.
+type clustering struct {
+	comparing
+	c       ClusterConfig
+	systems []*system
+	redis   *server
+	alone   *scripted
+}
+
+func (m *clustering) end() {
+	for _, s := range m.systems {
+		s.close()
+	}
+	if m.redis != nil {
+		m.redis.close()
+	}
+}
+
+func (m *clustering) measure() (err error) {
+	if m.redis, err = startRedis(m.ctx); err != nil {
+		return err
+	}
+	if m.alone, err = newScripted(m.redis.front, m.Size); err != nil {
+		return err
+	}
+	memory := m.row(fmt.Sprintf("%d channels that only wait, at one node", m.Connections), "Redis' memory for each", "bytes")
+	for i, o := range m.servers {
+		s, err := o.startSystem(m.ctx, clusterNodes, true)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.Contestants[i+1], err)
+		}
+		m.systems = append(m.systems, s)
+		if err := s.wait(); err != nil {
+			return fmt.Errorf("%s: %w", m.Contestants[i+1], err)
+		}
+		if err := s.publishOver(m.c.Publishers, m.c.Depth); err != nil {
+			return err
+		}
+		memory.Values[i+1] = append(memory.Values[i+1], s.memory)
+	}
+	m.Rows = append(m.Rows, *memory)
+	if err := m.pipelined(); err != nil {
+		return err
+	}
+	if err := m.paced(); err != nil {
+		return err
+	}
+	if m.c.Return == 0 {
+		return nil
+	}
+	for _, s := range m.systems {
+		s.close()
+	}
+	m.systems = nil
+	return m.returning()
+}
+
+// row is one without figures.
+func (m *clustering) row(what, figure, unit string) *result.CompareRow {
+	return &result.CompareRow{What: what, Figure: figure, Unit: unit, Values: make([][]float64, len(m.Contestants))}
+}
+
+// inTurn has each contestant do something in each round, after one that does not count; 0 is
+// the one that is alone. Who begins changes from round to round.
+func (m *clustering) inTurn(rounds int, do func(contestant int, counts bool) error) error {
+	for round := range rounds + 1 {
+		for i := range m.Contestants {
+			who := (i + round) % len(m.Contestants)
+			if err := do(who, round > 0); err != nil {
+				return fmt.Errorf("%s: %w", m.Contestants[who], err)
+			}
+		}
+	}
+	return nil
+}
+
+// pipelined measures what a publish costs.
+func (m *clustering) pipelined() error {
+	n := m.c.Publishes
+	what := fmt.Sprintf("a publish to one of %d channels, whose subscriber is at another node; %d connections, %d deep", m.Connections, m.c.Publishers, m.c.Depth)
+	all, redis := m.row(what, "processor time of both nodes and Redis", "µs"), m.row(what, "of that, Redis", "µs")
+	third, rate := m.row(what, "of a third node, where nobody waits", "µs"), m.row(what, "publishes a second", "")
+	err := m.inTurn(m.c.Rounds, func(who int, counts bool) error {
+		if who == 0 {
+			began, before, err := time.Now(), proc.CPU{}, error(nil)
+			if before, err = m.redis.CPU(); err != nil {
+				return err
+			}
+			if err := m.alone.pipeline(n, m.c.Publishers*m.c.Depth); err != nil {
+				return err
+			}
+			took := time.Since(began)
+			after, err := m.redis.CPU()
+			if counts {
+				each := micros(after.Sub(before).All, n)
+				all.Values[0], redis.Values[0] = append(all.Values[0], each), append(redis.Values[0], each)
+				rate.Values[0] = append(rate.Values[0], float64(n)/took.Seconds())
+			}
+			return err
+		}
+		t, err := m.systems[who-1].turn(load{publishes: n})
+		if err != nil || !counts {
+			return err
+		}
+		all.Values[who] = append(all.Values[who], t.server.Micros/float64(n))
+		redis.Values[who] = append(redis.Values[who], t.more[0].Micros/float64(n))
+		third.Values[who] = append(third.Values[who], t.more[1].Micros/float64(n))
+		rate.Values[who] = append(rate.Values[who], float64(n)/t.took.Seconds())
+		return nil
+	})
+	m.Rows = append(m.Rows, *all, *redis, *third, *rate)
+	return err
+}
+
+// paced measures how long a message takes.
+func (m *clustering) paced() error {
+	what := fmt.Sprintf("the same, %g publishes a second", m.c.Rate)
+	half, most := m.row(what, "publish to receipt, 50 %", "µs"), m.row(what, "publish to receipt, 99 %", "µs")
+	answers := m.row(what, "publish to answer, 50 %", "µs")
+	idle := m.row(what, "processor time of a third node, where nobody waits", "µs")
+	err := m.inTurn(m.c.Rounds, func(who int, counts bool) error {
+		if who == 0 {
+			took, err := m.alone.pace(m.ctx, m.c.Paced, m.c.Rate)
+			if err == nil && counts {
+				half.Values[0] = append(half.Values[0], float64(took.ValueAtPercentile(50)))
+				most.Values[0] = append(most.Values[0], float64(took.ValueAtPercentile(99)))
+				answers.Values[0] = append(answers.Values[0], float64(took.ValueAtPercentile(50)))
+			}
+			return err
+		}
+		s := m.systems[who-1]
+		if err := s.subscribers.tell("fresh"); err != nil {
+			return err
+		}
+		if _, err := s.publisher.ask(m.ctx, "answers", "answers"); err != nil { // of the rounds before
+			return err
+		}
+		t, err := s.turn(load{publishes: m.c.Paced, rate: m.c.Rate, answers: true})
+		if err != nil || !counts {
+			return err
+		}
+		half.Values[who] = append(half.Values[who], float64(t.receipt.ValueAtPercentile(50)))
+		most.Values[who] = append(most.Values[who], float64(t.receipt.ValueAtPercentile(99)))
+		answers.Values[who] = append(answers.Values[who], float64(t.answer.ValueAtPercentile(50)))
+		idle.Values[who] = append(idle.Values[who], t.more[1].Micros/float64(m.c.Paced))
+		return nil
+	})
+	m.Rows = append(m.Rows, *half, *most, *answers, *idle)
+	return err
+}
+
+// returning measures how long many clients take to come back to a node that was ended.
+func (m *clustering) returning() error {
+	what := fmt.Sprintf("%d clients of own channels come back to a node that was ended; alone: a node without Redis", m.c.Return)
+	back := m.row(what, "until the last is back", "s")
+	const rounds = 3
+	err := m.inTurn(rounds-1, func(who int, _ bool) error { // each is started anew, and counts
+		o := *m.servers[max(0, who-1)]
+		o.Connections = m.c.Return
+		nodes := clusterNodes - 1
+		if who == 0 {
+			nodes = 1
+		}
+		s, err := o.startSystem(m.ctx, nodes, who > 0)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		if err := s.subscribe(o.Connections); err != nil {
+			return err
+		}
+		if err := s.publishOver(m.c.Publishers, 1); err != nil {
+			return err
+		}
+		took, err := s.comeBack()
+		if err == nil {
+			back.Values[who] = append(back.Values[who], took.Seconds())
+		}
+		return err
+	})
+	if slices.ContainsFunc(back.Values, func(v []float64) bool { return len(v) > 0 }) {
+		m.Rows = append(m.Rows, *back)
+	}
+	return err
+}
