@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// member is a process that can be stopped and started again. Any goroutine may use it.
+type member struct {
+	name, address, path string
+	args                []string
+	log                 string // the file with its words
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd // nil while it does not run
+	ended  chan struct{}
+	frozen bool
+}
+
+func newMember(dir, name, address, path string, args ...string) *member {
+	return &member{name: name, address: address, path: path, args: args, log: filepath.Join(dir, name+".out")}
+}
+
+// start starts it, unless it runs.
+func (m *member) start() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cmd != nil {
+		return nil
+	}
+	log, err := os.OpenFile(m.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd, ended := exec.Command(m.path, m.args...), make(chan struct{})
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // Ctrl-C is for this process, which ends the others in order
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	m.cmd, m.ended, m.frozen = cmd, ended, false
+	go func() {
+		_ = cmd.Wait()
+		m.mu.Lock()
+		m.cmd = nil
+		m.mu.Unlock()
+		close(ended)
+	}()
+	return nil
+}
+
+// patience is how long a process may take to end before it is killed.
+const patience = 10 * time.Second
+
+// stop sends it a signal that ends it, and waits for that.
+func (m *member) stop(sig syscall.Signal) error {
+	m.mu.Lock()
+	cmd, ended := m.cmd, m.ended
+	m.mu.Unlock()
+	if cmd == nil {
+		return nil
+	}
+	_ = m.freeze(false)
+	if err := cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		_ = cmd.Process.Kill()
+		<-ended
+	}
+	return nil
+}
+
+// freeze stops it where it is, with its connections, or has it go on.
+func (m *member) freeze(on bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cmd == nil || m.frozen == on {
+		return nil
+	}
+	sig := syscall.SIGCONT
+	if on {
+		sig = syscall.SIGSTOP
+	}
+	m.frozen = on
+	return m.cmd.Process.Signal(sig)
+}
+
+// state is a word for how it is.
+func (m *member) state() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.cmd == nil:
+		return "stopped"
+	case m.frozen:
+		return "frozen"
+	}
+	return "runs"
+}
+
+func (m *member) runs() bool { return m.state() != "stopped" }
+
+func (m *member) listens() bool {
+	c, err := net.DialTimeout("tcp", m.address, time.Second)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
+
+// lastWords is the end of what it has said.
+func (m *member) lastWords() string {
+	text, _ := os.ReadFile(m.log)
+	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	return string(bytes.Join(lines[max(0, len(lines)-3):], []byte(" | ")))
+}
