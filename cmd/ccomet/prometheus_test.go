@@ -143,14 +143,16 @@ func TestDashboard(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--ccomet", "127.0.0.1:0", "--max-channels", "2", "--max-connections", "100", "--channel-buffer-size", "2",
 		"--state", filepath.Join(t.TempDir(), "state"), "--state-interval", "1")
-	m := scraping(t, p.admin)
-	until(t, func() bool { return len(m.samples("ccomet_build_info")) == 1 })
+	shared := newSharing(t, 1) // what only servers that share channels tell
+	m := scraping(t, p.admin+`", "`+shared.nodes[0].admin)
+	until(t, func() bool { return len(m.samples("ccomet_build_info")) == 2 })
 	waiting := p.stream("a")
 	defer waiting.Close()
 	traffic := func() {
 		for range 5 {
 			p.push("a", "x")
 		}
+		shared.nodes[0].push("a", "x")
 		get(t, p.admin, "/broadcast?content=x")
 		get(t, p.admin, "/push?cname=b&content=x")
 		get(t, p.admin, "/push?cname=c&content=x")                // a channel too many
@@ -212,7 +214,7 @@ func (m *monitor) alerts(traffic func()) {
 			}
 		}
 	}
-	if seen < 9 {
+	if seen < 14 {
 		t.Errorf("%d alert rules", seen)
 	}
 	until(t, func() bool {
