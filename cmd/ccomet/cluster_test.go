@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -249,4 +251,48 @@ func TestClusterCounts(t *testing.T) {
 			untilOr(t, func() bool { a = get(t, s.nodes[node].admin, path); return a.body == want }, func() string { return fmt.Sprintf("node %d, %s: %v", node, path, a) })
 		}
 	}
+}
+
+// TestClusterPresence: a listener of /psub at one node hears of channels at others, which come
+// to life and end.
+func TestClusterPresence(t *testing.T) {
+	t.Parallel()
+	s := newSharing(t, 2, "--channel-timeout", "1")
+	lines := bufio.NewReader(open(t, s.nodes[0].admin, "/psub"))
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	request, _ := http.NewRequestWithContext(ctx, "GET", "http://"+s.nodes[1].front+"/stream?cname=a", nil)
+	resp, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	hear := func(want string) {
+		t.Helper()
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				t.Fatalf("no line %q: %v", want, err)
+			}
+			if line == want {
+				return
+			}
+		}
+	}
+	hear("1 a\n") // at the latest when a channel timeout is over, since it is told again
+	leave()
+	hear("0 a\n")
+}
+
+// TestClusterExplain: it tells of the node that is asked, and names the others.
+func TestClusterExplain(t *testing.T) {
+	t.Parallel()
+	s := newSharing(t, 2)
+	expect(t, s.stream(1, "/stream?cname=a"), object("next_seq", "a", 1, "")+"\n")
+	s.nodes[0].push("a", "x")
+	var a answer
+	untilOr(t, func() bool {
+		a = get(t, s.nodes[1].admin, "/explain?cname=a")
+		return json.Valid([]byte(a.body)) && strings.Contains(a.body, `"next": 2`) && strings.Contains(a.body, `"other_servers"`)
+	}, func() string { return fmt.Sprintf("/explain: %v", a) })
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -74,6 +75,10 @@ func (r *redis) kill() {
 	_ = r.cmd.Process.Kill()
 	<-r.ended
 }
+
+// pause stops it where it is, goOn has it go on: its connections stay.
+func (r *redis) pause() { _ = r.cmd.Process.Signal(syscall.SIGSTOP) }
+func (r *redis) goOn()  { _ = r.cmd.Process.Signal(syscall.SIGCONT) }
 
 // ask has it execute a command, and returns the first line of the answer; of a string, the
 // string.

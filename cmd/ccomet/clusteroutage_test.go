@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// What goes wrong with Redis or a node, and what clients see of it.
+
+// said is an object of a stream.
+type said struct {
+	Type, Content, Epoch string
+	Seq                  int
+}
+
+// next is the next object of a stream that is no noop.
+func next(t *testing.T, stream *bufio.Reader) (s said) {
+	t.Helper()
+	for {
+		line, err := stream.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the stream ends: %q, %v", line, err)
+		}
+		if err := json.Unmarshal([]byte(line), &s); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if s.Type != "noop" {
+			return s
+		}
+	}
+}
+
+// refuses waits until a node refuses to publish, as it should while Redis is away.
+func (s *sharing) refuses(node int, cname string) {
+	s.t.Helper()
+	var a answer
+	untilOr(s.t, func() bool {
+		a = post(s.t, s.nodes[node].admin, "/push", url.Values{"cname": {cname}, "content": {"refused"}})
+		return a.status == http.StatusServiceUnavailable
+	}, func() string { return fmt.Sprintf("it goes on publishing: %v", a) })
+	if a.header.Get("Retry-After") == "" {
+		s.t.Errorf("without Retry-After: %v", a)
+	}
+	var ready answer
+	untilOr(s.t, func() bool {
+		ready = get(s.t, s.nodes[node].admin, "/readyz")
+		return ready.status == http.StatusServiceUnavailable && strings.Contains(strings.ToLower(ready.body), "redis")
+	}, func() string { return fmt.Sprintf("/readyz: %v", ready) })
+	if a := get(s.t, s.nodes[node].admin, "/healthz"); a.status != http.StatusOK {
+		s.t.Errorf("/healthz: %v", a)
+	}
+}
+
+// publishes waits until a node publishes again, and returns the number.
+func (s *sharing) publishes(node int, cname, content string) (seq int) {
+	s.t.Helper()
+	var a answer
+	untilOr(s.t, func() bool {
+		a = post(s.t, s.nodes[node].admin, "/push?ack=1", url.Values{"cname": {cname}, "content": {content}})
+		return a.status == http.StatusOK
+	}, func() string { return fmt.Sprintf("it does not publish: %v", a) })
+	var answered struct{ Seq int }
+	decode(s.t, a, &answered)
+	return answered.Seq
+}
+
+// TestClusterAway: while Redis does not answer, subscribers wait on, with heartbeats, what is kept
+// is served, and publishers are refused; the first message after it is the next.
+func TestClusterAway(t *testing.T) {
+	t.Parallel()
+	s := newSharing(t, 2, "--polling-timeout", "1")
+	stream := s.stream(1, "/stream?cname=a")
+	if m := next(t, stream); m.Type != "next_seq" || m.Seq != 1 {
+		t.Fatalf("%+v", m)
+	}
+	s.nodes[0].push("a", "before")
+	if m := next(t, stream); m.Content != "before" {
+		t.Fatalf("%+v", m)
+	}
+	s.pause()
+	s.refuses(0, "a")
+	s.refuses(1, "a")
+	for beats := 0; beats < 2; { // it lives on
+		line, err := stream.ReadString('\n')
+		if err != nil {
+			t.Fatalf("while Redis is away the stream ends: %v", err)
+		}
+		if strings.Contains(line, `"noop"`) {
+			beats++
+		}
+	}
+	if a := get(t, s.nodes[1].front, "/history?cname=a"); !strings.Contains(a.body, `"content":"before"`) {
+		t.Errorf("what a node keeps is not served while Redis is away: %v", a)
+	}
+	s.goOn()
+	seq := s.publishes(0, "a", "after")
+	for m := next(t, stream); m.Content != "after"; m = next(t, stream) { // one that was refused may have been numbered all the same
+		if m.Type != "data" || m.Content != "refused" {
+			t.Fatalf("%+v", m)
+		}
+	}
+	if seq < 2 {
+		t.Errorf("number %d after it", seq)
+	}
+	for node := range 2 {
+		untilOr(t, func() bool { return get(t, s.nodes[node].admin, "/readyz").status == http.StatusOK }, func() string { return "it is not ready again" })
+	}
+}
+
+// TestClusterRedisRestarts: Redis is killed, and comes back with what it has on the disk, or with
+// nothing. All goes on, no number is given twice, and who asks is told what is missing.
+func TestClusterRedisRestarts(t *testing.T) {
+	t.Parallel()
+	for name, empty := range map[string]bool{"with its file": false, "empty": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSharing(t, 2)
+			if !empty {
+				s.must("CONFIG", "SET", "appendonly", "yes")
+				s.must("CONFIG", "SET", "appendfsync", "always")
+				s.args = append(s.args, "--appendonly", "yes")
+				until(t, func() bool { return strings.Contains(s.must("INFO", "persistence"), "aof_rewrite_in_progress:0") })
+			}
+			stream := s.stream(1, "/stream?cname=a&lost=1&epoch=")
+			last := 0
+			if m := next(t, stream); m.Type != "next_seq" {
+				t.Fatalf("%+v", m)
+			}
+			for n := range 3 {
+				if last = s.numbered(n%2, "a", itoa(n)); next(t, stream).Seq != last {
+					t.Fatalf("message %d is another", last)
+				}
+			}
+			s.kill()
+			s.refuses(0, "a")
+			s.redis.start()
+			seq := s.publishes(0, "a", "after")
+			if seq <= last {
+				t.Errorf("number %d is given again, after %d", seq, last)
+			}
+			m := next(t, stream)
+			if m.Type == "lost" {
+				m = next(t, stream)
+			} else if seq != last+1 {
+				t.Errorf("there is a gap from %d to %d, and nobody says so: %+v", last, seq, m)
+			}
+			if m.Content != "after" || m.Seq != seq {
+				t.Errorf("%+v, want number %d", m, seq)
+			}
+			if n := s.publishes(1, "a", "more"); n <= seq { // it may have found out later than the other
+				t.Errorf("then number %d, after %d", n, seq)
+			}
+		})
+	}
+}
+
+// TestClusterNodeKilled: a node is killed. Its clients go on at another, with their numbers and
+// epochs, and have missed nothing; the node comes back, and has all that was published meanwhile.
+func TestClusterNodeKilled(t *testing.T) {
+	t.Parallel()
+	s := newSharing(t, 2)
+	s.numbered(0, "a", "one")
+	stream := s.stream(1, "/stream?cname=a&seq=1&epoch=&lost=1")
+	m := next(t, stream)
+	if m.Content != "one" || m.Epoch == "" {
+		t.Fatalf("%+v", m)
+	}
+	s.nodes[1].kill()
+	s.numbered(0, "a", "two")
+	again := s.stream(0, "/stream?cname=a&seq=2&lost=1&epoch="+m.Epoch)
+	if m := next(t, again); m.Content != "two" || m.Seq != 2 {
+		t.Errorf("at the other node: %+v", m)
+	}
+	s.nodes = s.nodes[:1]
+	s.join() // of the same name
+	back := s.stream(1, "/stream?cname=a&seq=2&lost=1&epoch="+m.Epoch)
+	if m := next(t, back); m.Content != "two" || m.Seq != 2 {
+		t.Errorf("at the node that is back: %+v", m)
+	}
+	if n := s.numbered(1, "a", "three"); n != 3 {
+		t.Errorf("number %d, want 3", n)
+	}
+	for _, stream := range []*bufio.Reader{again, back} {
+		if m := next(t, stream); m.Content != "three" {
+			t.Errorf("%+v", m)
+		}
+	}
+}
+
+// TestClusterWaitsForRedis: a node that starts without Redis says so, and serves as soon as it is
+// there; a signal ends it before.
+func TestClusterWaitsForRedis(t *testing.T) {
+	t.Parallel()
+	r := newRedis(t)
+	r.kill()
+	waiting := func() *process {
+		p := &process{t: t, cmd: command(nil, "serve", "--redis", r.url(), "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0"), ended: make(chan error, 1)}
+		stderr, err := p.cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.kill)
+		go p.read(stderr, make(chan struct{}))
+		untilOr(t, func() bool { return strings.Contains(p.logged(), "waiting for Redis") }, p.logged)
+		return p
+	}
+	ends, serves := waiting(), waiting()
+	ends.stop(syscall.SIGTERM)
+	r.start()
+	untilOr(t, func() bool { return strings.Contains(serves.logged(), `"message":"serving"`) }, serves.logged)
+	serves.stop(syscall.SIGTERM)
+}
+
+// TestClusterRefused: what waiting does not mend ends a node at once, with a line that says why.
+func TestClusterRefused(t *testing.T) {
+	t.Parallel()
+	s := newSharing(t, 1)
+	for args, want := range map[string]string{
+		"--redis-partitions 4":              "partitions",
+		"--state " + t.TempDir() + "/state": "state file",
+	} {
+		_, stderr, status := runFor(t, nil, append([]string{"serve", "--redis", s.url(), "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-level", "none"}, strings.Fields(args)...)...)
+		if status == 0 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d %q, want %q", args, status, stderr, want)
+		}
+	}
+}
+
+// TestClusterDialect: channels of CComet's own dialect are shared too.
+func TestClusterDialect(t *testing.T) {
+	t.Parallel()
+	s := newSharing(t, 2, "--ccomet", "127.0.0.1:0")
+	publish := func(node int, msg string) {
+		t.Helper()
+		if a := get(t, s.nodes[node].address("ccomet"), "/publish?channel=room&sname=ada&callback=cb&msg="+msg); a.body != `cb('[{"type" : "publish"}]')` {
+			t.Errorf("%v", a)
+		}
+	}
+	publish(0, "one")
+	for n, msg := range []string{"one", "two"} {
+		a := get(t, s.nodes[1].address("ccomet"), "/subscribe?channel=room&sname=bob&callback=cb&seqid="+itoa(n))
+		if want := fmt.Sprintf(`"msg":"%s","sname":"ada","seqid":"%d","channel":"room"`, msg, n); !strings.Contains(a.body, want) {
+			t.Errorf("%v, want %s", a, want)
+		}
+		publish(1, "two")
+	}
+}
