@@ -68,7 +68,7 @@ func TestSoak(t *testing.T) {
 // A soak whose server ends by itself has failed, and says so, and with what seed.
 func TestSoakOfAServerThatEnds(t *testing.T) {
 	t.Parallel()
-	cmd := harness(t, "soak", "--for", "1m", "--conns", "30", "--seed", "9", "--spawn", // whose first stop comes later than that
+	cmd := harness(t, "soak", "--for", "1m", "--conns", "30", "--seed", "10", "--spawn", // whose first stop comes later than that
 		"timeout -s KILL 6 bin/ccomet serve --front {front} --admin {admin}")
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "the server ended by itself") {
