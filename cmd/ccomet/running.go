@@ -36,6 +36,17 @@ type running struct {
 	pause     chan struct{} // taken between two signals
 }
 
+// giveSockets has a restart take over the listening sockets.
+func (r *running) giveSockets() {
+	if r.pidfile == nil {
+		return
+	}
+	var err error
+	if r.giver, err = daemon.GiveSockets(r.srv, r.pidfile); err != nil {
+		r.log.Warn().Err(err).Msg("a restart will not have the listening sockets of this server: there will be a moment without")
+	}
+}
+
 // catch has signals wait for the server from here on.
 func (r *running) catch() {
 	signal.Ignore(unix.SIGPIPE) // a reader of the log may end, and be started again

@@ -187,11 +187,7 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 		return err
 	}
 	r.srv = srv
-	if pidfile != nil {
-		if r.giver, err = daemon.GiveSockets(srv, pidfile); err != nil {
-			log.Warn().Err(err).Msg("a restart will not have the listening sockets of this server: there will be a moment without")
-		}
-	}
+	r.giveSockets()
 	// A busy loop keeps its processor while it waits a moment for more: one
 	// beyond the loops' is for everything else, the collector included.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), srv.Loops()+1))

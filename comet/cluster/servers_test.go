@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -155,32 +156,22 @@ func TestServers(t *testing.T) {
 	for _, node := range []string{"a", "b", "c"} {
 		servers = append(servers, startServer(t, redis, node, nil))
 	}
-	var clients []*listener
+	var all audience
 	for _, s := range servers {
-		clients = append(clients, s.listen("/stream?cname=news&seq=1"), s.listen("/stream?cname=news&seq=1&lost=1"))
-	}
-	var told, plain []string // with what those are told that asked for it
-	all := func(line string) {
-		told, plain = append(told, line), append(plain, line)
-		for i, c := range clients {
-			if i%2 == 0 {
-				c.wants(t, plain...)
-			} else {
-				c.wants(t, told...)
-			}
-		}
+		all.plain = append(all.plain, s.listen("/stream?cname=news&seq=1"))
+		all.told = append(all.told, s.listen("/stream?cname=news&seq=1&lost=1"))
 	}
 	seq := int32(0)
 	for n := range 30 {
 		if seq = servers[n%3].push("news", fmt.Sprint("m", n)); seq != int32(n+1) {
 			t.Fatalf("message %d has number %d", n, seq)
 		}
-		all(fmt.Sprintf("data %d m%d", seq, n))
+		all.wants(t, fmt.Sprintf("data %d m%d", seq, n))
 	}
 	if status, body := ask(t, servers[1].admin, "/broadcast?content=all"); status != 200 {
 		t.Fatalf("a broadcast is answered %d %q", status, body)
 	}
-	all("broadcast 31 all")
+	all.wants(t, "broadcast 31 all")
 	if _, body := ask(t, servers[2].front, "/history?cname=news&seq=29"); !strings.Contains(body, `"seq":30,"content":"m29"`) || !strings.Contains(body, `"next":32`) {
 		t.Errorf("a history is %q", body)
 	}
@@ -189,31 +180,10 @@ func TestServers(t *testing.T) {
 		_, total := ask(t, servers[0].admin, "/info")
 		return strings.Contains(one, `"subscribers": 6`) && strings.Contains(total, `"subscribers": 6`) && strings.Contains(total, `"name": "b"`)
 	})
-	for n := range 2 { // Redis keeps nothing: it begins with nothing
-		redis.kill()
-		status, body := 0, ""
-		waitFor(t, "a refusal", func() bool {
-			status, body = ask(t, servers[0].admin, "/push?cname=news&content=refused")
-			return status == 503
-		})
-		waitFor(t, "/readyz to say so", func() bool {
-			status, body = ask(t, servers[0].admin, "/readyz")
-			return status == 503 && strings.Contains(body, "publishes are refused: ")
-		})
-		redis.start()
-		before := seq
-		content := fmt.Sprint("back", n)
-		if seq = servers[n].push("news", content); seq-before < 1<<16 {
-			t.Fatalf("the number behind %d is %d", before, seq)
-		}
-		next := before + 1
-		if n == 0 {
-			next++ // the broadcast
-		}
-		told = append(told, fmt.Sprintf("lost %d %d-%d", seq, next, seq-1))
-		all(fmt.Sprintf("data %d %s", seq, content))
+	for n := range 2 {
+		seq = emptied(t, redis, servers, n, seq, &all)
 	}
-	for i, c := range clients {
+	for i, c := range slices.Concat(all.plain, all.told) {
 		if c.mu.Lock(); c.ended != nil {
 			t.Errorf("client %d: %v", i, c.ended)
 		}
@@ -222,7 +192,53 @@ func TestServers(t *testing.T) {
 	if status, body := ask(t, servers[2].admin, "/close?cname=news"); status != 200 {
 		t.Fatalf("a close is answered %d %q", status, body)
 	}
-	all(fmt.Sprintf("close %d ", seq+1))
+	all.wants(t, fmt.Sprintf("close %d ", seq+1))
+}
+
+// audience are clients that have the same to hear, but for what only those are told that
+// asked for it: what is lost.
+type audience struct {
+	plain, told   []*listener
+	lines, losses []string // of the two
+}
+
+// wants has all hear a line more.
+func (a *audience) wants(t *testing.T, line string) {
+	t.Helper()
+	a.lines, a.losses = append(a.lines, line), append(a.losses, line)
+	for i := range a.plain {
+		a.plain[i].wants(t, a.lines...)
+		a.told[i].wants(t, a.losses...)
+	}
+}
+
+// emptied has Redis end and begin again, which keeps nothing, and publishes the n-th message
+// after such an end; it returns the number of that.
+func emptied(t *testing.T, redis *redisServer, servers []*server, n int, before int32, all *audience) int32 {
+	t.Helper()
+	redis.kill()
+	status, body := 0, ""
+	waitFor(t, "a refusal", func() bool {
+		status, body = ask(t, servers[0].admin, "/push?cname=news&content=refused")
+		return status == 503
+	})
+	waitFor(t, "/readyz to say so", func() bool {
+		status, body = ask(t, servers[0].admin, "/readyz")
+		return status == 503 && strings.Contains(body, "publishes are refused: ")
+	})
+	redis.start()
+	content := fmt.Sprint("back", n)
+	seq := servers[n].push("news", content)
+	if seq-before < 1<<16 {
+		t.Fatalf("the number behind %d is %d", before, seq)
+	}
+	next := before + 1
+	if n == 0 {
+		next++ // the broadcast
+	}
+	all.losses = append(all.losses, fmt.Sprintf("lost %d %d-%d", seq, next, seq-1))
+	all.wants(t, fmt.Sprintf("data %d %s", seq, content))
+	return seq
 }
 
 // TestServersTokens: a channel that is signed at one server has clients at another.
