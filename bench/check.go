@@ -19,6 +19,10 @@ var (
 func (c *client) lines(i uint32, sub *subscriber, p []byte, last bool) {
 	if len(c.carry) > 0 {
 		if before, ok := c.carry[i]; ok {
+			if !last && bytes.IndexByte(p, '\n') < 0 {
+				c.carry[i] = append(before, p...) // a long line comes in many pieces
+				return
+			}
 			p = append(before, p...)
 			delete(c.carry, i)
 		}

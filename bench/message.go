@@ -26,7 +26,7 @@ const (
 	fillAt     = timeAt + 16 + 1
 	sumSize    = 1 + 8
 	minContent = fillAt + sumSize
-	maxContent = 32 << 10
+	maxContent = 64 << 10
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -195,7 +195,7 @@ func TestRefusals(t *testing.T) {
 	for args, want := range map[string]string{
 		"hold --conns 30000000":                                     `--conns is 30000000: want 1 to 16777216`,
 		"hold --conns 1048576":                                      `(?s)limits are too small.*the server may have \d+ descriptors and needs 1048676: .*ulimit -Hn 1048676, as root`,
-		"hold --conns 10 --size 5":                                  `--size is 5: want \d+ to 32768`,
+		"hold --conns 10 --size 5":                                  `--size is 5: want \d+ to 65536`,
 		"hold --conns 10 --steps 1 --channels-each 2":               `--channels-each: want two steps at least`,
 		"hold --target nchan --channels-each 2":                     `--channels-each is 2: nchan.* has no transport of that name whose`,
 		"hold --conns 10 --steps 11":                                `--steps is 11: want 1 to the 10 connections`,
