@@ -359,7 +359,7 @@ func (o *Options) connect(ctx context.Context, bare bool) (t connected, err erro
 	if err != nil {
 		return t, err
 	}
-	t.server, t.resident = costs[0], after.Resident-before.Resident
+	t.server, t.resident = costs[0], (after.Resident-after.Program)-(before.Resident-before.Program)
 	_, _, _, err = c.verdict(c.subscribers)
 	return t, err
 }

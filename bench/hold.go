@@ -155,7 +155,7 @@ func (m *holding) sample(connections int) (result.Sample, error) {
 	kernel := proc.ReadKernel()
 	return result.Sample{
 		Seconds: time.Since(m.started).Seconds(), Connections: connections,
-		VirtualBytes: memory.Virtual, ResidentBytes: memory.Resident, ProportionalBytes: memory.Proportional,
+		VirtualBytes: memory.Virtual, ResidentBytes: memory.Resident, ProportionalBytes: memory.Proportional, ProgramBytes: memory.Program,
 		KernelBytes: kernel.Slabs, SocketBytes: kernel.Buffers, Descriptors: descriptors, IdleCPU: -1,
 	}, nil
 }
@@ -226,7 +226,7 @@ func (m *holding) summary() {
 	var connections, resident, kernel []float64
 	for _, s := range m.Samples {
 		connections = append(connections, float64(s.Connections))
-		resident = append(resident, float64(s.ResidentBytes))
+		resident = append(resident, float64(s.ResidentBytes-s.ProgramBytes))
 		kernel = append(kernel, float64(s.KernelBytes))
 	}
 	last := m.Samples[len(m.Samples)-1]

@@ -97,6 +97,7 @@ type Memory struct {
 	Virtual      int64
 	Resident     int64 // each process's own count: what they share counts for each
 	Proportional int64 // what is shared counts in parts: PSS
+	Program      int64 // of Resident, what is of files as they are on the disk: the program and its libraries
 }
 
 // Memory reads smaps_rollup, which is exact (statm lags by up to 64 pages a thread).
@@ -108,6 +109,11 @@ func (p Process) Memory() (m Memory, err error) {
 		}
 		m.Resident += sizes[0]
 		m.Proportional += sizes[1]
+		program, err := programPages(fmt.Sprintf("/proc/%d/smaps", pid))
+		if err != nil {
+			return err
+		}
+		m.Program += program
 		if sizes, err = kilobytes(fmt.Sprintf("/proc/%d/status", pid), "VmSize"); err != nil {
 			return err
 		}
@@ -115,6 +121,35 @@ func (p Process) Memory() (m Memory, err error) {
 		return nil
 	})
 	return m, err
+}
+
+// programPages counts the bytes that are resident of mappings of files which may not be
+// written, and have not been. They come as the program runs into them, 16 pages for one that
+// is needed, and a process has them once, whatever it serves.
+func programPages(smaps string) (bytes int64, err error) {
+	f, err := os.Open(smaps)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	program := false // the mapping at hand
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		words := strings.Fields(lines.Text())
+		switch {
+		case len(words) >= 5 && !strings.HasSuffix(words[0], ":"):
+			program = len(words) >= 6 && strings.HasPrefix(words[5], "/") && words[1][1] == '-'
+		case program && len(words) == 3 && (words[0] == "Rss:" || words[0] == "Anonymous:"):
+			kb, err := strconv.ParseInt(words[1], 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("%s: %s: %w", smaps, words[0], err)
+			}
+			if words[0] == "Anonymous:" {
+				kb = -kb
+			}
+			bytes += kb << 10
+		}
+	}
+	return bytes, nil
 }
 
 // ResetPeak has Peak begin anew, from what is resident now.

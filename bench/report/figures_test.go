@@ -42,6 +42,7 @@ var notShown = []string{
 	"Curve", "Back", // of plots
 	"Hold.Samples.KernelBytes", "Hold.Empty.KernelBytes", // a connection
 	"Hold.Samples.Seconds", "Hold.Empty.Seconds",
+	"Hold.Samples.ProgramBytes", "Hold.Empty.ProgramBytes", // not in the slope
 	"Loop.Points.Ratios",  // their median
 	"Compare.Rows.Values", // their median
 }

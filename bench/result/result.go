@@ -106,6 +106,7 @@ type Sample struct {
 	VirtualBytes      int64   `json:"virtual_bytes"`
 	ResidentBytes     int64   `json:"resident_bytes"`
 	ProportionalBytes int64   `json:"proportional_bytes"`  // PSS
+	ProgramBytes      int64   `json:"program_bytes"`       // of ResidentBytes, what is of files as they are on the disk; not in SlopeBytes
 	KernelBytes       int64   `json:"kernel_bytes"`        // slabs of sockets, files and epoll: of both ends where they share a machine; 0 where slabinfo is not readable
 	SocketBytes       int64   `json:"socket_bytes"`        // buffers of TCP sockets (sockstat)
 	Descriptors       int     `json:"descriptors"`         // of the server
