@@ -245,3 +245,37 @@ func TestFootprint(t *testing.T) {
 		t.Error("a process that is not there takes memory")
 	}
 }
+
+// What is resident of the program's file is told from what was written, from what may be,
+// and from memory that has no file on the disk.
+func TestProgramPages(t *testing.T) {
+	name := t.TempDir() + "/smaps"
+	const text = `00401000-00adf000 r-xp 00001000 fe:00 1234   /usr/local/bin/ccomet
+Size:               7032 kB
+Rss:                1148 kB
+Anonymous:             0 kB
+VmFlags: rd ex mr mw me
+00adf000-01298000 r--p 006df000 fe:00 1234   /usr/local/bin/a name with blanks
+Rss:                 100 kB
+Anonymous:            40 kB
+01298000-01307000 rw-p 00e98000 fe:00 1234   /usr/local/bin/ccomet
+Rss:                 320 kB
+Anonymous:           300 kB
+7f4f26ba2000-7f4f26f00000 rw-p 00000000 00:00 0
+Rss:                4000 kB
+7f13df2000-7f13ff2000 rw-s 00000000 00:01 7    /memfd:ccomet-records (deleted)
+Rss:                 128 kB
+7ffd5ea6d000-7ffd5ea8e000 r-xp 00000000 00:00 0   [vdso]
+Rss:                   8 kB
+`
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := programPages(name); err != nil || n != (1148+100-40)<<10 {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	m, err := Process(os.Getpid()).Memory()
+	if err != nil || m.Program <= 0 || m.Program >= m.Resident {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
