@@ -269,6 +269,24 @@ test("the leading tab ends when it has taken what another publishes: the next on
   assert.deepEqual(other.texts, ["x", "y"]);
 });
 
+test("the lead is taken from a tab that has taken what another publishes: the next one sends it again", async (t) => {
+  const { server, net, open } = await visit(t);
+  const leader = open({ channels: { a: 1 } });
+  await leader.is("open");
+  const other = open({ channels: { a: 1 } });
+  await other.is("open");
+  net.mute();
+  const publishing = [leader, other].map((w, i) => w.comet.publish("a", "of " + i));
+  await server.published(2, "a");
+  while (!Object.values(other.comet.hub.unpublished).every((it) => it.request.until)) await new Promise(setImmediate);
+  other.comet.hub.apply(true);
+  assert.deepEqual((await Promise.all(publishing)).sort(), [1, 2]);
+  for (const w of [leader, other]) {
+    await w.has(2);
+    assert.deepEqual(w.texts.toSorted(), ["of 0", "of 1"]);
+  }
+});
+
 test("a page that closes: what is under way is settled", async (t) => {
   const { net, open } = await visit(t);
   const w = open({ channels: { a: 1 } });

@@ -1067,8 +1067,9 @@
   };
 
   Tabs.prototype.follow = function () {
-    if (this.line) this.line.close();
+    var line = this.line;
     this.line = null;
+    if (line) line.close();
     this.members = Object.create(null);
     this.listen();
   };
@@ -1152,9 +1153,11 @@
     if (q.kind === "hurry" || q.kind === "hello") this.here(q.tab);
     if (q.kind === "publish") {
       var what = { name: q.name, content: q.content, key: q.key, until: q.until }; // as it is before it is taken
+      var line = this.line;
       this.tell(q.tab, { kind: "taken", n: q.n });
-      this.line.publish(what, function (problem, seq) {
-        self.tell(q.tab, { kind: "published", n: q.n, problem: problem, seq: seq });
+      line.publish(what, function (problem, seq) {
+        // Where another leads, that one is asked again, and knows.
+        if (self.line === line) self.tell(q.tab, { kind: "published", n: q.n, problem: problem, seq: seq });
       });
     }
     if (q.kind === "want") {
