@@ -89,7 +89,8 @@ func (m *clustering) measure() (err error) {
 	if m.alone, err = newScripted(m.redis.front, m.Size); err != nil {
 		return err
 	}
-	memory := m.row(fmt.Sprintf("%d channels that only wait, at one node", m.Connections), "Redis' memory for each", "bytes")
+	what := fmt.Sprintf("%d channels that only wait, at one node", m.Connections)
+	memory, keys := m.row(what, "Redis' memory for each", "bytes"), m.row(what, "Redis' keys for each", "")
 	for i, o := range m.servers {
 		s, err := o.startSystem(m.ctx, clusterNodes, true)
 		if err != nil {
@@ -102,9 +103,9 @@ func (m *clustering) measure() (err error) {
 		if err := s.publishOver(m.c.Publishers, m.c.Depth); err != nil {
 			return err
 		}
-		memory.Values[i+1] = append(memory.Values[i+1], s.memory)
+		memory.Values[i+1], keys.Values[i+1] = append(memory.Values[i+1], s.memory), append(keys.Values[i+1], s.keys)
 	}
-	m.Rows = append(m.Rows, *memory)
+	m.Rows = append(m.Rows, *keys, *memory)
 	if err := m.pipelined(); err != nil {
 		return err
 	}

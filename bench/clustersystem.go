@@ -23,7 +23,8 @@ type system struct {
 	redis  *server
 	nodes  []*server
 	ask    *redisConn
-	memory float64 // bytes of Redis, for each channel that waits
+	memory float64 // bytes of Redis, for each channel that waits; what nodes tell each other meanwhile is in it
+	keys   float64 // and keys
 }
 
 // clusterNodes is how many servers there are.
@@ -137,13 +138,24 @@ func (s *system) wait() error {
 	if err != nil {
 		return err
 	}
+	keysBefore, err := s.ask.do("DBSIZE")
+	if err != nil {
+		return err
+	}
 	if err := s.subscribe(s.Connections); err != nil {
+		return err
+	}
+	keysAfter, err := s.ask.do("DBSIZE")
+	if err != nil {
 		return err
 	}
 	after, err := s.ask.numberOf("memory", "used_memory_dataset")
 	if err != nil {
 		return err
 	}
+	most, _ := strconv.Atoi(keysAfter)
+	least, _ := strconv.Atoi(keysBefore)
+	s.keys = float64(max(most-least, 0)) / float64(s.Connections)
 	s.memory = float64(max(after-before, 0)) / float64(s.Connections)
 	s.meter.read = []func() (proc.CPU, error){s.working, s.harness, s.redis.CPU, s.nodes[clusterNodes-1].CPU}
 	return nil

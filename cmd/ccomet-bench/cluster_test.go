@@ -31,7 +31,7 @@ func TestCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := r.Compare; r.Kind != result.KindCluster || len(c.Contestants) != 2+others || len(c.Rows) != 10 {
+	if c := r.Compare; r.Kind != result.KindCluster || len(c.Contestants) != 2+others || len(c.Rows) != 11 {
 		t.Fatalf("%+v\n%s", r.Compare, out)
 	}
 	for _, row := range r.Compare.Rows {
@@ -39,8 +39,8 @@ func TestCluster(t *testing.T) {
 			t.Errorf("%s, %s: no figure", row.What, row.Figure)
 		}
 	}
-	if row := r.Compare.Rows[0]; row.Unit != "bytes" || row.Medians[1] != 0 {
-		t.Errorf("a channel that only waits takes %v bytes of Redis", row.Medians[1])
+	if row := r.Compare.Rows[0]; row.Figure != "Redis' keys for each" || row.Medians[1] != 0 {
+		t.Errorf("%s of a channel that only waits: %v", row.Figure, row.Medians[1])
 	}
 	page := filepath.Join(t.TempDir(), "report.md")
 	if out, err := harness(t, "report", "--markdown", page, file).CombinedOutput(); err != nil {

@@ -204,6 +204,8 @@ type soakCmd struct {
 	Spawn string        `placeholder:"COMMAND" help:"Start the server with this and the soak's own flags; {front} and {admin} are filled in."`
 	Loud  bool          `help:"Tell each thing that happens."`
 	JSON  string        `placeholder:"FILE" help:"Save the result."`
+
+	Cluster bool `help:"Three nodes over a Redis with a replica and Sentinels, which are killed and failed over at random. Of --conns a tenth are clients."`
 }
 
 func (c *soakCmd) Run(ctx context.Context) error {
@@ -215,6 +217,11 @@ func (c *soakCmd) Run(ctx context.Context) error {
 		c.Seed = uint64(rand.Uint32())
 	}
 	o := &bench.Options{Target: t, Spawn: c.Spawn, Connections: c.Conns, Size: bench.MinSize, PerClient: c.Conns, Command: typed(), Out: os.Stdout}
+	if c.Cluster {
+		o.Connections = max(10, c.Conns/10)
+		r, err := o.SoakCluster(ctx, bench.SoakConfig{For: c.For, Cycle: c.Cycle, Seed: c.Seed, Rate: c.Rate, Loud: c.Loud})
+		return save(c.JSON, r, err)
+	}
 	r, err := o.Soak(ctx, bench.SoakConfig{For: c.For, Cycle: c.Cycle, Seed: c.Seed, Rate: c.Rate, Loud: c.Loud})
 	return save(c.JSON, r, err)
 }

@@ -178,12 +178,8 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	if err != nil {
 		return err
 	}
-	shared, err := c.share(log, r)
+	srv, err := c.openShared(log, r, from)
 	if err != nil || r.stopped {
-		return err
-	}
-	srv, err := c.open(log, shared, from)
-	if err != nil {
 		return err
 	}
 	r.srv = srv

@@ -43,6 +43,19 @@ func (c *serve) share(log zerolog.Logger, r *running) (*cluster.Log, error) {
 	return shared, err
 }
 
+// openShared opens the server, over the log that it shares with others if there is one.
+func (c *serve) openShared(log zerolog.Logger, r *running, from *comet.HandedOver) (*comet.Server, error) {
+	shared, err := c.share(log, r)
+	if err != nil || r.stopped {
+		return nil, err
+	}
+	srv, err := c.open(log, shared, from)
+	if err != nil && shared != nil {
+		shared.Close()
+	}
+	return srv, err
+}
+
 func (c *serve) clusterConfig(log zerolog.Logger) cluster.Config {
 	servers, _ := redisurl.Parse(c.Redis) // settings have seen that it can be
 	return cluster.Config{
