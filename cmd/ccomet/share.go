@@ -13,7 +13,7 @@ import (
 
 // share connects to the Redis over which this server shares its channels with others; nil where
 // it has them for itself. It waits for Redis until a signal ends the server: then r.stopped.
-func (c *serve) share(log zerolog.Logger, r *running) (*cluster.Log, error) {
+func (c *serve) share(log zerolog.Logger, r *running, from *comet.HandedOver) (*cluster.Log, error) {
 	if len(c.Redis) == 0 {
 		return nil, nil
 	}
@@ -31,7 +31,7 @@ func (c *serve) share(log zerolog.Logger, r *running) (*cluster.Log, error) {
 		case <-opened:
 		}
 	}()
-	shared, err := cluster.Open(ctx, c.clusterConfig(log))
+	shared, err := cluster.Open(ctx, c.clusterConfig(log, from))
 	close(opened)
 	<-watched
 	if r.stopped {
@@ -45,7 +45,7 @@ func (c *serve) share(log zerolog.Logger, r *running) (*cluster.Log, error) {
 
 // openShared opens the server, over the log that it shares with others if there is one.
 func (c *serve) openShared(log zerolog.Logger, r *running, from *comet.HandedOver) (*comet.Server, error) {
-	shared, err := c.share(log, r)
+	shared, err := c.share(log, r, from)
 	if err != nil || r.stopped {
 		return nil, err
 	}
@@ -56,11 +56,36 @@ func (c *serve) openShared(log zerolog.Logger, r *running, from *comet.HandedOve
 	return srv, err
 }
 
-func (c *serve) clusterConfig(log zerolog.Logger) cluster.Config {
+// rehearseShared opens the server as a program would that goes on for another: a Redis that is
+// away is a reason not to.
+func (c *serve) rehearseShared(from *comet.HandedOver) error {
+	if len(c.Redis) == 0 {
+		_, err := c.open(zerolog.Nop(), nil, from)
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), rehearsalPatience)
+	defer cancel()
+	shared, err := cluster.Open(ctx, c.clusterConfig(zerolog.Nop(), from))
+	if err != nil {
+		return err
+	}
+	defer shared.Close()
+	_, err = c.open(zerolog.Nop(), shared, from)
+	return err
+}
+
+// rehearsalPatience is how long Redis may take, while nothing is served.
+const rehearsalPatience = 2 * time.Second
+
+func (c *serve) clusterConfig(log zerolog.Logger, from *comet.HandedOver) cluster.Config {
+	var state []byte
+	if from != nil {
+		state, _ = from.Place() // New refuses one of a server that had its channels for itself
+	}
 	servers, _ := redisurl.Parse(c.Redis) // settings have seen that it can be
 	return cluster.Config{
 		Redis: servers, Prefix: c.RedisPrefix, Node: c.NodeName(), Version: versionName(), Partitions: c.RedisPartitions,
 		Bus: c.RedisBus, Queue: c.RedisQueue, TTL: time.Duration(c.RedisTTL),
-		History: c.ChannelBufferSize, HistoryBytes: c.ChannelBufferBytes, Leases: comet.Auth(c.Auth) == comet.AuthToken, Log: log,
+		History: c.ChannelBufferSize, HistoryBytes: c.ChannelBufferBytes, Leases: comet.Auth(c.Auth) == comet.AuthToken, State: state, Log: log,
 	}
 }

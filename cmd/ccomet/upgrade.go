@@ -8,15 +8,12 @@ import (
 	"io"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"ccomet/cmd/ccomet/internal/adminclient"
 	"ccomet/cmd/ccomet/internal/daemon"
 	"ccomet/cmd/ccomet/internal/logging"
 	"ccomet/cmd/ccomet/internal/settings"
 	"ccomet/cmd/ccomet/internal/systemd"
 	"ccomet/cmd/ccomet/internal/upgrade"
-	"ccomet/comet"
 )
 
 // upgradeCommand has a server that runs go on in the program that is on the disk now.
@@ -85,10 +82,7 @@ func (c *serve) rehearse() error {
 	if err := c.takeSockets(); err != nil {
 		return err
 	}
-	return upgrade.Rehearse(versionName(), c.Pidfile, func(from *comet.HandedOver) error {
-		_, err := c.open(zerolog.Nop(), nil, from)
-		return err
-	})
+	return upgrade.Rehearse(versionName(), c.Pidfile, c.rehearseShared)
 }
 
 // upgrade has the program on the disk go on for this server.
