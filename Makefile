@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run cluster build test check lint lint-here fmt bench bench-targets bench-results bench-churn bench-siege bench-vm bench-vm-upgrade bench-report fuzz soak clean
+.PHONY: help run cluster build test check lint lint-here fmt bench bench-targets bench-results bench-churn bench-siege bench-vm bench-vm-upgrade bench-report fuzz soak soak-cluster clean
 
 T ?= 30s
 OUT ?= bench/out
@@ -135,6 +135,9 @@ fuzz: ## Run every fuzz target in turn, each for T (make fuzz T=5m)
 # T is shared with fuzz, where seconds are much; a soak takes minutes unless told.
 soak: build ## Do everything to the server that may happen to one, for T, and judge (make soak T=30m; SEED=N repeats)
 	bin/ccomet-bench soak --for $(if $(filter file,$(origin T)),5m,$(T)) $(if $(SEED),--seed $(SEED))
+
+soak-cluster: build ## The same to three nodes over a Redis with a replica and Sentinels (make soak-cluster T=30m; SEED=N repeats)
+	bin/ccomet-bench soak --cluster --for $(if $(filter file,$(origin T)),5m,$(T)) $(if $(SEED),--seed $(SEED))
 
 clean: ## Remove what was built
 	rm -rf bin
