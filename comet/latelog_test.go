@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 )
 
 // lateLog is a log beyond all loops that answers when the test has it answer.
@@ -19,6 +20,7 @@ type lateLog struct {
 	attached  map[string]int // how often
 	detached  []string       // that are attached no more
 	present   []string
+	touched   []string // and for how long they are signed
 	wanted    bool
 	prompt    bool // it attaches at once
 	taken     int
@@ -69,7 +71,10 @@ func (l lateEnd) Detach(cname []byte) {
 	}
 }
 
-func (l lateEnd) Follow(cname []byte)     { l.attached[string(cname)]++ }
+func (l lateEnd) Follow(cname []byte) { l.attached[string(cname)]++ }
+func (l lateEnd) Touch(cname []byte, lease time.Duration) {
+	l.touched = append(l.touched, fmt.Sprintf("%s %v", cname, lease))
+}
 func (l lateEnd) Partition([]byte) uint32 { return 0 }
 func (l lateEnd) Wanted() bool            { return l.wanted }
 func (l lateEnd) Taken(n int)             { l.taken += n }

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/pool"
 )
@@ -55,14 +57,13 @@ func (a *asks) start() { a.open, a.inquiries = map[uint64]*round{}, map[uint64]*
 // Count asks how many subscribers others have of a channel.
 func (t *loop) Count(m mail.Mail) {
 	a := &t.log.nodes.asks
-	others := t.log.nodes.any.Load()
 	a.mu.Lock()
 	if a.gather == nil {
 		a.gather = &round{places: map[string]int{}}
 	}
 	r := a.gather
 	at, known := r.places[string(m.Cname())]
-	if !others || !known && len(r.names) >= askNames {
+	if !known && len(r.names) >= askNames {
 		a.mu.Unlock()
 		answerAsk(asker{m, t}, 0, false)
 		return
@@ -88,23 +89,41 @@ func answerAsk(q asker, count uint32, exists bool) {
 	q.to.inbox.Post(q.m)
 }
 
-// question is what has been gathered, as it is asked of the processes; nil: nothing has.
-func (l *Log) question(processes []string) []byte {
+// inRedis stands for Redis among those that are to answer: it knows which channels are signed.
+const inRedis = ""
+
+// question takes what has been gathered, as it is asked of the processes and of Redis; nil:
+// nothing has.
+func (l *Log) question(processes []string) (number uint64, r *round) {
 	a := &l.nodes.asks
 	a.mu.Lock()
-	r := a.gather
-	a.gather = nil
-	if r == nil {
-		a.mu.Unlock()
-		return nil
+	defer a.mu.Unlock()
+	if r, a.gather = a.gather, nil; r == nil || len(r.names) == 0 {
+		return 0, nil
 	}
 	a.last++
-	number := a.last
-	r.pending = processes
+	number = a.last
+	r.pending = append(processes, inRedis)
 	a.open[number] = r
-	a.mu.Unlock()
 	time.AfterFunc(askTime, func() { a.finish(number) })
-	return appendWords(appendWords(nil, strconv.FormatUint(number, 10)), r.names...)
+	return number, r
+}
+
+// askRedis asks which of a round's channels are signed.
+func (l *Log) askRedis(number uint64, names []string) {
+	ctx, done := l.call(askTime)
+	defer done()
+	b := l.client.B()
+	commands := make(rueidis.Commands, len(names))
+	for n, name := range names {
+		commands[n] = b.Exists().Key(l.of([]byte(name)).prefix + "l:" + name).Build()
+	}
+	counts := make([]string, len(names))
+	for n, answer := range l.client.DoMulti(ctx, commands...) {
+		signed, _ := answer.AsInt64()
+		counts[n] = strconv.FormatInt(signed, 10) // no subscribers, and one
+	}
+	l.nodes.asks.answered(inRedis, strconv.FormatUint(number, 10), counts)
 }
 
 // finish answers the questions of a round with what is known.

@@ -172,11 +172,10 @@ func (a *answers) next() (m rueidis.RedisMessage, ok bool) {
 // attachedTo is the answer about one channel; false: there is none.
 func (p *partition) attachedTo(w *attachment, at place, casts []kept, left *answers) (m mail.Mail, ok bool) {
 	s := standing{b: at.b, off: at.off}
-	alive := false
 	part, ok := left.next()
 	if text, err := part.ToString(); ok && err == nil {
 		r, _ := strconv.ParseUint(text, 10, 64)
-		s.life, s.n, alive = uint32(r>>32), uint32(r), true
+		s.life, s.n = uint32(r>>32), uint32(r)
 	}
 	m = mail.Mail{Kind: mail.Attached, Ref: w.channel}
 	if w.history {
@@ -196,11 +195,9 @@ func (p *partition) attachedTo(w *attachment, at place, casts []kept, left *answ
 	}
 	if p.log.cfg.Leases {
 		part, ok = left.next()
-		lease, _ := part.AsInt64()
-		alive = alive || lease == 1
-	}
-	if alive {
-		m.Flag |= mail.FlagExist
+		if lease, _ := part.AsInt64(); lease == 1 {
+			m.Flag |= mail.FlagExist
+		}
 	}
 	m.Seq = s.next()
 	m.SetAttachedEpoch(epoch(at.seed, []byte(w.name), s.life))

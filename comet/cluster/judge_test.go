@@ -3,12 +3,14 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/pool"
 	"ccomet/reactor"
@@ -51,7 +53,7 @@ type judge struct {
 	countOnly atomic.Bool          // answers are counted, and not kept
 	onMessage func()
 	events    int
-	counted   map[string]uint32
+	counted   map[string]countedOf
 	lines     string
 }
 
@@ -63,6 +65,7 @@ type followed struct {
 	epoch                             uint32
 	ahead                             uint32 // events that its number has seen
 	attached, asking, unsettled, more bool
+	exists                            bool
 	kept                              []toldMessage
 	waiting                           []mail.Mail
 	told                              []toldMessage
@@ -83,8 +86,19 @@ type testNode struct {
 	judges []*judge
 }
 
-// startNode opens a log on a Redis, for so many loops.
+// startNode opens a log on a Redis, for so many loops, and has it start.
 func startNode(t testing.TB, loops int, cfg Config, urls ...string) *testNode {
+	t.Helper()
+	n := openNode(t, cfg, urls...)
+	for range loops {
+		n.judges = append(n.judges, newJudge(t, n))
+	}
+	n.Start(func() broker.Node { return broker.Node{} })
+	return n
+}
+
+// openNode opens a log.
+func openNode(t testing.TB, cfg Config, urls ...string) *testNode {
 	t.Helper()
 	cfg.Redis, cfg.Log = redisAt(t, urls...), testLog(t)
 	if cfg.Node == "" {
@@ -100,9 +114,6 @@ func startNode(t testing.TB, loops int, cfg Config, urls ...string) *testNode {
 		t.Fatal(err)
 	}
 	n := &testNode{Log: l, t: t}
-	for range loops {
-		n.judges = append(n.judges, newJudge(t, n))
-	}
 	t.Cleanup(func() {
 		l.Close()
 		for _, j := range n.judges {
@@ -113,7 +124,7 @@ func startNode(t testing.TB, loops int, cfg Config, urls ...string) *testNode {
 }
 
 func newJudge(t testing.TB, n *testNode) *judge {
-	j := &judge{t: t, node: n, follows: map[string]*followed{}, refs: map[mail.Ref]*followed{}, answers: map[string]mail.Mail{}, seen: map[uint32]uint32{}, counted: map[string]uint32{}}
+	j := &judge{t: t, node: n, follows: map[string]*followed{}, refs: map[mail.Ref]*followed{}, answers: map[string]mail.Mail{}, seen: map[uint32]uint32{}, counted: map[string]countedOf{}}
 	h := &nobody{turn: j.turn}
 	var err error
 	if j.loop, err = reactor.NewLoop(h, reactor.Config{}); err != nil {
@@ -187,9 +198,10 @@ func (j *judge) take(m *mail.Mail) {
 	case mail.Announced, mail.Unsettled:
 		j.event(m)
 	case mail.Counted:
-		j.counted[string(m.Cname())] = m.Subscribers()
+		j.counted[string(m.Cname())] = countedOf{m.Subscribers(), m.Flag&mail.FlagExist != 0}
 	case mail.CountAsked:
-		j.end.Counted(*m, uint32(len(j.follows[string(m.Cname())].subscribers())), true)
+		f := j.follows[string(m.Cname())]
+		j.end.Counted(*m, f.subscribers(), f != nil)
 	case mail.PresenceLine:
 		j.lines += string(m.Msg.Content())
 	}
@@ -216,7 +228,7 @@ func (j *judge) attach(f *followed, m *mail.Mail) {
 		f.first = m.Seq
 	}
 	f.next, f.ahead, f.attached, f.asking, f.unsettled = max(m.Seq, f.next), m.Index(), true, false, false
-	f.epoch, f.more = m.AttachedEpoch(), m.Flag&mail.FlagMore != 0
+	f.epoch, f.more, f.exists = m.AttachedEpoch(), m.Flag&mail.FlagMore != 0, m.Flag&mail.FlagExist != 0
 	waiting := f.waiting
 	f.waiting = nil
 	for n := range waiting {
@@ -334,12 +346,19 @@ func (j *judge) attachedTo(name string) {
 }
 
 // subscribers are as many as the channel's name says behind a #.
-func (f *followed) subscribers() string {
+func (f *followed) subscribers() uint32 {
 	if f == nil {
-		return ""
+		return 0
 	}
-	_, many, _ := strings.Cut(f.name, "#")
-	return many
+	_, text, _ := strings.Cut(f.name, "#")
+	many, _ := strconv.ParseUint(text, 10, 32)
+	return uint32(many)
+}
+
+// countedOf is how many subscribers other nodes have of a channel, and whether it is there.
+type countedOf struct {
+	subscribers uint32
+	exists      bool
 }
 
 func numbersOf(told []toldMessage) string {

@@ -50,7 +50,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	}
 	l := &Log{cfg: cfg}
 	l.consts = [5]string{
-		strconv.Itoa(cfg.History), strconv.Itoa(int(cfg.TTL / time.Second)), strconv.Itoa(int(numberTTL / time.Second)),
+		strconv.Itoa(cfg.History), strconv.Itoa(int(cfg.TTL / time.Second)), numberSeconds,
 		strconv.Itoa(max(cfg.Bus/busSegments, 1)), strconv.Itoa(max(cfg.BusBytes/busSegments, 1)),
 	}
 	l.nodes.open(&l.cfg)
@@ -82,7 +82,6 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 			l.Close()
 			return nil, err
 		}
-		l.paused.Store(true) // until the loops are there that have the channels of the other program
 	}
 	cfg.Log.Info().Str("node", cfg.Node).Str("mode", string(l.client.Mode())).Int("partitions", len(l.partitions)).Msg("connected to Redis")
 	l.start()
@@ -166,12 +165,10 @@ func (l *Log) start() {
 		l.run(p.propose)
 		l.run(p.attach)
 	}
-	for _, r := range l.readers {
-		go r.read() // which Redis may hold for readBlock
-	}
 	l.run(l.sweep)
 	l.run(l.beat)
 	l.run(l.speak)
+	l.run(l.touch)
 }
 
 // run runs a goroutine that ends when the log's context does.

@@ -52,7 +52,6 @@ type nodes struct {
 
 	mu        sync.Mutex
 	others    map[string]*otherNode // by process
-	any       atomic.Bool           // there is another node
 	listening atomic.Bool           // another node has listeners to /psub
 	local     atomic.Pointer[func() broker.Node]
 
@@ -77,11 +76,14 @@ func (n *nodes) open(cfg *Config) {
 }
 
 // Start has this node tell others what local says, which any goroutine may call: before it they
-// are told its name and its version. Where the log goes on for another program's, what comes by
-// itself comes from then on.
+// are told its name and its version. What comes by itself comes from then on: the loops have
+// the channels of a program that this one goes on for.
 func (l *Log) Start(local func() broker.Node) {
-	l.nodes.local.Store(&local)
-	l.Resume()
+	if l.nodes.local.Swap(&local) == nil {
+		for _, r := range l.readers {
+			go r.read() // which Redis may hold for readBlock
+		}
+	}
 	l.sendBeat()
 }
 
@@ -222,7 +224,6 @@ func (n *nodes) update() {
 		listening = listening || other.Listening != 0
 	}
 	n.listening.Store(listening)
-	n.any.Store(len(n.others) > 0)
 }
 
 // Nodes are the other nodes that are known to run, by name. Any goroutine may ask.

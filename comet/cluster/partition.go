@@ -30,6 +30,7 @@ type partition struct {
 
 	proposals queue[proposal]
 	attaches  queue[attachment]
+	touches   touches
 }
 
 func newPartition(l *Log, id int) *partition {

@@ -194,12 +194,16 @@ func (p *partition) command(r *reign, batch []proposal) rueidis.Completed {
 			args = append(args, "x", name, "")
 		case mail.OpSign:
 			keys = append(keys, m1, a.put(p.prefix, "l:", name))
-			args = append(args, "s", name, "", strconv.FormatInt(int64(max(m.Seconds(), 1))*1000, 10))
+			args = append(args, "s", name, "", strconv.FormatInt((time.Duration(max(m.Seconds(), 1))*time.Second+signSlack).Milliseconds(), 10))
 		}
 	}
 	b := p.log.client.B()
 	return b.Evalsha().Sha1(r.publish.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
 }
+
+// signSlack is for how much longer Redis knows that a channel is signed: until nodes that have
+// subscribers then say so (Touch).
+const signSlack = 2 * time.Second
 
 var keySeconds = strconv.Itoa(int(broker.KeyTime / time.Second))
 

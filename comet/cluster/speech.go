@@ -66,16 +66,19 @@ func (l *Log) speak() {
 			return
 		}
 		processes := l.nodes.processes()
-		question := l.question(processes)
+		number, question := l.question(processes)
 		s.mu.Lock()
 		said := s.said
 		s.said, s.bytes = nil, 0
 		s.mu.Unlock()
-		if question != nil {
-			said = append(said, spoken{fieldQuestion, question})
+		if question != nil && len(processes) > 0 {
+			said = append(said, spoken{fieldQuestion, appendWords(appendWords(nil, strconv.FormatUint(number, 10)), question.names...)})
 		}
 		if len(said) > 0 {
 			l.write(said)
+		}
+		if question != nil {
+			l.askRedis(number, question.names)
 		}
 	}
 }

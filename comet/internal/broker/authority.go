@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"time"
+
 	"ccomet/comet/internal/mail"
 	"ccomet/reactor"
 )
@@ -55,6 +57,9 @@ type Authority interface {
 	Count(m mail.Mail)
 	// Counted answers mail.CountAsked, which is m, for this loop. here: the channel is there.
 	Counted(m mail.Mail, subscribers uint32, here bool)
+	// Touch says that a channel has subscribers: its number is to be kept, and it is signed for
+	// so long, if it is not for longer.
+	Touch(cname []byte, lease time.Duration)
 	// Wanted says whether other servers have listeners to presence. Presence tells them that a
 	// channel is there, or goes.
 	Wanted() bool

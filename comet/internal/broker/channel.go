@@ -125,8 +125,11 @@ func (b *Broker) ExpireChannels() {
 			return
 		}
 		// With subscribers it lives on; a lease begins when the last one leaves.
-		if b.channels.At(i).subs == 0 && !b.remote.isAsked(i) {
+		switch {
+		case b.channels.At(i).subs == 0 && !b.remote.isAsked(i):
 			b.freeChannel(i)
+		case b.channels.At(i).subs > 0 && b.remote != nil:
+			b.remote.touch(i)
 		}
 	}
 }
