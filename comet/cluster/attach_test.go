@@ -3,6 +3,7 @@ package cluster
 import (
 	"runtime"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -15,7 +16,9 @@ func TestAttachMany(t *testing.T) {
 	n := startNode(t, 1, Config{}, r.url)
 	j := n.judges[0]
 	before, began := trips(n), time.Now()
+	r.signal(syscall.SIGSTOP) // until all are there
 	j.followMany(channels, 0)
+	r.signal(syscall.SIGCONT)
 	waitFor(t, "all channels are attached", func() bool { return j.attachedCount() == channels })
 	t.Logf("%d channels in %d calls, %v", channels, trips(n)-before, time.Since(began))
 	if calls := trips(n) - before; calls > channels/attachWeight+10 {
