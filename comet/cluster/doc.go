@@ -7,13 +7,13 @@
 //	g        hash: of which master it is (run), generation (gen), what is added to every
 //	         number (off), broadcasts so far (b), items that were on the bus so far (total)
 //	m:NAME   a channel: its life, and the messages of its own (life<<32 | n); a channel that only
-//	         waits has none
+//	         waits has none; it goes a week after the last message, or the last Touch
 //	h:NAME   list: its last messages, three elements each (history.go)
 //	hb       list: the last broadcasts
 //	l:NAME   its lease
 //	k:NAME   the number that a key of a publish has got
 //	bus      stream: what has happened, some of it an entry (entry.go)
-//	ctl      stream, of partition 0: what nodes tell each other (control.go)
+//	ctl      stream, of partition 0: what nodes tell each other (nodes.go)
 //
 // A message's number is n + b + off. The way of a message:
 //

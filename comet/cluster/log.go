@@ -119,7 +119,9 @@ func (l *Log) connect(ctx context.Context, o rueidis.ClientOption) (err error) {
 		}
 	}
 	if l.partitions == nil {
-		l.makePartitions()
+		if err := l.makePartitions(ctx); err != nil {
+			return err
+		}
 	}
 	for _, p := range l.partitions {
 		if err := p.begin(ctx); err != nil {
@@ -140,11 +142,21 @@ func infoField(info, name string) string {
 }
 
 // makePartitions makes as many as there are to be.
-func (l *Log) makePartitions() {
+func (l *Log) makePartitions(ctx context.Context) error {
 	n := l.cfg.Partitions
 	if n == 0 {
-		if n = 1; l.cluster {
+		call, done := context.WithTimeout(ctx, callTimeout)
+		defer done()
+		there, err := l.client.Do(call, l.client.B().Hget().Key(newPartition(l, 0).keyG).Field("parts").Build()).AsInt64()
+		switch {
+		case err == nil && there > 0 && there <= maxPartitions:
+			n = int(there)
+		case err != nil && !rueidis.IsRedisNil(err):
+			return err
+		case l.cluster:
 			n = 16
+		default:
+			n = 1
 		}
 	}
 	for id := range n {
@@ -152,11 +164,12 @@ func (l *Log) makePartitions() {
 	}
 	if !l.cluster {
 		l.readers = []*reader{newReader(l, l.partitions)}
-		return
+		return nil
 	}
 	for _, p := range l.partitions {
 		l.readers = append(l.readers, newReader(l, []*partition{p}))
 	}
+	return nil
 }
 
 // start has the partitions and the readers run.

@@ -113,6 +113,24 @@ func TestSlow(t *testing.T) {
 	verdict(t, nodes, rooms...)
 }
 
+// TestLarge reads messages of a MiB each while another node publishes: none is lost, and fewer are
+// read at once.
+func TestLarge(t *testing.T) {
+	r := startRedis(t)
+	nodes := []*testNode{startNode(t, 1, Config{}, r.url), startNode(t, 1, Config{}, r.url)}
+	followAll(nodes, "room")
+	nodes[1].Suspend()
+	large := strings.Repeat("x", 1<<20)
+	const many = 40
+	for n := range many {
+		nodes[0].judges[0].propose(mail.OpPublish, "room", "", fmt.Sprint(n, large))
+		nodes[0].judges[0].answer(fmt.Sprint(n, large))
+	}
+	nodes[1].Resume()
+	waitFor(t, "all messages", func() bool { return len(nodes[1].judges[0].messages("room")) == many })
+	verdict(t, nodes, "room")
+}
+
 // TestKeys publishes again with a key while connections break: each message is there once.
 func TestKeys(t *testing.T) {
 	r := startRedis(t)
@@ -148,6 +166,9 @@ func TestRefuses(t *testing.T) {
 	_, err := Open(t.Context(), Config{Redis: redisAt(t, r.url), Partitions: 4, Node: "other", Log: testLog(t)})
 	if err == nil || !strings.Contains(err.Error(), "with 3 partitions, not 4") {
 		t.Errorf("a node with other partitions: %v", err)
+	}
+	if n := startNode(t, 1, Config{}, r.url); len(n.partitions) != 3 {
+		t.Errorf("a node that is not told has %d partitions", len(n.partitions))
 	}
 	var fatal *fatalError
 	if !errors.As(err, &fatal) {

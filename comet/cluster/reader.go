@@ -20,6 +20,7 @@ type reader struct {
 	control    bool // it reads what nodes tell each other as well
 	pace       pace
 	health     health
+	entries    int           // that are read at once
 	reading    bool          // nothing has failed since it was where the bus is
 	resting    sync.Mutex    // held while it tells the loops
 	ended      bool          // the log is closed; guarded by resting
@@ -27,12 +28,13 @@ type reader struct {
 }
 
 func newReader(l *Log, partitions []*partition) *reader {
-	return &reader{log: l, partitions: partitions, control: partitions[0].id == 0, resumed: make(chan struct{}, 1)}
+	return &reader{log: l, partitions: partitions, control: partitions[0].id == 0, resumed: make(chan struct{}, 1), entries: readEntries}
 }
 
 const (
 	readBlock   = time.Second // that Redis waits for an entry
 	readEntries = 64          // of each bus, at the most, at once
+	readBytes   = 1 << 20     // beyond which fewer are read at once
 )
 
 // read reads until the log ends. What fails is tried again; the partitions are checked first,
@@ -101,7 +103,7 @@ func (r *reader) readOnce() error {
 	ctx, done := r.log.call(readBlock + callTimeout)
 	defer done()
 	b := r.log.client.B()
-	answer := r.log.client.Do(ctx, b.Xread().Count(readEntries).Block(int64(readBlock/time.Millisecond)).Streams().Key(streams...).Id(from...).Build())
+	answer := r.log.client.Do(ctx, b.Xread().Count(int64(r.entries)).Block(int64(readBlock/time.Millisecond)).Streams().Key(streams...).Id(from...).Build())
 	got, err := answer.AsXReadSlices()
 	if rueidis.IsRedisNil(err) {
 		return nil
@@ -113,17 +115,32 @@ func (r *reader) readOnce() error {
 	if r.log.paused.Load() || r.ended {
 		return nil
 	}
+	size := 0
 	for n, p := range r.partitions {
+		size = max(size, sizeOf(got[p.keyBus]))
 		if entries := got[p.keyBus]; len(entries) > 0 {
 			if p.took(entries, from[n]) {
 				r.pace.told = time.Now()
 			}
 		}
 	}
+	if r.entries = min(2*r.entries, readEntries); size > readBytes {
+		r.entries = max(r.entries/4, 1)
+	}
 	if r.control {
 		r.log.tookControl(got[r.log.nodes.key])
 	}
 	return nil
+}
+
+// sizeOf is the bytes of entries.
+func sizeOf(entries []rueidis.XRangeSlice) (size int) {
+	for n := range entries {
+		for _, field := range entries[n].FieldValues {
+			size += len(field.Value)
+		}
+	}
+	return size
 }
 
 // took tells the loops what entries say, if the bus was read from where it is to be read. It says
