@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/handover"
 	"ccomet/comet/internal/hub"
@@ -76,8 +74,9 @@ const (
 )
 
 // HandOver writes the server down, for Config.From of another program. It changes nothing.
-func (p *Parked) HandOver(to io.Writer) error {
-	w := handover.NewWriter(to)
+func (p *Parked) HandOver(to io.Writer) error { return p.handOver(handover.NewWriter(to)) }
+
+func (p *Parked) handOver(w *handover.Writer) error {
 	st := p.srv.asState()
 	st.Place = p.place
 	w.Value(serverName, st)
@@ -182,7 +181,6 @@ func (p *Parked) Records() (fds []int) {
 
 // HandedOver is a server of another program, as Parked.HandOver has written it down.
 type HandedOver struct {
-	mem       []byte
 	reader    *handover.Reader
 	server    serverState
 	loops     []reactor.LoopState
@@ -204,19 +202,12 @@ func ReadHandOver(file *os.File) (*HandedOver, error) {
 
 // mapHandOver reads what concerns the server as a whole.
 func mapHandOver(file *os.File) (*HandedOver, error) {
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	h := &HandedOver{}
-	if h.mem, err = unix.Mmap(int(file.Fd()), 0, int(max(info.Size(), 1)), unix.PROT_READ, unix.MAP_SHARED); err != nil {
+	h, err := &HandedOver{}, error(nil)
+	if h.reader, err = handover.MapReader(file); err != nil {
 		return nil, fmt.Errorf("what was handed over: %w", err)
 	}
-	if h.reader, err = handover.NewReader(h.mem); err == nil {
-		err = h.reader.Value(serverName, &h.server)
-	}
-	if err != nil {
-		_ = unix.Munmap(h.mem) // which cannot fail
+	if err = h.reader.Value(serverName, &h.server); err != nil {
+		h.reader.Let()
 		return nil, err
 	}
 	return h, nil

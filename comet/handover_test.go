@@ -261,8 +261,8 @@ func TestPark(t *testing.T) {
 func TestHandOverKnowsServer(t *testing.T) {
 	for of, known := range map[reflect.Type]string{
 		reflect.TypeFor[Server](): "cfg:given site:cfg homes:Key shards:parts mailers:parts group:Sockets front:cfg admin:cfg ccomet:cfg totals:Totals " +
-			"baseBytes:BaseBytes started:Started Clock:none,as-it-does-not-drain state:StateFile handedOver:no randomSecret:cfg parking:no handOvers:HandOvers",
-		reflect.TypeFor[shard](): "Mailer:empty srv:new loop:part broker:part hub:part web:part drain:none holding:no wait:0 watchers:ask-again figures:of-actors",
+			"baseBytes:BaseBytes started:Started Clock:none,as-it-does-not-drain state:StateFile handedOver:no randomSecret:cfg parking:no early:no handOvers:HandOvers",
+		reflect.TypeFor[shard](): "Mailer:empty srv:new loop:part broker:part hub:part web:part drain:none holding:no early:no writes:no wait:0 watchers:ask-again figures:of-actors",
 		reflect.TypeFor[limit.Totals](): "Channels:yes Subscribers:yes Refused:yes SlowClosed:yes Listening:yes Broadcasts:0 Delivering:0 Handling:0 Admitted:yes " +
 			"Hits:yes Gap:Gapped Log:new",
 	} {

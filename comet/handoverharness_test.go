@@ -36,15 +36,29 @@ func (h *harness) park() *Parked {
 // written is what a server hands over.
 func (h *harness) written(p *Parked) *os.File {
 	h.t.Helper()
+	var err error
+	file := h.earlyFile
+	if file != nil {
+		err = p.HandOverRest(h.srv.early.Load())
+	} else {
+		file = h.memoryFile()
+		err = p.HandOver(file)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.earlyFile = nil
+	return file
+}
+
+func (h *harness) memoryFile() *os.File {
+	h.t.Helper()
 	fd, err := unix.MemfdCreate("handover", unix.MFD_CLOEXEC)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	file := os.NewFile(uintptr(fd), "handover")
 	h.t.Cleanup(func() { file.Close() })
-	if err := p.HandOver(file); err != nil {
-		h.t.Fatal(err)
-	}
 	return file
 }
 

@@ -3,6 +3,7 @@ package comet
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -30,8 +31,9 @@ type harness struct {
 	failing   func(on bool) // has some calls cost connections, or no more
 	end       func()
 
-	watchRecords bool // a server that is to go on must not change any before it serves
-	waits        bool // a client waits for a log beyond the loops when it is handed over
+	watchRecords bool     // a server that is to go on must not change any before it serves
+	waits        bool     // a client waits for a log beyond the loops when it is handed over
+	earlyFile    *os.File // that what is handed over is written to; nil: it is not begun
 }
 
 func newHarness(t testing.TB, cfg Config) *harness {

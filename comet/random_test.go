@@ -129,6 +129,8 @@ func (w *world) run(steps int) {
 		}
 		if w.handOvers && w.rng.IntN(40) == 0 {
 			w.goOn()
+		} else if w.handOvers && w.rng.IntN(20) == 0 {
+			w.writeEarly()
 		}
 	}
 	if w.failing != nil {

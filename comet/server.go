@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"ccomet/comet/internal/drain"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
@@ -41,6 +39,7 @@ type Server struct {
 
 	randomSecret bool                       // no secret is configured
 	parking      atomic.Pointer[standstill] // nil: none
+	early        atomic.Pointer[Early]      // nil: nothing is written early
 	handOvers    HandOvers
 }
 
@@ -92,7 +91,7 @@ func resume(cfg Config) (*Server, error) {
 	if err := srv.listen(); err != nil {
 		return nil, err
 	}
-	_ = unix.Munmap(from.mem) // all that is still needed was copied
+	from.reader.Let() // what is still needed was copied, or is kept by those who need it
 	return srv, nil
 }
 

@@ -33,6 +33,8 @@ type shard struct {
 
 	drain    *drain.Drain
 	holding  bool          // nothing new is begun: it is about to be handed over
+	early    *Early        // that is under way; nil: none is
+	writes   bool          // it has something to write for that
 	wait     time.Duration // how long the loop may sleep, as it was told last
 	watchers watchers
 	figures  figures

@@ -14,6 +14,7 @@ import (
 // worked out last, when no deadline can change any more.
 func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.broker.BeginTurn()
+	s.writeEarly()
 	if s.hub.ReplayLeft = hub.ReplayBudget; s.holding {
 		s.hub.ReplayLeft = 0
 	}
@@ -58,7 +59,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 // sleep is how long the loop may sleep: until the nearest of what is due. Below zero
 // there is no bound.
 func (s *shard) sleep(now time.Time) time.Duration {
-	if s.Pending() || s.broker.Busy() || s.hub.Busy() || s.web.Busy() {
+	if s.Pending() || s.writes || s.broker.Busy() || s.hub.Busy() || s.web.Busy() {
 		return 0
 	}
 	return broker.Sooner(s.drain.Wait, broker.Sooner(s.broker.Due(now), s.web.Probe.Due(now)))

@@ -145,7 +145,7 @@ func (c *upgradeCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.Own = c.Channels == "own"
+	o.Own, o.PerClient = c.Channels == "own", max(1, c.PerClient)
 	return c.save(o.Upgrade(ctx, bench.UpgradeConfig{
 		Upgrades: c.Upgrades, Publishers: c.Publishers, Rate: c.Rate, Window: c.Window, Churn: c.Churn, Beside: c.Beside,
 		Idle: c.Idle, History: c.History,

@@ -122,6 +122,7 @@ func (b *Broker) Release() {
 func (b *Broker) BeginTurn() {
 	b.scanLeft, b.batchLeft = ScanBudget, batchBudget
 	b.keys.expire(b.loop.Tick(), ScanBudget)
+	b.histories.readOn()
 }
 
 // Published counts messages, a broadcast once for each channel; with a log beyond the loops those
@@ -131,7 +132,7 @@ func (b *Broker) Published() uint64 { return b.published }
 // Busy says whether a step of the turn has something left to do, which does not wait
 // for anything.
 func (b *Broker) Busy() bool {
-	return b.leases.Pending() || len(b.broadcasts) > 0 || b.remote.busy() || len(b.listings) > 0 || len(b.batches) > 0
+	return b.leases.Pending() || len(b.broadcasts) > 0 || b.remote.busy() || len(b.listings) > 0 || len(b.batches) > 0 || b.histories.unread != nil
 }
 
 // Due is how long a turn may be waited for; below zero there is no bound.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"reflect"
 	"slices"
-	"unsafe"
 
 	"ccomet/comet/internal/handover"
 	"ccomet/comet/internal/msg"
@@ -14,7 +13,7 @@ import (
 )
 
 // Handover is a broker as plain data, when it is Quiet. Its records stay where they lie,
-// in the loop's arena; what channels keep is written behind it (appendHistory).
+// in the loop's arena; what channels keep is written behind it (histories.append).
 type Handover struct {
 	Names                      [record.NameSizes]reactor.SlabState
 	Channels, Sessions         reactor.SlabState
@@ -58,6 +57,10 @@ func (b *Broker) HandOver(to handover.Part) {
 		Waiting: b.remote.waiting(), Gaps: b.remote.gaps(),
 	})
 	b.remote.handOver(to)
+	if e := b.histories.early; e != nil && e.to == to { // else it is of another attempt
+		e.finish()
+		return
+	}
 	bodies := map[*byte]uint64{}
 	var body, batch []byte
 	flush := func(most int) {
@@ -72,36 +75,20 @@ func (b *Broker) HandOver(to handover.Part) {
 	}
 	for i := uint32(1); i <= b.channels.Used(); i++ {
 		if ch := b.channels.At(i); ch.state != channelFree && ch.history != 0 {
-			batch, body = b.appendHistory(batch, body, ch.history, bodies)
+			batch, body = b.histories.append(batch, body, ch.history, bodies)
 			flush(historyBatch)
 		}
 	}
 	flush(0)
 }
 
-// appendHistory appends what one channel keeps: the place of its history, the number of
-// messages, and for each its kind, its number, and its content; of one that is shared, in
-// the place of the content, which of the bodies it is.
-func (b *Broker) appendHistory(dst, body []byte, place uint32, bodies map[*byte]uint64) (history, shared []byte) {
-	h := b.histories.At(place)
+// append appends what one channel keeps: the place of its history, the number of
+// messages, and these, as appendMessage has them.
+func (t *histories) append(dst, body []byte, place uint32, bodies map[*byte]uint64) (history, shared []byte) {
+	h := t.At(place)
 	dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(place)), uint64(h.N))
 	for message, n := h.First, int32(h.N); n > 0; message, n = message.After(n), n-1 {
-		dst = binary.AppendVarint(append(dst, byte(message.Kind)), int64(message.Seq))
-		content := message.Content()
-		if message.Shared() == nil {
-			dst = binary.AppendUvarint(dst, 0)
-			dst = binary.AppendUvarint(dst, uint64(len(content)))
-			dst = append(dst, content...)
-			continue
-		}
-		number, known := bodies[unsafe.SliceData(content)]
-		if !known {
-			number = uint64(len(bodies) + 1)
-			bodies[unsafe.SliceData(content)] = number
-			body = binary.AppendUvarint(body, uint64(len(content)))
-			body = append(body, content...)
-		}
-		dst = binary.AppendUvarint(dst, number)
+		dst, body = appendMessage(dst, body, message, bodies)
 	}
 	return dst, body
 }
@@ -123,6 +110,7 @@ func (b *Broker) resumeFrom(from *handover.Reader) error {
 	b.leases.Resume(st.Leases)
 	b.epochs, b.published = record.Epochs(st.Epochs), st.Published
 	r := historyReader{b: b}
+	r.body = r.eager
 	for _, name := range st.Kinds {
 		r.kinds = append(r.kinds, slices.Index(msg.KindNames(), name))
 	}
@@ -133,6 +121,9 @@ func (b *Broker) resumeFrom(from *handover.Reader) error {
 	for _, batch := range from.Raw(historiesName) {
 		r.takeHistories(batch)
 	}
+	if err := resumeUnread(b, from, r.kinds); err != nil {
+		return err
+	}
 	if r.wrong || !b.remote.resumeFrom(from, &st) {
 		return errHistories
 	}
@@ -142,11 +133,12 @@ func (b *Broker) resumeFrom(from *handover.Reader) error {
 
 var errHistories = errors.New("what channels keep was not handed over whole")
 
-// historyReader makes histories of what appendHistory has written.
+// historyReader makes histories of what histories.append has written.
 type historyReader struct {
 	b      *Broker
 	kinds  []int // by the number that the other program has for it; -1: there is none here
 	bodies []*msg.Sharing
+	body   func(number uint64) *msg.Sharing // one of them; nil: there is no such number
 	in     []byte
 	wrong  bool
 }
@@ -213,11 +205,19 @@ func (r *historyReader) message() *msg.Message {
 	if body == 0 {
 		return msg.New(kind, seq, r.bytes())
 	}
-	if body > uint64(len(r.bodies)) {
+	sharing := r.body(body)
+	if sharing == nil {
 		r.fail()
 		return nil
 	}
-	return r.bodies[body-1].Message(kind, seq)
+	return sharing.Message(kind, seq)
+}
+
+func (r *historyReader) eager(number uint64) *msg.Sharing {
+	if number > uint64(len(r.bodies)) {
+		return nil
+	}
+	return r.bodies[number-1]
 }
 
 // reserve makes so many places, all of them empty.
@@ -230,7 +230,7 @@ func (t *histories) reserve(n uint32) {
 // freeUnused has the places without a message be used again.
 func (t *histories) freeUnused() {
 	for i := t.Used; i > 0; i-- {
-		if t.At(i).N == 0 {
+		if t.place(i).N == 0 {
 			t.drop(i)
 		}
 	}

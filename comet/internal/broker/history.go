@@ -23,13 +23,24 @@ type history struct {
 // so that growing copies none of them and leaves no garbage.
 type histories struct {
 	chunks []*[historyChunk]history
-	Used   uint32 // indexes 1..used have been handed out
-	Free   uint32 // head of the free list
+	Used   uint32  // indexes 1..used have been handed out
+	Free   uint32  // head of the free list
+	early  *early  // written for another program; nil: nothing is
+	unread *unread // of places that another program has written; nil: there are none
 }
 
 const historyChunk = 256
 
-func (t *histories) At(i uint32) *history { return &t.chunks[i/historyChunk][i%historyChunk] }
+func (t *histories) At(i uint32) *history {
+	h := t.place(i)
+	if t.unread != nil {
+		t.unread.take(i, h)
+	}
+	return h
+}
+
+// place is a history whose messages may not have been made yet.
+func (t *histories) place(i uint32) *history { return &t.chunks[i/historyChunk][i%historyChunk] }
 
 func (t *histories) alloc() uint32 {
 	i := t.Free

@@ -5,6 +5,7 @@ package handover
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/gob"
 	"errors"
@@ -12,6 +13,13 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // A file is a line that says its version, and records behind it, each of them
@@ -29,12 +37,18 @@ const (
 	endName    = "end"
 )
 
+// Late ends the names of records that are read when somebody asks for what is in them. No
+// sum of these is checked, for that would read them.
+const Late = "~"
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Writer writes a file. The first error is kept, and nothing is written after it.
+// Writer writes a file. The first error is kept, and nothing is written after it. Several
+// goroutines may write with Raw.
 type Writer struct {
 	out io.Writer
 	buf bytes.Buffer
+	mu  sync.Mutex
 	err error
 }
 
@@ -57,8 +71,10 @@ func (w *Writer) Part(loop int) Part { return Part{w, fmt.Sprintf("%d.", loop)} 
 // Value writes a struct of exported fields.
 func (w *Writer) Value(name string, v any) {
 	w.buf.Reset()
-	if err := gob.NewEncoder(&w.buf).Encode(v); err != nil && w.err == nil {
-		w.err = fmt.Errorf("%s: %w", name, err)
+	if err := gob.NewEncoder(&w.buf).Encode(v); err != nil {
+		w.mu.Lock()
+		w.err = cmp.Or(w.err, fmt.Errorf("%s: %w", name, err))
+		w.mu.Unlock()
 	}
 	w.Raw(name, w.buf.Bytes())
 }
@@ -69,7 +85,13 @@ func (w *Writer) Raw(name string, content []byte) {
 	binary.NativeEndian.PutUint32(head[4:], uint32(len(name)))
 	binary.NativeEndian.PutUint64(head[8:], uint64(len(content)))
 	head = append(head, name...)
-	binary.NativeEndian.PutUint32(head, crc32.Update(crc32.Checksum(head[4:], castagnoli), castagnoli, content))
+	sum := crc32.Checksum(head[4:], castagnoli)
+	if !strings.HasSuffix(name, Late) {
+		sum = crc32.Update(sum, castagnoli, content)
+	}
+	binary.NativeEndian.PutUint32(head, sum)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, part := range [][]byte{head, content} {
 		if w.err == nil {
 			_, w.err = w.out.Write(part)
@@ -86,6 +108,8 @@ func (p Part) Raw(name string, content []byte) { p.w.Raw(p.prefix+name, content)
 // Finish writes the end, and returns what went wrong.
 func (w *Writer) Finish() error {
 	w.Raw(endName, nil)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return w.err
 }
 
@@ -93,6 +117,62 @@ func (w *Writer) Finish() error {
 type Reader struct {
 	records map[string][][]byte
 	prefix  string
+	mapped  *mapping // nil: the file is not to be given up
+}
+
+// mapping is memory that a file is mapped to, until none needs it.
+type mapping struct {
+	mem   []byte
+	users atomic.Int32
+}
+
+// MapReader has the records of a file, which it maps to memory. Let gives that up.
+func MapReader(file *os.File) (*Reader, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	m := &mapping{}
+	if m.mem, err = unix.Mmap(int(file.Fd()), 0, int(max(info.Size(), 1)), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return nil, err
+	}
+	r, err := NewReader(m.mem)
+	if err != nil {
+		_ = unix.Munmap(m.mem) // which cannot fail
+		return nil, err
+	}
+	r.mapped = m
+	r.Keep()
+	return r, nil
+}
+
+// Keep has the memory of the file stay until Let was called once more. Any goroutine may
+// call them.
+func (r *Reader) Keep() {
+	if r.mapped != nil {
+		r.mapped.users.Add(1)
+	}
+}
+
+// Let gives the memory up, unless others keep it.
+func (r *Reader) Let() {
+	if r.mapped != nil && r.mapped.users.Add(-1) == 0 {
+		_ = unix.Munmap(r.mapped.mem) // which cannot fail
+	}
+}
+
+// Forget gives up the memory of one record of the file, which nobody reads any more.
+func (r *Reader) Forget(content []byte) {
+	if r.mapped == nil || len(content) == 0 {
+		return
+	}
+	page := uintptr(os.Getpagesize())
+	base := uintptr(unsafe.Pointer(unsafe.SliceData(r.mapped.mem)))
+	begin := uintptr(unsafe.Pointer(unsafe.SliceData(content))) - base
+	end := (begin + uintptr(len(content))) / page * page
+	if begin = (begin + page - 1) / page * page; begin < end {
+		_ = unix.Madvise(r.mapped.mem[begin:end], unix.MADV_REMOVE) // else it is given up later
+	}
 }
 
 var errTorn = errors.New("what was handed over is not whole")
@@ -112,10 +192,14 @@ func NewReader(file []byte) (*Reader, error) {
 			return nil, errTorn
 		}
 		end := recordHead + int(nameLen) + int(n)
-		if crc32.Checksum(file[4:end], castagnoli) != sum {
+		name := string(file[recordHead : recordHead+nameLen])
+		summed := end
+		if strings.HasSuffix(name, Late) {
+			summed = recordHead + int(nameLen)
+		}
+		if crc32.Checksum(file[4:summed], castagnoli) != sum {
 			return nil, errTorn
 		}
-		name := string(file[recordHead : recordHead+nameLen])
 		if name == endName {
 			return r, nil
 		}
@@ -126,7 +210,7 @@ func NewReader(file []byte) (*Reader, error) {
 
 // Part has the records that a Part of that number wrote.
 func (r *Reader) Part(loop int) *Reader {
-	return &Reader{r.records, fmt.Sprintf("%d.", loop)}
+	return &Reader{r.records, fmt.Sprintf("%d.", loop), r.mapped}
 }
 
 // Value reads a struct.

@@ -25,7 +25,8 @@ import (
 //  1. The server starts it once, for a rehearsal: with its own arguments and the environment
 //     that it had, it reads the configuration that is there now. It says which layout its
 //     records have, or what is wrong.
-//  2. The server parks (comet.Server.Park), and writes itself down, into a file in memory.
+//  2. The server writes down what its channels keep, into a file in memory, while it serves.
+//     Then it parks (comet.Server.Park), and writes the rest.
 //  3. The rehearsal makes a server of that, in a copy of the records, and says that it could.
 //  4. The server executes the program, in its own process: whoever has started it, a service
 //     manager or a container, sees the same one. The sockets stay open, and what comes

@@ -17,7 +17,7 @@ func Rehearse(version, pidfile string, open func(from *comet.HandedOver) error) 
 	if err := at("rehearsal checked"); err != nil {
 		return errors.Join(err, say(answer{Error: err.Error()}))
 	}
-	if err := say(answer{Version: version, Layout: comet.Layout(), Pidfile: pidfile}); err != nil {
+	if err := say(answer{Version: version, Layout: comet.Layout(), Pidfile: pidfile, Early: true}); err != nil {
 		return err
 	}
 	if err := rehearse(open); err != nil {

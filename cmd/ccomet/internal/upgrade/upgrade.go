@@ -32,6 +32,7 @@ type answer struct {
 	Version string `json:",omitempty"` // of the program: it has read its configuration
 	Layout  string `json:",omitempty"`
 	Pidfile string `json:",omitempty"`
+	Early   bool   `json:",omitempty"` // it understands what was written before the server parked
 	Ready   bool   `json:",omitempty"` // it has made a server of what it was handed
 	Error   string `json:",omitempty"`
 }
@@ -73,6 +74,17 @@ func Run(ctx context.Context, srv Server) error {
 	case said.Pidfile != srv.Pidfile:
 		return fmt.Errorf("the pidfile would be %q, and that of the server that runs is %q: it changes only where that is restarted", said.Pidfile, srv.Pidfile)
 	}
+	file, err := memoryFile()
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	write := func(p *comet.Parked) error { return p.HandOver(file) }
+	if said.Early {
+		early := srv.HandOverEarly(ctx, file)
+		defer early.End()
+		write = func(p *comet.Parked) error { return p.HandOverRest(early) }
+	}
 	if err := at("server parks"); err != nil {
 		return err
 	}
@@ -82,24 +94,18 @@ func Run(ctx context.Context, srv Server) error {
 	if err != nil {
 		return err
 	}
-	err = handOver(ctx, parked, r, program, srv, said.Version)
+	if err = at("server writes"); err == nil {
+		err = write(parked)
+	}
+	if err == nil {
+		err = handOver(ctx, parked, file, r, program, srv, said.Version)
+	}
 	parked.Release()
 	return err
 }
 
 // handOver takes the steps in which nothing is served. It returns only on an error.
-func handOver(ctx context.Context, parked *comet.Parked, r *rehearsing, program *programFile, srv Server, version string) error {
-	file, err := memoryFile()
-	if err == nil {
-		err = at("server writes")
-	}
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if err := parked.HandOver(file); err != nil {
-		return err
-	}
+func handOver(ctx context.Context, parked *comet.Parked, file *os.File, r *rehearsing, program *programFile, srv Server, version string) error {
 	if err := r.send(append([]int{int(file.Fd())}, parked.Records()...)); errors.Is(err, unix.EPIPE) {
 		r.end() // it has ended, which is told below
 	} else if err != nil {
