@@ -103,8 +103,9 @@ bench-churn: build ## Measure memory while connections come and go, for 10 minut
 	bin/ccomet-bench hold --conns 15000 --steps 5 --churn 0.05 --for 10m --json $(OUT)/churn.json
 
 # In the virtual machine both ends are inside, and its processor is emulated: a
-# heartbeat every half minute for each connection would keep it busy with nothing else.
-VM_SERVER = --per-client 125000 --spawn '/bin/ccomet serve --front {front} --admin {admin} --log-level warn --polling-timeout 86400'
+# heartbeat every half minute for each connection would keep it busy with nothing else, and a
+# request may take long to come.
+VM_SERVER = --per-client 125000 --spawn '/bin/ccomet serve --front {front} --admin {admin} --log-level warn --polling-timeout 86400 --request-timeout 600'
 VM_HOLD = /bin/ccomet-bench hold --conns $(CONNS) --steps $(if $(filter 16G,$(MEMORY)),100,20) --idle 0s $(VM_SERVER)
 VM_STREAMS = -- $(VM_HOLD) --json /results/vm-$(CONNS)-stream-shared.json \
 	--then $(VM_HOLD) --channels own --json /results/vm-$(CONNS)-stream-own.json

@@ -25,20 +25,23 @@ func (r *run) openIdlers(n, history int) (*idlers, error) {
 		i.publisher, err = r.publisherOf(publisherConfig{Channel: idleChannel, Channels: i.channels, Connections: 16, Depth: 16})
 	}
 	if err == nil && history > 0 {
-		r.Progress.begin("messages of idle channels", int64(n)*int64(history))
-		i.onMove(func(_, received int64) { r.Progress.at(received) })
 		err = i.send(history)
 	}
+	i.onMove(func(int64, int64) {})
 	return i, err
 }
 
 // send sends messages to all of them, and waits until these are there.
 func (i *idlers) send(messages int) error {
+	i.run.Progress.begin("messages of idle channels", i.expected()+int64(messages*i.subscribers()))
+	i.onMove(func(_, received int64) { i.run.Progress.at(received) })
 	if err := i.expect(messages); err != nil {
 		return err
 	}
 	if _, err := i.publisher.ask(i.run.ctx, "published", "publish %d", messages*i.channels); err != nil {
 		return err
 	}
-	return i.run.arrived(i.swarm)
+	err := i.run.arrived(i.swarm)
+	i.onMove(func(int64, int64) {})
+	return err
 }

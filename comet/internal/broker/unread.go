@@ -92,10 +92,10 @@ func takeEntry(rest *[]byte) (e entry, ok bool) {
 
 // take makes the messages of a place.
 func (u *unread) take(place uint32, h *history) {
-	at := u.at[place]
-	if at == 0 {
+	if int(place) >= len(u.at) || u.at[place] == 0 { // it is new, or here
 		return
 	}
+	at := u.at[place]
 	u.at[place] = 0
 	n := h.N
 	*h = history{}
