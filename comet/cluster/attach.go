@@ -27,6 +27,9 @@ const (
 	historyWeight = 64
 )
 
+// wanted says whether the loop may still want to know: in an outage clients come, and go.
+func (w *attachment) wanted() bool { return w.to.interest.has(hashName(w.name)) }
+
 func (w *attachment) weight() int {
 	if w.history {
 		return historyWeight
@@ -61,6 +64,7 @@ func (p *partition) attach() {
 			if err != nil {
 				p.health.failed(err)
 			}
+			p.attaches.sift((*attachment).wanted)
 			p.log.sleep(pause)
 		}
 	}

@@ -1,11 +1,14 @@
 package cluster
 
 import (
+	"fmt"
 	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/mail"
 )
 
 // TestAttachMany attaches as many channels as a node's clients have when all come back at once,
@@ -42,8 +45,22 @@ func TestAttachDuringOutage(t *testing.T) {
 	r := startRedis(t)
 	n := startNode(t, 1, Config{}, r.url)
 	r.kill()
-	n.judges[0].followMany(2000, 1)
+	j := n.judges[0]
+	j.on(func() { // clients that come, and go
+		for i := range 1000 {
+			name := fmt.Appendf(nil, "gone%d", i)
+			j.end.Attach(mail.Ref{Index: 1 << 20}, name, 0)
+			j.end.Detach(name)
+		}
+	})
+	j.followMany(2000, 1)
 	waitFor(t, "the node says why", func() bool { return n.Away() != nil })
+	waitFor(t, "those that have gone are forgotten", func() bool {
+		q := &n.partitions[0].attaches
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return len(q.items)-q.head <= 2000
+	})
 	r.start()
 	waitFor(t, "all channels are attached", func() bool { return n.judges[0].attachedCount() == 2000 })
 	settle(t, []*testNode{n}, "many7")

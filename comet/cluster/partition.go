@@ -129,6 +129,20 @@ func (q *queue[T]) back(items []T) {
 	q.wake()
 }
 
+// sift keeps only the items that are worth it.
+func (q *queue[T]) sift(worth func(*T) bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	kept := q.items[:0]
+	for n := q.head; n < len(q.items); n++ {
+		if worth(&q.items[n]) {
+			kept = append(kept, q.items[n])
+		}
+	}
+	clear(q.items[len(kept):])
+	q.items, q.head = kept, 0
+}
+
 // none says whether nothing waits.
 func (q *queue[T]) none() bool {
 	q.mu.Lock()
