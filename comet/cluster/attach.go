@@ -1,9 +1,9 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -74,14 +74,8 @@ func (p *partition) attach() {
 func (p *partition) attachAll(batch []attachment) (again []attachment, err error) {
 	ctx, done := p.log.call(callTimeout)
 	defer done()
-	b := p.log.client.B()
-	keys, args := p.attachCommand(batch)
 	began := time.Now()
-	answer := p.log.client.Do(ctx, b.Evalsha().Sha1(attachScript.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build())
-	if err := answer.Error(); err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
-		answer = p.log.client.Do(ctx, b.Eval().Script(attachScript.text).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build())
-	}
-	parts, err := answer.ToArray()
+	parts, err := p.ask(ctx, batch)
 	if err != nil {
 		return batch, err
 	}
@@ -108,7 +102,29 @@ func (p *partition) attachAll(batch []attachment) (again []attachment, err error
 
 var errAttach = errors.New("redis: an answer about channels is malformed")
 
-// attachCommand is what attachScript is given.
+// ask makes one call. It fences first where nothing reads in this partition yet, or does no longer.
+func (p *partition) ask(ctx context.Context, batch []attachment) (parts []rueidis.RedisMessage, err error) {
+	keys, args := p.attachCommand(batch)
+	for range 3 {
+		r := p.reign.Load()
+		if r == nil {
+			return nil, errNoReign
+		}
+		b := p.log.client.B()
+		parts, err = p.log.client.Do(ctx, b.Evalsha().Sha1(r.attach.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()).ToArray()
+		if err == nil || !isRefusal(err) || !isUnknown(err) {
+			return parts, err
+		}
+		if now := p.reign.Load(); now == r {
+			if _, err := p.fence(ctx, true); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, err
+}
+
+// attachCommand is what attachText is given.
 func (p *partition) attachCommand(batch []attachment) (keys, args []string) {
 	letters := make([]byte, 0, len(batch))
 	keys = append(make([]string, 0, 2+2*len(batch)), p.keyG)

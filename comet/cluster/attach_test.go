@@ -66,6 +66,29 @@ func TestAttachDuringOutage(t *testing.T) {
 	settle(t, []*testNode{n}, "many7")
 }
 
+// TestAttachUnfenced has a master in nobody's hands, which lacks what was published last, as one
+// that has just been promoted: it says nothing of channels until its numbers are raised.
+func TestAttachUnfenced(t *testing.T) {
+	r := startRedis(t)
+	n := startNode(t, 1, Config{}, r.url)
+	j := n.judges[0]
+	for _, content := range []string{"m1", "m2", "m3"} {
+		j.propose(mail.OpPublish, "a", "", content)
+		j.answer(content)
+	}
+	p := n.partitions[0]
+	r.must("HSET", p.keyG, "run", "another")
+	r.must("SET", p.prefix+"m:a", "1") // two are lost
+	r.must("SCRIPT", "FLUSH")
+	j.follow("a", 0)
+	j.attachedTo("a")
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if next := j.follows["a"].next; next < 1<<16 {
+		t.Errorf("the next number is %d: 3 has been given", next)
+	}
+}
+
 // TestInterest has a table of a fixed size say which channels a loop may wait for.
 func TestInterest(t *testing.T) {
 	var before, after runtime.MemStats

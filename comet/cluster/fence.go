@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -18,15 +19,15 @@ type fenced struct {
 	jump, last string // ids on the bus
 }
 
-// reign is a partition in the hands of one run of a master: what publishes there.
+// reign is a partition in the hands of one run of a master: what publishes and reads there.
 type reign struct {
-	run, gen string
-	publish  *script
+	run, gen        string
+	publish, attach *script
 }
 
 // fence asks where the partition stands, raises its numbers where they may have been lost
-// (fenceScript), and has the master know the script that publishes. Both on one connection: on
-// any other master that script must not be known.
+// (fenceScript), and has the master know the scripts of its reign. Both on one connection: on
+// any other master they must not be known.
 func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) {
 	p.fencing.Lock()
 	defer p.fencing.Unlock()
@@ -49,13 +50,15 @@ func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) 
 		if now := p.reign.Load(); !load && now != nil && now.run == f.run && now.gen == gen {
 			return nil
 		}
-		next := &reign{f.run, gen, newPublish(f.run, gen)}
-		sha, err := c.Do(ctx, c.B().ScriptLoad().Script(next.publish.text).Build()).ToString()
-		if err != nil {
-			return err
-		}
-		if sha != next.publish.sha {
-			return fmt.Errorf("redis knows the script as %s, not as %s", sha, next.publish.sha)
+		next := &reign{f.run, gen, newReigning(f.run, gen, publishText), newReigning(f.run, gen, attachText)}
+		for _, of := range []*script{next.publish, next.attach} {
+			sha, err := c.Do(ctx, c.B().ScriptLoad().Script(of.text).Build()).ToString()
+			if err != nil {
+				return err
+			}
+			if sha != of.sha {
+				return fmt.Errorf("redis knows the script as %s, not as %s", sha, of.sha)
+			}
 		}
 		if before := p.reign.Swap(next); before == nil || before.gen != next.gen {
 			p.log.cfg.Log.Info().Int("partition", p.id).Str("generation", gen).Uint32("offset", f.place.off).Msg("Redis: generation")
@@ -153,3 +156,6 @@ func beforeID(id string) string {
 	}
 	return unsigned(ms) + "-" + unsigned(seq)
 }
+
+// errNoReign is what a call fails with before begin.
+var errNoReign = errors.New("redis: no generation")

@@ -56,7 +56,7 @@ func (p *partition) send(batch []proposal) (out published, err error) {
 	for range 3 {
 		r := p.reign.Load()
 		if r == nil {
-			return out, errors.New("redis: no generation") // begin makes it
+			return out, errNoReign
 		}
 		var values []int64
 		values, err = p.log.client.Do(ctx, p.command(r, batch)).AsIntSlice()

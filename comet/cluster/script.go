@@ -128,10 +128,10 @@ end
 return {b, off, total, unpack(res)}
 `
 
-// newPublish is the script that publishes on one run of a master, in one generation: on another
-// master nobody has loaded it.
-func newPublish(run, gen string) *script {
-	return newScript("local RUN, GEN = '" + run + "', '" + gen + "'" + publishText)
+// newReigning is a script for one run of a master, in one generation (RUN and GEN in its text): on
+// another master nobody has loaded it.
+func newReigning(run, gen, text string) *script {
+	return newScript("local RUN, GEN = '" + run + "', '" + gen + "'" + text)
 }
 
 // fenceScript says where a partition stands, and which run of which master says so. Where the
@@ -167,7 +167,8 @@ local last = call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 return {run, tostring(gen), tostring(off), tostring(b), string.format('%.0f', total), seed, jump, last[1] and last[1][1] or jump}
 `)
 
-// attachScript reads where channels stand, and what they keep.
+// attachText reads where channels stand, and what they keep. A master that has been promoted, and
+// is in nobody's hands yet, may lack what was published last, and must not say so.
 //
 // KEYS are g, then m of each channel, behind it h if its letter in ARGV[1] is h, and l if ARGV[3]
 // is 1; and hb as the last, if a history is wanted. ARGV[2] is how many
@@ -175,10 +176,10 @@ return {run, tostring(gen), tostring(off), tostring(b), string.format('%.0f', to
 //
 // The answer is gen, off, b, total, seed, the broadcasts that are kept (if a history is wanted),
 // then of each channel its m and, if wanted, the history and whether there is a lease.
-var attachScript = newScript(`
+const attachText = `
 local call = redis.call
-local g = call('HMGET', KEYS[1], 'gen', 'off', 'b', 'total', 'seed')
-if not g[1] then return redis.error_reply('STALE') end
+local g = call('HMGET', KEYS[1], 'gen', 'off', 'b', 'total', 'seed', 'run')
+if g[6] ~= RUN or g[1] ~= GEN then return redis.error_reply('STALE') end
 local keep = 3 * tonumber(ARGV[2])
 local leases = ARGV[3] == '1'
 local res, k, some = {g[1], g[2], g[3], g[4], g[5], {}}, 2, false
@@ -207,7 +208,7 @@ for c in string.gmatch(ARGV[1], '.') do
 end
 if some and keep > 0 then res[6] = call('LRANGE', KEYS[k], -keep, -1) end
 return res
-`)
+`
 
 // isUnknown says whether an answer of Redis is that it does not know the script, or that the
 // script is for another generation.
