@@ -114,7 +114,8 @@ func (c *checker) roster(loop uint8, r *hub.AuditedRoster) {
 	c.equal("a roster's name", r.Name, ch.Name)
 	for _, cursor := range r.Cursors {
 		// A client of CComet's may have come before its channel took up a number.
-		if c.rest && !cursor.Behind && ch.Dialect != record.DialectCCometFresh {
+		// A log beyond the server may leave out numbers before its next message.
+		if c.rest && !cursor.Behind && c.srv.cfg.Cluster == nil && ch.Dialect != record.DialectCCometFresh {
 			c.equal("the cursor of a subscriber that is not behind", cursor.Next, ch.Next)
 		}
 		if cursor.Next-ch.Next > 0 {

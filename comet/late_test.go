@@ -305,3 +305,41 @@ func TestLateHandOver(t *testing.T) {
 	wantObjects(t, waits, "a poll", "data 3 w", "data 4 w")
 	check(t, h.srv, true, "at the end")
 }
+
+// TestLateAhead: a client that another server has told of more than this one knows yet is not
+// sent back: the log is asked.
+func TestLateAhead(t *testing.T) {
+	for _, path := range []string{"/poll?cname=a&seq=4", "/poll?cname=a&seq=4&epoch=", "/stream?cname=a&seq=4&lost=1", "/sse?cname=a&seq=4"} {
+		h, log := newLate(t, Config{})
+		first := h.connect(h.srv.shards[0], conn.Front, 0)
+		first.get("/stream?cname=a&seq=1")
+		h.settle()
+		log.attachAll()
+		h.settle()
+		first.objects()
+		var late []mail.Mail
+		for range 3 { // which have not come yet
+			late = append(late, ordered("a", log.number("a", msg.Data, []byte("m"))))
+		}
+		e := h.connect(h.srv.shards[1], conn.Front, 0)
+		e.get(path)
+		h.settle()
+		log.attachAll()
+		h.settle()
+		for _, m := range late {
+			h.srv.home("a").Post(m)
+		}
+		log.other(h, "a", "m")
+		h.settle()
+		wantObjects(t, first, path, "data 1 m", "data 2 m", "data 3 m", "data 4 m")
+		wantObjects(t, e, path, "data 4 m")
+		check(t, h.srv, true, path)
+		// A number that nobody has told is none.
+		none := h.connect(h.srv.shards[1], conn.Front, 0)
+		none.get("/poll?cname=a&seq=100")
+		h.settle()
+		log.attachAll()
+		h.settle()
+		wantObjects(t, none, path, "next_seq 5 ")
+	}
+}

@@ -63,18 +63,20 @@ func (b *Broker) parks(i uint32, m *mail.Mail) bool {
 	if r == nil {
 		return false
 	}
-	w, older := r.waits[i], int32(0)
-	if m.Flag&mail.FlagEnd == 0 { // else it has been answered
-		older = r.older(i, m)
-	}
+	w, older := r.waits[i], r.older(i, m)
 	switch {
 	case w != nil && w.holds, w != nil && older != 0 && w.all:
 	case !r.is(i, attached):
 		w = r.attach(i, older, true)
-	case r.is(i, unsettled):
+	case r.is(i, unsettled) && older == 0:
 		w = r.attach(i, b.channels.At(i).Next, true)
+	case r.is(i, unsettled):
+		w = r.attach(i, fromAll, true)
 	case older != 0:
 		w = r.attach(i, fromAll, false)
+	case m.Flag&mail.FlagEnd == 0 && b.channels.At(i).isBehind(m):
+		w = r.attach(i, b.channels.At(i).Next, true)
+		m.Flag |= mail.FlagEnd // a place that is beyond the log's own is none
 	default:
 		return false
 	}
@@ -108,7 +110,7 @@ func (r *remote) lives(i uint32) bool { return r == nil || r.is(i, alive) }
 func (r *remote) older(i uint32, m *mail.Mail) int32 {
 	ch, here := r.b.channels.At(i), r.is(i, attached)
 	switch {
-	case r.is(i, attached|whole):
+	case r.is(i, attached|whole), here && ch.isBehind(m):
 		return 0
 	case m.Kind == mail.Control, m.Kind == mail.ReadHistory && m.Seq == 0, here && ch.isOfAnotherLife(m):
 		return fromAll
@@ -116,6 +118,12 @@ func (r *remote) older(i uint32, m *mail.Mail) int32 {
 		return 0
 	}
 	return m.Seq
+}
+
+// isBehind says whether a client wants a number of this life of the channel that this server
+// does not know of yet: another server may have told the client of it.
+func (ch *Channel) isBehind(m *mail.Mail) bool {
+	return m.Kind != mail.Control && m.Seq-ch.Next > 0 && (m.Flag&mail.FlagPlace == 0 || m.Epoch() == record.EpochNone || m.Epoch() == ch.Gen)
 }
 
 // attachedTo serves mail.Attached: a channel has its place, or older messages, and what has
@@ -127,6 +135,7 @@ func (r *remote) attachedTo(m *mail.Mail) {
 		return
 	}
 	a := r.attached.At(i)
+	fits := true
 	switch {
 	case a.state&attached == 0:
 		r.begun(i, m)
@@ -135,6 +144,8 @@ func (r *remote) attachedTo(m *mail.Mail) {
 			r.b.commit(i, msg.New(msg.Close, ch.Next, nil))
 			return // what waits is served by another channel of that name
 		}
+	case m.Seq-r.b.oldest(ch) < 0: // since it was read, what is kept here has begun anew
+		fits = false
 	default:
 		r.merge(i, m, w.holds)
 	}
@@ -144,10 +155,12 @@ func (r *remote) attachedTo(m *mail.Mail) {
 			a.index = m.Index()
 		}
 	}
-	if m.Flag&mail.FlagMore == 0 || w.all {
+	if fits && (m.Flag&mail.FlagMore == 0 || w.all) {
 		a.state |= whole
 	}
-	if w.left--; w.left == 0 {
+	if w.left--; w.left == 0 && !fits {
+		r.attach(i, fromAll, w.holds)
+	} else if w.left == 0 {
 		delete(r.waits, i)
 		w.since = time.Time{}
 		r.goOn(i, w)
@@ -203,9 +216,6 @@ func (r *remote) goOn(i uint32, w *wait) {
 	for k := range w.mails {
 		m := &w.mails[k]
 		if _, is := answers[m.Kind]; is {
-			if w.all {
-				m.Flag |= mail.FlagEnd
-			}
 			r.serve(m)
 			continue
 		}
@@ -265,7 +275,6 @@ func (r *remote) serveOrphans() {
 	list := r.orphans
 	r.orphans = nil
 	for k := range list {
-		list[k].Flag &^= mail.FlagEnd
 		r.serve(&list[k])
 	}
 }

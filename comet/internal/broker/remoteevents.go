@@ -81,9 +81,12 @@ func (r *remote) reach(i uint32, event *mail.Mail) {
 			message = message.Shared().Message(msg.Broadcast, ch.Next)
 		}
 		r.b.commit(i, message)
-	case event.Kind == mail.Announced && ch.subs > 0, missed && ch.subs > 0:
-		r.attach(i, ch.Next, true) // which brings it
-	default:
+	case event.Kind == mail.Unsettled && !missed:
 		a.state |= unsettled
+	case ch.subs > 0:
+		r.attach(i, ch.Next, true) // which brings it
+	default: // what is kept here may lack something before the next message
+		r.b.dropHistory(ch)
+		a.state = a.state&^whole | unsettled
 	}
 }

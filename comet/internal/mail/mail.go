@@ -107,7 +107,7 @@ const (
 	FlagMore                        // answer: seq is kept too, and what comes behind it: it is to be asked for
 	FlagGoOn                        // of a history: the messages behind those that have been read; Backlog: with FlagLost: the numbers were left out
 	FlagTag                         // of a history: the client has what Tag says
-	FlagEnd                         // answer to ListChannels: the home has no more channels; Join, ReadHistory have waited for all that a log keeps
+	FlagEnd                         // answer to ListChannels: the home has no more channels; a subscription that a log has been asked for already
 	FlagProposed                    // Committed is for a proposal of this broker
 	FlagBatch                       // Committed is for an entry of a batch (Place)
 	FlagJudged                      // Join, ReadHistory come back from a judge, with its verdict (broker/verdict.go)
