@@ -135,7 +135,12 @@ func (r *remote) attachedTo(m *mail.Mail) {
 		return
 	}
 	a := r.attached.At(i)
-	fits := true
+	// Where the next number is not known, an answer that has seen why gives it as well.
+	fits, newer := true, w.holds
+	if !newer && r.is(i, attached|unsettled) {
+		newer = int32(m.Index()-a.index) >= 0
+		fits = newer
+	}
 	switch {
 	case a.state&attached == 0:
 		r.begun(i, m)
@@ -144,12 +149,12 @@ func (r *remote) attachedTo(m *mail.Mail) {
 			r.b.commit(i, msg.New(msg.Close, ch.Next, nil))
 			return // what waits is served by another channel of that name
 		}
-	case m.Seq-r.b.oldest(ch) < 0: // since it was read, what is kept here has begun anew
-		fits = false
+	case !fits, m.Seq-r.b.oldest(ch) < 0: // since it was read, what is kept here has begun anew
+		fits, newer = false, false
 	default:
-		r.merge(i, m, w.holds)
+		r.merge(i, m, newer)
 	}
-	if w.holds {
+	if newer {
 		a.state &^= unsettled
 		if int32(m.Index()-a.index) > 0 {
 			a.index = m.Index()
