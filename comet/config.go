@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"runtime"
 	"time"
 
@@ -189,6 +190,11 @@ type Config struct {
 	// The request's context ends when the client has gone, or the server ends.
 	Handlers map[string]http.Handler
 
+	// Carried has the channels of a server whose place this one takes (Server.DrainInto), in
+	// place of those in the state file. It is the caller's, who may close it when New has
+	// returned. Default none.
+	Carried *os.File
+
 	// Version is what /info tells. Default "dev".
 	Version string
 	// Log takes the server's own words. The zero Logger is silent.
@@ -230,6 +236,9 @@ func (c *Config) fill() error {
 	}
 	if len(c.Admin) == 0 {
 		c.Admin = []string{"127.0.0.1:8000"}
+	}
+	if c.From != nil { // where nothing says otherwise: the CPUs may have changed
+		orDefault(&c.Loops, c.From.server.Loops)
 	}
 	orDefault(&c.Loops, DefaultLoops(runtime.GOMAXPROCS(0)))
 	orDefault(&c.ChannelBufferSize, 100)

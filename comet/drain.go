@@ -31,7 +31,7 @@ func (srv *Server) Drain(d time.Duration) {
 			break
 		}
 	}
-	if srv.state != nil {
+	if srv.state.kept() {
 		if err := srv.state.stopping(); err != nil && !errors.Is(err, os.ErrClosed) {
 			srv.cfg.Log.Warn().Err(err).Msg("a server that is started now will not wait for the state file")
 		}
@@ -54,7 +54,7 @@ func (srv *Server) wakeAll() {
 
 // finishes says whether there is something to do when nothing is served any more: the
 // state to be written, or sockets to be left to another process.
-func (srv *Server) finishes() bool { return srv.state != nil || srv.handedOver.Load() }
+func (srv *Server) finishes() bool { return srv.state.kept() || srv.handedOver.Load() }
 
 // drainOn takes the loop's part of the drain further (the phases are drain.Drain's), and
 // returns after how long it is to be called again; below zero, something else brings

@@ -192,7 +192,7 @@ func (a *watchers) add(to chan<- loopAnswer) (added, first bool) {
 
 func (srv *Server) collect(ctx context.Context, answers <-chan loopAnswer, asked int) Figures {
 	f := Figures{Stats: srv.Stats(), Draining: srv.Deadline.Load() != 0, Walks: srv.totals.Broadcasts.Load(), OnTheirWay: srv.totals.Delivering.Load(), Loops: make([]LoopFigures, len(srv.shards))}
-	if srv.state != nil {
+	if srv.state.kept() {
 		f.State = srv.state.figures()
 	}
 	for i, value := range srv.limitValues() {

@@ -108,7 +108,7 @@ func (srv *Server) asState() *serverState {
 	if srv.randomSecret {
 		st.Secret = srv.cfg.Secret
 	}
-	if srv.state != nil {
+	if srv.state.kept() {
 		st.StateFile, st.StateLock = srv.cfg.StateFile, int(srv.state.lock.Fd())
 		st.StateTime = srv.state.figures().Written
 	}
@@ -164,7 +164,7 @@ func (srv *Server) descriptors() (fds []int) {
 	for _, s := range srv.listening() {
 		fds = append(fds, s.FDs...)
 	}
-	if srv.state != nil {
+	if srv.state.kept() {
 		fds = append(fds, int(srv.state.lock.Fd()))
 	}
 	return fds
@@ -274,7 +274,7 @@ func (h *HandedOver) part(loop uint8) *handover.Reader {
 // fits says which settings may not change over a hand-over, and have.
 func (h *HandedOver) fits(cfg *Config) error {
 	if cfg.Loops != h.server.Loops {
-		return fmt.Errorf("loops would be %d, and the server that runs has %d: the number changes only where it is restarted", cfg.Loops, h.server.Loops)
+		return fmt.Errorf("loops would be %d, and the server that runs has %d: the number changes only where that ends", cfg.Loops, h.server.Loops)
 	}
 	if cfg.StateFile != h.server.StateFile {
 		return fmt.Errorf("the state file would be %q, and that of the server that runs is %q: it changes only where that is restarted", cfg.StateFile, h.server.StateFile)

@@ -52,6 +52,17 @@ func (srv *Server) Sockets() (list []Sockets, err error) {
 	return list, nil
 }
 
+// Addresses are those that the server listens on, as Sockets without descriptors. Any
+// goroutine may call it.
+func (srv *Server) Addresses() (list []Sockets) {
+	for _, side := range srv.cfg.sideLists() {
+		for _, address := range side.addresses {
+			list = append(list, Sockets{Side: side.name, Address: address})
+		}
+	}
+	return list
+}
+
 // CloseSockets closes all of a list.
 func CloseSockets(list []Sockets) {
 	for _, s := range list {

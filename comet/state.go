@@ -39,6 +39,8 @@ type state struct {
 	failing bool   // the last write went wrong, which has been told
 	lost    error  // why the last one of all was not written; to be read when done
 	shown   shownState
+	carried *os.File // what is restored in place of the file; nil: the file
+	carry   *os.File // what channels are written to at the end, too; nil: nothing
 
 	*broker.Snapshots
 	final chan struct{} // closed when nothing is served any more
@@ -47,10 +49,10 @@ type state struct {
 }
 
 // openState locks the state file and finds out whether it is good; without one in
-// the configuration it returns nil.
+// the configuration it returns nil, or a state that keeps no file (carry.go).
 func openState(cfg *Config) (*state, error) {
 	if cfg.StateFile == "" {
-		return nil, nil
+		return openCarrier(cfg), nil
 	}
 	st := &state{cfg: cfg, name: cfg.StateFile, Snapshots: broker.NewSnapshots(), final: make(chan struct{}), over: make(chan struct{})}
 	err := st.settle()
@@ -67,13 +69,17 @@ func openState(cfg *Config) (*state, error) {
 		st.close()
 		return nil, fmt.Errorf("state: %w", err)
 	}
+	st.takeCarried()
 	return st, nil
 }
+
+// kept says whether there is a file.
+func (st *state) kept() bool { return st != nil && st.name != "" }
 
 // resume takes the file's lock from the server that this one goes on for, and nothing from
 // the file.
 func (st *state) resume(from *HandedOver) *state {
-	if !from.rehearsal {
+	if !from.rehearsal && st.kept() {
 		st.lock = os.NewFile(uintptr(from.server.StateLock), st.name+".lock")
 		unix.CloseOnExec(from.server.StateLock)
 	}
@@ -175,11 +181,11 @@ func (st *state) wait() error {
 func (st *state) run(srv *Server) {
 	defer close(st.done)
 	var tick <-chan time.Time
-	if st.cfg.StateInterval > 0 {
+	if st.cfg.StateInterval > 0 && st.kept() {
 		ticker := time.NewTicker(st.cfg.StateInterval)
 		defer ticker.Stop()
 		tick = ticker.C
-		if st.head.Written.IsZero() {
+		if st.head.Written.IsZero() || st.carried != nil {
 			_ = st.save(srv, false) // tokens of a secret that is lost would be good for nothing
 		}
 	}
@@ -188,7 +194,10 @@ func (st *state) run(srv *Server) {
 		case <-tick:
 			_ = st.save(srv, false)
 		case <-st.final:
-			st.lost = st.save(srv, true)
+			if st.kept() {
+				st.lost = st.save(srv, true)
+			}
+			st.lost = errors.Join(st.lost, st.writeCarry(srv))
 			srv.group.Stop()
 			return
 		case <-st.over:
@@ -200,6 +209,9 @@ func (st *state) run(srv *Server) {
 
 // cutOff tells that the loops have ended before they could be asked.
 func (st *state) cutOff() {
+	if !st.kept() {
+		return
+	}
 	st.cfg.Log.Warn().Msg("ended before the state was written: what was published since the last time is lost")
 }
 

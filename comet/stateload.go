@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -63,12 +64,13 @@ func (st *state) putAside() (string, error) {
 
 // restore makes the channels that the file holds.
 func (st *state) restore(srv *Server) error {
-	if st.file == nil {
+	file := cmp.Or(st.carried, st.file)
+	if file == nil {
 		return nil
 	}
-	info, err := st.file.Stat()
+	info, err := file.Stat()
 	if err == nil {
-		_, err = st.file.Seek(0, io.SeekStart)
+		_, err = file.Seek(0, io.SeekStart)
 	}
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
@@ -81,8 +83,8 @@ func (st *state) restore(srv *Server) error {
 	for _, s := range srv.shards {
 		r.brokers = append(r.brokers, s.broker.Restorer(now, gap, pollBytes+8*srv.cfg.MaxMessage))
 	}
-	if _, err := statefile.Read(st.file, info.Size(), &r); err != nil {
-		return fmt.Errorf("state: %s has changed since it was found good: %w", st.name, err)
+	if _, err := statefile.Read(file, info.Size(), &r); err != nil {
+		return fmt.Errorf("state: %s has changed since it was found good: %w", file.Name(), err)
 	}
 	st.tell(&r, now, gap)
 	return nil
@@ -112,7 +114,7 @@ func (st *state) tell(r *restorer, now time.Time, gap int32) {
 		channels, messages, leftOut = channels+b.Channels, messages+b.Messages, leftOut+b.LeftOut
 	}
 	log := &st.cfg.Log
-	log.Info().Str("file", st.name).Int("channels", channels).Int("messages", messages).
+	log.Info().Str("file", cmp.Or(st.carried, st.file).Name()).Int("channels", channels).Int("messages", messages).
 		Dur("age", now.Sub(st.head.Written)).Msg("state loaded")
 	if gap > 0 {
 		log.Warn().Int32("gap", gap).

@@ -31,6 +31,8 @@ type commandLine struct {
 const (
 	exitFailed   = 1 // it could not do what it was told, or had to stop
 	exitSettings = 2 // it was told nonsense, and did nothing
+
+	exitRestarted = 3 // a server could not be upgraded as it ran, and was restarted in place
 )
 
 // settingsError is a setting that cannot be.

@@ -34,6 +34,8 @@ type running struct {
 	upgrading context.Context // done when an upgrade is to be given up
 	giveUp    context.CancelFunc
 	pause     chan struct{} // taken between two signals
+	restarts  chan *upgrade.NeedsRestart
+	ending    *upgrade.Ending // the program on the disk begins in the server's place; nil: none does
 }
 
 // giveSockets has a restart take over the listening sockets.
@@ -50,7 +52,7 @@ func (r *running) giveSockets() {
 // catch has signals wait for the server from here on.
 func (r *running) catch() {
 	signal.Ignore(unix.SIGPIPE) // a reader of the log may end, and be started again
-	r.Signals, r.pause = upgrade.Catch(), make(chan struct{})
+	r.Signals, r.pause, r.restarts = upgrade.Catch(), make(chan struct{}), make(chan *upgrade.NeedsRestart, 1)
 	r.upgrading, r.giveUp = context.WithCancel(context.Background())
 }
 
@@ -79,7 +81,12 @@ func (r *running) wait() error {
 			if serving {
 				go r.upgrade()
 			} else {
+				upgrade.Failed(errEnding)
 				r.log.Warn().Err(errEnding).Msg("not upgraded")
+			}
+		case needs := <-r.restarts:
+			if serving {
+				r.restart(needs)
 			}
 		case <-r.pause:
 		case sig := <-r.Stops:
@@ -107,11 +114,16 @@ func (r *running) drain() {
 	}
 	r.tell(systemd.Stopping)
 	r.giver.End()
+	r.ending.GiveUp()
+	r.ending = nil
 	r.srv.Drain(r.drainTime)
 }
 
 // over tells how the server has ended.
 func (r *running) over(serving bool, err error) error {
+	if r.ending != nil {
+		return r.restarted(err)
+	}
 	if serving {
 		return fmt.Errorf("the server ended by itself: %w", err)
 	}

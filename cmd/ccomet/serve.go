@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -35,6 +36,7 @@ type serve struct {
 	implied settings.Compat  // by how the server is started, where nothing says otherwise
 
 	sockets []comet.Sockets // of the server whose place this one takes
+	carried *os.File        // its channels; nil: none are known
 }
 
 // Help is what "serve --help" says beside the flags.
@@ -175,6 +177,9 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 		return err
 	}
 	from, err := upgrade.Handed()
+	if err == nil {
+		err = c.beginAgain()
+	}
 	if err != nil {
 		return err
 	}
@@ -233,14 +238,23 @@ func (c *serve) warn(out io.Writer, log zerolog.Logger) {
 	}
 }
 
+// beginAgain takes what a server has left that has ended in this process.
+func (c *serve) beginAgain() error {
+	again, err := upgrade.Begins()
+	if again != nil {
+		c.sockets, c.carried = again.Sockets, again.Channels
+	}
+	return err
+}
+
 // open opens the server and its listening sockets, or has it go on for another one.
 func (c *serve) open(log zerolog.Logger, shared *cluster.Log, from *comet.HandedOver) (*comet.Server, error) {
 	cfg := c.ServerConfig(log)
 	if shared != nil {
 		cfg.Cluster = shared
 	}
-	cfg.Version, cfg.Sockets, cfg.From = versionName(), c.sockets, from
-	figures := &metrics.Metrics{Version: versionName(), Revision: revision()}
+	cfg.Version, cfg.Sockets, cfg.Carried, cfg.From = versionName(), c.sockets, c.carried, from
+	figures := &metrics.Metrics{Version: versionName(), Revision: revision(), Upgrades: upgrade.Counts}
 	if shared != nil {
 		figures.Beside = append(figures.Beside, metrics.NewCluster(shared))
 	}

@@ -14,6 +14,7 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 	"ccomet/cmd/ccomet/internal/systemd"
 	"ccomet/cmd/ccomet/internal/upgrade"
+	"ccomet/comet"
 )
 
 // upgradeCommand has a server that runs go on in the program that is on the disk now.
@@ -31,9 +32,14 @@ outcome, and tells the versions, how many connections were handed over, and for 
 
   ccomet upgrade --pidfile /run/ccomet.pid
 
-Where that is not possible, the server goes on as it was, and the reason is told: there are mistakes in the
-configuration, a setting has changed that may not (the number of loops, the secret, the state file, the pid
-file), or the versions keep their records in different ways. Then a restart is needed.`
+Where that is not possible, the server goes on as it was, the reason is told, and the exit status is 1: there
+are mistakes in the configuration, or a setting has changed that may not (the secret, the state file, the
+pid file).
+
+Where the versions keep their records in different ways, or the number of loops has changed, the server
+restarts in place. It sends its clients away within --drain-time, and the new version begins in the same
+process, with the same listening sockets and all channels, so that clients come back with their cursors, and
+miss nothing. The reason is told, and the exit status is 3.`
 }
 
 // Run upgrades, and tells how that went.
@@ -42,11 +48,19 @@ func (c *upgradeCommand) Run(out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("not upgraded: %w", err)
 	}
-	return tellOutcome(out, before, after)
+	if err := tellOutcome(out, before, after); err != nil || after.Restarted == "" {
+		return err
+	}
+	return daemon.ExitStatus(exitRestarted)
 }
 
 // tellOutcome tells how an upgrade went that went well.
 func tellOutcome(out io.Writer, before, after upgrade.Status) error {
+	if after.Restarted != "" {
+		_, err := fmt.Fprintf(out, "restarted from version %s to %s, which cannot go on with the server as it ran: %s. %d connections were ended within %.1f s: their clients come back with their cursors\n",
+			before.Version, after.Version, after.Restarted, after.Connections, after.Pause)
+		return err
+	}
 	_, err := fmt.Fprintf(out, "upgraded from version %s to %s: %d connections go on, after a pause of %.0f ms\n",
 		before.Version, after.Version, after.Connections, after.Pause*1000)
 	return err
@@ -82,7 +96,17 @@ func (c *serve) rehearse() error {
 	if err := c.takeSockets(); err != nil {
 		return err
 	}
-	return upgrade.Rehearse(versionName(), c.Pidfile, c.rehearseShared)
+	return upgrade.Rehearse(upgrade.Rehearsal{
+		Version: versionName(), Pidfile: c.Pidfile, Loops: c.Loops,
+		GoOn: c.rehearseShared,
+		Start: func(has []comet.Sockets) error {
+			var taken []string
+			for _, s := range has {
+				taken = append(taken, s.Address)
+			}
+			return c.startableBeside(taken)
+		},
+	})
 }
 
 // upgrade has the program on the disk go on for this server.
@@ -98,6 +122,15 @@ func (r *running) upgrade() {
 	r.tell(systemd.Reloading())
 	r.srv.SetUpgrading(true)
 	err := upgrade.Run(r.upgrading, upgrade.Server{Server: r.srv, Pidfile: r.pidfileName, Leaving: r.leave, Stayed: r.lines.Detach})
+	if needs := new(upgrade.NeedsRestart); errors.As(err, &needs) && r.upgrading.Err() == nil {
+		r.restarts <- needs
+		return
+	}
+	r.notUpgraded(err)
+}
+
+// notUpgraded tells why an upgrade has come to nothing.
+func (r *running) notUpgraded(err error) {
 	r.srv.SetUpgrading(false)
 	upgrade.Failed(err)
 	if r.upgrading.Err() != nil {
@@ -122,6 +155,29 @@ func (r *running) leave(version string) error {
 	return nil
 }
 
+// restart has the server end, for the program on the disk to begin in its place.
+func (r *running) restart(needs *upgrade.NeedsRestart) {
+	ending, err := upgrade.End(r.srv, versionName(), needs, r.drainTime)
+	if err != nil {
+		r.notUpgraded(err)
+		return
+	}
+	r.ending = ending
+	r.giver.End()
+	r.log.Warn().Str("from", versionName()).Str("to", needs.Version).Str("why", needs.Why.Error()).Dur("drain-time", r.drainTime).
+		Msg("the new version cannot go on with the server as it runs: clients are sent away, and come back to it with their cursors")
+}
+
+// restarted executes the program on the disk in the place of the server, which has ended. It
+// returns only on an error.
+func (r *running) restarted(ended error) error {
+	if ended != nil {
+		r.log.Error().Err(ended).Msg("the server has not ended as it should: the new version begins all the same")
+	}
+	r.lines.End()
+	return r.ending.Begin()
+}
+
 // begin has the server serve. From here on there is no way back to the program before.
 func (r *running) begin() error {
 	failed, err := upgrade.Serves()
@@ -137,6 +193,15 @@ func (r *running) begin() error {
 
 // tellUpgraded logs that this program goes on for another, or that it does after all.
 func (r *running) tellUpgraded(failed string) {
+	if s := upgrade.Now(); s.Restarted != "" {
+		event := r.log.Warn()
+		if failed != "" {
+			event = r.log.Error().Str("error", failed)
+		}
+		event.Str("from", s.From).Str("to", versionName()).Str("why", s.Restarted).Int64("connections", s.Connections).Float64("pause", s.Pause).
+			Msg("restarted: clients come back with their cursors")
+		return
+	}
 	h := r.srv.HandOvers()
 	if failed != "" {
 		r.log.Error().Str("error", failed).Dur("pause", h.Pause).Msg("not upgraded: the new version could not go on, and this one does")

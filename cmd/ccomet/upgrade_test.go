@@ -197,6 +197,11 @@ func TestUpgradeRefused(t *testing.T) {
 	var ends atomic.Bool
 	client := listen(t, s.front, "/stream?cname=c0&seq=1", &ends)
 	defer ends.Store(true)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
 	real := "exec " + s.versions[1] + ` "$@"`
 	for _, c := range []struct{ name, script, conf, want string }{
 		{"ends", "exit 3", "", "exit status 3"},
@@ -205,8 +210,8 @@ func TestUpgradeRefused(t *testing.T) {
 		{"says nonsense", "printf nonsense >&3; sleep 600", "", "not understood"},
 		{"is no program", "", "", "exec format error"},
 		{"finds mistakes", real, "polling-timeout = 0\n", "polling-timeout"},
-		{"has another layout", "exec " + s.versions[2] + ` "$@"`, "", "another layout"},
-		{"would have more loops", "exec " + s.versions[1] + ` "$@" --loops 3`, "", "loops would be 3"},
+		{"could not begin at an address of another program", "exec " + s.versions[2] + ` "$@" --ccomet ` + taken.Addr().String(), "", "address already in use"},
+		{"could not begin, where it cannot go on", "exec " + s.versions[2] + ` "$@" --ccomet 192.0.2.1:1`, "", "cannot assign requested address"},
 		{"would have another secret", real, "secret = \"other\"\n", "the secret would be another"},
 		{"would have another state", real, "state = \"" + conf + ".state\"\n", "state file would be"},
 		{"would have another pid file", real, "pidfile = \"" + conf + ".pid\"\n", "pidfile would be"},

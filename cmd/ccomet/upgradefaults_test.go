@@ -186,6 +186,37 @@ func TestUpgradeFaultsLost(t *testing.T) {
 	}
 }
 
+// TestUpgradeFaultsRestart: where the server ends, and the new version cannot begin in its place
+// after all, the old one does, with all channels.
+func TestUpgradeFaultsRestart(t *testing.T) {
+	for _, fault := range []string{"successor begins error", "successor begins hang", "successor begins descriptors", "successor serves error", "server executes error"} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			f := installFaulty(t, "--drain-time", "0.2")
+			f.push("c0", "first")
+			f.instead(1, "--loops 3")
+			f.at(fault)
+			said, err := f.upgrade()
+			if fault == "server executes error" { // both times
+				if err == nil || !strings.Contains(said, "has ended") {
+					t.Errorf("%v, said %q", err, said)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(said, "not upgraded") {
+				t.Errorf("%v, said %q\n%s", err, said, f.logged())
+			}
+			if now := f.status(); now.Version != "v1.0.1" || now.Restarts != 1 || now.Failures != 1 || now.Restarted == "" {
+				t.Errorf("status %+v", now)
+			}
+			_, lines := raw(t, f.front, "GET /stream?cname=c0&seq=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			readUntil(t, lines, "first")
+			f.push("c0", "second")
+			readUntil(t, lines, `"seq":2`)
+		})
+	}
+}
+
 // TestUpgradeFaultsSignals: SIGTERM ends the server, whatever an upgrade is at. A second upgrade is refused with a word.
 func TestUpgradeFaultsSignals(t *testing.T) {
 	for _, step := range []string{"rehearsal checked", "server parks", "server writes", "server keeps", "server executes", "successor begun", "successor serves"} {

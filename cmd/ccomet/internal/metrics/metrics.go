@@ -31,6 +31,8 @@ type Metrics struct {
 	Version, Revision string        // of the build
 	Beside            []prometheus.Collector
 
+	Upgrades func() (failures, restarts int) // that failed, and that ended the server first; any goroutine calls it
+
 	loop []loopMetric
 }
 
@@ -131,6 +133,8 @@ var (
 
 	upgradesDesc    = metricDesc("upgrades_total", "How often the server went on in another program.")
 	upgradeTimeDesc = metricDesc("upgrade_pause_seconds", "For how long nothing was served in the last upgrade; 0: there was none.")
+	upgradeBadDesc  = metricDesc("upgrade_failures_total", "Upgrades that came to nothing: the server went on as it was.")
+	upgradeEndDesc  = metricDesc("upgrade_restarts_total", "How often the server was restarted in place, because it could not go on as it ran.")
 	upgradeHadDesc  = metricDesc("upgrade_connections", "How many connections the last upgrade handed over.")
 
 	stateTimeDesc    = metricDesc("state_written_timestamp_seconds", "When the state file was last written well; 0: never.")
@@ -143,7 +147,7 @@ var (
 func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		connectionsDesc, subscribersDesc, opsDesc, closedDesc, turnDesc, slabRecordsDesc, slabCapacityDesc, slabMappedDesc, slabRecordDesc,
-		refusedDesc, cutDesc, walksDesc, onTheirWayDesc, drainingDesc, limitDesc, metDesc, buildDesc, upgradesDesc, upgradeTimeDesc, upgradeHadDesc,
+		refusedDesc, cutDesc, walksDesc, onTheirWayDesc, drainingDesc, limitDesc, metDesc, buildDesc, upgradesDesc, upgradeTimeDesc, upgradeHadDesc, upgradeBadDesc, upgradeEndDesc,
 		stateTimeDesc, stateTookDesc, stateSizeDesc, stateFailureDesc,
 	} {
 		to <- desc
@@ -171,6 +175,9 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 	tell(upgradesDesc, counter, float64(upgrades.Total))
 	tell(upgradeTimeDesc, gauge, upgrades.Pause.Seconds())
 	tell(upgradeHadDesc, gauge, float64(upgrades.Connections))
+	failures, restarts := m.Upgrades()
+	tell(upgradeBadDesc, counter, float64(failures))
+	tell(upgradeEndDesc, counter, float64(restarts))
 	for _, l := range f.Limits {
 		if l.Value > 0 {
 			tell(limitDesc, gauge, float64(l.Value), l.Name)

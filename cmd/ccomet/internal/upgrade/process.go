@@ -2,6 +2,7 @@
 package upgrade
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -48,9 +49,21 @@ const (
 	first     role = ""          // it is no server's successor
 	begins    role = "begins"    // it executes itself for a rehearsal, so that no descriptor of the server is left
 	rehearsal role = "rehearsal" // see above
-	successor role = "successor" // it goes on: descriptors of the file and of the old program, attempts, what signals there were
-	back      role = "back"      // it is the old program again: the same, and why
+	successor role = "successor" // it goes on, or begins in the place of a server that has ended: a passage
+	back      role = "back"      // it is the old program again: the same
 )
+
+// passage is what a program is told that is executed.
+type passage struct {
+	File     int    // what is handed over
+	Old      int    // the program that there was before
+	Attempts int    // upgrades that this server, or those before it, were asked for
+	Failures int    // of them
+	Restarts int    // of them that ended a server first
+	Signals  string // Signals.state
+	Restart  *restart
+	Reason   string // why the other version does not go on
+}
 
 // process is how this one was started, as Begin has found it.
 var process struct {
@@ -58,12 +71,9 @@ var process struct {
 	args        []string // with the program's name
 	environment []string // that it was started with, but for what is told once
 	role        role
-	file        int // what is handed over
-	old         int // the program that was there before
-	attempts    int // upgrades that this server, or those before it, were asked for
-	reason      string
-	signals     *Signals
-	decided     sync.Mutex // held by what serves, and by what goes back: one of them, for good
+	passage
+	signals *Signals
+	decided sync.Mutex // held by what serves, and by what goes back: one of them, for good
 }
 
 // successorTimeout is how long a program that was executed may take until it serves: its
@@ -100,22 +110,15 @@ func Begin() {
 			_ = os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 		}
 	case successor, back:
-		fields := strings.SplitN(rest, ":", 5)
-		for i, to := range []*int{&process.file, &process.old, &process.attempts} {
-			if i < len(fields) {
-				*to, _ = strconv.Atoi(fields[i]) // this program has written it
-			}
-		}
-		process.signals = signalsOf(fields[min(3, len(fields)-1)])
-		unix.CloseOnExec(process.file)
-		unix.CloseOnExec(process.old)
+		_ = json.Unmarshal([]byte(rest), &process.passage) // this program has written it
+		process.signals = signalsOf(process.Signals)
+		_ = keepOpen(false, process.kept()) // what is not open is missed soon
 		if process.role == successor {
 			time.AfterFunc(successorTimeout, func() {
 				GoBack(fmt.Errorf("the new version has not gone on within %v", successorTimeout))
 			})
 		}
 		if process.role == back {
-			process.reason = fields[len(fields)-1]
 			name := append([]byte(filepath.Base(os.Args[0])), 0) // else it would be a number's
 			_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name[0])), 0, 0, 0)
 		}
@@ -132,19 +135,23 @@ func Rehearses() bool { return process.role == rehearsal }
 func Succeeds() bool { return process.role == successor || process.role == back }
 
 // execute has this process go on in another program. It returns only on an error.
-func execute(path, state string) error {
+func execute(path string, as role, with *passage) error {
+	text, err := json.Marshal(with)
+	if err != nil {
+		return err
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	// The program begins with what this thread holds back: SIGUSR2 would end it until it is
 	// ready for that.
 	block := unix.Sigset_t{}
 	block.Val[0] = 1 << (unix.SIGUSR2 - 1)
-	err := unix.PthreadSigmask(unix.SIG_BLOCK, &block, nil)
+	err = unix.PthreadSigmask(unix.SIG_BLOCK, &block, nil)
 	if err == nil {
 		err = at("server executes")
 	}
 	if err == nil {
-		err = syscall.Exec(path, process.args, append(slices.Clip(process.environment), RoleVariable+"="+state))
+		err = syscall.Exec(path, process.args, append(slices.Clip(process.environment), RoleVariable+"="+string(as)+":"+string(text)))
 		err = fmt.Errorf("executing %s: %w", path, err)
 	}
 	return errors.Join(err, unix.PthreadSigmask(unix.SIG_UNBLOCK, &block, nil))

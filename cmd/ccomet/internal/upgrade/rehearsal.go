@@ -11,16 +11,23 @@ import (
 	"ccomet/comet"
 )
 
-// Rehearse is what a program does in its rehearsal, when it has read its configuration: open
-// makes a server of what is handed over, which is not started.
-func Rehearse(version, pidfile string, open func(from *comet.HandedOver) error) error {
+// Rehearsal is what a program is to do that rehearses.
+type Rehearsal struct {
+	Version, Pidfile string
+	Loops            int                                // 0: as many as there are
+	GoOn             func(from *comet.HandedOver) error // make a server of what is handed over, and do not start it
+	Start            func(has []comet.Sockets) error    // try what a start may fail at that takes over sockets
+}
+
+// Rehearse is what a program does in its rehearsal, when it has read its configuration.
+func Rehearse(what Rehearsal) error {
 	if err := at("rehearsal checked"); err != nil {
 		return errors.Join(err, say(answer{Error: err.Error()}))
 	}
-	if err := say(answer{Version: version, Layout: comet.Layout(), Pidfile: pidfile, Early: true}); err != nil {
+	if err := say(answer{Version: what.Version, Layout: comet.Layout(), Pidfile: what.Pidfile, Loops: what.Loops, Early: true}); err != nil {
 		return err
 	}
-	if err := rehearse(open); err != nil {
+	if err := what.rehearse(); err != nil {
 		return errors.Join(err, say(answer{Error: err.Error()}))
 	}
 	if err := say(answer{Ready: true}); err != nil {
@@ -31,10 +38,13 @@ func Rehearse(version, pidfile string, open func(from *comet.HandedOver) error) 
 	return nil
 }
 
-func rehearse(open func(from *comet.HandedOver) error) error {
-	fds, err := receive()
+func (what Rehearsal) rehearse() error {
+	fds, has, err := receive()
 	if err != nil {
 		return err
+	}
+	if len(fds) == 0 {
+		return what.Start(has)
 	}
 	if err := at("rehearsal handed"); err != nil {
 		return err
@@ -48,7 +58,7 @@ func rehearse(open func(from *comet.HandedOver) error) error {
 	if err := from.Rehearse(fds[1:]); err != nil {
 		return err
 	}
-	if err := open(from); err != nil {
+	if err := what.GoOn(from); err != nil {
 		return err
 	}
 	return at("rehearsal made")
@@ -65,41 +75,38 @@ func say(a answer) error {
 	return nil
 }
 
-// receive takes the descriptors that are handed over.
-func receive() (fds []int, err error) {
-	text, rights := make([]byte, 64), make([]byte, unix.CmsgSpace(4*(comet.MaxLoops+1)))
+// receive takes the descriptors that are handed over; none: the server that runs ends first.
+func receive() (fds []int, has []comet.Sockets, err error) {
+	text, rights := make([]byte, 64<<10), make([]byte, unix.CmsgSpace(4*(comet.MaxLoops+1)))
 	n, m, flags, _, err := unix.Recvmsg(controlFD, text, rights, unix.MSG_CMSG_CLOEXEC)
 	for errors.Is(err, unix.EINTR) {
 		n, m, flags, _, err = unix.Recvmsg(controlFD, text, rights, unix.MSG_CMSG_CLOEXEC)
 	}
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("what is handed over: %w", err)
+		return nil, nil, fmt.Errorf("what is handed over: %w", err)
 	case n == 0:
-		return nil, errors.New("nothing is handed over")
+		return nil, nil, errors.New("nothing is handed over")
 	case flags&unix.MSG_CTRUNC != 0:
-		return nil, errors.New("more is handed over than this process may have")
+		return nil, nil, errors.New("more is handed over than this process may have")
 	}
 	messages, err := unix.ParseSocketControlMessage(rights[:m])
 	for i := range messages {
 		list, rightsErr := unix.ParseUnixRights(&messages[i])
 		fds, err = append(fds, list...), errors.Join(err, rightsErr)
 	}
-	if err == nil && len(fds) == 0 {
-		err = errors.New("no file is handed over")
-	}
-	return fds, err
+	return fds, has, errors.Join(err, json.Unmarshal(text[:n], &has))
 }
 
 // Handed is what the program goes on with, nil where it is no server's successor.
 func Handed() (*comet.HandedOver, error) {
-	if !Succeeds() {
+	if !Succeeds() || process.Restart != nil {
 		return nil, nil
 	}
 	if err := at(string(process.role) + " reads"); err != nil {
 		return nil, err
 	}
-	fd, err := unix.FcntlInt(uintptr(process.file), unix.F_DUPFD_CLOEXEC, 0) // the file itself is for the way back
+	fd, err := unix.FcntlInt(uintptr(process.File), unix.F_DUPFD_CLOEXEC, 0) // the file itself is for the way back
 	if err != nil {
 		return nil, fmt.Errorf("what is handed over: %w", err)
 	}
@@ -116,10 +123,9 @@ func Serves() (failed string, err error) {
 	}
 	process.decided.Lock()
 	if Succeeds() {
-		unix.Close(process.file)
-		unix.Close(process.old)
+		closeAll(process.kept())
 	}
-	return process.reason, nil
+	return process.Reason, nil
 }
 
 // GoBack has the program that ran before go on, if this one is to and cannot. It returns
@@ -129,14 +135,18 @@ func GoBack(why error) {
 		return
 	}
 	// It takes no descriptor: there may be none left.
-	err := comet.KeepHandedOver(os.NewFile(uintptr(process.file), "handover"))
+	var err error
+	if process.Restart == nil {
+		err = comet.KeepHandedOver(os.NewFile(uintptr(process.File), "handover"))
+	}
 	if err == nil {
-		err = keepOpen(true, []int{process.file, process.old})
+		err = keepOpen(true, process.kept())
 	}
 	if err == nil {
 		process.signals.leave()
-		state := fmt.Sprintf("%s:%d:%d:%d:%s:%s", back, process.file, process.old, process.attempts, process.signals.state(), why)
-		err = execute(fmt.Sprintf("/proc/self/fd/%d", process.old), state)
+		to := process.passage
+		to.Signals, to.Reason = process.signals.state(), why.Error()
+		err = execute(fmt.Sprintf("/proc/self/fd/%d", process.Old), back, &to)
 	}
 	fmt.Fprintf(os.Stderr, "%v; going back to the version before: %v\n", why, err)
 	os.Exit(1)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ccomet/comet"
+	"ccomet/reactor"
 )
 
 // Path is where the admin side tells how upgrades go.
@@ -31,11 +32,14 @@ type Status struct {
 	Live        bool    `json:"live"`      // the server can be upgraded
 	Upgrading   bool    `json:"upgrading"` // an upgrade is under way
 	Attempts    int     `json:"attempts"`  // that have ended, in one way or the other
+	Failures    int     `json:"failures"`  // of them
+	Restarts    int     `json:"restarts"`  // of them that have ended the server first
 	Upgrades    int64   `json:"upgrades"`  // that have gone well
 	Error       string  `json:"error"`     // why the last attempt has not gone well
 	From        string  `json:"from"`      // of the last upgrade: the version before
 	Connections int64   `json:"connections"`
 	Pause       float64 `json:"pause_seconds"`
+	Restarted   string  `json:"restarted"` // why the last one has ended the server first; "": it has not
 }
 
 // state is what this process tells. Any goroutine may use it.
@@ -54,11 +58,33 @@ func Of(srv *comet.Server, version, config string, live bool) {
 	status.srv = srv
 	status.now = Status{
 		PID: os.Getpid(), ID: rand.Text(), Program: process.path, Config: config,
-		Version: version, Live: live, Attempts: process.attempts, Error: process.reason,
+		Version: version, Live: live, Attempts: process.Attempts, Failures: process.Failures, Restarts: process.Restarts, Error: process.Reason,
 	}
 	if Succeeds() {
 		status.now.Attempts++
 	}
+	if process.role == back {
+		status.now.Failures++
+	}
+	if r := process.Restart; r != nil {
+		status.now.Restarted, status.now.From, status.now.Connections = r.Why, r.Version, r.Connections
+		status.now.Pause = time.Duration(reactor.Monotonic() - r.Began).Seconds()
+	}
+}
+
+// Now is how upgrades go.
+func Now() Status { return status.get() }
+
+// Counts are the upgrades that have failed, and those that have ended the server first.
+func Counts() (failures, restarts int) {
+	now := status.get()
+	return now.Failures, now.Restarts
+}
+
+// passage is what the other program is told of the past.
+func (s *state) passage() passage {
+	now := s.get()
+	return passage{Attempts: now.Attempts, Failures: now.Failures, Restarts: now.Restarts, Signals: process.signals.state()}
 }
 
 // Tell begins to tell it at the socket. The server has started.
@@ -95,14 +121,14 @@ func (s *state) get() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now
-	if s.srv != nil {
-		h := s.srv.HandOvers()
+	if s.srv == nil {
+		return now
+	}
+	if h := s.srv.HandOvers(); h.Total > 0 {
 		now.Upgrades, now.From, now.Connections, now.Pause = h.Total, h.From, h.Connections, h.Pause.Seconds()
 	}
 	return now
 }
-
-func (s *state) attempts() int { return s.get().Attempts }
 
 // Begun notes that an upgrade is under way; false: one is already.
 func Begun() bool {
@@ -121,6 +147,7 @@ func Failed(why error) {
 	defer status.mu.Unlock()
 	status.now.Upgrading, status.now.Error = false, why.Error()
 	status.now.Attempts++
+	status.now.Failures++
 }
 
 // Handler serves Path.

@@ -33,6 +33,7 @@ type answer struct {
 	Layout  string `json:",omitempty"`
 	Pidfile string `json:",omitempty"`
 	Early   bool   `json:",omitempty"` // it understands what was written before the server parked
+	Loops   int    `json:",omitempty"`
 	Ready   bool   `json:",omitempty"` // it has made a server of what it was handed
 	Error   string `json:",omitempty"`
 }
@@ -68,11 +69,11 @@ func Run(ctx context.Context, srv Server) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case said.Layout != comet.Layout():
-		return fmt.Errorf("version %s: %w", said.Version, comet.ErrLayout)
-	case said.Pidfile != srv.Pidfile:
+	if said.Pidfile != srv.Pidfile {
 		return fmt.Errorf("the pidfile would be %q, and that of the server that runs is %q: it changes only where that is restarted", said.Pidfile, srv.Pidfile)
+	}
+	if why := srv.mustEnd(said); why != nil {
+		return r.tryRestart(ctx, srv, said.Version, why)
 	}
 	file, err := memoryFile()
 	if err != nil {
@@ -106,7 +107,7 @@ func Run(ctx context.Context, srv Server) error {
 
 // handOver takes the steps in which nothing is served. It returns only on an error.
 func handOver(ctx context.Context, parked *comet.Parked, file *os.File, r *rehearsing, program *programFile, srv Server, version string) error {
-	if err := r.send(append([]int{int(file.Fd())}, parked.Records()...)); errors.Is(err, unix.EPIPE) {
+	if err := r.send(nil, append([]int{int(file.Fd())}, parked.Records()...)); errors.Is(err, unix.EPIPE) {
 		r.end() // it has ended, which is told below
 	} else if err != nil {
 		return err
@@ -134,8 +135,9 @@ func handOver(ctx context.Context, parked *comet.Parked, file *os.File, r *rehea
 	if err == nil {
 		process.signals.leave()
 		if err = srv.Leaving(version); err == nil {
-			state := fmt.Sprintf("%s:%d:%d:%d:%s", successor, fds[0], fds[1], status.attempts(), process.signals.state())
-			err = execute(process.path, state)
+			to := status.passage()
+			to.File, to.Old = fds[0], fds[1]
+			err = execute(process.path, successor, &to)
 			srv.Stayed()
 		}
 		process.signals.hear()
@@ -296,9 +298,17 @@ func (r *rehearsing) lastWords() string {
 	return ": " + strings.ReplaceAll(text, "\n", "; ")
 }
 
-// send gives the rehearsal descriptors.
-func (r *rehearsing) send(fds []int) error {
-	err := unix.Sendmsg(int(r.control.Fd()), []byte("{}"), unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
+// send gives the rehearsal descriptors, or tells it which addresses the server listens on.
+func (r *rehearsing) send(has []comet.Sockets, fds []int) error {
+	text, err := json.Marshal(has)
+	if err != nil {
+		return err
+	}
+	var rights []byte
+	if len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
+	}
+	err = unix.Sendmsg(int(r.control.Fd()), text, rights, nil, unix.MSG_NOSIGNAL)
 	if err != nil {
 		return fmt.Errorf("handing over to the rehearsal: %w", err)
 	}

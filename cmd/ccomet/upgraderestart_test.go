@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// restarts upgrades a server that cannot go on as it runs.
+func (i *replaceable) restarts(want string) {
+	i.t.Helper()
+	before := i.status()
+	said, err := i.upgrade()
+	ended := new(exec.ExitError)
+	if !errors.As(err, &ended) || ended.ExitCode() != exitRestarted || !strings.Contains(said, want) || !strings.Contains(said, "their clients come back with their cursors") {
+		i.t.Fatalf("%v: said %q, want %q\n%s", err, said, want, i.logged())
+	}
+	now := i.status()
+	if now.PID != before.PID || now.Attempts != before.Attempts+1 || now.Restarts != before.Restarts+1 || now.Failures != before.Failures || now.Error != "" || now.Upgrading {
+		i.t.Errorf("status was %+v, and is %+v", before, now)
+	}
+}
+
+// instead has a version of the program run with more arguments.
+func (i *replaceable) instead(version int, args string) {
+	i.t.Helper()
+	i.write(i.t, []byte("#!/bin/bash\nexec -a \"$0\" "+i.versions[version]+" \"$@\" "+args+"\n"))
+}
+
+// returning are clients of one channel that come back with their cursors whenever they are
+// sent away, and must hear each message once.
+type returning struct {
+	t           *testing.T
+	front, path string
+	ends        atomic.Bool
+	heard       [8]atomic.Int64 // the number that each has heard last
+	back        atomic.Int64    // how often one came back
+	mu          sync.Mutex
+	conns       []net.Conn
+	all         sync.WaitGroup
+}
+
+func (r *returning) begin() {
+	for n := range r.heard {
+		r.all.Go(func() {
+			for !r.ends.Load() {
+				r.listen(n)
+				r.back.Add(1)
+			}
+		})
+	}
+}
+
+// listen hears until the connection ends.
+func (r *returning) listen(n int) {
+	conn, err := net.Dial("tcp", r.front)
+	if err != nil {
+		r.t.Errorf("nobody listens: %v", err)
+		r.ends.Store(true)
+		return
+	}
+	defer conn.Close()
+	r.mu.Lock()
+	r.conns = append(r.conns, conn)
+	r.mu.Unlock()
+	last := &r.heard[n]
+	fmt.Fprintf(conn, "GET %s&seq=%d HTTP/1.1\r\nHost: localhost\r\n\r\n", r.path, last.Load()+1)
+	for lines := bufio.NewScanner(conn); lines.Scan(); {
+		for _, m := range dataSeq.FindAllStringSubmatch(lines.Text(), -1) {
+			if seq, _ := strconv.Atoi(m[2]); int64(seq) != last.Add(1) {
+				r.t.Errorf("client %d hears %d, want %d", n, seq, last.Load())
+				r.ends.Store(true)
+			}
+		}
+	}
+}
+
+func (r *returning) end() {
+	r.ends.Store(true)
+	r.mu.Lock()
+	for _, conn := range r.conns {
+		conn.Close()
+	}
+	r.mu.Unlock()
+	r.all.Wait()
+}
+
+// TestUpgradeRestarts: another number of loops, or another layout, has the server restart in
+// place. Nobody is refused, tokens of a random secret stay good, and each client that comes
+// back with its cursor hears every message once.
+func TestUpgradeRestarts(t *testing.T) {
+	for _, kept := range []bool{false, true} {
+		t.Run(fmt.Sprintf("state file %v", kept), func(t *testing.T) {
+			t.Parallel()
+			args := []string{"--drain-time", "0.2", "--channel-buffer-size", "5000", "--channel-timeout", "600", "--pidfile", filepath.Join(t.TempDir(), "pid"), "--auth", "token"}
+			if kept {
+				args = append(args, "--state", filepath.Join(t.TempDir(), "state"))
+			}
+			s := install(t, args...)
+			var sign struct{ Token string }
+			if err := json.Unmarshal([]byte(get(t, s.admin, "/sign?cname=c0&expires=600").body), &sign); err != nil || sign.Token == "" {
+				t.Fatal(err, sign)
+			}
+			r := &returning{t: t, front: s.front, path: "/stream?cname=c0&token=" + sign.Token}
+			r.begin()
+			t.Cleanup(r.end)
+			published := int64(0)
+			publish := func() {
+				for range 20 {
+					s.push("c0", "on")
+					published++
+				}
+				for n := range r.heard {
+					waited(t, "every client hears all", func() bool { return r.heard[n].Load() == published || r.ends.Load() })
+				}
+			}
+			publish()
+			for _, c := range []struct {
+				version    int
+				args, want string
+			}{
+				{1, "--loops 3", "to v1.0.2, which cannot go on with the server as it ran: it is to have loops 3, and the server that runs has 2"},
+				{2, "--loops 3", "to v2.0.0, which cannot go on with the server as it ran: it keeps its records in another layout"},
+				{0, "--loops 1 --ccomet 127.0.0.1:0", "to v1.0.1, which"},
+				{0, "--loops 2", "to v1.0.1, which"},
+			} {
+				s.instead(c.version, c.args)
+				s.restarts(c.want)
+				publish()
+			}
+			r.ends.Store(true)
+			if r.back.Load() < int64(4*len(r.heard)) {
+				t.Errorf("clients came back %d times", r.back.Load())
+			}
+			if said, err := s.upgrade(); err != nil || !strings.Contains(said, "connections go on") {
+				t.Errorf("as it runs: %v, %s", err, said)
+			}
+			s.stop(syscall.SIGTERM)
+		})
+	}
+}
+
+// TestUpgradeRestartEnded: SIGTERM while the server ends for another version to begin leaves
+// it at that.
+func TestUpgradeRestartEnded(t *testing.T) {
+	t.Parallel()
+	slow := install(t, "--drain-time", "600")
+	conn, lines := raw(t, slow.front, "GET /stream?cname=c0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	readUntil(t, lines, "next_seq")
+	slow.instead(1, "--loops 3")
+	if err := slow.cmd.Process.Signal(unix.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	slow.logs("clients are sent away, and come back to it")
+	if err := slow.cmd.Process.Signal(unix.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	slow.logs("an upgrade is under way already")
+	if err := slow.cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	slow.logs("stopping: another signal ends it at once")
+	conn.Close()
+	if err := slow.wait(); err != nil || strings.Contains(slow.logged(), "restarted") {
+		t.Errorf("%v\n%s", err, slow.logged())
+	}
+}

@@ -1,0 +1,76 @@
+package comet
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/statefile"
+)
+
+// A server that cannot be handed over as it runs (handover.go), because its records have
+// another layout than the next one's, or that has another number of loops, ends, and the next
+// one begins in its place: DrainInto sends its clients away and writes its channels to a file
+// in memory, which is Config.Carried of the next server, as its listening sockets (Sockets,
+// HandOver) are Config.Sockets. Clients come back with their cursors, and have lost nothing.
+
+// DrainInto is Drain, which at the end writes all channels, with what they keep, their
+// numbers and leases, into a file: for a server that takes the place of this one
+// (Config.Carried). The file is the server's until Wait returns, which tells if it could not
+// be written. Call it once, in place of the first Drain, and only where Config.Inheritable
+// is set; it does not write the channels of a Config.Cluster.
+func (srv *Server) DrainInto(file *os.File, d time.Duration) {
+	if srv.state != nil && srv.cfg.Cluster == nil {
+		srv.state.carry = file // read when the loops have come to the end
+	}
+	srv.Drain(d)
+}
+
+// openCarrier makes a state without a file, for one that may be wanted at the end; nil where
+// it cannot.
+func openCarrier(cfg *Config) *state {
+	if !cfg.Inheritable && cfg.Carried == nil {
+		return nil
+	}
+	st := &state{cfg: cfg, Snapshots: broker.NewSnapshots(), final: make(chan struct{}), over: make(chan struct{})}
+	if cfg.From == nil {
+		st.takeCarried()
+	}
+	return st
+}
+
+// takeCarried has channels restored from what a server has carried, if it is good.
+func (st *state) takeCarried() {
+	if st.cfg.Carried == nil {
+		return
+	}
+	info, err := st.cfg.Carried.Stat()
+	if err == nil {
+		_, err = st.cfg.Carried.Seek(0, io.SeekStart) // who has written it is at its end
+	}
+	if err == nil {
+		var head statefile.Head
+		if head, err = statefile.Read(st.cfg.Carried, info.Size(), statefile.Nobody{}); err == nil {
+			st.head, st.carried = head, st.cfg.Carried
+		}
+	}
+	if err != nil {
+		st.cfg.Log.Error().Err(err).Msg("the channels of the server before cannot be used: the server begins with those of the state file, if there is one")
+	}
+}
+
+// writeCarry writes the channels for the server that takes this one's place.
+func (st *state) writeCarry(srv *Server) error {
+	if st.carry == nil {
+		return nil
+	}
+	w := statefile.NewWriter(st.carry, statefile.Head{Written: st.cfg.Clock(), Secret: st.secret})
+	_, err := st.writeChannels(srv, w, true)
+	if err = errors.Join(err, w.Finish()); err != nil {
+		return fmt.Errorf("carrying channels over: %w", err)
+	}
+	return nil
+}
