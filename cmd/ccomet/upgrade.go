@@ -21,6 +21,7 @@ import (
 type upgradeCommand struct {
 	Admin   string           `placeholder:"ADDR" xor:"which" help:"The admin address of the server, which runs on this machine. Default 127.0.0.1:8000."`
 	Pidfile string           `placeholder:"FILE" xor:"which" help:"The pid file of the server, in place of its admin address."`
+	PID     int              `name:"pid" placeholder:"N" xor:"which" help:"The process number of the server, in place of its admin address."`
 	Timeout settings.Seconds `placeholder:"S" default:"60" help:"How many seconds to wait for the outcome."`
 }
 
@@ -67,6 +68,9 @@ func tellOutcome(out io.Writer, before, after upgrade.Status) error {
 }
 
 func (c *upgradeCommand) ask() (s upgrade.Status, err error) {
+	if c.PID != 0 {
+		return upgrade.Ask(c.PID)
+	}
 	if c.Pidfile != "" {
 		pid, _, err := daemon.ServesFor(c.Pidfile, "")
 		if err == nil && pid == 0 {

@@ -97,9 +97,11 @@ func Tell() (io.Closer, error) {
 	return ln, nil
 }
 
-// address is the socket's, which has no file, and is known in one network namespace.
+// address is the socket's, which has no file, and is known in one network namespace: there
+// may be a process 1 of several containers in one.
 func address(pid int) *net.UnixAddr {
-	return &net.UnixAddr{Name: fmt.Sprintf("@ccomet-upgrade-%d", pid), Net: "unix"}
+	numbers, _ := os.Readlink("/proc/self/ns/pid") // "" where there is no /proc: for all alike
+	return &net.UnixAddr{Name: fmt.Sprintf("@ccomet-upgrade-%s-%d", numbers, pid), Net: "unix"}
 }
 
 func serve(ln *net.UnixListener) {

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/cmd/ccomet/internal/systemd"
+	"ccomet/cmd/ccomet/internal/upgrade"
+)
+
+// hearUntil takes what a manager is told until that is wanted, and expects nothing else than
+// signs of life before.
+func (e *ear) hearUntil(want string) string {
+	e.t.Helper()
+	for {
+		got := e.hear()
+		if strings.HasPrefix(got, want) {
+			return got
+		}
+		if got != systemd.Alive {
+			e.t.Fatalf("the manager is told %q, want %q", got, want)
+		}
+	}
+}
+
+// TestUpgradeManagerHears: a service manager is told that the server reloads, and that it
+// serves again, whatever came of it; signs of life go on in the program that goes on.
+func TestUpgradeManagerHears(t *testing.T) {
+	t.Parallel()
+	e := newEar(t, filepath.Join(t.TempDir(), "notify"))
+	s := installIn(t, []string{"NOTIFY_SOCKET=" + e.name, "WATCHDOG_USEC=1000000"}, "--drain-time", "0.1")
+	e.hearUntil(systemd.Serving)
+	reloading := regexp.MustCompile("^RELOADING=1\nMONOTONIC_USEC=([0-9]+)$")
+	last := int64(0)
+	upgraded := func(fails bool) {
+		t.Helper()
+		var before unix.Timespec
+		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &before); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.upgrade(); fails != (err != nil) {
+			t.Errorf("upgraded: %v", err)
+		}
+		told := reloading.FindStringSubmatch(e.hearUntil("RELOADING=1"))
+		if told == nil {
+			t.Fatal("no time is told")
+		}
+		at, _ := strconv.ParseInt(told[1], 10, 64)
+		if at < before.Nano()/1000 || at <= last {
+			t.Errorf("reloading since %d, asked at %d", at, before.Nano()/1000)
+		}
+		last = at
+		e.hearUntil(systemd.Serving)
+		for range 3 {
+			e.hearUntil(systemd.Alive)
+		}
+	}
+	upgraded(false)
+	s.write(t, []byte("#!/bin/sh\nexit 1\n"))
+	upgraded(true)
+	s.instead(1, "--loops 1")
+	upgraded(true) // it is restarted in place, which has a status of its own
+	if now := s.status(); now.Restarts != 1 || now.Failures != 1 {
+		t.Errorf("status %+v", now)
+	}
+	s.stop(syscall.SIGTERM)
+	e.hearUntil(systemd.Stopping)
+}
+
+// TestUpgradeAsFirst: as the first process of a container the server goes on as that, as it
+// does where it must restart in place.
+func TestUpgradeAsFirst(t *testing.T) {
+	t.Parallel()
+	unshare := []string{"-p", "-f", "--mount-proc", "--kill-child"}
+	if os.Geteuid() != 0 {
+		unshare = append(unshare, "-r")
+	}
+	if out, err := exec.Command("unshare", append(unshare, "true")...).CombinedOutput(); err != nil {
+		t.Skipf("no namespace of processes can be had: %v %s", err, bytes.TrimSpace(out))
+	}
+	list, err := versions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &replaceable{path: filepath.Join(t.TempDir(), "ccomet"), versions: list}
+	i.put(t, list[0])
+	cmd := command(nil, append(unshare, i.path, "serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--loops", "2", "--drain-time", "0.1")...)
+	if cmd.Path, err = exec.LookPath("unshare"); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Args[0] = "unshare"
+	i.process = serving(t, cmd)
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", cmd.Process.Pid, cmd.Process.Pid))
+	first, numberErr := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || numberErr != nil {
+		t.Fatal(err, numberErr)
+	}
+	t.Cleanup(func() { _ = unix.Kill(first, unix.SIGKILL) }) // its parent's end is not told to what it has executed
+	// From outside its number is another one's, which is left alone.
+	if said, err := i.upgrade(); err == nil || !strings.Contains(said, "process 1 ") {
+		t.Errorf("%v: %s", err, said)
+	}
+	var ends atomic.Bool
+	hearer := listen(t, i.front, "/stream?cname=c0&seq=1", &ends)
+	defer ends.Store(true)
+	for n, version := range []string{"v1.0.2", "v1.0.1", "v2.0.0"} {
+		i.put(t, list[[...]int{1, 0, 2}[n]])
+		ends.Store(version == "v2.0.0") // the connection does not outlive that
+		if err := unix.Kill(first, unix.SIGUSR2); err != nil {
+			t.Fatal(err)
+		}
+		waited(t, "the upgrade ends", func() bool {
+			resp, err := client.Get("http://" + i.admin + upgrade.Path)
+			if err != nil {
+				return false
+			}
+			defer resp.Body.Close()
+			var now upgrade.Status
+			return json.NewDecoder(resp.Body).Decode(&now) == nil && now.Attempts == n+1 && now.Version == version && now.PID == 1 && now.Error == ""
+		})
+		if version != "v2.0.0" {
+			before := hearer.heard.Load()
+			i.push("c0", "on")
+			waited(t, "the client hears on", func() bool { return hearer.heard.Load() > before })
+		}
+	}
+	if name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", first)); err != nil || string(name) != "ccomet\n" {
+		t.Errorf("the process is %q, %v", name, err)
+	}
+}
