@@ -27,7 +27,8 @@
 // A master that takes another's place may lack the last writes. The scripts of publishing are
 // another text for each run of a master and each generation, and a master that was promoted or
 // restarted does not know them: nothing is published there until a node has raised the
-// generation, and with it all numbers (fence.go). An entry says how many items were before it,
+// generation, and with it all numbers (fence.go). Where that is lost in its turn before all nodes
+// have heard of it, those that have raise all numbers once more. An entry says how many items were before it,
 // so that a reader knows what it has missed, and has the loops compare (place.go).
 //
 // No goroutine of this package touches what a loop owns: it posts mail to the loop's inbox. No

@@ -2,10 +2,11 @@ package cluster
 
 import (
 	"context"
-	"crypto/rand"
+	crypto "crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 
@@ -34,8 +35,8 @@ func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) 
 	err = p.log.client.Dedicated(func(c rueidis.DedicatedClient) error {
 		known := p.known()
 		answer, err := c.Do(ctx, c.B().Eval().Script(fenceScript.text).Numkeys(2).Key(p.keyG, p.keyBus).Arg(
-			unsigned(known.gen), unsigned(known.off), unsigned(known.b), unsigned(max(known.total, known.seen)), known.seed,
-			newSeed(), strconv.Itoa(len(p.log.partitions)),
+			unsigned(known.gen), unsigned(max(known.off, known.top)), unsigned(known.b), unsigned(max(known.total, known.seen)), known.seed,
+			newSeed(), strconv.Itoa(len(p.log.partitions)), strconv.Itoa(rand.IntN(1<<generationBits)), strconv.Itoa(rand.IntN(moreJumps)),
 		).Build()).AsStrSlice()
 		if err != nil {
 			return err
@@ -61,7 +62,7 @@ func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) 
 			}
 		}
 		if before := p.reign.Swap(next); before == nil || before.gen != next.gen {
-			p.log.cfg.Log.Info().Int("partition", p.id).Str("generation", gen).Uint32("offset", f.place.off).Msg("Redis: generation")
+			p.log.cfg.Log.Info().Int("partition", p.id).Uint32("generation", f.place.gen>>generationBits).Uint32("offset", f.place.off).Msg("Redis: generation")
 		}
 		return nil
 	})
@@ -81,7 +82,7 @@ func readFenced(answer []string) (f fenced, err error) {
 		*to = uint32(v)
 	}
 	f.place.total, err = strconv.ParseUint(answer[4], 10, 64)
-	f.place.seen = f.place.total
+	f.place.seen, f.place.top = f.place.total, f.place.off
 	return f, err
 }
 
@@ -89,9 +90,16 @@ func unsigned[T uint32 | uint64](v T) string { return strconv.FormatUint(uint64(
 
 func newSeed() string {
 	var seed [8]byte
-	_, _ = rand.Read(seed[:])
+	_, _ = crypto.Read(seed[:])
 	return hex.EncodeToString(seed[:])
 }
+
+// A generation is a count, and so many bits of chance below it; numbers rise by 65,536 up to so
+// many times (fenceScript): 2^31 numbers are enough for some two thousand masters.
+const (
+	generationBits = 12
+	moreJumps      = 32
+)
 
 // begin has the partition stand where Redis has it.
 func (p *partition) begin(ctx context.Context) error {
@@ -106,6 +114,7 @@ func (p *partition) begin(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	f.place.events = 1 // so that loops are told where it stands
 	p.begun, p.at, p.read = true, f.place, f.last
 	return nil
 }

@@ -65,7 +65,7 @@ func (l *Log) Figures() Figures {
 	}
 	out.Ready = l.Away() == nil
 	for _, p := range l.partitions {
-		out.Generation = max(out.Generation, p.known().gen)
+		out.Generation = max(out.Generation, p.known().gen>>generationBits)
 	}
 	for n := range f.trips {
 		if n < tripBuckets-1 {

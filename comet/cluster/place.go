@@ -12,7 +12,9 @@ type place struct {
 	total       uint64 // items on the bus that have been read, or that are known to be missed
 	seen        uint64 // the highest total that any answer of this generation had
 	seed        string // of epochs
-	compared    uint32 // times that loops were told to compare
+	missed      bool   // entries of another master were passed over
+	top         uint32 // the highest off that is known, and more where a master has begun below it
+	events      uint32 // times that loops were told of a generation, or to compare
 	since       uint64 // the total from which on nothing was missed
 }
 
@@ -28,13 +30,19 @@ func (p *place) take(e *entry) (s step) {
 	switch {
 	case e.gen < p.gen || e.gen == p.gen && e.total < p.total || e.gen == p.gen && e.kind == entryJump:
 		s.stale = true
+		p.missed = p.missed || e.gen < p.gen
 		return s
 	case e.gen == p.gen:
 		s.behind = e.total > p.total
-	case e.kind == entryJump && e.was == p.total && p.seen <= e.was && e.total == e.was && (p.seed == "" || p.seed == e.seed):
+	case e.kind == entryJump && !p.missed && e.was == p.total && p.seen <= e.was && e.total == e.was && (p.seed == "" || p.seed == e.seed):
 		s.jump = true
 	default:
 		s.behind = true
+	}
+	if e.gen != p.gen && e.off <= p.top {
+		p.top++ // another master's numbers were as high, and are lost: they are to be raised once more
+	} else {
+		p.top = e.off
 	}
 	p.gen, p.off, p.b = e.gen, e.off, e.b
 	if e.kind == entryJump {
@@ -43,10 +51,10 @@ func (p *place) take(e *entry) (s step) {
 	p.total = e.total + uint64(e.items)
 	p.seen = max(p.seen, p.total)
 	if s.behind {
-		p.compared++
-		p.since = e.total
+		p.since, p.missed = e.total, false
 	}
 	if s.behind || s.jump {
+		p.events++
 		p.seen = p.total
 	}
 	return s
@@ -55,13 +63,16 @@ func (p *place) take(e *entry) (s step) {
 // see notes what an answer says that Redis has of this generation.
 func (p *place) see(total uint64) { p.seen = max(p.seen, total) }
 
+// low says whether numbers are to be raised: some that are as high were given before.
+func (p place) low() bool { return p.top > p.off }
+
 // number is that of a message: the n-th of its channel.
 func (p *place) number(n uint32) int32 { return int32(n + p.b + p.off) }
 
 // index is that of what has last concerned all channels of the partition, as loops are told it: a
 // broadcast raises it by one, and a new generation or a comparison by more than so many
 // broadcasts as a master may have lost.
-func (p *place) index(b uint32) uint32 { return b + (p.gen+p.compared)<<16 }
+func (p *place) index(b uint32) uint32 { return b + p.events<<16 }
 
 // epoch is that of a channel's life.
 func epoch(seed string, name []byte, life uint32) uint32 {

@@ -130,6 +130,11 @@ func (r *reader) readOnce() error {
 	if r.control {
 		r.log.tookControl(got[r.log.nodes.key])
 	}
+	for _, p := range r.partitions {
+		if p.known().low() {
+			return p.check()
+		}
+	}
 	return nil
 }
 
@@ -158,7 +163,7 @@ func (p *partition) took(entries []rueidis.XRangeSlice, from string) (told bool)
 			text := unsafe.Slice(unsafe.StringData(field.Value), len(field.Value)) // which is only read
 			if err := p.apply(text, posts); err != nil {
 				p.log.cfg.Log.Error().Err(err).Str("stream", p.keyBus).Str("id", p.read).Msg("Redis: channels are compared with what it keeps")
-				p.at.compared++
+				p.at.events++
 				p.at.since = p.at.total
 				p.fallBehind(posts)
 			}

@@ -138,9 +138,14 @@ func newReigning(run, gen, text string) *script {
 // partition was not in this run's hands before, or this node knows of more than is there, it
 // raises the generation and all numbers: by 65,536, and by as much as is known to be gone.
 //
+// What another master has raised may be lost with it, before all nodes have heard of that. So
+// that two masters are not taken for one, a generation ends in bits of chance, and numbers rise
+// by chance, too; a node that knows of numbers of another master that are as high raises them
+// once more.
+//
 // KEYS are g and bus. ARGV are gen, off, b, total and seed as this node knows them (0, or an
-// empty seed, of what it does not know), a new seed, and the partitions; "" of these leaves
-// everything as it is.
+// empty seed, of what it does not know), a new seed, the partitions, and chance: generationBits,
+// and how many times more than once numbers rise.
 //
 // The answer is run, gen, off, b, total, seed, the place of the last jump on the bus and that of
 // its last entry; or the partitions that are there, if they are others.
@@ -154,11 +159,12 @@ if g[7] and g[7] ~= ARGV[7] then return {g[7]} end
 local gen, off, b, total = tonumber(g[2] or 0), tonumber(g[3] or 0), tonumber(g[4] or 0), tonumber(g[5] or 0)
 local kgen, koff, kb, ktotal = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local seed, jump = g[6], g[8]
-if g[1] ~= run or gen < kgen then
+if g[1] ~= run or gen < kgen or off < koff then
   local was = total
-  if gen > 0 or kgen > 0 then off = max(off, koff) + 65536 + max(0, ktotal - total) end
+  if gen > 0 or kgen > 0 then off = max(off, koff) + 65536 * (1 + tonumber(ARGV[9])) + max(0, ktotal - total) end
   if gen < kgen and ARGV[5] ~= '' or not seed then seed = ARGV[5] ~= '' and ARGV[5] or ARGV[6] end
-  gen, b, total = max(gen, kgen) + 1, max(b, kb), max(total, ktotal)
+  gen = (math.floor(max(gen, kgen) / 4096) + 1) * 4096 + tonumber(ARGV[8])
+  b, total = max(b, kb), max(total, ktotal)
   jump = call('XADD', KEYS[2], '*', 'e', struct.pack('>BI4I4I4I8I8', 2, gen, off, b, total, was) .. seed)
   call('HSET', KEYS[1], 'run', run, 'gen', gen, 'off', off, 'b', b, 'total', total,
     'seed', seed, 'parts', ARGV[7], 'jump', jump, 'sm', 0, 'sb', 0)

@@ -13,9 +13,9 @@ type state struct {
 }
 
 type partitionState struct {
-	Gen, Off, B, Compared uint32
-	Total, Seen, Since    uint64
-	Seed, Read            string
+	Gen, Off, Top, B, Events uint32
+	Total, Seen, Since       uint64
+	Seed, Read               string
 }
 
 // Suspend has the readers stop, and returns where they are: what comes by itself is posted no
@@ -30,7 +30,7 @@ func (l *Log) Suspend() []byte {
 	for _, p := range l.partitions {
 		p.mu.Lock()
 		at := &p.at
-		s.Partitions = append(s.Partitions, partitionState{at.gen, at.off, at.b, at.compared, at.total, at.seen, at.since, at.seed, p.read})
+		s.Partitions = append(s.Partitions, partitionState{at.gen, at.off, at.top, at.b, at.events, at.total, at.seen, at.since, at.seed, p.read})
 		p.mu.Unlock()
 	}
 	text, _ := json.Marshal(s) // which has nothing that JSON has not
@@ -58,7 +58,7 @@ func (l *Log) restore(text []byte) error {
 	for n, p := range l.partitions {
 		from := &s.Partitions[n]
 		p.mu.Lock()
-		p.at = place{gen: from.Gen, off: from.Off, b: from.B, compared: from.Compared, total: from.Total, seen: from.Seen, since: from.Since, seed: from.Seed}
+		p.at = place{gen: from.Gen, off: from.Off, top: from.Top, b: from.B, events: from.Events, total: from.Total, seen: from.Seen, since: from.Since, seed: from.Seed}
 		p.read = from.Read
 		p.mu.Unlock()
 	}
