@@ -220,7 +220,8 @@ func (p Process) each(do func(pid int) error) error {
 	return nil
 }
 
-// kilobytes reads lines such as "Rss:  120 kB" of a file, in bytes.
+// kilobytes reads lines such as "Rss:  120 kB" of a file, in bytes. Those of a process that has
+// ended, and that nobody has waited for yet, are not there: fs.ErrNotExist.
 func kilobytes(name string, keys ...string) ([]int64, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -242,7 +243,7 @@ func kilobytes(name string, keys ...string) ([]int64, error) {
 		}
 	}
 	if found < len(keys) {
-		return nil, fmt.Errorf("%s: not all of %v are there", name, keys)
+		return nil, fmt.Errorf("%s: not all of %v are there: %w", name, keys, fs.ErrNotExist)
 	}
 	return values, nil
 }

@@ -1,7 +1,9 @@
 package proc
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
@@ -75,6 +77,9 @@ func TestEndedChild(t *testing.T) {
 			break
 		}
 		runtime.Gosched()
+	}
+	if _, err := kilobytes("/proc/"+strconv.Itoa(cmd.Process.Pid)+"/status", "VmSize"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("one that ends between two files is told as %v", err)
 	}
 	self := Process(os.Getpid())
 	if _, err := self.Memory(); err != nil {

@@ -11,8 +11,9 @@ import (
 )
 
 // TestNginxGoClient: the Go client through nginx as users are given it, with TLS and without,
-// by each of its transports, also where the requests beside a WebSocket are of HTTP/2. An nginx that waits for 3 seconds only cuts a connection on which
-// nothing comes: the client comes back, and has each message once and in order.
+// by each of its transports, also where the requests beside a WebSocket are of HTTP/2. An nginx
+// that waits for 3 seconds only cuts a connection on which nothing comes: the client comes back,
+// and has each message once and in order.
 func TestNginxGoClient(t *testing.T) {
 	t.Parallel()
 	p, x := behind(t, "--polling-timeout 40", "proxy_read_timeout 60s", "proxy_read_timeout 3s")
@@ -36,7 +37,8 @@ func subscribed(t *testing.T, p *process, w way, transport goclient.Transport, c
 	defer cancel()
 	publisher := goclient.Publisher{URL: "http://" + p.admin}
 	publish := func(content string, seq int32) {
-		if got, err := publisher.Publish(ctx, cname, content); err != nil || got != seq {
+		// Its answer may come when its message has ended the test.
+		if got, err := publisher.Publish(t.Context(), cname, content); err != nil || got != seq {
 			t.Errorf("%s is published as %d, %v", content, got, err)
 		}
 	}
