@@ -148,7 +148,9 @@ func TestResume(t *testing.T) {
 	cfg := Config{State: state}
 	after := openNode(t, cfg, r.url)
 	j := newJudge(t, after)
+	j.mu.Lock()
 	j.follows["red"] = &followed{name: "red", first: 1, next: 1, attached: true}
+	j.mu.Unlock()
 	j.end.Follow([]byte("red"))
 	after.judges = append(after.judges, j)
 	after.Log.Start(func() broker.Node { return broker.Node{} })

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -70,9 +71,8 @@ func settle(t testing.TB, nodes []*testNode, channels ...string) {
 				return false
 			}
 			for _, n := range nodes {
-				waitFor(t, "a node tells of "+last, func() bool {
-					told := n.home(name).messages(name)
-					return len(told) > 0 && told[len(told)-1].content == last
+				waitFor(t, "a node tells of "+last, func() bool { // one that was refused, for want of an answer, may come behind it
+					return slices.ContainsFunc(n.home(name).messages(name), func(m toldMessage) bool { return m.content == last })
 				})
 			}
 			return true
