@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"ccomet/bench/proc"
+	"ccomet/bench/result"
 )
 
 // BatchesConfig is how Batches goes about it.
@@ -38,63 +38,32 @@ func (o *Options) Batches(ctx context.Context, c BatchesConfig) error {
 type batching struct {
 	*run
 	c    BatchesConfig
-	ways [2]struct {
-		publisher *child
-		meter     meter
-	}
-	rounds rounds
+	duel duel // batches, and requests of one message
 }
 
-func (m *batching) measure() (err error) {
-	for i := range m.ways {
+func (m *batching) measure() error {
+	for i := range m.duel.sides {
 		config := publisherConfig{Channels: m.c.Batch, Connections: 1, Depth: m.c.Batch}
 		if i == 0 {
 			config.Batch = m.Target.Batch
 		}
-		way := &m.ways[i]
-		if way.publisher, err = m.publisherOf(config); err != nil {
-			return err
-		}
-		way.meter.read = []func() (proc.CPU, error){m.server.CPU, way.publisher.CPU}
-	}
-	for n := range m.c.Rounds + 1 {
-		if err = m.round(n > 0); err != nil {
-			return err
-		}
-	}
-	m.print("medians of %d rounds: server %.3f µs a message in batches of %d, %.3f in as many requests: ratio %.3f; client %.2f",
-		m.c.Rounds, median(m.rounds.server), m.c.Batch, median(m.rounds.bare), median(m.rounds.ratios), median(m.rounds.client))
-	return nil
-}
-
-// round has both ways take their turn.
-func (m *batching) round(counts bool) error {
-	var micros, client [len(m.ways)]float64
-	var rate float64
-	for i := range m.ways {
-		way := &m.ways[i]
-		if err := way.meter.start(); err != nil {
-			return err
-		}
-		if _, err := way.publisher.ask(m.ctx, "published", "publish %d", m.c.Publishes); err != nil {
-			return err
-		}
-		costs, took, err := way.meter.stop(m.c.Publishes)
+		publisher, err := m.publisherOf(config)
 		if err != nil {
 			return err
 		}
-		micros[i], client[i] = costs[0].Micros, costs[1].Micros
-		if i == 0 {
-			rate = float64(m.c.Publishes) / took.Seconds()
-		}
+		m.duel.sides[i] = newSide(publisher, m.server.CPU)
 	}
-	if !counts {
-		return nil
+	if err := m.duel.run(m.ctx, m.c.Rounds, "published", "publish", m.c.Publishes, m.line); err != nil {
+		return err
 	}
-	r := &m.rounds
-	r.server, r.bare, r.client = append(r.server, micros[0]), append(r.bare, micros[1]), append(r.client, client[0])
-	r.ratios, r.rates = append(r.ratios, micros[0]/micros[1]), append(r.rates, rate)
-	m.print("%s, %d messages to %d channels: %.0f a second; server %.3f µs each in batches, %.3f in as many requests: ratio %.3f",
-		m.Target.Label, m.c.Publishes, m.c.Batch, rate, micros[0], micros[1], micros[0]/micros[1])
+	d := &m.duel
+	m.print("medians of %d rounds: server %.3f µs a message in batches of %d, %.3f in as many requests: ratio %.3f; client %.2f",
+		m.c.Rounds, median(d.server), m.c.Batch, median(d.bare), median(d.ratios), median(d.client))
 	return nil
+}
+
+// line prints a round.
+func (m *batching) line(rate float64, batches, requests, _ result.Cost) {
+	m.print("%s, %d messages to %d channels: %.0f a second; server %.3f µs each in batches, %.3f in as many requests: ratio %.3f",
+		m.Target.Label, m.c.Publishes, m.c.Batch, rate, batches.Micros, requests.Micros, batches.Micros/requests.Micros)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"ccomet/bench/proc"
+	"ccomet/bench/result"
 	"ccomet/bench/target"
 )
 
@@ -48,82 +49,47 @@ func (o *Options) Echo(ctx context.Context, c EchoConfig) error {
 // echoRun is an Echo under way.
 type echoRun struct {
 	*run
-	c      EchoConfig
-	ways   [2]echoWay // the server's, and the bare program's
-	rounds rounds
+	c    EchoConfig
+	duel duel // the server's clients, and the bare program's
 }
 
-type echoWay struct {
-	echoer *child
-	meter  meter
-}
-
-func (m *echoRun) measure() (err error) {
+func (m *echoRun) measure() error {
 	bare, err := m.bare(true, false, false, "echo")
 	if err != nil {
 		return fmt.Errorf("the bare program: %w", err)
 	}
-	if err = m.open(&m.ways[0], m.server.front, m.server.Process, *m.transport); err != nil {
+	if err = m.open(0, m.server.front, m.server.Process, *m.transport); err != nil {
 		return err
 	}
 	same := target.Transport{Path: "/echo", WebSocket: true, Say: m.transport.Say}
-	if err = m.open(&m.ways[1], bare.front, bare.process, same); err != nil {
+	if err = m.open(1, bare.front, bare.process, same); err != nil {
 		return err
 	}
-	for n := range m.c.Rounds + 1 {
-		if err = m.round(n > 0); err != nil {
-			return err
-		}
+	d := &m.duel
+	if err = d.run(m.ctx, m.c.Rounds, "rounds", "rounds", m.c.Publish, func(rate float64, server, bare, client result.Cost) {
+		m.line("", rate, server.Micros, bare.Micros, server.Micros/bare.Micros, client.Micros)
+	}); err != nil {
+		return err
 	}
-	m.line(fmt.Sprintf("medians of %d rounds: ", m.c.Rounds), median(m.rounds.rates), median(m.rounds.server), median(m.rounds.bare), median(m.rounds.ratios), median(m.rounds.client))
+	m.line(fmt.Sprintf("medians of %d rounds: ", m.c.Rounds), median(d.rates), median(d.server), median(d.bare), median(d.ratios), median(d.client))
 	return nil
 }
 
-// open has clients connect.
-func (m *echoRun) open(way *echoWay, address string, process proc.Process, transport target.Transport) (err error) {
-	if way.echoer, err = startChild("echoer", nil); err != nil {
+// open has clients connect, for a side of the duel.
+func (m *echoRun) open(side int, address string, process proc.Process, transport target.Transport) error {
+	echoer, err := startChild("echoer", nil)
+	if err != nil {
 		return err
 	}
-	m.closers = append(m.closers, way.echoer.close)
-	if err = way.echoer.configure(echoerConfig{
+	m.closers = append(m.closers, echoer.close)
+	if err = echoer.configure(echoerConfig{
 		Address: address, Transport: transport, Clients: m.Connections, InFlight: m.c.InFlight, Run: m.id, Size: m.Size,
 	}); err != nil {
 		return err
 	}
-	way.meter.read = []func() (proc.CPU, error){process.CPU, way.echoer.CPU}
-	_, err = way.echoer.hear(m.ctx, "open")
+	m.duel.sides[side] = newSide(echoer, process.CPU)
+	_, err = echoer.hear(m.ctx, "open")
 	return err
-}
-
-// round has both take their turn.
-func (m *echoRun) round(counts bool) error {
-	var micros, client [len(m.ways)]float64
-	var rate float64
-	for i := range m.ways {
-		way := &m.ways[i]
-		if err := way.meter.start(); err != nil {
-			return err
-		}
-		if _, err := way.echoer.ask(m.ctx, "rounds", "rounds %d", m.c.Publish); err != nil {
-			return err
-		}
-		costs, took, err := way.meter.stop(m.c.Publish)
-		if err != nil {
-			return err
-		}
-		micros[i], client[i] = costs[0].Micros, costs[1].Micros
-		if i == 0 {
-			rate = float64(m.c.Publish) / took.Seconds()
-		}
-	}
-	if !counts {
-		return nil
-	}
-	r := &m.rounds
-	r.server, r.bare, r.client = append(r.server, micros[0]), append(r.bare, micros[1]), append(r.client, client[0])
-	r.ratios, r.rates = append(r.ratios, micros[0]/micros[1]), append(r.rates, rate)
-	m.line("", rate, micros[0], micros[1], micros[0]/micros[1], client[0])
-	return nil
 }
 
 func (m *echoRun) line(what string, rate, server, bare, ratio, client float64) {

@@ -198,11 +198,16 @@ var errHang = errors.New("waited too long")
 
 // get asks the server for something.
 func (m *soaking) get(ctx context.Context, address, target string) ([]byte, error) {
+	return fetch(ctx, m.client, address, target)
+}
+
+// fetch asks an address for a target; an answer that is not 200 is an error.
+func fetch(ctx context.Context, client *http.Client, address, target string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+target, nil)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := m.client.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -139,19 +138,7 @@ func (s *server) upgrade(ctx context.Context, n int) (now upgradeStatus, err err
 
 // status asks the server how upgrades go. The answer may take as long as the pause.
 func (s *server) status(ctx context.Context) (now upgradeStatus, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+"/upgrade", nil)
-	if err != nil {
-		return now, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return now, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("asked how upgrades go, the server answered %s: %.200s", resp.Status, text)
-	}
+	text, err := fetch(ctx, http.DefaultClient, s.admin, "/upgrade")
 	if err == nil {
 		err = json.Unmarshal(text, &now)
 	}
