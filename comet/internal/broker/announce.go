@@ -22,7 +22,7 @@ func (b *Broker) announce(ch *Channel, alive bool) {
 	if !b.listened() || ch.Dialect != record.DialectOurs {
 		return
 	}
-	cname := b.names.Get(ch.Name())
+	cname := b.channels.name(ch)
 	if b.remote == nil {
 		b.tellListeners(cname, alive)
 		return

@@ -56,9 +56,9 @@ func (b *Broker) publishBatch(m *mail.Mail) {
 // Such a log knows keys itself.
 func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry) (r mail.Result, ok bool) {
 	r.Place = e.Place
-	key := keyed{key: e.Key}
-	i := b.findHashed(e.Hash, e.Name)
-	if r.Seq, ok = b.repeated(i, &key); ok {
+	key := b.keys.keyed(e.Key)
+	i := b.channels.findHashed(e.Hash, e.Name)
+	if r.Seq, ok = b.keys.repeated(i, &key); ok {
 		return r, true
 	}
 	i, code, seconds := b.channelFor(i, e.Name, true)
@@ -73,7 +73,7 @@ func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry) (r mail.Result, ok bo
 	message := msg.New(msg.Data, b.channels.At(i).Next, e.Content)
 	b.commit(i, message)
 	r.Seq = message.Seq
-	b.rememberKey(i, &key, r.Seq)
+	b.keys.keep(i, &key, r.Seq)
 	return r, true
 }
 

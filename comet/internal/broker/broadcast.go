@@ -38,7 +38,7 @@ func (b *Broker) RunBroadcasts() {
 	}
 	for len(b.broadcasts) > 0 {
 		w := &b.broadcasts[0]
-		for i := b.nextLive(&w.at, w.end, &b.scanLeft); i != 0; i = b.nextLive(&w.at, w.end, &b.scanLeft) {
+		for i := b.channels.next(&w.at, w.end, &b.scanLeft); i != 0; i = b.channels.next(&w.at, w.end, &b.scanLeft) {
 			if ch := b.channels.At(i); ch.Dialect == record.DialectOurs {
 				b.broadcastTo(i, w)
 			}
@@ -61,19 +61,6 @@ func (b *Broker) broadcastTo(i uint32, w *broadcastScan) {
 // reached all channels, or a proposal has not come back.
 func (b *Broker) Unnumbered() bool {
 	return len(b.broadcasts) > 0 || b.remote != nil && b.remote.open > 0
-}
-
-// nextLive is the next live channel from record at on, 0 when the end is reached
-// or the budget.
-func (b *Broker) nextLive(at *uint32, end uint32, budget *int) uint32 {
-	for *at <= end && *budget > 0 {
-		*budget--
-		*at++
-		if i := *at - 1; b.channels.At(i).state == channelLive {
-			return i
-		}
-	}
-	return 0
 }
 
 // ScanBudget is how many channels each kind of scan looks at in a turn.

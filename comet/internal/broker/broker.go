@@ -22,29 +22,19 @@ type Broker struct {
 	*mail.Mailer
 	loop      *reactor.Loop
 	cfg       *Config
-	homes     *record.Homes
 	totals    *limit.Totals
 	tokens    *token.Tokens
 	snapshots *Snapshots // nil: no state is kept
 	remote    *remote    // the log beyond the loop; nil: the broker's own log numbers messages
 	judge     Judge      // nil: tokens alone decide which clients may subscribe
 
-	names        record.Names
-	channels     reactor.Slab[Channel]
-	channelIndex *record.Index
-	epochs       record.Epochs
-	leases       *reactor.Wheel
-	rates        record.Column[int64] // buckets of publishes, by channel
-	published    uint64               // messages, a broadcast once for each channel
-	pinned       pinned
-
-	histories       histories
-	historyBytes    int // of all channels
-	historyMessages int
-	historyHand     uint32 // the channel that was last looked at for history to let go of
-
-	sessions     reactor.Slab[session]
-	sessionIndex *record.Index
+	names     record.Names // of channels, and of sessions
+	channels  channels
+	histories histories
+	sessions  sessions
+	rates     rates
+	published uint64 // messages, a broadcast once for each channel
+	pinned    pinned
 
 	keys      publishKeys
 	batches   []mail.Mail // that wait for a turn
@@ -81,40 +71,33 @@ type Config struct {
 // Open readies a broker, which has the loop of its mailer. from, if it is not nil, has the
 // one that it goes on for.
 func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, totals *limit.Totals, cfg *Config, snapshots *Snapshots, from *handover.Reader) error {
-	b.Mailer, b.loop, b.homes, b.totals, b.cfg, b.snapshots = m, loop, homes, totals, cfg, snapshots
-	b.tokens, b.epochs = token.New(cfg.Secret), record.NewEpochs()
+	b.Mailer, b.loop, b.totals, b.cfg, b.snapshots = m, loop, totals, cfg, snapshots
+	b.tokens = token.New(cfg.Secret)
 	homes.Stores[b.Id] = &b.names
+	b.channels.open(loop, homes, &b.names)
+	b.histories.open(cfg, totals, &b.channels)
+	b.rates.ceiling = limit.Rate(cfg.PublishRatePerChannel)
+	b.sessions.open(homes, &b.names)
+	b.keys.open(cfg, totals, &b.channels)
 	if cfg.Authority != nil {
 		b.remote = newRemote(b, cfg.Authority(m.Id, m.Inbox))
 	}
 	if cfg.Judge != nil {
 		b.judge = cfg.Judge(m.Inbox)
 	}
-	b.channelIndex = record.NewIndex(
-		func(i uint32) *uint32 { return &b.channels.At(i).link },
-		func(i uint32) uint32 { return uint32(b.homes.Hash(b.names.Get(b.channels.At(i).Name()))) })
-	b.sessionIndex = record.NewIndex(
-		func(i uint32) *uint32 { return &b.sessions.At(i).link },
-		func(i uint32) uint32 { k := b.sessions.At(i); return b.hashSession(k.channel, b.names.Get(k.Name())) })
-	b.keys.open()
-	b.leases = reactor.NewWheel(0, func(i uint32) *reactor.Timer { return &b.channels.At(i).lease })
 	if from != nil {
 		return b.resumeFrom(from)
 	}
 	arena := loop.Arena()
 	b.names.In(arena)
-	b.channels.In(arena)
-	b.sessions.In(arena)
-	return errors.Join(b.channelIndex.Begin(arena), b.sessionIndex.Begin(arena), b.keys.begin(arena))
+	return errors.Join(b.channels.begin(arena), b.sessions.begin(arena), b.keys.begin(arena))
 }
 
 // Release gives back the memory that the collector does not see.
 func (b *Broker) Release() {
 	b.names.Release()
-	b.channels.Release()
-	b.channelIndex.Release()
-	b.sessions.Release()
-	b.sessionIndex.Release()
+	b.channels.release()
+	b.sessions.release()
 	b.keys.release()
 }
 
@@ -132,13 +115,13 @@ func (b *Broker) Published() uint64 { return b.published }
 // Busy says whether a step of the turn has something left to do, which does not wait
 // for anything.
 func (b *Broker) Busy() bool {
-	return b.leases.Pending() || len(b.broadcasts) > 0 || b.remote.busy() || len(b.listings) > 0 || len(b.batches) > 0 || b.histories.unread != nil
+	return b.channels.leases.Pending() || len(b.broadcasts) > 0 || b.remote.busy() || len(b.listings) > 0 || len(b.batches) > 0 || b.histories.unread != nil
 }
 
 // Due is how long a turn may be waited for; below zero there is no bound.
 func (b *Broker) Due(now time.Time) time.Duration {
 	wait := Sooner(b.remote.due(now), Sooner(b.sweepDue(now), b.explanationsDue(now)))
-	if ticks, any := b.leases.Next(); any {
+	if ticks, any := b.channels.leases.Next(); any {
 		wait = Sooner(wait, time.Duration(ticks)*reactor.TickLength)
 	}
 	return wait
@@ -157,9 +140,9 @@ type Figures struct {
 
 func (b *Broker) Figures() Figures {
 	return Figures{
-		Published: b.published, Repeated: b.keys.repeated, KeySlab: b.keys.records.Figures(), KeyBuckets: b.keys.index.Figures(),
-		Channels: int(b.channelIndex.Count), HistoryBytes: b.historyBytes, HistoryMessages: b.historyMessages,
-		ChannelSlab: b.channels.Figures(), ChannelBuckets: b.channelIndex.Figures(),
-		SessionSlab: b.sessions.Figures(), SessionBuckets: b.sessionIndex.Figures(), NameSlabs: b.names.Figures(),
+		Published: b.published, Repeated: b.keys.repeats, KeySlab: b.keys.records.Figures(), KeyBuckets: b.keys.index.Figures(),
+		Channels: int(b.channels.index.Count), HistoryBytes: b.histories.bytes, HistoryMessages: b.histories.messages,
+		ChannelSlab: b.channels.Figures(), ChannelBuckets: b.channels.index.Figures(),
+		SessionSlab: b.sessions.Figures(), SessionBuckets: b.sessions.index.Figures(), NameSlabs: b.names.Figures(),
 	}
 }

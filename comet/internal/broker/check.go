@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 
 	"ccomet/comet/internal/mail"
@@ -43,14 +44,23 @@ type AuditedSession struct {
 // without a client or a lease are gone, too. gaps: channels come from a file, and may leave out numbers.
 func (b *Broker) Check(rest, gaps bool) (*Audit, error) {
 	a := &Audit{}
-	for _, step := range []func() error{
-		func() error { return b.checkChannels(a, rest) },
-		func() error { return b.checkHistories(gaps) },
-		func() error { return b.checkSessions(a) },
-		b.keys.check,
-	} {
-		if err := step(); err != nil {
-			return nil, err
+	var err error
+	if a.Channels, err = b.channels.check(rest); err != nil {
+		return nil, err
+	}
+	for n := range a.Channels {
+		a.Channels[n].Kept, _ = b.histories.kept(b.channels.At(a.Channels[n].Ref.Index))
+	}
+	isGap := func(n int32) bool { return n > 0 && (b.remote != nil || gaps && n%record.StateGap == 0) }
+	if err := errors.Join(b.histories.check(isGap), b.keys.check()); err != nil {
+		return nil, err
+	}
+	if a.Sessions, err = b.sessions.check(); err != nil {
+		return nil, err
+	}
+	for _, s := range a.Sessions {
+		if ch := b.channels.At(s.Channel); ch.state != channelLive || ch.Dialect == record.DialectOurs || ch.subs == 0 {
+			return nil, fmt.Errorf("session %d is on channel %+v", s.Number, *ch)
 		}
 	}
 	if live := b.channels.Live() + b.sessions.Live(); b.names.Live() != live {
@@ -59,56 +69,54 @@ func (b *Broker) Check(rest, gaps bool) (*Audit, error) {
 	return a, nil
 }
 
-func (b *Broker) checkChannels(a *Audit, rest bool) error {
-	found, err := b.channelIndex.Check()
+// check returns the channels that are live, or closed and not empty yet.
+func (t *channels) check(rest bool) (list []AuditedChannel, err error) {
+	found, err := t.index.Check()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	live := 0
-	for i := uint32(1); i <= b.channels.Used(); i++ {
-		ch := b.channels.At(i)
+	for i := uint32(1); i <= t.Used(); i++ {
+		ch := t.At(i)
 		if ch.state == channelFree {
 			continue
 		}
-		a.Channels = append(a.Channels, AuditedChannel{
-			Ref: mail.Ref{Index: i, Gen: ch.Gen}, Name: string(b.names.Get(ch.Name())), Next: ch.Next,
+		list = append(list, AuditedChannel{
+			Ref: t.ref(i), Name: string(t.name(ch)), Next: ch.Next,
 			Subscribers: int(ch.subs), Dialect: ch.Dialect, Live: ch.state == channelLive, loops: ch.loops,
 		})
-		if ch.history != 0 {
-			a.Channels[len(a.Channels)-1].Kept = int(b.histories.At(ch.history).N)
-		}
 		switch {
 		case found[i] != (ch.state == channelLive):
-			return fmt.Errorf("channel %d is in the index: %t, its state is %d", i, found[i], ch.state)
+			return nil, fmt.Errorf("channel %d is in the index: %t, its state is %d", i, found[i], ch.state)
 		case ch.state == channelClosed && rest && ch.subs == 0:
-			return fmt.Errorf("channel %d is closed and empty, and still there", i)
+			return nil, fmt.Errorf("channel %d is closed and empty, and still there", i)
 		case ch.state == channelClosed:
 			continue
-		case b.find(b.names.Get(ch.Name())) != i:
-			return fmt.Errorf("channel %d is not where its name leads", i)
+		case t.find(t.name(ch)) != i:
+			return nil, fmt.Errorf("channel %d is not where its name leads", i)
 		case ch.subs == 0 && !ch.lease.Armed() && rest:
-			return fmt.Errorf("channel %d has no subscribers and no end", i)
+			return nil, fmt.Errorf("channel %d has no subscribers and no end", i)
 		}
 		live++
 	}
-	if len(found) != live || len(a.Channels) != b.channels.Live() {
-		return fmt.Errorf("%d live channels, %d in the index; %d records in use, %d counted", live, len(found), len(a.Channels), b.channels.Live())
+	if len(found) != live || len(list) != t.Live() {
+		return nil, fmt.Errorf("%d live channels, %d in the index; %d records in use, %d counted", live, len(found), len(list), t.Live())
 	}
-	return nil
+	return list, nil
 }
 
-// checkHistories checks that what channels keep are runs within their bounds, and
-// counted.
-func (b *Broker) checkHistories(gaps bool) error {
+// check checks that what channels keep are runs within their bounds, and counted. Numbers are
+// left out only where isGap lets it.
+func (t *histories) check(isGap func(n int32) bool) error {
 	used, bytes, messages, shared := 0, 0, 0, map[*msg.Sharing]int{}
-	for i := uint32(1); i <= b.channels.Used(); i++ {
-		ch := b.channels.At(i)
+	for i := uint32(1); i <= t.channels.Used(); i++ {
+		ch := t.channels.At(i)
 		if ch.state == channelFree || ch.history == 0 {
 			continue
 		}
 		used++
-		h := b.histories.At(ch.history)
-		size, err := b.checkRun(ch, h, gaps, shared)
+		h := t.At(ch.history)
+		size, err := t.checkRun(ch, h, isGap, shared)
 		if err != nil {
 			return fmt.Errorf("channel %d: %w", i, err)
 		}
@@ -120,25 +128,23 @@ func (b *Broker) checkHistories(gaps bool) error {
 		}
 	}
 	free := 0
-	for i := b.histories.Free; i != 0; i = b.histories.At(i).Free {
+	for i := t.Free; i != 0; i = t.At(i).Free {
 		free++
 	}
-	if b.historyBytes != bytes || b.historyMessages != messages || used+free != int(b.histories.Used) {
+	if t.bytes != bytes || t.messages != messages || used+free != int(t.Used) {
 		return fmt.Errorf("kept are %d bytes, %d messages, in %d histories and %d free ones; counted %d, %d, %d",
-			bytes, messages, used, free, b.historyBytes, b.historyMessages, b.histories.Used)
+			bytes, messages, used, free, t.bytes, t.messages, t.Used)
 	}
 	return nil
 }
 
 // checkRun checks that what a channel keeps is a run that ends before its next number,
 // and returns its bytes, with those of contents that were not shared by a run before it.
-func (b *Broker) checkRun(ch *Channel, h *history, gaps bool, shared map[*msg.Sharing]int) (bytes int, err error) {
-	size, sharing, want := 0, 0, b.oldest(ch)
-	gap := func(n int32) bool {
-		return n == 0 || n > 0 && (b.remote != nil || gaps && n%record.StateGap == 0)
-	}
+func (t *histories) checkRun(ch *Channel, h *history, isGap func(n int32) bool, shared map[*msg.Sharing]int) (bytes int, err error) {
+	size, sharing, want := 0, 0, t.oldest(ch)
+	fits := func(n int32) bool { return n == 0 || isGap(n) }
 	for message, n := h.First, 0; n < int(h.N); message, n = message.Next, n+1 {
-		if !gap(message.Seq - want) {
+		if !fits(message.Seq - want) {
 			return 0, fmt.Errorf("a kept message's number is %d, want %d", message.Seq, want)
 		}
 		want = message.Seq + 1
@@ -151,37 +157,33 @@ func (b *Broker) checkRun(ch *Channel, h *history, gaps bool, shared map[*msg.Sh
 		}
 	}
 	switch {
-	case !gap(ch.Next - want):
+	case !fits(ch.Next - want):
 		return 0, fmt.Errorf("it keeps messages before %d, and goes on with %d", want, ch.Next)
 	case size != h.Bytes || sharing != int(h.Shared):
 		return 0, fmt.Errorf("it keeps %d bytes, and %d messages that share, and counts %d, %d", size, sharing, h.Bytes, h.Shared)
-	case int(h.N) > b.cfg.ChannelBufferSize || h.Bytes > b.cfg.ChannelBufferBytes:
+	case int(h.N) > t.cfg.ChannelBufferSize || h.Bytes > t.cfg.ChannelBufferBytes:
 		return 0, fmt.Errorf("it keeps %d messages, %d bytes", h.N, h.Bytes)
 	}
 	return bytes + size, nil
 }
 
-// checkSessions checks that sessions are of channels that have subscribers, and under
-// names that lead to them.
-func (b *Broker) checkSessions(a *Audit) error {
-	found, err := b.sessionIndex.Check()
+// check checks that sessions are under names that lead to them, and returns them.
+func (t *sessions) check() (list []AuditedSession, err error) {
+	found, err := t.index.Check()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(found) != b.sessions.Live() {
-		return fmt.Errorf("%d sessions in the index, of %d", len(found), b.sessions.Live())
+	if len(found) != t.Live() {
+		return nil, fmt.Errorf("%d sessions in the index, of %d", len(found), t.Live())
 	}
 	for i := range found {
-		k := b.sessions.At(i)
-		if ch := b.channels.At(k.channel); ch.state != channelLive || ch.Dialect == record.DialectOurs || ch.subs == 0 {
-			return fmt.Errorf("session %d is on channel %+v", i, *ch)
+		k := t.At(i)
+		if t.find(k.channel, t.name(k)) != i {
+			return nil, fmt.Errorf("session %d is not where its name leads", i)
 		}
-		if b.findSession(k.channel, b.names.Get(k.Name())) != i {
-			return fmt.Errorf("session %d is not where its name leads", i)
-		}
-		a.Sessions = append(a.Sessions, AuditedSession{Number: i, Channel: k.channel, Loop: k.loop, Conn: k.conn})
+		list = append(list, AuditedSession{Number: i, Channel: k.channel, Loop: k.loop, Conn: k.conn})
 	}
-	return nil
+	return list, nil
 }
 
 // check checks that the keys that can be found are those that are listed, oldest first.

@@ -16,7 +16,7 @@ func (b *Broker) Control(m *mail.Mail) {
 	var i uint32
 	if m.Op == mail.OpSign {
 		i, r.Code = b.findOrMake(m.Cname())
-	} else if i = b.find(m.Cname()); i == 0 {
+	} else if i = b.channels.find(m.Cname()); i == 0 {
 		r.Code = mail.CodeNone
 	}
 	switch {
@@ -26,7 +26,7 @@ func (b *Broker) Control(m *mail.Mail) {
 	case i != 0:
 		b.control(i, m, &r)
 		if m.Op == mail.OpClear {
-			b.dropHistory(b.channels.At(i))
+			b.histories.drop(b.channels.At(i))
 		}
 	}
 	b.Send(m.From, r)
@@ -37,8 +37,8 @@ func (b *Broker) control(i uint32, m, r *mail.Mail) {
 	ch := b.channels.At(i)
 	r.Seq = ch.Next
 	if m.Op == mail.OpSign {
-		b.extend(i, time.Duration(m.Seconds())*time.Second)
-		r.Seq = b.oldest(ch)
+		b.channels.extend(i, time.Duration(m.Seconds())*time.Second)
+		r.Seq = b.histories.oldest(ch)
 	}
 	r.SetSubscribers(ch.subs)
 	r.SetEpoch(ch.Gen)

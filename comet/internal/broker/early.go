@@ -30,7 +30,7 @@ const earlyBatch = 256 << 10
 // keeps messages in memory that were written, so that none of another history has their
 // place.
 type early struct {
-	b       *Broker
+	of      *histories
 	to      handover.Part
 	next    uint32    // the channel that is looked at next
 	written []written // by place
@@ -48,33 +48,34 @@ type written struct {
 // WriteEarly writes a batch of what channels keep, and says whether there is more. The first
 // call begins. HandOver must be told the same file. nil stands for none: what was written is
 // forgotten.
-func (b *Broker) WriteEarly(to *handover.Part) (more bool) {
-	e := b.histories.early
+func (b *Broker) WriteEarly(to *handover.Part) (more bool) { return b.histories.writeEarly(to) }
+
+func (t *histories) writeEarly(to *handover.Part) (more bool) {
+	e := t.early
 	switch {
 	case to == nil:
-		b.histories.early = nil
+		t.early = nil
 		return false
 	case e == nil:
-		e = &early{b: b, to: *to, bodies: map[*byte]uint64{}}
-		b.histories.early = e
+		e = &early{of: t, to: *to, bodies: map[*byte]uint64{}}
+		t.early = e
 	}
-	for e.next < b.channels.Used() && len(e.batch)+len(e.body) < earlyBatch {
+	for e.next < t.channels.Used() && len(e.batch)+len(e.body) < earlyBatch {
 		e.next++
 		e.write(e.next)
 	}
 	e.flush()
-	return e.next < b.channels.Used()
+	return e.next < t.channels.Used()
 }
 
 // write writes what a channel keeps, if that was not written before, and returns the
 // place of it, 0 for none.
 func (e *early) write(channel uint32) (place uint32) {
-	b := e.b
-	ch := b.channels.At(channel)
+	ch := e.of.channels.At(channel)
 	if ch.state == channelFree || ch.history == 0 {
 		return 0
 	}
-	h := b.histories.At(ch.history)
+	h := e.of.At(ch.history)
 	now := written{h.First, h.last, h.N}
 	if int(ch.history) < len(e.written) && e.written[ch.history] == now {
 		return ch.history
@@ -111,9 +112,8 @@ func (e *early) flush() {
 // finish writes what has changed since WriteEarly. It changes nothing but what it has
 // written.
 func (e *early) finish() {
-	b := e.b
-	there := make([]bool, b.histories.Used+1)
-	for channel := uint32(1); channel <= b.channels.Used(); channel++ {
+	there := make([]bool, e.of.Used+1)
+	for channel := uint32(1); channel <= e.of.channels.Used(); channel++ {
 		there[e.write(channel)] = true
 		if len(e.batch)+len(e.body) >= historyBatch {
 			e.flush()

@@ -9,7 +9,6 @@ import (
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/record"
-	"ccomet/reactor"
 )
 
 // An explanation is what there is to know of one channel, for a user whose client
@@ -47,7 +46,7 @@ const (
 // StartExplaining serves mail.Explain.
 func (b *Broker) StartExplaining(m *mail.Mail) {
 	r := m.Answer(mail.Explained)
-	i := b.find(m.Cname())
+	i := b.channels.find(m.Cname())
 	switch {
 	case i == 0:
 		r.Code = mail.CodeNone
@@ -67,30 +66,26 @@ func (b *Broker) StartExplaining(m *mail.Mail) {
 // describeChannel writes down what a channel's home knows of it.
 func (b *Broker) describeChannel(e *explanation, i uint32) {
 	ch := b.channels.At(i)
-	e.ref, e.loops = mail.Ref{Index: i, Gen: ch.Gen}, uint64(ch.loops[1])<<32|uint64(ch.loops[0])
-	cname, dialect, auth := b.names.Get(ch.Name()), &record.Dialects[ch.Dialect], "none"
+	e.ref, e.loops = b.channels.ref(i), uint64(ch.loops[1])<<32|uint64(ch.loops[0])
+	cname, dialect, auth := b.channels.name(ch), &record.Dialects[ch.Dialect], "none"
 	if dialect.Marked {
 		cname = cname[1:]
 	}
 	if dialect.Tokens && b.cfg.Tokens {
 		auth = "token"
 	}
-	kept, keptBytes := 0, 0
-	if ch.history != 0 {
-		h := b.histories.At(ch.history)
-		kept, keptBytes = int(h.N), h.Bytes
-	}
+	kept, keptBytes := b.histories.kept(ch)
 	t := msg.AppendEscaped(append(e.text, `{"cname": "`...), cname)
 	t = append(append(append(t, `", "dialect": "`...), dialect.Name...), `", "auth": "`...)
 	t = append(append(t, auth...), `",`...)
 	t = msg.AppendField(t, "\n ", "loop", int64(b.Id))
 	t = msg.AppendField(t, ", ", "next", int64(ch.Next-dialect.First))
-	t = msg.AppendField(t, ", ", "oldest", int64(b.oldest(ch)-dialect.First))
+	t = msg.AppendField(t, ", ", "oldest", int64(b.histories.oldest(ch)-dialect.First))
 	t = msg.AppendField(t, ", ", "kept", int64(kept))
 	t = msg.AppendField(t, ", ", "kept_bytes", int64(keptBytes))
 	t = append(t, `, "lease": `...)
-	if ch.lease.Armed() {
-		t = msg.AppendSeconds(t, time.Duration(int32(ch.lease.Due()-b.loop.Tick()))*reactor.TickLength)
+	if left, leased := b.channels.left(ch); leased {
+		t = msg.AppendSeconds(t, left)
 	} else {
 		t = append(t, "null"...)
 	}
@@ -100,7 +95,7 @@ func (b *Broker) describeChannel(e *explanation, i uint32) {
 
 // askNext asks the next loop, or is done.
 func (b *Broker) askNext(e *explanation) {
-	ch := b.channel(e.ref)
+	ch := b.channels.of(e.ref)
 	if e.loops == 0 || ch == nil { // nil: it is gone by now
 		b.finishExplaining(e)
 		return
@@ -189,7 +184,7 @@ func (b *Broker) nameSessions(e *explanation) {
 	for _, i := range e.sessions {
 		if k := b.sessions.At(i); k.channel == e.ref.Index && k.conn != 0 { // else its subscriber has left
 			e.text = strconv.AppendUint(append(e.text, before...), uint64(i), 10)
-			e.text = append(msg.AppendEscaped(append(e.text, `": "`...), b.names.Get(k.Name())), '"')
+			e.text = append(msg.AppendEscaped(append(e.text, `": "`...), b.sessions.name(k)), '"')
 			before = `, "`
 		}
 	}

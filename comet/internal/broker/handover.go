@@ -13,7 +13,7 @@ import (
 )
 
 // Handover is a broker as plain data, when it is Quiet. Its records stay where they lie,
-// in the loop's arena; what channels keep is written behind it (histories.append).
+// in the loop's arena; what channels keep is written behind it (histories.handOver).
 type Handover struct {
 	Names                      [record.NameSizes]reactor.SlabState
 	Channels, Sessions         reactor.SlabState
@@ -52,12 +52,17 @@ const historyBatch = 1 << 20
 func (b *Broker) HandOver(to handover.Part) {
 	to.Value(valueName, &Handover{
 		Names: b.names.State(), Channels: b.channels.State(), Sessions: b.sessions.State(),
-		ChannelIndex: b.channelIndex.State(), SessionIndex: b.sessionIndex.State(),
-		Keys: b.keys.state(), Leases: b.leases.State(), Epochs: uint32(b.epochs), Published: b.published, HistoryRoom: b.histories.Used, Kinds: msg.KindNames(),
+		ChannelIndex: b.channels.index.State(), SessionIndex: b.sessions.index.State(),
+		Keys: b.keys.state(), Leases: b.channels.leases.State(), Epochs: uint32(b.channels.epochs), Published: b.published, HistoryRoom: b.histories.Used, Kinds: msg.KindNames(),
 		Waiting: b.remote.waiting(), Gaps: b.remote.gaps(),
 	})
 	b.remote.handOver(to)
-	if e := b.histories.early; e != nil && e.to == to { // else it is of another attempt
+	b.histories.handOver(to)
+}
+
+// handOver writes what channels keep, or what has changed of that since it was written early.
+func (t *histories) handOver(to handover.Part) {
+	if e := t.early; e != nil && e.to == to { // else it is of another attempt
 		e.finish()
 		return
 	}
@@ -73,9 +78,9 @@ func (b *Broker) HandOver(to handover.Part) {
 			batch = batch[:0]
 		}
 	}
-	for i := uint32(1); i <= b.channels.Used(); i++ {
-		if ch := b.channels.At(i); ch.state != channelFree && ch.history != 0 {
-			batch, body = b.histories.append(batch, body, ch.history, bodies)
+	for i := uint32(1); i <= t.channels.Used(); i++ {
+		if ch := t.channels.At(i); ch.state != channelFree && ch.history != 0 {
+			batch, body = t.append(batch, body, ch.history, bodies)
 			flush(historyBatch)
 		}
 	}
@@ -101,33 +106,41 @@ func (b *Broker) resumeFrom(from *handover.Reader) error {
 	}
 	arena := b.loop.Arena()
 	if err := errors.Join(
-		b.names.Resume(arena, st.Names), b.channels.Resume(arena, st.Channels), b.sessions.Resume(arena, st.Sessions),
-		b.keys.resume(arena, &st.Keys),
-		b.channelIndex.Resume(arena, st.ChannelIndex), b.sessionIndex.Resume(arena, st.SessionIndex),
+		b.names.Resume(arena, st.Names), b.channels.resume(arena, &st), b.sessions.resume(arena, &st), b.keys.resume(arena, &st.Keys),
 	); err != nil {
 		return err
 	}
-	b.leases.Resume(st.Leases)
-	b.epochs, b.published = record.Epochs(st.Epochs), st.Published
-	r := historyReader{b: b}
+	b.published = st.Published
+	if err := b.histories.resume(from, &st); err != nil {
+		return err
+	}
+	if !b.remote.resumeFrom(from, &st) {
+		return errHistories
+	}
+	return nil
+}
+
+// resume takes what channels keep, as handOver has written it.
+func (t *histories) resume(from *handover.Reader, st *Handover) error {
+	r := historyReader{to: t}
 	r.body = r.eager
 	for _, name := range st.Kinds {
 		r.kinds = append(r.kinds, slices.Index(msg.KindNames(), name))
 	}
-	b.histories.reserve(st.HistoryRoom)
+	t.reserve(st.HistoryRoom)
 	for _, batch := range from.Raw(bodiesName) {
 		r.takeBodies(batch)
 	}
 	for _, batch := range from.Raw(historiesName) {
 		r.takeHistories(batch)
 	}
-	if err := resumeUnread(b, from, r.kinds); err != nil {
-		return err
-	}
-	if r.wrong || !b.remote.resumeFrom(from, &st) {
+	if r.wrong {
 		return errHistories
 	}
-	b.histories.freeUnused()
+	if err := t.resumeUnread(from, r.kinds); err != nil {
+		return err
+	}
+	t.freeUnused()
 	return nil
 }
 
@@ -135,7 +148,7 @@ var errHistories = errors.New("what channels keep was not handed over whole")
 
 // historyReader makes histories of what histories.append has written.
 type historyReader struct {
-	b      *Broker
+	to     *histories
 	kinds  []int // by the number that the other program has for it; -1: there is none here
 	bodies []*msg.Sharing
 	body   func(number uint64) *msg.Sharing // one of them; nil: there is no such number
@@ -180,14 +193,14 @@ func (r *historyReader) takeBodies(batch []byte) {
 func (r *historyReader) takeHistories(batch []byte) {
 	for r.in = batch; len(r.in) > 0; {
 		place, n := r.uvarint(), r.uvarint()
-		if place == 0 || place > uint64(r.b.histories.Used) || r.b.histories.At(uint32(place)).N != 0 {
+		if place == 0 || place > uint64(r.to.Used) || r.to.At(uint32(place)).N != 0 {
 			r.fail()
 			return
 		}
-		h := r.b.histories.At(uint32(place))
+		h := r.to.At(uint32(place))
 		for ; n > 0 && !r.wrong; n-- {
 			if message := r.message(); message != nil {
-				r.b.put(h, message)
+				r.to.put(h, message)
 			}
 		}
 	}
@@ -231,7 +244,7 @@ func (t *histories) reserve(n uint32) {
 func (t *histories) freeUnused() {
 	for i := t.Used; i > 0; i-- {
 		if t.place(i).N == 0 {
-			t.drop(i)
+			t.free(i)
 		}
 	}
 	t.chunks = slices.Clip(t.chunks)

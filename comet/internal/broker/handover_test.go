@@ -10,19 +10,25 @@ import (
 // TestHandOverKnowsBroker: whoever adds a field says here whether it is handed over.
 func TestHandOverKnowsBroker(t *testing.T) {
 	known.Fields(t, reflect.TypeFor[Broker](), map[string]string{
-		"Mailer": "empty: Quiet", "loop": "given", "cfg": "given", "homes": "given", "totals": "given", "tokens": "of the secret, which the server has",
-		"snapshots": "given", "names": "Names", "channels": "Channels", "channelIndex": "ChannelIndex", "epochs": "Epochs", "leases": "Leases",
-		"rates":     "no: each channel may have one second's messages more",
-		"published": "Published", "histories": "written behind", "historyBytes": "counted", "historyMessages": "counted", "historyHand": "no: it begins anywhere",
-		"remote": "below", "judge": "no: Server.Park refuses", "keys": "Keys", "pinned": "no: all mail has been read", "batches": "none: Quiet", "batchLeft": "of a turn", "sessions": "Sessions", "sessionIndex": "SessionIndex", "broadcasts": "none: Quiet", "scanLeft": "of a turn", "listings": "none: Quiet",
+		"Mailer": "empty: Quiet", "loop": "given", "cfg": "given", "totals": "given", "tokens": "of the secret, which the server has",
+		"snapshots": "given", "names": "Names", "channels": "below", "rates": "no: each channel may have one second's messages more", "published": "Published", "histories": "below",
+		"remote": "below", "judge": "no: Server.Park refuses", "keys": "Keys", "pinned": "no: all mail has been read", "batches": "none: Quiet", "batchLeft": "of a turn", "sessions": "below", "broadcasts": "none: Quiet", "scanLeft": "of a turn", "listings": "none: Quiet",
 		"sweep": "no: it begins anew", "explanations": "none: Quiet", "explained": "no: numbers of what is under way",
+	})
+	known.Fields(t, reflect.TypeFor[channels](), map[string]string{
+		"Slab": "Channels", "loop": "given", "homes": "given", "names": "Names", "index": "ChannelIndex", "epochs": "Epochs", "leases": "Leases",
+	})
+	known.Fields(t, reflect.TypeFor[sessions](), map[string]string{"Slab": "Sessions", "homes": "given", "names": "Names", "index": "SessionIndex"})
+	known.Fields(t, reflect.TypeFor[histories](), map[string]string{
+		"cfg": "given", "totals": "given", "channels": "given", "short": "made anew", "chunks": "written behind", "Used": "HistoryRoom", "Free": "made anew",
+		"bytes": "counted", "messages": "counted", "hand": "no: it begins anywhere", "early": "of this program", "unread": "none: all is read to be written",
 	})
 	known.Fields(t, reflect.TypeFor[remote](), map[string]string{
 		"Authority": "given", "b": "given", "attached": "written behind", "waits": "Waiting, and asked for again", "asked": "made anew", "orphans": "none: Quiet", "open": "none: Quiet", "scans": "none: Quiet", "held": "none: Quiet", "Gaps": "Gaps",
 	})
 	known.Fields(t, reflect.TypeFor[attachment](), map[string]string{"index": "written behind", "state": "written behind"})
 	known.Fields(t, reflect.TypeFor[publishKeys](), map[string]string{
-		"records": "Records", "index": "Index", "seeds": "Seeds", "first": "First", "last": "Last", "text": "new", "repeated": "Repeated",
+		"cfg": "given", "totals": "given", "channels": "given", "records": "Records", "index": "Index", "seeds": "Seeds", "first": "First", "last": "Last", "text": "new", "repeats": "Repeated",
 	})
 	known.Fields(t, reflect.TypeFor[history](), map[string]string{
 		"First": "messages", "last": "messages", "Bytes": "counted", "N": "counted", "Shared": "counted", "marks": "made anew", "Free": "made anew",

@@ -22,14 +22,27 @@ type history struct {
 // messages that loops share, so they live in the collector's heap; in chunks,
 // so that growing copies none of them and leaves no garbage.
 type histories struct {
-	chunks []*[historyChunk]history
-	Used   uint32  // indexes 1..used have been handed out
-	Free   uint32  // head of the free list
+	cfg      *Config
+	totals   *limit.Totals
+	channels *channels
+	short    func(channel uint32) // called where it keeps less than its own bounds allow; nil: none asks
+
+	chunks   []*[historyChunk]history
+	Used     uint32 // indexes 1..used have been handed out
+	Free     uint32 // head of the free list
+	bytes    int    // of what all of them keep
+	messages int
+	hand     uint32 // the channel that was last looked at for messages to let go of
+
 	early  *early  // written for another program; nil: nothing is
 	unread *unread // of places that another program has written; nil: there are none
 }
 
 const historyChunk = 256
+
+func (t *histories) open(cfg *Config, totals *limit.Totals, of *channels) {
+	t.cfg, t.totals, t.channels = cfg, totals, of
+}
 
 func (t *histories) At(i uint32) *history {
 	h := t.place(i)
@@ -56,176 +69,197 @@ func (t *histories) alloc() uint32 {
 	return i
 }
 
-func (t *histories) drop(i uint32) {
+func (t *histories) free(i uint32) {
 	*t.At(i) = history{Free: t.Free}
 	t.Free = i
 }
 
 // keep appends a message to its channel's history and lets go of the oldest
 // ones that are too many.
-func (b *Broker) keep(i uint32, message *msg.Message) {
-	cfg, ch := b.cfg, b.channels.At(i)
+func (t *histories) keep(i uint32, message *msg.Message) {
+	cfg, ch := t.cfg, t.channels.At(i)
 	if cfg.ChannelBufferSize == 0 || message.Size() > cfg.ChannelBufferBytes {
-		b.dropHistory(ch)
+		t.drop(ch)
 		return
 	}
 	if ch.history == 0 {
-		ch.history = b.histories.alloc()
+		ch.history = t.alloc()
 	}
-	h := b.histories.At(ch.history)
-	b.put(h, message)
+	h := t.At(ch.history)
+	t.put(h, message)
 	for int(h.N) > cfg.ChannelBufferSize || h.Bytes > cfg.ChannelBufferBytes {
-		b.dropOldest(h)
+		t.dropOldest(h)
 	}
-	if share := cfg.MaxHistoryBytes / cfg.Loops; b.historyBytes > share {
-		b.totals.HitLimit(limit.History, cfg.MaxHistoryBytes, b.loop.Now())
-		b.shedHistory(i, share)
+	if share := cfg.MaxHistoryBytes / cfg.Loops; t.bytes > share {
+		t.totals.HitLimit(limit.History, cfg.MaxHistoryBytes, t.channels.loop.Now())
+		t.shed(i, share)
 	}
 }
 
 // put puts a message behind those that are kept.
-func (b *Broker) put(h *history, message *msg.Message) {
+func (t *histories) put(h *history, message *msg.Message) {
 	if h.N == 0 {
 		h.First = message
 	} else {
 		h.last.Next = message
 	}
 	h.last = message
-	b.count(h, message)
+	t.count(h, message)
 	h.mark(message)
 }
 
 // count counts a message more.
-func (b *Broker) count(h *history, message *msg.Message) {
+func (t *histories) count(h *history, message *msg.Message) {
 	h.N++
 	h.Bytes += message.Size()
-	b.historyBytes += message.Size()
-	b.historyMessages++
+	t.bytes += message.Size()
+	t.messages++
 	if sharing := message.Shared(); sharing != nil {
 		h.Shared++
 		if sharing.Kept++; sharing.Kept == 1 {
-			b.historyBytes += cap(sharing.Content())
+			t.bytes += cap(sharing.Content())
 		}
 	}
 }
 
-func (b *Broker) dropOldest(h *history) {
+func (t *histories) dropOldest(h *history) {
 	h.Bytes -= h.First.Size()
-	b.historyBytes -= h.First.Size()
+	t.bytes -= h.First.Size()
 	if sharing := h.First.Shared(); sharing != nil {
 		h.Shared--
-		b.unshare(sharing)
+		t.unshare(sharing)
 	}
 	h.unmark(h.First)
 	h.First = h.First.Next
 	h.N--
-	b.historyMessages--
+	t.messages--
 }
 
 // shedLook is how many channels are looked at, for each message, for history that
 // may go.
 const shedLook = 32
 
-// shedHistory brings what this loop's channels keep under its share of the
+// shed brings what this loop's channels keep under its share of the
 // ceiling. What is beyond HistoryMinimum goes first, of whichever channel comes
 // next; where that is not enough at once, the channel that was published to keeps
 // less, at the worst nothing.
-func (b *Broker) shedHistory(of uint32, share int) {
+func (t *histories) shed(of uint32, share int) {
 	for range shedLook {
-		if b.historyBytes <= share {
+		if t.bytes <= share {
 			return
 		}
-		if b.historyHand++; b.historyHand > b.channels.Used() {
-			b.historyHand = 1
+		if t.hand++; t.hand > t.channels.Used() {
+			t.hand = 1
 		}
-		if other := b.historyHand; b.channels.At(other).state != channelFree && other != of {
-			b.keepLess(other, share)
+		if other := t.hand; t.channels.At(other).state != channelFree && other != of {
+			t.keepLess(other, share)
 		}
 	}
-	b.keepLess(of, share)
-	if b.historyBytes > share {
-		b.dropHistory(b.channels.At(of))
+	t.keepLess(of, share)
+	if t.bytes > share {
+		t.drop(t.channels.At(of))
 	}
 }
 
 // keepLess lets go of what a channel keeps beyond the minimum, as far as needed.
-func (b *Broker) keepLess(i uint32, share int) {
-	ch := b.channels.At(i)
+func (t *histories) keepLess(i uint32, share int) {
+	ch := t.channels.At(i)
 	if ch.history == 0 {
 		return
 	}
-	if b.remote != nil {
-		b.remote.attached.At(i).state &^= whole // a log beyond the loops may keep it
+	if t.short != nil {
+		t.short(i)
 	}
-	for h := b.histories.At(ch.history); int(h.N) > b.cfg.HistoryMinimum && b.historyBytes > share; {
-		b.dropOldest(h)
+	for h := t.At(ch.history); int(h.N) > t.cfg.HistoryMinimum && t.bytes > share; {
+		t.dropOldest(h)
 	}
 }
 
 // keepBefore puts messages before those that a channel keeps, in this order: as many of the
 // last of them as there is room for.
-func (b *Broker) keepBefore(i uint32, older []*msg.Message) {
-	cfg, ch := b.cfg, b.channels.At(i)
+func (t *histories) keepBefore(i uint32, older []*msg.Message) {
+	cfg, ch := t.cfg, t.channels.At(i)
 	if ch.history == 0 {
 		for _, message := range older {
-			b.keep(i, message)
+			t.keep(i, message)
 		}
 		return
 	}
-	h := b.histories.At(ch.history)
+	h := t.At(ch.history)
 	for _, message := range slices.Backward(older) {
 		size := message.Size()
-		if int(h.N) >= cfg.ChannelBufferSize || h.Bytes+size > cfg.ChannelBufferBytes || b.historyBytes+size > cfg.MaxHistoryBytes/cfg.Loops {
+		if int(h.N) >= cfg.ChannelBufferSize || h.Bytes+size > cfg.ChannelBufferBytes || t.bytes+size > cfg.MaxHistoryBytes/cfg.Loops {
 			return
 		}
 		message.Next = h.First
 		h.First = message
-		b.count(h, message)
+		t.count(h, message)
 	}
 }
 
 // from returns the messages kept from number seq on, and the number of the
 // first that is there (the next number, if none is).
-func (b *Broker) from(ch *Channel, seq int32) (msg.Run, int32) {
+func (t *histories) from(ch *Channel, seq int32) (msg.Run, int32) {
 	if ch.history == 0 {
 		return msg.Run{}, ch.Next
 	}
-	kept := b.histories.At(ch.history).from(seq)
+	kept := t.At(ch.history).from(seq)
 	if kept.N == 0 {
 		return msg.Run{}, ch.Next
 	}
 	return kept, kept.First.Seq
 }
 
+// kept is how much a channel keeps.
+func (t *histories) kept(ch *Channel) (messages, bytes int) {
+	if ch.history == 0 {
+		return 0, 0
+	}
+	h := t.At(ch.history)
+	return int(h.N), h.Bytes
+}
+
 // oldest is the number of the oldest message kept, the next one's if there is
 // none.
-func (b *Broker) oldest(ch *Channel) int32 {
+func (t *histories) oldest(ch *Channel) int32 {
 	if ch.history == 0 {
 		return ch.Next
 	}
-	return b.histories.At(ch.history).First.Seq
+	return t.At(ch.history).First.Seq
 }
 
-// dropHistory forgets what a channel keeps.
-func (b *Broker) dropHistory(ch *Channel) {
+// dropBefore forgets what a channel keeps before number seq.
+func (t *histories) dropBefore(ch *Channel, seq int32) {
+	for t.oldest(ch)-seq < 0 {
+		h := t.At(ch.history)
+		if h.N == 1 {
+			t.drop(ch)
+			return
+		}
+		t.dropOldest(h)
+	}
+}
+
+// drop forgets what a channel keeps.
+func (t *histories) drop(ch *Channel) {
 	if ch.history != 0 {
-		h := b.histories.At(ch.history)
+		h := t.At(ch.history)
 		for message, n := h.First, h.Shared; n > 0; message = message.Next {
 			if sharing := message.Shared(); sharing != nil {
-				b.unshare(sharing)
+				t.unshare(sharing)
 				n--
 			}
 		}
-		b.historyBytes -= h.Bytes
-		b.historyMessages -= int(h.N)
-		b.histories.drop(ch.history)
+		t.bytes -= h.Bytes
+		t.messages -= int(h.N)
+		t.free(ch.history)
 		ch.history = 0
 	}
 }
 
 // unshare takes a message that goes off those that share what it says.
-func (b *Broker) unshare(sharing *msg.Sharing) {
+func (t *histories) unshare(sharing *msg.Sharing) {
 	if sharing.Kept--; sharing.Kept == 0 {
-		b.historyBytes -= cap(sharing.Content())
+		t.bytes -= cap(sharing.Content())
 	}
 }

@@ -25,7 +25,7 @@ func (in Inside) Make(cname string) mail.Code {
 
 // Channel is a live channel's record; nil: there is none.
 func (in Inside) Channel(cname string) *Channel {
-	if i := in.b.find([]byte(cname)); i != 0 {
+	if i := in.b.channels.find([]byte(cname)); i != 0 {
 		return in.b.channels.At(i)
 	}
 	return nil
@@ -33,29 +33,29 @@ func (in Inside) Channel(cname string) *Channel {
 
 // Publish publishes to a live channel.
 func (in Inside) Publish(cname string, content []byte) {
-	i := in.b.find([]byte(cname))
+	i := in.b.channels.find([]byte(cname))
 	in.b.commit(i, msg.New(msg.Data, in.b.channels.At(i).Next, content))
 }
 
 // Close closes a live channel.
 func (in Inside) Close(cname string) {
-	i := in.b.find([]byte(cname))
+	i := in.b.channels.find([]byte(cname))
 	in.b.commit(i, msg.New(msg.Close, in.b.channels.At(i).Next, nil))
 }
 
 // Newest is the last message that a live channel keeps.
 func (in Inside) Newest(cname string) *msg.Message {
 	ch := in.Channel(cname)
-	kept, _ := in.b.from(ch, ch.Next-1)
+	kept, _ := in.b.histories.from(ch, ch.Next-1)
 	return kept.First
 }
 
 // Kept is what a channel keeps, and Oldest the number that begins with.
 func (in Inside) Kept(ch *Channel) msg.Run {
-	kept, _ := in.b.from(ch, in.b.oldest(ch))
+	kept, _ := in.b.histories.from(ch, in.b.histories.oldest(ch))
 	return kept
 }
-func (in Inside) Oldest(ch *Channel) int32 { return in.b.oldest(ch) }
+func (in Inside) Oldest(ch *Channel) int32 { return in.b.histories.oldest(ch) }
 
 // Live counts channels, with those that are closed and not empty yet, and sessions.
 func (in Inside) Live() (channels, sessions int) {
@@ -66,7 +66,7 @@ func (in Inside) Live() (channels, sessions int) {
 func (Inside) Records() []any { return []any{Channel{}, session{}} }
 
 // SameEpochs has the epochs begin where those of every test do.
-func (in Inside) SameEpochs() { in.b.epochs = 0 }
+func (in Inside) SameEpochs() { in.b.channels.epochs = 0 }
 
 // Left is what a broker has left to do, which does not wait for anything.
 func (in Inside) Left() map[string]int {
@@ -79,7 +79,7 @@ func (in Inside) Due(now time.Time) map[string]time.Duration {
 	for _, e := range in.b.explanations {
 		due["an explanation"] = e.Until.Sub(now)
 	}
-	if ticks, any := in.b.leases.Next(); any {
+	if ticks, any := in.b.channels.leases.Next(); any {
 		due["a lease"] = time.Duration(ticks) * reactor.TickLength
 	}
 	return due

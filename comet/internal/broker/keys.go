@@ -37,15 +37,20 @@ var _ [32]byte = [unsafe.Sizeof(publishKey{})]byte{}
 
 // publishKeys are a home's keys.
 type publishKeys struct {
+	cfg      *Config
+	totals   *limit.Totals
+	channels *channels
+
 	records     reactor.Slab[publishKey]
 	index       *record.Index
 	seeds       [2]record.Key
 	first, last uint32
 	text        []byte // scratch
-	repeated    uint64 // publishes that were answered with what was there
+	repeats     uint64 // publishes that were answered with what was there
 }
 
-func (k *publishKeys) open() {
+func (k *publishKeys) open(cfg *Config, totals *limit.Totals, of *channels) {
+	k.cfg, k.totals, k.channels = cfg, totals, of
 	k.seeds = [2]record.Key{record.NewKey(), record.NewKey()}
 	k.index = record.NewIndex(
 		func(i uint32) *uint32 { return &k.records.At(i).link },
@@ -68,12 +73,12 @@ type KeysState struct {
 }
 
 func (k *publishKeys) state() KeysState {
-	return KeysState{k.records.State(), k.index.State(), k.seeds, k.first, k.last, k.repeated}
+	return KeysState{k.records.State(), k.index.State(), k.seeds, k.first, k.last, k.repeats}
 }
 
 // resume goes on with the keys of another program.
 func (k *publishKeys) resume(a *reactor.Arena, st *KeysState) error {
-	k.seeds, k.first, k.last, k.repeated = st.Seeds, st.First, st.Last, st.Repeated
+	k.seeds, k.first, k.last, k.repeats = st.Seeds, st.First, st.Last, st.Repeated
 	return errors.Join(k.records.Resume(a, st.Records), k.index.Resume(a, st.Index))
 }
 
@@ -116,8 +121,8 @@ func (k *publishKeys) dropFirst() {
 	k.records.Free(i)
 }
 
-// remember keeps a key, as the last. Where there is no memory it is not kept.
-func (k *publishKeys) remember(hash [2]uint64, due reactor.Tick, seq int32) {
+// add keeps a hash, as the last. Where there is no memory it is not kept.
+func (k *publishKeys) add(hash [2]uint64, due reactor.Tick, seq int32) {
 	i := k.records.Alloc()
 	if i == 0 {
 		return
@@ -132,45 +137,53 @@ func (k *publishKeys) remember(hash [2]uint64, due reactor.Tick, seq int32) {
 	k.last = i
 }
 
-// keyed is a message's key, if it has one. Where a log beyond the loop numbers messages, that
-// knows keys itself.
+// keyed is a message's key, if it has one.
 type keyed struct {
 	key  []byte
 	hash [2]uint64
 	of   uint32 // the channel that this is for; 0: none yet
 }
 
-// hashFor has the hash be that for a channel.
-func (k *publishKeys) hashFor(of mail.Ref, m *keyed) {
-	if m.of != of.Index {
-		m.of, m.hash = of.Index, k.hash(of, m.key)
+// keyed is a message's key. Where a log beyond the loop numbers messages, that knows keys itself.
+func (k *publishKeys) keyed(key []byte) keyed {
+	if k.cfg.Authority != nil {
+		return keyed{}
+	}
+	return keyed{key: key}
+}
+
+// hashFor has the hash be that for channel i.
+func (k *publishKeys) hashFor(i uint32, m *keyed) {
+	if m.of != i {
+		m.of, m.hash = i, k.hash(k.channels.ref(i), m.key)
 	}
 }
 
-// repeated is the number that a channel's message of that key has, if there is one.
-func (b *Broker) repeated(i uint32, m *keyed) (seq int32, ok bool) {
-	if len(m.key) == 0 || i == 0 || b.remote != nil {
+// repeated is the number that the message of that key has in channel i, if there is one.
+func (k *publishKeys) repeated(i uint32, m *keyed) (seq int32, ok bool) {
+	if len(m.key) == 0 || i == 0 {
 		return 0, false
 	}
-	b.keys.hashFor(mail.Ref{Index: i, Gen: b.channels.At(i).Gen}, m)
-	b.keys.expire(b.loop.Tick(), 4) // more than are added
-	at := b.keys.find(m.hash)
+	k.hashFor(i, m)
+	k.expire(k.channels.loop.Tick(), 4) // more than are added
+	at := k.find(m.hash)
 	if at == 0 {
 		return 0, false
 	}
-	b.keys.repeated++
-	return b.keys.records.At(at).seq, true
+	k.repeats++
+	return k.records.At(at).seq, true
 }
 
-// rememberKey keeps the key of a channel's message that has just got its number.
-func (b *Broker) rememberKey(i uint32, m *keyed, seq int32) {
-	if len(m.key) == 0 || b.remote != nil {
+// keep keeps the key of a message that has just got its number in channel i.
+func (k *publishKeys) keep(i uint32, m *keyed, seq int32) {
+	if len(m.key) == 0 {
 		return
 	}
-	b.keys.hashFor(mail.Ref{Index: i, Gen: b.channels.At(i).Gen}, m)
-	if share := max(b.cfg.MaxPublishKeys/b.cfg.Loops, 1); b.keys.records.Live() >= share {
-		b.totals.HitLimit(limit.PublishKeys, b.cfg.MaxPublishKeys, b.loop.Now())
-		b.keys.dropFirst()
+	k.hashFor(i, m)
+	loop := k.channels.loop
+	if share := max(k.cfg.MaxPublishKeys/k.cfg.Loops, 1); k.records.Live() >= share {
+		k.totals.HitLimit(limit.PublishKeys, k.cfg.MaxPublishKeys, loop.Now())
+		k.dropFirst()
 	}
-	b.keys.remember(m.hash, b.loop.Tick()+reactor.Tick(KeyTime/reactor.TickLength), seq)
+	k.add(m.hash, loop.Tick()+reactor.Tick(KeyTime/reactor.TickLength), seq)
 }

@@ -23,9 +23,9 @@ func (b *Broker) listChannels(m *mail.Mail, left *int) {
 	r, at := m.Answer(mail.ChannelsListed), m.Record()
 	var lines []byte
 	end := b.channels.Used()
-	for i := b.nextLive(&at, end, left); i != 0; i = b.nextLive(&at, end, left) {
+	for i := b.channels.next(&at, end, left); i != 0; i = b.channels.next(&at, end, left) {
 		if ch := b.channels.At(i); ch.Dialect == record.DialectOurs {
-			lines = appendPresence(lines, true, b.names.Get(ch.Name()))
+			lines = appendPresence(lines, true, b.channels.name(ch))
 		}
 	}
 	if len(lines) > 0 {

@@ -58,7 +58,7 @@ func (b *Broker) commit(i uint32, message *msg.Message) {
 		b.published++
 	}
 	b.pinned.committed += message.Size()
-	b.keep(i, message)
+	b.histories.keep(i, message)
 	b.deliver(i, message)
 	if message.Kind == msg.Close {
 		b.hide(i)
@@ -71,11 +71,12 @@ func (b *Broker) commit(i uint32, message *msg.Message) {
 // deliver mails a message to every loop that may have subscribers.
 func (b *Broker) deliver(i uint32, message *msg.Message) {
 	ch := b.channels.At(i)
+	ref := mail.Ref{Index: i, Gen: ch.Gen}
 	for word, bits := range ch.loops {
 		for to := uint8(word * 32); bits != 0; to, bits = to+1, bits>>1 {
 			if bits&1 != 0 {
 				b.totals.Delivering.Add(int64(mail.Weight(message))) // until a pump there lets go of it
-				b.Send(to, mail.Mail{Kind: mail.Deliver, Ref: mail.Ref{Index: i, Gen: ch.Gen}, Msg: message})
+				b.Send(to, mail.Mail{Kind: mail.Deliver, Ref: ref, Msg: message})
 			}
 		}
 	}
@@ -87,7 +88,7 @@ func (b *Broker) replay(ch *Channel, m, r *mail.Mail) {
 	r.Seq = ch.Next
 	switch d := m.Seq - ch.Next; {
 	case ch.isOfAnotherLife(m): // all that there is is news
-		b.replayFrom(ch, b.oldest(ch), m, r)
+		b.replayFrom(ch, b.histories.oldest(ch), m, r)
 		r.Flag |= mail.FlagLost | mail.FlagOther
 		r.SetLostFrom(m.Seq)
 	case m.Flag&mail.FlagPlace == 0 && m.Seq == 0 || d > 0:
@@ -108,8 +109,8 @@ func (ch *Channel) isOfAnotherLife(m *mail.Mail) bool {
 // replayFrom has what is kept from number seq on sent, and returns the number that
 // begins with.
 func (b *Broker) replayFrom(ch *Channel, seq int32, m, r *mail.Mail) (oldest int32) {
-	kept, oldest := b.from(ch, seq)
-	room := msg.ObjectRoom(b.names.Get(ch.Name()))
+	kept, oldest := b.histories.from(ch, seq)
+	room := msg.ObjectRoom(b.channels.name(ch))
 	if m.Flag&mail.FlagPoll != 0 {
 		kept = kept.Slice(b.cfg.PollMost, room)
 		if m.Flag&mail.FlagSayLost != 0 {
@@ -128,7 +129,7 @@ func (b *Broker) replayFrom(ch *Channel, seq int32, m, r *mail.Mail) (oldest int
 func (b *Broker) addSubscriber(i uint32, m, r *mail.Mail) {
 	ch := b.channels.At(i)
 	r.Flag |= mail.FlagMember
-	r.Ref, r.Name = mail.Ref{Index: i, Gen: ch.Gen}, ch.Name()
+	r.Ref, r.Name = b.channels.ref(i), ch.Name()
 	ch.subs++
 	ch.loops[m.From>>5] |= 1 << (m.From & 31)
 	b.totals.Subscribers.Add(1)
@@ -140,7 +141,7 @@ func (b *Broker) addSubscriber(i uint32, m, r *mail.Mail) {
 // Leave serves mail.Leave: subscribers have left. With the last of all, no loop receives
 // what is committed any more.
 func (b *Broker) Leave(m *mail.Mail) {
-	ch := b.channel(m.Ref)
+	ch := b.channels.of(m.Ref)
 	ch.subs -= m.Subscribers()
 	b.totals.Subscribers.Add(-int64(m.Subscribers()))
 	if ch.subs > 0 {
@@ -152,5 +153,5 @@ func (b *Broker) Leave(m *mail.Mail) {
 		b.freeChannel(m.Ref.Index)
 		return
 	}
-	b.extend(m.Ref.Index, b.cfg.ChannelTimeout)
+	b.channels.extend(m.Ref.Index, b.cfg.ChannelTimeout)
 }

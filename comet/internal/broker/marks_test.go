@@ -29,7 +29,7 @@ func TestPlacesInALongHistory(t *testing.T) {
 				ch.Next += int32(rng.IntN(200))
 			}
 			b.publish(ch)
-			for h := b.histories.At(ch.history); rng.IntN(8) == 0 && h.N > 1; {
+			for h := b.At(ch.history); rng.IntN(8) == 0 && h.N > 1; {
 				for range min(rng.Uint32N(400), h.N-1) {
 					b.dropOldest(h)
 				}
@@ -37,7 +37,7 @@ func TestPlacesInALongHistory(t *testing.T) {
 			if rng.IntN(20) > 0 {
 				continue
 			}
-			h := b.histories.At(ch.history)
+			h := b.At(ch.history)
 			want := h.First.Seq + int32(rng.IntN(int(ch.Next-h.First.Seq)+20)) - 10
 			walked := msg.Run{First: h.First, N: int(h.N)}
 			for walked.N > 0 && walked.First.Seq-want < 0 {
@@ -55,14 +55,16 @@ func TestPlacesInALongHistory(t *testing.T) {
 	}
 }
 
-// keeping is a broker that keeps messages, and no more.
-type keeping struct{ Broker }
+// keeping are histories that are tested by themselves.
+type keeping struct{ histories }
 
-// keeper is one with one channel, which is record 1.
+// keeper has one of them, of a channel that is record 1.
 func keeper(t testing.TB, messages int) (*keeping, *Channel) {
-	b := &keeping{Broker{cfg: &Config{ChannelBufferSize: messages, ChannelBufferBytes: 1 << 30, MaxHistoryBytes: 1 << 30, Loops: 1}}}
-	t.Cleanup(b.channels.Release)
-	ch := b.channels.At(b.channels.Alloc())
+	var list channels
+	b := &keeping{}
+	b.open(&Config{ChannelBufferSize: messages, ChannelBufferBytes: 1 << 30, MaxHistoryBytes: 1 << 30, Loops: 1}, nil, &list)
+	t.Cleanup(list.Release)
+	ch := list.At(list.Alloc())
 	ch.Next = 1
 	return b, ch
 }
@@ -77,7 +79,7 @@ func BenchmarkHistoryFrom(b *testing.B) {
 	for range 100_000 {
 		k.publish(ch)
 	}
-	h := k.histories.At(ch.history)
+	h := k.At(ch.history)
 	for n := 0; b.Loop(); n++ {
 		h.from(int32(1 + n*7919%100_000))
 	}

@@ -1,5 +1,7 @@
 package broker
 
+import "ccomet/comet/internal/mail"
+
 // A mail that has a run of messages (an answer to a subscription, or to one that fell
 // behind) keeps alive what is published behind them, be it kept by its channel or not, until
 // the loop that it is for has read it. That is a turn's worth. Where a loop is stuck in a
@@ -25,23 +27,22 @@ type pinnedBy struct {
 	since int    // what was committed before it
 }
 
-// tooMuchPinned says whether a loop that does not read keeps too much alive.
-func (b *Broker) tooMuchPinned() bool {
-	p := &b.pinned
+// tooMuch says whether a loop that does not read keeps too much alive.
+func (p *pinned) tooMuch(m *mail.Mailer) bool {
 	if p.committed-p.looked < pinnedLook && !p.over {
 		return false
 	}
 	if p.loops == nil {
-		p.loops = make([]pinnedBy, b.Loops())
+		p.loops = make([]pinnedBy, m.Loops())
 	}
 	p.looked, p.over = p.committed, false
 	for to := range p.loops {
 		by := &p.loops[to]
 		switch {
-		case !b.HasRead(uint8(to), by.at):
+		case !m.HasRead(uint8(to), by.at):
 			p.over = p.over || p.committed-by.since > PinnedBytes
 		default: // all that was sent before the last look
-			if at, left := b.LastRun(uint8(to)); left {
+			if at, left := m.LastRun(uint8(to)); left {
 				by.at, by.since = at, p.committed
 			}
 		}

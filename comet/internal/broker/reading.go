@@ -29,7 +29,7 @@ func (b *Broker) ReadHistory(m *mail.Mail) {
 		r.Seq = ch.Next
 		r.SetEpoch(ch.Gen)
 		if ch.subs == 0 {
-			b.extend(i, b.cfg.ChannelTimeout)
+			b.channels.extend(i, b.cfg.ChannelTimeout)
 		}
 		b.read(ch, m, &r)
 	case m.Flag&mail.FlagGoOn == 0 && !isKnown(m, &r) && m.Flag&mail.FlagPlace != 0:
@@ -52,23 +52,23 @@ func isKnown(m, r *mail.Mail) bool {
 func (b *Broker) read(ch *Channel, m, r *mail.Mail) {
 	var kept msg.Run
 	var oldest int32
-	room := msg.ObjectRoom(b.names.Get(ch.Name()))
+	room := msg.ObjectRoom(b.channels.name(ch))
 	switch d := m.Seq - ch.Next; {
 	case m.Flag&mail.FlagGoOn != 0:
-		if kept, oldest = b.from(ch, m.Seq); oldest != m.Seq || m.Epoch() != ch.Gen {
+		if kept, oldest = b.histories.from(ch, m.Seq); oldest != m.Seq || m.Epoch() != ch.Gen {
 			return // they are gone
 		}
 	case isKnown(m, r):
 		return
 	case ch.isOfAnotherLife(m):
 		r.Flag |= mail.FlagLost // with that
-		kept, _ = b.from(ch, b.oldest(ch))
+		kept, _ = b.histories.from(ch, b.histories.oldest(ch))
 	case m.Flag&mail.FlagPlace == 0 && m.Seq == 0:
 		if ch.history != 0 {
 			kept = b.histories.At(ch.history).latest(m.Most()).Fit(b.cfg.PollMost, room)
 		}
 	case d < 0:
-		if kept, oldest = b.from(ch, m.Seq); oldest != m.Seq {
+		if kept, oldest = b.histories.from(ch, m.Seq); oldest != m.Seq {
 			r.Flag |= mail.FlagLost
 		}
 		kept.N = min(kept.N, m.Most())

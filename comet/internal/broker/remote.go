@@ -45,7 +45,9 @@ const (
 )
 
 func newRemote(b *Broker, a Authority) *remote {
-	return &remote{Authority: a, b: b, waits: map[uint32]*wait{}}
+	r := &remote{Authority: a, b: b, waits: map[uint32]*wait{}}
+	b.histories.short = func(channel uint32) { r.attached.At(channel).state &^= whole } // the log may keep it
+	return r
 }
 
 // is says whether a channel is in all of those states.
@@ -69,7 +71,7 @@ func (b *Broker) FromLog(m *mail.Mail) {
 	case m.Kind == mail.Counted:
 		r.counted(m)
 	case m.Kind == mail.CountAsked:
-		i := b.find(m.Cname())
+		i := b.channels.find(m.Cname())
 		question := *m
 		if m.Buf = nil; i != 0 {
 			r.Counted(question, b.channels.At(i).subs, true)
@@ -94,7 +96,7 @@ func (r *remote) take(m *mail.Mail) {
 		r.begin(m)
 		return
 	}
-	if i := r.b.find(m.Cname()); i != 0 && r.holds(i, mail.Mail{Kind: mail.Committed, Msg: m.Msg, Op: m.Op, Seq: m.Seq}) {
+	if i := r.b.channels.find(m.Cname()); i != 0 && r.holds(i, mail.Mail{Kind: mail.Committed, Msg: m.Msg, Op: m.Op, Seq: m.Seq}) {
 		return
 	} else if i != 0 {
 		r.follow(i, m)
@@ -148,15 +150,7 @@ func (r *remote) skipTo(ch *Channel, next int32) {
 
 // forget lets go of the messages of a channel before a number.
 func (r *remote) forget(i uint32, before int32) {
-	ch := r.b.channels.At(i)
-	for r.b.oldest(ch)-before < 0 {
-		if h := r.b.histories.At(ch.history); h.N > 1 {
-			r.b.dropOldest(h)
-		} else {
-			r.b.dropHistory(ch)
-			break
-		}
-	}
+	r.b.histories.dropBefore(r.b.channels.At(i), before)
 	r.attached.At(i).state |= whole
 }
 
@@ -167,7 +161,7 @@ func (r *remote) proposed(m *mail.Mail) {
 	m.Flag &^= mail.FlagProposed
 	r.open--
 	if m.Msg != nil && m.Msg.Kind != msg.JoinNotice { // which comes in order alone
-		i := b.find(m.Cname())
+		i := b.channels.find(m.Cname())
 		if w := r.waits[i]; i != 0 && (w == nil || !w.holds) && r.attached.At(i).state&(attached|unsettled) == attached && m.Msg.Seq == b.channels.At(i).Next {
 			b.commit(i, m.Msg)
 		}
@@ -190,7 +184,7 @@ func (r *remote) proposed(m *mail.Mail) {
 	switch {
 	case m.Code != mail.CodeOK:
 	case m.Op == mail.OpPublish && m.Msg == nil:
-		b.keys.repeated++
+		b.keys.repeats++
 	case m.Op == mail.OpPublish, m.Op == mail.OpClose, m.Op == mail.OpBroadcast:
 		b.published++
 	}
@@ -200,7 +194,7 @@ func (r *remote) proposed(m *mail.Mail) {
 func (r *remote) detach(i uint32) {
 	if r.waits[i] != nil || r.is(i, attached) {
 		r.orphan(i)
-		r.Detach(r.b.names.Get(r.b.channels.At(i).Name()))
+		r.Detach(r.b.channels.name(r.b.channels.At(i)))
 	}
 	*r.attached.At(i) = attachment{}
 }

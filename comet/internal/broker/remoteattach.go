@@ -48,8 +48,8 @@ func (r *remote) attach(i uint32, from int32, holds bool) *wait {
 	w.left++
 	w.all, w.holds = w.all || from == fromAll, w.holds || holds
 	ch := r.b.channels.At(i)
-	cname := r.b.names.Get(ch.Name())
-	r.Attach(mail.Ref{Index: i, Gen: ch.Gen}, cname, from)
+	cname := r.b.channels.name(ch)
+	r.Attach(r.b.channels.ref(i), cname, from)
 	if w.left > 1 || r.is(i, attached) {
 		r.Detach(cname) // it is attached once
 	}
@@ -87,7 +87,7 @@ func (b *Broker) parks(i uint32, m *mail.Mail) bool {
 	w.mails = append(w.mails, *m)
 	m.Buf = nil
 	if b.channels.At(i).subs == 0 {
-		b.extend(i, b.cfg.ChannelTimeout)
+		b.channels.extend(i, b.cfg.ChannelTimeout)
 	}
 	return true
 }
@@ -114,7 +114,7 @@ func (r *remote) older(i uint32, m *mail.Mail) int32 {
 		return 0
 	case m.Kind == mail.Control, m.Kind == mail.ReadHistory && m.Seq == 0, here && ch.isOfAnotherLife(m):
 		return fromAll
-	case here && m.Seq-r.b.oldest(ch) >= 0:
+	case here && m.Seq-r.b.histories.oldest(ch) >= 0:
 		return 0
 	}
 	return m.Seq
@@ -130,7 +130,7 @@ func (ch *Channel) isBehind(m *mail.Mail) bool {
 // waited for that goes on.
 func (r *remote) attachedTo(m *mail.Mail) {
 	i := m.Ref.Index
-	ch, w := r.b.channel(m.Ref), r.waits[i]
+	ch, w := r.b.channels.of(m.Ref), r.waits[i]
 	if ch == nil || w == nil {
 		return
 	}
@@ -149,7 +149,7 @@ func (r *remote) attachedTo(m *mail.Mail) {
 			r.b.commit(i, msg.New(msg.Close, ch.Next, nil))
 			return // what waits is served by another channel of that name
 		}
-	case !fits, m.Seq-r.b.oldest(ch) < 0: // since it was read, what is kept here has begun anew
+	case !fits, m.Seq-r.b.histories.oldest(ch) < 0: // since it was read, what is kept here has begun anew
 		fits, newer = false, false
 	default:
 		r.merge(i, m, newer)
@@ -175,10 +175,10 @@ func (r *remote) attachedTo(m *mail.Mail) {
 // begun gives a channel its place, which it has not had yet.
 func (r *remote) begun(i uint32, m *mail.Mail) {
 	b, ch := r.b, r.b.channels.At(i)
-	b.dropHistory(ch)
+	b.histories.drop(ch)
 	for message, n := m.Msg, m.N; n > 0; n-- {
 		next := message.After(n) // before keep sets it
-		b.keep(i, message)
+		b.histories.keep(i, message)
 		message = next
 	}
 	ch.Next = m.Seq
@@ -195,7 +195,7 @@ func (r *remote) begun(i uint32, m *mail.Mail) {
 // and, if that was asked for, publishes what comes behind it.
 func (r *remote) merge(i uint32, m *mail.Mail, newer bool) {
 	ch := r.b.channels.At(i)
-	oldest := r.b.oldest(ch)
+	oldest := r.b.histories.oldest(ch)
 	var before, behind []*msg.Message
 	for message, n := m.Msg, m.N; n > 0; n-- {
 		next := message.After(n)
@@ -206,7 +206,7 @@ func (r *remote) merge(i uint32, m *mail.Mail, newer bool) {
 		}
 		message = next
 	}
-	r.b.keepBefore(i, before)
+	r.b.histories.keepBefore(i, before)
 	for _, message := range behind {
 		r.commit(i, message)
 	}
@@ -326,7 +326,7 @@ func (r *remote) refuse(i uint32, w *wait) {
 	clear(w.mails[len(kept):])
 	w.mails = kept
 	if r.b.channels.At(i).subs == 0 {
-		r.b.extend(i, r.b.cfg.ChannelTimeout)
+		r.b.channels.extend(i, r.b.cfg.ChannelTimeout)
 	}
 }
 

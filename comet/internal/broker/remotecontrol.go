@@ -41,14 +41,14 @@ func (r *remote) tell(cname []byte, alive bool) {
 func (r *remote) counted(m *mail.Mail) {
 	b := r.b
 	if m.Conn == 0 { // it is to be known whether a channel has gone
-		if m.Flag&mail.FlagExist == 0 && b.find(m.Cname()) == 0 {
+		if m.Flag&mail.FlagExist == 0 && b.channels.find(m.Cname()) == 0 {
 			r.tell(m.Cname(), false)
 		}
 		return
 	}
 	a := m.Answer(mail.Done)
 	others := m.Subscribers()
-	i := b.find(m.Cname())
+	i := b.channels.find(m.Cname())
 	switch {
 	case i != 0:
 		b.control(i, m, &a)

@@ -35,8 +35,8 @@ func (r *remote) runEvents() {
 	for len(r.scans) > 0 {
 		s := &r.scans[0]
 		partition := s.event.Partition()
-		for i := r.b.nextLive(&s.at, s.end, &r.b.scanLeft); i != 0; i = r.b.nextLive(&s.at, s.end, &r.b.scanLeft) {
-			if r.waits[i] == nil && !r.is(i, attached) || r.Partition(r.b.names.Get(r.b.channels.At(i).Name())) != partition {
+		for i := r.b.channels.next(&s.at, s.end, &r.b.scanLeft); i != 0; i = r.b.channels.next(&s.at, s.end, &r.b.scanLeft) {
+			if r.waits[i] == nil && !r.is(i, attached) || r.Partition(r.b.channels.name(r.b.channels.At(i))) != partition {
 				continue
 			}
 			event := s.event
@@ -86,7 +86,7 @@ func (r *remote) reach(i uint32, event *mail.Mail) {
 	case ch.subs > 0:
 		r.attach(i, ch.Next, true) // which brings it
 	default: // what is kept here may lack something before the next message
-		r.b.dropHistory(ch)
+		r.b.histories.drop(ch)
 		a.state = a.state&^whole | unsettled
 	}
 }

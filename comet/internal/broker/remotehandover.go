@@ -110,7 +110,7 @@ func (r *remote) resumeFrom(from *handover.Reader, st *Handover) bool {
 			a.state &^= asksAgain
 			*r.attached.At(i) = a
 			ch := r.b.channels.At(i)
-			if r.Follow(r.b.names.Get(ch.Name())); again {
+			if r.Follow(r.b.channels.name(ch)); again {
 				r.attach(i, ch.Next, true)
 			}
 		}

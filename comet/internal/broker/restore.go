@@ -32,7 +32,7 @@ func (b *Broker) Restorer(now time.Time, gap int32, most int) Restorer {
 // while that was written.
 func (r *Restorer) Channel(c *statefile.Channel) {
 	b := r.b
-	if r.at = b.find(c.Name); r.at == 0 {
+	if r.at = b.channels.find(c.Name); r.at == 0 {
 		ceiling := b.cfg.MaxChannels
 		if ceiling == 0 || b.totals.Channels.Load() < int64(ceiling) {
 			r.at, _ = b.findOrMake(c.Name) // 0 where the kernel has no memory for it
@@ -44,14 +44,14 @@ func (r *Restorer) Channel(c *statefile.Channel) {
 		r.Channels++
 	}
 	ch := b.channels.At(r.at)
-	b.dropHistory(ch)
+	b.histories.drop(ch)
 	ch.Next, ch.Dialect = c.Next+r.gap, c.Dialect
 	if r.gap < statefile.MaxGaps*record.StateGap { // else they begin again
 		ch.Gen = c.Epoch
 	}
 	// Its clients could not come while no server ran: they have a while now.
 	left := time.UnixMilli(c.Lease).Sub(r.now)
-	b.extend(r.at, min(max(left, b.cfg.ChannelTimeout), MaxLease))
+	b.channels.extend(r.at, min(max(left, b.cfg.ChannelTimeout), MaxLease))
 }
 
 // Message keeps a message, within the bounds of now.
@@ -74,9 +74,9 @@ func (r *Restorer) Shared(k msg.Kind, seq int32, content []byte, body uint32) {
 
 func (r *Restorer) keep(message *msg.Message) {
 	if message.Len() > r.most {
-		r.b.dropHistory(r.b.channels.At(r.at))
+		r.b.histories.drop(r.b.channels.At(r.at))
 		return
 	}
-	r.b.keep(r.at, message)
+	r.b.histories.keep(r.at, message)
 	r.Messages++
 }

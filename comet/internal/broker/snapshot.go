@@ -7,7 +7,6 @@ import (
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/statefile"
-	"ccomet/reactor"
 )
 
 // Snapshot is some of a loop's channels, as they were in one turn. It belongs to the
@@ -52,11 +51,10 @@ type snapshotMessage struct {
 
 func (n *Snapshot) add(b *Broker, ch *Channel) {
 	c := snapshotChannel{saved: statefile.Channel{Next: ch.Next, Epoch: ch.Gen, Dialect: ch.Dialect}, len: ch.nameLen}
-	if ch.lease.Armed() {
-		left := int32(ch.lease.Due() - b.loop.Tick()) // the wheel's ticks wrap
-		c.saved.Lease = b.loop.Now().UnixMilli() + int64(left)*reactor.TickLength.Milliseconds()
+	if left, leased := b.channels.left(ch); leased {
+		c.saved.Lease = b.loop.Now().UnixMilli() + left.Milliseconds()
 	}
-	kept, _ := b.from(ch, b.oldest(ch))
+	kept, _ := b.histories.from(ch, b.histories.oldest(ch))
 	c.saved.N = uint32(kept.N)
 	for message, left := kept.First, int32(kept.N); left > 0; message, left = message.After(left), left-1 {
 		content := n.contentOf(message)
@@ -64,7 +62,7 @@ func (n *Snapshot) add(b *Broker, ch *Channel) {
 		n.Bytes += int(unsafe.Sizeof(snapshotMessage{})) + cap(content)
 	}
 	n.Channels = append(n.Channels, c)
-	n.names = append(n.names, b.names.Get(ch.Name())...)
+	n.names = append(n.names, b.channels.name(ch)...)
 }
 
 // contentOf is the content of a message, without what would keep the message alive. What is

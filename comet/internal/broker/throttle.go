@@ -4,20 +4,31 @@ import (
 	"time"
 
 	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/record"
 )
 
-// mayAppend asks whether a channel may have another message now.
-func (b *Broker) mayAppend(i uint32) (wait time.Duration, ok bool) {
-	ceiling := b.cfg.PublishRatePerChannel
-	if ceiling == 0 {
+// rates bound how often each channel is published to.
+type rates struct {
+	ceiling limit.Rate // 0: there is none
+	buckets record.Column[int64]
+}
+
+// begin has a channel begin anew.
+func (r *rates) begin(i uint32) {
+	if r.ceiling > 0 {
+		*r.buckets.At(i) = 0
+	}
+}
+
+// take says whether a channel may have another message now, or else how long it must wait.
+func (r *rates) take(i uint32, now time.Time) (wait time.Duration, ok bool) {
+	if r.ceiling == 0 {
 		return 0, true
 	}
-	bucket := b.rates.At(i)
-	full, wait, ok := limit.Rate(ceiling).Take(*bucket, b.loop.Now().UnixNano())
+	bucket := r.buckets.At(i)
+	full, wait, ok := r.ceiling.Take(*bucket, now.UnixNano())
 	if ok {
 		*bucket = full
-	} else {
-		b.totals.HitLimit(limit.PublishRatePerChannel, ceiling, b.loop.Now())
 	}
 	return wait, ok
 }

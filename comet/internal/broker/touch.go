@@ -16,12 +16,12 @@ const numberTouch = 24 * time.Hour
 func (r *remote) touch(i uint32) {
 	b := r.b
 	each := reactor.Tick(b.cfg.ChannelTimeout / reactor.TickLength)
-	b.leases.Schedule(i, b.loop.Tick()+each)
+	b.channels.leases.Schedule(i, b.loop.Tick()+each)
 	lease := time.Duration(0)
 	if b.cfg.Tokens {
 		lease = 2 * b.cfg.ChannelTimeout
 	} else if rounds := uint32(max(numberTouch/b.cfg.ChannelTimeout, 1)); (uint32(b.loop.Tick()/each)+i)%rounds != 0 {
 		return
 	}
-	r.Touch(b.names.Get(b.channels.At(i).Name()), lease)
+	r.Touch(b.channels.name(b.channels.At(i)), lease)
 }

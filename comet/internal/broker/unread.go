@@ -2,7 +2,6 @@ package broker
 
 import (
 	"encoding/binary"
-	"errors"
 
 	"ccomet/comet/internal/handover"
 	"ccomet/comet/internal/msg"
@@ -12,7 +11,7 @@ import (
 // stand in what that has written (early.go). The history of such a place has a number of
 // messages, and none of them.
 type unread struct {
-	b        *Broker
+	of       *histories
 	from     *handover.Reader
 	kinds    []int // as in historyReader
 	batches  [][]byte
@@ -26,16 +25,14 @@ type unread struct {
 // readAhead is about how many bytes of messages are read in a turn.
 const readAhead = 64 << 10
 
-var errKept = errors.New("what channels keep was not handed over whole")
-
 // resumeUnread finds what channels keep, and reads none of it.
-func resumeUnread(b *Broker, from *handover.Reader, kinds []int) error {
-	u := &unread{b: b, from: from, kinds: kinds, batches: from.Raw(keptName), at: make([]uint64, b.histories.Used+1)}
+func (t *histories) resumeUnread(from *handover.Reader, kinds []int) error {
+	u := &unread{of: t, from: from, kinds: kinds, batches: from.Raw(keptName), at: make([]uint64, t.Used+1)}
 	for _, batch := range from.Raw(contentsName) {
 		for len(batch) > 0 {
 			size, n := binary.Uvarint(batch)
 			if n <= 0 || size > uint64(len(batch)-n) {
-				return errKept
+				return errHistories
 			}
 			u.contents = append(u.contents, batch[n:n+int(size):n+int(size)])
 			batch = batch[n+int(size):]
@@ -45,12 +42,12 @@ func resumeUnread(b *Broker, from *handover.Reader, kinds []int) error {
 	for number, batch := range u.batches {
 		for rest := batch; len(rest) > 0; {
 			e, ok := takeEntry(&rest)
-			if !ok || e.place == 0 || e.place > uint64(b.histories.Used) {
-				return errKept
+			if !ok || e.place == 0 || e.place > uint64(t.Used) {
+				return errHistories
 			}
-			h := b.histories.place(uint32(e.place))
+			h := t.place(uint32(e.place))
 			if h.First != nil {
-				return errKept
+				return errHistories
 			}
 			h.N, u.at[e.place] = e.n, 0
 			if e.n > 0 {
@@ -60,7 +57,7 @@ func resumeUnread(b *Broker, from *handover.Reader, kinds []int) error {
 	}
 	if len(u.batches) > 0 {
 		from.Keep()
-		b.histories.unread = u
+		t.unread = u
 		u.rest = u.batches[0]
 	}
 	return nil
@@ -99,10 +96,10 @@ func (u *unread) take(place uint32, h *history) {
 	u.at[place] = 0
 	n := h.N
 	*h = history{}
-	r := historyReader{b: u.b, kinds: u.kinds, in: u.batches[at>>32-1][uint32(at):], body: u.body}
+	r := historyReader{to: u.of, kinds: u.kinds, in: u.batches[at>>32-1][uint32(at):], body: u.body}
 	for ; n > 0 && !r.wrong; n-- {
 		if message := r.message(); message != nil {
-			u.b.put(h, message)
+			u.of.put(h, message)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (b *Broker) admit(m *mail.Mail, makes bool) (i uint32, code mail.Code, late
 		return 0, m.Code, false // the judge's
 	}
 	byToken := b.judge == nil && m.Flag&mail.FlagExist != 0
-	i = b.find(m.Cname())
+	i = b.channels.find(m.Cname())
 	if i == 0 && (b.remote != nil || makes && !byToken) {
 		i, code = b.newChannel(m.Cname())
 	}

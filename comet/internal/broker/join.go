@@ -1,0 +1,65 @@
+package broker
+
+import (
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/mail"
+)
+
+// Join serves mail.Join: it finds or makes the channel, works out what the
+// subscriber is to be sent, and counts it if it is going to wait.
+func (b *Broker) Join(m *mail.Mail) {
+	i, code, later := b.admit(m, true)
+	if later {
+		return
+	}
+	r := m.Answer(mail.Joined)
+	r.Code = code
+	if r.Code == mail.CodeOK && b.full(i) {
+		r.Code = mail.CodeFull
+	}
+	if r.Code != mail.CodeOK {
+		r.Buf, r.Nlen, m.Buf = m.Buf, m.Nlen, nil // the refusal names the channel
+		b.Send(m.From, r)
+		return
+	}
+	ch := b.channels.At(i)
+	r.SetEpoch(ch.Gen)
+	b.replay(ch, m, &r)
+	answered := r.Code == mail.CodeMoved || r.N > 0 || r.Flag&mail.FlagLost != 0 && m.Flag&mail.FlagSayLost != 0
+	if m.Flag&mail.FlagPoll != 0 && answered {
+		// It will not be counted, so the channel may be gone when this is read:
+		// the name goes along.
+		r.Buf, r.Nlen, m.Buf = m.Buf, m.Nlen, nil
+		if ch.subs == 0 {
+			b.channels.extend(i, b.cfg.ChannelTimeout)
+		}
+	} else {
+		b.addSubscriber(i, m, &r)
+	}
+	b.Send(m.From, r)
+}
+
+// full says whether a channel has as many subscribers as it may.
+func (b *Broker) full(i uint32) bool {
+	ceiling := b.cfg.MaxSubscribersPerChannel
+	if ceiling == 0 || int(b.channels.At(i).subs) < ceiling {
+		return false
+	}
+	b.totals.HitLimit(limit.Subscribers, ceiling, b.loop.Now())
+	return true
+}
+
+// CatchUp serves mail.CatchUp: a subscriber that was stuck can be written to
+// again, and goes on from its cursor.
+func (b *Broker) CatchUp(m *mail.Mail) {
+	r := m.Answer(mail.Backlog)
+	ch := b.channels.of(m.Ref) // it is there while it has subscribers
+	b.replay(ch, m, &r)
+	if ch.state == channelClosed {
+		r.Flag |= mail.FlagClosed
+	}
+	if r.Flag&mail.FlagLost != 0 && b.histories.oldest(ch)-m.Seq < 0 { // what was before them is still kept
+		r.Flag |= mail.FlagGoOn
+	}
+	b.Send(m.From, r)
+}

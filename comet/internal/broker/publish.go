@@ -1,0 +1,54 @@
+package broker
+
+import (
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/mail"
+)
+
+// Publish serves mail.Publish.
+func (b *Broker) Publish(m *mail.Mail) {
+	key := b.keys.keyed(m.Key())
+	i := b.channels.find(m.Cname())
+	if seq, ok := b.keys.repeated(i, &key); ok {
+		r := m.Answer(mail.Done)
+		r.Seq = seq
+		b.Send(m.From, r)
+		return
+	}
+	i, code, seconds := b.channelFor(i, m.Cname(), m.Op != mail.OpNotice)
+	if i != 0 {
+		b.propose(i, m)
+		b.keys.keep(i, &key, b.channels.At(i).Next-1)
+		return
+	}
+	r := m.Answer(mail.Done)
+	r.Code = code
+	r.SetSeconds(seconds)
+	b.Send(m.From, r)
+}
+
+// channelFor returns the channel that a message is for, and extends its life: that of record
+// i, or a new one where i is 0. Where there is none it returns 0, and why: the channel cannot
+// be made; it is rated, and has had too much (then the seconds to wait are returned, too); or
+// subscribers are too far behind what is published.
+func (b *Broker) channelFor(i uint32, cname []byte, rated bool) (of uint32, code mail.Code, seconds int32) {
+	if b.totals.Delivering.Load() > int64(b.cfg.MaxDelivering) || b.pinned.tooMuch(b.Mailer) {
+		b.totals.HitLimit(limit.Held, b.cfg.MaxDelivering, b.loop.Now())
+		return 0, mail.CodeDelivering, 0
+	}
+	if i == 0 {
+		if i, code = b.newChannel(cname); code != mail.CodeOK {
+			return 0, code, 0
+		}
+	}
+	if rated {
+		if wait, ok := b.rates.take(i, b.loop.Now()); !ok {
+			b.totals.HitLimit(limit.PublishRatePerChannel, b.cfg.PublishRatePerChannel, b.loop.Now())
+			return 0, mail.CodeTooFast, int32(limit.WholeSeconds(wait))
+		}
+	}
+	if b.channels.At(i).subs == 0 {
+		b.channels.extend(i, b.cfg.ChannelTimeout)
+	}
+	return i, mail.CodeOK, 0
+}
