@@ -176,6 +176,22 @@ func TestClusterHistory(t *testing.T) {
 	}
 }
 
+// TestClusterHistoryBehind: what a channel keeps is there for every client of a node, also where the
+// first one there has asked for nothing of it.
+func TestClusterHistoryBehind(t *testing.T) {
+	t.Parallel()
+	s := newSharing(t, 1)
+	for n := 1; n <= 3; n++ {
+		s.numbered(0, "a", itoa(n))
+	}
+	s.join()
+	expect(t, s.stream(1, "/stream?cname=a"), object("next_seq", "a", 4, "")+"\n")
+	expect(t, s.stream(1, "/stream?cname=a&seq=2&lost=1"), object("data", "a", 2, "2")+"\n"+object("data", "a", 3, "3")+"\n")
+	if a := get(t, s.nodes[1].front, "/history?cname=a&seq=1"); !strings.Contains(a.body, `"first":1,"next":4,"lost":false`) {
+		t.Errorf("%v", a)
+	}
+}
+
 // TestClusterTokens: a token that one node has signed is good at another, and any other is not.
 func TestClusterTokens(t *testing.T) {
 	t.Parallel()

@@ -212,6 +212,8 @@ func (p *partition) attachedTo(w *attachment, at place, casts []kept, left *answ
 		if !complete || int(m.N) < len(run) {
 			m.Flag |= mail.FlagMore
 		}
+	} else if p.log.cfg.History > 0 && (s.n > 0 || s.b > 0) {
+		m.Flag |= mail.FlagMore // perhaps: what is kept has not been looked at
 	}
 	if p.log.cfg.Leases {
 		part, ok = left.next()

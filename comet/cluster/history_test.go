@@ -45,6 +45,9 @@ func TestHistory(t *testing.T) {
 		"a sign keeps the number":   {[]mail.Op{mail.OpSign, data, mail.OpSign, data}, 1, "[1 2]", false},
 		"beyond all that is kept":   {[]mail.Op{data}, 2, "[]", true},
 		"nothing was published yet": {nil, 1, "[]", false},
+		"none is wanted":            {[]mail.Op{data}, 0, "[]", true},
+		"none of broadcasts":        {[]mail.Op{cast}, 0, "[]", true},
+		"none is wanted, nor there": {nil, 0, "[]", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := startRedis(t)
