@@ -38,15 +38,15 @@ func (s *shard) toBroker(m *mail.Mail) {
 	case mail.ReleaseSession:
 		s.broker.ReleaseSession(m)
 	case mail.Explain:
-		s.broker.StartExplaining(m)
+		s.broker.Explanations.Start(m)
 	case mail.RosterScanned:
-		s.broker.RosterScanned(m)
+		s.broker.Explanations.RosterScanned(m)
 	case mail.Broadcast:
 		s.broker.StartBroadcast(m)
 	case mail.Snapshot:
 		s.broker.Snapshot(m)
 	case mail.ListChannels:
-		s.broker.StartListing(m)
+		s.broker.Presence.List(m)
 	case mail.Committed, mail.Attached, mail.Announced, mail.Unsettled, mail.CountAsked, mail.Counted:
 		s.broker.FromLog(m)
 	}

@@ -18,21 +18,21 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	if s.hub.ReplayLeft = hub.ReplayBudget; s.holding {
 		s.hub.ReplayLeft = 0
 	}
-	s.web.ContinueHistories()        // answers
-	s.Take()                         // may bring anything below
-	s.broker.SweepOn(now)            // lines for listeners, by mail
-	s.web.ExpireProbe(now)           // answers
-	s.broker.ExpireExplanations(now) // questions to loops, answers, by mail
-	s.broker.ExpireWaits(now)        // refusals, by mail
-	s.TakeOwn()                      // what the steps above and the events had to say to this loop
-	s.broker.ExpireChannels()        // lines for listeners, by mail
-	s.broker.RunBatches()            // messages, answers, by mail
-	s.broker.RunBroadcasts()         // messages, by mail
-	s.broker.RunListings()           // lines for listeners, by mail
-	s.hub.RunScans()                 // answers to a channel's home, by mail
-	s.hub.RunReplays()               // questions to channels' homes, by mail
-	s.TakeOwn()                      // messages for the pumps, lines, answers
-	s.web.RenderAnswers()            // to WebSockets, in front of the messages to them
+	s.web.ContinueHistories()         // answers
+	s.Take()                          // may bring anything below
+	s.broker.Presence.SweepOn(now)    // lines for listeners, by mail
+	s.web.ExpireProbe(now)            // answers
+	s.broker.Explanations.Expire(now) // questions to loops, answers, by mail
+	s.broker.ExpireWaits(now)         // refusals, by mail
+	s.TakeOwn()                       // what the steps above and the events had to say to this loop
+	s.broker.ExpireChannels()         // lines for listeners, by mail
+	s.broker.RunBatches()             // messages, answers, by mail
+	s.broker.RunBroadcasts()          // messages, by mail
+	s.broker.Presence.RunListings()   // lines for listeners, by mail
+	s.hub.RunScans()                  // answers to a channel's home, by mail
+	s.hub.RunReplays()                // questions to channels' homes, by mail
+	s.TakeOwn()                       // messages for the pumps, lines, answers
+	s.web.RenderAnswers()             // to WebSockets, in front of the messages to them
 	more := s.hub.PumpSome()
 	s.web.FlushPipelines() // publishers hear of it: most messages have reached their subscribers
 	if more {

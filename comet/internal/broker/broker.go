@@ -40,12 +40,11 @@ type Broker struct {
 	batches   []mail.Mail // that wait for a turn
 	batchLeft int         // messages of them that the turn has left
 
-	broadcasts   []broadcastScan
-	scanLeft     int         // channels that broadcasts may still look at in this turn
-	listings     []mail.Mail // that wait for an answer
-	sweep        sweep
-	explanations []*explanation
-	explained    uint32 // so far
+	broadcasts []broadcastScan
+	scanLeft   int // channels that broadcasts may still look at in this turn
+
+	Presence     Presence
+	Explanations Explanations
 }
 
 // Config is what a broker needs of the server's Config, which explains it.
@@ -74,6 +73,7 @@ func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, t
 	b.Mailer, b.loop, b.totals, b.cfg, b.snapshots = m, loop, totals, cfg, snapshots
 	b.tokens = token.New(cfg.Secret)
 	homes.Stores[b.Id] = &b.names
+	b.Presence.b, b.Explanations.b = b, b
 	b.channels.open(loop, homes, &b.names)
 	b.histories.open(cfg, totals, &b.channels)
 	b.rates.ceiling = limit.Rate(cfg.PublishRatePerChannel)
@@ -115,12 +115,12 @@ func (b *Broker) Published() uint64 { return b.published }
 // Busy says whether a step of the turn has something left to do, which does not wait
 // for anything.
 func (b *Broker) Busy() bool {
-	return b.channels.leases.Pending() || len(b.broadcasts) > 0 || b.remote.busy() || len(b.listings) > 0 || len(b.batches) > 0 || b.histories.unread != nil
+	return b.channels.leases.Pending() || len(b.broadcasts) > 0 || b.remote.busy() || len(b.Presence.listings) > 0 || len(b.batches) > 0 || b.histories.unread != nil
 }
 
 // Due is how long a turn may be waited for; below zero there is no bound.
 func (b *Broker) Due(now time.Time) time.Duration {
-	wait := Sooner(b.remote.due(now), Sooner(b.sweepDue(now), b.explanationsDue(now)))
+	wait := Sooner(b.remote.due(now), Sooner(b.Presence.due(now), b.Explanations.due(now)))
 	if ticks, any := b.channels.leases.Next(); any {
 		wait = Sooner(wait, time.Duration(ticks)*reactor.TickLength)
 	}

@@ -59,7 +59,7 @@ func (b *Broker) newChannel(cname []byte) (uint32, mail.Code) {
 		return 0, mail.CodeNoMemory
 	}
 	b.rates.begin(i)
-	b.announce(b.channels.At(i), true)
+	b.Presence.announce(b.channels.At(i), true)
 	return i, mail.CodeOK
 }
 
@@ -89,7 +89,7 @@ func (b *Broker) hide(i uint32) {
 	}
 	b.channels.hide(i)
 	b.totals.Channels.Add(-1)
-	b.announce(ch, false)
+	b.Presence.announce(ch, false)
 	if b.remote != nil {
 		b.remote.detach(i)
 	}

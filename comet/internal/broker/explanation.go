@@ -3,6 +3,7 @@ package broker
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,13 +15,12 @@ import (
 // An explanation is what there is to know of one channel, for a user whose client
 // receives nothing (/explain):
 //
-//  1. The loop that is asked mails the channel's home (explain).
-//  2. The home writes down what it knows (startExplaining), and asks the loops
-//     that may have subscribers, one after the other, each for as many as are
-//     still to be listed (askNext).
-//  3. Each goes through its roster, some subscribers a turn (rosterscan.go).
-//  4. The home puts it together (RosterScanned) and has the request answered
-//     (finishExplaining). A loop that keeps it waiting is left out, and named.
+//  1. The loop that is asked mails the channel's home.
+//  2. The home writes down what it knows (Start), and asks the loops that may have
+//     subscribers, one after the other, each for as many as are still to be listed (askNext).
+//  3. Each goes through its roster, some subscribers a turn (rosterscan.go of the hub).
+//  4. The home puts it together (RosterScanned) and has the request answered (finish).
+//     A loop that keeps it waiting is left out, and named.
 type explanation struct {
 	number   uint32
 	replyTo  mail.ReplyTo // on loop from
@@ -43,28 +43,36 @@ const (
 	ScanTime         = time.Second // that a loop may take for its part
 )
 
-// StartExplaining serves mail.Explain.
-func (b *Broker) StartExplaining(m *mail.Mail) {
+// Explanations are those that a home has under way.
+type Explanations struct {
+	b     *Broker
+	list  []*explanation
+	begun uint32 // so far
+}
+
+// Start serves mail.Explain.
+func (x *Explanations) Start(m *mail.Mail) {
+	b := x.b
 	r := m.Answer(mail.Explained)
 	i := b.channels.find(m.Cname())
 	switch {
 	case i == 0:
 		r.Code = mail.CodeNone
-	case len(b.explanations) >= MaxExplanations:
+	case len(x.list) >= MaxExplanations:
 		r.Code = mail.CodeBusy
 	default:
-		b.explained++
-		e := &explanation{number: b.explained, replyTo: m.ReplyTo(), from: m.From, limit: m.Listed()}
-		b.describeChannel(e, i)
-		b.explanations = append(b.explanations, e)
-		b.askNext(e)
+		x.begun++
+		e := &explanation{number: x.begun, replyTo: m.ReplyTo(), from: m.From, limit: m.Listed()}
+		e.describe(b, i)
+		x.list = append(x.list, e)
+		x.askNext(e)
 		return
 	}
 	b.Send(m.From, r)
 }
 
-// describeChannel writes down what a channel's home knows of it.
-func (b *Broker) describeChannel(e *explanation, i uint32) {
+// describe writes down what a channel's home knows of it.
+func (e *explanation) describe(b *Broker, i uint32) {
 	ch := b.channels.At(i)
 	e.ref, e.loops = b.channels.ref(i), uint64(ch.loops[1])<<32|uint64(ch.loops[0])
 	cname, dialect, auth := b.channels.name(ch), &record.Dialects[ch.Dialect], "none"
@@ -94,10 +102,11 @@ func (b *Broker) describeChannel(e *explanation, i uint32) {
 }
 
 // askNext asks the next loop, or is done.
-func (b *Broker) askNext(e *explanation) {
+func (x *Explanations) askNext(e *explanation) {
+	b := x.b
 	ch := b.channels.of(e.ref)
 	if e.loops == 0 || ch == nil { // nil: it is gone by now
-		b.finishExplaining(e)
+		x.finish(e)
 		return
 	}
 	e.loop = bits.TrailingZeros64(e.loops)
@@ -110,8 +119,8 @@ func (b *Broker) askNext(e *explanation) {
 }
 
 // RosterScanned serves mail.RosterScanned: a loop has described its subscribers.
-func (b *Broker) RosterScanned(m *mail.Mail) {
-	for _, e := range b.explanations {
+func (x *Explanations) RosterScanned(m *mail.Mail) {
+	for _, e := range x.list {
 		if e.number != m.Explanation() || e.loop != int(m.From) {
 			continue // it comes too late
 		}
@@ -121,7 +130,7 @@ func (b *Broker) RosterScanned(m *mail.Mail) {
 		for list := m.Content(); len(list) > 0; list = list[4:] {
 			e.sessions = append(e.sessions, binary.NativeEndian.Uint32(list))
 		}
-		b.askNext(e)
+		x.askNext(e)
 		return
 	}
 }
@@ -137,49 +146,45 @@ func (e *explanation) add(part []byte) {
 	e.text = append(append(e.text, "\n  "...), part...)
 }
 
-// ExpireExplanations goes on without the loops that keep others waiting.
-func (b *Broker) ExpireExplanations(now time.Time) {
-	for n := 0; n < len(b.explanations); {
-		e := b.explanations[n]
+// Expire goes on without the loops that keep others waiting.
+func (x *Explanations) Expire(now time.Time) {
+	for n := 0; n < len(x.list); {
+		e := x.list[n]
 		if e.Until.After(now) {
 			n++
 			continue
 		}
 		e.add(append(strconv.AppendInt([]byte(`{"loop": `), int64(e.loop), 10), `, "answered": false}`...))
-		b.askNext(e) // which may end it
+		x.askNext(e) // which may end it
 	}
 }
 
-// explanationsDue is how long a loop that was asked may still take: below zero, none
+// due is how long a loop that was asked may still take: below zero, none
 // was.
-func (b *Broker) explanationsDue(now time.Time) time.Duration {
+func (x *Explanations) due(now time.Time) time.Duration {
 	wait := time.Duration(-1)
-	for _, e := range b.explanations {
+	for _, e := range x.list {
 		wait = Sooner(wait, max(e.Until.Sub(now), 0))
 	}
 	return wait
 }
 
-// finishExplaining has the request answered.
-func (b *Broker) finishExplaining(e *explanation) {
+// finish has the request answered.
+func (x *Explanations) finish(e *explanation) {
 	e.text = append(e.text, ']')
 	if len(e.sessions) > 0 {
-		b.nameSessions(e)
+		e.nameSessions(x.b)
 	}
 	e.text = append(msg.AppendField(e.text, ",\n ", "left_out", int64(e.leftOut)), "}\n"...)
-	for n, other := range b.explanations {
-		if other == e {
-			b.explanations = append(b.explanations[:n], b.explanations[n+1:]...)
-			break
-		}
-	}
+	n := slices.Index(x.list, e)
+	x.list = slices.Delete(x.list, n, n+1)
 	m := mail.OfRequest(mail.Explained, e.replyTo)
 	m.Msg = msg.Of(0, 0, e.text)
-	b.Send(e.from, m)
+	x.b.Send(e.from, m)
 }
 
 // nameSessions adds the names of the listed subscribers that have sessions.
-func (b *Broker) nameSessions(e *explanation) {
+func (e *explanation) nameSessions(b *Broker) {
 	before := ",\n \"sessions\": {\""
 	for _, i := range e.sessions {
 		if k := b.sessions.At(i); k.channel == e.ref.Index && k.conn != 0 { // else its subscriber has left

@@ -35,7 +35,7 @@ func Layout() string {
 
 // Quiet says whether nothing is under way that is not in the broker's records.
 func (b *Broker) Quiet() bool {
-	return b.remote.quiet() && len(b.broadcasts) == 0 && len(b.batches) == 0 && len(b.listings) == 0 && len(b.explanations) == 0
+	return b.remote.quiet() && len(b.broadcasts) == 0 && len(b.batches) == 0 && len(b.Presence.listings) == 0 && len(b.Explanations.list) == 0
 }
 
 // Names of what a broker writes.

@@ -12,8 +12,8 @@ func TestHandOverKnowsBroker(t *testing.T) {
 	known.Fields(t, reflect.TypeFor[Broker](), map[string]string{
 		"Mailer": "empty: Quiet", "loop": "given", "cfg": "given", "totals": "given", "tokens": "of the secret, which the server has",
 		"snapshots": "given", "names": "Names", "channels": "below", "rates": "no: each channel may have one second's messages more", "published": "Published", "histories": "below",
-		"remote": "below", "judge": "no: Server.Park refuses", "keys": "Keys", "pinned": "no: all mail has been read", "batches": "none: Quiet", "batchLeft": "of a turn", "sessions": "below", "broadcasts": "none: Quiet", "scanLeft": "of a turn", "listings": "none: Quiet",
-		"sweep": "no: it begins anew", "explanations": "none: Quiet", "explained": "no: numbers of what is under way",
+		"remote": "below", "judge": "no: Server.Park refuses", "keys": "Keys", "pinned": "no: all mail has been read", "batches": "none: Quiet", "batchLeft": "of a turn", "sessions": "below", "broadcasts": "none: Quiet", "scanLeft": "of a turn",
+		"Presence": "none: Quiet; a round begins anew", "Explanations": "none: Quiet",
 	})
 	known.Fields(t, reflect.TypeFor[channels](), map[string]string{
 		"Slab": "Channels", "loop": "given", "homes": "given", "names": "Names", "index": "ChannelIndex", "epochs": "Epochs", "leases": "Leases",

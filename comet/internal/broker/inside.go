@@ -70,13 +70,13 @@ func (in Inside) SameEpochs() { in.b.channels.epochs = 0 }
 
 // Left is what a broker has left to do, which does not wait for anything.
 func (in Inside) Left() map[string]int {
-	return map[string]int{"broadcasts": len(in.b.broadcasts), "listings": len(in.b.listings)}
+	return map[string]int{"broadcasts": len(in.b.broadcasts), "listings": len(in.b.Presence.listings)}
 }
 
 // Due is when the next of each kind is due that it waits for.
 func (in Inside) Due(now time.Time) map[string]time.Duration {
 	due := map[string]time.Duration{}
-	for _, e := range in.b.explanations {
+	for _, e := range in.b.Explanations.list {
 		due["an explanation"] = e.Until.Sub(now)
 	}
 	if ticks, any := in.b.channels.leases.Next(); any {
@@ -86,4 +86,4 @@ func (in Inside) Due(now time.Time) map[string]time.Duration {
 }
 
 // Explanations is how many are under way.
-func (in Inside) Explanations() int { return len(in.b.explanations) }
+func (in Inside) Explanations() int { return len(in.b.Explanations.list) }

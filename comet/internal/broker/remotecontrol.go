@@ -31,7 +31,7 @@ func (r *remote) announce(cname []byte, alive bool) {
 
 // tell tells them.
 func (r *remote) tell(cname []byte, alive bool) {
-	r.b.tellListeners(cname, alive)
+	r.b.Presence.tell(cname, alive)
 	if r.Wanted() {
 		r.Presence(cname, alive)
 	}

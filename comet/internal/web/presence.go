@@ -17,7 +17,7 @@ import (
 // and again every channel timeout while it lives, and "0 name" when it goes.
 //
 //  1. A channel's home renders the line and mails it to the loops that have
-//     listeners (broker's announce.go). Without listeners nothing is rendered.
+//     listeners (presence.go of the broker). Without listeners nothing is rendered.
 //  2. Each loop gathers the turn's lines, and writes them to its listeners as
 //     one chunk. A slow consumer is closed when the write timeout has
 //     passed since it last had all that was written for it, or when what is held
