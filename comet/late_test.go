@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/mail"
@@ -334,12 +335,58 @@ func TestLateAhead(t *testing.T) {
 		wantObjects(t, first, path, "data 1 m", "data 2 m", "data 3 m", "data 4 m")
 		wantObjects(t, e, path, "data 4 m")
 		check(t, h.srv, true, path)
-		// A number that nobody has told is none.
+		// A number that nobody has told is none, after a while.
 		none := h.connect(h.srv.shards[1], conn.Front, 0)
 		none.get("/poll?cname=a&seq=100")
 		h.settle()
 		log.attachAll()
 		h.settle()
+		wantObjects(t, none, path)
+		h.now = h.now.Add(h.srv.cfg.RequestTimeout/2 + time.Second)
+		h.settle()
+		h.settle()
 		wantObjects(t, none, path, "next_seq 5 ")
+	}
+}
+
+// TestLateAheadOfMaster: a client that another server has told of numbers of a new master is not
+// sent back by one that still asks the old one: it waits until that has heard of the new one, or has
+// come to those numbers.
+func TestLateAheadOfMaster(t *testing.T) {
+	for _, path := range []string{"/poll?cname=a&seq=65540", "/stream?cname=a&seq=65540&lost=1", "/sse?cname=a&seq=65540", "/history?cname=a&seq=65540", "/ws?cname=a&seq=65540"} {
+		for _, missed := range []bool{false, true} {
+			h, log := newLate(t, Config{})
+			log.prompt = true
+			first := h.connect(h.srv.shards[0], conn.Front, 0)
+			first.get("/stream?cname=a&seq=1")
+			log.other(h, "a", "m1")
+			h.settle()
+			wantObjects(t, first, path, "data 1 m1")
+			e := h.connect(h.srv.shards[1], conn.Front, 0)
+			if strings.HasPrefix(path, "/ws") {
+				e.write(handshake(path))
+			} else {
+				e.get(path)
+			}
+			h.settle()
+			wantObjects(t, e, path)
+			log.other(h, "a", "m2") // which the old master has still taken
+			h.settle()
+			wantObjects(t, first, path, "data 2 m2")
+			wantObjects(t, e, path)
+			log.unsettle(missed)
+			var numbers []int32
+			for range 3 {
+				numbers = append(numbers, log.number("a", msg.Data, []byte("new")).Seq)
+			}
+			h.settle()
+			if numbers[2] != 65541 {
+				t.Fatalf("numbers %d", numbers)
+			}
+			h.settle()
+			want := []string{"data 65540 new", "data 65541 new"}
+			wantObjects(t, e, path, want...)
+			check(t, h.srv, true, path)
+		}
 	}
 }

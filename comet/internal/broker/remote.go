@@ -21,6 +21,7 @@ type remote struct {
 	b        *Broker
 	attached record.Column[attachment]
 	waits    map[uint32]*wait // by channel that the authority is to answer for
+	ahead    map[uint32]*wait // by channel, whose numbers are not known here yet (remoteahead.go)
 	asked    []waitStart      // that have requests, in the order of their time
 	orphans  []mail.Mail      // requests whose channel was closed while they waited
 	open     int              // proposals that have not come back
@@ -45,7 +46,7 @@ const (
 )
 
 func newRemote(b *Broker, a Authority) *remote {
-	r := &remote{Authority: a, b: b, waits: map[uint32]*wait{}}
+	r := &remote{Authority: a, b: b, waits: map[uint32]*wait{}, ahead: map[uint32]*wait{}}
 	b.histories.short = func(channel uint32) { r.attached.At(channel).state &^= whole } // the log may keep it
 	return r
 }
@@ -126,6 +127,7 @@ func (r *remote) follow(i uint32, m *mail.Mail) {
 		r.b.commit(i, m.Msg)
 	default:
 		r.commit(i, m.Msg)
+		r.reached(i, false)
 	}
 }
 
@@ -164,6 +166,7 @@ func (r *remote) proposed(m *mail.Mail) {
 		i := b.channels.find(m.Cname())
 		if w := r.waits[i]; i != 0 && (w == nil || !w.holds) && r.attached.At(i).state&(attached|unsettled) == attached && m.Msg.Seq == b.channels.At(i).Next {
 			b.commit(i, m.Msg)
+			r.reached(i, false)
 		}
 		m.Seq = m.Msg.Seq
 	}

@@ -74,23 +74,34 @@ func (b *Broker) parks(i uint32, m *mail.Mail) bool {
 		w = r.attach(i, fromAll, true)
 	case older != 0:
 		w = r.attach(i, fromAll, false)
-	case m.Flag&mail.FlagEnd == 0 && b.channels.At(i).isBehind(m):
-		w = r.attach(i, b.channels.At(i).Next, true)
-		m.Flag |= mail.FlagEnd // a place that is beyond the log's own is none
-	default:
+	case m.Flag&mail.FlagAhead != 0 || !b.channels.At(i).isBehind(m):
 		return false
+	case m.Flag&mail.FlagEnd != 0:
+		r.awaits(i, m)
+		return true
+	default:
+		w = r.attach(i, b.channels.At(i).Next, true)
+		m.Flag |= mail.FlagEnd
 	}
+	r.wait(i, w, m)
+	return true
+}
+
+// wait keeps a request.
+func (r *remote) wait(i uint32, w *wait, m *mail.Mail) {
 	if w.since.IsZero() {
-		w.since = b.loop.Now()
+		w.since = r.b.loop.Now()
 		r.asked = append(r.asked, waitStart{i, w.since, w})
 	}
 	w.mails = append(w.mails, *m)
 	m.Buf = nil
-	if b.channels.At(i).subs == 0 {
-		b.channels.extend(i, b.cfg.ChannelTimeout)
+	if r.b.channels.At(i).subs == 0 {
+		r.b.channels.extend(i, r.b.cfg.ChannelTimeout)
 	}
-	return true
 }
+
+// noTime is since when a wait without requests has some.
+var noTime time.Time
 
 // isAsked says whether requests wait for a channel. The receiver may be nil.
 func (r *remote) isAsked(i uint32) bool {
@@ -98,7 +109,7 @@ func (r *remote) isAsked(i uint32) bool {
 		return false
 	}
 	w := r.waits[i]
-	return w != nil && !w.since.IsZero()
+	return w != nil && !w.since.IsZero() || r.ahead[i] != nil
 }
 
 // lives says whether a channel that is attached has been signed, at whichever server, or
@@ -118,12 +129,6 @@ func (r *remote) older(i uint32, m *mail.Mail) int32 {
 		return 0
 	}
 	return m.Seq
-}
-
-// isBehind says whether a client wants a number of this life of the channel that this server
-// does not know of yet: another server may have told the client of it.
-func (ch *Channel) isBehind(m *mail.Mail) bool {
-	return m.Kind != mail.Control && m.Seq-ch.Next > 0 && (m.Flag&mail.FlagPlace == 0 || m.Epoch() == record.EpochNone || m.Epoch() == ch.Gen)
 }
 
 // attachedTo serves mail.Attached: a channel has its place, or older messages, and what has
@@ -167,9 +172,10 @@ func (r *remote) attachedTo(m *mail.Mail) {
 		r.attach(i, fromAll, w.holds)
 	} else if w.left == 0 {
 		delete(r.waits, i)
-		w.since = time.Time{}
+		w.since = noTime
 		r.goOn(i, w)
 	}
+	r.reached(i, false)
 }
 
 // begun gives a channel its place, which it has not had yet.
@@ -258,12 +264,17 @@ func (r *remote) serve(m *mail.Mail) {
 // orphan has the requests that wait for a channel which is closed be served by what comes
 // under its name.
 func (r *remote) orphan(i uint32) {
+	if w := r.ahead[i]; w != nil {
+		delete(r.ahead, i)
+		w.since = noTime
+		r.orphans = append(r.orphans, w.mails...)
+	}
 	w := r.waits[i]
 	if w == nil {
 		return
 	}
 	delete(r.waits, i)
-	w.since = time.Time{}
+	w.since = noTime
 	for k := range w.mails {
 		switch m := &w.mails[k]; m.Kind {
 		case mail.Committed:
@@ -299,7 +310,11 @@ func (b *Broker) ExpireWaits(now time.Time) {
 		if now.Sub(first.at) < b.cfg.AttachTime {
 			break
 		}
-		r.refuse(first.channel, first.wait)
+		if r.ahead[first.channel] == first.wait {
+			r.giveUp(first.channel, first.wait)
+		} else {
+			r.refuse(first.channel, first.wait)
+		}
 	}
 	if n == len(r.asked) {
 		r.asked = pool.Emptied(r.asked)
@@ -310,7 +325,7 @@ func (b *Broker) ExpireWaits(now time.Time) {
 
 // refuse refuses the requests of a wait.
 func (r *remote) refuse(i uint32, w *wait) {
-	w.since = time.Time{}
+	w.since = noTime
 	kept := w.mails[:0]
 	for _, m := range w.mails {
 		answer, is := answers[m.Kind]

@@ -89,4 +89,5 @@ func (r *remote) reach(i uint32, event *mail.Mail) {
 		r.b.histories.drop(ch)
 		a.state = a.state&^whole | unsettled
 	}
+	r.reached(i, event.Kind == mail.Unsettled)
 }

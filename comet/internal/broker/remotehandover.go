@@ -2,6 +2,8 @@ package broker
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 
 	"ccomet/comet/internal/handover"
 	"ccomet/comet/internal/mail"
@@ -52,7 +54,7 @@ func (r *remote) waiting() (list []WaitingRequest) {
 	if r == nil {
 		return nil
 	}
-	for _, w := range r.waits {
+	for _, w := range slices.Concat(slices.Collect(maps.Values(r.waits)), slices.Collect(maps.Values(r.ahead))) {
 		for k := range w.mails {
 			if m := &w.mails[k]; m.Kind == mail.Join || m.Kind == mail.ClaimSession {
 				has := func(flag uint16) bool { return m.Flag&flag != 0 }

@@ -110,6 +110,7 @@ const (
 	FlagEnd                         // answer to ListChannels: the home has no more channels; a subscription that a log has been asked for already
 	FlagProposed                    // Committed is for a proposal of this broker
 	FlagBatch                       // Committed is for an entry of a batch (Place)
+	FlagAhead                       // a subscription, of a number that nobody has come to: it has waited for that
 	FlagJudged                      // Join, ReadHistory come back from a judge, with its verdict (broker/verdict.go)
 )
 

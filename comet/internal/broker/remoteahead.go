@@ -1,0 +1,68 @@
+package broker
+
+import (
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/record"
+)
+
+// A client may want a number that this server does not know of yet, since another server has told
+// the client of it. The log is asked then. It may know no better: a master that is one no longer
+// answers a server that has not heard of the next one. To send the client back would double what
+// it has, so its request waits until this server has come to that number, or hears that numbers
+// go on elsewhere, which has the log be asked once more. After AttachTime it is taken for a place
+// that nobody has told.
+
+// isBehind says whether a client wants a number of this life of the channel that this server
+// does not know of yet.
+func (ch *Channel) isBehind(m *mail.Mail) bool {
+	return m.Kind != mail.Control && m.Seq-ch.Next > 0 && (m.Flag&mail.FlagPlace == 0 || m.Epoch() == record.EpochNone || m.Epoch() == ch.Gen)
+}
+
+// awaits keeps a request until its number is known here.
+func (r *remote) awaits(i uint32, m *mail.Mail) {
+	w := r.ahead[i]
+	if w == nil {
+		w = &wait{}
+		r.ahead[i] = w
+	}
+	r.wait(i, w, m)
+}
+
+// reached serves the requests whose numbers are known now; elsewhere: numbers go on elsewhere, and
+// the log is to be asked for all.
+func (r *remote) reached(i uint32, elsewhere bool) {
+	w := r.ahead[i]
+	if w == nil {
+		return
+	}
+	var now []mail.Mail
+	ch, left := r.b.channels.At(i), w.mails[:0]
+	for _, m := range w.mails {
+		if elsewhere {
+			m.Flag &^= mail.FlagEnd
+		} else if ch.isBehind(&m) {
+			left = append(left, m)
+			continue
+		}
+		now = append(now, m)
+	}
+	clear(w.mails[len(left):])
+	if w.mails = left; len(left) == 0 {
+		delete(r.ahead, i)
+		w.since = noTime
+	}
+	for k := range now {
+		r.serve(&now[k])
+	}
+}
+
+// giveUp serves requests that have waited for long enough.
+func (r *remote) giveUp(i uint32, w *wait) {
+	delete(r.ahead, i)
+	w.since = noTime
+	for k := range w.mails {
+		m := &w.mails[k]
+		m.Flag |= mail.FlagAhead
+		r.serve(m)
+	}
+}
