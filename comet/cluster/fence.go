@@ -63,6 +63,7 @@ func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) 
 		}
 		if before := p.reign.Swap(next); before == nil || before.gen != next.gen {
 			p.log.cfg.Log.Info().Int("partition", p.id).Uint32("generation", f.place.gen>>generationBits).Uint32("offset", f.place.off).Msg("Redis: generation")
+			p.log.lostSecret.Store(true)
 		}
 		return nil
 	})
@@ -129,6 +130,7 @@ func (p *partition) check() error {
 	if err != nil {
 		return err
 	}
+	p.log.keepSecret()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {

@@ -33,8 +33,10 @@ type Log struct {
 	end     context.CancelFunc
 	running sync.WaitGroup
 	secret  []byte
-	paused  atomic.Bool
-	away    time.Time // since when it was told that Redis does not serve; the sweep's alone
+	// lostSecret: Redis may have lost the secret; otherSecret: it has another.
+	lostSecret, otherSecret atomic.Bool
+	paused                  atomic.Bool
+	away                    time.Time // since when it was told that Redis does not serve; the sweep's alone
 }
 
 // Open connects to Redis, for which it waits as long as ctx lasts, and says so in the log. An
@@ -52,6 +54,9 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	l.consts = [5]string{
 		strconv.Itoa(cfg.History), strconv.Itoa(int(cfg.TTL / time.Second)), numberSeconds,
 		strconv.Itoa(max(cfg.Bus/busSegments, 1)), strconv.Itoa(max(cfg.BusBytes/busSegments, 1)),
+	}
+	if l.secret, err = secretOf(cfg.State); err != nil {
+		return nil, err
 	}
 	l.nodes.open(&l.cfg)
 	l.loops.Store(&[]*loop{})

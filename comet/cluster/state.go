@@ -10,6 +10,7 @@ type state struct {
 	Partitions []partitionState
 	Control    string // the id of the last entry of ctl
 	Process    string
+	Secret     []byte
 }
 
 type partitionState struct {
@@ -26,7 +27,7 @@ func (l *Log) Suspend() []byte {
 		r.resting.Lock() // which it holds while it tells the loops
 		defer r.resting.Unlock()
 	}
-	s := state{Control: l.nodes.read, Process: l.nodes.process}
+	s := state{Control: l.nodes.read, Process: l.nodes.process, Secret: l.secret}
 	for _, p := range l.partitions {
 		p.mu.Lock()
 		at := &p.at
@@ -46,11 +47,27 @@ func (l *Log) Resume() {
 	}
 }
 
+// secretOf is the secret of the program that this one goes on for; nil: there is none.
+func secretOf(text []byte) ([]byte, error) {
+	if text == nil {
+		return nil, nil
+	}
+	s, err := parseState(text)
+	return s.Secret, err
+}
+
+func parseState(text []byte) (s state, err error) {
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, &fatalError{fmt.Errorf("redis: what was handed over: %w", err)}
+	}
+	return s, nil
+}
+
 // restore goes on where another program's readers were.
 func (l *Log) restore(text []byte) error {
-	var s state
-	if err := json.Unmarshal(text, &s); err != nil {
-		return &fatalError{fmt.Errorf("redis: what was handed over: %w", err)}
+	s, err := parseState(text)
+	if err != nil {
+		return err
 	}
 	if len(s.Partitions) != len(l.partitions) {
 		return &fatalError{fmt.Errorf("redis: %d partitions were handed over, and there are %d", len(s.Partitions), len(l.partitions))}
