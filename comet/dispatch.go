@@ -79,7 +79,7 @@ func (s *shard) toWeb(m *mail.Mail) {
 	case mail.DrainMark:
 		s.drain.Marks[m.Round()]++
 	case mail.ProbeHome, mail.ProbeLoop, mail.ProbeBack:
-		s.web.ForwardProbe(m)
+		s.web.Probe.Forward(m)
 	case mail.TellFigures:
 		s.tellFigures()
 	case mail.PresenceLine:
@@ -89,9 +89,9 @@ func (s *shard) toWeb(m *mail.Mail) {
 	case mail.Done:
 		s.web.Answer(m)
 	case mail.BatchPublished:
-		s.web.BatchPublished(m)
+		s.web.Batches.Published(m)
 	case mail.HistoryRead:
-		s.web.HistoryRead(m)
+		s.web.Histories.Arrived(m)
 	case mail.Handled:
 		s.web.Handled(m)
 	}

@@ -18,10 +18,10 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	if s.hub.ReplayLeft = hub.ReplayBudget; s.holding {
 		s.hub.ReplayLeft = 0
 	}
-	s.web.ContinueHistories()         // answers
+	s.web.Histories.Continue()        // answers
 	s.Take()                          // may bring anything below
 	s.broker.Presence.SweepOn(now)    // lines for listeners, by mail
-	s.web.ExpireProbe(now)            // answers
+	s.web.Probe.Expire(now)           // answers
 	s.broker.Explanations.Expire(now) // questions to loops, answers, by mail
 	s.broker.ExpireWaits(now)         // refusals, by mail
 	s.TakeOwn()                       // what the steps above and the events had to say to this loop

@@ -56,10 +56,10 @@ func (w *Web) sendPublish(x *exchange, m mail.Mail, reply pendingReply) {
 	if w.tooMuchOnItsWay(home) {
 		m.Done()
 		reply.code, reply.done = mail.CodeDelivering, true
-		w.awaitReply(x, reply)
+		w.pipelines.await(x, reply)
 		return
 	}
-	m.SetReply(w.awaitReply(x, reply))
+	m.SetReply(w.pipelines.await(x, reply))
 	w.Send(home, m)
 }
 
@@ -135,7 +135,7 @@ func (w *Web) broadcast(x *exchange) {
 	case !w.contentArg(x, &m, false):
 	case w.cfg.Cluster != nil: // where it is numbered, for all servers
 		w.broadcasts++
-		m.SetReply(w.awaitReply(x, pendingReply{write: (*responder).broadcasted}))
+		m.SetReply(w.pipelines.await(x, pendingReply{write: (*responder).broadcasted}))
 		w.Send(w.Id, m)
 		return
 	default:
@@ -181,7 +181,7 @@ func (w *Web) startControl(x *exchange, o mail.Op, write replyWriter) error {
 	m := mail.Mail{Kind: mail.Control, Op: o, Conn: x.conn, Nlen: uint8(len(cname))}
 	m.SetSeconds(reply.lease)
 	m.Buf = pool.NameBuffer(cname)
-	m.SetReply(w.awaitReply(x, reply))
+	m.SetReply(w.pipelines.await(x, reply))
 	w.Send(w.homes.Of(cname), m)
 	return nil
 }

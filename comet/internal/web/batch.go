@@ -68,6 +68,7 @@ const (
 
 // batches are what a loop reads and answers batches with.
 type batches struct {
+	*Web
 	reader batch.Reader
 	free   []*batchReply
 	open   []*bytebufferpool.ByteBuffer // by home: entries that are not in a mail yet, or nil
@@ -139,7 +140,7 @@ func (w *Web) publishBatch(x *exchange) {
 	}
 	array := batchType(x.req.Header("Content-Type")) == len(batchTypes)-1
 	a := w.Batches.take(array)
-	status, err := gathering{w}.gather(x, a)
+	status, err := w.Batches.gather(x, a)
 	w.Batches.close()
 	if err != nil {
 		for _, m := range w.Batches.mails {
@@ -152,8 +153,8 @@ func (w *Web) publishBatch(x *exchange) {
 	}
 	reply := pendingReply{write: (*responder).batchPublished, batch: a, done: len(w.Batches.mails) == 0}
 	w.Batches.taken++
-	number := w.awaitReply(x, reply)
-	w.pipelines.at(w.pipelineOf(x.conn)).full = true
+	number := w.pipelines.await(x, reply)
+	w.pipelines.at(w.pipelines.of(x.conn)).full = true
 	w.loop.Pause(x.conn)
 	for _, m := range w.Batches.mails {
 		out := mail.OfRequest(mail.PublishBatch, mail.ReplyTo{Conn: x.conn, Reply: number})
@@ -163,19 +164,16 @@ func (w *Web) publishBatch(x *exchange) {
 	w.Batches.endGathering()
 }
 
-// gathering is what a web does to gather the messages of /publish.
-type gathering struct{ *Web }
-
 // gather reads a body's messages, and gathers them for their homes.
-func (w gathering) gather(x *exchange, a *batchReply) (status int, err error) {
-	r := &w.Batches.reader
+func (bs *batches) gather(x *exchange, a *batchReply) (status int, err error) {
+	r := &bs.reader
 	client := uint64(0)
-	if w.site.Publishers != nil {
-		client = w.clients.of(x)
+	if bs.site.Publishers != nil {
+		client = bs.clients.of(x)
 	}
 	for r.Reset(x.raw, a.array); r.Next(); {
-		if len(a.results)+max(len(r.Names), 1) > w.cfg.MaxBatchMessages {
-			return 413, fmt.Errorf("too many messages for one request: max-batch-messages is %d", w.cfg.MaxBatchMessages)
+		if len(a.results)+max(len(r.Names), 1) > bs.cfg.MaxBatchMessages {
+			return 413, fmt.Errorf("too many messages for one request: max-batch-messages is %d", bs.cfg.MaxBatchMessages)
 		}
 		first := len(a.results)
 		if r.Fault.Reason != "" {
@@ -183,7 +181,7 @@ func (w gathering) gather(x *exchange, a *batchReply) (status int, err error) {
 			a.refuse(failed400)
 		} else {
 			for _, name := range r.Names {
-				w.gatherOne(x, a, name, client)
+				bs.gatherOne(x, a, name, client)
 			}
 		}
 		if r.Many && r.Fault.Reason == "" {
@@ -201,8 +199,8 @@ func (w gathering) gather(x *exchange, a *batchReply) (status int, err error) {
 }
 
 // gatherOne gathers a message for one channel.
-func (w gathering) gatherOne(x *exchange, a *batchReply, name []byte, client uint64) {
-	r := &w.Batches.reader
+func (bs *batches) gatherOne(x *exchange, a *batchReply, name []byte, client uint64) {
+	r := &bs.reader
 	size := r.Size()
 	switch err := x.checkName(name); {
 	case err != nil:
@@ -213,20 +211,20 @@ func (w gathering) gatherOne(x *exchange, a *batchReply, name []byte, client uin
 		a.text = appendBadKey(a.text, r.Key)
 		a.refuse(failed400)
 		return
-	case size > w.cfg.MaxMessage:
+	case size > bs.cfg.MaxMessage:
 		a.text = append(strconv.AppendInt(append(a.text, "content is "...), int64(size), 10), " bytes: max-message is "...)
-		a.text = strconv.AppendInt(a.text, int64(w.cfg.MaxMessage), 10)
+		a.text = strconv.AppendInt(a.text, int64(bs.cfg.MaxMessage), 10)
 		a.refuse(failed413)
 		return
 	}
-	if w.site.Publishers != nil {
-		if wait, ok := w.takePublish(client); !ok {
+	if bs.site.Publishers != nil {
+		if wait, ok := bs.takePublish(client); !ok {
 			a.results = append(a.results, batchResult{failure: failedRate, n: uint16(limit.WholeSeconds(wait))})
 			return
 		}
 	}
-	hash := w.homes.Hash(name)
-	buf := w.bufferFor(w.homes.OfHash(hash))
+	hash := bs.homes.Hash(name)
+	buf := bs.bufferFor(bs.homes.OfHash(hash))
 	if buf == nil {
 		a.results = append(a.results, batchResult{code: mail.CodeDelivering})
 		return
@@ -240,10 +238,9 @@ func (w gathering) gatherOne(x *exchange, a *batchReply, name []byte, client uin
 
 // bufferFor is where the next entry for a home is put; nil where too much is on its way to that
 // home. What is gathered leaves when all of it is, so it is asked for each mail.
-func (w gathering) bufferFor(home uint8) *bytebufferpool.ByteBuffer {
-	bs := &w.Batches
+func (bs *batches) bufferFor(home uint8) *bytebufferpool.ByteBuffer {
 	if bs.open == nil {
-		bs.open, bs.counts = make([]*bytebufferpool.ByteBuffer, w.Loops()), make([]int, w.Loops())
+		bs.open, bs.counts = make([]*bytebufferpool.ByteBuffer, bs.Loops()), make([]int, bs.Loops())
 	}
 	buf := bs.open[home]
 	if buf != nil && (bs.counts[home] == mail.BatchEntries || len(buf.B) >= mail.BatchBytes) {
@@ -251,7 +248,7 @@ func (w gathering) bufferFor(home uint8) *bytebufferpool.ByteBuffer {
 		buf, bs.open[home] = nil, nil
 	}
 	if buf == nil {
-		if w.tooMuchOnItsWay(home) {
+		if bs.tooMuchOnItsWay(home) {
 			return nil
 		}
 		buf = pool.LargeBuffer()
@@ -287,13 +284,13 @@ func (bs *batches) endGathering() {
 	bs.reader.Reset(nil, false)
 }
 
-// BatchPublished serves mail.BatchPublished.
-func (w *Web) BatchPublished(m *mail.Mail) {
-	i := w.pipelineOf(m.Conn)
+// Published serves mail.BatchPublished.
+func (bs *batches) Published(m *mail.Mail) {
+	i := bs.pipelines.of(m.Conn)
 	if i == 0 {
 		return // the connection is gone
 	}
-	reply := w.pipelines.at(i).reply(m.Reply())
+	reply := bs.pipelines.at(i).reply(m.Reply())
 	a := reply.batch
 	for rest := m.Buf.B; len(rest) > 0; {
 		var r mail.Result
@@ -304,7 +301,7 @@ func (w *Web) BatchPublished(m *mail.Mail) {
 	}
 	if a.pending == 0 {
 		reply.done = true
-		w.pipelines.markReady(i)
+		bs.pipelines.markReady(i)
 	}
 }
 

@@ -20,7 +20,7 @@ func (w *Web) explain(x *exchange) {
 	m := mail.Mail{Kind: mail.Explain, Conn: x.conn}
 	m.SetListed(limit)
 	m.Buf, m.Nlen = spoken.nameBuffer(cname)
-	m.SetReply(w.awaitReply(x, pendingReply{}))
+	m.SetReply(w.pipelines.await(x, pendingReply{}))
 	w.Send(w.homes.Of(m.Cname()), m)
 }
 
@@ -54,15 +54,15 @@ func (w *Web) ExplainedTo(m *mail.Mail) {
 	case mail.CodeNone:
 		w.Object = append(w.Object[:0], "no such channel: no client waits for it, and it has no messages and no sign that still last"...)
 		w.Object = append(w.cfg.shared().otherNames(w.Object, " here; ask as well the servers ", ", "), '\n')
-		w.resolve(to, 404, frame.TypeText, w.Object)
+		w.pipelines.resolve(to, 404, frame.TypeText, w.Object)
 	case mail.CodeBusy:
 		w.totals.Refused.Add(1)
-		w.resolve(to, 503, frame.TypeText, []byte("too many explanations are under way: at most "+strconv.Itoa(broker.MaxExplanations)+" of one loop's channels\n"))
+		w.pipelines.resolve(to, 503, frame.TypeText, []byte("too many explanations are under way: at most "+strconv.Itoa(broker.MaxExplanations)+" of one loop's channels\n"))
 	default:
 		w.Object = append(w.Object[:0], m.Msg.Content()...)
 		if others := w.cfg.shared().otherNames(nil, `"`, `", "`); len(others) > 0 {
 			w.Object = append(append(append(bytes.TrimRight(w.Object, "}\n"), ",\n \"other_servers\": ["...), others...), "\"]}\n"...)
 		}
-		w.resolve(to, 200, frame.TypeJSON, w.Object)
+		w.pipelines.resolve(to, 200, frame.TypeJSON, w.Object)
 	}
 }

@@ -181,7 +181,7 @@ func (w *Web) handle(x *exchange, handler http.Handler) {
 		return
 	}
 	h := &handling{conn: x.conn, header: http.Header{}, answer: make([]byte, headRoom)}
-	h.number = w.awaitReply(x, pendingReply{handled: true})
+	h.number = w.pipelines.await(x, pendingReply{handled: true})
 	req, h.cancel = withCancel(req)
 	w.Handlers.list = append(w.Handlers.list, h)
 	inbox := w.Inbox // and nothing else of the loop's
@@ -238,7 +238,7 @@ func (w *Web) Handled(m *mail.Mail) {
 	h := w.Handlers.find(m.Conn, m.Reply())
 	h.cancel() // gives back what the context holds
 	h.state = handlingWaits
-	i := w.pipelineOf(m.Conn)
+	i := w.pipelines.of(m.Conn)
 	if i == 0 {
 		w.Handlers.drop(m.Conn) // the connection is gone
 		return

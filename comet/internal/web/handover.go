@@ -201,7 +201,7 @@ func (w handingOver) resumeFrom(from *handover.Reader) error {
 		return err
 	}
 	for _, s := range w.sockets.of {
-		ws(w).setAnswering(s, len(s.out) > 0)
+		w.sockets.setAnswering(s, len(s.out) > 0)
 	}
 	if err := w.pipelines.resume(st.PipelineRoom, st.Pipelines); err != nil {
 		return err

@@ -17,7 +17,8 @@ func TestHandOverKnowsWeb(t *testing.T) {
 		"broadcasts": "Broadcasts", "Histories": "below", "Batches": "below", "sockets": "below",
 	})
 	known.Fields(t, reflect.TypeFor[sockets](), map[string]string{
-		"of": "List", "most": "counted", "idle": "new", "ready": "all that have something", "bytes": "counted", "clients": "Clients", "reader": "new",
+		"Web": "given",
+		"of":  "List", "most": "counted", "idle": "new", "ready": "all that have something", "bytes": "counted", "clients": "Clients", "reader": "new",
 		"whole": "between two messages", "out": "of a turn", "room": "of a turn", "counts": "Ops, Failed, Closed",
 	})
 	known.Fields(t, reflect.TypeFor[socket](), map[string]string{
@@ -28,9 +29,11 @@ func TestHandOverKnowsWeb(t *testing.T) {
 		"kind": "Kind", "done": "yes: Quiet", "closes": "Closes", "code": "Code", "idLen": "ID", "id": "ID", "seq": "Seq", "text": "Text",
 	})
 	known.Fields(t, reflect.TypeFor[histories](), map[string]string{
+		"Web":  "given",
 		"free": "new", "waiting": "none: Quiet", "Left": "of a turn", "Read": "Histories", "Same": "Unchanged",
 	})
 	known.Fields(t, reflect.TypeFor[batches](), map[string]string{
+		"Web":    "given",
 		"reader": "new", "free": "new", "open": "none: they are sent at once", "counts": "none", "mails": "none", "taken": "Batches",
 	})
 	known.Fields(t, reflect.TypeFor[historyReply](), map[string]string{

@@ -50,6 +50,7 @@ const (
 
 // histories are a loop's answers to /history.
 type histories struct {
+	*Web
 	free    []*historyReply
 	waiting []uint32 // pipelines whose answers the turn had no room for
 	Left    int      // bytes that the turn has left
@@ -76,13 +77,13 @@ func (hs *histories) giveBack(h *historyReply) {
 	}
 }
 
-// ContinueHistories begins a turn's budget: the answers that have waited for one go on.
-func (w *Web) ContinueHistories() {
-	w.Histories.Left = HistoryBudget
-	for _, i := range w.Histories.waiting {
-		w.pipelines.markReady(i)
+// Continue begins a turn's budget: the answers that have waited for one go on.
+func (hs *histories) Continue() {
+	hs.Left = HistoryBudget
+	for _, i := range hs.waiting {
+		hs.pipelines.markReady(i)
 	}
-	w.Histories.waiting = pool.Emptied(w.Histories.waiting)
+	hs.waiting = pool.Emptied(hs.waiting)
 }
 
 // history serves /history.
@@ -110,7 +111,7 @@ func (w *Web) history(x *exchange) {
 	}
 	h := w.Histories.take()
 	h.name, h.tell, h.asked = append(h.name, cname...), tell, true
-	m.SetReply(w.awaitReply(x, pendingReply{history: h, cb: string(cb)}))
+	m.SetReply(w.pipelines.await(x, pendingReply{history: h, cb: string(cb)}))
 	w.Send(w.homes.Of(cname), m)
 }
 
@@ -190,13 +191,13 @@ func parseTag(tag []byte) (epoch uint32, next int32, ok bool) {
 	return epoch, int32(v), ok && epoch != record.EpochNone && epoch != record.EpochOther
 }
 
-// HistoryRead serves mail.HistoryRead.
-func (w *Web) HistoryRead(m *mail.Mail) {
-	i := w.pipelineOf(m.Conn)
+// Arrived serves mail.HistoryRead.
+func (hs *histories) Arrived(m *mail.Mail) {
+	i := hs.pipelines.of(m.Conn)
 	if i == 0 {
 		return // the connection is gone
 	}
-	reply := w.pipelines.at(i).reply(m.Reply())
+	reply := hs.pipelines.at(i).reply(m.Reply())
 	h := reply.history
 	if !h.begun {
 		h.next, h.first, h.epoch, h.lost = m.Seq, m.Seq, m.Epoch(), m.Flag&mail.FlagLost != 0
@@ -208,52 +209,49 @@ func (w *Web) HistoryRead(m *mail.Mail) {
 	h.run, h.asked = msg.Run{First: m.Msg, N: int(m.N)}, false
 	h.left, h.from = m.Rest()
 	reply.done = true
-	w.pipelines.markReady(i)
+	hs.pipelines.markReady(i)
 }
 
-// past is what a web does to answer /history.
-type past struct{ *Web }
-
-// writeHistory writes what is there of the answer to the first request of a pipeline, and
+// write writes what is there of the answer to the first request of a pipeline, and
 // says whether that was all. On the front side, where histories are, no other request of
 // the connection is taken before it is answered.
-func (w past) writeHistory(i uint32) (all bool) {
-	p := w.pipelines.at(i)
+func (hs *histories) write(i uint32) (all bool) {
+	p := hs.pipelines.at(i)
 	reply := &p.replies[0]
 	h := reply.history
 	switch {
 	case !reply.done:
 		if h.begun && !h.asked {
-			w.askHistory(p, h)
+			hs.ask(p, h)
 		}
 		return false
-	case h.run.N > 0 && w.Histories.Left <= 0:
-		w.Histories.waiting = append(w.Histories.waiting, i)
+	case h.run.N > 0 && hs.Left <= 0:
+		hs.waiting = append(hs.waiting, i)
 		return false
 	}
 	if reply.http10 && h.left > 0 && !h.begun {
 		reply.closeAfter, p.closeAfter = true, true // which ends the body
 	}
-	w.Scratch = w.appendHistory(w.Scratch[:0], reply)
-	w.Histories.Left -= len(w.Scratch)
-	_ = w.loop.Write(p.conn, w.Scratch) // a lost connection is told to Closed
+	hs.Scratch = hs.render(hs.Scratch[:0], reply)
+	hs.Left -= len(hs.Scratch)
+	_ = hs.loop.Write(p.conn, hs.Scratch) // a lost connection is told to Closed
 	if h.left == 0 || reply.isHEAD {
-		w.Histories.giveBack(h)
+		hs.giveBack(h)
 		return true
 	}
 	reply.done, h.run, h.begun = false, msg.Run{}, true
-	if w.loop.Blocked(p.conn) {
-		w.loop.SetTimer(p.conn, w.loop.WriteTime(p.conn))
+	if hs.loop.Blocked(p.conn) {
+		hs.loop.SetTimer(p.conn, hs.loop.WriteTime(p.conn))
 		return false
 	}
-	w.loop.SetTimer(p.conn, w.cfg.RequestTimeout)
-	w.askHistory(p, h)
+	hs.loop.SetTimer(p.conn, hs.cfg.RequestTimeout)
+	hs.ask(p, h)
 	return false
 }
 
-// askHistory asks for the next messages of an answer that has begun.
-func (w past) askHistory(p *pipeline, h *historyReply) {
-	if !w.loop.Alive(p.conn) {
+// ask asks for the next messages of an answer that has begun.
+func (hs *histories) ask(p *pipeline, h *historyReply) {
+	if !hs.loop.Alive(p.conn) {
 		return
 	}
 	h.asked = true
@@ -261,11 +259,11 @@ func (w past) askHistory(p *pipeline, h *historyReply) {
 	m.Seq, m.Flag, m.Buf, m.Nlen = h.from, mail.FlagGoOn, pool.NameBuffer(h.name), uint8(len(h.name))
 	m.SetMost(h.left)
 	m.SetEpoch(h.epoch)
-	w.Send(w.homes.Of(h.name), m)
+	hs.Send(hs.homes.Of(h.name), m)
 }
 
-// appendHistory appends a whole response, or its next piece.
-func (w past) appendHistory(dst []byte, reply *pendingReply) []byte {
+// render appends a whole response, or its next piece.
+func (hs *histories) render(dst []byte, reply *pendingReply) []byte {
 	h, x := reply.history, reply.exchange()
 	contentType := frame.TypeJSON
 	if reply.cb != "" {
@@ -273,32 +271,32 @@ func (w past) appendHistory(dst []byte, reply *pendingReply) []byte {
 	}
 	switch {
 	case reply.code == mail.CodeNoLog:
-		dst, _ = w.refused(dst, reply)
+		dst, _ = hs.refused(dst, reply)
 		return dst
 	case reply.code != mail.CodeOK && reply.code != mail.CodeSame: // as a poll is refused
-		w.totals.Refused.Add(1)
+		hs.totals.Refused.Add(1)
 		kind, text := hub.RefusalOf(reply.code)
 		if kind == msg.Error503 {
-			return w.appendResponse(dst, &x, 503, frame.TypeText, append([]byte(text), '\n'))
+			return hs.appendResponse(dst, &x, 503, frame.TypeText, append([]byte(text), '\n'))
 		}
-		w.Object = msg.AppendObject(w.Object[:0], kind, h.name, 0, text)
-		w.Body = frame.AppendJSONP(w.Body[:0], reply.cb, w.Object)
-		return w.appendResponse(dst, &x, 200, contentType, w.Body)
+		hs.Object = msg.AppendObject(hs.Object[:0], kind, h.name, 0, text)
+		hs.Body = frame.AppendJSONP(hs.Body[:0], reply.cb, hs.Object)
+		return hs.appendResponse(dst, &x, 200, contentType, hs.Body)
 	case h.begun:
-		w.Body = h.appendPiece(w.Body[:0], reply.cb)
+		hs.Body = h.appendPiece(hs.Body[:0], reply.cb)
 	default:
-		w.Object = append(appendTag(append(w.Object[:0], "ETag: "...), h.epoch, h.next), "\r\n"...)
-		x.headers = w.Object
+		hs.Object = append(appendTag(append(hs.Object[:0], "ETag: "...), h.epoch, h.next), "\r\n"...)
+		x.headers = hs.Object
 		if reply.code == mail.CodeSame {
-			w.Histories.Same++
-			return w.appendBodiless(dst, &x, 304)
+			hs.Same++
+			return hs.appendBodiless(dst, &x, 304)
 		}
-		w.Histories.Read++
-		w.Body = h.appendPiece(h.appendBegin(w.Body[:0], reply.cb), reply.cb)
+		hs.Read++
+		hs.Body = h.appendPiece(h.appendBegin(hs.Body[:0], reply.cb), reply.cb)
 		if h.left == 0 {
-			return w.appendResponse(dst, &x, 200, contentType, w.Body)
+			return hs.appendResponse(dst, &x, 200, contentType, hs.Body)
 		}
-		dst = w.AppendHead(dst, x.side, frame.Head{Conn: x.conn.Index(), Status: 200, ContentType: contentType, HTTP10: x.http10, CloseAfter: x.closeAfter})
+		dst = hs.AppendHead(dst, x.side, frame.Head{Conn: x.conn.Index(), Status: 200, ContentType: contentType, HTTP10: x.http10, CloseAfter: x.closeAfter})
 		dst = append(dst, x.headers...)
 		if !x.http10 {
 			dst = append(dst, frame.ChunkedLine...)
@@ -309,9 +307,9 @@ func (w past) appendHistory(dst []byte, reply *pendingReply) []byte {
 		}
 	}
 	if x.http10 {
-		return append(dst, w.Body...)
+		return append(dst, hs.Body...)
 	}
-	dst = httplite.AppendChunk(dst, w.Body)
+	dst = httplite.AppendChunk(dst, hs.Body)
 	if h.left == 0 {
 		dst = append(dst, frame.LastChunk...)
 	}

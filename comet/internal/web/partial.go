@@ -81,7 +81,7 @@ func (w *Web) partialOf(c reactor.Conn) uint32 {
 // requests have been arriving for a second are evicted, or the request is refused.
 func (w *Web) incomplete(c reactor.Conn, req *httplite.Request) {
 	ceiling := w.cfg.MaxHeldBytes
-	if w.Side(c) != conn.Admin && !w.evictForInput(ceiling/w.cfg.Loops) {
+	if w.Side(c) != conn.Admin && !w.evictor.forInput(ceiling/w.cfg.Loops) {
 		w.totals.HitLimit(limit.Held, ceiling, w.loop.Now())
 		req.Reset()
 		w.dropPartial(c)
@@ -101,7 +101,7 @@ func (w *Web) incomplete(c reactor.Conn, req *httplite.Request) {
 	}
 	// Behind requests that are not answered yet it would be taken for an answer;
 	// a client has to send the body without it in the end (RFC 9110 10.1.1).
-	if w.pipelineOf(c) == 0 && req.WantsContinue() {
+	if w.pipelines.of(c) == 0 && req.WantsContinue() {
 		_ = w.loop.Write(c, []byte(httplite.Continue))
 	}
 }

@@ -73,20 +73,20 @@ func (p *pipeline) drop(written int) {
 // maxPipeline is how many requests of one connection may wait for an answer.
 const maxPipeline = 256
 
-// awaitReply notes that a request waits for an answer that comes by mail, and returns the
+// await notes that a request waits for an answer that comes by mail, and returns the
 // number of its pending reply.
-func (w *Web) awaitReply(x *exchange, reply pendingReply) uint32 {
-	i := w.pipelineOf(x.conn)
+func (ps *pipelines) await(x *exchange, reply pendingReply) uint32 {
+	i := ps.of(x.conn)
 	if i == 0 {
-		i = w.pipelines.open(x.conn)
-		w.SetState(x.conn, conn.Answering, i)
-		w.loop.SetTimer(x.conn, w.cfg.RequestTimeout)
+		i = ps.open(x.conn)
+		ps.SetState(x.conn, conn.Answering, i)
+		ps.loop.SetTimer(x.conn, ps.cfg.RequestTimeout)
 	}
-	return w.addReply(i, x, reply)
+	return ps.add(i, x, reply)
 }
 
-func (w *Web) addReply(i uint32, x *exchange, reply pendingReply) uint32 {
-	p := w.pipelines.at(i)
+func (ps *pipelines) add(i uint32, x *exchange, reply pendingReply) uint32 {
+	p := ps.at(i)
 	reply.recipient = x.recipient
 	p.replies = append(p.replies, reply)
 	p.closeAfter = p.closeAfter || x.closeAfter
@@ -94,28 +94,28 @@ func (w *Web) addReply(i uint32, x *exchange, reply pendingReply) uint32 {
 	// behind a subscription has no turn of its own.
 	if x.closeAfter || x.side != conn.Admin || len(p.replies) >= maxPipeline {
 		p.full = true
-		w.loop.Pause(p.conn)
+		ps.loop.Pause(p.conn)
 	}
 	if reply.done {
-		w.pipelines.markReady(i)
+		ps.markReady(i)
 	}
 	return p.first + uint32(len(p.replies)-1)
 }
 
-// stopPipeline has a connection end when its answers are written.
-func (w *Web) stopPipeline(i uint32) {
-	p := w.pipelines.at(i)
+// stop has a connection end when its answers are written.
+func (ps *pipelines) stop(i uint32) {
+	p := ps.at(i)
 	p.closeAfter, p.full = true, true
-	w.loop.Pause(p.conn)
+	ps.loop.Pause(p.conn)
 }
 
 // Answer serves mail.Done.
 func (w *Web) Answer(m *mail.Mail) {
 	if st, _ := w.State(m.Conn); st == conn.WebSocket {
-		ws{w}.answerOp(m)
+		w.sockets.answerOp(m)
 		return
 	}
-	i := w.pipelineOf(m.Conn)
+	i := w.pipelines.of(m.Conn)
 	if i == 0 {
 		return // the connection is gone
 	}
@@ -125,22 +125,22 @@ func (w *Web) Answer(m *mail.Mail) {
 }
 
 // resolve gives a request that waits its answer, if its connection is still there.
-func (w *Web) resolve(to mail.ReplyTo, status int, contentType string, body []byte) {
-	i := w.pipelineOf(to.Conn)
+func (ps *pipelines) resolve(to mail.ReplyTo, status int, contentType string, body []byte) {
+	i := ps.of(to.Conn)
 	if i == 0 {
 		return
 	}
-	reply := w.pipelines.at(i).reply(to.Reply)
+	reply := ps.at(i).reply(to.Reply)
 	x := reply.exchange()
-	w.Scratch = w.appendResponse(w.Scratch[:0], &x, status, contentType, body)
-	reply.text, reply.done = string(w.Scratch), true
-	w.pipelines.markReady(i)
+	ps.Scratch = ps.appendResponse(ps.Scratch[:0], &x, status, contentType, body)
+	reply.text, reply.done = string(ps.Scratch), true
+	ps.markReady(i)
 }
 
-// pipelineOf is the index of a connection's pipeline, 0 where none of its requests waits for
+// of is the index of a connection's pipeline, 0 where none of its requests waits for
 // an answer.
-func (w *Web) pipelineOf(c reactor.Conn) uint32 {
-	if st, i := w.State(c); st == conn.Answering {
+func (ps *pipelines) of(c reactor.Conn) uint32 {
+	if st, i := ps.State(c); st == conn.Answering {
 		return i
 	}
 	return 0
@@ -155,89 +155,89 @@ func (w *Web) FlushPipelines() {
 		i := w.pipelines.ready[n]
 		w.pipelines.at(i).listed = false
 		if w.pipelines.at(i).conn != 0 { // else closed in this turn
-			w.flushPipeline(i)
+			w.pipelines.flush(i)
 		}
 	}
 	w.pipelines.ready = pool.Emptied(w.pipelines.ready)
 }
 
-// flushPipeline goes on with one pipeline, if its connection has taken all before: a client
+// flush goes on with one pipeline, if its connection has taken all before: a client
 // that does not read its answers is given no more (Drained goes on).
-func (w *Web) flushPipeline(i uint32) {
-	p := w.pipelines.at(i)
-	if w.loop.Blocked(p.conn) {
+func (ps *pipelines) flush(i uint32) {
+	p := ps.at(i)
+	if ps.loop.Blocked(p.conn) {
 		return
 	}
 	if len(p.replies) > 0 {
-		ready := w.writeAnswers(i)
+		ready := ps.write(i)
 		if ready == 0 {
 			return
 		}
 		p.drop(ready)
 	}
 	switch {
-	case w.loop.Blocked(p.conn):
-		w.loop.SetTimer(p.conn, w.loop.WriteTime(p.conn))
+	case ps.loop.Blocked(p.conn):
+		ps.loop.SetTimer(p.conn, ps.loop.WriteTime(p.conn))
 	case len(p.replies) == 0:
-		w.emptyPipeline(i)
+		ps.empty(i)
 	default:
-		w.loop.SetTimer(p.conn, w.cfg.RequestTimeout) // answers come: no reason to give up
+		ps.loop.SetTimer(p.conn, ps.cfg.RequestTimeout) // answers come: no reason to give up
 		if p.replies[0].done {
-			w.pipelines.markReady(i) // for the next to be written by itself
+			ps.markReady(i) // for the next to be written by itself
 		}
 	}
 }
 
-// writeAnswers writes the complete replies at the front of a pipeline, and returns how many
+// write writes the complete replies at the front of a pipeline, and returns how many
 // those were: all up to a handler's, or a handler's or a history alone.
-func (w *Web) writeAnswers(i uint32) (ready int) {
-	p := w.pipelines.at(i)
+func (ps *pipelines) write(i uint32) (ready int) {
+	p := ps.at(i)
 	switch reply := &p.replies[0]; {
 	case reply.history != nil:
-		if (past{w}).writeHistory(i) {
+		if ps.Histories.write(i) {
 			return 1
 		}
 		return 0
 	case reply.handled && reply.done:
-		w.sendHandled(p.conn, reply, p.first)
+		ps.sendHandled(p.conn, reply, p.first)
 		return 1
 	}
-	w.Scratch = w.Scratch[:0]
+	ps.Scratch = ps.Scratch[:0]
 	for ready < len(p.replies) && p.replies[ready].done && !p.replies[ready].handled {
 		reply := &p.replies[ready]
-		w.Scratch = w.appendPending(w.Scratch, reply)
+		ps.Scratch = ps.appendPending(ps.Scratch, reply)
 		if reply.batch != nil {
-			w.Batches.giveBack(reply.batch)
+			ps.Batches.giveBack(reply.batch)
 		}
 		ready++
 	}
 	if ready > 0 {
-		_ = w.loop.Write(p.conn, w.Scratch) // a lost connection is told to Closed
+		_ = ps.loop.Write(p.conn, ps.Scratch) // a lost connection is told to Closed
 	}
 	return ready
 }
 
-// emptyPipeline readies a connection whose requests are all answered for the next.
-func (w *Web) emptyPipeline(i uint32) {
-	p := w.pipelines.at(i)
+// empty readies a connection whose requests are all answered for the next.
+func (ps *pipelines) empty(i uint32) {
+	p := ps.at(i)
 	c, partial, last, psub, now, http10 := p.conn, p.partial, p.closeAfter, p.psub, p.psubNow, p.http10
 	p.partial = 0
-	w.pipelines.release(i)
-	w.SetState(c, conn.Idle, 0)
+	ps.release(i)
+	ps.SetState(c, conn.Idle, 0)
 	switch {
 	case partial != 0 && !last && !psub:
-		w.SetState(c, conn.Request, partial)
-		w.loop.SetTimer(c, w.cfg.RequestTimeout)
-		w.loop.Resume(c)
+		ps.SetState(c, conn.Request, partial)
+		ps.loop.SetTimer(c, ps.cfg.RequestTimeout)
+		ps.loop.Resume(c)
 		return
 	case partial != 0:
-		w.parsers.giveBack(partial)
+		ps.parsers.giveBack(partial)
 	}
 	if psub && !last {
-		w.Presence.start(c, http10, now)
+		ps.Presence.start(c, http10, now)
 		return
 	}
-	w.Answered(c, last)
+	ps.Answered(c, last)
 }
 
 func pipelineTakes(w *Web, i uint32, _ reactor.Conn) bool { return !w.pipelines.at(i).full }
@@ -248,7 +248,7 @@ func pipelineTakes(w *Web, i uint32, _ reactor.Conn) bool { return !w.pipelines.
 func pipelineEnded(w *Web, i uint32, c reactor.Conn) {
 	w.Handlers.Cancel(c)
 	if p := w.pipelines.at(i); !p.full || p.psub {
-		w.stopPipeline(i)
+		w.pipelines.stop(i)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 // pipelines are the pipelines of a loop's connections, by index. A connection has one only
 // while requests of it wait for an answer; the rest are used again.
 type pipelines struct {
+	*Web
 	list  []*pipeline // [0] is no connection's
 	idle  []uint32
 	ready []uint32 // those that have something to write

@@ -44,7 +44,7 @@ func (w *Web) psub(x *exchange) {
 		return
 	}
 	now := x.given("now")
-	if i := w.pipelineOf(x.conn); i != 0 {
+	if i := w.pipelines.of(x.conn); i != 0 {
 		// In its turn, behind what was asked before.
 		p := w.pipelines.at(i)
 		p.psub, p.psubNow, p.http10, p.full = true, now, x.http10, true

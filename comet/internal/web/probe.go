@@ -27,6 +27,7 @@ import (
 // A loop has one round under way at the most. A request that comes meanwhile is answered
 // with that round's result.
 type Probe struct {
+	*Web
 	round    uint32
 	Askers   []mail.ReplyTo // none: no round is under way
 	Deadline time.Time
@@ -43,54 +44,53 @@ func (w *Web) ready(x *exchange) {
 		w.health(x)
 		return
 	}
-	asker := mail.ReplyTo{Conn: x.conn, Reply: w.awaitReply(x, pendingReply{})}
+	asker := mail.ReplyTo{Conn: x.conn, Reply: w.pipelines.await(x, pendingReply{})}
 	if w.Probe.ask(asker, w.Loops(), w.loop.Now()) {
 		w.SendAll(mail.OfRound(mail.ProbeHome, w.Probe.round))
 	}
 }
 
-// ForwardProbe serves mail.ProbeHome, mail.ProbeLoop and mail.ProbeBack.
-func (w *Web) ForwardProbe(m *mail.Mail) {
+// Forward serves mail.ProbeHome, mail.ProbeLoop and mail.ProbeBack.
+func (p *Probe) Forward(m *mail.Mail) {
 	switch m.Kind {
 	case mail.ProbeHome:
 		on := mail.OfRound(mail.ProbeLoop, m.Round())
 		on.SetVia(m.From)
-		w.SendAll(on)
+		p.SendAll(on)
 	case mail.ProbeLoop:
 		on := mail.OfRound(mail.ProbeBack, m.Round())
 		on.SetVia(m.From)
-		w.Send(m.Via(), on)
+		p.Send(m.Via(), on)
 	case mail.ProbeBack:
-		if w.Probe.back(m) {
-			w.finishProbe()
+		if p.back(m) {
+			p.finish()
 		}
 	}
 }
 
-// ExpireProbe ends a round whose time is up.
-func (w *Web) ExpireProbe(now time.Time) {
-	if w.Probe.Due(now) == 0 {
-		w.finishProbe()
+// Expire ends a round whose time is up.
+func (p *Probe) Expire(now time.Time) {
+	if p.Due(now) == 0 {
+		p.finish()
 	}
 }
 
-// finishProbe answers all requests that wait for the round.
-func (w *Web) finishProbe() {
-	p := &w.Probe
+// finish answers all requests that wait for the round.
+func (p *Probe) finish() {
 	status, text := 200, "ok"
-	away := w.cfg.shared().away()
+	away := p.cfg.shared().away()
 	switch {
-	case w.drain.On():
+	case p.drain.On():
 		status, text = 503, "draining"
 	case p.left > 0:
-		status, text = 503, p.missing(w.Loops())+" within "+ReadyTime.String()+"\n"
+		status, text = 503, p.missing(p.Loops())+" within "+ReadyTime.String()+"\n"
 	case away != nil:
 		status, text = 503, "publishes are refused: "+away.Error()+"\n"
-	case w.site.Upgrading.Load():
+	case p.site.Upgrading.Load():
 		text = "upgrading"
 	}
 	for _, asker := range p.Askers {
-		w.resolve(asker, status, frame.TypeText, []byte(text))
+		p.pipelines.resolve(asker, status, frame.TypeText, []byte(text))
 	}
 	p.Askers = pool.Emptied(p.Askers)
 }

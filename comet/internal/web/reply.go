@@ -27,8 +27,8 @@ func (w *Web) replyHead(x *exchange, contentType string, endless bool) {
 
 // replyRendered answers with the response that scratch has.
 func (w *Web) replyRendered(x *exchange) {
-	if i := w.pipelineOf(x.conn); i != 0 {
-		w.addReply(i, x, pendingReply{done: true, text: string(w.Scratch)})
+	if i := w.pipelines.of(x.conn); i != 0 {
+		w.pipelines.add(i, x, pendingReply{done: true, text: string(w.Scratch)})
 		return
 	}
 	_ = w.loop.Write(x.conn, w.Scratch) // a lost connection is told to Closed

@@ -25,12 +25,9 @@ import (
 // Nothing is read while a channel's home is to answer a sub, while the client does not read
 // what it is sent, or while too many operations wait for answers.
 
-// ws is what a web does for WebSockets.
-type ws struct{ *Web }
-
 // socketReceived takes what has arrived.
 func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
-	on, k := ws{w}, &w.sockets
+	k := &w.sockets
 	if w.drain.Phase >= drain.Ending { // what is asked now would not be answered
 		k.out = k.out[:0]
 		w.CloseSocket(c, websocket.ServiceRestart, hub.Stopping)
@@ -48,7 +45,7 @@ func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
 	}
 	k.out, k.room = k.out[:0], k.room[:0]
 	texts, more := 0, false
-	for on.takesMessages(c) {
+	for k.takesMessages(c) {
 		msg, n, err := k.reader.Next(m, p[used:], rules)
 		used += n
 		if err != nil {
@@ -67,15 +64,15 @@ func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
 		if msg.Op == websocket.Text {
 			texts++
 		}
-		if !on.takeMessage(c, msg) {
+		if !k.takeMessage(c, msg) {
 			k.forget(m)
 			return len(p)
 		}
 	}
 	more = more || !m.Idle() // where the rest is not read now
-	on.writeOut(c)
-	on.keepArriving(c, m, more, texts > 0)
-	if !on.takesMessages(c) {
+	k.writeOut(c)
+	k.keepArriving(c, m, more, texts > 0)
+	if !k.takesMessages(c) {
 		w.loop.Pause(c)
 	}
 	return used
@@ -83,87 +80,85 @@ func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
 
 // takeMessage takes a whole message, or a control frame, and says whether the connection goes
 // on.
-func (w ws) takeMessage(c reactor.Conn, msg websocket.Message) bool {
-	_, i := w.State(c)
-	paced := w.cfg.WSRate == 0 || w.hub.Sockets().Take(i, w.cfg.WSRate)
+func (k *sockets) takeMessage(c reactor.Conn, msg websocket.Message) bool {
+	_, i := k.State(c)
+	paced := k.cfg.WSRate == 0 || k.hub.Sockets().Take(i, k.cfg.WSRate)
 	if !paced {
-		w.totals.HitLimit(limit.WSRate, w.cfg.WSRate, w.loop.Now())
+		k.totals.HitLimit(limit.WSRate, k.cfg.WSRate, k.loop.Now())
 	}
 	switch msg.Op {
 	case websocket.Text:
-		w.takeText(c, msg.Payload, paced)
+		k.takeText(c, msg.Payload, paced)
 		return true
 	case websocket.Close:
-		w.takeClose(c, msg.Payload)
+		k.takeClose(c, msg.Payload)
 		return false
 	case websocket.Binary:
-		w.CloseSocket(c, websocket.UnsupportedData, "only text is understood here")
+		k.CloseSocket(c, websocket.UnsupportedData, "only text is understood here")
 		return false
 	}
 	if !paced {
-		w.CloseSocket(c, websocket.PolicyViolation, w.cfg.tooManyMessages())
+		k.CloseSocket(c, websocket.PolicyViolation, k.cfg.tooManyMessages())
 		return false
 	}
 	if msg.Op == websocket.Ping {
-		w.sockets.out = websocket.AppendFrame(w.sockets.out, websocket.Pong, msg.Payload)
+		k.out = websocket.AppendFrame(k.out, websocket.Pong, msg.Payload)
 	}
 	return true
 }
 
 // takeClose answers a client's Close frame, behind the operations that it has asked for.
-func (w ws) takeClose(c reactor.Conn, payload []byte) {
+func (k *sockets) takeClose(c reactor.Conn, payload []byte) {
 	code, _, _ := websocket.ParseClose(payload) // which the reader has checked
-	if s := w.sockets.of[c]; s != nil && s.busy() {
+	if s := k.of[c]; s != nil && s.busy() {
 		s.ops = append(s.ops, pendingOp{done: true, closes: true, seq: int32(code)})
-		w.writeOut(c)
-		w.loop.Pause(c)
+		k.writeOut(c)
+		k.loop.Pause(c)
 		return
 	}
-	w.closeSocket(c, byClient, code, "")
+	k.closeSocket(c, byClient, code, "")
 }
 
 // CloseSocket ends a WebSocket with a Close frame.
 func (w *Web) CloseSocket(c reactor.Conn, code websocket.Code, reason string) {
-	ws{w}.closeSocket(c, byServer, code, reason)
+	w.sockets.closeSocket(c, byServer, code, reason)
 }
 
 // closeSocket ends a WebSocket with a Close frame, behind the answers that are there.
-func (w ws) closeSocket(c reactor.Conn, by int, code websocket.Code, reason string) {
-	k := &w.sockets
+func (k *sockets) closeSocket(c reactor.Conn, by int, code websocket.Code, reason string) {
 	k.counts.Closed[by][closeCode(code)]++
-	if rest := w.TakeAnswers(c); len(rest) > 0 {
+	if rest := k.TakeAnswers(c); len(rest) > 0 {
 		k.out = slices.Insert(k.out, 0, rest...)
 	}
 	k.out = websocket.AppendClose(k.out, code, reason)
-	w.writeOut(c)
-	_, i := w.State(c)
-	w.hub.Sockets().LetGo(i)
+	k.writeOut(c)
+	_, i := k.State(c)
+	k.hub.Sockets().LetGo(i)
 	k.drop(c)
-	stuck := w.loop.Blocked(c)
-	w.Finish(c)
+	stuck := k.loop.Blocked(c)
+	k.Finish(c)
 	if stuck { // it is counted as one that does not read: for that it is closed
-		w.SetState(c, conn.Ending, conn.EndingCounted)
+		k.SetState(c, conn.Ending, conn.EndingCounted)
 	}
 }
 
 // writeOut writes the answers that are there.
-func (w ws) writeOut(c reactor.Conn) {
-	if len(w.sockets.out) == 0 {
+func (k *sockets) writeOut(c reactor.Conn) {
+	if len(k.out) == 0 {
 		return
 	}
-	stuck := w.loop.Blocked(c)
-	_ = w.loop.Write(c, w.sockets.out) // a lost connection is told to Closed
-	w.sockets.out = w.sockets.out[:0]
-	if !stuck && w.loop.Blocked(c) {
-		w.loop.SetTimer(c, w.loop.WriteTime(c))
+	stuck := k.loop.Blocked(c)
+	_ = k.loop.Write(c, k.out) // a lost connection is told to Closed
+	k.out = k.out[:0]
+	if !stuck && k.loop.Blocked(c) {
+		k.loop.SetTimer(c, k.loop.WriteTime(c))
 	}
 }
 
 // keepArriving keeps what is here of a message that has not wholly arrived, if there is one
 // (more), and takes back what was kept of one that has. It has BodyTimeout from its first
 // byte on; another: it is not the one that was arriving before.
-func (w ws) keepArriving(c reactor.Conn, m *websocket.Partial, more, another bool) {
-	k := &w.sockets
+func (k *sockets) keepArriving(c reactor.Conn, m *websocket.Partial, more, another bool) {
 	s := k.of[c]
 	if s == nil && !more {
 		return
@@ -175,16 +170,16 @@ func (w ws) keepArriving(c reactor.Conn, m *websocket.Partial, more, another boo
 		s.partial, k.whole = k.whole, websocket.Partial{}
 	}
 	if more && (another || !s.arriving) {
-		s.began = w.loop.Tick()
-		if left, armed := w.loop.TimeLeft(c); !armed || left > w.cfg.BodyTimeout {
-			w.loop.SetTimer(c, w.cfg.BodyTimeout)
+		s.began = k.loop.Tick()
+		if left, armed := k.loop.TimeLeft(c); !armed || left > k.cfg.BodyTimeout {
+			k.loop.SetTimer(c, k.cfg.BodyTimeout)
 		}
 	}
 	s.arriving = more
 	k.count(s)
-	if ceiling := w.cfg.MaxHeldBytes; k.bytes > ceiling/w.cfg.Loops {
-		w.totals.HitLimit(limit.Held, ceiling, w.loop.Now())
-		w.CloseSocket(c, websocket.TryAgainLater, w.cfg.tooMuchArriving())
+	if ceiling := k.cfg.MaxHeldBytes; k.bytes > ceiling/k.cfg.Loops {
+		k.totals.HitLimit(limit.Held, ceiling, k.loop.Now())
+		k.CloseSocket(c, websocket.TryAgainLater, k.cfg.tooMuchArriving())
 		return
 	}
 	k.settle(s)
@@ -192,15 +187,15 @@ func (w ws) keepArriving(c reactor.Conn, m *websocket.Partial, more, another boo
 
 // socketTakes says whether the next message of a WebSocket may be taken.
 func socketTakes(w *Web, i uint32, c reactor.Conn) bool {
-	return ws{w}.takesMessages(c) && !w.hub.Sockets().Joining(i)
+	return w.sockets.takesMessages(c) && !w.hub.Sockets().Joining(i)
 }
 
 // takesMessages is socketTakes where no channel is being joined that a request has named.
-func (w ws) takesMessages(c reactor.Conn) bool {
-	if !w.loop.Alive(c) || w.loop.Blocked(c) {
+func (k *sockets) takesMessages(c reactor.Conn) bool {
+	if !k.loop.Alive(c) || k.loop.Blocked(c) {
 		return false
 	}
-	s := w.sockets.of[c]
+	s := k.of[c]
 	return s == nil || s.takes()
 }
 

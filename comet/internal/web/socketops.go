@@ -28,20 +28,19 @@ import (
 // (RenderAnswers, FlushSockets).
 
 // takeText takes an operation; paced: it has not come too soon.
-func (w ws) takeText(c reactor.Conn, text []byte, paced bool) {
-	k := &w.sockets
+func (k *sockets) takeText(c reactor.Conn, text []byte, paced bool) {
 	o, room, err := op.Parse(text, k.room[:0])
 	k.room = room
 	k.counts.Ops[o.Kind]++
 	switch {
 	case !paced:
-		w.failOp(c, &o, "429", w.cfg.tooManyMessages())
+		k.failOp(c, &o, "429", k.cfg.tooManyMessages())
 	case err != nil:
-		w.failOp(c, &o, "400", err.Error())
+		k.failOp(c, &o, "400", err.Error())
 	case o.Kind == op.Ping:
-		w.answerObject(c, &o, append(w.Object[:0], `{"type":"pong"}`...))
+		k.answerObject(c, &o, append(k.Object[:0], `{"type":"pong"}`...))
 	case o.Kind == op.Pub:
-		w.takePub(c, &o)
+		k.takePub(c, &o)
 	default:
 		if s := k.of[c]; s != nil && len(s.ops) > 0 {
 			k.counts.Ops[o.Kind]-- // it is counted when it is taken
@@ -49,18 +48,18 @@ func (w ws) takeText(c reactor.Conn, text []byte, paced bool) {
 			return
 		}
 		if o.Kind == op.Sub {
-			w.takeSub(c, &o)
+			k.takeSub(c, &o)
 		} else {
-			w.takeUnsub(c, &o)
+			k.takeUnsub(c, &o)
 		}
 	}
 }
 
 // failOp answers an operation that is not done.
-func (w ws) failOp(c reactor.Conn, o *op.Op, status, reason string) {
-	w.totals.Refused.Add(1)
-	w.sockets.counts.Failed[o.Kind]++
-	w.answerObject(c, o, appendFailure(w.Object[:0], status, reason))
+func (k *sockets) failOp(c reactor.Conn, o *op.Op, status, reason string) {
+	k.totals.Refused.Add(1)
+	k.counts.Failed[o.Kind]++
+	k.answerObject(c, o, appendFailure(k.Object[:0], status, reason))
 }
 
 // appendFailure appends the object that says why something is not done.
@@ -79,20 +78,19 @@ func withID(object, id []byte) []byte {
 }
 
 // answerObject answers an operation in its turn.
-func (w ws) answerObject(c reactor.Conn, o *op.Op, object []byte) {
-	k := &w.sockets
-	w.Object = withID(object, o.ID)
+func (k *sockets) answerObject(c reactor.Conn, o *op.Op, object []byte) {
+	k.Object = withID(object, o.ID)
 	if s := k.of[c]; s != nil && len(s.ops) > 0 {
-		s.ops = append(s.ops, pendingOp{kind: o.Kind, done: true, text: string(w.Object)})
+		s.ops = append(s.ops, pendingOp{kind: o.Kind, done: true, text: string(k.Object)})
 		return
 	}
-	k.out = websocket.AppendFrame(k.out, websocket.Text, w.Object)
+	k.out = websocket.AppendFrame(k.out, websocket.Text, k.Object)
 }
 
 // takePub publishes.
-func (w ws) takePub(c reactor.Conn, o *op.Op) {
-	if status, reason := w.mayPub(c, o); status != "" {
-		w.failOp(c, o, status, reason)
+func (k *sockets) takePub(c reactor.Conn, o *op.Op) {
+	if status, reason := k.mayPub(c, o); status != "" {
+		k.failOp(c, o, status, reason)
 		return
 	}
 	m := mail.OfRequest(mail.Publish, mail.ReplyTo{Conn: c})
@@ -108,12 +106,12 @@ func (w ws) takePub(c reactor.Conn, o *op.Op) {
 		m.Buf.B = checked
 	} else {
 		m.Done()
-		w.failOp(c, o, "400", "content: half of a surrogate pair is no character")
+		k.failOp(c, o, "400", "content: half of a surrogate pair is no character")
 		return
 	}
-	s := w.sockets.open(c)
+	s := k.open(c)
 	m.SetReply(s.await(o))
-	w.Send(w.homes.Of(o.Cname), m)
+	k.Send(k.homes.Of(o.Cname), m)
 }
 
 // await notes an operation that is answered later, and returns its number.
@@ -125,15 +123,15 @@ func (s *socket) await(o *op.Op) uint32 {
 }
 
 // mayPub says why a publish is refused, with its type; empty: it is not.
-func (w ws) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
-	_, i := w.State(c)
+func (k *sockets) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
+	_, i := k.State(c)
 	switch {
-	case !w.cfg.WSPublish:
+	case !k.cfg.WSPublish:
 		return "403", "clients do not publish here: ws-publish is off"
-	case !w.hub.Sockets().MayPublish(i):
+	case !k.hub.Sockets().MayPublish(i):
 		return "403", "pages of another site do not publish here: cors-origin names those that may"
 	}
-	if reason := w.badName(o.Cname); reason != "" {
+	if reason := k.badName(o.Cname); reason != "" {
 		return "400", reason
 	}
 	switch {
@@ -141,41 +139,41 @@ func (w ws) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 		return "400", string(appendBadKey(nil, o.Key))
 	case o.Content == nil:
 		return "400", op.ErrContent.Error()
-	case len(o.Content) > w.cfg.MaxMessage:
-		return "400", fmt.Sprintf("content is %d bytes: max-message is %d", len(o.Content), w.cfg.MaxMessage)
-	case w.cfg.Tokens && w.hub.Sockets().FindTopic(i, o.Cname) == 0:
+	case len(o.Content) > k.cfg.MaxMessage:
+		return "400", fmt.Sprintf("content is %d bytes: max-message is %d", len(o.Content), k.cfg.MaxMessage)
+	case k.cfg.Tokens && k.hub.Sockets().FindTopic(i, o.Cname) == 0:
 		return "403", "the token of a channel lets publish: subscribe to it first"
-	case w.tooMuchOnItsWay(w.homes.Of(o.Cname)):
-		return "503", w.cfg.tooMuchDelivering()
+	case k.tooMuchOnItsWay(k.homes.Of(o.Cname)):
+		return "503", k.cfg.tooMuchDelivering()
 	}
-	if w.site.Publishers == nil {
+	if k.site.Publishers == nil {
 		return "", ""
 	}
-	ceiling := w.cfg.PublishRatePerAddress
-	if _, ok := w.site.Publishers.Take(limit.Rate(ceiling), *w.sockets.clients.At(c.Index()), w.loop.Now().UnixNano()); !ok {
-		w.totals.HitLimit(limit.PublishRatePerAddress, ceiling, w.loop.Now())
-		return "429", w.cfg.tooFast(limit.PublishRatePerAddress)
+	ceiling := k.cfg.PublishRatePerAddress
+	if _, ok := k.site.Publishers.Take(limit.Rate(ceiling), *k.clients.At(c.Index()), k.loop.Now().UnixNano()); !ok {
+		k.totals.HitLimit(limit.PublishRatePerAddress, ceiling, k.loop.Now())
+		return "429", k.cfg.tooFast(limit.PublishRatePerAddress)
 	}
 	return "", ""
 }
 
 // badName says what is wrong with a channel's name; empty: nothing is.
-func (w ws) badName(cname []byte) string {
-	if err := w.params.checkName(cname); err != nil {
+func (k *sockets) badName(cname []byte) string {
+	if err := k.params.checkName(cname); err != nil {
 		return strings.TrimPrefix(err.Error(), "parameter ")
 	}
 	return ""
 }
 
 // answerOp takes the answer of a channel's home to a pub.
-func (w ws) answerOp(m *mail.Mail) {
-	s := w.sockets.of[m.Conn]
+func (k *sockets) answerOp(m *mail.Mail) {
+	s := k.of[m.Conn]
 	if s == nil {
 		return // it is ending
 	}
 	p := &s.ops[m.Reply()-s.first]
 	p.code, p.seq, p.done = m.Code, m.Seq, true
-	w.sockets.markReady(s)
+	k.markReady(s)
 }
 
 // RenderAnswers renders the answers that can be written. Those to a connection that is sent
@@ -187,11 +185,11 @@ func (w *Web) RenderAnswers() {
 		}
 		n := 0
 		for ; n < len(s.ops) && s.ops[n].done && !s.ops[n].closes; n++ {
-			s.out = ws{w}.appendAnswer(s.out, &s.ops[n])
+			s.out = w.sockets.appendAnswer(s.out, &s.ops[n])
 		}
 		s.first += uint32(n)
 		s.ops = s.ops[:copy(s.ops, s.ops[n:])]
-		ws{w}.setAnswering(s, len(s.out) > 0)
+		w.sockets.setAnswering(s, len(s.out) > 0)
 	}
 }
 
@@ -203,17 +201,17 @@ func (w *Web) TakeAnswers(c reactor.Conn) []byte {
 	}
 	answers := s.out
 	s.out = s.out[:0]
-	ws{w}.setAnswering(s, false)
+	w.sockets.setAnswering(s, false)
 	return answers
 }
 
 // setAnswering notes whether a connection has answers that are rendered and not written.
-func (w ws) setAnswering(s *socket, has bool) {
+func (k *sockets) setAnswering(s *socket, has bool) {
 	if has != s.answering {
 		if s.answering = has; has {
-			w.hub.Answering++
+			k.hub.Answering++
 		} else {
-			w.hub.Answering--
+			k.hub.Answering--
 		}
 	}
 }
@@ -225,53 +223,53 @@ func (w *Web) FlushSockets() {
 		s := k.ready[n]
 		s.listed = false
 		if s.conn != 0 { // else closed in this turn
-			ws{w}.flushSocket(s)
+			w.sockets.flushSocket(s)
 		}
 	}
 	k.ready = pool.Emptied(k.ready)
 }
 
-func (w ws) flushSocket(s *socket) {
-	c, k := s.conn, &w.sockets
-	if w.loop.Blocked(c) {
+func (k *sockets) flushSocket(s *socket) {
+	c := s.conn
+	if k.loop.Blocked(c) {
 		return // goes on when it has drained
 	}
-	k.out = append(k.out[:0], w.TakeAnswers(c)...)
+	k.out = append(k.out[:0], k.TakeAnswers(c)...)
 	if len(s.ops) > 0 && s.ops[0].closes {
-		w.closeSocket(c, byClient, websocket.Code(s.ops[0].seq), "")
+		k.closeSocket(c, byClient, websocket.Code(s.ops[0].seq), "")
 		return
 	}
 	if len(s.ops) == 0 && s.waiting {
 		s.waiting = false
-		w.takeText(c, s.held, true)
+		k.takeText(c, s.held, true)
 		k.count(s)
 	}
-	w.writeOut(c)
-	if !w.takesMessages(c) {
+	k.writeOut(c)
+	if !k.takesMessages(c) {
 		return
 	}
 	if s.ended { // what came before the end is read, and then the end is told again
 		s.ended = false
-		w.loop.Pause(c)
+		k.loop.Pause(c)
 	}
-	w.loop.Resume(c)
+	k.loop.Resume(c)
 	k.settle(s)
 }
 
 // appendAnswer appends the answer to an operation that was mailed, or was answered at once.
-func (w ws) appendAnswer(dst []byte, p *pendingOp) []byte {
+func (k *sockets) appendAnswer(dst []byte, p *pendingOp) []byte {
 	if p.text != "" {
 		return append(websocket.Head{Op: websocket.Text, Final: true, Length: len(p.text)}.Append(dst), p.text...)
 	}
-	object := w.Object[:0]
+	object := k.Object[:0]
 	if p.code == mail.CodeOK {
 		object = append(strconv.AppendInt(append(object, `{"type":"ok","seq":`...), int64(p.seq), 10), '}')
 	} else {
-		w.totals.Refused.Add(1)
-		w.sockets.counts.Failed[p.kind]++
-		status, reason := w.cfg.refusal(p.code)
+		k.totals.Refused.Add(1)
+		k.counts.Failed[p.kind]++
+		status, reason := k.cfg.refusal(p.code)
 		object = appendFailure(object, strconv.Itoa(status), reason)
 	}
-	w.Object = withID(object, p.id[:p.idLen])
-	return websocket.AppendFrame(dst, websocket.Text, w.Object)
+	k.Object = withID(object, p.id[:p.idLen])
+	return websocket.AppendFrame(dst, websocket.Text, k.Object)
 }

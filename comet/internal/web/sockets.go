@@ -54,8 +54,10 @@ func (s *socket) takes() bool {
 // of it until there are some.
 const maxOps = 128
 
-// sockets are those of a loop that have something under way.
+// sockets are the WebSockets of a loop: what arrives on them and is answered. Those that have
+// something under way have a record.
 type sockets struct {
+	*Web
 	of      map[reactor.Conn]*socket
 	most    int // as many as there were at once
 	idle    []*socket

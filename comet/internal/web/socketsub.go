@@ -12,26 +12,26 @@ import (
 )
 
 // takeSub has a WebSocket join a channel.
-func (w ws) takeSub(c reactor.Conn, o *op.Op) {
-	_, i := w.State(c)
+func (k *sockets) takeSub(c reactor.Conn, o *op.Op) {
+	_, i := k.State(c)
 	epoch, known := record.ParseEpoch(o.Epoch)
-	switch reason := w.badName(o.Cname); {
+	switch reason := k.badName(o.Cname); {
 	case reason != "":
-		w.failOp(c, o, "400", reason)
+		k.failOp(c, o, "400", reason)
 	case !known:
-		w.failOp(c, o, "400", strings.TrimPrefix(record.EpochMalformed, "parameter "))
-	case w.hub.Sockets().FindTopic(i, o.Cname) != 0:
-		w.failOp(c, o, "400", "subscribed to this channel already: unsub comes before another sub")
-	case w.hub.Sockets().Topics(i) >= w.cfg.WSMaxChannels:
-		w.totals.HitLimit(limit.WSMaxChannels, w.cfg.WSMaxChannels, w.loop.Now())
-		w.failOp(c, o, "429", w.cfg.tooManyTopics())
+		k.failOp(c, o, "400", strings.TrimPrefix(record.EpochMalformed, "parameter "))
+	case k.hub.Sockets().FindTopic(i, o.Cname) != 0:
+		k.failOp(c, o, "400", "subscribed to this channel already: unsub comes before another sub")
+	case k.hub.Sockets().Topics(i) >= k.cfg.WSMaxChannels:
+		k.totals.HitLimit(limit.WSMaxChannels, k.cfg.WSMaxChannels, k.loop.Now())
+		k.failOp(c, o, "429", k.cfg.tooManyTopics())
 	default:
 		to := hub.Topic{Cname: o.Cname, Token: o.Token, Seq: o.Seq, Epoch: epoch, Place: epoch != record.EpochNone && o.Seq != 0, Tell: o.Told}
-		if !w.hub.Sockets().AddTopic(i, c, &to, o.Lost) {
-			w.failOp(c, o, "503", hub.ErrNoMemory.Reason)
+		if !k.hub.Sockets().AddTopic(i, c, &to, o.Lost) {
+			k.failOp(c, o, "503", hub.ErrNoMemory.Reason)
 			return
 		}
-		s := w.sockets.open(c)
+		s := k.open(c)
 		s.joining = true
 		s.await(o)
 	}
@@ -57,18 +57,18 @@ func (w *Web) AnswerJoin(c reactor.Conn, object []byte, done bool) (answer []byt
 }
 
 // takeUnsub has a WebSocket leave a channel.
-func (w ws) takeUnsub(c reactor.Conn, o *op.Op) {
-	_, i := w.State(c)
-	if reason := w.badName(o.Cname); reason != "" {
-		w.failOp(c, o, "400", reason)
+func (k *sockets) takeUnsub(c reactor.Conn, o *op.Op) {
+	_, i := k.State(c)
+	if reason := k.badName(o.Cname); reason != "" {
+		k.failOp(c, o, "400", reason)
 		return
 	}
-	topic := w.hub.Sockets().FindTopic(i, o.Cname)
+	topic := k.hub.Sockets().FindTopic(i, o.Cname)
 	if topic == 0 {
-		w.failOp(c, o, "404", "not subscribed to this channel")
+		k.failOp(c, o, "404", "not subscribed to this channel")
 		return
 	}
-	w.hub.Sockets().DropTopic(topic, c)
-	object := msg.AppendEscaped(append(w.Object[:0], `{"type":"ok","cname":"`...), o.Cname)
-	w.answerObject(c, o, append(object, `"}`...))
+	k.hub.Sockets().DropTopic(topic, c)
+	object := msg.AppendEscaped(append(k.Object[:0], `{"type":"ok","cname":"`...), o.Cname)
+	k.answerObject(c, o, append(object, `"}`...))
 }

@@ -22,10 +22,10 @@ func (w *Web) upgrade(x *exchange) {
 		err = errSubprotocol
 	}
 	if err != nil {
-		ws{w}.refuseHandshake(x, err)
+		w.sockets.refuseHandshake(x, err)
 		return
 	}
-	mayConnect, mayPublish := ws{w}.judgePage(x)
+	mayConnect, mayPublish := w.sockets.judgePage(x)
 	if !mayConnect {
 		w.Body = appendForeignPage(w.Body[:0], x, "connect")
 		w.failed(x, 403)
@@ -58,7 +58,7 @@ func (w *Web) upgrade(x *exchange) {
 }
 
 // refuseHandshake answers a request that is no handshake, or not a good one.
-func (w ws) refuseHandshake(x *exchange, err error) {
+func (k *sockets) refuseHandshake(x *exchange, err error) {
 	status := 400
 	if of := new(websocket.HandshakeError); errors.As(err, &of) {
 		status = of.Status
@@ -66,7 +66,7 @@ func (w ws) refuseHandshake(x *exchange, err error) {
 	if status == 426 {
 		x.headers = []byte("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n")
 	}
-	w.fail(x, status, err.Error())
+	k.fail(x, status, err.Error())
 }
 
 // socketTopics are the channels that a WebSocket begins with: none, if the request names none.
@@ -81,11 +81,11 @@ func (x *exchange) socketTopics() ([]hub.Topic, error) {
 // whether it may publish on it. No browser asks first whether a page may, so that is judged
 // here, by what the page could do by other ways: it may read what it could read of an event
 // stream, and publish if it is this server's own or is named.
-func (w ws) judgePage(x *exchange) (mayConnect, mayPublish bool) {
-	if !w.pages.foreignPage(x) {
+func (k *sockets) judgePage(x *exchange) (mayConnect, mayPublish bool) {
+	if !k.pages.foreignPage(x) {
 		return true, true
 	}
-	return w.site.cors[x.side].Origins.Any || w.EventsForAll(), false
+	return k.site.cors[x.side].Origins.Any || k.EventsForAll(), false
 }
 
 // appendForeignPage appends the line that tells a page of another site that it may not do

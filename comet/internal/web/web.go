@@ -43,6 +43,10 @@ type Web struct {
 	drain  *drain.Drain
 	debug  bool
 
+	clients clients
+	pages   pageGuard
+
+	// What a web has of each kind that is under way, or waits.
 	parsers   parserPool
 	pipelines pipelines
 	Handlers  handlers
@@ -50,11 +54,8 @@ type Web struct {
 	Probe     Probe
 	Histories histories
 	Batches   batches
-
-	clients clients
-	evictor evictor
-	pages   pageGuard
-	sockets sockets
+	sockets   sockets
+	evictor   evictor
 
 	// The request that is served.
 	req      *httplite.Request
@@ -80,7 +81,7 @@ func (w *Web) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, tota
 	w.responder = responder{Heads: heads, cfg: w.cfg, totals: totals, tokens: token.New(w.cfg.Secret)}
 	w.Handlers = handlers{loop: loop, totals: totals}
 	w.clients = clients{site: site, conns: w.Table, homes: homes}
-	w.evictor = evictor{conns: w.Table}
+	w.pipelines.Web, w.sockets.Web, w.Histories.Web, w.Batches.Web, w.evictor.Web, w.Probe.Web = w, w, w, w, w, w
 	w.pages = pageGuard{site: site, loop: loop}
 	w.req = new(httplite.Request)
 	w.Presence = presence{Mailer: m, conns: w.Table, heads: heads, totals: totals}
