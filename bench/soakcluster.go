@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"ccomet/bench/result"
@@ -35,20 +35,23 @@ type clusterSoak struct {
 	under     atomic.Int32 // publishes under way
 	number    atomic.Uint64
 	happened  map[string]int
+
+	notUpgraded int64 // upgrades that were put off, for want of Redis
 }
 
 const (
 	soakClusterChannels = 12
 	soakSentinels       = 3
 	soakMaster          = "soak"
+	soakPublishers      = 6
 )
 
 func (s *clusterSoak) channel(n int) string { return fmt.Sprintf("soak-%d", n) }
 
 // SoakCluster has three nodes of this server share channels over a Redis with a replica and three
-// Sentinels, and has nodes and Redis killed, stopped, frozen, cut off and failed over at random,
-// while clients of every kind go from node to node and publishers publish at all. Every number
-// that anybody is told of is held against all others.
+// Sentinels, and has nodes and Redis killed, stopped, frozen, upgraded, cut off and failed over at
+// random, while clients of every kind go from node to node and publishers publish at all, in every
+// way. Every number that anybody is told of is held against all others.
 func (o *Options) SoakCluster(ctx context.Context, c SoakConfig) (*result.Result, error) {
 	if c.For <= 0 || c.Cycle <= 0 || c.Rate <= 0 || o.Connections < 10 {
 		return nil, errors.New("the times and the rate of a soak must be above 0, and --conns 10 or more")
@@ -64,7 +67,7 @@ func (o *Options) SoakCluster(ctx context.Context, c SoakConfig) (*result.Result
 	s.print("soak of a cluster for %v, seed %d", c.For, c.Seed)
 	err := s.live()
 	check, other, texts := s.faults.counts()
-	s.print("what happened: %v", s.happened)
+	s.print("what happened: %v; %d upgrades were put off", s.happened, s.notUpgraded)
 	if check.Failed() || other > 0 {
 		err = errors.Join(err, &SoakError{Check: check, Other: other, Seed: c.Seed, Command: o.Command})
 	} else if err == nil {
@@ -88,16 +91,17 @@ func (s *clusterSoak) live() error {
 	defer running.Wait()
 	defer cancel()
 	for i := range s.Connections {
-		c := &clusterClient{soak: s, kind: [...]string{"stream", "sse", "sub"}[i%3], place: clusterPlace{channel: i % soakClusterChannels}}
-		c.place.name = fmt.Sprintf("client %d (%s)", i, c.kind)
+		c := s.newClient(i)
 		s.clients = append(s.clients, c)
 		running.Go(func() { c.run(ctx) })
 	}
-	const publishers = 4
-	for range publishers {
-		running.Go(func() { s.publish(ctx, s.c.Rate/publishers) })
+	if err := s.judge.begun(ctx); err != nil { // before that a broadcast has a number in no channel
+		return err
 	}
-	s.print("%8s %10s %8s %8s %10s %8s  %s", "seconds", "published", "refused", "unknown", "delivered", "told", "happened")
+	for range soakPublishers {
+		running.Go(func() { s.publish(ctx, s.c.Rate/soakPublishers) })
+	}
+	s.print("%8s %s  %s", "seconds", clusterLine, "happened")
 	for end := time.Now().Add(s.c.For); time.Now().Before(end) && s.ctx.Err() == nil; {
 		if err := s.cycle(min(s.c.Cycle, time.Until(end))); err != nil {
 			return err
@@ -106,71 +110,38 @@ func (s *clusterSoak) live() error {
 	return nil
 }
 
-// cycle has things happen for a while, and then sees that all is well.
+// cycle has things happen for a while, some of them at once, and then sees that all is well.
 func (s *clusterSoak) cycle(length time.Duration) error {
 	until := time.Now().Add(length)
 	var words []string
 	for time.Now().Before(until) && s.ctx.Err() == nil {
-		name, happens := s.draw()
-		words = append(words, name)
-		s.happened[name]++
-		if s.c.Loud {
-			s.print("%6.1f s: %s", time.Since(s.started).Seconds(), name)
+		events := []clusterEvent{s.draw(s.random.IntN(2) == 0)}
+		if s.random.IntN(4) == 0 {
+			events = append(events, s.draw(!events[0].ofNodes))
 		}
-		if err := happens(); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		var running sync.WaitGroup
+		errs := make([]error, len(events))
+		for n, e := range events {
+			words = append(words, e.name)
+			s.happened[e.name]++
+			if s.c.Loud {
+				s.print("%6.1f s: %s", time.Since(s.started).Seconds(), e.name)
+			}
+			running.Go(func() {
+				if err := e.happens(); err != nil {
+					errs[n] = fmt.Errorf("%s: %w", e.name, err)
+				}
+			})
+		}
+		running.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return err
 		}
 		_ = sleep(s.ctx, time.Duration(s.random.Int64N(int64(2*time.Second))))
 	}
 	err := s.settle()
 	s.print("%8.1f %s  %s", time.Since(s.started).Seconds(), s.judge.line(), strings.Join(words, ", "))
 	return err
-}
-
-// draw is what happens next.
-func (s *clusterSoak) draw() (string, func() error) {
-	node := s.nodes[s.random.IntN(len(s.nodes))]
-	pause := time.Duration(s.random.Int64N(int64(2 * time.Second)))
-	end := func(sig syscall.Signal) func() error {
-		return func() error {
-			_ = syscall.Kill(int(node.Process), sig)
-			<-node.ended
-			_ = sleep(s.ctx, pause)
-			return node.launch(context.WithoutCancel(s.ctx))
-		}
-	}
-	switch s.random.IntN(9) {
-	case 0:
-		return "node killed", end(syscall.SIGKILL)
-	case 1:
-		return "node stopped", end(syscall.SIGTERM)
-	case 2:
-		return "node frozen", func() error { return s.freeze(node, pause) }
-	case 3:
-		return "clients leave", func() error {
-			for _, c := range s.clients {
-				if leave := c.leave.Load(); leave != nil && s.random.IntN(2) == 0 {
-					(*leave)()
-				}
-			}
-			return nil
-		}
-	case 4:
-		return "Redis cuts all", func() error { return s.tell(s.master(), "CLIENT", "KILL", "TYPE", "normal") }
-	case 5:
-		return "Redis is slow", func() error { return s.freeze(s.redis[s.master()], min(pause, 700*time.Millisecond)) }
-	case 6:
-		return "Redis starts empty", s.startEmpty
-	case 7:
-		return "failover with a lagging replica", func() error { return s.failOver(true) }
-	}
-	return "failover", func() error { return s.failOver(false) }
-}
-
-func (s *clusterSoak) freeze(what *server, pause time.Duration) error {
-	_ = syscall.Kill(int(what.Process), syscall.SIGSTOP)
-	_ = sleep(s.ctx, pause)
-	return syscall.Kill(int(what.Process), syscall.SIGCONT)
 }
 
 // settle has everything come to rest: all nodes are ready, and every client has a message that is
@@ -190,12 +161,7 @@ func (s *clusterSoak) settle() error {
 	}
 	err := wait("all nodes were ready", func() bool {
 		for _, n := range s.nodes {
-			resp, err := s.client.Get("http://" + n.admin + "/readyz")
-			if err != nil {
-				return false
-			}
-			resp.Body.Close()
-			if resp.StatusCode != http.StatusOK {
+			if !s.ready(n) {
 				return false
 			}
 		}
@@ -204,7 +170,7 @@ func (s *clusterSoak) settle() error {
 	marks := make([]int32, soakClusterChannels)
 	for channel := range marks {
 		err = errors.Join(err, wait("a mark was published", func() bool {
-			number, ok := s.publishOne(channel, channel%len(s.nodes))
+			number, ok := s.publishOne(channel, s.nodes[channel%len(s.nodes)])
 			marks[channel] = number
 			return ok
 		}))
@@ -212,21 +178,33 @@ func (s *clusterSoak) settle() error {
 	if err != nil {
 		return err
 	}
+	late := func(p *clusterPlace) bool { return p.at.Load() <= marks[p.channel] }
 	err = wait("all clients had the mark", func() bool {
 		for _, c := range s.clients {
-			if c.at.Load() <= marks[c.place.channel] {
-				return false
+			for _, p := range c.places {
+				if late(p) {
+					return false
+				}
 			}
 		}
 		return true
 	})
 	for _, c := range s.clients {
-		if at := c.at.Load(); err != nil && at <= marks[c.place.channel] {
-			s.faults.lost(1, "%s of channel %d stands at %d, and %d was published", c.place.name, c.place.channel, at, marks[c.place.channel])
+		for _, p := range c.places {
+			if err != nil && late(p) {
+				s.faults.lost(1, "channel %d: %s stands at %d, and %d was published", p.channel, c.is, p.at.Load(), marks[p.channel])
+			}
 		}
 	}
-	s.judge.setHarmed(false)
+	s.judge.calm()
 	return err
+}
+
+func (s *clusterSoak) ready(n *server) bool {
+	ctx, cancel := context.WithTimeout(s.ctx, 10*time.Second)
+	defer cancel()
+	_, err := fetch(ctx, s.client, n.admin, "/readyz")
+	return err == nil
 }
 
 // begin starts everything.
@@ -251,7 +229,7 @@ func (s *clusterSoak) begin() error {
 		}
 		r.admin = r.front
 		_, port, _ := strings.Cut(r.front, ":")
-		text := fmt.Sprintf("port %s\nbind 127.0.0.1\nsentinel monitor %s %s 2\nsentinel down-after-milliseconds %s 1000\nsentinel failover-timeout %s 3000\nsentinel parallel-syncs %s 1\n",
+		text := fmt.Sprintf("port %s\nbind 127.0.0.1\nsentinel monitor %s %s 2\nsentinel down-after-milliseconds %s 2500\nsentinel failover-timeout %s 3000\nsentinel parallel-syncs %s 1\n",
 			port, soakMaster, strings.ReplaceAll(s.redis[0].front, ":", " "), soakMaster, soakMaster, soakMaster)
 		if err := os.WriteFile(filepath.Join(r.dir, "sentinel.conf"), []byte(text), 0o600); err != nil {
 			return err
@@ -263,17 +241,43 @@ func (s *clusterSoak) begin() error {
 		s.sentinels, addresses = append(s.sentinels, r), append(addresses, r.front)
 	}
 	command := s.spawned() + " --redis redis-sentinel://" + strings.Join(addresses, ",") + "/" + soakMaster +
-		" --node {node} --channel-buffer-size 1000 --polling-timeout 5 --drain-time 0.5 --channel-timeout 10"
+		" --node {node} --channel-buffer-size 1000 --polling-timeout 5 --drain-time 0.5 --channel-timeout 10 --ws-publish --log-level info --log-format json"
 	for i := range clusterNodes {
 		n, err := newServer(s.Target, command, "{node}", fmt.Sprintf("node-%d", i+1))
 		if err != nil {
 			return err
 		}
-		if err := n.launch(s.ctx); err != nil {
+		s.closers = append(s.closers, n.close)
+		n.log.hears = func(line string) { s.readLog(i+1, line) }
+		if err := n.install(""); err != nil {
 			return err
 		}
-		s.closers = append(s.closers, n.close)
+		if err := s.launchNode(n, i); err != nil {
+			return err
+		}
 		s.nodes = append(s.nodes, n)
 	}
 	return nil
+}
+
+// launchNode starts a node. Some have the bus keep next to nothing.
+func (s *clusterSoak) launchNode(n *server, draw int) error {
+	bus := [...]string{"100000", "1000", "10"}[draw%3]
+	return n.launch(context.WithoutCancel(s.ctx), "--redis-bus", bus)
+}
+
+// readLog looks at a line of a node's log.
+func (s *clusterSoak) readLog(node int, line string) {
+	var entry struct{ Level, Message string }
+	if s.c.Loud && strings.Contains(line, "Redis") {
+		s.print("%6.1f s: node %d: %s", time.Since(s.started).Seconds(), node, line)
+	}
+	switch {
+	case strings.TrimSpace(line) == "":
+	case json.Unmarshal([]byte(line), &entry) != nil:
+		s.faults.fault("node %d says %.300q", node, line)
+	case entry.Message == "Redis does not serve", strings.HasPrefix(entry.Message, "not upgraded") && strings.Contains(line, "redis: "):
+	case entry.Level == "error" || entry.Level == "fatal" || entry.Level == "panic":
+		s.faults.fault("node %d logs %.300s", node, line)
+	}
 }

@@ -14,13 +14,42 @@ import (
 	"time"
 )
 
-// clusterClient is one that waits on a channel, at any node, and goes on at another.
+// clusterClient is one that waits on channels, at any node, and goes on at another.
 type clusterClient struct {
-	soak  *clusterSoak
-	kind  string // stream, sse or poll
-	place clusterPlace
-	at    atomic.Int32 // its next number, for whom it is looked at
-	leave atomic.Pointer[context.CancelFunc]
+	soak   *clusterSoak
+	is     string // for people
+	name   string // and at which node
+	kind   clusterKind
+	places []*clusterPlace
+	tag    string // the ETag of the last history
+	leave  atomic.Pointer[context.CancelFunc]
+}
+
+// clusterKind is a way to receive; connect is at a node until that ends.
+type clusterKind struct {
+	name    string
+	connect func(c *clusterClient, ctx context.Context, node *server)
+}
+
+var clusterKinds = [...]clusterKind{
+	{"stream", (*clusterClient).request}, {"sse", (*clusterClient).request}, {"ws", (*clusterClient).socket}, {"sub", (*clusterClient).request},
+	{"poll", (*clusterClient).request}, {"history", (*clusterClient).history}, {"Go client's WebSocket", (*clusterClient).goClient}, {"Go client's events", (*clusterClient).goClient},
+}
+
+// clusterClientChannels is how many channels a client has at the most.
+const clusterClientChannels = 4
+
+func (s *clusterSoak) newClient(i int) *clusterClient {
+	c := &clusterClient{soak: s, kind: clusterKinds[i%len(clusterKinds)]}
+	c.is = fmt.Sprintf("client %d (%s)", i, c.kind.name)
+	channels := []int{i / len(clusterKinds) % soakClusterChannels}
+	if i%3 == 0 && c.kind.name != "history" {
+		channels = s.random.Perm(soakClusterChannels)[:1+s.random.IntN(clusterClientChannels)]
+	}
+	for _, channel := range channels {
+		c.places = append(c.places, &clusterPlace{channel: channel})
+	}
+	return c
 }
 
 // run goes on until ctx ends.
@@ -28,34 +57,62 @@ func (c *clusterClient) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		one, leave := context.WithCancel(ctx)
 		c.leave.Store(&leave)
-		c.connect(one)
+		node := rand.IntN(len(c.soak.nodes))
+		c.name = fmt.Sprintf("%s at node %d", c.is, node+1)
+		c.kind.connect(c, one, c.soak.nodes[node])
 		leave()
 		_ = sleep(ctx, time.Duration(20+rand.IntN(300))*time.Millisecond)
 	}
 }
 
-// connect makes one request, and reads what comes.
-func (c *clusterClient) connect(ctx context.Context) {
-	node := c.soak.nodes[rand.IntN(len(c.soak.nodes))]
-	query := url.Values{"cname": {c.soak.channel(c.place.channel)}, "seq": {fmt.Sprint(c.place.next)}, "epoch": {c.place.epoch}, "lost": {"1"}}
-	path := "/" + c.kind
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+node.front+path+"?"+query.Encode(), nil)
+// query names the channels of a client, each with its place.
+func (c *clusterClient) query() string {
+	var b strings.Builder
+	for _, p := range c.places {
+		p.left = false
+		fmt.Fprintf(&b, "cname=%s&seq=%d&epoch=%s&", c.soak.channel(p.channel), p.next, url.QueryEscape(p.epoch))
+	}
+	return b.String() + "lost=1"
+}
+
+// get makes a request, and returns its answer if that is of status 200.
+func (c *clusterClient) get(ctx context.Context, target string) *http.Response {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+target, nil)
 	if err != nil {
 		c.soak.faults.fault("%v", err)
-		return
+		return nil
+	}
+	if c.tag != "" {
+		req.Header.Set("If-None-Match", c.tag)
 	}
 	resp, err := c.soak.client.Do(req)
 	if err != nil {
-		return // the node is not there
+		return nil // the node is not there
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		_, _ = io.Copy(io.Discard, resp.Body)
-		if resp.StatusCode != http.StatusServiceUnavailable {
-			c.soak.faults.fault("%s: a subscription is answered %s", c.place.name, resp.Status)
+	text, _ := io.ReadAll(resp.Body)
+	switch resp.StatusCode {
+	case http.StatusServiceUnavailable:
+		if resp.Header.Get("Retry-After") == "" {
+			c.soak.faults.fault("%s: a subscription is answered 503 without Retry-After: %.100q", c.name, text)
 		}
+	case http.StatusNotModified:
+	default:
+		c.soak.faults.fault("%s: a subscription is answered %s: %.200q", c.name, resp.Status, text)
+	}
+	return nil
+}
+
+// request makes one request, and reads what comes.
+func (c *clusterClient) request(ctx context.Context, node *server) {
+	resp := c.get(ctx, node.front+"/"+c.kind.name+"?"+c.query())
+	if resp == nil {
 		return
 	}
+	defer resp.Body.Close()
 	lines := bufio.NewReaderSize(resp.Body, 64<<10)
 	for {
 		line, err := lines.ReadString('\n')
@@ -63,102 +120,118 @@ func (c *clusterClient) connect(ctx context.Context) {
 			return
 		}
 		line = strings.TrimSpace(line)
-		if c.kind == "sse" {
+		if c.kind.name == "sse" {
 			var data bool
 			if line, data = strings.CutPrefix(line, "data: "); !data {
 				continue
 			}
 		}
 		if line != "" {
-			c.take(line)
+			c.take([]byte(line))
 		}
 	}
+}
+
+// history asks for what a channel keeps, from where the client is, and comes back for more.
+func (c *clusterClient) history(ctx context.Context, node *server) {
+	limit := 1 + rand.IntN(200)
+	if c.places[0].next == 0 {
+		limit = 0
+	}
+	resp := c.get(ctx, node.front+"/history?"+c.query()+fmt.Sprintf("&limit=%d", limit))
+	if resp == nil {
+		return
+	}
+	defer resp.Body.Close()
+	var past struct {
+		First, Next int32
+		Lost        bool
+		Epoch       string
+		Messages    []clusterObject
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&past); err != nil {
+		return // it was cut
+	}
+	j, p := c.soak.judge, c.places[0]
+	p.epoch = past.Epoch
+	if p.next == 0 {
+		p.next = past.Next
+	} else if past.Lost {
+		j.lost(p, c.name, past.First)
+	}
+	for n := range past.Messages {
+		j.message(p, c.name, past.Messages[n].Seq, past.Messages[n].Content)
+	}
+	if c.tag = ""; p.next == past.Next {
+		c.tag = resp.Header.Get("ETag")
+	} else if len(past.Messages) < limit && len(past.Messages) == 0 {
+		c.soak.faults.lost(1, "channel %d: %s wants %d, and is told nothing but that %d is next", p.channel, c.name, p.next, past.Next)
+		p.next = past.Next
+	}
+	p.at.Store(p.next)
 }
 
 // clusterObject is iComet's object.
 type clusterObject struct {
-	Type, Content, Epoch string
-	Seq                  int32
+	Type, Cname, Content, Epoch string
+	Seq                         int32
+	ID                          int
 }
 
-// take takes a line of objects.
-func (c *clusterClient) take(line string) {
-	var list []clusterObject
-	if strings.HasPrefix(line, "[") {
-		if err := json.Unmarshal([]byte(line), &list); err != nil {
-			return // it was cut
-		}
+// take takes an object, or a list of them. What is none was cut.
+func (c *clusterClient) take(text []byte) {
+	list := make([]clusterObject, 1)
+	var err error
+	if text[0] == '[' {
+		err = json.Unmarshal(text, &list)
 	} else {
-		list = make([]clusterObject, 1)
-		if err := json.Unmarshal([]byte(line), &list[0]); err != nil {
-			return
-		}
+		err = json.Unmarshal(text, &list[0])
 	}
-	j := c.soak.judge
-	for _, o := range list {
-		if o.Epoch != "" {
-			c.place.epoch = o.Epoch
+	for n := range list {
+		if err == nil {
+			c.object(&list[n])
 		}
-		switch o.Type {
-		case "data", "broadcast":
-			j.message(&c.place, o.Seq, o.Content)
-		case "lost":
-			j.lost(&c.place, o.Seq)
-		case "next_seq":
-			if c.place.next == 0 {
-				c.place.next = o.Seq
-			} else if o.Seq != c.place.next {
-				c.soak.faults.lost(1, "%s wants %d, and is told that %d is next", c.place.name, c.place.next, o.Seq)
-				c.place.next = o.Seq
-			}
-		case "noop", "503":
-		default:
-			c.soak.faults.fault("%s gets %+v", c.place.name, o)
-		}
-	}
-	c.at.Store(c.place.next)
-}
-
-// publish publishes at any node, steadily, until ctx ends.
-func (s *clusterSoak) publish(ctx context.Context, rate float64) {
-	for n := 0; ctx.Err() == nil; n++ {
-		if s.calm.Load() {
-			_ = sleep(ctx, 20*time.Millisecond)
-			continue
-		}
-		s.under.Add(1)
-		s.publishOne(rand.IntN(len(s.judge.channels)), rand.IntN(len(s.nodes)))
-		s.under.Add(-1)
-		_ = sleep(ctx, time.Duration(rand.ExpFloat64()/rate*float64(time.Second)))
 	}
 }
 
-// publishOne publishes, and says whether it was answered with a number.
-func (s *clusterSoak) publishOne(channel, node int) (number int32, ok bool) {
-	content := fmt.Sprintf("%08x-%d-%s", s.number.Add(1), channel, strings.Repeat("x", rand.IntN(300)))
-	s.judge.publishing(channel, content)
-	resp, err := s.client.PostForm("http://"+s.nodes[node].admin+"/push?ack=1", url.Values{"cname": {s.channel(channel)}, "content": {content}})
-	if err != nil {
-		s.judge.count(&s.judge.unknown)
-		return 0, false
-	}
-	defer resp.Body.Close()
-	var answer struct{ Seq int32 }
-	body, err := io.ReadAll(resp.Body)
-	switch {
-	case err != nil:
-		s.judge.count(&s.judge.unknown)
-	case resp.StatusCode == http.StatusServiceUnavailable:
-		if resp.Header.Get("Retry-After") == "" {
-			s.faults.fault("a publish is answered 503 without Retry-After: %.100q", body)
+// place is that of a channel's name, or nil.
+func (c *clusterClient) place(name string) *clusterPlace {
+	for _, p := range c.places {
+		if c.soak.channel(p.channel) == name {
+			return p
 		}
-		s.judge.count(&s.judge.refused)
-	case resp.StatusCode != http.StatusOK || json.Unmarshal(body, &answer) != nil || answer.Seq == 0:
-		s.faults.fault("a publish is answered %s, %.100q", resp.Status, body)
+	}
+	return nil
+}
+
+// object takes an object.
+func (c *clusterClient) object(o *clusterObject) {
+	j, p := c.soak.judge, c.place(o.Cname)
+	switch o.Type {
+	case "noop", "503", "retry", "pong":
+		return
+	case "data", "broadcast", "lost", "next_seq":
+		if p != nil {
+			break
+		}
+		fallthrough
 	default:
-		s.judge.numbered(channel, answer.Seq, content, "its publisher")
-		s.judge.count(&s.judge.published)
-		return answer.Seq, true
+		c.soak.faults.fault("%s gets %+v", c.name, *o)
+		return
 	}
-	return 0, false
+	if o.Epoch != "" {
+		if p.epoch != "" && p.epoch != o.Epoch {
+			c.soak.faults.fault("channel %d: %s is told of epoch %s, after %s, with %+v", p.channel, c.name, o.Epoch, p.epoch, *o)
+		}
+		p.epoch = o.Epoch
+	}
+	switch o.Type {
+	case "data", "broadcast":
+		j.message(p, c.name, o.Seq, o.Content)
+	case "lost":
+		j.lost(p, c.name, o.Seq)
+	case "next_seq":
+		j.moved(p, c.name, o.Seq)
+	}
+	p.at.Store(p.next)
 }

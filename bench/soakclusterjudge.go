@@ -1,103 +1,215 @@
 package bench
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // clusterJudge knows what every number of every channel stands for, whichever node tells of it.
 // A number is one message's, for ever; a message has one number; a client has all numbers in
 // order, or is told which it does not have. Any goroutine may ask it.
+//
+// While Redis is ended, or a replica takes its place, its last messages may be lost: that is a
+// harm. Of what was numbered after a harm nothing may be lost before the next.
 type clusterJudge struct {
 	mu       sync.Mutex
 	channels []judgedChannel
 	faults   *faults
+	harms    int   // twice as many as there were, and one more while one lasts
+	casts    []int // harms when each broadcast was begun that is acknowledged, and not looked for yet
+	castText []string
 
-	published, refused, unknown, delivered, told int64 // messages; of told, those that are known to have been there
-	harmed                                       bool  // since the last calm Redis has been ended, which may cost its last messages
+	published, refused, unknown, repeated, delivered, told, again int64
 }
 
 type judgedChannel struct {
-	contents map[int32]string // what numbers stand for
-	numbers  map[string]int32 // and the other way round
-	claims   map[string]bool  // what was published, or may have been
+	contents map[int32]numberedContent
+	numbers  map[string]int32        // and the other way round
+	claims   map[string]clusterClaim // what was published, or may have been
+	begun    bool                    // somebody is there
+}
+
+// numberedContent is what a number stands for.
+type numberedContent struct {
+	text  string
+	harms int // when that was known first
+}
+
+// clusterClaim is a content on its way.
+type clusterClaim struct {
+	harms int
+	keyed bool // it may be sent again
 }
 
 func newClusterJudge(channels int, f *faults) *clusterJudge {
 	j := &clusterJudge{channels: make([]judgedChannel, channels), faults: f}
 	for i := range j.channels {
-		j.channels[i] = judgedChannel{map[int32]string{}, map[string]int32{}, map[string]bool{}}
+		j.channels[i] = judgedChannel{contents: map[int32]numberedContent{}, numbers: map[string]int32{}, claims: map[string]clusterClaim{}}
 	}
 	return j
 }
 
-// publishing: a content is on its way.
-func (j *clusterJudge) publishing(channel int, content string) {
+// harmless says whether nothing that Redis has had since then may be lost.
+func (j *clusterJudge) harmless(since int) bool { return since == j.harms && since%2 == 0 }
+
+// harm: Redis is about to be ended; healed: it is over.
+func (j *clusterJudge) harm()   { j.setHarm(1) }
+func (j *clusterJudge) healed() { j.setHarm(0) }
+
+func (j *clusterJudge) setHarm(lasts int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.channels[channel].claims[content] = true
+	if j.harms%2 != lasts {
+		j.harms++
+	}
+}
+
+// publishing: a content is on its way to some channels; keyed: it may be sent again.
+func (j *clusterJudge) publishing(content string, keyed bool, channels ...int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, channel := range channels {
+		j.channels[channel].claims[content] = clusterClaim{j.harms, keyed}
+	}
 }
 
 // numbered: a content has a number, as somebody was told who has published or received it.
 func (j *clusterJudge) numbered(channel int, number int32, content, by string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.number(channel, number, content, by)
+}
+
+func (j *clusterJudge) number(channel int, number int32, content, by string) {
 	ch := &j.channels[channel]
-	if !ch.claims[content] {
+	claim, ok := ch.claims[content]
+	if !ok {
 		j.faults.damaged("channel %d: %s has number %d, which is what nobody published: %.100q", channel, by, number, content)
 		return
 	}
-	if other, known := ch.contents[number]; known && other != content {
-		j.faults.doubled("channel %d: number %d was given twice: %.60q and, to %s, %.60q", channel, number, other, by, content)
+	other, known := ch.contents[number]
+	switch {
+	case !known:
+		ch.contents[number] = numberedContent{content, j.harms}
+	case other.text != content:
+		j.faults.doubled("channel %d: number %d was given twice: %.60q and, to %s, %.60q", channel, number, other.text, by, content)
+		return
 	}
-	if other, known := ch.numbers[content]; known && other != number {
-		j.faults.doubled("channel %d: %.60q has number %d, and for %s number %d", channel, content, other, by, number)
+	switch first, known := ch.numbers[content]; {
+	case !known:
+		ch.numbers[content] = number
+	case first == number:
+	case claim.keyed && !j.harmless(claim.harms): // Redis may have lost that it was there
+		j.again++
+	default:
+		j.faults.doubled("channel %d: %.60q has number %d, and for %s number %d", channel, content, first, by, number)
 	}
-	ch.contents[number], ch.numbers[content] = content, number
 }
 
-// place is where a client is in its channel.
+// spread: a broadcast is acknowledged. In the calm every channel is to have it.
+func (j *clusterJudge) spread(content string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.castText, j.casts = append(j.castText, content), append(j.casts, j.channels[0].claims[content].harms)
+}
+
+// begun waits until some client knows where it is, in each channel.
+func (j *clusterJudge) begun(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, hangTimeout)
+	defer cancel()
+	for {
+		j.mu.Lock()
+		all := !slices.ContainsFunc(j.channels, func(ch judgedChannel) bool { return !ch.begun })
+		j.mu.Unlock()
+		if all {
+			return nil
+		}
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			return errors.New("nobody is told where some channels are")
+		}
+	}
+}
+
+// calm looks for what was broadcast.
+func (j *clusterJudge) calm() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for n, text := range j.castText {
+		for channel := range j.channels {
+			if _, known := j.channels[channel].numbers[text]; !known && j.harmless(j.casts[n]) {
+				j.faults.lost(1, "channel %d: nobody has the broadcast %.60q, which was acknowledged", channel, text)
+			}
+		}
+	}
+	j.castText, j.casts = nil, nil
+}
+
+// clusterPlace is where a client is in a channel.
 type clusterPlace struct {
 	channel int
 	next    int32 // 0: not known yet
 	epoch   string
-	name    string // of the client, for people
+	at      atomic.Int32 // next, for whom it is looked at
+	left    bool         // its client has left the channel for a moment
 }
 
 // message: a client has received one.
-func (j *clusterJudge) message(p *clusterPlace, number int32, content string) {
-	j.numbered(p.channel, number, content, p.name)
+func (j *clusterJudge) message(p *clusterPlace, client string, number int32, content string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.number(p.channel, number, content, client)
 	switch {
+	case p.left:
+		j.faults.doubled("channel %d: %s has left it, and gets %d", p.channel, client, number)
+		return
 	case p.next == 0 || number == p.next:
 	case number < p.next:
-		j.faults.doubled("channel %d: %s wants %d, and gets %d", p.channel, p.name, p.next, number)
+		j.faults.doubled("channel %d: %s wants %d, and gets %d", p.channel, client, p.next, number)
 		return
 	default:
-		j.faults.lost(int64(number-p.next), "channel %d: %s wants %d, and gets %d without a word", p.channel, p.name, p.next, number)
+		j.faults.lost(int64(number-p.next), "channel %d: %s wants %d, and gets %d without a word", p.channel, client, p.next, number)
 	}
 	j.delivered++
 	p.next = number + 1
 }
 
 // lost: a client is told that the messages before number are gone.
-func (j *clusterJudge) lost(p *clusterPlace, number int32) {
+func (j *clusterJudge) lost(p *clusterPlace, client string, number int32) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if number < p.next {
-		j.faults.disordered("channel %d: %s wants %d, and is told that all up to %d is gone", p.channel, p.name, p.next, number)
+		j.faults.disordered("channel %d: %s wants %d, and is told that all up to %d is gone", p.channel, client, p.next, number)
+		p.next = number
 		return
 	}
-	gone := int64(0)
+	kept := int64(0)
 	for n, ch := p.next, &j.channels[p.channel]; p.next != 0 && n < number && n-p.next < 1<<20; n++ {
-		if _, known := ch.contents[n]; known {
-			gone++
+		c, known := ch.contents[n]
+		if known {
+			j.told++
+		}
+		if known && j.harmless(c.harms) {
+			kept++
 		}
 	}
-	j.told += gone
-	if gone > 0 && !j.harmed {
-		j.faults.lost(gone, "channel %d: %s is told that %d to %d are gone, and Redis has not been ended", p.channel, p.name, p.next, number-1)
+	if kept > 0 {
+		j.faults.lost(kept, "channel %d: %s is told that %d to %d are gone, and Redis has not been ended since %d of them were numbered", p.channel, client, p.next, number-1, kept)
+	}
+	p.next = number
+}
+
+// moved: a client is told which number is next.
+func (j *clusterJudge) moved(p *clusterPlace, client string, number int32) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.channels[p.channel].begun = true
+	if p.next != 0 && number != p.next {
+		j.faults.lost(1, "channel %d: %s wants %d, and is told that %d is next", p.channel, client, p.next, number)
 	}
 	p.next = number
 }
@@ -106,18 +218,14 @@ func (j *clusterJudge) lost(p *clusterPlace, number int32) {
 func (j *clusterJudge) line() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return fmt.Sprintf("%10d %8d %8d %10d %8d", j.published, j.refused, j.unknown, j.delivered, j.told)
+	return fmt.Sprintf("%10d %8d %8d %8d %10d %8d %6d", j.published, j.refused, j.unknown, j.repeated, j.delivered, j.told, j.again)
 }
+
+const clusterLine = " published  refused  unknown  repeats  delivered     told  again"
 
 // count adds to a figure.
 func (j *clusterJudge) count(figure *int64) {
 	j.mu.Lock()
 	*figure++
-	j.mu.Unlock()
-}
-
-func (j *clusterJudge) setHarmed(harmed bool) {
-	j.mu.Lock()
-	j.harmed = harmed
 	j.mu.Unlock()
 }

@@ -13,7 +13,7 @@ import (
 
 // launchRedis starts one, as the replica of the other unless that is to be the master.
 func (s *clusterSoak) launchRedis(i, master int) error {
-	more := []string{"--save", "", "--repl-diskless-sync-delay", "0"}
+	more := []string{"--save", "", "--repl-diskless-sync-delay", "0", "--enable-debug-command", "yes"}
 	if i != master {
 		more = append(more, "--replicaof", strings.ReplaceAll(s.redis[master].front, ":", " "))
 	}
@@ -69,12 +69,29 @@ func (s *clusterSoak) role(i int) string {
 	return "behind"
 }
 
+// contented says whether no Sentinel takes a master for one that is down: it could still have it replaced.
+func (s *clusterSoak) contented(master int) bool {
+	for _, sentinel := range s.sentinels {
+		c, err := dialRedis(sentinel.front)
+		if err != nil {
+			return false
+		}
+		_ = c.SetDeadline(time.Now().Add(time.Second))
+		text, err := c.do("INFO", "sentinel")
+		c.Close()
+		if err != nil || !strings.Contains(text, "status=ok,address="+s.redis[master].front+",slaves=1,") {
+			return false
+		}
+	}
+	return true
+}
+
 // awaitRedis waits until one is the master, which the Sentinels know too, and the other is in step.
 func (s *clusterSoak) awaitRedis() error {
 	deadline := time.Now().Add(hangTimeout)
 	for {
 		m := s.master()
-		if s.role(m) == "master" && s.role(1-m) == "in step" {
+		if s.role(m) == "master" && s.role(1-m) == "in step" && s.contented(m) {
 			return nil
 		}
 		if time.Now().After(deadline) {
@@ -85,30 +102,63 @@ func (s *clusterSoak) awaitRedis() error {
 }
 
 // failOver kills the master, and waits until the replica has taken its place; then it comes back
-// as a replica. Where the replica lags, it lacks the last messages.
-func (s *clusterSoak) failOver(lagging bool) error {
+// as a replica. Where the replica lags for some time before, it lacks the last messages.
+func (s *clusterSoak) failOver(lag time.Duration) error {
 	if err := s.awaitRedis(); err != nil {
 		return err
 	}
-	s.judge.setHarmed(true)
+	s.judge.harm()
+	defer s.judge.healed()
 	m := s.master()
 	old, other := s.redis[m], s.redis[1-m]
-	if lagging {
+	if lag > 0 {
 		_ = syscall.Kill(int(other.Process), syscall.SIGSTOP)
-		_ = sleep(s.ctx, time.Duration(s.random.Int64N(int64(600*time.Millisecond))))
+		_ = sleep(s.ctx, lag)
 	}
 	old.kill()
-	if lagging {
+	if lag > 0 {
 		_ = syscall.Kill(int(other.Process), syscall.SIGCONT)
 	}
+	if err := s.awaitMaster(1 - m); err != nil {
+		return err
+	}
+	if err := s.launchRedis(m, 1-m); err != nil {
+		return err
+	}
+	return s.awaitRedis()
+}
+
+// awaitMaster waits until the replica has taken the master's place.
+func (s *clusterSoak) awaitMaster(i int) error {
 	deadline := time.Now().Add(hangTimeout)
-	for s.role(1-m) != "master" || s.master() != 1-m {
+	for s.role(i) != "master" || s.master() != i {
 		if time.Now().After(deadline) {
 			return errors.New("the Sentinels do not have the replica take the master's place")
 		}
 		_ = sleep(context.WithoutCancel(s.ctx), 50*time.Millisecond)
 	}
-	if err := s.launchRedis(m, 1-m); err != nil {
+	return nil
+}
+
+// failOverByCommand has a Sentinel put the replica in the master's place, which runs on.
+func (s *clusterSoak) failOverByCommand() error {
+	if err := s.awaitRedis(); err != nil {
+		return err
+	}
+	s.judge.harm()
+	defer s.judge.healed()
+	m := s.master()
+	c, err := dialRedis(s.sentinels[0].front)
+	if err != nil {
+		return err
+	}
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	_, err = c.do("SENTINEL", "FAILOVER", soakMaster)
+	c.Close()
+	if err != nil {
+		return nil // one is under way, or it does not know of the replica yet
+	}
+	if err := s.awaitMaster(1 - m); err != nil {
 		return err
 	}
 	return s.awaitRedis()
@@ -119,7 +169,8 @@ func (s *clusterSoak) startEmpty() error {
 	if err := s.awaitRedis(); err != nil {
 		return err
 	}
-	s.judge.setHarmed(true)
+	s.judge.harm()
+	defer s.judge.healed()
 	m := s.master()
 	s.redis[m].kill()
 	if err := s.launchRedis(m, m); err != nil {

@@ -4,13 +4,14 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 var failovers = flag.Int("failovers", 2, "how often the master is killed in the tests of failovers")
@@ -28,31 +29,47 @@ func needsMuch(t testing.TB) {
 func startRedisOn(t testing.TB, port int, args ...string) *redisServer {
 	t.Helper()
 	dir := shortDir(t)
-	s := &redisServer{t: t, name: "redis-server", dir: dir, port: port, url: "redis://127.0.0.1:" + strconv.Itoa(port)}
+	s := &redisServer{t: t, name: "redis-server", dir: dir, port: port, url: "redis://127.0.0.1:" + strconv.Itoa(port), more: args}
 	s.args = append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--dir", dir, "--enable-debug-command", "yes"}, args...)
 	s.start()
 	return s
 }
 
-// freePorts are ports that nothing listens on, each with what a Cluster's bus wants 10,000 above.
+// freePorts are ports that are this test's until it ends, each with what a Cluster's bus wants 10,000
+// above. They are below those that connections are given by the kernel.
 func freePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
-	for port := 20000 + os.Getpid()%20000; len(ports) < n; port++ {
-		free := true
-		for _, p := range []int{port, port + 10000} {
-			l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(p))
-			if free = free && err == nil; err == nil {
-				_ = l.Close()
-			}
-		}
-		if free {
-			ports = append(ports, port)
-		}
-		if port > 50000 {
+	const least, most = 10000, 22000
+	for from := rand.IntN(most - least); len(ports) < n; from++ {
+		port := least + from%(most-least)
+		if from > 2*(most-least) {
 			t.Fatal("no free ports")
+		}
+		if one, err := holdPort(port); err == nil {
+			t.Cleanup(func() { _ = unix.Close(one) })
+			if other, err := holdPort(port + 10000); err == nil {
+				t.Cleanup(func() { _ = unix.Close(other) })
+				ports = append(ports, port)
+			}
 		}
 	}
 	return ports
+}
+
+// holdPort binds a port that nobody has. A server that sets SO_REUSEADDR, as Redis does, may listen
+// there nevertheless; whoever wants it for itself may not.
+func holdPort(port int) (fd int, err error) {
+	if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		return 0, err
+	}
+	err = unix.Bind(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}})
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+	}
+	return fd, err
 }
 
 func (s *redisServer) signal(sig syscall.Signal) { _ = s.cmd.Process.Signal(sig) }
@@ -119,4 +136,17 @@ func TestFailover(t *testing.T) {
 	if lost := nodes[0].Figures().Compared; gaps == 0 || lost == 0 {
 		t.Errorf("%d gaps, compared %d times: no master lacked anything, and nothing was tried", gaps, lost)
 	}
+}
+
+// TestPorts has a port that a test holds be free for the servers of that test alone.
+func TestPorts(t *testing.T) {
+	port := freePorts(t, 1)[0]
+	if fd, err := holdPort(port); err == nil {
+		_ = unix.Close(fd)
+		t.Error("another test has it as well")
+	}
+	s := startRedisOn(t, port)
+	s.must("SET", "a", "1")
+	s.kill()
+	s.start()
 }

@@ -23,6 +23,7 @@ type redisServer struct {
 	t    testing.TB
 	name string
 	args []string
+	more []string // of them, those that the test has given
 	dir  string
 	url  string
 	port int // 0: on a socket

@@ -7,16 +7,28 @@ import (
 	"testing"
 )
 
+// clusterSlots is how many slots a Redis Cluster has.
+const clusterSlots = 16384
+
+// slotOf is the slot of a key.
+func (s *redisServer) slotOf(t testing.TB, key string) int {
+	t.Helper()
+	slot, err := strconv.Atoi(s.must("CLUSTER", "KEYSLOT", key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slot
+}
+
 // startCluster starts a Redis Cluster of three masters.
-func startCluster(t testing.TB) (servers []*redisServer, ids []string) {
+func startCluster(t testing.TB, args ...string) (servers []*redisServer, ids []string) {
 	t.Helper()
 	ports := freePorts(t, 3)
 	for _, port := range ports {
-		servers = append(servers, startRedisOn(t, port, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-config-file", "nodes.conf"))
+		servers = append(servers, startRedisOn(t, port, append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-config-file", "nodes.conf"}, args...)...))
 	}
-	const slots = 16384
 	for n, s := range servers {
-		s.must("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(n*slots/3), strconv.Itoa((n+1)*slots/3-1))
+		s.must("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(n*clusterSlots/3), strconv.Itoa((n+1)*clusterSlots/3-1))
 		s.must("CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(n+1))
 		ids = append(ids, s.must("CLUSTER", "MYID"))
 		if n > 0 {
