@@ -56,17 +56,17 @@ func (s *shard) toBroker(m *mail.Mail) {
 func (s *shard) toHub(m *mail.Mail) {
 	switch m.Kind {
 	case mail.ScanRoster:
-		s.hub.StartScan(m)
+		s.hub.Scans.Start(m)
 	case mail.Joined:
 		s.hub.Joined(m)
 	case mail.Backlog:
 		s.hub.CaughtUp(m)
 	case mail.Deliver:
-		s.hub.Enqueue(m)
+		s.hub.Pumps.Enqueue(m)
 	case mail.SessionClaimed:
-		s.hub.Sessions().Claimed(m)
+		s.hub.SessionClaimed(m)
 	case mail.SessionTaken:
-		s.hub.Sessions().TakenOver(m)
+		s.hub.SessionTaken(m)
 	}
 }
 

@@ -272,19 +272,19 @@ func TestExplainMany(t *testing.T) {
 	admin := h.connect(s, conn.Admin, 0)
 	admin.get("/explain?cname=a")
 	left, turns := 0, 0
-	for h.turn(s); len(s.hub.Scans) > 0; turns++ {
-		before := s.hub.Scans[0].Count
+	for h.turn(s); len(s.hub.Scans.List) > 0; turns++ {
+		before := s.hub.Scans.List[0].Count
 		// The next in the scan goes, and others with it; and one comes.
 		for _, e := range ends {
-			if e.fd >= 0 && (s.hub.Subs.At(s.hub.Scans[0].At).Conn == e.conn.Index() || e.conn.Index()%97 == uint32(turns)) {
+			if e.fd >= 0 && (s.hub.Subs.At(s.hub.Scans.List[0].At).Conn == e.conn.Index() || e.conn.Index()%97 == uint32(turns)) {
 				e.close()
 				left++
 			}
 		}
 		h.connect(s, conn.Front, 0).get("/stream?cname=a&seq=1")
 		h.turn(s)
-		if len(s.hub.Scans) > 0 && s.hub.Scans[0].Count-before > 2*broker.ScanBudget { // clients that went bring its end twice
-			t.Fatalf("%d in one turn", s.hub.Scans[0].Count-before)
+		if len(s.hub.Scans.List) > 0 && s.hub.Scans.List[0].Count-before > 2*broker.ScanBudget { // clients that went bring its end twice
+			t.Fatalf("%d in one turn", s.hub.Scans.List[0].Count-before)
 		}
 	}
 	h.settle()
@@ -316,7 +316,7 @@ func TestExplainWhatEnds(t *testing.T) {
 		admin.get("/explain?cname=a&limit=1")
 		h.turn(home)
 		h.turn(other)
-		if len(other.hub.Scans) != 1 {
+		if len(other.hub.Scans.List) != 1 {
 			t.Fatal("no walk is under way")
 		}
 		closer.write(requests(how))
@@ -324,7 +324,7 @@ func TestExplainWhatEnds(t *testing.T) {
 		check(t, h.srv, true, how)
 		admin.read()
 		_, text, _ := strings.Cut(string(admin.in), "\r\n\r\n")
-		if e := parseExplained(t, text); e.Subscribers != broker.ScanBudget*2 || len(other.hub.Scans)+home.broker.Inside().Explanations() != 0 {
+		if e := parseExplained(t, text); e.Subscribers != broker.ScanBudget*2 || len(other.hub.Scans.List)+home.broker.Inside().Explanations() != 0 {
 			t.Errorf("%s: %s", how, text)
 		}
 		for _, e := range polls {

@@ -88,9 +88,9 @@ func TestPumpsKeepLittleRendered(t *testing.T) {
 		}
 	}
 	h.turn(s)
-	busy, kept := len(s.hub.BusyPumps), 0
-	for _, i := range s.hub.BusyPumps {
-		kept += s.hub.Pumps[i].Size()
+	busy, kept := len(s.hub.Pumps.Busy), 0
+	for _, i := range s.hub.Pumps.Busy {
+		kept += s.hub.Pumps.All[i].Size()
 	}
 	if busy != channels || kept == 0 || kept > hub.RenderedBytes {
 		t.Errorf("%d pumps go on in the next turn, and keep %d bytes for it, of at most %d", busy, kept, hub.RenderedBytes)
@@ -136,11 +136,11 @@ func TestRoundsAreBounded(t *testing.T) {
 		s.broker.Inside().Publish("a", bytes.Repeat([]byte("x"), size))
 	}
 	h.turn(s)
-	if n := len(s.hub.BusyPumps); n != 1 {
+	if n := len(s.hub.Pumps.Busy); n != 1 {
 		t.Fatalf("%d pumps go on", n)
 	}
 	// A stream's and a poll's rendering, and the poll's body; buffers grow by a quarter.
-	if kept := s.hub.Pumps[s.hub.BusyPumps[0]].Size(); kept > 3*(hub.RoundBytes+hub.RoundBytes/4) {
+	if kept := s.hub.Pumps.All[s.hub.Pumps.Busy[0]].Size(); kept > 3*(hub.RoundBytes+hub.RoundBytes/4) {
 		t.Errorf("the pump has %d bytes", kept)
 	}
 	for _, n := range []int{0, 1, hub.PumpBudget} { // a stream, the poll, the other end of the roster

@@ -115,8 +115,8 @@ func TestEndlessDeliveryForgets(t *testing.T) {
 	for n := range messages {
 		burst(publisher, "long", n, 1)
 		h.turn(s)
-		for _, i := range s.hub.BusyPumps {
-			if kept := len(s.hub.Pumps[i].Msgs); kept > 8 {
+		for _, i := range s.hub.Pumps.Busy {
+			if kept := len(s.hub.Pumps.All[i].Msgs); kept > 8 {
 				t.Fatalf("%d messages are kept after %d", kept, n+1)
 			}
 		}
@@ -317,8 +317,8 @@ func TestLargeBuffersAreGivenBack(t *testing.T) {
 			t.Errorf("%s keeps %d bytes", what, cap(b))
 		}
 	}
-	for _, i := range s.hub.IdlePumps {
-		if size := s.hub.Pumps[i].Size(); size > pool.KeepBuffer {
+	for _, i := range s.hub.Pumps.Idle {
+		if size := s.hub.Pumps.All[i].Size(); size > pool.KeepBuffer {
 			t.Errorf("an idle pump keeps %d bytes", size)
 		}
 	}

@@ -102,7 +102,7 @@ func TestWaitingOwnsNothing(t *testing.T) {
 		if n := s.loop.Stats().Held; n != 0 {
 			t.Errorf("loop %d: %d connections hold a buffer", s.Id, n)
 		}
-		if n := len(s.hub.BusyPumps) + s.web.Figures().Partial; n > 0 {
+		if n := len(s.hub.Pumps.Busy) + s.web.Figures().Partial; n > 0 {
 			t.Errorf("loop %d: something is borrowed", s.Id)
 		}
 		if live := s.hub.Subs.Live(); live != clients {

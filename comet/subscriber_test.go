@@ -232,7 +232,7 @@ func TestStuckReadersAreCounted(t *testing.T) {
 			if s.loop.Open(e.conn) || h.srv.totals.SlowClosed.Load() != 1 {
 				t.Errorf("open %v, %d counted as cut", s.loop.Open(e.conn), h.srv.totals.SlowClosed.Load())
 			}
-			if s.hub.LastHeldFrame != nil {
+			if s.hub.Pumps.LastHeldFrame != nil {
 				t.Error("the frame is kept that it was stuck at")
 			}
 		})

@@ -15,8 +15,8 @@ import (
 func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.broker.BeginTurn()
 	s.writeEarly()
-	if s.hub.ReplayLeft = hub.ReplayBudget; s.holding {
-		s.hub.ReplayLeft = 0
+	if s.hub.Replays.Left = hub.ReplayBudget; s.holding {
+		s.hub.Replays.Left = 0
 	}
 	s.web.Histories.Continue()        // answers
 	s.Take()                          // may bring anything below
@@ -29,15 +29,15 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.broker.RunBatches()             // messages, answers, by mail
 	s.broker.RunBroadcasts()          // messages, by mail
 	s.broker.Presence.RunListings()   // lines for listeners, by mail
-	s.hub.RunScans()                  // answers to a channel's home, by mail
-	s.hub.RunReplays()                // questions to channels' homes, by mail
+	s.hub.Scans.Run()                 // answers to a channel's home, by mail
+	s.hub.Replays.Run()               // questions to channels' homes, by mail
 	s.TakeOwn()                       // messages for the pumps, lines, answers
 	s.web.RenderAnswers()             // to WebSockets, in front of the messages to them
-	more := s.hub.PumpSome()
+	more := s.hub.Pumps.RunFirst()
 	s.web.FlushPipelines() // publishers hear of it: most messages have reached their subscribers
 	if more {
 		s.Flush() // what concerns other loops does not wait for many writes either
-		s.hub.PumpRest()
+		s.hub.Pumps.RunRest()
 	}
 	s.web.FlushSockets() // what they ask next: questions and messages to channels' homes, by mail
 	s.web.Presence.Flush()

@@ -18,8 +18,8 @@ func checkSleep(t testing.TB, s *shard, now time.Time) {
 	}
 	left := s.broker.Inside().Left()
 	maps.Copy(left, map[string]int{
-		"mail to itself": len(s.Out[s.Id]), "roster scans": len(s.hub.Scans), "answers": s.web.Answers(), "deliveries": len(s.hub.BusyPumps),
-		"lines": len(s.web.Presence.Lines), "subscribers that left": len(s.hub.Departed), "replays": len(s.hub.Replays),
+		"mail to itself": len(s.Out[s.Id]), "roster scans": len(s.hub.Scans.List), "answers": s.web.Answers(), "deliveries": len(s.hub.Pumps.Busy),
+		"lines": len(s.web.Presence.Lines), "subscribers that left": len(s.hub.Departed), "replays": len(s.hub.Replays.List),
 	})
 	for what, n := range left {
 		if n > 0 {

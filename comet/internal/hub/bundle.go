@@ -20,8 +20,8 @@ import (
 const MaxBundle = 64
 
 // following returns the subscription behind another of its connection, 0 if there is none.
-func (h *Hub) following(i uint32) uint32 {
-	switch sub := h.Subs.At(i); {
+func (t *subscribers) following(i uint32) uint32 {
+	switch sub := t.At(i); {
 	case sub.Has(subHead):
 		return sub.second()
 	case sub.Has(SubMember):
@@ -32,8 +32,8 @@ func (h *Hub) following(i uint32) uint32 {
 
 // owner is the subscriber that a connection's word names: a member's head, or
 // the subscriber itself.
-func (h *Hub) owner(i uint32) uint32 {
-	if sub := h.Subs.At(i); sub.Has(SubMember) && !sub.Has(subHead) {
+func (t *subscribers) owner(i uint32) uint32 {
+	if sub := t.At(i); sub.Has(SubMember) && !sub.Has(subHead) {
 		return sub.head()
 	}
 	return i
@@ -41,16 +41,16 @@ func (h *Hub) owner(i uint32) uint32 {
 
 // makeBundle makes a subscriber the head of a bundle, with a member for each channel;
 // false: no record is free.
-func (h *Hub) makeBundle(head uint32, wants []Topic) bool {
-	of, plain := h.Subs.At(head), *h.Subs.At(head)
+func (t *subscribers) makeBundle(head uint32, wants []Topic) bool {
+	of, plain := t.At(head), *t.At(head)
 	of.Flags |= SubMember | subHead
 	of.await(&wants[0])
 	for n := len(wants) - 1; n > 0; n-- {
-		i := h.Subs.Alloc()
+		i := t.Alloc()
 		if i == 0 {
 			return false
 		}
-		sub := h.Subs.At(i)
+		sub := t.At(i)
 		*sub = Subscriber{Conn: plain.Conn, Transport: plain.Transport, Flags: plain.Flags &^ subTell}
 		sub.makeMember(head, of.second())
 		sub.begin(&wants[n])
@@ -74,28 +74,28 @@ func (sub *Subscriber) await(w *Topic) {
 
 // begins says whether a response's head is still to be written, and takes it
 // for written from now on.
-func (h *Hub) begins(i uint32) bool {
-	begun := h.begun(i)
-	h.Subs.At(h.owner(i)).Flags |= subBegun
+func (t *subscribers) begins(i uint32) bool {
+	begun := t.begun(i)
+	t.At(t.owner(i)).Flags |= subBegun
 	return !begun
 }
 
 // begun says whether the response has begun that subscription i belongs to.
-func (h *Hub) begun(i uint32) bool { return h.Subs.At(h.owner(i)).Has(subBegun) }
+func (t *subscribers) begun(i uint32) bool { return t.At(t.owner(i)).Has(subBegun) }
 
 // keepCallback keeps the name of the function that a connection's response calls, in the
 // record of its one channel, or of its last; false: there is no memory.
-func (h *Hub) keepCallback(sub *Subscriber, cb []byte) bool {
+func (t *subscribers) keepCallback(sub *Subscriber, cb []byte) bool {
 	if len(cb) == 0 {
 		return true
 	}
-	name := h.Callbacks.Put(cb)
+	name := t.callbacks.Put(cb)
 	if name.At == 0 {
 		return false
 	}
 	sub.callbackLen = name.Len
 	if sub.Has(subHead) {
-		h.last(sub).setLastCallback(name.At)
+		t.last(sub).setLastCallback(name.At)
 	} else {
 		sub.link = name.At
 	}
@@ -103,19 +103,19 @@ func (h *Hub) keepCallback(sub *Subscriber, cb []byte) bool {
 }
 
 // callback is the name of the function that a connection's response calls.
-func (h *Hub) callback(sub *Subscriber) record.Name {
+func (t *subscribers) callback(sub *Subscriber) record.Name {
 	at := sub.link
 	if sub.Has(subHead) {
-		at = h.last(sub).lastCallback()
+		at = t.last(sub).lastCallback()
 	}
 	return record.Name{At: at, Len: sub.callbackLen}
 }
 
 // last is the last member of a bundle.
-func (h *Hub) last(head *Subscriber) *Subscriber {
-	sub := h.Subs.At(head.second())
+func (t *subscribers) last(head *Subscriber) *Subscriber {
+	sub := t.At(head.second())
 	for !sub.Has(subLast) {
-		sub = h.Subs.At(sub.nextMember())
+		sub = t.At(sub.nextMember())
 	}
 	return sub
 }
@@ -125,7 +125,7 @@ func (h *Hub) last(head *Subscriber) *Subscriber {
 // the epoch of its cursor.
 func (h *Hub) endOne(i uint32, c reactor.Conn, place uint32) {
 	if h.Subs.At(i).socket() {
-		h.Sockets().endTopic(i, c)
+		h.Sockets.endTopic(i, c)
 		return
 	}
 	if sub := h.Subs.At(i); sub.Has(SubMember) {
@@ -135,27 +135,27 @@ func (h *Hub) endOne(i uint32, c reactor.Conn, place uint32) {
 		}
 		sub.setPlace(place)
 		h.notBehind(sub)
-		if last := h.endsWith(i); !last {
+		if last := h.Subs.endsWith(i); !last {
 			sub.Flags |= subOver
 			return
 		}
 	}
-	h.endStream(h.owner(i), c)
+	h.endStream(h.Subs.owner(i), c)
 }
 
 // waiting is the first subscription of an owner whose channel's home has it, 0 if there is
 // none.
-func (h *Hub) waiting(i uint32) uint32 {
-	for i != 0 && h.Subs.At(i).Roster == 0 {
-		i = h.following(i)
+func (t *subscribers) waiting(i uint32) uint32 {
+	for i != 0 && t.At(i).Roster == 0 {
+		i = t.following(i)
 	}
 	return i
 }
 
 // endsWith says whether a connection's response ends when subscription i does.
-func (h *Hub) endsWith(i uint32) bool {
-	for other := h.owner(i); other != 0; other = h.following(other) {
-		if other != i && !h.Subs.At(other).Has(subOver) {
+func (t *subscribers) endsWith(i uint32) bool {
+	for other := t.owner(i); other != 0; other = t.following(other) {
+		if other != i && !t.At(other).Has(subOver) {
 			return false
 		}
 	}
@@ -183,7 +183,7 @@ func (h *Hub) resetFor(b *frame.Batch, i uint32) {
 		return
 	}
 	side := &b.Before
-	for m := h.owner(i); m != 0; m = h.following(m) {
+	for m := h.Subs.owner(i); m != 0; m = h.Subs.following(m) {
 		if m == i {
 			side = &b.After
 			continue

@@ -40,12 +40,12 @@ type AuditedSession struct {
 // be called between any two turns; at rest, when all mail has been read, nothing is under
 // way either.
 func (h *Hub) Check(rest bool) (*Audit, error) {
-	a, c := &Audit{Sessions: map[reactor.Conn]AuditedSession{}}, checker{h}
-	owned, err := c.checkOwners(rest)
+	a := &Audit{Sessions: map[reactor.Conn]AuditedSession{}}
+	owned, err := h.checkOwners(rest)
 	if err != nil {
 		return nil, err
 	}
-	rosters, err := h.rosterIndex.Check()
+	rosters, err := h.Rosters.index.Check()
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (h *Hub) Check(rest bool) (*Audit, error) {
 	}
 	listed := 0
 	for ri := range rosters {
-		r, err := c.checkRoster(a, ri, owned, rest)
+		r, err := h.checkRoster(a, ri, owned, rest)
 		if err != nil {
 			return nil, fmt.Errorf("roster %d: %w", ri, err)
 		}
@@ -72,14 +72,11 @@ func (h *Hub) Check(rest bool) (*Audit, error) {
 	if listed != len(owned) {
 		return nil, fmt.Errorf("%d subscribers in rosters or without one, of %d", listed, len(owned))
 	}
-	return a, c.checkCounts(rosters)
+	return a, h.checkCounts(rosters)
 }
 
-// checker has the parts of Check.
-type checker struct{ *Hub }
-
 // checkOwners checks that each subscriber belongs to one connection, and returns them.
-func (h checker) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err error) {
+func (h *Hub) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err error) {
 	owned = map[uint32]reactor.Conn{}
 	callbacks, later, orphans := 0, 0, 0
 	for i := range h.loop.Indexes() + 1 {
@@ -91,7 +88,7 @@ func (h checker) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err erro
 		if err := h.checkBundle(owner); err != nil {
 			return nil, err
 		}
-		for m := owner; m != 0; m = h.following(m) {
+		for m := owner; m != 0; m = h.Subs.following(m) {
 			if owned[m] != 0 || h.Subs.At(m).Conn != i {
 				return nil, fmt.Errorf("subscriber %d of connection %d belongs to another", m, i)
 			}
@@ -116,18 +113,18 @@ func (h checker) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err erro
 		return nil, fmt.Errorf("%d subscribers have a connection, %d wait for an answer alone: of %d", len(owned), orphans, h.Subs.Live())
 	case later != h.laterJoins.live() || rest && later > 0:
 		return nil, fmt.Errorf("%d subscribers are to be asked for later, %d questions are kept", later, h.laterJoins.live())
-	case callbacks != h.Callbacks.Live():
-		return nil, fmt.Errorf("%d subscribers have callbacks, of %d callbacks", callbacks, h.Callbacks.Live())
+	case callbacks != h.Subs.callbacks.Live():
+		return nil, fmt.Errorf("%d subscribers have callbacks, of %d callbacks", callbacks, h.Subs.callbacks.Live())
 	}
 	return owned, nil
 }
 
 // checkBundle checks the members of a bundle, or the one subscriber of a connection.
-func (h checker) checkBundle(owner uint32) error {
+func (h *Hub) checkBundle(owner uint32) error {
 	of, last := h.Subs.At(owner), 0
-	for i := owner; i != 0; i = h.following(i) {
+	for i := owner; i != 0; i = h.Subs.following(i) {
 		sub := h.Subs.At(i)
-		if h.owner(i) != owner || sub.Transport != of.Transport || sub.Has(SubMember) != of.Has(subHead) || sub.Has(subHead) != (i == owner && of.Has(SubMember)) {
+		if h.Subs.owner(i) != owner || sub.Transport != of.Transport || sub.Has(SubMember) != of.Has(subHead) || sub.Has(subHead) != (i == owner && of.Has(SubMember)) {
 			return fmt.Errorf("bundle %d: its member %d is %+v", owner, i, *sub)
 		}
 		if waits := sub.Roster != 0 || sub.Has(subAsking) || sub.laterJoin() != 0; waits == sub.Has(subOver) {
@@ -144,9 +141,9 @@ func (h checker) checkBundle(owner uint32) error {
 }
 
 // checkRoster checks a roster's list.
-func (h checker) checkRoster(a *Audit, ri uint32, owned map[uint32]reactor.Conn, rest bool) (AuditedRoster, error) {
+func (h *Hub) checkRoster(a *Audit, ri uint32, owned map[uint32]reactor.Conn, rest bool) (AuditedRoster, error) {
 	r := h.Rosters.At(ri)
-	found := AuditedRoster{Home: r.Home, Ref: r.Ref(), Name: string(h.rosterName(ri))}
+	found := AuditedRoster{Home: r.Home, Ref: r.Ref(), Name: string(h.Rosters.name(ri))}
 	prev := uint32(0)
 	for i := r.Head; i != 0; i = h.Subs.At(i).Next {
 		sub := h.Subs.At(i)
@@ -169,7 +166,7 @@ func (h checker) checkRoster(a *Audit, ri uint32, owned map[uint32]reactor.Conn,
 }
 
 // checkCounts checks what is counted as it changes.
-func (h checker) checkCounts(rosters map[uint32]bool) error {
+func (h *Hub) checkCounts(rosters map[uint32]bool) error {
 	var subscribers [frame.NumCounted]int64
 	behind, rendered := int64(0), 0
 	for ri := range rosters {
@@ -180,11 +177,11 @@ func (h checker) checkCounts(rosters map[uint32]bool) error {
 			}
 		}
 	}
-	for _, p := range h.Pumps[1:] {
+	for _, p := range h.Pumps.All[1:] {
 		rendered += p.counted
 	}
-	if subscribers != h.Tally.Subscribers || behind != h.Tally.Behind || rendered != h.rendered {
-		return fmt.Errorf("subscribers are %v, %d behind, %d bytes rendered; counted %v, %d, %d", subscribers, behind, rendered, h.Tally.Subscribers, h.Tally.Behind, h.rendered)
+	if subscribers != h.Tally.Subscribers || behind != h.Tally.Behind || rendered != h.Pumps.rendered {
+		return fmt.Errorf("subscribers are %v, %d behind, %d bytes rendered; counted %v, %d, %d", subscribers, behind, rendered, h.Tally.Subscribers, h.Tally.Behind, h.Pumps.rendered)
 	}
 	return nil
 }

@@ -12,10 +12,10 @@ import (
 // poll with a noop, anything else in the middle. A client with a session takes any answer
 // for an error, so its polls are cut too.
 func (h *Hub) closeForDrain(owner uint32, c reactor.Conn) {
-	sub, waiting := h.Subs.At(owner), h.waiting(owner)
+	sub, waiting := h.Subs.At(owner), h.Subs.waiting(owner)
 	switch {
 	case sub.socket() && !h.loop.Blocked(c):
-		h.Sockets().drainSocket(owner, c)
+		h.Sockets.drainSocket(owner, c)
 		return
 	case h.loop.Blocked(c) || sub.Transport.Row().Sessions:
 	case waiting == 0: // its channel's home has not answered yet
@@ -26,7 +26,7 @@ func (h *Hub) closeForDrain(owner uint32, c reactor.Conn) {
 		h.finishEmptyPoll(owner, waiting)
 		return
 	case sub.Transport.Row().Events:
-		h.Object = msg.AppendObject(h.Object[:0], msg.Error503, h.rosterName(h.Subs.At(waiting).Roster), 0, Stopping)
+		h.Object = msg.AppendObject(h.Object[:0], msg.Error503, h.Rosters.name(h.Subs.At(waiting).Roster), 0, Stopping)
 		h.Scratch = frame.AppendFrame(h.Scratch[:0], sub.framing(), h.Object, frame.EventID{Retry: h.leaveTime()})
 		_ = h.loop.Write(c, h.Scratch) // the loop reports a lost connection to Closed
 		h.endStream(owner, c)

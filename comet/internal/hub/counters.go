@@ -11,7 +11,7 @@ import (
 // callback is one of its own.
 func (h *Hub) listensBy(i uint32) frame.Transport {
 	t := h.Subs.At(i).Transport
-	if t == frame.Poll && h.Subs.At(h.owner(i)).hasCallback() {
+	if t == frame.Poll && h.Subs.At(h.Subs.owner(i)).hasCallback() {
 		return frame.JSONP
 	}
 	return t

@@ -13,34 +13,34 @@ import (
 // be, and it goes on behind it.
 
 // deliverBehindGap gives a round to a subscriber whose cursor is in the gap before it.
-func (h *Hub) deliverBehindGap(p *pump, i uint32) {
-	sub, first := h.Subs.At(i), p.Msgs[0].Seq
+func (k *pumps) deliverBehindGap(p *pump, i uint32) {
+	sub, first := k.Subs.At(i), p.Msgs[0].Seq
 	lost := sub.Cursor
-	h.countLost(lost, first)
+	k.countLost(lost, first)
 	sub.Cursor = first
 	if !sub.Has(SubSayLost) {
-		h.deliver(p, i, 0)
+		k.deliver(p, i, 0)
 		return
 	}
-	h.Tally.Delivered += uint64(p.round)
-	cname := h.rosterName(p.roster)
+	k.Tally.Delivered += uint64(p.round)
+	cname := k.Rosters.name(p.roster)
 	if sub.poll() {
-		tell := h.tellOf(i)
-		body := record.TellLast(frame.AppendSpan(append(h.Object[:0], '['), cname, lost, first), tell)
+		tell := k.tellOf(i)
+		body := record.TellLast(frame.AppendSpan(append(k.Object[:0], '['), cname, lost, first), tell)
 		at := len(body)
-		body = frame.AppendPollBody(body, h.fitPoll(p.Msgs[:p.round], cname), cname, true, record.EpochNone)
+		body = frame.AppendPollBody(body, k.fitPoll(p.Msgs[:p.round], cname), cname, true, record.EpochNone)
 		body[at] = ','
-		h.Object = body
-		h.Scratch = h.appendPollResponse(h.Scratch[:0], h.Subs.At(h.owner(i)), body)
-		h.finishPoll(i, h.Scratch)
+		k.Object = body
+		k.Scratch = k.appendPollResponse(k.Scratch[:0], k.Subs.At(k.Subs.owner(i)), body)
+		k.finishPoll(i, k.Scratch)
 		return
 	}
-	b := &h.Batch
-	h.resetFor(b, i)
-	h.Object = frame.AppendSpan(h.Object[:0], cname, lost, first)
-	b.AppendPreface(h.Object, first-1)
-	h.appendMessages(b, p.Msgs[:p.round], cname)
-	h.writeBatch(i, sub, b, -1)
+	b := &k.Batch
+	k.resetFor(b, i)
+	k.Object = frame.AppendSpan(k.Object[:0], cname, lost, first)
+	b.AppendPreface(k.Object, first-1)
+	k.appendMessages(b, p.Msgs[:p.round], cname)
+	k.writeBatch(i, sub, b, -1)
 }
 
 // appendMessages renders messages that follow each other.

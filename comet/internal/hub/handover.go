@@ -42,7 +42,7 @@ func Layout() string {
 // Quiet says whether nothing is under way that is not in the hub's records, but for what
 // waits to be replayed.
 func (h *Hub) Quiet() bool {
-	return len(h.Scans) == 0 && len(h.BusyPumps) == 0 && len(h.Departed) == 0 && h.laterJoins.live() == 0
+	return len(h.Scans.List) == 0 && len(h.Pumps.Busy) == 0 && len(h.Departed) == 0 && h.laterJoins.live() == 0
 }
 
 const valueName = "hub"
@@ -51,14 +51,14 @@ const valueName = "hub"
 func (h *Hub) HandOver(to handover.Part) {
 	t := &h.Tally
 	st := Handover{
-		Subs: h.Subs.State(), Rosters: h.Rosters.State(), RosterIndex: h.rosterIndex.State(), Callbacks: h.Callbacks.State(),
+		Subs: h.Subs.State(), Rosters: h.Rosters.State(), RosterIndex: h.Rosters.index.State(), Callbacks: h.Subs.callbacks.State(),
 		Subscribers: map[string]int64{},
 		Behind:      t.Behind, Delivered: t.Delivered, Replayed: t.Replayed, Heartbeats: t.heartbeats, Lost: t.lost,
 	}
 	for i, name := range frame.CountedNames() {
 		st.Subscribers[name] = t.Subscribers[i]
 	}
-	for _, r := range h.Replays {
+	for _, r := range h.Replays.List {
 		st.Replays = append(st.Replays, Replay{r.sub, r.conn})
 	}
 	to.Value(valueName, &st)
@@ -76,11 +76,9 @@ func (h *Hub) resumeFrom(from *handover.Reader) error {
 		t.Subscribers[i] = st.Subscribers[name]
 	}
 	for _, r := range st.Replays {
-		h.Replays = append(h.Replays, replayer{r.Sub, r.Conn})
+		h.Replays.List = append(h.Replays.List, replayer{r.Sub, r.Conn})
 	}
-	h.Replays = slices.Clip(h.Replays)
+	h.Replays.List = slices.Clip(h.Replays.List)
 	arena := h.loop.Arena()
-	return errors.Join(
-		h.Subs.Resume(arena, st.Subs), h.Rosters.Resume(arena, st.Rosters),
-		h.rosterIndex.Resume(arena, st.RosterIndex), h.Callbacks.Resume(arena, st.Callbacks))
+	return errors.Join(h.Subs.resume(arena, &st), h.Rosters.resume(arena, &st))
 }

@@ -11,13 +11,15 @@ import (
 func TestHandOverKnowsHub(t *testing.T) {
 	known.Fields(t, reflect.TypeFor[Hub](), map[string]string{
 		"Mailer": "empty: Quiet", "Table": "given", "Heads": "given", "Buffers": "new", "loop": "given", "cfg": "given", "homes": "given", "totals": "given",
-		"drain": "given", "web": "given", "Rng": "new", "trusted": "given", "Subs": "Subs", "Callbacks": "Callbacks", "laterJoins": "none: Quiet",
-		"Rosters": "Rosters", "rosterIndex": "RosterIndex", "Departed": "none: Quiet", "pumps": "below", "Answering": "counted by the web",
-
-		"Replays": "Replays", "ReplayLeft": "of a turn", "Scans": "none: Quiet", "msgs": "new", "Batch": "new", "Tally": "below",
+		"drain": "given", "web": "given", "Rng": "new", "trusted": "given", "Subs": "below", "Sockets": "below", "laterJoins": "none: Quiet",
+		"Rosters": "below", "Departed": "none: Quiet", "Pumps": "below", "Replays": "below", "Scans": "none: Quiet", "msgs": "new", "Batch": "new", "Tally": "below",
 	})
+	known.Fields(t, reflect.TypeFor[subscribers](), map[string]string{"Slab": "Subs", "callbacks": "Callbacks"})
+	known.Fields(t, reflect.TypeFor[rosters](), map[string]string{"Slab": "Rosters", "homes": "given", "index": "RosterIndex"})
+	known.Fields(t, reflect.TypeFor[sockets](), map[string]string{"Hub": "given", "Answering": "counted by the web"})
+	known.Fields(t, reflect.TypeFor[replays](), map[string]string{"Hub": "given", "List": "Replays", "Left": "of a turn"})
 	known.Fields(t, reflect.TypeFor[pumps](), map[string]string{
-		"Pumps": "idle: Quiet", "BusyPumps": "none: Quiet", "IdlePumps": "new", "unfinished": "of a turn", "pumpLeft": "of a turn",
+		"Hub": "given", "All": "idle: Quiet", "Busy": "none: Quiet", "Idle": "new", "unfinished": "of a turn", "left": "of a turn",
 		"rendered": "none: Quiet", "LastHeldFrame": "no: the next short write makes another", "deflater": "new", "prefetchSink": "it is never read",
 	})
 	known.Fields(t, reflect.TypeFor[counters](), map[string]string{

@@ -36,7 +36,7 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 		h.closeForDrain(owner, c)
 		return
 	}
-	sub, waiting := h.Subs.At(owner), h.waiting(owner)
+	sub, waiting := h.Subs.At(owner), h.Subs.waiting(owner)
 	switch {
 	case waiting == 0 && !sub.socket():
 		h.loop.Close(c) // no channel's home ever answered
@@ -50,7 +50,7 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 		h.loop.Close(c) // stuck for the write timeout; without a final chunk, so the client comes back
 		return
 	case sub.socket():
-		h.Sockets().beatSocket(sub, c)
+		h.Sockets.beatSocket(sub, c)
 		return
 	}
 	if sub.poll() {
@@ -74,5 +74,5 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 // appendNoop appends the noop of a connection's subscriber, which names the
 // channel of its first subscription that waits.
 func (h *Hub) appendNoop(object []byte, sub *Subscriber, waiting uint32) []byte {
-	return msg.AppendObject(object, msg.Noop, h.rosterName(h.Subs.At(waiting).Roster), sub.noops(), "")
+	return msg.AppendObject(object, msg.Noop, h.Rosters.name(h.Subs.At(waiting).Roster), sub.noops(), "")
 }

@@ -39,22 +39,18 @@ type Hub struct {
 	Rng     *record.Spread
 	trusted *peer.Addresses // proxies
 
-	Subs       reactor.Slab[Subscriber]
-	Callbacks  record.Names // of JSONP
+	Subs       subscribers
+	Rosters    rosters
+	Sockets    sockets
+	Pumps      pumps
+	Replays    replays
+	Scans      scans
 	laterJoins laterJoins
-
-	Rosters     reactor.Slab[Roster]
-	rosterIndex *record.Index
-	Departed    []uint32 // rosters that subscribers left in this turn
-
-	pumps
-	Replays    []replayer // to be asked for in their turn
-	ReplayLeft int        // bytes that the turn has left for them
-	Scans      []rosterScan
-	msgs       []*msg.Message
-	Batch      frame.Batch
-	Answering  int // WebSockets that TakeAnswers has something for
+	Departed   []uint32 // rosters that subscribers left in this turn
 	Tally      counters
+
+	msgs  []*msg.Message
+	Batch frame.Batch
 }
 
 // Config is what a hub needs of the server's Config, which explains it.
@@ -111,39 +107,34 @@ type Parts struct {
 func (h *Hub) Open(p Parts, cfg *Config) error {
 	h.Mailer, h.Table, h.Heads, h.loop, h.homes, h.totals, h.drain = p.Mailer, p.Conns, p.Heads, p.Loop, p.Homes, p.Totals, p.Drain
 	h.web, h.trusted, h.cfg, h.Rng = p.Web, p.Trusted, cfg, record.NewSpread()
-	h.Pumps = make([]*pump, 1)
-	h.rosterIndex = record.NewIndex(
-		func(i uint32) *uint32 { return &h.Rosters.At(i).link },
-		func(i uint32) uint32 { r := h.Rosters.At(i); return mail.HashRef(r.Home, r.Index) })
+	h.Sockets.Hub, h.Pumps.Hub, h.Replays.Hub, h.Scans.Hub = h, h, h, h
+	h.Pumps.All = make([]*pump, 1)
+	h.Rosters.open(h.homes)
 	if p.From != nil {
 		return h.resumeFrom(p.From)
 	}
 	arena := h.loop.Arena()
-	h.Subs.In(arena)
-	h.Rosters.In(arena)
-	h.Callbacks.In(arena)
-	return h.rosterIndex.Begin(arena)
+	h.Subs.begin(arena)
+	return h.Rosters.begin(arena)
 }
 
 // Release gives back the memory that the collector does not see.
 func (h *Hub) Release() {
-	h.Callbacks.Release()
-	h.Subs.Release()
-	h.Rosters.Release()
-	h.rosterIndex.Release()
+	h.Subs.release()
+	h.Rosters.release()
 }
 
 // Busy says whether a step of the turn has something left to do, which does not wait
 // for anything.
 func (h *Hub) Busy() bool {
-	return len(h.Scans) > 0 || len(h.BusyPumps) > 0 || len(h.Departed) > 0 || len(h.Replays) > 0
+	return len(h.Scans.List) > 0 || len(h.Pumps.Busy) > 0 || len(h.Departed) > 0 || len(h.Replays.List) > 0
 }
 
 // Trim lets go of what the turn has used and the next one does not need: the buffers
 // that something large was rendered in, and the frame that no connection is stuck at any more.
 func (h *Hub) Trim() {
-	if h.LastHeldFrame != nil && !h.LastHeldFrame.Held() {
-		h.LastHeldFrame = nil
+	if h.Pumps.LastHeldFrame != nil && !h.Pumps.LastHeldFrame.Held() {
+		h.Pumps.LastHeldFrame = nil
 	}
 	h.laterJoins.trim()
 	h.Buffers.Trim()
@@ -167,6 +158,6 @@ func (h *Hub) Figures() Figures {
 	t := &h.Tally
 	return Figures{
 		Subscribers: t.Subscribers, Behind: t.Behind, Delivered: t.Delivered, Replayed: t.Replayed, Heartbeats: t.heartbeats, Lost: t.lost,
-		SubscriberSlab: h.Subs.Figures(), RosterSlab: h.Rosters.Figures(), RosterBuckets: h.rosterIndex.Figures(), CallbackSlabs: h.Callbacks.Figures(),
+		SubscriberSlab: h.Subs.Figures(), RosterSlab: h.Rosters.Figures(), RosterBuckets: h.Rosters.index.Figures(), CallbackSlabs: h.Subs.callbacks.Figures(),
 	}
 }

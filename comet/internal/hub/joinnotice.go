@@ -32,9 +32,9 @@ func (p *pump) addNotice(r *Roster, message *msg.Message) bool {
 }
 
 // letGoNotices takes a pump's join notices off what is on its way to subscribers.
-func (h *Hub) letGoNotices(p *pump) {
+func (k *pumps) letGoNotices(p *pump) {
 	for n := range p.notices {
-		h.letGo(p.notices[n].msg)
+		k.letGo(p.notices[n].msg)
 	}
 }
 
@@ -52,22 +52,22 @@ func (p *pump) pass(i, next uint32) {
 
 // runNotices continues with a pump's join notices, those that came before its messages or
 // all, and says whether they are through.
-func (h *Hub) runNotices(p *pump, budget *int, all bool) bool {
+func (k *pumps) runNotices(p *pump, budget *int, all bool) bool {
 	for n := range p.notices {
 		for g := &p.notices[n]; g.at != 0 && (all || !g.behind); {
 			if *budget == 0 {
 				return false
 			}
 			*budget--
-			h.Tally.Delivered++
+			k.Tally.Delivered++
 			i := g.at
-			h.msgs = append(h.msgs[:0], g.msg)
-			h.finishPoll(i, h.Sessions().messages(h.Subs.At(i), h.msgs, h.rosterName(p.roster))) // leaving, it moves g.at on
+			k.msgs = append(k.msgs[:0], g.msg)
+			k.finishPoll(i, k.sessionMessages(k.Subs.At(i), k.msgs, k.Rosters.name(p.roster))) // leaving, it moves g.at on
 		}
 	}
-	clear(h.msgs)
+	clear(k.msgs)
 	if all {
-		h.letGoNotices(p)
+		k.letGoNotices(p)
 		p.notices = pool.Emptied(p.notices)
 	}
 	return true

@@ -55,7 +55,7 @@ const keepLaterJoins = 1024
 
 // subscribeRest asks for the channels of a poll that have not been asked for yet.
 func (h *Hub) subscribeRest(owner uint32) {
-	for i := owner; i != 0; i = h.following(i) {
+	for i := owner; i != 0; i = h.Subs.following(i) {
 		if at := h.Subs.At(i).takeLaterJoin(); at != 0 {
 			m := h.laterJoins.take(at)
 			h.subscribe(&m)

@@ -20,7 +20,7 @@ import (
 // its half of the connection, so it is still given what there is, and then a clear end;
 // it is not going to wait.
 func (h *Hub) Ended(owner uint32, c reactor.Conn) {
-	for i := owner; i != 0; i = h.following(i) {
+	for i := owner; i != 0; i = h.Subs.following(i) {
 		h.Subs.At(i).Flags |= subGone
 	}
 	h.endGone(owner, c)
@@ -33,12 +33,12 @@ func (h *Hub) endGone(owner uint32, c reactor.Conn) {
 	if !sub.Has(subGone) || !h.loop.Alive(c) || h.loop.Blocked(c) {
 		return
 	}
-	for i := owner; i != 0; i = h.following(i) {
+	for i := owner; i != 0; i = h.Subs.following(i) {
 		if sub := h.Subs.At(i); sub.Has(subAsking|SubBehind) || sub.laterJoin() != 0 {
 			return
 		}
 	}
-	switch waiting := h.waiting(owner); {
+	switch waiting := h.Subs.waiting(owner); {
 	case sub.Transport.Row().Sessions || waiting == 0:
 		h.loop.Close(c) // a client with a session takes any answer for an error
 	case sub.poll():
@@ -60,7 +60,7 @@ func (h *Hub) finishEmptyPoll(owner, waiting uint32) {
 // finishPoll ends a poll with its response: the connection is free for the
 // next request, or closed.
 func (h *Hub) finishPoll(i uint32, response []byte) {
-	i = h.owner(i)
+	i = h.Subs.owner(i)
 	sub := h.Subs.At(i)
 	c := h.loop.ConnAt(sub.Conn)
 	last := sub.Has(SubCloseAfter)
@@ -85,14 +85,14 @@ func (h *Hub) refuseSub(i uint32, why mail.Code, cname []byte) {
 	sub := h.Subs.At(i)
 	c := h.loop.ConnAt(sub.Conn)
 	lacking := unavailable(why)
-	if lacking != nil && h.begun(i) && !sub.socket() {
+	if lacking != nil && h.Subs.begun(i) && !sub.socket() {
 		// Cut in the middle of the response, the client comes back with its cursors.
 		h.totals.Refused.Add(1)
 		h.loop.Close(c)
 		return
 	}
 	if lacking != nil && !sub.Transport.Row().Events && !sub.socket() {
-		h.endSub(h.owner(i))
+		h.endSub(h.Subs.owner(i))
 		h.SetState(c, conn.Idle, 0)
 		h.web.Refuse(c, lacking)
 		return
@@ -110,7 +110,7 @@ func (h *Hub) refuseSub(i uint32, why mail.Code, cname []byte) {
 func (h *Hub) errorResponse(i uint32, object []byte, hopeless bool) {
 	sub := h.Subs.At(i)
 	if sub.poll() {
-		h.Scratch = h.appendPollResponse(h.Scratch[:0], h.Subs.At(h.owner(i)), object)
+		h.Scratch = h.appendPollResponse(h.Scratch[:0], h.Subs.At(h.Subs.owner(i)), object)
 		h.finishPoll(i, h.Scratch)
 		return
 	}
@@ -122,7 +122,7 @@ func (h *Hub) errorResponse(i uint32, object []byte, hopeless bool) {
 		object, _ = h.web.AnswerJoin(c, object, false)
 	}
 	h.Scratch = h.Scratch[:0]
-	if h.begins(i) {
+	if h.Subs.begins(i) {
 		h.Scratch = h.appendStreamHead(h.Scratch, sub)
 	}
 	b, place := &h.Batch, h.placeOf(sub)
@@ -132,14 +132,14 @@ func (h *Hub) errorResponse(i uint32, object []byte, hopeless bool) {
 	if hopeless {
 		place, b.Epoch = record.EpochDenied, record.EpochDenied
 		id = b.Id(0)
-	} else if !sub.socket() && h.endsWith(i) {
+	} else if !sub.socket() && h.Subs.endsWith(i) {
 		id.Retry = h.RetryAfter(refusedTime)
 	}
 	h.Scratch = frame.AppendFrame(h.Scratch, sub.framing(), object, id)
 	_ = h.loop.Write(c, h.Scratch)
 	h.endOne(i, c, place)
 	if st, owner := h.State(c); st == conn.WebSocket {
-		h.Sockets().readOn(owner, c)
+		h.Sockets.readOn(owner, c)
 	}
 }
 
@@ -153,12 +153,12 @@ func (h *Hub) endSub(owner uint32) {
 	sub := h.Subs.At(owner)
 	if sub.hasCallback() {
 		if sub.Transport.Row().Sessions {
-			h.Sessions().release(sub)
+			h.releaseSession(sub)
 		}
-		h.Callbacks.Drop(h.callback(sub))
+		h.Subs.callbacks.Drop(h.Subs.callback(sub))
 	}
-	for i := h.following(owner); i != 0; {
-		next := h.following(i)
+	for i := h.Subs.following(owner); i != 0; {
+		next := h.Subs.following(i)
 		h.endRecord(i)
 		i = next
 	}

@@ -56,7 +56,7 @@ func (sub *Subscriber) setHead(i uint32) { sub.link = i }
 func (sub *Subscriber) second() uint32     { return sub.link }
 func (sub *Subscriber) setSecond(i uint32) { sub.link = i }
 
-// hasCallback says whether a response calls a function, of which Hub.callback is the name.
+// hasCallback says whether a response calls a function, of which subscribers.callback is the name.
 // The record that a connection names has it.
 func (sub *Subscriber) hasCallback() bool { return sub.callbackLen != 0 && sub.poll() }
 

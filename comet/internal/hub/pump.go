@@ -17,7 +17,7 @@ import (
 //
 //  1. Enqueue: the channel's home mails the message, once a loop, however many
 //     wait here. It is put on the roster's pump; a turn may bring many.
-//  2. PumpSome and PumpRest, when the turn ends: for each framing that a subscriber here needs,
+//  2. RunFirst and RunRest, when the turn ends: for each framing that a subscriber here needs,
 //     the messages are rendered once, one behind the other (batch). Since they
 //     are consecutive, what a subscriber lacks is the end of that: one write,
 //     whatever their number.
@@ -26,7 +26,7 @@ import (
 //     roster waits for a long one. Messages that come meanwhile are put behind, and
 //     subscribers that were passed already get them in another round: the cursor says
 //     what a subscriber lacks.
-//     The first of the budget is spent before publishers are answered (PumpSome): few
+//     The first of the budget is spent before publishers are answered (RunFirst): few
 //     subscribers have the message before its publisher knows, and a publisher to
 //     many does not wait for them.
 //  4. A short write leaves the subscriber behind, with the rest of the one
@@ -62,16 +62,17 @@ type pump struct {
 	batches [frame.Framings]frame.Batch
 	polls   [8]pollCache // by subClose, subOld and subTell
 	body    []byte       // of a JSONP poll
-	counted int          // bytes of its buffers, as Hub.rendered has them
+	counted int          // bytes of its buffers, as pumps.rendered has them
 }
 
 // pumps are those of a loop.
 type pumps struct {
-	Pumps         []*pump // [0] is not used
-	BusyPumps     []uint32
-	IdlePumps     []uint32
+	*Hub
+	All           []*pump // [0] is not used
+	Busy          []uint32
+	Idle          []uint32
 	unfinished    []uint32           // pumps that this turn has not brought to an end
-	pumpLeft      int                // deliveries that the turn has left
+	left          int                // deliveries that the turn has left
 	rendered      int                // bytes that the pumps' buffers take
 	LastHeldFrame *reactor.Frame     // the last one that a short write has cut
 	deflater      websocket.Deflater // of all clients that inflate
@@ -85,20 +86,20 @@ type pollCache struct {
 }
 
 // Enqueue serves mail.Deliver.
-func (h *Hub) Enqueue(m *mail.Mail) {
-	ri := h.findRoster(m.From, m.Ref)
+func (k *pumps) Enqueue(m *mail.Mail) {
+	ri := k.Rosters.find(m.From, m.Ref)
 	if ri == 0 {
-		h.letGo(m.Msg) // the last subscriber here has left, which the home does not know yet
+		k.letGo(m.Msg) // the last subscriber here has left, which the home does not know yet
 		return
 	}
-	r := h.Rosters.At(ri)
+	r := k.Rosters.At(ri)
 	if r.Pump == 0 {
-		r.Pump = h.newPump(ri)
+		r.Pump = k.begin(ri)
 	}
-	p := h.Pumps[r.Pump]
+	p := k.All[r.Pump]
 	if m.Msg.Kind == msg.JoinNotice {
 		if !p.addNotice(r, m.Msg) {
-			h.letGo(m.Msg)
+			k.letGo(m.Msg)
 		}
 		return
 	}
@@ -106,53 +107,53 @@ func (h *Hub) Enqueue(m *mail.Mail) {
 	p.again = p.started
 }
 
-func (h *pumps) newPump(ri uint32) uint32 {
+func (k *pumps) begin(ri uint32) uint32 {
 	var i uint32
-	if n := len(h.IdlePumps); n > 0 {
-		i, h.IdlePumps = h.IdlePumps[n-1], h.IdlePumps[:n-1]
+	if n := len(k.Idle); n > 0 {
+		i, k.Idle = k.Idle[n-1], k.Idle[:n-1]
 	} else {
-		h.Pumps = append(h.Pumps, &pump{})
-		i = uint32(len(h.Pumps) - 1)
+		k.All = append(k.All, &pump{})
+		i = uint32(len(k.All) - 1)
 	}
-	h.Pumps[i].roster = ri
-	h.BusyPumps = append(h.BusyPumps, i)
+	k.All[i].roster = ri
+	k.Busy = append(k.Busy, i)
 	return i
 }
 
-// stopPump ends a delivery. The pump is idle once pumpUpTo has passed it.
-func (h *Hub) stopPump(i uint32) {
-	p := h.Pumps[i]
-	h.Rosters.At(p.roster).Pump = 0
+// stop ends a delivery. The pump is idle once upTo has passed it.
+func (k *pumps) stop(i uint32) {
+	p := k.All[i]
+	k.Rosters.At(p.roster).Pump = 0
 	p.forget()
-	h.letGo(p.Msgs...)
-	h.letGoNotices(p)
+	k.letGo(p.Msgs...)
+	k.letGoNotices(p)
 	clear(p.Msgs)
 	p.roster, p.at, p.started, p.again, p.given, p.round, p.Msgs, p.notices = 0, 0, false, false, 0, 0, p.Msgs[:0], nil
-	if h.countRendered(p); p.counted > pool.KeepBuffer || len(h.IdlePumps) >= keepPumps {
-		h.dropRendered(p)
+	if k.countRendered(p); p.counted > pool.KeepBuffer || len(k.Idle) >= keepPumps {
+		k.dropRendered(p)
 	}
 }
 
 // letGo takes messages off those that are on their way to subscribers.
-func (h *Hub) letGo(messages ...*msg.Message) {
+func (k *pumps) letGo(messages ...*msg.Message) {
 	size := 0
 	for _, message := range messages {
 		size += mail.Weight(message)
 	}
-	h.totals.Delivering.Add(-int64(size))
+	k.totals.Delivering.Add(-int64(size))
 }
 
 // countRendered counts what a pump's buffers take now.
-func (h *pumps) countRendered(p *pump) {
-	h.rendered -= p.counted
+func (k *pumps) countRendered(p *pump) {
+	k.rendered -= p.counted
 	p.counted = p.Size()
-	h.rendered += p.counted
+	k.rendered += p.counted
 }
 
 // dropRendered gives a pump's buffers back: what it has rendered, it renders again where
 // it goes on.
-func (h *pumps) dropRendered(p *pump) {
-	h.rendered -= p.counted
+func (k *pumps) dropRendered(p *pump) {
+	k.rendered -= p.counted
 	p.batches, p.polls = [frame.Framings]frame.Batch{}, [8]pollCache{}
 	p.body, p.counted = nil, 0
 	if len(p.Msgs) == 0 {
@@ -172,71 +173,71 @@ func (p *pump) Size() int {
 	return size
 }
 
-// PumpSome begins a turn's deliveries with so many of them that a publisher's answer
+// RunFirst begins a turn's deliveries with so many of them that a publisher's answer
 // can wait for, and says whether more are left.
-func (h *Hub) PumpSome() (more bool) {
-	h.pumpLeft = PumpBudget
-	h.pumpUpTo(PumpFirst)
-	return len(h.BusyPumps) > 0
+func (k *pumps) RunFirst() (more bool) {
+	k.left = PumpBudget
+	k.upTo(PumpFirst)
+	return len(k.Busy) > 0
 }
 
-// PumpRest delivers what is left, within the turn's budget.
-func (h *Hub) PumpRest() { h.pumpUpTo(h.pumpLeft) }
+// RunRest delivers what is left, within the turn's budget.
+func (k *pumps) RunRest() { k.upTo(k.left) }
 
-// pumpUpTo makes so many of the turn's deliveries.
-func (h *Hub) pumpUpTo(most int) {
-	if len(h.BusyPumps) == 0 {
+// upTo makes so many of the turn's deliveries.
+func (k *pumps) upTo(most int) {
+	if len(k.Busy) == 0 {
 		return
 	}
-	left, share := most, max(most/len(h.BusyPumps), pumpShare)
-	h.unfinished = h.unfinished[:0]
+	left, share := most, max(most/len(k.Busy), pumpShare)
+	k.unfinished = k.unfinished[:0]
 	n := 0
-	for ; n < len(h.BusyPumps) && left > 0; n++ {
-		i := h.BusyPumps[n]
-		p := h.Pumps[i]
+	for ; n < len(k.Busy) && left > 0; n++ {
+		i := k.Busy[n]
+		p := k.All[i]
 		budget := min(share, left)
 		left -= budget
-		if p.roster != 0 && !h.run(p, &budget) {
-			h.unfinished = append(h.unfinished, i)
-			if h.countRendered(p); h.rendered > RenderedBytes {
-				h.dropRendered(p)
+		if p.roster != 0 && !k.run(p, &budget) {
+			k.unfinished = append(k.unfinished, i)
+			if k.countRendered(p); k.rendered > RenderedBytes {
+				k.dropRendered(p)
 			}
 		} else {
 			if p.roster != 0 {
-				h.stopPump(i)
+				k.stop(i)
 			}
-			h.IdlePumps = append(h.IdlePumps, i)
+			k.Idle = append(k.Idle, i)
 		}
 		left += budget
 	}
-	h.BusyPumps = append(append(h.BusyPumps[:0], h.BusyPumps[n:]...), h.unfinished...)
-	h.pumpLeft -= most - left
+	k.Busy = append(append(k.Busy[:0], k.Busy[n:]...), k.unfinished...)
+	k.left -= most - left
 }
 
 // run goes on with one delivery, and says whether it is through.
-func (h *Hub) run(p *pump, budget *int) bool {
-	if len(p.notices) > 0 && !h.runNotices(p, budget, false) {
+func (k *pumps) run(p *pump, budget *int) bool {
+	if len(p.notices) > 0 && !k.runNotices(p, budget, false) {
 		return false
 	}
-	if len(p.Msgs) > 0 && !h.runMessages(p, budget) {
+	if len(p.Msgs) > 0 && !k.runMessages(p, budget) {
 		return false
 	}
-	return len(p.notices) == 0 || h.runNotices(p, budget, true)
+	return len(p.notices) == 0 || k.runNotices(p, budget, true)
 }
 
 // runMessages goes on with a pump's messages, and says whether they are through.
-func (h *Hub) runMessages(p *pump, budget *int) bool {
+func (k *pumps) runMessages(p *pump, budget *int) bool {
 	p.extendRound()
 	for {
 		if !p.started || p.at == 0 && p.again {
-			h.beginRound(p)
+			k.beginRound(p)
 		}
 		for p.at != 0 {
 			if *budget == 0 {
 				return false
 			}
 			i := p.at
-			sub := h.Subs.At(i)
+			sub := k.Subs.At(i)
 			p.at = sub.Next
 			round := p.Msgs[:p.round]
 			from := int(sub.Cursor - round[0].Seq)
@@ -248,10 +249,10 @@ func (h *Hub) runMessages(p *pump, budget *int) bool {
 			}
 			*budget--
 			if from < 0 {
-				h.deliverBehindGap(p, i)
+				k.deliverBehindGap(p, i)
 				continue
 			}
-			h.deliver(p, i, from)
+			k.deliver(p, i, from)
 		}
 		if !p.again {
 			return true
@@ -260,33 +261,33 @@ func (h *Hub) runMessages(p *pump, budget *int) bool {
 }
 
 // deliver gives a subscriber the messages of a round from one of them on.
-func (h *Hub) deliver(p *pump, i uint32, from int) {
-	sub := h.Subs.At(i)
-	h.Tally.Delivered += uint64(p.round - from)
+func (k *pumps) deliver(p *pump, i uint32, from int) {
+	sub := k.Subs.At(i)
+	k.Tally.Delivered += uint64(p.round - from)
 	if p.at != 0 {
-		h.prefetchSink = h.Subs.At(p.at).Conn // on its way to the cache while this one is written to
+		k.prefetchSink = k.Subs.At(p.at).Conn // on its way to the cache while this one is written to
 	}
 	switch {
 	case sub.poll():
-		h.finishPoll(i, h.pollResponse(p, i, from))
+		k.finishPoll(i, k.pollResponse(p, i, from))
 	case sub.Has(subTell) || sub.Has(SubMember) && sub.Transport.Row().Events:
-		h.writeOwn(p, i, from)
+		k.writeOwn(p, i, from)
 	default:
 		b := &p.batches[sub.framing()]
 		if len(b.Ends) < p.round {
-			h.render(p, b, sub.framing())
+			k.render(p, b, sub.framing())
 		}
-		h.writeBatch(i, sub, b, from)
+		k.writeBatch(i, sub, b, from)
 	}
 }
 
 // beginRound starts at the roster's head. All subscribers have
 // been sent what was there when the last round began.
-func (h *Hub) beginRound(p *pump) {
-	p.at = h.Rosters.At(p.roster).Head
+func (k *pumps) beginRound(p *pump) {
+	p.at = k.Rosters.At(p.roster).Head
 	p.started, p.again = true, false
 	if p.given > 0 {
-		h.letGo(p.Msgs[:p.given]...)
+		k.letGo(p.Msgs[:p.given]...)
 		p.Msgs = slices.Delete(p.Msgs, 0, p.given)
 		p.forget()
 	}
@@ -318,13 +319,13 @@ func (p *pump) forget() {
 }
 
 // render brings a batch up to the pump's messages.
-func (h *Hub) render(p *pump, b *frame.Batch, f frame.Framing) {
+func (k *pumps) render(p *pump, b *frame.Batch, f frame.Framing) {
 	if len(b.Ends) == 0 {
-		b.Reset(f, h.Rosters.At(p.roster).Gen)
-		b.Deflater = &h.deflater
+		b.Reset(f, k.Rosters.At(p.roster).Gen)
+		b.Deflater = &k.deflater
 	}
 	for _, message := range p.Msgs[len(b.Ends):p.round] {
-		b.Append(message, h.rosterName(p.roster))
+		b.Append(message, k.Rosters.name(p.roster))
 	}
 }
 

@@ -19,8 +19,8 @@ import (
 //     more (mail.FlagMore).
 //  2. They are rendered and written (writeReplay). Where there are more, or the write
 //     was short, the subscriber is behind: the pump passes it over.
-//  3. It is queued (queueReplay), and its channel's home asked again when the turn has
-//     room for what that may answer (runReplays). So a reader's pace costs no more than
+//  3. It is queued (queue), and its channel's home asked again when the turn has
+//     room for what that may answer (Run). So a reader's pace costs no more than
 //     what it is sent, and clients that come back in crowds share the turns.
 //
 // A subscription's own answer that finds no room is taken as if it had none of the
@@ -36,37 +36,44 @@ type replayer struct {
 	conn reactor.Conn
 }
 
-// queueReplay has a subscriber that is behind go on in its turn.
-func (h *Hub) queueReplay(i uint32, c reactor.Conn) { h.Replays = append(h.Replays, replayer{i, c}) }
+// replays are what the subscribers of a loop that are behind have missed.
+type replays struct {
+	*Hub
+	List []replayer // to be asked for in their turn
+	Left int        // bytes that the turn has left for them
+}
 
-// RunReplays asks for what those that are queued have missed, as far as the turn has
+// queue has a subscriber that is behind go on in its turn.
+func (k *replays) queue(i uint32, c reactor.Conn) { k.List = append(k.List, replayer{i, c}) }
+
+// Run asks for what those that are queued have missed, as far as the turn has
 // room for the answers.
-func (h *Hub) RunReplays() {
+func (k *replays) Run() {
 	n := 0
-	for room := h.ReplayLeft / mail.ReplayBytes; n < len(h.Replays) && room > 0; n++ {
-		if h.askReplay(h.Replays[n]) {
+	for room := k.Left / mail.ReplayBytes; n < len(k.List) && room > 0; n++ {
+		if k.ask(k.List[n]) {
 			room--
 		}
 	}
-	if n == len(h.Replays) {
-		h.Replays = pool.Emptied(h.Replays)
+	if n == len(k.List) {
+		k.List = pool.Emptied(k.List)
 		return
 	}
-	h.Replays = append(h.Replays[:0], h.Replays[n:]...)
+	k.List = append(k.List[:0], k.List[n:]...)
 }
 
-// askReplay asks a channel's home for what a subscriber has missed, if it is still
+// ask asks a channel's home for what a subscriber has missed, if it is still
 // there, and waits for that.
-func (h *Hub) askReplay(r replayer) bool {
-	sub := h.Subs.At(r.sub)
-	if !h.loop.Alive(r.conn) || sub.Conn != r.conn.Index() || !sub.Has(SubBehind) || sub.Has(subAsking) || h.loop.Blocked(r.conn) {
+func (k *replays) ask(r replayer) bool {
+	sub := k.Subs.At(r.sub)
+	if !k.loop.Alive(r.conn) || sub.Conn != r.conn.Index() || !sub.Has(SubBehind) || sub.Has(subAsking) || k.loop.Blocked(r.conn) {
 		return false // where it is blocked, drained has it queued again
 	}
 	sub.Flags |= subAsking
-	ro := h.Rosters.At(sub.Roster)
+	ro := k.Rosters.At(sub.Roster)
 	m := mail.OfSubscriber(mail.CatchUp, r.conn, r.sub)
 	m.Ref, m.Seq, m.Flag = ro.Ref(), sub.Cursor, mail.FlagPlace
-	h.Send(ro.Home, m)
+	k.Send(ro.Home, m)
 	return true
 }
 
@@ -118,7 +125,7 @@ func firstOf(m *mail.Mail) int32 {
 func (h *Hub) writeReplay(i uint32, b *frame.Batch, m *mail.Mail) {
 	sub := h.Subs.At(i)
 	sub.Cursor = m.Seq - int32(len(b.Ends))
-	h.ReplayLeft -= len(b.Buf)
+	h.Replays.Left -= len(b.Buf)
 	messages := h.writeBatch(i, sub, b, -1)
 	h.Tally.Replayed += uint64(messages)
 	switch {
@@ -126,7 +133,7 @@ func (h *Hub) writeReplay(i uint32, b *frame.Batch, m *mail.Mail) {
 		sub.Cursor = m.Number(int32(messages)) // there may be a gap in what it has not got
 	case m.Flag&mail.FlagMore != 0 && h.loop.Alive(m.Conn):
 		h.fallBehind(sub)
-		h.queueReplay(i, m.Conn)
+		h.Replays.queue(i, m.Conn)
 	}
 }
 
@@ -155,9 +162,9 @@ func (h *Hub) CaughtUp(m *mail.Mail) {
 	h.heartbeat(m.Conn)
 	b := &h.Batch
 	h.resetFor(b, i)
-	h.replayInto(b, sub, h.rosterName(sub.Roster), m)
+	h.replayInto(b, sub, h.Rosters.name(sub.Roster), m)
 	b.Closes = m.Flag&(mail.FlagClosed|mail.FlagMore) == mail.FlagClosed
-	owner := h.owner(i)
+	owner := h.Subs.owner(i)
 	h.writeReplay(i, b, m)
 	if st, now := h.State(m.Conn); (st == conn.Waiting || st == conn.WebSocket) && now == owner { // else it ended with a close
 		h.endGone(owner, m.Conn)
@@ -169,16 +176,16 @@ func (h *Hub) CaughtUp(m *mail.Mail) {
 func (h *Hub) Drained(owner uint32, c reactor.Conn) {
 	behind := false
 	if sub := h.Subs.At(owner); sub.socket() {
-		sub.setHeard(h.Sockets().hearing()) // nothing was read of it meanwhile
-		h.Sockets().readOn(owner, c)
+		sub.setHeard(h.Sockets.hearing()) // nothing was read of it meanwhile
+		h.Sockets.readOn(owner, c)
 	}
-	for i := owner; i != 0; i = h.following(i) {
+	for i := owner; i != 0; i = h.Subs.following(i) {
 		sub := h.Subs.At(i)
 		if !sub.Has(SubBehind) {
 			continue
 		}
 		behind = true
-		h.queueReplay(i, c)
+		h.Replays.queue(i, c)
 	}
 	if !behind {
 		h.heartbeat(c) // it was a noop that was stuck

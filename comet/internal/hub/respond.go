@@ -37,7 +37,7 @@ func (h *Hub) appendPollResponse(dst []byte, sub *Subscriber, object []byte) []b
 	size := len(object) + len("\n")
 	contentType := frame.TypeJSON
 	if sub.hasCallback() {
-		cb = h.Callbacks.Get(h.callback(sub))
+		cb = h.Subs.callbacks.Get(h.Subs.callback(sub))
 		size = len(cb) + len(object) + len("();\n")
 		contentType = frame.TypeScript
 	}
@@ -76,7 +76,7 @@ func (h *Hub) appendPoll(dst []byte, i uint32, cname []byte, m *mail.Mail) []byt
 		body = h.appendRun(body, m, cname, tell)
 	}
 	h.Object = body
-	return h.appendPollResponse(dst, h.Subs.At(h.owner(i)), body)
+	return h.appendPollResponse(dst, h.Subs.At(h.Subs.owner(i)), body)
 }
 
 // appendRun appends a backlog as an array, and in its first message the epoch, if
@@ -98,23 +98,23 @@ func (h *Hub) appendRun(dst []byte, m *mail.Mail, cname []byte, tell uint32) []b
 
 // pollResponse is the whole response to a poll: rendered once for all that
 // lack the same messages, but for those with a callback of their own.
-func (h *Hub) pollResponse(p *pump, i uint32, from int) []byte {
-	sub, tell := h.Subs.At(h.owner(i)), h.tellOf(i)
-	missing := h.fitPoll(p.Msgs[from:p.round], h.rosterName(p.roster))
+func (k *pumps) pollResponse(p *pump, i uint32, from int) []byte {
+	sub, tell := k.Subs.At(k.Subs.owner(i)), k.tellOf(i)
+	missing := k.fitPoll(p.Msgs[from:p.round], k.Rosters.name(p.roster))
 	if sub.hasCallback() {
 		if sub.Transport.Row().Sessions {
-			return h.Sessions().messages(sub, missing, h.rosterName(p.roster))
+			return k.sessionMessages(sub, missing, k.Rosters.name(p.roster))
 		}
-		p.body = frame.AppendPollBody(p.body[:0], missing, h.rosterName(p.roster), false, tell)
-		h.Scratch = h.appendPollResponse(h.Scratch[:0], sub, p.body)
-		return h.Scratch
+		p.body = frame.AppendPollBody(p.body[:0], missing, k.Rosters.name(p.roster), false, tell)
+		k.Scratch = k.appendPollResponse(k.Scratch[:0], sub, p.body)
+		return k.Scratch
 	}
 	// In a bundle the member has the flag to send the epoch, and its head how the response ends.
-	variant := sub.Flags&(SubCloseAfter|SubHTTP10) | h.Subs.At(i).Flags&subTell
+	variant := sub.Flags&(SubCloseAfter|SubHTTP10) | k.Subs.At(i).Flags&subTell
 	cache := &p.polls[variant/SubCloseAfter]
-	if page := h.Page(conn.Front, sub.Conn); cache.n != len(missing) || cache.from != from || cache.page != page {
-		p.body = frame.AppendPollBody(p.body[:0], missing, h.rosterName(p.roster), false, tell)
-		cache.response = h.appendPollResponse(cache.response[:0], sub, p.body)
+	if page := k.Page(conn.Front, sub.Conn); cache.n != len(missing) || cache.from != from || cache.page != page {
+		p.body = frame.AppendPollBody(p.body[:0], missing, k.Rosters.name(p.roster), false, tell)
+		cache.response = k.appendPollResponse(cache.response[:0], sub, p.body)
 		cache.from, cache.n, cache.page = from, len(missing), page
 	}
 	return cache.response

@@ -1,11 +1,13 @@
 package hub
 
 import (
+	"errors"
 	"unsafe"
 
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
+	"ccomet/reactor"
 )
 
 // Roster is one channel's subscribers on one loop: the head of their list, and
@@ -28,11 +30,41 @@ var _ [32]byte = [unsafe.Sizeof(Roster{})]byte{}
 
 func (r *Roster) Ref() mail.Ref { return mail.Ref{Index: r.Index, Gen: r.Gen} }
 
-// findRoster returns this loop's roster of a channel, or 0.
-func (h *Hub) findRoster(home uint8, ch mail.Ref) uint32 {
-	i := h.rosterIndex.Head(mail.HashRef(home, ch.Index))
+// rosters are a loop's, found by channel.
+type rosters struct {
+	reactor.Slab[Roster]
+	homes *record.Homes
+	index *record.Index
+}
+
+func (t *rosters) open(homes *record.Homes) {
+	t.homes = homes
+	t.index = record.NewIndex(
+		func(i uint32) *uint32 { return &t.At(i).link },
+		func(i uint32) uint32 { r := t.At(i); return mail.HashRef(r.Home, r.Index) })
+}
+
+// begin readies rosters that are none yet, in an arena, which may be nil.
+func (t *rosters) begin(a *reactor.Arena) error {
+	t.In(a)
+	return t.index.Begin(a)
+}
+
+// resume goes on with the rosters of another program.
+func (t *rosters) resume(a *reactor.Arena, st *Handover) error {
+	return errors.Join(t.Resume(a, st.Rosters), t.index.Resume(a, st.RosterIndex))
+}
+
+func (t *rosters) release() {
+	t.Release()
+	t.index.Release()
+}
+
+// find returns this loop's roster of a channel, or 0.
+func (t *rosters) find(home uint8, ch mail.Ref) uint32 {
+	i := t.index.Head(mail.HashRef(home, ch.Index))
 	for i != 0 {
-		r := h.Rosters.At(i)
+		r := t.At(i)
 		if r.Index == ch.Index && r.Gen == ch.Gen && r.Home == home {
 			return i
 		}
@@ -41,26 +73,31 @@ func (h *Hub) findRoster(home uint8, ch mail.Ref) uint32 {
 	return 0
 }
 
-// rosterFor returns the roster for a subscriber that has joined, new if need
+// of returns the roster for a subscriber that has joined, new if need
 // be; 0 when there is no memory.
-func (h *Hub) rosterFor(m *mail.Mail) uint32 {
-	if i := h.findRoster(m.From, m.Ref); i != 0 {
+func (t *rosters) of(m *mail.Mail) uint32 {
+	if i := t.find(m.From, m.Ref); i != 0 {
 		return i
 	}
-	i := h.Rosters.Alloc()
+	i := t.Alloc()
 	if i == 0 {
 		return 0
 	}
-	*h.Rosters.At(i) = Roster{Index: m.Ref.Index, Gen: m.Ref.Gen, Home: m.From, nameAt: m.Name.At, nameLen: m.Name.Len}
-	h.rosterIndex.Insert(i)
+	*t.At(i) = Roster{Index: m.Ref.Index, Gen: m.Ref.Gen, Home: m.From, nameAt: m.Name.At, nameLen: m.Name.Len}
+	t.index.Insert(i)
 	return i
 }
 
-// rosterName is the channel's name, read where its home keeps it: which it
+func (t *rosters) drop(i uint32) {
+	t.index.Remove(i)
+	t.Free(i)
+}
+
+// name is the channel's name, read where its home keeps it: which it
 // does until the roster's last subscriber has been reported as left.
-func (h *Hub) rosterName(i uint32) []byte {
-	r := h.Rosters.At(i)
-	return h.homes.Name(r.Home, record.Name{At: r.nameAt, Len: r.nameLen})
+func (t *rosters) name(i uint32) []byte {
+	r := t.At(i)
+	return t.homes.Name(r.Home, record.Name{At: r.nameAt, Len: r.nameLen})
 }
 
 // enlist puts a subscriber into a roster.
@@ -88,9 +125,9 @@ func (h *Hub) delist(ri, i uint32) {
 		r.Head = sub.Next
 	}
 	if r.Pump != 0 {
-		h.Pumps[r.Pump].pass(i, sub.Next) // a delivery under way goes on behind it
+		h.Pumps.All[r.Pump].pass(i, sub.Next) // a delivery under way goes on behind it
 	}
-	h.passScans(i, sub.Next)
+	h.Scans.pass(i, sub.Next)
 	r.left++
 	if !r.listed {
 		r.listed = true
@@ -110,10 +147,9 @@ func (h *Hub) ReportDeparted() {
 		}
 		if r.Head == 0 {
 			if r.Pump != 0 {
-				h.stopPump(r.Pump)
+				h.Pumps.stop(r.Pump)
 			}
-			h.rosterIndex.Remove(ri)
-			h.Rosters.Free(ri)
+			h.Rosters.drop(ri)
 		}
 	}
 	h.Departed = pool.Emptied(h.Departed)

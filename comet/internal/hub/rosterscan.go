@@ -35,49 +35,55 @@ const scanBudget = 1024
 // some text.
 const listPrice = 16
 
-// StartScan serves mail.ScanRoster.
-func (h *Hub) StartScan(m *mail.Mail) {
-	v := rosterScan{home: m.From, number: m.Explanation(), next: m.Seq, limit: m.Listed()}
-	if ri := h.findRoster(m.From, m.Ref); ri != 0 {
-		v.At = h.Rosters.At(ri).Head
-	}
-	h.Scans = append(h.Scans, v)
+// scans are those of a loop that are under way.
+type scans struct {
+	*Hub
+	List []rosterScan
 }
 
-// passScans takes the scans past a subscriber that leaves.
-func (h *Hub) passScans(i, next uint32) {
-	for n := range h.Scans {
-		if h.Scans[n].At == i {
-			h.Scans[n].At = next
+// Start serves mail.ScanRoster.
+func (k *scans) Start(m *mail.Mail) {
+	v := rosterScan{home: m.From, number: m.Explanation(), next: m.Seq, limit: m.Listed()}
+	if ri := k.Rosters.find(m.From, m.Ref); ri != 0 {
+		v.At = k.Rosters.At(ri).Head
+	}
+	k.List = append(k.List, v)
+}
+
+// pass takes the scans past a subscriber that leaves.
+func (k *scans) pass(i, next uint32) {
+	for n := range k.List {
+		if k.List[n].At == i {
+			k.List[n].At = next
 		}
 	}
 }
 
-// RunScans continues the scans that are under way, within the turn's budget.
-func (h *Hub) RunScans() {
+// Run continues the scans that are under way, within the turn's budget.
+func (k *scans) Run() {
 	budget := scanBudget
-	for len(h.Scans) > 0 {
-		v := &h.Scans[0]
+	for len(k.List) > 0 {
+		v := &k.List[0]
 		for v.At != 0 {
 			if budget <= 0 {
 				return
 			}
 			budget--
 			i := v.At
-			v.At = h.Subs.At(i).Next
-			if h.scanOne(v, i) {
+			v.At = k.Subs.At(i).Next
+			if k.count(v, i) {
 				budget -= listPrice
 			}
 		}
-		h.report(v)
-		h.Scans = slices.Delete(h.Scans, 0, 1) // which keeps nothing of it
+		k.report(v)
+		k.List = slices.Delete(k.List, 0, 1) // which keeps nothing of it
 	}
 }
 
-// scanOne counts a subscriber, and says whether it has been listed.
-func (h *Hub) scanOne(v *rosterScan, i uint32) bool {
-	sub := h.Subs.At(i)
-	kind := h.listensBy(i)
+// count counts a subscriber, and says whether it has been listed.
+func (k *scans) count(v *rosterScan, i uint32) bool {
+	sub := k.Subs.At(i)
+	kind := k.listensBy(i)
 	v.Count++
 	v.by[kind]++
 	missing := max(v.next-sub.Cursor, 0)
@@ -89,27 +95,27 @@ func (h *Hub) scanOne(v *rosterScan, i uint32) bool {
 	}
 	v.limit--
 	v.listed++
-	h.listOne(v, i, kind, missing)
+	k.describe(v, i, kind, missing)
 	return true
 }
 
-// listOne writes down one subscriber.
-func (h *Hub) listOne(v *rosterScan, i uint32, kind frame.Transport, missing int32) {
-	sub := h.Subs.At(i)
-	c := h.loop.ConnAt(sub.Conn)
+// describe writes down one subscriber.
+func (k *scans) describe(v *rosterScan, i uint32, kind frame.Transport, missing int32) {
+	sub := k.Subs.At(i)
+	c := k.loop.ConnAt(sub.Conn)
 	t := v.list
 	if v.listed > 1 {
 		t = append(t, ',')
 	}
 	t = append(t, "\n   {\"peer\": \""...)
-	switch peer, err := h.loop.Peer(c); {
+	switch peer, err := k.loop.Peer(c); {
 	case err != nil:
 		t = append(t, "gone"...)
 	case !peer.Addr().IsValid():
 		t = append(t, "unix"...)
 	default:
 		t = peer.AppendTo(t)
-		if h.trusted.Has(peer.Addr()) {
+		if k.trusted.Has(peer.Addr()) {
 			t = append(t, `", "proxy": "trusted`...)
 		}
 	}
@@ -122,13 +128,13 @@ func (h *Hub) listOne(v *rosterScan, i uint32, kind frame.Transport, missing int
 	}
 	t = msg.AppendField(t, ", ", "cursor", int64(cursor))
 	t = msg.AppendField(t, ", ", "behind", int64(missing))
-	t = msg.AppendField(t, ", ", "held", int64(h.loop.HeldOut(c)))
-	if left, armed := h.loop.TimeLeft(c); armed {
+	t = msg.AppendField(t, ", ", "held", int64(k.loop.HeldOut(c)))
+	if left, armed := k.loop.TimeLeft(c); armed {
 		what := `, "noop_in": `
 		switch {
-		case h.drain.On():
+		case k.drain.On():
 			what = `, "leaves_in": `
-		case h.loop.Blocked(c):
+		case k.loop.Blocked(c):
 			what = `, "cut_in": `
 		case sub.socket():
 			what = `, "ping_in": `
@@ -139,14 +145,14 @@ func (h *Hub) listOne(v *rosterScan, i uint32, kind frame.Transport, missing int
 }
 
 // report sends the channel's home what a scan has found.
-func (h *Hub) report(v *rosterScan) {
+func (k *scans) report(v *rosterScan) {
 	m := mail.OfExplanation(mail.RosterScanned, v.number)
 	m.SetListed(v.listed)
 	m.SetLeftOut(v.Count - int(v.listed))
 	m.Buf = pool.NameBuffer(v.sessions)
 	var t []byte
 	if v.Count > 0 {
-		t = msg.AppendField([]byte("{"), "", "loop", int64(h.Id))
+		t = msg.AppendField([]byte("{"), "", "loop", int64(k.Id))
 		t = msg.AppendField(t, ", ", "subscribers", int64(v.Count))
 		t = append(t, `, "transports": `...)
 		between := "{"
@@ -162,7 +168,7 @@ func (h *Hub) report(v *rosterScan) {
 		t = append(append(append(t, `, "list": [`...), v.list...), "]}"...)
 	}
 	m.Msg = msg.Of(0, 0, t)
-	h.Send(v.home, m)
+	k.Send(v.home, m)
 }
 
 // subscribersBy names how subscribers are counted.

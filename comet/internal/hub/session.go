@@ -13,18 +13,13 @@ import (
 )
 
 // A subscriber of a transport with sessions has a name, and a session under it at its
-// channel's home: the next subscriber of that name takes its place (TakenOver). What it is
+// channel's home: the next subscriber of that name takes its place (SessionTaken). What it is
 // sent is the transport's row's to render. Its polls wait without noops, and no answer but
 // messages may end one.
 
-// Sessions are what a hub does for such subscribers.
-type Sessions struct{ *Hub }
-
-func (h *Hub) Sessions() Sessions { return Sessions{h} }
-
-// response is the whole response to such a subscriber, whose body is h.Body: good
+// sessionResponse is the whole response to such a subscriber, whose body is h.Body: good
 // until another is asked for.
-func (h Sessions) response(sub *Subscriber) []byte {
+func (h *Hub) sessionResponse(sub *Subscriber) []byte {
 	row := sub.Transport.Row()
 	h.Scratch = h.AppendHead(h.Scratch[:0], row.Side, frame.Head{Status: 200, ContentType: row.ContentType, HTTP10: sub.Has(SubHTTP10), CloseAfter: sub.Has(SubCloseAfter)})
 	h.Scratch = httplite.AppendHeaderInt(h.Scratch, "Content-Length", int64(len(h.Body)))
@@ -32,28 +27,28 @@ func (h Sessions) response(sub *Subscriber) []byte {
 	return h.Scratch
 }
 
-// messages is the response with messages.
-func (h Sessions) messages(sub *Subscriber, msgs []*msg.Message, cname []byte) []byte {
-	h.Body = sub.Transport.Row().Body(h.Body[:0], h.Callbacks.Get(h.callback(sub)), msgs, cname)
-	return h.response(sub)
+// sessionMessages is the response with messages.
+func (h *Hub) sessionMessages(sub *Subscriber, msgs []*msg.Message, cname []byte) []byte {
+	h.Body = sub.Transport.Row().Body(h.Body[:0], h.Subs.callbacks.Get(h.Subs.callback(sub)), msgs, cname)
+	return h.sessionResponse(sub)
 }
 
-// backlog is the response with messages that are there already.
-func (h Sessions) backlog(sub *Subscriber, m *mail.Mail) []byte {
+// sessionBacklog is the response with messages that are there already.
+func (h *Hub) sessionBacklog(sub *Subscriber, m *mail.Mail) []byte {
 	h.msgs = h.msgs[:0]
 	for message, n := m.Msg, m.N; n > 0; message, n = message.After(n), n-1 {
 		h.msgs = append(h.msgs, message)
 	}
 	given := h.fitPoll(h.msgs, m.Cname())
 	h.Tally.Replayed += uint64(len(given))
-	response := h.messages(sub, given, m.Cname())
+	response := h.sessionMessages(sub, given, m.Cname())
 	clear(h.msgs)
 	return response
 }
 
-// Enter makes a connection a subscriber of one topic under a name, and asks for its
+// EnterSession makes a connection a subscriber of one topic under a name, and asks for its
 // channel; false: no record is free.
-func (h Sessions) Enter(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic, name []byte) bool {
+func (h *Hub) EnterSession(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic, name []byte) bool {
 	i := h.newSub(c, cb, sub, wants)
 	if i == 0 {
 		return false
@@ -67,8 +62,8 @@ func (h Sessions) Enter(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic
 	return true
 }
 
-// Claimed takes the home's answer to a subscription.
-func (h Sessions) Claimed(m *mail.Mail) {
+// SessionClaimed takes the home's answer to a subscription.
+func (h *Hub) SessionClaimed(m *mail.Mail) {
 	i := m.Subscriber()
 	if !h.answeredSub(i) {
 		h.unclaim(m)
@@ -83,15 +78,15 @@ func (h Sessions) Claimed(m *mail.Mail) {
 	switch {
 	case m.Code == mail.CodeBeyond:
 		h.totals.Refused.Add(1)
-		h.Body = sub.Transport.Row().Beyond(h.Body[:0], h.Callbacks.Get(h.callback(sub)))
-		h.finishPoll(i, h.response(sub))
+		h.Body = sub.Transport.Row().Beyond(h.Body[:0], h.Subs.callbacks.Get(h.Subs.callback(sub)))
+		h.finishPoll(i, h.sessionResponse(sub))
 	case m.Code != mail.CodeOK:
 		h.refuseLater(i, m.Code)
 	case !claimed:
 		h.countLost(sub.Cursor, m.Msg.Seq)
-		h.finishPoll(i, h.backlog(sub, m))
+		h.finishPoll(i, h.sessionBacklog(sub, m))
 	default:
-		roster := h.rosterFor(m)
+		roster := h.Rosters.of(m)
 		if roster == 0 {
 			h.unclaim(m)
 			h.refuseLater(i, mail.CodeNoMemory)
@@ -109,37 +104,37 @@ func (h Sessions) Claimed(m *mail.Mail) {
 }
 
 // unclaim has the home end the session that it has just given.
-func (h Sessions) unclaim(m *mail.Mail) {
+func (h *Hub) unclaim(m *mail.Mail) {
 	if m.Flag&mail.FlagMember != 0 {
 		h.sendRelease(m.From, m.Conn, m.Session())
 	}
 	h.unjoin(m)
 }
 
-// release ends the session of a subscriber that leaves.
-func (h Sessions) release(sub *Subscriber) {
+// releaseSession ends the session of a subscriber that leaves.
+func (h *Hub) releaseSession(sub *Subscriber) {
 	if sub.Roster != 0 {
 		h.sendRelease(h.Rosters.At(sub.Roster).Home, h.loop.ConnAt(sub.Conn), sub.session())
 	}
 }
 
-func (h Sessions) sendRelease(home uint8, c reactor.Conn, session uint32) {
+func (h *Hub) sendRelease(home uint8, c reactor.Conn, session uint32) {
 	m := mail.Mail{Kind: mail.ReleaseSession, Conn: c}
 	m.SetSession(session)
 	h.Send(home, m)
 }
 
-// TakenOver ends a subscriber whose session another connection has claimed, if it still
+// SessionTaken ends a subscriber whose session another connection has claimed, if it still
 // has it: it may have been answered meanwhile, and ask again. Its connection is closed
 // a moment later, so that two that have one name do not drive each other out as
 // fast as they can.
-func (h Sessions) TakenOver(m *mail.Mail) {
+func (h *Hub) SessionTaken(m *mail.Mail) {
 	what, i := h.State(m.Conn)
 	if what != conn.Waiting {
 		return
 	}
 	sub := h.Subs.At(i)
-	if sub.Roster == 0 || sub.Roster != h.findRoster(m.From, m.Ref) {
+	if sub.Roster == 0 || sub.Roster != h.Rosters.find(m.From, m.Ref) {
 		return
 	}
 	h.endSub(i)
@@ -153,7 +148,7 @@ const takenOverTime = time.Second
 // refuseLater refuses a subscriber. Any answer that the client can read would end
 // its asking, and to one that it cannot read it may ask again at once, for ever.
 // So it is sent nothing for as long as a request may take, and then the reason.
-func (h Sessions) refuseLater(i uint32, why mail.Code) {
+func (h *Hub) refuseLater(i uint32, why mail.Code) {
 	c := h.loop.ConnAt(h.Subs.At(i).Conn)
 	h.endSub(i)
 	h.SetState(c, conn.Refused, uint32(why))

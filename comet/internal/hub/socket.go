@@ -26,50 +26,51 @@ import (
 //     polling timeouts is gone, and is cut.
 //   - It ends with a Close frame, where its client can be written to.
 
-// Sockets are what a hub does for subscribers that are WebSockets.
-type Sockets struct{ *Hub }
-
-func (h *Hub) Sockets() Sockets { return Sockets{h} }
+// sockets are the subscribers of a loop that are WebSockets.
+type sockets struct {
+	*Hub
+	Answering int // WebSockets that TakeAnswers has something for
+}
 
 // socket says whether it is a WebSocket's.
 func (sub *Subscriber) socket() bool { return sub.Transport.Row().Sockets }
 
 // openSocket begins a WebSocket, whose channels are asked for next.
-func (h Sockets) openSocket(owner uint32, c reactor.Conn) {
-	h.SetState(c, conn.WebSocket, owner)
-	h.Heard(owner)
-	h.Subs.At(owner).setBucket(uint32(h.loop.Now().UnixNano() >> bucketShift)) // full
-	h.heartbeat(c)
-	if !h.Subs.At(owner).Has(subOver) {
-		h.loop.Pause(c)
+func (k *sockets) openSocket(owner uint32, c reactor.Conn) {
+	k.SetState(c, conn.WebSocket, owner)
+	k.Heard(owner)
+	k.Subs.At(owner).setBucket(uint32(k.loop.Now().UnixNano() >> bucketShift)) // full
+	k.heartbeat(c)
+	if !k.Subs.At(owner).Has(subOver) {
+		k.loop.Pause(c)
 	}
 }
 
 // write writes messages to a subscriber, in one go with the answers that wait for its
 // connection: a client that publishes to a channel of its own has both.
-func (h Sockets) write(sub *Subscriber, messages []byte) (n int, err error) {
-	if h.Answering == 0 || !sub.socket() {
-		return h.loop.TryWriteAt(sub.Conn, messages)
+func (k *sockets) write(sub *Subscriber, messages []byte) (n int, err error) {
+	if k.Answering == 0 || !sub.socket() {
+		return k.loop.TryWriteAt(sub.Conn, messages)
 	}
-	c := h.loop.ConnAt(sub.Conn)
-	answers := h.web.TakeAnswers(c)
+	c := k.loop.ConnAt(sub.Conn)
+	answers := k.web.TakeAnswers(c)
 	if len(answers) == 0 {
-		return h.loop.TryWriteAt(sub.Conn, messages)
+		return k.loop.TryWriteAt(sub.Conn, messages)
 	}
-	h.Scratch = append(append(h.Scratch[:0], answers...), messages...)
-	if n, err = h.loop.TryWriteAt(sub.Conn, h.Scratch); err != nil {
+	k.Scratch = append(append(k.Scratch[:0], answers...), messages...)
+	if n, err = k.loop.TryWriteAt(sub.Conn, k.Scratch); err != nil {
 		return 0, err
 	}
 	if n < len(answers) {
-		return 0, h.loop.Write(c, answers[n:])
+		return 0, k.loop.Write(c, answers[n:])
 	}
 	return n - len(answers), nil
 }
 
 // Joining says whether a channel's home has not answered yet.
-func (h Sockets) Joining(owner uint32) bool {
-	for i := owner; i != 0; i = h.following(i) {
-		if sub := h.Subs.At(i); sub.Has(subAsking) && sub.Roster == 0 {
+func (k *sockets) Joining(owner uint32) bool {
+	for i := owner; i != 0; i = k.Subs.following(i) {
+		if sub := k.Subs.At(i); sub.Has(subAsking) && sub.Roster == 0 {
 			return true
 		}
 	}
@@ -77,9 +78,9 @@ func (h Sockets) Joining(owner uint32) bool {
 }
 
 // readOn has a WebSocket read again when all channels' homes have answered.
-func (h Sockets) readOn(owner uint32, c reactor.Conn) {
-	if h.Subs.At(owner).socket() && !h.Joining(owner) && !h.loop.Blocked(c) {
-		h.loop.Resume(c)
+func (k *sockets) readOn(owner uint32, c reactor.Conn) {
+	if k.Subs.At(owner).socket() && !k.Joining(owner) && !k.loop.Blocked(c) {
+		k.loop.Resume(c)
 	}
 }
 
@@ -87,24 +88,24 @@ func (h Sockets) readOn(owner uint32, c reactor.Conn) {
 // enough that three of them fit into 8 bits, of which two are told apart from less.
 const hearings = 64
 
-func (h Sockets) hearing() uint8 {
-	timeout := max(uint64(h.cfg.PollingTimeout/reactor.TickLength), 1)
-	return uint8(uint64(h.loop.Tick()) * hearings / timeout)
+func (k *sockets) hearing() uint8 {
+	timeout := max(uint64(k.cfg.PollingTimeout/reactor.TickLength), 1)
+	return uint8(uint64(k.loop.Tick()) * hearings / timeout)
 }
 
 // Heard notes that a WebSocket's client has sent something.
-func (h Sockets) Heard(owner uint32) { h.Subs.At(owner).setHeard(h.hearing()) }
+func (k *sockets) Heard(owner uint32) { k.Subs.At(owner).setHeard(k.hearing()) }
 
 // silence is how many steps of two polling timeouts a client has left to send something.
-func (h Sockets) silence(sub *Subscriber) int { return 2*hearings - int(h.hearing()-sub.heard()) }
+func (k *sockets) silence(sub *Subscriber) int { return 2*hearings - int(k.hearing()-sub.heard()) }
 
 // Take takes one of the messages that a client may send in a second, and says whether there
 // was one.
-func (h Sockets) Take(owner uint32, rate int) bool {
-	sub := h.Subs.At(owner)
+func (k *sockets) Take(owner uint32, rate int) bool {
+	sub := k.Subs.At(owner)
 	// The bucket has 32 bits: time in steps of 4 microseconds, which come round in 5 hours.
 	// A client that answers pings takes from it oftener than that.
-	now := h.loop.Now().UnixNano()
+	now := k.loop.Now().UnixNano()
 	ahead := int64(int32(sub.bucket()-uint32(now>>bucketShift))) << bucketShift
 	full, _, ok := limit.Rate(rate).Take(now+max(ahead, 0), now)
 	if ok {
@@ -116,34 +117,34 @@ func (h Sockets) Take(owner uint32, rate int) bool {
 const bucketShift = 12 // of nanoseconds
 
 // beatSocket sends a ping, or cuts a client that has gone.
-func (h Sockets) beatSocket(sub *Subscriber, c reactor.Conn) {
-	left := h.silence(sub)
+func (k *sockets) beatSocket(sub *Subscriber, c reactor.Conn) {
+	left := k.silence(sub)
 	if left <= 0 {
-		h.loop.Close(c)
+		k.loop.Close(c)
 		return
 	}
-	h.Tally.heartbeats++
-	h.heartbeat(c)
-	if end := time.Duration(left) * h.cfg.PollingTimeout / hearings; left < hearings {
-		if next, armed := h.loop.TimeLeft(c); armed && end < next {
-			h.loop.SetTimer(c, end)
+	k.Tally.heartbeats++
+	k.heartbeat(c)
+	if end := time.Duration(left) * k.cfg.PollingTimeout / hearings; left < hearings {
+		if next, armed := k.loop.TimeLeft(c); armed && end < next {
+			k.loop.SetTimer(c, end)
 		}
 	}
-	_ = h.loop.Write(c, pingFrame)
-	if h.loop.Blocked(c) {
-		h.loop.SetTimer(c, h.loop.WriteTime(c))
+	_ = k.loop.Write(c, pingFrame)
+	if k.loop.Blocked(c) {
+		k.loop.SetTimer(c, k.loop.WriteTime(c))
 	}
 }
 
 var pingFrame = websocket.AppendFrame(nil, websocket.Ping, nil)
 
 // drainSocket has a WebSocket's client come back when the server has stopped.
-func (h Sockets) drainSocket(owner uint32, c reactor.Conn) {
-	h.Object = append(h.Object[:0], `{"type":"retry","content":"`...)
-	h.Object = append(strconv.AppendInt(h.Object, h.leaveTime(), 10), `"}`...)
-	h.Scratch = frame.AppendFrame(h.Scratch[:0], h.Subs.At(owner).framing(), h.Object, frame.NoEventID)
-	_ = h.loop.Write(c, h.Scratch) // the loop reports a lost connection to Closed
-	h.web.CloseSocket(c, websocket.ServiceRestart, Stopping)
+func (k *sockets) drainSocket(owner uint32, c reactor.Conn) {
+	k.Object = append(k.Object[:0], `{"type":"retry","content":"`...)
+	k.Object = append(strconv.AppendInt(k.Object, k.leaveTime(), 10), `"}`...)
+	k.Scratch = frame.AppendFrame(k.Scratch[:0], k.Subs.At(owner).framing(), k.Object, frame.NoEventID)
+	_ = k.loop.Write(c, k.Scratch) // the loop reports a lost connection to Closed
+	k.web.CloseSocket(c, websocket.ServiceRestart, Stopping)
 }
 
 // tooSlow is why a WebSocket is closed whose client does not read. The Close frame stands
@@ -152,18 +153,18 @@ func (h Sockets) drainSocket(owner uint32, c reactor.Conn) {
 const tooSlow = "the client does not read what it is sent"
 
 // LetGo frees what belongs to a WebSocket that has ended.
-func (h Sockets) LetGo(owner uint32) { h.endSub(owner) }
+func (k *sockets) LetGo(owner uint32) { k.endSub(owner) }
 
 // MayPublish says whether the client of a WebSocket may publish.
-func (h Sockets) MayPublish(owner uint32) bool { return h.Subs.At(owner).Has(SubMayPublish) }
+func (k *sockets) MayPublish(owner uint32) bool { return k.Subs.At(owner).Has(SubMayPublish) }
 
 // Deflates says whether what comes of a WebSocket may be compressed.
-func (h Sockets) Deflates(owner uint32) bool { return h.Subs.At(owner).Transport.Row().Deflate }
+func (k *sockets) Deflates(owner uint32) bool { return k.Subs.At(owner).Transport.Row().Deflate }
 
 // Topics is how many channels a WebSocket waits for.
-func (h Sockets) Topics(owner uint32) (n int) {
-	for i := owner; i != 0; i = h.following(i) {
-		if !h.Subs.At(i).Has(subOver) {
+func (k *sockets) Topics(owner uint32) (n int) {
+	for i := owner; i != 0; i = k.Subs.following(i) {
+		if !k.Subs.At(i).Has(subOver) {
 			n++
 		}
 	}
@@ -172,9 +173,9 @@ func (h Sockets) Topics(owner uint32) (n int) {
 
 // FindTopic is the subscription of a WebSocket to a channel, 0 if it has none. It must not be
 // called while a channel's home is to answer.
-func (h Sockets) FindTopic(owner uint32, cname []byte) uint32 {
-	for i := owner; i != 0; i = h.following(i) {
-		if sub := h.Subs.At(i); sub.Roster != 0 && string(h.rosterName(sub.Roster)) == string(cname) {
+func (k *sockets) FindTopic(owner uint32, cname []byte) uint32 {
+	for i := owner; i != 0; i = k.Subs.following(i) {
+		if sub := k.Subs.At(i); sub.Roster != 0 && string(k.Rosters.name(sub.Roster)) == string(cname) {
 			return i
 		}
 	}
@@ -183,37 +184,37 @@ func (h Sockets) FindTopic(owner uint32, cname []byte) uint32 {
 
 // AddTopic has a WebSocket wait for one channel more, and reads nothing of it until the
 // channel's home has answered; false: no record is free.
-func (h Sockets) AddTopic(owner uint32, c reactor.Conn, to *Topic, sayLost bool) bool {
-	i := h.newTopic(owner)
+func (k *sockets) AddTopic(owner uint32, c reactor.Conn, to *Topic, sayLost bool) bool {
+	i := k.newTopic(owner)
 	if i == 0 {
 		return false
 	}
-	sub := h.Subs.At(i)
+	sub := k.Subs.At(i)
 	if sub.Flags &^= SubSayLost | subTell; sayLost {
 		sub.Flags |= SubSayLost
 	}
 	sub.begin(to)
-	m := h.joinMail(i, c, to)
-	h.subscribe(&m)
-	h.loop.Pause(c)
+	m := k.joinMail(i, c, to)
+	k.subscribe(&m)
+	k.loop.Pause(c)
 	return true
 }
 
 // newTopic is the record for one channel more of a WebSocket, 0 if none is free. One that
 // waits for none has a record already.
-func (h Sockets) newTopic(owner uint32) uint32 {
-	of := h.Subs.At(owner)
+func (k *sockets) newTopic(owner uint32) uint32 {
+	of := k.Subs.At(owner)
 	if of.Has(subOver) {
 		of.Flags &^= subOver
 		return owner
 	}
-	i := h.Subs.Alloc()
+	i := k.Subs.Alloc()
 	if i == 0 {
 		return 0
 	}
-	sub := h.Subs.At(i)
+	sub := k.Subs.At(i)
 	*sub = Subscriber{Conn: of.Conn, Transport: of.Transport, Flags: of.Flags & socketFlags}
-	sub.makeMember(owner, h.following(owner))
+	sub.makeMember(owner, k.Subs.following(owner))
 	of.Flags |= SubMember | subHead
 	of.setSecond(i)
 	return i
@@ -223,10 +224,10 @@ func (h Sockets) newTopic(owner uint32) uint32 {
 const socketFlags = subBegun | SubMayPublish
 
 // DropTopic ends a subscription of a WebSocket.
-func (h Sockets) DropTopic(i uint32, c reactor.Conn) { h.endTopic(i, c) }
+func (k *sockets) DropTopic(i uint32, c reactor.Conn) { k.endTopic(i, c) }
 
 // appendJoined appends the answer to a sub.
-func (h Sockets) appendJoined(dst []byte, sub *Subscriber, m *mail.Mail, cname []byte) []byte {
+func (k *sockets) appendJoined(dst []byte, sub *Subscriber, m *mail.Mail, cname []byte) []byte {
 	dst = msg.AppendEscaped(append(dst, `{"type":"ok","cname":"`...), cname)
 	dst = strconv.AppendInt(append(dst, `","seq":`...), int64(firstOf(m)), 10)
 	dst = append(dst, '}')
@@ -238,9 +239,9 @@ func (h Sockets) appendJoined(dst []byte, sub *Subscriber, m *mail.Mail, cname [
 
 // tellJoined renders the answer to the sub that the client waits for, if it does, in front of
 // what the home's answer says.
-func (h Sockets) tellJoined(b *frame.Batch, sub *Subscriber, cname []byte, m *mail.Mail) {
-	object, asked := h.web.AnswerJoin(m.Conn, h.appendJoined(h.Object[:0], sub, m, cname), true)
-	h.Object = object
+func (k *sockets) tellJoined(b *frame.Batch, sub *Subscriber, cname []byte, m *mail.Mail) {
+	object, asked := k.web.AnswerJoin(m.Conn, k.appendJoined(k.Object[:0], sub, m, cname), true)
+	k.Object = object
 	if !asked {
 		return
 	}
@@ -253,24 +254,24 @@ func (h Sockets) tellJoined(b *frame.Batch, sub *Subscriber, cname []byte, m *ma
 }
 
 // endTopic ends one of a WebSocket's subscriptions.
-func (h Sockets) endTopic(i uint32, c reactor.Conn) {
-	switch sub := h.Subs.At(i); {
+func (k *sockets) endTopic(i uint32, c reactor.Conn) {
+	switch sub := k.Subs.At(i); {
 	case sub.Has(SubMember):
-		h.unlinkMember(i, c)
-		h.endRecord(i)
+		k.unlinkMember(i, c)
+		k.endRecord(i)
 	case sub.Has(subAsking): // the answer names this record, so the connection takes another
-		left := h.Subs.Alloc()
+		left := k.Subs.Alloc()
 		if left == 0 {
-			h.web.CloseSocket(c, websocket.TryAgainLater, ErrNoMemory.Reason)
+			k.web.CloseSocket(c, websocket.TryAgainLater, ErrNoMemory.Reason)
 			return
 		}
-		*h.Subs.At(left) = sub.withoutTopic()
-		h.SetState(c, conn.WebSocket, left)
-		h.endRecord(i)
+		*k.Subs.At(left) = sub.withoutTopic()
+		k.SetState(c, conn.WebSocket, left)
+		k.endRecord(i)
 	default:
-		h.notBehind(sub)
+		k.notBehind(sub)
 		if sub.Roster != 0 {
-			h.delist(sub.Roster, i)
+			k.delist(sub.Roster, i)
 		}
 		*sub = sub.withoutTopic()
 	}
@@ -283,31 +284,31 @@ func (sub *Subscriber) withoutTopic() Subscriber {
 
 // unlinkMember takes a member out of its bundle. The one that is left of two is a bundle no
 // longer; behind the head, the second becomes the head.
-func (h Sockets) unlinkMember(i uint32, c reactor.Conn) {
-	head, next := h.owner(i), h.following(i)
-	of := h.Subs.At(head)
+func (k *sockets) unlinkMember(i uint32, c reactor.Conn) {
+	head, next := k.Subs.owner(i), k.Subs.following(i)
+	of := k.Subs.At(head)
 	switch before := head; {
 	case i == head:
-		first := h.Subs.At(next)
+		first := k.Subs.At(next)
 		behind := first.nextMember()
 		first.setBucket(of.bucket())
 		first.setHeard(of.heard())
 		first.Flags = first.Flags&^subLast | subHead | of.Flags&socketFlags
 		first.setSecond(behind)
-		for m := behind; m != 0; m = h.following(m) {
-			h.Subs.At(m).setHead(next)
+		for m := behind; m != 0; m = k.Subs.following(m) {
+			k.Subs.At(m).setHead(next)
 		}
-		h.SetState(c, conn.WebSocket, next)
+		k.SetState(c, conn.WebSocket, next)
 		of = first
 	case of.second() == i:
 		of.setSecond(next)
 	default:
-		for before = of.second(); h.following(before) != i; {
-			before = h.following(before)
+		for before = of.second(); k.Subs.following(before) != i; {
+			before = k.Subs.following(before)
 		}
-		h.Subs.At(before).setNextMember(next)
+		k.Subs.At(before).setNextMember(next)
 		if next == 0 {
-			h.Subs.At(before).Flags |= subLast
+			k.Subs.At(before).Flags |= subLast
 		}
 	}
 	if of.second() == 0 {

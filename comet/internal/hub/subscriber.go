@@ -1,12 +1,14 @@
 package hub
 
 import (
+	"errors"
 	"unsafe"
 
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/pool"
+	"ccomet/comet/internal/record"
 	"ccomet/comet/internal/token"
 	"ccomet/reactor"
 )
@@ -45,6 +47,28 @@ const (
 )
 
 var _ [32]byte = [unsafe.Sizeof(Subscriber{})]byte{}
+
+// subscribers are a loop's. Those of one connection hang together (bundle.go).
+type subscribers struct {
+	reactor.Slab[Subscriber]
+	callbacks record.Names // of JSONP
+}
+
+// begin readies subscribers that are none yet, in an arena, which may be nil.
+func (t *subscribers) begin(a *reactor.Arena) {
+	t.In(a)
+	t.callbacks.In(a)
+}
+
+// resume goes on with the subscribers of another program.
+func (t *subscribers) resume(a *reactor.Arena, st *Handover) error {
+	return errors.Join(t.Resume(a, st.Subs), t.callbacks.Resume(a, st.Callbacks))
+}
+
+func (t *subscribers) release() {
+	t.Release()
+	t.callbacks.Release()
+}
 
 func (sub *Subscriber) Has(flag uint16) bool { return sub.Flags&flag != 0 }
 func (sub *Subscriber) poll() bool           { return sub.Transport.Row().Poll }
@@ -91,12 +115,12 @@ func (h *Hub) newSub(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) u
 	} else {
 		h.Subs.At(i).Flags |= subOver
 	}
-	if len(wants) > 1 && !h.makeBundle(i, wants) || !h.keepCallback(h.Subs.At(i), cb) {
+	if len(wants) > 1 && !h.Subs.makeBundle(i, wants) || !h.Subs.keepCallback(h.Subs.At(i), cb) {
 		h.endSub(i)
 		return 0
 	}
 	if sub.socket() {
-		h.Sockets().openSocket(i, c)
+		h.Sockets.openSocket(i, c)
 		return i
 	}
 	h.SetState(c, conn.Waiting, i)
@@ -120,7 +144,7 @@ func (sub *Subscriber) begin(w *Topic) {
 func (h *Hub) subscribeAll(owner uint32, c reactor.Conn, wants []Topic) {
 	var members [MaxBundle]uint32
 	n := 0
-	for i := owner; i != 0; i = h.following(i) {
+	for i := owner; i != 0; i = h.Subs.following(i) {
 		members[n] = i
 		n++
 	}
@@ -209,7 +233,7 @@ func (h *Hub) Joined(m *mail.Mail) {
 		h.finishPoll(i, h.Scratch)
 		return
 	}
-	roster := h.rosterFor(m)
+	roster := h.Rosters.of(m)
 	if roster == 0 {
 		h.unjoin(m)
 		h.refuseSub(i, mail.CodeNoMemory, h.homes.Name(m.From, m.Name))
@@ -223,30 +247,30 @@ func (h *Hub) Joined(m *mail.Mail) {
 		}
 		sub.Cursor = m.Seq
 		if sub.Has(SubMember) {
-			h.subscribeRest(h.owner(i))
+			h.subscribeRest(h.Subs.owner(i))
 		}
-		h.endGone(h.owner(i), m.Conn)
+		h.endGone(h.Subs.owner(i), m.Conn)
 		return
 	}
 	b := &h.Batch
 	h.resetFor(b, i)
-	if h.begins(i) {
+	if h.Subs.begins(i) {
 		b.Buf = h.appendStreamHead(b.Buf, sub)
 		b.Head = len(b.Buf)
 	}
-	if h.ReplayLeft <= 0 && m.N > 0 {
+	if h.Replays.Left <= 0 && m.N > 0 {
 		m.Seq, m.Msg, m.N = firstOf(m), nil, 0
 		m.Flag |= mail.FlagMore // in its turn
 	}
 	if sub.socket() {
-		h.Sockets().tellJoined(b, sub, h.rosterName(roster), m)
+		h.Sockets.tellJoined(b, sub, h.Rosters.name(roster), m)
 	}
-	h.replayInto(b, sub, h.rosterName(roster), m)
+	h.replayInto(b, sub, h.Rosters.name(roster), m)
 	h.writeReplay(i, b, m)
 	if sub.socket() {
-		h.Sockets().readOn(h.owner(i), m.Conn)
+		h.Sockets.readOn(h.Subs.owner(i), m.Conn)
 	}
-	h.endGone(h.owner(i), m.Conn)
+	h.endGone(h.Subs.owner(i), m.Conn)
 }
 
 // unjoin has the home no longer count the subscriber that it has just counted.

@@ -10,7 +10,7 @@ import (
 func (h *Hub) writeOwn(p *pump, i uint32, from int) {
 	b := &h.Batch
 	h.resetFor(b, i)
-	h.appendMessages(b, p.Msgs[from:p.round], h.rosterName(p.roster))
+	h.appendMessages(b, p.Msgs[from:p.round], h.Rosters.name(p.roster))
 	h.writeBatch(i, h.Subs.At(i), b, 0)
 }
 
@@ -20,7 +20,7 @@ func (h *Hub) writeOwn(p *pump, i uint32, from int) {
 // subscription has ended if the last of them is a close.
 func (h *Hub) writeBatch(i uint32, sub *Subscriber, b *frame.Batch, from int) (messages int) {
 	start := b.Start(from)
-	n, err := h.Sockets().write(sub, b.Buf[start:])
+	n, err := h.Sockets.write(sub, b.Buf[start:])
 	switch {
 	case err != nil: // the loop reports it to Closed
 		return 0
@@ -50,14 +50,14 @@ func (h *Hub) wroteShort(i uint32, sub *Subscriber, b *frame.Batch, from, pos in
 		}
 		return 0
 	}
-	framed, at, through := b.Rest(pos, h.LastHeldFrame)
+	framed, at, through := b.Rest(pos, h.Pumps.LastHeldFrame)
 	messages = through - max(from, 0)
 	sub.Cursor += int32(messages)
 	h.noteTold(sub, b, through)
-	h.LastHeldFrame = framed
+	h.Pumps.LastHeldFrame = framed
 	h.loop.Hold(c, framed, at)
 	h.loop.SetTimer(c, h.loop.WriteTime(c))
-	if b.Closes && through == len(b.Ends) && (sub.socket() || !h.endsWith(i)) {
+	if b.Closes && through == len(b.Ends) && (sub.socket() || !h.Subs.endsWith(i)) {
 		h.endOne(i, c, record.EpochClosed)
 	}
 	return messages

@@ -102,7 +102,7 @@ func (w *Web) ccometSubscribe(x *exchange, q ccomet.Query) error {
 	}
 	w.Object = append(append(w.Object[:0], record.CcometMark), q.Channel...)
 	x.topics = append(x.topics, hub.Topic{Cname: w.Object, Seq: int32(max(min(seqid, record.MaxSeqid+1), 0)) + 1})
-	if !w.hub.Sessions().Enter(x.conn, q.Callback, newSubscriber(x, frame.CComet), x.topics, q.Sname) {
+	if !w.hub.EnterSession(x.conn, q.Callback, newSubscriber(x, frame.CComet), x.topics, q.Sname) {
 		w.Refuse(x.conn, hub.ErrNoMemory)
 	}
 	return nil

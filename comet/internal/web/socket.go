@@ -34,13 +34,13 @@ func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
 		return len(p)
 	}
 	s := k.of[c]
-	w.hub.Sockets().Heard(i)
+	w.hub.Sockets.Heard(i)
 	m := &k.whole
 	if s != nil && !s.partial.Idle() {
 		m = &s.partial
 	}
 	rules := &w.site.socketRules
-	if w.hub.Sockets().Deflates(i) {
+	if w.hub.Sockets.Deflates(i) {
 		rules = &w.site.deflateRules
 	}
 	k.out, k.room = k.out[:0], k.room[:0]
@@ -82,7 +82,7 @@ func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
 // on.
 func (k *sockets) takeMessage(c reactor.Conn, msg websocket.Message) bool {
 	_, i := k.State(c)
-	paced := k.cfg.WSRate == 0 || k.hub.Sockets().Take(i, k.cfg.WSRate)
+	paced := k.cfg.WSRate == 0 || k.hub.Sockets.Take(i, k.cfg.WSRate)
 	if !paced {
 		k.totals.HitLimit(limit.WSRate, k.cfg.WSRate, k.loop.Now())
 	}
@@ -133,7 +133,7 @@ func (k *sockets) closeSocket(c reactor.Conn, by int, code websocket.Code, reaso
 	k.out = websocket.AppendClose(k.out, code, reason)
 	k.writeOut(c)
 	_, i := k.State(c)
-	k.hub.Sockets().LetGo(i)
+	k.hub.Sockets.LetGo(i)
 	k.drop(c)
 	stuck := k.loop.Blocked(c)
 	k.Finish(c)
@@ -187,7 +187,7 @@ func (k *sockets) keepArriving(c reactor.Conn, m *websocket.Partial, more, anoth
 
 // socketTakes says whether the next message of a WebSocket may be taken.
 func socketTakes(w *Web, i uint32, c reactor.Conn) bool {
-	return w.sockets.takesMessages(c) && !w.hub.Sockets().Joining(i)
+	return w.sockets.takesMessages(c) && !w.hub.Sockets.Joining(i)
 }
 
 // takesMessages is socketTakes where no channel is being joined that a request has named.

@@ -128,7 +128,7 @@ func (k *sockets) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 	switch {
 	case !k.cfg.WSPublish:
 		return "403", "clients do not publish here: ws-publish is off"
-	case !k.hub.Sockets().MayPublish(i):
+	case !k.hub.Sockets.MayPublish(i):
 		return "403", "pages of another site do not publish here: cors-origin names those that may"
 	}
 	if reason := k.badName(o.Cname); reason != "" {
@@ -141,7 +141,7 @@ func (k *sockets) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 		return "400", op.ErrContent.Error()
 	case len(o.Content) > k.cfg.MaxMessage:
 		return "400", fmt.Sprintf("content is %d bytes: max-message is %d", len(o.Content), k.cfg.MaxMessage)
-	case k.cfg.Tokens && k.hub.Sockets().FindTopic(i, o.Cname) == 0:
+	case k.cfg.Tokens && k.hub.Sockets.FindTopic(i, o.Cname) == 0:
 		return "403", "the token of a channel lets publish: subscribe to it first"
 	case k.tooMuchOnItsWay(k.homes.Of(o.Cname)):
 		return "503", k.cfg.tooMuchDelivering()
@@ -209,9 +209,9 @@ func (w *Web) TakeAnswers(c reactor.Conn) []byte {
 func (k *sockets) setAnswering(s *socket, has bool) {
 	if has != s.answering {
 		if s.answering = has; has {
-			k.hub.Answering++
+			k.hub.Sockets.Answering++
 		} else {
-			k.hub.Answering--
+			k.hub.Sockets.Answering--
 		}
 	}
 }

@@ -20,14 +20,14 @@ func (k *sockets) takeSub(c reactor.Conn, o *op.Op) {
 		k.failOp(c, o, "400", reason)
 	case !known:
 		k.failOp(c, o, "400", strings.TrimPrefix(record.EpochMalformed, "parameter "))
-	case k.hub.Sockets().FindTopic(i, o.Cname) != 0:
+	case k.hub.Sockets.FindTopic(i, o.Cname) != 0:
 		k.failOp(c, o, "400", "subscribed to this channel already: unsub comes before another sub")
-	case k.hub.Sockets().Topics(i) >= k.cfg.WSMaxChannels:
+	case k.hub.Sockets.Topics(i) >= k.cfg.WSMaxChannels:
 		k.totals.HitLimit(limit.WSMaxChannels, k.cfg.WSMaxChannels, k.loop.Now())
 		k.failOp(c, o, "429", k.cfg.tooManyTopics())
 	default:
 		to := hub.Topic{Cname: o.Cname, Token: o.Token, Seq: o.Seq, Epoch: epoch, Place: epoch != record.EpochNone && o.Seq != 0, Tell: o.Told}
-		if !k.hub.Sockets().AddTopic(i, c, &to, o.Lost) {
+		if !k.hub.Sockets.AddTopic(i, c, &to, o.Lost) {
 			k.failOp(c, o, "503", hub.ErrNoMemory.Reason)
 			return
 		}
@@ -63,12 +63,12 @@ func (k *sockets) takeUnsub(c reactor.Conn, o *op.Op) {
 		k.failOp(c, o, "400", reason)
 		return
 	}
-	topic := k.hub.Sockets().FindTopic(i, o.Cname)
+	topic := k.hub.Sockets.FindTopic(i, o.Cname)
 	if topic == 0 {
 		k.failOp(c, o, "404", "not subscribed to this channel")
 		return
 	}
-	k.hub.Sockets().DropTopic(topic, c)
+	k.hub.Sockets.DropTopic(topic, c)
 	object := msg.AppendEscaped(append(k.Object[:0], `{"type":"ok","cname":"`...), o.Cname)
 	k.answerObject(c, o, append(object, `"}`...))
 }
