@@ -155,11 +155,12 @@ func (s *clusterSoak) sendBatch(node *server, elements []batchElement) bool {
 		return false
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	if len(lines) != len(elements) {
-		if status != http.StatusServiceUnavailable {
-			s.faults.fault("a batch of %d is answered %d lines, %.200q", len(elements), len(lines), text)
-		}
+	if status == http.StatusServiceUnavailable && !strings.HasPrefix(lines[0], "[") { // of all: the server is stopping
 		s.judge.count(&s.judge.refused)
+		return false
+	}
+	if len(lines) != len(elements) {
+		s.faults.fault("a batch of %d is answered %d lines, %.200q", len(elements), len(lines), text)
 		return false
 	}
 	all := true

@@ -193,27 +193,32 @@ func TestClusterNodeKilled(t *testing.T) {
 	}
 }
 
+// waiting runs a node that does not serve yet.
+func waiting(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: command(env, append([]string{"serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)...), ended: make(chan error, 1)}
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	go p.read(stderr, make(chan struct{}))
+	return p
+}
+
 // TestClusterWaitsForRedis: a node that starts without Redis says so, and serves as soon as it is
 // there; a signal ends it before.
 func TestClusterWaitsForRedis(t *testing.T) {
 	t.Parallel()
 	r := newRedis(t)
 	r.kill()
-	waiting := func() *process {
-		p := &process{t: t, cmd: command(nil, "serve", "--redis", r.url(), "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0"), ended: make(chan error, 1)}
-		stderr, err := p.cmd.StderrPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(p.kill)
-		go p.read(stderr, make(chan struct{}))
+	ends, serves := waiting(t, nil, "--redis", r.url()), waiting(t, nil, "--redis", r.url())
+	for _, p := range []*process{ends, serves} {
 		untilOr(t, func() bool { return strings.Contains(p.logged(), "waiting for Redis") }, p.logged)
-		return p
 	}
-	ends, serves := waiting(), waiting()
 	ends.stop(syscall.SIGTERM)
 	r.start()
 	untilOr(t, func() bool { return strings.Contains(serves.logged(), `"message":"serving"`) }, serves.logged)

@@ -113,6 +113,16 @@ func (r *redis) ask(args ...string) (string, error) {
 	return line, err
 }
 
+// mustAs has it execute a command that succeeds, on a connection that names the default user's
+// password.
+func (r *redis) mustAs(password string, args ...string) {
+	r.t.Helper()
+	cmd := exec.Command("redis-cli", append([]string{"-p", r.address[strings.LastIndexByte(r.address, ':')+1:], "-a", password, "--no-auth-warning"}, args...)...)
+	if out, err := cmd.CombinedOutput(); err != nil || strings.HasPrefix(string(out), "(error)") || strings.HasPrefix(string(out), "ERR") {
+		r.t.Fatalf("%q: %s, %v", args, out, err)
+	}
+}
+
 // must has it execute a command that succeeds.
 func (r *redis) must(args ...string) string {
 	r.t.Helper()
@@ -123,8 +133,8 @@ func (r *redis) must(args ...string) string {
 	return answer
 }
 
-// newSentinel runs a Sentinel that looks after one, alone.
-func newSentinel(t *testing.T, of *redis, master string) *redis {
+// newSentinel runs a Sentinel that looks after one, alone. lines are more of its configuration.
+func newSentinel(t *testing.T, of *redis, master string, lines ...string) *redis {
 	t.Helper()
 	path, err := exec.LookPath("redis-sentinel")
 	if err != nil {
@@ -134,7 +144,7 @@ func newSentinel(t *testing.T, of *redis, master string) *redis {
 	_, port, _ := net.SplitHostPort(s.address)
 	config := filepath.Join(s.dir, "sentinel.conf")
 	text := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nlogfile redis.log\nsentinel monitor %s %s 1\nsentinel down-after-milliseconds %s 500\nsentinel failover-timeout %s 2000\n",
-		port, s.dir, master, strings.ReplaceAll(of.address, ":", " "), master, master)
+		port, s.dir, master, strings.ReplaceAll(of.address, ":", " "), master, master) + strings.Join(lines, "\n") + "\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

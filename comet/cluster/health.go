@@ -10,8 +10,8 @@ import (
 // nodes. What fails for a moment is tried again, and is nothing to be told.
 type health struct {
 	mu    sync.Mutex
-	err   error // the first of those that nothing has worked since
-	since time.Time
+	err   error     // the last; nil: it works
+	since time.Time // of the first that nothing has worked since
 }
 
 // grace is how long something may fail without being told.
@@ -21,8 +21,9 @@ func (h *health) failed(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.err == nil {
-		h.err, h.since = err, time.Now()
+		h.since = time.Now()
 	}
+	h.err = err // the first is often but that a connection was cut
 }
 
 func (h *health) served() {

@@ -72,7 +72,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 			return nil, err
 		}
 		if time.Since(told) > 10*time.Second {
-			cfg.Log.Warn().Err(err).Msg("waiting for Redis")
+			cfg.Log.Warn().Err(explained(cfg.Redis, err)).Msg("waiting for Redis")
 			told = time.Now()
 		}
 		select {

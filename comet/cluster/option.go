@@ -3,7 +3,11 @@ package cluster
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -59,4 +63,17 @@ func client(o rueidis.ClientOption, node string) (rueidis.Client, error) {
 	o.ClusterOption.ShardsRefreshInterval = 5 * time.Second
 	o.ClusterOption.MaxMovedRedirections = 8
 	return rueidis.NewClient(o)
+}
+
+// explained adds to the error of a connection that Redis has ended what that may mean.
+func explained(s redisurl.Servers, err error) error {
+	switch {
+	case !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, io.EOF):
+		return err
+	case !s.TLS:
+		return fmt.Errorf("%w: Redis ends the connection; where it speaks TLS the URL begins with rediss", err)
+	case s.Cert == "":
+		return fmt.Errorf("%w: Redis ends the connection; it may want a certificate (?cert=FILE&key=FILE)", err)
+	}
+	return err
 }

@@ -90,6 +90,8 @@ func Unreachable(url string, err error) Finding {
 		f.Why += ". Does it run, and listen at that address (bind, port)?"
 	case strings.HasPrefix(url, "rediss") && strings.Contains(text, "deadline"), strings.Contains(text, "first record does not look like a TLS") || strings.Contains(text, "tls:") || strings.Contains(text, "x509"):
 		f.Why = "TLS is not spoken at that port, or the certificate is of an authority that is not known (?ca=FILE), or of another name (?servername=NAME)"
+	case strings.Contains(text, "reset by peer") || strings.Contains(text, "EOF"):
+		f.Why = "Redis ends the connection at once: it may speak TLS (rediss), or want a certificate (?cert=FILE&key=FILE)"
 	case strings.Contains(text, "deadline"):
 		f.Why += ". There is no answer: a firewall drops the packets, or it is very busy"
 	case strings.Contains(text, "DENIED"):
