@@ -59,7 +59,8 @@ func newHarnessAt(t testing.TB, cfg Config, now time.Time) *harness {
 }
 
 // settle turns all loops until none has anything left to do: rounds without a
-// mail, as many as it takes to look at every connection's events, and three.
+// mail, a write and a connection less, as many as it takes to look at every connection's
+// events, and three.
 func (h *harness) settle() {
 	h.t.Helper()
 	quiet, seen := 0, h.mails()
@@ -78,7 +79,8 @@ func (h *harness) settle() {
 
 func (h *harness) mails() (n uint64) {
 	for _, s := range h.srv.shards {
-		n += s.Mails + s.hub.Tally.Delivered
+		loop := s.loop.Stats()
+		n += s.Mails + s.hub.Tally.Delivered + uint64(loop.Writes) + uint64(loop.Open)<<32
 	}
 	return n
 }

@@ -252,12 +252,18 @@ func TestTimerFarAway(t *testing.T) {
 	}
 }
 
-// More timers run out at once than one turn tells: the rest comes in the next,
-// which does not sleep.
+// More timers run out at once than one turn tells: the rest comes in the next ones,
+// which do not sleep. What arrives meanwhile is told in front of the rest, and what runs
+// out meanwhile behind it.
 func TestExpireBudget(t *testing.T) {
 	p := newProbe(t, Config{})
-	for range expireBudget + 10 {
-		p.loop.Timer(time.Second, 0)
+	c, peer := p.pair()
+	early := map[Conn]bool{}
+	for range 2*expireBudget + 10 {
+		early[p.loop.Timer(time.Second, 0)] = true
+	}
+	for range 2 * expireBudget {
+		p.loop.Timer(3*time.Second, 0)
 	}
 	p.later(2 * time.Second)
 	if len(p.expired) != expireBudget {
@@ -266,9 +272,27 @@ func TestExpireBudget(t *testing.T) {
 	if d := p.loop.waitTime(-1, p.now); d != 0 {
 		t.Fatal("would sleep", d)
 	}
-	p.turn()
-	if len(p.expired) != expireBudget+10 {
-		t.Fatal(len(p.expired), "told in two turns")
+	p.onReceived = func(_ Conn, in []byte) int {
+		if len(p.expired) != expireBudget {
+			t.Error(len(p.expired), "told before what has arrived")
+		}
+		return len(in)
+	}
+	peer.send("a request")
+	p.later(2 * time.Second)
+	if len(p.expired) != 2*expireBudget || string(p.got[c]) != "a request" {
+		t.Fatalf("%d told in two turns, and %q", len(p.expired), p.got[c])
+	}
+	for p.loop.waitTime(-1, p.now) == 0 {
+		p.turn()
+	}
+	if len(p.expired) != 4*expireBudget+10 {
+		t.Fatal(len(p.expired), "told in all")
+	}
+	for i, c := range p.expired {
+		if early[c] != (i < len(early)) {
+			t.Fatalf("timer %d is of those that ran out first: %v", i, early[c])
+		}
 	}
 }
 

@@ -9,10 +9,9 @@ import (
 
 // heartbeat arms the next noop: at the latest after the polling timeout, and
 // spread over its last quarter, so that clients that came in one second do not
-// get their noops in one second; in steps, so that an idle machine sleeps for longer than
-// a tick. A message does not put it off: that would cost each delivery more
-// than a noop too many costs now and then. A connection that is stuck has the write
-// timeout instead.
+// get their noops in one second. A message does not put it off: that would cost each
+// delivery more than a noop too many costs now and then. A connection that is stuck has
+// the write timeout instead.
 func (h *Hub) heartbeat(c reactor.Conn) {
 	if h.drain.On() {
 		h.drain.ScheduleClose(c)
@@ -22,13 +21,20 @@ func (h *Hub) heartbeat(c reactor.Conn) {
 		return
 	}
 	timeout := uint64(h.cfg.PollingTimeout / reactor.TickLength)
-	step := min(max(timeout/16, 1), maxBeatStep)
 	due := uint64(h.loop.Tick()) + timeout - 1 - h.Rng.Next()%(timeout/4)
-	h.loop.SetTimerAt(c, reactor.Tick(due-due%step))
+	h.loop.SetTimerAt(c, reactor.Tick(due-due%beatStep(timeout, uint64(h.loop.Conns()))))
 }
 
-// maxBeatStep is the longest step between heartbeats, in ticks: half a second.
-const maxBeatStep = 8
+const (
+	maxBeatStep = 8  // the longest step between heartbeats, in ticks: half a second
+	beatsAtOnce = 16 // heartbeats of a step, about, where all clients have come at once; more where a tick has more
+)
+
+// beatStep is how far apart heartbeats are, in ticks, where any are: a loop of few
+// clients sleeps for longer than a tick, and one of many has little to do at a time.
+func beatStep(timeout, conns uint64) uint64 {
+	return max(min(timeout/16, beatsAtOnce*(timeout/4)/max(conns, 1), maxBeatStep), 1)
+}
 
 // Beat: a subscriber's timer has run out.
 func (h *Hub) Beat(owner uint32, c reactor.Conn) {
