@@ -1,0 +1,50 @@
+package hub
+
+import (
+	"runtime"
+	"testing"
+	"unsafe"
+
+	"ccomet/comet/internal/mail"
+)
+
+// A crowd of polls that comes again finds the room that it has had: garbage is memory until
+// it is collected, and with each crowd it was several times what the questions take.
+func TestLaterJoinsAreNoGarbage(t *testing.T) {
+	const crowd, times = 2000, 20
+	var l laterJoins
+	places := make([]uint32, 0, crowd)
+	come := func() {
+		for n := range crowd {
+			i := l.put(mail.Mail{Seq: int32(n)})
+			places = append(places, i)
+			if n%3 == 0 { // it leaves before it has asked
+				l.take(i)
+				places = places[:len(places)-1]
+			}
+		}
+		if l.trim(); l.live() != len(places) {
+			t.Fatalf("%d of %d questions are kept", l.live(), len(places))
+		}
+		for n, i := range places {
+			if m := l.take(i); m.Seq != int32(n+n/2+1) { // those that are no multiple of 3
+				t.Fatalf("question %d is subscriber %d's", n, m.Seq)
+			}
+		}
+		places = places[:0]
+		if l.trim(); l.live() != 0 || len(l.pieces) != 1 {
+			t.Fatalf("%d questions and %d pieces are kept in the end", l.live(), len(l.pieces))
+		}
+	}
+	come()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range times {
+		come()
+	}
+	runtime.ReadMemStats(&after)
+	// Not none: the collector empties a pool, and under the race detector it loses some.
+	if got, most := after.TotalAlloc-before.TotalAlloc, uint64(times*crowd*unsafe.Sizeof(mail.Mail{})/2); got > most {
+		t.Errorf("%d crowds allocated %d bytes, want %d at most", times, got, most)
+	}
+}
