@@ -1,6 +1,8 @@
 package reactor
 
 import (
+	"hash/crc32"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -102,4 +104,60 @@ func TestTimersDoNotAllocate(t *testing.T) {
 		q.loop.Close(q.loop.Timer(time.Minute, 1))
 		_ = q.loop.Turn(0)
 	})
+}
+
+// slow takes its input when there is so much of it.
+type slow struct {
+	quiet
+	whole int
+	sum   uint32
+}
+
+func (s *slow) Received(_ Conn, p []byte) int {
+	if len(p) < s.whole {
+		return 0
+	}
+	s.sum = crc32.ChecksumIEEE(p)
+	return len(p)
+}
+
+// A request that is longer than one read is kept in memory that is used again, and is whole.
+func TestLongInputDoesNotAllocate(t *testing.T) {
+	skipUnderRace(t)
+	s := &slow{whole: 200 << 10}
+	loop, err := NewLoop(s, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.loop = loop
+	t.Cleanup(loop.Release)
+	_, far := s.pair(t)
+	text := make([]byte, s.whole)
+	for i := range text {
+		text[i] = byte(i * i >> 8)
+	}
+	mustNotAllocate(t, "a long request", func() {
+		s.sum, text[0] = 0, text[0]+1
+		for rest := text; len(rest) > 0; {
+			n, _ := sysWrite(far, rest[:min(len(rest), 50_000)])
+			rest = rest[max(n, 0):]
+			_ = s.loop.Turn(0)
+		}
+		for range 5 {
+			_ = s.loop.Turn(0)
+		}
+		if s.sum != crc32.ChecksumIEEE(text) {
+			t.Fatal("it is not what was sent")
+		}
+	})
+}
+
+func skipUnderRace(t *testing.T) {
+	t.Helper()
+	info, _ := debug.ReadBuildInfo()
+	for _, s := range info.Settings {
+		if s.Key == "-race" && s.Value == "true" {
+			t.Skip("under the race detector pools forget")
+		}
+	}
 }

@@ -1,6 +1,10 @@
 package reactor
 
-import "github.com/valyala/bytebufferpool"
+import (
+	"sync"
+
+	"github.com/valyala/bytebufferpool"
+)
 
 // Frame is bytes that connections hold the rest of, together (Hold). They must not
 // change while one does. It belongs to one loop.
@@ -106,15 +110,41 @@ func (l *borrowed) dropOut(h *held) {
 	h.out = nil
 }
 
-// keepBuffer is the largest buffer worth keeping: a pool of giants is a leak.
-const keepBuffer = 64 << 10
+// keepBuffer is the largest buffer worth keeping: a pool of giants is a leak. Those up to
+// keepLarge are kept until the collector has run twice: a peer that sends one request of that
+// length is soon to send another one.
+const (
+	keepBuffer = 64 << 10
+	keepLarge  = 256 << 10
+)
 
-type buffers struct{ pool bytebufferpool.Pool }
+type buffers struct {
+	pool  bytebufferpool.Pool
+	large sync.Pool
+}
 
 func (b *buffers) Get() *bytebufferpool.ByteBuffer { return b.pool.Get() }
 
 func (b *buffers) put(buf *bytebufferpool.ByteBuffer) {
-	if cap(buf.B) <= keepBuffer {
+	switch size := cap(buf.B); {
+	case size <= keepBuffer:
 		b.pool.Put(buf)
+	case size <= keepLarge:
+		b.large.Put(buf)
 	}
+}
+
+// more returns a buffer with the same bytes that is to take so many more: a large one, if
+// there is one, where it would have to grow to be half as large.
+func (b *buffers) more(buf *bytebufferpool.ByteBuffer, bytes int) *bytebufferpool.ByteBuffer {
+	if size := len(buf.B) + bytes; size <= cap(buf.B) || size < keepBuffer/2 {
+		return buf
+	}
+	large, _ := b.large.Get().(*bytebufferpool.ByteBuffer)
+	if large == nil {
+		return buf
+	}
+	large.B = append(large.B[:0], buf.B...)
+	b.put(buf)
+	return large
 }

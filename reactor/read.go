@@ -10,7 +10,7 @@ import (
 //  1. An edge, or a Resume, marks the connection readable.
 //  2. One read a turn goes into the loop's one buffer, and is shown from
 //     there. Only what the handler leaves is copied, into a borrowed buffer,
-//     behind which the next read is appended.
+//     behind which the next read is appended, or goes itself where that has room.
 //  3. A read that did not fill the buffer has emptied the socket: there is no
 //     second one to be told EAGAIN. One that did fill it goes on next turn, so
 //     that a flood from one peer does not keep the others waiting. Where many are
@@ -82,10 +82,13 @@ func (l *Loop) readOnce(c Conn, r *record) bool {
 	if l.crowded(r) && (!l.show(c, r, nil) || r.flags&flagPaused != 0) {
 		return false
 	}
-	n := 0
+	n, in := 0, l.in
 	if r.flags&flagReadable != 0 {
 		var errno unix.Errno
-		n, errno = sysRead(r.fd, l.in)
+		if room := l.roomOf(r); len(room) >= len(in) {
+			in = room[:len(in)]
+		}
+		n, errno = sysRead(r.fd, in)
 		l.tally.BytesRead += uint64(max(n, 0))
 		switch {
 		case errno == unix.EAGAIN:
@@ -96,18 +99,18 @@ func (l *Loop) readOnce(c Conn, r *record) bool {
 			return false
 		case n == 0:
 			r.flags = r.flags&^flagReadable | flagEnded
-		case n < len(l.in) && r.shortIsAll():
+		case n < len(in) && r.shortIsAll():
 			r.flags &^= flagReadable
 		}
 	}
-	if !l.show(c, r, l.in[:n]) {
+	if !l.show(c, r, in[:n]) {
 		return false
 	}
 	if r.flags&flagReadable == 0 {
 		l.tellEnd(c, r)
 		return false
 	}
-	if n < len(l.in) && r.flags&flagEnded != 0 {
+	if n < len(in) && r.flags&flagEnded != 0 {
 		return true // nothing can follow, so this is soon over
 	}
 	l.ready(c.Index(), r)
@@ -131,8 +134,18 @@ func (l *Loop) tellEnd(c Conn, r *record) {
 	}
 }
 
+// roomOf is the room behind the input that is kept of a connection.
+func (l *Loop) roomOf(r *record) []byte {
+	if r.held == 0 || l.held[r.held].in == nil {
+		return nil
+	}
+	kept := l.held[r.held].in.B
+	return kept[len(kept):cap(kept)]
+}
+
 // show gives the handler what was kept of earlier input with p behind it, and
-// keeps what it leaves. It says whether the connection is still open.
+// keeps what it leaves. It says whether the connection is still open. p may lie there
+// already (roomOf).
 func (l *Loop) show(c Conn, r *record, p []byte) bool {
 	// The kept buffer is out of the record while the handler has it, so that
 	// whatever becomes of the connection meanwhile, its bytes stay.
@@ -145,7 +158,12 @@ func (l *Loop) show(c Conn, r *record, p []byte) bool {
 		}
 	}
 	if kept != nil {
-		kept.B = append(kept.B, p...)
+		if room := kept.B[len(kept.B):cap(kept.B)]; len(p) > 0 && len(room) > 0 && &room[0] == &p[0] {
+			kept.B = kept.B[:len(kept.B)+len(p)]
+		} else {
+			kept = l.buffers.more(kept, len(p))
+			kept.B = append(kept.B, p...)
+		}
 		p = kept.B
 	}
 	if len(p) == 0 {
@@ -165,7 +183,9 @@ func (l *Loop) show(c Conn, r *record, p []byte) bool {
 	}
 	if kept == nil {
 		kept = l.buffers.Get()
-		kept.B = append(kept.B[:0], rest...)
+		kept.B = kept.B[:0]
+		kept = l.buffers.more(kept, len(rest))
+		kept.B = append(kept.B, rest...)
 	} else {
 		kept.B = kept.B[:copy(kept.B, rest)]
 	}
