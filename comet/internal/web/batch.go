@@ -90,10 +90,11 @@ const (
 )
 
 func (bs *batches) take(array bool) *batchReply {
-	a := new(batchReply)
+	var a *batchReply
 	if n := len(bs.free); n > 0 {
-		a = bs.free[n-1]
-		bs.free = bs.free[:n-1]
+		a, bs.free = bs.free[n-1], bs.free[:n-1]
+	} else {
+		a = new(batchReply)
 	}
 	*a = batchReply{array: array, results: a.results[:0], text: a.text[:0]}
 	return a
