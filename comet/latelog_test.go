@@ -189,7 +189,8 @@ func (l *lateLog) attach() (tell func()) {
 			break
 		}
 		message := msg.New(kept.Kind, kept.Seq, kept.Content())
-		message.Next, last = last, message
+		message.Link(last)
+		last = message
 		a.mail.N++
 	}
 	a.mail.Msg, a.mail.Seq = last, ch.next

@@ -232,7 +232,7 @@ func TestShortMessagesCountAsTheyAre(t *testing.T) {
 	const ceiling = 50_000
 	st := newStage(t, Config{Loops: 1, MaxHistoryBytes: ceiling, ChannelBufferSize: 10_000})
 	p := st.enter(0, conn.Admin)
-	for range 1000 {
+	for range 6000 {
 		p.send(reqGet(1, "/push?cname=a&content=x"))
 		same(t, p.body(), done)
 	}

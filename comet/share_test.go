@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/msg"
@@ -23,7 +22,8 @@ func (h *harness) keptBytes() (size, messages int) {
 // TestBroadcastIsKeptOnce: what is said to all channels takes its bytes once a loop,
 // in memory and, once, in the state file, and costs no channel what it kept.
 func TestBroadcastIsKeptOnce(t *testing.T) {
-	const many, old, record = 200, 3, int(unsafe.Sizeof(msg.Message{}))
+	const many, old = 200, 3
+	record := msg.New(msg.Broadcast, 1, nil).Size()
 	cfg := stateConfig(t)
 	cfg.ChannelBufferBytes = 1000 // which the broadcast alone is beyond
 	cfg.MaxHistoryBytes = 1 << 20

@@ -232,7 +232,8 @@ func linked(run []*msg.Message, most int) (first *msg.Message, n int32) {
 		if most -= run[i].Size(); most < 0 {
 			break
 		}
-		run[i].Next, first = first, run[i]
+		run[i].Link(first)
+		first = run[i]
 		n++
 	}
 	return first, n

@@ -70,7 +70,7 @@ func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry) (r mail.Result, ok bo
 		b.remote.propose(proposalOf(m, e))
 		return r, false
 	}
-	message := msg.New(msg.Data, b.channels.At(i).Next, e.Content)
+	message := b.histories.newMessage(i, msg.Data, b.channels.At(i).Next, e.Content)
 	b.commit(i, message)
 	r.Seq = message.Seq
 	b.keys.keep(i, &key, r.Seq)

@@ -143,12 +143,14 @@ func (t *histories) check(isGap func(n int32) bool) error {
 func (t *histories) checkRun(ch *Channel, h *history, isGap func(n int32) bool, shared map[*msg.Sharing]int) (bytes int, err error) {
 	size, sharing, want := 0, 0, t.oldest(ch)
 	fits := func(n int32) bool { return n == 0 || isGap(n) }
-	for message, n := h.First, 0; n < int(h.N); message, n = message.Next, n+1 {
+	for message, n := h.oldest(), 0; n < int(h.N); message, n = message.Next(), n+1 {
 		if !fits(message.Seq - want) {
 			return 0, fmt.Errorf("a kept message's number is %d, want %d", message.Seq, want)
 		}
 		want = message.Seq + 1
-		size += message.Size()
+		if n == 0 || message.Begins() {
+			size += message.BlockSize()
+		}
 		if of := message.Shared(); of != nil {
 			if shared[of]++; shared[of] == 1 {
 				bytes += cap(of.Content())

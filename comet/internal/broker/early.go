@@ -76,7 +76,7 @@ func (e *early) write(channel uint32) (place uint32) {
 		return 0
 	}
 	h := e.of.At(ch.history)
-	now := written{h.First, h.last, h.N}
+	now := written{h.first, h.last, h.N}
 	if int(ch.history) < len(e.written) && e.written[ch.history] == now {
 		return ch.history
 	}
@@ -85,7 +85,7 @@ func (e *early) write(channel uint32) (place uint32) {
 	}
 	e.written[ch.history] = now
 	e.one = e.one[:0]
-	for message, n := h.First, int32(h.N); n > 0; message, n = message.After(n), n-1 {
+	for message, n := h.oldest(), int32(h.N); n > 0; message, n = message.After(n), n-1 {
 		e.one, e.body = appendMessage(e.one, e.body, message, e.bodies)
 	}
 	e.entry(ch.history, h.N)

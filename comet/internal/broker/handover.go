@@ -92,7 +92,7 @@ func (t *histories) handOver(to handover.Part) {
 func (t *histories) append(dst, body []byte, place uint32, bodies map[*byte]uint64) (history, shared []byte) {
 	h := t.At(place)
 	dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(place)), uint64(h.N))
-	for message, n := h.First, int32(h.N); n > 0; message, n = message.After(n), n-1 {
+	for message, n := h.oldest(), int32(h.N); n > 0; message, n = message.After(n), n-1 {
 		dst, body = appendMessage(dst, body, message, bodies)
 	}
 	return dst, body
@@ -199,15 +199,15 @@ func (r *historyReader) takeHistories(batch []byte) {
 		}
 		h := r.to.At(uint32(place))
 		for ; n > 0 && !r.wrong; n-- {
-			if message := r.message(); message != nil {
+			if message := r.message(h); message != nil {
 				r.to.put(h, message)
 			}
 		}
 	}
 }
 
-// message reads one; nil where there is none.
-func (r *historyReader) message() *msg.Message {
+// message reads one that is to be put next; nil where there is none.
+func (r *historyReader) message(h *history) *msg.Message {
 	if len(r.in) == 0 || int(r.in[0]) >= len(r.kinds) || r.kinds[r.in[0]] < 0 {
 		r.fail()
 		return nil
@@ -216,7 +216,7 @@ func (r *historyReader) message() *msg.Message {
 	r.in = r.in[1:]
 	seq, body := int32(r.varint()), r.uvarint()
 	if body == 0 {
-		return msg.New(kind, seq, r.bytes())
+		return h.newMessage(kind, seq, r.bytes())
 	}
 	sharing := r.body(body)
 	if sharing == nil {

@@ -31,6 +31,6 @@ func TestHandOverKnowsBroker(t *testing.T) {
 		"cfg": "given", "totals": "given", "channels": "given", "records": "Records", "index": "Index", "seeds": "Seeds", "first": "First", "last": "Last", "text": "new", "repeats": "Repeated",
 	})
 	known.Fields(t, reflect.TypeFor[history](), map[string]string{
-		"First": "messages", "last": "messages", "Bytes": "counted", "N": "counted", "Shared": "counted", "marks": "made anew", "Free": "made anew",
+		"first": "messages", "last": "messages", "gone": "made anew", "inFirst": "made anew", "Bytes": "counted", "N": "counted", "Shared": "counted", "marks": "made anew", "Free": "made anew",
 	})
 }

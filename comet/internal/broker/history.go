@@ -2,6 +2,7 @@ package broker
 
 import (
 	"slices"
+	"unsafe"
 
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/msg"
@@ -9,13 +10,35 @@ import (
 
 // history is what a channel keeps for clients that come back: a run of messages,
 // bounded in number and in bytes of memory. Channels without any have none of it.
+//
+// The oldest is let go of without a look at it, which is in no cache any more: of the first
+// block it is counted how many messages have gone, and the block goes with its last one.
 type history struct {
-	First, last *msg.Message
-	Bytes       int
+	first, last *msg.Message // first begins its block
+	gone        uint8        // messages of that block
+	inFirst     uint8        // that it has; 0: it is the last block as well, which is not full
+	Free        uint32
 	N           uint32
 	Shared      uint32 // of them share what they say with other channels
+	Bytes       int    // of their blocks
 	marks       *marks // nil while it is short
-	Free        uint32
+}
+
+var _ [48]byte = [unsafe.Sizeof(history{})]byte{}
+
+// oldest is the first message that is kept; nil: there is none.
+func (h *history) oldest() *msg.Message {
+	message := h.first
+	for range h.gone {
+		message = message.Next()
+	}
+	return message
+}
+
+// newMessage makes a message, which is to be put next. A block has an eighth of what is kept
+// at the most, so that little is alive that has gone.
+func (h *history) newMessage(k msg.Kind, seq int32, content []byte) *msg.Message {
+	return msg.Behind(h.last, int(h.N/8), h.Bytes/8, k, seq, content)
 }
 
 // histories are a loop's, named by index; 0 is none. They hold pointers, to
@@ -96,12 +119,25 @@ func (t *histories) keep(i uint32, message *msg.Message) {
 	}
 }
 
+// newMessage makes a message of a channel, which is to be kept next if it is at all.
+func (t *histories) newMessage(i uint32, k msg.Kind, seq int32, content []byte) *msg.Message {
+	ch := t.channels.At(i)
+	if ch.history == 0 || k == msg.JoinNotice {
+		return msg.New(k, seq, content)
+	}
+	return t.At(ch.history).newMessage(k, seq, content)
+}
+
 // put puts a message behind those that are kept.
 func (t *histories) put(h *history, message *msg.Message) {
-	if h.N == 0 {
-		h.First = message
-	} else {
-		h.last.Next = message
+	switch {
+	case h.N == 0:
+		h.first = message
+	case !message.Beside(h.last):
+		if h.inFirst == 0 {
+			h.inFirst = h.last.Together()
+		}
+		h.last.Link(message)
 	}
 	h.last = message
 	t.count(h, message)
@@ -111,9 +147,11 @@ func (t *histories) put(h *history, message *msg.Message) {
 // count counts a message more.
 func (t *histories) count(h *history, message *msg.Message) {
 	h.N++
-	h.Bytes += message.Size()
-	t.bytes += message.Size()
 	t.messages++
+	if message.Begins() {
+		h.Bytes += message.BlockSize()
+		t.bytes += message.BlockSize()
+	}
 	if sharing := message.Shared(); sharing != nil {
 		h.Shared++
 		if sharing.Kept++; sharing.Kept == 1 {
@@ -123,16 +161,32 @@ func (t *histories) count(h *history, message *msg.Message) {
 }
 
 func (t *histories) dropOldest(h *history) {
-	h.Bytes -= h.First.Size()
-	t.bytes -= h.First.Size()
-	if sharing := h.First.Shared(); sharing != nil {
-		h.Shared--
-		t.unshare(sharing)
+	if h.Shared > 0 {
+		if sharing := h.oldest().Shared(); sharing != nil {
+			h.Shared--
+			t.unshare(sharing)
+		}
 	}
-	h.unmark(h.First)
-	h.First = h.First.Next
 	h.N--
+	h.gone++
+	h.unmark()
 	t.messages--
+	if h.N == 0 || h.gone == h.inFirst {
+		t.dropBlock(h)
+	}
+}
+
+// dropBlock lets go of the first block, all of whose messages have gone.
+func (t *histories) dropBlock(h *history) {
+	first, size := h.first, h.first.BlockSize()
+	h.Bytes -= size
+	t.bytes -= size
+	h.gone, h.inFirst = 0, 0
+	if h.N == 0 {
+		h.first, h.last = nil, nil
+	} else if h.first = first.Following(); !h.first.Beside(h.last) {
+		h.inFirst = h.first.Together()
+	}
 }
 
 // shedLook is how many channels are looked at, for each message, for history that
@@ -186,13 +240,16 @@ func (t *histories) keepBefore(i uint32, older []*msg.Message) {
 		return
 	}
 	h := t.At(ch.history)
+	if h.gone > 0 {
+		return // it has let go of them
+	}
 	for _, message := range slices.Backward(older) {
 		size := message.Size()
 		if int(h.N) >= cfg.ChannelBufferSize || h.Bytes+size > cfg.ChannelBufferBytes || t.bytes+size > cfg.MaxHistoryBytes/cfg.Loops {
 			return
 		}
-		message.Next = h.First
-		h.First = message
+		message.Link(h.first)
+		h.first, h.inFirst = message, 1
 		t.count(h, message)
 	}
 }
@@ -225,7 +282,7 @@ func (t *histories) oldest(ch *Channel) int32 {
 	if ch.history == 0 {
 		return ch.Next
 	}
-	return t.At(ch.history).First.Seq
+	return t.At(ch.history).oldest().Seq
 }
 
 // dropBefore forgets what a channel keeps before number seq.
@@ -244,7 +301,7 @@ func (t *histories) dropBefore(ch *Channel, seq int32) {
 func (t *histories) drop(ch *Channel) {
 	if ch.history != 0 {
 		h := t.At(ch.history)
-		for message, n := h.First, h.Shared; n > 0; message = message.Next {
+		for message, n := h.oldest(), h.Shared; n > 0; message = message.Next() {
 			if sharing := message.Shared(); sharing != nil {
 				t.unshare(sharing)
 				n--

@@ -28,7 +28,7 @@ func (b *Broker) propose(i uint32, m *mail.Mail) {
 		b.remote.propose(m)
 		return
 	}
-	message := msg.New(m.Op.Message(), b.channels.At(i).Next, m.Proposed())
+	message := b.histories.newMessage(i, m.Op.Message(), b.channels.At(i).Next, m.Proposed())
 	b.commit(i, message)
 	b.committed(m, message)
 }

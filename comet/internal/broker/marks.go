@@ -32,9 +32,9 @@ func (h *history) mark(message *msg.Message) {
 	}
 }
 
-// unmark takes a mark away whose message goes.
-func (h *history) unmark(message *msg.Message) {
-	if m := h.marks; m != nil && m.list[0] == message {
+// unmark takes a mark away whose message has gone.
+func (h *history) unmark() {
+	if m := h.marks; m != nil && m.run(0).N > int(h.N) {
 		m.list[0] = nil
 		if m.list = m.list[1:]; len(m.list) == 0 {
 			h.marks = nil
@@ -69,7 +69,7 @@ func (h *history) near(isBehind func(mark msg.Run) bool) msg.Run {
 			return m.run(i)
 		}
 	}
-	return msg.Run{First: h.First, N: int(h.N)}
+	return msg.Run{First: h.oldest(), N: int(h.N)}
 }
 
 // run is what is kept from a mark on.

@@ -38,11 +38,11 @@ func TestPlacesInALongHistory(t *testing.T) {
 				continue
 			}
 			h := b.At(ch.history)
-			want := h.First.Seq + int32(rng.IntN(int(ch.Next-h.First.Seq)+20)) - 10
-			walked := msg.Run{First: h.First, N: int(h.N)}
+			want := h.oldest().Seq + int32(rng.IntN(int(ch.Next-h.oldest().Seq)+20)) - 10
+			walked := msg.Run{First: h.oldest(), N: int(h.N)}
 			for walked.N > 0 && walked.First.Seq-want < 0 {
 				if walked.N--; walked.N > 0 {
-					walked.First = walked.First.Next
+					walked.First = walked.First.Next()
 				}
 			}
 			if found := h.from(want); found.N != walked.N || found.N > 0 && found.First != walked.First {
@@ -70,7 +70,7 @@ func keeper(t testing.TB, messages int) (*keeping, *Channel) {
 }
 
 func (b *keeping) publish(ch *Channel) {
-	b.keep(1, msg.New(msg.Data, ch.Next, nil))
+	b.keep(1, b.newMessage(1, msg.Data, ch.Next, nil))
 	ch.Next++
 }
 

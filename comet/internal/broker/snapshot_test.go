@@ -18,8 +18,8 @@ func TestSnapshotKeepsNoMessageAlive(t *testing.T) {
 	for size := range 2 * msg.MaxInside {
 		content := bytes.Repeat([]byte{byte(size)}, size)
 		message := msg.New(msg.Data, 1, content)
-		message.Next = msg.New(msg.Data, 2, nil)
-		left = append(left, weak.Make(message), weak.Make(message.Next))
+		message.Link(msg.New(msg.Data, 2, nil))
+		left = append(left, weak.Make(message), weak.Make(message.Next()))
 		contents, want = append(contents, n.contentOf(message)), append(want, content)
 	}
 	runtime.GC()

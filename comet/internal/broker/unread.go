@@ -46,7 +46,7 @@ func (t *histories) resumeUnread(from *handover.Reader, kinds []int) error {
 				return errHistories
 			}
 			h := t.place(uint32(e.place))
-			if h.First != nil {
+			if h.first != nil {
 				return errHistories
 			}
 			h.N, u.at[e.place] = e.n, 0
@@ -98,7 +98,7 @@ func (u *unread) take(place uint32, h *history) {
 	*h = history{}
 	r := historyReader{to: u.of, kinds: u.kinds, in: u.batches[at>>32-1][uint32(at):], body: u.body}
 	for ; n > 0 && !r.wrong; n-- {
-		if message := r.message(); message != nil {
+		if message := r.message(h); message != nil {
 			u.of.put(h, message)
 		}
 	}

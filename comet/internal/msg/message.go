@@ -32,19 +32,16 @@ func (k Kind) String() string { return kindNames[k] }
 func KindNames() []string { return kindNames[:] }
 
 // Message is one published message, as it was published: each framing renders it.
-// It is immutable from then on, and shared by all loops; it is not copied. Its history is
-// a linked list in the order of numbers: next is set by the channel's home when the next
-// one is published, so a loop that was given a run of messages reads Next only within that
-// run.
+// It is immutable from then on, and shared by all loops; it is not copied, and lies in a
+// block (block.go). A history is a list of messages in the order of their numbers: what
+// comes behind one is set by the channel's home when that is published, so a loop that was
+// given a run of messages reads Next only within that run.
 type Message struct {
-	Next  *Message
-	apart *apart // has the content; nil: it is inside (room.go)
 	Seq   int32
-	n     uint16 // bytes of the content that is inside
+	n     uint16 // bytes of the content, where it does not stand apart
 	Kind  Kind
+	place uint8 // in its block
 }
-
-var _ [24]byte = [recordSize]byte{}
 
 // apart is a content that has memory of its own.
 type apart struct {
@@ -80,35 +77,30 @@ func (s *Sharing) Content() []byte {
 
 // Message makes a message of a content that is shared.
 func (s *Sharing) Message(k Kind, seq int32) *Message {
-	message := &Message{Kind: k, Seq: seq}
-	if s != nil {
-		message.apart = &s.apart
+	if s == nil {
+		return New(k, seq, nil)
 	}
-	return message
+	return (&apartBlock{apart: &s.apart}).of(k, seq)
 }
 
-// New makes a message of content that is its own, which it copies.
+// New makes a message of content that is its own, which it copies, in a block of its own.
 func New(k Kind, seq int32, content []byte) *Message {
 	if len(content) > MaxInside {
 		return Of(k, seq, ExactCopy(content))
 	}
-	message := inside(len(content))
-	message.Kind, message.Seq = k, seq
-	copy(message.room(), content)
-	return message
+	return newBlock(blockHead+room(len(content))).put(blockHead, k, seq, content)
 }
 
 // Of makes a message of a content that it keeps.
 func Of(k Kind, seq int32, content []byte) *Message {
-	both := &withApart{Message: Message{Kind: k, Seq: seq}, own: apart{content: content}}
-	both.apart = &both.own
-	return &both.Message
+	b := &own{apart: apart{content: content}}
+	b.apartBlock.apart = &b.apart
+	return b.of(k, seq)
 }
 
-// withApart is a message whose content has memory of its own, and is not shared.
-type withApart struct {
-	Message
-	own apart
+func (b *apartBlock) of(k Kind, seq int32) *Message {
+	b.Message = Message{Seq: seq, Kind: k, place: firstApart}
+	return &b.Message
 }
 
 // ExactCopy copies b, into no more room than it takes.
@@ -118,41 +110,42 @@ func ExactCopy(b []byte) []byte { return append(make([]byte, 0, len(b)), b...) }
 // keeps the message alive where it is inside, and with the message all that are published
 // behind it.
 func (message *Message) Content() []byte {
-	if message.apart != nil {
-		return message.apart.content
+	if apart := message.apart(); apart != nil {
+		return apart.content
 	}
-	return message.room()
+	return message.inside()[:message.n:message.n]
 }
 
 // Len is the bytes of the content.
 func (message *Message) Len() int {
-	if message.apart != nil {
-		return len(message.apart.content)
+	if apart := message.apart(); apart != nil {
+		return len(apart.content)
 	}
 	return int(message.n)
 }
 
-// Apart says whether the content has memory of its own, else it stands in the message.
-func (message *Message) Apart() bool { return message.apart != nil }
+// Apart says whether the content has memory of its own, else it stands in the block.
+func (message *Message) Apart() bool { return message.place == firstApart }
 
 // Shared counts the histories that keep the content; nil: it is this message's alone.
 func (message *Message) Shared() *Sharing {
-	if message.apart == nil {
-		return nil
+	if apart := message.apart(); apart != nil {
+		return apart.sharing
 	}
-	return message.apart.sharing
+	return nil
 }
 
-// Size is the bytes of memory that it takes, without content that it shares: of a
-// short one most are not its text.
+// Size is the bytes of memory that it takes in a block of its own, without content that it
+// shares: of a short one most are not its text.
 func (message *Message) Size() int {
-	switch {
-	case message.apart == nil:
-		return message.pieceSize()
-	case message.apart.sharing != nil:
-		return recordSize
+	switch apart := message.apart(); {
+	case apart == nil:
+		return sizeFor(blockHead + room(int(message.n)))
+	case apart.sharing != nil:
+		return int(unsafe.Sizeof(apartBlock{}))
+	default:
+		return int(unsafe.Sizeof(own{})) + cap(apart.content)
 	}
-	return int(unsafe.Sizeof(withApart{})) + cap(message.apart.content)
 }
 
 // AppendTo appends a message's object.
@@ -166,7 +159,7 @@ func (msg *Message) After(n int32) *Message {
 	if n <= 1 {
 		return nil
 	}
-	return msg.Next
+	return msg.Next()
 }
 
 // AppendObject appends {"type":…,"cname":…,"seq":…,"content":…}. content is

@@ -2,44 +2,48 @@ package msg
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 	"unsafe"
 )
 
-// A short message is one piece of memory, whose size is one of the collector's own.
-func TestPieces(t *testing.T) {
+// A block has one of the collector's own sizes, with the head that it puts before a large one.
+func TestBlocks(t *testing.T) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	sizes := map[int]bool{}
 	for _, of := range m.BySize {
 		sizes[int(of.Size)] = true
 	}
-	most := 0
-	for i, p := range pieces {
-		if !sizes[int(p.size)] {
-			t.Errorf("%d bytes is no size of the collector's", p.size)
+	for i, b := range blocks {
+		size, head := int(b.size), 0
+		if size > 512 {
+			head = 8
 		}
-		if i > 0 {
-			for between := int(pieces[i-1].size) + 8; between < int(p.size); between += 8 {
+		if !sizes[size+head] {
+			t.Errorf("%d bytes is no size of the collector's", size+head)
+		}
+		if made := b.make(); made.size != b.size || made.next != nil {
+			t.Errorf("block %d is %d bytes, and counts as %d", i, made.size, b.size)
+		}
+		if i > 0 && size <= 512 {
+			for between := int(blocks[i-1].size) + 8; between < size; between += 8 {
 				if sizes[between] {
-					t.Errorf("there is no piece of %d bytes", between)
+					t.Errorf("there is no block of %d bytes", between)
 				}
 			}
 		}
-		most = int(p.size)
 	}
-	if most != recordSize+MaxInside {
-		t.Errorf("the largest piece is %d bytes", most)
+	if of := sizeFor(blockHead + room(MaxInside)); of != 512 || blocks[len(blocks)-1].size != MaxBlock {
+		t.Errorf("the longest content is in a block of %d bytes", of)
 	}
-	for i, size := range map[int]uintptr{0: unsafe.Sizeof(Message{}), 1: unsafe.Sizeof(behind[[8]byte]{}), 23: unsafe.Sizeof(behind[[488]byte]{})} {
-		if uintptr(pieces[i].size) != size {
-			t.Errorf("piece %d is %d bytes, and counts as %d", i, size, pieces[i].size)
-		}
+	if size := unsafe.Sizeof(sized[[12]byte]{}); size != uintptr(blocks[0].size) || unsafe.Sizeof(apartBlock{}) != size || unsafe.Sizeof(block{}) > size {
+		t.Errorf("the smallest blocks are %d bytes, %d, %d", size, unsafe.Sizeof(apartBlock{}), unsafe.Sizeof(block{}))
 	}
 }
 
-// Any content is what it was, in a piece that has room for it.
+// Any content is what it was, in a block that has room for it.
 func TestContents(t *testing.T) {
 	var kept []*Message
 	var want [][]byte
@@ -52,13 +56,13 @@ func TestContents(t *testing.T) {
 		if !bytes.Equal(message.Content(), want[n]) || message.Len() != n || message.Seq != int32(n) || message.Kind != Broadcast || message.Shared() != nil {
 			t.Fatalf("%d bytes: %q", n, message.Content())
 		}
-		if message.Apart() != (n > MaxInside) || message.Size() < recordSize+n || cap(message.Content()) != n {
+		if message.Apart() != (n > MaxInside) || message.Size() < recordSize+n || message.BlockSize() != message.Size() || !message.Begins() || cap(message.Content()) != n {
 			t.Errorf("%d bytes: apart: %v, in memory %d", n, message.Apart(), message.Size())
 		}
 	}
 	shared := NewSharing([]byte("all"))
 	a, b := shared.Message(Broadcast, 7), shared.Message(Broadcast, 8)
-	if string(a.Content()) != "all" || a.Shared() != shared || b.Shared() != shared || a.Size() != recordSize || unsafe.SliceData(a.Content()) != unsafe.SliceData(b.Content()) {
+	if string(a.Content()) != "all" || a.Shared() != shared || b.Shared() != shared || a.Size() != 24 || unsafe.SliceData(a.Content()) != unsafe.SliceData(b.Content()) {
 		t.Errorf("%q and %q, of %d bytes", a.Content(), b.Content(), a.Size())
 	}
 	if of := NewSharing(nil); of != nil || len(of.Message(Close, 1).Content()) != 0 || of.Message(Close, 1).Shared() != nil {
@@ -72,6 +76,44 @@ func TestMessageAllocatesOnce(t *testing.T) {
 		var message *Message
 		if allocs := testing.AllocsPerRun(100, func() { message = New(Data, 1, content) }); allocs != want || message.Len() != n {
 			t.Errorf("%d bytes: %v allocations, want %v", n, allocs, want)
+		}
+	}
+}
+
+// What is put behind the last of a channel lies in its block while there is room, in any
+// order of sizes, and is found from there.
+func TestBehind(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for most := range 40 {
+		var run []*Message
+		var want [][]byte
+		var last *Message
+		for n := range 300 {
+			content := bytes.Repeat([]byte{byte(n)}, rng.IntN(1+rng.IntN(2*MaxInside)))
+			message := Behind(last, most, 50*most, Kind(n%3), int32(n), content)
+			if last != nil && !message.Beside(last) {
+				last.Link(message)
+			}
+			if last != nil && message.Beside(last) == message.Begins() {
+				t.Fatalf("message %d begins a block, or does not: %t", n, message.Begins())
+			}
+			last, run, want = message, append(run, message), append(want, content)
+		}
+		runtime.GC()
+		at, together := run[0], 0
+		for n := range run {
+			if at != run[n] || !bytes.Equal(at.Content(), want[n]) || at.Kind != Kind(n%3) || at.Seq != int32(n) {
+				t.Fatalf("message %d is %q", n, at.Content())
+			}
+			if together++; n == len(run)-1 {
+				break
+			}
+			if at = at.Next(); at.Begins() {
+				if got := run[n].Together(); int(got) != together || run[n].Following() != at {
+					t.Fatalf("of %d messages together %d are counted", together, got)
+				}
+				together = 0
+			}
 		}
 	}
 }

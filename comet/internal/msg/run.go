@@ -8,10 +8,10 @@ func (r Run) Unbroken(next int32) int32 {
 		return n
 	}
 	for msg, at := r.First, int32(1); at < n; at++ {
-		if msg.Next.Seq != msg.Seq+1 {
+		if msg.Next().Seq != msg.Seq+1 {
 			return at
 		}
-		msg = msg.Next
+		msg = msg.Next()
 	}
 	return n
 }
@@ -20,7 +20,7 @@ func (r Run) Unbroken(next int32) int32 {
 // beside its content; one, if there are any.
 func (r Run) Slice(most, room int) Run {
 	size := 0
-	for msg, at := r.First, 0; at < r.N; msg, at = msg.Next, at+1 {
+	for msg, at := r.First, 0; at < r.N; msg, at = msg.Next(), at+1 {
 		if size += msg.Len() + room; size > most && at > 0 {
 			return Run{r.First, at}
 		}
@@ -32,7 +32,7 @@ func (r Run) Slice(most, room int) Run {
 // content; one, if there are any.
 func (r Run) Fit(most, room int) Run {
 	size := 0
-	for msg, at := r.First, 0; at < r.N; msg, at = msg.Next, at+1 {
+	for msg, at := r.First, 0; at < r.N; msg, at = msg.Next(), at+1 {
 		size += msg.Len() + room
 	}
 	for size > most && r.N > 1 {
@@ -45,7 +45,7 @@ func (r Run) Fit(most, room int) Run {
 // Rest is a run without its first message. What is behind the last is not read.
 func (r Run) Rest() Run {
 	if r.N--; r.N > 0 {
-		r.First = r.First.Next
+		r.First = r.First.Next()
 	}
 	return r
 }
@@ -54,7 +54,7 @@ func (r Run) Rest() Run {
 func (r Run) Behind() *Message {
 	msg := r.First
 	for range r.N {
-		msg = msg.Next
+		msg = msg.Next()
 	}
 	return msg
 }
