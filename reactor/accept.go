@@ -29,8 +29,9 @@ type listener struct {
 	filled    time.Time // when the budget was brought up to date
 }
 
-// accepting is what a loop accepts connections with.
+// accepting is a loop's listeners, and what it accepts connections with.
 type accepting struct {
+	loop         *Loop
 	listeners    []listener
 	reserve      int     // a descriptor to give up when there is no other
 	reserveSpent bool    // it was given up, and is not back
@@ -67,13 +68,13 @@ func (l *Loop) AddListener(ln *Listener, tag uint8) error {
 }
 
 // takeTimer gives a listener the timer of its rests.
-func (l *Loop) takeTimer(n int) error {
-	timer, r := l.newConn(-1, resumeListener)
+func (a *accepting) takeTimer(n int) error {
+	timer, r := a.loop.newConn(-1, resumeListener)
 	if timer == 0 {
 		return ErrNoRecord
 	}
 	r.user = uint32(n)
-	l.listeners[n].timer = timer
+	a.listeners[n].timer = timer
 	return nil
 }
 
@@ -103,46 +104,46 @@ func (l *Loop) FinishListeners() {
 	}
 }
 
-func (l *Loop) finishListener(n int) {
-	l.listeners[n].finishing, l.finishing = true, true
-	l.Wake()
+func (a *accepting) finishListener(n int) {
+	a.listeners[n].finishing, a.finishing = true, true
+	a.loop.Wake()
 }
 
 // finishRounds bounds how much is accepted from one listener that is finished:
 // so many times acceptBudget, of a queue of mostly 4096.
 const finishRounds = 64
 
-func (l *Loop) finishListeners() {
-	l.finishing = false
-	for n := range l.listeners {
-		ln := &l.listeners[n]
+func (a *accepting) finishListeners() {
+	a.finishing = false
+	for n := range a.listeners {
+		ln := &a.listeners[n]
 		if !ln.finishing {
 			continue
 		}
 		ln.rate, ln.resting = 0, false // nothing can wait any longer
 		for range finishRounds {
-			before := l.stats.accepted.Load() + l.stats.refused.Load()
-			if l.accept(n, acceptBudget); l.stats.accepted.Load()+l.stats.refused.Load() == before {
+			before := a.loop.stats.accepted.Load() + a.loop.stats.refused.Load()
+			if a.accept(n, acceptBudget); a.loop.stats.accepted.Load()+a.loop.stats.refused.Load() == before {
 				break
 			}
 		}
-		l.closeListener(&l.listeners[n])
+		a.closeListener(&a.listeners[n])
 	}
 }
 
-func (l *Loop) closeListener(ln *listener) {
+func (a *accepting) closeListener(ln *listener) {
 	if ln.fd < 0 {
 		return
 	}
 	if !ln.resting {
 		// Closing does not do it while other loops have the same socket (Dup).
-		_ = l.poller.remove(int32(ln.fd))
+		_ = a.loop.poller.remove(int32(ln.fd))
 	}
 	ln.Close()
 	ln.fd = -1
-	l.reserveBack()
+	a.reserveBack()
 	if ln.timer != 0 {
-		l.freeRecord(ln.timer.Index(), l.record(ln.timer))
+		a.loop.freeRecord(ln.timer.Index(), a.loop.record(ln.timer))
 	}
 }
 
@@ -152,72 +153,72 @@ func (l *Loop) closeListener(ln *listener) {
 var loopsWithoutReserve atomic.Int32
 
 // takeReserve opens the reserve, if there is a descriptor for it.
-func (l *accepting) takeReserve() {
+func (a *accepting) takeReserve() {
 	fd, err := sysSpare()
 	if err != nil {
 		return
 	}
-	l.reserve = fd
-	l.reserveBack()
+	a.reserve = fd
+	a.reserveBack()
 }
 
 // reserveBack notes that the loop has its reserve again, or needs none any more.
-func (l *accepting) reserveBack() {
-	if l.reserveSpent {
-		l.reserveSpent = false
+func (a *accepting) reserveBack() {
+	if a.reserveSpent {
+		a.reserveSpent = false
 		loopsWithoutReserve.Add(-1)
 	}
 }
 
 // spendReserve closes the reserve, whose descriptor then serves to accept and refuse.
-func (l *accepting) spendReserve() {
-	l.reserveSpent = true
+func (a *accepting) spendReserve() {
+	a.reserveSpent = true
 	loopsWithoutReserve.Add(1) // before the descriptor can be had
-	sysClose(int32(l.reserve))
-	l.reserve = -1
+	sysClose(int32(a.reserve))
+	a.reserve = -1
 }
 
 // accept takes so many connections from a listener, and no more than there are.
-func (l *Loop) accept(n, most int) {
-	defer l.giveWay(n)
-	if l.reserveSpent {
-		l.takeReserve()
+func (a *accepting) accept(n, most int) {
+	defer a.giveWay(n)
+	if a.reserveSpent {
+		a.takeReserve()
 	}
 	for range most { // level-triggered: what is left is reported again
-		ln := &l.listeners[n] // Opened may add listeners, and close them
+		ln := &a.listeners[n] // Opened may add listeners, and close them
 		if ln.fd < 0 || ln.resting {
 			return
 		}
-		if ln.rate > 0 && !ln.spend(l.now) {
-			l.tally.Pauses++
-			l.pause(n, ln.refill())
+		if ln.rate > 0 && !ln.spend(a.loop.now) {
+			a.loop.tally.Pauses++
+			a.pause(n, ln.refill())
 			return
 		}
-		fd, errno := sysAccept(int32(ln.fd), l.acceptFlags)
+		fd, errno := sysAccept(int32(ln.fd), a.acceptFlags)
 		switch errno {
 		case 0:
 			if loopsWithoutReserve.Load() > 0 {
-				l.refuse(fd, unix.EMFILE)
-				l.warn(ln, outOfDescriptors, unix.EMFILE)
-				if l.reserveSpent {
-					l.takeReserve()
+				a.refuse(fd, unix.EMFILE)
+				a.warn(ln, outOfDescriptors, unix.EMFILE)
+				if a.reserveSpent {
+					a.takeReserve()
 				}
 				continue
 			}
-			l.admit(fd, ln)
+			a.admit(fd, ln)
 		case unix.EAGAIN:
 			ln.most = 0
 			return
 		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.EPERM, unix.ENETDOWN, unix.EHOSTUNREACH, unix.ENETUNREACH:
 			// of that one connection, which is gone
 		case unix.EMFILE, unix.ENFILE:
-			l.refuseWaiting(ln, errno)
-			l.warn(ln, outOfDescriptors, errno)
-			l.rest(n)
+			a.refuseWaiting(ln, errno)
+			a.warn(ln, outOfDescriptors, errno)
+			a.rest(n)
 			return
 		default:
-			l.warn(ln, "%w: connections wait", errno)
-			l.rest(n)
+			a.warn(ln, "%w: connections wait", errno)
+			a.rest(n)
 			return
 		}
 	}
@@ -227,13 +228,13 @@ func (l *Loop) accept(n, most int) {
 // come, and a call that says so would be for nothing; in a rush twice as many as at the last
 // report. A rush goes on where the listener is reported again as soon as it can be: in the
 // same turn (catchUp), in the next one, or when those have been reported that stood before it.
-func (l *Loop) expected(ln *listener) int {
-	if ln.turn >= l.whole {
+func (a *accepting) expected(ln *listener) int {
+	if ln.turn >= a.whole {
 		ln.most = min(max(2*ln.most, 1), acceptBudget)
 	} else {
 		ln.most = 1
 	}
-	ln.turn = l.stats.turns.Load()
+	ln.turn = a.loop.stats.turns.Load()
 	return ln.most
 }
 
@@ -260,40 +261,40 @@ func (ln *listener) refill() time.Duration {
 // giveWay has the loop stand last in the queue for a socket that it shares. Of
 // those that sleep the kernel wakes the first, which would otherwise be the same
 // one each time, and have nearly all connections.
-func (l *Loop) giveWay(n int) {
-	ln := &l.listeners[n]
-	if !ln.shared || ln.fd < 0 || ln.resting || l.poller.remove(int32(ln.fd)) != nil {
+func (a *accepting) giveWay(n int) {
+	ln := &a.listeners[n]
+	if !ln.shared || ln.fd < 0 || ln.resting || a.loop.poller.remove(int32(ln.fd)) != nil {
 		return
 	}
-	if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
-		l.warn(ln, "%w: connections wait", err)
-		l.rest(n)
+	if err := a.loop.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
+		a.warn(ln, "%w: connections wait", err)
+		a.rest(n)
 	}
 }
 
 // admit makes a connection of an accepted descriptor, or refuses it.
-func (l *Loop) admit(fd int32, ln *listener) {
-	if l.cfg.Admit != nil {
-		if err := l.cfg.Admit(ln.tag); err != nil {
-			l.refuse(fd, err)
+func (a *accepting) admit(fd int32, ln *listener) {
+	if a.loop.cfg.Admit != nil {
+		if err := a.loop.cfg.Admit(ln.tag); err != nil {
+			a.refuse(fd, err)
 			return
 		}
 	}
-	c, r := l.newConn(fd, ln.tag)
+	c, r := a.loop.newConn(fd, ln.tag)
 	if c == 0 {
-		l.refuse(fd, ErrNoRecord)
-		l.warn(ln, "%w: %d connections are open: more are refused", ErrNoRecord, l.stats.open.Load())
+		a.refuse(fd, ErrNoRecord)
+		a.warn(ln, "%w: %d connections are open: more are refused", ErrNoRecord, a.loop.stats.open.Load())
 		return
 	}
-	if err := l.poller.add(fd, uint64(c), connEvents); err != nil {
-		l.freeRecord(c.Index(), r)
-		l.refuse(fd, err)
-		l.warn(ln, "%w: connections are refused", err)
+	if err := a.loop.poller.add(fd, uint64(c), connEvents); err != nil {
+		a.loop.freeRecord(c.Index(), r)
+		a.refuse(fd, err)
+		a.warn(ln, "%w: connections are refused", err)
 		return
 	}
-	l.stats.accepted.Add(1)
-	l.handler.Opened(c)
-	l.readFirst(c)
+	a.loop.stats.accepted.Add(1)
+	a.loop.handler.Opened(c)
+	a.loop.readFirst(c)
 }
 
 // readFirst reads what a new connection has brought along, which is mostly all of its
@@ -312,11 +313,11 @@ func (l *Loop) readFirst(c Conn) {
 }
 
 // warn tells of trouble with a listener, once an episode.
-func (l *Loop) warn(ln *listener, format string, args ...any) {
-	news := ln.trouble.IsZero() || l.now.Sub(ln.trouble) > episode
-	ln.trouble = l.now
+func (a *accepting) warn(ln *listener, format string, args ...any) {
+	news := ln.trouble.IsZero() || a.loop.now.Sub(ln.trouble) > episode
+	ln.trouble = a.loop.now
 	if news {
-		l.cfg.Warn(fmt.Errorf("reactor: accept on %s: %w", ln.addr, fmt.Errorf(format, args...)))
+		a.loop.cfg.Warn(fmt.Errorf("reactor: accept on %s: %w", ln.addr, fmt.Errorf(format, args...)))
 	}
 }
 
@@ -324,71 +325,71 @@ const outOfDescriptors = "%w: connections are refused until descriptors are free
 
 // refuse tells a connection that there is no room, as well as can be done
 // without waiting for it.
-func (l *Loop) refuse(fd int32, why error) {
-	l.stats.refused.Add(1)
-	if l.cfg.Refusal != nil {
-		_, _ = sysWrite(fd, l.cfg.Refusal(why))
+func (a *accepting) refuse(fd int32, why error) {
+	a.loop.stats.refused.Add(1)
+	if a.loop.cfg.Refusal != nil {
+		_, _ = sysWrite(fd, a.loop.cfg.Refusal(why))
 	}
 	_ = sysShutdown(fd)
-	_, _ = sysRead(fd, l.in) // unread input would turn the close into a reset
+	_, _ = sysRead(fd, a.loop.in) // unread input would turn the close into a reset
 	sysClose(fd)
 }
 
 // refuseWaiting gives up the reserve descriptor to accept and refuse those that
 // wait, one after the other, so that they need not wait for an answer that will
 // not come.
-func (l *Loop) refuseWaiting(ln *listener, why error) {
-	if l.reserve < 0 {
+func (a *accepting) refuseWaiting(ln *listener, why error) {
+	if a.reserve < 0 {
 		return
 	}
-	l.spendReserve()
+	a.spendReserve()
 	for range acceptBudget {
-		fd, errno := sysAccept(int32(ln.fd), l.acceptFlags)
+		fd, errno := sysAccept(int32(ln.fd), a.acceptFlags)
 		if errno != 0 {
 			break
 		}
-		l.refuse(fd, why)
+		a.refuse(fd, why)
 	}
-	l.takeReserve()
+	a.takeReserve()
 }
 
 // rest stops accepting for a while, for the kernel is out of something.
-func (l *Loop) rest(n int) {
-	l.tally.Troubles++
-	l.pause(n, acceptPause)
+func (a *accepting) rest(n int) {
+	a.loop.tally.Troubles++
+	a.pause(n, acceptPause)
 }
 
-func (l *Loop) pause(n int, d time.Duration) {
-	ln := &l.listeners[n]
-	if l.reserve < 0 {
-		l.takeReserve()
+func (a *accepting) pause(n int, d time.Duration) {
+	ln := &a.listeners[n]
+	if a.reserve < 0 {
+		a.takeReserve()
 	}
 	if !ln.resting {
-		_ = l.poller.remove(int32(ln.fd)) // or it would be reported all the time
+		_ = a.loop.poller.remove(int32(ln.fd)) // or it would be reported all the time
 		ln.resting = true
 	}
-	l.wheel.Schedule(ln.timer.Index(), l.ticksAhead(d))
+	a.loop.wheel.Schedule(ln.timer.Index(), a.loop.ticksAhead(d))
 }
 
 // rests says whether r is the timer of a listener's rests, which the handler is not
 // shown.
 func (r *record) rests() bool { return r.fd < 0 && r.tag == resumeListener }
 
-func (l *Loop) resumeListening(n int) {
-	ln := &l.listeners[n]
-	if l.reserveSpent {
-		if l.takeReserve(); l.reserveSpent { // others refuse until it has: it cannot wait for a connection to come
-			l.rest(n)
+func (a *accepting) resumeListening(n int) {
+	ln := &a.listeners[n]
+	if a.reserveSpent {
+		if a.takeReserve(); a.reserveSpent { // others refuse until it has: it cannot wait for a connection to come
+			a.rest(n)
 			return
 		}
 	}
-	if l.holding {
-		l.pause(n, acceptPause)
+	if a.loop.holding {
+		a.pause(n, acceptPause)
 		return
 	}
-	if err := l.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
-		l.warn(ln, "%w: connections wait", err)
-		l.rest(n)
+	if err := a.loop.poller.add(int32(ln.fd), listenerKey|uint64(n), listenEvents); err != nil {
+		a.warn(ln, "%w: connections wait", err)
+		a.rest(n)
 		return
 	}
 	ln.resting = false

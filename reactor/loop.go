@@ -95,7 +95,7 @@ func NewLoop(h Handler, cfg Config) (*Loop, error) {
 func newLoop(h Handler, cfg Config) *Loop {
 	cfg.fill()
 	l := &Loop{cfg: cfg, handler: h, in: make([]byte, inputSize), sleep: -1}
-	l.held, l.reserve = make([]held, 1), -1
+	l.held, l.reserve, l.accepting.loop = make([]held, 1), -1, l
 	l.now = cfg.Clock()
 	l.start = l.now
 	l.wheel = NewWheel(0, func(i uint32) *Timer { return &l.conns.At(i).timer })
