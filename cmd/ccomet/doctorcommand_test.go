@@ -87,4 +87,11 @@ func TestDoctorNginxRun(t *testing.T) {
 			}
 		}
 	}
+	// Of several servers with a share of the channels each, a table says which.
+	for _, front := range []string{"10.0.0.1:8100", "10.0.0.3:8100"} {
+		stdout, stderr, exit := runFor(t, nil, "doctor", "--conns", "100", "--front", front, "--nginx", "../../demo/nginx-shards.conf")
+		if exit != 0 || strings.Contains(stdout, "WARN nginx") || strings.Count(stdout, "connections to the server: HTTP/1.1 and Connection \"\"") < 3 {
+			t.Errorf("shards, %s: %d %s %s", front, exit, stdout, stderr)
+		}
+	}
 }

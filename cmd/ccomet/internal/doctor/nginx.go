@@ -15,7 +15,7 @@ func CheckNginx(c *NginxConfig, m *Machine, w Wish) []Finding {
 	if len(routes) == 0 {
 		return append(list, Finding{
 			Name: "nginx: the way to the server", Status: Bad, Have: "no proxy_pass of " + c.main + ", or of what it includes, leads to " + strings.Join(w.Fronts, " or "),
-			Why:   "--front tells where the server listens, and a variable in proxy_pass cannot be followed",
+			Why:   "--front tells where the server listens, and of a variable in proxy_pass only what a table of http (map, split_clients) or a set gives it is followed",
 			Fixes: []fix{{File: "within a location of " + c.main, Lines: []string{"proxy_pass " + passTo(w.Fronts[0]) + ";"}}},
 		})
 	}

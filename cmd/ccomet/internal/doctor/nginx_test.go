@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -104,7 +105,11 @@ func TestNginxFileErrors(t *testing.T) {
 
 // FuzzNginxFile: no file, however broken, is more than refused.
 func FuzzNginxFile(f *testing.F) {
-	if text, err := os.ReadFile("../../demo/nginx.conf"); err == nil {
+	for _, name := range []string{"nginx.conf", "nginx-shards.conf"} {
+		text, err := os.ReadFile("../../../../demo/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
 		f.Add(string(text))
 	}
 	f.Add("a {b 'c\\'' \"d\"; include n;}#\nx_by_lua_block {{}}e ${f}g\\;")
@@ -114,6 +119,28 @@ func FuzzNginxFile(f *testing.F) {
 			CheckNginx(config, with(), Wish{Conns: 1, Fronts: []string{"127.0.0.1:8100"}, Polling: time.Second, Processors: 1})
 		}
 	})
+}
+
+// TestNginxTargets: a variable of a target is what its table, or a set, gives it.
+func TestNginxTargets(t *testing.T) {
+	config, err := ReadNginxConfig(nginxFiles(map[string]string{"n": `http {
+		split_clients $key $node { 50% one; * two; }
+		map $host $pool { default a:1; x b:2; y b:2; }
+		server { set $set http://s:3; location / { proxy_pass http://u; } }
+	}`}), "n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	http := config.top.find("http")
+	location := http.find("server").find("location")
+	for target, want := range map[string]string{
+		"http://u/x": "[http://u/x]", "http://front_$node": "[http://front_one http://front_two]", "http://${node}-x/": "[http://one-x/ http://two-x/]",
+		"http://$pool": "[http://a:1 http://b:2]", "$set": "[http://s:3]", "http://$other/": "[http://$other/]", "$": "[$]", "http://a${": "[http://a${]", "${node": "[one two]",
+	} {
+		if got := fmt.Sprint(targets(location, http, target)); got != want {
+			t.Errorf("%s: %s, want %s", target, got, want)
+		}
+	}
 }
 
 func TestNginxTime(t *testing.T) {

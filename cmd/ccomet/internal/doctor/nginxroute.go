@@ -107,12 +107,56 @@ func (c *NginxConfig) routes(fronts []string) (list []nginxRoute) {
 		if pass == nil || len(pass.args) == 0 {
 			return
 		}
-		r := routeTo(d, http, pass.args[0])
-		if slices.ContainsFunc(r.servers, func(server string) bool { return leadsTo(server, fronts) }) {
-			list = append(list, r)
+		for _, target := range targets(d, http, pass.args[0]) {
+			r := routeTo(d, http, target)
+			if slices.ContainsFunc(r.servers, func(server string) bool { return leadsTo(server, fronts) }) {
+				list = append(list, r)
+				break
+			}
 		}
 	}
 	walk(http)
+	return list
+}
+
+// targets are what a target may be whose name has one variable, by the table (split_clients, map, geo)
+// or the set that gives its values; without a variable, or with one that nothing gives, it is that itself.
+func targets(location, http *nginxDirective, target string) (list []string) {
+	begin := strings.IndexByte(target, '$')
+	if begin < 0 {
+		return []string{target}
+	}
+	name := strings.TrimPrefix(target[begin+1:], "{")
+	name = name[:len(name)-len(strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"))]
+	end := begin + 1 + len(name)
+	if strings.HasPrefix(target[begin+1:], "{") {
+		end = min(end+len("{}"), len(target))
+	}
+	add := func(value string) {
+		if whole := target[:begin] + value + target[end:]; !slices.Contains(list, whole) {
+			list = append(list, whole)
+		}
+	}
+	for _, kind := range []string{"split_clients", "map", "geo"} {
+		for _, table := range http.all(kind) {
+			if len(table.args) == 0 || table.args[len(table.args)-1] != "$"+name {
+				continue
+			}
+			for _, row := range table.block {
+				if len(row.args) == 1 {
+					add(row.args[0])
+				}
+			}
+		}
+	}
+	for _, set := range location.inherited("set") {
+		if len(set.args) == 2 && set.args[0] == "$"+name {
+			add(set.args[1])
+		}
+	}
+	if len(list) == 0 {
+		add(target[begin:end])
+	}
 	return list
 }
 
