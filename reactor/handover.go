@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/valyala/bytebufferpool"
 	"golang.org/x/sys/unix"
 )
 
@@ -232,32 +231,12 @@ func resumeHeld(l *Loop, st *LoopState) error {
 	if st.HeldRoom < 1 || len(st.Held) >= st.HeldRoom {
 		return errHeldState
 	}
-	frames := make([]*Frame, len(st.Frames))
-	for i, f := range st.Frames {
-		frames[i] = &Frame{Bytes: f.Bytes, Uncounted: f.Uncounted}
-	}
+	frames := framesOf(st)
 	l.held = make([]held, st.HeldRoom)
 	for i := range st.Held {
 		one := &st.Held[i]
-		if one.Place == 0 || int(one.Place) >= st.HeldRoom || one.Frame < 0 || one.Frame > len(frames) {
+		if one.Place == 0 || int(one.Place) >= st.HeldRoom || !takeHeld(l, &l.held[one.Place], one, frames) {
 			return errHeldState
-		}
-		h := &l.held[one.Place]
-		switch {
-		case one.Frame > 0:
-			f := frames[one.Frame-1]
-			if one.Left < 0 || one.Left > len(f.Bytes) {
-				return errHeldState
-			}
-			l.share(h, f)
-			h.out = f.Bytes[len(f.Bytes)-one.Left:]
-		case len(one.Out) > 0:
-			h.own = &bytebufferpool.ByteBuffer{B: one.Out}
-			h.out, h.kept = h.own.B, cap(h.own.B)
-			l.heldBytes += h.kept
-		}
-		if len(one.In) > 0 {
-			l.keepInput(h, &bytebufferpool.ByteBuffer{B: one.In})
 		}
 		l.stats.held.Add(1)
 	}

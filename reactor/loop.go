@@ -42,6 +42,8 @@ type Loop struct {
 	holding    bool     // nothing is read and nothing accepted (HoldInput)
 	released   bool
 	untouched  bool          // it goes on for another program's, and has not turned yet
+	anew       bool          // and has its descriptors from nobody (NewLoopSince)
+	rehearses  bool          // and has no sockets
 	rests      []Conn        // timers of the other program's listeners
 	arena      *Arena        // of the records; nil: no other program goes on with them
 	sleep      time.Duration // the handler's last wish
@@ -353,6 +355,10 @@ func (l *Loop) Release() {
 	if l.untouched {
 		l.released = true
 		l.conns.Release()
+		if l.anew {
+			l.poller.close()
+			l.arena.Close()
+		}
 		return
 	}
 	l.reap(nil)
