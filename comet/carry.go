@@ -11,9 +11,9 @@ import (
 	"ccomet/comet/internal/statefile"
 )
 
-// A server that cannot be handed over as it runs (handover.go), because its records have
-// another layout than the next one's, or that has another number of loops, ends, and the next
-// one begins in its place: DrainInto sends its clients away and writes its channels to a file
+// A server that cannot be handed over as it runs (handover.go, moving.go), because the next one
+// is of a version that can do neither, ends, and the next one begins in its place: DrainInto
+// sends its clients away and writes its channels to a file
 // in memory, which is Config.Carried of the next server, as its listening sockets (Sockets,
 // HandOver) are Config.Sockets. Clients come back with their cursors, and have lost nothing.
 

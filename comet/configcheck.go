@@ -75,7 +75,7 @@ func (c *Config) fill() error {
 	if len(c.Admin) == 0 {
 		c.Admin = []string{"127.0.0.1:8000"}
 	}
-	if c.From != nil { // where nothing says otherwise: the CPUs may have changed
+	if c.From != nil && !c.From.byName { // though the CPUs may have changed
 		orDefault(&c.Loops, c.From.server.Loops)
 	}
 	orDefault(&c.Loops, DefaultLoops(runtime.GOMAXPROCS(0)))

@@ -21,7 +21,9 @@ func (h *harness) writeEarly() {
 
 // TestHandOverEarly: what channels keep is written while the server goes on, and what changes
 // until it has parked: more messages, fewer, none any more, and channels that come and go.
-func TestHandOverEarly(t *testing.T) {
+func TestHandOverEarly(t *testing.T) { ways(t, testHandOverEarly) }
+
+func testHandOverEarly(t *testing.T, handOver func(*harness, func(*Config))) {
 	h := newHarness(t, Config{Loops: 2, Inheritable: true, ChannelBufferSize: 4})
 	admin, front := h.connect(h.srv.shards[0], conn.Admin, 0), h.connect(h.srv.shards[1], conn.Front, 0)
 	askOf := func(e *end, path string) string {
@@ -58,7 +60,7 @@ func TestHandOverEarly(t *testing.T) {
 	for _, name := range []string{"same", "more", "fewer", "cleared", "closed", "new"} {
 		want[name] = history(name)
 	}
-	h.handOver(nil)
+	handOver(h, nil)
 	for name, before := range want {
 		if now := history(name); now != before || !strings.Contains(before, "again") && name != "closed" && name != "cleared" {
 			t.Errorf("%s keeps %s, and did %s", name, now, before)

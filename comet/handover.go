@@ -34,8 +34,10 @@ type serverState struct {
 	Layout      string
 	Version     string // of the program
 	Loops       int
-	Key         record.Key // that names are hashed with
-	Secret      []byte     // that tokens are derived with, where none is configured
+	ByName      bool          // it is written by names, too
+	Key         record.Key    // that names are hashed with
+	Seeds       [2]record.Key // that the keys of messages are hashed with; zero in versions that had some for each loop
+	Secret      []byte        // that tokens are derived with, where none is configured
 	SecretSum   []byte
 	Started     int64 // by the kernel's monotonic clock, in nanoseconds
 	BaseBytes   int64
@@ -78,14 +80,17 @@ func (p *Parked) HandOver(to io.Writer) error { return p.handOver(handover.NewWr
 
 func (p *Parked) handOver(w *handover.Writer) error {
 	st := p.srv.asState()
-	st.Place = p.place
+	st.Place, st.ByName = p.place, p.ByName
 	w.Value(serverName, st)
 	for i, s := range p.srv.shards {
 		part := w.Part(i)
 		part.Value(loopName, s.loop.State())
 		s.web.HandOver(part)
-		s.broker.HandOver(part)
+		s.broker.HandOver(part, p.ByName)
 		s.hub.HandOver(part)
+		if p.ByName {
+			s.writeByName(part)
+		}
 	}
 	if err := w.Finish(); err != nil {
 		return fmt.Errorf("comet: writing down what is handed over: %w", err)
@@ -98,7 +103,7 @@ func (srv *Server) asState() *serverState {
 	now := reactor.Monotonic()
 	sum := sha256.Sum256(srv.cfg.Secret)
 	st := &serverState{
-		Layout: Layout(), Version: srv.cfg.Version, Loops: len(srv.shards), Key: srv.homes.Key, SecretSum: sum[:],
+		Layout: Layout(), Version: srv.cfg.Version, Loops: len(srv.shards), Key: srv.homes.Key, Seeds: srv.homes.Seeds, SecretSum: sum[:],
 		Started: now - int64(srv.cfg.Clock().Sub(srv.started)), BaseBytes: srv.baseBytes, Parked: now,
 		Cluster: srv.cfg.Cluster != nil, Connections: srv.connections(), HandOvers: srv.handOvers.Total + 1, Totals: asState(&srv.totals), Sockets: srv.listening(), Descriptors: srv.descriptors(),
 	}
@@ -185,10 +190,12 @@ type HandedOver struct {
 	server    serverState
 	loops     []reactor.LoopState
 	rehearsal bool
+	byName    bool // of what is written by names another server is made (moving.go)
 }
 
 // ReadHandOver reads what was written into a file, which must not change. It is an error
-// if the records in memory have another layout than this program's.
+// if the records in memory have another layout than this program's, and nothing is written by
+// names.
 func ReadHandOver(file *os.File) (*HandedOver, error) {
 	h, err := mapHandOver(file)
 	if err == nil {
@@ -214,7 +221,7 @@ func mapHandOver(file *os.File) (*HandedOver, error) {
 }
 
 func (h *HandedOver) read() (err error) {
-	if h.server.Layout != Layout() {
+	if h.byName = h.server.ByName; h.server.Layout != Layout() && !h.byName {
 		return ErrLayout
 	}
 	if h.server.Loops < 1 || h.server.Loops > record.MaxLoops {
@@ -230,7 +237,7 @@ func (h *HandedOver) read() (err error) {
 }
 
 // ErrLayout is why a server cannot go on for one of another version.
-var ErrLayout = errors.New("the records of the server that runs have another layout than this version's: restart it, and its clients come back with their places")
+var ErrLayout = errors.New("the records of the server that runs have another layout than this version's, and it has not said by names what is in them: restart it, and its clients come back with their places")
 
 // Rehearse has New make a server that does not run: it has the records in a copy of its
 // own, of the files that Parked.Records has, and nothing else.
@@ -263,9 +270,10 @@ func (h *HandedOver) Place() (place []byte, had bool) { return h.server.Place, h
 // Version is that of the program that handed over.
 func (h *HandedOver) Version() string { return h.server.Version }
 
-// part has what the actors of a loop have written; nil for a server that begins anew.
+// part has what the actors of a loop have written; nil for a server that begins anew, or is
+// made of what is written by names.
 func (h *HandedOver) part(loop uint8) *handover.Reader {
-	if h == nil {
+	if h == nil || h.byName {
 		return nil
 	}
 	return h.reader.Part(int(loop))
@@ -273,8 +281,8 @@ func (h *HandedOver) part(loop uint8) *handover.Reader {
 
 // fits says which settings may not change over a hand-over, and have.
 func (h *HandedOver) fits(cfg *Config) error {
-	if cfg.Loops != h.server.Loops {
-		return fmt.Errorf("loops would be %d, and the server that runs has %d: the number changes only where that ends", cfg.Loops, h.server.Loops)
+	if cfg.Loops != h.server.Loops && !h.byName {
+		return fmt.Errorf("loops would be %d, and the server that runs, of a version that cannot say what another number needs, has %d: the number changes only where that ends", cfg.Loops, h.server.Loops)
 	}
 	if cfg.StateFile != h.server.StateFile {
 		return fmt.Errorf("the state file would be %q, and that of the server that runs is %q: it changes only where that is restarted", cfg.StateFile, h.server.StateFile)
@@ -319,13 +327,14 @@ func (srv *Server) resumed(h *HandedOver) {
 	}
 	now := reactor.Monotonic()
 	srv.started, srv.baseBytes = srv.cfg.Clock().Add(-time.Duration(now-h.server.Started)), h.server.BaseBytes
-	srv.handOvers = HandOvers{Total: h.server.HandOvers, From: h.server.Version, Connections: h.server.Connections, parked: h.server.Parked}
+	srv.handOvers = HandOvers{Total: h.server.HandOvers, From: h.server.Version, Loops: h.server.Loops, Connections: h.server.Connections, parked: h.server.Parked}
 }
 
 // HandOvers are figures of how a server came to go on for others.
 type HandOvers struct {
 	Total       int64         // that have gone well since the first server of all
 	From        string        // the version that the last one was from
+	Loops       int           // that it had
 	Connections int64         // that it handed over
 	Pause       time.Duration // for which they were not served
 	parked      int64

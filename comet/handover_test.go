@@ -30,17 +30,24 @@ func TestRandomHandOvers(t *testing.T) {
 	})
 }
 
-// goOn has another server go on for the world's.
+// goOn has another server go on for the world's, every other time with any number of loops.
 func (w *world) goOn() {
-	w.handOver(nil)
+	loops := len(w.srv.shards)
+	if w.byName = w.rng.IntN(2) == 0; w.byName {
+		loops = 1 + w.rng.IntN(4)
+		w.got[fmt.Sprintf("from %d loops to %d", len(w.srv.shards), loops)]++
+	}
+	w.handOver(func(cfg *Config) { cfg.Loops = loops })
 	for _, c := range w.clients {
-		c.shard = w.srv.shards[c.shard.Id]
+		c.shard = w.srv.shards[int(c.shard.Id)%loops]
 	}
 	check(w.t, w.srv, false, w.note)
 }
 
 // TestHandOverCounts: figures, tokens, the hash of names, and pages of other origins go on.
-func TestHandOverCounts(t *testing.T) {
+func TestHandOverCounts(t *testing.T) { ways(t, testHandOverCounts) }
+
+func testHandOverCounts(t *testing.T, handOver func(*harness, func(*Config))) {
 	h := newHarness(t, Config{
 		Loops: 2, Inheritable: true, Auth: AuthToken, MaxConnectionsPerAddress: 100, CORSOrigins: []string{"https://a.example"}, MaxChannels: 2,
 	})
@@ -62,7 +69,7 @@ func TestHandOverCounts(t *testing.T) {
 	sub.get("/poll?cname=news&seq=2&token=" + token) // of no page
 	h.settle()
 	before := h.srv.Stats()
-	h.handOver(func(cfg *Config) { cfg.PollingTimeout = 20 * time.Second })
+	handOver(h, func(cfg *Config) { cfg.PollingTimeout = 20 * time.Second })
 	after := h.srv.Stats()
 	before.ResidentBytes, after.ResidentBytes, before.Uptime, after.Uptime = 0, 0, 0, 0
 	if before != after {
@@ -100,7 +107,9 @@ func (h *harness) sign(admin *end, cname string) string {
 }
 
 // TestHandOverMidway: what is half read, half written, or asked and not answered, goes on.
-func TestHandOverMidway(t *testing.T) {
+func TestHandOverMidway(t *testing.T) { ways(t, testHandOverMidway) }
+
+func testHandOverMidway(t *testing.T, handOver func(*harness, func(*Config))) {
 	h := newHarness(t, Config{Loops: 2, Inheritable: true})
 	h.watchRecords = true
 	home := h.srv.shards[0]
@@ -128,7 +137,7 @@ func TestHandOverMidway(t *testing.T) {
 	h.park()
 	gone.close() // it is told of when the next one reads
 	slow.write("l")
-	h.handOver(nil)
+	handOver(h, nil)
 	slow.write("lo")
 	bytewise.write("ll?cname=a&seq=1 HTTP/1.1\r\nHost: x\r\n\r\n")
 	h.settle()
@@ -261,7 +270,7 @@ func TestPark(t *testing.T) {
 func TestHandOverKnowsServer(t *testing.T) {
 	for of, known := range map[reflect.Type]string{
 		reflect.TypeFor[Server](): "cfg:given site:cfg homes:Key shards:parts mailers:parts group:Sockets front:cfg admin:cfg ccomet:cfg totals:Totals " +
-			"baseBytes:BaseBytes started:Started Clock:none,as-it-does-not-drain state:StateFile handedOver:no randomSecret:cfg parking:no early:no handOvers:HandOvers",
+			"baseBytes:BaseBytes started:Started Clock:none,as-it-does-not-drain state:StateFile handedOver:no randomSecret:cfg parking:no early:no leftBehind:no handOvers:HandOvers",
 		reflect.TypeFor[shard](): "Mailer:empty srv:new loop:part broker:part hub:part web:part drain:none holding:no early:no writes:no wait:0 watchers:ask-again figures:of-actors",
 		reflect.TypeFor[limit.Totals](): "Channels:yes Subscribers:yes Refused:yes SlowClosed:yes Listening:yes Broadcasts:0 Delivering:0 Handling:0 Admitted:yes " +
 			"Hits:yes Gap:Gapped Log:new",

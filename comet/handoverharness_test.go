@@ -67,8 +67,9 @@ func (h *harness) memoryFile() *os.File {
 func (h *harness) handOver(change func(*Config)) {
 	h.t.Helper()
 	p := h.park()
+	p.ByName = h.byName
 	file := h.written(p)
-	h.rehearse(p, file)
+	h.rehearse(p, file, change)
 	from, err := ReadHandOver(file)
 	if err != nil {
 		h.t.Fatal(err)
@@ -88,8 +89,29 @@ func (h *harness) handOver(change func(*Config)) {
 	for _, s := range old.shards {
 		s.release() // what this process has mapped of it
 	}
+	srv.leaveBehind()
 	h.srv = srv
 	h.settle()
+}
+
+// ways are in which a server is handed over: with its records as they lie in memory, and by
+// names, to any number of loops.
+func ways(t *testing.T, test func(t *testing.T, handOver func(*harness, func(*Config)))) {
+	for _, loops := range []int{0, 1, 2, 3} {
+		t.Run(fmt.Sprintf("loops %d", loops), func(t *testing.T) {
+			test(t, func(h *harness, change func(*Config)) {
+				h.byName = loops > 0
+				h.handOver(func(cfg *Config) {
+					if loops > 0 {
+						cfg.Loops = loops
+					}
+					if change != nil {
+						change(cfg)
+					}
+				})
+			})
+		})
+	}
 }
 
 // recordsNow is a sum of all records, as another program sees them, and of what the loops wait for.
@@ -140,7 +162,7 @@ func (h *harness) successor(from *HandedOver, change func(*Config)) Config {
 }
 
 // rehearse makes a server of a copy, after which the first is as it was.
-func (h *harness) rehearse(p *Parked, file *os.File) {
+func (h *harness) rehearse(p *Parked, file *os.File, change func(*Config)) {
 	h.t.Helper()
 	from, err := ReadHandOver(file)
 	if err != nil {
@@ -153,7 +175,7 @@ func (h *harness) rehearse(p *Parked, file *os.File) {
 	if err := from.Rehearse(records); err != nil {
 		h.t.Fatal(err)
 	}
-	srv, err := New(h.successor(from, nil))
+	srv, err := New(h.successor(from, change))
 	if err != nil {
 		h.t.Fatal(err)
 	}

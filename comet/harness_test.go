@@ -33,6 +33,7 @@ type harness struct {
 
 	watchRecords bool     // a server that is to go on must not change any before it serves
 	waits        bool     // a client waits for a log beyond the loops when it is handed over
+	byName       bool     // what is handed over is written by names, too
 	earlyFile    *os.File // that what is handed over is written to; nil: it is not begun
 }
 

@@ -261,7 +261,9 @@ func TestLateEventOfMany(t *testing.T) {
 
 // TestLateHandOver: a server that goes on knows where each channel stands, also one whose place
 // is being asked for, and who waits for that.
-func TestLateHandOver(t *testing.T) {
+func TestLateHandOver(t *testing.T) { ways(t, testLateHandOver) }
+
+func testLateHandOver(t *testing.T, handOver func(*harness, func(*Config))) {
 	h, log := newLate(t, Config{Inheritable: true})
 	join := func(path string) *end {
 		e := h.connect(h.srv.shards[0], conn.Front, 0)
@@ -290,7 +292,7 @@ func TestLateHandOver(t *testing.T) {
 	}
 	attached := log.attached["a"] + log.attached["u"]
 	log.homes, h.waits = nil, true
-	h.handOver(func(cfg *Config) { log.attaches = nil })
+	handOver(h, func(*Config) { log.attaches, log.homes = nil, nil })
 	if n := log.attached["a"] + log.attached["u"]; attached != 2 || n < 4 { // those of the rehearsal, and of each server
 		t.Errorf("the channels were attached %d times, and are %d", attached, n)
 	}

@@ -25,6 +25,10 @@ import (
 
 // Parked is a server whose loops stand still. One goroutine uses it.
 type Parked struct {
+	// ByName has HandOver write by names as well what lies in the loops' records: for a
+	// program whose records are others, or that has another number of loops.
+	ByName bool
+
 	srv   *Server
 	loops *standstill
 	place []byte // what the Cluster of another program goes on from

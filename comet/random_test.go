@@ -224,11 +224,14 @@ func (w *world) publisher() *publisher {
 			w.fail("a publisher was closed with %d requests unanswered", len(p.waiting))
 		}
 		p.close()
-		p = &publisher{end: w.connect(w.srv.shards[i], conn.Admin, 0)}
+		p = &publisher{end: w.connect(w.shard(i), conn.Admin, 0)}
 		w.publishers[i] = p
 	}
 	return p
 }
+
+// shard is a loop, by a number that there may be no loop of now.
+func (w *world) shard(i int) *shard { return w.srv.shards[i%len(w.srv.shards)] }
 
 // publish pipelines a burst.
 func (w *world) publish(cname string, burst int) {

@@ -40,7 +40,7 @@ func (w *world) askHistory(cname string) {
 		if a.slow {
 			room = 4608
 		}
-		a.end = w.connect(w.srv.shards[i], conn.Front, room)
+		a.end = w.connect(w.shard(i), conn.Front, room)
 	}
 	a.cname, a.seq, a.limit = cname, 0, 1+w.rng.IntN(30)
 	a.query = fmt.Sprintf("cname=%s&limit=%d&epoch=", cname, a.limit)

@@ -242,7 +242,11 @@ func (w *lateWorld) handOn() {
 	}
 	w.settle()
 	w.log.attaches, w.waits = nil, true
-	w.handOver(nil)
+	loops := len(w.srv.shards)
+	if w.byName = w.rng.IntN(2) == 0; w.byName {
+		loops = 1 + w.rng.IntN(4)
+	}
+	w.handOver(func(cfg *Config) { cfg.Loops, w.log.attaches, w.log.homes = loops, nil, nil })
 }
 
 func TestRandomLate(t *testing.T) {

@@ -38,6 +38,7 @@ type Server struct {
 	handedOver atomic.Bool // another process has the listening sockets, too
 
 	randomSecret bool                       // no secret is configured
+	leftBehind   []int                      // descriptors of the loops that another program had, which are others now
 	parking      atomic.Pointer[standstill] // nil: none
 	early        atomic.Pointer[Early]      // nil: nothing is written early
 	handOvers    HandOvers
@@ -84,6 +85,11 @@ func resume(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	srv.resumed(from)
+	if from.byName {
+		if err := srv.moveIn(from); err != nil {
+			return nil, err
+		}
+	}
 	srv.cfg.Sockets, srv.cfg.From = from.sockets(), nil
 	if from.rehearsal {
 		return srv, srv.tryAddresses()
@@ -106,7 +112,7 @@ func newServer(cfg Config) (*Server, error) {
 	}
 	srv := &Server{homes: record.NewHomes(cfg.Loops), mailers: make([]*mail.Mailer, cfg.Loops)}
 	if cfg.From != nil {
-		srv.homes.Key = cfg.From.server.Key
+		cfg.From.resumeHomes(srv.homes)
 	}
 	srv.randomSecret = chooseSecret(&cfg, st)
 	srv.cfg = cfg
@@ -212,6 +218,7 @@ func (srv *Server) Start() {
 		srv.cfg.Cluster.Start(srv.asNode)
 	}
 	srv.group.Start()
+	go srv.leaveBehind()
 	if srv.state != nil {
 		srv.state.start(srv)
 	}

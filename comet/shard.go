@@ -57,10 +57,13 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 		Inheritable:  srv.cfg.Inheritable,
 	}
 	from := srv.cfg.From
-	if from != nil {
-		s.loop, err = reactor.ResumeLoop(s, cfg, &from.loops[id], from.rehearsal)
-	} else {
+	switch {
+	case from == nil:
 		s.loop, err = reactor.NewLoop(s, cfg)
+	case from.byName:
+		s.loop, err = reactor.NewLoopSince(s, cfg, from.loops[0].Began, from.rehearsal)
+	default:
+		s.loop, err = reactor.ResumeLoop(s, cfg, &from.loops[id], from.rehearsal)
 	}
 	if err != nil {
 		return nil, err

@@ -45,6 +45,10 @@ type written struct {
 	n           uint32
 }
 
+func newEarly(of *histories, to handover.Part) *early {
+	return &early{of: of, to: to, bodies: map[*byte]uint64{}}
+}
+
 // WriteEarly writes a batch of what channels keep, and says whether there is more. The first
 // call begins. HandOver must be told the same file. nil stands for none: what was written is
 // forgotten.
@@ -57,7 +61,7 @@ func (t *histories) writeEarly(to *handover.Part) (more bool) {
 		t.early = nil
 		return false
 	case e == nil:
-		e = &early{of: t, to: *to, bodies: map[*byte]uint64{}}
+		e = newEarly(t, *to)
 		t.early = e
 	}
 	for e.next < t.channels.Used() && len(e.batch)+len(e.body) < earlyBatch {

@@ -48,8 +48,9 @@ const (
 // historyBatch is about how many bytes of messages are written at once.
 const historyBatch = 1 << 20
 
-// HandOver writes the broker down.
-func (b *Broker) HandOver(to handover.Part) {
+// HandOver writes the broker down. byName says that HandOverByName follows, for which what
+// channels keep must be in the form of early.go.
+func (b *Broker) HandOver(to handover.Part, byName bool) {
 	to.Value(valueName, &Handover{
 		Names: b.names.State(), Channels: b.channels.State(), Sessions: b.sessions.State(),
 		ChannelIndex: b.channels.index.State(), SessionIndex: b.sessions.index.State(),
@@ -57,12 +58,19 @@ func (b *Broker) HandOver(to handover.Part) {
 		Waiting: b.remote.waiting(), Gaps: b.remote.gaps(),
 	})
 	b.remote.handOver(to)
-	b.histories.handOver(to)
+	b.histories.handOver(to, byName)
 }
 
 // handOver writes what channels keep, or what has changed of that since it was written early.
-func (t *histories) handOver(to handover.Part) {
-	if e := t.early; e != nil && e.to == to { // else it is of another attempt
+func (t *histories) handOver(to handover.Part, byName bool) {
+	e := t.early
+	if e != nil && e.to != to { // it is of another attempt
+		e = nil
+	}
+	if e == nil && byName {
+		e = newEarly(t, to)
+	}
+	if e != nil {
 		e.finish()
 		return
 	}
@@ -122,11 +130,8 @@ func (b *Broker) resumeFrom(from *handover.Reader) error {
 
 // resume takes what channels keep, as handOver has written it.
 func (t *histories) resume(from *handover.Reader, st *Handover) error {
-	r := historyReader{to: t}
+	r := historyReader{to: t, kinds: kindsOf(st.Kinds)}
 	r.body = r.eager
-	for _, name := range st.Kinds {
-		r.kinds = append(r.kinds, slices.Index(msg.KindNames(), name))
-	}
 	t.reserve(st.HistoryRoom)
 	for _, batch := range from.Raw(bodiesName) {
 		r.takeBodies(batch)

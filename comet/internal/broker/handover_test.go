@@ -7,6 +7,20 @@ import (
 	"ccomet/comet/internal/handover/known"
 )
 
+// TestByNameKnowsRecords: whoever adds a field to a record says here what stands for it by names.
+func TestByNameKnowsRecords(t *testing.T) {
+	known.Fields(t, reflect.TypeFor[Channel](), map[string]string{
+		"Next": "Next", "Gen": "Epoch", "link": "made anew", "history": "History", "subs": "counted", "lease": "Left", "loops": "counted",
+		"nameAt": "Names", "nameLen": "Names", "state": "IsClosed", "Dialect": "Dialect", "born": "Minutes",
+	})
+	known.Fields(t, reflect.TypeFor[session](), map[string]string{
+		"link": "made anew", "channel": "Channel", "conn": "Conn", "nameAt": "Names", "nameLen": "Names", "loop": "Loop", "_": "nothing",
+	})
+	known.Fields(t, reflect.TypeFor[publishKey](), map[string]string{
+		"hash": "Hash, Other", "link": "made anew", "next": "the order", "due": "Left", "seq": "Seq",
+	})
+}
+
 // TestHandOverKnowsBroker: whoever adds a field says here whether it is handed over.
 func TestHandOverKnowsBroker(t *testing.T) {
 	known.Fields(t, reflect.TypeFor[Broker](), map[string]string{
@@ -28,7 +42,7 @@ func TestHandOverKnowsBroker(t *testing.T) {
 	})
 	known.Fields(t, reflect.TypeFor[attachment](), map[string]string{"index": "written behind", "state": "written behind"})
 	known.Fields(t, reflect.TypeFor[publishKeys](), map[string]string{
-		"cfg": "given", "totals": "given", "channels": "given", "records": "Records", "index": "Index", "seeds": "Seeds", "first": "First", "last": "Last", "text": "new", "repeats": "Repeated",
+		"cfg": "given", "totals": "given", "channels": "given", "records": "Records", "index": "Index", "first": "First", "last": "Last", "text": "new", "repeats": "Repeated",
 	})
 	known.Fields(t, reflect.TypeFor[history](), map[string]string{
 		"first": "messages", "last": "messages", "gone": "made anew", "inFirst": "made anew", "Bytes": "counted", "N": "counted", "Shared": "counted", "marks": "made anew", "Free": "made anew",

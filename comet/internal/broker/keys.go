@@ -7,7 +7,6 @@ import (
 	"unsafe"
 
 	"ccomet/comet/internal/limit"
-	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/record"
 	"ccomet/reactor"
 )
@@ -16,10 +15,12 @@ import (
 // it again. With a key, what was published is not published again for KeyTime, and has the
 // number that it got.
 //
-// Keys are kept by the home of their channel, oldest first, each as a hash of 128 bits of the
-// key and the channel's life; two keys that have the same take as many keys as there are not.
-// Beyond the bound the oldest goes early. A server that ends keeps none: it has answered what
-// it has published, and what a crash has left in a state file is older than the keys.
+// Keys are kept by the home of their channel, oldest first, each as a hash of 128 bits. 96 of
+// them are of the key and the channel's life; two keys of a channel that have the same take as
+// many keys as there are not. The others are of the channel's name, and say which its home is,
+// also where another number of loops goes on with the keys. Beyond the bound the oldest goes
+// early. A server that ends keeps none: it has answered what it has published, and what a crash
+// has left in a state file is older than the keys.
 
 // KeyTime is how long a key is remembered.
 const KeyTime = 2 * time.Minute
@@ -43,7 +44,6 @@ type publishKeys struct {
 
 	records     reactor.Slab[publishKey]
 	index       *record.Index
-	seeds       [2]record.Key
 	first, last uint32
 	text        []byte // scratch
 	repeats     uint64 // publishes that were answered with what was there
@@ -51,7 +51,6 @@ type publishKeys struct {
 
 func (k *publishKeys) open(cfg *Config, totals *limit.Totals, of *channels) {
 	k.cfg, k.totals, k.channels = cfg, totals, of
-	k.seeds = [2]record.Key{record.NewKey(), record.NewKey()}
 	k.index = record.NewIndex(
 		func(i uint32) *uint32 { return &k.records.At(i).link },
 		func(i uint32) uint32 { return uint32(k.records.At(i).hash[0]) })
@@ -67,18 +66,18 @@ func (k *publishKeys) begin(a *reactor.Arena) error {
 type KeysState struct {
 	Records     reactor.SlabState
 	Index       record.IndexState
-	Seeds       [2]record.Key
+	Seeds       [2]record.Key // for versions in which each loop has its own
 	First, Last uint32
 	Repeated    uint64
 }
 
 func (k *publishKeys) state() KeysState {
-	return KeysState{k.records.State(), k.index.State(), k.seeds, k.first, k.last, k.repeats}
+	return KeysState{k.records.State(), k.index.State(), k.channels.homes.Seeds, k.first, k.last, k.repeats}
 }
 
 // resume goes on with the keys of another program.
 func (k *publishKeys) resume(a *reactor.Arena, st *KeysState) error {
-	k.seeds, k.first, k.last, k.repeats = st.Seeds, st.First, st.Last, st.Repeated
+	k.first, k.last, k.repeats = st.First, st.Last, st.Repeated
 	return errors.Join(k.records.Resume(a, st.Records), k.index.Resume(a, st.Index))
 }
 
@@ -88,12 +87,15 @@ func (k *publishKeys) release() {
 }
 
 // hash mixes a key and the channel that it is for.
-func (k *publishKeys) hash(of mail.Ref, key []byte) [2]uint64 {
-	k.text = binary.NativeEndian.AppendUint32(k.text[:0], of.Index)
-	k.text = binary.NativeEndian.AppendUint32(k.text, of.Gen)
-	k.text = append(k.text, key...)
-	return [2]uint64{k.seeds[0].Hash(k.text), k.seeds[1].Hash(k.text)}
+func (k *publishKeys) hash(ch *Channel, key []byte) [2]uint64 {
+	k.text = append(binary.LittleEndian.AppendUint32(k.text[:0], ch.Gen), key...)
+	homes := k.channels.homes
+	name := homes.Hash(k.channels.name(ch)) >> 32 << 32
+	return [2]uint64{homes.Seeds[0].Hash(k.text), name | homes.Seeds[1].Hash(k.text)>>32}
 }
+
+// homeOf is the loop of a key's channel, which stands in the hash.
+func homeOf(homes *record.Homes, hash [2]uint64) uint8 { return homes.OfHash(hash[1]) }
 
 // find returns the record of a hash, or 0.
 func (k *publishKeys) find(hash [2]uint64) uint32 {
@@ -155,7 +157,7 @@ func (k *publishKeys) keyed(key []byte) keyed {
 // hashFor has the hash be that for channel i.
 func (k *publishKeys) hashFor(i uint32, m *keyed) {
 	if m.of != i {
-		m.of, m.hash = i, k.hash(k.channels.ref(i), m.key)
+		m.of, m.hash = i, k.hash(k.channels.At(i), m.key)
 	}
 }
 

@@ -108,13 +108,7 @@ func (r *remote) resumeFrom(from *handover.Reader, st *Handover) bool {
 			if !r.b.channels.Has(i) || r.b.channels.At(i).state != channelLive {
 				return false
 			}
-			again := a.state&asksAgain != 0
-			a.state &^= asksAgain
-			*r.attached.At(i) = a
-			ch := r.b.channels.At(i)
-			if r.Follow(r.b.channels.name(ch)); again {
-				r.attach(i, ch.Next, true)
-			}
+			r.resumeAttached(i, a)
 		}
 		if len(batch) > 0 {
 			return false
@@ -125,6 +119,17 @@ func (r *remote) resumeFrom(from *handover.Reader, st *Handover) bool {
 	}
 	r.Gaps = st.Gaps
 	return true
+}
+
+// resumeAttached goes on with a channel that is attached.
+func (r *remote) resumeAttached(i uint32, a attachment) {
+	again := a.state&asksAgain != 0
+	a.state &^= asksAgain
+	*r.attached.At(i) = a
+	ch := r.b.channels.At(i)
+	if r.Follow(r.b.channels.name(ch)); again {
+		r.attach(i, ch.Next, true)
+	}
 }
 
 // mail is the request as it was.

@@ -7,58 +7,103 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// unread are histories of a broker that goes on for another one, whose messages still
-// stand in what that has written (early.go). The history of such a place has a number of
-// messages, and none of them.
+// unread are histories of a broker that goes on for another one, or several, whose messages
+// still stand in what those have written (early.go). The history of such a place has a number
+// of messages, and none of them.
 type unread struct {
-	of       *histories
-	from     *handover.Reader
-	kinds    []int // as in historyReader
-	batches  [][]byte
-	at       []uint64       // by place: the batch and the offset in it of its messages; 0: they are here
+	of      *histories
+	from    *handover.Reader
+	batches []keptBatch
+	at      []uint64 // by place: the batch, counted from 1, and the offset in it of its messages; 0: they are here
+	next    int      // the batch that comes next in its turn, or the place
+	rest    []byte   // of that batch
+	moved   bool     // places are others than those of the batches
+}
+
+// keptBatch is some of what one broker has written.
+type keptBatch struct {
+	content []byte
+	of      *keptBy
+}
+
+// keptBy is what messages of one broker need, as a broker has it that goes on for it.
+type keptBy struct {
+	kinds    []int          // as in historyReader
 	contents [][]byte       // that messages share
 	bodies   []*msg.Sharing // made of them, so far
-	batch    int            // what comes next in its turn
-	rest     []byte         // of that
 }
 
 // readAhead is about how many bytes of messages are read in a turn.
 const readAhead = 64 << 10
 
-// resumeUnread finds what channels keep, and reads none of it.
-func (t *histories) resumeUnread(from *handover.Reader, kinds []int) error {
-	u := &unread{of: t, from: from, kinds: kinds, batches: from.Raw(keptName), at: make([]uint64, t.Used+1)}
+// newKeptBy finds the contents that messages share.
+func newKeptBy(from *handover.Reader, kinds []int) (*keptBy, error) {
+	by := &keptBy{kinds: kinds}
 	for _, batch := range from.Raw(contentsName) {
 		for len(batch) > 0 {
 			size, n := binary.Uvarint(batch)
 			if n <= 0 || size > uint64(len(batch)-n) {
-				return errHistories
+				return nil, errHistories
 			}
-			u.contents = append(u.contents, batch[n:n+int(size):n+int(size)])
+			by.contents = append(by.contents, batch[n:n+int(size):n+int(size)])
 			batch = batch[n+int(size):]
 		}
 	}
-	u.bodies = make([]*msg.Sharing, len(u.contents))
-	for number, batch := range u.batches {
-		for rest := batch; len(rest) > 0; {
-			e, ok := takeEntry(&rest)
-			if !ok || e.place == 0 || e.place > uint64(t.Used) {
-				return errHistories
-			}
-			h := t.place(uint32(e.place))
-			if h.first != nil {
-				return errHistories
-			}
-			h.N, u.at[e.place] = e.n, 0
-			if e.n > 0 {
-				u.at[e.place] = uint64(number+1)<<32 | uint64(len(batch)-len(rest)-len(e.messages))
-			}
+	by.bodies = make([]*msg.Sharing, len(by.contents))
+	return by, nil
+}
+
+// copy is what another broker needs of it.
+func (by *keptBy) copy() *keptBy {
+	return &keptBy{kinds: by.kinds, contents: by.contents, bodies: make([]*msg.Sharing, len(by.contents))}
+}
+
+// eachKept tells where the messages of each entry of a batch stand; false: it is not sound.
+func eachKept(batch []byte, tell func(e *entry, offset int) bool) bool {
+	for rest := batch; len(rest) > 0; {
+		e, ok := takeEntry(&rest)
+		if !ok || !tell(&e, len(batch)-len(rest)-len(e.messages)) {
+			return false
+		}
+	}
+	return true
+}
+
+// found notes where the messages of a place stand: of several entries the last one holds.
+func (u *unread) found(place uint32, e *entry, batch, offset int) bool {
+	if int(place) >= len(u.at) {
+		u.at = append(u.at, make([]uint64, int(place)+1-len(u.at))...)
+	}
+	h := u.of.place(place)
+	if h.first != nil {
+		return false
+	}
+	h.N, u.at[place] = e.n, 0
+	if e.n > 0 {
+		u.at[place] = uint64(batch+1)<<32 | uint64(offset)
+	}
+	return true
+}
+
+// resumeUnread finds what channels keep, and reads none of it.
+func (t *histories) resumeUnread(from *handover.Reader, kinds []int) error {
+	by, err := newKeptBy(from, kinds)
+	if err != nil {
+		return err
+	}
+	u := &unread{of: t, from: from, at: make([]uint64, t.Used+1)}
+	for number, batch := range from.Raw(keptName) {
+		u.batches = append(u.batches, keptBatch{batch, by})
+		if !eachKept(batch, func(e *entry, offset int) bool {
+			return e.place != 0 && e.place <= uint64(t.Used) && u.found(uint32(e.place), e, number, offset)
+		}) {
+			return errHistories
 		}
 	}
 	if len(u.batches) > 0 {
 		from.Keep()
 		t.unread = u
-		u.rest = u.batches[0]
+		u.rest = u.batches[0].content
 	}
 	return nil
 }
@@ -94,9 +139,9 @@ func (u *unread) take(place uint32, h *history) {
 	}
 	at := u.at[place]
 	u.at[place] = 0
-	n := h.N
+	n, batch := h.N, &u.batches[at>>32-1]
 	*h = history{}
-	r := historyReader{to: u.of, kinds: u.kinds, in: u.batches[at>>32-1][uint32(at):], body: u.body}
+	r := historyReader{to: u.of, kinds: batch.of.kinds, in: batch.content[uint32(at):], body: batch.of.body}
 	for ; n > 0 && !r.wrong; n-- {
 		if message := r.message(h); message != nil {
 			u.of.put(h, message)
@@ -105,14 +150,14 @@ func (u *unread) take(place uint32, h *history) {
 }
 
 // body is a content that messages share; nil where there is no such number.
-func (u *unread) body(number uint64) *msg.Sharing {
-	if number > uint64(len(u.contents)) {
+func (by *keptBy) body(number uint64) *msg.Sharing {
+	if number > uint64(len(by.contents)) {
 		return nil
 	}
-	if u.bodies[number-1] == nil {
-		u.bodies[number-1] = msg.NewSharing(msg.ExactCopy(u.contents[number-1]))
+	if by.bodies[number-1] == nil {
+		by.bodies[number-1] = msg.NewSharing(msg.ExactCopy(by.contents[number-1]))
 	}
-	return u.bodies[number-1]
+	return by.bodies[number-1]
 }
 
 // readOn makes messages that are not made yet, as many as a turn has time for, and gives up
@@ -123,21 +168,51 @@ func (t *histories) readOn() {
 		return
 	}
 	for read := 0; read < readAhead; {
-		if len(u.rest) == 0 {
-			u.from.Forget(u.batches[u.batch])
-			if u.batch++; u.batch == len(u.batches) {
-				t.unread = nil
-				u.from.Let()
-				return
-			}
-			u.rest = u.batches[u.batch]
-			continue
+		more := false
+		if u.moved {
+			more = u.readPlace(&read)
+		} else {
+			more = u.readEntry(&read)
 		}
-		batch := u.batches[u.batch]
-		e, _ := takeEntry(&u.rest)
-		at := uint64(u.batch+1)<<32 | uint64(len(batch)-len(u.rest)-len(e.messages))
-		if read += len(e.messages) + 1; u.at[e.place] == at { // else it is read, or another entry holds
-			u.take(uint32(e.place), t.place(uint32(e.place)))
+		if !more {
+			t.unread = nil
+			u.from.Let()
+			return
 		}
 	}
+}
+
+// readPlace makes the messages of the next place, and says whether there was one.
+func (u *unread) readPlace(read *int) bool {
+	if u.next == len(u.at) {
+		return false
+	}
+	if u.at[u.next] != 0 {
+		h := u.of.place(uint32(u.next))
+		u.take(uint32(u.next), h)
+		*read += h.Bytes
+	}
+	u.next++
+	*read++
+	return true
+}
+
+// readEntry makes the messages of the next entry, and says whether there was one. Once its
+// batch is read nobody needs that any more.
+func (u *unread) readEntry(read *int) bool {
+	if len(u.rest) == 0 {
+		u.from.Forget(u.batches[u.next].content)
+		if u.next++; u.next == len(u.batches) {
+			return false
+		}
+		u.rest = u.batches[u.next].content
+		return true
+	}
+	batch := u.batches[u.next].content
+	e, _ := takeEntry(&u.rest)
+	at := uint64(u.next+1)<<32 | uint64(len(batch)-len(u.rest)-len(e.messages))
+	if *read += len(e.messages) + 1; u.at[e.place] == at { // else it is read, or another entry holds
+		u.take(uint32(e.place), u.of.place(uint32(e.place)))
+	}
+	return true
 }

@@ -118,10 +118,13 @@ func (h *Heads) PagesState() PagesState {
 func (h *Heads) ResumePages(st PagesState) {
 	for cn, place := range st.Of {
 		if place != 0 && int(place) < len(st.Origins) {
-			h.Pages.enter(uint32(cn), []byte(st.Origins[place]))
+			h.ResumePage(uint32(cn), st.Origins[place])
 		}
 	}
 }
+
+// ResumePage goes on with the page of one connection, by its index.
+func (h *Heads) ResumePage(cn uint32, origin string) { h.Pages.enter(cn, []byte(origin)) }
 
 // NotePage notes which page's origin a connection's request names, if that is one that
 // the side names.

@@ -7,6 +7,22 @@ import (
 	"ccomet/comet/internal/handover/known"
 )
 
+// TestByNameKnowsRecords: whoever adds a field to a record says here what stands for it by names.
+func TestByNameKnowsRecords(t *testing.T) {
+	known.Fields(t, reflect.TypeFor[Subscriber](), map[string]string{
+		"Conn": "Conn", "Roster": "Home, Channel", "Next": "made anew; no later join: Quiet", "prev": "made anew, or Place", "Cursor": "Cursor",
+		"count": "Count, the order of members, or Callbacks", "link": "Callbacks, or the order of members", "Flags": "Has",
+		"callbackLen": "Callbacks, or Silence", "Transport": "Transport",
+	})
+	known.Fields(t, reflect.TypeFor[Roster](), map[string]string{
+		"link": "made anew", "Index": "of the channel", "Gen": "of the channel", "Head": "made anew", "Pump": "none: Quiet", "left": "none: Quiet",
+		"nameAt": "of the channel", "nameLen": "of the channel", "Home": "of the channel", "listed": "no: Quiet", "_": "nothing",
+	})
+	if 1<<len(flagNames) != int(SubMayPublish)<<1 {
+		t.Errorf("%d flags have names", len(flagNames))
+	}
+}
+
 // TestHandOverKnowsHub: whoever adds a field says here whether it is handed over.
 func TestHandOverKnowsHub(t *testing.T) {
 	known.Fields(t, reflect.TypeFor[Hub](), map[string]string{

@@ -7,11 +7,12 @@ import "net/netip"
 // any goroutine.
 type Homes struct {
 	Key    Key
+	Seeds  [2]Key   // that the keys of messages are hashed with, on all loops
 	Stores []*Names // of each loop: what it keeps of the channels whose home it is
 }
 
 func NewHomes(loops int) *Homes {
-	return &Homes{Key: NewKey(), Stores: make([]*Names, loops)}
+	return &Homes{Key: NewKey(), Seeds: [2]Key{NewKey(), NewKey()}, Stores: make([]*Names, loops)}
 }
 
 // Hash is the hash of a name that picks a channel's home (high half) and its

@@ -218,21 +218,7 @@ func (ps *pipelines) resume(room int, list []Pipeline) error {
 		if one.Place == 0 || int(one.Place) >= room || ps.list[one.Place].conn != 0 || one.Conn == 0 {
 			return errWebState
 		}
-		p := ps.list[one.Place]
-		*p = pipeline{
-			conn: one.Conn, first: one.First, partial: one.Partial, full: one.Full, closeAfter: one.CloseAfter,
-			psub: one.Psub, psubNow: one.PsubNow, http10: one.PsubHTTP10,
-		}
-		for _, answer := range one.Answers {
-			p.replies = append(p.replies, pendingReply{done: true, text: string(answer)})
-		}
-		if h := one.History; h != nil {
-			p.replies = append(p.replies, pendingReply{
-				recipient: recipient{conn: one.Conn, side: h.Side, closeAfter: h.CloseAfter, http10: h.HTTP10, isHEAD: h.IsHEAD},
-				history:   &historyReply{name: h.Name, left: h.Left, from: h.From, epoch: h.Epoch, begun: true}, cb: h.Callback,
-			})
-		}
-		ps.markReady(one.Place)
+		ps.resumeOne(one.Place, one.Conn, &one)
 	}
 	for i := len(ps.list) - 1; i > 0; i-- {
 		if ps.list[i].conn == 0 {
@@ -240,6 +226,25 @@ func (ps *pipelines) resume(room int, list []Pipeline) error {
 		}
 	}
 	return nil
+}
+
+// resumeOne has the answers of a pipeline wait again until its client reads.
+func (ps *pipelines) resumeOne(place uint32, c reactor.Conn, one *Pipeline) {
+	p := ps.list[place]
+	*p = pipeline{
+		conn: c, first: one.First, partial: one.Partial, full: one.Full, closeAfter: one.CloseAfter,
+		psub: one.Psub, psubNow: one.PsubNow, http10: one.PsubHTTP10,
+	}
+	for _, answer := range one.Answers {
+		p.replies = append(p.replies, pendingReply{done: true, text: string(answer)})
+	}
+	if h := one.History; h != nil {
+		p.replies = append(p.replies, pendingReply{
+			recipient: recipient{conn: c, side: h.Side, closeAfter: h.CloseAfter, http10: h.HTTP10, isHEAD: h.IsHEAD},
+			history:   &historyReply{name: h.Name, left: h.Left, from: h.From, epoch: h.Epoch, begun: true}, cb: h.Callback,
+		})
+	}
+	ps.markReady(place)
 }
 
 // resumePartials parses again what there is of requests that have not wholly arrived.
@@ -250,10 +255,7 @@ func (w handingOver) resumePartials(room int, list []Partial) error {
 		if one.Place == 0 || int(one.Place) >= room || h.list[one.Place] != nil {
 			return errWebState
 		}
-		req, p := h.spareOne(), w.loop.Unread(one.Conn)
-		_, _ = req.Parse(p, w.site.limitsOf(w.Side(one.Conn), p)) // an error is there when more is parsed, too
-		req.WantsContinue()                                       // which it was told
-		h.list[one.Place], h.body[one.Place] = req, one.Body
+		h.list[one.Place], h.body[one.Place] = w.parsed(one.Conn), one.Body
 	}
 	for i := room - 1; i > 0; i-- {
 		if h.list[i] == nil {
@@ -265,14 +267,21 @@ func (w handingOver) resumePartials(room int, list []Partial) error {
 
 // resume takes back whose connections are, and counts them, where they are counted now.
 func (k *clients) resume(list []uint64) {
+	for i, client := range list {
+		if client != 0 {
+			k.resumeOne(k.conns.Loop.ConnAt(uint32(i)), client)
+		}
+	}
+}
+
+// resumeOne takes back whose one connection is.
+func (k *clients) resumeOne(c reactor.Conn, client uint64) {
 	if !k.site.tellsApart() {
 		return
 	}
-	k.byConn.Resume(list)
-	for i, client := range list {
-		if client != 0 && k.site.AddrCounter != nil && k.conns.Side(k.conns.Loop.ConnAt(uint32(i))) != conn.Admin {
-			k.site.AddrCounter.Add(client)
-		}
+	*k.byConn.At(c.Index()) = client
+	if k.site.AddrCounter != nil && k.conns.Side(c) != conn.Admin {
+		k.site.AddrCounter.Add(client)
 	}
 }
 

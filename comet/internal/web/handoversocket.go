@@ -91,8 +91,20 @@ func (k *sockets) state() Sockets {
 // resume goes on with the WebSockets of another program.
 func (k *sockets) resume(st *Sockets) error {
 	k.clients.Resume(st.Clients)
+	k.addCounts(st)
+	for i := range st.List {
+		if _, err := k.resumeOne(st.List[i].Conn, &st.List[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addCounts has what another program has counted count here.
+func (k *sockets) addCounts(st *Sockets) {
 	for kind, name := range op.Names {
-		k.counts.Ops[kind], k.counts.Failed[kind] = st.Ops[name], st.Failed[name]
+		k.counts.Ops[kind] += st.Ops[name]
+		k.counts.Failed[kind] += st.Failed[name]
 	}
 	for _, n := range st.Closed {
 		for by, name := range CloserNames {
@@ -101,27 +113,28 @@ func (k *sockets) resume(st *Sockets) error {
 			}
 		}
 	}
-	for i := range st.List {
-		one := &st.List[i]
-		s := k.open(one.Conn)
-		if !one.Whole {
-			if err := s.partial.Parser.UnmarshalBinary(one.Parser); err != nil {
-				return fmt.Errorf("a message that has not wholly arrived: %w", err)
-			}
-			s.partial.Payload = one.Payload
+}
+
+// resumeOne goes on with one WebSocket.
+func (k *sockets) resumeOne(c reactor.Conn, one *Socket) (*socket, error) {
+	s := k.open(c)
+	if !one.Whole {
+		if err := s.partial.Parser.UnmarshalBinary(one.Parser); err != nil {
+			return nil, fmt.Errorf("a message that has not wholly arrived: %w", err)
 		}
-		s.began, s.first, s.held, s.waiting, s.ended, s.arriving = one.Began, one.First, one.Held, one.Waiting, one.Ended, one.Arriving
-		for _, o := range one.Ops {
-			if len(o.ID) > op.MaxID {
-				return errWebState
-			}
-			p := pendingOp{kind: o.Kind, done: true, closes: o.Closes, code: o.Code, seq: o.Seq, text: o.Text, idLen: uint8(len(o.ID))}
-			copy(p.id[:], o.ID)
-			s.ops = append(s.ops, p)
-		}
-		s.out = one.Out
-		k.count(s)
-		k.markReady(s)
+		s.partial.Payload = one.Payload
 	}
-	return nil
+	s.began, s.first, s.held, s.waiting, s.ended, s.arriving = one.Began, one.First, one.Held, one.Waiting, one.Ended, one.Arriving
+	for _, o := range one.Ops {
+		if len(o.ID) > op.MaxID {
+			return nil, errWebState
+		}
+		p := pendingOp{kind: o.Kind, done: true, closes: o.Closes, code: o.Code, seq: o.Seq, text: o.Text, idLen: uint8(len(o.ID))}
+		copy(p.id[:], o.ID)
+		s.ops = append(s.ops, p)
+	}
+	s.out = one.Out
+	k.count(s)
+	k.markReady(s)
+	return s, nil
 }

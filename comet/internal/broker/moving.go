@@ -1,0 +1,235 @@
+package broker
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"ccomet/comet/internal/handover"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
+	"ccomet/reactor"
+)
+
+// Moving makes the channels of another program's brokers at the homes that they have among
+// these:
+//
+//  1. NewMoving: the channels, with what they keep, which is read later, as ever.
+//  2. Sessions, when it is known where connections are.
+//  3. Joined, for each subscriber that a hub has made.
+//  4. Finish: requests that wait for a log, keys, and what is counted.
+type Moving struct {
+	brokers           []*Broker
+	parts             []movingPart
+	records, sessions handover.Places // Gen of a channel's record is its epoch
+}
+
+// movingPart is what one of the other program's brokers has written.
+type movingPart struct {
+	*handover.Reader
+	state Handover
+	named ByName
+}
+
+var (
+	errByName = errors.New("what is said of channels does not fit")
+	errNoRoom = errors.New("no memory for the channels")
+)
+
+// NewMoving makes the channels that brokers have written down by names.
+func NewMoving(from []*handover.Reader, to []*Broker) (*Moving, error) {
+	m := &Moving{records: handover.NewPlaces(len(from)), sessions: handover.NewPlaces(len(from)), brokers: to, parts: make([]movingPart, len(from))}
+	for _, b := range to {
+		b.channels.leases.Advance(b.loop.Tick())
+	}
+	for loop, reader := range from {
+		part := &m.parts[loop]
+		part.Reader = reader
+		if err := errors.Join(reader.Value(valueName, &part.state), reader.Value(byNameName, &part.named)); err != nil {
+			return nil, err
+		}
+		if !part.named.whole() {
+			return nil, errByName
+		}
+		if err := m.channels(uint8(loop), part); err != nil {
+			return nil, err
+		}
+	}
+	for _, b := range to {
+		b.histories.chunks = slices.Clip(b.histories.chunks)
+		if u := b.histories.unread; u != nil {
+			u.from.Keep()
+		}
+	}
+	return m, nil
+}
+
+// channels makes the channels of one of those brokers.
+func (m *Moving) channels(loop uint8, part *movingPart) error {
+	c, kept := &part.named.Channels, map[uint64]handover.Place{}
+	for n, index := range c.Index {
+		name := c.Names.Next()
+		home := m.brokers[0].channels.homes.Of(name)
+		b := m.brokers[home]
+		i := b.channels.move(c, n, name)
+		if i == 0 {
+			return errNoRoom
+		}
+		m.records.Set(loop, index, handover.Place{Loop: home, Index: i, Gen: c.Epoch[n]})
+		if place := c.History[n]; place != 0 {
+			ch := b.channels.At(i)
+			ch.history = b.histories.alloc()
+			kept[uint64(place)] = handover.Place{Loop: home, Index: ch.history}
+		}
+	}
+	if err := m.histories(part, kept); err != nil {
+		return err
+	}
+	return m.attachments(loop, part)
+}
+
+// histories finds what those channels keep, and reads none of it.
+func (m *Moving) histories(part *movingPart, kept map[uint64]handover.Place) error {
+	by, err := newKeptBy(part.Reader, kindsOf(part.state.Kinds))
+	if err != nil {
+		return err
+	}
+	copies := make([]*keptBy, len(m.brokers))
+	for _, batch := range part.Raw(keptName) {
+		numbers := make([]int, len(m.brokers)) // counted from 1, at those that have some of it
+		if !eachKept(batch, func(e *entry, offset int) bool {
+			to, is := kept[e.place]
+			if !is {
+				return true // that channel keeps nothing any more
+			}
+			u := m.unreadOf(to.Loop, part.Reader)
+			if numbers[to.Loop] == 0 {
+				if copies[to.Loop] == nil {
+					copies[to.Loop] = by.copy()
+				}
+				u.batches = append(u.batches, keptBatch{batch, copies[to.Loop]})
+				numbers[to.Loop] = len(u.batches)
+			}
+			return u.found(to.Index, e, numbers[to.Loop]-1, offset)
+		}) {
+			return errHistories
+		}
+	}
+	for _, to := range kept {
+		if m.brokers[to.Loop].histories.place(to.Index).N == 0 {
+			return errHistories
+		}
+	}
+	return nil
+}
+
+// unreadOf is where a broker has what it has not read.
+func (m *Moving) unreadOf(loop uint8, from *handover.Reader) *unread {
+	b := m.brokers[loop]
+	if b.histories.unread == nil {
+		b.histories.unread = &unread{of: &b.histories, from: from, moved: true, next: 1}
+	}
+	return b.histories.unread
+}
+
+// attachments has the channels of one of those brokers go on where they stand in a log
+// beyond the loops.
+func (m *Moving) attachments(loop uint8, part *movingPart) error {
+	if m.brokers[0].remote == nil {
+		return nil
+	}
+	for _, batch := range part.Raw(attachmentsName) {
+		for ; len(batch) >= attachmentSize; batch = batch[attachmentSize:] {
+			now := m.records.At(loop, binary.LittleEndian.Uint32(batch))
+			if now.Index == 0 {
+				return errByName
+			}
+			m.brokers[now.Loop].remote.resumeAttached(now.Index, attachment{binary.LittleEndian.Uint32(batch[4:]), attachmentState(batch[8])})
+		}
+	}
+	return nil
+}
+
+// Sessions makes the sessions of subscribers whose connections are there.
+func (m *Moving) Sessions(conns handover.Places) error {
+	for loop := range m.parts {
+		s := &m.parts[loop].named.Sessions
+		for n, number := range s.Number {
+			channel, c := m.records.At(uint8(loop), s.Channel[n]), conns.At(s.Loop[n], s.Conn[n])
+			name := s.Names.Next()
+			if channel.Index == 0 || c.Index == 0 {
+				return errByName
+			}
+			i := m.brokers[channel.Loop].sessions.move(channel.Index, name, c.Loop, reactor.Conn(c.Gen)<<32|reactor.Conn(c.Index))
+			if i == 0 {
+				return errNoRoom
+			}
+			m.sessions.Set(uint8(loop), number, handover.Place{Loop: channel.Loop, Index: i})
+		}
+	}
+	return nil
+}
+
+// Channel is where the channel of a record is, by its home before.
+func (m *Moving) Channel(home uint8, record uint32) handover.Place { return m.records.At(home, record) }
+
+// Session is the number that a session has now, by the home of its channel before; 0: there
+// is none.
+func (m *Moving) Session(home uint8, number uint32) uint32 { return m.sessions.At(home, number).Index }
+
+// Joined counts a subscriber of a channel, on a loop, and returns what mail.Joined says of
+// the channel.
+func (m *Moving) Joined(channel handover.Place, loop uint8) mail.Mail {
+	b := m.brokers[channel.Loop]
+	ch := b.channels.At(channel.Index)
+	ch.subs++
+	ch.loops[loop>>5] |= 1 << (loop & 31)
+	return mail.Mail{Kind: mail.Joined, From: channel.Loop, Ref: mail.Ref{Index: channel.Index, Gen: ch.Gen}, Name: ch.Name()}
+}
+
+// Finish makes the rest. asking are the subscribers whose requests wait for a log beyond the
+// loops, by the loop and the record that they had; Gen has nothing.
+func (m *Moving) Finish(conns handover.Places, asking handover.Places) {
+	keys := make([][]movedKey, len(m.brokers))
+	for loop := range m.parts {
+		part := &m.parts[loop]
+		to := m.brokers[loop%len(m.brokers)]
+		to.published += part.state.Published
+		to.keys.repeats += part.state.Keys.Repeated
+		if to.remote != nil {
+			to.remote.Gaps += part.state.Gaps
+		}
+		for _, w := range part.state.Waiting {
+			w.moveTo(conns, asking, m.brokers)
+		}
+		k := &part.named.Keys
+		for n, hash := range k.Hash {
+			one := movedKey{[2]uint64{hash, k.Other[n]}, k.Left[n], k.Seq[n]}
+			home := homeOf(to.channels.homes, one.hash)
+			keys[home] = append(keys[home], one)
+		}
+	}
+	for home, list := range keys {
+		m.brokers[home].keys.move(list)
+	}
+}
+
+// moveTo has a request wait at the home that its channel has now, if its connection is there.
+func (w *WaitingRequest) moveTo(conns, asking handover.Places, brokers []*Broker) {
+	c, sub := conns.At(w.Loop, uint32(w.Conn)), asking.At(w.Loop, w.Subscriber)
+	r := brokers[brokers[0].channels.homes.Of(w.Name)].remote
+	if c.Index == 0 || sub.Index == 0 || r == nil {
+		return
+	}
+	w.Loop, w.Conn, w.Subscriber = c.Loop, uint64(c.Gen)<<32|uint64(c.Index), sub.Index
+	r.orphans = append(r.orphans, w.mail())
+}
+
+// kindsOf are the numbers of kinds of messages here, by those of another program; -1: there
+// is none.
+func kindsOf(names []string) (kinds []int) {
+	for _, name := range names {
+		kinds = append(kinds, slices.Index(msg.KindNames(), name))
+	}
+	return kinds
+}

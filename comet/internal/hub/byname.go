@@ -1,0 +1,302 @@
+package hub
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/handover"
+	"ccomet/comet/internal/mail"
+	"ccomet/reactor"
+)
+
+// A program whose records are others, or that has another number of loops, is told of a hub
+// by names as well, and makes subscribers where their connections are now (Move). Rosters
+// follow from them.
+
+// ByName are the subscribers of a hub: columns, of which each has an entry for each
+// subscriber. Those of a connection stand together, in the order of the request.
+type ByName struct {
+	Transports []string // names of the numbers in Transport
+	Flags      []string // names of the bits of Has, the lowest first
+
+	Index     []uint32 // of its record, by which Replays refer to it
+	Conn      []uint32 // the index of its connection
+	Home      []uint8  // of its channel
+	Channel   []uint32 // the index of the channel's record there; 0: it is in no roster
+	Cursor    []int32
+	Count     []int32  // of the first of a connection: noops, a session's number there, or what a WebSocket's client may send
+	Place     []uint32 // of a member that is in no roster: an epoch, or why it has ended
+	Has       []uint16
+	Transport []uint8
+	Silence   []int64 // milliseconds since a WebSocket's client has sent something
+	Callbacks handover.Texts
+}
+
+// flagNames are the names of flags, the lowest first.
+var flagNames = [...]string{
+	"behind", "asking", "close after", "HTTP/1.0", "tell", "say lost", "gone", "begun", "member", "head", "last", "over", "may publish",
+}
+
+// ofBundle are the flags that say how records of a connection belong together.
+const ofBundle = SubMember | subHead | subLast
+
+const byNameName = "hub by names"
+
+// HandOverByName writes the hub down by names.
+func HandOverByName(h *Hub, to handover.Part) {
+	names := frame.CountedNames()
+	st := ByName{Transports: names[:frame.JSONP], Flags: flagNames[:]}
+	for i := uint32(1); i <= h.loop.Indexes(); i++ {
+		c := h.loop.ConnAt(i)
+		if c == 0 {
+			continue
+		}
+		if what, owner := h.State(c); what == conn.Waiting || what == conn.WebSocket {
+			for sub := owner; sub != 0; sub = h.Subs.following(sub) {
+				st.add(h, sub, sub == owner)
+			}
+		}
+	}
+	to.Value(byNameName, &st)
+}
+
+// add adds a subscriber, which may be the first of its connection.
+func (st *ByName) add(h *Hub, i uint32, first bool) {
+	sub := h.Subs.At(i)
+	var home uint8
+	var channel, place uint32
+	if sub.Roster != 0 {
+		r := h.Rosters.At(sub.Roster)
+		home, channel = r.Home, r.Index
+	} else if sub.Has(SubMember) {
+		place = sub.place()
+	}
+	count, silence, callback := int32(0), int64(0), []byte(nil)
+	if first {
+		count = sub.count
+		if sub.socket() {
+			silence = h.Sockets.silentFor(sub).Milliseconds()
+		} else if sub.hasCallback() {
+			callback = h.Subs.callbacks.Get(h.Subs.callback(sub))
+		}
+	}
+	st.Index, st.Conn = append(st.Index, i), append(st.Conn, sub.Conn)
+	st.Home, st.Channel = append(st.Home, home), append(st.Channel, channel)
+	st.Cursor, st.Count, st.Place = append(st.Cursor, sub.Cursor), append(st.Count, count), append(st.Place, place)
+	st.Has, st.Transport = append(st.Has, sub.Flags), append(st.Transport, uint8(sub.Transport))
+	st.Silence = append(st.Silence, silence)
+	st.Callbacks.Add(callback)
+}
+
+// silentFor is how long a client has sent nothing.
+func (k *sockets) silentFor(sub *Subscriber) time.Duration {
+	return time.Duration(k.hearing()-sub.heard()) * k.cfg.PollingTimeout / hearings
+}
+
+// setSilentFor has it have sent nothing for so long.
+func (k *sockets) setSilentFor(sub *Subscriber, d time.Duration) {
+	steps := (d*hearings + k.cfg.PollingTimeout/2) / k.cfg.PollingTimeout
+	sub.setHeard(k.hearing() - uint8(min(steps, 2*hearings)))
+}
+
+// whole says whether all columns have an entry for each subscriber.
+func (st *ByName) whole() bool {
+	n := len(st.Index)
+	return st.Callbacks.Whole(n) && !slices.ContainsFunc([]int{
+		len(st.Conn), len(st.Home), len(st.Channel), len(st.Cursor), len(st.Count), len(st.Place), len(st.Has), len(st.Transport), len(st.Silence),
+	}, func(l int) bool { return l != n })
+}
+
+// Moved are the channels and sessions of another program's brokers, where they are now.
+type Moved interface {
+	// Channel is where the channel of a record is, by its home before.
+	Channel(home uint8, record uint32) handover.Place
+	// Session is the number of a session now, by its home before.
+	Session(home uint8, number uint32) uint32
+	// Joined counts a subscriber on a loop, and returns what mail.Joined says of its channel.
+	Joined(channel handover.Place, loop uint8) mail.Mail
+}
+
+var (
+	errByName   = errors.New("what is said of subscribers does not fit")
+	errNoMemory = errors.New("no memory for the subscribers")
+)
+
+// moving is what Move needs of one of the other program's hubs.
+type moving struct {
+	ByName
+	loop       uint8
+	transports []frame.Transport
+	bits       []uint16
+	conns      handover.Places
+	moved      Moved
+	subs       handover.Places // those that are behind, or asking
+}
+
+// Move makes the subscribers that hubs have written down by names. conns are where their
+// connections are. It returns which records are those of subscribers whose channels' homes
+// are still to answer.
+func Move(from []*handover.Reader, to []*Hub, conns handover.Places, moved Moved) (asking handover.Places, err error) {
+	subs := handover.NewPlaces(len(from))
+	for loop, reader := range from {
+		var st Handover
+		m := moving{loop: uint8(loop), conns: conns, moved: moved, subs: subs}
+		if err := errors.Join(reader.Value(valueName, &st), reader.Value(byNameName, &m.ByName)); err != nil {
+			return nil, err
+		}
+		if !m.whole() || !m.translate() {
+			return nil, errByName
+		}
+		for n := 0; n < len(m.Index); {
+			last := n + 1
+			for last < len(m.Index) && m.Conn[last] == m.Conn[n] {
+				last++
+			}
+			if err := m.connection(to, n, last); err != nil {
+				return nil, err
+			}
+			n = last
+		}
+		t := &to[loop%len(to)].Tally
+		t.Delivered, t.Replayed, t.heartbeats, t.lost = t.Delivered+st.Delivered, t.Replayed+st.Replayed, t.heartbeats+st.Heartbeats, t.lost+st.Lost
+		for _, r := range st.Replays {
+			sub, c := subs.At(uint8(loop), r.Sub), conns.At(uint8(loop), r.Conn.Index())
+			if sub.Index != 0 && c.Index != 0 {
+				to[sub.Loop].Replays.queue(sub.Index, connOf(c))
+			}
+		}
+	}
+	return subs, nil
+}
+
+func connOf(p handover.Place) reactor.Conn {
+	return reactor.Conn(p.Gen)<<32 | reactor.Conn(p.Index)
+}
+
+// translate finds what the numbers of transports and the bits of flags are here; false: one of
+// them is not known.
+func (m *moving) translate() bool {
+	names := frame.CountedNames()
+	for _, name := range m.Transports {
+		i := slices.Index(names[:frame.JSONP], name)
+		if i < 0 {
+			return false
+		}
+		m.transports = append(m.transports, frame.Transport(i))
+	}
+	for _, name := range m.Flags {
+		bit := slices.Index(flagNames[:], name)
+		if bit < 0 {
+			return false
+		}
+		m.bits = append(m.bits, 1<<bit)
+	}
+	return true
+}
+
+// flags are those of the n-th subscriber.
+func (m *moving) flags(n int) (flags uint16) {
+	for bit, flag := range m.bits {
+		if m.Has[n]&(1<<bit) != 0 {
+			flags |= flag
+		}
+	}
+	return flags
+}
+
+// connection makes the subscribers of one connection.
+func (m *moving) connection(to []*Hub, n, last int) error {
+	at := m.conns.At(m.loop, m.Conn[n])
+	if at.Index == 0 || int(m.Transport[n]) >= len(m.transports) {
+		return errByName
+	}
+	h, transport := to[at.Loop], m.transports[m.Transport[n]]
+	head := h.Subs.Alloc()
+	if head == 0 {
+		return errNoMemory
+	}
+	*h.Subs.At(head) = Subscriber{Conn: at.Index, Transport: transport, Flags: m.flags(n) &^ ofBundle}
+	if m.flags(n)&SubMember != 0 {
+		h.Subs.At(head).Flags |= SubMember | subHead
+	} else if last-n > 1 {
+		return errByName
+	}
+	var members [MaxBundle]uint32
+	if last-n > len(members) {
+		return errByName
+	}
+	members[0] = head
+	for k := last - n - 1; k > 0; k-- {
+		i := h.Subs.Alloc()
+		if i == 0 {
+			return errNoMemory
+		}
+		of := h.Subs.At(head)
+		*h.Subs.At(i) = Subscriber{Conn: at.Index, Transport: transport, Flags: m.flags(n+k) &^ ofBundle}
+		h.Subs.At(i).makeMember(head, of.second())
+		of.setSecond(i)
+		members[k] = i
+	}
+	if callback := m.firstOf(h, head, n); !h.Subs.keepCallback(h.Subs.At(head), callback) {
+		return errNoMemory
+	}
+	for k := range last - n {
+		if k > 0 {
+			m.Callbacks.Next()
+		}
+		if err := m.enlist(h, at.Loop, members[k], n+k); err != nil {
+			return err
+		}
+	}
+	state := conn.Waiting
+	if h.Subs.At(head).socket() {
+		state = conn.WebSocket
+	}
+	h.SetState(connOf(at), state, head)
+	return nil
+}
+
+// firstOf gives the first subscriber of a connection what concerns that as a whole, and
+// returns the name of its callback.
+func (m *moving) firstOf(h *Hub, i uint32, n int) (callback []byte) {
+	sub := h.Subs.At(i)
+	sub.count = m.Count[n]
+	if sub.socket() {
+		h.Sockets.setSilentFor(sub, time.Duration(m.Silence[n])*time.Millisecond)
+	}
+	if sub.Transport.Row().Sessions && m.Channel[n] != 0 {
+		sub.setSession(m.moved.Session(m.Home[n], uint32(m.Count[n])))
+	}
+	return m.Callbacks.Next()
+}
+
+// enlist has a subscriber go on in its channel's roster, or in none.
+func (m *moving) enlist(h *Hub, loop uint8, i uint32, n int) error {
+	sub := h.Subs.At(i)
+	sub.Cursor = m.Cursor[n]
+	switch {
+	case m.Channel[n] != 0:
+		channel := m.moved.Channel(m.Home[n], m.Channel[n])
+		if channel.Index == 0 {
+			return errByName
+		}
+		joined := m.moved.Joined(channel, loop)
+		roster := h.Rosters.of(&joined)
+		if roster == 0 {
+			return errNoMemory
+		}
+		h.enlist(roster, i)
+	case sub.Has(SubMember):
+		sub.setPlace(m.Place[n])
+	}
+	if sub.Has(SubBehind) {
+		h.Tally.Behind++
+	}
+	if sub.Has(SubBehind | subAsking) {
+		m.subs.Set(m.loop, m.Index[n], handover.Place{Loop: loop, Index: i})
+	}
+	return nil
+}

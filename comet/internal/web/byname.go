@@ -1,0 +1,203 @@
+package web
+
+import (
+	"errors"
+	"slices"
+
+	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/handover"
+	"ccomet/httplite"
+	"ccomet/reactor"
+)
+
+// A program whose records are others, or that has another number of loops, is told by names
+// as well what connections do, and has them go on where they are now (Move).
+
+// ByName is what the connections of a web do: columns, of which each has an entry for each of
+// them.
+type ByName struct {
+	Sides, States []string // names of the numbers of sides and states
+
+	Index []uint32
+	Side  []uint8
+	State []uint8
+	Word  []uint32 // what goes with the state: see conn.State
+}
+
+const byNameName = "web by names"
+
+// HandOverByName writes the web down by names.
+func HandOverByName(w *Web, to handover.Part) {
+	st := ByName{Sides: conn.SideNames[:], States: conn.StateNames[:]}
+	for i := uint32(1); i <= w.loop.Indexes(); i++ {
+		c := w.loop.ConnAt(i)
+		if c == 0 {
+			continue
+		}
+		state, word := w.State(c)
+		st.Index, st.Side = append(st.Index, i), append(st.Side, w.Side(c))
+		st.State, st.Word = append(st.State, uint8(state)), append(st.Word, word)
+	}
+	to.Value(byNameName, &st)
+}
+
+// errByName is a list of connections that no web can have had.
+var errByName = errors.New("what is said of connections does not fit")
+
+// moving is what Move needs of one of the other program's webs.
+type moving struct {
+	Handover
+	ByName
+	loop  uint8
+	to    []*Web
+	conns handover.Places
+}
+
+// Move has connections go on with what webs have written down by names. conns are where they
+// are now. Those that wait for messages are the hubs' to go on with.
+func Move(from []*handover.Reader, to []*Web, conns handover.Places) error {
+	for loop, reader := range from {
+		m := moving{loop: uint8(loop), to: to, conns: conns}
+		if err := errors.Join(reader.Value(valueName, &m.Handover), reader.Value(byNameName, &m.ByName)); err != nil {
+			return err
+		}
+		for _, step := range []func() error{m.connections, m.pipelines, m.partials, m.sockets} {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+		m.listeners()
+		m.counts()
+	}
+	return nil
+}
+
+// of is where one of the connections is now; nil: it is none.
+func (m *moving) of(c reactor.Conn) (*Web, reactor.Conn) {
+	at := m.conns.At(m.loop, c.Index())
+	if at.Index == 0 {
+		return nil, 0
+	}
+	return m.to[at.Loop], reactor.Conn(at.Gen)<<32 | reactor.Conn(at.Index)
+}
+
+// connections gives each its side and its state, but for those that have more.
+func (m *moving) connections() error {
+	n := len(m.Index)
+	if len(m.Side) != n || len(m.State) != n || len(m.Word) != n {
+		return errByName
+	}
+	for n, index := range m.Index {
+		w, c := m.of(reactor.Conn(index))
+		if w == nil || int(m.Side[n]) >= len(m.Sides) || int(m.State[n]) >= len(m.States) {
+			return errByName
+		}
+		side := slices.Index(conn.SideNames[:], m.Sides[m.Side[n]])
+		state := conn.State(slices.Index(conn.StateNames[:], m.States[m.State[n]]))
+		if side < 0 || state >= conn.NumStates {
+			return errByName
+		}
+		w.loop.SetTag(c, w.loop.Tag(c)&^conn.TagSide|uint8(side))
+		w.Table.Opened(c)
+		switch state {
+		case conn.Request, conn.Answering, conn.Waiting, conn.WebSocket: // they have records
+		default:
+			w.SetState(c, state, m.Word[n])
+		}
+		if int(index) < len(m.Clients) && m.Clients[index] != 0 {
+			w.clients.resumeOne(c, m.Clients[index])
+		}
+		if of := m.Pages.Of; int(index) < len(of) && of[index] != 0 && int(of[index]) < len(m.Pages.Origins) {
+			w.ResumePage(c.Index(), m.Pages.Origins[of[index]])
+		}
+		if of := m.Sockets.Clients; int(index) < len(of) && of[index] != 0 {
+			*w.sockets.clients.At(c.Index()) = of[index]
+		}
+	}
+	return nil
+}
+
+// pipelines has answers wait again until their clients read.
+func (m *moving) pipelines() error {
+	for i := range m.Pipelines {
+		one := &m.Pipelines[i]
+		w, c := m.of(one.Conn)
+		if w == nil {
+			return errByName
+		}
+		place := w.pipelines.open(c)
+		w.SetState(c, conn.Answering, place)
+		w.pipelines.resumeOne(place, c, one)
+		w.pipelines.at(place).partial = 0 // see partials
+	}
+	return nil
+}
+
+// partials parses again what there is of requests that have not wholly arrived.
+func (m *moving) partials() error {
+	for _, one := range m.Partials {
+		w, c := m.of(one.Conn)
+		if w == nil {
+			return errByName
+		}
+		partial := w.parsers.lend(handingOver{w}.parsed(c))
+		w.parsers.body[partial] = one.Body
+		if i := w.pipelines.of(c); i != 0 {
+			w.pipelines.at(i).partial = partial
+		} else {
+			w.SetState(c, conn.Request, partial)
+		}
+	}
+	return nil
+}
+
+func (m *moving) sockets() error {
+	for i := range m.Sockets.List {
+		one := &m.Sockets.List[i]
+		w, c := m.of(one.Conn)
+		if w == nil {
+			return errByName
+		}
+		s, err := w.sockets.resumeOne(c, one)
+		if err != nil {
+			return err
+		}
+		w.sockets.setAnswering(s, len(s.out) > 0)
+	}
+	return nil
+}
+
+// listeners has those to /psub hear on. What they are being told of the channels that live
+// begins anew, since the channels have other places.
+func (m *moving) listeners() {
+	for _, before := range m.Listeners {
+		if w, c := m.of(before); w != nil {
+			w.Presence.listeners = append(w.Presence.listeners, c)
+			w.totals.Listening.Or(1 << w.Id)
+		}
+	}
+	for _, l := range m.Listings {
+		if w, c := m.of(l.Conn); w != nil {
+			w.Presence.resume(Listing{Conn: c, At: 1})
+		}
+	}
+}
+
+// counts has a web go on counting.
+func (m *moving) counts() {
+	w := m.to[int(m.loop)%len(m.to)]
+	w.requests += m.Requests
+	w.broadcasts += m.Broadcasts
+	w.Histories.Read += m.Histories
+	w.Histories.Same += m.Unchanged
+	w.Batches.taken += m.Batches
+	w.sockets.addCounts(&m.Sockets)
+}
+
+// parsed is what there is of a request, as it was parsed before.
+func (w handingOver) parsed(c reactor.Conn) *httplite.Request {
+	req, p := w.parsers.spareOne(), w.loop.Unread(c)
+	_, _ = req.Parse(p, w.site.limitsOf(w.Side(c), p)) // an error is there when more is parsed, too
+	req.WantsContinue()                                // which it was told
+	return req
+}
