@@ -37,10 +37,11 @@ Where that is not possible, the server goes on as it was, the reason is told, an
 are mistakes in the configuration, or a setting has changed that may not (the secret, the state file, the
 pid file).
 
-Where the versions keep their records in different ways, or the number of loops has changed, the server
-restarts in place. It sends its clients away within --drain-time, and the new version begins in the same
-process, with the same listening sockets and all channels, so that clients come back with their cursors, and
-miss nothing. The reason is told, and the exit status is 3.`
+The number of loops may be another: channels and connections are moved, which makes the pause longer by
+some microseconds a connection. So it is where the versions keep their records in different ways. Only a
+version that cannot take these over has the server restart in place. It sends its clients away within
+--drain-time, and that version begins in the same process, with the same listening sockets and all channels,
+so that clients come back with their cursors, and miss nothing. The reason is told, and the exit status is 3.`
 }
 
 // Run upgrades, and tells how that went.
@@ -62,8 +63,12 @@ func tellOutcome(out io.Writer, before, after upgrade.Status) error {
 			before.Version, after.Version, after.Restarted, after.Connections, after.Pause)
 		return err
 	}
-	_, err := fmt.Fprintf(out, "upgraded from version %s to %s: %d connections go on, after a pause of %.0f ms\n",
-		before.Version, after.Version, after.Connections, after.Pause*1000)
+	loops := ""
+	if after.FromLoops != after.Loops {
+		loops = fmt.Sprintf("on %d loops instead of %d, ", after.Loops, after.FromLoops)
+	}
+	_, err := fmt.Fprintf(out, "upgraded from version %s to %s: %d connections go on, %safter a pause of %.0f ms\n",
+		before.Version, after.Version, after.Connections, loops, after.Pause*1000)
 	return err
 }
 
@@ -211,6 +216,10 @@ func (r *running) tellUpgraded(failed string) {
 		r.log.Error().Str("error", failed).Dur("pause", h.Pause).Msg("not upgraded: the new version could not go on, and this one does")
 		return
 	}
-	r.log.Info().Str("from", h.From).Str("to", versionName()).Int64("connections", h.Connections).Dur("pause", h.Pause).Int64("upgrades", h.Total).
+	event := r.log.Info()
+	if loops := r.srv.Loops(); loops != h.Loops {
+		event = event.Int("from-loops", h.Loops).Int("loops", loops)
+	}
+	event.Str("from", h.From).Str("to", versionName()).Int64("connections", h.Connections).Dur("pause", h.Pause).Int64("upgrades", h.Total).
 		Msg("upgraded: every connection goes on")
 }

@@ -25,11 +25,15 @@ import (
 
 var upgrades = flag.Int("upgrades", 6, "how often the server is upgraded under load")
 
-// versions are the program twice, as two releases of one layout, and once with another
-// layout.
-var versions = sync.OnceValues(func() (list [3]string, err error) {
+// versions are the program twice, as two releases of one layout, and twice with another
+// layout, the last time as one that cannot be told of a server by names.
+var versions = sync.OnceValues(func() (list [4]string, err error) {
 	dir := filepath.Dir(program)
-	for i, ldflags := range []string{"-X main.release=v1.0.1", "-X main.release=v1.0.2", "-X main.release=v2.0.0 -X ccomet/comet.layoutVersion=other"} {
+	const other = " -X ccomet/comet.layoutVersion=other"
+	for i, ldflags := range []string{
+		"-X main.release=v1.0.1", "-X main.release=v1.0.2", "-X main.release=v2.0.0" + other,
+		"-X main.release=v0.9.0 -X ccomet/cmd/ccomet/internal/upgrade.understands=nothing" + other,
+	} {
 		list[i] = filepath.Join(dir, fmt.Sprintf("version%d", i))
 		if err := build(list[i], "-ldflags", ldflags); err != nil {
 			return list, err
@@ -42,7 +46,7 @@ var versions = sync.OnceValues(func() (list [3]string, err error) {
 type replaceable struct {
 	*process
 	path     string
-	versions [3]string
+	versions [4]string
 }
 
 func install(t *testing.T, args ...string) *replaceable {
@@ -210,12 +214,12 @@ func TestUpgradeRefused(t *testing.T) {
 		{"says nonsense", "printf nonsense >&3; sleep 600", "", "not understood"},
 		{"is no program", "", "", "exec format error"},
 		{"finds mistakes", real, "polling-timeout = 0\n", "polling-timeout"},
-		{"could not begin at an address of another program", "exec " + s.versions[2] + ` "$@" --ccomet ` + taken.Addr().String(), "", "address already in use"},
-		{"could not begin, where it cannot go on", "exec " + s.versions[2] + ` "$@" --ccomet 192.0.2.1:1`, "", "cannot assign requested address"},
+		{"could not begin at an address of another program", "exec " + s.versions[3] + ` "$@" --ccomet ` + taken.Addr().String(), "", "address already in use"},
+		{"could not begin, where it cannot go on", "exec " + s.versions[3] + ` "$@" --ccomet 192.0.2.1:1`, "", "cannot assign requested address"},
 		{"would have another secret", real, "secret = \"other\"\n", "the secret would be another"},
 		{"would have another state", real, "state = \"" + conf + ".state\"\n", "state file would be"},
 		{"would have another pid file", real, "pidfile = \"" + conf + ".pid\"\n", "pidfile would be"},
-		{"cannot listen", real, "ccomet = [\"192.0.2.1:1\"]\n", "cannot assign requested address"},
+		{"cannot listen", real, "ccomet = [\"192.0.2.1:1\"]\nloops = 3\n", "cannot assign requested address"},
 		{"dies when it has been handed the server", `case "$CCOMET_UPGRADE" in rehearsal) (exec 4<&3; sleep 600)& esac; ` + `printf '{"Version":"x","Layout":"` + layoutOf(t, s) + `"}' >&3; exit 4`, "", "exit status 4"},
 	} {
 		settings(c.conf)

@@ -194,7 +194,7 @@ func TestUpgradeFaultsRestart(t *testing.T) {
 			t.Parallel()
 			f := installFaulty(t, "--drain-time", "0.2")
 			f.push("c0", "first")
-			f.instead(1, "--loops 3")
+			f.instead(3, "--loops 3")
 			f.at(fault)
 			said, err := f.upgrade()
 			if fault == "server executes error" { // both times

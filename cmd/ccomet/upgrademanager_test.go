@@ -70,7 +70,7 @@ func TestUpgradeManagerHears(t *testing.T) {
 	upgraded(false)
 	s.write(t, []byte("#!/bin/sh\nexit 1\n"))
 	upgraded(true)
-	s.instead(1, "--loops 1")
+	s.instead(3, "--loops 1")
 	upgraded(true) // it is restarted in place, which has a status of its own
 	if now := s.status(); now.Restarts != 1 || now.Failures != 1 {
 		t.Errorf("status %+v", now)
@@ -115,9 +115,9 @@ func TestUpgradeAsFirst(t *testing.T) {
 	var ends atomic.Bool
 	hearer := listen(t, i.front, "/stream?cname=c0&seq=1", &ends)
 	defer ends.Store(true)
-	for n, version := range []string{"v1.0.2", "v1.0.1", "v2.0.0"} {
-		i.put(t, list[[...]int{1, 0, 2}[n]])
-		ends.Store(version == "v2.0.0") // the connection does not outlive that
+	for n, version := range []string{"v1.0.2", "v2.0.0", "v1.0.1", "v0.9.0"} {
+		i.put(t, list[[...]int{1, 2, 0, 3}[n]])
+		ends.Store(version == "v0.9.0") // the connection does not outlive that
 		if err := unix.Kill(first, unix.SIGUSR2); err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +130,7 @@ func TestUpgradeAsFirst(t *testing.T) {
 			var now upgrade.Status
 			return json.NewDecoder(resp.Body).Decode(&now) == nil && now.Attempts == n+1 && now.Version == version && now.PID == 1 && now.Error == ""
 		})
-		if version != "v2.0.0" {
+		if version != "v0.9.0" {
 			before := hearer.heard.Load()
 			i.push("c0", "on")
 			waited(t, "the client hears on", func() bool { return hearer.heard.Load() > before })

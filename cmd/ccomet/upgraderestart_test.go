@@ -97,7 +97,7 @@ func (r *returning) end() {
 	r.all.Wait()
 }
 
-// TestUpgradeRestarts: another number of loops, or another layout, has the server restart in
+// TestUpgradeRestarts: a version that cannot take the server over as it runs has it restart in
 // place. Nobody is refused, tokens of a random secret stay good, and each client that comes
 // back with its cursor hears every message once.
 func TestUpgradeRestarts(t *testing.T) {
@@ -131,17 +131,15 @@ func TestUpgradeRestarts(t *testing.T) {
 				version    int
 				args, want string
 			}{
-				{1, "--loops 3", "to v1.0.2, which cannot go on with the server as it ran: it is to have loops 3, and the server that runs has 2"},
-				{2, "--loops 3", "to v2.0.0, which cannot go on with the server as it ran: it keeps its records in another layout"},
-				{0, "--loops 1 --ccomet 127.0.0.1:0", "to v1.0.1, which"},
-				{0, "--loops 2", "to v1.0.1, which"},
+				{3, "", "to v0.9.0, which cannot go on with the server as it ran: it keeps its records in another layout, and cannot take them over by names"},
+				{3, "--loops 3 --ccomet 127.0.0.1:0", "to v0.9.0, which cannot go on with the server as it ran: it is to have loops 3, and the server that runs has 2: it cannot change that"},
 			} {
 				s.instead(c.version, c.args)
 				s.restarts(c.want)
 				publish()
 			}
 			r.ends.Store(true)
-			if r.back.Load() < int64(4*len(r.heard)) {
+			if r.back.Load() < int64(2*len(r.heard)) {
 				t.Errorf("clients came back %d times", r.back.Load())
 			}
 			if said, err := s.upgrade(); err != nil || !strings.Contains(said, "connections go on") {
@@ -159,7 +157,7 @@ func TestUpgradeRestartEnded(t *testing.T) {
 	slow := install(t, "--drain-time", "600")
 	conn, lines := raw(t, slow.front, "GET /stream?cname=c0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	readUntil(t, lines, "next_seq")
-	slow.instead(1, "--loops 3")
+	slow.instead(3, "--loops 3")
 	if err := slow.cmd.Process.Signal(unix.SIGUSR2); err != nil {
 		t.Fatal(err)
 	}

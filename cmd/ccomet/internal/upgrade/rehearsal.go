@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -14,7 +15,7 @@ import (
 // Rehearsal is what a program is to do that rehearses.
 type Rehearsal struct {
 	Version, Pidfile string
-	Loops            int                                // 0: as many as there are
+	Loops            int                                // 0: as many as suit the processors
 	GoOn             func(from *comet.HandedOver) error // make a server of what is handed over, and do not start it
 	Start            func(has []comet.Sockets) error    // try what a start may fail at that takes over sockets
 }
@@ -24,7 +25,10 @@ func Rehearse(what Rehearsal) error {
 	if err := at("rehearsal checked"); err != nil {
 		return errors.Join(err, say(answer{Error: err.Error()}))
 	}
-	if err := say(answer{Version: what.Version, Layout: comet.Layout(), Pidfile: what.Pidfile, Loops: what.Loops, Early: true}); err != nil {
+	if err := say(answer{
+		Version: what.Version, Layout: comet.Layout(), Pidfile: what.Pidfile, Early: true,
+		ByName: understands == "names", Loops: what.Loops, Suits: comet.DefaultLoops(runtime.GOMAXPROCS(0)),
+	}); err != nil {
 		return err
 	}
 	if err := what.rehearse(); err != nil {

@@ -30,15 +30,27 @@ func (e *NeedsRestart) Error() string {
 	return fmt.Sprintf("version %s cannot go on with the server as it runs: %v", e.Version, e.Why)
 }
 
-// mustEnd says why the server cannot go on in a program that has said so much of itself.
-func (s *Server) mustEnd(said answer) error {
-	switch {
-	case said.Layout != comet.Layout():
-		return errors.New("it keeps its records in another layout")
-	case said.Loops != 0 && said.Loops != s.Loops():
-		return fmt.Errorf("it is to have loops %d, and the server that runs has %d", said.Loops, s.Loops())
+// understands is how another version says that it can be told of a server by names: a test
+// builds one that cannot.
+var understands = "names"
+
+// moves says whether a program that has said so much of itself needs what lies in the server's
+// records by names, or why the server must end for it.
+func (s *Server) moves(said answer) (byName bool, why error) {
+	loops := said.Loops
+	if loops == 0 && said.ByName {
+		loops = said.Suits
 	}
-	return nil
+	other, more := said.Layout != comet.Layout(), loops != 0 && loops != s.Loops()
+	switch {
+	case said.ByName:
+		return other || more, nil
+	case other:
+		return false, errors.New("it keeps its records in another layout, and cannot take them over by names")
+	case more:
+		return false, fmt.Errorf("it is to have loops %d, and the server that runs has %d: it cannot change that", loops, s.Loops())
+	}
+	return false, nil
 }
 
 // tryRestart has the rehearsal try what a start may fail at, and returns a NeedsRestart if

@@ -38,6 +38,8 @@ type Status struct {
 	Error       string  `json:"error"`     // why the last attempt has not gone well
 	From        string  `json:"from"`      // of the last upgrade: the version before
 	Connections int64   `json:"connections"`
+	Loops       int     `json:"loops"`      // that there are
+	FromLoops   int     `json:"from_loops"` // that there were before the last upgrade
 	Pause       float64 `json:"pause_seconds"`
 	Restarted   string  `json:"restarted"` // why the last one has ended the server first; "": it has not
 }
@@ -126,7 +128,9 @@ func (s *state) get() Status {
 	if s.srv == nil {
 		return now
 	}
+	now.Loops = s.srv.Loops()
 	if h := s.srv.HandOvers(); h.Total > 0 {
+		now.FromLoops = h.Loops
 		now.Upgrades, now.From, now.Connections, now.Pause = h.Total, h.From, h.Connections, h.Pause.Seconds()
 	}
 	return now

@@ -33,7 +33,9 @@ type answer struct {
 	Layout  string `json:",omitempty"`
 	Pidfile string `json:",omitempty"`
 	Early   bool   `json:",omitempty"` // it understands what was written before the server parked
-	Loops   int    `json:",omitempty"`
+	ByName  bool   `json:",omitempty"` // it can go on with what is written by names, whatever its layout and loops
+	Loops   int    `json:",omitempty"` // 0: none are set
+	Suits   int    `json:",omitempty"` // loops that suit the processors; for where none are set
 	Ready   bool   `json:",omitempty"` // it has made a server of what it was handed
 	Error   string `json:",omitempty"`
 }
@@ -72,7 +74,8 @@ func Run(ctx context.Context, srv Server) error {
 	if said.Pidfile != srv.Pidfile {
 		return fmt.Errorf("the pidfile would be %q, and that of the server that runs is %q: it changes only where that is restarted", said.Pidfile, srv.Pidfile)
 	}
-	if why := srv.mustEnd(said); why != nil {
+	byName, why := srv.moves(said)
+	if why != nil {
 		return r.tryRestart(ctx, srv, said.Version, why)
 	}
 	file, err := memoryFile()
@@ -95,18 +98,19 @@ func Run(ctx context.Context, srv Server) error {
 	if err != nil {
 		return err
 	}
+	parked.ByName = byName
 	if err = at("server writes"); err == nil {
 		err = write(parked)
 	}
 	if err == nil {
-		err = handOver(ctx, parked, file, r, program, srv, said.Version)
+		err = handOver(ctx, parked, file, r, program, srv, said)
 	}
 	parked.Release()
 	return err
 }
 
 // handOver takes the steps in which nothing is served. It returns only on an error.
-func handOver(ctx context.Context, parked *comet.Parked, file *os.File, r *rehearsing, program *programFile, srv Server, version string) error {
+func handOver(ctx context.Context, parked *comet.Parked, file *os.File, r *rehearsing, program *programFile, srv Server, next answer) error {
 	if err := r.send(nil, append([]int{int(file.Fd())}, parked.Records()...)); errors.Is(err, unix.EPIPE) {
 		r.end() // it has ended, which is told below
 	} else if err != nil {
@@ -125,7 +129,11 @@ func handOver(ctx context.Context, parked *comet.Parked, file *os.File, r *rehea
 		return fmt.Errorf("the way back: %w", err)
 	}
 	defer old.Close()
-	spare, err := spareDescriptors(int(old.Fd()))
+	few := spareFew
+	if parked.ByName {
+		few += spareLoop * max(next.Loops, next.Suits)
+	}
+	spare, err := spareDescriptors(int(old.Fd()), few)
 	defer closeAll(spare)
 	if err := errors.Join(err, program.unchanged(), ctx.Err()); err != nil {
 		return err
@@ -134,7 +142,7 @@ func handOver(ctx context.Context, parked *comet.Parked, file *os.File, r *rehea
 	err = errors.Join(at("server keeps"), parked.Keep(true), keepOpen(true, fds))
 	if err == nil {
 		process.signals.leave()
-		if err = srv.Leaving(version); err == nil {
+		if err = srv.Leaving(next.Version); err == nil {
 			to := status.passage()
 			to.File, to.Old = fds[0], fds[1]
 			err = execute(process.path, successor, &to)
@@ -146,13 +154,17 @@ func handOver(ctx context.Context, parked *comet.Parked, file *os.File, r *rehea
 	return err
 }
 
-// spareFew is how many descriptors the other program may need that this one does not.
-const spareFew = 32
+// spareFew is how many descriptors the other program may need that this one does not, and
+// spareLoop how many for each of its loops, where those are not the ones of this program.
+const (
+	spareFew  = 32
+	spareLoop = 4
+)
 
 // spareDescriptors takes some that the execution of the other program frees: so there is
 // room for what it opens, as there was in its rehearsal, which had none of the connections.
-func spareDescriptors(of int) (fds []int, err error) {
-	for range spareFew {
+func spareDescriptors(of, n int) (fds []int, err error) {
+	for range n {
 		fd, err := unix.FcntlInt(uintptr(of), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			return fds, fmt.Errorf("descriptors for the new version: %w", err)
