@@ -168,7 +168,7 @@ func (s *stage) play(c shown) {
 	switch {
 	case first == "make":
 		s.make(c.command)
-	case first == "apt-get": // it is the machine's
+	case first == "apt-get", first == "docker": // the machine's, and its containers
 	case strings.HasPrefix(c.command, "go test "): // all tests are run
 		s.must("cd " + root + " && go list ./... > /dev/null && grep -rql 'func Test.*Alloc' --include=*_test.go .")
 	case first == "git":
