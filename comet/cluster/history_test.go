@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"ccomet/comet/internal/mail"
@@ -133,5 +134,33 @@ func TestBroadcast(t *testing.T) {
 	}
 	if keys := r.must("KEYS", "*m:idle"); keys != "[]" {
 		t.Errorf("a channel that only waits has %s in Redis", keys)
+	}
+}
+
+// TestHistoryOfMany has a channel keep many messages, and more bytes than a node takes: the last of
+// them are told.
+func TestHistoryOfMany(t *testing.T) {
+	r := startRedis(t)
+	cfg := Config{History: 10000, HistoryBytes: 1 << 20}
+	one := startNode(t, 1, cfg, r.url).judges[0]
+	const many = 6000
+	text := strings.Repeat("x", 200)
+	for n := range many {
+		one.propose(mail.OpPublish, "room", "", fmt.Sprint(text, n))
+	}
+	one.answer(fmt.Sprint(text, many-1))
+	other := startNode(t, 1, cfg, r.url).judges[0]
+	other.follow("room", 1)
+	other.attachedTo("room")
+	other.mu.Lock()
+	defer other.mu.Unlock()
+	f := other.follows["room"]
+	last := f.kept[len(f.kept)-1]
+	if len(f.kept) < 3000 || last.seq != many || last.content != fmt.Sprint(text, many-1) || f.next != many+1 {
+		t.Errorf("%d messages, the last is %d, next %d", len(f.kept), last.seq, f.next)
+	}
+	_, stats, _ := strings.Cut(r.must("INFO", "commandstats"), "cmdstat_evalsha:")
+	if stats, _, _ = strings.Cut(stats, "\n"); !strings.Contains(stats, ",failed_calls=0") {
+		t.Errorf("a script has failed: %s", stats)
 	}
 }

@@ -197,7 +197,7 @@ local function kept(key)
   end
   if from == 1 then return all end
   call('LTRIM', key, from - 1 - #all, -1)
-  return {unpack(all, from)}
+  return call('LRANGE', key, 0, -1) -- more than unpack takes
 end
 for c in string.gmatch(ARGV[1], '.') do
   res[#res + 1] = call('GET', KEYS[k])
