@@ -41,6 +41,7 @@ type clusterSoak struct {
 
 const (
 	soakClusterChannels = 12
+	soakClosable        = 2 // of them, that are closed from time to time
 	soakSentinels       = 3
 	soakMaster          = "soak"
 	soakPublishers      = 6
@@ -63,6 +64,9 @@ func (o *Options) SoakCluster(ctx context.Context, c SoakConfig) (*result.Result
 	}
 	s.faults = &faults{began: s.started, tell: func(text string) { s.print("%s", text) }}
 	s.judge = newClusterJudge(soakClusterChannels, s.faults)
+	for channel := range soakClosable {
+		s.judge.channels[channel].closable = true
+	}
 	defer s.close()
 	s.print("soak of a cluster for %v, seed %d", c.For, c.Seed)
 	err := s.live()
@@ -263,7 +267,7 @@ func (s *clusterSoak) begin() error {
 // launchNode starts a node. Some have the bus keep next to nothing.
 func (s *clusterSoak) launchNode(n *server, draw int) error {
 	bus := [...]string{"100000", "1000", "10"}[draw%3]
-	return n.launch(context.WithoutCancel(s.ctx), "--redis-bus", bus)
+	return n.launch(context.WithoutCancel(s.ctx), "--redis-bus", bus, "--loops", fmt.Sprint(1+draw/3%3))
 }
 
 // readLog looks at a line of a node's log.

@@ -153,11 +153,12 @@ func (c *clusterClient) history(ctx context.Context, node *server) {
 		return // it was cut
 	}
 	j, p := c.soak.judge, c.places[0]
+	anew := p.epoch != past.Epoch
 	p.epoch = past.Epoch
 	if p.next == 0 {
 		p.next = past.Next
 	} else if past.Lost {
-		j.lost(p, c.name, past.First)
+		j.lost(p, c.name, past.First, anew)
 	}
 	for n := range past.Messages {
 		j.message(p, c.name, past.Messages[n].Seq, past.Messages[n].Content)
@@ -210,7 +211,7 @@ func (c *clusterClient) object(o *clusterObject) {
 	switch o.Type {
 	case "noop", "503", "retry", "pong":
 		return
-	case "data", "broadcast", "lost", "next_seq":
+	case "data", "broadcast", "lost", "next_seq", "close":
 		if p != nil {
 			break
 		}
@@ -219,8 +220,9 @@ func (c *clusterClient) object(o *clusterObject) {
 		c.soak.faults.fault("%s gets %+v", c.name, *o)
 		return
 	}
+	anew := false
 	if o.Epoch != "" {
-		if p.epoch != "" && p.epoch != o.Epoch {
+		if anew = p.epoch != "" && p.epoch != o.Epoch; anew && !j.channels[p.channel].closable {
 			c.soak.faults.fault("channel %d: %s is told of epoch %s, after %s, with %+v", p.channel, c.name, o.Epoch, p.epoch, *o)
 		}
 		p.epoch = o.Epoch
@@ -229,9 +231,12 @@ func (c *clusterClient) object(o *clusterObject) {
 	case "data", "broadcast":
 		j.message(p, c.name, o.Seq, o.Content)
 	case "lost":
-		j.lost(p, c.name, o.Seq)
+		j.lost(p, c.name, o.Seq, anew)
 	case "next_seq":
 		j.moved(p, c.name, o.Seq)
+	case "close":
+		j.closes(p, c.name, o.Seq)
+		(*c.leave.Load())() // and comes back to it
 	}
 	p.at.Store(p.next)
 }

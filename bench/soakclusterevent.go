@@ -23,7 +23,7 @@ func (s *clusterSoak) draw(ofNodes bool) clusterEvent {
 	if ofNodes {
 		return s.drawNode(s.nodes[s.random.IntN(len(s.nodes))], pause, draw)
 	}
-	switch s.random.IntN(11) {
+	switch s.random.IntN(12) {
 	case 0:
 		return clusterEvent{"Redis cuts all", false, func() error { return s.tell(s.master(), "CLIENT", "KILL", "TYPE", "normal") }}
 	case 1:
@@ -43,6 +43,8 @@ func (s *clusterSoak) draw(ofNodes bool) clusterEvent {
 	case 8:
 		return clusterEvent{"the replica is ended", false, func() error { return s.endReplica(pause) }}
 	case 9:
+		return clusterEvent{"Redis is away", false, func() error { return s.away(2*time.Second + 3*pause) }}
+	case 10:
 		return clusterEvent{"a master that was frozen wakes", false, func() error { return s.wakeUp(pause) }}
 	}
 	return clusterEvent{"failover", false, func() error { return s.failOver(0) }}
@@ -145,6 +147,23 @@ func (s *clusterSoak) endReplica(pause time.Duration) error {
 	_ = sleep(s.ctx, pause)
 	if err := s.launchRedis(1-m, m); err != nil {
 		return err
+	}
+	return s.awaitRedis()
+}
+
+// away freezes both, so that no other takes the master's place.
+func (s *clusterSoak) away(pause time.Duration) error {
+	if err := s.awaitRedis(); err != nil {
+		return err
+	}
+	s.judge.harm() // when they wake the Sentinels may have one replaced all the same
+	defer s.judge.healed()
+	for _, r := range s.redis {
+		_ = syscall.Kill(int(r.Process), syscall.SIGSTOP)
+	}
+	_ = sleep(s.ctx, pause)
+	for _, r := range s.redis {
+		_ = syscall.Kill(int(r.Process), syscall.SIGCONT)
 	}
 	return s.awaitRedis()
 }

@@ -32,6 +32,10 @@ type judgedChannel struct {
 	numbers  map[string]int32        // and the other way round
 	claims   map[string]clusterClaim // what was published, or may have been
 	begun    bool                    // somebody is there
+	emptying int                     // times that it is being cleared or closed now
+	emptied  bool                    // it was, since the last calm
+	closable bool                    // it is closed from time to time
+	closed   int                     // harms when that was last asked for
 }
 
 // numberedContent is what a number stands for.
@@ -56,6 +60,36 @@ func newClusterJudge(channels int, f *faults) *clusterJudge {
 
 // harmless says whether nothing that Redis has had since then may be lost.
 func (j *clusterJudge) harmless(since int) bool { return since == j.harms && since%2 == 0 }
+
+// never is, for harms, what may be gone at any time.
+const never = -1
+
+// emptied: a channel is about to be cleared or closed, or has been: what it keeps may be gone from now
+// on.
+func (j *clusterJudge) emptied(channel, begins int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	ch := &j.channels[channel]
+	ch.emptying += begins
+	ch.emptied = true
+	ch.closed = j.harms
+	for number, c := range ch.contents {
+		c.harms = never
+		ch.contents[number] = c
+	}
+}
+
+// closes: a client is told that a channel is closed.
+func (j *clusterJudge) closes(p *clusterPlace, client string, number int32) {
+	j.mu.Lock()
+	closable := j.channels[p.channel].closable
+	j.mu.Unlock()
+	if !closable {
+		j.faults.fault("channel %d: %s is told that it is closed", p.channel, client)
+	}
+	j.lost(p, client, number, false)
+	p.next, p.epoch = number+1, ""
+}
 
 // harm: Redis is about to be ended; healed: it is over.
 func (j *clusterJudge) harm()   { j.setHarm(1) }
@@ -94,6 +128,8 @@ func (j *clusterJudge) number(channel int, number int32, content, by string) {
 	}
 	other, known := ch.contents[number]
 	switch {
+	case !known && ch.emptying > 0:
+		ch.contents[number] = numberedContent{content, never}
 	case !known:
 		ch.contents[number] = numberedContent{content, j.harms}
 	case other.text != content:
@@ -141,12 +177,15 @@ func (j *clusterJudge) calm() {
 	defer j.mu.Unlock()
 	for n, text := range j.castText {
 		for channel := range j.channels {
-			if _, known := j.channels[channel].numbers[text]; !known && j.harmless(j.casts[n]) {
+			if _, known := j.channels[channel].numbers[text]; !known && !j.channels[channel].emptied && j.harmless(j.casts[n]) {
 				j.faults.lost(1, "channel %d: nobody has the broadcast %.60q, which was acknowledged", channel, text)
 			}
 		}
 	}
 	j.castText, j.casts = nil, nil
+	for channel := range j.channels {
+		j.channels[channel].emptied = false
+	}
 }
 
 // clusterPlace is where a client is in a channel.
@@ -179,9 +218,14 @@ func (j *clusterJudge) message(p *clusterPlace, client string, number int32, con
 }
 
 // lost: a client is told that the messages before number are gone.
-func (j *clusterJudge) lost(p *clusterPlace, client string, number int32) {
+// anew: with another life of the channel, to which that of Redis may have gone back.
+func (j *clusterJudge) lost(p *clusterPlace, client string, number int32, anew bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if ch := &j.channels[p.channel]; number < p.next && anew && ch.closable && !j.harmless(ch.closed) {
+		p.next = number
+		return
+	}
 	if number < p.next {
 		j.faults.disordered("channel %d: %s wants %d, and is told that all up to %d is gone", p.channel, client, p.next, number)
 		p.next = number

@@ -48,26 +48,40 @@ var clusterCases = map[string]struct {
 	}, result.Check{Doubled: 1}},
 	"back": {func(j *clusterJudge, p *clusterPlace) {
 		j.message(p, "client", 7, "one")
-		j.lost(p, "client", 3)
+		j.lost(p, "client", 3, false)
 	}, result.Check{Disordered: 1}},
 	"told of what is there": {func(j *clusterJudge, p *clusterPlace) {
 		j.numbered(0, 2, "two", "publisher")
 		j.message(p, "client", 1, "one")
-		j.lost(p, "client", 3)
+		j.lost(p, "client", 3, false)
 	}, result.Check{Lost: 1}},
 	"told of what a master has lost": {func(j *clusterJudge, p *clusterPlace) {
 		j.numbered(0, 2, "two", "publisher")
 		j.message(p, "client", 1, "one")
 		j.harm()
-		j.lost(p, "client", 3)
+		j.lost(p, "client", 3, false)
 	}, result.Check{}},
 	"told of what was numbered since": {func(j *clusterJudge, p *clusterPlace) {
 		j.message(p, "client", 1, "one")
 		j.harm()
 		j.healed()
 		j.numbered(0, 2, "two", "publisher")
-		j.lost(p, "client", 3)
+		j.lost(p, "client", 3, false)
 	}, result.Check{Lost: 1}},
+	"told of what was cleared": {func(j *clusterJudge, p *clusterPlace) {
+		j.numbered(0, 2, "two", "publisher")
+		j.message(p, "client", 1, "one")
+		j.emptied(0, 1)
+		j.emptied(0, -1)
+		j.lost(p, "client", 3, false)
+	}, result.Check{}},
+	"closed": {func(j *clusterJudge, p *clusterPlace) {
+		j.channels[0].closable = true
+		j.message(p, "client", 1, "one")
+		j.closes(p, "client", 2)
+		j.message(p, "client", 3, "two")
+		j.numbered(0, 1, "key", "publisher")
+	}, result.Check{Doubled: 1}},
 	"moved on": {func(j *clusterJudge, p *clusterPlace) {
 		j.message(p, "client", 1, "one")
 		j.moved(p, "client", 5)

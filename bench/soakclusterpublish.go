@@ -34,6 +34,10 @@ func (s *clusterSoak) publish(ctx context.Context, rate float64) {
 			s.publishSurely()
 		case 5:
 			s.publishBySocket(ctx)
+		case 6:
+			if rand.IntN(10) == 0 {
+				s.empty(node)
+			}
 		default:
 			s.publishOne(rand.IntN(soakClusterChannels), node)
 		}
@@ -260,5 +264,24 @@ func (s *clusterSoak) socketPublishes(ctx context.Context, channel int, e *batch
 			s.faults.fault("a publish by a WebSocket is answered %.200q", text)
 			return false
 		}
+	}
+}
+
+// empty clears a channel, or closes it if it is one of those that may be.
+func (s *clusterSoak) empty(node *server) {
+	channel, path := rand.IntN(soakClusterChannels), "/clear"
+	if s.judge.channels[channel].closable && rand.IntN(2) == 0 {
+		path = "/close"
+	}
+	s.judge.emptied(channel, 1)
+	defer s.judge.emptied(channel, -1)
+	status, text, ok := s.post(node, path, formType, []byte("cname="+s.channel(channel)))
+	switch {
+	case !ok:
+		s.judge.count(&s.judge.unknown)
+	case status == http.StatusServiceUnavailable:
+		s.judge.count(&s.judge.refused)
+	case status != http.StatusOK:
+		s.faults.fault("%s is answered %d, %.100q", path, status, text)
 	}
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -94,17 +95,21 @@ func (c *clusterClient) goClient(ctx context.Context, node *server) {
 	j := c.soak.judge
 	for event, err := range s.All(ctx) {
 		if err != nil {
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && !errors.Is(err, goclient.ErrOver) {
 				c.soak.faults.fault("%s: %v", c.name, err)
 			}
 			return
 		}
 		p := c.place(event.Channel)
 		switch {
-		case p == nil, event.Kind > goclient.Lost, event.Unknown:
+		case p == nil, event.Kind > goclient.Closed, event.Unknown && !j.channels[p.channel].closable:
 			c.soak.faults.fault("%s gets %+v", c.name, event)
+		case event.Kind == goclient.Closed:
+			j.closes(p, c.name, event.Seq)
+			p.at.Store(p.next)
+			return
 		case event.Kind == goclient.Lost:
-			j.lost(p, c.name, event.Seq)
+			j.lost(p, c.name, event.Seq, event.Unknown)
 		default:
 			j.message(p, c.name, event.Seq, event.Content)
 		}
