@@ -55,15 +55,20 @@ const (
 
 // passage is what a program is told that is executed.
 type passage struct {
-	File     int    // what is handed over
-	Old      int    // the program that there was before
-	Attempts int    // upgrades that this server, or those before it, were asked for
-	Failures int    // of them
-	Restarts int    // of them that ended a server first
-	Signals  string // Signals.state
+	File     int           // what is handed over
+	Old      int           // the program that there was before
+	Within   time.Duration // in which the program must serve; its rehearsal took half of it at the most
+	Attempts int           // upgrades that this server, or those before it, were asked for
+	Failures int           // of them
+	Restarts int           // of them that ended a server first
+	Signals  string        // Signals.state
 	Restart  *restart
 	Reason   string // why the other version does not go on
 }
+
+// within is how long a program that was executed may take until it serves. A version that
+// does not say has had so long itself.
+func (p *passage) within() time.Duration { return max(p.Within, 2*longestPause) }
 
 // process is how this one was started, as Begin has found it.
 var process struct {
@@ -75,10 +80,6 @@ var process struct {
 	signals *Signals
 	decided sync.Mutex // held by what serves, and by what goes back: one of them, for good
 }
-
-// successorTimeout is how long a program that was executed may take until it serves: its
-// rehearsal has taken no more than rehearsalPause for the same.
-const successorTimeout = 2 * rehearsalPause
 
 // Begin must be called first of all. A program that is to rehearse executes itself once
 // more in it.
@@ -114,8 +115,8 @@ func Begin() {
 		process.signals = signalsOf(process.Signals)
 		_ = keepOpen(false, process.kept()) // what is not open is missed soon
 		if process.role == successor {
-			time.AfterFunc(successorTimeout, func() {
-				GoBack(fmt.Errorf("the new version has not gone on within %v", successorTimeout))
+			time.AfterFunc(process.within(), func() {
+				GoBack(fmt.Errorf("the new version has not gone on within %v", process.within()))
 			})
 		}
 		if process.role == back {

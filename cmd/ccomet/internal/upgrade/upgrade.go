@@ -19,9 +19,15 @@ import (
 
 // Timeouts of what the server waits for. Each ends an upgrade, and the server goes on.
 const (
-	checkTimeout   = 20 * time.Second // until the program has read its configuration
-	parkTimeout    = 5 * time.Second  // until what is under way has come to its end
-	rehearsalPause = 5 * time.Second  // in which nothing is served, at the worst
+	checkTimeout = 20 * time.Second // until the program has read its configuration
+	parkTimeout  = 5 * time.Second  // until what is under way has come to its end
+)
+
+// A pause, in which nothing is served, lasts no longer than this at the worst: with a million
+// connections, on a slow machine, it may take some seconds.
+const (
+	longestPause      = 5 * time.Second
+	pauseOfConnection = 20 * time.Microsecond // for each
 )
 
 // controlFD is the rehearsal's end of the connection to the server that runs.
@@ -116,7 +122,8 @@ func handOver(ctx context.Context, parked *comet.Parked, file *os.File, r *rehea
 	} else if err != nil {
 		return err
 	}
-	said, err := r.hear(ctx, rehearsalPause)
+	pause := longestPause + time.Duration(srv.Stats().Connections)*pauseOfConnection
+	said, err := r.hear(ctx, pause)
 	if err != nil {
 		return err
 	}
@@ -144,7 +151,7 @@ func handOver(ctx context.Context, parked *comet.Parked, file *os.File, r *rehea
 		process.signals.leave()
 		if err = srv.Leaving(next.Version); err == nil {
 			to := status.passage()
-			to.File, to.Old = fds[0], fds[1]
+			to.File, to.Old, to.Within = fds[0], fds[1], 2*pause
 			err = execute(process.path, successor, &to)
 			srv.Stayed()
 		}
