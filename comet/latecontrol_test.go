@@ -289,3 +289,41 @@ func testLatePresence(h *harness, log *lateLog, e *end) {
 	}
 	check(h.t, h.srv, true, "at the end")
 }
+
+// TestLateOlderAnew: an answer that has all that the log keeps is of no use where what is kept here has
+// begun anew since. One that comes behind it, and was not asked for all, is not taken for all.
+func TestLateOlderAnew(t *testing.T) {
+	h, log := newLate(t, Config{})
+	for range 3 {
+		log.number("a", msg.Data, []byte("old"))
+	}
+	ask := func(path string) *end {
+		e := h.connect(h.srv.shards[0], conn.Front, 0)
+		e.get(path)
+		h.settle()
+		return e
+	}
+	first := ask("/poll?cname=a&seq=4")
+	log.attachAll()
+	log.other(h, "a", "m4")
+	h.settle()
+	wantObjects(t, first, "first", "data 4 m4")
+	all := ask("/history?cname=a&seq=1")
+	tell := log.attach()
+	log.unsettle(true) // nobody is there: what is kept here is dropped
+	log.other(h, "a", "m5")
+	h.settle()
+	ahead := ask("/history?cname=a&seq=70000")
+	if len(log.attaches) != 1 {
+		t.Fatalf("the log was asked %d times", len(log.attaches))
+	}
+	tell()
+	h.settle()
+	log.attachAll()
+	h.settle()
+	log.attachAll()
+	h.settle()
+	wantObjects(t, all, "all", "data 1 old", "data 2 old", "data 3 old", "data 4 m4")
+	wantObjects(t, ahead, "ahead")
+	check(t, h.srv, true, "at the end")
+}

@@ -165,7 +165,9 @@ func (r *remote) attachedTo(m *mail.Mail) {
 			a.index = m.Index()
 		}
 	}
-	if fits && (m.Flag&mail.FlagMore == 0 || w.all) {
+	if !fits {
+		w.all = false // it was the answer to that, or is as old
+	} else if m.Flag&mail.FlagMore == 0 || w.all {
 		a.state |= whole
 	}
 	if w.left--; w.left == 0 && !fits {
