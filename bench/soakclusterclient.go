@@ -156,7 +156,7 @@ func (c *clusterClient) history(ctx context.Context, node *server) {
 	anew := p.epoch != past.Epoch
 	p.epoch = past.Epoch
 	if p.next == 0 {
-		p.next = past.Next
+		j.moved(p, c.name, past.Next)
 	} else if past.Lost {
 		j.lost(p, c.name, past.First, anew)
 	}
