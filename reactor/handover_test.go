@@ -241,7 +241,7 @@ var handedOver = map[string]string{
 	"reserve": "new", "reserveSpent": "new", "signals": "none: Notify is called anew", "cancels": "none: Notify is called anew",
 	"loop": "given", "finishing": "no: the listeners are open", "whole": "no: no rush has begun", "holding": "no", "untouched": "yes", "anew": "no", "rehearses": "given", "rests": "State", "released": "no", "arena": "State", "acceptFlags": "cfg", "sleep": "new",
 	"stats": "State.Tally", "writes": "none: TurnEnded was called", "tally": "State.Tally",
-	"asleep": "no", "woken": "yes", "wakers": "none", "stopped": "no",
+	"givesWay": "no", "asleep": "no", "woken": "yes", "wakers": "none", "stopped": "no",
 }
 
 // TestHandOverKnowsLoop: a change that adds a field to a loop, or to what is held, says here

@@ -41,6 +41,7 @@ type Loop struct {
 	cancels    []func() // of Notify
 	holding    bool     // nothing is read and nothing accepted (HoldInput)
 	released   bool
+	givesWay   bool          // to goroutines, before it waits (Mailbox.GiveWay)
 	untouched  bool          // it goes on for another program's, and has not turned yet
 	anew       bool          // and has its descriptors from nobody (NewLoopSince)
 	rehearses  bool          // and has no sockets
@@ -52,14 +53,6 @@ type Loop struct {
 	tally      Figures // for the loop's goroutine alone: see Figures
 
 	waking // at the end: other goroutines write it
-}
-
-// waking is what goroutines that wake a loop know of it.
-type waking struct {
-	asleep  atomic.Uint32 // about to wait, or waiting
-	woken   atomic.Uint32 // a turn is wanted
-	wakers  atomic.Int32  // goroutines that may be writing to the eventfd
-	stopped atomic.Bool
 }
 
 type counters struct {
@@ -143,19 +136,6 @@ func (l *Loop) Stop() {
 	l.Wake()
 }
 
-// Wake has the loop take a turn: at once if it sleeps, else after the one
-// under way. However many call it, one does the work. Any goroutine may.
-func (l *Loop) Wake() {
-	if l.woken.Swap(1) != 0 {
-		return
-	}
-	l.wakers.Add(1)
-	if l.asleep.Load() == 1 {
-		l.poller.wake()
-	}
-	l.wakers.Add(-1)
-}
-
 // Turn waits for events for at most timeout (negative: as long as it takes),
 // and tells the handler all of them:
 //
@@ -227,19 +207,6 @@ func (l *Loop) waitTime(timeout time.Duration, now time.Time) time.Duration {
 		}
 	}
 	return timeout
-}
-
-// wait sleeps without missing a Wake: one that comes before asleep is set is
-// seen in woken, one that comes after writes the eventfd.
-func (l *Loop) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
-	l.asleep.Store(1)
-	if l.woken.Load() != 0 {
-		timeout = 0
-	}
-	events, err := l.poller.wait(timeout)
-	l.asleep.Store(0)
-	l.woken.Store(0) // before a mailbox is drained: what is posted from here on wakes again
-	return events, err
 }
 
 func (l *Loop) dispatch(ev *unix.EpollEvent) {

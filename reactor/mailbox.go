@@ -35,6 +35,13 @@ func (m *Mailbox[M]) Post(mail ...M) {
 	m.loop.Wake()
 }
 
+// GiveWay has the loop let goroutines run before it waits next: it is for a turn that has made
+// one runnable. A loop may wait without the Go scheduler's knowledge (poller.wait). Another
+// thread then has to be woken to take such a goroutine from it, which lets it be for some 60 µs:
+// the goroutine that a processor would run next is not taken from it at once. Only the loop's
+// goroutine may call it.
+func (m *Mailbox[M]) GiveWay() { m.loop.givesWay = true }
+
 // Each calls f with all that waits, as long as that returns true, and says whether it did
 // for all. Any goroutine may call it. f must not use the mailbox.
 func (m *Mailbox[M]) Each(f func(*M) bool) bool {

@@ -1,7 +1,9 @@
 package reactor
 
 import (
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -43,6 +45,42 @@ func TestMailboxLetsGo(t *testing.T) {
 	}
 	if cap(box.spare) > keepQueue || cap(box.queue) > keepQueue {
 		t.Fatal("still has the room of the rush")
+	}
+}
+
+// A goroutine that a turn has made runnable runs before the loop waits, where the loop gives way
+// to it: with one processor nothing else can run it.
+func TestMailboxGivesWay(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const turns = 200
+	for _, gives := range []bool{false, true} {
+		p := newProbe(t, Config{})
+		box := NewMailbox[int](p.loop)
+		told, ran, seen := make(chan struct{}, 1), atomic.Int32{}, 0
+		go func() {
+			for range told {
+				ran.Add(1)
+			}
+		}()
+		for turn := range int32(turns) {
+			told <- struct{}{}
+			if gives {
+				box.GiveWay()
+			}
+			if err := p.loop.Turn(0); err != nil {
+				t.Fatal(err)
+			}
+			if ran.Load() == turn+1 {
+				seen++
+			}
+			for ran.Load() != turn+1 {
+				runtime.Gosched()
+			}
+		}
+		close(told)
+		if few := seen < turns/2; few == gives { // the scheduler may see to another goroutine first, now and then
+			t.Errorf("it gives way: %v, and in %d of %d turns the goroutine has run before the wait is over", gives, seen, turns)
+		}
 	}
 }
 

@@ -45,14 +45,17 @@ func (c *cast) done(code mail.Code) (last bool, all mail.Code) {
 	return c.left == 0, c.code
 }
 
-// offer takes a proposal, or refuses it where too much waits.
+// offer takes a proposal, or refuses it where too much waits. The loop that proposes it gives way
+// to what publishes.
 func (l *Log) offer(p *partition, w *proposal) {
 	n, bytes := l.figures.queued.Add(1), l.figures.queuedBytes.Add(int64(w.size()))
 	if n > int64(l.cfg.Queue) || bytes > int64(l.cfg.QueueBytes) || l.ctx.Err() != nil {
 		l.refuse(w, mail.CodeNoLog)
 		return
 	}
-	p.proposals.put(*w)
+	if p.proposals.put(*w) {
+		w.from.inbox.GiveWay()
+	}
 }
 
 // refuse answers a proposal that gets no number.

@@ -83,7 +83,9 @@ func (t *loop) Propose(m mail.Mail) {
 // Attach asks for a channel's place.
 func (t *loop) Attach(channel mail.Ref, cname []byte, from int32) {
 	t.interest.add(cname)
-	t.log.of(cname).attaches.put(attachment{to: t, channel: channel, name: string(cname), history: from != 0, from: from})
+	if t.log.of(cname).attaches.put(attachment{to: t, channel: channel, name: string(cname), history: from != 0, from: from}) {
+		t.inbox.GiveWay()
+	}
 }
 
 // Follow notes that a channel is attached.

@@ -77,15 +77,16 @@ type queue[T any] struct {
 
 func (q *queue[T]) init() { q.signal = make(chan struct{}, 1) }
 
-// put appends, and wakes who takes.
-func (q *queue[T]) put(v T) {
+// put appends, and wakes who takes if it is the first.
+func (q *queue[T]) put(v T) (first bool) {
 	q.mu.Lock()
-	first := q.head == len(q.items)
+	first = q.head == len(q.items)
 	q.items = append(q.items, v)
 	q.mu.Unlock()
 	if first {
 		q.wake()
 	}
+	return first
 }
 
 func (q *queue[T]) wake() {
