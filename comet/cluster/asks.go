@@ -76,7 +76,7 @@ func (t *loop) Count(m mail.Mail) {
 	}
 	r.askers[at] = append(r.askers[at], asker{m, t})
 	a.mu.Unlock()
-	t.log.nodes.speech.wake()
+	t.log.nodes.speech.filled.tell()
 }
 
 // answerAsk answers one question.

@@ -50,7 +50,7 @@ func (p *partition) attach() {
 		})
 		if len(batch) == 0 {
 			select {
-			case <-p.attaches.signal:
+			case <-p.attaches.filled:
 			case <-p.log.ctx.Done():
 			}
 			continue

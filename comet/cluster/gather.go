@@ -53,6 +53,7 @@ func (l *Log) offer(p *partition, w *proposal) {
 		l.refuse(w, mail.CodeNoLog)
 		return
 	}
+	l.uneasy.tell()
 	if p.proposals.put(*w) {
 		w.from.inbox.GiveWay()
 	}
@@ -96,7 +97,7 @@ func (p *partition) propose() {
 		})
 		if len(batch) == 0 {
 			select {
-			case <-p.proposals.signal:
+			case <-p.proposals.filled:
 			case <-p.log.ctx.Done():
 			}
 			continue

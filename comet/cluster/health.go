@@ -9,6 +9,8 @@ import (
 // health is whether something works that needs Redis: a partition, a reader, the telling of
 // nodes. What fails for a moment is tried again, and is nothing to be told.
 type health struct {
+	uneasy signal // the log's
+
 	mu    sync.Mutex
 	err   error     // the last; nil: it works
 	since time.Time // of the first that nothing has worked since
@@ -22,6 +24,7 @@ func (h *health) failed(err error) {
 	defer h.mu.Unlock()
 	if h.err == nil {
 		h.since = time.Now()
+		h.uneasy.tell()
 	}
 	h.err = err // the first is often but that a connection was cut
 }
@@ -69,8 +72,9 @@ func (l *Log) Away() (err error) {
 	return err
 }
 
-// tellHealth tells the log when Redis ceases to serve, and when it serves again.
-func (l *Log) tellHealth() {
+// tellHealth tells the log when Redis ceases to serve, and when it serves again. It says whether
+// all is well.
+func (l *Log) tellHealth() (well bool) {
 	err := l.Away()
 	switch told := l.away; {
 	case err != nil && told.IsZero():
@@ -80,4 +84,12 @@ func (l *Log) tellHealth() {
 		l.cfg.Log.Info().Str("after", time.Since(told).Round(time.Millisecond).String()).Msg("Redis serves again")
 		l.away = time.Time{}
 	}
+	well = l.away.IsZero()
+	l.each(func(h *health) bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		well = well && h.err == nil
+		return well
+	})
+	return well
 }

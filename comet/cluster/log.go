@@ -36,6 +36,8 @@ type Log struct {
 	// lostSecret: Redis may have lost the secret; otherSecret: it has another.
 	lostSecret, otherSecret atomic.Bool
 	paused                  atomic.Bool
+	touched                 signal
+	uneasy                  signal    // something waits, or has failed
 	away                    time.Time // since when it was told that Redis does not serve; the sweep's alone
 }
 
@@ -50,7 +52,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{cfg: cfg}
+	l := &Log{cfg: cfg, touched: newSignal(), uneasy: newSignal()}
 	l.consts = [5]string{
 		strconv.Itoa(cfg.History), strconv.Itoa(int(cfg.TTL / time.Second)), numberSeconds,
 		strconv.Itoa(max(cfg.Bus/busSegments, 1)), strconv.Itoa(max(cfg.BusBytes/busSegments, 1)),
@@ -59,6 +61,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 		return nil, err
 	}
 	l.nodes.open(&l.cfg)
+	l.nodes.health.uneasy = l.uneasy
 	l.loops.Store(&[]*loop{})
 	l.ctx, l.end = context.WithCancel(context.Background())
 	told := time.Time{}
@@ -167,12 +170,13 @@ func (l *Log) makePartitions(ctx context.Context) error {
 	for id := range n {
 		l.partitions = append(l.partitions, newPartition(l, id))
 	}
+	l.readers = []*reader{newReader(l)}
 	if !l.cluster {
-		l.readers = []*reader{newReader(l, l.partitions)}
+		l.readers = append(l.readers, newReader(l, l.partitions...))
 		return nil
 	}
 	for _, p := range l.partitions {
-		l.readers = append(l.readers, newReader(l, []*partition{p}))
+		l.readers = append(l.readers, newReader(l, p))
 	}
 	return nil
 }
@@ -195,13 +199,23 @@ func (l *Log) run(f func()) { l.running.Go(f) }
 // sweepTime is how often what waits is looked through for what has waited too long.
 const sweepTime = 250 * time.Millisecond
 
-// sweep refuses what has waited too long.
+// sweep refuses what has waited too long, and tells whether Redis serves. Where nothing waits and
+// nothing fails, it rests.
 func (l *Log) sweep() {
-	for l.sleep(sweepTime) {
+	for well := true; ; {
+		if well {
+			select {
+			case <-l.uneasy:
+			case <-l.ctx.Done():
+			}
+		}
+		if !l.sleep(sweepTime) {
+			return
+		}
 		for _, p := range l.partitions {
 			p.expire(time.Now().Add(-l.cfg.Wait))
 		}
-		l.tellHealth()
+		well = l.tellHealth() && l.figures.queued.Load() == 0
 	}
 }
 

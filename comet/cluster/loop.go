@@ -18,7 +18,7 @@ type loop struct {
 }
 
 func newLoop(l *Log, id uint8, inbox broker.Inbox) *loop {
-	return &loop{log: l, id: id, inbox: inbox, interest: new(interest), unhandled: window{room: make(chan struct{}, 1)}}
+	return &loop{log: l, id: id, inbox: inbox, interest: new(interest), unhandled: window{room: newSignal()}}
 }
 
 // posts is mail for loops, which leaves at once.
@@ -82,14 +82,20 @@ func (t *loop) Propose(m mail.Mail) {
 
 // Attach asks for a channel's place.
 func (t *loop) Attach(channel mail.Ref, cname []byte, from int32) {
-	t.interest.add(cname)
+	t.Follow(cname)
 	if t.log.of(cname).attaches.put(attachment{to: t, channel: channel, name: string(cname), history: from != 0, from: from}) {
 		t.inbox.GiveWay()
 	}
 }
 
 // Follow notes that a channel is attached.
-func (t *loop) Follow(cname []byte) { t.interest.add(cname) }
+func (t *loop) Follow(cname []byte) {
+	if t.interest.add(cname) {
+		for _, r := range t.log.readers {
+			r.changed.tell()
+		}
+	}
+}
 
 // Detach notes that a channel is attached no more.
 func (t *loop) Detach(cname []byte) { t.interest.remove(cname) }

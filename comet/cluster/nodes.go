@@ -72,7 +72,7 @@ func (n *nodes) open(cfg *Config) {
 	n.key, n.process = cfg.Prefix+"{0}ctl", hex.EncodeToString(process[:])
 	n.others = map[string]*otherNode{}
 	n.asks.start()
-	n.speech.signal = make(chan struct{}, 1)
+	n.speech.filled = newSignal()
 }
 
 // Start has this node tell others what local says, which any goroutine may call: before it they
@@ -257,7 +257,7 @@ func (t *loop) Presence(cname []byte, alive bool) {
 		letter = "1 "
 	}
 	t.log.nodes.speech.presence(letter + string(cname))
-	t.log.nodes.speech.wake()
+	t.log.nodes.speech.filled.tell()
 }
 
 // present tells this node's listeners to /psub of other nodes' channels.

@@ -50,6 +50,7 @@ const (
 const (
 	dialTimeout = 2 * time.Second
 	callTimeout = 2 * time.Second
+	pingTime    = 2 * time.Second // without an answer, after which a connection is tried
 )
 
 // client connects to what the options name.
@@ -58,7 +59,7 @@ func client(o rueidis.ClientOption, node string) (rueidis.Client, error) {
 	o.DisableCache, o.DisableRetry = true, true
 	o.ReadBufferEachConn, o.WriteBufferEachConn, o.RingScaleEachConn = connBuffer, connBuffer, connRingScale
 	o.PipelineMultiplex = -1 // one connection to a server, beside those that wait
-	o.Dialer.Timeout = dialTimeout
+	o.Dialer.Timeout, o.Dialer.KeepAlive = dialTimeout, pingTime
 	o.ConnWriteTimeout = 2 * callTimeout
 	o.ClusterOption.ShardsRefreshInterval = 5 * time.Second
 	o.ClusterOption.MaxMovedRedirections = 8

@@ -36,6 +36,7 @@ type partition struct {
 func newPartition(l *Log, id int) *partition {
 	p := &partition{log: l, id: id, prefix: l.cfg.Prefix + "{" + strconv.Itoa(id) + "}"}
 	p.keyG, p.keyBus, p.keyHB = p.prefix+"g", p.prefix+"bus", p.prefix+"hb"
+	p.health.uneasy = l.uneasy
 	p.proposals.init()
 	p.attaches.init()
 	return p
@@ -72,10 +73,10 @@ type queue[T any] struct {
 	mu     sync.Mutex
 	items  []T // from head on
 	head   int
-	signal chan struct{}
+	filled signal // there is something to take
 }
 
-func (q *queue[T]) init() { q.signal = make(chan struct{}, 1) }
+func (q *queue[T]) init() { q.filled = newSignal() }
 
 // put appends, and wakes who takes if it is the first.
 func (q *queue[T]) put(v T) (first bool) {
@@ -84,16 +85,9 @@ func (q *queue[T]) put(v T) (first bool) {
 	q.items = append(q.items, v)
 	q.mu.Unlock()
 	if first {
-		q.wake()
+		q.filled.tell()
 	}
 	return first
-}
-
-func (q *queue[T]) wake() {
-	select {
-	case q.signal <- struct{}{}:
-	default:
-	}
 }
 
 // take moves items from the front to dst, as long as more says so.
@@ -127,7 +121,7 @@ func (q *queue[T]) back(items []T) {
 	q.mu.Lock()
 	q.items, q.head = append(append(make([]T, 0, len(items)+len(q.items)-q.head), items...), q.items[q.head:]...), 0
 	q.mu.Unlock()
-	q.wake()
+	q.filled.tell()
 }
 
 // sift keeps only the items that are worth it.

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"context"
 	"sync"
 	"time"
 	"unsafe"
@@ -13,72 +12,67 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// reader reads the buses of partitions whose masters are one, and tells the loops.
+// reader reads the buses of partitions whose masters are one, and tells the loops; or what
+// nodes tell each other.
 type reader struct {
 	log        *Log
-	partitions []*partition
-	control    bool // it reads what nodes tell each other as well
+	partitions []*partition // none: it reads ctl
 	pace       pace
 	health     health
-	entries    int           // that are read at once
-	reading    bool          // nothing has failed since it was where the bus is
-	resting    sync.Mutex    // held while it tells the loops
-	ended      bool          // the log is closed; guarded by resting
-	resumed    chan struct{} // told when it is to go on
+	entries    int        // that are read at once
+	reading    bool       // nothing has failed since it was where the bus is
+	resting    sync.Mutex // held while it tells the loops
+	ended      bool       // the log is closed; guarded by resting
+	changed    signal     // there is something else to wait for
 }
 
-func newReader(l *Log, partitions []*partition) *reader {
-	return &reader{log: l, partitions: partitions, control: partitions[0].id == 0, resumed: make(chan struct{}, 1), entries: readEntries}
+func newReader(l *Log, partitions ...*partition) *reader {
+	return &reader{log: l, partitions: partitions, changed: newSignal(), entries: readEntries, health: health{uneasy: l.uneasy}}
 }
 
 const (
-	readBlock   = time.Second // that Redis waits for an entry
-	readEntries = 64          // of each bus, at the most, at once
-	readBytes   = 1 << 20     // beyond which fewer are read at once
+	readBlock   = time.Second      // that Redis waits for an entry
+	readSoon    = time.Millisecond // and where it is to be seen that it serves
+	readEntries = 64               // of each bus, at the most, at once
+	readBytes   = 1 << 20          // beyond which fewer are read at once
 )
 
-// read reads until the log ends. What fails is tried again; the partitions are checked first,
-// since another master may be there.
+// read reads until the log ends. What fails is tried again after a pause; the partitions are
+// checked first, since another master may be there.
 func (r *reader) read() {
 	pause := retryLeast
 	for r.log.ctx.Err() == nil {
 		if r.log.paused.Load() {
 			select {
-			case <-r.resumed:
+			case <-r.changed:
 			case <-r.log.ctx.Done():
 			}
 			continue
 		}
-		if r.reading {
-			err := r.readOnce()
-			if err == nil {
-				continue
-			}
-			r.reading = false
-			r.health.failed(err)
-			r.log.figures.cuts.Add(1)
+		err := r.checkAll()
+		if err == nil {
+			err = r.readOnce()
 		}
-		if err := r.checkAll(); err != nil {
-			r.health.failed(err)
-			r.log.sleep(pause)
-			pause = min(2*pause, retryMost)
+		if err == nil {
+			r.reading, pause = true, retryLeast
+			r.health.served()
 			continue
 		}
-		pause = retryLeast
-		r.reading = true
-		r.health.served()
+		if r.reading {
+			r.log.figures.cuts.Add(1)
+		}
+		r.reading = false
+		r.health.failed(err)
+		r.log.sleep(pause)
+		pause = min(2*pause, retryMost)
 	}
 }
 
-// signal has it look whether it is to go on.
-func (r *reader) signal() {
-	select {
-	case r.resumed <- struct{}{}:
-	default:
-	}
-}
-
+// checkAll checks the partitions, unless nothing has failed since.
 func (r *reader) checkAll() error {
+	if r.reading {
+		return nil
+	}
 	for _, p := range r.partitions {
 		if err := p.check(); err != nil {
 			return err
@@ -87,25 +81,29 @@ func (r *reader) checkAll() error {
 	return nil
 }
 
-// readOnce waits for what is new on the buses, and tells the loops.
+// readOnce waits for what is new, and tells the loops.
 func (r *reader) readOnce() error {
-	r.pace.wait(r.log.ctx)
+	r.wait()
 	for _, to := range *r.log.loops.Load() {
 		to.unhandled.wait(r.log.ctx)
 	}
-	streams, from := make([]string, 0, 2*len(r.partitions)+2), make([]string, 0, len(r.partitions)+1)
+	var streams, from []string
 	for _, p := range r.partitions {
 		streams, from = append(streams, p.keyBus), append(from, p.readTo())
 	}
-	if r.control {
-		streams, from = append(streams, r.log.nodes.key), append(from, r.log.nodes.read)
+	if r.partitions == nil {
+		streams, from = []string{r.log.nodes.key}, []string{r.log.nodes.read}
 	}
-	ctx, done := r.log.call(readBlock + callTimeout)
+	block := readBlock
+	if !r.reading {
+		block = readSoon
+	}
+	ctx, done := r.log.call(block + callTimeout)
 	defer done()
 	b := r.log.client.B()
-	answer := r.log.client.Do(ctx, b.Xread().Count(int64(r.entries)).Block(int64(readBlock/time.Millisecond)).Streams().Key(streams...).Id(from...).Build())
+	answer := r.log.client.Do(ctx, b.Xread().Count(int64(r.entries)).Block(int64(block/time.Millisecond)).Streams().Key(streams...).Id(from...).Build())
 	got, err := answer.AsXReadSlices()
-	if rueidis.IsRedisNil(err) {
+	if r.pace.more = false; rueidis.IsRedisNil(err) {
 		return nil
 	} else if err != nil {
 		return err
@@ -115,20 +113,26 @@ func (r *reader) readOnce() error {
 	if r.log.paused.Load() || r.ended {
 		return nil
 	}
+	if r.partitions == nil {
+		r.log.tookControl(got[r.log.nodes.key])
+		return nil
+	}
+	return r.took(got, from)
+}
+
+// took has the partitions tell the loops what was read from those places.
+func (r *reader) took(got map[string][]rueidis.XRangeSlice, from []string) error {
 	size := 0
 	for n, p := range r.partitions {
-		size = max(size, sizeOf(got[p.keyBus]))
-		if entries := got[p.keyBus]; len(entries) > 0 {
-			if p.took(entries, from[n]) {
-				r.pace.told = time.Now()
-			}
+		entries := got[p.keyBus]
+		r.pace.more = r.pace.more || len(entries) == r.entries
+		size = max(size, sizeOf(entries))
+		if len(entries) > 0 && p.took(entries, from[n]) {
+			r.pace.told = time.Now()
 		}
 	}
 	if r.entries = min(2*r.entries, readEntries); size > readBytes {
 		r.entries = max(r.entries/4, 1)
-	}
-	if r.control {
-		r.log.tookControl(got[r.log.nodes.key])
 	}
 	for _, p := range r.partitions {
 		if p.known().low() {
@@ -244,36 +248,58 @@ func (p *partition) tell(it *item, posts *posts) {
 }
 
 // pace has a reader that is told often read more at once: beyond a burst it reads so many times
-// in a second, and what has come meanwhile costs one call. A reader whose loops have waited for
-// nothing of late reads less often.
+// in a second, and what has come meanwhile costs one call. Where the loops have waited for
+// nothing of late it reads less often, which the first message that they wait for has to bear;
+// and where they wait for no channel at all, less often still, until they do.
 type pace struct {
+	more bool // there may be more than was read
 	left int
 	at   time.Time // when left was worked out
 	told time.Time // when a loop was last told of something
 }
 
 const (
-	paceBurst = 8
-	paceTime  = time.Millisecond // for each read
-	paceIdle  = 8 * time.Millisecond
-	paceSoon  = 100 * time.Millisecond // of late
+	paceBurst  = 8
+	paceTime   = time.Millisecond // for each read
+	paceIdle   = 8 * time.Millisecond
+	paceUnused = 500 * time.Millisecond
+	paceSoon   = 100 * time.Millisecond // of late
 )
 
-func (p *pace) wait(ctx context.Context) {
-	now, each := time.Now(), paceTime
-	if now.Sub(p.told) > paceSoon {
-		each = paceIdle
-	}
+// next is how long it is until the next read, where each takes so long.
+func (p *pace) next(now time.Time, each time.Duration) time.Duration {
 	if earned := int(now.Sub(p.at) / each); earned > 0 {
 		p.left, p.at = min(p.left+earned, paceBurst), now
 	}
-	if p.left--; p.left > 0 {
+	if p.left = max(p.left-1, 0); p.left > 0 || p.more {
+		return 0
+	}
+	return each
+}
+
+// pause is how long it is until the next read.
+func (r *reader) pause(now time.Time) time.Duration {
+	each := paceTime
+	switch {
+	case r.partitions == nil:
+	case !r.log.waits():
+		each = paceUnused
+	case now.Sub(r.pace.told) > paceSoon:
+		each = paceIdle
+	}
+	return r.pace.next(now, each)
+}
+
+// wait waits until it is time for the next read, or a loop waits for a channel while none has.
+func (r *reader) wait() {
+	pause := r.pause(time.Now())
+	if pause == 0 {
 		return
 	}
-	p.left = 0
 	select {
-	case <-time.After(each):
-	case <-ctx.Done():
+	case <-time.After(pause):
+	case <-r.changed:
+	case <-r.log.ctx.Done():
 	}
 }
 

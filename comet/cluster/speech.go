@@ -13,7 +13,7 @@ type speech struct {
 	mu     sync.Mutex
 	said   []spoken
 	bytes  int
-	signal chan struct{}
+	filled signal
 }
 
 type spoken struct {
@@ -30,7 +30,7 @@ func (s *speech) say(field string, text []byte) {
 		s.said, s.bytes = append(s.said, spoken{field, text}), s.bytes+len(text)
 	}
 	s.mu.Unlock()
-	s.wake()
+	s.filled.tell()
 }
 
 // presence adds a line of presence to what is to be said.
@@ -48,20 +48,13 @@ func (s *speech) presence(line string) {
 	s.said = append(s.said, spoken{fieldPresence, appendWords(nil, line)})
 }
 
-func (s *speech) wake() {
-	select {
-	case s.signal <- struct{}{}:
-	default:
-	}
-}
-
 // speak writes to ctl what there is to be said, until the log ends. Where Redis does not serve it
 // is lost.
 func (l *Log) speak() {
 	s := &l.nodes.speech
 	for {
 		select {
-		case <-s.signal:
+		case <-s.filled:
 		case <-l.ctx.Done():
 			return
 		}

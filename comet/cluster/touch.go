@@ -20,6 +20,7 @@ func (t *loop) Touch(cname []byte, lease time.Duration) {
 	q.mu.Lock()
 	q.names, q.lease = append(q.names, string(cname)), max(q.lease, lease)
 	q.mu.Unlock()
+	t.log.touched.tell()
 }
 
 // touchMost is how many channels are touched with one call.
@@ -68,12 +69,19 @@ func (p *partition) touch() {
 
 var numberSeconds = strconv.Itoa(int(numberTTL / time.Second))
 
-// touchTime is how often what has been touched is told.
+// touchTime is for how long channels are gathered.
 const touchTime = 250 * time.Millisecond
 
 // touch tells Redis of channels that have subscribers, until the log ends.
 func (l *Log) touch() {
-	for l.sleep(touchTime) {
+	for {
+		select {
+		case <-l.touched:
+		case <-l.ctx.Done():
+		}
+		if !l.sleep(touchTime) {
+			return
+		}
 		for _, p := range l.partitions {
 			p.touch()
 		}

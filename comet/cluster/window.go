@@ -10,7 +10,7 @@ import (
 // reader waits, and the bus keeps what comes.
 type window struct {
 	bytes atomic.Int64
-	room  chan struct{} // told when there is room again
+	room  signal // there is room again
 
 	mu    sync.Mutex
 	sizes []int32 // of the mails, in order, from head on
@@ -47,10 +47,7 @@ func (w *window) taken(n int) {
 	}
 	w.mu.Unlock()
 	if now := w.bytes.Add(-bytes); now < windowBytes && now+bytes >= windowBytes {
-		select {
-		case w.room <- struct{}{}:
-		default:
-		}
+		w.room.tell()
 	}
 }
 

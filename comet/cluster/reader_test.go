@@ -1,0 +1,87 @@
+package cluster
+
+import (
+	"testing"
+	"time"
+)
+
+// TestReaderPace has messages come at a steady rate: how many calls read them depends on whether
+// the loops wait for them.
+func TestReaderPace(t *testing.T) {
+	const rate, seconds = 500, 20
+	for _, c := range []struct {
+		name        string
+		waits, told bool
+		control     bool
+		least, most int // reads a second
+	}{
+		{"what comes is waited for", true, true, false, rate, rate},
+		{"others are waited for", true, false, false, 100, int(time.Second / paceIdle)},
+		{"no channel is", false, false, false, 1, int(time.Second / paceUnused)},
+		{"nodes tell each other", false, false, true, rate, rate},
+	} {
+		l := new(Log)
+		end := newLoop(l, 0, nil)
+		l.loops.Store(&[]*loop{end})
+		if c.waits {
+			end.Follow([]byte("a"))
+		}
+		r := newReader(l, new(partition))
+		if c.control {
+			r = newReader(l)
+		}
+		began := time.Unix(1_700_000_000, 0)
+		reads := 0
+		for now := began; now.Sub(began) < seconds*time.Second; reads++ {
+			now = now.Add(r.pause(now))
+			now = now.Truncate(time.Second / rate).Add(time.Second / rate) // the next message
+			if c.told {
+				r.pace.told = now
+			}
+		}
+		if reads < c.least*seconds-1 || reads > c.most*seconds+paceBurst {
+			t.Errorf("%s: %d reads in %d s, want %d to %d in each", c.name, reads, seconds, c.least, c.most)
+		}
+		if r.pace.more = true; r.pause(began) != 0 {
+			t.Errorf("%s: it waits while there is more to read", c.name)
+		}
+	}
+}
+
+// TestReaderWoken has a reader whose loops wait for no channel told when they do.
+func TestReaderWoken(t *testing.T) {
+	l := new(Log)
+	one, other := newLoop(l, 0, nil), newLoop(l, 1, nil)
+	l.loops.Store(&[]*loop{one, other})
+	r := newReader(l, new(partition))
+	l.readers = []*reader{r}
+	for round, end := range []*loop{one, other, one} {
+		if l.waits() || len(r.changed) != 0 {
+			t.Fatalf("round %d: no loop waits for anything, and it is said that one does", round)
+		}
+		end.Follow([]byte("a"))
+		if !l.waits() || len(r.changed) != 1 {
+			t.Errorf("round %d: a loop waits for a channel, and the reader is not told", round)
+		}
+		<-r.changed
+		end.Follow([]byte("a"))
+		end.Detach([]byte("a"))
+		if len(r.changed) != 0 {
+			t.Errorf("round %d: the reader is told of what it knows", round)
+		}
+		end.Detach([]byte("a"))
+	}
+}
+
+// TestReaderFails has Redis refuse a read again and again while it does all else: the server is
+// not ready then, and is when that is over.
+func TestReaderFails(t *testing.T) {
+	r := startRedis(t)
+	n := startNode(t, 1, Config{}, r.url)
+	control := n.readers[0]
+	r.must("DEL", n.nodes.key)
+	r.must("SET", n.nodes.key, "no stream")
+	waitFor(t, "it is away", func() bool { return control.health.away(time.Now()) != nil && n.Away() != nil })
+	r.must("DEL", n.nodes.key)
+	waitFor(t, "it is back", func() bool { return n.Away() == nil })
+}
