@@ -147,6 +147,7 @@ func (m *clustering) pipelined() error {
 	what := fmt.Sprintf("a publish to one of %d channels, whose subscriber is at another node; %d connections, %d deep", m.Connections, m.c.Publishers, m.c.Depth)
 	all, redis := m.row(what, "processor time of both nodes and Redis", "µs"), m.row(what, "of that, Redis", "µs")
 	third, rate := m.row(what, "of a third node, where nobody waits", "µs"), m.row(what, "publishes a second", "")
+	busy := m.row(what, "publishes a second that keep one Redis busy", "")
 	err := m.inTurn(m.c.Rounds, func(who int, counts bool) error {
 		if who == 0 {
 			began, before, err := time.Now(), proc.CPU{}, error(nil)
@@ -161,21 +162,22 @@ func (m *clustering) pipelined() error {
 			if counts {
 				each := micros(after.Sub(before).All, n)
 				all.Values[0], redis.Values[0] = append(all.Values[0], each), append(redis.Values[0], each)
-				rate.Values[0] = append(rate.Values[0], float64(n)/took.Seconds())
+				rate.Values[0], busy.Values[0] = append(rate.Values[0], float64(n)/took.Seconds()), append(busy.Values[0], 1e6/each)
 			}
 			return err
 		}
-		t, err := m.systems[who-1].turn(load{publishes: n})
+		t, idle, err := m.systems[who-1].turn(load{publishes: n})
 		if err != nil || !counts {
 			return err
 		}
 		all.Values[who] = append(all.Values[who], t.server.Micros/float64(n))
 		redis.Values[who] = append(redis.Values[who], t.more[0].Micros/float64(n))
-		third.Values[who] = append(third.Values[who], t.more[1].Micros/float64(n))
+		third.Values[who] = append(third.Values[who], idle)
 		rate.Values[who] = append(rate.Values[who], float64(n)/t.took.Seconds())
+		busy.Values[who] = append(busy.Values[who], float64(n)/(t.more[0].Micros/1e6))
 		return nil
 	})
-	m.Rows = append(m.Rows, *all, *redis, *third, *rate)
+	m.Rows = append(m.Rows, *all, *redis, *third, *rate, *busy)
 	return err
 }
 
@@ -202,14 +204,14 @@ func (m *clustering) paced() error {
 		if _, err := s.publisher.ask(m.ctx, "answers", "answers"); err != nil { // of the rounds before
 			return err
 		}
-		t, err := s.turn(load{publishes: m.c.Paced, rate: m.c.Rate, answers: true})
+		t, third, err := s.turn(load{publishes: m.c.Paced, rate: m.c.Rate, answers: true})
 		if err != nil || !counts {
 			return err
 		}
 		half.Values[who] = append(half.Values[who], float64(t.receipt.ValueAtPercentile(50)))
 		most.Values[who] = append(most.Values[who], float64(t.receipt.ValueAtPercentile(99)))
 		answers.Values[who] = append(answers.Values[who], float64(t.answer.ValueAtPercentile(50)))
-		idle.Values[who] = append(idle.Values[who], t.more[1].Micros/float64(m.c.Paced))
+		idle.Values[who] = append(idle.Values[who], third)
 		return nil
 	})
 	m.Rows = append(m.Rows, *half, *most, *answers, *idle)

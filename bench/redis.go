@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+	"golang.org/x/sys/unix"
 )
 
 // redisConn is a connection to Redis.
@@ -146,22 +147,32 @@ func (s *scripted) pipeline(n, depth int) error {
 	return nil
 }
 
-// pace makes n calls on schedule, and returns how long each took, in µs.
+// pace makes n calls on schedule, and returns how long each took from the time when it should
+// have been made, in µs: as a publisher's latency is measured.
 func (s *scripted) pace(ctx context.Context, n int, rate float64) (*hdrhistogram.Histogram, error) {
-	took := newHistogram()
-	began := time.Now()
-	for i := range n {
-		if err := sleep(ctx, time.Until(began.Add(time.Duration(float64(i)/rate*float64(time.Second))))); err != nil {
-			return nil, err
-		}
-		sent := time.Now()
-		if _, err := s.conn.Write(s.appendCall(nil)); err != nil {
-			return nil, err
-		}
-		if _, err := s.conn.read(); err != nil {
-			return nil, err
-		}
-		_ = took.RecordValue(time.Since(sent).Microseconds())
+	var schedule pace
+	clock, took := newClock(), newHistogram()
+	timer, err := schedule.arm(clock.now(), n, rate)
+	if err != nil {
+		return nil, err
 	}
-	return took, nil
+	defer unix.Close(timer)
+	var expiries [8]byte
+	for schedule.left > 0 && ctx.Err() == nil {
+		if _, err := unix.Read(timer, expiries[:]); err == unix.EINTR {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		for _, due := range schedule.come(expiries[:]) {
+			if _, err := s.conn.Write(s.appendCall(nil)); err != nil {
+				return nil, err
+			}
+			if _, err := s.conn.read(); err != nil {
+				return nil, err
+			}
+			_ = took.RecordValue((clock.now() - due) / 1000)
+		}
+	}
+	return took, ctx.Err()
 }
