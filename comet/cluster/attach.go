@@ -41,7 +41,7 @@ func (w *attachment) weight() int {
 // now is asked again: the channels' subscribers wait for it.
 func (p *partition) attach() {
 	var batch []attachment
-	pause := retryLeast
+	var pause retry
 	for p.log.ctx.Err() == nil {
 		weight := 0
 		batch = p.attaches.take(batch[:0], func(w *attachment) bool {
@@ -58,15 +58,15 @@ func (p *partition) attach() {
 		again, err := p.attachAll(batch)
 		p.attaches.back(again)
 		clear(batch)
-		if pause = min(2*pause, retryMost); len(again) == 0 {
-			pause = retryLeast
-		} else {
-			if err != nil {
-				p.health.failed(err)
-			}
-			p.attaches.sift((*attachment).wanted)
-			p.log.sleep(pause)
+		if len(again) == 0 {
+			pause = 0
+			continue
 		}
+		if err != nil {
+			p.health.failed(err)
+		}
+		p.attaches.sift((*attachment).wanted)
+		p.log.sleep(pause.next())
 	}
 }
 
@@ -102,26 +102,17 @@ func (p *partition) attachAll(batch []attachment) (again []attachment, err error
 
 var errAttach = errors.New("redis: an answer about channels is malformed")
 
-// ask makes one call. It fences first where nothing reads in this partition yet, or does no longer.
-func (p *partition) ask(ctx context.Context, batch []attachment) (parts []rueidis.RedisMessage, err error) {
+// ask makes one call.
+func (p *partition) ask(ctx context.Context, batch []attachment) ([]rueidis.RedisMessage, error) {
 	keys, args := p.attachCommand(batch)
-	for range 3 {
-		r := p.reign.Load()
-		if r == nil {
-			return nil, errNoReign
-		}
+	_, answer, err := p.do(ctx, func(r *reign) rueidis.Completed {
 		b := p.log.client.B()
-		parts, err = p.log.client.Do(ctx, b.Evalsha().Sha1(r.attach.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()).ToArray()
-		if err == nil || !isRefusal(err) || !isUnknown(err) {
-			return parts, err
-		}
-		if now := p.reign.Load(); now == r {
-			if _, err := p.fence(ctx, true); err != nil {
-				return nil, err
-			}
-		}
+		return b.Evalsha().Sha1(r.attach.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
+	})
+	if err != nil {
+		return nil, err
 	}
-	return nil, err
+	return answer.ToArray()
 }
 
 // attachCommand is what attachText is given.

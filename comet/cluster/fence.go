@@ -26,6 +26,31 @@ type reign struct {
 	publish, attach *script
 }
 
+// do makes a call of the reign, which call makes of it, and says which reign that was. It fences
+// and calls again where the master is in nobody's hands, or in others.
+func (p *partition) do(ctx context.Context, call func(*reign) rueidis.Completed) (r *reign, answer rueidis.RedisResult, err error) {
+	for range 3 {
+		if r = p.reign.Load(); r == nil {
+			return nil, answer, errNoReign
+		}
+		answer = p.log.client.Do(ctx, call(r))
+		if err = answer.Error(); err == nil || !isUnknown(err) {
+			return r, answer, err
+		}
+		if p.reign.Load() == r {
+			if _, err := p.fence(ctx, true); err != nil {
+				return r, answer, &notDone{err}
+			}
+		}
+	}
+	return r, answer, err
+}
+
+// notDone is an error of what comes before a call.
+type notDone struct{ error }
+
+func (e *notDone) Unwrap() error { return e.error }
+
 // fence asks where the partition stands, raises its numbers where they may have been lost
 // (fenceScript), and has the master know the scripts of its reign. Both on one connection: on
 // any other master they must not be known.

@@ -18,9 +18,9 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// Nodes tell each other of themselves on a stream of its own, ctl, which the reader of partition
-// 0 reads (speech.go). Every entry names who wrote it (n: its name, i: a number of its process), and has a
-// field for each thing that it says:
+// Nodes tell each other of themselves on a stream of its own, ctl (speech.go), which has a reader of
+// its own (reader.go). Every entry names the node that wrote it (n: its name, i: a number of its
+// process), and has a field for each thing that it says:
 //
 //	b  the node runs: version, channels, subscribers, whether it has listeners to /psub (1 or 0)
 //	q  a question: its number, then names of channels (asks.go)
@@ -48,7 +48,7 @@ const (
 type nodes struct {
 	key     string // of the stream
 	process string // of this one
-	read    string // the id of the last entry that was read; the reader's alone
+	read    string // the id of the last entry that was read; its reader's alone
 
 	mu        sync.Mutex
 	others    map[string]*otherNode // by process

@@ -19,7 +19,7 @@ import (
 // the proposal has waited too long. A call that may have been executed is not repeated, but what
 // has a key: the script knows by that whether it was.
 func (p *partition) publish(batch []proposal) {
-	for pause := retryLeast; len(batch) > 0; pause = min(2*pause, retryMost) {
+	for pause := retry(0); len(batch) > 0; {
 		began := time.Now()
 		answer, err := p.send(batch)
 		if err == nil {
@@ -30,16 +30,10 @@ func (p *partition) publish(batch []proposal) {
 			return
 		}
 		if batch = p.failed(batch, err); len(batch) > 0 {
-			p.log.sleep(pause)
+			p.log.sleep(pause.next())
 		}
 	}
 }
-
-// Bounds of the pause before a call is tried again.
-const (
-	retryLeast = 10 * time.Millisecond
-	retryMost  = 100 * time.Millisecond
-)
 
 // published is the answer to a call that publishes.
 type published struct {
@@ -48,45 +42,23 @@ type published struct {
 	values []int64 // of each proposal: life<<32 | number
 }
 
-// send makes one call. It fences first where nothing publishes in this partition yet, or does
-// no longer.
+// send makes one call.
 func (p *partition) send(batch []proposal) (out published, err error) {
 	ctx, done := p.log.call(callTimeout)
 	defer done()
-	for range 3 {
-		r := p.reign.Load()
-		if r == nil {
-			return out, errNoReign
-		}
-		var values []int64
-		values, err = p.log.client.Do(ctx, p.command(r, batch)).AsIntSlice()
-		switch {
-		case err == nil && len(values) == 3+len(batch):
-			gen, _ := strconv.ParseUint(r.gen, 10, 32)
-			return published{uint32(gen), uint64(values[2]), values[3:]}, nil
-		case err == nil:
-			return out, fmt.Errorf("redis: %d answers to %d messages", len(values), len(batch))
-		case !isRefusal(err) || !isUnknown(err):
-			return out, err
-		}
-		if now := p.reign.Load(); now == r {
-			if _, err := p.fence(ctx, true); err != nil {
-				return out, &notDone{err}
-			}
-		}
+	r, answer, err := p.do(ctx, func(r *reign) rueidis.Completed { return p.command(r, batch) })
+	if err != nil {
+		return out, err
 	}
-	return out, err
-}
-
-// notDone is an error of a call before the one that would have published.
-type notDone struct{ error }
-
-func (e *notDone) Unwrap() error { return e.error }
-
-// isRefusal says whether an error is an answer of Redis, and not of the network.
-func isRefusal(err error) bool {
-	_, ok := rueidis.IsRedisErr(err)
-	return ok
+	values, err := answer.AsIntSlice()
+	if err == nil && len(values) != 3+len(batch) {
+		err = fmt.Errorf("redis: %d answers to %d messages", len(values), len(batch))
+	}
+	if err != nil {
+		return out, err
+	}
+	gen, _ := strconv.ParseUint(r.gen, 10, 32)
+	return published{uint32(gen), uint64(values[2]), values[3:]}, nil
 }
 
 // later are the beginnings of answers that say that nothing was done, and may be another time.

@@ -40,7 +40,7 @@ const (
 // read reads until the log ends. What fails is tried again after a pause; the partitions are
 // checked first, since another master may be there.
 func (r *reader) read() {
-	pause := retryLeast
+	var pause retry
 	for r.log.ctx.Err() == nil {
 		if r.log.paused.Load() {
 			select {
@@ -54,7 +54,7 @@ func (r *reader) read() {
 			err = r.readOnce()
 		}
 		if err == nil {
-			r.reading, pause = true, retryLeast
+			r.reading, pause = true, 0
 			r.health.served()
 			continue
 		}
@@ -63,8 +63,7 @@ func (r *reader) read() {
 		}
 		r.reading = false
 		r.health.failed(err)
-		r.log.sleep(pause)
-		pause = min(2*pause, retryMost)
+		r.log.sleep(pause.next())
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"strings"
+
+	"github.com/redis/rueidis"
 )
 
 // script is a Lua script and the name by which Redis knows it once it is loaded.
@@ -219,5 +221,8 @@ return res
 // isUnknown says whether an answer of Redis is that it does not know the script, or that the
 // script is for another generation.
 func isUnknown(err error) bool {
+	if _, ok := rueidis.IsRedisErr(err); !ok {
+		return false
+	}
 	return strings.HasPrefix(err.Error(), "NOSCRIPT") || strings.HasPrefix(err.Error(), "STALE")
 }
