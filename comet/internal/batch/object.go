@@ -18,37 +18,43 @@ const (
 // it must be the end of what there is, or that byte, if it is not 0. It is false, and has read
 // nothing, where the element is written in any other way; there may be nothing wrong with it.
 func (r *Reader) usual(behind byte) bool {
-	name, at := r.plainMember(r.Pos, `{"cname":"`)
-	text, at := r.plainMember(at, `,"content":"`)
-	if at >= len(r.In) {
+	const name, text, key = `{"cname":"`, `,"content":"`, `,"key":"`
+	in := r.In[r.Pos:]
+	if len(in) < len(name) || string(in[:len(name)]) != name {
 		return false
 	}
-	var key []byte
-	if r.In[at] == ',' {
-		if key, at = r.plainMember(at, `,"key":"`); at >= len(r.In) {
+	cname, in, ok := plain(in[len(name):])
+	if !ok || len(in) < len(text) || string(in[:len(text)]) != text {
+		return false
+	}
+	said, in, ok := plain(in[len(text):])
+	if !ok || len(in) == 0 {
+		return false
+	}
+	if len(in) > len(key) && string(in[:len(key)]) == key {
+		if r.Key, in, ok = plain(in[len(key):]); !ok || len(in) == 0 {
+			r.Key = nil
 			return false
 		}
 	}
-	if r.In[at] != '}' || behind != 0 && at+1 < len(r.In) && r.In[at+1] != behind {
+	if in[0] != '}' || behind != 0 && len(in) > 1 && in[1] != behind {
+		r.Key = nil
 		return false
 	}
-	r.Names = append(r.Names, name)
-	r.Key, r.content, r.Pos = key, content{Text: jsontext.Text{Raw: text, Size: len(text)}, str: true}, at+1
+	r.Names = append(r.Names, cname)
+	r.content.Raw, r.content.Size, r.content.str = said, len(said), true
+	r.Pos = len(r.In) - len(in) + 1
 	return true
 }
 
-// plainMember is the string that stands at a place behind those bytes, and the place behind
-// it, which is beyond the end where there is none or it has to be decoded.
-func (r *Reader) plainMember(at int, opening string) (value []byte, behind int) {
-	if at > len(r.In) || len(r.In)-at < len(opening) || string(r.In[at:at+len(opening)]) != opening {
-		return nil, len(r.In)
+// plain is the string up to the quote that ends it, and what stands behind that; not ok where
+// there is none, or it has to be decoded.
+func plain(in []byte) (value, rest []byte, ok bool) {
+	n := jsontext.Plain(in)
+	if n == len(in) || in[n] != '"' {
+		return nil, nil, false
 	}
-	rest := r.In[at+len(opening):]
-	n := jsontext.Plain(rest)
-	if n == len(rest) || rest[n] != '"' {
-		return nil, len(r.In)
-	}
-	return rest[:n:n], at + len(opening) + n + 1
+	return in[:n:n], in[n+1:], true
 }
 
 // object reads an element: {"cname": …, "content": …}. It is false where the element is not

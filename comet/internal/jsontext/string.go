@@ -36,7 +36,8 @@ const ones, tops = 0x0101010101010101, 0x8080808080808080
 // two characters, and may set those of bytes behind such a one: a borrow comes from it alone.
 func odd(s []byte) uint64 {
 	v := binary.LittleEndian.Uint64(s)
-	return (v - ones*' ') | v | (v ^ ones*'"' - ones) | (v ^ ones*'\\' - ones)
+	quote := v ^ ones*('"'^' ') // has a space for it, and for none below that something else
+	return (quote - ones*(' '+1)) | v | (v ^ ones*'\\' - ones)
 }
 
 func isPlain(b byte) bool { return b >= ' ' && b != '"' && b != '\\' && b < utf8.RuneSelf }

@@ -23,7 +23,13 @@ func (h *Homes) Hash(name []byte) uint64 { return h.Key.Hash(name) }
 func (h *Homes) Of(cname []byte) uint8 { return h.OfHash(h.Hash(cname)) }
 
 // OfHash is that of a name of that hash.
-func (h *Homes) OfHash(hash uint64) uint8 { return uint8((hash >> 32) % uint64(len(h.Stores))) }
+func (h *Homes) OfHash(hash uint64) uint8 {
+	hash, n := hash>>32, uint64(len(h.Stores))
+	if n&(n-1) == 0 {
+		return uint8(hash & (n - 1)) // what the division gives, in a fifth of the time
+	}
+	return uint8(hash % n)
+}
 
 // Name is the name of a channel whose home has told of it, which keeps it there
 // while it knows of subscribers of it on the loop that asks.

@@ -328,7 +328,7 @@ func (r *responder) batchPublished(dst []byte, reply *pendingReply) []byte {
 		}
 		if one.code == mail.CodeOK && one.failure == failedNot {
 			taken++
-			body = append(strconv.AppendInt(append(body, `{"seq":`...), int64(one.seq), 10), '}')
+			body = append(appendNumber(append(body, `{"seq":`...), one.seq), '}')
 		} else {
 			status, seconds, reason := r.whyFailed(a, one)
 			if worst == 0 {
@@ -357,6 +357,23 @@ func (r *responder) batchPublished(dst []byte, reply *pendingReply) []byte {
 		x.headers = r.Object
 	}
 	return r.appendResponse(dst, &x, status, contentType, r.Body)
+}
+
+// appendNumber is strconv.AppendInt, in less than half of the time for most numbers.
+func appendNumber(dst []byte, n int32) []byte {
+	if n < 0 || n > 9999 {
+		return strconv.AppendInt(dst, int64(n), 10)
+	}
+	if n > 999 {
+		dst = append(dst, byte('0'+n/1000))
+	}
+	if n > 99 {
+		dst = append(dst, byte('0'+n/100%10))
+	}
+	if n > 9 {
+		dst = append(dst, byte('0'+n/10%10))
+	}
+	return append(dst, byte('0'+n%10))
 }
 
 // whyFailed is what a message that has failed is answered: a status, for how many seconds it
