@@ -91,7 +91,8 @@ type Config struct {
 	MaxBatch, MaxBatchMessages int
 	// MaxPublishKeys bounds the keys of messages that are remembered for two minutes, so that
 	// a message which is sent again is not published again, shared out evenly among the loops.
-	// Beyond it the oldest are forgotten. A key takes about 40 bytes. Default 1,000,000.
+	// Beyond it the oldest are forgotten, first those of clients (WSPublish). A key takes about
+	// 40 bytes. Default 1,000,000.
 	MaxPublishKeys int
 	// PublishRatePerAddress and PublishRatePerChannel bound the publishes in a second,
 	// of an address and to a channel; more are refused with 429. 0 is no bound.

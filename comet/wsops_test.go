@@ -184,7 +184,7 @@ func TestWebSocketPublishes(t *testing.T) {
 }
 
 // A message with a key is published once in two minutes, whether it comes again on this
-// connection, on another, or in a batch; no limit refuses it then.
+// connection or on another; no limit refuses it then. A backend's key is another one.
 func TestWebSocketKeys(t *testing.T) {
 	for _, loops := range []int{1, 2} {
 		st := newStage(t, Config{Loops: loops, WSPublish: true, AdminIdleTimeout: time.Hour, ChannelTimeout: time.Hour, PublishRatePerChannel: 2})
@@ -202,20 +202,70 @@ func TestWebSocketKeys(t *testing.T) {
 		p.leave()
 		p = st.websocket(0, "/ws")
 		p.ask(pub("one", "k"), is(1))
-		b := st.enter(0, conn.Admin)
-		b.send(reqBatch(1, asLines, fmt.Sprintf(`{"cname":%q,"content":"one","key":"k"}`, cname), closing))
-		same(t, strings.TrimSpace(b.body()), `{"seq":1}`)
 		st.later(2 * time.Second)
-		st.websocket(0, "/ws?cname="+cname+"&seq=1").expect(objectOf(cname, "data", 1, "one"), objectOf(cname, "data", 2, "two"))
+		b := st.enter(0, conn.Admin)
+		b.send(reqBatch(1, asLines, fmt.Sprintf(`{"cname":%q,"content":"three","key":"k"}`, cname), closing))
+		same(t, strings.TrimSpace(b.body()), `{"seq":3}`)
+		p.ask(pub("one", "k"), is(1))
+		st.websocket(0, "/ws?cname="+cname+"&seq=1").expect(objectOf(cname, "data", 1, "one"), objectOf(cname, "data", 2, "two"), objectOf(cname, "data", 3, "three"))
 		st.later(119 * time.Second)
 		p = st.websocket(0, "/ws")
-		p.ask(pub("one", "k"), is(3)) // the key is forgotten
+		p.ask(pub("one", "k"), is(4)) // the key is forgotten
 		for key, bytes := range map[string]int{"": 0, strings.Repeat("k", web.MaxKey+1): web.MaxKey + 1} {
 			p.ask(pub("x", key), fmt.Sprintf(`{"type":"400","content":"key: %d bytes, want 1 to 128","id":1}`, bytes))
 		}
-		p.ask(pub("x", strings.Repeat("k", web.MaxKey)), is(4))
+		p.ask(pub("x", strings.Repeat("k", web.MaxKey)), is(5))
 		check(t, st.srv, true, "")
 	}
+}
+
+// Keys of clients go first where there are too many, and none of a backend's does for them.
+func TestKeysOfClientsGoFirst(t *testing.T) {
+	st := newStage(t, Config{Loops: 1, WSPublish: true, MaxPublishKeys: 10, AdminIdleTimeout: time.Hour})
+	p, b := st.websocket(0, "/ws"), st.enter(0, conn.Admin)
+	seqs := map[string]int{} // by key
+	last := 0
+	publishes := func(key string, anew bool, publish func(key, want string)) {
+		t.Helper()
+		if _, known := seqs[key]; anew || !known {
+			last++
+			seqs[key] = last
+		}
+		publish(key, fmt.Sprint(seqs[key]))
+	}
+	client := func(key, seq string) {
+		t.Helper()
+		p.ask(fmt.Sprintf(`{"op":"pub","cname":"a","content":"x","key":%q}`, key[1:]), `{"type":"ok","seq":`+seq+`}`)
+	}
+	backend := func(key, seq string) {
+		t.Helper()
+		b.send(reqBatch(1, asLines, fmt.Sprintf(`{"cname":"a","content":"x","key":%q}`, key[1:])))
+		same(t, strings.TrimSpace(b.body()), `{"seq":`+seq+`}`)
+	}
+	for n := range 6 {
+		publishes(fmt.Sprint("b", n), false, backend)
+	}
+	for n := range 30 {
+		publishes(fmt.Sprint("c", n), false, client)
+	}
+	for n := range 6 {
+		publishes(fmt.Sprint("b", n), false, backend) // they are remembered
+	}
+	for n := 26; n < 30; n++ {
+		publishes(fmt.Sprint("c", n), false, client) // as many as there is room for
+	}
+	publishes("c25", true, client)
+	for n := 6; n < 10; n++ {
+		publishes(fmt.Sprint("b", n), false, backend)
+	}
+	publishes("c25", true, client) // no client's is any more
+	publishes("c25", true, client)
+	for n := range 10 {
+		publishes(fmt.Sprint("b", n), false, backend)
+	}
+	publishes("b10", false, backend)
+	publishes("b0", true, backend) // forgotten, as the oldest
+	check(t, st.srv, false, "")
 }
 
 // The limit of publishes from an address is that of the client, whichever connection it uses.

@@ -42,7 +42,7 @@ type Sessions struct {
 	Conn    []uint32 // its connection's index there
 }
 
-// Keys are those that messages were published with, the oldest first.
+// Keys are those that messages were published with, of backends and of clients the oldest first.
 type Keys struct {
 	Hash, Other []uint64
 	Left        []int64 // milliseconds until it is forgotten
@@ -91,11 +91,13 @@ func (t *sessions) byName() (s Sessions) {
 }
 
 func (k *publishKeys) byName() (list Keys) {
-	for i := k.first; i != 0; i = k.records.At(i).next {
-		key := k.records.At(i)
-		list.Hash, list.Other, list.Seq = append(list.Hash, key.hash[0]), append(list.Other, key.hash[1]), append(list.Seq, key.seq)
-		left := int64(int32(key.due-k.channels.loop.Tick())) * reactor.TickLength.Milliseconds()
-		list.Left = append(list.Left, max(left, 0))
+	for _, q := range [...]KeyQueue{k.backends, k.clients} {
+		for i := q.First; i != 0; i = k.records.At(i).next {
+			key := k.records.At(i)
+			list.Hash, list.Other, list.Seq = append(list.Hash, key.hash[0]), append(list.Other, key.hash[1]), append(list.Seq, key.seq)
+			left := int64(int32(key.due-k.channels.loop.Tick())) * reactor.TickLength.Milliseconds()
+			list.Left = append(list.Left, max(left, 0))
+		}
 	}
 	return list
 }

@@ -42,7 +42,7 @@ func TestHandOverKnowsBroker(t *testing.T) {
 	})
 	known.Fields(t, reflect.TypeFor[attachment](), map[string]string{"index": "written behind", "state": "written behind"})
 	known.Fields(t, reflect.TypeFor[publishKeys](), map[string]string{
-		"cfg": "given", "totals": "given", "channels": "given", "records": "Records", "index": "Index", "first": "First", "last": "Last", "text": "new", "repeats": "Repeated",
+		"cfg": "given", "totals": "given", "channels": "given", "records": "Records", "index": "Index", "backends": "First", "clients": "Clients", "text": "new", "repeats": "Repeated",
 	})
 	known.Fields(t, reflect.TypeFor[history](), map[string]string{
 		"first": "messages", "last": "messages", "gone": "made anew", "inFirst": "made anew", "Bytes": "counted", "N": "counted", "Shared": "counted", "marks": "made anew", "Free": "made anew",

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/record"
 	"ccomet/reactor"
 )
@@ -15,12 +16,16 @@ import (
 // it again. With a key, what was published is not published again for KeyTime, and has the
 // number that it got.
 //
-// Keys are kept by the home of their channel, oldest first, each as a hash of 128 bits. 96 of
+// Keys are kept by the home of their channel, oldest first, each as a hash of 128 bits. 95 of
 // them are of the key and the channel's life; two keys of a channel that have the same take as
 // many keys as there are not. The others are of the channel's name, and say which its home is,
 // also where another number of loops goes on with the keys. Beyond the bound the oldest goes
 // early. A server that ends keeps none: it has answered what it has published, and what a crash
 // has left in a state file is older than the keys.
+//
+// Clients that publish (--ws-publish) are not trusted: their keys are others than those of
+// backends (mail.ClientKey), and go first, so that no client has a backend's message taken for
+// published, or its key forgotten. A bit of the hash says whose a key is.
 
 // KeyTime is how long a key is remembered.
 const KeyTime = 2 * time.Minute
@@ -36,17 +41,21 @@ type publishKey struct {
 
 var _ [32]byte = [unsafe.Sizeof(publishKey{})]byte{}
 
+// KeyQueue lists keys, oldest first.
+type KeyQueue struct{ First, Last uint32 }
+
 // publishKeys are a home's keys.
 type publishKeys struct {
 	cfg      *Config
 	totals   *limit.Totals
 	channels *channels
 
-	records     reactor.Slab[publishKey]
-	index       *record.Index
-	first, last uint32
-	text        []byte // scratch
-	repeats     uint64 // publishes that were answered with what was there
+	records  reactor.Slab[publishKey]
+	index    *record.Index
+	backends KeyQueue
+	clients  KeyQueue
+	text     []byte // scratch
+	repeats  uint64 // publishes that were answered with what was there
 }
 
 func (k *publishKeys) open(cfg *Config, totals *limit.Totals, of *channels) {
@@ -67,17 +76,18 @@ type KeysState struct {
 	Records     reactor.SlabState
 	Index       record.IndexState
 	Seeds       [2]record.Key // for versions in which each loop has its own
-	First, Last uint32
+	First, Last uint32        // of backends
+	Clients     KeyQueue
 	Repeated    uint64
 }
 
 func (k *publishKeys) state() KeysState {
-	return KeysState{k.records.State(), k.index.State(), k.channels.homes.Seeds, k.first, k.last, k.repeats}
+	return KeysState{k.records.State(), k.index.State(), k.channels.homes.Seeds, k.backends.First, k.backends.Last, k.clients, k.repeats}
 }
 
 // resume goes on with the keys of another program.
 func (k *publishKeys) resume(a *reactor.Arena, st *KeysState) error {
-	k.first, k.last, k.repeats = st.First, st.Last, st.Repeated
+	k.backends, k.clients, k.repeats = KeyQueue{st.First, st.Last}, st.Clients, st.Repeated
 	return errors.Join(k.records.Resume(a, st.Records), k.index.Resume(a, st.Index))
 }
 
@@ -91,7 +101,24 @@ func (k *publishKeys) hash(ch *Channel, key []byte) [2]uint64 {
 	k.text = append(binary.LittleEndian.AppendUint32(k.text[:0], ch.Gen), key...)
 	homes := k.channels.homes
 	name := homes.Hash(k.channels.name(ch)) >> 32 << 32
-	return [2]uint64{homes.Seeds[0].Hash(k.text), name | homes.Seeds[1].Hash(k.text)>>32}
+	hash := [2]uint64{homes.Seeds[0].Hash(k.text), name | homes.Seeds[1].Hash(k.text)>>32&^ofClient}
+	if len(key) > 0 && key[0] == mail.ClientKey {
+		hash[1] |= ofClient
+	}
+	return hash
+}
+
+// ofClient is the bit of a hash's second half that says that the key is a client's.
+const ofClient = 1
+
+func isClients(hash [2]uint64) bool { return hash[1]&ofClient != 0 }
+
+// queue is where a key is listed.
+func (k *publishKeys) queue(hash [2]uint64) *KeyQueue {
+	if isClients(hash) {
+		return &k.clients
+	}
+	return &k.backends
 }
 
 // homeOf is the loop of a key's channel, which stands in the hash.
@@ -109,18 +136,34 @@ func (k *publishKeys) find(hash [2]uint64) uint32 {
 
 // expire forgets the keys whose time is up, some at a time.
 func (k *publishKeys) expire(now reactor.Tick, most int) {
-	for ; most > 0 && k.first != 0 && int32(now-k.records.At(k.first).due) >= 0; most-- {
-		k.dropFirst()
+	for _, q := range [...]*KeyQueue{&k.backends, &k.clients} {
+		for ; most > 0 && q.First != 0 && int32(now-k.records.At(q.First).due) >= 0; most-- {
+			k.dropFirst(q)
+		}
 	}
 }
 
-func (k *publishKeys) dropFirst() {
-	i := k.first
+func (k *publishKeys) dropFirst(q *KeyQueue) {
+	i := q.First
 	k.index.Remove(i)
-	if k.first = k.records.At(i).next; k.first == 0 {
-		k.last = 0
+	if q.First = k.records.At(i).next; q.First == 0 {
+		q.Last = 0
 	}
 	k.records.Free(i)
+}
+
+// makeRoom forgets the oldest key for another one: that of a client, as long as there is one.
+// There is no room for a client's where all are of backends.
+func (k *publishKeys) makeRoom(hash [2]uint64) bool {
+	switch {
+	case k.clients.First != 0:
+		k.dropFirst(&k.clients)
+	case isClients(hash):
+		return false
+	default:
+		k.dropFirst(&k.backends)
+	}
+	return true
 }
 
 // add keeps a hash, as the last. Where there is no memory it is not kept.
@@ -131,12 +174,13 @@ func (k *publishKeys) add(hash [2]uint64, due reactor.Tick, seq int32) {
 	}
 	*k.records.At(i) = publishKey{hash: hash, due: due, seq: seq}
 	k.index.Insert(i)
-	if k.last != 0 {
-		k.records.At(k.last).next = i
+	q := k.queue(hash)
+	if q.Last != 0 {
+		k.records.At(q.Last).next = i
 	} else {
-		k.first = i
+		q.First = i
 	}
-	k.last = i
+	q.Last = i
 }
 
 // keyed is a message's key, if it has one.
@@ -185,7 +229,9 @@ func (k *publishKeys) keep(i uint32, m *keyed, seq int32) {
 	loop := k.channels.loop
 	if share := max(k.cfg.MaxPublishKeys/k.cfg.Loops, 1); k.records.Live() >= share {
 		k.totals.HitLimit(limit.PublishKeys, k.cfg.MaxPublishKeys, loop.Now())
-		k.dropFirst()
+		if !k.makeRoom(m.hash) {
+			return
+		}
 	}
 	k.add(m.hash, loop.Tick()+reactor.Tick(KeyTime/reactor.TickLength), seq)
 }

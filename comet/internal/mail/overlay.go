@@ -134,7 +134,11 @@ func (m *Mail) AttachedEpoch() uint32         { return uint32(m.aux) }
 func (m *Mail) SetAttachedEpoch(epoch uint32) { m.aux = int32(epoch) }
 
 // Key is the key of a message that is to be published; it stands between the name and the
-// content, which Proposed is.
+// content, which Proposed is. That of a client begins with ClientKey.
 func (m *Mail) Key() []byte      { return m.Buf.B[m.Nlen:][:m.Ref.Gen] }
 func (m *Mail) Proposed() []byte { return m.Buf.B[m.Nlen:][m.Ref.Gen:] }
 func (m *Mail) SetKeyLen(n int)  { m.Ref.Gen = uint32(n) }
+
+// ClientKey is what the key of a client's message begins with, so that it is none of a
+// backend's: no key that is sent has this byte, which is not UTF-8.
+const ClientKey = 0xFF

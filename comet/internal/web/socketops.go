@@ -96,8 +96,10 @@ func (k *sockets) takePub(c reactor.Conn, o *op.Op) {
 	m := mail.OfRequest(mail.Publish, mail.ReplyTo{Conn: c})
 	m.Nlen = uint8(len(o.Cname))
 	m.Buf = pool.NameBuffer(o.Cname)
-	m.Buf.B = append(m.Buf.B, o.Key...)
-	m.SetKeyLen(len(o.Key))
+	if o.Key != nil {
+		m.Buf.B = append(append(m.Buf.B, mail.ClientKey), o.Key...)
+		m.SetKeyLen(len(o.Key) + 1)
+	}
 	if o.Plain {
 		m.Buf.B = append(m.Buf.B, o.Content...)
 	} else if !o.Quoted {
