@@ -66,8 +66,8 @@ var _ [8]byte = [recordSize]byte{}
 // recordSize is the bytes of a record, behind which the content begins.
 const recordSize = int(unsafe.Sizeof(Message{}))
 
-// blocks have the bytes of each, in order. Above 512 bytes the collector puts a head of 8
-// before the block.
+// blocks have the bytes of each, in order. Above that the collector puts a head before a block,
+// and takes longer to look at it.
 var blocks = [...]struct {
 	size uint16
 	make func() *block
@@ -78,15 +78,13 @@ var blocks = [...]struct {
 	{208, with[[196]byte]}, {224, with[[212]byte]}, {240, with[[228]byte]}, {256, with[[244]byte]},
 	{288, with[[276]byte]}, {320, with[[308]byte]}, {352, with[[340]byte]}, {384, with[[372]byte]},
 	{416, with[[404]byte]}, {448, with[[436]byte]}, {480, with[[468]byte]}, {512, with[[500]byte]},
-	{568, with[[556]byte]}, {632, with[[620]byte]}, {696, with[[684]byte]}, {760, with[[748]byte]},
-	{888, with[[876]byte]}, {1016, with[[1004]byte]},
 }
 
 // MaxBlock is the bytes of the largest block.
-const MaxBlock = 1016
+const MaxBlock = 512
 
 // MaxInside is the longest content that stands in a block.
-const MaxInside = 512 - blockHead - recordSize
+const MaxInside = MaxBlock - blockHead - recordSize
 
 // blockOf is which of the blocks has room for so many bytes, by words, rounded up.
 var blockOf = func() (of [MaxBlock/8 + 1]uint8) {

@@ -8,7 +8,7 @@ import (
 	"unsafe"
 )
 
-// A block has one of the collector's own sizes, with the head that it puts before a large one.
+// A block has one of the collector's own sizes.
 func TestBlocks(t *testing.T) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -17,17 +17,14 @@ func TestBlocks(t *testing.T) {
 		sizes[int(of.Size)] = true
 	}
 	for i, b := range blocks {
-		size, head := int(b.size), 0
-		if size > 512 {
-			head = 8
-		}
-		if !sizes[size+head] {
-			t.Errorf("%d bytes is no size of the collector's", size+head)
+		size := int(b.size)
+		if !sizes[size] {
+			t.Errorf("%d bytes is no size of the collector's", size)
 		}
 		if made := b.make(); made.size != b.size || made.next != nil {
 			t.Errorf("block %d is %d bytes, and counts as %d", i, made.size, b.size)
 		}
-		if i > 0 && size <= 512 {
+		if i > 0 {
 			for between := int(blocks[i-1].size) + 8; between < size; between += 8 {
 				if sizes[between] {
 					t.Errorf("there is no block of %d bytes", between)
@@ -35,7 +32,7 @@ func TestBlocks(t *testing.T) {
 			}
 		}
 	}
-	if of := sizeFor(blockHead + room(MaxInside)); of != 512 || blocks[len(blocks)-1].size != MaxBlock {
+	if of := sizeFor(blockHead + room(MaxInside)); of != MaxBlock || blocks[len(blocks)-1].size != MaxBlock {
 		t.Errorf("the longest content is in a block of %d bytes", of)
 	}
 	if size := unsafe.Sizeof(sized[[12]byte]{}); size != uintptr(blocks[0].size) || unsafe.Sizeof(apartBlock{}) != size || unsafe.Sizeof(block{}) > size {
