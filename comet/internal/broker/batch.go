@@ -56,7 +56,7 @@ func (b *Broker) publishBatch(m *mail.Mail) {
 // Such a log knows keys itself.
 func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry) (r mail.Result, ok bool) {
 	r.Place = e.Place
-	key := b.keys.keyed(e.Key)
+	key := keyed{key: b.keys.own(e.Key)}
 	i := b.channels.findHashed(e.Hash, e.Name)
 	if r.Seq, ok = b.keys.repeated(i, &key); ok {
 		return r, true

@@ -190,12 +190,12 @@ type keyed struct {
 	of   uint32 // the channel that this is for; 0: none yet
 }
 
-// keyed is a message's key. Where a log beyond the loop numbers messages, that knows keys itself.
-func (k *publishKeys) keyed(key []byte) keyed {
+// own is a message's key; nil where a log beyond the loop numbers messages, which knows keys itself.
+func (k *publishKeys) own(key []byte) []byte {
 	if k.cfg.Authority != nil {
-		return keyed{}
+		return nil
 	}
-	return keyed{key: key}
+	return key
 }
 
 // hashFor has the hash be that for channel i.

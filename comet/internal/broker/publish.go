@@ -7,7 +7,7 @@ import (
 
 // Publish serves mail.Publish.
 func (b *Broker) Publish(m *mail.Mail) {
-	key := b.keys.keyed(m.Key())
+	key := keyed{key: b.keys.own(m.Key())}
 	i := b.channels.find(m.Cname())
 	if seq, ok := b.keys.repeated(i, &key); ok {
 		r := m.Answer(mail.Done)

@@ -26,10 +26,12 @@ const entryHead = 4 + 4 + 4 + 1 + 1
 
 // AppendEntryHead appends an entry but for its content, whose length EndEntry sets.
 func AppendEntryHead(dst []byte, place, hash uint32, name, key []byte) []byte {
-	head := [entryHead]byte{entryHead - 2: uint8(len(name)), entryHead - 1: uint8(len(key))}
-	binary.NativeEndian.PutUint32(head[:], place)
+	dst = append(dst, make([]byte, entryHead)...)
+	head := dst[len(dst)-entryHead:] // written where it stands: what is read at once in other pieces is waited for
+	binary.NativeEndian.PutUint32(head, place)
 	binary.NativeEndian.PutUint32(head[4:], hash)
-	return append(append(append(dst, head[:]...), name...), key...)
+	head[entryHead-2], head[entryHead-1] = uint8(len(name)), uint8(len(key))
+	return append(append(dst, name...), key...)
 }
 
 // EndEntry sets the length of the content of the entry that begins at that place of a buffer,
@@ -63,11 +65,13 @@ const resultSize = 4 + 4 + 1 + 2
 
 // AppendResult appends a result.
 func AppendResult(dst []byte, r Result) []byte {
-	result := [resultSize]byte{resultSize - 1: uint8(r.Code)}
-	binary.NativeEndian.PutUint32(result[:], r.Place)
+	dst = append(dst, make([]byte, resultSize)...)
+	result := dst[len(dst)-resultSize:]
+	binary.NativeEndian.PutUint32(result, r.Place)
 	binary.NativeEndian.PutUint32(result[4:], uint32(r.Seq))
 	binary.NativeEndian.PutUint16(result[8:], r.Seconds)
-	return append(dst, result[:]...)
+	result[resultSize-1] = uint8(r.Code)
+	return dst
 }
 
 // NextResult takes the first result off a buffer.
