@@ -167,11 +167,12 @@ func TestWebSocketPublishes(t *testing.T) {
 		`,"content":null`:                    `{"type":"400","content":"content is missing"}`,
 		`,"content":"\ud800"`:                `{"type":"400","content":"content: half of a surrogate pair is no character"}`,
 		`,"content":"123456789012345678901"`: `{"type":"400","content":"content is 21 bytes: max-message is 20"}`,
+		`,"content":[1234567890123456789]`:   `{"type":"400","content":"content is 21 bytes: max-message is 20"}`,
 	} {
 		p.ask(`{"op":"pub","cname":"a"`+content+`}`, want)
 	}
 	st.later(time.Second)
-	for n, content := range []string{`"\u00e9\n"`, `[1, {"a":"\""}]`, `"third in a second"`} {
+	for n, content := range []string{`"\u00e9\n\n\n\n\n\n\n\n\n"`, `[1, {"a":"\""}]`, `"third in a second"`} {
 		want := fmt.Sprintf(`{"type":"ok","seq":%d}`, n+2)
 		if n == 2 {
 			want = `{"type":"429","content":"too many publishes to this channel: publish-rate-per-channel is 2 a second"}`
@@ -180,7 +181,7 @@ func TestWebSocketPublishes(t *testing.T) {
 	}
 	p.ask(`{"op":"pub","cname":"b","content":1}`, `{"type":"429","content":"too many channels: max-channels is 1"}`)
 	got := st.websocket(0, "/ws?cname=a&seq=2")
-	got.expect(object("data", 2, `\u00e9\n`), object("data", 3, `[1, {\"a\":\"\\\"\"}]`))
+	got.expect(object("data", 2, `\u00e9\n\n\n\n\n\n\n\n\n`), object("data", 3, `[1, {\"a\":\"\\\"\"}]`))
 }
 
 // A message with a key is published once in two minutes, whether it comes again on this

@@ -38,6 +38,7 @@ type Op struct {
 	Epoch   []byte
 	Key     []byte // nil: none
 	Content []byte // nil: none. A string's is still escaped, and its surrogates need not come in pairs
+	Size    int    // bytes of what that says, if they do
 	Plain   bool   // the content is a string's, in which they do, and without U+2028 and U+2029
 }
 
@@ -214,8 +215,8 @@ func (r *reader) note(o *Op, bit int, value []byte, text *jsontext.Text) (err er
 		}
 		o.Lost = value[0] == 't'
 	case hasContent:
-		if o.Content = value; text != nil {
-			o.Quoted, o.Content, o.Plain = true, text.Raw, !text.Separators && !text.Half
+		if o.Content, o.Size = value, len(value); text != nil {
+			o.Quoted, o.Content, o.Size, o.Plain = true, text.Raw, text.Size, !text.Separators && !text.Half
 		}
 	case hasCname:
 		o.Cname, err = r.text(text)

@@ -141,8 +141,8 @@ func (k *sockets) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 		return "400", string(appendBadKey(nil, o.Key))
 	case o.Content == nil:
 		return "400", op.ErrContent.Error()
-	case len(o.Content) > k.cfg.MaxMessage:
-		return "400", fmt.Sprintf("content is %d bytes: max-message is %d", len(o.Content), k.cfg.MaxMessage)
+	case o.Size > k.cfg.MaxMessage:
+		return "400", fmt.Sprintf("content is %d bytes: max-message is %d", o.Size, k.cfg.MaxMessage)
 	case k.cfg.Tokens && k.hub.Sockets.FindTopic(i, o.Cname) == 0:
 		return "403", "the token of a channel lets publish: subscribe to it first"
 	case k.tooMuchOnItsWay(k.homes.Of(o.Cname)):
