@@ -129,9 +129,9 @@ var flagEffects = []struct {
 	}},
 	{"--channel-buffer-size 2", keeps(2)},
 	{"--channel-buffer-size 0", keeps(0)},
-	// A message takes 24 bytes and its content, which is one here, in whole words.
-	{"--channel-buffer-bytes 96", keeps(3)},
-	{"--channel-buffer-bytes 95", keeps(2)},
+	// A message takes 20 bytes and its content, which is one here, in whole words.
+	{"--channel-buffer-bytes 72", keeps(3)},
+	{"--channel-buffer-bytes 71", keeps(2)},
 	{"--cors-origin https://example.com", func(t *testing.T, p *process) {
 		req, err := http.NewRequest(http.MethodGet, "http://"+p.front+"/ping", nil)
 		if err != nil {
