@@ -71,7 +71,7 @@ const maxConns = 1 << 30
 // AfterApply refuses what cannot be asked.
 func (c *doctorCommand) AfterApply() error {
 	if c.Conns == 0 && len(c.Redis) == 0 {
-		return fmt.Errorf("--conns is missing: want 1 to %d, or --redis", maxConns)
+		return fmt.Errorf("--conns is missing, the connections that the machine is to hold: want 1 to %d, or --redis", maxConns)
 	}
 	if c.Conns < 0 || c.Conns > maxConns {
 		return fmt.Errorf("--conns is %d: want 1 to %d", c.Conns, maxConns)

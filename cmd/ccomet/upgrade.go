@@ -59,16 +59,20 @@ func (c *upgradeCommand) Run(out io.Writer) error {
 // tellOutcome tells how an upgrade went that went well.
 func tellOutcome(out io.Writer, before, after upgrade.Status) error {
 	if after.Restarted != "" {
-		_, err := fmt.Fprintf(out, "restarted from version %s to %s, which cannot go on with the server as it ran: %s. %d connections were ended within %.1f s: their clients come back with their cursors\n",
-			before.Version, after.Version, after.Restarted, after.Connections, after.Pause)
+		_, err := fmt.Fprintf(out, "restarted from version %s to %s, which cannot go on with the server as it ran: %s; connections that were ended within %.1f s: %d; their clients come back with their cursors\n",
+			before.Version, after.Version, after.Restarted, after.Pause, after.Connections)
 		return err
 	}
 	loops := ""
 	if after.FromLoops != after.Loops {
 		loops = fmt.Sprintf("on %d loops instead of %d, ", after.Loops, after.FromLoops)
 	}
-	_, err := fmt.Fprintf(out, "upgraded from version %s to %s: %d connections go on, %safter a pause of %.0f ms\n",
-		before.Version, after.Version, after.Connections, loops, after.Pause*1000)
+	what := "connections go on"
+	if after.Connections == 1 {
+		what = "connection goes on"
+	}
+	_, err := fmt.Fprintf(out, "upgraded from version %s to %s: %d %s, %safter a pause of %.0f ms\n",
+		before.Version, after.Version, after.Connections, what, loops, after.Pause*1000)
 	return err
 }
 

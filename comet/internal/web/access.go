@@ -193,7 +193,7 @@ func (w *Web) denyBeforeBody(c reactor.Conn, req *httplite.Request) bool {
 		return false
 	}
 	req.Reset()
-	w.dropPartial(c)
+	w.parsers.drop(c)
 	return true
 }
 

@@ -140,7 +140,7 @@ func (m *moving) partials() error {
 		if w == nil {
 			return errByName
 		}
-		partial := w.parsers.lend(handingOver{w}.parsed(c))
+		partial := w.parsers.lend(w.parsers.parsed(c))
 		w.parsers.body[partial] = one.Body
 		if i := w.pipelines.of(c); i != 0 {
 			w.pipelines.at(i).partial = partial
@@ -195,9 +195,9 @@ func (m *moving) counts() {
 }
 
 // parsed is what there is of a request, as it was parsed before.
-func (w handingOver) parsed(c reactor.Conn) *httplite.Request {
-	req, p := w.parsers.spareOne(), w.loop.Unread(c)
-	_, _ = req.Parse(p, w.site.limitsOf(w.Side(c), p)) // an error is there when more is parsed, too
+func (h *parserPool) parsed(c reactor.Conn) *httplite.Request {
+	req, p := h.spareOne(), h.loop.Unread(c)
+	_, _ = req.Parse(p, h.site.limitsOf(h.Side(c), p)) // an error is there when more is parsed, too
 	req.WantsContinue()                                // which it was told
 	return req
 }

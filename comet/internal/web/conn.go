@@ -48,12 +48,12 @@ func (w *Web) Received(c reactor.Conn, p []byte) int {
 		if received := connStates[st].received; received != nil {
 			return used + received(w, i, c, p[used:])
 		}
-		req := w.parser(c)
+		req := w.parsers.parser(c)
 		n, err := req.Parse(p[used:], w.site.limitsOf(w.Side(c), p[used:]))
 		if err != nil {
 			err = w.namedLimit(c, req, err)
 			req.Reset() // else the loop's parser would refuse the next connection's request
-			w.dropPartial(c)
+			w.parsers.drop(c)
 			w.Refuse(c, err.(*httplite.Error))
 			return len(p)
 		}
@@ -61,11 +61,11 @@ func (w *Web) Received(c reactor.Conn, p []byte) int {
 			return len(p)
 		}
 		if n == 0 {
-			w.incomplete(c, req)
+			w.parsers.incomplete(c, req)
 			return used
 		}
 		used += n
-		partial := w.takePartial(c) // serving it may change what the connection does
+		partial := w.parsers.take(c) // serving it may change what the connection does
 		w.serve(c, req)
 		if partial != 0 {
 			w.parsers.giveBack(partial)
@@ -202,7 +202,7 @@ func (w *Web) Closed(c reactor.Conn, err error) {
 	case errors.Is(err, reactor.ErrHeldFull), errors.Is(err, syscall.ETIMEDOUT) && w.loop.Blocked(c):
 		w.totals.SlowClosed.Add(1) // by us, or by the kernel, which has the same timeout
 	}
-	w.dropPartial(c)
+	w.parsers.drop(c)
 	if w.Side(c) != conn.Admin {
 		w.totals.Admitted.Add(-1)
 	}
@@ -218,7 +218,7 @@ func (w *Web) Closed(c reactor.Conn, err error) {
 
 // Finish ends a connection politely, which has nothing left to do.
 func (w *Web) Finish(c reactor.Conn) {
-	w.dropPartial(c)
+	w.parsers.drop(c)
 	w.SetState(c, conn.Ending, 0)
 	w.loop.Finish(c)
 }

@@ -98,7 +98,7 @@ func (e *evictor) slowest() bool {
 	longest := Prompt
 	for range e.few() {
 		c := e.next()
-		if c == 0 || e.partialOf(c) == 0 {
+		if c == 0 || e.parsers.partialOf(c) == 0 {
 			continue
 		}
 		if awaited := e.awaited(c); awaited >= longest {

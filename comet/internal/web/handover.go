@@ -135,7 +135,7 @@ func (w *Web) HandOver(to handover.Part) {
 	if w.parsers.inUse() > 0 {
 		for i := uint32(1); i <= w.loop.Indexes(); i++ {
 			if c := w.loop.ConnAt(i); c != 0 {
-				if partial := w.partialOf(c); partial != 0 {
+				if partial := w.parsers.partialOf(c); partial != 0 {
 					st.Partials = append(st.Partials, Partial{partial, c, w.parsers.body[partial]})
 				}
 			}
@@ -143,16 +143,13 @@ func (w *Web) HandOver(to handover.Part) {
 	}
 	for i := 1; i < len(w.pipelines.list); i++ {
 		if p := w.pipelines.list[i]; p.conn != 0 {
-			st.Pipelines = append(st.Pipelines, handingOver{w}.pipelineState(uint32(i), p))
+			st.Pipelines = append(st.Pipelines, w.pipelines.state(uint32(i), p))
 		}
 	}
 	to.Value(valueName, &st)
 }
 
-// handingOver is the web, where it is written down for another program or goes on for one.
-type handingOver struct{ *Web }
-
-func (w handingOver) pipelineState(place uint32, p *pipeline) Pipeline {
+func (ps *pipelines) state(place uint32, p *pipeline) Pipeline {
 	one := Pipeline{
 		Place: place, Conn: p.conn, First: p.first, Partial: p.partial, Full: p.full, CloseAfter: p.closeAfter,
 		Psub: p.psub, PsubNow: p.psubNow, PsubHTTP10: p.http10,
@@ -168,9 +165,9 @@ func (w handingOver) pipelineState(place uint32, p *pipeline) Pipeline {
 			break
 		}
 		if reply.handled {
-			answer = append(answer, w.renderHandled(w.Handlers.find(p.conn, p.first+uint32(n)), reply)...)
+			answer = append(answer, ps.renderHandled(ps.Handlers.find(p.conn, p.first+uint32(n)), reply)...)
 		} else {
-			answer = w.appendPending(nil, reply)
+			answer = ps.appendPending(nil, reply)
 		}
 		one.Answers = append(one.Answers, answer)
 	}
@@ -181,7 +178,7 @@ func (w handingOver) pipelineState(place uint32, p *pipeline) Pipeline {
 var errWebState = errors.New("what connections do was not handed over whole")
 
 // resumeFrom goes on with a web that another program has written down.
-func (w handingOver) resumeFrom(from *handover.Reader) error {
+func (w *Web) resumeFrom(from *handover.Reader) error {
 	var st Handover
 	if err := from.Value(valueName, &st); err != nil {
 		return err
@@ -206,7 +203,7 @@ func (w handingOver) resumeFrom(from *handover.Reader) error {
 	if err := w.pipelines.resume(st.PipelineRoom, st.Pipelines); err != nil {
 		return err
 	}
-	return w.resumePartials(st.PartialRoom, st.Partials)
+	return w.parsers.resume(st.PartialRoom, st.Partials)
 }
 
 // resume has the answers of all pipelines wait again until their clients read.
@@ -247,15 +244,14 @@ func (ps *pipelines) resumeOne(place uint32, c reactor.Conn, one *Pipeline) {
 	ps.markReady(place)
 }
 
-// resumePartials parses again what there is of requests that have not wholly arrived.
-func (w handingOver) resumePartials(room int, list []Partial) error {
-	h := &w.parsers
+// resume parses again what there is of requests that have not wholly arrived.
+func (h *parserPool) resume(room int, list []Partial) error {
 	h.list, h.body = make([]*httplite.Request, room), make([]bool, room)
 	for _, one := range list {
 		if one.Place == 0 || int(one.Place) >= room || h.list[one.Place] != nil {
 			return errWebState
 		}
-		h.list[one.Place], h.body[one.Place] = w.parsed(one.Conn), one.Body
+		h.list[one.Place], h.body[one.Place] = h.parsed(one.Conn), one.Body
 	}
 	for i := room - 1; i > 0; i-- {
 		if h.list[i] == nil {

@@ -50,7 +50,7 @@ func TestHandOverKnowsWeb(t *testing.T) {
 		"psubNow": "PsubNow", "http10": "PsubHTTP10", "listed": "yes",
 	})
 	known.Fields(t, reflect.TypeFor[listing](), map[string]string{"home": "Home", "at": "At", "asked": "no: Quiet"})
-	known.Fields(t, reflect.TypeFor[parserPool](), map[string]string{"list": "Partials", "free": "made anew", "body": "Partials", "spare": "new"})
+	known.Fields(t, reflect.TypeFor[parserPool](), map[string]string{"Web": "given", "list": "Partials", "free": "made anew", "body": "Partials", "spare": "new"})
 	known.Fields(t, reflect.TypeFor[presence](), map[string]string{
 		"Mailer": "empty: Quiet", "conns": "given", "heads": "given", "totals": "given", "listeners": "Listeners", "Listings": "Listings",
 		"Lines": "none: Quiet", "chunk": "new",

@@ -10,6 +10,7 @@ import (
 // parserPool has the parsers of requests that have not wholly arrived, by index, and some
 // that are idle.
 type parserPool struct {
+	*Web
 	list  []*httplite.Request // [0] is no connection's
 	free  []uint32
 	body  []bool // its head has arrived
@@ -59,18 +60,18 @@ func (h *parserPool) inUse() int { return max(len(h.list)-1, 0) - len(h.free) }
 
 // parser is where a connection's request is parsed: the loop's own parser, but
 // for a request that has begun already.
-func (w *Web) parser(c reactor.Conn) *httplite.Request {
-	if partial := w.partialOf(c); partial != 0 {
-		return w.parsers.at(partial)
+func (h *parserPool) parser(c reactor.Conn) *httplite.Request {
+	if partial := h.partialOf(c); partial != 0 {
+		return h.at(partial)
 	}
-	return w.req
+	return h.req
 }
 
 // partialOf is the parser of a request that has begun, 0 if none has.
-func (w *Web) partialOf(c reactor.Conn) uint32 {
-	st, i := w.State(c)
+func (h *parserPool) partialOf(c reactor.Conn) uint32 {
+	st, i := h.State(c)
 	if partial := connStates[st].partial; partial != nil {
-		return partial(w, i)
+		return partial(h.Web, i)
 	}
 	return 0
 }
@@ -79,45 +80,45 @@ func (w *Web) partialOf(c reactor.Conn) uint32 {
 // its first byte on its head has RequestTimeout to be whole, and then its body
 // BodyTimeout. When such requests take all the memory that they may, connections whose
 // requests have been arriving for a second are evicted, or the request is refused.
-func (w *Web) incomplete(c reactor.Conn, req *httplite.Request) {
-	ceiling := w.cfg.MaxHeldBytes
-	if w.Side(c) != conn.Admin && !w.evictor.forInput(ceiling/w.cfg.Loops) {
-		w.totals.HitLimit(limit.Held, ceiling, w.loop.Now())
+func (h *parserPool) incomplete(c reactor.Conn, req *httplite.Request) {
+	ceiling := h.cfg.MaxHeldBytes
+	if h.Side(c) != conn.Admin && !h.evictor.forInput(ceiling/h.cfg.Loops) {
+		h.totals.HitLimit(limit.Held, ceiling, h.loop.Now())
 		req.Reset()
-		w.dropPartial(c)
-		w.Refuse(c, &httplite.Error{Status: 503, Reason: w.cfg.tooMuchArriving()})
+		h.drop(c)
+		h.Refuse(c, &httplite.Error{Status: 503, Reason: h.cfg.tooMuchArriving()})
 		return
 	}
-	if req == w.req {
-		partial := w.parsers.lend(req)
-		w.req = w.parsers.spareOne()
-		st, i := w.State(c)
-		connStates[st].keepPartial(w, i, c, partial)
-		w.loop.SetTimer(c, w.cfg.RequestTimeout)
+	if req == h.req {
+		partial := h.lend(req)
+		h.req = h.spareOne()
+		st, i := h.State(c)
+		connStates[st].keepPartial(h.Web, i, c, partial)
+		h.loop.SetTimer(c, h.cfg.RequestTimeout)
 	}
-	if i := w.partialOf(c); req.HeadDone() && !w.parsers.body[i] {
-		w.parsers.body[i] = true
-		w.loop.SetTimer(c, w.cfg.BodyTimeout)
+	if i := h.partialOf(c); req.HeadDone() && !h.body[i] {
+		h.body[i] = true
+		h.loop.SetTimer(c, h.cfg.BodyTimeout)
 	}
 	// Behind requests that are not answered yet it would be taken for an answer;
 	// a client has to send the body without it in the end (RFC 9110 10.1.1).
-	if w.pipelines.of(c) == 0 && req.WantsContinue() {
-		_ = w.loop.Write(c, []byte(httplite.Continue))
+	if h.pipelines.of(c) == 0 && req.WantsContinue() {
+		_ = h.loop.Write(c, []byte(httplite.Continue))
 	}
 }
 
-// takePartial takes the parser that incomplete kept off its connection; 0 if there is none.
-func (w *Web) takePartial(c reactor.Conn) (partial uint32) {
-	if partial = w.partialOf(c); partial != 0 {
-		st, i := w.State(c)
-		connStates[st].keepPartial(w, i, c, 0)
+// take takes the parser that incomplete kept off its connection; 0 if there is none.
+func (h *parserPool) take(c reactor.Conn) (partial uint32) {
+	if partial = h.partialOf(c); partial != 0 {
+		st, i := h.State(c)
+		connStates[st].keepPartial(h.Web, i, c, 0)
 	}
 	return partial
 }
 
-// dropPartial gives back the parser that incomplete kept.
-func (w *Web) dropPartial(c reactor.Conn) {
-	if partial := w.takePartial(c); partial != 0 {
-		w.parsers.giveBack(partial)
+// drop gives back the parser that incomplete kept.
+func (h *parserPool) drop(c reactor.Conn) {
+	if partial := h.take(c); partial != 0 {
+		h.giveBack(partial)
 	}
 }

@@ -92,7 +92,7 @@ func idleLeaves(w *Web, _ uint32, c reactor.Conn) {
 }
 
 func requestExpired(w *Web, _ uint32, c reactor.Conn) {
-	w.dropPartial(c)
+	w.parsers.drop(c)
 	w.Refuse(c, errTimeout)
 }
 

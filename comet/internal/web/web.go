@@ -81,12 +81,13 @@ func (w *Web) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, tota
 	w.responder = responder{Heads: heads, cfg: w.cfg, totals: totals, tokens: token.New(w.cfg.Secret)}
 	w.Handlers = handlers{loop: loop, totals: totals}
 	w.clients = clients{site: site, conns: w.Table, homes: homes}
-	w.pipelines.Web, w.sockets.Web, w.Histories.Web, w.Batches.Web, w.evictor.Web, w.Probe.Web = w, w, w, w, w, w
+	w.parsers.Web, w.pipelines.Web, w.Probe.Web, w.Histories.Web = w, w, w, w
+	w.Batches.Web, w.sockets.Web, w.evictor.Web = w, w, w
 	w.pages = pageGuard{site: site, loop: loop}
 	w.req = new(httplite.Request)
 	w.Presence = presence{Mailer: m, conns: w.Table, heads: heads, totals: totals}
 	if from != nil {
-		return handingOver{w}.resumeFrom(from)
+		return w.resumeFrom(from)
 	}
 	return nil
 }
