@@ -327,3 +327,26 @@ func TestLateOlderAnew(t *testing.T) {
 	wantObjects(t, ahead, "ahead")
 	check(t, h.srv, true, "at the end")
 }
+
+// TestLateHistoryGap: an answer of /history has no numbers left out between its messages, also where it
+// is of another life than was asked for: the client is told of them when it asks on.
+func TestLateHistoryGap(t *testing.T) {
+	h, log := newLate(t, Config{})
+	log.prompt = true
+	log.number("a", msg.Data, []byte("m1"))
+	log.channel("a").next += gap
+	log.number("a", msg.Data, []byte("m2"))
+	for path, want := range map[string]string{
+		"/history?cname=a&seq=1&epoch=k3f9ab2": "data 1 m1", "/history?cname=a&seq=1": "data 1 m1", "/history?cname=a&seq=2": "data 65538 m2",
+	} {
+		e := h.connect(h.srv.shards[0], conn.Front, 0)
+		e.get(path)
+		h.settle()
+		h.settle()
+		e.read()
+		if lost := strings.Contains(string(e.in), `"lost":true`); lost != (path != "/history?cname=a&seq=1") || !strings.Contains(string(e.in), `"next":65539`) {
+			t.Errorf("%s is answered %s", path, e.in)
+		}
+		wantObjects(t, e, path, want)
+	}
+}

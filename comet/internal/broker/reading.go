@@ -63,6 +63,7 @@ func (b *Broker) read(ch *Channel, m, r *mail.Mail) {
 	case ch.isOfAnotherLife(m):
 		r.Flag |= mail.FlagLost // with that
 		kept, _ = b.histories.from(ch, b.histories.oldest(ch))
+		kept.N = int(kept.Unbroken(ch.Next))
 	case m.Flag&mail.FlagPlace == 0 && m.Seq == 0:
 		if ch.history != 0 {
 			kept = b.histories.At(ch.history).latest(m.Most()).Fit(b.cfg.PollMost, room)
