@@ -46,6 +46,26 @@ func (c *redisConn) do(args ...string) (string, error) {
 	return c.read()
 }
 
+// words has a command executed whose answer is a list.
+func (c *redisConn) words(args ...string) (words []string, err error) {
+	if _, err := c.Write(appendCommand(nil, args...)); err != nil {
+		return nil, err
+	}
+	line, err := c.in.ReadString('\n')
+	if err != nil || line[0] != '*' {
+		return nil, fmt.Errorf("answer of Redis: %q, %w", line, err)
+	}
+	n, _ := strconv.Atoi(strings.TrimSpace(line[1:]))
+	for range n {
+		word, err := c.read()
+		if err != nil {
+			return nil, err
+		}
+		words = append(words, word)
+	}
+	return words, nil
+}
+
 func (c *redisConn) read() (string, error) {
 	line, err := c.in.ReadString('\n')
 	if err != nil {

@@ -41,7 +41,7 @@ type clusterSoak struct {
 
 const (
 	soakClusterChannels = 12
-	soakClosable        = 2 // of them, that are closed from time to time
+	soakClosable        = 2 // of them, that are cleared and closed from time to time
 	soakSentinels       = 3
 	soakMaster          = "soak"
 	soakPublishers      = 6

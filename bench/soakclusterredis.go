@@ -69,7 +69,7 @@ func (s *clusterSoak) role(i int) string {
 	return "behind"
 }
 
-// contented says whether no Sentinel takes a master for one that is down: it could still have it replaced.
+// contented says whether no Sentinel is about to have a master replaced.
 func (s *clusterSoak) contented(master int) bool {
 	for _, sentinel := range s.sentinels {
 		c, err := dialRedis(sentinel.front)
@@ -77,9 +77,14 @@ func (s *clusterSoak) contented(master int) bool {
 			return false
 		}
 		_ = c.SetDeadline(time.Now().Add(time.Second))
-		text, err := c.do("INFO", "sentinel")
+		words, err := c.words("SENTINEL", "MASTER", soakMaster)
 		c.Close()
-		if err != nil || !strings.Contains(text, "status=ok,address="+s.redis[master].front+",slaves=1,") {
+		known := map[string]string{}
+		for n := 0; n+1 < len(words); n += 2 {
+			known[words[n]] = words[n+1]
+		}
+		// Else it is down for some, or a failover is under way, as it is even when the master is back.
+		if err != nil || known["flags"] != "master" || known["num-slaves"] != "1" || known["ip"]+":"+known["port"] != s.redis[master].front {
 			return false
 		}
 	}
