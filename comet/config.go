@@ -35,8 +35,10 @@ type Config struct {
 	// with its channel.
 	Secret []byte
 	// FrontAllow, FrontDeny, AdminAllow and AdminDeny say from where a side's
-	// requests may come, each a list for ParseAddresses; Rules has the precedence.
-	// A request from elsewhere is answered 403. Default: they may come from anywhere.
+	// requests may come, each a list for ParseAddresses. An address that is allowed
+	// by itself, and not by "all", is let in whatever is denied. Of the others, those that
+	// are denied, or that no list of a side which has one allows, are answered 403.
+	// Default: they may come from anywhere.
 	FrontAllow, FrontDeny []string
 	AdminAllow, AdminDeny []string
 	// TrustedProxies, a list for ParseAddresses too, are peers that are believed

@@ -9,7 +9,7 @@ import "ccomet/reactor"
 type State uint32
 
 const (
-	Idle      State = iota // between requests, or before the first; the index: idleServed, or 0
+	Idle      State = iota // between requests, or before the first; the index: IdleServed, or 0
 	Request                // a request has begun to arrive; the index: its parser
 	Waiting                // it waits for messages; the index: its subscriber
 	Answering              // it waits for answers; the index: its pipeline

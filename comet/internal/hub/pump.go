@@ -60,7 +60,7 @@ type pump struct {
 	Msgs    []*msg.Message
 	notices []joinNotice
 	batches [frame.Framings]frame.Batch
-	polls   [8]pollCache // by subClose, subOld and subTell
+	polls   [8]pollCache // by SubCloseAfter, SubHTTP10 and subTell
 	body    []byte       // of a JSONP poll
 	counted int          // bytes of its buffers, as pumps.rendered has them
 }

@@ -15,7 +15,7 @@ import (
 // What a stream has missed is sent out of its channel's history, some at a time:
 //
 //  1. The channel's home answers a subscription, or a question (mail.CatchUp), with the
-//     next messages that are kept, up to replayBytes of them, and whether there are
+//     next messages that are kept, up to mail.ReplayBytes of them, and whether there are
 //     more (mail.FlagMore).
 //  2. They are rendered and written (writeReplay). Where there are more, or the write
 //     was short, the subscriber is behind: the pump passes it over.

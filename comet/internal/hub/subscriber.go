@@ -77,13 +77,13 @@ func (sub *Subscriber) poll() bool           { return sub.Transport.Row().Poll }
 //
 //  1. newSub, subscribe: the request is good. A record is taken, the connection
 //     paused, and the channel's home asked (mail.Join).
-//  2. joined: the home's answer. A poll that can be answered at once is; any
+//  2. Joined: the home's answer. A poll that can be answered at once is; any
 //     other subscriber is linked into the channel's roster on this loop, and
 //     sent the head of its response with the backlog.
 //  3. The pump writes what is published (pump.go), the timer noops.
 //  4. A short write leaves it behind: the pump passes it over. Once it has
 //     drained, the home is asked for what it has missed (mail.CatchUp), and it
-//     goes on from there (caughtUp).
+//     goes on from there (CaughtUp).
 //  5. endSub: the response has ended or the connection is gone. The home is
 //     told (mail.Leave).
 //

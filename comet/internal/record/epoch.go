@@ -39,7 +39,7 @@ func AppendEpoch(dst []byte, e uint32) []byte {
 }
 
 // ParseEpoch reads an epoch; false: it is not one of any server's. Without a digit it is
-// epochNone.
+// EpochNone.
 func ParseEpoch(text []byte) (uint32, bool) {
 	if len(text) > longestEpoch {
 		return 0, false

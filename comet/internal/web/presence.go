@@ -25,7 +25,7 @@ import (
 //  3. With now=1, a listener is told at once of all channels that live
 //     (listener.go).
 //  4. While there are listeners, each home goes round its channels once a
-//     channel timeout, a few at a time, to say that they live (the broker's sweep).
+//     channel timeout, a few at a time, to say that they live.
 type presence struct {
 	*mail.Mailer
 	conns     *conn.Table

@@ -160,7 +160,7 @@ type Taken struct {
 func TakeSockets(pidfile, config string) (Taken, error) {
 	pid, _, err := ServesFor(pidfile, config)
 	if pid == 0 || err != nil {
-		return Taken{}, nil // stopServer tells
+		return Taken{}, nil // StopServer tells
 	}
 	address, err := givingAddress(pidfile)
 	if err != nil {

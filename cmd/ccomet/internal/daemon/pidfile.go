@@ -74,7 +74,7 @@ func TakePIDFile(name, config string) (*PIDFile, error) {
 // stopNotice is how long a server that was told to stop may take to show it.
 const stopNotice = 500 * time.Millisecond
 
-// AwaitPIDFile is takePidFile, but for a server that is about to end it waits, and says so.
+// AwaitPIDFile is TakePIDFile, but for a server that is about to end it waits, and says so.
 func AwaitPIDFile(out io.Writer, name, config string, timeout time.Duration) (*PIDFile, error) {
 	noticed := time.Now().Add(stopNotice)
 	until := time.Now().Add(timeout)

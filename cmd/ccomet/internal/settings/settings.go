@@ -118,7 +118,7 @@ func (a *auth) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// maxTime bounds every time that can be set, maxCount what is counted.
+// MaxTime bounds every time that can be set, MaxCount what is counted.
 const (
 	MaxTime       = Seconds(comet.MaxLease)
 	MaxSeconds    = int64(comet.MaxLease / time.Second)
