@@ -42,7 +42,7 @@ const clusterClientChannels = 4
 func (s *clusterSoak) newClient(i int) *clusterClient {
 	c := &clusterClient{soak: s, kind: clusterKinds[i%len(clusterKinds)]}
 	c.is = fmt.Sprintf("client %d (%s)", i, c.kind.name)
-	channels := []int{i / len(clusterKinds) % soakClusterChannels}
+	channels := []int{(i + i/24) % soakClusterChannels} // 24: then kinds and channels go together anew
 	if i%3 == 0 && c.kind.name != "history" {
 		channels = s.random.Perm(soakClusterChannels)[:1+s.random.IntN(clusterClientChannels)]
 	}

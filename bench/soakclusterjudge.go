@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -166,7 +165,9 @@ func (j *clusterJudge) begun(ctx context.Context) error {
 			return nil
 		}
 		if err := sleep(ctx, 20*time.Millisecond); err != nil {
-			return errors.New("nobody is told where some channels are")
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			return fmt.Errorf("nobody is told where channel %d is", slices.IndexFunc(j.channels, func(ch judgedChannel) bool { return !ch.begun }))
 		}
 	}
 }

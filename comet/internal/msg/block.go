@@ -202,6 +202,6 @@ func Behind(last *Message, most, bytes int, k Kind, seq int32, content []byte) *
 	if place, ok := last.behind(size); ok {
 		return last.block().put(place, k, seq, content)
 	}
-	n := max(min((min(bytes, 512)-blockHead)/size, most), 1)
+	n := max(min((min(bytes, MaxBlock)-blockHead)/size, most), 1)
 	return newBlock(blockHead+n*size).put(blockHead, k, seq, content)
 }
