@@ -234,8 +234,10 @@ type Config struct {
 // DefaultLoops is how many event loops suit so many CPUs: one for two of them, 1 to MaxLoops.
 // So 2 CPUs have 1 loop, 4 have 2 and 16 have 8.
 //
-// What one loop has for another costs a wake-up, a turn of it and a switch to its thread, as
-// much as half a publish. A publish to one client goes from the loop of its publisher to the
+// Loops that have little to do turn on one thread, and then cost what one loop does
+// (reactor/share.go). Each has a thread of its own where one is not enough. From then on what
+// one loop has for another costs a wake-up, a turn of it and a switch to its thread, as much
+// as half a publish. A publish to one client goes from the loop of its publisher to the
 // channel's home, from there to the client's loop, and is answered. Where these are as it
 // happens, it wakes no loop of one, 1.25 of two, 2.5 of eight and nearly 3 of many: that is
 // the price of a loop where one client is told at a time, and it grows little from four

@@ -31,6 +31,7 @@ type Parked struct {
 
 	srv   *Server
 	loops *standstill
+	share func() // the loops may turn on one goroutine again
 	place []byte // what the Cluster of another program goes on from
 }
 
@@ -85,11 +86,17 @@ func (srv *Server) Park(ctx context.Context) (*Parked, error) {
 		return nil, errBeyond
 	case srv.Deadline.Load() != 0:
 		return nil, errDraining
-	case !srv.parking.CompareAndSwap(nil, p):
+	}
+	share, err := srv.group.KeepApart(ctx)
+	if err != nil {
+		return nil, errNeverQuiet
+	}
+	parked := &Parked{srv: srv, loops: p, share: share}
+	if !srv.parking.CompareAndSwap(nil, p) {
+		parked.share()
 		return nil, errParking
 	}
 	srv.wakeAll()
-	parked := &Parked{srv: srv, loops: p}
 	if !p.await(ctx, n) {
 		parked.Release()
 		return nil, errNeverQuiet
@@ -164,5 +171,6 @@ func (p *Parked) Release() {
 	}
 	p.srv.parking.Store(nil)
 	close(p.loops.over)
+	p.share()
 	p.srv.wakeAll()
 }

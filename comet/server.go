@@ -197,7 +197,7 @@ func (srv *Server) FrontAddrs() []string  { return srv.front }
 func (srv *Server) AdminAddrs() []string  { return srv.admin }
 func (srv *Server) CCometAddrs() []string { return srv.ccomet }
 
-// Loops is the number of event loops, each a goroutine.
+// Loops is the number of event loops. Each has a goroutine of its own where one is not enough for all.
 func (srv *Server) Loops() int { return len(srv.shards) }
 
 // Start serves, on goroutines of its own.

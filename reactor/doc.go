@@ -6,8 +6,8 @@
 //   - [Loop] waits for events and tells them to a [Handler], turn by turn.
 //   - [Conn] names a connection: a plain number with a generation in it, which
 //     names nothing once the connection is gone.
-//   - [Group] is several loops with one address; [Mailbox] carries typed
-//     messages to a loop from any goroutine.
+//   - [Group] is several loops with one address, which turn on one goroutine while
+//     they have little to do; [Mailbox] carries typed messages to a loop from any goroutine.
 //   - [Slab] and [Wheel] are what connections are kept in, for others to use:
 //     records of a fixed size without pointers, outside the collector's heap,
 //     and a timing wheel threaded through them.
@@ -20,7 +20,8 @@
 //
 // Caveats:
 //
-//   - A loop belongs to the goroutine that turns it. Only Wake, Stop, Stats and
+//   - A loop belongs to the goroutine that turns it. One of a Group must not wait for
+//     another one, but where [Group.KeepApart] is in force. Only Wake, Stop, Stats and
 //     Mailbox.Post may be called from others.
 //   - Nothing is called back from inside the handler's own calls, and nothing
 //     is freed before the turn has ended.

@@ -60,6 +60,14 @@ func (t *Times) add(d time.Duration) {
 	t.Sum += d
 }
 
+// end adds what is not added yet.
+func (t *Times) end(pending *bool, d time.Duration) {
+	if *pending {
+		*pending = false
+		t.add(d)
+	}
+}
+
 // SlabFigures say what a slab has of memory.
 type SlabFigures struct {
 	Live   int // records in use

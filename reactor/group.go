@@ -12,10 +12,11 @@ import (
 type Group struct {
 	Loops []*Loop
 
-	opened [][]int // the sockets of each address, in the order of the calls
-	wait   sync.WaitGroup
-	mu     sync.Mutex
-	failed error
+	sharing *sharing
+	opened  [][]int // the sockets of each address, in the order of the calls
+	wait    sync.WaitGroup
+	mu      sync.Mutex
+	failed  error
 }
 
 // NewGroup opens n loops, and closes those it has if one fails. open is called
@@ -30,6 +31,7 @@ func NewGroup(n int, open func(i int) (*Loop, error)) (*Group, error) {
 		}
 		g.Loops = append(g.Loops, l)
 	}
+	g.sharing = newSharing(g.Loops)
 	return g, nil
 }
 
@@ -183,11 +185,20 @@ func reuse(address, bound string) string {
 	return address[:strings.LastIndexByte(address, ':')] + bound[strings.LastIndexByte(bound, ':'):]
 }
 
-// Start runs every loop on a goroutine of its own.
+// Start runs every loop, on a goroutine of its own or on the first loop's (share.go).
 func (g *Group) Start() {
-	for _, l := range g.Loops {
+	for i, l := range g.Loops {
 		g.wait.Go(func() {
-			if err := l.Run(); err != nil {
+			var err error
+			switch {
+			case len(g.Loops) == 1:
+				err = l.Run()
+			case i == 0:
+				err = g.sharing.runFirst(g.Loops)
+			default:
+				err = g.sharing.runGuest(l, g.Loops[0])
+			}
+			if err != nil {
 				g.mu.Lock()
 				g.failed = errors.Join(g.failed, err)
 				g.mu.Unlock()

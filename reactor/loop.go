@@ -42,6 +42,7 @@ type Loop struct {
 	holding    bool     // nothing is read and nothing accepted (HoldInput)
 	released   bool
 	givesWay   bool          // to goroutines, before it waits (Mailbox.GiveWay)
+	turning    bool          // how long the last turn took is not noted yet
 	untouched  bool          // it goes on for another program's, and has not turned yet
 	anew       bool          // and has its descriptors from nobody (NewLoopSince)
 	rehearses  bool          // and has no sockets
@@ -151,13 +152,17 @@ func (l *Loop) Turn(timeout time.Duration) error {
 		}
 	}
 	began := l.cfg.Clock()
-	if l.stats.turns.Load() > 0 {
-		l.tally.TurnTimes.add(began.Sub(l.now))
-	}
+	l.tally.TurnTimes.end(&l.turning, began.Sub(l.now))
 	events, err := l.wait(l.waitTime(timeout, began))
 	if err != nil {
 		return err
 	}
+	return l.take(events, true)
+}
+
+// take is a turn with what the kernel has reported; polled says whether it was asked.
+func (l *Loop) take(events []unix.EpollEvent, polled bool) error {
+	l.turning = true
 	l.stats.turns.Add(1)
 	l.set(l.cfg.Clock())
 	var ready []uint32
@@ -168,7 +173,7 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	for i := range events {
 		l.dispatch(&events[i])
 	}
-	if len(events) < eventBatch {
+	if polled && len(events) < eventBatch {
 		l.whole = l.stats.turns.Load()
 	}
 	if l.finishing {

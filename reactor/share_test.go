@@ -1,0 +1,249 @@
+package reactor
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// relay passes what it is told on to the next loop, by mail, until it has gone around.
+type relay struct {
+	quiet
+	mail  *Mailbox[int]
+	next  *relay
+	came  atomic.Int64 // balls that have come here
+	wish  atomic.Int64 // how long it wants to sleep; 0: there is no bound
+	turns atomic.Int64
+	fails atomic.Bool                   // the kernel takes no more of its calls
+	busy  *atomic.Bool                  // of all
+	gone  atomic.Bool                   // its connection is closed
+	waits atomic.Pointer[chan struct{}] // its next turn tells there that it has begun, and is told there to end
+	over  chan struct{}                 // a ball has gone around
+}
+
+func (r *relay) Closed(Conn, error) { r.gone.Store(true) }
+
+func (r *relay) TurnEnded(time.Time) time.Duration {
+	r.turns.Add(1)
+	if turn := r.waits.Swap(nil); turn != nil {
+		*turn <- struct{}{}
+		<-*turn
+	}
+	for _, left := range r.mail.Drain() {
+		r.came.Add(1)
+		switch {
+		case left > 0:
+			r.next.mail.Post(left - 1)
+		case left < 0 && r.busy.Load(): // a ball without end
+			r.next.mail.Post(left)
+		default:
+			r.over <- struct{}{}
+		}
+	}
+	if r.fails.Swap(false) {
+		spare, _ := sysSpare()
+		_ = unix.Dup3(spare, r.loop.poller.fd, unix.O_CLOEXEC)
+		sysClose(int32(spare))
+		r.loop.Timer(0, 0)
+	}
+	if wish := r.wish.Load(); wish > 0 {
+		return time.Duration(wish)
+	}
+	return -1
+}
+
+// relays is a group of n that runs. It takes a whole processor while it is busy, and else nothing.
+func relays(t *testing.T, n int) (g *Group, all []*relay, busy *atomic.Bool) {
+	t.Helper()
+	busy = new(atomic.Bool)
+	over := make(chan struct{}, 16)
+	group, err := NewGroup(n, func(int) (*Loop, error) {
+		r := &relay{over: over, busy: busy}
+		var err error
+		r.loop, err = NewLoop(r, Config{})
+		if err != nil {
+			return nil, err
+		}
+		r.mail = NewMailbox[int](r.loop)
+		all = append(all, r)
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			t.Cleanup(func() { unix.Close(fds[1]) })
+			_, err = r.loop.Adopt(fds[0], 0, nil)
+		}
+		return r.loop, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range all {
+		r.next = all[(i+1)%n]
+	}
+	group.sharing.while, group.sharing.least, group.sharing.spent = 5*time.Millisecond, 5*time.Millisecond, func() time.Duration {
+		if busy.Load() {
+			return time.Duration(Monotonic())
+		}
+		return 0
+	}
+	group.Start()
+	return group, all, busy
+}
+
+// around has a ball go around, so often, and waits for that.
+func around(t *testing.T, all []*relay, times int) {
+	t.Helper()
+	all[0].mail.Post(times * len(all))
+	select {
+	case <-all[0].over:
+	case <-time.After(time.Minute):
+		t.Fatal("mail is lost")
+	}
+}
+
+// guests is how many loops are on the first one's goroutine.
+func guests(g *Group) int {
+	g.sharing.mu.Lock()
+	defer g.sharing.mu.Unlock()
+	return g.sharing.away
+}
+
+// await waits until there are so many, while a ball goes around now and then.
+func await(t *testing.T, g *Group, all []*relay, want int) {
+	t.Helper()
+	for began := time.Now(); guests(g) != want; time.Sleep(time.Millisecond) {
+		if around(t, all, 1); time.Since(began) > time.Minute {
+			t.Fatalf("%d loops share the first one's goroutine, want %d", guests(g), want)
+		}
+	}
+}
+
+func stopped(t *testing.T, g *Group) {
+	t.Helper()
+	g.Stop()
+	if err := g.Wait(); err != nil {
+		t.Error(err)
+	}
+	if n := guests(g); n != 0 {
+		t.Errorf("%d loops never came back", n)
+	}
+}
+
+// Loops with little to do share a goroutine, take mail there, and go back when they are told
+// to, however often; where there is much to do they go by themselves.
+func TestSharing(t *testing.T) {
+	g, all, _ := relays(t, 3)
+	await(t, g, all, 2)
+	before := all[2].came.Load()
+	around(t, all, 100)
+	if n := all[2].came.Load() - before; n != 100 {
+		t.Errorf("the last loop was told of %d balls, want 100", n)
+	}
+	for range 3 {
+		release, err := g.KeepApart(t.Context())
+		other, again := g.KeepApart(t.Context())
+		if err != nil || again != nil {
+			t.Fatal(err, again)
+		}
+		if n := guests(g); n != 0 {
+			t.Fatalf("%d loops are not on their own", n)
+		}
+		around(t, all, 100)
+		release()
+		release() // which is nothing
+		around(t, all, 1)
+		if g.sharing.invited.Load() {
+			t.Fatal("loops are invited while somebody keeps them apart")
+		}
+		other()
+		await(t, g, all, 2)
+	}
+	stopped(t, g)
+}
+
+// Where there is much to do, loops go back to goroutines of their own, and come again when
+// there is little.
+func TestSharingEnds(t *testing.T) {
+	g, all, busy := relays(t, 3)
+	for range 3 {
+		await(t, g, all, 2)
+		busy.Store(true)
+		all[0].mail.Post(-1)
+		for began := time.Now(); guests(g) > 0; time.Sleep(time.Millisecond) {
+			if time.Since(began) > time.Minute {
+				t.Fatal("loops that have much to do share a goroutine")
+			}
+		}
+		busy.Store(false)
+		<-all[0].over
+	}
+	stopped(t, g)
+}
+
+// A guest whose turn fails ends the group with what has failed, and no loop is left behind.
+func TestSharingFails(t *testing.T) {
+	for n := range 3 {
+		g, all, _ := relays(t, 3)
+		await(t, g, all, 2)
+		all[n].fails.Store(true)
+		all[n].loop.Wake()
+		if err := g.Wait(); err == nil || guests(g) != 0 {
+			t.Errorf("loop %d fails: %v; %d loops share a goroutine", n, err, guests(g))
+		}
+	}
+}
+
+// Loops that cannot be brought apart in time, since one is in a turn, may share a goroutine
+// again, as if nothing had been.
+func TestSharingKeptTooLate(t *testing.T) {
+	g, all, _ := relays(t, 2)
+	await(t, g, all, 1)
+	turn := make(chan struct{})
+	all[1].waits.Store(&turn)
+	all[1].mail.Post(0)
+	<-turn // it has begun
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	if release, err := g.KeepApart(late); release != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("kept apart: %v", err)
+	}
+	turn <- struct{}{}
+	<-all[1].over
+	await(t, g, all, 1)
+	stopped(t, g)
+}
+
+// A loop that is stopped by itself stops, though it is a guest; the others go on.
+func TestSharingStop(t *testing.T) {
+	g, all, _ := relays(t, 3)
+	await(t, g, all, 2)
+	all[2].loop.Stop()
+	for began := time.Now(); !all[2].gone.Load(); time.Sleep(time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			t.Fatal("the loop goes on")
+		}
+	}
+	all[0].mail.Post(1)
+	<-all[0].over
+	stopped(t, g)
+}
+
+// A loop that shares a goroutine has its turns when its handler wants them, and its timers,
+// however often others have theirs meanwhile.
+func TestSharingTime(t *testing.T) {
+	g, all, _ := relays(t, 3)
+	await(t, g, all, 2)
+	all[2].wish.Store(int64(20 * time.Millisecond))
+	all[2].loop.Wake()
+	for began, first := time.Now(), all[2].turns.Load(); all[2].turns.Load() < first+5; {
+		all[0].mail.Post(0)
+		<-all[0].over
+		if time.Sleep(time.Millisecond); time.Since(began) > time.Minute {
+			t.Fatal("the loop has no turn")
+		}
+	}
+	stopped(t, g)
+}
