@@ -298,10 +298,10 @@ func (c *soakCrowd) acknowledge(pub *soakPublisher, p *soakPublish, text, before
 	c.judge.acknowledged(p.channel, p.key, seq, after, p.size, time.Now().UnixNano())
 }
 
-// gone: a publisher's connection has ended. What was under way may have been taken. At a
-// ceiling the server may end one whose requests are too much to be held.
+// gone: a publisher's connection has ended. What was under way may have been taken. The server
+// may end one when it ends itself; at a ceiling it answers what it has read.
 func (c *soakCrowd) gone(pub *soakPublisher) {
-	if len(pub.under) > 0 && !c.life.ending && !c.life.ceilings {
+	if len(pub.under) > 0 && !c.life.ending {
 		c.faults.dropped("a publisher's connection was cut, with %d requests under way", len(pub.under))
 	}
 	for i := range pub.under {

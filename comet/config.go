@@ -119,7 +119,8 @@ type Config struct {
 	// MaxMessage bytes, escaped. Default 32 KiB.
 	MaxHead int
 	// MaxHeldBytes bounds what is held for readers that are stuck, in all, shared out
-	// evenly among the loops: a connection that would take more is closed. As much may be held of
+	// evenly among the loops: a connection that would take more is closed, but for a backend's,
+	// which is given no more answers before it has read the last ones. As much may be held of
 	// requests that are still arriving; at the bound one that has been for over a second
 	// makes room, the oldest first, else the new one is refused with 503. As much, of
 	// all loops together, may be on its way from publishers to subscribers: beyond that

@@ -46,6 +46,31 @@ func TestMaxHeldBytes(t *testing.T) {
 	}
 }
 
+// A backend that does not read its answers for a while is not cut, however little may be held:
+// each of its requests is answered.
+func TestAnswersBeyondMaxHeldBytes(t *testing.T) {
+	const requests = 200
+	h := newHarness(t, Config{Loops: 1, MaxHeldBytes: 1000})
+	backend := h.connect(h.srv.shards[0], conn.Admin, 4608)
+	for range requests {
+		backend.get("/push?ack=1&cname=a&content=x")
+		h.settle()
+	}
+	if !h.srv.shards[0].loop.Blocked(backend.conn) {
+		t.Fatal("the backend's answers are not held")
+	}
+	for range requests {
+		backend.read()
+		h.settle()
+	}
+	if backend.ended || strings.Count(string(backend.in), `"type":"ok"`) != requests || !strings.Contains(string(backend.in), fmt.Sprintf(`"seq":%d}`, requests)) {
+		t.Errorf("ended %v, with %d answers", backend.ended, strings.Count(string(backend.in), `"type":"ok"`))
+	}
+	if n := h.srv.totals.Hits[limit.Held].Times.Load(); n != 0 {
+		t.Errorf("the limit was met %d times", n)
+	}
+}
+
 // A client that polls and reads slowly gets all that is kept, however little may be held
 // for it: its responses are no larger than that.
 func TestSlowPollWithinMaxHeldBytes(t *testing.T) {

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"bytes"
+
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/pool"
@@ -245,7 +247,7 @@ func (ps *pipelines) write(i uint32) (ready int) {
 		return 1
 	}
 	ps.Scratch = ps.Scratch[:0]
-	for ready < len(p.replies) && p.replies[ready].done && !p.replies[ready].handled {
+	for ready < len(p.replies) && p.replies[ready].done && !p.replies[ready].handled && len(ps.Scratch) < answersAtOnce {
 		reply := &p.replies[ready]
 		ps.Scratch = ps.appendPending(ps.Scratch, reply)
 		if reply.batch != nil {
@@ -254,9 +256,25 @@ func (ps *pipelines) write(i uint32) (ready int) {
 		ready++
 	}
 	if ready > 0 {
-		_ = ps.loop.Write(p.conn, ps.Scratch) // a lost connection is told to Closed
+		ps.send(p.conn, ps.Scratch)
 	}
 	return ready
+}
+
+// answersAtOnce is about how many bytes of answers are written in one go.
+const answersAtOnce = 64 << 10
+
+// send writes answers. What a backend does not read of them is held beside max-held-bytes, and
+// never the reason to cut it: it could not know what it has published. It is given no more
+// before it has read that.
+func (ps *pipelines) send(c reactor.Conn, answers []byte) {
+	if ps.Side(c) != conn.Admin {
+		_ = ps.loop.Write(c, answers) // a lost connection is told to Closed
+		return
+	}
+	if n, err := ps.loop.TryWrite(c, answers); err == nil && n < len(answers) {
+		ps.loop.Hold(c, &reactor.Frame{Bytes: bytes.Clone(answers[n:]), Uncounted: true}, 0)
+	}
 }
 
 // empty readies a connection whose requests are all answered for the next.
