@@ -87,6 +87,7 @@ func resume(cfg Config) (*Server, error) {
 	srv.resumed(from)
 	if from.byName {
 		if err := srv.moveIn(from); err != nil {
+			srv.abandon()
 			return nil, err
 		}
 	}
@@ -97,6 +98,7 @@ func resume(cfg Config) (*Server, error) {
 	if err := srv.listen(); err != nil {
 		return nil, err
 	}
+	srv.state.takeOver(from)
 	from.reader.Let() // what is still needed was copied, or is kept by those who need it
 	return srv, nil
 }

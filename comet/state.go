@@ -76,15 +76,19 @@ func openState(cfg *Config) (*state, error) {
 // kept says whether there is a file.
 func (st *state) kept() bool { return st != nil && st.name != "" }
 
-// resume takes the file's lock from the server that this one goes on for, and nothing from
-// the file.
+// resume takes nothing from the file, which the server that this one goes on for has read.
 func (st *state) resume(from *HandedOver) *state {
-	if !from.rehearsal && st.kept() {
+	st.head.Written = from.server.StateTime
+	return st
+}
+
+// takeOver takes the file's lock from that server, when nothing can have it go on itself any
+// more for want of something here: a file of Go's closes the lock when it is collected.
+func (st *state) takeOver(from *HandedOver) {
+	if st.kept() {
 		st.lock = os.NewFile(uintptr(from.server.StateLock), st.name+".lock")
 		unix.CloseOnExec(from.server.StateLock)
 	}
-	st.head.Written = from.server.StateTime
-	return st
 }
 
 // settle finds where the file is, behind symbolic links, and whether another one can take
