@@ -290,3 +290,34 @@ func TestHandOverKnowsServer(t *testing.T) {
 		}
 	}
 }
+
+// TestHandOverPollingTimeout: WebSockets whose clients do no more than answer pings stay open
+// where the time changes in which they are to be heard.
+func TestHandOverPollingTimeout(t *testing.T) {
+	h := newHarness(t, Config{Loops: 2, Inheritable: true})
+	var clients []*end
+	for n := range 8 {
+		e := h.connect(h.srv.shards[n%2], conn.Front, 0)
+		e.write("GET /ws?cname=a HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+		clients = append(clients, e)
+	}
+	for round := range 12 {
+		for range 90 {
+			h.now = h.now.Add(time.Second)
+			h.settle()
+			for _, e := range clients {
+				if e.read(); strings.HasSuffix(string(e.in), "\x89\x00") { // a ping
+					e.in = nil
+					e.write("\x8a\x80\x00\x00\x00\x00")
+				}
+			}
+		}
+		for n, e := range clients {
+			if e.ended {
+				t.Fatalf("client %d was cut in round %d", n, round)
+			}
+		}
+		h.byName = round%3 == 2
+		h.handOver(func(cfg *Config) { cfg.PollingTimeout = time.Duration(7+round*11%37) * time.Second })
+	}
+}

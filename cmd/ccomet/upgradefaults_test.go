@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,6 +133,31 @@ func TestUpgradeFaults(t *testing.T) {
 				f.survives(client, fault[0], fault[1])
 			}
 		})
+	}
+}
+
+// TestUpgradeFaultsLoops: the same where the number of loops is to be another.
+func TestUpgradeFaultsLoops(t *testing.T) {
+	t.Parallel()
+	f := installFaulty(t, "--state", filepath.Join(t.TempDir(), "state"))
+	var ends atomic.Bool
+	client := listen(t, f.front, "/stream?cname=c0&seq=1", &ends)
+	defer ends.Store(true)
+	f.hears(client, "at first")
+	loops := 2
+	for _, fault := range [][2]string{
+		{"server writes error", "made to fail"}, {"server keeps error", "made to fail"}, {"server executes error", "made to fail"},
+		{"rehearsal handed kill", "signal: killed"}, {"rehearsal handed memory", "out of memory"}, {"rehearsal made error", "made to fail"},
+		{"rehearsal made memory", "out of memory"}, {"successor reads error", "made to fail"}, {"successor reads descriptors", "too many open files"},
+		{"successor serves error", "made to fail"},
+	} {
+		before := loops
+		loops = 1 + loops%3
+		f.instead(0, fmt.Sprintf("--loops %d", loops))
+		f.survives(client, fault[0], fault[1])
+		if st := f.status(); st.Loops != loops || st.FromLoops != before {
+			t.Errorf("%s: %d loops after %d, want %d after %d", fault[0], st.Loops, st.FromLoops, loops, before)
+		}
 	}
 }
 

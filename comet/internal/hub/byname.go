@@ -3,7 +3,6 @@ package hub
 import (
 	"errors"
 	"slices"
-	"time"
 
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
@@ -31,7 +30,7 @@ type ByName struct {
 	Place     []uint32 // of a member that is in no roster: an epoch, or why it has ended
 	Has       []uint16
 	Transport []uint8
-	Silence   []int64 // milliseconds since a WebSocket's client has sent something
+	Silence   []uint8 // since a WebSocket's client has sent something, in 64ths of Handover.PollingTimeout
 	Callbacks handover.Texts
 }
 
@@ -74,11 +73,11 @@ func (st *ByName) add(h *Hub, i uint32, first bool) {
 	} else if sub.Has(SubMember) {
 		place = sub.place()
 	}
-	count, silence, callback := int32(0), int64(0), []byte(nil)
+	count, silence, callback := int32(0), uint8(0), []byte(nil)
 	if first {
 		count = sub.count
 		if sub.socket() {
-			silence = h.Sockets.silentFor(sub).Milliseconds()
+			silence = h.Sockets.hearing() - sub.heard()
 		} else if sub.hasCallback() {
 			callback = h.Subs.callbacks.Get(h.Subs.callback(sub))
 		}
@@ -89,17 +88,6 @@ func (st *ByName) add(h *Hub, i uint32, first bool) {
 	st.Has, st.Transport = append(st.Has, sub.Flags), append(st.Transport, uint8(sub.Transport))
 	st.Silence = append(st.Silence, silence)
 	st.Callbacks.Add(callback)
-}
-
-// silentFor is how long a client has sent nothing.
-func (k *sockets) silentFor(sub *Subscriber) time.Duration {
-	return time.Duration(k.hearing()-sub.heard()) * k.cfg.PollingTimeout / hearings
-}
-
-// setSilentFor has it have sent nothing for so long.
-func (k *sockets) setSilentFor(sub *Subscriber, d time.Duration) {
-	steps := (d*hearings + k.cfg.PollingTimeout/2) / k.cfg.PollingTimeout
-	sub.setHeard(k.hearing() - uint8(min(steps, 2*hearings)))
 }
 
 // whole says whether all columns have an entry for each subscriber.
@@ -149,6 +137,11 @@ func Move(from []*handover.Reader, to []*Hub, conns handover.Places, moved Moved
 		}
 		if !m.whole() || !m.translate() {
 			return nil, errByName
+		}
+		if loop == 0 {
+			for _, h := range to {
+				h.Sockets.resumeHearing(&st)
+			}
 		}
 		for n := 0; n < len(m.Index); {
 			last := n + 1
@@ -265,7 +258,7 @@ func (m *moving) firstOf(h *Hub, i uint32, n int) (callback []byte) {
 	sub := h.Subs.At(i)
 	sub.count = m.Count[n]
 	if sub.socket() {
-		h.Sockets.setSilentFor(sub, time.Duration(m.Silence[n])*time.Millisecond)
+		sub.setHeard(h.Sockets.hearing() - m.Silence[n])
 	}
 	if sub.Transport.Row().Sessions && m.Channel[n] != 0 {
 		sub.setSession(m.moved.Session(m.Home[n], uint32(m.Count[n])))

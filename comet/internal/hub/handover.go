@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/handover"
@@ -15,16 +16,18 @@ import (
 // Handover is a hub as plain data, when it is Quiet. Its records stay where they lie, in
 // the loop's arena.
 type Handover struct {
-	Subs, Rosters reactor.SlabState
-	RosterIndex   record.IndexState
-	Callbacks     [record.NameSizes]reactor.SlabState
-	Replays       []Replay         // to be asked for in their turn
-	Subscribers   map[string]int64 // by the names of frame.CountedNames
-	Behind        int64
-	Delivered     uint64
-	Replayed      uint64
-	Heartbeats    uint64
-	Lost          uint64
+	Subs, Rosters  reactor.SlabState
+	RosterIndex    record.IndexState
+	Callbacks      [record.NameSizes]reactor.SlabState
+	Replays        []Replay         // to be asked for in their turn
+	Subscribers    map[string]int64 // by the names of frame.CountedNames
+	Behind         int64
+	Delivered      uint64
+	Replayed       uint64
+	Heartbeats     uint64
+	Lost           uint64
+	Hearing        uint8         // what sockets.hearing is
+	PollingTimeout time.Duration // 0: of a version that says neither
 }
 
 // Replay is a subscriber that is to be sent what it has missed.
@@ -53,7 +56,7 @@ func (h *Hub) HandOver(to handover.Part) {
 	st := Handover{
 		Subs: h.Subs.State(), Rosters: h.Rosters.State(), RosterIndex: h.Rosters.index.State(), Callbacks: h.Subs.callbacks.State(),
 		Subscribers: map[string]int64{},
-		Behind:      t.Behind, Delivered: t.Delivered, Replayed: t.Replayed, Heartbeats: t.heartbeats, Lost: t.lost,
+		Behind:      t.Behind, Delivered: t.Delivered, Replayed: t.Replayed, Heartbeats: t.heartbeats, Lost: t.lost, Hearing: h.Sockets.hearing(), PollingTimeout: h.cfg.PollingTimeout,
 	}
 	for i, name := range frame.CountedNames() {
 		st.Subscribers[name] = t.Subscribers[i]
@@ -79,6 +82,7 @@ func (h *Hub) resumeFrom(from *handover.Reader) error {
 		h.Replays.List = append(h.Replays.List, replayer{r.Sub, r.Conn})
 	}
 	h.Replays.List = slices.Clip(h.Replays.List)
+	h.Sockets.resumeHearing(&st)
 	arena := h.loop.Arena()
 	return errors.Join(h.Subs.resume(arena, &st), h.Rosters.resume(arena, &st))
 }

@@ -32,7 +32,7 @@ func TestHandOverKnowsHub(t *testing.T) {
 	})
 	known.Fields(t, reflect.TypeFor[subscribers](), map[string]string{"Slab": "Subs", "callbacks": "Callbacks"})
 	known.Fields(t, reflect.TypeFor[rosters](), map[string]string{"Slab": "Rosters", "homes": "given", "index": "RosterIndex"})
-	known.Fields(t, reflect.TypeFor[sockets](), map[string]string{"Hub": "given", "Answering": "counted by the web"})
+	known.Fields(t, reflect.TypeFor[sockets](), map[string]string{"Hub": "given", "Answering": "counted by the web", "before": "Hearing, PollingTimeout"})
 	known.Fields(t, reflect.TypeFor[replays](), map[string]string{"Hub": "given", "List": "Replays", "Left": "of a turn"})
 	known.Fields(t, reflect.TypeFor[pumps](), map[string]string{
 		"Hub": "given", "All": "idle: Quiet", "Busy": "none: Quiet", "Idle": "new", "unfinished": "of a turn", "left": "of a turn",

@@ -30,6 +30,16 @@ import (
 type sockets struct {
 	*Hub
 	Answering int // WebSockets that TakeAnswers has something for
+
+	before hearingBefore
+}
+
+// hearingBefore is what hearing was in another program, at a tick, and its polling timeout in
+// ticks, which still holds for as long: within it each client is sent a ping.
+type hearingBefore struct {
+	was     uint8
+	at      reactor.Tick
+	timeout uint64
 }
 
 // socket says whether it is a WebSocket's.
@@ -89,8 +99,23 @@ func (k *sockets) readOn(owner uint32, c reactor.Conn) {
 const hearings = 64
 
 func (k *sockets) hearing() uint8 {
+	b, passed := &k.before, uint64(k.loop.Tick()-k.before.at)
+	if passed < b.timeout {
+		return b.was + uint8(passed*hearings/b.timeout)
+	}
 	timeout := max(uint64(k.cfg.PollingTimeout/reactor.TickLength), 1)
-	return uint8(uint64(k.loop.Tick()) * hearings / timeout)
+	steps := (passed - b.timeout) * hearings / timeout
+	if b.timeout > 0 {
+		steps += hearings
+	}
+	return b.was + uint8(steps)
+}
+
+// resumeHearing goes on where another program was.
+func (k *sockets) resumeHearing(st *Handover) {
+	if st.PollingTimeout > 0 {
+		k.before = hearingBefore{st.Hearing, k.loop.Tick(), max(uint64(st.PollingTimeout/reactor.TickLength), 1)}
+	}
 }
 
 // Heard notes that a WebSocket's client has sent something.
