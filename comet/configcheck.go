@@ -75,7 +75,11 @@ func (c *Config) fill() error {
 	if len(c.Admin) == 0 {
 		c.Admin = []string{"127.0.0.1:8000"}
 	}
-	if c.From != nil && !c.From.byName { // though the CPUs may have changed
+	switch {
+	case c.From == nil || c.From.byName:
+	case c.From.asItWas:
+		c.Loops = c.From.server.Loops
+	default: // though the CPUs may have changed
 		orDefault(&c.Loops, c.From.server.Loops)
 	}
 	orDefault(&c.Loops, DefaultLoops(runtime.GOMAXPROCS(0)))

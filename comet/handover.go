@@ -191,6 +191,7 @@ type HandedOver struct {
 	loops     []reactor.LoopState
 	rehearsal bool
 	byName    bool // of what is written by names another server is made (moving.go)
+	asItWas   bool
 }
 
 // ReadHandOver reads what was written into a file, which must not change. It is an error
@@ -251,6 +252,10 @@ func (h *HandedOver) Rehearse(records []int) error {
 	h.rehearsal = true
 	return nil
 }
+
+// AsItWas has New make the server with the records that the other one had, and as many loops,
+// whatever Config says: for the program that has handed over to go on itself.
+func (h *HandedOver) AsItWas() { h.byName, h.asItWas = false, true }
 
 // KeepHandedOver has the descriptors that a file names stay open where the process
 // executes a program: for the one that handed over to go on, where this one cannot, be it

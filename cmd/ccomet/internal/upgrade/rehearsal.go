@@ -116,7 +116,11 @@ func Handed() (*comet.HandedOver, error) {
 	}
 	file := os.NewFile(uintptr(fd), "handover")
 	defer file.Close()
-	return comet.ReadHandOver(file)
+	from, err := comet.ReadHandOver(file)
+	if err == nil && process.role == back {
+		from.AsItWas()
+	}
+	return from, err
 }
 
 // Serves is the point of no return: the program goes on, and must do so. It returns why
