@@ -21,11 +21,11 @@ func TestProfiles(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v: %s", profile, err, out)
 		}
-		if profile == "goroutine" && !strings.Contains(string(out), "ccomet/reactor.(*Loop).Run") {
+		if profile == "goroutine" && !strings.Contains(string(out), "ccomet/reactor.(*Group).Start") {
 			t.Errorf("%s has no loop: %s", profile, out)
 		}
 	}
-	if a := get(t, p.admin, metrics.ProfilesPath+"goroutine?debug=2"); a.status != 200 || !strings.Contains(a.body, "ccomet/reactor.(*Loop).Turn") {
+	if a := get(t, p.admin, metrics.ProfilesPath+"goroutine?debug=2"); a.status != 200 || !strings.Contains(a.body, "ccomet/reactor.(*Group).Start") {
 		t.Errorf("goroutines: %d %s", a.status, a.body)
 	}
 	if a := get(t, p.admin, metrics.ProfilesPath+"trace?seconds=1"); a.status != 200 || !strings.HasPrefix(a.body, "go 1.") {
