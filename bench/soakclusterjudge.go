@@ -34,7 +34,7 @@ type judgedChannel struct {
 	emptying int                     // times that it is being cleared or closed now
 	emptied  bool                    // it was, since the last calm
 	closable bool                    // it is closed from time to time
-	closed   int                     // harms when that was last asked for
+	closed   int                     // harms when that was asked for, of those under way the first
 }
 
 // numberedContent is what a number stands for.
@@ -69,9 +69,11 @@ func (j *clusterJudge) emptied(channel, begins int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	ch := &j.channels[channel]
+	if ch.emptying == 0 {
+		ch.closed = j.harms // what is lost with Redis from now on may be this
+	}
 	ch.emptying += begins
 	ch.emptied = true
-	ch.closed = j.harms
 	for number, c := range ch.contents {
 		c.harms = never
 		ch.contents[number] = c

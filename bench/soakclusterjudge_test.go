@@ -82,6 +82,26 @@ var clusterCases = map[string]struct {
 		j.message(p, "client", 3, "two")
 		j.numbered(0, 1, "key", "publisher")
 	}, result.Check{Doubled: 1}},
+	"sent back to the life before a close that Redis may have lost": {func(j *clusterJudge, p *clusterPlace) {
+		j.channels[0].closable = true
+		j.message(p, "client", 1, "one")
+		j.emptied(0, 1)
+		j.closes(p, "client", 3)
+		j.harm()
+		j.healed()
+		j.emptied(0, -1)
+		j.lost(p, "client", 1, true)
+	}, result.Check{}},
+	"sent back to the life before a close that Redis has": {func(j *clusterJudge, p *clusterPlace) {
+		j.channels[0].closable = true
+		j.message(p, "client", 1, "one")
+		j.harm()
+		j.healed()
+		j.emptied(0, 1)
+		j.closes(p, "client", 3)
+		j.emptied(0, -1)
+		j.lost(p, "client", 1, true)
+	}, result.Check{Disordered: 1}},
 	"moved on": {func(j *clusterJudge, p *clusterPlace) {
 		j.message(p, "client", 1, "one")
 		j.moved(p, "client", 5)
