@@ -17,7 +17,7 @@ import (
 // The ceilings that a server has in a flood, and what that is made of.
 const (
 	floodHistory = 64 << 20 // max-history-bytes
-	floodHeld    = 32 << 20 // max-held-bytes: of output, and as much of input
+	floodHeld    = 32 << 20 // max-held-bytes: of output, and as much of input, and of messages on their way
 	floodMessage = 60 << 10 // bytes of a message
 	floodTimes   = 4        // as much as the ceiling is sent
 
@@ -73,7 +73,7 @@ func (o *Options) flood(ctx context.Context, c SiegeConfig, which *flood) (f res
 	}
 	f = result.Flood{
 		Name: which.name, SentBytes: m.sent.Load(), CeilingBytes: which.ceiling,
-		PromisedBytes:  p.before + collectorTimes*(floodHistory+2*floodHeld) + floodConnection*int64(o.Connections),
+		PromisedBytes:  p.before + collectorTimes*(floodHistory+3*floodHeld) + floodConnection*int64(o.Connections),
 		ResidentBefore: p.before, ResidentPeak: p.peak, Connections: p.connections, Latency: p.latency, Newcomers: p.newcomers,
 	}
 	if f.Refused, err = m.figure("refused"); err != nil {
