@@ -40,13 +40,20 @@ func (s *Signals) hear() {
 }
 
 // leave is called before the other program is executed. What has come before is in the
-// channels when it returns.
+// channels when it returns. What comes later ends the process, or waits.
 func (s *Signals) leave() {
+	told()
 	signal.Reset(unix.SIGTERM, unix.SIGINT)
 	signal.Ignore(unix.SIGHUP)
+	told() // the execution ends all threads: also one that has taken a signal, and not yet told of it
+}
+
+// told returns when all signals that have come are in the channels.
+func told() {
+	handled()
 	idle := make(chan os.Signal, 1)
 	signal.Notify(idle, unix.SIGUSR2)
-	signal.Stop(idle) // returns when all that have come are told
+	signal.Stop(idle) // returns when all are told that a thread has handled
 }
 
 // What the other program must know of signals.

@@ -1,0 +1,41 @@
+package upgrade
+
+import (
+	"os/signal"
+	"runtime"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A signal whose sender has been answered is in its channel after told, whichever thread
+// takes it, and however late that thread gets a processor.
+func TestTold(t *testing.T) {
+	s := newSignals(false)
+	defer signal.Stop(s.Stops)
+	defer signal.Stop(s.Hangups)
+	defer signal.Stop(s.Upgrades)
+	var end atomic.Bool
+	defer end.Store(true)
+	for range 2 * runtime.GOMAXPROCS(0) { // threads that want the processors, too
+		go func() {
+			for !end.Load() {
+			}
+		}()
+	}
+	for round := range 20 {
+		for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGUSR2} {
+			if err := unix.Kill(unix.Getpid(), sig); err != nil {
+				t.Fatal(err)
+			}
+		}
+		told()
+		if len(s.Stops) != 1 || len(s.Hangups) != 1 || len(s.Upgrades) != 1 {
+			t.Fatalf("round %d: told of %d SIGTERM, %d SIGHUP, %d SIGUSR2: want 1 each", round, len(s.Stops), len(s.Hangups), len(s.Upgrades))
+		}
+		<-s.Stops
+		<-s.Hangups
+		<-s.Upgrades
+	}
+}
