@@ -150,9 +150,11 @@ func (r *receiver) run(ctx context.Context) error {
 		err := r.connect(ctx)
 		var final *StatusError
 		switch {
+		case errors.Is(err, errLeft): // whatever else: nothing more may be yielded
+			return err
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, errLeft), errors.As(err, &final):
+		case errors.As(err, &final):
 			return err
 		case r.left() == 0:
 			return ErrOver

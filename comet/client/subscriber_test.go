@@ -294,6 +294,12 @@ func TestSubscriberLeaves(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		ctx, cancel = context.WithCancel(t.Context())
+		defer cancel()
+		for range s.subscriber(transport, Channel{Name: "a", From: Place{Next: 1}}).All(ctx) {
+			cancel() // and left, before it is told of that
+			break
+		}
 		for limit := time.Now().Add(hangTimeout); s.Stats().Subscribers > 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(limit) {
 				t.Fatalf("%d subscribers are left", s.Stats().Subscribers)
