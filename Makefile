@@ -14,7 +14,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 run: build ## Build, and run the server with its demo pages; says what to open
-	@bin/ccomet serve --demo $(patsubst %,--ccomet 127.0.0.1:%,8081 8082 8083 8084 8085)
+	@bin/ccomet serve --demo --log-format console $(patsubst %,--ccomet 127.0.0.1:%,8081 8082 8083 8084 8085)
 
 # What "ccomet version" tells where Go does not record the tag by itself.
 VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)

@@ -146,7 +146,7 @@ func TestBatchesRefused(t *testing.T) {
 		got := srv.talk(conn.Admin, reqBatch(0, r.contentType, r.body))
 		same(t, strings.Replace(got, more, "", 1), answer(r.status, asText, r.why+"\n"))
 	}
-	same(t, srv.talk(conn.Admin, reqGet(0, "/publish")), answer("405 Method Not Allowed", asText, "method not allowed here\n", "Allow: POST, OPTIONS\r\n"))
+	same(t, srv.talk(conn.Admin, reqGet(0, "/publish")), answer("405 Method Not Allowed", asText, "method not allowed here: want POST, OPTIONS\n", "Allow: POST, OPTIONS\r\n"))
 	if got := srv.talk(conn.Admin, reqBatch(0, asJSON, "["+good+"]", "Origin: https://x.example\r\n")); !strings.HasPrefix(got, "HTTP/1.1 403 ") {
 		t.Errorf("of a web page: %q", got)
 	}

@@ -97,7 +97,7 @@ func TestExplainBytes(t *testing.T) {
 		} {
 			same(t, ask(conn.Admin, "/explain?"+query), answer("400 Bad Request", asText, reason+"\n", more...))
 		}
-		same(t, ask(conn.Front, "/explain?cname=a"), answer(gone, asText, "no such path: /explain\n", more...))
+		same(t, ask(conn.Front, "/explain?cname=a"), answer(gone, asText, "no such path: /explain: the admin side has it\n", more...))
 	})
 	for _, path := range web.NeverPublic {
 		if _, err := newServer(Config{Public: map[string]string{"/x": path}}); err == nil || !strings.Contains(err.Error(), "/x: "+path+" is for the admin side alone") {

@@ -116,8 +116,8 @@ func TestHandlers(t *testing.T) {
 		full := answer(ok200, asText, `m: HEAD /m   "" ""`)
 		same(t, head, full[:strings.Index(full, "m: HEAD")])
 		same(t, srv.talk(conn.Admin, reqForm(minor, "/m", "a=1", closing)),
-			answer("405 Method Not Allowed", asText, "method not allowed here\n", append(more, "Allow: GET, HEAD, OPTIONS\r\n")...))
-		same(t, srv.talk(conn.Front, reqGet(minor, "/m", closing)), answer(gone, asText, "no such path: /m\n", more...))
+			answer("405 Method Not Allowed", asText, "method not allowed here: want GET, HEAD, OPTIONS\n", append(more, "Allow: GET, HEAD, OPTIONS\r\n")...))
+		same(t, srv.talk(conn.Front, reqGet(minor, "/m", closing)), answer(gone, asText, "no such path: /m: the admin side has it\n", more...))
 	})
 }
 

@@ -146,8 +146,8 @@ func TestHistoryRefuses(t *testing.T) {
 		same(t, srv.talk(conn.Front, reqGet(0, "/history?"+query)), answer("400 Bad Request", asText, why))
 	}
 	same(t, srv.talk(conn.Front, "POST /history?cname=a HTTP/1.0\r\n\r\n"),
-		answer("405 Method Not Allowed", asText, "method not allowed here\n", "Allow: GET, HEAD, OPTIONS\r\n"))
-	same(t, srv.talk(conn.Admin, reqGet(0, "/history?cname=a")), answer(gone, asText, "no such path: /history\n"))
+		answer("405 Method Not Allowed", asText, "method not allowed here: want GET, HEAD, OPTIONS\n", "Allow: GET, HEAD, OPTIONS\r\n"))
+	same(t, srv.talk(conn.Admin, reqGet(0, "/history?cname=a")), answer(gone, asText, "no such path: /history: the front side has it\n"))
 	same(t, srv.ask("/check?cname=a"), "{}\n")
 }
 

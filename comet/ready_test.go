@@ -20,7 +20,7 @@ func TestReady(t *testing.T) {
 		same(t, srv.talk(conn.Admin, reqGet(minor, "/readyz", closing)), answer(ok200, asText, "ok", more...))
 		head := answer(ok200, asText, "ok", more...)
 		same(t, srv.talk(conn.Admin, strings.Replace(reqGet(minor, "/readyz", closing), "GET", "HEAD", 1)), head[:len(head)-len("ok")])
-		same(t, srv.talk(conn.Front, reqGet(minor, "/readyz", closing)), answer(gone, asText, "no such path: /readyz\n", more...))
+		same(t, srv.talk(conn.Front, reqGet(minor, "/readyz", closing)), answer(gone, asText, "no such path: /readyz: the admin side has it\n", more...))
 	})
 }
 

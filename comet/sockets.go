@@ -111,7 +111,7 @@ func (srv *Server) listen() error {
 			}
 			if err != nil {
 				CloseSockets(given)
-				return fmt.Errorf("comet: %w", err)
+				return fmt.Errorf("comet: %s: %w", l.name, err)
 			}
 			*lists[side] = append(*lists[side], bound)
 		}
@@ -136,7 +136,7 @@ func (srv *Server) tryAddresses() error {
 			}
 			ln, err := reactor.Listen(address, reactor.SocketOptions{Exclusive: true})
 			if err != nil {
-				return fmt.Errorf("comet: %w", err)
+				return fmt.Errorf("comet: %s: %w", l.name, err)
 			}
 			ln.Close()
 		}

@@ -46,7 +46,7 @@ func TestStats(t *testing.T) {
 func TestPublicPaths(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, Public: map[string]string{"/p": "/push", "/i": "/info"}})
 	same(t, srv.talk(conn.Front, reqGet(1, "/p?cname=a&content=x", closing)),
-		answer("405 Method Not Allowed", asText, "method not allowed here\n", closing, "Allow: POST, OPTIONS\r\n"))
+		answer("405 Method Not Allowed", asText, "method not allowed here: want POST, OPTIONS\n", closing, "Allow: POST, OPTIONS\r\n"))
 	same(t, srv.talk(conn.Front, reqForm(1, "/p", "cname=a&content=x", closing)), answer("200 OK", asJSON, `{"type":"ok"}`+"\n", closing))
 	same(t, srv.talk(conn.Front, reqGet(1, "/i?cname=a", closing)), answer("200 OK", asJSON, `{"cname": "a", "subscribers": 0}`+"\n", closing))
 	if _, err := newServer(Config{Public: map[string]string{"/x": "/nothing"}}); err == nil || !strings.Contains(err.Error(), "/nothing") {

@@ -29,7 +29,7 @@ func TestWebSocketHandshake(t *testing.T) {
 		{strings.Replace(handshake("/ws"), "Version: 13", "Version: 8", 1), "426 the only WebSocket version spoken here is 13"},
 		{strings.Replace(handshake("/ws"), "HTTP/1.1", "HTTP/1.0", 1), "426 this is for WebSocket: ask for an upgrade, by HTTP/1.1"},
 		{strings.Replace(handshake("/ws"), "GET", "HEAD", 1), "405 "},
-		{strings.Replace(handshake("/ws"), "GET", "POST", 1), "405 method not allowed here"},
+		{strings.Replace(handshake("/ws"), "GET", "POST", 1), "405 method not allowed here: want GET, OPTIONS"},
 	} {
 		p := st.enter(0, conn.Front)
 		p.send(c.request)

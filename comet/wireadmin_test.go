@@ -70,7 +70,7 @@ var adminRows = []adminRow{
 	{"check", three, "/check?cname=a", "", ok200, asJSON, `{"a": 1}` + "\n"},
 	{"check what is not there", three, "/check?cname=b", "", ok200, asJSON, "{}\n"},
 	{"health", nil, "/healthz", "", ok200, asText, "ok"},
-	{"the front side is not here", nil, "/sub?cname=a", "", gone, asText, "no such path: /sub\n"},
+	{"the front side is not here", nil, "/sub?cname=a", "", gone, asText, "no such path: /sub: the front side has it\n"},
 }
 
 func TestAdminRequests(t *testing.T) {
@@ -106,7 +106,7 @@ func TestAdminMethods(t *testing.T) {
 		{"get", "/sign?cname=a", "GET, POST"},
 	} {
 		same(t, srv.talk(conn.Admin, r.method+" "+r.target+" HTTP/1.0\r\n\r\n"),
-			answer("405 Method Not Allowed", asText, "method not allowed here\n", "Allow: "+r.allow+", OPTIONS\r\n"))
+			answer("405 Method Not Allowed", asText, "method not allowed here: want "+r.allow+", OPTIONS\n", "Allow: "+r.allow+", OPTIONS\r\n"))
 	}
 	for _, target := range []string{"/", "*", "/healthz"} {
 		same(t, srv.talk(conn.Admin, "OPTIONS "+target+" HTTP/1.0\r\n\r\n"), noContent("Allow: GET, HEAD, OPTIONS\r\n"))

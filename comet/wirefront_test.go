@@ -105,7 +105,7 @@ func TestPipelinedBehindPolls(t *testing.T) {
 }
 
 func TestFrontRequests(t *testing.T) {
-	const wrong, badName = "method not allowed here\n", "parameter cname: control characters are not allowed\n"
+	const wrong, badName = "method not allowed here: want GET, HEAD, OPTIONS\n", "parameter cname: control characters are not allowed\n"
 	icomet := `icomet_cb({"type":"ping","sub_timeout":30});` + "\n"
 	for _, r := range []struct{ name, request, want string }{
 		{"ping names its callback", reqGet(1, "/ping", closing), answer("200 OK", asScript, icomet, closing)},
@@ -130,7 +130,7 @@ func TestFrontRequests(t *testing.T) {
 		{"OPTIONS of nothing", "OPTIONS /x HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n", answer("404 Not Found", asText, "no such path: /x\n", closing)},
 		{"a path that a proxy has joined", reqGet(1, "//ping", closing), answer("404 Not Found", asText, "no such path: //ping\n", closing)},
 		{"a long path", reqGet(1, "/"+strings.Repeat("p", 300), closing), answer("404 Not Found", asText, "no such path: /"+strings.Repeat("p", 199)+"...\n", closing)},
-		{"the admin side is not here", reqGet(1, "/push?cname=a&content=x", closing), answer("404 Not Found", asText, "no such path: /push\n", closing)},
+		{"the admin side is not here", reqGet(1, "/push?cname=a&content=x", closing), answer("404 Not Found", asText, "no such path: /push: the admin side has it\n", closing)},
 		{"HEAD of nothing", "HEAD /x HTTP/1.1\r\nHost: h\r\n" + closing + "\r\n",
 			strings.TrimSuffix(answer("404 Not Found", asText, "no such path: /x\n", closing), "no such path: /x\n")},
 		{"a space is no number", reqGet(1, "/sub?seq=+&cname=a", closing),

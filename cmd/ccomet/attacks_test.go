@@ -195,7 +195,7 @@ func mustAnswer(r attacks.Request, elsewhere bool) (status int, begin string) {
 	case ping == nil || elsewhere:
 		status, begin = 404, "no such path: "
 	case r.Method != "GET" && r.Method != "HEAD":
-		return 405, "method not allowed here\n"
+		return 405, "method not allowed here: want GET, HEAD, OPTIONS\n"
 	case strings.Trim(ping[1], "abcdefghijklmnopqrstuvwxyz") != "":
 		status, begin = 400, "parameter cb: "
 	default:

@@ -124,7 +124,7 @@ func serverOf(file string) (*serve, error) {
 		return nil, err
 	}
 	if _, err := parser.Parse([]string{"serve", "--config", file}); err != nil {
-		return nil, settingsError{err}
+		return nil, settingsError{inOwnWords(err)}
 	}
 	return &cli.Serve, nil
 }

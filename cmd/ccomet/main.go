@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -25,6 +26,8 @@ type commandLine struct {
 	Upgrade upgradeCommand `cmd:"" help:"Have a server that runs go on in the program that is on the disk now, with every connection."`
 	Icomet  icomet         `cmd:"" help:"Start and stop the server with iComet's command line."`
 	Version version        `cmd:"" help:"Print the version."`
+
+	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
 }
 
 // Exit statuses.
@@ -61,9 +64,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(name, stderr, err)
 	}
-	ctx, err := parser.Parse(args)
+	ctx, err := parser.Parse(joinNegative(args))
 	if err != nil {
-		return fail(name, stderr, settingsError{err})
+		return fail(name, stderr, settingsError{inOwnWords(err)})
 	}
 	if err := ctx.Run(); err != nil {
 		return fail(name, stderr, err)
@@ -92,6 +95,7 @@ func newParser(commands any, stdout, stderr io.Writer, options ...kong.Option) (
 		kong.DefaultEnvars(envPrefix),
 		kong.Vars{"version": versionLine()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.KindMapper(reflect.Int, kong.MapperFunc(wholeNumber)),
 		kong.ValueFormatter(describe),
 		kong.ExplicitGroups(groups),
 		kong.PostBuild(explain),

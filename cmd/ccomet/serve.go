@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -74,7 +75,7 @@ func (c *serve) BeforeResolve(ctx *kong.Context) error {
 	if name, _ := flagGiven(ctx, "config").(string); name != "" {
 		var err error
 		if c.file, err = configfile.Read(name, flags, c.implied); err != nil {
-			return err
+			return fmt.Errorf("--config: %w", err)
 		}
 		if err := c.file.Wrong(); err != nil {
 			return err
@@ -106,21 +107,30 @@ func flagGiven(ctx *kong.Context, name string) any {
 func (c *serve) AfterApply(ctx *kong.Context) error {
 	c.Compat = cmp.Or(c.implied, settings.CompatNone)
 	c.Trim()
-	fromFile := map[string]bool{}
-	for _, path := range ctx.Path {
-		if path.Flag != nil && path.Resolved {
-			fromFile[path.Flag.Name] = true
-		}
-	}
 	var errs []error
 	for _, bad := range c.Check() {
-		if fromFile[bad.Name] {
-			errs = append(errs, c.file.About(bad.Name, bad.Reason))
-		} else {
-			errs = append(errs, bad)
-		}
+		errs = append(errs, c.placed(ctx, bad))
 	}
 	return errors.Join(errs...)
+}
+
+// placed is a bad setting with where it was set, unless that is the command line.
+func (c *serve) placed(ctx *kong.Context, bad *settings.Bad) error {
+	for _, path := range ctx.Path {
+		switch {
+		case path.Flag == nil || path.Flag.Name != bad.Name:
+		case path.Resolved:
+			return c.file.About(bad.Name, bad.Reason)
+		default:
+			return bad
+		}
+	}
+	for _, flag := range ctx.Selected().Flags {
+		if flag.Name == bad.Name && configfile.EnvironmentHas(flag) {
+			return fmt.Errorf("%w (from %s)", bad, strings.Join(flag.Envs, ", "))
+		}
+	}
+	return bad
 }
 
 // Run serves until a signal comes.

@@ -114,7 +114,14 @@ var badSettings = []struct {
 	{args: "--nope", want: []string{"--nope"}},
 	{args: "--loops x", want: []string{"--loops", `"x"`}},
 	{args: "--loops 65", want: []string{"--loops", "65", "64"}},
-	{args: "--loops -1", want: []string{"--loops", "-1"}},
+	{args: "--loops -1", want: []string{"--loops is -1: want 0 to 64"}},
+	{args: "--polling-timeout -3", want: []string{"--polling-timeout is -3s: want 1s to 8760h\n"}},
+	{args: "--max-connections 1e9", want: []string{`--max-connections: "1e9": want a whole number`}},
+	{args: "--max-history-bytes 99999999999999999999", want: []string{"--max-history-bytes", "of 64 bits"}},
+	{args: "--drain-time", want: []string{"--drain-time: its value is missing"}},
+	{args: "--state --demo", want: []string{"--state: its value is missing"}},
+	{args: "--demo --front", want: []string{"--front: its value is missing"}},
+	{env: "CCOMET_LOOPS=65", want: []string{"--loops is 65: want 0 to 64 (from CCOMET_LOOPS)"}},
 	{args: "--auth maybe", want: []string{"--auth", "maybe", "none", "token"}},
 	{args: "--polling-timeout 0", want: []string{"--polling-timeout", "0s"}},
 	{args: "--polling-timeout 1.5s", want: []string{"--polling-timeout", "whole seconds"}},
@@ -213,7 +220,8 @@ func TestAddressInUse(t *testing.T) {
 	p := start(t, nil)
 	for _, args := range [][]string{{"--front", p.front}, {"--front", "127.0.0.1:0", "--admin", p.admin}} {
 		_, stderr, status := runFor(t, nil, append([]string{"serve"}, args...)...)
-		if status != exitFailed || !strings.Contains(stderr, args[len(args)-1]) || !strings.Contains(stderr, "in use") {
+		side := strings.TrimPrefix(args[len(args)-2], "--") + ": "
+		if status != exitFailed || !strings.Contains(stderr, side) || !strings.Contains(stderr, args[len(args)-1]) || !strings.Contains(stderr, "in use") {
 			t.Errorf("status %d: %s", status, stderr)
 		}
 	}
@@ -225,6 +233,14 @@ func TestHelpAndVersion(t *testing.T) {
 	stdout, _, status := runFor(t, nil, "version")
 	if status != 0 || !strings.HasPrefix(stdout, "ccomet ") || strings.Count(stdout, "\n") != 1 {
 		t.Errorf("version: %d %q", status, stdout)
+	}
+	if flag, _, status := runFor(t, nil, "--version"); status != 0 || flag != stdout {
+		t.Errorf("--version: %d %q", status, flag)
+	}
+	for _, wrong := range [][]string{{"upgrade", "--timeout", "-1"}, {"upgrade", "--pid", "-1"}, {"upgrade", "--admin", "a"}, {"health", "--admin", "a"}, {"doctor", "--conns", "-1"}} {
+		if _, stderr, status := runFor(t, nil, wrong...); status != exitSettings || !strings.Contains(stderr, wrong[1]+" is ") {
+			t.Errorf("%q: %d %q", wrong, status, stderr)
+		}
 	}
 	stdout, _, status = runFor(t, nil)
 	if status != 0 || !strings.Contains(stdout, "serve") {

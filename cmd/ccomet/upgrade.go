@@ -46,6 +46,9 @@ so that clients come back with their cursors, and miss nothing. The reason is to
 
 // Run upgrades, and tells how that went.
 func (c *upgradeCommand) Run(out io.Writer) error {
+	if err := c.check(); err != nil {
+		return settingsError{err}
+	}
 	before, after, err := upgrade.Upgrade(c.ask, time.Duration(c.Timeout))
 	if err != nil {
 		return fmt.Errorf("not upgraded: %w", err)
@@ -54,6 +57,20 @@ func (c *upgradeCommand) Run(out io.Writer) error {
 		return err
 	}
 	return daemon.ExitStatus(exitRestarted)
+}
+
+func (c *upgradeCommand) check() error {
+	switch {
+	case c.PID < 0:
+		return fmt.Errorf("--pid is %d: want the number of a process", c.PID)
+	case c.Timeout < settings.Seconds(time.Second) || c.Timeout > settings.MaxTime:
+		return fmt.Errorf("--timeout is %v: want 1s to %v", c.Timeout, settings.MaxTime)
+	case c.Admin != "":
+		if err := settings.CheckAddress(c.Admin); err != nil {
+			return fmt.Errorf("--admin is %w", err)
+		}
+	}
+	return nil
 }
 
 // tellOutcome tells how an upgrade went that went well.

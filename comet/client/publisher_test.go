@@ -140,7 +140,7 @@ func TestPublisherIsRefused(t *testing.T) {
 	}
 	front := &Publisher{URL: "http://" + s.FrontAddrs()[0]}
 	_, err = front.Publish(t.Context(), "a", "x")
-	if bad, ok := errors.AsType[*StatusError](err); !ok || bad.Status != 404 || bad.Reason != "no such path: /publish" {
+	if bad, ok := errors.AsType[*StatusError](err); !ok || bad.Status != 404 || bad.Reason != "no such path: /publish: the admin side has it" {
 		t.Errorf("on the front side: %v", err)
 	}
 }

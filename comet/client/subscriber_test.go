@@ -270,7 +270,7 @@ func TestSubscriberRefuses(t *testing.T) {
 		{Subscriber{URL: s.front, Channels: []Channel{{}}}, "not empty"},
 		{Subscriber{URL: s.front, Channels: []Channel{{Name: "a\n"}}, Transport: Events}, "400: parameter cname: control characters"},
 		{Subscriber{URL: s.front, Channels: []Channel{{Name: "a", From: Place{1, "no epoch!"}}}}, "400: parameter epoch"},
-		{Subscriber{URL: admin, Channels: []Channel{{Name: "a"}}}, "404: no such path: /sse"},
+		{Subscriber{URL: admin, Channels: []Channel{{Name: "a"}}}, "404: no such path: /sse: the front side has it"},
 	} {
 		err := receive(t, &r.sub, func(Event) bool { return true })
 		if err == nil || !strings.Contains(err.Error(), r.want) {

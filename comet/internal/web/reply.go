@@ -1,6 +1,7 @@
 package web
 
 import (
+	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
 	"ccomet/httplite"
 )
@@ -64,10 +65,12 @@ func (w *Web) failed(x *exchange, status int) {
 func (w *Web) notAllowed(x *exchange, e endpoint) {
 	w.Object = appendMethods(w.Object[:0], "Allow: ", e.methods)
 	x.headers = w.Object
-	w.fail(x, 405, "method not allowed here")
+	w.Body = appendMethods(w.Body[:0], "method not allowed here: want ", e.methods)
+	w.Body = append(w.Body[:len(w.Body)-len("\r\n")], '\n')
+	w.failed(x, 405)
 }
 
-// appendMethods appends a header line that lists methods, and OPTIONS, which every
+// appendMethods appends a line that lists methods, and OPTIONS, which every
 // path has.
 func appendMethods(dst []byte, name string, methods []httplite.Method) []byte {
 	dst = append(dst, name...)
@@ -99,12 +102,19 @@ func (w *Web) options(x *exchange, e endpoint, known bool) {
 // maxPathTold is how much of a path an answer repeats.
 const maxPathTold = 200
 
-// noSuchPath says which path is not there: a proxy may have made it of another.
+// noSuchPath says which path is not there, since a proxy may have made it of another, and
+// which side has it, since ports are easily confused.
 func (w *Web) noSuchPath(x *exchange) {
 	path := x.req.Path()
 	w.Body = append(append(w.Body[:0], "no such path: "...), path[:min(len(path), maxPathTold)]...)
 	if len(path) > maxPathTold {
 		w.Body = append(w.Body, "..."...)
+	}
+	for side, paths := range w.site.Endpoints {
+		if _, there := paths[string(path)]; there {
+			w.Body = append(append(append(w.Body, ": the "...), conn.SideNames[side]...), " side has it"...)
+			break
+		}
 	}
 	w.Body = append(w.Body, '\n')
 	w.failed(x, 404)

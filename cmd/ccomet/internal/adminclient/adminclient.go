@@ -3,10 +3,12 @@ package adminclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -38,11 +40,11 @@ func New(address string) *Client {
 }
 
 func (a *Client) ask(path string, form map[string][]string) (*http.Response, error) {
-	url := "http://localhost" + path
+	target := "http://localhost" + path
 	if form != nil {
-		return a.Client.PostForm(url, form)
+		return a.Client.PostForm(target, form)
 	}
-	return a.Client.Get(url)
+	return a.Client.Get(target)
 }
 
 // Timeout is how long an answer of the admin side may take.
@@ -57,6 +59,9 @@ func (a *Client) Get(path string, form map[string][]string) (string, error) {
 		resp, err = a.ask(path, form)
 	}
 	if err != nil {
+		if about := new(url.Error); errors.As(err, &about) {
+			err = about.Err // without the URL, of which the path alone is not made up here
+		}
 		return "", fmt.Errorf("the admin side at %s does not answer: %w", a.address, err)
 	}
 	defer resp.Body.Close()

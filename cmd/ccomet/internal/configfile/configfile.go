@@ -65,7 +65,7 @@ func (p problem) Error() string {
 func Read(name string, flags []*kong.Flag, implied settings.Compat) (*File, error) {
 	text, err := readFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("--config: %w", err)
+		return nil, err // it names the file
 	}
 	f := newFile(name, flags)
 	is, known := isIComet(text)
@@ -83,7 +83,7 @@ func Read(name string, flags []*kong.Flag, implied settings.Compat) (*File, erro
 // readFile reads a file. A pipe takes as long as its writer does, which the user is told.
 func readFile(name string) ([]byte, error) {
 	tell := time.AfterFunc(slowRead, func() {
-		fmt.Fprintf(os.Stderr, "--config %s: waiting for the process that writes to it\n", name)
+		fmt.Fprintf(os.Stderr, "%s: waiting for the process that writes to this file\n", name)
 	})
 	defer tell.Stop()
 	return os.ReadFile(name)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,7 +25,19 @@ func (s *Seconds) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (s Seconds) String() string { return time.Duration(s).String() }
+func (s Seconds) String() string { return span(time.Duration(s)) }
+
+// span is a time span without the minutes and seconds that are none: 8760h, not 8760h0m0s.
+func span(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
 
 // DrainTime is a time span that may be set in parts of a second, too: "5", "0.3" or
 // "300ms".
@@ -44,4 +57,4 @@ func (d *DrainTime) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (d DrainTime) String() string { return time.Duration(d).String() }
+func (d DrainTime) String() string { return span(time.Duration(d)) }
