@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"ccomet/comet/internal/handover"
+	"ccomet/comet/internal/record"
 	"ccomet/reactor"
 )
 
@@ -120,13 +121,8 @@ func (t *channels) later(left int64) reactor.Tick {
 // move makes a channel that another program's broker had, without what it keeps; 0: there is
 // no memory.
 func (t *channels) move(c *Channels, n int, name []byte) uint32 {
-	at := t.names.Put(name)
-	if at.At == 0 {
-		return 0
-	}
-	i := t.Alloc()
+	i, at := record.AllocNamed(&t.Slab, t.names, name)
 	if i == 0 {
-		t.names.Drop(at)
 		return 0
 	}
 	ch := t.At(i)

@@ -95,13 +95,8 @@ func (t *channels) next(at *uint32, end uint32, budget *int) uint32 {
 
 // add makes a live channel; 0: there is no memory.
 func (t *channels) add(cname []byte) uint32 {
-	at := t.names.Put(cname)
-	if at.At == 0 {
-		return 0
-	}
-	i := t.Alloc()
+	i, at := record.AllocNamed(&t.Slab, t.names, cname)
 	if i == 0 {
-		t.names.Drop(at)
 		return 0
 	}
 	ch := t.At(i)

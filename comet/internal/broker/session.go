@@ -80,13 +80,8 @@ func (t *sessions) find(channel uint32, sname []byte) uint32 {
 // add returns a new session, which has no connection yet; 0 when there is no
 // memory.
 func (t *sessions) add(channel uint32, sname []byte) uint32 {
-	at := t.names.Put(sname)
-	if at.At == 0 {
-		return 0
-	}
-	i := t.Alloc()
+	i, at := record.AllocNamed(&t.Slab, t.names, sname)
 	if i == 0 {
-		t.names.Drop(at)
 		return 0
 	}
 	*t.At(i) = session{channel: channel, nameAt: at.At, nameLen: at.Len}

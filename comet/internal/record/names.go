@@ -92,6 +92,20 @@ func (n *Names) Put(b []byte) Name {
 	return k
 }
 
+// AllocNamed makes a record and keeps the name that is to be in it; without memory for both
+// it makes neither, and returns 0.
+func AllocNamed[T any](s *reactor.Slab[T], n *Names, name []byte) (uint32, Name) {
+	k := n.Put(name)
+	if k.At == 0 {
+		return 0, k
+	}
+	i := s.Alloc()
+	if i == 0 {
+		n.Drop(k)
+	}
+	return i, k
+}
+
 // Get returns a name of this loop.
 func (n *Names) Get(k Name) []byte { return n.of(int(k.Len)).own(k.At)[:k.Len] }
 
