@@ -17,10 +17,10 @@ func TestDoctorUnreached(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
 	answers := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	untrusted, plain := httptest.NewTLSServer(answers), httptest.NewServer(answers)
-	closed := httptest.NewServer(answers)
-	for _, s := range []*httptest.Server{untrusted, plain} {
+	untrusted, plain, closed := httptest.NewUnstartedServer(answers), httptest.NewUnstartedServer(answers), httptest.NewServer(answers)
+	for s, begin := range map[*httptest.Server]func(){untrusted: untrusted.StartTLS, plain: plain.Start} {
 		s.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail
+		begin()
 		t.Cleanup(s.Close)
 	}
 	closed.Close()

@@ -50,9 +50,11 @@ func TestUpgradeManagerHears(t *testing.T) {
 		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &before); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.upgrade(); fails != (err != nil) {
-			t.Errorf("upgraded: %v", err)
-		}
+		outcome := make(chan error, 1)
+		go func() { // meanwhile the ear hears: few datagrams wait for it, and the server for no long time
+			_, err := s.upgrade()
+			outcome <- err
+		}()
 		told := reloading.FindStringSubmatch(e.hearUntil("RELOADING=1"))
 		if told == nil {
 			t.Fatal("no time is told")
@@ -63,6 +65,9 @@ func TestUpgradeManagerHears(t *testing.T) {
 		}
 		last = at
 		e.hearUntil(systemd.Serving)
+		if err := <-outcome; fails != (err != nil) {
+			t.Errorf("upgraded: %v", err)
+		}
 		for range 3 {
 			e.hearUntil(systemd.Alive)
 		}
@@ -75,8 +80,13 @@ func TestUpgradeManagerHears(t *testing.T) {
 	if now := s.status(); now.Restarts != 1 || now.Failures != 1 {
 		t.Errorf("status %+v", now)
 	}
-	s.stop(syscall.SIGTERM)
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
 	e.hearUntil(systemd.Stopping)
+	if err := s.wait(); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestUpgradeAsFirst: as the first process of a container the server goes on as that, as it

@@ -145,7 +145,9 @@ func GoBack(why error) {
 	// It takes no descriptor: there may be none left.
 	var err error
 	if process.Restart == nil {
-		err = comet.KeepHandedOver(os.NewFile(uintptr(process.File), "handover"))
+		file := os.NewFile(uintptr(process.File), "handover")
+		defer runtime.KeepAlive(file) // as garbage it would be closed, and is for the other program
+		err = comet.KeepHandedOver(file)
 	}
 	if err == nil {
 		err = keepOpen(true, process.kept())

@@ -145,6 +145,7 @@ func (e *Ending) Begin() error {
 		return fmt.Errorf("the way back: %w", err)
 	}
 	defer old.Close()
+	defer e.channels.Close()
 	restart := e.to.Restart
 	e.to = status.passage()
 	e.to.Restart, e.to.Old = restart, int(old.Fd())
