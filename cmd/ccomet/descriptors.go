@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,13 +21,38 @@ func raiseDescriptors() (uint64, error) {
 	return limit.Max, nil
 }
 
-// openDescriptors counts those that are open now.
+// openDescriptors counts those that are open now. It takes no memory for each: a program
+// that goes on for another one has a million when it begins.
 func openDescriptors() (uint64, error) {
-	dir, err := os.Open("/proc/self/fd")
+	fd, err := unix.Open("/proc/self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0, err
 	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	return uint64(max(len(names)-1, 0)), err // less the directory itself
+	defer unix.Close(fd)
+	var info unix.Stat_t
+	if err := unix.Fstat(fd, &info); err != nil {
+		return 0, err
+	}
+	n := uint64(info.Size) // since Linux 6.2 it is the count
+	if n == 0 {
+		if n, err = countEntries(fd); err != nil {
+			return 0, err
+		}
+	}
+	return n - 1, nil // less the directory itself
+}
+
+// countEntries counts what is in a directory, but for "." and "..".
+func countEntries(dir int) (n uint64, err error) {
+	list := make([]byte, 4<<10)
+	for {
+		got, err := unix.Getdents(dir, list)
+		if err != nil || got == 0 {
+			return max(n, 2) - 2, err
+		}
+		for rest := list[:got]; len(rest) > 0; n++ {
+			length := (*unix.Dirent)(unsafe.Pointer(&rest[0])).Reclen
+			rest = rest[length:]
+		}
+	}
 }
