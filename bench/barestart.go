@@ -46,7 +46,7 @@ func (r *run) bare(own, polls, coalesce bool, words ...string) (*contestant, err
 		argv = append(argv, "coalesce")
 	}
 	argv = append(argv, words...)
-	b, err := startProgram("bare", nil, argv...)
+	b, err := startProgram("bare", new(pulse), nil, argv...)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,26 +25,45 @@ type child struct {
 	cmd   *exec.Cmd
 	in    io.WriteCloser
 	lines chan string
-	alive chan struct{}     // it has moved
+	pulse *pulse
+	owed  string            // the word that it still owes: nobody waited for it any longer
 	moved func(line string) // hears lines "at …", which may come at any time, on a goroutine of its own
 }
 
-// hangTimeout is how long a child may say nothing while it is waited for.
+// hangTimeout is how long a child, and those that share its load, may say nothing while it is
+// waited for.
 const hangTimeout = time.Minute
 
-// startChild runs this same program with a hidden command. moved, if not nil,
-// hears what the child says of its progress.
-func startChild(name string, moved func(string)) (*child, error) {
+// pulse is when something last moved, of one child or of several that share a load: on a slow
+// machine one of them may have its turn late. Any goroutine may use it.
+type pulse struct{ last atomic.Pointer[time.Time] }
+
+func (p *pulse) beat() {
+	now := time.Now()
+	p.last.Store(&now)
+}
+
+// patience is what is left of hangTimeout, since something moved, or the wait began.
+func (p *pulse) patience(began time.Time) time.Duration {
+	if last := p.last.Load(); last != nil && last.After(began) {
+		began = *last
+	}
+	return hangTimeout - time.Since(began)
+}
+
+// startChild runs this same program with a hidden command. shared is the pulse of those that
+// share its load. moved, if not nil, hears what the child says of its progress.
+func startChild(name string, shared *pulse, moved func(string)) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return startProgram(name, moved, self, name)
+	return startProgram(name, shared, moved, self, name)
 }
 
 // startProgram runs any program that speaks as a child does.
-func startProgram(name string, moved func(string), argv ...string) (c *child, err error) {
-	c = &child{name: name, moved: moved, cmd: exec.Command(argv[0], argv[1:]...), lines: make(chan string, 16), alive: make(chan struct{}, 1)}
+func startProgram(name string, shared *pulse, moved func(string), argv ...string) (c *child, err error) {
+	c = &child{name: name, pulse: shared, moved: moved, cmd: exec.Command(argv[0], argv[1:]...), lines: make(chan string, 16)}
 	c.cmd.Stderr = os.Stderr
 	// A Ctrl-C is for the harness, which then ends its children.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -79,10 +99,7 @@ func (c *child) listen(out *bufio.Reader) {
 		if c.moved != nil {
 			c.moved(at)
 		}
-		select {
-		case c.alive <- struct{}{}:
-		default:
-		}
+		c.pulse.beat()
 	}
 }
 
@@ -105,8 +122,10 @@ func (c *child) send(line string) error {
 
 func (c *child) tell(format string, args ...any) error { return c.send(fmt.Sprintf(format, args...)) }
 
-// hear waits for a line that begins with word, and returns the rest of it.
+// hear waits for a line that begins with word, and returns the rest of it, as long as
+// something moves.
 func (c *child) hear(ctx context.Context, word string) (string, error) {
+	began := time.Now()
 	silence := time.NewTimer(hangTimeout)
 	defer silence.Stop()
 	for {
@@ -116,19 +135,27 @@ func (c *child) hear(ctx context.Context, word string) (string, error) {
 				return "", fmt.Errorf("%s process: ended while %q was waited for", c.name, word)
 			}
 			got, rest, _ := strings.Cut(line, " ")
-			switch got {
-			case word:
+			owed := got == c.owed
+			if owed {
+				c.owed = ""
+			}
+			switch {
+			case got == word:
 				return rest, nil
-			case "error":
+			case got == "error":
 				return "", errors.New(rest)
-			default:
+			case !owed:
 				return "", fmt.Errorf("%s process: waiting for %q, heard %q", c.name, word, line)
 			}
-		case <-c.alive:
-			silence.Reset(hangTimeout)
 		case <-silence.C:
-			return "", &stuckError{c.name, word}
+			left := c.pulse.patience(began)
+			if left <= 0 {
+				c.owed = word
+				return "", &stuckError{c.name, word}
+			}
+			silence.Reset(left)
 		case <-ctx.Done():
+			c.owed = word
 			return "", ctx.Err()
 		}
 	}

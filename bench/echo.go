@@ -77,7 +77,7 @@ func (m *echoRun) measure() error {
 
 // open has clients connect, for a side of the duel.
 func (m *echoRun) open(side int, address string, process proc.Process, transport target.Transport) error {
-	echoer, err := startChild("echoer", nil)
+	echoer, err := startChild("echoer", new(pulse), nil)
 	if err != nil {
 		return err
 	}

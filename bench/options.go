@@ -166,7 +166,7 @@ func (r *run) publisherOf(c publisherConfig) (*child, error) {
 		c.Address, c.Publish = r.server.admin, r.Target.Publish
 	}
 	c.Run, c.Size = r.id, r.Size
-	p, err := startChild("publisher", nil)
+	p, err := startChild("publisher", new(pulse), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ type swarm struct {
 	per       int // subscribers a process
 	members   []member
 	published int                              // that expectNext was told of
+	pulse     pulse                            // of all of them
 	mu        sync.Mutex                       // of what members last said, which their goroutines write down
 	moved     func(subscribed, received int64) // hears how far all are, with mu held; see onMove
 }
@@ -90,7 +91,7 @@ func (s *swarm) grow() error {
 		config.Channel += uint32(number * s.per * max(config.Several, 1))
 	}
 	config.First += number * s.per
-	c, err := startChild("client", func(line string) {
+	c, err := startChild("client", &s.pulse, func(line string) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		m := &s.members[number]

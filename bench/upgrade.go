@@ -72,6 +72,8 @@ type upgrading struct {
 	idle      *idlers // nil: there are none
 	quiet     *hdrhistogram.Histogram
 	meanwhile *hdrhistogram.Histogram
+
+	dataBefore int64 // of BytesBefore, all but pages of the program's file
 }
 
 // severally is how many channels some clients have.
@@ -102,9 +104,11 @@ func (m *upgrading) measure() (err error) {
 	if _, err = m.window(m.c.Window, nil); err != nil {
 		return err
 	}
-	if m.BytesBefore, err = m.server.Footprint(); err != nil {
+	before, err := m.server.Footprint()
+	if err != nil {
 		return err
 	}
+	m.BytesBefore, m.dataBefore = before.Bytes, before.Bytes-before.Program
 	m.print("%s, %d connections that hear %d publishers, %g messages a second; %d idle", m.Target.Label, m.Connections-m.c.Idle, m.c.Publishers, m.c.Rate, m.c.Idle)
 	m.Progress.begin("upgrades", int64(m.c.Upgrades))
 	for n := range m.c.Upgrades {
@@ -194,7 +198,8 @@ func (m *upgrading) upgrade(n int) error {
 	}
 	status, err := m.server.upgrade(m.ctx, n+1)
 	if peak != nil {
-		m.PeakBytes = max(peak.end(), m.BytesBefore)
+		bytes, data := peak.end()
+		m.PeakBytes, m.MoreBytes = max(bytes, m.BytesBefore), max(data-m.dataBefore, 0)
 	}
 	if err != nil {
 		return err
@@ -205,9 +210,11 @@ func (m *upgrading) upgrade(n int) error {
 		return err
 	}
 	one.SilenceMillis = millis(silence)
-	if one.Bytes, err = m.server.Footprint(); err != nil {
+	now, err := m.server.Footprint()
+	if err != nil {
 		return err
 	}
+	one.Bytes = now.Bytes
 	if one.Descriptors, err = m.server.Descriptors(); err != nil {
 		return err
 	}
@@ -295,6 +302,7 @@ func (m *upgrading) summary() {
 		m.PauseMillis, m.PauseMostMillis, m.BeyondMillis, m.BeyondMostMillis)
 	m.print("memory: %.1f MiB before, %.1f at the peak of the first, %.1f after the first, %.1f after the last; descriptors %d, %d",
 		mib(m.BytesBefore), mib(m.PeakBytes), mib(first.Bytes), mib(last.Bytes), first.Descriptors, last.Descriptors)
+	m.print("but for pages of the program's file: %.1f MiB before, and at the peak of the first %.1f more: %.1f %%", mib(m.dataBefore), mib(m.MoreBytes), 100*float64(m.MoreBytes)/float64(m.dataBefore))
 	m.print("without an upgrade: %s", latencyLine(m.Quiet))
 	m.print("with one:           %s", latencyLine(m.Meanwhile))
 }

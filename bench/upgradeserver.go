@@ -147,9 +147,10 @@ func (s *server) status(ctx context.Context) (now upgradeStatus, err error) {
 
 // watch looks at what a process takes until it is ended.
 type watch struct {
-	over chan struct{}
-	done sync.WaitGroup
-	most int64
+	over  chan struct{}
+	done  sync.WaitGroup
+	bytes int64 // the most of all
+	data  int64 // the most of what is not the program's, which may have been at another time
 }
 
 // peakGlance is how often it looks.
@@ -159,8 +160,8 @@ func watchPeak(p proc.Process) *watch {
 	w := &watch{over: make(chan struct{})}
 	w.done.Go(func() {
 		for {
-			if n, err := p.Footprint(); err == nil {
-				w.most = max(w.most, n)
+			if now, err := p.Footprint(); err == nil {
+				w.bytes, w.data = max(w.bytes, now.Bytes), max(w.data, now.Bytes-now.Program)
 			}
 			select {
 			case <-w.over:
@@ -172,9 +173,9 @@ func watchPeak(p proc.Process) *watch {
 	return w
 }
 
-// end returns the most that it has seen.
-func (w *watch) end() int64 {
+// end returns the most that it has seen: of all, and of what is not the program's.
+func (w *watch) end() (bytes, data int64) {
 	close(w.over)
 	w.done.Wait()
-	return w.most
+	return w.bytes, w.data
 }

@@ -4,33 +4,56 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// Footprint is the memory that the process and its descendants take together, in bytes:
-// what several of them share counts once, and so does a file in memory (memfd), whichever
-// part of it they have touched. What only descriptors refer to is not in it.
-func (p Process) Footprint() (n int64, err error) {
+// Footprint is the memory that a process and its descendants take together, in bytes.
+type Footprint struct {
+	Bytes   int64 // all of it
+	Program int64 // of it, what is of files as they are on the disk: the program and its libraries
+}
+
+// Footprint counts what several processes share once, and so a file in memory (memfd),
+// whichever part of it they have touched. What only descriptors refer to is not in it.
+func (p Process) Footprint() (f Footprint, err error) {
 	files := map[uint64]int64{} // by inode
+	var counted []int
 	err = p.each(func(pid int) error {
-		sizes, err := kilobytes(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss", "Pss_Shmem")
+		if slices.ContainsFunc(counted, func(other int) bool { return sameMemory(pid, other) }) {
+			return nil
+		}
+		counted = append(counted, pid)
+		sizes, err := kilobytes(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss", "Pss_File", "Pss_Shmem")
 		if err != nil {
 			return err
 		}
-		n += sizes[0]
+		f.Bytes += sizes[0]
+		f.Program += sizes[1]
 		if err := memoryFiles(pid, files); errors.Is(err, os.ErrPermission) {
 			return nil // what of the files is touched is in Pss
 		} else if err != nil {
 			return err
 		}
-		n -= sizes[1]
+		f.Bytes -= sizes[2]
 		return nil
 	})
 	for _, size := range files {
-		n += size
+		f.Bytes += size
 	}
-	return n, err
+	return f, err
+}
+
+// sameMemory says whether two processes are one in memory: from when a process is begun until it
+// executes its program, it has the memory of the one that began it (vfork). Where the kernel does
+// not tell, they count as two.
+func sameMemory(a, b int) bool {
+	const ofMemory = 1 // KCMP_VM
+	order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(a), uintptr(b), ofMemory, 0, 0, 0)
+	return errno == 0 && order == 0
 }
 
 // memoryFiles adds the files in memory that a process has mapped, with what they hold.

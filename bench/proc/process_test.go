@@ -243,11 +243,28 @@ func TestFootprint(t *testing.T) {
 		defer func() { _ = unix.Munmap(mem) }()
 	}
 	after, err := self.Footprint()
-	if grown := after - before; err != nil || grown < size*3/4 || grown > size*3/2 {
+	if grown := after.Bytes - before.Bytes; err != nil || grown < size*3/4 || grown > size*3/2 {
 		t.Errorf("it grew by %d bytes, want some %d: %v", grown, size, err)
+	}
+	if after.Program <= 0 || after.Program >= after.Bytes-size/2 {
+		t.Errorf("of %d bytes %d are the program's", after.Bytes, after.Program)
 	}
 	if _, err := Process(1 << 30).Footprint(); err == nil {
 		t.Error("a process that is not there takes memory")
+	}
+}
+
+// A child that has not executed its program yet is in its parent's memory, which counts once.
+func TestSameMemory(t *testing.T) {
+	self := os.Getpid()
+	if !sameMemory(self, self) {
+		t.Skip("the kernel does not tell whose memory is whose")
+	}
+	if sameMemory(self, os.Getppid()) {
+		t.Error("the parent is in other memory, and taken for the same")
+	}
+	if sameMemory(self, 1<<30) {
+		t.Error("a process that is not there is taken for the same")
 	}
 }
 

@@ -27,7 +27,7 @@ var shownAs = map[string]func(float64) string{
 	"Rate": rate, "Depth": integer, "ReceiptRatio": times, "AnswerRatio": times,
 	"BackSeconds": seconds, "Refused": integer, "ResidentBefore": memory, "ResidentPeak": memory, "ResidentAfter": memory,
 	"ServerSeconds": seconds, "AcceptRate": integer,
-	"Publishers": integer, "Churn": integer, "Idle": integer, "IdleHistory": integer, "Published": integer, "PeakBytes": memory, "BytesBefore": memory,
+	"Publishers": integer, "Churn": integer, "Idle": integer, "IdleHistory": integer, "Published": integer, "PeakBytes": memory, "BytesBefore": memory, "MoreBytes": memory,
 	"PauseMillis": millis, "PauseMostMillis": millis, "BeyondMillis": millis, "BeyondMostMillis": millis,
 	"Readers": integer, "RatioP50": times, "RatioP99": times, "BytesPerMessage": bytesOf, "QuietBytesPerMessage": bytesOf, "BytesPerReader": bytesOf,
 	"Cut": integer, "CutSeconds": seconds, "Resumed": integer, "Told": integer,

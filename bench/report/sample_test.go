@@ -202,7 +202,7 @@ func sampleUpgrade(number int) *result.Result {
 	r.Setting.Transport, r.Setting.Channels = "all", "200"
 	r.Upgrade = &result.UpgradeRun{
 		Publishers: 200, Rate: 400, Churn: 20, Idle: 1000, IdleHistory: 100, PauseMillis: 36.5, PauseMostMillis: 41.2, BeyondMillis: 31.7, BeyondMostMillis: 88.9,
-		Quiet: sampleLatency(123_456, 900), Meanwhile: sampleLatency(123_456, 1900), BytesBefore: 19 << 20, PeakBytes: 29 << 20, Published: 123_456, Check: sampleCheck(246_912),
+		Quiet: sampleLatency(123_456, 900), Meanwhile: sampleLatency(123_456, 1900), BytesBefore: 19 << 20, PeakBytes: 29 << 20, MoreBytes: 5 << 20, Published: 123_456, Check: sampleCheck(246_912),
 	}
 	for i := range 40 {
 		r.Upgrade.Each = append(r.Upgrade.Each, result.Upgrade{

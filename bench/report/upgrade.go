@@ -8,9 +8,9 @@ import (
 // upgrades makes the section of a server that goes on in another program.
 func upgrades(s *section, of []entry) {
 	t := table{
-		Note: "Silences are by the clocks of the clients: the longest of any of them in a window with an upgrade, less the longest in the window before it. Memory counts files in memory, and at the peak the program that rehearses.",
+		Note: "Silences are by the clocks of the clients: the longest of any of them in a window with an upgrade, less the longest in the window before it. Memory counts files in memory, and at the peak the program that rehearses; what a process has mapped of the program's file is left out of *more at the peak*.",
 		Heads: []string{"", "connections", "of them without messages", "publishers", "upgrades", "pause, median", "longest", "silence beyond, median", "longest", "refused",
-			"memory before", "at the peak of the first", "after the first", "after the last", "verified deliveries"},
+			"memory before", "at the peak of the first", "more at the peak", "after the first", "after the last", "verified deliveries"},
 	}
 	latencies := table{Title: "From when a message should have been published to its delivery", Heads: []string{"", "deliveries", "mean", "50 %", "90 %", "99 %", "99.9 %", "longest"}}
 	var g group
@@ -25,7 +25,7 @@ func upgrades(s *section, of []entry) {
 		time := func(millis float64) string { return e.time(some(1e3*millis, micros)) }
 		g.Rows = append(g.Rows, e.row(someWhole(int64(e.setting().Connections)), someWhole(int64(u.Idle)), someWhole(int64(u.Publishers)), someWhole(n),
 			time(u.PauseMillis), time(u.PauseMostMillis), time(u.BeyondMillis), time(u.BeyondMostMillis), refused,
-			some(float64(u.BytesBefore), memory), some(float64(u.PeakBytes), memory), first, last, verified(u.Check)))
+			some(float64(u.BytesBefore), memory), some(float64(u.PeakBytes), memory), some(float64(u.MoreBytes), memory), first, last, verified(u.Check)))
 		if e.Machine.Emulated {
 			continue
 		}

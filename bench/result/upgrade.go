@@ -17,6 +17,7 @@ type UpgradeRun struct {
 	Meanwhile        Latency   `json:"meanwhile"`    // and with one
 	BytesBefore      int64     `json:"bytes_before"` // memory of the server before the first upgrade, files in memory included
 	PeakBytes        int64     `json:"peak_bytes"`   // the most during the first one, of the server and the program that rehearses
+	MoreBytes        int64     `json:"more_bytes"`   // at the peak than before, but for what is of files as they are on the disk: the program and its libraries
 	Published        int64     `json:"published"`
 	Refused          int64     `json:"refused"` // publishes and connections
 	Check            Check     `json:"check"`
