@@ -27,26 +27,39 @@ const (
 const earlyBatch = 256 << 10
 
 // early is how far what channels keep has been written before a broker is handed over. It
-// keeps messages in memory that were written, so that none of another history has their
-// place.
+// takes a bit for each history, which itself knows whether it is as it was written.
 type early struct {
 	of      *histories
 	to      handover.Part
-	next    uint32    // the channel that is looked at next
-	written []written // by place
+	attempt uint16   // history.written of those that are as they were written
+	next    uint32   // the channel that is looked at next
+	places  placeSet // that were written
 	bodies  map[*byte]uint64
 
 	batch, body, one []byte
 }
 
-// written is a history as it was written.
-type written struct {
-	first, last *msg.Message
-	n           uint32
+// placeSet is a set of places, a bit for each.
+type placeSet []uint64
+
+func (b *placeSet) set(n uint32) {
+	if more := int(n/64) + 1 - len(*b); more > 0 {
+		*b = append(*b, make([]uint64, more)...)
+	}
+	(*b)[n/64] |= 1 << (n % 64)
 }
 
+func (b placeSet) has(n uint32) bool { return int(n/64) < len(b) && b[n/64]&(1<<(n%64)) != 0 }
+
 func newEarly(of *histories, to handover.Part) *early {
-	return &early{of: of, to: to, bodies: map[*byte]uint64{}}
+	of.attempts++
+	if of.attempts == 0 { // histories may have the number of an attempt long ago
+		for i := range of.Used {
+			of.At(i + 1).written = 0
+		}
+		of.attempts = 1
+	}
+	return &early{of: of, to: to, attempt: of.attempts, places: make(placeSet, 0, of.Used/64+1), bodies: map[*byte]uint64{}}
 }
 
 // WriteEarly writes a batch of what channels keep, and says whether there is more. The first
@@ -80,14 +93,11 @@ func (e *early) write(channel uint32) (place uint32) {
 		return 0
 	}
 	h := e.of.At(ch.history)
-	now := written{h.first, h.last, h.N}
-	if int(ch.history) < len(e.written) && e.written[ch.history] == now {
+	if h.written == e.attempt {
 		return ch.history
 	}
-	if more := int(ch.history) + 1 - len(e.written); more > 0 {
-		e.written = append(e.written, make([]written, more)...)
-	}
-	e.written[ch.history] = now
+	h.written = e.attempt
+	e.places.set(ch.history)
 	e.one = e.one[:0]
 	for message, n := h.oldest(), int32(h.N); n > 0; message, n = message.After(n), n-1 {
 		e.one, e.body = appendMessage(e.one, e.body, message, e.bodies)
@@ -116,17 +126,17 @@ func (e *early) flush() {
 // finish writes what has changed since WriteEarly. It changes nothing but what it has
 // written.
 func (e *early) finish() {
-	there := make([]bool, e.of.Used+1)
+	there := make(placeSet, e.of.Used/64+1)
 	for channel := uint32(1); channel <= e.of.channels.Used(); channel++ {
-		there[e.write(channel)] = true
+		there.set(e.write(channel))
 		if len(e.batch)+len(e.body) >= historyBatch {
 			e.flush()
 		}
 	}
-	for place := range e.written {
-		if e.one = e.one[:0]; e.written[place].n > 0 && !there[place] {
-			e.entry(uint32(place), 0)
-			e.written[place] = written{}
+	e.one = e.one[:0]
+	for place := range uint32(len(e.places) * 64) {
+		if e.places.has(place) && !there.has(place) {
+			e.entry(place, 0)
 		}
 	}
 	e.flush()

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"reflect"
-	"slices"
 
 	"ccomet/comet/internal/handover"
 	"ccomet/comet/internal/msg"
@@ -198,11 +197,11 @@ func (r *historyReader) takeBodies(batch []byte) {
 func (r *historyReader) takeHistories(batch []byte) {
 	for r.in = batch; len(r.in) > 0; {
 		place, n := r.uvarint(), r.uvarint()
-		if place == 0 || place > uint64(r.to.Used) || r.to.At(uint32(place)).N != 0 {
+		if place == 0 || place > uint64(r.to.Used) || r.to.place(uint32(place)).N != 0 {
 			r.fail()
 			return
 		}
-		h := r.to.At(uint32(place))
+		h := r.to.place(uint32(place))
 		for ; n > 0 && !r.wrong; n-- {
 			if message := r.message(h); message != nil {
 				r.to.put(h, message)
@@ -238,19 +237,27 @@ func (r *historyReader) eager(number uint64) *msg.Sharing {
 	return r.bodies[number-1]
 }
 
-// reserve makes so many places, all of them empty.
+// reserve has so many places, for which there is no memory yet.
 func (t *histories) reserve(n uint32) {
-	for t.Used = n; int(n/historyChunk) >= len(t.chunks) && n > 0; {
-		t.chunks = append(t.chunks, new([historyChunk]history))
+	if t.Used = n; n > 0 {
+		t.chunks = make([]*[historyChunk]history, n/historyChunk+1)
 	}
+}
+
+// place is a history whose messages may stand in what another program has written.
+func (t *histories) place(i uint32) *history {
+	chunk := &t.chunks[i/historyChunk]
+	if *chunk == nil {
+		*chunk = new([historyChunk]history)
+	}
+	return &(*chunk)[i%historyChunk]
 }
 
 // freeUnused has the places without a message be used again.
 func (t *histories) freeUnused() {
 	for i := t.Used; i > 0; i-- {
-		if t.place(i).N == 0 {
+		if !t.unread.has(i) && t.place(i).N == 0 {
 			t.free(i)
 		}
 	}
-	t.chunks = slices.Clip(t.chunks)
 }

@@ -17,6 +17,7 @@ type history struct {
 	first, last *msg.Message // first begins its block
 	gone        uint8        // messages of that block
 	inFirst     uint8        // that it has; 0: it is the last block as well, which is not full
+	written     uint16       // the attempt to hand it over in which it was written as it is (early.go); 0: none
 	Free        uint32
 	N           uint32
 	Shared      uint32 // of them share what they say with other channels
@@ -57,8 +58,9 @@ type histories struct {
 	messages int
 	hand     uint32 // the channel that was last looked at for messages to let go of
 
-	early  *early  // written for another program; nil: nothing is
-	unread *unread // of places that another program has written; nil: there are none
+	early    *early  // written for another program; nil: nothing is
+	attempts uint16  // to write it, that have begun
+	unread   *unread // of places that another program has written, whose chunks may be nil; nil: there are none
 }
 
 const historyChunk = 256
@@ -68,15 +70,11 @@ func (t *histories) open(cfg *Config, totals *limit.Totals, of *channels) {
 }
 
 func (t *histories) At(i uint32) *history {
-	h := t.place(i)
 	if t.unread != nil {
-		t.unread.take(i, h)
+		t.unread.take(i)
 	}
-	return h
+	return &t.chunks[i/historyChunk][i%historyChunk]
 }
-
-// place is a history whose messages may not have been made yet.
-func (t *histories) place(i uint32) *history { return &t.chunks[i/historyChunk][i%historyChunk] }
 
 func (t *histories) alloc() uint32 {
 	i := t.Free
@@ -147,6 +145,7 @@ func (t *histories) put(h *history, message *msg.Message) {
 // count counts a message more.
 func (t *histories) count(h *history, message *msg.Message) {
 	h.N++
+	h.written = 0
 	t.messages++
 	if message.Begins() {
 		h.Bytes += message.BlockSize()
@@ -168,6 +167,7 @@ func (t *histories) dropOldest(h *history) {
 		}
 	}
 	h.N--
+	h.written = 0
 	h.gone++
 	h.unmark()
 	t.messages--

@@ -97,7 +97,7 @@ func (m *Moving) histories(part *movingPart, kept map[uint64]handover.Place) err
 	copies := make([]*keptBy, len(m.brokers))
 	for _, batch := range part.Raw(keptName) {
 		numbers := make([]int, len(m.brokers)) // counted from 1, at those that have some of it
-		if !eachKept(batch, func(e *entry, offset int) bool {
+		if !eachKept(batch, func(e entry, offset int) bool {
 			to, is := kept[e.place]
 			if !is {
 				return true // that channel keeps nothing any more
@@ -116,7 +116,7 @@ func (m *Moving) histories(part *movingPart, kept map[uint64]handover.Place) err
 		}
 	}
 	for _, to := range kept {
-		if m.brokers[to.Loop].histories.place(to.Index).N == 0 {
+		if !m.brokers[to.Loop].histories.unread.has(to.Index) {
 			return errHistories
 		}
 	}

@@ -8,13 +8,13 @@ import (
 )
 
 // unread are histories of a broker that goes on for another one, or several, whose messages
-// still stand in what those have written (early.go). The history of such a place has a number
-// of messages, and none of them.
+// still stand in what those have written (early.go). There may be no memory yet for the history
+// of such a place.
 type unread struct {
 	of      *histories
 	from    *handover.Reader
 	batches []keptBatch
-	at      []uint64 // by place: the batch, counted from 1, and the offset in it of its messages; 0: they are here
+	at      []uint64 // by place: the batch, counted from 1, and the offset in it of its entry; 0: its messages are here
 	next    int      // the batch that comes next in its turn, or the place
 	rest    []byte   // of that batch
 	moved   bool     // places are others than those of the batches
@@ -58,11 +58,12 @@ func (by *keptBy) copy() *keptBy {
 	return &keptBy{kinds: by.kinds, contents: by.contents, bodies: make([]*msg.Sharing, len(by.contents))}
 }
 
-// eachKept tells where the messages of each entry of a batch stand; false: it is not sound.
-func eachKept(batch []byte, tell func(e *entry, offset int) bool) bool {
+// eachKept tells where each entry of a batch stands; false: it is not sound.
+func eachKept(batch []byte, tell func(e entry, offset int) bool) bool {
 	for rest := batch; len(rest) > 0; {
+		offset := len(batch) - len(rest)
 		e, ok := takeEntry(&rest)
-		if !ok || !tell(&e, len(batch)-len(rest)-len(e.messages)) {
+		if !ok || !tell(e, offset) {
 			return false
 		}
 	}
@@ -70,16 +71,14 @@ func eachKept(batch []byte, tell func(e *entry, offset int) bool) bool {
 }
 
 // found notes where the messages of a place stand: of several entries the last one holds.
-func (u *unread) found(place uint32, e *entry, batch, offset int) bool {
+func (u *unread) found(place uint32, e entry, batch, offset int) bool {
 	if int(place) >= len(u.at) {
 		u.at = append(u.at, make([]uint64, int(place)+1-len(u.at))...)
 	}
-	h := u.of.place(place)
-	if h.first != nil {
+	if chunk := u.of.chunks[place/historyChunk]; chunk != nil && chunk[place%historyChunk].N > 0 {
 		return false
 	}
-	h.N, u.at[place] = e.n, 0
-	if e.n > 0 {
+	if u.at[place] = 0; e.n > 0 {
 		u.at[place] = uint64(batch+1)<<32 | uint64(offset)
 	}
 	return true
@@ -94,7 +93,7 @@ func (t *histories) resumeUnread(from *handover.Reader, kinds []int) error {
 	u := &unread{of: t, from: from, at: make([]uint64, t.Used+1)}
 	for number, batch := range from.Raw(keptName) {
 		u.batches = append(u.batches, keptBatch{batch, by})
-		if !eachKept(batch, func(e *entry, offset int) bool {
+		if !eachKept(batch, func(e entry, offset int) bool {
 			return e.place != 0 && e.place <= uint64(t.Used) && u.found(uint32(e.place), e, number, offset)
 		}) {
 			return errHistories
@@ -132,21 +131,29 @@ func takeEntry(rest *[]byte) (e entry, ok bool) {
 	return entry{numbers[0], uint32(numbers[1]), in[:numbers[2]]}, true
 }
 
-// take makes the messages of a place.
-func (u *unread) take(place uint32, h *history) {
-	if int(place) >= len(u.at) || u.at[place] == 0 { // it is new, or here
-		return
+// has says whether the messages of a place are not made yet.
+func (u *unread) has(place uint32) bool {
+	return u != nil && int(place) < len(u.at) && u.at[place] != 0
+}
+
+// take makes a place, with its messages.
+func (u *unread) take(place uint32) *history {
+	h := u.of.place(place)
+	if !u.has(place) { // it is new, or here
+		return h
 	}
 	at := u.at[place]
 	u.at[place] = 0
-	n, batch := h.N, &u.batches[at>>32-1]
-	*h = history{}
-	r := historyReader{to: u.of, kinds: batch.of.kinds, in: batch.content[uint32(at):], body: batch.of.body}
-	for ; n > 0 && !r.wrong; n-- {
+	batch := &u.batches[at>>32-1]
+	rest := batch.content[uint32(at):]
+	e, _ := takeEntry(&rest) // it was sound
+	r := historyReader{to: u.of, kinds: batch.of.kinds, in: e.messages, body: batch.of.body}
+	for n := e.n; n > 0 && !r.wrong; n-- {
 		if message := r.message(h); message != nil {
 			u.of.put(h, message)
 		}
 	}
+	return h
 }
 
 // body is a content that messages share; nil where there is no such number.
@@ -187,10 +194,8 @@ func (u *unread) readPlace(read *int) bool {
 	if u.next == len(u.at) {
 		return false
 	}
-	if u.at[u.next] != 0 {
-		h := u.of.place(uint32(u.next))
-		u.take(uint32(u.next), h)
-		*read += h.Bytes
+	if u.has(uint32(u.next)) {
+		*read += u.take(uint32(u.next)).Bytes
 	}
 	u.next++
 	*read++
@@ -209,10 +214,10 @@ func (u *unread) readEntry(read *int) bool {
 		return true
 	}
 	batch := u.batches[u.next].content
+	at := uint64(u.next+1)<<32 | uint64(len(batch)-len(u.rest))
 	e, _ := takeEntry(&u.rest)
-	at := uint64(u.next+1)<<32 | uint64(len(batch)-len(u.rest)-len(e.messages))
 	if *read += len(e.messages) + 1; u.at[e.place] == at { // else it is read, or another entry holds
-		u.take(uint32(e.place), u.of.place(uint32(e.place)))
+		u.take(uint32(e.place))
 	}
 	return true
 }
