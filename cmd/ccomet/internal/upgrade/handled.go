@@ -20,7 +20,8 @@ const heard = 1<<(unix.SIGHUP-1) | 1<<(unix.SIGINT-1) | 1<<(unix.SIGUSR2-1) | 1<
 // handled returns when the runtime's handlers have run for all signals that have come. The
 // kernel answers who sends a signal before a thread of this process has taken it, and the
 // thread may then wait for a processor in the middle of the handler. While it handles one,
-// a thread blocks all, which is how it is told from others.
+// a thread blocks all, which is how it is told from others: in a program that was executed
+// for another one most threads block SIGUSR2 all the time (execute).
 func handled() {
 	for end := time.Now().Add(handledWithin); time.Now().Before(end) && handling(); {
 		time.Sleep(100 * time.Microsecond)
@@ -35,7 +36,7 @@ func handling() bool {
 		if err != nil {
 			continue // the thread has ended
 		}
-		if t := threadOf(text); t.waiting&heard != 0 || t.blocked&heard != 0 && !t.asleep {
+		if t := threadOf(text); t.waiting&heard != 0 || t.blocked&heard == heard && !t.asleep {
 			return true
 		}
 	}

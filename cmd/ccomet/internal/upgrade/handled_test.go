@@ -39,3 +39,20 @@ func TestTold(t *testing.T) {
 		<-s.Upgrades
 	}
 }
+
+// A thread that runs, and blocks what threads of a program block that goes on for another one,
+// handles nothing: nobody is to wait for that.
+func TestHandlingIsNotBlocking(t *testing.T) {
+	runtime.LockOSThread() // which ends with the test
+	block := unix.Sigset_t{}
+	block.Val[0] = 1 << (unix.SIGUSR2 - 1)
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &block, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 10_000 { // the runtime has signals of its own, which are over soon
+		if !handling() {
+			return
+		}
+	}
+	t.Error("a thread that blocks SIGUSR2 is taken for one that handles a signal")
+}
