@@ -40,7 +40,7 @@ type judgedChannel struct {
 // numberedContent is what a number stands for.
 type numberedContent struct {
 	text  string
-	harms int // when that was known first
+	harms int // when it was on its way: who hears of it may do so late
 }
 
 // clusterClaim is a content on its way.
@@ -132,7 +132,7 @@ func (j *clusterJudge) number(channel int, number int32, content, by string) {
 	case !known && ch.emptying > 0:
 		ch.contents[number] = numberedContent{content, never}
 	case !known:
-		ch.contents[number] = numberedContent{content, j.harms}
+		ch.contents[number] = numberedContent{content, claim.harms}
 	case other.text != content:
 		j.faults.doubled("channel %d: number %d was given twice: %.60q and, to %s, %.60q", channel, number, other.text, by, content)
 		return

@@ -61,10 +61,18 @@ var clusterCases = map[string]struct {
 		j.harm()
 		j.lost(p, "client", 3, false)
 	}, result.Check{}},
-	"told of what was numbered since": {func(j *clusterJudge, p *clusterPlace) {
+	"told of what was on its way to a master, and is heard of late": {func(j *clusterJudge, p *clusterPlace) {
 		j.message(p, "client", 1, "one")
 		j.harm()
 		j.healed()
+		j.numbered(0, 2, "two", "publisher")
+		j.lost(p, "client", 3, false)
+	}, result.Check{}},
+	"told of what was published since": {func(j *clusterJudge, p *clusterPlace) {
+		j.message(p, "client", 1, "one")
+		j.harm()
+		j.healed()
+		j.publishing("two", false, 0)
 		j.numbered(0, 2, "two", "publisher")
 		j.lost(p, "client", 3, false)
 	}, result.Check{Lost: 1}},
