@@ -38,7 +38,7 @@ func TestHandOverKnowsBroker(t *testing.T) {
 		"bytes": "counted", "messages": "counted", "hand": "no: it begins anywhere", "early": "of this program", "attempts": "of this program", "unread": "none: all is read to be written",
 	})
 	known.Fields(t, reflect.TypeFor[remote](), map[string]string{
-		"Authority": "given", "b": "given", "attached": "written behind", "waits": "Waiting, and asked for again", "ahead": "Waiting", "asked": "made anew", "orphans": "none: Quiet", "open": "none: Quiet", "scans": "none: Quiet", "held": "none: Quiet", "Gaps": "Gaps",
+		"Authority": "given", "b": "given", "attached": "written behind", "waits": "Waiting, and asked for again", "ahead": "Waiting", "asked": "made anew", "orphans": "none: Quiet", "serving": "of a turn", "open": "none: Quiet", "scans": "none: Quiet", "held": "none: Quiet", "Gaps": "Gaps",
 	})
 	known.Fields(t, reflect.TypeFor[attachment](), map[string]string{"index": "written behind", "state": "written behind"})
 	known.Fields(t, reflect.TypeFor[publishKeys](), map[string]string{

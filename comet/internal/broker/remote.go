@@ -24,6 +24,7 @@ type remote struct {
 	ahead    map[uint32]*wait // by channel, whose numbers are not known here yet (remoteahead.go)
 	asked    []waitStart      // that have requests, in the order of their time
 	orphans  []mail.Mail      // requests whose channel was closed while they waited
+	serving  uint32           // a channel whose requests have waited, and go on; 0: none
 	open     int              // proposals that have not come back
 	scans    []eventScan
 	held     []mail.Mail // what came from the log behind an event that has not reached all channels

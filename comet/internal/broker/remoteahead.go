@@ -18,6 +18,13 @@ func (ch *Channel) isBehind(m *mail.Mail) bool {
 	return m.Kind != mail.Control && m.Seq-ch.Next > 0 && (m.Flag&mail.FlagPlace == 0 || m.Epoch() == record.EpochNone || m.Epoch() == ch.Gen)
 }
 
+// isOtherLife says whether a client comes from another life of the channel: one that has ended, or
+// one that this server has not heard of yet, since it has read no further. The log is asked then:
+// to take a later life for an earlier one would send the client back.
+func (ch *Channel) isOtherLife(m *mail.Mail) bool {
+	return m.Kind != mail.Control && m.Flag&mail.FlagPlace != 0 && m.Epoch() != record.EpochNone && m.Epoch() != ch.Gen
+}
+
 // awaits keeps a request until its number is known here.
 func (r *remote) awaits(i uint32, m *mail.Mail) {
 	w := r.ahead[i]

@@ -65,7 +65,14 @@ func (b *Broker) parks(i uint32, m *mail.Mail) bool {
 	}
 	w, older := r.waits[i], r.older(i, m)
 	switch {
-	case w != nil && w.holds, w != nil && older != 0 && w.all:
+	case w != nil && w.holds:
+		if r.serving == i { // that was asked since it has come
+			m.Flag |= mail.FlagEnd
+		}
+	case m.Flag&mail.FlagEnd == 0 && r.is(i, attached) && b.channels.At(i).isOtherLife(m):
+		w = r.attach(i, fromAll, true)
+		m.Flag |= mail.FlagEnd
+	case w != nil && older != 0 && w.all:
 	case !r.is(i, attached):
 		w = r.attach(i, older, true)
 	case r.is(i, unsettled) && older == 0:
@@ -226,6 +233,8 @@ func (r *remote) merge(i uint32, m *mail.Mail, newer bool) {
 // goOn serves what has waited for a channel.
 func (r *remote) goOn(i uint32, w *wait) {
 	gen := r.b.channels.At(i).Gen
+	r.serving = i
+	defer func() { r.serving = 0 }()
 	for k := range w.mails {
 		m := &w.mails[k]
 		if _, is := answers[m.Kind]; is {
