@@ -267,8 +267,10 @@ const (
 
 // next is how long it is until the next read, where each takes so long.
 func (p *pace) next(now time.Time, each time.Duration) time.Duration {
-	if earned := int(now.Sub(p.at) / each); earned > 0 {
-		p.left, p.at = min(p.left+earned, paceBurst), now
+	if earned := now.Sub(p.at) / each; earned >= paceBurst {
+		p.left, p.at = paceBurst, now
+	} else if earned > 0 { // what is left of the time counts the next time
+		p.left, p.at = min(p.left+int(earned), paceBurst), p.at.Add(earned*each)
 	}
 	if p.left = max(p.left-1, 0); p.left > 0 || p.more {
 		return 0

@@ -48,6 +48,23 @@ func TestReaderPace(t *testing.T) {
 	}
 }
 
+// TestReaderPaceAfterBurst has messages come at less than the pace behind a burst: after a while each is
+// read at once again.
+func TestReaderPaceAfterBurst(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	p := pace{at: now}
+	waited := 0
+	for n := range 200 {
+		now = now.Add(19 * paceTime / 10)
+		if pause := p.next(now, paceTime); pause > 0 && n >= 100 {
+			waited++
+		}
+	}
+	if waited > 0 {
+		t.Errorf("%d reads of 100 waited", waited)
+	}
+}
+
 // TestReaderWoken has a reader whose loops wait for no channel told when they do.
 func TestReaderWoken(t *testing.T) {
 	l := new(Log)
