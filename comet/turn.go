@@ -32,6 +32,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.hub.Scans.Run()                 // answers to a channel's home, by mail
 	s.hub.Replays.Run()               // questions to channels' homes, by mail
 	s.TakeOwn()                       // messages for the pumps, lines, answers
+	s.broker.Depart()                 // proposals: their way is long
 	s.web.RenderAnswers()             // to WebSockets, in front of the messages to them
 	more := s.hub.Pumps.RunFirst()
 	s.web.FlushPipelines() // publishers hear of it: most messages have reached their subscribers
@@ -43,6 +44,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.web.Presence.Flush()
 	s.hub.ReportDeparted() // to the channels' homes, by mail
 	s.TakeOwn()            // channels that have no subscribers any more: leases, lines
+	s.broker.Depart()      // what sockets have published
 	s.drain.Wait = s.drainOn(now)
 	s.Flush()
 	s.hub.Trim()

@@ -142,7 +142,7 @@ func BenchmarkLatency(b *testing.B) {
 	for n := range b.N {
 		began := time.Now()
 		w := proposal{m: mail.Mail{Op: mail.OpPublish, Buf: pool.NameBuffer([]byte("bare")), Nlen: 4}, at: began}
-		if _, err := p.send([]proposal{w}); err != nil {
+		if _, _, err := p.send([]proposal{w}); err != nil {
 			b.Fatal(err)
 		}
 		bare = append(bare, time.Since(began))

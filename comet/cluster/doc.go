@@ -17,8 +17,8 @@
 //
 // A message's number is n + b + off. The way of a message:
 //
-//  1. a loop proposes it (gather.go); what all loops propose while a call is under way is the
-//     next call;
+//  1. a loop proposes it (gather.go), and calls at the end of its turn (express.go); what all loops
+//     propose while a call is under way is the next call;
 //  2. one script (script.go) gives the numbers, keeps the messages and appends an entry to the
 //     bus; the loops are told the numbers;
 //  3. the reader of each node (reader.go) gets the entry, and tells its loops of the messages

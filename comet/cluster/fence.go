@@ -22,7 +22,8 @@ type fenced struct {
 
 // reign is a partition in the hands of one run of a master: what publishes and reads there.
 type reign struct {
-	run, gen        string
+	run             string
+	gen             uint32
 	publish, attach *script
 }
 
@@ -72,11 +73,10 @@ func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) 
 		if f, err = readFenced(answer); err != nil {
 			return err
 		}
-		gen := answer[1]
-		if now := p.reign.Load(); !load && now != nil && now.run == f.run && now.gen == gen {
+		if now := p.reign.Load(); !load && now != nil && now.run == f.run && now.gen == f.place.gen {
 			return nil
 		}
-		next := &reign{f.run, gen, newReigning(f.run, gen, publishText), newReigning(f.run, gen, attachText)}
+		next := &reign{f.run, f.place.gen, newReigning(f.run, f.place.gen, publishText), newReigning(f.run, f.place.gen, attachText)}
 		for _, of := range []*script{next.publish, next.attach} {
 			sha, err := c.Do(ctx, c.B().ScriptLoad().Script(of.text).Build()).ToString()
 			if err != nil {
@@ -86,7 +86,11 @@ func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) 
 				return fmt.Errorf("redis knows the script as %s, not as %s", sha, of.sha)
 			}
 		}
-		if before := p.reign.Swap(next); before == nil || before.gen != next.gen {
+		before := p.reign.Swap(next)
+		if before != nil && before.run != next.run {
+			p.express.end() // it is another master's
+		}
+		if before == nil || before.gen != next.gen {
 			p.log.cfg.Log.Info().Int("partition", p.id).Uint32("generation", f.place.gen>>generationBits).Uint32("offset", f.place.off).Msg("Redis: generation")
 			p.log.lostSecret.Store(true)
 		}

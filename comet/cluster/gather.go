@@ -45,8 +45,7 @@ func (c *cast) done(code mail.Code) (last bool, all mail.Code) {
 	return c.left == 0, c.code
 }
 
-// offer takes a proposal, or refuses it where too much waits. The loop that proposes it gives way
-// to what publishes.
+// offer takes a proposal, which is to depart (partition.depart), or refuses it where too much waits.
 func (l *Log) offer(p *partition, w *proposal) {
 	n, bytes := l.figures.queued.Add(1), l.figures.queuedBytes.Add(int64(w.size()))
 	if n > int64(l.cfg.Queue) || bytes > int64(l.cfg.QueueBytes) || l.ctx.Err() != nil {
@@ -54,9 +53,7 @@ func (l *Log) offer(p *partition, w *proposal) {
 		return
 	}
 	l.uneasy.tell()
-	if p.proposals.put(*w) {
-		w.from.inbox.GiveWay()
-	}
+	p.proposals.put(*w)
 }
 
 // refuse answers a proposal that gets no number.
@@ -86,23 +83,39 @@ func (w *proposal) answer(code mail.Code) (m mail.Mail, ok bool) {
 	return m, true
 }
 
-// propose has what is proposed numbered, until the log ends.
+// propose has what is proposed numbered, until the log ends: on a wire, as long as there is one.
 func (p *partition) propose() {
 	var batch []proposal
 	for p.log.ctx.Err() == nil {
-		size, n := 0, 0
-		batch = p.proposals.take(batch[:0], func(w *proposal) bool {
-			size, n = size+w.size(), n+1
-			return n == 1 || n <= callMessages && size <= callBytes
-		})
-		if len(batch) == 0 {
+		var opened *wire
+		select {
+		case opened = <-p.express.opened:
+		default:
+			if batch = p.takeCall(batch); len(batch) > 0 {
+				p.publish(batch)
+				clear(batch)
+				p.open()
+				continue
+			}
 			select {
+			case opened = <-p.express.opened:
 			case <-p.proposals.filled:
 			case <-p.log.ctx.Done():
 			}
-			continue
 		}
-		p.publish(batch)
-		clear(batch)
+		if opened != nil {
+			p.express.begin(opened, p.log.ctx.Err)
+			p.depart()
+			p.ride(opened)
+		}
 	}
+}
+
+// takeCall takes what the next call publishes.
+func (p *partition) takeCall(batch []proposal) []proposal {
+	size, n := 0, 0
+	return p.proposals.take(batch[:0], func(w *proposal) bool {
+		size, n = size+w.size(), n+1
+		return n == 1 || n <= callMessages && size <= callBytes
+	})
 }

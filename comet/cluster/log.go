@@ -214,6 +214,7 @@ func (l *Log) sweep() {
 		}
 		for _, p := range l.partitions {
 			p.expire(time.Now().Add(-l.cfg.Wait))
+			p.express.expire(time.Now().Add(-callTimeout))
 		}
 		well = l.tellHealth() && l.figures.queued.Load() == 0
 	}
@@ -250,6 +251,9 @@ func (l *Log) Open(number uint8, home broker.Inbox) broker.Authority {
 // Close ends the log: what is still proposed is refused. Nothing is posted when it has returned.
 func (l *Log) Close() {
 	l.end()
+	for _, p := range l.partitions {
+		p.express.end()
+	}
 	if l.client != nil {
 		l.client.Close()
 	}

@@ -14,7 +14,8 @@ type loop struct {
 	id        uint8
 	inbox     broker.Inbox
 	interest  *interest
-	unhandled window // what has come by itself, and is not dealt with yet
+	unhandled window       // what has come by itself, and is not dealt with yet
+	departing []*partition // that have something of this turn to publish
 }
 
 func newLoop(l *Log, id uint8, inbox broker.Inbox) *loop {
@@ -71,19 +72,38 @@ func (s *posts) post() (any bool) {
 func (t *loop) Propose(m mail.Mail) {
 	w := proposal{m: m, from: t, at: time.Now()}
 	if m.Op != mail.OpBroadcast {
-		t.log.offer(t.log.of(m.Cname()), &w)
+		t.offer(t.log.of(m.Cname()), &w)
 		return
 	}
 	w.cast = &cast{left: len(t.log.partitions)}
 	for _, p := range t.log.partitions {
-		t.log.offer(p, &w)
+		t.offer(p, &w)
 	}
+}
+
+func (t *loop) offer(p *partition, w *proposal) {
+	t.log.offer(p, w)
+	if last := len(t.departing) - 1; last < 0 || t.departing[last] != p {
+		t.departing = append(t.departing, p)
+	}
+}
+
+// Depart has what was proposed published.
+func (t *loop) Depart() {
+	for _, p := range t.departing {
+		if p.depart() {
+			t.inbox.GiveWay()
+		}
+	}
+	t.departing = t.departing[:0]
 }
 
 // Attach asks for a channel's place.
 func (t *loop) Attach(channel mail.Ref, cname []byte, from int32) {
 	t.Follow(cname)
-	if t.log.of(cname).attaches.put(attachment{to: t, channel: channel, name: string(cname), history: from != 0, from: from}) {
+	q := &t.log.of(cname).attaches
+	if q.put(attachment{to: t, channel: channel, name: string(cname), history: from != 0, from: from}) {
+		q.filled.tell()
 		t.inbox.GiveWay()
 	}
 }

@@ -29,6 +29,7 @@ type partition struct {
 	reign   atomic.Pointer[reign]
 
 	proposals queue[proposal]
+	express   express
 	attaches  queue[attachment]
 	touches   touches
 }
@@ -38,6 +39,7 @@ func newPartition(l *Log, id int) *partition {
 	p.keyG, p.keyBus, p.keyHB = p.prefix+"g", p.prefix+"bus", p.prefix+"hb"
 	p.health.uneasy = l.uneasy
 	p.proposals.init()
+	p.express.opened = make(chan *wire)
 	p.attaches.init()
 	return p
 }
@@ -78,15 +80,12 @@ type queue[T any] struct {
 
 func (q *queue[T]) init() { q.filled = newSignal() }
 
-// put appends, and wakes who takes if it is the first.
+// put appends, and says whether it is the first.
 func (q *queue[T]) put(v T) (first bool) {
 	q.mu.Lock()
 	first = q.head == len(q.items)
 	q.items = append(q.items, v)
 	q.mu.Unlock()
-	if first {
-		q.filled.tell()
-	}
 	return first
 }
 

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -21,12 +20,9 @@ import (
 func (p *partition) publish(batch []proposal) {
 	for pause := retry(0); len(batch) > 0; {
 		began := time.Now()
-		answer, err := p.send(batch)
+		r, numbers, err := p.send(batch)
 		if err == nil {
-			p.health.served()
-			p.log.figures.calls.Add(1)
-			p.log.figures.observe(time.Since(began))
-			p.publishedAs(batch, answer)
+			p.publishedAs(batch, r, numbers, began)
 			return
 		}
 		if batch = p.failed(batch, err); len(batch) > 0 {
@@ -35,30 +31,27 @@ func (p *partition) publish(batch []proposal) {
 	}
 }
 
-// published is the answer to a call that publishes.
-type published struct {
-	gen    uint32
-	total  uint64
-	values []int64 // of each proposal: life<<32 | number
-}
+// publishedHead is how many numbers the answer to a call begins with (publishText): the rest are
+// of each proposal, life<<32 | number.
+const publishedHead = 3
 
 // send makes one call.
-func (p *partition) send(batch []proposal) (out published, err error) {
+func (p *partition) send(batch []proposal) (r *reign, numbers []int64, err error) {
 	ctx, done := p.log.call(callTimeout)
 	defer done()
-	r, answer, err := p.do(ctx, func(r *reign) rueidis.Completed { return p.command(r, batch) })
+	keys, args := p.command(batch)
+	r, answer, err := p.do(ctx, func(r *reign) rueidis.Completed {
+		b := p.log.client.B()
+		return b.Evalsha().Sha1(r.publish.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
+	})
 	if err != nil {
-		return out, err
+		return nil, nil, err
 	}
-	values, err := answer.AsIntSlice()
-	if err == nil && len(values) != 3+len(batch) {
-		err = fmt.Errorf("redis: %d answers to %d messages", len(values), len(batch))
+	numbers, err = answer.AsIntSlice()
+	if err == nil && len(numbers) != publishedHead+len(batch) {
+		err = errAnswer
 	}
-	if err != nil {
-		return out, err
-	}
-	gen, _ := strconv.ParseUint(r.gen, 10, 32)
-	return published{uint32(gen), uint64(values[2]), values[3:]}, nil
+	return r, numbers, err
 }
 
 // later are the beginnings of answers that say that nothing was done, and may be another time.
@@ -72,9 +65,9 @@ func wasDone(err error) bool {
 	if errors.As(err, &before) {
 		return false
 	}
-	if redis, ok := rueidis.IsRedisErr(err); ok {
+	if text, ok := refused(err); ok {
 		for _, word := range later {
-			if strings.HasPrefix(redis.Error(), word) {
+			if strings.HasPrefix(text, word) {
 				return false
 			}
 		}
@@ -82,6 +75,17 @@ func wasDone(err error) bool {
 	}
 	var op *net.OpError
 	return !errors.As(err, &op) || op.Op != "dial"
+}
+
+// refused is the answer of Redis that is an error.
+func refused(err error) (text string, ok bool) {
+	if answer, ok := errors.AsType[refusal](err); ok {
+		return string(answer), true
+	}
+	if answer, ok := rueidis.IsRedisErr(err); ok {
+		return answer.Error(), true
+	}
+	return "", false
 }
 
 // failed refuses the proposals of a call that has failed, but those that it is worth to try
@@ -130,16 +134,16 @@ func (a *arena) bytes(text []byte) string {
 	return a.b.String()[from:]
 }
 
-// command is the call that publishes.
-func (p *partition) command(r *reign, batch []proposal) rueidis.Completed {
+// command is what the script that publishes is given.
+func (p *partition) command(batch []proposal) (keys, args []string) {
 	var a arena
 	size := 0
 	for n := range batch {
 		size += len(batch[n].m.Buf.B) + 4*int(batch[n].m.Nlen) + 3*(len(p.prefix)+2)
 	}
 	a.b.Grow(size)
-	keys := append(make([]string, 0, 2+3*len(batch)), p.keyG, p.keyBus)
-	args := append(make([]string, 0, 5+4*len(batch)), p.log.consts[:]...)
+	keys = append(make([]string, 0, 2+3*len(batch)), p.keyG, p.keyBus)
+	args = append(make([]string, 0, 5+4*len(batch)), p.log.consts[:]...)
 	for n := range batch {
 		m := &batch[n].m
 		name := a.bytes(m.Cname())
@@ -169,8 +173,7 @@ func (p *partition) command(r *reign, batch []proposal) rueidis.Completed {
 			args = append(args, "s", name, "", strconv.FormatInt((time.Duration(max(m.Seconds(), 1))*time.Second+signSlack).Milliseconds(), 10))
 		}
 	}
-	b := p.log.client.B()
-	return b.Evalsha().Sha1(r.publish.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
+	return keys, args
 }
 
 // signSlack is for how much longer Redis knows that a channel is signed: until nodes that have
@@ -179,16 +182,19 @@ const signSlack = 2 * time.Second
 
 var keySeconds = strconv.Itoa(int(broker.KeyTime / time.Second))
 
-// publishedAs answers proposals that have their numbers.
-func (p *partition) publishedAs(batch []proposal, out published) {
+// publishedAs answers proposals that have their numbers by a call of that reign.
+func (p *partition) publishedAs(batch []proposal, r *reign, numbers []int64, began time.Time) {
+	p.health.served()
+	p.log.figures.calls.Add(1)
+	p.log.figures.observe(time.Since(began))
 	p.mu.Lock()
-	if out.gen == p.at.gen {
-		p.at.see(out.total)
+	if r.gen == p.at.gen {
+		p.at.see(uint64(numbers[2]))
 	}
 	p.mu.Unlock()
 	posts := p.log.posts()
 	for n := range batch {
-		w, v := &batch[n], out.values[n]
+		w, v := &batch[n], numbers[publishedHead+n]
 		p.log.settle(w)
 		p.log.figures.published.Add(1)
 		answer, ok := w.answer(mail.CodeOK)

@@ -132,8 +132,8 @@ return {b, off, total, unpack(res)}
 
 // newReigning is a script for one run of a master, in one generation (RUN and GEN in its text): on
 // another master nobody has loaded it.
-func newReigning(run, gen, text string) *script {
-	return newScript("local RUN, GEN = '" + run + "', '" + gen + "'" + text)
+func newReigning(run string, gen uint32, text string) *script {
+	return newScript("local RUN, GEN = '" + run + "', '" + unsigned(gen) + "'" + text)
 }
 
 // fenceScript says where a partition stands, and which run of which master says so. Where the

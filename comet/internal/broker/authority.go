@@ -41,6 +41,8 @@ type Authority interface {
 	// be done for all servers: OpPublish, OpNotice, OpClose, OpClear, OpSign (Seconds) on a
 	// channel (Cname, Key, Proposed); OpBroadcast (no name).
 	Propose(m mail.Mail)
+	// Depart has what was proposed leave: what came in one turn leaves together.
+	Depart()
 	// Attach asks for a channel's place, for what comes from there on, and for what is kept
 	// from number from on: 1 is all, 0 is nothing. It may ask again while the channel is attached.
 	Attach(channel mail.Ref, cname []byte, from int32)

@@ -65,6 +65,13 @@ func (r *remote) propose(m *mail.Mail) {
 	r.Propose(proposal)
 }
 
+// Depart has what was proposed leave for the authority, if there is one.
+func (b *Broker) Depart() {
+	if b.remote != nil && b.remote.open > 0 {
+		b.remote.Depart()
+	}
+}
+
 // FromLog serves what the authority posts. What comes in the log's order waits while an event
 // goes through the channels.
 func (b *Broker) FromLog(m *mail.Mail) {

@@ -1,0 +1,131 @@
+package cluster
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"ccomet/comet/internal/mail"
+)
+
+// rides says whether a partition has a wire.
+func (p *partition) rides() bool {
+	p.express.mu.Lock()
+	defer p.express.mu.Unlock()
+	return p.express.wire != nil
+}
+
+// ride publishes until that goes by wire.
+func (n *testNode) ride(name string) (last int32) {
+	n.t.Helper()
+	p := n.of([]byte(name))
+	tries := 0
+	waitFor(n.t, "a wire is opened", func() bool {
+		tries++
+		m := n.home(name).publish(name, fmt.Sprint(name, " is tried ", tries, " ", last))
+		last = max(last, m.Msg.Seq)
+		return p.rides()
+	})
+	return last
+}
+
+// publish publishes a message, which gets a number.
+func (j *judge) publish(name, content string) mail.Mail {
+	j.t.Helper()
+	j.propose(mail.OpPublish, name, "", content)
+	m := j.answer(content)
+	if m.Code != mail.CodeOK || m.Msg == nil {
+		j.t.Fatalf("%s: code %d", content, m.Code)
+	}
+	return m
+}
+
+// TestExpress publishes by wire wherever Redis is, and goes on without one where the scripts are
+// lost.
+func TestExpress(t *testing.T) {
+	port := freePorts(t, 1)[0]
+	locked := startRedisOn(t, port)
+	locked.must("CONFIG", "SET", "requirepass", "secret")
+	locked.url = fmt.Sprintf("redis://:secret@127.0.0.1:%d/3", port)
+	servers, _ := startCluster(t)
+	for name, r := range map[string]*redisServer{"a socket": startRedis(t), "a password, and a database": locked, "a Redis Cluster": servers[0]} {
+		n := startNode(t, 1, Config{Partitions: 3, Prefix: "of express"}, r.url)
+		for _, room := range rooms {
+			last := n.ride(room)
+			if m := n.home(room).publish(room, room+" by wire"); m.Msg.Seq != last+1 {
+				t.Errorf("%s: %s: number %d behind %d", name, room, m.Msg.Seq, last)
+			}
+		}
+		if r != servers[0] {
+			r.must("SCRIPT", "FLUSH")
+			last := n.home("red").publish("red", "the script is not known").Msg.Seq
+			if now := n.ride("red"); now <= last {
+				t.Errorf("%s: number %d behind %d", name, now, last)
+			}
+		}
+	}
+}
+
+// TestExpressFrozen freezes Redis with calls under way: they are refused, and what is proposed then goes
+// on without a wire when it is back.
+func TestExpressFrozen(t *testing.T) {
+	needsMuch(t)
+	r := startRedis(t)
+	n := startNode(t, 1, Config{Wait: 300 * time.Millisecond}, r.url)
+	n.ride("room")
+	r.signal(syscall.SIGSTOP)
+	j := n.home("room")
+	j.propose(mail.OpPublish, "room", "", "under way")
+	j.propose(mail.OpPublish, "room", "", "behind it")
+	for _, content := range []string{"under way", "behind it"} {
+		if m := j.answer(content); m.Code != mail.CodeNoLog {
+			t.Errorf("%s: code %d", content, m.Code)
+		}
+	}
+	r.signal(syscall.SIGCONT)
+	waitFor(t, "it is back", func() bool { return n.Away() == nil })
+	n.ride("room")
+}
+
+// TestExpressLarge writes more at once than the kernel takes.
+func TestExpressLarge(t *testing.T) {
+	r := startRedis(t)
+	n := startNode(t, 1, Config{}, r.url)
+	n.ride("room")
+	for round := range 3 {
+		content := fmt.Sprint(round, strings.Repeat("x", 8<<20))
+		if m := n.home("room").publish("room", content); string(m.Msg.Content()) != content {
+			t.Errorf("round %d: other content", round)
+		}
+	}
+	if !n.of([]byte("room")).rides() {
+		t.Error("the wire is gone")
+	}
+}
+
+// FuzzNumbers reads any bytes as answers: what is read is as many numbers as it is said.
+func FuzzNumbers(f *testing.F) {
+	for _, text := range []string{"*3\r\n:1\r\n:-2\r\n:9007199254740993\r\n", "-NOSCRIPT No matching script\r\n", "-ERR STALE\r\n", "*0\r\n", "*-1\r\n", "*2\r\n:1\r\n$1\r\n", ":1\r\n", "*1\n:1\n", "\r\n"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		w := &wire{in: bufio.NewReader(bytes.NewReader(text))}
+		for left := len(text); ; {
+			numbers, err := w.numbers(nil)
+			if refused, ok := errors.AsType[refusal](err); ok && (!bytes.Contains(text, []byte(refused)) || strings.HasPrefix(string(refused), "ERR ") && !bytes.Contains(text, []byte("ERR ERR "))) {
+				t.Fatalf("%q is refused with %q", text, refused)
+			}
+			if left -= 4 * len(numbers); left < 0 || err == nil && !bytes.HasPrefix(text, []byte("*")) {
+				t.Fatalf("%q has %d numbers", text, len(numbers))
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+}
