@@ -198,6 +198,7 @@ func AddCounts(l *Loop, t *Figures) {
 	sum.BytesWritten += t.BytesWritten
 	sum.Pauses += t.Pauses
 	sum.Troubles += t.Troubles
+	sum.Visits += t.Visits
 	sum.TurnTimes.Sum += t.TurnTimes.Sum
 	for i, n := range t.TurnTimes.Counts {
 		sum.TurnTimes.Counts[i] += n

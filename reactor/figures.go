@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Figures are what a loop counts. Open, Held, Blocked,
-// HeldBytes and InputBytes are as of now, the rest since the start.
+// Figures are what a loop counts. Open, Held, Blocked, HeldBytes, InputBytes and Guest
+// are as of now, the rest since the start.
 type Figures struct {
 	Stats
 	Blocked      int64 // connections that do not read what is held for them
@@ -16,6 +16,8 @@ type Figures struct {
 	BytesWritten uint64
 	Pauses       uint64 // rests of listeners for the sake of SocketOptions.AcceptRate
 	Troubles     uint64 // rests for want of descriptors or memory
+	Guest        bool   // it turns on the goroutine of its group's first loop
+	Visits       uint64 // times that it has come there
 	TurnTimes    Times
 	Records      SlabFigures // of connections and bare timers
 }

@@ -20,24 +20,16 @@ import (
 // A loop still is one goroutine's at any time. It changes between two turns, through a
 // channel: a loop that is invited comes as a guest, and is sent back.
 
-// Parts of a processor's time that the process takes.
+// Parts of a processor's time.
 const (
-	littleToDo = 0.7 // its loops share a goroutine where for a while it was less,
-	muchToDo   = 0.9 // and are on their own again where it was more for a moment without a rest
+	littleToDo = 0.7 // loops share a goroutine where for a while the process took less,
+	muchToDo   = 0.9 // and are on their own again where that goroutine took more for a moment without a rest: the process also collects garbage
 
 	shareAfter = time.Second
 	waitMost   = 64 // times as long it is where much to do comes again and again: it would begin on one goroutine
 	moment     = 4 * time.Millisecond
 	rest       = 250 * time.Microsecond
 )
-
-// processorTime is what the process has taken so far. How long turns took would not do: a
-// loop that others keep from running has no more to do than one that they do not.
-func processorTime() time.Duration {
-	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t) // it cannot fail for a clock that is always there
-	return time.Duration(t.Nano())
-}
 
 // sharing is how far that has come.
 type sharing struct {
@@ -50,17 +42,17 @@ type sharing struct {
 	home  chan struct{} // closed when some of them are again
 
 	// Of the first loop's goroutine.
-	party  []*guest // the first loop, and its guests
-	poller poller   // of the loops' epoll sets
-	opened bool     // it is, while there are guests
-	begins int      // which loop a turn begins with: what they share, a listening socket, is not the first one's
-	since  time.Time
-	used   time.Duration // processor time, then
+	party  []*guest      // the first loop, and its guests
+	poller poller        // of the loops' epoll sets
+	opened bool          // it is, while there are guests
+	begins int           // which loop a turn begins with: what they share, a listening socket, is not the first one's
+	all    busy          // the process, while there are no guests
+	here   busy          // the goroutine, while there are
+	rested time.Time     // a rest has ended
 	joined time.Time     // when guests were invited last
 	while  time.Duration // for which there is to be little to do before they are
 
-	least time.Duration        // shareAfter
-	spent func() time.Duration // processorTime
+	least time.Duration // shareAfter
 }
 
 // guest is a loop that may come to the first one's goroutine.
@@ -73,7 +65,7 @@ type guest struct {
 }
 
 func newSharing(loops []*Loop) *sharing {
-	return &sharing{arrived: make(chan *guest, len(loops)), home: make(chan struct{}), party: []*guest{{loop: loops[0]}}, while: shareAfter, least: shareAfter, spent: processorTime}
+	return &sharing{arrived: make(chan *guest, len(loops)), home: make(chan struct{}), party: []*guest{{loop: loops[0]}}, while: shareAfter, least: shareAfter, all: busy{spent: processTime}, here: busy{spent: threadTime}}
 }
 
 // KeepApart returns when each loop turns on a goroutine of its own, and keeps it so until
@@ -125,6 +117,7 @@ func (s *sharing) runGuest(l *Loop, first *Loop) error {
 		running.Add(-1)
 		<-g.back
 		running.Add(1)
+		l.tally.Guest = false
 		if g.failed != nil {
 			return g.failed
 		}
@@ -137,6 +130,8 @@ func (s *sharing) leave(g *guest) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.invited.Load() {
+		g.loop.tally.Guest = true
+		g.loop.tally.Visits++
 		s.away++
 		s.arrived <- g
 		return true
@@ -170,8 +165,10 @@ func (s *sharing) runFirst(all []*Loop) error {
 		if len(s.party) > 1 {
 			continue
 		}
-		if now := l.cfg.Clock(); now.Sub(s.since) >= s.while && s.part(now) < littleToDo {
-			s.invite(all[1:], now)
+		if now := l.cfg.Clock(); now.Sub(s.all.since) >= s.while {
+			if part, known := s.all.part(now); known && part < littleToDo {
+				s.invite(all[1:], now)
+			}
 		}
 	}
 	return nil
@@ -219,6 +216,8 @@ func (s *sharing) sendBack() {
 	if len(s.party) == 1 {
 		return
 	}
+	s.here.since = time.Time{}
+	s.all.part(s.party[0].loop.cfg.Clock())
 	guests := s.party[1:]
 	for _, g := range s.party {
 		g.ready = false // it asks the kernel itself
@@ -276,7 +275,7 @@ func (s *sharing) wait() (now time.Time, err error) {
 	}
 	now = clock()
 	if now.Sub(began) > rest {
-		s.since, s.used = now, s.spent()
+		s.rested, s.here.since = now, time.Time{}
 	}
 	return now, nil
 }
@@ -308,7 +307,7 @@ func (s *sharing) turn() error {
 				g.failed = err
 				s.invited.Store(false)
 			}
-			if g.ended.Sub(s.since) > moment && s.part(g.ended) > muchToDo {
+			if s.tooMuch(g.ended) {
 				s.disperse(g.ended) // at once: the rest of them turns elsewhere
 				return nil
 			}
@@ -346,16 +345,21 @@ func (g *guest) turn() (err error) {
 	return err
 }
 
-// part is which part of a processor's time the process has taken since it was asked last,
-// or since the last rest.
-func (s *sharing) part(now time.Time) float64 {
-	used := s.spent()
-	part := float64(used-s.used) / float64(now.Sub(s.since))
-	if s.since.IsZero() {
-		part = 1 // nothing is known
+// tooMuch says whether for a moment there has been more to do than one goroutine should
+// have. It measures nothing before there was no rest for a part of that: most turns are
+// followed by a rest, and the clock is a system call.
+func (s *sharing) tooMuch(now time.Time) bool {
+	if s.here.since.IsZero() {
+		if now.Sub(s.rested) > moment/4 {
+			s.here.part(now)
+		}
+		return false
 	}
-	s.since, s.used = now, used
-	return part
+	if now.Sub(s.here.since) <= moment {
+		return false
+	}
+	part, known := s.here.part(now)
+	return known && part > muchToDo
 }
 
 // invite has loops come, unless they are kept apart.

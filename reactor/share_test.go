@@ -18,6 +18,7 @@ type relay struct {
 	came  atomic.Int64 // balls that have come here
 	wish  atomic.Int64 // how long it wants to sleep; 0: there is no bound
 	turns atomic.Int64
+	tells atomic.Pointer[Figures]
 	fails atomic.Bool                   // the kernel takes no more of its calls
 	busy  *atomic.Bool                  // of all
 	gone  atomic.Bool                   // its connection is closed
@@ -29,6 +30,8 @@ func (r *relay) Closed(Conn, error) { r.gone.Store(true) }
 
 func (r *relay) TurnEnded(time.Time) time.Duration {
 	r.turns.Add(1)
+	figures := r.loop.Figures()
+	r.tells.Store(&figures)
 	if turn := r.waits.Swap(nil); turn != nil {
 		*turn <- struct{}{}
 		<-*turn
@@ -57,7 +60,7 @@ func (r *relay) TurnEnded(time.Time) time.Duration {
 }
 
 // relays is a group of n that runs. It takes a whole processor while it is busy, and else nothing.
-func relays(t *testing.T, n int) (g *Group, all []*relay, busy *atomic.Bool) {
+func relays(t *testing.T, n int, set func(*sharing)) (g *Group, all []*relay, busy *atomic.Bool) {
 	t.Helper()
 	busy = new(atomic.Bool)
 	over := make(chan struct{}, 16)
@@ -83,11 +86,16 @@ func relays(t *testing.T, n int) (g *Group, all []*relay, busy *atomic.Bool) {
 	for i, r := range all {
 		r.next = all[(i+1)%n]
 	}
-	group.sharing.while, group.sharing.least, group.sharing.spent = 5*time.Millisecond, 5*time.Millisecond, func() time.Duration {
+	group.sharing.while, group.sharing.least = 5*time.Millisecond, 5*time.Millisecond
+	group.sharing.here.spent = func() (time.Duration, int) {
 		if busy.Load() {
-			return time.Duration(Monotonic())
+			return time.Duration(Monotonic()), 0
 		}
-		return 0
+		return 0, 0
+	}
+	group.sharing.all.spent = group.sharing.here.spent
+	if set != nil {
+		set(group.sharing)
 	}
 	group.Start()
 	return group, all, busy
@@ -135,14 +143,15 @@ func stopped(t *testing.T, g *Group) {
 // Loops with little to do share a goroutine, take mail there, and go back when they are told
 // to, however often; where there is much to do they go by themselves.
 func TestSharing(t *testing.T) {
-	g, all, _ := relays(t, 3)
+	g, all, _ := relays(t, 3, nil)
 	await(t, g, all, 2)
 	before := all[2].came.Load()
 	around(t, all, 100)
 	if n := all[2].came.Load() - before; n != 100 {
 		t.Errorf("the last loop was told of %d balls, want 100", n)
 	}
-	for range 3 {
+	told(t, all, true, 1)
+	for i := range 3 {
 		release, err := g.KeepApart(t.Context())
 		other, again := g.KeepApart(t.Context())
 		if err != nil || again != nil {
@@ -152,6 +161,7 @@ func TestSharing(t *testing.T) {
 			t.Fatalf("%d loops are not on their own", n)
 		}
 		around(t, all, 100)
+		told(t, all, false, uint64(i+1))
 		release()
 		release() // which is nothing
 		around(t, all, 1)
@@ -161,13 +171,30 @@ func TestSharing(t *testing.T) {
 		other()
 		await(t, g, all, 2)
 	}
+	around(t, all, 1)
+	told(t, all, true, 4)
 	stopped(t, g)
+}
+
+// told says whether the loops' figures tell that all but the first share its goroutine, and
+// how often they have come to it.
+func told(t *testing.T, all []*relay, guests bool, visits uint64) {
+	t.Helper()
+	for i, r := range all {
+		want, times := guests, visits
+		if i == 0 {
+			want, times = false, 0
+		}
+		if f := r.tells.Load(); f.Guest != want || f.Visits != times {
+			t.Errorf("loop %d tells %v, %d visits, want %v, %d", i, f.Guest, f.Visits, want, times)
+		}
+	}
 }
 
 // Where there is much to do, loops go back to goroutines of their own, and come again when
 // there is little.
 func TestSharingEnds(t *testing.T) {
-	g, all, busy := relays(t, 3)
+	g, all, busy := relays(t, 3, nil)
 	for range 3 {
 		await(t, g, all, 2)
 		busy.Store(true)
@@ -183,10 +210,39 @@ func TestSharingEnds(t *testing.T) {
 	stopped(t, g)
 }
 
+// Loops stay together while other threads of the process are busy, as they are when garbage is
+// collected, and while it is not known what theirs takes.
+func TestSharingBeside(t *testing.T) {
+	for name, spent := range map[string]func() (time.Duration, int){
+		"nothing": func() (time.Duration, int) { return 0, 0 },
+		"unknown": func() (time.Duration, int) { now := Monotonic(); return time.Duration(now), int(now) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var looks atomic.Int64
+			g, all, busy := relays(t, 3, func(s *sharing) {
+				s.here.spent = func() (time.Duration, int) { looks.Add(1); return spent() }
+			})
+			await(t, g, all, 2)
+			busy.Store(true)
+			all[0].mail.Post(-1)
+			for began, first := time.Now(), looks.Load(); looks.Load() < first+10; time.Sleep(time.Millisecond) {
+				if time.Since(began) > time.Minute {
+					t.Fatal("nobody looks how much there is to do")
+				}
+			}
+			busy.Store(false)
+			<-all[0].over
+			around(t, all, 1)
+			told(t, all, true, 1)
+			stopped(t, g)
+		})
+	}
+}
+
 // A guest whose turn fails ends the group with what has failed, and no loop is left behind.
 func TestSharingFails(t *testing.T) {
 	for n := range 3 {
-		g, all, _ := relays(t, 3)
+		g, all, _ := relays(t, 3, nil)
 		await(t, g, all, 2)
 		all[n].fails.Store(true)
 		all[n].loop.Wake()
@@ -199,7 +255,7 @@ func TestSharingFails(t *testing.T) {
 // Loops that cannot be brought apart in time, since one is in a turn, may share a goroutine
 // again, as if nothing had been.
 func TestSharingKeptTooLate(t *testing.T) {
-	g, all, _ := relays(t, 2)
+	g, all, _ := relays(t, 2, nil)
 	await(t, g, all, 1)
 	turn := make(chan struct{})
 	all[1].waits.Store(&turn)
@@ -218,7 +274,7 @@ func TestSharingKeptTooLate(t *testing.T) {
 
 // A loop that is stopped by itself stops, though it is a guest; the others go on.
 func TestSharingStop(t *testing.T) {
-	g, all, _ := relays(t, 3)
+	g, all, _ := relays(t, 3, nil)
 	await(t, g, all, 2)
 	all[2].loop.Stop()
 	for began := time.Now(); !all[2].gone.Load(); time.Sleep(time.Millisecond) {
@@ -234,7 +290,7 @@ func TestSharingStop(t *testing.T) {
 // A loop that shares a goroutine has its turns when its handler wants them, and its timers,
 // however often others have theirs meanwhile.
 func TestSharingTime(t *testing.T) {
-	g, all, _ := relays(t, 3)
+	g, all, _ := relays(t, 3, nil)
 	await(t, g, all, 2)
 	all[2].wish.Store(int64(20 * time.Millisecond))
 	all[2].loop.Wake()

@@ -85,6 +85,23 @@ func TestMetrics(t *testing.T) {
 	old.Close()
 }
 
+// TestMetricsOfSharing: metrics tell that loops which have little to do turn on one thread.
+func TestMetricsOfSharing(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "--loops", "2")
+	looks := 0
+	until(t, func() bool { // there is little to do, as long as nobody asks for metrics all the time
+		if looks++; looks%50 != 0 {
+			return false
+		}
+		return sumOf(t, get(t, p.admin, "/metrics").body, `ccomet_loop_guest`) == 1
+	})
+	a := get(t, p.admin, "/metrics")
+	if sumOf(t, a.body, `ccomet_loop_guest{loop="0"}`) != 0 || sumOf(t, a.body, `ccomet_loop_visits_total{loop="1"}`) < 1 {
+		t.Error("it is not loop 1 that turns on the thread of loop 0")
+	}
+}
+
 // series counts the server's own.
 func series(text string) int { return strings.Count("\n"+text, "\nccomet_") }
 

@@ -93,6 +93,8 @@ func loopMetrics() (list []loopMetric) {
 	add(false, counter, "accept_pauses_total", "Times that accepting paused at accept-rate.", func(l f) float64 { return float64(l.Reactor.Pauses) })
 	add(false, counter, "accept_troubles_total", "Times that accepting paused because the kernel was out of descriptors or memory.", func(l f) float64 { return float64(l.Reactor.Troubles) })
 	add(true, counter, "loop_turns_total", "Turns taken.", func(l f) float64 { return float64(l.Reactor.Turns) })
+	add(false, gauge, "loop_guest", "1 while the loop turns on the thread of loop 0, as the others do while one thread is enough for all.", func(l f) float64 { return oneIf(l.Reactor.Guest) })
+	add(false, counter, "loop_visits_total", "Times that the loop has come to turn on the thread of loop 0.", func(l f) float64 { return float64(l.Reactor.Visits) })
 	add(true, gauge, "loop_answered", "1 where the loop has told its figures in time, 0 where it is stuck in a turn.", func(l f) float64 { return oneIf(l.Answered) })
 	add(true, gauge, "mailbox_depth", "Mails from other loops that wait.", func(l f) float64 { return float64(l.Mailbox) })
 	add(true, gauge, "mailbox_depth_max", "The most mails that have waited since the last scrape, whoever's that was.", func(l f) float64 { return float64(l.Most) })
