@@ -26,7 +26,7 @@ var directions = map[string][]string{
 	"op":        {"jsontext"},
 	"token":     {"record"},
 	"drain":     {"record"},
-	"batch":     {"jsontext", "msg"},
+	"batch":     {"jsontext", "msg", "pool"},
 	"mail":      {"msg", "pool", "record"},
 	"ccomet":    {"msg", "record"},
 	"frame":     {"ccomet", "conn", "msg", "peer", "record"},

@@ -18,43 +18,33 @@ const (
 // it must be the end of what there is, or that byte, if it is not 0. It is false, and has read
 // nothing, where the element is written in any other way; there may be nothing wrong with it.
 func (r *Reader) usual(behind byte) bool {
-	const name, text, key = `{"cname":"`, `,"content":"`, `,"key":"`
+	const name, text, key, end = `{"cname":"`, `","content":"`, `","key":"`, `"}`
 	in := r.In[r.Pos:]
 	if len(in) < len(name) || string(in[:len(name)]) != name {
 		return false
 	}
-	cname, in, ok := plain(in[len(name):])
-	if !ok || len(in) < len(text) || string(in[:len(text)]) != text {
+	cname, in := plain(in[len(name):])
+	if len(in) < len(text) || string(in[:len(text)]) != text {
 		return false
 	}
-	said, in, ok := plain(in[len(text):])
-	if !ok || len(in) == 0 {
-		return false
-	}
+	said, in := plain(in[len(text):])
+	var known []byte
 	if len(in) > len(key) && string(in[:len(key)]) == key {
-		if r.Key, in, ok = plain(in[len(key):]); !ok || len(in) == 0 {
-			r.Key = nil
-			return false
-		}
+		known, in = plain(in[len(key):])
 	}
-	if in[0] != '}' || behind != 0 && len(in) > 1 && in[1] != behind {
-		r.Key = nil
+	if len(in) < len(end) || string(in[:len(end)]) != end || behind != 0 && len(in) > len(end) && in[len(end)] != behind {
 		return false
 	}
-	r.Names = append(r.Names, cname)
+	r.Names, r.Key = append(r.Names, cname), known
 	r.content.Raw, r.content.Size, r.content.str = said, len(said), true
-	r.Pos = len(r.In) - len(in) + 1
+	r.Pos = len(r.In) - len(in) + len(end)
 	return true
 }
 
-// plain is the string up to the quote that ends it, and what stands behind that; not ok where
-// there is none, or it has to be decoded.
-func plain(in []byte) (value, rest []byte, ok bool) {
+// plain is what in begins with that stands for itself in a string, and the rest.
+func plain(in []byte) (value, rest []byte) {
 	n := jsontext.Plain(in)
-	if n == len(in) || in[n] != '"' {
-		return nil, nil, false
-	}
-	return in[:n:n], in[n+1:], true
+	return in[:n:n], in[n:]
 }
 
 // object reads an element: {"cname": …, "content": …}. It is false where the element is not

@@ -9,6 +9,7 @@ import (
 
 	"ccomet/comet/internal/jsontext"
 	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/pool"
 )
 
 // MaxDepth is how many arrays and objects may stand in each other within a content.
@@ -34,6 +35,7 @@ type Reader struct {
 	array           bool // else lines
 	over            bool
 	decoded         []byte // names and keys that have escapes
+	escaped         []byte // a content that stands otherwise in a JSON string
 }
 
 // Element is one object of a body. What it has is good until the next one.
@@ -58,9 +60,11 @@ type content struct {
 	str bool
 }
 
-// Reset begins with a body, which must not change while it is read.
+// Reset begins with a body, which must not change while it is read. Of what has been read
+// before it keeps no more room than most bodies need.
 func (r *Reader) Reset(body []byte, array bool) {
-	*r = Reader{Reader: jsontext.Reader{In: body, Depth: MaxDepth}, array: array, decoded: r.decoded[:0], Element: Element{Names: r.Names[:0]}}
+	pool.Trimmed(&r.decoded, &r.escaped)
+	*r = Reader{Reader: jsontext.Reader{In: body, Depth: MaxDepth}, array: array, decoded: r.decoded, escaped: r.escaped, Element: Element{Names: pool.Emptied(r.Names)}}
 }
 
 // Next goes to the next element; false: there are no more, or the array is not good.
@@ -199,15 +203,16 @@ func (r *Reader) decode(t *jsontext.Text) []byte {
 // other value.
 func (e *Element) Size() int { return e.content.Size }
 
-// AppendContent appends the element's content as the inside of a JSON string.
-func (e *Element) AppendContent(dst []byte) []byte {
-	switch t := &e.content; {
-	case !t.str:
-		return msg.AppendEscaped(dst, t.Raw)
-	case t.Separators:
-		dst, _, _ = msg.AppendChecked(dst, t.Raw) // it is good
-		return dst
-	default:
-		return append(dst, t.Raw...)
+// Content is the element's content as the inside of a JSON string, good until the next call.
+func (r *Reader) Content() []byte {
+	t := &r.content
+	if t.str && !t.Separators {
+		return t.Raw
 	}
+	if r.escaped = r.escaped[:0]; t.str {
+		r.escaped, _, _ = msg.AppendChecked(r.escaped, t.Raw) // it is good
+	} else {
+		r.escaped = msg.AppendEscaped(r.escaped, t.Raw)
+	}
+	return r.escaped
 }

@@ -41,23 +41,61 @@ func (b *Broker) RunBatches() {
 func (b *Broker) publishBatch(m *mail.Mail) {
 	r := m.Answer(mail.BatchPublished)
 	r.Buf = pool.LargeBuffer()
-	var e mail.Entry
-	for rest := m.Buf.B; len(rest) > 0; b.batchLeft-- {
-		rest = e.Next(rest)
-		if result, ok := b.publishEntry(m, &e); ok {
-			r.Buf.B = mail.AppendResult(r.Buf.B, result)
+	var next upcoming
+	for rest := m.Buf.B; len(rest) > 0; {
+		rest = next.take(rest)
+		b.lookUp(&next)
+		for n := range next.entries[:next.n] {
+			if result, ok := b.publishEntry(m, &next.entries[n], next.channels[n]); ok {
+				r.Buf.B = mail.AppendResult(r.Buf.B, result)
+			}
 		}
+		b.batchLeft -= next.n
 	}
 	b.Send(m.From, r)
 }
 
-// publishEntry publishes a message of a batch, unless it has been already. Where a log beyond
-// the loop numbers it, there is no result yet: it comes when the number does (remote.proposed).
-// Such a log knows keys itself.
-func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry) (r mail.Result, ok bool) {
+// upcoming are the messages of a batch that come next, with the records of their channels; 0:
+// there was none when it was looked for. What a channel has is mostly in none of the
+// processor's caches, and is waited for. Of several channels that are looked up one right
+// after the other, all is waited for together.
+type upcoming struct {
+	entries  [16]mail.Entry
+	channels [16]uint32
+	n        int
+	near     uint8 // says nothing, and is what reading what comes next is for
+}
+
+// take takes the first entries off a buffer, and returns the rest.
+func (u *upcoming) take(buf []byte) (rest []byte) {
+	for u.n = 0; u.n < len(u.entries) && len(buf) > 0; u.n++ {
+		buf = u.entries[u.n].Next(buf)
+	}
+	return buf
+}
+
+// lookUp finds the channels of what comes next, and has what is needed of them come nearer.
+func (b *Broker) lookUp(u *upcoming) {
+	for n := range u.entries[:u.n] {
+		e := &u.entries[n]
+		u.channels[n] = b.channels.findHashed(e.Hash, e.Name)
+	}
+	for _, i := range u.channels[:u.n] {
+		if i != 0 {
+			u.near += b.histories.near(b.channels.At(i))
+		}
+	}
+}
+
+// publishEntry publishes a message of a batch to the channel of record i, unless it has been
+// already. Where a log beyond the loop numbers it, there is no result yet: it comes when the
+// number does (remote.proposed). Such a log knows keys itself.
+func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry, i uint32) (r mail.Result, ok bool) {
 	r.Place = e.Place
 	key := keyed{key: b.keys.own(e.Key)}
-	i := b.channels.findHashed(e.Hash, e.Name)
+	if i == 0 { // one before it may have made it
+		i = b.channels.findHashed(e.Hash, e.Name)
+	}
 	if r.Seq, ok = b.keys.repeated(i, &key); ok {
 		return r, true
 	}
@@ -70,7 +108,8 @@ func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry) (r mail.Result, ok bo
 		b.remote.propose(proposalOf(m, e))
 		return r, false
 	}
-	message := b.histories.newMessage(i, msg.Data, b.channels.At(i).Next, e.Content)
+	ch := b.channels.At(i)
+	message := b.histories.newMessage(ch, msg.Data, ch.Next, e.Content)
 	b.commit(i, message)
 	r.Seq = message.Seq
 	b.keys.keep(i, &key, r.Seq)

@@ -118,12 +118,24 @@ func (t *histories) keep(i uint32, message *msg.Message) {
 }
 
 // newMessage makes a message of a channel, which is to be kept next if it is at all.
-func (t *histories) newMessage(i uint32, k msg.Kind, seq int32, content []byte) *msg.Message {
-	ch := t.channels.At(i)
+func (t *histories) newMessage(ch *Channel, k msg.Kind, seq int32, content []byte) *msg.Message {
 	if ch.history == 0 || k == msg.JoinNotice {
 		return msg.New(k, seq, content)
 	}
 	return t.At(ch.history).newMessage(k, seq, content)
+}
+
+// near reads what will be read for another message of a channel, so that it is in the
+// processor's cache then. What it returns says nothing.
+func (t *histories) near(ch *Channel) uint8 {
+	if ch.history == 0 || t.unread != nil {
+		return 0
+	}
+	h := t.At(ch.history)
+	if h.first == nil {
+		return 0
+	}
+	return msg.Near(h.first, h.last)
 }
 
 // put puts a message behind those that are kept.

@@ -44,7 +44,7 @@ func TestHistoryKeepsTheLast(t *testing.T) {
 			case 1: // as a log beyond the loops makes them
 				message = msg.New(msg.Data, ch.Next, content)
 			default:
-				message = b.newMessage(1, msg.Data, ch.Next, content)
+				message = b.newMessage(ch, msg.Data, ch.Next, content)
 			}
 			came, contents = append(came, message), append(contents, content)
 			b.keep(1, message)
@@ -93,7 +93,7 @@ func TestHistoryKeepsLittleAlive(t *testing.T) {
 		b, ch := keeper(t, 100)
 		var came []weak.Pointer[msg.Message]
 		for range 1000 {
-			message := b.newMessage(1, msg.Data, ch.Next, make([]byte, size))
+			message := b.newMessage(ch, msg.Data, ch.Next, make([]byte, size))
 			b.keep(1, message)
 			ch.Next++
 			came = append(came, weak.Make(message))

@@ -34,13 +34,15 @@ func (in Inside) Channel(cname string) *Channel {
 // Publish publishes to a live channel.
 func (in Inside) Publish(cname string, content []byte) {
 	i := in.b.channels.find([]byte(cname))
-	in.b.commit(i, in.b.histories.newMessage(i, msg.Data, in.b.channels.At(i).Next, content))
+	ch := in.b.channels.At(i)
+	in.b.commit(i, in.b.histories.newMessage(ch, msg.Data, ch.Next, content))
 }
 
 // Close closes a live channel.
 func (in Inside) Close(cname string) {
 	i := in.b.channels.find([]byte(cname))
-	in.b.commit(i, in.b.histories.newMessage(i, msg.Close, in.b.channels.At(i).Next, nil))
+	ch := in.b.channels.At(i)
+	in.b.commit(i, in.b.histories.newMessage(ch, msg.Close, ch.Next, nil))
 }
 
 // Newest is the last message that a live channel keeps.

@@ -210,6 +210,10 @@ func (k *publishKeys) repeated(i uint32, m *keyed) (seq int32, ok bool) {
 	if len(m.key) == 0 || i == 0 {
 		return 0, false
 	}
+	return k.kept(i, m)
+}
+
+func (k *publishKeys) kept(i uint32, m *keyed) (seq int32, ok bool) {
 	k.hashFor(i, m)
 	k.expire(k.channels.loop.Tick(), 4) // more than are added
 	at := k.find(m.hash)
@@ -222,9 +226,12 @@ func (k *publishKeys) repeated(i uint32, m *keyed) (seq int32, ok bool) {
 
 // keep keeps the key of a message that has just got its number in channel i.
 func (k *publishKeys) keep(i uint32, m *keyed, seq int32) {
-	if len(m.key) == 0 {
-		return
+	if len(m.key) > 0 {
+		k.keepHash(i, m, seq)
 	}
+}
+
+func (k *publishKeys) keepHash(i uint32, m *keyed, seq int32) {
 	k.hashFor(i, m)
 	loop := k.channels.loop
 	if share := max(k.cfg.MaxPublishKeys/k.cfg.Loops, 1); k.records.Live() >= share {

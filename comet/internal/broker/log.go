@@ -28,7 +28,8 @@ func (b *Broker) propose(i uint32, m *mail.Mail) {
 		b.remote.propose(m)
 		return
 	}
-	message := b.histories.newMessage(i, m.Op.Message(), b.channels.At(i).Next, m.Proposed())
+	ch := b.channels.At(i)
+	message := b.histories.newMessage(ch, m.Op.Message(), ch.Next, m.Proposed())
 	b.commit(i, message)
 	b.committed(m, message)
 }
@@ -45,11 +46,11 @@ func (b *Broker) committed(m *mail.Mail, message *msg.Message) {
 // channel's name leads to it no longer; the record is freed when its last subscriber has
 // left, and until then its history serves those that are behind.
 func (b *Broker) commit(i uint32, message *msg.Message) {
+	ch := b.channels.At(i)
 	if message.Kind == msg.JoinNotice {
-		b.deliver(i, message)
+		b.deliver(i, ch, message)
 		return
 	}
-	ch := b.channels.At(i)
 	ch.Next++
 	if ch.Dialect == record.DialectCCometFresh {
 		ch.Dialect = record.DialectCComet
@@ -59,7 +60,7 @@ func (b *Broker) commit(i uint32, message *msg.Message) {
 	}
 	b.pinned.committed += message.Size()
 	b.histories.keep(i, message)
-	b.deliver(i, message)
+	b.deliver(i, ch, message)
 	if message.Kind == msg.Close {
 		b.hide(i)
 		if ch.subs == 0 {
@@ -69,8 +70,10 @@ func (b *Broker) commit(i uint32, message *msg.Message) {
 }
 
 // deliver mails a message to every loop that may have subscribers.
-func (b *Broker) deliver(i uint32, message *msg.Message) {
-	ch := b.channels.At(i)
+func (b *Broker) deliver(i uint32, ch *Channel, message *msg.Message) {
+	if ch.loops == [2]uint32{} {
+		return
+	}
 	ref := mail.Ref{Index: i, Gen: ch.Gen}
 	for word, bits := range ch.loops {
 		for to := uint8(word * 32); bits != 0; to, bits = to+1, bits>>1 {

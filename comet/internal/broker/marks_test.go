@@ -70,7 +70,7 @@ func keeper(t testing.TB, messages int) (*keeping, *Channel) {
 }
 
 func (b *keeping) publish(ch *Channel) {
-	b.keep(1, b.newMessage(1, msg.Data, ch.Next, nil))
+	b.keep(1, b.newMessage(ch, msg.Data, ch.Next, nil))
 	ch.Next++
 }
 

@@ -29,9 +29,11 @@ type pinnedBy struct {
 
 // tooMuch says whether a loop that does not read keeps too much alive.
 func (p *pinned) tooMuch(m *mail.Mailer) bool {
-	if p.committed-p.looked < pinnedLook && !p.over {
-		return false
-	}
+	return (p.committed-p.looked >= pinnedLook || p.over) && p.look(m)
+}
+
+// look looks at what loops have read.
+func (p *pinned) look(m *mail.Mailer) (over bool) {
 	if p.loops == nil {
 		p.loops = make([]pinnedBy, m.Loops())
 	}

@@ -41,7 +41,7 @@ func (b *Broker) channelFor(i uint32, cname []byte, rated bool) (of uint32, code
 			return 0, code, 0
 		}
 	}
-	if rated {
+	if rated && b.rates.ceiling > 0 {
 		if wait, ok := b.rates.take(i, b.loop.Now()); !ok {
 			b.totals.HitLimit(limit.PublishRatePerChannel, b.cfg.PublishRatePerChannel, b.loop.Now())
 			return 0, mail.CodeTooFast, int32(limit.WholeSeconds(wait))

@@ -57,7 +57,7 @@ func (r *Restorer) Channel(c *statefile.Channel) {
 // Message keeps a message, within the bounds of now.
 func (r *Restorer) Message(k msg.Kind, seq int32, content []byte) {
 	if r.at != 0 {
-		r.keep(r.b.histories.newMessage(r.at, k, seq, content))
+		r.keep(r.b.histories.newMessage(r.b.channels.At(r.at), k, seq, content))
 	}
 }
 

@@ -8,20 +8,35 @@ import (
 )
 
 // Plain is how many bytes s begins with that stand for themselves in a JSON string, one byte
-// a character.
+// a character. Most strings are either shorter than eight bytes, or longer than many.
 func Plain(s []byte) int {
 	rest := s
-	for len(rest) >= 32 {
-		p := (*[32]byte)(rest)
-		if (odd(p[0:])|odd(p[8:])|odd(p[16:])|odd(p[24:]))&tops != 0 {
-			break
+	if len(rest) >= 8 {
+		if v := odd(rest); v != 0 {
+			return first(v)
 		}
-		rest = rest[32:]
+		rest = rest[8:]
+	}
+	for ; len(rest) >= 32; rest = rest[32:] {
+		p := (*[32]byte)(rest)
+		v0, v1, v2, v3 := odd(p[0:]), odd(p[8:]), odd(p[16:]), odd(p[24:])
+		if v0|v1|v2|v3 == 0 {
+			continue
+		}
+		at := len(s) - len(rest)
+		switch {
+		case v0 != 0:
+			return at + first(v0)
+		case v1 != 0:
+			return at + 8 + first(v1)
+		case v2 != 0:
+			return at + 16 + first(v2)
+		}
+		return at + 24 + first(v3)
 	}
 	for ; len(rest) >= 8; rest = rest[8:] {
-		// The lowest top bit is that of the first byte which is odd.
-		if v := odd(rest) & tops; v != 0 {
-			return len(s) - len(rest) + bits.TrailingZeros64(v)/8
+		if v := odd(rest); v != 0 {
+			return len(s) - len(rest) + first(v)
 		}
 	}
 	for len(rest) > 0 && isPlain(rest[0]) {
@@ -30,14 +45,17 @@ func Plain(s []byte) int {
 	return len(s) - len(rest)
 }
 
+// first is which of eight bytes is the first that is odd.
+func first(odd uint64) int { return bits.TrailingZeros64(odd) / 8 }
+
 const ones, tops = 0x0101010101010101, 0x8080808080808080
 
-// odd sets the top bits of those of eight bytes that are below a space, no ASCII, or one of
-// two characters, and may set those of bytes behind such a one: a borrow comes from it alone.
+// odd has the top bits of those of eight bytes that are below a space, no ASCII, or one of
+// two characters, and may have those of bytes behind such a one: a borrow comes from it alone.
 func odd(s []byte) uint64 {
 	v := binary.LittleEndian.Uint64(s)
 	quote := v ^ ones*('"'^' ') // has a space for it, and for none below that something else
-	return (quote - ones*(' '+1)) | v | (v ^ ones*'\\' - ones)
+	return ((quote - ones*(' '+1)) | v | (v ^ ones*'\\' - ones)) & tops
 }
 
 func isPlain(b byte) bool { return b >= ' ' && b != '"' && b != '\\' && b < utf8.RuneSelf }

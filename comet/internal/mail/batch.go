@@ -2,6 +2,7 @@ package mail
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"ccomet/comet/internal/pool"
 )
@@ -24,22 +25,25 @@ type Entry struct {
 
 const entryHead = 4 + 4 + 4 + 1 + 1
 
-// AppendEntryHead appends an entry but for its content, whose length EndEntry sets.
-func AppendEntryHead(dst []byte, place, hash uint32, name, key []byte) []byte {
-	dst = append(dst, make([]byte, entryHead)...)
-	head := dst[len(dst)-entryHead:] // written where it stands: what is read at once in other pieces is waited for
-	binary.NativeEndian.PutUint32(head, place)
-	binary.NativeEndian.PutUint32(head[4:], hash)
-	head[entryHead-2], head[entryHead-1] = uint8(len(name)), uint8(len(key))
-	return append(append(dst, name...), key...)
-}
-
-// EndEntry sets the length of the content of the entry that begins at that place of a buffer,
-// and ends with it.
-func EndEntry(buf []byte, at int) {
-	entry := buf[at:]
-	content := len(entry) - entryHead - int(entry[entryHead-2]) - int(entry[entryHead-1])
-	binary.NativeEndian.PutUint32(entry[8:], uint32(content))
+// AppendEntry appends an entry.
+func AppendEntry(dst []byte, e *Entry) []byte {
+	at := len(dst)
+	end := at + entryHead + len(e.Name) + len(e.Key) + len(e.Content)
+	if end > cap(dst) {
+		dst = slices.Grow(dst, end-at)
+	}
+	entry := dst[at:end]
+	binary.NativeEndian.PutUint32(entry, e.Place)
+	binary.NativeEndian.PutUint32(entry[4:], e.Hash)
+	binary.NativeEndian.PutUint32(entry[8:], uint32(len(e.Content)))
+	entry[entryHead-2], entry[entryHead-1] = uint8(len(e.Name)), uint8(len(e.Key))
+	entry = entry[entryHead:]
+	entry = entry[copy(entry, e.Name):]
+	if len(e.Key) > 0 {
+		entry = entry[copy(entry, e.Key):]
+	}
+	copy(entry, e.Content)
+	return dst[:end]
 }
 
 // Next takes the first entry off a buffer, and returns the rest.

@@ -205,3 +205,13 @@ func Behind(last *Message, most, bytes int, k Kind, seq int32, content []byte) *
 	n := max(min((min(bytes, MaxBlock)-blockHead)/size, most), 1)
 	return newBlock(blockHead+n*size).put(blockHead, k, seq, content)
 }
+
+// Near reads what is needed to put a message behind the last one of a channel, and to let go
+// of the block of the first one. What it returns says nothing.
+func Near(first, last *Message) uint8 {
+	of := first.block()
+	if of.next != nil {
+		of = of.next.block()
+	}
+	return last.block().messages + of.messages
+}

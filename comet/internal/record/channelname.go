@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -63,21 +64,24 @@ func CheckCCometName(what string, name []byte, most int) error {
 
 // CheckName says what is wrong with a channel's name, but for one without a byte.
 func CheckName(cname []byte) error {
-	all, control := byte(0), false
+	unusual := byte(0)
 	for _, b := range cname {
-		all |= b
-		control = control || b < ' ' || b == 0x7F
+		unusual |= (b - ' ') | (b + 1) // the top bit: it is below a space, or above a tilde
 	}
 	switch {
 	case len(cname) > MaxName:
 		return fmt.Errorf("parameter cname: %d bytes, at most %d", len(cname), MaxName)
-	case all >= utf8.RuneSelf && !utf8.Valid(cname):
+	case unusual < utf8.RuneSelf:
+		return nil
+	case !utf8.Valid(cname):
 		return errors.New("parameter cname: not UTF-8")
-	case control:
+	case bytes.ContainsFunc(cname, isControl):
 		return errors.New("parameter cname: control characters are not allowed")
 	}
 	return nil
 }
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7F }
 
 // ErrNoName is what is wrong with a name without a byte, where that is none.
 var ErrNoName = errors.New("parameter cname is missing")

@@ -21,34 +21,48 @@ func NewKey() (k Key) {
 func (k *Key) Hash(b []byte) uint64 {
 	k0, k1 := binary.LittleEndian.Uint64(k[:8]), binary.LittleEndian.Uint64(k[8:])
 	v0, v1, v2, v3 := k0^0x736f6d6570736575, k1^0x646f72616e646f6d, k0^0x6c7967656e657261, k1^0x7465646279746573
-	word, last := uint64(0), uint64(len(b))<<56
-	for n := len(b)/8 + finalRounds + 1; n > 0; n-- {
-		switch {
-		case n > finalRounds+1:
+	last := uint64(len(b)) << 56
+	for whole := true; whole; {
+		word := last
+		if whole = len(b) >= 8; whole {
 			word, b = binary.LittleEndian.Uint64(b), b[8:]
-		case n == finalRounds+1:
-			for i, c := range b {
-				last |= uint64(c) << (8 * i)
-			}
-			word = last
-		case n == finalRounds:
-			word = 0
-			v2 ^= 0xff
+		} else {
+			word |= lessThanWord(b)
 		}
 		v3 ^= word
-		v0 += v1
-		v1 = bits.RotateLeft64(v1, 13) ^ v0
-		v0 = bits.RotateLeft64(v0, 32)
-		v2 += v3
-		v3 = bits.RotateLeft64(v3, 16) ^ v2
-		v0 += v3
-		v3 = bits.RotateLeft64(v3, 21) ^ v0
-		v2 += v1
-		v1 = bits.RotateLeft64(v1, 17) ^ v2
+		v0, v1 = mix(v0, v1, 13)
+		v2, v3 = mix(v2, v3, 16)
+		v0, v3 = mix(bits.RotateLeft64(v0, 32), v3, 21)
+		v2, v1 = mix(v2, v1, 17)
 		v2 = bits.RotateLeft64(v2, 32)
 		v0 ^= word
 	}
+	v2 ^= 0xff
+	for range finalRounds {
+		v0, v1 = mix(v0, v1, 13)
+		v2, v3 = mix(v2, v3, 16)
+		v0, v3 = mix(bits.RotateLeft64(v0, 32), v3, 21)
+		v2, v1 = mix(v2, v1, 17)
+		v2 = bits.RotateLeft64(v2, 32)
+	}
 	return v0 ^ v1 ^ v2 ^ v3
+}
+
+// lessThanWord is the word of up to seven bytes. What is read twice is the same.
+func lessThanWord(b []byte) uint64 {
+	switch n := len(b); {
+	case n >= 4:
+		return uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<(8*(n-4))
+	case n > 0:
+		return uint64(b[0]) | uint64(b[n/2])<<(8*(n/2)) | uint64(b[n-1])<<(8*(n-1))
+	}
+	return 0
+}
+
+// mix is a quarter of a round.
+func mix(a, b uint64, by int) (sum, mixed uint64) {
+	a += b
+	return a, bits.RotateLeft64(b, by) ^ a
 }
 
 // finalRounds is how often the state is mixed when all has been taken.

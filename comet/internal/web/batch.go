@@ -230,9 +230,7 @@ func (bs *batches) gatherOne(x *exchange, a *batchReply, name []byte, client uin
 		a.results = append(a.results, batchResult{code: mail.CodeDelivering})
 		return
 	}
-	at := len(buf.B)
-	buf.B = r.AppendContent(mail.AppendEntryHead(buf.B, uint32(len(a.results)), uint32(hash), name, r.Key))
-	mail.EndEntry(buf.B, at)
+	buf.B = mail.AppendEntry(buf.B, &mail.Entry{Place: uint32(len(a.results)), Hash: uint32(hash), Name: name, Key: r.Key, Content: r.Content()})
 	a.pending++
 	a.results = append(a.results, batchResult{})
 }
@@ -361,19 +359,18 @@ func (r *responder) batchPublished(dst []byte, reply *pendingReply) []byte {
 
 // appendNumber is strconv.AppendInt, in less than half of the time for most numbers.
 func appendNumber(dst []byte, n int32) []byte {
-	if n < 0 || n > 9999 {
+	u := uint32(n)
+	switch {
+	case u > 9999:
 		return strconv.AppendInt(dst, int64(n), 10)
+	case u > 999:
+		return append(dst, byte('0'+u/1000), byte('0'+u/100%10), byte('0'+u/10%10), byte('0'+u%10))
+	case u > 99:
+		return append(dst, byte('0'+u/100), byte('0'+u/10%10), byte('0'+u%10))
+	case u > 9:
+		return append(dst, byte('0'+u/10), byte('0'+u%10))
 	}
-	if n > 999 {
-		dst = append(dst, byte('0'+n/1000))
-	}
-	if n > 99 {
-		dst = append(dst, byte('0'+n/100%10))
-	}
-	if n > 9 {
-		dst = append(dst, byte('0'+n/10%10))
-	}
-	return append(dst, byte('0'+n%10))
+	return append(dst, byte('0'+u))
 }
 
 // whyFailed is what a message that has failed is answered: a status, for how many seconds it
