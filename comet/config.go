@@ -157,7 +157,8 @@ type Config struct {
 
 	// WSPublish lets clients publish on WebSockets: to any channel, or, with AuthToken, to
 	// those that they are subscribed to. Pages of other origins may only if CORSOrigins
-	// names them.
+	// names them. A client that has subscribed with a token to publish (/sign with
+	// publish=1) may to that channel, whatever is set here.
 	WSPublish bool
 	// WSDeflate agrees to compress what goes to clients of WebSockets that offer it, each
 	// message by itself, once for all of them.

@@ -268,7 +268,9 @@ func (e *end) split(list []event) []event {
 
 // In a test the epochs of each loop begin at the same place: life(n) is that of the
 // channel that is the n-th to be made on its loop.
-func life(n uint32) string { return string(record.AppendEpoch(nil, record.Scatter(n))) }
+func life(n uint32) string {
+	return string(record.AppendEpoch(nil, record.Scatter(n)))
+}
 
 // sameLives has the epochs of a server that has not begun to serve come as life says.
 func sameLives(srv *Server) {
@@ -284,5 +286,5 @@ func (srv *Server) home(cname string) broker.Inside {
 
 // tokenOf is the token of a channel where Config.Secret is "secret".
 func tokenOf(cname string, n uint32) string {
-	return string(token.New([]byte("secret")).Make([]byte(cname), record.Scatter(n)))
+	return string(token.New([]byte("secret")).Make([]byte(cname), record.Scatter(n), token.Subscribe))
 }

@@ -188,7 +188,7 @@ func TestLateTokens(t *testing.T) {
 	// Its epoch is the log's, which is the same for each of its lives but for closes.
 	epoch := uint32(1 << 20)
 	log.epoch = epoch
-	valid := string(token.New(log.Secret()).Make([]byte("a"), epoch))
+	valid := string(token.New(log.Secret()).Make([]byte("a"), epoch, token.Subscribe))
 	if got := ask(valid); got != "401 0 Token error" || channels() != 0 || len(log.detached) != 1 {
 		t.Fatalf("a channel that nobody has signed: %q; %d channels, detached %q", got, channels(), log.detached)
 	}

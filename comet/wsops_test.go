@@ -157,7 +157,7 @@ func TestWebSocketJoinRefused(t *testing.T) {
 func TestWebSocketPublishes(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, WSPublish: true, CORSOrigins: []string{"*", "https://named"}, MaxMessage: 20, PublishRatePerChannel: 2, MaxChannels: 1})
 	none := newStage(t, Config{Loops: 1})
-	none.websocket(0, "/ws").ask(`{"op":"pub","cname":"a","content":"x","id":1}`, `{"type":"403","content":"clients do not publish here: ws-publish is off","id":1}`)
+	none.websocket(0, "/ws").ask(`{"op":"pub","cname":"a","content":"x","id":1}`, `{"type":"403","content":"clients do not publish here: ws-publish is off, and the client is not subscribed with a token that lets it","id":1}`)
 	st.websocket(0, "/ws", "Origin: https://any\r\n").ask(`{"op":"pub","cname":"a","content":"x"}`,
 		`{"type":"403","content":"pages of another site do not publish here: cors-origin names those that may"}`)
 	st.websocket(0, "/ws", "Origin: https://named\r\n").ask(`{"op":"pub","cname":"a","content":"x"}`, `{"type":"ok","seq":1}`)

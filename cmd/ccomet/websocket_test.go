@@ -137,6 +137,24 @@ func TestWebSocketPublishedOnce(t *testing.T) {
 	reader.expect(object("data", "a", 2, "next"))
 }
 
+// TestWebSocketTokenPublishes: the backend decides which clients publish, by the token that it
+// asks for.
+func TestWebSocketTokenPublishes(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "--auth", "token")
+	sign := func(query string) string {
+		_, rest, _ := strings.Cut(get(t, p.admin, "/sign?cname=a"+query).body, `"token":"`)
+		token, _, _ := strings.Cut(rest, `"`)
+		return token
+	}
+	writer := dialWebSocket(t, "ws://"+p.front+"/ws?cname=a&seq=1&token="+sign("&publish=1"), nil, nil)
+	reader := dialWebSocket(t, "ws://"+p.front+"/ws?cname=a&seq=1&token="+sign(""), nil, nil)
+	const text = `{"op":"pub","cname":"a","content":"said","id":1}`
+	reader.ask(text, `{"type":"403","content":"clients do not publish here: ws-publish is off, and the client is not subscribed with a token that lets it","id":1}`)
+	writer.ask(text, `{"type":"ok","seq":1,"id":1}`, object("data", "a", 1, "said"))
+	reader.expect(object("data", "a", 1, "said"))
+}
+
 // TestNginxWebSocket: through nginx as users are given it, by both of its ways, and with
 // heartbeats for longer than nginx waits for more.
 func TestNginxWebSocket(t *testing.T) {

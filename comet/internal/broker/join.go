@@ -3,6 +3,7 @@ package broker
 import (
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/token"
 )
 
 // Join serves mail.Join: it finds or makes the channel, works out what the
@@ -24,6 +25,9 @@ func (b *Broker) Join(m *mail.Mail) {
 	}
 	ch := b.channels.At(i)
 	r.SetEpoch(ch.Gen)
+	if m.Flag&mail.FlagPublish != 0 && b.tokens.Valid(m.Cname(), ch.Gen, token.Publish, m.Content()) {
+		r.Flag |= mail.FlagPublish
+	}
 	b.replay(ch, m, &r)
 	answered := r.Code == mail.CodeMoved || r.N > 0 || r.Flag&mail.FlagLost != 0 && m.Flag&mail.FlagSayLost != 0
 	if m.Flag&mail.FlagPoll != 0 && answered {

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"errors"
+	"math/bits"
 	"slices"
 
 	"ccomet/comet/internal/conn"
@@ -36,7 +37,7 @@ type ByName struct {
 
 // flagNames are the names of flags, the lowest first.
 var flagNames = [...]string{
-	"behind", "asking", "close after", "HTTP/1.0", "tell", "say lost", "gone", "begun", "member", "head", "last", "over", "may publish",
+	"behind", "asking", "close after", "HTTP/1.0", "tell", "say lost", "gone", "begun", "member", "head", "last", "over", "may publish", "token publishes",
 }
 
 // ofBundle are the flags that say how records of a connection belong together.
@@ -47,7 +48,7 @@ const byNameName = "hub by names"
 // HandOverByName writes the hub down by names.
 func HandOverByName(h *Hub, to handover.Part) {
 	names := frame.CountedNames()
-	st := ByName{Transports: names[:frame.JSONP], Flags: flagNames[:]}
+	st := ByName{Transports: names[:frame.JSONP]}
 	for i := uint32(1); i <= h.loop.Indexes(); i++ {
 		c := h.loop.ConnAt(i)
 		if c == 0 {
@@ -59,6 +60,11 @@ func HandOverByName(h *Hub, to handover.Part) {
 			}
 		}
 	}
+	flags := uint16(0)
+	for _, has := range st.Has {
+		flags |= has
+	}
+	st.Flags = flagNames[:bits.Len16(flags)] // another version need not know those that nobody has
 	to.Value(byNameName, &st)
 }
 

@@ -18,7 +18,7 @@ func TestByNameKnowsRecords(t *testing.T) {
 		"link": "made anew", "Index": "of the channel", "Gen": "of the channel", "Head": "made anew", "Pump": "none: Quiet", "left": "none: Quiet",
 		"nameAt": "of the channel", "nameLen": "of the channel", "Home": "of the channel", "listed": "no: Quiet", "_": "nothing",
 	})
-	if 1<<len(flagNames) != int(SubMayPublish)<<1 {
+	if 1<<len(flagNames) != int(subTokenPublishes)<<1 {
 		t.Errorf("%d flags have names", len(flagNames))
 	}
 }

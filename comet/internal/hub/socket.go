@@ -180,8 +180,10 @@ const tooSlow = "the client does not read what it is sent"
 // LetGo frees what belongs to a WebSocket that has ended.
 func (k *sockets) LetGo(owner uint32) { k.endSub(owner) }
 
-// MayPublish says whether the client of a WebSocket may publish.
-func (k *sockets) MayPublish(owner uint32) bool { return k.Subs.At(owner).Has(SubMayPublish) }
+// MayPublish says whether the client of a WebSocket may publish, where clients may at all;
+// TokenPublishes whether it may to the channel of one of its subscriptions, wherever that is.
+func (k *sockets) MayPublish(owner uint32) bool     { return k.Subs.At(owner).Has(SubMayPublish) }
+func (k *sockets) TokenPublishes(topic uint32) bool { return k.Subs.At(topic).Has(subTokenPublishes) }
 
 // Deflates says whether what comes of a WebSocket may be compressed.
 func (k *sockets) Deflates(owner uint32) bool { return k.Subs.At(owner).Transport.Row().Deflate }
@@ -215,7 +217,7 @@ func (k *sockets) AddTopic(owner uint32, c reactor.Conn, to *Topic, sayLost bool
 		return false
 	}
 	sub := k.Subs.At(i)
-	if sub.Flags &^= SubSayLost | subTell; sayLost {
+	if sub.Flags &^= SubSayLost | subTell | subTokenPublishes; sayLost {
 		sub.Flags |= SubSayLost
 	}
 	sub.begin(to)
@@ -262,9 +264,12 @@ func (k *sockets) appendJoined(dst []byte, sub *Subscriber, m *mail.Mail, cname 
 	return dst
 }
 
-// tellJoined renders the answer to the sub that the client waits for, if it does, in front of
-// what the home's answer says.
+// tellJoined notes whether the client may publish, and renders the answer to the sub that it
+// waits for, if it does, in front of what the home's answer says.
 func (k *sockets) tellJoined(b *frame.Batch, sub *Subscriber, cname []byte, m *mail.Mail) {
+	if m.Flag&mail.FlagPublish != 0 {
+		sub.Flags |= subTokenPublishes
+	}
 	object, asked := k.web.AnswerJoin(m.Conn, k.appendJoined(k.Object[:0], sub, m, cname), true)
 	k.Object = object
 	if !asked {

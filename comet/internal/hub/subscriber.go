@@ -31,19 +31,20 @@ type Subscriber struct {
 }
 
 const (
-	SubBehind     uint16 = 1 << iota // a write was short: it goes on from its cursor when it has drained
-	subAsking                        // its channel's home owes it an answer: to its joining, or what it has missed
-	SubCloseAfter                    // HTTP: the connection ends with the response
-	SubHTTP10                        // HTTP/1.0: no chunks
-	subTell                          // the next message to it carries its channel's epoch
-	SubSayLost                       // the client asked for a message where messages are lost
-	subGone                          // the client has ended its side: it is not going to wait (endGone)
-	subBegun                         // the head of the response to it is written
-	SubMember                        // it is of a bundle (bundle.go)
-	subHead                          // of which it is the first
-	subLast                          // or the last
-	subOver                          // it waits for nothing more: of a bundle, or a WebSocket's alone
-	SubMayPublish                    // the client of a WebSocket may publish
+	SubBehind         uint16 = 1 << iota // a write was short: it goes on from its cursor when it has drained
+	subAsking                            // its channel's home owes it an answer: to its joining, or what it has missed
+	SubCloseAfter                        // HTTP: the connection ends with the response
+	SubHTTP10                            // HTTP/1.0: no chunks
+	subTell                              // the next message to it carries its channel's epoch
+	SubSayLost                           // the client asked for a message where messages are lost
+	subGone                              // the client has ended its side: it is not going to wait (endGone)
+	subBegun                             // the head of the response to it is written
+	SubMember                            // it is of a bundle (bundle.go)
+	subHead                              // of which it is the first
+	subLast                              // or the last
+	subOver                              // it waits for nothing more: of a bundle, or a WebSocket's alone
+	SubMayPublish                        // the client of a WebSocket may publish, where ws-publish lets clients
+	subTokenPublishes                    // the token that it came with lets it publish to its channel
 )
 
 var _ [32]byte = [unsafe.Sizeof(Subscriber{})]byte{}
@@ -191,6 +192,9 @@ func (h *Hub) joinMail(i uint32, c reactor.Conn, w *Topic) mail.Mail {
 	m.Buf, m.Nlen = pool.NameBuffer(w.Cname), uint8(len(w.Cname))
 	if len(w.Token) == token.Len {
 		m.Buf.B = append(m.Buf.B, w.Token...)
+		if sub.socket() {
+			m.Flag |= mail.FlagPublish
+		}
 	}
 	return m
 }

@@ -106,13 +106,16 @@ const (
 	FlagOther                       // answer: with FlagLost, it is of another life
 	FlagMore                        // answer: seq is kept too, and what comes behind it: it is to be asked for
 	FlagGoOn                        // of a history: the messages behind those that have been read; Backlog: with FlagLost: the numbers were left out
-	FlagTag                         // of a history: the client has what Tag says
+	FlagTag                         // of a history: the client has what Tag says; else FlagPublish
 	FlagEnd                         // answer to ListChannels: the home has no more channels; a subscription that a log has been asked for already
 	FlagProposed                    // Committed is for a proposal of this broker
 	FlagBatch                       // Committed is for an entry of a batch (Place)
 	FlagAhead                       // a subscription, of a number that nobody has come to: it has waited for that
 	FlagJudged                      // Join, ReadHistory come back from a judge, with its verdict (broker/verdict.go)
 )
+
+// FlagPublish asks, with Join, whether the token lets the client publish; Joined: it does.
+const FlagPublish = FlagTag
 
 // Ref names a channel: plain data, harmless when the channel is gone.
 type Ref struct{ Index, Gen uint32 }

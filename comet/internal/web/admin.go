@@ -13,6 +13,7 @@ import (
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
+	"ccomet/comet/internal/token"
 )
 
 // The admin side's endpoints. What concerns one channel is mailed to its home;
@@ -175,6 +176,9 @@ func (w *Web) startControl(x *exchange, o mail.Op, write replyWriter) error {
 		}
 		if reply.lease <= 0 {
 			reply.lease = lease
+		}
+		if x.given("publish") {
+			reply.right = token.Publish
 		}
 		reply.lease = min(reply.lease, int32(broker.MaxLease/time.Second))
 	}

@@ -42,7 +42,7 @@ func TestHandOverKnowsWeb(t *testing.T) {
 	})
 	known.Fields(t, reflect.TypeFor[pendingReply](), map[string]string{
 		"recipient": "History, or rendered", "write": "rendered", "done": "yes: Quiet", "handled": "rendered", "ack": "rendered", "code": "rendered",
-		"seq": "rendered", "count": "rendered", "epoch": "rendered", "lease": "rendered", "cb": "Callback, or rendered", "name": "rendered",
+		"seq": "rendered", "count": "rendered", "epoch": "rendered", "lease": "rendered", "right": "rendered", "cb": "Callback, or rendered", "name": "rendered",
 		"text": "Answers", "history": "History", "batch": "rendered",
 	})
 	known.Fields(t, reflect.TypeFor[pipeline](), map[string]string{

@@ -93,7 +93,7 @@ func (r *responder) signed(dst []byte, reply *pendingReply) []byte {
 	}
 	object := msg.AppendEscaped(append(r.Object[:0], `{"type":"sign","cname":"`...), []byte(reply.name))
 	object = strconv.AppendInt(append(object, `","seq":`...), int64(reply.seq), 10)
-	object = append(append(object, `,"token":"`...), r.tokens.Make([]byte(reply.name), reply.epoch)...)
+	object = append(append(object, `,"token":"`...), r.tokens.Make([]byte(reply.name), reply.epoch, reply.right)...)
 	object = strconv.AppendInt(append(object, `","expires":`...), int64(reply.lease), 10)
 	object = strconv.AppendInt(append(object, `,"sub_timeout":`...), int64(r.cfg.PollingTimeout.Seconds()), 10)
 	r.Object = append(object, '}')

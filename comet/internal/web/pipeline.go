@@ -6,6 +6,7 @@ import (
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/pool"
+	"ccomet/comet/internal/token"
 	"ccomet/reactor"
 )
 
@@ -42,7 +43,8 @@ type pendingReply struct {
 	count int32 // subscribers or seconds
 	epoch uint32
 
-	lease          int32 // seconds that /sign asks for
+	lease          int32       // seconds that /sign asks for
+	right          token.Right // and what its token is to let a client do
 	cb, name, text string
 	history        *historyReply // of a request for what a channel keeps (history.go)
 	batch          *batchReply   // of one that publishes many messages (batch.go)

@@ -127,11 +127,8 @@ func (s *socket) await(o *op.Op) uint32 {
 // mayPub says why a publish is refused, with its type; empty: it is not.
 func (k *sockets) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 	_, i := k.State(c)
-	switch {
-	case !k.cfg.WSPublish:
-		return "403", "clients do not publish here: ws-publish is off"
-	case !k.hub.Sockets.MayPublish(i):
-		return "403", "pages of another site do not publish here: cors-origin names those that may"
+	if reason := k.forbidden(i, o.Cname); reason != "" {
+		return "403", reason
 	}
 	if reason := k.badName(o.Cname); reason != "" {
 		return "400", reason
@@ -143,8 +140,6 @@ func (k *sockets) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 		return "400", op.ErrContent.Error()
 	case o.Size > k.cfg.MaxMessage:
 		return "400", fmt.Sprintf("content is %d bytes: max-message is %d", o.Size, k.cfg.MaxMessage)
-	case k.cfg.Tokens && k.hub.Sockets.FindTopic(i, o.Cname) == 0:
-		return "403", "the token of a channel lets publish: subscribe to it first"
 	case k.tooMuchOnItsWay(k.homes.Of(o.Cname)):
 		return "503", k.cfg.tooMuchDelivering()
 	}
@@ -157,6 +152,26 @@ func (k *sockets) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 		return "429", k.cfg.tooFast(limit.PublishRatePerAddress)
 	}
 	return "", ""
+}
+
+// forbidden says why a client may not publish to a channel; empty: it may. The setting lets
+// clients publish, but where there are tokens, to what they are subscribed to. One that has
+// subscribed with a token which says so may, whatever the setting says, and the client's page.
+func (k *sockets) forbidden(owner uint32, cname []byte) string {
+	open := k.cfg.WSPublish && k.hub.Sockets.MayPublish(owner)
+	if open && !k.cfg.Tokens {
+		return ""
+	}
+	topic := k.hub.Sockets.FindTopic(owner, cname)
+	switch {
+	case topic != 0 && (open || k.hub.Sockets.TokenPublishes(topic)):
+		return ""
+	case open:
+		return "the token of a channel lets publish: subscribe to it first"
+	case k.cfg.WSPublish:
+		return "pages of another site do not publish here: cors-origin names those that may"
+	}
+	return "clients do not publish here: ws-publish is off, and the client is not subscribed with a token that lets it"
 }
 
 // badName says what is wrong with a channel's name; empty: nothing is.

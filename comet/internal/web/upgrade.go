@@ -45,9 +45,9 @@ func (w *Web) upgrade(x *exchange) {
 	}
 	if mayPublish && w.cfg.WSPublish {
 		sub.Flags |= hub.SubMayPublish
-		if w.site.Publishers != nil {
-			*w.sockets.clients.At(x.conn.Index()) = w.clients.of(x)
-		}
+	}
+	if w.site.Publishers != nil {
+		*w.sockets.clients.At(x.conn.Index()) = w.clients.of(x)
 	}
 	if !w.hub.Enter(x.conn, nil, sub, topics) {
 		w.Refuse(x.conn, hub.ErrNoMemory)

@@ -48,7 +48,7 @@
 // that comes next. Properties: state, reason, transport (the one in use).
 //
 // publish(channel, content) sends a string to all who read a channel, where the server lets clients do that
-// (--ws-publish), or by publishURL. It returns a promise of the message's number (null if publishURL does not say it),
+// (--ws-publish, or a token of /sign?publish=1 for a channel that is subscribed to), or by publishURL. It returns a promise of the message's number (null if publishURL does not say it),
 // which is rejected with an Error that has a type:
 //
 //   "403", "429", "400", …  the server's, or that of publishURL; the message says why
