@@ -73,7 +73,8 @@ type upgrading struct {
 	quiet     *hdrhistogram.Histogram
 	meanwhile *hdrhistogram.Histogram
 
-	dataBefore int64 // of BytesBefore, all but pages of the program's file
+	dataBefore int64   // of BytesBefore, all but pages of the program's file
+	dataAfter  []int64 // the same after each upgrade
 }
 
 // severally is how many channels some clients have.
@@ -215,6 +216,7 @@ func (m *upgrading) upgrade(n int) error {
 		return err
 	}
 	one.Bytes = now.Bytes
+	m.dataAfter = append(m.dataAfter, now.Bytes-now.Program)
 	if one.Descriptors, err = m.server.Descriptors(); err != nil {
 		return err
 	}
@@ -302,7 +304,8 @@ func (m *upgrading) summary() {
 		m.PauseMillis, m.PauseMostMillis, m.BeyondMillis, m.BeyondMostMillis)
 	m.print("memory: %.1f MiB before, %.1f at the peak of the first, %.1f after the first, %.1f after the last; descriptors %d, %d",
 		mib(m.BytesBefore), mib(m.PeakBytes), mib(first.Bytes), mib(last.Bytes), first.Descriptors, last.Descriptors)
-	m.print("but for pages of the program's file: %.1f MiB before, and at the peak of the first %.1f more: %.1f %%", mib(m.dataBefore), mib(m.MoreBytes), 100*float64(m.MoreBytes)/float64(m.dataBefore))
+	m.print("but for pages of the program's file: %.1f MiB before, at the peak of the first %.1f more, which is %.1f %%; %.1f after the first, %.1f after the last",
+		mib(m.dataBefore), mib(m.MoreBytes), 100*float64(m.MoreBytes)/float64(m.dataBefore), mib(m.dataAfter[0]), mib(m.dataAfter[len(m.dataAfter)-1]))
 	m.print("without an upgrade: %s", latencyLine(m.Quiet))
 	m.print("with one:           %s", latencyLine(m.Meanwhile))
 }

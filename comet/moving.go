@@ -25,7 +25,7 @@ import (
 //  3. The webs, then the hubs, have the connections go on with what they do; rosters follow.
 //
 // That takes some microseconds a connection, in which nothing is served, and memory for
-// another copy of the records. Nothing of the other program's changes meanwhile: its loops
+// another copy of the records, and for what is said of them. Nothing of the other program's changes meanwhile: its loops
 // are closed when this server has started.
 
 // Names of what is written by names.
