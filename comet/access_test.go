@@ -293,7 +293,7 @@ func TestBadAccess(t *testing.T) {
 }
 
 // Rules that admit no client are told in the log.
-func TestNobodyMayCome(t *testing.T) {
+func TestNoClientLetIn(t *testing.T) {
 	for _, test := range []struct {
 		cfg  Config
 		want int
@@ -306,7 +306,7 @@ func TestNobodyMayCome(t *testing.T) {
 		var log strings.Builder
 		test.cfg.Log = zerolog.New(&log)
 		newStage(t, test.cfg)
-		if got := strings.Count(log.String(), "nobody may come"); got != test.want {
+		if got := strings.Count(log.String(), "no client is let in"); got != test.want {
 			t.Errorf("told %d times, want %d: %s", got, test.want, &log)
 		}
 	}

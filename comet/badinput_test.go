@@ -65,13 +65,13 @@ var broken = []struct{ name, request, status, reason string }{
 	{"a coding that is not spoken", "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "501", "chunked"},
 	{"a malformed chunk", "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", "400", "malformed chunk"},
 	{"an expectation", "POST /x HTTP/1.1\r\nHost: h\r\nExpect: the best\r\n\r\n", "417", "100-continue"},
-	{"a first line without end", "GET /" + strings.Repeat("x", 2100), "414", "first line too long: the limit is 1024 bytes"},
-	{"a head without end", "GET /sub HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("X: "+strings.Repeat("0", 57)+"\r\n", 40), "431", "header too large: the limit is 2048 bytes"},
+	{"a first line without end", "GET /" + strings.Repeat("x", 2100), "414", "first line too long: the limit is 1024 bytes (max-head is 2048"},
+	{"a head without end", "GET /sub HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("X: "+strings.Repeat("0", 57)+"\r\n", 40), "431", "header too large: the limit is 2048 bytes (max-head is 2048"},
 	{"too many headers", "GET /sub HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("X: 0\r\n", 128) + "\r\n", "431", "too many header fields: the limit is 128 fields"},
 	{"a body over the limit is refused before it comes", "POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 4400\r\n\r\n", "413",
-		"body too large: the limit is 4396 bytes"},
+		"body too large: the limit is 4396 bytes (max-message is 100)"},
 	{"chunks over the limit", "POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1130\r\n" + strings.Repeat("x", 4400), "413",
-		"body too large: the limit is 4396 bytes"},
+		"body too large: the limit is 4396 bytes (max-message is 100)"},
 }
 
 func TestBrokenRequests(t *testing.T) {

@@ -91,7 +91,7 @@ func TestExplainBytes(t *testing.T) {
 			"":                   "parameter cname is missing",
 			"cname=a&limit=1001": "parameter limit: want 0 to 1000",
 			"cname=a&limit=-1":   "parameter limit: want 0 to 1000",
-			"cname=a&limit=x":    "parameter limit: want a whole number of 32 bits",
+			"cname=a&limit=x":    "parameter limit: want 0 to 1000",
 			"cname=a&dialect=x":  "parameter dialect: want ccomet, or none",
 			"cname=" + strings.Repeat("a", record.MaxName) + "&dialect=ccomet": "parameter cname: 255 bytes, at most 254 in that dialect",
 		} {

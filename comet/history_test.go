@@ -137,7 +137,7 @@ func TestHistoryRefuses(t *testing.T) {
 		"":                        "parameter cname is missing\n",
 		"cname=a&limit=-1":        "parameter limit: want 0 to 1000\n",
 		"cname=a&limit=1001":      "parameter limit: want 0 to 1000\n",
-		"cname=a&limit=x":         "parameter limit: want a whole number of 32 bits\n",
+		"cname=a&limit=x":         "parameter limit: want 0 to 1000\n",
 		"cname=a&seq=4294967296":  "parameter seq: want a whole number of 32 bits\n",
 		"cname=a&epoch=abcdefghi": record.EpochMalformed + "\n",
 		"cname=a&cname=b":         "parameter cname is there twice: send a request for each\n",

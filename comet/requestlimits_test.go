@@ -23,16 +23,16 @@ func TestLinesOfPublishes(t *testing.T) {
 		{conn.Admin, "GET ", "/push?cname=a&content=" + largest, "200", `"ok"`},
 		{conn.Admin, "GET ", "/broadcast?content=" + largest, "200", "ok"},
 		{conn.Admin, "GET ", "/push?cname=a&content=" + strings.Repeat("%78", most+1), "413", "max-message is 10000"},
-		{conn.Admin, "GET ", "/push?cname=a&content=" + strings.Repeat("x", 3*most+1024), "414", "the limit is 31024 bytes"},
+		{conn.Admin, "GET ", "/push?cname=a&content=" + strings.Repeat("x", 3*most+1024), "414", "the limit is 31024 bytes (max-head is 2048, max-message is 10000)"},
 		{conn.Front, "POST ", "/demo/push?cname=a&content=" + largest, "200", `"ok"`},
 		{conn.Front, "\r\nPOST ", "/demo/push?cname=a&content=" + largest, "200", `"ok"`},
 		{conn.Front, "GET ", "/demo/push?cname=a&content=" + largest, "405", "not allowed"},
-		{conn.Front, "GET ", "/demo/stats?x=" + largest, "414", "the limit is 1024 bytes"},
-		{conn.Front, "GET ", "/demo/pushed?x=" + largest, "414", "the limit is 1024 bytes"},
-		{conn.Front, "GET ", "/sub?cname=a&x=" + largest, "414", "the limit is 1024 bytes"},
-		{conn.Front, "GET ", strings.Repeat("x", 2000), "414", "the limit is 1024 bytes"},
+		{conn.Front, "GET ", "/demo/stats?x=" + largest, "414", "the limit is 1024 bytes (max-head is 2048)"},
+		{conn.Front, "GET ", "/demo/pushed?x=" + largest, "414", "the limit is 1024 bytes (max-head is 2048)"},
+		{conn.Front, "GET ", "/sub?cname=a&x=" + largest, "414", "the limit is 1024 bytes (max-head is 2048)"},
+		{conn.Front, "GET ", strings.Repeat("x", 2000), "414", "the limit is 1024 bytes (max-head is 2048)"},
 		{conn.CComet, "GET ", "/publish?channel=c&sname=u&callback=f&msg=" + largest, "200", `"publish"`},
-		{conn.CComet, "GET ", "/subscribe?channel=c&sname=u&callback=f&msg=" + largest, "414", "the limit is 1024 bytes"},
+		{conn.CComet, "GET ", "/subscribe?channel=c&sname=u&callback=f&msg=" + largest, "414", "the limit is 1024 bytes (max-head is 2048)"},
 	} {
 		p := st.enter(0, r.side)
 		request := r.request + r.target + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"

@@ -83,7 +83,7 @@ func TestWebSocketBadOperations(t *testing.T) {
 	deep := strings.Repeat("[", 1000) + strings.Repeat("]", 1000)
 	for text, want := range map[string]string{
 		``: `{"type":"400","content":"not a JSON object"}`,
-		`{"op":"sub","id":7,"cname":` + deep + `}`:                `{"type":"400","content":"arrays and objects are in each other more than 64 deep","id":7}`,
+		`{"op":"sub","id":7,"cname":` + deep + `}`:                `{"type":"400","content":"nested too deep: at most 128 arrays and objects in each other","id":7}`,
 		`{"op":"sub","cname":"` + strings.Repeat("x", 256) + `"}`: `{"type":"400","content":"cname: 256 bytes, at most 255"}`,
 		`{"op":"ping","id":"` + strings.Repeat("x", 63) + `"}`:    `{"type":"400","content":"id: want a number or a string, of at most 64 bytes"}`,
 		`{"op":"ping","id":1,"id":2}`:                             `{"type":"400","content":"a member is there twice","id":1}`,

@@ -207,6 +207,12 @@ func mustAnswer(r attacks.Request, elsewhere bool) (status int, begin string) {
 	return status, begin
 }
 
+// settingOf is the setting that answers name beside a limit of the parser.
+var settingOf = map[httplite.Kind]string{
+	httplite.LineTooLong: " (max-head is 16384)", httplite.HeadTooLarge: " (max-head is 16384)", httplite.ChunkExtTooLarge: " (max-head is 16384)",
+	httplite.BodyTooLarge: " (max-message is 65536)",
+}
+
 // reasonFor is why a parser with the server's limits refuses an input.
 func reasonFor(raw string) string {
 	limits := httplite.Limits{Line: 8192, Head: 16384, Body: 3*65536 + 4096}
@@ -214,7 +220,7 @@ func reasonFor(raw string) string {
 	for buf := []byte(raw); ; {
 		n, err := r.Parse(buf, &limits)
 		if err != nil {
-			return err.Error()
+			return err.Error() + settingOf[err.(*httplite.Error).Kind]
 		}
 		if n == 0 {
 			return "nothing is wrong"

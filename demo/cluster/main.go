@@ -180,10 +180,10 @@ func (c *cluster) await(ctx context.Context) error {
 }
 
 func (c *cluster) greet(out io.Writer) {
-	fmt.Fprintf(out, "\n  %-10s http://%s/cluster/   which node you are at, what each holds, and switches\n", "cluster", c.front)
-	fmt.Fprintf(out, "  %-10s http://%s/           over all nodes, by nginx\n", "chat", c.front)
+	fmt.Fprintf(out, "\n  %-10s http://%-24s which node you are at, what each holds, and switches\n", "cluster", c.front+"/cluster/")
+	fmt.Fprintf(out, "  %-10s http://%-24s over all nodes, by nginx\n", "chat", c.front+"/")
 	for _, n := range c.nodes {
-		fmt.Fprintf(out, "  %-10s http://%s/           at %s\n", "", n.front, n.name)
+		fmt.Fprintf(out, "  %-10s http://%-24s at %s\n", "", n.front+"/", n.name)
 	}
 	fmt.Fprint(out, "\n  Ctrl-C ends them all.\n\n")
 }

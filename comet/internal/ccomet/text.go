@@ -49,7 +49,7 @@ func appendQuoted(dst, text []byte) []byte {
 // knows it, and returns that name's length.
 func NameBuffer(channel []byte) (*bytebufferpool.ByteBuffer, uint8) {
 	b := bytebufferpool.Get()
-	b.B = append(append(b.B[:0], record.CcometMark), channel...)
+	b.B = append(append(b.B[:0], record.CCometMark), channel...)
 	return b, uint8(len(b.B))
 }
 

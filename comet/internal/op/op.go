@@ -42,16 +42,13 @@ type Op struct {
 	Plain   bool   // the content is a string's, in which they do, and without U+2028 and U+2029
 }
 
-// The bounds of a text, beside its length.
-const (
-	MaxDepth = 64 // of arrays and objects in each other, the operation's own object included
-	MaxID    = 64 // bytes of an id, as JSON
-)
+// MaxID is the bytes of an id, as JSON.
+const MaxID = 64
 
 // What is wrong with a text. They are shared.
 var (
 	errSyntax  = errors.New("not a JSON object")
-	errDepth   = errors.New("arrays and objects are in each other more than " + strconv.Itoa(MaxDepth) + " deep")
+	errDepth   = errors.New(jsontext.TooDeep + ": at most " + strconv.Itoa(jsontext.MaxDepth) + " arrays and objects in each other")
 	errTwice   = errors.New("a member is there twice")
 	errOp      = errors.New("op: want sub, unsub, pub or ping")
 	errID      = errors.New("id: want a number or a string, of at most " + strconv.Itoa(MaxID) + " bytes")
@@ -88,7 +85,7 @@ type reader struct {
 // and null, are passed over. Strings that have to be decoded are appended to room. Where a
 // member is wrong, the operation has the others, so that the answer can have the id.
 func Parse(text, room []byte) (o Op, decoded []byte, err error) {
-	r := reader{Reader: jsontext.Reader{In: text, Depth: MaxDepth - 1, Halves: true}, room: room}
+	r := reader{Reader: jsontext.Reader{In: text, Depth: jsontext.MaxDepth, Halves: true}, room: room}
 	wrong, ok := r.object(&o)
 	switch {
 	case !ok && r.Wrong == jsontext.TooDeep:

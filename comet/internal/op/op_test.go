@@ -3,6 +3,8 @@ package op
 import (
 	"strings"
 	"testing"
+
+	"ccomet/comet/internal/jsontext"
 )
 
 func TestParse(t *testing.T) {
@@ -51,7 +53,7 @@ func TestParseErrors(t *testing.T) {
 		`{"op":"sub","seq":2147483648}`: errSeq, `{"op":"sub","seq":"1"}`: errSeq, `{"op":"sub","seq":1.0}`: errSeq, `{"op":"sub","lost":1}`: errLost,
 		`{"op":"sub","cname":1}`: errString, `{"op":"sub","token":[]}`: errString, `{"op":"sub","epoch":7}`: errString, `{"op":"pub","key":7}`: errString, `{"op":"pub","key":"a","key":"b"}`: errTwice,
 		`{"op":"sub","cname":"\ud83d"}`: errString, `{"op":"sub","cname":"\ude00\ud83d"}`: errString, `{"op":"sub","cname":"\ud83dx"}`: errString,
-		deep(MaxDepth - 1): nil, deep(MaxDepth): errDepth, deep(1000): errDepth,
+		deep(jsontext.MaxDepth): nil, deep(jsontext.MaxDepth + 1): errDepth, deep(1000): errDepth,
 	} {
 		if _, _, err := Parse([]byte(text), nil); err != want {
 			t.Errorf("%.100s: %v, want %v", text, err, want)

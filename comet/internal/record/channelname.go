@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// CcometMark is what names of the CComet dialect's channels begin with, at their home:
+// CCometMark is what names of the CComet dialect's channels begin with, at their home:
 // no other name can have it, since control characters are refused.
-const CcometMark = 0x01
+const CCometMark = 0x01
 
 // MaxCCometName is the bytes of a channel's name in CComet's dialect.
 const MaxCCometName = MaxName - 1
@@ -28,7 +28,7 @@ const (
 // Dialect is what is particular to the channels of a dialect, beside how it is spoken.
 type Dialect struct {
 	Name   string
-	Marked bool  // their names begin with CcometMark, at their home alone
+	Marked bool  // their names begin with CCometMark, at their home alone
 	First  int32 // numbers are less by so much in the dialect
 	Tokens bool  // a subscriber may need a token
 }
@@ -42,7 +42,7 @@ var Dialects = [...]Dialect{
 
 // DialectOf is the dialect of a new channel of that name.
 func DialectOf(cname []byte) uint8 {
-	if len(cname) > 0 && cname[0] == CcometMark {
+	if len(cname) > 0 && cname[0] == CCometMark {
 		return DialectCCometFresh
 	}
 	return DialectOurs

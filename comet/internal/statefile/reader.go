@@ -186,7 +186,7 @@ func (r *reader) takeChannel(content []byte, epoch uint32, name []byte, take Tak
 		Epoch:   epoch,
 		Name:    bytes.Clone(name),
 	}
-	unmarked, marked := bytes.CutPrefix(name, []byte{record.CcometMark})
+	unmarked, marked := bytes.CutPrefix(name, []byte{record.CCometMark})
 	err := record.CheckName(unmarked)
 	if marked {
 		err = record.CheckCCometName("channel", unmarked, record.MaxCCometName)
@@ -254,7 +254,7 @@ func (r *reader) takeBody(content []byte) string {
 // for its channel's dialect.
 func firstContent(json []byte, k msg.Kind, cname []byte, seq int32) ([]byte, bool) {
 	head, tail := msg.AppendObjectHead(nil, k, cname, seq), []byte(msg.ObjectTail)
-	if cname[0] == record.CcometMark {
+	if cname[0] == record.CCometMark {
 		head, tail = nil, ccomet.AppendMessageTail(nil, cname, seq)
 	}
 	rest, ok := bytes.CutPrefix(json, head)

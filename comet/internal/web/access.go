@@ -32,7 +32,8 @@ type access struct {
 	proxied [conn.NumSides]bool // the PROXY protocol is on
 }
 
-var sideNames = [2]string{"front", "admin"}
+// sideNames are the sides that have rules of their own.
+var sideNames = conn.SideNames[:conn.CComet]
 
 func newAccess(cfg *Config) (access, error) {
 	var a access
@@ -80,7 +81,7 @@ func sideNamed(name string) (side uint8, ok bool) {
 func (a *access) warnClosed(log *zerolog.Logger) {
 	for side, name := range sideNames {
 		if r := &a.rules[side]; !r.Empty() && r.Allow.Empty() {
-			log.Warn().Str("side", name).Msg("nobody may come: there is deny without allow; allow all lets in who is not denied")
+			log.Warn().Str("side", name).Msg("no client is let in: there is deny without allow; with allow all, every client is that is not denied")
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -119,19 +118,7 @@ func (bs *batches) close() {
 var errNoBatch = errors.New("the body is empty: want a line for each message, or an array of them")
 
 // batchTypes are the types of a batch's body; the first ones are lines.
-var batchTypes = [...]string{"application/x-ndjson", "application/ndjson", "application/json"}
-
-// batchType is where in batchTypes a body's type is, -1 for another.
-func batchType(contentType []byte) int {
-	media, _, _ := bytes.Cut(contentType, []byte(";"))
-	media = bytes.TrimSpace(media)
-	for i, t := range batchTypes {
-		if bytes.EqualFold(media, []byte(t)) {
-			return i
-		}
-	}
-	return -1
-}
+var batchTypes = []string{"application/x-ndjson", "application/ndjson", "application/json"}
 
 // publishBatch serves /publish.
 func (w *Web) publishBatch(x *exchange) {
@@ -139,7 +126,7 @@ func (w *Web) publishBatch(x *exchange) {
 		w.fail(x, 413, fmt.Sprintf("the body is %d bytes: max-batch is %d", len(x.raw), w.cfg.MaxBatch))
 		return
 	}
-	array := batchType(x.req.Header("Content-Type")) == len(batchTypes)-1
+	array := typeAmong(batchTypes, x.req.Header("Content-Type")) == len(batchTypes)-1
 	a := w.Batches.take(array)
 	status, err := w.Batches.gather(x, a)
 	w.Batches.close()

@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ccomet/httplite"
@@ -33,7 +34,7 @@ func (x *exchange) readBody(e *endpoint) (status int, reason string) {
 	}
 	contentType := x.req.Header("Content-Type")
 	switch {
-	case e.batch && batchType(contentType) < 0:
+	case e.batch && typeAmong(batchTypes, contentType) < 0:
 		return 415, fmt.Sprintf("%s: want Content-Type %s for lines, or %s for an array", typeName(contentType), batchTypes[0], batchTypes[len(batchTypes)-1])
 	case e.batch:
 		x.raw = body
@@ -62,14 +63,19 @@ func (x *exchange) meansForm(e *endpoint, body []byte) bool {
 // isRawType says whether a body of this type is content. One without a type is bytes (RFC
 // 9110 8.3).
 func isRawType(contentType []byte) bool {
+	return len(mediaType(contentType)) == 0 || typeAmong(rawTypes, contentType) >= 0
+}
+
+// mediaType is a Content-Type without its parameters.
+func mediaType(contentType []byte) []byte {
 	media, _, _ := bytes.Cut(contentType, []byte(";"))
-	media = bytes.TrimSpace(media)
-	for _, raw := range rawTypes {
-		if bytes.EqualFold(media, []byte(raw)) {
-			return true
-		}
-	}
-	return len(media) == 0
+	return bytes.TrimSpace(media)
+}
+
+// typeAmong is where in a list of types one is, letters in either case; -1: it is none of them.
+func typeAmong(types []string, contentType []byte) int {
+	media := mediaType(contentType)
+	return slices.IndexFunc(types, func(t string) bool { return bytes.EqualFold(media, []byte(t)) })
 }
 
 func typeName(contentType []byte) string {

@@ -100,7 +100,7 @@ func (w *Web) ccometSubscribe(x *exchange, q ccomet.Query) error {
 	if err != nil {
 		return ccomet.ErrParams
 	}
-	w.Object = append(append(w.Object[:0], record.CcometMark), q.Channel...)
+	w.Object = append(append(w.Object[:0], record.CCometMark), q.Channel...)
 	x.topics = append(x.topics, hub.Topic{Cname: w.Object, Seq: int32(max(min(seqid, record.MaxSeqid+1), 0)) + 1})
 	if !w.hub.EnterSession(x.conn, q.Callback, newSubscriber(x, frame.CComet), x.topics, q.Sname) {
 		w.Refuse(x.conn, hub.ErrNoMemory)

@@ -51,10 +51,10 @@ func (w *Web) Received(c reactor.Conn, p []byte) int {
 		req := w.parsers.parser(c)
 		n, err := req.Parse(p[used:], w.site.limitsOf(w.Side(c), p[used:]))
 		if err != nil {
-			err = w.namedLimit(c, req, err)
+			named := w.namedLimit(c, req, err)
 			req.Reset() // else the loop's parser would refuse the next connection's request
 			w.parsers.drop(c)
-			w.Refuse(c, err.(*httplite.Error))
+			w.Refuse(c, named)
 			return len(p)
 		}
 		if n == 0 && w.denyBeforeBody(c, req) {

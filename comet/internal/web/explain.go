@@ -30,11 +30,8 @@ func (x *exchange) explainArgs() (cname []byte, limit int32, spoken *dialect, er
 	if cname, err = x.nameArg(); err != nil {
 		return nil, 0, nil, err
 	}
-	if limit, err = x.numberArg("limit", broker.DefaultExplained); err != nil {
+	if limit, err = x.boundedArg("limit", broker.DefaultExplained, broker.MaxExplained); err != nil {
 		return nil, 0, nil, err
-	}
-	if limit < 0 || limit > broker.MaxExplained {
-		return nil, 0, nil, fmt.Errorf("parameter limit: want 0 to %d", broker.MaxExplained)
 	}
 	name, given := x.arg("dialect")
 	spoken = dialectNamed(name)

@@ -3,7 +3,6 @@ package web
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"strconv"
 
 	"ccomet/comet/internal/broker"
@@ -121,12 +120,9 @@ func (x *exchange) historyArgs(m *mail.Mail) (tell bool, err error) {
 	if m.Seq, err = x.numberArg("seq", 0); err != nil {
 		return false, err
 	}
-	most, err := x.numberArg("limit", defaultHistory)
+	most, err := x.boundedArg("limit", defaultHistory, broker.MaxHistory)
 	if err != nil {
 		return false, err
-	}
-	if most < 0 || most > broker.MaxHistory {
-		return false, fmt.Errorf("parameter limit: want 0 to %d", broker.MaxHistory)
 	}
 	m.SetMost(int(most))
 	text, tell := x.arg("epoch")

@@ -121,6 +121,15 @@ func (p *params) numberArg(name string, def int32) (int32, error) {
 	return p.number(raw, name)
 }
 
+// boundedArg is numberArg for a number from 0 to most.
+func (p *params) boundedArg(name string, def, most int32) (int32, error) {
+	n, err := p.numberArg(name, def)
+	if err != nil || n < 0 || n > most {
+		return 0, fmt.Errorf("parameter %s: want 0 to %d", name, most)
+	}
+	return n, nil
+}
+
 func (p *params) number(raw []byte, name string) (int32, error) {
 	if p.compat.LenientNumbers {
 		return atoi(raw), nil

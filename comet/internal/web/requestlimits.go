@@ -51,13 +51,27 @@ func (s *Site) isBatch(side uint8, p []byte) bool {
 	return end > 0 && s.Endpoints[side][string(target[:end])].batch
 }
 
-// namedLimit is the error of a request that has not been parsed, with the name of the limit
-// where that is a setting for the path alone.
-func (w *Web) namedLimit(c reactor.Conn, req *httplite.Request, err error) error {
-	if e := err.(*httplite.Error); e.Kind == httplite.BodyTooLarge && e.Limit == w.cfg.MaxBatch {
-		if at, _ := w.site.endpoint(w.Side(c), req.Path()); at.batch {
-			return &httplite.Error{Kind: e.Kind, Status: e.Status, Reason: "the body is too long: max-batch is " + strconv.Itoa(w.cfg.MaxBatch)}
+// namedLimit is the error of a request that has not been parsed, with the settings that its
+// limit comes from (newRequestLimits), if it is one.
+func (w *Web) namedLimit(c reactor.Conn, req *httplite.Request, err error) *httplite.Error {
+	e, plain := err.(*httplite.Error), &w.site.Limits.plain
+	head, message := "max-head is "+strconv.Itoa(w.cfg.MaxHead), "max-message is "+strconv.Itoa(w.cfg.MaxMessage)
+	reason := e.Error()
+	switch e.Kind {
+	case httplite.BodyTooLarge:
+		if at, _ := w.site.endpoint(w.Side(c), req.Path()); at.batch && e.Limit == w.cfg.MaxBatch {
+			reason = "the body is too long: max-batch is " + strconv.Itoa(w.cfg.MaxBatch)
+		} else {
+			reason += " (" + message + ")"
 		}
+	case httplite.LineTooLong, httplite.HeadTooLarge, httplite.ChunkExtTooLarge:
+		if e.Limit == plain.Line || e.Limit == plain.Head {
+			reason += " (" + head + ")"
+		} else {
+			reason += " (" + head + ", " + message + ")"
+		}
+	default:
+		return e
 	}
-	return err
+	return &httplite.Error{Kind: e.Kind, Status: e.Status, Reason: reason}
 }
