@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ccomet/comet/internal/conn"
+	"ccomet/comet/internal/handover"
 	"ccomet/comet/internal/limit"
 )
 
@@ -193,6 +194,24 @@ func TestHandOverRefused(t *testing.T) {
 	h.settle()
 	if sub.read(); !strings.Contains(string(sub.in), `"content":"on"`) {
 		t.Errorf("the server that goes on delivers %q", sub.in)
+	}
+}
+
+// TestHandOverUnsound: what cannot be gone on with says what is unsound, and of which loop.
+func TestHandOverUnsound(t *testing.T) {
+	h := newHarness(t, Config{Loops: 2, Inheritable: true})
+	p, file := h.park(), h.memoryFile()
+	w := handover.NewWriter(file)
+	w.Part(1).Raw("histories", []byte{0}) // of no place
+	if err := p.handOver(w); err != nil {
+		t.Fatal(err)
+	}
+	from, err := ReadHandOver(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(h.successor(from, nil)); err == nil || !strings.Contains(err.Error(), "loop 1: what channels keep was not handed over whole") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -85,7 +85,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	if err != nil {
 		s.release()
 		s.loop.Release()
-		return nil, fmt.Errorf("no memory for the indexes of channels and subscribers")
+		return nil, fmt.Errorf("the records of loop %d: %w", id, err)
 	}
 	return s, nil
 }
