@@ -40,10 +40,7 @@ func (r *receiver) events(ctx context.Context, cancel context.CancelCauseFunc) e
 	var data []byte
 	for lines.Scan() {
 		silence.Reset(r.silence())
-		field, value, _ := bytes.Cut(lines.Bytes(), []byte(":"))
-		value = bytes.TrimPrefix(value, []byte(" "))
-		switch string(field) {
-		case "":
+		if len(lines.Bytes()) == 0 {
 			if len(data) == 0 {
 				continue
 			}
@@ -51,6 +48,11 @@ func (r *receiver) events(ctx context.Context, cancel context.CancelCauseFunc) e
 				return err
 			}
 			data = data[:0]
+			continue
+		}
+		field, value, _ := bytes.Cut(lines.Bytes(), []byte(":"))
+		value = bytes.TrimPrefix(value, []byte(" "))
+		switch string(field) { // empty: a comment
 		case "data":
 			data = append(data, value...)
 		case "retry":

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // Publisher publishes messages, many of them with one request where many are there. Its fields
@@ -56,19 +57,22 @@ type Message struct {
 // Result is what has become of a message: its number in its channel, or why it has none.
 type Result struct {
 	Seq int32
-	Err error // a *StatusError, ErrLate, or the error of the last try
+	Err error // a *StatusError, ErrLate, ErrText, or the error of the last try
 }
 
 // ErrLate is the error of a message that could not be published within Publisher.Keep. Whether
 // it was is not known if its last try had no answer.
 var ErrLate = errors.New("not published in time")
 
+// ErrText is the error of a message that is not UTF-8, and is not sent.
+var ErrText = errors.New("a message's channel or content is not UTF-8")
+
 // keepMost is less than the server remembers keys for, by a request's time.
 const keepMost = 90 * time.Second
 
 // pending is a message that has no result yet.
 type pending struct {
-	text   []byte // its element
+	text   []byte // its line
 	until  time.Time
 	result Result
 	done   chan struct{} // closed when it has a result
@@ -84,17 +88,23 @@ func (p *Publisher) Publish(ctx context.Context, channel, content string) (seq i
 	return results[0].Seq, results[0].Err
 }
 
-// PublishAll publishes messages, in their order, and returns a result for each. Its error is
-// ctx's, when that ends before all have one; the messages may be published nevertheless.
+// PublishAll publishes messages, in their order but for those that the server takes only when
+// they are tried again, and returns a result for each. Its error is ctx's, when that ends before
+// all have one; the messages may be published nevertheless.
 func (p *Publisher) PublishAll(ctx context.Context, messages ...Message) ([]Result, error) {
 	waits := make([]pending, len(messages))
 	until := time.Now().Add(min(orDefault(p.Keep, keepMost), keepMost))
 	p.mutex.Lock()
 	for n, m := range messages {
-		waits[n] = pending{text: p.element(m), until: until, done: make(chan struct{})}
+		waits[n] = pending{until: until, done: make(chan struct{})}
+		if !utf8.ValidString(m.Channel) || !utf8.ValidString(m.Content) {
+			waits[n].settle(Result{Err: ErrText})
+			continue
+		}
+		waits[n].text = p.element(m)
 		p.queue = append(p.queue, &waits[n])
 	}
-	if !p.running && len(messages) > 0 {
+	if !p.running && len(p.queue) > 0 {
 		p.running = true
 		go p.run()
 	}
@@ -111,18 +121,22 @@ func (p *Publisher) PublishAll(ctx context.Context, messages ...Message) ([]Resu
 	return results, nil
 }
 
-// element is a message as JSON, with a key of its own.
+// element is a line of JSON that has a message, and a key of its own. What stands for itself in
+// JSON does so here, since it goes to subscribers as it is.
 func (p *Publisher) element(m Message) []byte {
 	if p.keys == "" {
 		p.keys = rand.Text()
 	}
 	p.number++
-	text, _ := json.Marshal(struct { // strings alone: it does not fail
+	var text bytes.Buffer
+	to := json.NewEncoder(&text)
+	to.SetEscapeHTML(false)
+	_ = to.Encode(struct { // strings alone: it does not fail
 		Cname   string `json:"cname"`
 		Content string `json:"content"`
 		Key     string `json:"key"`
 	}{m.Channel, m.Content, p.keys + "-" + strconv.FormatUint(p.number, 36)})
-	return text
+	return text.Bytes()
 }
 
 // run publishes what is queued, one request after the other, until there is nothing.
@@ -161,7 +175,7 @@ func (p *Publisher) take() (batch []*pending) {
 	defer p.mutex.Unlock()
 	size := 0
 	for n, one := range p.queue {
-		if size += len(one.text) + 1; n > 0 && size > bytes || n == most {
+		if size += len(one.text); n > 0 && size > bytes || n == most {
 			break
 		}
 		batch = append(batch, one)
@@ -203,7 +217,6 @@ func (p *Publisher) request(batch []*pending) (again []*pending, told time.Durat
 	var body bytes.Buffer
 	for _, one := range batch {
 		body.Write(one.text)
-		body.WriteByte('\n')
 	}
 	req, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(p.URL, "/")+"/publish", &body)
 	if err != nil {

@@ -138,10 +138,32 @@ func TestPublisherIsRefused(t *testing.T) {
 	if _, err := q.PublishAll(ctx, messages...); !errors.Is(err, errors.ErrUnsupported) || waited < time.Second {
 		t.Errorf("%v after a wait of %v", err, waited)
 	}
+	results, err = p.PublishAll(t.Context(), Message{"a", "\xff"}, Message{"\xff", "x"})
+	if err != nil || !errors.Is(results[0].Err, ErrText) || !errors.Is(results[1].Err, ErrText) {
+		t.Errorf("not UTF-8: %+v, %v", results, err)
+	}
 	front := &Publisher{URL: "http://" + s.FrontAddrs()[0]}
 	_, err = front.Publish(t.Context(), "a", "x")
 	if bad, ok := errors.AsType[*StatusError](err); !ok || bad.Status != 404 || bad.Reason != "no such path: /publish: the admin side has it" {
 		t.Errorf("on the front side: %v", err)
+	}
+}
+
+// Markup is sent as it is: subscribers are sent the bytes that the publisher has sent.
+func TestPublisherEscapesLittle(t *testing.T) {
+	const content = "<b>R&D</b> \"é\" \u2028\n"
+	s := newServer(t, comet.Config{MaxMessage: len(content)})
+	b := newBetween(t, s, func(int, http.ResponseWriter) bool { return true })
+	p := &Publisher{URL: b.URL}
+	if _, err := p.Publish(t.Context(), "a<b>", content); err != nil {
+		t.Fatal(err)
+	}
+	if body := b.bodies[0]; !strings.Contains(body, `"cname":"a<b>","content":"<b>R&D</b> \"é\" \u2028\n"`) {
+		t.Errorf("it sends %s", body)
+	}
+	sub := s.subscriber(Auto, Channel{Name: "a<b>", From: Place{Next: 1}})
+	if err := receive(t, sub, func(e Event) bool { return e.Content == content }); err != nil {
+		t.Error(err)
 	}
 }
 

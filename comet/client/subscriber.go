@@ -167,6 +167,8 @@ func (r *receiver) run(ctx context.Context) error {
 		}
 		if r.heard {
 			r.backoff.reset()
+		} else if r.Transport == Auto {
+			r.byEvents = false // events do not get through either: it may not be for the way
 		}
 		wait := r.backoff.next(r.told)
 		if r.Retrying != nil {

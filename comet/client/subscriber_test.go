@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -206,6 +207,37 @@ func TestSubscriberWithoutWebSockets(t *testing.T) {
 	}
 }
 
+// A proxy whose server is just being restarted says nothing of WebSockets.
+func TestSubscriberWhileRestarting(t *testing.T) {
+	for _, down := range []int{1, 2, 3, 4, 5, 6} {
+		s := newServer(t, comet.Config{})
+		to, _ := url.Parse("http://" + s.FrontAddrs()[0])
+		proxy := httputil.NewSingleHostReverseProxy(to)
+		var last atomic.Value
+		var asked atomic.Int32
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if int(asked.Add(1)) <= down {
+				w.WriteHeader(502)
+				return
+			}
+			last.Store(r.URL.Path)
+			proxy.ServeHTTP(w, r)
+		}))
+		s.publish("a", "x")
+		sub := s.subscriber(Auto, Channel{Name: "a", From: Place{Next: 1}})
+		sub.URL = web.URL
+		if err := receive(t, sub, func(e Event) bool { return e.Content == "x" }); err != nil {
+			t.Fatal(err)
+		}
+		// An event stream is asked for right behind a WebSocket, so it may be the first that works.
+		if down%2 == 1 && last.Load() != "/ws" {
+			t.Errorf("after %d times of 502 it receives by %v", down, last.Load())
+		}
+		web.CloseClientConnections()
+		web.Close()
+	}
+}
+
 // A server that says when to come back is asked then, and not before.
 func TestSubscriberWaits(t *testing.T) {
 	for name, transport := range map[string]Transport{"WebSocket": WebSocket, "Events": Events} {
@@ -271,6 +303,8 @@ func TestSubscriberRefuses(t *testing.T) {
 		{Subscriber{URL: s.front, Channels: []Channel{{Name: "a\n"}}, Transport: Events}, "400: parameter cname: control characters"},
 		{Subscriber{URL: s.front, Channels: []Channel{{Name: "a", From: Place{1, "no epoch!"}}}}, "400: parameter epoch"},
 		{Subscriber{URL: admin, Channels: []Channel{{Name: "a"}}}, "404: no such path: /sse: the front side has it"},
+		{Subscriber{URL: admin, Channels: []Channel{{Name: "a"}}, Transport: WebSocket}, "404: no such path: /ws: the front side has it"},
+		{Subscriber{URL: s.front, Channels: []Channel{{Name: "a\n"}}, Transport: WebSocket}, "400: parameter cname: control characters"},
 	} {
 		err := receive(t, &r.sub, func(Event) bool { return true })
 		if err == nil || !strings.Contains(err.Error(), r.want) {

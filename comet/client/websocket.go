@@ -61,12 +61,18 @@ type frameConn struct {
 
 func (c frameConn) Read(p []byte) (int, error) { return c.Reader.Read(p) }
 
-// dial opens a WebSocket. Its error is errNoWay where it is the way that takes none.
+// dial opens a WebSocket. Its error is errNoWay where it is the way that takes none, as far as
+// can be known: what a server or a proxy answers that is just being restarted is tried again.
 func (r *receiver) dial(ctx context.Context) (net.Conn, error) {
 	var answer *http.Response // that is no upgrade
+	reason := ""
 	dialer := ws.Dialer{
 		Protocols: []string{"ccomet.v1"}, Header: ws.HandshakeHeaderHTTP(r.Header), Timeout: r.silence(), TLSConfig: r.tlsConfig(),
-		OnStatusError: func(_ int, _ []byte, text io.Reader) { answer, _ = http.ReadResponse(bufio.NewReader(text), nil) },
+		OnStatusError: func(_ int, _ []byte, text io.Reader) {
+			if answer, _ = http.ReadResponse(bufio.NewReader(text), nil); answer != nil && r.Transport == WebSocket {
+				reason = firstLine(answer.Body)
+			}
+		},
 	}
 	conn, buffered, _, err := dialer.Dial(ctx, "ws"+strings.TrimPrefix(r.address("/ws"), "http"))
 	if err == nil {
@@ -76,14 +82,17 @@ func (r *receiver) dial(ctx context.Context) (net.Conn, error) {
 		return conn, nil
 	}
 	r.refusals++
-	switch {
-	case answer != nil && (answer.StatusCode == 429 || answer.StatusCode == 503):
+	switch first := r.refusals == 1; {
+	case answer == nil && (first || refused(err)):
+		return nil, err
+	case answer == nil:
+	case answer.StatusCode == 429, answer.StatusCode == 503, passes(answer.StatusCode) && (first || r.Transport == WebSocket):
 		r.told = retryAfter(answer.Header)
 		return nil, fmt.Errorf("the server answers %s", answer.Status)
-	case answer != nil, r.refusals > 1 && !refused(err):
-		return nil, fmt.Errorf("%w: %w", errNoWay, err)
+	case r.Transport == WebSocket:
+		return nil, &StatusError{answer.StatusCode, reason}
 	}
-	return nil, err
+	return nil, fmt.Errorf("%w: %w", errNoWay, err)
 }
 
 // refused says whether nobody listens, which has nothing to do with WebSockets.
