@@ -71,6 +71,30 @@ test("a refusal is the server's, and names the reason; the connection goes on", 
   await refused(closed.comet.publish("a", "x"), "offline", /closed/);
 });
 
+test("a token lets publish, and is waited for; without it the channel is only read", async (t) => {
+  const { server, net, open } = await visit(t, ["--auth", "token"]);
+  const sign = (may) => async (name) => {
+    await new Promise(setImmediate);
+    return JSON.parse(await server.admits("/sign?cname=" + name + (may ? "&publish=1" : ""))).token;
+  };
+  const w = open({ channels: { a: 1 }, token: sign(true), share: false }), reads = open({ channels: { a: 1 }, token: sign(false), share: false });
+  assert.equal(await w.comet.publish("a", "1"), 1, "before there is a connection");
+  w.comet.subscribe("b", 1);
+  assert.equal(await w.comet.publish("b", "2"), 1, "before the channel is joined on it");
+  await w.has(2);
+  assert.deepEqual(w.texts, ["1", "2"]);
+  await reads.has(1);
+  await refused(reads.comet.publish("a", "x"), "403", /not subscribed with a token that lets it/);
+  await refused(w.comet.publish("c", "x"), "403", /not subscribed with a token that lets it/);
+  w.comet.subscribe("d", 1);
+  reads.comet.subscribe("e");
+  const gone = refused(w.comet.publish("d", "x"), "403", /./), closed = refused(reads.comet.publish("e", "x"), "offline", /closed/);
+  w.comet.unsubscribe("d");
+  reads.comet.close();
+  await Promise.all([gone, closed]);
+  assert.equal(net.asked("/ws"), 2);
+});
+
 // backend takes what pages publish, as a site's own server would, and answers with a status and a body.
 async function backend(t, answer) {
   const requests = [];

@@ -56,7 +56,7 @@
 //   unable       what is connected cannot publish (an event stream, for example), and there is no publishURL
 //   unknown      it was sent, and for 90 seconds no answer could be had: it is published, or it is not
 //
-// While it connects, it waits. Where the connection ends before the answer, it is sent again on the next one, with a
+// While it connects, or waits for the token of a channel that is subscribed to, it waits. Where the connection ends before the answer, it is sent again on the next one, with a
 // key by which the server publishes it once, and answers with the number that it has. Where nothing is subscribed to, it opens a connection, which then stays.
 //
 // Each message comes once and in order, whatever happens to networks, tabs and servers. How:
@@ -724,7 +724,12 @@
   };
 
   Line.prototype.send = function (p) {
-    var self = this;
+    var self = this, w = this.wanted[p.what.name];
+    if (this.socket && this.adjusting && w && this.there[p.what.name] !== w) { // its token may be what lets publish
+      this.clock.clearTimeout(this.adjusting);
+      this.adjusting = null;
+      this.adjust();
+    }
     if (this.socket) {
       if (!p.until) p.until = this.clock.now() + keyTime;
       this.socket.ask({ op: "pub", cname: p.what.name, content: p.what.content, key: p.what.key }, function (m) {
@@ -1367,7 +1372,8 @@
       epoch: "", // of the channel that this number is of, if known
       mark: null, // of the message before it
       asked: null, // for this number, when another tab was farther
-      token: "", refused: "", ready: false, tries: 0, timer: null
+      token: "", refused: "", ready: false, tries: 0, timer: null,
+      waiting: [] // to be called when it has a token, or gets none: to publish
     };
     this.recall(r);
     this.authorize(r);
@@ -1383,6 +1389,7 @@
     this.remember(r);
     delete this.readers[name];
     this.hub.drop(name);
+    this.release(r);
     this.tell();
   };
 
@@ -1404,9 +1411,19 @@
         if (another) post(self.options, name, content, end);
         else end(problem, seq);
       }
-      if (self.closed) done({ type: "offline", content: "the page has closed it" });
-      else self.hub.publish({ name: String(name), content: content, key: self.keys + "-" + ++self.keyed }, done);
+      function send() {
+        if (self.closed) done({ type: "offline", content: "the page has closed it" });
+        else self.hub.publish({ name: String(name), content: content, key: self.keys + "-" + ++self.keyed }, done);
+      }
+      var r = self.readers[name];
+      if (r && !r.ready && !self.closed && r.state !== "denied" && r.state !== "closed") r.waiting.push(send); // it may be the token that lets publish
+      else send();
     });
+  };
+
+  // release publishes what has waited for a channel's token.
+  Comet.prototype.release = function (r) {
+    r.waiting.splice(0).forEach(function (send) { send(); });
   };
 
   // post publishes by a request of its own, as the server's /push takes it.
@@ -1442,6 +1459,7 @@
     this.listeners.forEach(function (remove) { remove(); });
     for (var name in this.readers) {
       this.clock.clearTimeout(this.readers[name].timer);
+      this.release(this.readers[name]);
       if (!(this.hub instanceof Line)) this.hub.drop(name);
     }
     this.hub.close();
@@ -1457,6 +1475,7 @@
       r.token = token || "";
       r.ready = true;
       self.want(r);
+      self.release(r);
     }
     function failed(e) {
       if (given || self.readers[r.name] !== r) return;
@@ -1610,6 +1629,7 @@
   Comet.prototype.settle = function (r, state, reason) {
     if (r.state === state || this.readers[r.name] !== r) return false;
     r.state = state;
+    if (state === "denied" || state === "closed") this.release(r);
     this.call("onchannel", r.name, state, reason || "");
     this.tell(reason);
     return false;
