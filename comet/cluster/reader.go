@@ -248,8 +248,9 @@ func (p *partition) tell(it *item, posts *posts) {
 
 // pace has a reader that is told often read more at once: beyond a burst it reads so many times
 // in a second, and what has come meanwhile costs one call. Where the loops have waited for
-// nothing of late it reads less often, which the first message that they wait for has to bear;
-// and where they wait for no channel at all, less often still, until they do.
+// nothing for some time it pauses after a read for a part of that time, which the next message that
+// they wait for has to bear: what a read takes is to wake up, whatever it brings. Where they wait
+// for no channel at all it reads less often still, until they do.
 type pace struct {
 	more bool // there may be more than was read
 	left int
@@ -259,10 +260,10 @@ type pace struct {
 
 const (
 	paceBurst  = 8
-	paceTime   = time.Millisecond // for each read
-	paceIdle   = 8 * time.Millisecond
+	paceTime   = time.Millisecond      // for each read
+	paceIdle   = 50 * time.Millisecond // at the most, where nothing is waited for
+	paceShare  = 16                    // of the time for which that has been so
 	paceUnused = 500 * time.Millisecond
-	paceSoon   = 100 * time.Millisecond // of late
 )
 
 // next is how long it is until the next read, where each takes so long.
@@ -285,8 +286,8 @@ func (r *reader) pause(now time.Time) time.Duration {
 	case r.partitions == nil:
 	case !r.log.waits():
 		each = paceUnused
-	case now.Sub(r.pace.told) > paceSoon:
-		each = paceIdle
+	default:
+		each = min(max(now.Sub(r.pace.told)/paceShare, paceTime), paceIdle)
 	}
 	return r.pace.next(now, each)
 }

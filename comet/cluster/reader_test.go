@@ -16,7 +16,7 @@ func TestReaderPace(t *testing.T) {
 		least, most int // reads a second
 	}{
 		{"what comes is waited for", true, true, false, rate, rate},
-		{"others are waited for", true, false, false, 100, int(time.Second / paceIdle)},
+		{"others are waited for", true, false, false, 15, int(time.Second / paceIdle)},
 		{"no channel is", false, false, false, 1, int(time.Second / paceUnused)},
 		{"nodes tell each other", false, false, true, rate, rate},
 	} {
@@ -44,6 +44,22 @@ func TestReaderPace(t *testing.T) {
 		}
 		if r.pace.more = true; r.pause(began) != 0 {
 			t.Errorf("%s: it waits while there is more to read", c.name)
+		}
+	}
+}
+
+// TestReaderPaceAfterSilence has a pause be no more than a part of the time for which nothing was told.
+func TestReaderPaceAfterSilence(t *testing.T) {
+	l := new(Log)
+	end := newLoop(l, 0, nil)
+	l.loops.Store(&[]*loop{end})
+	end.Follow([]byte("a"))
+	now := time.Unix(1_700_000_000, 0)
+	for silence, want := range map[time.Duration]time.Duration{0: paceTime, 160 * time.Millisecond: 10 * time.Millisecond, time.Hour: paceIdle} {
+		r := newReader(l, new(partition))
+		r.pace.told, r.pace.at = now.Add(-silence), now
+		if pause := r.pause(now); pause != want {
+			t.Errorf("after %v it pauses for %v, want %v", silence, pause, want)
 		}
 	}
 }
