@@ -112,6 +112,9 @@ func (m *clustering) measure() (err error) {
 	if err := m.paced(); err != nil {
 		return err
 	}
+	if err := m.others(); err != nil {
+		return err
+	}
 	if m.c.Return == 0 {
 		return nil
 	}
@@ -215,6 +218,29 @@ func (m *clustering) paced() error {
 		return nil
 	})
 	m.Rows = append(m.Rows, *half, *most, *answers, *idle)
+	return err
+}
+
+// others measures what a message takes of a third node where others are waited for: it is to hear of
+// those soon.
+func (m *clustering) others() error {
+	idle := m.row(fmt.Sprintf("the same, %g publishes a second", m.c.Rate), "processor time of a third node, where others are waited for", "µs")
+	for _, s := range m.systems {
+		if err := s.occupy(); err != nil {
+			return err
+		}
+	}
+	err := m.inTurn(m.c.Rounds, func(who int, counts bool) error {
+		if who == 0 {
+			return nil
+		}
+		_, third, err := m.systems[who-1].turn(load{publishes: m.c.Paced, rate: m.c.Rate})
+		if err == nil && counts {
+			idle.Values[who] = append(idle.Values[who], third)
+		}
+		return err
+	})
+	m.Rows = append(m.Rows, *idle)
 	return err
 }
 

@@ -135,6 +135,18 @@ func (s *server) tryToSubscribe(t *target.Transport) (status int, err error) {
 	return strconv.Atoi(string(head[9:]))
 }
 
+// occupy has a client wait at the third node, on a channel that nothing is published to.
+func (s *system) occupy() error {
+	c, err := net.DialTimeout("tcp", s.nodes[clusterNodes-1].front, 10*time.Second)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, func() { c.Close() })
+	request := s.transport.Request()
+	_, err = c.Write(request.Append(nil, &target.Vars{Channel: target.MaxChannel}))
+	return err
+}
+
 // wait has subscribers of channels of their own wait, and sees what that takes of Redis.
 func (s *system) wait() error {
 	before, err := s.ask.numberOf("memory", "used_memory_dataset")
