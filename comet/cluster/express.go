@@ -11,17 +11,19 @@ import (
 // itself, and no goroutine has to be woken for it. While a call is under way, what is proposed is
 // gathered; who reads the answer makes the next call. Whatever fails ends the wire, and what it
 // leaves is published as where there is none (publish.go), which knows what to do about it. Then a
-// wire is opened anew.
+// wire is opened anew. With TLS there is none: what is written then may have to wait.
 type express struct {
 	busy   atomic.Bool // a call is under way
 	opened chan *wire  // anew
-	tried  time.Time   // when one was opened last, or was to be; of who publishes
 
-	mu      sync.Mutex
-	wire    *wire      // nil: there is none
-	reign   *reign     // of the call that is under way
-	batch   []proposal // of that call; none: none is
-	began   time.Time
+	mu    sync.Mutex
+	wire  *wire      // nil: there is none
+	reign *reign     // of the call that is under way
+	batch []proposal // of that call; none: none is
+	began time.Time
+
+	// Of the goroutine that publishes, and reads the answers.
+	tried   time.Time // when a wire was opened last, or was to be
 	spare   []proposal
 	numbers []int64
 }
@@ -83,7 +85,8 @@ func (p *partition) ride(w *wire) {
 		e.mu.Unlock()
 		if err != nil {
 			w.close()
-			if done = p.failed(done, err); len(done) > 0 {
+			if len(done) > 0 { // else it matters to nobody
+				done = p.failed(done, err)
 				p.publish(done)
 			}
 			return

@@ -92,6 +92,25 @@ func TestExpressFrozen(t *testing.T) {
 	n.ride("room")
 }
 
+// TestExpressIdle ends a wire without a call, as a Redis does that ends connections which say nothing:
+// nothing has failed, and the next message is published.
+func TestExpressIdle(t *testing.T) {
+	r := startRedis(t)
+	n := startNode(t, 1, Config{}, r.url)
+	last := n.ride("room")
+	p := n.of([]byte("room"))
+	p.express.end()
+	waitFor(t, "the wire is gone", func() bool { return !p.rides() })
+	if m := n.home("room").publish("room", "without one"); m.Msg.Seq != last+1 {
+		t.Errorf("number %d behind %d", m.Msg.Seq, last)
+	}
+	p.health.mu.Lock()
+	defer p.health.mu.Unlock()
+	if !p.health.since.IsZero() {
+		t.Error("it is said to have failed")
+	}
+}
+
 // TestExpressLarge writes more at once than the kernel takes.
 func TestExpressLarge(t *testing.T) {
 	r := startRedis(t)
