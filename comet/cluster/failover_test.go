@@ -97,6 +97,13 @@ func (s *redisServer) is(what string) bool {
 	return err == nil && strings.Contains(info, what)
 }
 
+// freeze stops a replica, and has its master send it nothing more: what the master has sent before is
+// there when it goes on, and nothing that comes behind.
+func (s *redisServer) freeze(master *redisServer) {
+	s.signal(syscall.SIGSTOP)
+	master.must("CLIENT", "KILL", "TYPE", "replica")
+}
+
 // TestFailover kills the master at random moments while its replica lags, and the Sentinels
 // promote that: no number is given twice, and nothing is lost in silence.
 func TestFailover(t *testing.T) {
@@ -112,7 +119,7 @@ func TestFailover(t *testing.T) {
 	for round := range *failovers {
 		before := nodes[0].Figures().Published
 		waitFor(t, "messages go on", func() bool { return nodes[0].Figures().Published > before+100 })
-		replica.signal(syscall.SIGSTOP)
+		replica.freeze(master)
 		lag := nodes[0].Figures().Published + uint64(20+rand.IntN(200))
 		waitFor(t, "the replica lags", func() bool { return nodes[0].Figures().Published >= lag })
 		master.kill()

@@ -60,7 +60,7 @@ func TestClusterFailover(t *testing.T) {
 			n = servers[0].slotOf(t, "{0}") * 3 / clusterSlots // which has a partition
 		}
 		master, replica := servers[n], servers[3+n]
-		replica.signal(syscall.SIGSTOP)
+		replica.freeze(master)
 		before = c.sent.Load()
 		late := time.Now().Add(time.Duration(rand.IntN(400)) * time.Millisecond)
 		waitFor(t, "the replica lags", func() bool { return c.sent.Load() > before+int64(rand.IntN(200)) || time.Now().After(late) })
