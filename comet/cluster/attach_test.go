@@ -77,7 +77,7 @@ func TestAttachUnfenced(t *testing.T) {
 		j.answer(content)
 	}
 	p := n.partitions[0]
-	r.must("HSET", p.keyG, "run", "another")
+	r.reignedBy(p.keyG, "another")
 	r.must("SET", p.prefix+"m:a", "1") // two are lost
 	r.must("SCRIPT", "FLUSH")
 	j.follow("a", 0)

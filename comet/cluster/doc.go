@@ -4,8 +4,9 @@
 //
 // What stands in Redis, for each partition p of the channels, all with the hash tag {p}:
 //
-//	g        hash: of which master it is (run), generation (gen), what is added to every
-//	         number (off), broadcasts so far (b), items that were on the bus so far (total)
+//	g        hash: of which master it is (run), generation (gen), and for these where it stands
+//	         (at): what is added to every number (off), broadcasts so far (b), items that were on
+//	         the bus so far (total), messages and bytes since the bus was cut off last
 //	m:NAME   a channel: its life, and the messages of its own (life<<32 | n); a channel that only
 //	         waits has none; it goes a week after the last message, or the last Touch
 //	h:NAME   list: its last messages, three elements each (history.go)

@@ -33,9 +33,9 @@ func newScript(text string) *script {
 // negative.
 const publishText = `
 local call, pack, floor = redis.call, struct.pack, math.floor
-local g = call('HMGET', KEYS[1], 'run', 'gen', 'off', 'b', 'total', 'sm', 'sb')
-if g[1] ~= RUN or g[2] ~= GEN then return redis.error_reply('STALE') end
-local off, b, total = tonumber(g[3]), tonumber(g[4]), tonumber(g[5])
+local at = call('HGET', KEYS[1], 'at')
+if not at or string.sub(at, 1, #REIGN) ~= REIGN then return redis.error_reply('STALE') end
+local off, b, total, sm, sb = struct.unpack('>I4I4I8I8I8', at, #REIGN + 1)
 local b0, keep, ttl = b, 3 * tonumber(ARGV[1]), ARGV[2]
 local most, life = keep + 3 * floor(keep / 12) + 3, 4294967296
 local out, o, items, res, k, i = {}, 0, 0, {}, 3, 6
@@ -115,7 +115,7 @@ end
 if items > 0 then
   local e = pack('>BI4I4I4I8I4', 1, tonumber(GEN), off, b0, total, items) .. table.concat(out)
   total = total + items
-  local sm, sb = g[6] + items, g[7] + #e
+  sm, sb = sm + items, sb + #e
   local id = call('XADD', KEYS[2], '*', 'e', e)
   if sm >= tonumber(ARGV[4]) or sb >= tonumber(ARGV[5]) then
     local segments = {}
@@ -125,15 +125,15 @@ if items > 0 then
     call('HSET', KEYS[1], 'segments', table.concat(segments, ' '))
     sm, sb = 0, 0
   end
-  call('HSET', KEYS[1], 'b', b, 'total', total, 'sm', sm, 'sb', sb)
+  call('HSET', KEYS[1], 'at', REIGN .. pack('>I4I4I8I8I8', off, b, total, sm, sb))
 end
 return {b, off, total, unpack(res)}
 `
 
-// newReigning is a script for one run of a master, in one generation (RUN and GEN in its text): on
-// another master nobody has loaded it.
+// newReigning is a script for one run of a master, in one generation (REIGN in its text, GEN is the
+// latter): on another master nobody has loaded it.
 func newReigning(run string, gen uint32, text string) *script {
-	return newScript("local RUN, GEN = '" + run + "', '" + unsigned(gen) + "'" + text)
+	return newScript("local REIGN, GEN = '" + run + unsigned(gen) + " ', '" + unsigned(gen) + "'" + text)
 }
 
 // fenceScript says where a partition stands, and which run of which master says so. Where the
@@ -156,11 +156,12 @@ local call, max = redis.call, math.max
 local info = call('INFO', 'server', 'replication')
 if not string.find(info, 'role:master', 1, true) then return redis.error_reply('READONLY not a master') end
 local run = string.match(info, 'run_id:(%w+)') .. string.match(info, 'master_replid:(%w+)')
-local g = call('HMGET', KEYS[1], 'run', 'gen', 'off', 'b', 'total', 'seed', 'parts', 'jump')
-if g[7] and g[7] ~= ARGV[7] then return {g[7]} end
-local gen, off, b, total = tonumber(g[2] or 0), tonumber(g[3] or 0), tonumber(g[4] or 0), tonumber(g[5] or 0)
+local g = call('HMGET', KEYS[1], 'run', 'gen', 'at', 'seed', 'parts', 'jump')
+if g[5] and g[5] ~= ARGV[7] then return {g[5]} end
+local gen, off, b, total = tonumber(g[2] or 0), 0, 0, 0
+if g[3] then off, b, total = struct.unpack('>I4I4I8I8I8', string.sub(g[3], -32)) end
 local kgen, koff, kb, ktotal = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local seed, jump = g[6], g[8]
+local seed, jump = g[4], g[6]
 if g[1] ~= run or gen < kgen or off < koff then
   local was = total
   if gen > 0 or kgen > 0 then off = max(off, koff) + 65536 * (1 + tonumber(ARGV[9])) + max(0, ktotal - total) end
@@ -168,8 +169,8 @@ if g[1] ~= run or gen < kgen or off < koff then
   gen = (math.floor(max(gen, kgen) / 4096) + 1) * 4096 + tonumber(ARGV[8])
   b, total = max(b, kb), max(total, ktotal)
   jump = call('XADD', KEYS[2], '*', 'e', struct.pack('>BI4I4I4I8I8', 2, gen, off, b, total, was) .. seed)
-  call('HSET', KEYS[1], 'run', run, 'gen', gen, 'off', off, 'b', b, 'total', total,
-    'seed', seed, 'parts', ARGV[7], 'jump', jump, 'sm', 0, 'sb', 0)
+  call('HSET', KEYS[1], 'run', run, 'gen', gen, 'seed', seed, 'parts', ARGV[7], 'jump', jump,
+    'at', run .. gen .. ' ' .. struct.pack('>I4I4I8I8I8', off, b, total, 0, 0))
 end
 local last = call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 return {run, tostring(gen), tostring(off), tostring(b), string.format('%.0f', total), seed, jump, last[1] and last[1][1] or jump}
@@ -186,11 +187,12 @@ return {run, tostring(gen), tostring(off), tostring(b), string.format('%.0f', to
 // then of each channel its m and, if wanted, the history and whether there is a lease.
 const attachText = `
 local call = redis.call
-local g = call('HMGET', KEYS[1], 'gen', 'off', 'b', 'total', 'seed', 'run')
-if g[6] ~= RUN or g[1] ~= GEN then return redis.error_reply('STALE') end
+local g = call('HMGET', KEYS[1], 'at', 'seed')
+if not g[1] or string.sub(g[1], 1, #REIGN) ~= REIGN then return redis.error_reply('STALE') end
+local off, b, total = struct.unpack('>I4I4I8I8I8', g[1], #REIGN + 1)
 local keep = 3 * tonumber(ARGV[2])
 local leases = ARGV[3] == '1'
-local res, k, some = {g[1], g[2], g[3], g[4], g[5], {}}, 2, false
+local res, k, some = {GEN, tostring(off), tostring(b), string.format('%.0f', total), g[2], {}}, 2, false
 local function kept(key)
   local all = call('LRANGE', key, -keep, -1)
   local left, from = tonumber(ARGV[4]), #all + 1
