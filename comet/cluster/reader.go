@@ -259,7 +259,7 @@ type pace struct {
 }
 
 const (
-	paceBurst  = 8
+	paceBurst  = 32
 	paceTime   = time.Millisecond      // for each read
 	paceIdle   = 50 * time.Millisecond // at the most, where nothing is waited for
 	paceShare  = 16                    // of the time for which that has been so
