@@ -259,7 +259,8 @@ type pace struct {
 }
 
 const (
-	paceBurst  = 32
+	paceBurst  = 32                    // reads
+	paceRest   = 8                     // and where nothing is waited for
 	paceTime   = time.Millisecond      // for each read
 	paceIdle   = 50 * time.Millisecond // at the most, where nothing is waited for
 	paceShare  = 16                    // of the time for which that has been so
@@ -268,10 +269,14 @@ const (
 
 // next is how long it is until the next read, where each takes so long.
 func (p *pace) next(now time.Time, each time.Duration) time.Duration {
-	if earned := now.Sub(p.at) / each; earned >= paceBurst {
-		p.left, p.at = paceBurst, now
-	} else if earned > 0 { // what is left of the time counts the next time
-		p.left, p.at = min(p.left+int(earned), paceBurst), p.at.Add(earned*each)
+	burst := paceBurst
+	if each > paceTime {
+		burst = paceRest
+	}
+	if earned := now.Sub(p.at) / each; earned >= time.Duration(burst) {
+		p.left, p.at = burst, now
+	} else { // what is left of the time counts the next time
+		p.left, p.at = min(p.left+int(earned), burst), p.at.Add(earned*each)
 	}
 	if p.left = max(p.left-1, 0); p.left > 0 || p.more {
 		return 0
