@@ -62,7 +62,7 @@ func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) 
 		known := p.known()
 		answer, err := c.Do(ctx, c.B().Eval().Script(fenceScript.text).Numkeys(2).Key(p.keyG, p.keyBus).Arg(
 			unsigned(known.gen), unsigned(max(known.off, known.top)), unsigned(known.b), unsigned(max(known.total, known.seen)), known.seed,
-			newSeed(), strconv.Itoa(len(p.log.partitions)), strconv.Itoa(rand.IntN(1<<generationBits)), strconv.Itoa(rand.IntN(moreJumps)),
+			newSeed(), strconv.Itoa(len(p.log.partitions)), strconv.Itoa(rand.IntN(1<<generationBits)), strconv.Itoa(rand.IntN(chanceJump)),
 		).Build()).AsStrSlice()
 		if err != nil {
 			return err
@@ -124,11 +124,11 @@ func newSeed() string {
 	return hex.EncodeToString(seed[:])
 }
 
-// A generation is a count, and so many bits of chance below it; numbers rise by 65,536 up to so
-// many times (fenceScript): 2^31 numbers are enough for some two thousand masters.
+// A generation is a count, and so many bits of chance below it; numbers rise by 65,536 and by chance,
+// below so many (fenceScript): 2^31 numbers are enough for some two thousand masters.
 const (
 	generationBits = 12
-	moreJumps      = 32
+	chanceJump     = 31 << 16
 )
 
 // begin has the partition stand where Redis has it.

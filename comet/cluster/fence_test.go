@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,5 +83,35 @@ func TestLostReign(t *testing.T) {
 		if t.Failed() {
 			return
 		}
+	}
+}
+
+// TestJumpsDiffer has two masters begin where the same one has ended, again and again: a few numbers of
+// the one are not those of the other.
+func TestJumpsDiffer(t *testing.T) {
+	r := startRedis(t)
+	n := startNode(t, 1, Config{}, r.url)
+	n.Suspend() // it hears of none
+	p := n.partitions[0]
+	const few = 8
+	var offs []uint32
+	r.must("COPY", p.keyG, "before")
+	for range 200 {
+		r.must("COPY", "before", p.keyG, "REPLACE")
+		r.reignedBy(p.keyG, "another")
+		ctx, done := p.log.call(hang)
+		f, err := p.fence(ctx, true)
+		done()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.place.off < 1<<16 || f.place.off >= 1<<16+chanceJump {
+			t.Fatalf("numbers rise by %d", f.place.off)
+		}
+		offs = append(offs, f.place.off/few)
+	}
+	slices.Sort(offs)
+	if same := len(offs) - len(slices.Compact(offs)); same > 10 {
+		t.Errorf("%d of 200 begin where another does", same)
 	}
 }

@@ -142,12 +142,12 @@ func newReigning(run string, gen uint32, text string) *script {
 //
 // What another master has raised may be lost with it, before all nodes have heard of that. So
 // that two masters are not taken for one, a generation ends in bits of chance, and numbers rise
-// by chance, too; a node that knows of numbers of another master that are as high raises them
+// by chance, too, so that the few of the one are hardly among those of the other; a node that knows of numbers of another master that are as high raises them
 // once more.
 //
 // KEYS are g and bus. ARGV are gen, off, b, total and seed as this node knows them (0, or an
 // empty seed, of what it does not know), a new seed, the partitions, and chance: generationBits,
-// and how many times more than once numbers rise.
+// and by how much numbers rise more.
 //
 // The answer is run, gen, off, b, total, seed, the place of the last jump on the bus and that of
 // its last entry; or the partitions that are there, if they are others.
@@ -164,7 +164,7 @@ local kgen, koff, kb, ktotal = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(AR
 local seed, jump = g[4], g[6]
 if g[1] ~= run or gen < kgen or off < koff then
   local was = total
-  if gen > 0 or kgen > 0 then off = max(off, koff) + 65536 * (1 + tonumber(ARGV[9])) + max(0, ktotal - total) end
+  if gen > 0 or kgen > 0 then off = max(off, koff) + 65536 + tonumber(ARGV[9]) + max(0, ktotal - total) end
   if gen < kgen and ARGV[5] ~= '' or not seed then seed = ARGV[5] ~= '' and ARGV[5] or ARGV[6] end
   gen = (math.floor(max(gen, kgen) / 4096) + 1) * 4096 + tonumber(ARGV[8])
   b, total = max(b, kb), max(total, ktotal)
