@@ -80,7 +80,8 @@ func AppendResult(dst []byte, r Result) []byte {
 
 // NextResult takes the first result off a buffer.
 func NextResult(buf []byte) (r Result, rest []byte) {
-	r.Place, r.Seq = binary.NativeEndian.Uint32(buf), int32(binary.NativeEndian.Uint32(buf[4:]))
-	r.Seconds, r.Code = binary.NativeEndian.Uint16(buf[8:]), Code(buf[10])
+	result := (*[resultSize]byte)(buf)
+	r.Place, r.Seq = binary.NativeEndian.Uint32(result[:]), int32(binary.NativeEndian.Uint32(result[4:]))
+	r.Seconds, r.Code = binary.NativeEndian.Uint16(result[8:]), Code(result[resultSize-1])
 	return r, buf[resultSize:]
 }

@@ -278,10 +278,9 @@ func (bs *batches) Published(m *mail.Mail) {
 	}
 	reply := bs.pipelines.at(i).reply(m.Reply())
 	a := reply.batch
-	for rest := m.Buf.B; len(rest) > 0; {
-		var r mail.Result
+	var r mail.Result
+	for rest := m.Buf.B; len(rest) > 0; a.pending-- {
 		r, rest = mail.NextResult(rest)
-		a.pending--
 		to := &a.results[r.Place]
 		to.seq, to.code, to.n = r.Seq, r.Code, r.Seconds
 	}
@@ -294,26 +293,20 @@ func (bs *batches) Published(m *mail.Mail) {
 // batchPublished answers /publish.
 func (r *responder) batchPublished(dst []byte, reply *pendingReply) []byte {
 	a := reply.batch
-	taken, worst, wait, inGroup := 0, 0, 0, false
-	begin, between, end, contentType := "", "\n", "\n", frame.TypeLines
+	taken, worst, wait := 0, 0, 0
+	begin, behind, end, contentType := "", byte('\n'), "\n", frame.TypeLines
 	if a.array {
-		begin, between, end, contentType = "[", ",", "]\n", frame.TypeJSON
+		begin, behind, end, contentType = "[", ',', "]\n", frame.TypeJSON
 	}
-	body := append(r.Body[:0], begin...)
+	body, next := append(r.Body[:0], begin...), behind // next comes behind each answer
 	for n := range a.results {
 		one := &a.results[n]
-		switch {
-		case inGroup:
-			body = append(body, ',')
-		case n > 0:
-			body = append(body, between...)
-		}
 		if one.group&groupFirst != 0 {
-			body, inGroup = append(body, '['), true
+			body, next = append(body, '['), ','
 		}
 		if one.code == mail.CodeOK && one.failure == failedNot {
 			taken++
-			body = append(appendNumber(append(body, `{"seq":`...), one.seq), '}')
+			body = append(appendNumber(append(body, `{"seq":`...), one.seq), '}', next)
 		} else {
 			status, seconds, reason := r.whyFailed(a, one)
 			if worst == 0 {
@@ -321,11 +314,14 @@ func (r *responder) batchPublished(dst []byte, reply *pendingReply) []byte {
 			}
 			wait = max(wait, seconds)
 			body = append(strconv.AppendInt(append(body, `{"error":"`...), int64(status), 10), `","content":"`...)
-			body = append(msg.AppendEscaped(body, reason), `"}`...)
+			body = append(msg.AppendEscaped(body, reason), '"', '}', next)
 		}
 		if one.group&groupLast != 0 {
-			body, inGroup = append(body, ']'), false
+			body, next = append(body[:len(body)-1], ']', behind), behind
 		}
+	}
+	if len(a.results) > 0 {
+		body = body[:len(body)-1]
 	}
 	r.Body = append(body, end...)
 	x := reply.exchange()
