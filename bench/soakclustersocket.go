@@ -48,6 +48,7 @@ func (c *clusterClient) socket(ctx context.Context, node *server) {
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	defer conn.Close()
 	var asked *clusterPlace // which is left, or joined
+	closed := false         // it has been, since it was asked to be left
 	for n := 1; ; n++ {
 		_ = conn.SetReadDeadline(time.Now().Add(hangTimeout))
 		text, code, err := wsutil.ReadServerData(conn)
@@ -59,10 +60,13 @@ func (c *clusterClient) socket(ctx context.Context, node *server) {
 			c.soak.faults.damaged("%s gets %.200q", c.name, text)
 			return
 		}
-		if o.Type != "ok" {
+		closed = closed || o.Type == "close" && c.place(o.Cname) == asked
+		if o.Type == "404" && o.ID == 1 && closed { // the channel was closed before it could be left
+			asked = nil
+		} else if o.Type != "ok" {
 			c.object(&o)
 			if asked == nil && o.Type == "data" && rand.IntN(100) == 0 {
-				asked = c.place(o.Cname)
+				asked, closed = c.place(o.Cname), false
 				err = say(conn, `{"op":"unsub","cname":%q,"id":1}`, o.Cname)
 			}
 		} else if o.ID == 1 && asked != nil {
