@@ -49,7 +49,7 @@ func (st *state) takeCarried() {
 	}
 	info, err := st.cfg.Carried.Stat()
 	if err == nil {
-		_, err = st.cfg.Carried.Seek(0, io.SeekStart) // who has written it is at its end
+		_, err = st.cfg.Carried.Seek(0, io.SeekStart) // the writer has left it at its end
 	}
 	if err == nil {
 		var head statefile.Head

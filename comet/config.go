@@ -42,7 +42,7 @@ type Config struct {
 	FrontAllow, FrontDeny []string
 	AdminAllow, AdminDeny []string
 	// TrustedProxies, a list for ParseAddresses too, are peers that are believed
-	// for whom they ask, by X-Forwarded-For or the PROXY protocol. Default none.
+	// which client they ask for, by X-Forwarded-For or the PROXY protocol. Default none.
 	TrustedProxies []string
 	// ProxyProtocol has the sides, "front" or "admin", where a connection from a
 	// trusted proxy must begin with a PROXY protocol header, of version 1 or 2; its
@@ -204,7 +204,7 @@ type Config struct {
 	StateFile     string
 	StateInterval time.Duration
 	// Carried has the channels of a server whose place this one takes (Server.DrainInto), in
-	// place of those in the state file. It is the caller's, who may close it when New has
+	// place of those in the state file. It is the caller's, which may close it when New has
 	// returned. Default none.
 	Carried *os.File
 	// Sockets are those of a server whose place this one takes: an address that they are

@@ -99,7 +99,7 @@ func resume(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	srv.state.takeOver(from)
-	from.reader.Let() // what is still needed was copied, or is kept by those who need it
+	from.reader.Let() // what is still needed was copied, or is kept by what needs it
 	return srv, nil
 }
 

@@ -116,7 +116,7 @@ func (srv *Server) listen() error {
 			*lists[side] = append(*lists[side], bound)
 		}
 	}
-	for _, s := range given { // clients may be there whom the kernel has connected
+	for _, s := range given { // the kernel may have connected clients there
 		if side := slices.Index(conn.SideNames[:], s.Side); side >= 0 && len(s.FDs) > 0 {
 			if err := srv.group.Retire(s.Address, s.FDs, uint8(side), opts); err != nil {
 				srv.cfg.Log.Warn().Err(err).Msg("clients that wait at an address that is gone are not served")

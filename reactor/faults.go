@@ -16,7 +16,7 @@ import (
 // can be made to fail, as the kernel would have it fail. They are built with the
 // tag "faults" alone, so that a production build has not even a branch for them.
 //
-// A fault keeps the kernel's promises. Who is told EAGAIN, or is given a part of
+// A fault keeps the kernel's promises. A call that is told EAGAIN, or is given a part of
 // what it asked for, is told by another edge when it may go on, however things
 // stand; a descriptor is free once it is closed.
 type Faults struct {

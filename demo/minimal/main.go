@@ -26,7 +26,7 @@ type server struct {
 	subs map[uint32]reactor.Conn // by id, which is the user word of their connections
 }
 
-// newServer opens a server; its loop's Run serves. Who leaves more than MaxHeld bytes unread is cut.
+// newServer opens a server; its loop's Run serves. A client that leaves more than MaxHeld bytes unread is cut.
 func newServer(address string) (s *server, ln *reactor.Listener, err error) {
 	s = &server{subs: map[uint32]reactor.Conn{}}
 	if s.loop, err = reactor.NewLoop(s, reactor.Config{MaxHeld: 64 << 10}); err == nil {

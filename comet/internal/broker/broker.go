@@ -138,6 +138,7 @@ type Figures struct {
 	NameSlabs                                                [record.NameSizes]reactor.SlabFigures
 }
 
+// Figures are the broker's. Only the loop's goroutine may ask.
 func (b *Broker) Figures() Figures {
 	return Figures{
 		Published: b.published, Repeated: b.keys.repeats, KeySlab: b.keys.records.Figures(), KeyBuckets: b.keys.index.Figures(),

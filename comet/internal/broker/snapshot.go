@@ -35,6 +35,7 @@ type Snapshots struct {
 	Ready chan struct{} // a loop has filled the batch
 }
 
+// NewSnapshots makes one that is empty, with room for one loop to say that it is ready.
 func NewSnapshots() *Snapshots { return &Snapshots{Ready: make(chan struct{}, 1)} }
 
 type snapshotChannel struct {

@@ -36,6 +36,7 @@ type Drain struct {
 	Marks [2]int        // that have come, of each round
 }
 
+// Phase is how far a loop has come with the drain, in this order.
 type Phase uint8
 
 const (

@@ -22,6 +22,7 @@ type Cors struct {
 // corsExpose has scripts see what they have to heed, beside what they always see.
 const corsExpose = "Access-Control-Expose-Headers: Retry-After, ETag\r\n"
 
+// NewCORS is what a side tells pages of the origins in a list, which peer.ParseOrigins has found good.
 func NewCORS(list []string) Cors {
 	origins, _ := peer.ParseOrigins(list) // check has seen that it can be
 	c := Cors{Origins: origins}

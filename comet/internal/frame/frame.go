@@ -98,12 +98,14 @@ type Batch struct {
 	Deflater *websocket.Deflater // of the loop, where clients that inflate are to share what is rendered; nil: it is not compressed
 }
 
+// Reset begins a batch of a framing, for a channel in that epoch. Its buffers are used again.
 func (b *Batch) Reset(f Framing, epoch uint32) {
 	b.Buf, b.Ends, b.Head, b.framing, b.Closes = b.Buf[:0], b.Ends[:0], 0, f, false
 	b.Epoch, b.Tell, b.teller = epoch, false, -1
 	b.Before, b.After, b.Deflater = b.Before[:0], b.After[:0], nil
 }
 
+// Id is the id of an event whose message has that number.
 func (b *Batch) Id(seq int32) EventID {
 	return EventID{seq: seq, epoch: b.Epoch, some: true, before: b.Before, after: b.After}
 }

@@ -154,6 +154,7 @@ type Figures struct {
 	CallbackSlabs                             [record.NameSizes]reactor.SlabFigures
 }
 
+// Figures are the hub's. Only the loop's goroutine may ask.
 func (h *Hub) Figures() Figures {
 	t := &h.Tally
 	return Figures{

@@ -14,11 +14,13 @@ func (c *AddrCounter) places(client uint64) (a, b *atomic.Int32) {
 	return &c[0][client%addrRow], &c[1][client>>32%addrRow]
 }
 
+// Add counts a connection more of an address, and returns how many it has now. Any loop may call it.
 func (c *AddrCounter) Add(client uint64) (count int) {
 	a, b := c.places(client)
 	return int(min(a.Add(1), b.Add(1)))
 }
 
+// Remove takes one off that Add has counted.
 func (c *AddrCounter) Remove(client uint64) {
 	a, b := c.places(client)
 	a.Add(-1)

@@ -25,12 +25,15 @@ func (r Rate) Take(full, now int64) (newFull int64, wait time.Duration, ok bool)
 	return full, 0, true
 }
 
+// WholeSeconds is a wait in seconds, rounded up, as Retry-After has it.
 func WholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // AddrRates are the buckets of all addresses, which any loop may take from.
 // Addresses that share one by their hash share its tokens too.
 type AddrRates [1 << 14]atomic.Int64
 
+// Take takes one token of an address at time now, in nanoseconds; false: there is none, and wait
+// says for how long.
 func (a *AddrRates) Take(r Rate, client uint64, now int64) (wait time.Duration, ok bool) {
 	bucket := &a[client%uint64(len(a))]
 	for {

@@ -104,6 +104,8 @@ func (p *Mailer) Take() {
 func (p *Mailer) LastRun(to uint8) (at uint64, left bool) {
 	return p.runs[to].at, !p.runs[to].leaves || to == p.Id
 }
+
+// HasRead says whether a loop has read the mail that stands there; see LastRun.
 func (p *Mailer) HasRead(to uint8, at uint64) bool { return p.all[to].read.Load() >= at }
 
 // Waiting is how many bytes are borrowed by mail that a loop has not read yet: names, and

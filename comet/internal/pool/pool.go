@@ -11,6 +11,7 @@ import (
 // KeepBuffer is the largest buffer worth keeping, in the pool or for rendering.
 const KeepBuffer = 64 << 10
 
+// PutBuffer gives a buffer back, unless it has grown too large to be kept.
 func PutBuffer(b *bytebufferpool.ByteBuffer) {
 	switch size := cap(b.B); {
 	case size == KeepBuffer:

@@ -11,6 +11,7 @@ type Homes struct {
 	Stores []*Names // of each loop: what it keeps of the channels whose home it is
 }
 
+// NewHomes makes those of so many loops, 1 to MaxLoops, with keys that nobody knows.
 func NewHomes(loops int) *Homes {
 	return &Homes{Key: NewKey(), Seeds: [2]Key{NewKey(), NewKey()}, Stores: make([]*Names, loops)}
 }

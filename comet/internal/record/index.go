@@ -71,6 +71,7 @@ func (x *Index) bucket(h uint32) *uint32 {
 	return x.buckets.At(b + 1)
 }
 
+// Insert adds a record, whose hash must not change while it is in the index.
 func (x *Index) Insert(i uint32) {
 	x.push(x.bucket(x.hash(i)), i)
 	x.Count++
@@ -79,6 +80,7 @@ func (x *Index) Insert(i uint32) {
 	}
 }
 
+// Remove takes out a record, which must be there.
 func (x *Index) Remove(i uint32) {
 	at := x.bucket(x.hash(i))
 	for *at != i {

@@ -120,6 +120,7 @@ func (n *Names) Foreign(k Name) []byte { return n.of(int(k.Len)).foreign(k.At)[:
 // Drop frees a name.
 func (n *Names) Drop(k Name) { n.of(int(k.Len)).Free(k.At) }
 
+// Release gives back the memory of all names.
 func (n *Names) Release() {
 	for _, of := range n.all() {
 		of.Release()

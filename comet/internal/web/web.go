@@ -8,7 +8,7 @@
 //   - An endpoint is a line among its dialect's paths, and the function that serves it; one
 //     that waits for a channel's home also names the function that writes its answer.
 //   - A state of connections is a row of the table in states.go.
-//   - Who may subscribe is judged at the channel's home: see Web.startSub.
+//   - Which clients may subscribe is judged at the channel's home: see Web.startSub.
 //   - Which addresses, and pages of which sites, are let in stands in access.go and
 //     crosssite.go.
 package web

@@ -166,7 +166,7 @@ func (e *redisExam) examine(masters int64) {
 	if e.info["role"] != "master" {
 		e.found(Finding{
 			Name: "role", Status: Bad, Have: "a replica of " + e.info["master_host"] + ":" + e.info["master_port"], Want: "a master",
-			Why: "a replica takes no messages", Fixes: []fix{{File: "--redis", Lines: []string{"the master's address, or redis-sentinel:// with the Sentinels' addresses, who know it"}}},
+			Why: "a replica takes no messages", Fixes: []fix{{File: "--redis", Lines: []string{"the master's address, or redis-sentinel:// with the addresses of Sentinels, which know it"}}},
 		})
 		return
 	}

@@ -99,6 +99,7 @@ func (s *Settings) Trim() {
 	TrimList(s.Redis)
 }
 
+// TrimList drops the blanks round each element of a list, in place.
 func TrimList(list []string) {
 	for i := range list {
 		list[i] = strings.TrimSpace(list[i])

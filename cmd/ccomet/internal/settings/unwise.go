@@ -56,6 +56,7 @@ func (s *Settings) Unwise() (list []Bad) {
 	return list
 }
 
+// LogsToFile says whether the log goes to a file, and not to a standard stream.
 func (s *Settings) LogsToFile() bool {
 	return s.LogOutput != "" && s.LogOutput != "stdout" && s.LogOutput != "stderr"
 }
