@@ -102,16 +102,22 @@ func (g *pageGuard) concerns(x *exchange) bool {
 func (g *pageGuard) refuses(dst []byte, x *exchange) (reason []byte, refused bool) {
 	switch {
 	case g.foreignPage(x):
-		dst = append(dst, "a page of another site may not ask this"...)
-		if origin := pageOf(x.req); len(origin) > 0 {
-			dst = append(append(append(dst, " (it is of "...), origin...), ')')
-		}
-		return append(append(append(dst, ": "...), originSetting(x.side)...), " names those that may\n"...), true
+		return appendForeignPage(dst, x, "ask this"), true
 	case x.side == conn.Admin && g.foreignHost(x):
 		dst = append(append(dst, "the name "...), hostName(x.req.Host())...)
 		return append(dst, " is not known here: admin-host names those that are, an address and localhost always are\n"...), true
 	}
 	return dst, false
+}
+
+// appendForeignPage appends the line that tells a page of another site that it may not do
+// something.
+func appendForeignPage(dst []byte, x *exchange, what string) []byte {
+	dst = append(append(dst, "a page of another site may not "...), what...)
+	if origin := pageOf(x.req); len(origin) > 0 {
+		dst = append(append(append(dst, " (it is of "...), origin...), ')')
+	}
+	return append(append(append(dst, ": "...), originSetting(x.side)...), " names those that may\n"...)
 }
 
 // foreignHost says whether a request names a host that is not this one. On a unix socket

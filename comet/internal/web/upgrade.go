@@ -2,7 +2,6 @@ package web
 
 import (
 	"errors"
-	"fmt"
 
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/hub"
@@ -86,14 +85,4 @@ func (k *sockets) judgePage(x *exchange) (mayConnect, mayPublish bool) {
 		return true, true
 	}
 	return k.site.cors[x.side].Origins.Any || k.EventsForAll(), false
-}
-
-// appendForeignPage appends the line that tells a page of another site that it may not do
-// something.
-func appendForeignPage(dst []byte, x *exchange, what string) []byte {
-	dst = fmt.Appendf(dst, "a page of another site may not %s", what)
-	if origin := pageOf(x.req); len(origin) > 0 {
-		dst = append(append(append(dst, " (it is of "...), origin...), ')')
-	}
-	return append(append(append(dst, ": "...), originSetting(x.side)...), " names those that may\n"...)
 }
