@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -24,6 +25,7 @@ import (
 // LoopState is a loop as plain data. Descriptors in it are the process's.
 type LoopState struct {
 	Began       int64 // when the loop was made, by the kernel's monotonic clock: its ticks count from there
+	Parked      int64 // when it was written down, by the same: time stands still from then on; 0: of a version that does not say
 	Epoll, Wake int
 	Arena       int
 	Records     SlabState
@@ -96,8 +98,9 @@ func (l *Loop) Arena() *Arena { return l.arena }
 // State is the loop as it is, for ResumeLoop. Call it where HoldInput is in force, the
 // loop Quiet, and not turning. What it returns shares memory with the loop.
 func (l *Loop) State() *LoopState {
+	now := Monotonic()
 	st := &LoopState{
-		Began: Monotonic() - int64(l.cfg.Clock().Sub(l.start)),
+		Began: now - int64(l.cfg.Clock().Sub(l.start)), Parked: now,
 		Epoll: l.poller.fd, Wake: l.poller.wakeFd, Arena: l.arena.fd,
 		Records: l.conns.State(), Wheel: l.wheel.State(), Ready: l.readyList, HeldRoom: len(l.held),
 		Tally: l.Figures(),
@@ -180,7 +183,8 @@ func ResumeLoop(h Handler, cfg Config, st *LoopState, rehearsal bool) (*Loop, er
 	}
 	l.untouched = true
 	l.wheel.Resume(st.Wheel)
-	l.start = l.now.Add(-time.Duration(Monotonic() - st.Began))
+	// A client is given no less time for that nobody has read what it sends.
+	l.start = l.now.Add(-time.Duration(cmp.Or(st.Parked, Monotonic()) - st.Began))
 	l.set(l.now)
 	l.readyList = st.Ready
 	resumeTally(l, &st.Tally)
