@@ -31,7 +31,7 @@ func TestCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := r.Compare; r.Kind != result.KindCluster || len(c.Contestants) != 2+others || len(c.Rows) != 12 {
+	if c := r.Compare; r.Kind != result.KindCluster || len(c.Contestants) != 2+others || len(c.Rows) != 13 {
 		t.Fatalf("%+v\n%s", r.Compare, out)
 	}
 	for _, row := range r.Compare.Rows {

@@ -237,7 +237,7 @@ func (s *stage) make(command string) {
 	}
 	if task == "run" {
 		out := strings.TrimSpace(s.must("cd " + root + " && MAKEFLAGS= make --no-print-directory --dry-run run"))
-		last := strings.Replace(out[strings.LastIndex(out, "\n")+1:], "bin/ccomet", "ccomet", 1)
+		last := strings.NewReplacer("bin/ccomet", "ccomet", " --log-format console", "").Replace(out[strings.LastIndex(out, "\n")+1:]) // a program reads its log here
 		s.serve(regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(last, "127.0.0.1:0"))
 	}
 }
