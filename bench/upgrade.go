@@ -109,7 +109,7 @@ func (m *upgrading) measure() (err error) {
 	if err != nil {
 		return err
 	}
-	m.BytesBefore, m.dataBefore = before.Bytes, before.Bytes-before.Program
+	m.BytesBefore, m.dataBefore = before.Bytes, before.Data()
 	m.print("%s, %d connections that hear %d publishers, %g messages a second; %d idle", m.Target.Label, m.Connections-m.c.Idle, m.c.Publishers, m.c.Rate, m.c.Idle)
 	m.Progress.begin("upgrades", int64(m.c.Upgrades))
 	for n := range m.c.Upgrades {
@@ -216,7 +216,7 @@ func (m *upgrading) upgrade(n int) error {
 		return err
 	}
 	one.Bytes = now.Bytes
-	m.dataAfter = append(m.dataAfter, now.Bytes-now.Program)
+	m.dataAfter = append(m.dataAfter, now.Data())
 	if one.Descriptors, err = m.server.Descriptors(); err != nil {
 		return err
 	}

@@ -161,7 +161,7 @@ func watchPeak(p proc.Process) *watch {
 	w.done.Go(func() {
 		for {
 			if now, err := p.Footprint(); err == nil {
-				w.bytes, w.data = max(w.bytes, now.Bytes), max(w.data, now.Bytes-now.Program)
+				w.bytes, w.data = max(w.bytes, now.Bytes), max(w.data, now.Data())
 			}
 			select {
 			case <-w.over:

@@ -17,6 +17,9 @@ type Footprint struct {
 	Program int64 // of it, what is of files as they are on the disk: the program and its libraries
 }
 
+// Data is all but the program.
+func (f Footprint) Data() int64 { return f.Bytes - f.Program }
+
 // Footprint counts what several processes share once, and so a file in memory (memfd),
 // whichever part of it they have touched. What only descriptors refer to is not in it.
 func (p Process) Footprint() (f Footprint, err error) {

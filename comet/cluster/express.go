@@ -73,8 +73,8 @@ func (p *partition) ride(w *wire) {
 		e.numbers, err = w.numbers(e.numbers[:0])
 		e.mu.Lock()
 		done, reign, began := e.batch, e.reign, e.began
-		if err == nil && len(e.numbers) != publishedHead+len(done) {
-			err = errAnswer
+		if err == nil {
+			err = answersAll(e.numbers, done)
 		}
 		if e.batch, e.spare = e.spare, nil; err == nil {
 			p.next()

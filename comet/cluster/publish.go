@@ -48,10 +48,18 @@ func (p *partition) send(batch []proposal) (r *reign, numbers []int64, err error
 		return nil, nil, err
 	}
 	numbers, err = answer.AsIntSlice()
-	if err == nil && len(numbers) != publishedHead+len(batch) {
-		err = errAnswer
+	if err == nil {
+		err = answersAll(numbers, batch)
 	}
 	return r, numbers, err
+}
+
+// answersAll is an error unless these are the numbers that answer a call with a batch.
+func answersAll(numbers []int64, batch []proposal) error {
+	if len(numbers) != publishedHead+len(batch) {
+		return errAnswer
+	}
+	return nil
 }
 
 // later are the beginnings of answers that say that nothing was done, and may be another time.

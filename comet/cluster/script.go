@@ -16,6 +16,13 @@ func newScript(text string) *script {
 	return &script{text, hex.EncodeToString(sum[:])}
 }
 
+// atFormat is how the scripts write where a partition stands (at, behind the reign), in Lua: off,
+// b, total, and the messages and bytes of the segment; atSize is the bytes that it takes.
+const (
+	atFormat = `'>I4I4I8I8I8'`
+	atSize   = `32`
+)
+
 // publishText numbers and keeps what was proposed, and appends one entry to the bus.
 //
 // KEYS are g, bus, then those of each operation. ARGV are: messages that a channel keeps;
@@ -35,7 +42,7 @@ const publishText = `
 local call, pack, floor = redis.call, struct.pack, math.floor
 local at = call('HGET', KEYS[1], 'at')
 if not at or string.sub(at, 1, #REIGN) ~= REIGN then return redis.error_reply('STALE') end
-local off, b, total, sm, sb = struct.unpack('>I4I4I8I8I8', at, #REIGN + 1)
+local off, b, total, sm, sb = struct.unpack(` + atFormat + `, at, #REIGN + 1)
 local b0, keep, ttl = b, 3 * tonumber(ARGV[1]), ARGV[2]
 local most, life = keep + 3 * floor(keep / 12) + 3, 4294967296
 local out, o, items, res, k, i = {}, 0, 0, {}, 3, 6
@@ -125,7 +132,7 @@ if items > 0 then
     call('HSET', KEYS[1], 'segments', table.concat(segments, ' '))
     sm, sb = 0, 0
   end
-  call('HSET', KEYS[1], 'at', REIGN .. pack('>I4I4I8I8I8', off, b, total, sm, sb))
+  call('HSET', KEYS[1], 'at', REIGN .. pack(` + atFormat + `, off, b, total, sm, sb))
 end
 return {b, off, total, unpack(res)}
 `
@@ -159,7 +166,7 @@ local run = string.match(info, 'run_id:(%w+)') .. string.match(info, 'master_rep
 local g = call('HMGET', KEYS[1], 'run', 'gen', 'at', 'seed', 'parts', 'jump')
 if g[5] and g[5] ~= ARGV[7] then return {g[5]} end
 local gen, off, b, total = tonumber(g[2] or 0), 0, 0, 0
-if g[3] then off, b, total = struct.unpack('>I4I4I8I8I8', string.sub(g[3], -32)) end
+if g[3] then off, b, total = struct.unpack(` + atFormat + `, string.sub(g[3], -` + atSize + `)) end
 local kgen, koff, kb, ktotal = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local seed, jump = g[4], g[6]
 if g[1] ~= run or gen < kgen or off < koff then
@@ -170,7 +177,7 @@ if g[1] ~= run or gen < kgen or off < koff then
   b, total = max(b, kb), max(total, ktotal)
   jump = call('XADD', KEYS[2], '*', 'e', struct.pack('>BI4I4I4I8I8', 2, gen, off, b, total, was) .. seed)
   call('HSET', KEYS[1], 'run', run, 'gen', gen, 'seed', seed, 'parts', ARGV[7], 'jump', jump,
-    'at', run .. gen .. ' ' .. struct.pack('>I4I4I8I8I8', off, b, total, 0, 0))
+    'at', run .. gen .. ' ' .. struct.pack(` + atFormat + `, off, b, total, 0, 0))
 end
 local last = call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 return {run, tostring(gen), tostring(off), tostring(b), string.format('%.0f', total), seed, jump, last[1] and last[1][1] or jump}
@@ -189,7 +196,7 @@ const attachText = `
 local call = redis.call
 local g = call('HMGET', KEYS[1], 'at', 'seed')
 if not g[1] or string.sub(g[1], 1, #REIGN) ~= REIGN then return redis.error_reply('STALE') end
-local off, b, total = struct.unpack('>I4I4I8I8I8', g[1], #REIGN + 1)
+local off, b, total = struct.unpack(` + atFormat + `, g[1], #REIGN + 1)
 local keep = 3 * tonumber(ARGV[2])
 local leases = ARGV[3] == '1'
 local res, k, some = {GEN, tostring(off), tostring(b), string.format('%.0f', total), g[2], {}}, 2, false

@@ -40,17 +40,11 @@ func newRefusal(line []byte) refusal {
 
 func (e refusal) Error() string { return string(e) }
 
-var (
-	errAnswer = errors.New("redis: an answer to a call that publishes is malformed")
-	errTLS    = errors.New("redis: what is written to a connection with TLS may wait")
-)
+var errAnswer = errors.New("redis: an answer to a call that publishes is malformed")
 
-// openWire connects to the master of a partition.
+// openWire connects to the master of a partition, without TLS.
 func (p *partition) openWire(ctx context.Context) (*wire, error) {
 	s := &p.log.cfg.Redis
-	if s.TLS {
-		return nil, errTLS
-	}
 	network, address := "tcp", ""
 	for address = range p.log.client.Nodes() { // any one of a Redis Cluster, which says where to go; the master of another
 		break

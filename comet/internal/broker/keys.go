@@ -213,6 +213,7 @@ func (k *publishKeys) repeated(i uint32, m *keyed) (seq int32, ok bool) {
 	return k.kept(i, m)
 }
 
+// kept is repeated for a message that has a key. Most have none, and nothing is called for them.
 func (k *publishKeys) kept(i uint32, m *keyed) (seq int32, ok bool) {
 	k.hashFor(i, m)
 	k.expire(k.channels.loop.Tick(), 4) // more than are added
@@ -231,6 +232,7 @@ func (k *publishKeys) keep(i uint32, m *keyed, seq int32) {
 	}
 }
 
+// keepHash is keep for a message that has a key.
 func (k *publishKeys) keepHash(i uint32, m *keyed, seq int32) {
 	k.hashFor(i, m)
 	loop := k.channels.loop
