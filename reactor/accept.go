@@ -9,42 +9,42 @@ import (
 )
 
 const (
-	acceptBudget   = 64                     // connections accepted from one listener in a turn, at most
-	acceptPause    = 250 * time.Millisecond // how long a listener rests when the kernel is out of something
-	resumeListener = 255                    // tag of the bare timer that ends such a rest
+	acceptBudget   = 64                     // most connections accepted from one listener in a turn
+	acceptPause    = 250 * time.Millisecond // pause of a listener after the kernel has run out of descriptors or memory
+	resumeListener = 255                    // tag of the bare timer that ends the pause
 	listenEvents   = unix.EPOLLIN | unix.EPOLLEXCLUSIVE
 )
 
-// listener is a listening socket that a loop has.
+// listener is a listening socket that belongs to a loop.
 type listener struct {
 	Listener
 	tag       uint8
 	resting   bool
-	finishing bool      // it is closed when it has accepted what is connected
-	timer     Conn      // ends a rest; taken beforehand, for there may be no record to be had then
-	trouble   time.Time // when there was some last
-	most      int       // connections that were to be accepted last; 0: there were not so many
-	turn      int64     // and when that was
-	budget    float64   // connections that the accept rate leaves now
-	filled    time.Time // when the budget was brought up to date
+	finishing bool      // it is closed after it has accepted the connections that are already established
+	timer     Conn      // fires at the end of a pause; allocated in advance, because no record may be free then
+	trouble   time.Time // when accepting last failed
+	most      int       // number of connections to accept at the last event; 0: fewer were waiting
+	turn      int64     // turn of that event
+	budget    float64   // connections that the accept rate still allows now
+	filled    time.Time // when the budget was last refilled
 }
 
-// accepting is a loop's listeners, and what it accepts connections with.
+// accepting holds the listeners of a loop and what it needs to accept connections.
 type accepting struct {
 	loop         *Loop
 	listeners    []listener
-	reserve      int     // a descriptor to give up when there is no other
-	reserveSpent bool    // it was given up, and is not back
-	finishing    bool    // listeners are to be finished in the next turn
-	whole        int64   // the last turn that the kernel has told all that it had to report
+	reserve      int     // a spare descriptor, closed when no other is free; -1: none
+	reserveSpent bool    // the reserve was closed and is not open again yet
+	finishing    bool    // some listeners finish in the next turn
+	whole        int64   // the last turn in which the kernel reported all events that it had
 	acceptFlags  uintptr // of accepted sockets
 }
 
-// episode is how long all must have been well before trouble is news again.
+// episode is the time without failures after which a new failure is reported again.
 const episode = 10 * time.Second
 
-// AddListener has the loop accept from ln, which it owns from here on. tag is
-// what Tag tells of its connections. On an error ln stays the caller's.
+// AddListener makes the loop accept connections from ln. The loop owns ln from now on; on an
+// error the caller still owns it. Tag returns tag for the connections that it accepts.
 func (l *Loop) AddListener(ln *Listener, tag uint8) error {
 	if l.reserve < 0 {
 		l.takeReserve()
@@ -52,7 +52,7 @@ func (l *Loop) AddListener(ln *Listener, tag uint8) error {
 	n := len(l.listeners)
 	l.listeners = append(l.listeners, listener{Listener: *ln, tag: tag, resting: l.untouched, budget: max(ln.rate/burstPart, 1), filled: l.now})
 	if l.untouched {
-		return nil // begin goes on
+		return nil // begin does the rest
 	}
 	err := l.takeTimer(n)
 	if err == nil {
@@ -67,7 +67,7 @@ func (l *Loop) AddListener(ln *Listener, tag uint8) error {
 	return err
 }
 
-// takeTimer gives a listener the timer of its rests.
+// takeTimer allocates the timer that ends the pauses of a listener.
 func (a *accepting) takeTimer(n int) error {
 	timer, r := a.loop.newConn(-1, resumeListener)
 	if timer == 0 {
@@ -78,16 +78,16 @@ func (a *accepting) takeTimer(n int) error {
 	return nil
 }
 
-// CloseListeners stops accepting. Connections go on.
+// CloseListeners stops accepting. Open connections stay open.
 func (l *Loop) CloseListeners() {
 	for i := range l.listeners {
 		l.closeListener(&l.listeners[i])
 	}
 }
 
-// LeaveListeners stops accepting where another process has the same sockets
-// (Group.Sockets): what waits there is left to that one, and so is the file of a
-// unix socket.
+// LeaveListeners stops accepting in this process. Another process has the same sockets
+// (Group.Sockets) and accepts the waiting connections. The file of a unix socket is not
+// removed.
 func (l *Loop) LeaveListeners() {
 	for i := range l.listeners {
 		l.listeners[i].unix = ""
@@ -95,9 +95,8 @@ func (l *Loop) LeaveListeners() {
 	l.CloseListeners()
 }
 
-// FinishListeners has the next turn accept what the kernel has connected
-// already, and stop accepting after that: closed at once, the listeners would
-// have those reset.
+// FinishListeners makes the next turn accept the connections that the kernel has already
+// established, and then close the listeners. Closed at once, the listeners would reset them.
 func (l *Loop) FinishListeners() {
 	for n := range l.listeners {
 		l.finishListener(n)
@@ -109,8 +108,8 @@ func (a *accepting) finishListener(n int) {
 	a.loop.Wake()
 }
 
-// finishRounds bounds how much is accepted from one listener that is finished:
-// so many times acceptBudget, of a queue of mostly 4096.
+// finishRounds times acceptBudget bounds the connections that are accepted from a listener
+// that finishes: 4096, the usual length of the backlog.
 const finishRounds = 64
 
 func (a *accepting) finishListeners() {
@@ -120,7 +119,7 @@ func (a *accepting) finishListeners() {
 		if !ln.finishing {
 			continue
 		}
-		ln.rate, ln.resting = 0, false // nothing can wait any longer
+		ln.rate, ln.resting = 0, false // the listener is closed below: nothing can wait any longer
 		for range finishRounds {
 			before := a.loop.stats.accepted.Load() + a.loop.stats.refused.Load()
 			if a.accept(n, acceptBudget); a.loop.stats.accepted.Load()+a.loop.stats.refused.Load() == before {
@@ -136,7 +135,7 @@ func (a *accepting) closeListener(ln *listener) {
 		return
 	}
 	if !ln.resting {
-		// Closing does not do it while other loops have the same socket (Dup).
+		// Closing does not remove it from epoll while other loops have the same socket (Dup).
 		_ = a.loop.poller.remove(int32(ln.fd))
 	}
 	ln.Close()
@@ -147,12 +146,12 @@ func (a *accepting) closeListener(ln *listener) {
 	}
 }
 
-// loopsWithoutReserve counts the loops of the process that have given up their reserve and not
-// got it back. Until they have, no other loop keeps a connection: it may have that
-// very descriptor, and for want of it the first could not even refuse.
+// loopsWithoutReserve counts the loops of the process that have closed their reserve and not
+// reopened it. Meanwhile no loop keeps a new connection: it might have taken that very
+// descriptor, and then the loop without a reserve could not even refuse connections.
 var loopsWithoutReserve atomic.Int32
 
-// takeReserve opens the reserve, if there is a descriptor for it.
+// takeReserve opens the reserve, if a descriptor is free.
 func (a *accepting) takeReserve() {
 	fd, err := sysSpare()
 	if err != nil {
@@ -162,7 +161,7 @@ func (a *accepting) takeReserve() {
 	a.reserveBack()
 }
 
-// reserveBack notes that the loop has its reserve again, or needs none any more.
+// reserveBack records that the loop has its reserve again, or no longer needs one.
 func (a *accepting) reserveBack() {
 	if a.reserveSpent {
 		a.reserveSpent = false
@@ -170,22 +169,22 @@ func (a *accepting) reserveBack() {
 	}
 }
 
-// spendReserve closes the reserve, whose descriptor then serves to accept and refuse.
+// spendReserve closes the reserve. Its descriptor then serves to accept and refuse.
 func (a *accepting) spendReserve() {
 	a.reserveSpent = true
-	loopsWithoutReserve.Add(1) // before the descriptor can be had
+	loopsWithoutReserve.Add(1) // before the descriptor becomes free
 	sysClose(int32(a.reserve))
 	a.reserve = -1
 }
 
-// accept takes so many connections from a listener, and no more than there are.
+// accept accepts up to most connections from listener n.
 func (a *accepting) accept(n, most int) {
 	defer a.giveWay(n)
 	if a.reserveSpent {
 		a.takeReserve()
 	}
-	for range most { // level-triggered: what is left is reported again
-		ln := &a.listeners[n] // Opened may add listeners, and close them
+	for range most { // level-triggered: epoll reports again what is left
+		ln := &a.listeners[n] // Opened may add and close listeners
 		if ln.fd < 0 || ln.resting {
 			return
 		}
@@ -210,7 +209,7 @@ func (a *accepting) accept(n, most int) {
 			ln.most = 0
 			return
 		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.EPERM, unix.ENETDOWN, unix.EHOSTUNREACH, unix.ENETUNREACH:
-			// of that one connection, which is gone
+			// the error concerns only this connection, which is gone
 		case unix.EMFILE, unix.ENFILE:
 			a.refuseWaiting(ln, errno)
 			a.warn(ln, outOfDescriptors, errno)
@@ -224,10 +223,10 @@ func (a *accepting) accept(n, most int) {
 	}
 }
 
-// expected is how many connections are accepted at a report: one, since mostly no more have
-// come, and a call that says so would be for nothing; in a rush twice as many as at the last
-// report. A rush goes on where the listener is reported again as soon as it can be: in the
-// same turn (catchUp), in the next one, or when those have been reported that stood before it.
+// expected returns how many connections to accept for one event. Mostly it is one: no more
+// have come, and the call that finds none would be wasted. In a rush it is twice as many as
+// for the last event. A rush is when epoll reports the listener again as soon as it can: in
+// the same turn (catchUp), in the next one, or after the events that were queued before it.
 func (a *accepting) expected(ln *listener) int {
 	if ln.turn >= a.whole {
 		ln.most = min(max(2*ln.most, 1), acceptBudget)
@@ -238,11 +237,10 @@ func (a *accepting) expected(ln *listener) int {
 	return ln.most
 }
 
-// burstPart is the part of a second whose connections may be accepted at once.
+// burstPart bounds a burst: 1/burstPart of the connections of a second.
 const burstPart = 4
 
-// spend takes a connection off the budget that the accept rate leaves; false:
-// there is none.
+// spend takes one connection from the budget of the accept rate; false: the budget is empty.
 func (ln *listener) spend(now time.Time) bool {
 	ln.budget = min(ln.budget+now.Sub(ln.filled).Seconds()*ln.rate, max(ln.rate/burstPart, 1))
 	ln.filled = now
@@ -253,14 +251,14 @@ func (ln *listener) spend(now time.Time) bool {
 	return true
 }
 
-// refill is how long it takes until the budget is worth looking at again.
+// refill returns how long it takes until the budget allows a connection, at least a tick.
 func (ln *listener) refill() time.Duration {
 	return max(time.Duration((1-ln.budget)/ln.rate*float64(time.Second)), TickLength)
 }
 
-// giveWay has the loop stand last in the queue for a socket that it shares. Of
-// those that sleep the kernel wakes the first, which would otherwise be the same
-// one each time, and have nearly all connections.
+// giveWay moves the loop to the end of the kernel's wait queue of a shared socket. The kernel
+// wakes the first sleeping loop of that queue. Without giveWay the same loop would be woken
+// each time and get nearly all connections.
 func (a *accepting) giveWay(n int) {
 	ln := &a.listeners[n]
 	if !ln.shared || ln.fd < 0 || ln.resting || a.loop.poller.remove(int32(ln.fd)) != nil {
@@ -272,7 +270,7 @@ func (a *accepting) giveWay(n int) {
 	}
 }
 
-// admit makes a connection of an accepted descriptor, or refuses it.
+// admit makes a connection from an accepted descriptor, or refuses it.
 func (a *accepting) admit(fd int32, ln *listener) {
 	if a.loop.cfg.Admit != nil {
 		if err := a.loop.cfg.Admit(ln.tag); err != nil {
@@ -297,13 +295,13 @@ func (a *accepting) admit(fd int32, ln *listener) {
 	a.loop.readFirst(c)
 }
 
-// readFirst reads what a new connection has brought along, which is mostly all of its
-// first request: the kernel would report it in a turn of its own. It reads no more than a
-// connection has in the fullest of turns.
+// readFirst reads the input that has arrived with a new connection, mostly its whole first
+// request: epoll would report it only in another turn. It reads at most inputLeast bytes, the
+// share of a connection in the busiest turn.
 func (l *Loop) readFirst(c Conn) {
 	r := l.open(c)
 	if r == nil || r.flags&flagReady != 0 {
-		return // closed in Opened, or to be read in the next turn
+		return // closed in Opened, or queued for the next turn
 	}
 	whole := l.in
 	l.in = l.in[:inputLeast]
@@ -312,7 +310,7 @@ func (l *Loop) readFirst(c Conn) {
 	l.in = whole
 }
 
-// warn tells of trouble with a listener, once an episode.
+// warn reports a failure of a listener, once an episode.
 func (a *accepting) warn(ln *listener, format string, args ...any) {
 	news := ln.trouble.IsZero() || a.loop.now.Sub(ln.trouble) > episode
 	ln.trouble = a.loop.now
@@ -323,21 +321,19 @@ func (a *accepting) warn(ln *listener, format string, args ...any) {
 
 const outOfDescriptors = "%w: connections are refused until descriptors are free"
 
-// refuse tells a connection that there is no room, as well as can be done
-// without waiting for it.
+// refuse writes the refusal to a connection and closes it, without waiting for the peer.
 func (a *accepting) refuse(fd int32, why error) {
 	a.loop.stats.refused.Add(1)
 	if a.loop.cfg.Refusal != nil {
 		_, _ = sysWrite(fd, a.loop.cfg.Refusal(why))
 	}
 	_ = sysShutdown(fd)
-	_, _ = sysRead(fd, a.loop.in) // unread input would turn the close into a reset
+	_, _ = sysRead(fd, a.loop.in) // with unread input, close would reset the connection
 	sysClose(fd)
 }
 
-// refuseWaiting gives up the reserve descriptor to accept and refuse those that
-// wait, one after the other, so that they need not wait for an answer that will
-// not come.
+// refuseWaiting closes the reserve, and accepts and refuses the waiting connections with its
+// descriptor, one after the other. They would otherwise wait for an answer that does not come.
 func (a *accepting) refuseWaiting(ln *listener, why error) {
 	if a.reserve < 0 {
 		return
@@ -353,7 +349,7 @@ func (a *accepting) refuseWaiting(ln *listener, why error) {
 	a.takeReserve()
 }
 
-// rest stops accepting for a while, for the kernel is out of something.
+// rest pauses a listener because the kernel is out of descriptors or memory.
 func (a *accepting) rest(n int) {
 	a.loop.tally.Troubles++
 	a.pause(n, acceptPause)
@@ -365,20 +361,19 @@ func (a *accepting) pause(n int, d time.Duration) {
 		a.takeReserve()
 	}
 	if !ln.resting {
-		_ = a.loop.poller.remove(int32(ln.fd)) // or it would be reported all the time
+		_ = a.loop.poller.remove(int32(ln.fd)) // otherwise epoll would report it all the time
 		ln.resting = true
 	}
 	a.loop.wheel.Schedule(ln.timer.Index(), a.loop.ticksAhead(d))
 }
 
-// rests says whether r is the timer of a listener's rests, which the handler is not
-// shown.
+// rests reports whether r is the timer of a listener's pauses. The handler never sees it.
 func (r *record) rests() bool { return r.fd < 0 && r.tag == resumeListener }
 
 func (a *accepting) resumeListening(n int) {
 	ln := &a.listeners[n]
 	if a.reserveSpent {
-		if a.takeReserve(); a.reserveSpent { // others refuse until it has: it cannot wait for a connection to come
+		if a.takeReserve(); a.reserveSpent { // the other loops refuse connections until the reserve is back: do not wait for a connection
 			a.rest(n)
 			return
 		}

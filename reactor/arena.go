@@ -7,16 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Arena is memory for the records of slabs (Slab.In) that another program can go on
-// with: pages of a file in memory (memfd), which are mapped by both. One that has taken
-// it over is resumed by its descriptor. It belongs to one goroutine.
+// Arena is memory for the records of slabs (Slab.In) that another program can take
+// over: pages of an in-memory file (memfd) that both programs map. The other program
+// opens it by its descriptor (ResumeArena). An Arena belongs to one goroutine.
 type Arena struct {
 	fd      int
 	size    int64
-	private bool // what is written stays in this process
+	private bool // the other program does not see what is written
 }
 
-// NewArena makes an empty one.
+// NewArena makes an empty Arena.
 func NewArena() (*Arena, error) {
 	fd, err := sysMemfd("ccomet-records")
 	if err != nil {
@@ -25,8 +25,9 @@ func NewArena() (*Arena, error) {
 	return &Arena{fd: fd}, nil
 }
 
-// ResumeArena goes on with an arena that another program made, whose descriptor it
-// owns from here on. private keeps what is written from now on from that program.
+// ResumeArena opens an arena that another program made, and owns its descriptor from
+// now on, except on an error. With private, that program does not see what is written
+// from now on.
 func ResumeArena(fd int, private bool) (*Arena, error) {
 	var info unix.Stat_t
 	if err := unix.Fstat(fd, &info); err != nil {
@@ -36,10 +37,10 @@ func ResumeArena(fd int, private bool) (*Arena, error) {
 	return &Arena{fd: fd, size: info.Size, private: private}, nil
 }
 
-// FD is its descriptor.
+// FD returns its descriptor.
 func (a *Arena) FD() int { return a.fd }
 
-// Close lets go of the descriptor. What is mapped stays so.
+// Close closes the descriptor. Mapped memory stays mapped.
 func (a *Arena) Close() {
 	if a != nil && a.fd >= 0 {
 		sysClose(int32(a.fd))
@@ -47,7 +48,7 @@ func (a *Arena) Close() {
 	}
 }
 
-// extend maps so many bytes more, which are zero, and says where they lie.
+// extend maps size more bytes, which are zero, and returns their offset in the file.
 func (a *Arena) extend(size int) (mem []byte, at int64, err error) {
 	at = a.size
 	if err := unix.Ftruncate(a.fd, at+int64(size)); err != nil {
@@ -68,28 +69,28 @@ func (a *Arena) mapAt(at int64, size int) ([]byte, error) {
 	return unix.Mmap(a.fd, at, size, unix.PROT_READ|unix.PROT_WRITE, sharing)
 }
 
-// SlabState is a slab that lies in an arena, as plain data.
+// SlabState is the state of a slab in an arena, as plain data.
 type SlabState struct {
 	Size   int     // bytes of a record
-	Chunks []int64 // where they lie in the arena
+	Chunks []int64 // offsets in the arena
 	Free   uint32
 	Used   uint32
 	Live   int
 }
 
-// errSlabState is a state that no slab of this program can be in.
+// errSlabState rejects a state that no slab of this program can be in.
 var errSlabState = errors.New("reactor: the records of a slab do not fit")
 
-// In has a slab that is still empty take its memory from an arena. A nil arena stands
-// for memory of the process's own.
+// In makes an empty slab take its memory from an arena. A nil arena means the process's
+// own memory.
 func (s *Slab[T]) In(a *Arena) { s.arena = a }
 
-// State is what Resume goes on with.
+// State returns the state that Resume needs.
 func (s *Slab[T]) State() SlabState {
 	return SlabState{Size: s.Size(), Chunks: s.places, Free: s.free, Used: s.used, Live: s.live}
 }
 
-// Resume goes on with the records of a slab that lay in an arena.
+// Resume maps the records of a slab that another program has left in an arena.
 func (s *Slab[T]) Resume(a *Arena, st SlabState) error {
 	size := chunkLen * s.Size()
 	room := int64(len(st.Chunks)) * chunkLen
@@ -113,7 +114,7 @@ func (s *Slab[T]) Resume(a *Arena, st SlabState) error {
 	return nil
 }
 
-// more is memory for another chunk.
+// more allocates memory for another chunk.
 func (s *Slab[T]) more() ([]byte, error) {
 	if s.arena == nil {
 		return sysMap(chunkLen * s.Size())

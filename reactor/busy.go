@@ -6,17 +6,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// busy measures which part of a processor's time is taken. How long turns took would not
-// do: a loop that others keep from running has no more to do than one that they do not.
+// busy measures the share of a processor's time that is used. The duration of turns would
+// not do: it also grows when other threads keep a loop from running.
 type busy struct {
 	spent  func() (taken time.Duration, thread int) // processTime or threadTime
-	since  time.Time                                // zero: it measures nothing
-	taken  time.Duration                            // then
-	thread int                                      // then
+	since  time.Time                                // start of the measurement; zero: none
+	taken  time.Duration                            // CPU time at the start
+	thread int                                      // thread at the start
 }
 
-// part is the part since it was asked last. It is not known where nothing was measured, or
-// of a thread that the goroutine does not run on any more.
+// part returns the share since its last call. It is not known if no measurement was under
+// way, or if the goroutine has moved to another thread.
 func (b *busy) part(now time.Time) (part float64, known bool) {
 	taken, thread := b.spent()
 	part = float64(taken-b.taken) / float64(now.Sub(b.since))
@@ -25,16 +25,16 @@ func (b *busy) part(now time.Time) (part float64, known bool) {
 	return part, known
 }
 
-// processTime is what the process has taken.
+// processTime returns the CPU time of the process.
 func processTime() (time.Duration, int) { return clockTime(unix.CLOCK_PROCESS_CPUTIME_ID), 0 }
 
-// threadTime is what the thread that calls it has taken.
+// threadTime returns the CPU time of the calling thread, and its id.
 func threadTime() (time.Duration, int) {
 	return clockTime(unix.CLOCK_THREAD_CPUTIME_ID), unix.Gettid()
 }
 
 func clockTime(clock int32) time.Duration {
 	var t unix.Timespec
-	_ = unix.ClockGettime(clock, &t) // it cannot fail for a clock that is always there
+	_ = unix.ClockGettime(clock, &t) // cannot fail: these clocks always exist
 	return time.Duration(t.Nano())
 }

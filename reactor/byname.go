@@ -8,33 +8,33 @@ import (
 	"github.com/valyala/bytebufferpool"
 )
 
-// A program whose records are others, or that has another number of loops, cannot go on
-// with a loop as it lies in memory. It makes loops and connections of its own, of what is
-// said by names:
+// A program with a different record layout, or another number of loops, cannot use the
+// memory of a loop as it is. It makes its own loops and connections, from a description by
+// names:
 //
-//  1. ConnsOf, beside State of each loop.
-//  2. NewLoopSince for each loop that there is to be.
-//  3. Mover.Move for each connection: it has another record, in an epoll set of another
-//     loop. The records and the sets that it was in stay as they are, for the program that
-//     has handed over to go on with them after all.
+//  1. ConnsOf describes the connections of each loop, beside State.
+//  2. NewLoopSince opens each of the new loops.
+//  3. Mover.Move makes each connection, with a new record, in the epoll set of a new loop.
+//     The old records and epoll sets stay unchanged: the old program can still go on with
+//     them.
 
-// Conns are a loop's connections by names: an entry of each column for each of them.
+// Conns describes the connections of a loop: each column has an entry for each connection.
 type Conns struct {
 	Index, Gen []uint32 // of its Conn
 	FD         []int32
 	Tag        []uint8
-	Flags      []string // names of the bits of Has, the lowest first
+	Flags      []string // names of the bits of Has, lowest bit first
 	Has        []uint16
-	Left       []int64  // milliseconds until its timer runs out; below zero: it is not armed
+	Left       []int64  // milliseconds until its timer fires; negative: not armed
 	Held       []uint32 // HeldState.Place of what it has borrowed; 0: nothing
 }
 
-// flagNames are the names of flags, the lowest first.
+// flagNames are the names of the flags, lowest bit first.
 var flagNames = [...]string{
 	"live", "paused", "readable", "ready", "blocked", "connecting", "ended", "told", "finishing", "lingering", "closing", "urgent", "output",
 }
 
-// ConnsOf are the connections of a loop, which is as for State.
+// ConnsOf describes the connections of a loop. The loop must be as State requires.
 func ConnsOf(l *Loop) *Conns {
 	c := &Conns{Flags: flagNames[:]}
 	for i := uint32(1); i <= l.conns.Used(); i++ {
@@ -53,36 +53,36 @@ func ConnsOf(l *Loop) *Conns {
 	return c
 }
 
-// NewLoopSince opens a loop for connections of another program's, whose ticks count from a
-// LoopState.Began on. Until it turns, Release leaves connections open. rehearsal makes one
-// that has no sockets: it must not turn.
+// NewLoopSince opens a loop for connections of another program. Its ticks count from began
+// (LoopState.Began). Until its first turn, Release leaves connections open. With rehearsal
+// the loop has no sockets: it must not turn.
 func NewLoopSince(h Handler, cfg Config, began int64, rehearsal bool) (*Loop, error) {
 	l, err := NewLoop(h, cfg)
 	if err != nil {
 		return nil, err
 	}
 	l.untouched, l.anew, l.rehearses = true, true, rehearsal
-	l.woken.Store(1) // whoever moves connections here has work for the first turn
+	l.woken.Store(1) // connections are moved here: the first turn must not wait
 	l.start = l.now.Add(-time.Duration(Monotonic() - began))
 	l.set(l.now)
 	l.wheel.Advance(l.Tick())
 	return l, nil
 }
 
-// errConns is a list of connections that no loop can have had.
+// errConns rejects a list of connections that no loop can have had.
 var errConns = errors.New("reactor: what is said of connections does not fit")
 
-// Mover makes connections of what another program says of those of a loop.
+// Mover makes connections from another program's description of those of one loop.
 type Mover struct {
 	*Conns
 	st   *LoopState
-	bits []uint16 // by bit of Has
-	held []int    // by place: which of st.Held, counted from 1
-	// frames are those of st, as loops have them: each has its own account of who holds one.
+	bits []uint16 // flag of each bit of Has
+	held []int    // by place: index in st.Held, counted from 1; 0: none
+	// frames are the frames of st, a copy for each loop: each copy counts its own holders.
 	frames map[*Loop][]*Frame
 }
 
-// NewMover begins with a loop, by its State, of whose records nothing is read, and its Conns.
+// NewMover takes the State of a loop and its Conns. It does not read the loop's records.
 func NewMover(st *LoopState, conns *Conns) (*Mover, error) {
 	n := len(conns.Index)
 	for _, of := range []int{len(conns.Gen), len(conns.FD), len(conns.Tag), len(conns.Has), len(conns.Left), len(conns.Held)} {
@@ -111,7 +111,7 @@ func NewMover(st *LoopState, conns *Conns) (*Mover, error) {
 	return m, nil
 }
 
-// Move makes the n-th connection one of a loop.
+// Move makes the n-th connection a connection of a loop.
 func (m *Mover) Move(n int, to *Loop) (Conn, error) {
 	c, r := to.newConn(m.FD[n], m.Tag[n])
 	if c == 0 || m.FD[n] < 0 {
@@ -146,10 +146,10 @@ func (m *Mover) Move(n int, to *Loop) (Conn, error) {
 	if r.flags&(flagOutput|flagConnecting) != 0 {
 		mask = outputEvents
 	}
-	return c, to.poller.add(r.fd, uint64(c), mask) // what is true already is reported anew
+	return c, to.poller.add(r.fd, uint64(c), mask) // epoll reports again what is already true
 }
 
-// framesOf are the loop's frames, as another loop has them.
+// framesOf returns the copies of the frames that belong to a loop.
 func (m *Mover) framesOf(to *Loop) []*Frame {
 	list, known := m.frames[to]
 	if !known {
@@ -167,7 +167,7 @@ func framesOf(st *LoopState) []*Frame {
 	return list
 }
 
-// takeHeld takes back what a connection has borrowed; false: it is not sound.
+// takeHeld restores what a connection has borrowed; false: the description is invalid.
 func takeHeld(l *Loop, h *held, one *HeldState, frames []*Frame) bool {
 	switch {
 	case one.Frame < 0 || one.Frame > len(frames):
@@ -190,8 +190,7 @@ func takeHeld(l *Loop, h *held, one *HeldState, frames []*Frame) bool {
 	return true
 }
 
-// AddCounts has a loop that has not turned go on with what another one has counted since its
-// start.
+// AddCounts adds the counters of another loop to those of a loop that has not turned yet.
 func AddCounts(l *Loop, t *Figures) {
 	sum := &l.tally
 	sum.BytesRead += t.BytesRead

@@ -2,30 +2,28 @@ package reactor
 
 import "golang.org/x/sys/unix"
 
-// Close closes c when the turn ends; Handler.Closed follows with a nil error.
-// What is held is dropped.
+// Close closes c at the end of the turn and drops its held output. Handler.Closed
+// follows with a nil error.
 func (l *Loop) Close(c Conn) {
 	if r := l.open(c); r != nil {
 		l.doom(c.Index(), r)
 	}
 }
 
-// ResetOnClose has c end, when it is closed, with a RST in place of a FIN: the
-// peer sees a failure, and not that all has been said. What is still on its way
-// to the peer is lost. It is not too late for it in Handler.Closed. Other than
-// TCP sockets have no such end.
+// ResetOnClose makes closing c send a RST instead of a FIN: the peer sees a failure,
+// not a regular end. Data that is still on its way to the peer is lost. It may be
+// called as late as in Handler.Closed. It has no effect on sockets other than TCP.
 func (l *Loop) ResetOnClose(c Conn) {
 	if r := l.record(c); r != nil && r.fd >= 0 {
-		_ = sysResetOnClose(r.fd) // at worst a FIN
+		_ = sysResetOnClose(r.fd) // if it fails, the peer gets a FIN
 	}
 }
 
-// Finish closes c politely: what is held is written first (for at most
-// WriteTime), then the sending side is shut down, and for at most
-// Config.Linger whatever the peer still sends is thrown away, for closing a
-// socket with unread input would destroy output under way. Of the handler only
-// Closed is called again; its error tells when what was held could not be
-// written.
+// Finish closes c gracefully. It first writes the held output, for at most WriteTime.
+// Then it shuts down the sending side, and for at most Config.Linger discards what
+// the peer still sends: closing a socket with unread input would destroy output on
+// its way. Of the handler only Closed is called from now on. Its error reports that
+// the held output could not be written.
 func (l *Loop) Finish(c Conn) {
 	r := l.usable(c)
 	if r == nil {
@@ -40,10 +38,10 @@ func (l *Loop) Finish(c Conn) {
 	l.linger(c.Index(), r)
 }
 
-// Detach takes c out of the loop without closing it, for handing it to another
-// loop or process: the descriptor is the caller's, with the input that was
-// read and not consumed (but inside Received, where the caller has it already).
-// Closed is not called. Held output, or a Dial under way, makes it fail.
+// Detach removes c from the loop without closing it, to hand it to another loop or
+// process. It returns the descriptor, which the caller then owns, and the input that
+// was read and not consumed (inside Received the caller has that already). Closed is
+// not called. Detach fails while output is held or a Dial is under way.
 func (l *Loop) Detach(c Conn) (fd int, unread []byte, err error) {
 	r := l.usable(c)
 	if r == nil || r.fd < 0 {
@@ -63,7 +61,7 @@ func (l *Loop) Detach(c Conn) (fd int, unread []byte, err error) {
 	return fd, unread, nil
 }
 
-// linger shuts the sending side down and waits for the peer to do the same.
+// linger shuts down the sending side and waits for the peer to do the same.
 func (l *Loop) linger(i uint32, r *record) {
 	l.wheel.Cancel(i)
 	if r.fd < 0 || r.flags&flagConnecting != 0 || r.flags&(flagEnded|flagReadable) == flagEnded {
@@ -84,14 +82,14 @@ func (l *Loop) linger(i uint32, r *record) {
 	}
 }
 
-// fail closes c with an error for Closed to tell.
+// fail closes c with an error, which Closed gets.
 func (l *Loop) fail(c Conn, r *record, err error) {
 	l.borrow(r).err = err
 	l.doom(c.Index(), r)
 }
 
-// doom puts a connection on the list of those that the turn's end reaps. Its input is
-// dropped at once: others may have been waiting for that room.
+// doom queues a connection to be closed at the end of the turn. Its input is dropped
+// at once: other connections may wait for that memory.
 func (l *Loop) doom(i uint32, r *record) {
 	l.wheel.Cancel(i)
 	if r.held != 0 && l.held[r.held].in != nil {
@@ -101,8 +99,8 @@ func (l *Loop) doom(i uint32, r *record) {
 	l.doomed = append(l.doomed, i)
 }
 
-// reap closes what the turn has doomed, and says whether there was anything.
-// why is what Closed hears where no error is known.
+// reap closes the connections that were doomed in this turn, and reports whether
+// there were any. Closed gets why for those that have no error of their own.
 func (l *Loop) reap(why error) bool {
 	if len(l.doomed) == 0 {
 		return false
@@ -124,7 +122,7 @@ func (l *Loop) reap(why error) bool {
 	return true
 }
 
-// freeRecord frees the record: from here on its Conn names nothing.
+// freeRecord frees the record. Its Conn is invalid from now on.
 func (l *Loop) freeRecord(i uint32, r *record) {
 	if r.held != 0 {
 		l.giveBack(r)

@@ -2,42 +2,45 @@ package reactor
 
 import "time"
 
-// Config of a Loop. The zero value is fit for use.
+// Config configures a Loop. The zero value is ready to use.
 type Config struct {
-	// MaxConns bounds the connections of the loop; more are refused. 0: only
-	// the process's descriptors bound them.
+	// MaxConns bounds the open connections of the loop; further ones are refused. 0:
+	// only the process's limit of descriptors bounds them.
 	MaxConns int
-	// Admit, when set, is asked before an accepted connection is taken; tag is its
-	// listener's. Where it returns an error, the connection is refused for that, and
-	// has cost nothing. It may close others.
+	// Admit, if set, is called before an accepted connection gets a record; tag is that
+	// of its listener. If it returns an error, the connection is refused and costs
+	// nothing more. Admit may close other connections. It is called on the loop's
+	// goroutine.
 	Admit func(tag uint8) error
-	// MaxInput bounds the bytes that Received leaves unconsumed: the longest piece of
-	// input that is of use only as a whole, and 64 KiB more where a handler pauses
-	// with input unconsumed. Default 1 MiB.
+	// MaxInput bounds the bytes of input that Received leaves unconsumed; a connection
+	// that exceeds it is closed with ErrInputFull. It should be the longest input that
+	// the handler needs as a whole, plus 64 KiB if the handler pauses with input
+	// unconsumed. Default 1 MiB.
 	MaxInput int
 	// MaxHeld bounds the bytes that Write keeps for one connection. Default 4 MiB.
 	MaxHeld int
 	// MaxHeldAll bounds the bytes that Write and Hold keep for all connections of the
-	// loop: the one that would go beyond it is closed. Default 256 MiB.
+	// loop. The connection that would exceed it is closed with ErrHeldAll. Default 256
+	// MiB.
 	MaxHeldAll int
-	// WriteTimeout bounds how long Finish waits for the peer to read what is
-	// held, beside what WriteTime allows for much of it. Default 30 s.
+	// WriteTimeout bounds how long Finish waits for the peer to read held output.
+	// WriteTime allows more for much output. Default 30 s.
 	WriteTimeout time.Duration
 	// Linger bounds how long Finish waits for the peer to close. Default 2 s.
 	Linger time.Duration
-	// Refusal, when set, says what is written to a connection that is accepted
-	// only to be refused: for want of descriptors (EMFILE, ENFILE), of a record
-	// (ErrNoRecord), or of what the kernel needs to watch it (ENOSPC, ENOMEM).
-	// On the loop's goroutine.
+	// Refusal, if set, returns what to write to a connection that is accepted only to
+	// be refused. why is the error of Admit, or what is lacking: descriptors (EMFILE,
+	// ENFILE), a record (ErrNoRecord), or kernel memory to watch it (ENOSPC, ENOMEM).
+	// It is called on the loop's goroutine.
 	Refusal func(why error) []byte
-	// Warn, when set, hears of trouble that concerns no single connection, once
-	// an episode: on the loop's goroutine.
+	// Warn, if set, is called with failures that concern no single connection, once for
+	// a series of failures. It is called on the loop's goroutine.
 	Warn func(err error)
-	// Inheritable has the loop be one that another program can go on with (Loop.State):
-	// its records lie in an Arena, and the sockets that it accepts stay open where the
-	// process executes a program. It must then execute no other.
+	// Inheritable lets another program take over the loop (Loop.State): the records lie
+	// in an Arena, and accepted sockets stay open when the process executes a program.
+	// The process must then execute no other program.
 	Inheritable bool
-	// Clock tells the time, and is read twice a turn. Default time.Now.
+	// Clock returns the time. It is called twice a turn. Default time.Now.
 	Clock func() time.Time
 }
 

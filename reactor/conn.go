@@ -6,19 +6,20 @@ import (
 	"unsafe"
 )
 
-// Conn names a connection of one loop. It is plain data: it may be kept,
-// copied and sent about, and when its connection is gone it names nothing
-// (a generation sees to that), so using it late is harmless.
+// Conn identifies a connection of one loop. It is a plain number, which may be
+// stored, copied and sent to other goroutines. It contains a generation: when its
+// connection is gone it identifies nothing, and using it is harmless.
 type Conn uint64
 
 func makeConn(index, gen uint32) Conn { return Conn(gen)<<32 | Conn(index) }
 
-// Index is the connection's place in its loop's slab, reused after it is gone.
+// Index returns the connection's index in the loop's slab. It is reused after the
+// connection is gone.
 func (c Conn) Index() uint32 { return uint32(c) }
 
 func (c Conn) gen() uint32 { return uint32(c >> 32) }
 
-// Errors that Handler.Closed and the writing calls report, beside those of the
+// Errors that Handler.Closed and the writing methods report, beside those of the
 // kernel.
 var (
 	ErrClosed    = errors.New("reactor: connection closed")
@@ -29,37 +30,37 @@ var (
 	ErrNoRecord  = errors.New("reactor: no record free for another connection")
 )
 
-// record is all that an idle connection costs here.
+// record is all the memory of an idle connection in this package.
 type record struct {
-	fd    int32 // -1: a bare timer. First, because the slab links free records through it
+	fd    int32 // -1: a bare timer. First field, because the free list of the slab overwrites it
 	gen   uint32
 	timer Timer
-	held  uint32 // index of what is borrowed while input is incomplete or a write was short; 0: nothing
-	user  uint32 // the handler's word
+	held  uint32 // index in borrowed.held, while input is incomplete or a write was short; 0: nothing
+	user  uint32 // the handler's value (SetUser)
 	flags uint16
-	tag   uint8 // of the listener, or what Adopt and Dial were given, until SetTag
+	tag   uint8 // of the listener, or from Adopt or Dial, until SetTag
 	_     uint8
 }
 
-// RecordSize is the bytes of a connection's record.
+// RecordSize is the size of a connection's record in bytes.
 const RecordSize = 32
 
 var _ [RecordSize]byte = [unsafe.Sizeof(record{})]byte{}
 
 const (
 	flagLive       uint16 = 1 << iota
-	flagPaused            // Received is not to be called
-	flagReadable          // an edge came that has not been read to the end
-	flagReady             // to be read next turn without an event
-	flagBlocked           // the last write was short; the next EPOLLOUT goes on with it
+	flagPaused            // Received must not be called
+	flagReadable          // an edge was reported, and the socket is not read to its end yet
+	flagReady             // in readyList: it is read next turn without an event
+	flagBlocked           // the last write was short; the next EPOLLOUT continues it
 	flagConnecting        // dialled, not yet connected
 	flagEnded             // the peer will send no more
-	flagTold              // and the handler knows
-	flagFinishing         // shut down once what is held is written
-	flagLingering         // shut down; input is thrown away until the peer closes
-	flagClosing           // to be reaped when the turn ends
-	flagUrgent            // urgent data has come: a short read is not the last
-	flagOutput            // the kernel reports that it can be written to
+	flagTold              // Handler.Ended was called
+	flagFinishing         // to be shut down after the held output is written
+	flagLingering         // shut down; input is discarded until the peer closes
+	flagClosing           // closed at the end of the turn
+	flagUrgent            // urgent data has come: a short read need not be the last
+	flagOutput            // EPOLLOUT is watched
 )
 
 func (l *Loop) record(c Conn) *record {
@@ -71,7 +72,7 @@ func (l *Loop) record(c Conn) *record {
 	return nil
 }
 
-// open reports the record of a connection that is not about to be reaped.
+// open returns the record of c; nil if c is gone or about to be closed.
 func (l *Loop) open(c Conn) *record {
 	if r := l.record(c); r != nil && r.flags&flagClosing == 0 {
 		return r
@@ -79,8 +80,8 @@ func (l *Loop) open(c Conn) *record {
 	return nil
 }
 
-// usable reports the record of a connection that the handler may still act on:
-// one that is neither about to be reaped nor being finished.
+// usable returns the record of c; nil if c is gone, about to be closed, or being
+// finished.
 func (l *Loop) usable(c Conn) *record {
 	if r := l.open(c); r != nil && r.flags&(flagFinishing|flagLingering) == 0 {
 		return r
@@ -88,10 +89,11 @@ func (l *Loop) usable(c Conn) *record {
 	return nil
 }
 
-// The methods below are for the loop's goroutine alone, as is everything else
-// here that takes a Conn. All are harmless on a Conn whose connection is gone.
+// The methods below may be called only on the loop's goroutine, like everything in
+// this package that takes a Conn. All are harmless on a Conn whose connection is
+// gone.
 
-// ConnAt returns the connection at an index, 0 when there is none.
+// ConnAt returns the connection or bare timer at an index, 0 if there is none.
 func (l *Loop) ConnAt(index uint32) Conn {
 	if l.conns.Has(index) {
 		if r := l.conns.At(index); r.flags&flagLive != 0 && !r.rests() {
@@ -101,13 +103,15 @@ func (l *Loop) ConnAt(index uint32) Conn {
 	return 0
 }
 
-// Alive says whether c is open: not closed, nor about to be, nor finished.
+// Alive reports whether c is open: not closed, not about to be, and not being
+// finished.
 func (l *Loop) Alive(c Conn) bool { return l.usable(c) != nil }
 
-// Open reports whether c is not closed yet, be it that it is being finished.
+// Open reports whether c is not closed yet. It is also true while c is being
+// finished.
 func (l *Loop) Open(c Conn) bool { return l.open(c) != nil }
 
-// User returns the handler's word for c, which SetUser stores; 0 at first.
+// User returns the value that SetUser has stored for c; 0 at first.
 func (l *Loop) User(c Conn) uint32 {
 	if r := l.record(c); r != nil {
 		return r.user
@@ -115,15 +119,14 @@ func (l *Loop) User(c Conn) uint32 {
 	return 0
 }
 
-// SetUser stores the handler's word.
+// SetUser stores a value of the handler's choice.
 func (l *Loop) SetUser(c Conn, word uint32) {
 	if r := l.record(c); r != nil {
 		r.user = word
 	}
 }
 
-// Tag returns what the listener, Adopt or Dial was given, or SetTag has stored
-// since.
+// Tag returns the tag of c: from its listener, Adopt or Dial, or the last SetTag.
 func (l *Loop) Tag(c Conn) uint8 {
 	if r := l.record(c); r != nil {
 		return r.tag
@@ -131,15 +134,15 @@ func (l *Loop) Tag(c Conn) uint8 {
 	return 0
 }
 
-// SetTag stores another tag: eight bits that a handler has beside its word, for
-// what it knows of the connection as a whole. It does nothing to a bare timer.
+// SetTag stores another tag: eight bits beside the value of SetUser, for what the
+// handler knows of the connection as a whole. It has no effect on a bare timer.
 func (l *Loop) SetTag(c Conn, tag uint8) {
 	if r := l.record(c); r != nil && r.fd >= 0 {
 		r.tag = tag
 	}
 }
 
-// Fd returns the descriptor, -1 when there is none.
+// Fd returns the file descriptor, -1 if there is none.
 func (l *Loop) Fd(c Conn) int {
 	if r := l.record(c); r != nil {
 		return int(r.fd)
@@ -147,13 +150,13 @@ func (l *Loop) Fd(c Conn) int {
 	return -1
 }
 
-// Blocked says whether output is held because the peer does not read.
+// Blocked reports whether output is held because the peer does not read.
 func (l *Loop) Blocked(c Conn) bool {
 	r := l.record(c)
 	return r != nil && r.flags&flagBlocked != 0
 }
 
-// HeldOut is how many bytes are held because the peer does not read.
+// HeldOut returns how many bytes are held because the peer does not read.
 func (l *Loop) HeldOut(c Conn) int {
 	if r := l.record(c); r != nil && r.held != 0 {
 		return len(l.held[r.held].out)
@@ -161,11 +164,13 @@ func (l *Loop) HeldOut(c Conn) int {
 	return 0
 }
 
-// SlowestReader is the bytes a second at which a peer that reads is slow and not stuck.
+// SlowestReader is a rate in bytes per second: a peer that reads this fast is slow,
+// not stuck.
 const SlowestReader = 8 << 10
 
-// WriteTime is how long c has to read what is held for it now: Config.WriteTimeout,
-// and what SlowestReader takes, but for a frame that is Uncounted.
+// WriteTime returns how long the peer of c has to read the output that is held now:
+// Config.WriteTimeout, plus the time for these bytes at the rate SlowestReader. An
+// Uncounted frame adds nothing.
 func (l *Loop) WriteTime(c Conn) time.Duration {
 	n := l.HeldOut(c)
 	if r := l.record(c); n > 0 {
@@ -176,8 +181,8 @@ func (l *Loop) WriteTime(c Conn) time.Duration {
 	return l.cfg.WriteTimeout + time.Duration(n)*time.Second/SlowestReader
 }
 
-// TimeLeft is how long it is until Handler.Expired is called for c, to the tick;
-// false when its timer is not armed.
+// TimeLeft returns the time until Handler.Expired is called for c, in whole ticks;
+// false if its timer is not armed.
 func (l *Loop) TimeLeft(c Conn) (time.Duration, bool) {
 	r := l.record(c)
 	if r == nil || !r.timer.Armed() {
@@ -186,10 +191,10 @@ func (l *Loop) TimeLeft(c Conn) (time.Duration, bool) {
 	return time.Duration(int32(r.timer.Due()-l.Tick())) * TickLength, true
 }
 
-// SetTimer has Handler.Expired called d from the beginning of this turn, once,
-// rounded up to TickLength. A connection has one timer; setting it again moves
-// it, and putting it off costs next to nothing. d below zero disarms it; above
-// two years it is taken for two years.
+// SetTimer arms the timer of c: Handler.Expired is called once, d after the start
+// of this turn, rounded up to TickLength. A connection has one timer. Setting it
+// again moves it; moving it later costs almost nothing. A negative d disarms it.
+// The longest d is two years.
 func (l *Loop) SetTimer(c Conn, d time.Duration) {
 	if l.usable(c) == nil {
 		return
@@ -201,27 +206,28 @@ func (l *Loop) SetTimer(c Conn, d time.Duration) {
 	l.wheel.Schedule(c.Index(), l.ticksAhead(d))
 }
 
-// SetTimerAt is SetTimer for a point in time: see Tick. Timers that may as well
-// run out together, at the same tick, wake an idle loop once.
+// SetTimerAt is SetTimer for an absolute time in ticks (see Tick). Timers that
+// expire at the same tick wake an idle loop only once.
 func (l *Loop) SetTimerAt(c Conn, at Tick) {
 	if l.usable(c) != nil {
 		l.wheel.Schedule(c.Index(), at)
 	}
 }
 
-// InputBytes is what the buffers of input take that Received has left, of all
+// InputBytes returns the total size of the buffers of unconsumed input, of all
 // connections.
 func (l *borrowed) InputBytes() int { return l.inputBytes }
 
-// Pause stops calls of Received for c; what arrives waits in the kernel. That
-// the peer has gone is seen all the same.
+// Pause stops calls of Received for c. Further input waits in the kernel. The end
+// of the peer is still noticed.
 func (l *Loop) Pause(c Conn) {
 	if r := l.usable(c); r != nil {
 		r.flags |= flagPaused
 	}
 }
 
-// Resume undoes Pause. What has arrived meanwhile is Received next turn.
+// Resume undoes Pause. Input that has arrived meanwhile is passed to Received next
+// turn.
 func (l *Loop) Resume(c Conn) {
 	r := l.usable(c)
 	if r == nil || r.flags&flagPaused == 0 {

@@ -7,12 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dial begins to connect to an address as Listen takes it. Handler.Opened
-// tells when it is connected, Closed that it failed. local, if not empty, is
-// the "host:port" to connect from: with one port at most some 28,000
-// connections go to one address, and further local hosts (127.0.0.2 …) add as
-// many each. user is what User tells from the start. What is written before
-// Opened is held.
+// Dial starts to connect to an address, in the form that Listen takes.
+// Handler.Opened reports that it is connected, Closed that it failed. local, if
+// not empty, is the "host:port" to connect from: one local host allows some
+// 28,000 connections to one address, each further one (127.0.0.2 …) as many
+// again. User returns user from the start. What is written before Opened is
+// held.
 func (l *Loop) Dial(address, local string, tag uint8, user uint32, opts SocketOptions) (Conn, error) {
 	fd, err := dial(address, local, opts)
 	if err != nil {
@@ -67,13 +67,14 @@ func bindLocal(fd int, local string) error {
 	if err != nil {
 		return err
 	}
-	// The port is chosen at connect, when it need only be free for that peer.
+	// Let the kernel choose the port at connect: then it need only be free for
+	// that peer.
 	_ = sysSetsockopt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 	return sysBind(fd, from)
 }
 
-// connected hears the outcome of a Dial, and says whether the connection is
-// open after telling it.
+// connected handles the result of a Dial, and reports whether the connection is
+// open after the handler was told.
 func (l *Loop) connected(c Conn, r *record) bool {
 	if err := sockError(r.fd); err != nil {
 		l.fail(c, r, err)

@@ -1,32 +1,32 @@
-// Package reactor is an event loop over raw Linux sockets: epoll, timers and
-// wake-ups, on one goroutine a loop, without a lock. It has never heard of HTTP.
+// Package reactor is an event loop on raw Linux sockets: epoll, timers and wake-ups. A loop
+// runs on one goroutine and takes no lock. The package knows nothing of HTTP.
 //
 // The types to know:
 //
-//   - [Loop] waits for events and tells them to a [Handler], turn by turn.
-//   - [Conn] names a connection: a plain number with a generation in it, which
-//     names nothing once the connection is gone.
-//   - [Group] is several loops with one address, which turn on one goroutine while
-//     they have little to do; [Mailbox] carries typed messages to a loop from any goroutine.
-//   - [Slab] and [Wheel] are what connections are kept in, for others to use:
-//     records of a fixed size without pointers, outside the collector's heap,
-//     and a timing wheel threaded through them.
+//   - [Loop] waits for events and passes them to a [Handler]. One round of it is a turn.
+//   - [Conn] identifies a connection. It is a plain number with a generation in it, which
+//     identifies nothing once the connection is gone.
+//   - [Group] is several loops with the same addresses, which share a goroutine while they
+//     have little to do. [Mailbox] carries typed messages to a loop from any goroutine.
+//   - [Slab] and [Wheel] store connections and timers, and can be used by themselves:
+//     records of a fixed size without pointers, outside the garbage collector's heap, and a
+//     timing wheel that is linked through them.
 //
-// An idle connection is a record of [RecordSize] bytes and owns no buffer.
-// Input is read into the loop's one buffer and only what the handler does not
-// consume is kept, in a borrowed one. Output is written at once; only what the
-// kernel does not take is kept: a copy with Write, or with TryWrite and Hold a
-// place in a frame that many connections share.
+// An idle connection is a record of [RecordSize] bytes and owns no buffer. Input is read
+// into one buffer of the loop; only what the handler does not consume is kept, in a borrowed
+// buffer. Output is written at once; only what the kernel does not accept is kept ("held").
+// Write keeps a copy of it. TryWrite and Hold keep a reference to a frame that many
+// connections share.
 //
 // Caveats:
 //
-//   - A loop belongs to the goroutine that turns it. One of a Group must not wait for
-//     another one, but where [Group.KeepApart] is in force. Only Wake, Stop, Stats and
-//     Mailbox.Post may be called from others.
-//   - Nothing is called back from inside the handler's own calls, and nothing
-//     is freed before the turn has ended.
-//   - Whoever stops consuming input must Pause: unconsumed input is bounded by
+//   - A loop may be used only on the goroutine that runs it. Only Wake, Stop, Stats and
+//     Mailbox.Post may be called from others. A loop of a Group must not wait for another
+//     one, except while [Group.KeepApart] is in force.
+//   - The handler is never called from inside its own calls, and nothing is freed before the
+//     turn has ended.
+//   - A handler that stops consuming input must call Pause: unconsumed input is bounded by
 //     Config.MaxInput.
-//   - The peer's end is only told (Handler.Ended); what to do about it is the
-//     handler's decision, and Finish or Close the usual one.
+//   - Handler.Ended only reports the end of the peer. The handler decides what to do about
+//     it: usually Finish or Close.
 package reactor

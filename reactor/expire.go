@@ -2,18 +2,18 @@ package reactor
 
 import "golang.org/x/sys/unix"
 
-// expireBudget is how many timers are told in one turn; the rest are told in the next ones.
-// What has to be told of most of them is a write: a request that comes while a thousand
-// heartbeats are due waits for a tenth of a millisecond, and not for five.
+// expireBudget bounds the timers that fire in one turn; the rest fire in the next turns.
+// Most of them cause a write. So a request that comes while a thousand heartbeats are due
+// waits for a tenth of a millisecond, not for five.
 const expireBudget = 16
 
-// catchUp takes what the kernel has to report beyond the turn's first events, where
-// timers have run out: all that had arrived when the time was read is dispatched before
-// any timer runs out. A process that was stopped for a while (SIGSTOP, a paused
-// machine) finds more waiting than one call tells, or is woken by none of it.
+// catchUp dispatches further events of the kernel when timers have expired: all that had
+// arrived when the turn read the clock is dispatched before any timer fires. A process that
+// was stopped for a while (SIGSTOP, a suspended machine) finds more events than one call
+// returns, or was woken before any of them.
 //
-// Time stands still for the timers until all that have run out are told: none waits for
-// those that run out after it, and a turn that goes on with them need not ask again.
+// The wheel does not advance until all expired timers have fired: none waits for those that
+// expire after it, and turns that continue with them need not ask the kernel again.
 func (l *Loop) catchUp() error {
 	if l.wheel.Pending() {
 		return nil
@@ -49,8 +49,8 @@ func (l *Loop) expire() {
 		case r.rests():
 			l.resumeListening(int(r.user))
 		case r.flags&(flagReadable|flagPaused) == flagReadable:
-			// More has arrived than one turn reads: it is looked at first. That does not
-			// put it off for ever, since input that is not consumed is bounded.
+			// More input has arrived than one turn reads: read it first. This does not
+			// delay the timer for ever, because unconsumed input is bounded.
 			l.wheel.Schedule(i, l.wheel.now+1)
 		default:
 			l.handler.Expired(makeConn(i, r.gen))

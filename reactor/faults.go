@@ -12,26 +12,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Faults stand between this package and the kernel, for tests: any system call
-// can be made to fail, as the kernel would have it fail. They are built with the
-// tag "faults" alone, so that a production build has not even a branch for them.
+// Faults makes system calls of this package fail as the kernel might fail them, for tests. It
+// is only built with the tag "faults": a production build has not even a branch for it.
 //
-// A fault keeps the kernel's promises. A call that is told EAGAIN, or is given a part of
-// what it asked for, is told by another edge when it may go on, however things
-// stand; a descriptor is free once it is closed.
+// A fault keeps the kernel's promises. After an EAGAIN, or a read or write of only a part,
+// another edge reports when the call can continue. A descriptor is free once it is closed.
 type Faults struct {
-	// Choose says how a call is to fail; 0: it is made. Beside errors it may be
-	// Short. It is called on the goroutine of the call, one at a time. Calls go by
-	// the kernel's names, but for
+	// Choose returns the error of a call; 0: the call is made. Beside errors it may return
+	// Short. It is called on the goroutine of the call, one at a time. The names of calls are
+	// the kernel's, except:
 	//
 	//	signal         the write to an eventfd that wakes a loop
-	//	mmap           a record that a slab is asked for
-	//	epoll_ctl_del  EPOLL_CTL_DEL; epoll_ctl is EPOLL_CTL_ADD
+	//	mmap           a slab is asked for a record
+	//	epoll_ctl_del  EPOLL_CTL_DEL; epoll_ctl is EPOLL_CTL_ADD and EPOLL_CTL_MOD
 	//	event          fd is an epoll descriptor: Short reports events that have not happened,
-	//	               an error has the kernel give up some connection
+	//	               an error reports that the kernel has given up some connection
 	Choose func(call string, fd int) unix.Errno
-	// Told, if set, hears of each fault; of one of "event" with the descriptor that the
-	// event is of.
+	// Told, if set, is called for each fault; for "event" with the descriptor of the event.
 	Told func(call string, fd int, errno unix.Errno)
 	// Hits counts the faults by call and error.
 	Hits map[string]int
@@ -40,25 +37,25 @@ type Faults struct {
 	rnd *rand.Rand
 }
 
-// Short is no error: a read or a write is given a part of what it could have.
+// Short is not an error: a read or write gets only a part of the bytes.
 const Short = unix.Errno(1 << 15)
 
-// watch is what an epoll descriptor was told of another.
+// watch is what was registered for a descriptor at an epoll descriptor.
 type watch struct {
 	epfd int
 	key  uint64
 	mask uint32
 }
 
-// faults are those in force. What is watched is known whether there are any or not.
+// faults are those in force. watches is kept up to date without any, too.
 var (
 	faults  atomic.Pointer[Faults]
 	watches = map[int32]watch{}
 	watchMu sync.Mutex
 )
 
-// NewFaults has system calls fail by f.Choose, from now on and until Remove. The seed
-// decides what chance there is beyond that.
+// NewFaults makes system calls fail as f.Choose decides, from now on until Remove. seed seeds
+// all other random choices.
 func NewFaults(seed uint64) *Faults {
 	f := &Faults{Hits: map[string]int{}, rnd: rand.New(rand.NewPCG(seed, 11))}
 	faults.Store(f)
@@ -68,8 +65,8 @@ func NewFaults(seed uint64) *Faults {
 // Remove ends the faults.
 func (f *Faults) Remove() { faults.CompareAndSwap(f, nil) }
 
-// Mild are faults that no client may notice, Severe those that cost a
-// connection, or the chance of one.
+// Mild are faults that no client may notice. Severe are those that cost a connection, or keep
+// one from being made.
 var (
 	Mild = map[string][]unix.Errno{
 		"read":       {unix.EINTR, unix.EAGAIN, Short},
@@ -95,7 +92,7 @@ var (
 	}
 )
 
-// Random chooses one in n of the calls that a table names, and one of its errors.
+// Random fails one in n of the calls that are in a table, with one of the call's errors.
 func (f *Faults) Random(n int, table map[string][]unix.Errno) func(call string, fd int) unix.Errno {
 	return func(call string, _ int) unix.Errno {
 		list := table[call]
@@ -159,14 +156,13 @@ func faultyPart(call string, fd int32, p []byte) ([]byte, unix.Errno) {
 	rearm(fd)
 	n := 1 + f.rnd.IntN(len(p)-1)
 	if call == "read" {
-		n = min(n, 1+f.rnd.IntN(64)) // it asks for far more than is there
+		n = min(n, 1+f.rnd.IntN(64)) // it asks for far more than has arrived
 	}
 	return p[:n], 0
 }
 
-// rearm has the kernel report how a descriptor stands once more. False: no
-// loop would be told, or its peer sends nothing more, after which the kernel has no
-// reader wait.
+// rearm makes the kernel report the state of a descriptor once more. It returns false if no
+// loop would be told, or if the peer sends no more: then the kernel lets no reader wait.
 func rearm(fd int32) bool {
 	watchMu.Lock()
 	w, ok := watches[fd]
@@ -179,7 +175,7 @@ func rearm(fd int32) bool {
 	return unix.EpollCtl(w.epfd, unix.EPOLL_CTL_MOD, int(fd), &ev) == nil && state[0].Revents == 0
 }
 
-// spurious adds to the n events that the kernel has reported.
+// spurious may add an event to the n events that the kernel has reported.
 func spurious(epfd int, events []unix.EpollEvent, n int) int {
 	f := faults.Load()
 	if f == nil || n < 0 {
@@ -213,7 +209,7 @@ func spurious(epfd int, events []unix.EpollEvent, n int) int {
 	return n + 1
 }
 
-// watched writes down what an epoll descriptor was told.
+// watched records a successful epoll_ctl.
 func watched(epfd, op int, fd int32, key uint64, mask uint32) {
 	watchMu.Lock()
 	defer watchMu.Unlock()
@@ -224,7 +220,7 @@ func watched(epfd, op int, fd int32, key uint64, mask uint32) {
 	}
 }
 
-// forget: a descriptor is about to be closed.
+// forget drops the record of a descriptor that is about to be closed.
 func forget(fd int32) {
 	watchMu.Lock()
 	defer watchMu.Unlock()

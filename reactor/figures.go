@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// Figures are what a loop counts. Open, Held, Blocked, HeldBytes, InputBytes and Guest
-// are as of now, the rest since the start.
+// Figures are the counters of a loop. Open, Held, Blocked, HeldBytes, InputBytes,
+// Guest and Records are current values, the rest count since the start.
 type Figures struct {
 	Stats
-	Blocked      int64 // connections that do not read what is held for them
-	HeldBytes    int64 // bytes of output that are held, as Config.MaxHeldAll counts them
-	InputBytes   int64 // bytes of input that was not consumed yet
+	Blocked      int64 // connections with output that the peer does not read
+	HeldBytes    int64 // bytes of held output, as counted for Config.MaxHeldAll
+	InputBytes   int64 // bytes of the buffers of unconsumed input
 	BytesRead    uint64
 	BytesWritten uint64
-	Pauses       uint64 // rests of listeners for the sake of SocketOptions.AcceptRate
-	Troubles     uint64 // rests for want of descriptors or memory
-	Guest        bool   // it turns on the goroutine of its group's first loop
-	Visits       uint64 // times that it has come there
+	Pauses       uint64 // pauses of listeners because of SocketOptions.AcceptRate
+	Troubles     uint64 // pauses of listeners for lack of descriptors or memory
+	Guest        bool   // the loop runs on the goroutine of its group's first loop
+	Visits       uint64 // how often it has moved there
 	TurnTimes    Times
 	Records      SlabFigures // of connections and bare timers
 }
 
-// Figures returns the loop's figures. Only the loop's goroutine may call it; what it
-// returns is the caller's.
+// Figures returns a copy of the loop's counters. Only the loop's goroutine may call
+// it.
 func (l *Loop) Figures() Figures {
 	f := l.tally
 	f.Stats = l.Stats()
@@ -32,23 +32,23 @@ func (l *Loop) Figures() Figures {
 	return f
 }
 
-// TimeBuckets is how many bounds Times has.
+// TimeBuckets is the number of bounds of Times.
 const TimeBuckets = 19
 
 // firstBucket is the first bound, 16.384 µs, as a power of two of nanoseconds.
 const firstBucket = 14
 
-// Times counts durations in buckets of fixed bounds, each twice the one before it:
-// from 16.384 µs to 4.295 s. The zero value is ready to count.
+// Times counts durations in buckets with fixed bounds, each twice the one before: from
+// 16.384 µs to 4.295 s. The zero value is ready to use.
 type Times struct {
-	Counts [TimeBuckets + 1]uint64 // that were at most their bound and above the one before; the last has those above all
+	Counts [TimeBuckets + 1]uint64 // durations above the previous bound and up to this one; the last counts those above all bounds
 	Sum    time.Duration
 }
 
-// TimeBound is the bound of bucket i.
+// TimeBound returns the upper bound of bucket i.
 func TimeBound(i int) time.Duration { return 1 << (firstBucket + i) }
 
-// Total is how many there were.
+// Total returns the number of durations.
 func (t *Times) Total() (n uint64) {
 	for _, count := range t.Counts {
 		n += count
@@ -57,12 +57,12 @@ func (t *Times) Total() (n uint64) {
 }
 
 func (t *Times) add(d time.Duration) {
-	d = max(d, 0) // a clock may be set back
+	d = max(d, 0) // the clock may be set back
 	t.Counts[min(bits.Len64(uint64(max(d, 1)-1)>>firstBucket), TimeBuckets)]++
 	t.Sum += d
 }
 
-// end adds what is not added yet.
+// end adds a duration that is pending.
 func (t *Times) end(pending *bool, d time.Duration) {
 	if *pending {
 		*pending = false
@@ -70,15 +70,15 @@ func (t *Times) end(pending *bool, d time.Duration) {
 	}
 }
 
-// SlabFigures say what a slab has of memory.
+// SlabFigures describe the memory of a slab.
 type SlabFigures struct {
 	Live   int // records in use
-	Room   int // records that the mapped memory has room for
-	Record int // bytes of one
-	Mapped int // bytes mapped, of which the kernel has provided what was touched
+	Room   int // records that fit into the mapped memory
+	Record int // bytes of a record
+	Mapped int // bytes mapped; the kernel has provided only the pages that were touched
 }
 
-// Figures tells them.
+// Figures returns the figures of the slab.
 func (s *Slab[T]) Figures() SlabFigures {
 	f := SlabFigures{Live: s.live, Record: s.Size(), Mapped: len(s.chunks) * chunkLen * s.Size()}
 	if len(s.chunks) > 0 {
@@ -87,8 +87,8 @@ func (s *Slab[T]) Figures() SlabFigures {
 	return f
 }
 
-// Depth is how many messages wait, and the most that have waited since Depth was
-// last called. Any goroutine may call it.
+// Depth returns how many messages are queued, and the most that were queued since the
+// last call of Depth. Any goroutine may call it.
 func (m *Mailbox[M]) Depth() (now, most int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

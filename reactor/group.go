@@ -7,20 +7,20 @@ import (
 	"sync"
 )
 
-// Group is several loops that run as one. They share nothing: what crosses
-// from one to another is mail (Mailbox) or a descriptor (Detach, Adopt).
+// Group is several loops that run together. They share no data: they send each other mail
+// (Mailbox) or descriptors (Detach, Adopt).
 type Group struct {
 	Loops []*Loop
 
 	sharing *sharing
-	opened  [][]int // the sockets of each address, in the order of the calls
+	opened  [][]int // sockets of each address, in the order of the calls
 	wait    sync.WaitGroup
 	mu      sync.Mutex
 	failed  error
 }
 
-// NewGroup opens n loops, and closes those it has if one fails. open is called
-// for each with its number.
+// NewGroup opens n loops; open is called for each with its number, from 0. If one fails,
+// the others are closed.
 func NewGroup(n int, open func(i int) (*Loop, error)) (*Group, error) {
 	g := &Group{}
 	for i := range n {
@@ -35,11 +35,10 @@ func NewGroup(n int, open func(i int) (*Loop, error)) (*Group, error) {
 	return g, nil
 }
 
-// Listen opens an address for all loops and returns where it is bound: a
-// socket for each loop with TCP, between which the kernel spreads the
-// connections, one shared socket with a unix path or an inherited one. It fails
-// where another process listens. Call it before Start. On an error no loop listens
-// there.
+// Listen opens an address for all loops and returns the address that is bound. With TCP
+// each loop has its own socket, and the kernel distributes connections over them; a unix
+// socket or an inherited one is shared by all loops. Listen fails if another process
+// listens there. Call it before Start. On an error no loop listens there.
 func (g *Group) Listen(address string, tag uint8, opts SocketOptions) (bound string, err error) {
 	opts.AcceptRate /= float64(len(g.Loops))
 	lns, err := listenEach(address, len(g.Loops), opts)
@@ -53,9 +52,9 @@ func (g *Group) Listen(address string, tag uint8, opts SocketOptions) (bound str
 	return g.deal(lns, distinct, tag)
 }
 
-// Inherit is Listen with sockets of that address that the process has already: of
-// fewer than there are loops some are shared, of more each loop has several. They are
-// the Group's from here on; on an error they are closed.
+// Inherit is Listen with sockets of that address that the process already has. With fewer
+// sockets than loops, loops share some; with more, some loops have several. The Group
+// owns them from now on; on an error they are closed.
 func (g *Group) Inherit(address string, sockets []int, tag uint8, opts SocketOptions) (bound string, err error) {
 	var lns []*Listener
 	opts.AcceptRate /= float64(max(len(g.Loops), len(sockets)))
@@ -84,8 +83,9 @@ func (g *Group) Inherit(address string, sockets []int, tag uint8, opts SocketOpt
 	return g.deal(lns, len(sockets), tag)
 }
 
-// Retire is Inherit of an address that is not listened on any more: what the kernel has
-// connected already is accepted in each loop's next turn, and the sockets are closed.
+// Retire is Inherit for an address that is no longer listened on: each loop's next turn
+// accepts the connections that the kernel has already established, and closes the
+// sockets.
 func (g *Group) Retire(address string, sockets []int, tag uint8, opts SocketOptions) error {
 	known := make([]int, len(g.Loops))
 	for i, l := range g.Loops {
@@ -103,8 +103,8 @@ func (g *Group) Retire(address string, sockets []int, tag uint8, opts SocketOpti
 	return nil
 }
 
-// deal gives the loops listeners, in turn. The first of them are distinct sockets, the
-// others are shared with those.
+// deal distributes listeners over the loops in turn. The first of them, distinct in
+// number, are separate sockets; the others share those.
 func (g *Group) deal(lns []*Listener, distinct int, tag uint8) (bound string, err error) {
 	var fds []int
 	for i, ln := range lns {
@@ -128,13 +128,12 @@ func (g *Group) deal(lns []*Listener, distinct int, tag uint8) (bound string, er
 	return lns[0].Addr(), nil
 }
 
-// Opened are the sockets of the address that was listened on as the n-th, counted from 0.
-// They are the loops'.
+// Opened returns the sockets of the n-th address listened on, counted from 0. The loops
+// own them.
 func (g *Group) Opened(n int) []int { return g.opened[n] }
 
-// Sockets duplicates the sockets of the address that was listened on as the n-th,
-// counted from 0, for another process to have (Inherit). They are the caller's. Call it
-// before Start.
+// Sockets duplicates the sockets of the n-th address listened on, counted from 0, for
+// another process (Inherit). The caller owns the duplicates. Call it before Start.
 func (g *Group) Sockets(n int) (sockets []int, err error) {
 	for _, fd := range g.opened[n] {
 		dup, err := sysDup(fd)
@@ -149,7 +148,7 @@ func (g *Group) Sockets(n int) (sockets []int, err error) {
 	return sockets, nil
 }
 
-// listenEach opens an address n times.
+// listenEach opens n listeners at an address.
 func listenEach(address string, n int, opts SocketOptions) ([]*Listener, error) {
 	var lns []*Listener
 	for range n {
@@ -180,12 +179,12 @@ func closeAll(lns []*Listener) {
 	}
 }
 
-// reuse is the address with the port that the first socket was given.
+// reuse returns the address with the port to which the first socket is bound.
 func reuse(address, bound string) string {
 	return address[:strings.LastIndexByte(address, ':')] + bound[strings.LastIndexByte(bound, ':'):]
 }
 
-// Start runs every loop, on a goroutine of its own or on the first loop's (share.go).
+// Start runs every loop, on its own goroutine or on the first loop's (share.go).
 func (g *Group) Start() {
 	for i, l := range g.Loops {
 		g.wait.Go(func() {
@@ -215,8 +214,8 @@ func (g *Group) Stop() {
 	}
 }
 
-// Wait returns when all loops have stopped, with what made them if it was not
-// Stop.
+// Wait returns when all loops have stopped: nil after Stop, else the errors that stopped
+// them.
 func (g *Group) Wait() error {
 	g.wait.Wait()
 	return g.failed

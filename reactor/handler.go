@@ -2,31 +2,29 @@ package reactor
 
 import "time"
 
-// Handler is what a loop's events are told to. All methods are called on the
-// loop's goroutine, one at a time, and never from inside a call of the
-// handler's own: a Close inside Received, say, is told as Closed when the turn
-// ends.
+// Handler receives the events of a loop. All methods are called on the loop's
+// goroutine, one at a time, and never from inside a call of the handler: after a
+// Close in Received, for example, Closed is called at the end of the turn.
 type Handler interface {
-	// Opened tells of a new connection: accepted, or connected after Dial.
+	// Opened reports a new connection: accepted, or connected after Dial.
 	Opened(c Conn)
-	// Received shows all input that has arrived and was not consumed, and
-	// returns how much of it is consumed now. The rest is kept and shown again
-	// with what follows. p may be written to, and is good until Received
-	// returns.
+	// Received gets all input that has arrived and is not consumed, and returns how
+	// many bytes it consumes now. The rest is kept and passed again with what
+	// follows. The handler may write to p, and may use it until Received returns.
 	Received(c Conn, p []byte) int
-	// Ended tells that the peer will send nothing more, though it may still
-	// read: once all input has been shown, and, so that a waiting connection is not
-	// waited for in vain, at once while it is paused.
+	// Ended reports that the peer will send no more; it may still read. It is
+	// called after all input was passed to Received. While c is paused it is called
+	// at once, so that nobody waits for a client that has gone.
 	Ended(c Conn)
-	// Drained tells that what Write or Hold kept has all been written.
+	// Drained reports that all output that Write or Hold kept is written.
 	Drained(c Conn)
-	// Expired tells that the timer of c (a connection's or a bare one) ran out.
+	// Expired reports that the timer of c, a connection or a bare timer, has fired.
 	Expired(c Conn)
-	// Closed is the last that is heard of c. err is nil when the handler asked
-	// for it, else what went wrong.
+	// Closed is the last call for c. err is nil if the handler closed it, else the
+	// reason.
 	Closed(c Conn, err error)
-	// TurnEnded is called when a turn's events are done, before connections
-	// closed in it are reaped, and once more if that reaped any. It returns how
-	// long the loop may sleep at the most; negative is no bound.
+	// TurnEnded is called after the events of a turn, before connections closed in
+	// it are freed, and again each time that some were freed. It returns how long
+	// the loop may sleep at most; negative: no limit.
 	TurnEnded(now time.Time) time.Duration
 }

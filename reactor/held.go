@@ -6,18 +6,18 @@ import (
 	"github.com/valyala/bytebufferpool"
 )
 
-// Frame is bytes that connections hold the rest of, together (Hold). They must not
-// change while one does. It belongs to one loop.
+// Frame is bytes whose rest several connections still have to send (Hold). They must not
+// change while a connection holds the frame. A Frame belongs to one loop.
 type Frame struct {
 	Bytes     []byte
-	Uncounted bool // it does not count for Config.MaxHeldAll: its maker bounds such frames itself
+	Uncounted bool // not counted for Config.MaxHeldAll: its maker bounds such frames itself
 	holders   int
 }
 
-// Held says whether a connection holds the rest of the frame.
+// Held reports whether a connection holds the frame.
 func (f *Frame) Held() bool { return f.holders > 0 }
 
-// size is what the frame counts.
+// size returns the bytes that the frame counts for Config.MaxHeldAll.
 func (f *Frame) size() int {
 	if f.Uncounted {
 		return 0
@@ -25,23 +25,23 @@ func (f *Frame) size() int {
 	return cap(f.Bytes)
 }
 
-// held is what a connection borrows while it must.
+// held is what a connection borrows while it has unconsumed input or unsent output.
 type held struct {
 	in    *bytebufferpool.ByteBuffer // input not yet consumed
-	out   []byte                     // rest of a short write: of own, or of a frame that others share
+	out   []byte                     // rest of a short write: part of own, or of a shared frame
 	own   *bytebufferpool.ByteBuffer
 	frame *Frame
-	kept  int   // bytes of own, which count for all connections
-	taken int   // bytes of in, which do too
-	err   error // why it is closing
+	kept  int   // capacity of own, counted in heldBytes
+	taken int   // capacity of in, counted in inputBytes
+	err   error // why the connection is closing
 	free  uint32
 }
 
-// borrowed is what the connections of a loop borrow.
+// borrowed holds what the connections of a loop borrow.
 type borrowed struct {
 	held       []held // [0] is not used
-	heldBytes  int    // of their output
-	inputBytes int    // of their input
+	heldBytes  int    // of output, of all connections
+	inputBytes int    // of input, of all connections
 	heldFree   uint32
 	buffers    buffers
 }
@@ -59,7 +59,7 @@ func (l *Loop) borrow(r *record) *held {
 	return &l.held[r.held]
 }
 
-// giveBack returns everything that is borrowed.
+// giveBack returns everything that a connection has borrowed.
 func (l *Loop) giveBack(r *record) {
 	h := &l.held[r.held]
 	if h.in != nil {
@@ -72,13 +72,13 @@ func (l *Loop) giveBack(r *record) {
 	l.stats.held.Add(-1)
 }
 
-// keepInput keeps what has not been consumed.
+// keepInput keeps unconsumed input.
 func (l *borrowed) keepInput(h *held, in *bytebufferpool.ByteBuffer) {
 	h.in, h.taken = in, cap(in.B)
 	l.inputBytes += h.taken
 }
 
-// takeInput takes out what was kept; nil if nothing was.
+// takeInput takes out the kept input; nil if there is none.
 func (l *borrowed) takeInput(h *held) (in *bytebufferpool.ByteBuffer) {
 	in = h.in
 	l.inputBytes -= h.taken
@@ -86,7 +86,7 @@ func (l *borrowed) takeInput(h *held) (in *bytebufferpool.ByteBuffer) {
 	return in
 }
 
-// share has a connection hold a frame, which counts once.
+// share makes a connection hold a frame. The frame counts once, however many hold it.
 func (l *borrowed) share(h *held, f *Frame) {
 	if f.holders++; f.holders == 1 {
 		l.heldBytes += f.size()
@@ -94,7 +94,7 @@ func (l *borrowed) share(h *held, f *Frame) {
 	h.frame = f
 }
 
-// dropOut lets go of what could not be written, of its own or with others.
+// dropOut drops the held output, in its own buffer or in a frame.
 func (l *borrowed) dropOut(h *held) {
 	if h.own != nil {
 		l.buffers.put(h.own)
@@ -110,9 +110,9 @@ func (l *borrowed) dropOut(h *held) {
 	h.out = nil
 }
 
-// keepBuffer is the largest buffer worth keeping: a pool of giants is a leak. Those up to
-// keepLarge are kept until the collector has run twice: a peer that sends one request of that
-// length is soon to send another one.
+// keepBuffer is the largest buffer that returns to the pool: a pool of huge buffers is a
+// leak. Buffers up to keepLarge are kept until the garbage collector has run twice, because a
+// peer that sends one request of that length soon sends another.
 const (
 	keepBuffer = 64 << 10
 	keepLarge  = 256 << 10
@@ -134,8 +134,9 @@ func (b *buffers) put(buf *bytebufferpool.ByteBuffer) {
 	}
 }
 
-// more returns a buffer with the same bytes that is to take so many more: a large one, if
-// there is one, where it would have to grow to be half as large.
+// more returns a buffer with the content of buf, to which so many bytes will be appended. If
+// buf would have to grow to at least half of keepBuffer, it returns a large one from the
+// pool, if there is one.
 func (b *buffers) more(buf *bytebufferpool.ByteBuffer, bytes int) *bytebufferpool.ByteBuffer {
 	if size := len(buf.B) + bytes; size <= cap(buf.B) || size < keepBuffer/2 {
 		return buf

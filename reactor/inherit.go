@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inheritedPrefix begins the address of a listening socket that the process was
-// started with.
+// inheritedPrefix begins the address of a listening socket that the process has
+// inherited.
 const inheritedPrefix = "fd:"
 
-// firstInherited is the least descriptor of such a socket: those below are the
-// standard ones.
+// firstInherited is the lowest descriptor of such a socket: lower ones are the
+// standard streams.
 const firstInherited = 3
 
-// ParseInherited reads the descriptor of "fd:N". ok is false for an address of
+// ParseInherited parses the descriptor in "fd:N". ok is false for an address of
 // another form.
 func ParseInherited(address string) (fd int, ok bool, err error) {
 	if len(address) < len(inheritedPrefix) || address[:len(inheritedPrefix)] != inheritedPrefix {
@@ -29,9 +29,9 @@ func ParseInherited(address string) (fd int, ok bool, err error) {
 	return int(n), true, nil
 }
 
-// inherit makes a Listener of a listening socket that another process opened.
-// Its backlog is that one's choice, and a unix socket's file is that one's to
-// remove. On an error the descriptor is left open.
+// inherit makes a Listener from a listening socket that another process has
+// opened. That process has chosen the backlog, and removes the file of a unix
+// socket. On an error the descriptor stays open.
 func inherit(fd int, opts SocketOptions) (*Listener, error) {
 	for _, want := range []struct {
 		option, value int
@@ -61,13 +61,14 @@ func inherit(fd int, opts SocketOptions) (*Listener, error) {
 	_, isUnix := bound.(*unix.SockaddrUnix)
 	for _, v := range opts.options(!isUnix) {
 		err := sysSetsockopt(fd, v.level, v.name, v.value)
-		// Not every protocol knows all: Multipath TCP has no TCP_USER_TIMEOUT.
+		// Not every protocol has all options: Multipath TCP has no
+		// TCP_USER_TIMEOUT.
 		if err != nil && !errors.Is(err, unix.ENOPROTOOPT) && !errors.Is(err, unix.EOPNOTSUPP) {
 			return nil, opError("setsockopt", err)
 		}
 	}
 	unix.CloseOnExec(fd)
-	if err := unix.SetNonblock(fd, true); err != nil { // for all processes that have the socket
+	if err := unix.SetNonblock(fd, true); err != nil { // applies to all processes that have the socket
 		return nil, opError("fcntl", err)
 	}
 	return ln, nil

@@ -12,37 +12,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SocketOptions are set on a listening socket, whose connections inherit them
-// at no call of their own, or on a dialled one. Zero fields leave the kernel's
-// default.
+// SocketOptions are set on a listening socket, from which its connections inherit
+// them without a further system call, or on a dialled socket. A zero field leaves the
+// kernel's default.
 type SocketOptions struct {
-	// Backlog of connections not yet accepted; default and upper bound: the
-	// kernel's somaxconn.
+	// Backlog is the length of the queue of connections that are not yet accepted.
+	// Default and upper bound: the kernel's somaxconn.
 	Backlog int
-	// Delay leaves Nagle's algorithm on; TCP_NODELAY is set otherwise.
+	// Delay leaves Nagle's algorithm on. Otherwise TCP_NODELAY is set.
 	Delay bool
-	// UserTimeout is how long written data may stay unacknowledged before the
-	// kernel gives the connection up (TCP_USER_TIMEOUT; milliseconds count).
+	// UserTimeout is how long sent data may stay unacknowledged before the kernel
+	// drops the connection (TCP_USER_TIMEOUT, in whole milliseconds).
 	UserTimeout time.Duration
-	// KeepAlive is the idle time after which the kernel probes the peer
-	// (TCP_KEEPIDLE, and TCP_KEEPINTVL of the same; seconds count).
+	// KeepAlive is the idle time before the kernel probes the peer, and the interval
+	// of the probes (TCP_KEEPIDLE and TCP_KEEPINTVL, in whole seconds).
 	KeepAlive time.Duration
-	// Exclusive makes Listen fail where a socket listens already; sockets opened
-	// at the same address later share it all the same.
+	// Exclusive makes Listen fail if a socket already listens at the address. Sockets
+	// that are opened later may share the address.
 	Exclusive bool
-	// AcceptRate bounds the connections that are accepted in a second, with bursts
-	// of a quarter of that; the rest wait in the backlog. A Group shares it out
-	// among its loops. 0: no bound.
+	// AcceptRate bounds the connections that are accepted per second, with bursts of
+	// a quarter of that; the rest wait in the backlog. A Group divides it among its
+	// loops. 0: no bound.
 	AcceptRate float64
-	// Unsent is how many bytes the kernel takes before they can be sent, beside those
-	// that are on their way (TCP_NOTSENT_LOWAT): without it, it keeps megabytes for a
-	// peer that does not read.
+	// Unsent bounds the bytes that the kernel buffers and has not sent yet
+	// (TCP_NOTSENT_LOWAT). Without it, the kernel buffers megabytes for a peer that
+	// does not read.
 	Unsent int
-	// SendBuffer and ReceiveBuffer are SO_SNDBUF and SO_RCVBUF in bytes.
+	// SendBuffer and ReceiveBuffer set SO_SNDBUF and SO_RCVBUF, in bytes.
 	SendBuffer, ReceiveBuffer int
 }
 
-// option is one that setsockopt sets.
+// option is an option for setsockopt.
 type option struct{ level, name, value int }
 
 func (o *SocketOptions) apply(fd int, tcp bool) error {
@@ -54,7 +54,7 @@ func (o *SocketOptions) apply(fd int, tcp bool) error {
 	return nil
 }
 
-// options are those that are not left to the kernel.
+// options returns the options that are not left at the kernel's default.
 func (o *SocketOptions) options(tcp bool) (list []option) {
 	set := func(level, name, value int) {
 		if value > 0 {
@@ -78,23 +78,27 @@ func (o *SocketOptions) options(tcp bool) (list []option) {
 	return list
 }
 
-// Listener is a listening socket before a loop has it.
+// Listener is a listening socket that no loop has yet (AddListener).
 type Listener struct {
 	fd     int
-	unix   string // the path of a unix socket that is ours to remove
+	unix   string // path of the unix socket to remove at Close; empty: none
 	addr   string
 	shared bool // with other loops
 	rate   float64
 }
 
-// Listen opens a listening socket. address is "host:port" with a numeric IPv4
-// or bracketed IPv6 host (an empty host is every IPv6 and IPv4 address; port 0
-// takes any), "unix:/path", where a dead socket file is replaced, or "fd:3", a
-// listening socket that the process was started with, which the Listener owns
-// from here on. TCP sockets that are opened here carry SO_REUSEPORT: open one
-// for each loop, at the address that the first one's Addr tells, and the kernel
-// spreads the connections. Unix sockets and inherited ones are shared by Dup
-// instead.
+// Listen opens a listening socket. address has one of these forms:
+//
+//   - "host:port" with a numeric IPv4 host, a bracketed IPv6 host, or localhost
+//     (127.0.0.1). An empty host means all IPv6 and IPv4 addresses, port 0 any free
+//     port.
+//   - "unix:/path". The file of a dead socket is replaced.
+//   - "fd:3", a listening socket that the process has inherited. The Listener owns it
+//     from now on.
+//
+// TCP sockets get SO_REUSEPORT: open one for each loop, at the address that Addr of
+// the first returns, and the kernel distributes the connections over them. Unix and
+// inherited sockets are shared by Dup instead.
 func Listen(address string, opts SocketOptions) (*Listener, error) {
 	if fd, ok, err := ParseInherited(address); ok {
 		var ln *Listener
@@ -111,7 +115,7 @@ func Listen(address string, opts SocketOptions) (*Listener, error) {
 	}
 	ln, err := listenTCP(address, opts)
 	if errors.Is(err, unix.EAFNOSUPPORT) && strings.HasPrefix(address, ":") {
-		ln, err = listenTCP("0.0.0.0"+address, opts) // a kernel without IPv6
+		ln, err = listenTCP("0.0.0.0"+address, opts) // the kernel has no IPv6
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reactor: listen on %q: %w", address, err)
@@ -161,7 +165,7 @@ func (ln *Listener) open(sa unix.Sockaddr, family int, address string, opts Sock
 	if err := sysBind(ln.fd, sa); err != nil {
 		return err
 	}
-	if opts.Exclusive { // bound without company, and open to it from here on
+	if opts.Exclusive { // it was bound alone; from now on others may share the address
 		if err := on(unix.SO_REUSEPORT); err != nil {
 			return err
 		}
@@ -210,13 +214,13 @@ func listenUnix(path string, opts SocketOptions) (*Listener, error) {
 	return ln, nil
 }
 
-// deadSocket says whether no process listens on a socket file.
+// deadSocket reports whether a file is a socket on which no process listens.
 func deadSocket(sa *unix.SockaddrUnix) bool {
 	info, err := os.Lstat(sa.Name)
 	if err != nil || info.Mode()&os.ModeSocket == 0 {
 		return false
 	}
-	// Not to be blocked by one that is alive and has its backlog full.
+	// It does not block: the backlog of a socket that is alive may be full.
 	fd, err := sysSocket(unix.AF_UNIX)
 	if err != nil {
 		return false
@@ -225,11 +229,11 @@ func deadSocket(sa *unix.SockaddrUnix) bool {
 	return sysConnect(fd, sa) == unix.ECONNREFUSED
 }
 
-// Addr is where it listens, in the form that Listen takes; of an inherited
-// socket, too.
+// Addr returns the address where it listens, in the form that Listen takes, also for
+// an inherited socket.
 func (ln *Listener) Addr() string { return ln.addr }
 
-// Dup shares the listening socket with another loop.
+// Dup returns a Listener with the same socket, for another loop.
 func (ln *Listener) Dup() (*Listener, error) {
 	fd, err := sysDup(ln.fd)
 	if err != nil {
@@ -239,7 +243,7 @@ func (ln *Listener) Dup() (*Listener, error) {
 	return &Listener{fd: fd, addr: ln.addr, shared: true, rate: ln.rate}, nil
 }
 
-// Close closes a listener that no loop has.
+// Close closes a listener that no loop has, and removes the file of its unix socket.
 func (ln *Listener) Close() {
 	sysClose(int32(ln.fd))
 	if ln.unix != "" {
@@ -247,7 +251,7 @@ func (ln *Listener) Close() {
 	}
 }
 
-// resolve takes "host:port" with a numeric host.
+// resolve parses "host:port" with a numeric host or localhost.
 func resolve(address string) (unix.Sockaddr, int, error) {
 	if strings.HasPrefix(address, ":") {
 		address = "[::]" + address

@@ -9,21 +9,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TickLength is the grain of timers: what is set runs out at the first tick
-// that is not before its time.
+// TickLength is the resolution of timers: a timer fires at the first tick at or
+// after its time.
 const TickLength = 64 * time.Millisecond
 
 const (
-	eventBatch  = 512      // events taken from the kernel in one call
-	keepList    = 64 << 10 // room an emptied work list keeps
+	eventBatch  = 512      // most events of one epoll_wait call
+	keepList    = 64 << 10 // capacity up to which an emptied work list is kept
 	wakeKey     = 0        // index 0 is no connection
-	listenerKey = 1 << 31  // in a key's index: a listener, whose number follows
+	listenerKey = 1 << 31  // flag in a key's index: the rest is the number of a listener
 )
 
 // Loop is an epoll event loop: one goroutine with its own descriptors, records,
-// timers and buffers, and no lock. See Handler for what it tells, Conn for what
-// can be done. Of its methods only Wake, Stop and Stats may be called from
-// other goroutines.
+// timers and buffers, without locks. Handler lists its events, Conn what can be done
+// with a connection. Only Wake, Stop and Stats may be called from other goroutines.
 type Loop struct {
 	cfg     Config
 	handler Handler
@@ -34,41 +33,41 @@ type Loop struct {
 	in []byte
 	borrowed
 	accepting
-	readyList  []uint32 // to be read next turn
-	readySpare []uint32 // room for the turn after
+	readyList  []uint32 // connections to read in the next turn
+	readySpare []uint32 // an empty list for the turn after that
 	doomed     []uint32
 	signals    *Mailbox[os.Signal]
-	cancels    []func() // of Notify
-	holding    bool     // nothing is read and nothing accepted (HoldInput)
+	cancels    []func() // those that Notify has returned
+	holding    bool     // nothing is read or accepted (HoldInput)
 	released   bool
-	givesWay   bool          // to goroutines, before it waits (Mailbox.GiveWay)
-	turning    bool          // how long the last turn took is not noted yet
-	untouched  bool          // it goes on for another program's, and has not turned yet
-	anew       bool          // and has its descriptors from nobody (NewLoopSince)
-	rehearses  bool          // and has no sockets
+	givesWay   bool          // it yields to goroutines before it waits (Mailbox.GiveWay)
+	turning    bool          // the duration of the last turn is not recorded yet
+	untouched  bool          // it continues a loop of another program and has not turned yet
+	anew       bool          // the same, but with descriptors of its own (NewLoopSince)
+	rehearses  bool          // the same, without sockets: it must not turn
 	rests      []Conn        // timers of the other program's listeners
-	arena      *Arena        // of the records; nil: no other program goes on with them
-	sleep      time.Duration // the handler's last wish
+	arena      *Arena        // of the records; nil: no other program can take them over
+	sleep      time.Duration // what TurnEnded has returned
 	stats      counters
-	writes     int64   // not yet in stats
-	tally      Figures // for the loop's goroutine alone: see Figures
+	writes     int64   // not yet added to stats
+	tally      Figures // used only on the loop's goroutine: see Figures
 
-	waking // at the end: other goroutines write it
+	waking // last, because other goroutines write it
 }
 
 type counters struct {
 	open, held, accepted, refused, turns, writes atomic.Int64
 }
 
-// Stats are a loop's figures. Open and Held are as of now, the rest since the
-// start.
+// Stats are the basic counters of a loop. Open and Held are current values, the rest
+// count since the start.
 type Stats struct {
 	Open     int64 // connections
 	Held     int64 // connections that borrow a buffer
 	Accepted int64
-	Refused  int64 // connections refused when they came: by Admit, or for want of descriptors, records or memory
+	Refused  int64 // connections refused on arrival: by Admit, or for lack of descriptors, records or memory
 	Turns    int64
-	Writes   int64 // write calls to connections, as of the end of the last turn
+	Writes   int64 // write calls on connections, up to the end of the last turn
 }
 
 // NewLoop opens a loop. Nothing happens until Turn or Run is called.
@@ -101,23 +100,25 @@ func newLoop(h Handler, cfg Config) *Loop {
 	return l
 }
 
-// farthest is as far ahead as a timer may be: half of what a Tick can compare.
+// farthest is the longest time of a timer: half the range in which Ticks can be
+// compared.
 const farthest = 1 << 30 * TickLength
 
-// Conns counts the connections and bare timers that have a record.
+// Conns returns the number of connections and bare timers.
 func (l *Loop) Conns() int { return l.conns.Live() }
 
-// Indexes bounds the connections' indexes: a walk from 1 to it, inclusive, that
-// asks ConnAt, meets them all.
+// Indexes returns the highest index that was ever used: calling ConnAt for 1 to
+// Indexes, inclusive, finds all connections.
 func (l *Loop) Indexes() uint32 { return l.conns.Used() }
 
-// Stats may be called from any goroutine.
+// Stats returns the loop's counters. Any goroutine may call it.
 func (l *Loop) Stats() Stats {
 	s := &l.stats
 	return Stats{Open: s.open.Load(), Held: s.held.Load(), Accepted: s.accepted.Load(), Refused: s.refused.Load(), Turns: s.turns.Load(), Writes: s.writes.Load()}
 }
 
-// Run turns until Stop is called, then closes the loop and everything in it.
+// Run runs turns until Stop is called or a turn fails. Then it closes the loop and
+// everything in it.
 func (l *Loop) Run() error {
 	running.Add(1)
 	defer running.Add(-1)
@@ -131,20 +132,21 @@ func (l *Loop) Run() error {
 	return nil
 }
 
-// Stop has Run return after the turn under way. Any goroutine may call it.
+// Stop makes Run return after the current turn. Any goroutine may call it.
 func (l *Loop) Stop() {
 	l.stopped.Store(true)
 	l.Wake()
 }
 
-// Turn waits for events for at most timeout (negative: as long as it takes),
-// and tells the handler all of them:
+// Turn waits for events for at most timeout (negative: no limit) and passes them to
+// the handler, in this order:
 //
-//  1. what the kernel reports, listeners included;
-//  2. input that an earlier turn left, on connections resumed meanwhile;
-//  3. timers that ran out, after what else the kernel has to report;
-//  4. signals, then TurnEnded;
-//  5. and frees what was closed.
+//  1. events from the kernel, for listeners, too;
+//  2. input that was left by earlier turns, also of resumed connections;
+//  3. expired timers, after further events that the kernel has;
+//  4. signals, then TurnEnded.
+//
+// At its end it frees the connections that were closed.
 func (l *Loop) Turn(timeout time.Duration) error {
 	if l.untouched {
 		if err := l.begin(); err != nil {
@@ -160,7 +162,8 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	return l.take(events, true)
 }
 
-// take is a turn with what the kernel has reported; polled says whether it was asked.
+// take runs a turn with events from the kernel. polled is false if the kernel was
+// not asked.
 func (l *Loop) take(events []unix.EpollEvent, polled bool) error {
 	l.turning = true
 	l.stats.turns.Add(1)
@@ -196,7 +199,8 @@ func (l *Loop) take(events []unix.EpollEvent, polled bool) error {
 	return nil
 }
 
-// waitTime is how long the next wait, which begins now, may take.
+// waitTime returns how long the next wait, which starts now, may take; negative: no
+// limit.
 func (l *Loop) waitTime(timeout time.Duration, now time.Time) time.Duration {
 	if len(l.readyList) > 0 && !l.holding || l.wheel.Pending() {
 		return 0
@@ -205,7 +209,7 @@ func (l *Loop) waitTime(timeout time.Duration, now time.Time) time.Duration {
 		timeout = l.sleep
 	}
 	if ticks, any := l.wheel.Next(); any {
-		// Not from the last turn's time: the turn took some.
+		// From now, not from the last turn's time: the turn took some time.
 		at := l.start.Add(time.Duration(l.wheel.now+Tick(ticks)) * TickLength)
 		if d := max(at.Sub(now), 0); timeout < 0 || d < timeout {
 			timeout = d
@@ -230,9 +234,9 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 	c := Conn(key)
 	r := l.open(c)
 	if r == nil {
-		return // closed earlier in this turn, or its descriptor's last event came late
+		return // closed earlier in this turn, or a late event of a closed descriptor
 	}
-	// The first edge of a dialled connection may bring everything below, too.
+	// The first edge of a dialled connection may report everything below, too.
 	if r.flags&flagConnecting != 0 && !l.connected(c, r) {
 		return
 	}
@@ -247,7 +251,7 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 	if ev.Events&unix.EPOLLOUT != 0 && r.flags&flagBlocked != 0 {
 		l.flush(c, r)
 		if l.open(c) == nil {
-			return // lost, or closed or detached in Drained
+			return // failed, or closed or detached in Drained
 		}
 	}
 	if ev.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP) != 0 {
@@ -261,14 +265,14 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 		switch {
 		case l.holding:
 			l.ready(index, r)
-		case r.flags&flagReady == 0: // else it is read later in this turn, or in the next
+		case r.flags&flagReady == 0: // otherwise it is read later in this turn, or in the next one
 			l.read(c, r)
 		}
 	}
 }
 
-// Timer makes a bare timer: a Conn without a descriptor, whose Expired is
-// called d from now. SetTimer arms it again, Close frees it. It is 0 when no
+// Timer makes a bare timer: a Conn without a descriptor, for which Expired is called
+// after d. User returns user. SetTimer arms it again, Close frees it. It is 0 if no
 // record is free.
 func (l *Loop) Timer(d time.Duration, user uint32) Conn {
 	c, _ := l.newConn(-1, 0)
@@ -279,9 +283,9 @@ func (l *Loop) Timer(d time.Duration, user uint32) Conn {
 	return c
 }
 
-// Adopt makes a connection of a descriptor that the caller opened, or got from
-// Detach with the input in unread. The loop owns it from here on, unless there
-// is an error. Opened is not called: the caller has the Conn.
+// Adopt makes a connection from a descriptor that the caller has opened, or that
+// Detach has returned together with unread. The loop owns the descriptor from now
+// on, except on an error. Opened is not called, because the caller gets the Conn.
 func (l *Loop) Adopt(fd int, tag uint8, unread []byte) (Conn, error) {
 	if err := sysNonblock(fd); err != nil {
 		return 0, opError("adopt", err)
@@ -303,7 +307,7 @@ func (l *Loop) Adopt(fd int, tag uint8, unread []byte) (Conn, error) {
 	return c, nil
 }
 
-// newConn takes a record for a descriptor (-1: none); 0 when there is none.
+// newConn allocates a record for a descriptor (-1: a bare timer); 0 if none is free.
 func (l *Loop) newConn(fd int32, tag uint8) (Conn, *record) {
 	if l.released || fd >= 0 && l.stats.open.Load() >= int64(l.cfg.MaxConns) {
 		return 0, nil
@@ -320,9 +324,9 @@ func (l *Loop) newConn(fd int32, tag uint8) (Conn, *record) {
 	return makeConn(i, r.gen), r
 }
 
-// Release closes everything and gives back all memory: Closed is told for each
-// connection, with ErrStopped. Only for the loop's goroutine, and only once;
-// Run does it. Of a loop that was resumed and has not turned, descriptors stay open.
+// Release closes everything and frees all memory; Closed is called for each
+// connection, with ErrStopped. Call it only on the loop's goroutine, and once; Run
+// calls it itself. If a resumed loop has not turned yet, its descriptors stay open.
 func (l *Loop) Release() {
 	if l.untouched {
 		l.released = true
@@ -334,11 +338,11 @@ func (l *Loop) Release() {
 		return
 	}
 	l.reap(nil)
-	l.released = true // Closed may not open anything now
+	l.released = true // Closed must not open anything from now on
 	for i := uint32(1); i <= l.conns.Used(); i++ {
 		r := l.conns.At(i)
 		switch {
-		case r.flags&(flagLive|flagClosing) != flagLive || r.rests(): // that one goes with its listener
+		case r.flags&(flagLive|flagClosing) != flagLive || r.rests(): // a listener's timer is freed with its listener
 		default:
 			l.doom(i, r)
 		}
@@ -353,14 +357,14 @@ func (l *Loop) Release() {
 		l.reserve = -1
 	}
 	for l.wakers.Load() != 0 {
-		runtime.Gosched() // it may be about to write to what is an eventfd, but would not be for long
+		runtime.Gosched() // a waker may be about to write to the eventfd; it soon will have done so
 	}
 	l.poller.close()
 	l.conns.Release()
 	l.arena.Close()
 }
 
-// trim empties a work list, and lets go of it if a rush has made it large.
+// trim empties a work list, and frees it if a rush has made it large.
 func trim(list []uint32) []uint32 {
 	if cap(list) > keepList {
 		return nil

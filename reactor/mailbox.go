@@ -2,29 +2,27 @@ package reactor
 
 import "sync"
 
-// Mailbox carries small typed messages to a loop: many producers, one
-// consumer. It is the only place where goroutines of this package meet, and
-// its mutex the only lock.
+// Mailbox is a queue of small typed messages for a loop, with many producers and one consumer.
+// Other goroutines pass data to a loop only in this way.
 //
-// The consumer calls Drain at the end of each of its turns; a producer that
-// finds the loop asleep wakes it, once however much is posted before it is up
-// (see Loop.Wake).
+// The consumer calls Drain at the end of each turn. A producer that finds the loop asleep wakes
+// it: once, however many messages are posted before it runs (see Loop.Wake).
 type Mailbox[M any] struct {
 	loop  *Loop
 	mu    sync.Mutex
 	queue []M
-	spare []M // the consumer's last batch, to be filled again
-	most  int // that a batch had, since Depth was last asked
+	spare []M // the consumer's last batch, to be used again
+	most  int // the longest batch since the last call of Depth
 }
 
-// keepQueue is how many messages' room an emptied queue keeps.
+// keepQueue is the capacity, in messages, up to which an emptied queue is kept.
 const keepQueue = 4096
 
-// NewMailbox makes the mailbox of a loop. A loop may have several.
+// NewMailbox makes a mailbox for a loop. A loop may have several.
 func NewMailbox[M any](l *Loop) *Mailbox[M] { return &Mailbox[M]{loop: l} }
 
-// Post appends messages, in order, and wakes the loop. Any goroutine may call
-// it; the messages of one goroutine arrive in the order it posted them.
+// Post appends messages to the queue and wakes the loop. Any goroutine may call it. Messages of
+// one goroutine arrive in the order in which it posts them.
 func (m *Mailbox[M]) Post(mail ...M) {
 	if len(mail) == 0 {
 		return
@@ -35,15 +33,15 @@ func (m *Mailbox[M]) Post(mail ...M) {
 	m.loop.Wake()
 }
 
-// GiveWay has the loop let goroutines run before it waits next: it is for a turn that has made
-// one runnable. A loop may wait without the Go scheduler's knowledge (poller.wait). Another
-// thread then has to be woken to take such a goroutine from it, which lets it be for some 60 µs:
-// the goroutine that a processor would run next is not taken from it at once. Only the loop's
-// goroutine may call it.
+// GiveWay makes the loop yield to other goroutines before it next waits. Call it in a turn that
+// has made a goroutine runnable. A loop may wait without the knowledge of the Go scheduler
+// (poller.wait). Then another thread has to wake up and steal that goroutine, and it does so
+// only after some 60 µs: the goroutine that is next on a processor is not stolen at once. Only
+// the loop's goroutine may call it.
 func (m *Mailbox[M]) GiveWay() { m.loop.givesWay = true }
 
-// Each calls f with all that waits, as long as that returns true, and says whether it did
-// for all. Any goroutine may call it. f must not use the mailbox.
+// Each calls f for all queued messages, until f returns false. It reports whether f returned
+// true for all. Any goroutine may call it. f must not use the mailbox.
 func (m *Mailbox[M]) Each(f func(*M) bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -55,10 +53,10 @@ func (m *Mailbox[M]) Each(f func(*M) bool) bool {
 	return true
 }
 
-// Drain takes all that was posted, in order. Only the loop's goroutine may
-// call it; what it returns is good until the next call.
+// Drain empties the queue and returns all messages, in order. Only the loop's goroutine may call
+// it. The result is valid until the next call.
 func (m *Mailbox[M]) Drain() []M {
-	clear(m.spare) // let go of what the last batch pointed to
+	clear(m.spare) // drop what the last batch pointed to
 	if cap(m.spare) > keepQueue {
 		m.spare = nil
 	}

@@ -8,11 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Peer asks the kernel for the address at the far end of c. It is the zero
-// AddrPort for a peer on a unix socket; one that came by IPv4 to a socket of both
-// kinds has its IPv4 address. The error is ErrClosed when c is gone, else the
-// kernel's: ENOTCONN for a peer that has reset the connection. Nothing is
-// allocated.
+// Peer returns the remote address of c, from the kernel. A peer on a unix socket
+// has the zero AddrPort; one that came by IPv4 to a socket of both families has
+// its IPv4 address. The error is ErrClosed if c is gone, else the kernel's:
+// ENOTCONN if the peer has reset the connection. It does not allocate.
 func (l *Loop) Peer(c Conn) (netip.AddrPort, error) {
 	r := l.record(c)
 	if r == nil || r.fd < 0 {
@@ -35,7 +34,7 @@ func (l *Loop) Peer(c Conn) (netip.AddrPort, error) {
 	return netip.AddrPort{}, unix.EAFNOSUPPORT
 }
 
-// networkPort reads a port where the kernel has written it, high byte first.
+// networkPort reads a port in network byte order.
 func networkPort(port *uint16) uint16 {
 	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(port))[:])
 }

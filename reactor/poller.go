@@ -9,26 +9,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Every connection is watched, edge-triggered, from the moment it is added, for all
-// that its peer may do, so that it costs one epoll_ctl in its life. The price is to
-// remember an edge that was not wanted yet (see flagReadable). That it can be written
-// to is true of a new connection, and would cost it a turn that brings nothing: it is
-// watched for that from the first short write on (flagOutput), and a dialled one at once.
+// A connection is watched, edge-triggered, for input, urgent data and the end of its peer
+// from the moment it is added: one epoll_ctl in its life. In return the loop must
+// remember an edge that it cannot use yet (flagReadable). A new connection is always
+// writable, so EPOLLOUT would cost it a turn for nothing: it is watched from the first
+// short write on (flagOutput). A dialled connection is watched for it from the start.
 const (
 	connEvents   = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET
 	outputEvents = connEvents | unix.EPOLLOUT
 )
 
-// poller knows descriptors, masks and 64-bit keys, nothing else. A key is
-// generation<<32 | index, so that an event which was queued for a descriptor
-// closed meanwhile is recognised, not guessed at.
+// poller knows only descriptors, event masks and 64-bit keys. A key is generation<<32 |
+// index, so that a stale event, of a descriptor that was closed meanwhile, is recognised.
 type poller struct {
 	fd     int
 	wakeFd int
 	events []unix.EpollEvent
-	busy   bool      // the last waits were short ones
-	spare  bool      // what spareProcessor has said of late: to ask takes a lock
-	quiet  time.Time // since when waits have brought nothing; zero: the last has
+	busy   bool      // the last waits were short
+	spare  bool      // the last result of spareProcessor, which takes a lock
+	quiet  time.Time // since when waits bring no events; zero: the last one did
 }
 
 func (p *poller) open(batch int) error {
@@ -41,14 +40,14 @@ func (p *poller) open(batch int) error {
 		return opError("eventfd", err)
 	}
 	p.events = make([]unix.EpollEvent, batch)
-	// Edge-triggered: each write is an edge, so it need never be read back.
+	// Edge-triggered: each write is an edge, so the eventfd need never be read.
 	if err = p.add(int32(p.wakeFd), wakeKey, unix.EPOLLIN|unix.EPOLLET); err != nil {
 		p.close()
 	}
 	return err
 }
 
-// resume goes on with the set of another program, which knows all that is watched.
+// resume continues with the epoll set of another program, where everything is registered.
 func (p *poller) resume(fd, wakeFd, batch int) {
 	p.fd, p.wakeFd = fd, wakeFd
 	p.events = make([]unix.EpollEvent, batch)
@@ -63,7 +62,7 @@ func (p *poller) add(fd int32, key uint64, mask uint32) error {
 	return p.ctl(unix.EPOLL_CTL_ADD, fd, key, mask)
 }
 
-// modify changes the mask of a descriptor. What is true already is an edge again.
+// modify changes the mask of a descriptor. Epoll reports again what is already true.
 func (p *poller) modify(fd int32, key uint64, mask uint32) error {
 	return p.ctl(unix.EPOLL_CTL_MOD, fd, key, mask)
 }
@@ -80,22 +79,23 @@ func (p *poller) ctl(op int, fd int32, key uint64, mask uint32) error {
 }
 
 const (
-	shortWait = 2 * time.Millisecond   // how long a busy loop waits past the scheduler, whatever else there is to run
-	patience  = 150 * time.Millisecond // and where there is a processor for that; then it is not busy any more
+	shortWait = 2 * time.Millisecond   // longest wait of a busy loop past the scheduler, if no processor is spare
+	patience  = 150 * time.Millisecond // the same with a spare processor; without events for so long a loop is not busy any more
 )
 
-// wait fills p.events. timeout is rounded up to whole milliseconds; negative
-// waits for ever.
+// wait fills p.events. timeout is rounded up to whole milliseconds; negative waits for
+// ever. It may return earlier without events.
 //
-// A call that the scheduler knows of costs far more than the call where it takes some
-// time: the processor is taken away from the goroutine, which has to get one again, and
-// the runtime's monitor thread, which does that, then looks every 20 µs for some time
-// whether there is more of it. So a loop whose last wait was short waits without telling
-// the scheduler, which interrupts it every 10 ms. A loop that little happens to waits as
-// the scheduler would have it, which then leaves the machine alone.
+// A blocking system call that the scheduler knows of costs far more than the call. The
+// scheduler takes the processor away from the goroutine, which has to get one again. The
+// runtime's monitor thread, which does that, then looks for more such calls every 20 µs
+// for some time. So a loop whose last wait was short waits without telling the scheduler,
+// which interrupts it every 10 ms. A loop with few events tells the scheduler, which then
+// leaves the machine idle.
 //
-// Where it can, such a wait is long: the kernel sets a timer for it, and one that is the
-// next to run out costs a virtual machine 3 to 5 µs, as much as to wake up.
+// With a spare processor a wait past the scheduler is long: the kernel sets a timer for
+// it. If that timer is the next to expire, it costs a virtual machine 3 to 5 µs, as much
+// as a wake-up.
 func (p *poller) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 	if timeout < 0 || timeout > math.MaxInt32*time.Millisecond {
 		timeout = math.MaxInt32 * time.Millisecond
@@ -121,8 +121,8 @@ func (p *poller) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 	return p.result(n, errno)
 }
 
-// stayBusy notes that a wait has brought nothing, as the scheduler sees to every 10 ms
-// or so. A loop is busy until none has brought anything for as long as its patience.
+// stayBusy records a wait without events; the scheduler causes one every 10 ms or so. The
+// loop stops being busy when no wait has brought events for as long as patience.
 func (p *poller) stayBusy(now time.Time) {
 	p.spare = spareProcessor()
 	switch {
@@ -136,7 +136,8 @@ func (p *poller) stayBusy(now time.Time) {
 // running counts the loops of the process that run on goroutines of their own.
 var running atomic.Int32
 
-// spareProcessor says whether goroutines have a processor where all loops keep one.
+// spareProcessor reports whether a processor is left for other goroutines if every loop
+// keeps one.
 func spareProcessor() bool { return runtime.GOMAXPROCS(0) > int(running.Load()) }
 
 func millis(d time.Duration) uintptr { return uintptr((d + time.Millisecond - 1) / time.Millisecond) }
@@ -151,7 +152,7 @@ func (p *poller) result(n int, errno unix.Errno) ([]unix.EpollEvent, error) {
 	return nil, opError("epoll_wait", errno)
 }
 
-// wake makes a wait return. Any goroutine may call it.
+// wake makes wait return. Any goroutine may call it.
 func (p *poller) wake() {
 	sysSignal(int32(p.wakeFd))
 }

@@ -8,31 +8,32 @@ import (
 // How input gets from a socket to the handler:
 //
 //  1. An edge, or a Resume, marks the connection readable.
-//  2. One read a turn goes into the loop's one buffer, and is shown from
-//     there. Only what the handler leaves is copied, into a borrowed buffer,
-//     behind which the next read is appended, or goes itself where that has room.
-//  3. A read that did not fill the buffer has emptied the socket: there is no
-//     second one to be told EAGAIN. One that did fill it goes on next turn, so
-//     that a flood from one peer does not keep the others waiting. Where many are
-//     to be read the buffer is cut short (apportion), for one from many neither.
-//  4. A handler that pauses leaves input that it could have taken. Where there is
-//     much of that (crowded), it is shown before more is read: else a peer that
-//     sends faster than it is served would have all it sends kept.
-//  5. Urgent data stops a read short of what is behind it. Where there was some,
-//     or no edge can follow, a short read is not taken for the last (shortIsAll).
+//  2. One read a turn fills the loop's input buffer, and the handler gets it from
+//     there. Only what the handler leaves is copied, into a borrowed buffer. The next
+//     read is appended to that, or goes into it directly if it has room.
+//  3. A read that does not fill the buffer has emptied the socket: no second read has
+//     to return EAGAIN. After one that does fill it, reading continues in the next
+//     turn, so that a flood from one peer does not delay the others. If many
+//     connections are to be read, the buffer is shortened (apportion), so that many
+//     peers do not delay one either.
+//  4. A handler that pauses leaves input that it could have consumed. If much of that
+//     is kept (crowded), it is passed to the handler before more is read. Otherwise
+//     all input of a peer that sends faster than it is served would be kept.
+//  5. Urgent data ends a read early. If there was some, or if no further edge can
+//     come, a short read does not count as the last one (shortIsAll).
 
 const (
-	inputSize  = 64 << 10 // the loop's one input buffer
-	inputLeast = 4 << 10  // what of it a connection may fill in a turn, however many there are
-	inputTurn  = 1 << 20  // what all together should not go beyond
+	inputSize  = 64 << 10 // size of the loop's input buffer
+	inputLeast = 4 << 10  // a connection may always read this much of it in a turn, however many there are
+	inputTurn  = 1 << 20  // all connections together should not read more in a turn
 )
 
-// apportion shares a turn's input out among the connections that may have some.
+// apportion divides a turn's input among the n connections that may have some.
 func (l *Loop) apportion(n int) {
 	l.in = l.in[:min(inputSize, max(inputTurn/max(n, 1), inputLeast))]
 }
 
-// ready has the connection read next turn.
+// ready queues the connection to be read in the next turn.
 func (l *Loop) ready(i uint32, r *record) {
 	if r.flags&flagReady == 0 {
 		r.flags |= flagReady
@@ -40,12 +41,12 @@ func (l *Loop) ready(i uint32, r *record) {
 	}
 }
 
-// shortIsAll says whether a read that has not filled the buffer has emptied the
+// shortIsAll reports whether a read that does not fill the buffer has emptied the
 // socket.
 func (r *record) shortIsAll() bool { return r.flags&(flagEnded|flagUrgent) == 0 }
 
-// takeReady takes the list of what was ready before this turn began. What
-// becomes ready meanwhile waits for the next turn.
+// takeReady takes the list of what was ready before this turn. What becomes ready in
+// this turn waits for the next one.
 func (l *Loop) takeReady() []uint32 {
 	list := l.readyList
 	l.readyList, l.readySpare = l.readySpare, nil
@@ -69,7 +70,7 @@ func (l *Loop) read(c Conn, r *record) {
 	}
 }
 
-// readOnce says whether it is to be called again in this turn.
+// readOnce reads once, and reports whether to call it again in this turn.
 func (l *Loop) readOnce(c Conn, r *record) bool {
 	switch {
 	case r.flags&flagLingering != 0:
@@ -111,13 +112,13 @@ func (l *Loop) readOnce(c Conn, r *record) bool {
 		return false
 	}
 	if n < len(in) && r.flags&flagEnded != 0 {
-		return true // nothing can follow, so this is soon over
+		return true // nothing can follow, so this ends soon
 	}
 	l.ready(c.Index(), r)
 	return false
 }
 
-// crowded says whether another read might go beyond MaxInput.
+// crowded reports whether another read might exceed MaxInput.
 func (l *Loop) crowded(r *record) bool {
 	if r.held == 0 {
 		return false
@@ -126,7 +127,7 @@ func (l *Loop) crowded(r *record) bool {
 	return kept != nil && len(kept.B) > l.cfg.MaxInput-len(l.in)
 }
 
-// tellEnd tells that the peer has ended, once.
+// tellEnd calls Handler.Ended once if the peer has ended.
 func (l *Loop) tellEnd(c Conn, r *record) {
 	if r.flags&(flagEnded|flagTold|flagFinishing) == flagEnded {
 		r.flags |= flagTold
@@ -134,7 +135,7 @@ func (l *Loop) tellEnd(c Conn, r *record) {
 	}
 }
 
-// roomOf is the room behind the input that is kept of a connection.
+// roomOf returns the free space behind the kept input of a connection.
 func (l *Loop) roomOf(r *record) []byte {
 	if r.held == 0 || l.held[r.held].in == nil {
 		return nil
@@ -143,12 +144,12 @@ func (l *Loop) roomOf(r *record) []byte {
 	return kept[len(kept):cap(kept)]
 }
 
-// show gives the handler what was kept of earlier input with p behind it, and
-// keeps what it leaves. It says whether the connection is still open. p may lie there
-// already (roomOf).
+// show passes the kept input with p behind it to the handler, and keeps what the
+// handler leaves. It reports whether the connection is still open. p may already lie
+// in the kept buffer (roomOf).
 func (l *Loop) show(c Conn, r *record, p []byte) bool {
-	// The kept buffer is out of the record while the handler has it, so that
-	// whatever becomes of the connection meanwhile, its bytes stay.
+	// While the handler has the kept buffer, the record does not have it. So its
+	// bytes stay valid, whatever happens to the connection meanwhile.
 	var kept *bytebufferpool.ByteBuffer
 	if r.held != 0 {
 		h := &l.held[r.held]
@@ -197,7 +198,7 @@ func (l *Loop) show(c Conn, r *record, p []byte) bool {
 	return true
 }
 
-// discard throws input away until the peer closes.
+// discard reads and drops input until the peer closes.
 func (l *Loop) discard(c Conn, r *record) {
 	n, errno := sysRead(r.fd, l.in)
 	for errno == 0 && n > 0 && n < len(l.in) && r.flags&flagEnded != 0 {
@@ -217,14 +218,14 @@ func (l *Loop) discard(c Conn, r *record) {
 	l.doom(c.Index(), r)
 }
 
-// broken ends a connection that the kernel has given up. What the peer sent
-// before is still there and is shown first; no more can follow it.
+// broken closes a connection that the kernel has given up. Input that came before is
+// passed to the handler first; no more can follow.
 func (l *Loop) broken(c Conn, r *record, err error) {
 	for r.flags&(flagPaused|flagConnecting) == 0 {
 		n, errno := sysRead(r.fd, l.in)
 		l.tally.BytesRead += uint64(max(n, 0))
 		if errno != 0 && errno != unix.EAGAIN && err == nil {
-			err = errno // reading took it: it is told once
+			err = errno // the read has taken the error: the kernel reports it once
 		}
 		if errno != 0 || n == 0 {
 			break

@@ -12,66 +12,67 @@ import (
 
 // How the loops of a Group share a goroutine.
 //
-// What crosses from one loop to another wakes a thread, which costs more than most of what
-// it is woken for. So loops that have little to do all turn on the goroutine of the first,
-// one after the other, and mail between them wakes none: they cost what one loop does.
-// Where there is much to do each turns on a goroutine of its own, as at the start.
+// Mail from one loop to another wakes a thread, which often costs more than what it is
+// woken for. So loops that have little to do all run on the goroutine of the first loop,
+// one after the other. Mail between them then wakes no thread, and together they cost what
+// one loop costs. While there is much to do, each loop runs on a goroutine of its own, as
+// at the start.
 //
-// A loop still is one goroutine's at any time. It changes between two turns, through a
-// channel: a loop that is invited comes as a guest, and is sent back.
+// A loop still belongs to one goroutine at any time. It changes over between two turns,
+// through a channel: an invited loop comes as a guest, and is sent back later.
 
-// Parts of a processor's time.
+// Shares of a processor's time.
 const (
-	littleToDo = 0.7 // loops share a goroutine where for a while the process took less,
-	muchToDo   = 0.9 // and are on their own again where that goroutine took more for a moment without a rest: the process also collects garbage
+	littleToDo = 0.7 // loops share a goroutine after the process, which also collects garbage, has used less for a while
+	muchToDo   = 0.9 // they separate after that goroutine has used more for a moment without a rest
 
 	shareAfter = time.Second
-	waitMost   = 64 // times as long it is where much to do comes again and again: it would begin on one goroutine
+	waitMost   = 64 // bound of sharing.while, in units of least: much to do that comes again and again would begin on one goroutine
 	moment     = 4 * time.Millisecond
 	rest       = 250 * time.Microsecond
 )
 
-// sharing is how far that has come.
+// sharing is the state of this.
 type sharing struct {
-	invited atomic.Bool // guests may come; it becomes true with mu held
-	arrived chan *guest // there is room for all
+	invited atomic.Bool // guests may come; it becomes true only with mu held
+	arrived chan *guest // it has room for all loops
 
 	mu    sync.Mutex
-	apart int           // calls of KeepApart that are in force; the end of the first loop is one
+	apart int           // calls of KeepApart that are in force, and 1 when the first loop has ended
 	away  int           // loops that are not on goroutines of their own
-	home  chan struct{} // closed when some of them are again
+	home  chan struct{} // closed when guests are sent back
 
-	// Of the first loop's goroutine.
-	party  []*guest      // the first loop, and its guests
-	poller poller        // of the loops' epoll sets
-	opened bool          // it is, while there are guests
-	begins int           // which loop a turn begins with: what they share, a listening socket, is not the first one's
-	all    busy          // the process, while there are no guests
-	here   busy          // the goroutine, while there are
-	rested time.Time     // a rest has ended
-	joined time.Time     // when guests were invited last
-	while  time.Duration // for which there is to be little to do before they are
+	// Used by the first loop's goroutine only.
+	party  []*guest      // the first loop and its guests
+	poller poller        // watches the epoll sets of the loops
+	opened bool          // the poller is open, while there are guests
+	begins int           // which loop a turn begins with: it changes, so that the first one does not take most of a shared listening socket
+	all    busy          // of the process, while there are no guests
+	here   busy          // of the goroutine, while there are guests
+	rested time.Time     // when the last rest ended
+	joined time.Time     // when guests were last invited
+	while  time.Duration // how long there must be little to do before guests are invited
 
-	least time.Duration // shareAfter
+	least time.Duration // lower bound of while: shareAfter
 }
 
-// guest is a loop that may come to the first one's goroutine.
+// guest is a loop that may run on the first loop's goroutine.
 type guest struct {
 	loop   *Loop
-	back   chan struct{} // it is sent back
-	ready  bool          // the kernel has something to report
-	ended  time.Time     // its last turn; or up to when its handler's wish was brought
-	failed error         // of its turn, for its own goroutine to tell
+	back   chan struct{} // tells it that it is sent back
+	ready  bool          // its epoll set has events
+	ended  time.Time     // when its last turn ended, or up to when waitTime has shortened its sleep
+	failed error         // error of a turn, which its own goroutine returns
 }
 
 func newSharing(loops []*Loop) *sharing {
 	return &sharing{arrived: make(chan *guest, len(loops)), home: make(chan struct{}), party: []*guest{{loop: loops[0]}}, while: shareAfter, least: shareAfter, all: busy{spent: processTime}, here: busy{spent: threadTime}}
 }
 
-// KeepApart returns when each loop turns on a goroutine of its own, and keeps it so until
-// release is called: a loop may then wait for another one at the end of a turn. Where that
-// has not come when ctx is done, it is the same as if it had not been called, and the error
-// is ctx's. It may be called from any goroutine but the loops'.
+// KeepApart returns when each loop runs on a goroutine of its own, and keeps it so until
+// release is called. Meanwhile a loop may wait for another one at the end of a turn. If ctx
+// is done first, it returns ctx's error and has no effect. Any goroutine may call it,
+// except those of the loops.
 func (g *Group) KeepApart(ctx context.Context) (release func(), err error) {
 	s := g.sharing
 	s.mu.Lock()
@@ -100,7 +101,7 @@ func (g *Group) KeepApart(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// runGuest is Run of a loop that may be a guest.
+// runGuest is Run for a loop that may be a guest.
 func (s *sharing) runGuest(l *Loop, first *Loop) error {
 	running.Add(1)
 	defer running.Add(-1)
@@ -125,7 +126,7 @@ func (s *sharing) runGuest(l *Loop, first *Loop) error {
 	return nil
 }
 
-// leave has a loop be a guest, if guests may still come.
+// leave makes a loop a guest, if guests may still come.
 func (s *sharing) leave(g *guest) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,7 +140,7 @@ func (s *sharing) leave(g *guest) bool {
 	return false
 }
 
-// runFirst is Run of the first loop.
+// runFirst is Run for the first loop.
 func (s *sharing) runFirst(all []*Loop) error {
 	running.Add(1)
 	defer running.Add(-1)
@@ -174,7 +175,7 @@ func (s *sharing) runFirst(all []*Loop) error {
 	return nil
 }
 
-// end has no guest come any more, and sends back those that are here.
+// end lets no more guests come, and sends back those that are here.
 func (s *sharing) end() {
 	s.mu.Lock()
 	s.apart++
@@ -186,7 +187,7 @@ func (s *sharing) end() {
 	s.sendBack()
 }
 
-// receive takes a guest in.
+// receive accepts a guest.
 func (s *sharing) receive(g *guest, now time.Time) {
 	g.ended = now
 	s.party = append(s.party, g)
@@ -201,17 +202,17 @@ func (s *sharing) receive(g *guest, now time.Time) {
 	if err == nil {
 		err = s.watch(len(s.party) - 1)
 	}
-	if err != nil { // there are no descriptors, or no memory
+	if err != nil { // no descriptors, or no memory
 		s.invited.Store(false)
 	}
 }
 
-// watch has a loop's events be events of the party.
+// watch adds the epoll set of a loop to the common poller.
 func (s *sharing) watch(i int) error {
 	return s.poller.add(int32(s.party[i].loop.poller.fd), uint64(i+1), unix.EPOLLIN) // 0 is wakeKey
 }
 
-// sendBack has all guests turn on their own goroutines.
+// sendBack lets all guests run on their own goroutines again.
 func (s *sharing) sendBack() {
 	if len(s.party) == 1 {
 		return
@@ -220,7 +221,7 @@ func (s *sharing) sendBack() {
 	s.all.part(s.party[0].loop.cfg.Clock())
 	guests := s.party[1:]
 	for _, g := range s.party {
-		g.ready = false // it asks the kernel itself
+		g.ready = false // its own turn asks the kernel
 	}
 	s.party = s.party[:1]
 	if s.opened {
@@ -234,12 +235,12 @@ func (s *sharing) sendBack() {
 	s.mu.Unlock()
 	for i, g := range guests {
 		guests[i] = nil
-		g.back <- struct{}{} // there is room
+		g.back <- struct{}{} // the channel has room
 	}
 }
 
-// wait has all that are here wait, as Loop.wait does, and says until when. Those are ready
-// that the kernel has something to report to.
+// wait waits for all loops that are here, as Loop.wait does for one, and returns the time
+// then. Loops whose epoll sets have events are marked as ready.
 func (s *sharing) wait() (now time.Time, err error) {
 	givesWay := false
 	for _, g := range s.party {
@@ -280,20 +281,20 @@ func (s *sharing) wait() (now time.Time, err error) {
 	return now, nil
 }
 
-// turn is a Turn of all that are here.
+// turn runs a turn of every loop here that has something to do.
 func (s *sharing) turn() error {
 	now, err := s.wait()
 	if err != nil {
 		return err
 	}
-	// Again: what one has for another, a message or an answer, does not wait for the kernel.
+	// Several rounds: mail from one loop to another does not wait for the kernel.
 	s.begins++
 	for round := range 3 {
 		for i := range s.party {
 			g := s.party[(i+s.begins)%len(s.party)]
 			l := g.loop
 			if l.stopped.Load() || g.failed != nil {
-				s.invited.Store(false) // its own goroutine sees to that
+				s.invited.Store(false) // its own goroutine handles that
 				continue
 			}
 			if !g.ready && l.woken.Load() == 0 && (round > 0 || g.waitTime(now) != 0) {
@@ -308,7 +309,7 @@ func (s *sharing) turn() error {
 				s.invited.Store(false)
 			}
 			if s.tooMuch(g.ended) {
-				s.disperse(g.ended) // at once: the rest of them turns elsewhere
+				s.disperse(g.ended) // at once: the other loops turn on their own goroutines
 				return nil
 			}
 		}
@@ -316,7 +317,7 @@ func (s *sharing) turn() error {
 	return nil
 }
 
-// waitTime is how long the loop may wait, of which no other's turn takes anything back.
+// waitTime returns how long the loop may wait. The turns of other loops do not lengthen it.
 func (g *guest) waitTime(now time.Time) time.Duration {
 	l := g.loop
 	if l.sleep > 0 {
@@ -326,8 +327,7 @@ func (g *guest) waitTime(now time.Time) time.Duration {
 	return l.waitTime(-1, now)
 }
 
-// turn is a turn of one of several, which asks the kernel only where that has something
-// to report.
+// turn runs a turn of one of several loops. It asks the kernel only if the loop has events.
 func (g *guest) turn() (err error) {
 	l := g.loop
 	var events []unix.EpollEvent
@@ -345,9 +345,9 @@ func (g *guest) turn() (err error) {
 	return err
 }
 
-// tooMuch says whether for a moment there has been more to do than one goroutine should
-// have. It measures nothing before there was no rest for a part of that: most turns are
-// followed by a rest, and the clock is a system call.
+// tooMuch reports whether one goroutine has had too much to do for a moment. It starts to
+// measure only after a quarter of that without a rest: most turns are followed by a rest,
+// and reading the CPU clock is a system call.
 func (s *sharing) tooMuch(now time.Time) bool {
 	if s.here.since.IsZero() {
 		if now.Sub(s.rested) > moment/4 {
@@ -362,7 +362,7 @@ func (s *sharing) tooMuch(now time.Time) bool {
 	return known && part > muchToDo
 }
 
-// invite has loops come, unless they are kept apart.
+// invite asks loops to come, unless KeepApart is in force.
 func (s *sharing) invite(loops []*Loop, now time.Time) {
 	s.mu.Lock()
 	may := s.apart == 0
@@ -377,7 +377,8 @@ func (s *sharing) invite(loops []*Loop, now time.Time) {
 	}
 }
 
-// disperse has no guest stay: there is much to do.
+// disperse sends all guests away, because there is much to do. If they have come only a
+// short time ago, it takes longer until they are invited again.
 func (s *sharing) disperse(now time.Time) {
 	s.invited.Store(false)
 	if s.while *= 2; now.Sub(s.joined) > waitMost*s.least {

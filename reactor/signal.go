@@ -6,16 +6,17 @@ import (
 	"sync"
 )
 
-// SignalHandler is a Handler that wants the signals named to Loop.Notify.
+// SignalHandler is a Handler that also gets the signals named to Loop.Notify.
 type SignalHandler interface {
 	Handler
-	// Signaled tells of a signal the process got, on the loop's goroutine.
+	// Signaled reports a signal to the process. It is called on the loop's
+	// goroutine.
 	Signaled(os.Signal)
 }
 
-// Notify has signals told to the handler, which must be a SignalHandler, until
-// cancel is called or the loop is released. Call it, and cancel, before Run or
-// on the loop's goroutine.
+// Notify passes signals to the handler, which must be a SignalHandler, until
+// cancel is called or the loop is released. Call Notify and cancel before Run
+// or on the loop's goroutine.
 func (l *Loop) Notify(sig ...os.Signal) (cancel func()) {
 	_ = l.handler.(SignalHandler) // better to fail here than at the first signal
 	if l.signals == nil {

@@ -10,43 +10,42 @@ import (
 
 const (
 	chunkShift = 12
-	chunkLen   = 1 << chunkShift // records in a chunk; a chunk of any record size is a whole number of pages
+	chunkLen   = 1 << chunkShift // records in a chunk: for any size of records, a chunk is a whole number of pages
 	chunkMask  = chunkLen - 1
 )
 
-// MaxRecords is the most records a Slab can hold: an index has 31 bits, the
-// top one is the wheel's.
+// MaxRecords is the most records that a Slab can hold. An index has 31 bits, because
+// the Wheel uses the top bit.
 const MaxRecords = 1<<31 - 1
 
-// Slab holds records of one fixed size, named by index. Index 0 is never
-// handed out and means "none".
+// Slab stores records of one fixed size, addressed by index. Index 0 is never used and
+// means "none".
 //
-// Records live outside the garbage collector's heap, in anonymous memory or in an
-// Arena, in chunks that are never moved or copied as the slab grows, so a *T stays good
-// until its record is freed. T must hold no pointer, must be at least 4 bytes
-// long and a multiple of 4, and must not mind that its first 4 bytes are
-// overwritten while it is free (they link the free list). All else is left as
-// it was, which is what keeps a generation counter alive from one use of a
-// record to the next.
+// Records lie outside the garbage collector's heap, in anonymous memory or in an Arena,
+// in chunks that are never moved or copied as the slab grows. So a *T is valid until
+// its record is freed. T must contain no pointer, and its size must be a multiple of 4
+// bytes, at least 4. While a record is free, its first 4 bytes link the free list. All
+// other bytes keep their values, so that a generation counter survives from one use of
+// a record to the next.
 //
-// A slab belongs to one goroutine; only Foreign may be called from others.
-// The zero value is an empty slab.
+// A slab belongs to one goroutine; only Foreign may be called from others. The zero
+// value is an empty slab.
 type Slab[T any] struct {
 	chunks []*[chunkLen]T
-	shared atomic.Pointer[[]*[chunkLen]T] // what Foreign reads; republished when a chunk is added
+	shared atomic.Pointer[[]*[chunkLen]T] // what Foreign reads; replaced when a chunk is added
 	free   uint32                         // head of the free list
-	used   uint32                         // indexes 1..used have been handed out at least once
+	used   uint32                         // indexes 1..used were allocated at least once
 	live   int
-	arena  *Arena  // where the memory is from; nil: it is the process's own
-	places []int64 // of the chunks in the arena
+	arena  *Arena  // where the memory comes from; nil: the process's own
+	places []int64 // offsets of the chunks in the arena
 }
 
-// Alloc returns the index of a free record, or 0 when the kernel has no more
-// memory or MaxRecords are in use. The record is as it was freed (zero when
-// fresh), but for its first 4 bytes.
+// Alloc returns the index of a free record, or 0 if the kernel has no more memory or
+// MaxRecords are in use. The record has the bytes that it was freed with (zeros if it
+// is new), except its first 4.
 func (s *Slab[T]) Alloc() uint32 {
 	if fault("mmap", -1) != 0 {
-		return 0 // as if no record were free just now
+		return 0 // as if no record were free
 	}
 	if i := s.free; i != 0 {
 		s.free = *s.freeLink(i)
@@ -65,37 +64,38 @@ func (s *Slab[T]) Alloc() uint32 {
 	return i
 }
 
-// Free gives a record back. The caller knows that it was live.
+// Free frees the record at index i, which must be in use.
 func (s *Slab[T]) Free(i uint32) {
 	*s.freeLink(i) = s.free
 	s.free = i
 	s.live--
 }
 
-// At returns the record at index i, which must have been handed out once.
+// At returns the record at index i, which must have been allocated at least once.
 func (s *Slab[T]) At(i uint32) *T {
 	return &s.chunks[i>>chunkShift][i&chunkMask]
 }
 
-// Foreign is At for any goroutine. The caller must have been told the index
-// by the owner (which orders the record's writes before this read), and the
-// record must not change or be freed while it is read.
+// Foreign is At for any goroutine. The owner must have told the caller the index, in a
+// way that orders the record's writes before this read. The record must not change or
+// be freed meanwhile.
 func (s *Slab[T]) Foreign(i uint32) *T {
 	return &(*s.shared.Load())[i>>chunkShift][i&chunkMask]
 }
 
-// Has says whether index i was ever handed out.
+// Has reports whether index i was ever allocated.
 func (s *Slab[T]) Has(i uint32) bool { return i != 0 && i <= s.used }
 
-// Live counts the records in use, Used those ever used: a walk over a slab
-// goes from 1 to Used and asks each record whether it is alive.
+// Live returns the number of records in use. Used returns the highest index ever
+// allocated: to visit all records, go from 1 to Used and ask each record whether it is
+// alive.
 func (s *Slab[T]) Live() int    { return s.live }
 func (s *Slab[T]) Used() uint32 { return s.used }
 
-// Size is the bytes of one record.
+// Size returns the size of a record in bytes.
 func (s *Slab[T]) Size() int { var t T; return int(unsafe.Sizeof(t)) }
 
-// Release returns all memory to the kernel. No record may be touched again.
+// Release returns all memory to the kernel. No record may be used afterwards.
 func (s *Slab[T]) Release() {
 	for _, c := range s.chunks {
 		_ = unix.Munmap(unsafe.Slice((*byte)(unsafe.Pointer(c)), chunkLen*s.Size()))

@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// All system calls of this package. fault and its like have tests make each of
-// them fail (faults.go); in production they are nothing (nofaults.go).
+// All system calls of this package. With fault and the like, tests make each of
+// them fail (faults.go); in production these do nothing (nofaults.go).
 //
-// Those of the hot paths never block (every descriptor is non-blocking), so they
-// go past the scheduler's bookkeeping for calls that might.
+// The calls of the hot paths never block, because every descriptor is
+// non-blocking. So they are raw calls, without the scheduler's bookkeeping for
+// calls that might block.
 
 func sysRead(fd int32, p []byte) (int, unix.Errno) {
 	for {
@@ -39,7 +40,7 @@ func sysWrite(fd int32, p []byte) (int, unix.Errno) {
 	}
 }
 
-// sysSignal adds one to an eventfd, which wakes what waits for it.
+// sysSignal adds one to an eventfd, which wakes the loop that waits for it.
 func sysSignal(fd int32) {
 	one := uint64(1)
 	for errno := unix.EINTR; errno == unix.EINTR; {
@@ -49,7 +50,7 @@ func sysSignal(fd int32) {
 	}
 }
 
-// sysAccept accepts a connection. flags are SOCK_CLOEXEC or none.
+// sysAccept accepts a connection. flags is SOCK_CLOEXEC or 0.
 func sysAccept(fd int32, flags uintptr) (int32, unix.Errno) {
 	if errno := fault("accept4", fd); errno != 0 {
 		return -1, errno
@@ -67,7 +68,7 @@ func sysPeer(fd int32, sa *unix.RawSockaddrAny) unix.Errno {
 	return errno
 }
 
-// sysClose frees a descriptor, which it does whatever the call returns.
+// sysClose closes a descriptor, which is free whatever the call returns.
 func sysClose(fd int32) {
 	forget(fd)
 	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
@@ -80,7 +81,7 @@ func sysShutdown(fd int32) error {
 	return unix.Shutdown(int(fd), unix.SHUT_WR)
 }
 
-// sockError takes the pending error of a socket.
+// sockError returns and clears the pending error of a socket.
 func sockError(fd int32) error {
 	if errno := fault("getsockopt", fd); errno != 0 {
 		return errno
@@ -125,8 +126,8 @@ func sysEpollCtl(epfd, op int, fd int32, key uint64, mask uint32) unix.Errno {
 	return errno
 }
 
-// sysEpollWait waits for ms milliseconds; when that may be long, told lets the
-// scheduler know.
+// sysEpollWait waits for at most ms milliseconds. told makes the scheduler know
+// of the wait, for one that may be long.
 func sysEpollWait(epfd int, events []unix.EpollEvent, ms uintptr, told bool) (n int, errno unix.Errno) {
 	if errno := fault("epoll_wait", int32(epfd)); errno != 0 {
 		return -1, errno
@@ -155,7 +156,7 @@ func sysSetsockopt(fd, level, option, value int) error {
 	return unix.SetsockoptInt(fd, level, option, value)
 }
 
-// sysResetOnClose has closing a socket reset its connection.
+// sysResetOnClose makes closing a socket reset its connection.
 func sysResetOnClose(fd int32) error {
 	if errno := fault("setsockopt", fd); errno != 0 {
 		return errno
@@ -205,7 +206,7 @@ func sysNonblock(fd int) error {
 	return unix.SetNonblock(fd, true)
 }
 
-// sysSpare opens a descriptor that is good for nothing but being closed.
+// sysSpare opens a descriptor whose only use is to be closed.
 func sysSpare() (int, error) {
 	if errno := fault("open", -1); errno != 0 {
 		return -1, errno
@@ -213,12 +214,13 @@ func sysSpare() (int, error) {
 	return unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 }
 
-// sysMap takes anonymous memory from the kernel.
+// sysMap maps anonymous memory.
 func sysMap(size int) ([]byte, error) {
 	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 }
 
-// sysMemfd makes a file in memory, that cannot be executed where the kernel knows of that.
+// sysMemfd makes an in-memory file, which is not executable if the kernel
+// supports that.
 func sysMemfd(name string) (int, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_NOEXEC_SEAL)
 	if err == unix.EINVAL {
@@ -227,10 +229,11 @@ func sysMemfd(name string) (int, error) {
 	return fd, err
 }
 
-// Monotonic is the time of a clock that all processes share, in nanoseconds.
+// Monotonic returns the time of a clock that all processes share, in
+// nanoseconds.
 func Monotonic() int64 {
 	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // it cannot fail for a clock that is always there
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // cannot fail: this clock always exists
 	return t.Nano()
 }
 

@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waking is what goroutines that wake a loop know of it.
+// waking is the part of a loop that other goroutines use to wake it.
 type waking struct {
-	asleep  atomic.Uint32 // about to wait, or waiting
-	woken   atomic.Uint32 // a turn is wanted
+	asleep  atomic.Uint32 // the loop waits, or is about to
+	woken   atomic.Uint32 // a turn is requested
 	wakers  atomic.Int32  // goroutines that may be writing to the eventfd
 	stopped atomic.Bool
 }
 
-// Wake has the loop take a turn: at once if it sleeps, else after the one
-// under way. However many call it, one does the work. Any goroutine may.
+// Wake makes the loop run a turn: at once if it sleeps, else after the current
+// one. Many calls cause one wake-up. Any goroutine may call it.
 func (l *Loop) Wake() {
 	if l.woken.Swap(1) != 0 {
 		return
@@ -29,8 +29,8 @@ func (l *Loop) Wake() {
 	l.wakers.Add(-1)
 }
 
-// wait sleeps without missing a Wake: one that comes before asleep is set is
-// seen in woken, one that comes after writes the eventfd.
+// wait waits for events without missing a Wake: a Wake before asleep is set is
+// seen in woken, a later one writes to the eventfd.
 func (l *Loop) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 	if l.givesWay {
 		l.givesWay = false
@@ -42,6 +42,6 @@ func (l *Loop) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 	}
 	events, err := l.poller.wait(timeout)
 	l.asleep.Store(0)
-	l.woken.Store(0) // before a mailbox is drained: what is posted from here on wakes again
+	l.woken.Store(0) // before mailboxes are drained: a later Post wakes the loop again
 	return events, err
 }

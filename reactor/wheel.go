@@ -4,62 +4,62 @@ import "math/bits"
 
 // A hierarchical timing wheel over records.
 //
-//  1. Level 0 has a slot for each of the next 64 ticks, level 1 for each of
-//     the next 64 spans of 64 ticks, and so on: four levels reach 2^24 ticks.
-//  2. A slot is a doubly linked list threaded through the records themselves
-//     (Timer), so an armed timer costs no memory of its own.
-//  3. When time enters a span of a higher level, its slot is dealt out again
-//     over the levels below. A timer is touched once a level on its way down.
-//  4. What is due collects in one more list, from which Pop takes it one at a
-//     time: the caller decides how many it can afford in one go.
+//  1. Level 0 has a slot for each of the next 64 ticks, level 1 for each of the next 64
+//     spans of 64 ticks, and so on: four levels reach 2^24 ticks.
+//  2. A slot is a doubly linked list through the records themselves (Timer), so an armed
+//     timer needs no memory of its own.
+//  3. When time enters a span of a higher level, the timers in its slot are distributed
+//     over the lower levels. A timer is moved once a level on its way down.
+//  4. Expired timers collect in one more list. Pop takes one at a time, so that the caller
+//     decides how many it handles at once.
 //
-// Moving a timer later, by far the most common thing (each request puts off the
-// end of its connection), only stores the new time: the record stays in its slot, and when
-// that slot comes up it is linked again where it belongs.
+// Moving a timer to a later time is by far the most common operation: each request
+// postpones the timeout of its connection. It only stores the new time. The record stays
+// in its slot, and is linked into the right one when that slot comes up.
 
 const (
 	levels     = 4
 	levelBits  = 6
 	levelSlots = 1 << levelBits
 	levelMask  = levelSlots - 1
-	dueSlot    = levels * levelSlots // the list of what is due
+	dueSlot    = levels * levelSlots // the list of expired timers
 	reach      = 1<<(levels*levelBits) - 1
-	headFlag   = 1 << 31 // in Timer.prev: the record heads a slot, whose number follows
+	headFlag   = 1 << 31 // in Timer.prev: the record is the first of a slot; the rest is the number of the slot
 )
 
-// Tick is a point in time, in the owner's unit (a Loop's is TickLength). It
-// wraps; comparison is by signed difference.
+// Tick is a point in time, in a unit that the owner chooses (for a Loop: TickLength). It
+// wraps around: compare the signed difference.
 type Tick uint32
 
-// Timer is the wheel's part of a record: 12 bytes. Zero is unarmed.
+// Timer is the part of a record that the wheel uses: 12 bytes. The zero value is not
+// armed.
 type Timer struct {
 	prev, next uint32
 	due        Tick
 }
 
-// Armed says whether the timer is in a wheel.
+// Armed reports whether the timer is in a wheel.
 func (t *Timer) Armed() bool { return t.prev != 0 }
 
-// Due is when an armed timer runs out.
+// Due returns when an armed timer expires.
 func (t *Timer) Due() Tick { return t.due }
 
-// Wheel keeps the timers of the records of one slab. It belongs to one
-// goroutine. Nothing in it ever walks more than is
-// due, or is to be dealt out nearer.
+// Wheel holds the timers of the records of one slab. It belongs to one goroutine. An
+// operation visits only timers that expire or move to a lower level.
 type Wheel struct {
 	at    func(uint32) *Timer
 	now   Tick
 	count int
-	busy  [levels]uint64 // a bit a slot that is not empty
+	busy  [levels]uint64 // one bit for each slot that is not empty
 	slots [levels*levelSlots + 1]uint32
 }
 
-// NewWheel makes a wheel at time now; at finds the Timer of a record.
+// NewWheel makes a wheel at time now. at returns the Timer of a record.
 func NewWheel(now Tick, at func(index uint32) *Timer) *Wheel {
 	return &Wheel{at: at, now: now}
 }
 
-// WheelState is a wheel as plain data: its timers lie in the records.
+// WheelState is a wheel as plain data. The timers themselves lie in the records.
 type WheelState struct {
 	Now   Tick
 	Count int
@@ -67,19 +67,19 @@ type WheelState struct {
 	Slots [levels*levelSlots + 1]uint32
 }
 
-// State is what Resume goes on with.
+// State returns the state that Resume needs.
 func (w *Wheel) State() WheelState { return WheelState{w.now, w.count, w.busy, w.slots} }
 
-// Resume has a wheel that is new go on with the timers of another one.
+// Resume makes a new wheel continue with the timers of another one.
 func (w *Wheel) Resume(st WheelState) {
 	w.now, w.count, w.busy, w.slots = st.Now, st.Count, st.Busy, st.Slots
 }
 
-// Count is the number of armed timers.
+// Count returns the number of armed timers.
 func (w *Wheel) Count() int { return w.count }
 
-// Schedule arms the timer of record i, or moves it. A time that has passed
-// runs out at the next tick.
+// Schedule arms the timer of record i, or moves it. A time in the past expires at the next
+// tick.
 func (w *Wheel) Schedule(i uint32, due Tick) {
 	t := w.at(i)
 	if t.Armed() {
@@ -103,7 +103,7 @@ func (w *Wheel) Cancel(i uint32) {
 	}
 }
 
-// Advance moves time on to now: whatever has run out by then is Pop's.
+// Advance moves the time on to now. Timers that have expired by then are left for Pop.
 func (w *Wheel) Advance(now Tick) {
 	for int32(now-w.now) > 0 {
 		if w.count == 0 {
@@ -118,7 +118,7 @@ func (w *Wheel) Advance(now Tick) {
 	}
 }
 
-// Pop disarms one timer that has run out and returns its record, or 0.
+// Pop disarms one expired timer and returns its record, or 0 if there is none.
 func (w *Wheel) Pop() uint32 {
 	for {
 		i := w.slots[dueSlot]
@@ -135,12 +135,12 @@ func (w *Wheel) Pop() uint32 {
 	}
 }
 
-// Pending says whether Pop has something to return.
+// Pending reports whether Pop has something to return.
 func (w *Wheel) Pending() bool { return w.slots[dueSlot] != 0 }
 
-// Next returns how many ticks from the wheel's time the owner may sleep before
-// Advance has something to do; false when nothing is armed. It may be early
-// (a span to deal out, a timer moved later), never late.
+// Next returns how many ticks from the wheel's time the owner may sleep before Advance has
+// something to do; false if no timer is armed. It may be early (for a slot to distribute,
+// or a timer that was moved later), never late.
 func (w *Wheel) Next() (ticks uint32, any bool) {
 	if w.Pending() {
 		return 0, true
@@ -167,15 +167,15 @@ func (w *Wheel) place(i uint32, t *Timer) {
 		d = 1
 	}
 	if d > reach {
-		d = reach // as far as the wheel sees; it is placed again from there
+		d = reach // the end of the wheel's range; it is placed again from there
 	}
 	level := (bits.Len32(uint32(d)) - 1) / levelBits
 	at := uint32(w.now) + uint32(d)
 	w.link(i, t, level*levelSlots+int(at>>(level*levelBits))&levelMask)
 }
 
-// deal empties a slot: what is due goes to the due list, the rest to where it
-// belongs now.
+// deal empties a slot: expired timers go to the list of expired ones, the rest to their
+// slots as of now.
 func (w *Wheel) deal(slot int) {
 	i := w.slots[slot]
 	if i == 0 {

@@ -2,9 +2,9 @@ package reactor
 
 import "golang.org/x/sys/unix"
 
-// TryWrite writes what the kernel takes of p now and returns how much that
-// was: nothing while an earlier rest is held. It keeps nothing of p. An error
-// means that the connection is lost, and will be reported as Closed.
+// TryWrite writes what the kernel accepts of p now, and returns how many bytes that was: none
+// while earlier output is held. It keeps no reference to p. An error means that the
+// connection is lost; Closed is called later, unless c was gone already (ErrClosed).
 func (l *Loop) TryWrite(c Conn, p []byte) (int, error) {
 	if l.record(c) == nil {
 		return 0, ErrClosed
@@ -12,8 +12,8 @@ func (l *Loop) TryWrite(c Conn, p []byte) (int, error) {
 	return l.TryWriteAt(c.Index(), p)
 }
 
-// TryWriteAt is TryWrite for a caller that keeps the connection's index, and gives
-// it up when told Closed: the way for a delivery to very many.
+// TryWriteAt is TryWrite for a caller that stores the connection's index, and drops it when
+// Closed is called. It saves a lookup in a delivery to very many connections.
 func (l *Loop) TryWriteAt(index uint32, p []byte) (int, error) {
 	r := l.conns.At(index)
 	if r.flags&(flagLive|flagClosing|flagFinishing|flagLingering) != flagLive || r.fd < 0 {
@@ -35,12 +35,11 @@ func (l *Loop) TryWriteAt(index uint32, p []byte) (int, error) {
 	return 0, errno
 }
 
-// Hold takes over the rest of a frame that TryWrite left, from byte at on: it is
-// written when the peer can take it, and then Handler.Drained is called. The bytes
-// are not copied, and may be shared by many connections; for Config.MaxHeldAll they
-// count once, and a connection that would go beyond that is closed with ErrHeldAll. Only when
-// something is held already, which a caller had better know (Blocked), are they
-// copied behind it as Write does.
+// Hold keeps the rest of a frame that TryWrite has left, from byte at on. It is written when
+// the peer can take it, and then Handler.Drained is called. The bytes are not copied, and
+// many connections may share them. For Config.MaxHeldAll they count once; a connection that
+// would exceed that is closed with ErrHeldAll. If output is already held (ask Blocked first),
+// they are copied behind it, as Write does.
 func (l *Loop) Hold(c Conn, f *Frame, at int) {
 	r := l.usable(c)
 	switch {
@@ -57,9 +56,9 @@ func (l *Loop) Hold(c Conn, f *Frame, at int) {
 	}
 }
 
-// Write writes p; what the kernel does not take is copied and follows as the
-// peer reads, after which Handler.Drained is called. More than Config.MaxHeld
-// waiting closes the connection with ErrHeldFull.
+// Write writes p. What the kernel does not accept is copied and written as the peer reads,
+// and then Handler.Drained is called. If more than Config.MaxHeld bytes wait, the connection
+// is closed with ErrHeldFull.
 func (l *Loop) Write(c Conn, p []byte) error {
 	n, err := l.TryWrite(c, p)
 	if err != nil || n == len(p) {
@@ -68,7 +67,7 @@ func (l *Loop) Write(c Conn, p []byte) error {
 	return l.keep(c, l.open(c), p[n:])
 }
 
-// keep copies what could not be written behind what is held.
+// keep copies the rest of a write behind the held output.
 func (l *Loop) keep(c Conn, r *record, rest []byte) error {
 	h := l.borrow(r)
 	if h.own == nil {
@@ -98,8 +97,8 @@ func (l *Loop) keep(c Conn, r *record, rest []byte) error {
 	return nil
 }
 
-// block marks a connection as one that output is held for, which goes on when the kernel
-// reports that it can be written to.
+// block marks a connection that has held output. Writing continues when the kernel reports
+// that the socket is writable.
 func (l *Loop) block(c Conn, r *record) error {
 	if r.flags&flagBlocked != 0 {
 		return nil
@@ -124,7 +123,7 @@ func (l *Loop) unblock(r *record) {
 	}
 }
 
-// flush goes on with a short write.
+// flush continues a short write.
 func (l *Loop) flush(c Conn, r *record) {
 	h := &l.held[r.held]
 	l.writes++
@@ -139,7 +138,7 @@ func (l *Loop) flush(c Conn, r *record) {
 	l.tally.BytesWritten += uint64(n)
 	h.out = h.out[n:]
 	if len(h.out) > 0 {
-		return // the kernel is full again: another edge will come
+		return // the kernel's buffer is full again: another edge will come
 	}
 	l.unblock(r)
 	l.dropOut(h)
