@@ -14,25 +14,24 @@ import (
 	"ccomet/reactor"
 )
 
-// access has the rules of which clients are let in, on each side. Which client a request is
-// of is settled in three steps:
+// access holds the access rules of each side. The client's address is determined in three
+// steps:
 //
-//  1. A connection is classified when it opens: by its peer's address it is allowed
-//     or denied, and the peer is a trusted proxy or not (ClassifyPeer). That is kept in
-//     two bits of its tag.
-//  2. From a trusted proxy, where the side has the PROXY protocol on, a header
-//     must come first. The client that it names is judged once, for all requests
-//     of the connection (takeProxyHeader).
-//  3. Else X-Forwarded-For is believed of a trusted proxy, for each request
-//     (deny). From any other peer it is ignored.
+//  1. When a connection opens, classify sets its tag from the peer's address: whether the peer
+//     is denied, and whether it is a trusted proxy.
+//  2. If the peer is a trusted proxy and the side uses the PROXY protocol, a PROXY header must
+//     come first. The rules are applied once, to the client that it names, for all requests of
+//     the connection (takeProxyHeader).
+//  3. Otherwise, X-Forwarded-For from a trusted proxy is evaluated for each request (deny).
+//     From any other peer it is ignored.
 type access struct {
-	Enabled bool // there are rules, or proxies
+	Enabled bool // there are access rules or trusted proxies
 	rules   [conn.NumSides]peer.Rules
 	Trusted peer.Addresses
-	proxied [conn.NumSides]bool // the PROXY protocol is on
+	proxied [conn.NumSides]bool // whether a trusted proxy must send a PROXY header
 }
 
-// sideNames are the sides that have rules of their own.
+// sideNames are the names of the sides that can be configured: front and admin.
 var sideNames = conn.SideNames[:conn.CComet]
 
 func newAccess(cfg *Config) (access, error) {
@@ -56,7 +55,7 @@ func newAccess(cfg *Config) (access, error) {
 		}
 		a.proxied[side] = true
 	}
-	for side := range a.rules { // every side but the admin side is for the front side's clients
+	for side := range a.rules { // the CComet side has the rules of the front side
 		if uint8(side) != conn.Admin {
 			a.rules[side], a.proxied[side] = a.rules[conn.Front], a.proxied[conn.Front]
 		}
@@ -77,7 +76,7 @@ func sideNamed(name string) (side uint8, ok bool) {
 	return 0, false
 }
 
-// warnClosed tells of rules that let no client in, which are seldom meant.
+// warnClosed warns about a side whose rules deny every client, which is rarely intended.
 func (a *access) warnClosed(log *zerolog.Logger) {
 	for side, name := range sideNames {
 		if r := &a.rules[side]; !r.Empty() && r.Allow.Empty() {
@@ -86,7 +85,7 @@ func (a *access) warnClosed(log *zerolog.Logger) {
 	}
 }
 
-// classify is the tag of a new connection, by its peer's address.
+// classify returns the tag of a new connection, from its peer's address.
 func (a *access) classify(side uint8, remote netip.Addr) (tag uint8) {
 	trusted := a.Trusted.Has(remote)
 	if trusted && a.proxied[side] {
@@ -102,19 +101,19 @@ func (a *access) classify(side uint8, remote netip.Addr) (tag uint8) {
 	return tag
 }
 
-// ClassifyPeer notes what a new connection's peer may do.
+// ClassifyPeer sets the tag of a new connection (see classify).
 func (w *Web) ClassifyPeer(c reactor.Conn) {
 	remote, err := w.loop.Peer(c)
 	if err != nil {
-		w.loop.Close(c) // it has gone already
+		w.loop.Close(c) // the peer has closed it already
 		return
 	}
 	w.loop.SetTag(c, w.site.Access.classify(w.Side(c), remote.Addr()))
 }
 
-// takeProxyHeader takes the header that a trusted proxy begins with, and returns
-// its length: 0 while it is incomplete. ok is false when there is no request to
-// be read behind it.
+// takeProxyHeader parses the PROXY header at the start of p, and returns its length, or 0 while
+// it is incomplete. If ok is false, the caller must not parse a request: the header is
+// incomplete, or the connection is refused or closed, and then n is len(p).
 func (w *Web) takeProxyHeader(c reactor.Conn, p []byte) (n int, ok bool) {
 	from, n, malformed := peer.ParseProxyHeader(p)
 	if malformed != nil {
@@ -140,7 +139,7 @@ func (w *Web) takeProxyHeader(c reactor.Conn, p []byte) (n int, ok bool) {
 		}
 		return n, true
 	}
-	// At once, before any request: the address is not kept.
+	// The client is refused here, not at its first request, because its address is not stored.
 	w.totals.Refused.Add(1)
 	w.tellDenial(side, from.Client)
 	w.Body = appendDenial(w.Body[:0], from.Client)
@@ -148,8 +147,8 @@ func (w *Web) takeProxyHeader(c reactor.Conn, p []byte) (n int, ok bool) {
 	return len(p), false
 }
 
-// deny answers a request whose client is not let in, or cannot be told, and says
-// whether it has.
+// deny answers a request with 403 if its client is not allowed, or with 400 if X-Forwarded-For
+// is malformed. It returns whether it has answered.
 func (w *Web) deny(x *exchange) bool {
 	a, tag := &w.site.Access, w.loop.Tag(x.conn)
 	denied := tag&conn.TagDenied != 0
@@ -182,8 +181,8 @@ func (w *Web) deny(x *exchange) bool {
 	return true
 }
 
-// denyBeforeBody is deny for a request whose body has not arrived: the body of one that is
-// not served is not awaited, so the connection ends.
+// denyBeforeBody is deny for a request whose head has arrived and whose body has not. It does
+// not wait for the body, so the connection is closed after the response.
 func (w *Web) denyBeforeBody(c reactor.Conn, req *httplite.Request) bool {
 	if !req.HeadDone() || w.loop.Tag(c)&(conn.TagDenied|conn.TagTrusted) == 0 {
 		return false
@@ -198,14 +197,14 @@ func (w *Web) denyBeforeBody(c reactor.Conn, req *httplite.Request) bool {
 	return true
 }
 
-// tellDenial has the log tell which address the admin side does not let in.
+// tellDenial logs the address of a client that was denied on the admin side.
 func (w *Web) tellDenial(side uint8, client netip.Addr) {
 	if side == conn.Admin {
 		w.site.denials.tell(w.cfg.Log, w.loop.Now(), client.Unmap().WithZone(""))
 	}
 }
 
-// appendDenial appends the line that tells a client that it is not let in.
+// appendDenial appends the body of the response to a client that is not allowed.
 func appendDenial(dst []byte, remote netip.Addr) []byte {
 	if !remote.IsValid() {
 		return append(dst, "peers on unix sockets are not allowed here\n"...)

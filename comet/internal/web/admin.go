@@ -16,11 +16,12 @@ import (
 	"ccomet/comet/internal/token"
 )
 
-// The admin side's endpoints. What concerns one channel is mailed to its home;
-// the answer comes back as mail.Done and is written in its turn (pipeline.go).
+// This file has the endpoints of the admin side. A request about one channel is mailed to the
+// channel's home. The answer comes back as mail.Done and is written in the order of the
+// connection's requests (pipeline.go).
 
-// publishing makes an endpoint that publishes; escaped: what is JSON-escaped already, else
-// text as it is.
+// publishing returns an endpoint that publishes. With escaped, the content is already escaped
+// for a JSON string; otherwise it is plain text.
 func publishing(escaped bool) func(*Web, *exchange) {
 	return func(w *Web, x *exchange) { w.startPublish(x, escaped) }
 }
@@ -50,8 +51,8 @@ func (w *Web) startPublish(x *exchange, escaped bool) {
 	w.sendPublish(x, m, pendingReply{write: (*responder).published, cb: string(cb), ack: x.given("ack")})
 }
 
-// sendPublish mails what is to be published to the channel's home, and notes that the request
-// waits for the answer. It is refused where too much is on its way already.
+// sendPublish mails a publish to the channel's home and adds a pending reply for it. If too
+// much is undelivered already, the request is refused instead.
 func (w *Web) sendPublish(x *exchange, m mail.Mail, reply pendingReply) {
 	home := w.homes.Of(m.Cname())
 	if w.tooMuchOnItsWay(home) {
@@ -64,9 +65,10 @@ func (w *Web) sendPublish(x *exchange, m mail.Mail, reply pendingReply) {
 	w.Send(home, m)
 }
 
-// tooMuchOnItsWay says whether messages on their way to subscribers, and mail that loops have
-// not read yet, take what they may. Half of what is left for mail is shared out, so that a loop
-// which does not turn keeps nothing from the others; the other half is anybody's.
+// tooMuchOnItsWay reports whether a publish to a channel of this loop must be refused, because
+// undelivered messages and unread mail between loops reach MaxHeldBytes. What deliveries leave
+// of that budget is for unread mail. One half is divided equally among the loops, so that a
+// loop that stalls cannot use the others' shares; the other half is common to all loops.
 func (w *Web) tooMuchOnItsWay(loop uint8) bool {
 	half := (w.cfg.MaxHeldBytes - int(w.totals.Delivering.Load())) / 2
 	if half >= 0 && (w.Waiting(loop) <= half/w.Loops() || w.AllWaiting() <= half) {
@@ -82,7 +84,8 @@ var (
 	errNoContent    = errors.New("parameter content is missing")
 )
 
-// content returns what is to be published, and how to name it: the body, or a parameter.
+// content returns the content to publish, and its source for error messages: the body or a
+// parameter.
 func (x *exchange) content() (content []byte, name string, err error) {
 	content, ok, twice := x.argOnce("content")
 	switch {
@@ -96,8 +99,8 @@ func (x *exchange) content() (content []byte, name string, err error) {
 	return content, "parameter content", twice
 }
 
-// contentArg appends the content, escaped, to a mail's buffer; false: it must not be
-// published, and the request has been answered.
+// contentArg appends the escaped content to the mail's buffer. If ok is false, the content was
+// refused and the request has been answered.
 func (w *Web) contentArg(x *exchange, m *mail.Mail, escaped bool) (ok bool) {
 	content, name, err := x.content()
 	limit := w.cfg.MaxMessage
@@ -121,7 +124,7 @@ func (w *Web) contentArg(x *exchange, m *mail.Mail, escaped bool) (ok bool) {
 	return false
 }
 
-// broadcast publishes to every channel: each loop to those whose home it is.
+// broadcast publishes to every channel. Each loop publishes to the channels that it owns.
 func (w *Web) broadcast(x *exchange) {
 	if !w.mayPublish(x) {
 		return
@@ -134,7 +137,7 @@ func (w *Web) broadcast(x *exchange) {
 	case w.tooMuchOnItsWay(w.Id):
 		w.fail(x, 503, w.cfg.tooMuchDelivering())
 	case !w.contentArg(x, &m, false):
-	case w.cfg.Cluster != nil: // where it is numbered, for all servers
+	case w.cfg.Cluster != nil: // the cluster numbers the broadcast, for all servers
 		w.broadcasts++
 		m.SetReply(w.pipelines.await(x, pendingReply{write: (*responder).broadcasted}))
 		w.Send(w.Id, m)
@@ -142,7 +145,7 @@ func (w *Web) broadcast(x *exchange) {
 	default:
 		message := msg.New(msg.Broadcast, 0, m.Buf.B)
 		w.totals.Broadcasts.Add(int64(w.Loops()))
-		w.totals.Delivering.Add(int64(w.Loops() * message.Len())) // until each has brought it to its channels
+		w.totals.Delivering.Add(int64(w.Loops() * message.Len())) // until each loop has published it to its channels
 		w.broadcasts++
 		w.SendAll(mail.Mail{Kind: mail.Broadcast, Msg: message})
 		w.reply(x, 200, frame.TypeText, []byte("ok\n"))
@@ -150,7 +153,7 @@ func (w *Web) broadcast(x *exchange) {
 	m.Done()
 }
 
-// controlling makes the endpoint of an operation on one channel.
+// controlling returns the endpoint of an operation on one channel.
 func controlling(o mail.Op, write replyWriter) func(*Web, *exchange) {
 	return func(w *Web, x *exchange) {
 		if err := w.startControl(x, o, write); err != nil {
@@ -190,7 +193,7 @@ func (w *Web) startControl(x *exchange, o mail.Op, write replyWriter) error {
 	return nil
 }
 
-// info tells the server's counts, or a channel's.
+// info answers with the counts of the server, or of one channel if cname is given.
 func (w *Web) info(x *exchange) {
 	if cname, ok := x.arg("cname"); ok && (len(cname) > 0 || !w.cfg.Compat.EmptyNames) {
 		controlling(mail.OpInfo, (*responder).counted)(w, x)

@@ -15,34 +15,35 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// A backend publishes many messages with one request (/publish):
+// /publish lets a backend publish many messages with one request:
 //
-//  1. The body is read once (package batch), and its messages are gathered for the homes of
-//     their channels. Nothing is sent before all of it has been read: an array that is no JSON
-//     publishes nothing.
-//  2. Each home is sent its messages in as few mails as they fit in, in their order. It
-//     publishes them, and answers with what has become of each (mail.Result).
-//  3. When all homes have answered, the response has an answer for each element, in order.
+//  1. The body is parsed once (package batch), and its messages are grouped by the homes of
+//     their channels. Nothing is sent before the whole body is parsed: an array that is not
+//     valid JSON publishes nothing.
+//  2. Each home is sent its messages in order, in as few mails as possible. It publishes them,
+//     and answers with a result for each (mail.Result).
+//  3. When all homes have answered, the response has a result for each element, in order.
 //
-// The connection is not read on meanwhile, so that what it asks for next comes behind.
+// Meanwhile no further request of the connection is read, so that later messages come after
+// these.
 type batchReply struct {
-	array   bool // the answer is one, else it is lines
+	array   bool // answer with an array, else with lines
 	results []batchResult
-	text    []byte // the reasons of what has failed here, each up to maxReason bytes
-	told    int    // bytes of text that are in results
-	pending int    // messages that homes have not answered
+	text    []byte // reasons of failures found here, each up to maxReason bytes
+	told    int    // bytes of text that results refer to
+	pending int    // messages without an answer of their home
 }
 
-// batchResult is what has become of one message.
+// batchResult is the result of one message.
 type batchResult struct {
-	seq     int32     // or where in text the reason is
-	n       uint16    // bytes of the reason, or seconds until it is worth trying again
-	code    mail.Code // of its channel's home
-	failure uint8     // what has failed here
+	seq     int32     // or the offset of the reason in text
+	n       uint16    // length of the reason in bytes, or seconds until a retry
+	code    mail.Code // answer of its channel's home
+	failure uint8     // failure found here
 	group   batchGroup
 }
 
-// Failures of messages that no home is asked for.
+// Failures that are found before a message is sent to its home.
 const (
 	failedNot uint8 = iota
 	failed400
@@ -50,7 +51,7 @@ const (
 	failedRate
 )
 
-// batchGroup says how the answers of an element with several channels stand together.
+// batchGroup marks the results of one element with several channels.
 type batchGroup uint8
 
 const (
@@ -58,31 +59,32 @@ const (
 	groupLast
 )
 
-// Bounds of what a client may give a message.
+// Limits of one message in a batch.
 const (
-	MaxKey    = 128 // bytes of a key
-	maxReason = 200 // bytes of the reason of what has failed
-	MaxAnswer = 512 // and of the answer for one message
+	MaxKey    = 128 // maximum length of a key, in bytes
+	maxReason = 200 // of the reason of a failure, in bytes
+	MaxAnswer = 512 // of the answer for one message, in bytes
 )
 
-// batches are what a loop reads and answers batches with.
+// batches holds what a loop needs to serve batches.
 type batches struct {
 	*Web
 	reader batch.Reader
 	free   []*batchReply
-	open   []*bytebufferpool.ByteBuffer // by home: entries that are not in a mail yet, or nil
-	counts []int                        // of those
+	open   []*bytebufferpool.ByteBuffer // by home: the mail that is being filled, or nil
+	counts []int                        // entries in each of these
 	mails  []batchMail
-	taken  uint64 // since the start
+	taken  uint64 // accepted requests since the start
 }
 
-// batchMail is a mail that is ready to be sent.
+// batchMail is a complete mail.
 type batchMail struct {
 	to  uint8
 	buf *bytebufferpool.ByteBuffer
 }
 
-// keepBatches is how many idle records are kept, of up to keepResults messages.
+// keepBatches is the maximum number of idle records, each with room for at most keepResults
+// messages.
 const (
 	keepBatches = 8
 	keepResults = 16 << 10
@@ -105,7 +107,7 @@ func (bs *batches) giveBack(a *batchReply) {
 	}
 }
 
-// close makes mails of what is gathered.
+// close completes the mails that are being filled.
 func (bs *batches) close() {
 	for home, buf := range bs.open {
 		if buf != nil {
@@ -117,10 +119,9 @@ func (bs *batches) close() {
 
 var errNoBatch = errors.New("the body is empty: want a line for each message, or an array of them")
 
-// batchTypes are the types of a batch's body; the first ones are lines.
+// batchTypes are the media types of a batch. The last is an array, the others are lines.
 var batchTypes = []string{"application/x-ndjson", "application/ndjson", "application/json"}
 
-// publishBatch serves /publish.
 func (w *Web) publishBatch(x *exchange) {
 	if len(x.raw) > w.cfg.MaxBatch {
 		w.fail(x, 413, fmt.Sprintf("the body is %d bytes: max-batch is %d", len(x.raw), w.cfg.MaxBatch))
@@ -152,7 +153,7 @@ func (w *Web) publishBatch(x *exchange) {
 	w.Batches.endGathering()
 }
 
-// gather reads a body's messages, and gathers them for their homes.
+// gather parses the messages of a body and groups them by home.
 func (bs *batches) gather(x *exchange, a *batchReply) (status int, err error) {
 	r := &bs.reader
 	client := uint64(0)
@@ -186,7 +187,7 @@ func (bs *batches) gather(x *exchange, a *batchReply) (status int, err error) {
 	return 0, nil
 }
 
-// gatherOne gathers a message for one channel.
+// gatherOne adds a message for one channel.
 func (bs *batches) gatherOne(x *exchange, a *batchReply, name []byte, client uint64) {
 	r := &bs.reader
 	size := r.Size()
@@ -222,8 +223,9 @@ func (bs *batches) gatherOne(x *exchange, a *batchReply, name []byte, client uin
 	a.results = append(a.results, batchResult{})
 }
 
-// bufferFor is where the next entry for a home is put; nil where too much is on its way to that
-// home. What is gathered leaves when all of it is, so it is asked for each mail.
+// bufferFor returns the buffer for the next entry for a home, or nil if too much is undelivered
+// for that home. It checks that once for each mail, because the mails are sent only when the
+// whole body is parsed.
 func (bs *batches) bufferFor(home uint8) *bytebufferpool.ByteBuffer {
 	if bs.open == nil {
 		bs.open, bs.counts = make([]*bytebufferpool.ByteBuffer, bs.Loops()), make([]int, bs.Loops())
@@ -244,13 +246,13 @@ func (bs *batches) bufferFor(home uint8) *bytebufferpool.ByteBuffer {
 	return buf
 }
 
-// appendBadKey says what is wrong with the length of a key.
+// appendBadKey appends what is wrong with a key's length.
 func appendBadKey(dst, key []byte) []byte {
 	dst = strconv.AppendInt(append(dst, "key: "...), int64(len(key)), 10)
 	return strconv.AppendInt(append(dst, " bytes, want 1 to "...), MaxKey, 10)
 }
 
-// refuse notes that a message has failed here, for the reason that text ends with.
+// refuse adds the result of a message that failed here. The reason is the end of text.
 func (a *batchReply) refuse(failure uint8) {
 	from := a.told
 	a.text = a.text[:min(len(a.text), from+maxReason)]
@@ -270,11 +272,11 @@ func (bs *batches) endGathering() {
 	bs.reader.Reset(nil, false)
 }
 
-// Published serves mail.BatchPublished.
+// Published handles mail.BatchPublished.
 func (bs *batches) Published(m *mail.Mail) {
 	i := bs.pipelines.of(m.Conn)
 	if i == 0 {
-		return // the connection is gone
+		return // the connection is closed
 	}
 	reply := bs.pipelines.at(i).reply(m.Reply())
 	a := reply.batch
@@ -290,7 +292,6 @@ func (bs *batches) Published(m *mail.Mail) {
 	}
 }
 
-// batchPublished answers /publish.
 func (r *responder) batchPublished(dst []byte, reply *pendingReply) []byte {
 	a := reply.batch
 	taken, worst, wait := 0, 0, 0
@@ -298,7 +299,7 @@ func (r *responder) batchPublished(dst []byte, reply *pendingReply) []byte {
 	if a.array {
 		begin, behind, end, contentType = "[", ',', "]\n", frame.TypeJSON
 	}
-	body, next := append(r.Body[:0], begin...), behind // next comes behind each answer
+	body, next := append(r.Body[:0], begin...), behind // next: the separator after each answer
 	for n := range a.results {
 		one := &a.results[n]
 		if one.group&groupFirst != 0 {
@@ -340,7 +341,7 @@ func (r *responder) batchPublished(dst []byte, reply *pendingReply) []byte {
 	return r.appendResponse(dst, &x, status, contentType, r.Body)
 }
 
-// appendNumber is strconv.AppendInt, in less than half of the time for most numbers.
+// appendNumber is strconv.AppendInt, but takes less than half of the time for small numbers.
 func appendNumber(dst []byte, n int32) []byte {
 	u := uint32(n)
 	switch {
@@ -356,8 +357,8 @@ func appendNumber(dst []byte, n int32) []byte {
 	return append(dst, byte('0'+u))
 }
 
-// whyFailed is what a message that has failed is answered: a status, for how many seconds it
-// is not worth trying again (0: ever), and the reason.
+// whyFailed returns the error of a message that has failed: the status, the seconds until a
+// retry (0: a retry cannot succeed), and the reason.
 func (r *responder) whyFailed(a *batchReply, one *batchResult) (status, seconds int, reason []byte) {
 	switch one.failure {
 	case failed400:

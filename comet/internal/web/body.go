@@ -9,21 +9,23 @@ import (
 	"ccomet/httplite"
 )
 
-// A POST's body is a form, with parameters, or what is published itself, as it is. What
-// is neither is refused: a body that is ignored would be lost in silence. A batch has a type
-// of its own (batch.go).
+// The body of a POST is either a form with parameters, or the content to publish. A body that
+// is neither is refused, because ignoring it would lose a message silently. Batches have media
+// types of their own (batch.go).
 //
-//   - A body whose type says so is a form.
-//   - So is one of another type, or of none, that has the parameters which the query lacks:
-//     many clients send forms without saying that they do.
-//   - Any other is the content, where content is published, if its type is one of rawTypes,
-//     or none.
+//   - A body whose Content-Type is that of a form is a form.
+//   - A body of another Content-Type, or of none, is also a form if the query has no cname and
+//     the body has parameter cname or content: many clients send forms without the
+//     Content-Type.
+//   - Any other body is the content, if the endpoint publishes and the type is one of rawTypes
+//     or missing.
 
-// rawTypes are the types of bodies that are content.
+// rawTypes are the media types of bodies that are the content to publish.
 var rawTypes = []string{"text/plain", "application/octet-stream", "application/json"}
 
-// readBody notes what the body of a POST is, and says why it cannot be taken, with a status;
-// 0 if it can be. Any other request's body has no meaning (RFC 9110 9.3.1).
+// readBody stores the body of a POST as a form or as raw content. If the body is refused, it
+// returns the HTTP status and the reason; else status 0. Bodies of other methods are ignored
+// (RFC 9110 9.3.1).
 func (x *exchange) readBody(e *endpoint) (status int, reason string) {
 	body := x.req.Body()
 	if x.req.Method() != httplite.POST || len(body) == 0 {
@@ -51,7 +53,7 @@ func (x *exchange) readBody(e *endpoint) (status int, reason string) {
 	return 0, ""
 }
 
-// meansForm says whether a body is a form although its type does not say so.
+// meansForm reports whether a body is a form although its Content-Type does not say so.
 func (x *exchange) meansForm(e *endpoint, body []byte) bool {
 	query := x.req.Query()
 	if x.compat.EveryBodyIsForm {
@@ -60,19 +62,19 @@ func (x *exchange) meansForm(e *endpoint, body []byte) bool {
 	return !x.has(query, "cname") && (x.has(body, "cname") || x.has(body, "content"))
 }
 
-// isRawType says whether a body of this type is content. One without a type is bytes (RFC
-// 9110 8.3).
+// isRawType reports whether a body of this type is content. A missing type means arbitrary
+// bytes (RFC 9110 8.3).
 func isRawType(contentType []byte) bool {
 	return len(mediaType(contentType)) == 0 || typeAmong(rawTypes, contentType) >= 0
 }
 
-// mediaType is a Content-Type without its parameters.
+// mediaType returns a Content-Type without its parameters.
 func mediaType(contentType []byte) []byte {
 	media, _, _ := bytes.Cut(contentType, []byte(";"))
 	return bytes.TrimSpace(media)
 }
 
-// typeAmong is where in a list of types one is, letters in either case; -1: it is none of them.
+// typeAmong returns the index of a media type in types, ignoring case, or -1.
 func typeAmong(types []string, contentType []byte) int {
 	media := mediaType(contentType)
 	return slices.IndexFunc(types, func(t string) bool { return bytes.EqualFold(media, []byte(t)) })

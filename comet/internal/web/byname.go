@@ -10,23 +10,23 @@ import (
 	"ccomet/reactor"
 )
 
-// A program whose records are others, or that has another number of loops, is told by names
-// as well what connections do, and has them go on where they are now (Move).
+// This file hands connections over by name. A new program needs that if it has another number
+// of loops or another layout of records. Move then restores the connections at their new
+// places.
 
-// ByName is what the connections of a web do: columns, of which each has an entry for each of
-// them.
+// ByName describes the connections of a web in columns, with one entry for each connection.
 type ByName struct {
-	Sides, States []string // names of the numbers of sides and states
+	Sides, States []string // names for the numbers in Side and State
 
 	Index []uint32
 	Side  []uint8
 	State []uint8
-	Word  []uint32 // what goes with the state: see conn.State
+	Word  []uint32 // the index that belongs to the state: see conn.State
 }
 
 const byNameName = "web by names"
 
-// HandOverByName writes the web down by names.
+// HandOverByName writes the state of the web's connections by name.
 func HandOverByName(w *Web, to handover.Part) {
 	st := ByName{Sides: conn.SideNames[:], States: conn.StateNames[:]}
 	for i := uint32(1); i <= w.loop.Indexes(); i++ {
@@ -41,10 +41,10 @@ func HandOverByName(w *Web, to handover.Part) {
 	to.Value(byNameName, &st)
 }
 
-// errByName is a list of connections that no web can have had.
+// errByName is returned when a handed-over list of connections is inconsistent.
 var errByName = errors.New("what is said of connections does not fit")
 
-// moving is what Move needs of one of the other program's webs.
+// moving holds what Move needs of one web of the old program.
 type moving struct {
 	Handover
 	ByName
@@ -53,8 +53,8 @@ type moving struct {
 	conns handover.Places
 }
 
-// Move has connections go on with what webs have written down by names. conns are where they
-// are now. Those that wait for messages are the hubs' to go on with.
+// Move restores the connections that the webs of the old program have written by name. conns
+// tells where each connection is now. Waiting subscribers are restored by the hubs.
 func Move(from []*handover.Reader, to []*Web, conns handover.Places) error {
 	for loop, reader := range from {
 		m := moving{loop: uint8(loop), to: to, conns: conns}
@@ -72,7 +72,7 @@ func Move(from []*handover.Reader, to []*Web, conns handover.Places) error {
 	return nil
 }
 
-// of is where one of the connections is now; nil: it is none.
+// of returns the new place of a connection, or nil if it is unknown.
 func (m *moving) of(c reactor.Conn) (*Web, reactor.Conn) {
 	at := m.conns.At(m.loop, c.Index())
 	if at.Index == 0 {
@@ -81,7 +81,7 @@ func (m *moving) of(c reactor.Conn) (*Web, reactor.Conn) {
 	return m.to[at.Loop], reactor.Conn(at.Gen)<<32 | reactor.Conn(at.Index)
 }
 
-// connections gives each its side and its state, but for those that have more.
+// connections sets the side and the state of each connection, except states that have a record.
 func (m *moving) connections() error {
 	n := len(m.Index)
 	if len(m.Side) != n || len(m.State) != n || len(m.Word) != n {
@@ -100,7 +100,7 @@ func (m *moving) connections() error {
 		w.loop.SetTag(c, w.loop.Tag(c)&^conn.TagSide|uint8(side))
 		w.Table.Opened(c)
 		switch state {
-		case conn.Request, conn.Answering, conn.Waiting, conn.WebSocket: // they have records
+		case conn.Request, conn.Answering, conn.Waiting, conn.WebSocket: // restored with their records
 		default:
 			w.SetState(c, state, m.Word[n])
 		}
@@ -117,7 +117,7 @@ func (m *moving) connections() error {
 	return nil
 }
 
-// pipelines has answers wait again until their clients read.
+// pipelines restores the answers that wait until their clients read.
 func (m *moving) pipelines() error {
 	for i := range m.Pipelines {
 		one := &m.Pipelines[i]
@@ -133,7 +133,7 @@ func (m *moving) pipelines() error {
 	return nil
 }
 
-// partials parses again what there is of requests that have not wholly arrived.
+// partials parses again the bytes of requests that have not completely arrived.
 func (m *moving) partials() error {
 	for _, one := range m.Partials {
 		w, c := m.of(one.Conn)
@@ -167,8 +167,8 @@ func (m *moving) sockets() error {
 	return nil
 }
 
-// listeners has those to /psub hear on. What they are being told of the channels that live
-// begins anew, since the channels have other places.
+// listeners restores the listeners to /psub. A listing of the existing channels starts again
+// from the beginning, because the channels have new places.
 func (m *moving) listeners() {
 	for _, before := range m.Listeners {
 		if w, c := m.of(before); w != nil {
@@ -183,7 +183,7 @@ func (m *moving) listeners() {
 	}
 }
 
-// counts has a web go on counting.
+// counts adds the old web's counters to those of a new web.
 func (m *moving) counts() {
 	w := m.to[int(m.loop)%len(m.to)]
 	w.requests += m.Requests
@@ -194,10 +194,10 @@ func (m *moving) counts() {
 	w.sockets.addCounts(&m.Sockets)
 }
 
-// parsed is what there is of a request, as it was parsed before.
+// parsed parses the unread bytes of a request again.
 func (h *parserPool) parsed(c reactor.Conn) *httplite.Request {
 	req, p := h.spareOne(), h.loop.Unread(c)
-	_, _ = req.Parse(p, h.site.limitsOf(h.Side(c), p)) // an error is there when more is parsed, too
-	req.WantsContinue()                                // which it was told
+	_, _ = req.Parse(p, h.site.limitsOf(h.Side(c), p)) // an error occurs again when the rest is parsed
+	req.WantsContinue()                                // clears the flag: 100 Continue was sent before
 	return req
 }

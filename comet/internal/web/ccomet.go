@@ -12,20 +12,20 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// CComet's own dialect, on listeners of its own: JSONP only, whose callback is
-// given one JavaScript string that holds a JSON array.
+// CComet's own dialect is served on listeners of its own. It is JSONP only: the callback gets
+// one JavaScript string that contains a JSON array.
 //
-//   - A channel of it is a channel like any other (records, numbers, history,
-//     limits, times), in a name space of its own. Its numbers begin with 0 in the
-//     dialect, and with 1 everywhere else.
-//   - A subscription is a poll whose transport is frame.CComet: it waits for as long
-//     as the client does, without noops. A client that is given "403", or an empty
-//     array, never asks again, so the passing of time and a restart must answer neither.
-//   - A subscriber has a name, and a session under it at the channel's home, which the
-//     next subscriber of that name takes over (session.go of the broker and of the hub).
-//   - "SIGN" is delivered to the subscribers that wait, and not kept (the hub's joinnotice.go).
+//   - Its channels are ordinary channels (records, numbers, history, limits, timeouts) in a
+//     separate name space. Sequence numbers start at 0 in the dialect and at 1 internally.
+//   - A subscription is a poll with transport frame.CComet. It waits as long as the client
+//     does, without noops. A client that receives "403" or an empty array never polls again, so
+//     neither a timeout nor a restart may send one.
+//   - A subscriber has a name, and under that name a session at the channel's home. The next
+//     subscriber of the same name takes the session over (session.go of the broker and the
+//     hub).
+//   - "SIGN" is delivered to waiting subscribers and is not stored (joinnotice.go of the hub).
 //
-// What a request says is read, and what is sent is rendered, in package ccomet.
+// Package ccomet parses the requests and renders the messages.
 
 var ccometDialect = dialect{name: "ccomet", addPaths: addCCometPaths, nameBuffer: ccomet.NameBuffer, maxName: record.MaxCCometName}
 
@@ -37,8 +37,8 @@ func addCCometPaths(t *endpoints, _ *Config) {
 	})
 }
 
-// ccometBy makes an endpoint. Without a callback that can be called, an error is
-// one of HTTP.
+// ccometBy returns an endpoint. If the callback is not valid, errors are plain HTTP errors,
+// since no script could receive them.
 func ccometBy(serve func(*Web, *exchange, ccomet.Query) error) func(*Web, *exchange) {
 	return func(w *Web, x *exchange) {
 		q := ccomet.Query{Room: x.decoded}
@@ -56,7 +56,7 @@ func ccometBy(serve func(*Web, *exchange, ccomet.Query) error) func(*Web, *excha
 	}
 }
 
-// ccometSign tells the subscribers that wait of one more.
+// ccometSign tells the waiting subscribers that a client signs in.
 func (w *Web) ccometSign(x *exchange, q ccomet.Query) error {
 	if err := q.CheckNames(); err != nil {
 		return err
@@ -65,7 +65,6 @@ func (w *Web) ccometSign(x *exchange, q ccomet.Query) error {
 	return nil
 }
 
-// ccometPublish publishes.
 func (w *Web) ccometPublish(x *exchange, q ccomet.Query) error {
 	if err := q.CheckNames(); err != nil {
 		return err
@@ -82,8 +81,8 @@ func (w *Web) ccometPublish(x *exchange, q ccomet.Query) error {
 	return nil
 }
 
-// ccometSend sends a message to its channel's home, rendered as far as it can be
-// without its number.
+// ccometSend mails a message to its channel's home. The message is rendered up to its number,
+// which only the home knows.
 func (w *Web) ccometSend(x *exchange, q *ccomet.Query, o mail.Op, write replyWriter) {
 	m := mail.Mail{Kind: mail.Publish, Op: o, Conn: x.conn}
 	m.Buf, m.Nlen = ccomet.NameBuffer(q.Channel)
@@ -91,7 +90,7 @@ func (w *Web) ccometSend(x *exchange, q *ccomet.Query, o mail.Op, write replyWri
 	w.sendPublish(x, m, pendingReply{write: write, cb: string(q.Callback)})
 }
 
-// ccometSubscribe has a client wait for a number.
+// ccometSubscribe subscribes a client from a sequence number on.
 func (w *Web) ccometSubscribe(x *exchange, q ccomet.Query) error {
 	if err := q.CheckNames(); err != nil {
 		return err

@@ -9,9 +9,9 @@ import (
 	"ccomet/httplite"
 )
 
-// What CComet's dialect answers.
+// This file writes the answers of CComet's dialect.
 
-// ccometPublished answers a publish. To its client, "402" says that a publish has failed.
+// ccometPublished answers a publish. "402" tells the client that the publish has failed.
 func (r *responder) ccometPublished(dst []byte, reply *pendingReply) []byte {
 	word, reason := "publish", r.ccometReason(reply.code)
 	if reason != "" {
@@ -20,9 +20,9 @@ func (r *responder) ccometPublished(dst []byte, reply *pendingReply) []byte {
 	return r.appendCCometStatus(dst, reply, word, reason)
 }
 
-// ccometSigned answers a sign-in. A client that cannot sign in because there is no room for
-// a channel must go on to subscribe, where it waits and asks again: "402" and its like would
-// keep it from that, "429" does not.
+// ccometSigned answers a sign-in. A client that cannot sign in for lack of room must still
+// subscribe, because a subscription waits and retries. "402" and similar codes would stop it;
+// "429" does not.
 func (r *responder) ccometSigned(dst []byte, reply *pendingReply) []byte {
 	word, reason := "sign in", r.ccometReason(reply.code)
 	if reason != "" {
@@ -31,7 +31,7 @@ func (r *responder) ccometSigned(dst []byte, reply *pendingReply) []byte {
 	return r.appendCCometStatus(dst, reply, word, reason)
 }
 
-// ccometReason is why a channel's home has refused a request; empty: it has not.
+// ccometReason returns why a channel's home refused a request, or "" if it did not.
 func (r *responder) ccometReason(code mail.Code) string {
 	switch code {
 	case mail.CodeTooMany:
@@ -57,8 +57,8 @@ func (r *responder) appendCCometStatus(dst []byte, reply *pendingReply, word, re
 	return r.appendResponse(dst, &x, 200, frame.TypeScript, r.Body)
 }
 
-// whyRefused is what a subscriber is told when the time has passed for which its refusal
-// was held back.
+// whyRefused returns the error for a subscriber whose refusal was delayed, once the delay has
+// passed.
 func (c *Config) whyRefused(why mail.Code) *httplite.Error {
 	switch why {
 	case mail.CodeTooMany:

@@ -11,19 +11,20 @@ import (
 	"ccomet/reactor"
 )
 
-// clients tell connections apart by their client's address, where a limit for each address
-// asks for that: a hash of the address, of which an IPv6 network's /64 is one.
+// clients stores the client of each connection, if a limit for each address needs it. A client
+// is a hash of its address; all addresses of an IPv6 /64 network have the same hash.
 type clients struct {
 	site   *Site
 	conns  *conn.Table
 	homes  *record.Homes
-	byConn record.Column[uint64] // of connections whose client has been told, or is counted
+	byConn record.Column[uint64] // of connections whose client is known from a PROXY header, or is counted
 }
 
-// tellsApart says whether it matters which address a connection is from.
+// tellsApart reports whether any limit needs the client of a connection.
 func (s *Site) tellsApart() bool { return s.AddrCounter != nil || s.Publishers != nil }
 
-// note keeps whose a connection is, and counts it; false: its address has too many.
+// note stores the client of a connection and counts the connection. It returns false if the
+// client has too many.
 func (k *clients) note(c reactor.Conn, client uint64) bool {
 	*k.byConn.At(c.Index()) = client
 	counter := k.site.AddrCounter
@@ -35,7 +36,7 @@ func (k *clients) note(c reactor.Conn, client uint64) bool {
 	return false
 }
 
-// forget takes a connection off the count.
+// forget removes a closed connection from its client's count.
 func (k *clients) forget(c reactor.Conn) {
 	if !k.site.tellsApart() {
 		return
@@ -48,14 +49,14 @@ func (k *clients) forget(c reactor.Conn) {
 	}
 }
 
-// of is whose request this is; 0 if the peer has gone.
+// of returns the client that sent a request, or 0 if the peer has gone.
 func (k *clients) of(x *exchange) uint64 {
 	if k.conns.Loop.Tag(x.conn)&conn.TagTrusted != 0 {
 		if client, told, ok := peer.ForwardedClient(x.req, &k.site.Access.Trusted); ok && told {
 			return k.homes.HashAddr(client)
 		}
 	}
-	if known := *k.byConn.At(x.conn.Index()); known != 0 { // by a PROXY header, or counted
+	if known := *k.byConn.At(x.conn.Index()); known != 0 { // from a PROXY header, or counted
 		return known
 	}
 	remote, err := k.conns.Loop.Peer(x.conn)
@@ -65,8 +66,8 @@ func (k *clients) of(x *exchange) uint64 {
 	return k.homes.HashAddr(remote.Addr())
 }
 
-// countClient counts a connection for its address, from when that is known; false:
-// the address has too many, and the connection has been refused.
+// countClient counts a connection for its client once that is known. It returns false if the
+// client has too many, and then the connection has been refused.
 func (w *Web) countClient(c reactor.Conn, client uint64) bool {
 	if w.clients.note(c, client) {
 		return true
@@ -76,8 +77,8 @@ func (w *Web) countClient(c reactor.Conn, client uint64) bool {
 	return false
 }
 
-// mayPublish asks whether the address that a request comes from may publish now;
-// where not, it has been answered.
+// mayPublish reports whether the client of a request may publish now. If not, the request has
+// been answered 429.
 func (w *Web) mayPublish(x *exchange) bool {
 	if w.site.Publishers == nil {
 		return true
@@ -91,7 +92,7 @@ func (w *Web) mayPublish(x *exchange) bool {
 	return ok
 }
 
-// takePublish takes a message off what an address may publish now, where there is a limit.
+// takePublish counts one message against the client's publish rate, if there is a limit.
 func (w *Web) takePublish(client uint64) (wait time.Duration, ok bool) {
 	ceiling := w.cfg.PublishRatePerAddress
 	wait, ok = w.site.Publishers.Take(limit.Rate(ceiling), client, w.loop.Now().UnixNano())

@@ -7,12 +7,13 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// What the admin side tells of the other servers, where several share a log.
+// This file adds to the admin side's answers what is known of the other servers of a cluster.
 
-// shared is that log.
+// shared is the cluster that this server is part of; the zero value is a server by itself.
 type shared struct{ broker.Cluster }
 
-// appendInfo appends what /info tells of them, and whether the log can be reached.
+// appendInfo appends the other servers, and whether the cluster's log can be reached, to the
+// answer of /info.
 func (s shared) appendInfo(dst []byte, others []broker.Node) []byte {
 	dst = append(dst, `, "nodes": [`...)
 	for i, node := range others {
@@ -36,7 +37,8 @@ func appendText(dst []byte, before, name, text string) []byte {
 	return append(msg.AppendEscaped(dst, []byte(text)), '"')
 }
 
-// otherNames are the names of the other servers, each with what stands before it.
+// otherNames appends the names of the other servers: first before the first name, between
+// before each later one.
 func (s shared) otherNames(dst []byte, first, between string) []byte {
 	if s.Cluster == nil {
 		return dst
@@ -50,7 +52,8 @@ func (s shared) otherNames(dst []byte, first, between string) []byte {
 	return dst
 }
 
-// away says why the log of several servers cannot be reached; nil: it can, or there is none.
+// away returns why the cluster's log cannot be reached; nil if it can, or if there is no
+// cluster.
 func (s shared) away() error {
 	if s.Cluster == nil {
 		return nil

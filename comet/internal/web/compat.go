@@ -1,35 +1,35 @@
 package web
 
-// Compat are the leniencies that keep another server's clients and backends working
-// unchanged. Each is named for what it lets pass, and code asks for the one that it
-// means; CompatIComet alone decides which belong together. The zero value has none.
+// Compat lists the leniencies that let clients and backends of another server work unchanged.
+// Each is named for what it permits, and the code tests exactly the one it needs. Only
+// CompatIComet decides which of them go together. The zero value permits none.
 type Compat struct {
-	// LenientNumbers reads a parameter that is a number as C's atoi does: the digits that
-	// it begins with, 0 without any.
+	// LenientNumbers reads numeric parameters as C's atoi does: the leading digits, or 0 if
+	// there are none.
 	LenientNumbers bool
-	// EveryBodyIsForm reads the body of each POST as a form, whatever its Content-Type,
-	// unless it must be the content itself for there to be any.
+	// EveryBodyIsForm reads the body of each POST as a form, whatever its Content-Type. The
+	// exception is a publish that has no content elsewhere: its body is the content.
 	EveryBodyIsForm bool
-	// EmptyNames takes a cname that is empty or missing for a channel's name.
+	// EmptyNames accepts an empty or missing cname as the name of a channel.
 	EmptyNames bool
-	// EmptyContent takes a publish without content for one of an empty message.
+	// EmptyContent accepts a publish without content as an empty message.
 	EmptyContent bool
-	// FirstOfTwo takes the first of two values of a parameter that a publish has twice.
+	// FirstOfTwo uses the first value if a publish has a parameter twice with different values.
 	FirstOfTwo bool
-	// AnyMethod serves HEAD, POST, PUT and DELETE like GET where it is /ping, or one channel
-	// of the admin side, that is asked for.
+	// AnyMethod accepts HEAD, POST, PUT and DELETE like GET on /ping and on the admin side's
+	// /sign, /close, /clear, /check and /info.
 	AnyMethod bool
-	// AnyCase takes the names of parameters in letters of either case.
+	// AnyCase ignores the case of parameter names.
 	AnyCase bool
-	// EventsForAnyOrigin sends Access-Control-Allow-Origin: * with /sse where no origin
-	// is named by CORSOrigins.
+	// EventsForAnyOrigin sends Access-Control-Allow-Origin: * with /sse if CORSOrigins names no
+	// origin.
 	EventsForAnyOrigin bool
 	// PagesMayPublish serves requests on the admin side that a browser makes for a page of
-	// another site, with a warning in the log, once.
+	// another site. The first is logged as a warning.
 	PagesMayPublish bool
 }
 
-// CompatIComet are the leniencies that stand in for iComet's server.
+// CompatIComet returns the leniencies that make the server a substitute for iComet's.
 func CompatIComet() Compat {
 	return Compat{
 		LenientNumbers:     true,

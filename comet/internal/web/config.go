@@ -14,15 +14,16 @@ import (
 	"ccomet/comet/internal/peer"
 )
 
-// Config is what the webs of a server are told; the server's Config explains it.
+// Config configures the webs of a server. The comments of the server's Config explain its
+// fields.
 type Config struct {
 	FrontAllow, FrontDeny, AdminAllow, AdminDeny []string
 	TrustedProxies, ProxyProtocol                []string
 	CORSOrigins, AdminOrigins, AdminHosts        []string
-	Tokens                                       bool // a subscriber brings its channel's token
+	Tokens                                       bool // a subscriber must send its channel's token
 	Secret                                       []byte
 	Loops                                        int
-	MaxChannels, MaxSubscribersPerChannel        int // that answers name
+	MaxChannels, MaxSubscribersPerChannel        int // only named in error texts here
 	MaxConnections, MaxConnectionsPerAddress     int
 	MaxHeldBytes, MaxMessage, MaxHead            int
 	MaxBatch, MaxBatchMessages                   int
@@ -39,14 +40,14 @@ type Config struct {
 	RetryTime                                    time.Duration
 	Version                                      string
 	Log                                          *zerolog.Logger
-	Stats                                        func(dst []byte) []byte // appends what /stats tells
-	Cluster                                      broker.Cluster          // nil: the server is by itself
+	Stats                                        func(dst []byte) []byte // appends the answer to /stats
+	Cluster                                      broker.Cluster          // nil: no cluster
 }
 
-// NeverPublic are paths of the admin side that Config.Public cannot open.
+// NeverPublic are paths of the admin side that Config.Public must not expose.
 var NeverPublic = []string{"/readyz", "/explain"}
 
-// Check says what makes no sense.
+// Check returns an error for each invalid setting.
 func (c *Config) Check() error {
 	var errs []error
 	for path, of := range c.Public {
@@ -74,7 +75,7 @@ func (c *Config) Check() error {
 	return errors.Join(errs...)
 }
 
-// Page is a document that is served as it is.
+// Page is a static document.
 type Page struct {
 	Path, ContentType string
 	Body              []byte

@@ -13,10 +13,10 @@ import (
 	"ccomet/reactor"
 )
 
-// This file is where sockets and HTTP meet: it takes requests out of what is received,
-// and hands them to their endpoints.
+// This file connects sockets and HTTP: it parses the received bytes into requests, and passes
+// each request to its endpoint.
 
-// Opened begins a connection: its request is awaited.
+// Opened sets up a new connection. Its first request must begin within RequestTimeout.
 func (w *Web) Opened(c reactor.Conn) {
 	w.Table.Opened(c)
 	w.loop.SetTimer(c, w.cfg.RequestTimeout)
@@ -33,7 +33,7 @@ func (w *Web) Opened(c reactor.Conn) {
 	}
 }
 
-// Received takes the requests out of what has arrived.
+// Received parses the requests in p and serves them. It returns how many bytes it has consumed.
 func (w *Web) Received(c reactor.Conn, p []byte) int {
 	used := 0
 	if w.loop.Tag(c)&conn.TagHeader != 0 {
@@ -52,7 +52,7 @@ func (w *Web) Received(c reactor.Conn, p []byte) int {
 		n, err := req.Parse(p[used:], w.site.limitsOf(w.Side(c), p[used:]))
 		if err != nil {
 			named := w.namedLimit(c, req, err)
-			req.Reset() // else the loop's parser would refuse the next connection's request
+			req.Reset() // else the loop's parser would fail the next connection's request
 			w.parsers.drop(c)
 			w.Refuse(c, named)
 			return len(p)
@@ -65,7 +65,7 @@ func (w *Web) Received(c reactor.Conn, p []byte) int {
 			return used
 		}
 		used += n
-		partial := w.parsers.take(c) // serving it may change what the connection does
+		partial := w.parsers.take(c) // serving the request may change the connection's state
 		w.serve(c, req)
 		if partial != 0 {
 			w.parsers.giveBack(partial)
@@ -77,7 +77,7 @@ func (w *Web) Received(c reactor.Conn, p []byte) int {
 	return used
 }
 
-// listening says whether the next request may be taken.
+// listening reports whether the next request may be parsed.
 func (w *Web) listening(c reactor.Conn) bool {
 	if !w.loop.Alive(c) {
 		return false
@@ -87,7 +87,7 @@ func (w *Web) listening(c reactor.Conn) bool {
 	return takes != nil && takes(w, i, c)
 }
 
-// serve hands a request to its endpoint.
+// serve passes a request to its endpoint.
 func (w *Web) serve(c reactor.Conn, req *httplite.Request) {
 	x := w.begin(c, req)
 	w.requests++
@@ -126,15 +126,15 @@ func (w *Web) serve(c reactor.Conn, req *httplite.Request) {
 	e.serve(w, x)
 }
 
-// Answered readies a connection for its next request, or ends it.
+// Answered prepares a connection for its next request, or closes it.
 func (w *Web) Answered(c reactor.Conn, last bool) {
 	if last || w.closesAfterReply(c) {
 		w.Finish(c)
 		return
 	}
 	if w.loop.Blocked(c) {
-		// The client does not read its answer, so its next request is not taken:
-		// Drained goes on. Until then the connection is not idle, and is not evicted.
+		// The client does not read its answer, so its next request is not read until Drained is
+		// called. Until then the connection does not count as idle, and is not evicted.
 		w.SetState(c, conn.Idle, 0)
 		w.loop.Pause(c)
 		w.loop.SetTimer(c, w.loop.WriteTime(c))
@@ -145,7 +145,7 @@ func (w *Web) Answered(c reactor.Conn, last bool) {
 	w.loop.Resume(c)
 }
 
-// idleTimeout is how long a connection may stay open between requests.
+// idleTimeout returns how long a connection may stay open between requests.
 func (w *Web) idleTimeout(c reactor.Conn) time.Duration {
 	if w.Side(c) == conn.Admin {
 		return w.cfg.AdminIdleTimeout
@@ -153,7 +153,7 @@ func (w *Web) idleTimeout(c reactor.Conn) time.Duration {
 	return w.cfg.IdleTimeout
 }
 
-// Refuse answers a request that broke a rule, and ends the connection.
+// Refuse answers a request that violates a rule of HTTP or a limit, and closes the connection.
 func (w *Web) Refuse(c reactor.Conn, err *httplite.Error) {
 	w.totals.Refused.Add(1)
 	x := exchange{recipient: recipient{conn: c, side: w.Side(c), closeAfter: true}}
@@ -167,14 +167,14 @@ func (w *Web) Refuse(c reactor.Conn, err *httplite.Error) {
 
 var errTimeout = &httplite.Error{Status: 408, Reason: "the request did not arrive in time"}
 
-// Ended: the peer will send nothing more. A client that waits has gone; answers
-// under way are still written.
+// Ended is called when the peer will send nothing more. A waiting client counts as gone;
+// pending answers are still written.
 func (w *Web) Ended(c reactor.Conn) {
 	st, i := w.State(c)
 	connStates[st].ended(w, i, c)
 }
 
-// Drained: what was held has been written.
+// Drained is called when the buffered output has been written.
 func (w *Web) Drained(c reactor.Conn) {
 	w.Handlers.drop(c)
 	st, i := w.State(c)
@@ -183,13 +183,13 @@ func (w *Web) Drained(c reactor.Conn) {
 	}
 }
 
-// Expired: the time of whatever the connection was doing is up.
+// Expired is called when the connection's timer has fired.
 func (w *Web) Expired(c reactor.Conn) {
 	st, i := w.State(c)
 	connStates[st].expired(w, i, c)
 }
 
-// Closed frees what goes with a connection.
+// Closed releases everything that belongs to a connection.
 func (w *Web) Closed(c reactor.Conn, err error) {
 	if err != nil && w.debug {
 		w.cfg.Log.Debug().Err(err).Uint8("loop", w.Id).Msg("connection lost")
@@ -200,7 +200,7 @@ func (w *Web) Closed(c reactor.Conn, err error) {
 		w.totals.HitLimit(limit.Held, w.cfg.MaxHeldBytes, w.loop.Now())
 		fallthrough
 	case errors.Is(err, reactor.ErrHeldFull), errors.Is(err, syscall.ETIMEDOUT) && w.loop.Blocked(c):
-		w.totals.SlowClosed.Add(1) // by us, or by the kernel, which has the same timeout
+		w.totals.SlowClosed.Add(1) // closed by us, or by the kernel, which has the same timeout
 	}
 	w.parsers.drop(c)
 	if w.Side(c) != conn.Admin {
@@ -216,7 +216,7 @@ func (w *Web) Closed(c reactor.Conn, err error) {
 	}
 }
 
-// Finish ends a connection politely, which has nothing left to do.
+// Finish closes a connection that has nothing left to do, after its output has been sent.
 func (w *Web) Finish(c reactor.Conn) {
 	w.parsers.drop(c)
 	w.SetState(c, conn.Ending, 0)

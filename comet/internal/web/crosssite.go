@@ -13,27 +13,27 @@ import (
 	"ccomet/reactor"
 )
 
-// A web page must not publish: any page that a browser on some machine has open can
-// have it send requests to whatever that machine reaches, with an image's address, a
-// form or a script. Two things give such a request away:
+// A web page must not publish. Any page that a user has open in a browser can make the browser
+// send requests to every host that the user's machine reaches, by an image URL, a form or a
+// script. Two things reveal such a request:
 //
-//   - The browser says for whose page it asks: Sec-Fetch-Site, where it trusts the
-//     way to the server (as it does to 127.0.0.1), or else Origin, with most requests.
-//   - A page whose own name was made to lead here (DNS rebinding) asks for its own
-//     site, as far as the browser knows. But its name is in the request: Host.
+//   - The browser names the page's site: in Sec-Fetch-Site, if it considers the connection
+//     trustworthy (as it does for 127.0.0.1), else in Origin with most requests.
+//   - A page may make its own host name resolve to this server (DNS rebinding). To the browser,
+//     its requests are then same-site. But the Host field has the page's host name.
 //
-// A client that is no browser sends none of the first, and asks by an address, by localhost
-// or by a name that the settings have.
+// A client that is not a browser sends neither Sec-Fetch-Site nor Origin, and its Host is an
+// address, localhost or a configured name.
 
-// Hosts are names of hosts. The zero value has none.
+// Hosts is a set of host names. The zero value is empty.
 type Hosts struct {
 	any   bool
 	exact map[string]bool
 	below []string // ".example.com"
 }
 
-// ParseHosts reads a list of names, each a text or several with commas between them:
-// "comet.internal"; "*.example.com" for all below a domain; "*" for every name.
+// ParseHosts parses a list of host names. Each item may hold several, separated by commas:
+// "comet.internal"; "*.example.com" for all names below a domain; "*" for every name.
 func ParseHosts(list []string) (h Hosts, err error) {
 	var errs []error
 	for _, texts := range list {
@@ -59,7 +59,7 @@ func ParseHosts(list []string) (h Hosts, err error) {
 	return h, errors.Join(errs...)
 }
 
-// has says whether a Host field has one of the names, an address, localhost or nothing.
+// has reports whether a Host field is in the set, or is an IP address, localhost or empty.
 func (h *Hosts) has(field []byte) bool {
 	name := strings.ToLower(string(hostName(field)))
 	if h.any || name == "" || name == "localhost" || strings.HasSuffix(name, ".localhost") || h.exact[name] {
@@ -74,7 +74,7 @@ func (h *Hosts) has(field []byte) bool {
 	return err == nil
 }
 
-// hostName is a Host field without its port, and without an IPv6 address's brackets.
+// hostName returns a Host field without its port, and without the brackets of an IPv6 address.
 func hostName(field []byte) []byte {
 	if len(field) > 0 && field[0] == '[' {
 		name, _, _ := bytes.Cut(field[1:], []byte("]"))
@@ -84,21 +84,22 @@ func hostName(field []byte) []byte {
 	return name
 }
 
-// pageGuard tells which requests a browser makes for a page that may not make them.
+// pageGuard recognises requests that a browser makes for a page that is not permitted to make
+// them.
 type pageGuard struct {
 	site     *Site
 	loop     *reactor.Loop
-	goodHost string // the last Host that was found to be this server's
+	goodHost string // the last accepted Host
 }
 
-// concerns says whether a request asks what not every page may ask: anything of the admin
-// side, also where Config.Public has it on the front side.
+// concerns reports whether a request needs the check: every request on the admin side, and
+// those on the front side whose path is in Config.Public.
 func (g *pageGuard) concerns(x *exchange) bool {
 	_, public := g.site.cfg.Public[string(x.req.Path())]
 	return x.side == conn.Admin || public && x.side == conn.Front
 }
 
-// refuses says whether a request must not be served, and appends the line that says why.
+// refuses reports whether a request must be refused, and appends the reason to dst.
 func (g *pageGuard) refuses(dst []byte, x *exchange) (reason []byte, refused bool) {
 	switch {
 	case g.foreignPage(x):
@@ -110,8 +111,8 @@ func (g *pageGuard) refuses(dst []byte, x *exchange) (reason []byte, refused boo
 	return dst, false
 }
 
-// appendForeignPage appends the line that tells a page of another site that it may not do
-// something.
+// appendForeignPage appends the reason why a page of another site is refused; what names the
+// forbidden action.
 func appendForeignPage(dst []byte, x *exchange, what string) []byte {
 	dst = append(append(dst, "a page of another site may not "...), what...)
 	if origin := pageOf(x.req); len(origin) > 0 {
@@ -120,28 +121,28 @@ func appendForeignPage(dst []byte, x *exchange, what string) []byte {
 	return append(append(append(dst, ": "...), originSetting(x.side)...), " names those that may\n"...)
 }
 
-// foreignHost says whether a request names a host that is not this one. On a unix socket
-// any name will do: no browser connects there.
+// foreignHost reports whether the Host field is not a name of this server. On a unix socket
+// every name is accepted, because browsers do not connect there.
 func (g *pageGuard) foreignHost(x *exchange) bool {
 	host := x.req.Host()
 	if string(host) == g.goodHost {
 		return false
 	}
 	if g.site.adminHosts.has(host) {
-		g.goodHost = string(host) // most that come next have the same
+		g.goodHost = string(host) // most following requests have the same Host
 		return false
 	}
 	remote, err := g.loop.Peer(x.conn)
 	return err != nil || remote.Addr().IsValid()
 }
 
-// foreignPage says whether a browser makes a request for a page that is neither of this
-// server nor of an origin that may. Any page may ask the admin side where all are let
-// in; what the front side has of the admin side is not for all that may read there.
+// foreignPage reports whether a browser makes a request for a page that is neither of this
+// server's own origin nor of a permitted one. "*" among the permitted origins counts on the
+// admin side only: on the front side it permits reading, not what Config.Public exposes.
 func (g *pageGuard) foreignPage(x *exchange) bool {
 	site, origin := x.req.Header("Sec-Fetch-Site"), x.req.Header("Origin")
 	switch string(site) {
-	case "same-origin", "none": // none: the user has typed the address
+	case "same-origin", "none": // none: the user has entered the address
 		return false
 	case "":
 		if len(origin) == 0 || isOriginOf(origin, x.req.Host()) {
@@ -152,8 +153,8 @@ func (g *pageGuard) foreignPage(x *exchange) bool {
 	return !origins.Names(pageOf(x.req)) && !(x.side == conn.Admin && origins.Any)
 }
 
-// refusePage answers a request that a browser makes for a page that may not make it,
-// and says whether it has.
+// refusePage refuses a request that a browser makes for a page that is not permitted to make
+// it. It returns whether it has answered.
 func (w *Web) refusePage(x *exchange) bool {
 	var refused bool
 	if w.Body, refused = w.pages.refuses(w.Body[:0], x); !refused {
@@ -169,7 +170,7 @@ func (w *Web) refusePage(x *exchange) bool {
 	return true
 }
 
-// pageOf is the origin of the page that a browser makes a request for, as far as it says.
+// pageOf returns the origin of the page that a request is for, from Origin or else Referer.
 func pageOf(req *httplite.Request) []byte {
 	if origin := req.Header("Origin"); len(origin) > 0 {
 		return origin
@@ -177,7 +178,7 @@ func pageOf(req *httplite.Request) []byte {
 	return peer.OriginIn(req.Header("Referer"))
 }
 
-// isOriginOf says whether an origin is that of a host, by whichever scheme.
+// isOriginOf reports whether an origin has the given host, with any scheme.
 func isOriginOf(origin, host []byte) bool {
 	_, authority, found := bytes.Cut(origin, []byte("://"))
 	return found && bytes.EqualFold(authority, host)

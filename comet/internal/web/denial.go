@@ -8,17 +8,17 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// denials tells of addresses that the admin side does not let in: each once a minute, and no
-// more of them than deniedAddresses. Any loop may tell.
+// denials logs the addresses that the admin side denies: each once a minute, and at most
+// deniedAddresses of them a minute. It is safe for concurrent use by all loops.
 type denials struct {
 	mu     sync.Mutex
 	minute int64
-	told   map[netip.Addr]struct{} // in this minute
+	told   map[netip.Addr]struct{} // logged in this minute
 }
 
 const deniedAddresses = 256
 
-// tell logs that an address was denied, unless that has been said.
+// tell logs a denied address, unless it was logged in this minute.
 func (d *denials) tell(log *zerolog.Logger, now time.Time, client netip.Addr) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -8,25 +8,25 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// dialect is one protocol that clients and backends speak with the server. A request of it
-// becomes a subscription or a publish in the functions of its paths, and each of these says
-// which function writes the answer (pendingReply.write). Numbers of messages count from 1
-// everywhere else: a dialect that counts otherwise converts them at both ends.
+// dialect is one protocol that clients and backends speak with the server. The functions of its
+// paths turn a request into a subscription or a publish, and name the function that writes the
+// answer (pendingReply.write). Internally sequence numbers start at 1. A dialect that counts
+// differently converts them in both directions.
 type dialect struct {
-	name string // as /explain is told it; "" where it is not named
-	// addPaths adds the dialect's paths to those of the sides that it is spoken on.
+	name string // the name in /explain's parameter dialect; "": the default
+	// addPaths adds the dialect's paths to the sides that serve them.
 	addPaths func(t *endpoints, cfg *Config)
-	// nameBuffer borrows a buffer with a channel's name as the channel's home knows it,
-	// and returns the length of that: each dialect has a name space of its own.
+	// nameBuffer borrows a buffer that contains the channel's internal name, and returns the
+	// length of that name. Each dialect has a name space of its own.
 	nameBuffer func(cname []byte) (*bytebufferpool.ByteBuffer, uint8)
-	maxName    int // bytes of a channel's name
+	maxName    int // maximum length of a channel's name, in bytes
 }
 
-// dialects are those that the server speaks.
+// dialects are all dialects that the server speaks.
 var dialects []dialect
 
-// A new dialect is a file, or a folder, and a line here. It is init that lists them, since
-// what serves their paths looks dialects up itself.
+// A new dialect is a file, or a folder, and a line here. The list is filled by init to avoid an
+// initialization cycle: the functions of its paths use the list.
 func init() {
 	dialects = []dialect{
 		icometDialect,
@@ -34,7 +34,7 @@ func init() {
 	}
 }
 
-// endpoints are the paths of each side.
+// endpoints maps the paths of each side to endpoints.
 type endpoints [conn.NumSides]map[string]endpoint
 
 // add adds a path to a side.
@@ -52,8 +52,8 @@ func (t *endpoints) addAll(side uint8, paths map[string]endpoint) {
 	}
 }
 
-// table maps the paths of each side to their endpoints: those of the dialects, and those
-// that the configuration adds.
+// table returns the endpoints of each side: those of the dialects, and those that the
+// configuration adds.
 func table(cfg *Config) (t endpoints) {
 	for i := range dialects {
 		dialects[i].addPaths(&t, cfg)
@@ -69,14 +69,14 @@ func table(cfg *Config) (t endpoints) {
 	for path, of := range cfg.Public {
 		e := t[conn.Admin][of]
 		if e.changes {
-			e.methods = post // it is not done by following a link
+			e.methods = post // so that following a link cannot change anything
 		}
 		t.add(conn.Front, path, e)
 	}
 	return t
 }
 
-// dialectNamed is the dialect of a name that a request gives.
+// dialectNamed returns the dialect with a name from a request, or nil.
 func dialectNamed(name []byte) *dialect {
 	for i := range dialects {
 		if dialects[i].name == string(name) {
@@ -86,7 +86,7 @@ func dialectNamed(name []byte) *dialect {
 	return nil
 }
 
-// dialectNames lists the names that a request may give.
+// dialectNames lists the names that a request may use.
 func dialectNames() string {
 	var names []string
 	for i := range dialects {

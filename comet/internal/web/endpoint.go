@@ -7,13 +7,13 @@ import (
 	"ccomet/httplite"
 )
 
-// endpoint is what a path does, and for which methods.
+// endpoint is what a path does, and the methods that it accepts.
 type endpoint struct {
 	methods   []httplite.Method
 	serve     func(w *Web, x *exchange)
-	changes   bool // something: it is no link to follow
-	publishes bool // its query, or a POST's body, holds a message
-	batch     bool // its body holds messages
+	changes   bool // it changes something, so a link must not trigger it
+	publishes bool // its query, or a POST's body, contains a message
+	batch     bool // its body contains messages
 }
 
 var (
@@ -34,7 +34,7 @@ func (e *endpoint) allows(m httplite.Method) bool {
 	return false
 }
 
-// ping answers without a channel.
+// ping answers without looking at any channel.
 func (w *Web) ping(x *exchange) {
 	cb, err := x.callbackArg()
 	if err != nil {

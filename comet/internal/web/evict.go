@@ -8,9 +8,9 @@ import (
 	"ccomet/reactor"
 )
 
-// Admit is asked before a connection is taken: whether there is room for it. Another may be
-// closed to make some. The admin side is always let in, so that an operator can reach the
-// server when it is full.
+// Admit decides whether a new connection is accepted. At MaxConnections it closes another
+// connection to make room, if one may be evicted; otherwise it returns an error. Connections of
+// the admin side are always accepted, so that an operator can reach a full server.
 func (w *Web) Admit(tag uint8) error {
 	ceiling := w.cfg.MaxConnections
 	if ceiling == 0 || tag&conn.TagSide == conn.Admin || w.totals.Admitted.Load() < int64(ceiling) || w.evictor.one() {
@@ -21,28 +21,28 @@ func (w *Web) Admit(tag uint8) error {
 }
 
 const (
-	// evictLook is how many connections are looked at for one that may be evicted.
+	// evictLook is how many connections one search for an evictable one examines.
 	evictLook = 64
-	// evictMost is how many connections at the most one request has evicted.
+	// evictMost is how many connections one request may evict.
 	evictMost = 16
-	// Prompt is how long a request may take to arrive before its connection may be evicted:
-	// an honest client has sent it by then, and many that connect at once do not evict
-	// each other.
+	// Prompt is how long a request may take to arrive before its connection may be evicted. An
+	// honest client has sent its request by then, so many clients that connect at once do not
+	// evict each other.
 	Prompt = time.Second
 )
 
-// evictor goes round the connections of a loop, so that each search for one to evict goes on
-// where the last ended.
+// evictor searches the connections of a loop for one to evict. Each search continues where the
+// last one ended.
 type evictor struct {
 	*Web
-	at uint32 // the connection that was looked at last
+	at uint32 // index of the connection that was examined last
 }
 
-// few is how many connections one search looks at.
+// few returns how many connections one search examines.
 func (e *evictor) few() uint32 { return min(evictLook, e.loop.Indexes()) }
 
-// next is the next connection that is not the admin side's, 0 if in the next place there is
-// none, or one that is closed already.
+// next returns the connection at the next index. It returns 0 if there is none, or if it is
+// closing or belongs to the admin side.
 func (e *evictor) next() reactor.Conn {
 	if e.at++; e.at > e.loop.Indexes() {
 		e.at = 1
@@ -54,10 +54,10 @@ func (e *evictor) next() reactor.Conn {
 	return c
 }
 
-// one closes a connection of this loop, if there is one among the next few
-// that may go: one that is between two requests, or that has been told all and waits
-// for its client to close; else the one whose request has been arriving, or awaited,
-// for longest.
+// one closes one of the next few connections of this loop, and returns whether it did. First
+// choice is a connection that is between two requests, or one that has been sent everything and
+// only waits for its client to close. Second choice is the one whose request has been awaited
+// or arriving for longest, if for at least Prompt.
 func (e *evictor) one() bool {
 	var oldest reactor.Conn
 	longest := Prompt
@@ -79,9 +79,9 @@ func (e *evictor) one() bool {
 	return oldest != 0
 }
 
-// forInput closes connections whose requests are still arriving until no more
-// than so many bytes are kept of such requests; false: too few may go, or each has too
-// little.
+// forInput evicts connections with incomplete requests until the loop buffers at most this many
+// bytes of such requests. It returns false if it evicts too little: no connection may go, or
+// evictMost were not enough.
 func (e *evictor) forInput(most int) bool {
 	for closed := 0; e.loop.InputBytes() > most; closed++ {
 		if closed == evictMost || !e.slowest() {
@@ -91,8 +91,8 @@ func (e *evictor) forInput(most int) bool {
 	return true
 }
 
-// slowest closes, of the next few connections of this loop, the one whose
-// request has been arriving for longest, if that is longer than Prompt.
+// slowest closes, of the next few connections of this loop, the one whose request has been
+// arriving for longest, if for at least Prompt. It returns whether it closed one.
 func (e *evictor) slowest() bool {
 	var oldest reactor.Conn
 	longest := Prompt
@@ -109,8 +109,8 @@ func (e *evictor) slowest() bool {
 	return oldest != 0
 }
 
-// awaited is for how long the first bytes of a connection's first request, or
-// what has not arrived yet of any, have been waited for; below zero: for nothing.
+// awaited returns how long the server has waited for a connection's first request to begin, or
+// for the rest of a request. It is negative if the server waits for neither.
 func (e *evictor) awaited(c reactor.Conn) time.Duration {
 	st, i := e.State(c)
 	owed := connStates[st].owed

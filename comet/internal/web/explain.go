@@ -10,7 +10,6 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// explain serves /explain.
 func (w *Web) explain(x *exchange) {
 	cname, limit, spoken, err := x.explainArgs()
 	if err != nil {
@@ -24,8 +23,8 @@ func (w *Web) explain(x *exchange) {
 	w.Send(w.homes.Of(m.Cname()), m)
 }
 
-// explainArgs are the channel that /explain asks about, how many subscribers it lists at the
-// most, and the dialect whose channel that is.
+// explainArgs returns the parameters of /explain: the channel, the maximum number of listed
+// subscribers, and the dialect of the channel.
 func (x *exchange) explainArgs() (cname []byte, limit int32, spoken *dialect, err error) {
 	if cname, err = x.nameArg(); err != nil {
 		return nil, 0, nil, err
@@ -44,7 +43,7 @@ func (x *exchange) explainArgs() (cname []byte, limit int32, spoken *dialect, er
 	return cname, limit, spoken, nil
 }
 
-// ExplainedTo serves mail.Explained.
+// ExplainedTo handles mail.Explained.
 func (w *Web) ExplainedTo(m *mail.Mail) {
 	to := m.ReplyTo()
 	switch m.Code {

@@ -23,27 +23,29 @@ import (
 	"ccomet/reactor"
 )
 
-// A path of Config.Handlers is served by a handler of net/http, which takes its
-// time on a goroutine of its own:
+// A path of Config.Handlers is served by a net/http handler, which runs on a goroutine of its
+// own:
 //
-//  1. handle: the request is copied, and given a place in its connection's pipeline.
-//  2. serveHandler: the handler writes into memory. When it returns, the loop is mailed.
-//  3. Handled: the answer waits in the pipeline for its turn (pipeline.go), and is then
-//     handed to the socket whole (sendHandled).
-//  4. handlers.drop: all of it is written, or the connection has gone.
+//  1. handle copies the request, and adds a pending reply to the connection's pipeline.
+//  2. serveHandler runs the handler, which writes into memory. When it returns, the loop gets
+//     mail.
+//  3. Handled marks the reply done. When all earlier replies are written (pipeline.go),
+//     sendHandled passes the whole answer to the socket.
+//  4. handlers.drop forgets the request once its answer is written or the connection has gone.
 //
-// From 1 to 4 it counts as one of MaxHandling. When a connection ends before the handler has
-// returned, the context of its request is cancelled; it counts until the handler returns.
+// From step 1 to step 4 the request counts towards MaxHandling. If the connection closes before
+// the handler returns, the context of the request is cancelled; the request counts until the
+// handler returns.
 
-// handlers has the requests of a loop's connections that are with handlers, and the answers
-// that are not all written.
+// handlers holds the handled requests of a loop's connections, until their answers are
+// completely written.
 type handlers struct {
 	list   []*handling
 	loop   *reactor.Loop
 	totals *limit.Totals
 }
 
-// find is a connection's request of that number in its pipeline.
+// find returns the request of a connection with that number in its pipeline, or nil.
 func (hs *handlers) find(c reactor.Conn, number uint32) *handling {
 	for _, h := range hs.list {
 		if h.conn == c && h.number == number {
@@ -53,13 +55,12 @@ func (hs *handlers) find(c reactor.Conn, number uint32) *handling {
 	return nil
 }
 
-// runs says whether a request of a connection is with a handler that has not returned.
+// runs reports whether a handler of a connection's request has not returned yet.
 func (hs *handlers) runs(c reactor.Conn) bool {
 	return slices.ContainsFunc(hs.list, func(h *handling) bool { return h.conn == c && h.state == handlingRuns })
 }
 
-// Cancel tells the handlers of a connection's requests, or of all (0), that
-// their answers are not awaited any more.
+// Cancel cancels the contexts of a connection's requests, or of all requests if c is 0.
 func (hs *handlers) Cancel(c reactor.Conn) {
 	for _, h := range hs.list {
 		if h.conn == c || c == 0 {
@@ -68,8 +69,8 @@ func (hs *handlers) Cancel(c reactor.Conn) {
 	}
 }
 
-// drop forgets a connection's answers, but for those that wait for their
-// turn on a connection that is alive.
+// drop forgets the requests of a connection whose answers are sent, and those that wait for
+// their turn if the connection is gone.
 func (hs *handlers) drop(c reactor.Conn) {
 	if len(hs.list) == 0 {
 		return
@@ -82,22 +83,22 @@ func (hs *handlers) drop(c reactor.Conn) {
 }
 
 const (
-	MaxHandling = 4        // requests that are with handlers at a time, on all loops
-	MaxHandled  = 16 << 20 // bytes of a handler's answer
+	MaxHandling = 4        // concurrent handled requests, on all loops
+	MaxHandled  = 16 << 20 // maximum size of a handler's answer, in bytes
 )
 
-// handling is one request that is with a handler, or its answer. It is the
-// handler's goroutine's until the loop is mailed.
+// handling is one request that a handler serves, with its answer. It belongs to the handler's
+// goroutine until the loop gets the mail that the handler has returned.
 type handling struct {
 	conn   reactor.Conn
-	number uint32 // of its pending reply
+	number uint32 // number of its pending reply
 	cancel context.CancelFunc
-	state  handlingState // only the loop looks at it
+	state  handlingState // only the loop uses it
 
 	header http.Header
 	status int
-	answer []byte // behind headRoom bytes
-	err    error  // why there is none
+	answer []byte // starts at headRoom
+	err    error  // why the handler has failed
 }
 
 type handlingState uint8
@@ -105,11 +106,11 @@ type handlingState uint8
 const (
 	handlingRuns handlingState = iota
 	handlingWaits
-	handlingSent // in part
+	handlingSent // passed to the socket, perhaps not completely written
 )
 
-// headRoom is left in front of an answer for a head that is known when its turn
-// has come, so that a long one need not be moved.
+// headRoom bytes are reserved in front of an answer for the response head, which is rendered
+// when the answer is sent. So a long answer need not be copied.
 const headRoom = 2 << 10
 
 var errTooLong = fmt.Errorf("the answer is longer than %d bytes: ask for less, or for a shorter time", MaxHandled)
@@ -132,7 +133,7 @@ func (h *handling) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// checkHandlers refuses paths that cannot be served.
+// checkHandlers returns an error for each path that cannot be served.
 func checkHandlers(handlers map[string]http.Handler) error {
 	var errs []error
 	taken := table(&Config{})[conn.Admin]
@@ -150,7 +151,7 @@ func checkHandlers(handlers map[string]http.Handler) error {
 	return errors.Join(errs...)
 }
 
-// subtrees are the paths that stand for all below them, the longest first.
+// subtrees returns the paths that end in "/", which serve everything below them, longest first.
 func subtrees(handlers map[string]http.Handler) (paths []string) {
 	for path := range handlers {
 		if strings.HasSuffix(path, "/") {
@@ -161,12 +162,12 @@ func subtrees(handlers map[string]http.Handler) (paths []string) {
 	return paths
 }
 
-// handledBy makes the endpoint of a handler.
+// handledBy returns the endpoint of a handler.
 func handledBy(handler http.Handler) func(*Web, *exchange) {
 	return func(w *Web, x *exchange) { w.handle(x, handler) }
 }
 
-// handle hands a request to a handler.
+// handle starts a handler for a request.
 func (w *Web) handle(x *exchange, handler http.Handler) {
 	req, err := x.toNetHTTP(w.loop)
 	if err != nil {
@@ -184,7 +185,7 @@ func (w *Web) handle(x *exchange, handler http.Handler) {
 	h.number = w.pipelines.await(x, pendingReply{handled: true})
 	req, h.cancel = withCancel(req)
 	w.Handlers.list = append(w.Handlers.list, h)
-	inbox := w.Inbox // and nothing else of the loop's
+	inbox := w.Inbox // the goroutine may use nothing else of the loop
 	go serveHandler(w.cfg.Log, handler, h, req, func() { inbox.Post(mail.OfRequest(mail.Handled, mail.ReplyTo{Conn: h.conn, Reply: h.number})) })
 }
 
@@ -193,7 +194,7 @@ func withCancel(req *http.Request) (*http.Request, context.CancelFunc) {
 	return req.WithContext(ctx), cancel
 }
 
-// toNetHTTP is a copy of a request, which has no body.
+// toNetHTTP copies a request, which has no body.
 func (x *exchange) toNetHTTP(loop *reactor.Loop) (*http.Request, error) {
 	target := string(x.req.Path())
 	if query := x.req.Query(); len(query) > 0 {
@@ -221,7 +222,7 @@ func (x *exchange) toNetHTTP(loop *reactor.Loop) (*http.Request, error) {
 	return req, nil
 }
 
-// serveHandler runs a handler to its end, and tells the loop.
+// serveHandler runs a handler, and tells the loop when it has returned or panicked.
 func serveHandler(log *zerolog.Logger, handler http.Handler, h *handling, req *http.Request, tell func()) {
 	defer tell()
 	defer func() {
@@ -233,10 +234,10 @@ func serveHandler(log *zerolog.Logger, handler http.Handler, h *handling, req *h
 	handler.ServeHTTP(h, req)
 }
 
-// Handled serves mail.Handled: a handler has returned.
+// Handled handles mail.Handled: a handler has returned.
 func (w *Web) Handled(m *mail.Mail) {
 	h := w.Handlers.find(m.Conn, m.Reply())
-	h.cancel() // gives back what the context holds
+	h.cancel() // releases the context's resources
 	h.state = handlingWaits
 	i := w.pipelines.of(m.Conn)
 	if i == 0 {
@@ -247,8 +248,8 @@ func (w *Web) Handled(m *mail.Mail) {
 	w.pipelines.markReady(i)
 }
 
-// sendHandled writes a handler's answer. What the peer does not take at once is
-// held where it is.
+// sendHandled writes a handler's answer. Bytes that the socket does not accept are buffered
+// where they are, without a copy.
 func (w *Web) sendHandled(c reactor.Conn, reply *pendingReply, number uint32) {
 	h := w.Handlers.find(c, number)
 	response := w.renderHandled(h, reply)
@@ -262,11 +263,11 @@ func (w *Web) sendHandled(c reactor.Conn, reply *pendingReply, number uint32) {
 	}
 }
 
-// ownHeaders are the lines of a handler's answer that the server writes itself.
+// ownHeaders are header fields that the server writes itself; a handler's values are ignored.
 var ownHeaders = []string{"Content-Type", "Content-Length", "Date", "Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade",
 	"Cache-Control", "Expires", "X-Content-Type-Options"}
 
-// renderHandled puts the head in front of a handler's answer.
+// renderHandled returns the response with a handler's answer, with the head in front.
 func (r *responder) renderHandled(h *handling, reply *pendingReply) []byte {
 	x := reply.exchange()
 	if h.err != nil {

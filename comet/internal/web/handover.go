@@ -12,17 +12,17 @@ import (
 	"ccomet/reactor"
 )
 
-// Handover is a web as plain data, when it is Quiet. What its connections do stands in
-// their records, which are the loop's.
+// Handover is a web as plain data. The web must be Quiet. The connections' states are in the
+// connection records, which the loop hands over.
 type Handover struct {
 	Requests, Broadcasts uint64
 	Histories, Unchanged uint64
 	Batches              uint64
-	Counts               map[string][]int64 // connections by the names of sides, and by state
-	Clients              []uint64           // hashes of addresses, by connection
+	Counts               map[string][]int64 // number of connections, by the name of the side and by state
+	Clients              []uint64           // hashes of clients' addresses, by connection
 	Pages                frame.PagesState
 
-	PartialRoom  int // places of parsers, the unused ones included
+	PartialRoom  int // length of the parsers' list, including free places
 	Partials     []Partial
 	PipelineRoom int
 	Pipelines    []Pipeline
@@ -31,15 +31,15 @@ type Handover struct {
 	Sockets      Sockets
 }
 
-// Partial is a request that has not wholly arrived: what there is of it the loop keeps, and
-// it is parsed again from its beginning.
+// Partial is a request that has not completely arrived. The loop hands over its bytes, which
+// are parsed again from the start.
 type Partial struct {
 	Place uint32
 	Conn  reactor.Conn
 	Body  bool // its head has arrived
 }
 
-// Pipeline is one whose answers are all there, and wait until their client reads.
+// Pipeline is a pipeline whose answers are complete and wait until the client reads.
 type Pipeline struct {
 	Place                     uint32
 	Conn                      reactor.Conn
@@ -48,10 +48,10 @@ type Pipeline struct {
 	Partial                   uint32
 	Full, CloseAfter          bool
 	Psub, PsubNow, PsubHTTP10 bool
-	History                   *History // the answer under way, which is the only one
+	History                   *History // the only pending reply, if it is an answer to /history
 }
 
-// History is an answer of messages that is written as its client reads.
+// History is an answer to /history that is partly written.
 type History struct {
 	Name           []byte
 	Left           int
@@ -63,26 +63,28 @@ type History struct {
 	HTTP10, IsHEAD bool
 }
 
-// Listing is how far a listener to /psub has been told which channels live.
+// Listing is how far the listing of existing channels to a listener of /psub has got.
 type Listing struct {
 	Conn reactor.Conn
 	Home int
 	At   uint32
 }
 
-// Layout describes the numbers that there are for sides and states of connections, and for
-// what the clients of WebSockets ask.
+// Layout lists the names of the numbers that a Handover contains: sides and states of
+// connections, and operations on WebSockets. Two programs with the same Layout use the same
+// numbers.
 func Layout() string {
 	return strings.Join(conn.SideNames[:], " ") + "\n" + strings.Join(conn.StateNames[:], " ") + "\n" + strings.Join(op.Names[:], " ") + "\n"
 }
 
-// Quiet says whether nothing is under way but on connections whose clients are to move.
+// Quiet reports whether no request waits for anything but its client.
 func (w *Web) Quiet() bool {
 	return w.Answers() == 0 && len(w.Presence.Lines) == 0 && len(w.Probe.Askers) == 0 && len(w.Histories.waiting) == 0 &&
 		!w.Handlers.anyRuns() && !w.Presence.asks() && w.pipelines.quiet() && w.sockets.quiet()
 }
 
-// quiet says whether every answer is there, but for histories whose clients are to read.
+// quiet reports whether all replies are complete, except histories that wait for their clients
+// to read.
 func (ps *pipelines) quiet() bool {
 	for _, p := range ps.list {
 		if p == nil || p.conn == 0 {
@@ -98,7 +100,7 @@ func (ps *pipelines) quiet() bool {
 	return true
 }
 
-// anyRuns says whether a handler has not returned.
+// anyRuns reports whether any handler has not returned yet.
 func (hs *handlers) anyRuns() bool {
 	for _, h := range hs.list {
 		if h.state == handlingRuns {
@@ -108,7 +110,7 @@ func (hs *handlers) anyRuns() bool {
 	return false
 }
 
-// asks says whether a home is to answer which channels live.
+// asks reports whether an answer to mail.ListChannels is pending.
 func (p *presence) asks() bool {
 	for _, l := range p.Listings {
 		if l.asked {
@@ -120,7 +122,7 @@ func (p *presence) asks() bool {
 
 const valueName = "web"
 
-// HandOver writes the web down.
+// HandOver writes the state of the web.
 func (w *Web) HandOver(to handover.Part) {
 	st := Handover{
 		Requests: w.requests, Broadcasts: w.broadcasts, Histories: w.Histories.Read, Unchanged: w.Histories.Same, Batches: w.Batches.taken, Counts: map[string][]int64{}, Clients: w.clients.byConn.State(), Pages: w.PagesState(),
@@ -174,10 +176,10 @@ func (ps *pipelines) state(place uint32, p *pipeline) Pipeline {
 	return one
 }
 
-// errWebState is a state in which what connections do is not sound.
+// errWebState is returned when a handed-over state is inconsistent.
 var errWebState = errors.New("what connections do was not handed over whole")
 
-// resumeFrom goes on with a web that another program has written down.
+// resumeFrom restores the web that another program has written.
 func (w *Web) resumeFrom(from *handover.Reader) error {
 	var st Handover
 	if err := from.Value(valueName, &st); err != nil {
@@ -206,7 +208,7 @@ func (w *Web) resumeFrom(from *handover.Reader) error {
 	return w.parsers.resume(st.PartialRoom, st.Partials)
 }
 
-// resume has the answers of all pipelines wait again until their clients read.
+// resume restores the pipelines, whose answers wait until their clients read.
 func (ps *pipelines) resume(room int, list []Pipeline) error {
 	for range room {
 		ps.list = append(ps.list, &pipeline{})
@@ -225,7 +227,7 @@ func (ps *pipelines) resume(room int, list []Pipeline) error {
 	return nil
 }
 
-// resumeOne has the answers of a pipeline wait again until its client reads.
+// resumeOne restores one pipeline.
 func (ps *pipelines) resumeOne(place uint32, c reactor.Conn, one *Pipeline) {
 	p := ps.list[place]
 	*p = pipeline{
@@ -244,7 +246,7 @@ func (ps *pipelines) resumeOne(place uint32, c reactor.Conn, one *Pipeline) {
 	ps.markReady(place)
 }
 
-// resume parses again what there is of requests that have not wholly arrived.
+// resume parses again the bytes of requests that have not completely arrived.
 func (h *parserPool) resume(room int, list []Partial) error {
 	h.list, h.body = make([]*httplite.Request, room), make([]bool, room)
 	for _, one := range list {
@@ -261,7 +263,8 @@ func (h *parserPool) resume(room int, list []Partial) error {
 	return nil
 }
 
-// resume takes back whose connections are, and counts them, where they are counted now.
+// resume restores the client of each connection, and counts the connections if they are counted
+// now.
 func (k *clients) resume(list []uint64) {
 	for i, client := range list {
 		if client != 0 {
@@ -270,7 +273,7 @@ func (k *clients) resume(list []uint64) {
 	}
 }
 
-// resumeOne takes back whose one connection is.
+// resumeOne restores the client of one connection.
 func (k *clients) resumeOne(c reactor.Conn, client uint64) {
 	if !k.site.tellsApart() {
 		return
@@ -281,7 +284,7 @@ func (k *clients) resumeOne(c reactor.Conn, client uint64) {
 	}
 }
 
-// resume goes on with a listing in its listener's turn.
+// resume restores a listing. It continues when its listener is written to again.
 func (p *presence) resume(of Listing) {
 	if p.Listings == nil {
 		p.Listings = map[reactor.Conn]*listing{}

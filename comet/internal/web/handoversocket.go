@@ -9,36 +9,36 @@ import (
 	"ccomet/reactor"
 )
 
-// Sockets is what is under way on WebSockets, as plain data: any other stands in the records of
-// the hub.
+// Sockets is the unfinished work on WebSockets as plain data. WebSockets without any are in the
+// records of the hub.
 type Sockets struct {
 	List        []Socket
-	Clients     []uint64          // hashes of addresses that publish, by connection
-	Ops, Failed map[string]uint64 // by op.Names
+	Clients     []uint64          // hashes of the addresses of clients that publish, by connection
+	Ops, Failed map[string]uint64 // by name of the operation (op.Names)
 	Closed      []Closed
 }
 
-// Closed counts connections that have ended.
+// Closed counts closed connections.
 type Closed struct {
-	By    string // of CloserNames
+	By    string // one of CloserNames
 	Code  websocket.Code
 	Count uint64
 }
 
-// Socket is one.
+// Socket is the unfinished work of one WebSocket.
 type Socket struct {
 	Conn            reactor.Conn
-	Parser, Payload []byte // of a message that has not wholly arrived
+	Parser, Payload []byte // of a message that has not completely arrived
 	Began           reactor.Tick
-	Ops             []SocketOp // all answered
+	Ops             []SocketOp // all done
 	First           uint32
 	Held            []byte
-	Out             []byte // answers that are rendered and not written
+	Out             []byte // rendered answers that are not written yet
 	Waiting, Ended  bool
-	Arriving, Whole bool // Whole: nothing was taken of a message that has not wholly arrived
+	Arriving, Whole bool // Whole: the parser has consumed no part of an incomplete message
 }
 
-// SocketOp is an operation whose answer waits until its client reads.
+// SocketOp is a completed operation whose answer waits until the client reads.
 type SocketOp struct {
 	Kind   op.Kind
 	Closes bool
@@ -48,7 +48,7 @@ type SocketOp struct {
 	Text   string
 }
 
-// quiet says whether every operation that was taken is answered.
+// quiet reports whether every operation is done.
 func (k *sockets) quiet() bool {
 	for _, s := range k.of {
 		for i := range s.ops {
@@ -60,7 +60,7 @@ func (k *sockets) quiet() bool {
 	return true
 }
 
-// state is what resume goes on with.
+// state returns the state for resume.
 func (k *sockets) state() Sockets {
 	st := Sockets{Clients: k.clients.State(), Ops: map[string]uint64{}, Failed: map[string]uint64{}}
 	for c, s := range k.of {
@@ -68,7 +68,7 @@ func (k *sockets) state() Sockets {
 			Conn: c, Began: s.began, First: s.first, Held: s.held, Out: s.out, Waiting: s.waiting, Ended: s.ended, Arriving: s.arriving, Whole: s.partial.Idle(),
 		}
 		if !one.Whole {
-			one.Parser, _ = s.partial.Parser.AppendBinary(nil) // one that has failed has ended its connection
+			one.Parser, _ = s.partial.Parser.AppendBinary(nil) // a failed parser has closed its connection, so this cannot fail
 			one.Payload = s.partial.Payload
 		}
 		for i := range s.ops {
@@ -88,7 +88,7 @@ func (k *sockets) state() Sockets {
 	return st
 }
 
-// resume goes on with the WebSockets of another program.
+// resume restores the WebSockets of another program.
 func (k *sockets) resume(st *Sockets) error {
 	k.clients.Resume(st.Clients)
 	k.addCounts(st)
@@ -100,7 +100,7 @@ func (k *sockets) resume(st *Sockets) error {
 	return nil
 }
 
-// addCounts has what another program has counted count here.
+// addCounts adds the counters of another program.
 func (k *sockets) addCounts(st *Sockets) {
 	for kind, name := range op.Names {
 		k.counts.Ops[kind] += st.Ops[name]
@@ -115,7 +115,7 @@ func (k *sockets) addCounts(st *Sockets) {
 	}
 }
 
-// resumeOne goes on with one WebSocket.
+// resumeOne restores one WebSocket.
 func (k *sockets) resumeOne(c reactor.Conn, one *Socket) (*socket, error) {
 	s := k.open(c)
 	if !one.Whole {

@@ -16,48 +16,47 @@ import (
 	"ccomet/httplite"
 )
 
-// A client that asks from time to time instead of waiting reads what a channel keeps
-// (/history):
+// /history lets a client poll the stored messages of a channel, without waiting:
 //
-//  1. The channel's home is asked (mail.ReadHistory). It answers with some messages, and how
-//     many more there are, or that the client has all by what If-None-Match says.
-//  2. The answer is written in the pipeline's turn. One whose messages came all at once has
-//     its length; a longer one is in chunks, a piece in a turn, and the home is asked for
-//     each when the client has taken the last.
-//  3. What all histories are rendered in a turn is bounded (HistoryBudget). The rest waits
-//     for the next turn.
+//  1. The channel's home is asked (mail.ReadHistory). It answers with some messages and the
+//     number of those that follow, or that nothing has changed since the tag in If-None-Match.
+//  2. The answer is written in the order of the pipeline. If all messages came at once it has a
+//     Content-Length. A longer one is chunked: one piece in a turn, and the home is asked for
+//     the next piece when the client has read the last.
+//  3. The bytes rendered in a turn, over all histories, are limited (HistoryBudget). The rest
+//     waits for the next turn.
 //
-// Messages that are dropped meanwhile end the answer early: it is whole, and the client sees
-// by its next number that there is more, or is told that it has lost some.
+// If messages are dropped meanwhile, the answer ends early but is well-formed: the client sees
+// from its next number that there are more, or is told on the next request that some are lost.
 type historyReply struct {
-	name        []byte // of the channel
+	name        []byte // name of the channel
 	run         msg.Run
-	left        int   // messages behind run that are still to be asked for
-	from        int32 // the number of the first of these
+	left        int   // messages after run that must still be requested
+	from        int32 // number of the first of these
 	first, next int32
 	epoch       uint32
 	lost        bool
-	tell        bool // the client is told the epoch
-	begun       bool // the response's head has been written
-	asked       bool // the home owes an answer
+	tell        bool // the answer contains the epoch
+	begun       bool // the response's head is written
+	asked       bool // the home has not answered yet
 }
 
 const (
-	defaultHistory = 100       // messages that /history answers with
-	HistoryBudget  = 512 << 10 // bytes of histories that are rendered in a turn, and one piece
+	defaultHistory = 100       // messages in an answer of /history
+	HistoryBudget  = 512 << 10 // bytes of histories rendered in a turn, plus one piece
 )
 
-// histories are a loop's answers to /history.
+// histories holds a loop's answers to /history.
 type histories struct {
 	*Web
 	free    []*historyReply
-	waiting []uint32 // pipelines whose answers the turn had no room for
-	Left    int      // bytes that the turn has left
-	Read    uint64   // answered with messages
-	Same    uint64   // answered that there is nothing new
+	waiting []uint32 // pipelines that wait for the next turn's budget
+	Left    int      // remaining bytes of this turn's budget
+	Read    uint64   // answers with messages
+	Same    uint64   // answers with status 304
 }
 
-// keepHistories is how many idle records are kept.
+// keepHistories is the maximum number of idle records.
 const keepHistories = 64
 
 func (hs *histories) take() *historyReply {
@@ -76,7 +75,8 @@ func (hs *histories) giveBack(h *historyReply) {
 	}
 }
 
-// Continue begins a turn's budget: the answers that have waited for one go on.
+// Continue starts a turn: it sets the budget, and continues the answers that have waited for
+// it.
 func (hs *histories) Continue() {
 	hs.Left = HistoryBudget
 	for _, i := range hs.waiting {
@@ -85,7 +85,6 @@ func (hs *histories) Continue() {
 	hs.waiting = pool.Emptied(hs.waiting)
 }
 
-// history serves /history.
 func (w *Web) history(x *exchange) {
 	m := mail.Mail{Kind: mail.ReadHistory, Conn: x.conn}
 	cname, err := x.nameArg()
@@ -114,7 +113,7 @@ func (w *Web) history(x *exchange) {
 	w.Send(w.homes.Of(cname), m)
 }
 
-// historyArgs reads which messages are asked for, and whether the client is to be told the
+// historyArgs parses the parameters into m, and returns whether the answer contains the
 // channel's epoch.
 func (x *exchange) historyArgs(m *mail.Mail) (tell bool, err error) {
 	if m.Seq, err = x.numberArg("seq", 0); err != nil {
@@ -145,9 +144,9 @@ func appendTag(dst []byte, epoch uint32, next int32) []byte {
 	return append(strconv.AppendInt(dst, int64(next), 10), '"')
 }
 
-// parseTags finds the first tag in a list that a server like this has given (RFC 9110
-// 13.1.2); of a weak one, too, which a proxy makes of a tag when it compresses. "*" stands
-// for any state.
+// parseTags returns the first entity tag in a list that has the form of this server's tags (RFC
+// 9110 13.1.2). Weak tags count too, because a proxy makes a tag weak when it compresses. "*"
+// matches any state.
 func parseTags(list []byte) (epoch uint32, next int32, ok bool) {
 	if string(list) == "*" {
 		return record.EpochOther, 0, true
@@ -187,11 +186,11 @@ func parseTag(tag []byte) (epoch uint32, next int32, ok bool) {
 	return epoch, int32(v), ok && epoch != record.EpochNone && epoch != record.EpochOther
 }
 
-// Arrived serves mail.HistoryRead.
+// Arrived handles mail.HistoryRead.
 func (hs *histories) Arrived(m *mail.Mail) {
 	i := hs.pipelines.of(m.Conn)
 	if i == 0 {
-		return // the connection is gone
+		return // the connection is closed
 	}
 	reply := hs.pipelines.at(i).reply(m.Reply())
 	h := reply.history
@@ -208,9 +207,9 @@ func (hs *histories) Arrived(m *mail.Mail) {
 	hs.pipelines.markReady(i)
 }
 
-// write writes what is there of the answer to the first request of a pipeline, and
-// says whether that was all. On the front side, where histories are, no other request of
-// the connection is taken before it is answered.
+// write writes the available part of the answer to the first request of a pipeline, and returns
+// whether the answer is complete. /history is on the front side, where no further request is
+// read before the answer is complete.
 func (hs *histories) write(i uint32) (all bool) {
 	p := hs.pipelines.at(i)
 	reply := &p.replies[0]
@@ -226,11 +225,11 @@ func (hs *histories) write(i uint32) (all bool) {
 		return false
 	}
 	if reply.http10 && h.left > 0 && !h.begun {
-		reply.closeAfter, p.closeAfter = true, true // which ends the body
+		reply.closeAfter, p.closeAfter = true, true // HTTP/1.0: closing ends the body
 	}
 	hs.Scratch = hs.render(hs.Scratch[:0], reply)
 	hs.Left -= len(hs.Scratch)
-	_ = hs.loop.Write(p.conn, hs.Scratch) // a lost connection is told to Closed
+	_ = hs.loop.Write(p.conn, hs.Scratch) // if the connection is lost, Closed is called
 	if h.left == 0 || reply.isHEAD {
 		hs.giveBack(h)
 		return true
@@ -245,7 +244,7 @@ func (hs *histories) write(i uint32) (all bool) {
 	return false
 }
 
-// ask asks for the next messages of an answer that has begun.
+// ask requests the next messages of an answer that has begun.
 func (hs *histories) ask(p *pipeline, h *historyReply) {
 	if !hs.loop.Alive(p.conn) {
 		return
@@ -258,7 +257,7 @@ func (hs *histories) ask(p *pipeline, h *historyReply) {
 	hs.Send(hs.homes.Of(h.name), m)
 }
 
-// render appends a whole response, or its next piece.
+// render appends a complete response, or its next piece.
 func (hs *histories) render(dst []byte, reply *pendingReply) []byte {
 	h, x := reply.history, reply.exchange()
 	contentType := frame.TypeJSON
@@ -312,7 +311,7 @@ func (hs *histories) render(dst []byte, reply *pendingReply) []byte {
 	return dst
 }
 
-// appendBegin appends what stands before the messages.
+// appendBegin appends the JSON before the messages.
 func (h *historyReply) appendBegin(dst []byte, cb string) []byte {
 	if cb != "" {
 		dst = append(append(dst, cb...), '(')
@@ -331,7 +330,7 @@ func (h *historyReply) appendBegin(dst []byte, cb string) []byte {
 	return append(dst, `,"messages":[`...)
 }
 
-// appendPiece appends the messages that are there, and what stands behind the last one.
+// appendPiece appends the available messages, and after the last message the end of the JSON.
 func (h *historyReply) appendPiece(dst []byte, cb string) []byte {
 	for message, n := h.run.First, int32(h.run.N); n > 0; message, n = message.After(n), n-1 {
 		if message != h.run.First || h.begun {

@@ -10,11 +10,11 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// iComet's dialect, which the front side and the admin side speak. What its clients ask is
-// read in topic.go, what its backends ask in admin.go; icometanswer.go writes what it answers.
+// iComet's dialect, on the front side and the admin side. topic.go parses the requests of its
+// clients, admin.go those of its backends; icometanswer.go writes the answers.
 var icometDialect = dialect{addPaths: addICometPaths, nameBuffer: icometNameBuffer, maxName: record.MaxName}
 
-// eventsPath is where event streams are.
+// eventsPath is the path of server-sent events.
 const eventsPath = "/sse"
 
 func icometNameBuffer(cname []byte) (*bytebufferpool.ByteBuffer, uint8) {
@@ -61,7 +61,7 @@ func addICometPaths(t *endpoints, cfg *Config) {
 	}
 }
 
-// subscribeBy makes the endpoint of a transport.
+// subscribeBy returns the endpoint of a transport.
 func subscribeBy(t frame.Transport) func(*Web, *exchange) {
 	return func(w *Web, x *exchange) {
 		if err := w.startSub(x, t); err != nil {

@@ -10,11 +10,11 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// What iComet's dialect answers once a channel's home has. Each function here writes the
-// whole response to one kind of request.
+// This file writes the answers of iComet's dialect once a channel's home has answered. Each
+// function here writes the whole response to one kind of request.
 
-// refused appends the response to a request that the channel's home has refused, and says
-// whether it has.
+// refused appends the response to a request that the channel's home has refused, and returns
+// whether it did.
 func (r *responder) refused(dst []byte, reply *pendingReply) (response []byte, refused bool) {
 	if reply.code == mail.CodeOK || reply.code == mail.CodeNone {
 		return dst, false
@@ -32,7 +32,8 @@ func (r *responder) refused(dst []byte, reply *pendingReply) (response []byte, r
 	return r.appendResponse(dst, &x, status, frame.TypeText, r.Body), true
 }
 
-// refusal is why a channel's home refuses what it is asked, with a status.
+// refusal returns the status and the reason for a code with which a channel's home refuses a
+// request.
 func (c *Config) refusal(code mail.Code) (status int, reason string) {
 	switch code {
 	case mail.CodeTooMany:
@@ -52,7 +53,6 @@ const (
 	noLog           = "the log that numbers messages cannot be reached"
 )
 
-// published answers /push and /pub.
 func (r *responder) published(dst []byte, reply *pendingReply) []byte {
 	if dst, refused := r.refused(dst, reply); refused {
 		return dst
@@ -68,7 +68,7 @@ func (r *responder) published(dst []byte, reply *pendingReply) []byte {
 	return r.appendObject(dst, reply)
 }
 
-// broadcasted answers /broadcast where another log than the server's own numbers messages.
+// broadcasted answers /broadcast in a cluster, whose log numbers the broadcast.
 func (r *responder) broadcasted(dst []byte, reply *pendingReply) []byte {
 	if dst, refused := r.refused(dst, reply); refused {
 		return dst
@@ -77,7 +77,7 @@ func (r *responder) broadcasted(dst []byte, reply *pendingReply) []byte {
 	return r.appendResponse(dst, &x, 200, frame.TypeText, []byte("ok\n"))
 }
 
-// okResponse is what nearly every publish is answered, rendered once a second.
+// okResponse returns the answer to nearly every publish. It is rendered once a second.
 func (r *responder) okResponse() []byte {
 	if r.Stamp(); r.okSecond != r.DateSecond {
 		r.okSecond = r.DateSecond
@@ -86,7 +86,6 @@ func (r *responder) okResponse() []byte {
 	return r.ok
 }
 
-// signed answers /sign.
 func (r *responder) signed(dst []byte, reply *pendingReply) []byte {
 	if dst, refused := r.refused(dst, reply); refused {
 		return dst
@@ -100,8 +99,8 @@ func (r *responder) signed(dst []byte, reply *pendingReply) []byte {
 	return r.appendObject(dst, reply)
 }
 
-// appendObject appends a response with the JSON that Object has, or a call of the request's
-// callback with it.
+// appendObject appends a response with the JSON in Object, or with a call of the request's
+// callback with that JSON.
 func (r *responder) appendObject(dst []byte, reply *pendingReply) []byte {
 	contentType := frame.TypeJSON
 	if reply.cb != "" {
@@ -128,7 +127,6 @@ func (r *responder) ended(dst []byte, reply *pendingReply) []byte {
 	return r.appendResponse(dst, &x, status, frame.TypeText, r.Body)
 }
 
-// checked answers /check.
 func (r *responder) checked(dst []byte, reply *pendingReply) []byte {
 	if dst, refused := r.refused(dst, reply); refused {
 		return dst

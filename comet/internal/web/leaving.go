@@ -6,7 +6,7 @@ import (
 	"ccomet/reactor"
 )
 
-// closesAfterReply says whether a connection ends with the response under way.
+// closesAfterReply reports whether a connection closes after the current response.
 func (w *Web) closesAfterReply(c reactor.Conn) bool { return w.drain.On() && w.Side(c) != conn.Admin }
 
 func (w *Web) ArrangeOne(c reactor.Conn) {
@@ -16,15 +16,16 @@ func (w *Web) ArrangeOne(c reactor.Conn) {
 	}
 }
 
-// Ignorable says whether the end need not wait for a connection: it is a backend's, and
-// nothing is under way on it.
+// Ignorable reports whether a drain need not wait for a connection: it is on the admin side,
+// and has no request under way.
 func (w *Web) Ignorable(c reactor.Conn) bool {
 	st, _ := w.State(c)
 	return connStates[st].idle && w.Side(c) == conn.Admin
 }
 
-// refuseDraining refuses a request that comes when the server no longer serves any. A
-// subscriber gets no answer: some clients stop asking at one that they do not know.
+// refuseDraining refuses a request while the server stops. It returns false for health checks.
+// A subscriber's connection is closed without an answer, because some clients stop polling when
+// they get an unknown answer.
 func (w *Web) refuseDraining(x *exchange) bool {
 	switch {
 	case x.side != conn.Admin:

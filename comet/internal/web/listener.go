@@ -6,17 +6,17 @@ import (
 	"ccomet/reactor"
 )
 
-// listing is how far a listener to /psub with now=1 has been told which channels live. Its
-// loop asks one home after the other, some records at a time, and asks for more only when
-// the listener has read what there was. So a slow one costs no memory, and one that has gone
-// nothing more.
+// listing is how far the listing of existing channels to a listener of /psub with now=1 has
+// got. The listener's loop asks one home after the other for a limited number of records, and
+// asks for more only when the listener has read the last. So a slow listener costs no memory,
+// and one that has gone no more work.
 type listing struct {
 	home  int    // the loop that is being asked
-	at    uint32 // its next record
+	at    uint32 // the next record to ask for
 	asked bool
 }
 
-// startListing begins a listener's listing.
+// startListing starts a listing for a listener.
 func (p *presence) startListing(c reactor.Conn) {
 	if p.Listings == nil {
 		p.Listings = map[reactor.Conn]*listing{}
@@ -25,7 +25,7 @@ func (p *presence) startListing(c reactor.Conn) {
 	p.goOn(c)
 }
 
-// goOn asks for more, if a listing is under way and nothing asked yet.
+// goOn asks for more records, if a listing is under way and no answer is pending.
 func (p *presence) goOn(c reactor.Conn) {
 	if l := p.Listings[c]; l != nil && !l.asked {
 		l.asked = true
@@ -35,11 +35,11 @@ func (p *presence) goOn(c reactor.Conn) {
 	}
 }
 
-// Listed serves mail.ChannelsListed.
+// Listed handles mail.ChannelsListed.
 func (p *presence) Listed(m *mail.Mail) {
 	l := p.Listings[m.Conn]
 	if l == nil {
-		return // it has gone
+		return // the listener has gone
 	}
 	l.asked, l.at = false, m.Record()
 	if m.Flag&mail.FlagEnd != 0 {

@@ -6,7 +6,7 @@ import (
 	"ccomet/comet/internal/limit"
 )
 
-// What the answers to requests over a limit say: the limit's name and its value.
+// The error texts of requests that exceed a limit. Each contains the limit's name and value.
 
 func (c *Config) tooManyChannels() string {
 	return fmt.Sprintf("too many channels: max-channels is %d", c.MaxChannels)
@@ -24,7 +24,7 @@ func (c *Config) tooMuchArriving() string {
 	return fmt.Sprintf("too much is held of requests that are still arriving: max-held-bytes is %d", c.MaxHeldBytes)
 }
 
-// tooFast is about a publish that came too soon after others.
+// tooFast is the error of a publish that exceeds a rate.
 func (c *Config) tooFast(which limit.Limit) string {
 	value, whose := c.PublishRatePerChannel, "to this channel"
 	if which == limit.PublishRatePerAddress {
@@ -33,7 +33,7 @@ func (c *Config) tooFast(which limit.Limit) string {
 	return fmt.Sprintf("too many publishes %s: %s is %d a second", whose, limit.Names[which], value)
 }
 
-// tooManyMessages is about what comes on a WebSocket.
+// tooManyMessages is the error of a client's message that exceeds ws-rate.
 func (c *Config) tooManyMessages() string {
 	return fmt.Sprintf("too many messages on this connection: ws-rate is %d a second", c.WSRate)
 }
@@ -42,7 +42,7 @@ func (c *Config) tooManyTopics() string {
 	return fmt.Sprintf("too many channels on this connection: ws-max-channels is %d", c.WSMaxChannels)
 }
 
-// tooMuchDelivering is why a publish is refused while subscribers lag behind.
+// tooMuchDelivering is the error of a publish while too much is undelivered.
 func (c *Config) tooMuchDelivering() string {
 	return fmt.Sprintf("too much is on its way to subscribers: max-held-bytes is %d", c.MaxHeldBytes)
 }

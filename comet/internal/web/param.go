@@ -11,31 +11,31 @@ import (
 	"ccomet/httplite"
 )
 
-// params are the parameters of the request that is served. They come in the query, or in
-// the form of a POST, which wins (body.go). A loop has one such record, which its exchanges
-// use in turn: what it decodes is good until the next request.
+// params gives access to the parameters of the request that is served. They are in the query or
+// in the form of a POST; the form has precedence (body.go). A loop has one params, which all
+// its exchanges use: decoded values are valid until the next request.
 type params struct {
 	compat  *Compat
 	query   []byte
-	form    []byte      // a POST's body, where that is a form
-	decoded []byte      // where values are decoded
+	form    []byte      // the body of a POST, if it is a form
+	decoded []byte      // buffer for decoded values
 	topics  []hub.Topic // the channels that the request names
 }
 
-// begin takes the parameters of another request.
+// begin prepares for another request.
 func (p *params) begin(query []byte) {
 	p.query, p.form, p.decoded, p.topics = query, nil, p.decoded[:0], p.topics[:0]
 }
 
-// trim lets go of the last request's bytes, and of a buffer that something large was decoded in.
+// trim drops references to the last request's bytes, and a decode buffer that has grown large.
 func (p *params) trim() {
 	clear(p.topics)
 	p.begin(nil)
 	pool.Trimmed(&p.decoded)
 }
 
-// arg returns a parameter, decoded: of the form if it is there, else of the
-// query. ok is false when it is absent. The bytes are good while the request is served.
+// arg returns the decoded value of a parameter, from the form or else from the query. ok is
+// false if it is absent. The bytes are valid while the request is served.
 func (p *params) arg(name string) (value []byte, ok bool) {
 	raw, ok := p.param(p.form, name)
 	if !ok {
@@ -46,7 +46,7 @@ func (p *params) arg(name string) (value []byte, ok bool) {
 	return p.unescape(raw), true
 }
 
-// param returns the first parameter of a name, not decoded.
+// param returns the raw value of the first parameter with this name.
 func (p *params) param(args []byte, name string) (value []byte, ok bool) {
 	if p.compat.AnyCase {
 		return httplite.GetArgFold(args, name)
@@ -59,7 +59,7 @@ func (p *params) has(args []byte, name string) bool {
 	return ok
 }
 
-// named says whether a parameter's name, not decoded, is this one.
+// named reports whether key, the raw name of a parameter, is this name.
 func (p *params) named(key []byte, name string) bool {
 	if p.compat.AnyCase {
 		return httplite.EqualUnescapedFold(key, name)
@@ -67,7 +67,7 @@ func (p *params) named(key []byte, name string) bool {
 	return httplite.EqualUnescaped(key, name)
 }
 
-// unescape decodes the value of a parameter. What a parameter without "=" has is nothing.
+// unescape decodes the value of a parameter.
 func (p *params) unescape(raw []byte) []byte {
 	if bytes.IndexByte(raw, '%') < 0 && bytes.IndexByte(raw, '+') < 0 {
 		return raw
@@ -77,15 +77,15 @@ func (p *params) unescape(raw []byte) []byte {
 	return p.decoded[at:len(p.decoded):len(p.decoded)]
 }
 
-// given says whether a request says name=1.
+// given reports whether the parameter has the value 1.
 func (p *params) given(name string) bool {
 	value, _ := p.arg(name)
 	return len(value) == 1 && value[0] == '1'
 }
 
-// argOnce is arg for a parameter that a request may not have twice with different values,
-// of which one would be ignored. Each publish has two, so they are looked for and compared in
-// one pass.
+// argOnce is arg for a parameter that a request must not have twice with different values,
+// since one of them would be ignored. Each publish uses it for two parameters, so it finds and
+// compares the values in one pass.
 func (p *params) argOnce(name string) (value []byte, ok bool, twice error) {
 	for _, raw := range [...][]byte{p.form, p.query} {
 		for args := httplite.ParseArgs(raw); ; {
@@ -106,13 +106,13 @@ func (p *params) argOnce(name string) (value []byte, ok bool, twice error) {
 			}
 		}
 		if ok {
-			break // the query is not asked where the form has it
+			break // the query counts only if the form does not have it
 		}
 	}
 	return value, ok, nil
 }
 
-// numberArg returns an int32 parameter, or def where it is missing or empty.
+// numberArg returns an int32 parameter, or def if it is missing or empty.
 func (p *params) numberArg(name string, def int32) (int32, error) {
 	raw, _ := p.arg(name)
 	if len(raw) == 0 {
@@ -121,7 +121,7 @@ func (p *params) numberArg(name string, def int32) (int32, error) {
 	return p.number(raw, name)
 }
 
-// boundedArg is numberArg for a number from 0 to most.
+// boundedArg is numberArg with the bounds 0 and most.
 func (p *params) boundedArg(name string, def, most int32) (int32, error) {
 	n, err := p.numberArg(name, def)
 	if err != nil || n < 0 || n > most {
@@ -141,9 +141,9 @@ func (p *params) number(raw []byte, name string) (int32, error) {
 	return int32(v), nil
 }
 
-// atoi reads a number as C's function of this name does where a long has 64 bits: white
-// space, a sign, and the digits that follow; 0 without any. What a long does not hold is
-// the nearest that it does, and of a long the low 32 bits count.
+// atoi parses a number as C's atoi does with a 64-bit long: white space, a sign, then digits; 0
+// if there are no digits. A number out of the range of long becomes the nearest long. The
+// result is the low 32 bits of the long.
 func atoi(raw []byte) int32 {
 	raw = bytes.TrimLeft(raw, " \t\n\v\f\r")
 	end := 0
@@ -153,11 +153,11 @@ func atoi(raw []byte) int32 {
 	for end < len(raw) && raw[end] >= '0' && raw[end] <= '9' {
 		end++
 	}
-	v, _ := strconv.ParseInt(string(raw[:end]), 10, 64) // 0 for no number; the nearest, out of range
+	v, _ := strconv.ParseInt(string(raw[:end]), 10, 64) // 0 if there are no digits; clamped if out of range
 	return int32(v)
 }
 
-// nameArg returns the channel's name, which must be there.
+// nameArg returns the channel's name. It is an error if the name is missing.
 func (p *params) nameArg() ([]byte, error) {
 	cname, _, twice := p.argOnce("cname")
 	if err := p.checkName(cname); err != nil {
@@ -166,7 +166,7 @@ func (p *params) nameArg() ([]byte, error) {
 	return cname, twice
 }
 
-// callbackArg returns the JSONP callback, empty if there is none.
+// callbackArg returns the JSONP callback, or an empty slice if there is none.
 func (p *params) callbackArg() ([]byte, error) {
 	cb, _ := p.arg("cb")
 	if len(cb) > 0 && !isCallback(cb) {
@@ -179,11 +179,10 @@ func badCallback(name string) error {
 	return fmt.Errorf("parameter %s: want a JavaScript name of letters, digits, _ $, dots and [NUMBER], at most %d long", name, MaxCallback)
 }
 
-// isCallback says whether cb is what a page may call: identifiers, dots and [digits], as
-// in "app.handlers[3]". Whatever else a page is made to ask for must not come back as its
-// own script.
+// isCallback reports whether cb is a valid callback: identifiers, dots and [digits], as in
+// "app.handlers[3]". Anything else could inject a script into the page that loads the response.
 func isCallback(cb []byte) bool {
-	index := false // within brackets
+	index := false // between [ and ]
 	for i, b := range cb {
 		switch {
 		case b >= '0' && b <= '9':
@@ -216,5 +215,5 @@ func (p *params) checkName(cname []byte) error {
 	return record.CheckName(cname)
 }
 
-// MaxCallback is the bytes of a JSONP callback's name.
+// MaxCallback is the maximum length of a JSONP callback's name, in bytes.
 const MaxCallback = 128

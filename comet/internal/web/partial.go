@@ -7,17 +7,16 @@ import (
 	"ccomet/reactor"
 )
 
-// parserPool has the parsers of requests that have not wholly arrived, by index, and some
-// that are idle.
+// parserPool holds the parsers of incomplete requests by index, and some idle parsers.
 type parserPool struct {
 	*Web
-	list  []*httplite.Request // [0] is no connection's
+	list  []*httplite.Request // index 0 is not used
 	free  []uint32
-	body  []bool // its head has arrived
+	body  []bool // whether the request's head is complete
 	spare []*httplite.Request
 }
 
-// keepSpare is how many idle parsers are kept.
+// keepSpare is the maximum number of idle parsers.
 const keepSpare = 64
 
 func (h *parserPool) at(i uint32) *httplite.Request { return h.list[i] }
@@ -55,11 +54,11 @@ func (h *parserPool) giveBack(i uint32) {
 	}
 }
 
-// inUse is how many parsers are lent.
+// inUse returns how many parsers are lent.
 func (h *parserPool) inUse() int { return max(len(h.list)-1, 0) - len(h.free) }
 
-// parser is where a connection's request is parsed: the loop's own parser, but
-// for a request that has begun already.
+// parser returns the parser for a connection's next bytes: the one of its incomplete request,
+// or else the loop's own.
 func (h *parserPool) parser(c reactor.Conn) *httplite.Request {
 	if partial := h.partialOf(c); partial != 0 {
 		return h.at(partial)
@@ -67,7 +66,7 @@ func (h *parserPool) parser(c reactor.Conn) *httplite.Request {
 	return h.req
 }
 
-// partialOf is the parser of a request that has begun, 0 if none has.
+// partialOf returns the index of the parser of a connection's incomplete request, or 0.
 func (h *parserPool) partialOf(c reactor.Conn) uint32 {
 	st, i := h.State(c)
 	if partial := connStates[st].partial; partial != nil {
@@ -76,10 +75,10 @@ func (h *parserPool) partialOf(c reactor.Conn) uint32 {
 	return 0
 }
 
-// incomplete keeps what is known of a request whose rest has not arrived. From
-// its first byte on its head has RequestTimeout to be whole, and then its body
-// BodyTimeout. When such requests take all the memory that they may, connections whose
-// requests have been arriving for a second are evicted, or the request is refused.
+// incomplete keeps the state of a request of which more bytes must arrive. The head must be
+// complete RequestTimeout after its first byte, and the body BodyTimeout after the head. If
+// incomplete requests use all the memory that they may, connections whose requests have been
+// arriving for at least Prompt are evicted; if that is not enough, the request is refused.
 func (h *parserPool) incomplete(c reactor.Conn, req *httplite.Request) {
 	ceiling := h.cfg.MaxHeldBytes
 	if h.Side(c) != conn.Admin && !h.evictor.forInput(ceiling/h.cfg.Loops) {
@@ -100,14 +99,14 @@ func (h *parserPool) incomplete(c reactor.Conn, req *httplite.Request) {
 		h.body[i] = true
 		h.loop.SetTimer(c, h.cfg.BodyTimeout)
 	}
-	// Behind requests that are not answered yet it would be taken for an answer;
-	// a client has to send the body without it in the end (RFC 9110 10.1.1).
+	// While earlier requests are unanswered, the client would take it for an answer to one of
+	// those. Without it, a client must send the body after a while anyway (RFC 9110 10.1.1).
 	if h.pipelines.of(c) == 0 && req.WantsContinue() {
 		_ = h.loop.Write(c, []byte(httplite.Continue))
 	}
 }
 
-// take takes the parser that incomplete kept off its connection; 0 if there is none.
+// take detaches the parser of a connection's incomplete request; 0 if there is none.
 func (h *parserPool) take(c reactor.Conn) (partial uint32) {
 	if partial = h.partialOf(c); partial != 0 {
 		st, i := h.State(c)
@@ -116,7 +115,7 @@ func (h *parserPool) take(c reactor.Conn) (partial uint32) {
 	return partial
 }
 
-// drop gives back the parser that incomplete kept.
+// drop discards a connection's incomplete request.
 func (h *parserPool) drop(c reactor.Conn) {
 	if partial := h.take(c); partial != 0 {
 		h.giveBack(partial)

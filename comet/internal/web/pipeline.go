@@ -10,63 +10,63 @@ import (
 	"ccomet/reactor"
 )
 
-// pipeline has the requests of one connection that wait for an answer, in the order in
-// which they came, which is the order they must be answered in (RFC 9112 section 9.3.2).
-// Answers come from as many loops as there are channels' homes. Each completes its pending
-// reply, and those at the front that are complete are written at once when the turn ends.
+// pipeline holds the requests of one connection that wait for an answer, in the order of their
+// arrival, in which they must be answered (RFC 9112 section 9.3.2). The answers come from the
+// home loops of many channels. Each answer completes one pending reply. When the turn ends, all
+// complete replies at the front are written.
 type pipeline struct {
 	conn       reactor.Conn
-	first      uint32 // the number of the first reply
+	first      uint32 // number of the first reply
 	replies    []pendingReply
-	partial    uint32 // the parser of the next request, if it has begun to arrive
-	full       bool   // no more requests are taken until it is empty
-	closeAfter bool   // the connection ends when it is empty
-	psub       bool   // the connection becomes a listener to /psub when it is empty
-	psubNow    bool   // and is told at once which channels live
+	partial    uint32 // the parser of the next request if that is incomplete, else 0
+	full       bool   // no more requests are read until the pipeline is empty
+	closeAfter bool   // close the connection when the pipeline is empty
+	psub       bool   // make the connection a listener to /psub when the pipeline is empty
+	psubNow    bool   // and list the existing channels to it
 	http10     bool   // that listener speaks HTTP/1.0
-	listed     bool   // among those that have something to write
+	listed     bool   // is in pipelines.ready
 }
 
-// pendingReply is the answer to one request, from when the request is taken until the answer
+// pendingReply is the answer to one request, from when the request is parsed until the answer
 // is written.
 type pendingReply struct {
 	recipient
-	write replyWriter // nil: text is the whole response, or a handler of net/http has it
+	write replyWriter // nil: text is the whole response, or handled is set
 
 	done    bool // it can be written
-	handled bool // a handler of net/http has the answer (handler.go)
-	ack     bool // the number is to be told
+	handled bool // a net/http handler writes the answer (handler.go)
+	ack     bool // the answer contains the message's number
 
-	// What the channel's home answers:
+	// The answer of the channel's home:
 	code  mail.Code
 	seq   int32
-	count int32 // subscribers or seconds
+	count int32 // subscribers, or seconds until a retry
 	epoch uint32
 
-	lease          int32       // seconds that /sign asks for
-	right          token.Right // and what its token is to let a client do
+	lease          int32       // in seconds, for /sign
+	right          token.Right // what the token of /sign permits
 	cb, name, text string
-	history        *historyReply // of a request for what a channel keeps (history.go)
-	batch          *batchReply   // of one that publishes many messages (batch.go)
+	history        *historyReply // of a request to /history (history.go)
+	batch          *batchReply   // of a request to /publish (batch.go)
 }
 
-// replyWriter appends the response to a request once the channel's home has answered. It is
-// a function of the dialect in which the request was made.
+// replyWriter appends the response to a request once the channel's home has answered. It
+// belongs to the dialect of the request.
 type replyWriter func(r *responder, dst []byte, reply *pendingReply) []byte
 
-// subscribers is how many the channel has, where that was asked.
+// subscribers returns the channel's number of subscribers, for a request that asks for it.
 func (reply *pendingReply) subscribers() int { return int(reply.count) }
 
-// seconds is after how long a publish that was refused for its rate is worth trying again.
+// seconds returns the Retry-After of a publish that exceeded its channel's rate.
 func (reply *pendingReply) seconds() int { return int(reply.count) }
 
-// exchange is what the response is rendered for.
+// exchange returns what is needed to render the response.
 func (reply *pendingReply) exchange() exchange { return exchange{recipient: reply.recipient} }
 
-// reply is the pending reply of a number.
+// reply returns the pending reply with this number.
 func (p *pipeline) reply(number uint32) *pendingReply { return &p.replies[number-p.first] }
 
-// drop forgets so many replies at the front, which have been written.
+// drop removes the written replies at the front.
 func (p *pipeline) drop(written int) {
 	p.first += uint32(written)
 	left := copy(p.replies, p.replies[written:])
@@ -74,18 +74,18 @@ func (p *pipeline) drop(written int) {
 	p.replies = p.replies[:left]
 }
 
-// pipelines are the pipelines of a loop's connections, by index. A connection has one only
-// while requests of it wait for an answer; the rest are used again.
+// pipelines holds the pipelines of a loop's connections, by index. A connection has a pipeline
+// only while a request waits for an answer. Idle pipelines are reused.
 type pipelines struct {
 	*Web
-	list  []*pipeline // [0] is no connection's
+	list  []*pipeline // index 0 is not used
 	idle  []uint32
-	ready []uint32 // those that have something to write
+	ready []uint32 // those that may have something to write
 }
 
 func (ps *pipelines) at(i uint32) *pipeline { return ps.list[i] }
 
-// open gives a connection a pipeline.
+// open assigns a pipeline to a connection.
 func (ps *pipelines) open(c reactor.Conn) uint32 {
 	if len(ps.list) == 0 {
 		ps.list = append(ps.list, nil)
@@ -101,14 +101,14 @@ func (ps *pipelines) open(c reactor.Conn) uint32 {
 	return i
 }
 
-// release takes a pipeline off its connection. It may still be listed as ready.
+// release removes a pipeline from its connection. It may still be in ready.
 func (ps *pipelines) release(i uint32) {
 	p := ps.list[i]
 	*p = pipeline{replies: pool.Emptied(p.replies), listed: p.listed}
 	ps.idle = append(ps.idle, i)
 }
 
-// markReady lists a pipeline as one that has something to write.
+// markReady adds a pipeline to ready.
 func (ps *pipelines) markReady(i uint32) {
 	if p := ps.list[i]; !p.listed {
 		p.listed = true
@@ -116,11 +116,11 @@ func (ps *pipelines) markReady(i uint32) {
 	}
 }
 
-// maxPipeline is how many requests of one connection may wait for an answer.
+// maxPipeline is the maximum number of unanswered requests of one connection.
 const maxPipeline = 256
 
-// await notes that a request waits for an answer that comes by mail, and returns the
-// number of its pending reply.
+// await adds a pending reply for a request whose answer comes by mail, and returns the reply's
+// number.
 func (ps *pipelines) await(x *exchange, reply pendingReply) uint32 {
 	i := ps.of(x.conn)
 	if i == 0 {
@@ -136,8 +136,8 @@ func (ps *pipelines) add(i uint32, x *exchange, reply pendingReply) uint32 {
 	reply.recipient = x.recipient
 	p.replies = append(p.replies, reply)
 	p.closeAfter = p.closeAfter || x.closeAfter
-	// A connection that may subscribe is read on when it has its answer: what stands
-	// behind a subscription has no turn of its own.
+	// A connection of a subscriber is read again only when the request is answered, because a
+	// subscription that follows cannot be queued in the pipeline.
 	if x.closeAfter || x.side != conn.Admin || len(p.replies) >= maxPipeline {
 		p.full = true
 		ps.loop.Pause(p.conn)
@@ -148,14 +148,14 @@ func (ps *pipelines) add(i uint32, x *exchange, reply pendingReply) uint32 {
 	return p.first + uint32(len(p.replies)-1)
 }
 
-// stop has a connection end when its answers are written.
+// stop closes a connection when its answers are written, and reads no more requests.
 func (ps *pipelines) stop(i uint32) {
 	p := ps.at(i)
 	p.closeAfter, p.full = true, true
 	ps.loop.Pause(p.conn)
 }
 
-// Answer serves mail.Done.
+// Answer handles mail.Done.
 func (w *Web) Answer(m *mail.Mail) {
 	if st, _ := w.State(m.Conn); st == conn.WebSocket {
 		w.sockets.answerOp(m)
@@ -170,7 +170,7 @@ func (w *Web) Answer(m *mail.Mail) {
 	w.pipelines.markReady(i)
 }
 
-// resolve gives a request that waits its answer, if its connection is still there.
+// resolve completes a pending reply with a response, if the connection still exists.
 func (ps *pipelines) resolve(to mail.ReplyTo, status int, contentType string, body []byte) {
 	i := ps.of(to.Conn)
 	if i == 0 {
@@ -183,8 +183,8 @@ func (ps *pipelines) resolve(to mail.ReplyTo, status int, contentType string, bo
 	ps.markReady(i)
 }
 
-// of is the index of a connection's pipeline, 0 where none of its requests waits for
-// an answer.
+// of returns the index of a connection's pipeline, or 0 if no request of it waits for an
+// answer.
 func (ps *pipelines) of(c reactor.Conn) uint32 {
 	if st, i := ps.State(c); st == conn.Answering {
 		return i
@@ -192,23 +192,23 @@ func (ps *pipelines) of(c reactor.Conn) uint32 {
 	return 0
 }
 
-// Answers is how many connections have something to write when the turn ends.
+// Answers returns how many connections may have something to write when the turn ends.
 func (w *Web) Answers() int { return len(w.pipelines.ready) + len(w.sockets.ready) }
 
-// FlushPipelines writes the answers that can be written.
+// FlushPipelines writes all complete answers.
 func (w *Web) FlushPipelines() {
 	for n := 0; n < len(w.pipelines.ready); n++ {
 		i := w.pipelines.ready[n]
 		w.pipelines.at(i).listed = false
-		if w.pipelines.at(i).conn != 0 { // else closed in this turn
+		if w.pipelines.at(i).conn != 0 { // else it was closed in this turn
 			w.pipelines.flush(i)
 		}
 	}
 	w.pipelines.ready = pool.Emptied(w.pipelines.ready)
 }
 
-// flush goes on with one pipeline, if its connection has taken all before: a client
-// that does not read its answers is given no more (Drained goes on).
+// flush writes the complete answers of one pipeline, unless earlier output is still buffered: a
+// client that does not read gets no more answers until pipelineDrained.
 func (ps *pipelines) flush(i uint32) {
 	p := ps.at(i)
 	if ps.loop.Blocked(p.conn) {
@@ -227,15 +227,15 @@ func (ps *pipelines) flush(i uint32) {
 	case len(p.replies) == 0:
 		ps.empty(i)
 	default:
-		ps.loop.SetTimer(p.conn, ps.cfg.RequestTimeout) // answers come: no reason to give up
+		ps.loop.SetTimer(p.conn, ps.cfg.RequestTimeout) // the server makes progress: start the timeout again
 		if p.replies[0].done {
-			ps.markReady(i) // for the next to be written by itself
+			ps.markReady(i) // the next reply is written separately
 		}
 	}
 }
 
-// write writes the complete replies at the front of a pipeline, and returns how many
-// those were: all up to a handler's, or a handler's or a history alone.
+// write writes complete replies at the front of a pipeline, and returns how many. A handler's
+// answer and a history are each written alone.
 func (ps *pipelines) write(i uint32) (ready int) {
 	p := ps.at(i)
 	switch reply := &p.replies[0]; {
@@ -263,15 +263,15 @@ func (ps *pipelines) write(i uint32) (ready int) {
 	return ready
 }
 
-// answersAtOnce is about how many bytes of answers are written in one go.
+// answersAtOnce is roughly the maximum size of one write of answers, in bytes.
 const answersAtOnce = 64 << 10
 
-// send writes answers. What a backend does not read of them is held beside max-held-bytes, and
-// never the reason to cut it: it could not know what it has published. It is given no more
-// before it has read that.
+// send writes answers. If a backend does not read them, the rest does not count towards
+// max-held-bytes, and never causes a close: the backend could not know what it has published.
+// It gets no more answers until it has read these.
 func (ps *pipelines) send(c reactor.Conn, answers []byte) {
 	if ps.Side(c) != conn.Admin {
-		_ = ps.loop.Write(c, answers) // a lost connection is told to Closed
+		_ = ps.loop.Write(c, answers) // if the connection is lost, Closed is called
 		return
 	}
 	if n, err := ps.loop.TryWrite(c, answers); err == nil && n < len(answers) {
@@ -279,7 +279,7 @@ func (ps *pipelines) send(c reactor.Conn, answers []byte) {
 	}
 }
 
-// empty readies a connection whose requests are all answered for the next.
+// empty prepares a connection for its next request when all its requests are answered.
 func (ps *pipelines) empty(i uint32) {
 	p := ps.at(i)
 	c, partial, last, psub, now, http10 := p.conn, p.partial, p.closeAfter, p.psub, p.psubNow, p.http10
@@ -304,9 +304,9 @@ func (ps *pipelines) empty(i uint32) {
 
 func pipelineTakes(w *Web, i uint32, _ reactor.Conn) bool { return !w.pipelines.at(i).full }
 
-// pipelineEnded: the peer will send nothing more. A full pipeline has paused its
-// connection: what was sent before the end is taken when the pipeline is empty, and the
-// loop then tells of the end again.
+// pipelineEnded is called when the peer will send nothing more. A full pipeline has paused the
+// connection: requests received before the end are served when the pipeline is empty, and then
+// the loop reports the end again.
 func pipelineEnded(w *Web, i uint32, c reactor.Conn) {
 	w.Handlers.Cancel(c)
 	if p := w.pipelines.at(i); !p.full || p.psub {
@@ -321,7 +321,7 @@ func pipelineDrained(w *Web, i uint32, c reactor.Conn) {
 
 func pipelineExpired(w *Web, i uint32, c reactor.Conn) {
 	if w.Handlers.runs(c) && !w.loop.Blocked(c) {
-		w.loop.SetTimer(c, w.cfg.RequestTimeout) // a handler has no bound of time
+		w.loop.SetTimer(c, w.cfg.RequestTimeout) // a handler has no time limit
 		return
 	}
 	giveUp(w, i, c)

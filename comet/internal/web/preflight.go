@@ -2,12 +2,12 @@ package web
 
 import "ccomet/comet/internal/conn"
 
-// corsPreflight is what a page may ask, if it may ask at all: for two hours, which is
-// as long as browsers believe it.
+// corsPreflight permits header fields to a page for two hours, the longest time for which
+// browsers cache a preflight.
 const corsPreflight = "Access-Control-Allow-Headers: Last-Event-ID, Authorization, Cache-Control, X-Requested-With, Content-Type, If-None-Match\r\n" +
 	"Access-Control-Max-Age: 7200\r\n"
 
-// preflight answers what a browser asks before a page's request, if x is that.
+// preflight answers a CORS preflight. It returns false if x is not one.
 func (w *Web) preflight(x *exchange, e endpoint) bool {
 	origin := x.req.Header("Origin")
 	if len(origin) == 0 || x.req.Header("Access-Control-Request-Method") == nil {
@@ -21,7 +21,7 @@ func (w *Web) preflight(x *exchange, e endpoint) bool {
 		return true
 	}
 	w.Object = append(appendMethods(w.Object[:0], "Access-Control-Allow-Methods: ", e.methods), corsPreflight...)
-	if forAll { // or a script that has read it could not come back with its place
+	if forAll { // else a script could not reconnect with Last-Event-ID
 		w.Object = w.AppendEventsOrigin(w.Object)
 	}
 	x.headers = w.Object
@@ -29,7 +29,7 @@ func (w *Web) preflight(x *exchange, e endpoint) bool {
 	return true
 }
 
-// originSetting names the setting that has the origins whose pages may ask a side.
+// originSetting returns the name of the setting that lists a side's permitted origins.
 func originSetting(side uint8) string {
 	if side == conn.Admin {
 		return "admin-origin"

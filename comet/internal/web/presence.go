@@ -13,31 +13,28 @@ import (
 	"ccomet/reactor"
 )
 
-// Presence: a connection to /psub hears "1 name" when a channel comes to life,
-// and again every channel timeout while it lives, and "0 name" when it goes.
+// presence implements /psub. A listener gets the line "1 name" when a channel is created, again
+// every channel timeout while it exists, and "0 name" when it is deleted.
 //
-//  1. A channel's home renders the line and mails it to the loops that have
-//     listeners (presence.go of the broker). Without listeners nothing is rendered.
-//  2. Each loop gathers the turn's lines, and writes them to its listeners as
-//     one chunk. A slow consumer is closed when the write timeout has
-//     passed since it last had all that was written for it, or when what is held
-//     for it exceeds the loop's bound.
-//  3. With now=1, a listener is told at once of all channels that live
-//     (listener.go).
-//  4. While there are listeners, each home goes round its channels once a
-//     channel timeout, a few at a time, to say that they live.
+//  1. A channel's home renders the line and mails it to the loops that have listeners
+//     (presence.go of the broker). Without listeners nothing is rendered.
+//  2. Each loop collects the lines of a turn, and writes them to its listeners as one chunk. A
+//     slow listener is closed when its output has been blocked for the write timeout, or when
+//     its buffered output exceeds the loop's bound.
+//  3. With now=1, all existing channels are listed to the new listener (listener.go).
+//  4. While there are listeners, each home goes through its channels once a channel timeout, a
+//     few at a time, and reports that they exist.
 type presence struct {
 	*mail.Mailer
 	conns     *conn.Table
 	heads     *frame.Heads
 	totals    *limit.Totals
 	listeners []reactor.Conn
-	Listings  map[reactor.Conn]*listing // of listeners that are being told which channels live
-	Lines     []byte                    // that the turn has gathered
-	chunk     []byte                    // what is about to be written
+	Listings  map[reactor.Conn]*listing // of listeners to which the existing channels are being listed
+	Lines     []byte                    // collected in this turn
+	chunk     []byte                    // render buffer
 }
 
-// psub serves /psub.
 func (w *Web) psub(x *exchange) {
 	if x.isHEAD {
 		w.replyHead(x, frame.TypeText, true)
@@ -45,7 +42,7 @@ func (w *Web) psub(x *exchange) {
 	}
 	now := x.given("now")
 	if i := w.pipelines.of(x.conn); i != 0 {
-		// In its turn, behind what was asked before.
+		// It starts when the earlier requests are answered.
 		p := w.pipelines.at(i)
 		p.psub, p.psubNow, p.http10, p.full = true, now, x.http10, true
 		w.loop.Pause(x.conn)
@@ -54,13 +51,13 @@ func (w *Web) psub(x *exchange) {
 	w.Presence.start(x.conn, x.http10, now)
 }
 
-// The index that goes with conn.Listening says how the response is framed.
+// The index that belongs to state conn.Listening is the framing of the response.
 const (
 	psubChunked uint32 = iota
 	psubBare           // HTTP/1.0
 )
 
-// start makes a connection a listener; now: it is told at once which channels live.
+// start makes a connection a listener. With now, the existing channels are listed to it.
 func (p *presence) start(c reactor.Conn, http10, now bool) {
 	loop := p.conns.Loop
 	loop.Pause(c)
@@ -73,7 +70,7 @@ func (p *presence) start(c reactor.Conn, http10, now bool) {
 		p.chunk = append(p.chunk, frame.ChunkedLine...)
 	}
 	p.conns.SetState(c, conn.Listening, framing)
-	_ = loop.Write(c, httplite.EndHeaders(p.chunk)) // a lost connection is told to Closed
+	_ = loop.Write(c, httplite.EndHeaders(p.chunk)) // if the connection is lost, Closed is called
 	if loop.Blocked(c) {
 		loop.SetTimer(c, loop.WriteTime(c))
 	}
@@ -85,7 +82,7 @@ func (p *presence) start(c reactor.Conn, http10, now bool) {
 func (p *presence) add(c reactor.Conn) {
 	if len(p.listeners) == 0 {
 		p.totals.Listening.Or(1 << p.Id)
-		p.SendAll(mail.Mail{Kind: mail.Listening}) // for the homes' rounds to begin
+		p.SendAll(mail.Mail{Kind: mail.Listening}) // the homes begin to go through their channels
 	}
 	p.listeners = append(p.listeners, c)
 }
@@ -100,10 +97,10 @@ func (p *presence) remove(c reactor.Conn) {
 	}
 }
 
-// Line serves mail.PresenceLine.
+// Line handles mail.PresenceLine.
 func (p *presence) Line(message *msg.Message) { p.Lines = append(p.Lines, message.Content()...) }
 
-// Flush writes what the turn has gathered.
+// Flush writes the lines of this turn.
 func (p *presence) Flush() {
 	if len(p.Lines) == 0 {
 		return
@@ -115,23 +112,24 @@ func (p *presence) Flush() {
 	p.Lines = pool.Emptied(p.Lines)
 }
 
-// trim gives back a buffer that something large was rendered in.
+// trim drops a render buffer that has grown large.
 func (p *presence) trim() { pool.Trimmed(&p.chunk) }
 
-// write writes lines to one listener, as they are or as a chunk.
+// write writes lines to one listener, raw or as a chunk.
 func (p *presence) write(c reactor.Conn, lines, chunk []byte) {
 	if _, framing := p.conns.State(c); framing == psubBare {
 		chunk = lines
 	}
 	loop := p.conns.Loop
-	stuck := loop.Blocked(c) // its time runs already: what is put behind does not put it off
-	_ = loop.Write(c, chunk) // a lost connection, or one that too much is held for, is told to Closed
+	stuck := loop.Blocked(c) // then its write timeout runs already, and more output must not extend it
+	_ = loop.Write(c, chunk) // if the connection is lost, or its bound is exceeded, Closed is called
 	if !stuck && loop.Blocked(c) {
 		loop.SetTimer(c, loop.WriteTime(c))
 	}
 }
 
-// listenerEnded gives a client that has ended its side a clear end: it may still read.
+// listenerEnded ends the response properly if the client has shut down its side: it may still
+// read.
 func listenerEnded(w *Web, framing uint32, c reactor.Conn) {
 	if framing == psubChunked {
 		_ = w.loop.Write(c, frame.LastChunk)

@@ -12,33 +12,31 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// Probe is how readiness (/readyz) is found out: by a mail that goes every way that a
-// message may take:
+// Probe determines readiness (/readyz). It sends mail on every path that a message may take:
 //
-//  1. From the loop that is asked to each loop, as a publish goes to its channel's home.
-//  2. From each of these to each loop, as the message goes to those that have
-//     subscribers of it.
-//  3. From there back, as an answer does.
+//  1. From the loop that serves the request to each loop, as a publish goes to its channel's
+//     home.
+//  2. From each of these to each loop, as a message goes to the loops with subscribers.
+//  3. From there back to the first loop, as an answer does.
 //
-// So each loop has turned, and mail has passed every mailbox and woken every
-// sleeper, from every loop to every other. What it does not prove is that sockets
-// can be written to, or that connections are accepted, but for the one it is asked on.
+// The result proves that each loop runs, and that mail passes from every loop to every other
+// and wakes sleeping loops. It does not prove that sockets can be written to, or that
+// connections are accepted, except the one of the request.
 //
-// A loop has one round under way at the most. A request that comes meanwhile is answered
-// with that round's result.
+// A loop runs one round at a time. A request that comes during a round gets that round's
+// result.
 type Probe struct {
 	*Web
 	round    uint32
-	Askers   []mail.ReplyTo // none: no round is under way
+	Askers   []mail.ReplyTo // requests that wait; empty if no round is running
 	Deadline time.Time
-	left     int                     // mails that are still to come back
-	Passed   [record.MaxLoops]uint64 // by the loop that was a home: the loops that its mail has come back from
+	left     int                     // number of mails that have not come back
+	Passed   [record.MaxLoops]uint64 // indexed by the loop in the role of home: bit set of the loops whose mail has come back
 }
 
-// ReadyTime is how long a round may take.
+// ReadyTime is the time limit of a round.
 const ReadyTime = time.Second
 
-// ready serves /readyz.
 func (w *Web) ready(x *exchange) {
 	if w.drain.On() {
 		w.health(x)
@@ -50,7 +48,7 @@ func (w *Web) ready(x *exchange) {
 	}
 }
 
-// Forward serves mail.ProbeHome, mail.ProbeLoop and mail.ProbeBack.
+// Forward handles mail.ProbeHome, mail.ProbeLoop and mail.ProbeBack.
 func (p *Probe) Forward(m *mail.Mail) {
 	switch m.Kind {
 	case mail.ProbeHome:
@@ -68,7 +66,7 @@ func (p *Probe) Forward(m *mail.Mail) {
 	}
 }
 
-// Expire ends a round whose time is up.
+// Expire ends a round whose deadline has passed.
 func (p *Probe) Expire(now time.Time) {
 	if p.Due(now) == 0 {
 		p.finish()
@@ -95,8 +93,8 @@ func (p *Probe) finish() {
 	p.Askers = pool.Emptied(p.Askers)
 }
 
-// ask has a request wait for the round that is under way, or that begins with it, which it
-// says.
+// ask makes a request wait for the current round. It returns true if there is none, and the
+// caller must start one.
 func (p *Probe) ask(asker mail.ReplyTo, loops int, now time.Time) (begins bool) {
 	p.Askers = append(p.Askers, asker)
 	if len(p.Askers) > 1 {
@@ -108,17 +106,17 @@ func (p *Probe) ask(asker mail.ReplyTo, loops int, now time.Time) (begins bool) 
 	return true
 }
 
-// back takes a mail that has come back, and says whether it was the round's last.
+// back records a mail that has come back, and returns whether it was the last of the round.
 func (p *Probe) back(m *mail.Mail) (last bool) {
 	if len(p.Askers) == 0 || m.Round() != p.round {
-		return false // of a round that has ended
+		return false // from an earlier round
 	}
 	p.Passed[m.Via()] |= 1 << m.From
 	p.left--
 	return p.left == 0
 }
 
-// Due is how long a round may still take: below zero, there is none.
+// Due returns the time until the round's deadline, or a negative value if no round is running.
 func (p *Probe) Due(now time.Time) time.Duration {
 	if len(p.Askers) == 0 {
 		return -1
@@ -126,8 +124,8 @@ func (p *Probe) Due(now time.Time) time.Duration {
 	return max(p.Deadline.Sub(now), 0)
 }
 
-// missing says which loops did not answer, or where mail is stuck between loops
-// that did.
+// missing names the loops that did not answer. If all did, it names a path on which mail was
+// lost.
 func (p *Probe) missing(loops int) string {
 	var answered uint64
 	for _, from := range p.Passed {

@@ -10,7 +10,7 @@ import (
 	"ccomet/httplite"
 )
 
-// Refusal is the response to a connection for which there is no room.
+// Refusal returns the response to a connection that cannot be accepted.
 func Refusal(why error) []byte {
 	reason := "no memory left for another connection"
 	full := new(fullError)
@@ -32,7 +32,7 @@ func Refusal(why error) []byte {
 	return append(httplite.EndHeaders(dst), reason...)
 }
 
-// fullError is that max-connections is met.
+// fullError is returned when max-connections is reached; its value is that limit.
 type fullError int
 
 func (n fullError) Error() string {

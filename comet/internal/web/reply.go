@@ -6,14 +6,14 @@ import (
 	"ccomet/httplite"
 )
 
-// reply answers a request at once, in its turn behind those before it.
+// reply answers a request immediately, or after the pending replies of its connection.
 func (w *Web) reply(x *exchange, status int, contentType string, body []byte) {
 	w.Scratch = w.appendResponse(w.Scratch[:0], x, status, contentType, body)
 	w.replyRendered(x)
 }
 
-// replyHead answers HEAD where GET would be answered when there is something to say,
-// or without end: with the head alone, and without waiting.
+// replyHead answers a HEAD request, for which a GET would wait or never end, with the head
+// alone and without waiting.
 func (w *Web) replyHead(x *exchange, contentType string, endless bool) {
 	w.Scratch = w.AppendHead(w.Scratch[:0], x.side, frame.Head{Conn: x.conn.Index(), Status: 200, ContentType: contentType, HTTP10: x.http10, CloseAfter: x.closeAfter, Endless: endless})
 	if contentType == frame.TypeSSE {
@@ -26,17 +26,17 @@ func (w *Web) replyHead(x *exchange, contentType string, endless bool) {
 	w.replyRendered(x)
 }
 
-// replyRendered answers with the response that scratch has.
+// replyRendered answers with the response in Scratch.
 func (w *Web) replyRendered(x *exchange) {
 	if i := w.pipelines.of(x.conn); i != 0 {
 		w.pipelines.add(i, x, pendingReply{done: true, text: string(w.Scratch)})
 		return
 	}
-	_ = w.loop.Write(x.conn, w.Scratch) // a lost connection is told to Closed
+	_ = w.loop.Write(x.conn, w.Scratch) // if the connection is lost, Closed is called
 	w.Answered(x.conn, x.closeAfter)
 }
 
-// replyJSON answers with JSON, or with a call of cb if there is one.
+// replyJSON answers with JSON, or with a call of cb if that is not empty.
 func (w *Web) replyJSON(x *exchange, cb, object []byte) {
 	contentType := frame.TypeJSON
 	if len(cb) > 0 {
@@ -46,13 +46,13 @@ func (w *Web) replyJSON(x *exchange, cb, object []byte) {
 	w.reply(x, 200, contentType, w.Body)
 }
 
-// fail answers a request that cannot be served, with one line that says why.
+// fail answers a request that cannot be served, with one line that gives the reason.
 func (w *Web) fail(x *exchange, status int, reason string) {
 	w.Body = append(append(w.Body[:0], reason...), '\n')
 	w.failed(x, status)
 }
 
-// failed is fail with the line that body has.
+// failed is fail with the line in Body.
 func (w *Web) failed(x *exchange, status int) {
 	w.totals.Refused.Add(1)
 	if x.req.Method() == httplite.HEAD {
@@ -61,7 +61,7 @@ func (w *Web) failed(x *exchange, status int) {
 	w.reply(x, status, frame.TypeText, w.Body)
 }
 
-// notAllowed answers a method that the path does not have.
+// notAllowed answers a request whose method the path does not accept.
 func (w *Web) notAllowed(x *exchange, e endpoint) {
 	w.Object = appendMethods(w.Object[:0], "Allow: ", e.methods)
 	x.headers = w.Object
@@ -70,8 +70,7 @@ func (w *Web) notAllowed(x *exchange, e endpoint) {
 	w.failed(x, 405)
 }
 
-// appendMethods appends a line that lists methods, and OPTIONS, which every
-// path has.
+// appendMethods appends a line that lists methods, and OPTIONS, which every path accepts.
 func appendMethods(dst []byte, name string, methods []httplite.Method) []byte {
 	dst = append(dst, name...)
 	for _, m := range methods {
@@ -80,8 +79,8 @@ func appendMethods(dst []byte, name string, methods []httplite.Method) []byte {
 	return append(dst, "OPTIONS\r\n"...)
 }
 
-// options answers OPTIONS: what a path, or the server as a whole (RFC 9110 9.3.7),
-// may be asked with. Load balancers ask "/" so, to see whether the server is there.
+// options answers OPTIONS: the methods of a path, or of the whole server (RFC 9110 9.3.7). Load
+// balancers use OPTIONS on "/" as a health check.
 func (w *Web) options(x *exchange, e endpoint, known bool) {
 	switch path := string(x.req.Path()); {
 	case known:
@@ -99,11 +98,11 @@ func (w *Web) options(x *exchange, e endpoint, known bool) {
 	w.reply(x, 204, "", nil)
 }
 
-// maxPathTold is how much of a path an answer repeats.
+// maxPathTold is how many bytes of a path an error text repeats.
 const maxPathTold = 200
 
-// noSuchPath says which path is not there, since a proxy may have made it of another, and
-// which side has it, since ports are easily confused.
+// noSuchPath answers 404. The text repeats the path, because a proxy may have changed it, and
+// names the side that has the path, because ports are easily confused.
 func (w *Web) noSuchPath(x *exchange) {
 	path := x.req.Path()
 	w.Body = append(append(w.Body[:0], "no such path: "...), path[:min(len(path), maxPathTold)]...)

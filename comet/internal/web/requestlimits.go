@@ -9,11 +9,11 @@ import (
 	"ccomet/reactor"
 )
 
-// requestLimits are what a request may cost. What publishes may say it in its query, so its
-// line may be as long as the largest message, escaped. A batch has a bound of its own.
+// requestLimits are the limits on the size of a request. An endpoint that publishes accepts the
+// largest message, escaped, in the query. A batch has its own limit on the body.
 type requestLimits struct{ plain, Publish, Batch httplite.Limits }
 
-// escapedSize is how many bytes a byte of content may take in a query or a form.
+// escapedSize is the maximum number of bytes that one byte of content takes in a query or form.
 const escapedSize = 3
 
 func newRequestLimits(cfg *Config) (l requestLimits) {
@@ -27,9 +27,9 @@ func newRequestLimits(cfg *Config) (l requestLimits) {
 	return l
 }
 
-// limitsOf returns the limits of a request that begins with p. On the admin side, where
-// backends publish, they are the same for all but batches; elsewhere the path decides, which has wholly
-// arrived when a line meets the lower limit.
+// limitsOf returns the limits of a request that begins with p. On the admin side all requests
+// except batches have the limits of a publish. On the other sides the path decides, and only
+// once the line exceeds the plain limit: then the path has completely arrived.
 func (s *Site) limitsOf(side uint8, p []byte) *httplite.Limits {
 	l := &s.Limits
 	if s.isBatch(side, p) {
@@ -41,7 +41,7 @@ func (s *Site) limitsOf(side uint8, p []byte) *httplite.Limits {
 	return &l.plain
 }
 
-// isBatch says whether a request that begins with p is for a path that takes batches.
+// isBatch reports whether a request that begins with p is for a path that accepts batches.
 func (s *Site) isBatch(side uint8, p []byte) bool {
 	target, post := bytes.CutPrefix(bytes.TrimPrefix(p, []byte("\r\n")), []byte("POST "))
 	if !post {
@@ -51,8 +51,8 @@ func (s *Site) isBatch(side uint8, p []byte) bool {
 	return end > 0 && s.Endpoints[side][string(target[:end])].batch
 }
 
-// namedLimit is the error of a request that has not been parsed, with the settings that its
-// limit comes from (newRequestLimits), if it is one.
+// namedLimit returns the error of a request that could not be parsed. If a limit was exceeded,
+// the text also names the settings that the limit comes from (newRequestLimits).
 func (w *Web) namedLimit(c reactor.Conn, req *httplite.Request, err error) *httplite.Error {
 	e, plain := err.(*httplite.Error), &w.site.Limits.plain
 	head, message := "max-head is "+strconv.Itoa(w.cfg.MaxHead), "max-message is "+strconv.Itoa(w.cfg.MaxMessage)

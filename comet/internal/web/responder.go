@@ -8,7 +8,7 @@ import (
 	"ccomet/httplite"
 )
 
-// responder renders responses. It knows no connection but by its index, and writes to none.
+// responder renders responses. It knows connections by index only, and writes to none.
 type responder struct {
 	*frame.Heads
 	pool.Buffers
@@ -16,18 +16,18 @@ type responder struct {
 	totals *limit.Totals
 	tokens *token.Tokens
 
-	// Two responses are rendered once a second.
+	// Two responses are cached for one second.
 	ok          []byte
 	okSecond    int64
 	stats       []byte
 	statsSecond int64
 }
 
-// appendResponse appends a whole response.
+// appendResponse appends a complete response.
 func (r *responder) appendResponse(dst []byte, x *exchange, status int, contentType string, body []byte) []byte {
 	dst = r.AppendHead(dst, x.side, frame.Head{Conn: x.conn.Index(), Status: status, ContentType: contentType, HTTP10: x.http10, CloseAfter: x.closeAfter})
 	dst = append(dst, x.headers...)
-	if status != 204 { // which has no body, and must not have its length (RFC 9110 8.6)
+	if status != 204 { // 204 has no body, and must not have a Content-Length (RFC 9110 8.6)
 		dst = httplite.AppendHeaderInt(dst, "Content-Length", int64(len(body)))
 	}
 	dst = httplite.EndHeaders(dst)
@@ -37,13 +37,13 @@ func (r *responder) appendResponse(dst []byte, x *exchange, status int, contentT
 	return dst
 }
 
-// appendBodiless appends a response that has neither a body nor the length of one.
+// appendBodiless appends a response without a body and without Content-Length.
 func (r *responder) appendBodiless(dst []byte, x *exchange, status int) []byte {
 	dst = r.AppendHead(dst, x.side, frame.Head{Conn: x.conn.Index(), Status: status, HTTP10: x.http10, CloseAfter: x.closeAfter})
 	return httplite.EndHeaders(append(dst, x.headers...))
 }
 
-// appendPending appends the response to a request that has waited for its answer.
+// appendPending appends the response of a completed reply.
 func (r *responder) appendPending(dst []byte, reply *pendingReply) []byte {
 	if reply.write == nil {
 		return append(dst, reply.text...)

@@ -10,8 +10,8 @@ import (
 	"ccomet/httplite/websocket"
 )
 
-// Site is what the webs of all loops share. It is settled before any of them runs, but
-// for what they count together.
+// Site is what the webs of all loops share. It does not change once they run, except for common
+// counters and flags.
 type Site struct {
 	cfg        *Config
 	Access     access
@@ -20,19 +20,19 @@ type Site struct {
 	iframeHead []byte
 	Limits     requestLimits
 	Endpoints  [conn.NumSides]map[string]endpoint
-	subtrees   []string // paths of Config.Handlers that stand for all below them
+	subtrees   []string // paths of Config.Handlers that end in "/"
 
 	Sockets                   websocket.Options
 	socketRules, deflateRules websocket.Rules
 
-	Upgrading   atomic.Bool // another program is about to go on, of which /readyz tells
+	Upgrading   atomic.Bool // an upgrade to another program is imminent; /readyz reports it
 	denials     denials
-	pageWarned  atomic.Bool        // of a page that may not publish, but does
+	pageWarned  atomic.Bool        // the warning about requests of foreign pages was logged
 	AddrCounter *limit.AddrCounter // nil: connections are not counted by address
-	Publishers  *limit.AddrRates   // nil: nor publishes
+	Publishers  *limit.AddrRates   // nil: publishes are not limited by address
 }
 
-// NewSite makes the site of a configuration that Check has found good.
+// NewSite returns the Site of a configuration that has passed Check.
 func NewSite(cfg *Config) *Site {
 	s := &Site{cfg: cfg, Limits: newRequestLimits(cfg), Endpoints: table(cfg), subtrees: subtrees(cfg.Handlers)}
 	s.Access, _ = newAccess(cfg)
@@ -52,7 +52,7 @@ func NewSite(cfg *Config) *Site {
 	return s
 }
 
-// endpoint is what serves a path.
+// endpoint returns the endpoint of a path.
 func (s *Site) endpoint(side uint8, path []byte) (e endpoint, known bool) {
 	if e, known = s.Endpoints[side][string(path)]; known || side != conn.Admin {
 		return e, known
@@ -65,7 +65,7 @@ func (s *Site) endpoint(side uint8, path []byte) (e endpoint, known bool) {
 	return e, false
 }
 
-// publishes says whether a request that begins with p is for a path that publishes.
+// publishes reports whether a request that begins with p is for a path that publishes.
 func (s *Site) publishes(side uint8, p []byte) bool {
 	p = bytes.TrimPrefix(p, []byte("\r\n")) // an empty line may come first
 	_, target, _ := bytes.Cut(p, []byte(" "))

@@ -13,22 +13,22 @@ import (
 	"ccomet/reactor"
 )
 
-// What arrives on a WebSocket (RFC 6455):
+// How data that arrives on a WebSocket (RFC 6455) is handled:
 //
-//  1. socketReceived takes the messages out of it. What is here of one that has not wholly
-//     arrived is kept (sockets.go), and has BodyTimeout to be whole.
-//  2. A text is an operation (socketops.go), a ping is answered, a Close frame too, and is
-//     the last that is read. Anything else ends the connection with a Close frame that says
-//     why.
-//  3. All answers to what arrived together leave in one write.
+//  1. socketReceived parses it into messages. The bytes of an incomplete message are kept
+//     (sockets.go); it must be complete BodyTimeout after its first byte.
+//  2. A text message is an operation (socketops.go). A ping is answered. A Close frame is
+//     answered, and nothing is read after it. Anything else closes the connection with a Close
+//     frame that gives the reason.
+//  3. All answers to what arrived together are sent in one write.
 //
-// Nothing is read while a channel's home is to answer a sub, while the client does not read
-// what it is sent, or while too many operations wait for answers.
+// Reading stops while a channel's home has not answered a sub, while the client does not read
+// its messages, and while too many operations wait for answers.
 
-// socketReceived takes what has arrived.
+// socketReceived parses and handles received data. It returns how many bytes it has consumed.
 func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
 	k := &w.sockets
-	if w.drain.Phase >= drain.Ending { // what is asked now would not be answered
+	if w.drain.Phase >= drain.Ending { // operations would not be answered any more
 		k.out = k.out[:0]
 		w.CloseSocket(c, websocket.ServiceRestart, hub.Stopping)
 		return len(p)
@@ -59,7 +59,7 @@ func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
 		}
 		if msg.Op == 0 {
 			more = !m.Idle() || used < len(p)
-			break // more is needed
+			break // the rest of the message has not arrived
 		}
 		if msg.Op == websocket.Text {
 			texts++
@@ -69,7 +69,7 @@ func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
 			return len(p)
 		}
 	}
-	more = more || !m.Idle() // where the rest is not read now
+	more = more || !m.Idle() // the rest is there but is not read now
 	k.writeOut(c)
 	k.keepArriving(c, m, more, texts > 0)
 	if !k.takesMessages(c) {
@@ -78,8 +78,8 @@ func socketReceived(w *Web, i uint32, c reactor.Conn, p []byte) (used int) {
 	return used
 }
 
-// takeMessage takes a whole message, or a control frame, and says whether the connection goes
-// on.
+// takeMessage handles a complete message or a control frame. It returns false if it has closed
+// the connection.
 func (k *sockets) takeMessage(c reactor.Conn, msg websocket.Message) bool {
 	_, i := k.State(c)
 	paced := k.cfg.WSRate == 0 || k.hub.Sockets.Take(i, k.cfg.WSRate)
@@ -107,9 +107,9 @@ func (k *sockets) takeMessage(c reactor.Conn, msg websocket.Message) bool {
 	return true
 }
 
-// takeClose answers a client's Close frame, behind the operations that it has asked for.
+// takeClose answers a client's Close frame, after the answers to earlier operations.
 func (k *sockets) takeClose(c reactor.Conn, payload []byte) {
-	code, _, _ := websocket.ParseClose(payload) // which the reader has checked
+	code, _, _ := websocket.ParseClose(payload) // the reader has checked the payload
 	if s := k.of[c]; s != nil && s.busy() {
 		s.ops = append(s.ops, pendingOp{done: true, closes: true, seq: int32(code)})
 		k.writeOut(c)
@@ -119,12 +119,13 @@ func (k *sockets) takeClose(c reactor.Conn, payload []byte) {
 	k.closeSocket(c, byClient, code, "")
 }
 
-// CloseSocket ends a WebSocket with a Close frame.
+// CloseSocket closes a WebSocket with a Close frame.
 func (w *Web) CloseSocket(c reactor.Conn, code websocket.Code, reason string) {
 	w.sockets.closeSocket(c, byServer, code, reason)
 }
 
-// closeSocket ends a WebSocket with a Close frame, behind the answers that are there.
+// closeSocket closes a WebSocket with a Close frame, after the answers that are already
+// rendered.
 func (k *sockets) closeSocket(c reactor.Conn, by int, code websocket.Code, reason string) {
 	k.counts.Closed[by][closeCode(code)]++
 	if rest := k.TakeAnswers(c); len(rest) > 0 {
@@ -137,27 +138,27 @@ func (k *sockets) closeSocket(c reactor.Conn, by int, code websocket.Code, reaso
 	k.drop(c)
 	stuck := k.loop.Blocked(c)
 	k.Finish(c)
-	if stuck { // it is counted as one that does not read: for that it is closed
+	if stuck { // closed because it did not read, so it is counted as such
 		k.SetState(c, conn.Ending, conn.EndingCounted)
 	}
 }
 
-// writeOut writes the answers that are there.
+// writeOut writes the rendered answers.
 func (k *sockets) writeOut(c reactor.Conn) {
 	if len(k.out) == 0 {
 		return
 	}
 	stuck := k.loop.Blocked(c)
-	_ = k.loop.Write(c, k.out) // a lost connection is told to Closed
+	_ = k.loop.Write(c, k.out) // if the connection is lost, Closed is called
 	k.out = k.out[:0]
 	if !stuck && k.loop.Blocked(c) {
 		k.loop.SetTimer(c, k.loop.WriteTime(c))
 	}
 }
 
-// keepArriving keeps what is here of a message that has not wholly arrived, if there is one
-// (more), and takes back what was kept of one that has. It has BodyTimeout from its first
-// byte on; another: it is not the one that was arriving before.
+// keepArriving keeps the state of an incomplete message if there is one (more); else it
+// releases what was kept of the last one. A message must be complete BodyTimeout after its
+// first byte. another: it is not the message that was incomplete before.
 func (k *sockets) keepArriving(c reactor.Conn, m *websocket.Partial, more, another bool) {
 	s := k.of[c]
 	if s == nil && !more {
@@ -185,12 +186,12 @@ func (k *sockets) keepArriving(c reactor.Conn, m *websocket.Partial, more, anoth
 	k.settle(s)
 }
 
-// socketTakes says whether the next message of a WebSocket may be taken.
+// socketTakes reports whether the next message of a WebSocket may be read.
 func socketTakes(w *Web, i uint32, c reactor.Conn) bool {
 	return w.sockets.takesMessages(c) && !w.hub.Sockets.Joining(i)
 }
 
-// takesMessages is socketTakes where no channel is being joined that a request has named.
+// takesMessages is socketTakes without the test for a join that the upgrade request started.
 func (k *sockets) takesMessages(c reactor.Conn) bool {
 	if !k.loop.Alive(c) || k.loop.Blocked(c) {
 		return false
@@ -199,8 +200,8 @@ func (k *sockets) takesMessages(c reactor.Conn) bool {
 	return s == nil || s.takes()
 }
 
-// socketEnded: the client will send nothing more, and has not said that it ends. What it has
-// asked for before is done, and then the loop tells of the end again.
+// socketEnded is called when the client will send nothing more but has sent no Close frame. If
+// operations are pending they are completed, and then the loop reports the end again.
 func socketEnded(w *Web, _ uint32, c reactor.Conn) {
 	if s := w.sockets.of[c]; s != nil && s.busy() {
 		s.ended = true

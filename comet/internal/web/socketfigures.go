@@ -7,13 +7,13 @@ import (
 	"ccomet/httplite/websocket"
 )
 
-// SocketFigures are what is counted of WebSockets.
+// SocketFigures are the counters of WebSockets.
 type SocketFigures struct {
-	Ops    [op.NumKinds]uint64      // by OpNames; what is no operation is counted as none
-	Failed [op.NumKinds]uint64      // of these, those that were answered with an error
-	Closed [2][NumCloseCodes]uint64 // how they ended, by which side ended them (CloserNames) and CloseCodes
-	Busy   int                      // that have something under way
-	Bytes  int                      // kept of messages that have not wholly arrived
+	Ops    [op.NumKinds]uint64      // by OpNames; input that is no operation counts as "none"
+	Failed [op.NumKinds]uint64      // those that were answered with an error
+	Closed [2][NumCloseCodes]uint64 // closed connections, by the side that closed them (CloserNames) and by CloseCodes
+	Busy   int                      // connections with unfinished work
+	Bytes  int                      // buffered bytes of incomplete messages
 }
 
 func (k *sockets) figures() SocketFigures {
@@ -22,26 +22,25 @@ func (k *sockets) figures() SocketFigures {
 	return f
 }
 
-// OpNames are the names of operations.
 var OpNames = op.Names
 
-// Which end has ended a connection.
+// The end that closed a connection.
 const (
 	byServer = iota
 	byClient
 )
 
-// CloserNames are the names of the sides that end them.
+// CloserNames are the names of the ends that close connections.
 var CloserNames = [2]string{byServer: "server", byClient: "client"}
 
-// CloseCodes are the codes that are counted one by one. The last stands for all others.
+// CloseCodes are the close codes with a counter of their own. The last entry counts all others.
 var CloseCodes = [...]websocket.Code{
 	websocket.NormalClosure, websocket.GoingAway, websocket.ProtocolError, websocket.UnsupportedData, websocket.NoStatus, websocket.Abnormal,
 	websocket.InvalidPayload, websocket.PolicyViolation, websocket.MessageTooBig, websocket.InternalError, websocket.ServiceRestart,
 	websocket.TryAgainLater, 0,
 }
 
-// CloseNames are the names of CloseCodes.
+// CloseNames returns the names of CloseCodes.
 func CloseNames() (names [NumCloseCodes]string) {
 	for i, code := range CloseCodes {
 		if names[i] = strconv.Itoa(int(code)); code == 0 {
@@ -51,10 +50,10 @@ func CloseNames() (names [NumCloseCodes]string) {
 	return names
 }
 
-// NumCloseCodes is how many there are.
+// NumCloseCodes is the number of counters.
 const NumCloseCodes = len(CloseCodes)
 
-// closeCode is where a code is counted.
+// closeCode returns the index of a code's counter.
 func closeCode(code websocket.Code) int {
 	for i, c := range CloseCodes {
 		if c == code {

@@ -14,20 +14,20 @@ import (
 	"ccomet/reactor"
 )
 
-// How a WebSocket's client is answered what it asks, in the order in which it asks:
+// The operations of a WebSocket's client are answered in the order in which they arrive:
 //
-//   - A ping, and what is wrong, is answered at once.
-//   - A pub is mailed to its channel's home, whose answer comes by mail (answerOp). Several
-//     may be under way.
-//   - A sub or an unsub begins when all before it is answered, and nothing behind a sub is
-//     read until its channel's home has answered. So each finds the channels as those before
-//     it have left them. The hub writes the answer to a sub (AnswerJoin), since the channel's
-//     messages follow it.
+//   - A ping and an invalid operation are answered at once.
+//   - A pub is mailed to its channel's home, which answers by mail (answerOp). Several may be
+//     pending.
+//   - A sub or an unsub starts when all earlier operations are answered, and nothing after a
+//     sub is read until the channel's home has answered. So each of them sees the subscriptions
+//     that the earlier operations have left. The hub writes the answer to a sub (AnswerJoin),
+//     because the channel's messages follow it.
 //
-// The answers of a turn leave in one write when it ends, if there are messages too with them
+// The answers of a turn are sent in one write at its end, together with any messages
 // (RenderAnswers, FlushSockets).
 
-// takeText takes an operation; paced: it has not come too soon.
+// takeText handles an operation. If paced is false, the client exceeds ws-rate.
 func (k *sockets) takeText(c reactor.Conn, text []byte, paced bool) {
 	o, room, err := op.Parse(text, k.room[:0])
 	k.room = room
@@ -43,7 +43,7 @@ func (k *sockets) takeText(c reactor.Conn, text []byte, paced bool) {
 		k.takePub(c, &o)
 	default:
 		if s := k.of[c]; s != nil && len(s.ops) > 0 {
-			k.counts.Ops[o.Kind]-- // it is counted when it is taken
+			k.counts.Ops[o.Kind]-- // it is counted when it starts
 			s.held, s.waiting = append(s.held[:0], text...), true
 			return
 		}
@@ -55,20 +55,20 @@ func (k *sockets) takeText(c reactor.Conn, text []byte, paced bool) {
 	}
 }
 
-// failOp answers an operation that is not done.
+// failOp answers an operation with an error.
 func (k *sockets) failOp(c reactor.Conn, o *op.Op, status, reason string) {
 	k.totals.Refused.Add(1)
 	k.counts.Failed[o.Kind]++
 	k.answerObject(c, o, appendFailure(k.Object[:0], status, reason))
 }
 
-// appendFailure appends the object that says why something is not done.
+// appendFailure appends the object that reports an error.
 func appendFailure(dst []byte, status, reason string) []byte {
 	dst = append(append(append(dst, `{"type":"`...), status...), `","content":"`...)
 	return append(msg.AppendEscaped(dst, []byte(reason)), `"}`...)
 }
 
-// withID gives an object the id that was asked with, if there was one.
+// withID adds the operation's id, if it has one, to an answer.
 func withID(object, id []byte) []byte {
 	if len(id) == 0 {
 		return object
@@ -77,7 +77,7 @@ func withID(object, id []byte) []byte {
 	return append(append(object, id...), '}')
 }
 
-// answerObject answers an operation in its turn.
+// answerObject answers an operation, after the earlier ones.
 func (k *sockets) answerObject(c reactor.Conn, o *op.Op, object []byte) {
 	k.Object = withID(object, o.ID)
 	if s := k.of[c]; s != nil && len(s.ops) > 0 {
@@ -87,7 +87,7 @@ func (k *sockets) answerObject(c reactor.Conn, o *op.Op, object []byte) {
 	k.out = websocket.AppendFrame(k.out, websocket.Text, k.Object)
 }
 
-// takePub publishes.
+// takePub publishes a message.
 func (k *sockets) takePub(c reactor.Conn, o *op.Op) {
 	if status, reason := k.mayPub(c, o); status != "" {
 		k.failOp(c, o, status, reason)
@@ -116,7 +116,7 @@ func (k *sockets) takePub(c reactor.Conn, o *op.Op) {
 	k.Send(k.homes.Of(o.Cname), m)
 }
 
-// await notes an operation that is answered later, and returns its number.
+// await adds an operation that is answered later, and returns its number.
 func (s *socket) await(o *op.Op) uint32 {
 	s.ops = append(s.ops, pendingOp{kind: o.Kind})
 	p := &s.ops[len(s.ops)-1]
@@ -124,7 +124,7 @@ func (s *socket) await(o *op.Op) uint32 {
 	return s.first + uint32(len(s.ops)-1)
 }
 
-// mayPub says why a publish is refused, with its type; empty: it is not.
+// mayPub returns the type and the reason of the error if a publish is refused, else "".
 func (k *sockets) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 	_, i := k.State(c)
 	if reason := k.forbidden(i, o.Cname); reason != "" {
@@ -154,9 +154,10 @@ func (k *sockets) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 	return "", ""
 }
 
-// forbidden says why a client may not publish to a channel; empty: it may. The setting lets
-// clients publish, but where there are tokens, to what they are subscribed to. One that has
-// subscribed with a token which says so may, whatever the setting says, and the client's page.
+// forbidden returns why a client may not publish to a channel, or "" if it may. WSPublish
+// permits it to clients; with tokens only to the channels that they are subscribed to. A client
+// that has subscribed with a token to publish may always, whatever WSPublish is and whichever
+// page it belongs to.
 func (k *sockets) forbidden(owner uint32, cname []byte) string {
 	open := k.cfg.WSPublish && k.hub.Sockets.MayPublish(owner)
 	if open && !k.cfg.Tokens {
@@ -174,7 +175,7 @@ func (k *sockets) forbidden(owner uint32, cname []byte) string {
 	return "clients do not publish here: ws-publish is off, and the client is not subscribed with a token that lets it"
 }
 
-// badName says what is wrong with a channel's name; empty: nothing is.
+// badName returns what is wrong with a channel's name, or "".
 func (k *sockets) badName(cname []byte) string {
 	if err := k.params.checkName(cname); err != nil {
 		return strings.TrimPrefix(err.Error(), "parameter ")
@@ -182,19 +183,19 @@ func (k *sockets) badName(cname []byte) string {
 	return ""
 }
 
-// answerOp takes the answer of a channel's home to a pub.
+// answerOp handles the answer of a channel's home to a pub.
 func (k *sockets) answerOp(m *mail.Mail) {
 	s := k.of[m.Conn]
 	if s == nil {
-		return // it is ending
+		return // the connection is closing
 	}
 	p := &s.ops[m.Reply()-s.first]
 	p.code, p.seq, p.done = m.Code, m.Seq, true
 	k.markReady(s)
 }
 
-// RenderAnswers renders the answers that can be written. Those to a connection that is sent
-// messages in this turn leave with them (TakeAnswers).
+// RenderAnswers renders all complete answers. If a connection is sent messages in this turn,
+// its answers are sent with them (TakeAnswers).
 func (w *Web) RenderAnswers() {
 	for _, s := range w.sockets.ready {
 		if s.conn == 0 || w.loop.Blocked(s.conn) {
@@ -210,7 +211,7 @@ func (w *Web) RenderAnswers() {
 	}
 }
 
-// TakeAnswers returns the answers that are rendered for a connection, for them to be written.
+// TakeAnswers returns the rendered answers of a connection. The caller must write them.
 func (w *Web) TakeAnswers(c reactor.Conn) []byte {
 	s := w.sockets.of[c]
 	if s == nil || len(s.out) == 0 {
@@ -222,7 +223,7 @@ func (w *Web) TakeAnswers(c reactor.Conn) []byte {
 	return answers
 }
 
-// setAnswering notes whether a connection has answers that are rendered and not written.
+// setAnswering records whether a connection has rendered answers that are not written.
 func (k *sockets) setAnswering(s *socket, has bool) {
 	if has != s.answering {
 		if s.answering = has; has {
@@ -233,13 +234,13 @@ func (k *sockets) setAnswering(s *socket, has bool) {
 	}
 }
 
-// FlushSockets writes the answers that are left, and goes on with what waited for them.
+// FlushSockets writes the remaining answers, and continues with what waited for them.
 func (w *Web) FlushSockets() {
 	k := &w.sockets
 	for n := 0; n < len(k.ready); n++ {
 		s := k.ready[n]
 		s.listed = false
-		if s.conn != 0 { // else closed in this turn
+		if s.conn != 0 { // else it was closed in this turn
 			w.sockets.flushSocket(s)
 		}
 	}
@@ -249,7 +250,7 @@ func (w *Web) FlushSockets() {
 func (k *sockets) flushSocket(s *socket) {
 	c := s.conn
 	if k.loop.Blocked(c) {
-		return // goes on when it has drained
+		return // socketDrained continues
 	}
 	k.out = append(k.out[:0], k.TakeAnswers(c)...)
 	if len(s.ops) > 0 && s.ops[0].closes {
@@ -265,7 +266,7 @@ func (k *sockets) flushSocket(s *socket) {
 	if !k.takesMessages(c) {
 		return
 	}
-	if s.ended { // what came before the end is read, and then the end is told again
+	if s.ended { // first read what came before the end; then the loop reports the end again
 		s.ended = false
 		k.loop.Pause(c)
 	}
@@ -273,7 +274,7 @@ func (k *sockets) flushSocket(s *socket) {
 	k.settle(s)
 }
 
-// appendAnswer appends the answer to an operation that was mailed, or was answered at once.
+// appendAnswer appends the answer to a completed operation.
 func (k *sockets) appendAnswer(dst []byte, p *pendingOp) []byte {
 	if p.text != "" {
 		return append(websocket.Head{Op: websocket.Text, Final: true, Length: len(p.text)}.Append(dst), p.text...)

@@ -9,75 +9,74 @@ import (
 	"ccomet/reactor"
 )
 
-// socket is what is kept of a WebSocket while something is under way on it: a message that has
-// not wholly arrived, or operations that are not answered. Any other has none.
+// socket is the record of a WebSocket with unfinished work: an incomplete message, or
+// unanswered operations. Other WebSockets have none.
 type socket struct {
 	conn     reactor.Conn
 	partial  websocket.Partial
-	arriving bool         // a message has not wholly arrived; partial has what was taken of it
-	began    reactor.Tick // when its first byte came
-	kept     int          // bytes of it, as sockets.bytes has them
+	arriving bool         // a message is incomplete; partial has the state of its parser
+	began    reactor.Tick // when its first byte arrived
+	kept     int          // bytes that are counted in sockets.bytes
 
-	ops       []pendingOp // in the order in which they came, which is that of their answers
-	first     uint32      // the number of the first of them
-	held      []byte      // an operation that is taken when those before it have been answered
-	waiting   bool        // there is one
-	joining   bool        // the only operation is a sub, which its channel's home is to answer
+	ops       []pendingOp // in the order of arrival, which is that of the answers
+	first     uint32      // number of the first
+	held      []byte      // an operation that starts when the earlier ones are answered
+	waiting   bool        // held is set
+	joining   bool        // the only operation is a sub, which the channel's home has not answered
 	ended     bool        // the client will send nothing more
-	listed    bool        // among those that have something to write
-	out       []byte      // answers that are rendered and not written
-	answering bool        // there are some
+	listed    bool        // is in sockets.ready
+	out       []byte      // rendered answers that are not written
+	answering bool        // out is not empty
 }
 
-// pendingOp is an operation that waits for its answer, or for those before it.
+// pendingOp is an operation that waits for its answer, or for the answers of earlier ones.
 type pendingOp struct {
 	kind   op.Kind
 	done   bool
-	closes bool // the client's Close frame: the connection ends when it is answered
+	closes bool // the client's Close frame: answering it closes the connection
 	code   mail.Code
 	idLen  uint8
 	id     [op.MaxID]byte
-	seq    int32  // of the message that was published, or the code of the Close frame
-	text   string // the whole answer, if it was known at once
+	seq    int32  // number of the published message, or code of the Close frame
+	text   string // the whole answer, if it was known immediately
 }
 
-// busy says whether operations are under way.
+// busy reports whether operations are pending.
 func (s *socket) busy() bool { return len(s.ops) > 0 || s.waiting || s.answering }
 
-// takes says whether the next message may be taken.
+// takes reports whether the next message may be read.
 func (s *socket) takes() bool {
 	n := len(s.ops)
 	return !s.waiting && !s.joining && n < maxOps && (n == 0 || !s.ops[n-1].closes)
 }
 
-// maxOps is how many operations of one connection may wait for answers. Then nothing is read
-// of it until there are some.
+// maxOps is the maximum number of unanswered operations of one connection. Reading stops there.
 const maxOps = 128
 
-// sockets are the WebSockets of a loop: what arrives on them and is answered. Those that have
-// something under way have a record.
+// sockets handles the input and the answers of a loop's WebSockets. Only those with unfinished
+// work have a record.
 type sockets struct {
 	*Web
 	of      map[reactor.Conn]*socket
-	most    int // as many as there were at once
+	most    int // largest size of the map of
 	idle    []*socket
-	ready   []*socket             // those that have something to write
-	bytes   int                   // kept of messages that have not wholly arrived
-	clients record.Column[uint64] // by connection: the address that it publishes from, where that is limited
+	ready   []*socket             // those that may have something to write
+	bytes   int                   // buffered bytes of incomplete messages and held operations
+	clients record.Column[uint64] // by connection: the client, if publishes are limited by address
 
 	reader websocket.Reader
-	whole  websocket.Partial // of those that are between two messages
-	out    []byte            // what is to be written
-	room   []byte            // where strings are decoded
+	whole  websocket.Partial // parser state of a connection without an incomplete message
+	out    []byte            // bytes to write
+	room   []byte            // buffer for decoded strings
 	counts SocketFigures
 }
 
 const (
-	keepSockets = 64   // idle records that are kept
-	crowd       = 4096 // records at once that a map is not kept of
+	keepSockets = 64   // maximum number of idle records
+	crowd       = 4096 // a map that held more records is not kept
 )
 
-// open gives a connection a record, if it has none.
+// open returns the record of a connection, which it creates if necessary.
 func (k *sockets) open(c reactor.Conn) *socket {
 	if s := k.of[c]; s != nil {
 		return s
@@ -97,21 +96,21 @@ func (k *sockets) open(c reactor.Conn) *socket {
 	return s
 }
 
-// forget drops what has come of a message whose socket is gone.
+// forget discards the parser state of a connection that is closed.
 func (k *sockets) forget(m *websocket.Partial) {
 	if m == &k.whole {
 		k.whole = websocket.Partial{Payload: k.whole.Payload[:0]}
 	}
 }
 
-// settle takes a connection's record back, if nothing is under way any more.
+// settle releases a connection's record if no work is left.
 func (k *sockets) settle(s *socket) {
 	if !s.arriving && !s.busy() {
 		k.drop(s.conn)
 	}
 }
 
-// drop takes a connection's record back, if it has one. It may still be listed as ready.
+// drop releases a connection's record, if it has one. The record may still be in ready.
 func (k *sockets) drop(c reactor.Conn) {
 	s := k.of[c]
 	if s == nil {
@@ -123,7 +122,7 @@ func (k *sockets) drop(c reactor.Conn) {
 	fresh := socket{ops: s.ops[:0], held: s.held[:0], out: s.out[:0], partial: websocket.Partial{Payload: s.partial.Payload[:0]}}
 	pool.Trimmed(&fresh.held, &fresh.out, &fresh.partial.Payload)
 	if s.listed {
-		s.conn = 0 // the turn's end passes it over
+		s.conn = 0 // FlushSockets skips it
 		return
 	}
 	if *s = fresh; len(k.idle) < keepSockets {
@@ -131,7 +130,7 @@ func (k *sockets) drop(c reactor.Conn) {
 	}
 }
 
-// markReady lists a connection's record as one that has something to write.
+// markReady adds a record to ready.
 func (k *sockets) markReady(s *socket) {
 	if !s.listed {
 		s.listed = true
@@ -139,7 +138,7 @@ func (k *sockets) markReady(s *socket) {
 	}
 }
 
-// count keeps account of what is kept of a message that has not wholly arrived, or that waits.
+// count updates the number of bytes buffered for an incomplete message or a held operation.
 func (k *sockets) count(s *socket) {
 	k.bytes -= s.kept
 	if s.kept = 0; !s.partial.Idle() {
@@ -151,10 +150,10 @@ func (k *sockets) count(s *socket) {
 	k.bytes += s.kept
 }
 
-// trim lets go of what something large was rendered, or decoded, in.
+// trim drops buffers that have grown large.
 func (k *sockets) trim() {
 	pool.Trimmed(&k.out, &k.room, &k.whole.Payload)
 	if len(k.of) == 0 && k.most > crowd {
-		k.of, k.most = nil, 0 // a map keeps the room that it once had
+		k.of, k.most = nil, 0 // a Go map never shrinks
 	}
 }

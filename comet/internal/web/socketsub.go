@@ -11,7 +11,7 @@ import (
 	"ccomet/reactor"
 )
 
-// takeSub has a WebSocket join a channel.
+// takeSub joins a channel.
 func (k *sockets) takeSub(c reactor.Conn, o *op.Op) {
 	_, i := k.State(c)
 	epoch, known := record.ParseEpoch(o.Epoch)
@@ -37,8 +37,8 @@ func (k *sockets) takeSub(c reactor.Conn, o *op.Op) {
 	}
 }
 
-// AnswerJoin gives the answer of a channel's home the id that the client asked with; false:
-// the request that made the connection a WebSocket has named the channel, and is not answered.
+// AnswerJoin adds the operation's id to the answer of a channel's home to a join. asked is
+// false if the upgrade request has named the channel, so that no operation waits for an answer.
 func (w *Web) AnswerJoin(c reactor.Conn, object []byte, done bool) (answer []byte, asked bool) {
 	s := w.sockets.of[c]
 	if s == nil || !s.joining {
@@ -56,7 +56,7 @@ func (w *Web) AnswerJoin(c reactor.Conn, object []byte, done bool) (answer []byt
 	return object, true
 }
 
-// takeUnsub has a WebSocket leave a channel.
+// takeUnsub leaves a channel.
 func (k *sockets) takeUnsub(c reactor.Conn, o *op.Op) {
 	_, i := k.State(c)
 	if reason := k.badName(o.Cname); reason != "" {

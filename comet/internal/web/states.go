@@ -8,35 +8,35 @@ import (
 	"ccomet/reactor"
 )
 
-// connStateRow says what becomes of a connection in one state, and what it is. What is nil
-// has nothing to be done, or is no; i is the index of the record that goes with the state.
+// connStateRow tells how connections in one state react to events. A nil function does nothing,
+// or returns false. i is the index that belongs to the state.
 type connStateRow struct {
-	// received takes what has arrived where that is no request, and returns how much it was.
+	// received handles input that is not a request, and returns how many bytes it consumed.
 	received func(w *Web, i uint32, c reactor.Conn, p []byte) int
 
-	takes   func(w *Web, i uint32, c reactor.Conn) bool // may the next request be taken?
+	takes   func(w *Web, i uint32, c reactor.Conn) bool // may the next request be parsed?
 	ended   func(w *Web, i uint32, c reactor.Conn)      // the peer will send nothing more
-	drained func(w *Web, i uint32, c reactor.Conn)      // what was held has been written
-	expired func(w *Web, i uint32, c reactor.Conn)      // the time is up
+	drained func(w *Web, i uint32, c reactor.Conn)      // the buffered output has been written
+	expired func(w *Web, i uint32, c reactor.Conn)      // the connection's timer has fired
 	closed  func(w *Web, i uint32, c reactor.Conn)      // the connection is gone
-	leave   func(w *Web, i uint32, c reactor.Conn)      // the server is to end
+	leave   func(w *Web, i uint32, c reactor.Conn)      // the server is draining
 
-	// Where requests are taken: the parser of the next one, if that has begun to arrive (0:
-	// it has not), and how it is kept, or taken off (0).
+	// For states that accept requests: partial returns the parser of an incomplete request, or
+	// 0, and keepPartial sets it.
 	partial     func(w *Web, i uint32) uint32
 	keepPartial func(w *Web, i uint32, c reactor.Conn, partial uint32)
 
-	evictable func(w *Web, i uint32, c reactor.Conn) bool // may it be closed to make room, at once?
-	// owed is how long the peer may take for what it owes, which the connection's timer
-	// counts; below zero: it owes nothing. One that takes long may be evicted.
+	evictable func(w *Web, i uint32, c reactor.Conn) bool // may the connection be closed at once to make room?
+	// owed returns how long the client may take for what the connection's timer waits for, or a
+	// negative value if it waits for nothing. A client that takes long may be evicted.
 	owed func(w *Web, i uint32, c reactor.Conn) time.Duration
-	idle bool // nothing is under way, so that a backend loses nothing when it ends
+	idle bool // no request is under way, so a backend loses nothing if the server ends
 }
 
-// connStates has a row for each state: a new state is a new row, and what it does.
+// connStates has one row for each state.
 var connStates [conn.NumStates]connStateRow
 
-func init() { // here, since what the rows name looks states up itself
+func init() { // in init to avoid an initialization cycle: the functions use connStates
 	connStates = [conn.NumStates]connStateRow{
 		conn.Idle: {
 			takes: takesMore, ended: finishAt, drained: idleDrained, expired: giveUp, leave: idleLeaves,
@@ -46,7 +46,7 @@ func init() { // here, since what the rows name looks states up itself
 			takes: takesMore, ended: finishAt, expired: requestExpired,
 			partial: requestPartial, keepPartial: beginPartial, owed: requestOwed,
 		},
-		conn.Waiting: { // the connection is the hub's
+		conn.Waiting: { // the hub serves the connection
 			ended:   func(w *Web, i uint32, c reactor.Conn) { w.hub.Ended(i, c) },
 			drained: func(w *Web, i uint32, c reactor.Conn) { w.hub.Drained(i, c) },
 			expired: func(w *Web, i uint32, c reactor.Conn) { w.hub.Beat(i, c) },
@@ -75,14 +75,14 @@ func init() { // here, since what the rows name looks states up itself
 	}
 }
 
-// takesMore says whether the next request may be taken of a connection that is
-// between two: not of one that has not read the answer to the last.
+// takesMore reports whether the next request may be parsed. While the client has not read the
+// last answer, it may not.
 func takesMore(w *Web, _ uint32, c reactor.Conn) bool { return !w.loop.Blocked(c) }
 
 func finishAt(w *Web, _ uint32, c reactor.Conn)    { w.Finish(c) }
 func leavesLater(w *Web, _ uint32, c reactor.Conn) { w.drain.ScheduleClose(c) }
 
-// idleDrained: the connection was paused until its response was read.
+// idleDrained is called when a paused connection has read its response.
 func idleDrained(w *Web, _ uint32, c reactor.Conn) { w.Answered(c, false) }
 
 func idleLeaves(w *Web, _ uint32, c reactor.Conn) {
@@ -104,7 +104,7 @@ func refusedExpired(w *Web, why uint32, c reactor.Conn) {
 	w.Refuse(c, w.cfg.whyRefused(mail.Code(why)))
 }
 
-// beginPartial keeps the parser of a request that has begun to arrive, or takes it off.
+// beginPartial sets or clears the parser of an incomplete request.
 func beginPartial(w *Web, _ uint32, c reactor.Conn, partial uint32) {
 	if partial != 0 {
 		w.SetState(c, conn.Request, partial)
@@ -115,16 +115,16 @@ func beginPartial(w *Web, _ uint32, c reactor.Conn, partial uint32) {
 
 func requestPartial(w *Web, i uint32) uint32 { return i }
 
-// idleEvictable: a connection may be closed between two requests, but not before the first,
-// which may be on its way.
+// idleEvictable permits eviction between two requests, but not before the first, which may be
+// under way.
 func idleEvictable(w *Web, i uint32, _ reactor.Conn) bool { return i == conn.IdleServed }
 
-// endingEvictable: the client has read all, and only has to close.
+// endingEvictable permits eviction if the client has read everything and only has to close.
 func endingEvictable(w *Web, _ uint32, c reactor.Conn) bool { return !w.loop.Blocked(c) }
 
 func idleOwed(w *Web, _ uint32, c reactor.Conn) time.Duration {
 	if w.loop.Blocked(c) {
-		return -1 // it reads an answer
+		return -1 // it is still reading an answer
 	}
 	return w.cfg.RequestTimeout
 }
@@ -136,9 +136,9 @@ func requestOwed(w *Web, i uint32, _ reactor.Conn) time.Duration {
 	return w.cfg.RequestTimeout
 }
 
-// giveUp closes a connection whose time is up: it was idle for too long, is stuck, or
-// a channel's home never answered. One that has not read what is held for it counts
-// as a slow consumer, whatever it had asked for.
+// giveUp closes a connection whose timer has fired: it was idle for too long, does not read, or
+// a channel's home has not answered. If its output is blocked it counts as a slow consumer,
+// whatever it had requested.
 func giveUp(w *Web, _ uint32, c reactor.Conn) {
 	if w.loop.Blocked(c) {
 		w.totals.SlowClosed.Add(1)

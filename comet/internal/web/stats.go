@@ -1,6 +1,6 @@
 package web
 
-// stats serves /stats. The answer is made anew once a second.
+// stats serves /stats. The answer is rendered at most once a second.
 func (w *Web) stats(x *exchange) {
 	r := &w.responder
 	if w.Stamp(); r.statsSecond != w.DateSecond || len(r.stats) == 0 {

@@ -13,12 +13,12 @@ import (
 	"ccomet/httplite"
 )
 
-// startSub reads what a subscriber wants, and subscribes it.
+// startSub parses a request for a subscription, and starts it.
 //
-// Whether it may subscribe is judged at the channel's home, by the token that the hub mails
-// there with the subscription. The connection waits meanwhile (conn.Waiting) and holds no
-// loop: the home's answer comes by mail, with a code that says yes or why not. Another judge,
-// such as a backend, belongs there too: it may answer later, since the subscription waits.
+// The channel's home decides whether the client may subscribe. The hub mails it the token with
+// the subscription. Meanwhile the connection waits (conn.Waiting) and the loop serves others.
+// The home answers by mail with a code. Another judge, such as a backend, belongs at the home
+// too, and may take its time, since the subscription waits anyway.
 func (w *Web) startSub(x *exchange, t frame.Transport) error {
 	topics, err := x.topicArgs()
 	if err != nil {
@@ -39,7 +39,7 @@ func (w *Web) startSub(x *exchange, t frame.Transport) error {
 	if t.Row().Events {
 		x.resumeEvents(topics)
 		if !slices.ContainsFunc(topics, func(to hub.Topic) bool { return !to.Over() }) {
-			w.reply(x, 204, "", nil) // at which a browser stops asking
+			w.reply(x, 204, "", nil) // tells a browser to stop reconnecting
 			return nil
 		}
 	}
@@ -60,7 +60,7 @@ func (w *Web) startSub(x *exchange, t frame.Transport) error {
 	return nil
 }
 
-// newSubscriber is one whose response ends as its request asks.
+// newSubscriber returns a subscriber with the flags that the response to x needs.
 func newSubscriber(x *exchange, t frame.Transport) hub.Subscriber {
 	sub := hub.Subscriber{Transport: t}
 	if x.closeAfter {
@@ -72,14 +72,14 @@ func newSubscriber(x *exchange, t frame.Transport) hub.Subscriber {
 	return sub
 }
 
-// topicArgs returns the channels that the query names, one at the least. A seq, an
-// epoch or a token belongs to the cname that it follows, or to the first if it stands
-// before that; of two the first counts. A channel that is named twice is still one: a client
-// may add the name to an address that has it. What is returned is good until the next request.
+// topicArgs returns the channels that the query names, at least one. A seq, epoch or token
+// belongs to the preceding cname, or to the first cname if none precedes; of two, the first
+// counts. A channel that is named twice counts once, since a client may append a name to a URL
+// that already contains it. The result is valid until the next request.
 func (p *params) topicArgs() ([]hub.Topic, error) {
 	p.topics = append(p.topics[:0], hub.Topic{})
-	at := 0                         // the channel that was named last
-	var seqs, epochs, tokens uint64 // channels that have theirs, a bit each
+	at := 0                         // index of the last named channel
+	var seqs, epochs, tokens uint64 // bit sets of the channels that have one
 	for args := httplite.ParseArgs(p.query); ; {
 		key, raw, ok := args.Next()
 		if !ok {
@@ -112,19 +112,19 @@ func (p *params) topicArgs() ([]hub.Topic, error) {
 	}
 	for i := range p.topics {
 		to := &p.topics[i]
-		to.Place = to.Epoch != record.EpochNone && to.Seq != 0 // 0 is the newest, whatever the epoch
+		to.Place = to.Epoch != record.EpochNone && to.Seq != 0 // seq 0 means the newest message, in any epoch
 	}
 	return p.topics, nil
 }
 
-// topicName notes that a channel is named, and returns where it stands.
+// topicName adds a named channel, and returns its index.
 func (p *params) topicName(raw []byte) (at int, err error) {
 	cname := p.unescape(raw)
 	if err = p.checkName(cname); err != nil {
 		return 0, err
 	}
 	if cname == nil {
-		cname = []byte{} // named, if by nothing
+		cname = []byte{} // named, with an empty name
 	}
 	if p.topics[0].Cname == nil {
 		p.topics[0].Cname = cname
@@ -158,9 +158,9 @@ func (p *params) topicEpoch(raw []byte) (uint32, error) {
 	return e, nil
 }
 
-// resumeEvents takes the places that a browser has come to from what it says when it
-// comes back with the URL it once was given: in a header or, by what stands in for
-// EventSource where there is none, in the query.
+// resumeEvents sets the positions from which a browser reconnects, since it reconnects with the
+// original URL. They are in header Last-Event-ID or, from replacements of EventSource, in the
+// query.
 func (x *exchange) resumeEvents(topics []hub.Topic) {
 	id := x.req.Header("Last-Event-ID")
 	if len(id) == 0 {
@@ -169,11 +169,11 @@ func (x *exchange) resumeEvents(topics []hub.Topic) {
 	lastEventID(id, topics)
 }
 
-// lastEventID takes places out of the id of an event, which has one for each channel,
-// in the order in which they are named. What is no such list changes nothing.
+// lastEventID parses the id of an event: one position for each channel, in the order in which
+// the request names them. A malformed id is ignored.
 func lastEventID(id []byte, topics []hub.Topic) {
 	if len(id) == 0 {
-		return // as with each first request: looking for a number there would make an error, which is garbage
+		return // common: first requests have none, and a parse error would allocate
 	}
 	if bytes.Count(id, []byte(",")) != len(topics)-1 {
 		return
@@ -192,9 +192,9 @@ func lastEventID(id []byte, topics []hub.Topic) {
 	}
 }
 
-// parsePlace reads a channel's part of an event's id: the number of the last message
-// that was seen and its epoch ("17.k3f9ab2"), a number alone, as servers without epochs
-// have it, or why there is nothing more to come.
+// parsePlace parses a channel's position in an event id: the number and the epoch of the last
+// received message ("17.k3f9ab2"); a number alone, from servers without epochs; or a word that
+// says why no more messages follow.
 func parsePlace(to *hub.Topic, text []byte) bool {
 	switch string(text) {
 	case record.WordClosed:
@@ -212,6 +212,6 @@ func parsePlace(to *hub.Topic, text []byte) bool {
 	ok := false
 	to.Seq = int32(v) + 1
 	to.Epoch, ok = record.ParseEpoch(epoch)
-	to.Place = to.Epoch != record.EpochNone || to.Seq != 0 // without one, -1 stands for what has not begun
+	to.Place = to.Epoch != record.EpochNone || to.Seq != 0 // without an epoch, -1 means that no message was received
 	return ok
 }

@@ -9,12 +9,12 @@ import (
 	"ccomet/httplite/websocket"
 )
 
-// subprotocol is the one that is spoken on WebSockets. A client need not offer any.
+// subprotocol is the only WebSocket subprotocol. A client need not offer any.
 const subprotocol = "ccomet.v1"
 
 var errSubprotocol = &websocket.HandshakeError{Status: 400, Reason: "no subprotocol that is offered is spoken here: offer " + subprotocol + ", or none"}
 
-// upgrade serves /ws: it makes a connection a WebSocket.
+// upgrade serves /ws: it turns a connection into a WebSocket.
 func (w *Web) upgrade(x *exchange) {
 	h, err := websocket.ReadHandshake(x.req, &w.site.Sockets)
 	if err == nil && h.Offered && h.Protocol == "" {
@@ -53,10 +53,10 @@ func (w *Web) upgrade(x *exchange) {
 		return
 	}
 	w.Scratch = httplite.EndHeaders(h.AppendResponse(w.Scratch[:0]))
-	_ = w.loop.Write(x.conn, w.Scratch) // a lost connection is told to Closed
+	_ = w.loop.Write(x.conn, w.Scratch) // if the connection is lost, Closed is called
 }
 
-// refuseHandshake answers a request that is no handshake, or not a good one.
+// refuseHandshake answers a request that is not a valid handshake.
 func (k *sockets) refuseHandshake(x *exchange, err error) {
 	status := 400
 	if of := new(websocket.HandshakeError); errors.As(err, &of) {
@@ -68,7 +68,7 @@ func (k *sockets) refuseHandshake(x *exchange, err error) {
 	k.fail(x, status, err.Error())
 }
 
-// socketTopics are the channels that a WebSocket begins with: none, if the request names none.
+// socketTopics returns the channels that the upgrade request names, possibly none.
 func (x *exchange) socketTopics() ([]hub.Topic, error) {
 	if !x.has(x.query, "cname") {
 		return nil, nil
@@ -76,10 +76,10 @@ func (x *exchange) socketTopics() ([]hub.Topic, error) {
 	return x.topicArgs()
 }
 
-// judgePage says whether the page that a browser asks for a WebSocket for may have one, and
-// whether it may publish on it. No browser asks first whether a page may, so that is judged
-// here, by what the page could do by other ways: it may read what it could read of an event
-// stream, and publish if it is this server's own or is named.
+// judgePage reports whether a browser's page may open a WebSocket, and whether it may publish
+// on it. Browsers send no CORS preflight for a WebSocket, so the rules for other requests are
+// applied here: a page may connect if it could read an event stream, and publish if it is this
+// server's own or its origin is listed.
 func (k *sockets) judgePage(x *exchange) (mayConnect, mayPublish bool) {
 	if !k.pages.foreignPage(x) {
 		return true, true

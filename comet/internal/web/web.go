@@ -1,16 +1,15 @@
-// Package web has connections: the requests that arrive on them, which clients are let in,
-// and the answers in their order. A web is one loop's; it asks the hub to subscribe a
-// connection, and channels' homes, by mail, for anything else.
+// Package web serves connections: it parses requests, checks which clients may make them, and
+// writes the answers in order. Each loop has one Web. It passes subscriptions to the hub and
+// everything else, by mail, to the channels' homes.
 //
 // Where a change goes:
 //
 //   - A dialect is a file beside icomet.go and ccomet.go, and a line in dialect.go.
-//   - An endpoint is a line among its dialect's paths, and the function that serves it; one
-//     that waits for a channel's home also names the function that writes its answer.
+//   - An endpoint is a line among its dialect's paths, and the function that serves it. If it
+//     waits for a channel's home, it also names the function that writes the answer.
 //   - A state of connections is a row of the table in states.go.
-//   - Which clients may subscribe is judged at the channel's home: see Web.startSub.
-//   - Which addresses, and pages of which sites, are let in stands in access.go and
-//     crosssite.go.
+//   - Which clients may subscribe is decided at the channel's home: see Web.startSub.
+//   - Access by address is in access.go, access by web pages of other sites in crosssite.go.
 package web
 
 import (
@@ -27,9 +26,7 @@ import (
 	"ccomet/reactor"
 )
 
-// Web has the connections of one loop: the requests that arrive on them, which clients are
-// let in, and the answers in their order. What a request asks of channels it mails to their
-// homes; a connection that is to wait for messages it gives to the hub.
+// Web serves the connections of one loop. It belongs to the loop's goroutine.
 type Web struct {
 	*mail.Mailer
 	*conn.Table
@@ -46,7 +43,7 @@ type Web struct {
 	clients clients
 	pages   pageGuard
 
-	// What a web has of each kind that is under way, or waits.
+	// Unfinished work, by kind.
 	parsers   parserPool
 	pipelines pipelines
 	Handlers  handlers
@@ -57,17 +54,17 @@ type Web struct {
 	sockets   sockets
 	evictor   evictor
 
-	// The request that is served.
+	// The request that is being served.
 	req      *httplite.Request
 	exchange exchange
 	params   params
 
 	requests   uint64
-	broadcasts uint64 // taken on this loop
+	broadcasts uint64 // received by this loop
 }
 
-// Open readies a web. Its hub is opened after it. from, if it is not nil, has the one that
-// it goes on for.
+// Open initialises a web, before its hub is opened. If from is not nil, the web continues the
+// state of another program's web.
 func (w *Web) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, totals *limit.Totals, d *drain.Drain, theHub *hub.Hub, site *Site, from *handover.Reader) error {
 	w.Mailer, w.loop, w.homes, w.totals, w.drain, w.hub, w.site = m, loop, homes, totals, d, theHub, site
 	w.cfg = site.cfg
@@ -92,14 +89,12 @@ func (w *Web) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, tota
 	return nil
 }
 
-// Busy says whether a step of the turn has something left to do, which does not wait
-// for anything.
+// Busy reports whether the next turn has work that need not wait for an event.
 func (w *Web) Busy() bool {
 	return w.Answers() > 0 || len(w.Presence.Lines) > 0 || len(w.Histories.waiting) > 0
 }
 
-// Trim lets go of what the turn has used and the next one does not need: the buffers
-// that something large was rendered in, and the last request's input.
+// Trim drops what only the last turn needed: large buffers, and the last request's input.
 func (w *Web) Trim() {
 	w.req.Reset()
 	w.exchange = exchange{}
@@ -109,13 +104,13 @@ func (w *Web) Trim() {
 	w.sockets.trim()
 }
 
-// Figures are what a web counts.
+// Figures are the counters of a web.
 type Figures struct {
 	Connections          [conn.NumSides][conn.NumStates]int64
 	Requests, Broadcasts uint64
-	Batches              uint64 // requests to /publish
-	Histories, Unchanged uint64 // answers to /history with messages, and that there is nothing new
-	Partial              int    // requests that have not wholly arrived
+	Batches              uint64 // requests to /publish that were accepted
+	Histories, Unchanged uint64 // answers to /history with messages, and with status 304
+	Partial              int    // incomplete requests
 	Sockets              SocketFigures
 }
 
