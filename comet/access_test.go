@@ -306,7 +306,7 @@ func TestNoClientLetIn(t *testing.T) {
 		var log strings.Builder
 		test.cfg.Log = zerolog.New(&log)
 		newStage(t, test.cfg)
-		if got := strings.Count(log.String(), "no client is let in"); got != test.want {
+		if got := strings.Count(log.String(), "every client is denied"); got != test.want {
 			t.Errorf("told %d times, want %d: %s", got, test.want, &log)
 		}
 	}

@@ -91,8 +91,8 @@ func TestPreflight(t *testing.T) {
 		{conn.Front, "/sse?cname=a", fromPage, "204", "GET, HEAD, OPTIONS"},
 		{conn.Front, "/demo/push", fromPage, "204", "POST, OPTIONS"},
 		{conn.Admin, "/push", fromPage, "204", "GET, POST, OPTIONS"},
-		{conn.Front, "/sse", fromOther, "403", "pages of https://x.example are not let in: cors-origin names those that are\n"},
-		{conn.Admin, "/push", fromOther, "403", "pages of https://x.example are not let in: admin-origin names those that are\n"},
+		{conn.Front, "/sse", fromOther, "403", "pages of https://x.example are not permitted: cors-origin lists the permitted origins\n"},
+		{conn.Admin, "/push", fromOther, "403", "pages of https://x.example are not permitted: admin-origin lists the permitted origins\n"},
 		{conn.Front, "/nowhere", fromPage, "404", ""},
 	} {
 		got := srv.talk(c.side, "OPTIONS "+c.path+" HTTP/1.1\r\nHost: h\r\n"+c.origin+asks+"\r\n")

@@ -30,16 +30,16 @@ func TestPagesMayNotPublish(t *testing.T) {
 		"its own page":                     {nil, nil, "127.0.0.1:8000", own + "Origin: http://127.0.0.1:8000\r\n", ""},
 		"its own page, an old browser":     {nil, nil, "127.0.0.1:8000", "Origin: http://127.0.0.1:8000\r\n", ""},
 		"its own page, behind a proxy":     {nil, nil, "127.0.0.1:8000", own + "Origin: https://admin.example\r\n", ""},
-		"an image":                         {nil, nil, "127.0.0.1:8000", cross + "Referer: https://evil.example/\r\n", "(it is of https://evil.example): admin-origin"},
-		"an image without a referrer":      {nil, nil, "127.0.0.1:8000", cross, "a page of another site may not ask this: admin-origin"},
-		"another port":                     {nil, nil, "127.0.0.1:8000", "Sec-Fetch-Site: same-site\r\nOrigin: http://127.0.0.1:3000\r\n", "(it is of http://127.0.0.1:3000)"},
+		"an image":                         {nil, nil, "127.0.0.1:8000", cross + "Referer: https://evil.example/\r\n", "(its origin is https://evil.example): admin-origin"},
+		"an image without a referrer":      {nil, nil, "127.0.0.1:8000", cross, "a page of another site may not send this request: admin-origin"},
+		"another port":                     {nil, nil, "127.0.0.1:8000", "Sec-Fetch-Site: same-site\r\nOrigin: http://127.0.0.1:3000\r\n", "(its origin is http://127.0.0.1:3000)"},
 		"a script, an old browser":         {nil, nil, "127.0.0.1:8000", "Origin: https://evil.example\r\n", "https://evil.example"},
-		"a sandboxed page":                 {nil, nil, "127.0.0.1:8000", "Origin: null\r\n", "(it is of null)"},
+		"a sandboxed page":                 {nil, nil, "127.0.0.1:8000", "Origin: null\r\n", "(its origin is null)"},
 		"a page that is named":             {named, nil, "127.0.0.1:8000", cross + "Origin: https://admin.example\r\n", ""},
 		"an image of a page that is named": {named, nil, "127.0.0.1:8000", cross + "Referer: https://admin.example/a/b\r\n", ""},
 		"another than is named":            {named, nil, "127.0.0.1:8000", cross + "Origin: https://evil.example\r\n", "https://evil.example"},
 		"any page":                         {[]string{"*"}, nil, "127.0.0.1:8000", cross + "Origin: https://evil.example\r\n", ""},
-		"a name that leads here":           {nil, nil, "evil.example:8000", own, "the name evil.example is not known here: admin-host"},
+		"a name that leads here":           {nil, nil, "evil.example:8000", own, "the host name evil.example is not accepted: admin-host"},
 		"a name that ends in an address":   {nil, nil, "evil.127.0.0.1", "", "admin-host"},
 		"a name like localhost":            {nil, nil, "localhost.evil.example", "", "admin-host"},
 		"a name that is known":             {nil, []string{"comet.internal, *.example.org"}, "Comet.Internal:8000", "", ""},
@@ -90,7 +90,7 @@ func TestPagesMayNotUseTheDemo(t *testing.T) {
 func TestPagesMayPublishForICometsSake(t *testing.T) {
 	var log bytes.Buffer
 	t.Cleanup(func() { // when the server, which writes the log, has ended
-		if n := strings.Count(log.String(), "for the sake of iComet's pages"); n != 1 {
+		if n := strings.Count(log.String(), "as compat = icomet permits"); n != 1 {
 			t.Errorf("it is told %d times: %s", n, log.String())
 		}
 	})

@@ -103,7 +103,7 @@ func TestHandlers(t *testing.T) {
 			{"/t", gone, asText, "no such path: /t\n", ""},
 			{"/made", "418 I'm a teapot", asHTML, "<html>", "X-A: 1\r\nX-A: 2  X-B: 3\r\n"},
 			{"/none", ok200, asText, "", ""},
-			{"/fails", "500 Internal Server Error", asText, "the handler of this path failed: the log says how\n", ""},
+			{"/fails", "500 Internal Server Error", asText, "the handler of this path failed: see the log\n", ""},
 			{"/long", "500 Internal Server Error", asText, "the answer is longer than 16777216 bytes: ask for less, or for a shorter time\n", ""},
 		} {
 			if r.status == "418 I'm a teapot" {
@@ -322,7 +322,7 @@ func TestBadHandlers(t *testing.T) {
 	}{
 		{Config{Handlers: map[string]http.Handler{"/push": ok}}, "/push: the admin side has that path already"},
 		{Config{Handlers: map[string]http.Handler{"m": ok}}, `"m": a path begins with /`},
-		{Config{Handlers: map[string]http.Handler{"/m": nil}}, "/m: there is none"},
+		{Config{Handlers: map[string]http.Handler{"/m": nil}}, "handler of path /m is nil"},
 		{Config{Handlers: map[string]http.Handler{"/m": ok}, Public: map[string]string{"/x": "/m"}}, "public path /x: /m is for the admin side alone"},
 	} {
 		if _, err := newServer(r.cfg); err == nil || !strings.Contains(err.Error(), r.want) {

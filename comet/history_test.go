@@ -140,7 +140,7 @@ func TestHistoryRefuses(t *testing.T) {
 		"cname=a&limit=x":         "parameter limit: want 0 to 1000\n",
 		"cname=a&seq=4294967296":  "parameter seq: want a whole number of 32 bits\n",
 		"cname=a&epoch=abcdefghi": record.EpochMalformed + "\n",
-		"cname=a&cname=b":         "parameter cname is there twice: send a request for each\n",
+		"cname=a&cname=b":         "parameter cname is given twice: send a request for each\n",
 		"cname=a&cb=alert(1)":     "parameter cb: want a JavaScript name of letters, digits, _ $, dots and [NUMBER], at most 128 long\n",
 	} {
 		same(t, srv.talk(conn.Front, reqGet(0, "/history?"+query)), answer("400 Bad Request", asText, why))

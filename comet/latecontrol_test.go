@@ -230,7 +230,7 @@ func TestLateCounts(t *testing.T) {
 	if got := h.ask(conn.Admin, "/explain?cname=a"); !strings.Contains(got, "\"other_servers\": [\"b\"]}\n") {
 		t.Errorf("/explain says %q", got)
 	}
-	if got := h.ask(conn.Admin, "/explain?cname=no"); !strings.HasSuffix(got, " here; ask as well the servers b\n") {
+	if got := h.ask(conn.Admin, "/explain?cname=no"); !strings.HasSuffix(got, " here; ask these servers too: b\n") {
 		t.Errorf("/explain says %q", got)
 	}
 	asked := mail.Mail{Kind: mail.CountAsked, Seq: 3}

@@ -37,9 +37,9 @@ func testTokenPublishes(t *testing.T, cfg Config) {
 		t.Fatalf("tokens %q, %q", publishes, reads)
 	}
 	forbidden := func(id int) string {
-		reason := "clients do not publish here: ws-publish is off, and the client is not subscribed with a token that lets it"
+		reason := "clients may not publish: ws-publish is off, and the client is not subscribed with a token that permits it"
 		if cfg.WSPublish {
-			reason = "pages of another site do not publish here: cors-origin names those that may"
+			reason = "pages of another site may not publish: cors-origin lists the permitted origins"
 		}
 		return fmt.Sprintf(`{"type":"403","content":"%s","id":%d}`, reason, id)
 	}

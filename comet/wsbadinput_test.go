@@ -47,7 +47,7 @@ func TestWebSocketBadInput(t *testing.T) {
 		"too long in pieces":        {clientPiece(0x01, strings.Repeat("x", 60000)) + clientPiece(0x80, strings.Repeat("x", 6000)), "", "close 1009 message too big: the limit is 65536 bytes"},
 		"empty fragments":           {clientPiece(0x01, "") + strings.Repeat(clientPiece(0x00, ""), 5000), "", "close 1009 message of too many fragments: the limit is 4096 frames"},
 		"not UTF-8":                 {clientPiece(0x81, "\xff"), "", "close 1007 text that is not UTF-8"},
-		"binary":                    {clientPiece(0x82, "x"), "", "close 1003 only text is understood here"},
+		"binary":                    {clientPiece(0x82, "x"), "", "close 1003 only text messages are accepted"},
 		"continuation of nothing":   {clientPiece(0x80, "x"), "", "close 1002 continuation of no message"},
 		"half a close code":         {clientPiece(0x88, "x"), "", "close 1002 close frame with half a code"},
 		"HTTP":                      {reqGet(1, "/stream?cname=a"), "", "close 1002 reserved bit set"},

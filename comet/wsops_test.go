@@ -87,7 +87,7 @@ func TestWebSocketJoins(t *testing.T) {
 	} {
 		p.ask(`{"op":"sub","cname":"a","id":1`+c.sub+`}`, c.want...)
 		if strings.Contains(c.want[0], "ok") {
-			p.ask(`{"op":"sub","cname":"a"}`, `{"type":"400","content":"subscribed to this channel already: unsub comes before another sub"}`)
+			p.ask(`{"op":"sub","cname":"a"}`, `{"type":"400","content":"already subscribed to this channel: unsub before another sub"}`)
 			p.ask(`{"op":"unsub","cname":"a"}`, `{"type":"ok","cname":"a"}`)
 		}
 		check(t, st.srv, true, "")
@@ -140,7 +140,7 @@ func TestWebSocketJoinRefused(t *testing.T) {
 		st.admin(0, "/sign?cname="+cname)
 	}
 	p, q := st.websocket(0, "/ws"), st.websocket(0, "/ws")
-	p.ask(`{"op":"pub","cname":"a","content":"x","id":0}`, `{"type":"403","content":"the token of a channel lets publish: subscribe to it first","id":0}`)
+	p.ask(`{"op":"pub","cname":"a","content":"x","id":0}`, `{"type":"403","content":"publishing needs the token of the channel: subscribe to it first","id":0}`)
 	p.ask(`{"op":"sub","cname":"a","token":"x","id":1}`, strings.Replace(object("401", 0, "Token error"), "}", `,"id":1}`, 1))
 	check(t, st.srv, true, "")
 	p.ask(`{"op":"sub","cname":"a","token":"`+tokenOf("a", 1)+`","id":2}`, `{"type":"ok","cname":"a","seq":1,"id":2}`)
@@ -157,15 +157,15 @@ func TestWebSocketJoinRefused(t *testing.T) {
 func TestWebSocketPublishes(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, WSPublish: true, CORSOrigins: []string{"*", "https://named"}, MaxMessage: 20, PublishRatePerChannel: 2, MaxChannels: 1})
 	none := newStage(t, Config{Loops: 1})
-	none.websocket(0, "/ws").ask(`{"op":"pub","cname":"a","content":"x","id":1}`, `{"type":"403","content":"clients do not publish here: ws-publish is off, and the client is not subscribed with a token that lets it","id":1}`)
+	none.websocket(0, "/ws").ask(`{"op":"pub","cname":"a","content":"x","id":1}`, `{"type":"403","content":"clients may not publish: ws-publish is off, and the client is not subscribed with a token that permits it","id":1}`)
 	st.websocket(0, "/ws", "Origin: https://any\r\n").ask(`{"op":"pub","cname":"a","content":"x"}`,
-		`{"type":"403","content":"pages of another site do not publish here: cors-origin names those that may"}`)
+		`{"type":"403","content":"pages of another site may not publish: cors-origin lists the permitted origins"}`)
 	st.websocket(0, "/ws", "Origin: https://named\r\n").ask(`{"op":"pub","cname":"a","content":"x"}`, `{"type":"ok","seq":1}`)
 	p := st.websocket(0, "/ws", "Origin: http://h\r\n")
 	for content, want := range map[string]string{
 		``:                                   `{"type":"400","content":"content is missing"}`,
 		`,"content":null`:                    `{"type":"400","content":"content is missing"}`,
-		`,"content":"\ud800"`:                `{"type":"400","content":"content: half of a surrogate pair is no character"}`,
+		`,"content":"\ud800"`:                `{"type":"400","content":"content: an unpaired surrogate is not a character"}`,
 		`,"content":"123456789012345678901"`: `{"type":"400","content":"content is 21 bytes: max-message is 20"}`,
 		`,"content":[1234567890123456789]`:   `{"type":"400","content":"content is 21 bytes: max-message is 20"}`,
 	} {

@@ -150,7 +150,7 @@ func TestWebSocketTokenPublishes(t *testing.T) {
 	writer := dialWebSocket(t, "ws://"+p.front+"/ws?cname=a&seq=1&token="+sign("&publish=1"), nil, nil)
 	reader := dialWebSocket(t, "ws://"+p.front+"/ws?cname=a&seq=1&token="+sign(""), nil, nil)
 	const text = `{"op":"pub","cname":"a","content":"said","id":1}`
-	reader.ask(text, `{"type":"403","content":"clients do not publish here: ws-publish is off, and the client is not subscribed with a token that lets it","id":1}`)
+	reader.ask(text, `{"type":"403","content":"clients may not publish: ws-publish is off, and the client is not subscribed with a token that permits it","id":1}`)
 	writer.ask(text, `{"type":"ok","seq":1,"id":1}`, object("data", "a", 1, "said"))
 	reader.expect(object("data", "a", 1, "said"))
 }

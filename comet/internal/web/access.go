@@ -61,7 +61,7 @@ func newAccess(cfg *Config) (access, error) {
 		}
 	}
 	if len(cfg.ProxyProtocol) > 0 && len(cfg.TrustedProxies) == 0 {
-		errs = append(errs, errors.New("the PROXY protocol is on, but there are no trusted proxies, which alone may speak it"))
+		errs = append(errs, errors.New("the PROXY protocol is on, but there are no trusted proxies, and only they may use it"))
 	}
 	a.Enabled = !a.rules[conn.Front].Empty() || !a.rules[conn.Admin].Empty() || !a.Trusted.Empty()
 	return a, errors.Join(errs...)
@@ -80,7 +80,7 @@ func sideNamed(name string) (side uint8, ok bool) {
 func (a *access) warnClosed(log *zerolog.Logger) {
 	for side, name := range sideNames {
 		if r := &a.rules[side]; !r.Empty() && r.Allow.Empty() {
-			log.Warn().Str("side", name).Msg("no client is let in: there is deny without allow; with allow all, every client is that is not denied")
+			log.Warn().Str("side", name).Msg("every client is denied, because there is a deny list without an allow list; allow = all admits every client that is not denied")
 		}
 	}
 }

@@ -79,8 +79,8 @@ func (w *Web) tooMuchOnItsWay(loop uint8) bool {
 }
 
 var (
-	errNamelessBody = errors.New("parameter cname is missing: where the body is the content, it stands in the query, as in /push?cname=NAME")
-	errTwoContents  = errors.New("the content is there twice: as the body, and as parameter content")
+	errNamelessBody = errors.New("parameter cname is missing: if the body is the content, put cname in the query, as in /push?cname=NAME")
+	errTwoContents  = errors.New("the content is given twice: as the body and as parameter content")
 	errNoContent    = errors.New("parameter content is missing")
 )
 

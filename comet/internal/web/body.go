@@ -32,7 +32,7 @@ func (x *exchange) readBody(e *endpoint) (status int, reason string) {
 		return 0, ""
 	}
 	if coding := x.req.Header("Content-Encoding"); len(coding) > 0 && !bytes.EqualFold(coding, []byte("identity")) {
-		return 415, fmt.Sprintf("Content-Encoding %.100q: want a body without any", coding)
+		return 415, fmt.Sprintf("Content-Encoding %.100q: send the body without one", coding)
 	}
 	contentType := x.req.Header("Content-Type")
 	switch {
@@ -43,7 +43,7 @@ func (x *exchange) readBody(e *endpoint) (status int, reason string) {
 	case httplite.IsForm(contentType) || x.meansForm(e, body):
 		x.form = body
 	case !e.publishes:
-		return 415, "the body is no form: want application/x-www-form-urlencoded, not " + typeName(contentType)
+		return 415, "the body is not a form: want application/x-www-form-urlencoded, not " + typeName(contentType)
 	case !isRawType(contentType):
 		return 415, fmt.Sprintf("Content-Type %s: want application/x-www-form-urlencoded for a form, or %s for a body that is the content",
 			typeName(contentType), strings.Join(rawTypes, ", "))

@@ -42,7 +42,7 @@ func HandOverByName(w *Web, to handover.Part) {
 }
 
 // errByName is returned when a handed-over list of connections is inconsistent.
-var errByName = errors.New("what is said of connections does not fit")
+var errByName = errors.New("the handed-over list of connections is inconsistent")
 
 // moving holds what Move needs of one web of the old program.
 type moving struct {

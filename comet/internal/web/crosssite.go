@@ -103,10 +103,10 @@ func (g *pageGuard) concerns(x *exchange) bool {
 func (g *pageGuard) refuses(dst []byte, x *exchange) (reason []byte, refused bool) {
 	switch {
 	case g.foreignPage(x):
-		return appendForeignPage(dst, x, "ask this"), true
+		return appendForeignPage(dst, x, "send this request"), true
 	case x.side == conn.Admin && g.foreignHost(x):
-		dst = append(append(dst, "the name "...), hostName(x.req.Host())...)
-		return append(dst, " is not known here: admin-host names those that are, an address and localhost always are\n"...), true
+		dst = append(append(dst, "the host name "...), hostName(x.req.Host())...)
+		return append(dst, " is not accepted: admin-host lists the accepted host names; an address and localhost always are\n"...), true
 	}
 	return dst, false
 }
@@ -116,9 +116,9 @@ func (g *pageGuard) refuses(dst []byte, x *exchange) (reason []byte, refused boo
 func appendForeignPage(dst []byte, x *exchange, what string) []byte {
 	dst = append(append(dst, "a page of another site may not "...), what...)
 	if origin := pageOf(x.req); len(origin) > 0 {
-		dst = append(append(append(dst, " (it is of "...), origin...), ')')
+		dst = append(append(append(dst, " (its origin is "...), origin...), ')')
 	}
-	return append(append(append(dst, ": "...), originSetting(x.side)...), " names those that may\n"...)
+	return append(append(append(dst, ": "...), originSetting(x.side)...), " lists the permitted origins\n"...)
 }
 
 // foreignHost reports whether the Host field is not a name of this server. On a unix socket
@@ -162,7 +162,7 @@ func (w *Web) refusePage(x *exchange) bool {
 	}
 	if x.side == conn.Admin && w.cfg.Compat.PagesMayPublish {
 		if w.site.pageWarned.CompareAndSwap(false, true) {
-			w.cfg.Log.Warn().Str("reason", string(bytes.TrimSpace(w.Body))).Msg("the admin side serves what a web page may have asked, for the sake of iComet's pages; compat = none refuses it")
+			w.cfg.Log.Warn().Str("reason", string(bytes.TrimSpace(w.Body))).Msg("the admin side serves a request that a page of another site may have sent, as compat = icomet permits; compat = none refuses such requests")
 		}
 		return false
 	}

@@ -30,12 +30,12 @@ func (d *denials) tell(log *zerolog.Logger, now time.Time, client netip.Addr) {
 	}
 	d.told[client] = struct{}{}
 	if len(d.told) > deniedAddresses {
-		log.Warn().Int("addresses", deniedAddresses).Msg("more addresses are denied on the admin side: not told in this minute")
+		log.Warn().Int("addresses", deniedAddresses).Msg("more addresses are denied on the admin side; they are not logged in this minute")
 		return
 	}
 	address := "unix"
 	if client.IsValid() {
 		address = client.String()
 	}
-	log.Warn().Str("address", address).Msg("denied on the admin side: admin-allow does not let it in; told once a minute")
+	log.Warn().Str("address", address).Msg("denied on the admin side by admin-allow or admin-deny; logged once a minute")
 }

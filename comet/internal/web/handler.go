@@ -145,7 +145,7 @@ func checkHandlers(handlers map[string]http.Handler) error {
 		case known:
 			errs = append(errs, fmt.Errorf("handler of path %s: the admin side has that path already", path))
 		case handler == nil:
-			errs = append(errs, fmt.Errorf("handler of path %s: there is none", path))
+			errs = append(errs, fmt.Errorf("handler of path %s is nil", path))
 		}
 	}
 	return errors.Join(errs...)
@@ -202,7 +202,7 @@ func (x *exchange) toNetHTTP(loop *reactor.Loop) (*http.Request, error) {
 	}
 	u, err := url.ParseRequestURI(target)
 	if err != nil {
-		return nil, errors.New("the target is not one that can be decoded")
+		return nil, errors.New("the request target cannot be decoded")
 	}
 	req := &http.Request{
 		Method: x.req.Method().String(), URL: u, RequestURI: target, Host: string(x.req.Host()),
@@ -227,8 +227,8 @@ func serveHandler(log *zerolog.Logger, handler http.Handler, h *handling, req *h
 	defer tell()
 	defer func() {
 		if v := recover(); v != nil {
-			h.err = errors.New("the handler of this path failed: the log says how")
-			log.Error().Str("path", req.URL.Path).Str("panic", fmt.Sprint(v)).Str("stack", string(debug.Stack())).Msg("a handler failed")
+			h.err = errors.New("the handler of this path failed: see the log")
+			log.Error().Str("path", req.URL.Path).Str("panic", fmt.Sprint(v)).Str("stack", string(debug.Stack())).Msg("a handler panicked")
 		}
 	}()
 	handler.ServeHTTP(h, req)

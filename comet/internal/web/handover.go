@@ -177,7 +177,7 @@ func (ps *pipelines) state(place uint32, p *pipeline) Pipeline {
 }
 
 // errWebState is returned when a handed-over state is inconsistent.
-var errWebState = errors.New("what connections do was not handed over whole")
+var errWebState = errors.New("the handed-over state of connections is inconsistent")
 
 // resumeFrom restores the web that another program has written.
 func (w *Web) resumeFrom(from *handover.Reader) error {

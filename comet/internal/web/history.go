@@ -29,7 +29,7 @@ import (
 // If messages are dropped meanwhile, the answer ends early but is well-formed: the client sees
 // from its next number that there are more, or is told on the next request that some are lost.
 type historyReply struct {
-	name        []byte // name of the channel
+	name        []byte // of the channel
 	run         msg.Run
 	left        int   // messages after run that must still be requested
 	from        int32 // number of the first of these
@@ -42,7 +42,7 @@ type historyReply struct {
 }
 
 const (
-	defaultHistory = 100       // messages in an answer of /history
+	defaultHistory = 100       // default of parameter limit, in messages
 	HistoryBudget  = 512 << 10 // bytes of histories rendered in a turn, plus one piece
 )
 

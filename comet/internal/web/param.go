@@ -99,7 +99,7 @@ func (p *params) argOnce(name string) (value []byte, ok bool, twice error) {
 			if !ok {
 				value, ok = p.unescape(another), true
 			} else if !bytes.Equal(p.unescape(another), value) {
-				return value, true, fmt.Errorf("parameter %s is there twice: send a request for each", name)
+				return value, true, fmt.Errorf("parameter %s is given twice: send a request for each", name)
 			}
 			if p.compat.FirstOfTwo {
 				break

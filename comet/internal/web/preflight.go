@@ -16,7 +16,7 @@ func (w *Web) preflight(x *exchange, e endpoint) bool {
 	forAll := x.side == conn.Front && string(x.req.Path()) == eventsPath && w.EventsForAll()
 	if w.Page(x.side, x.conn.Index()) == 0 && !w.site.cors[x.side].Origins.Any && !forAll {
 		w.Body = append(append(w.Body[:0], "pages of "...), origin...)
-		w.Body = append(append(append(w.Body, " are not let in: "...), originSetting(x.side)...), " names those that are\n"...)
+		w.Body = append(append(append(w.Body, " are not permitted: "...), originSetting(x.side)...), " lists the permitted origins\n"...)
 		w.failed(x, 403)
 		return true
 	}

@@ -147,7 +147,7 @@ func (p *Probe) missing(loops int) string {
 	for home := range loops {
 		for loop := range loops {
 			if p.Passed[home]&(1<<loop) == 0 {
-				return fmt.Sprintf("nothing came by way of loop %d and then loop %d", home, loop)
+				return fmt.Sprintf("no answer by way of loop %d and then loop %d", home, loop)
 			}
 		}
 	}

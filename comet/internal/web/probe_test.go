@@ -10,7 +10,7 @@ import (
 // Mail that is stuck between two loops that turn is told as that.
 func TestMissing(t *testing.T) {
 	c := Probe{Passed: [record.MaxLoops]uint64{0b111, 0b011, 0b111}}
-	if got, want := c.missing(3), "nothing came by way of loop 1 and then loop 2"; got != want {
+	if got, want := c.missing(3), "no answer by way of loop 1 and then loop 2"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	c = Probe{Passed: [record.MaxLoops]uint64{63: 1}}

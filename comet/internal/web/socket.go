@@ -94,7 +94,7 @@ func (k *sockets) takeMessage(c reactor.Conn, msg websocket.Message) bool {
 		k.takeClose(c, msg.Payload)
 		return false
 	case websocket.Binary:
-		k.CloseSocket(c, websocket.UnsupportedData, "only text is understood here")
+		k.CloseSocket(c, websocket.UnsupportedData, "only text messages are accepted")
 		return false
 	}
 	if !paced {

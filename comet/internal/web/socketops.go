@@ -108,7 +108,7 @@ func (k *sockets) takePub(c reactor.Conn, o *op.Op) {
 		m.Buf.B = checked
 	} else {
 		m.Done()
-		k.failOp(c, o, "400", "content: half of a surrogate pair is no character")
+		k.failOp(c, o, "400", "content: an unpaired surrogate is not a character")
 		return
 	}
 	s := k.open(c)
@@ -168,11 +168,11 @@ func (k *sockets) forbidden(owner uint32, cname []byte) string {
 	case topic != 0 && (open || k.hub.Sockets.TokenPublishes(topic)):
 		return ""
 	case open:
-		return "the token of a channel lets publish: subscribe to it first"
+		return "publishing needs the token of the channel: subscribe to it first"
 	case k.cfg.WSPublish:
-		return "pages of another site do not publish here: cors-origin names those that may"
+		return "pages of another site may not publish: cors-origin lists the permitted origins"
 	}
-	return "clients do not publish here: ws-publish is off, and the client is not subscribed with a token that lets it"
+	return "clients may not publish: ws-publish is off, and the client is not subscribed with a token that permits it"
 }
 
 // badName returns what is wrong with a channel's name, or "".

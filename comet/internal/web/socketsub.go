@@ -21,7 +21,7 @@ func (k *sockets) takeSub(c reactor.Conn, o *op.Op) {
 	case !known:
 		k.failOp(c, o, "400", strings.TrimPrefix(record.EpochMalformed, "parameter "))
 	case k.hub.Sockets.FindTopic(i, o.Cname) != 0:
-		k.failOp(c, o, "400", "subscribed to this channel already: unsub comes before another sub")
+		k.failOp(c, o, "400", "already subscribed to this channel: unsub before another sub")
 	case k.hub.Sockets.Topics(i) >= k.cfg.WSMaxChannels:
 		k.totals.HitLimit(limit.WSMaxChannels, k.cfg.WSMaxChannels, k.loop.Now())
 		k.failOp(c, o, "429", k.cfg.tooManyTopics())

@@ -12,7 +12,7 @@ import (
 // subprotocol is the only WebSocket subprotocol. A client need not offer any.
 const subprotocol = "ccomet.v1"
 
-var errSubprotocol = &websocket.HandshakeError{Status: 400, Reason: "no subprotocol that is offered is spoken here: offer " + subprotocol + ", or none"}
+var errSubprotocol = &websocket.HandshakeError{Status: 400, Reason: "none of the offered subprotocols is supported: offer " + subprotocol + ", or none"}
 
 // upgrade serves /ws: it turns a connection into a WebSocket.
 func (w *Web) upgrade(x *exchange) {
