@@ -2,14 +2,14 @@ package httplite
 
 import "bytes"
 
-// The accessors below are valid once the head is complete (HeadDone), Body once the request is, until the
-// bytes given to Parse change, or Parse or Reset is called again. What they return are pieces of those bytes.
+// The accessors below are valid once the head is complete (HeadDone), until the bytes given to Parse change, or
+// until Parse or Reset is called again. What they return are slices of those bytes.
 
-// HeadDone reports whether the head is complete. The body may be missing still.
+// HeadDone reports whether the head is complete. The body may still be incomplete.
 func (r *Request) HeadDone() bool { return r.phase >= phaseBody }
 
-// Started reports whether anything of a request has been seen: any byte beyond an empty line. It tells a
-// half-read request from a connection that is merely kept alive.
+// Started reports whether any byte of a request was seen, beyond an empty line. It tells a half-read request from
+// an idle keep-alive connection.
 func (r *Request) Started() bool { return r.phase > phaseEmpty || r.err != nil }
 
 // Method returns the method, or Other for one that has no constant.
@@ -21,27 +21,27 @@ func (r *Request) MethodBytes() []byte { return r.verb.of(r.buf) }
 // Target returns the request target as sent.
 func (r *Request) Target() []byte { return r.target.of(r.buf) }
 
-// Path returns the path as sent, its escapes not decoded, without the query. It is "/" for an
-// absolute-form target without one, "*" for OPTIONS *, and empty for CONNECT. It holds what RFC 3986 3.3 lets
-// it hold, and dots are not resolved.
+// Path returns the path as sent, not decoded, without the query. It is "/" for an absolute-form target without a
+// path, "*" for OPTIONS *, and empty for CONNECT. It contains only what RFC 3986 3.3 allows. Dot segments are not
+// resolved.
 func (r *Request) Path() []byte { return r.path.of(r.buf) }
 
-// Query returns what stands behind the first '?' of the target, not decoded, for Args and GetArg. It may
-// hold bytes beyond ASCII and bad escapes.
+// Query returns the part of the target after the first '?', not decoded, for Args and GetArg. It may contain bytes
+// beyond ASCII and invalid escapes.
 func (r *Request) Query() []byte { return r.query.of(r.buf) }
 
 // Host returns the target's authority if it has one (RFC 9112 3.2.2), else the Host field's value, which
 // may be empty.
 func (r *Request) Host() []byte { return r.host.of(r.buf) }
 
-// Minor returns 0 for HTTP/1.0 and 1 for HTTP/1.1, as which later ones of 1.x are taken.
+// Minor returns 0 for HTTP/1.0, and 1 for HTTP/1.1 and later versions 1.x.
 func (r *Request) Minor() int { return int(r.minor) }
 
-// KeepAlive reports whether the client lets the connection be used again after this request.
+// KeepAlive reports whether the client allows another request on the connection after this one.
 func (r *Request) KeepAlive() bool { return r.keepAlive() }
 
-// Header returns the value of the first field of that name, letters in either case, without the white
-// space around it; nil if there is none, and empty but not nil if it is empty.
+// Header returns the value of the first field with that name, in any case, without the white space around it. It is
+// nil if there is no such field, and empty but not nil if the value is empty.
 func (r *Request) Header(name string) []byte {
 	for i := range r.fields[:r.count] {
 		if value, ok := r.fields[i].value(r.buf, name); ok {
@@ -51,8 +51,8 @@ func (r *Request) Header(name string) []byte {
 	return nil
 }
 
-// HeaderHas reports whether any field of that name lists token among its comma-separated elements,
-// letters in either case, such as HeaderHas("Connection", "upgrade").
+// HeaderHas reports whether any field with that name lists token among its comma-separated elements, such as
+// HeaderHas("Connection", "upgrade"). Both are compared without case.
 func (r *Request) HeaderHas(name, token string) bool {
 	for i := range r.fields[:r.count] {
 		if value, ok := r.fields[i].value(r.buf, name); ok && HasToken(value, token) {
@@ -72,19 +72,18 @@ func (r *Request) HeaderAt(i int) (name, value []byte) {
 	return line[:colon:colon], trim(line[colon+1:])
 }
 
-// Body returns the decoded body, empty if there is none. Of a body that is not complete it returns what is
-// here, unless that is chunked.
+// Body returns the decoded body, empty if there is none. While the body is incomplete, it returns the part that has
+// arrived, or nothing of a chunked body.
 func (r *Request) Body() []byte {
 	return r.buf[r.bodyAt : r.bodyAt+r.bodyLen : r.bodyAt+r.bodyLen]
 }
 
-// WantsContinue reports, once, that the client waits for Continue: the head is complete, an HTTP/1.1
-// client asked for it, and no byte of the body is here. Ask after each Parse that found the request
-// incomplete.
+// WantsContinue reports, once, that the client waits for Continue: the head is complete, an HTTP/1.1 client asked
+// for it, and no byte of the body has arrived. Call it after each Parse that found the request incomplete.
 func (r *Request) WantsContinue() bool {
 	if r.phase != phaseBody || !r.flags.has(wantsContinue) || r.err != nil {
 		return false
 	}
 	r.flags &^= wantsContinue
-	return len(r.buf) == r.bodyAt // RFC 9110 10.1.1: may be omitted once content is here
+	return len(r.buf) == r.bodyAt // RFC 9110 10.1.1: may be omitted once content has arrived
 }

@@ -8,11 +8,11 @@ import (
 // LastChunk ends a chunked body that has no trailers.
 const LastChunk = "0\r\n\r\n"
 
-// Continue is the whole interim response that Request.WantsContinue asks for.
+// Continue is the complete interim response to send when Request.WantsContinue reports true.
 const Continue = "HTTP/1.1 100 Continue\r\n\r\n"
 
-// AppendStatus appends a status line, "HTTP/1.1 200 OK" and CRLF. A status without a text has an empty
-// reason; one outside 100 to 999 cannot be sent, and 500 is.
+// AppendStatus appends a status line, such as "HTTP/1.1 200 OK" and CRLF. A status without a known text gets an
+// empty reason. A status outside 100 to 999 cannot be sent: 500 replaces it.
 func AppendStatus(dst []byte, status int) []byte {
 	if status < 100 || status > 999 {
 		status = 500
@@ -24,9 +24,9 @@ func AppendStatus(dst []byte, status int) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// AppendHeader appends a header line. The name must be a token and is the caller's word. The value may
-// come from anywhere: what must not stand in one (CR, LF, other controls) becomes a space, as RFC 9110 5.5
-// has it, so that no value can end the line.
+// AppendHeader appends a header line. The caller must make sure that the name is a token. The value may come from
+// anywhere: characters that it must not contain (CR, LF, other controls) become spaces, as RFC 9110 5.5 allows, so
+// that no value can end the line.
 func AppendHeader(dst []byte, name, value string) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, ": "...)
@@ -73,8 +73,8 @@ func AppendDate(dst []byte, t time.Time) []byte {
 // EndHeaders appends the empty line that ends a head.
 func EndHeaders(dst []byte) []byte { return append(dst, "\r\n"...) }
 
-// AppendChunk appends payload as one chunk; nothing for an empty payload, since an empty chunk would end
-// the body. LastChunk does that.
+// AppendChunk appends payload as one chunk. For an empty payload it appends nothing, because an empty chunk would
+// end the body (see LastChunk).
 func AppendChunk(dst, payload []byte) []byte {
 	if len(payload) == 0 {
 		return dst
@@ -84,13 +84,14 @@ func AppendChunk(dst, payload []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// AppendChunkHead appends the size line of a chunk of size bytes, size > 0; the data and CRLF must follow.
+// AppendChunkHead appends the size line of a chunk of size bytes, size > 0. The caller must append the data and
+// CRLF.
 func AppendChunkHead(dst []byte, size int) []byte {
 	dst = strconv.AppendInt(dst, int64(size), 16)
 	return append(dst, "\r\n"...)
 }
 
-// AppendError appends a whole response that says what was wrong and that the connection closes.
+// AppendError appends a complete response that says what was wrong and closes the connection.
 func AppendError(dst []byte, e *Error) []byte {
 	var scratch [128]byte
 	text := append(e.appendText(scratch[:0]), '\n')
@@ -103,8 +104,8 @@ func AppendError(dst []byte, e *Error) []byte {
 	return append(dst, text...)
 }
 
-// AppendRequestLine appends "GET /x HTTP/1.1" and CRLF. Method and target are the caller's word; what the
-// target holds of others' must have gone through AppendEscape.
+// AppendRequestLine appends a request line, such as "GET /x HTTP/1.1" and CRLF. The caller must make sure that
+// method and target are valid: AppendEscape makes any text valid in a target.
 func AppendRequestLine(dst []byte, method, target string) []byte {
 	dst = append(dst, method...)
 	dst = append(dst, ' ')

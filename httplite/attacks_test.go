@@ -7,15 +7,15 @@ import (
 	"ccomet/httplite/attacks"
 )
 
-// come is what came of an input: the requests in it, and how it ended.
+// come is the result of an input: the requests in it, and how it ended.
 type come struct {
 	requests []outcome
-	last     outcome // what is refused, or is not complete: then it is the zero outcome
-	left     int     // bytes that no request took
+	last     outcome // what is refused; of an incomplete request: the zero outcome
+	left     int     // bytes that belong to no request
 	ends     bool
 }
 
-// readAll reads requests out of raw as a server does that gets it in pieces, which end at the cuts and at the end.
+// readAll reads requests from raw like a server that gets it in pieces, which end at the cuts and at the end.
 func readAll(t testing.TB, r *Request, raw []byte, scratch []byte, cuts ...int) (c come) {
 	buf := scratch[:0]
 	r.Reset()
@@ -59,7 +59,7 @@ func (c *come) equals(o *come) bool {
 	return true
 }
 
-// check holds what came of a case against what must.
+// check compares the result of a case with the expected one.
 func (c *come) check(t *testing.T, want *attacks.Case) {
 	t.Helper()
 	for i, o := range c.requests {
@@ -82,9 +82,8 @@ func (c *come) check(t *testing.T, want *attacks.Case) {
 	}
 }
 
-// Every attack in the table has the outcome that is told there, and the same outcome however it is cut: in bytes,
-// and in two at every byte. Within those that are very long, which say the same over and over, not all of the places
-// to cut in two are tried.
+// Every attack in the tables has the expected result, and the same result however it is cut: in single bytes, and
+// in two at every byte. Very long attacks, which repeat the same over and over, are not cut at every byte.
 func TestAttacks(t *testing.T) {
 	cases, err := attacks.Read("testdata/attacks")
 	if err != nil {
@@ -118,7 +117,7 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-// Nothing that is smuggled in a body or behind a refusal is ever a request: the table says of no case that it is.
+// Nothing that is smuggled in a body or after a refusal is ever a request: no case of the tables expects one.
 func TestAttacksWantNothingSmuggled(t *testing.T) {
 	cases, err := attacks.Read("testdata/attacks")
 	if err != nil {
@@ -138,7 +137,7 @@ func TestAttacksWantNothingSmuggled(t *testing.T) {
 	}
 }
 
-// Whatever rule there is for requests, an attack breaks it.
+// For each rule for requests there is an attack that breaks it.
 func TestAttacksBreakEveryRule(t *testing.T) {
 	cases, err := attacks.Read("testdata/attacks")
 	if err != nil {

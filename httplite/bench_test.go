@@ -26,7 +26,7 @@ func BenchmarkParseChunked(b *testing.B) {
 	benchmarkParse(b, postChunked+"10\r\n0123456789abcdef\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n")
 }
 
-// A request that comes a byte at a time, as from a slow or an evil client.
+// A request that arrives byte by byte, as from a slow or hostile client.
 func BenchmarkParseGETByteAtATime(b *testing.B) {
 	var r Request
 	input := []byte(browserGET)

@@ -2,45 +2,45 @@ package httplite
 
 import "math"
 
-// Body decodes one message body, piece by piece. It is plain data of 24 bytes without pointers, made to be
-// kept for each connection; Response.Framing returns one. It is used by one goroutine at a time.
+// Body decodes one message body, piece by piece. It is plain data of 24 bytes without pointers, so that one can be
+// kept for each connection. Response.Framing returns one. Only one goroutine at a time may use it.
 type Body struct {
-	left   int64  // bytes still to come of the body, or of the chunk; the size while it is read
-	room   int64  // bytes the chunks still to come may hold; unbounded in a response
+	left   int64  // bytes left of the body or of the chunk; while the chunk size is read: the size so far
+	room   int64  // bytes that further chunks may contain; unbounded in a response
 	budget uint32 // bytes of extensions, padding and trailers still allowed
 	state  bodyState
-	digits uint8 // of the chunk size
-	fault  Kind  // what it failed with, for good
+	digits uint8 // number of digits of the chunk size
+	fault  Kind  // error with which it failed, for good
 }
 
-// unbounded is the room of a body that has no limit.
+// unbounded is the room of a body without a limit.
 const unbounded = math.MaxInt64
 
 type bodyState uint8
 
 const (
-	bodyDone bodyState = iota // also the state of a body that is empty
+	bodyDone bodyState = iota // also the state of an empty body
 	bodyLength
-	bodyClose    // ends when the connection does
+	bodyClose    // ends when the connection closes
 	chunkSize    // in the size
-	extSpace     // white space, which a ';' must follow
-	extStart     // behind ';'
+	extSpace     // white space; a ';' must follow
+	extStart     // after ';'
 	extName      // in an extension's name
-	extNameEnd   // white space behind it
-	extEqual     // behind '='
-	extToken     // in a value
-	extQuoted    // in one in quotes
-	extEscape    // behind its backslash
-	extQuoteEnd  // behind its last quote
-	chunkSizeLF  // CR of the size line seen
+	extNameEnd   // white space after the name
+	extEqual     // after '='
+	extToken     // in a token value
+	extQuoted    // in a quoted value
+	extEscape    // after its backslash
+	extQuoteEnd  // after its closing quote
+	chunkSizeLF  // after the CR of the size line
 	chunkData    // in the data
-	chunkDataCR  // data complete
-	chunkDataLF  // and its CR seen
-	trailerLine  // at the beginning of a trailer line
+	chunkDataCR  // after the data
+	chunkDataLF  // after the CR that follows the data
+	trailerLine  // at the start of a trailer line
 	trailerName  // in its name
-	trailerValue // behind its colon
-	trailerLF    // its CR seen
-	chunkEndLF   // CR of the last, empty line seen
+	trailerValue // after its colon
+	trailerLF    // after its CR
+	chunkEndLF   // after the CR of the last, empty line
 )
 
 func lengthBody(n int64) Body {
@@ -54,15 +54,15 @@ func chunkedBody(room int64, budget int) Body {
 	return Body{state: chunkSize, room: room, budget: uint32(budget)}
 }
 
-// UntilClose reports whether the body ends only when the peer closes the connection. Next never says done then.
+// UntilClose reports whether the body ends only when the peer closes the connection. Next never returns done then.
 func (b *Body) UntilClose() bool { return b.state == bodyClose }
 
-// Next takes the next piece of the body from the start of buf: payload, a part of buf, is content and may
-// be empty; n is how many bytes of buf it took; done says that the body has ended, and buf[n:] belongs to
-// the next message. It keeps nothing of buf and never writes to it.
+// Next decodes the next piece of the body, from the start of buf. payload is content, a slice of buf that may be
+// empty. n is how many bytes of buf it has consumed. done reports that the body has ended: buf[n:] belongs to the
+// next message. Next keeps no reference to buf and never writes to it.
 //
-// Call it at once when the head is complete, since an empty body is done without a byte, and then again
-// with buf[n:] until done, or until n is 0, which means it needs more input. Errors are *Error; they last.
+// Call it as soon as the head is complete, because an empty body is done without a byte. Call it again with buf[n:]
+// until done, or until n is 0: then it needs more input. Errors are of type *Error, and last.
 func (b *Body) Next(buf []byte) (payload []byte, n int, done bool, err error) {
 	payload, n, done, k := b.next(buf)
 	if k != 0 {
@@ -103,8 +103,8 @@ func (b *Body) next(buf []byte) (payload []byte, n int, done bool, k Kind) {
 	return payload, n, b.state == bodyDone, 0
 }
 
-// unchunk decodes a whole chunked body, known to be good, to the beginning of its own storage, and returns
-// the length of the result.
+// unchunk decodes a complete and valid chunked body in place, to the start of buf, and returns the length of the
+// result.
 func unchunk(buf []byte) int {
 	b := chunkedBody(unbounded, maxHead)
 	size := 0
@@ -117,7 +117,7 @@ func unchunk(buf []byte) int {
 	}
 }
 
-// take counts off up to n bytes of what is left.
+// take subtracts up to n bytes from what is left, and returns how many.
 func (b *Body) take(n int) int {
 	if int64(n) > b.left {
 		n = int(b.left)
@@ -126,8 +126,8 @@ func (b *Body) take(n int) int {
 	return n
 }
 
-// framing takes in one byte between chunks (RFC 9112 7.1). A byte at a time is slow and simple, and by
-// its nature the same however the input is cut; the data itself is not touched.
+// framing parses one byte between chunks (RFC 9112 7.1). A byte at a time is slow but simple, and gives the same
+// result however the input is cut. The data itself is not parsed this way.
 func (b *Body) framing(c byte) Kind {
 	switch {
 	case b.state >= trailerLine:
@@ -160,7 +160,7 @@ func (b *Body) framing(c byte) Kind {
 	return 0
 }
 
-// size takes in a byte of 1 to 15 hexadecimal digits, or what ends them. Zeros in front count as padding.
+// size parses a byte of 1 to 15 hexadecimal digits, or what ends them. Leading zeros count as padding.
 func (b *Body) size(c byte) Kind {
 	if d := unhex[c]; d != notHex {
 		if b.digits == 15 {
@@ -187,7 +187,7 @@ func (b *Body) size(c byte) Kind {
 		return 0
 	case ';':
 		b.state = extStart
-	case ' ', '\t': // RFC 9112 7.1.1: bad white space, but only before an extension
+	case ' ', '\t': // RFC 9112 7.1.1: bad white space, allowed only before an extension
 		b.state = extSpace
 	default:
 		return BadChunk
@@ -198,9 +198,9 @@ func (b *Body) size(c byte) Kind {
 	return 0
 }
 
-// extension takes in a byte of the extensions, which are ignored but not unlimited. They are held to
-// their grammar (RFC 9112 7.1.1), quotes and all: where one reader ends the line inside of quotes and another
-// reads on to the next quote, they disagree about which bytes are data.
+// extension parses a byte of the chunk extensions, which are ignored but bounded. They must follow their grammar
+// (RFC 9112 7.1.1), quotes included: if one reader ends the line inside quotes and another reads on to the next
+// quote, they disagree about which bytes are data.
 func (b *Body) extension(c byte) Kind {
 	if c == '\n' {
 		return BareLF
@@ -216,7 +216,7 @@ func (b *Body) extension(c byte) Kind {
 	return 0
 }
 
-// afterExt returns the state behind c, a byte of the extensions, or bodyDone if it may not stand there:
+// afterExt returns the state after c, a byte of the extensions, or bodyDone if c is not allowed there:
 //
 //	chunk-ext = *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )
 func (s bodyState) afterExt(c byte) bodyState {
@@ -269,8 +269,8 @@ func (s bodyState) afterExt(c byte) bodyState {
 	return bodyDone
 }
 
-// startChunk acts on a size that is complete. A response may stream for days, so there the budget for
-// extensions is each chunk's own; in a request it is one for the whole body.
+// startChunk acts on a complete chunk size. A response may stream for days, so each of its chunks has a budget of
+// its own for extensions; a request has one budget for the whole body.
 func (b *Body) startChunk() {
 	if b.left == 0 {
 		b.state = trailerLine
@@ -284,7 +284,7 @@ func (b *Body) startChunk() {
 	}
 }
 
-// trailer takes in a byte of the trailer section, by the rules of header fields (RFC 9112 7.1.2, 5).
+// trailer parses a byte of the trailer section, by the rules of header fields (RFC 9112 7.1.2, 5).
 func (b *Body) trailer(c byte) Kind {
 	switch {
 	case b.state == chunkEndLF || b.state == trailerLF:
@@ -318,7 +318,7 @@ func (b *Body) trailer(c byte) Kind {
 	return 0
 }
 
-// spend takes one byte off the budget, if there is one.
+// spend takes one byte off the budget; false: the budget is used up.
 func (b *Body) spend() bool {
 	if b.budget == 0 {
 		return false

@@ -2,19 +2,19 @@ package httplite
 
 import "encoding/binary"
 
-// What a byte may be. One table holds all classes, so that a parser touches four cache lines of it.
+// Classes of bytes. One table holds all classes, so that a parser touches only four cache lines of it.
 const (
 	isToken  = 1 << iota // tchar, RFC 9110 5.6.2
-	isValue              // field-vchar, SP, HTAB: what a field value may hold, RFC 9110 5.5
-	isPath               // a path's bytes but '%', which needs two digits behind it, RFC 3986 3.3
-	isQuery              // a query's bytes
-	isHost               // reg-name but '%', RFC 3986 3.2.2
-	isLetter             // what AppendEscape leaves alone: unreserved, RFC 3986 2.3
+	isValue              // field-vchar, SP, HTAB: allowed in a field value, RFC 9110 5.5
+	isPath               // allowed in a path, except '%', which two digits must follow, RFC 3986 3.3
+	isQuery              // allowed in a query
+	isHost               // reg-name except '%', RFC 3986 3.2.2
+	isLetter             // not escaped by AppendEscape: unreserved, RFC 3986 2.3
 )
 
 var (
 	class [256]uint8
-	lower [256]uint8 // ASCII letters to lower case; the rest as it is
+	lower [256]uint8 // lower case of ASCII letters; other bytes as they are
 	unhex [256]uint8 // value of a hexadecimal digit, or notHex
 )
 
@@ -44,8 +44,8 @@ func init() {
 		if b > ' ' && b < 0x7f {
 			class[c] |= isQuery
 		}
-		// Not all ASCII may stand in a query (RFC 3986 3.4), and nothing outside it, but browsers send the one
-		// as it is typed, and old clients raw UTF-8.
+		// RFC 3986 3.4 allows neither all ASCII in a query nor anything beyond ASCII. But browsers send a query as
+		// it is typed, and old clients send raw UTF-8.
 		if b >= 0x80 {
 			class[c] |= isQuery
 		}
@@ -73,8 +73,8 @@ func all(b []byte, bits uint8) bool {
 	return true
 }
 
-// validValue reports whether b may stand in a field value (RFC 9110 5.5). Values are most of a head, so
-// it looks at eight bytes at once, and at each only where there is reason to.
+// validValue reports whether b is allowed as a field value (RFC 9110 5.5). Values are most of a head, so it checks
+// eight bytes at once, and single bytes only if one of those is suspicious.
 func validValue(b []byte) bool {
 	for len(b) >= 8 {
 		if suspicious(b) && !all(b[:8], isValue) {
@@ -85,8 +85,8 @@ func validValue(b []byte) bool {
 	return all(b, isValue)
 }
 
-// suspicious reports whether one of the first eight bytes of b may be below SP or equal to DEL. Beside the
-// right ones it may suspect a byte above one that is suspected; it never misses one.
+// suspicious reports whether one of the first eight bytes of b is below SP or equal to DEL. The subtraction may
+// flag a byte above such a byte, too, which does not change the result.
 func suspicious(b []byte) bool {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	x := binary.LittleEndian.Uint64(b)
@@ -94,7 +94,7 @@ func suspicious(b []byte) bool {
 	return ((x-' '*ones)&^x|(del-ones)&^del)&tops != 0
 }
 
-// equalFold reports whether b equals s, letters in either case. Both are bytes: nothing beyond ASCII folds.
+// equalFold reports whether b equals s, ignoring the case of ASCII letters.
 func equalFold(b []byte, s string) bool {
 	if len(b) != len(s) {
 		return false

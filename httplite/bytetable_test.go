@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// validValue takes eight bytes at a time; whatever the byte, wherever it stands, it must find what a look
-// at each would.
+// validValue takes eight bytes at a time. For any byte at any place, its result is that of a check
+// of each byte.
 func TestValidValueAtEveryPlace(t *testing.T) {
 	for n := range 30 {
 		for at := range n {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// outcome is all that can be asked of a request once Parse has come to an end, in comparable form.
+// outcome is everything that a request tells after Parse has finished, in comparable form.
 type outcome struct {
 	n         int
 	kind      Kind
@@ -32,7 +32,7 @@ func (o outcome) String() string {
 	return fmt.Sprintf("%+v", plain(o))
 }
 
-// look asks r everything after Parse has returned n and err.
+// look asks r for everything after Parse has returned n and err.
 func look(t testing.TB, r *Request, n int, err error) outcome {
 	if err != nil {
 		var e *Error
@@ -56,8 +56,8 @@ func look(t testing.TB, r *Request, n int, err error) outcome {
 	return o
 }
 
-// feed gives raw to a Request in pieces that end at the cuts and at the end, each time in other storage,
-// until it is complete or refused.
+// feed gives raw to a Request in pieces that end at the cuts and at the end, each time in different
+// memory, until the request is complete or refused.
 func feed(t testing.TB, raw string, lim *Limits, cuts ...int) outcome {
 	var r Request
 	var buf []byte
@@ -73,12 +73,12 @@ func feed(t testing.TB, raw string, lim *Limits, cuts ...int) outcome {
 	return outcome{}
 }
 
-// feedBytes gives raw a byte at a time, and returns how many bytes it took to come to an end.
+// feedBytes gives raw byte by byte, and returns how many bytes were needed for a result.
 func feedBytes(t testing.TB, raw string, lim *Limits) (outcome, int) {
 	var r Request
 	var buf []byte
 	for i := range len(raw) {
-		if len(buf) == cap(buf) || len(raw) < 2000 { // move often, but let long inputs stay linear
+		if len(buf) == cap(buf) || len(raw) < 2000 { // move often, but keep long inputs linear
 			buf = append(make([]byte, 0, 2*len(buf)+1), buf...)
 		}
 		buf = append(buf, raw[i])
@@ -90,8 +90,8 @@ func feedBytes(t testing.TB, raw string, lim *Limits) (outcome, int) {
 	return outcome{}, len(raw)
 }
 
-// cutEverywhere returns the outcome for raw, having shown that it is the same however raw is cut in two,
-// and a byte at a time.
+// cutEverywhere returns the outcome of raw, after checking that it is the same when raw is cut in
+// two at every byte, and in single bytes.
 func cutEverywhere(t *testing.T, raw string, lim *Limits) outcome {
 	t.Helper()
 	whole := feed(t, raw, lim)

@@ -2,10 +2,10 @@ package httplite
 
 import "strconv"
 
-// Kind says which rule a message broke. Its String is the constant's name, fit for a log or a metric.
+// Kind is a rule that a message broke. Its String is the constant's name, for logs and metrics.
 type Kind uint8
 
-// The rules. Each has one status, which AppendError answers with.
+// The rules, each with the status with which AppendError answers.
 const (
 	_ Kind = iota // zero: nothing is wrong
 
@@ -18,16 +18,16 @@ const (
 	BareLF                      // 400: LF without CR before it
 	BareCR                      // 400: CR without LF after it
 	ObsFold                     // 400: a header line that begins with white space
-	SpaceBeforeColon            // 400: white space between header name and colon
+	SpaceBeforeColon            // 400: white space between a header name and its colon
 	BadHeaderName               // 400: empty, without a colon, or not a token
 	BadHeaderValue              // 400: a control character other than HTAB
 	BadHost                     // 400: the host has a byte or a form that is not allowed
 	MissingHost                 // 400: HTTP/1.1 without Host
 	DuplicateHost               // 400: more than one Host
 	BadContentLength            // 400: not a number
-	ConflictingContentLength    // 400: more than one, even where they are alike
+	ConflictingContentLength    // 400: more than one, even if they are identical
 	LengthAndChunked            // 400: Content-Length beside Transfer-Encoding
-	BadTransferEncoding         // 400: in HTTP/1.0, empty, malformed, or chunked is not the last, or there twice
+	BadTransferEncoding         // 400: in HTTP/1.0, empty, malformed, or chunked is not the last coding, or there twice
 	UnsupportedTransferEncoding // 501: another coding before chunked
 	BadExpect                   // 417: an expectation other than 100-continue
 	BadChunk                    // 400: a chunk's size, or what follows its data, is malformed
@@ -36,21 +36,21 @@ const (
 	HeadTooLarge                // 431: over Limits.Head, in the head or in the trailers
 	TooManyHeaders              // 431: over Limits.Headers
 	BodyTooLarge                // 413: over Limits.Body
-	ChunkExtTooLarge            // 413: chunk extensions and padding over Limits.Head in all
+	ChunkExtTooLarge            // 413: chunk extensions and padding over Limits.Head in total
 
 	numKinds
 )
 
-// Error is what the parsers return. Values without a Limit are shared: read them, do not change them.
+// Error is the error type of the parsers. Values without a Limit are shared: do not change them.
 type Error struct {
 	Kind   Kind
 	Status int    // the HTTP status to answer with
 	Reason string // one line of text, without the limit's number
-	Limit  int    // the number in force, where a limit was broken; else 0
+	Limit  int    // the number of the limit that was exceeded; else 0
 }
 
-// Error returns one line of plain text, which names the limit and its number where one was broken. It
-// holds nothing the client sent, so it may be sent to the client.
+// Error returns one line of plain text, which names a limit that was exceeded and its number. It contains nothing
+// that the client sent, so it may be sent to the client.
 func (e *Error) Error() string {
 	if e.Limit == 0 {
 		return e.Reason
@@ -58,7 +58,7 @@ func (e *Error) Error() string {
 	return string(e.appendText(nil))
 }
 
-// Is reports whether target is an *Error of the same Kind, whatever its limit, for errors.Is.
+// Is reports whether target is an *Error of the same Kind, with any limit, for errors.Is.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Kind == e.Kind
@@ -77,7 +77,7 @@ func (e *Error) appendText(dst []byte) []byte {
 	return append(dst, " bytes"...)
 }
 
-// String returns the constant's name, or "Kind(n)" for a value that is none.
+// String returns the constant's name, or "Kind(n)" for an unknown value.
 func (k Kind) String() string {
 	if int(k) < len(kindNames) && kindNames[k] != "" {
 		return kindNames[k]
@@ -85,7 +85,7 @@ func (k Kind) String() string {
 	return "Kind(" + strconv.Itoa(int(k)) + ")"
 }
 
-// faults holds one Error a kind, so that bad input costs no allocation.
+// faults holds one Error for each kind, so that an error without a limit's number costs no allocation.
 var faults = [numKinds]Error{
 	BadRequestLine:              {Status: 400, Reason: "malformed request line"},
 	BadMethod:                   {Status: 400, Reason: "malformed method"},

@@ -8,7 +8,8 @@ import (
 	"ccomet/httplite"
 )
 
-// A server's turn: parse what has come in, append an answer for each request, keep what is left.
+// One turn of a server: parse what has arrived, append an answer for each
+// request, keep the rest.
 func Example() {
 	input := []byte("GET /hello?name=w%6frld HTTP/1.1\r\nHost: example.com\r\n\r\nGET /next HT")
 	var output []byte

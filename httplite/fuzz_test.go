@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// FuzzRequest: the outcome does not depend on how the input is cut, and is net/http's, or differs for a reason
-// (nethttp_test.go).
+// FuzzRequest: the outcome does not depend on how the input is cut. It is that of net/http, or
+// differs for a known reason (nethttp_test.go).
 func FuzzRequest(f *testing.F) {
 	for _, c := range refused {
 		f.Add([]byte(c.raw), uint16(len(c.raw)/2))
@@ -38,8 +38,8 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// chunkException reports whether net/http's error about a chunked body is one of its own limits or its
-// dislike of white space.
+// chunkException reports whether net/http's error about a chunked body comes from a limit of its
+// own, or from white space that it does not accept.
 func chunkException(err error, raw []byte) bool {
 	text := err.Error()
 	return strings.Contains(text, "header line too long") || strings.Contains(text, "too much non-data") ||
@@ -77,8 +77,8 @@ func FuzzResponse(f *testing.F) {
 	})
 }
 
-// compareReply holds a response whose head was accepted, and of whose body nothing was refused so far,
-// against what net/http makes of the same bytes.
+// compareReply compares a response, whose head was accepted and whose body was not refused so far,
+// with net/http's result for the same bytes.
 func compareReply(t *testing.T, got reply, raw []byte, method Method) {
 	reader := bufio.NewReaderSize(bytes.NewReader(raw), 1<<16)
 	theirs, err := http.ReadResponse(reader, &http.Request{Method: method.String()})
@@ -100,7 +100,7 @@ func compareReply(t *testing.T, got reply, raw []byte, method Method) {
 	case err == nil && got.n != len(raw)-reader.Buffered():
 		t.Fatalf("took %d bytes, net/http %d", got.n, len(raw)-reader.Buffered())
 	}
-	keepAlive := got.keepAlive && !got.until // net/http says so when it cannot be otherwise
+	keepAlive := got.keepAlive && !got.until // net/http reports this if the connection cannot be kept
 	if got.status != theirs.StatusCode || got.minor != theirs.ProtoMinor || keepAlive == theirs.Close ||
 		err == nil && got.body != string(body) {
 		t.Fatalf("got %+v\nnet/http %+v\nbody %q", got, theirs, body)
@@ -123,7 +123,7 @@ func FuzzChunk(f *testing.F) {
 	const answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 	f.Fuzz(func(t *testing.T, raw []byte, cut uint16) {
 		if len(raw) > 10000 {
-			return // there the limits of requests and of responses differ
+			return // the limits of requests and responses differ there
 		}
 		at := int(cut) % (len(raw) + 1)
 		request := feed(t, postChunked+string(raw), nil)

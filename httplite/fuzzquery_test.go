@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// values decodes raw with Args and AppendUnescape, by net/url's rules: it passes over pairs that hold a
-// semicolon, which here is a byte like another, and over those with a '%' that begins no escape, which here
-// is itself.
+// values decodes raw with Args and AppendUnescape, by net/url's rules. It skips pairs that contain
+// a semicolon, which is an ordinary byte here, and pairs with a '%' that begins no escape, which
+// stays as it is here.
 func values(raw []byte) url.Values {
 	out := url.Values{}
 	args := ParseArgs(raw)
@@ -28,13 +28,13 @@ func values(raw []byte) url.Values {
 	}
 }
 
-// wholeEscapes says whether each '%' of src begins an escape, which net/url insists on.
+// wholeEscapes reports whether each '%' of src begins an escape, as net/url requires.
 func wholeEscapes(src []byte) bool {
 	_, err := url.QueryUnescape(string(src))
 	return err == nil
 }
 
-// standardUnescape is the URL standard's way, with net/url to decode what is an escape.
+// standardUnescape decodes as the URL standard does, with net/url for the valid escapes.
 func standardUnescape(src string) string {
 	parts := strings.Split(src, "%")
 	out := strings.ReplaceAll(parts[0], "+", " ")
@@ -54,7 +54,7 @@ func FuzzQuery(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, name string) {
 		was := string(raw)
-		theirs, _ := url.ParseQuery(was) // the pairs it likes, whatever the error
+		theirs, _ := url.ParseQuery(was) // the pairs that it accepts, whatever the error
 		if ours := values(raw); !reflect.DeepEqual(ours, theirs) && len(ours)+len(theirs) > 0 {
 			t.Fatalf("Args: %q, net/url: %q", ours, theirs)
 		}
@@ -82,7 +82,7 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// checkGetArg holds GetArg, or GetArgFold, against the slow way to do it.
+// checkGetArg compares GetArg, or GetArgFold, with a slow implementation.
 func checkGetArg(t *testing.T, raw []byte, name string, get func([]byte, string) ([]byte, bool), equal func(a, b string) bool) {
 	got, found := get(raw, name)
 	args := ParseArgs(raw)
@@ -103,15 +103,15 @@ func checkGetArg(t *testing.T, raw []byte, name string, get func([]byte, string)
 	}
 }
 
-// FuzzForm gives a form to net/http, and compares whether it is one and what it holds. Where net/http
-// dislikes the Content-Type, nothing is asked: parameters are not read here.
+// FuzzForm gives a form to net/http, and compares whether it is one and what it contains. If
+// net/http does not accept the Content-Type, nothing is compared: parameters are not parsed here.
 func FuzzForm(f *testing.F) {
 	f.Add("application/x-www-form-urlencoded", []byte("a=1&b=%20"))
 	f.Add("Application/X-WWW-Form-URLencoded ; charset=\"utf-8\"", []byte("a=1;2&&c"))
 	f.Add("text/plain; a=application/x-www-form-urlencoded", []byte("a=1"))
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
 		if !validValue([]byte(contentType)) || strings.ContainsFunc(contentType, func(c rune) bool { return c >= 0x80 }) {
-			return // no such thing comes out of a header; and the other trims Unicode's spaces
+			return // no header value contains this; and net/http also trims Unicode's spaces
 		}
 		media, _, err := mime.ParseMediaType(contentType)
 		if err != nil {
@@ -127,7 +127,7 @@ func FuzzForm(f *testing.F) {
 			t.Fatal(err)
 		}
 		theirs.Header.Set("Content-Type", contentType)
-		_ = theirs.ParseForm() // keeps the pairs it likes, whatever the error
+		_ = theirs.ParseForm() // keeps the pairs that it accepts, whatever the error
 		if ours := values(body); len(ours)+len(theirs.PostForm) > 0 && !reflect.DeepEqual(ours, theirs.PostForm) {
 			t.Fatalf("Args: %q, net/http: %q", ours, theirs.PostForm)
 		}

@@ -2,27 +2,27 @@ package httplite
 
 import "bytes"
 
-// head is what requests and responses have in common: lines found once and never searched again, and the
-// fields that decide how the body is framed and whether the connection stays. It holds offsets only.
+// head is what requests and responses have in common: the lines, each of which is searched once, and the fields
+// that decide how the body is framed and whether the connection persists. It contains only offsets.
 //
-// However the input is cut, the same rule must be the first to fail. Two things see to that: a line is
-// judged only when its LF is here, and limits are a window in which that LF must lie, so that it does not
-// matter whether more bytes are here already.
+// However the input is cut, the same rule must fail first. Two things ensure that. A line is checked only when its
+// LF has arrived. A limit is a window in which that LF must lie, so it does not matter whether more bytes have
+// arrived.
 type head struct {
-	start  uint32 // where the first line begins, behind an empty line that was tolerated
-	pos    uint32 // where the line being read begins
-	scan   uint32 // no LF between pos and here
+	start  uint32 // where the first line begins, after a tolerated empty line
+	pos    uint32 // where the current line begins
+	scan   uint32 // there is no LF between pos and here
 	phase  phase
 	flags  flags
-	minor  uint8 // 0: HTTP/1.0; 1: HTTP/1.1, or a later one
+	minor  uint8 // 0: HTTP/1.0; 1: HTTP/1.1 or later
 	count  uint8 // header fields so far
-	length int64 // Content-Length, where hasLength is set
+	length int64 // Content-Length, if hasLength is set
 }
 
 type phase uint8
 
 const (
-	phaseEmpty  phase = iota // nothing yet but an empty line, perhaps
+	phaseEmpty  phase = iota // nothing yet, except perhaps an empty line
 	phaseLine                // in the first line
 	phaseFields              // in the header
 	phaseBody                // the head is complete
@@ -37,13 +37,13 @@ const (
 	hasHost
 	saidClose
 	saidKeepAlive
-	wantsContinue // asked for 100-continue, and has not been told
+	wantsContinue // 100-continue was asked for, and not reported yet
 )
 
 func (f flags) has(bit flags) bool { return f&bit != 0 }
 
-// line looks for the end of the line at pos. It returns the offset of the line's CRLF, or -1 if that is
-// not here yet. The LF must come before the offset stop; if it does not, tooLong is returned.
+// line looks for the end of the line at pos. It returns the offset of the line's CRLF, or -1 if that has not
+// arrived. If the LF does not come before the offset stop, it returns tooLong.
 func (h *head) line(buf []byte, stop int, tooLong Kind) (int, Kind) {
 	limit := min(len(buf), stop)
 	from := int(h.scan)
@@ -52,8 +52,8 @@ func (h *head) line(buf []byte, stop int, tooLong Kind) (int, Kind) {
 		if i >= 0 {
 			lf := from + i
 			h.scan = uint32(lf + 1)
-			// RFC 9112 2.2 lets a recipient accept a bare LF; front ends that disagree about where a
-			// line ends are how requests are smuggled, so this one does not.
+			// RFC 9112 2.2 lets a recipient accept a bare LF. This one does not: requests can be smuggled past a
+			// front end that disagrees about where a line ends.
 			if lf == int(h.pos) || buf[lf-1] != '\r' {
 				return -1, BareLF
 			}
@@ -67,7 +67,7 @@ func (h *head) line(buf []byte, stop int, tooLong Kind) (int, Kind) {
 	return -1, 0
 }
 
-// firstLine is line for the first line, which has a limit of its own.
+// firstLine is line for the first line, which has its own limit.
 func (h *head) firstLine(buf []byte, l *Limits) (int, Kind) {
 	start := int(h.start)
 	if stop := l.Line + len("\r\n"); stop <= l.Head {
@@ -81,8 +81,8 @@ func (h *head) headerLine(buf []byte, l *Limits) (int, Kind) {
 	return h.line(buf, int(h.start)+l.Head, HeadTooLarge)
 }
 
-// blame returns BareCR if the line holds a CR, else k. No rule lets a CR pass, so it is enough to ask once
-// some rule has failed.
+// blame returns BareCR if the line contains a CR, else k. Every rule rejects a CR, so it is enough to ask once some
+// rule has failed.
 func blame(line []byte, k Kind) Kind {
 	if bytes.IndexByte(line, '\r') >= 0 {
 		return BareCR
@@ -90,8 +90,8 @@ func blame(line []byte, k Kind) Kind {
 	return k
 }
 
-// splitField checks a header line, not empty, and returns the offsets in it where the name ends and where
-// the value begins and ends.
+// splitField checks a header line, which is not empty. It returns three offsets in the line: where the name ends,
+// and where the value begins and ends.
 func splitField(line []byte) (nameEnd, value, end int, k Kind) {
 	i := 0
 	for i < len(line) && class[line[i]]&isToken != 0 {
@@ -113,7 +113,7 @@ func splitField(line []byte) (nameEnd, value, end int, k Kind) {
 	return i, value, end, 0
 }
 
-// nameFault says what is wrong with a field name whose first i bytes are good.
+// nameFault returns what is wrong with a field name whose first i bytes are valid.
 func nameFault(line []byte, i int) Kind {
 	if i == 0 && (line[0] == ' ' || line[0] == '\t') {
 		return ObsFold // RFC 9112 5.2: reject or replace; and 2.2 for the first header line
@@ -128,7 +128,7 @@ func nameFault(line []byte, i int) Kind {
 	return BadHeaderName // RFC 9110 5.1: 1*tchar
 }
 
-// apply takes in a field that decides framing or persistence, and ignores all others.
+// apply handles a field that decides framing or persistence, and ignores all others.
 func (h *head) apply(name, value []byte) Kind {
 	switch len(name) {
 	case len("Connection"):
@@ -156,7 +156,7 @@ func (h *head) connection(value []byte) {
 	}
 }
 
-// keepAlive follows RFC 9112 9.3: close always wins; HTTP/1.1 persists unasked, HTTP/1.0 when asked.
+// keepAlive follows RFC 9112 9.3: close always wins; HTTP/1.1 persists by default, HTTP/1.0 on request.
 func (h *head) keepAlive() bool {
 	if h.flags.has(saidClose) {
 		return false
@@ -169,7 +169,7 @@ func (h *head) contentLength(value []byte) Kind {
 		return LengthAndChunked // RFC 9112 6.1: ought to be handled as an error
 	}
 	if h.flags.has(hasLength) || bytes.IndexByte(value, ',') >= 0 {
-		return ConflictingContentLength // RFC 9112 6.3 rule 5; identical values are not forgiven either
+		return ConflictingContentLength // RFC 9112 6.3 rule 5; identical values are an error, too
 	}
 	if len(value) == 0 {
 		return BadContentLength
@@ -179,7 +179,7 @@ func (h *head) contentLength(value []byte) Kind {
 		if c < '0' || c > '9' {
 			return BadContentLength // RFC 9110 8.6: 1*DIGIT
 		}
-		// RFC 9110 8.6: no upper bound to the number sent, so what does not fit is kept as "too large".
+		// RFC 9110 8.6 sets no upper bound, so a number that does not fit is kept as "too large".
 		if n = n*10 + int64(c-'0'); n > tooLongToCount {
 			n = tooLongToCount
 		}
@@ -189,12 +189,12 @@ func (h *head) contentLength(value []byte) Kind {
 	return 0
 }
 
-// tooLongToCount stands for any Content-Length that is not less: more than 10^17 bytes.
+// tooLongToCount stands for any Content-Length of 10^17 bytes or more.
 const tooLongToCount = 1e17
 
 func (h *head) transferEncoding(value []byte) Kind {
 	if h.minor == 0 {
-		return BadTransferEncoding // RFC 9112 6.1: its framing is faulty
+		return BadTransferEncoding // RFC 9112 6.1: the framing is faulty
 	}
 	if h.flags.has(hasLength) {
 		return LengthAndChunked
@@ -207,15 +207,15 @@ func (h *head) transferEncoding(value []byte) Kind {
 		return 0
 	}
 	if h.flags.has(hasChunked) {
-		return BadTransferEncoding // chunked, and another behind it
+		return BadTransferEncoding // another coding after chunked
 	}
 	return codingFault(value)
 }
 
-// codingFault tells a list of codings which are none of ours, with chunked behind them (501, RFC 9112 6.1),
-// from all else (400). Without chunked at the end it is unknown where the body ends, which must be answered
-// 400 (6.3 rule 4), whether we know the codings or not. Empty elements, which lists elsewhere may have, are
-// refused: their only use is to hide a coding.
+// codingFault distinguishes a list of unknown codings with chunked at its end (501, RFC 9112 6.1) from all other
+// values (400). Without chunked at the end, the end of the body is unknown; that must be answered 400 (6.3 rule 4),
+// whether the codings are known or not. Empty elements, which other lists may have, are refused: their only use is
+// to hide a coding.
 func codingFault(value []byte) Kind {
 	k := BadTransferEncoding
 	for {
@@ -228,7 +228,7 @@ func codingFault(value []byte) Kind {
 			return k
 		}
 		if i := bytes.IndexByte(item, ';'); i >= 0 {
-			item = trim(item[:i]) // transfer parameters, which chunked has none of
+			item = trim(item[:i]) // transfer parameters; chunked has none
 		}
 		if !more || len(item) == 0 || !all(item, isToken) || equalFold(item, "chunked") {
 			return BadTransferEncoding
@@ -237,8 +237,8 @@ func codingFault(value []byte) Kind {
 	}
 }
 
-// parseVersion reads an HTTP version (RFC 9112 2.3), which is case-sensitive. A minor version that we do not know
-// is to be taken for the highest that we do (RFC 9110 2.5).
+// parseVersion parses an HTTP version (RFC 9112 2.3), which is case-sensitive. An unknown minor version counts as
+// the highest known one (RFC 9110 2.5).
 func parseVersion(b []byte) (minor uint8, k Kind) {
 	if len(b) != len("HTTP/1.1") || string(b[:5]) != "HTTP/" || b[6] != '.' ||
 		b[5] < '0' || b[5] > '9' || b[7] < '0' || b[7] > '9' {
@@ -250,8 +250,8 @@ func parseVersion(b []byte) (minor uint8, k Kind) {
 	return min(b[7]-'0', 1), 0
 }
 
-// HasToken reports whether list, a comma-separated field value such as Connection's, has token as one of
-// its elements, letters in either case (RFC 9110 5.6.1). It does not know quoted strings.
+// HasToken reports whether list, a comma-separated field value such as Connection's, has the element token,
+// ignoring case (RFC 9110 5.6.1). It does not parse quoted strings.
 func HasToken(list []byte, token string) bool {
 	for len(list) >= len(token) {
 		i := bytes.IndexByte(list, ',')

@@ -2,9 +2,9 @@ package httplite
 
 import "bytes"
 
-// validHost reports whether b is uri-host [ ":" port ] (RFC 9110 7.2, RFC 3986 3.2.2): a name, an IPv4
-// address or a bracketed IPv6 address, without user information. Nothing at all is valid here, but not a port
-// of nothing, which would make a URI with an empty host (RFC 9110 4.2.1).
+// validHost reports whether b is uri-host [ ":" port ] (RFC 9110 7.2, RFC 3986 3.2.2): a name, an IPv4 address or a
+// bracketed IPv6 address, without user information. An empty host is valid here, but not with a port: that would
+// make a URI with an empty host (RFC 9110 4.2.1).
 func validHost(b []byte) bool {
 	if len(b) > 0 && b[0] == ':' {
 		return false
@@ -43,8 +43,8 @@ func validPort(b []byte) bool {
 	return true
 }
 
-// validIPv6 accepts an IPv6address (RFC 3986 3.2.2). No zones, which mean nothing to another host (RFC
-// 9844), and no IPvFuture, which never came.
+// validIPv6 accepts an IPv6address (RFC 3986 3.2.2). It rejects zones, which mean nothing to another host (RFC
+// 9844), and IPvFuture, which is not in use.
 func validIPv6(b []byte) bool {
 	groups, gap, i := 0, false, 0
 	if len(b) >= 2 && b[0] == ':' && b[1] == ':' {
@@ -104,7 +104,7 @@ func validIPv4(b []byte) bool {
 	}
 }
 
-// escaped reports whether b[i], a '%', has two hexadecimal digits behind it.
+// escaped reports whether two hexadecimal digits follow b[i], a '%'.
 func escaped(b []byte, i int) bool {
 	return i+2 < len(b) && unhex[b[i+1]] != notHex && unhex[b[i+2]] != notHex
 }

@@ -20,8 +20,8 @@ func TestValidHost(t *testing.T) {
 	}
 }
 
-// Every string of up to eight of these pieces, of which an address might be made, is one for us if and
-// only if it is one for net/netip.
+// Every string of up to eight of these pieces is an address for us if and only if it is one for
+// net/netip.
 func TestValidIPv6AgreesWithNetip(t *testing.T) {
 	pieces := []string{":", "::", "1", "abcd:", "2:3:", "1.2.3.4", "00000", "."}
 	valid := 0

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// This package knows no sockets, and nothing of this project: these are all it may lean on.
+// This package knows nothing of sockets or of this project: it may import only
+// these.
 func TestImports(t *testing.T) {
 	allowed := map[string]bool{`"bytes"`: true, `"encoding/binary"`: true, `"math"`: true, `"strconv"`: true, `"time"`: true}
 	files, err := filepath.Glob("*.go")

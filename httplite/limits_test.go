@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Each limit: what is exactly at it passes, what is one above is refused with its kind and its number.
+// Each limit: an input exactly at the limit passes. One byte or field more is
+// refused, with the kind and the number.
 func TestLimits(t *testing.T) {
 	lim := &Limits{Line: 40, Head: 100, Headers: 3, Body: 20}
 	pad := func(head string, total int) string { // a head of total bytes
@@ -53,7 +54,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// With no limits given, the numbers in the documentation hold.
+// Without limits, the documented numbers apply.
 func TestDefaultLimits(t *testing.T) {
 	for _, lim := range []*Limits{nil, {}, {Line: -1, Head: -1, Headers: -1, Body: -1}} {
 		for _, c := range []struct {
@@ -94,7 +95,7 @@ func TestLimitsAreEarly(t *testing.T) {
 	}
 }
 
-// MaxInput is reached by the worst request, and by none exceeded.
+// The worst request reaches MaxInput, and none exceeds it.
 func TestMaxInput(t *testing.T) {
 	lim := &Limits{Head: 100, Body: 20}
 	head := "\r\nPOST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"

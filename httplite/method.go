@@ -1,6 +1,6 @@
 package httplite
 
-// Method is a request method, for switches.
+// Method is a request method, as a number for switch statements.
 type Method uint8
 
 // The methods of RFC 9110 9.3 and RFC 5789. Other, the zero value, is any other token.
@@ -27,9 +27,9 @@ func (m Method) String() string {
 	return methodNames[Other]
 }
 
-// methodOf recognises b; methods are case-sensitive (RFC 9110 9.1).
+// methodOf returns the Method of b. Methods are case-sensitive (RFC 9110 9.1).
 func methodOf(b []byte) Method {
-	switch string(b) { // the compiler compares in place: no copy is made
+	switch string(b) { // the compiler compares without making a copy
 	case "GET":
 		return GET
 	case "HEAD":

@@ -20,12 +20,12 @@ import (
 	"ccomet/httplite/attacks"
 )
 
-// What net/http makes of a request and what we make of it are the same, or one of the differences below: what
-// we refuse and it does not, and what it refuses and we do not.
+// net/http and this package agree about a request, or they differ in one of the ways below: what we refuse and
+// net/http does not, and what net/http refuses and we do not.
 
-// stricter says, for each rule by which we refuse what net/http takes, or waits for more of, why it is a rule;
-// and tells, in another way than the parser, whether an input breaks it. A rule that is not here is one of
-// net/http's too.
+// stricter has an entry for each rule by which we refuse what net/http accepts, or waits for more of. It says why
+// that is a rule, and checks whether an input breaks it, in another way than the parser. A rule without an entry is
+// also one of net/http's.
 var stricter = map[Kind]struct {
 	because string
 	broken  func(in *input) bool
@@ -85,10 +85,10 @@ var stricter = map[Kind]struct {
 	BodyTooLarge:   {"Limits.Body", func(in *input) bool { return in.large() }},
 }
 
-// laxer are the inputs that we take and net/http refuses, by its error.
+// laxer lists the inputs that we accept and net/http refuses, by its error.
 var laxer = []struct {
 	because string
-	theirs  string // in its error
+	theirs  string // part of its error
 	only    func(in *input) bool
 }{
 	{"RFC 3986 3.2.2 has escapes in a host: net/url decodes some and refuses the others", "parse ",
@@ -103,7 +103,8 @@ var laxer = []struct {
 		func(in *input) bool { return len(in.values("Transfer-Encoding")) > 0 }},
 }
 
-// The grammar of RFC 3986 and RFC 9112, with any query (see the package comment). Inputs are as ISO 8859-1 here.
+// The grammar of RFC 3986 and RFC 9112, but with any query (see the package comment). Inputs are read as ISO
+// 8859-1.
 const (
 	hostGrammar = `((?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa-f:.]+\])`
 	pathGrammar = `/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*`
@@ -124,7 +125,7 @@ var (
 		`|"(?:[\t !#-\[\]-~\x{80}-\x{ff}]|\\[\t -~\x{80}-\x{ff}])*"))?)*$`)
 )
 
-// goodHost reports whether s is a host, perhaps with a port.
+// goodHost reports whether s is a host with an optional port.
 func goodHost(s string) bool {
 	m := hostPort.FindStringSubmatch(s)
 	if m == nil || m[1][0] != '[' {
@@ -148,12 +149,12 @@ func (in *input) goodTarget() bool {
 	return m != nil && goodHost(m[1])
 }
 
-// input is a request as plain text: cut in lines at every LF, with nothing judged.
+// input is a request as plain text, split into lines at every LF, without any check.
 type input struct {
 	text                  string // each byte a character
 	lines                 []string
 	verb, target, version string
-	body                  string // behind the first empty line
+	body                  string // after the first empty line
 }
 
 func newInput(raw []byte) *input {
@@ -171,7 +172,7 @@ func newInput(raw []byte) *input {
 	return in
 }
 
-// values are those of all fields of a name.
+// values returns the values of all fields with that name.
 func (in *input) values(name string) (list []string) {
 	for _, line := range in.lines[1:] {
 		if n, v, _ := strings.Cut(line, ":"); strings.EqualFold(n, name) {
@@ -185,14 +186,14 @@ func badField(lines []string) bool {
 	return slices.ContainsFunc(lines, func(l string) bool { return !goodField.MatchString(l) })
 }
 
-// chunked is what can be said of a body in chunks.
+// chunked describes a chunked body.
 type chunked struct {
-	size   int  // as far as it is known
-	bad    bool // something is wrong before the trailers
+	size   int  // as far as it was read
+	bad    bool // something before the trailers is wrong
 	behind string
 }
 
-// chunks reads the body as chunks, until the last or until something is wrong.
+// chunks reads the body as chunks, up to the last one or to an error.
 func (in *input) chunks() (c chunked) {
 	for rest := []rune(in.body); ; {
 		line, behind, whole := strings.Cut(string(rest), "\r\n")
@@ -229,7 +230,7 @@ func (in *input) large() bool {
 	return len(in.values("Transfer-Encoding")) > 0 && in.chunks().size > DefaultLimits.Body
 }
 
-// theirs is what net/http makes of an input.
+// theirs is net/http's result for an input.
 type theirs struct {
 	req   *http.Request
 	body  []byte
@@ -248,8 +249,8 @@ func readTheirs(raw []byte) (t theirs) {
 	return t
 }
 
-// against holds what we make of an input against what net/http makes of it, and returns what differs and why, or an
-// error where there is no reason. It tolerates one empty line before, which net/http does not know (RFC 9112 2.2).
+// against compares our result for an input with net/http's. It returns what differs and why, or an error if there
+// is no reason. It accepts one empty line before the request, which net/http does not (RFC 9112 2.2).
 func against(got outcome, raw []byte) (why string, err error) {
 	if trimmed, cut := bytes.CutPrefix(raw, []byte("\r\n")); cut {
 		raw = trimmed
@@ -259,7 +260,7 @@ func against(got outcome, raw []byte) (why string, err error) {
 	switch {
 	case got.kind != 0:
 		they := readTheirs(raw)
-		if they.waits { // it judges no line before the head is complete
+		if they.waits { // it checks no line before the head is complete
 			they = readTheirs(append(bytes.Clone(raw), "\r\n\r\n"...))
 		}
 		if they.err != nil && !they.waits {
@@ -291,7 +292,7 @@ func against(got outcome, raw []byte) (why string, err error) {
 	return "", compareRequest(got, they)
 }
 
-// compareRequest holds a request against net/http's.
+// compareRequest compares a request with net/http's.
 func compareRequest(got outcome, they theirs) error {
 	r := they.req
 	if they.left > 0 {
@@ -301,7 +302,7 @@ func compareRequest(got outcome, they theirs) error {
 		got.keepAlive == r.Close || got.body != string(they.body) {
 		return fmt.Errorf("we have %v, net/http %+v, body %q", got, r, they.body)
 	}
-	if !escapedHost(got) && got.host != r.Host { // net/url decodes what may be decoded
+	if !escapedHost(got) && got.host != r.Host { // net/url decodes escapes in it
 		return fmt.Errorf("host %q, net/http has %q", got.host, r.Host)
 	}
 	path, err := url.PathUnescape(got.path)
@@ -317,7 +318,7 @@ func compareRequest(got outcome, they theirs) error {
 		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
 		ours.Add(textproto.CanonicalMIMEHeaderKey(name), value)
 	}
-	for _, name := range []string{"Host", "Transfer-Encoding", "Trailer", "Cache-Control", "Content-Length"} { // net/http moves or makes these
+	for _, name := range []string{"Host", "Transfer-Encoding", "Trailer", "Cache-Control", "Content-Length"} { // net/http moves or adds these
 		ours.Del(name)
 		r.Header.Del(name)
 	}
@@ -327,12 +328,12 @@ func compareRequest(got outcome, they theirs) error {
 	return nil
 }
 
-// escapedHost reports whether the authority in the target holds an escape.
+// escapedHost reports whether the authority in the target contains an escape.
 func escapedHost(o outcome) bool {
 	return !strings.HasPrefix(o.target, "/") && strings.Contains(o.host, "%")
 }
 
-// Of the attacks, those that net/http takes are explained, and every explanation is of use.
+// Each attack that net/http accepts is explained, and every explanation is used.
 func TestAttacksAgainstNetHTTP(t *testing.T) {
 	cases, err := attacks.Read("testdata/attacks")
 	if err != nil {

@@ -2,16 +2,16 @@ package httplite
 
 import "bytes"
 
-// Args walks over "a=1&b=2", a query or a form, without decoding or copying. It is used by one goroutine
-// at a time; a copy walks on by itself.
+// Args iterates over a query or a form, such as "a=1&b=2", without decoding or copying. Only one goroutine at a
+// time may use it. A copy iterates independently.
 type Args struct{ rest []byte }
 
 // ParseArgs returns an iterator over raw, which must not change while it is used.
 func ParseArgs(raw []byte) Args { return Args{raw} }
 
-// Next returns the next pair as it was sent: give both to Unescape or AppendUnescape. A piece without '='
-// has a nil value, one with nothing behind it an empty one; empty pieces, as in "&&", are passed over. Only
-// '&' separates. After the last pair, ok is false.
+// Next returns the next pair as it was sent: decode both with Unescape or AppendUnescape. The value of a piece
+// without '=' is nil; it is empty if nothing follows the '='. Empty pieces, as in "&&", are skipped. Only '&'
+// separates. After the last pair, ok is false.
 func (a *Args) Next() (key, value []byte, ok bool) {
 	for len(a.rest) > 0 {
 		piece := a.rest
@@ -31,11 +31,11 @@ func (a *Args) Next() (key, value []byte, ok bool) {
 	return nil, nil, false
 }
 
-// GetArg returns the value, not decoded, of the first pair in raw whose key, decoded, equals name. It does
-// not allocate.
+// GetArg returns the value, not decoded, of the first pair in raw whose decoded key equals name. It does not
+// allocate.
 func GetArg(raw []byte, name string) (value []byte, ok bool) { return getArg(raw, name, false) }
 
-// GetArgFold is GetArg with ASCII letters of either case in the key and in name.
+// GetArgFold is GetArg, but ignores the case of ASCII letters in the key and in name.
 func GetArgFold(raw []byte, name string) (value []byte, ok bool) { return getArg(raw, name, true) }
 
 func getArg(raw []byte, name string, fold bool) (value []byte, ok bool) {
@@ -53,7 +53,7 @@ func getArg(raw []byte, name string, fold bool) (value []byte, ok bool) {
 // EqualUnescaped reports whether src, decoded, equals name. It does not allocate.
 func EqualUnescaped(src []byte, name string) bool { return equalUnescaped(src, name, false) }
 
-// EqualUnescapedFold is EqualUnescaped with ASCII letters of either case in src and in name.
+// EqualUnescapedFold is EqualUnescaped, but ignores the case of ASCII letters in src and in name.
 func EqualUnescapedFold(src []byte, name string) bool { return equalUnescaped(src, name, true) }
 
 func equalUnescaped(src []byte, name string, fold bool) bool {
@@ -81,16 +81,16 @@ func equalUnescaped(src []byte, name string, fold bool) bool {
 	return i == len(src)
 }
 
-// Unescape decodes b in place, '+' to a space and %XX to a byte, and returns the beginning of b that holds
-// the result. A '%' without two hexadecimal digits behind it is itself, as in the URL standard (WHATWG URL,
-// percent-decoding): "100%" needs no escape to be understood.
+// Unescape decodes b in place, '+' to a space and %XX to a byte, and returns the beginning of b that holds the
+// result. A '%' that is not followed by two hexadecimal digits stays, as in the URL standard (WHATWG URL,
+// percent-decoding): "100%" is understood without an escape.
 func Unescape(b []byte) []byte {
 	at := plain(b)
 	return AppendUnescape(b[:at], b[at:])
 }
 
-// AppendUnescape appends src, decoded as by Unescape, to dst. src is not changed, unless dst is the storage
-// right before it, which is allowed: the result never outgrows what it is read from.
+// AppendUnescape appends src, decoded as by Unescape, to dst. It does not change src, unless src follows dst in the
+// same storage. That is allowed, because the result is never longer than what was read.
 func AppendUnescape(dst, src []byte) []byte {
 	for i := 0; i < len(src); i++ {
 		c := src[i]
@@ -106,7 +106,7 @@ func AppendUnescape(dst, src []byte) []byte {
 	return dst
 }
 
-// plain returns how many bytes at the start of b stand for themselves.
+// plain returns how many bytes at the start of b need no decoding.
 func plain(b []byte) int {
 	for i, c := range b {
 		if c == '%' || c == '+' {
@@ -116,8 +116,8 @@ func plain(b []byte) int {
 	return len(b)
 }
 
-// AppendEscape appends src with all but letters, digits and "-._~" as %XX, so that it may stand in a query
-// as a key or a value, or in a path as a segment. A space becomes %20, which every decoder understands.
+// AppendEscape appends src with everything but letters, digits and "-._~" as %XX. The result is valid as a key or
+// value in a query, and as a segment of a path. A space becomes %20, which every decoder understands.
 func AppendEscape(dst, src []byte) []byte {
 	for _, c := range src {
 		if class[c]&isLetter != 0 {
@@ -131,8 +131,7 @@ func AppendEscape(dst, src []byte) []byte {
 
 const upperHex = "0123456789ABCDEF"
 
-// IsForm reports whether a Content-Type value is application/x-www-form-urlencoded, letters in either
-// case, whatever parameters follow.
+// IsForm reports whether a Content-Type value is application/x-www-form-urlencoded, ignoring case and parameters.
 func IsForm(contentType []byte) bool {
 	if i := bytes.IndexByte(contentType, ';'); i >= 0 {
 		contentType = contentType[:i]

@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// pieces makes requests at random from parts that matter, good ones mostly.
+// pieces builds random requests from significant parts, most of them valid.
 type pieces struct{ *rand.Rand }
 
 func (p pieces) pick(from ...string) string { return from[p.IntN(len(from))] }
 
-// rare picks the usual, and one time in twelve something odd.
+// rare returns the usual part, and one time in twelve an odd one.
 func (p pieces) rare(usual string, odd ...string) string {
 	if p.IntN(12) > 0 {
 		return usual
@@ -67,9 +67,9 @@ func (p pieces) request() string {
 	return b.String() + p.pick("", "GET /next")
 }
 
-// Requests put together at random from pieces that matter reach places where changing bytes does not. The
-// same two things must hold as in FuzzRequest: cutting changes nothing, and net/http agrees, or
-// differs for a reason. A failure prints the input itself.
+// Requests that are put together at random from significant parts reach places that random changes
+// of bytes do not reach. As in FuzzRequest, cutting must change nothing, and net/http must agree or
+// differ for a known reason. A failure prints the input itself.
 func TestRandomRequests(t *testing.T) {
 	p := pieces{rand.New(rand.NewPCG(9112, 9110))}
 	good := 0

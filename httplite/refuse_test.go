@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// refused lists what must be refused, as the kind and the bytes behind which it is known. A case's input
-// ends where the verdict must have been reached: nothing more may be waited for.
+// refused lists inputs that must be refused, with the kind. An input ends at the byte at which the
+// error must be reported: the parser must not wait for more.
 var refused = []struct {
 	kind   Kind
 	status int
@@ -224,9 +224,9 @@ func TestRequestRefused(t *testing.T) {
 		if faults[c.kind].Status != c.status {
 			t.Errorf("%v: status %d, want %d", c.kind, faults[c.kind].Status, c.status)
 		}
-		// Known with the last byte, and not before; and nothing that follows changes it.
+		// Reported at the last byte, not before; and nothing that follows changes it.
 		_, took := feedBytes(t, c.raw, nil)
-		early := c.kind == BodyTooLarge // a size's digits add up
+		early := c.kind == BodyTooLarge // the digits of a size add up
 		if took != len(c.raw) && !early {
 			t.Errorf("%q: known after %d bytes of %d", c.raw, took, len(c.raw))
 		}

@@ -1,20 +1,20 @@
 package httplite
 
-// A request is parsed in this order; Parse goes on where it stopped:
+// A request is parsed in this order. Parse continues where it stopped:
 //
-//  1. phaseEmpty: one empty line is tolerated, then the first byte must be able to begin a method.
+//  1. phaseEmpty: one empty line is tolerated, then the first byte must be one that can begin a method.
 //  2. phaseLine: the request line (target.go).
-//  3. phaseFields: header lines, each checked, noted and applied (head.go) as soon as its LF is here.
-//  4. phaseBody: a body of known length is waited for; a chunked one is decoded in place, in
-//     one go when it is complete (body.go).
+//  3. phaseFields: header lines. Each is checked, recorded and applied (head.go) as soon as its LF has arrived.
+//  4. phaseBody: Parse waits for a body of known length. A chunked body is decoded in place, all at once when it is
+//     complete (body.go).
 //  5. phaseDone.
 
-// Request is one request, parsed incrementally. It keeps offsets, not slices, so the bytes may move
-// between calls. The zero value is ready, and a Request may be used again and again. It is used by one
-// goroutine at a time, and is some 1.2 KB, so it is better shared by connections than owned by each.
+// Request is one request, parsed incrementally. It stores offsets, not slices, so the bytes may move between calls.
+// The zero value is ready to use, and a Request may be reused. Only one goroutine at a time may use it. It takes
+// some 1.2 KB, so connections should share one rather than own one each.
 type Request struct {
-	buf []byte // as of the last Parse; what the accessors look into
-	err *Error // what Parse failed with, for good
+	buf []byte // argument of the last Parse; the accessors return slices of it
+	err *Error // error with which Parse failed, for good
 	head
 
 	method       Method
@@ -25,18 +25,19 @@ type Request struct {
 	query        span
 	host         span
 
-	body    Body // has read a chunked body as far as in
-	bodyAt  int  // where the body begins: right behind the head
-	bodyLen int  // bytes of it that Body returns
+	body    Body // has checked a chunked body up to in
+	bodyAt  int  // where the body begins: directly after the head
+	bodyLen int  // bytes of the body that Body returns
 	in      int
 
 	fields [MaxHeaders]field
 }
 
-// field is where a header field is, from its name to its value's end: eight bytes each, because there are many.
+// field is where a header field is, from its name to the end of its value: eight bytes each, because there are
+// many.
 type field span
 
-// value returns the value of the field if it has that name, letters in either case.
+// value returns the value of the field if the field has that name, in any case.
 func (f field) value(buf []byte, name string) (value []byte, ok bool) {
 	line := span(f).of(buf)
 	if len(line) <= len(name) || line[len(name)] != ':' || !equalFold(line[:len(name)], name) {
@@ -45,7 +46,7 @@ func (f field) value(buf []byte, name string) (value []byte, ok bool) {
 	return trim(line[len(name)+1:]), true
 }
 
-// Reset makes r ready for another request, and lets go of the input.
+// Reset makes r ready for another request, and drops the input.
 func (r *Request) Reset() {
 	r.buf = nil
 	r.err = nil
@@ -54,24 +55,23 @@ func (r *Request) Reset() {
 	r.verb, r.target, r.path, r.query, r.host = span{}, span{}, span{}, span{}, span{}
 	r.body = Body{}
 	r.bodyAt, r.bodyLen, r.in = 0, 0, 0
-	// fields beyond count are never looked at
+	// fields beyond count are never read
 }
 
-// Parse reads one request from the start of buf. A nil lim means DefaultLimits.
+// Parse parses one request from the start of buf. A nil lim means DefaultLimits.
 //
-//   - n > 0: the request is complete and took n bytes of buf; the next one may follow. Parsing that one
-//     needs no Reset.
-//   - n == 0 and err == nil: it is incomplete. Call again with the same bytes, which may have moved, and
-//     more behind them. Nothing is searched twice: a request that comes a byte at a time costs O(its length).
-//   - err != nil: an *Error. Answer with its status (AppendError) and close: where the next request would
-//     begin is not known. Until Reset, Parse returns the same error again.
+//   - n > 0: the request is complete and took n bytes of buf; the next one may follow. Parse it without a Reset.
+//   - n == 0 and err == nil: the request is incomplete. Call Parse again with the same bytes, which may have moved,
+//     and more after them. Nothing is searched twice: a request that arrives byte by byte costs O(its length).
+//   - err != nil: an *Error. Answer with its status (AppendError) and close the connection, because it is unknown
+//     where the next request would begin. Until Reset, Parse returns the same error again.
 //
-// The outcome does not depend on how the input was cut. A broken line is reported as soon as it is whole,
-// a broken limit as soon as it is exceeded, and a Content-Length over Limits.Body before the body comes.
+// The result does not depend on how the input was cut. An invalid line is reported as soon as it is complete, an
+// exceeded limit at once, and a Content-Length over Limits.Body before the body arrives.
 //
-// A chunked body is decoded in place: when the request is complete, and not before, Parse writes to the n
-// bytes it takes. So what has come of an incomplete request is as it was sent, and may be given to another
-// Request, in another process even, at the cost of parsing it again. Trailers are checked and dropped.
+// A chunked body is decoded in place: when the request is complete, and not before, Parse writes to the n bytes
+// that it takes. So the bytes of an incomplete request are still as they were sent. They may be given to another
+// Request, even in another process, which parses them again. Trailers are checked and dropped.
 func (r *Request) Parse(buf []byte, lim *Limits) (n int, err error) {
 	if r.phase == phaseDone {
 		r.Reset()
@@ -124,8 +124,8 @@ func (r *Request) advance(buf []byte, l *Limits) (n int, k Kind) {
 	return r.readBody(buf)
 }
 
-// begin passes over one empty line (RFC 9112 2.2: at least one should be ignored) and looks at the first
-// byte of what follows: a client that speaks TLS, or nonsense, is answered at once and need not time out.
+// begin skips one empty line (RFC 9112 2.2: at least one should be ignored) and checks the first byte after it: a
+// client that speaks TLS, or nonsense, is answered at once instead of timing out.
 func (r *Request) begin(buf []byte) Kind {
 	if r.start == 0 && len(buf) > 0 && buf[0] == '\r' {
 		if len(buf) == 1 {
@@ -148,7 +148,7 @@ func (r *Request) begin(buf []byte) Kind {
 	return 0
 }
 
-// field takes in the header line buf[at:end].
+// field handles the header line buf[at:end].
 func (r *Request) field(buf []byte, at, end int, l *Limits) Kind {
 	line := buf[at:end]
 	nameEnd, value, valueEnd, k := splitField(line)
@@ -179,7 +179,7 @@ func (r *Request) field(buf []byte, at, end int, l *Limits) Kind {
 	return k
 }
 
-// hostField takes in Host. RFC 9112 3.2: it is checked even where the target's authority replaces it.
+// hostField handles Host. It is checked even if the target's authority replaces it (RFC 9112 3.2).
 func (r *Request) hostField(v []byte, at span) Kind {
 	if r.flags.has(hasHost) {
 		return DuplicateHost
@@ -188,13 +188,13 @@ func (r *Request) hostField(v []byte, at span) Kind {
 		return BadHost
 	}
 	r.flags |= hasHost
-	if !r.hostInTarget { // RFC 9112 3.2.2: else Host is ignored
+	if !r.hostInTarget { // RFC 9112 3.2.2: otherwise Host is ignored
 		r.host = at
 	}
 	return 0
 }
 
-// expect takes in Expect, which in HTTP/1.0 must be ignored (RFC 9110 10.1.1).
+// expect handles Expect, which must be ignored in HTTP/1.0 (RFC 9110 10.1.1).
 func (r *Request) expect(v []byte) Kind {
 	if r.minor == 0 {
 		return 0
@@ -206,7 +206,7 @@ func (r *Request) expect(v []byte) Kind {
 	return 0
 }
 
-// endHead takes in the empty line.
+// endHead handles the empty line that ends the head.
 func (r *Request) endHead(l *Limits) Kind {
 	if r.minor == 1 && !r.flags.has(hasHost) {
 		return MissingHost // RFC 9112 3.2
@@ -220,8 +220,8 @@ func (r *Request) endHead(l *Limits) Kind {
 	return 0
 }
 
-// readBody waits for a body of known length, or for the end of a chunked one. A request with
-// neither length nor chunks has no body (RFC 9112 6.3 rule 7).
+// readBody waits for a body of known length, or for the end of a chunked one. A request with neither Content-Length
+// nor chunks has no body (RFC 9112 6.3 rule 7).
 func (r *Request) readBody(buf []byte) (n int, k Kind) {
 	if !r.flags.has(hasChunked) {
 		length := 0

@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// get11 is a good request up to the place where a test puts lines of its own.
+// get11 is a valid request up to the place where a test adds lines of its own.
 const get11 = "GET / HTTP/1.1\r\nHost: h\r\n"
 
-// accepted lists requests that are good, and what they mean. TestRequestGood fills in n: all of raw.
+// accepted lists valid requests and their meaning. TestRequestGood sets n: the length of raw.
 var accepted = []struct {
 	name string
 	raw  string
@@ -72,7 +72,7 @@ func TestRequestGood(t *testing.T) {
 			if got := cutEverywhere(t, c.raw+"GET /next", nil); got != c.want {
 				t.Errorf("with more behind, %q:\n got %v\nwant %v", c.raw, got, c.want)
 			}
-			// And nothing less is enough.
+			// And one byte less is not enough.
 			if got := feed(t, c.raw[:len(c.raw)-1], nil); got != (outcome{}) {
 				t.Errorf("without its last byte, %q: %v", c.raw, got)
 			}
@@ -104,7 +104,7 @@ func TestRequestChunked(t *testing.T) {
 	}
 }
 
-// Until a chunked request is complete, its bytes are what was sent, so that another Request may take over.
+// The bytes of an incomplete chunked request are unchanged, so that another Request can take over.
 func TestIncompleteInputIsUntouched(t *testing.T) {
 	raw := postChunked + "5;x\r\nhello\r\n6\r\n world\r\n0\r\nA: b\r\n\r\n"
 	buf := []byte(raw)
@@ -123,8 +123,8 @@ func TestIncompleteInputIsUntouched(t *testing.T) {
 	}
 }
 
-// A request that comes a byte at a time costs no more than its length: whatever is here has been looked at,
-// and the next Parse begins behind it.
+// A request that arrives byte by byte costs O(its length): each Parse starts after what was already
+// searched.
 func TestNothingIsSearchedTwice(t *testing.T) {
 	raw := []byte(postChunked + "5;x\r\nhello\r\n0\r\nA: b\r\n\r\n")
 	var r Request
@@ -174,7 +174,7 @@ func TestPipelining(t *testing.T) {
 func TestStarted(t *testing.T) {
 	for raw, want := range map[string]bool{
 		"": false, "\r": false, "\r\n": false, "\r\nG": true, "G": true, get11: true,
-		"\x16": true, "\r\n\r": true, // refused, hence begun
+		"\x16": true, "\r\n\r": true, // refused, so it has begun
 	} {
 		var r Request
 		n, _ := r.Parse([]byte(raw), nil)
@@ -255,7 +255,7 @@ func TestWantsContinue(t *testing.T) {
 	}
 }
 
-// The head of a request whose body is missing can be looked at.
+// The head of a request can be read while its body is missing.
 func TestHeadBeforeBody(t *testing.T) {
 	var r Request
 	n, err := r.Parse([]byte("POST /p?q HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nab"), nil)

@@ -2,26 +2,25 @@ package httplite
 
 import "bytes"
 
-// Response is the head of one response, parsed incrementally; its body is read with the Body that Framing
-// returns. It is under 80 bytes, because a client that waits on many connections has many: it keeps no
-// table of fields, so Header searches the head. The zero value is ready. One goroutine at a time.
+// Response is the head of one response, parsed incrementally. Its body is read with the Body that Framing returns.
+// It is smaller than 80 bytes, because a client that waits on many connections has many. So it keeps no table of
+// fields, and Header searches the head. The zero value is ready to use. Only one goroutine at a time may use it.
 type Response struct {
-	buf []byte // as of the last ParseHead
-	err *Error // what ParseHead failed with, for good
+	buf []byte // argument of the last ParseHead
+	err *Error // error with which ParseHead failed, for good
 	head
 	status uint16
 }
 
-// Reset makes r ready for another response, and lets go of the input.
+// Reset makes r ready for another response, and drops the input.
 func (r *Response) Reset() { *r = Response{} }
 
-// ParseHead reads the head of one response from the start of buf. Its contract is Request.Parse's: n > 0
-// is the length of the head, n == 0 without an error means more is needed, an error is an *Error and
-// lasts. It never writes to buf. Heads of interim responses (1xx) are returned like others. Limits.Body
-// does not apply.
+// ParseHead parses the head of one response from the start of buf. It returns like Request.Parse: n > 0 is the
+// length of the head, n == 0 without an error means that more is needed, an error is an *Error and lasts. It never
+// writes to buf. Heads of interim responses (1xx) are returned like others. Limits.Body does not apply.
 //
-// It is as strict as Request.Parse: a response with bare LF, folded lines, two lengths, or a transfer
-// coding other than chunked is refused.
+// It is as strict as Request.Parse: a response with bare LF, folded lines, two lengths, or a transfer coding other
+// than chunked is refused.
 func (r *Response) ParseHead(buf []byte, lim *Limits) (n int, err error) {
 	if r.phase == phaseDone {
 		r.Reset()
@@ -68,8 +67,8 @@ func (r *Response) advance(buf []byte, l *Limits) (n int, k Kind) {
 	}
 }
 
-// statusLine checks "HTTP-version SP status-code SP [ reason-phrase ]" (RFC 9112 4). The second space is
-// there even without a reason.
+// statusLine checks "HTTP-version SP status-code SP [ reason-phrase ]" (RFC 9112 4). The second space is required
+// even without a reason.
 func (r *Response) statusLine(line []byte) Kind {
 	const reason = len("HTTP/1.1 200 ")
 	if len(line) < reason || line[8] != ' ' || line[12] != ' ' {
@@ -108,19 +107,19 @@ func (r *Response) field(line []byte, l *Limits) Kind {
 	return k
 }
 
-// Status returns the status code, 100 to 999. This and what follows is valid once ParseHead has reported
-// the head complete, until the bytes of it change or Reset is called.
+// Status returns the status code, 100 to 999. This and the accessors below are valid once ParseHead has reported a
+// complete head, until its bytes change or Reset is called.
 func (r *Response) Status() int { return int(r.status) }
 
-// Minor returns 0 for HTTP/1.0 and 1 for HTTP/1.1, as which later ones of 1.x are taken.
+// Minor returns 0 for HTTP/1.0, and 1 for HTTP/1.1 and later versions 1.x.
 func (r *Response) Minor() int { return int(r.minor) }
 
-// KeepAlive reports whether the server lets the connection be used again once the body has been read. A
-// body which is UntilClose leaves nothing to use, whatever this says.
+// KeepAlive reports whether the server allows another request on the connection after the body was read. It does
+// not matter for a body that is UntilClose: the connection ends with it.
 func (r *Response) KeepAlive() bool { return r.keepAlive() }
 
-// Header returns the value of the first field of that name, letters in either case, without the white
-// space around it; nil if there is none. It costs a walk over the head.
+// Header returns the value of the first field with that name, in any case, without the white space around it; nil
+// if there is none. It searches the head.
 func (r *Response) Header(name string) []byte {
 	if r.phase != phaseDone {
 		return nil
@@ -138,17 +137,17 @@ func (r *Response) Header(name string) []byte {
 	return nil
 }
 
-// lineEnd returns the length of the line at the start of b, which is whole, with its LF.
+// lineEnd returns the length of the first line of b, with its LF. The line must be complete.
 func lineEnd(b []byte) int { return bytes.IndexByte(b, '\n') + 1 }
 
-// Framing returns the decoder of this response's body, given the method of the request it answers (RFC
-// 9112 6.3): none for HEAD, 1xx, 204, 304 and a successful CONNECT; else by chunks, by Content-Length, or
-// until the connection closes.
+// Framing returns the decoder of this response's body, given the method of the request that it answers (RFC 9112
+// 6.3). No body: for HEAD, 1xx, 204, 304 and a successful CONNECT. Otherwise the body is framed by chunks, by
+// Content-Length, or by the close of the connection.
 func (r *Response) Framing(requestMethod Method) Body {
 	switch s := r.status; {
 	case requestMethod == HEAD || s < 200 || s == 204 || s == 304: // rule 1
 		return Body{}
-	case requestMethod == CONNECT && s < 300: // rule 2: what follows is a tunnel
+	case requestMethod == CONNECT && s < 300: // rule 2: a tunnel follows
 		return Body{}
 	case r.flags.has(hasChunked): // rule 4
 		return chunkedBody(unbounded, DefaultLimits.resolve().Head)

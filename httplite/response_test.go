@@ -11,7 +11,7 @@ import (
 
 // reply is what a client learns from a response, in comparable form.
 type reply struct {
-	head, n   int // bytes of the head, and of it all
+	head, n   int // bytes of the head, and of the whole response
 	kind      Kind
 	status    int
 	minor     int
@@ -21,8 +21,8 @@ type reply struct {
 	body      string
 }
 
-// readReply reads one response to a request by method, from raw in pieces that end at the cuts. It hands
-// the pieces to the body without keeping any, as a client would.
+// readReply reads one response to a request by method, from raw in pieces that end at the cuts. It
+// passes the pieces to the body without keeping any, as a client would.
 func readReply(raw []byte, method Method, lim *Limits, cuts ...int) (got reply) {
 	var r Response
 	var body Body
@@ -49,7 +49,7 @@ func readReply(raw []byte, method Method, lim *Limits, cuts ...int) (got reply) 
 			got.n = at
 			if err != nil {
 				got.kind = err.(*Error).Kind
-				got.n = 0 // how far it got is no promise
+				got.n = 0 // its value after an error is not specified
 				return got
 			}
 			if got.done = done; done {
@@ -112,7 +112,7 @@ func TestResponseGood(t *testing.T) {
 			if got := replyEverywhere(t, raw, c.method); got != c.want {
 				t.Errorf("%q:\n got %+v\nwant %+v", raw, got, c.want)
 			}
-			if c.want.done { // what follows belongs to the next one
+			if c.want.done { // what follows belongs to the next response
 				if got := replyEverywhere(t, raw+"HTTP/1.1 ", c.method); got != c.want {
 					t.Errorf("with more behind, %q:\n got %+v\nwant %+v", raw, got, c.want)
 				}
@@ -236,7 +236,8 @@ func TestResponseErrorsLast(t *testing.T) {
 	}
 }
 
-// A response may stream for ever, each chunk with an extension; but one extension may not be endless.
+// A response may stream for ever, with an extension in each chunk; but a single extension is
+// bounded.
 func TestExtensionsOfAStream(t *testing.T) {
 	body := chunkedBody(unbounded, DefaultLimits.Head)
 	chunk := []byte("1;" + strings.Repeat("e", 1000) + "\r\nx\r\n")

@@ -1,6 +1,6 @@
 package httplite
 
-// StatusText returns the reason phrase of a status, or "" for one that is not registered.
+// StatusText returns the reason phrase of a status, or "" for an unregistered one.
 func StatusText(status int) string {
 	if status < 0 || status >= len(statusTexts) {
 		return ""

@@ -2,14 +2,14 @@ package httplite
 
 import "bytes"
 
-// span is a piece of the input: offsets, because the bytes may move.
+// span is a piece of the input, as offsets, because the bytes may move.
 type span struct{ at, end uint32 }
 
-// of returns the piece of buf, with no room behind it to append into.
+// of returns the piece of buf, without capacity to append into.
 func (s span) of(buf []byte) []byte { return buf[s.at:s.end:s.end] }
 
-// requestLine checks buf[at:end], "method SP request-target SP HTTP-version" (RFC 9112 3), and notes its
-// parts. Exactly one space stands between them: section 3 lets a recipient be lenient, and this is not.
+// requestLine checks buf[at:end], "method SP request-target SP HTTP-version" (RFC 9112 3), and records its parts.
+// Exactly one space must separate them: section 3 allows a recipient to be lenient, but this one is strict.
 func (r *Request) requestLine(buf []byte, at, end int) Kind {
 	line := buf[at:end]
 	sp := bytes.IndexByte(line, ' ')
@@ -41,12 +41,12 @@ func (r *Request) requestLine(buf []byte, at, end int) Kind {
 	return 0
 }
 
-// splitTarget finds path, query and authority in the request target, which is not empty and holds no
-// space (RFC 9112 3.2).
+// splitTarget finds path, query and authority in the request target, which is not empty and contains no space (RFC
+// 9112 3.2).
 func (r *Request) splitTarget(buf []byte) bool {
 	t := r.target.of(buf)
 	switch {
-	case r.method == CONNECT: // authority-form, and only here (3.2.3)
+	case r.method == CONNECT: // authority-form, only for CONNECT (3.2.3)
 		r.host = r.target
 		r.hostInTarget = true
 		return validAuthority(t)
@@ -59,8 +59,8 @@ func (r *Request) splitTarget(buf []byte) bool {
 	return r.splitAbsolute(buf, t)
 }
 
-// splitAbsolute takes absolute-form (RFC 9112 3.2.2): http or https, a host that is not empty and has no
-// user information (RFC 9110 4.2.1, 4.2.4), then path and query.
+// splitAbsolute parses absolute-form (RFC 9112 3.2.2): http or https, a host that is not empty and has no user
+// information (RFC 9110 4.2.1, 4.2.4), then path and query.
 func (r *Request) splitAbsolute(buf, t []byte) bool {
 	slashes := bytes.Index(t, []byte("://"))
 	if slashes < 0 || !equalFold(t[:slashes], "http") && !equalFold(t[:slashes], "https") {
@@ -81,14 +81,14 @@ func (r *Request) splitAbsolute(buf, t []byte) bool {
 	if end < len(t) && t[end] == '/' {
 		return r.splitPath(buf, r.host.end)
 	}
-	// An empty path means "/" (RFC 9110 4.2.3). The slash before the authority stands in for it, so that
-	// a path is a piece of the input like any other.
+	// An empty path means "/" (RFC 9110 4.2.3). The slash before the authority serves as the path, so that it is a
+	// piece of the input like any other path.
 	r.path = span{r.host.at - 1, r.host.at}
 	return r.splitQuery(buf, r.host.end)
 }
 
-// splitPath reads a path that begins at the offset at, and the query behind it. Escapes must be whole
-// (RFC 3986 2.1). What may not stand in a path is refused, such as a backslash, which some take for a slash.
+// splitPath parses a path that begins at the offset at, and the query after it. Escapes must be complete (RFC 3986
+// 2.1). Bytes that are not allowed in a path are refused, such as a backslash, which some take for a slash.
 func (r *Request) splitPath(buf []byte, at uint32) bool {
 	t := buf[at:r.target.end]
 	i := 0
@@ -109,8 +109,8 @@ func (r *Request) splitPath(buf []byte, at uint32) bool {
 	return r.splitQuery(buf, at+uint32(i))
 }
 
-// splitQuery reads what is left of the target at the offset at: nothing, or '?' and a query. Its escapes
-// are not judged here: what a query means is for its reader to decide.
+// splitQuery parses the rest of the target at the offset at: nothing, or '?' and a query. Escapes are not checked
+// here: the reader of the query decides what they mean.
 func (r *Request) splitQuery(buf []byte, at uint32) bool {
 	if at == r.target.end {
 		return true
@@ -119,8 +119,7 @@ func (r *Request) splitQuery(buf []byte, at uint32) bool {
 	return all(r.query.of(buf), isQuery)
 }
 
-// validAuthority accepts a host and a port from 1 to 65535, neither of which may be missing for CONNECT
-// (RFC 9110 9.3.6).
+// validAuthority accepts a host and a port from 1 to 65535. CONNECT requires both (RFC 9110 9.3.6).
 func validAuthority(t []byte) bool {
 	colon := bytes.LastIndexByte(t, ':')
 	if colon <= 0 || !validHost(t) {

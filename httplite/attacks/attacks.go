@@ -1,26 +1,26 @@
-// Package attacks reads tables of requests that are meant to be misunderstood, with what must come of each. They
-// are for the tests of whatever reads HTTP requests: a parser, a server, a server behind a proxy.
+// Package attacks reads tables of requests that try to be misunderstood, with the expected result of each. They are
+// for tests of everything that reads HTTP requests: a parser, a server, a server behind a proxy.
 //
-// A table is a text file. A line that begins with '#' is a comment. The others are, for each case:
+// A table is a text file. A line that begins with '#' is a comment. The other lines are, for each case:
 //
 //	= what it tries
-//	> a line of the request, behind which there is a CR LF
-//	< what must come of it
+//	> a line of the request, which CR LF follows
+//	< an expected result
 //
-// There are as many '<' as there are requests to be seen in it, and they are told in order:
+// There is one '<' line for each result, in order:
 //
 //	< GET /path            a request by that method for that target
 //	< GET /path body       the same with a body
-//	< 400 BareLF           refused, with that status, by that rule; nothing is read behind it
+//	< 400 BareLF           refused, with that status, by that rule; nothing is read after it
 //	< waits                a request has begun that is not complete
-//	< ends                 the connection ends, and nothing is read behind the last request
+//	< ends                 the connection ends, and nothing is read after the last request
 //
 // In '>' lines, and in the body of a '<' line, a backslash begins an escape: \r \n \t \v \f \0 \\ and \xNN are
-// bytes, \{3*x} is x three times, in which there may be escapes too, and a name in braces is one of
+// bytes, \{3*x} is x three times, where x may contain escapes, and a name in braces is one of
 //
 //	\{get}         GET /ping?cb=a HTTP/1.1 and a field Host: h, without the last CR LF
-//	\{chunked}     the same, with a field Transfer-Encoding: chunked, and the CR LF that ends the header but for the last
-//	\{smuggled}    GET /ping?cb=smuggled HTTP/1.1, whole
+//	\{chunked}     the same, with a field Transfer-Encoding: chunked and its CR LF, but without the empty line
+//	\{smuggled}    GET /ping?cb=smuggled HTTP/1.1, complete
 //
 // A backslash at the end of a line means that no CR LF follows.
 package attacks
@@ -33,21 +33,21 @@ import (
 	"strings"
 )
 
-// Case is one input, and what must come of it.
+// Case is one input and its expected result.
 type Case struct {
-	Name string // its file's, and what it tries
+	Name string // the name of its file, and what it tries
 	Raw  string
-	Want []Request // the requests in it that are good
-	// One of these at most is set. If none is, all of Raw is requests, and another may follow.
-	Refused *Refusal // what follows them is refused
-	Waits   bool     // what follows them is incomplete
-	Ends    bool     // the connection ends behind the last of them
+	Want []Request // the valid requests in it
+	// At most one of these is set. If none is, Raw contains nothing but Want, and another request may follow.
+	Refused *Refusal // the input after Want is refused
+	Waits   bool     // the input after Want is an incomplete request
+	Ends    bool     // the connection ends after Want
 }
 
-// Request is what must be understood.
+// Request is a request that the reader must find.
 type Request struct{ Method, Target, Body string }
 
-// Refusal is how what breaks a rule must be answered.
+// Refusal is the answer to an input that breaks a rule.
 type Refusal struct {
 	Status int
 	Rule   string
@@ -59,8 +59,8 @@ var named = map[string]string{
 	"smuggled": "GET /ping?cb=smuggled HTTP/1.1\r\nHost: h\r\n\r\n",
 }
 
-// Read returns the cases of all tables in a directory, the files that end in .txt. Its errors name the file and the
-// line. Two cases of one name are an error too.
+// Read returns the cases of all tables in a directory: the files that end in .txt. Its errors name the file and the
+// line. Two cases with the same name are an error, too.
 func Read(dir string) ([]Case, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
 	if err != nil {
@@ -101,7 +101,7 @@ func Read(dir string) ([]Case, error) {
 	return cases, nil
 }
 
-// add takes in a line that is part of a case.
+// add adds a line to a case.
 func (c *Case) add(line string) error {
 	kind, rest := line[0], strings.TrimPrefix(line[1:], " ")
 	switch {
@@ -121,7 +121,7 @@ func (c *Case) add(line string) error {
 
 func (c *Case) closed() bool { return c.Refused != nil || c.Waits || c.Ends }
 
-// expect takes in what must come of a case.
+// expect adds an expected result to a case.
 func (c *Case) expect(text string) error {
 	first, rest, _ := strings.Cut(text, " ")
 	status, err := strconv.Atoi(first)
