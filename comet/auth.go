@@ -2,14 +2,14 @@ package comet
 
 import "fmt"
 
-// Auth says which clients may subscribe.
+// Auth is the rule by which clients may subscribe.
 type Auth uint8
 
 const (
-	// AuthNone: any client; subscribing makes the channel.
+	// AuthNone: any client may subscribe, and subscribing creates the channel.
 	AuthNone Auth = iota
-	// AuthToken: a client that brings the token that /sign gave for the channel, while the
-	// channel lives.
+	// AuthToken: a client needs the token that /sign has returned for the channel, as long
+	// as the channel lives.
 	AuthToken
 )
 
@@ -20,7 +20,7 @@ func (a Auth) String() string {
 	return "none"
 }
 
-// ParseAuth reads "none" or "token".
+// ParseAuth parses "none" or "token".
 func ParseAuth(s string) (Auth, error) {
 	switch s {
 	case "none":

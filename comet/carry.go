@@ -11,26 +11,27 @@ import (
 	"ccomet/comet/internal/statefile"
 )
 
-// A server that cannot be handed over as it runs (handover.go, moving.go), because the next one
-// is of a version that can do neither, ends, and the next one begins in its place: DrainInto
-// sends its clients away and writes its channels to a file
-// in memory, which is Config.Carried of the next server, as its listening sockets (Sockets,
-// HandOver) are Config.Sockets. Clients come back with their cursors, and have lost nothing.
+// Some servers cannot be handed over while they run (handover.go, moving.go), because the next
+// program is of a version that can do neither. Such a server ends, and the next one takes its
+// place. DrainInto sends its clients away and writes its channels to an in-memory file, which
+// is Config.Carried of the next server. Its listening sockets (Sockets, HandOver) are
+// Config.Sockets of the next server. Clients come back with their cursors and have lost
+// nothing.
 
-// DrainInto is Drain, which at the end writes all channels, with what they keep, their
-// numbers and leases, into a file: for a server that takes the place of this one
-// (Config.Carried). The file is the server's until Wait returns, which tells if it could not
-// be written. Call it once, in place of the first Drain, and only where Config.Inheritable
-// is set; it does not write the channels of a Config.Cluster.
+// DrainInto is Drain, and at the end writes all channels, with their messages, numbers and
+// leases, into a file for a server that takes the place of this one (Config.Carried). The
+// server owns the file until Wait returns, which reports if it could not be written. Call it
+// once, instead of the first Drain, and only if Config.Inheritable is set. It does not write
+// the channels of a Config.Cluster.
 func (srv *Server) DrainInto(file *os.File, d time.Duration) {
 	if srv.state != nil && srv.cfg.Cluster == nil {
-		srv.state.carry = file // read when the loops have come to the end
+		srv.state.carry = file // read after the loops have finished
 	}
 	srv.Drain(d)
 }
 
-// openCarrier makes a state without a file, for one that may be wanted at the end; nil where
-// it cannot.
+// openCarrier makes a state without a file, if channels may be carried to or from this server;
+// otherwise it returns nil.
 func openCarrier(cfg *Config) *state {
 	if !cfg.Inheritable && cfg.Carried == nil {
 		return nil
@@ -42,7 +43,8 @@ func openCarrier(cfg *Config) *state {
 	return st
 }
 
-// takeCarried has channels restored from what a server has carried, if it is good.
+// takeCarried arranges that the channels which another server has carried over are restored, if
+// their file is valid.
 func (st *state) takeCarried() {
 	if st.cfg.Carried == nil {
 		return

@@ -6,7 +6,7 @@ import (
 	"ccomet/comet/internal/web"
 )
 
-// broker, hub and web are what the actors are told.
+// broker, hub and web return the configurations of the actors.
 
 func (c *Config) broker() *broker.Config {
 	theBroker := &broker.Config{
@@ -49,13 +49,14 @@ func (c *Config) web() *web.Config {
 	}
 }
 
-// pollBytes are what a poll is given of messages at once; then it asks again.
+// pollBytes is how many bytes of messages a poll gets at once; it asks again for the
+// rest.
 const pollBytes = 1 << 20
 
-// heldPolls is how many responses to polls there is room for at the least among what is
-// held for stuck readers: such a response is held whole, and one that had no room would
-// be asked for again and again, in vain.
+// heldPolls is how many responses to polls a loop's share of MaxHeldBytes has room for,
+// at least. Such a response is held whole. Without room for it, it would be asked for
+// again and again, in vain.
 const heldPolls = 8
 
-// pollMost is how many bytes of messages a poll is given at once.
+// pollMost returns how many bytes of messages a poll gets at once.
 func (c *Config) pollMost() int { return min(pollBytes, c.MaxHeldBytes/c.Loops/heldPolls) }

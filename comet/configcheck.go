@@ -17,8 +17,7 @@ func orDefault[T int | time.Duration](v *T, value T) {
 	}
 }
 
-// count is a number of a Config: its name in errors, what zero stands for, and the least that it
-// may be.
+// count is a number in a Config: its name in errors, its default, and its minimum.
 type count struct {
 	name       string
 	value      *int
@@ -48,7 +47,7 @@ func (c *Config) counts() []count {
 	}
 }
 
-// timeout is a time of a Config, from a second to broker.MaxLease.
+// timeout is a duration in a Config, from a second to broker.MaxLease.
 type timeout struct {
 	name  string
 	value *time.Duration
@@ -67,7 +66,7 @@ func (c *Config) timeouts() []timeout {
 	}
 }
 
-// fill sets the defaults and refuses what makes no sense.
+// fill sets the defaults and refuses invalid values.
 func (c *Config) fill() error {
 	if len(c.Front) == 0 {
 		c.Front = []string{"127.0.0.1:8100"}
@@ -79,7 +78,7 @@ func (c *Config) fill() error {
 	case c.From == nil || c.From.byName:
 	case c.From.asItWas:
 		c.Loops = c.From.server.Loops
-	default: // though the CPUs may have changed
+	default: // even if the number of CPUs has changed
 		orDefault(&c.Loops, c.From.server.Loops)
 	}
 	orDefault(&c.Loops, DefaultLoops(runtime.GOMAXPROCS(0)))

@@ -2,7 +2,7 @@ package comet
 
 import "ccomet/comet/internal/mail"
 
-// receive hands a mail to the actor that it is for.
+// receive passes a mail to its actor.
 func (s *shard) receive(m *mail.Mail) {
 	s.Mails++
 	switch kind := m.Kind; {
@@ -16,7 +16,7 @@ func (s *shard) receive(m *mail.Mail) {
 	m.Done()
 }
 
-// toBroker serves what is for the broker.
+// toBroker dispatches mail for the broker.
 func (s *shard) toBroker(m *mail.Mail) {
 	switch m.Kind {
 	case mail.Join:
@@ -52,7 +52,7 @@ func (s *shard) toBroker(m *mail.Mail) {
 	}
 }
 
-// toHub serves what is for the hub.
+// toHub dispatches mail for the hub.
 func (s *shard) toHub(m *mail.Mail) {
 	switch m.Kind {
 	case mail.ScanRoster:
@@ -70,8 +70,8 @@ func (s *shard) toHub(m *mail.Mail) {
 	}
 }
 
-// toWeb serves what is for the web, and for what joins the actors. mail.Listening is for
-// none: the turn that it brings is all that it is for.
+// toWeb dispatches mail for the web and for the shard. mail.Listening is for neither:
+// its only purpose is the turn that it causes.
 func (s *shard) toWeb(m *mail.Mail) {
 	switch m.Kind {
 	case mail.Explained:

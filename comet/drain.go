@@ -9,16 +9,16 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// closingTurns is how many turns it takes until what the last connections that
-// were accepted had sent already has been received.
+// closingTurns is the number of turns until all that the last accepted connections had
+// already sent has been received.
 const closingTurns = 3
 
 // Drain ends the server within d. Its listeners close at once. Waiting connections are
-// closed in a manner that has clients come back with their cursors, not all at once
-// but spread over the time there is. Requests under way are finished, and what
-// backends send on open connections is served to the end. The server ends earlier when
-// no client is left. d of 0 or less ends it at once. Called again, the nearer end
-// counts. Any goroutine may call it; Wait returns when all is over.
+// closed in a way that makes clients come back with their cursors, spread over the
+// available time. Requests under way are finished, and requests of backends on open
+// connections are served until the end. The server ends earlier when no client is left.
+// A d of 0 or less ends it at once. If Drain is called again, the earlier end counts.
+// Any goroutine may call it; Wait returns when the server has ended.
 func (srv *Server) Drain(d time.Duration) {
 	d = max(d, 0)
 	end := max(int64(srv.cfg.Clock().Sub(srv.Epoch)+d), 1)
@@ -52,13 +52,12 @@ func (srv *Server) wakeAll() {
 	}
 }
 
-// finishes says whether there is something to do when nothing is served any more: the
-// state to be written, or sockets to be left to another process.
+// finishes reports whether there is work left when nothing is served any more: the state
+// to write, or sockets to leave to another process.
 func (srv *Server) finishes() bool { return srv.state.kept() || srv.handedOver.Load() }
 
-// drainOn takes the loop's part of the drain further (the phases are drain.Drain's), and
-// returns after how long it is to be called again; below zero, something else brings
-// that turn.
+// drainOn advances the loop's part of the drain (drain.Drain describes the phases). It
+// returns after how long to call it again; negative: some event causes that turn.
 func (s *shard) drainOn(now time.Time) time.Duration {
 	if s.srv.Deadline.Load() == 0 {
 		return -1
@@ -103,16 +102,16 @@ func (s *shard) drainOn(now time.Time) time.Duration {
 	if d.Phase < drain.Ending {
 		return left
 	}
-	return -1 // a mail wakes it
+	return -1 // a mail will wake it
 }
 
-// mark tells every loop that this one has come to the end of a round.
+// mark tells every loop that this one has finished a round.
 func (s *shard) mark(round uint32) {
 	s.SendAll(mail.OfRound(mail.DrainMark, round))
 }
 
-// arrange goes on with the walk through the connections, and says whether it is
-// through.
+// arrange continues the walk through the connections, and reports whether it is
+// finished.
 func (s *shard) arrange() bool {
 	d := s.drain
 	for range drainBudget {
@@ -127,8 +126,8 @@ func (s *shard) arrange() bool {
 	return false
 }
 
-// watch looks for a connection whose end is worth waiting for, some a turn, and returns
-// after how long it is to look again.
+// watch looks for a connection that is worth waiting for, some connections a turn. It
+// returns after how long to look again.
 func (s *shard) watch(left time.Duration) time.Duration {
 	d := s.drain
 	for range drainBudget {
@@ -140,14 +139,14 @@ func (s *shard) watch(left time.Duration) time.Duration {
 			return left
 		}
 		if c := s.loop.ConnAt(d.At); c != 0 && !s.web.Ignorable(c) {
-			return left // its end brings a turn
+			return left // its end causes a turn
 		}
 		d.At++
 	}
 	return 0
 }
 
-// quieted: one more loop is through, and after the last all may stop.
+// quieted counts a loop that is quiet. After the last one, all loops may stop.
 func (srv *Server) quieted() {
 	if int(srv.Quiet.Add(1)) < len(srv.shards) {
 		return
@@ -156,13 +155,13 @@ func (srv *Server) quieted() {
 		srv.cfg.Log.Info().Int64("left", srv.connections()).Msg("drained: connections that are left are closed")
 	}
 	if srv.state != nil {
-		close(srv.state.final) // it stops the loops when it has written what they hold
+		close(srv.state.final) // the state stops the loops after it has written their channels
 		return
 	}
 	srv.group.Stop()
 }
 
-// connections counts those that are open.
+// connections returns the number of open connections.
 func (srv *Server) connections() (n int64) {
 	for _, s := range srv.shards {
 		n += s.loop.Stats().Open

@@ -8,21 +8,23 @@ import (
 	"ccomet/comet/internal/handover"
 )
 
-// Early is what a server has written of itself before it parks, while it serves: what
-// channels keep, which is most, and of which little changes. Other programs must say that
-// they understand it: versions before it do not.
+// Early is what a server writes of itself while it still serves, before it parks: the
+// history of channels, which is most of its state and changes little. The other program must
+// say that it understands this; older versions do not.
 type Early struct {
 	srv  *Server
 	w    *handover.Writer
-	done chan struct{} // a loop has written all
+	done chan struct{} // a loop sends when it has written everything
 }
 
-// earlyPatience is how long loops that are busy are given. What they have not written by
-// then is written when the server is parked.
+// earlyPatience bounds the wait for busy loops. What they have not written by then is
+// written when the server is parked.
 const earlyPatience = 30 * time.Second
 
-// HandOverEarly begins what Parked.HandOverRest ends. Where it comes to nothing, End it. One
-// at a time can be under way. Any goroutine may call it, but for those of Config.Handlers.
+// HandOverEarly starts a hand-over that Parked.HandOverRest finishes. It returns when all
+// loops have written, after half a minute, or when ctx is done. If the hand-over is given
+// up, call End. Only one may be under way. Any goroutine may call it, except those of
+// Config.Handlers.
 func (srv *Server) HandOverEarly(ctx context.Context, to io.Writer) *Early {
 	e := srv.beginEarly(to)
 	srv.wakeAll()
@@ -46,16 +48,16 @@ func (srv *Server) beginEarly(to io.Writer) *Early {
 	return e
 }
 
-// End has the loops forget what was written.
+// End makes the loops forget what was written.
 func (e *Early) End() {
 	e.srv.early.Store(nil)
 	e.srv.wakeAll()
 }
 
-// HandOverRest is HandOver into the file that HandOverEarly has begun.
+// HandOverRest is HandOver into the file that HandOverEarly has started.
 func (p *Parked) HandOverRest(e *Early) error { return p.handOver(e.w) }
 
-// writeEarly writes what a turn has time for.
+// writeEarly writes as much as a turn has time for.
 func (s *shard) writeEarly() {
 	if e := s.srv.early.Load(); e != s.early {
 		s.broker.WriteEarly(nil)

@@ -14,29 +14,28 @@ import (
 	"ccomet/reactor"
 )
 
-// How the figures of a server are collected. What belongs to a loop is asked of it:
+// How the figures of a server are collected. Each loop is asked for its own:
 //
-//  1. Figures puts itself on each shard's list of watchers, and mails where it is the
-//     first on it, so that a loop that does not answer is asked once, however many
-//     calls are made.
-//  2. The shard answers all of them within the turn (tellFigures). Its actors count as
-//     things change: nothing is walked.
-//  3. Of a loop that has not answered in time the rest is told without it.
+//  1. Figures adds itself to each shard's list of watchers. The first one on the list sends a mail.
+//     So a loop that does not answer is asked once, however many calls are made.
+//  2. The shard answers all of them in the same turn (tellFigures). Its actors count as things
+//     change, so nothing is walked.
+//  3. If a loop has not answered in time, Figures returns what is known without it.
 
-// Figures are all that a server counts. Those of loops are as of one turn of each.
+// Figures are all figures of a server. Those of a loop are from one of its turns.
 type Figures struct {
 	Stats
 	Draining bool
-	Walks    int64 // broadcasts that have not reached all channels, counted once for each loop that is not through
-	// OnTheirWay is how many bytes of messages are on their way to subscribers, counted once for
+	Walks    int64 // broadcasts that have not reached all channels, counted once for each loop that has not finished
+	// OnTheirWay is the bytes of messages that are on their way to subscribers, counted once for
 	// each loop that has some.
 	OnTheirWay int64
 	Limits     []LimitFigures
-	State      *StateFigures // nil: no state is kept
+	State      *StateFigures // nil: there is no state file
 	Loops      []LoopFigures
 }
 
-// limitValues are what is set, 0 for no limit.
+// limitValues returns the configured limits, 0 for none.
 func (srv *Server) limitValues() [limit.NumLimits]int {
 	cfg := &srv.cfg
 	return [limit.NumLimits]int{
@@ -47,61 +46,61 @@ func (srv *Server) limitValues() [limit.NumLimits]int {
 	}
 }
 
-// LimitFigures are a limit's, under the name of its setting.
+// LimitFigures are the figures of one limit, under the name of its setting.
 type LimitFigures struct {
 	Name  string
-	Value int64 // 0: there is none
+	Value int64 // 0: no limit
 	Met   int64 // how often it was hit since the start
 }
 
-// StateFigures are those of the state file.
+// StateFigures are the figures of the state file.
 type StateFigures struct {
-	Written  time.Time     // the last good one; zero: it was never written
-	Took     time.Duration // the last good write
+	Written  time.Time     // when the last successful write was; zero: never
+	Took     time.Duration // duration of the last successful write
 	Bytes    int64
-	Failures int64 // writes that went wrong
+	Failures int64 // failed writes
 }
 
-// LoopFigures are a loop's, as of the turn in which it answered. Where Answered is
-// false it did not answer in time: then only Mailbox, Most, MailboxBytes and Reactor.Stats are set.
+// LoopFigures are the figures of a loop, as of the turn in which it answered. If Answered is false,
+// it did not answer in time: then only Mailbox, Most, MailboxBytes and Reactor.Stats are set.
 type LoopFigures struct {
 	Answered      bool
 	Reactor       reactor.Figures
-	Mailbox, Most int // mail that waits, and the most that has waited since Figures was last called
-	MailboxBytes  int // names and contents that the mail which waits has
+	Mailbox, Most int // mail in the queue, and the most of it since the last call of Figures
+	MailboxBytes  int // bytes of the names and contents in that mail
 
 	Counters
-	Mails           uint64 // received, those from itself included
-	Published       uint64 // messages numbered here, a broadcast once for each channel
-	Repeated        uint64 // publishes that were answered with a message that had their key
+	Mails           uint64 // mail received, including that from itself
+	Published       uint64 // messages numbered here; a broadcast counts once for each channel
+	Repeated        uint64 // publishes that were answered with an earlier message with the same key
 	Delivered       uint64 // messages written to live subscribers
-	Channels        int    // whose home it is
-	HistoryBytes    int    // that these keep
+	Channels        int    // channels whose home is this loop
+	HistoryBytes    int    // that these channels keep
 	HistoryMessages int
 	Slabs           [slabs]reactor.SlabFigures // by SlabNames
 }
 
-// Counters are what a loop counts as things change. The first three are as of now, the
-// rest since the start.
+// Counters are counted as things change. The first three are current values, the rest count since
+// the start.
 type Counters struct {
 	Connections [conn.NumSides][conn.NumStates]int64 // by SideNames and StateNames
 	Subscribers [frame.NumCounted]int64              // by TransportNames; a connection counts once for each of its channels
-	Behind      int64                                // subscribers that have not got what their channels keep for them: they are stuck
+	Behind      int64                                // stuck subscribers: they lack messages that their channels keep
 
 	Requests   uint64
-	Broadcasts uint64 // taken on this loop
-	Replayed   uint64 // messages that subscribers were given out of what is kept, when they came back or after they had been stuck
-	Batches    uint64 // requests to /publish that were taken on this loop
-	Histories  uint64 // answers to /history that have what is kept
+	Broadcasts uint64 // received on this loop
+	Replayed   uint64 // messages from the history, for subscribers that came back or were no longer stuck
+	Batches    uint64 // requests to /publish received on this loop
+	Histories  uint64 // answers to /history with the kept messages
 	Unchanged  uint64 // answers to /history that there is nothing new
 	Heartbeats uint64
-	Lost       uint64 // messages that a subscriber wanted and that were not kept any more
+	Lost       uint64 // messages that a subscriber wanted and that were no longer kept
 
 	Sockets web.SocketFigures // of WebSockets, by OpNames, CloserNames and CloseNames
 }
 
-// SideNames, StateNames, TransportNames and SlabNames say what the places of a
-// loop's figures are of.
+// SideNames, StateNames, TransportNames and SlabNames name the elements of the arrays in a loop's
+// figures; OpNames, CloserNames and CloseNames those of WebSockets.
 var (
 	SideNames      = conn.SideNames
 	StateNames     = conn.StateNames
@@ -117,7 +116,7 @@ var (
 	}
 )
 
-// Slabs, as their figures are told.
+// Indexes of LoopFigures.Slabs.
 const (
 	slabConnection = iota
 	slabSubscriber
@@ -129,14 +128,14 @@ const (
 	slabSessionBucket
 	slabKey
 	slabKeyBucket
-	slabNames // of each size
+	slabNames // one for each size
 	slabs     = slabNames + record.NameSizes
 )
 
-// watcher waits for a shard's figures.
+// watcher is a call of Figures that waits for a shard's answer.
 type watcher struct {
 	next *watcher
-	n    int // in the list, from this one on
+	n    int // length of the list from this one on
 	to   chan<- loopAnswer
 }
 
@@ -145,22 +144,22 @@ type loopAnswer struct {
 	LoopFigures
 }
 
-// watchers is a shard's list of them.
+// watchers is a shard's list of watchers.
 type watchers struct{ list atomic.Pointer[watcher] }
 
 // maxWatchers bounds the calls of Figures that wait for a loop that does not answer.
 const maxWatchers = 16
 
-// Figures asks all loops, and waits for their answers until ctx is done. Any
-// goroutine may call it, and several at once.
+// Figures asks all loops, and waits for their answers until ctx is done. Any goroutine may call it,
+// several at once, too.
 func (srv *Server) Figures(ctx context.Context) Figures {
 	answers, asked := srv.askLoops()
 	return srv.collect(ctx, answers, asked)
 }
 
-// askLoops returns where the answers come, and of how many loops.
+// askLoops asks the loops. It returns the channel for their answers, and how many loops were asked.
 func (srv *Server) askLoops() (to <-chan loopAnswer, asked int) {
-	answers := make(chan loopAnswer, len(srv.shards)) // there is room: no loop waits
+	answers := make(chan loopAnswer, len(srv.shards)) // it has room for all: no loop waits
 	for _, s := range srv.shards {
 		added, first := s.watchers.add(answers)
 		if added {
@@ -173,8 +172,8 @@ func (srv *Server) askLoops() (to <-chan loopAnswer, asked int) {
 	return answers, asked
 }
 
-// add says whether there was room, and whether it is the first: then the loop is to
-// be told.
+// add adds a watcher. It reports whether there was room, and whether it is the first: then the loop
+// must be told.
 func (a *watchers) add(to chan<- loopAnswer) (added, first bool) {
 	for {
 		next := a.list.Load()
@@ -215,7 +214,7 @@ func (srv *Server) collect(ctx context.Context, answers <-chan loopAnswer, asked
 	return f
 }
 
-// next is the next answer, if it is there before ctx is done.
+// next returns the next answer, if it comes before ctx is done.
 func next(ctx context.Context, answers <-chan loopAnswer) (a loopAnswer, ok bool) {
 	select {
 	case a = <-answers:
@@ -259,7 +258,7 @@ func (s *shard) loopFigures() LoopFigures {
 			slabKey: b.KeySlab, slabKeyBucket: b.KeyBuckets,
 		},
 	}
-	for i, names := range b.NameSlabs { // of JSONP callbacks, too
+	for i, names := range b.NameSlabs { // including JSONP callbacks
 		callbacks := h.CallbackSlabs[i]
 		names.Live += callbacks.Live
 		names.Room += callbacks.Room

@@ -14,24 +14,24 @@ import (
 	"ccomet/reactor"
 )
 
-// A program that has another number of loops, or whose records are others, goes on with every
-// connection as well, but not with the records as they lie in memory. It makes loops, records
-// and epoll sets of its own, of what the server says by names (Parked.ByName):
+// A program with another number of loops, or with other records, continues every connection, too.
+// But it cannot use the records as they lie in memory. It makes its own loops, records and epoll
+// sets, from a description by names (Parked.ByName):
 //
-//  1. Each channel is made at the home that its name has now, with its number, epoch, lease,
-//     and what it keeps.
-//  2. Each connection is made on the loop that it was on, unless that has its share already,
-//     or is none any more; then on one that has room: each loop has as many as the others.
-//  3. The webs, then the hubs, have the connections go on with what they do; rosters follow.
+//  1. Each channel is made at the home that its name has now, with its number, epoch, lease and
+//     history.
+//  2. Each connection is made on the loop that has the same number as before. If that loop does not
+//     exist, or has its share already, another loop with room takes it: all loops get equally many.
+//  3. The webs, then the hubs, continue what the connections do; rosters follow.
 //
-// That takes some microseconds a connection, in which nothing is served, and memory for
-// another copy of the records, and for what is said of them. Nothing of the other program's changes meanwhile: its loops
-// are closed when this server has started.
+// This takes some microseconds a connection, in which nothing is served, and memory for another
+// copy of the records and for the description. The other program's data does not change meanwhile.
+// Its loops are closed when this server has started.
 
-// Names of what is written by names.
+// The name of the connections in the file.
 const connsName = "connections by names"
 
-// writeByName writes down what lies in the records of a loop.
+// writeByName writes a description of a loop's records.
 func (s *shard) writeByName(to handover.Part) {
 	to.Value(connsName, reactor.ConnsOf(s.loop))
 	web.HandOverByName(&s.web, to)
@@ -39,7 +39,7 @@ func (s *shard) writeByName(to handover.Part) {
 	hub.HandOverByName(&s.hub, to)
 }
 
-// resumeHomes has names, and the keys of messages, be hashed as before.
+// resumeHomes makes names, and the keys of messages, hash as before.
 func (h *HandedOver) resumeHomes(homes *record.Homes) {
 	homes.Key = h.server.Key
 	if h.server.Seeds != [2]record.Key{} {
@@ -47,7 +47,7 @@ func (h *HandedOver) resumeHomes(homes *record.Homes) {
 	}
 }
 
-// moveIn makes what another server says by names. This one has loops that have nothing yet.
+// moveIn makes what another server has described by names. The loops of this server are empty.
 func (srv *Server) moveIn(from *HandedOver) error {
 	n := len(from.loops)
 	parts := make([]*handover.Reader, n)
@@ -60,7 +60,7 @@ func (srv *Server) moveIn(from *HandedOver) error {
 	for _, s := range srv.shards {
 		webs, hubs, brokers = append(webs, &s.web), append(hubs, &s.hub), append(brokers, &s.broker)
 	}
-	srv.totals.Listening.Store(0) // a bit a loop
+	srv.totals.Listening.Store(0) // it has a bit for each loop
 	moving, err := broker.NewMoving(parts, brokers)
 	if err != nil {
 		return fmt.Errorf("comet: %w", err)
@@ -89,7 +89,7 @@ func (srv *Server) moveIn(from *HandedOver) error {
 	return nil
 }
 
-// moveConns makes the connections, and returns where each is.
+// moveConns makes the connections, and returns where each is now.
 func (srv *Server) moveConns(from *HandedOver, parts []*handover.Reader) (handover.Places, error) {
 	places := handover.NewPlaces(len(parts))
 	movers, all := make([]*reactor.Mover, len(parts)), 0
@@ -119,9 +119,9 @@ func (srv *Server) moveConns(from *HandedOver, parts []*handover.Reader) (handov
 	return places, nil
 }
 
-// shares deals connections out, as many to each loop.
+// shares distributes connections evenly among loops.
 type shares struct {
-	left []int // that each loop may still have
+	left []int // connections that each loop can still take
 	at   int   // the loop that is asked next for room
 }
 
@@ -137,8 +137,8 @@ func newShares(conns, loops int) *shares {
 	return s
 }
 
-// next is the loop of the next connection, which was on another program's: that of the same
-// number, where there is room.
+// next returns the loop for the next connection, which was on loop was of the other program: the
+// loop with the same number, if that has room.
 func (s *shares) next(was int) (loop int) {
 	if was >= len(s.left) || s.left[was] == 0 {
 		for was = s.at; s.left[was] == 0; {
@@ -150,8 +150,8 @@ func (s *shares) next(was int) (loop int) {
 	return was
 }
 
-// leaveBehind closes what the other program's loops had: their records, and epoll sets, which
-// know the connections still.
+// leaveBehind closes the records and epoll sets of the other program's loops, which still contain
+// the connections.
 func (srv *Server) leaveBehind() {
 	var errs []error
 	for _, fd := range srv.leftBehind {

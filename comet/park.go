@@ -8,31 +8,30 @@ import (
 	"ccomet/comet/internal/drain"
 )
 
-// A server is handed to another program in this way (Config.Inheritable):
+// A running server is handed over to another program in these steps (Config.Inheritable):
 //
-//  1. Park: the loops read and accept nothing more, and turn until what is under way has
-//     come to its end: publishes have their numbers and answers, messages have been
-//     written, or wait for readers that are stuck. Then they stand still, at the end of a
-//     turn.
-//  2. Parked.HandOver writes down all that is not in the loops' records, which lie in files
-//     in memory. Nothing is changed by that.
-//  3. A copy of the other program rehearses: it makes a server of what it was handed
-//     (Config.From), in a copy of the records, and does not run it.
+//  1. Park: the loops stop reading and accepting, and turn until everything under way is
+//     finished: publishes have their numbers and answers; messages are written, or wait for
+//     stuck readers. Then the loops stop, at the end of a turn.
+//  2. Parked.HandOver writes down everything that is not in the loops' records, which lie
+//     in in-memory files. This changes nothing.
+//  3. A copy of the other program rehearses: it makes a server from that (Config.From),
+//     with a copy of the records, and does not run it.
 //  4. The process keeps the descriptors (Parked.Keep) and executes the other program, which
-//     makes a server in the same way, and starts it.
+//     makes a server in the same way and starts it.
 //
-// Until then Parked.Release has the server go on as if nothing had been.
+// Until then Parked.Release lets the server go on as if nothing had happened.
 
-// Parked is a server whose loops stand still. One goroutine uses it.
+// Parked is a server whose loops have stopped. Only one goroutine may use it.
 type Parked struct {
-	// ByName has HandOver write by names as well what lies in the loops' records: for a
-	// program whose records are others, or that has another number of loops.
+	// ByName makes HandOver also describe the loops' records by names: for a program with
+	// other records, or another number of loops.
 	ByName bool
 
 	srv   *Server
 	loops *standstill
-	share func() // the loops may turn on one goroutine again
-	place []byte // what the Cluster of another program goes on from
+	share func() // ends KeepApart
+	place []byte // where the Cluster of the other program continues
 }
 
 // Errors of Park.
@@ -46,18 +45,18 @@ var (
 
 // standstill is where the loops of a server wait at the end of a turn.
 type standstill struct {
-	arrived chan uint8      // a loop, each time it has
-	turn    []chan struct{} // by loop: it takes another turn
-	over    chan struct{}   // closed: they go on as they did
+	arrived chan uint8      // a loop sends its id each time it stops
+	turn    []chan struct{} // by loop: it may run one turn
+	over    chan struct{}   // closed: all loops go on
 }
 
-// standStill waits where the loops are to, and says whether the turn that follows is to
-// begin at once.
+// standStill stops the loop if the server is to be parked, and reports whether the next
+// turn must begin at once.
 func (s *shard) standStill() bool {
 	p := s.srv.parking.Load()
 	switch {
 	case p == nil && s.holding:
-		s.hold(false) // it came to nothing
+		s.hold(false) // parking was given up
 		return true
 	case p == nil:
 		return false
@@ -70,9 +69,9 @@ func (s *shard) standStill() bool {
 	return true
 }
 
-// Park has the loops come to rest and stand still. Where they have not when ctx is done,
-// the server goes on as if nothing had been. Any goroutine may call it, but for those of
-// Config.Handlers.
+// Park brings the loops to rest and stops them. If they do not come to rest before ctx is
+// done, the server goes on as if nothing had happened. Any goroutine may call it, except
+// those of Config.Handlers.
 func (srv *Server) Park(ctx context.Context) (*Parked, error) {
 	n := len(srv.shards)
 	p := &standstill{arrived: make(chan uint8, 2*n), over: make(chan struct{})}
@@ -105,11 +104,11 @@ func (srv *Server) Park(ctx context.Context) (*Parked, error) {
 		s.hold(true)
 	}
 	if srv.cfg.Cluster != nil {
-		parked.place = srv.cfg.Cluster.Suspend() // what it has posted before that is served now
+		parked.place = srv.cfg.Cluster.Suspend() // mail that it posted before that is handled now
 	}
 	for round := 0; !srv.quiet(); round++ {
 		if round > promptRounds {
-			time.Sleep(parkGlance) // something that no loop can hasten
+			time.Sleep(parkGlance) // no loop can speed up what is still under way
 		}
 		for _, turn := range p.turn {
 			turn <- struct{}{}
@@ -128,11 +127,11 @@ func (srv *Server) Park(ctx context.Context) (*Parked, error) {
 }
 
 const (
-	promptRounds = 1000 // turns after which no loop waits for another
+	promptRounds = 1000 // by then no loop waits for another one
 	parkGlance   = 100 * time.Microsecond
 )
 
-// await waits until all loops stand still.
+// await waits until all loops have stopped.
 func (p *standstill) await(ctx context.Context, loops int) bool {
 	for range loops {
 		select {
@@ -144,7 +143,7 @@ func (p *standstill) await(ctx context.Context, loops int) bool {
 	return ctx.Err() == nil
 }
 
-// hold has a loop that stands still begin nothing new, or do so again.
+// hold makes a stopped loop begin nothing new, or undoes that.
 func (s *shard) hold(on bool) {
 	s.holding = on
 	if on {
@@ -154,7 +153,7 @@ func (s *shard) hold(on bool) {
 	}
 }
 
-// quiet says whether nothing is under way on any loop. All of them stand still.
+// quiet reports whether nothing is under way on any loop. All loops must have stopped.
 func (srv *Server) quiet() bool {
 	for _, s := range srv.shards {
 		if !s.loop.Quiet() || !s.broker.Quiet() || !s.hub.Quiet() || !s.web.Quiet() || !s.Mailer.Quiet() || s.drain.Phase != drain.None {
@@ -164,7 +163,7 @@ func (srv *Server) quiet() bool {
 	return true
 }
 
-// Release has the server go on.
+// Release lets the server go on.
 func (p *Parked) Release() {
 	if p.srv.cfg.Cluster != nil {
 		p.srv.cfg.Cluster.Resume()

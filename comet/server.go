@@ -15,8 +15,8 @@ import (
 	"ccomet/reactor"
 )
 
-// Server is a comet server: New opens it, Start runs it, Stop or Drain, and Wait,
-// end it.
+// Server is a comet server: New opens it, Start runs it, Stop or Drain ends it, and Wait
+// returns when it has ended.
 type Server struct {
 	cfg     Config
 	site    *web.Site
@@ -33,27 +33,26 @@ type Server struct {
 	started   time.Time
 
 	drain.Clock
-	state *state // nil: none is kept
+	state *state // nil: no state is kept
 
 	handedOver atomic.Bool // another process has the listening sockets, too
 
-	randomSecret bool                       // no secret is configured
-	leftBehind   []int                      // descriptors of the loops that another program had, which are others now
-	parking      atomic.Pointer[standstill] // nil: none
-	early        atomic.Pointer[Early]      // nil: nothing is written early
+	randomSecret bool                       // the configuration has no secret
+	leftBehind   []int                      // descriptors of another program's loops, which this server has replaced
+	parking      atomic.Pointer[standstill] // nil: the server is not parked
+	early        atomic.Pointer[Early]      // nil: no early hand-over
 	handOvers    HandOvers
 }
 
-// unsent bounds what the kernel keeps for a reader that is stuck, beside what it has
-// been sent: messages wait in their history, once, and not in each socket.
+// unsent bounds what the kernel buffers for a stuck reader beyond the bytes already sent:
+// messages should wait once, in their history, not in each socket.
 const unsent = 128 << 10
 
-// keepAlive is how long a connection is silent before the kernel asks whether the peer
-// is still there.
+// keepAlive is the idle time after which the kernel asks whether the peer is still there.
 const keepAlive = 2 * time.Minute
 
-// New opens a server: its loops, and its listening sockets. Connections are
-// served from Start on.
+// New opens a server: its loops and its listening sockets. It serves connections after
+// Start.
 func New(cfg Config) (*Server, error) {
 	if cfg.From != nil {
 		return resume(cfg)
@@ -76,8 +75,8 @@ func New(cfg Config) (*Server, error) {
 	return srv, nil
 }
 
-// resume makes a server that goes on for another one. On an error nothing is closed, and no
-// record has changed that another program sees.
+// resume makes a server that continues another one. On an error it closes nothing, and has
+// changed no record that the other program sees.
 func resume(cfg Config) (*Server, error) {
 	from := cfg.From
 	srv, err := newServer(cfg)
@@ -99,7 +98,7 @@ func resume(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	srv.state.takeOver(from)
-	from.reader.Let() // what is still needed was copied, or is kept by what needs it
+	from.reader.Let() // data that is still needed was copied, or is kept by its users
 	return srv, nil
 }
 
@@ -148,9 +147,9 @@ func newServer(cfg Config) (*Server, error) {
 	return srv, nil
 }
 
-// chooseSecret takes the secret of the server that this one goes on for, or of the state,
-// where none is configured, and a random one where there is none either. It says whether
-// none is configured.
+// chooseSecret sets the secret if none is configured: that of the cluster, of the server
+// that this one continues, or of the state file, else a random one. It returns false if the
+// configuration or the cluster has one.
 func chooseSecret(cfg *Config, st *state) (random bool) {
 	if len(cfg.Secret) > 0 {
 		return false
@@ -173,7 +172,7 @@ func chooseSecret(cfg *Config, st *state) (random bool) {
 	return true
 }
 
-// abandon frees a server that never ran.
+// abandon frees a server that has never run.
 func (srv *Server) abandon() {
 	for _, s := range srv.shards {
 		s.loop.Release()
@@ -193,16 +192,17 @@ func (srv *Server) release() {
 	}
 }
 
-// FrontAddrs, AdminAddrs and CCometAddrs tell where the server listens, in the
-// form of Config.Front, with the ports that were taken for port 0.
+// FrontAddrs, AdminAddrs and CCometAddrs return where the server listens, in the form of
+// Config.Front, with the actual ports in place of port 0.
 func (srv *Server) FrontAddrs() []string  { return srv.front }
 func (srv *Server) AdminAddrs() []string  { return srv.admin }
 func (srv *Server) CCometAddrs() []string { return srv.ccomet }
 
-// Loops is the number of event loops. Each has a goroutine of its own where one is not enough for all.
+// Loops returns the number of event loops. Each has a goroutine of its own when one is not
+// enough for all.
 func (srv *Server) Loops() int { return len(srv.shards) }
 
-// Start serves, on goroutines of its own.
+// Start begins to serve, on goroutines of its own.
 func (srv *Server) Start() {
 	srv.cfg.Log.Info().
 		Strs("front", srv.front).Strs("admin", srv.admin).Strs("ccomet", srv.ccomet).Int("loops", srv.cfg.Loops).Stringer("auth", srv.cfg.Auth).
@@ -226,12 +226,12 @@ func (srv *Server) Start() {
 	}
 }
 
-// Stop ends the server at once: connections are cut, so that clients come back
-// with their cursors. Any goroutine may call it.
+// Stop ends the server at once. It cuts connections, so that clients come back with their
+// cursors. Any goroutine may call it.
 func (srv *Server) Stop() { srv.Drain(0) }
 
-// Wait returns when the server has ended, with what ended it if it was not
-// Stop or Drain, and why its state could not be written at the end.
+// Wait returns when the server has ended. Its error says what ended it, if that was not
+// Stop or Drain, and why the state could not be written at the end.
 func (srv *Server) Wait() error {
 	err := srv.group.Wait()
 	if srv.state != nil {

@@ -14,14 +14,14 @@ import (
 	"ccomet/reactor"
 )
 
-// shard is one loop's part of the server: the three actors that share the loop, and
-// the order of its turn (turn.go). All of it belongs to the loop's goroutine.
+// shard is one loop's part of the server: the three actors of the loop, and the order of
+// its turn (turn.go). All of it belongs to the loop's goroutine.
 //
 //   - The broker has the channels whose home this loop is: numbers, history, leases.
 //   - The hub has the subscribers whose connections are here: cursors, rosters, delivery.
 //   - The web has the connections: requests, access, answers.
 //
-// The broker and the hub know each other by mail alone, on the same loop too.
+// The broker and the hub communicate only by mail, even on the same loop.
 type shard struct {
 	*mail.Mailer
 	srv  *Server
@@ -32,10 +32,10 @@ type shard struct {
 	web    web.Web
 
 	drain    *drain.Drain
-	holding  bool          // nothing new is begun: it is about to be handed over
-	early    *Early        // that is under way; nil: none is
-	writes   bool          // it has something to write for that
-	wait     time.Duration // how long the loop may sleep, as it was told last
+	holding  bool          // nothing new begins: the server is about to be handed over
+	early    *Early        // the early hand-over under way; nil: none
+	writes   bool          // it has more to write for that
+	wait     time.Duration // how long the loop may sleep, as last returned by TurnEnded
 	watchers watchers
 	figures  figures
 }
@@ -46,8 +46,8 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	cfg := reactor.Config{
 		MaxInput: max(srv.site.Limits.Publish.MaxInput(), srv.site.Limits.Batch.MaxInput()) + 64<<10,
 		Admit:    s.web.Admit,
-		// A poll's response is the longest that may be held in one piece: messages
-		// up to pollBytes and one more, every byte escaped; or a batch's answer.
+		// The longest output that is held in one piece is a poll's response (messages up
+		// to pollBytes and one more, every byte escaped), or the answer to a batch.
 		MaxHeld:      max(2*pollBytes+8*srv.cfg.MaxMessage, web.MaxAnswer*srv.cfg.MaxBatchMessages),
 		MaxHeldAll:   max(srv.cfg.MaxHeldBytes/srv.cfg.Loops, 1),
 		WriteTimeout: srv.cfg.WriteTimeout,
@@ -75,7 +75,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	if srv.state != nil {
 		snapshots = srv.state.Snapshots
 	}
-	// All are opened, whatever becomes of the first: release is of all.
+	// Open all, even if one fails: release releases all.
 	err = errors.Join(webErr,
 		s.broker.Open(s.Mailer, s.loop, srv.homes, &srv.totals, srv.cfg.broker(), snapshots, from.part(id)),
 		s.hub.Open(hub.Parts{
@@ -90,13 +90,13 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	return s, nil
 }
 
-// release gives back the memory that the collector does not see.
+// release frees the memory that the garbage collector does not manage.
 func (s *shard) release() {
 	s.broker.Release()
 	s.hub.Release()
 }
 
-// What the loop tells of connections is the web's.
+// The web handles the events of connections.
 
 func (s *shard) Opened(c reactor.Conn)                 { s.web.Opened(c) }
 func (s *shard) Received(c reactor.Conn, p []byte) int { return s.web.Received(c, p) }

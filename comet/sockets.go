@@ -10,19 +10,19 @@ import (
 	"ccomet/reactor"
 )
 
-// A server that takes another one's place takes its listening sockets first, so that
-// there is no moment without them: a client that comes while the first one ends waits in
-// the kernel, and is served by the second. The first one gives them away by Sockets, is
-// told by HandOver, and is ended by Drain; the second has them by Config.Sockets.
+// A server that takes another one's place first takes its listening sockets, so that they
+// are never closed: a client that comes while the first server ends waits in the kernel, and
+// the second server serves it. The first server gives the sockets away (Sockets), is told so
+// (HandOver) and is ended (Drain). The second gets them in Config.Sockets.
 
 // Sockets are the listening sockets of one address.
 type Sockets struct {
 	Side    string // "front", "admin" or "ccomet"
-	Address string // as the side's list in Config has it
+	Address string // as in the side's list in Config
 	FDs     []int  `json:"-"`
 }
 
-// sideLists are the addresses of each side.
+// sideLists returns the addresses of each side.
 func (c *Config) sideLists() [conn.NumSides]struct {
 	name      string
 	addresses []string
@@ -33,9 +33,9 @@ func (c *Config) sideLists() [conn.NumSides]struct {
 	}{{"front", c.Front}, {"admin", c.Admin}, {"ccomet", c.CComet}}
 }
 
-// Sockets duplicates the sockets that the server listens on. They are the caller's,
-// which must close them before Drain if no other process has them by then: a client
-// that waits there would never be served. Call it before Start.
+// Sockets duplicates the sockets on which the server listens. The caller owns them, and must
+// close them before Drain if no other process has them by then: a client that waits there
+// would never be served. Call it before Start.
 func (srv *Server) Sockets() (list []Sockets, err error) {
 	n := 0
 	for _, side := range srv.cfg.sideLists() {
@@ -52,8 +52,8 @@ func (srv *Server) Sockets() (list []Sockets, err error) {
 	return list, nil
 }
 
-// Addresses are those that the server listens on, as Sockets without descriptors. Any
-// goroutine may call it.
+// Addresses returns the addresses on which the server listens, as Sockets without
+// descriptors. Any goroutine may call it.
 func (srv *Server) Addresses() (list []Sockets) {
 	for _, side := range srv.cfg.sideLists() {
 		for _, address := range side.addresses {
@@ -63,7 +63,7 @@ func (srv *Server) Addresses() (list []Sockets) {
 	return list
 }
 
-// CloseSockets closes all of a list.
+// CloseSockets closes all sockets in a list.
 func CloseSockets(list []Sockets) {
 	for _, s := range list {
 		for _, fd := range s.FDs {
@@ -72,13 +72,13 @@ func CloseSockets(list []Sockets) {
 	}
 }
 
-// HandOver says whether another process has the listening sockets too: then Drain
-// leaves to it the clients that wait there, and the files of unix sockets. Any goroutine may
-// call it.
+// HandOver tells the server whether another process also has the listening sockets. If so,
+// Drain leaves waiting clients and the files of unix sockets to that process. Any goroutine
+// may call it.
 func (srv *Server) HandOver(over bool) { srv.handedOver.Store(over) }
 
-// stopListening stops accepting. finish first accepts what the kernel has connected
-// already, where no other process can.
+// stopListening stops accepting. With finish, it first accepts the connections that the
+// kernel has already established, unless another process can.
 func (s *shard) stopListening(finish bool) {
 	switch {
 	case s.srv.handedOver.Load():
@@ -90,7 +90,7 @@ func (s *shard) stopListening(finish bool) {
 	}
 }
 
-// listen opens all addresses, or takes the sockets that are there for them.
+// listen opens all addresses, or takes the given sockets for them.
 func (srv *Server) listen() error {
 	opts := reactor.SocketOptions{
 		UserTimeout: srv.cfg.WriteTimeout, KeepAlive: keepAlive, Unsent: unsent, AcceptRate: float64(srv.cfg.AcceptRate),
@@ -116,7 +116,7 @@ func (srv *Server) listen() error {
 			*lists[side] = append(*lists[side], bound)
 		}
 	}
-	for _, s := range given { // the kernel may have connected clients there
+	for _, s := range given { // no longer an address, but the kernel may have connected clients there
 		if side := slices.Index(conn.SideNames[:], s.Side); side >= 0 && len(s.FDs) > 0 {
 			if err := srv.group.Retire(s.Address, s.FDs, uint8(side), opts); err != nil {
 				srv.cfg.Log.Warn().Err(err).Msg("clients that wait at an address that is gone are not served")
@@ -126,7 +126,7 @@ func (srv *Server) listen() error {
 	return nil
 }
 
-// tryAddresses tries whether the addresses can be opened that are new.
+// tryAddresses checks that the new addresses can be opened.
 func (srv *Server) tryAddresses() error {
 	given := srv.cfg.Sockets
 	for _, l := range srv.cfg.sideLists() {

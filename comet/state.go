@@ -15,32 +15,32 @@ import (
 	"ccomet/comet/internal/statefile"
 )
 
-// state is the file that channels outlive the process in: their numbers, what
-// they keep, their leases, and the secret of the tokens where that was random.
+// state is the file in which channels outlive the process: their numbers, messages and
+// leases, and the secret of the tokens if that is random.
 //
-//  1. openState, before anything else: the file is read once to see whether it is
-//     good (stateload.go). One that is not is put aside, whole. A lock on a file
-//     beside it keeps other servers away.
-//  2. restore, before a client can connect: it is read again, and its channels are
-//     made. When nothing can keep the server from serving any more, it is marked as
-//     dirty, in place: numbers are given from now on that it does not know. Whoever
-//     loads a dirty file leaves a gap, and one more for each that has done so before.
-//  3. run, a goroutine of its own: every interval it asks each loop for some of its
-//     channels at a time (statesnapshot.go), and writes them to a new file, which
-//     takes the old one's place when it is safely on the disk.
-//  4. When nothing is served any more (drain.go), the same once more: clean.
+//  1. openState, before anything else, reads the file once to check it (stateload.go). An
+//     invalid file is put aside, whole. A lock on a file beside it keeps other servers away.
+//  2. restore, before a client can connect, reads it again and makes its channels. When
+//     nothing can keep the server from serving any more, the file is marked as dirty, in
+//     place: the server now gives numbers that are not in it. A server that loads a dirty
+//     file leaves a gap in the numbers, and one more for each server that has done so
+//     before.
+//  3. run, on a goroutine of its own, asks each loop at every interval for some of its
+//     channels at a time (statesnapshot.go). It writes them to a new file, which replaces
+//     the old one when it is safely on the disk.
+//  4. When nothing is served any more (drain.go), the same once more: a clean file.
 type state struct {
 	cfg     *Config
 	name    string
 	lock    *os.File
-	file    *os.File // to be restored; nil for none
+	file    *os.File // file to restore; nil: none
 	head    statefile.Head
-	secret  []byte // to be written; nil where it is configured
-	failing bool   // the last write went wrong, which has been told
-	lost    error  // why the last one of all was not written; to be read when done
+	secret  []byte // secret to write; nil: it is configured
+	failing bool   // the last write failed, which was logged
+	lost    error  // why the final write failed; valid when done is closed
 	shown   shownState
-	carried *os.File // what is restored in place of the file; nil: the file
-	carry   *os.File // what channels are written to at the end, too; nil: nothing
+	carried *os.File // restored instead of the file, if not nil
+	carry   *os.File // channels are also written to it at the end, if not nil
 
 	*broker.Snapshots
 	final chan struct{} // closed when nothing is served any more
@@ -48,8 +48,8 @@ type state struct {
 	done  chan struct{} // closed when run has ended
 }
 
-// openState locks the state file and finds out whether it is good; without one in
-// the configuration it returns nil, or a state that keeps no file (carry.go).
+// openState locks the state file and checks it. Without a configured file it returns nil, or
+// a state that keeps no file (carry.go).
 func openState(cfg *Config) (*state, error) {
 	if cfg.StateFile == "" {
 		return openCarrier(cfg), nil
@@ -73,17 +73,17 @@ func openState(cfg *Config) (*state, error) {
 	return st, nil
 }
 
-// kept says whether there is a file.
+// kept reports whether there is a state file.
 func (st *state) kept() bool { return st != nil && st.name != "" }
 
-// resume takes nothing from the file, which the server that this one goes on for has read.
+// resume reads nothing from the file: the server that this one continues has read it.
 func (st *state) resume(from *HandedOver) *state {
 	st.head.Written = from.server.StateTime
 	return st
 }
 
-// takeOver takes the file's lock from that server, when nothing can have it go on itself any
-// more for want of something here: a file of Go's closes the lock when it is collected.
+// takeOver takes the lock of the file from that server. Call it only when no error here can
+// make that server go on: an os.File closes the lock's descriptor when it is collected.
 func (st *state) takeOver(from *HandedOver) {
 	if st.kept() {
 		st.lock = os.NewFile(uintptr(from.server.StateLock), st.name+".lock")
@@ -91,13 +91,13 @@ func (st *state) takeOver(from *HandedOver) {
 	}
 }
 
-// settle finds where the file is, behind symbolic links, and whether another one can take
-// its place there.
+// settle follows symbolic links to the file, and checks that another file can replace it
+// there.
 func (st *state) settle() error {
 	for range maxLinks {
 		to, err := os.Readlink(st.name)
 		if err != nil {
-			break // it is no link, or not there
+			break // not a link, or not there
 		}
 		if !filepath.IsAbs(to) {
 			to = filepath.Join(filepath.Dir(st.name), to)
@@ -120,11 +120,11 @@ func (st *state) settle() error {
 	return nil
 }
 
-// maxLinks is how many symbolic links are followed, as many as Linux does.
+// maxLinks bounds the symbolic links that are followed, as Linux does.
 const maxLinks = 40
 
-// takeLock locks a file that stands beside the state file for good: that one is
-// another after each write.
+// takeLock locks a file that stays beside the state file, because each write replaces the
+// state file.
 func (st *state) takeLock() (err error) {
 	if st.lock, err = os.OpenFile(st.name+".lock", os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return err
@@ -136,8 +136,9 @@ func (st *state) takeLock() (err error) {
 	return err
 }
 
-// stopping lets AwaitState see that the server is about to leave the file: by a lock of
-// another kind on the same file, which is free while it serves. Any goroutine may call it.
+// stopping shows AwaitState that the server is about to leave the file: by a lock of another
+// kind on the same lock file, which is free while the server serves. Any goroutine may call
+// it.
 func (st *state) stopping() error {
 	raw, err := st.lock.SyscallConn()
 	if err != nil {
@@ -148,7 +149,7 @@ func (st *state) stopping() error {
 	}), err)
 }
 
-// isStopping says whether the server that has the lock is about to end.
+// isStopping reports whether the server that has the lock is about to end.
 func isStopping(lock *os.File) bool {
 	seen := unix.Flock_t{Type: unix.F_WRLCK, Len: 1}
 	return unix.FcntlFlock(lock.Fd(), unix.F_OFD_GETLK, &seen) == nil && seen.Type != unix.F_UNLCK
@@ -163,18 +164,17 @@ func (st *state) close() {
 	st.file = nil
 }
 
-// start runs the goroutine.
+// start starts the goroutine.
 func (st *state) start(srv *Server) {
 	st.done = make(chan struct{})
 	go st.run(srv)
 	go func() {
-		_ = srv.group.Wait() // told by Server.Wait
+		_ = srv.group.Wait() // Server.Wait reports the error
 		close(st.over)
 	}()
 }
 
-// wait returns when the goroutine has ended, with why the state could not be
-// written at the end.
+// wait returns when the goroutine has ended, with the error of the final write.
 func (st *state) wait() error {
 	if st.done != nil {
 		<-st.done
@@ -190,7 +190,7 @@ func (st *state) run(srv *Server) {
 		defer ticker.Stop()
 		tick = ticker.C
 		if st.head.Written.IsZero() || st.carried != nil {
-			_ = st.save(srv, false) // tokens of a secret that is lost would be good for nothing
+			_ = st.save(srv, false) // at once, because tokens of a lost secret would be useless
 		}
 	}
 	for {
@@ -211,7 +211,7 @@ func (st *state) run(srv *Server) {
 	}
 }
 
-// cutOff tells that the loops have ended before they could be asked.
+// cutOff logs that the loops have ended before they could be asked.
 func (st *state) cutOff() {
 	if !st.kept() {
 		return
@@ -221,8 +221,8 @@ func (st *state) cutOff() {
 
 var errGivenUp = errors.New("given up")
 
-// save writes the file, and logs when that begins to go wrong, and when it goes
-// well again. It returns what went wrong with the last one of all (clean).
+// save writes the file. It logs when writing begins to fail, and when it works again. It
+// returns an error only of the final write (clean).
 func (st *state) save(srv *Server, clean bool) error {
 	began := time.Now()
 	channels, size, err := st.write(srv, clean)
@@ -252,7 +252,7 @@ func (st *state) save(srv *Server, clean bool) error {
 	return nil
 }
 
-// shownState is what is told of the writes: seconds, nanoseconds, bytes.
+// shownState are the figures of the writes: seconds, nanoseconds, bytes, a count.
 type shownState struct{ written, took, bytes, failures atomic.Int64 }
 
 func (st *state) show(began time.Time, size int64, err error) {
@@ -276,10 +276,10 @@ func (st *state) figures() *StateFigures {
 	return f
 }
 
-// write writes a new file and has it take the old one's place.
+// write writes a new file, which then replaces the old one.
 func (st *state) write(srv *Server, clean bool) (channels int, size int64, err error) {
-	// Only the process that has the lock writes under this name, so what is there is the
-	// rest of a write that was cut off.
+	// Only the process that has the lock writes under this name. So a file that is there is
+	// left from an interrupted write.
 	fresh := st.name + ".new"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return 0, 0, err
@@ -290,7 +290,7 @@ func (st *state) write(srv *Server, clean bool) (channels int, size int64, err e
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(fresh) // the disk may be full of it
+			_ = os.Remove(fresh) // it may have filled the disk
 		}
 	}()
 	gaps := 1
@@ -317,7 +317,7 @@ func (st *state) write(srv *Server, clean bool) (channels int, size int64, err e
 	return channels, size, syncDirectory(filepath.Dir(st.name))
 }
 
-// syncDirectory has the names in a directory outlive a loss of power.
+// syncDirectory makes the names in a directory survive a loss of power.
 func syncDirectory(name string) error {
 	dir, err := os.Open(name)
 	if err != nil {

@@ -8,18 +8,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stopNotice is how long a server that was told to stop may take to show it, and
-// stateGlance how often it is asked whether it has gone.
+// stopNotice is how long a server that was told to stop may take to show it. stateGlance is
+// the interval of asking whether it has gone.
 const (
 	stopNotice  = 500 * time.Millisecond
 	stateGlance = 20 * time.Millisecond
 )
 
-// AwaitState waits for a server that is about to end and has the state file of this name,
-// for at most timeout. It calls told, once, when it finds such a server. It returns at
-// once when no server has the file; when a server that goes on has it, after half a second,
-// in which that one may be told to stop. What is wrong with the file New tells. Any
-// goroutine may call it.
+// AwaitState waits for a server that is about to end and has the named state file, for at
+// most timeout. It calls told, once, when it finds such a server. If no server has the
+// file, it returns at once. If a server has it that does not seem to end, it returns after
+// half a second, in which that server may be told to stop. Errors of the file are left for
+// New to report. Any goroutine may call it.
 func AwaitState(file string, timeout time.Duration, told func()) {
 	st := state{name: file}
 	if file == "" || st.settle() != nil {
@@ -27,14 +27,14 @@ func AwaitState(file string, timeout time.Duration, told func()) {
 	}
 	lock, err := os.OpenFile(st.name+".lock", os.O_RDWR, 0)
 	if err != nil {
-		return // no server has had it
+		return // no server has had the file
 	}
 	defer lock.Close()
 	until := time.Now().Add(timeout)
 	noticed := time.Now().Add(min(stopNotice, timeout))
 	for seen := false; ; time.Sleep(stateGlance) {
 		if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
-			return // and free again, once closed
+			return // closing the lock file frees it again
 		}
 		stops, by := isStopping(lock), noticed
 		if stops {

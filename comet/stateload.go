@@ -14,8 +14,8 @@ import (
 	"ccomet/comet/internal/statefile"
 )
 
-// examine opens the file, and reads it once to see whether it is good. One that
-// is not is put aside; without any the server begins with nothing.
+// examine opens the file and reads it once to check it. An invalid file is put
+// aside. Without a file the server starts with nothing.
 func (st *state) examine() error {
 	f, err := os.OpenFile(st.name, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
@@ -47,22 +47,22 @@ func (st *state) examine() error {
 	return nil
 }
 
-// putAside renames the file, to a name that no file has.
+// putAside renames the file to a name that no file has.
 func (st *state) putAside() (string, error) {
 	first := st.name + ".bad-" + st.cfg.Clock().Format("20060102-150405")
 	for n, name := 2, first; ; n, name = n+1, fmt.Sprintf("%s-%d", first, n) {
-		err := os.Link(st.name, name) // which never takes another file's place
+		err := os.Link(st.name, name) // never replaces another file
 		if errors.Is(err, os.ErrExist) {
 			continue
 		}
-		if err != nil { // a file system without links
+		if err != nil { // the file system has no links
 			return name, os.Rename(st.name, name)
 		}
 		return name, os.Remove(st.name)
 	}
 }
 
-// restore makes the channels that the file holds.
+// restore makes the channels in the file.
 func (st *state) restore(srv *Server) error {
 	file := cmp.Or(st.carried, st.file)
 	if file == nil {
@@ -90,8 +90,9 @@ func (st *state) restore(srv *Server) error {
 	return nil
 }
 
-// mark makes the file one that this server has left without writing it anew, which
-// gives numbers from now on that lie in one gap more.
+// mark marks the file, without rewriting it, as one whose numbers are out of date,
+// because this server gives numbers from now on. The next server that loads it
+// leaves one more gap.
 func (st *state) mark() error {
 	if st.file == nil {
 		return nil
@@ -125,11 +126,11 @@ func (st *state) tell(r *restorer, now time.Time, gap int32) {
 	}
 }
 
-// restorer hands what a file holds to the homes of its channels.
+// restorer passes the content of a file to the homes of its channels.
 type restorer struct {
 	homes   *record.Homes
 	brokers []broker.Restorer
-	at      *broker.Restorer // the home of the channel that messages belong to
+	at      *broker.Restorer // the home of the channel to which the messages belong
 }
 
 func (r *restorer) Channel(c *statefile.Channel) {

@@ -5,13 +5,13 @@ import (
 	"ccomet/comet/internal/statefile"
 )
 
-// The state is written without stopping the loops: the goroutine that writes asks a
-// loop for some of its channels, which a broker copies within one turn, writes them,
-// and asks for more. What messages say never changes, so a snapshot refers to it
+// The state is written without stopping the loops. The writing goroutine asks a loop
+// for some of its channels. A broker copies them within one turn; the goroutine
+// writes them and asks for more. Messages never change, so a snapshot refers to them
 // (broker.Snapshot). Only one of the two has the snapshot at a time.
 
-// writeChannels writes what all loops have. One that is not the last gives up when
-// the last is wanted.
+// writeChannels writes the channels of all loops. A write that is not the final one
+// gives up when the final one is requested.
 func (st *state) writeChannels(srv *Server, w *statefile.Writer, clean bool) (channels int, err error) {
 	final := st.final
 	if clean {

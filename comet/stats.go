@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// Stats are a server's figures. Those of now are Connections, Channels,
-// Subscribers and ResidentBytes; the rest count since the start.
+// Stats are the basic figures of a server. Connections, Channels, Subscribers
+// and ResidentBytes are current values; the rest count since the start.
 type Stats struct {
-	Connections   int64 // open, of all sides, waiting or not
+	Connections   int64 // open connections of all sides, waiting or not
 	Channels      int64
 	Subscribers   int64 // a connection counts once for each of its channels
-	Published     int64 // messages, a broadcast once for each channel
-	Delivered     int64 // messages that were written to a live subscriber
-	Refused       int64 // requests that were answered with an error
+	Published     int64 // messages; a broadcast counts once for each channel
+	Delivered     int64 // messages written to a live subscriber
+	Refused       int64 // requests answered with an error
 	Cut           int64 // connections closed because the client did not read
-	ResidentBytes int64 // of the whole process; 0 where the kernel does not tell
+	ResidentBytes int64 // of the whole process; 0 if the kernel does not tell
 	BaseBytes     int64 // ResidentBytes when the server started
 	Uptime        time.Duration
 }
 
-// figures are what a shard counts for itself, shown to others when its turn
-// ends.
+// figures are counters of a shard, which it shows to other goroutines at the
+// end of its turn.
 type figures struct{ published, delivered atomic.Int64 }
 
 func (s *shard) showFigures() {
@@ -36,7 +36,7 @@ func (s *shard) showFigures() {
 	}
 }
 
-// Stats may be called from any goroutine.
+// Stats returns the server's figures. Any goroutine may call it.
 func (srv *Server) Stats() Stats {
 	st := Stats{
 		Channels: srv.totals.Channels.Load(), Subscribers: srv.totals.Subscribers.Load(),
@@ -51,7 +51,7 @@ func (srv *Server) Stats() Stats {
 	return st
 }
 
-// residentBytes asks the kernel, 0 if it does not tell.
+// residentBytes asks the kernel; 0 if that does not tell.
 func residentBytes() int64 {
 	text, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
@@ -65,7 +65,7 @@ func residentBytes() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// appendStats appends what /stats tells.
+// appendStats appends the response to /stats.
 func (srv *Server) appendStats(dst []byte) []byte {
 	st := srv.Stats()
 	for i, f := range []struct {
@@ -83,7 +83,8 @@ func (srv *Server) appendStats(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// asNode is the server as others hear of it. Any goroutine may call it.
+// asNode describes this server to the others of a cluster. Any goroutine may
+// call it.
 func (srv *Server) asNode() Node {
 	t := &srv.totals
 	return Node{Version: srv.cfg.Version, Channels: t.Channels.Load(), Subscribers: t.Subscribers.Load(), Listening: t.Listening.Load()}
