@@ -6,20 +6,20 @@ import (
 	"ccomet/reactor"
 )
 
-// A client may wait for several channels on one connection. Then each channel has
-// a member of a bundle, which is a subscriber like any other: with a cursor, in its
-// channel's roster, behind or not by itself. The first is the head: the connection's
-// word names it, and it has what concerns the response as a whole. So a further channel
-// costs one record. overlay.go has what the fields mean.
+// A client may wait for several channels on one connection. Then each channel has a member
+// of a bundle. A member is a subscriber like any other: it has a cursor, is in its
+// channel's roster, and may fall behind by itself. The first member is the head: the
+// connection's word names it, and it has what concerns the response as a whole. So a
+// further channel costs one record. overlay.go describes the fields.
 //
-// The client is sent that a channel is closed or refused; the response ends
-// with the last. Its member stays in its place until then, since the id of an
-// event has the cursors of all, in the order of the request.
+// If a channel is closed or refused, the client is told so; the response ends with the
+// last channel. Until then the ended member keeps its place, because the id of an event
+// contains the cursors of all channels, in the order of the request.
 
 // MaxBundle bounds the channels on one connection.
 const MaxBundle = 64
 
-// following returns the subscription behind another of its connection, 0 if there is none.
+// following returns the next subscription of the same connection, 0 if there is none.
 func (t *subscribers) following(i uint32) uint32 {
 	switch sub := t.At(i); {
 	case sub.Has(subHead):
@@ -30,8 +30,8 @@ func (t *subscribers) following(i uint32) uint32 {
 	return 0
 }
 
-// owner is the subscriber that a connection's word names: a member's head, or
-// the subscriber itself.
+// owner returns the subscriber that the connection's word names: a member's head, or the
+// subscriber itself.
 func (t *subscribers) owner(i uint32) uint32 {
 	if sub := t.At(i); sub.Has(SubMember) && !sub.Has(subHead) {
 		return sub.head()
@@ -60,11 +60,11 @@ func (t *subscribers) makeBundle(head uint32, wants []Topic) bool {
 	return true
 }
 
-// await notes the place that a member resumes from, or that it waits for nothing.
+// await stores the epoch from which a member resumes, or that it waits for nothing.
 func (sub *Subscriber) await(w *Topic) {
 	place := record.EpochNone
 	if w.Place || w.Over() {
-		place = w.Epoch // else it asks for the newest, of whatever epoch
+		place = w.Epoch // otherwise it asks for the newest message, of any epoch
 	}
 	sub.setPlace(place)
 	if w.Over() {
@@ -72,19 +72,19 @@ func (sub *Subscriber) await(w *Topic) {
 	}
 }
 
-// begins says whether a response's head is still to be written, and takes it
-// for written from now on.
+// begins reports whether the head of the response must still be written, and marks it as
+// written.
 func (t *subscribers) begins(i uint32) bool {
 	begun := t.begun(i)
 	t.At(t.owner(i)).Flags |= subBegun
 	return !begun
 }
 
-// begun says whether the response has begun that subscription i belongs to.
+// begun reports whether the response to which subscription i belongs has begun.
 func (t *subscribers) begun(i uint32) bool { return t.At(t.owner(i)).Has(subBegun) }
 
-// keepCallback keeps the name of the function that a connection's response calls, in the
-// record of its one channel, or of its last; false: there is no memory.
+// keepCallback stores the name of the JSONP callback of a connection's response, in the
+// record of its only channel, or of its last; false: there is no memory.
 func (t *subscribers) keepCallback(sub *Subscriber, cb []byte) bool {
 	if len(cb) == 0 {
 		return true
@@ -102,7 +102,7 @@ func (t *subscribers) keepCallback(sub *Subscriber, cb []byte) bool {
 	return true
 }
 
-// callback is the name of the function that a connection's response calls.
+// callback returns the name of the JSONP callback of a connection's response.
 func (t *subscribers) callback(sub *Subscriber) record.Name {
 	at := sub.link
 	if sub.Has(subHead) {
@@ -111,7 +111,7 @@ func (t *subscribers) callback(sub *Subscriber) record.Name {
 	return record.Name{At: at, Len: sub.callbackLen}
 }
 
-// last is the last member of a bundle.
+// last returns the last member of a bundle.
 func (t *subscribers) last(head *Subscriber) *Subscriber {
 	sub := t.At(head.second())
 	for !sub.Has(subLast) {
@@ -120,9 +120,9 @@ func (t *subscribers) last(head *Subscriber) *Subscriber {
 	return sub
 }
 
-// endOne ends one subscription of an endless response, all of which is written. place
-// is what a bundle keeps in its place for the ids of its events: why it has ended, or
-// the epoch of its cursor.
+// endOne ends one subscription of an endless response, all of which is written. A member
+// of a bundle stores place for the ids of its events: why it has ended, or the epoch of
+// its cursor.
 func (h *Hub) endOne(i uint32, c reactor.Conn, place uint32) {
 	if h.Subs.At(i).socket() {
 		h.Sockets.endTopic(i, c)
@@ -143,7 +143,7 @@ func (h *Hub) endOne(i uint32, c reactor.Conn, place uint32) {
 	h.endStream(h.Subs.owner(i), c)
 }
 
-// waiting is the first subscription of an owner whose channel's home has it, 0 if there is
+// waiting returns the first subscription of an owner that is in a roster, 0 if there is
 // none.
 func (t *subscribers) waiting(i uint32) uint32 {
 	for i != 0 && t.At(i).Roster == 0 {
@@ -152,7 +152,7 @@ func (t *subscribers) waiting(i uint32) uint32 {
 	return i
 }
 
-// endsWith says whether a connection's response ends when subscription i does.
+// endsWith reports whether a connection's response ends when subscription i ends.
 func (t *subscribers) endsWith(i uint32) bool {
 	for other := t.owner(i); other != 0; other = t.following(other) {
 		if other != i && !t.At(other).Has(subOver) {
@@ -162,7 +162,8 @@ func (t *subscribers) endsWith(i uint32) bool {
 	return true
 }
 
-// placeOf is the epoch of a subscriber's cursor, or the word in its place (record.EpochNone…).
+// placeOf returns the epoch of a subscriber's cursor, or a special value
+// (record.EpochNone…).
 func (h *Hub) placeOf(sub *Subscriber) uint32 {
 	switch {
 	case sub.Roster != 0:
@@ -173,8 +174,8 @@ func (h *Hub) placeOf(sub *Subscriber) uint32 {
 	return record.EpochNone
 }
 
-// resetFor begins a batch for one subscriber. The ids of a member's events have
-// what the client has seen of the channels before it and behind it, too.
+// resetFor starts a batch for one subscriber. The ids of a member's events also contain
+// the places of the channels before and after it.
 func (h *Hub) resetFor(b *frame.Batch, i uint32) {
 	sub := h.Subs.At(i)
 	b.Reset(sub.framing(), h.placeOf(sub))

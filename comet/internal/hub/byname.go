@@ -12,40 +12,40 @@ import (
 	"ccomet/reactor"
 )
 
-// A program whose records are others, or that has another number of loops, is told of a hub
-// by names as well, and makes subscribers where their connections are now (Move). Rosters
-// follow from them.
+// A program with other records, or another number of loops, also gets a description of the hub
+// by names. It makes the subscribers where their connections are now (Move). Rosters follow
+// from them.
 
-// ByName are the subscribers of a hub: columns, of which each has an entry for each
-// subscriber. Those of a connection stand together, in the order of the request.
+// ByName describes the subscribers of a hub: each column has an entry for each subscriber.
+// Those of a connection are adjacent, in the order of the request.
 type ByName struct {
 	Transports []string // names of the numbers in Transport
-	Flags      []string // names of the bits of Has, the lowest first
+	Flags      []string // names of the bits of Has, lowest bit first
 
-	Index     []uint32 // of its record, by which Replays refer to it
-	Conn      []uint32 // the index of its connection
+	Index     []uint32 // of its record; Replays refer to it
+	Conn      []uint32 // index of its connection
 	Home      []uint8  // of its channel
-	Channel   []uint32 // the index of the channel's record there; 0: it is in no roster
+	Channel   []uint32 // index of the channel's record there; 0: it is in no roster
 	Cursor    []int32
-	Count     []int32  // of the first of a connection: noops, a session's number there, or what a WebSocket's client may send
-	Place     []uint32 // of a member that is in no roster: an epoch, or why it has ended
+	Count     []int32  // of the first of a connection: noops, its session's number there, or a WebSocket's rate bucket
+	Place     []uint32 // of a member in no roster: an epoch, or why it has ended
 	Has       []uint16
 	Transport []uint8
-	Silence   []uint8 // since a WebSocket's client has sent something, in 64ths of Handover.PollingTimeout
+	Silence   []uint8 // time without input from a WebSocket's client, in 64ths of Handover.PollingTimeout
 	Callbacks handover.Texts
 }
 
-// flagNames are the names of flags, the lowest first.
+// flagNames are the names of the flags, lowest bit first.
 var flagNames = [...]string{
 	"behind", "asking", "close after", "HTTP/1.0", "tell", "say lost", "gone", "begun", "member", "head", "last", "over", "may publish", "token publishes",
 }
 
-// ofBundle are the flags that say how records of a connection belong together.
+// ofBundle are the flags that link the records of a connection.
 const ofBundle = SubMember | subHead | subLast
 
 const byNameName = "hub by names"
 
-// HandOverByName writes the hub down by names.
+// HandOverByName writes a description of the hub by names.
 func HandOverByName(h *Hub, to handover.Part) {
 	names := frame.CountedNames()
 	st := ByName{Transports: names[:frame.JSONP]}
@@ -64,11 +64,11 @@ func HandOverByName(h *Hub, to handover.Part) {
 	for _, has := range st.Has {
 		flags |= has
 	}
-	st.Flags = flagNames[:bits.Len16(flags)] // another version need not know those that nobody has
+	st.Flags = flagNames[:bits.Len16(flags)] // another version need not know flags that no subscriber has
 	to.Value(byNameName, &st)
 }
 
-// add adds a subscriber, which may be the first of its connection.
+// add adds a subscriber. first: it is the first one of its connection.
 func (st *ByName) add(h *Hub, i uint32, first bool) {
 	sub := h.Subs.At(i)
 	var home uint8
@@ -96,7 +96,7 @@ func (st *ByName) add(h *Hub, i uint32, first bool) {
 	st.Callbacks.Add(callback)
 }
 
-// whole says whether all columns have an entry for each subscriber.
+// whole reports whether all columns have an entry for each subscriber.
 func (st *ByName) whole() bool {
 	n := len(st.Index)
 	return st.Callbacks.Whole(n) && !slices.ContainsFunc([]int{
@@ -104,11 +104,11 @@ func (st *ByName) whole() bool {
 	}, func(l int) bool { return l != n })
 }
 
-// Moved are the channels and sessions of another program's brokers, where they are now.
+// Moved tells where the channels and sessions of another program's brokers are now.
 type Moved interface {
-	// Channel is where the channel of a record is, by its home before.
+	// Channel returns where the channel of a record is, by its former home.
 	Channel(home uint8, record uint32) handover.Place
-	// Session is the number of a session now, by its home before.
+	// Session returns the number of a session now, by its former home.
 	Session(home uint8, number uint32) uint32
 	// Joined counts a subscriber on a loop, and returns what mail.Joined says of its channel.
 	Joined(channel handover.Place, loop uint8) mail.Mail
@@ -130,9 +130,9 @@ type moving struct {
 	subs       handover.Places // those that are behind, or asking
 }
 
-// Move makes the subscribers that hubs have written down by names. conns are where their
-// connections are. It returns which records are those of subscribers whose channels' homes
-// are still to answer.
+// Move makes the subscribers that hubs have described by names. conns are where their
+// connections are. It returns the records of subscribers that are behind, or wait for their
+// channels' homes.
 func Move(from []*handover.Reader, to []*Hub, conns handover.Places, moved Moved) (asking handover.Places, err error) {
 	subs := handover.NewPlaces(len(from))
 	for loop, reader := range from {
@@ -175,8 +175,8 @@ func connOf(p handover.Place) reactor.Conn {
 	return reactor.Conn(p.Gen)<<32 | reactor.Conn(p.Index)
 }
 
-// translate finds what the numbers of transports and the bits of flags are here; false: one of
-// them is not known.
+// translate finds the transports and flags with these names here; false: one of them is
+// unknown.
 func (m *moving) translate() bool {
 	names := frame.CountedNames()
 	for _, name := range m.Transports {
@@ -196,7 +196,7 @@ func (m *moving) translate() bool {
 	return true
 }
 
-// flags are those of the n-th subscriber.
+// flags returns the flags of the n-th subscriber.
 func (m *moving) flags(n int) (flags uint16) {
 	for bit, flag := range m.bits {
 		if m.Has[n]&(1<<bit) != 0 {
@@ -258,7 +258,7 @@ func (m *moving) connection(to []*Hub, n, last int) error {
 	return nil
 }
 
-// firstOf gives the first subscriber of a connection what concerns that as a whole, and
+// firstOf sets in the first subscriber of a connection what concerns the whole connection, and
 // returns the name of its callback.
 func (m *moving) firstOf(h *Hub, i uint32, n int) (callback []byte) {
 	sub := h.Subs.At(i)
@@ -272,7 +272,7 @@ func (m *moving) firstOf(h *Hub, i uint32, n int) (callback []byte) {
 	return m.Callbacks.Next()
 }
 
-// enlist has a subscriber go on in its channel's roster, or in none.
+// enlist puts a subscriber into its channel's roster, if it was in one.
 func (m *moving) enlist(h *Hub, loop uint8, i uint32, n int) error {
 	sub := h.Subs.At(i)
 	sub.Cursor = m.Cursor[n]

@@ -15,7 +15,7 @@ type Audit struct {
 	Sessions map[reactor.Conn]AuditedSession // by the subscriber's connection
 }
 
-// AuditedRoster is a roster that has subscribers.
+// AuditedRoster is a roster with subscribers.
 type AuditedRoster struct {
 	Home    uint8
 	Ref     mail.Ref
@@ -29,16 +29,16 @@ type AuditedCursor struct {
 	Behind bool
 }
 
-// AuditedSession is the session that a subscriber has, and where.
+// AuditedSession is the session of a subscriber, and where it is.
 type AuditedSession struct {
 	Number  uint32
 	Home    uint8
 	Channel uint32
 }
 
-// Check walks everything that a hub has, and returns it, or says what is unsound. It may
-// be called between any two turns; at rest, when all mail has been read, nothing is under
-// way either.
+// Check walks everything that a hub has, and returns it, or an error for what is
+// inconsistent. It may be called between any two turns. With rest, all mail was read, and
+// nothing may be under way.
 func (h *Hub) Check(rest bool) (*Audit, error) {
 	a := &Audit{Sessions: map[reactor.Conn]AuditedSession{}}
 	owned, err := h.checkOwners(rest)
@@ -75,7 +75,8 @@ func (h *Hub) Check(rest bool) (*Audit, error) {
 	return a, h.checkCounts(rosters)
 }
 
-// checkOwners checks that each subscriber belongs to one connection, and returns them.
+// checkOwners checks that each subscriber belongs to one connection, and returns the
+// connection of each.
 func (h *Hub) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err error) {
 	owned = map[uint32]reactor.Conn{}
 	callbacks, later, orphans := 0, 0, 0
@@ -165,7 +166,7 @@ func (h *Hub) checkRoster(a *Audit, ri uint32, owned map[uint32]reactor.Conn, re
 	return found, nil
 }
 
-// checkCounts checks what is counted as it changes.
+// checkCounts checks the counters.
 func (h *Hub) checkCounts(rosters map[uint32]bool) error {
 	var subscribers [frame.NumCounted]int64
 	behind, rendered := int64(0), 0

@@ -8,9 +8,9 @@ import (
 	"ccomet/reactor"
 )
 
-// closeForDrain ends what a connection waits for, so that its client comes back: a
-// poll with a noop, anything else in the middle. A client with a session takes any answer
-// for an error, so its polls are cut too.
+// closeForDrain ends what a connection waits for, in a way that makes its client come
+// back: a poll ends with a noop, any other response in the middle. A client with a session
+// treats any answer as an error, so its polls are cut, too.
 func (h *Hub) closeForDrain(owner uint32, c reactor.Conn) {
 	sub, waiting := h.Subs.At(owner), h.Subs.waiting(owner)
 	switch {
@@ -37,13 +37,13 @@ func (h *Hub) closeForDrain(owner uint32, c reactor.Conn) {
 
 const Stopping = "the server is stopping"
 
-// retryJitter is the spread of the times after which browsers are to come back.
+// retryJitter is the spread of the times at which browsers come back.
 const retryJitter = 1000 // milliseconds
 
-// leaveTime is after how many milliseconds a browser is to come back: as many as the drain
-// takes. Then this server is gone, and its successor sees browsers come spread as they
-// went. Sooner, a proxy might have no server to ask, and its 502 would end a browser's
-// reconnecting for good.
+// leaveTime returns after how many milliseconds a browser should come back: the duration
+// of the drain, and some jitter. Then this server is gone, and its successor sees browsers
+// come spread as they left. Earlier, a proxy might find no server, and its 502 would end a
+// browser's reconnecting for good.
 func (h *Hub) leaveTime() int64 {
 	return h.drain.Span.Load()/int64(time.Millisecond) + int64(h.Rng.Next()%retryJitter)
 }

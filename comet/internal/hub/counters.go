@@ -4,11 +4,11 @@ import (
 	"ccomet/comet/internal/frame"
 )
 
-// What is counted where it changes (Tally): subscribers, those that are behind, messages
-// that are lost.
+// Counters that are updated where things change (Tally): subscribers, those that are behind, and
+// lost messages.
 
-// listensBy is where a subscriber counts: at its transport, of which a poll with a
-// callback is one of its own.
+// listensBy returns the transport under which a subscriber counts. A poll with a callback has
+// one of its own.
 func (h *Hub) listensBy(i uint32) frame.Transport {
 	t := h.Subs.At(i).Transport
 	if t == frame.Poll && h.Subs.At(h.Subs.owner(i)).hasCallback() {
@@ -17,8 +17,8 @@ func (h *Hub) listensBy(i uint32) frame.Transport {
 	return t
 }
 
-// fallBehind marks a subscriber that is to go on by catching up, notBehind one that
-// does, or that has gone.
+// fallBehind marks a subscriber that must catch up; notBehind unmarks one that does, or that has
+// gone.
 func (h *Hub) fallBehind(sub *Subscriber) {
 	if !sub.Has(SubBehind) {
 		sub.Flags |= SubBehind
@@ -33,11 +33,11 @@ func (h *Hub) notBehind(sub *Subscriber) {
 	}
 }
 
-// countLost counts the messages from a number on, up to the one before next, that a
-// subscriber asked for and is not going to get. The numbers that a crash, or a log, has left out
-// (StateGap, LogGap) count as one, because it is unknown how many messages were among them. A
-// client that had some of those messages before the gap asks for a number in the gap,
-// and lacks a little less than the whole of it.
+// countLost counts the messages from number from up to next-1, which a subscriber asked for and
+// will not get. The numbers that a crash, or a log, has left out (StateGap, LogGap) count as
+// one, because it is unknown how many messages were among them. A client that got some of those
+// messages before the crash asks for a number in the gap, and lacks a little less than the whole
+// gap.
 func (h *Hub) countLost(from, next int32) {
 	n := int64(next - from)
 	if n <= 0 {

@@ -6,11 +6,11 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// A log beyond the loops may leave out numbers of a channel that lives, where it cannot tell
-// which messages it has lost. A round of a pump has none of its messages behind such a gap, so
-// that the gap is before its first. A subscriber whose cursor is before it has lost what was
-// there, if anything was: that is counted, the client is sent that it is gone where it asked to
-// be, and it goes on behind it.
+// A cluster's log may leave out numbers of a live channel, if it cannot tell which messages it
+// has lost. A round of a pump ends before such a gap, so that a gap is always before the first
+// message of a round. A subscriber whose cursor is before that message has lost what was in the
+// gap, if anything. That is counted, the client is told if it asked for that, and it goes on
+// after the gap.
 
 // deliverBehindGap gives a round to a subscriber whose cursor is in the gap before it.
 func (k *pumps) deliverBehindGap(p *pump, i uint32) {
@@ -43,7 +43,7 @@ func (k *pumps) deliverBehindGap(p *pump, i uint32) {
 	k.writeBatch(i, sub, b, -1)
 }
 
-// appendMessages renders messages that follow each other.
+// appendMessages renders consecutive messages.
 func (h *Hub) appendMessages(b *frame.Batch, msgs []*msg.Message, cname []byte) {
 	for _, message := range msgs {
 		b.Append(message, cname)

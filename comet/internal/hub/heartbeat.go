@@ -7,11 +7,11 @@ import (
 	"ccomet/reactor"
 )
 
-// heartbeat arms the next noop: at the latest after the polling timeout, and
-// spread over its last quarter, so that clients that came in one second do not
-// get their noops in one second. A message does not put it off: that would cost each
-// delivery more than a noop too many costs now and then. A connection that is stuck has
-// the write timeout instead.
+// heartbeat arms the timer for the next noop. It fires within the polling timeout,
+// somewhere in the last quarter, so that clients that came in one second do not get
+// their noops in one second. A message does not postpone it: that would cost each
+// delivery more than a needless noop costs now and then. A stuck connection has the
+// write timeout instead.
 func (h *Hub) heartbeat(c reactor.Conn) {
 	if h.drain.On() {
 		h.drain.ScheduleClose(c)
@@ -26,17 +26,17 @@ func (h *Hub) heartbeat(c reactor.Conn) {
 }
 
 const (
-	maxBeatStep = 8  // the longest step between heartbeats, in ticks: half a second
-	beatsAtOnce = 16 // heartbeats of a step, about, where all clients have come at once; more where a tick has more
+	maxBeatStep = 8  // longest step between heartbeats, in ticks: half a second
+	beatsAtOnce = 16 // about this many heartbeats a step if all clients have come at once; more if a tick has more
 )
 
-// beatStep is how far apart heartbeats are, in ticks, where any are: a loop of few
-// clients sleeps for longer than a tick, and one of many has little to do at a time.
+// beatStep returns the interval of heartbeats, in ticks: a loop with few clients sleeps
+// for longer than a tick, and one with many has little to do at a time.
 func beatStep(timeout, conns uint64) uint64 {
 	return max(min(timeout/16, beatsAtOnce*(timeout/4)/max(conns, 1), maxBeatStep), 1)
 }
 
-// Beat: a subscriber's timer has run out.
+// Beat handles a subscriber's timer.
 func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 	if h.drain.On() {
 		h.closeForDrain(owner, c)
@@ -45,7 +45,7 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 	sub, waiting := h.Subs.At(owner), h.Subs.waiting(owner)
 	switch {
 	case waiting == 0 && !sub.socket():
-		h.loop.Close(c) // no channel's home ever answered
+		h.loop.Close(c) // no channel's home has answered
 		return
 	case h.loop.Blocked(c) && sub.socket():
 		h.totals.SlowClosed.Add(1)
@@ -53,14 +53,14 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 		return
 	case h.loop.Blocked(c):
 		h.totals.SlowClosed.Add(1)
-		h.loop.Close(c) // stuck for the write timeout; without a final chunk, so the client comes back
+		h.loop.Close(c) // stuck for the write timeout; no final chunk, so that the client comes back
 		return
 	case sub.socket():
 		h.Sockets.beatSocket(sub, c)
 		return
 	}
 	if sub.poll() {
-		if !sub.Transport.Row().Sessions { // which have none
+		if !sub.Transport.Row().Sessions { // sessions have no noops
 			h.Tally.heartbeats++
 			h.finishEmptyPoll(owner, waiting)
 		}
@@ -77,8 +77,8 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 	}
 }
 
-// appendNoop appends the noop of a connection's subscriber, which names the
-// channel of its first subscription that waits.
+// appendNoop appends the noop of a connection's subscriber, with the name of the first
+// channel that waits.
 func (h *Hub) appendNoop(object []byte, sub *Subscriber, waiting uint32) []byte {
 	return msg.AppendObject(object, msg.Noop, h.Rosters.name(h.Subs.At(waiting).Roster), sub.noops(), "")
 }

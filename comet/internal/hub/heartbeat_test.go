@@ -2,8 +2,8 @@ package hub
 
 import "testing"
 
-// Few clients have their heartbeats in steps of several ticks, so that the loop sleeps;
-// many in each tick, so that none has many.
+// Heartbeats of few clients are several ticks apart, so that the loop sleeps. Those of
+// many come in each tick, so that no tick has many.
 func TestBeatStep(t *testing.T) {
 	for _, c := range []struct{ timeout, conns, want uint64 }{
 		{468, 0, 8}, {468, 1, 8}, {468, 234, 8}, {468, 235, 7}, {468, 600, 3}, {468, 1873, 1}, {468, 1e6, 1},

@@ -1,5 +1,5 @@
-// Package hub has subscribers: their cursors, the rosters that they are in, delivery,
-// heartbeats. A hub belongs to one loop; it knows nothing of requests, nor of how a message
+// Package hub manages subscribers: their cursors, the rosters that list them, delivery and
+// heartbeats. A hub belongs to one loop. It knows nothing of requests, or of how a message
 // gets its number, and asks channels' homes by mail.
 package hub
 
@@ -21,10 +21,9 @@ import (
 	"ccomet/reactor"
 )
 
-// Hub has the subscribers whose connections are on one loop: their cursors, the
-// rosters that they are in, and what is on its way to them. It asks channels'
-// homes by mail, and knows nothing of requests: what becomes of a connection that
-// waits no longer is for its owner to say.
+// Hub has the subscribers whose connections are on one loop: their cursors, the rosters that
+// list them, and the messages on their way to them. It asks channels' homes by mail, and knows
+// nothing of requests: when a connection no longer waits, its Owner continues with it.
 type Hub struct {
 	*mail.Mailer
 	*conn.Table
@@ -46,40 +45,40 @@ type Hub struct {
 	Replays    replays
 	Scans      scans
 	laterJoins laterJoins
-	Departed   []uint32 // rosters that subscribers left in this turn
+	Departed   []uint32 // rosters that subscribers have left in this turn
 	Tally      counters
 
 	msgs  []*msg.Message
 	Batch frame.Batch
 }
 
-// Config is what a hub needs of the server's Config, which explains it.
+// Config is what a hub needs of the server's Config, which describes it.
 type Config struct {
-	Tokens         bool // a subscriber brings its channel's token
+	Tokens         bool // a subscriber must bring its channel's token
 	PollingTimeout time.Duration
 	RequestTimeout time.Duration
 	RetryTime      time.Duration
-	PollMost       int // bytes of messages that a poll is given at once
+	PollMost       int // bytes of messages that a poll gets at once
 }
 
-// Owner has the connections. It continues with one that waits no longer.
+// Owner owns the connections. It continues with a connection that no longer waits.
 type Owner interface {
-	// Answered readies a connection for its next request, or ends it.
+	// Answered prepares a connection for its next request, or ends it if this was the last.
 	Answered(c reactor.Conn, last bool)
-	// CloseSocket ends a WebSocket with a Close frame, and has the hub let go of it (LetGo).
+	// CloseSocket ends a WebSocket with a Close frame. It calls LetGo of the hub.
 	CloseSocket(c reactor.Conn, code websocket.Code, reason string)
-	// TakeAnswers are the answers to a WebSocket that are to be written: by the hub, from now on.
+	// TakeAnswers returns the answers that wait for a WebSocket. The hub must write them.
 	TakeAnswers(c reactor.Conn) []byte
-	// AnswerJoin makes an object the answer to the sub that a WebSocket waits for, and says
-	// whether it waits for any.
+	// AnswerJoin makes object the answer to the sub for which a WebSocket waits; done: it
+	// succeeded. asked is false if no sub waits.
 	AnswerJoin(c reactor.Conn, object []byte, done bool) (answer []byte, asked bool)
-	// Finish ends a connection that has been sent all.
+	// Finish ends a connection to which everything was sent.
 	Finish(c reactor.Conn)
-	// Refuse answers that a rule or a limit was broken, and ends the connection.
+	// Refuse answers with an error, and ends the connection.
 	Refuse(c reactor.Conn, why *httplite.Error)
 }
 
-// counters are what is counted as it changes.
+// counters are updated as things change.
 type counters struct {
 	Subscribers [frame.NumCounted]int64
 	Behind      int64
@@ -89,7 +88,7 @@ type counters struct {
 	lost        uint64
 }
 
-// Parts are what a hub shares with the others of its loop and its server.
+// Parts are what a hub shares with the other actors of its loop, and with its server.
 type Parts struct {
 	Mailer  *mail.Mailer
 	Conns   *conn.Table
@@ -100,10 +99,10 @@ type Parts struct {
 	Drain   *drain.Drain
 	Web     Owner
 	Trusted *peer.Addresses
-	From    *handover.Reader // nil, or the hub that it goes on for
+	From    *handover.Reader // nil, or the hub that this one continues
 }
 
-// Open readies a hub.
+// Open prepares a hub.
 func (h *Hub) Open(p Parts, cfg *Config) error {
 	h.Mailer, h.Table, h.Heads, h.loop, h.homes, h.totals, h.drain = p.Mailer, p.Conns, p.Heads, p.Loop, p.Homes, p.Totals, p.Drain
 	h.web, h.trusted, h.cfg, h.Rng = p.Web, p.Trusted, cfg, record.NewSpread()
@@ -118,20 +117,19 @@ func (h *Hub) Open(p Parts, cfg *Config) error {
 	return h.Rosters.begin(arena)
 }
 
-// Release gives back the memory that the collector does not see.
+// Release frees the memory that the garbage collector does not manage.
 func (h *Hub) Release() {
 	h.Subs.release()
 	h.Rosters.release()
 }
 
-// Busy says whether a step of the turn has something left to do, which does not wait
-// for anything.
+// Busy reports whether a step of the turn has work left that need not wait for anything.
 func (h *Hub) Busy() bool {
 	return len(h.Scans.List) > 0 || len(h.Pumps.Busy) > 0 || len(h.Departed) > 0 || len(h.Replays.List) > 0
 }
 
-// Trim lets go of what the turn has used and the next one does not need: the buffers
-// that something large was rendered in, and the frame that no connection is stuck at any more.
+// Trim drops what the next turn does not need: the buffers in which something large was
+// rendered, and the frame at which no connection is stuck any more.
 func (h *Hub) Trim() {
 	if h.Pumps.LastHeldFrame != nil && !h.Pumps.LastHeldFrame.Held() {
 		h.Pumps.LastHeldFrame = nil
@@ -141,7 +139,7 @@ func (h *Hub) Trim() {
 	pool.Trimmed(&h.Batch.Buf, &h.Batch.Object, &h.Batch.Told)
 }
 
-// Figures are what a hub counts.
+// Figures are the counters of a hub.
 type Figures struct {
 	Subscribers [frame.NumCounted]int64
 	Behind      int64
@@ -154,7 +152,7 @@ type Figures struct {
 	CallbackSlabs                             [record.NameSizes]reactor.SlabFigures
 }
 
-// Figures are the hub's. Only the loop's goroutine may ask.
+// Figures returns the hub's counters. Only the loop's goroutine may call it.
 func (h *Hub) Figures() Figures {
 	t := &h.Tally
 	return Figures{

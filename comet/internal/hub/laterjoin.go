@@ -7,14 +7,15 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// laterJoins are the questions (mail.Join) of polls of several channels that wait until the
-// first channel's home has answered, by index: the subscriber that each is for has that.
-// There are as many as such polls have come in a turn or two. They lie in pieces that are
-// borrowed: a crowd of polls comes again, and a list that grew for each would be garbage.
+// laterJoins stores join mails (mail.Join) of polls of several channels, which wait until
+// the first channel's home has answered. The subscriber that a mail is for stores its
+// index. There are as many as such polls have come in a turn or two. They lie in pieces
+// from a pool: crowds of polls come again, and a list that grew for each would become
+// garbage.
 type laterJoins struct {
 	pieces []*joinPiece
-	used   uint32   // the highest index that was given; 0 is none
-	free   []uint32 // of those up to it
+	used   uint32   // the highest index that was used; 0 is none
+	free   []uint32 // free indexes up to it
 }
 
 // joinPiece is 4 KiB.
@@ -26,7 +27,7 @@ func (l *laterJoins) at(i uint32) *mail.Mail {
 	return &l.pieces[i/uint32(len(joinPiece{}))][i%uint32(len(joinPiece{}))]
 }
 
-// put keeps a question.
+// put stores a mail and returns its index.
 func (l *laterJoins) put(m mail.Mail) (i uint32) {
 	if n := len(l.free); n > 0 {
 		i = l.free[n-1]
@@ -41,7 +42,7 @@ func (l *laterJoins) put(m mail.Mail) (i uint32) {
 	return i
 }
 
-// take returns a question, which is kept no longer.
+// take removes a mail and returns it.
 func (l *laterJoins) take(i uint32) mail.Mail {
 	m := *l.at(i)
 	*l.at(i) = mail.Mail{}
@@ -49,11 +50,10 @@ func (l *laterJoins) take(i uint32) mail.Mail {
 	return m
 }
 
-// live is how many are kept.
+// live returns how many mails are stored.
 func (l *laterJoins) live() int { return int(l.used) - len(l.free) }
 
-// trim gives back what a crowd of polls took, but for one piece, once they all have been
-// asked for.
+// trim gives back the pieces that a crowd of polls took, except one, when no mail is left.
 func (l *laterJoins) trim() {
 	if l.used == 0 || l.live() > 0 {
 		return
@@ -65,7 +65,7 @@ func (l *laterJoins) trim() {
 	l.pieces, l.free, l.used = l.pieces[:1], pool.Emptied(l.free), 0
 }
 
-// subscribeRest asks for the channels of a poll that have not been asked for yet.
+// subscribeRest asks the homes of a poll's channels that were not asked yet.
 func (h *Hub) subscribeRest(owner uint32) {
 	for i := owner; i != 0; i = h.Subs.following(i) {
 		if at := h.Subs.At(i).takeLaterJoin(); at != 0 {
@@ -75,7 +75,7 @@ func (h *Hub) subscribeRest(owner uint32) {
 	}
 }
 
-// dropLaterJoin drops the question that a subscriber which leaves has not asked.
+// dropLaterJoin drops the mail of a subscriber that leaves before it was sent.
 func (h *Hub) dropLaterJoin(sub *Subscriber) {
 	if at := sub.takeLaterJoin(); at != 0 {
 		m := h.laterJoins.take(at)

@@ -8,8 +8,8 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// A crowd of polls that comes again finds the room that it has had: garbage is memory until
-// it is collected, and with each crowd it was several times what the questions take.
+// A crowd of polls that comes again uses the same memory. Garbage takes memory until it is
+// collected; it was several times what the mails take.
 func TestLaterJoinsAreNoGarbage(t *testing.T) {
 	const crowd, times = 2000, 20
 	var l laterJoins
@@ -27,7 +27,7 @@ func TestLaterJoinsAreNoGarbage(t *testing.T) {
 			t.Fatalf("%d of %d questions are kept", l.live(), len(places))
 		}
 		for n, i := range places {
-			if m := l.take(i); m.Seq != int32(n+n/2+1) { // those that are no multiple of 3
+			if m := l.take(i); m.Seq != int32(n+n/2+1) { // those that are not multiples of 3
 				t.Fatalf("question %d is subscriber %d's", n, m.Seq)
 			}
 		}
@@ -43,7 +43,7 @@ func TestLaterJoinsAreNoGarbage(t *testing.T) {
 		come()
 	}
 	runtime.ReadMemStats(&after)
-	// Not none: the collector empties a pool, and under the race detector it loses some.
+	// Not zero: the garbage collector empties a pool, and the race detector drops some.
 	if got, most := after.TotalAlloc-before.TotalAlloc, uint64(times*crowd*unsafe.Sizeof(mail.Mail{})/2); got > most {
 		t.Errorf("%d crowds allocated %d bytes, want %d at most", times, got, most)
 	}

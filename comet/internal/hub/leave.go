@@ -13,12 +13,12 @@ import (
 	"ccomet/reactor"
 )
 
-// How a subscriber goes: its poll is answered, its stream ends, it is refused, or its
-// client has left.
+// How a subscriber leaves: its poll is answered, its stream ends, it is refused, or its
+// client has gone.
 
-// Ended: the client will send nothing more. It may have gone, or have closed only
-// its half of the connection, so it is still given what there is, and then a clear end;
-// it is not going to wait.
+// Ended handles the end of what a client sends. The client may have gone, or may have closed
+// only its half of the connection. So it still gets what there is, and then a proper end,
+// but it does not wait.
 func (h *Hub) Ended(owner uint32, c reactor.Conn) {
 	for i := owner; i != 0; i = h.Subs.following(i) {
 		h.Subs.At(i).Flags |= subGone
@@ -26,8 +26,8 @@ func (h *Hub) Ended(owner uint32, c reactor.Conn) {
 	h.endGone(owner, c)
 }
 
-// endGone ends the response to a client that has ended its side, once it has been
-// given what there is.
+// endGone ends the response to a client that has ended its side, when it has got what there
+// is.
 func (h *Hub) endGone(owner uint32, c reactor.Conn) {
 	sub := h.Subs.At(owner)
 	if !sub.Has(subGone) || !h.loop.Alive(c) || h.loop.Blocked(c) {
@@ -40,7 +40,7 @@ func (h *Hub) endGone(owner uint32, c reactor.Conn) {
 	}
 	switch waiting := h.Subs.waiting(owner); {
 	case sub.Transport.Row().Sessions || waiting == 0:
-		h.loop.Close(c) // a client with a session takes any answer for an error
+		h.loop.Close(c) // a client with a session treats any answer as an error
 	case sub.poll():
 		h.Subs.At(owner).Flags |= SubCloseAfter
 		h.finishEmptyPoll(owner, waiting)
@@ -49,7 +49,7 @@ func (h *Hub) endGone(owner uint32, c reactor.Conn) {
 	}
 }
 
-// finishEmptyPoll ends a poll for which there is nothing.
+// finishEmptyPoll ends a poll without messages, with a noop.
 func (h *Hub) finishEmptyPoll(owner, waiting uint32) {
 	sub := h.Subs.At(owner)
 	h.Object = record.TellLast(h.appendNoop(h.Object[:0], sub, waiting), h.tellOf(waiting))
@@ -57,8 +57,8 @@ func (h *Hub) finishEmptyPoll(owner, waiting uint32) {
 	h.finishPoll(owner, h.Scratch)
 }
 
-// finishPoll ends a poll with its response: the connection is free for the
-// next request, or closed.
+// finishPoll ends a poll with its response. The connection is free for the next request, or
+// closed.
 func (h *Hub) finishPoll(i uint32, response []byte) {
 	i = h.Subs.owner(i)
 	sub := h.Subs.At(i)
@@ -70,7 +70,7 @@ func (h *Hub) finishPoll(i uint32, response []byte) {
 	h.web.Answered(c, last)
 }
 
-// endStream ends an endless response whose last message is written.
+// endStream ends an endless response after its last message.
 func (h *Hub) endStream(i uint32, c reactor.Conn) {
 	sub := h.Subs.At(i)
 	if !sub.Has(SubHTTP10) {
@@ -80,13 +80,13 @@ func (h *Hub) endStream(i uint32, c reactor.Conn) {
 	h.web.Finish(c)
 }
 
-// refuseSub ends a subscription that its channel's home will not have.
+// refuseSub ends a subscription that its channel's home has refused.
 func (h *Hub) refuseSub(i uint32, why mail.Code, cname []byte) {
 	sub := h.Subs.At(i)
 	c := h.loop.ConnAt(sub.Conn)
 	lacking := unavailable(why)
 	if lacking != nil && h.Subs.begun(i) && !sub.socket() {
-		// Cut in the middle of the response, the client comes back with its cursors.
+		// The response is cut in the middle: the client comes back with its cursors.
 		h.totals.Refused.Add(1)
 		h.loop.Close(c)
 		return
@@ -103,10 +103,10 @@ func (h *Hub) refuseSub(i uint32, why mail.Code, cname []byte) {
 	h.errorResponse(i, h.Object, k == msg.Error401)
 }
 
-// errorResponse ends a subscription with one message and nothing else. A browser
-// comes back by itself to an event stream that has ended: where that is hopeless the
-// event's id says so, and is answered with 204 when it comes back with it; where it is
-// not, the event says when to.
+// errorResponse ends a subscription with one message and nothing else. A browser reconnects
+// an event stream that has ended by itself. If that is hopeless, the event's id says so, and
+// a request with that id is answered with 204. If it is not, the event says when to come
+// back.
 func (h *Hub) errorResponse(i uint32, object []byte, hopeless bool) {
 	sub := h.Subs.At(i)
 	if sub.poll() {
@@ -143,12 +143,11 @@ func (h *Hub) errorResponse(i uint32, object []byte, hopeless bool) {
 	}
 }
 
-// refusedTime is after how long, on the average, a browser is to come back that was
-// refused for want of room.
+// refusedTime is after how long, on average, a browser should come back that was refused for
+// lack of room.
 const refusedTime = 2 * limit.RefusedSeconds * time.Second
 
-// endSub frees the records of a connection's subscriber and tells its channels'
-// homes.
+// endSub frees the records of a connection's subscriber and tells its channels' homes.
 func (h *Hub) endSub(owner uint32) {
 	sub := h.Subs.At(owner)
 	if sub.hasCallback() {
@@ -162,11 +161,11 @@ func (h *Hub) endSub(owner uint32) {
 		h.endRecord(i)
 		i = next
 	}
-	h.endRecord(owner) // last, since it says how the others are counted
+	h.endRecord(owner) // last, because it decides how the others are counted
 }
 
-// endRecord frees one record. While a home owes it an answer, which names it, it
-// stays taken until that comes.
+// endRecord frees one record. If a home owes it an answer, which names the record, it stays
+// allocated until the answer comes.
 func (h *Hub) endRecord(i uint32) {
 	sub := h.Subs.At(i)
 	h.notBehind(sub)
@@ -181,23 +180,23 @@ func (h *Hub) endRecord(i uint32) {
 	h.Subs.Free(i)
 }
 
-// Closed: the connection is gone.
+// Closed handles the end of a connection.
 func (h *Hub) Closed(owner uint32, c reactor.Conn) {
 	if sub := h.Subs.At(owner); sub.Has(SubHTTP10) && !sub.poll() {
-		// No last chunk is missing where there are none. A RST says as well that
-		// the response was cut, and has a proxy say so to its client.
+		// Without chunks, no missing last chunk shows that the response was cut. A RST does,
+		// and lets a proxy tell its client.
 		h.loop.ResetOnClose(c)
 	}
 	h.endSub(owner)
 }
 
-// Leaves: the server is to end. A poll may have an answer before its time.
+// Leaves handles the start of a drain. A poll may be answered before its time.
 func (h *Hub) Leaves(owner uint32, c reactor.Conn) {
 	h.Subs.At(owner).Flags |= SubCloseAfter
 	h.drain.ScheduleClose(c)
 }
 
-// RefusalOf is the message by which a client is told that it does not have a channel.
+// RefusalOf returns the message that tells a client why it does not get a channel.
 func RefusalOf(why mail.Code) (k msg.Kind, text string) {
 	switch why {
 	case mail.CodeNoToken:
@@ -219,7 +218,8 @@ var (
 	ErrNoLog    = &httplite.Error{Status: 503, Reason: "the log that numbers messages cannot be reached"}
 )
 
-// unavailable is what a subscription is refused with, if it is for what the server lacks itself.
+// unavailable returns the error of a subscription that is refused because the server lacks
+// something, else nil.
 func unavailable(why mail.Code) *httplite.Error {
 	switch why {
 	case mail.CodeNoMemory:

@@ -15,81 +15,79 @@ import (
 
 // How a message gets to the subscribers on this loop:
 //
-//  1. Enqueue: the channel's home mails the message, once a loop, however many
-//     wait here. It is put on the roster's pump; a turn may bring many.
-//  2. RunFirst and RunRest, when the turn ends: for each framing that a subscriber here needs,
-//     the messages are rendered once, one behind the other (batch). Since they
-//     are consecutive, what a subscriber lacks is the end of that: one write,
-//     whatever their number.
-//  3. A turn has a budget of writes, of which every pump has its share; one that
-//     is not through goes on in the next turn, behind the others, so no other
-//     roster waits for a long one. Messages that come meanwhile are put behind, and
-//     subscribers that were passed already get them in another round: the cursor says
-//     what a subscriber lacks.
-//     The first of the budget is spent before publishers are answered (RunFirst): few
-//     subscribers have the message before its publisher knows, and a publisher to
-//     many does not wait for them.
-//  4. A short write leaves the subscriber behind, with the rest of the one
-//     frame that was cut: a place in a copy that all subscribers that are stuck at
-//     the same one share. It goes on by catching up.
+//  1. Enqueue: the channel's home mails the message once to each loop, however many wait
+//     there. The roster's pump queues it; one turn may bring many.
+//  2. RunFirst and RunRest, when the turn ends: the messages are rendered once for each
+//     framing that a subscriber here needs, one after the other (frame.Batch). They are
+//     consecutive, so what a subscriber lacks is the end of the batch: one write, however many
+//     messages it is.
+//  3. A turn has a budget of writes, of which every pump gets its share. A pump that does not
+//     finish continues in the next turn, after the others, so that no roster waits for a long
+//     one. Messages that come meanwhile are appended. Subscribers that were already passed get
+//     them in another round: the cursor tells what a subscriber lacks. RunFirst spends the
+//     first of the budget before publishers are answered. So few subscribers have the message
+//     before its publisher is told, but a publisher to many does not wait for them.
+//  4. After a short write the subscriber is behind. It holds the rest of the one frame that
+//     was cut, in a copy that all subscribers share that are stuck at the same frame. Then it
+//     catches up.
 
 const (
 	PumpBudget = 1024 // deliveries in a turn
-	PumpFirst  = 16   // of which so many come before the answers to publishers
-	pumpShare  = 16   // and a pump may have so many at the least
-	keepPumps  = 64   // idle pumps that keep any
+	PumpFirst  = 16   // of which at most this many come before the answers to publishers
+	pumpShare  = 16   // and a pump gets at least this many
+	keepPumps  = 64   // idle pumps that keep their buffers
 
-	// RenderedBytes is how much the pumps of a loop may keep rendered, all together, for
-	// the next turn. A pump that would keep more renders its messages again.
+	// RenderedBytes bounds what the pumps of a loop keep rendered for the next turn, in total.
+	// A pump that would keep more renders its messages again.
 	RenderedBytes = 16 << 20
 
-	// RoundBytes is how much of messages a pump renders and delivers in a round, or one
-	// message. What is behind that comes in the next round, as does what is behind numbers
-	// that were left out (gap.go).
+	// RoundBytes bounds the bytes of messages that a pump renders and delivers in a round, but
+	// one message always fits. Further messages come in the next round. So do messages after a
+	// gap in the numbers (gap.go).
 	RoundBytes = 1 << 20
 )
 
-// pump is the delivery of messages to one roster, while there is one.
+// pump is the delivery of messages to one roster, while there are any.
 type pump struct {
 	roster  uint32
 	at      uint32 // the next subscriber
 	started bool
-	again   bool // messages came after the round began
-	given   int  // how many of it there were when it began
-	round   int  // how many messages are being delivered in it
+	again   bool // messages came after the round had begun
+	given   int  // number of messages when the round began
+	round   int  // number of messages that the round delivers
 	Msgs    []*msg.Message
 	notices []joinNotice
 	batches [frame.Framings]frame.Batch
 	polls   [8]pollCache // by SubCloseAfter, SubHTTP10 and subTell
 	body    []byte       // of a JSONP poll
-	counted int          // bytes of its buffers, as pumps.rendered has them
+	counted int          // bytes of its buffers, as counted in pumps.rendered
 }
 
-// pumps are those of a loop.
+// pumps are the pumps of a loop.
 type pumps struct {
 	*Hub
 	All           []*pump // [0] is not used
 	Busy          []uint32
 	Idle          []uint32
-	unfinished    []uint32           // pumps that this turn has not brought to an end
-	left          int                // deliveries that the turn has left
-	rendered      int                // bytes that the pumps' buffers take
-	LastHeldFrame *reactor.Frame     // the last one that a short write has cut
-	deflater      websocket.Deflater // of all clients that inflate
-	prefetchSink  uint32             // takes the first bytes of records that are to be in the cache; it is never read
+	unfinished    []uint32           // pumps that this turn has not finished
+	left          int                // deliveries that are left in the turn
+	rendered      int                // bytes of all pumps' buffers
+	LastHeldFrame *reactor.Frame     // the frame that the last short write has cut
+	deflater      websocket.Deflater // for all clients that accept compression
+	prefetchSink  uint32             // written to load the next record into the cache; never read
 }
 
 type pollCache struct {
-	from, n  int // messages it holds
+	from, n  int // messages that it contains
 	page     uint32
 	response []byte
 }
 
-// Enqueue serves mail.Deliver.
+// Enqueue handles mail.Deliver.
 func (k *pumps) Enqueue(m *mail.Mail) {
 	ri := k.Rosters.find(m.From, m.Ref)
 	if ri == 0 {
-		k.letGo(m.Msg) // the last subscriber here has left, which the home does not know yet
+		k.letGo(m.Msg) // the last subscriber here has left, and the home does not know it yet
 		return
 	}
 	r := k.Rosters.At(ri)
@@ -120,7 +118,7 @@ func (k *pumps) begin(ri uint32) uint32 {
 	return i
 }
 
-// stop ends a delivery. The pump is idle once upTo has passed it.
+// stop ends a delivery. upTo makes the pump idle.
 func (k *pumps) stop(i uint32) {
 	p := k.All[i]
 	k.Rosters.At(p.roster).Pump = 0
@@ -134,7 +132,7 @@ func (k *pumps) stop(i uint32) {
 	}
 }
 
-// letGo takes messages off those that are on their way to subscribers.
+// letGo subtracts messages from what is on its way to subscribers.
 func (k *pumps) letGo(messages ...*msg.Message) {
 	size := 0
 	for _, message := range messages {
@@ -143,15 +141,14 @@ func (k *pumps) letGo(messages ...*msg.Message) {
 	k.totals.Delivering.Add(-int64(size))
 }
 
-// countRendered counts what a pump's buffers take now.
+// countRendered updates the count of a pump's buffers.
 func (k *pumps) countRendered(p *pump) {
 	k.rendered -= p.counted
 	p.counted = p.Size()
 	k.rendered += p.counted
 }
 
-// dropRendered gives a pump's buffers back: what it has rendered, it renders again where
-// it goes on.
+// dropRendered frees a pump's buffers. It renders its messages again when it continues.
 func (k *pumps) dropRendered(p *pump) {
 	k.rendered -= p.counted
 	p.batches, p.polls = [frame.Framings]frame.Batch{}, [8]pollCache{}
@@ -161,7 +158,7 @@ func (k *pumps) dropRendered(p *pump) {
 	}
 }
 
-// Size is the bytes that a pump's buffers take.
+// Size returns the bytes of a pump's buffers.
 func (p *pump) Size() int {
 	size := cap(p.body) + cap(p.Msgs)*int(unsafe.Sizeof(p.Msgs[0]))
 	for f := range p.batches {
@@ -173,18 +170,18 @@ func (p *pump) Size() int {
 	return size
 }
 
-// RunFirst begins a turn's deliveries with so many of them that a publisher's answer
-// can wait for, and says whether more are left.
+// RunFirst makes the first deliveries of a turn, as many as a publisher's answer can wait for.
+// It reports whether more are left.
 func (k *pumps) RunFirst() (more bool) {
 	k.left = PumpBudget
 	k.upTo(PumpFirst)
 	return len(k.Busy) > 0
 }
 
-// RunRest delivers what is left, within the turn's budget.
+// RunRest makes the other deliveries, within the turn's budget.
 func (k *pumps) RunRest() { k.upTo(k.left) }
 
-// upTo makes so many of the turn's deliveries.
+// upTo makes at most that many deliveries.
 func (k *pumps) upTo(most int) {
 	if len(k.Busy) == 0 {
 		return
@@ -214,7 +211,7 @@ func (k *pumps) upTo(most int) {
 	k.left -= most - left
 }
 
-// run goes on with one delivery, and says whether it is through.
+// run continues one delivery, and reports whether it is finished.
 func (k *pumps) run(p *pump, budget *int) bool {
 	if len(p.notices) > 0 && !k.runNotices(p, budget, false) {
 		return false
@@ -225,7 +222,7 @@ func (k *pumps) run(p *pump, budget *int) bool {
 	return len(p.notices) == 0 || k.runNotices(p, budget, true)
 }
 
-// runMessages goes on with a pump's messages, and says whether they are through.
+// runMessages continues with a pump's messages, and reports whether they are finished.
 func (k *pumps) runMessages(p *pump, budget *int) bool {
 	p.extendRound()
 	for {
@@ -245,7 +242,7 @@ func (k *pumps) runMessages(p *pump, budget *int) bool {
 				from = firstFrom(round, sub.Cursor)
 			}
 			if sub.Has(SubBehind) || from >= p.round {
-				continue // gets it by catching up, or has it
+				continue // it catches up later, or has them
 			}
 			*budget--
 			if from < 0 {
@@ -260,12 +257,12 @@ func (k *pumps) runMessages(p *pump, budget *int) bool {
 	}
 }
 
-// deliver gives a subscriber the messages of a round from one of them on.
+// deliver gives a subscriber the messages of a round, from index from on.
 func (k *pumps) deliver(p *pump, i uint32, from int) {
 	sub := k.Subs.At(i)
 	k.Tally.Delivered += uint64(p.round - from)
 	if p.at != 0 {
-		k.prefetchSink = k.Subs.At(p.at).Conn // on its way to the cache while this one is written to
+		k.prefetchSink = k.Subs.At(p.at).Conn // load the next record into the cache while this one is written to
 	}
 	switch {
 	case sub.poll():
@@ -281,8 +278,8 @@ func (k *pumps) deliver(p *pump, i uint32, from int) {
 	}
 }
 
-// beginRound starts at the roster's head. All subscribers have
-// been sent what was there when the last round began.
+// beginRound starts at the head of the roster. The messages that were there when the last
+// round began have been sent to all subscribers, and are dropped.
 func (k *pumps) beginRound(p *pump) {
 	p.at = k.Rosters.At(p.roster).Head
 	p.started, p.again = true, false
@@ -296,7 +293,7 @@ func (k *pumps) beginRound(p *pump) {
 	p.given = p.round
 }
 
-// extendRound has the round deliver what has come since as well, as far as there is room.
+// extendRound adds the messages that have come since to the round, as far as there is room.
 func (p *pump) extendRound() {
 	size := 0
 	for n, message := range p.Msgs {
@@ -308,7 +305,7 @@ func (p *pump) extendRound() {
 	p.round = len(p.Msgs)
 }
 
-// forget drops what is rendered.
+// forget drops what was rendered.
 func (p *pump) forget() {
 	for f := range p.batches {
 		p.batches[f].Reset(frame.Framing(f), record.EpochNone)
@@ -318,7 +315,7 @@ func (p *pump) forget() {
 	}
 }
 
-// render brings a batch up to the pump's messages.
+// render adds the messages that a batch lacks.
 func (k *pumps) render(p *pump, b *frame.Batch, f frame.Framing) {
 	if len(b.Ends) == 0 {
 		b.Reset(f, k.Rosters.At(p.roster).Gen)
@@ -329,8 +326,9 @@ func (k *pumps) render(p *pump, b *frame.Batch, f frame.Framing) {
 	}
 }
 
-// firstFrom finds the first message from number seq on, where numbers may leave
-// gaps: to subscribers with sessions, whose clients may take a channel to a later one.
+// firstFrom returns the index of the first message with number seq or higher. Numbers may have
+// gaps for subscribers with sessions, because their clients may set a channel to a higher
+// number.
 func firstFrom(msgs []*msg.Message, seq int32) int {
 	i := 0
 	for i < len(msgs) && msgs[i].Seq-seq < 0 {

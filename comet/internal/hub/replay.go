@@ -12,42 +12,42 @@ import (
 	"ccomet/reactor"
 )
 
-// What a stream has missed is sent out of its channel's history, some at a time:
+// What a stream has missed is sent from its channel's history, in parts:
 //
 //  1. The channel's home answers a subscription, or a question (mail.CatchUp), with the
 //     next messages that are kept, up to mail.ReplayBytes of them, and whether there are
 //     more (mail.FlagMore).
-//  2. They are rendered and written (writeReplay). Where there are more, or the write
-//     was short, the subscriber is behind: the pump passes it over.
-//  3. It is queued (queue), and its channel's home asked again when the turn has
-//     room for what that may answer (Run). So a reader's pace costs no more than
-//     what it is sent, and clients that come back in crowds share the turns.
+//  2. They are rendered and written (writeReplay). If there are more, or the write was
+//     short, the subscriber is behind: the pump skips it.
+//  3. It is queued (queue). Its channel's home is asked again when the turn has room for
+//     the answer (Run). So a slow reader costs no more than what it is sent, and crowds
+//     of clients that come back share the turns.
 //
-// A subscription's own answer that finds no room is taken as if it had none of the
-// messages.
+// If the answer to a subscription finds no room, its messages are ignored, and it is
+// queued.
 
 const (
-	ReplayBudget = 1 << 20 // bytes rendered in a turn for those that come back
+	ReplayBudget = 1 << 20 // bytes rendered in a turn for subscribers that catch up
 )
 
-// replayer is a subscriber that is to be sent what it has missed.
+// replayer is a subscriber that must be sent what it has missed.
 type replayer struct {
 	sub  uint32
 	conn reactor.Conn
 }
 
-// replays are what the subscribers of a loop that are behind have missed.
+// replays lets the subscribers of a loop that are behind catch up.
 type replays struct {
 	*Hub
-	List []replayer // to be asked for in their turn
-	Left int        // bytes that the turn has left for them
+	List []replayer // the queue
+	Left int        // bytes that are left in the turn for them
 }
 
-// queue has a subscriber that is behind go on in its turn.
+// queue queues a subscriber that is behind.
 func (k *replays) queue(i uint32, c reactor.Conn) { k.List = append(k.List, replayer{i, c}) }
 
-// Run asks for what those that are queued have missed, as far as the turn has
-// room for the answers.
+// Run asks for what the queued subscribers have missed, as far as the turn has room for
+// the answers.
 func (k *replays) Run() {
 	n := 0
 	for room := k.Left / mail.ReplayBytes; n < len(k.List) && room > 0; n++ {
@@ -62,12 +62,12 @@ func (k *replays) Run() {
 	k.List = append(k.List[:0], k.List[n:]...)
 }
 
-// ask asks a channel's home for what a subscriber has missed, if it is still
-// there, and waits for that.
+// ask asks a channel's home for what a subscriber has missed. It returns false if the
+// subscriber is gone, or must not ask now.
 func (k *replays) ask(r replayer) bool {
 	sub := k.Subs.At(r.sub)
 	if !k.loop.Alive(r.conn) || sub.Conn != r.conn.Index() || !sub.Has(SubBehind) || sub.Has(subAsking) || k.loop.Blocked(r.conn) {
-		return false // where it is blocked, drained has it queued again
+		return false // if it is blocked, Drained queues it again
 	}
 	sub.Flags |= subAsking
 	ro := k.Rosters.At(sub.Roster)
@@ -77,8 +77,8 @@ func (k *replays) ask(r replayer) bool {
 	return true
 }
 
-// replayInto renders what the home's answer says: lost messages, where the
-// client asked to be sent that, then the backlog, or that it was moved.
+// replayInto renders the home's answer: lost messages, if the client asked to be told,
+// then the backlog, or that the client was moved.
 func (h *Hub) replayInto(b *frame.Batch, sub *Subscriber, cname []byte, m *mail.Mail) {
 	if m.Flag&mail.FlagLost != 0 {
 		h.countLostBefore(m)
@@ -104,7 +104,7 @@ func (h *Hub) replayInto(b *frame.Batch, sub *Subscriber, cname []byte, m *mail.
 }
 
 // countLostBefore counts the messages that a subscriber has lost before what it is sent.
-// How many are gone with another life of its channel is unknown: they count as one.
+// How many are lost with another life of its channel is unknown: they count as one.
 func (h *Hub) countLostBefore(m *mail.Mail) {
 	if m.Flag&mail.FlagOther != 0 {
 		h.countLost(0, 1)
@@ -113,7 +113,8 @@ func (h *Hub) countLostBefore(m *mail.Mail) {
 	h.countLost(m.LostFrom(), firstOf(m))
 }
 
-// firstOf is the number of the first message that a replay has.
+// firstOf returns the number of the first message of an answer, or of the next one if it
+// has none.
 func firstOf(m *mail.Mail) int32 {
 	if m.N > 0 {
 		return m.Msg.Seq
@@ -121,7 +122,7 @@ func firstOf(m *mail.Mail) int32 {
 	return m.Seq
 }
 
-// writeReplay writes a batch that has what the home's answer says, from its start.
+// writeReplay writes a batch with the home's answer, from its start.
 func (h *Hub) writeReplay(i uint32, b *frame.Batch, m *mail.Mail) {
 	sub := h.Subs.At(i)
 	sub.Cursor = m.Seq - int32(len(b.Ends))
@@ -130,14 +131,14 @@ func (h *Hub) writeReplay(i uint32, b *frame.Batch, m *mail.Mail) {
 	h.Tally.Replayed += uint64(messages)
 	switch {
 	case sub.Has(SubBehind):
-		sub.Cursor = m.Number(int32(messages)) // there may be a gap in what it has not got
+		sub.Cursor = m.Number(int32(messages)) // there may be a gap in the numbers
 	case m.Flag&mail.FlagMore != 0 && h.loop.Alive(m.Conn):
 		h.fallBehind(sub)
 		h.Replays.queue(i, m.Conn)
 	}
 }
 
-// CaughtUp takes the home's answer to a subscriber that had fallen behind.
+// CaughtUp handles the home's answer to a subscriber that is behind.
 func (h *Hub) CaughtUp(m *mail.Mail) {
 	i := m.Subscriber()
 	if !h.answeredSub(i) || !h.loop.Alive(m.Conn) {
@@ -149,8 +150,8 @@ func (h *Hub) CaughtUp(m *mail.Mail) {
 	}
 	h.notBehind(sub)
 	if m.Code == mail.CodeMoved || m.Flag&(mail.FlagLost|mail.FlagGoOn) == mail.FlagLost && !sub.Has(SubSayLost) {
-		// What it asks for is gone. Cut, it comes back with its cursor and is given
-		// what there is; going on, it would never know.
+		// What it asks for is gone. If it is cut, it comes back with its cursor and gets
+		// what there is. If it went on, it would never know.
 		h.totals.SlowClosed.Add(1)
 		if sub.socket() {
 			h.web.CloseSocket(m.Conn, websocket.PolicyViolation, tooSlow)
@@ -166,17 +167,17 @@ func (h *Hub) CaughtUp(m *mail.Mail) {
 	b.Closes = m.Flag&(mail.FlagClosed|mail.FlagMore) == mail.FlagClosed
 	owner := h.Subs.owner(i)
 	h.writeReplay(i, b, m)
-	if st, now := h.State(m.Conn); (st == conn.Waiting || st == conn.WebSocket) && now == owner { // else it ended with a close
+	if st, now := h.State(m.Conn); (st == conn.Waiting || st == conn.WebSocket) && now == owner { // otherwise it has ended with a close
 		h.endGone(owner, m.Conn)
 	}
 }
 
-// Drained: what was held for a subscriber has been written. Each subscription
-// that is behind goes on.
+// Drained: the output that was held for a subscriber has been written. Each subscription
+// that is behind continues.
 func (h *Hub) Drained(owner uint32, c reactor.Conn) {
 	behind := false
 	if sub := h.Subs.At(owner); sub.socket() {
-		sub.setHeard(h.Sockets.hearing()) // nothing was read of it meanwhile
+		sub.setHeard(h.Sockets.hearing()) // nothing was read from it meanwhile
 		h.Sockets.readOn(owner, c)
 	}
 	for i := owner; i != 0; i = h.Subs.following(i) {
@@ -188,13 +189,13 @@ func (h *Hub) Drained(owner uint32, c reactor.Conn) {
 		h.Replays.queue(i, c)
 	}
 	if !behind {
-		h.heartbeat(c) // it was a noop that was stuck
+		h.heartbeat(c) // a noop was stuck
 		h.endGone(owner, c)
 	}
 }
 
-// appendLost appends the object that says which messages are gone: from another life
-// of the channel an unknown number, so that range has an open end.
+// appendLost appends the object that says which messages are lost. From another life of
+// the channel it is an unknown number, so that range has an open end.
 func appendLost(dst, cname []byte, m *mail.Mail) []byte {
 	if m.Flag&mail.FlagOther == 0 {
 		return frame.AppendSpan(dst, cname, m.LostFrom(), firstOf(m))

@@ -12,7 +12,8 @@ import (
 // appendStreamHead appends the head of an endless response.
 func (h *Hub) appendStreamHead(dst []byte, sub *Subscriber) []byte {
 	row := sub.Transport.Row()
-	// An old client's response ends with the connection, whatever it asked for.
+	// The response to an HTTP/1.0 client ends with the connection, whatever the
+	// client asked for.
 	dst = h.AppendHead(dst, conn.Front, frame.Head{Conn: sub.Conn, Status: 200, ContentType: row.ContentType, HTTP10: sub.Has(SubHTTP10), CloseAfter: sub.Has(SubCloseAfter | SubHTTP10), Endless: true})
 	if row.Events {
 		dst = h.AppendEventsOrigin(dst)
@@ -31,7 +32,7 @@ func (h *Hub) appendStreamHead(dst []byte, sub *Subscriber) []byte {
 	return httplite.AppendChunk(dst, h.Body)
 }
 
-// appendPollResponse appends the whole response to a poll.
+// appendPollResponse appends the complete response to a poll.
 func (h *Hub) appendPollResponse(dst []byte, sub *Subscriber, object []byte) []byte {
 	var cb []byte
 	size := len(object) + len("\n")
@@ -47,8 +48,8 @@ func (h *Hub) appendPollResponse(dst []byte, sub *Subscriber, object []byte) []b
 	return frame.AppendJSONP(dst, cb, object)
 }
 
-// appendPoll appends the whole response to a poll that can be answered at
-// once: it was moved, or there is a backlog, or messages are gone.
+// appendPoll appends the complete response to a poll that can be answered at
+// once: it was moved, there is a backlog, or messages are lost.
 func (h *Hub) appendPoll(dst []byte, i uint32, cname []byte, m *mail.Mail) []byte {
 	sub, tell := h.Subs.At(i), record.EpochNone
 	if sub.Has(subTell) {
@@ -79,8 +80,8 @@ func (h *Hub) appendPoll(dst []byte, i uint32, cname []byte, m *mail.Mail) []byt
 	return h.appendPollResponse(dst, h.Subs.At(h.Subs.owner(i)), body)
 }
 
-// appendRun appends a backlog as an array, and in its first message the epoch, if
-// there is one to be told.
+// appendRun appends a backlog as an array. Its first message contains the epoch
+// tell, unless that is record.EpochNone.
 func (h *Hub) appendRun(dst []byte, m *mail.Mail, cname []byte, tell uint32) []byte {
 	h.msgs = h.msgs[:0]
 	for message, n := m.Msg, m.N; n > 0; message, n = message.After(n), n-1 {
@@ -96,8 +97,8 @@ func (h *Hub) appendRun(dst []byte, m *mail.Mail, cname []byte, tell uint32) []b
 	return dst
 }
 
-// pollResponse is the whole response to a poll: rendered once for all that
-// lack the same messages, but for those with a callback of their own.
+// pollResponse returns the complete response to a poll. It is rendered once for
+// all that lack the same messages, except those with a callback.
 func (k *pumps) pollResponse(p *pump, i uint32, from int) []byte {
 	sub, tell := k.Subs.At(k.Subs.owner(i)), k.tellOf(i)
 	missing := k.fitPoll(p.Msgs[from:p.round], k.Rosters.name(p.roster))
@@ -109,7 +110,8 @@ func (k *pumps) pollResponse(p *pump, i uint32, from int) []byte {
 		k.Scratch = k.appendPollResponse(k.Scratch[:0], sub, p.body)
 		return k.Scratch
 	}
-	// In a bundle the member has the flag to send the epoch, and its head how the response ends.
+	// In a bundle the member has the flag to send the epoch, its head those for
+	// the end of the response.
 	variant := sub.Flags&(SubCloseAfter|SubHTTP10) | k.Subs.At(i).Flags&subTell
 	cache := &p.polls[variant/SubCloseAfter]
 	if page := k.Page(conn.Front, sub.Conn); cache.n != len(missing) || cache.from != from || cache.page != page {
@@ -120,7 +122,8 @@ func (k *pumps) pollResponse(p *pump, i uint32, from int) []byte {
 	return cache.response
 }
 
-// tellOf is the epoch that a subscriber in a roster is to be sent, if any.
+// tellOf returns the epoch that a subscriber in a roster must be sent, or
+// record.EpochNone.
 func (h *Hub) tellOf(i uint32) uint32 {
 	if sub := h.Subs.At(i); sub.Has(subTell) {
 		return h.placeOf(sub)
@@ -128,7 +131,7 @@ func (h *Hub) tellOf(i uint32) uint32 {
 	return record.EpochNone
 }
 
-// fitPoll is as many of the messages as a poll is given at once.
+// fitPoll returns as many of the messages as a poll gets at once.
 func (h *Hub) fitPoll(msgs []*msg.Message, cname []byte) []*msg.Message {
 	most := h.cfg.PollMost
 	size, room := 0, msg.ObjectRoom(cname)

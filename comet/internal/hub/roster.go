@@ -10,19 +10,19 @@ import (
 	"ccomet/reactor"
 )
 
-// Roster is one channel's subscribers on one loop: the head of their list, and
-// which loop to ask about the channel. 32 bytes, and its place in the index beside.
+// Roster is one channel's subscribers on one loop: the head of their list, and the
+// channel's home. 32 bytes, and its place in the index beside.
 type Roster struct {
-	link    uint32 // index chain
+	link    uint32 // next in the index chain
 	Index   uint32 // the channel's record at its home
 	Gen     uint32
 	Head    uint32 // first subscriber
-	Pump    uint32 // what is being delivered, 0: nothing
-	left    uint32 // subscribers that left in this turn
-	nameAt  uint32 // at the channel's home
+	Pump    uint32 // its pump; 0: nothing is being delivered
+	left    uint32 // subscribers that have left in this turn
+	nameAt  uint32 // memory of the name, at the channel's home
 	nameLen uint8
-	Home    uint8 // loop
-	listed  bool  // among those that the turn's end looks at
+	Home    uint8 // the channel's home: a loop
+	listed  bool  // it is in Hub.Departed
 	_       uint8
 }
 
@@ -30,7 +30,7 @@ var _ [32]byte = [unsafe.Sizeof(Roster{})]byte{}
 
 func (r *Roster) Ref() mail.Ref { return mail.Ref{Index: r.Index, Gen: r.Gen} }
 
-// rosters are a loop's, found by channel.
+// rosters are the rosters of a loop, found by channel.
 type rosters struct {
 	reactor.Slab[Roster]
 	homes *record.Homes
@@ -44,13 +44,13 @@ func (t *rosters) open(homes *record.Homes) {
 		func(i uint32) uint32 { r := t.At(i); return mail.HashRef(r.Home, r.Index) })
 }
 
-// begin readies rosters that are none yet, in an arena, which may be nil.
+// begin prepares an empty table, in an arena, which may be nil.
 func (t *rosters) begin(a *reactor.Arena) error {
 	t.In(a)
 	return t.index.Begin(a)
 }
 
-// resume goes on with the rosters of another program.
+// resume continues with the rosters of another program.
 func (t *rosters) resume(a *reactor.Arena, st *Handover) error {
 	return errors.Join(t.Resume(a, st.Rosters), t.index.Resume(a, st.RosterIndex))
 }
@@ -73,8 +73,8 @@ func (t *rosters) find(home uint8, ch mail.Ref) uint32 {
 	return 0
 }
 
-// of returns the roster for a subscriber that has joined, new if need
-// be; 0 when there is no memory.
+// of returns the roster for a subscriber that has joined, a new one if necessary; 0:
+// there is no memory.
 func (t *rosters) of(m *mail.Mail) uint32 {
 	if i := t.find(m.From, m.Ref); i != 0 {
 		return i
@@ -93,14 +93,14 @@ func (t *rosters) drop(i uint32) {
 	t.Free(i)
 }
 
-// name is the channel's name, read where its home keeps it: which it
-// does until the roster's last subscriber has been reported as left.
+// name returns the channel's name, from the memory of its home. The home keeps it until
+// the last subscriber of the roster was reported as left.
 func (t *rosters) name(i uint32) []byte {
 	r := t.At(i)
 	return t.homes.Name(r.Home, record.Name{At: r.nameAt, Len: r.nameLen})
 }
 
-// enlist puts a subscriber into a roster.
+// enlist adds a subscriber to a roster.
 func (h *Hub) enlist(ri, i uint32) {
 	r, sub := h.Rosters.At(ri), h.Subs.At(i)
 	sub.Roster, sub.Next, sub.prev = ri, r.Head, 0
@@ -111,8 +111,8 @@ func (h *Hub) enlist(ri, i uint32) {
 	r.Head = i
 }
 
-// delist takes a subscriber out of its roster. The channel's home learns of all that left
-// in a turn at once, when the turn ends.
+// delist removes a subscriber from its roster. When the turn ends, the channel's home is
+// told how many have left.
 func (h *Hub) delist(ri, i uint32) {
 	r, sub := h.Rosters.At(ri), h.Subs.At(i)
 	h.Tally.Subscribers[h.listensBy(i)]--
@@ -125,7 +125,7 @@ func (h *Hub) delist(ri, i uint32) {
 		r.Head = sub.Next
 	}
 	if r.Pump != 0 {
-		h.Pumps.All[r.Pump].pass(i, sub.Next) // a delivery under way goes on behind it
+		h.Pumps.All[r.Pump].pass(i, sub.Next) // a delivery under way continues after it
 	}
 	h.Scans.pass(i, sub.Next)
 	r.left++
@@ -135,8 +135,7 @@ func (h *Hub) delist(ri, i uint32) {
 	}
 }
 
-// ReportDeparted reports to the homes how many subscribers have left, and frees rosters
-// that are empty.
+// ReportDeparted tells the homes how many subscribers have left, and frees empty rosters.
 func (h *Hub) ReportDeparted() {
 	for _, ri := range h.Departed {
 		r := h.Rosters.At(ri)

@@ -11,15 +11,15 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// rosterScan goes through one roster, for /explain: it counts the subscribers, and lists
-// the first of them. Others come and go meanwhile: one that comes is not counted, and one
-// that leaves moves the scan on to the next (delist).
+// rosterScan walks one roster, for /explain: it counts the subscribers and lists the
+// first ones. Others come and go meanwhile: one that comes is not counted, and one that
+// leaves moves the scan on to the next (delist).
 type rosterScan struct {
 	home     uint8
-	number   uint32 // of the home's explanation
-	next     int32  // the channel's next number
+	number   uint32 // number of the explanation at the home
+	next     int32  // the channel's next message number
 	At       uint32 // the next subscriber
-	limit    int32  // how many may still be listed
+	limit    int32  // how many more may be listed
 	listed   int32
 	Count    int
 	behind   int
@@ -28,20 +28,20 @@ type rosterScan struct {
 	sessions []byte // of the listed subscribers, 4 bytes each
 }
 
-// scanBudget is how many subscribers are looked at in a turn.
+// scanBudget is how many subscribers are scanned in a turn.
 const scanBudget = 1024
 
-// listPrice is what a listed subscriber takes of a turn's budget, for a system call and
-// some text.
+// listPrice is how much of a turn's budget a listed subscriber takes, for a system call
+// and some text.
 const listPrice = 16
 
-// scans are those of a loop that are under way.
+// scans are the scans of a loop that are under way.
 type scans struct {
 	*Hub
 	List []rosterScan
 }
 
-// Start serves mail.ScanRoster.
+// Start handles mail.ScanRoster.
 func (k *scans) Start(m *mail.Mail) {
 	v := rosterScan{home: m.From, number: m.Explanation(), next: m.Seq, limit: m.Listed()}
 	if ri := k.Rosters.find(m.From, m.Ref); ri != 0 {
@@ -50,7 +50,7 @@ func (k *scans) Start(m *mail.Mail) {
 	k.List = append(k.List, v)
 }
 
-// pass takes the scans past a subscriber that leaves.
+// pass moves the scans past a subscriber that leaves.
 func (k *scans) pass(i, next uint32) {
 	for n := range k.List {
 		if k.List[n].At == i {
@@ -76,11 +76,11 @@ func (k *scans) Run() {
 			}
 		}
 		k.report(v)
-		k.List = slices.Delete(k.List, 0, 1) // which keeps nothing of it
+		k.List = slices.Delete(k.List, 0, 1) // slices.Delete also clears it
 	}
 }
 
-// count counts a subscriber, and says whether it has been listed.
+// count counts a subscriber, and reports whether it was listed.
 func (k *scans) count(v *rosterScan, i uint32) bool {
 	sub := k.Subs.At(i)
 	kind := k.listensBy(i)
@@ -99,7 +99,7 @@ func (k *scans) count(v *rosterScan, i uint32) bool {
 	return true
 }
 
-// describe writes down one subscriber.
+// describe appends the description of one subscriber.
 func (k *scans) describe(v *rosterScan, i uint32, kind frame.Transport, missing int32) {
 	sub := k.Subs.At(i)
 	c := k.loop.ConnAt(sub.Conn)
@@ -122,7 +122,7 @@ func (k *scans) describe(v *rosterScan, i uint32, kind frame.Transport, missing 
 	t = append(append(append(t, `", "transport": "`...), subscribersBy[kind]...), '"')
 	cursor := sub.Cursor
 	if sub.Transport.Row().Sessions {
-		cursor-- // it counts from 0
+		cursor-- // its numbers start at 0
 		t = msg.AppendField(t, ", ", "session", int64(sub.session()))
 		v.sessions = binary.NativeEndian.AppendUint32(v.sessions, sub.session())
 	}
@@ -144,7 +144,7 @@ func (k *scans) describe(v *rosterScan, i uint32, kind frame.Transport, missing 
 	v.list = append(t, '}')
 }
 
-// report sends the channel's home what a scan has found.
+// report sends the result of a scan to the channel's home.
 func (k *scans) report(v *rosterScan) {
 	m := mail.OfExplanation(mail.RosterScanned, v.number)
 	m.SetListed(v.listed)
@@ -171,5 +171,5 @@ func (k *scans) report(v *rosterScan) {
 	k.Send(v.home, m)
 }
 
-// subscribersBy names how subscribers are counted.
+// subscribersBy are the names under which subscribers are counted.
 var subscribersBy = frame.CountedNames()

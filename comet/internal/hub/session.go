@@ -12,13 +12,13 @@ import (
 	"ccomet/reactor"
 )
 
-// A subscriber of a transport with sessions has a name, and a session under it at its
-// channel's home: the next subscriber of that name takes its place (SessionTaken). What it is
-// sent is the transport's row's to render. Its polls wait without noops, and no answer but
-// messages may end one.
+// A subscriber of a transport with sessions has a name, and a session of that name at its
+// channel's home: the next subscriber with that name takes its place (SessionTaken). The
+// transport's row renders what it is sent. Its polls wait without noops, and only messages
+// may end one.
 
-// sessionResponse is the whole response to such a subscriber, whose body is h.Body: good
-// until another is asked for.
+// sessionResponse returns the complete response to such a subscriber, with the body h.Body.
+// It is valid until the next call.
 func (h *Hub) sessionResponse(sub *Subscriber) []byte {
 	row := sub.Transport.Row()
 	h.Scratch = h.AppendHead(h.Scratch[:0], row.Side, frame.Head{Status: 200, ContentType: row.ContentType, HTTP10: sub.Has(SubHTTP10), CloseAfter: sub.Has(SubCloseAfter)})
@@ -27,13 +27,13 @@ func (h *Hub) sessionResponse(sub *Subscriber) []byte {
 	return h.Scratch
 }
 
-// sessionMessages is the response with messages.
+// sessionMessages returns the response with messages.
 func (h *Hub) sessionMessages(sub *Subscriber, msgs []*msg.Message, cname []byte) []byte {
 	h.Body = sub.Transport.Row().Body(h.Body[:0], h.Subs.callbacks.Get(h.Subs.callback(sub)), msgs, cname)
 	return h.sessionResponse(sub)
 }
 
-// sessionBacklog is the response with messages that are there already.
+// sessionBacklog returns the response with messages that are kept.
 func (h *Hub) sessionBacklog(sub *Subscriber, m *mail.Mail) []byte {
 	h.msgs = h.msgs[:0]
 	for message, n := m.Msg, m.N; n > 0; message, n = message.After(n), n-1 {
@@ -46,8 +46,8 @@ func (h *Hub) sessionBacklog(sub *Subscriber, m *mail.Mail) []byte {
 	return response
 }
 
-// EnterSession makes a connection a subscriber of one topic under a name, and asks for its
-// channel; false: no record is free.
+// EnterSession makes a connection a subscriber of one topic under a name, and asks its
+// channel's home; false: no record is free.
 func (h *Hub) EnterSession(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic, name []byte) bool {
 	i := h.newSub(c, cb, sub, wants)
 	if i == 0 {
@@ -62,7 +62,7 @@ func (h *Hub) EnterSession(c reactor.Conn, cb []byte, sub Subscriber, wants []To
 	return true
 }
 
-// SessionClaimed takes the home's answer to a subscription.
+// SessionClaimed handles the home's answer to a subscription.
 func (h *Hub) SessionClaimed(m *mail.Mail) {
 	i := m.Subscriber()
 	if !h.answeredSub(i) {
@@ -96,14 +96,14 @@ func (h *Hub) SessionClaimed(m *mail.Mail) {
 		sub.Cursor = m.Seq
 		sub.setSession(m.Session())
 		h.enlist(roster, i)
-		h.loop.SetTimer(m.Conn, -1) // it waits for as long as it likes
+		h.loop.SetTimer(m.Conn, -1) // it may wait for ever
 		if h.drain.On() {
 			h.drain.ScheduleClose(m.Conn)
 		}
 	}
 }
 
-// unclaim has the home end the session that it has just given.
+// unclaim makes the home end the session that it has just given.
 func (h *Hub) unclaim(m *mail.Mail) {
 	if m.Flag&mail.FlagMember != 0 {
 		h.sendRelease(m.From, m.Conn, m.Session())
@@ -125,9 +125,9 @@ func (h *Hub) sendRelease(home uint8, c reactor.Conn, session uint32) {
 }
 
 // SessionTaken ends a subscriber whose session another connection has claimed, if it still
-// has it: it may have been answered meanwhile, and ask again. Its connection is closed
-// a moment later, so that two that have one name do not drive each other out as
-// fast as they can.
+// has the session: it may have been answered meanwhile, and ask again. Its connection is
+// closed a moment later, so that two clients with one name do not replace each other as fast
+// as they can.
 func (h *Hub) SessionTaken(m *mail.Mail) {
 	what, i := h.State(m.Conn)
 	if what != conn.Waiting {
@@ -145,9 +145,9 @@ func (h *Hub) SessionTaken(m *mail.Mail) {
 // takenOverTime is how long such a connection is sent nothing.
 const takenOverTime = time.Second
 
-// refuseLater refuses a subscriber. Any answer that the client can read would end
-// its asking, and to one that it cannot read it may ask again at once, for ever.
-// So it is sent nothing for as long as a request may take, and then the reason.
+// refuseLater refuses a subscriber. An answer that the client can read would end its polling.
+// After one that it cannot read, it may ask again at once, for ever. So it is sent nothing
+// for as long as a request may take, and then the reason.
 func (h *Hub) refuseLater(i uint32, why mail.Code) {
 	c := h.loop.ConnAt(h.Subs.At(i).Conn)
 	h.endSub(i)

@@ -14,50 +14,51 @@ import (
 	"ccomet/reactor"
 )
 
-// A WebSocket is a connection whose subscriber stays while the connection does, be it that
-// it waits for no channel. Its messages are delivered like those of any other endless
-// response. What is different:
+// A WebSocket is a connection whose subscriber stays as long as the connection, even while it
+// waits for no channel. Its messages are delivered like those of any other endless response.
+// It differs in these points:
 //
-//   - Its head (101) is written before its channels' homes are asked. A channel that is
-//     refused or closed is told, and the connection stays.
-//   - Nothing is read of it while a channel's home is to answer, so what its client asks
-//     next finds each of its channels subscribed or refused.
+//   - Its head (101) is written before its channels' homes are asked. If a channel is refused
+//     or closed, the client is told so, and the connection stays.
+//   - Nothing is read from it while a channel's home has not answered. So the client's next
+//     operation finds each of its channels subscribed or refused.
 //   - Its noops are pings. A client that has sent nothing at all, pongs included, for two
 //     polling timeouts is gone, and is cut.
-//   - It ends with a Close frame, where its client can be written to.
+//   - It ends with a Close frame, if its client can be written to.
 
-// sockets are the subscribers of a loop that are WebSockets.
+// sockets manages the subscribers of a loop that are WebSockets.
 type sockets struct {
 	*Hub
-	Answering int // WebSockets that TakeAnswers has something for
+	Answering int // WebSockets for which TakeAnswers has answers
 
 	before hearingBefore
 }
 
-// hearingBefore is what hearing was in another program, at a tick, and its polling timeout in
-// ticks, which still holds for as long: within it each client is sent a ping.
+// hearingBefore is the value of hearing in another program, at a tick, and that program's
+// polling timeout in ticks. The timeout still holds for that long: within it each client is
+// sent a ping.
 type hearingBefore struct {
 	was     uint8
 	at      reactor.Tick
 	timeout uint64
 }
 
-// socket says whether it is a WebSocket's.
+// socket reports whether the subscriber is a WebSocket's.
 func (sub *Subscriber) socket() bool { return sub.Transport.Row().Sockets }
 
-// openSocket begins a WebSocket, whose channels are asked for next.
+// openSocket starts a WebSocket. Its channels' homes are asked next.
 func (k *sockets) openSocket(owner uint32, c reactor.Conn) {
 	k.SetState(c, conn.WebSocket, owner)
 	k.Heard(owner)
-	k.Subs.At(owner).setBucket(uint32(k.loop.Now().UnixNano() >> bucketShift)) // full
+	k.Subs.At(owner).setBucket(uint32(k.loop.Now().UnixNano() >> bucketShift)) // a full bucket
 	k.heartbeat(c)
 	if !k.Subs.At(owner).Has(subOver) {
 		k.loop.Pause(c)
 	}
 }
 
-// write writes messages to a subscriber, in one go with the answers that wait for its
-// connection: a client that publishes to a channel of its own has both.
+// write writes messages to a subscriber, together with the answers that wait for its
+// connection: a client that publishes to a channel of its own gets both.
 func (k *sockets) write(sub *Subscriber, messages []byte) (n int, err error) {
 	if k.Answering == 0 || !sub.socket() {
 		return k.loop.TryWriteAt(sub.Conn, messages)
@@ -77,7 +78,7 @@ func (k *sockets) write(sub *Subscriber, messages []byte) (n int, err error) {
 	return n - len(answers), nil
 }
 
-// Joining says whether a channel's home has not answered yet.
+// Joining reports whether a channel's home has not answered yet.
 func (k *sockets) Joining(owner uint32) bool {
 	for i := owner; i != 0; i = k.Subs.following(i) {
 		if sub := k.Subs.At(i); sub.Has(subAsking) && sub.Roster == 0 {
@@ -87,15 +88,16 @@ func (k *sockets) Joining(owner uint32) bool {
 	return false
 }
 
-// readOn has a WebSocket read again when all channels' homes have answered.
+// readOn reads from a WebSocket again when all channels' homes have answered.
 func (k *sockets) readOn(owner uint32, c reactor.Conn) {
 	if k.Subs.At(owner).socket() && !k.Joining(owner) && !k.loop.Blocked(c) {
 		k.loop.Resume(c)
 	}
 }
 
-// hearings is how many steps a polling timeout has for when a client was last heard: few
-// enough that three of them fit into 8 bits, of which two are told apart from less.
+// hearings is the number of steps in a polling timeout, for the time when a client was last
+// heard. It is small enough that three timeouts fit into 8 bits, so that a silence of two is
+// recognised.
 const hearings = 64
 
 func (k *sockets) hearing() uint8 {
@@ -111,25 +113,26 @@ func (k *sockets) hearing() uint8 {
 	return b.was + uint8(steps)
 }
 
-// resumeHearing goes on where another program was.
+// resumeHearing continues the count of another program.
 func (k *sockets) resumeHearing(st *Handover) {
 	if st.PollingTimeout > 0 {
 		k.before = hearingBefore{st.Hearing, k.loop.Tick(), max(uint64(st.PollingTimeout/reactor.TickLength), 1)}
 	}
 }
 
-// Heard notes that a WebSocket's client has sent something.
+// Heard records that a WebSocket's client has sent something.
 func (k *sockets) Heard(owner uint32) { k.Subs.At(owner).setHeard(k.hearing()) }
 
-// silence is how many steps of two polling timeouts a client has left to send something.
+// silence returns how many steps are left until a client has been silent for two polling
+// timeouts.
 func (k *sockets) silence(sub *Subscriber) int { return 2*hearings - int(k.hearing()-sub.heard()) }
 
-// Take takes one of the messages that a client may send in a second, and says whether there
-// was one.
+// Take takes one message from the rate of a WebSocket's client, which is messages in a
+// second; false: the rate is used up.
 func (k *sockets) Take(owner uint32, rate int) bool {
 	sub := k.Subs.At(owner)
-	// The bucket has 32 bits: time in steps of 4 microseconds, which come round in 5 hours.
-	// A client that answers pings takes from it oftener than that.
+	// The bucket has 32 bits: time in steps of 4 microseconds, which wrap around after 5
+	// hours. A client that answers pings takes from it more often.
 	now := k.loop.Now().UnixNano()
 	ahead := int64(int32(sub.bucket()-uint32(now>>bucketShift))) << bucketShift
 	full, _, ok := limit.Rate(rate).Take(now+max(ahead, 0), now)
@@ -139,7 +142,7 @@ func (k *sockets) Take(owner uint32, rate int) bool {
 	return ok
 }
 
-const bucketShift = 12 // of nanoseconds
+const bucketShift = 12 // a step is 2^12 nanoseconds
 
 // beatSocket sends a ping, or cuts a client that has gone.
 func (k *sockets) beatSocket(sub *Subscriber, c reactor.Conn) {
@@ -163,7 +166,8 @@ func (k *sockets) beatSocket(sub *Subscriber, c reactor.Conn) {
 
 var pingFrame = websocket.AppendFrame(nil, websocket.Ping, nil)
 
-// drainSocket has a WebSocket's client come back when the server has stopped.
+// drainSocket tells a WebSocket's client to come back when the server has stopped, and closes
+// it.
 func (k *sockets) drainSocket(owner uint32, c reactor.Conn) {
 	k.Object = append(k.Object[:0], `{"type":"retry","content":"`...)
 	k.Object = append(strconv.AppendInt(k.Object, k.leaveTime(), 10), `"}`...)
@@ -172,23 +176,24 @@ func (k *sockets) drainSocket(owner uint32, c reactor.Conn) {
 	k.web.CloseSocket(c, websocket.ServiceRestart, Stopping)
 }
 
-// tooSlow is why a WebSocket is closed whose client does not read. The Close frame stands
-// behind what is held for it, and it has as long again to read that. Then it knows why, and
-// comes back with its cursors.
+// tooSlow is the reason for which a WebSocket is closed if its client does not read. The
+// Close frame follows what is held, and the client has as long again to read that. Then it
+// knows why, and comes back with its cursors.
 const tooSlow = "the client does not read what it is sent"
 
-// LetGo frees what belongs to a WebSocket that has ended.
+// LetGo frees the records of a WebSocket that has ended.
 func (k *sockets) LetGo(owner uint32) { k.endSub(owner) }
 
-// MayPublish says whether the client of a WebSocket may publish, where clients may at all;
-// TokenPublishes whether it may to the channel of one of its subscriptions, wherever that is.
+// MayPublish reports whether the client of a WebSocket may publish, if clients may at all.
+// TokenPublishes reports whether it may publish to the channel of one subscription in any
+// case.
 func (k *sockets) MayPublish(owner uint32) bool     { return k.Subs.At(owner).Has(SubMayPublish) }
 func (k *sockets) TokenPublishes(topic uint32) bool { return k.Subs.At(topic).Has(subTokenPublishes) }
 
-// Deflates says whether what comes of a WebSocket may be compressed.
+// Deflates reports whether a WebSocket's client may send compressed messages.
 func (k *sockets) Deflates(owner uint32) bool { return k.Subs.At(owner).Transport.Row().Deflate }
 
-// Topics is how many channels a WebSocket waits for.
+// Topics returns how many channels a WebSocket waits for.
 func (k *sockets) Topics(owner uint32) (n int) {
 	for i := owner; i != 0; i = k.Subs.following(i) {
 		if !k.Subs.At(i).Has(subOver) {
@@ -198,8 +203,8 @@ func (k *sockets) Topics(owner uint32) (n int) {
 	return n
 }
 
-// FindTopic is the subscription of a WebSocket to a channel, 0 if it has none. It must not be
-// called while a channel's home is to answer.
+// FindTopic returns the subscription of a WebSocket to a channel, 0 if it has none. It must
+// not be called while a channel's home has not answered.
 func (k *sockets) FindTopic(owner uint32, cname []byte) uint32 {
 	for i := owner; i != 0; i = k.Subs.following(i) {
 		if sub := k.Subs.At(i); sub.Roster != 0 && string(k.Rosters.name(sub.Roster)) == string(cname) {
@@ -209,8 +214,8 @@ func (k *sockets) FindTopic(owner uint32, cname []byte) uint32 {
 	return 0
 }
 
-// AddTopic has a WebSocket wait for one channel more, and reads nothing of it until the
-// channel's home has answered; false: no record is free.
+// AddTopic adds a channel to a WebSocket, and reads nothing from it until the channel's home
+// has answered; false: no record is free.
 func (k *sockets) AddTopic(owner uint32, c reactor.Conn, to *Topic, sayLost bool) bool {
 	i := k.newTopic(owner)
 	if i == 0 {
@@ -227,8 +232,8 @@ func (k *sockets) AddTopic(owner uint32, c reactor.Conn, to *Topic, sayLost bool
 	return true
 }
 
-// newTopic is the record for one channel more of a WebSocket, 0 if none is free. One that
-// waits for none has a record already.
+// newTopic returns a record for another channel of a WebSocket; 0: none is free. A WebSocket
+// that waits for no channel has a record already.
 func (k *sockets) newTopic(owner uint32) uint32 {
 	of := k.Subs.At(owner)
 	if of.Has(subOver) {
@@ -247,7 +252,7 @@ func (k *sockets) newTopic(owner uint32) uint32 {
 	return i
 }
 
-// socketFlags are those that are of a WebSocket as a whole. Each of its subscribers has them.
+// socketFlags are the flags of a WebSocket as a whole. Each of its subscribers has them.
 const socketFlags = subBegun | SubMayPublish
 
 // DropTopic ends a subscription of a WebSocket.
@@ -264,8 +269,8 @@ func (k *sockets) appendJoined(dst []byte, sub *Subscriber, m *mail.Mail, cname 
 	return dst
 }
 
-// tellJoined notes whether the client may publish, and renders the answer to the sub that it
-// waits for, if it does, in front of what the home's answer says.
+// tellJoined stores whether the client may publish. If the client waits for the answer to a
+// sub, that is rendered before the rest of the home's answer.
 func (k *sockets) tellJoined(b *frame.Batch, sub *Subscriber, cname []byte, m *mail.Mail) {
 	if m.Flag&mail.FlagPublish != 0 {
 		sub.Flags |= subTokenPublishes
@@ -275,7 +280,7 @@ func (k *sockets) tellJoined(b *frame.Batch, sub *Subscriber, cname []byte, m *m
 	if !asked {
 		return
 	}
-	if m.Code == mail.CodeMoved { // which the answer's number says
+	if m.Code == mail.CodeMoved { // the number in the answer says so
 		m.Code = mail.CodeOK
 	}
 	sub.Flags &^= subTell
@@ -289,7 +294,7 @@ func (k *sockets) endTopic(i uint32, c reactor.Conn) {
 	case sub.Has(SubMember):
 		k.unlinkMember(i, c)
 		k.endRecord(i)
-	case sub.Has(subAsking): // the answer names this record, so the connection takes another
+	case sub.Has(subAsking): // the home's answer will name this record, so the connection gets another one
 		left := k.Subs.Alloc()
 		if left == 0 {
 			k.web.CloseSocket(c, websocket.TryAgainLater, ErrNoMemory.Reason)
@@ -307,13 +312,13 @@ func (k *sockets) endTopic(i uint32, c reactor.Conn) {
 	}
 }
 
-// withoutTopic is the record of a WebSocket that waits for no channel any more.
+// withoutTopic returns the record of a WebSocket that no longer waits for any channel.
 func (sub *Subscriber) withoutTopic() Subscriber {
 	return Subscriber{Conn: sub.Conn, Transport: sub.Transport, Flags: sub.Flags&socketFlags | subOver, count: sub.count, callbackLen: sub.callbackLen}
 }
 
-// unlinkMember takes a member out of its bundle. The one that is left of two is a bundle no
-// longer; behind the head, the second becomes the head.
+// unlinkMember removes a member from its bundle. If one is left, it is no bundle any more. If
+// the head is removed, the second becomes the head.
 func (k *sockets) unlinkMember(i uint32, c reactor.Conn) {
 	head, next := k.Subs.owner(i), k.Subs.following(i)
 	of := k.Subs.At(head)

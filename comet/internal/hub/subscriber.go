@@ -13,55 +13,55 @@ import (
 	"ccomet/reactor"
 )
 
-// Subscriber is one waiting client: a cursor on a channel, and how it is to be
-// written to. 32 bytes, and its connection's record beside. It has no queue:
-// what it has not got yet is what its channel's history holds from its cursor
-// on.
+// Subscriber is one waiting client: a cursor on a channel, and how to write to the client.
+// 32 bytes, and its connection's record beside. It has no queue: what it has not got yet
+// is in its channel's history, from its cursor on.
 type Subscriber struct {
-	Conn        uint32 // its connection's index
+	Conn        uint32 // index of its connection
 	Roster      uint32 // 0 until its channel's home has answered
-	Next        uint32 // in the roster
-	prev        uint32 // overlay.go
-	Cursor      int32  // the number of the message that it gets next
-	count       int32  // overlay.go
-	link        uint32 // overlay.go
+	Next        uint32 // next in the roster
+	prev        uint32 // see overlay.go
+	Cursor      int32  // number of the message that it gets next
+	count       int32  // see overlay.go
+	link        uint32 // see overlay.go
 	Flags       uint16
 	callbackLen uint8
 	Transport   frame.Transport
 }
 
 const (
-	SubBehind         uint16 = 1 << iota // a write was short: it goes on from its cursor when it has drained
-	subAsking                            // its channel's home owes it an answer: to its joining, or what it has missed
-	SubCloseAfter                        // HTTP: the connection ends with the response
+	SubBehind         uint16 = 1 << iota // a write was short, or its backlog is long: it must catch up from its cursor
+	subAsking                            // its channel's home owes an answer: to its joining, or what it has missed
+	SubCloseAfter                        // HTTP: the connection closes after the response
 	SubHTTP10                            // HTTP/1.0: no chunks
-	subTell                              // the next message to it carries its channel's epoch
-	SubSayLost                           // the client asked for a message where messages are lost
-	subGone                              // the client has ended its side: it is not going to wait (endGone)
-	subBegun                             // the head of the response to it is written
-	SubMember                            // it is of a bundle (bundle.go)
-	subHead                              // of which it is the first
-	subLast                              // or the last
-	subOver                              // it waits for nothing more: of a bundle, or a WebSocket's alone
-	SubMayPublish                        // the client of a WebSocket may publish, where ws-publish lets clients
-	subTokenPublishes                    // the token that it came with lets it publish to its channel
+	subTell                              // its next message must contain its channel's epoch
+	SubSayLost                           // the client asked to be told if messages are lost
+	subGone                              // the client has ended its side: it does not wait (endGone)
+	subBegun                             // the head of its response is written
+	SubMember                            // it belongs to a bundle (bundle.go)
+	subHead                              // as the first
+	subLast                              // as the last
+	subOver                              // it waits for nothing more: a member, or a WebSocket without channels
+	SubMayPublish                        // the client of a WebSocket may publish, if ws-publish is set
+	subTokenPublishes                    // the token that it brought permits publishing to its channel
 )
 
 var _ [32]byte = [unsafe.Sizeof(Subscriber{})]byte{}
 
-// subscribers are a loop's. Those of one connection hang together (bundle.go).
+// subscribers are the subscribers of a loop. Those of one connection are linked
+// (bundle.go).
 type subscribers struct {
 	reactor.Slab[Subscriber]
-	callbacks record.Names // of JSONP
+	callbacks record.Names // names of JSONP callbacks
 }
 
-// begin readies subscribers that are none yet, in an arena, which may be nil.
+// begin prepares an empty table, in an arena, which may be nil.
 func (t *subscribers) begin(a *reactor.Arena) {
 	t.In(a)
 	t.callbacks.In(a)
 }
 
-// resume goes on with the subscribers of another program.
+// resume continues with the subscribers of another program.
 func (t *subscribers) resume(a *reactor.Arena, st *Handover) error {
 	return errors.Join(t.Resume(a, st.Subs), t.callbacks.Resume(a, st.Callbacks))
 }
@@ -76,20 +76,19 @@ func (sub *Subscriber) poll() bool           { return sub.Transport.Row().Poll }
 
 // How a subscriber comes and goes:
 //
-//  1. newSub, subscribe: the request is good. A record is taken, the connection
-//     paused, and the channel's home asked (mail.Join).
-//  2. Joined: the home's answer. A poll that can be answered at once is; any
-//     other subscriber is linked into the channel's roster on this loop, and
-//     sent the head of its response with the backlog.
-//  3. The pump writes what is published (pump.go), the timer noops.
-//  4. A short write leaves it behind: the pump passes it over. Once it has
-//     drained, the home is asked for what it has missed (mail.CatchUp), and it
-//     goes on from there (CaughtUp).
-//  5. endSub: the response has ended or the connection is gone. The home is
-//     told (mail.Leave).
+//  1. newSub, subscribe: the request is valid. A record is allocated, the connection is
+//     paused, and the channel's home is asked (mail.Join).
+//  2. Joined: the home has answered. A poll that can be answered at once is answered. Any
+//     other subscriber is linked into the channel's roster on this loop, and is sent the
+//     head of its response with the backlog.
+//  3. The pump writes what is published (pump.go), the timer writes noops.
+//  4. A short write leaves it behind: the pump skips it. When it has drained, the home is
+//     asked for what it has missed (mail.CatchUp), and it continues from there (CaughtUp).
+//  5. endSub: the response has ended, or the connection is gone. The home is told
+//     (mail.Leave).
 //
-// With several channels on a connection each has a record of its own, that goes
-// the same way (bundle.go).
+// With several channels on a connection, each has a record of its own that goes the same
+// way (bundle.go).
 
 // Enter makes a connection a subscriber of topics, and asks the channels' homes; false: no
 // record is free.
@@ -108,7 +107,7 @@ func (h *Hub) newSub(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) u
 		return 0
 	}
 	if sub.Conn = c.Index(); sub.socket() {
-		sub.Flags |= subBegun // its head is another's, and not written by the hub
+		sub.Flags |= subBegun // the web has written its head
 	}
 	*h.Subs.At(i) = sub
 	if len(wants) > 0 {
@@ -130,7 +129,7 @@ func (h *Hub) newSub(c reactor.Conn, cb []byte, sub Subscriber, wants []Topic) u
 	return i
 }
 
-// begin sets a subscriber to a topic.
+// begin sets the topic of a subscriber.
 func (sub *Subscriber) begin(w *Topic) {
 	sub.Cursor = w.Seq
 	if w.Tell {
@@ -138,10 +137,10 @@ func (sub *Subscriber) begin(w *Topic) {
 	}
 }
 
-// subscribeAll asks for each channel that is wanted. A refusal may end the
-// response, and with it the connection's subscriber. A poll of several ends with
-// the first that has something, so each time another is asked, and the rest when
-// that has answered: a busy channel does not keep the others from it for ever.
+// subscribeAll asks the home of each channel that is wanted. A refusal may end the
+// response, and with it the connection's subscriber. A poll of several channels ends with
+// the first that has something. So it asks a random one first, and the rest when that has
+// answered: a busy channel does not keep the others from it for ever.
 func (h *Hub) subscribeAll(owner uint32, c reactor.Conn, wants []Topic) {
 	var members [MaxBundle]uint32
 	n := 0
@@ -171,7 +170,8 @@ func (h *Hub) subscribeAll(owner uint32, c reactor.Conn, wants []Topic) {
 	}
 }
 
-// joinMail is what asks a channel's home to have subscriber i from its place on.
+// joinMail returns the mail that asks a channel's home to add subscriber i, from its place
+// on.
 func (h *Hub) joinMail(i uint32, c reactor.Conn, w *Topic) mail.Mail {
 	sub := h.Subs.At(i)
 	m := mail.OfSubscriber(mail.Join, c, i)
@@ -204,8 +204,8 @@ func (h *Hub) subscribe(m *mail.Mail) {
 	h.Send(h.homes.Of(m.Cname()), *m)
 }
 
-// answeredSub takes the subscriber that an answer of a channel's home is for; false:
-// it has gone meanwhile, and its record is free now.
+// answeredSub handles the arrival of an answer of a channel's home; false: the subscriber
+// has gone meanwhile, and its record is free now.
 func (h *Hub) answeredSub(i uint32) bool {
 	sub := h.Subs.At(i)
 	sub.Flags &^= subAsking
@@ -216,7 +216,7 @@ func (h *Hub) answeredSub(i uint32) bool {
 	return true
 }
 
-// Joined takes the home's answer to a subscription.
+// Joined handles the home's answer to a subscription.
 func (h *Hub) Joined(m *mail.Mail) {
 	i := m.Subscriber()
 	if !h.answeredSub(i) {
@@ -264,7 +264,7 @@ func (h *Hub) Joined(m *mail.Mail) {
 	}
 	if h.Replays.Left <= 0 && m.N > 0 {
 		m.Seq, m.Msg, m.N = firstOf(m), nil, 0
-		m.Flag |= mail.FlagMore // in its turn
+		m.Flag |= mail.FlagMore // it is queued below
 	}
 	if sub.socket() {
 		h.Sockets.tellJoined(b, sub, h.Rosters.name(roster), m)
@@ -277,7 +277,7 @@ func (h *Hub) Joined(m *mail.Mail) {
 	h.endGone(h.Subs.owner(i), m.Conn)
 }
 
-// unjoin has the home no longer count the subscriber that it has just counted.
+// unjoin makes the home no longer count the subscriber that it has just counted.
 func (h *Hub) unjoin(m *mail.Mail) {
 	if m.Flag&mail.FlagMember != 0 {
 		h.Send(m.From, mail.Left(m.Ref, 1))

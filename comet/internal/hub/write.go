@@ -5,8 +5,8 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// writeOwn writes what it lacks to a subscriber to which that is not what it is to
-// others: in a bundle, whose events' ids are its own; with its channel's epoch.
+// writeOwn writes the messages that a subscriber lacks, if they look different for it: in
+// a bundle, whose events have ids of their own; or with its channel's epoch.
 func (h *Hub) writeOwn(p *pump, i uint32, from int) {
 	b := &h.Batch
 	h.resetFor(b, i)
@@ -14,10 +14,10 @@ func (h *Hub) writeOwn(p *pump, i uint32, from int) {
 	h.writeBatch(i, h.Subs.At(i), b, 0)
 }
 
-// writeBatch writes a batch to a subscriber from message index from on (-1:
-// from the very beginning, head included), of which the first is the one its
-// cursor names. It returns how many messages are written, or held to be. The
-// subscription has ended if the last of them is a close.
+// writeBatch writes a batch to a subscriber, from message index from on (-1: from the very
+// beginning, head included). The first of these messages is the one that its cursor names.
+// It returns how many messages are written or held. The subscription has ended if the last
+// of them is a close.
 func (h *Hub) writeBatch(i uint32, sub *Subscriber, b *frame.Batch, from int) (messages int) {
 	start := b.Start(from)
 	n, err := h.Sockets.write(sub, b.Buf[start:])
@@ -36,14 +36,15 @@ func (h *Hub) writeBatch(i uint32, sub *Subscriber, b *frame.Batch, from int) (m
 	return messages
 }
 
-// wroteShort leaves a subscriber behind whose write got as far as pos, unless what is held
-// of the batch ends its subscription, and its connection goes on: the client knows when it
-// has read that, and what it asks for next must find the channel left.
+// wroteShort leaves a subscriber behind whose write got as far as pos. But if what is held
+// of the batch ends its subscription, while its connection goes on, the subscription ends
+// now: when the client has read that, its next request must find that it has left the
+// channel.
 func (h *Hub) wroteShort(i uint32, sub *Subscriber, b *frame.Batch, from, pos int) (messages int) {
 	c := h.loop.ConnAt(sub.Conn)
 	h.fallBehind(sub)
 	if h.loop.Blocked(c) {
-		// Something else is stuck already, so not even a head could go.
+		// Something else is already stuck, so not even a head was written.
 		if from < 0 {
 			_ = h.loop.Write(c, b.Buf[:b.Head])
 			h.noteTold(sub, b, 0)
@@ -63,8 +64,8 @@ func (h *Hub) wroteShort(i uint32, sub *Subscriber, b *frame.Batch, from, pos in
 	return messages
 }
 
-// noteTold notes that a subscriber has been sent its channel's epoch, if so many messages
-// of a batch carry it.
+// noteTold records that a subscriber was sent its channel's epoch, if one of the first
+// messages of a batch contains it.
 func (h *Hub) noteTold(sub *Subscriber, b *frame.Batch, messages int) {
 	if b.WasTold(messages) {
 		sub.Flags &^= subTell
