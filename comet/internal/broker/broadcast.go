@@ -8,29 +8,29 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// broadcastScan is a broadcast on its way through a loop's channels.
+// broadcastScan is the progress of a broadcast through a loop's channels.
 type broadcastScan struct {
-	shared  *msg.Sharing // by this loop's channels: a content of all loops
-	at, end uint32       // records still to be looked at
+	shared  *msg.Sharing // shares the content among this loop's channels
+	at, end uint32       // next and last record to visit
 }
 
-// MaxBroadcasts bounds the broadcasts that have not reached all channels yet, counted on
-// each loop.
+// MaxBroadcasts limits the broadcasts that have not reached all channels. A broadcast counts
+// once for each loop that has not finished it.
 const MaxBroadcasts = 1024
 
-// StartBroadcast serves mail.Broadcast. It begins before the next mail is read, so that
-// where channels are few, what one backend publishes keeps its order.
+// StartBroadcast handles mail.Broadcast. It starts before the next mail is handled, so that
+// with few channels the messages of one backend keep their order.
 func (b *Broker) StartBroadcast(m *mail.Mail) {
 	if b.remote != nil {
-		b.remote.propose(m) // for all servers
+		b.remote.propose(m) // it is numbered for all servers
 		return
 	}
 	b.broadcasts = append(b.broadcasts, broadcastScan{shared: msg.NewSharing(m.Msg.Content()), at: 1, end: b.channels.Used()})
 	b.RunBroadcasts()
 }
 
-// RunBroadcasts continues the broadcasts that are under way, one after the other, within
-// the turn's budget (scanLeft).
+// RunBroadcasts continues the current broadcasts, one after the other, within the turn's budget
+// (scanLeft).
 func (b *Broker) RunBroadcasts() {
 	if b.remote != nil {
 		b.remote.serveOrphans()
@@ -48,7 +48,7 @@ func (b *Broker) RunBroadcasts() {
 		}
 		b.totals.Broadcasts.Add(-1)
 		b.totals.Delivering.Add(-int64(len(w.shared.Content())))
-		b.broadcasts = slices.Delete(b.broadcasts, 0, 1) // which keeps nothing of it
+		b.broadcasts = slices.Delete(b.broadcasts, 0, 1) // Delete also clears the freed slot
 	}
 }
 
@@ -57,11 +57,11 @@ func (b *Broker) broadcastTo(i uint32, w *broadcastScan) {
 	b.commit(i, w.shared.Message(msg.Broadcast, b.channels.At(i).Next))
 }
 
-// Unnumbered says whether messages that were taken have no number yet: a broadcast has not
-// reached all channels, or a proposal has not come back.
+// Unnumbered reports whether accepted messages have no number yet: a broadcast has not reached
+// all channels, or a proposal has not been answered.
 func (b *Broker) Unnumbered() bool {
 	return len(b.broadcasts) > 0 || b.remote != nil && b.remote.open > 0
 }
 
-// ScanBudget is how many channels each kind of scan looks at in a turn.
+// ScanBudget is how many channels each kind of scan visits in a turn.
 const ScanBudget = 1024

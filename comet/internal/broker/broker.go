@@ -1,5 +1,5 @@
-// Package broker has channels: their numbers, their history, how long they live, which
-// loops have subscribers of them. A broker belongs to one loop. It knows nothing of
+// Package broker owns channels: their numbers, their history, their leases, and the set of
+// loops that have subscribers of them. A broker belongs to one loop. It knows nothing of
 // connections, requests and framings, and learns of subscribers by mail.
 package broker
 
@@ -15,17 +15,15 @@ import (
 	"ccomet/reactor"
 )
 
-// Broker has the channels whose home one loop is: their numbers, what they keep, how
-// long they live, and which loops have subscribers of them. It knows of connections
-// no more than their names, and hears of subscribers by mail.
+// Broker owns the channels whose home is one loop. It belongs to the loop's goroutine.
 type Broker struct {
 	*mail.Mailer
 	loop      *reactor.Loop
 	cfg       *Config
 	totals    *limit.Totals
 	tokens    *token.Tokens
-	snapshots *Snapshots // nil: no state is kept
-	remote    *remote    // the log beyond the loop; nil: the broker's own log numbers messages
+	snapshots *Snapshots // nil: no state file
+	remote    *remote    // the external log; nil: the broker's own log numbers messages
 	judge     Judge      // nil: tokens alone decide which clients may subscribe
 
 	names     record.Names // of channels, and of sessions
@@ -33,42 +31,42 @@ type Broker struct {
 	histories histories
 	sessions  sessions
 	rates     rates
-	published uint64 // messages, a broadcast once for each channel
+	published uint64 // published messages; a broadcast counts once for each channel
 	pinned    pinned
 
 	keys      publishKeys
-	batches   []mail.Mail // that wait for a turn
-	batchLeft int         // messages of them that the turn has left
+	batches   []mail.Mail // waiting for their turn
+	batchLeft int         // messages of batches that this turn may still publish
 
 	broadcasts []broadcastScan
-	scanLeft   int // channels that broadcasts may still look at in this turn
+	scanLeft   int // channels that broadcasts may still visit in this turn
 
 	Presence     Presence
 	Explanations Explanations
 }
 
-// Config is what a broker needs of the server's Config, which explains it.
+// Config configures a broker. The comments of the server's Config explain its fields.
 type Config struct {
-	Tokens bool // a subscriber brings its channel's token
+	Tokens bool // a subscriber must send its channel's token
 	Secret []byte
 
 	MaxChannels, MaxSubscribersPerChannel int
 	PublishRatePerChannel                 int
 	ChannelBufferSize, ChannelBufferBytes int
 	MaxHistoryBytes, HistoryMinimum       int
-	MaxDelivering                         int // bytes of messages on their way to subscribers
-	MaxPublishKeys                        int // that all loops remember
+	MaxDelivering                         int // bytes of messages on their way to subscribers, on all loops
+	MaxPublishKeys                        int // on all loops
 	Loops                                 int
 	ChannelTimeout                        time.Duration
-	AttachTime                            time.Duration // that requests wait for a log beyond the loops
-	PollMost                              int           // bytes of messages that a poll is given at once
+	AttachTime                            time.Duration // how long requests wait for the external log
+	PollMost                              int           // bytes of messages in one answer to a poll
 
 	Authority func(loop uint8, home Inbox) Authority // nil: the broker's own log numbers messages
 	Judge     func(Inbox) Judge                      // nil: tokens alone decide which clients may subscribe
 }
 
-// Open readies a broker, which has the loop of its mailer. from, if it is not nil, has the
-// one that it goes on for.
+// Open initialises a broker, which belongs to the loop of its mailer. If from is not nil, the
+// broker continues the state of another program's broker.
 func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, totals *limit.Totals, cfg *Config, snapshots *Snapshots, from *handover.Reader) error {
 	b.Mailer, b.loop, b.totals, b.cfg, b.snapshots = m, loop, totals, cfg, snapshots
 	b.tokens = token.New(cfg.Secret)
@@ -93,7 +91,7 @@ func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, t
 	return errors.Join(b.channels.begin(arena), b.sessions.begin(arena), b.keys.begin(arena))
 }
 
-// Release gives back the memory that the collector does not see.
+// Release frees the memory that is outside the Go heap.
 func (b *Broker) Release() {
 	b.names.Release()
 	b.channels.release()
@@ -101,24 +99,23 @@ func (b *Broker) Release() {
 	b.keys.release()
 }
 
-// BeginTurn gives what takes long the budget of another turn.
+// BeginTurn sets the budgets of a new turn.
 func (b *Broker) BeginTurn() {
 	b.scanLeft, b.batchLeft = ScanBudget, batchBudget
 	b.keys.expire(b.loop.Tick(), ScanBudget)
 	b.histories.readOn()
 }
 
-// Published counts messages, a broadcast once for each channel; with a log beyond the loops those
-// that were published here, a broadcast once.
+// Published returns the number of published messages. A broadcast counts once for each channel.
+// With an external log it counts the messages published at this server, and a broadcast once.
 func (b *Broker) Published() uint64 { return b.published }
 
-// Busy says whether a step of the turn has something left to do, which does not wait
-// for anything.
+// Busy reports whether the next turn has work that need not wait for an event.
 func (b *Broker) Busy() bool {
 	return b.channels.leases.Pending() || len(b.broadcasts) > 0 || b.remote.busy() || len(b.Presence.listings) > 0 || len(b.batches) > 0 || b.histories.unread != nil
 }
 
-// Due is how long a turn may be waited for; below zero there is no bound.
+// Due returns how long the loop may sleep; a negative value means no limit.
 func (b *Broker) Due(now time.Time) time.Duration {
 	wait := Sooner(b.remote.due(now), Sooner(b.Presence.due(now), b.Explanations.due(now)))
 	if ticks, any := b.channels.leases.Next(); any {
@@ -127,9 +124,9 @@ func (b *Broker) Due(now time.Time) time.Duration {
 	return wait
 }
 
-// Figures are what a broker counts.
+// Figures are the counters of a broker.
 type Figures struct {
-	Published, Repeated           uint64 // Repeated: publishes whose key was known
+	Published, Repeated           uint64 // Repeated: publishes with a known key
 	Channels                      int
 	HistoryBytes, HistoryMessages int
 
@@ -138,7 +135,7 @@ type Figures struct {
 	NameSlabs                                                [record.NameSizes]reactor.SlabFigures
 }
 
-// Figures are the broker's. Only the loop's goroutine may ask.
+// Figures returns the counters. Only the loop's goroutine may call it.
 func (b *Broker) Figures() Figures {
 	return Figures{
 		Published: b.published, Repeated: b.keys.repeats, KeySlab: b.keys.records.Figures(), KeyBuckets: b.keys.index.Figures(),

@@ -9,12 +9,12 @@ import (
 	"ccomet/reactor"
 )
 
-// A program whose records are others, or that has another number of loops, is told of a
-// broker by names as well: columns, of which each has an entry for each channel, session or
-// key. What channels keep has a form of its own anyway (early.go). Such a program makes
-// channels at the homes that they have there (Moving).
+// This file hands a broker over by name. A new program needs that if it has another number of
+// loops or another layout of records. The state is in columns, with one entry for each channel,
+// session or key. The stored messages have a portable form anyway (early.go). The new program
+// creates the channels at their new homes (Moving).
 
-// ByName is a broker by names.
+// ByName is the state of a broker by name.
 type ByName struct {
 	Channels Channels
 	Sessions Sessions
@@ -23,36 +23,37 @@ type ByName struct {
 
 // Channels are the channels of a broker.
 type Channels struct {
-	Index    []uint32 // of their records, by which others refer to them
+	Index    []uint32 // of their records, to which other records refer
 	Names    handover.Texts
 	Next     []int32
 	Epoch    []uint32
-	Left     []int64  // milliseconds until the lease ends; below zero: there is none
-	History  []uint32 // the place of what it keeps; 0: nothing
+	Left     []int64  // milliseconds until the lease expires; negative: there is no lease
+	History  []uint32 // index (place) of the stored messages; 0: none
 	Dialect  []uint8
-	Minutes  []uint8 // since it was made, or more than a channel is young
-	IsClosed []uint8 // 1: it is
+	Minutes  []uint8 // minutes since Channel.born, modulo 256
+	IsClosed []uint8 // 1 if the channel is closed
 }
 
-// Sessions are those of a broker.
+// Sessions are the sessions of a broker.
 type Sessions struct {
 	Number  []uint32
-	Channel []uint32 // the index of its record
+	Channel []uint32 // index of the channel's record
 	Names   handover.Texts
-	Loop    []uint8  // of the subscriber
-	Conn    []uint32 // its connection's index there
+	Loop    []uint8  // loop of the subscriber
+	Conn    []uint32 // index of its connection on that loop
 }
 
-// Keys are those that messages were published with, of backends and of clients the oldest first.
+// Keys are the keys of published messages, first those of backends, then those of clients, each
+// oldest first.
 type Keys struct {
 	Hash, Other []uint64
-	Left        []int64 // milliseconds until it is forgotten
+	Left        []int64 // milliseconds until the key expires
 	Seq         []int32
 }
 
 const byNameName = "broker by names"
 
-// HandOverByName writes the broker down by names.
+// HandOverByName writes the state of the broker by name.
 func (b *Broker) HandOverByName(to handover.Part) {
 	to.Value(byNameName, &ByName{b.channels.byName(), b.sessions.byName(), b.keys.byName()})
 }
@@ -103,7 +104,7 @@ func (k *publishKeys) byName() (list Keys) {
 	return list
 }
 
-// whole says whether all columns have an entry for each.
+// whole reports whether all columns have the same number of entries.
 func (st *ByName) whole() bool {
 	c, s, k := &st.Channels, &st.Sessions, &st.Keys
 	n, sessions, keys := len(c.Index), len(s.Number), len(k.Hash)
@@ -113,13 +114,13 @@ func (st *ByName) whole() bool {
 		!slices.ContainsFunc([]int{len(k.Other), len(k.Left), len(k.Seq)}, func(l int) bool { return l != keys })
 }
 
-// later is the tick that is so many milliseconds from now.
+// later returns the tick this many milliseconds from now.
 func (t *channels) later(left int64) reactor.Tick {
 	return t.loop.Tick() + reactor.Tick(left/reactor.TickLength.Milliseconds())
 }
 
-// move makes a channel that another program's broker had, without what it keeps; 0: there is
-// no memory.
+// move creates a channel of another program's broker, without its messages. It returns 0 if
+// there is no memory.
 func (t *channels) move(c *Channels, n int, name []byte) uint32 {
 	i, at := record.AllocNamed(&t.Slab, t.names, name)
 	if i == 0 {
@@ -140,7 +141,7 @@ func (t *channels) move(c *Channels, n int, name []byte) uint32 {
 	return i
 }
 
-// move makes a session that another program's broker had; 0: there is no memory.
+// move creates a session of another program's broker. It returns 0 if there is no memory.
 func (t *sessions) move(channel uint32, name []byte, loop uint8, c reactor.Conn) uint32 {
 	i := t.add(channel, name)
 	if i != 0 {
@@ -150,14 +151,14 @@ func (t *sessions) move(channel uint32, name []byte, loop uint8, c reactor.Conn)
 	return i
 }
 
-// movedKey is a key of another program's brokers.
+// movedKey is a key from another program's broker.
 type movedKey struct {
 	hash [2]uint64
 	left int64
 	seq  int32
 }
 
-// move takes keys of several brokers.
+// move adds keys from several brokers, in the order in which they expire.
 func (k *publishKeys) move(list []movedKey) {
 	slices.SortStableFunc(list, func(a, b movedKey) int { return cmp.Compare(a.left, b.left) })
 	for _, one := range list {

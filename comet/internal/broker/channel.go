@@ -9,21 +9,21 @@ import (
 	"ccomet/reactor"
 )
 
-// Channel is a channel's record on its home loop, which alone gives numbers
-// and keeps history. 48 bytes, and its name and its place in the index beside.
+// Channel is a channel's record at its home. It takes 48 bytes; the name and the index entry
+// take more.
 type Channel struct {
-	Next    int32  // the number that the next message gets
-	Gen     uint32 // its epoch: tells one life, and one use of the record, from the next
+	Next    int32  // number of the next message
+	Gen     uint32 // the epoch, which also distinguishes successive uses of the record
 	link    uint32 // index chain
-	history uint32 // its messages, 0 while it has none
-	subs    uint32 // subscribers on all loops, those included whose joining is still under way
+	history uint32 // index of its stored messages; 0: none
+	subs    uint32 // subscribers on all loops, including those that are still joining
 	lease   reactor.Timer
-	loops   [2]uint32 // a bit a loop that may have subscribers
+	loops   [2]uint32 // bit set of the loops that may have subscribers
 	nameAt  uint32
 	nameLen uint8
 	state   channelState
 	Dialect uint8
-	born    uint8 // the minute when it was made, of 256: whether it is young (session.go)
+	born    uint8 // minute of creation, modulo 256, which tells whether the channel is young (claim.go)
 }
 
 type channelState uint8
@@ -31,14 +31,15 @@ type channelState uint8
 const (
 	channelFree channelState = iota
 	channelLive
-	channelClosed // not to be found any more; the record waits for its last subscriber to leave
+	channelClosed // not found by name any more; the record is freed when the last subscriber leaves
 )
 
 var _ [48]byte = [unsafe.Sizeof(Channel{})]byte{}
 
 func (ch *Channel) Name() record.Name { return record.Name{At: ch.nameAt, Len: ch.nameLen} }
 
-// findOrMake returns the channel of a name, new if need be; code says why not.
+// findOrMake returns the channel of a name, and creates it if necessary. code tells why it
+// failed.
 func (b *Broker) findOrMake(cname []byte) (uint32, mail.Code) {
 	if i := b.channels.find(cname); i != 0 {
 		return i, mail.CodeOK
@@ -46,7 +47,7 @@ func (b *Broker) findOrMake(cname []byte) (uint32, mail.Code) {
 	return b.newChannel(cname)
 }
 
-// newChannel makes a channel; code says why not.
+// newChannel creates a channel. code tells why it failed.
 func (b *Broker) newChannel(cname []byte) (uint32, mail.Code) {
 	if n := b.totals.Channels.Add(1); b.cfg.MaxChannels > 0 && n > int64(b.cfg.MaxChannels) {
 		b.totals.Channels.Add(-1)
@@ -63,7 +64,7 @@ func (b *Broker) newChannel(cname []byte) (uint32, mail.Code) {
 	return i, mail.CodeOK
 }
 
-// ExpireChannels frees the channels whose time is up, some at a time.
+// ExpireChannels frees channels whose lease has expired, a limited number in a turn.
 func (b *Broker) ExpireChannels() {
 	b.channels.leases.Advance(b.loop.Tick())
 	for range ScanBudget {
@@ -71,7 +72,7 @@ func (b *Broker) ExpireChannels() {
 		if i == 0 {
 			return
 		}
-		// With subscribers it lives on; a lease begins when the last one leaves.
+		// A channel with subscribers needs no lease; a new one starts when the last leaves.
 		switch {
 		case b.channels.At(i).subs == 0 && !b.remote.isAsked(i):
 			b.freeChannel(i)
@@ -81,7 +82,7 @@ func (b *Broker) ExpireChannels() {
 	}
 }
 
-// hide takes a channel out of everything but its own record.
+// hide makes a channel unreachable by name. Its record remains.
 func (b *Broker) hide(i uint32) {
 	ch := b.channels.At(i)
 	if ch.state != channelLive {

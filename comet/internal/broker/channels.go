@@ -9,8 +9,8 @@ import (
 	"ccomet/reactor"
 )
 
-// channels are the records of a home's channels: those that are live are found by name, and
-// have a lease, which ends their life.
+// channels are the records of a home's channels. A live channel is found by its name; a channel
+// without subscribers is freed when its lease expires.
 type channels struct {
 	reactor.Slab[Channel]
 	loop   *reactor.Loop
@@ -29,13 +29,13 @@ func (t *channels) open(loop *reactor.Loop, homes *record.Homes, names *record.N
 	t.leases = reactor.NewWheel(0, func(i uint32) *reactor.Timer { return &t.At(i).lease })
 }
 
-// begin readies channels that are none yet, in an arena, which may be nil.
+// begin initialises an empty set of channels in an arena, which may be nil.
 func (t *channels) begin(a *reactor.Arena) error {
 	t.In(a)
 	return t.index.Begin(a)
 }
 
-// resume goes on with the channels of another program.
+// resume continues the channels of another program.
 func (t *channels) resume(a *reactor.Arena, st *Handover) error {
 	if err := errors.Join(t.Resume(a, st.Channels), t.index.Resume(a, st.ChannelIndex)); err != nil {
 		return err
@@ -55,7 +55,7 @@ func (t *channels) name(ch *Channel) []byte { return t.names.Get(ch.Name()) }
 // find returns the record of a live channel, or 0.
 func (t *channels) find(cname []byte) uint32 { return t.findHashed(uint32(t.homes.Hash(cname)), cname) }
 
-// findHashed is find for a name whose hash is known.
+// findHashed is find with the hash of the name.
 func (t *channels) findHashed(hash uint32, cname []byte) uint32 {
 	i := t.index.Head(hash)
 	for i != 0 {
@@ -68,10 +68,10 @@ func (t *channels) findHashed(hash uint32, cname []byte) uint32 {
 	return 0
 }
 
-// ref is how others name the channel that a record has now.
+// ref returns the reference by which other actors name a channel.
 func (t *channels) ref(i uint32) mail.Ref { return mail.Ref{Index: i, Gen: t.At(i).Gen} }
 
-// of returns the record that a ref names, or nil when it is gone.
+// of returns the channel of a reference, or nil if the channel is gone.
 func (t *channels) of(r mail.Ref) *Channel {
 	if t.Has(r.Index) {
 		if ch := t.At(r.Index); ch.Gen == r.Gen && ch.state != channelFree {
@@ -81,7 +81,8 @@ func (t *channels) of(r mail.Ref) *Channel {
 	return nil
 }
 
-// next is the next live channel from record at on, 0 when the end is reached or the budget.
+// next returns the next live channel from record at on, or 0 at the end or if the budget is
+// used up.
 func (t *channels) next(at *uint32, end uint32, budget *int) uint32 {
 	for *at <= end && *budget > 0 {
 		*budget--
@@ -93,7 +94,7 @@ func (t *channels) next(at *uint32, end uint32, budget *int) uint32 {
 	return 0
 }
 
-// add makes a live channel; 0: there is no memory.
+// add creates a live channel. It returns 0 if there is no memory.
 func (t *channels) add(cname []byte) uint32 {
 	i, at := record.AllocNamed(&t.Slab, t.names, cname)
 	if i == 0 {
@@ -108,14 +109,14 @@ func (t *channels) add(cname []byte) uint32 {
 	return i
 }
 
-// hide has a live channel's name and lease lead to its record no longer.
+// hide removes a live channel from the index and cancels its lease.
 func (t *channels) hide(i uint32) {
 	t.At(i).state = channelClosed
 	t.index.Remove(i)
 	t.leases.Cancel(i)
 }
 
-// drop frees the record of a channel that is hidden.
+// drop frees the record of a hidden channel.
 func (t *channels) drop(i uint32) {
 	ch := t.At(i)
 	t.names.Drop(ch.Name())
@@ -123,7 +124,7 @@ func (t *channels) drop(i uint32) {
 	t.Free(i)
 }
 
-// extend lets a channel live at least d from now, subscribers or not.
+// extend sets a channel's lease to at least d from now. Subscribers do not matter.
 func (t *channels) extend(i uint32, d time.Duration) {
 	due := t.loop.Tick() + reactor.Tick((d+reactor.TickLength-1)/reactor.TickLength)
 	if lease := &t.At(i).lease; !lease.Armed() || int32(due-lease.Due()) > 0 {
@@ -131,15 +132,15 @@ func (t *channels) extend(i uint32, d time.Duration) {
 	}
 }
 
-// left is what is left of a channel's lease, if it has one.
+// left returns the remaining time of a channel's lease, if it has one.
 func (t *channels) left(ch *Channel) (d time.Duration, leased bool) {
 	if !ch.lease.Armed() {
 		return 0, false
 	}
-	return time.Duration(int32(ch.lease.Due()-t.loop.Tick())) * reactor.TickLength, true // ticks wrap
+	return time.Duration(int32(ch.lease.Due()-t.loop.Tick())) * reactor.TickLength, true // correct even if ticks wrap around
 }
 
-// minute counts the loop's minutes, and wraps.
+// minute returns the loop's current minute, modulo 256.
 func (t *channels) minute() uint8 {
 	return uint8(t.loop.Tick() / reactor.Tick(time.Minute/reactor.TickLength))
 }

@@ -10,13 +10,13 @@ import (
 	"ccomet/reactor"
 )
 
-// Audit is what a broker has, for a checker that compares it with what hubs have.
+// Audit is the state of a broker, which a checker compares with that of the hubs.
 type Audit struct {
 	Channels []AuditedChannel
 	Sessions []AuditedSession
 }
 
-// AuditedChannel is a channel that is live, or closed and not empty yet.
+// AuditedChannel is a channel that is live, or closed with subscribers left.
 type AuditedChannel struct {
 	Ref         mail.Ref
 	Name        string
@@ -28,10 +28,10 @@ type AuditedChannel struct {
 	loops       [2]uint32
 }
 
-// HasLoop says whether the channel knows that a loop may have subscribers.
+// HasLoop reports whether the channel has this loop among those that may have subscribers.
 func (ch *AuditedChannel) HasLoop(id uint8) bool { return ch.loops[id>>5]&(1<<(id&31)) != 0 }
 
-// AuditedSession is a session, of which a subscriber of loop Loop knows the number.
+// AuditedSession is a session. Its subscriber, on loop Loop, knows the number.
 type AuditedSession struct {
 	Number  uint32
 	Channel uint32
@@ -39,9 +39,10 @@ type AuditedSession struct {
 	Conn    reactor.Conn
 }
 
-// Check walks everything that a broker has, and returns it, or says what is unsound. It
-// may be called between any two turns; at rest, when all mail has been read, channels
-// without a client or a lease are gone, too. gaps: channels come from a file, and may leave out numbers.
+// Check verifies all records of a broker, and returns them or the first inconsistency. It may
+// be called between any two turns. rest: all mail has been handled, so channels without
+// subscribers and lease must be gone. gaps: channels come from a state file, and may skip
+// numbers.
 func (b *Broker) Check(rest, gaps bool) (*Audit, error) {
 	a := &Audit{}
 	var err error
@@ -69,7 +70,7 @@ func (b *Broker) Check(rest, gaps bool) (*Audit, error) {
 	return a, nil
 }
 
-// check returns the channels that are live, or closed and not empty yet.
+// check returns the channels that are live, or closed with subscribers left.
 func (t *channels) check(rest bool) (list []AuditedChannel, err error) {
 	found, err := t.index.Check()
 	if err != nil {
@@ -105,8 +106,8 @@ func (t *channels) check(rest bool) (list []AuditedChannel, err error) {
 	return list, nil
 }
 
-// check checks that what channels keep are runs within their bounds, and counted. Numbers are
-// left out only where isGap lets it.
+// check verifies that the stored messages are runs within their limits, and that the counters
+// are right. Numbers may be skipped only if isGap permits it.
 func (t *histories) check(isGap func(n int32) bool) error {
 	used, bytes, messages, shared := 0, 0, 0, map[*msg.Sharing]int{}
 	for i := uint32(1); i <= t.channels.Used(); i++ {
@@ -138,8 +139,8 @@ func (t *histories) check(isGap func(n int32) bool) error {
 	return nil
 }
 
-// checkRun checks that what a channel keeps is a run that ends before its next number,
-// and returns its bytes, with those of contents that were not shared by a run before it.
+// checkRun verifies that a channel's stored messages are a run that ends before its next
+// number. It returns their bytes, including shared contents that no earlier run has counted.
 func (t *histories) checkRun(ch *Channel, h *history, isGap func(n int32) bool, shared map[*msg.Sharing]int) (bytes int, err error) {
 	size, sharing, want := 0, 0, t.oldest(ch)
 	fits := func(n int32) bool { return n == 0 || isGap(n) }
@@ -169,7 +170,7 @@ func (t *histories) checkRun(ch *Channel, h *history, isGap func(n int32) bool, 
 	return bytes + size, nil
 }
 
-// check checks that sessions are under names that lead to them, and returns them.
+// check verifies that each session is found by its name, and returns the sessions.
 func (t *sessions) check() (list []AuditedSession, err error) {
 	found, err := t.index.Check()
 	if err != nil {
@@ -188,7 +189,7 @@ func (t *sessions) check() (list []AuditedSession, err error) {
 	return list, nil
 }
 
-// check checks that the keys that can be found are those that are listed, oldest first.
+// check verifies that the keys in the index are those in the queues, in order of age.
 func (k *publishKeys) check() error {
 	found, err := k.index.Check()
 	if err != nil {

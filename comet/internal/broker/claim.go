@@ -6,9 +6,9 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// Claim serves mail.ClaimSession: it finds or makes the channel, and gives the subscriber
-// the messages that it asks for where they are kept, and else a session. Either way an
-// earlier subscriber of that name loses its session.
+// Claim handles mail.ClaimSession. It finds or creates the channel, and gives the subscriber
+// either the stored messages that it asks for or, if there are none, a session. In both cases
+// an earlier subscriber of that name loses its session.
 func (b *Broker) Claim(m *mail.Mail) {
 	r := m.Answer(mail.SessionClaimed)
 	var i uint32
@@ -26,7 +26,7 @@ func (b *Broker) Claim(m *mail.Mail) {
 	}
 	b.resume(ch, m, &r)
 	if r.N > 0 {
-		r.Buf, r.Nlen, m.Buf = m.Buf, m.Nlen, nil // the channel may be gone when this is read
+		r.Buf, r.Nlen, m.Buf = m.Buf, m.Nlen, nil // the channel may be gone when the hub handles this
 	}
 	if r.Code == mail.CodeOK && r.N == 0 {
 		b.giveSession(i, at, m, &r)
@@ -39,16 +39,17 @@ func (b *Broker) Claim(m *mail.Mail) {
 	b.Send(m.From, r)
 }
 
-// resume works out what a subscriber that waits for number m.seq is to be given:
-// all that is kept from it on, nothing as yet, or that there is no such number. A
-// channel cannot know while it has given no number, or is young: its clients may
-// come from before a restart, or from an earlier channel of that name. If some
-// backend has been quicker, what is kept is news to them, whatever its numbers;
-// else the channel goes on from the highest number that any of them waits for.
+// resume determines what a subscriber that waits for number m.Seq gets: the stored messages
+// from that number on, none yet, or an error if the number does not exist yet.
+//
+// A channel that has given no number, or is young, cannot judge that: its clients may come from
+// before a restart or from an earlier channel of that name, and wait for higher numbers. If
+// messages were published already, such a client gets all stored messages. Otherwise the
+// channel continues from the highest number that any of them waits for.
 func (b *Broker) resume(ch *Channel, m, r *mail.Mail) {
 	young := b.remote == nil && (ch.Dialect == record.DialectCCometFresh || b.channels.minute()-ch.born < youngMinutes)
 	if !young {
-		ch.born = b.channels.minute() - youngMinutes // or it would be young again when the minutes have gone round
+		ch.born = b.channels.minute() - youngMinutes // else the channel would be young again after 256 minutes
 	}
 	if young && m.Seq-ch.Next > 0 && m.Seq <= record.MaxSeqid+1 {
 		if ch.history != 0 {
@@ -67,12 +68,12 @@ func (b *Broker) resume(ch *Channel, m, r *mail.Mail) {
 	}
 }
 
-// youngMinutes is how long clients have to come back to a channel that was made
-// anew: they ask again every few seconds.
+// youngMinutes is how long clients have to return to a channel that was created again. They
+// poll every few seconds.
 const youngMinutes = 3
 
-// giveSession has a subscriber wait, in session at if there was one of its name: then it
-// takes the place of another subscriber, and no limit applies.
+// giveSession makes a subscriber wait. at is the session of its name, if there is one: then it
+// replaces another subscriber, and the limit does not apply.
 func (b *Broker) giveSession(i, at uint32, m, r *mail.Mail) {
 	if at == 0 {
 		if b.full(i) {
@@ -91,8 +92,8 @@ func (b *Broker) giveSession(i, at uint32, m, r *mail.Mail) {
 	b.addSubscriber(i, m, r)
 }
 
-// ReleaseSession serves mail.ReleaseSession: a subscriber has left, and its session ends
-// unless another connection has claimed it meanwhile.
+// ReleaseSession handles mail.ReleaseSession: a subscriber has left. Its session is freed
+// unless another connection has claimed it.
 func (b *Broker) ReleaseSession(m *mail.Mail) {
 	if k := b.sessions.At(m.Session()); k.conn == m.Conn && k.loop == m.From {
 		b.sessions.drop(m.Session())

@@ -6,7 +6,6 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// Control serves mail.Control.
 func (b *Broker) Control(m *mail.Mail) {
 	if b.remote != nil {
 		b.remote.control(m)
@@ -32,7 +31,8 @@ func (b *Broker) Control(m *mail.Mail) {
 	b.Send(m.From, r)
 }
 
-// control answers what is asked about a channel, and extends its life if it is signed.
+// control fills in the answer to an operation on a channel, and extends its lease if it is
+// signed.
 func (b *Broker) control(i uint32, m, r *mail.Mail) {
 	ch := b.channels.At(i)
 	r.Seq = ch.Next
@@ -44,5 +44,5 @@ func (b *Broker) control(i uint32, m, r *mail.Mail) {
 	r.SetEpoch(ch.Gen)
 }
 
-// MaxLease is the longest that a channel may be signed for.
+// MaxLease is the longest lease that /sign can set.
 const MaxLease = 365 * 24 * time.Hour

@@ -8,38 +8,38 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// What channels keep is most of what a broker hands over, and hardly any of it changes
-// meanwhile. So it is written while the server still serves (WriteEarly), a batch in each
-// turn, and HandOver adds what has changed since. Nor is it read when the other program
-// begins: a channel's messages are made when it is first looked at, or in their turn
-// (unread.go).
+// Stored messages are most of the state of a broker, and few change during a hand-over. So they
+// are written while the server still serves (WriteEarly), a batch in each turn, and HandOver
+// adds the changes. The new program does not read them at its start either: a channel's
+// messages are created when it is first used, or a few in each turn (unread.go).
 //
-// A record keptName is entries: the place of a history, the number of its messages, the
-// bytes of the rest of the entry, and the messages, as appendMessage has them. Of several
-// entries of one place the last one holds; one without messages says that there are none
-// any more. A record contentsName is contents that messages share, as in bodiesName.
+// A record keptName has entries: the index (place) of a history, the number of its messages,
+// the length of the rest of the entry, and the messages in the form of appendMessage. If a
+// place has several entries, the last one is valid; an entry without messages says that there
+// are none any more. A record contentsName has contents that messages share, in the form of
+// bodiesName.
 const (
 	keptName     = "kept" + handover.Late
 	contentsName = "contents" + handover.Late
 )
 
-// earlyBatch is about how many bytes of messages a turn writes.
+// earlyBatch is roughly how many bytes of messages are written in a turn.
 const earlyBatch = 256 << 10
 
-// early is how far what channels keep has been written before a broker is handed over. It
-// takes a bit for each history, which itself knows whether it is as it was written.
+// early is the progress of WriteEarly. It needs one bit for each history; the history itself
+// records in which attempt it was written.
 type early struct {
 	of      *histories
 	to      handover.Part
-	attempt uint16   // history.written of those that are as they were written
-	next    uint32   // the channel that is looked at next
-	places  placeSet // that were written
+	attempt uint16   // histories with this number in history.written are up to date
+	next    uint32   // number of channels visited
+	places  placeSet // places that were written
 	bodies  map[*byte]uint64
 
 	batch, body, one []byte
 }
 
-// placeSet is a set of places, a bit for each.
+// placeSet is a set of places, one bit for each.
 type placeSet []uint64
 
 func (b *placeSet) set(n uint32) {
@@ -53,7 +53,7 @@ func (b placeSet) has(n uint32) bool { return int(n/64) < len(b) && b[n/64]&(1<<
 
 func newEarly(of *histories, to handover.Part) *early {
 	of.attempts++
-	if of.attempts == 0 { // histories may have the number of an attempt long ago
+	if of.attempts == 0 { // old histories may have the numbers of the new attempts
 		for i := range of.Used {
 			of.At(i + 1).written = 0
 		}
@@ -62,9 +62,8 @@ func newEarly(of *histories, to handover.Part) *early {
 	return &early{of: of, to: to, attempt: of.attempts, places: make(placeSet, 0, of.Used/64+1), bodies: map[*byte]uint64{}}
 }
 
-// WriteEarly writes a batch of what channels keep, and says whether there is more. The first
-// call begins. HandOver must be told the same file. nil stands for none: what was written is
-// forgotten.
+// WriteEarly writes a batch of stored messages, and returns whether there are more. The first
+// call starts a new attempt. HandOver must get the same file. to = nil abandons the attempt.
 func (b *Broker) WriteEarly(to *handover.Part) (more bool) { return b.histories.writeEarly(to) }
 
 func (t *histories) writeEarly(to *handover.Part) (more bool) {
@@ -85,8 +84,8 @@ func (t *histories) writeEarly(to *handover.Part) (more bool) {
 	return e.next < t.channels.Used()
 }
 
-// write writes what a channel keeps, if that was not written before, and returns the
-// place of it, 0 for none.
+// write writes a channel's stored messages, unless they are written already, and returns their
+// place, or 0 if there are none.
 func (e *early) write(channel uint32) (place uint32) {
 	ch := e.of.channels.At(channel)
 	if ch.state == channelFree || ch.history == 0 {
@@ -106,7 +105,7 @@ func (e *early) write(channel uint32) (place uint32) {
 	return ch.history
 }
 
-// entry adds what stands in one to the batch.
+// entry appends an entry with the messages in one to the batch.
 func (e *early) entry(place, n uint32) {
 	e.batch = binary.AppendUvarint(binary.AppendUvarint(e.batch, uint64(place)), uint64(n))
 	e.batch = append(binary.AppendUvarint(e.batch, uint64(len(e.one))), e.one...)
@@ -123,8 +122,7 @@ func (e *early) flush() {
 	}
 }
 
-// finish writes what has changed since WriteEarly. It changes nothing but what it has
-// written.
+// finish writes the changes since WriteEarly. It changes nothing but its own progress.
 func (e *early) finish() {
 	there := make(placeSet, e.of.Used/64+1)
 	for channel := uint32(1); channel <= e.of.channels.Used(); channel++ {
@@ -142,8 +140,8 @@ func (e *early) finish() {
 	e.flush()
 }
 
-// appendMessage appends a message: its kind, its number, and its content; of one that is
-// shared, in the place of the content, which of the bodies it is.
+// appendMessage appends a message: kind, number, and content. If the content is shared, it
+// appends the content's number instead, and the content to body if that is new.
 func appendMessage(dst, body []byte, message *msg.Message, bodies map[*byte]uint64) (history, shared []byte) {
 	dst = binary.AppendVarint(append(dst, byte(message.Kind)), int64(message.Seq))
 	content := message.Content()

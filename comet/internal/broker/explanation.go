@@ -12,23 +12,23 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// An explanation is what there is to know of one channel, for a user whose client
-// receives nothing (/explain):
+// explanation is the report of /explain on one channel, for a user whose client receives
+// nothing:
 //
-//  1. The loop that is asked mails the channel's home.
-//  2. The home writes down what it knows (Start), and asks the loops that may have
-//     subscribers, one after the other, each for as many as are still to be listed (askNext).
-//  3. Each goes through its roster, some subscribers a turn (rosterscan.go of the hub).
-//  4. The home puts it together (RosterScanned) and has the request answered (finish).
-//     A loop that keeps it waiting is left out, and named.
+//  1. The loop that serves the request mails the channel's home.
+//  2. The home describes the channel (Start). Then it asks the loops that may have subscribers,
+//     one after the other, to list as many as the limit still permits (askNext).
+//  3. Each loop scans its roster, some subscribers in a turn (rosterscan.go of the hub).
+//  4. The home collects the parts (RosterScanned) and answers the request (finish). A loop that
+//     does not answer in time is reported as such.
 type explanation struct {
 	number   uint32
-	replyTo  mail.ReplyTo // on loop from
+	replyTo  mail.ReplyTo // the request, on loop from
 	from     uint8
 	ref      mail.Ref
 	text     []byte
-	loops    uint64 // still to be asked
-	loop     int    // that is being asked
+	loops    uint64 // bit set of the loops still to be asked
+	loop     int    // the loop being asked
 	limit    int32  // subscribers that may still be listed
 	leftOut  int
 	parts    int
@@ -37,20 +37,20 @@ type explanation struct {
 }
 
 const (
-	MaxExplained     = 1000 // subscribers that /explain lists
+	MaxExplained     = 1000 // maximum number of subscribers that /explain lists
 	DefaultExplained = 100
-	MaxExplanations  = 8           // under way, by the channels' homes
-	ScanTime         = time.Second // that a loop may take for its part
+	MaxExplanations  = 8           // concurrent reports at one home
+	ScanTime         = time.Second // time limit of a loop's part
 )
 
-// Explanations are those that a home has under way.
+// Explanations are the reports that a home is working on.
 type Explanations struct {
 	b     *Broker
 	list  []*explanation
-	begun uint32 // so far
+	begun uint32 // number of the last report
 }
 
-// Start serves mail.Explain.
+// Start handles mail.Explain.
 func (x *Explanations) Start(m *mail.Mail) {
 	b := x.b
 	r := m.Answer(mail.Explained)
@@ -71,7 +71,7 @@ func (x *Explanations) Start(m *mail.Mail) {
 	b.Send(m.From, r)
 }
 
-// describe writes down what a channel's home knows of it.
+// describe adds what the home knows of the channel.
 func (e *explanation) describe(b *Broker, i uint32) {
 	ch := b.channels.At(i)
 	e.ref, e.loops = b.channels.ref(i), uint64(ch.loops[1])<<32|uint64(ch.loops[0])
@@ -101,11 +101,11 @@ func (e *explanation) describe(b *Broker, i uint32) {
 	e.text = append(t, ", \"loops\": ["...)
 }
 
-// askNext asks the next loop, or is done.
+// askNext asks the next loop, or finishes the report.
 func (x *Explanations) askNext(e *explanation) {
 	b := x.b
 	ch := b.channels.of(e.ref)
-	if e.loops == 0 || ch == nil { // nil: it is gone by now
+	if e.loops == 0 || ch == nil { // nil: the channel is gone
 		x.finish(e)
 		return
 	}
@@ -118,11 +118,11 @@ func (x *Explanations) askNext(e *explanation) {
 	b.Send(uint8(e.loop), m)
 }
 
-// RosterScanned serves mail.RosterScanned: a loop has described its subscribers.
+// RosterScanned handles mail.RosterScanned: a loop has described its subscribers.
 func (x *Explanations) RosterScanned(m *mail.Mail) {
 	for _, e := range x.list {
 		if e.number != m.Explanation() || e.loop != int(m.From) {
-			continue // it comes too late
+			continue // it is too late
 		}
 		e.limit -= m.Listed()
 		e.leftOut += m.LeftOut()
@@ -135,7 +135,7 @@ func (x *Explanations) RosterScanned(m *mail.Mail) {
 	}
 }
 
-// add puts one loop's part behind the others.
+// add appends one loop's part.
 func (e *explanation) add(part []byte) {
 	if len(part) == 0 {
 		return
@@ -146,7 +146,7 @@ func (e *explanation) add(part []byte) {
 	e.text = append(append(e.text, "\n  "...), part...)
 }
 
-// Expire goes on without the loops that keep others waiting.
+// Expire continues without the loops that have not answered in time.
 func (x *Explanations) Expire(now time.Time) {
 	for n := 0; n < len(x.list); {
 		e := x.list[n]
@@ -155,12 +155,11 @@ func (x *Explanations) Expire(now time.Time) {
 			continue
 		}
 		e.add(append(strconv.AppendInt([]byte(`{"loop": `), int64(e.loop), 10), `, "answered": false}`...))
-		x.askNext(e) // which may end it
+		x.askNext(e) // this may finish the report
 	}
 }
 
-// due is how long a loop that was asked may still take: below zero, none
-// was.
+// due returns the time until the next deadline of a loop, or a negative value if none is asked.
 func (x *Explanations) due(now time.Time) time.Duration {
 	wait := time.Duration(-1)
 	for _, e := range x.list {
@@ -169,7 +168,7 @@ func (x *Explanations) due(now time.Time) time.Duration {
 	return wait
 }
 
-// finish has the request answered.
+// finish answers the request.
 func (x *Explanations) finish(e *explanation) {
 	e.text = append(e.text, ']')
 	if len(e.sessions) > 0 {
@@ -198,7 +197,7 @@ func (e *explanation) nameSessions(b *Broker) {
 	}
 }
 
-// Sooner is the shorter of two waits, of which a negative one is no bound.
+// Sooner returns the shorter of two waits. A negative wait means no limit.
 func Sooner(a, b time.Duration) time.Duration {
 	if a < 0 || b >= 0 && b < a {
 		return b

@@ -8,22 +8,22 @@ import (
 	"ccomet/reactor"
 )
 
-// Inside is what the tests of a whole server see and do at a broker, between two turns.
-// Nothing else uses it, which a test holds.
+// Inside lets the tests of a whole server inspect and change a broker between two turns.
+// Nothing else uses it; a test enforces that.
 type Inside struct{ b *Broker }
 
-// Post mails the broker, as what is beyond the loops does.
+// Post mails the broker, as an authority does.
 func (in Inside) Post(m mail.Mail) { in.b.Inbox.Post(m) }
 
 func (b *Broker) Inside() Inside { return Inside{b} }
 
-// Make finds or makes a channel.
+// Make finds or creates a channel.
 func (in Inside) Make(cname string) mail.Code {
 	_, code := in.b.findOrMake([]byte(cname))
 	return code
 }
 
-// Channel is a live channel's record; nil: there is none.
+// Channel returns the record of a live channel, or nil.
 func (in Inside) Channel(cname string) *Channel {
 	if i := in.b.channels.find([]byte(cname)); i != 0 {
 		return in.b.channels.At(i)
@@ -45,37 +45,37 @@ func (in Inside) Close(cname string) {
 	in.b.commit(i, in.b.histories.newMessage(ch, msg.Close, ch.Next, nil))
 }
 
-// Newest is the last message that a live channel keeps.
+// Newest returns the last stored message of a live channel.
 func (in Inside) Newest(cname string) *msg.Message {
 	ch := in.Channel(cname)
 	kept, _ := in.b.histories.from(ch, ch.Next-1)
 	return kept.First
 }
 
-// Kept is what a channel keeps, and Oldest the number that begins with.
+// Kept returns the stored messages of a channel, Oldest the number of the first.
 func (in Inside) Kept(ch *Channel) msg.Run {
 	kept, _ := in.b.histories.from(ch, in.b.histories.oldest(ch))
 	return kept
 }
 func (in Inside) Oldest(ch *Channel) int32 { return in.b.histories.oldest(ch) }
 
-// Live counts channels, with those that are closed and not empty yet, and sessions.
+// Live counts the channels, including closed ones with subscribers left, and the sessions.
 func (in Inside) Live() (channels, sessions int) {
 	return in.b.channels.Live(), in.b.sessions.Live()
 }
 
-// Records are one of each kind that a broker keeps in slabs.
+// Records returns one record of each kind that a broker keeps in slabs.
 func (Inside) Records() []any { return []any{Channel{}, session{}} }
 
-// SameEpochs has the epochs begin where those of every test do.
+// SameEpochs makes the epochs the same in each test run.
 func (in Inside) SameEpochs() { in.b.channels.epochs = 0 }
 
-// Left is what a broker has left to do, which does not wait for anything.
+// Left counts the work that need not wait for an event.
 func (in Inside) Left() map[string]int {
 	return map[string]int{"broadcasts": len(in.b.broadcasts), "listings": len(in.b.Presence.listings)}
 }
 
-// Due is when the next of each kind is due that it waits for.
+// Due returns the time until the next deadline of each kind.
 func (in Inside) Due(now time.Time) map[string]time.Duration {
 	due := map[string]time.Duration{}
 	for _, e := range in.b.Explanations.list {
@@ -87,5 +87,5 @@ func (in Inside) Due(now time.Time) map[string]time.Duration {
 	return due
 }
 
-// Explanations is how many are under way.
+// Explanations returns the number of reports in progress.
 func (in Inside) Explanations() int { return len(in.b.Explanations.list) }

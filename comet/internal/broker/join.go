@@ -6,8 +6,8 @@ import (
 	"ccomet/comet/internal/token"
 )
 
-// Join serves mail.Join: it finds or makes the channel, works out what the
-// subscriber is to be sent, and counts it if it is going to wait.
+// Join handles mail.Join. It finds or creates the channel, determines what the subscriber is
+// sent, and counts the subscriber if it will wait.
 func (b *Broker) Join(m *mail.Mail) {
 	i, code, later := b.admit(m, true)
 	if later {
@@ -31,8 +31,8 @@ func (b *Broker) Join(m *mail.Mail) {
 	b.replay(ch, m, &r)
 	answered := r.Code == mail.CodeMoved || r.N > 0 || r.Flag&mail.FlagLost != 0 && m.Flag&mail.FlagSayLost != 0
 	if m.Flag&mail.FlagPoll != 0 && answered {
-		// It will not be counted, so the channel may be gone when this is read:
-		// the name goes along.
+		// The subscriber is not counted, so the channel may be gone when the hub handles this.
+		// The answer must contain the name.
 		r.Buf, r.Nlen, m.Buf = m.Buf, m.Nlen, nil
 		if ch.subs == 0 {
 			b.channels.extend(i, b.cfg.ChannelTimeout)
@@ -43,7 +43,7 @@ func (b *Broker) Join(m *mail.Mail) {
 	b.Send(m.From, r)
 }
 
-// full says whether a channel has as many subscribers as it may.
+// full reports whether a channel has reached its maximum number of subscribers.
 func (b *Broker) full(i uint32) bool {
 	ceiling := b.cfg.MaxSubscribersPerChannel
 	if ceiling == 0 || int(b.channels.At(i).subs) < ceiling {
@@ -53,16 +53,16 @@ func (b *Broker) full(i uint32) bool {
 	return true
 }
 
-// CatchUp serves mail.CatchUp: a subscriber that was stuck can be written to
-// again, and goes on from its cursor.
+// CatchUp handles mail.CatchUp: a slow subscriber can be written to again, and continues from
+// its cursor.
 func (b *Broker) CatchUp(m *mail.Mail) {
 	r := m.Answer(mail.Backlog)
-	ch := b.channels.of(m.Ref) // it is there while it has subscribers
+	ch := b.channels.of(m.Ref) // the channel exists while it has subscribers
 	b.replay(ch, m, &r)
 	if ch.state == channelClosed {
 		r.Flag |= mail.FlagClosed
 	}
-	if r.Flag&mail.FlagLost != 0 && b.histories.oldest(ch)-m.Seq < 0 { // what was before them is still kept
+	if r.Flag&mail.FlagLost != 0 && b.histories.oldest(ch)-m.Seq < 0 { // messages before the missing numbers are still stored
 		r.Flag |= mail.FlagGoOn
 	}
 	b.Send(m.From, r)

@@ -12,39 +12,39 @@ import (
 	"ccomet/reactor"
 )
 
-// A backend that has had no answer does not know whether its message was published, and sends
-// it again. With a key, what was published is not published again for KeyTime, and has the
-// number that it got.
+// A backend that gets no answer does not know whether its message was published, and sends it
+// again. If the message has a key, it is not published again within KeyTime; the answer is the
+// number of the first publish.
 //
-// Keys are kept by the home of their channel, oldest first, each as a hash of 128 bits. 95 of
-// them are of the key and the channel's life; two keys of a channel that have the same take as
-// many keys as there are not. The others are of the channel's name, and say which its home is,
-// also where another number of loops goes on with the keys. Beyond the bound the oldest goes
-// early. A server that ends keeps none: it has answered what it has published, and what a crash
-// has left in a state file is older than the keys.
+// A key is stored by the home of its channel, as a hash of 128 bits. 95 bits depend on the key
+// and on the channel's epoch, so collisions within a channel are negligible. 32 bits depend on
+// the channel's name and determine its home, even if the number of loops changes. When the
+// limit is reached, the oldest key is dropped early. Keys are not saved in the state file: a
+// server that stops has answered all publishes, and after a crash the file is older than the
+// keys.
 //
-// Clients that publish (--ws-publish) are not trusted: their keys are others than those of
-// backends (mail.ClientKey), and go first, so that no client has a backend's message taken for
-// published, or its key forgotten. A bit of the hash says whose a key is.
+// Clients that publish (--ws-publish) are not trusted. Their keys differ from those of backends
+// (mail.ClientKey), and are dropped first. So a client can neither make a backend's message
+// count as published, nor push out its key. One bit of the hash tells whose key it is.
 
 // KeyTime is how long a key is remembered.
 const KeyTime = 2 * time.Minute
 
-// publishKey is a key that has been published with. 32 bytes, and its place in the index.
+// publishKey is the key of a published message. It takes 32 bytes and an index entry.
 type publishKey struct {
 	hash [2]uint64
 	link uint32 // index chain
-	next uint32 // the one that came after it
+	next uint32 // the next newer key
 	due  reactor.Tick
 	seq  int32
 }
 
 var _ [32]byte = [unsafe.Sizeof(publishKey{})]byte{}
 
-// KeyQueue lists keys, oldest first.
+// KeyQueue is a list of keys, oldest first.
 type KeyQueue struct{ First, Last uint32 }
 
-// publishKeys are a home's keys.
+// publishKeys are the keys of a home's channels.
 type publishKeys struct {
 	cfg      *Config
 	totals   *limit.Totals
@@ -55,7 +55,7 @@ type publishKeys struct {
 	backends KeyQueue
 	clients  KeyQueue
 	text     []byte // scratch
-	repeats  uint64 // publishes that were answered with what was there
+	repeats  uint64 // publishes with a known key
 }
 
 func (k *publishKeys) open(cfg *Config, totals *limit.Totals, of *channels) {
@@ -65,18 +65,18 @@ func (k *publishKeys) open(cfg *Config, totals *limit.Totals, of *channels) {
 		func(i uint32) uint32 { return uint32(k.records.At(i).hash[0]) })
 }
 
-// begin readies keys that are none yet, in an arena, which may be nil.
+// begin initialises an empty set of keys in an arena, which may be nil.
 func (k *publishKeys) begin(a *reactor.Arena) error {
 	k.records.In(a)
 	return k.index.Begin(a)
 }
 
-// KeysState is the keys as plain data.
+// KeysState is the state of the keys.
 type KeysState struct {
 	Records     reactor.SlabState
 	Index       record.IndexState
-	Seeds       [2]record.Key // for versions in which each loop has its own
-	First, Last uint32        // of backends
+	Seeds       [2]record.Key // for versions in which each loop has its own seeds
+	First, Last uint32        // queue of the backends' keys
 	Clients     KeyQueue
 	Repeated    uint64
 }
@@ -85,7 +85,7 @@ func (k *publishKeys) state() KeysState {
 	return KeysState{k.records.State(), k.index.State(), k.channels.homes.Seeds, k.backends.First, k.backends.Last, k.clients, k.repeats}
 }
 
-// resume goes on with the keys of another program.
+// resume continues the keys of another program.
 func (k *publishKeys) resume(a *reactor.Arena, st *KeysState) error {
 	k.backends, k.clients, k.repeats = KeyQueue{st.First, st.Last}, st.Clients, st.Repeated
 	return errors.Join(k.records.Resume(a, st.Records), k.index.Resume(a, st.Index))
@@ -96,7 +96,7 @@ func (k *publishKeys) release() {
 	k.index.Release()
 }
 
-// hash mixes a key and the channel that it is for.
+// hash returns the hash of a key and its channel.
 func (k *publishKeys) hash(ch *Channel, key []byte) [2]uint64 {
 	k.text = append(binary.LittleEndian.AppendUint32(k.text[:0], ch.Gen), key...)
 	homes := k.channels.homes
@@ -108,12 +108,12 @@ func (k *publishKeys) hash(ch *Channel, key []byte) [2]uint64 {
 	return hash
 }
 
-// ofClient is the bit of a hash's second half that says that the key is a client's.
+// ofClient is the bit of a hash's second half that marks the key of a client.
 const ofClient = 1
 
 func isClients(hash [2]uint64) bool { return hash[1]&ofClient != 0 }
 
-// queue is where a key is listed.
+// queue returns the queue that a key belongs to.
 func (k *publishKeys) queue(hash [2]uint64) *KeyQueue {
 	if isClients(hash) {
 		return &k.clients
@@ -121,7 +121,7 @@ func (k *publishKeys) queue(hash [2]uint64) *KeyQueue {
 	return &k.backends
 }
 
-// homeOf is the loop of a key's channel, which stands in the hash.
+// homeOf returns the home of a key's channel.
 func homeOf(homes *record.Homes, hash [2]uint64) uint8 { return homes.OfHash(hash[1]) }
 
 // find returns the record of a hash, or 0.
@@ -134,7 +134,7 @@ func (k *publishKeys) find(hash [2]uint64) uint32 {
 	return 0
 }
 
-// expire forgets the keys whose time is up, some at a time.
+// expire drops at most this many expired keys.
 func (k *publishKeys) expire(now reactor.Tick, most int) {
 	for _, q := range [...]*KeyQueue{&k.backends, &k.clients} {
 		for ; most > 0 && q.First != 0 && int32(now-k.records.At(q.First).due) >= 0; most-- {
@@ -152,8 +152,8 @@ func (k *publishKeys) dropFirst(q *KeyQueue) {
 	k.records.Free(i)
 }
 
-// makeRoom forgets the oldest key for another one: that of a client, as long as there is one.
-// There is no room for a client's where all are of backends.
+// makeRoom drops the oldest key to make room for another one: a client's key if there is one,
+// else a backend's. It returns false if the new key is a client's and all others are backends'.
 func (k *publishKeys) makeRoom(hash [2]uint64) bool {
 	switch {
 	case k.clients.First != 0:
@@ -166,7 +166,7 @@ func (k *publishKeys) makeRoom(hash [2]uint64) bool {
 	return true
 }
 
-// add keeps a hash, as the last. Where there is no memory it is not kept.
+// add stores a hash at the end of its queue. If there is no memory it does nothing.
 func (k *publishKeys) add(hash [2]uint64, due reactor.Tick, seq int32) {
 	i := k.records.Alloc()
 	if i == 0 {
@@ -183,14 +183,15 @@ func (k *publishKeys) add(hash [2]uint64, due reactor.Tick, seq int32) {
 	q.Last = i
 }
 
-// keyed is a message's key, if it has one.
+// keyed is a message's key, if it has one, with its hash.
 type keyed struct {
 	key  []byte
 	hash [2]uint64
-	of   uint32 // the channel that this is for; 0: none yet
+	of   uint32 // the channel for which hash was computed; 0: none yet
 }
 
-// own is a message's key; nil where a log beyond the loop numbers messages, which knows keys itself.
+// own returns a message's key, or nil if an external log numbers messages: it handles keys
+// itself.
 func (k *publishKeys) own(key []byte) []byte {
 	if k.cfg.Authority != nil {
 		return nil
@@ -198,14 +199,15 @@ func (k *publishKeys) own(key []byte) []byte {
 	return key
 }
 
-// hashFor has the hash be that for channel i.
+// hashFor sets the hash for channel i.
 func (k *publishKeys) hashFor(i uint32, m *keyed) {
 	if m.of != i {
 		m.of, m.hash = i, k.hash(k.channels.At(i), m.key)
 	}
 }
 
-// repeated is the number that the message of that key has in channel i, if there is one.
+// repeated returns the number of an earlier message with this key in channel i, if there is
+// one.
 func (k *publishKeys) repeated(i uint32, m *keyed) (seq int32, ok bool) {
 	if len(m.key) == 0 || i == 0 {
 		return 0, false
@@ -213,7 +215,8 @@ func (k *publishKeys) repeated(i uint32, m *keyed) (seq int32, ok bool) {
 	return k.kept(i, m)
 }
 
-// kept is repeated for a message that has a key. Most have none, and nothing is called for them.
+// kept is repeated for a message with a key. It is separate so that repeated is inlined for the
+// many without.
 func (k *publishKeys) kept(i uint32, m *keyed) (seq int32, ok bool) {
 	k.hashFor(i, m)
 	k.expire(k.channels.loop.Tick(), 4) // more than are added
@@ -225,14 +228,14 @@ func (k *publishKeys) kept(i uint32, m *keyed) (seq int32, ok bool) {
 	return k.records.At(at).seq, true
 }
 
-// keep keeps the key of a message that has just got its number in channel i.
+// keep stores the key of a message that has just got its number in channel i.
 func (k *publishKeys) keep(i uint32, m *keyed, seq int32) {
 	if len(m.key) > 0 {
 		k.keepHash(i, m, seq)
 	}
 }
 
-// keepHash is keep for a message that has a key.
+// keepHash is keep for a message with a key.
 func (k *publishKeys) keepHash(i uint32, m *keyed, seq int32) {
 	k.hashFor(i, m)
 	loop := k.channels.loop

@@ -6,23 +6,23 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// A channel's log gives numbers to messages, keeps them and sends them to the loops that
-// have subscribers. All that does so is here, and the rest of the broker only calls it:
+// A channel's log numbers messages, stores them and sends them to the loops with subscribers.
+// The rest of the broker uses only these functions:
 //
-//  1. propose has a message numbered. The broker's own log commits in the same call, and
-//     the request is answered then. A log beyond the loop takes the proposal, and commits
-//     when it comes back as mail (authority.go).
-//  2. commit advances the channel's next number, keeps the message (history.go) and
-//     delivers it, in the order of numbers.
-//  3. replay answers from which message on a subscriber continues. The answer is mail, so
-//     that it need not be ready in the same turn: with a log beyond the loop a subscription
-//     waits until the channel is attached to it (parks).
-//  4. addSubscriber and Leave keep which loops have subscribers.
+//  1. propose requests a number for a message. The broker's own log commits the message and
+//     answers the request in the same call. An external log accepts the proposal, and the
+//     message is committed when it comes back as mail (authority.go).
+//  2. commit advances the channel's next number, stores the message (history.go) and delivers
+//     it, in the order of the numbers.
+//  3. replay determines from which message on a subscriber continues. The answer is mail, so it
+//     need not be ready in the same turn: with an external log, a subscription waits until the
+//     channel is attached (parks).
+//  4. addSubscriber and Leave maintain the set of loops with subscribers.
 //
 // A position is an epoch (Channel.Gen) and a number.
 
-// propose has the message of an operation on a channel numbered, and the request answered
-// when it has its number.
+// propose requests a number for the message of an operation on a channel. The request is
+// answered when the message has its number.
 func (b *Broker) propose(i uint32, m *mail.Mail) {
 	if b.remote != nil {
 		b.remote.propose(m)
@@ -41,10 +41,9 @@ func (b *Broker) committed(m *mail.Mail, message *msg.Message) {
 	b.Send(m.From, r)
 }
 
-// commit takes a message that has a channel's next number, keeps it, and has it
-// delivered. A join notice has no number, and is only delivered. Behind a close, the
-// channel's name leads to it no longer; the record is freed when its last subscriber has
-// left, and until then its history serves those that are behind.
+// commit stores and delivers a message that has a channel's next number. A join notice has no
+// number, and is only delivered. A close hides the channel; its record is freed when the last
+// subscriber has left, and until then its history serves slow subscribers.
 func (b *Broker) commit(i uint32, message *msg.Message) {
 	ch := b.channels.At(i)
 	if message.Kind == msg.JoinNotice {
@@ -55,7 +54,7 @@ func (b *Broker) commit(i uint32, message *msg.Message) {
 	if ch.Dialect == record.DialectCCometFresh {
 		ch.Dialect = record.DialectCComet
 	}
-	if b.remote == nil { // else it counts where it was published
+	if b.remote == nil { // else the server that published it counts it
 		b.published++
 	}
 	b.pinned.committed += message.Size()
@@ -78,19 +77,19 @@ func (b *Broker) deliver(i uint32, ch *Channel, message *msg.Message) {
 	for word, bits := range ch.loops {
 		for to := uint8(word * 32); bits != 0; to, bits = to+1, bits>>1 {
 			if bits&1 != 0 {
-				b.totals.Delivering.Add(int64(mail.Weight(message))) // until a pump there lets go of it
+				b.totals.Delivering.Add(int64(mail.Weight(message))) // until the loop's pump releases the message
 				b.Send(to, mail.Mail{Kind: mail.Deliver, Ref: ref, Msg: message})
 			}
 		}
 	}
 }
 
-// replay works out what a subscriber that wants messages from m.seq on is to
-// be sent. Numbers wrap, so they are compared by signed difference.
+// replay determines what a subscriber that wants messages from m.Seq on is sent. Numbers wrap
+// around, so they are compared by signed difference.
 func (b *Broker) replay(ch *Channel, m, r *mail.Mail) {
 	r.Seq = ch.Next
 	switch d := m.Seq - ch.Next; {
-	case ch.isOfAnotherLife(m): // all that there is is news
+	case ch.isOfAnotherLife(m): // all stored messages are new to it
 		b.replayFrom(ch, b.histories.oldest(ch), m, r)
 		r.Flag |= mail.FlagLost | mail.FlagOther
 		r.SetLostFrom(m.Seq)
@@ -104,20 +103,20 @@ func (b *Broker) replay(ch *Channel, m, r *mail.Mail) {
 	}
 }
 
-// isOfAnotherLife says whether the place that is wanted is of another life of the channel.
+// isOfAnotherLife reports whether the wanted position belongs to another epoch of the channel.
 func (ch *Channel) isOfAnotherLife(m *mail.Mail) bool {
 	return m.Flag&mail.FlagPlace != 0 && (m.Seq-ch.Next > 0 || m.Epoch() != record.EpochNone && m.Epoch() != ch.Gen)
 }
 
-// replayFrom has what is kept from number seq on sent, and returns the number that
-// begins with.
+// replayFrom adds the stored messages from number seq on to the answer, as many as fit. It
+// returns the number of the first stored one.
 func (b *Broker) replayFrom(ch *Channel, seq int32, m, r *mail.Mail) (oldest int32) {
 	kept, oldest := b.histories.from(ch, seq)
 	room := msg.ObjectRoom(b.channels.name(ch))
 	if m.Flag&mail.FlagPoll != 0 {
 		kept = kept.Slice(b.cfg.PollMost, room)
 		if m.Flag&mail.FlagSayLost != 0 {
-			kept.N = int(kept.Unbroken(ch.Next)) // it is told of a gap when it asks for what comes behind
+			kept.N = int(kept.Unbroken(ch.Next)) // the gap is reported when the client asks for the messages after it
 		}
 	} else if given := kept.Slice(mail.ReplayBytes, room); given.N < kept.N {
 		kept = given
@@ -127,8 +126,8 @@ func (b *Broker) replayFrom(ch *Channel, seq int32, m, r *mail.Mail) (oldest int
 	return oldest
 }
 
-// addSubscriber counts a subscriber that is going to wait, and answers what it needs to know of
-// its channel. The first one of a loop has that loop receive what is committed.
+// addSubscriber counts a subscriber that will wait, and adds to the answer what its hub needs.
+// From then on its loop receives the channel's messages.
 func (b *Broker) addSubscriber(i uint32, m, r *mail.Mail) {
 	ch := b.channels.At(i)
 	r.Flag |= mail.FlagMember
@@ -141,8 +140,8 @@ func (b *Broker) addSubscriber(i uint32, m, r *mail.Mail) {
 	}
 }
 
-// Leave serves mail.Leave: subscribers have left. With the last of all, no loop receives
-// what is committed any more.
+// Leave handles mail.Leave: subscribers have left. After the last one, no loop receives the
+// channel's messages any more.
 func (b *Broker) Leave(m *mail.Mail) {
 	ch := b.channels.of(m.Ref)
 	ch.subs -= m.Subscribers()
@@ -150,7 +149,7 @@ func (b *Broker) Leave(m *mail.Mail) {
 	if ch.subs > 0 {
 		return
 	}
-	// All subscribers that ever joined have left, so no loop has a roster, nor will have.
+	// No loop has a roster any more, or a subscriber that is still joining.
 	ch.loops = [2]uint32{}
 	if ch.state == channelClosed {
 		b.freeChannel(m.Ref.Index)

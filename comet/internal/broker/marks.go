@@ -6,19 +6,18 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// markEvery is how many messages of a long history there are to a mark: as many are
-// walked over at the most to find a place.
+// markEvery is the number of messages between two marks. Finding a number visits at most as
+// many messages.
 const markEvery = 64
 
-// marks are places in a long history, so that finding one takes no walk along it: every
-// markEvery-th message, in order, eight bytes each.
+// marks are pointers into a long history, which make searches fast: one to every markEvery-th
+// message, in order. A mark takes eight bytes.
 type marks struct {
 	list []*msg.Message
-	tail uint32 // messages behind the last mark
+	tail uint32 // messages after the last mark
 }
 
-// mark counts a message that was put behind the others, and sets a mark where one is
-// due.
+// mark counts an appended message, and sets a mark if one is due.
 func (h *history) mark(message *msg.Message) {
 	if h.marks == nil {
 		if h.N <= markEvery {
@@ -32,7 +31,7 @@ func (h *history) mark(message *msg.Message) {
 	}
 }
 
-// unmark takes a mark away whose message has gone.
+// unmark removes the first mark if its message has been dropped.
 func (h *history) unmark() {
 	if m := h.marks; m != nil && m.run(0).N > int(h.N) {
 		m.list[0] = nil
@@ -42,8 +41,8 @@ func (h *history) unmark() {
 	}
 }
 
-// from is what is kept from number seq on. Numbers wrap, so they are compared by
-// signed difference.
+// from returns the stored messages from number seq on. Numbers wrap around, so they are
+// compared by signed difference.
 func (h *history) from(seq int32) msg.Run {
 	at := h.near(func(mark msg.Run) bool { return mark.First.Seq-seq > 0 })
 	for at.N > 0 && at.First.Seq-seq < 0 {
@@ -52,7 +51,7 @@ func (h *history) from(seq int32) msg.Run {
 	return at
 }
 
-// latest is the last n messages, or all.
+// latest returns the last n messages, or all if there are fewer.
 func (h *history) latest(n int) msg.Run {
 	at := h.near(func(mark msg.Run) bool { return mark.N < n })
 	for at.N > n {
@@ -61,8 +60,8 @@ func (h *history) latest(n int) msg.Run {
 	return at
 }
 
-// near is what is kept from the last mark on that is not behind a place, which is nearer to
-// it than the start; all, where there is no such mark.
+// near returns the messages from the last mark for which isBehind is false, or all messages if
+// there is no such mark.
 func (h *history) near(isBehind func(mark msg.Run) bool) msg.Run {
 	if m := h.marks; m != nil {
 		if i := sort.Search(len(m.list), func(i int) bool { return isBehind(m.run(i)) }) - 1; i >= 0 {
@@ -72,7 +71,7 @@ func (h *history) near(isBehind func(mark msg.Run) bool) msg.Run {
 	return msg.Run{First: h.oldest(), N: int(h.N)}
 }
 
-// run is what is kept from a mark on.
+// run returns the messages from mark i on.
 func (m *marks) run(i int) msg.Run {
 	return msg.Run{First: m.list[i], N: int(m.tail) + 1 + (len(m.list)-1-i)*markEvery}
 }

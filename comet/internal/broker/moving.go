@@ -11,20 +11,19 @@ import (
 	"ccomet/reactor"
 )
 
-// Moving makes the channels of another program's brokers at the homes that they have among
-// these:
+// Moving creates the channels of another program's brokers at their new homes:
 //
-//  1. NewMoving: the channels, with what they keep, which is read later, as ever.
-//  2. Sessions, when it is known where connections are.
-//  3. Joined, for each subscriber that a hub has made.
-//  4. Finish: requests that wait for a log, keys, and what is counted.
+//  1. NewMoving creates the channels. Their messages are read later (unread.go).
+//  2. Sessions creates the sessions, when the new places of the connections are known.
+//  3. Joined is called for each subscriber that a hub has created.
+//  4. Finish restores requests that wait for an external log, keys, and counters.
 type Moving struct {
 	brokers           []*Broker
 	parts             []movingPart
-	records, sessions handover.Places // Gen of a channel's record is its epoch
+	records, sessions handover.Places // Gen of a channel's place is its epoch
 }
 
-// movingPart is what one of the other program's brokers has written.
+// movingPart is what one broker of the other program has written.
 type movingPart struct {
 	*handover.Reader
 	state Handover
@@ -32,11 +31,11 @@ type movingPart struct {
 }
 
 var (
-	errByName = errors.New("what is said of channels does not fit")
+	errByName = errors.New("the handed-over list of channels is inconsistent")
 	errNoRoom = errors.New("no memory for the channels")
 )
 
-// NewMoving makes the channels that brokers have written down by names.
+// NewMoving creates the channels that brokers have written by name.
 func NewMoving(from []*handover.Reader, to []*Broker) (*Moving, error) {
 	m := &Moving{records: handover.NewPlaces(len(from)), sessions: handover.NewPlaces(len(from)), brokers: to, parts: make([]movingPart, len(from))}
 	for _, b := range to {
@@ -64,7 +63,7 @@ func NewMoving(from []*handover.Reader, to []*Broker) (*Moving, error) {
 	return m, nil
 }
 
-// channels makes the channels of one of those brokers.
+// channels creates the channels of one broker of the other program.
 func (m *Moving) channels(loop uint8, part *movingPart) error {
 	c, kept := &part.named.Channels, map[uint64]handover.Place{}
 	for n, index := range c.Index {
@@ -88,7 +87,7 @@ func (m *Moving) channels(loop uint8, part *movingPart) error {
 	return m.attachments(loop, part)
 }
 
-// histories finds what those channels keep, and reads none of it.
+// histories locates the stored messages of those channels without reading them.
 func (m *Moving) histories(part *movingPart, kept map[uint64]handover.Place) error {
 	by, err := newKeptBy(part.Reader, kindsOf(part.state.Kinds))
 	if err != nil {
@@ -96,11 +95,11 @@ func (m *Moving) histories(part *movingPart, kept map[uint64]handover.Place) err
 	}
 	copies := make([]*keptBy, len(m.brokers))
 	for _, batch := range part.Raw(keptName) {
-		numbers := make([]int, len(m.brokers)) // counted from 1, at those that have some of it
+		numbers := make([]int, len(m.brokers)) // by home: the index of this batch in its list, from 1; 0: not listed
 		if !eachKept(batch, func(e entry, offset int) bool {
 			to, is := kept[e.place]
 			if !is {
-				return true // that channel keeps nothing any more
+				return true // the channel has no messages any more
 			}
 			u := m.unreadOf(to.Loop, part.Reader)
 			if numbers[to.Loop] == 0 {
@@ -123,7 +122,7 @@ func (m *Moving) histories(part *movingPart, kept map[uint64]handover.Place) err
 	return nil
 }
 
-// unreadOf is where a broker has what it has not read.
+// unreadOf returns a broker's list of unread messages.
 func (m *Moving) unreadOf(loop uint8, from *handover.Reader) *unread {
 	b := m.brokers[loop]
 	if b.histories.unread == nil {
@@ -132,8 +131,7 @@ func (m *Moving) unreadOf(loop uint8, from *handover.Reader) *unread {
 	return b.histories.unread
 }
 
-// attachments has the channels of one of those brokers go on where they stand in a log
-// beyond the loops.
+// attachments restores the positions of the channels of one broker in an external log.
 func (m *Moving) attachments(loop uint8, part *movingPart) error {
 	if m.brokers[0].remote == nil {
 		return nil
@@ -150,7 +148,7 @@ func (m *Moving) attachments(loop uint8, part *movingPart) error {
 	return nil
 }
 
-// Sessions makes the sessions of subscribers whose connections are there.
+// Sessions creates the sessions of subscribers, whose connections are at their new places.
 func (m *Moving) Sessions(conns handover.Places) error {
 	for loop := range m.parts {
 		s := &m.parts[loop].named.Sessions
@@ -170,15 +168,15 @@ func (m *Moving) Sessions(conns handover.Places) error {
 	return nil
 }
 
-// Channel is where the channel of a record is, by its home before.
+// Channel returns the new place of a channel, from its old home and record.
 func (m *Moving) Channel(home uint8, record uint32) handover.Place { return m.records.At(home, record) }
 
-// Session is the number that a session has now, by the home of its channel before; 0: there
-// is none.
+// Session returns the new number of a session, from the old home of its channel and its old
+// number; 0 if there is none.
 func (m *Moving) Session(home uint8, number uint32) uint32 { return m.sessions.At(home, number).Index }
 
-// Joined counts a subscriber of a channel, on a loop, and returns what mail.Joined says of
-// the channel.
+// Joined counts a subscriber of a channel on a loop, and returns the content of mail.Joined for
+// it.
 func (m *Moving) Joined(channel handover.Place, loop uint8) mail.Mail {
 	b := m.brokers[channel.Loop]
 	ch := b.channels.At(channel.Index)
@@ -187,8 +185,8 @@ func (m *Moving) Joined(channel handover.Place, loop uint8) mail.Mail {
 	return mail.Mail{Kind: mail.Joined, From: channel.Loop, Ref: mail.Ref{Index: channel.Index, Gen: ch.Gen}, Name: ch.Name()}
 }
 
-// Finish makes the rest. asking are the subscribers whose requests wait for a log beyond the
-// loops, by the loop and the record that they had; Gen has nothing.
+// Finish restores the rest. asking tells the new records of subscribers whose requests wait for
+// an external log, by their old loop and record; Gen is not used.
 func (m *Moving) Finish(conns handover.Places, asking handover.Places) {
 	keys := make([][]movedKey, len(m.brokers))
 	for loop := range m.parts {
@@ -214,7 +212,7 @@ func (m *Moving) Finish(conns handover.Places, asking handover.Places) {
 	}
 }
 
-// moveTo has a request wait at the home that its channel has now, if its connection is there.
+// moveTo makes a request wait at the channel's new home, if its connection still exists.
 func (w *WaitingRequest) moveTo(conns, asking handover.Places, brokers []*Broker) {
 	c, sub := conns.At(w.Loop, uint32(w.Conn)), asking.At(w.Loop, w.Subscriber)
 	r := brokers[brokers[0].channels.homes.Of(w.Name)].remote
@@ -225,8 +223,8 @@ func (w *WaitingRequest) moveTo(conns, asking handover.Places, brokers []*Broker
 	r.orphans = append(r.orphans, w.mail())
 }
 
-// kindsOf are the numbers of kinds of messages here, by those of another program; -1: there
-// is none.
+// kindsOf returns this program's numbers for the names of another program's message kinds; -1
+// for an unknown name.
 func kindsOf(names []string) (kinds []int) {
 	for _, name := range names {
 		kinds = append(kinds, slices.Index(msg.KindNames(), name))

@@ -2,37 +2,37 @@ package broker
 
 import "ccomet/comet/internal/mail"
 
-// A mail that has a run of messages (an answer to a subscription, or to one that fell
-// behind) keeps alive what is published behind them, be it kept by its channel or not, until
-// the loop that it is for has read it. That is a turn's worth. Where a loop is stuck in a
-// turn it is bounded: then publishes to channels of this home are refused.
+// A mail with a run of messages (an answer to a subscription, or to a slow subscriber) refers
+// to the first message, and so keeps all later messages of the channel in memory, even those
+// dropped from the history, until the receiving loop has handled the mail. Usually that is one
+// turn. If a loop stalls, this limit applies: publishes to channels of this home are refused.
 
-// PinnedBytes is how much may be published while a loop does not read a run that it was sent.
+// PinnedBytes is how many bytes may be published while a loop has an unread run.
 const PinnedBytes = 32 << 20
 
-// pinnedLook is how much is published between two looks at what loops have read.
+// pinnedLook is how many bytes are published between two checks of what loops have read.
 const pinnedLook = PinnedBytes / 16
 
-// pinned watches that what loops do not read keeps little alive.
+// pinned limits the memory that unread runs keep alive.
 type pinned struct {
-	committed int // bytes of messages, since the start
-	looked    int // what that was at the last look
+	committed int // bytes of published messages, since the start
+	looked    int // committed at the last check
 	over      bool
 	loops     []pinnedBy
 }
 
-// pinnedBy is a loop that has runs of messages to read.
+// pinnedBy is the check of one loop.
 type pinnedBy struct {
-	at    uint64 // the last of those that are watched, among the mails that arrive there
-	since int    // what was committed before it
+	at    uint64 // position, among the loop's mail, of the last run that is watched
+	since int    // committed when it was sent, or later
 }
 
-// tooMuch says whether a loop that does not read keeps too much alive.
+// tooMuch reports whether a loop that does not read its mail keeps too much memory alive.
 func (p *pinned) tooMuch(m *mail.Mailer) bool {
 	return (p.committed-p.looked >= pinnedLook || p.over) && p.look(m)
 }
 
-// look looks at what loops have read.
+// look checks what the loops have read.
 func (p *pinned) look(m *mail.Mailer) (over bool) {
 	if p.loops == nil {
 		p.loops = make([]pinnedBy, m.Loops())
@@ -43,7 +43,7 @@ func (p *pinned) look(m *mail.Mailer) (over bool) {
 		switch {
 		case !m.HasRead(uint8(to), by.at):
 			p.over = p.over || p.committed-by.since > PinnedBytes
-		default: // all that was sent before the last look
+		default: // everything sent before the last check is read
 			if at, left := m.LastRun(uint8(to)); left {
 				by.at, by.since = at, p.committed
 			}

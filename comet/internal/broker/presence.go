@@ -10,17 +10,16 @@ import (
 	"ccomet/reactor"
 )
 
-// Presence is what a channel's home tells the listeners to /psub: that a channel is there, or
-// goes, as it happens; in rounds through all channels, which live; and which do when a
-// listener comes.
+// Presence tells the listeners to /psub about a home's channels: when a channel is created or
+// deleted; periodically, that a channel exists; and to a new listener, which channels exist.
 type Presence struct {
 	b        *Broker
-	listings []mail.Mail // questions of listeners that have come, which wait for a turn
-	at       uint32      // where the round is
-	since    time.Time   // what it is paid up to
+	listings []mail.Mail // requests for a list, which wait for a turn's budget
+	at       uint32      // record that the round has reached
+	since    time.Time   // time up to which the round is done; zero: no round
 }
 
-// announce tells all listeners that a channel is there, or goes.
+// announce tells all listeners that a channel was created, still exists, or is deleted.
 func (p *Presence) announce(ch *Channel, alive bool) {
 	if !p.listened() || ch.Dialect != record.DialectOurs {
 		return
@@ -33,12 +32,12 @@ func (p *Presence) announce(ch *Channel, alive bool) {
 	p.b.remote.announce(cname, alive)
 }
 
-// listened says whether there are listeners, here or at another server.
+// listened reports whether there are listeners, at this server or another one.
 func (p *Presence) listened() bool {
 	return p.b.totals.Listening.Load() != 0 || p.b.remote != nil && p.b.remote.Wanted()
 }
 
-// tell tells those that are here.
+// tell tells the listeners at this server.
 func (p *Presence) tell(cname []byte, alive bool) {
 	loops := p.b.totals.Listening.Load()
 	if loops == 0 {
@@ -52,7 +51,7 @@ func (p *Presence) tell(cname []byte, alive bool) {
 	}
 }
 
-// appendPresence appends the line that a channel is there, or goes.
+// appendPresence appends the line for a channel.
 func appendPresence(dst []byte, alive bool, cname []byte) []byte {
 	if alive {
 		dst = append(dst, "1 "...)
@@ -62,7 +61,7 @@ func appendPresence(dst []byte, alive bool, cname []byte) []byte {
 	return append(append(dst, cname...), '\n')
 }
 
-// SweepOn goes on with the round, as far as it is paid up to by now.
+// SweepOn continues the round, as far as it is due by now.
 func (p *Presence) SweepOn(now time.Time) {
 	if !p.listened() {
 		p.since = time.Time{}
@@ -86,12 +85,13 @@ func (p *Presence) SweepOn(now time.Time) {
 	}
 }
 
-// sweepTime is the time that one channel's part of a round pays for.
+// sweepTime is the interval between two channels of a round.
 func (p *Presence) sweepTime() time.Duration {
 	return p.b.cfg.ChannelTimeout / time.Duration(max(p.b.channels.Used(), 1))
 }
 
-// due is how long the round may wait: below zero, it is not under way.
+// due returns the time until the next channel of the round, or a negative value if there is no
+// round.
 func (p *Presence) due(now time.Time) time.Duration {
 	if p.since.IsZero() {
 		return -1
@@ -103,10 +103,10 @@ func (p *Presence) due(now time.Time) time.Duration {
 	return min(max(left, reactor.TickLength), time.Second)
 }
 
-// List serves mail.ListChannels.
+// List handles mail.ListChannels.
 func (p *Presence) List(m *mail.Mail) { p.listings = append(p.listings, *m) }
 
-// RunListings answers what was asked, within the turn's budget.
+// RunListings answers requests for a list, within the turn's budget.
 func (p *Presence) RunListings() {
 	left, n := ScanBudget, 0
 	for ; n < len(p.listings) && left > 0; n++ {

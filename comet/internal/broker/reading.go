@@ -6,15 +6,16 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// MaxHistory is how many messages a client may ask for at once (/history).
+// MaxHistory is the maximum number of messages in an answer of /history.
 const MaxHistory = 1000
 
-// ReadHistory serves mail.ReadHistory: what a channel keeps is read without waiting for
-// more. No channel is made; one that is there lives on, since its reader may come again.
+// ReadHistory handles mail.ReadHistory. It answers with stored messages and never waits for new
+// ones. It creates no channel, but extends the lease of an existing one, since the reader may
+// return.
 //
-// An answer has messages of up to mail.ReplayBytes, and says how many more there are: they
-// are asked for one answer after the other, so that a long history is neither a long turn
-// nor kept alive for a reader that is slow.
+// An answer has at most mail.ReplayBytes of messages, and the number of those that follow. The
+// web requests these with further mails. So a long history neither blocks a turn, nor is it
+// kept in memory for a slow reader.
 func (b *Broker) ReadHistory(m *mail.Mail) {
 	i, code, later := b.admit(m, false)
 	if later {
@@ -33,12 +34,12 @@ func (b *Broker) ReadHistory(m *mail.Mail) {
 		}
 		b.read(ch, m, &r)
 	case m.Flag&mail.FlagGoOn == 0 && !isKnown(m, &r) && m.Flag&mail.FlagPlace != 0:
-		r.Flag |= mail.FlagLost // with the life that it is a place of
+		r.Flag |= mail.FlagLost // the messages of the epoch that the client knows are lost
 	}
 	b.Send(m.From, r)
 }
 
-// isKnown says whether the client has all that there is, and has it told so.
+// isKnown reports whether the client's tag is current, and sets the answer to that.
 func isKnown(m, r *mail.Mail) bool {
 	epoch, next := m.Tag()
 	if m.Flag&mail.FlagTag == 0 || epoch != record.EpochOther && (epoch != r.Epoch() || next != r.Seq) {
@@ -48,7 +49,7 @@ func isKnown(m, r *mail.Mail) bool {
 	return true
 }
 
-// read answers with what a channel keeps from the place on that is wanted.
+// read adds to the answer the stored messages from the wanted position on.
 func (b *Broker) read(ch *Channel, m, r *mail.Mail) {
 	var kept msg.Run
 	var oldest int32
@@ -56,12 +57,12 @@ func (b *Broker) read(ch *Channel, m, r *mail.Mail) {
 	switch d := m.Seq - ch.Next; {
 	case m.Flag&mail.FlagGoOn != 0:
 		if kept, oldest = b.histories.from(ch, m.Seq); oldest != m.Seq || m.Epoch() != ch.Gen {
-			return // they are gone
+			return // the messages have been dropped
 		}
 	case isKnown(m, r):
 		return
 	case ch.isOfAnotherLife(m):
-		r.Flag |= mail.FlagLost // with that
+		r.Flag |= mail.FlagLost // the messages of the other epoch are lost
 		kept, _ = b.histories.from(ch, b.histories.oldest(ch))
 		kept.N = int(kept.Unbroken(ch.Next))
 	case m.Flag&mail.FlagPlace == 0 && m.Seq == 0:
@@ -73,7 +74,7 @@ func (b *Broker) read(ch *Channel, m, r *mail.Mail) {
 			r.Flag |= mail.FlagLost
 		}
 		kept.N = min(kept.N, m.Most())
-		kept.N = int(kept.Unbroken(ch.Next)) // it is told of a gap when it asks for what comes behind
+		kept.N = int(kept.Unbroken(ch.Next)) // the gap is reported when the client asks for the messages after it
 	}
 	kept.N = min(kept.N, m.Most())
 	if m.Flag&mail.FlagGoOn == 0 {

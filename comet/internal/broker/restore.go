@@ -8,34 +8,34 @@ import (
 	"ccomet/comet/internal/statefile"
 )
 
-// Restorer makes the channels of a state file at their home, within the limits of the new
-// configuration, before the home's loop runs. A message belongs to the last channel.
+// Restorer creates the channels of a state file at their home, within the limits of the current
+// configuration, before the home's loop runs. Message adds to the channel created last.
 type Restorer struct {
 	Channels, Messages int
-	LeftOut            int // channels for which there is no room
+	LeftOut            int // channels that exceed max-channels or memory
 
 	b        *Broker
 	now      time.Time
-	gap      int32  // numbers that each channel leaves out
-	most     int    // bytes of a message's content
-	at       uint32 // the channel that messages belong to; 0: it is left out
+	gap      int32  // numbers that each channel skips
+	most     int    // maximum size of a message's content, in bytes
+	at       uint32 // the channel created last; 0: it was left out
 	sharings map[uint32]*msg.Sharing
 }
 
-// Restorer returns one that begins. A channel with a message longer than most keeps none,
-// because no response could hold that one.
+// Restorer returns a new Restorer. If a channel has a message longer than most, its messages so
+// far are dropped, because no response could contain that one.
 func (b *Broker) Restorer(now time.Time, gap int32, most int) Restorer {
 	return Restorer{b: b, now: now, gap: gap, most: most, sharings: map[uint32]*msg.Sharing{}}
 }
 
-// Channel makes a channel. One that stands in the file twice begins anew: it went and came
-// while that was written.
+// Channel creates a channel. If the file has a channel twice, the second replaces the first: it
+// was deleted and created again while the file was written.
 func (r *Restorer) Channel(c *statefile.Channel) {
 	b := r.b
 	if r.at = b.channels.find(c.Name); r.at == 0 {
 		ceiling := b.cfg.MaxChannels
 		if ceiling == 0 || b.totals.Channels.Load() < int64(ceiling) {
-			r.at, _ = b.findOrMake(c.Name) // 0 where the kernel has no memory for it
+			r.at, _ = b.findOrMake(c.Name) // 0 if there is no memory
 		}
 		if r.at == 0 {
 			r.LeftOut++
@@ -46,22 +46,22 @@ func (r *Restorer) Channel(c *statefile.Channel) {
 	ch := b.channels.At(r.at)
 	b.histories.drop(ch)
 	ch.Next, ch.Dialect = c.Next+r.gap, c.Dialect
-	if r.gap < statefile.MaxGaps*record.StateGap { // else they begin again
+	if r.gap < statefile.MaxGaps*record.StateGap { // else it gets a new epoch
 		ch.Gen = c.Epoch
 	}
-	// Its clients could not come while no server ran: they have a while now.
+	// Clients could not connect while no server ran, so they get some time now.
 	left := time.UnixMilli(c.Lease).Sub(r.now)
 	b.channels.extend(r.at, min(max(left, b.cfg.ChannelTimeout), MaxLease))
 }
 
-// Message keeps a message, within the bounds of now.
+// Message stores a message, within the current limits.
 func (r *Restorer) Message(k msg.Kind, seq int32, content []byte) {
 	if r.at != 0 {
 		r.keep(r.b.histories.newMessage(r.b.channels.At(r.at), k, seq, content))
 	}
 }
 
-// Shared keeps a message whose content other channels share.
+// Shared stores a message whose content is shared with other channels.
 func (r *Restorer) Shared(k msg.Kind, seq int32, content []byte, body uint32) {
 	if r.at == 0 {
 		return

@@ -9,14 +9,14 @@ import (
 	"ccomet/reactor"
 )
 
-// session is a subscriber that has a name, as its channel's home knows it, so that the
-// next subscriber of that name takes its place, whichever loops the two are on.
-// It takes 24 bytes, the name, and a place in the index; other subscribers have none.
+// session records a named subscriber at its channel's home, so that the next subscriber of the
+// same name can replace it, whichever loops the two are on. It takes 24 bytes, the name, and an
+// index entry. Subscribers without names have no session.
 type session struct {
 	link    uint32 // index chain
 	channel uint32
-	conn    reactor.Conn // the subscriber's, on its loop; 0: the record is free
-	nameAt  uint32       // of the subscriber
+	conn    reactor.Conn // connection of the subscriber; 0: the record is free
+	nameAt  uint32       // the subscriber's name
 	nameLen uint8
 	loop    uint8
 	_       uint16
@@ -26,7 +26,7 @@ var _ [24]byte = [unsafe.Sizeof(session{})]byte{}
 
 func (k *session) Name() record.Name { return record.Name{At: k.nameAt, Len: k.nameLen} }
 
-// sessions are a home's, found by channel and name.
+// sessions are the sessions of a home, found by channel and name.
 type sessions struct {
 	reactor.Slab[session]
 	homes *record.Homes
@@ -41,13 +41,13 @@ func (t *sessions) open(homes *record.Homes, names *record.Names) {
 		func(i uint32) uint32 { k := t.At(i); return t.hash(k.channel, t.name(k)) })
 }
 
-// begin readies sessions that are none yet, in an arena, which may be nil.
+// begin initialises an empty set of sessions in an arena, which may be nil.
 func (t *sessions) begin(a *reactor.Arena) error {
 	t.In(a)
 	return t.index.Begin(a)
 }
 
-// resume goes on with the sessions of another program.
+// resume continues the sessions of another program.
 func (t *sessions) resume(a *reactor.Arena, st *Handover) error {
 	return errors.Join(t.Resume(a, st.Sessions), t.index.Resume(a, st.SessionIndex))
 }
@@ -59,7 +59,7 @@ func (t *sessions) release() {
 
 func (t *sessions) name(k *session) []byte { return t.names.Get(k.Name()) }
 
-// hash mixes a subscriber's name and its channel for the index of sessions.
+// hash returns the index hash of a channel and a subscriber's name.
 func (t *sessions) hash(channel uint32, sname []byte) uint32 {
 	return uint32(t.homes.Hash(sname)) ^ mail.HashRef(0, channel)
 }
@@ -77,8 +77,7 @@ func (t *sessions) find(channel uint32, sname []byte) uint32 {
 	return 0
 }
 
-// add returns a new session, which has no connection yet; 0 when there is no
-// memory.
+// add returns a new session without a connection, or 0 if there is no memory.
 func (t *sessions) add(channel uint32, sname []byte) uint32 {
 	i, at := record.AllocNamed(&t.Slab, t.names, sname)
 	if i == 0 {

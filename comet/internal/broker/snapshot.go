@@ -9,45 +9,44 @@ import (
 	"ccomet/comet/internal/statefile"
 )
 
-// Snapshot is some of a loop's channels, as they were in one turn. It belongs to the
-// writer of the state until that asks a loop to fill it, and again when the loop says
-// that it is ready.
+// Snapshot is the state of some of a loop's channels in one turn. It belongs to the writer of
+// the state file, except between the request to a loop to fill it and the loop's signal on
+// Ready.
 //
-// It has the contents of messages, and not the messages: those lead to all that are
-// published after them, which a writer whose disk stalls would keep alive as well. A content
-// that stands in its message is copied.
+// It contains the contents of messages instead of the messages. A message refers to all later
+// ones, so a writer with a slow disk would keep those in memory too. A content that is stored
+// inside its message is copied.
 type Snapshot struct {
 	Channels []snapshotChannel
-	messages []snapshotMessage // of one channel behind the other
-	names    []byte            // one behind the other
-	Bytes    int               // of memory that the messages keep alive, broadcasts included
-	copies   []byte            // of contents
-	Next     uint32            // the record to go on from, 0: there are no more
+	messages []snapshotMessage // of all channels, in the order of Channels
+	names    []byte            // concatenated names
+	Bytes    int               // memory that the snapshot keeps alive, including broadcasts
+	copies   []byte            // current buffer for copied contents
+	Next     uint32            // the record to continue from; 0: no more channels
 }
 
-// SnapshotBytes is how much of messages a snapshot keeps alive before it takes no further
-// channel.
+// SnapshotBytes is the size at which a snapshot accepts no further channel.
 const SnapshotBytes = 1 << 20
 
-// Snapshots is how the writer of the state and the brokers hand a snapshot to each other.
+// Snapshots passes one snapshot between the writer of the state file and the brokers.
 type Snapshots struct {
 	Batch Snapshot
-	Ready chan struct{} // a loop has filled the batch
+	Ready chan struct{} // signals that a loop has filled Batch
 }
 
-// NewSnapshots makes one that is empty, with room for one loop to say that it is ready.
+// NewSnapshots returns an empty Snapshots. One loop can signal without blocking.
 func NewSnapshots() *Snapshots { return &Snapshots{Ready: make(chan struct{}, 1)} }
 
 type snapshotChannel struct {
-	saved statefile.Channel // but for its name
-	len   uint8             // of which
+	saved statefile.Channel // without its name
+	len   uint8             // length of the name
 }
 
 type snapshotMessage struct {
 	content []byte
 	seq     int32
 	kind    msg.Kind
-	shared  bool // with other channels
+	shared  bool // the content is shared with other channels
 }
 
 func (n *Snapshot) add(b *Broker, ch *Channel) {
@@ -66,8 +65,8 @@ func (n *Snapshot) add(b *Broker, ch *Channel) {
 	n.names = append(n.names, b.channels.name(ch)...)
 }
 
-// contentOf is the content of a message, without what would keep the message alive. What is
-// copied stands in one piece of memory with others, of which those before have their own.
+// contentOf returns a message's content such that it does not keep the message in memory. Small
+// contents are copied into a shared buffer; when that is full, a new one is used.
 func (n *Snapshot) contentOf(message *msg.Message) []byte {
 	content := message.Content()
 	if message.Apart() {
@@ -81,10 +80,10 @@ func (n *Snapshot) contentOf(message *msg.Message) []byte {
 	return n.copies[from:len(n.copies):len(n.copies)]
 }
 
-// snapshotCopies is how much of contents is copied into one piece of memory.
+// snapshotCopies is the size of a buffer for copied contents.
 const snapshotCopies = 64 << 10
 
-// Snapshot serves mail.Snapshot.
+// Snapshot handles mail.Snapshot: it fills the batch.
 func (b *Broker) Snapshot(m *mail.Mail) {
 	n := &b.snapshots.Batch
 	at, used := m.Record(), b.channels.Used()
@@ -100,10 +99,10 @@ func (b *Broker) Snapshot(m *mail.Mail) {
 	if at <= used {
 		n.Next = at
 	}
-	b.snapshots.Ready <- struct{}{} // there is room: one is asked for at a time
+	b.snapshots.Ready <- struct{}{} // does not block: only one batch is requested at a time
 }
 
-// Take empties a snapshot into a file.
+// Take writes a snapshot to a file, and empties it.
 func (n *Snapshot) Take(w *statefile.Writer) {
 	names, messages := n.names, n.messages
 	for i := range n.Channels {

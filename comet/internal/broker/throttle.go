@@ -7,20 +7,20 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// rates bound how often each channel is published to.
+// rates limit how often each channel is published to.
 type rates struct {
-	ceiling limit.Rate // 0: there is none
+	ceiling limit.Rate // 0: no limit
 	buckets record.Column[int64]
 }
 
-// begin has a channel begin anew.
+// begin resets the rate of a new channel.
 func (r *rates) begin(i uint32) {
 	if r.ceiling > 0 {
 		*r.buckets.At(i) = 0
 	}
 }
 
-// take says whether a channel may have another message now, or else how long it must wait.
+// take reports whether a channel may get another message now, or else how long it must wait.
 func (r *rates) take(i uint32, now time.Time) (wait time.Duration, ok bool) {
 	if r.ceiling == 0 {
 		return 0, true

@@ -6,13 +6,13 @@ import (
 	"ccomet/reactor"
 )
 
-// numberTouch is how often a log is told that a channel with subscribers is still here: it may
-// forget the number of one to which nobody publishes for days.
+// numberTouch is how often the log is told that a channel with subscribers exists. Otherwise
+// the log may forget the number of a channel to which nobody publishes for days.
 const numberTouch = 24 * time.Hour
 
-// touch tells the log that a channel has subscribers, once in the time that a channel lives
-// without any: where tokens are, so that it may be come back to by way of any server; else
-// once a day, each at another time.
+// touch tells the log that a channel has subscribers. With tokens it does so every channel
+// timeout, so that clients may return at any server. Without tokens once a day is enough, at a
+// different time for each channel.
 func (r *remote) touch(i uint32) {
 	b := r.b
 	each := reactor.Tick(b.cfg.ChannelTimeout / reactor.TickLength)

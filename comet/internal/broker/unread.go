@@ -7,36 +7,36 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// unread are histories of a broker that goes on for another one, or several, whose messages
-// still stand in what those have written (early.go). There may be no memory yet for the history
-// of such a place.
+// unread is the stored messages that a broker has taken over from another program and has not
+// read yet. They are still in the form that the other program has written (early.go). A history
+// whose messages are unread may not have been allocated.
 type unread struct {
 	of      *histories
 	from    *handover.Reader
 	batches []keptBatch
-	at      []uint64 // by place: the batch, counted from 1, and the offset in it of its entry; 0: its messages are here
-	next    int      // the batch that comes next in its turn, or the place
-	rest    []byte   // of that batch
-	moved   bool     // places are others than those of the batches
+	at      []uint64 // by place: number of the batch, from 1, and offset of the entry in it; 0: the messages are read
+	next    int      // index of the batch to read next; if moved, the place
+	rest    []byte   // unread bytes of that batch
+	moved   bool     // places differ from those in the batches
 }
 
-// keptBatch is some of what one broker has written.
+// keptBatch is one batch that a broker has written.
 type keptBatch struct {
 	content []byte
 	of      *keptBy
 }
 
-// keptBy is what messages of one broker need, as a broker has it that goes on for it.
+// keptBy is what is needed to create the messages of one old broker.
 type keptBy struct {
 	kinds    []int          // as in historyReader
-	contents [][]byte       // that messages share
-	bodies   []*msg.Sharing // made of them, so far
+	contents [][]byte       // contents that messages share
+	bodies   []*msg.Sharing // created from contents so far
 }
 
-// readAhead is about how many bytes of messages are read in a turn.
+// readAhead is roughly how many bytes of messages are read in a turn.
 const readAhead = 64 << 10
 
-// newKeptBy finds the contents that messages share.
+// newKeptBy locates the contents that messages share.
 func newKeptBy(from *handover.Reader, kinds []int) (*keptBy, error) {
 	by := &keptBy{kinds: kinds}
 	for _, batch := range from.Raw(contentsName) {
@@ -53,12 +53,12 @@ func newKeptBy(from *handover.Reader, kinds []int) (*keptBy, error) {
 	return by, nil
 }
 
-// copy is what another broker needs of it.
+// copy returns a keptBy for another new broker.
 func (by *keptBy) copy() *keptBy {
 	return &keptBy{kinds: by.kinds, contents: by.contents, bodies: make([]*msg.Sharing, len(by.contents))}
 }
 
-// eachKept tells where each entry of a batch stands; false: it is not sound.
+// eachKept calls tell for each entry of a batch. It returns false if the batch is malformed.
 func eachKept(batch []byte, tell func(e entry, offset int) bool) bool {
 	for rest := batch; len(rest) > 0; {
 		offset := len(batch) - len(rest)
@@ -70,7 +70,7 @@ func eachKept(batch []byte, tell func(e entry, offset int) bool) bool {
 	return true
 }
 
-// found notes where the messages of a place stand: of several entries the last one holds.
+// found records where the messages of a place are. Of several entries the last is valid.
 func (u *unread) found(place uint32, e entry, batch, offset int) bool {
 	if int(place) >= len(u.at) {
 		u.at = append(u.at, make([]uint64, int(place)+1-len(u.at))...)
@@ -84,7 +84,7 @@ func (u *unread) found(place uint32, e entry, batch, offset int) bool {
 	return true
 }
 
-// resumeUnread finds what channels keep, and reads none of it.
+// resumeUnread locates the stored messages without reading them.
 func (t *histories) resumeUnread(from *handover.Reader, kinds []int) error {
 	by, err := newKeptBy(from, kinds)
 	if err != nil {
@@ -107,7 +107,7 @@ func (t *histories) resumeUnread(from *handover.Reader, kinds []int) error {
 	return nil
 }
 
-// entry is one of keptName.
+// entry is one entry of a record keptName.
 type entry struct {
 	place    uint64
 	n        uint32
@@ -131,22 +131,22 @@ func takeEntry(rest *[]byte) (e entry, ok bool) {
 	return entry{numbers[0], uint32(numbers[1]), in[:numbers[2]]}, true
 }
 
-// has says whether the messages of a place are not made yet.
+// has reports whether the messages of a place are unread.
 func (u *unread) has(place uint32) bool {
 	return u != nil && int(place) < len(u.at) && u.at[place] != 0
 }
 
-// take makes a place, with its messages.
+// take returns the history of a place, and reads its messages if they are unread.
 func (u *unread) take(place uint32) *history {
 	h := u.of.place(place)
-	if !u.has(place) { // it is new, or here
+	if !u.has(place) { // it is new, or read already
 		return h
 	}
 	at := u.at[place]
 	u.at[place] = 0
 	batch := &u.batches[at>>32-1]
 	rest := batch.content[uint32(at):]
-	e, _ := takeEntry(&rest) // it was sound
+	e, _ := takeEntry(&rest) // checked by eachKept
 	r := historyReader{to: u.of, kinds: batch.of.kinds, in: e.messages, body: batch.of.body}
 	for n := e.n; n > 0 && !r.wrong; n-- {
 		if message := r.message(h); message != nil {
@@ -156,7 +156,7 @@ func (u *unread) take(place uint32) *history {
 	return h
 }
 
-// body is a content that messages share; nil where there is no such number.
+// body returns a content that messages share, or nil if there is no such number.
 func (by *keptBy) body(number uint64) *msg.Sharing {
 	if number > uint64(len(by.contents)) {
 		return nil
@@ -167,8 +167,8 @@ func (by *keptBy) body(number uint64) *msg.Sharing {
 	return by.bodies[number-1]
 }
 
-// readOn makes messages that are not made yet, as many as a turn has time for, and gives up
-// the memory that they stood in.
+// readOn reads some unread messages in each turn. When all are read it releases the memory that
+// they were in.
 func (t *histories) readOn() {
 	u := t.unread
 	if u == nil {
@@ -189,7 +189,7 @@ func (t *histories) readOn() {
 	}
 }
 
-// readPlace makes the messages of the next place, and says whether there was one.
+// readPlace reads the messages of the next place. It returns false at the end.
 func (u *unread) readPlace(read *int) bool {
 	if u.next == len(u.at) {
 		return false
@@ -202,8 +202,8 @@ func (u *unread) readPlace(read *int) bool {
 	return true
 }
 
-// readEntry makes the messages of the next entry, and says whether there was one. Once its
-// batch is read nobody needs that any more.
+// readEntry reads the messages of the next entry. It returns false at the end. Memory of a
+// batch that is read is released.
 func (u *unread) readEntry(read *int) bool {
 	if len(u.rest) == 0 {
 		u.from.Forget(u.batches[u.next].content)
@@ -216,7 +216,7 @@ func (u *unread) readEntry(read *int) bool {
 	batch := u.batches[u.next].content
 	at := uint64(u.next+1)<<32 | uint64(len(batch)-len(u.rest))
 	e, _ := takeEntry(&u.rest)
-	if *read += len(e.messages) + 1; u.at[e.place] == at { // else it is read, or another entry holds
+	if *read += len(e.messages) + 1; u.at[e.place] == at { // else the messages are read already, or another entry is valid
 		u.take(uint32(e.place))
 	}
 	return true

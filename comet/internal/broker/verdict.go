@@ -2,22 +2,22 @@ package broker
 
 import "ccomet/comet/internal/mail"
 
-// Judge decides which clients may subscribe where tokens alone do not: by what a backend
-// says, for example. A request waits for its verdict, and holds neither the loop nor a buffer of
-// its connection meanwhile.
+// Judge decides which clients may subscribe if tokens are not sufficient, for example by asking
+// a backend. A request waits for the verdict without blocking the loop or using a buffer of its
+// connection.
 type Judge interface {
-	// Judge takes a subscription, or a question for a history: the channel's name (Cname),
-	// and the token that the client sent, or nothing (Content). It is called on the loop of
-	// the channel's home, and does not wait. It posts the same mail to that loop's inbox, from
-	// any goroutine, with FlagJudged and a Code: CodeOK, or CodeNoToken. It does so for each,
-	// also when the client has left meanwhile.
+	// Judge decides on a subscription or a request to /history: Cname is the channel's name,
+	// Content the client's token or empty. It is called on the loop of the channel's home, and
+	// must not block. For each call it must post the same mail to that loop's inbox, from any
+	// goroutine, with FlagJudged and a Code: CodeOK or CodeNoToken, even if the client has
+	// left.
 	Judge(m mail.Mail)
 }
 
-// admit returns the channel that a client asks for, or why it may not have it. later: the
-// request waits for the judge, or for the channel's place in its log, and is served again
-// then. The judge decides or, without one, the token, where tokens are asked for.
-// makes: a channel that is not there is made; but asking with a token makes none.
+// admit returns the channel that a client asks for, or the reason why it is refused. If later
+// is true, the request waits for the judge or for the channel's position in the log, and is
+// handled again afterwards. The judge decides or, without one, the token, if tokens are
+// required. makes permits to create the channel; a token never creates one.
 func (b *Broker) admit(m *mail.Mail, makes bool) (i uint32, code mail.Code, later bool) {
 	if b.judge != nil && m.Flag&mail.FlagJudged == 0 {
 		question := *m
@@ -26,7 +26,7 @@ func (b *Broker) admit(m *mail.Mail, makes bool) (i uint32, code mail.Code, late
 		return 0, mail.CodeOK, true
 	}
 	if m.Code != mail.CodeOK {
-		return 0, m.Code, false // the judge's
+		return 0, m.Code, false // the judge's verdict
 	}
 	byToken := b.judge == nil && m.Flag&mail.FlagExist != 0
 	i = b.channels.find(m.Cname())
@@ -40,7 +40,7 @@ func (b *Broker) admit(m *mail.Mail, makes bool) (i uint32, code mail.Code, late
 	case byToken && (i == 0 || !b.remote.lives(i) || !b.tokens.Admits(m.Cname(), b.channels.At(i).Gen, m.Content())):
 		code = mail.CodeNoToken
 		if i != 0 && !b.remote.lives(i) && b.channels.At(i).subs == 0 {
-			b.freeChannel(i) // it was made to ask, and must not live by that
+			b.freeChannel(i) // it was created only to ask the log, and must not remain
 		}
 	}
 	return i, code, later
