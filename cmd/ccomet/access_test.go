@@ -120,7 +120,7 @@ func TestICometRules(t *testing.T) {
 			t.Errorf("from %s: %d, want %d", from, got, want)
 		}
 	}
-	if !strings.Contains(p.logged(), "icomet.conf:10: front.max_channels: ignored, as iComet does: line 11 counts") {
+	if !strings.Contains(p.logged(), "icomet.conf:10: front.max_channels: ignored, as in iComet: line 11 is used") {
 		t.Error(p.logged())
 	}
 }

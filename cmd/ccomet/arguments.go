@@ -11,8 +11,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// joinNegative has a number with a minus sign belong to the flag before it ("--loops -1"), where
-// the parser would look for a flag of that name: the answer then names the bounds.
+// joinNegative joins a negative number to the flag before it ("--loops -1"). Otherwise the
+// parser would take the number for a flag, and its error would not name the bounds.
 func joinNegative(args []string) []string {
 	var joined []string
 	for _, arg := range args {
@@ -28,7 +28,7 @@ func joinNegative(args []string) []string {
 
 var negative = regexp.MustCompile(`^-[0-9]`)
 
-// wholeNumber decodes an int of the command line, the environment, or a file.
+// wholeNumber parses an int from the command line, the environment, or a file.
 func wholeNumber(ctx *kong.DecodeContext, target reflect.Value) error {
 	t, err := ctx.Scan.PopValue("int")
 	if err != nil {
@@ -45,11 +45,11 @@ func wholeNumber(ctx *kong.DecodeContext, target reflect.Value) error {
 	return nil
 }
 
-// inOwnWords says what is wrong with a command line where the parser's words are for its
-// programmer: a flag without its value.
+// inOwnWords rewrites an error of the parser whose text is meant for programmers: a flag
+// without its value.
 func inOwnWords(err error) error {
 	if found := noValue.FindStringSubmatch(err.Error()); found != nil {
-		return fmt.Errorf("%s: its value is missing", found[1])
+		return fmt.Errorf("%s: the value is missing", found[1])
 	}
 	return err
 }

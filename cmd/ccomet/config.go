@@ -8,7 +8,7 @@ import (
 	"ccomet/cmd/ccomet/internal/configfile"
 )
 
-// config is the command about configuration files.
+// config are the commands for configuration files.
 type config struct {
 	Example configExample `cmd:"" help:"Print a TOML file with every setting at its default, and its explanation."`
 	Check   configCheck   `cmd:"" help:"List all mistakes in a configuration file, and what is unwise in it."`
@@ -17,7 +17,7 @@ type config struct {
 //go:embed ccomet.toml
 var exampleFile string
 
-// configExample prints a file to begin with.
+// configExample prints an example file.
 type configExample struct{}
 
 func (configExample) Run(out io.Writer) error {
@@ -25,12 +25,12 @@ func (configExample) Run(out io.Writer) error {
 	return err
 }
 
-// configCheck tells what is wrong with a file.
+// configCheck lists the mistakes in a file.
 type configCheck struct {
 	File string `arg:"" help:"The file: TOML, or an icomet.conf. The program recognises which by the text."`
 }
 
-// Help is what --help says beside the flags.
+// Help is the text of --help beside the flags.
 func (*configCheck) Help() string {
 	return `It prints a line for each mistake: FILE:LINE: key: what is wrong, and what is wanted. The exit status
 is 0 if there are none but warnings, and 2 otherwise. It ignores the environment, which overrides the file.`

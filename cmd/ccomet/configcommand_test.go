@@ -31,9 +31,9 @@ func TestConfigCheck(t *testing.T) {
 		t.Errorf("with a bad environment: %d %q %q", status, stdout, stderr)
 	}
 	bad := fileNamed(t, "icomet.conf", "pidfle: x\nfront:\n\tlisten: nowhere\n\tauth: none\n\tauth: no\n")
-	want := fmt.Sprintf("warning: %[1]s:1: pidfle: ignored, as iComet does: unknown key: did you mean pidfile?\n"+
+	want := fmt.Sprintf("warning: %[1]s:1: pidfle: ignored, as in iComet: unknown key: did you mean pidfile?\n"+
 		"%[1]s:3: front.listen: is \"nowhere\": want HOST:PORT with a numeric host, :PORT, unix:/PATH or fd:N\n"+
-		"warning: %[1]s:4: front.auth: ignored, as iComet does: line 5 counts\n%[1]s:5: front.auth: \"no\": want none or token\n", bad)
+		"warning: %[1]s:4: front.auth: ignored, as in iComet: line 5 is used\n%[1]s:5: front.auth: \"no\": want none or token\n", bad)
 	stdout, stderr, status := runFor(t, nil, "config", "check", bad)
 	if status != exitSettings || stdout != want || stderr != "ccomet: "+bad+": 2 mistakes\n" {
 		t.Errorf("a bad file: %d\n%s\n%s\nwant\n%s", status, stdout, stderr, want)

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raiseDescriptors raises this process's soft limit of descriptors to the hard
-// one, and returns that. Each connection takes one.
+// raiseDescriptors raises the soft limit on file descriptors to the hard limit, and returns it.
+// Each connection takes one descriptor.
 func raiseDescriptors() (uint64, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -21,8 +21,8 @@ func raiseDescriptors() (uint64, error) {
 	return limit.Max, nil
 }
 
-// openDescriptors counts those that are open now. It takes no memory for each: a program
-// that goes on for another one has a million when it begins.
+// openDescriptors returns the number of open file descriptors. It allocates nothing for each:
+// after an upgrade there may be a million.
 func openDescriptors() (uint64, error) {
 	fd, err := unix.Open("/proc/self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -33,16 +33,16 @@ func openDescriptors() (uint64, error) {
 	if err := unix.Fstat(fd, &info); err != nil {
 		return 0, err
 	}
-	n := uint64(info.Size) // since Linux 6.2 it is the count
+	n := uint64(info.Size) // the number of entries, since Linux 6.2
 	if n == 0 {
 		if n, err = countEntries(fd); err != nil {
 			return 0, err
 		}
 	}
-	return n - 1, nil // less the directory itself
+	return n - 1, nil // minus fd itself
 }
 
-// countEntries counts what is in a directory, but for "." and "..".
+// countEntries counts the entries of a directory, except "." and "..".
 func countEntries(dir int) (n uint64, err error) {
 	list := make([]byte, 4<<10)
 	for {

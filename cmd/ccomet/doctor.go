@@ -15,8 +15,8 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 )
 
-// doctorCommand is the command that says what is too small for a number of connections,
-// on this machine and in the proxy in front.
+// doctorCommand checks whether this machine, and the proxy in front, can hold a number of
+// connections.
 type doctorCommand struct {
 	Conns int  `env:"-" placeholder:"N" help:"How many connections there will be at a time, 1 to 1,073,741,824. It may be left out where only --redis is looked at."`
 	JSON  bool `env:"-" name:"json" help:"Print a JSON object instead of text."`
@@ -36,7 +36,7 @@ type doctorCommand struct {
 	redisWish `embed:""`
 }
 
-// redisWish is what the doctor is told of Redis.
+// redisWish are the doctor's flags about Redis.
 type redisWish struct {
 	Redis             []string `placeholder:"URL" group:"redis"`
 	RedisPrefix       string   `placeholder:"TEXT" default:"ccomet:" group:"redis"`
@@ -47,7 +47,7 @@ type redisWish struct {
 	MessageBytes      int      `env:"-" placeholder:"BYTES" default:"200" group:"redis" help:"How long a message is, 1 to 268,435,456."`
 }
 
-// Help is what --help says beside the flags.
+// Help is the text of --help beside the flags.
 func (*doctorCommand) Help() string {
 	return `Before the connections come:
 
@@ -65,10 +65,10 @@ nothing itself. --through publishes on a channel of its own, which it creates an
 The exit status is 0 if nothing is BAD, 1 if something is, and 2 for a wrong command line.`
 }
 
-// maxConns bounds what can be asked for: the server's records.
+// maxConns is the largest --conns: the server has no more records.
 const maxConns = 1 << 30
 
-// AfterApply refuses what cannot be asked.
+// AfterApply returns an error for invalid flags.
 func (c *doctorCommand) AfterApply() error {
 	if c.Conns == 0 && len(c.Redis) == 0 {
 		return fmt.Errorf("--conns is missing, the connections that the machine is to hold: want 1 to %d, or --redis", maxConns)
@@ -103,7 +103,7 @@ func (c *doctorCommand) AfterApply() error {
 	return nil
 }
 
-// Run looks, and tells.
+// Run checks everything, and prints the findings.
 func (c *doctorCommand) Run(out io.Writer) error {
 	m := &doctor.Machine{Files: os.DirFS("/"), PID: c.PID, Page: int64(os.Getpagesize())}
 	if _, err := m.Text(m.Process() + "/limits"); c.PID > 0 && err != nil {
@@ -136,7 +136,7 @@ func (c *doctorCommand) Run(out io.Writer) error {
 	return c.tell(out, findings)
 }
 
-// wish is what is wanted.
+// wish returns the requirements on the machine.
 func (c *doctorCommand) wish() doctor.Wish {
 	return doctor.Wish{
 		Conns: int64(c.Conns), Fronts: c.Front, Polling: time.Duration(c.PollingTimeout), Idle: time.Duration(c.IdleTimeout),
@@ -144,7 +144,6 @@ func (c *doctorCommand) wish() doctor.Wish {
 	}
 }
 
-// readNginx reads nginx's configuration.
 func (c *doctorCommand) readNginx() (*doctor.NginxConfig, error) {
 	name, root := c.Nginx, c.NginxRoot
 	if root == "" {
@@ -159,7 +158,7 @@ func (c *doctorCommand) readNginx() (*doctor.NginxConfig, error) {
 	return doctor.ReadNginxConfig(os.DirFS(root), name)
 }
 
-// tell prints what was found; an error says that something is too small.
+// tell prints the findings. It returns an exit status if one is Bad.
 func (c *doctorCommand) tell(out io.Writer, findings []doctor.Finding) error {
 	d := doctor.Diagnosis{Conns: c.Conns, Checks: findings}
 	for _, f := range findings {

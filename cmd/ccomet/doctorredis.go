@@ -11,7 +11,7 @@ import (
 	"ccomet/comet/cluster/redisurl"
 )
 
-// check refuses what cannot be asked of Redis.
+// check returns an error for invalid flags about Redis.
 func (c *redisWish) check() error {
 	settings.TrimList(c.Redis)
 	asked := settings.Cluster{Redis: c.Redis, RedisPrefix: c.RedisPrefix, RedisPartitions: c.RedisPartitions, RedisBus: c.RedisBus}
@@ -33,14 +33,14 @@ func (c *redisWish) check() error {
 	return nil
 }
 
-// redisPatience is how long Redis may take to answer everything.
+// redisPatience is the time limit for all questions to Redis.
 const redisPatience = 30 * time.Second
 
-// tryRedis examines Redis for so many connections.
+// tryRedis checks Redis for this many connections.
 func (c *redisWish) tryRedis(ctx context.Context, conns int) []doctor.Finding {
 	ctx, cancel := context.WithTimeout(ctx, redisPatience)
 	defer cancel()
-	servers, _ := redisurl.Parse(c.Redis) // check has seen that it can be
+	servers, _ := redisurl.Parse(c.Redis) // check has validated it
 	probe, err := cluster.NewProbe(servers)
 	if err != nil {
 		return []doctor.Finding{doctor.Unreachable(servers.String(), err)}

@@ -8,10 +8,10 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// explanation is what ccomet.toml says of one setting. The flags of the same names, of
-// other commands too, have no help of their own: it is written once, in that file.
+// explanation is the comment of ccomet.toml on one setting. A flag of the same name, of any
+// command, gets its help from there, so that the text is written only once.
 type explanation struct {
-	text  string // the first paragraph above the key: the rest is in the file alone
+	text  string // the first paragraph of the comment; the rest is only in the file
 	group *kong.Group
 }
 
@@ -20,8 +20,8 @@ var (
 	keyLine     = regexp.MustCompile(`^([a-z-]+) = `)
 )
 
-// explanations reads a text with the form of ccomet.toml. A section begins with a line of
-// dashes that has its title, and what follows up to an empty line describes it.
+// explanations parses a text in the form of ccomet.toml. A section begins with a line of dashes
+// that contains its title. The lines after it, up to an empty line, are its description.
 func explanations(text string) map[string]explanation {
 	found := map[string]explanation{}
 	var (
@@ -56,7 +56,7 @@ func firstParagraph(lines []string) string {
 	return strings.Join(lines, " ")
 }
 
-// explain gives the flags that have no help theirs, and a group if they have none.
+// explain sets the help of flags without one, and their group if they have none.
 func explain(k *kong.Kong) error {
 	known := explanations(exampleFile)
 	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
@@ -73,7 +73,7 @@ func explain(k *kong.Kong) error {
 	})
 }
 
-// describe is how --help tells what a flag does, its default and its variable.
+// describe returns the help of a flag with its default and its environment variable.
 func describe(v *kong.Value) string {
 	var notes []string
 	if v.HasDefault && v.Default != "" {
@@ -88,7 +88,7 @@ func describe(v *kong.Value) string {
 	return v.Help + " (" + strings.Join(notes, "; ") + ")"
 }
 
-// groups are the headings of --help that ccomet.toml has not.
+// groups are the headings of --help that are not in ccomet.toml.
 var groups = []kong.Group{
 	{Key: "server", Title: "The server:"},
 	{Key: "proxy", Title: "A proxy in front:"},

@@ -260,7 +260,7 @@ func TestStartMeetsOneThatStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := bufio.NewReader(stdout)
-	if line, err := said.ReadString('\n'); line != fmt.Sprintf("process %d is about to end: waiting for that\n", old) {
+	if line, err := said.ReadString('\n'); line != fmt.Sprintf("waiting for process %d to stop\n", old) {
 		t.Errorf("it says %q, %v", line, err)
 	}
 	if !alive(old) {

@@ -9,20 +9,19 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 )
 
-// health is the command that asks a server whether it serves, for a
-// machine that has nothing else to ask with, such as a container of this program alone.
+// health asks a server whether it serves. It is for machines without another HTTP client, such
+// as a container with this program alone.
 type health struct {
 	Ready bool     `help:"Ask whether messages pass between all its loops (/readyz), instead of whether it serves (/healthz)."`
 	Admin []string `placeholder:"ADDR" default:"127.0.0.1:8000" help:"Where its admin side is, as for serve; of several, the first is asked."`
 }
 
-// Help is what --help says beside the flags.
+// Help is the text of --help beside the flags.
 func (*health) Help() string { return "The exit status is 0 if it does, and 1 if not." }
 
-// healthTimeout is how long an answer may take.
+// healthTimeout is the time limit for the answer.
 const healthTimeout = 2 * time.Second
 
-// Run asks.
 func (c *health) Run(out io.Writer) error {
 	settings.TrimList(c.Admin)
 	if err := settings.CheckAddress(c.Admin[0]); err != nil {

@@ -14,8 +14,8 @@ import (
 	"ccomet/cmd/ccomet/internal/upgrade"
 )
 
-// icomet is the command line of iComet's server. It is also the whole program
-// when that is called by its name.
+// icomet is the command line of iComet's server. It is the whole command line if the program is
+// called icomet-server.
 type icomet struct {
 	File    string           `arg:"" help:"The configuration file: an icomet.conf of any name, or TOML, which is recognised by its text."`
 	Daemon  bool             `short:"d" env:"-" help:"Run as a daemon: return when the server listens, or say why it does not."`
@@ -23,7 +23,7 @@ type icomet struct {
 	Version kong.VersionFlag `short:"v" env:"-" help:"Print the version."`
 }
 
-// Help is what --help says beside the flags.
+// Help is the text of --help beside the flags.
 func (*icomet) Help() string {
 	return `The program runs this command when it is called icomet-server, as by a link:
 
@@ -37,7 +37,7 @@ that runs goes on. It then goes on in the program that is on the disk now, with 
 environment, the reason is told, the server is stopped, and another one takes its place.`
 }
 
-// Run starts or stops the server of the file.
+// Run starts, restarts or stops the server of the file.
 func (c *icomet) Run(out io.Writer) error {
 	file, err := filepath.Abs(c.File)
 	if err != nil {
@@ -54,7 +54,7 @@ func (c *icomet) Run(out io.Writer) error {
 		return settingsError{fmt.Errorf("%s has no pidfile: -s restart needs it to find the server", file)}
 	}
 	switch {
-	case upgrade.Rehearses() || upgrade.Succeeds(): // its arguments are those of the server that was there before
+	case upgrade.Rehearses() || upgrade.Succeeds(): // in an upgrade, the arguments are those of the old process: ignore -s
 		return server.Run(out)
 	case c.Signal == "restart" && !daemon.Started():
 		if done, err := server.goOn(out, file); done || err != nil {
@@ -70,10 +70,10 @@ func (c *icomet) Run(out io.Writer) error {
 	return server.Run(out)
 }
 
-// daemon has a process of its own do the rest.
+// daemon starts a daemon process, which does the rest.
 func (c *icomet) daemon(out io.Writer, server *serve, file string) error {
 	if !server.LogsToFile() {
-		fmt.Fprintf(out, "warning: the log goes to %s, which a daemon has not: name a file for it\n", server.LogOutput)
+		fmt.Fprintf(out, "warning: the log goes to %s, which a daemon does not have: set log-output to a file\n", server.LogOutput)
 	}
 	args := []string{file, "-s", c.Signal}
 	if filepath.Base(os.Args[0]) != daemon.ICometName {
@@ -87,8 +87,7 @@ func (c *icomet) daemon(out io.Writer, server *serve, file string) error {
 	return err
 }
 
-// stop ends the server of a file. Mistakes elsewhere in the file do not keep
-// it from that.
+// stop stops the server of a file, even if other lines of the file are invalid.
 func (c *icomet) stop(out io.Writer, file string) error {
 	pidfile, err := pidFileOf(file)
 	if err != nil {
@@ -98,7 +97,7 @@ func (c *icomet) stop(out io.Writer, file string) error {
 		return settingsError{fmt.Errorf("%s has no pidfile: -s stop needs it to find the server", file)}
 	}
 	if _, err := os.Stat(pidfile); err != nil {
-		return fmt.Errorf("the server does not run: pidfile: %w", err)
+		return fmt.Errorf("the server is not running: pidfile: %w", err)
 	}
 	pid, err := daemon.StopServer(pidfile, file)
 	if err != nil {
@@ -112,11 +111,11 @@ func (c *icomet) stop(out io.Writer, file string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "the server did not run: pidfile %s is removed, which said %q\n", pidfile, left.Left)
+	fmt.Fprintf(out, "the server was not running; removed its pidfile %s, which contained %q\n", pidfile, left.Left)
 	return left.Remove()
 }
 
-// serverOf is the server that a file describes, and the environment.
+// serverOf returns the server that a file and the environment describe.
 func serverOf(file string) (*serve, error) {
 	cli := commandLine{Serve: serve{implied: settings.CompatIComet}}
 	parser, err := newParser(&cli, io.Discard, io.Discard)
@@ -129,7 +128,7 @@ func serverOf(file string) (*serve, error) {
 	return &cli.Serve, nil
 }
 
-// pidFileOf is the pid file that a file names, even if the rest is wrong.
+// pidFileOf returns the pid file that a file names, even if other lines are invalid.
 func pidFileOf(name string) (string, error) {
 	if name := os.Getenv("CCOMET_PIDFILE"); name != "" {
 		return name, nil

@@ -135,7 +135,7 @@ func TestDaemon(t *testing.T) {
 	// A second one is refused, as a daemon or not.
 	for _, args := range [][]string{{"-d", s.conf}, {s.conf}, {s.conf, "-s", "start"}} {
 		_, stderr, status := s.run(args...)
-		if status != exitFailed || !strings.Contains(stderr, "runs already, as process "+itoa(first)) || !strings.Contains(stderr, s.pidfile) {
+		if status != exitFailed || !strings.Contains(stderr, "is already running as process "+itoa(first)) || !strings.Contains(stderr, s.pidfile) {
 			t.Errorf("%s: status %d: %s", args, status, stderr)
 		}
 	}
@@ -165,7 +165,7 @@ func TestDaemon(t *testing.T) {
 	if len(logged(t, s.log, "stopped")) != 1 {
 		t.Error("the server should have ended well")
 	}
-	if _, stderr, status := s.run("-s", "stop", s.conf); status != exitFailed || !strings.Contains(stderr, "does not run") {
+	if _, stderr, status := s.run("-s", "stop", s.conf); status != exitFailed || !strings.Contains(stderr, "is not running") {
 		t.Errorf("a second stop: status %d: %s", status, stderr)
 	}
 }
@@ -301,7 +301,7 @@ func TestPidfileOfSomethingElse(t *testing.T) {
 		}
 		for _, args := range [][]string{{s.conf, "-s", "stop"}, {s.conf, "-d"}, {s.conf, "-d", "-s", "restart"}} {
 			stdout, stderr, status := s.run(args...)
-			if status != exitFailed || !strings.Contains(stderr, "precious.txt holds something else: not touched") {
+			if status != exitFailed || !strings.Contains(stderr, "precious.txt contains something else and is left unchanged") {
 				t.Errorf("%q: %s: status %d: %s%s", text, args, status, stdout, stderr)
 			}
 		}
@@ -322,7 +322,7 @@ func TestPidfileOfSpecialKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{s.conf, "-s", "stop"}, {s.conf, "-d"}} {
-		if _, stderr, status := s.run(args...); status != exitFailed || !strings.Contains(stderr, "not touched") {
+		if _, stderr, status := s.run(args...); status != exitFailed || !strings.Contains(stderr, "is left unchanged") {
 			t.Errorf("%s: status %d: %s", args, status, stderr)
 		}
 	}
@@ -345,7 +345,7 @@ func TestStrangersLock(t *testing.T) {
 	}
 	defer func() { _ = p.Remove() }()
 	_, stderr, status := s.run("-s", "stop", s.conf)
-	if status != exitFailed || !strings.Contains(stderr, "process "+itoa(os.Getpid())) || !strings.Contains(stderr, "not touched") {
+	if status != exitFailed || !strings.Contains(stderr, "process "+itoa(os.Getpid())) || !strings.Contains(stderr, "not stopped") {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 	if _, stderr, status := s.run("-d", s.conf); status != exitFailed || !strings.Contains(stderr, itoa(os.Getpid())) {

@@ -97,7 +97,7 @@ func TestICometItself(t *testing.T) {
 	for _, conf := range []string{"icomet.conf", "etc/icomet.conf", s.conf} {
 		f := startFormer(t, dir, conf)
 		s.leave(f.pid())
-		if _, stderr, status := s.run("-d", s.conf); status != exitFailed || !strings.Contains(stderr, "runs already, as process "+f.pid()) {
+		if _, stderr, status := s.run("-d", s.conf); status != exitFailed || !strings.Contains(stderr, "is already running as process "+f.pid()) {
 			t.Errorf("%s: status %d: %s", conf, status, stderr)
 		}
 		if out := s.must("-s", "stop", s.conf); out != "process "+f.pid()+" has ended\n" {
@@ -126,7 +126,7 @@ func TestICometOfAnotherFile(t *testing.T) {
 		s.leave(f.pid())
 		for _, args := range [][]string{{s.conf, "-s", "stop"}, {s.conf, "-d", "-s", "restart"}, {s.conf, "-d"}} {
 			stdout, stderr, status := s.run(args...)
-			if status != exitFailed || !strings.Contains(stderr, "process "+f.pid()+" has its number") || !strings.Contains(stderr, conf) || !strings.Contains(stderr, "not touched") {
+			if status != exitFailed || !strings.Contains(stderr, "process "+f.pid()+" has its number") || !strings.Contains(stderr, conf) || !strings.Contains(stderr, "not stopped") {
 				t.Errorf("%s: %s: status %d: %s%s", conf, args, status, stdout, stderr)
 			}
 		}
@@ -178,7 +178,7 @@ func TestUpgrade(t *testing.T) {
 	if err := os.Rename(copied(t, program), s.program); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, status := s.run("-d", s.conf); status != exitFailed || !strings.Contains(stderr, "runs already, as process "+itoa(first)) {
+	if _, stderr, status := s.run("-d", s.conf); status != exitFailed || !strings.Contains(stderr, "is already running as process "+itoa(first)) {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 	if out := s.must("-d", s.conf, "-s", "restart"); !strings.HasPrefix(out, "process "+itoa(first)+" goes on: ") {
@@ -189,7 +189,7 @@ func TestUpgrade(t *testing.T) {
 		{s.program, "CCOMET_LOOPS=3", "other CCOMET_ variables"},
 		{s.program, "CCOMET_LIVE_UPGRADE=false", "other CCOMET_ variables"},
 		{s.program, "CCOMET_LIVE_UPGRADE=false", "--no-live-upgrade"},
-		{program, "CCOMET_LIVE_UPGRADE=false", "started from another file"},
+		{program, "CCOMET_LIVE_UPGRADE=false", "runs another program file"},
 	} {
 		restart := command([]string{c.env}, "-d", s.conf, "-s", "restart")
 		if restart.Path, restart.Args[0] = c.program, c.program; c.program == program {

@@ -13,31 +13,31 @@ import (
 	"ccomet/cmd/ccomet/internal/upgrade"
 )
 
-// goOn has the server of a file that runs go on in this program, with every connection. Where
-// that cannot be it says why, and that it is not done.
+// goOn upgrades the running server of a file to this program, with all connections. If that is
+// not possible, it prints the reason and returns false.
 func (c *serve) goOn(out io.Writer, file string) (done bool, err error) {
 	if err := c.startable(); err != nil {
 		return false, fmt.Errorf("not restarted: %w", err)
 	}
 	pid, stopping, err := daemon.ServesFor(c.Pidfile, file)
 	if pid == 0 || stopping || err != nil {
-		return false, nil // what follows tells
+		return false, nil // the caller's restart reports it
 	}
 	before, after, err := c.upgrade(pid)
 	if errors.Is(err, upgrade.ErrUnderWay) {
 		return false, fmt.Errorf("not restarted: %w", err)
 	} else if err != nil {
-		fmt.Fprintf(out, "warning: process %d cannot go on in this program, so that its clients are disconnected: %v\n", pid, err)
+		fmt.Fprintf(out, "warning: process %d cannot be upgraded to this program, so its clients are disconnected: %v\n", pid, err)
 		return false, nil
 	}
 	fmt.Fprintf(out, "process %d goes on: ", pid)
 	return true, tellOutcome(out, before, after)
 }
 
-// upgradePatience is how long a restart waits for the outcome of an upgrade.
+// upgradePatience is how long a restart waits for an upgrade.
 const upgradePatience = time.Minute
 
-// upgrade upgrades a process, if that comes to what a restart comes to: this program, with
+// upgrade upgrades a process, if the result is the same as that of a restart: this program with
 // this file and this environment.
 func (c *serve) upgrade(pid int) (before, after upgrade.Status, err error) {
 	before, err = upgrade.Ask(pid)
@@ -50,10 +50,11 @@ func (c *serve) upgrade(pid int) (before, after upgrade.Status, err error) {
 	return upgrade.Upgrade(func() (upgrade.Status, error) { return upgrade.Ask(pid) }, upgradePatience)
 }
 
-// wouldBe is an error if a server would not be upgraded to what this command starts.
+// wouldBe returns an error if an upgrade would not result in the server that this command
+// starts.
 func (c *serve) wouldBe(s upgrade.Status) error {
 	if same, err := sameFile(s.Program, "/proc/self/exe"); err != nil || !same {
-		return errors.Join(err, fmt.Errorf("it was started from another file, %s", s.Program))
+		return errors.Join(err, fmt.Errorf("it runs another program file, %s", s.Program))
 	}
 	if same, err := sameFile(s.Config, c.Config); err != nil || !same {
 		return errors.Join(err, fmt.Errorf("it has another configuration file, %q", s.Config))
@@ -77,7 +78,7 @@ func sameFile(a, b string) (bool, error) {
 	return err == nil && os.SameFile(first, second), err
 }
 
-// ownVariables are those of an environment that are settings, in order.
+// ownVariables returns the variables of an environment that are settings, sorted.
 func ownVariables(environment []string) (list []string) {
 	for _, v := range environment {
 		name, value, _ := strings.Cut(v, "=")
@@ -89,11 +90,12 @@ func ownVariables(environment []string) (list []string) {
 	return list
 }
 
-// restart takes the place of the server of a file, if one runs.
+// restart stops the running server of a file, if there is one, and starts this one in its
+// place.
 func (c *icomet) restart(out io.Writer, server *serve, file string) error {
 	from, err := daemon.TakeSockets(server.Pidfile, file)
 	if err != nil {
-		fmt.Fprintf(out, "warning: the sockets of the server that runs are not taken over: %v\n", err)
+		fmt.Fprintf(out, "warning: the listening sockets of the running server cannot be taken over: %v\n", err)
 	}
 	pid, err := daemon.StopServer(server.Pidfile, file)
 	from.Close()

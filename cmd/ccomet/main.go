@@ -17,7 +17,7 @@ import (
 	"ccomet/cmd/ccomet/internal/upgrade"
 )
 
-// commandLine is what ccomet can be told to do.
+// commandLine are the commands and flags of ccomet.
 type commandLine struct {
 	Serve   serve          `cmd:"" help:"Run the server."`
 	Health  health         `cmd:"" help:"Ask a server on this machine whether it serves."`
@@ -32,13 +32,13 @@ type commandLine struct {
 
 // Exit statuses.
 const (
-	exitFailed   = 1 // it could not do what it was told, or had to stop
-	exitSettings = 2 // it was told nonsense, and did nothing
+	exitFailed   = 1 // the command failed, or the server had to stop
+	exitSettings = 2 // the command line or the settings are invalid; nothing was done
 
-	exitRestarted = 3 // a server could not be upgraded as it ran, and was restarted in place
+	exitRestarted = 3 // the server could not be upgraded live, and was restarted in place
 )
 
-// settingsError is a setting that cannot be.
+// settingsError is an error in the settings.
 type settingsError struct{ error }
 
 func (e settingsError) Unwrap() error { return e.error }
@@ -48,8 +48,8 @@ func main() {
 	os.Exit(run(os.Args, os.Stdout, os.Stderr))
 }
 
-// run does what the arguments say, the first of which is the program's name,
-// and returns the exit status.
+// run executes a command line, of which args[0] is the program's name. It returns the exit
+// status.
 func run(args []string, stdout, stderr io.Writer) int {
 	dropEmptyVariables()
 	name, args := filepath.Base(args[0]), args[1:]
@@ -74,20 +74,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// dropEmptyVariables has variables of the environment that are empty be as unset:
-// CCOMET_FRONT= in a file of them means the default.
+// dropEmptyVariables unsets empty environment variables, so that CCOMET_FRONT= in an
+// environment file means the default.
 func dropEmptyVariables() {
 	for _, v := range os.Environ() {
 		if name, value, _ := strings.Cut(v, "="); value == "" && strings.HasPrefix(name, envPrefix+"_") {
-			_ = os.Unsetenv(name) // fails for no name that is set
+			_ = os.Unsetenv(name) // cannot fail for an existing name
 		}
 	}
 }
 
-// envPrefix begins the names of all variables.
+// envPrefix is the prefix of all environment variables.
 const envPrefix = "CCOMET"
 
-// newParser is the parser of a command line.
+// newParser returns the parser of a command line.
 func newParser(commands any, stdout, stderr io.Writer, options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(commands, append([]kong.Option{
 		kong.Description("CComet, a comet server: clients wait on channels, and messages that are published there are pushed to them."),
@@ -103,7 +103,7 @@ func newParser(commands any, stdout, stderr io.Writer, options ...kong.Option) (
 	}, options...)...)
 }
 
-// fail tells, on one line, what went wrong.
+// fail prints an error on one line, and returns the exit status.
 func fail(name string, stderr io.Writer, err error) int {
 	if status := daemon.ExitStatus(0); errors.As(err, &status) {
 		return int(status)

@@ -12,13 +12,13 @@ import (
 	"ccomet/reactor"
 )
 
-// startable tries what a server may fail at when it starts, as far as that goes
-// while another one has the addresses: each must be free, or taken.
+// startable checks what can fail when a server starts, as far as possible while another server
+// has the addresses: each address must be free or in use.
 func (c *serve) startable() error {
 	return c.startableBeside(slices.Concat(c.Front, c.Admin, c.CComet))
 }
 
-// startableBeside is startable where it is known which addresses the other one has.
+// startableBeside is startable with the addresses that the other server uses.
 func (c *serve) startableBeside(taken []string) error {
 	addresses := slices.Concat(c.Front, c.Admin, c.CComet)
 	for i, address := range addresses {
@@ -26,7 +26,7 @@ func (c *serve) startableBeside(taken []string) error {
 			return fmt.Errorf("%s is set twice: want each address once", address)
 		}
 		if strings.HasPrefix(address, "fd:") {
-			continue // the service manager's
+			continue // opened by the service manager
 		}
 		ln, err := reactor.Listen(address, reactor.SocketOptions{Exclusive: true})
 		if err == nil {

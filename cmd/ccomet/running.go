@@ -16,50 +16,50 @@ import (
 	"ccomet/comet"
 )
 
-// running is a server that serves until a signal comes, and what goes with it.
+// running is a server that serves until a signal comes, with everything around it.
 type running struct {
 	srv       *comet.Server
 	log       zerolog.Logger
 	lines     *logging.Writer
 	manager   *systemd.Manager
-	pidfile   *daemon.PIDFile // nil for none
-	giver     *daemon.Giver   // nil for none
+	pidfile   *daemon.PIDFile // nil: no pid file
+	giver     *daemon.Giver   // nil: listening sockets are not passed on
 	drainTime time.Duration
 
 	pidfileName string
-	live        bool // it can be upgraded while it runs
+	live        bool // live upgrades are enabled
 
 	*upgrade.Signals
-	stopped   bool            // by a signal, before there was a server
-	upgrading context.Context // done when an upgrade is to be given up
+	stopped   bool            // by a signal, before the server was open
+	upgrading context.Context // canceled if an upgrade must be abandoned
 	giveUp    context.CancelFunc
-	pause     chan struct{} // taken between two signals
+	pause     chan struct{} // received from between two signals
 	restarts  chan *upgrade.NeedsRestart
-	ending    *upgrade.Ending // the program on the disk begins in the server's place; nil: none does
+	ending    *upgrade.Ending // another program starts in the server's place; nil: none does
 }
 
-// giveSockets has a restart take over the listening sockets.
+// giveSockets offers the listening sockets to a server that replaces this one.
 func (r *running) giveSockets() {
 	if r.pidfile == nil {
 		return
 	}
 	var err error
 	if r.giver, err = daemon.GiveSockets(r.srv, r.pidfile); err != nil {
-		r.log.Warn().Err(err).Msg("a restart will not have the listening sockets of this server: there will be a moment without")
+		r.log.Warn().Err(err).Msg("the listening sockets cannot be passed to a restarted server: it will refuse connections for a moment")
 	}
 }
 
-// catch has signals wait for the server from here on.
+// catch starts catching signals. They are handled when the server runs.
 func (r *running) catch() {
-	signal.Ignore(unix.SIGPIPE) // a reader of the log may end, and be started again
+	signal.Ignore(unix.SIGPIPE) // the reader of the log may end and be started again
 	r.Signals, r.pause, r.restarts = upgrade.Catch(), make(chan struct{}), make(chan *upgrade.NeedsRestart, 1)
 	r.upgrading, r.giveUp = context.WithCancel(context.Background())
 }
 
-// tell keeps the service manager told.
+// tell notifies the service manager of a state.
 func (r *running) tell(state string) {
 	if err := r.manager.Tell(state); err != nil {
-		r.log.Warn().Err(err).Msg("the service manager does not hear")
+		r.log.Warn().Err(err).Msg("the service manager cannot be notified")
 	}
 }
 
@@ -92,24 +92,24 @@ func (r *running) wait() error {
 		case sig := <-r.Stops:
 			if serving {
 				serving = false
-				r.log.Info().Stringer("signal", sig).Msg("stopping: another signal ends it at once")
+				r.log.Info().Stringer("signal", sig).Msg("stopping: a second signal stops the server at once")
 				r.drain()
 				continue
 			}
-			signal.Stop(r.Stops) // a third one kills
+			signal.Stop(r.Stops) // a third signal kills the process
 			r.log.Info().Stringer("signal", sig).Msg("stopping at once")
-			unwatch() // loops that have stopped do not turn
+			unwatch() // stopped loops do not turn, which the watchdog would report
 			r.srv.Stop()
 		}
 	}
 }
 
-// drain begins to stop, where all can see it.
+// drain starts to drain the server, and makes that known.
 func (r *running) drain() {
 	r.giveUp()
 	if r.pidfile != nil {
 		if err := r.pidfile.Stopping(); err != nil {
-			r.log.Warn().Err(err).Msg("a server that is started now will not wait for this one")
+			r.log.Warn().Err(err).Msg("the pid file cannot be marked as stopping: a server that is started now will not wait for this one")
 		}
 	}
 	r.tell(systemd.Stopping)
@@ -119,13 +119,13 @@ func (r *running) drain() {
 	r.srv.Drain(r.drainTime)
 }
 
-// over tells how the server has ended.
+// over reports how the server has ended.
 func (r *running) over(serving bool, err error) error {
 	if r.ending != nil {
 		return r.restarted(err)
 	}
 	if serving {
-		return fmt.Errorf("the server ended by itself: %w", err)
+		return fmt.Errorf("the server stopped unexpectedly: %w", err)
 	}
 	if err != nil {
 		return err
@@ -135,12 +135,12 @@ func (r *running) over(serving bool, err error) error {
 	return nil
 }
 
-// reopenLog has lines go to the file that has the log's name now: another one, if the
-// last was renamed.
+// reopenLog opens the log file by its name again. That is another file if the last one was
+// renamed.
 func (r *running) reopenLog() {
 	if err := r.lines.Reopen(); err != nil {
-		r.log.Error().Err(err).Msg("the log cannot be opened anew: it goes on in the old file")
+		r.log.Error().Err(err).Msg("the log file cannot be reopened: logging continues in the old file")
 		return
 	}
-	r.log.Info().Stringer("signal", unix.SIGHUP).Msg("the log is opened anew, if it is a file")
+	r.log.Info().Stringer("signal", unix.SIGHUP).Msg("the log is reopened, if it is a file")
 }

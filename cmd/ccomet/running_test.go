@@ -23,7 +23,7 @@ func TestHangup(t *testing.T) {
 		}
 		until(t, func() bool {
 			_, err := os.Stat(s.log)
-			return err == nil && len(logged(t, s.log, "the log is opened anew, if it is a file")) > 0
+			return err == nil && len(logged(t, s.log, "the log is reopened, if it is a file")) > 0
 		})
 	}
 	hangup(s.log + ".1")

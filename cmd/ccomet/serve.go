@@ -33,14 +33,14 @@ import (
 // serve is the command that runs the server.
 type serve struct {
 	settings.Settings
-	file    *configfile.File // nil for none
-	implied settings.Compat  // by how the server is started, where nothing says otherwise
+	file    *configfile.File // nil: no configuration file
+	implied settings.Compat  // leniencies from the way the server is started, if no setting names others
 
-	sockets []comet.Sockets // of the server whose place this one takes
-	carried *os.File        // its channels; nil: none are known
+	sockets []comet.Sockets // listening sockets of the server that this one replaces
+	carried *os.File        // its channels; nil: none
 }
 
-// Help is what "serve --help" says beside the flags.
+// Help is the text of "serve --help" beside the flags.
 func (*serve) Help() string {
 	return `Clients wait on the front address, backends publish on the admin address:
 
@@ -68,8 +68,8 @@ come back with their cursors. A second signal ends it at once. SIGHUP reopens th
 the program that is on the disk now go on with every connection, as "ccomet upgrade" does.`
 }
 
-// BeforeResolve reads the configuration file, whose name the command line or
-// the environment tells, and finds the defaults that hold.
+// BeforeResolve reads the configuration file, whose name is on the command line or in the
+// environment, and determines the defaults.
 func (c *serve) BeforeResolve(ctx *kong.Context) error {
 	flags := ctx.Selected().Flags
 	if name, _ := flagGiven(ctx, "config").(string); name != "" {
@@ -92,7 +92,7 @@ func (c *serve) BeforeResolve(ctx *kong.Context) error {
 	return nil
 }
 
-// flagGiven is the value that the command line or the environment gives a flag, nil for none.
+// flagGiven returns the value of a flag from the command line or the environment, or nil.
 func flagGiven(ctx *kong.Context, name string) any {
 	for _, flag := range ctx.Selected().Flags {
 		onLine := slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Flag == flag })
@@ -103,7 +103,8 @@ func flagGiven(ctx *kong.Context, name string) any {
 	return nil
 }
 
-// AfterApply refuses bad settings, and says where they were set.
+// AfterApply validates the settings. Its errors name the file and line, or the variable, of
+// each.
 func (c *serve) AfterApply(ctx *kong.Context) error {
 	c.Compat = cmp.Or(c.implied, settings.CompatNone)
 	c.Trim()
@@ -114,7 +115,7 @@ func (c *serve) AfterApply(ctx *kong.Context) error {
 	return errors.Join(errs...)
 }
 
-// placed is a bad setting with where it was set, unless that is the command line.
+// placed adds to an error where the setting was made, except on the command line.
 func (c *serve) placed(ctx *kong.Context, bad *settings.Bad) error {
 	for _, path := range ctx.Path {
 		switch {
@@ -140,7 +141,7 @@ func (c *serve) Run(out io.Writer) (err error) {
 	}
 	var pidfile *daemon.PIDFile
 	timeout := daemon.StopTimeout + time.Duration(c.DrainTime)
-	if c.Pidfile != "" { // first: the log may be that of a server that runs
+	if c.Pidfile != "" { // first, because the log file may belong to a running server
 		if pidfile, err = daemon.AwaitPIDFile(out, c.Pidfile, c.Config, timeout); err != nil {
 			return err
 		}
@@ -148,7 +149,7 @@ func (c *serve) Run(out io.Writer) (err error) {
 	}
 	if !upgrade.Succeeds() {
 		comet.AwaitState(c.State, timeout, func() {
-			fmt.Fprintf(out, "the server that has the state file %s is about to end: waiting for that\n", c.State)
+			fmt.Fprintf(out, "waiting for the server that uses the state file %s to stop\n", c.State)
 		})
 	}
 	output, err := logging.Open(c.LogOutput, c.LogRotateSize)
@@ -161,7 +162,7 @@ func (c *serve) Run(out io.Writer) (err error) {
 		log.Warn().Str("pidfile", c.Pidfile).Str("process", pidfile.Left).Msg("the pidfile was left behind by a server that is gone")
 	}
 	if err := c.run(out, log, lines, pidfile); err != nil {
-		if _, ok := output.(*logging.File); ok { // elsewhere it is seen anyway
+		if _, ok := output.(*logging.File); ok { // other outputs show the error anyway
 			log.WithLevel(zerolog.FatalLevel).Err(err).Msg("ended")
 		}
 		return err
@@ -173,15 +174,15 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	r := &running{log: log, lines: lines, pidfile: pidfile, drainTime: time.Duration(c.DrainTime), pidfileName: c.Pidfile, live: c.LiveUpgrade}
 	r.catch()
 	if upgrade.Succeeds() {
-		lines.Detach() // clients wait: a log that cannot be written now is no reason for that
+		lines.Detach() // clients wait: a log that cannot be written must not delay them
 	}
 	c.warn(out, log)
 	limit, err := raiseDescriptors()
 	if err != nil {
-		log.Warn().Err(err).Msg("the descriptor limit stays as it is")
+		log.Warn().Err(err).Msg("the limit on file descriptors cannot be raised")
 	}
 	if r.manager, err = systemd.FindManager(); err != nil {
-		log.Warn().Err(err).Msg("the service manager is not told how the server is")
+		log.Warn().Err(err).Msg("the service manager cannot be notified")
 	}
 	if err := c.takeSockets(); err != nil {
 		return err
@@ -199,8 +200,8 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	}
 	r.srv = srv
 	r.giveSockets()
-	// A busy loop keeps its processor while it waits a moment for more: one
-	// beyond the loops' is for everything else, the collector included.
+	// A busy loop keeps its processor while it briefly waits for more work. One more processor
+	// is for everything else, including the garbage collector.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), srv.Loops()+1))
 	tellDescriptors(log, limit)
 	upgrade.Of(srv, versionName(), c.configPath(), c.LiveUpgrade)
@@ -209,7 +210,7 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	}
 	told, err := upgrade.Tell()
 	if err != nil {
-		log.Warn().Err(err).Msg("ccomet upgrade finds this server by its admin address alone")
+		log.Warn().Err(err).Msg("ccomet upgrade can find this server only by its admin address")
 	} else {
 		defer told.Close()
 	}
@@ -217,7 +218,7 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 		greet(out, srv.FrontAddrs())
 	}
 	if err := daemon.TellReady(); err != nil {
-		log.Warn().Err(err).Msg("the one that started this daemon is not told")
+		log.Warn().Err(err).Msg("the process that started this daemon cannot be notified")
 	}
 	if !upgrade.Succeeds() {
 		lines.Detach()
@@ -226,7 +227,7 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	return r.wait()
 }
 
-// configPath is where the configuration file is, "" for none.
+// configPath returns the absolute path of the configuration file, or "".
 func (c *serve) configPath() string {
 	path, err := filepath.Abs(c.Config)
 	if c.Config == "" || err != nil {
@@ -235,20 +236,20 @@ func (c *serve) configPath() string {
 	return path
 }
 
-// warn tells what the configuration file has that means nothing.
+// warn reports settings of the configuration file that have no effect.
 func (c *serve) warn(out io.Writer, log zerolog.Logger) {
 	if c.file == nil {
 		return
 	}
 	for _, p := range c.file.InOrder() {
 		log.Warn().Msg(p.Error())
-		if c.LogsToFile() { // which may go unread
+		if c.LogsToFile() { // where the warning may be overlooked
 			fmt.Fprintln(out, "warning: "+p.Error())
 		}
 	}
 }
 
-// beginAgain takes what a server has left that has ended in this process.
+// beginAgain takes over sockets and channels from a server that has ended in this process.
 func (c *serve) beginAgain() error {
 	again, err := upgrade.Begins()
 	if again != nil {
@@ -257,7 +258,7 @@ func (c *serve) beginAgain() error {
 	return err
 }
 
-// open opens the server and its listening sockets, or has it go on for another one.
+// open opens the server and its listening sockets, or continues the server of another program.
 func (c *serve) open(log zerolog.Logger, shared *cluster.Log, from *comet.HandedOver) (*comet.Server, error) {
 	cfg := c.ServerConfig(log)
 	if shared != nil {
@@ -283,7 +284,7 @@ func (c *serve) open(log zerolog.Logger, shared *cluster.Log, from *comet.Handed
 	return srv, err
 }
 
-// tellDescriptors logs how many connections there is room for.
+// tellDescriptors logs for how many connections there are file descriptors.
 func tellDescriptors(log zerolog.Logger, limit uint64) {
 	used, err := openDescriptors()
 	if err != nil || limit == 0 {
@@ -293,7 +294,7 @@ func tellDescriptors(log zerolog.Logger, limit uint64) {
 		Msg("descriptors")
 }
 
-// greet tells a human what to open.
+// greet prints the addresses of the demo pages.
 func greet(out io.Writer, front []string) {
 	for _, address := range front {
 		ap, err := netip.ParseAddrPort(address)
@@ -316,9 +317,8 @@ func greet(out io.Writer, front []string) {
 	}
 }
 
-// takeSockets puts the listening sockets that a service manager holds for this
-// process in the place of the addresses of their side, which the manager has given
-// them as names.
+// takeSockets uses the listening sockets that a service manager holds for this process instead
+// of the configured addresses of the side whose name the socket has.
 func (c *serve) takeSockets() error {
 	sockets, err := systemd.HeldSockets()
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"ccomet/comet/cluster/redisurl"
 )
 
-// share connects to the Redis over which this server shares its channels with others; nil where
-// it has them for itself. It waits for Redis until a signal ends the server: then r.stopped.
+// share connects to the Redis over which this server shares its channels. It returns nil
+// without Redis. It waits for Redis until a signal stops the server; then it sets r.stopped.
 func (c *serve) share(log zerolog.Logger, r *running, from *comet.HandedOver) (*cluster.Log, error) {
 	if len(c.Redis) == 0 {
 		return nil, nil
@@ -25,7 +25,7 @@ func (c *serve) share(log zerolog.Logger, r *running, from *comet.HandedOver) (*
 		defer close(watched)
 		select {
 		case sig := <-r.Stops:
-			log.Info().Stringer("signal", sig).Msg("stopped, while Redis was waited for")
+			log.Info().Stringer("signal", sig).Msg("stopped while waiting for Redis")
 			r.stopped = true
 			cancel()
 		case <-opened:
@@ -43,7 +43,7 @@ func (c *serve) share(log zerolog.Logger, r *running, from *comet.HandedOver) (*
 	return shared, err
 }
 
-// openShared opens the server, over the log that it shares with others if there is one.
+// openShared opens the server, with Redis if it shares channels.
 func (c *serve) openShared(log zerolog.Logger, r *running, from *comet.HandedOver) (*comet.Server, error) {
 	shared, err := c.share(log, r, from)
 	if err != nil || r.stopped {
@@ -56,8 +56,8 @@ func (c *serve) openShared(log zerolog.Logger, r *running, from *comet.HandedOve
 	return srv, err
 }
 
-// rehearseShared opens the server as a program would that goes on for another: a Redis that is
-// away is a reason not to.
+// rehearseShared opens the server as for an upgrade. If Redis cannot be reached, the upgrade
+// must not take place.
 func (c *serve) rehearseShared(from *comet.HandedOver) error {
 	if len(c.Redis) == 0 {
 		_, err := c.open(zerolog.Nop(), nil, from)
@@ -74,15 +74,15 @@ func (c *serve) rehearseShared(from *comet.HandedOver) error {
 	return err
 }
 
-// rehearsalPatience is how long Redis may take, while nothing is served.
+// rehearsalPatience is the time limit for Redis, because nothing is served meanwhile.
 const rehearsalPatience = 2 * time.Second
 
 func (c *serve) clusterConfig(log zerolog.Logger, from *comet.HandedOver) cluster.Config {
 	var state []byte
 	if from != nil {
-		state, _ = from.Place() // New refuses one of a server that had its channels for itself
+		state, _ = from.Place() // New returns an error if the old server did not share its channels
 	}
-	servers, _ := redisurl.Parse(c.Redis) // settings have seen that it can be
+	servers, _ := redisurl.Parse(c.Redis) // the settings are validated
 	return cluster.Config{
 		Redis: servers, Prefix: c.RedisPrefix, Node: c.NodeName(), Version: versionName(), Partitions: c.RedisPartitions,
 		Bus: c.RedisBus, Queue: c.RedisQueue, TTL: time.Duration(c.RedisTTL),

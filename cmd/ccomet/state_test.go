@@ -221,7 +221,7 @@ func TestStartMeetsStateOfOneThatStops(t *testing.T) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}()
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); !strings.HasSuffix(line, "is about to end: waiting for that\n") {
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); !strings.HasPrefix(line, "waiting for the server that uses the state file ") {
 		t.Fatalf("%q, %v", line, err)
 	}
 	select {

@@ -17,7 +17,7 @@ import (
 	"ccomet/comet"
 )
 
-// upgradeCommand has a server that runs go on in the program that is on the disk now.
+// upgradeCommand upgrades a running server to the program that is on the disk now.
 type upgradeCommand struct {
 	Admin   string           `placeholder:"ADDR" xor:"which" help:"The admin address of the server, which runs on this machine. Default 127.0.0.1:8000."`
 	Pidfile string           `placeholder:"FILE" xor:"which" help:"The pid file of the server, in place of its admin address."`
@@ -25,7 +25,7 @@ type upgradeCommand struct {
 	Timeout settings.Seconds `placeholder:"S" default:"60" help:"How many seconds to wait for the outcome."`
 }
 
-// Help is what "upgrade --help" says beside the flags.
+// Help is the text of "upgrade --help" beside the flags.
 func (*upgradeCommand) Help() string {
 	return `The server starts the program that is on the disk now, with the configuration that is there now, and
 that goes on with every connection: no client is disconnected, and no message is lost. It waits for the
@@ -44,7 +44,7 @@ version that cannot take these over has the server restart in place. It sends it
 so that clients come back with their cursors, and miss nothing. The reason is told, and the exit status is 3.`
 }
 
-// Run upgrades, and tells how that went.
+// Run upgrades, and prints the outcome.
 func (c *upgradeCommand) Run(out io.Writer) error {
 	if err := c.check(); err != nil {
 		return settingsError{err}
@@ -73,10 +73,10 @@ func (c *upgradeCommand) check() error {
 	return nil
 }
 
-// tellOutcome tells how an upgrade went that went well.
+// tellOutcome prints the outcome of a successful upgrade.
 func tellOutcome(out io.Writer, before, after upgrade.Status) error {
 	if after.Restarted != "" {
-		_, err := fmt.Fprintf(out, "restarted from version %s to %s, which cannot go on with the server as it ran: %s; connections that were ended within %.1f s: %d; their clients come back with their cursors\n",
+		_, err := fmt.Fprintf(out, "restarted from version %s to %s, which cannot take over the running server: %s; closed within %.1f s: %d connections, whose clients reconnect with their cursors\n",
 			before.Version, after.Version, after.Restarted, after.Pause, after.Connections)
 		return err
 	}
@@ -100,7 +100,7 @@ func (c *upgradeCommand) ask() (s upgrade.Status, err error) {
 	if c.Pidfile != "" {
 		pid, _, err := daemon.ServesFor(c.Pidfile, "")
 		if err == nil && pid == 0 {
-			err = fmt.Errorf("pidfile %s: no server runs", c.Pidfile)
+			err = fmt.Errorf("pidfile %s: no server is running", c.Pidfile)
 		}
 		if err != nil {
 			return s, err
@@ -114,7 +114,7 @@ func (c *upgradeCommand) ask() (s upgrade.Status, err error) {
 	return s, err
 }
 
-// rehearse tries what this program does when it is to go on for a server that runs.
+// rehearse tests what this program will do when it continues a running server.
 func (c *serve) rehearse() error {
 	if c.LogsToFile() {
 		file, err := logging.OpenOutput(c.LogOutput)
@@ -139,7 +139,7 @@ func (c *serve) rehearse() error {
 	})
 }
 
-// upgrade has the program on the disk go on for this server.
+// upgrade upgrades this server to the program on the disk.
 func (r *running) upgrade() {
 	if !r.live {
 		r.log.Warn().Msg("not upgraded: --no-live-upgrade is set")
@@ -159,33 +159,33 @@ func (r *running) upgrade() {
 	r.notUpgraded(err)
 }
 
-// notUpgraded tells why an upgrade has come to nothing.
+// notUpgraded reports why an upgrade has failed.
 func (r *running) notUpgraded(err error) {
 	r.srv.SetUpgrading(false)
 	upgrade.Failed(err)
 	if r.upgrading.Err() != nil {
-		r.log.Warn().Err(err).Msg("not upgraded: the server ends")
+		r.log.Warn().Err(err).Msg("not upgraded: the server is stopping")
 		return
 	}
-	r.log.Error().Err(err).Msg("not upgraded: the server goes on")
+	r.log.Error().Err(err).Msg("not upgraded: the server continues as before")
 	r.tell(systemd.Serving)
 }
 
-// errEnding is why a server is not upgraded that was told to end in the last moment.
+// errEnding refuses an upgrade because a signal has come.
 var errEnding = errors.New("the server is about to end")
 
-// leave is the last that this program does for the server. A signal that has come keeps it.
+// leave is the last step of this program in an upgrade. It fails if a signal has come.
 func (r *running) leave(version string) error {
-	r.pause <- struct{}{} // what was taken of a channel has been obeyed
+	r.pause <- struct{}{} // now every signal received so far has been handled
 	if r.upgrading.Err() != nil || len(r.Stops) > 0 {
 		return errEnding
 	}
-	r.log.Info().Str("from", versionName()).Str("to", version).Msg("upgrading: the new version goes on in this process")
+	r.log.Info().Str("from", versionName()).Str("to", version).Msg("upgrading: the new version continues in this process")
 	r.lines.End()
 	return nil
 }
 
-// restart has the server end, for the program on the disk to begin in its place.
+// restart drains the server, so that the program on the disk can start in its place.
 func (r *running) restart(needs *upgrade.NeedsRestart) {
 	ending, err := upgrade.End(r.srv, versionName(), needs, r.drainTime)
 	if err != nil {
@@ -195,20 +195,20 @@ func (r *running) restart(needs *upgrade.NeedsRestart) {
 	r.ending = ending
 	r.giver.End()
 	r.log.Warn().Str("from", versionName()).Str("to", needs.Version).Str("why", needs.Why.Error()).Dur("drain-time", r.drainTime).
-		Msg("the new version cannot go on with the server as it runs: clients are sent away, and come back to it with their cursors")
+		Msg("the new version cannot take over the running server: clients are disconnected, and reconnect to it with their cursors")
 }
 
-// restarted executes the program on the disk in the place of the server, which has ended. It
-// returns only on an error.
+// restarted executes the program on the disk in place of this one, whose server has ended. It
+// returns only with an error.
 func (r *running) restarted(ended error) error {
 	if ended != nil {
-		r.log.Error().Err(ended).Msg("the server has not ended as it should: the new version begins all the same")
+		r.log.Error().Err(ended).Msg("the server did not stop cleanly; the new version starts anyway")
 	}
 	r.lines.End()
 	return r.ending.Begin()
 }
 
-// begin has the server serve. From here on there is no way back to the program before.
+// begin starts serving. After that, the upgrade cannot be undone.
 func (r *running) begin() error {
 	failed, err := upgrade.Serves()
 	if err != nil {
@@ -221,7 +221,7 @@ func (r *running) begin() error {
 	return nil
 }
 
-// tellUpgraded logs that this program goes on for another, or that it does after all.
+// tellUpgraded logs the outcome of the upgrade by which this process runs this program.
 func (r *running) tellUpgraded(failed string) {
 	if s := upgrade.Now(); s.Restarted != "" {
 		event := r.log.Warn()
@@ -229,12 +229,12 @@ func (r *running) tellUpgraded(failed string) {
 			event = r.log.Error().Str("error", failed)
 		}
 		event.Str("from", s.From).Str("to", versionName()).Str("why", s.Restarted).Int64("connections", s.Connections).Float64("pause", s.Pause).
-			Msg("restarted: clients come back with their cursors")
+			Msg("restarted: clients reconnect with their cursors")
 		return
 	}
 	h := r.srv.HandOvers()
 	if failed != "" {
-		r.log.Error().Str("error", failed).Dur("pause", h.Pause).Msg("not upgraded: the new version could not go on, and this one does")
+		r.log.Error().Str("error", failed).Dur("pause", h.Pause).Msg("not upgraded: the new version failed to take over, and this one continues")
 		return
 	}
 	event := r.log.Info()
@@ -242,5 +242,5 @@ func (r *running) tellUpgraded(failed string) {
 		event = event.Int("from-loops", h.Loops).Int("loops", loops)
 	}
 	event.Str("from", h.From).Str("to", versionName()).Int64("connections", h.Connections).Dur("pause", h.Pause).Int64("upgrades", h.Total).
-		Msg("upgraded: every connection goes on")
+		Msg("upgraded: all connections continue")
 }

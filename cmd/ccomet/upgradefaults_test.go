@@ -268,7 +268,7 @@ func TestUpgradeFaultsSignals(t *testing.T) {
 				t.Fatal(err)
 			}
 			if strings.HasPrefix(step, "server p") || strings.HasPrefix(step, "server w") {
-				f.logs("stopping: another signal ends it at once")
+				f.logs("stopping: a second signal stops the server at once")
 			}
 			if step != "rehearsal checked" { // that is given up
 				f.at("")
@@ -286,7 +286,7 @@ func TestUpgradeFaultsSignals(t *testing.T) {
 			if !strings.Contains(f.logged(), `"message":"stopped"`) || !strings.Contains(f.logged(), "state written") {
 				t.Errorf("it has not ended well:\n%s", f.logged())
 			}
-			if upgraded := strings.Contains(f.logged(), "upgraded: every connection goes on"); upgraded != strings.HasPrefix(step, "successor") {
+			if upgraded := strings.Contains(f.logged(), "upgraded: all connections continue"); upgraded != strings.HasPrefix(step, "successor") {
 				t.Errorf("it was upgraded: %v\n%s", upgraded, f.logged())
 			}
 		})

@@ -24,7 +24,7 @@ func (i *replaceable) restarts(want string) {
 	before := i.status()
 	said, err := i.upgrade()
 	ended := new(exec.ExitError)
-	if !errors.As(err, &ended) || ended.ExitCode() != exitRestarted || !strings.Contains(said, want) || !strings.Contains(said, "their clients come back with their cursors") {
+	if !errors.As(err, &ended) || ended.ExitCode() != exitRestarted || !strings.Contains(said, want) || !strings.Contains(said, "whose clients reconnect with their cursors") {
 		i.t.Fatalf("%v: said %q, want %q\n%s", err, said, want, i.logged())
 	}
 	now := i.status()
@@ -131,8 +131,8 @@ func TestUpgradeRestarts(t *testing.T) {
 				version    int
 				args, want string
 			}{
-				{3, "", "to v0.9.0, which cannot go on with the server as it ran: it keeps its records in another layout, and cannot take them over by names"},
-				{3, "--loops 3 --ccomet 127.0.0.1:0", "to v0.9.0, which cannot go on with the server as it ran: it is to have loops 3, and the server that runs has 2: it cannot change that"},
+				{3, "", "to v0.9.0, which cannot take over the running server: it keeps its records in another layout, and cannot take them over by names"},
+				{3, "--loops 3 --ccomet 127.0.0.1:0", "to v0.9.0, which cannot take over the running server: it is to have loops 3, and the server that runs has 2: it cannot change that"},
 			} {
 				s.instead(c.version, c.args)
 				s.restarts(c.want)
@@ -161,7 +161,7 @@ func TestUpgradeRestartEnded(t *testing.T) {
 	if err := slow.cmd.Process.Signal(unix.SIGUSR2); err != nil {
 		t.Fatal(err)
 	}
-	slow.logs("clients are sent away, and come back to it")
+	slow.logs("clients are disconnected, and reconnect to it")
 	if err := slow.cmd.Process.Signal(unix.SIGUSR2); err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestUpgradeRestartEnded(t *testing.T) {
 	if err := slow.cmd.Process.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	slow.logs("stopping: another signal ends it at once")
+	slow.logs("stopping: a second signal stops the server at once")
 	conn.Close()
 	if err := slow.wait(); err != nil || strings.Contains(slow.logged(), "restarted") {
 		t.Errorf("%v\n%s", err, slow.logged())

@@ -8,11 +8,11 @@ import (
 	"runtime/debug"
 )
 
-// release is the version that the linker was told (-X main.release=v1.2.3), as by the
-// Makefile and the Dockerfile.
+// release is the version that the linker sets (-X main.release=v1.2.3), as the Makefile and the
+// Dockerfile do.
 var release = ""
 
-// version is the command that prints it.
+// version is the command that prints the version.
 type version struct{}
 
 func (version) Run(out io.Writer) error {
@@ -20,7 +20,7 @@ func (version) Run(out io.Writer) error {
 	return err
 }
 
-// versionLine is the version with all that is known of the build.
+// versionLine returns the version with everything known about the build.
 func versionLine() string {
 	text := "ccomet " + versionName()
 	if revision := revision(); revision != "" {
@@ -29,14 +29,14 @@ func versionLine() string {
 	return fmt.Sprintf("%s, %s %s/%s", text, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// versionName is the version of this build.
+// versionName returns the version of this build.
 func versionName() string {
 	info, _ := debug.ReadBuildInfo()
 	return versionOf(info, release)
 }
 
-// versionOf is the linker's version; else what Go has recorded, from the tag of a checkout
-// or from "go install"; else "devel".
+// versionOf returns the linker's version; else the version that Go has recorded, from the tag
+// of a checkout or from "go install"; else "devel".
 func versionOf(info *debug.BuildInfo, release string) string {
 	recorded := ""
 	if info != nil && info.Main.Version != "(devel)" {
@@ -45,7 +45,7 @@ func versionOf(info *debug.BuildInfo, release string) string {
 	return cmp.Or(release, recorded, "devel")
 }
 
-// revision is the commit the program was built from, "" where unknown.
+// revision returns the commit of the build, or "" if it is unknown.
 func revision() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -52,7 +52,7 @@ type histories struct {
 	free    []*historyReply
 	waiting []uint32 // pipelines that wait for the next turn's budget
 	Left    int      // remaining bytes of this turn's budget
-	Read    uint64   // answers with messages
+	Read    uint64   // answers with status 200
 	Same    uint64   // answers with status 304
 }
 

@@ -109,7 +109,7 @@ type Figures struct {
 	Connections          [conn.NumSides][conn.NumStates]int64
 	Requests, Broadcasts uint64
 	Batches              uint64 // requests to /publish that were accepted
-	Histories, Unchanged uint64 // answers to /history with messages, and with status 304
+	Histories, Unchanged uint64 // answers to /history with status 200, and with status 304
 	Partial              int    // incomplete requests
 	Sockets              SocketFigures
 }

@@ -1,4 +1,4 @@
-// Package adminclient asks the admin side of a server that runs.
+// Package adminclient sends requests to the admin side of a running server.
 package adminclient
 
 import (
@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// Client asks the admin side of a server.
+// Client sends requests to the admin side of one server.
 type Client struct {
 	address string
 	Client  *http.Client
-	proxied atomic.Bool // it wants a PROXY protocol header first
+	proxied atomic.Bool // the server expects a PROXY protocol header
 }
 
-// New asks at an address as serve takes it.
+// New returns a client of an address in the form of --admin.
 func New(address string) *Client {
 	a := &Client{address: address}
 	network, at := "tcp", address
@@ -29,9 +29,9 @@ func New(address string) *Client {
 		network, at = "unix", path
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, network, at) // no host is this machine
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, at) // without a host, this machine
 		if err == nil && a.proxied.Load() {
-			_, err = conn.Write([]byte("PROXY UNKNOWN\r\n")) // it asks for itself
+			_, err = conn.Write([]byte("PROXY UNKNOWN\r\n")) // UNKNOWN: the client asks for itself
 		}
 		return conn, err
 	}
@@ -47,20 +47,20 @@ func (a *Client) ask(path string, form map[string][]string) (*http.Response, err
 	return a.Client.Get(target)
 }
 
-// Timeout is how long an answer of the admin side may take.
+// Timeout is the default time limit of a request.
 const Timeout = 10 * time.Second
 
-// Get returns the text of an answer, whose status must be 200. A form is sent as
-// a POST.
+// Get returns the body of a response with status 200; any other status is an error. If form is
+// not nil it is sent as a POST.
 func (a *Client) Get(path string, form map[string][]string) (string, error) {
 	resp, err := a.ask(path, form)
 	if err == nil && resp.StatusCode == http.StatusBadRequest && a.proxied.CompareAndSwap(false, true) {
-		resp.Body.Close() // it may have --proxy-protocol, which the command does not know
+		resp.Body.Close() // the server may run with --proxy-protocol
 		resp, err = a.ask(path, form)
 	}
 	if err != nil {
 		if about := new(url.Error); errors.As(err, &about) {
-			err = about.Err // without the URL, of which the path alone is not made up here
+			err = about.Err // without the URL: only its path is real
 		}
 		return "", fmt.Errorf("the admin side at %s does not answer: %w", a.address, err)
 	}

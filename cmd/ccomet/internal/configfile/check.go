@@ -11,7 +11,7 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 )
 
-// settings are those of a file, and the defaults of the rest.
+// settings returns the settings of a file, with defaults for the rest.
 func (f *File) settings() (*settings.Settings, error) {
 	s, _, err := settings.New(kong.Resolvers(CompatDefaults{f.Compat()}, f))
 	if err == nil {
@@ -21,7 +21,7 @@ func (f *File) settings() (*settings.Settings, error) {
 	return s, err
 }
 
-// Check finds all that is wrong with a file, in its order.
+// Check returns all mistakes and warnings of a file, in the order of its lines.
 func Check(name string) ([]problem, error) {
 	_, flags, err := settings.New()
 	if err != nil {
@@ -48,7 +48,7 @@ func Check(name string) ([]problem, error) {
 		e, said := f.Entries[unwise.Name]
 		implied := said && e.line == 0
 		if unwise.Name == "log-rotate-size" && f.icomet {
-			implied = true // its files have a size, whatever the output
+			implied = true // an icomet.conf always has a size, even without a log file
 		}
 		wrong := slices.ContainsFunc(f.problems, func(q problem) bool { return q.key == p.key && !q.Warning })
 		if p.Warning = true; !implied && !wrong {
@@ -58,7 +58,7 @@ func Check(name string) ([]problem, error) {
 	return f.InOrder(), nil
 }
 
-// othersRead says whether other users may read a file.
+// othersRead reports whether other users may read a file.
 func othersRead(name string) bool {
 	info, err := os.Stat(name)
 	return err == nil && info.Mode().Perm()&0o044 != 0

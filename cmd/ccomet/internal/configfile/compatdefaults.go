@@ -6,13 +6,13 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 )
 
-// CompatDefaults resolves flags to the defaults of a compat. What stands in a file wins over it
-// when the file's resolver is added behind this one.
+// CompatDefaults resolves flags to the defaults of a compat value. The resolver of a file
+// overrides it if it is added later.
 type CompatDefaults struct{ settings.Compat }
 
 func (CompatDefaults) Validate(*kong.Application) error { return nil }
 
-// Resolve gives a flag its default, nil for the one that --help tells.
+// Resolve returns a flag's default, or nil for the one in --help.
 func (d CompatDefaults) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	value, ok := d.Defaults()[flag.Name]
 	if !ok || EnvironmentHas(flag) {
@@ -21,7 +21,7 @@ func (d CompatDefaults) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) 
 	return flagValue(flag, value)
 }
 
-// Compat is what a file says of it, "" for nothing.
+// Compat returns the file's setting compat, or "" if it has none.
 func (f *File) Compat() settings.Compat {
 	text, _ := f.Entries["compat"].Value.(string)
 	return settings.Compat(text)

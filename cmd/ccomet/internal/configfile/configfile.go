@@ -17,32 +17,32 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 )
 
-// File is a file with settings: TOML, or iComet's own. It resolves the flags that neither the command line nor the
-// environment has set.
+// File is a configuration file: TOML or an icomet.conf. It resolves the flags that neither
+// the command line nor the environment sets.
 type File struct {
 	name     string
-	icomet   bool // it is iComet's
+	icomet   bool // it is an icomet.conf
 	flags    map[string]*kong.Flag
-	Entries  map[string]entry // by the flag's name
+	Entries  map[string]entry // by flag name
 	problems []problem
 	resolve  func(host string) (string, error)
 }
 
 // entry is one setting of a file.
 type entry struct {
-	line  int    // 0 where the file does not say it, but means it
-	key   string // as the file spells it
+	line  int    // 0 if the file does not contain it, but implies it
+	key   string // the key's spelling in the file
 	Value any    // bool, int64, string, []any, or literal
 }
 
-// literal is a value of a kind that no setting has, as it is written.
+// literal is the text of a value whose type no setting has.
 type literal string
 
-// problem is what is wrong at a place of a file, or only unwise.
+// problem is a mistake or a warning at one place of a file.
 type problem struct {
 	file    string
-	line    int    // 0 for the whole file
-	key     string // "" where no key is known
+	line    int    // 0: the whole file
+	key     string // "" if it is unknown
 	reason  string
 	Warning bool
 }
@@ -58,14 +58,13 @@ func (p problem) Error() string {
 	return place + ": " + p.reason
 }
 
-// Read reads a file, whose settings are for flags. Its text tells whose
-// it is; where that leaves it open, whose place the server takes, or the name does.
-// What is wrong in it are its problems; the error is for a file that cannot be read
-// at all.
+// Read reads a file with values for flags. Its text determines whether it is TOML or an
+// icomet.conf; if both are possible, implied or the file's name decides. Mistakes become
+// problems of the file; an error means that the file cannot be read.
 func Read(name string, flags []*kong.Flag, implied settings.Compat) (*File, error) {
 	text, err := readFile(name)
 	if err != nil {
-		return nil, err // it names the file
+		return nil, err // the error names the file
 	}
 	f := newFile(name, flags)
 	is, known := isIComet(text)
@@ -80,7 +79,7 @@ func Read(name string, flags []*kong.Flag, implied settings.Compat) (*File, erro
 	return f, nil
 }
 
-// readFile reads a file. A pipe takes as long as its writer does, which the user is told.
+// readFile reads a file. If that takes long, because the file is a pipe, it tells the user.
 func readFile(name string) ([]byte, error) {
 	tell := time.AfterFunc(slowRead, func() {
 		fmt.Fprintf(os.Stderr, "%s: waiting for the process that writes to this file\n", name)
@@ -89,7 +88,7 @@ func readFile(name string) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
-// slowRead is how long reading may take before the user is told what it waits for.
+// slowRead is how long reading may take before the user is told.
 const slowRead = 500 * time.Millisecond
 
 func newFile(name string, flags []*kong.Flag) *File {
@@ -102,7 +101,7 @@ func newFile(name string, flags []*kong.Flag) *File {
 	return f
 }
 
-// Wrong joins what makes the file unusable, nil for nothing.
+// Wrong returns all mistakes, without the warnings, or nil.
 func (f *File) Wrong() error {
 	var errs []error
 	for _, p := range f.InOrder() {
@@ -113,31 +112,31 @@ func (f *File) Wrong() error {
 	return errors.Join(errs...)
 }
 
-// InOrder are the problems as they stand in the file; those of the whole file
-// come first.
+// InOrder returns the problems in the order of the lines. Those of the whole file come
+// first.
 func (f *File) InOrder() []problem {
 	slices.SortStableFunc(f.problems, func(a, b problem) int { return cmp.Compare(a.line, b.line) })
 	return f.problems
 }
 
-// complain notes what is wrong at a line.
+// complain adds a mistake at a line.
 func (f *File) complain(line int, key, format string, args ...any) {
 	f.problems = append(f.problems, problem{file: f.name, line: line, key: key, reason: fmt.Sprintf(format, args...)})
 }
 
-// warn notes what is unwise at a line.
+// warn adds a warning at a line.
 func (f *File) warn(line int, key, format string, args ...any) {
 	f.complain(line, key, format, args...)
 	f.problems[len(f.problems)-1].Warning = true
 }
 
-// About is the problem of a setting, at its place in the file.
+// About returns a problem of a setting, at its line in the file.
 func (f *File) About(name, reason string) problem {
 	e := f.Entries[name]
 	return problem{file: f.name, line: e.line, key: cmp.Or(e.key, name), reason: reason}
 }
 
-// set notes a setting, or that its flag cannot take it.
+// set stores a setting, or adds a problem if its flag does not accept the value.
 func (f *File) set(name string, e entry) {
 	if err := fits(f.flags[name], e.Value); err != nil {
 		f.complain(e.line, e.key, "%v", err)
@@ -146,7 +145,7 @@ func (f *File) set(name string, e entry) {
 	f.Entries[name] = e
 }
 
-// fits says whether a flag can take a value of the file.
+// fits returns an error if a flag does not accept a value of the file.
 func fits(flag *kong.Flag, value any) error {
 	given, err := flagValue(flag, value)
 	if err != nil || given == nil {
@@ -157,8 +156,8 @@ func fits(flag *kong.Flag, value any) error {
 	return flag.Mapper.Decode(&kong.DecodeContext{Value: flag.Value, Scan: kong.ScanFromTokens(token)}, scratch)
 }
 
-// flagValue is a value of the file as the flag's decoder takes it, nil for one
-// that leaves the default.
+// flagValue converts a value of the file to the form that the flag's decoder accepts. It
+// returns nil for a value that means the default.
 func flagValue(flag *kong.Flag, value any) (any, error) {
 	kind := flag.Target.Kind()
 	switch v := value.(type) {
@@ -203,7 +202,7 @@ func flagValue(flag *kong.Flag, value any) (any, error) {
 	return nil, fmt.Errorf("want %s, not %v", wanted(flag), value)
 }
 
-// isTime says whether a flag takes seconds.
+// isTime reports whether a flag accepts seconds.
 func isTime(flag *kong.Flag) bool {
 	return flag.Target.Type() == reflect.TypeFor[settings.Seconds]() || flag.Target.Type() == reflect.TypeFor[settings.DrainTime]()
 }
@@ -222,10 +221,10 @@ func wanted(flag *kong.Flag) string {
 	return "a string"
 }
 
-// Validate has nothing to do: all keys were checked when the file was read.
+// Validate does nothing: all keys were checked when the file was read.
 func (f *File) Validate(*kong.Application) error { return nil }
 
-// Resolve gives a flag its value from the file, nil for none.
+// Resolve returns a flag's value in the file, or nil.
 func (f *File) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	e, ok := f.Entries[flag.Name]
 	if !ok || EnvironmentHas(flag) {
@@ -234,7 +233,7 @@ func (f *File) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, err
 	return flagValue(flag, e.Value)
 }
 
-// EnvironmentHas says whether an environment variable sets a flag.
+// EnvironmentHas reports whether an environment variable sets a flag.
 func EnvironmentHas(flag *kong.Flag) bool {
 	return slices.ContainsFunc(flag.Envs, func(name string) bool {
 		_, ok := os.LookupEnv(name)
@@ -242,8 +241,7 @@ func EnvironmentHas(flag *kong.Flag) bool {
 	})
 }
 
-// unknown is what is said of a key that does not exist, with the one that may
-// have been meant.
+// unknown is the error for an unknown key. It suggests the most similar known one.
 func unknown(what, key string, known []string) string {
 	text := "unknown " + what
 	if near := nearest(key, known); near != "" {
@@ -252,8 +250,7 @@ func unknown(what, key string, known []string) string {
 	return text
 }
 
-// nearest is the known word that is fewest slips of the pen away, "" if all are
-// far.
+// nearest returns the known word with the smallest edit distance, or "" if none is similar.
 func nearest(word string, known []string) string {
 	plain := strings.NewReplacer("_", "", "-", "")
 	best, found := 1+len(word)/4, ""
@@ -265,7 +262,8 @@ func nearest(word string, known []string) string {
 	return found
 }
 
-// slips counts the bytes to add, drop or change between two words.
+// slips returns the edit distance of two words: insertions, deletions and substitutions of
+// bytes.
 func slips(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

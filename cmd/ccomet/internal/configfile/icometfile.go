@@ -9,12 +9,12 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 )
 
-// Of a key or a section that iComet's file has several times, the last counts,
-// but for allow and deny, which are lists. What iComet does not know, it ignores;
-// so does this, with a warning, unless it seems to be about access. The
-// file's relative paths begin at its directory.
+// If an icomet.conf has a key or a section several times, iComet uses the last one, except
+// for allow and deny, which are lists. It ignores unknown keys. This parser does the same,
+// and adds a warning. But an unknown key that resembles an access rule is a mistake.
+// Relative paths in the file start at its directory.
 
-// icometKeys are the flags that the keys stand for.
+// icometKeys maps the file's keys to flags.
 var icometKeys = map[string]string{
 	"pidfile":                           "pidfile",
 	"logger.level":                      "log-level",
@@ -32,27 +32,26 @@ var icometKeys = map[string]string{
 	"front.polling_timeout":             "polling-timeout",
 }
 
-// icometSections are the keys that have others below them.
+// icometSections are the keys that contain other keys.
 var icometSections = []string{"logger", "logger.rotate", "admin", "front"}
 
-// icometFormer are keys of early versions, which later ones ignore.
+// icometFormer are keys of early versions that later versions ignore.
 var icometFormer = []string{"front.stream_header_template", "front.stream_chunk_prefix_template", "front.stream_chunk_suffix_template"}
 
-// icometRotateSize is the least size, in bytes, at which iComet begins a new
-// log file.
+// icometRotateSize is iComet's smallest size of a log file before rotation, in bytes.
 const icometRotateSize = 1 << 20
 
-// icometGuards are the keys of access: what is like one
-// of them, but not understood, is never ignored.
+// icometGuards are the keys that control access. A key that resembles one of them is never
+// ignored.
 var icometGuards = []string{"auth", "allow", "deny", "listen"}
 
-// readIComet reads the settings of iComet's file.
+// readIComet reads an icomet.conf.
 func (f *File) readIComet(text []byte) {
 	f.icometSection(f.icometTree(text))
 	f.icometDefaults()
 }
 
-// icometSection takes what stands in a section that counts.
+// icometSection reads a section.
 func (f *File) icometSection(section *icometNode) {
 	last := map[string]*icometNode{}
 	for _, n := range section.children {
@@ -63,16 +62,16 @@ func (f *File) icometSection(section *icometNode) {
 		isSection := slices.Contains(icometSections, key)
 		name := icometKeys[key]
 		if strings.ContainsAny(n.key, "./") {
-			isSection, name = false, "" // iComet does not find it
+			isSection, name = false, "" // iComet does not find such a key
 		}
 		list := name == "admin-allow" || name == "admin-deny"
 		switch later := last[n.key].line; {
 		case !isSection && name == "":
 			f.icometUnknown(n)
 		case later > n.line && isSection:
-			f.warn(n.line, key, "ignored whole, as iComet does: the section of line %d counts", later)
+			f.warn(n.line, key, "ignored completely, as in iComet: the section on line %d is used", later)
 		case later > n.line && !list:
-			f.warn(n.line, key, "ignored, as iComet does: line %d counts", later)
+			f.warn(n.line, key, "ignored, as in iComet: line %d is used", later)
 		case isSection:
 			f.icometHeading(n)
 			f.icometSection(n)
@@ -85,19 +84,19 @@ func (f *File) icometSection(section *icometNode) {
 	}
 }
 
-// icometHeading looks at the line that begins a section.
+// icometHeading checks the line that begins a section.
 func (f *File) icometHeading(n *icometNode) {
 	switch key := n.path(); {
 	case n.value == "":
 	case key == "front" || key == "admin": // it may be meant as the address
-		f.complain(n.line, key, "is a section: want nothing behind it, and its keys below, each with one TAB more")
+		f.complain(n.line, key, "is a section: want no value; its keys go on the lines below, indented by one more TAB")
 	default:
-		f.warn(n.line, key, "is a section: what stands behind it is ignored, as iComet does")
+		f.warn(n.line, key, "is a section: its value is ignored, as in iComet")
 	}
 }
 
-// icometUnknown tells of a key that iComet does not know, and of nothing that
-// stands below it but what is like a guard.
+// icometUnknown warns about an unknown key. About keys below it, it reports only those that
+// resemble guards.
 func (f *File) icometUnknown(n *icometNode) {
 	key := n.path()
 	known := slices.Concat(slices.Collect(maps.Keys(icometKeys)), icometSections)
@@ -106,17 +105,17 @@ func (f *File) icometUnknown(n *icometNode) {
 	switch {
 	case len(f.problems) > said:
 	case slices.Contains(icometFormer, key):
-		f.warn(n.line, key, "ignored, as iComet does since 0.2")
+		f.warn(n.line, key, "ignored, as in iComet since 0.2")
 	default:
-		f.warn(n.line, key, "ignored, as iComet does: %s", unknown("key", key, known))
+		f.warn(n.line, key, "ignored, as in iComet: %s", unknown("key", key, known))
 	}
 }
 
-// icometLikeGuards complains of each key that is like a guard, of n and below.
+// icometLikeGuards adds a mistake for each key in n and below that resembles a guard.
 func (f *File) icometLikeGuards(n *icometNode) {
 	for _, guard := range icometGuards {
 		if slips(strings.ToLower(n.key), guard) <= 1 {
-			f.complain(n.line, n.path(), "unknown key: iComet ignores it, but it seems to be about who may come (%s): put it right, or take it out", guard)
+			f.complain(n.line, n.path(), "unknown key: iComet ignores it, but it resembles the access rule %s: correct it or remove it", guard)
 			break
 		}
 	}
@@ -125,8 +124,8 @@ func (f *File) icometLikeGuards(n *icometNode) {
 	}
 }
 
-// icometDefaults adds what iComet takes for keys that are missing, or zero,
-// where that is not our default.
+// icometDefaults adds iComet's defaults for keys that are missing or zero, where they
+// differ from the defaults of flags.
 func (f *File) icometDefaults() {
 	f.Entries["compat"] = entry{0, "compat", string(settings.CompatIComet)}
 	if _, ok := f.Entries["log-output"]; !ok {

@@ -6,23 +6,22 @@ import (
 	"strings"
 )
 
-// iComet's configuration file is a tree. A line is "key: value" or "key = value"
-// and stands in the section above it that has one TAB less; a line that begins
-// with # is a comment.
+// An icomet.conf is a tree. A line is "key: value" or "key = value". Its parent is the
+// nearest line above with one TAB less. A line that begins with # is a comment.
 
-// icometNode is a line that says something, with those that stand in it.
+// icometNode is a line with the lines below it in the tree.
 type icometNode struct {
-	line       int // 0 for the file itself
+	line       int // 0: the root
 	key, value string
 	parent     *icometNode
 	children   []*icometNode
 }
 
-// icometTree reads the lines. What is none is complained of, and left out.
+// icometTree parses the lines. An invalid line adds a problem, and is left out.
 func (f *File) icometTree(text []byte) *icometNode {
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	root := &icometNode{}
-	last, depth := root, 0 // the line before, and its TABs
+	last, depth := root, 0 // the previous line, and the number of its TABs
 	for i, raw := range strings.Split(string(text), "\n") {
 		rest := strings.TrimLeft(strings.TrimRight(raw, " \t\r\v\f"), "\t")
 		if bare := strings.TrimLeft(rest, " \t\r\v\f"); bare == "" || bare[0] == '#' {
@@ -31,10 +30,10 @@ func (f *File) icometTree(text []byte) *icometNode {
 		indent := len(raw) - len(strings.TrimLeft(raw, "\t"))
 		switch {
 		case strings.ContainsRune(" \r\v\f", rune(rest[0])):
-			f.complain(i+1, "", "indented by spaces: want TABs only")
+			f.complain(i+1, "", "indented with spaces: want TABs only")
 			continue
 		case indent > depth+1:
-			f.complain(i+1, "", "indented by %d TABs: want %d at most, one more than the section that it stands in", indent, depth+1)
+			f.complain(i+1, "", "indented by %d TABs: want at most %d, one more than its section", indent, depth+1)
 			continue
 		}
 		key, value, ok := cutAny(rest, ":=")
@@ -42,7 +41,7 @@ func (f *File) icometTree(text []byte) *icometNode {
 		if !ok {
 			f.complain(i+1, "", "want KEY: VALUE, not %q", rest)
 		}
-		parent := last // of one TAB more; the first line may have one, too
+		parent := last // one TAB more than the previous line is a child of it
 		for ; depth >= indent && parent.parent != nil; depth-- {
 			parent = parent.parent
 		}
@@ -52,7 +51,7 @@ func (f *File) icometTree(text []byte) *icometNode {
 	return root
 }
 
-// cutAny cuts round the first of some characters.
+// cutAny cuts s at the first byte that is in chars.
 func cutAny(s, chars string) (before, after string, found bool) {
 	if i := strings.IndexAny(s, chars); i >= 0 {
 		return s[:i], s[i+1:], true
@@ -60,8 +59,8 @@ func cutAny(s, chars string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// withoutComment drops the blanks round a value, and a comment behind it: iComet
-// reads a number up to there.
+// withoutComment removes white space around a value, and a comment after it. iComet reads a
+// number up to that comment.
 func withoutComment(value string) string {
 	for i := range len(value) {
 		if value[i] == '#' && (i == 0 || value[i-1] == ' ' || value[i-1] == '\t') {
@@ -72,7 +71,7 @@ func withoutComment(value string) string {
 	return strings.TrimSpace(value)
 }
 
-// path is the node's key, after those that it stands in, with dots.
+// path returns the keys from the top section to the node, joined by dots.
 func (n *icometNode) path() string {
 	if n.parent == nil || n.parent.line == 0 {
 		return n.key
@@ -80,8 +79,8 @@ func (n *icometNode) path() string {
 	return n.parent.path() + "." + n.key
 }
 
-// isIComet tells from its text whether a file is iComet's; known is false where
-// the text leaves that open.
+// isIComet reports whether a text is an icomet.conf. known is false if the text does not
+// tell.
 func isIComet(text []byte) (is, known bool) {
 	if keys, ok := tomlKeys(text); ok {
 		return false, keys > 0
@@ -93,7 +92,7 @@ func isIComet(text []byte) (is, known bool) {
 			continue
 		}
 		key := strings.TrimSpace(line[:at])
-		colon := line[at] == ':' && isBareKey(key) // which no TOML has there
+		colon := line[at] == ':' && isBareKey(key) // TOML never has a colon there
 		if colon || slices.Contains(icometSections, key) && withoutComment(line[at+1:]) == "" {
 			return true, true
 		}
@@ -101,7 +100,7 @@ func isIComet(text []byte) (is, known bool) {
 	return false, false
 }
 
-// isBareKey says whether a text can be a key that is not quoted.
+// isBareKey reports whether a text is a valid unquoted key of TOML.
 func isBareKey(text string) bool {
 	for _, c := range []byte(text) {
 		if letter := c|0x20 >= 'a' && c|0x20 <= 'z'; !letter && (c < '0' || c > '9') && c != '_' && c != '-' {

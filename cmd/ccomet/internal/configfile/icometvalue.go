@@ -16,17 +16,16 @@ import (
 	"ccomet/comet"
 )
 
-// iComet takes any text for any value: of a number the digits that it begins with,
-// of a level that it does not know "debug". So does this, and warns of what it takes
-// instead. Quotes and capitals, which iComet does not know either, are understood.
-// Which addresses may come, and where to, is never guessed.
+// iComet accepts any text as any value: it reads the leading digits of a number, and an
+// unknown log level means "debug". This parser does the same, and warns with the value that
+// it uses. It also accepts quotes and capital letters, unlike iComet. Addresses and access
+// rules are never guessed.
 
-// icometSetting takes the value of a key for its flag. One that is empty leaves
-// the default.
+// icometSetting sets a flag from a key's value. An empty value means the default.
 func (f *File) icometSetting(n *icometNode, name string) {
 	text := n.value
 	if bare := unquoted(text); bare != text {
-		f.warn(n.line, n.path(), "is in quotes, which iComet takes for a part of it: %s is taken", bare)
+		f.warn(n.line, n.path(), "is in quotes, which would be part of the value in iComet: %s is used", bare)
 		text = bare
 	}
 	value, err := f.icometValue(n, name, text)
@@ -38,7 +37,7 @@ func (f *File) icometSetting(n *icometNode, name string) {
 	}
 }
 
-// unquoted is a text without the quotes that are all round it.
+// unquoted removes the quotes around a text.
 func unquoted(text string) string {
 	if n := len(text); n >= 2 && (text[0] == '"' || text[0] == '\'') && text[n-1] == text[0] {
 		return text[1 : n-1]
@@ -46,7 +45,7 @@ func unquoted(text string) string {
 	return text
 }
 
-// icometValue is a value as our flag means it, nil for the default.
+// icometValue converts a text to a value of the flag, or nil for the default.
 func (f *File) icometValue(n *icometNode, name, text string) (any, error) {
 	if name == "admin-allow" || name == "admin-deny" {
 		text = f.lowered(n, text)
@@ -71,11 +70,11 @@ func (f *File) icometValue(n *icometNode, name, text string) (any, error) {
 		if _, ok := logging.Levels[strings.ToLower(text)]; ok {
 			return f.lowered(n, text), nil
 		}
-		f.warn(n.line, n.path(), "%q is no level: debug is taken, as iComet does", text)
+		f.warn(n.line, n.path(), "%q is not a level: debug is used, as in iComet", text)
 		return "debug", nil
 	case name == "polling-timeout":
 		if leadingNumber(text) < 1 {
-			return nil, fmt.Errorf("is %q: want 1 or more: iComet does not start with it either", text)
+			return nil, fmt.Errorf("is %q: want 1 or more; iComet does not start with it either", text)
 		}
 		return f.icometNumber(n, text, settings.MaxSeconds), nil
 	case flag.Target.Type() == reflect.TypeFor[settings.Seconds]():
@@ -88,37 +87,38 @@ func (f *File) icometValue(n *icometNode, name, text string) (any, error) {
 	return text, nil
 }
 
-// lowered is a text in small letters.
+// lowered returns a text in lower case, and warns if that changes it.
 func (f *File) lowered(n *icometNode, text string) string {
 	low := strings.ToLower(text)
 	if low != text {
-		f.warn(n.line, n.path(), "%q: %s is taken", text, low)
+		f.warn(n.line, n.path(), "%q: %s is used", text, low)
 	}
 	return low
 }
 
-// icometNumber is the number that a text begins with, 0 for none, within bounds.
+// icometNumber returns the leading number of a text, 0 if there is none, limited to
+// 0..most.
 func (f *File) icometNumber(n *icometNode, text string, most int64) int64 {
 	number := max(0, min(most, leadingNumber(text)))
 	if strconv.FormatInt(number, 10) != strings.TrimPrefix(text, "+") {
-		f.warn(n.line, n.path(), "%q: %d is taken", text, number)
+		f.warn(n.line, n.path(), "%q: %d is used", text, number)
 	}
 	return number
 }
 
-// leadingNumber reads a number as C's atoi does, but for those too large for it,
-// which are the largest.
+// leadingNumber parses a number as C's atoi does, except that one out of range becomes the
+// nearest int64.
 func leadingNumber(text string) int64 {
 	end := 0
 	for end < len(text) && (text[end] >= '0' && text[end] <= '9' || end == 0 && (text[0] == '-' || text[0] == '+')) {
 		end++
 	}
-	number, _ := strconv.ParseInt(text[:end], 10, 64) // of no digits 0, of too many the bound
+	number, _ := strconv.ParseInt(text[:end], 10, 64) // 0 without digits; clamped if out of range
 	return number
 }
 
-// icometAddress is an address to listen on, of which iComet takes the first that
-// the host's name stands for.
+// icometAddress returns a listening address. A host name is resolved to its first address,
+// as in iComet.
 func (f *File) icometAddress(n *icometNode, text string) (any, error) {
 	if err := settings.CheckAddress(text); err == nil {
 		return text, nil
@@ -141,14 +141,14 @@ func (f *File) icometAddress(n *icometNode, text string) (any, error) {
 	if err := settings.CheckAddress(address); err != nil {
 		return nil, fmt.Errorf("is %w", err)
 	}
-	f.warn(n.line, n.path(), "%q: %s is taken", text, address)
+	f.warn(n.line, n.path(), "%q: %s is used", text, address)
 	return address, nil
 }
 
-// resolveTimeout is how long the address of a name may take.
+// resolveTimeout is the time limit for resolving a host name.
 const resolveTimeout = 10 * time.Second
 
-// resolve is the first address of a host's name, of IPv4 if it has any.
+// resolve returns the first address of a host name, preferably IPv4.
 func resolve(host string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
 	defer cancel()
@@ -164,14 +164,14 @@ func resolve(host string) (string, error) {
 	return addrs[0].String(), nil
 }
 
-// beside is a path that the file tells, relative to its directory.
+// beside returns a path of the file as an absolute path.
 func (f *File) beside(path string) string {
 	if filepath.IsAbs(path) {
 		return path
 	}
 	whole, err := filepath.Abs(filepath.Join(filepath.Dir(f.name), path))
 	if err != nil {
-		return path // no working directory: opening it will tell
+		return path // there is no working directory: opening the file will fail
 	}
 	return whole
 }

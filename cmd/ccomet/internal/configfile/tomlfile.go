@@ -11,9 +11,8 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// readTOML reads settings whose keys are the names of flags, without tables.
-// After a line that is no TOML it goes on with the next one, so that all
-// mistakes are told at once.
+// readTOML reads TOML without tables, whose keys are names of flags. After a syntax error
+// it continues with the next line, so that all mistakes are reported together.
 func (f *File) readTOML(text []byte) {
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	for line := 0; len(text) > 0; {
@@ -37,7 +36,7 @@ func (f *File) readTOML(text []byte) {
 	}
 }
 
-// tomlKeys counts the keys and tables of a text; ok is false if it is no TOML.
+// tomlKeys counts the keys and tables of a text. ok is false if it is not TOML.
 func tomlKeys(text []byte) (n int, ok bool) {
 	var p unstable.Parser
 	p.Reset(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
@@ -47,7 +46,8 @@ func tomlKeys(text []byte) (n int, ok bool) {
 	return n, p.Error() == nil
 }
 
-// tomlExpression takes one "key = value". Lines before what p parses: before.
+// tomlExpression handles one "key = value". before is the number of lines before the parsed
+// text.
 func (f *File) tomlExpression(p *unstable.Parser, before int) {
 	node := p.Expression()
 	var parts []string
@@ -68,13 +68,13 @@ func (f *File) tomlExpression(p *unstable.Parser, before int) {
 		return
 	}
 	if first, ok := f.Entries[key]; ok {
-		f.complain(line, key, "stands on line %d already", first.line)
+		f.complain(line, key, "is already set on line %d", first.line)
 		return
 	}
 	f.set(key, entry{line, key, tomlValue(node.Value())})
 }
 
-// tomlValue is a value as an entry has it.
+// tomlValue converts a value to the form in an entry.
 func tomlValue(node *unstable.Node) any {
 	switch node.Kind {
 	case unstable.String:

@@ -1,4 +1,4 @@
-// Package daemon decides which process serves for a pid file.
+// Package daemon controls the server's process by its pid file.
 package daemon
 
 import (
@@ -13,20 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Go program cannot fork. To become a daemon it starts itself once more, in a
-// session of its own, and waits on a pipe: the new process writes a byte when
-// it listens, or ends and has said why.
+// A Go program cannot fork. To become a daemon, it starts itself again in a new
+// session and waits on a pipe. The new process writes a byte when it listens, or
+// ends after it has printed an error.
 
-// ReadyVariable tells the new process which descriptor the pipe is.
+// ReadyVariable contains the pipe's file descriptor in the new process.
 const ReadyVariable = "CCOMET_READY_FD"
 
-// ExitStatus is the exit status of a process that has told what was wrong itself.
+// ExitStatus is the exit status of a process that has already printed its error.
 type ExitStatus int
 
 func (e ExitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// Daemonize starts this program with other arguments, as a daemon, and returns
-// its process when it serves.
+// Daemonize starts this program as a daemon with other arguments. It returns the
+// process number when the daemon serves.
 func Daemonize(args ...string) (int, error) {
 	program, err := ownPath()
 	if err != nil {
@@ -52,18 +52,19 @@ func Daemonize(args ...string) (int, error) {
 	if n, _ := read.Read(make([]byte, 1)); n == 1 {
 		return cmd.Process.Pid, nil
 	}
-	_ = cmd.Wait() // how it ended is in its state
+	_ = cmd.Wait() // the result is in cmd.ProcessState
 	if cmd.ProcessState.ExitCode() > 0 {
 		return 0, ExitStatus(cmd.ProcessState.ExitCode())
 	}
-	return 0, fmt.Errorf("it ended before it served: %v", cmd.ProcessState)
+	return 0, fmt.Errorf("the daemon ended before it served: %v", cmd.ProcessState)
 }
 
-// Started says whether this process was started as a daemon, by another one that waits.
+// Started reports whether this process was started as a daemon by a process that
+// waits.
 func Started() bool { return os.Getenv(ReadyVariable) != "" }
 
-// ownPath is the file that this program was started by: its name is the
-// process's, by which users look for it.
+// ownPath returns the path by which this program was started. The process gets its
+// name from it, by which users look for the process.
 func ownPath() (string, error) {
 	own, err := os.Stat("/proc/self/exe")
 	if err != nil {
@@ -77,8 +78,8 @@ func ownPath() (string, error) {
 	return os.Executable()
 }
 
-// TellReady lets the process go that has started this one as a daemon, and the terminal
-// too. Without such a one it does nothing.
+// TellReady tells the process that started this daemon that it serves, and detaches
+// from the terminal. If no process waits, it does nothing.
 func TellReady() error {
 	text, ok := os.LookupEnv(ReadyVariable)
 	if !ok {
@@ -90,7 +91,7 @@ func TellReady() error {
 	}
 	pipe := os.NewFile(uintptr(fd), "pipe")
 	if pipe == nil {
-		return fmt.Errorf("%s: %d is no descriptor", ReadyVariable, fd)
+		return fmt.Errorf("%s: %d is not a file descriptor", ReadyVariable, fd)
 	}
 	defer pipe.Close()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -100,11 +101,11 @@ func TellReady() error {
 	defer null.Close()
 	for standard := range 3 {
 		if err := unix.Dup3(int(null.Fd()), standard, 0); err != nil {
-			return fmt.Errorf("letting go of the terminal: %w", err)
+			return fmt.Errorf("detaching from the terminal: %w", err)
 		}
 	}
 	if _, err := pipe.Write([]byte{1}); err != nil && !errors.Is(err, unix.EPIPE) {
-		return err // not that the waiting process is gone
+		return err // EPIPE: the waiting process is gone, which is no error
 	}
 	return nil
 }

@@ -16,30 +16,31 @@ import (
 	"ccomet/comet"
 )
 
-// A server with a pid file gives its listening sockets to the one that is to take its
-// place (-s restart):
+// A server with a pid file passes its listening sockets to the server that replaces
+// it (-s restart):
 //
-//  1. The new one connects to a socket whose name follows from the pid file, is sent a
-//     message with the descriptors of each address, and an empty one behind them.
-//  2. It has the old one stop, by SIGTERM, and keeps the connection: as long as that is
-//     open, the old one leaves new connections to it.
-//  3. When the old one has ended, it serves. So the addresses are always listened on, and
-//     a client that comes meanwhile waits in the kernel.
+//  1. The new server connects to a socket whose name is derived from the pid file.
+//     It gets one message for each address, with the file descriptors, and then an
+//     empty message.
+//  2. It stops the old server by SIGTERM, and keeps the connection open. While that
+//     is open, the old server accepts no new connections.
+//  3. When the old server has ended, the new one serves. So the addresses are
+//     always listened on, and clients that connect meanwhile wait in the kernel.
 
-// Giver gives the sockets of a server that runs.
+// Giver passes on the sockets of a running server.
 type Giver struct {
 	srv     *comet.Server
 	sockets []comet.Sockets
 	ln      *net.UnixListener
 
 	mu     sync.Mutex
-	takers int // that are connected
+	takers int // connected processes
 }
 
-// givingTimeout is how long one that takes sockets may take for it.
+// givingTimeout is the time limit for passing the sockets.
 const givingTimeout = 2 * time.Second
 
-// GiveSockets begins to give. It must be called before the server starts.
+// GiveSockets starts a Giver. It must be called before the server starts.
 func GiveSockets(srv *comet.Server, pidfile *PIDFile) (*Giver, error) {
 	address, err := givingAddress(pidfile.name)
 	if err != nil {
@@ -57,8 +58,9 @@ func GiveSockets(srv *comet.Server, pidfile *PIDFile) (*Giver, error) {
 	return g, nil
 }
 
-// givingAddress is where sockets are given, for the process that has a pid file. It has
-// no file of its own, and is known in one network namespace, as the sockets are.
+// givingAddress returns the address of the Giver for a pid file. It is an abstract
+// unix socket, which has no file and is visible in one network namespace, like the
+// listening sockets.
 func givingAddress(pidfile string) (*net.UnixAddr, error) {
 	info, err := os.Stat(pidfile)
 	if err != nil {
@@ -75,13 +77,13 @@ func (g *Giver) run() {
 	for {
 		conn, err := g.ln.AcceptUnix()
 		if err != nil {
-			return // it was closed
+			return // the listener is closed
 		}
 		go g.give(conn)
 	}
 }
 
-// give serves one that takes, which must be of the same user, or root.
+// give serves one process, which must belong to the same user or to root.
 func (g *Giver) give(conn *net.UnixConn) {
 	defer conn.Close()
 	if peer, err := peerOf(conn); err != nil || peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
@@ -93,14 +95,14 @@ func (g *Giver) give(conn *net.UnixConn) {
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
-	_, _ = conn.Read(make([]byte, 1)) // until it goes
+	_, _ = conn.Read(make([]byte, 1)) // until the other process closes it
 }
 
 func (g *Giver) send(conn *net.UnixConn) error {
 	if err := conn.SetDeadline(time.Now().Add(givingTimeout)); err != nil {
 		return err
 	}
-	g.mu.Lock() // end closes them
+	g.mu.Lock() // End closes the sockets
 	defer g.mu.Unlock()
 	for _, s := range append(slices.Clone(g.sockets), comet.Sockets{}) {
 		text, err := json.Marshal(s)
@@ -121,7 +123,7 @@ func (g *Giver) count(n int) {
 	g.srv.HandOver(g.takers > 0)
 }
 
-// End stops giving, when the server is about to stop.
+// End stops passing sockets, because the server is about to stop.
 func (g *Giver) End() {
 	if g == nil {
 		return
@@ -133,7 +135,7 @@ func (g *Giver) End() {
 	g.sockets = nil
 }
 
-// peerOf is the process at the other end of a connection.
+// peerOf returns the credentials of the process at the other end of a connection.
 func peerOf(conn *net.UnixConn) (*unix.Ucred, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -149,18 +151,19 @@ func peerOf(conn *net.UnixConn) (*unix.Ucred, error) {
 	return peer, peerErr
 }
 
-// Taken are the sockets of a server whose place this process takes.
+// Taken are the sockets of the server that this process replaces.
 type Taken struct {
 	Sockets []comet.Sockets
 	conn    *net.UnixConn // open until that server has ended
 }
 
-// TakeSockets asks the server that has a pid file for its sockets. That there is none, or
-// that it gives none, as iComet, or is about to end, is no error.
+// TakeSockets requests the sockets of the server that has a pid file. It is no
+// error if no server runs, or if the server passes no sockets because it is
+// iComet's or about to stop.
 func TakeSockets(pidfile, config string) (Taken, error) {
 	pid, _, err := ServesFor(pidfile, config)
 	if pid == 0 || err != nil {
-		return Taken{}, nil // StopServer tells
+		return Taken{}, nil // StopServer reports the error
 	}
 	address, err := givingAddress(pidfile)
 	if err != nil {
@@ -175,7 +178,7 @@ func TakeSockets(pidfile, config string) (Taken, error) {
 	t := Taken{conn: conn}
 	peer, err := peerOf(conn)
 	if err == nil && int(peer.Pid) != pid {
-		err = fmt.Errorf("process %d answers in the place of %d", peer.Pid, pid)
+		err = fmt.Errorf("process %d answers instead of %d", peer.Pid, pid)
 	}
 	if err == nil {
 		err = t.receive()
@@ -214,14 +217,14 @@ func (t *Taken) receive() error {
 		}
 		switch {
 		case flags&unix.MSG_CTRUNC != 0:
-			return errors.New("there are more than this process may have")
+			return errors.New("there are more sockets than this process may open")
 		case its.Side == "":
 			return nil
 		}
 	}
 }
 
-// Close lets the other server know that its sockets are its own again.
+// Close ends the transfer: the other server may accept connections again.
 func (t *Taken) Close() {
 	if t.conn != nil {
 		t.conn.Close()

@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// iComet's own server locks nothing: only its number is in its pid file, and
-// stays there when it is killed. Which process has the number now is told by what it runs,
-// and by the configuration file that it was started with.
+// iComet's own server does not lock its pid file, and leaves it behind when it is
+// killed. So the process with that number is identified by its program and its
+// configuration file.
 
-// icometProcess is the process of the number in a pid file that no process has
-// locked, if it is iComet's server of a configuration file; 0 if it is no server,
-// or one of this program, which would have locked its file. One that may be
-// iComet's, but of another file, is an error.
+// icometProcess returns the process of the number in an unlocked pid file, if it is
+// iComet's server with this configuration file. It returns 0 if the process is
+// another program, or this one, which would have locked the file. An iComet with
+// another configuration file is an error.
 func icometProcess(pidfile, text, config string) (int, error) {
 	pid, err := strconv.Atoi(text)
 	if err != nil || pid <= 0 || ProcessName(pid) != ICometName || sameProgram(pid) || IsZombie(pid) {
@@ -30,13 +30,13 @@ func icometProcess(pidfile, text, config string) (int, error) {
 			return pid, nil
 		}
 	}
-	return 0, fmt.Errorf("pidfile %s: process %d has its number, but is not seen to serve this configuration (%q): not touched: remove the pidfile if it was left behind",
+	return 0, fmt.Errorf("pidfile %s: process %d has its number, but does not seem to serve this configuration (%q): not stopped; remove the pidfile if it is stale",
 		pidfile, pid, strings.Join(args, " "))
 }
 
-// isFileOf says whether an argument that an iComet was started with is a file.
-// iComet changes to the directory of its file, so that a relative path is good
-// for its last part only.
+// isFileOf reports whether an argument of an iComet process is this file. iComet
+// changes to the directory of its file, so only the last element of a relative path
+// is valid.
 func isFileOf(pid int, arg, name string) bool {
 	path := fmt.Sprintf("/proc/%d/cwd/%s", pid, filepath.Base(arg))
 	if filepath.IsAbs(arg) {
@@ -50,20 +50,21 @@ func isFileOf(pid int, arg, name string) bool {
 	return err == nil && os.SameFile(mine, its)
 }
 
-// ProcessName is a process's name as the kernel knows it, "" for none.
+// ProcessName returns the kernel's name of a process, or "" if there is none.
 func ProcessName(pid int) string {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return strings.TrimSuffix(string(text), "\n")
 }
 
-// IsZombie says whether a process has ended, and only waits for its parent to ask how.
+// IsZombie reports whether a process has ended, and its parent has not waited for
+// it yet.
 func IsZombie(pid int) bool {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	at := bytes.LastIndexByte(text, ')') // ends the name, which may have anything in it
+	at := bytes.LastIndexByte(text, ')') // the end of the name, which may contain any bytes
 	return at >= 0 && bytes.HasPrefix(text[at+1:], []byte(" Z"))
 }
 
-// processArgs is the command line of a process, the program's name first.
+// processArgs returns the command line of a process, including the program's name.
 func processArgs(pid int) (args []string) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	for arg := range bytes.SplitSeq(bytes.TrimSuffix(text, []byte{0}), []byte{0}) {
@@ -72,13 +73,13 @@ func processArgs(pid int) (args []string) {
 	return args
 }
 
-// sameProgram says whether a process runs this program, in whatever version and
-// wherever that is installed.
+// sameProgram reports whether a process runs this program, in any version and at
+// any path.
 func sameProgram(pid int) bool {
 	mine, ok := debug.ReadBuildInfo()
 	its, err := buildinfo.ReadFile(fmt.Sprintf("/proc/%d/exe", pid))
 	return ok && err == nil && its.Path == mine.Path
 }
 
-// ICometName is the name that makes the program iComet's server.
+// ICometName is the program name that selects iComet's command line.
 const ICometName = "icomet-server"

@@ -12,27 +12,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PIDFile is a file that holds the number of the process that serves. It is
-// locked for as long as that process lives: the kernel knows the holder of a lock,
-// so a number that was left behind, and is another process's by now, is not mistaken.
+// PIDFile is a file that contains the number of the serving process. The process
+// holds a lock on it until it ends. The kernel knows the holder of the lock, so a
+// stale number that belongs to another process by now does no harm.
 type PIDFile struct {
 	name string
 	file *os.File
-	Left string // what a server that is gone had left in it, "" for nothing
+	Left string // the content that an earlier server has left, or ""
 }
 
-// runningError is a server that has the pid file.
+// runningError is returned if another server has the pid file.
 type runningError struct {
 	name     string
 	pid      int
 	stopping bool
 }
 
-// stopByte is where in a pid file the lock tells that the server runs on: it is free
-// while the server stops.
+// stopByte is the offset of a second lock. A server holds it until it starts to
+// stop.
 const stopByte = 1 << 20
 
-// Stopping lets others see that the server is about to end.
+// Stopping makes visible that the server is about to stop.
 func (p *PIDFile) Stopping() error {
 	lock := unix.Flock_t{Type: unix.F_UNLCK, Start: stopByte, Len: 1}
 	if err := unix.FcntlFlock(p.file.Fd(), unix.F_SETLK, &lock); err != nil {
@@ -41,19 +41,20 @@ func (p *PIDFile) Stopping() error {
 	return nil
 }
 
-// IsStopping says whether the server that has locked a pid file is about to end.
+// IsStopping reports whether the server that has locked a pid file is about to
+// stop.
 func IsStopping(file *os.File) bool {
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: stopByte, Len: 1}
 	return unix.FcntlFlock(file.Fd(), unix.F_GETLK, &lock) == nil && lock.Type == unix.F_UNLCK
 }
 
 func (e *runningError) Error() string {
-	return fmt.Sprintf("pidfile %s: the server runs already, as process %d: stop it (kill %d, or icomet-server FILE -s stop), or use -s restart",
+	return fmt.Sprintf("pidfile %s: the server is already running as process %d: stop it (kill %d, or icomet-server FILE -s stop), or use -s restart",
 		e.name, e.pid, e.pid)
 }
 
-// TakePIDFile makes a pid file this process's, or returns a runningError.
-// config is the configuration file that names it, "" for none.
+// TakePIDFile locks a pid file for this process, or returns a runningError. config
+// is the configuration file that names the pid file, or "".
 func TakePIDFile(name, config string) (*PIDFile, error) {
 	for {
 		file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
@@ -71,10 +72,12 @@ func TakePIDFile(name, config string) (*PIDFile, error) {
 	}
 }
 
-// stopNotice is how long a server that was told to stop may take to show it.
+// stopNotice is how long a server may take to release stopByte after it was told to
+// stop.
 const stopNotice = 500 * time.Millisecond
 
-// AwaitPIDFile is TakePIDFile, but for a server that is about to end it waits, and says so.
+// AwaitPIDFile is TakePIDFile, but if the other server is about to stop, it prints
+// that and waits.
 func AwaitPIDFile(out io.Writer, name, config string, timeout time.Duration) (*PIDFile, error) {
 	noticed := time.Now().Add(stopNotice)
 	until := time.Now().Add(timeout)
@@ -90,12 +93,12 @@ func AwaitPIDFile(out io.Writer, name, config string, timeout time.Duration) (*P
 			by = until
 			if told != running.pid {
 				told = running.pid
-				fmt.Fprintf(out, "process %d is about to end: waiting for that\n", told)
+				fmt.Fprintf(out, "waiting for process %d to stop\n", told)
 			}
 		}
 		if time.Now().After(by) {
 			if running.stopping {
-				err = fmt.Errorf("pidfile %s: process %d is about to end, but has not within %v: kill -9 %d ends it", name, running.pid, timeout, running.pid)
+				err = fmt.Errorf("pidfile %s: process %d is stopping, but did not end within %v: kill -9 %d ends it", name, running.pid, timeout, running.pid)
 			}
 			return nil, err
 		}
@@ -105,7 +108,7 @@ func AwaitPIDFile(out io.Writer, name, config string, timeout time.Duration) (*P
 	}
 }
 
-// awaitEnd waits for the end of a process, and no longer than d.
+// awaitEnd waits until a process ends, at most for d.
 func awaitEnd(pid int, d time.Duration) error {
 	process, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
@@ -121,8 +124,8 @@ func awaitEnd(pid int, d time.Duration) error {
 	return nil
 }
 
-// lockPidFile returns neither a file nor an error if the file was removed
-// meanwhile.
+// lockPidFile returns neither a PIDFile nor an error if it must be tried again,
+// because the other process has just ended or the file was removed.
 func lockPidFile(name string, file *os.File, config string) (*PIDFile, error) {
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
 	err := unix.FcntlFlock(file.Fd(), unix.F_SETLK, &lock)
@@ -157,8 +160,8 @@ func lockPidFile(name string, file *os.File, config string) (*PIDFile, error) {
 	return &PIDFile{name, file, text}, nil
 }
 
-// Remove removes the file, unless another process has done so and it is another by
-// now, and then lets it go.
+// Remove removes the file, unless it was replaced by another file, and releases the
+// lock.
 func (p *PIDFile) Remove() error {
 	defer p.file.Close()
 	if same, err := isStillAt(p.file, p.name); err != nil || !same {
@@ -173,7 +176,7 @@ func (p *PIDFile) Remove() error {
 	return nil
 }
 
-// isStillAt says whether an open file is the one of that name.
+// isStillAt reports whether an open file is still the one with this name.
 func isStillAt(file *os.File, name string) (bool, error) {
 	mine, err := file.Stat()
 	if err != nil {
@@ -183,14 +186,14 @@ func isStillAt(file *os.File, name string) (bool, error) {
 	return err == nil && os.SameFile(mine, there), nil
 }
 
-// readPid is what a pid file says: a number, or nothing. A file that holds
-// anything else was named by mistake, and is an error.
+// readPid returns the content of a pid file: a number, or "". Other content is an
+// error, because the file's name is probably a mistake.
 func readPid(file *os.File) (string, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return "", fmt.Errorf("pidfile: %w", err)
 	}
-	something := fmt.Errorf("pidfile %s holds something else: not touched: a pidfile is empty or holds one number; name another file", file.Name())
+	something := fmt.Errorf("pidfile %s contains something else and is left unchanged: a pidfile is empty or contains one number; name another file", file.Name())
 	if !info.Mode().IsRegular() {
 		return "", something
 	}
@@ -206,7 +209,7 @@ func readPid(file *os.File) (string, error) {
 	return left, nil
 }
 
-// lockHolder is the process that has locked a file, 0 for none.
+// lockHolder returns the process that has locked a file, or 0.
 func lockHolder(file *os.File) (int, error) {
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
 	if err := unix.FcntlFlock(file.Fd(), unix.F_GETLK, &lock); err != nil {
@@ -216,7 +219,7 @@ func lockHolder(file *os.File) (int, error) {
 		return 0, nil
 	}
 	if lock.Pid <= 0 {
-		return 0, fmt.Errorf("pidfile %s: locked by a process that cannot be seen from here, in another container perhaps", file.Name())
+		return 0, fmt.Errorf("pidfile %s: locked by a process that is not visible here, perhaps in another container", file.Name())
 	}
 	return int(lock.Pid), nil
 }

@@ -10,17 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// StopTimeout is how long a server may take to end.
+// StopTimeout is how long a server may take to stop.
 const StopTimeout = 30 * time.Second
 
-// StopServer ends the server that has a pid file, and waits until it is gone.
-// It returns its process, 0 if none ran.
+// StopServer stops the server that has a pid file, and waits until it has ended. It
+// returns the server's process number, or 0 if none was running.
 func StopServer(name, config string) (int, error) {
 	pid, _, err := ServesFor(name, config)
 	if pid == 0 || err != nil {
 		return 0, err
 	}
-	// From here on the number cannot become another process's.
+	// The descriptor keeps meaning this process, even if its number is reused.
 	process, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return pid, nil
@@ -32,7 +32,7 @@ func StopServer(name, config string) (int, error) {
 	if again != pid || err != nil {
 		return pid, err // it has ended by itself
 	}
-	if !stopping { // a second signal would end it at once
+	if !stopping { // a second signal would stop it at once
 		if err := unix.PidfdSendSignal(process, unix.SIGTERM, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 			return 0, fmt.Errorf("stopping process %d: %w", pid, err)
 		}
@@ -44,17 +44,18 @@ func StopServer(name, config string) (int, error) {
 		case err != nil:
 			return 0, fmt.Errorf("waiting for process %d: %w", pid, err)
 		case n == 0:
-			return 0, fmt.Errorf("process %d has not ended within %v of SIGTERM, and still runs: kill -9 %d ends it", pid, StopTimeout, pid)
+			return 0, fmt.Errorf("process %d did not end within %v after SIGTERM: kill -9 %d ends it", pid, StopTimeout, pid)
 		default:
 			return pid, nil
 		}
 	}
 }
 
-// ServesFor is the process of the server that has a pid file, 0 for none, and whether it
-// is about to end. A process that is neither this program nor iComet is an error.
+// ServesFor returns the process of the server that has a pid file, or 0, and
+// whether it is about to stop. A process that is neither this program nor iComet is
+// an error.
 func ServesFor(name, config string) (pid int, stopping bool, err error) {
-	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would keep us
+	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // O_NONBLOCK: opening a pipe must not block
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, false, nil
 	} else if err != nil {
@@ -66,7 +67,7 @@ func ServesFor(name, config string) (pid int, stopping bool, err error) {
 	}
 	if pid != 0 {
 		if title := ProcessName(pid); !sameExecutable(pid) && !slices.Contains([]string{"ccomet", ICometName}, title) {
-			return 0, false, fmt.Errorf("pidfile %s: process %d has it, which is %q and no server of this kind: not touched", name, pid, title)
+			return 0, false, fmt.Errorf("pidfile %s: process %d has locked it, but is %q and not a server of this kind: not stopped", name, pid, title)
 		}
 		return pid, IsStopping(file), nil
 	}
@@ -78,7 +79,8 @@ func ServesFor(name, config string) (pid int, stopping bool, err error) {
 	return pid, false, err
 }
 
-// sameExecutable says whether a process runs the file that this one runs.
+// sameExecutable reports whether a process runs the same executable file as this
+// one.
 func sameExecutable(pid int) bool {
 	mine, err := os.Stat("/proc/self/exe")
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package doctor finds what is too small for a number of connections.
+// Package doctor checks the capacity for a number of connections.
 package doctor
 
 import (
@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// Status is how well one thing is.
+// Status is the result of one check.
 type Status int
 
 const (
 	OK   Status = iota
-	Warn        // it will hurt some day, or cannot be told
+	Warn        // it may fail later, or cannot be determined
 	Bad         // it is too small, or broken
 )
 
@@ -20,10 +20,10 @@ var StatusNames = [...]string{"OK", "WARN", "BAD"}
 
 func (s Status) String() string { return StatusNames[s] }
 
-// MarshalText is for --json.
+// MarshalText returns the name for --json.
 func (s Status) MarshalText() ([]byte, error) { return []byte(strings.ToLower(s.String())), nil }
 
-// Finding is what was found of one thing.
+// Finding is the result of one check, with the reason and what to change.
 type Finding struct {
 	Name   string `json:"name"`
 	Status Status `json:"status"`
@@ -33,15 +33,15 @@ type Finding struct {
 	Fixes  []fix  `json:"fixes,omitempty"`
 }
 
-// fix is a change that makes it well.
+// fix is a change that solves the problem.
 type fix struct {
-	File  string   `json:"file,omitempty"` // where it survives a restart
+	File  string   `json:"file,omitempty"` // the file in which the change survives a restart
 	Lines []string `json:"lines,omitempty"`
-	Now   string   `json:"now,omitempty"` // a command that changes it at once
+	Now   string   `json:"now,omitempty"` // a command that makes the change immediately
 }
 
-// write writes a finding for people: a line, and below it why, and what to do,
-// where it is not well.
+// write writes a finding as text: one line and, unless it is OK, the reason and the fixes
+// below.
 func (f *Finding) write(b *strings.Builder) {
 	fmt.Fprintf(b, "%-5s%s: %s", f.Status, f.Name, f.Have)
 	if f.Want != "" {
@@ -67,10 +67,10 @@ func (f *Finding) write(b *strings.Builder) {
 	}
 }
 
-// sysctlFile is where kernel settings survive a restart.
+// sysctlFile is the file in which kernel settings survive a restart.
 const sysctlFile = "/etc/sysctl.d/60-ccomet.conf"
 
-// sysctl is the fix of a kernel setting.
+// sysctl returns the fix for a kernel setting.
 func sysctl(name, value string) []fix {
 	quoted := value
 	if strings.Contains(value, " ") {
@@ -79,7 +79,7 @@ func sysctl(name, value string) []fix {
 	return []fix{{File: sysctlFile, Lines: []string{name + " = " + value}, Now: "sysctl -w " + name + "=" + quoted}}
 }
 
-// grouped is a number with its thousands set apart.
+// grouped formats a number with a comma between groups of three digits.
 func grouped(n int64) string {
 	text := strconv.FormatInt(n, 10)
 	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
@@ -88,17 +88,17 @@ func grouped(n int64) string {
 	return text
 }
 
-// mebibytes is a size for people.
+// mebibytes formats a size in MiB, rounded up.
 func mebibytes(n int64) string { return grouped((n+1<<20-1)>>20) + " MiB" }
 
-// Diagnosis is what --json prints.
+// Diagnosis is the output of --json.
 type Diagnosis struct {
 	Conns  int       `json:"conns"`
 	Status Status    `json:"status"`
 	Checks []Finding `json:"checks"`
 }
 
-// Text is a diagnosis for people.
+// Text returns a diagnosis as text.
 func (d *Diagnosis) Text() string {
 	var b strings.Builder
 	counts := [3]int{}

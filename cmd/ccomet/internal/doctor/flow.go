@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// flow is a response whose lines are read as they come.
+// flow is a response whose lines are read as they arrive.
 type flow struct {
-	head  *http.Response // once it has come; its body is the flow's
+	head  *http.Response // nil until it has arrived; flow reads its body
 	heads chan *http.Response
 	lines chan string
-	ended error // why there are no more lines, once they are closed
+	ended error // why lines is closed; nil at the end of the response
 	leave context.CancelFunc
 }
 
-// errLate is that nothing came in time.
+// errLate is the error if nothing arrives in time.
 var errLate = errors.New("nothing came")
 
-// longestLine bounds a line, in bytes.
+// longestLine is the maximum length of a line, in bytes.
 const longestLine = 1 << 20
 
 // newFlow sends a request, and reads the response until leave is called.
@@ -65,7 +65,8 @@ func (f *flow) run(ctx context.Context, client *http.Client, url string, header 
 	return scanner.Err()
 }
 
-// await returns the first line that has all these pieces, if it comes in time.
+// await returns the first line that contains all pieces. It is an error if none arrives in
+// time.
 func (f *flow) await(within time.Duration, pieces ...string) (string, error) {
 	limit := time.NewTimer(within)
 	defer limit.Stop()

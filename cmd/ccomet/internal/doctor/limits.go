@@ -8,37 +8,37 @@ import (
 	"time"
 )
 
-// Wish is what a machine is to hold.
+// Wish describes what a machine must hold.
 type Wish struct {
 	Conns      int64
-	Fronts     []string      // addresses of the server's, for clients
-	Polling    time.Duration // the longest a connection is silent
-	Idle       time.Duration // the longest one is kept between requests
+	Fronts     []string      // the server's addresses for clients
+	Polling    time.Duration // the longest time a connection is silent
+	Idle       time.Duration // the longest time a connection is idle between requests
 	Processors int64
-	Proxied    bool // something stands in front
-	ProxyHere  bool // on the same machine
-	Routed     bool // its configuration is looked at, too
+	Proxied    bool // there is a proxy in front of the server
+	ProxyHere  bool // the proxy is on the same machine
+	Routed     bool // the proxy's configuration is checked too
 }
 
-// What one connection takes, in bytes: of the kernel, for a TCP socket that waits,
-// with its file, inode, directory entry and epoll item; and of the server, for one
-// with a channel of its own.
+// The memory of one connection, in bytes: in the kernel, for a waiting TCP socket with its
+// file, inode, directory entry and epoll item; and in the server, for a subscriber with a
+// channel of its own.
 const (
 	socketBytes = 3900
 	serverBytes = 170
 )
 
-// What a process needs beside its connections.
+// What a process needs in addition to its connections.
 const (
 	spareDescriptors = 100
 	spareBytes       = 64 << 20
 )
 
-// backlogs bound what is wanted of the kernel's queues.
+// The wanted length of the kernel's accept queue is within these bounds.
 const leastBacklog, mostBacklog = 1024, 65535
 
-// sockets are those of all connections on this machine: a proxy here has two for
-// each, to the client and to the server.
+// sockets returns the number of sockets on this machine. A proxy here has two for each
+// connection: one to the client and one to the server.
 func (w *Wish) sockets() int64 {
 	if w.ProxyHere {
 		return 3 * w.Conns
@@ -46,7 +46,7 @@ func (w *Wish) sockets() int64 {
 	return w.Conns
 }
 
-// overTCP are the server's TCP addresses, and whether all are.
+// overTCP returns the server's TCP addresses, and whether it has no others.
 func (w *Wish) overTCP() (list []string, all bool) {
 	for _, address := range w.Fronts {
 		if !strings.HasPrefix(address, "unix:") {
@@ -56,8 +56,8 @@ func (w *Wish) overTCP() (list []string, all bool) {
 	return list, len(list) == len(w.Fronts)
 }
 
-// checks are those of the machine, in the order they are told. Each returns
-// nothing where there is nothing to say.
+// checks are the checks of the machine, in the order of the output. A check returns nil if
+// it does not apply.
 var checks = []struct {
 	name  string
 	check func(*Machine, *Wish) (*Finding, error)
@@ -79,16 +79,16 @@ var checks = []struct {
 	{"net.netfilter.nf_conntrack_tcp_timeout_established", checkTrackingTime},
 }
 
-// CheckMachine makes all checks of a machine.
+// CheckMachine runs all checks of a machine.
 func CheckMachine(m *Machine, w Wish) []Finding {
 	var list []Finding
 	for _, c := range checks {
 		f, err := c.check(m, &w)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && c.name != checks[0].name:
-			continue // this kernel does not have it, or this container does not show it
+			continue // this kernel does not have the setting, or this container does not show it
 		case err != nil:
-			f = &Finding{Status: Warn, Have: "cannot be told: " + err.Error()}
+			f = &Finding{Status: Warn, Have: "cannot be determined: " + err.Error()}
 		case f == nil:
 			continue
 		}
@@ -98,7 +98,7 @@ func CheckMachine(m *Machine, w Wish) []Finding {
 	return list
 }
 
-// atLeast is the finding of a number that must not be below another.
+// atLeast returns the finding for a number with a lower bound.
 func atLeast(have, want int64, otherwise Status, why string, fixes []fix) *Finding {
 	f := &Finding{Have: amount(have), Want: grouped(want), Why: why}
 	if have < want {
@@ -107,7 +107,7 @@ func atLeast(have, want int64, otherwise Status, why string, fixes []fix) *Findi
 	return f
 }
 
-// amount is a number of a limit.
+// amount formats a limit.
 func amount(n int64) string {
 	if n == unlimited {
 		return "no limit"
@@ -115,7 +115,7 @@ func amount(n int64) string {
 	return grouped(n)
 }
 
-// knob is the finding of a kernel setting of one number.
+// knob returns the finding for a kernel setting with a lower bound.
 func (m *Machine) knob(name string, want int64, otherwise Status, why string) (*Finding, error) {
 	have, err := m.sysctl(name, 1)
 	if err != nil {
@@ -144,7 +144,7 @@ func checkNrOpen(m *Machine, w *Wish) (*Finding, error) {
 }
 
 func checkFileMax(m *Machine, w *Wish) (*Finding, error) {
-	counts, err := m.sysctl("fs.file-nr", 3) // open, free, most
+	counts, err := m.sysctl("fs.file-nr", 3) // open, free, maximum
 	if err != nil {
 		return nil, err
 	}
@@ -158,8 +158,8 @@ func checkWatches(m *Machine, w *Wish) (*Finding, error) {
 		"a descriptor that is watched for events takes one of its user's; without one a connection is refused with 503")
 }
 
-// rush is how many connections may arrive before a loop has its next turn, when
-// all clients come back after a restart.
+// rush returns how many connections may arrive within one turn of a loop, when all clients
+// reconnect after a restart.
 func (w *Wish) rush() int64 { return min(max(w.Conns/16, leastBacklog), mostBacklog) }
 
 func checkBacklog(m *Machine, w *Wish) (*Finding, error) {
@@ -187,7 +187,7 @@ func checkHandshakes(m *Machine, w *Wish) (*Finding, error) {
 
 func checkPorts(m *Machine, w *Wish) (*Finding, error) {
 	list, all := w.overTCP()
-	if !all || w.Routed { // a unix socket has no ports; the configuration tells more
+	if !all || w.Routed { // a unix socket has no ports; a check of the configuration is more precise
 		return nil, nil
 	}
 	r, err := m.sysctl("net.ipv4.ip_local_port_range", 2)
@@ -213,7 +213,7 @@ func checkPorts(m *Machine, w *Wish) (*Finding, error) {
 	return f, nil
 }
 
-// frontLine is a setting of so many addresses.
+// frontLine returns a setting of n addresses.
 func frontLine(n int64) string {
 	const shown = 3
 	var list []string

@@ -9,23 +9,23 @@ import (
 	"strings"
 )
 
-// Machine is what the kernel tells of itself, in files below /proc and /sys.
+// Machine reads what the kernel reports in files below /proc and /sys.
 type Machine struct {
-	Files fs.FS // of /
-	PID   int   // whose limits count; 0: this process's
-	Page  int64 // bytes of a page
+	Files fs.FS // rooted at /
+	PID   int   // the process whose limits count; 0: this one
+	Page  int64 // page size in bytes
 }
 
-// unlimited is a limit that is none.
+// unlimited stands for no limit.
 const unlimited = math.MaxInt64
 
-// Text is what a file says, trimmed.
+// Text returns the content of a file, trimmed.
 func (m *Machine) Text(name string) (string, error) {
 	text, err := fs.ReadFile(m.Files, name)
 	return strings.TrimSpace(string(text)), err
 }
 
-// sysctl reads the numbers of a kernel setting such as "net.core.somaxconn".
+// sysctl reads the n numbers of a kernel setting such as "net.core.somaxconn".
 func (m *Machine) sysctl(name string, n int) ([]int64, error) {
 	text, err := m.Text("proc/sys/" + strings.ReplaceAll(name, ".", "/"))
 	if err != nil {
@@ -38,7 +38,7 @@ func (m *Machine) sysctl(name string, n int) ([]int64, error) {
 	return values, err
 }
 
-// numbers reads numbers; those beyond 63 bits are unlimited.
+// numbers parses numbers. A number of more than 63 bits means unlimited.
 func numbers(fields []string) ([]int64, error) {
 	var values []int64
 	for _, field := range fields {
@@ -53,7 +53,7 @@ func numbers(fields []string) ([]int64, error) {
 	return values, nil
 }
 
-// Process is the directory of the process whose limits count.
+// Process returns the directory of the process whose limits count.
 func (m *Machine) Process() string {
 	if m.PID > 0 {
 		return "proc/" + strconv.Itoa(m.PID)
@@ -61,7 +61,7 @@ func (m *Machine) Process() string {
 	return "proc/self"
 }
 
-// descriptors are the process's soft and hard limit of open files.
+// descriptors returns the process's soft and hard limit on open files.
 func (m *Machine) descriptors() (soft, hard int64, err error) {
 	const label = "Max open files"
 	text, err := m.Text(m.Process() + "/limits")
@@ -81,7 +81,7 @@ func (m *Machine) descriptors() (soft, hard int64, err error) {
 	return 0, 0, fmt.Errorf("%s/limits has no line of %q", m.Process(), label)
 }
 
-// memory reads sizes of /proc/meminfo, in bytes.
+// memory returns values of /proc/meminfo, in bytes.
 func (m *Machine) memory(names ...string) ([]int64, error) {
 	text, err := m.Text("proc/meminfo")
 	if err != nil {
@@ -106,8 +106,8 @@ func (m *Machine) memory(names ...string) ([]int64, error) {
 	return values, nil
 }
 
-// group is what the control group of the process leaves it of memory, in bytes,
-// unlimited without one, and the file that bounds it.
+// group returns how much memory the control group of the process still permits, in bytes,
+// and the file with that limit. Without a control group it is unlimited.
 func (m *Machine) group() (left int64, file string) {
 	left = unlimited
 	text, _ := m.Text(m.Process() + "/cgroup")
@@ -122,8 +122,8 @@ func (m *Machine) group() (left int64, file string) {
 		} else if parts[0] != "0" {
 			continue
 		}
-		// Those above bound it as well. Within a container the path may be the
-		// machine's: then only the one at the base is there.
+		// The parent groups have limits too. In a container the path may be the host's;
+		// then only the group at the base exists.
 		for dir := path.Join(base, parts[2]); strings.HasPrefix(dir, base); dir = path.Dir(dir) {
 			most, err := m.number(path.Join(dir, limit))
 			if err != nil || most == unlimited {
@@ -138,7 +138,7 @@ func (m *Machine) group() (left int64, file string) {
 	return left, file
 }
 
-// number reads a file of one number; "max" is unlimited.
+// number reads a file with one number. "max" means unlimited.
 func (m *Machine) number(name string) (int64, error) {
 	text, err := m.Text(name)
 	if err != nil {

@@ -106,7 +106,7 @@ func TestDoctorMachines(t *testing.T) {
 		{"tracked, too many", tcp, []string{conntrack, "65536", "net.netfilter.nf_conntrack_count", "1000"}, conntrack, Bad, []string{"101,000", "notrack"}},
 		{"tracked twice", here, []string{conntrack, "150000", "net.netfilter.nf_conntrack_count", "1000"}, conntrack, Bad, []string{"201,000"}},
 		{"tracked, briefly", tcp, []string{conntrack, "262144", "net.netfilter.nf_conntrack_count", "1000", timeout, "60"}, timeout, Bad, []string{"120"}},
-		{"not numbers", tcp, []string{"vm.max_map_count", "many"}, "vm.max_map_count", Warn, []string{"cannot be told", "many"}},
+		{"not numbers", tcp, []string{"vm.max_map_count", "many"}, "vm.max_map_count", Warn, []string{"cannot be determined", "many"}},
 		{"too few numbers", tcp, []string{"net.ipv4.tcp_mem", "1 2"}, "net.ipv4.tcp_mem", Warn, []string{"want 3 numbers"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

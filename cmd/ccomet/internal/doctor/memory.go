@@ -2,9 +2,9 @@ package doctor
 
 import "fmt"
 
-// The checks of what has to do with memory.
+// The checks of memory.
 
-// bytes is what all connections take, the kernel's part and the server's.
+// bytes returns the memory of all connections, in the kernel and in the server.
 func (w *Wish) bytes() int64 { return w.sockets()*socketBytes + w.Conns*serverBytes + spareBytes }
 
 func checkMemory(m *Machine, w *Wish) (*Finding, error) {
@@ -33,7 +33,7 @@ func checkMemory(m *Machine, w *Wish) (*Finding, error) {
 	return f, nil
 }
 
-// Values of vm.overcommit_memory.
+// A value of vm.overcommit_memory.
 const overcommitNever = 2
 
 func checkOvercommit(m *Machine, w *Wish) (*Finding, error) {
@@ -59,11 +59,11 @@ func checkOvercommit(m *Machine, w *Wish) (*Finding, error) {
 	return f, nil
 }
 
-// The server takes its memory in pieces of this many records, each a mapping at
-// worst, and has three kinds of them for a connection.
+// The server maps memory in pieces of recordsMapped records, in the worst case one mapping
+// each. A connection has records of recordsEach kinds.
 const recordsMapped, recordsEach = 4096, 3
 
-// spareMaps are the mappings of a Go program that has no connection.
+// spareMaps is the number of mappings of a Go program without connections.
 const spareMaps = 1000
 
 func checkMaps(m *Machine, w *Wish) (*Finding, error) {
@@ -91,8 +91,8 @@ func checkSocketPages(m *Machine, w *Wish) (*Finding, error) {
 	return f, nil
 }
 
-// A buffer's usual sizes: below the least a message comes in many pieces, above
-// the most each reader that is stuck holds more than all else of a connection.
+// Usual bounds of a socket buffer. With a smaller one a message arrives in many pieces.
+// With a larger one a slow reader takes more memory than everything else of its connection.
 const leastBuffer, mostBuffer = 4096, 1 << 20
 
 func checkReceiveBuffers(m *Machine, _ *Wish) (*Finding, error) {
@@ -103,8 +103,7 @@ func checkSendBuffers(m *Machine, _ *Wish) (*Finding, error) {
 	return m.buffers("net.ipv4.tcp_wmem", "4096 16384 4194304")
 }
 
-// buffers is the finding of a buffer's sizes, of which there are the least, that
-// of a new connection, and the most.
+// buffers returns the finding for the sizes of a socket buffer: minimum, default, maximum.
 func (m *Machine) buffers(name, usual string) (*Finding, error) {
 	sizes, err := m.sysctl(name, 3)
 	if err != nil {
@@ -131,7 +130,7 @@ func checkTracking(m *Machine, w *Wish) (*Finding, error) {
 	}
 	tracked := w.Conns
 	if list, all := w.overTCP(); w.ProxyHere && all && len(list) > 0 {
-		tracked *= 2 // to the server, too
+		tracked *= 2 // also to the server
 	}
 	return m.knob(name, now[0]+tracked, Bad, "connections that the firewall tracks, "+grouped(now[0])+" by now; beyond it packets are dropped: raise it, or leave the server's ports out (notrack)")
 }

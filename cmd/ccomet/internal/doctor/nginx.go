@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// CheckNginx checks a configuration of nginx for what is wanted.
+// CheckNginx checks a configuration of nginx.
 func CheckNginx(c *NginxConfig, m *Machine, w Wish) []Finding {
 	list := []Finding{c.checkConnections(&w), c.checkDescriptors(&w)}
 	routes := c.routes(w.Fronts)
@@ -36,7 +36,7 @@ func CheckNginx(c *NginxConfig, m *Machine, w Wish) []Finding {
 	return append(list, checkRoutePorts(routes, m, &w)...)
 }
 
-// checkUpgrades checks that WebSockets get through somewhere.
+// checkUpgrades checks that some location passes WebSockets on.
 func checkUpgrades(routes []nginxRoute) Finding {
 	f := Finding{Name: "nginx: WebSocket", Have: "no location passes Upgrade on",
 		Why: "a WebSocket is answered 426, and its clients use event streams or polls instead, if they can"}
@@ -52,7 +52,7 @@ func checkUpgrades(routes []nginxRoute) Finding {
 	return f
 }
 
-// upgrades says whether a WebSocket gets through.
+// upgrades reports whether a location passes WebSockets on.
 func (r *nginxRoute) upgrades() bool {
 	upgrade, connection := false, false
 	for _, d := range r.inherited("proxy_set_header") {
@@ -64,7 +64,7 @@ func (r *nginxRoute) upgrades() bool {
 	return upgrade && connection && r.value("proxy_http_version", "1.0") == "1.1"
 }
 
-// passTo is a proxy_pass of an address.
+// passTo returns the argument of proxy_pass for an address.
 func passTo(address string) string {
 	if strings.HasPrefix(address, "unix:") {
 		return "http://" + address + ":/"
@@ -75,7 +75,8 @@ func passTo(address string) string {
 	return "http://" + address + "/"
 }
 
-// number is a setting of one number below a block of the top, or at the top.
+// number returns a directive with one number, in a block at the top level, or at the top
+// level itself.
 func (c *NginxConfig) number(block, name string) (n int64, said bool) {
 	d := &c.top
 	if block != "" {
@@ -91,11 +92,10 @@ func (c *NginxConfig) number(block, name string) (n int64, said bool) {
 	return n, err == nil
 }
 
-// What nginx takes where nothing is said; of descriptors, what most services are
-// started with.
+// nginx's defaults. The number of descriptors is the usual limit of a service.
 const nginxConnections, nginxWorkers, nginxDescriptors = 512, 1, 1024
 
-// workers are nginx's processes.
+// workers returns the number of nginx's worker processes.
 func (c *NginxConfig) workers(w *Wish) int64 {
 	if n, said := c.number("", "worker_processes"); said && n > 0 {
 		return n
@@ -106,8 +106,8 @@ func (c *NginxConfig) workers(w *Wish) int64 {
 	return nginxWorkers
 }
 
-// each is what one worker has to hold: two connections for each client, to it and
-// to the server, with a quarter more, because workers do not share evenly.
+// each returns how many connections one worker must hold: two for each client, to the
+// client and to the server, and a quarter more, because workers do not share evenly.
 func (c *NginxConfig) each(w *Wish) int64 {
 	n := c.workers(w)
 	return (2*w.Conns+n-1)/n*5/4 + spareDescriptors
@@ -119,7 +119,7 @@ func (c *NginxConfig) checkConnections(w *Wish) Finding {
 		have = nginxConnections
 	}
 	want := c.each(w)
-	f := atLeast(have, want, Bad, "each client takes two connections of a worker, to him and to the server; workers do not share evenly",
+	f := atLeast(have, want, Bad, "each client takes two connections of a worker, one to the client and one to the server; workers do not share evenly",
 		[]fix{{File: c.main + ", within events", Lines: []string{fmt.Sprintf("worker_connections %d;", want)}}})
 	f.Name, f.Have = "nginx: worker_connections", fmt.Sprintf("%s, %s workers", f.Have, grouped(c.workers(w)))
 	if have < want && have*c.workers(w) >= 2*w.Conns {
@@ -143,10 +143,10 @@ func (c *NginxConfig) checkDescriptors(w *Wish) Finding {
 	return *f
 }
 
-// routeChecks are those of each way to the server.
+// routeChecks are the checks of each location that leads to the server.
 var routeChecks = []func(*nginxRoute, *Wish) *Finding{checkReadTimeout, checkBuffering, checkUpstreamHTTP, checkUpstreamIdle, checkGzip}
 
-// nginxReadTimeout is what nginx takes where nothing is said.
+// nginxReadTimeout is nginx's default.
 const nginxReadTimeout = "60s"
 
 func checkReadTimeout(r *nginxRoute, w *Wish) *Finding {
@@ -212,12 +212,11 @@ func checkUpstreamHTTP(r *nginxRoute, _ *Wish) *Finding {
 	return f
 }
 
-// nginxUpstreamIdle is how long nginx keeps an idle connection to a server where
-// nothing is said.
+// nginxUpstreamIdle is nginx's default for an idle connection to a server.
 const nginxUpstreamIdle = "60s"
 
-// checkUpstreamIdle checks that it is nginx that closes an idle connection: one that
-// the server closes may be closed under a request.
+// checkUpstreamIdle checks that nginx closes idle connections before the server does. If
+// the server closes one, a request may be on its way.
 func checkUpstreamIdle(r *nginxRoute, w *Wish) *Finding {
 	if r.upstream == nil || r.upstream.find("keepalive") == nil {
 		return nil
@@ -254,7 +253,7 @@ func checkGzip(r *nginxRoute, _ *Wish) *Finding {
 	return f
 }
 
-// checkRoutePorts checks that nginx has ports enough to the server's addresses.
+// checkRoutePorts checks that nginx has enough local ports for the server's addresses.
 func checkRoutePorts(routes []nginxRoute, m *Machine, w *Wish) []Finding {
 	servers := map[string]bool{}
 	for _, r := range routes {

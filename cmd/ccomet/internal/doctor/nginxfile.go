@@ -8,34 +8,33 @@ import (
 	"strings"
 )
 
-// nginxDirective is a directive of nginx's configuration, and what is in its
-// block.
+// nginxDirective is a directive of nginx's configuration, with its block.
 type nginxDirective struct {
 	name   string
 	args   []string
-	block  []*nginxDirective // nil for none
-	parent *nginxDirective   // nil at the top
+	block  []*nginxDirective // nil: no block
+	parent *nginxDirective   // nil at the top level
 	file   string
 	line   int
 }
 
-// place is where it stands.
+// place returns the directive's file and line.
 func (d *nginxDirective) place() string { return fmt.Sprintf("%s:%d", d.file, d.line) }
 
-// NginxConfig is a configuration, with all that it includes.
+// NginxConfig is a configuration with all included files.
 type NginxConfig struct {
-	files fs.FS // of /
+	files fs.FS // rooted at /
 	dir   string
 	main  string
 	depth int
 	top   nginxDirective
 }
 
-// maxIncludes bounds how deep files include each other.
+// maxIncludes is the maximum depth of includes.
 const maxIncludes = 20
 
-// ReadNginxConfig reads an absolute file, and what it includes. Relative names are
-// below its directory, as nginx has it.
+// ReadNginxConfig reads a file, of an absolute path, and the files that it includes.
+// Relative paths start at the file's directory, as in nginx.
 func ReadNginxConfig(files fs.FS, name string) (*NginxConfig, error) {
 	c := &NginxConfig{files: files, dir: path.Dir(name), main: name}
 	if err := c.read(name, &c.top); err != nil {
@@ -44,7 +43,7 @@ func ReadNginxConfig(files fs.FS, name string) (*NginxConfig, error) {
 	return c, nil
 }
 
-// read puts the directives of a file into a block.
+// read appends the directives of a file to a block.
 func (c *NginxConfig) read(name string, into *nginxDirective) error {
 	if c.depth == maxIncludes {
 		return fmt.Errorf("%s: files include each other more than %d deep", name, maxIncludes)
@@ -54,7 +53,7 @@ func (c *NginxConfig) read(name string, into *nginxDirective) error {
 	text, err := fs.ReadFile(c.files, strings.TrimPrefix(path.Clean(name), "/"))
 	if err != nil {
 		if inner := new(fs.PathError); errors.As(err, &inner) {
-			err = inner.Err // its name is without the root
+			err = inner.Err // its path lacks the root
 		}
 		return fmt.Errorf("nginx's configuration %s: %w", name, err)
 	}
@@ -62,7 +61,7 @@ func (c *NginxConfig) read(name string, into *nginxDirective) error {
 	return c.readBlock(words, into, false)
 }
 
-// readBlock reads directives up to the end of the file, or of the block.
+// readBlock reads directives up to the end of the file, or of the block if nested.
 func (c *NginxConfig) readBlock(words *nginxWords, into *nginxDirective, nested bool) error {
 	for {
 		word, quoted, err := words.next()
@@ -99,7 +98,7 @@ func (c *NginxConfig) readBlock(words *nginxWords, into *nginxDirective, nested 
 	}
 }
 
-// readDirective reads what follows a directive's name.
+// readDirective reads the arguments and the block of a directive.
 func (c *NginxConfig) readDirective(words *nginxWords, d *nginxDirective) error {
 	for {
 		word, quoted, err := words.next()
@@ -121,8 +120,7 @@ func (c *NginxConfig) readDirective(words *nginxWords, d *nginxDirective) error 
 	}
 }
 
-// include puts the directives of other files in the place of one. A pattern may
-// fit none.
+// include appends the directives of included files. A pattern need not match any file.
 func (c *NginxConfig) include(d, into *nginxDirective) error {
 	if len(d.args) != 1 {
 		return fmt.Errorf("%s: include: want one file, or a pattern of files", d.place())
@@ -146,10 +144,10 @@ func (c *NginxConfig) include(d, into *nginxDirective) error {
 	return nil
 }
 
-// nginxWords takes the words of a file: names, values, and ";", "{" and "}".
+// nginxWords splits a file into words: names, values, and ";", "{" and "}".
 type nginxWords struct {
 	file string
-	text string // what is left
+	text string // the rest
 	line int
 }
 
@@ -157,7 +155,7 @@ func (w *nginxWords) wrong(reason string) error {
 	return fmt.Errorf("%s:%d: %s", w.file, w.line, reason)
 }
 
-// take takes n bytes.
+// take consumes n bytes.
 func (w *nginxWords) take(n int) string {
 	taken := w.text[:n]
 	w.line += strings.Count(taken, "\n")
@@ -167,7 +165,7 @@ func (w *nginxWords) take(n int) string {
 
 const nginxSpace = " \t\r\n"
 
-// next takes a word, "" at the end.
+// next returns the next word, or "" at the end.
 func (w *nginxWords) next() (word string, quoted bool, err error) {
 	for {
 		w.take(len(w.text) - len(strings.TrimLeft(w.text, nginxSpace)))
@@ -193,7 +191,7 @@ func (w *nginxWords) next() (word string, quoted bool, err error) {
 	return w.plainWord(), false, nil
 }
 
-// quotedWord takes a word in quotes.
+// quotedWord consumes a word in quotes.
 func (w *nginxWords) quotedWord() (string, error) {
 	var b strings.Builder
 	for i := 1; i < len(w.text); i++ {
@@ -211,7 +209,7 @@ func (w *nginxWords) quotedWord() (string, error) {
 	return "", w.wrong("a quoted word without an end")
 }
 
-// plainWord takes a word without quotes. A variable may be in braces.
+// plainWord consumes a word without quotes. A variable may be in braces.
 func (w *nginxWords) plainWord() string {
 	for i := 0; i < len(w.text); i++ {
 		switch b := w.text[i]; {
@@ -228,7 +226,7 @@ func (w *nginxWords) plainWord() string {
 	return w.take(len(w.text))
 }
 
-// skipBlock takes a block of another language, up to the brace that ends it.
+// skipBlock skips a block of another language, up to the closing brace.
 func (w *nginxWords) skipBlock() error {
 	depth := 1
 	for i := 0; i < len(w.text); i++ {

@@ -11,7 +11,7 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 )
 
-// find returns the first directive of a name in the block, nil for none.
+// find returns the first directive of a name in the block, or nil.
 func (d *nginxDirective) find(name string) *nginxDirective {
 	for _, inner := range d.block {
 		if inner.name == name {
@@ -31,8 +31,8 @@ func (d *nginxDirective) all(name string) (list []*nginxDirective) {
 	return list
 }
 
-// inherited returns the directives of a name that hold in a block: its own, or
-// those of the nearest block around it that has any.
+// inherited returns the directives of a name that apply in a block: its own, or those of
+// the nearest enclosing block that has any.
 func (d *nginxDirective) inherited(name string) []*nginxDirective {
 	for ; d != nil; d = d.parent {
 		if list := d.all(name); len(list) > 0 {
@@ -42,8 +42,7 @@ func (d *nginxDirective) inherited(name string) []*nginxDirective {
 	return nil
 }
 
-// value is the first argument of what inherited finds, or what nginx takes where
-// nothing is said.
+// value returns the first argument of the inherited directive, or a default.
 func (d *nginxDirective) value(name, otherwise string) string {
 	for _, found := range d.inherited(name) {
 		if len(found.args) > 0 {
@@ -53,17 +52,17 @@ func (d *nginxDirective) value(name, otherwise string) string {
 	return otherwise
 }
 
-// title is the directive with its arguments.
+// title returns the directive with its arguments.
 func (d *nginxDirective) title() string {
 	return strings.Join(append([]string{d.name}, d.args...), " ")
 }
 
-// nginxTime reads a time span: "60", "60s", "1m30s", "1h 30m", "500ms".
+// nginxTime parses a time span: "60", "60s", "1m30s", "1h 30m", "500ms".
 func nginxTime(text string) (time.Duration, bool) {
 	units := []struct {
 		name string
 		unit time.Duration
-	}{ // those that others begin with come later
+	}{ // a unit comes before its prefixes
 		{"ms", time.Millisecond}, {"y", 365 * 24 * time.Hour}, {"M", 30 * 24 * time.Hour}, {"w", 7 * 24 * time.Hour},
 		{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"", time.Second},
 	}
@@ -85,14 +84,14 @@ func nginxTime(text string) (time.Duration, bool) {
 	return total, text != ""
 }
 
-// nginxRoute is a place of the configuration that requests leave by.
+// nginxRoute is a location with a proxy_pass.
 type nginxRoute struct {
 	*nginxDirective                 // the location
-	servers         []string        // where to: "HOST:PORT" or "unix:/PATH"
-	upstream        *nginxDirective // nil where it names no group
+	servers         []string        // the targets: "HOST:PORT" or "unix:/PATH"
+	upstream        *nginxDirective // nil: proxy_pass names no upstream group
 }
 
-// routes are all of a configuration that lead to a server's addresses.
+// routes returns the locations that lead to a server's addresses.
 func (c *NginxConfig) routes(fronts []string) (list []nginxRoute) {
 	http := c.top.find("http")
 	if http == nil {
@@ -119,8 +118,9 @@ func (c *NginxConfig) routes(fronts []string) (list []nginxRoute) {
 	return list
 }
 
-// targets are what a target may be whose name has one variable, by the table (split_clients, map, geo)
-// or the set that gives its values; without a variable, or with one that nothing gives, it is that itself.
+// targets returns the possible values of a proxy_pass with one variable, from the table
+// (split_clients, map, geo) or the set that defines it. A target without a variable, or
+// with an undefined one, is returned unchanged.
 func targets(location, http *nginxDirective, target string) (list []string) {
 	begin := strings.IndexByte(target, '$')
 	if begin < 0 {
@@ -160,7 +160,7 @@ func targets(location, http *nginxDirective, target string) (list []string) {
 	return list
 }
 
-// routeTo is the route of a proxy_pass.
+// routeTo returns the route of a proxy_pass.
 func routeTo(location, http *nginxDirective, target string) nginxRoute {
 	r := nginxRoute{nginxDirective: location}
 	scheme, rest, found := strings.Cut(target, "://")
@@ -187,7 +187,7 @@ func routeTo(location, http *nginxDirective, target string) nginxRoute {
 	return r
 }
 
-// withPort is an address with a port, 80 unless another is usual.
+// withPort adds the usual port, or 80, to an address without one.
 func withPort(host, usual string) string {
 	if strings.HasPrefix(host, "unix:") || strings.HasPrefix(host, "$") {
 		return host
@@ -201,7 +201,7 @@ func withPort(host, usual string) string {
 	return net.JoinHostPort(strings.Trim(host, "[]"), usual)
 }
 
-// leadsTo says whether an address is one that a server listens on.
+// leadsTo reports whether an address is one that a server listens on.
 func leadsTo(server string, fronts []string) bool {
 	for _, front := range fronts {
 		if server == front {

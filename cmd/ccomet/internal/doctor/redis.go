@@ -9,34 +9,35 @@ import (
 	"time"
 )
 
-// The checks of Redis, where several servers share channels over it.
+// The checks of a Redis over which several servers share channels.
 
-// RedisServer is one server of Redis that can be asked.
+// RedisServer is a connection to one Redis server.
 type RedisServer interface {
-	// Do has it execute a command. The answer is an int64, a string, a []any, a map[string]any or nil.
+	// Do executes a command. The answer is an int64, a string, a []any, a map[string]any or
+	// nil.
 	Do(ctx context.Context, args ...string) (any, error)
 }
 
-// RedisNode is one, and where it is.
+// RedisNode is a Redis server with its address.
 type RedisNode struct {
 	Address string
 	RedisServer
 }
 
-// RedisWish is what is wanted of Redis.
+// RedisWish describes what Redis must hold.
 type RedisWish struct {
-	URL        string // for people: without a password
+	URL        string // for output: without the password
 	Prefix     string
-	Partitions int // 0: whatever is there
-	Bus        int // publishes that it keeps for nodes that were away
+	Partitions int // 0: as configured in Redis
+	Bus        int // publishes that the bus keeps for nodes that were away
 
-	Channels, History, MessageBytes int64 // channels that keep messages, of so many messages of so many bytes
+	Channels, History, MessageBytes int64 // channels with stored messages, messages in each, bytes of each
 
-	Sentinel string // the master that Sentinels know; "" for none
-	Named    int    // how many addresses the URLs name
+	Sentinel string // name of the master that Sentinels know, or ""
+	Named    int    // number of addresses in the URLs
 }
 
-// redisExam is the examination of one server.
+// redisExam is the check of one server.
 type redisExam struct {
 	RedisNode
 	ctx  context.Context
@@ -45,7 +46,7 @@ type redisExam struct {
 	list []Finding
 }
 
-// CheckRedis examines the servers of the data, and the Sentinels.
+// CheckRedis checks the Redis servers and the Sentinels.
 func CheckRedis(ctx context.Context, servers, sentinels []RedisNode, w *RedisWish) []Finding {
 	var list []Finding
 	masters := int64(0)
@@ -66,7 +67,7 @@ func CheckRedis(ctx context.Context, servers, sentinels []RedisNode, w *RedisWis
 		cluster := e.info["redis_mode"] == "cluster"
 		clustered = clustered || cluster
 		if cluster && e.info["role"] != "master" {
-			continue // it is there for its master, where it is counted
+			continue // a replica of a Cluster is checked with its master
 		}
 		e.examine(masters)
 		list = append(list, e.list...)
@@ -80,7 +81,7 @@ func CheckRedis(ctx context.Context, servers, sentinels []RedisNode, w *RedisWis
 	return list
 }
 
-// Unreachable is the finding where there is no connection at all.
+// Unreachable returns the finding if Redis cannot be reached at all.
 func Unreachable(url string, err error) Finding {
 	f := Finding{Name: "Redis " + url, Status: Bad, Have: err.Error(), Why: "no message is published without it; clients that wait go on waiting"}
 	switch text := err.Error(); {
@@ -118,13 +119,13 @@ func (e *redisExam) readInfo() error {
 	return nil
 }
 
-// number is one of INFO's, 0 where there is none.
+// number returns a number of INFO, or 0 if it is missing.
 func (e *redisExam) number(key string) int64 {
 	n, _ := strconv.ParseInt(e.info[key], 10, 64)
 	return n
 }
 
-// config is a setting; "" where it may not be asked for, as in rented ones.
+// config returns a setting, or "" if reading it is forbidden, as in managed Redis services.
 func (e *redisExam) config(name string) string {
 	switch answer, _ := e.Do(e.ctx, "CONFIG", "GET", name); answer := answer.(type) {
 	case map[string]any:
@@ -144,7 +145,7 @@ func (e *redisExam) found(f Finding) {
 	e.list = append(e.list, f)
 }
 
-// redisConf is the fix of a setting of Redis.
+// redisConf returns the fix for settings of Redis.
 func (e *redisExam) redisConf(lines ...string) []fix {
 	x := fix{File: "redis.conf", Lines: lines}
 	host, port := e.Address, ""
@@ -182,7 +183,7 @@ func (e *redisExam) examine(masters int64) {
 	e.checkPrefix()
 }
 
-// checkVersion says whether it is new enough for the rest.
+// checkVersion returns false if Redis is too old for the other checks.
 func (e *redisExam) checkVersion() bool {
 	f := Finding{Name: "version", Have: "Redis " + e.info["redis_version"], Want: "7.0 or later, or Valkey"}
 	if v := e.info["valkey_version"]; v != "" {
@@ -197,7 +198,7 @@ func (e *redisExam) checkVersion() bool {
 	return f.Status == OK
 }
 
-// checkCommands tries what nodes do, on a key that is there for a second.
+// checkCommands tries the commands that nodes use, on a key that expires after a second.
 func (e *redisExam) checkCommands() {
 	const script = `redis.call('SET', KEYS[1], '1', 'PX', 1000) redis.call('DEL', KEYS[1]) redis.call('INFO', 'server')
 redis.call('XADD', KEYS[1], 'MAXLEN', '~', 1, '*', 'a', 'b') redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1) redis.call('DEL', KEYS[1])
@@ -213,7 +214,7 @@ redis.call('HSET', KEYS[1], 'a', 'b') redis.call('HMGET', KEYS[1], 'a') redis.ca
 	e.found(f)
 }
 
-// checkEviction: what Redis drops to make room would be numbers.
+// checkEviction checks that Redis does not evict keys, which contain the channels' numbers.
 func (e *redisExam) checkEviction() {
 	limit, policy := e.number("maxmemory"), e.info["maxmemory_policy"]
 	f := Finding{Name: "maxmemory-policy", Have: policy, Want: "noeviction"}
@@ -312,7 +313,7 @@ func (e *redisExam) checkClock() {
 	e.found(f)
 }
 
-// Bounds of a round trip, of which a publish takes one.
+// Limits of a round trip. A publish takes one.
 const (
 	slowRoundTrip     = 5 * time.Millisecond
 	hopelessRoundTrip = 200 * time.Millisecond

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// What Redis takes, in bytes, as measured with Redis 7.0 (MEMORY USAGE).
+// Memory in Redis, in bytes, as measured with Redis 7.0 (MEMORY USAGE).
 const (
-	redisChannel  = 440 // the number of a channel, and an empty history, with their names
-	redisMessage  = 40  // beside the content, in a history
-	redisBusEntry = 90  // beside the content, on the bus
+	redisChannel  = 440 // the number of a channel and an empty history, with their keys
+	redisMessage  = 40  // in a history, in addition to the content
+	redisBusEntry = 90  // on the bus, in addition to the content
 	redisSpare    = 8 << 20
 )
 
-// memory is what is kept.
+// memory returns the wanted memory of Redis.
 func (w *RedisWish) memory() int64 {
 	return redisSpare + w.Channels*(redisChannel+w.History*(w.MessageBytes+redisMessage)) + int64(w.Bus)*(w.MessageBytes+redisBusEntry)
 }
@@ -43,7 +43,7 @@ func (e *redisExam) checkMemory(masters int64) {
 	e.found(f)
 }
 
-// checkPrefix looks whether the keys are another's.
+// checkPrefix checks whether another program, or another configuration, uses the keys.
 func (e *redisExam) checkPrefix() {
 	w := e.wish
 	f := Finding{Name: "prefix", Have: w.Prefix + " is free"}
@@ -51,7 +51,7 @@ func (e *redisExam) checkPrefix() {
 	values, _ := answer.([]any)
 	switch {
 	case err != nil && strings.HasPrefix(err.Error(), "MOVED"):
-		return // another master has that key, and is asked too
+		return // another master has this key; it is checked too
 	case err != nil:
 		f.Status, f.Have, f.Why = Bad, err.Error(), "another program has keys of these names"
 		f.Fixes = []fix{{File: "--redis-prefix", Lines: []string{"another one, the same at all nodes"}}}
@@ -66,7 +66,7 @@ func (e *redisExam) checkPrefix() {
 	e.found(f)
 }
 
-// checkRedisCluster looks at a Cluster as a whole.
+// checkRedisCluster checks the state of a Redis Cluster.
 func checkRedisCluster(ctx context.Context, e *redisExam, w *RedisWish, masters int64) Finding {
 	f := Finding{Name: "Redis Cluster", Want: "cluster_state:ok"}
 	answer, err := e.Do(ctx, "CLUSTER", "INFO")
@@ -91,7 +91,7 @@ func checkRedisCluster(ctx context.Context, e *redisExam, w *RedisWish, masters 
 	return f
 }
 
-// checkSentinels asks each whether it could have another take the master's place.
+// checkSentinels asks each Sentinel whether it could perform a failover.
 func checkSentinels(ctx context.Context, sentinels []RedisNode, w *RedisWish) (list []Finding) {
 	f := Finding{Name: "Sentinels", Have: fmt.Sprintf("%d of %d answer", len(sentinels), w.Named), Want: "3 or more"}
 	switch {

@@ -17,22 +17,21 @@ import (
 	"ccomet/cmd/ccomet/internal/adminclient"
 )
 
-// arrival is how long a message may take to come through, and anything else that
-// need not be waited for.
+// arrival is the time limit for a message, and for everything else except a heartbeat.
 const arrival = 3 * time.Second
 
-// through tries what stands in front of a server, from the outside.
+// through tests the proxy in front of a server from the outside.
 type through struct {
-	base   string // before a path
+	base   string // the URL before a path
 	admin  *adminclient.Client
 	client *http.Client
-	wait   time.Duration // for a heartbeat; 0: as long as the server has one waited for
-	query  string        // of the channel that messages are published on
+	wait   time.Duration // for a heartbeat; 0: the server's polling timeout and a moment
+	query  string        // query for the channel on which messages are published
 
-	polling time.Duration // the server's, as /ping tells
+	polling time.Duration // the server's polling timeout, from /ping
 }
 
-// ParseThrough reads the public address of a server.
+// ParseThrough parses the public URL of a server.
 func ParseThrough(text string) (base string, err error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
@@ -41,14 +40,14 @@ func ParseThrough(text string) (base string, err error) {
 	return strings.TrimRight(text, "/"), nil
 }
 
-// TryThrough makes all tries. They end within the wait for a heartbeat and some
-// times arrival.
+// TryThrough runs all tests. They take at most the wait for a heartbeat and a few times
+// arrival.
 func TryThrough(ctx context.Context, address, admin string, wait time.Duration) []Finding {
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	defer transport.CloseIdleConnections()
-	base, _ := ParseThrough(address) // AfterApply has seen that it can be
+	base, _ := ParseThrough(address) // AfterApply has validated it
 	t := &through{base: base, admin: adminclient.New(admin), wait: wait, client: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -60,7 +59,8 @@ func TryThrough(ctx context.Context, address, admin string, wait time.Duration) 
 	return list
 }
 
-// try makes the tries in turn, while a silent stream waits for its heartbeat.
+// try runs the tests one after the other. Meanwhile a silent stream waits for its
+// heartbeat.
 func (t *through) try(ctx context.Context) []Finding {
 	list := []Finding{t.tryPing(ctx)}
 	if list[0].Status != OK {
@@ -92,7 +92,7 @@ func (t *through) try(ctx context.Context) []Finding {
 	return append(list, t.tryWebSocket(ctx), t.tryHeartbeat(quiet, began))
 }
 
-// sign makes a channel, and returns how it is asked for.
+// sign creates a channel, and returns the query to subscribe to it.
 func (t *through) sign(name string) (query string, err error) {
 	text, err := t.admin.Get("/sign", url.Values{"cname": {name}})
 	if err != nil {
@@ -105,10 +105,10 @@ func (t *through) sign(name string) (query string, err error) {
 	return url.Values{"cname": {name}, "token": {signed.Token}}.Encode(), nil
 }
 
-// closeChannels leaves the server as it was.
+// closeChannels deletes the test channels.
 func (t *through) closeChannels(names ...string) {
 	for _, name := range names {
-		_, _ = t.admin.Get("/close", url.Values{"cname": {name}}) // they go by themselves, too
+		_, _ = t.admin.Get("/close", url.Values{"cname": {name}}) // without this, they expire
 	}
 }
 
@@ -121,10 +121,10 @@ func (t *through) publish(content string) error {
 	return err
 }
 
-// pinged is what /ping answers.
+// pinged matches the answer of /ping.
 var pinged = regexp.MustCompile(`"type":"ping","sub_timeout":(\d+)`)
 
-// tryPing sees whether the server is there at all.
+// tryPing tests whether the server can be reached.
 func (t *through) tryPing(ctx context.Context) Finding {
 	f := Finding{Name: "the server", Why: "what stands in front must hand requests for " + t.base + "/… to the server, as /…"}
 	ctx, cancel := context.WithTimeout(ctx, arrival)
@@ -159,11 +159,11 @@ func (t *through) tryPing(ctx context.Context) Finding {
 	return f
 }
 
-// largeMessage is more than a usual buffer of a proxy, in bytes.
+// largeMessage is larger than a usual proxy buffer, in bytes.
 const largeMessage = 16 << 10
 
-// tryFlow sees whether messages come on an endless response as they are
-// published, each before the next.
+// tryFlow tests whether messages arrive on an endless response immediately, each before the
+// next is published.
 func (t *through) tryFlow(ctx context.Context, path string) []Finding {
 	f := Finding{Name: "messages on " + path, Have: "each comes at once"}
 	flow := newFlow(ctx, t.client, t.base+path+"?"+t.query, nil)
@@ -189,13 +189,13 @@ func (t *through) tryFlow(ctx context.Context, path string) []Finding {
 	return append([]Finding{f}, t.checkHead(flow, path)...)
 }
 
-// jsonText is a content as a message has it, a slash escaped or not.
+// jsonText returns a string as JSON.
 func jsonText(s string) string {
-	text, _ := json.Marshal(s) // of a string
+	text, _ := json.Marshal(s) // a string never fails
 	return string(text)
 }
 
-// keptBack is why messages do not come, and what helps.
+// keptBack returns why messages do not arrive, and fixes.
 func keptBack(f *flow, err error) (why string, fixes []fix) {
 	const where = "nginx, within the location"
 	if !errors.Is(err, errLate) {
@@ -210,7 +210,7 @@ func keptBack(f *flow, err error) (why string, fixes []fix) {
 	return why, fixes
 }
 
-// checkHead looks at a response's head.
+// checkHead checks a response's head.
 func (t *through) checkHead(flow *flow, path string) (list []Finding) {
 	if flow.head == nil {
 		return nil
@@ -230,11 +230,11 @@ func (t *through) checkHead(flow *flow, path string) (list []Finding) {
 	return list
 }
 
-// numbered is the number of a message, or of the one that comes next.
+// numbered matches the number of a message, or the next number.
 var numbered = regexp.MustCompile(`"seq":(-?\d+)`)
 
-// tryPoll sees whether a poll is answered by the message it waits for, and
-// returns that one's number.
+// tryPoll tests whether a poll is answered by the message that it waits for, and returns
+// the number of that message.
 func (t *through) tryPoll(ctx context.Context) (f Finding, seq int) {
 	f = Finding{Name: "polls", Have: "are answered by their message"}
 	const content = "/sub 1"
@@ -262,7 +262,7 @@ func (t *through) tryPoll(ctx context.Context) (f Finding, seq int) {
 	return f, seq
 }
 
-// tryResume sees whether a browser that comes back gets what it has missed.
+// tryResume tests whether a browser that reconnects gets the messages that it has missed.
 func (t *through) tryResume(ctx context.Context, seq int) Finding {
 	f := Finding{Name: "Last-Event-ID", Have: "comes through"}
 	flow := newFlow(ctx, t.client, t.base+"/sse?"+t.query, http.Header{"Last-Event-Id": {strconv.Itoa(seq - 1)}})
@@ -274,10 +274,10 @@ func (t *through) tryResume(ctx context.Context, seq int) Finding {
 	return f
 }
 
-// moment is what a heartbeat may be late.
+// moment is how late a heartbeat may be.
 const moment = 5 * time.Second
 
-// tryHeartbeat sees whether a silent stream lives until its heartbeat.
+// tryHeartbeat tests whether a silent stream stays open until its heartbeat.
 func (t *through) tryHeartbeat(quiet *flow, began time.Time) Finding {
 	f := Finding{Name: "a silent stream", Want: "the server's polling timeout, " + t.polling.String()}
 	wait := t.wait

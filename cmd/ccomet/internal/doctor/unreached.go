@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// unreached is why a request has no answer at all, and what helps: the fault lies before
-// any question of which paths lead where.
+// unreached returns why a request gets no answer at all, and fixes. Such a failure is not
+// about the paths that a proxy forwards.
 func (t *through) unreached(err error) (why string, fixes []fix) {
 	var certificate *tls.CertificateVerificationError
 	var name *net.DNSError

@@ -13,8 +13,8 @@ import (
 	"ccomet/httplite/websocket"
 )
 
-// tryWebSocket sees whether a WebSocket comes through. Clients do without one where it does
-// not.
+// tryWebSocket tests whether WebSockets work. If not, it is only a warning, because clients
+// fall back to other transports.
 func (t *through) tryWebSocket(ctx context.Context) Finding {
 	f := Finding{Name: "WebSocket", Have: "has its message"}
 	ctx, cancel := context.WithTimeout(ctx, arrival)
@@ -42,7 +42,7 @@ func (t *through) useWebSocket(ctx context.Context) error {
 		req.Header.Set(name, value)
 	}
 	transport := t.client.Transport.(*http.Transport).Clone()
-	transport.ForceAttemptHTTP2, transport.TLSNextProto = false, map[string]func(string, *tls.Conn) http.RoundTripper{} // HTTP/2 has no upgrade
+	transport.ForceAttemptHTTP2, transport.TLSNextProto = false, map[string]func(string, *tls.Conn) http.RoundTripper{} // HTTP/2 has no Upgrade
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(req)
 	if err != nil {

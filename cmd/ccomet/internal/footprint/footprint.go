@@ -1,4 +1,4 @@
-// Package footprint gives back the memory that only the start of the program needed.
+// Package footprint releases memory that only the start of the program needed.
 package footprint
 
 import (
@@ -13,19 +13,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// GiveBack gives back what starting has left: garbage, such as the command line's parser,
-// and the pages of the program's file that were read meanwhile. Most of a program runs only
-// once, when it starts, and the kernel maps 16 pages for each one that is needed; all of
-// them count as resident until memory is short. They stay in the kernel's cache of the file,
-// and those that are needed again are mapped again without reading the disk.
+// GiveBack releases what starting has left: garbage, such as the parser of the command
+// line, and the mapped pages of the program's file. Most code runs only at the start. The
+// kernel maps 16 pages for each one that is needed, and all count as resident until memory
+// is short. Released pages remain in the kernel's file cache. A page that is needed again
+// is mapped again without reading the disk.
 func GiveBack() {
 	debug.FreeOSMemory()
 	giveBackPages(true)
 }
 
-// After serves as h does, and then gives back what that has taken: what is asked for now and
-// then may need megabytes of the program's file that nothing else needs. Garbage is left to
-// the collector where it has much to look through, and megabytes are little.
+// After returns a handler that calls h and then releases the memory that this took: a rare
+// request may map megabytes of the program's file that nothing else needs. With a large
+// heap, garbage is left to the collector, because a collection takes long and saves little.
 func After(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r)
@@ -37,12 +37,12 @@ func After(h http.Handler) http.Handler {
 	})
 }
 
-// littleHeap is the heap which the collector is through within a millisecond.
+// littleHeap is a heap size that the collector scans within a millisecond.
 const littleHeap = 8 << 20
 
 func giveBackPages(libraries bool) {
 	for _, m := range filePages(libraries) {
-		// Refused where memory is locked, and then it is to stay.
+		// Fails where memory is locked, which then must stay.
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED)
 	}
 }
@@ -50,18 +50,18 @@ func giveBackPages(libraries bool) {
 // mapping is a range of addresses.
 type mapping struct{ from, to uintptr }
 
-// filePages are the mappings that hold nothing but pages of files as they are in the file:
-// none that may be written, and none that has been, as by the loader or a debugger, so that
-// the process has pages of its own there, in memory or swapped out. Without libraries they
-// are those that come first, which are the program's: to read on takes as long as there is
-// memory.
+// filePages returns the mappings that contain only unmodified pages of files: not those
+// that are writable, or were written by the loader or a debugger, because then the process
+// has private pages there, in memory or swapped out. Without libraries it returns only the
+// first ones, which are the program's: reading the rest of smaps takes time in proportion
+// to the process's memory.
 func filePages(libraries bool) (list []mapping) {
 	smaps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return nil
 	}
 	defer smaps.Close()
-	asInFile := false // the mapping at hand, which is the last of the list then
+	asInFile := false // the current mapping is the last of the list
 	for lines := bufio.NewScanner(smaps); lines.Scan(); {
 		line := lines.Text()
 		if m, ofFile, ok := parseMapping(line); ok {
@@ -80,8 +80,8 @@ func filePages(libraries bool) (list []mapping) {
 	return list
 }
 
-// parseMapping reads the line that begins a mapping, and says whether it is of a file that
-// is not to be written.
+// parseMapping parses the first line of a mapping. ofFile: it is a private mapping of a
+// file that is readable and not writable.
 func parseMapping(line string) (m mapping, ofFile, ok bool) {
 	var mode, offset, device, inode, name string
 	n, _ := fmt.Sscanf(line, "%x-%x %s %s %s %s %s", &m.from, &m.to, &mode, &offset, &device, &inode, &name)

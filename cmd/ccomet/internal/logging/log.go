@@ -1,4 +1,4 @@
-// Package logging writes the log so that nothing waits for it.
+// Package logging writes the log without blocking the server.
 package logging
 
 import (
@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Level is the least important kind of line that is logged.
+// Level is the lowest severity that is logged.
 type Level zerolog.Level
 
 var Levels = map[string]zerolog.Level{
@@ -21,7 +21,7 @@ var Levels = map[string]zerolog.Level{
 	"warn": zerolog.WarnLevel, "error": zerolog.ErrorLevel, "fatal": zerolog.FatalLevel, "none": zerolog.Disabled,
 }
 
-// UnmarshalText reads its name.
+// UnmarshalText parses the name of a level.
 func (l *Level) UnmarshalText(text []byte) error {
 	level, ok := Levels[string(text)]
 	if !ok {
@@ -31,10 +31,10 @@ func (l *Level) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Format is how a log line looks: "console", "json", or "" to choose.
+// Format is the format of log lines: "console", "json", or "" for the default.
 type Format string
 
-// UnmarshalText reads its name.
+// UnmarshalText parses the name of a format.
 func (f *Format) UnmarshalText(text []byte) error {
 	switch string(text) {
 	case "", "console", "json":
@@ -44,9 +44,9 @@ func (f *Format) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q: want console or json", text)
 }
 
-// New returns the logger that writes to out, and what stands between them.
+// New returns a logger that writes to out through a Writer.
 func New(out io.Writer, level Level, format Format) (zerolog.Logger, *Writer) {
-	zerolog.DurationFieldUnit = time.Second // as the flags are
+	zerolog.DurationFieldUnit = time.Second // seconds, as in flags
 	if format == "" && isTerminal(out) {
 		format = "console"
 	}
@@ -61,13 +61,13 @@ func New(out io.Writer, level Level, format Format) (zerolog.Logger, *Writer) {
 	return to(w), w
 }
 
-// Writer writes each line, and from Detach on has nothing wait for that: a disk
-// that hangs, or a reader that stands still, would else stop the loops. Lines beyond
-// logQueue are lost, and the log says how many.
+// Writer writes log lines. After Detach it queues them, so that a slow disk or a blocked
+// reader does not stop the loops. If more than logQueue lines wait, lines are dropped, and
+// the log reports how many.
 type Writer struct {
 	out   io.Writer
 	slow  zerolog.Logger
-	queue atomic.Pointer[diode.Writer] // nil: before detach
+	queue atomic.Pointer[diode.Writer] // nil before Detach
 }
 
 const (
@@ -83,7 +83,7 @@ func (w *Writer) Write(line []byte) (int, error) {
 	return w.out.Write(line)
 }
 
-// Reopen opens the file anew, if it is one.
+// Reopen opens the log file again, if the output is a file.
 func (w *Writer) Reopen() error {
 	if file, ok := w.out.(*File); ok {
 		return file.reopen()
@@ -91,15 +91,15 @@ func (w *Writer) Reopen() error {
 	return nil
 }
 
-// Detach has lines wait in a queue from now on.
+// Detach starts queuing lines.
 func (w *Writer) Detach() {
 	queue := diode.NewWriter(struct{ io.Writer }{w.out}, logQueue, 0, func(lost int) {
-		w.slow.Warn().Int("lines", lost).Msg("the log takes too long to write: lines are missing")
+		w.slow.Warn().Int("lines", lost).Msg("writing the log takes too long: lines were dropped")
 	})
 	w.queue.Store(&queue)
 }
 
-// End writes what waits, if that can be done within logTimeout.
+// End writes the queued lines, but takes at most logTimeout.
 func (w *Writer) End() {
 	queue := w.queue.Load()
 	if queue == nil {
@@ -107,7 +107,7 @@ func (w *Writer) End() {
 	}
 	written := make(chan struct{})
 	go func() {
-		_ = queue.Close() // of the queue alone, which cannot fail
+		_ = queue.Close() // closes the queue only, which cannot fail
 		close(written)
 	}()
 	select {
@@ -125,7 +125,7 @@ func isTerminal(out io.Writer) bool {
 	return err == nil
 }
 
-// Open opens what the log is written to, by its name.
+// Open opens the output of a name.
 func Open(name string, rotateSize int) (io.Writer, error) {
 	switch name {
 	case "", "stderr":

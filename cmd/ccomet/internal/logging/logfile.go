@@ -11,28 +11,27 @@ import (
 	"time"
 )
 
-// File is a file that lines are added to. When it is larger than its limit
-// it is renamed, with the time behind its name as iComet does it, and a new one
-// is begun. Any goroutine may write.
+// File is a log file. When it exceeds its limit it is renamed, with the time appended to
+// the name as in iComet, and a new file is created. It is safe for concurrent use.
 type File struct {
 	name  string
-	limit int64 // bytes; 0 is none
+	limit int64 // bytes; 0: no limit
 
 	mu   sync.Mutex
 	file *os.File
-	size int64 // bytes since it was begun
+	size int64 // bytes of the current file
 
-	rotates bool // it is a file, and neither a device nor a pipe
+	rotates bool // it is a regular file
 }
 
-// reopen opens the file of the log's name, or begins it. Any goroutine may call it.
+// reopen opens the file by its name again, or creates it. It is safe for concurrent use.
 func (l *File) reopen() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.open()
 }
 
-// OpenFile opens a log file, or begins it.
+// OpenFile opens or creates a log file.
 func OpenFile(name string, limit int64) (*File, error) {
 	l := &File{name: name, limit: limit}
 	if err := l.open(); err != nil {
@@ -41,7 +40,7 @@ func OpenFile(name string, limit int64) (*File, error) {
 	return l, nil
 }
 
-// open leaves the log as it was if it fails.
+// open opens or creates the file. If it fails, the old one remains in use.
 func (l *File) open() error {
 	file, err := OpenOutput(l.name)
 	if err != nil {
@@ -56,12 +55,12 @@ func (l *File) open() error {
 		l.file.Close()
 	}
 	l.file, l.size, l.rotates = file, info.Size(), info.Mode().IsRegular()
-	// A crash is told there too: standard error may be nowhere.
+	// A crash is reported there too, because standard error may be lost.
 	return debug.SetCrashOutput(file, debug.CrashOptions{})
 }
 
-// OpenOutput opens what has a log's name, or makes a file of it. A pipe is opened for
-// reading, too: so it neither waits for a reader, nor breaks when one goes.
+// OpenOutput opens or creates the file of a name. A pipe is opened for reading too, so that
+// opening does not wait for a reader, and writing does not fail when one leaves.
 func OpenOutput(name string) (*os.File, error) {
 	access := os.O_WRONLY
 	if info, err := os.Stat(name); err == nil && info.Mode().Type() == fs.ModeNamedPipe {
@@ -70,7 +69,7 @@ func OpenOutput(name string) (*os.File, error) {
 	return os.OpenFile(name, access|os.O_APPEND|os.O_CREATE, 0o644)
 }
 
-// Write adds one line.
+// Write appends one line.
 func (l *File) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,11 +83,11 @@ func (l *File) Write(line []byte) (int, error) {
 	return n, err
 }
 
-// rotate begins a new file. If that fails the old one goes on, for as long as a
-// new one would.
+// rotate renames the file and creates a new one. If that fails, the old file remains in
+// use, and the next attempt is made when it has grown by the limit.
 func (l *File) rotate(now time.Time) error {
 	l.size = 0
-	name, err := filepath.EvalSymlinks(l.name) // a link stays, and tells where
+	name, err := filepath.EvalSymlinks(l.name) // a symbolic link is followed and remains
 	if err != nil {
 		return err
 	}
@@ -113,7 +112,7 @@ func (l *File) rotate(now time.Time) error {
 		return err
 	}
 	if now, err := l.file.Stat(); err != nil || os.SameFile(old, now) {
-		l.rotates = false // the name leads to what is open already, as /dev/stdout does: no other can be begun
+		l.rotates = false // the name leads to a file that is already open, such as /dev/stdout, so rotation is impossible
 		return errors.Join(err, os.Rename(target, name))
 	}
 	return nil

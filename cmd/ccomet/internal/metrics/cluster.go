@@ -6,14 +6,14 @@ import (
 	"ccomet/comet/cluster"
 )
 
-// clusterMetric is one of a log that servers share.
+// clusterMetric is one metric of a cluster's log.
 type clusterMetric struct {
 	*prometheus.Desc
 	kind  prometheus.ValueType
 	value func(*cluster.Figures) float64
 }
 
-// Cluster are the figures of a log that servers share, as metrics.
+// Cluster exports the figures of a cluster's log as metrics.
 type Cluster struct {
 	log   *cluster.Log
 	list  []clusterMetric
@@ -21,29 +21,29 @@ type Cluster struct {
 	nodes *prometheus.Desc
 }
 
-// NewCluster makes those of a log.
+// NewCluster returns the metrics of a log.
 func NewCluster(log *cluster.Log) *Cluster {
 	m := &Cluster{
 		log:   log,
-		trips: metricDesc("cluster_redis_seconds", "How long Redis took to answer calls that publish or ask where channels stand."),
-		nodes: metricDesc("cluster_nodes", "Nodes that have told in the last ten seconds that they are there, this one included."),
+		trips: metricDesc("cluster_redis_seconds", "Duration of calls to Redis that publish or ask for the positions of channels."),
+		nodes: metricDesc("cluster_nodes", "Nodes that reported in the last ten seconds, including this one."),
 	}
 	add := func(kind prometheus.ValueType, name, help string, value func(*cluster.Figures) float64) {
 		m.list = append(m.list, clusterMetric{metricDesc("cluster_"+name, help), kind, value})
 	}
 	type f = *cluster.Figures
-	add(gauge, "ready", "1 while Redis serves, 0 while publishes are refused.", func(f f) float64 { return oneIf(f.Ready) })
-	add(gauge, "generation", "How often the numbers have been raised, because a Redis took another's place or was started anew: the highest of a partition.", func(f f) float64 { return float64(f.Generation) })
-	add(gauge, "lag_seconds", "How old the entry of the bus was that was read last, by the clocks of Redis and of this machine.", func(f f) float64 { return f.Lag.Seconds() })
+	add(gauge, "ready", "1 while Redis can be used, 0 while publishes are refused.", func(f f) float64 { return oneIf(f.Ready) })
+	add(gauge, "generation", "Times that the numbers were raised because another Redis took over or Redis was restarted: the highest of all partitions.", func(f f) float64 { return float64(f.Generation) })
+	add(gauge, "lag_seconds", "Age of the bus entry that was read last, by the clocks of Redis and of this machine.", func(f f) float64 { return f.Lag.Seconds() })
 	add(gauge, "queued_messages", "Publishes that wait for Redis.", func(f f) float64 { return float64(f.Queued) })
 	add(gauge, "queued_bytes", "Bytes of publishes that wait for Redis.", func(f f) float64 { return float64(f.QueuedBytes) })
-	add(counter, "calls_total", "Calls of Redis that published, each of many messages.", func(f f) float64 { return float64(f.Calls) })
-	add(counter, "published_total", "Messages of publishers at this node that Redis has numbered.", func(f f) float64 { return float64(f.Published) })
-	add(counter, "repeated_total", "Publishes that were answered with the number of a message that has their key.", func(f f) float64 { return float64(f.Repeated) })
-	add(counter, "refused_total", "Publishes at this node that were refused because Redis did not answer, or too many waited for it.", func(f f) float64 { return float64(f.Refused) })
+	add(counter, "calls_total", "Calls to Redis that published, each with many messages.", func(f f) float64 { return float64(f.Calls) })
+	add(counter, "published_total", "Messages published at this node that Redis has numbered.", func(f f) float64 { return float64(f.Published) })
+	add(counter, "repeated_total", "Publishes with a known key, answered with the number of the first publish.", func(f f) float64 { return float64(f.Repeated) })
+	add(counter, "refused_total", "Publishes refused at this node because Redis did not answer, or too many publishes waited for it.", func(f f) float64 { return float64(f.Refused) })
 	add(counter, "bus_read_total", "Messages and other events of all nodes that were read from the bus.", func(f f) float64 { return float64(f.Read) })
-	add(counter, "bus_told_total", "Of those, the ones of channels that somebody here may wait for.", func(f f) float64 { return float64(f.Told) })
-	add(counter, "gaps_total", "Times that the bus had gone on without this node, and channels were compared with what Redis keeps.", func(f f) float64 { return float64(f.Compared) })
+	add(counter, "bus_told_total", "Of those, the ones of channels that may have subscribers at this node.", func(f f) float64 { return float64(f.Told) })
+	add(counter, "gaps_total", "Times that this node missed entries of the bus, and compared its channels with those in Redis.", func(f f) float64 { return float64(f.Compared) })
 	add(counter, "bus_cuts_total", "Times that the connection which reads the bus was lost.", func(f f) float64 { return float64(f.Cuts) })
 	return m
 }

@@ -5,11 +5,11 @@ import (
 	"net/http/pprof"
 )
 
-// ProfilesPath is where the program's own profiles are.
+// ProfilesPath is the path of the program's profiles.
 const ProfilesPath = "/debug/pprof/"
 
-// AddProfiles has the admin side serve profiles. The command line, which is one of
-// them elsewhere, is not: a secret may be on it.
+// AddProfiles adds profiles to the admin side. It leaves out pprof's command line, which
+// may contain a secret.
 func AddProfiles(handlers map[string]http.Handler) {
 	handlers[ProfilesPath] = http.HandlerFunc(pprof.Index)
 	handlers[ProfilesPath+"profile"] = http.HandlerFunc(pprof.Profile)

@@ -11,7 +11,7 @@ import (
 	"ccomet/reactor"
 )
 
-// CheckAddress refuses what cannot be listened on.
+// CheckAddress returns an error if an address cannot be listened on.
 func CheckAddress(address string) error {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		if path == "" || len(path) >= len(unix.RawSockaddrUnix{}.Path) {
@@ -26,8 +26,7 @@ func CheckAddress(address string) error {
 	return err
 }
 
-// ParseTCP reads HOST:PORT. An empty host is the IPv6 address that stands for
-// all, IPv4's included.
+// ParseTCP parses HOST:PORT. An empty host means all addresses, of IPv6 and IPv4.
 func ParseTCP(address string) (netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(address)
 	switch {

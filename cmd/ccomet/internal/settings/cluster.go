@@ -11,7 +11,7 @@ import (
 	"ccomet/comet/cluster/redisurl"
 )
 
-// Cluster is what can be set of a server that shares its channels with others, over Redis.
+// Cluster are the settings of a server that shares its channels with others over Redis.
 type Cluster struct {
 	Redis           []string `placeholder:"URL"`
 	RedisPrefix     string   `placeholder:"TEXT" default:"ccomet:"`
@@ -22,15 +22,15 @@ type Cluster struct {
 	RedisQueue      int      `placeholder:"N" default:"50000"`
 }
 
-// MaxPartitions is into how many parts channels can be divided.
+// MaxPartitions is the maximum number of partitions.
 const MaxPartitions = 256
 
 var (
-	prefixForm = regexp.MustCompile(`^[!-z|~]{1,64}$`) // what is printed, but for braces: they say which keys belong together
+	prefixForm = regexp.MustCompile(`^[!-z|~]{1,64}$`) // printable ASCII without braces, which select the hash slot in Redis
 	nodeForm   = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 )
 
-// check tells of what cannot be.
+// check returns the invalid settings.
 func (c *Cluster) check() []*Bad {
 	bad := c.CheckRedis()
 	if c.Node != "" && !nodeForm.MatchString(c.Node) {
@@ -45,10 +45,11 @@ func (c *Cluster) check() []*Bad {
 	return bad
 }
 
-// maxRedisTTL is how long the number of a channel is kept: its messages cannot be kept longer.
+// maxRedisTTL is the longest time for which the number of a channel is kept, and therefore
+// its messages.
 const maxRedisTTL = Seconds(7 * 24 * time.Hour)
 
-// CheckRedis tells of what cannot be, of the settings that say where and how Redis is.
+// CheckRedis returns the invalid settings among those about the Redis servers.
 func (c *Cluster) CheckRedis() (bad []*Bad) {
 	if len(c.Redis) > 0 {
 		if _, err := redisurl.Parse(c.Redis); err != nil {
@@ -56,7 +57,7 @@ func (c *Cluster) CheckRedis() (bad []*Bad) {
 		}
 	}
 	if !prefixForm.MatchString(c.RedisPrefix) {
-		bad = append(bad, &Bad{"redis-prefix", fmt.Sprintf("is %.100q: want 1 to 64 printed characters of ASCII, without blanks and braces", c.RedisPrefix)})
+		bad = append(bad, &Bad{"redis-prefix", fmt.Sprintf("is %.100q: want 1 to 64 printable ASCII characters without spaces and braces", c.RedisPrefix)})
 	}
 	for _, n := range []struct {
 		name             string
@@ -72,14 +73,15 @@ func (c *Cluster) CheckRedis() (bad []*Bad) {
 	return bad
 }
 
-// HasRedisPassword says whether a URL has one, which others must not read.
+// HasRedisPassword reports whether a URL contains a password, so that the file must not be
+// readable by others.
 func (c *Cluster) HasRedisPassword() bool {
 	servers, err := redisurl.Parse(c.Redis)
 	return err == nil && (servers.Password != "" || servers.SentinelPassword != "")
 }
 
-// NodeName is what other nodes know this one by: as it is set, or the name of the machine
-// and the port of the first admin address, which tells nodes on one machine apart.
+// NodeName returns the name of this node: the setting or, by default, the machine's name
+// and the port of the first admin address, which distinguishes nodes on one machine.
 func (s *Settings) NodeName() string {
 	if s.Node != "" {
 		return s.Node
@@ -92,7 +94,7 @@ func (s *Settings) NodeName() string {
 	if len(s.Admin) > 0 {
 		_, port, _ = net.SplitHostPort(s.Admin[0])
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 { // a free port, or a unix socket
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 { // an arbitrary port, or a unix socket
 		port = strconv.Itoa(os.Getpid())
 	}
 	return host + ":" + port

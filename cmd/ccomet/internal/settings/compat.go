@@ -6,17 +6,17 @@ import (
 	"ccomet/comet"
 )
 
-// Compat is the server whose place this one takes: it decides what is let pass, and some
-// defaults. A start by iComet's command line, or with its file, means iComet.
+// Compat is the server that this one replaces. It selects leniencies and some defaults.
+// With iComet's command line or file, the default is iComet.
 type Compat string
 
 const (
-	CompatByStart Compat = "" // by how the server is started
+	CompatByStart Compat = "" // depends on how the server is started
 	CompatNone    Compat = "none"
 	CompatIComet  Compat = "icomet"
 )
 
-// UnmarshalText reads "none", "icomet" or nothing.
+// UnmarshalText parses "none", "icomet" or "".
 func (c *Compat) UnmarshalText(text []byte) error {
 	switch v := Compat(text); v {
 	case CompatByStart, CompatNone, CompatIComet:
@@ -26,7 +26,7 @@ func (c *Compat) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q: want none or icomet", text)
 }
 
-// leniencies is what the server lets pass.
+// leniencies returns the leniencies of the server.
 func (c Compat) leniencies() comet.Compat {
 	if c == CompatIComet {
 		return comet.CompatIComet()
@@ -34,15 +34,15 @@ func (c Compat) leniencies() comet.Compat {
 	return comet.Compat{}
 }
 
-// Defaults are the settings whose defaults are other ones than those of --help, as a
-// configuration file would have them.
+// Defaults returns the defaults that differ from those in --help, as a configuration file
+// would contain them.
 func (c Compat) Defaults() map[string]any {
 	if c != CompatIComet {
 		return nil
 	}
 	return map[string]any{
 		"max-message":          int64(1 << 20),
-		"channel-buffer-bytes": int64(16 << 20), // iComet counts messages, not their bytes
-		"drain-time":           "300ms",         // scripts expect it to end within half a second
+		"channel-buffer-bytes": int64(16 << 20), // iComet limits the number of messages, not their bytes
+		"drain-time":           "300ms",         // scripts expect the server to stop within half a second
 	}
 }

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Seconds is a time span that is set in whole seconds: "30", "30s" or "1m30s".
+// Seconds is a duration in whole seconds: "30", "30s" or "1m30s".
 type Seconds time.Duration
 
-// UnmarshalText reads one.
+// UnmarshalText parses a duration.
 func (s *Seconds) UnmarshalText(text []byte) error {
 	if n, err := strconv.ParseInt(string(text), 10, 32); err == nil {
 		*s = Seconds(time.Duration(n) * time.Second)
@@ -27,7 +27,7 @@ func (s *Seconds) UnmarshalText(text []byte) error {
 
 func (s Seconds) String() string { return span(time.Duration(s)) }
 
-// span is a time span without the minutes and seconds that are none: 8760h, not 8760h0m0s.
+// span formats a duration without zero minutes and seconds: 8760h, not 8760h0m0s.
 func span(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
@@ -39,11 +39,10 @@ func span(d time.Duration) string {
 	return text
 }
 
-// DrainTime is a time span that may be set in parts of a second, too: "5", "0.3" or
-// "300ms".
+// DrainTime is a duration that may have fractions of a second: "5", "0.3" or "300ms".
 type DrainTime time.Duration
 
-// UnmarshalText reads one.
+// UnmarshalText parses a duration.
 func (d *DrainTime) UnmarshalText(text []byte) error {
 	if n, err := strconv.ParseFloat(string(text), 64); err == nil && math.Abs(n) <= float64(MaxSeconds) {
 		*d = DrainTime(math.Round(n*1000)) * DrainTime(time.Millisecond)

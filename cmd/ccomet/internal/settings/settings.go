@@ -1,4 +1,4 @@
-// Package settings is what can be set of the server: names, defaults, bounds.
+// Package settings defines the server's settings: names, defaults, bounds.
 package settings
 
 import (
@@ -14,8 +14,8 @@ import (
 	"ccomet/comet"
 )
 
-// Settings are what can be set of the server, by flag, environment or file.
-// Names and defaults are these tags'; bounds are in check, explanations in ccomet.toml.
+// Settings are the server's settings from flags, environment and file. The tags define
+// names and defaults, Check the bounds, ccomet.toml the explanations.
 type Settings struct {
 	Front []string `placeholder:"ADDR" default:"127.0.0.1:8100"`
 	Admin []string `placeholder:"ADDR" default:"127.0.0.1:8000"`
@@ -88,7 +88,7 @@ type Settings struct {
 	LogRotateSize int            `default:"0" placeholder:"BYTES"`
 }
 
-// Trim drops the blanks round what lists have.
+// Trim removes white space around the elements of lists.
 func (s *Settings) Trim() {
 	v := reflect.ValueOf(s).Elem()
 	for i := range v.NumField() {
@@ -99,17 +99,17 @@ func (s *Settings) Trim() {
 	TrimList(s.Redis)
 }
 
-// TrimList drops the blanks round each element of a list, in place.
+// TrimList removes white space around each element of a list, in place.
 func TrimList(list []string) {
 	for i := range list {
 		list[i] = strings.TrimSpace(list[i])
 	}
 }
 
-// auth says which clients may subscribe.
+// auth selects which clients may subscribe.
 type auth comet.Auth
 
-// UnmarshalText reads "none" or "token".
+// UnmarshalText parses "none" or "token".
 func (a *auth) UnmarshalText(text []byte) error {
 	v, err := comet.ParseAuth(string(text))
 	if err != nil {
@@ -119,7 +119,7 @@ func (a *auth) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// MaxTime bounds every time that can be set, MaxCount what is counted.
+// MaxTime is the largest duration that can be set, MaxCount the largest number.
 const (
 	MaxTime       = Seconds(comet.MaxLease)
 	MaxSeconds    = int64(comet.MaxLease / time.Second)
@@ -127,13 +127,13 @@ const (
 	MaxRotateSize = 1 << 40 // bytes
 )
 
-// Bad is a setting whose value cannot be.
+// Bad is a setting with an invalid value.
 type Bad struct{ Name, Reason string }
 
 func (e *Bad) Error() string { return "--" + e.Name + " " + e.Reason }
 
-// Check tells of values out of bounds, by the names that users know them by.
-// The server checks too, but takes 0 for a default.
+// Check returns the settings that are out of bounds, by their names. comet.Config is
+// checked too, but there 0 means the default.
 func (s *Settings) Check() (bad []*Bad) {
 	for _, n := range []struct {
 		name             string
@@ -247,31 +247,31 @@ func (s *Settings) checkAccess() (bad []*Bad) {
 		}
 	}
 	if len(s.ProxyProtocol) > 0 && len(s.TrustedProxy) == 0 {
-		bad = append(bad, &Bad{"proxy-protocol", "is set without --trusted-proxy, and only trusted proxies may speak it"})
+		bad = append(bad, &Bad{"proxy-protocol", "is set without --trusted-proxy, and only trusted proxies may use it"})
 	}
 	return bad
 }
 
-// oneLine is what an error says, if it is several joined.
+// oneLine returns the text of an error, also of a joined one, on one line.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ", and ") }
 
-// ServerConfig is the server's configuration that the settings come to.
+// ServerConfig converts the settings to the server's configuration.
 func (s *Settings) ServerConfig(log zerolog.Logger) comet.Config {
 	buffer := s.ChannelBufferSize
 	if buffer == 0 {
-		buffer = -1 // the server's word for none
+		buffer = -1 // means none in comet.Config
 	}
 	rate := s.WSRate
 	if rate == 0 {
-		rate = -1 // the same
+		rate = -1 // likewise
 	}
 	retry := time.Duration(s.RetryTime)
 	if retry == 0 {
-		retry = -1 // the same
+		retry = -1 // likewise
 	}
 	interval := time.Duration(s.StateInterval)
 	if interval == 0 {
-		interval = -1 // and for never
+		interval = -1 // means never
 	}
 	return comet.Config{
 		Front: s.Front, Admin: s.Admin, CComet: s.CComet, Loops: s.Loops, Inheritable: s.LiveUpgrade,
@@ -300,7 +300,7 @@ func (s *Settings) ServerConfig(log zerolog.Logger) comet.Config {
 	}
 }
 
-// New is a parser of settings by file alone, and their flags.
+// New parses settings from the given resolvers alone, and returns them with their flags.
 func New(options ...kong.Option) (*Settings, []*kong.Flag, error) {
 	var s struct{ Settings }
 	parser, err := kong.New(&s, options...)

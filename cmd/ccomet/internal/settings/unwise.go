@@ -12,17 +12,17 @@ import (
 	"ccomet/comet"
 )
 
-// Unwise tells of settings that are in bounds, but hardly what is wanted.
+// Unwise returns settings that are valid but probably not intended.
 func (s *Settings) Unwise() (list []Bad) {
 	say := func(name, format string, args ...any) {
 		list = append(list, Bad{name, fmt.Sprintf(format, args...)})
 	}
 	for _, address := range s.Admin {
 		if open := len(s.AdminAllow)+len(s.AdminDeny) == 0; open && isPublic(address) {
-			say("admin", "%s can be reached from other machines, and whoever reaches it may publish: listen on 127.0.0.1, or say who is let in by admin-allow", address)
+			say("admin", "%s can be reached from other machines, and every client there may publish: listen on 127.0.0.1, or set admin-allow", address)
 		}
 		if slices.Contains(s.Front, address) && !strings.HasSuffix(address, ":0") {
-			say("admin", "%s is the front address too: one of them will not start", address)
+			say("admin", "%s is also the front address: the server will not start", address)
 		}
 	}
 	for _, side := range []struct {
@@ -30,11 +30,11 @@ func (s *Settings) Unwise() (list []Bad) {
 		allow, deny []string
 	}{{"front", s.FrontAllow, s.FrontDeny}, {"admin", s.AdminAllow, s.AdminDeny}} {
 		if len(side.deny) > 0 && len(side.allow) == 0 {
-			say(side.name+"-deny", "without %s-allow nobody at all is let in", side.name)
+			say(side.name+"-deny", "without %s-allow every client is denied", side.name)
 		}
 	}
 	if comet.Auth(s.Auth) == comet.AuthToken && s.State == "" {
-		say("auth", "token without a state file: the tokens of now will not be valid after a restart")
+		say("auth", "token without a state file: current tokens will not be valid after a restart")
 	}
 	if time.Duration(s.DrainTime) >= daemon.StopTimeout {
 		say("drain-time", "is %v, and -s stop waits for %v: it will give up", s.DrainTime, daemon.StopTimeout)
@@ -43,25 +43,25 @@ func (s *Settings) Unwise() (list []Bad) {
 		say("max-message", "is %d, and channel-buffer-bytes %d: the largest messages cannot be kept", s.MaxMessage, s.ChannelBufferBytes)
 	}
 	if s.LogRotateSize > 0 && s.LogOutput != "" && !s.LogsToFile() {
-		say("log-rotate-size", "does nothing: log-output is no file but %s", s.LogOutput)
+		say("log-rotate-size", "has no effect: log-output is not a file but %s", s.LogOutput)
 	}
 	for _, file := range []struct{ name, path string }{{"pidfile", s.Pidfile}, {"log-output", s.LogOutput}, {"state", s.State}} {
 		if file.path == "" || file.name == "log-output" && !s.LogsToFile() {
 			continue
 		}
 		if dir := filepath.Dir(file.path); !isDirectory(dir) {
-			say(file.name, "%s is no directory: make it before the server starts", dir)
+			say(file.name, "%s is not a directory: create it before the server starts", dir)
 		}
 	}
 	return list
 }
 
-// LogsToFile says whether the log goes to a file, and not to a standard stream.
+// LogsToFile reports whether the log goes to a file and not to a standard stream.
 func (s *Settings) LogsToFile() bool {
 	return s.LogOutput != "" && s.LogOutput != "stdout" && s.LogOutput != "stderr"
 }
 
-// isPublic says whether an address can be reached from other machines.
+// isPublic reports whether an address can be reached from other machines.
 func isPublic(address string) bool {
 	if strings.HasPrefix(address, "unix:") {
 		return false

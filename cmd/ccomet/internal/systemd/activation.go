@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// firstSocket is the descriptor of the first socket that a service manager passes.
+// firstSocket is the file descriptor of the first socket that a service manager passes.
 const firstSocket = 3
 
-// HeldSockets are the sockets of the environment's LISTEN_FDS, by the names of
-// LISTEN_FDNAMES, as addresses. The environment is emptied of them.
+// HeldSockets returns the sockets of LISTEN_FDS as addresses, by their names in
+// LISTEN_FDNAMES. It removes the variables from the environment.
 func HeldSockets() (map[string][]string, error) {
 	pid, _ := take("LISTEN_PID")
 	count, _ := take("LISTEN_FDS")
 	names, _ := take("LISTEN_FDNAMES")
 	if count == "" || pid != strconv.Itoa(os.Getpid()) {
-		return nil, nil // none, or for a process that this one descends from
+		return nil, nil // there are none, or they are for a parent process
 	}
 	n, err := strconv.Atoi(count)
 	if err != nil || n < 0 {

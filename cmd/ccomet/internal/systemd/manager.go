@@ -1,4 +1,4 @@
-// Package systemd talks to the service manager that has started the process.
+// Package systemd communicates with the service manager that has started the process.
 package systemd
 
 import (
@@ -12,34 +12,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Manager is the service manager (systemd) that has started the process, and is
-// told how it is: datagrams of NAME=VALUE lines, to the socket that its
-// environment names. The nil manager, of a process without one, is told
-// nothing.
+// Manager is the service manager (systemd) that has started the process. Notifications are
+// datagrams of NAME=VALUE lines to the socket that the environment names. The nil Manager,
+// of a process without a service manager, sends nothing.
 type Manager struct {
 	socket   *net.UnixConn
-	watchdog time.Duration // the longest it waits for a sign of life; 0: for ever
+	watchdog time.Duration // the longest time without WATCHDOG=1; 0: no watchdog
 }
 
-// What a manager is told.
+// Notifications.
 const (
 	Serving  = "READY=1"
 	Stopping = "STOPPING=1"
 	Alive    = "WATCHDOG=1"
 )
 
-// Reloading is told when the program on the disk is to go on; Serving follows.
+// Reloading is sent when an upgrade starts. Serving follows.
 func Reloading() string {
 	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // it cannot fail for a clock that is always there
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail for this clock
 	return fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/1000)
 }
 
-// maxWatchdog bounds the microseconds of WATCHDOG_USEC: a Duration holds no more.
+// maxWatchdog is the largest WATCHDOG_USEC, in microseconds, that fits into a Duration.
 const maxWatchdog = math.MaxInt64 / 1000
 
-// FindManager is the manager that the environment tells, which is emptied of it:
-// what this process starts is none of the manager's.
+// FindManager returns the manager that the environment names. It removes the variables,
+// because child processes must not notify the manager.
 func FindManager() (*Manager, error) {
 	path, ok := take("NOTIFY_SOCKET")
 	interval, _ := take("WATCHDOG_USEC")
@@ -47,7 +46,7 @@ func FindManager() (*Manager, error) {
 	if !ok || path == "" {
 		return nil, nil
 	}
-	// "@" begins the name of one without a file, for the manager as for package net.
+	// In a name, "@" denotes an abstract socket, for the manager as for package net.
 	socket, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		return nil, fmt.Errorf("NOTIFY_SOCKET: %w", err)
@@ -64,18 +63,18 @@ func FindManager() (*Manager, error) {
 	return m, nil
 }
 
-// take returns a variable of the environment, and removes it.
+// take returns an environment variable, and removes it.
 func take(name string) (string, bool) {
 	value, ok := os.LookupEnv(name)
-	_ = os.Unsetenv(name) // fails for no name that is written here
+	_ = os.Unsetenv(name) // cannot fail for these names
 	return value, ok
 }
 
-// hearing is how long a manager may take to make room for a datagram: one that
-// does not read must not keep the server from its end.
+// hearing is the time limit for sending a notification. A manager that does not read must
+// not delay the server's stop.
 const hearing = time.Second
 
-// Tell sends a line of state.
+// Tell sends a notification.
 func (m *Manager) Tell(state string) error {
 	if m == nil {
 		return nil
@@ -85,16 +84,16 @@ func (m *Manager) Tell(state string) error {
 		_, err = m.socket.Write([]byte(state))
 	}
 	if err != nil {
-		return fmt.Errorf("telling the service manager %s: %w", state, err)
+		return fmt.Errorf("notifying the service manager of %s: %w", state, err)
 	}
 	return nil
 }
 
-// Watch tells the manager, four times in the span that it waits, that all loops
-// turn. pulse tells how many turns each has taken, and has it take another. A loop
-// that has not taken it by the next time is stuck: then the manager is not told,
-// until it turns again. It returns when stop is closed; trouble is for its
-// complaints, one an episode.
+// Watch notifies the watchdog four times in each watchdog interval, while all loops turn.
+// pulse returns the number of turns of each loop, and makes each loop turn once more. If a
+// loop has not turned by the next pulse, the notification is not sent until it turns again.
+// trouble is called with the error, once for each episode. Watch returns when stop is
+// closed.
 func (m *Manager) Watch(pulse func() []int64, stop <-chan struct{}, trouble func(error)) {
 	if m == nil || m.watchdog == 0 {
 		return
@@ -120,11 +119,11 @@ func (m *Manager) Watch(pulse func() []int64, stop <-chan struct{}, trouble func
 	}
 }
 
-// stuck is the error of the first loop that has not turned between two pulses.
+// stuck returns an error if a loop has not turned between two pulses.
 func stuck(last, now []int64) error {
 	for i := range now {
 		if now[i] == last[i] {
-			return fmt.Errorf("loop %d is stuck: the service manager is not told that the server lives", i)
+			return fmt.Errorf("loop %d is stuck: the watchdog of the service manager is not notified", i)
 		}
 	}
 	return nil
