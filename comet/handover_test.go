@@ -284,6 +284,30 @@ func TestPark(t *testing.T) {
 	}
 }
 
+// TestParkTimeLimits: where a server goes on by itself after it has stood still, its clients have
+// the time that they had.
+func TestParkTimeLimits(t *testing.T) {
+	h := newHarness(t, Config{Loops: 2, Inheritable: true})
+	half := h.connect(h.srv.shards[0], conn.Admin, 0)
+	half.write("POST /push?cname=a&ack=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe")
+	poll := h.connect(h.srv.shards[1], conn.Front, 0)
+	poll.get("/poll?cname=a&seq=1")
+	h.settle()
+	h.park()
+	h.now = h.now.Add(time.Hour)
+	h.settle()
+	for _, s := range h.srv.shards {
+		s.hold(false)
+	}
+	half.write("llo")
+	h.settle()
+	half.read()
+	poll.read()
+	if !strings.HasPrefix(string(half.in), "HTTP/1.1 200 ") || !strings.Contains(string(poll.in), `"content":"hello"`) {
+		t.Errorf("a request that had half arrived is answered %q, and a poll that waited %q", half.in, poll.in)
+	}
+}
+
 // TestHandOverKnowsServer: a field that is added to what loops have together is handed
 // over, or said not to be.
 func TestHandOverKnowsServer(t *testing.T) {

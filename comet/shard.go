@@ -61,7 +61,7 @@ func newShard(srv *Server, id uint8) (*shard, error) {
 	case from == nil:
 		s.loop, err = reactor.NewLoop(s, cfg)
 	case from.byName:
-		s.loop, err = reactor.NewLoopSince(s, cfg, from.loops[0].Began, from.rehearsal)
+		s.loop, err = reactor.NewLoopSince(s, cfg, &from.loops[0], from.rehearsal)
 	default:
 		s.loop, err = reactor.ResumeLoop(s, cfg, &from.loops[id], from.rehearsal)
 	}

@@ -3,7 +3,6 @@ package reactor
 import (
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/valyala/bytebufferpool"
 )
@@ -53,17 +52,17 @@ func ConnsOf(l *Loop) *Conns {
 	return c
 }
 
-// NewLoopSince opens a loop for connections of another program. Its ticks count from began
-// (LoopState.Began). Until its first turn, Release leaves connections open. With rehearsal
+// NewLoopSince opens a loop for connections of another program. Its ticks go on from those of one
+// of that program's loops. Until its first turn, Release leaves connections open. With rehearsal
 // the loop has no sockets: it must not turn.
-func NewLoopSince(h Handler, cfg Config, began int64, rehearsal bool) (*Loop, error) {
+func NewLoopSince(h Handler, cfg Config, of *LoopState, rehearsal bool) (*Loop, error) {
 	l, err := NewLoop(h, cfg)
 	if err != nil {
 		return nil, err
 	}
 	l.untouched, l.anew, l.rehearses = true, true, rehearsal
 	l.woken.Store(1) // connections are moved here: the first turn must not wait
-	l.start = l.now.Add(-time.Duration(Monotonic() - began))
+	l.start = l.now.Add(-of.ticked())
 	l.set(l.now)
 	l.wheel.Advance(l.Tick())
 	return l, nil

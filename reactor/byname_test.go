@@ -33,13 +33,10 @@ func (p *probe) move() map[Conn]Conn {
 // since is a new loop whose ticks count as those of another.
 func (p *probe) since(of *Loop, rehearsal bool) *Loop {
 	p.t.Helper()
-	l, err := NewLoopSince(p, of.cfg, of.State().Began, rehearsal)
+	l, err := NewLoopSince(p, of.cfg, of.State(), rehearsal)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	l.start = of.start // see handOver
-	l.set(p.now)
-	l.wheel.now = of.wheel.now
 	return l
 }
 

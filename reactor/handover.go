@@ -24,8 +24,8 @@ import (
 
 // LoopState is a loop as plain data. Descriptors in it are the process's.
 type LoopState struct {
-	Began       int64 // when the loop was made, by the kernel's monotonic clock: its ticks count from there
-	Parked      int64 // when it was written down, by the same: time stands still from then on; 0: of a version that does not say
+	Began       int64 // its ticks count from there, by the kernel's monotonic clock
+	Parked      int64 // when it was written down, by the same: its ticks stand still from then on; 0: of a version that does not say
 	Epoll, Wake int
 	Arena       int
 	Records     SlabState
@@ -36,6 +36,11 @@ type LoopState struct {
 	HeldRoom    int    // places of what is held, the unused ones included
 	Rests       []Conn // timers of listeners
 	Tally       Figures
+}
+
+// ticked is how long a loop's ticks have counted.
+func (st *LoopState) ticked() time.Duration {
+	return time.Duration(cmp.Or(st.Parked, Monotonic()) - st.Began)
 }
 
 // HeldState is what one connection has borrowed.
@@ -55,7 +60,9 @@ type FrameState struct {
 
 // HoldInput has the loop neither read nor accept, until ReleaseInput. What is read
 // already goes on, and what is held is written. Peers that end meanwhile are told of
-// when it reads again. Call it on the loop's goroutine, or while the loop does not turn.
+// when it reads again. Ticks stand still from the last turn on, and with them all timers: a
+// peer is given no less time for that nobody reads what it sends. Call it on the loop's
+// goroutine, or while the loop does not turn.
 func (l *Loop) HoldInput() {
 	l.holding = true
 	for i := range l.listeners {
@@ -63,6 +70,15 @@ func (l *Loop) HoldInput() {
 			_ = l.poller.remove(int32(ln.fd)) // what comes waits in the kernel
 		}
 	}
+}
+
+// readClock takes the time at which a turn begins.
+func (l *Loop) readClock() {
+	now := l.cfg.Clock()
+	if l.holding {
+		l.start = l.start.Add(now.Sub(l.now))
+	}
+	l.set(now)
 }
 
 // ReleaseInput undoes HoldInput, and is called in the same places.
@@ -100,7 +116,7 @@ func (l *Loop) Arena() *Arena { return l.arena }
 func (l *Loop) State() *LoopState {
 	now := Monotonic()
 	st := &LoopState{
-		Began: now - int64(l.cfg.Clock().Sub(l.start)), Parked: now,
+		Began: now - int64(l.now.Sub(l.start)), Parked: now,
 		Epoll: l.poller.fd, Wake: l.poller.wakeFd, Arena: l.arena.fd,
 		Records: l.conns.State(), Wheel: l.wheel.State(), Ready: l.readyList, HeldRoom: len(l.held),
 		Tally: l.Figures(),
@@ -183,8 +199,7 @@ func ResumeLoop(h Handler, cfg Config, st *LoopState, rehearsal bool) (*Loop, er
 	}
 	l.untouched = true
 	l.wheel.Resume(st.Wheel)
-	// A client is given no less time for that nobody has read what it sends.
-	l.start = l.now.Add(-time.Duration(cmp.Or(st.Parked, Monotonic()) - st.Began))
+	l.start = l.now.Add(-st.ticked())
 	l.set(l.now)
 	l.readyList = st.Ready
 	resumeTally(l, &st.Tally)

@@ -167,7 +167,7 @@ func (l *Loop) Turn(timeout time.Duration) error {
 func (l *Loop) take(events []unix.EpollEvent, polled bool) error {
 	l.turning = true
 	l.stats.turns.Add(1)
-	l.set(l.cfg.Clock())
+	l.readClock()
 	var ready []uint32
 	if !l.holding {
 		ready = l.takeReady()
