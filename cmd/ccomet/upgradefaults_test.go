@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"ccomet/bench/proc"
 )
 
 func init() { buildTags = "faults" }
@@ -172,6 +174,37 @@ func TestUpgradeFaultsTooLate(t *testing.T) {
 			t.Errorf("%s: %v, %s", fault, err, said)
 		}
 	}
+}
+
+// TestUpgradeFaultsHugePages: a rehearsal is given no huge pages, and the server is as before.
+func TestUpgradeFaultsHugePages(t *testing.T) {
+	t.Parallel()
+	f := installFaulty(t)
+	server := f.cmd.Process.Pid
+	before := givenHugePages(t, server)
+	f.at("rehearsal begun wait")
+	if err := f.cmd.Process.Signal(unix.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	f.reached()
+	family, err := proc.Process(server).Family()
+	if err != nil || len(family) != 2 {
+		t.Fatalf("processes %v: %v; want a server and a rehearsal", family, err)
+	}
+	if now := givenHugePages(t, server); now != before || givenHugePages(t, family[1]) {
+		t.Errorf("the server may have huge pages: %v, and %v before; its rehearsal must not", now, before)
+	}
+	f.at("")
+}
+
+// givenHugePages says whether a process may have huge pages.
+func givenHugePages(t *testing.T, pid int) bool {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return !strings.Contains(string(status), "\nTHP_enabled:\t0\n")
 }
 
 // TestUpgradeFaultsLost: a successor that is killed takes the connections with it. A server that

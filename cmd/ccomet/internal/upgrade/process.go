@@ -99,8 +99,6 @@ func Begin() {
 	process.role = role(begin)
 	switch process.role {
 	case begins:
-		// Huge pages would have what little a rehearsal needs take twice the memory.
-		_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0)
 		err := unix.CloseRange(controlFD+1, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 		if err == nil {
 			err = syscall.Exec(process.path, process.args, append(process.environment, RoleVariable+"="+string(rehearsal)))
