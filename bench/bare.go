@@ -14,49 +14,48 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The bare program is what servers are held against: one thread that makes the
-// system calls that cannot be done without, straight from the kernel's
-// interface, and does nothing else. It is a C program (bare/bare.c), because Go
-// takes some processor time of its own; where there is no C compiler, this one.
+// The bare program is the baseline for servers: one thread that makes only the
+// indispensable system calls, directly. It is a C program (bare/bare.c), because Go itself
+// takes some processor time. Without a C compiler, this Go version is used.
 //
-// It prints "address HOST:PORT" first, and serves /stream, /poll and /push as
-// far as the harness uses them. Its arguments are
+// It first prints "address HOST:PORT", and then serves /stream, /poll and /push as far as
+// the harness uses them. Its arguments are
 //
-//	own        connections have channels of their own; else all are one channel's
+//	own        each connection has a channel of its own; else all share one channel
 //	coalesce   what is published in one piece is written in one piece to each
-//	           stream; of one channel alone
-//	echo       connections are WebSockets, and are sent back the texts that they send
+//	           stream; for one channel only
+//	echo       connections are WebSockets, and the texts that they send are sent back
 //
-// and it is told
+// It accepts this command:
 //
-//	"beat N"   write a heartbeat to every stream over N seconds, in steps of half
-//	           a second, and answer "beat N"
+//	"beat N"   write a heartbeat to every stream, spread over N seconds in steps of
+//	           half a second, and answer "beat N"
 //
-// A request is known to be whole, or at the end of what is read.
+// It assumes that each request arrives completely, or at the end of what is read.
 type bare struct {
-	own, coalesce, polling bool // polling: a poll has been seen
+	own, coalesce, polling bool // polling: a poll was received
 	echo                   bool
 	ep, listener           int
 	channels               []bareChannel
 	conns                  []bareConn // by descriptor
 	frame, line            []byte
-	answers                []byte // to a publisher, for all that it asked in one piece
-	gathered               []byte // coalesce: what was published in one piece
-	commands               []byte // the beginning of a line
+	answers                []byte // answers to the requests of a publisher in one read
+	gathered               []byte // with coalesce: the messages of one read
+	commands               []byte // incomplete line of a command
 	in                     []byte
 }
 
-// bareChannel is the connections that are to get its next message and, for polls,
-// what was published and is not known to have come.
+// bareChannel holds the connections that wait for the channel's next message and, for
+// polls, the messages that may not have been received yet.
 type bareChannel struct {
 	fds   []int32
 	kept  [][]byte
-	first int // the number of the first that is kept
-	next  int // of the next message
+	first int // number of the first message in kept
+	next  int // number of the next message
 }
 
 type bareConn struct {
-	channel, place int // place in the channel's fds; -1: none; -2: a WebSocket's
+	channel, place int // place: index in the channel's fds; -1: none; -2: a WebSocket
 	rest           []byte
 }
 
@@ -66,7 +65,7 @@ const bareStreamHead = "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 06:18:00 GMT\r
 const bareAnswerHead = "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 06:18:00 GMT\r\nContent-Type: application/json; charset=utf-8\r\n" +
 	"Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\nContent-Length: "
 
-// RunBare is the bare process.
+// RunBare runs the bare process.
 func RunBare(words []string) error {
 	runtime.LockOSThread()
 	b := &bare{own: slices.Contains(words, "own"), coalesce: slices.Contains(words, "coalesce"), echo: slices.Contains(words, "echo"), in: make([]byte, 1<<18)}
@@ -142,7 +141,7 @@ func (b *bare) acceptable() error {
 	return b.watch(fd)
 }
 
-// told reads what the harness says, and returns false at the end of it.
+// told executes commands from the harness. It returns false at the end of the input.
 func (b *bare) told() bool {
 	n, _ := os.Stdin.Read(b.in)
 	if n <= 0 {
@@ -163,7 +162,7 @@ func (b *bare) told() bool {
 	}
 }
 
-// beat spreads one heartbeat a stream over a time.
+// beat writes one heartbeat to each stream, spread over this many seconds.
 func (b *bare) beat(seconds int) {
 	steps := seconds * 2
 	frame := appendChunk(nil, []byte("{\"type\":\"noop\",\"cname\":\"0000000000000000\",\"seq\":0,\"content\":\"\"}\n"))
@@ -177,7 +176,7 @@ func (b *bare) beat(seconds int) {
 	}
 }
 
-// bareWrite writes all of p, in one call.
+// bareWrite writes all of p in one system call.
 func bareWrite(fd int32, p []byte) {
 	if len(p) == 0 {
 		return

@@ -10,9 +10,9 @@ import (
 	"ccomet/bench/target"
 )
 
-// What the bare program does for a request.
+// How the bare program serves requests.
 
-// readable reads once, and does all that is asked for.
+// readable reads once, and serves all requests that were read.
 func (b *bare) readable(fd int32) {
 	conn := &b.conns[fd]
 	before := copy(b.in, conn.rest)
@@ -49,11 +49,11 @@ func (b *bare) readable(fd int32) {
 	b.answers = b.answers[:0]
 }
 
-// bareUpgraded answers a handshake, whose key is the one that all have.
+// bareUpgraded answers a WebSocket handshake. All handshakes have the same key.
 const bareUpgraded = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 	"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
 
-// sendBack answers with the texts that are there, and returns what is behind them.
+// sendBack appends the received texts to the answers, and returns the incomplete rest.
 func (b *bare) sendBack(p []byte) []byte {
 	for len(p) >= 6 {
 		n, head := int(p[1]&127), 6
@@ -101,7 +101,7 @@ func (b *bare) channel(number int) *bareChannel {
 	return &b.channels[number]
 }
 
-// wait has a connection get the next message of a channel.
+// wait adds a connection to those that wait for a channel's next message.
 func (b *bare) wait(number int, fd int32) {
 	c := b.channel(number)
 	b.conns[fd].channel, b.conns[fd].place = number, len(c.fds)
@@ -131,7 +131,7 @@ func (b *bare) nextSeq(number int) []byte {
 	return b.line
 }
 
-// poll takes a poll. One that says which message is next knows all before it.
+// poll serves a poll. Its number shows that the client has all earlier messages.
 func (b *bare) poll(fd int32, number, seq int) {
 	c := b.channel(number)
 	if seq == 0 {
@@ -159,7 +159,7 @@ func (b *bare) poll(fd int32, number, seq int) {
 	bareWrite(fd, b.frame)
 }
 
-// publish writes a message to those that wait for it. Polls wait for one only.
+// publish writes a message to the waiting connections. A poll waits for one message only.
 func (b *bare) publish(number int, content []byte) {
 	c := b.channel(number)
 	b.line = target.AppendDigits(append(b.line[:0], "{\"type\":\"data\",\"cname\":\""...), uint64(number), target.ChannelName)
@@ -185,7 +185,7 @@ func (b *bare) publish(number int, content []byte) {
 	}
 }
 
-// channelNumber is the number that a request's channel has for a name.
+// channelNumber returns the number of a request's channel, which is also its name.
 func channelNumber(request []byte) int {
 	const key = "cname="
 	at := bytes.Index(request, []byte(key))
@@ -195,7 +195,7 @@ func channelNumber(request []byte) int {
 	return int(leadingNumber(request[at+len(key):][:target.ChannelName]))
 }
 
-// contentOf is what a request publishes.
+// contentOf returns the content that a request publishes.
 func contentOf(request []byte) []byte {
 	_, content, _ := bytes.Cut(request, []byte("content="))
 	content, _, found := bytes.Cut(content, []byte(" "))

@@ -12,12 +12,12 @@ import (
 //go:embed bare/bare.c
 var bareSource []byte
 
-// The bare program's ways to be subscribed to and published to: this server's.
+// The bare program's transports and publishes are like this server's.
 var bareStream = target.Transport{Path: "/stream?cname={channel}&seq={seq}", Cursor: target.ICometCursor}
 var barePoll = target.Transport{Path: "/poll?cname={channel}&seq={seq}", Cursor: target.ICometCursor, Once: true}
 var barePublish = target.Publish{Method: "GET", Path: "/push?cname={channel}&content={content}", Status: []int{200}, Pipeline: true}
 
-// bareProgram is the bare program's command line, and the language it is written in.
+// bareProgram returns the bare program's command line, and its language.
 func (r *run) bareProgram() (argv []string, language string, err error) {
 	program, err := cc.Build(r.ctx, "bare", bareSource, "-D_GNU_SOURCE")
 	if err == nil {
@@ -31,8 +31,8 @@ func (r *run) bareProgram() (argv []string, language string, err error) {
 	return []string{self, "bare"}, "Go", err
 }
 
-// bare starts the bare program, without subscribers yet; polls says which of its
-// transports they are to have.
+// bare starts the bare program without subscribers. polls selects the transport of its
+// subscribers.
 func (r *run) bare(own, polls, coalesce bool, words ...string) (*contestant, error) {
 	argv, language, err := r.bareProgram()
 	if err != nil {

@@ -7,16 +7,16 @@ import (
 	"ccomet/bench/result"
 )
 
-// BatchesConfig is how Batches goes about it.
+// BatchesConfig configures Batches.
 type BatchesConfig struct {
-	Batch     int // messages of a request, and channels
-	Publishes int // a round; a multiple of the batch
-	Rounds    int // of each way, in turn, after one that does not count
+	Batch     int // messages in a request, and number of channels
+	Publishes int // messages in a round; a multiple of Batch
+	Rounds    int // rounds of each kind, in turn, after one that does not count
 }
 
-// Batches measures what publishing costs a server in processor time where nobody
-// subscribes: many messages in one request, beside as many requests of one message each
-// that are sent in one piece. The messages go to as many channels in turn.
+// Batches measures a server's processor time for publishing without subscribers: many
+// messages in one request, compared with as many pipelined requests of one message each.
+// The messages go to Batch channels in turn.
 func (o *Options) Batches(ctx context.Context, c BatchesConfig) error {
 	if c.Batch < 1 || c.Rounds < 1 || c.Publishes < 1 || c.Publishes%c.Batch != 0 {
 		return fmt.Errorf("%d publishes a round in batches of %d, %d rounds: want a multiple of the batch, and one of the rest at least", c.Publishes, c.Batch, c.Rounds)
@@ -34,11 +34,11 @@ func (o *Options) Batches(ctx context.Context, c BatchesConfig) error {
 	return m.measure()
 }
 
-// batching is a Batches under way.
+// batching is the state of Batches.
 type batching struct {
 	*run
 	c    BatchesConfig
-	duel duel // batches, and requests of one message
+	duel duel // batches against single requests
 }
 
 func (m *batching) measure() error {

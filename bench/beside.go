@@ -8,7 +8,7 @@ import (
 	"ccomet/bench/result"
 )
 
-// meter measures the processor time that something takes of several processes.
+// meter measures the processor time of several processes.
 type meter struct {
 	read   []func() (proc.CPU, error)
 	before []proc.CPU
@@ -28,7 +28,7 @@ func (m *meter) start() error {
 	return nil
 }
 
-// stop is what was used since start, a figure for each of read, for so many operations.
+// stop returns the processor time of an operation since start, for each process.
 func (m *meter) stop(operations int) (costs []result.Cost, took time.Duration, err error) {
 	took = time.Since(m.began)
 	for i, read := range m.read {
@@ -52,7 +52,7 @@ func median(v []float64) float64 {
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
-// rounds collects what each round cost; its figures are medians.
+// rounds collects the costs of rounds. Its results are medians.
 type rounds struct {
 	server, serverUser, bare, bareUser, client, clientUser, ratios, rates []float64
 }

@@ -15,9 +15,9 @@ import (
 	"ccomet/bench/target"
 )
 
-// Calls counts the server's system calls with strace: of messages to many
-// subscribers, and of cycles of long poll, message, and long poll again on one
-// connection. It is for this server alone, whose /info tells that a poll waits.
+// Calls counts the server's system calls with strace: for messages to many subscribers, and
+// for cycles of long poll, message, and long poll on one connection. It works only with
+// this server, whose /info reports whether a poll waits.
 func (o *Options) Calls(ctx context.Context, messages, cycles int) error {
 	if _, err := exec.LookPath("strace"); err != nil {
 		return fmt.Errorf("counting system calls: %w (apt-get install strace)", err)
@@ -34,7 +34,7 @@ func (o *Options) Calls(ctx context.Context, messages, cycles int) error {
 	return r.cycleCalls(cycles)
 }
 
-// traced does work, and returns strace's table of what the server did meanwhile.
+// traced runs work, and returns strace's table of the server's calls meanwhile.
 func (r *run) traced(work func() error) (table string, err error) {
 	dir, err := os.MkdirTemp("", "ccomet-bench")
 	if err != nil {
@@ -95,7 +95,7 @@ func (r *run) fanoutCalls(messages int) error {
 	return nil
 }
 
-// cycleCalls has one connection poll, over and over.
+// cycleCalls polls on one connection, again and again.
 func (r *run) cycleCalls(cycles int) error {
 	conn, err := net.Dial("tcp", r.server.front)
 	if err != nil {
@@ -108,14 +108,15 @@ func (r *run) cycleCalls(cycles int) error {
 	}
 	defer admin.Close()
 	polls, answers := bufio.NewReader(conn), bufio.NewReader(admin)
-	// A channel of its own, whose first message gives the polls a number to wait for.
+	// The first message of this channel determines the number that the first poll waits
+	// for.
 	publish := fmt.Sprintf("/push?cname=%016d&content=x", target.MaxChannel)
 	if _, err = get(admin, answers, publish); err != nil {
 		return err
 	}
 	table, err := r.traced(func() error {
 		for n := range cycles {
-			// The poll waits for the next number, so it must be there before the message.
+			// The message must be published after the poll has started to wait.
 			if _, err := fmt.Fprintf(conn, "GET /poll?cname=%016d&seq=%d HTTP/1.1\r\nHost: localhost\r\n\r\n", target.MaxChannel, n+2); err != nil {
 				return err
 			}
@@ -143,7 +144,7 @@ func (r *run) cycleCalls(cycles int) error {
 	return nil
 }
 
-// get asks for a path on a connection that is kept.
+// get sends a request on a persistent connection.
 func get(conn net.Conn, answers *bufio.Reader, path string) (string, error) {
 	if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		return "", err
@@ -163,7 +164,7 @@ func body(answers *bufio.Reader) (string, error) {
 	return string(data), err
 }
 
-// calls is the part of strace's table that has calls in it.
+// calls returns the lines of strace's table that contain counts.
 func calls(table string) string {
 	var b strings.Builder
 	for line := range strings.Lines(table) {

@@ -8,16 +8,16 @@ import (
 	"ccomet/bench/result"
 )
 
-// ChannelsConfig is how Channels goes about it.
+// ChannelsConfig configures Channels.
 type ChannelsConfig struct {
-	Publishers int // connections that publish, each one request at a time
-	Publishes  int // a round; a multiple of the channels
-	Rounds     int // of the server and of the bare program, in turn, after one that does not count
+	Publishers int // connections that publish, one request at a time each
+	Publishes  int // publishes in a round; a multiple of the channels
+	Rounds     int // rounds of the server and the bare program, in turn, after one that does not count
 }
 
-// Channels measures publishes that are spread over many channels of one
-// subscriber each; beside a bare program that reads the request, writes to one
-// connection, and answers.
+// Channels measures publishes spread over many channels with one subscriber each, and
+// compares them with a bare program that reads the request, writes to one connection, and
+// answers.
 func (o *Options) Channels(ctx context.Context, c ChannelsConfig) (*result.Result, error) {
 	if c.Publishers < 1 || c.Rounds < 1 || c.Publishes < 1 || c.Publishes%o.Connections != 0 {
 		return nil, fmt.Errorf("%d publishes a round to %d channels over %d connections, %d rounds: want a multiple of the channels, and one of the rest at least",
@@ -40,7 +40,7 @@ func (o *Options) Channels(ctx context.Context, c ChannelsConfig) (*result.Resul
 	return res, err
 }
 
-// channelling is a Channels under way.
+// channelling is the state of Channels.
 type channelling struct {
 	*run
 	*result.Channels
@@ -99,7 +99,7 @@ func (m *channelling) line(what string, rate float64, server, bare, client resul
 		m.Target.Label, m.run.Connections, m.transportName(), m.c.Publishers, what, rate, server.Micros, m.bareLanguage, bare.Micros, ratio, client.Micros)
 }
 
-// summary is the medians of the rounds there were, and the verdict.
+// summary computes and prints the medians of the completed rounds and the verdict.
 func (m *channelling) summary() (err error) {
 	m.Ratios, m.Ratio, m.PublishesPerSecond = m.rounds.ratios, median(m.rounds.ratios), median(m.rounds.rates)
 	m.Server, m.Bare, m.Client = m.rounds.costs()

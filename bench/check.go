@@ -7,20 +7,20 @@ import (
 	"ccomet/bench/target"
 )
 
-// What a client process does with what it receives: a line of text at a time,
-// however the bytes were cut.
+// How a client process checks what it receives. It handles lines of text, in whatever
+// pieces they arrive.
 
 var (
 	typeKey = []byte(`{"type":"`)
 	seqKey  = []byte(`"seq":`)
 )
 
-// lines takes the next piece of a response's body. last says that it is complete.
+// lines handles the next piece of a response's body. last: the body ends with it.
 func (c *client) lines(i uint32, sub *subscriber, p []byte, last bool) {
 	if len(c.carry) > 0 {
 		if before, ok := c.carry[i]; ok {
 			if !last && bytes.IndexByte(p, '\n') < 0 {
-				c.carry[i] = append(before, p...) // a long line comes in many pieces
+				c.carry[i] = append(before, p...) // a long line arrives in many pieces
 				return
 			}
 			p = append(before, p...)
@@ -41,7 +41,7 @@ func (c *client) lines(i uint32, sub *subscriber, p []byte, last bool) {
 	}
 }
 
-// line reads a line: where the next is, as the server has it, and the messages in it.
+// line handles one line: the server's next number, and the messages in the line.
 func (c *client) line(i uint32, sub *subscriber, line []byte) {
 	if c.Transport.Cursor == target.ICometCursor {
 		c.icomet(i, sub, line)
@@ -63,7 +63,7 @@ func (c *client) line(i uint32, sub *subscriber, line []byte) {
 	}
 }
 
-// message checks that a message is the next one.
+// message checks that a message has the expected number.
 func (c *client) message(at *place, m message) {
 	switch d := int32(m.number - at.next); {
 	case d == 0 || at.next == 0:
@@ -84,10 +84,10 @@ func (c *client) message(at *place, m message) {
 	_ = c.latency.RecordValue(max(1, (c.now-m.sent)/1000))
 }
 
-// icomet follows the numbers of iComet's messages, one or several in an array.
+// icomet follows the numbers of iComet's messages: one, or several in an array.
 func (c *client) icomet(i uint32, sub *subscriber, line []byte) {
 	for {
-		if !bytes.HasPrefix(line, typeKey) { // it nearly always has
+		if !bytes.HasPrefix(line, typeKey) { // nearly always true
 			at := bytes.Index(line, typeKey)
 			if at < 0 {
 				return
@@ -118,7 +118,7 @@ func (c *client) icomet(i uint32, sub *subscriber, line []byte) {
 	}
 }
 
-// leadingNumber is the decimal number with which p begins.
+// leadingNumber returns the decimal number at the start of p.
 func leadingNumber(p []byte) (n int32) {
 	for _, b := range p {
 		if b < '0' || b > '9' {

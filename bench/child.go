@@ -17,8 +17,8 @@ import (
 	"ccomet/bench/proc"
 )
 
-// child is a process of the harness that is told what to do in lines, and
-// answers in lines. It ends when its input does, so none outlives the harness.
+// child is a process of the harness. It reads commands and writes answers, one a line. It
+// ends at the end of its input, so it cannot outlive the harness.
 type child struct {
 	proc.Process
 	name  string
@@ -26,16 +26,16 @@ type child struct {
 	in    io.WriteCloser
 	lines chan string
 	pulse *pulse
-	owed  string            // the word that it still owes: nobody waited for it any longer
-	moved func(line string) // hears lines "at …", which may come at any time, on a goroutine of its own
+	owed  string            // answer that is still due, because the wait for it was abandoned
+	moved func(line string) // called for "at …" lines at any time, on a separate goroutine
 }
 
-// hangTimeout is how long a child, and those that share its load, may say nothing while it is
-// waited for.
+// hangTimeout is how long a child, and the others that share its load, may be silent before
+// the wait for an answer is abandoned.
 const hangTimeout = time.Minute
 
-// pulse is when something last moved, of one child or of several that share a load: on a slow
-// machine one of them may have its turn late. Any goroutine may use it.
+// pulse is the time of the last progress of one child, or of several that share a load: on
+// a slow machine one of them may get its turn late. It is safe for concurrent use.
 type pulse struct{ last atomic.Pointer[time.Time] }
 
 func (p *pulse) beat() {
@@ -43,7 +43,8 @@ func (p *pulse) beat() {
 	p.last.Store(&now)
 }
 
-// patience is what is left of hangTimeout, since something moved, or the wait began.
+// patience returns what is left of hangTimeout since the last progress, or since the wait
+// began.
 func (p *pulse) patience(began time.Time) time.Duration {
 	if last := p.last.Load(); last != nil && last.After(began) {
 		began = *last
@@ -51,8 +52,8 @@ func (p *pulse) patience(began time.Time) time.Duration {
 	return hangTimeout - time.Since(began)
 }
 
-// startChild runs this same program with a hidden command. shared is the pulse of those that
-// share its load. moved, if not nil, hears what the child says of its progress.
+// startChild runs this program with a hidden command. shared is the pulse of the children
+// that share its load. If moved is not nil, it is called with each report of progress.
 func startChild(name string, shared *pulse, moved func(string)) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -61,11 +62,11 @@ func startChild(name string, shared *pulse, moved func(string)) (*child, error) 
 	return startProgram(name, shared, moved, self, name)
 }
 
-// startProgram runs any program that speaks as a child does.
+// startProgram runs any program that follows the protocol of a child.
 func startProgram(name string, shared *pulse, moved func(string), argv ...string) (c *child, err error) {
 	c = &child{name: name, pulse: shared, moved: moved, cmd: exec.Command(argv[0], argv[1:]...), lines: make(chan string, 16)}
 	c.cmd.Stderr = os.Stderr
-	// A Ctrl-C is for the harness, which then ends its children.
+	// Ctrl-C is for the harness, which then ends its children.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ func startProgram(name string, shared *pulse, moved func(string), argv ...string
 	return c, nil
 }
 
-// listen takes what the child says. It takes a move at once, whatever else waits.
+// listen reads the child's output. Reports of progress are handled without delay.
 func (c *child) listen(out *bufio.Reader) {
 	defer close(c.lines)
 	for {
@@ -103,7 +104,7 @@ func (c *child) listen(out *bufio.Reader) {
 	}
 }
 
-// configure sends a child what it must know, as its first line.
+// configure sends a child its configuration, as its first line.
 func (c *child) configure(config any) error {
 	data, err := json.Marshal(config)
 	if err != nil {
@@ -122,8 +123,8 @@ func (c *child) send(line string) error {
 
 func (c *child) tell(format string, args ...any) error { return c.send(fmt.Sprintf(format, args...)) }
 
-// hear waits for a line that begins with word, and returns the rest of it, as long as
-// something moves.
+// hear waits for a line that begins with word, as long as there is progress, and returns
+// the rest of the line.
 func (c *child) hear(ctx context.Context, word string) (string, error) {
 	began := time.Now()
 	silence := time.NewTimer(hangTimeout)
@@ -161,14 +162,14 @@ func (c *child) hear(ctx context.Context, word string) (string, error) {
 	}
 }
 
-// stuckError says that a child did not get on.
+// stuckError is returned if a child makes no progress.
 type stuckError struct{ name, word string }
 
 func (e *stuckError) Error() string {
 	return fmt.Sprintf("%s process: nothing has moved for %v while %q was waited for", e.name, hangTimeout, e.word)
 }
 
-// ask tells and hears.
+// ask sends a command and waits for its answer.
 func (c *child) ask(ctx context.Context, word, format string, args ...any) (string, error) {
 	if err := c.tell(format, args...); err != nil {
 		return "", err
@@ -180,13 +181,13 @@ func (c *child) ask(ctx context.Context, word, format string, args ...any) (stri
 func (c *child) close() {
 	_ = c.in.Close()
 	timer := time.AfterFunc(10*time.Second, func() { _ = c.cmd.Process.Kill() })
-	for range c.lines { // so that it is not stuck on what it says
+	for range c.lines { // so that writing does not block the child
 	}
 	_ = c.cmd.Wait()
 	timer.Stop()
 }
 
-// commands reads the lines a child is told; the channel closes with its input.
+// commands reads the commands of this child. The channel closes at the end of the input.
 func commands() <-chan string {
 	lines := make(chan string)
 	go func() {
@@ -200,7 +201,7 @@ func commands() <-chan string {
 	return lines
 }
 
-// fail ends a child that cannot go on, and has its parent say why.
+// fail ends this child, and makes its parent report the error.
 func fail(format string, args ...any) {
 	fmt.Printf("error "+strings.ReplaceAll(format, "\n", " ")+"\n", args...)
 	os.Exit(1)

@@ -8,11 +8,11 @@ import (
 	"ccomet/bench/result"
 )
 
-// settled is how long memory may still move when a churn has begun.
+// settled is how long memory may change after the start of a churn.
 const settled = time.Minute
 
-// churn has a share of the connections leave and come back each second, and
-// samples what the server holds.
+// churn makes a share of the connections leave and return each second, and samples the
+// server's memory and descriptors.
 func (m *holding) churn() error {
 	m.Samples, m.SlopeBytes = nil, 0
 	m.print("churn: %.3g %% of the connections leave and come back each second, for %v", m.h.Churn*100, m.h.For)
@@ -42,7 +42,7 @@ func (m *holding) churn() error {
 	return m.churned()
 }
 
-// churned has all clients come back, and says whether memory stayed the same.
+// churned waits until all clients have returned. It returns an error if descriptors leaked.
 func (m *holding) churned() error {
 	if err := m.swarm.tell("churn 0"); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (m *holding) churned() error {
 	return nil
 }
 
-// drift is bytes a minute, over the samples after the first minute.
+// drift returns the growth in bytes a minute, over the samples after the first minute.
 func drift(samples []result.Sample) float64 {
 	var minutes, resident []float64
 	for _, s := range samples {

@@ -16,60 +16,60 @@ import (
 	"ccomet/reactor"
 )
 
-// The client process holds subscribers and checks every message. One goroutine,
-// no buffer and no pointer a connection. It is told, a line each:
-//
-//	"config JSON"    a clientConfig, first of all
+// The client process holds subscribers and checks every message. It has one goroutine, and
+// no buffer and no pointer for a connection. Its commands are, one a line:
+//	"config JSON"    the clientConfig; must be first
 //	"open N NEXT"    open N more subscribers, whose first message is number NEXT;
-//	                 it answers "open TOTAL" when all are subscribed
-//	"expect N"       answer "got N" when so many messages in all have come
-//	"churn R"        have R connections a second leave and come back; 0 ends that,
-//	                 and it answers "open TOTAL" when all are back
-//	"cut"            close all, and come back at once; "open TOTAL" when all are
-//	"fresh"          forget the latencies and silences so far
-//	"stats"          it answers "stats JSON", a clientStats
+//	                 answers "open TOTAL" when all are subscribed
+//	"expect N"       answers "got N" when N messages in total have arrived
+//	"churn R"        make R connections a second leave and return; 0 ends that, and
+//	                 answers "open TOTAL" when all are back
+//	"cut"            close all, and reconnect at once; answers "open TOTAL" when all
+//	                 are back
+//	"fresh"          reset latencies and silences
+//	"stats"          answers "stats JSON", a clientStats
 //
-// When something moves it says "at SUBSCRIBED RECEIVED", once a second. What
-// cannot be gone on after it says as "error TEXT", and ends.
+// It reports progress as "at SUBSCRIBED RECEIVED", at most once a second. A fatal error is
+// reported as "error TEXT".
 
-// clientConfig is what a client process must know.
+// clientConfig configures a client process.
 type clientConfig struct {
 	Address   string
-	Sources   []string // addresses to connect from, in turn
+	Sources   []string // local addresses to connect from, in turn
 	Transport target.Transport
-	Channel   uint32 // of all, or of the first
+	Channel   uint32 // of all subscribers, or of the first
 	Own       bool   // each subscriber has channels of its own: Channel, Channel+1, …
-	Spread    int    // where it is not 0, each subscriber has another of so many channels, in turn
-	First     int    // of the subscribers, in that turn
-	Several   int    // channels of a subscriber, which follow each other in the turn, or from Channel on; 0 is 1
-	Together  int    // connections under way at a time; 0: all
+	Spread    int    // if not 0: the subscribers use this many channels in turn
+	First     int    // the first subscriber's position in that turn
+	Several   int    // channels of one subscriber: consecutive ones in the turn, or from Channel on; 0 means 1
+	Together  int    // connections that may be connecting at a time; 0: no limit
 	Run       uint32
 	Size      int
 }
 
-// clientStats is what a client process has seen.
+// clientStats are the results of a client process.
 type clientStats struct {
 	Subscribed, Received                        int64
 	Lost, Doubled, Disordered, Damaged, Dropped int64
 	Refused, Returned                           int64
-	Cause                                       string // of the first that was dropped, damaged or refused
-	Silence                                     int64  // the longest in which a subscriber that was there heard nothing, since "fresh", in nanoseconds
-	Latency                                     []byte // an HDR histogram, of microseconds
+	Cause                                       string // of the first drop, damage or refusal
+	Silence                                     int64  // longest time in which a connected subscriber heard nothing, since "fresh", in ns
+	Latency                                     []byte // an HDR histogram, in microseconds
 }
 
-// subscriber is one connection's state: no pointers, no buffer.
+// subscriber is the state of one connection: no pointers, no buffer.
 type subscriber struct {
-	conn     reactor.Conn // 0: none
+	conn     reactor.Conn // 0: not connected
 	body     httplite.Body
-	modified int64 // HeadersCursor
-	heard    int64 // when the last message came; 0: none has since it subscribed
+	modified int64 // for HeadersCursor
+	heard    int64 // time of the last message since it subscribed; 0: none
 	etag     uint32
-	place         // in its channel, or in the first of several
-	headed   bool // the head of the response is here
+	place         // position in its channel, or in the first of several
+	headed   bool // the response head has arrived
 	ready    bool // subscribed
-	leaving  bool // closed by us, to come back
-	asked    bool // counted as under way
-	closes   bool // the connection ends with this response
+	leaving  bool // closed by us, will return
+	asked    bool // counted in client.under
+	closes   bool // the connection closes with this response
 }
 
 type client struct {
@@ -79,32 +79,32 @@ type client struct {
 	request *target.Request
 	format  format
 	clock   clock
-	now     int64 // when the input under the eye came
+	now     int64 // arrival time of the current input
 	latency *hdrhistogram.Histogram
 
-	subs      []subscriber      // by User, less one
-	more      []place           // of subscribers of several channels, in all but the first
-	also      target.Template   // that names a further channel
-	carry     map[uint32][]byte // of a subscriber: the beginning of a line
+	subs      []subscriber      // index: the connection's User minus one
+	more      []place           // positions of subscribers of several channels, in all channels but the first
+	also      target.Template   // template for each further channel
+	carry     map[uint32][]byte // by subscriber: an incomplete line
 	frames    frames
-	dialled   int       // connections ever begun
+	dialled   int       // connections ever started
 	todo      []uint32  // subscribers to connect
-	under     int       // connections under way
-	tell      bool      // say so when all are subscribed
-	expect    int64     // messages in all, to be told of; -1: none
-	told      [2]int64  // what was last said by "at"
-	backs     []backing // refused, to be tried again
+	under     int       // connections that are connecting
+	tell      bool      // report when all are subscribed
+	expect    int64     // total of messages to report; -1: none
+	told      [2]int64  // the last "at" report
+	backs     []backing // refused, will retry
 	churn     float64
-	owed      float64   // connections that should have left, and have not
-	churned   time.Time // up to when that is counted
-	returning bool      // connections leave and come back: what fails is tried again
+	owed      float64   // connections that should have left already
+	churned   time.Time // time up to which owed is computed
+	returning bool      // connections leave and return, so failed connects are retried
 	tick      reactor.Conn
 	stats     clientStats
 	head      httplite.Response
 	out       []byte
 }
 
-// backing is a subscriber whose connection was refused, and when it tries again.
+// backing is a subscriber whose connection was refused, and the time of its next attempt.
 type backing struct {
 	at time.Time
 	i  uint32
@@ -116,7 +116,7 @@ const (
 	retryAfter = 200 * time.Millisecond
 )
 
-// RunClient is the client process.
+// RunClient runs the client process.
 func RunClient() error {
 	lines := commands()
 	first, ok := <-lines
@@ -154,7 +154,7 @@ func (c *client) TurnEnded(time.Time) time.Duration {
 		c.command(strings.Fields(line))
 	}
 	c.connect()
-	// With a connection lost it will not come to that: no need to wait.
+	// After a lost connection the total cannot be reached: do not wait.
 	if c.expect >= 0 && (c.stats.Received >= c.expect || c.stats.Dropped > 0) {
 		fmt.Println("got", c.stats.Received)
 		c.expect = -1
@@ -194,7 +194,7 @@ func (c *client) command(words []string) {
 		c.loop.SetTimer(c.tick, churnBeat)
 	case "cut":
 		c.returning, c.tell = true, true
-		c.Together = 0 // at once is at once
+		c.Together = 0 // no limit
 		c.loop.SetTimer(c.tick, churnBeat)
 		for i := range c.subs {
 			c.leave(uint32(i + 1))
@@ -222,7 +222,8 @@ func (c *client) report() {
 	fmt.Printf("stats %s\n", data)
 }
 
-// Expired is the beat: the client reports what has moved, and those that are to leave do.
+// Expired is called in intervals of beat or churnBeat. It reports progress, and makes
+// connections leave.
 func (c *client) Expired(reactor.Conn) {
 	pause := beat
 	if c.returning {
@@ -250,7 +251,7 @@ func (c *client) Expired(reactor.Conn) {
 	c.loop.SetTimer(c.tick, pause)
 }
 
-// leave closes a subscriber's connection; Closed has it come back.
+// leave closes a subscriber's connection; Closed makes it return.
 func (c *client) leave(i uint32) {
 	sub := &c.subs[i-1]
 	if sub.conn == 0 || !sub.ready {
@@ -269,7 +270,7 @@ func (c *client) unready(sub *subscriber) {
 	}
 }
 
-// connect keeps as many connections under way as are wanted at a time.
+// connect starts connections, up to the limit of connecting ones.
 func (c *client) connect() {
 	for len(c.todo) > 0 && (c.Together == 0 || c.under < c.Together) {
 		i := c.todo[0]
@@ -286,12 +287,12 @@ func (c *client) connect() {
 		sub.conn = conn
 	}
 	if len(c.todo) == 0 {
-		c.todo = nil // its memory is the harness's own
+		c.todo = nil // its memory counts as the harness's own
 	}
 }
 
-// refused has a subscriber that could not connect try again, where that is
-// part of the measurement.
+// refused makes a subscriber that could not connect try again, if that is part of the
+// measurement.
 func (c *client) refused(i uint32, err error) {
 	sub := &c.subs[i-1]
 	if sub.asked {
@@ -315,7 +316,7 @@ func (c *client) cause(format string, args ...any) {
 
 func (c *client) Opened(conn reactor.Conn) { c.ask(conn, c.loop.User(conn)) }
 
-// ask sends the request. A poll waits from then on, if it says for what.
+// ask sends the request. A poll with a cursor waits from then on.
 func (c *client) ask(conn reactor.Conn, i uint32) {
 	sub := &c.subs[i-1]
 	sub.headed = false
@@ -325,8 +326,7 @@ func (c *client) ask(conn reactor.Conn, i uint32) {
 	}
 }
 
-// subscribed counts a subscriber as soon as it is one: the server knows where
-// it stands.
+// subscribed counts a subscriber as soon as the server knows its position.
 func (c *client) subscribed(sub *subscriber) {
 	if sub.ready || c.Transport.Cursor == target.ICometCursor && sub.seq == 0 {
 		return
@@ -342,7 +342,7 @@ func (c *client) subscribed(sub *subscriber) {
 	}
 }
 
-// broken closes a connection on which something came that should not have.
+// broken closes a connection that has received something invalid.
 func (c *client) broken(conn reactor.Conn, format string, args ...any) {
 	c.cause(format, args...)
 	c.loop.Close(conn)
@@ -361,7 +361,7 @@ func (c *client) Closed(conn reactor.Conn, err error) {
 	delete(c.carry, i)
 	delete(c.frames.begun, i)
 	if c.Transport.Cursor == target.NoCursor {
-		sub.next = 0 // what is published meanwhile is missed
+		sub.next = 0 // messages published meanwhile are missed
 	}
 	switch {
 	case left:

@@ -11,14 +11,14 @@ import (
 	"ccomet/bench/result"
 )
 
-// CompareConfig is how Compare goes about it.
+// CompareConfig configures Compare.
 type CompareConfig struct {
-	Others []*Options // the servers beside; of their options those count that say how a server is started
-	Rounds int        // of all contestants, in turn
-	Only   []string   // of CompareRows; none: all
+	Others []*Options // the other servers; only the options for starting a server count
+	Rounds int        // rounds of all contestants, in turn
+	Only   []string   // names from CompareRows; empty: all
 }
 
-// CompareRows are the names of what Compare measures.
+// CompareRows returns the names of the measurements of Compare.
 func CompareRows() (names []string) {
 	for _, g := range compareGroups {
 		for _, row := range g.rows {
@@ -33,12 +33,12 @@ func CompareRows() (names []string) {
 	return names
 }
 
-// Compare measures this server, others and the bare program in one run: each row of a
-// table in rounds, in which all take turns, so that a machine's drift is the same for
-// all. Which of them begins changes from round to round.
+// Compare measures this server, others and the bare program in one run. Each row of the
+// table is measured in rounds in which all take turns, so that a drift of the machine
+// affects all equally. The first contestant changes from round to round.
 //
-// A server that does not have the transport of a row, or does not let publishes be
-// pipelined, has no figure there.
+// A server has no figure in a row whose transport it lacks, or whose pipelined publishes it
+// does not accept.
 func (o *Options) Compare(ctx context.Context, c CompareConfig) (*result.Result, error) {
 	m := &comparing{Options: o, ctx: ctx, c: c, servers: append([]*Options{o}, c.Others...), Compare: new(result.Compare)}
 	if err := m.check(); err != nil {
@@ -67,7 +67,7 @@ func (o *Options) Compare(ctx context.Context, c CompareConfig) (*result.Result,
 	}, err
 }
 
-// spawned is the command that starts the server.
+// spawned returns the command that starts the server.
 func (o *Options) spawned() string {
 	if o.Spawn != "" {
 		return o.Spawn
@@ -75,18 +75,18 @@ func (o *Options) spawned() string {
 	return o.Target.Spawn
 }
 
-// comparing is a Compare under way. Contestants are counted as in result.Compare: 0 is
+// comparing is the state of Compare. Contestants are numbered as in result.Compare: 0 is
 // the bare program.
 type comparing struct {
 	*Options
 	*result.Compare
 	ctx     context.Context
 	c       CompareConfig
-	servers []*Options // contestant i + 1
+	servers []*Options // servers[i] is contestant i + 1
 }
 
-// check refuses what cannot be measured, and starts each server once: one that is not
-// installed is told of before a run of minutes.
+// check validates the configuration, and starts each server once, so that a missing one is
+// reported before a run of minutes.
 func (m *comparing) check() error {
 	if m.c.Rounds < 1 || len(m.c.Others) > 8 {
 		return fmt.Errorf("%d rounds beside %d other servers: want a round at least, and 8 servers at most", m.c.Rounds, len(m.c.Others))
@@ -120,7 +120,7 @@ func (m *comparing) check() error {
 	return nil
 }
 
-// transport is the one of a server for streams, or for polls; "" where it has none.
+// transport returns a server's transport for streams or polls, or "" if it has none.
 func (m *comparing) transport(o *Options, polls bool) string {
 	name := m.Options.Transport
 	switch {
@@ -155,12 +155,12 @@ func (m *comparing) measure() error {
 	return nil
 }
 
-// add begins a row of the table.
+// add adds a row to the table.
 func (m *comparing) add(what, figure, unit string) {
 	m.Rows = append(m.Rows, result.CompareRow{What: what, Figure: figure, Unit: unit, Values: make([][]float64, len(m.Contestants))})
 }
 
-// inTurn calls do for each contestant in each round, and once before, which does not
+// inTurn calls do for each contestant in each round, after a first round that does not
 // count.
 func (m *comparing) inTurn(rounds int, do func(contestant int, counts bool) error) error {
 	n := len(m.Contestants)
@@ -234,7 +234,8 @@ func (m *comparing) group(g compareGroup) error {
 	return nil
 }
 
-// contestants starts all, with their subscribers; nil is one without the transport.
+// contestants starts all contestants with their subscribers. One without the transport is
+// nil.
 func (m *comparing) contestants(g compareGroup) (list []*contestant, stop func(), err error) {
 	var runs []*run
 	stop = func() {
@@ -278,7 +279,7 @@ func (m *comparing) contestants(g compareGroup) (list []*contestant, stop func()
 	return list, stop, nil
 }
 
-// connects has all subscribe to a server that was started for it.
+// connects measures how all subscribe to a freshly started server.
 func (m *comparing) connects(row connectRow) error {
 	n := connectsOf(m.Connections)
 	what := row.what(n)
@@ -314,15 +315,15 @@ func (m *comparing) connects(row connectRow) error {
 	})
 }
 
-// connected is what it took that all subscribed.
+// connected is the cost of subscribing all.
 type connected struct {
 	took     time.Duration
-	server   result.Cost // of all
+	server   result.Cost // of all subscribers together
 	resident int64       // bytes
 }
 
-// connect starts the server, or the bare program, has one subscribe to it to warm up,
-// and then all others.
+// connect starts the server or the bare program, subscribes one client to warm up, and then
+// measures the subscription of all others.
 func (o *Options) connect(ctx context.Context, bare bool) (t connected, err error) {
 	r, err := o.start(ctx)
 	if err != nil {
@@ -342,7 +343,7 @@ func (o *Options) connect(ctx context.Context, bare bool) (t connected, err erro
 	if err != nil {
 		return t, err
 	}
-	c.meter.read = c.meter.read[:1] // nobody publishes
+	c.meter.read = c.meter.read[:1] // there is no publisher
 	if err = c.meter.start(); err != nil {
 		return t, err
 	}

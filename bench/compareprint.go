@@ -10,7 +10,7 @@ import (
 	"ccomet/bench/result"
 )
 
-// summary works out the medians and ratios, and drops the rows that have no figure.
+// summary computes the medians and ratios, and removes the rows without figures.
 func (m *comparing) summary() {
 	m.Rows = slices.DeleteFunc(m.Rows, func(row result.CompareRow) bool { return len(row.Values[1]) == 0 })
 	for i := range m.Rows {
@@ -31,8 +31,8 @@ func (m *comparing) summary() {
 
 var errNoRound = errors.New("no round was completed")
 
-// print prints the table: medians, and how many times those of the bare program; and
-// the first server's beside the others.
+// print prints the table: the medians, their ratio to the bare program's, and the first
+// server's ratio to each other server.
 func (m *comparing) print() {
 	out := m.Out
 	if len(m.Rows) == 0 {
@@ -64,7 +64,7 @@ func (m *comparing) print() {
 	}
 }
 
-// cells are those of a row; "-" is for what there is not.
+// cells returns the cells of a row; "-" for a missing value.
 func (m *comparing) cells(row *result.CompareRow) (cells []string) {
 	for i, v := range row.Medians {
 		cell := "-"
@@ -92,7 +92,7 @@ func pad(s string, width int) string {
 	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
 }
 
-// figure writes a number with three digits that say something.
+// figure formats a number with three significant digits.
 func figure(v float64) string {
 	switch {
 	case v >= 99.95:

@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// What Compare measures.
+// The measurements of Compare.
 
-// compareGroup is rows that share their subscribers.
+// compareGroup is a list of rows that share their subscribers.
 type compareGroup struct {
 	polls, own bool
 	rows       []loadRow
 }
 
-// loadRow is one load, and what is read of it.
+// loadRow is one load, and the figures measured in it.
 type loadRow struct {
 	name    string
-	what    func(n int) string // of so many connections
+	what    func(n int) string // description for n connections
 	load    load
 	depth   int
-	seconds float64 // that a turn takes, about
+	seconds float64 // approximate duration of a turn
 	figures []turnFigure
 }
 
-// turnFigure is one figure of a turn of so many operations.
+// turnFigure computes one figure of a turn with n operations.
 type turnFigure struct {
 	what, unit string
 	value      func(t turn, n int) float64
@@ -41,7 +41,7 @@ func words(format string) func(int) string {
 	return func(n int) string { return fmt.Sprintf(format, thousands(n)) }
 }
 
-// thousands writes a number with its thousands apart.
+// thousands formats a number with a comma between groups of three digits.
 func thousands(n int) string {
 	if n < 1000 {
 		return fmt.Sprint(n)
@@ -72,17 +72,17 @@ var compareGroups = []compareGroup{
 	}},
 }
 
-// connectRow is subscribers that come to a server which was started for it.
+// connectRow measures subscribers that connect to a freshly started server.
 type connectRow struct {
 	name      string
 	what      func(n int) string
-	transport string // "stream" is the one that Compare was asked for
+	transport string // "stream" stands for the transport that Compare was asked for
 	own       bool
-	rounds    int // at most, where the figure hardly varies; 0: as many as of all
+	rounds    int // maximum, where the figure hardly varies; 0: as many as for all
 	figures   []connectFigure
 }
 
-// connectFigure is one figure of so many connections.
+// connectFigure computes one figure of n connections.
 type connectFigure struct {
 	what, unit string
 	value      func(t connected, n int) float64
@@ -103,11 +103,11 @@ var connectRows = []connectRow{
 	{"bytes", words("%s event streams, own channels"), "sse", true, 1, []connectFigure{connectBytes}},
 }
 
-// connectsOf is how many connect where so many are subscribed otherwise: half as many
-// more.
+// connectsOf returns how many clients connect in these rows: half as many more as are
+// subscribed otherwise.
 func connectsOf(n int) int { return n + n/2 }
 
-// estimate is how long all of it takes, on a machine where this was measured.
+// estimate returns the approximate duration of the run.
 func (m *comparing) estimate() time.Duration {
 	contestants, size := float64(len(m.Contestants)), float64(m.Connections)/10000
 	seconds := 0.0

@@ -12,9 +12,9 @@ import (
 	"ccomet/bench/target"
 )
 
-// contestant is a server with its subscribers and its publisher: the one that is
-// measured, or one beside it. They take turns, because a machine's speed drifts: it is
-// the ratio within a round that counts.
+// contestant is a server with its subscribers and its publisher: the server under test, or
+// one beside it. Contestants take turns, because a machine's speed drifts; what counts is
+// the ratio within a round.
 type contestant struct {
 	*run
 	process      proc.Process
@@ -22,13 +22,13 @@ type contestant struct {
 	transport    target.Transport
 	publish      target.Publish
 	own          bool   // each subscriber has a channel of its own
-	bare         *child // the bare program's process, where it is that
+	bare         *child // the bare program's process, if this is the bare program
 	subscribers  *swarm
 	publisher    *child
-	meter        meter // of the server, and of the harness
+	meter        meter // of the server and of the harness
 }
 
-// contestant is the server of the run.
+// contestant returns the contestant for the run's server.
 func (r *run) contestant(own bool) *contestant {
 	return &contestant{
 		run: r, process: r.server.Process, front: r.server.front, admin: r.server.admin,
@@ -36,8 +36,8 @@ func (r *run) contestant(own bool) *contestant {
 	}
 }
 
-// subscribe opens subscribers, and waits until the server is at rest: one of several
-// processes may answer a subscriber before all of them know of it.
+// subscribe opens n subscribers, and waits until the server is idle. In a server of several
+// processes, one may answer a subscriber before the others know of it.
 func (c *contestant) subscribe(n int) error {
 	c.subscribers = newSwarm(clientConfig{
 		Address: c.front, Transport: c.transport, Own: c.own, Together: opening, Run: c.id, Size: c.Size,
@@ -55,8 +55,8 @@ func (c *contestant) subscribe(n int) error {
 	return nil
 }
 
-// publishOver starts a publisher for the subscribers' channels, in place of the one
-// before.
+// publishOver starts a publisher for the subscribers' channels, in place of the previous
+// one.
 func (c *contestant) publishOver(connections, depth int) (err error) {
 	channels := 1
 	if c.own {
@@ -66,7 +66,7 @@ func (c *contestant) publishOver(connections, depth int) (err error) {
 	return err
 }
 
-// harness is what the measuring itself costs.
+// harness returns the processor time of the harness.
 func (c *contestant) harness() (proc.CPU, error) {
 	sum, err := c.subscribers.cpu()
 	if err != nil {
@@ -79,20 +79,20 @@ func (c *contestant) harness() (proc.CPU, error) {
 // load is what a contestant does in its turn.
 type load struct {
 	publishes int
-	burst     int     // published at once, and received before the next are; 0: all are published, and then waited for
-	rate      float64 // a second, on schedule; 0: as soon as what is under way lets them
-	answers   bool    // of interest is also when the publisher is answered
+	burst     int     // messages published together and received before the next; 0: all of them
+	rate      float64 // publishes a second, on schedule; 0: as fast as the answers permit
+	answers   bool    // also measure the latency of the publisher's answers
 }
 
-// turn is what a contestant's turn took.
+// turn is the result of a contestant's turn.
 type turn struct {
-	server, client  result.Cost   // for all of it
-	more            []result.Cost // what else the meter reads
+	server, client  result.Cost   // for the whole turn
+	more            []result.Cost // further processes that the meter reads
 	took            time.Duration
 	receipt, answer *hdrhistogram.Histogram
 }
 
-// turn has the load carried, and received in full.
+// turn performs the load, and waits until everything is received.
 func (c *contestant) turn(l load) (t turn, err error) {
 	if err = c.meter.start(); err != nil {
 		return t, err
@@ -124,7 +124,7 @@ func (c *contestant) turn(l load) (t turn, err error) {
 	}
 	t.took = time.Since(c.meter.began)
 	if c.transport.Once {
-		atRest(c.ctx, c.process) // the polls that came again are part of it
+		atRest(c.ctx, c.process) // the next polls are part of the load
 	}
 	costs, _, err := c.meter.stop(1)
 	if err != nil {
@@ -137,7 +137,7 @@ func (c *contestant) turn(l load) (t turn, err error) {
 	return t, c.latencies(&t)
 }
 
-// latencies takes those of the turn from the processes, which then forget them.
+// latencies collects the latencies of the turn, and resets them in the processes.
 func (c *contestant) latencies(t *turn) (err error) {
 	if _, t.receipt, err = c.subscribers.stats(c.ctx); err != nil {
 		return err
@@ -157,7 +157,7 @@ func (c *contestant) latencies(t *turn) (err error) {
 	return err
 }
 
-// each is the cost of one of n.
+// each returns the cost of one of n operations.
 func each(c result.Cost, n int) result.Cost {
 	return result.Cost{Micros: c.Micros / float64(n), UserMicros: c.UserMicros / float64(n)}
 }

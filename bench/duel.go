@@ -7,27 +7,28 @@ import (
 	"ccomet/bench/result"
 )
 
-// duel has two take turns: what is measured, and what that is held against, each with a child
-// that brings it about.
+// duel compares two sides that take turns: the subject and its baseline. Each has a child
+// that generates the load.
 type duel struct {
 	sides [2]side
 	rounds
 }
 
-// side is one of the two.
+// side is one side of a duel.
 type side struct {
 	child *child
 	meter meter
 }
 
-// newSide measures what a child has a server do, and the child itself.
+// newSide returns a side whose meter reads the server and the child.
 func newSide(c *child, server func() (proc.CPU, error)) side {
 	return side{child: c, meter: meter{read: []func() (proc.CPU, error){server, c.CPU}}}
 }
 
-// run has each side do n of something so many rounds, after one that does not count: order is
-// what a child is told, done what it says then. tell hears of each round, by what one took; the
-// rate and the client are those of the first side.
+// run makes each side do n operations in each round, after a first round that does not
+// count. order is the command for the children, done their answer. tell is called with the
+// results of each round, for one operation; the rate and the client are those of the first
+// side.
 func (d *duel) run(ctx context.Context, rounds int, done, order string, n int, tell func(rate float64, server, bare, client result.Cost)) error {
 	for round := range rounds + 1 {
 		var costs [2][]result.Cost

@@ -9,15 +9,16 @@ import (
 	"ccomet/bench/target"
 )
 
-// EchoConfig is how Echo goes about it.
+// EchoConfig configures Echo.
 type EchoConfig struct {
-	InFlight int // rounds that are under way at a time
-	Publish  int // rounds of all clients together, a turn
-	Rounds   int // turns of the server and of the bare program, after one that does not count
+	InFlight int // operations in flight
+	Publish  int // operations of all clients in a round
+	Rounds   int // rounds of the server and the bare program, in turn, after one that does not count
 }
 
-// Echo measures clients that publish on WebSockets, each to a channel of its own, and hear it
-// back; beside a bare program that sends back what comes.
+// Echo measures clients that publish on WebSockets, each to a channel of its own, and
+// receive their own messages. The baseline is a bare program that sends back what it
+// receives.
 func (o *Options) Echo(ctx context.Context, c EchoConfig) error {
 	if c.InFlight < 1 || c.Rounds < 1 || c.Publish < 1 {
 		return fmt.Errorf("%d in flight, %d a round, %d rounds: want one of each at least", c.InFlight, c.Publish, c.Rounds)
@@ -46,11 +47,11 @@ func (o *Options) Echo(ctx context.Context, c EchoConfig) error {
 	return (&echoRun{run: r, c: c}).measure()
 }
 
-// echoRun is an Echo under way.
+// echoRun is the state of Echo.
 type echoRun struct {
 	*run
 	c    EchoConfig
-	duel duel // the server's clients, and the bare program's
+	duel duel // the server's clients against the bare program's
 }
 
 func (m *echoRun) measure() error {
@@ -75,7 +76,7 @@ func (m *echoRun) measure() error {
 	return nil
 }
 
-// open has clients connect, for a side of the duel.
+// open connects the clients of one side.
 func (m *echoRun) open(side int, address string, process proc.Process, transport target.Transport) error {
 	echoer, err := startChild("echoer", new(pulse), nil)
 	if err != nil {

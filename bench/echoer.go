@@ -14,14 +14,14 @@ import (
 	"ccomet/reactor"
 )
 
-// The echoer process has WebSockets, on each of which it sends a text, and hears what it says
-// again, in turn. It is told
+// The echoer process holds WebSockets. In each round a client sends one text and receives
+// it again. Its commands are
 //
-//	"config JSON"  an echoerConfig, first of all
-//	"rounds N"     N more rounds, of which InFlight are under way at a time; it answers
-//	               "rounds TOTAL" when all are done
+//	"config JSON"  an echoerConfig; must be first
+//	"rounds N"     N more rounds, InFlight of them at a time; answers "rounds TOTAL"
+//	               when all are done
 //
-// and says "open" when all are open.
+// It reports "open" when all WebSockets are open.
 type echoerConfig struct {
 	Address   string
 	Transport target.Transport
@@ -41,9 +41,9 @@ type echoer struct {
 	reader  websocket.Reader
 	clients []echoing
 	dialled int
-	idle    []uint32 // clients, the one that has waited longest first
-	todo    int      // rounds that have not begun
-	under   int      // rounds under way
+	idle    []uint32 // clients; the first has waited longest
+	todo    int      // rounds not started
+	under   int      // rounds in flight
 	done    int
 	head    httplite.Response
 	content []byte
@@ -51,15 +51,15 @@ type echoer struct {
 	out     []byte
 }
 
-// echoing is one of the clients.
+// echoing is one client.
 type echoing struct {
 	conn    reactor.Conn
 	partial websocket.Partial
 	headed  bool
-	number  uint32 // of the last round
+	number  uint32 // number of the last round
 }
 
-// RunEchoer is the echoer process.
+// RunEchoer runs the echoer process.
 func RunEchoer() error {
 	lines := commands()
 	first, ok := <-lines
@@ -107,7 +107,7 @@ func (e *echoer) TurnEnded(time.Time) time.Duration {
 	return -1
 }
 
-// dial opens another connection, if there is to be one.
+// dial opens the next connection, if more are wanted.
 func (e *echoer) dial() {
 	if e.dialled == e.Clients {
 		return
@@ -126,7 +126,7 @@ func (e *echoer) Opened(conn reactor.Conn) {
 	}
 }
 
-// begin begins a round of a client.
+// begin starts a round of a client.
 func (e *echoer) begin(i uint32) {
 	c := &e.clients[i]
 	c.number++
@@ -173,8 +173,7 @@ func (e *echoer) Received(conn reactor.Conn, p []byte) (used int) {
 	}
 }
 
-// hear takes what a client hears: what it has said, or something else that the server has to
-// say.
+// hear handles a received text: the client's own message, or another text of the server.
 func (e *echoer) hear(i uint32, c *echoing, text []byte) {
 	m, used, whole := e.format.next(text)
 	if used == 0 {

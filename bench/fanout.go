@@ -8,21 +8,21 @@ import (
 	"ccomet/bench/result"
 )
 
-// FanoutConfig is how Fanout goes about it.
+// FanoutConfig configures Fanout.
 type FanoutConfig struct {
-	Messages int // a round; a multiple of Burst
-	Burst    int // published at once
-	Rounds   int // of the server and of the bare loop, in turn, after one that does not count
+	Messages int // messages in a round; a multiple of Burst
+	Burst    int // messages published together
+	Rounds   int // rounds of the server and the bare loop, in turn, after one that does not count
 }
 
-// Fanout measures what a delivery costs when a message goes to many subscribers
-// of one channel, and how long it takes; beside a bare loop of write calls of
-// the same bytes to as many connections, in turn with it.
+// Fanout measures the processor time and the latency of a delivery when messages go to many
+// subscribers of one channel. The baseline is a bare loop of write calls with the same
+// bytes to as many connections.
 //
-// A server may write a burst to a subscriber in one call, where the bare loop makes
-// as many as there are messages: how much that saves is one figure (Ratio), which is
-// of coalescing. What the server's own work costs is another (BurstRatio), beside a
-// bare loop that makes one call of a burst too.
+// A server may write a burst to a subscriber in one call, while the bare loop makes one
+// call a message. Ratio shows what such coalescing saves. BurstRatio compares the server
+// with a bare loop that also makes one call a burst, and so shows the cost of the server's
+// own work.
 func (o *Options) Fanout(ctx context.Context, f FanoutConfig) (*result.Result, error) {
 	if f.Burst < 1 || f.Messages < 1 || f.Messages%f.Burst != 0 || f.Rounds < 1 {
 		return nil, fmt.Errorf("%d messages in bursts of %d, %d rounds: want a multiple, and a round at least", f.Messages, f.Burst, f.Rounds)
@@ -44,15 +44,15 @@ func (o *Options) Fanout(ctx context.Context, f FanoutConfig) (*result.Result, e
 	return res, err
 }
 
-// fanning is a Fanout under way.
+// fanning is the state of Fanout.
 type fanning struct {
 	*run
 	*result.Fanout
 	f          FanoutConfig
 	ours, bars *contestant
-	coalescing *contestant // the bare loop that writes a burst in one call; nil without bursts
+	coalescing *contestant // the bare loop with one call a burst; nil without bursts
 	rounds     rounds
-	bursts     rounds // those beside coalescing
+	bursts     rounds // the rounds against coalescing
 }
 
 func (m *fanning) measure() (err error) {
@@ -63,7 +63,7 @@ func (m *fanning) measure() (err error) {
 	if m.bars, err = m.bareLoop(false); err != nil {
 		return err
 	}
-	if m.f.Burst > 1 && !m.transport.Once { // polls are answered with what there is
+	if m.f.Burst > 1 && !m.transport.Once { // a poll is answered with everything that is available
 		if m.coalescing, err = m.bareLoop(true); err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (m *fanning) subscribe(c *contestant, n int) error {
 	return c.publishOver(1, m.f.Burst)
 }
 
-// bareLoop is the bare program with as many streams as it may have.
+// bareLoop starts the bare program with as many streams as it may have.
 func (m *fanning) bareLoop(coalesce bool) (*contestant, error) {
 	c, err := m.bare(false, false, coalesce)
 	if err == nil {
@@ -98,7 +98,7 @@ func (m *fanning) bareLoop(coalesce bool) (*contestant, error) {
 	return c, nil
 }
 
-// turn is a contestant's part of a round: costs are a delivery.
+// turn runs a contestant's part of a round. The costs are for one delivery.
 func (m *fanning) turn(c *contestant) (server, client result.Cost, rate float64, err error) {
 	t, err := c.turn(load{publishes: m.f.Messages, burst: m.f.Burst})
 	n := m.f.Messages * c.subscribers.subscribers()
@@ -130,7 +130,7 @@ func (m *fanning) round(counts bool) error {
 	return nil
 }
 
-// line is a round, or the medians, in words.
+// line describes a round, or the medians.
 func (m *fanning) line(what string, rate float64, server, bare, client, coalesced result.Cost, ratio, burstRatio float64) string {
 	title := fmt.Sprintf("%s, %d %s subscribers", m.Target.Label, m.Connections, m.transportName())
 	s := fmt.Sprintf("server %.2f µs each (%.2f user), bare loop in %s %.2f (%.2f): ratio %.3f; client %.2f",
@@ -147,7 +147,7 @@ func (m *fanning) line(what string, rate float64, server, bare, client, coalesce
 	return fmt.Sprintf("%s: %s%.0f deliveries a second; %s", title, what, rate, s)
 }
 
-// summary is the medians of the rounds there were, and the verdict.
+// summary computes and prints the medians of the completed rounds and the verdict.
 func (m *fanning) summary() (err error) {
 	m.Ratios, m.Ratio, m.DeliveriesPerSecond = m.rounds.ratios, median(m.rounds.ratios), median(m.rounds.rates)
 	m.Server, m.Bare, m.Client = m.rounds.costs()

@@ -14,24 +14,24 @@ import (
 	"ccomet/bench/result"
 )
 
-// The ceilings that a server has in a flood, and what that is made of.
+// The server's limits in a flood, and the size of the flood.
 const (
 	floodHistory = 64 << 20 // max-history-bytes
-	floodHeld    = 32 << 20 // max-held-bytes: of output, and as much of input, and of messages on their way
+	floodHeld    = 32 << 20 // max-held-bytes: for output, for input, and for messages on their way
 	floodMessage = 60 << 10 // bytes of a message
-	floodTimes   = 4        // as much as the ceiling is sent
+	floodTimes   = 4        // the flood is this many times the limit
 
-	// What the ceilings promise of resident memory: Go's collector lets what it has
-	// to keep grow by as much again before it collects; and a connection has its
-	// records, its reader or its request.
+	// What the limits promise for resident memory: Go's collector lets live memory grow by
+	// as much again before it collects; and a connection has its records and its reader or
+	// its request.
 	collectorTimes  = 2
 	floodConnection = 1 << 10
 )
 
-// flood is one way to take all memory.
+// flood is one way to exhaust memory.
 type flood struct {
 	name    string
-	ceiling int64 // that is meant
+	ceiling int64 // the limit under test
 	do      func(*flooding, context.Context) error
 }
 
@@ -42,7 +42,7 @@ var floods = []flood{
 	{"connections: twice as many as there may be, half of them from one address", 0, (*flooding).connections},
 }
 
-// flooding is one under way.
+// flooding is a flood in progress.
 type flooding struct {
 	probing
 	client *http.Client
@@ -50,7 +50,7 @@ type flooding struct {
 	open   []net.Conn
 }
 
-// flood measures one, on a server of its own.
+// flood measures one flood, on a server of its own.
 func (o *Options) flood(ctx context.Context, c SiegeConfig, which *flood) (f result.Flood, err error) {
 	limited, err := o.with(fmt.Sprintf("--max-connections %d --max-connections-per-address %d --max-history-bytes %d --max-held-bytes %d",
 		o.Connections, max(o.Connections/2, 2*probes), floodHistory, floodHeld))
@@ -113,7 +113,8 @@ func (r *run) push(client *http.Client, cname string, size int) error {
 	return err
 }
 
-// fillChannel has a channel keep so much that an answer takes long to read.
+// fillChannel publishes so many messages to a channel that a slow client takes long to read
+// them.
 func (r *run) fillChannel(cname string) error {
 	client := &http.Client{Timeout: hangTimeout}
 	defer client.CloseIdleConnections()
@@ -125,8 +126,8 @@ func (r *run) fillChannel(cname string) error {
 	return nil
 }
 
-// pushAll publishes messages to channels, a few at a time, until that is done or ctx
-// ends.
+// pushAll publishes messages to channels, a few at a time, until all are published or ctx
+// is done.
 func (m *flooding) pushAll(ctx context.Context, messages int, cname func(n int) string) error {
 	const publishers = 4
 	return together(publishers, func(i int) error {
@@ -144,7 +145,7 @@ func (m *flooding) histories(ctx context.Context) error {
 	return m.pushAll(ctx, floodTimes*floodHistory/floodMessage, func(n int) string { return fmt.Sprint("flood-", n) })
 }
 
-// stuckReaders connects clients that read no more than their sockets take.
+// stuckReaders connects clients that read no more than their socket buffers hold.
 func (m *flooding) stuckReaders(ctx context.Context) error {
 	readers := min(floodTimes*floodHeld/floodMessage, m.Connections*3/4)
 	cname := func(n int) string { return fmt.Sprint("flood-", n%readers) }
@@ -163,9 +164,9 @@ func (m *flooding) stuckReaders(ctx context.Context) error {
 	return m.pushAll(ctx, 5*readers, cname)
 }
 
-// slowBodies sends bodies of the largest form, but for their end.
+// slowBodies sends bodies of the maximum size without their last bytes.
 func (m *flooding) slowBodies(ctx context.Context) error {
-	const size = 3*64<<10 + 4<<10 // what a body may have with max-message at its default
+	const size = 3*64<<10 + 4<<10 // the largest body with the default max-message
 	body := "POST /ping HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1\r\nx\r\n", size-1)
 	n := min(2*floodTimes*floodHeld/len(body), m.Connections/4)
 	m.open = make([]net.Conn, n)
@@ -176,13 +177,13 @@ func (m *flooding) slowBodies(ctx context.Context) error {
 		}
 		m.open[i] = c
 		_ = c.SetDeadline(time.Now().Add(hangTimeout))
-		sent, _ := io.WriteString(c, body) // it may well be refused in the middle
+		sent, _ := io.WriteString(c, body) // it may be refused before the end
 		m.sent.Add(int64(sent))
 		return nil
 	})
 }
 
-// connections opens more than there may be, and says nothing on them.
+// connections opens more connections than are permitted, and sends nothing.
 func (m *flooding) connections(ctx context.Context) error {
 	n := 2 * m.Connections
 	m.open = make([]net.Conn, n)
@@ -201,5 +202,5 @@ func (m *flooding) connections(ctx context.Context) error {
 	})
 }
 
-// manySources is one of many addresses.
+// manySources returns one of many local addresses.
 func manySources(i int) string { return fmt.Sprintf("127.0.1.%d", 1+i%250) }

@@ -7,17 +7,17 @@ import (
 	"ccomet/reactor"
 )
 
-// frames is what a client process needs to read WebSockets: one for all its
-// connections, but for those whose input ended within a message.
+// frames is the WebSocket reader of a client process. All connections share one parser
+// state, except those whose input has ended within a message.
 type frames struct {
 	reader websocket.Reader
-	begun  map[uint32]*websocket.Partial // of a subscriber
+	begun  map[uint32]*websocket.Partial // by subscriber
 	idle   websocket.Partial             // of all others
 }
 
 var frameRules = websocket.Rules{Client: true, Message: maxContent + 4096}
 
-// readFrames takes what has come of frames, and returns how much that is.
+// readFrames handles received frames, and returns how many bytes it has consumed.
 func (c *client) readFrames(conn reactor.Conn, i uint32, sub *subscriber, p []byte) (used int) {
 	f := &c.frames
 	m := f.begun[i]
@@ -38,9 +38,9 @@ func (c *client) readFrames(conn reactor.Conn, i uint32, sub *subscriber, p []by
 			c.line(i, sub, msg.Payload)
 		case msg.Op == websocket.Ping:
 			var key [4]byte
-			_, _ = rand.Read(key[:]) // it does not fail
+			_, _ = rand.Read(key[:]) // never fails
 			c.out = websocket.AppendMaskedFrame(c.out[:0], websocket.Pong, msg.Payload, key)
-			_ = c.loop.Write(conn, c.out) // a connection that is gone is told of as Closed
+			_ = c.loop.Write(conn, c.out) // if the connection is lost, Closed is called
 		case msg.Op == websocket.Close:
 			code, reason, _ := websocket.ParseClose(msg.Payload)
 			c.broken(conn, "the server closed the WebSocket: %d %s", code, reason)
@@ -49,7 +49,7 @@ func (c *client) readFrames(conn reactor.Conn, i uint32, sub *subscriber, p []by
 	}
 }
 
-// keep keeps what is begun of a subscriber's message.
+// keep stores the state of an incomplete message of a subscriber.
 func (f *frames) keep(i uint32, m *websocket.Partial) {
 	switch {
 	case m.Idle():

@@ -11,26 +11,26 @@ import (
 	"ccomet/bench/result"
 )
 
-// HoldConfig is how Hold goes about it.
+// HoldConfig configures Hold.
 type HoldConfig struct {
-	Steps   int           // in which the connections are opened, a sample each
-	Several int           // channels of a connection; 0 is 1
-	Idle    time.Duration // for which the server's processor time is measured at each step
+	Steps   int           // steps in which the connections are opened, with a sample after each
+	Several int           // channels of a connection; 0 means 1
+	Idle    time.Duration // duration of the measurement of idle processor time at each step
 
-	Churn float64       // share of the connections that leaves and comes back in a second; 0: they stay
-	For   time.Duration // how long that goes on
-	Every time.Duration // and how often it is looked at
+	Churn float64       // share of the connections that leave and return each second; 0: none
+	For   time.Duration // duration of the churn
+	Every time.Duration // interval of samples during the churn
 }
 
-// Hold measures what waiting connections cost: it opens them in steps, and
-// reads at each what the server and the kernel hold. At the end a message goes
-// to all of them. With Churn it then goes on: a share of the connections leaves
-// and comes back each second, while their number stays.
+// Hold measures the cost of waiting connections. It opens them in steps, and samples the
+// memory of the server and the kernel after each. At the end it publishes a message to all
+// of them. With Churn, a share of the connections then leaves and returns each second,
+// while their number stays the same.
 //
-// Where connections have several channels, it measures connections with one before, on a
-// server of its own, and says what each further one costs.
+// If connections have several channels, it first measures connections with one channel, on
+// another server, and then reports the cost of each further channel.
 //
-// It returns what it has along with an error; ctx ends it early.
+// It returns partial results together with an error. ctx ends it early.
 func (o *Options) Hold(ctx context.Context, h HoldConfig) (*result.Result, error) {
 	if h.Steps < 1 || h.Steps > o.Connections {
 		return nil, fmt.Errorf("--steps is %d: want 1 to the %d connections", h.Steps, o.Connections)
@@ -58,7 +58,7 @@ func (o *Options) Hold(ctx context.Context, h HoldConfig) (*result.Result, error
 	return o.hold(ctx, h, res.Hold.SlopeBytes)
 }
 
-// hold measures on one server; slope is what was found for connections with one channel.
+// hold measures on one server. slope is the result for connections with one channel.
 func (o *Options) hold(ctx context.Context, h HoldConfig, slope float64) (*result.Result, error) {
 	r, err := o.start(ctx)
 	if err != nil {
@@ -81,7 +81,7 @@ func (o *Options) hold(ctx context.Context, h HoldConfig, slope float64) (*resul
 	return res, err
 }
 
-// holding is a Hold under way.
+// holding is the state of Hold.
 type holding struct {
 	*run
 	*result.Hold
@@ -112,7 +112,7 @@ func (m *holding) measure(res *result.Result) (err error) {
 	return m.deliver()
 }
 
-// open opens all connections, a sample a step.
+// open opens all connections, with a sample after each step.
 func (m *holding) open() error {
 	m.Progress.begin("connections", int64(m.Connections))
 	m.swarm.onMove(func(subscribed, _ int64) { m.Progress.at(subscribed) })
@@ -142,7 +142,7 @@ func (m *holding) open() error {
 	return nil
 }
 
-// sample reads what the server and the kernel hold.
+// sample reads the memory of the server and the kernel.
 func (m *holding) sample(connections int) (result.Sample, error) {
 	memory, err := m.server.Memory()
 	if err != nil {
@@ -160,7 +160,7 @@ func (m *holding) sample(connections int) (result.Sample, error) {
 	}, nil
 }
 
-// idle is how many processors the server keeps busy while nothing is asked of it.
+// idle returns the number of processors that the server uses while it has nothing to do.
 func (m *holding) idle() (float64, error) {
 	if m.h.Idle <= 0 {
 		return -1, nil
@@ -221,7 +221,8 @@ func channelsName(own bool, several int) string {
 	return "one channel"
 }
 
-// summary is bytes a connection: the slope over the steps, and the end.
+// summary computes bytes for one connection: the slope over the steps, and the value at the
+// end.
 func (m *holding) summary() {
 	var connections, resident, kernel []float64
 	for _, s := range m.Samples {
@@ -237,7 +238,7 @@ func (m *holding) summary() {
 		m.SlopeBytes, len(m.Samples), m.EndBytes, m.KernelSlopeBytes)
 }
 
-// deliver sends a message to all, and has every one of them counted.
+// deliver publishes a message to all, and verifies that each connection receives it.
 func (m *holding) deliver() error {
 	channels := max(m.h.Several, 1)
 	if m.Own {
@@ -267,7 +268,7 @@ func (m *holding) deliver() error {
 	return err
 }
 
-// slope is that of the least-squares line; 0 where there is none.
+// slope returns the slope of the least-squares line, or 0 if there is none.
 func slope(xs, ys []float64) float64 {
 	var n, sx, sy, sxx, sxy float64
 	for i, x := range xs {

@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// Idle measures what idle connections cost in processor time, which is their
-// heartbeats: so many of them, over a time; and then what the bare program
-// takes for as many writes, spread in the same way.
+// Idle measures the processor time of idle connections, which is that of their heartbeats.
+// It compares it with the bare program's for as many writes, spread in the same way.
 func (o *Options) Idle(ctx context.Context, length time.Duration) error {
 	o.Own = false
 	r, err := o.start(ctx)

@@ -10,24 +10,24 @@ import (
 	"ccomet/bench/result"
 )
 
-// LatencyConfig is how Latency goes about it.
+// LatencyConfig configures Latency.
 type LatencyConfig struct {
-	Rate       float64 // publishes a second, on schedule; 0: as soon as those before are answered
-	Publishes  int     // a round
+	Rate       float64 // publishes a second, on schedule; 0: each when the previous one is answered
+	Publishes  int     // publishes in a round
 	Publishers int     // connections that publish
-	Depth      int     // publishes under way on each
-	Rounds     int     // of the server and of the bare program, in turn, after one that does not count
+	Depth      int     // publishes in flight on each
+	Rounds     int     // rounds of the server and the bare program, in turn, after one that does not count
 }
 
-// Latency measures how long it takes until a message for one subscriber is there, and
-// until its publisher is answered, at a steady rate, with channels of one subscriber
-// each that take turns; beside the bare program.
+// Latency measures how long it takes until a message for one subscriber is received, and
+// until its publisher is answered, at a steady rate. The channels, with one subscriber
+// each, take turns. The baseline is the bare program.
 //
-// A message says when it should have been sent, and it is from there that latencies
-// count. So a publish that has to wait because the one before is not answered yet is as
-// late as it is, and a server that stalls is charged for all that were to come meanwhile
-// (no coordinated omission). Without a rate there is no such time: latencies are from the
-// sending, and of as much as the server took.
+// A message contains the time at which it should have been sent, and latencies count from
+// there. So a publish that waits for an earlier answer counts as late, and a server that
+// stalls is charged for all publishes that were due meanwhile (no coordinated omission).
+// Without a rate there is no schedule: latencies count from the sending, and a stall delays
+// later publishes without being charged for them.
 func (o *Options) Latency(ctx context.Context, c LatencyConfig) (*result.Result, error) {
 	if c.Publishers < 1 || c.Rounds < 1 || c.Publishes < 1 || c.Depth < 1 || c.Rate < 0 || c.Rate > MaxRate {
 		return nil, fmt.Errorf("%d publishes a round at %g a second over %d connections, %d deep, %d rounds: want a rate of 0 to %g, and one of the rest at least",
@@ -55,10 +55,10 @@ func (o *Options) Latency(ctx context.Context, c LatencyConfig) (*result.Result,
 	return res, err
 }
 
-// MaxRate bounds LatencyConfig.Rate.
+// MaxRate limits LatencyConfig.Rate.
 const MaxRate = 1e6
 
-// pacing is a Latency under way.
+// pacing is the state of Latency.
 type pacing struct {
 	*run
 	*result.OneToOne
@@ -67,11 +67,11 @@ type pacing struct {
 	rounds     rounds
 }
 
-// paced is a contestant, and what it took so far.
+// paced is a contestant with its results.
 type paced struct {
 	*contestant
 	receipts, answers *hdrhistogram.Histogram
-	receipt, answer   []float64 // the median of each round
+	receipt, answer   []float64 // median of each round
 }
 
 func (m *pacing) measure() (err error) {
@@ -127,7 +127,7 @@ func (p *paced) add(t turn) {
 	p.answer = append(p.answer, float64(t.answer.ValueAtPercentile(50)))
 }
 
-// briefLatency is the median and the 99th percentile.
+// briefLatency formats the median and the 99th percentile.
 func briefLatency(h *hdrhistogram.Histogram) string {
 	return fmt.Sprintf("%d (99 %%: %d)", h.ValueAtPercentile(50), h.ValueAtPercentile(99))
 }
@@ -146,7 +146,7 @@ func (m *pacing) title() string {
 	return fmt.Sprintf("%s, %d channels of one %s subscriber, %s", m.Target.Label, m.run.Connections, m.transportName(), rate)
 }
 
-// summary is the figures of the rounds there were, and the verdict.
+// summary computes and prints the results of the completed rounds and the verdict.
 func (m *pacing) summary() (err error) {
 	o := m.OneToOne
 	o.PublishesPerSecond = median(m.rounds.rates)
@@ -173,7 +173,8 @@ func (m *pacing) summary() (err error) {
 	return err
 }
 
-// quotients are those of two lists, a round each; of nothing there is none.
+// quotients returns the quotients of two lists, for each round. It leaves out divisions by
+// 0.
 func quotients(a, b []float64) (list []float64) {
 	for i := range min(len(a), len(b)) {
 		if b[i] != 0 {

@@ -8,32 +8,32 @@ import (
 	"ccomet/bench/proc"
 )
 
-// What is checked before anything is started: a run that fails at connection
-// 983,040 should have failed at once, and said what to type.
+// Checks before anything is started: a run that would fail at connection 983,040 should
+// fail immediately, and say which command helps.
 
-// LimitError says which limits are too small, each with what raises it.
+// LimitError lists limits that are too small, each with the command that raises it.
 type LimitError []string
 
 func (e LimitError) Error() string {
 	return "this machine's limits are too small for the run:\n  " + strings.Join(e, "\n  ")
 }
 
-// spare is what a process needs descriptors for, beside connections.
+// spare is the number of descriptors that a process needs in addition to its connections.
 const spare = 100
 
-// kernelPerConnection is what the kernel takes for both ends of a waiting
-// connection, in bytes, generously.
+// kernelPerConnection is a generous estimate of the kernel's memory for both ends of a
+// waiting connection, in bytes.
 const kernelPerConnection = 10 << 10
 
-// RaiseDescriptors raises the soft limit of descriptors to the hard one, for
-// this process and all that it starts.
+// RaiseDescriptors raises the soft limit on file descriptors to the hard limit, for this
+// process and its children.
 func RaiseDescriptors() error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("reading the descriptor limit: %w", err)
 	}
 	limit.Cur = limit.Max
-	// Not x/sys: this one has the children inherit it.
+	// Unlike the function in x/sys, this one lets child processes inherit the limit.
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("raising the descriptor limit to %d: %w", limit.Max, err)
 	}
@@ -75,8 +75,8 @@ func (o *Options) checkMachine() error {
 	return nil
 }
 
-// checkServer checks the limits of the server's process. One with several
-// workers may have as many connections as all of them.
+// checkServer checks the limits of the server's process. A server with several workers may
+// have as many connections as all of them together.
 func (o *Options) checkServer(p proc.Process) error {
 	family, err := p.Family()
 	if err != nil {
@@ -98,8 +98,7 @@ func descriptorAdvice(who string, n, limit int) string {
 		who, limit, n+spare, nrOpen, n+spare, n)
 }
 
-// descriptorLimit is how many descriptors a process may have; 0 when that is
-// not to be found out.
+// descriptorLimit returns the hard limit on descriptors, or 0 if it is unknown.
 func descriptorLimit() int {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {

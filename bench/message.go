@@ -9,15 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the harness publishes is text that needs no escaping anywhere, and that
-// tells its receiver whether it is the right one, in order, whole, and how long
-// it took; the numbers are hexadecimal:
+// A published content is text that needs no escaping anywhere. It shows the receiver
+// whether it is the expected message, complete, and how long it took. The numbers are
+// hexadecimal:
 //
 //	Zcb-RRRRRRRR-CCCCCCCC-NNNNNNNN-TTTTTTTTTTTTTTTT-…-SSSSSSSS
-//	    run      channel  number   nanoseconds      fill CRC-32C of all before it
+//	    run      channel  number   nanoseconds      fill CRC-32C of everything before it
 //
-// It begins with a letter that is rare in what stands around it, because it is
-// searched for.
+// It begins with a letter that is rare in the surrounding text, which makes searching fast.
 const (
 	marker     = "Zcb-"
 	channelAt  = len(marker) + 8 + 1
@@ -31,15 +30,15 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// message is what such a text says.
+// message is the information in a content.
 type message struct {
 	channel, number uint32
 	sent            int64
 }
 
-// format writes and reads messages of one run, of one size.
+// format writes and parses the messages of one run, which have one size.
 type format struct {
-	head []byte // marker and run
+	head []byte // marker and run, with their dashes
 	size int
 }
 
@@ -61,9 +60,8 @@ func (f *format) append(dst []byte, m message) []byte {
 	return appendHex(append(dst, '-'), uint64(sum), 8)
 }
 
-// next finds the first message in text, and how much of text it and what is
-// before it take; 0 when there is none. ok is false for a message of this run
-// that is not as it was published.
+// next finds the first message in text. used is the length of text up to its end, or 0 if
+// there is none. ok is false for a message of this run that is damaged.
 func (f *format) next(text []byte) (m message, used int, ok bool) {
 	at := bytes.Index(text, f.head)
 	if at < 0 {
@@ -87,8 +85,8 @@ func appendHex(dst []byte, n uint64, digits int) []byte {
 	return dst
 }
 
-// unhex is the number that p spells. Of what is no digit it makes anything: the
-// checksum finds that out.
+// unhex parses a hexadecimal number. Invalid digits give a wrong number, which the checksum
+// reveals.
 func unhex(p []byte) (n uint64) {
 	for _, c := range p {
 		n = n<<4 | uint64(c&15+c>>6*9)
@@ -96,8 +94,8 @@ func unhex(p []byte) (n uint64) {
 	return n
 }
 
-// clock is CLOCK_MONOTONIC, which all processes of a machine share, at the cost
-// of Go's own.
+// clock reads CLOCK_MONOTONIC, which all processes of a machine share, as cheaply as Go's
+// own clock.
 type clock struct {
 	began time.Time
 	base  int64
@@ -106,7 +104,7 @@ type clock struct {
 func newClock() clock {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		panic(err) // every kernel has it
+		panic(err) // cannot fail
 	}
 	return clock{began: time.Now(), base: ts.Nano()}
 }

@@ -14,8 +14,8 @@ import (
 	"ccomet/bench/result"
 )
 
-// newcoming are clients that connect one after the other, at a steady pace, and ask
-// for something small.
+// newcoming are clients that connect one after the other, at a steady rate, and send a
+// small request.
 type newcoming struct {
 	mu              sync.Mutex
 	latency         *hdrhistogram.Histogram
@@ -25,7 +25,7 @@ type newcoming struct {
 // newcomerTimeout is how long a newcomer waits for its answer.
 const newcomerTimeout = 5 * time.Second
 
-// run has them come until ctx ends, and waits for the last.
+// run starts newcomers until ctx is done, and waits for the last.
 func (n *newcoming) run(ctx context.Context, address string, every time.Duration) error {
 	n.latency = newHistogram()
 	var under sync.WaitGroup
@@ -52,7 +52,7 @@ func (n *newcoming) come(address string) {
 	}
 }
 
-// pingOnce asks for /ping on a connection of its own.
+// pingOnce requests /ping on a new connection.
 func pingOnce(address string) (status int, err error) {
 	conn, err := net.DialTimeout("tcp", address, newcomerTimeout)
 	if err != nil {
@@ -60,8 +60,8 @@ func pingOnce(address string) (status int, err error) {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(newcomerTimeout))
-	// One that is refused as soon as it comes may be so before it has asked: the
-	// answer counts, not whether the question was sent.
+	// A connection that is refused immediately may be closed before the request is written,
+	// but its answer counts.
 	_, _ = fmt.Fprintf(conn, "GET /ping HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", address)
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {

@@ -13,54 +13,53 @@ import (
 	"ccomet/bench/target"
 )
 
-// Options say which server is measured, and with what load. They are the same
-// for all measurements.
+// Options select the server to measure, and the load. They are common to all measurements.
 type Options struct {
 	Target    *target.Target
-	Transport string // of the target's; "" is its default
+	Transport string // one of the target's; "" is its default
 
-	Spawn        string       // the command that starts the server; "" is the target's
-	Running      bool         // measure a server that runs already
-	PID          proc.Process // which; 0: the one that runs under the target's name
-	Front, Admin string       // where that listens; "" is as the target says
+	Spawn        string       // command that starts the server; "" is the target's
+	Running      bool         // measure a running server
+	PID          proc.Process // its process; 0: found by the target's name
+	Front, Admin string       // its addresses; "" is as in the target
 
 	Connections int
 	Own         bool // each subscriber has a channel of its own
 	Size        int  // bytes of a message's content
 	PerClient   int  // connections of a client process
 
-	Label    string // in reports; "" is the target's
-	Command  string // what was typed, for the result
+	Label    string // name in reports; "" is the target's
+	Command  string // command line, for the result
 	Out      io.Writer
 	Progress *Progress
 }
 
 // Bounds of the options.
 const (
-	MaxConnections = 16 << 20 // sources are 127.0.x.x
+	MaxConnections = 16 << 20 // source addresses are 127.0.x.x
 	MinSize        = minContent
 	MaxSize        = maxContent
 
-	opening = 256 // connections under way at a time, of a client process: well within a listener's backlog
+	opening = 256 // connections that a client process opens at a time: well within a listener's backlog
 )
 
-// run is one measurement under way: the server, and the processes that load it.
+// run is one measurement: the server, and the processes that load it.
 type run struct {
 	*Options
 	ctx       context.Context
-	id        uint32 // tells this run's messages from all others
+	id        uint32 // distinguishes this run's messages from others
 	server    *server
 	transport *target.Transport
 	started   time.Time
 	closers   []func()
 
-	bareLanguage string // of the bare program, once there is one
+	bareLanguage string // of the bare program; "" before it is started
 }
 
-// start checks the options and the machine, and starts the server, or finds it.
+// start checks the options and the machine, and starts or finds the server.
 func (o *Options) start(ctx context.Context) (*run, error) { return o.startBy(ctx, startServer) }
 
-// startBy is start, with the server started in another way.
+// startBy is start with another function to start the server.
 func (o *Options) startBy(ctx context.Context, launch func(context.Context, *target.Target, string) (*server, error)) (*run, error) {
 	if o.Size < MinSize || o.Size > MaxSize {
 		return nil, fmt.Errorf("--size is %d: want %d to %d", o.Size, MinSize, MaxSize)
@@ -92,7 +91,7 @@ func (o *Options) startBy(ctx context.Context, launch func(context.Context, *tar
 	return r, nil
 }
 
-// with is the same options with more flags for this server, which is started.
+// with returns the options with more flags for the server, which must be started here.
 func (o *Options) with(flags string) (*Options, error) {
 	if o.Target.Process != "ccomet" || o.Running || o.PID != 0 {
 		return nil, fmt.Errorf("%s: only a ccomet that is started here can be given %s", o.Target.Label, flags)
@@ -105,7 +104,7 @@ func (o *Options) with(flags string) (*Options, error) {
 	return &c, nil
 }
 
-// find finds the server that runs already.
+// find finds a running server.
 func (r *run) find() error {
 	s := &server{Process: r.PID, front: r.Front, admin: r.Admin, log: new(tail)}
 	if s.front == "" {
@@ -127,7 +126,7 @@ func (r *run) find() error {
 	return nil
 }
 
-// close ends all that the run started, the latest first.
+// close ends everything that the run has started, in reverse order.
 func (r *run) close() {
 	for i := len(r.closers) - 1; i >= 0; i-- {
 		r.closers[i]()
@@ -136,7 +135,7 @@ func (r *run) close() {
 	r.Progress.end()
 }
 
-// swarm is subscribers of the server, from a channel on.
+// swarm returns a swarm of subscribers whose channels start at this one.
 func (r *run) swarm(channel uint32, own bool) *swarm {
 	return r.swarmOf(clientConfig{Transport: *r.transport, Channel: channel, Own: own})
 }
@@ -148,7 +147,7 @@ func (r *run) swarmOf(c clientConfig) *swarm {
 	return s
 }
 
-// publisher publishes to channels in turn.
+// publisher starts a publisher that publishes to these channels in turn.
 func (r *run) publisher(channel uint32, channels, connections, depth int) (*child, error) {
 	if !r.Target.Publish.Pipeline {
 		depth = 1
@@ -160,7 +159,7 @@ func (r *run) publisherAt(address string, how target.Publish, channel uint32, ch
 	return r.publisherOf(publisherConfig{Address: address, Publish: how, Channel: channel, Channels: channels, Connections: connections, Depth: depth})
 }
 
-// publisherOf starts a publisher. Without an address it publishes as the target has it.
+// publisherOf starts a publisher. Without an address it publishes as the target defines.
 func (r *run) publisherOf(c publisherConfig) (*child, error) {
 	if c.Address == "" {
 		c.Address, c.Publish = r.server.admin, r.Target.Publish
@@ -174,7 +173,7 @@ func (r *run) publisherOf(c publisherConfig) (*child, error) {
 	return p, p.configure(c)
 }
 
-// result is the frame of a result of this run.
+// result returns a result of this run without measurements.
 func (r *run) result(kind result.Kind) *result.Result {
 	label := r.Label
 	if label == "" {
@@ -198,7 +197,7 @@ func (r *run) result(kind result.Kind) *result.Result {
 	}
 }
 
-// ended fills in how long the run took, and whether it was ended before its time.
+// ended sets the duration of the run, and whether it was interrupted.
 func (r *run) ended(res *result.Result) {
 	res.Seconds = time.Since(r.started).Seconds()
 	res.Interrupted = r.ctx.Err() != nil
@@ -208,7 +207,7 @@ func (r *run) print(format string, args ...any) {
 	r.Progress.print(r.Out, fmt.Sprintf(format, args...))
 }
 
-// arrived waits until all that is expected has come; what does not come is lost.
+// arrived waits until all expected messages are received. Missing ones are lost.
 func (r *run) arrived(s *swarm) error {
 	err := s.received(r.ctx)
 	var stuck *stuckError
@@ -223,9 +222,8 @@ func (r *run) arrived(s *swarm) error {
 	return err
 }
 
-// verdict is the check of all that was expected so far, as an error too where
-// anything was wrong. In a run that was ended before its time, what has not
-// come yet is not lost.
+// verdict checks everything expected so far. If anything is wrong, it also returns an
+// error. In an interrupted run, messages that have not arrived are not lost.
 func (r *run) verdict(s *swarm) (result.Check, *clientStats, result.Latency, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), hangTimeout)
 	defer cancel()
@@ -243,7 +241,7 @@ func (r *run) verdict(s *swarm) (result.Check, *clientStats, result.Latency, err
 	return c, &stats, latencyOf(latency), err
 }
 
-// latencyLine is a latency for people.
+// latencyLine formats a latency.
 func latencyLine(l result.Latency) string {
 	return fmt.Sprintf("latency of %d deliveries, ms: 50 %% %.2f, 90 %% %.2f, 99 %% %.2f, 99.9 %% %.2f, most %.2f",
 		l.Count, l.P50/1e3, l.P90/1e3, l.P99/1e3, l.P999/1e3, l.Max/1e3)

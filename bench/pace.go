@@ -10,18 +10,18 @@ import (
 	"ccomet/reactor"
 )
 
-// pace is a schedule under way: the kernel's timer, whose expiries are counted. The
-// loop's own timers are too coarse for it.
+// pace is a schedule in progress. It counts the expiries of a kernel timer, because the
+// loop's own timers are too coarse.
 type pace struct {
-	at, interval int64 // when the next message is to be sent, and the time between two; nanoseconds of the monotonic clock
+	at, interval int64 // time of the next message, and interval, in nanoseconds of the monotonic clock
 	left         int   // messages
 	times        []int64
 }
 
-// paceTag is that of the timer among a publisher's connections.
+// paceTag is the tag of the timer among a publisher's connections.
 const paceTag = 1
 
-// start begins a schedule, one interval from now, on a loop.
+// start starts a schedule on a loop. Its first message is due after one interval.
 func (p *pace) start(loop *reactor.Loop, now int64, n int, rate float64) error {
 	fd, err := p.arm(now, n, rate)
 	if err == nil {
@@ -30,7 +30,7 @@ func (p *pace) start(loop *reactor.Loop, now int64, n int, rate float64) error {
 	return err
 }
 
-// arm is the timer of such a schedule.
+// arm returns the timer of a schedule.
 func (p *pace) arm(now int64, n int, rate float64) (fd int, err error) {
 	p.interval = int64(float64(time.Second) / rate)
 	if n < 1 || p.interval < 1 {
@@ -44,8 +44,8 @@ func (p *pace) arm(now int64, n int, rate float64) (fd int, err error) {
 	return fd, unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME, &spec, nil)
 }
 
-// due is when the messages should have been sent whose time has come. The timer of
-// a schedule that is at its end is closed.
+// due returns the scheduled times of the messages that are due. At the end of the schedule
+// it closes the timer.
 func (p *pace) due(loop *reactor.Loop, timer reactor.Conn, expiries []byte) []int64 {
 	times := p.come(expiries)
 	if p.left == 0 {
@@ -54,7 +54,7 @@ func (p *pace) due(loop *reactor.Loop, timer reactor.Conn, expiries []byte) []in
 	return times
 }
 
-// come is that, of what the timer says.
+// come returns the scheduled times that belong to the timer's expiries.
 func (p *pace) come(expiries []byte) []int64 {
 	p.times = p.times[:0]
 	for n := binary.NativeEndian.Uint64(expiries); n > 0 && p.left > 0; n-- {

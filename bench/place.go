@@ -6,21 +6,20 @@ import (
 	"ccomet/bench/target"
 )
 
-// Which channels a subscriber of a client process has, how far it is in each, and for
-// how long it hears nothing.
+// The channels of a subscriber of a client process, its position in each, and the silences.
 
-// place is how far a subscriber is in a channel.
+// place is a subscriber's position in one channel.
 type place struct {
-	seq  int32  // ICometCursor; 0 before the first
-	next uint32 // number of the message that must come next; 0: whatever comes
-	gaps uint16 // messages that others came before
+	seq  int32  // for ICometCursor; 0: not known yet
+	next uint32 // number of the next message; 0: any
+	gaps uint16 // skipped messages that may still arrive late
 }
 
-// newSubscriber is one more, to which message number next comes first.
+// newSubscriber returns a subscriber whose first message has number next.
 func (c *client) newSubscriber(next uint32) subscriber {
 	first := place{next: next}
 	if c.Several > 1 {
-		first.seq = 1 // it need not be told where each of them stands
+		first.seq = 1 // it need not ask for the position in each channel
 		for range c.Several - 1 {
 			c.more = append(c.more, first)
 		}
@@ -28,10 +27,10 @@ func (c *client) newSubscriber(next uint32) subscriber {
 	return subscriber{place: first}
 }
 
-// channel is a subscriber's, or the first of several.
+// channel returns a subscriber's channel, or the first of several.
 func (c *client) channel(i uint32) uint32 { return c.nth(i, 0) }
 
-// nth is one of the channels of a subscriber.
+// nth returns the nth channel of a subscriber.
 func (c *client) nth(i, n uint32) uint32 {
 	switch {
 	case c.Spread > 0:
@@ -42,7 +41,8 @@ func (c *client) nth(i, n uint32) uint32 {
 	return c.Channel + n
 }
 
-// placeOf is where a subscriber is in a channel; nil: it has not asked for that.
+// placeOf returns a subscriber's position in a channel, or nil if it is not subscribed to
+// it.
 func (c *client) placeOf(i uint32, sub *subscriber, channel uint32) *place {
 	if channel == c.channel(i) {
 		return &sub.place
@@ -59,8 +59,8 @@ func (c *client) another(i uint32, n int) *place { return &c.more[(int(i)-1)*(c.
 
 var channelKey = []byte(`"cname":"`)
 
-// placeIn is where a subscriber is in the channel that the head of a message names. One
-// that is another's is found out by the message.
+// placeIn returns a subscriber's position in the channel that the start of a message names.
+// A message of another channel is detected when its content is checked.
 func (c *client) placeIn(i uint32, sub *subscriber, head []byte) *place {
 	if c.Several <= 1 {
 		return &sub.place
@@ -76,7 +76,7 @@ func (c *client) placeIn(i uint32, sub *subscriber, head []byte) *place {
 	return new(place)
 }
 
-// further is what a request says of a subscriber's channels but the first.
+// further returns the part of a request that names a subscriber's channels after the first.
 func (c *client) further(i uint32) (text []byte) {
 	for n := 1; n < c.Several; n++ {
 		text = c.also.Append(text, &target.Vars{Channel: c.nth(i, uint32(n)), Seq: c.another(i, n).seq})
@@ -84,7 +84,8 @@ func (c *client) further(i uint32) (text []byte) {
 	return text
 }
 
-// hears notes that a subscriber has heard something, and for how long it had not.
+// hears records that a subscriber has received something, and how long it was silent
+// before.
 func (c *client) hears(sub *subscriber) {
 	if sub.heard != 0 {
 		c.stats.Silence = max(c.stats.Silence, c.now-sub.heard)
@@ -92,7 +93,7 @@ func (c *client) hears(sub *subscriber) {
 	sub.heard = c.now
 }
 
-// silences looks at those that hear nothing now.
+// silences includes the silences that have not ended.
 func (c *client) silences() {
 	now := c.clock.now()
 	for i := range c.subs {

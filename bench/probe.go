@@ -9,16 +9,16 @@ import (
 	"ccomet/bench/target"
 )
 
-// probing are bystanders, which must not be harmed by what is done to a server: some
-// subscribers that stay, and messages for them at a steady pace.
+// probing are bystanders, which must not be affected by what is done to a server: some
+// subscribers that stay connected, and messages for them at a steady rate.
 type probing struct {
 	*run
 	stay   *swarm
 	toStay *child
-	seen   int // messages since their latency was asked for last
+	seen   int // messages since the last call of stayed
 }
 
-// probes is how many subscribers stay.
+// probes is the number of subscribers that stay.
 const probes = 50
 
 func (p *probing) open() (err error) {
@@ -30,12 +30,12 @@ func (p *probing) open() (err error) {
 	return err
 }
 
-// probe publishes to the subscribers that stay until ctx ends.
+// probe publishes to the subscribers that stay until ctx is done.
 func (p *probing) probe(ctx context.Context, every time.Duration) error {
 	return p.publishEvery(ctx, p.toStay, every, &p.seen)
 }
 
-// publishEvery publishes until ctx ends, and counts.
+// publishEvery publishes until ctx is done, and counts the messages.
 func (p *probing) publishEvery(ctx context.Context, to *child, every time.Duration, count *int) error {
 	for sleep(ctx, every) == nil {
 		*count++
@@ -46,7 +46,7 @@ func (p *probing) publishEvery(ctx context.Context, to *child, every time.Durati
 	return p.ctx.Err()
 }
 
-// stayed is the latency of the subscribers that stay, since it was asked for last.
+// stayed returns the latency of the subscribers that stay, since the last call.
 func (p *probing) stayed() (result.Latency, error) {
 	if err := p.stay.expect(p.seen); err != nil {
 		return result.Latency{}, err

@@ -11,8 +11,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// Progress shows how far a run is: a bar on a terminal, else a line
-// when nothing was printed for ten seconds. A nil Progress shows nothing.
+// Progress shows the progress of a run: a bar on a terminal, else a line if nothing was
+// printed for ten seconds. A nil Progress shows nothing.
 type Progress struct {
 	mu       sync.Mutex
 	out      io.Writer
@@ -23,14 +23,14 @@ type Progress struct {
 	said     time.Time
 }
 
-// NewProgress shows progress on f.
+// NewProgress returns a Progress that writes to f.
 func NewProgress(f *os.File) *Progress {
 	return &Progress{out: f, terminal: isatty.IsTerminal(f.Fd())}
 }
 
 const sayAgain = 10 * time.Second
 
-// begin begins something of so many steps.
+// begin starts a phase with a total number of steps.
 func (p *Progress) begin(what string, total int64) {
 	if p == nil {
 		return
@@ -46,7 +46,7 @@ func (p *Progress) begin(what string, total int64) {
 	}
 }
 
-// at says how many steps are done.
+// at sets the number of completed steps.
 func (p *Progress) at(n int64) {
 	if p == nil {
 		return
@@ -75,7 +75,7 @@ func (p *Progress) print(out io.Writer, line string) {
 	fmt.Fprintln(out, line)
 }
 
-// end ends what was begun.
+// end ends the current phase.
 func (p *Progress) end() {
 	if p == nil {
 		return

@@ -14,31 +14,31 @@ import (
 	"ccomet/reactor"
 )
 
-// The publisher process publishes to channels in turn, over a number of
-// connections; a channel's messages go over one of them, so that they stay in
-// order. It is told
+// The publisher process publishes to channels in turn over several connections. All
+// messages of a channel use the same connection, so that they stay in order. Its commands
+// are
 //
-//	"config JSON"  a publisherConfig, first of all
-//	"publish N"    publish N more messages; it answers "published TOTAL REFUSED" when all
+//	"config JSON"  a publisherConfig; must be first
+//	"publish N"    publish N more messages; answers "published TOTAL REFUSED" when all
 //	               are answered
-//	"pace N RATE"  the same on schedule, RATE a second. A message says when it should
-//	               have been sent, and latencies count from there: the messages
-//	               that wait behind a slow answer are not left out
-//	"rest"           end a schedule early, at the next message that is the last channel's
-//	"depth N"      have N requests under way on a connection from now on
-//	"answers"      it answers "answers HISTOGRAM" of how long the server took to answer,
-//	               and forgets
+//	"pace N RATE"  the same on schedule, RATE a second. A message contains its
+//	               scheduled time, and latencies count from there, so messages that
+//	               wait behind a slow answer are included
+//	"rest"         end a schedule early, after the next message for the last channel
+//	"depth N"      allow N requests in flight on a connection
+//	"answers"      answers "answers HISTOGRAM" of the server's answer times, and resets
+//	               it
 type publisherConfig struct {
 	Address     string
 	Publish     target.Publish
-	Channel     uint32 // the first
+	Channel     uint32 // the first channel
 	Channels    int
 	Connections int
-	Depth       int           // publishes under way on a connection: more than 1 only where the server lets requests be pipelined
-	Batch       *target.Batch // have them in one request; nil: each has its own
+	Depth       int           // publishes in flight on a connection; more than 1 only if the server accepts pipelined requests
+	Batch       *target.Batch // send them in one request; nil: one request for each
 	Run         uint32
 	Size        int
-	Counts      bool // publishes that are refused are counted, and do not end the run
+	Counts      bool // count refused publishes instead of ending the run
 }
 
 type publisher struct {
@@ -46,38 +46,38 @@ type publisher struct {
 	loop     *reactor.Loop
 	mail     *reactor.Mailbox[string]
 	request  *target.Request
-	line     target.Template // of a batch
-	body     []byte          // what a batch has
+	line     target.Template // one message of a batch
+	body     []byte          // body of a batch
 	format   format
 	clock    clock
 	lines    []publishing
-	numbers  []uint32 // of each channel's last message
-	position int      // channels served, in all, of the turn-taking
+	numbers  []uint32 // number of each channel's last message
+	position int      // messages assigned to channels so far
 	goal     int64
 	answered int64
-	refused  int64 // answered, but not as they should be
-	said     bool  // that all are
+	refused  int64 // answers with another status than expected
+	said     bool  // "published" was reported
 	pace     pace
-	latency  *hdrhistogram.Histogram // of answers
+	latency  *hdrhistogram.Histogram // of the server's answers
 	head     httplite.Response
 	content  []byte
 	out      []byte
 }
 
-// publishing is one connection that publishes: the channels n, n+Connections, ….
+// publishing is a connection that publishes to channels n, n+Connections, ….
 type publishing struct {
-	conn    reactor.Conn // 0: none
+	conn    reactor.Conn // 0: not connected
 	open    bool
-	todo    int     // to be sent
-	due     []int64 // when, of those that are on schedule
-	sent    []int64 // those that are not answered: when they were, or should have been
-	channel int     // the next
+	todo    int     // messages to send
+	due     []int64 // scheduled times of these
+	sent    []int64 // sending or scheduled times of unanswered messages
+	channel int     // the next channel
 	body    httplite.Body
 	headed  bool
 	closes  bool
 }
 
-// RunPublisher is the publisher process.
+// RunPublisher runs the publisher process.
 func RunPublisher() error {
 	lines := commands()
 	first, ok := <-lines
@@ -148,7 +148,7 @@ func (p *publisher) told(err error, line string) {
 	}
 }
 
-// publish has n more messages sent: each when it is due, or as soon as may be.
+// publish sends n more messages, with the scheduled times due, or as soon as possible.
 func (p *publisher) publish(n int, due []int64) {
 	if due == nil {
 		p.goal += int64(n)
@@ -167,7 +167,7 @@ func (p *publisher) publish(n int, due []int64) {
 	}
 }
 
-// rest ends a schedule as soon as all channels have been given as many messages.
+// rest ends a schedule as soon as all channels have the same number of messages.
 func (p *publisher) rest() {
 	left := min(p.pace.left, (p.Channels-p.position%p.Channels)%p.Channels)
 	p.goal -= int64(p.pace.left - left)
@@ -188,7 +188,7 @@ func (p *publisher) report() {
 	p.latency.Reset()
 }
 
-// send keeps a connection as busy as it may be.
+// send sends messages on a connection, up to the allowed number in flight.
 func (p *publisher) send(i int) {
 	line := &p.lines[i]
 	if line.todo == 0 || len(line.sent) >= p.Depth || p.Batch != nil && len(line.sent) > 0 || line.closes {
@@ -295,7 +295,7 @@ func (p *publisher) Received(c reactor.Conn, in []byte) int {
 	return used
 }
 
-// reached tells when all is answered.
+// reached reports when everything is answered.
 func (p *publisher) reached() {
 	if p.answered == p.goal && !p.said {
 		fmt.Println("published", p.answered, p.refused)
@@ -303,7 +303,7 @@ func (p *publisher) reached() {
 	}
 }
 
-// Expired tells how far it is, once a second.
+// Expired reports progress once a second.
 func (p *publisher) Expired(timer reactor.Conn) {
 	if p.answered < p.goal {
 		fmt.Println("at", p.answered, p.goal)
@@ -314,7 +314,7 @@ func (p *publisher) Expired(timer reactor.Conn) {
 func (p *publisher) Ended(c reactor.Conn) { p.loop.Close(c) }
 func (p *publisher) Drained(reactor.Conn) {}
 
-// Closed is no harm to a connection that was idle: the next request opens another.
+// Closed is no error for an idle connection: the next request opens another one.
 func (p *publisher) Closed(c reactor.Conn, err error) {
 	if err == reactor.ErrStopped || p.loop.Tag(c) == paceTag {
 		return

@@ -16,29 +16,29 @@ import (
 	"ccomet/bench/target"
 )
 
-// reader is a subscriber of iComet's protocol that reads only when it is told to:
-// a goroutine while it does, a socket with a small buffer while it does not. It
-// checks that what it is given, and what it is told is gone, leaves no gap.
+// reader is a subscriber of iComet's protocol that reads only on command. It takes a
+// goroutine while it reads, and only a socket with a small buffer while it does not. It
+// checks that received messages and reported losses leave no gap.
 type reader struct {
 	conn     net.Conn
 	in       *bufio.Reader
 	response *http.Response
-	next     int32 // the server's number that must come next; 0 before the first
+	next     int32 // the server's next number; 0: not known yet
 	received int
-	told     int // messages that it was told are gone
-	faults   int // messages that were missing and not told of, or came again
+	told     int // messages that the server reported as lost
+	faults   int // messages that were missing without a report, or came again
 	fault    string
 }
 
-// What the kernel keeps for a reader that does not read: on its side as little as
-// may be, on the server's what it keeps for peers behind an Ethernet. Loopback's
-// segments of 64 KiB would have it keep megabytes.
+// Limits of the kernel's buffers for a reader that does not read: on its own side as small
+// as possible, on the server's side as for a peer on Ethernet. With loopback's segments of
+// 64 KiB the kernel would buffer megabytes.
 const (
 	readerBuffer  = 4096
 	readerSegment = 1460
 )
 
-// openReader subscribes from a number on (0: from the next one).
+// openReader connects and sends the request.
 func openReader(ctx context.Context, address, source string, request []byte) (*reader, error) {
 	from := &net.TCPAddr{IP: net.ParseIP(source)}
 	d := net.Dialer{LocalAddr: from, Timeout: hangTimeout, Control: func(_, _ string, raw syscall.RawConn) error {
@@ -79,13 +79,13 @@ func (r *reader) ask(request []byte) (err error) {
 	return nil
 }
 
-// read takes lines until enough says so, or the response is over.
+// read reads lines until enough returns true, or the response ends.
 func (r *reader) read(enough func() bool) error {
 	_ = r.conn.SetDeadline(time.Now().Add(hangTimeout))
 	for !enough() {
 		line, err := r.in.ReadBytes('\n')
 		if err != nil {
-			return err // a part of a line says nothing
+			return err // an incomplete line is ignored
 		}
 		r.line(line)
 	}
@@ -134,15 +134,15 @@ func (r *reader) wrong(format string, args ...any) {
 	}
 }
 
-// readers are many.
+// readers are many readers.
 type readers struct {
 	*run
 	transport target.Transport
 	list      []*reader
 }
 
-// newReaders has readers of the target's endless transport, which ask to be told
-// of messages that are gone.
+// newReaders returns readers that use the target's endless transport and ask for reports of
+// lost messages.
 func (r *run) newReaders() *readers {
 	t := *r.transport
 	t.Path += "&lost=1"
@@ -153,8 +153,8 @@ func (rs *readers) request(channel uint32, seq int32) []byte {
 	return rs.transport.Request().Append(nil, &target.Vars{Channel: channel, Seq: seq})
 }
 
-// open opens n more, of a channel that is for the reader's number, and reads up to
-// where the server says which number is next.
+// open opens n more readers, each of the channel for its index, and reads until the server
+// has reported its next number.
 func (rs *readers) open(n int, channel func(i int) uint32) error {
 	first := len(rs.list)
 	rs.list = append(rs.list, make([]*reader, n)...)
@@ -168,8 +168,8 @@ func (rs *readers) open(n int, channel func(i int) uint32) error {
 	})
 }
 
-// back has all read what is there for them, to its end; come back, each with its
-// cursor, and read up to number last.
+// back lets all readers read the rest of their response to its end, then reconnect with
+// their cursors, and read up to number last.
 func (rs *readers) back(channel func(i int) uint32, last int32) error {
 	return together(len(rs.list), func(i int) error {
 		r := rs.list[i]
@@ -195,7 +195,7 @@ func (rs *readers) close() {
 	rs.list = nil
 }
 
-// together does n things, some at a time, and returns the first error.
+// together calls do n times, up to opening calls at a time, and returns the first error.
 func together(n int, do func(i int) error) error {
 	var wg sync.WaitGroup
 	errs := make([]error, n)

@@ -29,7 +29,7 @@ func dialRedis(address string) (*redisConn, error) {
 	return &redisConn{c, bufio.NewReader(c)}, nil
 }
 
-// appendCommand appends a command as Redis takes it.
+// appendCommand appends a command in Redis' protocol.
 func appendCommand(dst []byte, args ...string) []byte {
 	dst = fmt.Appendf(dst, "*%d\r\n", len(args))
 	for _, arg := range args {
@@ -38,7 +38,7 @@ func appendCommand(dst []byte, args ...string) []byte {
 	return dst
 }
 
-// do has a command executed, and returns its answer as text: of a list, the last of it.
+// do executes a command, and returns its answer as text: for a list, its last element.
 func (c *redisConn) do(args ...string) (string, error) {
 	if _, err := c.Write(appendCommand(nil, args...)); err != nil {
 		return "", err
@@ -46,7 +46,7 @@ func (c *redisConn) do(args ...string) (string, error) {
 	return c.read()
 }
 
-// words has a command executed whose answer is a list.
+// words executes a command whose answer is a list.
 func (c *redisConn) words(args ...string) (words []string, err error) {
 	if _, err := c.Write(appendCommand(nil, args...)); err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (c *redisConn) read() (string, error) {
 	return line[1:], nil
 }
 
-// numberOf is a number of INFO.
+// numberOf returns a number of INFO.
 func (c *redisConn) numberOf(section, name string) (int64, error) {
 	text, err := c.do("INFO", section)
 	if err != nil {
@@ -110,8 +110,9 @@ func (c *redisConn) numberOf(section, name string) (int64, error) {
 	return n, nil
 }
 
-// bareScript is what numbering and keeping a message cannot do without: a number, the message in a
-// list that is bounded, both with a time to live, and an entry in a stream for the other nodes.
+// bareScript makes only the calls that are indispensable to number and store a message: a
+// counter and a bounded list of messages, both with a time to live, and an entry in a
+// stream for the other nodes.
 const bareScript = `
 local n = redis.call('INCR', KEYS[1])
 redis.call('EXPIRE', KEYS[1], 604800)
@@ -121,7 +122,7 @@ redis.call('EXPIRE', KEYS[2], 3600)
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', 100000, '*', 'e', ARGV[1])
 return n`
 
-// scripted calls that script, of a Redis that nobody else uses meanwhile.
+// scripted calls the script on a Redis that nothing else uses.
 type scripted struct {
 	conn    *redisConn
 	sha     string
@@ -145,7 +146,7 @@ func (s *scripted) appendCall(dst []byte) []byte {
 	return appendCommand(dst, "EVALSHA", s.sha, "3", "bare{0}m:"+name, "bare{0}h:"+name, "bare{0}bus", s.content)
 }
 
-// pipeline makes n calls, as many at a time as are under way.
+// pipeline makes n calls, in batches of depth.
 func (s *scripted) pipeline(n, depth int) error {
 	var out []byte
 	for n > 0 {
@@ -167,8 +168,8 @@ func (s *scripted) pipeline(n, depth int) error {
 	return nil
 }
 
-// pace makes n calls on schedule, and returns how long each took from the time when it should
-// have been made, in µs: as a publisher's latency is measured.
+// pace makes n calls on schedule, and returns their latencies from the scheduled time, in
+// µs, as for a publisher.
 func (s *scripted) pace(ctx context.Context, n int, rate float64) (*hdrhistogram.Histogram, error) {
 	var schedule pace
 	clock, took := newClock(), newHistogram()

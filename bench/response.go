@@ -11,7 +11,7 @@ import (
 	"ccomet/reactor"
 )
 
-// How a client process reads responses: heads here, their lines in check.go.
+// How a client process parses responses: the heads here, the lines in check.go.
 
 func (c *client) Received(conn reactor.Conn, p []byte) int {
 	i := c.loop.User(conn)
@@ -46,7 +46,8 @@ func (c *client) Received(conn reactor.Conn, p []byte) int {
 	}
 }
 
-// readHead takes the head of a response, and returns its length, 0 before it is whole.
+// readHead parses the head of a response, and returns its length, or 0 while it is
+// incomplete.
 func (c *client) readHead(conn reactor.Conn, sub *subscriber, p []byte) int {
 	c.head.Reset()
 	n, err := c.head.ParseHead(p, nil)
@@ -88,14 +89,14 @@ func (c *client) readHead(conn reactor.Conn, sub *subscriber, p []byte) int {
 	return n
 }
 
-// tagNumber is the number in an ETag, which may be weak, and may lack its quotes.
+// tagNumber returns the number in an ETag, which may be weak or lack its quotes.
 func tagNumber(tag string) uint32 {
 	n, _ := strconv.ParseUint(strings.Trim(strings.TrimPrefix(tag, "W/"), `"`), 10, 32)
 	return uint32(n)
 }
 
-// ended goes on after a complete response: a poll asks again, on the same
-// connection where it may.
+// ended continues after a complete response: a poll is sent again, on the same connection
+// if possible.
 func (c *client) ended(conn reactor.Conn, i uint32, sub *subscriber) {
 	switch {
 	case !c.Transport.Once:

@@ -18,24 +18,22 @@ import (
 	"ccomet/bench/target"
 )
 
-// server is the server under measurement: one that was started for it, or one
-// that runs already.
+// server is the server under measurement: one that was started for it, or a running one.
 type server struct {
 	proc.Process
 	front, admin string // HOST:PORT
-	command      string // how it was started; "" for one that runs already
+	command      string // the command that started it; "" for a running server
 	cmd          *exec.Cmd
 	dir          string
 	log          *tail
 	ended        chan struct{}
 
-	program  string   // of one that is to be upgraded: its file, which versions take the place of
-	versions []string // the files of these, which take turns
-	words    []string // pairs: further placeholders, and what they become
+	program  string   // path of the program that upgrades replace; "" without upgrades
+	versions []string // the programs that replace it in turn
+	words    []string // pairs of further placeholders and their replacements
 }
 
-// startServer starts a target by a command (the target's own for ""), on free
-// ports.
+// startServer starts a target on free ports, by a command or by the target's own for "".
 func startServer(ctx context.Context, t *target.Target, command string) (*server, error) {
 	s, err := newServer(t, command, "{cluster}", "")
 	if err != nil {
@@ -47,8 +45,8 @@ func startServer(ctx context.Context, t *target.Target, command string) (*server
 	return s, nil
 }
 
-// newServer makes all that a server needs before it is launched. words are pairs: further
-// placeholders of its command and its files, and what they become.
+// newServer prepares a server for launch. words are pairs: further placeholders of its
+// command and its files, and their replacements.
 func newServer(t *target.Target, command string, words ...string) (*server, error) {
 	if command == "" {
 		command = t.Spawn
@@ -79,21 +77,21 @@ func newServer(t *target.Target, command string, words ...string) (*server, erro
 // fill replaces the placeholders of Target.Spawn.
 func (s *server) fill(text string) string {
 	_, port, _ := net.SplitHostPort(s.front)
-	for i := 0; i+1 < len(s.words); i += 2 { // what they become may have the others in it
+	for i := 0; i+1 < len(s.words); i += 2 { // first, because replacements may contain the other placeholders
 		text = strings.ReplaceAll(text, s.words[i], s.words[i+1])
 	}
 	return strings.NewReplacer("{front}", s.front, "{admin}", s.admin, "{port}", port, "{dir}", s.dir).Replace(text)
 }
 
-// launch starts the command, with more arguments behind it if there are any, and
-// waits until the server listens. One that has ended may be launched again.
+// launch starts the command, with additional arguments if there are any, and waits until
+// the server listens. It may be called again after the server has ended.
 func (s *server) launch(ctx context.Context, more ...string) error {
 	argv := append(strings.Fields(s.fill(s.command)), more...)
 	cmd, ended := exec.Command(argv[0], argv[1:]...), make(chan struct{})
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setpgid:   true,            // a Ctrl-C is for the harness, which then stops it
-		Pdeathsig: syscall.SIGKILL, // a harness that is killed leaves none
+		Setpgid:   true,            // Ctrl-C is for the harness, which then stops the server
+		Pdeathsig: syscall.SIGKILL, // the server ends if the harness is killed
 	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting the server: %w", err)
@@ -112,7 +110,7 @@ func (s *server) launch(ctx context.Context, more ...string) error {
 	return nil
 }
 
-// freeAddresses are two on which no process listens.
+// freeAddresses returns two addresses on which no process listens.
 func freeAddresses() (front, admin string, err error) {
 	var addresses [2]string
 	for i := range addresses {
@@ -126,7 +124,7 @@ func freeAddresses() (front, admin string, err error) {
 	return addresses[0], addresses[1], nil
 }
 
-// reachable waits until a server listens at an address.
+// reachable waits until the server listens on an address.
 func (s *server) reachable(ctx context.Context, address string) error {
 	const wait = 30 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, wait)
@@ -148,16 +146,16 @@ func (s *server) reachable(ctx context.Context, address string) error {
 	}
 }
 
-// kill ends its process without a warning.
+// kill ends the process by SIGKILL.
 func (s *server) kill() {
 	_ = syscall.Kill(-int(s.Process), syscall.SIGKILL)
 	<-s.ended
 }
 
-// remove removes its files.
+// remove removes the server's files.
 func (s *server) remove() error { return os.RemoveAll(s.dir) }
 
-// close stops a server that was started here.
+// close stops a server that was started here, and removes its files.
 func (s *server) close() {
 	if s.cmd != nil {
 		s.end()
@@ -167,7 +165,7 @@ func (s *server) close() {
 	}
 }
 
-// end stops its process, if it has not ended.
+// end stops the process, unless it has ended.
 func (s *server) end() {
 	select {
 	case <-s.ended:
@@ -183,8 +181,7 @@ func (s *server) end() {
 	}
 }
 
-// atRest waits until a server has nothing left to do, or not much: what
-// connections cost is read when they are at rest.
+// atRest waits until a server is almost idle, because costs are read when all work is done.
 func atRest(ctx context.Context, p proc.Process) {
 	const look, most = 50 * time.Millisecond, 40
 	before, err := p.CPU()
@@ -200,7 +197,7 @@ func atRest(ctx context.Context, p proc.Process) {
 	}
 }
 
-// sleep waits, unless the run is ended.
+// sleep waits for d, or until ctx is done.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -212,12 +209,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// tail keeps the last of what a process printed.
+// tail keeps the end of a process's output.
 type tail struct {
 	mu    sync.Mutex
 	text  []byte
-	begun []byte            // of a line
-	hears func(line string) // if set, each whole line, with mu held
+	begun []byte            // an incomplete line
+	hears func(line string) // if set, called with each complete line, with mu held
 }
 
 func (t *tail) Write(p []byte) (int, error) {

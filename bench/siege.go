@@ -11,25 +11,25 @@ import (
 	"ccomet/bench/result"
 )
 
-// SiegeConfig is how Siege goes about it.
+// SiegeConfig configures Siege.
 type SiegeConfig struct {
-	Each   time.Duration // of each attack, and of the quiet before it; whole seconds
-	Probe  time.Duration // between messages to clients that are connected
-	Rate   int           // connections of an attack, a second
-	Rounds int           // of each attack
+	Each   time.Duration // duration of each attack, and of the quiet phase before it; whole seconds
+	Probe  time.Duration // interval of messages to connected clients
+	Rate   int           // connections that an attack opens in a second
+	Rounds int           // rounds of each attack
 }
 
-// attacks are slowhttptest's: what it is told beside the number of connections, their
-// rate, the seconds and the address.
+// attacks are those of slowhttptest, with its flags except the number of connections, their
+// rate, the duration and the address.
 var attacks = []struct{ name, flags, path string }{
 	{"slow headers", "-H -i 1 -t GET -x 24 -p 3", "/stream?cname=siege"},
 	{"slow bodies", "-B -i 1 -t POST -s 190000 -x 1000 -p 3", "/ping"},
 	{"slow reading", "-X -w 512 -y 1024 -n 5 -z 32 -k 3 -p 3", "/stream?cname=siege&seq=1"},
 }
 
-// Siege has hostile clients come to a server, and measures what others notice:
-// clients that are connected, and newcomers. First slowhttptest takes all connections that the
-// server may have, in each of its ways; then floods try to take all memory.
+// Siege exposes a server to hostile clients, and measures the effect on others: connected
+// clients, and newcomers. First slowhttptest takes all connections that the server permits,
+// in each of its ways; then floods try to exhaust the memory.
 func (o *Options) Siege(ctx context.Context, c SiegeConfig) (*result.Result, error) {
 	if c.Each < time.Second || c.Probe <= 0 || c.Rate < 1 || c.Rounds < 1 {
 		return nil, errors.New("an attack takes a second at least, one connection a second, and a round")
@@ -62,7 +62,7 @@ func (o *Options) Siege(ctx context.Context, c SiegeConfig) (*result.Result, err
 	return res, err
 }
 
-// besieging is a Siege under way.
+// besieging is the state of Siege.
 type besieging struct {
 	probing
 	*result.Siege
@@ -87,7 +87,7 @@ func (m *besieging) attackAll() error {
 	return nil
 }
 
-// attack measures a quiet time and one with the attack, in turn.
+// attack measures quiet phases and attacks in turn.
 func (m *besieging) attack(name, flags, path string) error {
 	a := result.Attack{Name: name}
 	var p50, p99 []float64
@@ -110,7 +110,7 @@ func (m *besieging) attack(name, flags, path string) error {
 			name, under.connections, r.Meanwhile.P50/1e3, r.Quiet.P50/1e3, p50[len(p50)-1], r.Meanwhile.P99/1e3, r.Quiet.P99/1e3, p99[len(p99)-1],
 			r.ServerProcessors*100, mib(r.ResidentPeak), mib(r.ResidentBefore))
 		m.print("  newcomers: %s; quiet: %s", newcomerWords(r.Newcomers), newcomerWords(r.QuietNewcomers))
-		if err := m.gone(probes); err != nil { // the next begins when nothing is left of this one
+		if err := m.gone(probes); err != nil { // the next phase starts when no connection of the attack is left
 			return err
 		}
 	}
@@ -123,12 +123,12 @@ func (m *besieging) attack(name, flags, path string) error {
 	return nil
 }
 
-// attackers is how many processes of slowhttptest share an attack: one opens some
-// hundreds of connections a second, whatever it is told. They stand back for the
-// server and the harness, as they would be on machines of their own.
+// attackers is the number of slowhttptest processes that share an attack: one process opens
+// only some hundreds of connections a second. They run at a lower priority than the server
+// and the harness, because in reality they would run on other machines.
 const attackers = 2
 
-// slowhttptest attacks until ctx ends, or it is done.
+// slowhttptest attacks until it has finished or ctx is done.
 func (m *besieging) slowhttptest(ctx context.Context, flags, path string) error {
 	share := func(n int) string { return fmt.Sprint((n + attackers - 1) / attackers) }
 	argv := append(strings.Fields("-n 10 slowhttptest "+flags), "-c", share(m.Connections), "-r", share(m.c.Rate),
@@ -142,7 +142,7 @@ func (m *besieging) slowhttptest(ctx context.Context, flags, path string) error 
 	})
 }
 
-// gone waits until hardly more are connected than should be.
+// gone waits until about as few connections are left as there should be.
 func (m *probing) gone(most int64) error {
 	for range 600 {
 		n, err := m.figure("connections")
@@ -156,17 +156,17 @@ func (m *probing) gone(most int64) error {
 	return errors.New("connections of an attack are there two minutes after it")
 }
 
-// phase is what others notice for a while.
+// phase is the result of a phase.
 type phase struct {
 	latency      result.Latency
 	newcomers    result.Newcomer
 	connections  int64
-	before, peak int64 // resident
+	before, peak int64 // resident memory
 	processors   float64
 }
 
-// phase has something done for a time, or until it is done, while waiting clients
-// are sent messages and newcomers come.
+// phase runs do for a time or until it returns, while messages are sent to waiting clients
+// and newcomers connect.
 func (m *probing) phase(c SiegeConfig, do func(context.Context) error) (p phase, err error) {
 	if err = m.stay.tell("fresh"); err != nil {
 		return p, err
@@ -215,7 +215,7 @@ func (m *probing) phase(c SiegeConfig, do func(context.Context) error) (p phase,
 	return p, err
 }
 
-// count watches how many connections there are.
+// count records the maximum number of connections.
 func (m *probing) count(ctx context.Context, most *int64) error {
 	for sleep(ctx, 200*time.Millisecond) == nil {
 		n, err := m.figure("connections")

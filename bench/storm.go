@@ -10,22 +10,22 @@ import (
 	"ccomet/bench/target"
 )
 
-// StormConfig is how Storm goes about it.
+// StormConfig configures Storm.
 type StormConfig struct {
-	Quiet time.Duration // for which the latency is measured before
-	Probe time.Duration // between messages to clients that stay
-	Storm time.Duration // between messages to clients that are cut
+	Quiet time.Duration // duration of the latency measurement before
+	Probe time.Duration // interval of messages to clients that stay
+	Storm time.Duration // interval of messages to clients that are cut
 
-	AcceptRate int // of the server, in a second storm; 0: there is none
+	AcceptRate int // the server's, in a second storm; 0: only one storm
 }
 
-// Storm cuts all connections at once, all of which come back at once, and
-// measures how long that takes, what it takes of the server's memory, and what
-// it does to the latency of other clients, which stay. Messages are published to
-// clients that are away too: where the protocol has a cursor, none may be lost.
+// Storm closes all connections at once, all of which reconnect at once. It measures the
+// time until all are back, the server's memory, and the latency of other clients, which
+// stay. Messages are also published while clients are away: if the protocol has a cursor,
+// none may be lost.
 //
-// With an accept rate there are two storms, each on a server of its own: the
-// first without the rate, for comparison.
+// With an accept rate there are two storms, each on a server of its own: the first without
+// the rate, for comparison.
 func (o *Options) Storm(ctx context.Context, c StormConfig) (*result.Result, error) {
 	if c.Quiet <= 0 || c.Probe <= 0 || c.Storm <= 0 || c.AcceptRate < 0 {
 		return nil, errors.New("the times of a storm must be above 0, and the accept rate not below")
@@ -70,7 +70,7 @@ func (o *Options) storm(ctx context.Context, c StormConfig) (*result.Result, err
 	return res, err
 }
 
-// storming is a Storm under way.
+// storming is the state of Storm.
 type storming struct {
 	probing
 	*result.Storm
@@ -122,7 +122,7 @@ func (m *storming) prepare() (err error) {
 	return err
 }
 
-// cut has all clients leave and come back, while messages go to all.
+// cut makes all clients leave and return, while messages are published to all.
 func (m *storming) cut() error {
 	m.print("%s, %d %s subscribers are cut, and come back", m.Target.Label, m.Connections, m.transportName())
 	m.Progress.begin("back", int64(m.Connections))
@@ -154,7 +154,7 @@ func (m *storming) cut() error {
 	return err
 }
 
-// after reads what the storm did.
+// after measures the effects of the storm.
 func (m *storming) after() (err error) {
 	if m.Meanwhile, err = m.stayed(); err != nil {
 		return err
@@ -168,8 +168,8 @@ func (m *storming) after() (err error) {
 		return err
 	}
 	m.ResidentAfter = memory.Resident
-	// With a cursor, all that was published has to come; without one, what is
-	// published from now on. One more to all shows what was lost.
+	// With a cursor, all published messages must arrive; without one, only those published
+	// from now on. One more message to all reveals losses.
 	if m.transport.Cursor == target.NoCursor {
 		if err = m.crowd.forget(m.ctx); err != nil {
 			return err

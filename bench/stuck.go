@@ -11,24 +11,24 @@ import (
 	"ccomet/bench/result"
 )
 
-// StuckConfig is how Stuck goes about it.
+// StuckConfig configures Stuck.
 type StuckConfig struct {
-	Readers  int // that do not read
-	Messages int // a round
-	Rounds   int // without them and with them, in turn
+	Readers  int // readers that do not read
+	Messages int // messages in a round
+	Rounds   int // rounds without and with them, in turn
 }
 
-// fillBurst is how many messages are published at once for readers to get stuck on.
+// fillBurst is how many messages are published together to fill the readers' buffers.
 const fillBurst = 50
 
-// fillBytes of content are published before it is asked which readers are stuck: what the
-// kernel keeps for a reader is hardly less.
+// fillBytes is how much content is published before the first check of which readers are
+// stuck: the kernel buffers hardly less for a reader.
 const fillBytes = 64 << 10
 
-// Stuck measures what readers that have stopped reading are to the others of their
-// channel: rounds without them and with them take turns, of which the ratio of the
-// latencies counts. In the end the stuck ones are left to be cut, and come back with
-// their cursors. It is for this server alone, whose /stats counts the connections that were cut.
+// Stuck measures how readers that have stopped reading affect the others of their channel.
+// Rounds without and with them take turns; the ratio of the latencies counts. At the end
+// the server closes the stuck ones, and they reconnect with their cursors. It works only
+// with this server, whose /stats counts closed readers.
 func (o *Options) Stuck(ctx context.Context, c StuckConfig) (*result.Result, error) {
 	if c.Readers < 1 || c.Messages < 1 || c.Rounds < 1 {
 		return nil, fmt.Errorf("%d stuck readers, %d messages, %d rounds: want one of each at least", c.Readers, c.Messages, c.Rounds)
@@ -50,7 +50,7 @@ func (o *Options) Stuck(ctx context.Context, c StuckConfig) (*result.Result, err
 	return res, err
 }
 
-// sticking is a Stuck under way.
+// sticking is the state of Stuck.
 type sticking struct {
 	*run
 	*result.Stuck
@@ -62,7 +62,7 @@ type sticking struct {
 	stuckAt   time.Time
 	cutBefore int64
 
-	quiet, stuck, each []float64 // growth a message, and of memory a stuck reader
+	quiet, stuck, each []float64 // memory growth for each message, and for each stuck reader
 }
 
 func shared(int) uint32 { return 0 }
@@ -95,8 +95,8 @@ func (m *sticking) measure() (err error) {
 	return m.back()
 }
 
-// pair is a round without stuck readers, and one with them; the first of all does
-// not count, the last leaves them.
+// pair runs a round without stuck readers and one with them. The first pair does not count.
+// After the last, the stuck readers stay.
 func (m *sticking) pair(counts, last bool) error {
 	quiet, grown, err := m.round()
 	if err != nil {
@@ -136,7 +136,7 @@ func (m *sticking) pair(counts, last bool) error {
 	return nil
 }
 
-// round publishes messages one by one; grown is what memory grew by for each.
+// round publishes messages one by one. grown is the growth of memory for each.
 func (m *sticking) round() (latency result.Latency, grown float64, err error) {
 	if err = m.good.tell("fresh"); err != nil {
 		return latency, 0, err
@@ -158,7 +158,7 @@ func (m *sticking) round() (latency result.Latency, grown float64, err error) {
 	return latency, float64(after.Resident-before.Resident) / float64(m.c.Messages), err
 }
 
-// publish publishes messages, and waits until the good ones have them.
+// publish publishes messages, and waits until the good subscribers have received them.
 func (m *sticking) publish(n int) error {
 	if err := m.good.expect(n); err != nil {
 		return err
@@ -170,7 +170,7 @@ func (m *sticking) publish(n int) error {
 	return m.arrived(m.good)
 }
 
-// stick has readers come, and publishes until no write goes to them any more.
+// stick connects readers, and publishes until the server no longer writes to them.
 func (m *sticking) stick() (err error) {
 	if m.cutBefore, err = m.figure("cut"); err != nil {
 		return err
@@ -187,7 +187,7 @@ func (m *sticking) stick() (err error) {
 		if (n+1)*fillBurst*m.Size < fillBytes {
 			continue
 		}
-		atRest(m.ctx, m.server.Process) // the last in the roster has been written to as well
+		atRest(m.ctx, m.server.Process) // so that the last in the roster was written to
 		before := m.server.Writes()
 		if err = m.publish(1); err != nil {
 			return err
@@ -200,10 +200,10 @@ func (m *sticking) stick() (err error) {
 	return fmt.Errorf("%d messages have not got %d readers stuck: give a larger --size", most*(fillBurst+1), m.c.Readers)
 }
 
-// allThere makes sure that readers are stuck, and not gone: the kernel counts the
-// write timeout from when they stopped reading, not from when its buffers were full.
+// allThere verifies that the readers are stuck and not closed. The kernel's timeout starts
+// when they stop reading, not when its buffers are full.
 func (m *sticking) allThere() error {
-	if err := sleep(m.ctx, time.Second); err != nil { // for /stats to be of now
+	if err := sleep(m.ctx, time.Second); err != nil { // /stats is rendered once a second
 		return err
 	}
 	if n, err := m.figure("subscribers"); err != nil || int(n) != m.Connections+m.c.Readers {
@@ -212,7 +212,7 @@ func (m *sticking) allThere() error {
 	return nil
 }
 
-// figure is one of /stats, as of now: it is made once a second.
+// figure returns a number of /stats, which the server renders once a second.
 func (r *run) figure(name string) (int64, error) {
 	response, err := http.Get("http://" + r.server.admin + "/stats")
 	if err != nil {
@@ -245,7 +245,7 @@ func (m *sticking) summary() {
 		m.Target.Label, m.Connections, m.Rounds, m.c.Readers, m.RatioP50, m.RatioP99, m.BytesPerMessage, m.QuietBytesPerMessage, m.BytesPerReader)
 }
 
-// cut waits until the server has cut all readers that are stuck.
+// cut waits until the server has closed all stuck readers.
 func (m *sticking) cut() error {
 	for {
 		n, err := m.figure("cut")
@@ -267,7 +267,7 @@ func (m *sticking) cut() error {
 	}
 }
 
-// back has them come back, and checks what they are given.
+// back makes the readers reconnect, and checks what they receive.
 func (m *sticking) back() error {
 	if err := m.bad.back(shared, m.published); err != nil {
 		return fmt.Errorf("a reader that was cut comes back: %w", err)

@@ -16,37 +16,37 @@ import (
 	"ccomet/bench/result"
 )
 
-// swarm is subscribers spread over as many client processes as they need.
+// swarm is a set of subscribers in as many client processes as necessary.
 type swarm struct {
 	config    clientConfig
-	per       int // subscribers a process
+	per       int // maximum number of subscribers of a process
 	members   []member
-	published int                              // that expectNext was told of
-	pulse     pulse                            // of all of them
-	mu        sync.Mutex                       // of what members last said, which their goroutines write down
-	moved     func(subscribed, received int64) // hears how far all are, with mu held; see onMove
+	published int                              // messages announced by expectNext
+	pulse     pulse                            // shared by all members
+	mu        sync.Mutex                       // guards what members have reported
+	moved     func(subscribed, received int64) // called with the progress of all, with mu held; see onMove
 }
 
-// member is a client process, and what it has to have received.
+// member is a client process, with the number of messages that it must receive.
 type member struct {
 	*child
 	subscribers          int
 	expected             int64
-	subscribed, received int64 // as it last said
+	subscribed, received int64 // as reported
 }
 
-// newSwarm makes a swarm without subscribers.
+// newSwarm returns a swarm without subscribers.
 func newSwarm(config clientConfig, per int) *swarm {
 	return &swarm{config: config, per: per, moved: func(int64, int64) {}}
 }
 
-// sourcesEach is how many addresses a client process connects from: an address
-// has some 28,000 ports to one port of a server, and those of a connection that
-// has gone may be busy for a while.
+// sourcesEach returns the number of source addresses of a client process. One address has
+// some 28,000 ports to a server's port, and ports of closed connections may stay in use for
+// a while.
 func sourcesEach(per int) int { return max(2, (per+19999)/20000) }
 
-// sources are a client process's addresses; [""] is the kernel's choice, for a
-// server that is not on loopback.
+// sources returns the source addresses of a client process. [""] lets the kernel choose, if
+// the server is not on loopback.
 func sources(address string, number, per int) []string {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil || !ap.Addr().Is4() || !ap.Addr().IsLoopback() {
@@ -60,7 +60,7 @@ func sources(address string, number, per int) []string {
 	return list
 }
 
-// open opens n more subscribers, to which message number next comes first.
+// open opens n more subscribers, whose first message has number next.
 func (s *swarm) open(ctx context.Context, n int, next uint32) error {
 	for n > 0 {
 		if len(s.members) == 0 || s.members[len(s.members)-1].subscribers == s.per {
@@ -108,15 +108,15 @@ func (s *swarm) grow() error {
 	return c.configure(config)
 }
 
-// onMove has f hear from now on how far all are, in place of what heard it before.
-// When it returns, that one hears nothing any more.
+// onMove sets the function that is called with the progress of all. When it returns, the
+// previous function is not called any more.
 func (s *swarm) onMove(f func(subscribed, received int64)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moved = f
 }
 
-// progress sums up what the processes last said. The caller holds mu.
+// progress adds up what the processes have reported. The caller holds mu.
 func (s *swarm) progress() (subscribed, received int64) {
 	for i := range s.members {
 		subscribed += s.members[i].subscribed
@@ -131,7 +131,7 @@ func (s *swarm) now() (subscribed, received int64) {
 	return s.progress()
 }
 
-// expected is how many messages are to have come.
+// expected returns the number of messages that must have arrived.
 func (s *swarm) expected() (n int64) {
 	for i := range s.members {
 		n += s.members[i].expected
@@ -146,7 +146,7 @@ func (s *swarm) subscribers() (n int) {
 	return n
 }
 
-// expect says that so many more messages are on their way to every subscriber.
+// expect announces this many more messages for each subscriber.
 func (s *swarm) expect(messages int) error {
 	for i := range s.members {
 		m := &s.members[i]
@@ -158,8 +158,8 @@ func (s *swarm) expect(messages int) error {
 	return nil
 }
 
-// expectNext says that the next n messages are on their way, which take turns with
-// the channels, where each subscriber has one of its own.
+// expectNext announces the next n messages, which go to the channels in turn, if each
+// subscriber has a channel of its own.
 func (s *swarm) expectNext(n int) error {
 	channels, first := s.subscribers(), 0
 	for i := range s.members {
@@ -174,13 +174,13 @@ func (s *swarm) expectNext(n int) error {
 	return nil
 }
 
-// ofTurns is how many of n turns of so many channels are of those that are some
-// from first on.
+// ofTurns returns how many of n turns over the channels fall on the channels from first to
+// first+some-1.
 func ofTurns(n, channels, first, some int) int {
 	return n/channels*some + min(max(n%channels-first, 0), some)
 }
 
-// received waits until all that is expected has come, or cannot come any more.
+// received waits until all expected messages have arrived, or cannot arrive any more.
 func (s *swarm) received(ctx context.Context) error {
 	for i := range s.members {
 		m := &s.members[i]
@@ -199,7 +199,7 @@ func (s *swarm) received(ctx context.Context) error {
 	return nil
 }
 
-// forget has what has come so far be all that was expected, once nothing more comes.
+// forget waits until nothing more arrives, and expects only what has arrived so far.
 func (s *swarm) forget(ctx context.Context) error {
 	for before := int64(-1); ; {
 		var sum int64
@@ -225,7 +225,7 @@ func (s *swarm) forget(ctx context.Context) error {
 	}
 }
 
-// tell tells all processes the same.
+// tell sends a command to all processes.
 func (s *swarm) tell(format string, args ...any) error {
 	for i := range s.members {
 		if err := s.members[i].tell(format, args...); err != nil {
@@ -253,7 +253,7 @@ func (s *swarm) back(ctx context.Context) error {
 	return first
 }
 
-// stats sums up what the subscribers have seen.
+// stats adds up the results of the subscribers.
 func (s *swarm) stats(ctx context.Context) (sum clientStats, latency *hdrhistogram.Histogram, err error) {
 	latency = newHistogram()
 	for i := range s.members {
@@ -288,7 +288,7 @@ func (s *clientStats) add(t *clientStats) {
 	}
 }
 
-// check is the verdict on all that was expected so far.
+// check returns the verdict on everything expected so far.
 func (s *swarm) check(stats *clientStats) result.Check {
 	c := result.Check{
 		Received: stats.Received, Doubled: stats.Doubled, Disordered: stats.Disordered,
@@ -299,8 +299,8 @@ func (s *swarm) check(stats *clientStats) result.Check {
 	return c
 }
 
-// FailedError says that messages or connections were lost: figures of such a
-// run are not to be used.
+// FailedError reports that messages or connections were lost. The figures of such a run
+// must not be used.
 type FailedError struct {
 	Check result.Check
 	Cause string
@@ -316,7 +316,7 @@ func (e *FailedError) Error() string {
 	return b.String()
 }
 
-// cpu is what the client processes have used.
+// cpu returns the processor time of the client processes.
 func (s *swarm) cpu() (sum proc.CPU, err error) {
 	for i := range s.members {
 		c, err := s.members[i].CPU()
@@ -337,7 +337,7 @@ func (s *swarm) close() {
 	}
 }
 
-// latencyOf is a histogram's summary.
+// latencyOf returns the summary of a histogram.
 func latencyOf(h *hdrhistogram.Histogram) result.Latency {
 	at := func(p float64) float64 { return float64(h.ValueAtPercentile(p)) }
 	l := result.Latency{

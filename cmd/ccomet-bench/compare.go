@@ -48,7 +48,7 @@ func (c *compareCmd) Run(ctx context.Context) error {
 	return save(c.JSON, r, err)
 }
 
-// contestant is a target, and flags for its server behind it.
+// contestant returns the options for a target name, which flags for its server may follow.
 func contestant(name string) (*bench.Options, error) {
 	words := strings.Fields(name)
 	if len(words) == 0 {

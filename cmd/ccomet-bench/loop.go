@@ -42,7 +42,7 @@ func (c *loopCmd) Run(ctx context.Context) error {
 	return save(c.JSON, r, err)
 }
 
-// pairsCmd is the reactor's process in loop.
+// pairsCmd runs the reactor's process of loop.
 type pairsCmd struct {
 	Loops, Pairs, Active, Writes int `arg:""`
 }

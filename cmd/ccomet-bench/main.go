@@ -1,4 +1,4 @@
-// Command ccomet-bench measures comet servers: this one, and others.
+// Command ccomet-bench measures comet servers: this one and others.
 package main
 
 import (
@@ -40,7 +40,7 @@ type cli struct {
 	Pairs     pairsCmd     `cmd:"" hidden:""`
 }
 
-// The harness's own processes.
+// Processes of the harness.
 type (
 	clientCmd    struct{}
 	publisherCmd struct{}

@@ -41,7 +41,7 @@ func (c *common) options() (*bench.Options, error) {
 	}, nil
 }
 
-// typed is the command as it was typed.
+// typed returns the command line.
 func typed() string {
 	words := append([]string{"ccomet-bench"}, os.Args[1:]...)
 	for i, w := range words {
@@ -52,10 +52,10 @@ func typed() string {
 	return strings.Join(words, " ")
 }
 
-// commit is that of the tree the program was built from; the linker sets it.
+// commit is the commit of the build; the linker sets it.
 var commit string
 
-// save saves what there is of a result, and passes an error on.
+// save saves a result, even a partial one, and returns the error.
 func (c *common) save(r *result.Result, err error) error { return save(c.JSON, r, err) }
 
 func save(name string, r *result.Result, err error) error {
@@ -71,7 +71,7 @@ func save(name string, r *result.Result, err error) error {
 
 var vars = kong.Vars{"targets": strings.Join(target.Names(), ", "), "rows": strings.Join(bench.CompareRows(), ", ")}
 
-// describe is how --help tells what a flag does, and its default.
+// describe returns the help of a flag with its default.
 func describe(v *kong.Value) string {
 	if !v.HasDefault || v.Default == "" || v.Default == "0" {
 		return v.Help
