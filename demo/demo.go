@@ -1,6 +1,5 @@
-// Package demo is what a newcomer opens in a browser to see the server work: a
-// chat, a page for each transport with its raw bytes, and live counters. With
-// them come the clients for browsers, in web/js.
+// Package demo contains the pages that show a newcomer the server at work: a chat, a page for each transport
+// with its raw bytes, and live counters. The clients for browsers are in web/js.
 package demo
 
 import (
@@ -10,19 +9,19 @@ import (
 	"strings"
 )
 
-// Where the pages publish, hear which users are there, and read the server's figures.
+// Paths at which the pages publish, receive presence, and read the server's counters.
 const (
 	PushPath     = "/demo/push"
 	PresencePath = "/demo/psub"
 	StatsPath    = "/demo/stats"
 )
 
-// Public maps these paths to the admin side's that do it.
+// Public maps these paths to paths of the admin side.
 func Public() map[string]string {
 	return map[string]string{PushPath: "/push", PresencePath: "/psub", StatsPath: "/stats"}
 }
 
-// Where a newcomer begins.
+// The first page to open, and the others.
 const (
 	ChatPath       = "/"
 	TransportsPath = "/demo/transports"
@@ -32,7 +31,7 @@ const (
 //go:embed web
 var web embed.FS
 
-// Page is one file of the demo, and the path it is served at.
+// Page is one file of the demo, with the path at which it is served.
 type Page struct {
 	Path, ContentType string
 	Body              []byte
@@ -46,8 +45,8 @@ var contentTypes = map[string]string{
 	".ts":   "text/plain; charset=utf-8", // types, for editors
 }
 
-// Pages returns all files: the documents, whose paths have no ending, the chat
-// at "/"; and the rest under "/demo/", in their folders.
+// Pages returns all files. The paths of documents have no extension; the chat is at "/". All other files are
+// under "/demo/", in their folders.
 func Pages() []Page {
 	var pages []Page
 	err := fs.WalkDir(web, "web", func(name string, entry fs.DirEntry, err error) error {
@@ -64,12 +63,12 @@ func Pages() []Page {
 		return nil
 	})
 	if err != nil {
-		panic(err) // it is part of the program
+		panic(err) // cannot fail: the files are part of the program
 	}
 	return pages
 }
 
-// documentPath is where the document of a file is served.
+// documentPath returns the path at which the document of a file is served.
 func documentPath(name string) string {
 	base := strings.TrimSuffix(path.Base(name), ".html")
 	if base == "index" {
@@ -81,7 +80,7 @@ func documentPath(name string) string {
 func file(name string) []byte {
 	body, err := web.ReadFile(name)
 	if err != nil {
-		panic(err) // it is part of the program
+		panic(err) // cannot fail: the files are part of the program
 	}
 	return body
 }

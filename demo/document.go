@@ -6,14 +6,12 @@ import (
 	"strings"
 )
 
-// A document is made once, when the server starts, of a file and what all
-// documents share:
+// A document is built once, when the server starts:
 //
-//  1. The file has lines for the document's head, an empty line, and its body.
-//  2. The body of a transport's page goes into one layout with its example's
-//     source, so that what is shown is what runs.
-//  3. Head and body go into the layout of all pages, with the navigation, which
-//     marks where one is.
+//  1. Its file has lines for the document's head, an empty line, and the body.
+//  2. The body of a transport's page is put into a common layout, together with the source of its example, so
+//     the source that is shown is the one that runs.
+//  3. Head and body are put into the layout of all pages, in whose navigation the current page is marked.
 
 //go:embed layout/page.html
 var pageLayout string
@@ -23,7 +21,7 @@ var transportLayout string
 
 var textForHTML = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")
 
-// document makes the document of the HTML file name, to be served at a path.
+// document returns the document of an HTML file, for the path at which it is served.
 func document(name, at string) []byte {
 	head, body, _ := strings.Cut(string(file(name)), "\n\n")
 	current := markCurrent(at, "page")
@@ -39,7 +37,7 @@ func document(name, at string) []byte {
 	return []byte(strings.NewReplacer("{{head}}", head, "{{body}}", body).Replace(layout))
 }
 
-// markCurrent marks the link to a path as the place where one is.
+// markCurrent marks the link to a path as the current page.
 func markCurrent(path, how string) *strings.Replacer {
 	return strings.NewReplacer(`<a href="`+path+`"`, `<a href="`+path+`" aria-current="`+how+`"`)
 }

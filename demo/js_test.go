@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// TestJS runs the clients' own tests, in jstest, in Node against the real
-// server.
+// TestJS runs the clients' own tests, in jstest, in Node against the real server.
 func TestJS(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -29,7 +28,7 @@ func TestJS(t *testing.T) {
 	for _, name := range tests {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel() // they wait for the server and for timers
-			// A test that hangs is named, long before "go test" ends them all.
+			// A test that hangs is reported by name, long before "go test" times out.
 			cmd := exec.Command(node, "--test", "--test-timeout=600000", name)
 			cmd.Env = append(os.Environ(), "CCOMET_PROGRAM="+program)
 			if out, err := cmd.CombinedOutput(); err != nil {

@@ -21,15 +21,15 @@ import (
 //go:embed page
 var page embed.FS
 
-// handler serves the page, the state of everything, and the switches.
+// handler serves the page, the state of all processes, and the switches.
 func (c *cluster) handler() http.Handler {
 	mux := http.NewServeMux()
 	files, err := fs.Sub(page, "page")
 	if err != nil {
-		panic(err) // it is part of the program
+		panic(err) // cannot fail: the files are part of the program
 	}
 	mux.Handle("GET /cluster/", http.StripPrefix("/cluster/", http.FileServerFS(files)))
-	for _, p := range demo.Pages() { // what the page has in common with the others, while no node runs
+	for _, p := range demo.Pages() { // files that the page shares with others, for when no node runs
 		if p.Path == "/demo/site.css" || p.Path == "/demo/icon.svg" {
 			mux.HandleFunc("GET /cluster"+p.Path[len("/demo"):], func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", p.ContentType)
@@ -44,8 +44,7 @@ func (c *cluster) handler() http.Handler {
 	})
 	mux.HandleFunc("POST /cluster/switch", c.turn)
 	mux.HandleFunc("POST /cluster/publish", c.publish)
-	// A page of another site cannot set the header without being asked for first, and is not
-	// answered then.
+	// A page of another site cannot set the header without a CORS preflight, which is not answered.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && r.Header.Get("X-Cluster-Demo") == "" {
 			http.Error(w, "want the header X-Cluster-Demo", http.StatusForbidden)
@@ -55,7 +54,7 @@ func (c *cluster) handler() http.Handler {
 	})
 }
 
-// turn does to a process what is asked.
+// turn performs the requested action on a process.
 func (c *cluster) turn(w http.ResponseWriter, r *http.Request) {
 	var m *member
 	for _, known := range append(c.members(), c.redis) {
@@ -101,7 +100,7 @@ func (c *cluster) publish(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "there is no node of that name", http.StatusNotFound)
 }
 
-// clusterState is what the page shows.
+// clusterState is the information on the page.
 type clusterState struct {
 	Redis     redisState  `json:"redis"`
 	Nodes     []nodeState `json:"nodes"`
@@ -121,11 +120,11 @@ type nodeState struct {
 	Name  string          `json:"name"`
 	State string          `json:"state"`
 	Front string          `json:"front"`
-	Ready string          `json:"ready"` // what /readyz answers
+	Ready string          `json:"ready"` // answer of /readyz
 	Stats json.RawMessage `json:"stats,omitempty"`
 }
 
-// state asks all, at the same time: one that is frozen does not answer.
+// state asks all processes concurrently, because a frozen one does not answer.
 func (c *cluster) state() (s clusterState) {
 	s.Nodes = make([]nodeState, len(c.nodes))
 	var asked sync.WaitGroup
@@ -161,7 +160,7 @@ func ask(url string) string {
 	return string(text)
 }
 
-// askRedis asks how many keys there are, and how much memory they take.
+// askRedis returns the number of keys, and their memory.
 func askRedis(address string) (keys, memory int64) {
 	c, err := net.DialTimeout("tcp", address, time.Second)
 	if err != nil {

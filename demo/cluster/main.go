@@ -1,6 +1,6 @@
-// Command cluster shows several servers that share channels: it starts a Redis, three nodes and
-// an nginx in front of them on this machine, and serves a page on which one sees which node one
-// is at and what each holds, and stops and starts them. "make cluster" runs it.
+// Command cluster demonstrates several servers that share channels. It starts a Redis, three nodes and an nginx in
+// front of them on this machine. Its page shows which node the browser uses and what each node holds, and can stop
+// and start them. "make cluster" runs it.
 package main
 
 import (
@@ -19,10 +19,10 @@ import (
 	"time"
 )
 
-// nodes is how many there are.
+// nodes is the number of nodes.
 const nodes = 3
 
-// cluster is everything that runs.
+// cluster is the set of all processes.
 type cluster struct {
 	dir    string
 	front  string // nginx's address
@@ -50,14 +50,14 @@ func main() {
 	}
 }
 
-// run has everything run until the context ends.
+// run runs everything until ctx is done.
 func run(ctx context.Context, listen, program string, out io.Writer) (err error) {
 	c := new(cluster)
 	if c.dir, err = os.MkdirTemp("", "ccomet-cluster"); err != nil {
 		return err
 	}
 	defer os.RemoveAll(c.dir)
-	if err := os.Chmod(c.dir, 0o711); err != nil { // nginx's workers are another user's
+	if err := os.Chmod(c.dir, 0o711); err != nil { // nginx's workers run as another user
 		return err
 	}
 	control, err := net.Listen("tcp", "127.0.0.1:0")
@@ -94,7 +94,7 @@ func run(ctx context.Context, listen, program string, out io.Writer) (err error)
 	return nil
 }
 
-// plan finds the programs, and says how each is started.
+// plan finds the programs, and determines how each process is started.
 func (c *cluster) plan(program, control string) error {
 	redisPath, err := find("redis-server", "redis-server")
 	if err != nil {
@@ -140,7 +140,7 @@ func (c *cluster) members() (list []*member) {
 	return list
 }
 
-// find is where a program is, of the Debian package of that name.
+// find returns the path of a program, or an error that names its Debian package.
 func find(name string, where ...string) (string, error) {
 	for _, path := range where {
 		if found, err := exec.LookPath(path); err == nil {
@@ -150,7 +150,7 @@ func find(name string, where ...string) (string, error) {
 	return "", fmt.Errorf("there is no %s on this machine: apt-get install %s", name, name)
 }
 
-// freeUnless is an address with a port that is free, where it has port 0.
+// freeUnless returns an address in which port 0 is replaced by a free port.
 func freeUnless(address string) (string, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -160,7 +160,7 @@ func freeUnless(address string) (string, error) {
 	return l.Addr().String(), nil
 }
 
-// await waits until all listen.
+// await waits until all processes listen.
 func (c *cluster) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// member is a process that can be stopped and started again. Any goroutine may use it.
+// member is a process that can be stopped and started again. It is safe for concurrent use.
 type member struct {
 	name, address, path string
 	args                []string
-	log                 string // the file with its words
+	log                 string // file with its output
 
 	mu     sync.Mutex
-	cmd    *exec.Cmd // nil while it does not run
+	cmd    *exec.Cmd // nil while it is stopped
 	ended  chan struct{}
 	frozen bool
 }
@@ -28,7 +28,7 @@ func newMember(dir, name, address, path string, args ...string) *member {
 	return &member{name: name, address: address, path: path, args: args, log: filepath.Join(dir, name+".out")}
 }
 
-// start starts it, unless it runs.
+// start starts the process, unless it runs.
 func (m *member) start() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -42,7 +42,7 @@ func (m *member) start() error {
 	defer log.Close()
 	cmd, ended := exec.Command(m.path, m.args...), make(chan struct{})
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // Ctrl-C is for this process, which ends the others in order
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // Ctrl-C is for this process, which then stops the others in order
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (m *member) start() error {
 // patience is how long a process may take to end before it is killed.
 const patience = 10 * time.Second
 
-// stop sends it a signal that ends it, and waits for that.
+// stop sends the process a signal that ends it, and waits for its end.
 func (m *member) stop(sig syscall.Signal) error {
 	m.mu.Lock()
 	cmd, ended := m.cmd, m.ended
@@ -81,7 +81,7 @@ func (m *member) stop(sig syscall.Signal) error {
 	return nil
 }
 
-// freeze stops it where it is, with its connections, or has it go on.
+// freeze stops the process temporarily, with its connections, or continues it.
 func (m *member) freeze(on bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -96,7 +96,7 @@ func (m *member) freeze(on bool) error {
 	return m.cmd.Process.Signal(sig)
 }
 
-// state is a word for how it is.
+// state returns the state of the process.
 func (m *member) state() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,7 +120,7 @@ func (m *member) listens() bool {
 	return true
 }
 
-// lastWords is the end of what it has said.
+// lastWords returns the last lines of the process's output.
 func (m *member) lastWords() string {
 	text, _ := os.ReadFile(m.log)
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))

@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// channel is the one that the page waits on.
+// channel is the channel to which the page subscribes.
 const channel = "cluster"
 
-// ticker publishes at one node after the other, so that there is something to be seen.
+// ticker publishes at one node after the other, so that the page has messages to show.
 type ticker struct {
 	mu                 sync.Mutex
 	published, refused int64
 	last               string
 }
 
-// period is the time from one publish to the next.
+// period is the interval between two publishes.
 const period = 500 * time.Millisecond
 
 func (t *ticker) run(ctx context.Context, nodes []*node) {
@@ -35,9 +35,9 @@ func (t *ticker) run(ctx context.Context, nodes []*node) {
 		}
 		at := nodes[n%len(nodes)]
 		if !at.runs() {
-			continue // nobody publishes at a node that was stopped
+			continue // a stopped node is not used
 		}
-		go func() { // one that does not answer holds up no other
+		go func() { // a node that does not answer must not delay the others
 			status, text := at.push(fmt.Sprintf("tick %d, published at %s", n, at.name))
 			t.mu.Lock()
 			defer t.mu.Unlock()
@@ -57,7 +57,7 @@ func (t *ticker) counts() (published, refused int64, last string) {
 	return t.published, t.refused, t.last
 }
 
-// push publishes at a node, and returns what it answers; 502 where it does not.
+// push publishes at a node, and returns its answer, or status 502 if there is none.
 func (n *node) push(content string) (status int, text string) {
 	resp, err := client.PostForm("http://"+n.admin+"/push?ack=1&cname="+channel, url.Values{"content": {content}})
 	if err != nil {

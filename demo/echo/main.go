@@ -1,10 +1,11 @@
-// Command echo is the smallest WebSocket server that reactor and httplite make: it sends each message back as it came.
+// Command echo is the smallest WebSocket server that can be built from reactor and httplite. It sends each message
+// back.
 //
 //	go run ./demo/echo 127.0.0.1:8101
 //	new WebSocket('ws://127.0.0.1:8101/')     // in a browser's console, on a page without TLS
 //
-// Text and binary messages are echoed, fragments joined, with permessage-deflate where the client offers it. A client
-// that does not read what it is sent is not read from, either, until it does.
+// Text and binary messages are echoed, fragments are joined, and permessage-deflate is used if the client offers it.
+// While a client does not read its messages, nothing is read from it.
 package main
 
 import (
@@ -17,38 +18,38 @@ import (
 	"ccomet/reactor"
 )
 
-// The user word of a connection.
+// Values of a connection's user word.
 const (
-	asking  = iota // its request has not come
-	plain          // it is a WebSocket
-	deflate        // it is one, and messages may be compressed; above: to what window, in bits
+	asking  = iota // its request has not arrived
+	plain          // a WebSocket
+	deflate        // a WebSocket with compression; the word minus deflate is the window in bits
 )
 
-// server is the handler of a loop, on whose goroutine everything here happens.
+// server is the handler of a loop. Everything here runs on the loop's goroutine.
 type server struct {
 	loop     *reactor.Loop
-	req      httplite.Request // one for all: a request that was incomplete is parsed anew
+	req      httplite.Request // shared: an incomplete request is parsed again from the start
 	reader   websocket.Reader
 	deflater websocket.Deflater
-	partial  map[reactor.Conn]*websocket.Partial // of connections that are amid a message
+	partial  map[reactor.Conn]*websocket.Partial // of connections with an incomplete message
 	whole    websocket.Partial                   // of all others
-	out      []byte                              // what is written next
+	out      []byte                              // output buffer
 }
 
-// maxMessage is as much as conformance suites ask for, in bytes.
+// maxMessage is the largest size that conformance suites require, in bytes.
 const maxMessage = 16 << 20
 
-// Both rules are alike but for compression.
+// The rules differ in compression only.
 var (
 	plainRules   = websocket.Rules{Message: maxMessage, Fragments: 1 << 18}
 	deflateRules = websocket.Rules{Message: maxMessage, Fragments: 1 << 18, Deflate: true}
 	options      = websocket.Options{Deflate: true, Window: websocket.MinWindow}
 )
 
-// newServer opens a server; its loop's Run serves.
+// newServer opens a server. Its loop's Run serves.
 func newServer(address string) (s *server, ln *reactor.Listener, err error) {
 	s = &server{partial: map[reactor.Conn]*websocket.Partial{}}
-	if s.loop, err = reactor.NewLoop(s, reactor.Config{MaxHeld: maxMessage + 64}); err == nil { // a frame
+	if s.loop, err = reactor.NewLoop(s, reactor.Config{MaxHeld: maxMessage + 64}); err == nil { // room for one frame
 		ln, err = reactor.Listen(address, reactor.SocketOptions{Exclusive: true, KeepAlive: time.Minute})
 	}
 	if err == nil {
@@ -57,21 +58,21 @@ func newServer(address string) (s *server, ln *reactor.Listener, err error) {
 	return s, ln, err
 }
 
-func (s *server) Opened(c reactor.Conn)             { s.loop.SetTimer(c, 10*time.Second) } // for its request
+func (s *server) Opened(c reactor.Conn)             { s.loop.SetTimer(c, 10*time.Second) } // time limit for its request
 func (s *server) Drained(c reactor.Conn)            { s.loop.Resume(c) }
 func (s *server) Expired(c reactor.Conn)            { s.loop.Close(c) }
 func (s *server) Closed(c reactor.Conn, _ error)    { delete(s.partial, c) }
 func (s *server) TurnEnded(time.Time) time.Duration { return -1 }
 
-// Ended is told again when all that it sent has been read.
+// Ended is called again when everything that the client has sent is read.
 func (s *server) Ended(c reactor.Conn) {
 	if !s.loop.Blocked(c) {
 		s.loop.Finish(c)
 	}
 }
 
-// Received serves a request, and the messages behind it. What it does not consume is shown to it again, with what
-// follows.
+// Received serves a request, and the messages after it. The loop passes bytes that it does not consume again,
+// together with later ones.
 func (s *server) Received(c reactor.Conn, p []byte) (used int) {
 	if s.loop.User(c) == asking {
 		used = s.upgrade(c, p)
@@ -82,7 +83,7 @@ func (s *server) Received(c reactor.Conn, p []byte) (used int) {
 	return used
 }
 
-// upgrade answers a request, and returns how much of p it was.
+// upgrade answers a request, and returns how many bytes of p it has consumed.
 func (s *server) upgrade(c reactor.Conn, p []byte) int {
 	s.req.Reset()
 	n, err := s.req.Parse(p, nil)
@@ -103,12 +104,12 @@ func (s *server) upgrade(c reactor.Conn, p []byte) int {
 		word = deflate + uint32(h.Window)
 	}
 	s.loop.SetUser(c, word)
-	s.loop.SetTimer(c, -1) // it may be silent for ever
+	s.loop.SetTimer(c, -1) // it may be silent forever
 	_ = s.loop.Write(c, httplite.EndHeaders(h.AppendResponse(nil)))
 	return n
 }
 
-// messages answers what has come of a WebSocket, and returns how much of p it was.
+// messages answers the received messages, and returns how many bytes of p it has consumed.
 func (s *server) messages(c reactor.Conn, p []byte) (used int) {
 	rules := &plainRules
 	if s.loop.User(c) >= deflate {
@@ -118,7 +119,7 @@ func (s *server) messages(c reactor.Conn, p []byte) (used int) {
 	if m == nil {
 		m = &s.whole
 	}
-	for !s.loop.Blocked(c) { // else the rest waits until it has read what it was sent
+	for !s.loop.Blocked(c) { // else the rest waits until the client has read its messages
 		msg, n, err := s.reader.Next(m, p[used:], rules)
 		used += n
 		if err != nil {
@@ -127,7 +128,7 @@ func (s *server) messages(c reactor.Conn, p []byte) (used int) {
 			break
 		}
 		if msg.Op == 0 {
-			break // more is needed
+			break // the message is incomplete
 		}
 		if !s.answer(c, msg) {
 			break
@@ -140,7 +141,7 @@ func (s *server) messages(c reactor.Conn, p []byte) (used int) {
 	return used
 }
 
-// keep keeps what has come of a message that is not whole, and of no other.
+// keep stores the state of an incomplete message.
 func (s *server) keep(c reactor.Conn, m *websocket.Partial) {
 	switch {
 	case m.Idle() || !s.loop.Alive(c):
@@ -152,15 +153,15 @@ func (s *server) keep(c reactor.Conn, m *websocket.Partial) {
 	s.whole = websocket.Partial{}
 }
 
-// answer answers a message, and says whether others may follow.
+// answer answers a message, and reports whether more may follow.
 func (s *server) answer(c reactor.Conn, msg websocket.Message) bool {
 	word := s.loop.User(c)
 	if cap(s.out) > 1<<20 {
-		s.out = nil // it has grown for a large message
+		s.out = nil // it was used for a large message
 	}
 	switch {
 	case msg.Op == websocket.Close:
-		code, reason, _ := websocket.ParseClose(msg.Payload) // which the reader has checked
+		code, reason, _ := websocket.ParseClose(msg.Payload) // the reader has checked the payload
 		s.last(c, websocket.AppendClose(nil, code, string(reason)))
 		return false
 	case msg.Op == websocket.Pong:
@@ -172,17 +173,17 @@ func (s *server) answer(c reactor.Conn, msg websocket.Message) bool {
 	default:
 		s.out = websocket.AppendFrame(s.out[:0], msg.Op, msg.Payload)
 	}
-	return s.loop.Write(c, s.out) == nil // a failure is told to Closed
+	return s.loop.Write(c, s.out) == nil // after a failure, Closed is called
 }
 
-// last writes what ends a connection.
+// last writes the end of a connection, and closes it.
 func (s *server) last(c reactor.Conn, p []byte) {
 	_ = s.loop.Write(c, p)
-	s.loop.Finish(c) // once that is written
+	s.loop.Finish(c) // after the write is complete
 }
 
 func main() {
-	s, _, err := newServer(append(os.Args, "127.0.0.1:8101")[1]) // what the argument says, or that
+	s, _, err := newServer(append(os.Args, "127.0.0.1:8101")[1]) // the argument, or this address
 	if err == nil {
 		err = s.loop.Run()
 	}

@@ -1,10 +1,11 @@
-// Command minimal is the smallest comet server that reactor and httplite make: one loop, one map, no lock.
+// Command minimal is the smallest comet server that can be built from reactor and httplite: one loop, one map, no
+// lock.
 //
 //	go run ./demo/minimal 127.0.0.1:8100
 //	curl -N 'http://127.0.0.1:8100/sub?id=7'             # waits (another terminal)
 //	curl 'http://127.0.0.1:8100/pub?id=7&content=hello'  # publishes
 //
-// An id is a number and has one subscriber: the last that came. The one before it is cut.
+// An id is a number and has one subscriber. A new one replaces the one before, whose connection is closed.
 package main
 
 import (
@@ -19,14 +20,15 @@ import (
 	"ccomet/reactor"
 )
 
-// server is the handler of a loop, on whose goroutine everything here happens.
+// server is the handler of a loop. Everything here runs on the loop's goroutine.
 type server struct {
 	loop *reactor.Loop
-	req  httplite.Request        // one for all: a request that was incomplete is parsed anew
-	subs map[uint32]reactor.Conn // by id, which is the user word of their connections
+	req  httplite.Request        // shared: an incomplete request is parsed again from the start
+	subs map[uint32]reactor.Conn // by id, which is also the user word of the connection
 }
 
-// newServer opens a server; its loop's Run serves. A client that leaves more than MaxHeld bytes unread is cut.
+// newServer opens a server. Its loop's Run serves. A client that leaves more than MaxHeld bytes unread is
+// disconnected.
 func newServer(address string) (s *server, ln *reactor.Listener, err error) {
 	s = &server{subs: map[uint32]reactor.Conn{}}
 	if s.loop, err = reactor.NewLoop(s, reactor.Config{MaxHeld: 64 << 10}); err == nil {
@@ -38,7 +40,7 @@ func newServer(address string) (s *server, ln *reactor.Listener, err error) {
 	return s, ln, err
 }
 
-func (s *server) Opened(c reactor.Conn)             { s.loop.SetTimer(c, 10*time.Second) } // for its request
+func (s *server) Opened(c reactor.Conn)             { s.loop.SetTimer(c, 10*time.Second) } // time limit for its request
 func (s *server) Ended(c reactor.Conn)              { s.loop.Finish(c) }
 func (s *server) Drained(reactor.Conn)              {}
 func (s *server) Expired(c reactor.Conn)            { s.loop.Close(c) }
@@ -50,7 +52,7 @@ func (s *server) Closed(c reactor.Conn, _ error) {
 	}
 }
 
-// Received serves a request. What it does not consume is shown to it again, with what follows.
+// Received serves a request. The loop passes bytes that it does not consume again, together with later ones.
 func (s *server) Received(c reactor.Conn, p []byte) int {
 	s.req.Reset()
 	n, err := s.req.Parse(p, nil)
@@ -84,34 +86,35 @@ func (s *server) serve(c reactor.Conn, path string, query []byte) {
 	}
 }
 
-// begin begins a response; length is the header line of its body's, none where that ends with the connection.
+// begin writes the start of a response. length is its Content-Length line, or "" if the body ends with the
+// connection.
 func (s *server) begin(c reactor.Conn, status int, length string, body []byte) {
 	out := httplite.AppendDate(httplite.AppendStatus(nil, status), s.loop.Now())
 	out = append(out, "Content-Type: text/plain; charset=utf-8\r\nAllow: GET\r\nConnection: close\r\n"+length...)
-	_ = s.loop.Write(c, append(httplite.EndHeaders(out), body...)) // a failure is told to Closed
+	_ = s.loop.Write(c, append(httplite.EndHeaders(out), body...)) // after a failure, Closed is called
 }
 
 func (s *server) answer(c reactor.Conn, status int, body string) {
 	s.begin(c, status, fmt.Sprintf("Content-Length: %d\r\n", len(body)), []byte(body))
-	s.loop.Finish(c) // once that is written
+	s.loop.Finish(c) // after the write is complete
 }
 
 func (s *server) subscribe(c reactor.Conn, id uint32) {
 	s.loop.Close(s.subs[id]) // the connection that had the id, if there was one
 	s.subs[id] = c
 	s.loop.SetUser(c, id)
-	s.loop.SetTimer(c, -1) // it may wait for ever,
-	s.loop.Pause(c)        // and has nothing more to ask
+	s.loop.SetTimer(c, -1) // it may wait forever,
+	s.loop.Pause(c)        // and sends nothing more
 	s.begin(c, 200, "", message("welcome", uint64(id), "hello world!"))
 }
 
 func message(kind string, id uint64, content string) []byte {
-	quoted, _ := json.Marshal(content) // of a string it never fails
+	quoted, _ := json.Marshal(content) // a string never fails
 	return fmt.Appendf(nil, "{type: %q, id: \"%d\", content: %s}\n", kind, id, quoted)
 }
 
 func main() {
-	s, _, err := newServer(append(os.Args, "127.0.0.1:8100")[1]) // what the argument says, or that
+	s, _, err := newServer(append(os.Args, "127.0.0.1:8100")[1]) // the argument, or this address
 	if err == nil {
 		err = s.loop.Run()
 	}
