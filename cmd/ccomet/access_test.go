@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// askFrom sends a request from an address of this machine, behind what stands
-// before it, and returns the status.
+// askFrom sends a request from a local address, after the bytes of before, and returns the
+// status.
 func askFrom(t *testing.T, from, to, before, path string, lines ...string) int {
 	t.Helper()
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: hangTimeout}
@@ -32,8 +32,7 @@ func askFrom(t *testing.T, from, to, before, path string, lines ...string) int {
 	return resp.StatusCode
 }
 
-// TestAccess: the settings of access, by flags and by a file, do what
-// they say.
+// TestAccess: the access settings, in flags and in a file, have their documented effect.
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	const (
@@ -84,7 +83,7 @@ proxy-protocol = ["front"]
 	}
 }
 
-// TestBadAccess: what is wrong, and with which setting.
+// TestBadAccess: invalid settings are reported by name.
 func TestBadAccess(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ args, file, want string }{
@@ -108,8 +107,8 @@ func TestBadAccess(t *testing.T) {
 	}
 }
 
-// TestICometRules: those of iComet's own file, and what else it says, for the
-// server that runs.
+// TestICometRules: the access rules and other settings of an icomet.conf apply to the running
+// server.
 func TestICometRules(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--config", fileNamed(t, "icomet.conf", "logger:\n\toutput: stderr\nadmin:\n\tlisten: 127.0.0.1:0\n\tallow: 127.0.0.1\n"+

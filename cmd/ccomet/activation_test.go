@@ -14,9 +14,9 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 )
 
-// activate starts the server as a service manager would: with listening sockets
-// from descriptor 3 on, and their names. LISTEN_PID is the server's own, which a
-// shell knows before it becomes the server.
+// activate starts the server as a service manager would: with listening sockets from descriptor
+// 3 on, and their names. A shell sets LISTEN_PID to its own number before it executes the
+// server.
 func activate(t *testing.T, names string, sockets []*os.File, env []string, args ...string) *process {
 	t.Helper()
 	cmd := command(append(env, "LISTEN_FDS="+itoa(len(sockets)), "LISTEN_FDNAMES="+names), append([]string{"serve"}, args...)...)
@@ -26,7 +26,7 @@ func activate(t *testing.T, names string, sockets []*os.File, env []string, args
 	return serving(t, cmd)
 }
 
-// socket is a listening socket to pass on; the passing process keeps it.
+// socket returns a listening socket to pass on. The passing process keeps it.
 func socket(t *testing.T, network, address string) (*os.File, string) {
 	t.Helper()
 	ln, err := net.Listen(network, address)
@@ -42,9 +42,9 @@ func socket(t *testing.T, network, address string) (*os.File, string) {
 	return file, ln.Addr().String()
 }
 
-// TestActivation: sockets that a service manager holds take the place of the
-// addresses, and outlive the server: a client that connects meanwhile waits, and is served
-// by the next one. Rules hold on them as on others.
+// TestActivation: sockets of a service manager replace the configured addresses, and outlive
+// the server. A client that connects meanwhile waits, and is served by the next server. Access
+// rules apply to them too.
 func TestActivation(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "front.sock")
@@ -87,7 +87,7 @@ func TestActivation(t *testing.T) {
 	p.stop(syscall.SIGTERM)
 }
 
-// ask is the status of a request on a unix socket, of a proxy for a client.
+// ask returns the status of a request on a unix socket, by a proxy for a client.
 func ask(t *testing.T, path, claim string) string {
 	t.Helper()
 	c, err := net.Dial("unix", path)
@@ -103,7 +103,7 @@ func ask(t *testing.T, path, claim string) string {
 	return strings.Fields(line)[1]
 }
 
-// TestActivationRefused: a start that cannot be what was meant says what is wrong.
+// TestActivationRefused: a start with inconsistent variables fails with a reason.
 func TestActivationRefused(t *testing.T) {
 	self := itoa(os.Getpid())
 	for _, c := range []struct{ fds, names, want string }{

@@ -19,11 +19,11 @@ import (
 	"ccomet/httplite/attacks"
 )
 
-// The parser's table of attacks, against the whole server: what is sent is
-// answered as the table has it, and no other client notices.
+// The parser's table of attacks against the whole server: each input gets the answer in the
+// table, and no other client is affected.
 
-// marker is a good request that is sent behind an attack that leaves the
-// connection open: its answer shows that all before it was understood.
+// marker is a valid request after an attack that leaves the connection open. Its answer shows
+// that everything before it was parsed.
 const marker = "GET /ping?cb=marker HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 
 func readAttacks(t *testing.T) []attacks.Case {
@@ -37,12 +37,12 @@ func readAttacks(t *testing.T) []attacks.Case {
 
 func TestAttacks(t *testing.T) {
 	t.Parallel()
-	p := start(t, nil, "--polling-timeout", "3600", "--ccomet", "127.0.0.1:0", "--max-head", "16384") // as the table has it
+	p := start(t, nil, "--polling-timeout", "3600", "--ccomet", "127.0.0.1:0", "--max-head", "16384") // as the table assumes
 	cases := readAttacks(t)
 	others := newBystander(t, p)
 	for i := range cases {
 		if c := &cases[i]; c.Waits {
-			defer dribble(t, p.front, c.Raw).Close() // they never get on
+			defer dribble(t, p.front, c.Raw).Close() // they never complete
 		}
 	}
 	for i := range cases {
@@ -55,7 +55,7 @@ func TestAttacks(t *testing.T) {
 				for _, begin := range []func(*testing.T, string, string) net.Conn{deliver, dribble} {
 					conn := begin(t, side, withMarker(c))
 					defer conn.Close()
-					if c.Waits { // or it would be waited for
+					if c.Waits { // else the test would wait for it
 						_ = conn.(*net.TCPConn).CloseWrite()
 					}
 					checkAnswers(t, c, side != p.front, readToEnd(t, conn))
@@ -74,7 +74,7 @@ func TestAttacks(t *testing.T) {
 	p.stop(syscall.SIGTERM)
 }
 
-// isLong says whether an attack is refused for its size alone.
+// isLong reports whether an attack is refused only for its size.
 func isLong(c *attacks.Case) bool {
 	return c.Refused != nil && slices.Contains([]string{"LineTooLong", "HeadTooLarge", "ChunkExtTooLarge"}, c.Refused.Rule)
 }
@@ -95,13 +95,13 @@ func countWaits(cases []attacks.Case) (n int) {
 	return n
 }
 
-// deliver sends a text at once.
+// deliver sends a text in one piece.
 func deliver(t *testing.T, address, text string) net.Conn {
 	t.Helper()
 	return deliverIn(t, address, text, len(text))
 }
 
-// dribble sends a text a byte at a time, or in 300 pieces if it is long.
+// dribble sends a text byte by byte, or in 300 pieces if it is long.
 func dribble(t *testing.T, address, text string) net.Conn {
 	t.Helper()
 	return deliverIn(t, address, text, 1+len(text)/300)
@@ -117,8 +117,8 @@ func deliverIn(t *testing.T, address, text string, size int) net.Conn {
 	return c
 }
 
-// send sends a text in pieces of size bytes, as far as the other side takes it:
-// it may refuse what is there already, and end the connection.
+// send sends a text in pieces of size bytes until the other side closes the connection, which
+// it may do early.
 func send(c net.Conn, text string, size int) {
 	_ = c.SetDeadline(time.Now().Add(hangTimeout))
 	for at := 0; at < len(text); at += size {
@@ -128,7 +128,7 @@ func send(c net.Conn, text string, size int) {
 	}
 }
 
-// readToEnd reads until the other side ends the connection, which it must.
+// readToEnd reads until the other side closes the connection, which it must.
 func readToEnd(t *testing.T, c net.Conn) []byte {
 	t.Helper()
 	got, err := io.ReadAll(c)
@@ -138,7 +138,7 @@ func readToEnd(t *testing.T, c net.Conn) []byte {
 	return got
 }
 
-// checkAnswers holds what a server has sent against what it must.
+// checkAnswers compares what a server has sent with the table.
 func checkAnswers(t *testing.T, c *attacks.Case, elsewhere bool, got []byte) {
 	t.Helper()
 	reader := bufio.NewReader(bytes.NewReader(got))
@@ -161,8 +161,8 @@ func checkAnswers(t *testing.T, c *attacks.Case, elsewhere bool, got []byte) {
 	}
 }
 
-// checkAnswer reads an answer, of which the status and the beginning of the
-// body are given. last is whether it says that the connection ends.
+// checkAnswer reads an answer, and checks the status and the start of the body. last: it must
+// say that the connection closes.
 func checkAnswer(t *testing.T, reader *bufio.Reader, method string, status int, begin string) (body string, last bool) {
 	t.Helper()
 	for {
@@ -170,7 +170,7 @@ func checkAnswer(t *testing.T, reader *bufio.Reader, method string, status int, 
 		if err != nil {
 			t.Fatalf("no answer: %v", err)
 		}
-		if resp.StatusCode == 100 { // a slow client that expects it gets it
+		if resp.StatusCode == 100 { // a slow client gets it if it expects it
 			continue
 		}
 		a := read(t, resp, nil)
@@ -183,8 +183,8 @@ func checkAnswer(t *testing.T, reader *bufio.Reader, method string, status int, 
 
 var pingTarget = regexp.MustCompile(`^(?:(?i:https?)://[^/]+)?/ping(?:\?(?:[^&]*&)*?cb=([^&]*).*)?$`)
 
-// mustAnswer is what a request of the table is answered with; elsewhere is
-// where there is no /ping, which is not on the front side.
+// mustAnswer returns the expected answer to a request of the table. elsewhere: on a side
+// without /ping.
 func mustAnswer(r attacks.Request, elsewhere bool) (status int, begin string) {
 	ping := pingTarget.FindStringSubmatch(r.Target)
 	switch {
@@ -207,13 +207,13 @@ func mustAnswer(r attacks.Request, elsewhere bool) (status int, begin string) {
 	return status, begin
 }
 
-// settingOf is the setting that answers name beside a limit of the parser.
+// settingOf is the setting that an error text names with a limit of the parser.
 var settingOf = map[httplite.Kind]string{
 	httplite.LineTooLong: " (max-head is 16384)", httplite.HeadTooLarge: " (max-head is 16384)", httplite.ChunkExtTooLarge: " (max-head is 16384)",
 	httplite.BodyTooLarge: " (max-message is 65536)",
 }
 
-// reasonFor is why a parser with the server's limits refuses an input.
+// reasonFor returns the reason with which a parser with the server's limits refuses an input.
 func reasonFor(raw string) string {
 	limits := httplite.Limits{Line: 8192, Head: 16384, Body: 3*65536 + 4096}
 	var r httplite.Request
@@ -229,7 +229,7 @@ func reasonFor(raw string) string {
 	}
 }
 
-// bystander is a client that has done nothing, and expects its messages.
+// bystander is a client that does nothing wrong, and expects its messages.
 type bystander struct {
 	p      *process
 	resp   *http.Response
@@ -248,7 +248,7 @@ func newBystander(t *testing.T, p *process) *bystander {
 	return b
 }
 
-// notice has a message come.
+// notice publishes a message, and expects the bystander to receive it.
 func (b *bystander) notice(t *testing.T) {
 	t.Helper()
 	b.n++
@@ -260,8 +260,7 @@ func (b *bystander) notice(t *testing.T) {
 
 func (b *bystander) leave() { b.resp.Body.Close() }
 
-// forgets waits until no connection is left but those that are held, and the
-// one that asks.
+// forgets waits until only the held connections, and the one of this request, are left.
 func (p *process) forgets(t *testing.T, held int) {
 	t.Helper()
 	var stats struct{ Connections, Subscribers, Refused int }

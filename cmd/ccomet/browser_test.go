@@ -17,11 +17,11 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// browser is Chromium, without a window of its own. All tests share one: each
-// visitor has storage and connections that no other has.
+// browser is a headless Chromium, which all tests share. Each visitor has storage and
+// connections of its own.
 type browser struct{ ctx context.Context }
 
-// newBrowser is that browser, which the first test that asks for it starts.
+// newBrowser returns the browser. The first test that calls it starts it.
 func newBrowser(t *testing.T) browser {
 	t.Helper()
 	needsMuch(t)
@@ -35,8 +35,7 @@ func newBrowser(t *testing.T) browser {
 	return browser{ctx}
 }
 
-// chromium starts the browser, with a fresh profile, once. It ends with the
-// program of the tests.
+// chromium starts the browser once, with a fresh profile. It ends with the test program.
 var chromium = sync.OnceValues(func() (context.Context, error) {
 	path, err := findChromium()
 	if err != nil {
@@ -49,10 +48,10 @@ var chromium = sync.OnceValues(func() (context.Context, error) {
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-domain-reliability", true),
-		chromedp.Flag("ignore-certificate-errors", true), // those of the tests' nginx sign themselves
+		chromedp.Flag("ignore-certificate-errors", true), // the tests' nginx has self-signed certificates
 		chromedp.Flag("no-proxy-server", true))
 	if os.Getuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // which root cannot have
+		options = append(options, chromedp.NoSandbox) // root cannot use the sandbox
 	}
 	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, _ := chromedp.NewContext(allocator)
@@ -60,7 +59,7 @@ var chromium = sync.OnceValues(func() (context.Context, error) {
 	return ctx, chromedp.Do(ctx)
 })
 
-// endChromium ends the browser, if one was started.
+// endChromium ends the browser, if it was started.
 var endChromium = func() {}
 
 func findChromium() (path string, err error) {
@@ -72,14 +71,14 @@ func findChromium() (path string, err error) {
 	return path, err
 }
 
-// window is one of a visitor's.
+// window is a browser window of a visitor.
 type window struct {
 	t     *testing.T
 	ctx   context.Context
 	close context.CancelFunc
 }
 
-// visit opens a window on the chat. prelude is run before the page's own script.
+// visit opens a window on the chat. prelude runs before the page's own script.
 func (b browser) visit(t *testing.T, address, prelude string) *window {
 	t.Helper()
 	w := b.open(t, address, prelude)
@@ -87,13 +86,13 @@ func (b browser) visit(t *testing.T, address, prelude string) *window {
 	return w
 }
 
-// open opens a window on an address, for a visitor of its own.
+// open opens a window on an address, for a new visitor.
 func (b browser) open(t *testing.T, address, prelude string) *window {
 	t.Helper()
 	return b.visitor(t).tab(t, address, prelude)
 }
 
-// visitor is a user whose windows share storage, and nothing with others'.
+// visitor is a user, whose windows share storage with each other and with no one else.
 type visitor struct{ ctx context.Context }
 
 func (b browser) visitor(t *testing.T) visitor {
@@ -106,7 +105,7 @@ func (b browser) visitor(t *testing.T) visitor {
 	return visitor{ctx}
 }
 
-// tab opens one more window of a visitor's.
+// tab opens another window of a visitor.
 func (v visitor) tab(t *testing.T, address, prelude string) *window {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(v.ctx)
@@ -145,7 +144,7 @@ func (w *window) goTo(address string) {
 	w.do(chromedp.Navigate(address))
 }
 
-// holds waits until an expression of the page is true.
+// holds waits until an expression in the page is true.
 func (w *window) holds(expression string) {
 	w.t.Helper()
 	poll := chromedp.Poll[bool](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(hangTimeout))
@@ -155,7 +154,7 @@ func (w *window) holds(expression string) {
 	}
 }
 
-// number is the value of an expression, now.
+// number returns the current value of an expression.
 func (w *window) number(expression string) int {
 	w.t.Helper()
 	n, err := chromedp.Run(w.ctx, chromedp.Evaluate[int](expression))
@@ -165,7 +164,7 @@ func (w *window) number(expression string) int {
 	return n
 }
 
-// text is the value of an expression, now.
+// text returns the current value of an expression.
 func (w *window) text(expression string) string {
 	w.t.Helper()
 	text, err := chromedp.Run(w.ctx, chromedp.Evaluate[string](expression))
@@ -189,7 +188,7 @@ func quoted(text string) string {
 	return string(quoted)
 }
 
-// offline takes the network from a window, or gives it back.
+// offline disconnects a window from the network, or reconnects it.
 func (w *window) offline(is bool) {
 	w.t.Helper()
 	none := float64(-1)
@@ -209,13 +208,13 @@ func (w *window) fill(field, text string) {
 	w.do(chromedp.SendKeys(chromedp.CSS(field), text))
 }
 
-// is waits until the page says that its connection is in some state.
+// is waits until the page shows this connection state.
 func (w *window) is(state string) {
 	w.t.Helper()
 	w.holds(`document.querySelector("#status")?.dataset.state === ` + quoted(state))
 }
 
-// sees waits for a message, from another or confirmed by the server.
+// sees waits for a message, from another user or confirmed by the server.
 func (w *window) sees(text string) {
 	w.t.Helper()
 	w.holds(count(text, ":not(.pending)") + " > 0")
@@ -224,7 +223,7 @@ func (w *window) sees(text string) {
 	}
 }
 
-// notes waits for a line about the conversation.
+// notes waits for a line of information in the conversation.
 func (w *window) notes(text string) {
 	w.t.Helper()
 	w.holds(`[...document.querySelectorAll("#log .note")].some((row) => row.textContent.includes(` + quoted(text) + `))`)
@@ -252,7 +251,7 @@ func (w *window) enters(text string) {
 	w.holds(`document.querySelector("#text").value === ""`)
 }
 
-// set puts a text into a field, as if it had been typed, and leaves it.
+// set fills a field as if the text had been typed, and leaves the field.
 func (w *window) set(field, text string) {
 	w.t.Helper()
 	w.fill(field, text)

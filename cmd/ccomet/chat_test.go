@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestChat has people chat in a real browser: with the demo page, over the
-// real server, through what goes wrong between them.
+// TestChat: users chat in real browsers, on the demo page of the real server, through all kinds
+// of failures.
 func TestChat(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -37,7 +37,7 @@ func chatTwoWindows(t *testing.T, b browser) {
 	bob.enters("hello from Bob")
 	ada.sees("hello from Bob")
 	bob.sees("hello from Bob")
-	// What a stranger says is text and nothing else.
+	// The text of another user is text and nothing else.
 	const markup = `<img src=x onerror="throw 1"> & 'quoted' "\`
 	ada.says(markup)
 	bob.sees(markup)
@@ -47,7 +47,7 @@ func chatTwoWindows(t *testing.T, b browser) {
 	p.push("lobby", "said by curl")
 	ada.sees("said by curl")
 	bob.sees("said by curl")
-	// A new visitor sees what was said before.
+	// A new visitor sees earlier messages.
 	eve := b.visit(t, "http://"+p.front+"/", "")
 	for _, text := range []string{"hello from Ada", "hello from Bob", markup, "said by curl"} {
 		eve.sees(text)
@@ -55,9 +55,9 @@ func chatTwoWindows(t *testing.T, b browser) {
 	eve.holds(`document.querySelector("#seq").textContent === "5"`)
 }
 
-// chatOutage: the server is killed and comes back without a memory, counting
-// from 1 again. The pages say that it is gone, keep what is written meanwhile,
-// and miss nothing of what the new one has.
+// chatOutage: the server is killed, and a new one starts without state, numbering from 1. The
+// pages report the outage, queue messages that are written meanwhile, and miss none of the new
+// server's messages.
 func chatOutage(t *testing.T, b browser) {
 	front := reserve(t)
 	p := start(t, nil, "--demo", "--front", front)
@@ -77,7 +77,7 @@ func chatOutage(t *testing.T, b browser) {
 	ada.holds(`document.querySelector("#hint").textContent.startsWith("1 message waits")`)
 
 	p = start(t, nil, "--demo", "--front", front)
-	// As many as before: a place in the old numbers looks right in the new ones.
+	// As many as before: an old position is a valid number at the new server.
 	for _, text := range []string{"uno", "due", "tre"} {
 		p.push("lobby", text)
 	}
@@ -93,7 +93,7 @@ func chatOutage(t *testing.T, b browser) {
 	ada.sees("glad you are back")
 }
 
-// chatAway: a visitor leaves, and on coming back finds what was said.
+// chatAway: a visitor leaves, and finds the missed messages on return.
 func chatAway(t *testing.T, b browser) {
 	p := start(t, nil, "--demo")
 	ada, bob := b.visit(t, "http://"+p.front+"/", ""), b.visit(t, "http://"+p.front+"/", "")
@@ -118,9 +118,9 @@ func chatAway(t *testing.T, b browser) {
 	}
 }
 
-// chatRestart: the server is another one when a visitor comes back, and has
-// counted less far than their place, as far, or farther. It has numbers again
-// that they know, with other messages: all of them are news.
+// chatRestart: a new server runs when a visitor returns, with fewer, as many, or more messages
+// than the visitor's position. Its numbers are known ones, but its messages are new: the
+// visitor sees all of them.
 func chatRestart(t *testing.T, b browser) {
 	for said := 1; said <= 5; said++ {
 		t.Run(strconv.Itoa(said), func(t *testing.T) {
@@ -147,7 +147,7 @@ func chatRestart(t *testing.T, b browser) {
 	}
 }
 
-// chatLongPoll: by choice, and where a browser has nothing better.
+// chatLongPoll: chosen by the user, and used where a browser supports nothing better.
 func chatLongPoll(t *testing.T, b browser) {
 	front := reserve(t)
 	p := start(t, nil, "--demo", "--front", front)
@@ -173,7 +173,7 @@ func chatLongPoll(t *testing.T, b browser) {
 	ada.sees("and so are we")
 }
 
-// chatLost: what the server has let go is said to be missing.
+// chatLost: messages that the server no longer stores are reported as missing.
 func chatLost(t *testing.T, b browser) {
 	p := start(t, nil, "--demo", "--channel-buffer-size", "2")
 	ada := b.visit(t, "http://"+p.front+"/", "")
@@ -212,14 +212,13 @@ func chatRooms(t *testing.T, b browser) {
 	if n := bob.number(count("for the lobby", "")); n != 0 {
 		t.Error("a message of another room")
 	}
-	// The name stays with a reload.
+	// The name survives a reload.
 	ada.reload()
 	ada.holds(`document.querySelector("#name").value === "Ada"`)
 	ada.sees("is it here?")
 }
 
-// chatTransports: over each that the page offers, chosen in the address and by
-// hand.
+// chatTransports: each transport on the page, chosen in the address and by hand.
 func chatTransports(t *testing.T, b browser) {
 	p := start(t, nil, "--demo")
 	ada := b.visit(t, "http://"+p.front+"/", "")
@@ -241,8 +240,8 @@ func chatTransports(t *testing.T, b browser) {
 	}
 }
 
-// chatOffline: the network of one goes, and comes back. Nothing is missed, and
-// what was written meanwhile is sent.
+// chatOffline: one user's network goes down and comes back. Nothing is missed, and messages
+// written meanwhile are sent.
 func chatOffline(t *testing.T, b browser) {
 	p := start(t, nil, "--demo")
 	for _, transport := range []string{"ws", "sse", "poll", "jsonp"} {
@@ -250,7 +249,7 @@ func chatOffline(t *testing.T, b browser) {
 	}
 }
 
-// chatTunnel: over one transport.
+// chatTunnel runs the test over one transport.
 func chatTunnel(t *testing.T, b browser, p *process, transport string) {
 	t.Parallel()
 	room := "#" + transport

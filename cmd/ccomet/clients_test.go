@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// TestClients has the clients of demo/web/js run in a real browser, over the
-// real server.
+// TestClients runs the clients of demo/web/js in a real browser against the real server.
 func TestClients(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -32,16 +31,16 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// empty is a document of the server's own origin, without a script.
+// empty is a document of the server's own origin without a script.
 const empty = "/demo/js/comet.d.ts"
 
-// listen loads comet.js into a window, and has it keep what is called back.
+// listen loads comet.js into a window, and records its callbacks.
 func (w *window) listen(front, options string) {
 	w.t.Helper()
 	w.listenAt("http://"+front+"/", options)
 }
 
-// listenAt is listen with the server's front side below a URL.
+// listenAt is listen for a URL of the server's front side.
 func (w *window) listenAt(url, options string) {
 	w.t.Helper()
 	w.run(`(async () => {
@@ -66,7 +65,7 @@ func (w *window) listenAt(url, options string) {
 	})()`)
 }
 
-// gets waits until a window has exactly the numbers from 1 to n.
+// gets waits until a window has exactly the numbers from..to.
 func (w *window) gets(from, to int) {
 	w.t.Helper()
 	w.holds("window.got.length >= " + strconv.Itoa(to-from+1))
@@ -80,7 +79,7 @@ func (w *window) gets(from, to int) {
 	}
 }
 
-// pushNumbers publishes the numbers from one to another.
+// pushNumbers publishes the numbers from..to.
 func (p *process) pushNumbers(cname string, from, to int) {
 	p.t.Helper()
 	for i := from; i <= to; i++ {
@@ -88,7 +87,7 @@ func (p *process) pushNumbers(cname string, from, to int) {
 	}
 }
 
-// clientTransport: one transport, while the network comes and goes.
+// clientTransport: one transport, while the network goes down and comes back.
 func clientTransport(t *testing.T, b browser, transport string) {
 	p := start(t, nil, "--demo")
 	w := b.open(t, "http://"+p.front+empty, "")
@@ -106,13 +105,13 @@ func clientTransport(t *testing.T, b browser, transport string) {
 	}
 	w.run("comet.close()")
 	if transport == "jsonp" {
-		w.close() // a script that is asked for cannot be called off
+		w.close() // a script element's request cannot be aborted
 	}
 	p.subscribers(0)
 }
 
-// clientTabs: six tabs share a connection, and publish on it; when the one that has it is
-// closed, another goes on, and no client misses or repeats anything.
+// clientTabs: six tabs share a connection, and publish on it. When the tab with the connection
+// is closed, another takes over, and no client misses or repeats anything.
 func clientTabs(t *testing.T, b browser) {
 	p := start(t, nil, "--demo")
 	visitor := b.visitor(t)
@@ -132,7 +131,7 @@ func clientTabs(t *testing.T, b browser) {
 		w.holds(`number === ` + strconv.Itoa(21+i) + ` && comet.transport === "ws"`)
 	}
 	p.pushNumbers("a", 27, 40)
-	p.waits(t, 1, "a") // of the connections before it the server may not know yet that they have ended
+	p.waits(t, 1, "a") // the server may not have noticed yet that earlier connections are closed
 	for said := 40; len(tabs) > 1; said += 20 {
 		leader := -1
 		for i, w := range tabs {
@@ -151,10 +150,10 @@ func clientTabs(t *testing.T, b browser) {
 			w.gets(1, said+20)
 		}
 	}
-	p.subscribers(2) // of one tab, one a channel
+	p.subscribers(2) // one tab's connection, once for each channel
 }
 
-// clientReload: a tab that is reloaded goes on where it was.
+// clientReload: a reloaded tab continues at its position.
 func clientReload(t *testing.T, b browser) {
 	p := start(t, nil, "--demo")
 	w := b.open(t, "http://"+p.front+empty, "")
@@ -167,8 +166,8 @@ func clientReload(t *testing.T, b browser) {
 	w.gets(4, 6)
 }
 
-// clientBackForward: a page that the browser keeps for the way back holds no
-// connection, and when it is shown again it has missed nothing.
+// clientBackForward: a page in the back/forward cache holds no connection, and has missed
+// nothing when it is shown again.
 func clientBackForward(t *testing.T, b browser) {
 	p := start(t, nil, "--demo")
 	w := b.open(t, "http://"+p.front+empty, "")
@@ -182,8 +181,8 @@ func clientBackForward(t *testing.T, b browser) {
 	w.gets(1, 6)
 }
 
-// clientOrigins: a page of another origin hears all, with the server's leave by
-// WebSocket, without it by script.
+// clientOrigins: a page of another origin receives everything: by WebSocket if the server
+// permits it, else by script.
 func clientOrigins(t *testing.T, b browser) {
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "<!DOCTYPE html><title>a page of another origin</title>")
@@ -202,8 +201,7 @@ func clientOrigins(t *testing.T, b browser) {
 	}
 }
 
-// clientIComet: a page as those written for iComet are, with nothing changed
-// but where the script comes from.
+// clientIComet: a page as written for iComet works with only the script's address changed.
 func clientIComet(t *testing.T, b browser) {
 	const page = `<!DOCTYPE html><title>a page of iComet's</title>
 <script src="http://FRONT/demo/js/icomet.js"></script>
@@ -225,7 +223,7 @@ function send(text) { comet.pub(JSON.stringify({text: text})); }
 		site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, strings.NewReplacer("FRONT", p.front, "ADMIN", p.admin).Replace(page))
 		}))
-		p = start(t, nil, "--demo", "--auth", "token", "--cors-origin", site.URL, "--compat", "icomet") // which lets a page publish
+		p = start(t, nil, "--demo", "--auth", "token", "--cors-origin", site.URL, "--compat", "icomet") // permits the page to publish
 		w := b.open(t, site.URL, without)
 		p.subscribers(1)
 		for i := 1; i <= 5; i++ {

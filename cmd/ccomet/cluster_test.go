@@ -20,7 +20,7 @@ type sharing struct {
 	flags []string
 }
 
-// newSharing runs so many nodes, with further flags.
+// newSharing runs nodes with additional flags.
 func newSharing(t *testing.T, nodes int, flags ...string) *sharing {
 	t.Helper()
 	s := &sharing{redis: newRedis(t), flags: flags}
@@ -30,7 +30,7 @@ func newSharing(t *testing.T, nodes int, flags ...string) *sharing {
 	return s
 }
 
-// join has one more node.
+// join adds a node.
 func (s *sharing) join() *process {
 	s.t.Helper()
 	p := start(s.t, nil, append([]string{"--redis", s.url(), "--node", "node-" + itoa(len(s.nodes)+1), "--drain-time", "0.2"}, s.flags...)...)
@@ -38,7 +38,7 @@ func (s *sharing) join() *process {
 	return p
 }
 
-// ask asks the admin side of a node, and takes the JSON that it answers.
+// ask requests a path on a node's admin side, and parses the JSON answer.
 func (s *sharing) ask(node int, path string, into any) {
 	s.t.Helper()
 	decode(s.t, get(s.t, s.nodes[node].admin, path), into)
@@ -52,14 +52,14 @@ func (s *sharing) numbered(node int, cname, content string) int {
 	return a.Seq
 }
 
-// stream is an endless response of a node.
+// stream opens an endless response of a node.
 func (s *sharing) stream(node int, path string) *bufio.Reader {
 	s.t.Helper()
 	return bufio.NewReader(open(s.t, s.nodes[node].front, path))
 }
 
-// TestClusterTransports: what is published at one node comes to subscribers of every transport
-// at another, once and in order, whatever the transport is.
+// TestClusterTransports: messages published at one node reach the subscribers of every
+// transport at another node, once and in order.
 func TestClusterTransports(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 2, "--polling-timeout", "3600", "--retry-time", "0")
@@ -86,7 +86,7 @@ func TestClusterTransports(t *testing.T) {
 	})
 }
 
-// clusterPolls polls at one node for what is published at another.
+// clusterPolls polls at one node for messages published at another.
 func clusterPolls(t *testing.T, s *sharing, w way, cname, cb string) {
 	before, after := "", "\n"
 	if cb != "" {
@@ -97,7 +97,7 @@ func clusterPolls(t *testing.T, s *sharing, w way, cname, cb string) {
 		t.Helper()
 		r := <-w.begin("/sub?cname=" + cname + "&cb=" + cb + "&seq=" + itoa(seq))
 		a := read(t, r.resp, r.err)
-		for _, want := range wants { // a message that is published while it waits comes as an object, one before as an array
+		for _, want := range wants { // a message published while the poll waits is an object, one before is in an array
 			if a.body == before+want+after {
 				return
 			}
@@ -113,8 +113,8 @@ func clusterPolls(t *testing.T, s *sharing, w way, cname, cb string) {
 	}
 }
 
-// TestClusterWSPublish: a client's publish on a WebSocket is numbered as any, and keys hold at
-// all nodes.
+// TestClusterWSPublish: a publish on a WebSocket is numbered like any other, and keys are valid
+// at all nodes.
 func TestClusterWSPublish(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 2, "--ws-publish")
@@ -125,8 +125,8 @@ func TestClusterWSPublish(t *testing.T) {
 	b.expect(object("data", "a", 1, "hello"))
 }
 
-// TestClusterPublish: /publish numbers messages to several channels, and a key that one node has
-// had is known at another.
+// TestClusterPublish: /publish numbers messages to several channels, and a key used at one node
+// is known at another.
 func TestClusterPublish(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 2)
@@ -151,7 +151,7 @@ func TestClusterPublish(t *testing.T) {
 	}
 }
 
-// TestClusterHistory: any node has what a channel keeps, also one where nobody was.
+// TestClusterHistory: every node has a channel's stored messages, even one without subscribers.
 func TestClusterHistory(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 2, "--channel-buffer-size", "3")
@@ -176,8 +176,8 @@ func TestClusterHistory(t *testing.T) {
 	}
 }
 
-// TestClusterHistoryBehind: what a channel keeps is there for every client of a node, also where the
-// first one there has asked for nothing of it.
+// TestClusterHistoryBehind: a channel's stored messages are available to every client of a
+// node, even if the first client there did not ask for them.
 func TestClusterHistoryBehind(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 1)
@@ -192,7 +192,7 @@ func TestClusterHistoryBehind(t *testing.T) {
 	}
 }
 
-// TestClusterTokens: a token that one node has signed is good at another, and any other is not.
+// TestClusterTokens: a token signed at one node is valid at another; any other token is not.
 func TestClusterTokens(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 2, "--auth", "token")
@@ -210,7 +210,7 @@ func TestClusterTokens(t *testing.T) {
 	}
 }
 
-// TestClusterControl: /close, /clear and /broadcast are for all nodes.
+// TestClusterControl: /close, /clear and /broadcast affect all nodes.
 func TestClusterControl(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 2)
@@ -250,7 +250,7 @@ func TestClusterControl(t *testing.T) {
 	}
 }
 
-// TestClusterCounts: /info, /check and /explain tell of the whole cluster.
+// TestClusterCounts: /info, /check and /explain report on the whole cluster.
 func TestClusterCounts(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 3)
@@ -269,8 +269,8 @@ func TestClusterCounts(t *testing.T) {
 	}
 }
 
-// TestClusterPresence: a listener of /psub at one node hears of channels at others, which come
-// to life and end.
+// TestClusterPresence: a listener of /psub at one node hears when channels at others are
+// created and deleted.
 func TestClusterPresence(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 2, "--channel-timeout", "1")
@@ -295,12 +295,12 @@ func TestClusterPresence(t *testing.T) {
 			}
 		}
 	}
-	hear("1 a\n") // at the latest when a channel timeout is over, since it is told again
+	hear("1 a\n") // after a channel timeout at the latest, since it is repeated
 	leave()
 	hear("0 a\n")
 }
 
-// TestClusterExplain: it tells of the node that is asked, and names the others.
+// TestClusterExplain: /explain describes the node that is asked, and names the others.
 func TestClusterExplain(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 2)

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// What goes wrong with Redis or a node, and what clients see of it.
+// Failures of Redis and of nodes, and their effect on clients.
 
 // said is an object of a stream.
 type said struct {
@@ -19,7 +19,7 @@ type said struct {
 	Seq                  int
 }
 
-// next is the next object of a stream that is no noop.
+// next returns the next object of a stream except noops.
 func next(t *testing.T, stream *bufio.Reader) (s said) {
 	t.Helper()
 	for {
@@ -36,7 +36,7 @@ func next(t *testing.T, stream *bufio.Reader) (s said) {
 	}
 }
 
-// refuses waits until a node refuses to publish, as it should while Redis is away.
+// refuses waits until a node refuses a publish, as it must while Redis cannot be reached.
 func (s *sharing) refuses(node int, cname string) {
 	s.t.Helper()
 	var a answer
@@ -57,7 +57,7 @@ func (s *sharing) refuses(node int, cname string) {
 	}
 }
 
-// publishes waits until a node publishes again, and returns the number.
+// publishes waits until a node accepts publishes again, and returns the number.
 func (s *sharing) publishes(node int, cname, content string) (seq int) {
 	s.t.Helper()
 	var a answer
@@ -70,8 +70,9 @@ func (s *sharing) publishes(node int, cname, content string) (seq int) {
 	return answered.Seq
 }
 
-// TestClusterAway: while Redis does not answer, subscribers wait on, with heartbeats, what is kept
-// is served, and publishers are refused; the first message after it is the next.
+// TestClusterAway: while Redis does not answer, subscribers keep waiting and get heartbeats,
+// stored messages are served, and publishes are refused. The first message afterwards has the
+// next number.
 func TestClusterAway(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 2, "--polling-timeout", "1")
@@ -86,7 +87,7 @@ func TestClusterAway(t *testing.T) {
 	s.pause()
 	s.refuses(0, "a")
 	s.refuses(1, "a")
-	for beats := 0; beats < 2; { // it lives on
+	for beats := 0; beats < 2; { // it stays open
 		line, err := stream.ReadString('\n')
 		if err != nil {
 			t.Fatalf("while Redis is away the stream ends: %v", err)
@@ -100,7 +101,7 @@ func TestClusterAway(t *testing.T) {
 	}
 	s.goOn()
 	seq := s.publishes(0, "a", "after")
-	for m := next(t, stream); m.Content != "after"; m = next(t, stream) { // one that was refused may have been numbered all the same
+	for m := next(t, stream); m.Content != "after"; m = next(t, stream) { // a refused message may have been numbered nevertheless
 		if m.Type != "data" || m.Content != "refused" {
 			t.Fatalf("%+v", m)
 		}
@@ -113,8 +114,8 @@ func TestClusterAway(t *testing.T) {
 	}
 }
 
-// TestClusterRedisRestarts: Redis is killed, and comes back with what it has on the disk, or with
-// nothing. All goes on, no number is given twice, and who asks is told what is missing.
+// TestClusterRedisRestarts: Redis is killed, and restarts with its data or without. All clients
+// continue, no number is given twice, and clients that ask are told about lost messages.
 func TestClusterRedisRestarts(t *testing.T) {
 	t.Parallel()
 	for name, empty := range map[string]bool{"with its file": false, "empty": true} {
@@ -153,15 +154,16 @@ func TestClusterRedisRestarts(t *testing.T) {
 			if m.Content != "after" || m.Seq != seq {
 				t.Errorf("%+v, want number %d", m, seq)
 			}
-			if n := s.publishes(1, "a", "more"); n <= seq { // it may have found out later than the other
+			if n := s.publishes(1, "a", "more"); n <= seq { // it may have noticed later than the other
 				t.Errorf("then number %d, after %d", n, seq)
 			}
 		})
 	}
 }
 
-// TestClusterNodeKilled: a node is killed. Its clients go on at another, with their numbers and
-// epochs, and have missed nothing; the node comes back, and has all that was published meanwhile.
+// TestClusterNodeKilled: a node is killed. Its clients continue at another node, with their
+// numbers and epochs, and miss nothing. The node restarts, and has all messages published
+// meanwhile.
 func TestClusterNodeKilled(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 2)
@@ -209,8 +211,8 @@ func waiting(t *testing.T, env []string, args ...string) *process {
 	return p
 }
 
-// TestClusterWaitsForRedis: a node that starts without Redis says so, and serves as soon as it is
-// there; a signal ends it before.
+// TestClusterWaitsForRedis: a node that starts without Redis reports that, and serves as soon
+// as Redis is available. A signal stops it before.
 func TestClusterWaitsForRedis(t *testing.T) {
 	t.Parallel()
 	r := newRedis(t)
@@ -225,7 +227,8 @@ func TestClusterWaitsForRedis(t *testing.T) {
 	serves.stop(syscall.SIGTERM)
 }
 
-// TestClusterRefused: what waiting does not mend ends a node at once, with a line that says why.
+// TestClusterRefused: a problem that waiting cannot solve ends a node immediately, with a
+// reason.
 func TestClusterRefused(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 1)

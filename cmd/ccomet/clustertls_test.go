@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// authority signs certificates of Redis, and of nodes.
+// authority signs certificates for Redis and nodes.
 type authority struct {
 	t       *testing.T
 	dir     string
@@ -72,11 +72,11 @@ func (a *authority) issue(name string, parent *x509.Certificate) (*x509.Certific
 
 func (a *authority) file(name string) string { return filepath.Join(a.dir, name) }
 
-// The password of the tests. No log and no answer may have it in it.
+// The password of the tests. It must not appear in any log or answer.
 const hidden = "hidden-password"
 
-// newSecuredRedis runs one that speaks TLS with clients that have a certificate, and knows the user
-// app alone. URLs begin with rediss://app:PASSWORD@.
+// newSecuredRedis runs a Redis that requires TLS with client certificates, and has only the
+// user app. URLs begin with rediss://app:PASSWORD@.
 func newSecuredRedis(t *testing.T, a *authority) (r *redis, at string) {
 	t.Helper()
 	a.issue("redis", a.cert)
@@ -87,8 +87,8 @@ func newSecuredRedis(t *testing.T, a *authority) (r *redis, at string) {
 		"--tls-auth-clients", "yes", "--requirepass", "of-the-default-user", "--user", "app", "on", ">"+hidden, "~ccomet:*", "+@all"), at
 }
 
-// TestClusterTLS: nodes speak TLS with Redis, show a certificate, and are a user of its own. Of what
-// is wrong they say what it is, and never the password.
+// TestClusterTLS: nodes use TLS with Redis, a client certificate, and a user of their own.
+// Errors name the cause, and never the password.
 func TestClusterTLS(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -134,7 +134,8 @@ func TestClusterTLS(t *testing.T) {
 	}
 }
 
-// passwordChanges has Redis take another password for a while: what needs Redis is refused meanwhile.
+// passwordChanges changes Redis' password for a while: meanwhile, everything that needs Redis
+// is refused.
 func (s *sharing) passwordChanges(t *testing.T, user string) {
 	t.Helper()
 	admin := func(args ...string) { s.mustAs("of-the-default-user", args...) }

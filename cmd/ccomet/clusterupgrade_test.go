@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestClusterUpgrade: a node goes on in another program, with its clients, from its place on the
-// bus: what is published at other nodes meanwhile comes, and nothing twice.
+// TestClusterUpgrade: a node is upgraded with its clients, and continues from its position on
+// the bus: messages published at other nodes meanwhile arrive, and none twice.
 func TestClusterUpgrade(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 1)
@@ -18,7 +18,7 @@ func TestClusterUpgrade(t *testing.T) {
 		t.Fatalf("%+v", m)
 	}
 	stop, stopped := make(chan struct{}), make(chan int)
-	go func() { // all the time, at the other node
+	go func() { // continuously, at the other node
 		n := 0
 		for ; ; n++ {
 			select {

@@ -8,8 +8,8 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 )
 
-// TestCompatIsMeant: which server's place this one takes follows from how it is started, and
-// the place that says it last counts.
+// TestCompatIsMeant: the default of compat depends on how the server is started, and later
+// settings override earlier ones.
 func TestCompatIsMeant(t *testing.T) {
 	toml := file(t, "")
 	said := file(t, "compat = \"none\"\nmax-message = 77\n")

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestConfigExample: the command prints the example file, whose content its reader tests.
+// TestConfigExample: the command prints the example file; other tests check its content.
 func TestConfigExample(t *testing.T) {
 	t.Parallel()
 	want, err := os.ReadFile("ccomet.toml")
@@ -19,14 +19,14 @@ func TestConfigExample(t *testing.T) {
 	}
 }
 
-// TestConfigCheck: what the command prints, and its status.
+// TestConfigCheck: the output of the command, and its status.
 func TestConfigCheck(t *testing.T) {
 	t.Parallel()
 	good := file(t, freePorts)
 	if stdout, stderr, status := runFor(t, nil, "config", "check", good); status != 0 || stdout != good+": no mistakes\n" || stderr != "" {
 		t.Errorf("a good file: %d %q %q", status, stdout, stderr)
 	}
-	// The environment is not the file's fault.
+	// The environment is not part of the file.
 	if stdout, stderr, status := runFor(t, []string{"CCOMET_LOOPS=x"}, "config", "check", good); status != 0 {
 		t.Errorf("with a bad environment: %d %q %q", status, stdout, stderr)
 	}

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestConfigPipe: a configuration may come through a pipe, and while its writer takes its
-// time the user is told what is waited for.
+// TestConfigPipe: a configuration may come through a pipe, and if the writer is slow, the user
+// is told what the program waits for.
 func TestConfigPipe(t *testing.T) {
 	t.Parallel()
 	pipe := filepath.Join(t.TempDir(), "config")

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestCounters: the page's figures follow what comes and goes.
+// TestCounters: the page's counters follow the connections.
 func TestCounters(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -16,7 +16,7 @@ func TestCounters(t *testing.T) {
 	w.counts("Connections", "n >= 1 && n < 100")
 	w.counts("Subscribers", "n === 0")
 	w.holds(`document.querySelector("#verdict").textContent.includes("means little yet")`)
-	const streams = 1100 // of which a share of the memory is told
+	const streams = 1100 // enough for a measurable amount of memory
 	conns := make([]net.Conn, streams)
 	for i := range conns {
 		conns[i] = p.stream("a")
@@ -39,7 +39,7 @@ func TestCounters(t *testing.T) {
 	w.holds(`document.querySelector("#reading").textContent.startsWith("The server does not answer")`)
 }
 
-// counts waits until a counter n is so, on its card and in the table.
+// counts waits until a counter shows this value, on its card and in the table.
 func (w *window) counts(name, so string) {
 	w.t.Helper()
 	w.holds(fmt.Sprintf(`[...document.querySelectorAll("#cards li, #table tr")].filter((one) => {

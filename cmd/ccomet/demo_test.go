@@ -8,7 +8,7 @@ import (
 	"ccomet/demo"
 )
 
-// TestDemoPages: the pages are there with --demo, whole, and only then.
+// TestDemoPages: the pages are served completely, and only with --demo.
 func TestDemoPages(t *testing.T) {
 	t.Parallel()
 	with, without := start(t, nil, "--demo"), start(t, nil)
@@ -40,8 +40,8 @@ func TestDemoPages(t *testing.T) {
 	}
 }
 
-// TestDemoPush: any client may publish on the front side with --demo, and only
-// then; the admin side's paths are never there.
+// TestDemoPush: any client may publish on the front side, only with --demo. The admin side's
+// own paths are never there.
 func TestDemoPush(t *testing.T) {
 	t.Parallel()
 	with, without := start(t, nil, "--demo"), start(t, nil)

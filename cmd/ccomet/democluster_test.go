@@ -12,29 +12,29 @@ import (
 	"time"
 )
 
-// TestDemoCluster: one command runs everything; on the page one sees which node one is at, and
-// what is published at all of them. A node and Redis are stopped there, and started again.
+// TestDemoCluster: one command runs everything. The page shows its node, and the messages
+// published at all nodes. A node and Redis are stopped and started on the page.
 func TestDemoCluster(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	findNginx(t)
-	newRedis(t).kill() // or it is left out
+	newRedis(t).kill() // else the test is skipped
 	page := demoCluster(t)
 	w := b.open(t, page, "")
 	w.holds(`/^You are at node-[123]\.$/.test(document.getElementById("here").textContent)`)
-	// Of the processes that publish, each is heard.
+	// Messages of each publishing process arrive.
 	for n := range 3 {
 		w.holds(fmt.Sprintf(`document.getElementById("messages").textContent.includes("published at node-%d")`, n+1))
 	}
 	w.holds(`document.querySelectorAll("#members li.runs").length === 4`)
-	// The node that one is at is killed: another takes one on, and nothing is missed.
+	// The page's node is killed: another node takes over, and nothing is missed.
 	w.run(`(window.was = document.querySelector("#members li.here").id, document.querySelector("#" + was + " [data-to=kill]").click())`)
 	w.holds(`document.querySelector("#" + was).className === "stopped" && document.querySelector("#members li.here.runs") !== null`)
 	w.run(`window.before = +document.getElementById("received").textContent`)
 	w.holds(`+document.getElementById("received").textContent > before + 2`)
 	w.run(`document.querySelector("#" + was + " [data-to=start]").click()`)
 	w.holds(`document.querySelector("#" + was).className.startsWith("runs")`)
-	// Redis is away for a while: publishers are refused, and then all goes on.
+	// Redis is frozen for a while: publishes are refused, and then everything continues.
 	w.run(`document.querySelector("#redis [data-to=freeze]").click()`)
 	w.holds(`+document.getElementById("refused").textContent > 0 && document.getElementById("refusal").textContent.includes("503")`)
 	w.run(`(document.querySelector("#redis [data-to=thaw]").click(), window.before = +document.getElementById("received").textContent)`)
@@ -45,11 +45,11 @@ func TestDemoCluster(t *testing.T) {
 	if n := w.number(`+document.getElementById("lost").textContent`); n != 0 {
 		t.Errorf("%d messages are lost", n)
 	}
-	// The chat is over all nodes.
+	// The chat works across all nodes.
 	b.open(t, strings.TrimSuffix(page, "cluster/"), "").holds(`document.querySelector("main") !== null && document.title.includes("CComet")`)
 }
 
-// demoCluster runs demo/cluster until the test ends, and returns where its page is.
+// demoCluster runs demo/cluster until the test ends, and returns the page's address.
 func demoCluster(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "cluster")

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestDescriptorsAreCounted: both ways to count come to the same, and take no more memory
-// where there are more.
+// TestDescriptorsAreCounted: both ways of counting give the same result, and take no more
+// memory for more descriptors.
 func TestDescriptorsAreCounted(t *testing.T) {
 	before, err := openDescriptors()
 	if err != nil {

@@ -10,10 +10,9 @@ import (
 	"time"
 )
 
-// dialectPage is a client of CComet's dialect: it puts what is said into the
-// address as it is, asks again for the number behind the last it got, unless that
-// was a SIGN alone, gives up after 10 seconds and asks again, and stops for good on
-// an error, or an array that it cannot read.
+// dialectPage is a client of CComet's dialect. It puts texts into the URL unescaped, polls
+// again from the number after the last message unless that was only a SIGN, gives up after 10
+// seconds and polls again, and stops forever on an error or on an array that it cannot read.
 const dialectPage = `<!DOCTYPE html><meta charset="utf-8"><body><p id="status" data-state="open"><script>
 const at = new URL(location).searchParams;
 const names = "channel=" + at.get("channel") + "&sname=" + at.get("sname");
@@ -43,8 +42,8 @@ function say(text) { jsonp("/publish?" + names + "&msg=" + text, () => {}); }
 addEventListener("load", () => setTimeout(() => jsonp("/sign?" + names, subscribe)));
 </script>`
 
-// TestDialectInABrowser has clients of CComet's dialect talk to each other,
-// through a restart of the server.
+// TestDialectInABrowser: clients of CComet's dialect talk to each other, through a restart of
+// the server.
 func TestDialectInABrowser(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -83,27 +82,27 @@ func TestDialectInABrowser(t *testing.T) {
 	waiting("2")
 	const text = `it's "quoted" \ & a=b + 100% </script> é 👍 &time=1`
 	say(ada, text)
-	heard := strings.ReplaceAll(text, "+", " ") // which its clients leave as it is
+	heard := strings.ReplaceAll(text, "+", " ") // its clients do not decode it
 	hears(ada, 1, "ada: "+heard)
 	hears(bob, 1, "ada: "+heard)
 	say(bob, "two")
 	hears(ada, 2, "bob: two")
 	hears(bob, 2, "bob: two")
-	// Another window under a name takes its place, until that asks again; either
-	// is given all that was said.
+	// Another window with the same name takes the session over until the first polls again.
+	// Both get all messages.
 	waiting("2")
 	again := enter("bob")
 	hears(again, 2, "bob: two")
 
 	p.kill()
 	p = start(t, nil, "--ccomet", server)
-	waiting("2") // ada, and one of the two that are bob
+	waiting("2") // ada, and one of the two bobs
 	say(ada, "three")
 	hears(ada, 3, "ada: three")
-	ada.holds("seqid === 3") // the new server went on from the number that was waited for
+	ada.holds("seqid === 3") // the new server has continued from the number that the clients waited for
 }
 
-// quote is a string of JavaScript.
+// quote returns a JavaScript string literal.
 func quote(text string) string {
 	return "decodeURIComponent(\"" + strings.ReplaceAll(url.QueryEscape(text), "+", "%20") + "\")"
 }

@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// The files for distributions, held against the program they start.
+// The files for distributions are checked with the program that they start.
 
-// installed is where the units have the program.
+// installed is the program's path in the units.
 const installed = "/usr/local/bin/ccomet"
 
-// units copies the systemd units to a directory of the test's own, with the
-// program that the test has built.
+// units copies the systemd units to a temporary directory, with the path of the program that
+// the test has built.
 func units(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -56,7 +56,7 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// TestUnitsNames: what the socket units name their sockets, the server takes.
+// TestUnitsNames: the server accepts the names of the socket units.
 func TestUnitsNames(t *testing.T) {
 	var names []string
 	for _, unit := range []string{"ccomet.socket", "ccomet-admin.socket"} {
@@ -71,7 +71,7 @@ func TestUnitsNames(t *testing.T) {
 	}
 }
 
-// setting is a line NAME=VALUE of a file.
+// setting returns the value of a line NAME=VALUE of a file.
 func setting(t *testing.T, file, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -85,8 +85,8 @@ func setting(t *testing.T, file, name string) string {
 	return string(found[1])
 }
 
-// TestContainer runs the server with the environment and command of the
-// Dockerfile, but for its ports, and asks for its health as that does.
+// TestContainer runs the server with the environment and command of the Dockerfile, except its
+// ports, and runs its health check.
 func TestContainer(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("dist/Dockerfile")

@@ -16,22 +16,22 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// The documents, held against the repository and the program. docscommands_test.go runs
+// The documents are compared with the repository and the program. docscommands_test.go runs
 // their commands.
 
 const root = "../.."
 
-// document is one of the repository's.
+// document is a document of the repository.
 type document struct {
-	name   string // from the root
-	prose  string // without its blocks
+	name   string // relative to the root
+	prose  string // without code blocks
 	blocks []block
 	spans  []string // `text` in the prose
 }
 
-// block is what stands between two lines of ```.
+// block is a code block between two lines of ```.
 type block struct {
-	kind, section, text string // section is the title of the chapter that it is in
+	kind, section, text string // section: title of the chapter
 }
 
 var (
@@ -40,7 +40,7 @@ var (
 	headingPattern = regexp.MustCompile(`(?m)^#+ (.+)$`)
 )
 
-// documents reads all of them.
+// documents reads all documents.
 func documents(t *testing.T) map[string]document {
 	t.Helper()
 	found := map[string]document{}
@@ -90,7 +90,7 @@ func parseDocument(name, text string) document {
 	return d
 }
 
-// anchors are what a link may name in a document, as sites that show it make them.
+// anchors returns the anchors of a document's headings, as web sites generate them.
 func (d document) anchors() []string {
 	var found []string
 	for _, heading := range headingPattern.FindAllStringSubmatch(d.prose, -1) {
@@ -100,8 +100,8 @@ func (d document) anchors() []string {
 	return found
 }
 
-// TestDocumentsLinks: each link leads to a file that is there, and to a heading that is
-// in it; and from the README links lead to every document.
+// TestDocumentsLinks: each link leads to an existing file, and to an existing heading in it.
+// The README links to every document, directly or indirectly.
 func TestDocumentsLinks(t *testing.T) {
 	t.Parallel()
 	all := documents(t)
@@ -135,8 +135,8 @@ func TestDocumentsLinks(t *testing.T) {
 	}
 }
 
-// TestDocumentsFiles: each file or folder that a document names is there, and the map of
-// the code names every folder with code in it.
+// TestDocumentsFiles: each file or folder named in a document exists, and the map of the code
+// names every folder with code.
 func TestDocumentsFiles(t *testing.T) {
 	t.Parallel()
 	named := regexp.MustCompile(`^(\.ci|bench|cmd|comet|demo|httplite|reactor)/[\w./*-]*$`)
@@ -160,7 +160,7 @@ func TestDocumentsFiles(t *testing.T) {
 	}
 }
 
-// TestDocumentsDependencies: each module that go.mod asks for itself is explained, and no other.
+// TestDocumentsDependencies: exactly the modules that go.mod requires directly are explained.
 func TestDocumentsDependencies(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{if not (or .Main .Indirect)}}{{.Path}}{{end}}", "all").Output()
@@ -187,7 +187,7 @@ func TestDocumentsDependencies(t *testing.T) {
 	}
 }
 
-// TestDocumentsLength: the README is read to its end.
+// TestDocumentsLength: the README is short enough to be read.
 func TestDocumentsLength(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, "README.md"))
@@ -199,11 +199,11 @@ func TestDocumentsLength(t *testing.T) {
 	}
 }
 
-// TestDocumentsNames: flags, variables, commands, tasks and metrics that the documents
-// name are there.
+// TestDocumentsNames: flags, variables, commands, tasks and metrics named in the documents
+// exist.
 func TestDocumentsNames(t *testing.T) {
 	t.Parallel()
-	p := start(t, nil, "--state", filepath.Join(t.TempDir(), "state")) // which has metrics of its own
+	p := start(t, nil, "--state", filepath.Join(t.TempDir(), "state")) // it has metrics of its own
 	metrics := get(t, p.admin, "/metrics").body
 	_, err := exec.LookPath("redis-server")
 	shares := err == nil && !testing.Short()
@@ -215,7 +215,7 @@ func TestDocumentsNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, others := range []string{"stop-timeout", "data", "data-binary", "header"} { // Docker's and curl's
+	for _, others := range []string{"stop-timeout", "data", "data-binary", "header"} { // flags of Docker and curl
 		flags[others] = true
 	}
 	flagPattern, wordPattern := regexp.MustCompile(`(?:^|[\s(])--([a-z][a-z-]+)`), regexp.MustCompile(`^(ccomet|make) ([a-z-]+)`)
@@ -255,7 +255,7 @@ func TestDocumentsNames(t *testing.T) {
 	}
 }
 
-// flagsAndCommands are the flags of both programs, and the commands of ccomet.
+// flagsAndCommands returns the flags of both programs, and the commands of ccomet.
 func flagsAndCommands(t *testing.T) (flags, commands map[string]bool) {
 	t.Helper()
 	parser, err := newParser(&commandLine{}, nil, nil)
@@ -287,7 +287,7 @@ func flagsAndCommands(t *testing.T) (flags, commands map[string]bool) {
 	return flags, commands
 }
 
-// TestDocumentsPaths: each path of the protocol's tables is served by its side.
+// TestDocumentsPaths: each path in the protocol's tables is served by its side.
 func TestDocumentsPaths(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--demo", "--ccomet", "127.0.0.1:0")
@@ -320,8 +320,8 @@ func TestDocumentsPaths(t *testing.T) {
 	served(document{name: "demo/README.md", prose: "\n## \n" + all["demo/README.md"].prose}, "", p.front)
 }
 
-// TestDocumentsExamples: JSON is some, the page of the example gets what is published, and its
-// script publishes.
+// TestDocumentsExamples: JSON examples are valid, the example page receives a message, and its
+// script publishes one.
 func TestDocumentsExamples(t *testing.T) {
 	t.Parallel()
 	pages := 0

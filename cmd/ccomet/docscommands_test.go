@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// benchProgram is ccomet-bench, built once.
+// benchProgram builds ccomet-bench once, and returns its path.
 func benchProgram(t *testing.T) string {
 	t.Helper()
 	path, err := buildBench()
@@ -36,10 +36,10 @@ var buildBench = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// TestDocumentsCommands runs what the documents have in blocks: of "sh" each command must
-// succeed; of "console" those behind "$ " must print the lines below them, in which "…" is
-// anything. A chapter is played from its beginning to its end in a directory of its own,
-// which stands for the machine's: the default addresses are free ones there, and
+// TestDocumentsCommands runs the code blocks of the documents. In an "sh" block each command
+// must succeed. In a "console" block the commands after "$ " must print the lines below them,
+// in which "…" matches anything. A chapter is run from start to end in a temporary directory
+// that stands for the machine: the default addresses are replaced by free ones, and
 // /usr/local/bin, /run and /etc/nginx are in it.
 func TestDocumentsCommands(t *testing.T) {
 	t.Parallel()
@@ -75,8 +75,7 @@ func TestDocumentsCommands(t *testing.T) {
 	}
 }
 
-// shown is a command, and the lines that it is to print, nil where the document does not
-// show any.
+// shown is a command with its expected lines; nil if the document shows none.
 type shown struct {
 	command string
 	lines   []string
@@ -97,14 +96,14 @@ func commandsOf(b block) []shown {
 	return found
 }
 
-// stage is where a chapter is played.
+// stage is the environment of a chapter.
 type stage struct {
 	t         *testing.T
 	dir       string
 	env       []string
 	server    *process
-	proxy     *proxy   // nil where the chapter has none
-	replace   []string // pairs: what a document says, and what it is here
+	proxy     *proxy   // nil if the chapter has none
+	replace   []string // pairs: text in the document, and its replacement here
 	following []*follower
 }
 
@@ -113,7 +112,7 @@ type follower struct {
 	shown
 	out  *io.PipeReader
 	cmd  *exec.Cmd
-	read int // lines that were printed
+	read int // printed lines already read
 	text []byte
 }
 
@@ -145,7 +144,7 @@ func (s *stage) file(name, text string) {
 	}
 }
 
-// here is a command of a document as it is played.
+// here returns a command of a document with its replacements.
 func (s *stage) here(command string) string {
 	for i := 0; i < len(s.replace); i += 2 {
 		command = strings.ReplaceAll(command, s.replace[i], s.replace[i+1])
@@ -168,15 +167,15 @@ func (s *stage) play(c shown) {
 	switch {
 	case first == "make":
 		s.make(c.command)
-	case first == "apt-get", first == "docker": // the machine's, and its containers
-	case strings.HasPrefix(c.command, "go test "): // all tests are run
+	case first == "apt-get", first == "docker": // changes the machine, or needs containers
+	case strings.HasPrefix(c.command, "go test "): // runs all tests
 		s.must("cd " + root + " && go list ./... > /dev/null && grep -rql 'func Test.*Alloc' --include=*_test.go .")
 	case first == "git":
 		if _, err := os.Stat(filepath.Join(root, ".git")); err == nil {
 			from, _ := filepath.Abs(root)
 			s.must(strings.ReplaceAll(c.command, "<this repository>", "'"+from+"'"))
 		}
-	case measuring.MatchString(c.command): // for minutes; that its flags are there, --help looks at
+	case measuring.MatchString(c.command): // takes minutes; only its flags are checked, with --help
 		s.must(benchProgram(s.t) + " " + strings.ReplaceAll(measuring.FindStringSubmatch(c.command)[1], " bench/", " "+root+"/bench/") + " --help > /dev/null")
 	case strings.HasPrefix(c.command, "ccomet serve"):
 		s.serve(c.command)
@@ -186,11 +185,11 @@ func (s *stage) play(c shown) {
 		m := assignment.FindStringSubmatch(c.command)
 		s.needServer(m[2])
 		s.env = append(s.env, m[1]+"="+s.must(`printf %s "`+s.here(m[2])+`"`))
-	case strings.HasPrefix(c.command, "ccomet doctor"): // 1 is what it says of a small machine
+	case strings.HasPrefix(c.command, "ccomet doctor"): // it returns 1 on a small machine
 		s.needServer(c.command)
 		wait := ""
 		if strings.Contains(c.command, "--through") {
-			wait = " --wait 1" // for a heartbeat, which may take half a minute
+			wait = " --wait 1" // else it waits up to half a minute for a heartbeat
 		}
 		s.finds(s.must(s.here(c.command) + wait + " || [ $? = 1 ]"))
 	default:
@@ -199,7 +198,7 @@ func (s *stage) play(c shown) {
 	}
 }
 
-// must runs a command that is to succeed, and returns what it prints.
+// must runs a command that must succeed, and returns its output.
 func (s *stage) must(command string) string {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), hangTimeout)
@@ -223,7 +222,7 @@ func (s *stage) shell(ctx context.Context, text string) *exec.Cmd {
 	return cmd
 }
 
-// make looks whether make knows a task, and its variables. What "make run" runs is started.
+// make checks that make knows a task and its variables. "make run" is started.
 func (s *stage) make(command string) {
 	s.t.Helper()
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
@@ -237,7 +236,7 @@ func (s *stage) make(command string) {
 	}
 	if task == "run" {
 		out := strings.TrimSpace(s.must("cd " + root + " && MAKEFLAGS= make --no-print-directory --dry-run run"))
-		last := strings.NewReplacer("bin/ccomet", "ccomet", " --log-format console", "").Replace(out[strings.LastIndex(out, "\n")+1:]) // a program reads its log here
+		last := strings.NewReplacer("bin/ccomet", "ccomet", " --log-format console", "").Replace(out[strings.LastIndex(out, "\n")+1:]) // a program reads the log here
 		s.serve(regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(last, "127.0.0.1:0"))
 	}
 }
@@ -272,7 +271,7 @@ func (s *stage) serve(command string) {
 	}
 }
 
-// needServer starts one, as it is without settings, for a command that asks one.
+// needServer starts a server without settings, for a command that needs one.
 func (s *stage) needServer(command string) {
 	s.t.Helper()
 	if s.server == nil && (strings.Contains(command, "127.0.0.1:8") || strings.Contains(command, "ccomet health")) {
@@ -309,7 +308,7 @@ func (s *stage) follow(r *follower, n int) {
 	}
 }
 
-// end waits for the rest of what endless commands are to print, and ends them.
+// end waits for the remaining output of endless commands, and ends them.
 func (s *stage) end() {
 	s.t.Helper()
 	for _, r := range s.following {
@@ -317,12 +316,12 @@ func (s *stage) end() {
 		s.prints(r.shown, string(r.text))
 		_ = r.cmd.Process.Signal(syscall.SIGTERM)
 	}
-	if s.following != nil { // nginx is not ended before it has noticed
+	if s.following != nil { // give nginx time to notice
 		s.server.waits(s.t, 0, "")
 	}
 }
 
-// prints holds what a command printed against what its document shows.
+// prints compares a command's output with the document.
 func (s *stage) prints(c shown, out string) {
 	s.t.Helper()
 	if c.lines == nil {
@@ -341,7 +340,7 @@ func (s *stage) prints(c shown, out string) {
 	}
 }
 
-// finds expects the sum of what the doctor looked at.
+// finds checks the doctor's summary line.
 func (s *stage) finds(out string) {
 	s.t.Helper()
 	if !regexp.MustCompile(`\n\d+ OK, \d+ WARN, \d+ BAD\n$`).MatchString(out) {

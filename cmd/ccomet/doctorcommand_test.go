@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestDoctorHere runs the program on this machine: a connection is no trouble, more
-// than all its descriptors are.
+// TestDoctorHere runs the program on this machine: one connection is OK, more than its
+// descriptors are BAD.
 func TestDoctorHere(t *testing.T) {
 	t.Parallel()
 	stdout, stderr, exit := runFor(t, nil, "doctor", "--conns", "1")
@@ -40,7 +40,7 @@ func TestDoctorHere(t *testing.T) {
 	}
 }
 
-// TestDoctorMisused: one line, which names the flag, and exit status 2.
+// TestDoctorMisused: one line that names the flag, and exit status 2.
 func TestDoctorMisused(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
@@ -63,8 +63,8 @@ func TestDoctorMisused(t *testing.T) {
 	}
 }
 
-// TestDoctorNginxRun: the configuration that users are given is well, for both of
-// its ways; its files may be below another root.
+// TestDoctorNginxRun: the nginx configuration for users is OK, with both of its routes. Its
+// files may be below another root.
 func TestDoctorNginxRun(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../demo/nginx.conf")
@@ -87,7 +87,7 @@ func TestDoctorNginxRun(t *testing.T) {
 			}
 		}
 	}
-	// Of several servers with a share of the channels each, a table says which.
+	// If several servers each have a share of the channels, a table selects the server.
 	for _, front := range []string{"10.0.0.1:8100", "10.0.0.3:8100"} {
 		stdout, stderr, exit := runFor(t, nil, "doctor", "--conns", "100", "--front", front, "--nginx", "../../demo/nginx-shards.conf")
 		if exit != 0 || strings.Contains(stdout, "WARN nginx") || strings.Count(stdout, "connections to the server: HTTP/1.1 and Connection \"\"") < 3 {

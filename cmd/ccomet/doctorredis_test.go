@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// examine has the doctor look at Redis alone, and returns the status and the text of each finding.
+// examine lets the doctor check Redis alone, and returns the status and the text of each
+// finding.
 func examine(t *testing.T, env []string, args ...string) map[string]string {
 	t.Helper()
 	stdout, stderr, exit := runFor(t, env, append([]string{"doctor", "--json"}, args...)...)
@@ -31,7 +32,7 @@ func examine(t *testing.T, env []string, args ...string) map[string]string {
 	return found
 }
 
-// expectFindings compares the beginning and a part of each.
+// expectFindings compares the start and a part of each finding.
 func expectFindings(t *testing.T, found map[string]string, want map[string][2]string) {
 	t.Helper()
 	for name, w := range want {
@@ -41,7 +42,7 @@ func expectFindings(t *testing.T, found map[string]string, want map[string][2]st
 	}
 }
 
-// TestDoctorRedis: a real Redis, as it is by default, and with each setting that would hurt.
+// TestDoctorRedis: a real Redis with default settings, and with each harmful setting.
 func TestDoctorRedis(t *testing.T) {
 	t.Parallel()
 	r := newRedis(t)
@@ -73,7 +74,7 @@ func TestDoctorRedis(t *testing.T) {
 	})
 	expectFindings(t, examine(t, nil, "--redis", r.url(), "--redis-prefix", "ours:", "--redis-partitions", "1"), map[string][2]string{"prefix": {"bad", "does not start"}})
 	expectFindings(t, examine(t, nil, "--redis", r.url()), map[string][2]string{"prefix": {"bad", "another program"}})
-	// A replica is no place to publish at; its master has one then.
+	// A replica cannot be published to; its master then has a replica.
 	replica := newRedis(t, "--replicaof", strings.ReplaceAll(r.address, ":", " "))
 	until(t, func() bool { return strings.Contains(r.must("INFO", "replication"), "state=online") })
 	expectFindings(t, examine(t, nil, "--redis", replica.url()), map[string][2]string{"role": {"bad", "a replica of 127.0.0.1"}})
@@ -82,7 +83,7 @@ func TestDoctorRedis(t *testing.T) {
 	expectFindings(t, examine(t, nil, "--redis", r.url()), map[string][2]string{"replicas": {"ok", "1 in step of 1"}})
 }
 
-// TestDoctorRedisUnreached: what keeps it from Redis is named.
+// TestDoctorRedisUnreached: the reason why Redis cannot be reached is named.
 func TestDoctorRedisUnreached(t *testing.T) {
 	t.Parallel()
 	r := newRedis(t, "--requirepass", "hidden", "--user", "small", "on", ">hidden", "~other:*", "+@all")
@@ -98,7 +99,7 @@ func TestDoctorRedisUnreached(t *testing.T) {
 			t.Errorf("%s: %v, want %s", text, found, want)
 		}
 	}
-	// The environment keeps a password from those who see command lines.
+	// In the environment, a password is not visible in process lists.
 	expectFindings(t, examine(t, []string{"CCOMET_REDIS=" + url(":hidden")}), map[string][2]string{"version": {"ok", ""}, "commands": {"ok", ""}})
 	expectFindings(t, examine(t, nil, "--redis", url("small:hidden")), map[string][2]string{"commands": {"bad", "begin with ccomet:"}})
 }
@@ -110,7 +111,7 @@ func mapValues(m map[string]string) (values []string) {
 	return values
 }
 
-// TestDoctorRedisTLS: over TLS, with an authority of one's own.
+// TestDoctorRedisTLS: over TLS, with a private authority.
 func TestDoctorRedisTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -135,7 +136,7 @@ func TestDoctorRedisTLS(t *testing.T) {
 	}
 }
 
-// TestDoctorSentinels: the master is found, and each Sentinel asked.
+// TestDoctorSentinels: the master is found, and each Sentinel is asked.
 func TestDoctorSentinels(t *testing.T) {
 	t.Parallel()
 	r := newRedis(t)

@@ -11,8 +11,8 @@ import (
 	"ccomet/cmd/ccomet/internal/doctor"
 )
 
-// doctored runs the doctor in front of a server that runs, and returns what it
-// says of each thing, by what its name ends in.
+// doctored runs the doctor in front of a running server, and returns its findings by the end of
+// their names.
 func doctored(t *testing.T, p *process, env []string, url string, flags ...string) (map[string]doctor.Finding, int) {
 	t.Helper()
 	stdout, stderr, exit := runFor(t, env, append([]string{"doctor", "--conns", "10", "--json", "--admin", p.admin, "--through", url}, flags...)...)
@@ -40,7 +40,7 @@ func doctored(t *testing.T, p *process, env []string, url string, flags ...strin
 	return found, exit
 }
 
-// expectFound compares the statuses of what was found.
+// expectFound compares the statuses of the findings.
 func expectFound(t *testing.T, got map[string]doctor.Finding, want map[string]doctor.Status) {
 	t.Helper()
 	for name, f := range got {
@@ -55,7 +55,7 @@ func expectFound(t *testing.T, got map[string]doctor.Finding, want map[string]do
 	}
 }
 
-// well is what is found where nothing is wrong.
+// well returns the findings when everything is OK.
 func well() map[string]doctor.Status {
 	return map[string]doctor.Status{
 		"the server": doctor.OK, "messages on /stream": doctor.OK, "messages on /sse": doctor.OK, "polls": doctor.OK,
@@ -63,8 +63,8 @@ func well() map[string]doctor.Status {
 	}
 }
 
-// TestDoctorThrough: nginx as users are given it is well, by both of its ways; with
-// tokens, too. The doctor leaves no channel.
+// TestDoctorThrough: nginx as configured for users is OK, with both of its routes, and with
+// tokens. The doctor leaves no channel behind.
 func TestDoctorThrough(t *testing.T) {
 	t.Parallel()
 	p, x := behind(t, "--polling-timeout 1 --auth token")
@@ -80,8 +80,8 @@ func TestDoctorThrough(t *testing.T) {
 	}
 }
 
-// TestDoctorThroughBuffering: messages are kept back where nginx is told to ignore
-// what the server says of buffering.
+// TestDoctorThroughBuffering: messages are delayed if nginx ignores the server's
+// X-Accel-Buffering.
 func TestDoctorThroughBuffering(t *testing.T) {
 	t.Parallel()
 	p, x := behind(t, "--polling-timeout 1", "proxy_buffering off;", "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;")
@@ -98,11 +98,11 @@ func TestDoctorThroughBuffering(t *testing.T) {
 	}
 }
 
-// TestDoctorThroughCut: a stream is cut where nginx's timeout is shorter than the
-// silence before a heartbeat, and it is said when too short a wait shows nothing.
+// TestDoctorThroughCut: a stream is cut if nginx's timeout is shorter than the silence before a
+// heartbeat. A wait that is too short to tell is reported as such.
 func TestDoctorThroughCut(t *testing.T) {
 	t.Parallel()
-	p, x := behind(t, "--polling-timeout 30", "proxy_read_timeout 60s", "proxy_read_timeout 5s") // less is over before what is published comes, on a slow machine
+	p, x := behind(t, "--polling-timeout 30", "proxy_read_timeout 60s", "proxy_read_timeout 5s") // a shorter timeout could expire before the message arrives, on a slow machine
 	want := well()
 	want["a silent stream"] = doctor.Bad
 	found, exit := doctored(t, p, nil, "http://"+x.old+"/icomet")
@@ -120,8 +120,8 @@ func TestDoctorThroughCut(t *testing.T) {
 	}
 }
 
-// TestDoctorThroughNothing: what stands in front does not lead to the server, or
-// the server behind it is not the one where backends publish.
+// TestDoctorThroughNothing: the proxy does not lead to the server, or the server behind it is
+// not the one of the admin address.
 func TestDoctorThroughNothing(t *testing.T) {
 	t.Parallel()
 	p, x := behind(t, "--polling-timeout 1")
@@ -141,8 +141,7 @@ func TestDoctorThroughNothing(t *testing.T) {
 	}
 }
 
-// TestDoctorThroughStrangers: what else may stand in front changes types, and takes
-// headers away.
+// TestDoctorThroughStrangers: other proxies may change content types, and remove header fields.
 func TestDoctorThroughStrangers(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--polling-timeout", "1")
@@ -157,7 +156,7 @@ func TestDoctorThroughStrangers(t *testing.T) {
 	expectFound(t, found, want)
 }
 
-// forward hands a request on, and the response back as text, piece by piece.
+// forward passes a request on, and its response back as text, piece by piece.
 func forward(w http.ResponseWriter, r *http.Request, to string) {
 	req, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+to+r.URL.RequestURI(), nil)
 	if err != nil {

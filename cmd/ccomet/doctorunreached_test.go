@@ -11,8 +11,8 @@ import (
 	"ccomet/cmd/ccomet/internal/doctor"
 )
 
-// TestDoctorUnreached: where there is no answer at all, the advice is about that, and not
-// about which path leads where.
+// TestDoctorUnreached: if there is no answer at all, the advice is about that, and not about
+// paths.
 func TestDoctorUnreached(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)

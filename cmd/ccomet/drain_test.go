@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// raw begins a request on a connection of its own.
+// raw sends the start of a request on a new connection.
 func raw(t *testing.T, address, request string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -27,7 +27,7 @@ func raw(t *testing.T, address, request string) (net.Conn, *bufio.Reader) {
 	return c, bufio.NewReader(c)
 }
 
-// readUntil reads lines up to one that has some text.
+// readUntil reads lines up to one that contains a text.
 func readUntil(t *testing.T, r *bufio.Reader, text string) {
 	t.Helper()
 	for line := ""; !strings.Contains(line, text); {
@@ -38,13 +38,13 @@ func readUntil(t *testing.T, r *bufio.Reader, text string) {
 	}
 }
 
-// logs waits for a line of the log.
+// logs waits for a log line.
 func (p *process) logs(text string) {
 	p.t.Helper()
 	until(p.t, func() bool { return strings.Contains(p.logged(), text) })
 }
 
-// askOn is the status of a request on a connection that stays open.
+// askOn returns the status of a request on a persistent connection.
 func askOn(t *testing.T, c net.Conn, answers *bufio.Reader, target string) int {
 	t.Helper()
 	if _, err := io.WriteString(c, "GET "+target+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
@@ -58,8 +58,8 @@ func askOn(t *testing.T, c net.Conn, answers *bufio.Reader, target string) int {
 	return resp.StatusCode
 }
 
-// TestDrain sends clients of every kind away, in a manner that none takes for an
-// error, and lets a backend publish to the end.
+// TestDrain: a draining server disconnects clients of every kind in a way that none takes for
+// an error, and serves a backend to the end.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--ccomet", "127.0.0.1:0", "--drain-time", "3")
@@ -84,7 +84,7 @@ func TestDrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.logs("draining")
-	// Idle connections are closed when the listeners are.
+	// Idle connections are closed together with the listeners.
 	if rest, err := io.ReadAll(idle); err != nil || len(rest) != 0 {
 		t.Errorf("an idle connection: %q, %v", rest, err)
 	}
@@ -119,7 +119,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestSecondSignal: another signal ends the drain.
+// TestSecondSignal: a second signal ends the drain.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--drain-time", "1h")
@@ -140,7 +140,7 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// TestTakingOver: while one server drains, another has its address.
+// TestTakingOver: while one server drains, another uses its address.
 func TestTakingOver(t *testing.T) {
 	t.Parallel()
 	address := reserve(t)

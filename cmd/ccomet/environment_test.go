@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// TestEmptyVariables: one that is empty is as unset, and lists may have blanks.
+// TestEmptyVariables: an empty variable counts as unset, and lists may contain spaces.
 func TestEmptyVariables(t *testing.T) {
 	p := serving(t, command([]string{"CCOMET_FRONT= 127.0.0.1:0 , [::1]:0", "CCOMET_ADMIN=127.0.0.1:0 ", "CCOMET_AUTH=", "CCOMET_MAX_CHANNELS=",
 		"CCOMET_ADMIN_ALLOW= 127.0.0.1, 10. ", "CCOMET_SECRET=", "CCOMET_LOG_OUTPUT="}, "serve"))
@@ -14,7 +14,7 @@ func TestEmptyVariables(t *testing.T) {
 	p.push("a", "b")
 }
 
-// TestHealthBehindProxyProtocol: a server that wants a header of each client is asked with one.
+// TestHealthBehindProxyProtocol: health sends a PROXY header to a server that requires one.
 func TestHealthBehindProxyProtocol(t *testing.T) {
 	p := start(t, nil, "--proxy-protocol", "admin", "--trusted-proxy", "127.0.0.1")
 	for _, args := range [][]string{{"health", "--admin", p.admin}, {"health", "--ready", "--admin", " " + p.admin + " "}} {

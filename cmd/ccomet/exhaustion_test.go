@@ -17,11 +17,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What becomes of the program, and of its clients, when descriptors are out: who
-// comes then is refused with the reason, the others go on, and when there are some
-// again it serves as before.
+// Exhausted file descriptors: new clients are refused with the reason, the others are served,
+// and when descriptors are available again, the server works as before.
 
-// limit sets a limit of the running program.
+// limit sets a resource limit of the running program.
 func (p *process) limit(resource int, soft, hard uint64) {
 	p.t.Helper()
 	if err := unix.Prlimit(p.cmd.Process.Pid, resource, &unix.Rlimit{Cur: soft, Max: hard}, nil); err != nil {
@@ -29,7 +28,7 @@ func (p *process) limit(resource int, soft, hard uint64) {
 	}
 }
 
-// caller is a client on a connection that it keeps.
+// caller is a client on a persistent connection.
 type caller struct {
 	net.Conn
 	in     *bufio.Reader
@@ -37,7 +36,7 @@ type caller struct {
 	body   io.Reader
 }
 
-// call asks for a path, and does not wait for the answer.
+// call requests a path, and does not wait for the answer.
 func call(t *testing.T, address, path string) *caller {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -50,14 +49,13 @@ func call(t *testing.T, address, path string) *caller {
 	return c
 }
 
-// ask may find the connection refused already: its answer is there to be read.
+// ask sends a request. The connection may be refused already; then its answer can be read.
 func (c *caller) ask(path string) {
 	_ = c.SetDeadline(time.Now().Add(hangTimeout))
 	_, _ = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
 }
 
-// answered reads the head of the answer. A status of 0 is a connection that was
-// reset.
+// answered reads the head of the answer. Status 0 means that the connection was reset.
 func (c *caller) answered(t *testing.T) int {
 	t.Helper()
 	resp, err := http.ReadResponse(c.in, nil)
@@ -70,7 +68,7 @@ func (c *caller) answered(t *testing.T) int {
 	return c.status
 }
 
-// whole is an answer's body.
+// whole returns an answer's body.
 func (c *caller) whole(t *testing.T) string {
 	t.Helper()
 	body, err := io.ReadAll(c.body)
@@ -80,7 +78,7 @@ func (c *caller) whole(t *testing.T) string {
 	return string(body)
 }
 
-// line is the next line of an endless answer.
+// line returns the next line of an endless answer.
 func (c *caller) line(t *testing.T) string {
 	t.Helper()
 	var line []byte
@@ -92,7 +90,7 @@ func (c *caller) line(t *testing.T) string {
 	return string(line)
 }
 
-// insist asks again until the answer has a status.
+// insist repeats a request until the answer has this status.
 func insist(t *testing.T, status int, address, path string) *caller {
 	t.Helper()
 	for limit := time.Now().Add(hangTimeout); ; runtime.Gosched() {
@@ -132,7 +130,7 @@ func TestOutOfDescriptors(t *testing.T) {
 			}
 		}
 	}
-	// While one loop gives up its reserve for a moment, the other may be refused one, too.
+	// While one loop uses its reserve descriptor, the other may be refused one too.
 	if len(served) < room-2 || len(served) > room+2 || refused < (callers-room)/2 {
 		t.Fatalf("of %d callers %d are served, %d refused", callers, len(served), refused)
 	}
@@ -152,7 +150,7 @@ func TestOutOfDescriptors(t *testing.T) {
 		t.Fatalf("a new subscriber gets %q", line)
 	}
 	const said = "connections are refused until descriptors are free"
-	p.logs(said) // in its own time
+	p.logs(said) // it may take a while
 	if n := strings.Count(p.logged(), said); n > 2 {
 		t.Errorf("it says so %d times:\n%s", n, p.logged())
 	}

@@ -12,8 +12,8 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 )
 
-// TestExplainedOnce: "serve --help" says of each setting what ccomet.toml says, word for
-// word, and nothing else says it: no flag of a setting has a text of its own.
+// TestExplainedOnce: "serve --help" contains the text of ccomet.toml on each setting, word for
+// word, and the flags have no text of their own.
 func TestExplainedOnce(t *testing.T) {
 	t.Parallel()
 	stdout, stderr, status := runFor(t, nil, "serve", "--help")
@@ -51,11 +51,10 @@ func TestExplainedOnce(t *testing.T) {
 	}
 }
 
-// words are a text's, whatever stands between them.
+// words returns a text with normalised white space.
 func words(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// TestExplainedBounds: the bounds that the explanation of a number tells are those that
-// hold.
+// TestExplainedBounds: the bounds in the explanation of a number are those that are checked.
 func TestExplainedBounds(t *testing.T) {
 	t.Parallel()
 	bounds := regexp.MustCompile(`\b([0-9,]+) to ([0-9,]+)\b`)
@@ -88,7 +87,7 @@ func TestExplainedBounds(t *testing.T) {
 	}
 }
 
-// checked is what is wrong with a setting of some value, "" for nothing.
+// checked returns the error for a value of a setting, or "".
 func checked(t *testing.T, name string, value int) string {
 	t.Helper()
 	s, _, err := settings.New(kong.Resolvers(kong.ResolverFunc(

@@ -10,10 +10,10 @@ import (
 	goclient "ccomet/comet/client"
 )
 
-// TestNginxGoClient: the Go client through nginx as users are given it, with TLS and without,
-// by each of its transports, also where the requests beside a WebSocket are of HTTP/2. An nginx
-// that waits for 3 seconds only cuts a connection on which nothing comes: the client comes back,
-// and has each message once and in order.
+// TestNginxGoClient: the Go client through nginx as configured for users, with and without TLS,
+// with each of its transports, also if the requests beside a WebSocket use HTTP/2. An nginx
+// with a timeout of 3 seconds cuts a silent connection: the client reconnects, and gets each
+// message once and in order.
 func TestNginxGoClient(t *testing.T) {
 	t.Parallel()
 	p, x := behind(t, "--polling-timeout 40", "proxy_read_timeout 60s", "proxy_read_timeout 3s")
@@ -28,8 +28,8 @@ func TestNginxGoClient(t *testing.T) {
 	}
 }
 
-// subscribed receives what is published before a client comes, while it is there, and while it
-// is cut off.
+// subscribed receives messages published before a client connects, while it is connected, and
+// while it is disconnected.
 func subscribed(t *testing.T, p *process, w way, transport goclient.Transport, cname string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var publishing sync.WaitGroup
@@ -37,7 +37,7 @@ func subscribed(t *testing.T, p *process, w way, transport goclient.Transport, c
 	defer cancel()
 	publisher := goclient.Publisher{URL: "http://" + p.admin}
 	publish := func(content string, seq int32) {
-		// Its answer may come when its message has ended the test.
+		// The message may end the test before its answer arrives.
 		if got, err := publisher.Publish(t.Context(), cname, content); err != nil || got != seq {
 			t.Errorf("%s is published as %d, %v", content, got, err)
 		}

@@ -28,19 +28,20 @@ import (
 
 var restarts = flag.Int("restarts", 3, "how often the server is restarted, and started anew, under load")
 
-// crowd are clients and publishers that come back at once whenever they are sent away.
+// crowd is a set of clients and publishers that reconnect immediately when they are
+// disconnected.
 type crowd struct {
 	t            *testing.T
 	front, admin string
 	ends         atomic.Bool
-	refused      func(error) // is told of connections that were not taken
+	refused      func(error) // called if a connection is refused
 	published    atomic.Int64
-	failed       atomic.Int64 // publishes that were not served
+	failed       atomic.Int64 // failed publishes
 	all          sync.WaitGroup
 
 	mu   sync.Mutex
-	want string // what is published when all are to hear it
-	left int    // of clients that have not
+	want string // message that all clients must receive
+	left int    // clients that have not received it
 	done chan struct{}
 
 	conns []net.Conn
@@ -73,7 +74,7 @@ func (c *crowd) end() {
 	c.all.Wait()
 }
 
-// subscribe waits on one of ten channels, by a stream or by long polls.
+// subscribe waits on one of ten channels, by streams or long polls.
 func (c *crowd) subscribe(i int) {
 	heard := ""
 	for !c.ends.Load() {
@@ -111,7 +112,7 @@ func (c *crowd) subscribe(i int) {
 
 var messageSeq = regexp.MustCompile(`"type":"(data|next_seq)","cname":"[0-9]","seq":([0-9]+)`)
 
-// keep has a connection closed at the end.
+// keep registers a connection to be closed at the end.
 func (c *crowd) keep(conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,7 +122,7 @@ func (c *crowd) keep(conn net.Conn) {
 	}
 }
 
-// hear notes which clients have heard what all are to hear.
+// hear records which clients have received the message.
 func (c *crowd) hear(line string, heard *string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -151,7 +152,7 @@ func (c *crowd) publish(i int) {
 	}
 }
 
-// hears publishes until every client has heard it.
+// hears publishes until every client has received the message.
 func (c *crowd) hears(what string) {
 	c.t.Helper()
 	c.mu.Lock()
@@ -176,8 +177,8 @@ func (c *crowd) hears(what string) {
 	}
 }
 
-// TestRestartUnderLoad: while clients wait and publishers publish, a server that is restarted
-// is listened on at every moment, and ends with all of them served.
+// TestRestartUnderLoad: while clients wait and publishers publish, a restarted server is
+// listening at every moment, and afterwards serves all of them.
 func TestRestartUnderLoad(t *testing.T) {
 	front, admin := reserve(t), reserve(t)
 	s := newService(t, confHead+"admin:\n\tlisten: "+admin+"\nfront:\n\tlisten: "+front+"\n\tmax_channels: 100\n")
@@ -198,8 +199,8 @@ func TestRestartUnderLoad(t *testing.T) {
 	s.must("-s", "stop", s.conf)
 }
 
-// TestStopAndStartUnderLoad: a start behind a stop that was not waited for waits for the old
-// server's end, and serves.
+// TestStopAndStartUnderLoad: a server that is started while the old one stops waits for its
+// end, and then serves.
 func TestStopAndStartUnderLoad(t *testing.T) {
 	front, admin := reserve(t), reserve(t)
 	s := newService(t, confHead+"admin:\n\tlisten: "+admin+"\nfront:\n\tlisten: "+front+"\n\tmax_channels: 100\n")
@@ -220,8 +221,8 @@ func TestStopAndStartUnderLoad(t *testing.T) {
 	s.must("-s", "stop", s.conf)
 }
 
-// drawnOut starts a server, has it stop, and returns its process: it ends when the connection
-// does that waits on it.
+// drawnOut starts a server and makes it stop. Its process ends when the waiting connection is
+// closed.
 func (s *service) drawnOut() (pid int, waiting net.Conn) {
 	s.t.Helper()
 	cmd := command([]string{"CCOMET_DRAIN_TIME=3600"}, "-d", s.conf)
@@ -246,7 +247,8 @@ func (s *service) drawnOut() (pid int, waiting net.Conn) {
 	return pid, conn
 }
 
-// TestStartMeetsOneThatStops: it says that it waits, and serves when the other has ended.
+// TestStartMeetsOneThatStops: a start reports that it waits, and serves when the other has
+// ended.
 func TestStartMeetsOneThatStops(t *testing.T) {
 	s := newService(t, freeConf)
 	old, waiting := s.drawnOut()
@@ -275,7 +277,7 @@ func TestStartMeetsOneThatStops(t *testing.T) {
 	s.must("-s", "stop", s.conf)
 }
 
-// TestStopMeetsOneThatStops: it waits, and does not have it end any sooner.
+// TestStopMeetsOneThatStops: a second stop waits, and does not speed up the end.
 func TestStopMeetsOneThatStops(t *testing.T) {
 	s := newService(t, freeConf)
 	old, waiting := s.drawnOut()
@@ -305,7 +307,7 @@ func TestStopMeetsOneThatStops(t *testing.T) {
 	}
 }
 
-// waitsForProcess says whether a process has one of a pidfd's descriptors, or has ended.
+// waitsForProcess reports whether a process holds a pidfd, or has ended.
 func waitsForProcess(pid int) bool {
 	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	for _, fd := range fds {
@@ -316,8 +318,8 @@ func waitsForProcess(pid int) bool {
 	return !alive(pid)
 }
 
-// TestRestartWithOtherLoops: sockets are taken over by another number of loops, unix sockets,
-// too, whose file stays.
+// TestRestartWithOtherLoops: sockets are passed to a server with another number of loops. This
+// includes unix sockets, whose file remains.
 func TestRestartWithOtherLoops(t *testing.T) {
 	s := newService(t, confHead)
 	path := filepath.Join(filepath.Dir(s.conf), "socket")

@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// HAProxy in front, with nothing but its usual configuration: its default check finds
-// the server well on each side, a stream and a publish go through, and a request
-// whose X-Forwarded-For another proxy has emptied is served.
+// HAProxy in front with its usual configuration: its default check reports the server as up on
+// each side, a stream and a publish work, and a request is served whose X-Forwarded-For another
+// proxy has emptied.
 func TestHAProxy(t *testing.T) {
 	p := start(t, nil, "--trusted-proxy", "127.0.0.1")
 	sockets := map[string]string{"front": p.front, "admin": p.admin}
@@ -41,8 +41,8 @@ func TestHAProxy(t *testing.T) {
 	}
 }
 
-// startHAProxy runs HAProxy until the test ends, in front of addresses by their names: each has
-// a unix socket of that name in the directory that is returned, in which it listens.
+// startHAProxy runs HAProxy until the test ends, in front of named addresses. It listens on a
+// unix socket of each name in the returned directory.
 func startHAProxy(t *testing.T, sockets map[string]string) (dir string) {
 	t.Helper()
 	path := findHAProxy(t)
@@ -69,7 +69,7 @@ func startHAProxy(t *testing.T, sockets map[string]string) (dir string) {
 		}
 	})
 	for side := range sockets {
-		haproxyCheck(t, dir+"/stats", side) // it has begun to serve
+		haproxyCheck(t, dir+"/stats", side) // it has started to serve
 	}
 	return dir
 }
@@ -85,7 +85,7 @@ func findHAProxy(t *testing.T) string {
 	return ""
 }
 
-// haproxyCheck is what HAProxy says of a backend's server once it has checked it.
+// haproxyCheck returns HAProxy's check status of a backend's server, once it is known.
 func haproxyCheck(t *testing.T, stats, backend string) string {
 	t.Helper()
 	for limit := time.Now().Add(hangTimeout); ; {
@@ -112,7 +112,7 @@ func haproxyCheck(t *testing.T, stats, backend string) string {
 	}
 }
 
-// askThrough asks by way of a unix socket; header has names and values.
+// askThrough sends a request on a unix socket; header contains names and values.
 func askThrough(t *testing.T, socket, path string, header ...string) *http.Response {
 	t.Helper()
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -17,8 +17,8 @@ import (
 	"ccomet/cmd/ccomet/internal/daemon"
 )
 
-// service is a directory with an icomet.conf, and the program under the name of
-// iComet's server.
+// service is a directory with an icomet.conf, and the program under the name of iComet's
+// server.
 type service struct {
 	t             *testing.T
 	program, conf string
@@ -28,8 +28,7 @@ type service struct {
 
 const confHead = "pidfile = ./icomet.pid\nlogger:\n\toutput: ./log.txt\n"
 
-// newService writes the file. What its server leaves running is stopped at the
-// end.
+// newService writes the file. A server that still runs at the end of the test is stopped.
 func newService(t *testing.T, text string) *service {
 	t.Helper()
 	conf := fileNamed(t, "icomet.conf", text)
@@ -48,12 +47,12 @@ func newService(t *testing.T, text string) *service {
 	return s
 }
 
-// stopWhenKilled has the service stopped when the process of the tests ends, even if that
-// is killed: a daemon outlives it.
+// stopWhenKilled stops the service when the test process ends, even if that is killed: a daemon
+// outlives it.
 func stopWhenKilled(t *testing.T, s *service) {
 	t.Helper()
 	sh := exec.Command("/bin/sh", "-c", `read -r _; exec "$0" -s stop "$1"`, s.program, s.conf)
-	sh.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what ends the tests does not end it
+	sh.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // signals to the tests do not reach it
 	alive, err := sh.StdinPipe()
 	if err == nil {
 		err = sh.Start()
@@ -61,7 +60,7 @@ func stopWhenKilled(t *testing.T, s *service) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { // after the cleanup that stops the service
+	t.Cleanup(func() { // runs after the cleanup that stops the service
 		_ = sh.Process.Kill()
 		_ = alive.Close()
 		_ = sh.Wait()
@@ -76,7 +75,7 @@ func (s *service) run(args ...string) (stdout, stderr string, status int) {
 	return runToEnd(s.t, cmd)
 }
 
-// must runs a command that is to end well.
+// must runs a command that must succeed.
 func (s *service) must(args ...string) string {
 	s.t.Helper()
 	stdout, stderr, status := s.run(args...)
@@ -86,7 +85,7 @@ func (s *service) must(args ...string) string {
 	return stdout
 }
 
-// pid is the process that the pid file names, 0 for none.
+// pid returns the process in the pid file, or 0.
 func (s *service) pid() int {
 	s.t.Helper()
 	text, err := os.ReadFile(s.pidfile)
@@ -100,8 +99,7 @@ func (s *service) pid() int {
 	return pid
 }
 
-// serves expects that the server that was started last takes a message and
-// gives it to a subscriber.
+// serves expects that the latest server passes a message on to a subscriber.
 func (s *service) serves() {
 	s.t.Helper()
 	lines := logged(s.t, s.log, "serving")
@@ -116,7 +114,7 @@ func (s *service) serves() {
 
 const freeConf = confHead + "admin:\n\tlisten: 127.0.0.1:0\nfront:\n\tlisten: 127.0.0.1:0\n"
 
-// TestDaemon: as iComet's users start, restart and stop it.
+// TestDaemon: start, restart and stop as by iComet's users.
 func TestDaemon(t *testing.T) {
 	t.Parallel()
 	s := newService(t, freeConf)
@@ -132,7 +130,7 @@ func TestDaemon(t *testing.T) {
 		t.Errorf("it is in session %d, not its own: %v", session, err)
 	}
 
-	// A second one is refused, as a daemon or not.
+	// A second server is refused, as a daemon or not.
 	for _, args := range [][]string{{"-d", s.conf}, {s.conf}, {s.conf, "-s", "start"}} {
 		_, stderr, status := s.run(args...)
 		if status != exitFailed || !strings.Contains(stderr, "is already running as process "+itoa(first)) || !strings.Contains(stderr, s.pidfile) {
@@ -147,7 +145,7 @@ func TestDaemon(t *testing.T) {
 		t.Errorf("process %d, then %d", first, second)
 	}
 	s.serves()
-	// A file with mistakes keeps the server from a restart, not from an end.
+	// A file with mistakes prevents a restart, but not a stop.
 	second := s.pid()
 	if err := os.WriteFile(s.conf, []byte(freeConf+"\tauth: maybe\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -170,7 +168,7 @@ func TestDaemon(t *testing.T) {
 	}
 }
 
-// alive says whether a process runs.
+// alive reports whether a process is running.
 func alive(pid int) bool {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -178,11 +176,11 @@ func alive(pid int) bool {
 	}
 	defer unix.Close(fd)
 	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-	return n == 0 // readable is ended, if perhaps not waited for
+	return n == 0 // readable: it has ended, perhaps as a zombie
 }
 
-// TestRestartThatCannotStart: what a new server would fail at is seen before the
-// old one is stopped.
+// TestRestartThatCannotStart: errors that a new server would have are found before the old one
+// is stopped.
 func TestRestartThatCannotStart(t *testing.T) {
 	t.Parallel()
 	s := newService(t, freeConf)
@@ -190,7 +188,7 @@ func TestRestartThatCannotStart(t *testing.T) {
 	first := s.pid()
 	dir := filepath.Dir(s.conf)
 	for _, c := range []struct{ old, new, want string }{
-		// Documentation's own address (RFC 5737): no machine has it.
+		// An address for documentation (RFC 5737), which no machine has.
 		{"front:\n\tlisten: 127.0.0.1:0", "front:\n\tlisten: 192.0.2.1:0", "192.0.2.1:0"},
 		{"admin:\n\tlisten: 127.0.0.1:0", "admin:\n\tlisten: 192.0.2.1:0", "192.0.2.1:0"},
 		{"front:\n\tlisten: 127.0.0.1:0", "front:\n\tlisten: unix:" + dir + "/none/socket", "none/socket"},
@@ -210,7 +208,7 @@ func TestRestartThatCannotStart(t *testing.T) {
 	}
 	s.serves()
 
-	// Addresses that the old server has are free when it has ended.
+	// Addresses of the old server are free when it has ended.
 	text := confHead + "admin:\n\tlisten: " + reserve(t) + "\nfront:\n\tlisten: unix:" + dir + "/socket\n"
 	if err := os.WriteFile(s.conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -221,7 +219,7 @@ func TestRestartThatCannotStart(t *testing.T) {
 	s.must(s.conf, "-s", "stop")
 }
 
-// TestRestartOfNothing: it starts.
+// TestRestartOfNothing: without a running server, a restart starts one.
 func TestRestartOfNothing(t *testing.T) {
 	t.Parallel()
 	s := newService(t, freeConf)
@@ -230,7 +228,7 @@ func TestRestartOfNothing(t *testing.T) {
 	s.must("-s", "stop", s.conf)
 }
 
-// TestDaemonWithoutLog: it is said that there will be none.
+// TestDaemonWithoutLog: a missing log is reported.
 func TestDaemonWithoutLog(t *testing.T) {
 	t.Parallel()
 	s := newService(t, strings.Replace(freeConf, "./log.txt", "stdout", 1))
@@ -240,7 +238,7 @@ func TestDaemonWithoutLog(t *testing.T) {
 	s.must("-s", "stop", s.conf)
 }
 
-// TestDaemonThatCannotStart: it says why, to the process that has started it.
+// TestDaemonThatCannotStart: the process that starts the daemon reports the error.
 func TestDaemonThatCannotStart(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
@@ -264,8 +262,8 @@ func TestDaemonThatCannotStart(t *testing.T) {
 	}
 }
 
-// TestStalePidfile: what a server that is gone has left does not keep another
-// from starting, whichever process has its number by now; and none is stopped for it.
+// TestStalePidfile: a stale pid file does not prevent a start, whichever process has its number
+// now, and that process is not stopped.
 func TestStalePidfile(t *testing.T) {
 	t.Parallel()
 	other := start(t, nil)
@@ -289,8 +287,8 @@ func TestStalePidfile(t *testing.T) {
 	get(t, other.front, "/ping")
 }
 
-// TestPidfileOfSomethingElse: a file that was named by mistake is left as it is,
-// and nothing starts.
+// TestPidfileOfSomethingElse: a file whose name was given by mistake is not changed, and
+// nothing starts.
 func TestPidfileOfSomethingElse(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"notes\n", "12 34\n", "12\nnotes\n", "12" + strings.Repeat("\n", 40) + "notes\n"} {
@@ -314,7 +312,7 @@ func TestPidfileOfSomethingElse(t *testing.T) {
 	}
 }
 
-// TestPidfileOfSpecialKind: what is no file at all is left too.
+// TestPidfileOfSpecialKind: special files are not changed either.
 func TestPidfileOfSpecialKind(t *testing.T) {
 	t.Parallel()
 	s := newService(t, freeConf)
@@ -334,8 +332,7 @@ func TestPidfileOfSpecialKind(t *testing.T) {
 	}
 }
 
-// TestStrangersLock: a process that is no server is not stopped, whatever it
-// has locked.
+// TestStrangersLock: a process that is not a server is not stopped, whatever it has locked.
 func TestStrangersLock(t *testing.T) {
 	t.Parallel()
 	s := newService(t, freeConf)
@@ -353,8 +350,8 @@ func TestStrangersLock(t *testing.T) {
 	}
 }
 
-// TestICometCommandLine: the same under the program's own name, and what is
-// told of a command line that makes no sense.
+// TestICometCommandLine: iComet's command line under the program's own name, and errors of a
+// wrong command line.
 func TestICometCommandLine(t *testing.T) {
 	t.Parallel()
 	s := newService(t, freeConf)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// confAsShipped has the keys of iComet's own file with their values, but for the ports.
+// confAsShipped contains the keys and values of iComet's own file, except the ports.
 const confAsShipped = `# icomet config file
 # MUST indent by TAB
 
@@ -42,10 +42,10 @@ front:
 	polling_timeout: 30
 `
 
-// TestPageOfIComet: a page of another origin that asks as iComet's script does is told what
-// is published, in a server that is started by iComet's command with its file: by EventSource
-// and by script, with the channel in the address already and numbers that are none; and
-// publishes what its chat lets a user write, by an address.
+// TestPageOfIComet: a page of another origin that sends the requests of iComet's script
+// receives messages from a server that was started with iComet's command line and file: by
+// EventSource and by script, with the channel already in the URL and invalid numbers. It also
+// publishes by a URL what a user writes in its chat.
 func TestPageOfIComet(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -68,7 +68,7 @@ func TestPageOfIComet(t *testing.T) {
 const icometPage = `<!DOCTYPE html><title>page of another origin</title><body><script>
 var got = { event: {}, script: {}, said: {} };
 var long = new Array(1001).join("\u4f60") + "100% \"'\\ <b>";
-var none; // a number that the page has not got yet
+var none; // the page has no number yet
 var number = none;
 function note(by) {
 	return function (m) {

@@ -15,30 +15,27 @@ import (
 	"ccomet/cmd/ccomet/internal/daemon"
 )
 
-// copied is a program under the name of iComet's server, in a directory of its
-// own.
+// copied copies a program under the name of iComet's server to a new directory.
 func copied(t *testing.T, from string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), daemon.ICometName)
-	// By another process: a program that is open for writing here could be open in a
-	// child that another test starts meanwhile, and cannot be run then.
+	// By another process: a file open for writing here could be inherited by a child that
+	// another test starts meanwhile, and could then not be executed.
 	if out, err := exec.Command("cp", "-L", from, name).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return name
 }
 
-// former is a process that has the name of iComet's server and its arguments,
-// but is no server of this program and locks nothing: a shell that waits for a
-// line.
+// former stands for iComet's own server: a process with its name and arguments that is not this
+// program and locks nothing. It is a shell that waits for a line.
 type former struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	ended chan struct{}
 }
 
-// startFormer runs one in a directory, as the server of a file, until the test
-// ends.
+// startFormer runs such a process in a directory, as the server of a file, until the test ends.
 func startFormer(t *testing.T, dir, conf string) *former {
 	t.Helper()
 	f := &former{t, exec.Command(copied(t, "/bin/sh"), "-c", "echo; read line", conf), make(chan struct{})}
@@ -53,9 +50,9 @@ func startFormer(t *testing.T, dir, conf string) *former {
 	if err := f.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = stdout.Read(make([]byte, 1)) // it runs the shell from here on
+	_, err = stdout.Read(make([]byte, 1)) // from now on it runs the shell
 	go func() {
-		_ = f.cmd.Wait() // how it ended is in its state
+		_ = f.cmd.Wait() // the result is in f.cmd.ProcessState
 		close(f.ended)
 	}()
 	t.Cleanup(func() {
@@ -70,7 +67,7 @@ func startFormer(t *testing.T, dir, conf string) *former {
 
 func (f *former) pid() string { return itoa(f.cmd.Process.Pid) }
 
-// stopped expects that it was told to end.
+// stopped expects that it was told to stop.
 func (f *former) stopped() {
 	f.t.Helper()
 	<-f.ended
@@ -79,7 +76,7 @@ func (f *former) stopped() {
 	}
 }
 
-// leave writes a pid file as iComet does, which does not lock it.
+// leave writes a pid file without locking it, as iComet does.
 func (s *service) leave(pid string) {
 	s.t.Helper()
 	if err := os.WriteFile(s.pidfile, []byte(pid), 0o600); err != nil {
@@ -87,13 +84,12 @@ func (s *service) leave(pid string) {
 	}
 }
 
-// TestICometItself: the server that iComet has started with this file holds no
-// lock, and is found all the same.
+// TestICometItself: iComet's own server with this file is found, although it holds no lock.
 func TestICometItself(t *testing.T) {
 	t.Parallel()
 	s := newService(t, freeConf)
 	dir := filepath.Dir(s.conf)
-	// It was started somewhere else, perhaps, and has gone to the file's directory.
+	// It may have been started in another directory, and have changed to the file's.
 	for _, conf := range []string{"icomet.conf", "etc/icomet.conf", s.conf} {
 		f := startFormer(t, dir, conf)
 		s.leave(f.pid())
@@ -115,8 +111,8 @@ func TestICometItself(t *testing.T) {
 	s.must("-s", "stop", s.conf)
 }
 
-// TestICometOfAnotherFile: a number that is another iComet's by now ends no process,
-// and whose it is is told.
+// TestICometOfAnotherFile: an iComet with another file that has the number of the pid file is
+// not stopped, and is reported.
 func TestICometOfAnotherFile(t *testing.T) {
 	t.Parallel()
 	s := newService(t, freeConf)
@@ -139,8 +135,8 @@ func TestICometOfAnotherFile(t *testing.T) {
 	}
 }
 
-// TestSecondCopy: a server of this program that is installed elsewhere has the
-// number of one that is gone. It has not locked the file: it is not meant.
+// TestSecondCopy: a server of this program that is installed elsewhere has the number of an
+// ended one. It has not locked the file, so it is not meant.
 func TestSecondCopy(t *testing.T) {
 	t.Parallel()
 	other := newService(t, freeConf)
@@ -165,8 +161,8 @@ func TestSecondCopy(t *testing.T) {
 	other.must(other.conf, "-s", "stop")
 }
 
-// TestUpgrade: a server whose program was replaced is found by its lock, and goes on in the
-// program that is there now. One of another file is stopped.
+// TestUpgrade: a server whose program file was replaced is found by its lock, and upgraded to
+// the new program. A server that runs another file is stopped.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	s := newService(t, freeConf)
@@ -205,7 +201,7 @@ func TestUpgrade(t *testing.T) {
 	s.must("-s", "stop", s.conf)
 }
 
-// TestICometZombie: one that has ended, but that its parent has not asked, does not run.
+// TestICometZombie: a zombie process counts as ended.
 func TestICometZombie(t *testing.T) {
 	s := newService(t, freeConf)
 	dead := exec.Command(copied(t, "/bin/sh"), "-c", "kill -9 $$", s.conf)

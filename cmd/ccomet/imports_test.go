@@ -9,12 +9,11 @@ import (
 	"testing"
 )
 
-// TestImports holds which package may import which: reactor and httplite know nothing of
-// each other nor of anything here, comet joins them, demo and bench serve the
-// programs only.
+// TestImports checks which package may import which: reactor and httplite know nothing of each
+// other nor of anything else here, comet joins them, demo and bench serve the programs only.
 func TestImports(t *testing.T) {
 	t.Parallel()
-	// What packages of each may import, of this module. Tests count.
+	// The imports within this module that are permitted for each part, tests included.
 	allowed := map[string][]string{
 		"reactor":  {"reactor"},
 		"httplite": {"httplite"},
@@ -60,7 +59,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// forTests holds that what tests compare with, or drive, is no part of the server.
+// forTests checks that modules used only by tests are not linked into the server.
 func forTests(t *testing.T, deps []string) {
 	t.Helper()
 	for _, d := range deps {
@@ -73,7 +72,7 @@ func forTests(t *testing.T, deps []string) {
 	}
 }
 
-// part is the directory of the module that a package is in, "" for others.
+// part returns the top directory of a package in this module, or "" for other packages.
 func part(path string) string {
 	rest, ok := strings.CutPrefix(path, "ccomet/")
 	if !ok {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// logNamed is a directory for a log, and what is in it at the moment.
+// logNamed returns the name of a log in a new directory, and a function that reads its files.
 func logNamed(t *testing.T) (name string, files func() map[string]string) {
 	name = filepath.Join(t.TempDir(), "log.txt")
 	return name, func() map[string]string {
@@ -30,7 +30,7 @@ func logNamed(t *testing.T) (name string, files func() map[string]string) {
 	}
 }
 
-// logged are the lines of a log with some message.
+// logged returns the lines of a log with a message.
 func logged(t *testing.T, name, message string) (lines []map[string]any) {
 	t.Helper()
 	text, err := os.ReadFile(name)
@@ -55,7 +55,7 @@ func until(t *testing.T, done func() bool) {
 	untilOr(t, done, func() string { return "it does not happen" })
 }
 
-// untilOr is until, with what to say when it does not happen.
+// untilOr is until with the text of the failure.
 func untilOr(t *testing.T, done func() bool, complaint func() string) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -70,7 +70,7 @@ func untilOr(t *testing.T, done func() bool, complaint func() string) {
 	}
 }
 
-// TestLogOutput: the whole program logs where it is told.
+// TestLogOutput: the program logs to the configured output.
 func TestLogOutput(t *testing.T) {
 	t.Parallel()
 	name, files := logNamed(t)
@@ -79,7 +79,7 @@ func TestLogOutput(t *testing.T) {
 	if _, _, status := runFor(t, env, args...); status != exitSettings || len(files()) != 0 {
 		t.Errorf("status %d, %v", status, files())
 	}
-	// It cannot start, and says so in both places.
+	// It cannot start, and reports that in both places.
 	p := start(t, nil)
 	_, stderr, status := runFor(t, env[:1], "serve", "--front", p.front, "--admin", "127.0.0.1:0")
 	lines := logged(t, name, "ended")
@@ -105,7 +105,7 @@ func TestLogOutput(t *testing.T) {
 	}
 }
 
-// TestLogToStdout: then standard error has only why it failed.
+// TestLogToStdout: standard error then has only the reason of a failure.
 func TestLogToStdout(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)

@@ -24,7 +24,7 @@ type ear struct {
 	name   string
 }
 
-// newEar listens by a name: a path, or "@…" for one without a file.
+// newEar listens on a socket: a path, or "@…" for an abstract socket.
 func newEar(t *testing.T, name string) *ear {
 	t.Helper()
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
@@ -35,7 +35,7 @@ func newEar(t *testing.T, name string) *ear {
 	return &ear{t, socket, name}
 }
 
-// hear returns what comes next.
+// hear returns the next notification.
 func (e *ear) hear() string {
 	e.t.Helper()
 	if err := e.socket.SetReadDeadline(time.Now().Add(hangTimeout)); err != nil {
@@ -49,7 +49,7 @@ func (e *ear) hear() string {
 	return string(text[:n])
 }
 
-// heard returns what has come already and was not taken.
+// heard returns the notifications that have arrived and were not returned yet.
 func (e *ear) heard() (list []string) {
 	e.t.Helper()
 	raw, err := e.socket.SyscallConn()
@@ -88,8 +88,8 @@ func TestManagerHears(t *testing.T) {
 	}
 }
 
-// A manager that is not there, or waits for another process, does not keep the
-// server from serving.
+// A manager that is not there, or expects another process, does not prevent the server from
+// serving.
 func TestManagerIsNotThere(t *testing.T) {
 	t.Parallel()
 	p := start(t, []string{"NOTIFY_SOCKET=" + filepath.Join(t.TempDir(), "none")})
@@ -106,7 +106,8 @@ func TestManagerIsNotThere(t *testing.T) {
 	}
 }
 
-// turningWith starts a server of two loops, and returns what their turns wait for: each reads the clock.
+// turningWith starts a server with two loops, and returns a mutex that blocks their turns,
+// because each turn reads the clock.
 func turningWith(t *testing.T) (*comet.Server, *sync.Mutex) {
 	t.Helper()
 	turning := new(sync.Mutex)
@@ -122,7 +123,7 @@ func turningWith(t *testing.T) (*comet.Server, *sync.Mutex) {
 	return srv, turning
 }
 
-// TestWatchdog: while a loop is stuck the manager is not told that all is well.
+// TestWatchdog: while a loop is stuck, the watchdog is not notified.
 func TestWatchdog(t *testing.T) {
 	e := newEar(t, filepath.Join(t.TempDir(), "notify"))
 	t.Setenv("NOTIFY_SOCKET", e.name)
@@ -146,7 +147,7 @@ func TestWatchdog(t *testing.T) {
 		}, stop, func(err error) { troubles = append(troubles, err) })
 		close(ended)
 	}()
-	// alive takes pulses until the manager is told that all is well.
+	// alive sends pulses until the watchdog is notified.
 	alive := func() {
 		t.Helper()
 		for limit := time.Now().Add(hangTimeout); len(e.heard()) == 0; <-pulses {
@@ -164,7 +165,7 @@ func TestWatchdog(t *testing.T) {
 		}
 		last = now
 	}
-	e.heard() // of what was before
+	e.heard() // earlier notifications
 	for range 5 {
 		<-pulses
 	}

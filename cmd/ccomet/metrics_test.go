@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// promtool runs Prometheus' own checker.
+// promtool runs Prometheus' checker.
 func promtool(t *testing.T, input string, args ...string) {
 	t.Helper()
 	path, err := exec.LookPath("promtool")
@@ -25,8 +25,8 @@ func promtool(t *testing.T, input string, args ...string) {
 	}
 }
 
-// TestMetrics: a server that was told what to do tells what it did, in names that
-// Prometheus' checker has nothing against.
+// TestMetrics: the metrics show the settings and what the server has done, and Prometheus'
+// checker accepts their names.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--loops", "2", "--max-channels", "2", "--channel-buffer-size", "2", "--state", filepath.Join(t.TempDir(), "state"))
@@ -44,7 +44,7 @@ func TestMetrics(t *testing.T) {
 	p.waits(t, 2, "a")
 
 	var a answer
-	until(t, func() bool { // the connections of the requests before have gone
+	until(t, func() bool { // the connections of earlier requests are closed
 		a = get(t, p.admin, "/metrics")
 		return a.status != 200 || sumOf(t, a.body, `ccomet_connections{side="admin"}`) == 1
 	})
@@ -55,7 +55,7 @@ func TestMetrics(t *testing.T) {
 		`ccomet_channels`:                              2,
 		`ccomet_subscribers{transport="stream"}`:       2,
 		`ccomet_connections{state="waiting"}`:          2,
-		`ccomet_connections{side="admin"}`:             1, // this scrape's
+		`ccomet_connections{side="admin"}`:             1, // the one of this scrape
 		`ccomet_messages_published_total`:              6,
 		`ccomet_messages_delivered_total`:              5,
 		`ccomet_messages_replayed_total`:               2,
@@ -85,12 +85,12 @@ func TestMetrics(t *testing.T) {
 	old.Close()
 }
 
-// TestMetricsOfSharing: metrics tell that loops which have little to do turn on one thread.
+// TestMetricsOfSharing: metrics show that mostly idle loops share one thread.
 func TestMetricsOfSharing(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--loops", "2")
 	looks := 0
-	until(t, func() bool { // there is little to do, as long as nobody asks for metrics all the time
+	until(t, func() bool { // loops are idle only if metrics are not requested all the time
 		if looks++; looks%50 != 0 {
 			return false
 		}
@@ -102,10 +102,10 @@ func TestMetricsOfSharing(t *testing.T) {
 	}
 }
 
-// series counts the server's own.
+// series counts the server's own metrics.
 func series(text string) int { return strings.Count("\n"+text, "\nccomet_") }
 
-// sumOf adds up the samples of a metric whose labels are among others.
+// sumOf adds up the samples of a metric with certain labels.
 func sumOf(t *testing.T, text, selector string) (sum float64) {
 	t.Helper()
 	name, labels, _ := strings.Cut(strings.TrimSuffix(selector, "}"), "{")
@@ -125,8 +125,8 @@ func sumOf(t *testing.T, text, selector string) (sum float64) {
 	return sum
 }
 
-// TestMetricsArePrivate: they are the admin side's, under its rules, whatever the
-// front side opens.
+// TestMetricsArePrivate: metrics are on the admin side, under its access rules, whatever the
+// front side exposes.
 func TestMetricsArePrivate(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--demo")
@@ -141,8 +141,7 @@ func TestMetricsArePrivate(t *testing.T) {
 	}
 }
 
-// TestMetricsWhileDraining: a server that drains says so, on connections that are
-// open.
+// TestMetricsWhileDraining: a draining server reports that on open connections.
 func TestMetricsWhileDraining(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--drain-time", "60")

@@ -14,10 +14,9 @@ import (
 	"testing"
 )
 
-// The server behind a real nginx, with the configuration that users are given.
+// The server behind a real nginx, with the configuration for users.
 
-// behind runs a server and nginx before it, with its flags and further pieces
-// of the configuration to replace.
+// behind runs a server with flags, and nginx in front with replacements in its configuration.
 func behind(t *testing.T, flags string, replace ...string) (*process, *proxy) {
 	t.Helper()
 	x := newProxy(t)
@@ -26,7 +25,7 @@ func behind(t *testing.T, flags string, replace ...string) (*process, *proxy) {
 	return p, x
 }
 
-// waits waits until n subscribers are counted, of a channel if it is named.
+// waits waits until n subscribers are counted, of one channel if it is named.
 func (p *process) waits(t *testing.T, n int, cname string) {
 	t.Helper()
 	path, want, got := "/info", fmt.Sprintf(`"subscribers": %d}`, n), ""
@@ -39,7 +38,7 @@ func (p *process) waits(t *testing.T, n int, cname string) {
 	}, func() string { return fmt.Sprintf("%s never becomes %s", got, want) })
 }
 
-// expect reads bytes that must be those.
+// expect reads exactly these bytes.
 func expect(t *testing.T, from io.Reader, want string) {
 	t.Helper()
 	got := make([]byte, len(want))
@@ -48,14 +47,14 @@ func expect(t *testing.T, from io.Reader, want string) {
 	}
 }
 
-// object is a message, or another object of a channel.
+// object returns a message, or another object of a channel.
 func object(kind, cname string, seq int, content string) string {
 	return fmt.Sprintf(`{"type":"%s","cname":"%s","seq":%d,"content":"%s"}`, kind, cname, seq, content)
 }
 
-// TestNginxHeartbeats: with heartbeats a stream outlives the time that nginx
-// waits for more. One comes at most a third of the polling timeout early, so
-// six of them take four seconds at the least.
+// TestNginxHeartbeats: with heartbeats a stream outlives nginx's read timeout. A heartbeat
+// comes at most a third of the polling timeout early, so six of them take at least four
+// seconds.
 func TestNginxHeartbeats(t *testing.T) {
 	t.Parallel()
 	const long, short = "proxy_read_timeout 60s", "proxy_read_timeout 3s"
@@ -84,8 +83,8 @@ func TestNginxHeartbeats(t *testing.T) {
 	}
 }
 
-// TestNginxAlone: while there is no server, a browser's event stream is answered by
-// nginx in a manner that has it come back, and anything else with 502.
+// TestNginxAlone: while no server is running, nginx answers a browser's event stream such that
+// the browser reconnects, and everything else with 502.
 func TestNginxAlone(t *testing.T) {
 	t.Parallel()
 	p, x := behind(t, "")
@@ -101,8 +100,8 @@ func TestNginxAlone(t *testing.T) {
 	}
 }
 
-// TestNginxFull: a server that has no room for a connection answers 503 before it has read
-// which request is on it; a browser's event stream is to come back all the same.
+// TestNginxFull: a full server answers 503 before it reads the request. A browser's event
+// stream must reconnect nevertheless.
 func TestNginxFull(t *testing.T) {
 	t.Parallel()
 	p, x := behind(t, "--max-connections 1")
@@ -112,7 +111,7 @@ func TestNginxFull(t *testing.T) {
 	}
 }
 
-// later expects that an event stream is answered by nginx with a time to come back.
+// later expects that nginx answers an event stream with a retry time.
 func (w *way) later(t *testing.T, cname string) {
 	t.Helper()
 	a := read(t, w.get(t, "/sse?seq=1&cname="+cname), nil)
@@ -124,7 +123,8 @@ func (w *way) later(t *testing.T, cname string) {
 	}
 }
 
-// TestNginxClientsVanish: when a client goes, nginx goes, and the server forgets it.
+// TestNginxClientsVanish: when a client disconnects, nginx does too, and the server frees the
+// connection.
 func TestNginxClientsVanish(t *testing.T) {
 	t.Parallel()
 	p, x := behind(t, "--polling-timeout 3600")
@@ -159,23 +159,22 @@ func TestNginxClientsVanish(t *testing.T) {
 	}
 }
 
-// TestNginxThousands: nginx holds 5,000 streams each way, and a message comes to
-// every one.
+// TestNginxThousands: nginx holds 5,000 streams on each route, and each receives a message.
 func TestNginxThousands(t *testing.T) {
 	t.Parallel()
 	const clients = 5000
 	if n := descriptors(t); n < 2*clients+1000 {
 		leaveOut(t, fmt.Sprintf("a process may have %d descriptors: nginx needs more for %d clients (ulimit -Hn)", n, clients))
 	}
-	// The first of them is silent until the last is there, however long that takes.
+	// The first is silent until the last has connected, however long that takes.
 	p, x := behind(t, "--polling-timeout 3600", "proxy_read_timeout 60s", "proxy_read_timeout 3600s")
 	for _, w := range x.ways() {
 		if w.name == "TLS, HTTP/1.1" {
-			continue // a handshake for each client shows nothing more
+			continue // a TLS handshake for each client would show nothing more
 		}
 		t.Run(w.name, func(t *testing.T) {
 			client := *w.client
-			client.Timeout = 0 // it bounds a request, of which the first lasts as long as all
+			client.Timeout = 0 // it limits a whole request, and the first lasts longest
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var streams []io.Reader
@@ -204,7 +203,8 @@ func TestNginxThousands(t *testing.T) {
 	}
 }
 
-// TestNginxRequests: what nginx sends to the server, and on how many connections.
+// TestNginxRequests: the requests that nginx sends to the server, and its number of
+// connections.
 func TestNginxRequests(t *testing.T) {
 	t.Parallel()
 	x := newProxy(t)
@@ -234,7 +234,7 @@ func TestNginxRequests(t *testing.T) {
 	if n := len(old.seen()); n != requests {
 		t.Errorf("iComet's way: %d connections for %d requests", n, requests)
 	}
-	// HTTP/1.1 and HTTP/2 use the same, but each worker of nginx has its own.
+	// HTTP/1.1 and HTTP/2 share connections, but each worker of nginx has its own.
 	if n := len(current.seen()); n < 1 || n > 2 {
 		t.Errorf("the better way: %d connections for %d requests", n, 2*requests)
 	}
@@ -268,8 +268,8 @@ func TestNginxPrivate(t *testing.T) {
 	}
 }
 
-// TestNginxAccess: the server's rules of access are for the client before
-// nginx, which cannot claim to be another.
+// TestNginxAccess: the server's access rules apply to the client of nginx, which cannot claim
+// another address.
 func TestNginxAccess(t *testing.T) {
 	t.Parallel()
 	_, x := behind(t, "--front-allow 127.0.0.2 --trusted-proxy unix,127.0.0.1")
@@ -294,8 +294,8 @@ func TestNginxAccess(t *testing.T) {
 	}
 }
 
-// TestNginxPorts: over TCP, nginx spreads its connections over several of the
-// server's ports, which is what gives it room for more of them.
+// TestNginxPorts: over TCP, nginx spreads its connections over several ports of the server,
+// which allows more of them.
 func TestNginxPorts(t *testing.T) {
 	t.Parallel()
 	x := newProxy(t)
@@ -325,8 +325,8 @@ func TestNginxPorts(t *testing.T) {
 	}
 }
 
-// TestNginxRestart: the server restarts behind nginx. Its clients are cut, not
-// told that their responses are over, and served again as soon as it is there.
+// TestNginxRestart: the server restarts behind nginx. Its clients are cut without a regular end
+// of their responses, and served again as soon as the server is back.
 func TestNginxRestart(t *testing.T) {
 	t.Parallel()
 	t.Run("unix socket", func(t *testing.T) { t.Parallel(); restart(t, false) })

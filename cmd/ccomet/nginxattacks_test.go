@@ -20,21 +20,21 @@ import (
 	"ccomet/httplite/attacks"
 )
 
-// The table of attacks through nginx. What nginx takes for a request, the
-// server takes for one request too, and for the same; and each client gets the
-// answers to what nginx took for its requests, and nothing else.
+// The table of attacks through nginx. Each request of nginx is one request, and the same, for
+// the server; and each client gets the answers to its requests as nginx parsed them, and
+// nothing else.
 
-// meant is a request as nginx took it, out of its log. Conn names the connection
-// that it came on, by nginx's port and the client's address: each has its own.
+// meant is a request as nginx parsed it, from its log. Conn identifies the connection by
+// nginx's port and the client's address, which is different for each.
 type meant struct{ Conn, ID, Status, Upstream, Request string }
 
-// meantFormat has nginx log it so.
+// meantFormat makes nginx log such requests.
 const meantFormat = `log_format meant escape=json '{"Conn":"$server_port $remote_addr","ID":"$request_id","Status":"$status",` +
 	`"Upstream":"$upstream_status","Request":"$request"}';
 	access_log `
 
-// plainly are the pieces that let the whole table through: any path, no TLS, an
-// identity for each request, and short timeouts for requests that never end.
+// plainly returns configuration that lets the whole table through: any path, no TLS, an ID for
+// each request, and short timeouts for requests that never end.
 func plainly(x *proxy, further ...string) []string {
 	return append([]string{
 		"access_log " + x.dir + "/access.log;", meantFormat + x.dir + "/meant.log meant; client_header_timeout 1s; client_body_timeout 1s; keepalive_timeout 1s; lingering_timeout 1s;",
@@ -53,7 +53,7 @@ func TestNginxAttacks(t *testing.T) {
 		name    string
 		further []string
 		pieces  int
-		chunks  bool // some of what nginx sends is
+		chunks  bool // some requests of nginx are
 	}{
 		{"as it is to be copied", nil, 1, false},
 		{"targets as they came", []string{"proxy_pass http://ccomet/;", "proxy_pass http://ccomet;"}, 300, false},
@@ -62,7 +62,7 @@ func TestNginxAttacks(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			x := newProxy(t)
-			p := start(t, nil, "--max-head", "16384") // as the table has it
+			p := start(t, nil, "--max-head", "16384") // as the table assumes
 			old, current := newTap(t, "127.0.0.1:0", p.front), newTap(t, x.socket(), p.front)
 			x.start(old.address, plainly(x, c.further...)...)
 			got := map[string]*attempt{}
@@ -85,14 +85,13 @@ func TestNginxAttacks(t *testing.T) {
 	}
 }
 
-// attempt is what a client has got for an attack.
+// attempt is what a client has received for an attack.
 type attempt struct {
 	*attacks.Case
 	got string
 }
 
-// attackAll makes every attack, each on a connection of its own and in so many
-// pieces, several at a time.
+// attackAll runs every attack on a connection of its own, sent in pieces, several at a time.
 func attackAll(t *testing.T, address string, cases []attacks.Case, pieces int, all map[string]*attempt) {
 	t.Helper()
 	var mu sync.Mutex
@@ -104,7 +103,7 @@ func attackAll(t *testing.T, address string, cases []attacks.Case, pieces int, a
 			defer running.Done()
 			room <- struct{}{}
 			defer func() { <-room }()
-			from := net.IPv4(127, 1, byte(i>>8), byte(i)) // a port may be used again
+			from := net.IPv4(127, 1, byte(i>>8), byte(i)) // so that ports are not exhausted
 			c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}).Dial("tcp", address)
 			if err != nil {
 				t.Error(err)
@@ -126,7 +125,7 @@ func attackAll(t *testing.T, address string, cases []attacks.Case, pieces int, a
 	running.Wait()
 }
 
-// meant reads nginx's log, by connection, when all that was answered is in it.
+// meant reads nginx's log by connection, when it contains every answered request.
 func (x *proxy) meant(got map[string]*attempt) map[string][]meant {
 	x.t.Helper()
 	for limit := time.Now().Add(hangTimeout); ; {
@@ -156,10 +155,10 @@ func (x *proxy) meant(got map[string]*attempt) map[string][]meant {
 	}
 }
 
-// called is the function that an answer calls.
+// called matches the function that an answer calls.
 var called = regexp.MustCompile(`^([a-z]+)\(\{"type":"ping"`)
 
-// check holds the answers against what nginx took for requests.
+// check compares the answers with the requests in nginx's log.
 func (a *attempt) check(t *testing.T, log []meant) {
 	if a.got != "" && !strings.HasPrefix(a.got, "HTTP/") {
 		if !strings.HasSuffix(log[0].Request, "/ping?cb=a") || len(log) != 1 { // HTTP/0.9 has no heads
@@ -170,7 +169,7 @@ func (a *attempt) check(t *testing.T, log []meant) {
 	reader := bufio.NewReader(strings.NewReader(a.got))
 	for _, m := range log {
 		if m.Status == "408" && m.Upstream == "" {
-			continue // it did not come, and nginx says nothing
+			continue // it did not arrive, and nginx says nothing
 		}
 		method, _, _ := strings.Cut(m.Request, " ")
 		resp, err := http.ReadResponse(reader, &http.Request{Method: method})
@@ -196,8 +195,8 @@ func (a *attempt) check(t *testing.T, log []meant) {
 
 var requestID = regexp.MustCompile(`(?m)^X-Request-Id: ([0-9a-f]{32})\r$`)
 
-// checkTurns holds what nginx and the server said to each other against what
-// nginx meant: one request, one answer.
+// checkTurns compares the exchanges between nginx and the server with nginx's log: one request,
+// one answer.
 func checkTurns(t *testing.T, talks [][]turn, log map[string][]meant) {
 	meantBy := map[string]meant{}
 	for _, list := range log {
@@ -218,7 +217,7 @@ func checkTurns(t *testing.T, talks [][]turn, log map[string][]meant) {
 			}
 			m, ok := meantBy[ids[0][1]]
 			if !ok {
-				continue // given up by its client, or by nginx
+				continue // abandoned by its client, or by nginx
 			}
 			delete(meantBy, m.ID)
 			answered++
@@ -233,8 +232,7 @@ func checkTurns(t *testing.T, talks [][]turn, log map[string][]meant) {
 	}
 }
 
-// checkTurn: the server has read one request, with nothing left, and has sent
-// one answer, with nothing left.
+// checkTurn: the server has read exactly one request, and has sent exactly one answer.
 func checkTurn(t *testing.T, m meant, one turn) {
 	method, rest, _ := strings.Cut(one.asked, " ")
 	reader := bufio.NewReader(strings.NewReader(one.answered))

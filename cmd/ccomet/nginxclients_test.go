@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestNginxClients: comet.js in Chromium behind nginx, which lets WebSockets through, or does
-// not. Then the next page does not try one.
+// TestNginxClients: comet.js in Chromium behind an nginx that passes WebSockets on, or does
+// not. In the second case the next page does not try a WebSocket.
 func TestNginxClients(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -32,7 +32,7 @@ func TestNginxClients(t *testing.T) {
 			w.run(`comet.publish(` + quoted(cname) + `, "4").then((seq) => window.number = seq)`)
 			w.gets(1, 4)
 			w.holds("number === 4")
-			// The next page knows what comes through.
+			// The next page remembers what works.
 			next := visitor.tab(t, strings.TrimSuffix(url, "/")+empty, "const Socket = WebSocket; window.sockets = 0; window.WebSocket = class extends Socket { constructor(url) { super(url); sockets++; } };")
 			next.listenAt(url, fmt.Sprintf(options, cname, ""))
 			next.gets(1, 4)
@@ -44,8 +44,8 @@ func TestNginxClients(t *testing.T) {
 	}
 }
 
-// TestNginxClientRestart: the server restarts behind nginx, with its state. The client comes
-// back over a WebSocket, and has all that was published.
+// TestNginxClientRestart: the server restarts behind nginx, with its state. The client
+// reconnects by a WebSocket, and gets all messages.
 func TestNginxClientRestart(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)

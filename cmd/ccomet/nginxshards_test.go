@@ -16,10 +16,10 @@ import (
 	"testing"
 )
 
-// Several servers behind a real nginx that gives each a share of the channels, with the
-// configuration that users are given (demo/nginx-shards.conf).
+// Several servers, each with a share of the channels, behind a real nginx with the
+// configuration for users (demo/nginx-shards.conf).
 
-// shards are three servers and nginx before them.
+// shards are three servers and nginx in front of them.
 type shards struct {
 	*proxy
 	nodes   []*process
@@ -43,7 +43,7 @@ func newShards(t *testing.T, flags ...string) *shards {
 	return s
 }
 
-// holder is the number of the server that has a channel, and there is only one.
+// holder returns the number of the only server that has a channel.
 func (s *shards) holder(t *testing.T, cname string) int {
 	t.Helper()
 	at := -1
@@ -61,7 +61,7 @@ func (s *shards) holder(t *testing.T, cname string) int {
 	return at
 }
 
-// elsewhere is the name of a channel of another server, by its beginning.
+// elsewhere returns the name of a channel of another server, with this prefix.
 func (s *shards) elsewhere(t *testing.T, than int, begins string) string {
 	t.Helper()
 	for n := range 1000 {
@@ -75,7 +75,7 @@ func (s *shards) elsewhere(t *testing.T, than int, begins string) string {
 	return ""
 }
 
-// decode reads an answer that is JSON.
+// decode parses an answer that is JSON.
 func decode(t *testing.T, a answer, into any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(a.body), into); err != nil {
@@ -83,21 +83,21 @@ func decode(t *testing.T, a answer, into any) {
 	}
 }
 
-// lines are an endless response's.
+// lines returns the lines of an endless response.
 func (s *shards) lines(t *testing.T, path string) *bufio.Reader {
 	t.Helper()
 	return bufio.NewReader(s.front.get(t, path).Body)
 }
 
-// TestNginxShards: who publishes and who subscribes meet, whichever channel it is; each server
-// has its share of them. A name that needs escapes has one way to be written.
+// TestNginxShards: publishers and subscribers of a channel meet, whichever channel it is; each
+// server has its share. A name that needs escapes has one valid spelling.
 func TestNginxShards(t *testing.T) {
 	t.Parallel()
 	s := newShards(t)
 	const channels = 60
 	streams := map[string]io.Reader{}
 	for n := range channels {
-		name := "room/" + itoa(n) + ":é {x y} ~" // what is in its braces is no text to go by: it has a blank
+		name := "room/" + itoa(n) + ":é {x y} ~" // its braces do not select the server, because they contain a space
 		streams[name] = s.front.get(t, "/stream?cname="+strings.ReplaceAll(url.QueryEscape(name), "+", "%20")).Body
 	}
 	for name, stream := range streams {
@@ -124,7 +124,7 @@ func TestNginxShards(t *testing.T) {
 			t.Errorf("server %d has %d of %d channels", i, share.Channels, channels)
 		}
 	}
-	// Messages, histories, event streams and WebSockets of a channel are where it is.
+	// Messages, histories, event streams and WebSockets of a channel are at its server.
 	get(t, s.admin, "/push?cname=a&content=hello")
 	for path, want := range map[string]string{"/sub?cname=a&seq=1": `"hello"`, "/history?cname=a": `"hello"`, "/ping": "sub_timeout"} {
 		if a := read(t, s.front.get(t, path), nil); !strings.Contains(a.body, want) {
@@ -138,7 +138,7 @@ func TestNginxShards(t *testing.T) {
 	}
 }
 
-// TestNginxShardsRefused: what cannot be sent to one server is refused, and says why.
+// TestNginxShardsRefused: a request that cannot go to one server is refused with a reason.
 func TestNginxShardsRefused(t *testing.T) {
 	t.Parallel()
 	s := newShards(t)
@@ -174,8 +174,8 @@ func TestNginxShardsRefused(t *testing.T) {
 	}
 }
 
-// TestNginxShardsTogether: channels with the same text in braces share a connection, also on
-// a WebSocket that joins them later; with tokens a channel of another server is refused there.
+// TestNginxShardsTogether: channels with the same text in braces share a connection, also on a
+// WebSocket that joins them later. With tokens, a channel of another server is refused there.
 func TestNginxShardsTogether(t *testing.T) {
 	t.Parallel()
 	s := newShards(t, "--auth", "token", "--secret", "of all")
@@ -202,8 +202,8 @@ func TestNginxShardsTogether(t *testing.T) {
 	socket.ask(`{"op":"sub","cname":"`+foreign+`","token":"`+signed+`","id":7}`, `{"type":"401","cname":"`+foreign+`","seq":0,"content":"Token error","id":7}`)
 }
 
-// TestNginxShardsAway: a server that is away takes its channels with it, and no others; when
-// it is back, with its state, it goes on.
+// TestNginxShardsAway: if a server is down, only its channels are unavailable. It continues
+// with its state when it is back.
 func TestNginxShardsAway(t *testing.T) {
 	t.Parallel()
 	s := newShards(t)
@@ -227,7 +227,7 @@ func TestNginxShardsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.stop(syscall.SIGTERM)
-	for range 3 { // nginx does not turn to another
+	for range 3 { // nginx does not try another server
 		if a := get(t, s.admin, "/push?content=lost&cname="+here); a.status != http.StatusBadGateway {
 			t.Errorf("a publish: %v", a)
 		}
@@ -247,8 +247,8 @@ func TestNginxShardsAway(t *testing.T) {
 	}
 }
 
-// TestNginxShardsMoved: after a change of the table nginx ends the connections of before, so that
-// each client comes to where its channel is now.
+// TestNginxShardsMoved: after a change of the table, nginx closes old connections, so that each
+// client reconnects to the new server of its channel.
 func TestNginxShardsMoved(t *testing.T) {
 	t.Parallel()
 	s := newShards(t)
@@ -261,7 +261,7 @@ func TestNginxShardsMoved(t *testing.T) {
 	names := []string{"one", "two", "three"}
 	to := names[(at+1)%3]
 	replace := slices.Clone(s.replace)
-	for _, name := range names { // all is one server's
+	for _, name := range names { // all are at one server
 		replace = append(replace, "5% "+name+";", "5% "+to+";")
 	}
 	s.configure("nginx-shards.conf", append(replace, "* two;", "* "+to+";", "worker_shutdown_timeout 5s", "worker_shutdown_timeout 100ms"))

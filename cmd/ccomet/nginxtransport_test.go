@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// transport is what a transport sends before anything, and round a message.
+// transport is what a transport sends first, and around a message.
 type transport struct{ path, contentType, begin, before, after string }
 
-// endless are the transports that do not end.
+// endless are the transports whose responses do not end.
 var endless = []transport{
 	{"/stream", "application/json; charset=utf-8", "", "", "\n"},
 	{"/iframe", "text/html; charset=utf-8", "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><title>comet</title></head><body>\n",
@@ -24,9 +24,9 @@ const (
 
 var large = strings.Repeat("0123456789", 6000)
 
-// TestNginxTransports: through each way every transport brings each message by
-// itself, exactly as without nginx: what nginx kept back would not come at all,
-// since nothing follows it.
+// TestNginxTransports: on each route, every transport delivers each message immediately,
+// exactly as without nginx. A message that nginx buffered would never arrive, since nothing
+// follows it.
 func TestNginxTransports(t *testing.T) {
 	t.Parallel()
 	p, x := behind(t, "--polling-timeout 3600 --retry-time 0")
@@ -44,7 +44,7 @@ func TestNginxTransports(t *testing.T) {
 	}
 }
 
-// frame is an object as the transport has it. id is an event's, of a channel of that
+// frame returns an object in the transport's framing. id is an event's, of a channel of that
 // epoch.
 func (e *transport) frame(id int, epoch, object string) string {
 	before := e.before
@@ -57,10 +57,10 @@ func (e *transport) frame(id int, epoch, object string) string {
 	return before + object + e.after
 }
 
-// through takes messages, one after the other, the last one large.
+// through checks messages, one after the other, the last one large.
 func (e *transport) through(t *testing.T, p *process, w way, cname string, direct bool) {
 	resp := w.get(t, e.path+"?cname="+cname)
-	buffering := "" // nginx heeds it, and does not pass it on
+	buffering := "" // nginx obeys it, and does not pass it on
 	if direct {
 		buffering = "no"
 	}

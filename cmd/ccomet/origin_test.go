@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A page of another origin subscribes by iframe and by CORS where --cors-origin
-// lets it in, and by JSONP, which needs no permission.
+// A page of another origin subscribes by iframe and CORS if --cors-origin permits it, and by
+// JSONP, which needs no permission.
 func TestOtherOrigin(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -37,14 +37,13 @@ func TestOtherOriginRefused(t *testing.T) {
 	}
 }
 
-// A page of an origin that matches a pattern, beside others that are named, subscribes
-// in every way that a browser asks leave for, with credentials; and no page publishes on
-// the admin side.
+// A page whose origin matches a pattern subscribes in every way that needs a permission from
+// the server, with credentials. No page publishes on the admin side.
 func TestOtherOriginByPattern(t *testing.T) {
 	b := newBrowser(t)
 	s := newStranger(t)
 	_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "http://"), ":")
-	s.URL = "http://page.localhost:" + port // which browsers look for on this machine
+	s.URL = "http://page.localhost:" + port // browsers resolve it to this machine
 	p := start(t, nil, "--cors-origin", "https://example.com", "--cors-origin", "http://*.localhost:"+port, "--demo")
 	w := s.visits(b, p, strings.ReplaceAll(credentialsPage, "ADMIN", "http://"+p.admin))
 	w.holds(`got.image === "refused" && got.push === "refused" && got.form === "sent"`)
@@ -63,7 +62,7 @@ const credentialsPage = `<!DOCTYPE html><title>stranger</title><script src="FRON
 var got = {}, image = new Image();
 function icomet_cb(m) { if (m.type === "data") got.iframe = m.content; }
 onmessage = function (e) { if (e.origin === "FRONT") icomet_cb(e.data); };
-function publish() { // in all the ways that need no permission
+function publish() { // in all ways that need no permission
 	image.onerror = function () { got.image = "refused"; };
 	image.src = "ADMIN/push?cname=a&content=image";
 	fetch("ADMIN/push?cname=a&content=fetch").then(function () { got.push = "read"; }, function () { got.push = "refused"; });
@@ -103,7 +102,7 @@ func newStranger(t *testing.T) *stranger {
 	return s
 }
 
-// visits opens the stranger's page, in which FRONT is where the server is.
+// visits opens the stranger's page, in which FRONT is the server's address.
 func (s *stranger) visits(b browser, p *process, page string) *window {
 	s.page = strings.ReplaceAll(page, "FRONT", "http://"+p.front)
 	return b.open(s.t, s.URL, "")
@@ -115,7 +114,7 @@ function icomet_cb(m) { got.iframe = m.content; }
 onmessage = function (e) { if (e.origin === "FRONT") icomet_cb(e.data); };
 function jsonp(m) { got.jsonp = m.content; }
 function add(tag, src) { var e = document.createElement(tag); e.src = src; document.body.appendChild(e); }
-onload = function () { // which what never ends would hold up
+onload = function () { // a response that never ends would delay it
 	add("iframe", "FRONT/iframe?cname=a&seq=1");
 	add("script", "FRONT/sub?cname=a&seq=1&cb=jsonp");
 	fetch("FRONT/sub?cname=a&seq=1").then(function (r) { return r.json(); })
@@ -123,7 +122,7 @@ onload = function () { // which what never ends would hold up
 };
 </script>`
 
-// subscribers waits until the server counts n of them.
+// subscribers waits until the server counts n subscribers.
 func (p *process) subscribers(n int) {
 	p.t.Helper()
 	p.waits(p.t, n, "")

@@ -10,8 +10,8 @@ import (
 	"ccomet/demo"
 )
 
-// TestPages: every document is as wide as a small telephone and no wider, says
-// where one is, and has a name for all that can be used.
+// TestPages: every document fits a small telephone, marks the current page in the navigation,
+// and has an accessible name for every control.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestPidfileFlag: the file is there while the server is.
+// TestPidfileFlag: the file exists while the server runs.
 func TestPidfileFlag(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "pid")
@@ -25,7 +25,7 @@ func TestPidfileFlag(t *testing.T) {
 	if _, err := os.Stat(name); err == nil {
 		t.Error("it stays")
 	}
-	// One that was killed leaves it, and the next one takes it.
+	// A killed server leaves it behind, and the next one takes it over.
 	p = start(t, nil, "--pidfile", name)
 	p.kill()
 	if _, err := os.Stat(name); err != nil {
@@ -38,8 +38,8 @@ func TestPidfileFlag(t *testing.T) {
 	p.stop(unix.SIGTERM)
 }
 
-// TestPidfileOfAnother: a file that was removed is another server's by now, and
-// is left to it.
+// TestPidfileOfAnother: a removed and recreated file belongs to another server, and is not
+// touched.
 func TestPidfileOfAnother(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "pid")

@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// TestChatHere: who is in the room is listed, by the name that he has now, and
-// nobody who is not.
+// TestChatHere: exactly the users in the room are listed, by their current names.
 func TestChatHere(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -29,9 +28,8 @@ func TestChatHere(t *testing.T) {
 	eve.lists("Ada Lovelace", "Bob <b>", "Eve -1f (you)")
 }
 
-// TestChatOneBrowser: the windows of one browser share a connection for
-// messages and one for who is here. When the window that has them is closed,
-// another takes them over.
+// TestChatOneBrowser: the windows of one browser share a connection for messages and one for
+// presence. When the window with them is closed, another takes them over.
 func TestChatOneBrowser(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -45,7 +43,7 @@ func TestChatOneBrowser(t *testing.T) {
 	for _, w := range []*window{ada, bob} {
 		w.holds(`document.querySelectorAll("#people li").length === 2`)
 	}
-	p.subscribers(3) // the room's once, and a channel of each
+	p.subscribers(3) // the room's once, and a channel for each user
 	ada.says("hello, other me")
 	bob.sees("hello, other me")
 	ada.close()
@@ -56,7 +54,7 @@ func TestChatOneBrowser(t *testing.T) {
 	bob.sees("I am")
 }
 
-// lists waits until these people are here, and no others.
+// lists waits until exactly these users are listed.
 func (w *window) lists(people ...string) {
 	w.t.Helper()
 	w.holds(`[...document.querySelectorAll("#people li")].map((one) => one.textContent).join("|") === ` + quoted(strings.Join(people, "|")))

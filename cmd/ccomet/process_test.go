@@ -25,22 +25,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// These tests run the program itself, built once, and speak TCP to it. They wait
-// more than they compute, so nearly all run at the same time (TestMain has several
-// more of them at once than there are processors), and a test here is written so:
+// These tests run the program itself, built once, and use TCP. They wait more than they
+// compute, so nearly all run concurrently (TestMain runs several more at a time than there are
+// processors). Rules for a test here:
 //
-//   - It begins with t.Parallel(), unless it changes what is the process's own
-//     (t.Setenv): those run before all others, one by one. So do the rows of a table
-//     that start a server each.
-//   - What it needs it has for itself: addresses with port 0 (or reserve), t.TempDir,
-//     a server by start. Only the browser is shared (newBrowser): each visitor
-//     has a profile, and no test ends it.
-//   - It waits for what must happen, for hangTimeout at the longest (until, holds, logs),
-//     and never for time to pass. What takes seconds by default and is not its matter,
-//     it sets: --drain-time, --polling-timeout, --state-interval.
-//   - What a large program takes part in (Chromium, nginx, Prometheus), "make check"
-//     leaves out, by -short (needsMuch).
-//   - It ends with the server gone. A clean end (p.stop) with a client there takes
+//   - It begins with t.Parallel(), unless it changes the process (t.Setenv): such tests run
+//     before all others, one by one. The rows of a table that start a server each are parallel
+//     too.
+//   - It has its own resources: addresses with port 0 (or reserve), t.TempDir, a server by
+//     start. Only the browser is shared (newBrowser): each visitor has a profile, and no test
+//     ends it.
+//   - It waits for events, at most for hangTimeout (until, holds, logs), and never for a period
+//     of time. Times that take seconds by default and are not its subject are set shorter:
+//     --drain-time, --polling-timeout, --state-interval.
+//   - If it needs a large program (Chromium, nginx, Prometheus), "make check" skips it by
+//     -short (needsMuch).
+//   - At its end the server has ended. A clean stop (p.stop) with a connected client takes
 //     --drain-time.
 
 var program string
@@ -63,11 +63,10 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// buildTags are those that the program is built with, as the tests are.
+// buildTags are the tags of the tests, with which the program is built too.
 var buildTags string
 
-// build builds the program, with the race detector where the tests have it, else as it is
-// built for use.
+// build builds the program, with the race detector if the tests have it, else as for users.
 func build(file string, flags ...string) error {
 	args := append([]string{"build", "-buildvcs=false", "-tags", buildTags, "-o", file}, flags...)
 	cgo := "CGO_ENABLED=0"
@@ -82,8 +81,8 @@ func build(file string, flags ...string) error {
 	return nil
 }
 
-// severalAtOnce has more tests run at the same time than there are processors,
-// unless -parallel says how many.
+// severalAtOnce runs more tests concurrently than there are processors, unless -parallel is
+// set.
 func severalAtOnce() {
 	flag.Parse()
 	given := false
@@ -93,8 +92,7 @@ func severalAtOnce() {
 	}
 }
 
-// raceDetected says whether the tests were built with the race detector: then
-// the program is too.
+// raceDetected reports whether the tests, and so the program, are built with the race detector.
 func raceDetected() bool {
 	info, _ := debug.ReadBuildInfo()
 	for _, s := range info.Settings {
@@ -105,8 +103,8 @@ func raceDetected() bool {
 	return false
 }
 
-// hangTimeout is how long a test waits for something that must happen: so long that
-// only what never happens exceeds it, on however slow a machine.
+// hangTimeout is the time limit for an event. It is so long that only an event that never
+// happens exceeds it, on however slow a machine.
 const hangTimeout = 3 * time.Minute
 
 // process is a running server.
@@ -122,7 +120,7 @@ type process struct {
 	log []string
 }
 
-// command prepares to run the program with nothing in its environment but env.
+// command prepares to run the program with the environment env.
 func command(env []string, args ...string) *exec.Cmd {
 	cmd := exec.Command(program, args...)
 	for _, v := range os.Environ() {
@@ -130,13 +128,12 @@ func command(env []string, args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
-	// The race detector would have each process sleep a second at its end.
+	// Otherwise the race detector would delay the end of each process by a second.
 	cmd.Env = append(append(cmd.Env, "GORACE=atexit_sleep_ms=0"), env...)
 	return cmd
 }
 
-// start runs a server on free ports, unless args or env say otherwise, until
-// the test ends.
+// start runs a server on free ports, unless args or env set others, until the test ends.
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
 	given := strings.Join(append(env, args...), " ")
@@ -146,12 +143,12 @@ func start(t *testing.T, env []string, args ...string) *process {
 		}
 	}
 	if !strings.Contains(given, "loops") && !strings.Contains(given, "--config") {
-		args = append(args, "--loops", "2") // whatever CPUs there are, what one loop has for another is tried
+		args = append(args, "--loops", "2") // independent of the CPUs; two loops, so that mail between loops is tested
 	}
 	return serving(t, command(env, append([]string{"serve"}, args...)...))
 }
 
-// serving starts a command that serves, until the test ends.
+// serving runs a command that serves, until the test ends.
 func serving(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{t: t, cmd: cmd, ended: make(chan error, 1)}
@@ -165,7 +162,7 @@ func serving(t *testing.T, cmd *exec.Cmd) *process {
 	}
 	t.Cleanup(func() {
 		p.kill()
-		if strings.Contains(p.logged(), "WARNING: DATA RACE") { // its exit status is lost where it is killed
+		if strings.Contains(p.logged(), "WARNING: DATA RACE") { // if it is killed, its exit status is lost
 			t.Errorf("the server has a data race:\n%s", p.logged())
 		}
 	})
@@ -183,8 +180,7 @@ func serving(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// read takes the log until the program ends. served is closed when it serves,
-// or has ended.
+// read reads the log until the program ends. served is closed when it serves, or has ended.
 func (p *process) read(stderr io.Reader, served chan struct{}) {
 	lines := bufio.NewScanner(stderr)
 	waiting := true
@@ -214,7 +210,7 @@ func (p *process) logged() string {
 	return strings.Join(p.log, "\n")
 }
 
-// wait returns how the program has ended.
+// wait waits for the end of the program, and returns its result.
 func (p *process) wait() error {
 	select {
 	case err := <-p.ended:
@@ -226,7 +222,7 @@ func (p *process) wait() error {
 	}
 }
 
-// kill ends it without a warning.
+// kill ends it by SIGKILL.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	_ = p.wait()
@@ -243,11 +239,10 @@ func (p *process) stop(sig syscall.Signal) {
 	}
 }
 
-// client takes a new connection for each request, so that none is left to a
-// server that was stopped.
+// client opens a new connection for each request, so that none remains to a stopped server.
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: hangTimeout}
 
-// answer is a response that was read.
+// answer is a complete response.
 type answer struct {
 	status int
 	header http.Header
@@ -287,7 +282,7 @@ func (p *process) push(cname, content string) {
 	}
 }
 
-// epoch asks what life of a channel this is.
+// epoch returns the epoch of a channel.
 func (p *process) epoch(cname string) string {
 	p.t.Helper()
 	body := get(p.t, p.front, "/sub?epoch=&cname="+url.QueryEscape(cname)).body
@@ -299,9 +294,9 @@ func (p *process) epoch(cname string) string {
 	return epoch
 }
 
-// reserve takes a free port for the test's own servers, one after the other.
-// A socket is bound to it and never listens, so that no other process is given the
-// port between two of them.
+// reserve returns an address with a free port for the servers that a test runs one after the
+// other. A socket is bound to the port and never listens, so that no other process gets the
+// port in between.
 func reserve(t *testing.T) string {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

@@ -9,7 +9,7 @@ import (
 	"ccomet/cmd/ccomet/internal/metrics"
 )
 
-// TestProfiles reads the profiles as one who looks for a fault does.
+// TestProfiles reads the profiles as a developer would.
 func TestProfiles(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--pprof", "--secret", "hidden")
@@ -42,7 +42,7 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
-// TestNoProfiles: they are not there unless they are asked for.
+// TestNoProfiles: without the flag there are no profiles.
 func TestNoProfiles(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)

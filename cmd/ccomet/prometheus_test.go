@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// What operators are given for Prometheus and Grafana, tried on a real Prometheus
-// that scrapes a real server.
+// The files for Prometheus and Grafana, tried with a real Prometheus that scrapes a real
+// server.
 
 // monitor is a Prometheus with dist/prometheus.yml.
 type monitor struct {
@@ -24,7 +24,7 @@ type monitor struct {
 	log     bytes.Buffer
 }
 
-// scraping runs one that scrapes a server, fast, until the test ends.
+// scraping runs a Prometheus that scrapes a server at short intervals, until the test ends.
 func scraping(t *testing.T, admin string) *monitor {
 	t.Helper()
 	needsMuch(t)
@@ -76,7 +76,7 @@ func scraping(t *testing.T, admin string) *monitor {
 	return m
 }
 
-// api asks the HTTP API, and takes its data.
+// api requests the HTTP API, and parses its data.
 func (m *monitor) api(path string, query url.Values, data any) {
 	m.t.Helper()
 	resp, err := client.Get("http://" + m.address + "/api/v1/" + path + "?" + query.Encode())
@@ -90,8 +90,7 @@ func (m *monitor) api(path string, query url.Values, data any) {
 	}
 }
 
-// samples are the values that an expression has now, but for those that are no
-// numbers.
+// samples returns the current values of an expression, except NaN and infinities.
 func (m *monitor) samples(expr string) (values []string) {
 	m.t.Helper()
 	var data struct {
@@ -106,7 +105,7 @@ func (m *monitor) samples(expr string) (values []string) {
 	return values
 }
 
-// panel is what the test knows of a dashboard's.
+// panel is the part of a dashboard's panel that the test needs.
 type panel struct {
 	ID      int
 	Type    string
@@ -137,13 +136,13 @@ func dashboard(t *testing.T) (panels []panel, variables []string) {
 	return d.Panels, variables
 }
 
-// TestDashboard: every panel's every expression has an answer, and so have the
-// metrics that alerts are about; those fire that should.
+// TestDashboard: every expression of every panel has a value, and so do the metrics of the
+// alerts. The alerts that should fire do.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--ccomet", "127.0.0.1:0", "--max-channels", "2", "--max-connections", "100", "--channel-buffer-size", "2",
 		"--state", filepath.Join(t.TempDir(), "state"), "--state-interval", "1")
-	shared := newSharing(t, 1) // what only servers that share channels tell
+	shared := newSharing(t, 1) // for the metrics of a cluster
 	m := scraping(t, p.admin+`", "`+shared.nodes[0].admin)
 	until(t, func() bool { return len(m.samples("ccomet_build_info")) == 2 })
 	waiting := p.stream("a")
@@ -155,9 +154,9 @@ func TestDashboard(t *testing.T) {
 		shared.nodes[0].push("a", "x")
 		get(t, p.admin, "/broadcast?content=x")
 		get(t, p.admin, "/push?cname=b&content=x")
-		get(t, p.admin, "/push?cname=c&content=x")                // a channel too many
-		get(t, p.front, "/poll?cname=a&seq=1")                    // asks for what is gone
-		get(t, p.front, "/poll?cname=a&seq=1&cb=f&cname=b&seq=1") // the same
+		get(t, p.admin, "/push?cname=c&content=x")                // exceeds max-channels
+		get(t, p.front, "/poll?cname=a&seq=1")                    // requests lost messages
+		get(t, p.front, "/poll?cname=a&seq=1&cb=f&cname=b&seq=1") // likewise
 	}
 	panels, variables := dashboard(t)
 	if fmt.Sprint(variables) != "[datasource instance loop]" {
@@ -190,7 +189,7 @@ func TestDashboard(t *testing.T) {
 	m.alerts(traffic)
 }
 
-// alerts holds the alert rules against what the server tells.
+// alerts compares the alert rules with the server's metrics.
 func (m *monitor) alerts(traffic func()) {
 	t := m.t
 	t.Helper()
@@ -227,7 +226,7 @@ func (m *monitor) alerts(traffic func()) {
 	}
 }
 
-// TestDashboardLayout: no two panels are in one place, and none has nothing to show.
+// TestDashboardLayout: panels do not overlap, and each has an expression.
 func TestDashboardLayout(t *testing.T) {
 	panels, _ := dashboard(t)
 	taken, ids := map[[2]int]string{}, map[int]bool{}
@@ -254,7 +253,7 @@ func TestDashboardLayout(t *testing.T) {
 	}
 }
 
-// TestAlertRules: promtool finds nothing wrong, and each alert fires in its case.
+// TestAlertRules: promtool accepts the rules, and each alert fires in its case.
 func TestAlertRules(t *testing.T) {
 	t.Parallel()
 	promtool(t, "", "check", "config", "dist/prometheus.yml")

@@ -22,21 +22,21 @@ import (
 	"time"
 )
 
-// nobody is the user that nginx runs as where the tests are root's.
+// nobody is the user of nginx's workers if the tests run as root.
 const nobody = 65534
 
-// proxy is a real nginx with demo/nginx.conf before a server.
+// proxy is a real nginx with demo/nginx.conf in front of a server.
 type proxy struct {
 	t            *testing.T
 	cmd          *exec.Cmd
 	path, dir    string
-	complaint    bytes.Buffer // on its standard error
-	old, current string       // the addresses of its two servers: iComet's way, and the better one
+	complaint    bytes.Buffer // its standard error
+	old, current string       // the addresses of its two servers: iComet's route, and the better one
 	roots        *x509.CertPool
 	ended        chan error
 }
 
-// findNginx skips a test where there is no nginx.
+// findNginx skips a test if nginx is not installed.
 func findNginx(t *testing.T) string {
 	t.Helper()
 	needsMuch(t)
@@ -49,8 +49,8 @@ func findNginx(t *testing.T) string {
 	return ""
 }
 
-// needsMuch skips a test that runs a large program beside the server, where quick
-// tests are asked for ("make check").
+// needsMuch skips a test that runs a large program, if only quick tests are wanted ("make
+// check").
 func needsMuch(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -58,7 +58,7 @@ func needsMuch(t *testing.T) {
 	}
 }
 
-// leaveOut skips a test, or fails it where none may be skipped.
+// leaveOut skips a test, or fails it if tests must not be skipped.
 func leaveOut(t *testing.T, why string) {
 	t.Helper()
 	if os.Getenv("CCOMET_NO_SKIP") == "1" {
@@ -67,7 +67,7 @@ func leaveOut(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-// descriptors is how many a process may have.
+// descriptors returns the limit on a process's file descriptors.
 func descriptors(t *testing.T) int {
 	t.Helper()
 	var limit syscall.Rlimit
@@ -77,30 +77,29 @@ func descriptors(t *testing.T) int {
 	return int(min(limit.Max, 65536))
 }
 
-// newProxy prepares to run nginx. Its directory is there for a server's socket.
+// newProxy prepares to run nginx. Its directory may contain a server's socket.
 func newProxy(t *testing.T) *proxy {
 	t.Helper()
 	x := &proxy{t: t, path: findNginx(t), old: reserve(t), current: reserve(t), ended: make(chan error, 1)}
 	var err error
-	if x.dir, err = os.MkdirTemp("", "ccomet-nginx"); err != nil { // a TempDir of t's is closed to other users
+	if x.dir, err = os.MkdirTemp("", "ccomet-nginx"); err != nil { // other users cannot enter t.TempDir()
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(x.dir) })
 	return x
 }
 
-// socket is where the better way expects a server.
+// socket returns the address where the better route expects a server.
 func (x *proxy) socket() string { return "unix:" + filepath.Join(x.dir, "front.sock") }
 
-// start runs nginx, without privileges, until the test ends. front is where
-// iComet's way expects a server. replace has further pieces of the
-// configuration, each before what it becomes.
+// start runs nginx, without privileges, until the test ends. front is where iComet's route
+// expects a server. replace has pairs of a piece of the configuration and its replacement.
 func (x *proxy) start(front string, replace ...string) {
 	x.t.Helper()
 	x.run("nginx.conf", append([]string{"listen 80 ", "listen " + x.old + " ", "unix:/run/ccomet/front.sock", x.socket(), "127.0.0.1:8100", front}, replace...))
 }
 
-// run runs nginx with a configuration of demo/, which listens at both addresses.
+// run runs nginx with a configuration of demo/, which listens on both addresses.
 func (x *proxy) run(name string, replace []string) {
 	x.t.Helper()
 	x.certify()
@@ -121,9 +120,8 @@ func (x *proxy) run(name string, replace []string) {
 	}
 }
 
-// configure makes a configuration of demo/ fit for a test: what belongs to the machine
-// (addresses, paths, the limits that this machine may not have) is replaced,
-// the rest is what users copy. Each piece that is replaced must be there.
+// configure adapts a configuration of demo/ to a test: addresses, paths and limits of the
+// machine are replaced, the rest is what users copy. It fails if a replaced piece is missing.
 func (x *proxy) configure(name string, replace []string) {
 	x.t.Helper()
 	text, err := os.ReadFile("../../demo/" + name)
@@ -137,10 +135,10 @@ func (x *proxy) configure(name string, replace []string) {
 		"/var/log/nginx/", x.dir + "/",
 		"/etc/ssl/certs/ccomet.pem", x.dir + "/cert.pem",
 		"/etc/ssl/private/ccomet.key", x.dir + "/key.pem",
-		"user www-data;", "", // which only root's nginx heeds
+		"user www-data;", "", // only root's nginx obeys it
 		"worker_rlimit_nofile 65536;", "worker_rlimit_nofile " + itoa(descriptors(x.t)) + ";",
 		"worker_connections 32768;", "worker_connections " + itoa(min(16384, descriptors(x.t))) + ";",
-		// Where Debian's nginx keeps bodies is closed to other users.
+		// The directories of Debian's nginx for bodies are closed to other users.
 		"http {", "http { client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;",
 	}, replace...)
 	for i := 0; i < len(replace); i += 2 {
@@ -159,7 +157,7 @@ func (x *proxy) write(name, text string) {
 	}
 }
 
-// certify gives nginx a certificate for 127.0.0.1.
+// certify creates a certificate of nginx for 127.0.0.1.
 func (x *proxy) certify() {
 	x.t.Helper()
 	cert, key := certificate(x.t)
@@ -169,7 +167,7 @@ func (x *proxy) certify() {
 	x.write("key.pem", string(key))
 }
 
-// certificate makes one for 127.0.0.1, which signs itself, and its key, as PEM.
+// certificate returns a self-signed certificate for 127.0.0.1, and its key, as PEM.
 func certificate(t *testing.T) (cert, key []byte) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -193,8 +191,7 @@ func certificate(t *testing.T) (cert, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
 }
 
-// giveAway lets nginx's user have the directory and what is in it, a server's
-// socket too.
+// giveAway gives the directory and its content, including a server's socket, to nginx's user.
 func (x *proxy) giveAway() {
 	x.t.Helper()
 	if os.Getuid() != 0 {
@@ -208,7 +205,7 @@ func (x *proxy) giveAway() {
 	}
 }
 
-// reach waits until nginx listens at an address.
+// reach waits until nginx listens on an address.
 func (x *proxy) reach(address string) {
 	x.t.Helper()
 	for limit := time.After(hangTimeout); ; {
@@ -233,7 +230,7 @@ func (x *proxy) log() string {
 	return string(text)
 }
 
-// stop ends nginx with its workers. Nothing may have alarmed it.
+// stop ends nginx with its workers. Its log must contain no alert.
 func (x *proxy) stop() {
 	_ = x.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -250,15 +247,15 @@ func (x *proxy) stop() {
 	}
 }
 
-// way is one to reach a server's front side.
+// way is a route to a server's front side.
 type way struct {
 	name   string
-	url    string // before a path
+	url    string // the URL before a path
 	client *http.Client
-	major  int // version of HTTP
+	major  int // major version of HTTP
 }
 
-// ways are those through nginx.
+// ways returns the routes through nginx.
 func (x *proxy) ways() []way {
 	secure := func(h2 bool) *http.Client {
 		t := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: x.roots}, ForceAttemptHTTP2: h2}
@@ -275,7 +272,7 @@ func (x *proxy) ways() []way {
 	}
 }
 
-// get begins a response, which is read until the test ends at the latest.
+// get starts a request. The response may be read until the test ends.
 func (w way) get(t *testing.T, path string) *http.Response {
 	t.Helper()
 	resp, err := w.client.Get(w.url + path)
@@ -289,13 +286,13 @@ func (w way) get(t *testing.T, path string) *http.Response {
 	return resp
 }
 
-// reply is a response, or why there is none.
+// reply is a response, or an error.
 type reply struct {
 	resp *http.Response
 	err  error
 }
 
-// begin sends a request that need not be answered soon.
+// begin sends a request whose answer may take long.
 func (w way) begin(path string) chan reply {
 	answered := make(chan reply, 1)
 	go func() {

@@ -24,7 +24,7 @@ type redis struct {
 	ended   chan struct{}
 }
 
-// newRedis runs one, with further arguments, until the test ends.
+// newRedis runs a Redis with additional arguments, until the test ends.
 func newRedis(t *testing.T, args ...string) *redis {
 	t.Helper()
 	needsMuch(t)
@@ -42,7 +42,7 @@ func newRedis(t *testing.T, args ...string) *redis {
 
 func (r *redis) url() string { return "redis://" + r.address }
 
-// start runs it, also again after kill.
+// start starts it, also after kill.
 func (r *redis) start() {
 	r.t.Helper()
 	cmd, ended := exec.Command(r.args[0], r.args[1:]...), make(chan struct{})
@@ -70,18 +70,17 @@ func (r *redis) log() string {
 	return string(text)
 }
 
-// kill ends it without a warning.
+// kill ends it by SIGKILL.
 func (r *redis) kill() {
 	_ = r.cmd.Process.Kill()
 	<-r.ended
 }
 
-// pause stops it where it is, goOn has it go on: its connections stay.
+// pause suspends it, with its connections; goOn continues it.
 func (r *redis) pause() { _ = r.cmd.Process.Signal(syscall.SIGSTOP) }
 func (r *redis) goOn()  { _ = r.cmd.Process.Signal(syscall.SIGCONT) }
 
-// ask has it execute a command, and returns the first line of the answer; of a string, the
-// string.
+// ask executes a command, and returns the first line of the answer, or the content of a string.
 func (r *redis) ask(args ...string) (string, error) {
 	c, err := net.Dial("tcp", r.address)
 	if err != nil {
@@ -113,8 +112,7 @@ func (r *redis) ask(args ...string) (string, error) {
 	return line, err
 }
 
-// mustAs has it execute a command that succeeds, on a connection that names the default user's
-// password.
+// mustAs executes a command that must succeed, with the default user's password.
 func (r *redis) mustAs(password string, args ...string) {
 	r.t.Helper()
 	cmd := exec.Command("redis-cli", append([]string{"-p", r.address[strings.LastIndexByte(r.address, ':')+1:], "-a", password, "--no-auth-warning"}, args...)...)
@@ -123,7 +121,7 @@ func (r *redis) mustAs(password string, args ...string) {
 	}
 }
 
-// must has it execute a command that succeeds.
+// must executes a command that must succeed.
 func (r *redis) must(args ...string) string {
 	r.t.Helper()
 	answer, err := r.ask(args...)
@@ -133,7 +131,7 @@ func (r *redis) must(args ...string) string {
 	return answer
 }
 
-// newSentinel runs a Sentinel that looks after one, alone. lines are more of its configuration.
+// newSentinel runs a single Sentinel for a Redis. lines are added to its configuration.
 func newSentinel(t *testing.T, of *redis, master string, lines ...string) *redis {
 	t.Helper()
 	path, err := exec.LookPath("redis-sentinel")

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestResident: a server that has begun to serve keeps little of what starting took, and one
-// that was asked for its metrics little of what that has: at most 11 MiB are resident.
+// TestResident: a server that has started, and one whose metrics were requested, have released
+// the memory that this took: at most 11 MiB are resident.
 func TestResident(t *testing.T) {
 	t.Parallel()
 	if raceDetected() {
@@ -34,7 +34,7 @@ func TestResident(t *testing.T) {
 	little("after 20 scrapes")
 }
 
-// sizes are what a file of /proc says about the memory of the process, in bytes.
+// sizes returns the sizes in a /proc file of the process, in bytes.
 func (p *process) sizes(file string) map[string]int {
 	p.t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", p.cmd.Process.Pid, file))

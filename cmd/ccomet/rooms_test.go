@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// roomDirections says which rooms below internal/ each of them may import.
+// roomDirections lists which packages below internal/ each of them may import.
 var roomDirections = map[string][]string{
 	"adminclient": {},
 	"daemon":      {},
@@ -24,8 +24,8 @@ var roomDirections = map[string][]string{
 	"configfile":  {"logging", "settings"},
 }
 
-// TestRooms holds which room may import which within the program, and that each room says in
-// one sentence what it is: a new direction is a new line here.
+// TestRooms checks which internal package may import which, and that each describes itself in
+// one sentence. A new import direction needs a new line here.
 func TestRooms(t *testing.T) {
 	t.Parallel()
 	const below = "ccomet/cmd/ccomet/internal/"

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHangup: SIGHUP has the log opened anew, also while the server stops, and ends nothing.
+// TestHangup: SIGHUP reopens the log, also while the server stops, and stops nothing.
 func TestHangup(t *testing.T) {
 	s := newService(t, freeConf)
 	old, waiting := s.drawnOut()
@@ -45,7 +45,7 @@ func TestHangup(t *testing.T) {
 	s.must("-s", "stop", s.conf)
 }
 
-// TestHangupIgnored: started as under nohup, it stays deaf.
+// TestHangupIgnored: if SIGHUP is ignored at the start, as with nohup, it stays ignored.
 func TestHangupIgnored(t *testing.T) {
 	s := newService(t, freeConf)
 	cmd := command(nil, "-c", `trap "" HUP; exec "$0" -d "$1"`, s.program, s.conf)

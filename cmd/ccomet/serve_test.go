@@ -44,7 +44,7 @@ func TestServesAndStops(t *testing.T) {
 			}
 		}
 		p.stop(sig)
-		// Cut, not ended: the client is to come back.
+		// Cut without a regular end, so that the client reconnects.
 		if _, err := io.ReadAll(oldStream); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%v: a stream in HTTP/1.0 ended with %v", sig, err)
 		}
@@ -58,8 +58,8 @@ func TestServesAndStops(t *testing.T) {
 	}
 }
 
-// TestDescriptors: the soft limit is raised to the hard one, and it says what
-// that allows.
+// TestDescriptors: the soft limit is raised to the hard one, and the log says how many
+// connections that allows.
 func TestDescriptors(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
@@ -89,7 +89,7 @@ func TestDescriptors(t *testing.T) {
 	}
 }
 
-// flagEffects are settings with what shows that each has been taken.
+// flagEffects are settings with a check that each has an effect.
 var flagEffects = []struct {
 	args  string
 	check func(t *testing.T, p *process)
@@ -129,7 +129,7 @@ var flagEffects = []struct {
 	}},
 	{"--channel-buffer-size 2", keeps(2)},
 	{"--channel-buffer-size 0", keeps(0)},
-	// A message takes 20 bytes and its content, which is one here, in whole words.
+	// A message takes 20 bytes and its content, here one byte, rounded up to whole words.
 	{"--channel-buffer-bytes 72", keeps(3)},
 	{"--channel-buffer-bytes 71", keeps(2)},
 	{"--cors-origin https://example.com", func(t *testing.T, p *process) {
@@ -163,7 +163,7 @@ var flagEffects = []struct {
 	}},
 }
 
-// TestFlags: what each setting does, where that can be seen at once.
+// TestFlags: the effects of settings that can be seen at once.
 func TestFlags(t *testing.T) {
 	t.Parallel()
 	for _, c := range flagEffects {
@@ -176,7 +176,7 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// says expects a value in the line that tells of the start.
+// says expects a value in the log line of the start.
 func says(key string, want any) func(*testing.T, *process) {
 	return func(t *testing.T, p *process) {
 		t.Helper()
@@ -186,7 +186,7 @@ func says(key string, want any) func(*testing.T, *process) {
 	}
 }
 
-// answers expects some text from the front side.
+// answers expects a text from the front side.
 func answers(path, want string) func(*testing.T, *process) {
 	return func(t *testing.T, p *process) {
 		t.Helper()
@@ -196,7 +196,7 @@ func answers(path, want string) func(*testing.T, *process) {
 	}
 }
 
-// keeps expects that of five messages the last n are kept.
+// keeps expects that of five messages the last n are stored.
 func keeps(n int) func(*testing.T, *process) {
 	return func(t *testing.T, p *process) {
 		t.Helper()
@@ -210,7 +210,7 @@ func keeps(n int) func(*testing.T, *process) {
 	}
 }
 
-// ends expects that the server ends a connection by itself, after an answer.
+// ends expects that the server closes a connection by itself, after an answer.
 func ends(t *testing.T, p *process, request, want string) {
 	t.Helper()
 	c, err := net.Dial("tcp", p.front)
@@ -226,7 +226,7 @@ func ends(t *testing.T, p *process, request, want string) {
 	}
 }
 
-// open begins an endless response.
+// open starts an endless response.
 func open(t *testing.T, address, path string) *bufio.Reader {
 	t.Helper()
 	resp, err := client.Get("http://" + address + path)
@@ -237,7 +237,7 @@ func open(t *testing.T, address, path string) *bufio.Reader {
 	return bufio.NewReader(resp.Body)
 }
 
-// TestSecret: a token outlives a restart where its channel does and the key is the same.
+// TestSecret: a token outlives a restart if its channel does and the key is the same.
 func TestSecret(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -268,7 +268,7 @@ func TestSecret(t *testing.T) {
 			p.stop(syscall.SIGTERM)
 
 			p = start(t, []string{"CCOMET_SECRET=" + c.after}, args...)
-			get(t, p.admin, "/sign?cname=a&expires=600") // the channel is there, old or new
+			get(t, p.admin, "/sign?cname=a&expires=600") // the channel exists, old or new
 			want := `"type":"401"`
 			if c.good {
 				want = "next_seq"
@@ -279,8 +279,8 @@ func TestSecret(t *testing.T) {
 	}
 }
 
-// TestLogOnUnixSockets: how the log looks. Its lines cannot be waited for here,
-// so the server listens where it is known.
+// TestLogOnUnixSockets: the format of the log. The test cannot wait for its lines, so the
+// server listens on known addresses.
 func TestLogOnUnixSockets(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ args, has, hasNot string }{
@@ -312,7 +312,7 @@ func TestLogOnUnixSockets(t *testing.T) {
 	}
 }
 
-// over is a client over a unix socket, which waits until a server listens.
+// over returns a client of a unix socket, which waits until a server listens.
 func over(path string) *http.Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		for {
@@ -326,14 +326,14 @@ func over(path string) *http.Client {
 	return &http.Client{Timeout: hangTimeout, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
 }
 
-// The reader of the log may end, or stand still, and the server goes on.
+// The reader of the log may end or block, and the server continues.
 func TestLogReader(t *testing.T) {
 	t.Parallel()
 	t.Run("ends", func(t *testing.T) { logReader(t, func(read, _ *os.File) { read.Close() }) })
 	t.Run("stands still", func(t *testing.T) { logReader(t, func(_, write *os.File) { fill(t, write) }) })
 }
 
-// logReader is a reader of the log that does something as soon as the server serves.
+// logReader runs a server whose log reader does something as soon as the server serves.
 func logReader(t *testing.T, does func(read, write *os.File)) {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -346,17 +346,17 @@ func logReader(t *testing.T, does func(read, write *os.File)) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has ended where the test passes
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // already ended if the test passes
 	lines := bufio.NewScanner(read)
 	var line struct{ Admin []string }
 	for len(line.Admin) == 0 && lines.Scan() {
-		_ = json.Unmarshal(lines.Bytes(), &line) // others have no such field
+		_ = json.Unmarshal(lines.Bytes(), &line) // other lines have no such field
 	}
 	if len(line.Admin) == 0 {
 		t.Fatal("it does not serve")
 	}
 	does(read, write)
-	for n, status := range []int{200, 429, 429} { // of which the second is logged
+	for n, status := range []int{200, 429, 429} { // the second is logged
 		if a := get(t, line.Admin[0], fmt.Sprintf("/push?cname=c%d&content=x", n)); a.status != status {
 			t.Errorf("push %d: %d", n, a.status)
 		}
@@ -369,7 +369,7 @@ func logReader(t *testing.T, does func(read, write *os.File)) {
 	}
 }
 
-// fill writes to a pipe until it takes no more.
+// fill writes to a pipe until it is full.
 func fill(t *testing.T, pipe *os.File) {
 	t.Helper()
 	fd := int(pipe.Fd())

@@ -31,8 +31,8 @@ func fileNamed(t *testing.T, name, text string) string {
 
 const freePorts = "front = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\n"
 
-// TestPrecedence: a flag wins over the environment, that over the file, and
-// that over the default.
+// TestPrecedence: a flag overrides the environment, which overrides the file, which overrides
+// the default.
 func TestPrecedence(t *testing.T) {
 	t.Parallel()
 	name := file(t, freePorts+"polling-timeout = 41\nchannel-timeout = \"1m\"\ndemo = true\n")
@@ -53,7 +53,7 @@ func TestPrecedence(t *testing.T) {
 	says("max-message", 99.0)(t, p)
 }
 
-// TestEveryFlagFromAFile: each flag that --help tells of can stand in a file.
+// TestEveryFlagFromAFile: each flag in --help can be set in a file.
 func TestEveryFlagFromAFile(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--config", file(t, freePorts+`
@@ -105,7 +105,7 @@ func runToEnd(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, status int) {
 	return out.String(), errs.String(), status
 }
 
-// badSettings are settings that are refused, with what the refusal names.
+// badSettings are invalid settings, with what the error must contain.
 var badSettings = []struct {
 	env, file string
 	args      string
@@ -167,7 +167,7 @@ var badSettings = []struct {
 	{file: "log-output = \"/nowhere/log\"\nloops = 1000\n", env: "CCOMET_LOOPS=65", want: []string{"--loops is 65"}},
 }
 
-// TestBadSettings: one line, that names the setting, and where it was set.
+// TestBadSettings: one line, which names the setting and where it was set.
 func TestBadSettings(t *testing.T) {
 	t.Parallel()
 	for _, c := range badSettings {
@@ -197,7 +197,7 @@ func TestBadSettings(t *testing.T) {
 	}
 }
 
-// TestFilesThatCannotBe: what is found when the server starts, not before.
+// TestFilesThatCannotBe: errors that are found only when the server starts.
 func TestFilesThatCannotBe(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ args, want string }{
@@ -213,8 +213,8 @@ func TestFilesThatCannotBe(t *testing.T) {
 	}
 }
 
-// TestAddressInUse: a second server on an address is told so, and the first
-// one goes on.
+// TestAddressInUse: a second server on an address fails with a reason, and the first is not
+// affected.
 func TestAddressInUse(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// What a reader takes in at once: lines of a file and of a function, fields of a struct,
-// methods of a type.
+// Limits for readability: lines of a file and of a function, fields of a struct, methods of a
+// type.
 const (
 	mostLines     = 400
 	mostFuncLines = 60
@@ -20,8 +20,8 @@ const (
 	mostMethods   = 90
 )
 
-// TestSizes holds all code of the repository within these bounds. Structs of settings are
-// as long as there are settings.
+// TestSizes checks all code of the repository against these limits. Structs of settings have as
+// many fields as there are settings.
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	fset, methods, files := token.NewFileSet(), map[string]int{}, 0
@@ -65,8 +65,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// checkDecl checks a function, and counts it where it is a method; or the structs that are
-// declared.
+// checkDecl checks a function or the declared structs, and counts methods.
 func checkDecl(t *testing.T, fset *token.FileSet, decl ast.Decl, methods map[string]int) {
 	t.Helper()
 	place := fset.Position(decl.Pos())
@@ -91,7 +90,7 @@ func checkDecl(t *testing.T, fset *token.FileSet, decl ast.Decl, methods map[str
 	}
 }
 
-// receiver is the name of a method's type.
+// receiver returns the name of a method's type.
 func receiver(of ast.Expr) string {
 	switch of := of.(type) {
 	case *ast.StarExpr:

@@ -21,7 +21,7 @@ type got struct {
 	Content string
 }
 
-// next reads messages of a stream up to one of a type, which it returns.
+// next reads a stream up to a message of this type, and returns that message.
 func (s *streamer) next(kind string) got {
 	s.t.Helper()
 	for {
@@ -44,8 +44,8 @@ type streamer struct {
 	t *testing.T
 }
 
-// TestStateThroughARestart: tokens stay good, numbers go on, and a client that comes
-// back with its number misses nothing.
+// TestStateThroughARestart: tokens stay valid, numbers continue, and a client that returns with
+// its number misses nothing.
 func TestStateThroughARestart(t *testing.T) {
 	t.Parallel()
 	state := filepath.Join(t.TempDir(), "state")
@@ -84,14 +84,14 @@ func TestStateThroughARestart(t *testing.T) {
 	}
 }
 
-// TestStateThroughACrash: what was written before is there, numbers are not given
-// again, and a client that asks is told what is gone.
+// TestStateThroughACrash: state that was written is restored, numbers are not given again, and
+// a client that asks is told about lost messages.
 func TestStateThroughACrash(t *testing.T) {
 	t.Parallel()
 	state := filepath.Join(t.TempDir(), "state")
 	p := start(t, nil, "--state", state, "--state-interval", "1")
 	p.push("a", "kept")
-	// It is written when a file has the message.
+	// The state is written when a file contains the message.
 	until(t, func() bool {
 		text, err := os.ReadFile(state)
 		return err == nil && strings.Contains(string(text), "kept")
@@ -114,22 +114,22 @@ func TestStateThroughACrash(t *testing.T) {
 	if m := stream.next("data"); m.Seq != lost.Seq || m.Content != "new" {
 		t.Error(m)
 	}
-	// Ended as it should, it goes on without a gap.
+	// After a clean stop there is no gap.
 	p.stop(syscall.SIGTERM)
 	p = start(t, nil, "--state", state)
 	stream = &streamer{open(t, p.front, fmt.Sprintf("/stream?cname=a&seq=%d&lost=1", lost.Seq)), t}
 	if m := stream.next("data"); m.Seq != lost.Seq || strings.Contains(p.logged(), "leaves out numbers") {
 		t.Error(m, p.logged())
 	}
-	// Of another server's file nothing is touched.
+	// The file of another running server is not touched.
 	_, stderr, status := runFor(t, nil, "serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--state", state)
 	if status != exitFailed || !strings.Contains(stderr, "another server") {
 		t.Errorf("%d: %s", status, stderr)
 	}
 }
 
-// TestStateOnAFullDisk: the server goes on, says so once, and in its end, and the
-// last good file stays good.
+// TestStateOnAFullDisk: the server continues, reports the error once and again at its end, and
+// the last good file stays intact.
 func TestStateOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -170,7 +170,7 @@ func TestStateOnAFullDisk(t *testing.T) {
 	p.stop(syscall.SIGTERM)
 }
 
-// TestStateAfterASecondSignal: it ends the drain, and not what is kept.
+// TestStateAfterASecondSignal: it ends the drain, and the state is still written.
 func TestStateAfterASecondSignal(t *testing.T) {
 	t.Parallel()
 	state := filepath.Join(t.TempDir(), "state")
@@ -188,8 +188,8 @@ func TestStateAfterASecondSignal(t *testing.T) {
 	}
 }
 
-// TestStartMeetsStateOfOneThatStops: it waits, says so, and goes on with what that one wrote;
-// of one that does not stop it is told at once.
+// TestStartMeetsStateOfOneThatStops: a start waits, reports that, and continues with the
+// written state. If the other server does not stop, the start fails immediately.
 func TestStartMeetsStateOfOneThatStops(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -9,17 +9,17 @@ import (
 	"testing"
 )
 
-// tap stands between nginx and a server, and notes what they say.
+// tap is between nginx and a server, and records what they send.
 type tap struct {
 	address, to string
 	mu          sync.Mutex
 	talks       [][]turn // by connection
 }
 
-// turn is what nginx sends, and what comes back before it sends again.
+// turn is what nginx sends, and what the server sends before nginx sends again.
 type turn struct{ asked, answered string }
 
-// newTap listens at an address ("unix:PATH" or a TCP one) for another, until the
+// newTap listens on an address ("unix:PATH" or a TCP one) and connects to another, until the
 // test ends.
 func newTap(t *testing.T, address, to string) *tap {
 	t.Helper()
@@ -53,7 +53,7 @@ func network(address string) (kind, at string) {
 	return "tcp", address
 }
 
-// join carries bytes both ways until either end closes.
+// join copies bytes in both directions until either end closes.
 func (p *tap) join(n int, c net.Conn) {
 	defer c.Close()
 	kind, at := network(p.to)
@@ -69,7 +69,7 @@ func (p *tap) join(n int, c net.Conn) {
 	p.carry(n, s, c, true)
 }
 
-// carry carries bytes one way.
+// carry copies bytes in one direction.
 func (p *tap) carry(n int, to io.Writer, from io.Reader, asked bool) {
 	buf := make([]byte, 4096)
 	for {
@@ -85,8 +85,8 @@ func (p *tap) note(n int, text string, asked bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	turns := p.talks[n]
-	// What comes after an answer that ends the connection is the rest of a request
-	// that was refused on the way: it is never read.
+	// After an answer that closes the connection, more bytes are the rest of a request that was
+	// refused early: they are never read.
 	if len(turns) == 0 || asked && text != "" && turns[len(turns)-1].answered != "" &&
 		!strings.Contains(turns[len(turns)-1].answered, "\r\nConnection: close\r\n") {
 		turns = append(turns, turn{})
@@ -99,7 +99,7 @@ func (p *tap) note(n int, text string, asked bool) {
 	}
 }
 
-// turns are those of each connection so far.
+// turns returns the turns of each connection so far.
 func (p *tap) turns() (list [][]turn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -109,7 +109,7 @@ func (p *tap) turns() (list [][]turn) {
 	return list
 }
 
-// seen is what came on each connection so far.
+// seen returns what each connection has received so far.
 func (p *tap) seen() (list []string) {
 	for _, turns := range p.turns() {
 		all := ""

@@ -11,8 +11,8 @@ import (
 	"ccomet/demo"
 )
 
-// TestTransportPages: each has a client that works, shows its source, and the
-// bytes that came; and gives its connections up while no visitor looks.
+// TestTransportPages: each page has a client that works, shows its source and the received
+// bytes, and closes its connections while the page is hidden.
 func TestTransportPages(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -25,8 +25,8 @@ func TestTransportPages(t *testing.T) {
 	const one, two = `{"type":"data","cname":"transports","seq":1,"content":"one"}`, `{"type":"data","cname":"transports","seq":2,"content":"two"}`
 	for _, way := range []struct {
 		page string
-		both string   // the bytes when both messages were waiting
-		live []string // and when the second comes, or came before the page asked again: then it is an array
+		both string   // the bytes if both messages were waiting
+		live []string // the bytes of the second: an array if it was published before the page polled again
 	}{
 		{"ws", "81 3c " + one + "81 3c " + two, []string{"81 3c " + two}},
 		{"history", `"messages":[` + one + "," + two + "]}↵\n", []string{`"messages":[` + two + "]}↵\n"}},
@@ -39,7 +39,7 @@ func TestTransportPages(t *testing.T) {
 	} {
 		t.Run(way.page, func(t *testing.T) {
 			t.Parallel()
-			p := start(t, nil, "--demo", "--polling-timeout", "3600") // no heartbeat comes behind the bytes that are waited for
+			p := start(t, nil, "--demo", "--polling-timeout", "3600") // no heartbeat may follow the expected bytes
 			w := b.open(t, "http://"+p.front+"/demo/"+way.page, "")
 			w.holds(`document.querySelector(".source").textContent === ` + quoted(sources[way.page]))
 			w.holds(`document.querySelector("script[src='/demo/transport/` + way.page + `.js']") !== null`)
@@ -54,7 +54,7 @@ func TestTransportPages(t *testing.T) {
 				way.live[i] = strings.ReplaceAll(way.live[i], "EPOCH", epoch)
 			}
 			w.bytes(way.live...)
-			// No visitor looks: no connection is left. Then one does.
+			// While the page is hidden, no connection is open. Then it is shown.
 			w.looks(false)
 			p.subscribers(0)
 			w.looks(true)
@@ -71,7 +71,7 @@ func (w *window) got(text string) {
 	w.holds(`document.querySelector("#messages").textContent === ` + quoted(text))
 }
 
-// bytes waits until one of these has come. It may have come in several pieces.
+// bytes waits until one of these texts has arrived, possibly in several pieces.
 func (w *window) bytes(texts ...string) {
 	w.t.Helper()
 	came := `[...document.querySelectorAll("#bytes .bytes pre")].map((row) => row.textContent).join("")`
@@ -82,13 +82,13 @@ func (w *window) bytes(texts ...string) {
 	w.holds(strings.Join(ends, " || "))
 }
 
-// arrives waits until the page has been loaded anew.
+// arrives waits until the page was reloaded.
 func (w *window) arrives() {
 	w.t.Helper()
 	loaded := chromedp.Evaluate[bool](`!window.before && document.readyState === "complete"`)
 	for limit := time.Now().Add(hangTimeout); ; {
 		if there, err := chromedp.Run(w.ctx, loaded); err == nil && there {
-			return // an error: the old page was just taken away
+			return // error: the old page is being unloaded
 		}
 		if time.Now().After(limit) {
 			w.t.Fatal("the page does not begin anew")
@@ -96,7 +96,7 @@ func (w *window) arrives() {
 	}
 }
 
-// looks has the page think that a visitor looks at it, or none.
+// looks makes the page visible or hidden.
 func (w *window) looks(somebody bool) {
 	w.t.Helper()
 	w.run(`(() => {

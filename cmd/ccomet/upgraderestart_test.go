@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// restarts upgrades a server that cannot go on as it runs.
+// restarts upgrades a server that cannot be upgraded live.
 func (i *replaceable) restarts(want string) {
 	i.t.Helper()
 	before := i.status()
@@ -33,20 +33,20 @@ func (i *replaceable) restarts(want string) {
 	}
 }
 
-// instead has a version of the program run with more arguments.
+// instead makes a version of the program run with more arguments.
 func (i *replaceable) instead(version int, args string) {
 	i.t.Helper()
 	i.write(i.t, []byte("#!/bin/bash\nexec -a \"$0\" "+i.versions[version]+" \"$@\" "+args+"\n"))
 }
 
-// returning are clients of one channel that come back with their cursors whenever they are
-// sent away, and must hear each message once.
+// returning are clients of one channel that reconnect with their cursors whenever they are
+// disconnected, and must receive each message once.
 type returning struct {
 	t           *testing.T
 	front, path string
 	ends        atomic.Bool
-	heard       [8]atomic.Int64 // the number that each has heard last
-	back        atomic.Int64    // how often one came back
+	heard       [8]atomic.Int64 // number of the last message of each
+	back        atomic.Int64    // number of reconnects
 	mu          sync.Mutex
 	conns       []net.Conn
 	all         sync.WaitGroup
@@ -63,7 +63,7 @@ func (r *returning) begin() {
 	}
 }
 
-// listen hears until the connection ends.
+// listen reads until the connection ends.
 func (r *returning) listen(n int) {
 	conn, err := net.Dial("tcp", r.front)
 	if err != nil {

@@ -32,7 +32,7 @@ func TestVersionOf(t *testing.T) {
 	}
 }
 
-// copyOfSources is a directory with what the program is built from.
+// copyOfSources returns a directory with the sources of the program.
 func copyOfSources(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -41,7 +41,7 @@ func copyOfSources(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	if err := os.RemoveAll(filepath.Join(dir, "cmd/ccomet-bench")); err != nil { // it is long in the making
+	if err := os.RemoveAll(filepath.Join(dir, "cmd/ccomet-bench")); err != nil { // takes long to build
 		t.Fatal(err)
 	}
 	for _, name := range []string{"go.mod", "go.sum", "Makefile", ".gitignore"} {
@@ -56,8 +56,8 @@ func copyOfSources(t *testing.T) string {
 	return dir
 }
 
-// TestVersionOfATag: a program that is built from a tagged checkout tells the tag, with
-// make and with go alone, and where Go is told to record nothing.
+// TestVersionOfATag: a program built from a tagged checkout reports the tag, with make and with
+// go alone, and if Go is told to record nothing.
 func TestVersionOfATag(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -97,7 +97,7 @@ func TestVersionOfATag(t *testing.T) {
 	inDirectory("-buildvcs=true", "go", "build", "-o", "bin/", "./cmd/ccomet")
 	tells("ccomet " + tag + " (revision ")
 
-	// What comes behind the tag is not the tagged version.
+	// A commit after the tag is not the tagged version.
 	inDirectory("", append(git, "commit", "--quiet", "--allow-empty", "-m", "more")...)
 	inDirectory("-buildvcs=false", "make", "build")
 	tells("ccomet " + tag + "-1-g")

@@ -17,14 +17,14 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-// wsConn is a WebSocket of a client that is not ours.
+// wsConn is a WebSocket of another library's client.
 type wsConn struct {
 	t *testing.T
 	net.Conn
 	in io.Reader
 }
 
-// dialWebSocket opens one; dial, if it is not nil, connects.
+// dialWebSocket opens a WebSocket; dial, if not nil, connects.
 func dialWebSocket(t *testing.T, url string, config *tls.Config, dial func(ctx context.Context, network, address string) (net.Conn, error)) *wsConn {
 	t.Helper()
 	page, err := neturl.Parse(strings.Replace(url, "ws", "http", 1)) // of the same site
@@ -48,7 +48,7 @@ func dialWebSocket(t *testing.T, url string, config *tls.Config, dial func(ctx c
 	return &wsConn{t, c, c}
 }
 
-// expect reads messages, which must be these; pings are answered.
+// expect reads exactly these messages, and answers pings.
 func (c *wsConn) expect(lines ...string) {
 	c.t.Helper()
 	for _, want := range lines {
@@ -70,8 +70,7 @@ func (c *wsConn) ask(text string, lines ...string) {
 	c.expect(lines...)
 }
 
-// use has all that a WebSocket is for come through: messages by themselves, a large one,
-// operations, and its end.
+// use tests everything on a WebSocket: single messages, a large one, operations, and the close.
 func (c *wsConn) use(p *process, cname string) {
 	c.t.Helper()
 	c.expect(object("next_seq", cname, 1, ""))
@@ -117,8 +116,8 @@ func TestWebSocket(t *testing.T) {
 	p.waits(t, 0, "")
 }
 
-// TestWebSocketPublishedOnce: a client that is cut off before it is answered sends its message
-// again on another connection, with the same key, and it is published once.
+// TestWebSocketPublishedOnce: a client that is cut off before the answer sends its message
+// again on another connection with the same key, and the message is published once.
 func TestWebSocketPublishedOnce(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--ws-publish")
@@ -129,7 +128,7 @@ func TestWebSocketPublishedOnce(t *testing.T) {
 	if err := wsutil.WriteClientText(cut, []byte(text)); err != nil {
 		t.Fatal(err)
 	}
-	reader.expect(object("data", "a", 1, "once")) // so it is published, and its publisher hears nothing of it
+	reader.expect(object("data", "a", 1, "once")) // so it is published, but its publisher gets no answer
 	cut.Close()
 	again := dialWebSocket(t, "ws://"+p.front+"/ws", nil, nil)
 	again.ask(text, `{"type":"ok","seq":1,"id":1}`)
@@ -137,8 +136,8 @@ func TestWebSocketPublishedOnce(t *testing.T) {
 	reader.expect(object("data", "a", 2, "next"))
 }
 
-// TestWebSocketTokenPublishes: the backend decides which clients publish, by the token that it
-// asks for.
+// TestWebSocketTokenPublishes: the backend decides which clients may publish, by the token that
+// it requests.
 func TestWebSocketTokenPublishes(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--auth", "token")
@@ -155,8 +154,8 @@ func TestWebSocketTokenPublishes(t *testing.T) {
 	reader.expect(object("data", "a", 1, "said"))
 }
 
-// TestNginxWebSocket: through nginx as users are given it, by both of its ways, and with
-// heartbeats for longer than nginx waits for more.
+// TestNginxWebSocket: through nginx as configured for users, on both routes, with heartbeats
+// for longer than nginx's read timeout.
 func TestNginxWebSocket(t *testing.T) {
 	t.Parallel()
 	p, x := behind(t, "--ws-publish --polling-timeout 1", "proxy_read_timeout 60s", "proxy_read_timeout 3s")
@@ -183,7 +182,7 @@ func TestNginxWebSocket(t *testing.T) {
 	}
 }
 
-// TestHAProxyWebSocket: through HAProxy with nothing but its usual configuration.
+// TestHAProxyWebSocket: through HAProxy with its usual configuration.
 func TestHAProxyWebSocket(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--ws-publish", "--trusted-proxy", "127.0.0.1")
@@ -194,7 +193,7 @@ func TestHAProxyWebSocket(t *testing.T) {
 	c.use(p, "a")
 }
 
-// TestWebSocketDrain: a server that stops has its clients come back.
+// TestWebSocketDrain: clients of a stopping server reconnect.
 func TestWebSocketDrain(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--drain-time", "1")
