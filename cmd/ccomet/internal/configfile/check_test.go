@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// mistakes are texts of files, with what is said of each.
+// mistakes are files with the expected problems.
 var mistakes = []struct{ name, text, want string }{
 	{"conf", "logger:\n\tlevell: debug", `warning: 2: logger.levell: ignored, as in iComet: unknown key: did you mean logger.level?`},
 	{"conf", "front:\n\tmax-channels: 1", `warning: 2: front.max-channels: ignored, as in iComet: unknown key: did you mean front.max_channels?`},
@@ -24,21 +24,21 @@ var mistakes = []struct{ name, text, want string }{
 	{"conf", "\tmax: 1\n\t\t\tmax: 2", "warning: 1: max: ignored, as in iComet: unknown key\n2: indented by 3 TABs: want at most 2, one more than its section"},
 	{"conf", "front:\n\tauth", `2: want KEY: VALUE, not "auth"`},
 	{"conf", "front\n\tauth: none", `1: want KEY: VALUE, not "front"`},
-	// The last counts, of keys and of whole sections.
+	// The last one is used, of keys and of whole sections.
 	{"conf", "front:\n\tauth: none\n\tauth: token", "warning: 2: front.auth: ignored, as in iComet: line 3 is used\n" +
 		"warning: 3: front.auth: token without a state file*"},
 	{"conf", "pidfile: x\npidfile: y\npidfile:", "warning: 1: pidfile: ignored, as in iComet: line 3 is used\nwarning: 2: pidfile: ignored, as in iComet: line 3 is used"},
 	{"conf", "front:\n\tauth: maybe\n\tx: y\nlogger:\n\tlevel: info\nfront:\n\tauth: none", `warning: 1: front: ignored completely, as in iComet: the section on line 6 is used`},
 	{"conf", "logger:\n\trotate:\n\t\tsize: 5\n\trotate:\n\t\tsize: 6", `warning: 2: logger.rotate: ignored completely, as in iComet: the section on line 4 is used`},
 	{"conf", "front:\n\tstream_header_template: <html>", `warning: 2: front.stream_header_template: ignored, as in iComet since 0.2`},
-	// What seems to be about access is never ignored.
+	// A key that resembles an access rule is never ignored.
 	{"conf", "front:\n\tauth: maybe", `2: front.auth: "maybe": want none or token`},
 	{"conf", "front:\n\tAuth: none", `2: front.Auth: unknown key: iComet ignores it, but it resembles the access rule auth: correct it or remove it`},
 	{"conf", "front.auth: token", `warning: 1: front.auth: ignored, as in iComet: unknown key: did you mean front.auth?`},
 	{"conf", "front:\n\tallow: 10.", `2: front.allow: unknown key: iComet ignores it, but it resembles the access rule allow: correct it or remove it`},
 	{"conf", "admn:\n\tmax: 1\n\tdenny: all", `3: admn.denny: unknown key: iComet ignores it, but it resembles the access rule deny: correct it or remove it`},
 	{"conf", "admin:\n\tallow: 10.\n\t\tdeny: 10.0.0.5", `3: admin.allow.deny: unknown key: iComet ignores it, but it resembles the access rule deny: correct it or remove it`},
-	// Numbers are read as far as they are some.
+	// The leading digits of a number are used.
 	{"conf", "front:\n\tmax_channels: many", `warning: 2: front.max_channels: "many": 0 is used`},
 	{"conf", "front:\n\tmax_channels: -1", `warning: 2: front.max_channels: "-1": 0 is used`},
 	{"conf", "front:\n\tmax_channels: 10k", `warning: 2: front.max_channels: "10k": 10 is used`},
@@ -51,7 +51,7 @@ var mistakes = []struct{ name, text, want string }{
 	{"conf", "logger:\n\tlevel: \"INFO\"", "warning: 2: logger.level: is in quotes, which would be part of the value in iComet: INFO is used\n" +
 		`warning: 2: logger.level: "INFO": info is used`},
 	{"conf", "logger:\n\trotate:\n\t\tsize: big", `warning: 3: logger.rotate.size: "big": 0 is used`},
-	// Where it listens.
+	// Listening addresses.
 	{"conf", "front:\n\tlisten: 8100", `2: front.listen: is "8100": want HOST:PORT with a numeric host, :PORT, unix:/PATH or fd:N`},
 	{"conf", "front:\n\tlisten: 127.0.0.1:8100k", `warning: 2: front.listen: "127.0.0.1:8100k": 127.0.0.1:8100 is used`},
 	{"conf", "front:\n\tlisten: 127.0.0.1:port", `2: front.listen: is "127.0.0.1:port": want HOST:PORT with a numeric host, :PORT, unix:/PATH or fd:N`},
@@ -91,11 +91,11 @@ var mistakes = []struct{ name, text, want string }{
 	{"toml", "auth = 'token'", `warning: 1: auth: token without a state file: current tokens will not be valid after a restart`},
 	{"toml", "front = ':80'\nadmin = ':80'\nadmin-allow='all'", `warning: 2: admin: :80 is also the front address: the server will not start`},
 	{"toml", "max-message = 2_000_000", `warning: 1: max-message: is 2000000, and channel-buffer-bytes 1048576: the largest messages cannot be kept`},
-	// After what is no TOML it goes on.
+	// After a syntax error the next line is read.
 	{"toml", "loops = \nmax-head = 1\n= 5\n\nauth = maybe\ndemo = 'x", "1: *\n2: max-head: is 1: want 1024 to 16777216\n3: *\n5: *\n6: *"},
 }
 
-// TestMistakes: each kind, where it is, and what is said of it.
+// TestMistakes: each kind of mistake, with its place and its text.
 func TestMistakes(t *testing.T) {
 	for _, c := range mistakes {
 		name := fileOf(t, "x."+c.name, c.text)
@@ -127,7 +127,7 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// TestOpenSecret: a secret that others may read is told of.
+// TestOpenSecret: a secret that other users can read causes a warning.
 func TestOpenSecret(t *testing.T) {
 	name := fileOf(t, "ccomet.toml", "secret = 's'\n")
 	for mode, want := range map[os.FileMode]int{0o600: 0, 0o640: 1, 0o604: 1} {

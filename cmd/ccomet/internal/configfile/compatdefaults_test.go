@@ -9,7 +9,7 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 )
 
-// TestCompatDefaultsFit: each of a compat's own defaults is one that a file might say.
+// TestCompatDefaultsFit: each default of a compat is a valid value in a file.
 func TestCompatDefaultsFit(t *testing.T) {
 	for _, of := range []settings.Compat{settings.CompatNone, settings.CompatIComet} {
 		s, flags, err := settings.New(kong.Resolvers(CompatDefaults{of}))

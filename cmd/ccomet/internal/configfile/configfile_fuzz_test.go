@@ -10,9 +10,8 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 )
 
-// FuzzIComet and FuzzTOML: whatever a file says, it is read in the same way each
-// time, each problem is at a line that exists, and what is not complained of can
-// be used.
+// FuzzIComet and FuzzTOML: any file is read with the same result each time, each problem is at
+// an existing line, and every value without a problem can be used.
 
 func FuzzIComet(f *testing.F) {
 	f.Add("pidfile = ./icomet.pid\nlogger:\n\tlevel: debug\n\trotate:\n\t\tsize: 5\nadmin:\n\tallow: 127.\n\tdeny: all\nfront:\n\tauth: none\n")

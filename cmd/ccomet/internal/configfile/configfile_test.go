@@ -18,7 +18,7 @@ import (
 	"ccomet/comet"
 )
 
-// fileOf writes a file in a directory of its own.
+// fileOf writes a file to a new directory.
 func fileOf(t *testing.T, name, text string) string {
 	t.Helper()
 	name = filepath.Join(t.TempDir(), name)
@@ -28,7 +28,7 @@ func fileOf(t *testing.T, name, text string) string {
 	return name
 }
 
-// example is the file with every setting.
+// example returns the example file with every setting.
 func example(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../../ccomet.toml")
@@ -38,7 +38,7 @@ func example(t *testing.T) string {
 	return string(text)
 }
 
-// settingsOf reads a file that must be without mistakes.
+// settingsOf reads a file that must have no mistakes.
 func settingsOf(t *testing.T, name string) (*settings.Settings, *File) {
 	t.Helper()
 	_, flags, err := settings.New()
@@ -56,7 +56,7 @@ func settingsOf(t *testing.T, name string) (*settings.Settings, *File) {
 	return s, f
 }
 
-// TestEveryICometKey: what each key of iComet's file comes to.
+// TestEveryICometKey: the setting that each key of an icomet.conf becomes.
 func TestEveryICometKey(t *testing.T) {
 	name := fileOf(t, "icomet.conf", `# the sections in no order, both separators, blanks, comments behind numbers
 pidfile = ./run/icomet.pid
@@ -103,7 +103,7 @@ logger:
 	}
 }
 
-// TestLastCounts: of a key or a section that iComet's file has twice, as iComet reads it.
+// TestLastCounts: of a key or a section that occurs twice, the last is used, as in iComet.
 func TestLastCounts(t *testing.T) {
 	s, _ := settingsOf(t, fileOf(t, "icomet.conf", `
 front:
@@ -140,7 +140,8 @@ logger:
 	}
 }
 
-// TestICometTolerance: what is not understood in iComet's file is taken as iComet takes it, or as it is meant.
+// TestICometTolerance: invalid values in an icomet.conf are read as by iComet, or as they are
+// meant.
 func TestICometTolerance(t *testing.T) {
 	s, _ := settingsOf(t, fileOf(t, "icomet.conf", `
 	pidfile: "/run/icomet.pid"
@@ -179,8 +180,8 @@ admin:
 	}
 }
 
-// TestWhoseFile: a file's text tells whether it is iComet's, whatever its name; where it does not,
-// how the server is started does.
+// TestWhoseFile: a file's text determines whether it is an icomet.conf, whatever its name. If
+// the text does not tell, the way the server is started does.
 func TestWhoseFile(t *testing.T) {
 	const conf, toml = "# mine\nadmin:\n\tlisten: 127.0.0.1:0\n", "front = [\n\t\"127.0.0.1:0\",\n]\n"
 	_, flags, err := settings.New()
@@ -217,7 +218,7 @@ func TestWhoseFile(t *testing.T) {
 	}
 }
 
-// TestICometDefaults: what iComet takes for what its file does not say.
+// TestICometDefaults: iComet's defaults for missing keys.
 func TestICometDefaults(t *testing.T) {
 	for _, c := range []struct {
 		text            string
@@ -233,7 +234,7 @@ func TestICometDefaults(t *testing.T) {
 		{"logger:\n\toutput: /var/log/icomet\n\trotate:\n\t\tsize: 1048577\n", 15, 1<<20 + 1, "/var/log/icomet"},
 		{"pidfile =\nlogger:\n\tlevel:\n\toutput:\n", 15, 1 << 20, "stdout"},
 		{"\xef\xbb\xbfpidfile =\r\nlogger:\r\n\toutput: stderr\r\n", 15, 1 << 20, "stderr"},
-		{"front:\n\tchannel_timeout: 8", 8, 1 << 20, "stdout"}, // without a newline at its end
+		{"front:\n\tchannel_timeout: 8", 8, 1 << 20, "stdout"}, // without a newline at the end
 	} {
 		s, _ := settingsOf(t, fileOf(t, "icomet.conf", c.text))
 		if s.ChannelTimeout != settings.Seconds(time.Duration(c.channel)*time.Second) || s.LogRotateSize != c.rotate || s.LogOutput != c.output || s.Pidfile != "" {

@@ -8,7 +8,7 @@ import (
 	"ccomet/cmd/ccomet/internal/settings"
 )
 
-// TestExample: the example file has every flag, at its default.
+// TestExample: the example file has every flag with its default.
 func TestExample(t *testing.T) {
 	t.Parallel()
 	text := example(t)
@@ -17,8 +17,8 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want.Compat = settings.CompatNone // as it is not started otherwise
-	// An empty list is as good as none.
+	want.Compat = settings.CompatNone // the server is not started in another way
+	// An empty list is equal to a missing one.
 	for s := range 2 {
 		v := reflect.ValueOf([]*settings.Settings{got, want}[s]).Elem()
 		for i := range v.NumField() {
@@ -39,7 +39,7 @@ func TestExample(t *testing.T) {
 	for name, e := range f.Entries {
 		above := e.line - 2
 		for above > 0 && lines[above] != "" && lines[above][0] != '#' {
-			above-- // keys that are explained together
+			above-- // keys with a common explanation
 		}
 		if above < 0 || !strings.HasPrefix(lines[above], "# ") {
 			t.Errorf("line %d: %s is not explained", e.line, name)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// roomy are the files of a machine that has enough of everything for 100,000.
+// roomy is a machine with enough of everything for 100,000 connections.
 var roomy = map[string]string{
 	"proc/self/limits":   "Limit                     Soft Limit           Hard Limit           Units     \nMax open files            1024                 524288               files     \n",
 	"proc/self/cgroup":   "0::/system.slice/ccomet.service\n",
@@ -29,8 +29,8 @@ var roomy = map[string]string{
 	"vm.max_map_count":             "65530",
 }
 
-// with is a machine that differs from the roomy one: a kernel setting or a file
-// after the other, with what it says, "" for none of that name.
+// with returns a machine that differs from the roomy one: pairs of a kernel setting or a file,
+// and its content; "" if it is missing.
 func with(differs ...string) *Machine {
 	texts := maps.Clone(roomy)
 	for i := 0; i < len(differs); i += 2 {
@@ -48,13 +48,12 @@ func with(differs ...string) *Machine {
 	return &Machine{Files: files, Page: 4096}
 }
 
-// group are the files of a control group's memory.
+// group returns the files of a control group's memory.
 func group(path, max, current string) []string {
 	return []string{"sys/fs/cgroup/" + path + "memory.max", max, "sys/fs/cgroup/" + path + "memory.current", current}
 }
 
-// TestDoctorMachines: what is found on machines that lack one thing, and nothing
-// else is found there.
+// TestDoctorMachines: the findings on machines that lack exactly one thing.
 func TestDoctorMachines(t *testing.T) {
 	tcp := Wish{Conns: 100_000, Fronts: []string{"127.0.0.1:8101", "127.0.0.1:8102"}, Polling: 30 * time.Second, Processors: 4, Proxied: true}
 	local, alone, here := tcp, tcp, tcp
@@ -65,9 +64,9 @@ func TestDoctorMachines(t *testing.T) {
 		name    string
 		wish    Wish
 		differs []string
-		found   string // the name of what is not well, "" for nothing
+		found   string // the end of the bad finding's name; "" for none
 		status  Status
-		says    []string // in what is told of it
+		says    []string // texts in that finding
 	}{
 		{"roomy", tcp, nil, "", OK, nil},
 		{"little is shown", tcp, []string{"fs.nr_open", "", "fs.file-nr", "", "vm.max_map_count", "", "net.core.somaxconn", ""}, "", OK, nil},
@@ -115,8 +114,7 @@ func TestDoctorMachines(t *testing.T) {
 	}
 }
 
-// onlyFound expects that of all that was looked at nothing is amiss but what is
-// named, with that status and what is said of it; "": nothing at all.
+// onlyFound expects exactly one bad finding, with this name, status and text; "": none.
 func onlyFound(t *testing.T, findings []Finding, named func(string) bool, name string, status Status, says []string) {
 	t.Helper()
 	found := false
@@ -141,8 +139,8 @@ func onlyFound(t *testing.T, findings []Finding, named func(string) bool, name s
 	}
 }
 
-// TestDoctorFollowed: with all the lines that the doctor has given, a machine that
-// was too small for a million is well.
+// TestDoctorFollowed: after all the doctor's fixes, a machine that was too small for a million
+// connections is OK.
 func TestDoctorFollowed(t *testing.T) {
 	w := Wish{Conns: 1_000_000, Fronts: []string{"127.0.0.1:8101"}, Polling: 30 * time.Second, Processors: 4, Proxied: true}
 	small := []string{
@@ -162,7 +160,7 @@ func TestDoctorFollowed(t *testing.T) {
 					small = append(small, "proc/self/limits", "Max open files  1024  "+strings.TrimPrefix(line, "LimitNOFILE=")+"  files")
 				case isSetting && name == "front":
 					w.Fronts = nil
-					for port := range 16 { // as the line tells in short
+					for port := range 16 { // abbreviated in the fix
 						w.Fronts = append(w.Fronts, fmt.Sprintf("127.0.0.1:%d", 8101+port))
 					}
 				}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// nginxFiles are a file system with configurations, by their names.
+// nginxFiles returns a file system with configurations.
 func nginxFiles(texts map[string]string) fstest.MapFS {
 	files := fstest.MapFS{}
 	for name, text := range texts {
@@ -19,7 +19,7 @@ func nginxFiles(texts map[string]string) fstest.MapFS {
 	return files
 }
 
-// show is a block in one form.
+// show formats a block.
 func (d *nginxDirective) show() string {
 	var b strings.Builder
 	for _, inner := range d.block {
@@ -58,8 +58,7 @@ func TestNginxFile(t *testing.T) {
 	}
 }
 
-// TestNginxIncludes: what is included stands in its place, and knows its own file
-// and line.
+// TestNginxIncludes: included directives are in their place, and have their own file and line.
 func TestNginxIncludes(t *testing.T) {
 	files := nginxFiles(map[string]string{
 		"/etc/nginx/nginx.conf":      "a;\nhttp {\n include conf.d/*.conf; include /etc/nginx/none/*; include 'more';\n}",
@@ -103,7 +102,7 @@ func TestNginxFileErrors(t *testing.T) {
 	}
 }
 
-// FuzzNginxFile: no file, however broken, is more than refused.
+// FuzzNginxFile: a malformed file causes an error and nothing worse.
 func FuzzNginxFile(f *testing.F) {
 	for _, name := range []string{"nginx.conf", "nginx-shards.conf"} {
 		text, err := os.ReadFile("../../../../demo/" + name)
@@ -121,7 +120,7 @@ func FuzzNginxFile(f *testing.F) {
 	})
 }
 
-// TestNginxTargets: a variable of a target is what its table, or a set, gives it.
+// TestNginxTargets: a variable in a target has the values of its table or its set.
 func TestNginxTargets(t *testing.T) {
 	config, err := ReadNginxConfig(nginxFiles(map[string]string{"n": `http {
 		split_clients $key $node { 50% one; * two; }
@@ -155,8 +154,7 @@ func TestNginxTime(t *testing.T) {
 	}
 }
 
-// nginxFor is a configuration that is well for 10,000 connections, with pieces
-// replaced.
+// nginxFor returns a configuration that is OK for 10,000 connections, with pieces replaced.
 func nginxFor(replace ...string) string {
 	text := `worker_processes 4; worker_rlimit_nofile 7000;
 events { worker_connections 6500; }
@@ -184,7 +182,7 @@ func TestDoctorNginx(t *testing.T) {
 		name    string
 		front   string
 		replace []string
-		found   string // what is not well ends in, "" for nothing
+		found   string // the end of the bad finding's name; "" for none
 		status  Status
 		says    []string
 	}{
@@ -226,13 +224,13 @@ func TestDoctorNginx(t *testing.T) {
 	}
 }
 
-// checkButUpgrades is CheckNginx without what is said of WebSockets, which the configurations
-// here have no way for.
+// checkButUpgrades is CheckNginx without the finding on WebSockets, which these configurations
+// do not pass on.
 func checkButUpgrades(c *NginxConfig, m *Machine, w Wish) []Finding {
 	return slices.DeleteFunc(CheckNginx(c, m, w), func(f Finding) bool { return f.Name == "nginx: WebSocket" })
 }
 
-// TestDoctorNginxWebSocket: an upgrade is passed on where all that it takes is said.
+// TestDoctorNginxWebSocket: an upgrade is passed on only with all the necessary directives.
 func TestDoctorNginxWebSocket(t *testing.T) {
 	const at, plain = "location /other", "proxy_http_version 1.1; proxy_read_timeout 60s;"
 	ws := func(lines string) string {
@@ -259,8 +257,7 @@ func TestDoctorNginxWebSocket(t *testing.T) {
 	}
 }
 
-// TestDoctorNginxIdle: what nginx takes where nothing is said is compared with the
-// server's idle timeout.
+// TestDoctorNginxIdle: nginx's defaults are compared with the server's idle timeout.
 func TestDoctorNginxIdle(t *testing.T) {
 	config, err := ReadNginxConfig(nginxFiles(map[string]string{"/n": nginxFor()}), "/n")
 	if err != nil {
@@ -276,7 +273,7 @@ func TestDoctorNginxIdle(t *testing.T) {
 	}
 }
 
-// TestDoctorNginxPorts: nginx's ports are counted by the addresses it knows.
+// TestDoctorNginxPorts: nginx's ports are counted for each address that it uses.
 func TestDoctorNginxPorts(t *testing.T) {
 	for servers, want := range map[string]Status{
 		"server 127.0.0.1:8100;":                                 Bad,

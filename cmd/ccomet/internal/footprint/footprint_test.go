@@ -31,7 +31,7 @@ func TestParseMapping(t *testing.T) {
 	}
 }
 
-// What is given back is there when it is needed; what was written stays.
+// Released pages are mapped again when needed; written pages remain.
 func TestGiveBack(t *testing.T) {
 	f, err := os.Create(t.TempDir() + "/file")
 	if err != nil {
@@ -49,7 +49,7 @@ func TestGiveBack(t *testing.T) {
 		}
 		defer func() { _ = unix.Munmap(mapped[i]) }()
 		if i == 1 {
-			mapped[i][0] = 'b' // as a debugger or a relocation writes
+			mapped[i][0] = 'b' // as a debugger or a relocation does
 		}
 		if err := unix.Mprotect(mapped[i], unix.PROT_READ); err != nil {
 			t.Fatal(err)
@@ -68,7 +68,7 @@ func TestGiveBack(t *testing.T) {
 	}
 }
 
-// present counts the pages that are mapped.
+// present returns the number of mapped pages.
 func present(t *testing.T, memory []byte) (n int) {
 	t.Helper()
 	pages, err := os.Open("/proc/self/pagemap")

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// logDir is a directory for a log, and what is in it at the moment.
+// logDir returns the name of a log in a new directory, and a function that reads its files.
 func logDir(t *testing.T) (name string, files func() map[string]string) {
 	name = filepath.Join(t.TempDir(), "log.txt")
 	return name, func() map[string]string {
@@ -42,8 +42,7 @@ func write(t *testing.T, l *File, text string) {
 	}
 }
 
-// TestLogRotates: a file is full when it is larger than its limit, and what
-// was in it before counts.
+// TestLogRotates: a file is rotated when it exceeds its limit, and its initial content counts.
 func TestLogRotates(t *testing.T) {
 	name, files := logDir(t)
 	if err := os.WriteFile(name, []byte("old\n"), 0o600); err != nil {
@@ -72,7 +71,7 @@ func TestLogRotates(t *testing.T) {
 	}
 }
 
-// TestLogOfOneSecond: files of the same time have names of their own.
+// TestLogOfOneSecond: files rotated in the same second get different names.
 func TestLogOfOneSecond(t *testing.T) {
 	name, files := logDir(t)
 	l, err := OpenFile(name, 0)
@@ -95,7 +94,7 @@ func TestLogOfOneSecond(t *testing.T) {
 	}
 }
 
-// TestLogThatCannotRotate: it goes on as it is, and says so.
+// TestLogThatCannotRotate: the log remains in use, and the error is reported.
 func TestLogThatCannotRotate(t *testing.T) {
 	name, _ := logDir(t)
 	l, err := OpenFile(name, 3)
@@ -120,7 +119,7 @@ func TestLogThatCannotRotate(t *testing.T) {
 	}
 }
 
-// TestLogOfMany: of lines from many goroutines each is somewhere, whole.
+// TestLogOfMany: each line from many goroutines is written once, completely.
 func TestLogOfMany(t *testing.T) {
 	name, files := logDir(t)
 	l, err := OpenFile(name, 1000)
@@ -155,7 +154,7 @@ func TestLogOfMany(t *testing.T) {
 	}
 }
 
-// TestOnlyFilesRotate: a device or a pipe stays what it is, and a link stays a link.
+// TestOnlyFilesRotate: a device or a pipe is not renamed, and a link stays a link.
 func TestOnlyFilesRotate(t *testing.T) {
 	dir := t.TempDir()
 	pipe, link, target := filepath.Join(dir, "pipe"), filepath.Join(dir, "link"), filepath.Join(dir, "target")
@@ -164,11 +163,11 @@ func TestOnlyFilesRotate(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name  string
-		files int // that the link's target has become; the link is the last
+		files int // files of the link's target; the link sorts last
 	}{{os.DevNull, 0}, {pipe, 0}, {link, 2}} {
 		name, files := c.name, c.files
 		before, _ := os.Lstat(name)
-		l, err := OpenFile(name, 5) // of a pipe that is not read, too
+		l, err := OpenFile(name, 5) // also of a pipe without a reader
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,8 +189,8 @@ func TestOnlyFilesRotate(t *testing.T) {
 	}
 }
 
-// TestLogThatIsOpenAlready: a name that leads to an open file, as /dev/stdout does, is that
-// file's whatever it is called: it is left where it is.
+// TestLogThatIsOpenAlready: a name that leads to an open file, such as /dev/stdout, cannot be
+// rotated: it is left in place.
 func TestLogThatIsOpenAlready(t *testing.T) {
 	dir := t.TempDir()
 	stdout, err := os.Create(filepath.Join(dir, "stdout"))
