@@ -9,19 +9,19 @@ import (
 	"ccomet/httplite"
 )
 
-// Query is what a request of CComet's dialect says. A parameter that is
-// missing is nil; what is there is decoded, and good while the request is served.
+// Query is the parameters of a request in CComet's dialect. A missing parameter is
+// nil; others are decoded, and valid while the request is served.
 //
-// The dialect's client puts what its user types into the address as it is: names,
-// whose "<" and ">" it writes "&lt;" and "&gt;", and the message, last but for
-// "&time=" and what a JSONP library adds behind that.
+// The dialect's client puts user input into the address without escapes: names, in
+// which it writes "<" and ">" as "&lt;" and "&gt;", and the message. The message
+// comes last, except for "&time=" and what a JSONP library appends.
 type Query struct {
 	Channel, Sname, Seqid, Msg, Callback []byte
 
-	Room []byte // where parameters are decoded
+	Room []byte // memory for decoded parameters
 }
 
-// Read reads a request's query.
+// Read parses a request's query.
 func (q *Query) Read(query []byte) {
 	*q = Query{Room: q.Room[:0]}
 	head, msg, tail := cutMessage(query)
@@ -32,9 +32,9 @@ func (q *Query) Read(query []byte) {
 	}
 }
 
-// cutMessage cuts the message out of a query. It goes from the first "msg=" to
-// the last "&time=" behind it; where that leaves no callback, as in a request
-// that was not written by the client, to the last "&callback=".
+// cutMessage cuts the message out of a query. It extends from the first "msg=" to
+// the last "&time=" after it. If that leaves no callback, as in a request that was
+// not made by the client, it extends to the last "&callback=".
 func cutMessage(query []byte) (head, msg, tail []byte) {
 	key := []byte("msg=")
 	at := 0
@@ -57,8 +57,8 @@ func cutMessage(query []byte) (head, msg, tail []byte) {
 	return head, msg[:end], msg[end:]
 }
 
-// readPiece takes the parameters out of a piece of a query. Of two that have the
-// same name the first counts.
+// readPiece parses the parameters in a piece of a query. If there are two with the
+// same name, the first counts.
 func (q *Query) readPiece(raw []byte) {
 	for len(raw) > 0 {
 		end := pieceEnd(raw)
@@ -84,8 +84,8 @@ func (q *Query) readPiece(raw []byte) {
 	}
 }
 
-// pieceEnd is where the first parameter of a query ends: at an "&" that does not
-// begin one of the client's own escapes.
+// pieceEnd returns where the first parameter of a query ends: at an "&" that does
+// not begin one of the client's own escapes.
 func pieceEnd(raw []byte) int {
 	for at := 0; ; at++ {
 		i := bytes.IndexByte(raw[at:], '&')
@@ -99,8 +99,8 @@ func pieceEnd(raw []byte) int {
 	}
 }
 
-// decode decodes a parameter. Escapes of whole characters are decoded; what
-// looks like one, and is none, was typed by a user.
+// decode decodes a parameter. It decodes escapes of whole characters. Anything
+// else that looks like an escape was typed by a user, and stays.
 func (q *Query) decode(src []byte) []byte {
 	at := len(q.Room)
 	for i := 0; i < len(src); {
@@ -122,20 +122,21 @@ func (q *Query) decode(src []byte) []byte {
 			q.Room = append(q.Room, b)
 			i++
 		default:
-			// Raw bytes come of old browsers, not always as UTF-8: nothing else may be sent on.
+			// Raw bytes come from old browsers, not always as UTF-8: nothing else
+			// may be passed on.
 			r, n := utf8.DecodeRune(src[i:])
 			q.Room = utf8.AppendRune(q.Room, r)
 			i += n
 		}
 	}
 	if len(q.Room) == at {
-		return []byte{} // there, if empty
+		return []byte{} // empty, but not missing
 	}
 	return q.Room[at:len(q.Room):len(q.Room)]
 }
 
-// escapedCharacter decodes the escaped character that src begins with, and returns
-// its bytes' number; 0: it begins with none.
+// escapedCharacter decodes the escaped character at the start of src, and returns
+// its length in bytes; 0: there is none.
 func escapedCharacter(dst *[utf8.UTFMax]byte, src []byte) int {
 	for n := range dst {
 		if len(src) < 3*n+3 || src[3*n] != '%' {
@@ -154,7 +155,7 @@ func escapedCharacter(dst *[utf8.UTFMax]byte, src []byte) int {
 	return 0
 }
 
-// CheckNames says what is wrong with the names, which every request has.
+// CheckNames checks the names, which every request must have.
 func (q *Query) CheckNames() error {
 	if len(q.Channel) == 0 || len(q.Sname) == 0 {
 		return ErrParams
@@ -165,5 +166,6 @@ func (q *Query) CheckNames() error {
 	return record.CheckCCometName("sname", q.Sname, record.MaxName)
 }
 
-// ErrParams is what the dialect says of a parameter that is missing, or no number.
+// ErrParams is the dialect's error for a parameter that is missing or not a
+// number.
 var ErrParams = errors.New("error params")

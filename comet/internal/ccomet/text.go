@@ -1,4 +1,4 @@
-// Package ccomet is CComet's own dialect, as bytes: its queries and its texts.
+// Package ccomet parses and renders the texts of CComet's own dialect.
 package ccomet
 
 import (
@@ -11,13 +11,13 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// What is sent in CComet's dialect: callback('[…]'), JSON inside a JavaScript
-// string in single quotes. A message is rendered once, as it stands there.
+// Responses in CComet's dialect: callback('[…]'), JSON inside a JavaScript string
+// in single quotes. A message is rendered once, as it stands there.
 
-// appendQuoted appends text, valid UTF-8, as the inside of a JSON string that is
-// inside a JavaScript string in single quotes. What JSON's escaping leaves has no
-// control characters and no line ends, so quotes and backslashes are all that
-// the second layer must see to.
+// appendQuoted appends text, valid UTF-8, as the inside of a JSON string inside a
+// JavaScript string in single quotes. After JSON's escaping there are no control
+// characters and no line ends, so the second layer need only escape quotes and
+// backslashes.
 func appendQuoted(dst, text []byte) []byte {
 	at := len(dst)
 	dst = msg.AppendEscaped(dst, text)
@@ -30,7 +30,7 @@ func appendQuoted(dst, text []byte) []byte {
 	if more == 0 {
 		return dst
 	}
-	// From the end on, each byte goes where it belongs.
+	// Move each byte to its place, from the end on.
 	from := len(dst) - 1
 	dst = slices.Grow(dst, more)[:len(dst)+more]
 	for to := len(dst) - 1; to > from; from-- {
@@ -46,7 +46,7 @@ func appendQuoted(dst, text []byte) []byte {
 }
 
 // NameBuffer borrows a buffer that begins with a channel's name as its home
-// knows it, and returns that name's length.
+// stores it, and returns the length of that name.
 func NameBuffer(channel []byte) (*bytebufferpool.ByteBuffer, uint8) {
 	b := bytebufferpool.Get()
 	b.B = append(append(b.B[:0], record.CCometMark), channel...)
@@ -54,7 +54,7 @@ func NameBuffer(channel []byte) (*bytebufferpool.ByteBuffer, uint8) {
 }
 
 // AppendMessageHead appends a message up to its number, which the channel's home
-// gives it.
+// will give.
 func AppendMessageHead(dst []byte, sign bool, q *Query) []byte {
 	if sign {
 		dst = append(dst, `{ "type":"SIGN","msg":"SIGN`...)
@@ -67,8 +67,8 @@ func AppendMessageHead(dst []byte, sign bool, q *Query) []byte {
 	return append(dst, `","seqid":"`...)
 }
 
-// appendMessage appends a message, whose content AppendMessageHead has made.
-// Numbers begin with 1 in the server, and with 0 in the dialect.
+// appendMessage appends a message whose content AppendMessageHead has made.
+// Numbers start at 1 in the server, and at 0 in the dialect.
 func appendMessage(dst []byte, message *msg.Message, cname []byte) []byte {
 	return AppendMessageTail(append(dst, message.Content()...), cname, message.Seq)
 }
@@ -81,7 +81,7 @@ func AppendMessageTail(dst, cname []byte, seq int32) []byte {
 	return append(dst, msg.ObjectTail...)
 }
 
-// AppendArray appends the call of a callback with messages.
+// AppendArray appends a call of a callback with messages.
 func AppendArray(dst, cb []byte, msgs []*msg.Message, cname []byte) []byte {
 	dst = append(append(dst, cb...), "('["...)
 	for n, message := range msgs {
@@ -93,12 +93,12 @@ func AppendArray(dst, cb []byte, msgs []*msg.Message, cname []byte) []byte {
 	return append(dst, "]')"...)
 }
 
-// AppendBeyond appends the call of a callback that says that the number which a
-// subscriber waits for is none.
+// AppendBeyond appends a call of a callback that says that the number for which a
+// subscriber waits does not exist.
 func AppendBeyond(dst, cb []byte) []byte { return AppendStatus(dst, string(cb), "403", "") }
 
-// AppendStatus appends the call of a callback with one word on how a
-// request went, and why, if there is anything to say.
+// AppendStatus appends a call of a callback with one word for the result of a
+// request, and the reason, if there is any.
 func AppendStatus(dst []byte, cb, word, reason string) []byte {
 	dst = append(append(append(dst, cb...), `('[{"type" : "`...), word...)
 	if reason != "" {

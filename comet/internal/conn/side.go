@@ -1,6 +1,6 @@
 package conn
 
-// The sides: a connection's tag, but for the bits below.
+// The sides. A connection's tag is its side and the bits below.
 const (
 	Front uint8 = iota
 	Admin
@@ -8,7 +8,7 @@ const (
 	NumSides
 )
 
-// SideNames are the names under which figures report sides.
+// SideNames are the names of sides in figures.
 var SideNames = [NumSides]string{Front: "front", Admin: "admin", CComet: "ccomet"}
 
 // Bits of a connection's tag, beside its side.

@@ -1,4 +1,5 @@
-// Package drain has how far a loop is with its end, and when a connection is to go.
+// Package drain records how far a loop has come with a drain, and decides when a connection is
+// closed.
 package drain
 
 import (
@@ -9,66 +10,66 @@ import (
 	"ccomet/reactor"
 )
 
-// Drain is how far one loop is with the end, which goes so that no client loses anything:
+// Drain is how far one loop has come with a drain, in these steps, by which no client loses
+// anything:
 //
-//  1. Drain says by when. Each loop sees it when its turn ends (drainOn), accepts
-//     what the kernel has connected already, and closes its listeners, so that another
-//     process can have their addresses.
-//  2. arrange: it goes through its connections, some a turn. What is idle is
-//     closed, but for the admin side, where publishing goes on. A waiting client is
-//     given a time to go, spread over what is left (ScheduleClose). A request under way
-//     is answered.
-//  3. When its time comes it is closed in a manner that has its client come back.
-//  4. watch: it goes through them once more, and stops at the first that is still worth waiting for.
-//  5. When no client is left on any loop, or the time is up, no request is served
-//     any more. Two rounds of marks go from each loop to each, behind all other
-//     mail: after the first, all that was taken has its number; after the second,
-//     all that sent it have been answered.
-//  6. The last loop to come so far has the state written, and all loops stopped.
+//  1. Server.Drain sets the deadline. Each loop sees it when its turn ends (drainOn), accepts what
+//     the kernel has already connected, and closes its listeners, so that another process can have
+//     their addresses.
+//  2. arrange: the loop walks its connections, some a turn. Idle ones are closed, except on the
+//     admin side, where publishing goes on. A waiting client gets a time to leave, spread over the
+//     remaining time (ScheduleClose). A request under way is answered.
+//  3. At that time it is closed in a way that makes its client come back.
+//  4. watch: the loop walks its connections once more, and stops at the first that is still worth
+//     waiting for.
+//  5. When no client is left on any loop, or the time is up, no request is served any more. Each
+//     loop sends two rounds of marks to each, after all other mail. After the first, all accepted
+//     messages have their numbers; after the second, all that sent them were answered.
+//  6. The last loop to come so far makes the state be written, and all loops stop.
 type Drain struct {
 	*Clock
 	Loop  *reactor.Loop
 	Rng   *record.Spread
 	Phase Phase
-	Wait  time.Duration // until it is to be gone on with; below zero: something else brings that
-	Turns int           // since the listeners were told to finish
-	At    uint32        // the next connection to be looked at
-	Marks [2]int        // that have come, of each round
+	Wait  time.Duration // time until the next step; negative: some event causes it
+	Turns int           // turns since the listeners were told to finish
+	At    uint32        // index of the next connection to look at
+	Marks [2]int        // marks that have arrived, of each round
 }
 
-// Phase is how far a loop has come with the drain, in this order.
+// Phase is how far a loop has come. The phases follow each other in this order.
 type Phase uint8
 
 const (
 	None      Phase = iota
-	Closing         // the listeners' last connections may bring a request
+	Closing         // the last accepted connections may bring a request
 	Arranging       // step 2
 	Watching        // step 4
 	Gone            // no client is left on this loop
-	Ending          // nothing is served; the first round of marks
-	Numbered        // the second
+	Ending          // nothing is served; first round of marks
+	Numbered        // second round of marks
 	Quiet
 )
 
-// Clock is what all loops know of the end.
+// Clock is what all loops know of the drain.
 type Clock struct {
 	Epoch    time.Time
-	Deadline atomic.Int64 // nanoseconds from epoch to the end; 0: none is near
+	Deadline atomic.Int64 // nanoseconds from Epoch to the end; 0: no drain
 	Span     atomic.Int64 // nanoseconds that the drain takes
 	Gone     atomic.Int32 // loops where no client is left
-	Quiet    atomic.Int32 // loops that are through
+	Quiet    atomic.Int32 // loops that have finished
 }
 
-// On says whether the end is near.
+// On reports whether the server is draining.
 func (d *Drain) On() bool { return d.Phase != None }
 
-// Left is what is left of the drain.
+// Left returns the remaining time of the drain.
 func (d *Drain) Left(now time.Time) time.Duration {
 	return time.Duration(d.Deadline.Load()) - now.Sub(d.Epoch)
 }
 
-// ScheduleClose gives a connection the time at which it is closed, spread over what
-// is left but for its last tenth: what is written to it then has that to arrive.
+// ScheduleClose sets the time at which a connection is closed: a random one in the remaining time,
+// but not in its last tenth, which is left for what is written then to arrive.
 func (d *Drain) ScheduleClose(c reactor.Conn) {
 	ticks := d.Left(d.Loop.Now()) * 9 / 10 / reactor.TickLength
 	d.Loop.SetTimerAt(c, d.Loop.Tick()+1+reactor.Tick(d.Rng.Next()%uint64(max(ticks, 1))))

@@ -7,24 +7,26 @@ import (
 	"ccomet/reactor"
 )
 
-// Pages of other origins read answers where the side's settings let them (CORS): "*"
-// is told to all alike, a named origin is told to its own pages, with leave to send
-// credentials. Since some answers are rendered long after their request has gone, a
-// connection's page is kept beside it, in a column that is there only where origins
-// are named: the place of its lines among those of all that the loop has now.
+// Pages of other origins may read answers if the side's settings let them (CORS). The
+// header for "*" is sent to all alike. A named origin is sent only to its own pages,
+// with permission to send credentials. Some answers are rendered long after their
+// request. So the page of a connection is stored beside the connection, in a column
+// that exists only if origins are named: an index in the list of the origins that the
+// loop has now.
 
 // Cors is what a side tells pages of other origins.
 type Cors struct {
 	Origins peer.Origins
-	others  string // the lines for pages that are not named
+	others  string // header lines for pages that are not named
 }
 
-// corsExpose has scripts see what they have to heed, beside what they always see.
+// corsExpose lets scripts read headers that they must heed, beside those that they may
+// always read.
 const corsExpose = "Access-Control-Expose-Headers: Retry-After, ETag\r\n"
 
-// NewCORS is what a side tells pages of the origins in a list, which peer.ParseOrigins has found good.
+// NewCORS makes a Cors from a list of origins, which peer.ParseOrigins has accepted.
 func NewCORS(list []string) Cors {
-	origins, _ := peer.ParseOrigins(list) // check has seen that it can be
+	origins, _ := peer.ParseOrigins(list) // the configuration was checked
 	c := Cors{Origins: origins}
 	if origins.Any {
 		c.others = "Access-Control-Allow-Origin: *\r\n" + corsExpose
@@ -39,9 +41,9 @@ func corsLines(origin string) string {
 	return "Access-Control-Allow-Origin: " + origin + "\r\nAccess-Control-Allow-Credentials: true\r\n" + corsExpose + "Vary: Origin\r\n"
 }
 
-// pages are the origins of pages whose requests a loop serves, each once.
+// pages are the origins of the pages whose requests a loop serves, each once.
 type pages struct {
-	of    record.Column[uint32] // by connection: a place in list, 0 for none that is named
+	of    record.Column[uint32] // by connection: an index in List, 0 for no named one
 	List  []page                // [0] is not used
 	Free  []uint32
 	Index map[string]uint32
@@ -52,7 +54,7 @@ type page struct {
 	users         int
 }
 
-// enter gives a connection a page.
+// enter sets the page of a connection.
 func (p *pages) enter(cn uint32, origin []byte) {
 	place := p.of.At(cn)
 	if *place != 0 && p.List[*place].origin == string(origin) {
@@ -85,7 +87,7 @@ func (p *pages) take() uint32 {
 	return uint32(len(p.List) - 1)
 }
 
-// leave takes a connection's page away.
+// leave removes the page of a connection.
 func (p *pages) leave(cn uint32) {
 	place := p.of.At(cn)
 	i := *place
@@ -100,13 +102,13 @@ func (p *pages) leave(cn uint32) {
 	}
 }
 
-// PagesState is which connections have which pages, as plain data.
+// PagesState says which connections have which pages, as plain data.
 type PagesState struct {
-	Of      []uint32 // by connection: a place in Origins
-	Origins []string // "" for a place that is free
+	Of      []uint32 // by connection: an index in Origins
+	Origins []string // "" for an index that is free
 }
 
-// PagesState is what ResumePages goes on with.
+// PagesState returns the state that ResumePages needs.
 func (h *Heads) PagesState() PagesState {
 	st := PagesState{Of: h.Pages.of.State()}
 	for _, one := range h.Pages.List {
@@ -115,7 +117,7 @@ func (h *Heads) PagesState() PagesState {
 	return st
 }
 
-// ResumePages goes on with the pages of another program's connections.
+// ResumePages continues with the pages of another program's connections.
 func (h *Heads) ResumePages(st PagesState) {
 	for cn, place := range st.Of {
 		if place != 0 && int(place) < len(st.Origins) {
@@ -124,11 +126,11 @@ func (h *Heads) ResumePages(st PagesState) {
 	}
 }
 
-// ResumePage goes on with the page of one connection, by its index.
+// ResumePage sets the page of one connection, by its index.
 func (h *Heads) ResumePage(cn uint32, origin string) { h.Pages.enter(cn, []byte(origin)) }
 
-// NotePage notes which page's origin a connection's request names, if that is one that
-// the side names.
+// NotePage stores the origin of the page that has sent a connection's request, if the
+// side names it.
 func (h *Heads) NotePage(side uint8, c reactor.Conn, origin []byte) {
 	origins := &h.Cors[side].Origins
 	if !origins.Named() {
@@ -140,7 +142,7 @@ func (h *Heads) NotePage(side uint8, c reactor.Conn, origin []byte) {
 	h.Pages.enter(c.Index(), origin)
 }
 
-// Page is the place of a connection's page, 0 if it has none that is named.
+// Page returns the index of a connection's page, 0 if it has none that is named.
 func (h *Heads) Page(side uint8, cn uint32) uint32 {
 	if !h.Cors[side].Origins.Named() {
 		return 0
@@ -148,14 +150,14 @@ func (h *Heads) Page(side uint8, cn uint32) uint32 {
 	return *h.Pages.of.At(cn)
 }
 
-// ForgetPage: the connection has gone.
+// ForgetPage removes the page of a connection that has gone.
 func (h *Heads) ForgetPage(side uint8, c reactor.Conn) {
 	if h.Cors[side].Origins.Named() {
 		h.Pages.leave(c.Index())
 	}
 }
 
-// corsLines are the lines of a response's head that its page's browser looks for.
+// corsLines returns the header lines of a response for its page's browser.
 func (h *Heads) corsLines(side uint8, cn uint32) string {
 	if i := h.Page(side, cn); i != 0 {
 		return h.Pages.List[i].lines
@@ -163,7 +165,8 @@ func (h *Heads) corsLines(side uint8, cn uint32) string {
 	return h.Cors[side].others
 }
 
-// AppendEventsOrigin appends what iComet's pages on other origins need of /sse.
+// AppendEventsOrigin appends the header that iComet's pages on other origins need of
+// /sse.
 func (h *Heads) AppendEventsOrigin(dst []byte) []byte {
 	if h.EventsForAll() {
 		dst = append(dst, "Access-Control-Allow-Origin: *\r\n"...)
@@ -171,5 +174,5 @@ func (h *Heads) AppendEventsOrigin(dst []byte) []byte {
 	return dst
 }
 
-// EventsForAll says whether event streams are for pages of every origin.
+// EventsForAll reports whether pages of every origin may read event streams.
 func (h *Heads) EventsForAll() bool { return h.AnyEvents && h.Cors[conn.Front].Origins.Empty() }

@@ -1,5 +1,5 @@
-// Package frame renders what clients are sent: the heads of responses, and messages
-// in the framing of each transport. It knows no socket and no subscriber.
+// Package frame renders what is sent to clients: the heads of responses, and messages
+// in the framing of each transport. It knows nothing of sockets or subscribers.
 package frame
 
 import (
@@ -14,25 +14,26 @@ import (
 	"ccomet/reactor"
 )
 
-// LastChunk ends an endless response that is in chunks.
+// LastChunk ends an endless response in chunks.
 var LastChunk = []byte(httplite.LastChunk)
 
-// EventID is what a client that has seen an event resumes after: the number of
-// a message and its epoch, or that nothing more is to come, and what stands around
-// it where there are several channels; and when it does.
+// EventID says where a client resumes that has seen an event: after the number of a
+// message, with its epoch; or that nothing more will come. With several channels,
+// before and after are the places of the others. It also says when the client comes
+// back.
 type EventID struct {
 	seq           int32
 	epoch         uint32
-	some          bool  // else the event says nothing of where to resume
-	Retry         int64 // when to come back, in milliseconds; 0: as ever
+	some          bool  // the event has an id
+	Retry         int64 // when to come back, in milliseconds; 0: not said
 	before, after []byte
 }
 
-// NoEventID: the event has no place of the channel's to resume from.
+// NoEventID is for an event without an id.
 var NoEventID = EventID{}
 
-// AppendPlace appends what an id says of one channel: the number of the last message
-// seen, and its epoch if that is known, or why nothing more is to come.
+// AppendPlace appends the part of an id for one channel: the number of the last
+// message seen, with its epoch if that is known, or why nothing more will come.
 func AppendPlace(dst []byte, seq int32, epoch uint32) []byte {
 	switch epoch {
 	case record.EpochClosed:
@@ -47,13 +48,13 @@ func AppendPlace(dst []byte, seq int32, epoch uint32) []byte {
 	return record.AppendEpoch(append(dst, '.'), epoch)
 }
 
-// AppendFrame appends one message, framed.
+// AppendFrame appends one message in its framing.
 func AppendFrame(dst []byte, f Framing, object []byte, id EventID) []byte {
 	if !f.chunked() {
 		return f.transport().Row().payload(dst, object, id)
 	}
-	// The chunk's size goes in front of what is not rendered yet: room is left
-	// for the longest, and the payload moved to it.
+	// The chunk's size comes before a payload that is not rendered yet: leave room
+	// for the longest size, and move the payload to it.
 	const room = len("ffffffff\r\n")
 	at := len(dst)
 	dst = append(dst, "          "[:room]...)
@@ -66,8 +67,8 @@ func AppendFrame(dst []byte, f Framing, object []byte, id EventID) []byte {
 	return append(dst[:at+len(head)+size], "\r\n"...)
 }
 
-// appendForScript appends JSON for the inside of a script element, where "<"
-// might end it or begin a comment. In JSON it only stands inside strings.
+// appendForScript appends JSON inside a script element, where "<" might end it or
+// begin a comment. In JSON it occurs only inside strings.
 func appendForScript(dst, object []byte) []byte {
 	for {
 		i := bytes.IndexByte(object, '<')
@@ -80,25 +81,26 @@ func appendForScript(dst, object []byte) []byte {
 	}
 }
 
-// Batch is consecutive messages in one framing, one behind the other.
+// Batch is consecutive messages in one framing, one after the other.
 type Batch struct {
 	Buf     []byte
-	Ends    []int // where each message ends in buf
+	Ends    []int // end of each message in Buf
 	Head    int   // bytes before the first message
 	framing Framing
 	Closes  bool   // the last message is a close
-	Epoch   uint32 // of its channel
-	Tell    bool   // what comes first has the epoch in it
-	teller  int    // how many messages tell it, what stands before them included; -1: nothing does
+	Epoch   uint32 // of the channel
+	Tell    bool   // the next object must contain the epoch
+	teller  int    // how many messages a client must have to know the epoch; 0: the preface is enough; -1: nothing contains it
 	Object  []byte // scratch
 	Told    []byte // scratch
 
-	Before, After []byte // of its events' ids
+	Before, After []byte // places of other channels, in the ids of its events
 
-	Deflater *websocket.Deflater // of the loop, where clients that inflate are to share what is rendered; nil: it is not compressed
+	Deflater *websocket.Deflater // of the loop, if clients that accept compression share what is rendered; nil: no compression
 }
 
-// Reset begins a batch of a framing, for a channel in that epoch. Its buffers are used again.
+// Reset starts a batch in a framing, for a channel in that epoch. It uses the buffers
+// again.
 func (b *Batch) Reset(f Framing, epoch uint32) {
 	b.Buf, b.Ends, b.Head, b.framing, b.Closes = b.Buf[:0], b.Ends[:0], 0, f, false
 	b.Epoch, b.Tell, b.teller = epoch, false, -1
@@ -124,11 +126,12 @@ func (b *Batch) frame(object []byte, id EventID) {
 	b.Buf = AppendFrame(b.Buf, b.framing, object, id)
 }
 
-// leastDeflated is the bytes of the shortest object that is worth compressing.
+// leastDeflated is the length of the shortest object that is worth compressing, in
+// bytes.
 const leastDeflated = 128
 
-// Append renders a message at the end. What an endless response says after a
-// broadcast, the next number, belongs to it.
+// Append renders a message at the end. In an endless response, the next number
+// follows a broadcast, and belongs to it.
 func (b *Batch) Append(message *msg.Message, cname []byte) {
 	id := b.Id(message.Seq)
 	if message.Kind == msg.Close {
@@ -144,14 +147,14 @@ func (b *Batch) Append(message *msg.Message, cname []byte) {
 	b.Ends = append(b.Ends, len(b.Buf))
 }
 
-// Extend renders an object behind the last message, which it belongs to.
+// Extend renders an object after the last message, as a part of that.
 func (b *Batch) Extend(object []byte, id int32) {
 	b.frame(object, b.Id(id))
 	b.Ends[len(b.Ends)-1] = len(b.Buf)
 }
 
-// AppendPreface renders an object that is no message of the channel, before
-// the first message.
+// AppendPreface renders an object that is not a message of the channel, before the
+// first message.
 func (b *Batch) AppendPreface(object []byte, id int32) {
 	tell := b.Tell
 	b.frame(object, b.Id(id))
@@ -160,11 +163,10 @@ func (b *Batch) AppendPreface(object []byte, id int32) {
 	}
 }
 
-// WasTold says whether so many of the messages, and what stands before them, tell the
-// epoch.
+// WasTold reports whether the preface and so many of the messages contain the epoch.
 func (b *Batch) WasTold(messages int) bool { return b.teller >= 0 && messages >= b.teller }
 
-// Start is where message index from begins; -1 is the very beginning.
+// Start returns where message index from begins; -1 is the very beginning.
 func (b *Batch) Start(from int) int {
 	switch {
 	case from < 0:
@@ -175,15 +177,15 @@ func (b *Batch) Start(from int) int {
 	return b.Ends[from-1]
 }
 
-// Rest is what a write that got as far as pos must go on with before anything
-// else: the rest of the frame it cut, from byte at of it on, in a copy that does not
-// change (cut: the last one made, which serves again where it is the same); and how
-// many messages are through with it.
+// Rest returns what must be written first after a write that ended at pos: the rest,
+// from byte at on, of the frame that was cut, as a copy that does not change. cut is
+// the last such copy, which is used again if it is the same. through is how many
+// messages are finished with it.
 func (b *Batch) Rest(pos int, cut *reactor.Frame) (frame *reactor.Frame, at, through int) {
 	if pos < b.Head {
 		return &reactor.Frame{Bytes: bytes.Clone(b.Buf[pos:b.Head])}, 0, 0
 	}
-	j := sort.SearchInts(b.Ends, pos+1) // the first message that ends behind pos
+	j := sort.SearchInts(b.Ends, pos+1) // the first message that ends after pos
 	start := b.Start(j)
 	if whole := b.Buf[start:b.Ends[j]]; cut == nil || !bytes.Equal(cut.Bytes, whole) {
 		cut = &reactor.Frame{Bytes: bytes.Clone(whole)}
@@ -191,10 +193,10 @@ func (b *Batch) Rest(pos int, cut *reactor.Frame) (frame *reactor.Frame, at, thr
 	return cut, pos - start, j + 1
 }
 
-// AppendPollBody appends the body of a poll, without callback and newline: one
-// object for one live message, an array for several, for a backlog (array) and
-// for a broadcast, which is followed by the next number. The first has the epoch
-// in it, if there is one to be told.
+// AppendPollBody appends the body of a poll, without callback and newline: one object
+// for one live message; an array for several, for a backlog (array), and for a
+// broadcast, which the next number follows. The first object contains the epoch tell,
+// unless that is record.EpochNone.
 func AppendPollBody(dst []byte, msgs []*msg.Message, cname []byte, array bool, tell uint32) []byte {
 	if len(msgs) == 1 && !array && msgs[0].Kind != msg.Broadcast {
 		return record.TellLast(msgs[0].AppendTo(dst, cname), tell)
@@ -213,8 +215,8 @@ func AppendPollBody(dst []byte, msgs []*msg.Message, cname []byte, array bool, t
 	return append(dst, ']')
 }
 
-// AppendSpan appends the object that says that the messages from one number on
-// are gone, up to the one before next.
+// AppendSpan appends the object that says that the messages from number from up to
+// next-1 are lost.
 func AppendSpan(dst, cname []byte, from, next int32) []byte {
 	var span [24]byte
 	content := strconv.AppendInt(span[:0], int64(from), 10)

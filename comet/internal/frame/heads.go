@@ -10,21 +10,21 @@ import (
 )
 
 // Heads renders the heads of a loop's responses, with a date that is rendered once a
-// second, and what pages of other origins are told.
+// second, and with the headers for pages of other origins.
 type Heads struct {
 	Loop       *reactor.Loop
-	AnyEvents  bool // event streams are for pages of any origin
+	AnyEvents  bool // pages of any origin may read event streams
 	Cors       *[conn.NumSides]Cors
 	Pages      pages
 	date       []byte
 	DateSecond int64
 
 	IframeHead []byte
-	RetryTime  time.Duration // when browsers are to come back, on the average; 0: not told
+	RetryTime  time.Duration // average delay after which browsers come back; 0: not sent
 	Rng        *record.Spread
 }
 
-// Stamp renders the Date header, if it is another second's.
+// Stamp renders the Date header if the second has changed.
 func (h *Heads) Stamp() {
 	if now := h.Loop.Now(); now.Unix() != h.DateSecond {
 		h.DateSecond = now.Unix()
@@ -32,17 +32,17 @@ func (h *Heads) Stamp() {
 	}
 }
 
-// Head is what a response's head depends on.
+// Head is what the head of a response depends on.
 type Head struct {
-	Conn               uint32 // its connection's index, for what pages are told
+	Conn               uint32 // index of its connection, for the CORS headers
 	Status             int
 	ContentType        string
-	HTTP10, CloseAfter bool // of HTTP/1.0; the connection ends with the response
+	HTTP10, CloseAfter bool // HTTP/1.0; the connection closes after the response
 	Endless            bool
 }
 
-// What every response carries, and an endless one. A proxy that transforms what goes
-// through it, to compress it say, keeps it back until it has enough.
+// Headers of every response, and of an endless one. A proxy that transforms an endless
+// response, for example to compress it, holds it back until it has enough.
 const (
 	headFixed   = "Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\n"
 	headEndless = "Cache-Control: no-cache, no-transform\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\nX-Accel-Buffering: no\r\n"
@@ -50,7 +50,7 @@ const (
 
 const ChunkedLine = "Transfer-Encoding: chunked\r\n"
 
-// AppendHead appends a response's head but for how its body ends.
+// AppendHead appends the head of a response, except how its body ends.
 func (h *Heads) AppendHead(dst []byte, side uint8, of Head) []byte {
 	h.Stamp()
 	dst = httplite.AppendStatus(dst, of.Status)
@@ -77,7 +77,7 @@ func (h *Heads) AppendHead(dst []byte, side uint8, of Head) []byte {
 const (
 	TypeText   = "text/plain; charset=utf-8"
 	TypeJSON   = "application/json; charset=utf-8"
-	TypeLines  = "application/x-ndjson" // which has no charset: it is UTF-8
+	TypeLines  = "application/x-ndjson" // without a charset: it is always UTF-8
 	TypeScript = "text/javascript; charset=utf-8"
 	typeHTML   = "text/html; charset=utf-8"
 	TypeSSE    = "text/event-stream; charset=utf-8"
@@ -97,8 +97,9 @@ func AppendJSONP[T []byte | string](dst []byte, cb T, object []byte) []byte {
 
 func (h *Heads) appendIframeHead(dst []byte) []byte { return append(dst, h.IframeHead...) }
 
-// appendRetryTime appends when a browser is to come back. That is no event of its own,
-// which some clients take for an empty one: the first that comes goes on with it.
+// appendRetryTime appends when a browser must come back. That is no event of its own,
+// because some clients take such a one for an empty event: the first event follows
+// directly.
 func (h *Heads) appendRetryTime(dst []byte) []byte {
 	if h.RetryTime <= 0 {
 		return dst
@@ -106,8 +107,8 @@ func (h *Heads) appendRetryTime(dst []byte) []byte {
 	return appendRetry(dst, h.RetryAfter(h.RetryTime))
 }
 
-// RetryAfter is when a client is told to come back, in milliseconds: from half of d
-// to half as much again.
+// RetryAfter returns a delay after which a client should come back, in milliseconds: a
+// random one from half of d to one and a half times d.
 func (h *Heads) RetryAfter(d time.Duration) int64 {
 	ms := max(int64(d/time.Millisecond), 2)
 	return ms/2 + int64(h.Rng.Next()%uint64(ms))

@@ -6,11 +6,11 @@ import (
 	"ccomet/comet/internal/peer"
 )
 
-// What an iframe's document begins with. A page of another origin cannot be called,
-// which the document notices by itself; where that origin is let in, what the page
-// would be called with is posted to it as a message. Where origins are named, it is
-// posted to no other: to the page's own, if it can be told and is one of them, else
-// to each that is named in full, of which the browser delivers the one that it is.
+// The beginning of an iframe's document. It cannot call a page of another origin,
+// and notices that by itself. If that origin is permitted, it posts its calls to
+// the page as messages. If origins are named, it posts to no other: to the page's
+// own origin, if that can be found out and is one of them; otherwise to each that
+// is named in full, of which the browser delivers the one that matches.
 const (
 	iframeHead = `<!DOCTYPE html><html><head><meta charset="utf-8"><title>comet</title>`
 	iframeBody = "</head><body>\n"
@@ -29,13 +29,13 @@ const (
 	iframeTargeted = `,location.ancestorOrigins)`
 )
 
-// NewIframeHead is the head of the documents of /iframe.
+// NewIframeHead returns the beginning of the documents of /iframe.
 func NewIframeHead(let *peer.Origins) []byte {
 	head := iframeHead
 	switch {
 	case let.Any:
 		head += iframePost + `["*"]` + iframePosted
-	case let.Named(): // none of their bytes means anything in a string of a script
+	case let.Named(): // none of their bytes is special in a string of a script
 		head += iframePost + iframeTargets + `["` + strings.Join(let.Texts, `","`) + `"]` + iframeTargeted + iframePosted
 	}
 	return []byte(head + iframeBody)

@@ -9,48 +9,48 @@ import (
 	"ccomet/httplite/websocket"
 )
 
-// Transport is the way in which a subscriber is sent messages. The order decides
-// nothing: all that is known of a transport is its row of transports.
+// Transport is the way in which messages are sent to a subscriber. The order has no
+// meaning: all that is known of a transport is in its row of transports.
 type Transport uint8
 
 const (
-	Stream           Transport = iota // a JSON line a message
-	Iframe                            // a script element a message
-	SSE                               // a server-sent event a message
-	Poll                              // one response, then it asks again
+	Stream           Transport = iota // a line of JSON for each message
+	Iframe                            // a script element for each message
+	SSE                               // a server-sent event for each message
+	Poll                              // one response, then the client asks again
 	CComet                            // a poll in CComet's dialect
-	WebSocket                         // a text frame a message
-	WebSocketDeflate                  // the same, and what goes to many is compressed
+	WebSocket                         // a text frame for each message
+	WebSocketDeflate                  // the same, with compression of what goes to many
 	numTransports
 )
 
-// Row is all that one transport is. A new transport is a constant above and a row of
-// transports; the endpoint that subscribes by it names it.
+// Row describes one transport. To add a transport, add a constant above and a row of
+// transports; the endpoint that subscribes with it names it.
 type Row struct {
 	name        string // in figures
 	ContentType string
-	Side        uint8 // of its clients; conn.Front if it is left out
+	Side        uint8 // of its clients; default conn.Front
 
-	// poll: a response has what there is and ends, and the client asks again. Else it
-	// is endless, in chunks where HTTP/1.1 is spoken.
+	// Poll: a response contains what there is and ends, and the client asks again.
+	// Otherwise it is endless, in chunks with HTTP/1.1.
 	Poll bool
-	// events: for a browser's EventSource, whose events say where to resume, and when.
+	// Events: for a browser's EventSource, whose events say where to resume, and when.
 	Events bool
-	// sessions: a subscriber has a name, and a session under it at its channel's home; it
-	// is sent nothing but messages, of which its channel may leave out numbers.
+	// Sessions: a subscriber has a name, and a session of that name at its channel's
+	// home. It is sent only messages. Its channel may skip numbers.
 	Sessions bool
-	// Body appends what a subscriber with a session is sent of messages, and Beyond that
-	// the number which it waits for is none: as calls of its callback.
+	// Body appends messages for a subscriber with a session, Beyond that the number for
+	// which it waits does not exist: as calls of its callback.
 	Body   func(dst, callback []byte, msgs []*msg.Message, cname []byte) []byte
 	Beyond func(dst, callback []byte) []byte
-	// sockets: a WebSocket. Its head is another, channels come and go on it while it is
-	// open, pings are its noops, and what ends it is a frame.
+	// Sockets: a WebSocket. It has another head, channels come and go while it is open,
+	// its noops are pings, and a frame ends it.
 	Sockets bool
-	// deflate: the client inflates what is compressed.
+	// Deflate: the client accepts compressed messages.
 	Deflate bool
 
-	// payload appends one message of an endless response, and Preface what such a
-	// response begins with; nil: nothing. A poll has neither.
+	// payload appends one message of an endless response, Preface the beginning of such a
+	// response; nil: nothing. A poll has neither.
 	payload func(dst, object []byte, id EventID) []byte
 	Preface func(h *Heads, dst []byte) []byte
 }
@@ -108,15 +108,15 @@ func appendRetry(dst []byte, ms int64) []byte {
 	return append(strconv.AppendInt(append(dst, "retry: "...), ms, 10), '\n')
 }
 
-// Framing is the bytes around a message in an endless response: those of a transport,
-// in chunks (HTTP/1.1) or bare (HTTP/1.0; and WebSockets, which have none). It indexes
-// tables of Framings entries.
+// Framing is the bytes around a message in an endless response: those of a transport, in
+// chunks (HTTP/1.1) or bare (HTTP/1.0, and WebSockets). It indexes tables of Framings
+// entries.
 type Framing uint8
 
 // Framings is the number of framings.
 const Framings = 2 * int(numTransports)
 
-// FramingOf is the framing of a transport's responses.
+// FramingOf returns the framing of a transport's responses.
 func FramingOf(t Transport, http10 bool) Framing {
 	f := Framing(2 * t)
 	if http10 {
@@ -129,14 +129,14 @@ func (f Framing) chunked() bool { return f%2 == 0 && !f.transport().Row().Socket
 
 func (f Framing) transport() Transport { return Transport(f / 2) }
 
-// Where subscribers are counted: at their transport, of which a poll with a callback
-// is one of its own.
+// Where subscribers are counted: at their transport, but a poll with a callback has one
+// of its own.
 const (
 	JSONP      = numTransports
 	NumCounted = JSONP + 1
 )
 
-// CountedNames are the names under which figures report what is counted at NumCounted.
+// CountedNames returns the names of these counts in figures.
 func CountedNames() (names [NumCounted]string) {
 	for i := range transports {
 		names[i] = transports[i].name

@@ -3,9 +3,9 @@ package limit
 import "sync/atomic"
 
 // AddrCounter counts the connections of each address, on all loops, in a table that
-// does not grow: two rows of counters, an address's count the lesser of its two.
-// It is never too low, and too high only where two others stand in both its
-// places, which takes addresses by the million.
+// does not grow: two rows of counters, where the count of an address is the lower
+// one of its two. It is never too low. It is too high only if other addresses share
+// both its counters, which takes addresses by the million.
 type AddrCounter [2][addrRow]atomic.Int32
 
 const addrRow = 1 << 20
@@ -14,13 +14,14 @@ func (c *AddrCounter) places(client uint64) (a, b *atomic.Int32) {
 	return &c[0][client%addrRow], &c[1][client>>32%addrRow]
 }
 
-// Add counts a connection more of an address, and returns how many it has now. Any loop may call it.
+// Add counts another connection of an address, and returns how many it has now. Any
+// goroutine may call it.
 func (c *AddrCounter) Add(client uint64) (count int) {
 	a, b := c.places(client)
 	return int(min(a.Add(1), b.Add(1)))
 }
 
-// Remove takes one off that Add has counted.
+// Remove undoes one Add.
 func (c *AddrCounter) Remove(client uint64) {
 	a, b := c.places(client)
 	a.Add(-1)

@@ -1,9 +1,9 @@
-// Package limit has the ceilings, the rates, and what all loops count together.
+// Package limit has the limits and rates, and the counters that all loops share.
 package limit
 
 import "strconv"
 
-// Limit is a ceiling whose hits are counted and warned of.
+// Limit is a limit whose hits are counted and logged.
 type Limit int
 
 const (
@@ -22,19 +22,19 @@ const (
 	NumLimits
 )
 
-// Names are the names of the settings that limits are set by.
+// Names are the names of the limits' settings.
 var Names = [NumLimits]string{
 	"max-channels", "max-subscribers-per-channel", "max-connections", "max-connections-per-address",
 	"max-history-bytes", "max-held-bytes", "publish-rate-per-channel", "publish-rate-per-address",
 	"ws-max-message", "ws-rate", "ws-max-channels", "max-publish-keys",
 }
 
-// RetryAfter is the line of a response that says when it is worth asking again.
+// RetryAfter appends the header line that says when it is worth asking again.
 func RetryAfter(dst []byte, seconds int) []byte {
 	dst = strconv.AppendInt(append(dst, "Retry-After: "...), int64(max(seconds, 1)), 10)
 	return append(dst, "\r\n"...)
 }
 
-// RefusedSeconds is after how long a client that was refused for want of room is told
-// to try again.
+// RefusedSeconds is when a client that was refused for lack of room is told to try
+// again.
 const RefusedSeconds = 5

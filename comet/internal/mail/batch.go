@@ -7,20 +7,20 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// A batch of messages goes to each home in mails of many: a batch's buffer has entries one
-// behind the other, and its answer's as many results.
+// A batch of messages goes to each home in mails that contain many. The buffer of such a
+// mail has consecutive entries, that of its answer as many results.
 
-// Bounds of one mail of a batch, beside one entry that is longer.
+// Bounds of one mail of a batch; its last entry may exceed BatchBytes.
 const (
 	BatchEntries = 1024
-	BatchBytes   = pool.KeepBuffer - 4<<10 // so that most do not outgrow their buffer
+	BatchBytes   = pool.KeepBuffer - 4<<10 // so that most buffers need not grow
 )
 
-// Entry is a message of a batch.
+// Entry is a message in a batch.
 type Entry struct {
-	Place              uint32 // of the message in its batch
-	Hash               uint32 // of the name, as the home's index has it
-	Name, Key, Content []byte // Key: empty where there is none
+	Place              uint32 // position of the message in its batch
+	Hash               uint32 // of the name, for the home's index
+	Name, Key, Content []byte // Key: empty if there is none
 }
 
 const entryHead = 4 + 4 + 4 + 1 + 1
@@ -46,7 +46,7 @@ func AppendEntry(dst []byte, e *Entry) []byte {
 	return dst[:end]
 }
 
-// Next takes the first entry off a buffer, and returns the rest.
+// Next parses the first entry of a buffer, and returns the rest.
 func (e *Entry) Next(buf []byte) (rest []byte) {
 	head := (*[entryHead]byte)(buf)
 	e.Place, e.Hash = binary.NativeEndian.Uint32(head[:]), binary.NativeEndian.Uint32(head[4:])
@@ -57,7 +57,7 @@ func (e *Entry) Next(buf []byte) (rest []byte) {
 	return buf[name+key+content:]
 }
 
-// Result is what has become of an entry.
+// Result is the result of an entry.
 type Result struct {
 	Place   uint32
 	Seq     int32
@@ -78,7 +78,7 @@ func AppendResult(dst []byte, r Result) []byte {
 	return dst
 }
 
-// NextResult takes the first result off a buffer.
+// NextResult parses the first result of a buffer, and returns the rest.
 func NextResult(buf []byte) (r Result, rest []byte) {
 	result := (*[resultSize]byte)(buf)
 	r.Place, r.Seq = binary.NativeEndian.Uint32(result[:]), int32(binary.NativeEndian.Uint32(result[4:]))

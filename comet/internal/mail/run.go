@@ -2,12 +2,12 @@ package mail
 
 import "ccomet/comet/internal/msg"
 
-// What a channel keeps has consecutive numbers, but where its server has crashed
-// and it comes from a file (stateload.go): then it has left out some, and there is
-// a gap in what it keeps, or behind it. A client that asked for it is sent in that place
-// that messages are gone.
+// The numbers in a channel's history are consecutive, except after a crash of the
+// server, when the channel comes from a file (stateload.go): then it has skipped
+// numbers, and there is a gap in its history or after it. A client that asked to be told
+// is sent there that messages are lost.
 
-// Behind is the number that comes behind a message of a run of which n are left.
+// Behind returns the number after a message of a run of which n are left.
 func (m *Mail) Behind(message *msg.Message, n int32) int32 {
 	if after := message.After(n); after != nil {
 		return after.Seq
@@ -15,7 +15,7 @@ func (m *Mail) Behind(message *msg.Message, n int32) int32 {
 	return m.Seq
 }
 
-// Number is that of message k of the run, or the next one's behind it.
+// Number returns the number of message k of the run, or of the message after the run.
 func (m *Mail) Number(k int32) int32 {
 	for message, n := m.Msg, m.N; n > 0; message, n, k = message.After(n), n-1, k-1 {
 		if k == 0 {

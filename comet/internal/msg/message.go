@@ -1,4 +1,4 @@
-// Package msg has messages as they were published, and their JSON. A message is
+// Package msg stores messages as they were published, and renders their JSON. A message is
 // immutable and shared by all loops.
 package msg
 
@@ -21,43 +21,43 @@ const (
 	Error401
 	Error429
 	Error503
-	JoinNotice // that one more client has come: it has no number, and is not kept
+	JoinNotice // one more client has come: it has no number, and is not kept
 )
 
 var kindNames = [...]string{"data", "broadcast", "close", "noop", "next_seq", "lost", "401", "429", "503", "SIGN"}
 
 func (k Kind) String() string { return kindNames[k] }
 
-// KindNames are the names of all kinds, by their numbers.
+// KindNames returns the names of all kinds, by number.
 func KindNames() []string { return kindNames[:] }
 
-// Message is one published message, as it was published: each framing renders it.
-// It is immutable from then on, and shared by all loops; it is not copied, and lies in a
-// block (block.go). A history is a list of messages in the order of their numbers: what
-// comes behind one is set by the channel's home when that is published, so a loop that was
-// given a run of messages reads Next only within that run.
+// Message is one message as it was published; each framing renders it. It is immutable, and
+// all loops share it; it is not copied, and lies in a block (block.go). A history is a list
+// of messages in the order of their numbers. The channel's home sets what follows a message
+// when that is published. So a loop that was given a run of messages calls Next only within
+// that run.
 type Message struct {
 	Seq   int32
-	n     uint16 // bytes of the content, where it does not stand apart
+	n     uint16 // bytes of the content, unless it is stored apart
 	Kind  Kind
-	place uint8 // in its block
+	place uint8 // offset in its block, in units
 }
 
-// apart is a content that has memory of its own.
+// apart is content that has memory of its own.
 type apart struct {
 	content []byte
-	sharing *Sharing // nil: it is one message's alone
+	sharing *Sharing // nil: it belongs to one message
 }
 
-// Sharing counts the histories of one loop that keep a content, which takes memory
+// Sharing counts the histories of one loop that keep the same content, which takes memory
 // once for all of them. It belongs to that loop.
 type Sharing struct {
 	Kept int
 	apart
 }
 
-// NewSharing is a content that messages will share, which is not copied; nil where there is
-// nothing to be shared.
+// NewSharing returns content for messages to share. It does not copy it. It returns nil for
+// empty content.
 func NewSharing(content []byte) *Sharing {
 	if len(content) == 0 {
 		return nil
@@ -67,7 +67,7 @@ func NewSharing(content []byte) *Sharing {
 	return s
 }
 
-// Content is a content that is shared; nil is one without a byte.
+// Content returns the shared content, nil for a nil Sharing.
 func (s *Sharing) Content() []byte {
 	if s == nil {
 		return nil
@@ -75,7 +75,7 @@ func (s *Sharing) Content() []byte {
 	return s.content
 }
 
-// Message makes a message of a content that is shared.
+// Message makes a message with the shared content.
 func (s *Sharing) Message(k Kind, seq int32) *Message {
 	if s == nil {
 		return New(k, seq, nil)
@@ -83,7 +83,7 @@ func (s *Sharing) Message(k Kind, seq int32) *Message {
 	return (&apartBlock{apart: &s.apart}).of(k, seq)
 }
 
-// New makes a message of content that is its own, which it copies, in a block of its own.
+// New makes a message with a copy of content, in a block of its own.
 func New(k Kind, seq int32, content []byte) *Message {
 	if len(content) > MaxInside {
 		return Of(k, seq, ExactCopy(content))
@@ -91,7 +91,7 @@ func New(k Kind, seq int32, content []byte) *Message {
 	return newBlock(blockHead+room(len(content))).put(blockHead, k, seq, content)
 }
 
-// Of makes a message of a content that it keeps.
+// Of makes a message that keeps content without a copy.
 func Of(k Kind, seq int32, content []byte) *Message {
 	b := &own{apart: apart{content: content}}
 	b.apartBlock.apart = &b.apart
@@ -103,12 +103,12 @@ func (b *apartBlock) of(k Kind, seq int32) *Message {
 	return &b.Message
 }
 
-// ExactCopy copies b, into no more room than it takes.
+// ExactCopy copies b without spare capacity.
 func ExactCopy(b []byte) []byte { return append(make([]byte, 0, len(b)), b...) }
 
-// Content is JSON-escaped; of CComet's dialect it is all that stands before the number. It
-// keeps the message alive where it is inside, and with the message all that are published
-// behind it.
+// Content returns the content, JSON-escaped; in CComet's dialect it is everything before
+// the number. If it is in the block, it keeps the message alive, and with it all messages
+// published after it.
 func (message *Message) Content() []byte {
 	if apart := message.apart(); apart != nil {
 		return apart.content
@@ -116,7 +116,7 @@ func (message *Message) Content() []byte {
 	return message.inside()[:message.n:message.n]
 }
 
-// Len is the bytes of the content.
+// Len returns the bytes of the content.
 func (message *Message) Len() int {
 	if apart := message.apart(); apart != nil {
 		return len(apart.content)
@@ -124,10 +124,11 @@ func (message *Message) Len() int {
 	return int(message.n)
 }
 
-// Apart says whether the content has memory of its own, else it stands in the block.
+// Apart reports whether the content has memory of its own. Otherwise it is in the block.
 func (message *Message) Apart() bool { return message.place == firstApart }
 
-// Shared counts the histories that keep the content; nil: it is this message's alone.
+// Shared returns the count of histories that keep the content; nil: it belongs to this
+// message.
 func (message *Message) Shared() *Sharing {
 	if apart := message.apart(); apart != nil {
 		return apart.sharing
@@ -135,8 +136,8 @@ func (message *Message) Shared() *Sharing {
 	return nil
 }
 
-// Size is the bytes of memory that it takes in a block of its own, without content that it
-// shares: of a short one most are not its text.
+// Size returns the bytes of memory that the message takes in a block of its own, without
+// content that it shares. Most of a short message is not its text.
 func (message *Message) Size() int {
 	switch apart := message.apart(); {
 	case apart == nil:
@@ -148,13 +149,13 @@ func (message *Message) Size() int {
 	}
 }
 
-// AppendTo appends a message's object.
+// AppendTo appends a message as a JSON object.
 func (msg *Message) AppendTo(dst, cname []byte) []byte {
 	return AppendObject(dst, msg.Kind, cname, msg.Seq, msg.Content())
 }
 
-// After is the next message of a run of which n are left, this one included. Of
-// the last one next is not even looked at: the channel's home may be setting it.
+// After returns the next message of a run of which n are left, this one included. On the
+// last one it does not call Next: the channel's home may be writing what that reads.
 func (msg *Message) After(n int32) *Message {
 	if n <= 1 {
 		return nil
@@ -162,14 +163,14 @@ func (msg *Message) After(n int32) *Message {
 	return msg.Next()
 }
 
-// AppendObject appends {"type":…,"cname":…,"seq":…,"content":…}. content is
-// JSON-escaped already, cname is not.
+// AppendObject appends {"type":…,"cname":…,"seq":…,"content":…}. content must be
+// JSON-escaped; cname is escaped here.
 func AppendObject[T []byte | string](dst []byte, k Kind, cname []byte, seq int32, content T) []byte {
 	dst = append(AppendObjectHead(dst, k, cname, seq), content...)
 	return append(dst, ObjectTail...)
 }
 
-// AppendObjectHead appends an object up to its content, behind which ObjectTail comes.
+// AppendObjectHead appends an object up to its content. ObjectTail must follow the content.
 func AppendObjectHead(dst []byte, k Kind, cname []byte, seq int32) []byte {
 	dst = append(dst, `{"type":"`...)
 	dst = append(dst, kindNames[k]...)
@@ -182,15 +183,14 @@ func AppendObjectHead(dst []byte, k Kind, cname []byte, seq int32) []byte {
 
 const ObjectTail = `"}`
 
-// ObjectRoom is the most that stands around the content of one message, in any
-// dialect, of a channel of that name.
+// ObjectRoom bounds the bytes around the content of one message, in any dialect, for a
+// channel with that name.
 func ObjectRoom(cname []byte) int { return 96 + 4*len(cname) }
 
 const hexDigits = "0123456789abcdef"
 
-// AppendEscaped appends s, valid UTF-8, as the inside of a JSON string that is
-// a JavaScript string as well: U+2028 and U+2029 are escaped for older readers
-// of JSONP.
+// AppendEscaped appends s, valid UTF-8, as the inside of a JSON string that is also a
+// JavaScript string: U+2028 and U+2029 are escaped for older readers of JSONP.
 func AppendEscaped(dst, s []byte) []byte {
 	done := 0
 	for i := 0; i < len(s); i++ {
@@ -231,14 +231,14 @@ func AppendEscaped(dst, s []byte) []byte {
 	return append(dst, s[done:]...)
 }
 
-// isLineSeparator says whether s begins with U+2028 or U+2029.
+// isLineSeparator reports whether s begins with U+2028 or U+2029.
 func isLineSeparator(s []byte) bool {
 	return len(s) >= 3 && s[0] == 0xE2 && s[1] == 0x80 && (s[2] == 0xA8 || s[2] == 0xA9)
 }
 
-// AppendChecked appends s, which claims to be the inside of a JSON string, or
-// says where it is not (RFC 8259 section 7). Escaped surrogates must come in
-// pairs: half of one is no character. U+2028 and U+2029 are escaped.
+// AppendChecked appends s, which should be the inside of a JSON string (RFC 8259 section
+// 7). If it is not, ok is false and bad is the index of the error. Escaped surrogates must
+// come in pairs: half of one is no character. U+2028 and U+2029 are escaped.
 func AppendChecked(dst, s []byte) (out []byte, bad int, ok bool) {
 	for i := 0; i < len(s); {
 		switch b := s[i]; {
@@ -270,8 +270,8 @@ func AppendChecked(dst, s []byte) (out []byte, bad int, ok bool) {
 	return dst, 0, true
 }
 
-// escapeLen is the length of the escape that s begins with, both halves of a
-// surrogate pair together; 0 if it is none.
+// escapeLen returns the length of the escape at the start of s, 0 if it is invalid. A
+// surrogate pair is one escape.
 func escapeLen(s []byte) int {
 	if len(s) < 2 {
 		return 0
@@ -294,7 +294,7 @@ func escapeLen(s []byte) int {
 	return 0
 }
 
-// codeUnit is the value of the \uXXXX that s begins with, or -1.
+// codeUnit returns the value of the \uXXXX at the start of s, or -1.
 func codeUnit(s []byte) int {
 	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
 		return -1

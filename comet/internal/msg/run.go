@@ -1,7 +1,7 @@
 package msg
 
-// Unbroken counts the messages from the first on that follow each other, where
-// next comes behind the last.
+// Unbroken returns how many messages, from the first on, have consecutive numbers. next
+// is the number after the last.
 func (r Run) Unbroken(next int32) int32 {
 	n := int32(r.N)
 	if n == 0 || r.First.Seq+n == next {
@@ -16,8 +16,8 @@ func (r Run) Unbroken(next int32) int32 {
 	return n
 }
 
-// Slice is the first messages of a run, up to so many bytes when each takes room
-// beside its content; one, if there are any.
+// Slice returns the first messages of a run, up to most bytes if each takes room beside
+// its content; at least one, if there are any.
 func (r Run) Slice(most, room int) Run {
 	size := 0
 	for msg, at := r.First, 0; at < r.N; msg, at = msg.Next(), at+1 {
@@ -28,8 +28,8 @@ func (r Run) Slice(most, room int) Run {
 	return r
 }
 
-// Fit is the last messages of a run, up to so many bytes when each takes room beside its
-// content; one, if there are any.
+// Fit returns the last messages of a run, up to most bytes if each takes room beside its
+// content; at least one, if there are any.
 func (r Run) Fit(most, room int) Run {
 	size := 0
 	for msg, at := r.First, 0; at < r.N; msg, at = msg.Next(), at+1 {
@@ -42,7 +42,7 @@ func (r Run) Fit(most, room int) Run {
 	return r
 }
 
-// Rest is a run without its first message. What is behind the last is not read.
+// Rest returns a run without its first message. It reads nothing after the last.
 func (r Run) Rest() Run {
 	if r.N--; r.N > 0 {
 		r.First = r.First.Next()
@@ -50,7 +50,7 @@ func (r Run) Rest() Run {
 	return r
 }
 
-// Behind is the message that comes behind a run that is not the last.
+// Behind returns the message after a run. There must be one.
 func (r Run) Behind() *Message {
 	msg := r.First
 	for range r.N {
@@ -59,7 +59,7 @@ func (r Run) Behind() *Message {
 	return msg
 }
 
-// Run is n messages from first on.
+// Run is N consecutive messages of a history, from First on.
 type Run struct {
 	First *Message
 	N     int

@@ -9,13 +9,12 @@ import (
 
 var forwardedFor = []byte("X-Forwarded-For")
 
-// ForwardedClient reads X-Forwarded-For, to which each proxy on the way has
-// appended the address it was called from: the client is the rightmost address
-// that is not a trusted proxy's, or the leftmost, if all are. What stands to the
-// left of it is the client's own word and is not looked at. told is false without
-// the header, or with nothing in it; ok is false where an address is malformed that would have counted.
+// ForwardedClient parses X-Forwarded-For, to which each proxy on the way has appended the address
+// that called it. The client is the rightmost address that is not a trusted proxy's, or the
+// leftmost if all are. Anything to the left of it is only the client's word, and ignored. told is
+// false without the header, or if it is empty. ok is false if an address that counts is malformed.
 func ForwardedClient(req *httplite.Request, trusted *Addresses) (client netip.Addr, told, ok bool) {
-	for i := req.NumHeaders() - 1; i >= 0; i-- { // several are one list
+	for i := req.NumHeaders() - 1; i >= 0; i-- { // several headers are one list
 		name, list := req.HeaderAt(i)
 		if !bytes.EqualFold(name, forwardedFor) {
 			continue
@@ -37,9 +36,8 @@ func ForwardedClient(req *httplite.Request, trusted *Addresses) (client netip.Ad
 	return client, told, true
 }
 
-// parseHop reads one element of X-Forwarded-For: an address, which some write
-// with a port behind it and IPv6 then in brackets, or nginx's word for a peer on
-// a unix socket.
+// parseHop parses one element of X-Forwarded-For: an address, which some proxies write with a port,
+// and IPv6 then in brackets; or "unix:", nginx's word for a peer on a unix socket.
 func parseHop(text []byte) (netip.Addr, bool) {
 	if string(text) == "unix:" {
 		return netip.Addr{}, true
@@ -52,7 +50,7 @@ func parseHop(text []byte) (netip.Addr, bool) {
 			return netip.Addr{}, false
 		}
 		text = inside
-	case colon >= 0 && bytes.IndexByte(text, ':') == colon: // one colon is no IPv6
+	case colon >= 0 && bytes.IndexByte(text, ':') == colon: // IPv6 has more than one colon
 		if !isPort(text[colon+1:]) {
 			return netip.Addr{}, false
 		}

@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// Origins are web origins (RFC 6454): of pages that a side's answers are for. The zero
-// value has none.
+// Origins is a set of web origins (RFC 6454). The zero value is empty.
 type Origins struct {
 	Any      bool // "*"
 	exact    map[string]bool
 	patterns []originPattern
-	Texts    []string // as they were given, but "*"
+	Texts    []string // as browsers write them, without "*"
 }
 
-// originPattern is "https://*.example.com": what an origin begins and ends with, and
-// between them one label of its host at the least.
+// originPattern is a pattern such as "https://*.example.com": an origin begins with
+// head and ends with tail, with at least one label of its host between.
 type originPattern struct{ head, tail string }
 
-// ParseOrigins reads a list of origins, each a text or several with commas between
-// them: "https://example.com", with a port where it is not the scheme's own;
-// "https://*.example.com" for all below a domain, not itself; "*" for all there are.
+// ParseOrigins parses a list, where an element may be several origins with commas
+// between them: "https://example.com", with a port if it is not the scheme's default;
+// "https://*.example.com" for all hosts below a domain, but not the domain itself; "*"
+// for all origins.
 func ParseOrigins(list []string) (o Origins, err error) {
 	var errs []error
 	for _, texts := range list {
@@ -64,10 +64,10 @@ func (o *Origins) add(text string) error {
 
 var errNoOrigin = errors.New("want an origin, as in https://example.com or https://*.example.com:8443")
 
-// ownPorts are the ports that browsers leave out.
+// ownPorts are the schemes' default ports, which browsers leave out.
 var ownPorts = map[string]string{"http": ":80", "https": ":443"}
 
-// normalOrigin is an origin, or a pattern, as browsers write it.
+// normalOrigin returns an origin, or a pattern, as browsers write it.
 func normalOrigin(text string) (string, error) {
 	scheme, host, found := strings.Cut(strings.ToLower(text), "://")
 	if !found || scheme == "" || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" {
@@ -101,10 +101,10 @@ func normalOrigin(text string) (string, error) {
 
 func (o *Origins) Empty() bool { return !o.Any && !o.Named() }
 
-// Named says whether origins are named, one by one or by patterns.
+// Named reports whether there are any origins beside "*".
 func (o *Origins) Named() bool { return len(o.Texts) > 0 }
 
-// Names says whether an origin is named, beside "*".
+// Names reports whether an origin is in the set; "*" does not count.
 func (o *Origins) Names(origin []byte) bool {
 	if o.exact[string(origin)] {
 		return true
@@ -123,7 +123,7 @@ func (p *originPattern) matches(origin string) bool {
 	return begins && ends && between != "" && between[0] != '.' && strings.Trim(between, "abcdefghijklmnopqrstuvwxyz0123456789-._") == ""
 }
 
-// OriginIn is the origin of a URL, empty if it has none.
+// OriginIn returns the origin of a URL: the part before its path.
 func OriginIn(url []byte) []byte {
 	for i, slashes := 0, 0; i < len(url); i++ {
 		if url[i] == '/' {

@@ -9,9 +9,8 @@ import (
 	"ccomet/httplite"
 )
 
-// The PROXY protocol: what a proxy that passes bytes on says first, once a
-// connection, for which client it passes them on. Version 1 is a line, version 2 has
-// a length:
+// The PROXY protocol: a proxy that passes bytes on sends first, once for each connection, which
+// client they are from. Version 1 is a line, version 2 has a length:
 //
 //	PROXY TCP4 192.0.2.7 192.0.2.1 56324 443\r\n
 //	signature (12) | version, command (1) | family, transport (1) | length (2) | addresses, TLVs (length)
@@ -20,11 +19,11 @@ const (
 	proxySignature = "\r\n\r\n\x00\r\nQUIT\n"
 	proxyFixed     = len(proxySignature) + 4 // of version 2, before what the length counts
 
-	maxProxyLine   = 107     // of version 1, its CRLF included: by the specification
-	maxProxyHeader = 4 << 10 // of version 2: addresses are 216 bytes at most, a certificate's TLV may be some thousand
+	maxProxyLine   = 107     // of version 1 with its CRLF, by the specification
+	maxProxyHeader = 4 << 10 // of version 2: addresses are at most 216 bytes, a certificate's TLV may be some thousand
 )
 
-// What is wrong with a header. Each ends the connection.
+// Errors of a header. Each ends the connection.
 var (
 	errProxyMissing = &httplite.Error{Status: 400, Reason: "a PROXY protocol header must come first from this proxy"}
 	errProxyLine    = &httplite.Error{Status: 400, Reason: "malformed PROXY protocol line"}
@@ -32,15 +31,15 @@ var (
 	errProxyLong    = &httplite.Error{Status: 400, Reason: "PROXY protocol header too long", Limit: maxProxyHeader}
 )
 
-// Proxied is the client that a connection is passed on for.
+// Proxied is the client for which a proxy has opened a connection.
 type Proxied struct {
 	Client netip.Addr // the zero Addr: a client on a unix socket
-	None   bool       // no client is known: the proxy's own address counts
+	None   bool       // the client is unknown: use the proxy's own address
 }
 
-// ParseProxyHeader reads a header of either version from the start of p. n is
-// its length, 0 while it is incomplete. The outcome does not depend on how the
-// input was cut, and an error comes as soon as it is certain.
+// ParseProxyHeader parses a header of either version at the start of p. n is its length, 0 while it
+// is incomplete. The result does not depend on how the input was cut, and an error is returned as
+// soon as it is certain.
 func ParseProxyHeader(p []byte) (from Proxied, n int, err *httplite.Error) {
 	switch {
 	case begins(p, proxySignature):
@@ -62,13 +61,13 @@ func ParseProxyHeader(p []byte) (from Proxied, n int, err *httplite.Error) {
 	return from, end + 1, nil
 }
 
-// begins says whether p begins with want, as far as there is any of it.
+// begins reports whether p begins with want. If p is shorter, it compares what there is.
 func begins(p []byte, want string) bool {
 	n := min(len(p), len(want))
 	return string(p[:n]) == want[:n]
 }
 
-// parseProxyLine reads what stands between "PROXY " and CRLF.
+// parseProxyLine parses the text between "PROXY " and CRLF.
 func parseProxyLine(line []byte) (from Proxied, ok bool) {
 	family, rest, more := bytes.Cut(line, []byte(" "))
 	if string(family) == "UNKNOWN" {
@@ -95,7 +94,7 @@ func proxyAddr(text []byte, v4 bool) (netip.Addr, bool) {
 	return addr, ok && v4 == (bytes.IndexByte(text, ':') < 0)
 }
 
-// isPort says whether text is 0 to 65535, without zeros in front.
+// isPort reports whether text is 0 to 65535, without leading zeros.
 func isPort(text []byte) bool {
 	if len(text) > len("65535") {
 		return false
@@ -104,7 +103,7 @@ func isPort(text []byte) bool {
 	return err == nil && (text[0] != '0' || len(text) == 1)
 }
 
-// The families and proxyTransports that version 2 knows.
+// The families and transports of version 2.
 const (
 	familyUnspecified = iota
 	familyIPv4
@@ -120,7 +119,7 @@ const (
 	proxyTransports
 )
 
-// addressBytes is what a family's two addresses take, with their ports.
+// addressBytes is the length of a family's two addresses with their ports.
 var addressBytes = [families]int{familyIPv4: 2 * (4 + 2), familyIPv6: 2 * (16 + 2), familyUnix: 2 * 108}
 
 func parseProxyBinary(p []byte) (from Proxied, n int, err *httplite.Error) {

@@ -12,24 +12,24 @@ import (
 	"unsafe"
 )
 
-// Addresses is a set of peers, named by where they come from. The zero value is
-// empty. Once made it is only read, by any goroutine.
+// Addresses is a set of peers, by address. The zero value is empty. It never changes
+// once made: any goroutine may use it.
 type Addresses struct {
 	all, unix bool
 	prefixes  []netip.Prefix
 }
 
-// ParseAddresses reads a list, of which each element is one of
+// ParseAddresses parses a list. Each element is one of
 //
 //   - an address: 10.0.0.5, 2001:db8::7;
-//   - the beginning of an IPv4 address, in whole numbers: "127.", "192.168."
-//     and the same without the last dot. So "192.168.1" is not 192.168.10.1;
+//   - the beginning of an IPv4 address, in whole numbers: "127.", "192.168.", also
+//     without the last dot. So "192.168.1" does not match 192.168.10.1;
 //   - a network: 10.0.0.0/8, fd00::/8, with no bit beyond the length;
 //   - "all" or "*": all peers;
 //   - "unix": peers on unix sockets, which have no address.
 //
-// An IPv4 address written as IPv6 (::ffff:10.0.0.5) is that IPv4 address. The
-// error quotes the element and says what is wrong with it.
+// An IPv4 address written as IPv6 (::ffff:10.0.0.5) is that IPv4 address. The error
+// quotes the element and says what is wrong with it.
 func ParseAddresses(list []string) (Addresses, error) {
 	var a Addresses
 	for _, text := range list {
@@ -74,7 +74,7 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return netip.PrefixFrom(netip.AddrFrom4(bytes4), 8*len(parts)), nil
 }
 
-// mappedBits are those in front of the IPv4 address in its form as IPv6.
+// mappedBits is the number of bits before an IPv4 address in its IPv6 form.
 const mappedBits = 96
 
 func parseNetwork(text string) (netip.Prefix, error) {
@@ -93,11 +93,11 @@ func parseNetwork(text string) (netip.Prefix, error) {
 
 func (a *Addresses) Empty() bool { return !a.all && !a.unix && len(a.prefixes) == 0 }
 
-// Has says whether a peer is in the set. The zero Addr is a peer on a unix
-// socket. Nothing is allocated; the cost is a comparison an element.
+// Has reports whether a peer is in the set. The zero Addr is a peer on a unix socket. It
+// does not allocate, and compares each element.
 func (a *Addresses) Has(peer netip.Addr) bool { return a.all || a.hasNamed(peer) }
 
-// hasNamed is Has without what "all" adds.
+// hasNamed is Has, but ignores "all".
 func (a *Addresses) hasNamed(peer netip.Addr) bool {
 	if !peer.IsValid() {
 		return a.unix
@@ -111,10 +111,10 @@ func (a *Addresses) hasNamed(peer netip.Addr) bool {
 	return false
 }
 
-// Rules say which peers may come. The zero value lets all in.
+// Rules decide which peers may connect. The zero value lets all in.
 //
-// The precedence is iComet's, in which neither the order of the elements nor
-// their length counts. The first that holds decides:
+// The precedence is iComet's: neither the order of the elements nor their length counts.
+// The first case that applies decides:
 //
 //  1. there are no rules at all: allowed;
 //  2. an element of Allow other than "all" has the peer: allowed;
@@ -123,12 +123,12 @@ func (a *Addresses) hasNamed(peer netip.Addr) bool {
 //  5. Allow has "all": allowed;
 //  6. otherwise: denied.
 //
-// So with any rule, a peer that is not allowed is denied, and Deny is of use only beside
-// an Allow of "all".
+// So with any rule, a peer that is not allowed is denied. Deny is useful only with "all"
+// in Allow.
 type Rules struct{ Allow, Deny Addresses }
 
-// Allows says whether a peer may come. The zero Addr is a peer on a unix
-// socket. Nothing is allocated.
+// Allows reports whether a peer may connect. The zero Addr is a peer on a unix socket.
+// It does not allocate.
 func (r *Rules) Allows(peer netip.Addr) bool {
 	switch {
 	case r.Empty(), r.Allow.hasNamed(peer):
@@ -141,13 +141,13 @@ func (r *Rules) Allows(peer netip.Addr) bool {
 
 func (r *Rules) Empty() bool { return r.Allow.Empty() && r.Deny.Empty() }
 
-// parseAddr reads an address without a zone; of IPv4 written as IPv6 it is the
-// IPv4 one.
+// parseAddr parses an address without a zone. It returns an IPv4 address written as IPv6
+// as IPv4.
 func parseAddr(text []byte) (netip.Addr, bool) {
 	if len(text) == 0 || bytes.IndexByte(text, '%') >= 0 {
 		return netip.Addr{}, false
 	}
-	// Not copied: the text outlives the call, and only an error, which ends here,
+	// No copy: the text outlives the call, and only an error, which is dropped here,
 	// would refer to it.
 	addr, err := netip.ParseAddr(unsafe.String(&text[0], len(text)))
 	return addr.Unmap(), err == nil

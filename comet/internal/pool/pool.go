@@ -1,5 +1,4 @@
-// Package pool has the buffers that are borrowed, and the rule by which large ones
-// are not kept.
+// Package pool lends buffers, and decides which ones are too large to keep.
 package pool
 
 import (
@@ -8,10 +7,10 @@ import (
 	"github.com/valyala/bytebufferpool"
 )
 
-// KeepBuffer is the largest buffer worth keeping, in the pool or for rendering.
+// KeepBuffer is the size of the largest buffer to keep, in the pool or for rendering.
 const KeepBuffer = 64 << 10
 
-// PutBuffer gives a buffer back, unless it has grown too large to be kept.
+// PutBuffer returns a buffer to the pool, unless it has grown too large.
 func PutBuffer(b *bytebufferpool.ByteBuffer) {
 	switch size := cap(b.B); {
 	case size == KeepBuffer:
@@ -21,8 +20,8 @@ func PutBuffer(b *bytebufferpool.ByteBuffer) {
 	}
 }
 
-// large has buffers of KeepBuffer bytes, which the other pool would give up: most that it
-// lends hold little.
+// large has buffers of KeepBuffer bytes. The other pool would drop them, because most
+// buffers that it lends contain little.
 var large = sync.Pool{New: func() any { return &bytebufferpool.ByteBuffer{B: make([]byte, 0, KeepBuffer)} }}
 
 // LargeBuffer borrows an empty buffer of KeepBuffer bytes.
@@ -32,10 +31,11 @@ func LargeBuffer() *bytebufferpool.ByteBuffer {
 	return b
 }
 
-// keepList is how much room an emptied list keeps.
+// keepList is the capacity up to which an emptied list is kept.
 const keepList = 16 << 10
 
-// Emptied is a list without its elements, and without what they pointed to.
+// Emptied returns a list without its elements, and without references to what they
+// pointed to.
 func Emptied[T any](list []T) []T {
 	if cap(list) > keepList {
 		return nil

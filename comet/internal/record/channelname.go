@@ -7,40 +7,41 @@ import (
 	"unicode/utf8"
 )
 
-// CCometMark is what names of the CComet dialect's channels begin with, at their home:
-// no other name can have it, since control characters are refused.
+// CCometMark begins the names of the CComet dialect's channels, at their home. No other
+// name can begin with it, because control characters are refused.
 const CCometMark = 0x01
 
-// MaxCCometName is the bytes of a channel's name in CComet's dialect.
+// MaxCCometName is the length of the longest name of a channel in CComet's dialect, in
+// bytes.
 const MaxCCometName = MaxName - 1
 
-// MaxSeqid bounds the number that clients may take a channel to: messages by the
-// billion are left behind it.
+// MaxSeqid bounds the number to which clients may set a channel. A billion messages can
+// follow.
 const MaxSeqid = 1 << 30
 
-// Dialects of a channel. One that is fresh has given no number yet.
+// Dialects of a channel. A fresh channel has not given a number yet.
 const (
 	DialectOurs uint8 = iota
 	DialectCCometFresh
 	DialectCComet
 )
 
-// Dialect is what is particular to the channels of a dialect, beside how it is spoken.
+// Dialect is what is special about the channels of a dialect, beside its syntax.
 type Dialect struct {
 	Name   string
-	Marked bool  // their names begin with CCometMark, at their home alone
-	First  int32 // numbers are less by so much in the dialect
+	Marked bool  // their names begin with CCometMark, but only at their home
+	First  int32 // numbers are so much lower in the dialect
 	Tokens bool  // a subscriber may need a token
 }
 
-// Dialects has a row for each of the dialects of a channel.
+// Dialects has a row for each dialect of a channel.
 var Dialects = [...]Dialect{
 	DialectOurs:        {Name: "icomet", Tokens: true},
 	DialectCCometFresh: {Name: "ccomet", Marked: true, First: 1},
 	DialectCComet:      {Name: "ccomet", Marked: true, First: 1},
 }
 
-// DialectOf is the dialect of a new channel of that name.
+// DialectOf returns the dialect of a new channel with that name.
 func DialectOf(cname []byte) uint8 {
 	if len(cname) > 0 && cname[0] == CCometMark {
 		return DialectCCometFresh
@@ -48,8 +49,8 @@ func DialectOf(cname []byte) uint8 {
 	return DialectOurs
 }
 
-// CheckCCometName says what is wrong with a name of CComet's dialect, of at most so many
-// bytes; what names it in the error.
+// CheckCCometName checks a name of CComet's dialect, which may have most bytes. what is
+// the word for it in the error.
 func CheckCCometName(what string, name []byte, most int) error {
 	if len(name) > most {
 		return fmt.Errorf("%s is %d bytes: at most %d", what, len(name), most)
@@ -62,11 +63,11 @@ func CheckCCometName(what string, name []byte, most int) error {
 	return nil
 }
 
-// CheckName says what is wrong with a channel's name, but for one without a byte.
+// CheckName checks a channel's name. It accepts an empty one.
 func CheckName(cname []byte) error {
 	unusual := byte(0)
 	for _, b := range cname {
-		unusual |= (b - ' ') | (b + 1) // the top bit: it is below a space, or above a tilde
+		unusual |= (b - ' ') | (b + 1) // the top bit is set for a byte below a space or above a tilde
 	}
 	switch {
 	case len(cname) > MaxName:
@@ -83,8 +84,8 @@ func CheckName(cname []byte) error {
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7F }
 
-// ErrNoName is what is wrong with a name without a byte, where that is none.
+// ErrNoName is the error for an empty name, where that is not allowed.
 var ErrNoName = errors.New("parameter cname is missing")
 
-// MaxName is the bytes of a channel's name, or a subscriber's.
+// MaxName is the length of the longest name of a channel or a subscriber, in bytes.
 const MaxName = 255

@@ -2,8 +2,8 @@ package record
 
 import "fmt"
 
-// Check walks an index and returns the records in it, or says what is unsound: a record
-// that is there twice, or in a bucket that is not its own, or a count that is wrong.
+// Check walks an index and returns the records in it, or an error if a record is there
+// twice or in the wrong bucket, or if the count is wrong.
 func (x *Index) Check() (map[uint32]bool, error) {
 	found := map[uint32]bool{}
 	for b := range x.level + x.split {

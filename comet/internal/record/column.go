@@ -1,13 +1,13 @@
 package record
 
-// Column is what a configuration adds to each record of a slab: a value by the
-// record's index, in chunks that are made as they are needed. It costs nothing
-// where it is not used.
+// Column is a value for each record of a slab, by the record's index, which only some
+// configurations need. Its chunks are made when they are needed: it costs nothing if
+// it is not used.
 type Column[T any] struct{ chunks []*[columnChunk]T }
 
 const columnChunk = 4096
 
-// At is the value that goes with record i, zero at first.
+// At returns the value for record i, zero at first.
 func (c *Column[T]) At(i uint32) *T {
 	n := int(i / columnChunk)
 	for len(c.chunks) <= n {
@@ -19,8 +19,8 @@ func (c *Column[T]) At(i uint32) *T {
 	return &c.chunks[n][i%columnChunk]
 }
 
-// State is what Resume goes on with: the values of all records up to the last that has
-// one. It is a copy.
+// State returns a copy of the values, for Resume: those of all records up to the last
+// that has one.
 func (c *Column[T]) State() []T {
 	list := make([]T, len(c.chunks)*columnChunk)
 	for n, chunk := range c.chunks {
@@ -31,7 +31,7 @@ func (c *Column[T]) State() []T {
 	return list
 }
 
-// Resume takes values back.
+// Resume restores the values.
 func (c *Column[T]) Resume(list []T) {
 	for n := 0; n < len(list); n += columnChunk {
 		c.At(uint32(n)) // makes the chunk

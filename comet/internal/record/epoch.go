@@ -1,26 +1,25 @@
 package record
 
-// A channel's epoch tells one life of it from the next: it is another whenever the
-// numbers begin again. A client that comes back with a place (a number and its
-// epoch) is told apart from one that comes from an earlier life of that name, to
-// which all that the channel keeps is new.
+// A channel's epoch distinguishes one life of it from the next: it changes whenever the
+// numbers start again. So a client that comes back with a place (a number and its epoch) is
+// told apart from one that comes from an earlier life of the name, for which everything that
+// the channel keeps is new.
 //
-// It is the generation of the channel's record, which messages between loops carry
-// and rosters have as it is, so it takes no memory of its own. Within a loop, which
-// is every channel's of a name, no two lives have the same before 2^32 of them; a
-// life of this process and one of another have the same once in 2^32. The state file
-// keeps it.
+// It is the generation of the channel's record, which mail between loops and rosters contain
+// anyway, so it takes no memory of its own. All channels of a name are on one loop, and there
+// no two lives have the same epoch before 2^32 of them. A life in another process has the
+// same one with a chance of 1 in 2^32. The state file contains it.
 const (
-	EpochNone   uint32 = iota // none was told
-	EpochFirst                // of a channel out of a file that knew no epochs: see package token
+	EpochNone   uint32 = iota // none is known
+	EpochFirst                // of a channel from a file without epochs: see package token
 	EpochOther                // one that no channel here has
-	EpochClosed               // of a place: the channel was closed
-	EpochDenied               // of a place: the token was refused
-	EpochLeast                // the smallest that is given
+	EpochClosed               // in a place: the channel was closed
+	EpochDenied               // in a place: the token was refused
+	EpochLeast                // the smallest that a channel gets
 )
 
-// On the wire an epoch is seven digits of this base 32, the highest first. Clients
-// are to take it as it is, and may be given four to eight by another server.
+// On the wire an epoch is seven digits in base 32, most significant first. Clients must not
+// interpret it: another server may send four to eight.
 const (
 	epochDigits    = "0123456789abcdefghjkmnpqrstvwxyz"
 	epochLen       = 7
@@ -30,7 +29,7 @@ const (
 	EpochMalformed = "parameter epoch: want what the server has told, up to 8 letters and digits"
 )
 
-// AppendEpoch appends an epoch as clients are told it.
+// AppendEpoch appends an epoch in its wire form.
 func AppendEpoch(dst []byte, e uint32) []byte {
 	for shift := 5 * (epochLen - 1); shift >= 0; shift -= 5 {
 		dst = append(dst, epochDigits[e>>shift&31])
@@ -38,7 +37,7 @@ func AppendEpoch(dst []byte, e uint32) []byte {
 	return dst
 }
 
-// ParseEpoch reads an epoch; false: it is not one of any server's. Without a digit it is
+// ParseEpoch parses an epoch; false: it cannot be from any server. An empty text is
 // EpochNone.
 func ParseEpoch(text []byte) (uint32, bool) {
 	if len(text) > longestEpoch {
@@ -68,8 +67,8 @@ func ParseEpoch(text []byte) (uint32, bool) {
 	return EpochOther, true
 }
 
-// TellLast gives the object that text ends with the epoch as its last member, if
-// there is one to be told.
+// TellLast adds the epoch as the last member of the JSON object that ends text, unless it is
+// EpochNone.
 func TellLast(text []byte, e uint32) []byte {
 	if e == EpochNone {
 		return text
@@ -78,12 +77,12 @@ func TellLast(text []byte, e uint32) []byte {
 	return append(AppendEpoch(text, e), `"}`...)
 }
 
-// StateGap is how many numbers each channel leaves out when the file it comes from
-// is older than the end of the server that wrote it: numbers that were given in
-// between are not given again, unless there were more of them. Each server that
-// loads the same file leaves a gap more.
+// StateGap is how many message numbers each channel skips if the state file is older than the
+// end of the server that wrote it. So the numbers that were given after the last write are
+// not given again, unless there were more of them. Each further server that loads the same
+// file skips as many again.
 const StateGap = 1 << 22
 
-// LogGap is how many numbers a log beyond the loops leaves out, at the least, where it cannot
-// tell which of the last messages it has lost.
+// LogGap is the least number of message numbers that a log outside the server skips, if it
+// cannot tell which of the last messages it has lost.
 const LogGap = 1 << 16

@@ -2,14 +2,14 @@ package record
 
 import "math/rand/v2"
 
-// Epochs gives a loop's channels their epochs: a count, from anywhere on. One goroutine
-// uses it.
+// Epochs gives a loop's channels their epochs: it counts up from a random number. Only
+// one goroutine may use it.
 type Epochs uint32
 
-// NewEpochs begins anywhere.
+// NewEpochs starts at a random number.
 func NewEpochs() Epochs { return Epochs(rand.Uint32()) }
 
-// Next returns an epoch that is not the one before it.
+// Next returns an epoch other than before.
 func (n *Epochs) Next(before uint32) uint32 {
 	for {
 		*n++
@@ -19,8 +19,8 @@ func (n *Epochs) Next(before uint32) uint32 {
 	}
 }
 
-// Scatter maps the numbers of 32 bits onto themselves, so that neighbours look
-// nothing alike (the last steps of MurmurHash3).
+// Scatter maps the 32-bit numbers one to one onto themselves, so that neighbours look
+// unrelated (the last steps of MurmurHash3).
 func Scatter(n uint32) uint32 {
 	n ^= n >> 16
 	n *= 0x85EBCA6B

@@ -6,19 +6,19 @@ import (
 	"math/bits"
 )
 
-// Key is what names are hashed with: nobody who does not know it can choose names that
-// collide. Unlike a seed of package maphash it can be written down, so that a program
-// that goes on with records finds them.
+// Key is the key with which names are hashed: without it nobody can choose names that collide.
+// Unlike a seed of package maphash it can be written down, so that a program that takes over
+// records finds them.
 type Key [16]byte
 
-// NewKey is one that nobody knows.
+// NewKey returns a random key.
 func NewKey() (k Key) {
 	_, _ = rand.Read(k[:]) // never fails
 	return k
 }
 
-// Hash is SipHash-1-3 of b, by Aumasson and Bernstein. A round stands in it twice: as a function
-// it is too much for the compiler to put in place, and would be called.
+// Hash returns SipHash-1-3 of b, by Aumasson and Bernstein. The code of a round is there twice,
+// because as a function it is too long for the compiler to inline.
 func (k *Key) Hash(b []byte) uint64 {
 	k0, k1 := binary.LittleEndian.Uint64(k[:8]), binary.LittleEndian.Uint64(k[8:])
 	v0, v1, v2, v3 := k0^0x736f6d6570736575, k1^0x646f72616e646f6d, k0^0x6c7967656e657261, k1^0x7465646279746573
@@ -49,7 +49,8 @@ func (k *Key) Hash(b []byte) uint64 {
 	return v0 ^ v1 ^ v2 ^ v3
 }
 
-// lessThanWord is the word of up to seven bytes. What is read twice is the same.
+// lessThanWord returns up to seven bytes as a word. Bytes that are read twice have the same
+// place in it.
 func lessThanWord(b []byte) uint64 {
 	switch n := len(b); {
 	case n >= 4:
@@ -66,5 +67,5 @@ func mix(a, b uint64, by int) (sum, mixed uint64) {
 	return a, bits.RotateLeft64(b, by) ^ a
 }
 
-// finalRounds is how often the state is mixed when all has been taken.
+// finalRounds is the number of rounds after the last input.
 const finalRounds = 3

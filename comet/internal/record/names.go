@@ -1,5 +1,5 @@
-// Package record has what stands in records without pointers, outside the collector's
-// heap: names, the index that finds records, columns beside them, epochs.
+// Package record stores what lies in records without pointers, outside the garbage
+// collector's heap: names, the index that finds records, columns beside them, epochs.
 package record
 
 import (
@@ -8,12 +8,11 @@ import (
 	"ccomet/reactor"
 )
 
-// Names keeps short byte strings (channels' names, callbacks) outside the
-// collector's heap, in slabs of some sizes. A name is told by its place and
-// its length, which its owner's record keeps. It is stored once in the whole
-// process: a loop that has subscribers of a channel reads the name where the
-// channel's home loop keeps it (foreign), which does not change or free it
-// while it knows of such subscribers.
+// Names stores short byte strings (names of channels, callbacks) outside the garbage
+// collector's heap, in slabs of several sizes. The record of a name's owner has its
+// position and length. A channel's name is stored once in the whole process: a loop that
+// has subscribers of the channel reads it where the channel's home keeps it (Foreign). The
+// home does not change or free it while it knows of such subscribers.
 type Names struct {
 	s16  sized[[16]byte]
 	s24  sized[[24]byte]
@@ -24,15 +23,15 @@ type Names struct {
 	s256 sized[[256]byte]
 }
 
-// NameSizes is how many slabs names have.
+// NameSizes is the number of slabs that Names has.
 const NameSizes = 7
 
-// all are the slabs, the smallest first.
+// all returns the slabs, the smallest first.
 func (n *Names) all() [NameSizes]namesOfSize {
 	return [NameSizes]namesOfSize{&n.s16, &n.s24, &n.s32, &n.s48, &n.s64, &n.s128, &n.s256}
 }
 
-// of is the slab for names of a length.
+// of returns the slab for names of a length.
 func (n *Names) of(length int) namesOfSize {
 	switch {
 	case length <= 16:
@@ -51,20 +50,20 @@ func (n *Names) of(length int) namesOfSize {
 	return &n.s256
 }
 
-// Name is where a name is kept: plain data, 8 bytes in a record's layout.
+// Name is the position and length of a name: plain data, 8 bytes in a record.
 type Name struct {
 	At  uint32
 	Len uint8
 }
 
-// In has names that are still none take their memory from an arena, which may be nil.
+// In makes empty Names take their memory from an arena, which may be nil.
 func (n *Names) In(a *reactor.Arena) {
 	for _, of := range n.all() {
 		of.In(a)
 	}
 }
 
-// State is what Resume goes on with.
+// State returns the state that Resume needs.
 func (n *Names) State() (st [NameSizes]reactor.SlabState) {
 	for i, of := range n.all() {
 		st[i] = of.State()
@@ -72,7 +71,7 @@ func (n *Names) State() (st [NameSizes]reactor.SlabState) {
 	return st
 }
 
-// Resume goes on with names of another program.
+// Resume continues with the names of another program.
 func (n *Names) Resume(a *reactor.Arena, st [NameSizes]reactor.SlabState) error {
 	for i, of := range n.all() {
 		if err := of.Resume(a, st[i]); err != nil {
@@ -82,7 +81,7 @@ func (n *Names) Resume(a *reactor.Arena, st [NameSizes]reactor.SlabState) error 
 	return nil
 }
 
-// Put keeps a copy of b, up to MaxName bytes; at is 0 when there is no memory.
+// Put stores a copy of b, up to MaxName bytes; At is 0 if there is no memory.
 func (n *Names) Put(b []byte) Name {
 	of := n.of(len(b))
 	k := Name{At: of.Alloc(), Len: uint8(len(b))}
@@ -92,8 +91,8 @@ func (n *Names) Put(b []byte) Name {
 	return k
 }
 
-// AllocNamed makes a record and keeps the name that is to be in it; without memory for both
-// it makes neither, and returns 0.
+// AllocNamed allocates a record and stores the name for it. Without memory for both it does
+// neither, and returns 0.
 func AllocNamed[T any](s *reactor.Slab[T], n *Names, name []byte) (uint32, Name) {
 	k := n.Put(name)
 	if k.At == 0 {
@@ -108,26 +107,26 @@ func AllocNamed[T any](s *reactor.Slab[T], n *Names, name []byte) (uint32, Name)
 
 // Get returns a name of this loop.
 func (n *Names) Get(k Name) []byte {
-	if k.Len <= 16 { // most are, and it takes half of the time so
+	if k.Len <= 16 { // most are, and this takes half the time
 		return n.s16.At(k.At)[:k.Len]
 	}
 	return n.of(int(k.Len)).own(k.At)[:k.Len]
 }
 
-// Foreign returns a name of another loop, whose channel has told of it.
+// Foreign returns a name of another loop, of whose channel that loop has told.
 func (n *Names) Foreign(k Name) []byte { return n.of(int(k.Len)).foreign(k.At)[:k.Len] }
 
 // Drop frees a name.
 func (n *Names) Drop(k Name) { n.of(int(k.Len)).Free(k.At) }
 
-// Release gives back the memory of all names.
+// Release frees the memory of all names.
 func (n *Names) Release() {
 	for _, of := range n.all() {
 		of.Release()
 	}
 }
 
-// Live is how many names are kept.
+// Live returns the number of names.
 func (n *Names) Live() (live int) {
 	for _, of := range n.all() {
 		live += of.Live()
@@ -135,7 +134,7 @@ func (n *Names) Live() (live int) {
 	return live
 }
 
-// Figures are those of each size.
+// Figures returns the figures of each size.
 func (n *Names) Figures() (figures [NameSizes]reactor.SlabFigures) {
 	for i, of := range n.all() {
 		figures[i] = of.Figures()

@@ -2,8 +2,8 @@ package record
 
 import "math/rand/v2"
 
-// Spread gives numbers to spread things in time by (xorshift): nothing may depend
-// on their secrecy. One goroutine uses it.
+// Spread makes random numbers to spread things in time (xorshift). They must not
+// be used as secrets. Only one goroutine may use it.
 type Spread uint64
 
 func NewSpread() *Spread {

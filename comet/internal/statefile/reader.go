@@ -15,7 +15,7 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// Error is what is wrong with a file.
+// Error is an error in a file.
 type Error struct {
 	at     int64
 	reason string
@@ -23,26 +23,25 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("at byte %d: %s", e.at, e.reason) }
 
-// Taker is given what a file holds, in its order. Bytes are good until it
-// returns, but for a content that is shared: that does not change. A message belongs to
-// the last channel.
+// Taker gets the content of a file, in its order. Bytes are valid until it returns,
+// except shared content, which does not change. A message belongs to the last channel.
 type Taker interface {
 	Channel(c *Channel)
 	Message(k msg.Kind, seq int32, content []byte)
 	Shared(k msg.Kind, seq int32, content []byte, body uint32)
 }
 
-// Nobody takes nothing: for finding out whether a file is good.
+// Nobody is a Taker that ignores everything: for checking a file.
 type Nobody struct{}
 
 func (Nobody) Channel(*Channel)                       {}
 func (Nobody) Message(msg.Kind, int32, []byte)        {}
 func (Nobody) Shared(msg.Kind, int32, []byte, uint32) {}
 
-// reader reads a file, and takes nothing for granted.
+// reader reads a file, and trusts nothing in it.
 type reader struct {
 	in      *bufio.Reader
-	at      int64 // where the record is that is read
+	at      int64 // offset of the current record
 	next    int64
 	size    int64
 	sum     hash.Hash
@@ -53,15 +52,15 @@ type reader struct {
 
 	begun   bool
 	channel Channel
-	left    uint32 // messages of the channel that are still to come
+	left    uint32 // messages of the channel that must follow
 	last    int32  // the number of the last one
 	any     bool
 	bodies  [][]byte
-	fresh   bool // the last record is a body, which the next message shares
+	fresh   bool // the last record is a body, which the next message must share
 }
 
-// Read reads a file of so many bytes to its end. What it gives to take
-// before it returns an error is not to be used.
+// Read reads a file of size bytes to its end. If it returns an error, what take has got
+// must not be used.
 func Read(in io.Reader, size int64, take Taker) (Head, error) {
 	r := &reader{in: bufio.NewReaderSize(in, 256<<10), size: size, sum: sha256.New()}
 	if err := r.line(); err != nil {
@@ -114,8 +113,7 @@ func (r *reader) line() error {
 	return r.wrong("its first line is damaged: %q", line)
 }
 
-// record reads the next record, of whatever kind, and holds it against its
-// checksum.
+// record reads the next record of any kind, and checks its checksum.
 func (r *reader) record() error {
 	if r.at = r.next; r.size-r.at < frameLen {
 		return r.wrong("the file is cut short")
@@ -141,7 +139,7 @@ func (r *reader) record() error {
 	return nil
 }
 
-// ended reads the last record's content.
+// ended checks the content of the last record.
 func (r *reader) ended(content []byte) error {
 	switch {
 	case !r.begun || r.left > 0:
@@ -154,7 +152,7 @@ func (r *reader) ended(content []byte) error {
 	return nil
 }
 
-// take reads any other record's content, and returns what is wrong with it.
+// take handles the content of any other record, and returns what is wrong with it.
 func (r *reader) take(kind byte, content []byte, take Taker) string {
 	switch {
 	case kind == recordHead && !r.begun && len(content) >= 8:
@@ -241,7 +239,7 @@ func (r *reader) takeMessage(rec byte, content []byte, take Taker) string {
 	return ""
 }
 
-// takeBody keeps what messages share.
+// takeBody stores content that messages share.
 func (r *reader) takeBody(content []byte) string {
 	if n := binary.BigEndian.Uint32(content); int64(n) != int64(len(r.bodies)) {
 		return fmt.Sprintf("body %d, where %d is next", n, len(r.bodies))
@@ -250,8 +248,8 @@ func (r *reader) takeBody(content []byte) string {
 	return ""
 }
 
-// firstContent takes the content out of a message of version 1, which is rendered
-// for its channel's dialect.
+// firstContent returns the content of a message of version 1, which is rendered in its
+// channel's dialect.
 func firstContent(json []byte, k msg.Kind, cname []byte, seq int32) ([]byte, bool) {
 	head, tail := msg.AppendObjectHead(nil, k, cname, seq), []byte(msg.ObjectTail)
 	if cname[0] == record.CCometMark {

@@ -1,4 +1,4 @@
-// Package statefile has the format of the file that channels outlive the process in.
+// Package statefile has the format of the file in which channels outlive the process.
 package statefile
 
 import (
@@ -16,7 +16,7 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// A state file is a line that people can read, and records behind it:
+// A state file is a line that people can read, followed by records:
 //
 //	ccomet-state 2 clean    (or dirty: the server that wrote it had not ended; or 02x02: nor had one that loaded that)
 //	length of what follows the checksum (4 bytes), CRC-32C of that and the length (4), kind (1), content
@@ -28,10 +28,9 @@ import (
 //	shared   kind (1), number (4), number of a body before it (4): a message
 //	end      SHA-256 of all records before this one
 //
-// Numbers are big-endian. The line stands outside the checksums, so that one word
-// in it can be changed in place: it must be one of these lines, to the byte. A file of
-// version 1, which is read still, has channels of another kind, without epochs, and
-// messages as JSON.
+// Numbers are big-endian. The checksums do not cover the line, so that one word in it can be
+// changed in place: it must be exactly one of these lines. A file of version 1 can still be read.
+// It has channels of another kind, without epochs, and messages as JSON.
 const (
 	currentVersion = 2
 	firstVersion   = 1
@@ -59,16 +58,16 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Line is the first line of a file.
+// Line returns the first line of a file.
 func Line(version, gaps int) string {
 	return fmt.Sprintf("%s%d %s\n", magic, version, Word(gaps))
 }
 
-// LineLen is how long it is, whatever it says.
+// LineLen is the length of that line, which is always the same.
 var LineLen = len(Line(currentVersion, 0))
 
-// Word is the line's last word, as long whatever it says: how many gaps a server
-// that loads the file must leave. With one byte wrong it is none.
+// Word returns the line's last word, which always has the same length: how many gaps a server that
+// loads the file must leave. With one byte changed it is invalid.
 func Word(gaps int) string {
 	switch gaps {
 	case 0:
@@ -79,31 +78,30 @@ func Word(gaps int) string {
 	return fmt.Sprintf("%02dx%02d", gaps, gaps)
 }
 
-// Head is what a file says of itself.
+// Head is what a file says about itself.
 type Head struct {
-	Gaps    int // StateGap's, 0: it was written at the end
+	Gaps    int // how many times StateGap; 0: it was written when the server ended
 	Written time.Time
-	Secret  []byte // empty: it was configured
+	Secret  []byte // empty: it is configured
 }
 
 // Channel is a channel in a file. Its name has the mark of its dialect.
 type Channel struct {
 	Name    []byte
 	Next    int32
-	Lease   int64 // milliseconds of Unix time, 0: none
+	Lease   int64 // milliseconds of Unix time; 0: none
 	N       uint32
 	Epoch   uint32
 	Dialect uint8
 }
 
-// Writer writes a file. The first error is kept, and nothing is written
-// after it.
+// Writer writes a file. It keeps the first error, and writes nothing after it.
 type Writer struct {
 	out    *bufio.Writer
 	sum    hash.Hash
 	buf    []byte
 	Err    error
-	bodies map[*byte]uint32 // those that are in the file already
+	bodies map[*byte]uint32 // numbers of the bodies in the file
 }
 
 func NewWriter(out io.Writer, head Head) *Writer {
@@ -150,7 +148,7 @@ func (w *Writer) Message(k msg.Kind, seq int32, content []byte) {
 	w.end()
 }
 
-// Shared writes a message whose content others share, which is written once.
+// Shared writes a message with content that others share, which is written once.
 func (w *Writer) Shared(k msg.Kind, seq int32, content []byte) {
 	body, known := w.bodies[unsafe.SliceData(content)]
 	if !known {
@@ -172,7 +170,7 @@ func (w *Writer) beginMessage(record byte, k msg.Kind, seq int32) {
 	w.buf = binary.BigEndian.AppendUint32(w.buf, uint32(seq))
 }
 
-// Finish writes the end, and returns what went wrong.
+// Finish writes the end, and returns what has gone wrong.
 func (w *Writer) Finish() error {
 	sum := w.sum.Sum(nil)
 	w.begin(recordEnd)
@@ -181,6 +179,6 @@ func (w *Writer) Finish() error {
 	return errors.Join(w.Err, w.out.Flush())
 }
 
-// MaxGaps bounds those gaps: numbers must not wrap. Beyond it the last one is left
+// MaxGaps bounds the gaps of a file, because numbers must not wrap. Beyond it the last gap is left
 // again and again, each time in another epoch.
 const MaxGaps = 99

@@ -1,4 +1,4 @@
-// Package token derives the tokens that let a client in.
+// Package token derives the tokens that let clients in.
 package token
 
 import (
@@ -12,9 +12,9 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// Tokens derives the token of a channel from its name, its epoch and the server's
-// secret, so that none need be kept, and none outlives its channel: 128 bits of an
-// HMAC-SHA256, as 32 hex digits. One goroutine uses it.
+// Tokens derives the token of a channel from its name, its epoch and the server's secret.
+// So no token is stored, and none outlives its channel. A token is 128 bits of an
+// HMAC-SHA256, as 32 hex digits. Only one goroutine may use it.
 type Tokens struct {
 	mac hash.Hash
 	sum [sha256.Size]byte
@@ -24,22 +24,22 @@ type Tokens struct {
 
 const Len = 32
 
-// Right is what a token lets a client do with its channel.
+// Right is what a token lets its client do with the channel.
 type Right uint8
 
 const (
 	Subscribe Right = iota // and read what the channel keeps
-	Publish                // and that
+	Publish                // and also subscribe
 )
 
 func New(secret []byte) *Tokens {
 	return &Tokens{mac: hmac.New(sha256.New, secret)}
 }
 
-// Make returns the token of a channel, good until the next call. Behind the name come the
-// zero byte that no name has, the epoch, and a byte for a right that is more than to
-// subscribe. One to subscribe that comes from the time before epochs has the token that was
-// given then, of its name alone.
+// Make returns the token of a channel, valid until the next call. It is derived from the
+// name, the zero byte that no name has, the epoch, and a byte for a right beyond Subscribe.
+// A channel from a state file without epochs keeps the token to subscribe that it had then,
+// of its name alone.
 func (t *Tokens) Make(cname []byte, epoch uint32, right Right) []byte {
 	t.mac.Reset()
 	t.mac.Write(cname)
@@ -56,13 +56,14 @@ func (t *Tokens) Make(cname []byte, epoch uint32, right Right) []byte {
 	return t.hex[:]
 }
 
-// Valid says whether a token is that of a channel for this right. It compares in constant time.
+// Valid reports whether token is that of a channel for this right. It compares in constant
+// time.
 func (t *Tokens) Valid(cname []byte, epoch uint32, right Right, token []byte) bool {
 	return subtle.ConstantTimeCompare(t.Make(cname, epoch, right), token) == 1
 }
 
-// Admits says whether a token lets its client subscribe to a channel, be it that it lets it
-// do more.
+// Admits reports whether a token lets its client subscribe to a channel. A token to publish
+// does, too.
 func (t *Tokens) Admits(cname []byte, epoch uint32, token []byte) bool {
 	return len(token) == Len && (t.Valid(cname, epoch, Subscribe, token) || t.Valid(cname, epoch, Publish, token))
 }
