@@ -17,7 +17,7 @@ func refusal(why error) []byte { return fmt.Appendf(nil, "no room: %v\n", why) }
 
 func TestMaxConns(t *testing.T) {
 	p := newProbe(t, Config{MaxConns: 2, Refusal: refusal})
-	p.loop.Timer(episode, 0) // is no connection
+	p.loop.Timer(episode, 0) // not a connection
 	bound := p.listen("127.0.0.1:0", SocketOptions{})
 	first := p.exchange(bound)
 	p.exchange(bound)
@@ -47,7 +47,7 @@ func TestMaxConns(t *testing.T) {
 	}
 }
 
-// Closing the listeners from Opened is no trouble, nor is adding some.
+// Opened may close the listeners and add others.
 func TestListenersChangeInOpened(t *testing.T) {
 	p := newProbe(t, Config{})
 	bound := p.listen("127.0.0.1:0", SocketOptions{})
@@ -65,8 +65,8 @@ func TestListenersChangeInOpened(t *testing.T) {
 	b.take()
 }
 
-// A socket shared by two loops is not one loop's any more when that has closed
-// its listeners, though the other keeps the socket open.
+// A loop that has closed its listeners gets no more connections from a socket that it
+// shared, even while another loop keeps the socket open.
 func TestCloseListenersOfASharedSocket(t *testing.T) {
 	p, q := newProbe(t, Config{}), newProbe(t, Config{})
 	ln := mustListen(t, "unix:"+filepath.Join(t.TempDir(), "socket"), SocketOptions{})
@@ -87,8 +87,8 @@ func TestCloseListenersOfASharedSocket(t *testing.T) {
 	far.take()
 }
 
-// Clients that have connected before the listeners are finished are accepted, however
-// many; none is after that.
+// All clients that have connected before the listeners are finished are accepted,
+// however many. Later ones are not.
 func TestFinishListeners(t *testing.T) {
 	p := newProbe(t, Config{})
 	bound := p.listen("127.0.0.1:0", SocketOptions{Backlog: 1000})
@@ -124,8 +124,9 @@ func TestAddListenerFailureLeavesTheListener(t *testing.T) {
 
 const childEnv = "REACTOR_TEST_FEW_DESCRIPTORS"
 
-// A process out of descriptors refuses politely, says so once, and goes on by
-// itself when there are some again. It needs a process of its own.
+// A process without free descriptors refuses connections with an answer, warns once,
+// and recovers by itself when descriptors are free again. This needs a process of its
+// own.
 func TestOutOfDescriptors(t *testing.T) {
 	if os.Getenv(childEnv) == "" {
 		child := exec.Command(os.Args[0], "-test.run=^TestOutOfDescriptors$", "-test.v")
@@ -175,13 +176,13 @@ func runOutOfDescriptors(t *testing.T) {
 			t.Fatal("warned of", p.warned)
 		}
 		p.turn()
-		p.later(acceptPause + TickLength) // it rests, and tries again
+		p.later(acceptPause + TickLength) // the pause ends, and it tries again
 	}
 	if p.loop.reserve < 0 {
 		t.Fatal("the reserve was not taken back")
 	}
 	connect(4)
-	p.turn() // refused, or it rests: whichever came first
+	p.turn() // refused, or paused: whichever came first
 	for _, fd := range fillers {
 		unix.Close(fd)
 	}
@@ -200,7 +201,8 @@ func runOutOfDescriptors(t *testing.T) {
 }
 
 // The descriptor that a loop gives up to refuse waiting clients may go to another
-// loop's connection. That one is refused instead, so that the first goes on.
+// loop's connection. That connection is refused instead, so that the first loop can
+// continue.
 func TestReserveGoesToNobodyElse(t *testing.T) {
 	p, thief := newProbe(t, Config{}), newProbe(t, Config{Refusal: refusal})
 	p.listen("127.0.0.1:0", SocketOptions{})
@@ -212,12 +214,12 @@ func TestReserveGoesToNobodyElse(t *testing.T) {
 	p.loop.takeReserve()
 	thief.exchange(bound)
 
-	p.loop.spendReserve() // and it ends without
+	p.loop.spendReserve() // and the test ends while it has none
 	p.loop.CloseListeners()
 	thief.exchange(bound)
 }
 
-// fillDescriptors lowers the limit and takes all that is left under it.
+// fillDescriptors lowers the limit and takes all descriptors below it.
 func fillDescriptors(t *testing.T) []int {
 	t.Helper()
 	var limit unix.Rlimit
@@ -241,8 +243,8 @@ func fillDescriptors(t *testing.T) []int {
 	}
 }
 
-// More connections than the accept rate allows wait in the backlog: a quarter of
-// a second's at once, then as time passes.
+// More connections than the accept rate allows wait in the backlog: a quarter of a
+// second's connections are accepted at once, the others as time passes.
 func TestAcceptRate(t *testing.T) {
 	p := newProbe(t, Config{})
 	bound := p.listen("127.0.0.1:0", SocketOptions{AcceptRate: 16})
@@ -274,7 +276,8 @@ func TestAcceptRate(t *testing.T) {
 	}
 }
 
-// A client that waits for the accept rate when the listeners are finished waits no longer.
+// A client that waits for the accept rate waits no longer when the listeners are
+// finished.
 func TestFinishBeyondTheRate(t *testing.T) {
 	p := newProbe(t, Config{})
 	bound := p.listen("127.0.0.1:0", SocketOptions{AcceptRate: 16})

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rushed gives a probe a listener, and n connections that have sent what was given before
-// the loop's first turn.
+// rushed gives a probe a listener, and n connections that have sent something before the
+// loop's first turn.
 func (p *probe) rushed(n int, sent string) {
 	p.t.Helper()
 	bound := p.listen("unix:"+filepath.Join(p.t.TempDir(), "socket"), SocketOptions{})
@@ -22,8 +22,8 @@ func (p *probe) rushed(n int, sent string) {
 	}
 }
 
-// What a connection brings along is read in the turn that accepts it, and the kernel has
-// nothing to report of it then.
+// Input that comes with a connection is read in the turn that accepts it, and the kernel
+// reports nothing more then.
 func TestReadAtAccept(t *testing.T) {
 	p := newProbe(t, Config{})
 	p.rushed(1, "hello")
@@ -36,8 +36,8 @@ func TestReadAtAccept(t *testing.T) {
 	}
 }
 
-// Of one that sends much, a turn that accepts reads little, for there may be many such. The
-// rest is read in its turns.
+// If the new connection has sent much, the accepting turn reads little of it, because there
+// may be many such connections. Its own turns read the rest.
 func TestReadAtAcceptIsBounded(t *testing.T) {
 	p := newProbe(t, Config{})
 	const much = 5 * inputLeast
@@ -75,8 +75,8 @@ func TestNotReadAtAccept(t *testing.T) {
 	p.until("it is read", func() bool { return string(p.got[p.opened[1]]) == "hello" })
 }
 
-// One connection is accepted in a turn, and no call asks for a second, but where each turn
-// brings more: in a rush it is soon as many as the bound allows.
+// A turn accepts one connection and does not ask for a second. But if each turn brings more,
+// it soon accepts as many as the bound allows.
 func TestAcceptsInARush(t *testing.T) {
 	p := newProbe(t, Config{})
 	p.rushed(300, "")
@@ -99,14 +99,14 @@ func TestAcceptsInARush(t *testing.T) {
 			t.Fatalf("a turn asked for %d connections, with no rush before it", most)
 		}
 		before++
-		p.turn() // in which nothing comes
+		p.turn() // nothing comes in this turn
 		far.close()
 		p.turn()
 	}
 }
 
-// It is a rush, too, where timers run out in each turn, for which the kernel is asked a second
-// time: a loop that has little of a processor must not fall behind.
+// It is also a rush if timers expire in each turn, so that the kernel is asked a second time:
+// a loop that gets little of a processor must not fall behind.
 func TestAcceptsInARushBesideTimers(t *testing.T) {
 	p := newProbe(t, Config{})
 	p.rushed(300, "")
@@ -119,8 +119,8 @@ func TestAcceptsInARushBesideTimers(t *testing.T) {
 	}
 }
 
-// Nor does it end where other connections have so much to report that the listener is told of
-// in some turns only.
+// The rush continues if other connections have so many events that the listener is reported
+// only in some turns.
 func TestAcceptsInARushBesideMany(t *testing.T) {
 	p := newProbe(t, Config{})
 	p.rushed(100, "")
@@ -129,7 +129,7 @@ func TestAcceptsInARushBesideMany(t *testing.T) {
 		if got := p.loop.expected(ln); got != want {
 			t.Fatalf("report %d: %d connections are expected, want %d", n, got, want)
 		}
-		p.loop.stats.turns.Add(3) // in all of which the kernel had more to report
+		p.loop.stats.turns.Add(3) // in each of them the kernel had more events
 	}
 	p.loop.whole = p.loop.stats.turns.Load()
 	if got := p.loop.expected(ln); got != 1 {
@@ -137,7 +137,7 @@ func TestAcceptsInARushBesideMany(t *testing.T) {
 	}
 }
 
-// A connection whose writes were short is watched for when it can be written to, from then on.
+// A connection is watched for EPOLLOUT from its first short write on.
 func TestOutputIsWatchedFromTheFirstShortWrite(t *testing.T) {
 	p := newProbe(t, Config{})
 	bound := p.listen("127.0.0.1:0", SocketOptions{SendBuffer: 4 << 10})
@@ -166,12 +166,12 @@ func TestOutputIsWatchedFromTheFirstShortWrite(t *testing.T) {
 	}
 }
 
-// The kernel may fail to watch for that: the connection is lost then, and said to be.
+// If the kernel cannot watch it, the connection is lost, and reported as lost.
 func TestOutputCannotBeWatched(t *testing.T) {
 	p := newProbe(t, Config{})
 	c, _ := p.pair()
 	fd := int32(p.loop.Fd(c))
-	if err := p.loop.poller.remove(fd); err != nil { // so that changing it fails
+	if err := p.loop.poller.remove(fd); err != nil { // so that modify fails
 		t.Fatal(err)
 	}
 	for p.loop.Open(c) {

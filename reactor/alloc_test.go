@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// quiet answers and keeps nothing.
+// quiet answers and keeps no input.
 type quiet struct{ loop *Loop }
 
 func (q *quiet) Opened(Conn) {}
@@ -106,7 +106,7 @@ func TestTimersDoNotAllocate(t *testing.T) {
 	})
 }
 
-// slow takes its input when there is so much of it.
+// slow consumes its input when there is enough of it.
 type slow struct {
 	quiet
 	whole int
@@ -121,7 +121,8 @@ func (s *slow) Received(_ Conn, p []byte) int {
 	return len(p)
 }
 
-// A request that is longer than one read is kept in memory that is used again, and is whole.
+// A request that is longer than one read is kept in reused memory, and arrives
+// complete.
 func TestLongInputDoesNotAllocate(t *testing.T) {
 	skipUnderRace(t)
 	s := &slow{whole: 200 << 10}

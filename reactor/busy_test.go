@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// What part of a processor's time is taken is known from one look to the next, where both
-// are at the same thread.
+// The share of a processor's time is known from one call to the next, if both are on the
+// same thread.
 func TestBusy(t *testing.T) {
 	var taken time.Duration
 	var thread int
@@ -19,7 +19,7 @@ func TestBusy(t *testing.T) {
 		want   float64
 		known  bool
 	}{
-		{7, 1, 0, false}, // the first look
+		{7, 1, 0, false}, // the first call
 		{5, 1, 0.5, true},
 		{10, 1, 1, true},
 		{-20, 2, 0, false},
@@ -32,7 +32,7 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// The clock of a thread does not count what others do, and that of the process does.
+// The clock of a thread does not count what other threads do; that of the process does.
 func TestBusyClocks(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -41,7 +41,7 @@ func TestBusyClocks(t *testing.T) {
 	own, thread := threadTime()
 	work := make(chan int)
 	go func() {
-		runtime.LockOSThread() // not this one's
+		runtime.LockOSThread() // so the work runs on another thread
 		began, other := threadTime()
 		for now := began; now-began < much; now, _ = threadTime() {
 		}

@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// move has two loops go on with the connections of one, of what it says by names, the last
-// connection first, and then one with those of both. It returns where each is now.
+// move lets two loops continue the connections of one, from its description by names, the
+// last connection first, and then one loop those of both. It returns where each connection is
+// now.
 func (p *probe) move() map[Conn]Conn {
 	p.t.Helper()
 	p.loop.HoldInput()
@@ -30,7 +31,7 @@ func (p *probe) move() map[Conn]Conn {
 	return now
 }
 
-// since is a new loop whose ticks count as those of another.
+// since makes a new loop whose ticks count as those of another one.
 func (p *probe) since(of *Loop, rehearsal bool) *Loop {
 	p.t.Helper()
 	l, err := NewLoopSince(p, of.cfg, of.State(), rehearsal)
@@ -40,7 +41,7 @@ func (p *probe) since(of *Loop, rehearsal bool) *Loop {
 	return l
 }
 
-// moveTo moves all connections of some loops, and forgets those.
+// moveTo moves all connections of some loops, and forgets those loops.
 func (p *probe) moveTo(from []*Loop, to func(n int) *Loop) map[[2]any][2]any {
 	p.t.Helper()
 	now, rehearsed := map[[2]any][2]any{}, p.since(from[0], true)
@@ -61,7 +62,7 @@ func (p *probe) moveTo(from []*Loop, to func(n int) *Loop) map[[2]any][2]any {
 			now[[2]any{l, makeConn(conns.Index[n], conns.Gen[n])}] = [2]any{to(n), c}
 		}
 	}
-	rehearsed.Release() // which closes nothing of others
+	rehearsed.Release() // closes nothing that belongs to others
 	for _, l := range from {
 		if err := checkLoop(l); err != nil {
 			p.t.Fatalf("after others have moved: %v", err)
@@ -77,7 +78,7 @@ func (p *probe) moveTo(from []*Loop, to func(n int) *Loop) map[[2]any][2]any {
 	return now
 }
 
-// TestMove: what is under way on connections goes on in other loops, to the byte and to the
+// TestMove: work under way on connections continues in other loops, exact to the byte and the
 // tick.
 func TestMove(t *testing.T) {
 	p := newProbe(t, Config{Inheritable: true})
@@ -135,8 +136,8 @@ func TestMove(t *testing.T) {
 	}
 }
 
-// TestConnsKnowRecord: whoever adds a field to a record, or a flag, says here what stands for
-// it by names.
+// TestConnsKnowRecord: a change that adds a field to a record, or a flag, must say here which
+// column stands for it.
 func TestConnsKnowRecord(t *testing.T) {
 	mustKnow(t, reflect.TypeFor[record](), map[string]string{
 		"fd": "FD", "gen": "Gen", "timer": "Left", "held": "Held", "user": "the handler's to say", "flags": "Has", "tag": "Tag", "_": "nothing",
@@ -146,7 +147,7 @@ func TestConnsKnowRecord(t *testing.T) {
 	}
 }
 
-// TestMoveUnsound: connections that no loop can have had are refused.
+// TestMoveUnsound: invalid descriptions of connections are refused.
 func TestMoveUnsound(t *testing.T) {
 	p := newProbe(t, Config{Inheritable: true})
 	p.pair()

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// checkWheel walks all slots of a wheel: links sound, bitmaps true, and no
-// timer in a slot that comes up after its time.
+// checkWheel walks all slots of a wheel: links and bitmaps must be right, and
+// no timer may be in a slot that comes up after its time.
 func checkWheel(w *Wheel) error {
 	seen := map[uint32]bool{}
 	for slot, head := range w.slots {
@@ -39,7 +39,7 @@ func checkWheel(w *Wheel) error {
 	return nil
 }
 
-// slotTime is when a slot comes up next.
+// slotTime returns when a slot comes up next.
 func slotTime(w *Wheel, slot int) Tick {
 	shift := slot / levelSlots * levelBits
 	span := uint32(w.now) >> shift
@@ -165,7 +165,8 @@ func freeRecords(l *Loop) (map[uint32]bool, error) {
 	return free, nil
 }
 
-// checkHeld checks that all that is borrowed has an owner, and the rest is free.
+// checkHeld checks that everything borrowed has an owner, and that the rest is
+// free.
 func checkHeld(l *Loop, owner map[uint32]uint32) error {
 	output, input, shared := 0, 0, map[*Frame]int{}
 	for i := range l.held {

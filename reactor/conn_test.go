@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Every method is harmless on a Conn whose connection is gone, also when its
-// record is another's by now.
+// Every method is harmless on a Conn whose connection is gone, even if its record is
+// used again.
 func TestStaleConnIsHarmless(t *testing.T) {
 	p := newProbe(t, Config{})
 	l := p.loop
@@ -54,8 +54,8 @@ func TestStaleConnIsHarmless(t *testing.T) {
 	}
 }
 
-// Between Close and the end of the turn a connection can still be asked about,
-// but nothing more be done with it.
+// Between Close and the end of the turn a connection can still be asked about, but not
+// used.
 func TestClosingConn(t *testing.T) {
 	p := newProbe(t, Config{})
 	l := p.loop
@@ -88,8 +88,8 @@ func TestClosingConn(t *testing.T) {
 	}
 }
 
-// Two connections have events in one turn, and the first to be told closes the
-// other: the other's events are not told.
+// Two connections have events in one turn, and the handler of the first closes the
+// other: the events of the other are not reported.
 func TestEventsOfAConnClosedInTheTurn(t *testing.T) {
 	p := newProbe(t, Config{})
 	a, farA := p.pair()
@@ -110,8 +110,8 @@ func TestEventsOfAConnClosedInTheTurn(t *testing.T) {
 	}
 }
 
-// Detach frees the record at once: the events of the old owner that are still
-// queued in this turn must not reach the new one.
+// Detach frees the record at once: events of the old owner that are still queued in this
+// turn must not reach the new one.
 func TestEventsOfAConnDetachedInTheTurn(t *testing.T) {
 	p := newProbe(t, Config{})
 	a, farA := p.pair()
@@ -239,7 +239,7 @@ func TestTimers(t *testing.T) {
 	p.mustBeClosed(bare, nil)
 }
 
-// A time beyond what a Tick can say is far away, not past.
+// A time that is too large for a Tick is far away, not in the past.
 func TestTimerFarAway(t *testing.T) {
 	p := newProbe(t, Config{})
 	c, _ := p.pair()
@@ -252,9 +252,9 @@ func TestTimerFarAway(t *testing.T) {
 	}
 }
 
-// More timers run out at once than one turn tells: the rest comes in the next ones,
-// which do not sleep. What arrives meanwhile is told in front of the rest, and what runs
-// out meanwhile behind it.
+// More timers expire at once than one turn handles: the rest fire in the next turns,
+// which do not sleep. Events that arrive meanwhile come before the rest, timers that
+// expire meanwhile after it.
 func TestExpireBudget(t *testing.T) {
 	p := newProbe(t, Config{})
 	c, peer := p.pair()
@@ -296,7 +296,7 @@ func TestExpireBudget(t *testing.T) {
 	}
 }
 
-// What is held and how long is left, as told of a connection.
+// The held output and the remaining time that a connection reports.
 func TestHeldOutAndTimeLeft(t *testing.T) {
 	p := newProbe(t, Config{})
 	l := p.loop

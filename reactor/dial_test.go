@@ -23,7 +23,7 @@ func TestDial(t *testing.T) {
 		if len(p.opened) != 0 || p.loop.User(c) != 99 || p.loop.Tag(c) != 8 {
 			t.Fatal("too early, or not what was given")
 		}
-		// Written before it is open: it goes out then.
+		// written before it is connected: it is sent then
 		if err := p.loop.Write(c, []byte("early")); err != nil {
 			t.Fatal(err)
 		}
@@ -47,8 +47,8 @@ func TestDial(t *testing.T) {
 	}
 }
 
-// The server speaks and closes before the client has looked: all of it may
-// come with the very first edge.
+// The server writes and closes before the client has looked: all of it may come
+// with the very first edge.
 func TestDialAndEverythingAtOnce(t *testing.T) {
 	path := "unix:" + filepath.Join(t.TempDir(), "socket")
 	for _, address := range []string{"127.0.0.1:0", path} {
@@ -87,7 +87,7 @@ func TestDialRefused(t *testing.T) {
 	ln.Close()
 	c, err := p.loop.Dial(nobody, "", 0, 0, SocketOptions{})
 	if errors.Is(err, unix.ECONNREFUSED) {
-		return // told at once
+		return // reported at once
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +147,8 @@ func TestDialErrors(t *testing.T) {
 	}
 }
 
-// A dialled connection that is not wanted any more is never told as open.
+// A dialled connection that is finished before it is connected is never
+// reported as open.
 func TestFinishBeforeConnected(t *testing.T) {
 	for _, write := range []string{"", "just this"} {
 		p := newProbe(t, Config{})

@@ -16,7 +16,7 @@ func (e *echo) Opened(c reactor.Conn) { e.loop.SetTimer(c, time.Minute) }
 
 func (e *echo) Received(c reactor.Conn, p []byte) int {
 	e.loop.SetTimer(c, time.Minute)
-	_ = e.loop.Write(c, p) // a lost connection is told to Closed
+	_ = e.loop.Write(c, p) // Closed reports a lost connection
 	return len(p)
 }
 

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newFaults has system calls fail until the test ends. descriptors says how many
-// are open; a test that ends with others has lost some.
+// newFaults makes system calls fail until the test ends. descriptors is how many
+// are open; a test that ends with another number has lost some.
 func newFaults(t *testing.T, seed uint64) *Faults {
 	t.Helper()
 	before := descriptors(t)
@@ -39,23 +39,23 @@ func descriptors(t *testing.T) int {
 	return len(names)
 }
 
-// Under mild faults the random operations find what they
-// find without: no byte is lost, doubled or out of order, nothing is told too
-// early or never, no connection is lost.
+// Under mild faults the random operations give the same result as without: no byte
+// is lost, doubled or out of order, no event is early or missing, no connection is
+// lost.
 func TestRandomOperationsMildFaults(t *testing.T) {
 	randomFaults(t, func(w *world, f *Faults) {
 		f.Choose = f.Random(4, Mild)
 	})
 }
 
-// Those that cost a connection cost that one alone, and its handler is told.
+// Faults that cost a connection cost only that one, and its handler is told.
 func TestRandomOperationsSevereFaults(t *testing.T) {
 	randomFaults(t, func(w *world, f *Faults) {
 		w.harsh = true
 		mild, severe := f.Random(5, Mild), f.Random(60, Severe)
 		f.Choose = func(call string, fd int) unix.Errno {
 			if call == "setsockopt" {
-				return 0 // the test's own, too
+				return 0 // also the test's own calls
 			}
 			if errno := severe(call, fd); errno != 0 {
 				return errno
@@ -87,16 +87,16 @@ func randomFaults(t *testing.T, set func(*world, *Faults)) {
 	}
 }
 
-// visitor is a client of a loop that answers every byte with the same.
+// visitor is a client of a loop that answers every byte with the same byte.
 type visitor struct {
 	*peer
 	got   string
 	ended bool
 }
 
-// A loop whose kernel refuses it this and that goes on accepting: each client is
-// served, refused or cut, none waits for ever, and once all is well every one is
-// served.
+// A loop continues to accept when the kernel refuses it system calls: each client
+// is served, refused or cut, none waits for ever, and when the faults end every one
+// is served.
 func TestAcceptingFaults(t *testing.T) {
 	for range 4 {
 		seed := uint64(time.Now().UnixNano())
@@ -136,7 +136,7 @@ func TestAcceptingFaults(t *testing.T) {
 	}
 }
 
-// visit has a client say hello and leave when it knows what becomes of it.
+// visit lets a client send something, and leave when it knows its outcome.
 func (p *probe) visit(v *visitor, outcomes map[string]int) {
 	_, _ = unix.Write(v.fd, []byte("hello"))
 	p.until("a client is served, refused or cut", func() bool {
@@ -154,9 +154,8 @@ func (p *probe) visit(v *visitor, outcomes map[string]int) {
 	}
 }
 
-// Where accepting fails for want of something, and nothing is to be had for
-// waiting either, the loop still does not spin: in the time that it rests it is not
-// woken.
+// If accepting fails because something is missing, and waiting does not help
+// either, the loop does not spin: it does not wake up during its pause.
 func TestFaultsDoNotSpin(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM} {
 		t.Run(unix.ErrnoName(errno), func(t *testing.T) {
@@ -170,7 +169,7 @@ func TestFaultsDoNotSpin(t *testing.T) {
 				case "accept4":
 					tries++
 					return errno
-				case "open": // for another reserve
+				case "open": // for another reserve descriptor
 					tries++
 					return unix.ENOMEM
 				case "mmap":
@@ -201,8 +200,8 @@ func TestFaultsDoNotSpin(t *testing.T) {
 	}
 }
 
-// The first, second, … failing call of each kind: what cannot be opened says
-// so, and leaves no descriptor behind.
+// The first, second, … failing call of each kind: opening reports the error, and
+// leaves no descriptor open.
 func TestOpeningFaults(t *testing.T) {
 	p := newProbe(t, Config{})
 	bound := p.listen("127.0.0.1:0", SocketOptions{})
@@ -260,7 +259,7 @@ func TestOpeningFaults(t *testing.T) {
 	}
 }
 
-// leaveSocket makes a socket file that has no server behind it.
+// leaveSocket makes a socket file without a server.
 func leaveSocket(t *testing.T, path string) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err == nil {
@@ -298,7 +297,7 @@ func adoptAndDetach(p *probe) func(*testing.T) error {
 	}
 }
 
-// failEach has one call of open's fail after the other.
+// failEach lets each call of open fail, one at a time.
 func failEach(t *testing.T, open func(*testing.T) error) {
 	before := descriptors(t)
 	for nth := 0; ; nth++ {
@@ -325,8 +324,8 @@ func failEach(t *testing.T, open func(*testing.T) error) {
 	}
 }
 
-// Mail from many goroutines is all read, however often the calls that wake and
-// wait are interrupted: a wake that is lost leaves all loops asleep.
+// All mail from many goroutines is read, however often the calls that wake and wait
+// are interrupted: a lost wake-up would leave all loops asleep.
 func TestFaultsLoseNoWake(t *testing.T) {
 	f := newFaults(t, 5)
 	f.Choose = f.Random(2, Mild)
@@ -363,7 +362,8 @@ func TestFaultsLoseNoWake(t *testing.T) {
 	}
 }
 
-// What is asked of one connection fails for that one, and in the kernel's words.
+// An operation on one connection fails for that connection only, with the kernel's
+// error.
 func TestConnectionFaults(t *testing.T) {
 	f := newFaults(t, 1)
 	p := newProbe(t, Config{})
@@ -378,8 +378,8 @@ func TestConnectionFaults(t *testing.T) {
 	if _, err := p.loop.Peer(c); err != unix.ENOBUFS {
 		t.Error("Peer returns", err)
 	}
-	p.loop.ResetOnClose(c) // it cannot, so the end is an ordinary one
-	p.loop.Finish(c)       // which cannot be announced, so it is there at once
+	p.loop.ResetOnClose(c) // it fails, so the connection ends normally
+	p.loop.Finish(c)       // shutdown fails, so the connection is closed at once
 	p.turn()
 	p.mustBeClosed(c, nil)
 	if data := far.readAll(p); len(data) != 0 {

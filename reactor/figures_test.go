@@ -35,7 +35,7 @@ func TestTimes(t *testing.T) {
 func TestTurnTimes(t *testing.T) {
 	p := newProbe(t, Config{})
 	p.turn()
-	p.now = p.now.Add(time.Second) // it takes that long
+	p.now = p.now.Add(time.Second) // the turn takes that long
 	if f := p.loop.Figures(); f.TurnTimes.Total() != 0 {
 		t.Errorf("turns are over before the first is: %+v", f)
 	}
@@ -47,7 +47,7 @@ func TestTurnTimes(t *testing.T) {
 	}
 }
 
-// What passes, and what is held for a peer that does not read.
+// Bytes that pass, and bytes that are held for a peer that does not read.
 func TestFigures(t *testing.T) {
 	p := newProbe(t, Config{})
 	a, far := p.pair()
@@ -70,7 +70,7 @@ func TestFigures(t *testing.T) {
 	if err := p.loop.Write(a, block); err != nil {
 		t.Fatal(err)
 	}
-	p.loop.Hold(a, &Frame{Bytes: block}, 0) // behind what is held already
+	p.loop.Hold(a, &Frame{Bytes: block}, 0) // after what is already held
 	want := got + 2*uint64(len(block))
 	if f = p.loop.Figures(); f.Blocked != 1 || f.HeldBytes == 0 || f.Held != 1 || f.BytesWritten >= want {
 		t.Errorf("with one that does not read: %+v", f)
@@ -94,8 +94,8 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// What any goroutine may read of a loop is never less than what it has told itself, or a
-// counter would seem to have begun anew where the loop gets stuck in that turn.
+// A counter that any goroutine may read is never lower than what the loop has reported
+// itself. Otherwise it would seem to start again if the loop is stuck in that turn.
 func TestFiguresAreNotAheadOfStats(t *testing.T) {
 	p := newProbe(t, Config{})
 	c, _ := p.pair()
@@ -107,7 +107,7 @@ func TestFiguresAreNotAheadOfStats(t *testing.T) {
 	}
 }
 
-// A mailbox tells what waits, and the most that did since it was last asked.
+// A mailbox reports how many messages are queued, and the most since the last call.
 func TestMailboxDepth(t *testing.T) {
 	p := newProbe(t, Config{})
 	box := NewMailbox[letter](p.loop)

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// greeter says which loop it is to each new connection.
+// greeter sends each new connection the number of its loop.
 type greeter struct {
 	quiet
 	name   string
@@ -66,7 +66,7 @@ func TestGroupSharesAnAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	group.Start()
-	const most = 5000 // by then chance would have it that each had some
+	const most = 5000 // with so many connections each loop has some, almost certainly
 	total := 0
 	for ; total < most; total++ {
 		greet(t, "tcp", bound)
@@ -83,7 +83,7 @@ func TestGroupSharesAnAddress(t *testing.T) {
 	}
 }
 
-// A unix socket is one for all loops: one that is awake takes the connection.
+// All loops share one unix socket: a loop that is awake takes the connection.
 func TestGroupSharesAUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
 	group, greeters := newGroup(t, 2)
@@ -112,7 +112,7 @@ func TestGroupListenFailureLeavesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
 	group, _ := newGroup(t, 3)
 	broken := group.Loops[2]
-	unix.Close(broken.poller.fd) // it cannot add a listener
+	unix.Close(broken.poller.fd) // so that it cannot add a listener
 	for _, address := range []string{"127.0.0.1:0", "unix:" + path, "nonsense"} {
 		if _, err := group.Listen(address, 0, SocketOptions{}); err == nil {
 			t.Fatal("listens on", address)
@@ -152,7 +152,7 @@ func TestNewGroupFailureClosesTheLoops(t *testing.T) {
 	}
 }
 
-// A loop that fails stops the others, and Wait tells why.
+// A loop that fails stops the others, and Wait returns the error.
 func TestGroupStopsWhenALoopFails(t *testing.T) {
 	group, _ := newGroup(t, 3)
 	l := group.Loops[1]
@@ -164,8 +164,8 @@ func TestGroupStopsWhenALoopFails(t *testing.T) {
 	}
 }
 
-// A second server at the same address would take some of the connections of
-// the first: it is told instead.
+// A second server at the same address would take some of the first one's connections:
+// it gets an error instead.
 func TestGroupListenRefusesATakenAddress(t *testing.T) {
 	first, _ := newGroup(t, 2)
 	defer first.close()
@@ -180,7 +180,7 @@ func TestGroupListenRefusesATakenAddress(t *testing.T) {
 	}
 }
 
-// handOver has a second group inherit the sockets of the first one's n-th address.
+// handOver makes a second group inherit the sockets of the first one's n-th address.
 func handOver(t *testing.T, from, to *Group, n int, address string) []int {
 	t.Helper()
 	sockets, err := from.Sockets(n)
@@ -193,14 +193,14 @@ func handOver(t *testing.T, from, to *Group, n int, address string) []int {
 	return sockets
 }
 
-// A group inherits the sockets of another one of fewer, as many or more loops: no
-// connection is refused meanwhile, what waits in the kernel is served by the second
-// group, every loop of it accepts, and no descriptor is left in the end.
+// A group inherits the sockets of another one with fewer, as many or more loops. No
+// connection is refused meanwhile, connections that wait in the kernel are served by
+// the second group, each of its loops accepts, and in the end no descriptor is left.
 func TestGroupInherits(t *testing.T) {
 	for _, c := range []struct {
 		network  string
 		old, new int
-		distinct int // sockets that there are to inherit
+		distinct int // number of sockets to inherit
 	}{{"tcp4", 1, 3, 1}, {"tcp4", 2, 2, 2}, {"tcp4", 3, 1, 3}, {"tcp4", 2, 3, 2}, {"unix", 2, 3, 1}} {
 		t.Run(fmt.Sprintf("%s, %d to %d", c.network, c.old, c.new), func(t *testing.T) { inheritAndServe(t, c.network, c.old, c.new, c.distinct) })
 	}
@@ -256,7 +256,7 @@ func inheritAndServe(t *testing.T, network string, old, loops, distinct int) {
 	}
 }
 
-// serveInherited has the group serve one connection that waits and many that come.
+// serveInherited lets the group serve one connection that waits and many that come.
 func serveInherited(t *testing.T, group *Group, greeters []*greeter, waiting net.Conn, network, at string) {
 	t.Helper()
 	group.Start()
@@ -285,8 +285,8 @@ func serveInherited(t *testing.T, group *Group, greeters []*greeter, waiting net
 	waiting.Close()
 }
 
-// What cannot be inherited is named with its address, and no descriptor is left open,
-// neither those before it nor those behind it.
+// An error names the address that cannot be inherited, and no descriptor stays open,
+// neither those before it nor those after it.
 func TestGroupInheritFailureLeavesNothing(t *testing.T) {
 	before := openDescriptors(t)
 	first, _ := newGroup(t, 3)
@@ -298,7 +298,7 @@ func TestGroupInheritFailureLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	idle, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0) // which does not listen
+	idle, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0) // a socket that does not listen
 	if err != nil {
 		t.Fatal(err)
 	}

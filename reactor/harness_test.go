@@ -10,12 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// probe is a Handler that writes down what it is told, and does what a test
-// has set.
+// probe is a Handler that records its calls, and does what a test has set.
 type probe struct {
 	t    testing.TB
 	loop *Loop
-	now  time.Time // the loop's clock, which only a test moves
+	now  time.Time // the loop's clock, which only the test advances
 
 	opened, ended, drained, expired []Conn
 	closed                          map[Conn]error
@@ -108,7 +107,7 @@ func (p *probe) TurnEnded(time.Time) time.Duration {
 	return -1
 }
 
-// turn takes one turn without waiting.
+// turn runs one turn without waiting.
 func (p *probe) turn() {
 	p.t.Helper()
 	if err := p.loop.Turn(0); err != nil {
@@ -119,7 +118,7 @@ func (p *probe) turn() {
 	}
 }
 
-// until turns until the kernel has brought about what is asked for.
+// until runs turns until the kernel has made a condition true.
 func (p *probe) until(what string, done func() bool) {
 	p.t.Helper()
 	for range 2000 {
@@ -133,7 +132,7 @@ func (p *probe) until(what string, done func() bool) {
 	p.t.Fatalf("never happened: %s", what)
 }
 
-// later moves the clock on, and takes the turn that sees it.
+// later advances the clock, and runs the turn that sees it.
 func (p *probe) later(d time.Duration) {
 	p.t.Helper()
 	p.now = p.now.Add(d)
@@ -229,7 +228,7 @@ func (e *peer) close() {
 	}
 }
 
-// reset closes a TCP peer in the rude way.
+// reset closes a TCP peer with a RST.
 func (e *peer) reset() {
 	_ = unix.SetsockoptLinger(e.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	e.close()
@@ -242,7 +241,7 @@ func (e *peer) closeWrite() {
 	}
 }
 
-// send writes all of s, which the kernel must have room for.
+// send writes all of s; the kernel must have room for it.
 func (e *peer) send(s string) {
 	e.t.Helper()
 	if n, err := unix.Write(e.fd, []byte(s)); n != len(s) {
@@ -250,7 +249,8 @@ func (e *peer) send(s string) {
 	}
 }
 
-// fill writes until the kernel takes no more, and returns how much it took.
+// fill writes until the kernel accepts no more, and returns how much it has
+// accepted.
 func (e *peer) fill() int {
 	total, block := 0, bytes.Repeat([]byte("x"), 64<<10)
 	for {
@@ -262,7 +262,7 @@ func (e *peer) fill() int {
 	}
 }
 
-// take reads what is there; end says that after it came the end.
+// take reads what has arrived; end is true if the end follows.
 func (e *peer) take() (data []byte, end bool) {
 	buf := make([]byte, 64<<10)
 	for {
@@ -277,7 +277,7 @@ func (e *peer) take() (data []byte, end bool) {
 	}
 }
 
-// readAll turns the loop until the peer has seen the end.
+// readAll runs turns until the peer has read the end.
 func (e *peer) readAll(p *probe) []byte {
 	e.t.Helper()
 	var all []byte

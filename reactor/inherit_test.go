@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// given is a listening socket as a process that starts this one would pass it,
-// and its address.
+// given returns a listening socket in the form in which a parent process passes
+// it, and its address.
 func given(t *testing.T, network, address string) (inherited string, bound net.Addr) {
 	t.Helper()
 	ln, err := net.Listen(network, address)
@@ -54,7 +54,7 @@ func TestListenInherited(t *testing.T) {
 	}
 }
 
-// The file of an inherited unix socket is not ours to remove.
+// The file of an inherited unix socket is not removed.
 func TestListenInheritedUnix(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
 	p := newProbe(t, Config{})
@@ -103,8 +103,8 @@ func TestListenInheritedErrors(t *testing.T) {
 	}
 }
 
-// One inherited socket is all loops', and each gets its share of the
-// connections, though they come one at a time.
+// All loops share one inherited socket, and each gets its share of the
+// connections, even if they come one at a time.
 func TestGroupSharesAnInheritedSocket(t *testing.T) {
 	for _, network := range []string{"tcp4", "unix"} {
 		t.Run(network, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestGroupSharesAnInheritedSocket(t *testing.T) {
 			if err := group.Wait(); err != nil {
 				t.Fatal(err)
 			}
-			if after := openDescriptors(t); after != before-1 { // its own, too
+			if after := openDescriptors(t); after != before-1 { // including its own
 				t.Errorf("%d descriptors were open, %d are", before, after)
 			}
 		})

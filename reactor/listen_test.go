@@ -29,7 +29,7 @@ func (p *probe) listen(address string, opts SocketOptions) string {
 	return ln.Addr()
 }
 
-// dialPeer connects a peer to an address as Listen takes it.
+// dialPeer connects a peer to an address in the form that Listen takes.
 func dialPeer(t testing.TB, address string) *peer {
 	t.Helper()
 	fd, err := dial(address, "", SocketOptions{})
@@ -39,7 +39,7 @@ func dialPeer(t testing.TB, address string) *peer {
 	return newPeer(t, fd)
 }
 
-// exchange has a peer say something, and be answered by the loop.
+// exchange lets a peer send something, and the loop answer it.
 func (p *probe) exchange(address string) Conn {
 	p.t.Helper()
 	p.onReceived = func(c Conn, b []byte) int {
@@ -175,7 +175,7 @@ func TestListenUnix(t *testing.T) {
 func TestUnixSocketFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
 	live := mustListen(t, "unix:"+path, SocketOptions{Backlog: 1})
-	for range 4 { // its backlog full, it would block a process that asks whether it lives
+	for range 4 { // with a full backlog it would block a process that checks whether it is alive
 		if fd, err := dial("unix:"+path, "", SocketOptions{}); err == nil {
 			newPeer(t, fd)
 		}
@@ -183,7 +183,7 @@ func TestUnixSocketFile(t *testing.T) {
 	if _, err := Listen("unix:"+path, SocketOptions{}); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Fatal("a live socket was replaced:", err)
 	}
-	unix.Close(live.fd) // as a process that is killed: the file stays
+	unix.Close(live.fd) // like a killed process: the file stays
 	again, err := Listen("unix:"+path, SocketOptions{})
 	if err != nil {
 		t.Fatal("a dead socket was not replaced:", err)

@@ -29,7 +29,7 @@ func TestWaitTime(t *testing.T) {
 	want("the shorter of both", time.Second, time.Second)
 	timer := p.loop.Timer(10*TickLength, 0)
 	want("a timer", -1, 10*TickLength)
-	p.now = p.now.Add(9*TickLength + time.Millisecond) // the turn took long
+	p.now = p.now.Add(9*TickLength + time.Millisecond) // the turn has taken long
 	want("a timer that has come near", -1, TickLength-time.Millisecond)
 	p.now = p.now.Add(time.Hour)
 	want("a timer overdue", -1, 0)
@@ -43,7 +43,8 @@ func TestWaitTime(t *testing.T) {
 	want("input ready", -1, 0)
 }
 
-// TurnEnded is called again when connections were closed, for what Closed did.
+// TurnEnded is called again after connections were closed, because of what Closed
+// may have done.
 func TestTurnEndedAfterReaping(t *testing.T) {
 	p := newProbe(t, Config{})
 	var events []string
@@ -84,9 +85,9 @@ func TestReleaseClosesEverything(t *testing.T) {
 	if err := p.loop.AddListener(ln, 0); err != nil {
 		t.Fatal(err)
 	}
-	p.loop.rest(0) // its timer is not seen
+	p.loop.rest(0) // the handler does not see its timer
 	p.loop.Close(b)
-	p.onClosed = func(c Conn, why error) { // one that always tries again
+	p.onClosed = func(c Conn, why error) { // a handler that always tries again
 		if why == ErrStopped {
 			if _, err := p.loop.Dial(ln.Addr(), "", 0, 0, SocketOptions{}); err != ErrNoRecord {
 				t.Error("dialled in a loop that is being released:", err)
@@ -119,8 +120,8 @@ func TestReleaseClosesEverything(t *testing.T) {
 	}
 }
 
-// openDescriptors counts them, with those that the runtime takes for its own poller
-// when that is first used.
+// openDescriptors counts the open descriptors, including those of the runtime's own
+// poller, which it opens at its first use.
 func openDescriptors(t *testing.T) int {
 	t.Helper()
 	if r, w, err := os.Pipe(); err != nil {
@@ -138,12 +139,12 @@ func openDescriptors(t *testing.T) int {
 	return n
 }
 
-// However often a loop is woken before it is up, the eventfd is written once;
-// and not at all while it is awake.
+// However often a loop is woken before it runs, the eventfd is written once; and
+// never while the loop is awake.
 func TestWakeIsCoalesced(t *testing.T) {
 	p := newProbe(t, Config{})
 	l := p.loop
-	writes := func() uint64 { // reading an eventfd takes its sum, the number of writes
+	writes := func() uint64 { // reading an eventfd returns the number of writes
 		var sum [8]byte
 		if n, errno := sysRead(int32(l.poller.wakeFd), sum[:]); errno != 0 || n != 8 {
 			return 0
@@ -156,7 +157,7 @@ func TestWakeIsCoalesced(t *testing.T) {
 	if n := writes(); n != 0 {
 		t.Fatal("written", n, "times while the loop was awake")
 	}
-	p.turn() // does not sleep, by the flag alone
+	p.turn() // does not sleep, because of the flag alone
 	l.asleep.Store(1)
 	var all sync.WaitGroup
 	for range 8 {
@@ -189,7 +190,7 @@ func TestWakeInATurn(t *testing.T) {
 		return -1
 	}
 	p.loop.Wake()
-	if err := p.loop.Run(); err != nil { // would not come back if it slept
+	if err := p.loop.Run(); err != nil { // would not return if it slept
 		t.Fatal(err)
 	}
 	if turns != 100 {
@@ -210,7 +211,7 @@ func TestStopFromElsewhere(t *testing.T) {
 		if err := <-ran; err != nil {
 			t.Fatal(err)
 		}
-		loop.Wake() // too late, and harmless: it must not write to what the descriptor is now
+		loop.Wake() // too late, and harmless: it must not write to the descriptor, which may be used again
 	}
 }
 
@@ -242,7 +243,7 @@ func BenchmarkWake(b *testing.B) {
 			p.loop.Wake()
 		}
 	})
-	b.Run("asleep", func(b *testing.B) { // the eventfd, and the turn that it makes
+	b.Run("asleep", func(b *testing.B) { // the write to the eventfd, and the turn that it causes
 		for b.Loop() {
 			p.loop.asleep.Store(1)
 			p.loop.Wake()

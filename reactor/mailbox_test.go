@@ -29,7 +29,7 @@ func TestMailboxIsInOrder(t *testing.T) {
 	}
 }
 
-// What was drained is let go of, and what a rush has grown is not kept.
+// Drained messages are dropped, and a queue that a rush has made large is not kept.
 func TestMailboxLetsGo(t *testing.T) {
 	p := newProbe(t, Config{})
 	box := NewMailbox[*int](p.loop)
@@ -48,8 +48,8 @@ func TestMailboxLetsGo(t *testing.T) {
 	}
 }
 
-// A goroutine that a turn has made runnable runs before the loop waits, where the loop gives way
-// to it: with one processor nothing else can run it.
+// A goroutine that a turn has made runnable runs before the loop waits, if the loop yields to
+// it: with one processor nothing else can run it.
 func TestMailboxGivesWay(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	const turns = 200
@@ -78,7 +78,7 @@ func TestMailboxGivesWay(t *testing.T) {
 			}
 		}
 		close(told)
-		if few := seen < turns/2; few == gives { // the scheduler may see to another goroutine first, now and then
+		if few := seen < turns/2; few == gives { // now and then the scheduler may run another goroutine first
 			t.Errorf("it gives way: %v, and in %d of %d turns the goroutine has run before the wait is over", gives, seen, turns)
 		}
 	}
@@ -87,7 +87,7 @@ func TestMailboxGivesWay(t *testing.T) {
 // letter is numbered by its sender.
 type letter struct{ from, number int }
 
-// postman is a handler that sleeps until there is mail.
+// postman is a handler that sleeps until mail comes.
 type postman struct {
 	probe
 	box  *Mailbox[letter]
@@ -109,8 +109,8 @@ func (p *postman) TurnEnded(time.Time) time.Duration {
 	return -1
 }
 
-// Many post to a loop that sleeps whenever it can, with nothing but mail to
-// wake it: one lost wake-up, and it sleeps for ever.
+// Many goroutines post to a loop that sleeps whenever it can, and only mail wakes it: after one
+// lost wake-up it would sleep for ever.
 func TestMailboxFromManyLosesNoWakeUp(t *testing.T) {
 	const producers, each = 8, 3000
 	p := &postman{probe: probe{t: t, closed: map[Conn]error{}}, next: make([]int, producers), left: producers * each}
@@ -134,8 +134,8 @@ func TestMailboxFromManyLosesNoWakeUp(t *testing.T) {
 	all.Wait()
 }
 
-// The same with each letter answered before the next is written, so that the
-// loop goes to sleep between any two.
+// The same, but each letter is answered before the next is written, so that the loop goes to
+// sleep between any two.
 func TestMailboxPingPong(t *testing.T) {
 	const rounds = 3000
 	p := &probe{t: t, closed: map[Conn]error{}}

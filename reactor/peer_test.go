@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What Peer tells is what the far end knows of itself, on every kind of socket.
+// Peer returns the address that the far end has itself, on every kind of socket.
 func TestPeer(t *testing.T) {
 	for _, test := range []struct{ listen, dial, from, want string }{
 		{"127.0.0.1:0", "", "127.0.0.9:0", "127.0.0.9"},
-		{":0", "127.0.0.1", "127.1.2.3:0", "127.1.2.3"}, // a socket of both kinds: ::ffff:127.1.2.3 to the kernel
+		{":0", "127.0.0.1", "127.1.2.3:0", "127.1.2.3"}, // a socket of both families: the kernel says ::ffff:127.1.2.3
 		{"[::1]:0", "", "", "::1"},
 		{"unix:" + filepath.Join(t.TempDir(), "s"), "", "", "invalid IP"},
 	} {
@@ -20,7 +20,7 @@ func TestPeer(t *testing.T) {
 			p := newProbe(t, Config{})
 			ln, err := Listen(test.listen, SocketOptions{})
 			if err != nil {
-				t.Skip(err) // a kernel without IPv6
+				t.Skip(err) // the kernel has no IPv6
 			}
 			address := ln.Addr()
 			if err := p.loop.AddListener(ln, 3); err != nil {
@@ -81,8 +81,7 @@ func TestPeerDoesNotAllocate(t *testing.T) {
 	})
 }
 
-// A tag is the handler's from SetTag on; a bare timer, and a connection that is gone, have
-// none.
+// SetTag changes the tag. A bare timer, and a connection that is gone, have none.
 func TestSetTag(t *testing.T) {
 	p := newProbe(t, Config{})
 	c, _ := p.pair()

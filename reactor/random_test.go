@@ -10,8 +10,8 @@ import (
 )
 
 // world is two loops, connections that move between them, and their peers. Each
-// direction of each connection carries a stream of its own, of which every byte
-// is known by its place.
+// direction of each connection carries its own stream, in which every byte is
+// known by its position.
 type world struct {
 	t     *testing.T
 	rnd   *rand.Rand
@@ -37,7 +37,7 @@ type link struct {
 	overWith           error
 }
 
-// stream is n bytes of a stream from place at on.
+// stream returns n bytes of a stream from position at on.
 func stream(id, at, n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -68,7 +68,7 @@ func newWorld(t *testing.T, rnd *rand.Rand) *world {
 	return w
 }
 
-// link is the one a connection of loop i belongs to.
+// link returns the link of a connection of loop i.
 func (w *world) link(i int, c Conn) *link {
 	l := w.links[w.loops[i].loop.User(c)]
 	if l.c != c || l.loop != i || l.over {
@@ -174,7 +174,7 @@ func (w *world) send(l *link) {
 	l.sent += max(n, 0)
 }
 
-// take has the peer read, and compares.
+// take lets the peer read, and compares.
 func (w *world) take(l *link) (end bool) {
 	if l.far.fd < 0 {
 		return true
@@ -240,11 +240,11 @@ func (w *world) act(l *link) {
 	}
 }
 
-// end brings a connection nearer to its end, in one way or another.
+// end brings a connection nearer to its end, in some way.
 func (w *world) end(l *link) {
 	switch w.rnd.IntN(5) {
 	case 0:
-		w.loops[l.loop].loop.Close(l.c) // drops what is held
+		w.loops[l.loop].loop.Close(l.c) // drops held output
 		l.cut = true
 	case 1:
 		w.finish(l)
@@ -266,8 +266,8 @@ func (w *world) turn() {
 	}
 }
 
-// settle has all peers end and all connections be finished, and checks that
-// nothing was lost on the way.
+// settle lets all peers end and all connections be finished, and checks that
+// nothing was lost.
 func (w *world) settle() {
 	open := func() (n int) {
 		for _, l := range w.links {

@@ -39,7 +39,7 @@ func TestMessageIsOneCall(t *testing.T) {
 	for range 5 {
 		far.send("hello")
 		p.turn()
-		p.turn() // nothing is left to be told
+		p.turn() // nothing is left to report
 	}
 	if p.calls != 5 || string(p.got[c]) != strings.Repeat("hello", 5) {
 		t.Fatalf("%d calls for 5 messages: %q", p.calls, p.got[c])
@@ -49,8 +49,8 @@ func TestMessageIsOneCall(t *testing.T) {
 	}
 }
 
-// A peer that fills the loop's buffer each time is read once a turn, as
-// all others are.
+// A peer that fills the loop's buffer each time is read once a turn, like all
+// others.
 func TestFloodDoesNotStarve(t *testing.T) {
 	p := newProbe(t, Config{})
 	flood, flooder := p.pair()
@@ -70,7 +70,7 @@ func TestFloodDoesNotStarve(t *testing.T) {
 	p.until("the flood ends", func() bool { return len(p.got[flood]) == sent })
 }
 
-// However many peers flood, a turn reads no more than its share of each.
+// However many peers send floods, a turn reads only its share from each.
 func TestFloodsShareTheTurn(t *testing.T) {
 	const floods = 4 * inputTurn / inputSize
 	p := newProbe(t, Config{})
@@ -85,7 +85,7 @@ func TestFloodsShareTheTurn(t *testing.T) {
 		other.send("x")
 		before := p.loop.Figures().BytesRead
 		p.turn()
-		if n := p.loop.Figures().BytesRead - before; n > inputTurn || n < inputTurn/4 { // a connection that the kernel tells of and that waits from the last turn counts twice
+		if n := p.loop.Figures().BytesRead - before; n > inputTurn || n < inputTurn/4 { // a connection that the kernel reports, and that is queued from the last turn, counts twice
 			t.Fatalf("turn %d: %d bytes were read", turn, n)
 		}
 		if len(p.got[quiet]) != turn {
@@ -136,7 +136,7 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
-// The edge came while paused, and no other will come.
+// The edge came while the connection was paused, and no other will come.
 func TestEdgeSeenWhilePausedIsNotLost(t *testing.T) {
 	p := newProbe(t, Config{})
 	c, far := p.pair()
@@ -156,7 +156,7 @@ func TestEdgeSeenWhilePausedIsNotLost(t *testing.T) {
 	}
 }
 
-// Paused by its own handler in the middle of a flood, it goes on where it was.
+// Paused by its own handler in the middle of a flood, it continues where it was.
 func TestPauseWithTheBufferFull(t *testing.T) {
 	p := newProbe(t, Config{})
 	c, far := p.pair()
@@ -179,8 +179,8 @@ func TestPauseWithTheBufferFull(t *testing.T) {
 	}
 }
 
-// A peer that sends faster than a handler that pauses takes it is read no further
-// than there is room for.
+// A peer that sends faster than a pausing handler consumes is read only as far as
+// there is room.
 func TestFasterThanServed(t *testing.T) {
 	const each = 1000
 	p := newProbe(t, Config{MaxInput: inputSize + each})
@@ -207,8 +207,8 @@ func TestFasterThanServed(t *testing.T) {
 	}
 }
 
-// Finish in the middle of input: nothing of it is shown any more, and closing
-// does not destroy the answer.
+// Finish in the middle of input: no more input is passed to the handler, and
+// closing does not destroy the answer.
 func TestFinishThrowsInputAway(t *testing.T) {
 	p := newProbe(t, Config{})
 	c, far := p.tcpPair()
@@ -233,8 +233,8 @@ func TestFinishThrowsInputAway(t *testing.T) {
 	p.until("closed", func() bool { return p.wasClosed(c) })
 }
 
-// Finish of a connection whose peer has ended with input unread: the answer
-// must not be destroyed by a reset.
+// Finish of a connection whose peer has ended, with input unread: a reset must
+// not destroy the answer.
 func TestFinishReadsWhatIsUnreadFirst(t *testing.T) {
 	p := newProbe(t, Config{})
 	c, far := p.tcpPair()
@@ -260,8 +260,8 @@ func TestFinishReadsWhatIsUnreadFirst(t *testing.T) {
 	}
 }
 
-// Urgent data stops a read short of what is there, and no edge follows for the
-// rest. Nothing is left lying, nor is the end told before it.
+// Urgent data ends a read early, and no edge follows for the rest. No input is
+// left unread, and the end is not reported before it.
 func TestUrgentData(t *testing.T) {
 	for _, end := range []bool{false, true} {
 		p := newProbe(t, Config{})

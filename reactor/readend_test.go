@@ -19,7 +19,7 @@ func TestEndedComesAfterTheData(t *testing.T) {
 				if string(p.got[c]) != "last words" {
 					t.Errorf("the end came after %q", p.got[c])
 				}
-				_ = p.loop.Write(c, []byte("answer")) // it has only half closed
+				_ = p.loop.Write(c, []byte("answer")) // the peer has closed only its sending side
 				p.loop.Finish(c)
 			}
 			far.send("last words")
@@ -36,7 +36,7 @@ func TestEndedComesAfterTheData(t *testing.T) {
 	}
 }
 
-// Whatever its length: also when it just fills the buffer, or needs several.
+// For any length: also if the data just fills the buffer, or needs several.
 func TestDataThenEndAtOnce(t *testing.T) {
 	for _, size := range []int{0, 1, inputSize - 1, inputSize, inputSize + 1, 2 * inputSize} {
 		p := newProbe(t, Config{})
@@ -84,7 +84,7 @@ func TestEndedWhilePausedAndAgain(t *testing.T) {
 	}
 }
 
-// An incomplete message does not keep the end from being told.
+// The end is reported even after an incomplete message.
 func TestEndedWithInputUnconsumed(t *testing.T) {
 	p := newProbe(t, Config{})
 	c, far := p.pair()
@@ -111,8 +111,8 @@ func TestResetIsReported(t *testing.T) {
 	}
 }
 
-// A peer that closes without having read our answer resets the connection;
-// what it sent before that is not lost.
+// A peer that closes without having read our answer resets the connection; what
+// it has sent before is not lost.
 func TestDataBeforeResetIsShown(t *testing.T) {
 	t.Run("unix", func(t *testing.T) {
 		p := newProbe(t, Config{})

@@ -10,20 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// relay passes what it is told on to the next loop, by mail, until it has gone around.
+// relay passes a message on to the next loop, by mail, until it has gone around.
 type relay struct {
 	quiet
 	mail  *Mailbox[int]
 	next  *relay
-	came  atomic.Int64 // balls that have come here
-	wish  atomic.Int64 // how long it wants to sleep; 0: there is no bound
+	came  atomic.Int64 // messages that have come here
+	wish  atomic.Int64 // how long it wants to sleep; 0: no bound
 	turns atomic.Int64
 	tells atomic.Pointer[Figures]
-	fails atomic.Bool                   // the kernel takes no more of its calls
-	busy  *atomic.Bool                  // of all
+	fails atomic.Bool                   // its system calls fail from now on
+	busy  *atomic.Bool                  // common to all
 	gone  atomic.Bool                   // its connection is closed
-	waits atomic.Pointer[chan struct{}] // its next turn tells there that it has begun, and is told there to end
-	over  chan struct{}                 // a ball has gone around
+	waits atomic.Pointer[chan struct{}] // its next turn reports there that it has begun, and then waits to be told to end
+	over  chan struct{}                 // a message has gone around
 }
 
 func (r *relay) Closed(Conn, error) { r.gone.Store(true) }
@@ -41,7 +41,7 @@ func (r *relay) TurnEnded(time.Time) time.Duration {
 		switch {
 		case left > 0:
 			r.next.mail.Post(left - 1)
-		case left < 0 && r.busy.Load(): // a ball without end
+		case left < 0 && r.busy.Load(): // a message without end
 			r.next.mail.Post(left)
 		default:
 			r.over <- struct{}{}
@@ -59,7 +59,8 @@ func (r *relay) TurnEnded(time.Time) time.Duration {
 	return -1
 }
 
-// relays is a group of n that runs. It takes a whole processor while it is busy, and else nothing.
+// relays starts a group of n loops. It uses a whole processor while busy is set, and else
+// nothing.
 func relays(t *testing.T, n int, set func(*sharing)) (g *Group, all []*relay, busy *atomic.Bool) {
 	t.Helper()
 	busy = new(atomic.Bool)
@@ -101,7 +102,7 @@ func relays(t *testing.T, n int, set func(*sharing)) (g *Group, all []*relay, bu
 	return group, all, busy
 }
 
-// around has a ball go around, so often, and waits for that.
+// around sends a message around, so many times, and waits for it.
 func around(t *testing.T, all []*relay, times int) {
 	t.Helper()
 	all[0].mail.Post(times * len(all))
@@ -112,14 +113,14 @@ func around(t *testing.T, all []*relay, times int) {
 	}
 }
 
-// guests is how many loops are on the first one's goroutine.
+// guests returns how many loops are on the first one's goroutine.
 func guests(g *Group) int {
 	g.sharing.mu.Lock()
 	defer g.sharing.mu.Unlock()
 	return g.sharing.away
 }
 
-// await waits until there are so many, while a ball goes around now and then.
+// await waits until that many are, and sends a message around now and then.
 func await(t *testing.T, g *Group, all []*relay, want int) {
 	t.Helper()
 	for began := time.Now(); guests(g) != want; time.Sleep(time.Millisecond) {
@@ -140,8 +141,8 @@ func stopped(t *testing.T, g *Group) {
 	}
 }
 
-// Loops with little to do share a goroutine, take mail there, and go back when they are told
-// to, however often; where there is much to do they go by themselves.
+// Loops with little to do share a goroutine, handle mail there, and go back when they are told
+// to, however often. If there is much to do they go back by themselves.
 func TestSharing(t *testing.T) {
 	g, all, _ := relays(t, 3, nil)
 	await(t, g, all, 2)
@@ -163,7 +164,7 @@ func TestSharing(t *testing.T) {
 		around(t, all, 100)
 		told(t, all, false, uint64(i+1))
 		release()
-		release() // which is nothing
+		release() // has no effect
 		around(t, all, 1)
 		if g.sharing.invited.Load() {
 			t.Fatal("loops are invited while somebody keeps them apart")
@@ -176,7 +177,7 @@ func TestSharing(t *testing.T) {
 	stopped(t, g)
 }
 
-// told says whether the loops' figures tell that all but the first share its goroutine, and
+// told reports whether the loops' figures say that all but the first share its goroutine, and
 // how often they have come to it.
 func told(t *testing.T, all []*relay, guests bool, visits uint64) {
 	t.Helper()
@@ -191,8 +192,8 @@ func told(t *testing.T, all []*relay, guests bool, visits uint64) {
 	}
 }
 
-// Where there is much to do, loops go back to goroutines of their own, and come again when
-// there is little.
+// If there is much to do, loops go back to their own goroutines, and come again when there is
+// little.
 func TestSharingEnds(t *testing.T) {
 	g, all, busy := relays(t, 3, nil)
 	for range 3 {
@@ -210,8 +211,8 @@ func TestSharingEnds(t *testing.T) {
 	stopped(t, g)
 }
 
-// Loops stay together while other threads of the process are busy, as they are when garbage is
-// collected, and while it is not known what theirs takes.
+// Loops stay together while other threads of the process are busy, as in a garbage collection,
+// and while the CPU time of their own thread is unknown.
 func TestSharingBeside(t *testing.T) {
 	for name, spent := range map[string]func() (time.Duration, int){
 		"nothing": func() (time.Duration, int) { return 0, 0 },
@@ -239,7 +240,7 @@ func TestSharingBeside(t *testing.T) {
 	}
 }
 
-// A guest whose turn fails ends the group with what has failed, and no loop is left behind.
+// A guest whose turn fails ends the group with that error, and no loop is left.
 func TestSharingFails(t *testing.T) {
 	for n := range 3 {
 		g, all, _ := relays(t, 3, nil)
@@ -252,8 +253,8 @@ func TestSharingFails(t *testing.T) {
 	}
 }
 
-// Loops that cannot be brought apart in time, since one is in a turn, may share a goroutine
-// again, as if nothing had been.
+// Loops that cannot be separated in time, because one is in a turn, may share a goroutine
+// again, as if KeepApart had not been called.
 func TestSharingKeptTooLate(t *testing.T) {
 	g, all, _ := relays(t, 2, nil)
 	await(t, g, all, 1)
@@ -272,7 +273,7 @@ func TestSharingKeptTooLate(t *testing.T) {
 	stopped(t, g)
 }
 
-// A loop that is stopped by itself stops, though it is a guest; the others go on.
+// A single loop can be stopped while it is a guest; the others go on.
 func TestSharingStop(t *testing.T) {
 	g, all, _ := relays(t, 3, nil)
 	await(t, g, all, 2)
@@ -287,8 +288,8 @@ func TestSharingStop(t *testing.T) {
 	stopped(t, g)
 }
 
-// A loop that shares a goroutine has its turns when its handler wants them, and its timers,
-// however often others have theirs meanwhile.
+// A loop that shares a goroutine gets its turns when its handler wants them, and its timers,
+// however often the others get theirs.
 func TestSharingTime(t *testing.T) {
 	g, all, _ := relays(t, 3, nil)
 	await(t, g, all, 2)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// listener for signals, beside what a probe is.
+// A probe that also gets signals.
 type signaled struct {
 	probe
 	got []os.Signal
@@ -28,13 +28,13 @@ func TestNotify(t *testing.T) {
 	if err := syscall.Kill(os.Getpid(), syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
-	if err := loop.Run(); err != nil { // comes back only if the signal wakes it
+	if err := loop.Run(); err != nil { // returns only if the signal wakes it
 		t.Fatal(err)
 	}
 	if len(s.got) != 1 || s.got[0] != syscall.SIGUSR1 {
 		t.Fatal("told of", s.got)
 	}
-	cancel() // Release did that; once more is harmless
+	cancel() // Release has called it; a second call is harmless
 }
 
 func TestNotifyNeedsASignalHandler(t *testing.T) {

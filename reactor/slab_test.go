@@ -61,7 +61,7 @@ func TestSlabKeepsAllButTheLink(t *testing.T) {
 	}
 }
 
-// Each live record carries its own number, whatever is allocated and freed.
+// Each live record contains its own number, whatever is allocated and freed.
 func TestSlabRandomly(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Log("seed", seed)
@@ -100,7 +100,7 @@ func TestSlabForeignRead(t *testing.T) {
 		}
 		done <- good
 	}()
-	for range 3 * chunkLen { // growing all the while
+	for range 3 * chunkLen { // the slab grows meanwhile
 		i := s.Alloc()
 		s.At(i)[7] = i
 		told <- i
@@ -134,7 +134,7 @@ func TestSlabRefusesOddRecords(t *testing.T) {
 	(&Slab[[3]byte]{}).Alloc()
 }
 
-// What the collector would have to scan must not be in a record.
+// A record must contain nothing that the garbage collector would have to scan.
 func TestRecordsHaveNoPointers(t *testing.T) {
 	for _, v := range []any{record{}, Timer{}} {
 		if path := pointerIn(reflect.TypeOf(v)); path != "" {
@@ -166,8 +166,8 @@ func pointerIn(t reflect.Type) string {
 	return ""
 }
 
-// BenchmarkSlabResident shows what a million records cost in resident memory,
-// by where they are kept.
+// BenchmarkSlabResident shows the resident memory of a million records, in two
+// places.
 func BenchmarkSlabResident(b *testing.B) {
 	const million = 1_000_000
 	measure := func(b *testing.B, build func() (keep any, release func())) {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BenchmarkTurn is what a turn costs: one with nothing to do, but for a timer far
-// away, and one that takes a message and answers it.
+// BenchmarkTurn measures a turn with nothing to do except a timer far away, and
+// one that takes a message and answers it.
 func BenchmarkTurn(b *testing.B) {
 	q := &quiet{}
 	loop, err := NewLoop(q, Config{})

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// wheelModel is a wheel and what it should do, in the most naive way.
+// wheelModel is a wheel, and a naive model of what it should do.
 type wheelModel struct {
 	t      *testing.T
 	w      *Wheel
 	timers []Timer
-	due    map[uint32]Tick // what was asked for
-	by     map[uint32]Tick // when it must have run out
+	due    map[uint32]Tick // what was requested
+	by     map[uint32]Tick // when it must have expired
 }
 
 func newWheelModel(t *testing.T, start Tick, n int) *wheelModel {
@@ -36,7 +36,7 @@ func (m *wheelModel) cancel(i uint32) {
 	delete(m.by, i)
 }
 
-// pop takes at most budget timers; when fewer came, nothing may be late.
+// pop takes at most budget timers. If it gets fewer, no timer may be late.
 func (m *wheelModel) pop(budget int) {
 	m.t.Helper()
 	for range budget {
@@ -98,7 +98,7 @@ func TestWheelAgainstModel(t *testing.T) {
 			switch rnd.IntN(8) {
 			case 0:
 				m.cancel(i)
-			case 1: // a time that has passed
+			case 1: // a time in the past
 				m.schedule(i, m.w.now-Tick(rnd.Int32N(100)))
 			case 2, 3, 4:
 				m.schedule(i, m.w.now+Tick(rnd.Int32N(spans[rnd.IntN(len(spans))])+1))
@@ -113,7 +113,7 @@ func TestWheelAgainstModel(t *testing.T) {
 	}
 }
 
-// What lies beyond the wheel's reach is placed again and again until its time.
+// A timer beyond the wheel's reach is placed again and again until its time.
 func TestWheelBeyondReach(t *testing.T) {
 	m := newWheelModel(t, 1<<32-1000, 3)
 	m.schedule(1, m.w.now+2*reach+12345)
@@ -130,7 +130,8 @@ func TestWheelBeyondReach(t *testing.T) {
 	}
 }
 
-// Sleeping as long as Next says, the owner finds each timer at its very tick.
+// An owner that always sleeps as long as Next says finds each timer at its
+// exact tick.
 func TestWheelNextIsExactInTheEnd(t *testing.T) {
 	for _, d := range []Tick{1, 2, 63, 64, 65, 127, 128, 4095, 4096, 4097, 262143, 262144, 1 << 22} {
 		m := newWheelModel(t, 987_654, 1)
@@ -148,7 +149,7 @@ func TestWheelNextIsExactInTheEnd(t *testing.T) {
 	}
 }
 
-// Putting a timer off leaves it where it is: that is what makes it cheap.
+// Moving a timer to a later time leaves it in its slot: that makes it cheap.
 func TestWheelPostponeOnlyStores(t *testing.T) {
 	m := newWheelModel(t, 0, 2)
 	m.schedule(1, 10)
@@ -204,7 +205,7 @@ func BenchmarkWheel(b *testing.B) {
 			w.Cancel(i)
 		}
 	})
-	b.Run("advance-and-pop", func(b *testing.B) { // each timer set again 500 ticks ahead
+	b.Run("advance-and-pop", func(b *testing.B) { // each timer is set again, 500 ticks ahead
 		w := NewWheel(0, at)
 		for i := uint32(1); i <= n; i++ {
 			w.Schedule(i, Tick(i)%500+1)

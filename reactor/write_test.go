@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// block is more than a socket pair's buffers take.
+// block is more than the buffers of a socket pair take.
 var block = bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
 
 func TestWriteKeepsACopyOfTheRest(t *testing.T) {
@@ -80,7 +80,8 @@ func TestHoldSharesTheFrame(t *testing.T) {
 	}
 }
 
-// What comes behind a held frame is copied, and the frame itself left alone.
+// What is written after a held frame is copied, and the frame itself is not
+// changed.
 func TestWriteBehindAHeldFrame(t *testing.T) {
 	for _, how := range []string{"Write", "Hold"} {
 		p := newProbe(t, Config{})
@@ -140,7 +141,7 @@ func TestFinishWritesWhatIsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.loop.Finish(c)
-	p.loop.Resume(c) // too late for that, as for the rest
+	p.loop.Resume(c) // too late, as for the rest
 	p.loop.SetTimer(c, 0)
 	p.loop.Hold(c, &Frame{Bytes: []byte("x")}, 0)
 	if err := p.loop.Write(c, []byte("x")); err != ErrClosed {
@@ -171,7 +172,7 @@ func TestFinishGivesUpOnAPeerThatDoesNotRead(t *testing.T) {
 		t.Fatal("gave up early")
 	}
 	p.later(2 * TickLength)           // it was rounded up
-	p.mustBeClosed(c, unix.ETIMEDOUT) // output was lost: that is said
+	p.mustBeClosed(c, unix.ETIMEDOUT) // output was lost, and that is reported
 	far.take()
 }
 
@@ -206,8 +207,8 @@ func TestLingerEndsWithThePeer(t *testing.T) {
 	}
 }
 
-// A peer can tell a connection that was reset from one that ended, whichever side
-// closed it.
+// A peer can distinguish a connection that was reset from one that has ended,
+// whichever side has closed it.
 func TestResetOnClose(t *testing.T) {
 	for _, c := range []struct {
 		name  string
