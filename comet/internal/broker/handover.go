@@ -220,7 +220,7 @@ func (r *historyReader) message(h *history) *msg.Message {
 	r.in = r.in[1:]
 	seq, body := int32(r.varint()), r.uvarint()
 	if body == 0 {
-		return h.newMessage(kind, seq, r.bytes())
+		return r.to.behind(h, kind, seq, r.bytes())
 	}
 	sharing := r.body(body)
 	if sharing == nil {

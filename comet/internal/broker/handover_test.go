@@ -35,7 +35,7 @@ func TestHandOverKnowsBroker(t *testing.T) {
 	known.Fields(t, reflect.TypeFor[sessions](), map[string]string{"Slab": "Sessions", "homes": "given", "names": "Names", "index": "SessionIndex"})
 	known.Fields(t, reflect.TypeFor[histories](), map[string]string{
 		"cfg": "given", "totals": "given", "channels": "given", "short": "made anew", "chunks": "written behind", "Used": "HistoryRoom", "Free": "made anew",
-		"bytes": "counted", "messages": "counted", "hand": "no: it begins anywhere", "early": "of this program", "attempts": "of this program", "unread": "none: all is read to be written",
+		"bytes": "counted", "messages": "counted", "spares": "no: of this program", "hand": "no: it begins anywhere", "early": "of this program", "attempts": "of this program", "unread": "none: all is read to be written",
 	})
 	known.Fields(t, reflect.TypeFor[remote](), map[string]string{
 		"Authority": "given", "b": "given", "attached": "written behind", "waits": "Waiting, and asked for again", "ahead": "Waiting", "asked": "made anew", "orphans": "none: Quiet", "serving": "of a turn", "open": "none: Quiet", "scans": "none: Quiet", "held": "none: Quiet", "Gaps": "Gaps",

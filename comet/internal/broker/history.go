@@ -36,12 +36,6 @@ func (h *history) oldest() *msg.Message {
 	return message
 }
 
-// newMessage makes a message, which is to be put next. A block has an eighth of what is kept
-// at the most, so that little is alive that has gone.
-func (h *history) newMessage(k msg.Kind, seq int32, content []byte) *msg.Message {
-	return msg.Behind(h.last, int(h.N/8), h.Bytes/8, k, seq, content)
-}
-
 // histories are a loop's, named by index; 0 is none. They hold pointers, to
 // messages that loops share, so they live in the collector's heap; in chunks,
 // so that growing copies none of them and leaves no garbage.
@@ -56,6 +50,7 @@ type histories struct {
 	Free     uint32 // head of the free list
 	bytes    int    // of what all of them keep
 	messages int
+	spares   msg.Spares
 	hand     uint32 // the channel that was last looked at for messages to let go of
 
 	early    *early  // written for another program; nil: nothing is
@@ -111,7 +106,9 @@ func (t *histories) keep(i uint32, message *msg.Message) {
 	for int(h.N) > cfg.ChannelBufferSize || h.Bytes > cfg.ChannelBufferBytes {
 		t.dropOldest(h)
 	}
-	if share := cfg.MaxHistoryBytes / cfg.Loops; t.bytes > share {
+	share := cfg.MaxHistoryBytes / cfg.Loops
+	t.spares.Limit(share - t.bytes)
+	if t.bytes > share {
 		t.totals.HitLimit(limit.History, cfg.MaxHistoryBytes, t.channels.loop.Now())
 		t.shed(i, share)
 	}
@@ -122,7 +119,13 @@ func (t *histories) newMessage(ch *Channel, k msg.Kind, seq int32, content []byt
 	if ch.history == 0 || k == msg.JoinNotice {
 		return msg.New(k, seq, content)
 	}
-	return t.At(ch.history).newMessage(k, seq, content)
+	return t.behind(t.At(ch.history), k, seq, content)
+}
+
+// behind makes a message of a channel that has a history, which is to be put next. A block has
+// an eighth of what is kept at the most, so that little is alive that has gone.
+func (t *histories) behind(h *history, k msg.Kind, seq int32, content []byte) *msg.Message {
+	return t.spares.Behind(h.last, int(h.N/8), h.Bytes/8, k, seq, content)
 }
 
 // near reads what will be read for another message of a channel, so that it is in the
@@ -132,10 +135,13 @@ func (t *histories) near(ch *Channel) uint8 {
 		return 0
 	}
 	h := t.At(ch.history)
-	if h.first == nil {
+	switch {
+	case h.N == 0:
 		return 0
+	case h.gone+1 == h.inFirst: // with the oldest its block will go
+		return h.last.NearBehind() + h.first.NearFollowing()
 	}
-	return msg.Near(h.first, h.last)
+	return h.last.NearBehind()
 }
 
 // put puts a message behind those that are kept.
@@ -199,7 +205,12 @@ func (t *histories) dropBlock(h *history) {
 	} else if h.first = first.Following(); !h.first.Beside(h.last) {
 		h.inFirst = h.first.Together()
 	}
+	t.spares.Put(first)
+	t.limitSpares()
 }
+
+// limitSpares has the blocks that are to be used again take an eighth of what is kept at the most.
+func (t *histories) limitSpares() { t.spares.Limit(t.bytes / 8) }
 
 // shedLook is how many channels are looked at, for each message, for history that
 // may go.
@@ -323,6 +334,7 @@ func (t *histories) drop(ch *Channel) {
 		t.messages -= int(h.N)
 		t.free(ch.history)
 		ch.history = 0
+		t.limitSpares()
 	}
 }
 

@@ -48,8 +48,11 @@ func (p *Mailer) Loops() int { return len(p.all) }
 func (p *Mailer) Send(to uint8, m Mail) {
 	m.From, m.counted = p.Id, true
 	p.sent[to] += m.borrowed()
-	if m.Msg != nil && m.N > 0 {
-		p.runs[to].leaves = true
+	if m.Msg != nil {
+		m.Msg.Lend(m.N)
+		if m.N > 0 {
+			p.runs[to].leaves = true
+		}
 	}
 	p.Out[to] = append(p.Out[to], m)
 }

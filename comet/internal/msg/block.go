@@ -11,13 +11,14 @@ import "unsafe"
 // content that is long or shared stands apart.
 //
 // A block is filled by its channel's home. It is full when there is another one behind it:
-// behind its last message the memory is zero, and stays so.
+// behind its last message stands none, which its place says, and that stays so.
 
 // block is the beginning of each block. A message knows how far it is behind that.
 type block struct {
 	next     *Message // the first of the next block
 	size     uint16   // bytes, all in all
 	messages uint8    // so far
+	private  bool     // the channel's home alone has been given them (spare.go)
 }
 
 // blockHead is the bytes of a block before its first message.
@@ -116,6 +117,9 @@ func (b *block) put(place int, k Kind, seq int32, content []byte) *Message {
 	*message = Message{Seq: seq, n: uint16(len(content)), Kind: k, place: uint8(place / unit)}
 	copy(message.inside(), content)
 	b.messages++
+	if behind := place + room(len(content)); behind+recordSize <= int(b.size) {
+		b.at(behind).place = 0
+	}
 	return message
 }
 
@@ -192,9 +196,9 @@ func (message *Message) BlockSize() int {
 
 // Behind makes a message of content that it copies, to be put behind the last one of a
 // channel, nil where there is none. It lies in the block of that where there is room, else in
-// a new one, with room for so many messages and of so many bytes at the most, but for one
+// another one, with room for so many messages and of so many bytes at the most, but for one
 // message.
-func Behind(last *Message, most, bytes int, k Kind, seq int32, content []byte) *Message {
+func (s *Spares) Behind(last *Message, most, bytes int, k Kind, seq int32, content []byte) *Message {
 	if last == nil || len(content) > MaxInside {
 		return New(k, seq, content)
 	}
@@ -203,15 +207,16 @@ func Behind(last *Message, most, bytes int, k Kind, seq int32, content []byte) *
 		return last.block().put(place, k, seq, content)
 	}
 	n := max(min((min(bytes, MaxBlock)-blockHead)/size, most), 1)
-	return newBlock(blockHead+n*size).put(blockHead, k, seq, content)
+	return s.take(blockHead+n*size).put(blockHead, k, seq, content)
 }
 
-// Near reads what is needed to put a message behind the last one of a channel, and to let go
-// of the block of the first one. What it returns says nothing.
-func Near(first, last *Message) uint8 {
-	of := first.block()
-	if of.next != nil {
-		of = of.next.block()
+// NearBehind reads what is needed to put a message behind the last one of a channel, and
+// NearFollowing what is needed to let go of a block for the next one. What they return says
+// nothing.
+func (message *Message) NearBehind() uint8 { return message.block().messages }
+func (message *Message) NearFollowing() uint8 {
+	if next := message.block().next; next != nil {
+		return next.block().messages
 	}
-	return last.block().messages + of.messages
+	return 0
 }

@@ -85,9 +85,10 @@ func TestBehind(t *testing.T) {
 		var run []*Message
 		var want [][]byte
 		var last *Message
+		var spares Spares
 		for n := range 300 {
 			content := bytes.Repeat([]byte{byte(n)}, rng.IntN(1+rng.IntN(2*MaxInside)))
-			message := Behind(last, most, 50*most, Kind(n%3), int32(n), content)
+			message := spares.Behind(last, most, 50*most, Kind(n%3), int32(n), content)
 			if last != nil && !message.Beside(last) {
 				last.Link(message)
 			}
