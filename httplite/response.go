@@ -121,20 +121,45 @@ func (r *Response) KeepAlive() bool { return r.keepAlive() }
 // Header returns the value of the first field with that name, in any case, without the white space around it; nil
 // if there is none. It searches the head.
 func (r *Response) Header(name string) []byte {
+	for field, value := range r.Headers {
+		if equalFold(field, name) {
+			return value
+		}
+	}
+	return nil
+}
+
+// HeaderHas is Request.HeaderHas. It costs a walk over the head.
+func (r *Response) HeaderHas(name, token string) bool {
+	for field, value := range r.Headers {
+		if equalFold(field, name) && HasToken(value, token) {
+			return true
+		}
+	}
+	return false
+}
+
+// Headers hands out the header fields in their order, each as Request.HeaderAt has it:
+//
+//	for name, value := range r.Headers {
+func (r *Response) Headers(yield func(name, value []byte) bool) {
 	if r.phase != phaseDone {
-		return nil
+		return
 	}
 	rest := r.buf[:r.pos]
 	for at := lineEnd(rest); at < len(rest); {
 		end := at + lineEnd(rest[at:])
 		line := rest[at : end-len("\r\n")]
 		at = end
-		if len(line) > len(name) && line[len(name)] == ':' && equalFold(line[:len(name)], name) {
-			v := trim(line[len(name)+1:])
-			return v[:len(v):len(v)]
+		colon := bytes.IndexByte(line, ':')
+		if colon < 0 {
+			return // the empty line
+		}
+		value := trim(line[colon+1:])
+		if !yield(line[:colon:colon], value[:len(value):len(value)]) {
+			return
 		}
 	}
-	return nil
 }
 
 // lineEnd returns the length of the first line of b, with its LF. The line must be complete.

@@ -182,6 +182,16 @@ func TestResponseHeader(t *testing.T) {
 	if want := strings.Index(raw, "Body"); n != want || err != nil {
 		t.Fatal(n, want, err)
 	}
+	var fields []string
+	for name, value := range r.Headers {
+		fields = append(fields, fmt.Sprintf("%s=%s", name, value))
+	}
+	if got := strings.Join(fields, " "); got != "Content-Type=text/plain set-cookie=a Set-Cookie=b Empty=" {
+		t.Errorf("the fields are %s", got)
+	}
+	if !r.HeaderHas("set-cookie", "B") || r.HeaderHas("set-cookie", "c") || r.HeaderHas("absent", "a") {
+		t.Error("HeaderHas does not look at each field of the name")
+	}
 	for name, want := range map[string]string{
 		"content-type": `"text/plain"`, "SET-COOKIE": `"a"`, "Empty": `""`, "Body": "absent", "HTTP/1.1 200 Header": "absent", "Content": "absent",
 	} {

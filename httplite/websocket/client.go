@@ -39,25 +39,41 @@ var (
 // ReadAnswer checks the head of an answer to what AppendRequest asked for (RFC 6455 4.1), and says what was agreed on;
 // the error is a *HandshakeError, whose Status is the server's. Window bounds what the client compresses.
 func ReadAnswer(r *httplite.Response, key string, protocols []string, deflate bool) (Handshake, error) {
+	if r.Status() != 101 || !r.HeaderHas("Upgrade", "websocket") || !r.HeaderHas("Connection", "upgrade") {
+		return Handshake{}, &HandshakeError{r.Status(), "the server does not upgrade to WebSocket"} // items 1 to 3
+	}
 	var h Handshake
-	if r.Status() != 101 || !httplite.HasToken(r.Header("Upgrade"), "websocket") ||
-		!httplite.HasToken(r.Header("Connection"), "upgrade") {
-		return h, &HandshakeError{r.Status(), "the server does not upgrade to WebSocket"} // items 1 to 3
-	}
-	if want := accept([]byte(key)); string(r.Header("Sec-WebSocket-Accept")) != string(want[:]) {
-		return h, errAccept // item 4
-	}
-	if chosen := r.Header("Sec-WebSocket-Protocol"); chosen != nil {
-		at := slices.IndexFunc(protocols, func(p string) bool { return p == string(chosen) })
-		if at < 0 {
-			return Handshake{}, errNotOffered // item 6
+	want, accepts := accept([]byte(key)), 0
+	for name, value := range r.Headers {
+		var err error
+		switch {
+		case named(name, "Sec-WebSocket-Accept"):
+			if accepts++; accepts > 1 || string(value) != string(want[:]) {
+				err = errAccept // item 4; 11.3.3: MUST NOT appear more than once
+			}
+		case named(name, "Sec-WebSocket-Protocol"):
+			err = h.chosen(value, protocols)
+		case named(name, extensionsField): // 11.3.2: it may appear several times
+			err = h.agreed(value, deflate)
 		}
-		h.Protocol, h.Offered = protocols[at], true
+		if err != nil {
+			return Handshake{}, err
+		}
 	}
-	if err := h.agreed(r.Header(extensionsField), deflate); err != nil {
-		return Handshake{}, err
+	if accepts == 0 {
+		return Handshake{}, errAccept
 	}
 	return h, nil
+}
+
+// chosen reads which subprotocol a server chose: one of those that were offered.
+func (h *Handshake) chosen(protocol []byte, offered []string) error {
+	at := slices.IndexFunc(offered, func(p string) bool { return p == string(protocol) })
+	if at < 0 || h.Offered {
+		return errNotOffered // item 6; 11.3.4: MUST NOT appear more than once in an answer
+	}
+	h.Protocol, h.Offered = offered[at], true
+	return nil
 }
 
 // agreed reads what extensions a server chose: permessage-deflate without context takeover, or none.
@@ -67,12 +83,15 @@ func (h *Handshake) agreed(list []byte, offered bool) error {
 		return nil
 	}
 	e, rest, ok := cutExtension(list)
-	if !ok || !offered || string(e.name) != permessageDeflate || len(skipEmpty(rest)) > 0 {
+	if !ok || !offered || h.Deflate || string(e.name) != permessageDeflate || len(skipEmpty(rest)) > 0 {
 		return errNotOffered // RFC 6455 4.1 item 5
 	}
 	p, ok := e.deflate()
-	if !ok || !p.serverNoTakeover {
-		return errTakeover // RFC 7692 7.1.1.1: a server that accepts an offer with it MUST say so
+	switch {
+	case !ok, !p.serverNoTakeover: // RFC 7692 7.1.1.1: a server that accepts an offer with it MUST say so
+		return errTakeover
+	case p.clientWindow == noWindow: // 7.1.2.2: an answer MUST have a value
+		return errTakeover
 	}
 	h.Deflate, h.Window = true, p.clientWindow
 	return nil

@@ -201,6 +201,7 @@ func TestDoesNotInflate(t *testing.T) {
 		{"a distance to before the message", "\x02\x07\x00", BadCompression},
 		{"cut", hello[:4], BadCompression},
 		{"rubbish behind", hello + "\xff\xff\xff", BadCompression},
+		{"a last block whose end only what its sender left out would have", "\xab\x00", BadCompression},
 		{"a bomb", string(d.Append(nil, make([]byte, 1<<20), 0)), TooBig},
 		{"a byte too many", string(d.Append(nil, make([]byte, 1001), 0)), TooBig},
 	} {

@@ -69,6 +69,9 @@ type deflateParams struct {
 	serverWindow, clientWindow int
 }
 
+// noWindow is a window that is named, and has no value.
+const noWindow = -1
+
 // deflate reads an extension as permessage-deflate. One with parameters that are unknown, there twice or of a wrong value
 // is none that could be met (RFC 7692 7.1).
 func (e extension) deflate() (p deflateParams, ok bool) {
@@ -91,7 +94,7 @@ func (e extension) deflate() (p deflateParams, ok bool) {
 			which = 2
 			p.serverWindow, ok = windowBits(value) // 7.1.2.1: MUST have a value
 		case clientWindowBits:
-			which, ok = 3, true // 7.1.2.2: an offer may have one
+			which, ok, p.clientWindow = 3, true, noWindow // 7.1.2.2: an offer may do without a value
 			if valued {
 				p.clientWindow, ok = windowBits(value)
 			}
