@@ -49,7 +49,7 @@ func TestDoctorRedis(t *testing.T) {
 	well := examine(t, nil, "--redis", r.url())
 	expectFindings(t, well, map[string][2]string{
 		"version": {"ok", "Redis "}, "commands": {"ok", "may be"}, "maxmemory-policy": {"ok", "noeviction"},
-		"persistence": {"warn", "none"}, "replicas": {"warn", "0 in step of 0"}, "clock": {"ok", "ahead"}, "prefix": {"ok", "is free"},
+		"persistence": {"warn", "none"}, "replicas": {"warn", "0 of 0 in sync"}, "clock": {"ok", "ahead"}, "prefix": {"ok", "is free"},
 	})
 	if _, there := well["round trip"]; !there || len(well) != 8 {
 		t.Errorf("%v", well)
@@ -62,7 +62,7 @@ func TestDoctorRedis(t *testing.T) {
 	r.must("CONFIG", "SET", "appendonly", "yes")
 	r.must("CONFIG", "SET", "min-replicas-to-write", "1")
 	expectFindings(t, examine(t, nil, "--redis", r.url(), "--channels", "100000", "--message-bytes", "1000"), map[string][2]string{
-		"maxmemory-policy": {"bad", "drops numbers"}, "persistence": {"ok", "everysec"}, "replicas": {"bad", "refuses to write"}, "memory": {"bad", "64 MiB maxmemory"},
+		"maxmemory-policy": {"bad", "deletes numbers"}, "persistence": {"ok", "everysec"}, "replicas": {"bad", "refuses writes"}, "memory": {"bad", "64 MiB maxmemory"},
 		"commands": {"bad", "NOREPLICAS"},
 	})
 	r.must("CONFIG", "SET", "min-replicas-to-write", "0")
@@ -80,7 +80,7 @@ func TestDoctorRedis(t *testing.T) {
 	expectFindings(t, examine(t, nil, "--redis", replica.url()), map[string][2]string{"role": {"bad", "a replica of 127.0.0.1"}})
 	expectFindings(t, examine(t, nil, "--redis", r.url()), map[string][2]string{"replicas": {"warn", "cut off"}})
 	r.must("CONFIG", "SET", "min-replicas-to-write", "1")
-	expectFindings(t, examine(t, nil, "--redis", r.url()), map[string][2]string{"replicas": {"ok", "1 in step of 1"}})
+	expectFindings(t, examine(t, nil, "--redis", r.url()), map[string][2]string{"replicas": {"ok", "1 of 1 in sync"}})
 }
 
 // TestDoctorRedisUnreached: the reason why Redis cannot be reached is named.
@@ -90,9 +90,9 @@ func TestDoctorRedisUnreached(t *testing.T) {
 	url := func(user string) string { return "redis://" + user + "@" + r.address }
 	for text, want := range map[string]string{
 		"redis://" + reserve(t): "refused",
-		r.url():                 "does not know the user",
-		url(":hidden-too"):      "does not know the user",
-		"rediss://" + r.address: "TLS is not spoken",
+		r.url():                 "does not accept the user",
+		url(":hidden-too"):      "does not accept the user",
+		"rediss://" + r.address: "does not use TLS",
 	} {
 		found := examine(t, nil, "--redis", text)
 		if len(found) != 1 || !strings.Contains(strings.Join(mapValues(found), ""), want) {

@@ -26,12 +26,12 @@ func TestDoctorUnreached(t *testing.T) {
 	closed.Close()
 	for url, want := range map[string]string{
 		untrusted.URL: "do not trust the certificate",
-		strings.Replace(plain.URL, "http://", "https://", 1): "speaks no TLS",
+		strings.Replace(plain.URL, "http://", "https://", 1): "does not use TLS",
 		closed.URL: "nothing listens",
 	} {
 		found, exit := doctored(t, p, nil, url)
 		f := found["the server"]
-		if exit == 0 || f.Status != doctor.Bad || !strings.Contains(f.Why, want) || strings.Contains(f.Why, "hand requests") {
+		if exit == 0 || f.Status != doctor.Bad || !strings.Contains(f.Why, want) || strings.Contains(f.Why, "pass requests") {
 			t.Errorf("%s: exit %d, %+v, want %q", url, exit, f, want)
 		}
 	}

@@ -20,7 +20,7 @@ type flow struct {
 }
 
 // errLate is the error if nothing arrives in time.
-var errLate = errors.New("nothing came")
+var errLate = errors.New("nothing arrived")
 
 // longestLine is the maximum length of a line, in bytes.
 const longestLine = 1 << 20
@@ -51,7 +51,7 @@ func (f *flow) run(ctx context.Context, client *http.Client, url string, header 
 	defer resp.Body.Close()
 	f.heads <- resp
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("it is answered %s", resp.Status)
+		return fmt.Errorf("the answer is %s", resp.Status)
 	}
 	scanner := bufio.NewScanner(resp.Body)
 	scanner.Buffer(nil, longestLine)
@@ -77,7 +77,7 @@ func (f *flow) await(within time.Duration, pieces ...string) (string, error) {
 			if !more && f.ended != nil {
 				return "", f.ended
 			} else if !more {
-				return "", errors.New("it is ended")
+				return "", errors.New("the response ended")
 			}
 			if hasAll(line, pieces) {
 				return line, nil

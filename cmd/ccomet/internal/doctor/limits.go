@@ -140,7 +140,7 @@ func checkDescriptors(m *Machine, w *Wish) (*Finding, error) {
 }
 
 func checkNrOpen(m *Machine, w *Wish) (*Finding, error) {
-	return m.knob("fs.nr_open", w.Conns+spareDescriptors, Bad, "no process's limit of descriptors can be higher")
+	return m.knob("fs.nr_open", w.Conns+spareDescriptors, Bad, "the descriptor limit of a process cannot be higher")
 }
 
 func checkFileMax(m *Machine, w *Wish) (*Finding, error) {
@@ -155,7 +155,7 @@ func checkFileMax(m *Machine, w *Wish) (*Finding, error) {
 
 func checkWatches(m *Machine, w *Wish) (*Finding, error) {
 	return m.knob("fs.epoll.max_user_watches", w.Conns+spareDescriptors, Bad,
-		"a descriptor that is watched for events takes one of its user's; without one a connection is refused with 503")
+		"each watched descriptor counts against its user's limit; beyond it, connections are refused with 503")
 }
 
 // rush returns how many connections may arrive within one turn of a loop, when all clients
@@ -163,7 +163,7 @@ func checkWatches(m *Machine, w *Wish) (*Finding, error) {
 func (w *Wish) rush() int64 { return min(max(w.Conns/16, leastBacklog), mostBacklog) }
 
 func checkBacklog(m *Machine, w *Wish) (*Finding, error) {
-	why := "connections that wait to be accepted when all clients come back at once; beyond it a client tries again after a second"
+	why := "connections that wait to be accepted when all clients reconnect at once; beyond it a client retries after a second"
 	if _, all := w.overTCP(); !all {
 		why += ", and a proxy on a unix socket answers 502"
 	}
@@ -175,12 +175,12 @@ func checkHandshakes(m *Machine, w *Wish) (*Finding, error) {
 		return nil, nil
 	}
 	const name = "net.ipv4.tcp_max_syn_backlog"
-	f, err := m.knob(name, w.rush(), Warn, "connections whose handshake is under way when all clients come back at once")
+	f, err := m.knob(name, w.rush(), Warn, "connections in the TCP handshake when all clients reconnect at once")
 	if err != nil || f.Status == OK {
 		return f, err
 	}
 	if cookies, err := m.sysctl("net.ipv4.tcp_syncookies", 1); err == nil && cookies[0] > 0 {
-		f.Status, f.Have, f.Fixes = OK, f.Have+" (cookies step in beyond it)", nil
+		f.Status, f.Have, f.Fixes = OK, f.Have+" (SYN cookies are used beyond it)", nil
 	}
 	return f, nil
 }
@@ -208,7 +208,7 @@ func checkPorts(m *Machine, w *Wish) (*Finding, error) {
 	if !w.Proxied {
 		f.Status, f.Why = Warn, f.Why+"; without a proxy it does not matter"
 	} else if !w.ProxyHere {
-		f.Why += "; if it is on another machine, that one's ports count"
+		f.Why += "; if the proxy is on another machine, its ports count"
 	}
 	return f, nil
 }

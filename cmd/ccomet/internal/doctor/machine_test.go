@@ -100,7 +100,7 @@ func TestDoctorMachines(t *testing.T) {
 		{"few pages", tcp, []string{"net.ipv4.tcp_mem", "30000 60000 90000"}, "net.ipv4.tcp_mem", Warn, []string{"60,000 pages (235 MiB)", "75000 100000 150000"}},
 		{"very few pages", tcp, []string{"net.ipv4.tcp_mem", "3000 6000 9000"}, "net.ipv4.tcp_mem", Bad, []string{"cuts connections"}},
 		{"tiny buffers", tcp, []string{"net.ipv4.tcp_rmem", "1024 2048 2048"}, "net.ipv4.tcp_rmem", Warn, []string{"many pieces"}},
-		{"huge buffers", tcp, []string{wmem, "4096 16777216 16777216"}, wmem, Warn, []string{"stuck", "4096 16384 4194304"}},
+		{"huge buffers", tcp, []string{wmem, "4096 16777216 16777216"}, wmem, Warn, []string{"slow reader", "4096 16384 4194304"}},
 		{"tracked", tcp, []string{conntrack, "262144", "net.netfilter.nf_conntrack_count", "1000", timeout, "432000"}, "", OK, nil},
 		{"tracked, too many", tcp, []string{conntrack, "65536", "net.netfilter.nf_conntrack_count", "1000"}, conntrack, Bad, []string{"101,000", "notrack"}},
 		{"tracked twice", here, []string{conntrack, "150000", "net.netfilter.nf_conntrack_count", "1000"}, conntrack, Bad, []string{"201,000"}},

@@ -25,7 +25,7 @@ func checkMemory(m *Machine, w *Wish) (*Finding, error) {
 	case have < want:
 		f.Status = Bad
 	case have < want+want/4:
-		f.Status, f.Why = Warn, f.Why+"; messages on their way and what channels keep come on top"
+		f.Status, f.Why = Warn, f.Why+"; messages in delivery and stored messages need memory in addition"
 	}
 	if f.Status != OK {
 		f.Fixes = []fix{{File: "more memory, or fewer connections on this machine"}}
@@ -42,7 +42,7 @@ func checkOvercommit(m *Machine, w *Wish) (*Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Finding{Have: grouped(mode[0]), Why: "the kernel promises no memory beyond a bound: beyond it, connections are refused"}
+	f := &Finding{Have: grouped(mode[0]), Why: "with 2, the kernel commits memory only up to a limit; beyond it, connections are refused"}
 	if mode[0] != overcommitNever {
 		return f, nil
 	}
@@ -68,7 +68,7 @@ const spareMaps = 1000
 
 func checkMaps(m *Machine, w *Wish) (*Finding, error) {
 	want := recordsEach*(w.Conns/recordsMapped+w.Processors) + spareMaps
-	return m.knob("vm.max_map_count", want, Bad, "pieces of memory that a process may have")
+	return m.knob("vm.max_map_count", want, Bad, "memory mappings that a process may have")
 }
 
 func checkSocketPages(m *Machine, w *Wish) (*Finding, error) {
@@ -78,7 +78,7 @@ func checkSocketPages(m *Machine, w *Wish) (*Finding, error) {
 		return nil, err
 	}
 	want := w.sockets()
-	f := atLeast(pages[1], want, Warn, "pages of all TCP buffers: a message to all fills one for each connection until its client has acknowledged it, and beyond this the kernel takes from buffers", nil)
+	f := atLeast(pages[1], want, Warn, "pages of all TCP buffers: a message to all fills one for each connection until its client has acknowledged it; beyond this limit the kernel shrinks buffers", nil)
 	f.Have += " pages (" + mebibytes(pages[1]*m.Page) + ")"
 	if f.Status == OK {
 		return f, nil
@@ -112,9 +112,9 @@ func (m *Machine) buffers(name, usual string) (*Finding, error) {
 	f := &Finding{Have: fmt.Sprintf("%d %d %d", sizes[0], sizes[1], sizes[2])}
 	switch {
 	case sizes[1] < leastBuffer || sizes[2] < leastBuffer:
-		f.Why = fmt.Sprintf("below %d bytes a message comes in many pieces", leastBuffer)
+		f.Why = fmt.Sprintf("below %d bytes a message is sent in many pieces", leastBuffer)
 	case sizes[0] > mostBuffer || sizes[1] > mostBuffer:
-		f.Why = fmt.Sprintf("above %s bytes each reader that is stuck may hold as much", grouped(mostBuffer))
+		f.Why = fmt.Sprintf("above %s bytes each slow reader may use as much", grouped(mostBuffer))
 	default:
 		return f, nil
 	}
@@ -132,10 +132,10 @@ func checkTracking(m *Machine, w *Wish) (*Finding, error) {
 	if list, all := w.overTCP(); w.ProxyHere && all && len(list) > 0 {
 		tracked *= 2 // also to the server
 	}
-	return m.knob(name, now[0]+tracked, Bad, "connections that the firewall tracks, "+grouped(now[0])+" by now; beyond it packets are dropped: raise it, or leave the server's ports out (notrack)")
+	return m.knob(name, now[0]+tracked, Bad, "connections that the firewall tracks, "+grouped(now[0])+" now; beyond it packets are dropped: raise it, or exclude the server's ports (notrack)")
 }
 
 func checkTrackingTime(m *Machine, w *Wish) (*Finding, error) {
 	const name = "net.netfilter.nf_conntrack_tcp_timeout_established"
-	return m.knob(name, 4*int64(w.Polling.Seconds()), Bad, "seconds after which the firewall forgets a silent connection; one is silent for as long as --polling-timeout")
+	return m.knob(name, 4*int64(w.Polling.Seconds()), Bad, "seconds after which the firewall forgets a silent connection; a connection may be silent for --polling-timeout")
 }

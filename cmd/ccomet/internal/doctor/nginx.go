@@ -15,7 +15,7 @@ func CheckNginx(c *NginxConfig, m *Machine, w Wish) []Finding {
 	if len(routes) == 0 {
 		return append(list, Finding{
 			Name: "nginx: the way to the server", Status: Bad, Have: "no proxy_pass of " + c.main + ", or of what it includes, leads to " + strings.Join(w.Fronts, " or "),
-			Why:   "--front tells where the server listens, and of a variable in proxy_pass only what a table of http (map, split_clients) or a set gives it is followed",
+			Why:   "the server listens on --front; a variable in proxy_pass is followed only if a table in http (map, split_clients) or a set defines it",
 			Fixes: []fix{{File: "within a location of " + c.main, Lines: []string{"proxy_pass " + passTo(w.Fronts[0]) + ";"}}},
 		})
 	}
@@ -39,7 +39,7 @@ func CheckNginx(c *NginxConfig, m *Machine, w Wish) []Finding {
 // checkUpgrades checks that some location passes WebSockets on.
 func checkUpgrades(routes []nginxRoute) Finding {
 	f := Finding{Name: "nginx: WebSocket", Have: "no location passes Upgrade on",
-		Why: "a WebSocket is answered 426, and its clients use event streams or polls instead, if they can"}
+		Why: "WebSockets are refused with 426, and clients fall back to event streams or polls, if they can"}
 	for i := range routes {
 		if r := &routes[i]; r.upgrades() {
 			f.Have, f.Why = "the upgrade is passed on ("+r.place()+")", ""
@@ -47,7 +47,7 @@ func checkUpgrades(routes []nginxRoute) Finding {
 		}
 	}
 	f.Status = Warn
-	f.Fixes = []fix{{File: routes[0].place() + ", within a location of its own for /ws, that has all of what this one has",
+	f.Fixes = []fix{{File: routes[0].place() + ", within a separate location for /ws with the same directives as this one",
 		Lines: []string{"proxy_http_version 1.1;", "proxy_set_header Upgrade $http_upgrade;", "proxy_set_header Connection upgrade;", "proxy_set_header Host $http_host;"}}}
 	return f
 }
@@ -134,11 +134,11 @@ func (c *NginxConfig) checkDescriptors(w *Wish) Finding {
 	if !said {
 		have = nginxDescriptors
 	}
-	f := atLeast(have, want, Bad, "each of these connections takes a descriptor of the worker, and no worker may have more than fs.nr_open",
+	f := atLeast(have, want, Bad, "each of these connections takes a descriptor of the worker; no worker may have more than fs.nr_open",
 		[]fix{{File: c.main + ", at the top", Lines: []string{fmt.Sprintf("worker_rlimit_nofile %d;", want)}}})
 	f.Name = "nginx: worker_rlimit_nofile"
 	if !said {
-		f.Have = "not set: nginx has what it was started with, mostly " + grouped(nginxDescriptors)
+		f.Have = "not set: nginx uses the limit that it was started with, usually " + grouped(nginxDescriptors)
 	}
 	return *f
 }
@@ -152,7 +152,7 @@ const nginxReadTimeout = "60s"
 func checkReadTimeout(r *nginxRoute, w *Wish) *Finding {
 	text := r.value("proxy_read_timeout", nginxReadTimeout)
 	f := &Finding{Name: "proxy_read_timeout", Have: text, Want: "more than " + w.Polling.String(),
-		Why: "nginx cuts a connection that is silent for as long, and one is for as long as --polling-timeout"}
+		Why: "nginx cuts a connection that is silent for this time, and a connection may be silent for --polling-timeout"}
 	have, understood := nginxTime(text)
 	switch {
 	case !understood:
@@ -160,7 +160,7 @@ func checkReadTimeout(r *nginxRoute, w *Wish) *Finding {
 	case have <= w.Polling:
 		f.Status = Bad
 	case have < w.Polling+5*time.Second:
-		f.Status, f.Why = Warn, f.Why+", and a moment more when the machine is busy"
+		f.Status, f.Why = Warn, f.Why+", and somewhat longer when the machine is busy"
 	}
 	if f.Status != OK {
 		f.Fixes = []fix{{Lines: []string{fmt.Sprintf("proxy_read_timeout %ds;", int64((2 * w.Polling).Seconds()))}}}
@@ -169,8 +169,8 @@ func checkReadTimeout(r *nginxRoute, w *Wish) *Finding {
 }
 
 func checkBuffering(r *nginxRoute, _ *Wish) *Finding {
-	f := &Finding{Name: "proxy_buffering", Have: "on, but for the server's X-Accel-Buffering: no",
-		Why: "messages are kept back until a buffer is full"}
+	f := &Finding{Name: "proxy_buffering", Have: "on, except for the server's X-Accel-Buffering: no",
+		Why: "messages are delayed until a buffer is full"}
 	if r.value("proxy_buffering", "on") == "off" {
 		f.Have = "off"
 		return f
@@ -204,7 +204,7 @@ func checkUpstreamHTTP(r *nginxRoute, _ *Wish) *Finding {
 		f.Have += ", no keepalive in an upstream"
 	}
 	f.Status = Warn
-	f.Why = "nginx makes a new connection for each request: it works, but a poll takes two more descriptors and a port for a minute"
+	f.Why = "nginx opens a new connection for each request: this works, but each poll takes two more descriptors, and a port for a minute"
 	f.Fixes = []fix{{Lines: []string{"proxy_http_version 1.1;", `proxy_set_header Connection "";`}}}
 	if !kept {
 		f.Fixes = append(f.Fixes, fix{File: "within the upstream block that proxy_pass names", Lines: []string{"keepalive 64;", "keepalive_timeout 45s; # below --idle-timeout"}})
@@ -226,9 +226,9 @@ func checkUpstreamIdle(r *nginxRoute, w *Wish) *Finding {
 		text = said.args[0]
 	}
 	f := &Finding{Name: "keepalive_timeout of the upstream", Have: text, Want: "less than " + w.Idle.String(),
-		Why: "the server closes a connection that is idle for --idle-timeout, and a request that nginx sends just then is lost: a publish is not tried again"}
+		Why: "the server closes a connection that is idle for --idle-timeout; a request that nginx sends at that moment is lost, and a publish is not retried"}
 	if said == nil {
-		f.Have += ", which nginx takes where nothing is said"
+		f.Have += ", nginx's default"
 	}
 	have, understood := nginxTime(text)
 	switch {
@@ -248,7 +248,7 @@ func checkGzip(r *nginxRoute, _ *Wish) *Finding {
 	if f.Have != "on" {
 		return nil
 	}
-	f.Status, f.Why = Warn, "messages are too small to gain from it, and it takes 256 KiB for each stream of a type in gzip_types (text/html is always)"
+	f.Status, f.Why = Warn, "messages are too small to benefit, and it takes 256 KiB for each stream of a type in gzip_types (always of text/html)"
 	f.Fixes = []fix{{Lines: []string{"gzip off;"}}}
 	return f
 }
@@ -269,7 +269,7 @@ func checkRoutePorts(routes []nginxRoute, m *Machine, w *Wish) []Finding {
 		return nil
 	}
 	ports := (r[1] - r[0] + 1) * int64(len(servers))
-	f := atLeast(ports, w.Conns, Bad, fmt.Sprintf("each connection to the server takes a port, of which there are %s to each of the %d addresses that nginx knows; on another machine, that one's count", grouped(r[1]-r[0]+1), len(servers)),
+	f := atLeast(ports, w.Conns, Bad, fmt.Sprintf("each connection to the server takes a port, of which there are %s to each of the %d addresses that nginx knows; if nginx is on another machine, its ports count", grouped(r[1]-r[0]+1), len(servers)),
 		[]fix{{File: "the upstream, and the server's --front", Lines: []string{"server unix:/run/ccomet/front.sock max_fails=0; # has no ports, or several of 127.0.0.1:8101 …"}}})
 	f.Name = "nginx: ports to the server"
 	return []Finding{*f}

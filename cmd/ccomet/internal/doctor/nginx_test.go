@@ -266,7 +266,7 @@ func TestDoctorNginxIdle(t *testing.T) {
 	for idle, want := range map[time.Duration]Status{60 * time.Second: Bad, 61 * time.Second: OK} {
 		name, says := "", []string(nil)
 		if want != OK {
-			name, says = "keepalive_timeout of the upstream", []string{"60s, which nginx takes where nothing is said", "keepalive_timeout 36s;"}
+			name, says = "keepalive_timeout of the upstream", []string{"60s, nginx's default", "keepalive_timeout 36s;"}
 		}
 		findings := checkButUpgrades(config, with(), Wish{Conns: 10_000, Fronts: []string{"127.0.0.1:8100"}, Polling: 30 * time.Second, Idle: idle, Processors: 8})
 		onlyFound(t, findings, func(found string) bool { return strings.HasSuffix(found, name) }, name, want, says)

@@ -54,7 +54,7 @@ func CheckRedis(ctx context.Context, servers, sentinels []RedisNode, w *RedisWis
 	for _, s := range servers {
 		e := &redisExam{RedisNode: s, ctx: ctx, wish: w}
 		if err := e.readInfo(); err != nil {
-			list = append(list, Finding{Name: "Redis " + s.Address, Status: Bad, Have: err.Error(), Why: "it does not say how it is"})
+			list = append(list, Finding{Name: "Redis " + s.Address, Status: Bad, Have: err.Error(), Why: "its state cannot be read"})
 			continue
 		}
 		if e.info["role"] == "master" {
@@ -83,20 +83,20 @@ func CheckRedis(ctx context.Context, servers, sentinels []RedisNode, w *RedisWis
 
 // Unreachable returns the finding if Redis cannot be reached at all.
 func Unreachable(url string, err error) Finding {
-	f := Finding{Name: "Redis " + url, Status: Bad, Have: err.Error(), Why: "no message is published without it; clients that wait go on waiting"}
+	f := Finding{Name: "Redis " + url, Status: Bad, Have: err.Error(), Why: "no message can be published without it; waiting clients keep waiting"}
 	switch text := err.Error(); {
 	case strings.Contains(text, "WRONGPASS") || strings.Contains(text, "NOAUTH") || strings.Contains(text, "invalid password"):
-		f.Why = "Redis does not know the user and the password of the URL, or wants some"
+		f.Why = "Redis does not accept the user and password of the URL, or requires them"
 	case strings.Contains(text, "refused"):
 		f.Why += ". Does it run, and listen at that address (bind, port)?"
 	case strings.HasPrefix(url, "rediss") && strings.Contains(text, "deadline"), strings.Contains(text, "first record does not look like a TLS") || strings.Contains(text, "tls:") || strings.Contains(text, "x509"):
-		f.Why = "TLS is not spoken at that port, or the certificate is of an authority that is not known (?ca=FILE), or of another name (?servername=NAME)"
+		f.Why = "the port does not use TLS, or the certificate is of an unknown authority (?ca=FILE) or for another name (?servername=NAME)"
 	case strings.Contains(text, "reset by peer") || strings.Contains(text, "EOF"):
-		f.Why = "Redis ends the connection at once: it may speak TLS (rediss), or want a certificate (?cert=FILE&key=FILE)"
+		f.Why = "Redis closes the connection immediately: it may use TLS (rediss), or require a client certificate (?cert=FILE&key=FILE)"
 	case strings.Contains(text, "deadline"):
 		f.Why += ". There is no answer: a firewall drops the packets, or it is very busy"
 	case strings.Contains(text, "DENIED"):
-		f.Why = "Redis without a password answers its own machine alone"
+		f.Why = "Redis without a password accepts connections from its own machine only"
 		f.Fixes = []fix{{File: "redis.conf", Lines: []string{"requirepass PASSWORD"}}}
 	}
 	return f
@@ -167,7 +167,7 @@ func (e *redisExam) examine(masters int64) {
 	if e.info["role"] != "master" {
 		e.found(Finding{
 			Name: "role", Status: Bad, Have: "a replica of " + e.info["master_host"] + ":" + e.info["master_port"], Want: "a master",
-			Why: "a replica takes no messages", Fixes: []fix{{File: "--redis", Lines: []string{"the master's address, or redis-sentinel:// with the addresses of Sentinels, which know it"}}},
+			Why: "a replica accepts no publishes", Fixes: []fix{{File: "--redis", Lines: []string{"the master's address, or redis-sentinel:// with the addresses of Sentinels, which know it"}}},
 		})
 		return
 	}
@@ -191,7 +191,7 @@ func (e *redisExam) checkVersion() bool {
 	}
 	major, _, _ := strings.Cut(e.info["redis_version"], ".")
 	if n, err := strconv.Atoi(major); err != nil || n < 7 {
-		f.Status, f.Why = Bad, "before 7.0 a replica knows the scripts of its master, and could give a number twice after a failover"
+		f.Status, f.Why = Bad, "before 7.0 a replica has its master's scripts, and could give a number twice after a failover"
 		f.Fixes = []fix{{Lines: []string{"a newer Redis: https://redis.io/docs/latest/operate/oss_and_stack/install/"}}}
 	}
 	e.found(f)
@@ -224,7 +224,7 @@ func (e *redisExam) checkEviction() {
 		f.Have += ", and no maxmemory, so nothing is dropped"
 	default:
 		f.Status, f.Have = Bad, f.Have+" at "+mebibytes(limit)
-		f.Why = "when the memory is full, Redis drops numbers and messages of channels, in silence; with noeviction it refuses publishes (503), and says so"
+		f.Why = "when the memory is full, Redis silently deletes numbers and messages of channels; with noeviction it refuses publishes instead (503)"
 		f.Fixes = e.redisConf("maxmemory-policy noeviction")
 	}
 	e.found(f)
@@ -235,25 +235,25 @@ func (e *redisExam) checkPersistence() {
 	fsync, save := e.config("appendfsync"), e.config("save")
 	switch {
 	case e.info["aof_enabled"] == "1" && e.info["aof_last_write_status"] != "ok":
-		f.Status, f.Have, f.Why = Bad, "the last write of the append-only file has failed", "Redis refuses to write then, and publishes are answered 503: is the disk full?"
+		f.Status, f.Have, f.Why = Bad, "the last write of the append-only file failed", "Redis then refuses writes, and publishes are answered 503: is the disk full?"
 	case e.info["aof_enabled"] == "1" && fsync == "no":
 		f.Status, f.Have = Warn, "appendfsync no"
-		f.Why = "after a crash of the machine, the messages of half a minute or so are gone; clients are told, and no number is given twice"
+		f.Why = "after a crash of the machine, messages of about half a minute are lost; clients are told, and no number is given twice"
 		f.Fixes = e.redisConf("appendfsync everysec")
 	case e.info["aof_enabled"] == "1" && fsync == "always":
-		f.Have = "appendfsync always: no message that was answered is lost, and each waits for the disk"
+		f.Have = "appendfsync always: no acknowledged message is lost, and each waits for the disk"
 	case e.info["aof_enabled"] == "1":
-		f.Have = "appendfsync everysec: after a crash of the machine, the messages of a second are gone, which clients are told"
+		f.Have = "appendfsync everysec: after a crash of the machine, messages of a second are lost, and clients are told"
 	case save != "" || e.number("rdb_last_save_time") > 0 && e.config("dir") == "":
-		f.Status, f.Have = Warn, "snapshots alone (save "+save+")"
-		f.Why = "after a crash, messages since the last snapshot are gone; clients are told, and no number is given twice"
+		f.Status, f.Have = Warn, "only snapshots (save "+save+")"
+		f.Why = "after a crash, messages since the last snapshot are lost; clients are told, and no number is given twice"
 		f.Fixes = e.redisConf("appendonly yes", "appendfsync everysec")
 		if e.info["rdb_last_bgsave_status"] != "ok" && e.config("stop-writes-on-bgsave-error") == "yes" {
-			f.Status, f.Have, f.Why = Bad, "the last snapshot has failed", "Redis refuses to write then, and publishes are answered 503: is the disk full?"
+			f.Status, f.Have, f.Why = Bad, "the last snapshot failed", "Redis then refuses writes, and publishes are answered 503: is the disk full?"
 		}
 	default:
 		f.Status, f.Have = Warn, "none"
-		f.Why = "after a restart of Redis, all messages are gone; clients are told, and no number is given twice while a node lives"
+		f.Why = "after a restart of Redis, all messages are lost; clients are told, and no number is given twice while a node is running"
 		f.Fixes = e.redisConf("appendonly yes", "appendfsync everysec")
 	}
 	e.found(f)
@@ -267,18 +267,18 @@ func (e *redisExam) checkReplicas() {
 			good++
 		}
 	}
-	f := Finding{Name: "replicas", Have: fmt.Sprintf("%d in step of %d, min-replicas-to-write %s", good, replicas, orUnknown(want)), Want: "1 or more, min-replicas-to-write 1"}
+	f := Finding{Name: "replicas", Have: fmt.Sprintf("%d of %d in sync, min-replicas-to-write %s", good, replicas, orUnknown(want)), Want: "1 or more, min-replicas-to-write 1"}
 	minimum, err := strconv.ParseInt(want, 10, 64)
 	switch {
 	case err == nil && minimum > good:
-		f.Status, f.Why = Bad, "Redis refuses to write, and publishes are answered 503, until so many replicas are in step"
+		f.Status, f.Why = Bad, "Redis refuses writes, and publishes are answered 503, until that many replicas are in sync"
 	case replicas == 0:
-		f.Status, f.Why = Warn, "nothing is published while this server is away, and no other takes its place"
-		f.Fixes = []fix{{File: "redis.conf of another server, with Sentinels beside", Lines: []string{"replicaof " + strings.ReplaceAll(e.Address, ":", " ")}}}
+		f.Status, f.Why = Warn, "nothing can be published while this server is down, and no other can take over"
+		f.Fixes = []fix{{File: "redis.conf of another server, together with Sentinels", Lines: []string{"replicaof " + strings.ReplaceAll(e.Address, ":", " ")}}}
 	case good < replicas:
-		f.Status, f.Why = Warn, "a replica that is not in step lacks the last messages if it takes the master's place"
+		f.Status, f.Why = Warn, "a replica that is not in sync lacks the last messages if it takes over"
 	case err == nil && minimum == 0:
-		f.Status, f.Why = Warn, "a master that is cut off from its replicas goes on taking messages, which are gone when a replica takes its place"
+		f.Status, f.Why = Warn, "a master that is cut off from its replicas keeps accepting messages, which are lost when a replica takes over"
 		f.Fixes = e.redisConf("min-replicas-to-write 1", "min-replicas-max-lag 10")
 	}
 	e.found(f)
@@ -307,7 +307,7 @@ func (e *redisExam) checkClock() {
 	off := time.Unix(s, us*1000).Sub(middle)
 	f.Have = off.Round(time.Millisecond).String() + " ahead of this machine"
 	if off.Abs() >= time.Second {
-		f.Status, f.Why = Warn, "what metrics tell of the bus' delay is wrong by it, and so is a comparison of the logs"
+		f.Status, f.Why = Warn, "metrics of the bus' delay are wrong by this difference, and so is a comparison of logs"
 		f.Fixes = []fix{{Lines: []string{"chrony or systemd-timesyncd, on this machine and on that of Redis"}}}
 	}
 	e.found(f)
@@ -334,15 +334,15 @@ func (e *redisExam) checkLatency() {
 	}
 	slices.Sort(times)
 	median, longest := times[len(times)/2], times[len(times)-1]
-	f.Have = fmt.Sprintf("%v, at the longest %v of %d", median.Round(time.Microsecond), longest.Round(time.Microsecond), roundTrips)
+	f.Have = fmt.Sprintf("median %v, longest %v of %d", median.Round(time.Microsecond), longest.Round(time.Microsecond), roundTrips)
 	switch {
 	case median > hopelessRoundTrip:
-		f.Status, f.Why = Bad, "a publisher waits for one round trip, and a subscriber at another node for half of one more; what waits is bounded by --redis-queue"
+		f.Status, f.Why = Bad, "a publisher waits for one round trip, and a subscriber at another node for half of one more; the number of waiting publishes is limited by --redis-queue"
 	case median > slowRoundTrip:
 		f.Status, f.Why = Warn, "a publisher waits for one round trip, and a subscriber at another node for half of one more"
 	}
 	if f.Status != OK {
-		f.Fixes = []fix{{Lines: []string{"nodes and Redis in one network"}}}
+		f.Fixes = []fix{{Lines: []string{"place nodes and Redis in one network"}}}
 	}
 	e.found(f)
 }

@@ -25,11 +25,11 @@ func (e *redisExam) checkMemory(masters int64) {
 	share := w.memory() / max(masters, 1)
 	limit, bounded := e.number("maxmemory"), "maxmemory"
 	if limit == 0 {
-		limit, bounded = e.number("total_system_memory"), "of the machine, and no maxmemory"
+		limit, bounded = e.number("total_system_memory"), "of the machine, without maxmemory"
 	}
 	f := Finding{
 		Name: "memory", Have: mebibytes(limit) + " " + bounded, Want: mebibytes(share),
-		Why: fmt.Sprintf("%s channels that keep %s messages of %s bytes each; one that only waits takes nothing", grouped(w.Channels), grouped(w.History), grouped(w.MessageBytes)),
+		Why: fmt.Sprintf("%s channels that store %s messages of %s bytes each; a channel without publishes takes nothing", grouped(w.Channels), grouped(w.History), grouped(w.MessageBytes)),
 	}
 	switch {
 	case limit < share:
@@ -38,7 +38,7 @@ func (e *redisExam) checkMemory(masters int64) {
 		f.Status = Warn
 	}
 	if f.Status != OK {
-		f.Fixes = []fix{{File: "--channel-buffer-size, --redis-ttl, --redis-bus, or more memory", Lines: []string{"--channels and --message-bytes tell this command what there will be"}}}
+		f.Fixes = []fix{{File: "--channel-buffer-size, --redis-ttl, --redis-bus, or more memory", Lines: []string{"set --channels and --message-bytes to the expected values"}}}
 	}
 	e.found(f)
 }
@@ -53,13 +53,13 @@ func (e *redisExam) checkPrefix() {
 	case err != nil && strings.HasPrefix(err.Error(), "MOVED"):
 		return // another master has this key; it is checked too
 	case err != nil:
-		f.Status, f.Have, f.Why = Bad, err.Error(), "another program has keys of these names"
-		f.Fixes = []fix{{File: "--redis-prefix", Lines: []string{"another one, the same at all nodes"}}}
+		f.Status, f.Have, f.Why = Bad, err.Error(), "another program uses keys with these names"
+		f.Fixes = []fix{{File: "--redis-prefix", Lines: []string{"choose another prefix, the same at all nodes"}}}
 	case len(values) == 2 && values[0] != nil:
 		parts := fmt.Sprint(values[0])
 		f.Have = fmt.Sprintf(w.Prefix+" is in use, with %s partitions, in generation %v", parts, values[1])
 		if n, _ := strconv.Atoi(parts); w.Partitions != 0 && n != w.Partitions {
-			f.Status, f.Want, f.Why = Bad, strconv.Itoa(w.Partitions), "a node with another number of partitions does not start: it would look for channels elsewhere"
+			f.Status, f.Want, f.Why = Bad, strconv.Itoa(w.Partitions), "a node with another number of partitions does not start, because it would look for channels in other partitions"
 			f.Fixes = []fix{{File: "--redis-partitions", Lines: []string{parts + "   # or another --redis-prefix, for other channels"}}}
 		}
 	}
@@ -82,10 +82,10 @@ func checkRedisCluster(ctx context.Context, e *redisExam, w *RedisWish, masters 
 	case err != nil:
 		f.Status, f.Have = Bad, err.Error()
 	case state != "ok":
-		f.Status, f.Why = Bad, "some slots have no master: channels of these are answered 503"
+		f.Status, f.Why = Bad, "some slots have no master: publishes to their channels are answered 503"
 		f.Fixes = []fix{{Now: "redis-cli --cluster check " + e.Address}}
 	case w.Named < 2:
-		f.Status, f.Why = Warn, "a node that starts while the only address is away does not find the others"
+		f.Status, f.Why = Warn, "a node that starts while the only named address is down cannot find the others"
 		f.Fixes = []fix{{File: "--redis", Lines: []string{"redis://HOST,HOST,HOST"}}}
 	}
 	return f
@@ -98,13 +98,13 @@ func checkSentinels(ctx context.Context, sentinels []RedisNode, w *RedisWish) (l
 	case len(sentinels) < w.Named:
 		f.Status, f.Why = Warn, "the others cannot be reached from here"
 	case w.Named < 3:
-		f.Status, f.Why = Warn, "one of two that is away leaves no majority, and no replica takes the master's place"
+		f.Status, f.Why = Warn, "if one of two is down there is no majority, and no replica can take over"
 	}
 	list = append(list, f)
 	for _, s := range sentinels {
 		f := Finding{Name: "Sentinel " + s.Address, Have: "has a quorum for " + w.Sentinel}
 		if answer, err := s.Do(ctx, "SENTINEL", "CKQUORUM", w.Sentinel); err != nil {
-			f.Status, f.Have, f.Why = Bad, err.Error(), "no replica takes the master's place when it is away"
+			f.Status, f.Have, f.Why = Bad, err.Error(), "no replica can take over when the master is down"
 		} else if text, _ := answer.(string); !strings.HasPrefix(text, "OK") {
 			f.Status, f.Have = Warn, fmt.Sprint(answer)
 		}

@@ -74,8 +74,8 @@ func (t *through) try(ctx context.Context) []Finding {
 	defer t.closeChannels(name, name+"-silent")
 	if err != nil {
 		return append(list, Finding{
-			Name: "publishing", Status: Warn, Have: err.Error(), Why: "nothing more can be tried without it",
-			Fixes: []fix{{File: "--admin ADDR", Lines: []string{"of the server that is behind " + t.base + ", from where backends may publish"}}},
+			Name: "publishing", Status: Warn, Have: err.Error(), Why: "the other tests need it",
+			Fixes: []fix{{File: "--admin ADDR", Lines: []string{"of the server behind " + t.base + ", on which backends may publish"}}},
 		})
 	}
 	began := time.Now()
@@ -126,7 +126,7 @@ var pinged = regexp.MustCompile(`"type":"ping","sub_timeout":(\d+)`)
 
 // tryPing tests whether the server can be reached.
 func (t *through) tryPing(ctx context.Context) Finding {
-	f := Finding{Name: "the server", Why: "what stands in front must hand requests for " + t.base + "/… to the server, as /…"}
+	f := Finding{Name: "the server", Why: "the proxy must pass requests for " + t.base + "/… on to the server, as /…"}
 	ctx, cancel := context.WithTimeout(ctx, arrival)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.base+"/ping", nil)
@@ -149,13 +149,13 @@ func (t *through) tryPing(ctx context.Context) Finding {
 		case resp.Header.Get("Location") != "":
 			f.Have += ": go to " + resp.Header.Get("Location")
 		case resp.StatusCode == http.StatusBadGateway:
-			f.Why = "the proxy does not reach the server: does it run, where proxy_pass leads to?"
+			f.Why = "the proxy does not reach the server: is it running where proxy_pass points to?"
 		}
 		return f
 	}
 	seconds, _ := strconv.Atoi(string(found[1]))
 	t.polling = time.Duration(seconds) * time.Second
-	f.Have = "is there, over " + resp.Proto
+	f.Have = "answers, over " + resp.Proto
 	return f
 }
 
@@ -165,7 +165,7 @@ const largeMessage = 16 << 10
 // tryFlow tests whether messages arrive on an endless response immediately, each before the
 // next is published.
 func (t *through) tryFlow(ctx context.Context, path string) []Finding {
-	f := Finding{Name: "messages on " + path, Have: "each comes at once"}
+	f := Finding{Name: "messages on " + path, Have: "each arrives immediately"}
 	flow := newFlow(ctx, t.client, t.base+path+"?"+t.query, nil)
 	defer flow.leave()
 	first, large := path+" 1", path+" 2 "+strings.Repeat("x", largeMessage)
@@ -199,12 +199,12 @@ func jsonText(s string) string {
 func keptBack(f *flow, err error) (why string, fixes []fix) {
 	const where = "nginx, within the location"
 	if !errors.Is(err, errLate) {
-		return "what stands in front ends a response before the server does", []fix{{File: where, Lines: []string{"proxy_read_timeout 60s;"}}}
+		return "the proxy ends a response before the server does", []fix{{File: where, Lines: []string{"proxy_read_timeout 60s;"}}}
 	}
-	why = "messages are kept back until a buffer is full"
+	why = "messages are delayed until a buffer is full"
 	fixes = []fix{{File: where, Lines: []string{"proxy_buffering off;", "gzip off;"}}}
 	if f.head != nil && f.head.Header.Get("X-Accel-Buffering") != "" {
-		return why + "; the server's X-Accel-Buffering: no comes through, so it is not nginx that heeds it", fixes
+		return why + "; the server's X-Accel-Buffering: no arrives here, so a proxy other than nginx delays them", fixes
 	}
 	fixes[0].Lines = append(fixes[0].Lines, "# and no proxy_ignore_headers X-Accel-Buffering")
 	return why, fixes
@@ -217,13 +217,13 @@ func (t *through) checkHead(flow *flow, path string) (list []Finding) {
 	}
 	if got, want := flow.head.Header.Get("Content-Type"), "text/event-stream"; path == "/sse" && !strings.HasPrefix(got, want) {
 		list = append(list, Finding{
-			Name: "type of " + path, Status: Bad, Have: strconv.Quote(got), Want: want, Why: "a browser's EventSource gives up for good",
+			Name: "type of " + path, Status: Bad, Have: strconv.Quote(got), Want: want, Why: "a browser's EventSource never reconnects",
 			Fixes: []fix{{File: "nginx, within the location", Lines: []string{"# no add_header and no proxy_hide_header of Content-Type"}}},
 		})
 	}
 	if flow.head.Uncompressed {
 		list = append(list, Finding{
-			Name: "compression of " + path, Status: Warn, Have: "gzip", Why: "messages are too small to gain from it, and it takes 256 KiB of the proxy for each stream",
+			Name: "compression of " + path, Status: Warn, Have: "gzip", Why: "messages are too small to benefit, and it takes 256 KiB of the proxy for each stream",
 			Fixes: []fix{{File: "nginx, within the location", Lines: []string{"gzip off;"}}},
 		})
 	}
@@ -236,7 +236,7 @@ var numbered = regexp.MustCompile(`"seq":(-?\d+)`)
 // tryPoll tests whether a poll is answered by the message that it waits for, and returns
 // the number of that message.
 func (t *through) tryPoll(ctx context.Context) (f Finding, seq int) {
-	f = Finding{Name: "polls", Have: "are answered by their message"}
+	f = Finding{Name: "polls", Have: "are answered with their message"}
 	const content = "/sub 1"
 	ask := func(seq int) *flow {
 		return newFlow(ctx, t.client, fmt.Sprintf("%s/sub?%s&seq=%d", t.base, t.query, seq), nil)
@@ -268,7 +268,7 @@ func (t *through) tryResume(ctx context.Context, seq int) Finding {
 	flow := newFlow(ctx, t.client, t.base+"/sse?"+t.query, http.Header{"Last-Event-Id": {strconv.Itoa(seq - 1)}})
 	defer flow.leave()
 	if _, err := flow.await(arrival, fmt.Sprintf(`"seq":%d,`, seq), `"data"`); err != nil {
-		f.Status, f.Have, f.Why = Bad, err.Error(), "a browser that comes back with it does not get what it has missed"
+		f.Status, f.Have, f.Why = Bad, err.Error(), "a browser that reconnects with it does not get the missed messages"
 		f.Fixes = []fix{{File: "nginx, within the location", Lines: []string{"proxy_set_header Last-Event-ID $http_last_event_id;", "proxy_buffering off;"}}}
 	}
 	return f
@@ -290,14 +290,14 @@ func (t *through) tryHeartbeat(quiet *flow, began time.Time) Finding {
 	case err == nil:
 		f.Have = fmt.Sprintf("had its heartbeat after %v", lived)
 	case errors.Is(err, errLate) && wait < t.polling:
-		f.Status, f.Have = Warn, fmt.Sprintf("lived for %v, and was not waited for any longer", lived)
+		f.Status, f.Have = Warn, fmt.Sprintf("stayed open for %v; the test did not wait longer", lived)
 		f.Fixes = []fix{{File: "this command", Lines: []string{fmt.Sprintf("--wait %d", int64((t.polling + moment).Seconds()))}}}
 	case errors.Is(err, errLate):
 		f.Status, f.Have = Bad, fmt.Sprintf("has no heartbeat after %v", lived)
 		f.Why, f.Fixes = keptBack(quiet, err)
 	default:
 		f.Status, f.Have = Bad, fmt.Sprintf("is cut after %v: %v", lived, err)
-		f.Why = "what stands in front takes silence for the end"
+		f.Why = "the proxy closes silent connections"
 		f.Fixes = []fix{{File: "nginx, within the location", Lines: []string{fmt.Sprintf("proxy_read_timeout %ds;", int64((2 * t.polling).Seconds()))}}}
 	}
 	return f

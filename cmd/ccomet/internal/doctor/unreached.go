@@ -23,17 +23,17 @@ func (t *through) unreached(err error) (why string, fixes []fix) {
 	}
 	switch {
 	case errors.As(err, &certificate):
-		return "clients do not trust the certificate that is sent for " + host, []fix{
+		return "clients do not trust the certificate for " + host, []fix{
 			{File: "nginx, within the server", Lines: []string{"ssl_certificate …; # for " + host + ", with the intermediate certificates behind it"}},
 			{File: "this command, where the authority is your own", Lines: []string{"SSL_CERT_FILE=AUTHORITY.pem ccomet doctor …"}},
 		}
 	case errors.As(err, &record), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
-		return "this port speaks no TLS", []fix{
+		return "this port does not use TLS", []fix{
 			{File: "this command", Lines: []string{"--through http://" + strings.TrimPrefix(t.base, "https://")}},
 			{File: "nginx, within the server", Lines: []string{"listen 443 ssl;"}},
 		}
 	case errors.As(err, &alert):
-		return "the proxy refuses the TLS handshake: it has no certificate for " + host + ", or wants one of the client", nil
+		return "the proxy refuses the TLS handshake: it has no certificate for " + host + ", or requires a client certificate", nil
 	case errors.As(err, &name) && name.IsNotFound:
 		return host + " has no address in DNS", nil
 	case errors.As(err, &name):

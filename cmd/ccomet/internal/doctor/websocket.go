@@ -16,13 +16,13 @@ import (
 // tryWebSocket tests whether WebSockets work. If not, it is only a warning, because clients
 // fall back to other transports.
 func (t *through) tryWebSocket(ctx context.Context) Finding {
-	f := Finding{Name: "WebSocket", Have: "has its message"}
+	f := Finding{Name: "WebSocket", Have: "receives its message"}
 	ctx, cancel := context.WithTimeout(ctx, arrival)
 	defer cancel()
 	if err := t.useWebSocket(ctx); err != nil {
 		f.Status, f.Have = Warn, err.Error()
-		f.Why = "clients use event streams or polls instead, if they can"
-		f.Fixes = []fix{{File: "nginx, within a location of its own for /ws", Lines: []string{
+		f.Why = "clients fall back to event streams or polls, if they can"
+		f.Fixes = []fix{{File: "nginx, within a separate location for /ws", Lines: []string{
 			"proxy_http_version 1.1;", "proxy_set_header Upgrade $http_upgrade;", "proxy_set_header Connection upgrade;", "proxy_set_header Host $http_host;"}}}
 	}
 	return f
@@ -65,7 +65,7 @@ func (t *through) useWebSocket(ctx context.Context) error {
 		}
 		switch {
 		case ctx.Err() != nil:
-			return errors.New("no message comes on /ws")
+			return errors.New("no message arrives on /ws")
 		case err != nil:
 			return fmt.Errorf("/ws ends: %w", err)
 		}
