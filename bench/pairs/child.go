@@ -13,26 +13,25 @@ import (
 	"time"
 )
 
-// child is a contestant's process. It is told its size by its arguments, and
-// says "ready"; told "run" it says "micros N"; it ends when its input does, or
-// the context.
+// child is a contestant's process. Its size is in its arguments. It says "ready", answers "run"
+// with "micros N", and ends at the end of its input or with the context.
 type child struct {
 	who   string
 	cmd   *exec.Cmd
 	in    io.WriteCloser
 	out   *bufio.Reader
-	wrong bytes.Buffer // what it said on standard error
+	wrong bytes.Buffer // its standard error
 	ended bool
 }
 
-// hangTimeout is how long a child may take over one answer.
+// hangTimeout is the time limit of one answer.
 const hangTimeout = time.Minute
 
 func startChild(ctx context.Context, s side, pairs, active, writes int) (*child, error) {
 	args := append(append([]string{}, s.command[1:]...), fmt.Sprint(pairs), fmt.Sprint(active), fmt.Sprint(writes))
 	c := &child{who: s.who, cmd: exec.CommandContext(ctx, s.command[0], args...)}
 	c.cmd.Stderr = &c.wrong
-	// A Ctrl-C is for the harness, which then ends its children.
+	// Ctrl-C is for the harness, which then ends its children.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var err error
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
@@ -53,7 +52,7 @@ func startChild(ctx context.Context, s side, pairs, active, writes int) (*child,
 	return c, nil
 }
 
-// run has the child run once, and returns how many microseconds it took.
+// run performs one run, and returns its duration in microseconds.
 func (c *child) run() (float64, error) {
 	if _, err := io.WriteString(c.in, "run\n"); err != nil {
 		return 0, c.failed("run", err)
@@ -84,7 +83,7 @@ func (c *child) hear(word string) (string, error) {
 	return rest, nil
 }
 
-// failed is the error of a child that has ended, with what it said of it.
+// failed returns the error of a child that has ended, with its standard error.
 func (c *child) failed(word string, err error) error {
 	c.close()
 	return fmt.Errorf("waiting for %s to say %q: %w (%v) %s", c.who, word, err, c.cmd.ProcessState, bytes.TrimSpace(c.wrong.Bytes()))

@@ -14,27 +14,26 @@ import (
 	"ccomet/reactor"
 )
 
-// contestant is one loop with its part of the pairs, and the handler of it.
+// contestant is one loop with its share of the pairs. It is the loop's handler.
 type contestant struct {
 	loop   *reactor.Loop
-	next   []int32 // by a connection's index: what its handler writes to
-	starts []int32 // where each chain's first byte is written
-	far    []int   // all that is written to
-	writes int     // a run
+	next   []int32 // by a connection's index: the descriptor that its handler writes to
+	starts []int32 // where the first byte of each chain is written
+	far    []int   // all descriptors that are written to
+	writes int     // writes of a run
 
-	readsLeft, writesLeft int // of the run
+	readsLeft, writesLeft int // in the current run
 	err                   error
 }
 
-// RunContestant is the process that the reactor takes part with: so many
-// loops, which pairs, active and writes are divided among. It says "ready" when
-// all is open; for each line of in it makes a run and says "micros", and how
-// many; it returns when in ends.
+// RunContestant is the reactor's process. The pairs, active chains and writes are divided among
+// its loops. It says "ready" when all pairs are open. For each line of in it performs a run,
+// and says "micros" and the duration. It returns at the end of in.
 func RunContestant(in io.Reader, out io.Writer, loops, pairs, active, writes int) error {
 	if err := checkSize(loops, pairs, active, writes); err != nil {
 		return err
 	}
-	// One beyond the loops', which keep theirs while they wait, as the server has it.
+	// One more than the loops, which keep their processors while they wait, as in the server.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), loops+1))
 	team := make([]*contestant, loops)
 	for i := range team {
@@ -57,7 +56,7 @@ func RunContestant(in io.Reader, out io.Writer, loops, pairs, active, writes int
 }
 
 func newContestant(pairs, active, writes int) (*contestant, error) {
-	c := &contestant{writes: writes, next: make([]int32, pairs+1)} // index 0 is no connection
+	c := &contestant{writes: writes, next: make([]int32, pairs+1)} // index 0 is not used
 	loop, err := reactor.NewLoop(c, reactor.Config{})
 	if err != nil {
 		return nil, err
@@ -101,8 +100,7 @@ func (c *contestant) close() {
 	}
 }
 
-// runAll is one run of all loops, each on a goroutine of its own, and how long
-// that took.
+// runAll performs one run of all loops, each on its own goroutine, and returns its duration.
 func runAll(team []*contestant) (took time.Duration, err error) {
 	ended := make(chan error, len(team))
 	began := time.Now()
@@ -139,7 +137,7 @@ func (c *contestant) writeByte(fd int32) {
 	}
 }
 
-// Received is one byte.
+// Received reads one byte.
 func (c *contestant) Received(conn reactor.Conn, p []byte) int {
 	c.readsLeft -= len(p)
 	if c.writesLeft > 0 {
@@ -149,14 +147,14 @@ func (c *contestant) Received(conn reactor.Conn, p []byte) int {
 	return len(p)
 }
 
-// Closed tells of a failure, or of Release.
+// Closed reports a failure, or is called by Release.
 func (c *contestant) Closed(_ reactor.Conn, err error) {
 	if err != reactor.ErrStopped {
 		c.err = fmt.Errorf("a pair was closed: %w", err)
 	}
 }
 
-// The rest does not happen, or does not matter.
+// The other events do not occur, or do not matter.
 
 func (c *contestant) Opened(reactor.Conn)               {}
 func (c *contestant) Ended(reactor.Conn)                {}

@@ -12,10 +12,10 @@ import (
 //go:embed libevent/pairs.c
 var source []byte
 
-// ErrNoLibevent is Run's error where the C program cannot be built.
+// ErrNoLibevent is Run's error if the C program cannot be built.
 var ErrNoLibevent = errors.New("building libevent's side takes a C compiler and libevent: type `apt-get install gcc libc6-dev libevent-dev` as root")
 
-// libevent is the side of the built program.
+// libevent returns the side of the C program.
 func libevent(program string, level bool) side {
 	if level {
 		return side{"libevent", 1, []string{program, "level"}}

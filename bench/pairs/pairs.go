@@ -1,22 +1,21 @@
-// Package pairs measures the event loop alone, beside libevent, in the way
-// libevent's own classic benchmark does: socket pairs, of which most are idle.
+// Package pairs compares the event loop alone with libevent, in the way of libevent's own
+// classic benchmark: socket pairs, most of which are idle.
 //
-//  1. One end of each pair is watched for input. The pairs are divided evenly
-//     among chains, of which there are as many as are to be active.
-//  2. A run begins by writing one byte into the first pair of every chain.
-//  3. A handler reads its byte and, while some of the run's writes are left,
-//     writes one into the next pair of its chain; after the last comes the first.
-//  4. The run ends when all has been read: active + writes bytes. How long that
-//     took is what is compared.
+//  1. One end of each pair is watched for input. The pairs are divided evenly among chains; the
+//     number of chains is the number of active pairs.
+//  2. A run starts by writing one byte into the first pair of every chain.
+//  3. A handler reads its byte and, while writes of the run are left, writes one into the next
+//     pair of its chain; after the last pair comes the first.
+//  4. The run ends when everything is read: active + writes bytes. Its duration is compared.
 //
-// A chain keeps to its own pairs so that two bytes never meet in one, which a
-// large read would take at once and a small one would not: every contestant
-// makes one read and one write a byte.
+// A chain uses its own pairs only, so that two bytes never meet in one pair: one large read
+// would take both at once, and a small one would not. So every contestant makes one read and
+// one write for a byte.
 //
-// Each contestant is a process of its own, with its own descriptors: libevent's
-// is a C program (libevent/pairs.c) that is built when it is first needed, the
-// reactor's are the running program again (RunContestant). They take turns, run
-// by run, because machines are noisy: it is the ratio within a round that counts.
+// Each contestant is a process with its own file descriptors: libevent's is a C program
+// (libevent/pairs.c), which is built when it is first needed; the reactor's is this program
+// again (RunContestant). They take turns run by run, because machines are noisy: the ratio
+// within a round counts.
 package pairs
 
 import (
@@ -31,19 +30,18 @@ import (
 	"ccomet/bench/result"
 )
 
-// Config says what is measured. What is zero has a default.
+// Config configures Run. A zero field has a default.
 type Config struct {
-	Pairs  []int // socket pairs; default 1,000 to 9,000 by 1,000
-	Active []int // chains; default 100 and 1,000. Each size is measured with each
-	Writes int   // writes of a run beside the first of each chain; default 20,000
+	Pairs  []int // numbers of socket pairs; default 1,000 to 9,000 by 1,000
+	Active []int // numbers of chains; default 100 and 1,000. Each is combined with each of Pairs
+	Writes int   // writes of a run, in addition to the first of each chain; default 20,000
 	Rounds int   // runs of each contestant at each size; default 15
-	Loops  []int // how many loops the reactor has, a contestant for each; default 1 and 2, which have half of everything each
-	// Level leaves libevent's events as they are by default: level-triggered,
-	// as in its classic benchmark. Else they are edge-triggered, its best.
+	Loops  []int // numbers of the reactor's loops, a contestant for each; default 1 and 2; the pairs are divided among the loops
+	// Level leaves libevent's events level-triggered, as in its classic benchmark. Otherwise
+	// they are edge-triggered, which is faster.
 	Level bool
-	// Contestant is the command line that leads to RunContestant: the program
-	// and its arguments, to which the loops, pairs, active and writes of one
-	// size are appended.
+	// Contestant is the command line that runs RunContestant: the program and its arguments.
+	// The loops, pairs, active and writes of a size are appended.
 	Contestant []string
 }
 
@@ -65,7 +63,7 @@ func setDefault(list *[]int, values ...int) {
 	}
 }
 
-// check refuses what cannot be measured, before anything is started.
+// check validates the configuration before anything is started.
 func (c *Config) check() error {
 	if len(c.Contestant) == 0 {
 		return errors.New("Config.Contestant is not set")
@@ -85,7 +83,7 @@ func (c *Config) check() error {
 	return checkDescriptors(slices.Max(c.Pairs))
 }
 
-// checkSize refuses what cannot be divided evenly.
+// checkSize returns an error for numbers that cannot be divided evenly.
 func checkSize(loops, pairs, active, writes int) error {
 	switch {
 	case loops < 1 || active < 1 || writes < 1:
@@ -98,7 +96,7 @@ func checkSize(loops, pairs, active, writes int) error {
 	return nil
 }
 
-// spare is what a contestant needs descriptors for, beside pairs.
+// spare is the number of descriptors that a contestant needs in addition to the pairs.
 const spare = 64
 
 func checkDescriptors(pairs int) error {
@@ -114,15 +112,15 @@ func checkDescriptors(pairs int) error {
 		pairs, need, limit.Max, need, (max(limit.Max, spare)-spare)/2)
 }
 
-// side is one of those that are compared.
+// side is one of the contestants.
 type side struct {
 	who     string
 	loops   int
 	command []string
 }
 
-// Run measures every size, and prints a row of a table for each when it is
-// done. When ctx ends it returns what it has, and the reason.
+// Run measures every size, and prints a row of a table for each. When ctx is done it returns
+// partial results and the reason.
 func Run(ctx context.Context, out io.Writer, cfg Config) (*result.Loop, error) {
 	cfg.fill()
 	if err := cfg.check(); err != nil {
@@ -154,12 +152,11 @@ func Run(ctx context.Context, out io.Writer, cfg Config) (*result.Loop, error) {
 	return measured, nil
 }
 
-// fresh is how many rounds are made with the same processes: what memory a
-// process happened to get makes it some percent faster or slower for life.
+// fresh is the number of rounds with the same processes. The memory that a process happens to
+// get makes it some percent faster or slower for its whole life.
 const fresh = 3
 
-// measure has all contestants run at one size. The first of sides is whom the
-// others are compared with.
+// measure runs all contestants at one size. The others are compared with the first of sides.
 func measure(ctx context.Context, sides []side, pairs, active int, cfg Config) ([]result.LoopRun, error) {
 	times := make([][]float64, len(sides))
 	for done := 0; done < cfg.Rounds; done += fresh {
@@ -177,8 +174,8 @@ func measure(ctx context.Context, sides []side, pairs, active int, cfg Config) (
 	return points, nil
 }
 
-// rounds starts all contestants and has them run in turn, n times after once
-// to warm up; each begins in its turn. It appends how long each took to its times.
+// rounds starts all contestants and runs them in turn, n times after a warm-up. Each starts
+// first in its turn. It appends the durations to the contestants' times.
 func rounds(ctx context.Context, sides []side, pairs, active, writes, n int, times [][]float64) error {
 	children := make([]*child, len(sides))
 	for i, s := range sides {

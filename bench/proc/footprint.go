@@ -11,17 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Footprint is the memory that a process and its descendants take together, in bytes.
+// Footprint is the memory of a process and its descendants together, in bytes.
 type Footprint struct {
 	Bytes   int64 // all of it
-	Program int64 // of it, what is of files as they are on the disk: the program and its libraries
+	Program int64 // unmodified pages of files: the program and its libraries
 }
 
-// Data is all but the program.
+// Data is all memory except the program's.
 func (f Footprint) Data() int64 { return f.Bytes - f.Program }
 
-// Footprint counts what several processes share once, and so a file in memory (memfd),
-// whichever part of it they have touched. What only descriptors refer to is not in it.
+// Footprint counts memory that several processes share once. A memfd counts once too, whichever
+// part of it they have touched. Memory that only file descriptors refer to is not included.
 func (p Process) Footprint() (f Footprint, err error) {
 	files := map[uint64]int64{} // by inode
 	var counted []int
@@ -37,7 +37,7 @@ func (p Process) Footprint() (f Footprint, err error) {
 		f.Bytes += sizes[0]
 		f.Program += sizes[1]
 		if err := memoryFiles(pid, files); errors.Is(err, os.ErrPermission) {
-			return nil // what of the files is touched is in Pss
+			return nil // the touched pages of these files are in Pss
 		} else if err != nil {
 			return err
 		}
@@ -50,16 +50,16 @@ func (p Process) Footprint() (f Footprint, err error) {
 	return f, err
 }
 
-// sameMemory says whether two processes are one in memory: from when a process is begun until it
-// executes its program, it has the memory of the one that began it (vfork). Where the kernel does
-// not tell, they count as two.
+// sameMemory reports whether two processes share their memory. A child started by vfork shares
+// that of its parent until it executes its program. If the kernel does not tell, they count as
+// two.
 func sameMemory(a, b int) bool {
 	const ofMemory = 1 // KCMP_VM
 	order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(a), uintptr(b), ofMemory, 0, 0, 0)
 	return errno == 0 && order == 0
 }
 
-// memoryFiles adds the files in memory that a process has mapped, with what they hold.
+// memoryFiles adds the mapped memfds of a process with their sizes.
 func memoryFiles(pid int, files map[uint64]int64) error {
 	for line := range fileLines(fmt.Sprintf("/proc/%d/maps", pid)) {
 		at, rest, _ := strings.Cut(line, " ")
@@ -68,7 +68,7 @@ func memoryFiles(pid int, files map[uint64]int64) error {
 		}
 		info, err := os.Stat(fmt.Sprintf("/proc/%d/map_files/%s", pid, at))
 		if errors.Is(err, os.ErrNotExist) {
-			continue // it is mapped no more
+			continue // it is not mapped any more
 		} else if err != nil {
 			return err
 		}

@@ -11,21 +11,20 @@ import (
 	"ccomet/bench/result"
 )
 
-// Kernel is memory that the kernel holds for sockets, of the whole machine, in bytes.
+// Kernel is kernel memory for sockets of the whole machine, in bytes.
 type Kernel struct {
-	Slabs   int64 // what a waiting connection is made of; 0 where slabinfo is not readable
-	Buffers int64 // what is in TCP sockets' buffers
+	Slabs   int64 // the parts of a waiting connection; 0 if slabinfo is not readable
+	Buffers int64 // buffers of TCP sockets
 }
 
-// socketSlabs are the caches from which a connection's parts come. Where the
-// kernel merged some with others of their size, those stand under another name
-// and are not counted.
+// socketSlabs are the slab caches of a connection's parts. If the kernel has merged some of
+// them with others of the same size, those have another name and are not counted.
 var socketSlabs = map[string]bool{
 	"TCP": true, "TCPv6": true, "tw_sock_TCP": true, "request_sock_TCP": true, "tcp_bind_bucket": true, "tcp_bind2_bucket": true,
 	"sock_inode_cache": true, "filp": true, "eventpoll_epi": true, "eventpoll_pwq": true,
 }
 
-// ReadKernel reads /proc/slabinfo, for which it takes root, and /proc/net/sockstat.
+// ReadKernel reads /proc/slabinfo, which requires root, and /proc/net/sockstat.
 func ReadKernel() (k Kernel) {
 	page := int64(os.Getpagesize())
 	var sockets, entry int64
@@ -49,8 +48,8 @@ func ReadKernel() (k Kernel) {
 			entry = number(3)
 		}
 	}
-	// Of directory entries each socket has one; the others' come and go with
-	// whatever else the machine does.
+	// Each socket has one directory entry. Other directory entries depend on what else the
+	// machine does.
 	k.Slabs += sockets * entry
 	for line := range fileLines("/proc/net/sockstat") {
 		if f := strings.Fields(line); len(f) > 2 && f[0] == "TCP:" && f[len(f)-2] == "mem" {
@@ -75,7 +74,7 @@ func fileLines(name string) func(yield func(string) bool) {
 	}
 }
 
-// MemoryAvailable is how many bytes can be had without swapping.
+// MemoryAvailable returns how many bytes are available without swapping.
 func MemoryAvailable() (int64, error) {
 	sizes, err := kilobytes("/proc/meminfo", "MemAvailable")
 	if err != nil {
@@ -84,8 +83,7 @@ func MemoryAvailable() (int64, error) {
 	return sizes[0], nil
 }
 
-// LoadAverage is how many processes were running or ready to, on average over the last
-// minute.
+// LoadAverage returns the machine's load average of the last minute.
 func LoadAverage() (load float64) {
 	for line := range fileLines("/proc/loadavg") {
 		first, _, _ := strings.Cut(line, " ")
@@ -135,6 +133,5 @@ func ThisMachine() result.Machine {
 	return m
 }
 
-// emulated says whether the processor is a program, which QEMU's tells by its
-// name.
+// emulated reports whether the processor is emulated by QEMU, which its name shows.
 func emulated(cpu string) bool { return strings.Contains(cpu, "QEMU") || strings.Contains(cpu, "TCG") }

@@ -1,5 +1,5 @@
-// Package proc reads from /proc what a running server uses, and what the
-// machine has: memory, processor time, descriptors, kernel memory, limits.
+// Package proc reads from /proc what a running server uses and what the machine has: memory,
+// processor time, file descriptors, kernel memory, limits.
 package proc
 
 import (
@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// Process is a process with all that descend from it, by the number of the
-// first: a server may have workers.
+// Process is a process with all its descendants, by the number of the first: a server may have
+// workers.
 type Process int
 
 // Family is the process itself and its descendants.
@@ -32,7 +32,7 @@ func (p Process) Family() ([]int, error) {
 		return nil, err
 	}
 	for _, name := range stats {
-		// One that has ended and is not waited for has nothing left to be read.
+		// A zombie has nothing to read.
 		if pid, fields, ok := statFields(name); ok && fields[0] != "Z" {
 			parents[pid], _ = strconv.Atoi(fields[1])
 		}
@@ -48,19 +48,19 @@ func (p Process) Family() ([]int, error) {
 	return family, nil
 }
 
-// statFields are the fields of a stat file from the state on.
+// statFields returns the fields of a stat file from the state on.
 func statFields(name string) (pid int, fields []string, ok bool) {
 	data, err := os.ReadFile(name)
 	end := bytes.LastIndexByte(data, ')')
 	if err != nil || end < 0 {
-		return 0, nil, false // it has ended meanwhile
+		return 0, nil, false // it has ended
 	}
 	pid, err = strconv.Atoi(filepath.Base(filepath.Dir(name)))
 	fields = strings.Fields(string(data[end+1:]))
 	return pid, fields, err == nil && len(fields) > 13
 }
 
-// Find is the one process that runs under a name, with no parent of the same name.
+// Find returns the only process with this name whose parent has another name.
 func Find(name string) (Process, error) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -69,7 +69,7 @@ func Find(name string) (Process, error) {
 	parents := map[int]int{}
 	for _, file := range stats {
 		comm, err := os.ReadFile(filepath.Join(filepath.Dir(file), "comm"))
-		if err != nil || strings.TrimSpace(string(comm)) != name[:min(len(name), 15)] { // the kernel keeps 15 bytes
+		if err != nil || strings.TrimSpace(string(comm)) != name[:min(len(name), 15)] { // the kernel stores 15 bytes
 			continue
 		}
 		if pid, fields, ok := statFields(file); ok {
@@ -92,12 +92,12 @@ func Find(name string) (Process, error) {
 	return 0, fmt.Errorf("several processes %q are running, %v: name one with --pid", name, found)
 }
 
-// Memory is what a process and its descendants take, in bytes.
+// Memory is the memory of a process and its descendants, in bytes.
 type Memory struct {
 	Virtual      int64
-	Resident     int64 // each process's own count: what they share counts for each
-	Proportional int64 // what is shared counts in parts: PSS
-	Program      int64 // of Resident, what is of files as they are on the disk: the program and its libraries
+	Resident     int64 // sum over the processes; shared memory counts for each
+	Proportional int64 // PSS: shared memory is divided among its users
+	Program      int64 // of Resident: unmodified pages of files, such as the program and its libraries
 }
 
 // Memory reads smaps_rollup, which is exact (statm lags by up to 64 pages a thread).
@@ -123,16 +123,16 @@ func (p Process) Memory() (m Memory, err error) {
 	return m, err
 }
 
-// programPages counts the bytes that are resident of mappings of files which may not be
-// written, and have not been. They come as the program runs into them, 16 pages for one that
-// is needed, and a process has them once, whatever it serves.
+// programPages counts the resident bytes of private file mappings that are not writable and
+// were not written. The kernel maps them when the program needs them, 16 pages at a time. They
+// do not depend on the load.
 func programPages(smaps string) (bytes int64, err error) {
 	f, err := os.Open(smaps)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	program := false // the mapping at hand
+	program := false // the current mapping
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		words := strings.Fields(lines.Text())
 		switch {
@@ -152,14 +152,14 @@ func programPages(smaps string) (bytes int64, err error) {
 	return bytes, nil
 }
 
-// ResetPeak has Peak begin anew, from what is resident now.
+// ResetPeak resets Peak to the current resident memory.
 func (p Process) ResetPeak() error {
 	return p.each(func(pid int) error {
 		return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
 	})
 }
 
-// Peak is the most bytes that were resident since ResetPeak.
+// Peak returns the maximum resident memory since ResetPeak.
 func (p Process) Peak() (peak int64, err error) {
 	err = p.each(func(pid int) error {
 		sizes, err := kilobytes(fmt.Sprintf("/proc/%d/status", pid), "VmHWM")
@@ -171,7 +171,7 @@ func (p Process) Peak() (peak int64, err error) {
 	return peak, err
 }
 
-// Descriptors counts those that are open.
+// Descriptors returns the number of open file descriptors.
 func (p Process) Descriptors() (n int, err error) {
 	err = p.each(func(pid int) error {
 		dir, err := os.Open(fmt.Sprintf("/proc/%d/fd", pid))
@@ -191,7 +191,7 @@ func (p Process) Descriptors() (n int, err error) {
 	return n, err
 }
 
-// DescriptorLimit is how many descriptors the process may have.
+// DescriptorLimit returns the process's limit on file descriptors.
 func (p Process) DescriptorLimit() (int, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", p))
 	if err != nil {
@@ -205,8 +205,7 @@ func (p Process) DescriptorLimit() (int, error) {
 	return 0, fmt.Errorf("process %d: no limit of open files", p)
 }
 
-// each calls do for the process and its descendants; one that ends meanwhile
-// counts nothing, unless it is the first.
+// each calls do for the process and its descendants. A descendant that has ended is skipped.
 func (p Process) each(do func(pid int) error) error {
 	family, err := p.Family()
 	if err != nil {
@@ -220,8 +219,8 @@ func (p Process) each(do func(pid int) error) error {
 	return nil
 }
 
-// kilobytes reads lines such as "Rss:  120 kB" of a file, in bytes. Those of a process that has
-// ended, and that nobody has waited for yet, are not there: fs.ErrNotExist.
+// kilobytes reads lines such as "Rss: 120 kB" of a file, and returns bytes. A zombie has no
+// such lines: fs.ErrNotExist.
 func kilobytes(name string, keys ...string) ([]int64, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -248,11 +247,11 @@ func kilobytes(name string, keys ...string) ([]int64, error) {
 	return values, nil
 }
 
-// CPU is processor time: All is exact, User and System are what the kernel
-// makes of it by sampling, good over seconds.
+// CPU is processor time. All is exact; User and System are the kernel's sampled shares, which
+// are good over seconds.
 type CPU struct{ All, User, System time.Duration }
 
-// Sub is what was used between before and c.
+// Sub returns the time between before and c.
 func (c CPU) Sub(before CPU) CPU {
 	return CPU{c.All - before.All, c.User - before.User, c.System - before.System}
 }
@@ -260,7 +259,7 @@ func (c CPU) Sub(before CPU) CPU {
 // Add is the sum.
 func (c CPU) Add(d CPU) CPU { return CPU{c.All + d.All, c.User + d.User, c.System + d.System} }
 
-// CPU is what the process and its descendants have used so far.
+// CPU returns the processor time of the process and its descendants so far.
 func (p Process) CPU() (c CPU, err error) {
 	err = p.each(func(pid int) error {
 		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
@@ -270,7 +269,7 @@ func (p Process) CPU() (c CPU, err error) {
 		for _, task := range tasks {
 			data, err := os.ReadFile(task)
 			if err != nil {
-				continue // a thread that has ended
+				continue // the thread has ended
 			}
 			run, _, _ := strings.Cut(string(data), " ")
 			ns, _ := strconv.ParseInt(run, 10, 64)
@@ -290,7 +289,7 @@ func (p Process) CPU() (c CPU, err error) {
 	return c, err
 }
 
-// Writes counts the write calls that the process and its descendants have made.
+// Writes returns the number of write calls of the process and its descendants.
 func (p Process) Writes() (n int64) {
 	_ = p.each(func(pid int) error {
 		for line := range fileLines(fmt.Sprintf("/proc/%d/io", pid)) {

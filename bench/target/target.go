@@ -1,7 +1,6 @@
-// Package target reads what the harness must know of a server to measure it:
-// how to subscribe, how to publish, how to start it and how to find its
-// process. That is data, a small TOML file a server; those in this directory
-// are built in.
+// Package target reads what the harness must know about a server: how to subscribe, how to
+// publish, how to start it, and how to find its process. Each server has a small TOML file;
+// those in this directory are built in.
 package target
 
 import (
@@ -19,34 +18,34 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// Target is a server, as its file tells. Words in braces are placeholders: see
-// Template, and Spawn.
+// Target describes a server, as in its file. Words in braces are placeholders: see Template and
+// Spawn.
 type Target struct {
-	Label   string `toml:"label"`   // its name in reports
+	Label   string `toml:"label"`   // name in reports
 	About   string `toml:"about"`   // one sentence
-	Spawn   string `toml:"spawn"`   // how it is started; {front} and {admin} become free addresses, {port} the port of the first, {dir} a directory of its own with its Files
-	Files   []File `toml:"file"`    // its configuration, where it takes files
-	Process string `toml:"process"` // its name in the process table, to find it where it runs already
-	Front   string `toml:"front"`   // where clients subscribe, where it runs already: HOST:PORT
+	Spawn   string `toml:"spawn"`   // command that starts it; {front} and {admin} become free addresses, {port} the port of the first, {dir} a new directory with its Files
+	Files   []File `toml:"file"`    // its configuration files
+	Process string `toml:"process"` // name in the process table, to find a running server
+	Front   string `toml:"front"`   // where clients of a running server subscribe: HOST:PORT
 	Admin   string `toml:"admin"`   // where backends publish; default: Front
 
-	Default    string                `toml:"default"` // the transport that is measured unless told otherwise
+	Default    string                `toml:"default"` // the transport that is measured by default
 	Transports map[string]*Transport `toml:"transport"`
 	Publish    Publish               `toml:"publish"`
-	Batch      *Batch                `toml:"batch"` // nil: the server has none
+	Batch      *Batch                `toml:"batch"` // nil: not supported
 
 	Cluster Cluster `toml:"cluster"`
 }
 
-// Cluster is how several of a server share channels over one Redis. Placeholders are those of
-// Spawn, and {redis}, which becomes its HOST:PORT, and {node}, a name for each server.
+// Cluster describes how several servers share channels over one Redis. Its placeholders are
+// those of Spawn, and {redis}, which becomes its HOST:PORT, and {node}, a name for each server.
 type Cluster struct {
-	Flags  string `toml:"flags"`  // behind Spawn
-	Config string `toml:"config"` // in the place of {cluster} in Files; {cluster} is nothing otherwise
+	Flags  string `toml:"flags"`  // appended to Spawn
+	Config string `toml:"config"` // replaces {cluster} in Files; without a cluster {cluster} is empty
 }
 
-// File is a configuration file, written before the server is started. The
-// placeholders of Spawn stand in Text too.
+// File is a configuration file, which is written before the server is started. Text may have
+// the placeholders of Spawn.
 type File struct {
 	Name string `toml:"name"`
 	Text string `toml:"text"`
@@ -56,21 +55,21 @@ type File struct {
 type Transport struct {
 	Path    string   `toml:"path"`    // a Template
 	Headers []string `toml:"headers"` // Templates, as in "Accept: text/event-stream"
-	Body    string   `toml:"body"`    // a Template; with one the request is a POST, else a GET
-	Also    string   `toml:"also"`    // a Template, which stands at {also} in Path for each further channel of a connection
-	Once    bool     `toml:"once"`    // the response ends with a message, and the client asks again
-	Cursor  Cursor   `toml:"cursor"`  // how a client that comes back says where it was
-	Say     string   `toml:"say"`     // a Template: the text by which a client of a WebSocket publishes
+	Body    string   `toml:"body"`    // a Template; if it is set, the request is a POST, else a GET
+	Also    string   `toml:"also"`    // a Template, which replaces {also} in Path for each further channel of a connection
+	Once    bool     `toml:"once"`    // the response ends with a message, and the client polls again
+	Cursor  Cursor   `toml:"cursor"`  // how a client resumes
+	Say     string   `toml:"say"`     // a Template: the text with which a client of a WebSocket publishes
 
-	WebSocket bool `toml:"websocket"` // the request is a handshake, and messages come in frames
+	WebSocket bool `toml:"websocket"` // the request is a handshake, and messages are frames
 }
 
-// Cursor is a way to say which message is wanted next.
+// Cursor is a way to tell the server which message is wanted next.
 type Cursor string
 
 const (
-	NoCursor      Cursor = ""         // there is none: what is published meanwhile is missed
-	ICometCursor  Cursor = "icomet"   // {seq}: the "seq" of iComet's JSON messages, and of its next_seq before the first
+	NoCursor      Cursor = ""         // none: messages published meanwhile are missed
+	ICometCursor  Cursor = "icomet"   // {seq}: the "seq" of iComet's JSON messages, or of its next_seq before the first message
 	HeadersCursor Cursor = "modified" // {modified} and {etag}: the response's Last-Modified and ETag
 )
 
@@ -80,11 +79,12 @@ type Publish struct {
 	Path     string   `toml:"path"`     // a Template
 	Headers  []string `toml:"headers"`  // Templates
 	Body     string   `toml:"body"`     // a Template
-	Status   []int    `toml:"status"`   // answers that mean success; default 200
-	Pipeline bool     `toml:"pipeline"` // several requests may be sent before the first is answered
+	Status   []int    `toml:"status"`   // successful answers; default 200
+	Pipeline bool     `toml:"pipeline"` // requests may be pipelined
 }
 
-// Batch is how to publish many messages with one request, whose body has a line for each.
+// Batch describes how to publish many messages with one request, whose body has a line for
+// each.
 type Batch struct {
 	Path    string   `toml:"path"`    // a Template
 	Headers []string `toml:"headers"` // Templates
@@ -94,11 +94,11 @@ type Batch struct {
 //go:embed *.toml
 var builtin embed.FS
 
-// Names are those of the built-in targets.
+// Names returns the names of the built-in targets.
 func Names() []string {
 	files, err := fs.Glob(builtin, "*.toml")
 	if err != nil {
-		panic(err) // the pattern is constant
+		panic(err) // cannot fail: the pattern is constant
 	}
 	for i := range files {
 		files[i] = strings.TrimSuffix(files[i], ".toml")
@@ -106,7 +106,7 @@ func Names() []string {
 	return files
 }
 
-// Load reads a target: a built-in one by its name, else a file.
+// Load reads a target: a built-in one by its name, or else a file.
 func Load(name string) (*Target, error) {
 	data, err := builtin.ReadFile(name + ".toml")
 	if err != nil {
@@ -184,7 +184,7 @@ func (t *Target) check() error {
 	return err
 }
 
-// Transport is the transport of a name, the default one for "".
+// Transport returns the transport of a name, or the default one for "".
 func (t *Target) Transport(name string) (*Transport, error) {
 	if name == "" {
 		name = t.Default

@@ -9,17 +9,16 @@ import (
 	"ccomet/httplite/websocket"
 )
 
-// Template is text with placeholders, taken apart once and filled in for each
-// request:
+// Template is a text with placeholders, which is compiled once and filled in for each request:
 //
-//	{channel}   the channel's name, which is 16 digits
-//	{seq}       the number of the message wanted next, 0 for the newest (ICometCursor)
-//	{modified}  the time of the last message, as HTTP writes it (HeadersCursor)
+//	{channel}   the channel's name, 16 digits
+//	{seq}       the number of the next message, 0 for the newest (ICometCursor)
+//	{modified}  the time of the last message, in HTTP's format (HeadersCursor)
 //	{etag}      its tag
-//	{also}      further channels, each as Transport.Also has it; of most clients there are none
-//	{content}   what is published: letters, digits, '-' and '.', which need no escaping anywhere
+//	{also}      further channels, each in the form of Transport.Also; usually empty
+//	{content}   the content: letters, digits, '-' and '.', which need no escaping anywhere
 //
-// Other text in braces stays as it is.
+// Other text in braces remains.
 type Template struct{ parts []part }
 
 type part struct {
@@ -48,17 +47,17 @@ const (
 	MaxChannel  = 1<<32 - 1
 )
 
-// Vars is what placeholders stand for.
+// Vars are the values of placeholders.
 type Vars struct {
 	Channel  uint32
 	Seq      int32
-	Modified int64 // seconds since 1970; 0 for none yet
+	Modified int64 // seconds since 1970; 0: none yet
 	ETag     uint32
 	Content  []byte
-	Also     []byte // filled in already
+	Also     []byte // rendered text
 }
 
-// Compile takes a template apart.
+// Compile compiles a template.
 func Compile(text string) Template {
 	var t Template
 	for text != "" {
@@ -79,8 +78,8 @@ func Compile(text string) Template {
 	return t
 }
 
-// Empty says whether a placeholder of the template has nothing to stand for:
-// a header of which that is true is left out.
+// Empty reports whether a placeholder of the template has no value. A header for which that is
+// true is left out.
 func (t Template) Empty(v *Vars) bool {
 	for _, p := range t.parts {
 		if (p.word == modifiedWord || p.word == etagWord) && v.Modified == 0 {
@@ -126,7 +125,7 @@ func AppendDigits(dst []byte, n uint64, width int) []byte {
 	return dst
 }
 
-// Request is a request of a target, ready to be filled in.
+// Request is a compiled request.
 type Request struct {
 	method  string
 	path    Template
@@ -151,8 +150,7 @@ func (t *Transport) Request() *Request {
 	return r
 }
 
-// WebSocketKey is that of all handshakes: it says nothing to a server, and answers
-// are checked with it.
+// WebSocketKey is the key of all handshakes. Answers are checked against it.
 const WebSocketKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
 // Request compiles the request that publishes.
@@ -173,7 +171,7 @@ func compile(method, path string, headers []string, body string) *Request {
 	return r
 }
 
-// Append appends the whole request. It is for one goroutine at a time.
+// Append appends the whole request. A Request must not be used concurrently.
 func (r *Request) Append(dst []byte, v *Vars) []byte {
 	dst = append(append(dst, r.method...), ' ')
 	dst = r.path.Append(dst, v)
