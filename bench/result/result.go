@@ -1,5 +1,5 @@
-// Package result is what a measurement leaves behind: plain data, saved as
-// JSON, from which reports are made. Every figure carries its unit in its name.
+// Package result defines the results of measurements: plain data, saved as JSON, from which reports are made. The name
+// of every figure contains its unit.
 package result
 
 import (
@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Schema is the version of the JSON; a file of another one is refused.
+// Schema is the version of the JSON. A file of another version is refused.
 const Schema = 1
 
-// Kind says what was measured; the part of the Result of that name is set.
+// Kind is the kind of a measurement. The part of the Result with that name is set.
 type Kind string
 
 const (
@@ -35,20 +35,20 @@ const (
 type Result struct {
 	Schema      int       `json:"schema"`
 	Kind        Kind      `json:"kind"`
-	Label       string    `json:"label"`   // whose it is, in reports: "ccomet", "nchan 1.3"
-	Command     string    `json:"command"` // what was typed
+	Label       string    `json:"label"`   // name of the server in reports: "ccomet", "nchan 1.3"
+	Command     string    `json:"command"` // the command line
 	Started     time.Time `json:"started"`
-	Seconds     float64   `json:"seconds"` // how long it took
+	Seconds     float64   `json:"seconds"` // duration of the run
 	Machine     Machine   `json:"machine"`
 	Commit      string    `json:"commit,omitempty"`      // of the harness, and of a ccomet that was built with it
-	Interrupted bool      `json:"interrupted,omitempty"` // ended before its time, with what it had
-	Setting     *Setting  `json:"setting,omitempty"`     // of all kinds but loop
+	Interrupted bool      `json:"interrupted,omitempty"` // interrupted, with partial results
+	Setting     *Setting  `json:"setting,omitempty"`     // for all kinds except loop
 
-	Hold     *Hold     `json:"hold,omitempty"` // of churn too
+	Hold     *Hold     `json:"hold,omitempty"` // also for churn
 	Fanout   *Fanout   `json:"fanout,omitempty"`
 	Channels *Channels `json:"channels,omitempty"`
-	OneToOne *OneToOne `json:"one_to_one,omitempty"` // of latency
-	Compare  *Compare  `json:"compare,omitempty"`    // of cluster too
+	OneToOne *OneToOne `json:"one_to_one,omitempty"` // for latency
+	Compare  *Compare  `json:"compare,omitempty"`    // also for cluster
 	Storm    *Storm    `json:"storm,omitempty"`
 	Stuck    *Stuck    `json:"stuck,omitempty"`
 	Siege    *Siege    `json:"siege,omitempty"`
@@ -58,7 +58,7 @@ type Result struct {
 	Upgrade *UpgradeRun `json:"upgrade,omitempty"`
 }
 
-// Machine is where it was measured. It names no host.
+// Machine describes the machine of the measurement, without its name.
 type Machine struct {
 	CPU         string `json:"cpu"`
 	Cores       int    `json:"cores"`
@@ -66,72 +66,70 @@ type Machine struct {
 	Kernel      string `json:"kernel"`   // "Linux 6.18"
 	Go          string `json:"go"`       // "Go 1.26"
 	Virtual     bool   `json:"virtual"`  // a virtual machine
-	Emulated    bool   `json:"emulated"` // with a processor of software: memory is exact, times mean nothing and are left out
+	Emulated    bool   `json:"emulated"` // emulated processor: memory is exact, times are meaningless and left out
 }
 
-// Setting is what a server was asked to do.
+// Setting is the load of a server.
 type Setting struct {
-	Target      string  `json:"target"`            // the target file's name for the server
-	Server      string  `json:"server,omitempty"`  // its command line, where the harness started it
+	Target      string  `json:"target"`            // name of the server in its target file
+	Server      string  `json:"server,omitempty"`  // its command line, if the harness started it
 	Transport   string  `json:"transport"`         // stream, poll, sse
-	Channels    string  `json:"channels"`          // "shared": one channel for all; "own": one each
-	Several     int     `json:"several,omitempty"` // channels of a connection, where it has more than one
+	Channels    string  `json:"channels"`          // "shared": one channel for all; "own": one for each
+	Several     int     `json:"several,omitempty"` // channels of a connection, if more than one
 	Connections int     `json:"connections"`
 	Clients     int     `json:"clients"`               // client processes
 	SizeBytes   int     `json:"size_bytes"`            // of a message's content
-	ChurnShare  float64 `json:"churn_share,omitempty"` // of the connections, that leave and come back in a second
+	ChurnShare  float64 `json:"churn_share,omitempty"` // share of the connections that leave and return each second
 }
 
-// Check is the verification of all messages. Any of Lost to Damaged, or
-// Dropped, fails the run.
+// Check is the verification of all messages. If any of Lost to Damaged, or Dropped, is not 0, the run has failed.
 type Check struct {
 	Expected   int64 `json:"expected"`   // messages × their subscribers
-	Received   int64 `json:"received"`   // once each
-	Lost       int64 `json:"lost"`       // expected, and did not come
-	Doubled    int64 `json:"doubled"`    // came again
-	Disordered int64 `json:"disordered"` // came after a later one
-	Damaged    int64 `json:"damaged"`    // another channel's, or other bytes than were published
-	Dropped    int64 `json:"dropped"`    // connections that the server ended
+	Received   int64 `json:"received"`   // unique messages
+	Lost       int64 `json:"lost"`       // missing
+	Doubled    int64 `json:"doubled"`    // received again
+	Disordered int64 `json:"disordered"` // received after a later one
+	Damaged    int64 `json:"damaged"`    // of another channel, or with other content
+	Dropped    int64 `json:"dropped"`    // connections closed by the server
 }
 
-// Failed says whether anything was wrong.
+// Failed reports whether anything was wrong.
 func (c Check) Failed() bool {
 	return c.Lost != 0 || c.Doubled != 0 || c.Disordered != 0 || c.Damaged != 0 || c.Dropped != 0
 }
 
-// Sample is what the server and the kernel hold at one time.
+// Sample is the memory of the server and the kernel at one time.
 type Sample struct {
 	Seconds           float64 `json:"seconds"` // since the start
 	Connections       int     `json:"connections"`
 	VirtualBytes      int64   `json:"virtual_bytes"`
 	ResidentBytes     int64   `json:"resident_bytes"`
 	ProportionalBytes int64   `json:"proportional_bytes"`  // PSS
-	ProgramBytes      int64   `json:"program_bytes"`       // of ResidentBytes, what is of files as they are on the disk; not in SlopeBytes
-	KernelBytes       int64   `json:"kernel_bytes"`        // slabs of sockets, files and epoll: of both ends where they share a machine; 0 where slabinfo is not readable
+	ProgramBytes      int64   `json:"program_bytes"`       // of ResidentBytes: unmodified pages of files; not in SlopeBytes
+	KernelBytes       int64   `json:"kernel_bytes"`        // slabs of sockets, files and epoll, for both ends if they share a machine; 0 if slabinfo is not readable
 	SocketBytes       int64   `json:"socket_bytes"`        // buffers of TCP sockets (sockstat)
 	Descriptors       int     `json:"descriptors"`         // of the server
-	IdleCPU           float64 `json:"idle_cpu"`            // of the server, in processors (0.01: 1 % of one), while nothing is asked of it; negative: not measured
+	IdleCPU           float64 `json:"idle_cpu"`            // of the server while it has nothing to do, in processors (0.01: 1 % of one); negative: not measured
 	ConnectsPerSecond float64 `json:"connects_per_second"` // while this step's connections were opened; 0: not measured
 }
 
-// Hold is memory of waiting connections, a sample a step; of churn, a sample
-// every few seconds while the number of connections stays.
+// Hold is the memory of waiting connections, with a sample for each step; for churn, with a sample every few seconds
+// while the number of connections stays the same.
 type Hold struct {
 	Empty               Sample   `json:"empty"` // before the first connection
 	Samples             []Sample `json:"samples"`
-	SlopeBytes          float64  `json:"slope_bytes"`             // resident bytes a connection: regression over the samples; 0 in churn
-	FurtherBytes        float64  `json:"further_bytes,omitempty"` // of connections with several channels: resident bytes of each beyond the first, by this slope and that of connections with one
+	SlopeBytes          float64  `json:"slope_bytes"`             // resident bytes of a connection: regression over the samples; 0 for churn
+	FurtherBytes        float64  `json:"further_bytes,omitempty"` // with several channels: resident bytes of each channel after the first
 	EndBytes            float64  `json:"end_bytes"`               // resident bytes at the end ÷ connections
 	KernelSlopeBytes    float64  `json:"kernel_slope_bytes"`      // the same slope of KernelBytes
-	Returned            int64    `json:"returned,omitempty"`      // churn: connections that left and came back
+	Returned            int64    `json:"returned,omitempty"`      // churn: connections that left and returned
 	DriftBytesPerMinute float64  `json:"drift_bytes_per_minute"`  // churn: slope of resident bytes over time, after the first minute
 	DescriptorsAtStart  int      `json:"descriptors_at_start"`    // churn: before the first connection left
 	DescriptorsAtTheEnd int      `json:"descriptors_at_the_end"`
-	Check               Check    `json:"check"` // of a message to all at the end
+	Check               Check    `json:"check"` // of a message to all connections at the end
 }
 
-// Latency is from just before a publish is sent to the receipt of the message
-// by each subscriber, in microseconds.
+// Latency is the time from just before the sending of a publish to the receipt by each subscriber, in microseconds.
 type Latency struct {
 	Count int64        `json:"count"`
 	Mean  float64      `json:"mean"`
@@ -140,39 +138,38 @@ type Latency struct {
 	P99   float64      `json:"p99"`
 	P999  float64      `json:"p99.9"`
 	Max   float64      `json:"max"`
-	Curve [][2]float64 `json:"curve,omitempty"` // percentile (0 to 100), microseconds; rising
+	Curve [][2]float64 `json:"curve,omitempty"` // percentile (0 to 100), microseconds; increasing
 }
 
-// Cost is processor time an operation, in microseconds.
+// Cost is the processor time of an operation, in microseconds.
 type Cost struct {
 	Micros     float64 `json:"micros"`      // all of it
 	UserMicros float64 `json:"user_micros"` // in user mode, as the kernel samples it
 }
 
-// Fanout is messages from one channel to many. Costs are a delivery, medians
-// of the rounds.
+// Fanout measures messages from one channel to many subscribers. Costs are for one delivery, medians of the rounds.
 type Fanout struct {
-	Messages            int       `json:"messages"` // a round
-	Burst               int       `json:"burst"`    // published at once
+	Messages            int       `json:"messages"` // in a round
+	Burst               int       `json:"burst"`    // messages published together
 	Rounds              int       `json:"rounds"`
 	DeliveriesPerSecond float64   `json:"deliveries_per_second"`
 	Server              Cost      `json:"server"`
-	Bare                Cost      `json:"bare"`                    // a loop of write calls of as many bytes to as many connections, in turn with the server; of a burst as many calls as there are messages
-	Client              Cost      `json:"client"`                  // the harness's own
-	Ratios              []float64 `json:"ratios"`                  // server ÷ bare, a round
-	Ratio               float64   `json:"ratio"`                   // their median; of bursts it is what coalescing saves
-	BareBurst           Cost      `json:"bare_burst"`              // of bursts: the same loop with one call a burst
-	BurstRatio          float64   `json:"burst_ratio,omitempty"`   // server ÷ that, median of the rounds
+	Bare                Cost      `json:"bare"`                    // a loop of write calls with the same bytes to as many connections, in turn with the server; one call for each message
+	Client              Cost      `json:"client"`                  // the harness
+	Ratios              []float64 `json:"ratios"`                  // server ÷ bare, for each round
+	Ratio               float64   `json:"ratio"`                   // median; with bursts it shows the effect of coalescing
+	BareBurst           Cost      `json:"bare_burst"`              // with bursts: the same loop with one call for a burst
+	BurstRatio          float64   `json:"burst_ratio,omitempty"`   // server ÷ BareBurst, median of the rounds
 	BareLanguage        string    `json:"bare_language,omitempty"` // of the bare program: "C", or "Go"
 	Latency             Latency   `json:"latency"`
 	Check               Check     `json:"check"`
 }
 
-// Channels is publishes spread over many channels of one subscriber. Costs are
-// a publish with its delivery.
+// Channels measures publishes spread over many channels with one subscriber each. Costs are for a publish with its
+// delivery.
 type Channels struct {
-	Publishes          int       `json:"publishes"`   // a round
-	Connections        int       `json:"connections"` // that publish, each one request at a time
+	Publishes          int       `json:"publishes"`   // in a round
+	Connections        int       `json:"connections"` // publishing connections, one request at a time each
 	Rounds             int       `json:"rounds"`
 	PublishesPerSecond float64   `json:"publishes_per_second"`
 	Server             Cost      `json:"server"`
@@ -185,38 +182,37 @@ type Channels struct {
 	Check              Check     `json:"check"`
 }
 
-// OneToOne is publishes at a steady rate to channels of one subscriber each. Costs are
-// a publish with its delivery, medians of the rounds. Latencies are of all rounds, and
-// count from when a publish should have been sent.
+// OneToOne measures publishes at a steady rate to channels with one subscriber each. Costs are for a publish with its
+// delivery, medians of the rounds. Latencies are of all rounds, and count from the scheduled time of a publish.
 type OneToOne struct {
-	Rate               float64   `json:"rate"`        // a second; 0: each as soon as those before are answered, and latencies from then
-	Publishes          int       `json:"publishes"`   // a round
-	Connections        int       `json:"connections"` // that publish
-	Depth              int       `json:"depth"`       // publishes under way on each
+	Rate               float64   `json:"rate"`        // a second; 0: each when the previous one is answered; latencies then count from the sending
+	Publishes          int       `json:"publishes"`   // in a round
+	Connections        int       `json:"connections"` // publishing connections
+	Depth              int       `json:"depth"`       // publishes in flight on each
 	Rounds             int       `json:"rounds"`
 	PublishesPerSecond float64   `json:"publishes_per_second"`
 	Server             Cost      `json:"server"`
 	Bare               Cost      `json:"bare"`
 	Client             Cost      `json:"client"` // subscribers and publishers
-	Ratios             []float64 `json:"ratios"` // of Server.Micros and Bare.Micros, a round
+	Ratios             []float64 `json:"ratios"` // Server.Micros ÷ Bare.Micros, for each round
 	Ratio              float64   `json:"ratio"`
-	Receipt            Latency   `json:"receipt"` // until the subscriber has it
+	Receipt            Latency   `json:"receipt"` // until the subscriber has received it
 	Answer             Latency   `json:"answer"`  // until the publisher is answered
 	BareReceipt        Latency   `json:"bare_receipt"`
 	BareAnswer         Latency   `json:"bare_answer"`
-	ReceiptRatio       float64   `json:"receipt_ratio"` // of the medians of a round, median of the rounds
+	ReceiptRatio       float64   `json:"receipt_ratio"` // ratio of the medians of a round, median of the rounds
 	AnswerRatio        float64   `json:"answer_ratio"`
 	BareLanguage       string    `json:"bare_language"` // of the bare program: "C", or "Go"
 	Check              Check     `json:"check"`
 }
 
-// Compare is several servers in turn.
+// Compare compares several servers that take turns.
 type Compare struct {
 	Rounds       int          `json:"rounds"`
-	Contestants  []string     `json:"contestants"`   // the first is the bare program, or Redis alone; the second the server that the others are beside
+	Contestants  []string     `json:"contestants"`   // the first is the bare program, or Redis alone; the second is the server that the others are compared with
 	BareLanguage string       `json:"bare_language"` // of the bare program: "C", or "Go"
 	LoadBefore   float64      `json:"load_before"`   // the machine's load average
-	LoadAfter    float64      `json:"load_after"`    // the same at the end, this run's own included
+	LoadAfter    float64      `json:"load_after"`    // likewise at the end, including this run's own load
 	Rows         []CompareRow `json:"rows"`
 }
 
@@ -225,102 +221,101 @@ type CompareRow struct {
 	What    string      `json:"what"`    // "message to 10,000 streams: a delivery"
 	Figure  string      `json:"figure"`  // "processor time"
 	Unit    string      `json:"unit"`    // "µs", "s", "bytes"
-	Medians []float64   `json:"medians"` // of the rounds; 0: none
-	ToBare  []float64   `json:"to_bare"` // figure ÷ the bare program's in the same round, median; 0: of itself, or none
-	OursTo  []float64   `json:"ours_to"` // the second contestant's ÷ the figure in the same round, median; 0: as before, and of the bare program
-	Values  [][]float64 `json:"values"`  // of the rounds
+	Medians []float64   `json:"medians"` // over the rounds; 0: none
+	ToBare  []float64   `json:"to_bare"` // figure ÷ the bare program's in the same round, median; 0: the bare program itself, or no figure
+	OursTo  []float64   `json:"ours_to"` // second contestant's figure ÷ this one's in the same round, median; 0: the first two, or no figure
+	Values  [][]float64 `json:"values"`  // for each round
 }
 
-// Storm is all connections cut, and coming back at once.
+// Storm measures all connections being cut and returning at once.
 type Storm struct {
 	BackSeconds    float64      `json:"back_seconds"` // until all are subscribed again
 	Back           [][2]float64 `json:"back"`         // seconds, connections subscribed
-	Refused        int64        `json:"refused"`      // connections that failed, and were tried again
+	Refused        int64        `json:"refused"`      // failed connection attempts, which were retried
 	ResidentBefore int64        `json:"resident_before"`
 	ResidentPeak   int64        `json:"resident_peak"`
 	ResidentAfter  int64        `json:"resident_after"`
-	Quiet          Latency      `json:"quiet"`                    // of a channel whose subscribers stay, before
-	Meanwhile      Latency      `json:"meanwhile"`                // of the same, until all are back
+	Quiet          Latency      `json:"quiet"`                    // of a channel whose subscribers stay, before the storm
+	Meanwhile      Latency      `json:"meanwhile"`                // of the same channel, until all are back
 	ServerSeconds  float64      `json:"server_seconds,omitempty"` // processor time of the server until all are back
-	Check          Check        `json:"check"`                    // of messages published meanwhile to clients that come back
-	AcceptRate     int          `json:"accept_rate,omitempty"`    // of the server, a second; 0: none
-	Without        *Storm       `json:"without,omitempty"`        // the same without the rate, on a server of its own before
+	Check          Check        `json:"check"`                    // of messages published meanwhile to the returning clients
+	AcceptRate     int          `json:"accept_rate,omitempty"`    // of the server, in a second; 0: none
+	Without        *Storm       `json:"without,omitempty"`        // the same without the rate, on another server
 }
 
-// Stuck is readers that have stopped reading, among others of one channel. Rounds
-// without them and with them take turns; figures of both are medians.
+// Stuck measures readers that have stopped reading, among others of one channel. Rounds without and with them take
+// turns; the figures of both are medians.
 type Stuck struct {
-	Readers              int       `json:"readers"`  // that are stuck
-	Messages             int       `json:"messages"` // a round
+	Readers              int       `json:"readers"`  // readers that do not read
+	Messages             int       `json:"messages"` // in a round
 	Rounds               int       `json:"rounds"`
-	Quiet                []Latency `json:"quiet"`                   // of the others, a round
+	Quiet                []Latency `json:"quiet"`                   // of the others, for each round
 	Beside               []Latency `json:"beside"`                  // the same with stuck readers
-	RatioP50             float64   `json:"ratio_p50"`               // beside ÷ quiet
+	RatioP50             float64   `json:"ratio_p50"`               // Beside ÷ Quiet
 	RatioP99             float64   `json:"ratio_p99"`               // the same
-	BytesPerMessage      float64   `json:"bytes_per_message"`       // that resident memory grows by
+	BytesPerMessage      float64   `json:"bytes_per_message"`       // growth of resident memory
 	QuietBytesPerMessage float64   `json:"quiet_bytes_per_message"` // the same without stuck readers
-	BytesPerReader       float64   `json:"bytes_per_reader"`        // that resident memory grows by when one comes and gets stuck
-	Cut                  int64     `json:"cut"`                     // of the stuck
-	CutSeconds           float64   `json:"cut_seconds"`             // until all were, since they got stuck
-	Resumed              int       `json:"resumed"`                 // came back, with no gap that they were not told of
-	Told                 int       `json:"told"`                    // of these, were told of one
+	BytesPerReader       float64   `json:"bytes_per_reader"`        // growth of resident memory when a reader connects and stops reading
+	Cut                  int64     `json:"cut"`                     // stuck readers that the server closed
+	CutSeconds           float64   `json:"cut_seconds"`             // from when they stopped reading until all were closed
+	Resumed              int       `json:"resumed"`                 // returned without an unreported gap
+	Told                 int       `json:"told"`                    // of these, with a reported gap
 	Check                Check     `json:"check"`                   // of the others
 }
 
-// Siege is clients that mean harm, and what others notice of them.
+// Siege measures hostile clients and their effect on others.
 type Siege struct {
 	Slots   int      `json:"slots"` // max-connections
 	Attacks []Attack `json:"attacks"`
 	Floods  []Flood  `json:"floods"`
 }
 
-// Attack is what others notice of one, in rounds, each beside a quiet time just
-// before it.
+// Attack is the effect of one attack on others, in rounds, each after a quiet phase.
 type Attack struct {
 	Name        string        `json:"name"`
 	Rounds      []AttackRound `json:"rounds"`
-	RatioP50    float64       `json:"ratio_p50"`   // meanwhile ÷ quiet, median of the rounds
+	RatioP50    float64       `json:"ratio_p50"`   // Meanwhile ÷ Quiet, median of the rounds
 	RatioP99    float64       `json:"ratio_p99"`   // the same
 	Connections int64         `json:"connections"` // the most that were open at a time
 }
 
-// AttackRound is one of them.
+// AttackRound is one round of an Attack.
 type AttackRound struct {
-	Quiet            Latency  `json:"quiet"` // of clients that are connected
+	Quiet            Latency  `json:"quiet"` // of connected clients
 	Meanwhile        Latency  `json:"meanwhile"`
 	QuietNewcomers   Newcomer `json:"quiet_newcomers"`
 	Newcomers        Newcomer `json:"newcomers"`
 	ResidentBefore   int64    `json:"resident_before"`
 	ResidentPeak     int64    `json:"resident_peak"`
-	ServerProcessors float64  `json:"server_processors"` // that the server kept busy meanwhile
+	ServerProcessors float64  `json:"server_processors"` // processors that the server used meanwhile
 }
 
-// Newcomer is what clients see that connect and ask for something small.
+// Newcomer is the experience of clients that connect and send a small request.
 type Newcomer struct {
-	Latency Latency `json:"latency"` // of clients that were answered, connecting included
+	Latency Latency `json:"latency"` // of answered clients, including the connect
 	Refused int64   `json:"refused"` // were answered 503 or 429
 	Failed  int64   `json:"failed"`  // were not answered
 }
 
-// Flood is one that is meant to take all memory, and the ceilings that hold it.
+// Flood is an attack that tries to exhaust memory, and the limits against it.
 type Flood struct {
 	Name           string   `json:"name"`
-	SentBytes      int64    `json:"sent_bytes"`     // by attackers
-	CeilingBytes   int64    `json:"ceiling_bytes"`  // the sum of the ceilings
-	PromisedBytes  int64    `json:"promised_bytes"` // of resident memory, for those ceilings
+	SentBytes      int64    `json:"sent_bytes"`     // by the attackers
+	CeilingBytes   int64    `json:"ceiling_bytes"`  // sum of the limits
+	PromisedBytes  int64    `json:"promised_bytes"` // the limits' promise for resident memory
 	ResidentBefore int64    `json:"resident_before"`
 	ResidentPeak   int64    `json:"resident_peak"`
 	Refused        int64    `json:"refused"`     // requests
 	Cut            int64    `json:"cut"`         // readers
 	Connections    int64    `json:"connections"` // the most that were open at a time
-	Latency        Latency  `json:"latency"`     // of bystanders that are connected
+	Latency        Latency  `json:"latency"`     // of connected bystanders
 	Newcomers      Newcomer `json:"newcomers"`
 }
 
-// Loop is libevent's classic: socket pairs, of which some are active at a time.
+// Loop is libevent's classic benchmark: socket pairs, some of which are active at a time.
 type Loop struct {
-	Writes int       `json:"writes"` // a run
-	Runs   int       `json:"runs"`   // of which each figure is the median
+	Writes int       `json:"writes"` // in a run
+	Runs   int       `json:"runs"`   // runs; each figure is their median
 	Points []LoopRun `json:"points"`
 }
 
@@ -330,27 +325,26 @@ type LoopRun struct {
 	Loops  int       `json:"loops"`
 	Pairs  int       `json:"pairs"`
 	Active int       `json:"active"`
-	Micros float64   `json:"micros"`           // for all the writes of a run, median
+	Micros float64   `json:"micros"`           // duration of all the writes of a run, median
 	Ratios []float64 `json:"ratios,omitempty"` // Micros ÷ those of libevent in the same round
 }
 
-// Soak is a server that goes through everything that may happen to it. Its figures are
-// since the start.
+// Soak exposes a server to all kinds of events. Its figures count from the start.
 type Soak struct {
 	Seed   uint64      `json:"seed"`
-	Phases int         `json:"phases"` // things that happened
+	Phases int         `json:"phases"` // events
 	Cycles []SoakCycle `json:"cycles"`
 	Check  Check       `json:"check"`
-	Other  int64       `json:"other"`  // faults of no kind that Check counts
-	Faults []string    `json:"faults"` // the first, in words
+	Other  int64       `json:"other"`  // faults that Check does not count
+	Faults []string    `json:"faults"` // descriptions of the first
 }
 
-// SoakCycle is the calm at the end of one cycle.
+// SoakCycle is the calm phase at the end of one cycle.
 type SoakCycle struct {
 	Seconds       float64 `json:"seconds"` // since the start
 	Connections   int     `json:"connections"`
 	Published     int64   `json:"published"`
-	ToldLost      int64   `json:"told_lost"` // messages that clients were told of that they are gone, as they may be
+	ToldLost      int64   `json:"told_lost"` // lost messages that were reported to clients, which is permitted
 	Check         Check   `json:"check"`
 	Other         int64   `json:"other"`
 	Upgrades      int     `json:"upgrades"`
@@ -370,7 +364,7 @@ func (r *Result) Save(name string) error {
 	return os.WriteFile(name, append(data, '\n'), 0o644)
 }
 
-// Load reads what Save wrote.
+// Load reads a file written by Save.
 func Load(name string) (*Result, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
