@@ -9,8 +9,8 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// TestPlacesInALongHistory holds a place that is found by marks against the one
-// that a walk finds, while messages come, leave gaps, go, and their numbers wrap.
+// TestPlacesInALongHistory compares searches by marks with linear searches, while messages
+// are added with gaps and dropped, and their numbers wrap around.
 func TestPlacesInALongHistory(t *testing.T) {
 	seeds := []uint64{rand.Uint64(), rand.Uint64(), rand.Uint64(), rand.Uint64()}
 	if text := os.Getenv("CCOMET_SEED"); text != "" {

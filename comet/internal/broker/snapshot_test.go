@@ -9,8 +9,8 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// What a snapshot has of a message keeps neither it alive nor those behind it, and stays as
-// it was.
+// The contents in a snapshot keep neither their message nor later ones in memory, and do not
+// change.
 func TestSnapshotKeepsNoMessageAlive(t *testing.T) {
 	var n Snapshot
 	var contents, want [][]byte

@@ -12,7 +12,7 @@ import (
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// TestDenialsAreTold: one line an address and minute, and no more of them than can be read.
+// TestDenialsAreTold: each address is logged once a minute, and the number of lines is limited.
 func TestDenialsAreTold(t *testing.T) {
 	var out bytes.Buffer
 	log := zerolog.New(&out)

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestDialects: no two dialects have a path of one side, a name, or a name space in common,
-// and what each adds can be served.
+// TestDialects: no two dialects share a path of one side, a name, or a name space, and each
+// path has a function.
 func TestDialects(t *testing.T) {
 	type place struct {
 		side int

@@ -7,7 +7,7 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// Mail that is stuck between two loops that turn is told as that.
+// Mail that is lost between two running loops is reported as such.
 func TestMissing(t *testing.T) {
 	c := Probe{Passed: [record.MaxLoops]uint64{0b111, 0b011, 0b111}}
 	if got, want := c.missing(3), "no answer by way of loop 1 and then loop 2"; got != want {
