@@ -8,23 +8,23 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// batchBudget is how many messages of batches are published in a turn, and one mail of them.
-// The rest waits, in order; a connection whose batch waits is not read on, so that nothing
-// that it asks for overtakes it.
+// batchBudget is how many messages of batches are published in a turn, plus one mail. The rest
+// waits, in order. The connection of a waiting batch is not read, so no later request overtakes
+// it.
 const batchBudget = 2048
 
-// PublishBatch serves mail.PublishBatch.
+// PublishBatch handles mail.PublishBatch.
 func (b *Broker) PublishBatch(m *mail.Mail) {
 	if len(b.batches) > 0 || b.batchLeft <= 0 {
 		b.totals.Delivering.Add(int64(len(m.Buf.B))) // until it is published
 		b.batches = append(b.batches, *m)
-		m.Buf = nil // it is the batch's that waits
+		m.Buf = nil // owned by the waiting batch
 		return
 	}
 	b.publishBatch(m)
 }
 
-// RunBatches continues with the batches that wait, within the turn's budget.
+// RunBatches publishes waiting batches, within the turn's budget.
 func (b *Broker) RunBatches() {
 	n := 0
 	for ; n < len(b.batches) && b.batchLeft > 0; n++ {
@@ -33,11 +33,11 @@ func (b *Broker) RunBatches() {
 		b.batches[n].Done()
 	}
 	if b.batches = slices.Delete(b.batches, 0, n); len(b.batches) == 0 {
-		b.batches = pool.Emptied(b.batches) // it may have been many
+		b.batches = pool.Emptied(b.batches) // the list may have grown long
 	}
 }
 
-// publishBatch publishes what a mail has, in its order.
+// publishBatch publishes the entries of a mail, in order.
 func (b *Broker) publishBatch(m *mail.Mail) {
 	r := m.Answer(mail.BatchPublished)
 	r.Buf = pool.LargeBuffer()
@@ -55,18 +55,17 @@ func (b *Broker) publishBatch(m *mail.Mail) {
 	b.Send(m.From, r)
 }
 
-// upcoming are the messages of a batch that come next, with the records of their channels; 0:
-// there was none when it was looked for. What a channel has is mostly in none of the
-// processor's caches, and is waited for. Of several channels that are looked up one right
-// after the other, all is waited for together.
+// upcoming is a group of entries of a batch, with the records of their channels; 0 if there was
+// no channel at the time of the lookup. A channel's data is mostly in no processor cache. The
+// lookups of a group follow each other directly, so that their cache misses overlap.
 type upcoming struct {
 	entries  [16]mail.Entry
 	channels [16]uint32
 	n        int
-	near     uint8 // says nothing, and is what reading what comes next is for
+	near     uint8 // meaningless: it keeps the reads of upcoming data from being optimised away
 }
 
-// take takes the first entries off a buffer, and returns the rest.
+// take decodes the first entries of a buffer, and returns the rest.
 func (u *upcoming) take(buf []byte) (rest []byte) {
 	for u.n = 0; u.n < len(u.entries) && len(buf) > 0; u.n++ {
 		buf = u.entries[u.n].Next(buf)
@@ -74,7 +73,8 @@ func (u *upcoming) take(buf []byte) (rest []byte) {
 	return buf
 }
 
-// lookUp finds the channels of what comes next, and has what is needed of them come nearer.
+// lookUp finds the channels of the entries, and loads the data that publishing needs into the
+// cache.
 func (b *Broker) lookUp(u *upcoming) {
 	for n := range u.entries[:u.n] {
 		e := &u.entries[n]
@@ -87,13 +87,13 @@ func (b *Broker) lookUp(u *upcoming) {
 	}
 }
 
-// publishEntry publishes a message of a batch to the channel of record i, unless it has been
-// already. Where a log beyond the loop numbers it, there is no result yet: it comes when the
-// number does (remote.proposed). Such a log knows keys itself.
+// publishEntry publishes an entry to the channel of record i, unless its key is known. With an
+// external log there is no result yet (ok is false): it comes with the number
+// (remote.proposed). Such a log handles keys itself.
 func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry, i uint32) (r mail.Result, ok bool) {
 	r.Place = e.Place
 	key := keyed{key: b.keys.own(e.Key)}
-	if i == 0 { // one before it may have made it
+	if i == 0 { // an earlier entry may have created it
 		i = b.channels.findHashed(e.Hash, e.Name)
 	}
 	if r.Seq, ok = b.keys.repeated(i, &key); ok {
@@ -116,7 +116,7 @@ func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry, i uint32) (r mail.Res
 	return r, true
 }
 
-// proposalOf is what has the message of an entry numbered elsewhere.
+// proposalOf returns the proposal for an entry.
 func proposalOf(m *mail.Mail, e *mail.Entry) *mail.Mail {
 	one := m.Answer(mail.Publish)
 	one.From, one.Op, one.Flag = m.From, mail.OpPublish, mail.FlagBatch

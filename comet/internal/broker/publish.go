@@ -5,7 +5,7 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// Publish serves mail.Publish.
+// Publish handles mail.Publish.
 func (b *Broker) Publish(m *mail.Mail) {
 	key := keyed{key: b.keys.own(m.Key())}
 	i := b.channels.find(m.Cname())
@@ -27,10 +27,9 @@ func (b *Broker) Publish(m *mail.Mail) {
 	b.Send(m.From, r)
 }
 
-// channelFor returns the channel that a message is for, and extends its life: that of record
-// i, or a new one where i is 0. Where there is none it returns 0, and why: the channel cannot
-// be made; it is rated, and has had too much (then the seconds to wait are returned, too); or
-// subscribers are too far behind what is published.
+// channelFor returns the channel for a message, and extends its lease: that of record i, or a
+// new one if i is 0. If it returns 0, code is the reason: the channel cannot be created; it is
+// rated, and exceeds its rate (then seconds is the time to wait); or too much is undelivered.
 func (b *Broker) channelFor(i uint32, cname []byte, rated bool) (of uint32, code mail.Code, seconds int32) {
 	if b.totals.Delivering.Load() > int64(b.cfg.MaxDelivering) || b.pinned.tooMuch(b.Mailer) {
 		b.totals.HitLimit(limit.Held, b.cfg.MaxDelivering, b.loop.Now())
