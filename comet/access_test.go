@@ -13,7 +13,7 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// dialFrom connects from an address of this machine to one of the server's.
+// dialFrom connects from an address of this machine to an address of the server.
 func (w *wireServer) dialFrom(from, address string) *wireConn {
 	w.t.Helper()
 	dialer := net.Dialer{Timeout: hangTimeout}
@@ -36,7 +36,7 @@ const (
 	badRequest = "400 Bad Request"
 )
 
-// denied is the answer to a peer that may not come: an address, or "unix".
+// denied is the answer to a peer that is not allowed: an address, or "unix".
 func denied(peer string, more ...string) string {
 	if peer == "unix" {
 		return answer(forbidden, asText, "peers on unix sockets are not allowed here\n", more...)
@@ -44,11 +44,11 @@ func denied(peer string, more ...string) string {
 	return answer(forbidden, asText, peer+" is not allowed here\n", more...)
 }
 
-// forwardedBy is a header line of a proxy.
+// forwardedBy is a header line that a proxy adds.
 func forwardedBy(list string) string { return "X-Forwarded-For: " + list + "\r\n" }
 
-// A client that is denied is told on every path of the side, known or not, with every
-// method, and nothing is done for it.
+// A denied client is refused on every path of the side, known or not, with every method,
+// and nothing is done for it.
 func TestDeniedEverywhere(t *testing.T) {
 	srv := startWire(t, Config{Loops: 2, AdminAllow: []string{"127.0.0.1"}, FrontDeny: []string{"127.0.0."}, FrontAllow: []string{"all"}})
 	for side, address := range []string{srv.front[0], srv.Server.admin[0]} {
@@ -85,8 +85,8 @@ func TestDeniedEverywhere(t *testing.T) {
 	srv.ask("/close?cname=a")
 }
 
-// The connection of a client that is denied goes on, as with other refusals, and each of
-// its requests is answered.
+// The connection of a denied client stays open, as after other refusals, and each of its
+// requests is answered.
 func TestDeniedGoesOn(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, AdminAllow: []string{"127.0.0.1"}})
 	c := srv.dialFrom("127.0.0.9", srv.Server.admin[0])
@@ -102,7 +102,7 @@ func TestDeniedGoesOn(t *testing.T) {
 	}
 }
 
-// The body of a client that is denied is not waited for, nor asked for.
+// The server neither waits for the body of a denied client nor asks for it.
 func TestDeniedBeforeTheBody(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, AdminAllow: []string{"127.0.0.1"}})
 	for _, lines := range []string{"Content-Length: 9\r\n", "Transfer-Encoding: chunked\r\n", "Expect: 100-continue\r\nContent-Length: 9\r\n"} {
@@ -112,7 +112,7 @@ func TestDeniedBeforeTheBody(t *testing.T) {
 		c.Close()
 	}
 	srv.until("nobody is left", func() bool { return srv.open() == 0 })
-	c := srv.dialFrom("127.0.0.9", srv.Server.admin[0]) // the parser is as new
+	c := srv.dialFrom("127.0.0.9", srv.Server.admin[0]) // the parser is reset
 	c.send(reqGet(1, "/info", closing))
 	same(t, c.rest(), denied("127.0.0.9", closing))
 	if n := srv.shards[0].loop.Stats().Held; n != 0 {
@@ -120,7 +120,7 @@ func TestDeniedBeforeTheBody(t *testing.T) {
 	}
 }
 
-// The rules over real sockets of each kind: what each peer is answered.
+// The rules over real sockets of each kind, and the answer to each peer.
 func TestRulesOverSockets(t *testing.T) {
 	sixes := false
 	if ln, err := net.Listen("tcp6", "[::1]:0"); err == nil {
@@ -155,7 +155,7 @@ func TestRulesOverSockets(t *testing.T) {
 		{"::ffff:127.0.0.7", "", both, "127.0.0.7", true},
 	} {
 		if !sixes && (test.listen == six || test.listen == both) {
-			continue // a kernel without IPv6
+			continue // the kernel has no IPv6
 		}
 		t.Run(fmt.Sprintf("allow %s, deny %s/%s", test.allow, test.deny, test.from), func(t *testing.T) {
 			srv := startWire(t, Config{Loops: 1, Admin: []string{test.listen}, AdminAllow: strings.Fields(test.allow), AdminDeny: strings.Fields(test.deny)})
@@ -175,7 +175,7 @@ func TestRulesOverSockets(t *testing.T) {
 	}
 }
 
-// X-Forwarded-For counts from a trusted proxy alone, request by request.
+// X-Forwarded-For counts only from a trusted proxy, for each request by itself.
 func TestForwardedFor(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, FrontAllow: []string{"192.0.2."}, TrustedProxies: []string{"127.0.0.1", "10."}})
 	pong := answer(ok200, asScript, "f({\"type\":\"ping\",\"sub_timeout\":30});\n")
@@ -185,7 +185,7 @@ func TestForwardedFor(t *testing.T) {
 			{"192.0.2.7", pong},
 			{"198.51.100.1", denied("198.51.100.1")},
 			{"192.0.2.7, 10.0.0.1", pong},
-			{"192.0.2.7, 198.51.100.1", denied("198.51.100.1")}, // the client made the first up
+			{"192.0.2.7, 198.51.100.1", denied("198.51.100.1")}, // the client has invented the first
 			{"198.51.100.1, 192.0.2.7", pong},
 			{"::ffff:192.0.2.7", pong},
 			{"2001:db8::7", denied("2001:db8::7")},
@@ -195,7 +195,7 @@ func TestForwardedFor(t *testing.T) {
 			proxy.send(reqGet(1, ping, forwardedBy(test.list)))
 			proxy.expect(test.want)
 		}
-		proxy.send(reqGet(1, ping)) // the proxy asks for itself
+		proxy.send(reqGet(1, ping)) // a request of the proxy itself
 		proxy.expect(denied("127.0.0.1"))
 	}
 	for _, list := range []string{"192.0.2.7", "192.0.2.7, 127.0.0.1", "nonsense"} {
@@ -208,7 +208,7 @@ func TestForwardedFor(t *testing.T) {
 	}
 }
 
-// Subscribers through a proxy wait and are told as any other.
+// Subscribers behind a proxy wait and get messages like any other.
 func TestForwardedSubscribers(t *testing.T) {
 	srv := startWire(t, Config{Loops: 2, FrontAllow: []string{"192.0.2."}, TrustedProxies: []string{"127.0.0.1"}})
 	c := srv.dial(conn.Front)
@@ -224,8 +224,8 @@ func TestForwardedSubscribers(t *testing.T) {
 	srv.ask("/close?cname=a")
 }
 
-// Without rules no client is looked at; with them it costs no allocation, whatever
-// the verdict.
+// Without rules no client is checked. With rules the check allocates nothing, whatever
+// its result.
 func TestAccessDoesNotAllocate(t *testing.T) {
 	skipUnderRace(t)
 	for _, test := range []struct {
@@ -292,7 +292,7 @@ func TestBadAccess(t *testing.T) {
 	}
 }
 
-// Rules that admit no client are told in the log.
+// The log warns of rules that admit no client.
 func TestNoClientLetIn(t *testing.T) {
 	for _, test := range []struct {
 		cfg  Config

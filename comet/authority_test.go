@@ -13,7 +13,7 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// answered is what a connection has been sent, but for the heads of responses.
+// answered returns the bodies of the responses that a connection has got.
 func (e *end) answered() (bodies []string) {
 	e.t.Helper()
 	e.read()
@@ -31,7 +31,7 @@ func wantAnswers(t *testing.T, e *end, want ...string) {
 	}
 }
 
-// wantEvents holds the messages that a client is sent next against those that it must be.
+// wantEvents compares the next messages of a client with the expected ones.
 func wantEvents(t *testing.T, e *end, want ...string) {
 	t.Helper()
 	events, _ := e.events()
@@ -45,7 +45,7 @@ func wantEvents(t *testing.T, e *end, want ...string) {
 }
 
 // TestLateCommit: a publisher is answered when its message has its number, in order, and
-// subscribers on all loops have it then.
+// subscribers on all loops get it then.
 func TestLateCommit(t *testing.T) {
 	h, log := newLate(t, Config{})
 	var clients []*end
@@ -78,7 +78,8 @@ func TestLateCommit(t *testing.T) {
 	for _, e := range clients {
 		wantEvents(t, e, "1 m1", "2 m3")
 	}
-	// A message of another server comes like one of this one, which nothing here waits for.
+	// A message of another server is handled like one of this server, except that nobody
+	// waits for it.
 	h.srv.home("a").Post(ordered("a", log.number("a", msg.Data, []byte("other"))))
 	h.settle()
 	for _, e := range clients {
@@ -106,15 +107,15 @@ func TestLateControl(t *testing.T) {
 	}
 	h.settle()
 	wantAnswers(t, p, "200 ok", "200 ok 2")
-	wantEvents(t, e, "1 all", "2 ", "2 ") // the second says which number comes behind a broadcast
+	wantEvents(t, e, "1 all", "2 ", "2 ") // the second says which number follows a broadcast
 	if h.srv.totals.Channels.Load() != 0 || !slices.Equal(log.detached, []string{"a"}) {
 		t.Errorf("%d channels are left, detached are %q", h.srv.totals.Channels.Load(), log.detached)
 	}
 	check(t, h.srv, true, "closed")
 }
 
-// TestLateReplay: wherever a message is numbered and told while a channel is attached, a
-// subscriber is sent it once, between what came before it and what comes behind it.
+// TestLateReplay: whenever a message is numbered and reported while a channel is attached,
+// a subscriber gets it once, between the messages before and after it.
 func TestLateReplay(t *testing.T) {
 	for _, path := range []string{"/stream?cname=a&seq=1", "/sse?cname=a&seq=1&token=", "/poll?cname=a&seq=1"} {
 		for order := range 6 {
@@ -124,13 +125,13 @@ func TestLateReplay(t *testing.T) {
 				p.get(fmt.Sprintf("/push?cname=a&content=m%d", n+1))
 			}
 			h.settle()
-			log.commit()() // before the channel is of any use here
+			log.commit()() // before the channel is attached
 			h.settle()
 			e := h.connect(h.srv.shards[0], conn.Front, 0)
 			e.get(path)
 			h.settle()
-			// The log reads the channel before, between, or behind the two commits; what it
-			// has read arrives before, between or behind them too.
+			// The log reads the channel before, between or after the two commits. The
+			// result arrives before, between or after them, too.
 			var tell []func()
 			read := order % 3
 			for n := range 3 {
@@ -140,7 +141,7 @@ func TestLateReplay(t *testing.T) {
 					tell = append(tell, log.commit())
 				}
 			}
-			if order >= 3 { // the answer is overtaken by all that came before it, or behind it
+			if order >= 3 { // everything that came before or after the answer overtakes it
 				tell = append(slices.Delete(slices.Clone(tell), read, read+1), tell[read])
 			}
 			for _, step := range tell {
@@ -170,7 +171,7 @@ func TestLateReplay(t *testing.T) {
 	}
 }
 
-// TestLateHistory: what a channel has is read when the log has told it.
+// TestLateHistory: the history of a channel is read when the log has sent it.
 func TestLateHistory(t *testing.T) {
 	h, log := newLate(t, Config{})
 	log.number("a", msg.Data, []byte("m1"))
@@ -186,7 +187,8 @@ func TestLateHistory(t *testing.T) {
 	check(t, h.srv, true, "at the end")
 }
 
-// TestLateClientLeaves: a client that leaves while its channel is attached leaves nothing.
+// TestLateClientLeaves: nothing remains of a client that leaves while its channel is
+// attached.
 func TestLateClientLeaves(t *testing.T) {
 	h, log := newLate(t, Config{})
 	e := h.connect(h.srv.shards[0], conn.Front, 0)
@@ -210,8 +212,8 @@ func TestLateClientLeaves(t *testing.T) {
 	check(t, h.srv, true, "after all")
 }
 
-// TestLateDrain: a server that drains ends when each message that it took has its number or
-// none, and each publisher its answer.
+// TestLateDrain: a server that drains ends when each accepted message has its number, or is
+// refused, and each publisher has its answer.
 func TestLateDrain(t *testing.T) {
 	h, log := newLate(t, Config{})
 	p := h.connect(h.srv.shards[0], conn.Admin, 0)

@@ -10,10 +10,10 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// Whatever is sent, it is answered with a status and one line that says why,
-// and the server goes on.
+// Every bad input is answered with a status and one line that says why, and the
+// server goes on.
 
-// told cuts a refusal in its status and its one line.
+// told splits a refusal into its status and its one line.
 func told(t *testing.T, got string) (status, reason string) {
 	t.Helper()
 	head, body, ok := strings.Cut(got, "\r\n\r\n")
@@ -30,7 +30,7 @@ func told(t *testing.T, got string) (status, reason string) {
 	return head[len("HTTP/1.1 "):][:3], body
 }
 
-// still has a client subscribe and a message go through.
+// still checks that a client can subscribe and get a message.
 func (w *wireServer) still(t *testing.T) {
 	t.Helper()
 	before := w.totals.Channels.Load()
@@ -45,7 +45,7 @@ func (w *wireServer) still(t *testing.T) {
 	}
 }
 
-// broken requests break a rule of HTTP, so that the connection cannot go on.
+// broken requests violate HTTP, so that the connection must close.
 var broken = []struct{ name, request, status, reason string }{
 	{"nonsense", "\x16\x03\x01\x02\x00\x01", "400", "malformed request line"},
 	{"half a request line", "GET /sub\r\n\r\n", "400", "malformed request line"},
@@ -83,7 +83,7 @@ func TestBrokenRequests(t *testing.T) {
 					srv.t = t
 					got := srv.talk(side, r.request)
 					want := r.reason
-					if side == conn.Admin { // whose line has room for a message of 100 bytes, escaped
+					if side == conn.Admin { // its request line has room for a message of 100 bytes, escaped
 						want = strings.NewReplacer("line too long: the limit is 1024", "line too long: the limit is 1324", "header too large: the limit is 2048", "header too large: the limit is 2348").Replace(want)
 					}
 					if status, reason := told(t, got); status != r.status || !strings.Contains(reason, want) {
@@ -99,7 +99,7 @@ func TestBrokenRequests(t *testing.T) {
 	}
 }
 
-// What stands before a broken request is answered first.
+// Requests before a broken one are answered first.
 func TestBrokenBehindOthers(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops})
@@ -116,8 +116,8 @@ func TestBrokenBehindOthers(t *testing.T) {
 	}
 }
 
-// unfit requests are good HTTP, but nothing that can be served: they are
-// refused, and the connection goes on.
+// unfit requests are valid HTTP that cannot be served: they are refused, and the
+// connection stays open.
 var unfit = []struct {
 	name   string
 	side   uint8
@@ -188,8 +188,8 @@ func TestUnfitRequests(t *testing.T) {
 	}
 }
 
-// A client that asks for a tunnel and does not wait for the answer sends another's
-// bytes, which are not to be served as its own requests.
+// A client that asks for a tunnel without waiting for the answer sends bytes of
+// somebody else, which must not be served as its own requests.
 func TestNoTunnel(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
 	for side, through := range []string{reqGet(1, ping), reqGet(1, "/push?cname=a&content=smuggled")} {
@@ -202,18 +202,19 @@ func TestNoTunnel(t *testing.T) {
 	srv.still(t)
 }
 
-// The longest that is allowed, is allowed.
+// The longest allowed input is accepted.
 func TestAtTheLimits(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, MaxMessage: 100})
 	cname, content, cb := strings.Repeat("n", 255), strings.Repeat("x", 100), strings.Repeat("f", 128)
 	same(t, srv.ask("/push?cname="+cname+"&content="+content+"&cb="+cb), cb+`({"type":"ok"});`+"\n")
 	want := `[{"type":"data","cname":"` + cname + `","seq":1,"content":"` + content + `"}]`
 	same(t, srv.talk(conn.Front, reqGet(0, "/sub?seq=1&cb="+cb+"&cname="+cname)), answer(ok200, asScript, cb+"("+want+");\n"))
-	escaped := strings.Repeat("%78", 100) // as a form has it, thrice as long
+	escaped := strings.Repeat("%78", 100) // encoded as in a form, three times as long
 	same(t, srv.talk(conn.Admin, reqForm(0, "/push?cname=a", "content="+escaped)), answer(ok200, asJSON, done))
 }
 
-// A request that never ends is cut when its time is up, however it drips.
+// A request that never ends is cut when its time is up, even if bytes keep
+// arriving.
 func TestRequestTimeout(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, RequestTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second})
 	for _, side := range []uint8{conn.Front, conn.Admin} {
@@ -255,7 +256,7 @@ func TestRequestTimeout(t *testing.T) {
 	}
 }
 
-// However requests are cut on their way, they are answered the same.
+// The answers do not depend on how requests are cut.
 func TestCutAnywhere(t *testing.T) {
 	for side, text := range []string{
 		reqGet(1, "/sub?cname=a") + reqGet(1, "/sub?cname=a&seq=0&cb=f") + reqGet(1, ping, closing),
@@ -286,7 +287,7 @@ func TestCutAnywhere(t *testing.T) {
 	}
 }
 
-// 100-continue is told once, when the body is worth sending.
+// 100 Continue is sent once, when the server wants the body.
 func TestExpectContinue(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
 	c := srv.dial(conn.Admin)

@@ -32,12 +32,12 @@ func line(cname, content string) string {
 	return fmt.Sprintf(`{"cname":%q,"content":%q}`, cname, content)
 }
 
-// batchRows are batches, a space between their elements, and what each is answered.
+// batchRows are batches, their elements separated by spaces, and the answers.
 var batchRows = []struct {
 	name, batch, answers, status string
 	cfg                          Config
 	before                       string
-	more                         string // lines of the head
+	more                         string // further header lines
 }{
 	{name: "one", batch: line("a", "x"), answers: `{"seq":1}`, status: ok200},
 	{name: "some", batch: line("a", "x") + " " + line("b", "y") + " " + line("a", "z"), answers: `{"seq":1} {"seq":1} {"seq":2}`, status: ok200},
@@ -92,7 +92,7 @@ func TestBatches(t *testing.T) {
 	})
 }
 
-// What is published is what was said, also where that is no string.
+// The published content is the given one, even if that is not a string.
 func TestBatchContents(t *testing.T) {
 	srv := startWire(t, Config{Loops: 3})
 	contents := []string{`"x"`, `""`, `"\u00e9\n\"\\\/😀\ud83d\ude00"`, "\"\u2028\"", `7`, `-1.50e+3`, `null`, `true`, `{"a": [1, "é\n"]}`, `[]`}
@@ -119,7 +119,7 @@ func TestBatchContents(t *testing.T) {
 	}
 }
 
-// A request that is no batch publishes nothing, and is told what is wrong with it.
+// A request that is not a batch publishes nothing, and the answer says what is wrong.
 func TestBatchesRefused(t *testing.T) {
 	srv := startWire(t, Config{Loops: 2, MaxMessage: 1000, MaxBatch: 200_000, MaxBatchMessages: 10})
 	good := line("a", "x")
@@ -152,14 +152,14 @@ func TestBatchesRefused(t *testing.T) {
 	}
 	same(t, srv.ask("/check?cname=a"), "{}\n")
 	same(t, srv.talk(conn.Admin, reqBatch(0, asJSON, " [ ] ")), answer(ok200, asJSON, "[]\n"))
-	// At the bounds it is taken.
+	// At the bounds it is accepted.
 	full := strings.Repeat(good+"\n", 9) + strings.Repeat(" ", 200_000-10*len(good)-9) + good
 	if got := srv.talk(conn.Admin, reqBatch(0, asLines, full)); !strings.HasSuffix(got, `{"seq":10}`+"\n") || len(full) != 200_000 {
 		t.Errorf("got %q", got)
 	}
 }
 
-// A body may come in chunks, in pieces, and when it has been asked for.
+// A body may come in chunks, in pieces, and after 100 Continue.
 func TestBatchInPieces(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops})
@@ -178,7 +178,7 @@ func TestBatchInPieces(t *testing.T) {
 		if got := c.rest(); !strings.HasSuffix(got, `{"seq":200}`+"\n") {
 			t.Fatalf("got %.300q", got)
 		}
-		// One that is too large is not asked for.
+		// 100 Continue is not sent for a body that is too large.
 		got := srv.talk(conn.Admin, head+"Content-Length: 1048577\r\nExpect: 100-continue\r\n\r\n")
 		same(t, got, answer(large413, asText, "the body is too long: max-batch is 1048576\n", closing))
 		got = srv.talk(conn.Admin, head+"Transfer-Encoding: chunked\r\n\r\n100001\r\n")
@@ -186,8 +186,8 @@ func TestBatchInPieces(t *testing.T) {
 	}
 }
 
-// checkOrder holds what the readers of all channels were sent against what a batch has in
-// order, and was told.
+// checkOrder compares the messages that the readers of all channels got with the order in
+// the batch and the numbers in its answer.
 func checkOrder(t *testing.T, readers map[string]*end, told []string, messages int) {
 	t.Helper()
 	total := 0
@@ -215,7 +215,7 @@ func checkOrder(t *testing.T, readers map[string]*end, told []string, messages i
 	}
 }
 
-// A batch of thousands keeps the order of each channel, before and behind other requests of
+// A batch of thousands keeps the order of each channel, before and after other requests of
 // its connection, and is published in several turns.
 func TestBatchOrder(t *testing.T) {
 	const messages, chans = 9000, 7
@@ -261,8 +261,8 @@ func TestBatchOrder(t *testing.T) {
 	}
 }
 
-// A message with a key is published once in two minutes, to each channel, in each of its
-// lives; beyond the bound the oldest keys are forgotten.
+// A message with a key is published once in two minutes, for each channel and each of its
+// lives. Beyond the bound the oldest keys are forgotten.
 func TestBatchKeys(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, MaxPublishKeys: 2 * 100, AdminIdleTimeout: time.Hour, ChannelTimeout: time.Hour})
 	cname := st.homed(1)
@@ -293,11 +293,11 @@ func TestBatchKeys(t *testing.T) {
 	}
 	is(publish("0"), 2)
 	met := func() int64 { return st.srv.totals.Hits[limit.PublishKeys].Times.Load() }
-	if met() != 1 { // of the life before it there was one, which is forgotten
+	if met() != 1 { // one belonged to the life before, and is forgotten
 		t.Errorf("the bound was met %d times", met())
 	}
 	is(publish("99"), 101)
-	is(publish("k"), 102) // forgotten, as the oldest
+	is(publish("k"), 102) // forgotten as the oldest key
 	is(publish("99"), 101)
 	if met() != 3 {
 		t.Errorf("the bound was met %d times", met())
@@ -305,7 +305,8 @@ func TestBatchKeys(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// Where a log beyond the loops numbers messages, a batch is answered when it has numbered all.
+// If a log outside the server numbers messages, a batch is answered when all have their
+// numbers.
 func TestBatchOfALateLog(t *testing.T) {
 	h, log := newLate(t, Config{})
 	p := h.connect(h.srv.shards[0], conn.Admin, 0)

@@ -11,7 +11,7 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// A batch costs the allocations of its messages, one for each, and no more with their number.
+// A batch costs one allocation for each message, and no more for their number.
 func TestBatchAllocatesOnlyTheMessages(t *testing.T) {
 	skipUnderRace(t)
 	const messages = 1000
@@ -43,7 +43,7 @@ func TestBatchAllocatesOnlyTheMessages(t *testing.T) {
 		if n, err := unix.Read(e.fd, buf); err != nil || string(buf[9:12]) != "200" || n < messages*9 {
 			t.Fatalf("answer of %d bytes: %.100q, %v", n, buf, err)
 		}
-		h.now = h.now.Add(3 * time.Minute) // the keys are forgotten, and published again
+		h.now = h.now.Add(3 * time.Minute) // the keys are forgotten, so the messages are published again
 	}
 	cycle()
 	if allocs := testing.AllocsPerRun(20, cycle); allocs > messages+20 {
@@ -86,7 +86,7 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// processorTime is what the process has taken of processors, in nanoseconds.
+// processorTime returns the CPU time of the process, in nanoseconds.
 func processorTime(b *testing.B) int64 {
 	var used unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
@@ -95,7 +95,7 @@ func processorTime(b *testing.B) int64 {
 	return used.Utime.Nano() + used.Stime.Nano()
 }
 
-// published is how many messages all loops have numbered.
+// published returns how many messages all loops have numbered.
 func (h *harness) published() (n uint64) {
 	for _, s := range h.srv.shards {
 		n += s.broker.Published()

@@ -10,14 +10,14 @@ import (
 	"ccomet/comet/internal/hub"
 )
 
-// objectOf is a message of a channel that is not "a".
+// objectOf is a message of a channel other than "a".
 func objectOf(cname, kind string, seq int, content string) string {
 	return strings.Replace(object(kind, seq, content), `"cname":"a"`, fmt.Sprintf(`"cname":%q`, cname), 1)
 }
 
 var twoOfEach = []string{"/push?cname=a&content=a1", "/push?cname=a&content=a2", "/push?cname=b&content=b1", "/push?cname=b&content=b2"}
 
-// On one loop the answers for the channels of a request come in its order.
+// With one loop, the answers for the channels of a request come in its order.
 func TestSeveralChannels(t *testing.T) {
 	for minor := range 2 {
 		for _, k := range endless {
@@ -46,7 +46,7 @@ func TestSeveralChannels(t *testing.T) {
 	}
 }
 
-// A poll of several channels ends with what one of them has.
+// A poll of several channels ends with the messages of one of them.
 func TestPollOfSeveralChannels(t *testing.T) {
 	everyWire(t, func(t *testing.T, loops, minor int) {
 		for _, cb := range []string{"", "f"} {
@@ -73,8 +73,8 @@ func TestPollOfSeveralChannels(t *testing.T) {
 	})
 }
 
-// id is the id of an event of channels a, b and c, made in this order on one loop, in
-// which the epoch of a is written ".a".
+// id is the id of an event of channels a, b and c, which were made in this order on
+// one loop. ".a" stands for the epoch of a.
 func id(short string) string {
 	return strings.NewReplacer(".a", "."+life(1), ".b", "."+life(2), ".c", "."+life(3)).Replace(short)
 }
@@ -98,7 +98,7 @@ func TestSeveralChannelsRefused(t *testing.T) {
 	}
 }
 
-// What one channel refuses is told, and the others go on.
+// If one channel refuses, the client is told, and the others continue.
 func TestOneOfSeveralRefused(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, Auth: AuthToken, Secret: []byte("secret"), MaxSubscribersPerChannel: 1})
 	for _, name := range []string{"a", "b", "c"} {
@@ -116,7 +116,7 @@ func TestOneOfSeveralRefused(t *testing.T) {
 	c.expect("id: " + id("denied,1.a,-1") + "\ndata: " + object("data", 1, "a1") + "\n\n")
 	srv.ask("/close?cname=a")
 	same(t, c.rest(), "id: denied,closed,-1\ndata: "+object("close", 2, "")+"\n\n")
-	// All of them: the response ends by itself. A poll ends with the first.
+	// If all refuse, the response ends by itself. A poll ends with the first.
 	query := "?cname=a&cname=b&token=x"
 	same(t, srv.talk(conn.Front, reqGet(1, "/stream"+query, closing)), streamHead(1, asJSON, closing)+
 		piece(1, object("401", 0, "Token error")+"\n")+piece(1, objectOf("b", "401", 0, "Token error")+"\n")+lastPiece(1))
@@ -129,13 +129,13 @@ func TestOneOfSeveralRefused(t *testing.T) {
 	}
 }
 
-// A browser comes back with the URL it was once given, and the id of the last
-// event that it has seen.
+// A browser comes back with its original URL, and the id of the last event that it
+// has seen.
 func TestLastEventIDOfSeveralChannels(t *testing.T) {
 	for id, want := range map[string]string{
 		"0,1":   "id: " + id("1.a,1") + "\ndata: " + object("data", 1, "a1"),
 		"2,0":   "id: " + id("2.a,1.b") + "\ndata: " + objectOf("b", "data", 1, "b1"),
-		"0":     "id: " + id("2.a,1") + "\ndata: " + object("data", 2, "a2"), // of another request: passed over
+		"0":     "id: " + id("2.a,1") + "\ndata: " + object("data", 2, "a2"), // of another request: ignored
 		"0,x":   "id: " + id("2.a,1") + "\ndata: " + object("data", 2, "a2"),
 		"0,1,2": "id: " + id("2.a,1") + "\ndata: " + object("data", 2, "a2"),
 	} {
@@ -154,7 +154,7 @@ func TestLastEventIDOfSeveralChannels(t *testing.T) {
 	}
 }
 
-// A connection hears one noop, whatever the number of its channels.
+// A connection gets one noop, however many channels it has.
 func TestNoopOfSeveralChannels(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, PollingTimeout: 40 * time.Second})
 	first := st.homed(1)
@@ -177,7 +177,7 @@ func TestNoopOfSeveralChannels(t *testing.T) {
 	}
 }
 
-// A client that sends nothing more before it is answered may still be answered.
+// A client that ends its side before it is answered may still be answered.
 func TestSeveralChannelsHalfClosed(t *testing.T) {
 	srv := startWire(t, Config{Loops: 3})
 	srv.askAll(twoOfEach)
@@ -187,12 +187,12 @@ func TestSeveralChannelsHalfClosed(t *testing.T) {
 		if err := c.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		c.rest() // ends, with an answer or without
+		c.rest() // it ends, with or without an answer
 		srv.subscribed(0)
 	}
 }
 
-// A busy channel does not keep the others of a poll from it.
+// A busy channel does not keep the other channels of a poll from it.
 func TestPollOfSeveralChannelsIsFair(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		st := newStage(t, Config{Loops: loops})

@@ -14,14 +14,14 @@ import (
 
 func (st *stage) homeOfC() int { return int(st.srv.homes.Of([]byte("\x01c"))) }
 
-// ccWait has a client of a loop wait.
+// ccWait lets a client of a loop wait.
 func (st *stage) ccWait(loop int, sname string, seqid int) *player {
 	p := st.enter(loop, conn.CComet)
 	p.send(reqGet(1, ccSubscribe(sname, seqid)))
 	return p
 }
 
-// ccDo has something done on a loop, and everything that comes of it.
+// ccDo sends a request on a loop, and completes everything that it causes.
 func (st *stage) ccDo(loop int, target string) string {
 	p := st.enter(loop, conn.CComet)
 	p.send(reqGet(0, target))
@@ -29,9 +29,9 @@ func (st *stage) ccDo(loop int, target string) string {
 	return p.body()
 }
 
-// A client that comes under a name takes the place of one that came under it before,
-// whose connection is closed without a word, a moment later: so two of one name do
-// not drive each other out as fast as they can. Whichever loops they are on.
+// A client replaces an earlier one with the same name. The connection of the earlier one
+// is closed without an answer, a moment later, so that two clients with one name do not
+// replace each other as fast as they can. This holds on any two loops.
 func TestCCometReplacement(t *testing.T) {
 	st := newStage(t, Config{Loops: 3})
 	for a := range 3 {
@@ -72,7 +72,7 @@ func TestCCometNamesAreOfTheirChannel(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// A client that is answered at once takes the place, too: none waits twice.
+// A client that is answered at once also replaces the earlier one: no two clients wait.
 func TestCCometReplacementThatIsAnsweredAtOnce(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	st.ccDo(0, ccPublish("x0"))
@@ -86,8 +86,8 @@ func TestCCometReplacementThatIsAnsweredAtOnce(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// A client whose poll was answered while another took its name, and that asks
-// again on its connection before it could be told, is the last to come.
+// A client's poll was answered while another client took its name, and it polls again on
+// its connection before it can be told: it is the last to come.
 func TestCCometReplacementOfWhoAsksAgain(t *testing.T) {
 	st := newStage(t, Config{Loops: 3})
 	home := st.homeOfC()
@@ -99,9 +99,9 @@ func TestCCometReplacementOfWhoAsksAgain(t *testing.T) {
 	second.write(reqGet(1, ccSubscribe("v", 1)))
 	st.turn(others)
 	st.turn(mine) // answers the first
-	st.turn(home) // gives the second the place, of which the first has just gone
+	st.turn(home) // gives the second client the session, which the first has just left
 	first.write(reqGet(1, ccSubscribe("v", 1)))
-	st.turn(mine) // takes this request, and the word that it lost its place
+	st.turn(mine) // handles this request, and the mail that the session was lost
 	st.settle()
 	same(t, first.body(), "f('["+ccMessage("MSG", "x0", "u", 0)+"]')")
 	st.later(2 * time.Second)
@@ -111,8 +111,8 @@ func TestCCometReplacementOfWhoAsksAgain(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// A SIGN comes alone to all that wait, on all loops. Of a SIGN and a message in the
-// same turn, what came first is had first, and the message in any case.
+// A SIGN alone is sent to all that wait, on all loops. Of a SIGN and a message in the
+// same turn, the first one comes first, and the message comes in any case.
 func TestCCometSignIsAlone(t *testing.T) {
 	sign, publish := reqGet(1, ccSign), reqGet(1, ccPublish("x0"))
 	for name, requests := range map[string]string{"sign first": sign + publish, "message first": publish + sign} {
@@ -123,7 +123,8 @@ func TestCCometSignIsAlone(t *testing.T) {
 				for n := range 3 * loops {
 					waiting = append(waiting, st.ccWait(n%loops, fmt.Sprint("v", n), 0))
 				}
-				// All of it is mail of one turn, from loops that are not the home if there are any.
+				// All of it is mail in one turn, if possible from loops other than the
+				// home.
 				away := st.enter((st.homeOfC()+loops-1)%loops, conn.CComet)
 				second := st.enter((st.homeOfC()+loops-1)%loops, conn.CComet)
 				one, two, _ := strings.Cut(requests, "\r\n\r\n")
@@ -143,13 +144,13 @@ func TestCCometSignIsAlone(t *testing.T) {
 	}
 }
 
-// Two that sign in at once: clients that waited hear of one, and one that came in between
-// of the other.
+// Two clients sign in at once: clients that waited hear of one of them, and one that came
+// in between hears of the other.
 func TestCCometSignsInOneTurn(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	home := st.homeOfC()
 	old, other := st.ccWait(home, "old", 0), st.ccWait(1-home, "other", 0)
-	// A turn of the home takes these in the order of their connections' events.
+	// A turn of the home handles these in the order of their connections' events.
 	a, between, b := st.enter(home, conn.CComet), st.enter(home, conn.CComet), st.enter(home, conn.CComet)
 	a.write(reqGet(1, strings.Replace(ccSign, "=u", "=a", 1)))
 	between.write(reqGet(1, ccSubscribe("between", 0)))
@@ -161,8 +162,8 @@ func TestCCometSignsInOneTurn(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// A long delivery of a SIGN does not keep other clients waiting, and reaches
-// all, and a client that comes meanwhile is not told.
+// A long delivery of a SIGN does not delay other clients. It reaches all that waited, and
+// none that comes later.
 func TestCCometLongSign(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
@@ -196,16 +197,16 @@ func TestCCometLongSign(t *testing.T) {
 	check(t, h.srv, true, "")
 }
 
-// Clients that come back after a restart, or when their channel's time was up,
-// bring numbers that the new channel has not given. None of them is sent away, and
-// none misses what comes.
+// Clients that come back after a restart, or after their channel has expired, bring
+// numbers that the new channel has not given. None of them is refused, and none misses a
+// message.
 func TestCCometNumbersAfterARestart(t *testing.T) {
 	for name, again := range map[string]func(t *testing.T, st *stage) *stage{
 		"restart": func(t *testing.T, _ *stage) *stage { return newStage(t, Config{Loops: 2}) },
 		"expiry":  func(_ *testing.T, st *stage) *stage { st.later(31 * time.Second); return st },
 	} {
 		for _, seqids := range [][]int{{5, 7, 6}, {7, 5, 0}, {0, 6, 7}} {
-			for _, signed := range []bool{false, true} { // which makes no difference
+			for _, signed := range []bool{false, true} { // it makes no difference
 				t.Run(fmt.Sprint(name, seqids, signed), func(t *testing.T) {
 					st := newStage(t, Config{Loops: 2})
 					for n := range 7 {
@@ -218,7 +219,7 @@ func TestCCometNumbersAfterARestart(t *testing.T) {
 	}
 }
 
-// comeBack has clients wait on a channel that has no numbers yet.
+// comeBack lets clients wait on a channel that has no numbers yet.
 func comeBack(st *stage, seqids []int, signed bool) {
 	st.t.Helper()
 	var waiting []*player
@@ -237,7 +238,7 @@ func comeBack(st *stage, seqids []int, signed bool) {
 	for _, p := range waiting {
 		same(st.t, p.body(), "f('["+ccMessage("MSG", "y", "u", 7)+"]')")
 	}
-	// A client that was not there is given it, too.
+	// A client that was not there also gets it.
 	same(st.t, st.ccWait(0, "w", 7).body(), "f('["+ccMessage("MSG", "y", "u", 7)+"]')")
 	check(st.t.(*testing.T), st.srv, true, "")
 }
@@ -253,12 +254,12 @@ func TestCCometBurst(t *testing.T) {
 	same(t, p.body(), "f('["+ccMessage("MSG", "x0", "u", 0)+","+ccMessage("MSG", "x1", "u", 1)+"]')")
 }
 
-// A backend that is quicker than the clients, after a restart or when a channel has
-// been gone: no client is told that its number is none while the channel is young.
+// A backend may be faster than the clients after a restart, or after a channel has
+// expired. No client is told that its number does not exist while the channel is young.
 func TestCCometPublishBeforeClientsComeBack(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, ChannelTimeout: time.Hour})
 	st.ccDo(0, ccPublish("x0"))
-	for loop, seqid := range []int{57, 60} { // it is news to them, and they count on from it
+	for loop, seqid := range []int{57, 60} { // the message is new to them, and they continue from its number
 		p := st.ccWait(loop, fmt.Sprint("v", seqid), seqid)
 		same(t, p.body(), "f('["+ccMessage("MSG", "x0", "u", 0)+"]')")
 		p.send(reqGet(1, ccSubscribe(fmt.Sprint("v", seqid), 1)))
@@ -269,7 +270,7 @@ func TestCCometPublishBeforeClientsComeBack(t *testing.T) {
 	same(t, late.body(), ccBeyond)
 	next := st.ccWait(0, "next", 1)
 	same(t, next.take(), "")
-	// Nor does it become young again: what it has is no news to any client.
+	// The channel does not become young again: its messages are not new to any client.
 	for minutes := range 260 {
 		st.later(time.Minute)
 		p := st.ccWait(0, fmt.Sprint("v", minutes), 2)
@@ -278,7 +279,7 @@ func TestCCometPublishBeforeClientsComeBack(t *testing.T) {
 	}
 }
 
-// A client waits across the number that its channel takes up in the same turn.
+// A client waits across the number to which its channel is set in the same turn.
 func TestCCometGapInOneTurn(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, ChannelBufferSize: -1})
 	old := st.ccWait(0, "old", 1)

@@ -13,27 +13,27 @@ import (
 )
 
 // Random operations in CComet's dialect, on several loops: clients sign in,
-// publish, wait, take each other's places, stop reading and vanish, and time
-// passes. The checker walks everything now and then. Every client gets all
-// messages in order but for those that are not kept, alone or together as the
-// dialect has it, and is closed only where another came under its name.
+// publish, wait, replace each other, stop reading and vanish, and time passes.
+// The checker walks everything now and then. Every client gets all messages in
+// order, except those that are not kept, one at a time or together as the
+// dialect requires, and is closed only if another one came with its name.
 func TestRandomCComet(t *testing.T) {
 	seeded(t, func(t *testing.T, seed uint64) { newLobby(t, seed).run(600) })
 }
 
-// lobby is what the test knows of the server from outside.
+// lobby is what the test knows about the server from outside.
 type lobby struct {
 	*harness
 	rng     *rand.Rand
 	note    string
-	talkers []*end // on which is signed in and published, one a loop
+	talkers []*end // they sign in and publish, one on each loop
 	clients []*visitor
 	said    int
-	numbers map[string]int          // the number of each message, as clients saw it
-	firsts  map[string]map[int]bool // by channel: the numbers that its lives began with
+	numbers map[string]int          // the number of each message, as clients have seen it
+	firsts  map[string]map[int]bool // by channel: the first numbers of its lives
 	lives   map[channelLife]bool
-	came    map[string]int // by channel and name: how many
-	got     map[string]int // what happened, to see that the test tests
+	came    map[string]int // by channel and name: how many came
+	got     map[string]int // counts of what happened, to see that the test tests something
 }
 
 // channelLife names one life of a channel.
@@ -152,7 +152,7 @@ func (l *lobby) pick() *visitor { return l.clients[l.rng.IntN(len(l.clients))] }
 
 func (l *lobby) talk(target string) {
 	i := l.rng.IntN(len(l.talkers))
-	if l.talkers[i].read(); l.talkers[i].ended { // for idleness
+	if l.talkers[i].read(); l.talkers[i].ended { // idle for too long
 		l.talkers[i].close()
 		l.talkers[i] = l.connect(l.srv.shards[i], conn.CComet, 0)
 	}
@@ -179,7 +179,7 @@ func (v *visitor) ask() {
 	v.get(fmt.Sprintf("/subscribe?channel=%s&sname=%s&seqid=%d&time=1&callback=f", v.channel, v.sname, v.next))
 }
 
-// watch notes with which number each life of a channel begins.
+// watch records the first number of each life of a channel.
 func (l *lobby) watch() {
 	for channel, firsts := range l.firsts {
 		home := l.srv.home("\x01" + channel)
@@ -195,7 +195,7 @@ func (l *lobby) watch() {
 	}
 }
 
-// hear takes what all clients have been sent.
+// hear reads what all clients were sent.
 func (l *lobby) hear() {
 	l.watch()
 	for _, e := range l.talkers {
@@ -216,7 +216,7 @@ func (l *lobby) hear() {
 	l.clients = alive
 }
 
-// bodies takes whole responses out of what has arrived.
+// bodies takes complete responses from the input.
 func (e *end) bodies(l *lobby) (list []string) {
 	e.read()
 	for {
@@ -237,7 +237,7 @@ func (e *end) bodies(l *lobby) (list []string) {
 	}
 }
 
-// hear takes what a client has been sent, and says whether it is still there.
+// hear reads what a client was sent, and reports whether it is still there.
 func (v *visitor) hear() bool {
 	l := v.l
 	l.t.Helper()
@@ -248,7 +248,7 @@ func (v *visitor) hear() bool {
 		}
 		list := ccDecode(l.t, body)
 		if list[0].Type == "403" {
-			// Its channel lives again, and counts anew.
+			// Its channel lives again, and counts from the start.
 			if len(list) != 1 || v.next == 0 {
 				l.fail("%s at %d got %q", v.key(), v.next, body)
 			}
@@ -296,7 +296,8 @@ func (v *visitor) take(list []ccEvent, size int) {
 		if seqid < v.next || n > 0 && seqid != v.next {
 			l.fail("%s wanted %d and got %d (%.20q)", v.key(), v.next, seqid, e.Msg)
 		}
-		// The first may be later: of what is kept, or what a new life began with.
+		// The first may be later: the first that is kept, or the first of a new
+		// life.
 		if full := len(list) == lobbyKeeps || size > lobbyBytes-3*lobbyLong; seqid > v.next && !full && !l.firsts[v.channel][seqid] {
 			l.fail("%s wanted %d and got %d (%.20q) of %d messages, %d bytes", v.key(), v.next, seqid, e.Msg, len(list), size)
 		}
@@ -309,7 +310,7 @@ func (v *visitor) take(list []ccEvent, size int) {
 	}
 }
 
-// compare holds every client's place against its channel, at rest.
+// compare compares every client's place with its channel, at rest.
 func (l *lobby) compare() {
 	waiting := map[string]bool{}
 	for _, v := range l.clients {

@@ -10,9 +10,9 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// Text in CComet's dialect: how it is read, and that it comes out as it went in.
+// Text in CComet's dialect: how it is parsed, and that it arrives unchanged.
 
-// The message is what stands between "msg=" and the last "&time=".
+// The message is the text between "msg=" and the last "&time=".
 func TestCCometMessageIsRaw(t *testing.T) {
 	st := newStage(t, Config{Loops: 1})
 	n := 0
@@ -48,7 +48,7 @@ func TestCCometMessageIsRaw(t *testing.T) {
 	}
 }
 
-// A name may have what the client has made of "<" and ">".
+// A name may contain what the client writes for "<" and ">".
 func TestCCometEscapesInNames(t *testing.T) {
 	st := newStage(t, Config{Loops: 1})
 	p := st.enter(0, conn.CComet)
@@ -62,7 +62,7 @@ func TestCCometEscapesInNames(t *testing.T) {
 
 type ccEvent struct{ Type, Msg, Sname, Seqid, Channel, Reason string }
 
-// ccDecode reads f('[…]') as a browser does: as JavaScript, then as JSON.
+// ccDecode decodes f('[…]') as a browser does: as JavaScript, then as JSON.
 func ccDecode(t testing.TB, body string) (list []ccEvent) {
 	t.Helper()
 	text := readScriptString(t, cut(t, body, "f(", ")"))
@@ -76,8 +76,8 @@ func ccDecode(t testing.TB, body string) (list []ccEvent) {
 }
 
 // readScriptString evaluates a JavaScript string literal in single quotes
-// (ECMAScript 5.1 section 7.8.4, which has no raw U+2028 and U+2029), octal escapes
-// being left out, as strict mode does.
+// (ECMAScript 5.1 section 7.8.4, which allows no raw U+2028 and U+2029). As in
+// strict mode, there are no octal escapes.
 func readScriptString(t testing.TB, literal string) string {
 	t.Helper()
 	inner := cut(t, literal, "'", "'")
@@ -110,7 +110,7 @@ func readScriptString(t testing.TB, literal string) string {
 	return b.String()
 }
 
-// Text comes out of both layers of quoting as it went in, in messages and names.
+// Text in messages and names is unchanged after both layers of quoting.
 func TestCCometTextSurvives(t *testing.T) {
 	for _, r := range texts {
 		t.Run(r.name, func(t *testing.T) {
@@ -142,8 +142,8 @@ func TestCCometTextSurvives(t *testing.T) {
 	}
 }
 
-// Whatever is sent, the answer is a script that calls the callback with a string
-// that is JSON; and a message that is escaped comes out as it went in.
+// For any input, the answer is a script that calls the callback with a string that
+// is JSON. A message that is escaped arrives unchanged.
 func FuzzCComet(f *testing.F) {
 	for _, r := range texts {
 		f.Add(r.text, r.text)
@@ -168,7 +168,8 @@ func FuzzCComet(f *testing.F) {
 		if want := msg; utf8.ValidString(msg) && (len(got) != 1 || got[0].Msg != want) {
 			t.Fatalf("%q became %+v", want, got)
 		}
-		// As it should not be: it is taken or refused, and what comes back can be read.
+		// Wrongly escaped: it is accepted or refused, and the response can be
+		// parsed.
 		raw = (&url.URL{RawQuery: raw}).RawQuery
 		p.write("GET /publish?channel=c&sname=" + raw + "&msg=" + raw + "&time=1&callback=f HTTP/1.1\r\nHost: h\r\n\r\n")
 		st.settle()

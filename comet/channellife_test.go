@@ -49,7 +49,7 @@ func TestChannelLife(t *testing.T) {
 	}
 }
 
-// Numbers are 32 bits and wrap; what is older is told by signed difference.
+// Numbers are 32 bits and wrap around; signed differences tell which is older.
 func TestNumbersWrap(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	st.admin(0, "/sign?cname=a")

@@ -10,13 +10,13 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// checker has each actor check everything that it has, and compares what brokers and hubs
-// know of each other. It may be called between any two turns; at rest, when all mail has
-// been read, it also finds every count exact.
+// checker lets each actor check all its data, and compares what brokers and hubs know of
+// each other. It may be called between any two turns. At rest, when all mail was read, it
+// also checks that every count is exact.
 type checker struct {
 	t    testing.TB
 	srv  *Server
-	note string // what to say with a finding: the seed
+	note string // printed with a finding: the seed
 	rest bool
 
 	brokers  []*broker.Audit
@@ -72,7 +72,7 @@ func (c *checker) equal(what string, got, want any) {
 	}
 }
 
-// shard has the actors of a shard check themselves.
+// shard lets the actors of a shard check themselves.
 func (c *checker) shard(s *shard) {
 	c.t.Helper()
 	a, err := s.broker.Check(c.rest, c.srv.state != nil)
@@ -113,8 +113,8 @@ func (c *checker) roster(loop uint8, r *hub.AuditedRoster) {
 	}
 	c.equal("a roster's name", r.Name, ch.Name)
 	for _, cursor := range r.Cursors {
-		// A client of CComet's may have come before its channel took up a number.
-		// A log beyond the server may leave out numbers before its next message.
+		// A client of CComet's dialect may have come before its channel was set to a
+		// number. A log outside the server may skip numbers before its next message.
 		if c.rest && !cursor.Behind && c.srv.cfg.Cluster == nil && ch.Dialect != record.DialectCCometFresh {
 			c.equal("the cursor of a subscriber that is not behind", cursor.Next, ch.Next)
 		}
@@ -136,7 +136,7 @@ func (c *checker) sessions() {
 	}
 }
 
-// audited is what a channel's home has of it.
+// audited is a channel as its home has it.
 func audited(t testing.TB, s *shard, cname string) broker.AuditedChannel {
 	t.Helper()
 	a, err := s.broker.Check(false, s.srv.state != nil)

@@ -12,19 +12,20 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// Two ways of standing before a server:
+// There are two ways to test a server:
 //
-//   - a wireServer runs as it will, on TCP, with a clock that stands still, so
-//     that nothing but what a test does happens;
-//   - a stage is a server without goroutines and listeners: the test takes its
-//     loops' turns and moves their clock, so that half an hour takes no time.
+//   - a wireServer runs by itself, on TCP, with a clock that stands still, so
+//     that only what a test does happens;
+//   - a stage is a server without goroutines and listeners: the test runs the
+//     turns of its loops and moves their clock, so that half an hour takes no
+//     time.
 
-// hangTimeout turns what hangs into a failure.
+// hangTimeout makes a test that hangs fail.
 const hangTimeout = 3 * time.Minute
 
 var noon = time.Date(2024, 5, 17, 12, 0, 0, 0, time.UTC)
 
-// What every response begins with, behind its status line and before its type.
+// The start of every response, after its status line and before its type.
 const (
 	dateLine = "Date: Fri, 17 May 2024 12:00:00 GMT\r\n"
 	fixed    = "Cache-Control: no-cache\r\nExpires: 0\r\nX-Content-Type-Options: nosniff\r\n"
@@ -41,7 +42,7 @@ const (
 	asEvents = "text/event-stream; charset=utf-8"
 )
 
-// answer is a whole response; more are header lines before its length.
+// answer is a complete response; more are header lines before its length.
 func answer(status, contentType, body string, more ...string) string {
 	return fmt.Sprintf("HTTP/1.1 %s\r\n%sContent-Type: %s\r\n%s%sContent-Length: %d\r\n\r\n%s",
 		status, dateLine, contentType, fixed, strings.Join(more, ""), len(body), body)
@@ -57,7 +58,7 @@ func reqGet(minor int, target string, more ...string) string {
 	return fmt.Sprintf("GET %s HTTP/1.%d\r\nHost: h\r\n%s\r\n", target, minor, strings.Join(more, ""))
 }
 
-// reqForm is a request with a form for its body.
+// reqForm is a request with a form as its body.
 func reqForm(minor int, target, form string, more ...string) string {
 	return fmt.Sprintf("POST %s HTTP/1.%d\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n%sContent-Length: %d\r\n\r\n%s",
 		target, minor, strings.Join(more, ""), len(form), form)
@@ -65,13 +66,13 @@ func reqForm(minor int, target, form string, more ...string) string {
 
 type wireServer struct {
 	*Server
-	root  testing.TB // whose server it is
-	t     testing.TB // the test, or the part of it, that runs
-	admin *wireConn  // a connection for what a test asks by the way
+	root  testing.TB // the test to which the server belongs
+	t     testing.TB // the test, or subtest, that runs now
+	admin *wireConn  // a connection for other requests of a test
 }
 
-// startWire runs a server until the test ends, by when all clients must have been
-// forgotten. Where the test does not say, it listens on 127.0.0.1.
+// startWire runs a server until the test ends. By then all clients must be
+// forgotten. By default it listens on 127.0.0.1.
 func startWire(t testing.TB, cfg Config) *wireServer {
 	t.Helper()
 	if len(cfg.Front) == 0 {
@@ -82,7 +83,7 @@ func startWire(t testing.TB, cfg Config) *wireServer {
 	}
 	cfg.CComet = []string{"127.0.0.1:0"}
 	orDefault(&cfg.RetryTime, -1)
-	cfg.AdminHosts = append(cfg.AdminHosts, "h", "x") // what tests call it
+	cfg.AdminHosts = append(cfg.AdminHosts, "h", "x") // names that tests use
 	cfg.Clock = func() time.Time { return noon }
 	srv, err := New(cfg)
 	if err != nil {
@@ -109,7 +110,7 @@ func (w *wireServer) open() (n int64) {
 	return n
 }
 
-// until waits for what the server does by itself.
+// until waits for something that the server does by itself.
 func (w *wireServer) until(what string, done func() bool) {
 	w.t.Helper()
 	for limit := time.Now().Add(hangTimeout); !done(); runtime.Gosched() {
@@ -137,8 +138,8 @@ func (w *wireServer) dial(side uint8) *wireConn {
 	return &wireConn{Conn: c, t: w.t}
 }
 
-// ask has the admin side do something, and returns the body of its answer. All
-// go over one connection, so that each is done behind those before it.
+// ask sends a request to the admin side, and returns the body of the answer. All
+// use one connection, so that each is handled after those before it.
 func (w *wireServer) ask(target string) string {
 	w.t.Helper()
 	if w.admin == nil {
@@ -150,7 +151,7 @@ func (w *wireServer) ask(target string) string {
 	w.admin.t = w.t
 	body := w.admin.ask(target)
 	if strings.HasPrefix(target, "/broadcast") {
-		w.admin.ask("/check?cname=a") // its answer comes from behind the broadcast
+		w.admin.ask("/check?cname=a") // its answer comes after the broadcast
 	}
 	return body
 }
@@ -162,7 +163,7 @@ func (w *wireServer) askAll(targets []string) {
 	}
 }
 
-// talk sends bytes on a connection of their own and returns all that comes.
+// talk sends bytes on a new connection and returns everything that comes.
 func (w *wireServer) talk(side uint8, request string) string {
 	w.t.Helper()
 	c := w.dial(side)
@@ -184,7 +185,7 @@ func (c *wireConn) send(s string) {
 	}
 }
 
-// expect reads as many bytes as want has, which must be those.
+// expect reads as many bytes as want has, and compares them.
 func (c *wireConn) expect(want string) {
 	c.t.Helper()
 	_ = c.SetDeadline(time.Now().Add(hangTimeout))
@@ -196,7 +197,7 @@ func (c *wireConn) expect(want string) {
 	}
 }
 
-// rest is all that comes until the server ends the connection.
+// rest reads until the server ends the connection.
 func (c *wireConn) rest() string {
 	c.t.Helper()
 	_ = c.SetDeadline(time.Now().Add(hangTimeout))
@@ -207,7 +208,7 @@ func (c *wireConn) rest() string {
 	return string(got)
 }
 
-// ask sends a request and returns the body of its answer, by its length.
+// ask sends a request and returns the body of the answer, by its length.
 func (c *wireConn) ask(target string) string {
 	c.t.Helper()
 	c.send(reqGet(1, target))
@@ -229,7 +230,7 @@ func (c *wireConn) ask(target string) string {
 	return string(body)
 }
 
-// same compares what came with what must come.
+// same compares a result with the expected one.
 func same(t testing.TB, got, want string) {
 	t.Helper()
 	if got == want {

@@ -13,12 +13,12 @@ import (
 	"ccomet/reactor"
 )
 
-// cutting is a stage where the next write to one connection can be made short. Its channel
-// "away" has its home on another loop than the clients, and "here" on theirs.
+// cutting is a stage on which the next write to one connection can be made short. The home
+// of channel "away" is on another loop than the clients, that of "here" on theirs.
 type cutting struct {
 	*stage
 	away, here string
-	fd         int // of the connection whose next write is short
+	fd         int // descriptor of the connection whose next write is short
 }
 
 func newCutting(t *testing.T) *cutting {
@@ -41,7 +41,7 @@ func (st *cutting) named(text string) string {
 	return strings.NewReplacer("AWAY", st.away, "HERE", st.here).Replace(text)
 }
 
-// cut has what is asked of channel away reach a client whose write is cut by it.
+// cut sends a request for channel away. The write to the client that this causes is short.
 func (st *cutting) cut(p *player, target string) {
 	st.t.Helper()
 	backend := st.enter(1, conn.Admin)
@@ -54,8 +54,8 @@ func (st *cutting) cut(p *player, target string) {
 	}
 }
 
-// A client that has read that a channel is closed has left it, also where the message was
-// cut by a short write: what it asks for next is not answered as if it had it still.
+// A client that has read that a channel is closed has left it, even if the message was cut
+// by a short write: its next request is not answered as if it still had the channel.
 func TestCutCloseFaults(t *testing.T) {
 	for _, target := range []string{"/ws?cname=AWAY&seq=1", "/ws?cname=HERE&seq=1&cname=AWAY&seq=1", "/ws?cname=AWAY&seq=1&cname=HERE&seq=1"} {
 		for op, want := range map[string]string{
@@ -65,7 +65,7 @@ func TestCutCloseFaults(t *testing.T) {
 			st := newCutting(t)
 			p := st.websocket(0, st.named(target))
 			st.cut(p.player, st.named("/close?cname=AWAY"))
-			st.turn(0) // and the channel's home has none
+			st.turn(0) // and the channel's home has none either
 			p.expect(objectOf(st.away, "close", 1, ""))
 			p.write(clientFrame(websocket.Text, st.named(`{"op":"`+op+`","cname":"AWAY"}`)))
 			st.settle()
@@ -75,8 +75,8 @@ func TestCutCloseFaults(t *testing.T) {
 	}
 }
 
-// The id of an event says which channels are closed, and so that a browser that comes back
-// with it is to leave them.
+// The id of an event says which channels are closed, so that a browser that comes back
+// with it leaves them.
 func TestCutCloseIDFaults(t *testing.T) {
 	st := newCutting(t)
 	p := st.enter(0, conn.Front)
@@ -93,7 +93,8 @@ func TestCutCloseIDFaults(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// What a client is sent later is counted once, also where it ends with a close.
+// A message that a client gets later is counted once, even if the response ends with a
+// close.
 func TestReplayedCloseFaults(t *testing.T) {
 	for _, target := range []string{"/ws?cname=AWAY&seq=1", "/ws?cname=HERE&seq=1&cname=AWAY&seq=1"} {
 		st := newCutting(t)

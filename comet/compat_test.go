@@ -8,8 +8,9 @@ import (
 	"ccomet/comet/internal/web"
 )
 
-// TestChannelWithoutAName: it is a channel like any other: subscribers hear of it, listeners
-// see it come and go, and a state file keeps it, even for a server that takes no such name.
+// TestChannelWithoutAName: it is a channel like any other: subscribers get its messages,
+// listeners see it come and go, and a state file keeps it, even for a server that accepts no
+// such name.
 func TestChannelWithoutAName(t *testing.T) {
 	cfg := stateConfig(t)
 	cfg.Compat = web.CompatIComet()

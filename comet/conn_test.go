@@ -13,8 +13,8 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// A client that ends its side right behind its request gets what is there for
-// it, and does not wait for what is not.
+// A client that ends its side directly after its request gets the messages that
+// are there, and does not wait for others.
 func TestPollOfAHalfClosedClient(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		h := newHarness(t, Config{Loops: loops})
@@ -49,7 +49,7 @@ func TestPollOfAHalfClosedClient(t *testing.T) {
 	}
 }
 
-// Where the channels are few, a broadcast keeps its place between publishes.
+// If there are few channels, a broadcast keeps its position between publishes.
 func TestBroadcastKeepsItsPlace(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	e := streams(h, "a", 1)[0]
@@ -69,7 +69,7 @@ func TestBroadcastKeepsItsPlace(t *testing.T) {
 	}
 }
 
-// A listener to /psub in HTTP/1.0 gets its lines bare.
+// A listener to /psub with HTTP/1.0 gets its lines without chunks.
 func TestPresenceInHTTP10(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2})
 	e := h.connect(h.srv.shards[0], conn.Admin, 0)
@@ -83,8 +83,8 @@ func TestPresenceInHTTP10(t *testing.T) {
 	}
 }
 
-// A backend may send as fast as it can, however far its answers are behind: it is
-// read as fast as it is served.
+// A backend may send as fast as it can, however many answers are outstanding: it
+// is read as fast as it is served.
 func TestFasterThanAnswers(t *testing.T) {
 	const requests = 30_000
 	srv := startWire(t, Config{Loops: 1})

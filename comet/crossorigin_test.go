@@ -19,12 +19,13 @@ func corsNamed(origin string) string {
 	return "Access-Control-Allow-Origin: " + origin + "\r\nAccess-Control-Allow-Credentials: true\r\nAccess-Control-Expose-Headers: Retry-After, ETag\r\nVary: Origin\r\n"
 }
 
-// Each page is told what concerns it, by every kind of answer, whenever that comes.
+// Each page gets the CORS headers for it, in every kind of answer, whenever
+// that comes.
 func TestCrossOrigin(t *testing.T) {
 	pageA, pageB := corsNamed("https://a.example"), corsNamed("https://b.example.org")
 	for name, c := range map[string]struct {
 		origins              []string
-		none, first, pattern string // what is told without an Origin, to each that is named, by others
+		none, first, pattern string // headers for a request without an Origin, for each named one, for others
 		other                string
 	}{
 		"none":           {nil, "", "", "", ""},
@@ -50,7 +51,8 @@ func TestCrossOrigin(t *testing.T) {
 	}
 }
 
-// Polls of different pages that wait for the same message are each told of their own.
+// Polls of different pages that wait for the same message each get their own
+// headers.
 func TestCrossOriginPolls(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, CORSOrigins: []string{"https://*.example"}})
 	pages := []string{"https://a.example", "https://b.example", "", "https://a.example", "https://x.test"}
@@ -108,7 +110,7 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
-// iComet's pages on other origins read /sse, and nothing else.
+// iComet's pages on other origins may read /sse, and nothing else.
 func TestEventsForAnyOrigin(t *testing.T) {
 	for _, c := range []struct {
 		origins []string
@@ -122,7 +124,8 @@ func TestEventsForAnyOrigin(t *testing.T) {
 		if got := srv.talk(conn.Front, reqGet(0, "/sub?cname=a", fromOther)); strings.Contains(got, "Access-Control-Allow-Origin") {
 			t.Errorf("got %q", got)
 		}
-		// A script comes back with a field that its browser asks about first.
+		// A script comes back with a field for which its browser asks first
+		// (preflight).
 		for path, let := range map[string]bool{"/sse": c.origins == nil, "/sub": false} {
 			got := srv.talk(conn.Front, "OPTIONS "+path+" HTTP/1.0\r\n"+fromOther+"Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: last-event-id\r\n\r\n")
 			if strings.Contains(got, " 204 ") != let || strings.Contains(got, "Access-Control-Allow-Origin: *\r\n") != let || strings.Contains(got, "Last-Event-ID") != let {

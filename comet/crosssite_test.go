@@ -11,15 +11,15 @@ import (
 	"ccomet/comet/internal/web"
 )
 
-// A web page does not publish, nor ask anything else of the admin side, whether that is
-// found on its own side or on the front side; a client that is no page does.
+// A web page may not publish, or send any other request to the admin side, whether it
+// is served on its own side or on the front side. A client that is no page may.
 func TestPagesMayNotPublish(t *testing.T) {
 	const cross, own = "Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-origin\r\n"
 	named := []string{"https://admin.example"}
 	for name, c := range map[string]struct {
 		origins, hosts []string
 		host, lines    string
-		refused        string // what the reason holds, empty for none
+		refused        string // part of the reason, empty for none
 	}{
 		"curl":                             {nil, nil, "127.0.0.1:8000", "", ""},
 		"no Host":                          {nil, nil, "", "", ""},
@@ -60,8 +60,8 @@ func TestPagesMayNotPublish(t *testing.T) {
 	}
 }
 
-// What the front side has of the admin side is for its own pages, and those that are
-// named one by one.
+// Paths of the admin side on the front side are for its own pages, and for those that
+// are named one by one.
 func TestPagesMayNotUseTheDemo(t *testing.T) {
 	for _, c := range []struct {
 		origins []string
@@ -86,10 +86,10 @@ func TestPagesMayNotUseTheDemo(t *testing.T) {
 	}
 }
 
-// iComet's pages publish, which the log says once.
+// iComet's pages may publish, which is logged once.
 func TestPagesMayPublishForICometsSake(t *testing.T) {
 	var log bytes.Buffer
-	t.Cleanup(func() { // when the server, which writes the log, has ended
+	t.Cleanup(func() { // after the end of the server, which writes the log
 		if n := strings.Count(log.String(), "as compat = icomet permits"); n != 1 {
 			t.Errorf("it is told %d times: %s", n, log.String())
 		}

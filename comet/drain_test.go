@@ -15,7 +15,7 @@ import (
 
 const drainSpan = 5 * time.Second
 
-// quiet says whether all loops have come to their end.
+// quiet reports whether all loops have finished.
 func (h *harness) quiet() bool {
 	for _, s := range h.srv.shards {
 		if s.drain.Phase != drain.Quiet {
@@ -25,7 +25,7 @@ func (h *harness) quiet() bool {
 	return true
 }
 
-// drain begins to drain, until all connections have been looked at.
+// drain starts to drain, until all connections were looked at.
 func (h *harness) drain(d time.Duration) {
 	h.srv.Drain(d)
 	for _, s := range h.srv.shards {
@@ -36,7 +36,7 @@ func (h *harness) drain(d time.Duration) {
 	h.settle()
 }
 
-// ofEach has so many clients of each of some transports wait on a loop.
+// ofEach lets so many clients of each of some transports wait on a loop.
 func (h *harness) ofEach(s *shard, each int) map[string][]*end {
 	ends := map[string][]*end{}
 	for n := range each {
@@ -56,8 +56,8 @@ func (h *harness) ofEach(s *shard, each int) map[string][]*end {
 	return ends
 }
 
-// TestDrainSpreads: many clients that wait are closed over the time there is, each in
-// the manner of its transport, and no turn looks at all of them.
+// TestDrainSpreads: many waiting clients are closed, spread over the available time, each
+// in the way of its transport, and no turn looks at all of them.
 func TestDrainSpreads(t *testing.T) {
 	const each, turnsToArrange = 500, 4*500/drainBudget + 1
 	h := newHarness(t, Config{Loops: 1})
@@ -103,7 +103,7 @@ func TestDrainSpreads(t *testing.T) {
 	}
 }
 
-// checkParting holds what each client was sent at the end of its wait.
+// checkParting checks what each client was sent at the end of its wait.
 func checkParting(t *testing.T, ends map[string][]*end, each int) {
 	t.Helper()
 	retries := map[string]int{}
@@ -133,7 +133,7 @@ func checkParting(t *testing.T, ends map[string][]*end, each int) {
 	}
 }
 
-// asks asks for a path, and holds the answer against something that it must have.
+// asks sends a request for a path, and checks that the answer contains a text.
 func (h *harness) asks(e *end, path, want string) {
 	h.t.Helper()
 	e.in = nil
@@ -144,9 +144,9 @@ func (h *harness) asks(e *end, path, want string) {
 	}
 }
 
-// TestDrainOfWhatDoesNotWait: what is idle is closed at once; a request that has
-// begun to arrive is answered, and a subscriber is given what is kept; backends
-// publish to the end, and are refused then.
+// TestDrainOfWhatDoesNotWait: idle connections are closed at once. A request that has
+// begun to arrive is answered, and a subscriber gets what is kept. Backends can publish
+// until the end, and are refused then.
 func TestDrainOfWhatDoesNotWait(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2})
 	s := h.srv.shards[0]
@@ -175,13 +175,13 @@ func TestDrainOfWhatDoesNotWait(t *testing.T) {
 	if !strings.Contains(string(late.in), `"content":"x"`) {
 		t.Errorf("the late one got %q", late.in)
 	}
-	waiting := h.connect(s, conn.Front, 0) // so that it does not end
+	waiting := h.connect(s, conn.Front, 0) // so that the drain does not end
 	waiting.write("GET /stream?cname=a&seq=1 HTTP/1.1\r\n")
 	h.settle()
 	ask(admin[0], "/healthz", "503 Service Unavailable")
 	ask(admin[0], "/push?cname=a&content=y&ack=1", `"seq":2`)
 	h.now = h.now.Add(drainSpan)
-	h.turn(s) // one loop knows that time is up
+	h.turn(s) // one loop knows that the time is up
 	for _, path := range []string{"/push?cname=a&content=z", "/info"} {
 		e := h.connect(s, conn.Admin, 0)
 		e.get(path)
@@ -191,7 +191,7 @@ func TestDrainOfWhatDoesNotWait(t *testing.T) {
 			t.Errorf("%s: %q", path, e.in)
 		}
 	}
-	// What the other loop had taken has its number and its answer.
+	// What the other loop has accepted gets its number and its answer.
 	admin[1].get("/push?cname=a&content=z&ack=1")
 	h.now = h.now.Add(-time.Second)
 	h.turn(h.srv.shards[1])
@@ -202,7 +202,7 @@ func TestDrainOfWhatDoesNotWait(t *testing.T) {
 	}
 }
 
-// TestDrainIsNotPutOff: of two ends the nearer counts.
+// TestDrainIsNotPutOff: of two ends the earlier one counts.
 func TestDrainIsNotPutOff(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	e := h.connect(h.srv.shards[0], conn.Front, 0)

@@ -7,8 +7,8 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// writeEarly has the loops begin to write what is handed over, in the turns that they take,
-// or forget what they have written.
+// writeEarly lets the loops begin to write the early part of a hand-over in their turns, or
+// forget what they have written.
 func (h *harness) writeEarly() {
 	if h.earlyFile != nil {
 		h.srv.early.Load().End()
@@ -19,8 +19,9 @@ func (h *harness) writeEarly() {
 	h.srv.beginEarly(h.earlyFile)
 }
 
-// TestHandOverEarly: what channels keep is written while the server goes on, and what changes
-// until it has parked: more messages, fewer, none any more, and channels that come and go.
+// TestHandOverEarly: the history of channels is written while the server goes on. Until it
+// has parked it changes: there are more messages, fewer, none any more, and channels come and
+// go.
 func TestHandOverEarly(t *testing.T) { ways(t, testHandOverEarly) }
 
 func testHandOverEarly(t *testing.T, handOver func(*harness, func(*Config))) {

@@ -9,8 +9,8 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// TestHandOverMemory: a channel that keeps a message takes little memory more to be written down,
-// and little in a program that rehearses, which reads none of its messages.
+// TestHandOverMemory: writing down a channel with a message takes little memory, and so does a
+// program that rehearses, which reads none of its messages.
 func TestHandOverMemory(t *testing.T) {
 	const channels = 20_000
 	h := newHarness(t, Config{Loops: 1, Inheritable: true})
@@ -35,8 +35,8 @@ func TestHandOverMemory(t *testing.T) {
 			t.Errorf("%s takes %.1f bytes a channel, and %.2f allocations", what, each, float64(after.Mallocs-before.Mallocs)/channels)
 		}
 	}
-	// What is written in one turn is gathered in memory that is used again for the next: some
-	// 40 bytes for each of so many channels.
+	// What is written in one turn is gathered in memory that the next turn uses again: some 40
+	// bytes for each of so many channels.
 	bounded("writing while it serves", 60, func() {
 		h.writeEarly()
 		h.settle()

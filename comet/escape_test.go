@@ -13,10 +13,10 @@ import (
 	"ccomet/httplite"
 )
 
-// Text comes out of every transport as it went in.
+// Text arrives unchanged with every transport.
 
-// deliveries are the ways a message's text can take: how each is asked for, and
-// what of an HTTP/1.0 body is the JSON.
+// deliveries are the ways of a message's text: the request of each, and the
+// part of an HTTP/1.0 body that is the JSON.
 var deliveries = []struct {
 	name, path string
 	unwrap     func(t testing.TB, body string) string
@@ -49,8 +49,8 @@ func cut(t testing.TB, s, before, after string) string {
 	return inner
 }
 
-// decode reads one message. What it is in may be read as a script, and by
-// lines, so neither kind of line break may stand in it.
+// decode decodes one message. It may be read as a script, and by lines, so it
+// must not contain either kind of line break.
 func decode(t testing.TB, text string) (m struct {
 	Type, Cname, Content string
 	Seq                  int32
@@ -65,7 +65,7 @@ func decode(t testing.TB, text string) (m struct {
 	return m
 }
 
-// escapeForm is the strictest encoding there is.
+// escapeForm escapes everything that may be escaped.
 func escapeForm(s string) string { return string(httplite.AppendEscape(nil, []byte(s))) }
 
 var texts = []struct{ name, text string }{
@@ -92,7 +92,7 @@ func TestTextSurvives(t *testing.T) {
 	for _, r := range texts {
 		t.Run(r.name, func(t *testing.T) {
 			st := newStage(t, Config{Loops: 2})
-			quoted, _ := json.Marshal(r.text) // which has escapes of its own choice
+			quoted, _ := json.Marshal(r.text) // it chooses its own escapes
 			inner := string(quoted[1 : len(quoted)-1])
 			for n, target := range []string{
 				"/push?cname=a&content=" + escapeForm(r.text),
@@ -109,7 +109,7 @@ func TestTextSurvives(t *testing.T) {
 					t.Fatalf("%s: %q", target, got)
 				}
 				if strings.HasPrefix(target, "/broadcast") {
-					break // its form is in wire_test.go, its escaping that of push
+					break // wire_test.go tests its form, and its escaping is that of push
 				}
 				for i, d := range deliveries {
 					kept := st.enter((i+1)%2, conn.Front)
@@ -118,7 +118,7 @@ func TestTextSurvives(t *testing.T) {
 						t.Errorf("%s, backlog, %s: %q", target, d.name, got.Content)
 					}
 					body := live[i].body()
-					if i < 2 { // one live message is no array to a poll
+					if i < 2 { // one live message is no array in a poll
 						body = strings.NewReplacer(`{"type"`, `[{"type"`, `"}`+"\n", `"}]`+"\n", `"})`, `"}])`).Replace(body)
 					}
 					if got := decode(t, d.unwrap(t, body)); got.Content != r.text {

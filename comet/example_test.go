@@ -24,7 +24,7 @@ func Example() {
 	}
 	defer stream.Body.Close()
 	lines := bufio.NewScanner(stream.Body)
-	lines.Scan() // where the channel is
+	lines.Scan() // the channel's next number
 	fmt.Println(lines.Text())
 
 	pushed, err := http.Get("http://" + srv.AdminAddrs()[0] + "/push?cname=news&content=hello")

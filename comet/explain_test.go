@@ -16,7 +16,7 @@ import (
 	"ccomet/reactor"
 )
 
-// explained is what /explain says.
+// explained is the answer of /explain.
 type explained struct {
 	Cname, Dialect, Auth                  string
 	Loop, Next, Oldest, Kept, Subscribers int
@@ -53,13 +53,13 @@ func parseExplained(t testing.TB, text string) (e explained) {
 	return e
 }
 
-// explain asks on a loop of the stage.
+// explain sends a request on a loop of the stage.
 func (st *stage) explain(loop int, query string) explained {
 	st.t.Helper()
 	return parseExplained(st.t, st.admin(loop, "/explain?"+query))
 }
 
-// listed are the subscribers of all loops.
+// listed returns the subscribers of all loops.
 func (e explained) listed() (list []explainedSub) {
 	for _, l := range e.Loops {
 		list = append(list, l.List...)
@@ -106,7 +106,8 @@ func TestExplainBytes(t *testing.T) {
 	}
 }
 
-// Subscribers of every transport on every loop, from wherever it is asked.
+// Subscribers with every transport on every loop, whichever loop gets the
+// request.
 func TestExplainLoops(t *testing.T) {
 	const loops = 3
 	st := newStage(t, Config{Loops: loops, Auth: AuthNone})
@@ -158,7 +159,7 @@ func TestExplainLoops(t *testing.T) {
 	}
 }
 
-// What comes next of a WebSocket is a ping.
+// The next event of a WebSocket is a ping.
 func TestExplainWebSocket(t *testing.T) {
 	st := newStage(t, Config{Loops: 1})
 	st.websocket(0, "/ws?cname=a&seq=0").hear()
@@ -168,8 +169,8 @@ func TestExplainWebSocket(t *testing.T) {
 	}
 }
 
-// A reader that does not keep up is shown to be behind, by how much, and when it
-// will be cut; the client beside it is not.
+// A reader that does not keep up is shown as behind, by how much, and when it
+// will be cut. The client beside it is not.
 func TestExplainStuck(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2})
 	cname, s := "a", h.srv.shards[1]
@@ -255,7 +256,7 @@ func TestExplainSessions(t *testing.T) {
 	}
 }
 
-// A long roster is gone through some subscribers a turn, while others come and go.
+// A long roster is scanned some subscribers a turn, while others come and go.
 func TestExplainMany(t *testing.T) {
 	const subscribers = 5*broker.ScanBudget + 10
 	h := newHarness(t, Config{Loops: 1})
@@ -274,7 +275,7 @@ func TestExplainMany(t *testing.T) {
 	left, turns := 0, 0
 	for h.turn(s); len(s.hub.Scans.List) > 0; turns++ {
 		before := s.hub.Scans.List[0].Count
-		// The next in the scan goes, and others with it; and one comes.
+		// The next in the scan leaves, and others with it; and one comes.
 		for _, e := range ends {
 			if e.fd >= 0 && (s.hub.Subs.At(s.hub.Scans.List[0].At).Conn == e.conn.Index() || e.conn.Index()%97 == uint32(turns)) {
 				e.close()
@@ -283,7 +284,7 @@ func TestExplainMany(t *testing.T) {
 		}
 		h.connect(s, conn.Front, 0).get("/stream?cname=a&seq=1")
 		h.turn(s)
-		if len(s.hub.Scans.List) > 0 && s.hub.Scans.List[0].Count-before > 2*broker.ScanBudget { // clients that went bring its end twice
+		if len(s.hub.Scans.List) > 0 && s.hub.Scans.List[0].Count-before > 2*broker.ScanBudget { // TurnEnded runs twice in a turn in which clients leave
 			t.Fatalf("%d in one turn", s.hub.Scans.List[0].Count-before)
 		}
 	}
@@ -298,8 +299,8 @@ func TestExplainMany(t *testing.T) {
 	}
 }
 
-// A channel that ends, or all of whose subscribers leave, takes nothing down that
-// goes through them.
+// A channel that ends, or whose subscribers all leave, does no harm to scans of
+// it.
 func TestExplainWhatEnds(t *testing.T) {
 	for _, how := range []string{"/close?cname=a", "/push?cname=a&content=x"} {
 		h := newHarness(t, Config{Loops: 2})
@@ -335,7 +336,7 @@ func TestExplainWhatEnds(t *testing.T) {
 	}
 }
 
-// A loop that keeps others waiting is named, and the others are told of.
+// A loop that does not answer is named, and the others are reported.
 func TestExplainWithoutALoop(t *testing.T) {
 	st := newStage(t, Config{Loops: 3})
 	cname := st.homed(0)

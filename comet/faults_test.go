@@ -16,7 +16,7 @@ import (
 	"ccomet/reactor"
 )
 
-// newFaults has system calls fail until the test ends, which must leave as many
+// newFaults makes system calls fail until the test ends. The test must leave as many
 // descriptors open as it found.
 func newFaults(t *testing.T, seed uint64) *reactor.Faults {
 	t.Helper()
@@ -32,8 +32,8 @@ func newFaults(t *testing.T, seed uint64) *reactor.Faults {
 	return f
 }
 
-// descriptors is how many are open. Those of Go's own poller are among them from the first
-// timer on, and count whether there was one before or not.
+// descriptors returns how many are open. It always counts those of Go's own poller, which
+// exist from the first timer on.
 func descriptors(t *testing.T) int {
 	t.Helper()
 	time.AfterFunc(time.Hour, func() {}).Stop()
@@ -44,7 +44,7 @@ func descriptors(t *testing.T) int {
 	return len(names)
 }
 
-// Under mild faults, clients notice none.
+// Clients notice no mild faults.
 func TestRandomOperationsMildFaults(t *testing.T) {
 	seeded(t, func(t *testing.T, seed uint64) {
 		f := newFaults(t, seed)
@@ -65,10 +65,10 @@ func TestRandomCCometMildFaults(t *testing.T) {
 	})
 }
 
-// Where connections are lost and memory is out now and then, whom that does not
-// meet notices nothing, and whom it meets is cut or refused, and can come back:
-// no client misses a message without a word, or gets one twice, and nothing is kept
-// of those that are gone.
+// Connections are lost and memory runs out now and then. A client that this does not hit
+// notices nothing. One that it hits is cut or refused, and can come back: no client misses
+// a message without being told, or gets one twice, and nothing remains of clients that are
+// gone.
 func TestRandomOperationsSevereFaults(t *testing.T) {
 	met := map[string]int{}
 	seeded(t, func(t *testing.T, seed uint64) {
@@ -103,7 +103,7 @@ func TestRandomOperationsSevereFaults(t *testing.T) {
 	}
 }
 
-// lost notes whose connection a descriptor of the server's is.
+// lost records whose connection a descriptor of the server is.
 func (w *world) lost(fd int) {
 	for i, p := range w.publishers {
 		if w.srv.shards[i].loop.Fd(p.conn) == fd {
@@ -122,8 +122,8 @@ func (w *world) lost(fd int) {
 	}
 }
 
-// While the kernel has no memory for records, a client that comes is refused with the
-// reason, all others are served, and afterwards there is no trace of it.
+// While the kernel has no memory for records, a new client is refused with the reason and
+// all others are served. Afterwards nothing remains of the refused one.
 func TestOutOfMemoryFaults(t *testing.T) {
 	var out atomic.Bool
 	var missed atomic.Int64
@@ -169,8 +169,8 @@ func TestOutOfMemoryFaults(t *testing.T) {
 	}
 }
 
-// Whichever of its calls fails, a server that cannot be opened says so and
-// leaves no descriptor behind.
+// Whichever of its calls fails, a server that cannot be opened returns an error and leaves
+// no descriptor open.
 func TestOpeningFaults(t *testing.T) {
 	before := descriptors(t)
 	for nth := 1; ; nth++ {
@@ -196,7 +196,7 @@ func TestOpeningFaults(t *testing.T) {
 			}
 			return
 		}
-		if err == nil && failed != "open" { // without a reserve it can serve
+		if err == nil && failed != "open" { // it can serve without a reserve
 			t.Fatalf("%s, call %d, fails, and nobody says so", failed, nth)
 		}
 	}

@@ -14,14 +14,14 @@ import (
 	"ccomet/reactor"
 )
 
-// figures are those of now: answers that are there already.
+// figures returns the current figures: answers that have already come.
 func (st *stage) figures() Figures {
 	answers, asked := st.srv.askLoops()
 	st.settle()
 	return st.srv.collect(over(), answers, asked)
 }
 
-// over is when no client waits any more.
+// over is a context that is done.
 func over() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -56,7 +56,7 @@ func newCast(h *harness, cname string) *cast {
 		c.enter(h, 0, conn.Front, 0, request)
 	}
 	c.enter(h, 0, conn.CComet, 0, reqGet(1, "/subscribe?channel=c&sname=u&seqid=0&callback=f"))
-	c.enter(h, 1, conn.Front, 4096, reqGet(1, "/stream"+from)) // it is going to be stuck
+	c.enter(h, 1, conn.Front, 4096, reqGet(1, "/stream"+from)) // it will be stuck
 	c.enter(h, 1, conn.Front, 0, reqGet(1, "/sub"+from+"&cb=f"))
 	c.enter(h, 1, conn.Front, 0, reqGet(0, "/sse"+from))
 	c.enter(h, 1, conn.Admin, 0, reqGet(1, "/psub"))
@@ -84,8 +84,8 @@ func TestFigures(t *testing.T) {
 		t.Errorf("in all: %+v", f)
 	}
 	home, other := f.Loops[0], f.Loops[1]
-	// Idle, request, waiting, answering, listening, refused, ending; of the
-	// subscribers stream, iframe, sse, poll, ccomet, jsonp.
+	// Idle, request, waiting, answering, listening, refused, ending; of the subscribers
+	// stream, iframe, sse, poll, ccomet, jsonp.
 	equal(t, "the first loop", home.Counters, Counters{
 		Connections: [conn.NumSides][conn.NumStates]int64{{4, 1, 2}, {1}, {0, 0, 1}},
 		Subscribers: [frame.NumCounted]int64{1, 1, 0, 0, 1, 0},
@@ -132,8 +132,8 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-// A client that wants messages that are not kept any more has lost them, whether it is told
-// or not; one that is given what it wants has not.
+// A client that wants messages that are no longer kept has lost them, whether it is told or
+// not. One that gets what it wants has not.
 func TestLostMessages(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, ChannelBufferSize: 3})
 	cname := st.homed(1)
@@ -173,8 +173,8 @@ func TestLostMessages(t *testing.T) {
 	ask("one of CComet's", conn.CComet, "/subscribe?channel=c&sname=v&seqid=1&callback=f", 1, 3)
 }
 
-// A reader that was stuck for so long that what it wants is gone is cut, and has
-// lost nothing until it comes back.
+// A reader that was stuck for so long that what it wants is gone is cut. It has lost
+// nothing until it comes back.
 func TestStuckReaderLoses(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1, ChannelBufferSize: 2})
 	s := h.srv.shards[0]
@@ -190,13 +190,13 @@ func TestStuckReaderLoses(t *testing.T) {
 	if l := f.Loops[0]; l.Behind != 2 || l.Lost != 0 || l.Reactor.Blocked != 2 || l.HistoryMessages != 2 || f.Delivered != 2 || f.Cut != 0 {
 		t.Errorf("with two that are stuck: %+v", f)
 	}
-	for range 50 { // one frame is held for each, then what is kept follows
+	for range 50 { // one frame is held for each; what is kept follows it
 		stuck.read()
 		told.read()
 		h.settle()
 	}
 	f = h.figures()
-	// Of ten messages it has got the first, and the last two.
+	// Of ten messages it has got the first and the last two.
 	if l := f.Loops[0]; l.Behind != 0 || l.Lost != 7 || l.Replayed != 2 || f.Cut != 1 || !stuck.ended || told.ended {
 		t.Errorf("when they have read: %+v", f)
 	}
@@ -208,7 +208,7 @@ func TestStuckReaderLoses(t *testing.T) {
 	}
 }
 
-// What is counted now and then: noops, broadcasts, limits.
+// Rare counts: noops, broadcasts, limits.
 func TestFiguresOfLimits(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, MaxChannels: 1, MaxSubscribersPerChannel: 1, PublishRatePerChannel: 1, PublishRatePerAddress: 2, MaxConnections: 40,
 		PollingTimeout: 20 * time.Second})
@@ -240,8 +240,8 @@ func TestFiguresOfLimits(t *testing.T) {
 	}
 }
 
-// A loop that does not answer is told of as far as it can be, and asked once,
-// however often it is tried.
+// A loop that does not answer is reported as far as possible, and asked once, however often
+// Figures is called.
 func TestFiguresOfAStuckLoop(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	st.settle()
@@ -253,7 +253,7 @@ func TestFiguresOfAStuckLoop(t *testing.T) {
 			t.Fatalf("%+v", f)
 		}
 	}
-	f := st.figures() // it goes on, and is late for those that have waited
+	f := st.figures() // it goes on, and is too late for those that have waited
 	if here, stuck := f.Loops[0], f.Loops[1]; !here.Answered || stuck.Mailbox != 0 {
 		t.Fatalf("%+v", f)
 	}
@@ -262,7 +262,7 @@ func TestFiguresOfAStuckLoop(t *testing.T) {
 	}
 }
 
-// From any goroutine, while the server runs and when it has ended.
+// From any goroutine, while the server runs and after it has ended.
 func TestFiguresOfARunningServer(t *testing.T) {
 	srv := startWire(t, Config{Loops: 3})
 	for range 100 {
@@ -283,8 +283,8 @@ func TestFiguresOfARunningServer(t *testing.T) {
 	})
 }
 
-// A reader for whom more would be held than all may have is cut, and the limit has
-// been met once.
+// A reader for which more would be held than the bound for all is cut, and the limit was
+// hit once.
 func TestHeldBytesAreALimit(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1, MaxHeldBytes: 1000})
 	s := h.srv.shards[0]

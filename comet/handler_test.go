@@ -17,7 +17,7 @@ import (
 	"ccomet/httplite"
 )
 
-// gate is a handler that says when it is asked, and answers when it is let.
+// gate is a handler that reports each request, and answers when it is told to.
 type gate struct {
 	asked chan *http.Request
 	open  chan string
@@ -36,7 +36,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// next is the request that the gate was asked next.
+// next returns the next request to the gate.
 func (g *gate) next(t testing.TB) *http.Request {
 	t.Helper()
 	select {
@@ -57,7 +57,7 @@ func closes(t testing.TB, what string, done <-chan struct{}) {
 	}
 }
 
-// describing says how it was asked.
+// describing answers with a description of the request.
 func describing(name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Content-Type", asText)
@@ -172,7 +172,8 @@ func TestTooManyHandlers(t *testing.T) {
 	}
 }
 
-// A long answer goes to a client at its own pace, and counts until it is gone.
+// A client gets a long answer at its own pace, and the request counts until it
+// has been sent.
 func TestLongHandled(t *testing.T) {
 	body := bytes.Repeat([]byte("0123456789abcdef"), web.MaxHandled/16)
 	srv := startWire(t, Config{Loops: 1, MaxHeldBytes: 1, Handlers: map[string]http.Handler{
@@ -191,7 +192,7 @@ func TestLongHandled(t *testing.T) {
 	srv.until("it is gone", func() bool { return srv.totals.Handling.Load() == 0 })
 }
 
-// A client that ends its side has the handler told, and is answered what that makes.
+// If a client ends its side, the handler is told, and its answer is sent.
 func TestHandlerOfWhoEnds(t *testing.T) {
 	g := newGate()
 	st := newStage(t, Config{Loops: 1, Handlers: map[string]http.Handler{"/g": g}})
@@ -205,7 +206,8 @@ func TestHandlerOfWhoEnds(t *testing.T) {
 	same(t, p.take(), answer("503 Service Unavailable", asText, "cut short\n"))
 }
 
-// A client in the place of one that has gone hears nothing of what that one asked.
+// A client whose connection replaces one that has gone gets nothing of that
+// one's answer.
 func TestHandlerOutlivesItsClient(t *testing.T) {
 	release, asked := make(chan struct{}), make(chan *http.Request, 2)
 	srv := startWire(t, Config{Loops: 1, Handlers: map[string]http.Handler{
@@ -261,7 +263,7 @@ func TestHandlersAreBarred(t *testing.T) {
 	}
 }
 
-// The end does not wait for a handler that takes no notice.
+// The server ends without waiting for a handler that ignores its context.
 func TestStopWithHandlers(t *testing.T) {
 	for _, d := range []time.Duration{0, time.Nanosecond} {
 		asked, release := make(chan *http.Request), make(chan struct{})
@@ -284,7 +286,7 @@ func TestStopWithHandlers(t *testing.T) {
 	}
 }
 
-// A server that drains has handlers end what they do, and their answers read.
+// A server that drains lets handlers finish, and their answers be read.
 func TestDrainWithHandlers(t *testing.T) {
 	g := newGate()
 	st := newStage(t, Config{Loops: 1, Handlers: map[string]http.Handler{"/g": g}})
@@ -311,7 +313,7 @@ func TestPanicIsLogged(t *testing.T) {
 	}
 	p.take()
 	p.send(reqGet(1, "/healthz"))
-	same(t, p.take(), answer(ok200, asText, "ok")) // the connection is as good as before
+	same(t, p.take(), answer(ok200, asText, "ok")) // the connection can be used as before
 }
 
 func TestBadHandlers(t *testing.T) {

@@ -18,23 +18,23 @@ import (
 	"ccomet/reactor"
 )
 
-// The harness drives a server without listeners turn by turn, over socket
-// pairs, with a clock of its own: no ports, no waiting, no chance.
+// The harness runs a server without listeners turn by turn, over socket pairs, with its
+// own clock: no ports, no waiting, no chance.
 
 type harness struct {
 	t   testing.TB
 	srv *Server
 	now time.Time
 
-	connected int           // since the start
-	calm      int           // rounds more that the loops take to come to rest: their calls fail
-	failing   func(on bool) // has some calls cost connections, or no more
+	connected int           // connections since the start
+	calm      int           // additional rounds until the loops rest: their calls fail
+	failing   func(on bool) // makes some calls cost connections, or no longer
 	end       func()
 
-	watchRecords bool     // a server that is to go on must not change any before it serves
-	waits        bool     // a client waits for a log beyond the loops when it is handed over
-	byName       bool     // what is handed over is written by names, too
-	earlyFile    *os.File // that what is handed over is written to; nil: it is not begun
+	watchRecords bool     // a server that takes over must not change any before it serves
+	waits        bool     // at a hand-over, a client waits for a log outside the server
+	byName       bool     // the hand-over is also written by names
+	earlyFile    *os.File // the file of an early hand-over; nil: none has begun
 }
 
 func newHarness(t testing.TB, cfg Config) *harness {
@@ -46,7 +46,7 @@ func newHarnessAt(t testing.TB, cfg Config, now time.Time) *harness {
 	t.Helper()
 	h := &harness{t: t, now: now}
 	orDefault(&cfg.RetryTime, -1)
-	cfg.AdminHosts = append(cfg.AdminHosts, "h", "x") // what tests call it
+	cfg.AdminHosts = append(cfg.AdminHosts, "h", "x") // names that tests use
 	cfg.Clock = func() time.Time { return h.now }
 	srv, err := newServer(cfg)
 	if err != nil {
@@ -59,9 +59,9 @@ func newHarnessAt(t testing.TB, cfg Config, now time.Time) *harness {
 	return h
 }
 
-// settle turns all loops until none has anything left to do: rounds without a
-// mail, a write and a connection less, as many as it takes to look at every connection's
-// events, and three.
+// settle turns all loops until none has work left: after rounds without mail, writes and
+// closed connections, as many as it takes to handle every connection's events, and
+// three.
 func (h *harness) settle() {
 	h.t.Helper()
 	quiet, seen := 0, h.mails()
@@ -107,7 +107,7 @@ func (h *harness) connect(s *shard, side uint8, sendBuffer int) *end {
 		}
 	}
 	h.connected++
-	if h.failing != nil { // connections that come to nothing are no subject here
+	if h.failing != nil { // connections that fail are not tested here
 		h.failing(false)
 		defer h.failing(true)
 	}
@@ -126,14 +126,14 @@ type end struct {
 	t     testing.TB
 	fd    int
 	conn  reactor.Conn
-	in    []byte // read and not yet taken
+	in    []byte // read and not parsed yet
 	ended bool
 	head  httplite.Response
 	body  httplite.Body
 	heads int
-	part  []byte // a payload that is not whole
+	part  []byte // an incomplete payload
 
-	refused bool // for want of memory
+	refused bool // for lack of memory
 }
 
 func (e *end) close() {
@@ -152,7 +152,7 @@ func (e *end) write(s string) {
 
 func (e *end) get(path string) { e.t.Helper(); e.write("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n") }
 
-// read takes what has arrived; it never waits.
+// read reads what has arrived; it never waits.
 func (e *end) read() {
 	e.t.Helper()
 	var buf [64 << 10]byte
@@ -180,9 +180,8 @@ type event struct {
 	ID      string // of a server-sent event
 }
 
-// events takes whole messages out of what has arrived, of a stream of any
-// transport or of polls. clean says that the last response has ended as it
-// should.
+// events parses the complete messages that have arrived, of a stream with any transport
+// or of polls. clean reports whether the last response has ended properly.
 func (e *end) events() (list []event, clean bool) {
 	e.t.Helper()
 	e.read()
@@ -228,13 +227,13 @@ func (e *end) events() (list []event, clean bool) {
 	}
 }
 
-// split cuts whole messages off what is there of the body.
+// split takes complete messages from the body.
 func (e *end) split(list []event) []event {
 	e.t.Helper()
 	for {
 		end := bytes.IndexByte(e.part, '\n')
 		if end >= 0 && bytes.HasPrefix(e.part, []byte("retry: ")) {
-			e.part = e.part[end+1:] // a line of the event behind it
+			e.part = e.part[end+1:] // a line of the event that follows
 			continue
 		}
 		if bytes.HasPrefix(e.part, []byte("id: ")) || bytes.HasPrefix(e.part, []byte("data: ")) {
@@ -266,20 +265,20 @@ func (e *end) split(list []event) []event {
 	}
 }
 
-// In a test the epochs of each loop begin at the same place: life(n) is that of the
-// channel that is the n-th to be made on its loop.
+// In a test the epochs of each loop start at the same number: life(n) is that of the
+// n-th channel made on its loop.
 func life(n uint32) string {
 	return string(record.AppendEpoch(nil, record.Scatter(n)))
 }
 
-// sameLives has the epochs of a server that has not begun to serve come as life says.
+// sameLives makes the epochs of a server that does not serve yet follow life.
 func sameLives(srv *Server) {
 	for _, s := range srv.shards {
 		s.broker.Inside().SameEpochs()
 	}
 }
 
-// home is the broker that a channel belongs to.
+// home returns the broker of a channel.
 func (srv *Server) home(cname string) broker.Inside {
 	return srv.shards[srv.homes.Of([]byte(cname))].broker.Inside()
 }

@@ -42,7 +42,7 @@ func parsePast(t testing.TB, body string) (p past) {
 
 var noLife = string(record.AppendEpoch(nil, record.EpochNone))
 
-// historyRows are requests for what a channel keeps.
+// historyRows are requests for the history of a channel.
 var historyRows = []struct {
 	name   string
 	cfg    Config
@@ -51,7 +51,7 @@ var historyRows = []struct {
 	first  int
 	next   int
 	lost   bool
-	more   string // what stands behind "lost"
+	more   string // the answer after "lost"
 	want   string
 }{
 	{name: "the latest", before: three, query: "cname=a", first: 1, next: 4, want: seq("data", 1, "x1") + seq("data", 2, "x2") + seq("data", 3, "x3")},
@@ -111,8 +111,8 @@ func TestHistory(t *testing.T) {
 	})
 }
 
-// A client is told that there is nothing new if one of its tags says so, whoever has made it
-// weak meanwhile.
+// A client is told that there is nothing new if one of its tags says so, even if a proxy has
+// made it weak.
 func TestHistoryTags(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
 	srv.askAll(three)
@@ -151,7 +151,7 @@ func TestHistoryRefuses(t *testing.T) {
 	same(t, srv.ask("/check?cname=a"), "{}\n")
 }
 
-// A client of a channel that asks for tokens brings one here, too.
+// If a channel needs tokens, /history needs one, too.
 func TestHistoryTokens(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops, Auth: AuthToken, Secret: []byte("secret")})
@@ -171,7 +171,7 @@ func TestHistoryTokens(t *testing.T) {
 	}
 }
 
-// A channel lives as long as a client asks for what it keeps.
+// A channel lives as long as a client asks for its history.
 func TestHistoryKeepsItsChannel(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, IdleTimeout: time.Hour})
 	st.admin(0, three[0])
@@ -195,7 +195,7 @@ func TestHistoryKeepsItsChannel(t *testing.T) {
 	}
 }
 
-// That there is nothing new costs no allocation.
+// The answer that there is nothing new allocates nothing.
 func TestUnchangedHistoryDoesNotAllocate(t *testing.T) {
 	skipUnderRace(t)
 	h, _ := longHistory(t, Config{Loops: 1, CORSOrigins: []string{"https://a.example"}}, 3)
@@ -228,7 +228,7 @@ func TestUnchangedHistoryDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// net/http reads it, too.
+// net/http can read it.
 func TestHistoryThroughNetHTTP(t *testing.T) {
 	srv := startWire(t, Config{Loops: 3, ChannelBufferSize: 1000})
 	for n := range 200 {
@@ -257,8 +257,8 @@ func TestHistoryThroughNetHTTP(t *testing.T) {
 	}
 }
 
-// A client that may not have a channel is told why, as by a poll: where a log beyond the loops
-// keeps messages, asking makes the channel here, of which there may be too many.
+// A client that may not have a channel is told why, as in a poll: if a log outside the server
+// keeps messages, the request creates the channel here, and there may be too many.
 func TestHistoryRefused(t *testing.T) {
 	h, log := newLate(t, Config{MaxChannels: 1})
 	h.connect(h.srv.shards[0], conn.Front, 0).get("/history?cname=a")

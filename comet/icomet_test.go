@@ -12,8 +12,8 @@ import (
 	"ccomet/comet/internal/web"
 )
 
-// Requests as iComet's clients and backends send them, and what they are answered, are data:
-// testdata/icomet/requests.txt says how they are written.
+// Requests as iComet's clients and backends send them, and the answers, are data:
+// testdata/icomet/requests.txt describes its format.
 
 type icometCase struct {
 	name     string
@@ -71,7 +71,7 @@ func readICometCases(t *testing.T, name string) (cases []icometCase) {
 		case "plain":
 			r.plain = rest
 		case "original":
-			// A fact about iComet: what is asked for here is ours.
+			// The answer of iComet itself: only ours is tested here.
 		default:
 			t.Fatalf("%s:%d: %q", name, n+1, word)
 		}
@@ -90,15 +90,15 @@ func (r *icometRequest) bytes() string {
 	return head + "\r\n" + r.body
 }
 
-// TestInPlaceOfIComet: each case as it is in iComet's place, and by itself. The names of the
-// cases say what they show.
+// TestInPlaceOfIComet: each case in iComet's place, and by itself. The names of the cases
+// say what they show.
 func TestInPlaceOfIComet(t *testing.T) {
 	cases := readICometCases(t, "testdata/icomet/requests.txt")
 	if len(cases) < 40 {
 		t.Fatalf("%d cases", len(cases))
 	}
 	for mode, cfg := range map[string]Config{
-		"icomet": {Compat: web.CompatIComet(), MaxMessage: 1 << 20}, // as the program has it
+		"icomet": {Compat: web.CompatIComet(), MaxMessage: 1 << 20}, // as the program sets it
 		"plain":  {},
 	} {
 		for _, c := range cases {
@@ -138,8 +138,8 @@ func checkICometAnswer(t *testing.T, line int, got, want string) {
 	}
 }
 
-// sendInParts sends what the socket does not take at once, and returns what is answered; the
-// rest is not sent any more when there is an answer.
+// sendInParts sends a request of which the socket takes only a part at once, and returns the
+// answer. When there is an answer, the rest is no longer sent.
 func (p *player) sendInParts(request string) (got string) {
 	const part = 64 << 10
 	for got == "" && len(request) > 0 {

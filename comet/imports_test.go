@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// directions says which rooms each room may import. The three actors know leaves, and
-// the web the two others; leaves know leaves that stand before them.
+// directions lists which package may import which. The three actors may import leaves, and the
+// web the two other actors. Leaves may import the leaves that are listed before them.
 var directions = map[string][]string{
 	"pool":      {},
 	"record":    {},
@@ -41,12 +41,12 @@ var directions = map[string][]string{
 	"handover/known": {},
 }
 
-// sockets may only be known to these, beside comet itself: a broker knows the time of
-// its loop and timers, mail how to wake one.
+// Beside comet itself, only these may import reactor: a broker uses its loop's time and
+// timers, mail wakes a loop.
 var knowSockets = []string{"broker", "conn", "drain", "frame", "hub", "mail", "record", "web"}
 
-// TestDirections holds which room may import which within comet: a new direction is a new line
-// here.
+// TestDirections checks which package imports which within comet. A new direction needs a new
+// line here.
 func TestDirections(t *testing.T) {
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
 	if err != nil {
@@ -101,7 +101,7 @@ func TestDirections(t *testing.T) {
 	}
 }
 
-// TestInside holds that only tests use what is there for tests.
+// TestInside checks that only tests use what is there for tests.
 func TestInside(t *testing.T) {
 	uses := 0
 	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {

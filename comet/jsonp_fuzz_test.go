@@ -14,11 +14,11 @@ import (
 	"ccomet/comet/internal/web"
 )
 
-// fuzzed is a channel on a stage, with a listener on every transport.
+// fuzzed is a channel on a stage with a listener for every transport.
 type fuzzed struct {
 	st        *stage
 	admin     *player
-	listeners []*player // by deliveries; nil where a poll must ask each time
+	listeners []*player // by deliveries; nil for a poll, which must ask each time
 	next      int
 }
 
@@ -39,8 +39,8 @@ func newFuzzed(t testing.TB) *fuzzed {
 	return z
 }
 
-// publish says whether content was taken; if it was, it returns what each
-// transport made of it.
+// publish reports whether content was accepted. If so, it returns what each
+// transport has made of it.
 func (z *fuzzed) publish(t *testing.T, path, content string) (texts []string, taken bool) {
 	z.st.t = t
 	z.admin.send(reqForm(1, path, "cname=a&ack=1&content="+url.QueryEscape(content)))
@@ -72,11 +72,10 @@ func (z *fuzzed) publish(t *testing.T, path, content string) (texts []string, ta
 	return texts, true
 }
 
-// maxFuzz keeps what is sent within what a socket pair takes at once.
+// maxFuzz limits what is sent to what a socket pair takes at once.
 const maxFuzz = 4096
 
-// What is pushed comes out as the same text everywhere, or is not UTF-8 and
-// refused.
+// Pushed text comes out the same everywhere, or is not UTF-8 and refused.
 func FuzzPushRoundTrip(f *testing.F) {
 	for _, r := range texts {
 		f.Add(r.text)
@@ -101,8 +100,8 @@ func FuzzPushRoundTrip(f *testing.F) {
 	})
 }
 
-// What is published escaped means the same everywhere, or is not fit to stand
-// between the quotes of a JSON string and refused.
+// Content that is published escaped means the same everywhere, or is no valid
+// inside of a JSON string and refused.
 func FuzzPub(f *testing.F) {
 	for _, r := range texts {
 		quoted, _ := json.Marshal(r.text)
@@ -133,8 +132,8 @@ func FuzzPub(f *testing.F) {
 
 var jsonEscape = regexp.MustCompile(`\\u[0-9a-fA-F]{4}|\\[^u]|(?s:.)`)
 
-// paired says whether all escaped surrogates come in pairs, given that s is the
-// inside of a JSON string otherwise.
+// paired reports whether all escaped surrogates come in pairs, if s is otherwise
+// the inside of a JSON string.
 func paired(s string) bool {
 	high := rune(0)
 	for _, piece := range jsonEscape.FindAllString(s, -1) {
@@ -161,7 +160,7 @@ func callable(cb string) bool {
 	return callback.MatchString(cb) && !strings.Contains(cb, ".[") && !strings.HasSuffix(cb, "\n") && len(cb) <= web.MaxCallback
 }
 
-// A callback is a name, and comes back as it was sent; anything else is refused,
+// A callback is a name, and comes back as it was sent. Anything else is refused,
 // and does not come back at all.
 func FuzzCallback(f *testing.F) {
 	for _, cb := range []string{"f", "$", "_", "jQuery.cb_1", "a..b", "1f", ".f", "f()", "f\n", "f\x00", "alert(1)//", "é", "a b", "a+b", "<", "",

@@ -13,10 +13,10 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// lateJudge decides when the test has it decide.
+// lateJudge decides when the test tells it to.
 type lateJudge struct{ waiting *[]homed }
 
-// lateJudgeEnd is its end at one loop.
+// lateJudgeEnd is the judge's end at one loop.
 type lateJudgeEnd struct {
 	lateJudge
 	home broker.Inbox
@@ -26,7 +26,7 @@ func (j lateJudgeEnd) Judge(m mail.Mail) {
 	*j.waiting = append(*j.waiting, homed{j.home, m, string(m.Cname()) + " " + string(m.Content())})
 }
 
-// decide answers the first that waits, and returns what it was asked.
+// decide answers the first waiting request, and returns what it was.
 func (j lateJudge) decide(verdict mail.Code) (asked string) {
 	first := (*j.waiting)[0]
 	*j.waiting = (*j.waiting)[1:]
@@ -40,7 +40,8 @@ func named(cname string) (*bytebufferpool.ByteBuffer, uint8) {
 	return pool.NameBuffer([]byte(cname)), uint8(len(cname))
 }
 
-// TestLateVerdict: a subscription waits for its verdict, and the loop goes on meanwhile.
+// TestLateVerdict: a subscription waits for its verdict, while the loop
+// continues.
 func TestLateVerdict(t *testing.T) {
 	judge := lateJudge{new([]homed)}
 	h := newHarness(t, Config{Loops: 1, judge: func(home broker.Inbox) broker.Judge { return lateJudgeEnd{judge, home} }})

@@ -15,8 +15,8 @@ import (
 
 var messageObject = regexp.MustCompile(`"type":"(\w+)","cname":"\w*","seq":(\d+),"content":"([^"]*)"`)
 
-// objects are the messages that a client has been sent since it was asked last, of whatever
-// transport, as "type seq content".
+// objects returns the messages that a client has got since the last call, with any transport, as
+// "type seq content".
 func (e *end) objects() (list []string) {
 	e.t.Helper()
 	e.read()
@@ -34,14 +34,14 @@ func wantObjects(t *testing.T, e *end, note string, want ...string) {
 	}
 }
 
-// other has another server publish.
+// other lets another server publish.
 func (l *lateLog) other(h *harness, name, content string) {
 	l.channel(name)
 	h.srv.home(name).Post(ordered(name, l.number(name, msg.Data, []byte(content))))
 }
 
-// unsettle is a master that takes another's place, with numbers far behind; missed: it may
-// have lost some, or its readers have.
+// unsettle is a master that takes another's place, with numbers far ahead; missed: it, or its
+// readers, may have lost some.
 func (l *lateLog) unsettle(missed bool) {
 	for _, ch := range l.channels {
 		ch.next += gap
@@ -58,15 +58,15 @@ func (l *lateLog) unsettle(missed bool) {
 
 const gap = 1 << 16
 
-// attachAll has the log answer for all channels that it was asked for.
+// attachAll lets the log answer for all channels for which it was asked.
 func (l *lateLog) attachAll() {
 	for len(l.attaches) > 0 {
 		l.attach()()
 	}
 }
 
-// TestLateGap: where numbers of a channel that lives are left out, its subscribers of every
-// transport go on behind that, and those are told who asked to be. All are counted.
+// TestLateGap: if numbers of a live channel are skipped, its subscribers with every transport
+// continue after the gap, and those that asked to be told are told. All are counted.
 func TestLateGap(t *testing.T) {
 	for _, path := range []string{
 		"/stream?cname=a&seq=1", "/iframe?cname=a&seq=1", "/sse?cname=a&seq=1", "/poll?cname=a&seq=1", "/poll?cname=a&seq=1&cb=f",
@@ -87,7 +87,7 @@ func testLateGap(t *testing.T, path string, told bool) {
 		} else {
 			e.get(target)
 		}
-		for range 2 { // of several, a poll asks for one and then the others
+		for range 2 { // a poll of several channels asks for one, and then for the others
 			h.settle()
 			log.attachAll()
 			h.settle()
@@ -137,7 +137,7 @@ func (h *harness) lost() (n uint64) {
 	return n
 }
 
-// TestLateGapBehind: so does a reader that was stuck before the gap.
+// TestLateGapBehind: the same for a reader that was stuck before the gap.
 func TestLateGapBehind(t *testing.T) {
 	h, log := newLate(t, Config{})
 	e := h.connect(h.srv.shards[0], conn.Front, 4096)
@@ -165,8 +165,8 @@ func TestLateGapBehind(t *testing.T) {
 	check(t, h.srv, true, "at the end")
 }
 
-// TestLateEvents: what concerns all channels reaches each at its place in the log, be the
-// channel attached before, meanwhile, or behind it.
+// TestLateEvents: an event for all channels reaches each one at its place in the log, whether the
+// channel was attached before it, meanwhile, or after it.
 func TestLateEvents(t *testing.T) {
 	for _, missed := range []bool{false, true} {
 		h, log := newLate(t, Config{})
@@ -181,9 +181,9 @@ func TestLateEvents(t *testing.T) {
 		h.settle()
 		log.other(h, "a", "m1")
 		h.settle()
-		b := join("b", 1) // asks before the broadcast, is answered from before it
+		b := join("b", 1) // it asks before the broadcast, and the answer is from before it
 		before := log.attach()
-		c := join("c", 1) // asks before it, is answered from behind it
+		c := join("c", 1) // it asks before it, and the answer is from after it
 		log.channel("c")
 		log.announce("all")()
 		log.other(h, "b", "m2")
@@ -215,8 +215,8 @@ func TestLateEvents(t *testing.T) {
 	}
 }
 
-// TestLateEventOfMany: while a broadcast goes through many channels, some in a turn, what comes
-// behind it in the log waits for all of them.
+// TestLateEventOfMany: while a broadcast goes through many channels, some in a turn, later entries
+// of the log wait.
 func TestLateEventOfMany(t *testing.T) {
 	h, log := newLate(t, Config{})
 	const channels = 5000
@@ -259,8 +259,8 @@ func TestLateEventOfMany(t *testing.T) {
 	check(t, h.srv, true, "at the end")
 }
 
-// TestLateHandOver: a server that goes on knows where each channel stands, also one whose place
-// is being asked for, and who waits for that.
+// TestLateHandOver: a server that takes over knows the place of each channel, also of one whose
+// place is being asked for, and who waits for that.
 func TestLateHandOver(t *testing.T) { ways(t, testLateHandOver) }
 
 func testLateHandOver(t *testing.T, handOver func(*harness, func(*Config))) {
@@ -281,7 +281,7 @@ func testLateHandOver(t *testing.T, handOver func(*harness, func(*Config))) {
 	unsettled.objects()
 	log.unsettle(true)
 	h.settle()
-	log.attach()() // of one of the two
+	log.attach()() // one of the two
 	h.settle()
 	log.other(h, "a", "m2")
 	log.other(h, "u", "m2")
@@ -309,8 +309,8 @@ func testLateHandOver(t *testing.T, handOver func(*harness, func(*Config))) {
 	check(t, h.srv, true, "at the end")
 }
 
-// TestLateAhead: a client that another server has told of more than this one knows yet is not
-// sent back: the log is asked.
+// TestLateAhead: a client that another server has told of later messages than this one knows is not
+// moved back: the log is asked.
 func TestLateAhead(t *testing.T) {
 	for _, path := range []string{"/poll?cname=a&seq=4", "/poll?cname=a&seq=4&epoch=", "/stream?cname=a&seq=4&lost=1", "/sse?cname=a&seq=4"} {
 		h, log := newLate(t, Config{})
@@ -321,7 +321,7 @@ func TestLateAhead(t *testing.T) {
 		h.settle()
 		first.objects()
 		var late []mail.Mail
-		for range 3 { // which have not come yet
+		for range 3 { // that have not come yet
 			late = append(late, ordered("a", log.number("a", msg.Data, []byte("m"))))
 		}
 		e := h.connect(h.srv.shards[1], conn.Front, 0)
@@ -337,7 +337,7 @@ func TestLateAhead(t *testing.T) {
 		wantObjects(t, first, path, "data 1 m", "data 2 m", "data 3 m", "data 4 m")
 		wantObjects(t, e, path, "data 4 m")
 		check(t, h.srv, true, path)
-		// A number that nobody has told is none, after a while.
+		// A number that nobody has given does not exist, after a while.
 		none := h.connect(h.srv.shards[1], conn.Front, 0)
 		none.get("/poll?cname=a&seq=100")
 		h.settle()
@@ -352,8 +352,8 @@ func TestLateAhead(t *testing.T) {
 }
 
 // TestLateAheadOfMaster: a client that another server has told of numbers of a new master is not
-// sent back by one that still asks the old one: it waits until that has heard of the new one, or has
-// come to those numbers.
+// moved back by a server that still asks the old one. It waits until that server has heard of the
+// new master, or has come to those numbers.
 func TestLateAheadOfMaster(t *testing.T) {
 	for _, path := range []string{"/poll?cname=a&seq=65540", "/stream?cname=a&seq=65540&lost=1", "/sse?cname=a&seq=65540", "/history?cname=a&seq=65540", "/ws?cname=a&seq=65540"} {
 		for _, missed := range []bool{false, true} {
@@ -372,7 +372,7 @@ func TestLateAheadOfMaster(t *testing.T) {
 			}
 			h.settle()
 			wantObjects(t, e, path)
-			log.other(h, "a", "m2") // which the old master has still taken
+			log.other(h, "a", "m2") // accepted by the old master
 			h.settle()
 			wantObjects(t, first, path, "data 2 m2")
 			wantObjects(t, e, path)

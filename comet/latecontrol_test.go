@@ -15,8 +15,8 @@ import (
 	"ccomet/comet/internal/token"
 )
 
-// TestLateOlder: older messages are asked for when a client wants them, once, and what comes
-// meanwhile reaches the others without waiting for that.
+// TestLateOlder: older messages are requested once, when a client wants them. Messages that come
+// meanwhile reach the others without a wait.
 func TestLateOlder(t *testing.T) {
 	h, log := newLate(t, Config{ChannelBufferSize: 6})
 	for range 3 {
@@ -49,7 +49,7 @@ func TestLateOlder(t *testing.T) {
 	wantObjects(t, first, "first", "data 6 m6", "data 7 m7")
 	wantObjects(t, second, "second", "data 2 old", "data 3 old", "data 4 m4", "data 5 m5", "data 6 m6", "data 7 m7")
 	wantObjects(t, third, "third", "data 2 old", "data 3 old", "data 4 m4", "data 5 m5", "data 6 m6", "data 7 m7")
-	// Nothing more can be kept here, so the log is not asked again.
+	// No more can be kept here, so the log is not asked again.
 	wantObjects(t, join("/poll?cname=a&seq=1&lost=1"), "fourth", "lost 2 1-1", "data 2 old", "data 3 old", "data 4 m4", "data 5 m5", "data 6 m6", "data 7 m7")
 	if len(log.attaches) != 0 || log.attached["a"] != 1 {
 		t.Errorf("the log is asked: %v; it is attached %d times", log.attaches, log.attached["a"])
@@ -57,8 +57,8 @@ func TestLateOlder(t *testing.T) {
 	check(t, h.srv, true, "at the end")
 }
 
-// TestLateOutage: where the log does not answer, each kind of request is refused after a while,
-// with 503 and when to come again; those who wait wait on, and all goes on by itself.
+// TestLateOutage: if the log does not answer, each kind of request is refused after a while, with
+// 503 and when to come back. Waiting clients go on waiting, and everything recovers by itself.
 func TestLateOutage(t *testing.T) {
 	h, log := newLate(t, Config{CComet: []string{"unix:/none"}})
 	waits := h.connect(h.srv.shards[0], conn.Front, 0)
@@ -83,7 +83,7 @@ func TestLateOutage(t *testing.T) {
 	h.settle()
 	for len(log.proposals) > 0 {
 		if log.proposals[0].mail.Op == mail.OpSign {
-			log.commit()() // its channel's place is not known
+			log.commit()() // its channel's place is unknown
 		} else {
 			log.refuse()
 		}
@@ -117,7 +117,7 @@ func TestLateOutage(t *testing.T) {
 	check(t, h.srv, true, "at the end")
 }
 
-// wantNoLog holds how a client is refused.
+// wantNoLog checks how a client is refused.
 func wantNoLog(t *testing.T, path string, e *end) {
 	t.Helper()
 	e.read()
@@ -134,7 +134,7 @@ func wantNoLog(t *testing.T, path string, e *end) {
 	}
 }
 
-// TestLateClear: what is cleared is forgotten here as well, but not what came behind it.
+// TestLateClear: cleared messages are forgotten here as well, but not later ones.
 func TestLateClear(t *testing.T) {
 	h, log := newLate(t, Config{})
 	log.prompt = true
@@ -148,7 +148,7 @@ func TestLateClear(t *testing.T) {
 	h.settle()
 	clear, push := log.commit(), log.commit()
 	push()
-	clear() // its answer, and the entry, come late
+	clear() // its answer, and its entry in the log, come late
 	h.settle()
 	wantAnswers(t, p, "200 ok 2", `200 {"type":"ok"}`)
 	if got := h.ask(conn.Front, "/history?cname=a&seq=1"); !strings.Contains(got, `"seq":2,"content":"m2"`) || strings.Contains(got, "m1") {
@@ -173,8 +173,8 @@ func TestLateKeys(t *testing.T) {
 	}
 }
 
-// TestLateTokens: with tokens a channel lives where it is signed at any server, or has subscribers
-// here; a client that brings another's token has no channel live by asking.
+// TestLateTokens: with tokens, a channel lives if any server has signed it or it has subscribers
+// here. A client with the token of another channel does not create the channel by asking.
 func TestLateTokens(t *testing.T) {
 	h, log := newLate(t, Config{Auth: AuthToken})
 	log.prompt = true
@@ -185,7 +185,7 @@ func TestLateTokens(t *testing.T) {
 		return strings.Join(e.objects(), ", ")
 	}
 	channels := func() int64 { return h.srv.totals.Channels.Load() }
-	// Its epoch is the log's, which is the same for each of its lives but for closes.
+	// Its epoch is the log's, which changes only when the channel is closed.
 	epoch := uint32(1 << 20)
 	log.epoch = epoch
 	valid := string(token.New(log.Secret()).Make([]byte("a"), epoch, token.Subscribe))
@@ -202,7 +202,7 @@ func TestLateTokens(t *testing.T) {
 	check(t, h.srv, true, "at the end")
 }
 
-// TestLateCounts: /check and /info speak of all servers, and so does /psub.
+// TestLateCounts: /check, /info and /psub report about all servers.
 func TestLateCounts(t *testing.T) {
 	h, log := newLate(t, Config{})
 	log.prompt = true
@@ -290,8 +290,8 @@ func testLatePresence(h *harness, log *lateLog, e *end) {
 	check(h.t, h.srv, true, "at the end")
 }
 
-// TestLateOlderAnew: an answer that has all that the log keeps is of no use where what is kept here has
-// begun anew since. One that comes behind it, and was not asked for all, is not taken for all.
+// TestLateOlderAnew: an answer with all that the log keeps is useless if the history here has begun
+// anew since. An answer that comes after it, and was not a request for all, is not taken for all.
 func TestLateOlderAnew(t *testing.T) {
 	h, log := newLate(t, Config{})
 	for range 3 {
@@ -310,7 +310,7 @@ func TestLateOlderAnew(t *testing.T) {
 	wantObjects(t, first, "first", "data 4 m4")
 	all := ask("/history?cname=a&seq=1")
 	tell := log.attach()
-	log.unsettle(true) // nobody is there: what is kept here is dropped
+	log.unsettle(true) // nobody subscribes: the history here is dropped
 	log.other(h, "a", "m5")
 	h.settle()
 	ahead := ask("/history?cname=a&seq=70000")
@@ -328,8 +328,8 @@ func TestLateOlderAnew(t *testing.T) {
 	check(t, h.srv, true, "at the end")
 }
 
-// TestLateHistoryGap: an answer of /history has no numbers left out between its messages, also where it
-// is of another life than was asked for: the client is told of them when it asks on.
+// TestLateHistoryGap: an answer of /history has no gap between its messages, even if it is of
+// another life than was asked for: the client is told of the gap when it continues.
 func TestLateHistoryGap(t *testing.T) {
 	h, log := newLate(t, Config{})
 	log.prompt = true

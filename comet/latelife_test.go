@@ -11,8 +11,8 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// end has a channel closed, and begun anew, at another server; this one has not heard of it yet. What
-// it returns is what it hears then.
+// end closes a channel at another server, where it begins anew. This server has not heard of it
+// yet: the result is the mail that it will get.
 func (l *lateLog) end(name string) mail.Mail {
 	closed := ordered(name, l.number(name, msg.Close, nil))
 	closed.Op = mail.OpClose
@@ -21,8 +21,8 @@ func (l *lateLog) end(name string) mail.Mail {
 	return closed
 }
 
-// TestLateLife: a client that comes from a life of the channel that this server has not heard of yet, as
-// one that was frozen has not, is not sent back to the one before.
+// TestLateLife: a client may come from a life of the channel that this server has not heard of yet,
+// for example because it was frozen. It is not moved back to the life before.
 func TestLateLife(t *testing.T) {
 	for _, path := range []string{"/poll?cname=a&seq=5&lost=1&epoch=", "/stream?cname=a&seq=5&lost=1&epoch=", "/sse?cname=a&seq=5&lost=1&epoch=", "/history?cname=a&seq=5&epoch=", "/ws?cname=a&seq=5&lost=1&epoch="} {
 		for _, whole := range []bool{false, true} {
@@ -72,8 +72,8 @@ func TestLateLife(t *testing.T) {
 	}
 }
 
-// TestLateLives: clients of a life that is over are told so, however many they are, after the log was
-// asked a few times.
+// TestLateLives: clients of a life that is over are told so, however many they are, after a few
+// questions to the log.
 func TestLateLives(t *testing.T) {
 	h, log := newLate(t, Config{})
 	log.prompt, log.epoch = true, record.Scatter(2)

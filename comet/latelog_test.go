@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// lateLog is a log beyond all loops that answers when the test has it answer.
+// lateLog is a log outside the server that answers when the test tells it to.
 type lateLog struct {
 	channels  map[string]*lateChannel
-	proposals []homed // that have no number yet
-	attaches  []homed // that have no answer yet
+	proposals []homed // without a number yet
+	attaches  []homed // without an answer yet
 	counts    []homed // questions
 	counted   []string
 	attached  map[string]int // how often
-	detached  []string       // that are attached no more
+	detached  []string       // channels that are no longer attached
 	present   []string
 	touched   []string // and for how long they are signed
 	wanted    bool
@@ -27,26 +27,26 @@ type lateLog struct {
 	nodes     []Node
 	away      error
 	keys      map[string]int32
-	epoch     uint32 // of all channels, if there is one
-	index     uint32 // of what concerned all channels last
+	epoch     uint32 // of all channels, if not 0
+	index     uint32 // of the last event for all channels
 	homes     []broker.Inbox
 }
 
-// lateChannel is what it knows of a channel.
+// lateChannel is what the log knows of a channel.
 type lateChannel struct {
 	next  int32
 	kept  []*msg.Message
 	alive bool
 }
 
-// homed is a mail, and the inbox of the channel's home.
+// homed is a mail, and the inbox of its channel's home.
 type homed struct {
 	home broker.Inbox
 	mail mail.Mail
 	name string
 }
 
-// lateEnd is its end at one loop.
+// lateEnd is the log's end at one loop.
 type lateEnd struct {
 	*lateLog
 	home broker.Inbox
@@ -56,7 +56,7 @@ func (l lateEnd) Propose(m mail.Mail) {
 	l.proposals = append(l.proposals, homed{l.home, m, string(m.Cname())})
 }
 
-// Attach keeps, as the mail's number, from where on a history is wanted.
+// Attach stores in the mail, as its number, from where the history is wanted.
 func (l lateEnd) Attach(channel mail.Ref, cname []byte, from int32) {
 	m := mail.Mail{Kind: mail.Attached, Ref: channel, Seq: from}
 	l.attaches = append(l.attaches, homed{l.home, m, string(cname)})
@@ -88,7 +88,7 @@ func (l lateEnd) Counted(m mail.Mail, n uint32, here bool) {
 	l.counted = append(l.counted, fmt.Sprintf("%s %d %t", m.Cname(), n, here))
 }
 
-// It is a whole server's log, too.
+// It is also the log of a whole server.
 
 func (l *lateLog) Open(loop uint8, home broker.Inbox) broker.Authority {
 	l.homes = append(l.homes, nil)[:max(len(l.homes), int(loop)+1)]
@@ -110,7 +110,7 @@ func (l *lateLog) channel(name string) *lateChannel {
 	return l.channels[name]
 }
 
-// number gives a message its number, and keeps it.
+// number gives a message its number, and stores it.
 func (l *lateLog) number(name string, k msg.Kind, content []byte) *msg.Message {
 	ch := l.channel(name)
 	ch.kept = append(ch.kept, msg.New(k, ch.next, content))
@@ -118,8 +118,8 @@ func (l *lateLog) number(name string, k msg.Kind, content []byte) *msg.Message {
 	return msg.New(k, ch.next-1, content)
 }
 
-// commit numbers the first proposal. What it returns tells the home: it answers, and the
-// message comes in the log's order as well.
+// commit numbers the first proposal. tell reports it to the home, as an answer and in
+// the order of the log.
 func (l *lateLog) commit() (tell func()) {
 	p := l.proposals[0]
 	l.proposals = l.proposals[1:]
@@ -148,14 +148,14 @@ func (l *lateLog) commit() (tell func()) {
 	return func() { p.home.Post(p.mail); p.home.Post(other) }
 }
 
-// ordered is a message that comes in the log's order.
+// ordered is a message in the order of the log.
 func ordered(name string, message *msg.Message) mail.Mail {
 	m := mail.Mail{Kind: mail.Committed, Msg: message}
 	m.Buf, m.Nlen = named(name)
 	return m
 }
 
-// announce numbers a broadcast in all channels. What it returns tells the homes.
+// announce numbers a broadcast in all channels. tell reports it to the homes.
 func (l *lateLog) announce(content string) (tell func()) {
 	for name := range l.channels {
 		l.number(name, msg.Broadcast, []byte(content))
@@ -170,7 +170,7 @@ func (l *lateLog) announce(content string) (tell func()) {
 	}
 }
 
-// refuse has the first proposal get no number.
+// refuse answers the first proposal without a number.
 func (l *lateLog) refuse() {
 	p := l.proposals[0]
 	l.proposals = l.proposals[1:]
@@ -178,7 +178,8 @@ func (l *lateLog) refuse() {
 	p.home.Post(p.mail)
 }
 
-// attach reads what the first channel that is asked for is. What it returns tells the home.
+// attach reads the first channel for which it was asked. tell sends the result to the
+// home.
 func (l *lateLog) attach() (tell func()) {
 	a := l.attaches[0]
 	l.attaches = l.attaches[1:]
@@ -203,7 +204,7 @@ func (l *lateLog) attach() (tell func()) {
 	return func() { a.home.Post(a.mail) }
 }
 
-// newLate is a harness whose messages are numbered by a lateLog.
+// newLate makes a harness whose messages are numbered by a lateLog.
 func newLate(t *testing.T, cfg Config) (*harness, *lateLog) {
 	log := &lateLog{channels: map[string]*lateChannel{}, attached: map[string]int{}, keys: map[string]int32{}}
 	cfg.Loops = 2

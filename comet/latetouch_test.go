@@ -8,8 +8,8 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// TestLateTouch: a log is told once a day of a channel that has subscribers, and nothing of one
-// that has none: it goes.
+// TestLateTouch: once a day the log is told of a channel that has subscribers. A channel
+// without any is not mentioned, and expires.
 func TestLateTouch(t *testing.T) {
 	h, log := newLate(t, Config{ChannelTimeout: time.Hour, PollingTimeout: 2 * time.Hour})
 	log.prompt = true

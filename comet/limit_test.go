@@ -22,14 +22,14 @@ import (
 	"ccomet/reactor"
 )
 
-// At max-connections a connection that is idle between requests makes room for a
-// new one; where there is none, the new one is told, and costs nothing more.
+// At max-connections a connection that is idle between requests makes room for a new
+// one. If there is none, the new one is told so, and costs nothing more.
 func TestMaxConnections(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, MaxConnections: 3})
 	waiting, idle := srv.dial(conn.Front), srv.dial(conn.Front)
 	waiting.send(reqGet(1, "/stream?cname=a&seq=1"))
 	idle.ask("/ping")
-	young := srv.dial(conn.Front) // has asked nothing yet
+	young := srv.dial(conn.Front) // has not sent a request yet
 	srv.until("three are open", func() bool { return srv.totals.Admitted.Load() == 3 })
 	fourth := srv.dial(conn.Front)
 	fourth.send(reqGet(1, "/stream?cname=a&seq=1"))
@@ -39,7 +39,7 @@ func TestMaxConnections(t *testing.T) {
 	if status, reason := told(t, got); status != "503" || reason != "too many connections: max-connections is 3\n" || !strings.Contains(got, "\r\nRetry-After: 5\r\n") {
 		t.Errorf("got %q", got)
 	}
-	same(t, srv.ask("/healthz"), "ok") // by a connection of its own, which is let in
+	same(t, srv.ask("/healthz"), "ok") // over a connection of its own, which is accepted
 	young.ask("/ping")
 	same(t, srv.ask("/info?cname=a"), `{"cname": "a", "subscribers": 2}`+"\n")
 	if n := srv.totals.Hits[limit.Connections].Times.Load(); n != 1 {
@@ -50,9 +50,9 @@ func TestMaxConnections(t *testing.T) {
 	srv.dial(conn.Front).ask("/ping")
 }
 
-// At max-connections a request that is slow to arrive makes room, the one that has
-// been awaited for longest first, after those that are idle between requests; one that
-// waits or has only just come does not, nor does the admin side.
+// At max-connections, after connections that are idle between requests, the request
+// makes room that has been arriving for longest. A client that waits, or has just
+// come, does not make room; nor does the admin side.
 func TestSlowRequestsMakeRoom(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, MaxConnections: 6, RequestTimeout: 5 * time.Second, BodyTimeout: 20 * time.Second})
 	s := st.srv.shards[0]
@@ -74,7 +74,7 @@ func TestSlowRequestsMakeRoom(t *testing.T) {
 		t.Fatalf("%d are open", n)
 	}
 	for n, gone := range []*player{idle, body, silent, head} {
-		head.send("m") // a byte now and then is no merit
+		head.send("m") // single bytes do not help
 		if err := s.web.Admit(conn.Front); err != nil {
 			t.Fatalf("the one that comes as number %d: %v", n, err)
 		}
@@ -104,20 +104,20 @@ func TestMaxConnectionsPerAddress(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	for range 4 {
-		srv.dialFrom("127.0.0.9", srv.FrontAddrs()[0]).ask("/ping") // a trusted proxy's are others'
+		srv.dialFrom("127.0.0.9", srv.FrontAddrs()[0]).ask("/ping") // connections of a trusted proxy belong to other clients
 	}
 	srv.dialFrom("127.0.0.3", srv.FrontAddrs()[0]).ask("/ping")
 	first.Close()
 	client := srv.homes.HashAddr(netip.MustParseAddr("127.0.0.2"))
 	srv.until("the address has one left", func() bool {
 		defer srv.site.AddrCounter.Remove(client)
-		return srv.site.AddrCounter.Add(client) == 2 // with this one
+		return srv.site.AddrCounter.Add(client) == 2 // including this one
 	})
 	srv.dialFrom("127.0.0.2", srv.FrontAddrs()[0]).ask("/ping")
 }
 
-// One address that is refused again and again does not keep others out by what
-// lingers of its connections.
+// An address that is refused again and again does not keep others out by its lingering
+// connections.
 func TestRefusedMakeRoom(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, MaxConnections: 3, MaxConnectionsPerAddress: 1})
 	var waiting []*wireConn
@@ -127,7 +127,7 @@ func TestRefusedMakeRoom(t *testing.T) {
 		c.expect(streamHead(1, asJSON))
 		waiting = append(waiting, c)
 	}
-	for range 3 { // which do not close their side
+	for range 3 { // they do not close their side
 		if status, _ := told(t, srv.dialFrom("127.0.0.3", srv.FrontAddrs()[0]).rest()); status != "429" {
 			t.Errorf("told %s", status)
 		}
@@ -139,7 +139,7 @@ func TestRefusedMakeRoom(t *testing.T) {
 	}
 }
 
-// The addresses of one IPv6 network are one, however an address is written.
+// All addresses of an IPv6 network count as one, however they are written.
 func TestAddressesAreOne(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
 	hash := func(s string) uint64 { return srv.homes.HashAddr(netip.MustParseAddr(s)) }
@@ -151,8 +151,7 @@ func TestAddressesAreOne(t *testing.T) {
 	}
 }
 
-// Addresses are spread over all the buckets there are: by each bit of the hash that
-// chooses one.
+// Addresses are spread over all buckets, by each bit of the hash that chooses one.
 func TestAddressesAreSpread(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, MaxConnectionsPerAddress: 1, PublishRatePerAddress: 1})
 	var ones, zeros uint64
@@ -185,13 +184,14 @@ func TestAddressesAreSpread(t *testing.T) {
 	}
 }
 
-// What all channels keep stays under the ceiling. First goes what is beyond the
-// minimum; at the worst even that; and a client that has missed something is told.
+// The history of all channels stays below the limit. First, messages beyond the
+// minimum are dropped; in the worst case even those. A client that has missed some is
+// told.
 func TestMaxHistoryBytes(t *testing.T) {
-	const each = 1000 // bytes of a message, about
+	const each = 1000 // bytes of a message, approximately
 	st := newStage(t, Config{Loops: 1, MaxHistoryBytes: 50 * each, HistoryMinimum: 2})
 	s := st.srv.shards[0]
-	content := strings.Repeat("x", each-msg.New(msg.Data, 1, make([]byte, each)).Size()+each) // with which it is as long
+	content := strings.Repeat("x", each-msg.New(msg.Data, 1, make([]byte, each)).Size()+each) // so that the message has that size
 	push := func(cname string, n int) {
 		p := st.enter(0, conn.Admin)
 		for range n {
@@ -221,13 +221,13 @@ func TestMaxHistoryBytes(t *testing.T) {
 	if got := p.body(); !strings.HasPrefix(got, `[{"type":"lost","cname":"new","seq":3`) {
 		t.Errorf("who wants all is told %.100q", got)
 	}
-	check(t, st.srv, false, "") // what is kept is what is counted
+	check(t, st.srv, false, "") // the counts match what is kept
 	if st.srv.totals.Hits[limit.History].Times.Load() == 0 {
 		t.Error("the limit was never met")
 	}
 }
 
-// Of a short message most is not its text, and counts.
+// Most of a short message is not its text, and counts.
 func TestShortMessagesCountAsTheyAre(t *testing.T) {
 	const ceiling = 50_000
 	st := newStage(t, Config{Loops: 1, MaxHistoryBytes: ceiling, ChannelBufferSize: 10_000})
@@ -279,7 +279,8 @@ func TestPublishRates(t *testing.T) {
 	}
 }
 
-// A clock that is set back refuses no client for as long, nor keeps the log silent.
+// A clock that is set back does not refuse clients for that time, or keep the log
+// silent.
 func TestClockSetBack(t *testing.T) {
 	for _, cfg := range []Config{{PublishRatePerChannel: 2}, {PublishRatePerAddress: 2}} {
 		var log bytes.Buffer
@@ -303,7 +304,7 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
-// A head that arrives in time leaves its body a time of its own.
+// A head that arrives in time leaves its body the full time.
 func TestBodyTimeout(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, RequestTimeout: 4 * time.Second, BodyTimeout: 20 * time.Second})
 	p := st.enter(0, conn.Admin)
@@ -323,8 +324,8 @@ func TestBodyTimeout(t *testing.T) {
 	}
 }
 
-// A connection is kept for longer between requests than most proxies do, 60 s, so that
-// it is they who close it.
+// A connection is kept between requests for longer than by most proxies, 60 s, so that
+// the proxy closes it.
 func TestIdleTimeoutIsLongerThanProxies(t *testing.T) {
 	st := newStage(t, Config{Loops: 1})
 	for _, side := range []uint8{conn.Front, conn.Admin} {
@@ -340,7 +341,7 @@ func TestIdleTimeoutIsLongerThanProxies(t *testing.T) {
 	}
 }
 
-// Browsers are told different times to come back, all within bounds.
+// Browsers are told different times to come back, within bounds.
 func TestRetryIsSpread(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, RetryTime: 4 * time.Second})
 	seen := map[int]bool{}
@@ -365,7 +366,7 @@ func TestRetryIsSpread(t *testing.T) {
 	}
 }
 
-// A client that is still being answered makes room for none.
+// A client that is still being answered does not make room.
 func TestNotIdleWhileAnswered(t *testing.T) {
 	page := web.Page{Path: "/page", ContentType: frame.TypeText, Body: bytes.Repeat([]byte("x"), 100_000)}
 	h := newHarness(t, Config{Loops: 1, MaxConnections: 1, Pages: []web.Page{page}})

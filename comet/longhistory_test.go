@@ -10,7 +10,7 @@ import (
 	"ccomet/httplite"
 )
 
-// longHistory is a server with a channel of so many messages of a kilobyte.
+// longHistory makes a server with a channel of so many messages of a kilobyte.
 func longHistory(t testing.TB, cfg Config, messages int) (*harness, *end) {
 	h := newHarness(t, cfg)
 	publisher := h.connect(h.srv.shards[0], conn.Admin, 0)
@@ -23,7 +23,7 @@ func longHistory(t testing.TB, cfg Config, messages int) (*harness, *end) {
 	return h, publisher
 }
 
-// response takes a whole response; ok: it has arrived, and ended as it should.
+// response parses a complete response; ok: it has arrived, and ended properly.
 func (e *end) response() (head *httplite.Response, body string, ok bool) {
 	e.t.Helper()
 	e.read()
@@ -56,7 +56,7 @@ func (e *end) response() (head *httplite.Response, body string, ok bool) {
 }
 
 // A long answer is sent in pieces, as fast as its reader takes it, and the next request is
-// served behind it. Of what all are sent, a turn renders no more than its budget.
+// served after it. For all clients together, a turn renders no more than its budget.
 func TestLongHistory(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		for minor, name := range []string{"HTTP/1.0", "HTTP/1.1"} {
@@ -98,7 +98,7 @@ func TestLongHistory(t *testing.T) {
 						t.Fatalf("%d messages, next %d", len(p.Messages), p.Next)
 					}
 					if minor == 0 {
-						continue // the connection ended with the body
+						continue // the connection has ended with the body
 					}
 					if _, body, ok = e.response(); !ok || len(parsePast(t, body).Messages) != 1 {
 						t.Fatalf("the next answer: %q", body)
@@ -109,7 +109,8 @@ func TestLongHistory(t *testing.T) {
 	}
 }
 
-// What is dropped while a slow reader is sent it ends the answer early, and whole.
+// If messages are dropped while a slow reader gets them, the answer ends early, but is
+// valid.
 func TestHistoryDroppedUnderWay(t *testing.T) {
 	for _, path := range []string{"/history?cname=a", "/history?cname=a&seq=1"} {
 		h, publisher := longHistory(t, Config{Loops: 2}, 100)
@@ -137,8 +138,8 @@ func TestHistoryDroppedUnderWay(t *testing.T) {
 	}
 }
 
-// The bytes of an answer are bounded: from a number on it has the first that fit, without
-// one the last.
+// The bytes of an answer are bounded: from a number on it contains the first messages that
+// fit, without a number the last.
 func TestHistoryBytes(t *testing.T) {
 	h, _ := longHistory(t, Config{Loops: 1, MaxHeldBytes: 8 * 50 << 10, ChannelBufferSize: 500}, 200)
 	e := h.connect(h.srv.shards[0], conn.Front, 0)
@@ -156,7 +157,7 @@ func TestHistoryBytes(t *testing.T) {
 	}
 }
 
-// A reader that goes away in the middle of its answer leaves nothing.
+// Nothing remains of a reader that leaves in the middle of its answer.
 func TestHistoryReaderGoes(t *testing.T) {
 	h, _ := longHistory(t, Config{Loops: 2}, 100)
 	for n := range 20 {

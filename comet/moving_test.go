@@ -9,9 +9,9 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// TestMoving: what has no part in the random tests goes on in a server with another number of
-// loops: sessions, a callback, a message of a WebSocket of which half has come, keys of messages,
-// a listener that is being told which channels live, pages of other origins.
+// TestMoving: things that the random tests do not have continue in a server with another number
+// of loops: sessions, a callback, half a message of a WebSocket, keys of messages, a listener
+// that is being sent the live channels, pages of other origins.
 func TestMoving(t *testing.T) {
 	for _, loops := range [][2]int{{1, 3}, {3, 1}, {2, 3}, {3, 2}} {
 		t.Run(fmt.Sprintf("%d to %d", loops[0], loops[1]), func(t *testing.T) { testMoving(t, loops[0], loops[1]) })
@@ -24,7 +24,7 @@ type moved struct {
 	names                []string
 	polls, jsonp, socket *end
 	sessions             map[string]*end
-	message              []byte // of the socket, of which half is sent
+	message              []byte // of the socket; half of it is sent
 }
 
 func newMoved(t *testing.T, loops int) *moved {
@@ -46,7 +46,7 @@ func (m *moved) ask(path string) {
 	m.settle()
 }
 
-// enter has clients wait.
+// enter lets clients wait.
 func (m *moved) enter() {
 	enter := func(n int, side uint8, path string) *end {
 		e := m.connect(m.srv.shards[n%len(m.srv.shards)], side, 0)
@@ -107,7 +107,7 @@ func testMoving(t *testing.T, before, after int) {
 			t.Errorf("want %s, got %q", want.text, want.of.in)
 		}
 	}
-	for n, name := range m.names { // the next one of that name takes its place
+	for n, name := range m.names { // the next client with that name takes its place
 		m.connect(m.srv.shards[n%after], conn.CComet, 0).get("/subscribe?channel=s-" + name + "&sname=me&seqid=0&callback=f")
 		m.settle()
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // TestMovingFaults: whichever call fails while another server moves connections to loops of its
-// own, the first one goes on with all of them, and they can be moved after all.
+// own, the first server continues with all of them, and a later try can move them.
 func TestMovingFaults(t *testing.T) {
 	for call, errno := range map[string]unix.Errno{"mmap": unix.ENOMEM, "epoll_ctl": unix.ENOSPC, "epoll_create1": unix.EMFILE, "eventfd": unix.EMFILE} {
 		t.Run(call, func(t *testing.T) {
@@ -47,8 +47,8 @@ func TestMovingFaults(t *testing.T) {
 	}
 }
 
-// failsToMove has a call fail that another server makes, after so many that do not, and says
-// whether there was one. Then the first server goes on, else the other one.
+// failsToMove makes one call of another server fail, after some that do not, and reports
+// whether there was such a call. Then the first server continues, else the other one.
 func (h *harness) failsToMove(f *reactor.Faults, call string, errno unix.Errno, after int) bool {
 	h.t.Helper()
 	p := h.park()
@@ -72,7 +72,7 @@ func (h *harness) failsToMove(f *reactor.Faults, call string, errno unix.Errno, 
 	if string(before) != string(h.recordsNow(p)) {
 		h.t.Errorf("records have changed when call %d failed", after)
 	}
-	if err == nil { // none of its calls has failed
+	if err == nil { // no call has failed
 		for _, s := range h.srv.shards {
 			s.release()
 		}

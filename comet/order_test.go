@@ -11,8 +11,8 @@ import (
 	"ccomet/comet/internal/hub"
 )
 
-// sharing gives the shard another connection that writes to the same socket as e: what
-// both are sent can be read at one end, in the order of the writes.
+// sharing gives the shard another connection that writes to the same socket as e: the
+// peer reads what is sent on both, in the order of the writes.
 func (h *harness) sharing(s *shard, e *end, side uint8) {
 	h.t.Helper()
 	fd, err := unix.Dup(s.loop.Fd(e.conn))
@@ -27,8 +27,8 @@ func (h *harness) sharing(s *shard, e *end, side uint8) {
 	s.web.Opened(c)
 }
 
-// A message reaches few subscribers before its publisher is answered; of many, the
-// publisher waits for the first only.
+// A message reaches few subscribers before its publisher is answered. If there are
+// many, the publisher waits only for the first.
 func TestAnswerComesBehindTheFirstDeliveries(t *testing.T) {
 	for _, c := range []struct {
 		subscribers int
@@ -37,7 +37,7 @@ func TestAnswerComesBehindTheFirstDeliveries(t *testing.T) {
 		t.Run(fmt.Sprint(c.subscribers), func(t *testing.T) {
 			h := newHarness(t, Config{Loops: 1})
 			s := h.srv.shards[0]
-			// The first to come is the last in its roster.
+			// The first one to come is the last in its roster.
 			last := h.connect(s, conn.Front, 0)
 			last.get("/stream?cname=a")
 			h.settle()

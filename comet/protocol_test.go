@@ -11,9 +11,9 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// TestProtocol is iComet's protocol as its clients know it, and what is added to
-// it, a fact a test: what is said in its name is what is seen. The bytes of whole
-// responses are in TestPolls, TestEndlessResponses and TestAdminRequests.
+// TestProtocol tests iComet's protocol as its clients know it, and the additions:
+// one fact a test, which its name states. TestPolls, TestEndlessResponses and
+// TestAdminRequests compare the bytes of whole responses.
 func TestProtocol(t *testing.T) {
 	for subject, table := range map[string]map[string]func(*facts){
 		"paths": pathFacts, "messages": messageFacts, "admin": adminFacts,
@@ -30,7 +30,7 @@ func TestProtocol(t *testing.T) {
 	}
 }
 
-// pathFacts are about requests, and how responses are framed.
+// pathFacts are about requests, and the framing of responses.
 var pathFacts = map[string]func(*facts){
 	"the front side takes GET, HEAD where it does no harm, and nothing else": func(f *facts) {
 		for _, path := range []string{"/sub", "/poll", "/stream", "/iframe", "/sse", "/ping"} {
@@ -169,7 +169,7 @@ var messageFacts = map[string]func(*facts){
 	},
 }
 
-// adminFacts are about what backends ask.
+// adminFacts are about requests of backends.
 var adminFacts = map[string]func(*facts){
 	"the channel is made by a publish, a sign, or a subscription": func(f *facts) {
 		for _, by := range []string{"/push?cname=a&content=x", "/pub?cname=a&content=x", "/sign?cname=a"} {
@@ -234,7 +234,7 @@ var adminFacts = map[string]func(*facts){
 	},
 }
 
-// A response that the server gives up is cut, without its last chunk: the client
+// If the server gives a response up it cuts it, without a last chunk: the client
 // comes back.
 func TestStopCuts(t *testing.T) {
 	srv, err := New(Config{Front: []string{"127.0.0.1:0"}, Admin: []string{"127.0.0.1:0"}, Clock: func() time.Time { return noon }})
@@ -254,7 +254,7 @@ func TestStopCuts(t *testing.T) {
 	same(t, string(got), "")
 }
 
-// TestProtocolInTime has the facts that time is part of.
+// TestProtocolInTime has the facts that depend on time.
 func TestProtocolInTime(t *testing.T) {
 	for name, test := range timeFacts {
 		t.Run(name, func(t *testing.T) {
@@ -323,13 +323,13 @@ var timeFacts = map[string]func(*facts, *stage){
 	},
 }
 
-// facts is a server on TCP, and what may be asked of it.
+// facts is a server on TCP, and the requests that may be sent to it.
 type facts struct {
 	*wireServer
 	t testing.TB
 }
 
-// restart begins anew with another configuration.
+// restart starts a new server with another configuration.
 func (f *facts) restart(cfg Config) {
 	cfg.Loops = 2
 	f.wireServer = startWire(f.t, cfg)
@@ -353,14 +353,14 @@ func (f *facts) ends(got, want string) {
 	}
 }
 
-// front is the body of a response that ends.
+// front returns the body of a response that ends.
 func (f *facts) front(path string) string {
 	f.t.Helper()
 	_, body, _ := strings.Cut(f.talk(conn.Front, reqGet(0, path)), "\r\n\r\n")
 	return body
 }
 
-// waits is the body of a response that ends after the admin side has done
+// waits returns the body of a response that ends after the admin side has done
 // something.
 func (f *facts) waits(path string, live ...string) string {
 	f.t.Helper()
@@ -377,8 +377,8 @@ func (f *facts) waitsIn(minor int, path string, live ...string) string {
 	return c.rest()
 }
 
-// live holds an endless response against what it must begin with, and then, for
-// each message more, against what comes of publishing "x", "y" and so on.
+// live compares the start of an endless response, and then, for each further
+// message, the result of publishing "x", "y" and so on.
 func (f *facts) live(path, first string, more ...string) {
 	f.t.Helper()
 	c := f.dial(conn.Front)

@@ -11,8 +11,8 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// proxyV2 is a header of version 2 of the PROXY protocol: its two bytes of command and
-// family, the length that it states, and what follows.
+// proxyV2 is a PROXY protocol header of version 2: its bytes for command and family,
+// the length in it, and the rest.
 func proxyV2(command, family byte, length int, parts ...string) string {
 	head := append([]byte("\r\n\r\n\x00\r\nQUIT\n"), command, family)
 	return string(binary.BigEndian.AppendUint16(head, uint16(length))) + strings.Join(parts, "")
@@ -23,7 +23,8 @@ func proxyPass(family byte, parts ...string) string {
 	return proxyV2(0x21, family, len(strings.Join(parts, "")), parts...)
 }
 
-// What such a header has of each family: addresses, and ports; and one more field.
+// The content of such a header for each family: addresses and ports; and one more
+// field.
 const (
 	ports = "\xDC\x04\x01\xBB"
 	v4    = "\xC0\x00\x02\x07\xC0\x00\x02\x01" + ports
@@ -34,8 +35,8 @@ const (
 
 var unixNames = "/run/a" + strings.Repeat("\x00", 102) + "/run/b" + strings.Repeat("\x00", 102)
 
-// Where the PROXY protocol is on, its header names the client, once for all
-// requests of the connection; where it is off, it is no request.
+// If the PROXY protocol is on, its header names the client for all requests of the
+// connection. If it is off, the header is not a valid request.
 func TestProxyProtocolOverTCP(t *testing.T) {
 	srv := startWire(t, Config{
 		Loops: 1, AdminAllow: []string{"192.0.2.7", "2001:db8::7", "127.0.0.2"},
@@ -61,7 +62,7 @@ func TestProxyProtocolOverTCP(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			srv.t = t
 			c := srv.dialFrom(test.from, srv.Server.admin[0])
-			// What it forwards is not looked at: the header says enough.
+			// X-Forwarded-For is ignored: the header names the client.
 			c.send(test.header + reqGet(1, "/healthz", forwardedBy("nonsense")))
 			if test.want != "" {
 				if strings.Contains(test.want, "127.0.0.4") {
@@ -75,18 +76,18 @@ func TestProxyProtocolOverTCP(t *testing.T) {
 				c.send(reqGet(1, "/healthz"))
 				c.expect(healthy)
 			}
-			c.send("PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n") // once is enough
+			c.send("PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n") // a second header is not allowed
 			same(t, c.rest(), answer(badRequest, asText, malformed, closing))
 		})
 	}
 	srv.t = t
-	front := srv.dialFrom("127.0.0.2", srv.front[0]) // there it is off, and nothing has rules
+	front := srv.dialFrom("127.0.0.2", srv.front[0]) // there it is off, and there are no rules
 	front.send("PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n")
 	same(t, front.rest(), answer(badRequest, asText, malformed, closing))
 }
 
-// However header and request are cut on their way, they come to the same, and
-// nothing is kept behind them.
+// The result does not depend on how header and request are cut, and nothing is kept
+// afterwards.
 func TestProxyProtocolCutAnywhere(t *testing.T) {
 	for _, test := range []struct{ header, want string }{
 		{"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n", answer(ok200, asText, "ok") + answer(ok200, asText, "ok", closing)},
@@ -129,7 +130,7 @@ func TestProxyProtocolCutAnywhere(t *testing.T) {
 	}
 }
 
-// A header that does not come to its end is not waited for without end.
+// The server does not wait for ever for an incomplete header.
 func TestProxyProtocolHalf(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, TrustedProxies: []string{"unix"}, ProxyProtocol: []string{"front"}, RequestTimeout: 10 * time.Second})
 	slow, gone := st.enter(0, conn.Front), st.enter(0, conn.Front)

@@ -15,8 +15,8 @@ func publishTokenOf(cname string, n uint32) string {
 	return string(token.New([]byte("secret")).Make([]byte(cname), record.Scatter(n), token.Publish))
 }
 
-// A client that has subscribed with a token which lets it publish may, to that channel, for as
-// long as it is subscribed, whatever the settings say of others and of its page.
+// A client that has subscribed with a token to publish may publish to that channel as long as
+// it is subscribed, whatever the settings say about others and about its page.
 func TestTokenPublishes(t *testing.T) {
 	for _, auth := range []Auth{AuthNone, AuthToken} {
 		for _, open := range []bool{false, true} {
@@ -46,29 +46,29 @@ func testTokenPublishes(t *testing.T, cfg Config) {
 	const page = "Origin: https://any\r\n"
 	p := st.websocket(0, "/ws?cname=b&seq=1&token="+readsB, page)
 	q := st.websocket(1, "/ws?cname=a&seq=1&token="+publishes, page)
-	p.ask(`{"op":"pub","cname":"a","content":"x","id":1}`, forbidden(1)) // not subscribed to
-	p.ask(`{"op":"pub","cname":"b","content":"x","id":2}`, forbidden(2)) // its token does not say so
+	p.ask(`{"op":"pub","cname":"a","content":"x","id":1}`, forbidden(1)) // not subscribed
+	p.ask(`{"op":"pub","cname":"b","content":"x","id":2}`, forbidden(2)) // its token does not permit it
 	p.ask(`{"op":"sub","cname":"a","token":"`+publishes+`"}`, `{"type":"ok","cname":"a","seq":1}`)
-	p.ask(`{"op":"pub","cname":"b","content":"x","id":3}`, forbidden(3)) // that of another channel does
+	p.ask(`{"op":"pub","cname":"b","content":"x","id":3}`, forbidden(3)) // the token of another channel does
 	p.ask(`{"op":"pub","cname":"a","content":"x","id":4}`, `{"type":"ok","seq":1,"id":4}`, object("data", 1, "x"))
 	q.expect(object("data", 1, "x"))
 	q.ask(`{"op":"pub","cname":"a","content":"y","id":5}`, `{"type":"ok","seq":2,"id":5}`, object("data", 2, "y"))
 	p.expect(object("data", 2, "y"))
 	p.ask(`{"op":"unsub","cname":"a"}`, `{"type":"ok","cname":"a"}`)
-	p.ask(`{"op":"pub","cname":"a","content":"x","id":6}`, forbidden(6)) // no longer
+	p.ask(`{"op":"pub","cname":"a","content":"x","id":6}`, forbidden(6)) // no longer subscribed
 	p.ask(`{"op":"sub","cname":"a","token":"`+reads+`"}`, `{"type":"ok","cname":"a","seq":3}`)
-	p.ask(`{"op":"pub","cname":"a","content":"x","id":7}`, forbidden(7)) // joined again, with another
-	p.ask(`{"op":"unsub","cname":"b"}`, `{"type":"ok","cname":"b"}`)     // the first of its records goes
+	p.ask(`{"op":"pub","cname":"a","content":"x","id":7}`, forbidden(7)) // subscribed again, with another token
+	p.ask(`{"op":"unsub","cname":"b"}`, `{"type":"ok","cname":"b"}`)     // its first record is freed
 	q.ask(`{"op":"pub","cname":"a","content":"z"}`, `{"type":"ok","seq":3}`, object("data", 3, "z"))
 	p.expect(object("data", 3, "z"))
 
-	// Such a publish counts as any other of its address.
+	// Such a publish counts for its address like any other.
 	q.ask(`{"op":"pub","cname":"a","content":"4"}`, `{"type":"ok","seq":4}`, object("data", 4, "4"))
 	q.ask(`{"op":"pub","cname":"a","content":"5"}`, `{"type":"429","content":"too many publishes from this address: publish-rate-per-address is 4 a second"}`)
 	check(t, st.srv, true, "")
 }
 
-// A token to publish is one to read as well, on every transport, and ends with its channel.
+// A token to publish also permits reading, with every transport, and ends with its channel.
 func TestTokenToPublishAdmits(t *testing.T) {
 	srv := startWire(t, Config{Loops: 2, Auth: AuthToken, Secret: []byte("secret")})
 	srv.talk(conn.Admin, reqGet(0, "/sign?cname=a&publish=1"))
@@ -85,7 +85,7 @@ func TestTokenToPublishAdmits(t *testing.T) {
 	}
 }
 
-// What a token lets its client do goes on in another program.
+// What a token permits continues in another program.
 func TestHandOverTokenPublishes(t *testing.T) {
 	ways(t, func(t *testing.T, handOver func(*harness, func(*Config))) {
 		h := newHarness(t, Config{Loops: 2, Inheritable: true, Auth: AuthToken})

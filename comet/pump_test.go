@@ -14,7 +14,7 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// publishes a burst on one connection, as a backend that pipelines does.
+// burst publishes several messages on one connection, like a backend that pipelines.
 func burst(e *end, cname string, from, n int) {
 	var b strings.Builder
 	for i := range n {
@@ -23,8 +23,7 @@ func burst(e *end, cname string, from, n int) {
 	e.write(b.String())
 }
 
-// streams subscribes n clients, spread over the loops, and takes what they are
-// sent at first.
+// streams subscribes n clients, spread over the loops, and reads what they get at first.
 func streams(h *harness, cname string, n int) (ends []*end) {
 	for i := range n {
 		e := h.connect(h.srv.shards[i%len(h.srv.shards)], conn.Front, 0)
@@ -38,7 +37,7 @@ func streams(h *harness, cname string, n int) (ends []*end) {
 	return ends
 }
 
-// A burst goes out as one write a subscriber.
+// A burst is one write for each subscriber.
 func TestBurstIsOneWrite(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d loops", loops), func(t *testing.T) {
@@ -62,7 +61,7 @@ func TestBurstIsOneWrite(t *testing.T) {
 	}
 }
 
-// writes counts the write calls that the loops have made.
+// writes returns the number of write calls that the loops have made.
 func (h *harness) writes() int {
 	h.t.Helper()
 	n := 0
@@ -72,8 +71,8 @@ func (h *harness) writes() int {
 	return n
 }
 
-// A long roster does not keep others waiting: its delivery is spread over
-// turns, and what is published meanwhile goes behind.
+// A long roster does not delay others: its delivery is spread over turns, and later
+// messages come after it.
 func TestLongDeliveryIsSpread(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
@@ -104,8 +103,8 @@ func TestLongDeliveryIsSpread(t *testing.T) {
 	check(t, h.srv, true, "")
 }
 
-// When messages keep coming before a long delivery is through, what every client
-// has been given is let go.
+// When messages keep coming during a long delivery, those that every client has got are
+// dropped.
 func TestEndlessDeliveryForgets(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
@@ -177,7 +176,7 @@ func TestStuckReadersShareAFrame(t *testing.T) {
 	check(t, h.srv, true, "")
 }
 
-// skipUnderRace skips what counts allocations where the race detector makes
+// skipUnderRace skips a test that counts allocations, because the race detector makes
 // some of its own.
 func skipUnderRace(t *testing.T) {
 	t.Helper()
@@ -189,7 +188,7 @@ func skipUnderRace(t *testing.T) {
 	}
 }
 
-// Delivering a message to 1,000 streams allocates nothing beyond the message.
+// Delivering a message to 1,000 streams allocates nothing but the message.
 func TestDeliveryAllocatesOnlyTheMessage(t *testing.T) {
 	skipUnderRace(t)
 	h := newHarness(t, Config{Loops: 1, ChannelBufferSize: 1})
@@ -215,8 +214,8 @@ func TestDeliveryAllocatesOnlyTheMessage(t *testing.T) {
 	round()
 	drain()
 	delivered := s.hub.Tally.Delivered
-	// The message is two allocations: itself and its bytes. The requests of the
-	// publisher and its reads are made before and after.
+	// A message is two allocations: itself and its bytes. The publisher's requests are
+	// made before, and its reads after.
 	request := []byte("GET /push?cname=a&content=m HTTP/1.1\r\nHost: x\r\n\r\n")
 	allocs := testing.AllocsPerRun(20, func() {
 		if _, err := unix.Write(publisher.fd, request); err != nil {
@@ -236,8 +235,7 @@ func TestDeliveryAllocatesOnlyTheMessage(t *testing.T) {
 	}
 }
 
-// A cycle of long poll, message, and long poll again allocates nothing beyond
-// the message either.
+// A cycle of long poll, message and long poll allocates nothing but the message either.
 func TestPollCycleAllocatesOnlyTheMessage(t *testing.T) {
 	skipUnderRace(t)
 	h := newHarness(t, Config{Loops: 1, ChannelBufferSize: 1})
@@ -274,8 +272,8 @@ func TestPollCycleAllocatesOnlyTheMessage(t *testing.T) {
 	}
 }
 
-// TestLargeBuffersAreGivenBack: what large messages and backlogs were rendered in is not
-// kept when they are through.
+// TestLargeBuffersAreGivenBack: buffers in which large messages and backlogs were
+// rendered are not kept.
 func TestLargeBuffersAreGivenBack(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]

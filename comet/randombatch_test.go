@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// batchWaits begins what a publisher waits for that has sent a batch: behind it its contents
-// stand, a space between them.
+// batchWaits begins what a publisher of a batch waits for; the contents follow, separated by
+// spaces.
 const batchWaits = "batch "
 
-// publishBatch publishes a batch, to any channels, and some of it twice with a key.
+// publishBatch publishes a batch to random channels, some of it twice with a key.
 func (w *world) publishBatch(messages int) {
 	p := w.publisher()
 	var lines, contents []string
@@ -21,7 +21,7 @@ func (w *world) publishBatch(messages int) {
 		one := line(cname, content)
 		if w.rng.IntN(3) == 0 {
 			one = fmt.Sprintf(`{"content":%q,"key":"k%d","cname":%q}`, content, w.published, cname)
-			if w.rng.IntN(2) == 0 && !w.harsh { // a key for which there is no memory is not known
+			if w.rng.IntN(2) == 0 && !w.harsh { // a key is not remembered if there was no memory for it
 				lines, contents = append(lines, one), append(contents, content)
 			}
 		}
@@ -35,7 +35,7 @@ func (w *world) publishBatch(messages int) {
 	p.waiting = append(p.waiting, batchWaits+strings.Join(contents, " "))
 }
 
-// acknowledgeBatch takes what a batch was answered.
+// acknowledgeBatch handles the answer to a batch.
 func (w *world) acknowledgeBatch(batch, body string) {
 	body = strings.TrimSpace(body)
 	if !strings.HasPrefix(body, "[") {

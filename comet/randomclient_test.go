@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// client is one connection's subscriber, to one channel or to several.
+// client is the subscriber of one connection, to one channel or several.
 type client struct {
 	*end
 	w         *world
@@ -15,22 +15,22 @@ type client struct {
 	transport string
 	sayLost   bool
 	stopped   bool          // it does not read
-	slow      bool          // it has been stopped since it connected
-	ws        *randomSocket // of the transport "ws"
+	slow      bool          // it was stopped at some time since it has connected
+	ws        *randomSocket // for the transport "ws"
 }
 
-// place is where a client is in one channel.
+// place is the place of a client in one channel.
 type place struct {
 	*client
 	cname   string
-	next    int32 // the number it must get next; 0: not known yet
+	next    int32 // the number that must come next; 0: not known yet
 	polling bool
-	closes  int // of the channel that were answered when it subscribed
+	closes  int // closes of the channel that were answered when it subscribed
 	over    bool
-	life    string // the epoch that an id has told, "" before one has
+	life    string // the epoch in its last id, "" before the first
 }
 
-// subscribe asks for all that is not over.
+// subscribe asks for all channels that are not over.
 func (c *client) subscribe() {
 	query := ""
 	live := c.places[:0]
@@ -54,7 +54,7 @@ func (c *client) subscribe() {
 	c.get("/" + c.transport + "?" + query)
 }
 
-// hear takes what a client has been sent, and says whether it is still there.
+// hear reads what a client was sent, and reports whether it is still there.
 func (c *client) hear() bool {
 	c.w.t.Helper()
 	if c.ws != nil {
@@ -63,7 +63,7 @@ func (c *client) hear() bool {
 	list, clean := c.events()
 	for _, e := range list {
 		if e.Type == "503" {
-			c.refused = true // for want of memory, as an event stream is told
+			c.refused = true // for lack of memory, as an event stream reports it
 			continue
 		}
 		c.hearOne(e)
@@ -92,7 +92,7 @@ func (c *client) hear() bool {
 	return !c.ended && !over
 }
 
-// hearOne takes a message.
+// hearOne handles one message.
 func (c *client) hearOne(e event) {
 	c.w.got[c.transport+" "+e.Type]++
 	if len(c.places) > 1 {
@@ -102,12 +102,12 @@ func (c *client) hearOne(e event) {
 	p.over = p.take(e) || p.over
 }
 
-// mayBeCut says whether a client may be cut though it reads: its connection was
-// lost, or there was no memory for one of its channels when the response to others
+// mayBeCut reports whether a client may be cut although it reads: its connection was
+// lost, or there was no memory for one of its channels after the response to others
 // had begun.
 func (c *client) mayBeCut() bool { return c.w.hurt[c.end] || c.w.harsh && len(c.places) > 1 }
 
-// place is where the client is in an event's channel.
+// place returns the client's place in an event's channel.
 func (c *client) place(e event) *place {
 	for _, p := range c.places {
 		if p.cname == e.Cname && !p.over {
@@ -118,9 +118,9 @@ func (c *client) place(e event) *place {
 	return nil
 }
 
-// checkID holds the id of an event that c has just taken against what it has seen of
-// each channel. Of one that it has heard nothing of yet the server may have passed
-// what is not kept any more.
+// checkID compares the id of an event that c has just got with what it has seen of
+// each channel. In a channel of which it has heard nothing yet, the server may have
+// skipped messages that are no longer kept.
 func (c *client) checkID(e event) {
 	c.w.t.Helper()
 	ids := strings.Split(e.ID, ",")
@@ -147,7 +147,7 @@ func (c *client) checkID(e event) {
 	}
 }
 
-// passed says whether one of its channels has passed it by.
+// passed reports whether one of its channels has dropped what it wants next.
 func (c *client) passed() bool {
 	for _, p := range c.places {
 		if p.passed() {
@@ -157,10 +157,10 @@ func (c *client) passed() bool {
 	return false
 }
 
-// passed says whether what the client wants next is not kept any more, which
-// may happen to any that was written to in part, if its loop has not had a turn
-// since: then it is cut, unless it wants to be told. Of a channel that was closed
-// meanwhile nothing can be said: another may have its name.
+// passed reports whether the message that the client wants next is no longer kept.
+// That may happen to any client with a short write, if its loop has not had a turn
+// since: then it is cut, unless it wants to be told. Nothing is known of a channel
+// that was closed meanwhile: another one may have its name.
 func (c *place) passed() bool {
 	if c.closes != c.w.closes[c.cname] {
 		return !c.sayLost
@@ -170,7 +170,7 @@ func (c *place) passed() bool {
 	return !c.sayLost && (ch == nil || home.Oldest(ch)-c.next > 0)
 }
 
-// take checks one message, and says whether it is the last.
+// take checks one message, and reports whether it is the last.
 func (c *place) take(e event) (over bool) {
 	c.w.t.Helper()
 	switch e.Type {
@@ -202,7 +202,7 @@ func (c *place) take(e event) (over bool) {
 	return false
 }
 
-// number checks a message's number against the client's own and what others,
+// number compares a message's number with the client's own, and with what others,
 // and the publisher, know of it.
 func (c *place) number(e event) {
 	c.w.t.Helper()
@@ -220,9 +220,9 @@ func (c *place) number(e event) {
 	c.w.seen[key] = e.Seq
 }
 
-// began says whether the client must get exactly the number it wants. Only the
-// first of a subscription may be later without a word: the original protocol
-// starts with the oldest that is kept.
+// began reports whether the client must get exactly the number that it wants. Only
+// the first message of a subscription may be a later one without being told: the
+// original protocol starts with the oldest message that is kept.
 func (c *place) began(e event) bool {
 	was := !c.polling
 	c.polling = false

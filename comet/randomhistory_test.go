@@ -7,20 +7,20 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// asker is a client that asks for what channels keep, each time where it has come to, and
-// with what it was told last.
+// asker is a client that requests the history of channels, each time from its place on,
+// and with its last tag.
 type asker struct {
 	*end
-	cname, query string // under way
-	seq          int32  // that was asked for, 0: the latest
+	cname, query string // of the request under way
+	seq          int32  // of that request, 0: the latest
 	limit        int
 	slow         bool // it reads little at a time
 	places       map[string]past
 	tags         map[string]string
 }
 
-// askHistory has a client ask for what a channel keeps, on the connection that it has or
-// on another.
+// askHistory lets a client request the history of a channel, on its connection or on a
+// new one.
 func (w *world) askHistory(cname string) {
 	i := w.rng.IntN(len(w.askers))
 	a := w.askers[i]
@@ -55,7 +55,7 @@ func (w *world) askHistory(cname string) {
 	a.write(reqGet(1, "/history?"+a.query, tag))
 }
 
-// hearHistory takes an answer, and holds it against what others know of its messages.
+// hearHistory handles an answer, and compares it with what others know of its messages.
 func (w *world) hearHistory(a *asker) {
 	if a.end == nil || a.cname == "" {
 		return

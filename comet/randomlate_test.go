@@ -13,18 +13,18 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// A lateWorld has clients of a server whose log does everything late: what it tells in its order,
-// and its answers, arrive any time later, mixed. Numbers are left out now and then, and what the
-// log has told may be lost on the way, which it says. No message is ever lost: each client has
-// to be sent each, once, in order.
+// A lateWorld has clients of a server with a log that does everything late: its entries, in its
+// order, and its answers arrive at any later time, mixed. Now and then numbers are skipped, and
+// entries may be lost on the way, which the log reports. No message is ever lost: each client
+// must get each message, once and in order.
 type lateWorld struct {
 	*harness
 	log     *lateLog
 	rng     *rand.Rand
-	order   []func() // what is told in the log's order, and has not arrived
-	answers []func() // answers that have not
+	order   []func() // entries of the log that have not arrived, in order
+	answers []func() // answers that have not arrived
 	clients []*lateClient
-	given   map[string][]int32 // numbers that messages have, by channel
+	given   map[string][]int32 // numbers of messages, by channel
 }
 
 // lateClient is a client that comes back with its place.
@@ -48,7 +48,7 @@ func newLateWorld(t *testing.T, seed uint64) *lateWorld {
 	return w
 }
 
-// numbers gives a message its number, and has it told in order.
+// numbers gives a message its number, and adds it to the log's order.
 func (w *lateWorld) numbers(name string, k msg.Kind, content []byte) *msg.Message {
 	message := w.log.number(name, k, content)
 	w.given[name] = append(w.given[name], message.Seq)
@@ -60,7 +60,7 @@ func (w *lateWorld) publish(name, content string) {
 	w.order = append(w.order, func() { w.srv.home(name).Post(m) })
 }
 
-// answer has the log answer a proposal, any time later.
+// answer lets the log answer a proposal, at any later time.
 func (w *lateWorld) answer() {
 	if len(w.log.proposals) == 0 {
 		return
@@ -87,7 +87,7 @@ func (w *lateWorld) broadcast() {
 	w.order = append(w.order, w.log.announce("all"))
 }
 
-// unsettle leaves out numbers; missed: what has not arrived by now is lost on the way.
+// unsettle skips numbers; missed: entries that have not arrived by now are lost.
 func (w *lateWorld) unsettle(missed bool) {
 	if missed {
 		w.order = nil
@@ -107,7 +107,7 @@ func (w *lateWorld) unsettle(missed bool) {
 	})
 }
 
-// come has a client come, for all that there will be, or come back.
+// come lets a client come, for all messages, or come back.
 func (w *lateWorld) come(c *lateClient) {
 	c.end = w.connect(w.srv.shards[w.rng.IntN(len(w.srv.shards))], conn.Front, 0)
 	c.ask()
@@ -121,7 +121,7 @@ func (c *lateClient) ask() {
 	c.get(fmt.Sprintf("%s?cname=%s&seq=%d&lost=1", path, c.channel, c.next))
 }
 
-// hear takes what a client has been sent: each object begins where the one before it ended.
+// hear reads what a client was sent: each object starts where the one before it ended.
 func (w *lateWorld) hear(c *lateClient) (some bool) {
 	events, clean := c.events()
 	for _, e := range events {
@@ -206,7 +206,7 @@ func (w *lateWorld) step() {
 	w.turn(w.srv.shards[w.rng.IntN(len(w.srv.shards))])
 }
 
-// rest has all arrive.
+// rest lets everything arrive.
 func (w *lateWorld) rest() {
 	for again := true; again; {
 		w.settle()
@@ -229,7 +229,7 @@ func (w *lateWorld) rest() {
 	}
 }
 
-// handOn has another server go on, while some clients wait for their channels' places.
+// handOn lets another server take over, while some clients wait for their channels' places.
 func (w *lateWorld) handOn() {
 	w.now = w.now.Add(2 * w.srv.cfg.ChannelTimeout) // channels without clients end
 	w.settle()

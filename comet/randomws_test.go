@@ -13,19 +13,19 @@ import (
 	"ccomet/httplite/websocket"
 )
 
-// randomSocket is what a client of the random operations has on a WebSocket: it joins and
-// leaves channels, publishes, and sends in pieces, compressed or not.
+// randomSocket is the WebSocket of a client of the random operations. The client joins
+// and leaves channels, publishes, and sends in pieces, compressed or not.
 type randomSocket struct {
 	rng      *rand.Rand
 	offer    string // a line of the handshake
-	open     bool   // its answer has come
+	open     bool   // the answer to the handshake has come
 	rules    websocket.Rules
 	reader   websocket.Reader
 	partial  websocket.Partial
 	deflater websocket.Deflater
-	asked    []asked // that is not answered
-	number   int     // of the next question
-	out      string  // what the kernel has not taken
+	asked    []asked // operations without an answer
+	number   int     // number of the next operation
+	out      string  // bytes that the kernel has not taken
 }
 
 // asked is an operation.
@@ -33,8 +33,8 @@ type asked struct {
 	id      int
 	op      string
 	cname   string
-	place   *place // of a sub
-	content string // of a pub
+	place   *place // for a sub
+	content string // for a pub
 }
 
 func newRandomSocket(rng *rand.Rand) *randomSocket {
@@ -45,7 +45,7 @@ func newRandomSocket(rng *rand.Rand) *randomSocket {
 	return s
 }
 
-// askSockets has some clients on WebSockets ask for something.
+// askSockets lets some clients send operations on their WebSockets.
 func (w *world) askSockets() {
 	for _, c := range w.clients {
 		if c.ws == nil || !c.ws.open || c.fd < 0 || w.rng.IntN(2) == 0 {
@@ -87,7 +87,7 @@ func (c *client) askSomething() {
 	s.send(text)
 }
 
-// send queues a message, in pieces and compressed as it comes.
+// send queues a message, randomly in pieces and compressed.
 func (s *randomSocket) send(text []byte) {
 	first := byte(websocket.Text)
 	if s.rules.Deflate && s.rng.IntN(2) == 0 {
@@ -121,7 +121,7 @@ func (c *client) flush() {
 	c.ws.out = c.ws.out[max(n, 0):]
 }
 
-// hearSocket takes what has come, and says whether the client is still there.
+// hearSocket reads what has come, and reports whether the client is still there.
 func (c *client) hearSocket() bool {
 	c.w.t.Helper()
 	c.read()
@@ -168,7 +168,7 @@ func (c *client) hearSocket() bool {
 	return !c.ended
 }
 
-// hearText takes a message, or an answer.
+// hearText handles a message or an answer.
 func (c *client) hearText(text []byte) {
 	var e struct {
 		event
@@ -181,7 +181,7 @@ func (c *client) hearText(text []byte) {
 		c.hearAnswer(e.event, *e.ID)
 		return
 	}
-	if e.Type == "503" && c.w.harsh { // for one of the channels that the handshake named
+	if e.Type == "503" && c.w.harsh { // for one of the channels in the handshake
 		c.place(e.event).over = true
 		c.w.got["ws 503"]++
 	} else {
@@ -192,7 +192,7 @@ func (c *client) hearText(text []byte) {
 	}
 }
 
-// hearAnswer takes an answer, which must be the next.
+// hearAnswer handles an answer, which must be the next one.
 func (c *client) hearAnswer(e event, id int) {
 	s := c.ws
 	if len(s.asked) == 0 || s.asked[0].id != id {
@@ -205,7 +205,7 @@ func (c *client) hearAnswer(e event, id int) {
 	switch {
 	case q.op == "sub" && e.Type == "ok" && at < 0:
 		if p := q.place; !c.sayLost || p.next == 0 || p.next-e.Seq >= 0 {
-			p.next = e.Seq // else a lost comes
+			p.next = e.Seq // otherwise a lost message follows
 		}
 		c.places = append(c.places, q.place)
 	case q.op == "unsub" && e.Type == "ok" && at >= 0:

@@ -24,7 +24,7 @@ func TestReady(t *testing.T) {
 	})
 }
 
-// A client that asks on whichever loop, in the midst of other requests, is answered in turn.
+// A client that asks on any loop, between other requests, is answered in order.
 func TestReadyInOrder(t *testing.T) {
 	srv := startWire(t, Config{Loops: 3})
 	const asks = 50
@@ -40,7 +40,8 @@ func TestReadyInOrder(t *testing.T) {
 	}
 }
 
-// Loops that do not turn are named, and clients that ask on others are told in time.
+// Loops that do not turn are named, and clients of other loops are answered in
+// time.
 func TestNotReady(t *testing.T) {
 	const loops = 4
 	unready := func(text string) string { return answer("503 Service Unavailable", asText, text+"\n") }
@@ -78,7 +79,7 @@ func TestNotReady(t *testing.T) {
 		late := dated(st, unready(r.want))
 		same(t, p.take(), late+answer(ok200, asText, "ok"))
 		same(t, q.take(), late)
-		// What comes back late is of no round that is under way.
+		// Late mail does not belong to any round under way.
 		p.write(reqGet(1, "/readyz"))
 		st.turn(0)
 		st.settle()
@@ -86,7 +87,7 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
-// dated is an answer that says what time it is on the stage.
+// dated is an answer with the time of the stage.
 func dated(st *stage, answer string) string {
 	return strings.ReplaceAll(answer, "12:00:00", st.now.Format("15:04:05"))
 }
@@ -96,7 +97,7 @@ func TestReadyWhileDraining(t *testing.T) {
 	for _, before := range []bool{true, false} {
 		st := newStage(t, Config{Loops: 2, AdminIdleTimeout: 2 * time.Hour})
 		p := st.enter(0, conn.Admin)
-		if before { // it is asked before, and another loop does not turn
+		if before { // the request comes first, and another loop does not turn
 			p.write(reqGet(1, "/readyz"))
 			st.turn(0)
 		}

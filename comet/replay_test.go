@@ -10,7 +10,7 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// backlog has a channel keep n messages, numbered from 1, of so many bytes.
+// backlog makes a channel keep n messages of so many bytes, numbered from 1.
 func (h *harness) backlog(cname string, n, size int) {
 	h.t.Helper()
 	admin := h.connect(h.srv.shards[0], conn.Admin, 0)
@@ -23,9 +23,9 @@ func (h *harness) backlog(cname string, n, size int) {
 	h.settle()
 }
 
-// TestManyThatComeBackShareTheTurns: a client that comes for a long backlog is given all
-// of it, in order, and no turn renders more than its budget and one answer for each
-// that had one.
+// TestManyThatComeBackShareTheTurns: clients that come for a long backlog get all of it,
+// in order. A turn renders at most its budget, and one answer for each client that got
+// one.
 func TestManyThatComeBackShareTheTurns(t *testing.T) {
 	const clients, messages, size = 160, 12, 10_000
 	for _, transport := range []string{"stream", "sse"} {
@@ -78,9 +78,8 @@ func TestManyThatComeBackShareTheTurns(t *testing.T) {
 	}
 }
 
-// TestSlowReaderCostsWhatItIsSent: a reader that takes its backlog in small pieces has
-// no more rendered for it than it is sent, and one answer for each time that it has
-// drained.
+// TestSlowReaderCostsWhatItIsSent: for a reader that takes its backlog in small pieces,
+// no more is rendered than it is sent, in one answer each time that it has drained.
 func TestSlowReaderCostsWhatItIsSent(t *testing.T) {
 	const messages, size = 300, 1000
 	h := newHarness(t, Config{Loops: 1, ChannelBufferSize: messages})

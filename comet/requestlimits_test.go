@@ -9,8 +9,8 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// TestLinesOfPublishes: the line of a request that publishes has room for the largest message,
-// escaped, wherever it comes; that of any other has not.
+// TestLinesOfPublishes: the request line of a publish has room for the largest message,
+// escaped, on every path; that of any other request has not.
 func TestLinesOfPublishes(t *testing.T) {
 	const most = 10000
 	st := newStage(t, Config{Loops: 1, MaxHead: 2048, MaxMessage: most, Public: map[string]string{"/demo/push": "/push", "/demo/stats": "/stats"}})
@@ -52,7 +52,7 @@ func TestLinesOfPublishes(t *testing.T) {
 	}
 }
 
-// TestIdleBackends: a connection of a backend is kept for its next message, for longer than a
+// TestIdleBackends: a backend's connection is kept for its next message, for longer than a
 // client's.
 func TestIdleBackends(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, IdleTimeout: 30 * time.Second, AdminIdleTimeout: 5 * time.Minute})

@@ -14,13 +14,13 @@ import (
 	"ccomet/comet/internal/token"
 )
 
-// toldOf is a message that tells the epoch of a channel which is the n-th of its loop.
+// toldOf is a message with the epoch of a channel that is the n-th of its loop.
 func toldOf(message string, n uint32) string {
 	return strings.TrimSuffix(message, "}") + `,"epoch":"` + life(n) + `"}`
 }
 
-// secondLife is a server on which a has lived once, up to number 3, and again, up to so
-// many.
+// secondLife makes a server on which channel a has lived once, up to number 3, and again, up
+// to number up.
 func secondLife(t *testing.T, up int) *wireServer {
 	srv := startWire(t, Config{Loops: 1})
 	srv.askAll(three)
@@ -31,13 +31,13 @@ func secondLife(t *testing.T, up int) *wireServer {
 	return srv
 }
 
-// A client that comes back with a place of an earlier life is given all that the channel
-// keeps, and is told; with one of this life, what it lacks; with a bare number, what
-// iComet's clients are given.
+// A client that comes back with a place of an earlier life gets everything that the channel
+// keeps, and is told. With a place of this life it gets what it lacks. With a bare number it
+// gets what iComet's clients get.
 func TestSecondLife(t *testing.T) {
 	first, second := life(1), life(2)
 	all := []string{object("data", 1, "y1"), object("data", 2, "y2"), object("data", 3, "y3")}
-	lost := func(from string) []string { return append([]string{object("lost", 1, from+"-")}, all...) } // how much is unknown
+	lost := func(from string) []string { return append([]string{object("lost", 1, from+"-")}, all...) } // it is unknown how many
 	moved := []string{object("next_seq", 4, "")}
 	for _, r := range []struct {
 		name, query string // of the place
@@ -85,7 +85,7 @@ func TestSecondLife(t *testing.T) {
 	}
 }
 
-// A browser that comes back says so by the id of the last event that it has seen.
+// A browser that comes back sends the id of the last event that it has seen.
 func TestSecondLifeOfABrowser(t *testing.T) {
 	first, second := life(1), life(2)
 	all := []string{object("data", 1, "y1"), object("data", 2, "y2"), object("data", 3, "y3")}
@@ -100,7 +100,7 @@ func TestSecondLifeOfABrowser(t *testing.T) {
 		for _, how := range []struct{ query, header string }{
 			{"", "Last-Event-ID: " + r.id + "\r\n"},
 			{"&lastEventId=" + r.id, ""},
-			{"&lastEventId=1.old", "Last-Event-ID: " + r.id + "\r\n"}, // the header is the newer one
+			{"&lastEventId=1.old", "Last-Event-ID: " + r.id + "\r\n"}, // the header is newer
 		} {
 			srv := secondLife(t, 3)
 			c := srv.dial(conn.Front)
@@ -121,8 +121,8 @@ func TestSecondLifeOfABrowser(t *testing.T) {
 	}
 }
 
-// A channel that has begun anew and has nothing yet: the loss is said, and what comes is
-// what is new.
+// A channel has begun anew and has no messages yet: the loss is reported, and new messages
+// come.
 func TestSecondLifeBeginsWithTheReturn(t *testing.T) {
 	for _, lost := range []string{"", "&lost=1"} {
 		srv := secondLife(t, 0)
@@ -136,7 +136,7 @@ func TestSecondLifeBeginsWithTheReturn(t *testing.T) {
 		srv.subscribed(1)
 		srv.ask("/push?cname=a&content=new")
 		c.expect("id: 1." + life(2) + "\ndata: " + object("data", 1, "new") + "\n\n")
-		// A poll says it too, and one that does not want to hear of it waits.
+		// A poll reports it too. A poll that did not ask to be told waits.
 		if lost != "" {
 			same(t, srv.talk(conn.Front, reqGet(0, "/sub?cname=b&seq=4&epoch=zzzz"+lost)),
 				answer("200 OK", asJSON, "["+toldOf(objectOf("b", "lost", 1, "4-"), 3)+"]\n"))
@@ -144,8 +144,8 @@ func TestSecondLifeBeginsWithTheReturn(t *testing.T) {
 	}
 }
 
-// A client that waits is told the epoch with the first message that comes, if it has asked for
-// it, and not again; a poll with whatever it is answered.
+// A waiting client that has asked for the epoch gets it with the first message, and not again;
+// a poll gets it with any answer.
 func TestEpochIsToldOnce(t *testing.T) {
 	st := newStage(t, Config{Loops: 1})
 	st.admin(0, "/sign?cname=a")
@@ -184,7 +184,7 @@ func TestEpochIsToldOnce(t *testing.T) {
 	same(t, plain.body(), object("noop", 0, "")+"\n")
 }
 
-// Of several channels each has its epoch, told with the first that is heard of it.
+// Each of several channels has its own epoch, which comes with its first message.
 func TestEpochsOfSeveralChannels(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
 	srv.askAll(twoOfEach)
@@ -197,7 +197,8 @@ func TestEpochsOfSeveralChannels(t *testing.T) {
 	c.expect(objectOf("c", "data", 1, "c1") + "\n")
 	c.Close()
 	srv.subscribed(0)
-	// A browser's return: of one channel its own life, of one another, of one no place yet.
+	// A browser comes back: with the current life of one channel, another life of the second,
+	// no place in the third.
 	c = srv.dial(conn.Front)
 	c.send(reqGet(0, "/sse?lost=1&cname=a&cname=b&cname=c", "Last-Event-ID: "+id("1.a,2.a,-1")+"\r\n"))
 	c.expect(streamHead(0, asEvents) + "id: " + id("2.a,2.a,-1") + "\ndata: " + object("data", 2, "a2") + "\n\n" +
@@ -206,7 +207,8 @@ func TestEpochsOfSeveralChannels(t *testing.T) {
 		"id: " + id("2.a,2.b,-1") + "\ndata: " + objectOf("b", "data", 2, "b2") + "\n\n" +
 		"id: " + id("2.a,2.b,1.c") + "\ndata: " + objectOf("c", "next_seq", 2, "") + "\n\n")
 	c.Close()
-	// A client that wants the newest has no place until it is told one, whatever epoch it knows.
+	// A client that wants the newest message has no place until it is told one, whatever epoch
+	// it sends.
 	c = srv.dial(conn.Front)
 	c.send(reqGet(0, "/sse?cname=a&seq=2&cname=c&epoch=zzzz"))
 	c.expect(streamHead(0, asEvents) + "id: " + id("2.a,-1") + "\ndata: " + object("data", 2, "a2") + "\n\n" +
@@ -220,7 +222,7 @@ func TestEpochThatIsNone(t *testing.T) {
 	}
 }
 
-// A token opens its channel for as long as that lives, and no other of its name.
+// A token is valid as long as its channel lives, and for no later channel with that name.
 func TestTokenEndsWithItsChannel(t *testing.T) {
 	cfg := stateConfig(t)
 	cfg.Auth, cfg.ChannelTimeout = AuthToken, 10*time.Second
@@ -256,8 +258,8 @@ func TestTokenEndsWithItsChannel(t *testing.T) {
 	}
 }
 
-// A file of the version before epochs is read, its channels have an epoch from then on,
-// and the tokens that were given out with it stay good until they end.
+// A file of the version before epochs can be read. Its channels have an epoch from then on,
+// and tokens that were given out before stay valid until their channels end.
 func TestStateOfTheFirstVersion(t *testing.T) {
 	cfg := stateConfig(t)
 	cfg.Auth = AuthToken
@@ -268,7 +270,7 @@ func TestStateOfTheFirstVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const old = "4048c44911916043ff626895ff78c526" // of the name and the secret
+	const old = "4048c44911916043ff626895ff78c526" // made from the name and the secret
 	for range 2 {
 		h := newHarness(t, cfg)
 		if got, want := h.ask(conn.Front, "/sub?cname=a&seq=3&token="+old+"&epoch="), "["+
@@ -288,9 +290,9 @@ func TestStateOfTheFirstVersion(t *testing.T) {
 	}
 }
 
-// A browser comes back to an event stream that has ended, with the id that it was sent
-// last. Where that says that it is hopeless it is told so in the one way that ends it,
-// and a channel that was closed is not made anew.
+// A browser reconnects an event stream that has ended, with the last id. If the id says that
+// this is hopeless, the answer is the only one that stops it, and a closed channel is not
+// created again.
 func TestEventStreamsThatAreOver(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, Auth: AuthToken, Secret: []byte("secret")})
 	for _, name := range []string{"a", "b"} {
@@ -303,11 +305,11 @@ func TestEventStreamsThatAreOver(t *testing.T) {
 	} {
 		for _, how := range []string{reqGet(1, "/sse"+r.query, "Last-Event-ID: "+r.id+"\r\n"), reqGet(1, "/sse"+r.query+"&lastEventId="+r.id)} {
 			c := srv.dial(conn.Front)
-			c.send(how + reqGet(1, ping, closing)) // the connection goes on
+			c.send(how + reqGet(1, ping, closing)) // the connection stays open
 			same(t, c.rest(), nothing+"\r\n"+pong)
 		}
 	}
-	// Of several the rest goes on, and keeps their places.
+	// If there are several channels, the others continue and keep their places.
 	c := srv.dial(conn.Front)
 	c.send(reqGet(0, "/sse?cname=x&cname=b&seq=1"+good+"&cname=y&seq=1", "Last-Event-ID: closed,0."+life(2)+",denied\r\n"))
 	srv.subscribed(1)
@@ -316,12 +318,12 @@ func TestEventStreamsThatAreOver(t *testing.T) {
 	srv.ask("/close?cname=b")
 	same(t, c.rest(), "id: closed,closed,denied\ndata: "+objectOf("b", "close", 2, "")+"\n\n")
 	same(t, srv.ask("/check?cname=x"), "{}\n")
-	// It is the browser's own return that ends: a page that asks anew is answered.
+	// Only a reconnect is ended: a new request of the page is answered.
 	same(t, srv.talk(conn.Front, reqGet(0, "/sse?cname=a&token=x")), streamHead(0, asEvents)+
 		"id: denied\ndata: "+object("401", 0, "Token error")+"\n\n")
 }
 
-// What may pass ends with a time to come back, and leaves the browser its place.
+// A temporary error ends with a time to come back, and leaves the browser its place.
 func TestEventStreamsThatAreBusy(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, MaxSubscribersPerChannel: 1, RetryTime: 4 * time.Second})
 	holder := st.enter(0, conn.Front)

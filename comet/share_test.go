@@ -10,7 +10,7 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// keptBytes is what all loops count of histories, and how many messages these have.
+// keptBytes returns the counts of all loops' histories: bytes and messages.
 func (h *harness) keptBytes() (size, messages int) {
 	for _, s := range h.srv.shards {
 		f := s.broker.Figures()
@@ -19,13 +19,13 @@ func (h *harness) keptBytes() (size, messages int) {
 	return size, messages
 }
 
-// TestBroadcastIsKeptOnce: what is said to all channels takes its bytes once a loop,
-// in memory and, once, in the state file, and costs no channel what it kept.
+// TestBroadcastIsKeptOnce: the content of a broadcast is kept once a loop in memory,
+// and once in the state file, and no channel loses other messages for it.
 func TestBroadcastIsKeptOnce(t *testing.T) {
 	const many, old = 200, 3
 	record := msg.New(msg.Broadcast, 1, nil).Size()
 	cfg := stateConfig(t)
-	cfg.ChannelBufferBytes = 1000 // which the broadcast alone is beyond
+	cfg.ChannelBufferBytes = 1000 // the broadcast alone exceeds it
 	cfg.MaxHistoryBytes = 1 << 20
 	cfg.ChannelBufferSize = 10
 	h := newHarness(t, cfg)

@@ -13,7 +13,7 @@ import (
 	"ccomet/reactor"
 )
 
-// stage drives a server without listeners turn by turn, whose clients are players.
+// stage runs a server without listeners turn by turn. Its clients are players.
 type stage struct {
 	t   testing.TB
 	srv *Server
@@ -24,7 +24,7 @@ func newStage(t testing.TB, cfg Config) *stage {
 	t.Helper()
 	st := &stage{t: t, now: noon}
 	orDefault(&cfg.RetryTime, -1)
-	cfg.AdminHosts = append(cfg.AdminHosts, "h", "x") // what tests call it
+	cfg.AdminHosts = append(cfg.AdminHosts, "h", "x") // names that tests use
 	cfg.Clock = func() time.Time { return st.now }
 	srv, err := newServer(cfg)
 	if err != nil {
@@ -36,8 +36,8 @@ func newStage(t testing.TB, cfg Config) *stage {
 	return st
 }
 
-// settle takes turns until nothing is under way: a mail brings another at the
-// most a few times.
+// settle runs turns until nothing is under way: a mail causes at most a few
+// others.
 func (st *stage) settle() {
 	for range 6 {
 		for i := range st.srv.shards {
@@ -46,7 +46,7 @@ func (st *stage) settle() {
 	}
 }
 
-// until takes turns until something is done that needs another goroutine.
+// until runs turns until something is done that needs another goroutine.
 func (st *stage) until(what string, done func() bool) {
 	st.t.Helper()
 	for limit := time.Now().Add(hangTimeout); !done(); runtime.Gosched() {
@@ -63,14 +63,14 @@ func (st *stage) turn(loop int) {
 	}
 }
 
-// later moves the clock.
+// later advances the clock.
 func (st *stage) later(d time.Duration) {
 	st.t.Helper()
 	st.now = st.now.Add(d)
 	st.settle()
 }
 
-// homed returns a channel's name whose home is that loop.
+// homed returns the name of a channel whose home is that loop.
 func (st *stage) homed(loop int) string {
 	for n := 0; ; n++ {
 		if cname := fmt.Sprintf("c%d", n); int(st.srv.homes.Of([]byte(cname))) == loop {
@@ -112,14 +112,14 @@ func (p *player) leave() {
 	}
 }
 
-// half ends what the player sends, and goes on to read.
+// half ends the sending side of a player, which goes on reading.
 func (p *player) half() {
 	if err := unix.Shutdown(p.fd, unix.SHUT_WR); err != nil {
 		p.st.t.Fatal(err)
 	}
 }
 
-// write sends, and leaves the turns to be taken.
+// write sends, and runs no turn.
 func (p *player) write(s string) {
 	p.st.t.Helper()
 	if n, err := unix.Write(p.fd, []byte(s)); n != len(s) {
@@ -133,7 +133,7 @@ func (p *player) send(s string) {
 	p.st.settle()
 }
 
-// take is what has come.
+// take returns what has arrived.
 func (p *player) take() string {
 	var got []byte
 	for {
@@ -146,7 +146,7 @@ func (p *player) take() string {
 	}
 }
 
-// body is what has come, without the head in front of it.
+// body returns what has arrived, without the head before it.
 func (p *player) body() string {
 	p.st.t.Helper()
 	got := p.take()
@@ -157,7 +157,8 @@ func (p *player) body() string {
 	return body
 }
 
-// admin has the admin side of a loop do something, and returns the answer's body.
+// admin sends a request to the admin side of a loop, and returns the body of
+// the answer.
 func (st *stage) admin(loop int, target string) string {
 	st.t.Helper()
 	p := st.enter(loop, conn.Admin)

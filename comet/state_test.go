@@ -17,7 +17,7 @@ import (
 	"ccomet/comet/internal/statefile"
 )
 
-// save has the state written while the loops turn.
+// save writes the state while the loops turn.
 func (h *harness) save(clean bool) error {
 	h.t.Helper()
 	saved := make(chan error)
@@ -34,8 +34,8 @@ func (h *harness) save(clean bool) error {
 	}
 }
 
-// restart ends the server and begins it again, with the same clock, from a file
-// that was written at the end (clean) or before.
+// restart ends the server and starts another one, with the same clock, from a file that was
+// written at the end (clean) or before.
 func (h *harness) restart(cfg Config, clean bool) *harness {
 	h.t.Helper()
 	_ = h.save(clean)
@@ -45,7 +45,7 @@ func (h *harness) restart(cfg Config, clean bool) *harness {
 	return again
 }
 
-// ask has the admin side do something on the loop that it wants least.
+// ask sends a request to the admin side, on the loop that is worst for it.
 func (h *harness) ask(side uint8, path string) string {
 	h.t.Helper()
 	e := h.connect(h.srv.shards[0], side, 0)
@@ -58,7 +58,7 @@ func (h *harness) ask(side uint8, path string) string {
 	return string(body)
 }
 
-// told is what a channel is, in words.
+// told describes a channel in words.
 func (h *harness) told(cname string) string {
 	home := h.srv.home(cname)
 	ch := home.Channel(cname)
@@ -77,7 +77,8 @@ func stateConfig(t *testing.T) Config {
 	return Config{Loops: 2, StateFile: filepath.Join(t.TempDir(), "state"), StateInterval: -1, ChannelBufferSize: 5}
 }
 
-// TestStateOutlives: what a server holds, another has, with as many loops or not.
+// TestStateOutlives: another server has what this one had, with the same number of loops or
+// another.
 func TestStateOutlives(t *testing.T) {
 	cfg := stateConfig(t)
 	h := newHarness(t, cfg)
@@ -114,7 +115,7 @@ func TestStateOutlives(t *testing.T) {
 	if info, err := os.Stat(cfg.StateFile); err != nil || info.Mode() != 0o600 {
 		t.Errorf("the file's mode: %v, %v", info, err)
 	}
-	// Leases go on from where they were; others live for a while.
+	// Leases continue; channels without one live for a while.
 	h.now = h.now.Add(cfg.ChannelTimeout + 40*time.Second)
 	h.settle()
 	h.settle()
@@ -133,7 +134,7 @@ func tokenFor(sign string) string {
 	return rest[:32]
 }
 
-// hears holds what a client that asks for a path is sent against what it must be.
+// hears compares what a client gets for a path with the expected messages.
 func (h *harness) hears(path string, want ...string) {
 	h.t.Helper()
 	e := h.connect(h.srv.shards[0], conn.Front, 0)
@@ -151,8 +152,8 @@ func (h *harness) hears(path string, want ...string) {
 	h.settle()
 }
 
-// TestStateGap: after a crash numbers are left out, and a client that asks is
-// told, on every transport, wherever in what is kept the gap is.
+// TestStateGap: after a crash numbers are skipped, and a client that asked to be told is told,
+// with every transport, wherever the gap is in the history.
 func TestStateGap(t *testing.T) {
 	cfg := stateConfig(t)
 	h := newHarness(t, cfg)
@@ -181,7 +182,8 @@ func TestStateGap(t *testing.T) {
 			}
 		}
 	}
-	// The whole gap is one message lost, and so is its end to a client that had some of its numbers.
+	// The whole gap counts as one lost message, and so does its end for a client that had some
+	// of its numbers.
 	for _, asked := range []string{"2", "4", "5", "2000000"} {
 		before := h.figures().Loops[0].Lost
 		e := h.connect(h.srv.shards[0], conn.Front, 0)
@@ -198,7 +200,7 @@ func TestStateGap(t *testing.T) {
 }
 
 // TestStateGapInCComet: in CComet's dialect a client that waits for a number in the gap gets
-// what comes.
+// the next message.
 func TestStateGapInCComet(t *testing.T) {
 	cfg := stateConfig(t)
 	h := newHarness(t, cfg)
@@ -219,9 +221,9 @@ func TestStateGapInCComet(t *testing.T) {
 	}
 }
 
-// TestStateOfCrashesInARow: each crash leaves its gap, though the file has not been
-// written since the first, so that no number is given twice, and a client that has seen one of
-// those given in between is told.
+// TestStateOfCrashesInARow: each crash leaves a gap, even if the file was not written since
+// the first one. So no number is given twice, and a client that has seen a number in between
+// is told.
 func TestStateOfCrashesInARow(t *testing.T) {
 	cfg := stateConfig(t)
 	h := newHarness(t, cfg)
@@ -258,8 +260,8 @@ func TestStateOfCrashesInARow(t *testing.T) {
 	}
 }
 
-// TestStuckAtAGap: a client that is stuck in the middle of what is kept goes on from where
-// it is, on either side of the gap.
+// TestStuckAtAGap: a client that is stuck in the middle of the history continues from there,
+// on either side of the gap.
 func TestStuckAtAGap(t *testing.T) {
 	cfg := stateConfig(t)
 	cfg.ChannelBufferSize = 50
@@ -301,7 +303,7 @@ func TestStuckAtAGap(t *testing.T) {
 	}
 }
 
-// TestStateWithinLimits: the limits of now count.
+// TestStateWithinLimits: the current limits apply.
 func TestStateWithinLimits(t *testing.T) {
 	cfg := stateConfig(t)
 	h := newHarness(t, cfg)
@@ -333,7 +335,7 @@ func TestStateWithinLimits(t *testing.T) {
 	}
 }
 
-// TestSnapshotHasABudget: no turn hands out more than some channels.
+// TestSnapshotHasABudget: a turn hands out only some channels.
 func TestSnapshotHasABudget(t *testing.T) {
 	cfg := stateConfig(t)
 	cfg.Loops = 1

@@ -15,7 +15,7 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// TestBadStateIsPutAside: the server begins with nothing, and the file is kept.
+// TestBadStateIsPutAside: the server starts with nothing, and the file is kept.
 func TestBadStateIsPutAside(t *testing.T) {
 	cfg := stateConfig(t)
 	var log bytes.Buffer
@@ -63,7 +63,7 @@ func TestStateHasOneServer(t *testing.T) {
 	newHarness(t, cfg)
 }
 
-// TestStateOfAServerThatNeverServed: a start that fails does the file no harm.
+// TestStateOfAServerThatNeverServed: a failed start does not harm the file.
 func TestStateOfAServerThatNeverServed(t *testing.T) {
 	cfg := stateConfig(t)
 	h := newHarness(t, cfg)
@@ -89,8 +89,8 @@ func TestStateOfAServerThatNeverServed(t *testing.T) {
 	srv.abandon()
 }
 
-// TestStateOnATroubledDisk: trouble is told once, does the last good file no harm,
-// and its end is told.
+// TestStateOnATroubledDisk: a failure is logged once, does not harm the last good
+// file, and its end is logged.
 func TestStateOnATroubledDisk(t *testing.T) {
 	cfg := stateConfig(t)
 	var log bytes.Buffer
@@ -103,7 +103,7 @@ func TestStateOnATroubledDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.ask(conn.Admin, "/push?cname=a&content=y")
-	// Where the new file would be stands something that cannot be removed.
+	// There is something at the new file's name that cannot be removed.
 	inTheWay := cfg.StateFile + ".new"
 	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700); err != nil {
 		t.Fatal(err)
@@ -134,19 +134,19 @@ func TestStateOnATroubledDisk(t *testing.T) {
 	}
 }
 
-// TestStateOfLoopsThatHaveEnded: they cannot be asked any more, which is told.
+// TestStateOfLoopsThatHaveEnded: they can no longer be asked, which is logged.
 func TestStateOfLoopsThatHaveEnded(t *testing.T) {
 	cfg := stateConfig(t)
 	var log bytes.Buffer
 	cfg.Log = zerolog.New(&log)
 	h := newHarness(t, cfg)
-	h.srv.state.start(h.srv) // loops that were never begun are at their end
+	h.srv.state.start(h.srv) // loops that never started have ended
 	if err := h.srv.state.wait(); err != nil || strings.Count(log.String(), "ended before the state was written") != 1 {
 		t.Errorf("%v, %s", err, log.String())
 	}
 }
 
-// TestStateThatCannotBe: told before the server listens.
+// TestStateThatCannotBe: the error comes before the server listens.
 func TestStateThatCannotBe(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{filepath.Join(dir, "none", "state"), dir} {
@@ -156,8 +156,8 @@ func TestStateThatCannotBe(t *testing.T) {
 	}
 }
 
-// TestStateWhileServing: the file is written over and over while backends publish,
-// and at the end it has every message that was taken.
+// TestStateWhileServing: the file is written again and again while backends
+// publish, and in the end it has every accepted message.
 func TestStateWhileServing(t *testing.T) {
 	cfg := stateConfig(t)
 	cfg.Loops, cfg.ChannelBufferSize, cfg.StateInterval = 3, 1000, time.Millisecond

@@ -14,7 +14,8 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// TestStateBehindLinks: the state is written where the links lead to, and they stay links.
+// TestStateBehindLinks: the state is written where the links lead, and they
+// stay links.
 func TestStateBehindLinks(t *testing.T) {
 	cfg := stateConfig(t)
 	dir := filepath.Dir(cfg.StateFile)
@@ -67,7 +68,7 @@ func TestStateThatCannotBeReplaced(t *testing.T) {
 	}
 }
 
-// TestDeniedIsLogged: only the admin side's.
+// TestDeniedIsLogged: only denials of the admin side are.
 func TestDeniedIsLogged(t *testing.T) {
 	var out bytes.Buffer
 	h := newHarness(t, Config{Loops: 1, AdminAllow: []string{"192.0.2.1"}, FrontAllow: []string{"192.0.2.1"}, Log: zerolog.New(&out)})

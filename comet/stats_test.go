@@ -42,7 +42,8 @@ func TestStats(t *testing.T) {
 	}
 }
 
-// What the front side opens to every client: what changes something only by POST.
+// Paths that the front side opens to every client: those that change something only
+// accept POST.
 func TestPublicPaths(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, Public: map[string]string{"/p": "/push", "/i": "/info"}})
 	same(t, srv.talk(conn.Front, reqGet(1, "/p?cname=a&content=x", closing)),
@@ -54,8 +55,8 @@ func TestPublicPaths(t *testing.T) {
 	}
 }
 
-// A listener that asks for it is told at once of all channels that live, then
-// of changes; the others hear nothing of that.
+// A listener may ask for the live channels, and then gets changes. Other listeners
+// get only changes.
 func TestRollCall(t *testing.T) {
 	for minor := range 2 {
 		st := newStage(t, Config{Loops: 3, Public: map[string]string{"/who": "/psub"}})
@@ -99,11 +100,10 @@ func TestRollCall(t *testing.T) {
 	}
 }
 
-// A listener that takes its time gets all the same, and one that has gone costs
-// nothing more.
+// A slow listener gets everything, and one that has gone costs nothing more.
 func TestRollCallOfASlowListener(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
-	const many = 30000 // with names that make megabytes of it
+	const many = 30000 // with names that make megabytes
 	long := strings.Repeat("n", 200)
 	for n := range many {
 		cname := fmt.Sprint(long, n)
@@ -141,7 +141,7 @@ func TestRollCallOfASlowListener(t *testing.T) {
 	}
 }
 
-// Many listen to /psub; one that does not read is cut when too much is held for it,
+// Many listen to /psub. One that does not read is cut when too much is held for it,
 // and the others miss nothing.
 func TestSlowListenerIsCut(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, MaxMessage: 1}) // little is held for one connection
@@ -181,8 +181,8 @@ func TestSlowListenerIsCut(t *testing.T) {
 	}
 }
 
-// A listener to /psub that has stopped reading is cut when the write timeout has
-// passed since, however much changes meanwhile; one that reads now and then is not.
+// A listener to /psub that has stopped reading is cut after the write timeout,
+// however much changes meanwhile. One that reads now and then is not.
 func TestStuckListenerIsCutInTime(t *testing.T) {
 	const timeout = 8 * time.Second
 	st := newStage(t, Config{Loops: 2, WriteTimeout: timeout})
@@ -220,14 +220,14 @@ func TestStuckListenerIsCutInTime(t *testing.T) {
 	stuck.take()
 }
 
-// Figures, and the Date, are of now also where the loop that is asked has slept for long.
+// Figures, and the Date, are current even if the loop has slept for long.
 func TestStatsAfterSleep(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	p := st.enter(0, conn.Admin)
 	p.send(reqGet(1, "/stats"))
 	p.take()
 	st.enter(1, conn.Front).send(reqGet(1, "/stream?cname=a&seq=1"))
-	st.now = st.now.Add(time.Minute) // and no turn
+	st.now = st.now.Add(time.Minute) // without a turn
 	p.send(reqGet(1, "/stats"))
 	date := string(httplite.AppendDate(nil, st.now))
 	if got := p.take(); !strings.Contains(got, `"subscribers":1,`) || !strings.Contains(got, date) {

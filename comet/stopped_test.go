@@ -8,11 +8,11 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// A server that was stopped for a while (SIGSTOP, a paused machine) reads what has
-// arrived meanwhile before it finds that any timer has run out, however many they are
-// and however much it is.
+// A server that was stopped for a while (SIGSTOP, a suspended machine) reads
+// everything that has arrived before any timer fires, however many timers have
+// expired and however much has arrived.
 func TestStoppedServerReadsFirst(t *testing.T) {
-	const clients = 600 // more than one call tells of
+	const clients = 600 // more than one call returns
 	h := newHarness(t, Config{Loops: 1, IdleTimeout: 20 * time.Second, RequestTimeout: 10 * time.Second, BodyTimeout: 10 * time.Second, MaxMessage: 100_000})
 	s := h.srv.shards[0]
 	large := reqForm(1, "/push?cname=large", "content="+strings.Repeat("x", 50_000))
@@ -60,7 +60,7 @@ func TestStoppedServerReadsFirst(t *testing.T) {
 	if n, want := s.broker.Inside().Channel("a").Next, int32(3*clients+1); n != want {
 		t.Errorf("the channel's next number is %d, want %d", n, want)
 	}
-	h.now = h.now.Add(time.Hour) // no client says anything more
+	h.now = h.now.Add(time.Hour) // no client sends anything more
 	h.settle()
 	if n := s.loop.Stats().Open; n != 0 {
 		t.Errorf("%d connections are still open", n)

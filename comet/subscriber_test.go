@@ -26,8 +26,8 @@ func requests(paths ...string) string {
 	return b.String()
 }
 
-// A poll that is answered at once names its own channel, even where that one
-// is closed and its room taken by another in the same turn.
+// A poll that is answered at once contains the name of its own channel, even if that is closed
+// and another channel gets its record in the same turn.
 func TestAnsweredPollKeepsItsChannelsName(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
@@ -43,8 +43,8 @@ func TestAnsweredPollKeepsItsChannelsName(t *testing.T) {
 	}
 }
 
-// A reader that is stuck when its channel is closed still gets all that was
-// published before, and then the close.
+// A reader that is stuck when its channel is closed still gets all messages that were published
+// before, and then the close.
 func TestStuckReaderOfAClosedChannel(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1, ChannelBufferBytes: 16 << 20})
 	s := h.srv.shards[0]
@@ -80,8 +80,8 @@ func TestStuckReaderOfAClosedChannel(t *testing.T) {
 	check(t, h.srv, true, "")
 }
 
-// One channel's long roster, published to without end, does not keep another's
-// subscriber waiting.
+// A long roster of one channel, with messages without end, does not delay another channel's
+// subscriber.
 func TestLongRosterStarvesNobody(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
@@ -106,8 +106,8 @@ func TestLongRosterStarvesNobody(t *testing.T) {
 	}
 }
 
-// A client that asks and does not read is not asked for more: what waits for
-// it is one response, however many it has pipelined.
+// A client that sends requests and does not read is read no further: one response is held for
+// it, however many requests it has pipelined.
 func TestPipelinedPollsDoNotPileUp(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
@@ -140,7 +140,7 @@ func TestPipelinedPollsDoNotPileUp(t *testing.T) {
 	}
 }
 
-// A noop that was stuck for a while does not put off the next one.
+// A noop that was stuck for a while does not delay the next one.
 func TestNoopAfterAStuckNoop(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1, PollingTimeout: 5 * time.Second, WriteTimeout: time.Minute})
 	s := h.srv.shards[0]
@@ -164,7 +164,7 @@ func TestNoopAfterAStuckNoop(t *testing.T) {
 	}
 }
 
-// A stuck reader has the write timeout, whatever was due before.
+// A stuck reader has the write timeout, whatever timer was armed before.
 func TestStuckReaderHasTheWriteTimeout(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1, PollingTimeout: 5 * time.Second, WriteTimeout: 20 * time.Second})
 	s := h.srv.shards[0]
@@ -191,8 +191,8 @@ func TestStuckReaderHasTheWriteTimeout(t *testing.T) {
 	}
 }
 
-// A client that does not read what it has asked for is counted when it is cut, whatever
-// that was, and what was held for it is let go of.
+// A client that does not read the response to any request is counted when it is cut, and what
+// was held for it is dropped.
 func TestStuckReadersAreCounted(t *testing.T) {
 	const cname = "/push?cname=a&content="
 	for name, c := range map[string]struct {
@@ -239,8 +239,8 @@ func TestStuckReadersAreCounted(t *testing.T) {
 	}
 }
 
-// A client that is given much at once and reads it slowly, but does, is not cut: else it would
-// come back for the same, and be cut again, for ever.
+// A client that gets much at once and reads it slowly is not cut. Otherwise it would come back
+// for the same, and be cut again, for ever.
 func TestSlowPollerHasTime(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	s := h.srv.shards[0]
@@ -280,8 +280,8 @@ func TestSlowPollerHasTime(t *testing.T) {
 	}
 }
 
-// A client that closes only its half of the connection, as "nc -N" does, gets what there is, and
-// then a clear end; one that closes all of it costs nothing.
+// A client that closes only its half of the connection, as "nc -N" does, gets what there is and
+// then a proper end. One that closes all of it costs nothing.
 func TestHalfClosed(t *testing.T) {
 	const noop = `{"type":"noop","cname":"b","seq":0,"content":""}` + "\n"
 	for name, c := range map[string]struct{ request, want string }{
@@ -317,7 +317,7 @@ func TestHalfClosed(t *testing.T) {
 				h.settle()
 				e.read()
 				got := string(e.in)
-				if name == "poll of two" { // either may be asked first
+				if name == "poll of two" { // either channel may be asked first
 					got = strings.Replace(got, `"b2"`, `"b"`, 1)
 					got = strings.Replace(got, "Content-Length: 50", "Content-Length: 49", 1)
 				}
@@ -330,7 +330,7 @@ func TestHalfClosed(t *testing.T) {
 	}
 }
 
-// A client that has closed its half, and reads slowly, still gets all of the backlog.
+// A client that has closed its half and reads slowly still gets the whole backlog.
 func TestHalfClosedReadsSlowly(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	for range 20 {
@@ -354,11 +354,11 @@ func TestHalfClosedReadsSlowly(t *testing.T) {
 	}
 }
 
-// A listener to /psub that has ended its side leaves, even if it came with
-// requests whose answers were still under way.
+// A listener to /psub that has ended its side leaves, even if it came with requests whose
+// answers were still under way.
 func TestEndedListenerLeaves(t *testing.T) {
 	h := newHarness(t, Config{Loops: 3})
-	for i := range 12 { // some of the channels have their home on another loop
+	for i := range 12 { // some of the channels have another loop as their home
 		e := h.connect(h.srv.shards[0], conn.Admin, 0)
 		e.write(requests(fmt.Sprintf("/push?cname=c%d&content=x", i), "/psub"))
 		if err := unix.Shutdown(e.fd, unix.SHUT_WR); err != nil {

@@ -9,9 +9,9 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// TestSubscribingDoesNotAllocate: a client that comes to wait makes no garbage, whatever its
-// transport and whether it has been here before. Garbage is memory until it is collected: 50
-// bytes of it each were most of what a waiting client of /sse cost.
+// TestSubscribingDoesNotAllocate: a client that subscribes makes no garbage, with any
+// transport, and whether or not it has been here before. Garbage takes memory until it is
+// collected: 50 bytes of it for each client were most of what a waiting client of /sse cost.
 func TestSubscribingDoesNotAllocate(t *testing.T) {
 	skipUnderRace(t)
 	for _, request := range []string{

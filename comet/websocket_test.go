@@ -50,7 +50,7 @@ func TestWebSocketHandshake(t *testing.T) {
 	}
 }
 
-// A WebSocket has the messages of a stream, and stays when its channels are closed.
+// A WebSocket gets the messages of a stream, and stays open when its channels are closed.
 func TestWebSocketMessages(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		st := newStage(t, Config{Loops: loops, ChannelBufferSize: 3})
@@ -93,7 +93,7 @@ func TestWebSocketMessages(t *testing.T) {
 	}
 }
 
-// epochOf is the epoch of a channel that lives.
+// epochOf returns the epoch of a live channel.
 func epochOf(st *stage, cname string) string {
 	return string(record.AppendEpoch(nil, audited(st.t, st.srv.shards[st.srv.homes.Of([]byte(cname))], cname).Ref.Gen))
 }
@@ -105,12 +105,12 @@ func TestWebSocketRefusals(t *testing.T) {
 	p.expect(object("next_seq", 1, ""), objectOf("b", "401", 0, "Token error"))
 	q := st.websocket(0, "/ws?cname=a&token="+tokenOf("a", 1))
 	q.expect(object("429", 0, "Too many subscribers"))
-	q.ask(`{"op":"ping"}`, `{"type":"pong"}`) // it stays
+	q.ask(`{"op":"ping"}`, `{"type":"pong"}`) // it stays open
 	check(t, st.srv, true, "")
 }
 
-// Pings are the heartbeats of a WebSocket, and a client that sends nothing for twice the
-// polling timeout is cut, not before.
+// The noops of a WebSocket are pings. A client that sends nothing for twice the polling timeout
+// is cut, not earlier.
 func TestWebSocketHeartbeats(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, PollingTimeout: 20 * time.Second})
 	lively, silent, none := st.websocket(0, "/ws?cname=a&seq=1"), st.websocket(0, "/ws?cname=a&seq=1"), st.websocket(0, "/ws")
@@ -135,7 +135,7 @@ func TestWebSocketHeartbeats(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// A drain has clients of WebSockets come back, some time after it.
+// A drain makes clients of WebSockets come back, some time after it.
 func TestWebSocketDrain(t *testing.T) {
 	st := newStage(t, Config{Loops: 1})
 	p := st.websocket(0, "/ws?cname=a&seq=1")
@@ -154,8 +154,8 @@ func TestWebSocketDrain(t *testing.T) {
 	}
 }
 
-// When the state is about to be written nothing is published any more, as on any other way in:
-// an answer to it would be a promise that nobody keeps.
+// When the state is about to be written nothing is published any more, on a WebSocket as
+// elsewhere: an answer would be a promise that nobody keeps.
 func TestWebSocketPublishesNothingAtTheEnd(t *testing.T) {
 	cfg := stateConfig(t)
 	cfg.Loops, cfg.WSPublish = 1, true
@@ -171,7 +171,7 @@ func TestWebSocketPublishesNothingAtTheEnd(t *testing.T) {
 	}
 }
 
-// A client that does not read is closed, with its cursor intact: what it has read so far is
+// A client that does not read is closed, and its cursor stays valid: what it has read so far is
 // whole messages, and a Close frame follows.
 func TestWebSocketSlowReader(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, WriteTimeout: 10 * time.Second})
@@ -202,8 +202,8 @@ func TestWebSocketSlowReader(t *testing.T) {
 	}
 }
 
-// A WebSocket of several channels leaves the one that it has named first, and goes on: it is the
-// same connection, which has begun and may publish.
+// A WebSocket of several channels leaves the first one, and continues: it is the same
+// connection, which has begun and may publish.
 func TestWebSocketLeavesFirst(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, WSPublish: true})
 	st.admin(0, "/push?cname=a&content=a1")

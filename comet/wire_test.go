@@ -9,7 +9,8 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// What the front side sends, byte for byte. object is one message as every client expects it.
+// The front side's responses, byte for byte. object is one message as every client gets
+// it.
 func object(kind string, seq int, content string) string {
 	return fmt.Sprintf(`{"type":%q,"cname":"a","seq":%d,"content":"%s"}`, kind, seq, content)
 }
@@ -32,19 +33,19 @@ var (
 	pushX4   = "/push?cname=a&content=x4"
 )
 
-// subRow is a subscription, and what comes of it. Polls and endless responses
-// share them: to a poll, what is already there is one array.
+// subRow is a subscription and its result, for polls and endless responses: to a poll,
+// messages that are already there are one array.
 type subRow struct {
 	name   string
 	cfg    Config
-	before []string // what the admin side did before
+	before []string // requests to the admin side before
 	query  string
-	live   string   // what it does while the subscriber waits; empty: nothing is waited for
-	want   string   // the messages, separated by a space; in an array for a poll where array
-	array  bool     // "[" and "]" round them
+	live   string   // requests to it while the subscriber waits; empty: nothing is waited for
+	want   string   // the messages, separated by spaces; with array, in an array for a poll
+	array  bool     // "[" and "]" around them
 	ids    []string // of the events
-	next   int      // the channel's next number in the end
-	stream bool     // only for endless responses, which go on where a poll ends
+	next   int      // the channel's next number at the end
+	stream bool     // only for endless responses, which continue where a poll ends
 }
 
 func seq(kind string, n int, content string) string { return object(kind, n, content) + " " }
@@ -117,7 +118,7 @@ func TestPolls(t *testing.T) {
 	})
 }
 
-// ping is what tells, behind a response, that nothing else came with it.
+// ping follows a response, to show that nothing else came with it.
 const ping = "/ping?cb=f"
 
 var pong = answer("200 OK", asScript, `f({"type":"ping","sub_timeout":30});`+"\n", closing)
@@ -131,7 +132,7 @@ func pollOnce(t *testing.T, r subRow, loops, minor int, cb string) {
 		path, want = "/poll?cb="+cb+"&", answer("200 OK", asScript, cb+"("+r.pollBody()+");\n")
 	}
 	request := reqGet(minor, path+r.query)
-	if minor == 1 { // else the connection ends by itself
+	if minor == 1 { // otherwise the connection ends by itself
 		request += reqGet(1, ping, closing)
 		want += pong
 	}
@@ -144,7 +145,7 @@ func pollOnce(t *testing.T, r subRow, loops, minor int, cb string) {
 	same(t, c.rest(), want)
 }
 
-// endless are the transports whose response goes on.
+// endless are the transports with endless responses.
 var endless = []struct {
 	path, contentType, preface string
 	frame                      func(message, id string) string
@@ -160,8 +161,7 @@ var endless = []struct {
 	}},
 }
 
-// idOf is the id of an event; a number alone is that of a channel which is the first of
-// its loop.
+// idOf is the id of an event; a number alone means the first channel of its loop.
 func idOf(id string) string {
 	if strings.ContainsAny(id, ".,cd") {
 		return id
@@ -169,7 +169,7 @@ func idOf(id string) string {
 	return id + "." + life(1)
 }
 
-// streamHead is what an endless response begins with.
+// streamHead is the start of an endless response.
 func streamHead(minor int, contentType string, more ...string) string {
 	head := "HTTP/1.1 200 OK\r\n" + dateLine + "Content-Type: " + contentType + "\r\n" + unending +
 		strings.Join(more, "")
@@ -179,7 +179,7 @@ func streamHead(minor int, contentType string, more ...string) string {
 	return head + "\r\n"
 }
 
-// piece is part of an endless body.
+// piece is a part of an endless body.
 func piece(minor int, payload string) string {
 	if minor == 0 || payload == "" {
 		return payload
@@ -187,7 +187,7 @@ func piece(minor int, payload string) string {
 	return fmt.Sprintf("%x\r\n%s\r\n", len(payload), payload)
 }
 
-// lastPiece ends a body that is in chunks.
+// lastPiece ends a body in chunks.
 func lastPiece(minor int) string { return []string{"", "0\r\n\r\n"}[minor] }
 
 func TestEndlessResponses(t *testing.T) {
@@ -220,8 +220,7 @@ func streamOnce(t *testing.T, r subRow, loops, minor, transport int) {
 	same(t, c.rest(), piece(minor, kind.frame(object("close", r.next, ""), "closed"))+lastPiece(minor))
 }
 
-// A subscriber hears something at least every polling timeout, and not much
-// sooner.
+// A subscriber gets something at least every polling timeout, and not much earlier.
 func TestNoop(t *testing.T) {
 	noop := func(n int) string { return object("noop", n, "") }
 	st := newStage(t, Config{Loops: 2, PollingTimeout: 40 * time.Second, IdleTimeout: time.Hour})

@@ -11,7 +11,7 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// What the admin side sends, byte for byte, and how long channels live.
+// The admin side's responses, byte for byte, and how long channels live.
 
 const (
 	done  = `{"type":"ok"}` + "\n"
@@ -19,7 +19,7 @@ const (
 	ok200 = "200 OK"
 )
 
-// anyToken is any token in what was sent, for T in what is wanted.
+// anyToken matches any token in a response, for T in the expected one.
 var anyToken = regexp.MustCompile(`"token":"[0-9a-f]{32}"`)
 
 // adminRow is a request to the admin side. form, if not empty, is a POST's body.
@@ -155,8 +155,8 @@ func TestTooManyChannels(t *testing.T) {
 	}
 }
 
-// Closing ends waiting clients in good order: polls with an answer, endless
-// responses with the last chunk.
+// Closing a channel ends waiting clients properly: polls with an answer,
+// endless responses with the last chunk.
 func TestCloseEndsAll(t *testing.T) {
 	everyWire(t, func(t *testing.T, loops, minor int) {
 		srv := startWire(t, Config{Loops: loops})
@@ -188,7 +188,7 @@ func TestCloseEndsAll(t *testing.T) {
 	})
 }
 
-// A broadcast reaches waiting clients without anything else happening.
+// A broadcast reaches waiting clients without any other event.
 func TestBroadcastAlone(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops, ChannelTimeout: time.Hour, PollingTimeout: time.Hour, IdleTimeout: time.Hour, RequestTimeout: time.Hour})
@@ -199,7 +199,7 @@ func TestBroadcastAlone(t *testing.T) {
 			waiting = append(waiting, c)
 		}
 		srv.subscribed(6)
-		admin := srv.dial(conn.Admin) // not closed, for that would be something else
+		admin := srv.dial(conn.Admin) // not closed, because that would be another event
 		admin.send(reqGet(1, "/broadcast?content=all"))
 		admin.expect(answer(ok200, asText, "ok\n"))
 		for n, c := range waiting {
@@ -210,7 +210,7 @@ func TestBroadcastAlone(t *testing.T) {
 }
 
 // Many requests on one connection are answered in their order, wherever the
-// channels have their homes, and by a client that has ended its side too.
+// homes of their channels are, even for a client that has ended its side.
 func TestPipelinedPublishes(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops})
@@ -240,14 +240,14 @@ func TestPipelinedPublishes(t *testing.T) {
 	}
 }
 
-// A connection that is never without an unanswered request is as good as any.
+// A connection that always has an unanswered request works like any other.
 func TestUnbrokenPipeline(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, RequestTimeout: 5 * time.Second})
 	p := st.enter(0, conn.Admin)
 	var got, want string
 	for n := 1; n <= 40; n++ {
 		p.write(reqGet(1, "/push?ack=1&content=x&cname="+st.homed(1)))
-		st.turn(0) // takes this request, and the answer to the one before
+		st.turn(0) // handles this request, and the answer to the one before
 		st.turn(1)
 		st.now = st.now.Add(time.Second)
 		got += p.take()
@@ -290,7 +290,7 @@ func TestPresence(t *testing.T) {
 	stream.leave()
 	st.settle()
 	hear("its subscriber left", "")
-	// A last time in its round, perhaps, before its time is up.
+	// Perhaps for the last time in its round, before its time is up.
 	st.later(10 * time.Second)
 	listeners[0].take()
 	listeners[1].take()
@@ -307,7 +307,7 @@ func TestPresence(t *testing.T) {
 	}
 }
 
-// A line does not wait for something else to happen on its listener's loop.
+// A line does not wait for another event on its listener's loop.
 func TestPresenceAlone(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops})

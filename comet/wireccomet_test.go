@@ -10,9 +10,9 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// What CComet's dialect sends, byte for byte.
+// The responses of CComet's dialect, byte for byte.
 
-// ccMessage is a message as it stands in the string that the callback is given.
+// ccMessage is a message as it stands in the string argument of the callback.
 func ccMessage(kind, msg, sname string, seqid int) string {
 	return fmt.Sprintf(`{ "type":"%s","msg":"%s","sname":"%s","seqid":"%d","channel":"c"}`, kind, msg, sname, seqid)
 }
@@ -25,8 +25,8 @@ func ccAnswer(minor int, body string) string {
 	return answer(ok200, asScript, body, closing)
 }
 
-// talkCC sends requests of the dialect, each on a connection of its own, and
-// returns what the last was answered.
+// talkCC sends requests of the dialect, each on its own connection, and returns the last
+// answer.
 func (w *wireServer) talkCC(targets ...string) (got string) {
 	w.t.Helper()
 	for _, target := range targets {
@@ -131,7 +131,7 @@ func TestCCometAnswers(t *testing.T) {
 	})
 }
 
-// What is no JSONP request of the dialect is answered as HTTP has it.
+// A request that is no JSONP request of the dialect is answered as HTTP requires.
 func TestCCometRefusals(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
 	for _, r := range []struct{ name, request, status, reason string }{
@@ -160,7 +160,7 @@ func TestCCometRefusals(t *testing.T) {
 	}
 }
 
-// A client that waits is answered by what comes, and by nothing else.
+// A waiting client is answered by the next message, and by nothing else.
 func TestCCometWaiting(t *testing.T) {
 	for _, r := range []struct {
 		name   string
@@ -191,7 +191,7 @@ func TestCCometWaiting(t *testing.T) {
 	}
 }
 
-// A connection is used again: what is asked behind a poll is answered behind it.
+// A connection is used again: a request after a poll is answered after it.
 func TestCCometConnectionGoesOn(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops})
@@ -212,7 +212,7 @@ func TestCCometConnectionGoesOn(t *testing.T) {
 	}
 }
 
-// All listeners of the dialect are the same one place.
+// All listeners of the dialect share the same channels.
 func TestCCometListenersShareChannels(t *testing.T) {
 	srv, err := New(Config{Front: []string{"127.0.0.1:0"}, Admin: []string{"127.0.0.1:0"}, CComet: []string{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"}})
 	if err != nil {
@@ -234,8 +234,8 @@ func TestCCometListenersShareChannels(t *testing.T) {
 	}
 }
 
-// A channel of the dialect is none of the others': neither its name, nor its
-// numbers, nor what is told to all.
+// A channel of the dialect is separate from all others: in its name, its numbers, and its
+// broadcasts.
 func TestCCometChannelsAreApart(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		srv := startWire(t, Config{Loops: loops})
@@ -246,7 +246,7 @@ func TestCCometChannelsAreApart(t *testing.T) {
 		c.send(reqGet(0, ccSubscribe("v", 0)))
 		srv.subscribed(1)
 		srv.askAll([]string{"/push?cname=c&content=no", "/broadcast?content=no"})
-		presence.expect(piece(1, "1 c\n")) // of the other; what came together would be one piece
+		presence.expect(piece(1, "1 c\n")) // of the other; together they would be one piece
 		srv.askAll([]string{"/close?cname=c"})
 		presence.expect(piece(1, "0 c\n"))
 		same(t, srv.ask("/check?cname=c"), "{}\n")
@@ -258,7 +258,7 @@ func TestCCometChannelsAreApart(t *testing.T) {
 	}
 }
 
-// Nothing comes of waiting: no noop, no timeout, nothing empty.
+// Waiting itself has no result: no noop, no timeout, nothing empty.
 func TestCCometWaitsForEver(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	for loop := range 2 {
@@ -274,8 +274,8 @@ func TestCCometWaitsForEver(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// A client that is refused hears nothing for a while, so that it does not ask in a circle,
-// and then the reason; nothing that its callback is called with.
+// A refused client gets nothing for a while, so that it does not ask in a loop, and then
+// the reason; its callback is not called.
 func TestCCometTurnsAwayLate(t *testing.T) {
 	for name, r := range map[string]struct {
 		cfg    Config
@@ -307,7 +307,7 @@ func TestCCometTurnsAwayLate(t *testing.T) {
 	}
 }
 
-// A client that takes its own place is not in its own way.
+// A client that takes its own place does not count against itself.
 func TestCCometFullChannelLetsItsOwnBack(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, MaxSubscribersPerChannel: 1})
 	first, second := st.enter(0, conn.CComet), st.enter(1, conn.CComet)

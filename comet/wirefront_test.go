@@ -15,7 +15,7 @@ func TestRefusedSubscribers(t *testing.T) {
 		name   string
 		cfg    Config
 		before string
-		holder bool // a client is there already
+		holder bool // a client is already there
 		query  string
 		want   string
 	}{
@@ -86,7 +86,7 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
-// What was sent behind a poll is answered after it, one by one.
+// Requests after a poll are answered after it, one by one.
 func TestPipelinedBehindPolls(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		h := newHarness(t, Config{Loops: loops})
@@ -142,8 +142,8 @@ func TestFrontRequests(t *testing.T) {
 	}
 }
 
-// A browser comes back with the URL it was once given, and says by itself what
-// it has seen last.
+// A browser comes back with its original URL, and sends by itself what it has
+// seen last.
 func TestLastEventID(t *testing.T) {
 	for _, r := range []struct{ name, path, id, want string }{
 		{"overrides seq", "/sse", "2", "data: " + object("data", 3, "x3")},

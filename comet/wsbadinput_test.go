@@ -18,7 +18,7 @@ func clientPiece(first byte, payload string) string {
 	return string(frame)
 }
 
-// frameOfLength is the head of a frame that claims to have so many bytes.
+// frameOfLength is the head of a frame that claims a length.
 func frameOfLength(length uint64) string {
 	return string(binary.BigEndian.AppendUint64([]byte{0x81, 0xFF}, length)) + "\x00\x00\x00\x00"
 }
@@ -30,7 +30,7 @@ func deflated(message string) string {
 	return clientPiece(0xC1, string(packed))
 }
 
-// What must not come ends its connection with the code for it, costs no other anything, and
+// Invalid input ends its connection with the right code, has no effect on others, and
 // leaves nothing.
 func TestWebSocketBadInput(t *testing.T) {
 	const compress = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
@@ -76,7 +76,7 @@ func TestWebSocketBadInput(t *testing.T) {
 	}
 }
 
-// What is asked badly is answered, and the connection goes on.
+// An invalid operation is answered, and the connection stays open.
 func TestWebSocketBadOperations(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, WSRate: 1000})
 	p := st.websocket(0, "/ws")
@@ -96,8 +96,8 @@ func TestWebSocketBadOperations(t *testing.T) {
 	}
 }
 
-// Ten thousand subs on one connection, as fast as they can be sent: most are answered that
-// there are too many, all are answered, and another client is served meanwhile.
+// Ten thousand subs on one connection, as fast as they can be sent: most get the answer
+// that there are too many, all are answered, and another client is served meanwhile.
 func TestWebSocketFloodOfSubs(t *testing.T) {
 	for rate, refusal := range map[int]string{100: "ws-rate is 100 a second", -1: "ws-max-channels is 64"} {
 		st := newStage(t, Config{Loops: 2, WSRate: rate})
@@ -162,7 +162,8 @@ func TestWebSocketFloodOfPings(t *testing.T) {
 	}
 }
 
-// A client that asks and does not read is read from no more: what is held for it stays little.
+// A client that sends and does not read is no longer read from: what is held for it stays
+// small.
 func TestWebSocketNeverReads(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, WSRate: -1, WSPublish: true, WriteTimeout: 20 * time.Second})
 	other := st.websocket(0, "/ws")
@@ -171,7 +172,7 @@ func TestWebSocketNeverReads(t *testing.T) {
 	text := clientFrame(websocket.Text, `{"op":"pub","cname":"a","content":1,"id":"`+strings.Repeat("x", 60)+`"}`)
 	for range 3000 {
 		if n := p.tryWrite(text); n < len(text) {
-			break // the kernel takes no more: nothing reads it
+			break // the kernel takes no more: nobody reads it
 		}
 		sent++
 		st.settle()
@@ -191,7 +192,7 @@ func TestWebSocketNeverReads(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// A message has its time to arrive, and all that is arriving has its room.
+// A message has a time to arrive, and all arriving messages have a bound in memory.
 func TestWebSocketDribble(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, BodyTimeout: 5 * time.Second})
 	p, q := st.websocket(0, "/ws"), st.websocket(0, "/ws")
@@ -238,7 +239,7 @@ func TestWebSocketPartialMessagesAreBounded(t *testing.T) {
 	}
 }
 
-// A connection that ends amid anything leaves nothing.
+// Nothing remains of a connection that ends at any point.
 func TestWebSocketVanishes(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, WSPublish: true})
 	there := st.homed(1)

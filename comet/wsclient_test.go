@@ -23,13 +23,13 @@ type wsPlayer struct {
 	closed   bool // a Close frame has come
 }
 
-// handshake is a request for a WebSocket; more are header lines.
+// handshake is the upgrade request of a WebSocket; more are header lines.
 func handshake(target string, more ...string) string {
 	return reqGet(1, target, append([]string{
 		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"}, more...)...)
 }
 
-// switched is the answer to a good one.
+// switched is the answer to a valid one.
 const switched = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 
 // websocket opens a WebSocket.
@@ -52,7 +52,7 @@ func clientFrame(op websocket.Opcode, payload string) string {
 	return string(websocket.AppendMaskedFrame(nil, op, []byte(payload), [4]byte{1, 2, 3, 4}))
 }
 
-// text sends texts, together.
+// text sends text messages, together.
 func (p *wsPlayer) text(texts ...string) {
 	p.st.t.Helper()
 	all := ""
@@ -68,7 +68,8 @@ func (p *wsPlayer) tryWrite(s string) int {
 	return n
 }
 
-// hear is what has come: a line for each message or control frame, "ping", "close 1000 why".
+// hear returns what has come: a line for each message or control frame, "ping",
+// "close 1000 why".
 func (p *wsPlayer) hear() string {
 	p.st.t.Helper()
 	p.in = append(p.in, p.take()...)
@@ -97,7 +98,7 @@ func (p *wsPlayer) hear() string {
 	return strings.Join(lines, "\n")
 }
 
-// expect compares what has come, of which each is a line.
+// expect compares what has come, line by line.
 func (p *wsPlayer) expect(lines ...string) {
 	p.st.t.Helper()
 	same(p.st.t, p.hear(), strings.Join(lines, "\n"))
@@ -110,7 +111,7 @@ func (p *wsPlayer) ask(text string, lines ...string) {
 	p.expect(lines...)
 }
 
-// gone says that the server has ended the connection.
+// gone reports whether the server has ended the connection.
 func (p *wsPlayer) gone() bool {
 	p.take()
 	return p.ended

@@ -12,9 +12,9 @@ import (
 	"ccomet/httplite/websocket"
 )
 
-// An idle WebSocket takes the two records that an idle stream takes, whether it waits for a
-// channel or for none, and each further channel one. Nothing else is kept of it, also after
-// it has been used.
+// An idle WebSocket takes the two records of an idle stream, whether it waits for one
+// channel or for none, and one more for each further channel. Nothing else is kept, even
+// after it was used.
 func TestWebSocketTakesTwoRecords(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, WSPublish: true, WSDeflate: true})
 	records := func(connections, subscribers int) {
@@ -57,7 +57,7 @@ func TestWebSocketTakesTwoRecords(t *testing.T) {
 	records(2, 2)
 }
 
-// A burst that comes in one turn leaves in one write, to each.
+// A burst in one turn is one write for each client.
 func TestWebSocketBurst(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, WSDeflate: true})
 	plain, packed := st.websocket(0, "/ws?cname=a&seq=1"), st.websocket(0, "/ws?cname=a&seq=1", "Sec-WebSocket-Extensions: permessage-deflate\r\n")
@@ -71,7 +71,7 @@ func TestWebSocketBurst(t *testing.T) {
 		want = append(want, object("data", n+1, content))
 	}
 	publisher.send(burst)
-	if n := st.srv.shards[0].loop.Stats().Writes - before; n != 4 { // the publisher's, too
+	if n := st.srv.shards[0].loop.Stats().Writes - before; n != 4 { // including the publisher's
 		t.Errorf("%d writes", n)
 	}
 	bytes := [3]int{}
@@ -87,7 +87,8 @@ func TestWebSocketBurst(t *testing.T) {
 	}
 }
 
-// A client that hears what it publishes has the answers and the messages in one write.
+// A client that subscribes to what it publishes gets the answers and the messages in one
+// write.
 func TestWebSocketAnswersLeaveWithMessages(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, WSPublish: true})
 	p := st.websocket(0, "/ws?cname=a&seq=1")
@@ -107,7 +108,8 @@ func TestWebSocketAnswersLeaveWithMessages(t *testing.T) {
 	}
 }
 
-// What a client publishes and hears costs the message and its content, and nothing else.
+// A message that a client publishes and gets costs the message and its content, and nothing
+// else.
 func TestWebSocketPublishAllocatesOnlyTheMessage(t *testing.T) {
 	skipUnderRace(t)
 	st := newStage(t, Config{Loops: 1, WSPublish: true, WSRate: -1})

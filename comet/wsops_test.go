@@ -11,7 +11,7 @@ import (
 	"ccomet/httplite/websocket"
 )
 
-// What is asked is answered in its order, whichever loop has to be asked for it.
+// Operations are answered in order, whichever loop has to be asked.
 func TestWebSocketOperations(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		st := newStage(t, Config{Loops: loops, WSPublish: true})
@@ -47,7 +47,7 @@ func number(first bool, a, b string) string {
 	return b
 }
 
-// sorted tells answers from messages.
+// sorted separates answers from messages.
 func sorted(heard string) (answers, messages string) {
 	var lists [2][]string
 	for _, line := range strings.Split(heard, "\n") {
@@ -60,7 +60,7 @@ func sorted(heard string) (answers, messages string) {
 	return strings.Join(lists[0], "\n"), strings.Join(lists[1], "\n")
 }
 
-// A channel is joined from any place on, as by a request.
+// A channel can be joined from any place on, as with a request.
 func TestWebSocketJoins(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, ChannelBufferSize: 2})
 	for n := range 4 {
@@ -153,7 +153,7 @@ func TestWebSocketJoinRefused(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// Which clients publish, and what.
+// Which clients may publish, and what.
 func TestWebSocketPublishes(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, WSPublish: true, CORSOrigins: []string{"*", "https://named"}, MaxMessage: 20, PublishRatePerChannel: 2, MaxChannels: 1})
 	none := newStage(t, Config{Loops: 1})
@@ -184,8 +184,9 @@ func TestWebSocketPublishes(t *testing.T) {
 	got.expect(object("data", 2, `\u00e9\n\n\n\n\n\n\n\n\n`), object("data", 3, `[1, {\"a\":\"\\\"\"}]`))
 }
 
-// A message with a key is published once in two minutes, whether it comes again on this
-// connection or on another; no limit refuses it then. A backend's key is another one.
+// A message with a key is published once in two minutes, whether it comes again on the same
+// connection or on another; no limit refuses the repetition. A backend's key is a different
+// one.
 func TestWebSocketKeys(t *testing.T) {
 	for _, loops := range []int{1, 2} {
 		st := newStage(t, Config{Loops: loops, WSPublish: true, AdminIdleTimeout: time.Hour, ChannelTimeout: time.Hour, PublishRatePerChannel: 2})
@@ -198,7 +199,7 @@ func TestWebSocketKeys(t *testing.T) {
 		p.ask(pub("one", "k"), is(1))
 		p.ask(pub("another", "k"), is(1))
 		p.ask(pub("two", "l"), is(2))
-		p.ask(pub("two", "l"), is(2)) // though it would be too many
+		p.ask(pub("two", "l"), is(2)) // although it would be too many
 		p.ask(pub("three", "m"), `{"type":"429","content":"too many publishes to this channel: publish-rate-per-channel is 2 a second","id":1}`)
 		p.leave()
 		p = st.websocket(0, "/ws")
@@ -220,7 +221,8 @@ func TestWebSocketKeys(t *testing.T) {
 	}
 }
 
-// Keys of clients go first where there are too many, and none of a backend's does for them.
+// If there are too many keys, those of clients are forgotten first, and no backend's key for
+// a client's.
 func TestKeysOfClientsGoFirst(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, WSPublish: true, MaxPublishKeys: 10, AdminIdleTimeout: time.Hour})
 	p, b := st.websocket(0, "/ws"), st.enter(0, conn.Admin)
@@ -259,17 +261,17 @@ func TestKeysOfClientsGoFirst(t *testing.T) {
 	for n := 6; n < 10; n++ {
 		publishes(fmt.Sprint("b", n), false, backend)
 	}
-	publishes("c25", true, client) // no client's is any more
+	publishes("c25", true, client) // no client's key is remembered any more
 	publishes("c25", true, client)
 	for n := range 10 {
 		publishes(fmt.Sprint("b", n), false, backend)
 	}
 	publishes("b10", false, backend)
-	publishes("b0", true, backend) // forgotten, as the oldest
+	publishes("b0", true, backend) // forgotten as the oldest
 	check(t, st.srv, false, "")
 }
 
-// The limit of publishes from an address is that of the client, whichever connection it uses.
+// The limit of publishes from an address applies to the client, on any of its connections.
 func TestWebSocketPublishRateOfAddress(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, WSPublish: true, PublishRatePerAddress: 2, TrustedProxies: []string{"unix"}})
 	x, y := st.websocket(0, "/ws", "X-Forwarded-For: 192.0.2.1\r\n"), st.websocket(0, "/ws", "X-Forwarded-For: 192.0.2.2\r\n")
@@ -281,7 +283,7 @@ func TestWebSocketPublishRateOfAddress(t *testing.T) {
 	y.ask(`{"op":"pub","cname":"a","content":1}`, `{"type":"ok","seq":3}`)
 }
 
-// Closing is answered behind what was asked before, with the same code.
+// A close is answered after all earlier operations, with the same code.
 func TestWebSocketCloses(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, WSPublish: true})
 	there := st.homed(1)
@@ -308,7 +310,7 @@ func TestWebSocketCloses(t *testing.T) {
 	}
 }
 
-// What stands behind the handshake is taken when its channels' homes have answered.
+// Frames that follow the handshake are handled when the channels' homes have answered.
 func TestWebSocketFramesBehindTheHandshake(t *testing.T) {
 	for _, query := range []string{"", "?cname=c0&cname=c1&cname=c2"} {
 		st := newStage(t, Config{Loops: 2, WSPublish: true})
@@ -332,8 +334,8 @@ func TestWebSocketFramesBehindTheHandshake(t *testing.T) {
 	}
 }
 
-// A client that asks faster than it can be answered is read from as its answers come: each is
-// there once, in order, and only some wait at a time.
+// A client that sends faster than it can be answered is read as its answers are written: each
+// comes once, in order, and only some wait at a time.
 func TestWebSocketFasterThanAnswered(t *testing.T) {
 	st := newStage(t, Config{Loops: 2, WSPublish: true, WSRate: -1, ChannelBufferSize: 5})
 	there := st.homed(1)
