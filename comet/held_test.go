@@ -11,8 +11,8 @@ import (
 	"ccomet/comet/internal/web"
 )
 
-// What is held for stuck readers of different channels counts for each; a reader that would
-// exceed the bound is cut. Stuck readers of one channel hold the same frame, and none is cut.
+// What is held for stuck readers of channels of their own counts, each; one that would take
+// more than there is is cut. Of one channel they hold the same, and none is cut.
 func TestMaxHeldBytes(t *testing.T) {
 	for name, channel := range map[string]func(int) string{
 		"own":    func(n int) string { return fmt.Sprint("c", n) },
@@ -37,7 +37,7 @@ func TestMaxHeldBytes(t *testing.T) {
 			}
 			cut, want := st.srv.totals.SlowClosed.Load(), int64(0)
 			if name == "own" {
-				want = readers - 2 // a third frame, with its framing, would exceed half
+				want = readers - 2 // a third frame, with what stands round it, is beyond half
 			}
 			if cut != want || st.srv.totals.Hits[limit.Held].Times.Load() != want {
 				t.Errorf("%d of %d were cut, want %d; the limit was met %d times", cut, readers, want, st.srv.totals.Hits[limit.Held].Times.Load())
@@ -71,8 +71,8 @@ func TestAnswersBeyondMaxHeldBytes(t *testing.T) {
 	}
 }
 
-// A client that polls and reads slowly gets everything that is kept, however little may be
-// held for it: its responses are not larger than that.
+// A client that polls and reads slowly gets all that is kept, however little may be held
+// for it: its responses are no larger than that.
 func TestSlowPollWithinMaxHeldBytes(t *testing.T) {
 	const messages, size = 20, 4000
 	h := newHarness(t, Config{Loops: 1, MaxHeldBytes: messages * size / 2})
@@ -99,8 +99,8 @@ func TestSlowPollWithinMaxHeldBytes(t *testing.T) {
 	}
 }
 
-// Requests that are still arriving take no more than max-held-bytes: those that have had a
-// second make room, else the new one is refused. The admin side is not bounded.
+// Requests that are still arriving take no more than max-held-bytes: those that have
+// had a second make room, else the new one is refused. The admin side is let in.
 func TestSlowBodiesAreBounded(t *testing.T) {
 	const size = 100_000
 	st := newStage(t, Config{Loops: 1, MaxHeldBytes: 4 * size})
@@ -138,7 +138,7 @@ func TestSlowBodiesAreBounded(t *testing.T) {
 	}
 }
 
-// Many requests of which little is kept do not make room for as many of which much is kept.
+// Many requests of which little is kept make no room for as many of which much is.
 func TestLargeBodiesBesideSmallOnes(t *testing.T) {
 	const size, small, limit = 60_000, 300, 200_000
 	st := newStage(t, Config{Loops: 1, MaxHeldBytes: limit})
@@ -167,15 +167,15 @@ func TestLargeBodiesBesideSmallOnes(t *testing.T) {
 	}
 }
 
-// A stuck reader whose connection the kernel drops (it also has the write timeout) counts as
-// cut.
+// A stuck reader whose connection the kernel gives up, for it has the write timeout
+// too, counts as cut.
 func TestKernelCutsCount(t *testing.T) {
-	srv := startWire(t, Config{Loops: 1, WriteTimeout: time.Second}) // its clock stands still: the timeout is not our own timer
+	srv := startWire(t, Config{Loops: 1, WriteTimeout: time.Second}) // its clock stands still: it is not our own timer
 	stuck := srv.dial(conn.Front)
 	stuck.send(reqGet(1, "/stream?cname=a&seq=1"))
 	srv.subscribed(1)
 	content := strings.Repeat("x", 60_000)
-	for range 200 { // megabytes, more than a socket takes
+	for range 200 { // megabytes, which no socket takes
 		same(t, srv.talk(conn.Admin, reqForm(0, "/push?cname=a", "content="+content)), answer(ok200, asJSON, done))
 	}
 	srv.until("it is cut", func() bool { return srv.totals.SlowClosed.Load() == 1 })

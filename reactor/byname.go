@@ -11,7 +11,7 @@ import (
 // memory of a loop as it is. It makes its own loops and connections, from a description by
 // names:
 //
-//  1. ConnsOf describes the connections of each loop, beside State.
+//  1. ConnsOf describes the connections of each loop, in addition to State.
 //  2. NewLoopSince opens each of the new loops.
 //  3. Mover.Move makes each connection, with a new record, in the epoll set of a new loop.
 //     The old records and epoll sets stay unchanged: the old program can still go on with

@@ -19,7 +19,7 @@ func (c Conn) Index() uint32 { return uint32(c) }
 
 func (c Conn) gen() uint32 { return uint32(c >> 32) }
 
-// Errors that Handler.Closed and the writing methods report, beside those of the
+// Errors that Handler.Closed and the writing methods report, besides those of the
 // kernel.
 var (
 	ErrClosed    = errors.New("reactor: connection closed")
@@ -134,7 +134,7 @@ func (l *Loop) Tag(c Conn) uint8 {
 	return 0
 }
 
-// SetTag stores another tag: eight bits beside the value of SetUser, for what the
+// SetTag stores another tag: eight bits in addition to the value of SetUser, for what the
 // handler knows of the connection as a whole. It has no effect on a bare timer.
 func (l *Loop) SetTag(c Conn, tag uint8) {
 	if r := l.record(c); r != nil && r.fd >= 0 {

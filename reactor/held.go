@@ -134,7 +134,7 @@ func (b *buffers) put(buf *bytebufferpool.ByteBuffer) {
 	}
 }
 
-// more returns a buffer with the content of buf, to which so many bytes will be appended. If
+// more returns a buffer with the content of buf, to which that many bytes will be appended. If
 // buf would have to grow to at least half of keepBuffer, it returns a large one from the
 // pool, if there is one.
 func (b *buffers) more(buf *bytebufferpool.ByteBuffer, bytes int) *bytebufferpool.ByteBuffer {

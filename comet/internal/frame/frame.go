@@ -163,7 +163,8 @@ func (b *Batch) AppendPreface(object []byte, id int32) {
 	}
 }
 
-// WasTold reports whether the preface and so many of the messages contain the epoch.
+// WasTold reports whether the epoch is in the preface or in the first messages, as
+// many as are given.
 func (b *Batch) WasTold(messages int) bool { return b.teller >= 0 && messages >= b.teller }
 
 // Start returns where message index from begins; -1 is the very beginning.

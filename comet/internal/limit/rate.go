@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Rate is the rate of a token bucket: so many tokens in a second, and as many at once. A bucket
-// is one number, the time at which it will be full again (the generic cell rate algorithm), in
+// Rate is the rate of a token bucket: its tokens per second, and its size. A bucket is one
+// number, the time at which it will be full again (the generic cell rate algorithm), in
 // nanoseconds of the loop's clock.
 type Rate int
 

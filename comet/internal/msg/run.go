@@ -16,8 +16,8 @@ func (r Run) Unbroken(next int32) int32 {
 	return n
 }
 
-// Slice returns the first messages of a run, up to most bytes if each takes room beside
-// its content; at least one, if there are any.
+// Slice returns the first messages of a run: as many as fit into most bytes, if each
+// takes room bytes and its content; at least one, if there are any.
 func (r Run) Slice(most, room int) Run {
 	size := 0
 	for msg, at := r.First, 0; at < r.N; msg, at = msg.Next(), at+1 {
@@ -28,8 +28,8 @@ func (r Run) Slice(most, room int) Run {
 	return r
 }
 
-// Fit returns the last messages of a run, up to most bytes if each takes room beside its
-// content; at least one, if there are any.
+// Fit returns the last messages of a run: as many as fit into most bytes, if each takes
+// room bytes and its content; at least one, if there are any.
 func (r Run) Fit(most, room int) Run {
 	size := 0
 	for msg, at := r.First, 0; at < r.N; msg, at = msg.Next(), at+1 {

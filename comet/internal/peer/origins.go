@@ -101,7 +101,7 @@ func normalOrigin(text string) (string, error) {
 
 func (o *Origins) Empty() bool { return !o.Any && !o.Named() }
 
-// Named reports whether there are any origins beside "*".
+// Named reports whether there are any origins other than "*".
 func (o *Origins) Named() bool { return len(o.Texts) > 0 }
 
 // Names reports whether an origin is in the set; "*" does not count.

@@ -49,8 +49,8 @@ func DialectOf(cname []byte) uint8 {
 	return DialectOurs
 }
 
-// CheckCCometName checks a name of CComet's dialect, which may have most bytes. what is
-// the word for it in the error.
+// CheckCCometName checks a name of CComet's dialect, whose longest length is most
+// bytes. The error calls the name what.
 func CheckCCometName(what string, name []byte, most int) error {
 	if len(name) > most {
 		return fmt.Errorf("%s is %d bytes: at most %d", what, len(name), most)
