@@ -23,13 +23,13 @@ import (
 
 // Shares of a processor's time.
 const (
-	littleToDo = 0.7 // loops share a goroutine after the process, which also collects garbage, has used less for a while
-	muchToDo   = 0.9 // they separate after that goroutine has used more for a moment without a rest
+	lowLoad  = 0.7 // loops share a goroutine after the process, which also collects garbage, has used less for a while
+	highLoad = 0.9 // they separate after that goroutine has used more for overloadTime without a rest
 
-	shareAfter = time.Second
-	waitMost   = 64 // bound of sharing.while, in units of least: much to do that comes again and again would begin on one goroutine
-	moment     = 4 * time.Millisecond
-	rest       = 250 * time.Microsecond
+	shareAfter       = time.Second
+	maxLowLoadFactor = 64 // bound of sharing.lowLoadTime, in units of its minimum: each peak of load would begin on one goroutine
+	overloadTime     = 4 * time.Millisecond
+	restTime         = 250 * time.Microsecond // a wait that is longer is a rest
 )
 
 // sharing is the state of this.
@@ -43,17 +43,17 @@ type sharing struct {
 	home  chan struct{} // closed when guests are sent back
 
 	// Used by the first loop's goroutine only.
-	party  []*guest      // the first loop and its guests
-	poller poller        // watches the epoll sets of the loops
-	opened bool          // the poller is open, while there are guests
-	begins int           // which loop a turn begins with: it changes, so that the first one does not take most of a shared listening socket
-	all    busy          // of the process, while there are no guests
-	here   busy          // of the goroutine, while there are guests
-	rested time.Time     // when the last rest ended
-	joined time.Time     // when guests were last invited
-	while  time.Duration // how long there must be little to do before guests are invited
+	party       []*guest      // the first loop and its guests
+	poller      poller        // watches the epoll sets of the loops
+	opened      bool          // the poller is open, while there are guests
+	begins      int           // which loop a turn begins with: it changes, so that the first one does not take most of a shared listening socket
+	all         busy          // of the process, while there are no guests
+	here        busy          // of the goroutine, while there are guests
+	rested      time.Time     // when the last rest ended
+	joined      time.Time     // when guests were last invited
+	lowLoadTime time.Duration // how long the load must be low before guests are invited
 
-	least time.Duration // lower bound of while: shareAfter
+	minLowLoadTime time.Duration // lower bound of lowLoadTime: shareAfter
 }
 
 // guest is a loop that may run on the first loop's goroutine.
@@ -66,7 +66,7 @@ type guest struct {
 }
 
 func newSharing(loops []*Loop) *sharing {
-	return &sharing{arrived: make(chan *guest, len(loops)), home: make(chan struct{}), party: []*guest{{loop: loops[0]}}, while: shareAfter, least: shareAfter, all: busy{spent: processTime}, here: busy{spent: threadTime}}
+	return &sharing{arrived: make(chan *guest, len(loops)), home: make(chan struct{}), party: []*guest{{loop: loops[0]}}, lowLoadTime: shareAfter, minLowLoadTime: shareAfter, all: busy{spent: processTime}, here: busy{spent: threadTime}}
 }
 
 // KeepApart returns when each loop runs on a goroutine of its own, and keeps it so until
@@ -166,8 +166,8 @@ func (s *sharing) runFirst(all []*Loop) error {
 		if len(s.party) > 1 {
 			continue
 		}
-		if now := l.cfg.Clock(); now.Sub(s.all.since) >= s.while {
-			if part, known := s.all.part(now); known && part < littleToDo {
+		if now := l.cfg.Clock(); now.Sub(s.all.since) >= s.lowLoadTime {
+			if part, known := s.all.part(now); known && part < lowLoad {
 				s.invite(all[1:], now)
 			}
 		}
@@ -275,7 +275,7 @@ func (s *sharing) wait() (now time.Time, err error) {
 		}
 	}
 	now = clock()
-	if now.Sub(began) > rest {
+	if now.Sub(began) > restTime {
 		s.rested, s.here.since = now, time.Time{}
 	}
 	return now, nil
@@ -308,7 +308,7 @@ func (s *sharing) turn() error {
 				g.failed = err
 				s.invited.Store(false)
 			}
-			if s.tooMuch(g.ended) {
+			if s.overloaded(g.ended) {
 				s.disperse(g.ended) // at once: the other loops turn on their own goroutines
 				return nil
 			}
@@ -345,21 +345,21 @@ func (g *guest) turn() (err error) {
 	return err
 }
 
-// tooMuch reports whether one goroutine has had too much to do for a moment. It starts to
+// overloaded reports whether the load of the goroutine was high for overloadTime. It starts to
 // measure only after a quarter of that without a rest: most turns are followed by a rest,
 // and reading the CPU clock is a system call.
-func (s *sharing) tooMuch(now time.Time) bool {
+func (s *sharing) overloaded(now time.Time) bool {
 	if s.here.since.IsZero() {
-		if now.Sub(s.rested) > moment/4 {
+		if now.Sub(s.rested) > overloadTime/4 {
 			s.here.part(now)
 		}
 		return false
 	}
-	if now.Sub(s.here.since) <= moment {
+	if now.Sub(s.here.since) <= overloadTime {
 		return false
 	}
 	part, known := s.here.part(now)
-	return known && part > muchToDo
+	return known && part > highLoad
 }
 
 // invite asks loops to come, unless KeepApart is in force.
@@ -381,8 +381,8 @@ func (s *sharing) invite(loops []*Loop, now time.Time) {
 // short time ago, it takes longer until they are invited again.
 func (s *sharing) disperse(now time.Time) {
 	s.invited.Store(false)
-	if s.while *= 2; now.Sub(s.joined) > waitMost*s.least {
-		s.while = s.least
+	if s.lowLoadTime *= 2; now.Sub(s.joined) > maxLowLoadFactor*s.minLowLoadTime {
+		s.lowLoadTime = s.minLowLoadTime
 	}
-	s.while = min(s.while, waitMost*s.least)
+	s.lowLoadTime = min(s.lowLoadTime, maxLowLoadFactor*s.minLowLoadTime)
 }

@@ -87,7 +87,7 @@ func relays(t *testing.T, n int, set func(*sharing)) (g *Group, all []*relay, bu
 	for i, r := range all {
 		r.next = all[(i+1)%n]
 	}
-	group.sharing.while, group.sharing.least = 5*time.Millisecond, 5*time.Millisecond
+	group.sharing.lowLoadTime, group.sharing.minLowLoadTime = 5*time.Millisecond, 5*time.Millisecond
 	group.sharing.here.spent = func() (time.Duration, int) {
 		if busy.Load() {
 			return time.Duration(Monotonic()), 0
