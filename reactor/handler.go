@@ -13,8 +13,9 @@ type Handler interface {
 	// follows. The handler may write to p, and may use it until Received returns.
 	Received(c Conn, p []byte) int
 	// Ended reports that the peer will send no more; it may still read. It is
-	// called after all input was passed to Received. While c is paused it is called
-	// at once, so that nobody waits for a client that has gone.
+	// called after all input was passed to Received. If c is paused it is called at
+	// once, so that nobody waits for a client that has gone, and again after
+	// Resume.
 	Ended(c Conn)
 	// Drained reports that all output that Write or Hold kept is written.
 	Drained(c Conn)
