@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// backoff is how long is waited before something is tried again: longer each time, by chance,
-// so that clients that were cut together do not come back together.
+// backoff computes how long to wait before the next try: longer each time, and random, so that
+// clients that were cut together do not come back together.
 type backoff struct {
 	least, most time.Duration
 	failures    int
 }
 
-// next is the next wait; told is what the server has said, 0 if nothing. That is waited at the
-// least, and by chance up to half as much again.
+// next returns the next wait. told is what the server asks for, 0 if nothing: then the wait is
+// at least that, and at random up to half as much more.
 func (b *backoff) next(told time.Duration) time.Duration {
 	wait := min(b.least<<min(b.failures, 20), b.most)
 	b.failures++
@@ -32,7 +32,7 @@ func (b *backoff) next(told time.Duration) time.Duration {
 
 func (b *backoff) reset() { b.failures = 0 }
 
-// sleep waits; false: ctx has ended.
+// sleep waits for d; false: ctx has ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -44,7 +44,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// retryAfter is what a response says of when to come back, in seconds or as a date; 0: nothing.
+// retryAfter returns the delay in a Retry-After header, in seconds or as a date, at most an
+// hour; 0: none.
 func retryAfter(h http.Header) time.Duration {
 	text := h.Get("Retry-After")
 	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {

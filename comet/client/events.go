@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// maxEvent is the bytes of one event at the most.
+// maxEvent bounds the bytes of one event.
 const maxEvent = 16 << 20
 
-// events receives server-sent events.
+// events receives server-sent events from one connection.
 func (r *receiver) events(ctx context.Context, cancel context.CancelCauseFunc) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.address("/sse"), nil)
 	if err != nil {
@@ -64,10 +64,10 @@ func (r *receiver) events(ctx context.Context, cancel context.CancelCauseFunc) e
 	if err := lines.Err(); err != nil {
 		return because(ctx, err)
 	}
-	return io.ErrUnexpectedEOF // the server ends the stream, and wants it to come back
+	return io.ErrUnexpectedEOF // the server has ended the stream, and expects a reconnect
 }
 
-// because is why ctx has ended, or the error where it has not.
+// because returns why ctx has ended, or err if it has not.
 func because(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -75,7 +75,8 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-// accept takes a response's status: its error is one that may pass, or for good.
+// accept checks the status of a response. A *StatusError is permanent, other
+// errors are temporary.
 func (r *receiver) accept(resp *http.Response) error {
 	switch status := resp.StatusCode; {
 	case status == 200:
@@ -91,7 +92,7 @@ func (r *receiver) accept(resp *http.Response) error {
 	}
 }
 
-// firstLine is the beginning of a body that says what is wrong.
+// firstLine returns the first line of a body that describes an error.
 func firstLine(body io.Reader) string {
 	text, _ := io.ReadAll(io.LimitReader(body, 500))
 	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")

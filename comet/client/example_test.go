@@ -19,7 +19,7 @@ func serve() *comet.Server {
 	return srv
 }
 
-// A subscriber receives what is published from when it has connected on.
+// A subscriber receives what is published after it has connected.
 func ExampleSubscribe() {
 	srv := serve()
 	defer srv.Stop()
@@ -45,7 +45,7 @@ func ExampleSubscribe() {
 	// news hello
 }
 
-// A subscriber goes on where another one has ended.
+// A subscriber resumes where another one has ended.
 func ExampleSubscriber() {
 	srv := serve()
 	defer srv.Stop()
@@ -56,7 +56,7 @@ func ExampleSubscriber() {
 			fmt.Println(err)
 		}
 	}
-	place := client.Place{Next: 1} // all that the channel keeps
+	place := client.Place{Next: 1} // everything that the channel keeps
 	for range 3 {
 		subscriber := client.Subscriber{
 			URL:      "http://" + srv.FrontAddrs()[0],
@@ -69,7 +69,7 @@ func ExampleSubscriber() {
 			}
 			fmt.Println(event.Seq, event.Content)
 			place = event.Place
-			break // to go on later
+			break // to resume later
 		}
 	}
 	// Output:
@@ -78,7 +78,7 @@ func ExampleSubscriber() {
 	// 3 three
 }
 
-// A publisher gets the number of each message, or why it has none.
+// A publisher gets the number of each message, or an error.
 func ExamplePublisher() {
 	srv := serve()
 	defer srv.Stop()

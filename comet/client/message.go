@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// message is one of the server's.
+// message is a message of the server.
 type message struct {
 	Type    string `json:"type"`
 	Cname   string `json:"cname"`
@@ -17,8 +17,8 @@ type message struct {
 	Epoch   string `json:"epoch"`
 }
 
-// take takes a message off the wire, and yields what it means. Its error is why the connection
-// is of no more use.
+// take handles a message of the server, and yields its event. After an error the connection
+// must be closed.
 func (r *receiver) take(text []byte) error {
 	var m message
 	if err := json.Unmarshal(text, &m); err != nil {
@@ -33,7 +33,7 @@ func (r *receiver) take(text []byte) error {
 	}
 	c := r.channel(m.Cname)
 	if c == nil {
-		return nil // it is of no channel: a noop of several, or of one that has ended
+		return nil // it belongs to no channel: a noop for several, or for one that has ended
 	}
 	from := c.From
 	if m.Epoch != "" {
@@ -58,8 +58,8 @@ func (r *receiver) take(text []byte) error {
 	return nil
 }
 
-// takeData yields a message. What the server has left out without a word is told as lost, and
-// what has come already is not told again.
+// takeData yields a message. It reports numbers that the server has skipped without a word as
+// lost, and ignores messages that have already come.
 func (r *receiver) takeData(c *channel, from Place, m *message) error {
 	kind := Data
 	if m.Type == "broadcast" {
@@ -80,8 +80,8 @@ func (r *receiver) takeData(c *channel, from Place, m *message) error {
 	return r.tell(Event{Kind: kind, Channel: c.Name, Seq: m.Seq, Content: m.Content, Place: c.From})
 }
 
-// takeLost yields that messages are gone: "FROM-TO", or "FROM-" where the server cannot know
-// how many.
+// takeLost yields that messages are lost: "FROM-TO", or "FROM-" if the server cannot know how
+// many.
 func (r *receiver) takeLost(c *channel, m *message) error {
 	at := strings.LastIndexByte(m.Content, '-')
 	if at < 1 {

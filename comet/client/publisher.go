@@ -16,35 +16,33 @@ import (
 	"unicode/utf8"
 )
 
-// Publisher publishes messages, many of them with one request where many are there. Its fields
-// are set before its first use, and not changed then. Any goroutine may call its methods. It
+// Publisher publishes messages, many of them in one request if many are waiting. Set its fields
+// before the first use, and do not change them later. Any goroutine may call its methods. It
 // needs no Close: it has a goroutine only while it has messages.
 type Publisher struct {
-	// URL is the admin side's: http://127.0.0.1:8000.
+	// URL is the address of the admin side: http://127.0.0.1:8000.
 	URL string
 	// Client makes the requests, with keep-alive. Default: one with a Timeout of 30 s.
 	Client *http.Client
 	// Header is sent with each request. Default none.
 	Header http.Header
-	// MaxBytes and MaxMessages bound a request, of which the server takes --max-batch and
-	// --max-batch-messages. Default 512 KiB and 1,000. One message may be larger.
+	// MaxBytes and MaxMessages bound a request; the server accepts up to --max-batch and
+	// --max-batch-messages. Default 512 KiB and 1,000. A single message may be larger.
 	MaxBytes, MaxMessages int
-	// Keep is how long a message is tried to be published. Its key makes sure that it is not
-	// published twice, and the server remembers that for two minutes. Default 90 s, which is
-	// also the most.
+	// Keep is how long a message is retried. Its key makes sure that it is not published twice;
+	// the server remembers keys for two minutes. Default and maximum 90 s.
 	Keep time.Duration
-	// MinWait and MaxWait bound how long is waited before a request is made again: twice as
-	// long each time, from half of that by chance. What the server asks for (Retry-After)
-	// comes first. Default 100 ms and 10 s.
+	// MinWait and MaxWait bound the wait before a retry: it doubles each time, and its second
+	// half is random. A Retry-After of the server takes precedence. Default 100 ms and 10 s.
 	MinWait, MaxWait time.Duration
-	// Retrying is told of what is tried again and what is waited now. It is called by the
-	// goroutine that makes the requests. Default nobody.
+	// Retrying, if set, is called before each retry with the error and the wait. It is called by
+	// the goroutine that makes the requests.
 	Retrying func(err error, wait time.Duration)
 
 	mutex   sync.Mutex
 	queue   []*pending
 	running bool
-	keys    string // what its keys begin with
+	keys    string // prefix of its keys
 	number  uint64
 }
 
@@ -54,32 +52,33 @@ type Message struct {
 	Content string // UTF-8, up to the server's --max-message bytes (64 KiB)
 }
 
-// Result is what has become of a message: its number in its channel, or why it has none.
+// Result is the result of a message: its number in its channel, or an error.
 type Result struct {
 	Seq int32
 	Err error // a *StatusError, ErrLate, ErrText, or the error of the last try
 }
 
-// ErrLate is the error of a message that could not be published within Publisher.Keep. Whether
-// it was is not known if its last try had no answer.
+// ErrLate is the error of a message that could not be published within Publisher.Keep. If the
+// last try had no answer, it may have been published nevertheless.
 var ErrLate = errors.New("not published in time")
 
-// ErrText is the error of a message that is not UTF-8, and is not sent.
+// ErrText is the error of a message that is not UTF-8. It is not sent.
 var ErrText = errors.New("a message's channel or content is not UTF-8")
 
-// keepMost is less than the server remembers keys for, by a request's time.
+// keepMost is shorter than the time for which the server remembers keys, by the time of a
+// request.
 const keepMost = 90 * time.Second
 
-// pending is a message that has no result yet.
+// pending is a message without a result.
 type pending struct {
-	text   []byte // its line
+	text   []byte // its line in a request
 	until  time.Time
 	result Result
 	done   chan struct{} // closed when it has a result
 }
 
-// Publish publishes a message and returns its number. When ctx ends before that, the message
-// may be published nevertheless. What one goroutine publishes keeps its order.
+// Publish publishes a message and returns its number. If ctx ends before that, the message may
+// be published nevertheless. Messages of one goroutine keep their order.
 func (p *Publisher) Publish(ctx context.Context, channel, content string) (seq int32, err error) {
 	results, err := p.PublishAll(ctx, Message{channel, content})
 	if err != nil {
@@ -88,9 +87,9 @@ func (p *Publisher) Publish(ctx context.Context, channel, content string) (seq i
 	return results[0].Seq, results[0].Err
 }
 
-// PublishAll publishes messages, in their order but for those that the server takes only when
-// they are tried again, and returns a result for each. Its error is ctx's, when that ends before
-// all have one; the messages may be published nevertheless.
+// PublishAll publishes messages and returns a result for each. They keep their order, except
+// those that the server accepts only at a retry. The error is that of ctx, if it ends before all
+// have a result; the messages may be published nevertheless.
 func (p *Publisher) PublishAll(ctx context.Context, messages ...Message) ([]Result, error) {
 	waits := make([]pending, len(messages))
 	until := time.Now().Add(min(orDefault(p.Keep, keepMost), keepMost))
@@ -121,8 +120,8 @@ func (p *Publisher) PublishAll(ctx context.Context, messages ...Message) ([]Resu
 	return results, nil
 }
 
-// element is a line of JSON that has a message, and a key of its own. What stands for itself in
-// JSON does so here, since it goes to subscribers as it is.
+// element returns a line of JSON with a message and its own key. It escapes only what JSON
+// requires, because subscribers get it unchanged.
 func (p *Publisher) element(m Message) []byte {
 	if p.keys == "" {
 		p.keys = rand.Text()
@@ -131,7 +130,7 @@ func (p *Publisher) element(m Message) []byte {
 	var text bytes.Buffer
 	to := json.NewEncoder(&text)
 	to.SetEscapeHTML(false)
-	_ = to.Encode(struct { // strings alone: it does not fail
+	_ = to.Encode(struct { // only strings: it cannot fail
 		Cname   string `json:"cname"`
 		Content string `json:"content"`
 		Key     string `json:"key"`
@@ -139,7 +138,7 @@ func (p *Publisher) element(m Message) []byte {
 	return text.Bytes()
 }
 
-// run publishes what is queued, one request after the other, until there is nothing.
+// run publishes the queued messages, one request after the other, until the queue is empty.
 func (p *Publisher) run() {
 	wait := backoff{least: orDefault(p.MinWait, 100*time.Millisecond), most: orDefault(p.MaxWait, 10*time.Second)}
 	for {
@@ -161,8 +160,8 @@ func (p *Publisher) run() {
 	}
 }
 
-// take takes messages off the queue, as many as a request may have; nil: there are none, and
-// run is to end.
+// take takes messages from the queue, as many as fit into a request; nil: there are none, and
+// run must end.
 func (p *Publisher) take() (batch []*pending) {
 	most, bytes := p.MaxMessages, p.MaxBytes
 	if most <= 0 {
@@ -190,7 +189,7 @@ func (p *Publisher) take() (batch []*pending) {
 	return batch
 }
 
-// back puts messages in front of the queue again, but for those whose time is up.
+// back puts messages back at the front of the queue, except those that have expired.
 func (p *Publisher) back(again []*pending, err error) {
 	now := time.Now()
 	kept := again[:0]
@@ -211,8 +210,8 @@ func (one *pending) settle(r Result) {
 	close(one.done)
 }
 
-// request makes one request, and settles what it has answered. What may be tried again it
-// returns, with when the server wants that and what was wrong.
+// request makes one request, and settles the messages that it has answered. It returns those to
+// try again, with the delay that the server asks for, and the error.
 func (p *Publisher) request(batch []*pending) (again []*pending, told time.Duration, err error) {
 	var body bytes.Buffer
 	for _, one := range batch {
@@ -247,7 +246,7 @@ func (p *Publisher) request(batch []*pending) (again []*pending, told time.Durat
 	return again, retryAfter(resp.Header), err
 }
 
-// passes says whether it is worth trying again what was answered so.
+// passes reports whether a status is temporary, so that a retry may succeed.
 func passes(status int) bool { return status == 408 || status == 429 || status >= 500 && status != 501 }
 
 func settleAll(batch []*pending, err error) error {
@@ -257,7 +256,7 @@ func settleAll(batch []*pending, err error) error {
 	return err
 }
 
-// settleEach settles the messages that the lines of an answer are for, and returns the others.
+// settleEach settles messages by the lines of an answer, and returns those to try again.
 func settleEach(batch []*pending, text []byte) (again []*pending, err error) {
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 	if len(lines) != len(batch) {
@@ -287,7 +286,7 @@ func settleEach(batch []*pending, text []byte) (again []*pending, err error) {
 	return again, err
 }
 
-// patient is what makes requests where no Client is set.
+// patient makes the requests if no Client is set.
 var patient = &http.Client{Timeout: 30 * time.Second}
 
 func (p *Publisher) httpClient() *http.Client {

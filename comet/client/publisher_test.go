@@ -15,7 +15,7 @@ import (
 	"ccomet/comet"
 )
 
-// between stands between a publisher and its server.
+// between is a proxy between a publisher and its server.
 type between struct {
 	*httptest.Server
 	mutex    sync.Mutex
@@ -23,8 +23,8 @@ type between struct {
 	bodies   []string
 }
 
-// newBetween has each request looked at first: a function that says whether to answer it, when
-// the server has.
+// newBetween makes a proxy that forwards each request, and then asks a function whether to
+// send the answer.
 func newBetween(t *testing.T, s *server, answers func(n int, w http.ResponseWriter) bool) *between {
 	b := &between{}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -84,7 +84,7 @@ func TestPublisherRetries(t *testing.T) {
 	}
 }
 
-// What many goroutines publish shares requests, and keeps the order of each.
+// Messages of many goroutines share requests, and keep the order of each goroutine.
 func TestPublisherShares(t *testing.T) {
 	const goroutines, each = 20, 30
 	s := newServer(t, comet.Config{ChannelBufferSize: goroutines * each})
@@ -115,7 +115,7 @@ func TestPublisherShares(t *testing.T) {
 	}
 }
 
-// What is refused for good is told with its reason; what may pass is waited for.
+// A permanent error is returned with its reason; a temporary one is retried.
 func TestPublisherIsRefused(t *testing.T) {
 	s := newServer(t, comet.Config{MaxMessage: 5, PublishRatePerChannel: 2})
 	p := &Publisher{URL: "http://" + s.AdminAddrs()[0], MaxBytes: 1}
@@ -149,7 +149,7 @@ func TestPublisherIsRefused(t *testing.T) {
 	}
 }
 
-// Markup is sent as it is: subscribers are sent the bytes that the publisher has sent.
+// Markup is not escaped: subscribers get the bytes that the publisher has sent.
 func TestPublisherEscapesLittle(t *testing.T) {
 	const content = "<b>R&D</b> \"é\" \u2028\n"
 	s := newServer(t, comet.Config{MaxMessage: len(content)})
@@ -167,7 +167,7 @@ func TestPublisherEscapesLittle(t *testing.T) {
 	}
 }
 
-// What cannot be published in time is told so.
+// A message that cannot be published in time gets an error.
 func TestPublisherIsLate(t *testing.T) {
 	p := &Publisher{URL: "http://127.0.0.1:1", Keep: time.Millisecond, MinWait: 5 * time.Millisecond}
 	if _, err := p.Publish(t.Context(), "a", "x"); !errors.Is(err, ErrLate) {

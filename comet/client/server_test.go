@@ -12,7 +12,8 @@ import (
 	"ccomet/comet"
 )
 
-// server is one that runs until the test ends, and a way to its front side that can be cut.
+// server runs until the test ends, with a proxy to its front side that can be
+// cut.
 type server struct {
 	*comet.Server
 	t     *testing.T
@@ -56,7 +57,7 @@ func (s *server) publish(channel string, contents ...string) {
 	}
 }
 
-// admin asks the admin side for something.
+// admin sends a request to the admin side.
 func (s *server) admin(path string) string {
 	s.t.Helper()
 	resp, err := http.Get(s.pub.URL + path)

@@ -12,45 +12,48 @@ import (
 	"time"
 )
 
-// Transport is how a Subscriber is sent messages.
+// Transport is how a Subscriber receives messages.
 type Transport uint8
 
 const (
-	// Auto is a WebSocket, or server-sent events where the way to the server takes none.
+	// Auto is a WebSocket, or server-sent events if the network path to the server does not
+	// support WebSockets.
 	Auto Transport = iota
 	WebSocket
 	Events // server-sent events
 )
 
-// Subscriber receives the messages of channels. Its fields are set before All is called, and
-// not changed then; it may be used again, also by several goroutines at once, each of which
-// receives all messages.
+// Subscriber receives the messages of channels. Set its fields before calling All, and do not
+// change them later. It may be used several times, also by several goroutines at once, each of
+// which receives all messages.
 type Subscriber struct {
-	// URL is the front side's, with the path of a proxy if there is one: http://host:8100 or
-	// https://host/comet.
+	// URL is the address of the front side, with the path of a proxy if there is one:
+	// http://host:8100 or https://host/comet.
 	URL      string
-	Channels []Channel // 1 to 64, each with another name
+	Channels []Channel // 1 to 64, with different names
 	// Transport is the transport. Default Auto.
 	Transport Transport
-	// Client makes the requests. It must not have a Timeout, which would end a subscription
-	// that goes on. Default http.DefaultClient. A WebSocket has its TLS settings alone, where
-	// its Transport is an *http.Transport.
+	// Client makes the requests. It must not have a Timeout, which would end a running
+	// subscription. Default http.DefaultClient. For a WebSocket only its TLS settings are used,
+	// if its Transport is an *http.Transport.
 	Client *http.Client
 	// Header is sent with each request. Default none.
 	Header http.Header
-	// Silence is how long nothing may come before the connection is taken for dead. It is to
-	// be longer than the server's --polling-timeout, after which a heartbeat comes. Default 75 s.
+	// Silence is how long nothing may arrive before the connection is considered dead. It should
+	// be longer than the server's --polling-timeout, which is the interval of heartbeats. Default
+	// 75 s.
 	Silence time.Duration
-	// MinWait and MaxWait bound how long is waited before a connection is tried again: twice
-	// as long each time, from half of that by chance, until one works. What the server asks
-	// for (Retry-After, retry) comes first. Default 500 ms and 30 s.
+	// MinWait and MaxWait bound the wait before a reconnect: it doubles each time until a
+	// connection works, and its second half is random. A delay from the server (Retry-After,
+	// retry) takes precedence. Default 500 ms and 30 s.
 	MinWait, MaxWait time.Duration
-	// Retrying is told of what a connection has ended with and what is waited now. It is
-	// called by the goroutine that receives. Default nobody.
+	// Retrying, if set, is called before each reconnect with the error of the last connection and
+	// the wait. It is called by the goroutine that receives.
 	Retrying func(err error, wait time.Duration)
 }
 
-// Subscribe receives the messages of channels from now on, with a Subscriber's defaults.
+// Subscribe receives the messages of channels from now on, with the default settings of a
+// Subscriber.
 func Subscribe(ctx context.Context, url string, channels ...string) iter.Seq2[Event, error] {
 	s := Subscriber{URL: url}
 	for _, name := range channels {
@@ -59,11 +62,10 @@ func Subscribe(ctx context.Context, url string, channels ...string) iter.Seq2[Ev
 	return s.All(ctx)
 }
 
-// All yields events until the loop is left or ctx is done, reconnecting meanwhile. An error is
-// the last that it yields: ctx's, one of what cannot be subscribed to, ErrOver when all
-// channels are closed or refused, or a *StatusError that no retry can mend. It uses the
-// goroutine that ranges over it, and one more while it waits for the server; when the loop is
-// left the connection is closed.
+// All yields events until the loop ends or ctx is done, and reconnects meanwhile. An error is the
+// last thing that it yields: that of ctx, an invalid setting, ErrOver if all channels are closed
+// or refused, or a permanent *StatusError. It uses the goroutine that ranges over it, and another
+// one while it waits for the server. When the loop ends, it closes the connection.
 func (s *Subscriber) All(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		r, err := s.receiver(yield)
@@ -76,10 +78,10 @@ func (s *Subscriber) All(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-// ErrOver is the end of a subscription all of whose channels are closed or refused.
+// ErrOver is the end of a subscription whose channels are all closed or refused.
 var ErrOver = errors.New("no channel is left: all are closed or refused")
 
-// MaxChannels is how many channels one Subscriber may have.
+// MaxChannels bounds the channels of one Subscriber.
 const MaxChannels = 64
 
 var (
@@ -88,20 +90,20 @@ var (
 	errSilence = errors.New("nothing has come for too long")
 )
 
-// receiver is a Subscriber at work.
+// receiver is a running Subscriber.
 type receiver struct {
 	*Subscriber
 	base     *url.URL
 	yield    func(Event, error) bool
 	channels []*channel
 	backoff  backoff
-	told     time.Duration // when the server wants it to come back; 0: it has not said
-	heard    bool          // something has come on this connection
+	told     time.Duration // delay that the server asks for; 0: none
+	heard    bool          // something has arrived on this connection
 	byEvents bool          // WebSockets do not get through
-	refusals int           // of WebSockets, one behind the other
+	refusals int           // of WebSockets, in a row
 }
 
-// channel is a channel and where the receiver is in it.
+// channel is a channel, and the receiver's place in it.
 type channel struct {
 	Channel
 	over bool
@@ -133,7 +135,7 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	return d
 }
 
-// channel is the one of a name that is not over, or nil.
+// channel returns the channel with a name, or nil if it is over.
 func (r *receiver) channel(name string) *channel {
 	for _, c := range r.channels {
 		if c.Name == name && !c.over {
@@ -143,14 +145,14 @@ func (r *receiver) channel(name string) *channel {
 	return nil
 }
 
-// run connects, one time after the other.
+// run connects again and again.
 func (r *receiver) run(ctx context.Context) error {
 	for {
 		r.told, r.heard = 0, false
 		err := r.connect(ctx)
 		var final *StatusError
 		switch {
-		case errors.Is(err, errLeft): // whatever else: nothing more may be yielded
+		case errors.Is(err, errLeft): // first of all: nothing more may be yielded
 			return err
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -168,7 +170,7 @@ func (r *receiver) run(ctx context.Context) error {
 		if r.heard {
 			r.backoff.reset()
 		} else if r.Transport == Auto {
-			r.byEvents = false // events do not get through either: it may not be for the way
+			r.byEvents = false // events do not get through either, so WebSockets may not be the cause
 		}
 		wait := r.backoff.next(r.told)
 		if r.Retrying != nil {
@@ -180,7 +182,7 @@ func (r *receiver) run(ctx context.Context) error {
 	}
 }
 
-// connect receives from one connection until that ends, and says why.
+// connect receives from one connection until it ends, and returns why.
 func (r *receiver) connect(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -199,7 +201,7 @@ func (r *receiver) left() (n int) {
 	return n
 }
 
-// address is that of a path, with the places of all channels that are left.
+// address returns the URL of a path, with the places of all channels that are left.
 func (r *receiver) address(path string) string {
 	var query strings.Builder
 	for _, c := range r.channels {
@@ -223,7 +225,7 @@ func (r *receiver) address(path string) string {
 	return u.String()
 }
 
-// httpClient is what makes requests.
+// httpClient returns the client that makes the requests.
 func (s *Subscriber) httpClient() *http.Client {
 	if s.Client != nil {
 		return s.Client

@@ -17,7 +17,7 @@ import (
 	"ccomet/comet"
 )
 
-// hangTimeout is after how long something is taken for hung.
+// hangTimeout makes a test that hangs fail.
 const hangTimeout = 3 * time.Minute
 
 // everyTransport runs a test with each.
@@ -31,7 +31,7 @@ func (s *server) subscriber(transport Transport, channels ...Channel) *Subscribe
 	return &Subscriber{URL: s.front, Channels: channels, Transport: transport, MinWait: time.Millisecond, MaxWait: 20 * time.Millisecond}
 }
 
-// receive ranges over events until one is the last.
+// receive ranges over events until the last one.
 func receive(t *testing.T, s *Subscriber, last func(Event) bool) (err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), hangTimeout, errors.New("it hangs"))
@@ -48,9 +48,9 @@ func receive(t *testing.T, s *Subscriber, last func(Event) bool) (err error) {
 	return nil
 }
 
-// Cut again and again, a subscriber receives all messages of all its channels, each once and in
-// order. It is cut in the middle of some, which may have come to this machine already, and when it has
-// had all that there are: what is published then can but come on another connection.
+// A subscriber that is cut again and again receives all messages of all its channels, each once and
+// in order. It is cut in the middle of some messages, which may already have arrived, and after it
+// has got all that there are: later messages can then only come on another connection.
 func TestSubscriberIsCut(t *testing.T) {
 	everyTransport(t, func(t *testing.T, transport Transport) {
 		const rounds, each = 8, 40
@@ -99,7 +99,7 @@ func TestSubscriberIsCut(t *testing.T) {
 	})
 }
 
-// What is gone is told, with its numbers, or that nobody can know.
+// Lost messages are reported, with their numbers or as unknown.
 func TestSubscriberLoses(t *testing.T) {
 	everyTransport(t, func(t *testing.T, transport Transport) {
 		s := newServer(t, comet.Config{ChannelBufferSize: 2})
@@ -139,7 +139,7 @@ func TestSubscriberLoses(t *testing.T) {
 	})
 }
 
-// A channel that is closed or refused is told, and the last one is the end.
+// A channel that is closed or refused is reported, and the last one ends the subscription.
 func TestSubscriberIsOver(t *testing.T) {
 	everyTransport(t, func(t *testing.T, transport Transport) {
 		s := newServer(t, comet.Config{Auth: comet.AuthToken})
@@ -163,7 +163,7 @@ func TestSubscriberIsOver(t *testing.T) {
 	})
 }
 
-// A way that takes no WebSockets is used for events.
+// If the network path does not support WebSockets, events are used.
 func TestSubscriberWithoutWebSockets(t *testing.T) {
 	s := newServer(t, comet.Config{})
 	to, _ := url.Parse("http://" + s.FrontAddrs()[0])
@@ -207,7 +207,7 @@ func TestSubscriberWithoutWebSockets(t *testing.T) {
 	}
 }
 
-// A proxy whose server is just being restarted says nothing of WebSockets.
+// A proxy whose server is being restarted says nothing about WebSockets.
 func TestSubscriberWhileRestarting(t *testing.T) {
 	for _, down := range []int{1, 2, 3, 4, 5, 6} {
 		s := newServer(t, comet.Config{})
@@ -229,7 +229,8 @@ func TestSubscriberWhileRestarting(t *testing.T) {
 		if err := receive(t, sub, func(e Event) bool { return e.Content == "x" }); err != nil {
 			t.Fatal(err)
 		}
-		// An event stream is asked for right behind a WebSocket, so it may be the first that works.
+		// An event stream is requested directly after a WebSocket, so it may be the first that
+		// works.
 		if down%2 == 1 && last.Load() != "/ws" {
 			t.Errorf("after %d times of 502 it receives by %v", down, last.Load())
 		}
@@ -238,7 +239,7 @@ func TestSubscriberWhileRestarting(t *testing.T) {
 	}
 }
 
-// A server that says when to come back is asked then, and not before.
+// If the server says when to come back, the client does so then, and not earlier.
 func TestSubscriberWaits(t *testing.T) {
 	for name, transport := range map[string]Transport{"WebSocket": WebSocket, "Events": Events} {
 		t.Run(name, func(t *testing.T) {
@@ -268,7 +269,7 @@ func TestSubscriberWaits(t *testing.T) {
 	}
 }
 
-// A connection on which nothing comes is given up, whoever keeps it open.
+// A connection on which nothing arrives is given up, whoever keeps it open.
 func TestSubscriberSilence(t *testing.T) {
 	everyTransport(t, func(t *testing.T, transport Transport) {
 		s := newServer(t, comet.Config{})
@@ -288,7 +289,7 @@ func TestSubscriberSilence(t *testing.T) {
 	})
 }
 
-// What cannot be is told at once.
+// Invalid settings are reported at once.
 func TestSubscriberRefuses(t *testing.T) {
 	s := newServer(t, comet.Config{})
 	admin := "http://" + s.AdminAddrs()[0]
@@ -313,7 +314,7 @@ func TestSubscriberRefuses(t *testing.T) {
 	}
 }
 
-// When the loop is left, or its context ends, the connection does too.
+// When the loop or its context ends, the connection ends, too.
 func TestSubscriberLeaves(t *testing.T) {
 	everyTransport(t, func(t *testing.T, transport Transport) {
 		s := newServer(t, comet.Config{})
@@ -331,7 +332,7 @@ func TestSubscriberLeaves(t *testing.T) {
 		ctx, cancel = context.WithCancel(t.Context())
 		defer cancel()
 		for range s.subscriber(transport, Channel{Name: "a", From: Place{Next: 1}}).All(ctx) {
-			cancel() // and left, before it is told of that
+			cancel() // and the loop has ended before it is told
 			break
 		}
 		for limit := time.Now().Add(hangTimeout); s.Stats().Subscribers > 0; time.Sleep(time.Millisecond) {
@@ -342,7 +343,7 @@ func TestSubscriberLeaves(t *testing.T) {
 	})
 }
 
-// A message on the wire is what it says, or the end of the connection.
+// Any text on the wire is a valid message, or the end of the connection.
 func FuzzMessage(f *testing.F) {
 	for _, text := range []string{
 		`{"type":"data","cname":"a","seq":3,"content":"x","epoch":"k3f9ab2"}`, `{"type":"lost","cname":"a","seq":9,"content":"3-8"}`,

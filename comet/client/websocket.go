@@ -16,7 +16,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-// webSocket receives by a WebSocket.
+// webSocket receives from one WebSocket.
 func (r *receiver) webSocket(ctx context.Context) error {
 	conn, err := r.dial(ctx)
 	if err != nil {
@@ -53,7 +53,7 @@ func (r *receiver) webSocket(ctx context.Context) error {
 	}
 }
 
-// frameConn is a connection, and what has been read of it with the handshake.
+// frameConn is a connection, with the bytes that were read together with the handshake.
 type frameConn struct {
 	net.Conn
 	io.Reader
@@ -61,10 +61,11 @@ type frameConn struct {
 
 func (c frameConn) Read(p []byte) (int, error) { return c.Reader.Read(p) }
 
-// dial opens a WebSocket. Its error is errNoWay where it is the way that takes none, as far as
-// can be known: what a server or a proxy answers that is just being restarted is tried again.
+// dial opens a WebSocket. The error is errNoWay if the network path does not support
+// WebSockets, as far as that can be known. The answers of a server or proxy that is being
+// restarted are temporary errors.
 func (r *receiver) dial(ctx context.Context) (net.Conn, error) {
-	var answer *http.Response // that is no upgrade
+	var answer *http.Response // an answer that is no upgrade
 	reason := ""
 	dialer := ws.Dialer{
 		Protocols: []string{"ccomet.v1"}, Header: ws.HandshakeHeaderHTTP(r.Header), Timeout: r.silence(), TLSConfig: r.tlsConfig(),
@@ -95,14 +96,15 @@ func (r *receiver) dial(ctx context.Context) (net.Conn, error) {
 	return nil, fmt.Errorf("%w: %w", errNoWay, err)
 }
 
-// refused says whether nobody listens, which has nothing to do with WebSockets.
+// refused reports whether nobody listens, which has nothing to do with WebSockets.
 func refused(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// tlsConfig is that of the Client, where it has one. A WebSocket begins as HTTP/1.1, whatever
-// its requests speak: a Transport that speaks HTTP/2 has that added to its own settings.
+// tlsConfig returns the TLS settings of the Client, if it has some. A WebSocket begins as
+// HTTP/1.1, whatever the requests use: a Transport that uses HTTP/2 has added that to its
+// settings.
 func (r *receiver) tlsConfig() *tls.Config {
 	if transport, ok := r.httpClient().Transport.(*http.Transport); ok && transport.TLSClientConfig != nil {
 		config := transport.TLSClientConfig.Clone()
@@ -112,7 +114,7 @@ func (r *receiver) tlsConfig() *tls.Config {
 	return nil
 }
 
-// silent is the error of a read whose time was up.
+// silent replaces the error of a read that has timed out.
 func silent(err error) error {
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return errSilence
@@ -120,7 +122,7 @@ func silent(err error) error {
 	return err
 }
 
-// closedBy is the error of a connection that the server has closed.
+// closedBy returns the error of a connection that the server has closed.
 func closedBy(err error) error {
 	if closed, ok := errors.AsType[wsutil.ClosedError](err); ok {
 		return fmt.Errorf("the server closes with %d: %s", closed.Code, closed.Reason)

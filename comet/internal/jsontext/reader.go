@@ -1,28 +1,28 @@
-// Package jsontext goes through JSON text (RFC 8259), strictly and without allocating: what it
-// reads are pieces of the text.
+// Package jsontext parses JSON text (RFC 8259), strictly and without allocating: its results
+// are slices of the text.
 package jsontext
 
 import "unicode/utf8"
 
-// Reader is at a place in a text. Its methods that may fail note the first thing that is no
-// JSON, and are false; then nothing more is to be read. One goroutine uses it.
+// Reader is a position in a text. A method that can fail stores the first error and returns
+// false; then nothing more may be read. Only one goroutine may use it.
 type Reader struct {
 	In  []byte
 	Pos int
-	// Wrong is what is no JSON, and WrongAt where; empty: nothing so far.
+	// Wrong is the first error, and WrongAt its position; empty: none so far.
 	Wrong   string
 	WrongAt int
 
-	// Depth is how many arrays and objects may stand in each other in a value, at most MaxDepth.
+	// Depth bounds how deep arrays and objects may be nested in a value, at most MaxDepth.
 	Depth int
-	// Halves lets half of a surrogate pair pass in a string, which says so.
+	// Halves permits half a surrogate pair in a string (see Text.Half).
 	Halves bool
 }
 
-// TooDeep is what is wrong with a value in which arrays and objects stand in each other too deep.
+// TooDeep is the error of a value whose arrays and objects are nested too deep.
 const TooDeep = "nested too deep"
 
-// Fail notes what is no JSON at this place, if it is the first; it is false.
+// Fail stores an error at this position, if it is the first. It returns false.
 func (r *Reader) Fail(what string) bool {
 	if r.Wrong == "" {
 		r.Wrong, r.WrongAt = what, r.Pos
@@ -30,7 +30,7 @@ func (r *Reader) Fail(what string) bool {
 	return false
 }
 
-// Peek is the next byte, 0 at the end.
+// Peek returns the next byte, 0 at the end.
 func (r *Reader) Peek() byte {
 	if r.Pos < len(r.In) {
 		return r.In[r.Pos]
@@ -38,7 +38,7 @@ func (r *Reader) Peek() byte {
 	return 0
 }
 
-// Take takes a byte if it is the next.
+// Take consumes a byte if it is the next.
 func (r *Reader) Take(b byte) bool {
 	if r.Pos < len(r.In) && r.In[r.Pos] == b {
 		r.Pos++
@@ -47,7 +47,7 @@ func (r *Reader) Take(b byte) bool {
 	return false
 }
 
-// Space goes behind white space.
+// Space skips white space.
 func (r *Reader) Space() {
 	for r.Pos < len(r.In) {
 		switch r.In[r.Pos] {
@@ -61,19 +61,19 @@ func (r *Reader) Space() {
 
 // Text is a string.
 type Text struct {
-	Raw        []byte // what stands between the quotes
-	Size       int    // bytes of what it says, if it has no halves
-	Escapes    bool   // it has some
-	Separators bool   // it has U+2028 or U+2029, as they are
-	Half       bool   // it has half of a surrogate pair, which is no character
+	Raw        []byte // the text between the quotes
+	Size       int    // bytes of the decoded string, if it has no halves
+	Escapes    bool   // it contains escapes
+	Separators bool   // it contains U+2028 or U+2029 without an escape
+	Half       bool   // it contains half a surrogate pair, which is no character
 }
 
-// ReadString reads a string, which must be valid UTF-8.
+// ReadString parses a string, which must be valid UTF-8.
 func (r *Reader) ReadString() (t Text, ok bool) {
 	if !r.Take('"') {
 		return t, r.Fail("want a string")
 	}
-	at, less := r.Pos, 0 // bytes that the text has more than what it says
+	at, less := r.Pos, 0 // by how many bytes the text is longer than the decoded string
 	for {
 		r.Pos += Plain(r.In[r.Pos:])
 		if r.Pos == len(r.In) {
@@ -106,7 +106,7 @@ func (r *Reader) ReadString() (t Text, ok bool) {
 	}
 }
 
-// AppendDecoded appends what a string says, which has no halves.
+// AppendDecoded appends a decoded string. It must not contain half a surrogate pair.
 func AppendDecoded(dst, raw []byte) []byte {
 	for i := 0; i < len(raw); {
 		if raw[i] != '\\' {

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Plain is how many bytes s begins with that stand for themselves in a JSON string, one byte
-// a character. Most strings are either shorter than eight bytes, or longer than many.
+// Plain returns how many bytes at the start of s are plain ASCII that needs no escape in a JSON
+// string. Most strings are either shorter than eight bytes or much longer.
 func Plain(s []byte) int {
 	rest := s
 	if len(rest) >= 8 {
@@ -45,26 +45,29 @@ func Plain(s []byte) int {
 	return len(s) - len(rest)
 }
 
-// first is which of eight bytes is the first that is odd.
+// first returns which of eight bytes is the first odd one.
 func first(odd uint64) int { return bits.TrailingZeros64(odd) / 8 }
 
 const ones, tops = 0x0101010101010101, 0x8080808080808080
 
-// odd has the top bits of those of eight bytes that are below a space, no ASCII, or one of
-// two characters, and may have those of bytes behind such a one: a borrow comes from it alone.
+// odd sets the top bit of each of eight bytes that is below a space, not ASCII, a quote or a
+// backslash. It may also set those of bytes after such a byte, because only such a byte
+// borrows.
 func odd(s []byte) uint64 {
 	v := binary.LittleEndian.Uint64(s)
-	quote := v ^ ones*('"'^' ') // has a space for it, and for none below that something else
+	quote := v ^ ones*('"'^' ') // turns a quote into a space, and nothing else into less than that
 	return ((quote - ones*(' '+1)) | v | (v ^ ones*'\\' - ones)) & tops
 }
 
 func isPlain(b byte) bool { return b >= ' ' && b != '"' && b != '\\' && b < utf8.RuneSelf }
 
-// half stands for half of a surrogate pair: as long in UTF-8 as what is put in its place.
+// half stands for half a surrogate pair. In UTF-8 it has the length of the character that
+// replaces it.
 const half = utf8.MaxRune + 1
 
-// escape is the character that the escape at the beginning of s stands for, and the length of
-// that, with both halves of a surrogate pair; half where one is missing; 0 where there is none.
+// escape returns the character of the escape at the start of s, and the length of the escape;
+// both halves of a surrogate pair are one escape. char is half if one is missing, n is 0 if
+// there is no valid escape.
 func escape(s []byte) (char rune, n int) {
 	if len(s) < 2 {
 		return 0, 0
@@ -96,7 +99,7 @@ func escape(s []byte) (char rune, n int) {
 	return char, 12
 }
 
-// codeUnit is the value of the \uXXXX at the beginning of s, -1 where there is none.
+// codeUnit returns the value of the \uXXXX at the start of s, -1 if there is none.
 func codeUnit(s []byte) (v rune) {
 	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
 		return -1

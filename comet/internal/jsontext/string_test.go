@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What stands for itself ends where the first other byte is, wherever that is.
+// Plain stops at the first other byte, at any position.
 func TestPlain(t *testing.T) {
 	for b := range 256 {
 		for _, others := range []byte{'a', ' ', 0x7f, '!', '#'} {

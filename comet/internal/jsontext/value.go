@@ -1,9 +1,10 @@
 package jsontext
 
-// MaxDepth is the most that Reader.Depth may be.
+// MaxDepth is the largest value of Reader.Depth.
 const MaxDepth = 128
 
-// nesting says what the arrays and objects are that a value is in: a bit each, 1 for an object.
+// nesting stores which arrays and objects a value is in: a bit for each, 1 for
+// an object.
 type nesting struct {
 	bits  [MaxDepth / 64]uint64
 	depth int
@@ -20,7 +21,7 @@ func (n *nesting) enter(object bool) {
 
 func (n *nesting) inObject() bool { return n.bits[(n.depth-1)/64]&(1<<((n.depth-1)%64)) != 0 }
 
-// Skip reads a value of any kind.
+// Skip parses a value of any kind, and ignores it.
 func (r *Reader) Skip() bool {
 	var in nesting
 	for {
@@ -28,7 +29,7 @@ func (r *Reader) Skip() bool {
 		if !ok {
 			return false
 		}
-		for !opened { // a value has ended: what stands behind it?
+		for !opened { // a value has ended: check what follows
 			if in.depth == 0 {
 				return true
 			}
@@ -38,7 +39,7 @@ func (r *Reader) Skip() bool {
 				if r.Space(); object && !r.nameAndColon() {
 					return false
 				}
-				opened = true // the next value
+				opened = true // the next value follows
 			case object && r.Take('}'), !object && r.Take(']'):
 				in.depth--
 			case object:
@@ -50,7 +51,8 @@ func (r *Reader) Skip() bool {
 	}
 }
 
-// begin reads a value up to its end, or up to the first value in it: then it has opened.
+// begin parses a value up to its end, or up to the first value inside it
+// (opened).
 func (r *Reader) begin(in *nesting) (opened, ok bool) {
 	switch b := r.Peek(); b {
 	case '"':
@@ -76,7 +78,7 @@ func (r *Reader) begin(in *nesting) (opened, ok bool) {
 	return false, r.number()
 }
 
-// nameAndColon reads what stands before a value in an object.
+// nameAndColon parses what precedes a value in an object.
 func (r *Reader) nameAndColon() bool {
 	if _, ok := r.ReadString(); !ok {
 		return false
@@ -96,7 +98,7 @@ func (r *Reader) literal(word string) bool {
 	return true
 }
 
-// number reads a number (RFC 8259 6).
+// number parses a number (RFC 8259 6).
 func (r *Reader) number() bool {
 	r.Take('-')
 	if !r.Take('0') && !r.digits() {
@@ -116,7 +118,7 @@ func (r *Reader) number() bool {
 	return true
 }
 
-// digits takes some, one at the least.
+// digits consumes one digit or more.
 func (r *Reader) digits() bool {
 	at := r.Pos
 	for r.Pos < len(r.In) && r.In[r.Pos] >= '0' && r.In[r.Pos] <= '9' {

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzParse holds Parse against encoding/json: what is JSON for one is for the other, and
-// says the same.
+// FuzzParse compares Parse with encoding/json: the same texts are JSON for both, with the same
+// values.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		`{"op":"sub","cname":"a","seq":3,"token":"t","lost":true,"id":1,"epoch":"k3f9"}`, `{"op":"pub","cname":"a","content":"x","key":"k\u00e9"}`, `{"op":"pub","cname":"\ud83d\ude00","content":{"a":[1,{}]},"id":"x"}`,
@@ -22,7 +22,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if !utf8.Valid(text) {
-			return // a WebSocket's text is
+			return // a WebSocket's text is always valid UTF-8
 		}
 		before := bytes.Clone(text)
 		o, _, err := Parse(text, nil)
@@ -37,7 +37,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		case err == errDepth:
-			return // encoding/json goes deeper
+			return // encoding/json allows more
 		case !isObject:
 			t.Fatalf("%q is no JSON object: %v", text, err)
 		}
@@ -49,7 +49,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// read is the members of an object whose names an operation has, as encoding/json reads them.
+// read returns the members of an object that an operation may have, as encoding/json reads
+// them.
 func read(text []byte) (members map[string]json.RawMessage, twice, isObject bool) {
 	if !json.Valid(text) {
 		return nil, false, false
@@ -83,7 +84,7 @@ func read(text []byte) (members map[string]json.RawMessage, twice, isObject bool
 	return members, twice, true
 }
 
-// judge says whether members are an operation.
+// judge checks whether members are an operation.
 func judge(members map[string]json.RawMessage, twice bool) error {
 	if twice {
 		return errTwice
@@ -92,7 +93,7 @@ func judge(members map[string]json.RawMessage, twice bool) error {
 		first := value[0]
 		var text string
 		isText := json.Unmarshal(value, &text) == nil
-		whole := isText && !strings.ContainsRune(text, utf8.RuneError) // which half a surrogate pair becomes
+		whole := isText && !strings.ContainsRune(text, utf8.RuneError) // half a surrogate pair becomes U+FFFD
 		switch name {
 		case "op":
 			if !isText {
@@ -125,8 +126,8 @@ func judge(members map[string]json.RawMessage, twice bool) error {
 	return errOp
 }
 
-// escapesNoHalf says whether a string with U+FFFD in it has that as it is, and not in place of
-// half a surrogate pair.
+// escapesNoHalf reports whether each U+FFFD in a string was there already, and does not
+// replace half a surrogate pair.
 func escapesNoHalf(value []byte) bool {
 	var text string
 	replaced := replacement.ReplaceAllString(strings.ReplaceAll(string(value), `\\`, "xx"), "x")

@@ -1,5 +1,4 @@
-// Package op reads what the client of a WebSocket asks: a JSON object with an operation and
-// what that needs.
+// Package op parses the operations that the clients of WebSockets send: JSON objects.
 package op
 
 import (
@@ -9,43 +8,43 @@ import (
 	"ccomet/comet/internal/jsontext"
 )
 
-// Kind is what is asked.
+// Kind is the kind of an operation.
 type Kind uint8
 
 const (
 	None  Kind = iota
-	Sub        // to join a channel
-	Unsub      // to leave it
-	Pub        // to publish
-	Ping       // for an answer
+	Sub        // joins a channel
+	Unsub      // leaves it
+	Pub        // publishes
+	Ping       // asks for an answer
 	NumKinds
 )
 
-// Names are the kinds as clients name them, and figures.
+// Names are the names of the kinds, on the wire and in figures.
 var Names = [NumKinds]string{None: "none", Sub: "sub", Unsub: "unsub", Pub: "pub", Ping: "ping"}
 
-// Op is one operation. Its bytes are those of the text it was read from, or of the room for
-// what had to be decoded.
+// Op is one operation. Its bytes are slices of the text it was parsed from, or of the memory
+// for decoded strings.
 type Op struct {
 	Kind    Kind
-	Lost    bool   // the client asks for a message where messages are lost
-	Told    bool   // there is an epoch, if an empty one: the client asks for it
-	Quoted  bool   // the content is the inside of a JSON string; else the text of another value
+	Lost    bool   // the client wants a message where messages are lost
+	Told    bool   // there is an epoch, even an empty one: the client wants to be told it
+	Quoted  bool   // Content is the inside of a JSON string; else the text of another value
 	Seq     int32  // 0: none
 	ID      []byte // a number or a string, as JSON; nil: none
 	Cname   []byte // nil: none
 	Token   []byte
 	Epoch   []byte
 	Key     []byte // nil: none
-	Content []byte // nil: none. A string's is still escaped, and its surrogates need not come in pairs
-	Size    int    // bytes of what that says, if they do
-	Plain   bool   // the content is a string's, in which they do, and without U+2028 and U+2029
+	Content []byte // nil: none. A string is still escaped, and may have unpaired surrogates
+	Size    int    // bytes of the decoded Content, if all surrogates are paired
+	Plain   bool   // Content is a string in which all surrogates are paired, without U+2028 and U+2029
 }
 
-// MaxID is the bytes of an id, as JSON.
+// MaxID is the length of the longest id, as JSON, in bytes.
 const MaxID = 64
 
-// What is wrong with a text. They are shared.
+// The errors of a text. They are shared.
 var (
 	errSyntax  = errors.New("not a JSON object")
 	errDepth   = errors.New(jsontext.TooDeep + ": at most " + strconv.Itoa(jsontext.MaxDepth) + " arrays and objects in each other")
@@ -58,10 +57,10 @@ var (
 	errContent = errors.New("content is missing")
 )
 
-// ErrContent is that there is nothing to be published.
+// ErrContent: there is no content to publish.
 var ErrContent = errContent
 
-// members of an operation, as bits.
+// The members of an operation, as bits.
 const (
 	hasOp = 1 << iota
 	hasID
@@ -74,16 +73,16 @@ const (
 	hasKey
 )
 
-// reader reads an operation.
+// reader parses an operation.
 type reader struct {
 	jsontext.Reader
 	seen int
-	room []byte // where strings are decoded
+	room []byte // memory for decoded strings
 }
 
-// Parse reads a text, which is UTF-8. Members may come in any order; those that are unknown,
-// and null, are passed over. Strings that have to be decoded are appended to room. Where a
-// member is wrong, the operation has the others, so that the answer can have the id.
+// Parse parses a text, which must be UTF-8. Members may come in any order; unknown ones, and
+// null, are ignored. Strings that must be decoded are appended to room. If a member is wrong,
+// the operation has the others, so that the answer can contain the id.
 func Parse(text, room []byte) (o Op, decoded []byte, err error) {
 	r := reader{Reader: jsontext.Reader{In: text, Depth: jsontext.MaxDepth, Halves: true}, room: room}
 	wrong, ok := r.object(&o)
@@ -100,8 +99,8 @@ func Parse(text, room []byte) (o Op, decoded []byte, err error) {
 	return o, r.room, err
 }
 
-// object reads the operation's object, behind which nothing may follow. wrong is what is wrong
-// with its first member that is; false: it is no JSON.
+// object parses the operation's object, which nothing may follow. wrong is the error of the
+// first wrong member; false: it is no JSON.
 func (r *reader) object(o *Op) (wrong error, ok bool) {
 	r.Space()
 	if !r.Take('{') {
@@ -135,7 +134,7 @@ func (r *reader) object(o *Op) (wrong error, ok bool) {
 	return wrong, r.Pos == len(r.In)
 }
 
-// bitOf is the member of a name that has a meaning.
+// bitOf returns the bit of a member, 0 for an unknown name.
 func bitOf(name []byte) int {
 	switch string(name) {
 	case "op":
@@ -160,10 +159,10 @@ func bitOf(name []byte) int {
 	return 0
 }
 
-// member reads a member's value.
+// member parses a member's value.
 func (r *reader) member(o *Op, name *jsontext.Text) error {
 	bit := 0
-	if inside, ok := r.decoded(name); ok { // one that has half a surrogate pair is no name of ours
+	if inside, ok := r.decoded(name); ok { // a name with half a surrogate pair is unknown
 		bit = bitOf(inside)
 	}
 	at := r.Pos
@@ -180,7 +179,7 @@ func (r *reader) member(o *Op, name *jsontext.Text) error {
 	return r.note(o, bit, r.In[at:r.Pos], nil)
 }
 
-// note takes the value of a member, which is valid JSON; text: it is a string.
+// note stores the value of a member, which is valid JSON. text is set if it is a string.
 func (r *reader) note(o *Op, bit int, value []byte, text *jsontext.Text) (err error) {
 	if bit == 0 {
 		return nil
@@ -242,7 +241,7 @@ func (r *reader) kind(o *Op, text *jsontext.Text) error {
 	return errOp
 }
 
-// text is what a string says.
+// text returns a decoded string.
 func (r *reader) text(t *jsontext.Text) ([]byte, error) {
 	if t != nil {
 		if inside, ok := r.decoded(t); ok {
@@ -252,7 +251,7 @@ func (r *reader) text(t *jsontext.Text) ([]byte, error) {
 	return nil, errString
 }
 
-// decoded is what a string says; false: half a surrogate pair is in it.
+// decoded returns a decoded string; false: it contains half a surrogate pair.
 func (r *reader) decoded(t *jsontext.Text) ([]byte, bool) {
 	if !t.Escapes {
 		return t.Raw, true

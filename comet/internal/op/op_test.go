@@ -28,7 +28,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// equal compares operations, and whether they have what they have.
+// equal compares operations, and also which members they have.
 func equal(a, b *Op) bool {
 	same := func(x, y []byte) bool { return string(x) == string(y) && (x == nil) == (y == nil) }
 	return a.Kind == b.Kind && a.Lost == b.Lost && a.Told == b.Told && a.Quoted == b.Quoted && a.Seq == b.Seq && same(a.ID, b.ID) &&
@@ -59,13 +59,13 @@ func TestParseErrors(t *testing.T) {
 			t.Errorf("%.100s: %v, want %v", text, err, want)
 		}
 	}
-	// What is wrong does not keep the id from the answer.
+	// An error does not keep the id from the answer.
 	if o, _, err := Parse([]byte(`{"op":"x","seq":"1","id":7}`), nil); err != errOp || string(o.ID) != "7" {
 		t.Errorf("%+v, %v", o, err)
 	}
 }
 
-// A text is neither copied nor changed, and costs no memory.
+// Parse neither copies nor changes the text, and allocates nothing.
 func TestParseAllocations(t *testing.T) {
 	text := []byte(`{"op":"pub","cname":"a\u00e9","content":"hel\"lo","id":"abc","x":[1,{"y":null}],"seq":3,"epoch":"k3f9ab2"}`)
 	before := string(text)
@@ -92,8 +92,8 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// A content that needs no closer look is known: that of a string of whole characters, which is
-// a JavaScript string as well.
+// Plain marks content that needs no further check: a string with paired surrogates that is
+// also a JavaScript string.
 func TestPlainContent(t *testing.T) {
 	for content, want := range map[string]bool{
 		`"a"`: true, `"\u00e9\ud83d\ude00\n"`: true, `"é"`: true, `7`: false, `["a"]`: false, "\"\u2028\"": false, `"\ud83d"`: false, `"\ude00\ud83d"`: false, `"\u2028"`: true,
