@@ -39,7 +39,7 @@ type Compat = web.Compat
 // CompatIComet returns the leniencies that iComet's clients and backends need.
 func CompatIComet() Compat { return web.CompatIComet() }
 
-// Cluster is a log outside the server, which several servers share.
+// Cluster is a shared log: it is outside the server, and several servers share it.
 type Cluster = broker.Cluster
 
 // Node describes a server among several that share a log.

@@ -305,7 +305,7 @@ func TestBatchKeys(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// If a log outside the server numbers messages, a batch is answered when all have their
+// If a shared log numbers messages, a batch is answered when all have their
 // numbers.
 func TestBatchOfALateLog(t *testing.T) {
 	h, log := newLate(t, Config{})

@@ -114,7 +114,7 @@ func (c *checker) roster(loop uint8, r *hub.AuditedRoster) {
 	c.equal("a roster's name", r.Name, ch.Name)
 	for _, cursor := range r.Cursors {
 		// A client of CComet's dialect may have come before its channel was set to a
-		// number. A log outside the server may skip numbers before its next message.
+		// number. A shared log may skip numbers before its next message.
 		if c.rest && !cursor.Behind && c.srv.cfg.Cluster == nil && ch.Dialect != record.DialectCCometFresh {
 			c.equal("the cursor of a subscriber that is not behind", cursor.Next, ch.Next)
 		}

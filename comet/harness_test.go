@@ -32,7 +32,7 @@ type harness struct {
 	end       func()
 
 	watchRecords bool     // a server that takes over must not change any before it serves
-	waits        bool     // at a hand-over, a client waits for a log outside the server
+	waits        bool     // at a hand-over, a client waits for a shared log
 	byName       bool     // the hand-over is also written by names
 	earlyFile    *os.File // the file of an early hand-over; nil: none has begun
 }

@@ -257,7 +257,7 @@ func TestHistoryThroughNetHTTP(t *testing.T) {
 	}
 }
 
-// A client that may not have a channel is told why, as in a poll: if a log outside the server
+// A client that may not have a channel is told why, as in a poll: if a shared log
 // keeps messages, the request creates the channel here, and there may be too many.
 func TestHistoryRefused(t *testing.T) {
 	h, log := newLate(t, Config{MaxChannels: 1})

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// lateLog is a log outside the server that answers when the test tells it to.
+// lateLog is a shared log that answers when the test tells it to.
 type lateLog struct {
 	channels  map[string]*lateChannel
 	proposals []homed // without a number yet

@@ -32,7 +32,7 @@ const (
 	ReleaseSession             // conn, Session: its subscriber leaves
 	Explain                    // Reply; buf: name; Listed: at most. Answer: Explained
 	RosterScanned              // Explanation; Listed; LeftOut; msg: text; buf: sessions
-	// To that broker, from a log outside the server (broker/authority.go):
+	// To that broker, from a shared log (broker/authority.go):
 	Committed  // what was proposed, with msg, or with code and no msg; or buf: name, with msg or op
 	Attached   // ref; seq: next number; AttachedEpoch; Index; run; FlagMore: the log keeps older ones; FlagExist
 	Announced  // Partition, Index; msg: content of a broadcast
@@ -40,7 +40,7 @@ const (
 	CountAsked // Reply; buf: name
 	Counted    // the CountAsked, with Subscribers, FlagExist
 	// To the brokers of all loops:
-	Broadcast    // msg: its content; with a log outside the server, to one loop only: Reply, op, buf: content. Answer: Done
+	Broadcast    // msg: its content; with a shared log, to one loop only: Reply, op, buf: content. Answer: Done
 	Snapshot     // Record: of the channel to continue with (statesnapshot.go)
 	ListChannels // conn: a listener that asks which channels live; Record: to continue with. Answer: ChannelsListed
 	// To a hub, from a channel's home:

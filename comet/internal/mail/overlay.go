@@ -118,7 +118,7 @@ func (m *Mail) SetRest(n int, from int32) { m.Ref.Index, m.aux = uint32(n), from
 func (m *Mail) Place() uint32         { return uint32(m.aux) }
 func (m *Mail) SetPlace(place uint32) { m.aux = int32(place) }
 
-// OfPartition returns a mail about all channels of a partition of a log outside the server. It is
+// OfPartition returns a mail about all channels of a partition of a shared log. It is
 // the index-th of its kind there.
 func OfPartition(kind Kind, partition, index uint32) Mail {
 	return Mail{Kind: kind, N: int32(partition), slot: index}
@@ -130,7 +130,7 @@ func (m *Mail) Partition() uint32     { return uint32(m.N) }
 func (m *Mail) Index() uint32         { return m.slot }
 func (m *Mail) SetIndex(index uint32) { m.slot = index }
 
-// AttachedEpoch is the epoch of a channel that was attached to a log outside the server.
+// AttachedEpoch is the epoch of a channel that was attached to a shared log.
 func (m *Mail) AttachedEpoch() uint32         { return uint32(m.aux) }
 func (m *Mail) SetAttachedEpoch(epoch uint32) { m.aux = int32(epoch) }
 

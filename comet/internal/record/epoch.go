@@ -83,6 +83,6 @@ func TellLast(text []byte, e uint32) []byte {
 // file skips as many again.
 const StateGap = 1 << 22
 
-// LogGap is the least number of message numbers that a log outside the server skips, if it
+// LogGap is the least number of message numbers that a shared log skips, if it
 // cannot tell which of the last messages it has lost.
 const LogGap = 1 << 16
