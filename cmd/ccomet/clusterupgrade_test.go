@@ -53,3 +53,82 @@ func TestClusterUpgrade(t *testing.T) {
 		t.Errorf("%s", i.logged())
 	}
 }
+
+// TestClusterUpgradeAway: a node is upgraded while Redis is away, twice. Its clients wait on, and
+// hear what is published when Redis is back.
+func TestClusterUpgradeAway(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string][2]func(*redis){
+		"dead":    {(*redis).kill, (*redis).start},
+		"hanging": {(*redis).pause, (*redis).goOn},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSharing(t, 1)
+			i := install(t, "--redis", s.url(), "--node", "upgraded")
+			s.nodes = append(s.nodes, i.process)
+			stream := bufio.NewReader(open(t, i.front, "/stream?cname=a&lost=1"))
+			if m := next(t, stream); m.Type != "next_seq" {
+				t.Fatalf("%+v", m)
+			}
+			before := s.numbered(0, "a", "before")
+			if m := next(t, stream); m.Content != "before" {
+				t.Fatalf("%+v", m)
+			}
+			away[0](s.redis)
+			for round := range 2 {
+				i.put(t, i.versions[(round+1)%2])
+				if said, err := i.upgrade(); err != nil {
+					t.Fatalf("%v: %s\n%s", err, said, i.logged())
+				}
+				s.refuses(1, "a")
+			}
+			away[1](s.redis)
+			after := s.publishes(1, "a", "after")
+			m := next(t, stream)
+			if m.Type == "lost" { // Redis has come back with nothing
+				m = next(t, stream)
+			}
+			for m.Content == "refused" { // it may have been numbered all the same
+				m = next(t, stream)
+			}
+			if m.Content != "after" || m.Seq != after || after <= before {
+				t.Errorf("%+v, want number %d, behind %d", m, after, before)
+			}
+			s.publishes(0, "a", "of the other node")
+			if m := next(t, stream); m.Content != "of the other node" {
+				t.Errorf("%+v", m)
+			}
+		})
+	}
+}
+
+// TestClusterUpgradeRefused: a node that is to have another Redis is not upgraded while that is
+// away, or does not let it in, and it is told what was waited for.
+func TestClusterUpgradeRefused(t *testing.T) {
+	t.Parallel()
+	s := newSharing(t, 0)
+	i := install(t, "--redis", s.url(), "--node", "upgraded")
+	refused := func(args, want string) {
+		t.Helper()
+		i.instead(1, args)
+		said, err := i.upgrade()
+		if err == nil || !strings.Contains(said, "not upgraded") || !strings.Contains(said, want) {
+			t.Errorf("%s: %v, said %q, want %q", args, err, said, want)
+		}
+		if !strings.Contains(i.logged(), want) {
+			t.Errorf("%s: the log does not say %q:\n%s", args, want, i.logged())
+		}
+	}
+	s.must("CONFIG", "SET", "requirepass", "secret") // connections that there are stay
+	refused("", "NOAUTH")
+	s.mustAs("secret", "CONFIG", "SET", "requirepass", "")
+	s.pause()
+	refused("--redis-prefix other:", "redis has not answered within 2s")
+	s.goOn()
+	if said, err := i.upgrade(); err != nil {
+		t.Errorf("%v: %s", err, said)
+	}
+	s.nodes = append(s.nodes, i.process)
+	s.publishes(0, "a", "on")
+}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"ccomet/cmd/ccomet/internal/upgrade"
 	"ccomet/comet"
 	"ccomet/comet/cluster"
 	"ccomet/comet/cluster/redisurl"
@@ -19,6 +21,11 @@ func (c *serve) share(log zerolog.Logger, r *running, from *comet.HandedOver) (*
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	if from != nil && upgrade.MayGoBack() {
+		var done context.CancelFunc
+		ctx, done = context.WithTimeout(ctx, handOverPatience)
+		defer done()
+	}
 	opened := make(chan struct{})
 	watched := make(chan struct{})
 	go func() {
@@ -40,7 +47,7 @@ func (c *serve) share(log zerolog.Logger, r *running, from *comet.HandedOver) (*
 		}
 		return nil, nil
 	}
-	return shared, err
+	return shared, unreached(ctx, err)
 }
 
 // openShared opens the server, with Redis if it shares channels.
@@ -56,26 +63,45 @@ func (c *serve) openShared(log zerolog.Logger, r *running, from *comet.HandedOve
 	return srv, err
 }
 
-// rehearseShared opens the server as for an upgrade. If Redis cannot be reached, the upgrade
-// must not take place.
+// rehearseShared opens the server as for an upgrade. Redis must answer only if its URL or the prefix
+// has changed.
 func (c *serve) rehearseShared(from *comet.HandedOver) error {
 	if len(c.Redis) == 0 {
 		_, err := c.open(zerolog.Nop(), nil, from)
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), rehearsalPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), handOverPatience)
 	defer cancel()
 	shared, err := cluster.Open(ctx, c.clusterConfig(zerolog.Nop(), from))
 	if err != nil {
-		return err
+		return unreached(ctx, err)
 	}
 	defer shared.Close()
 	_, err = c.open(zerolog.Nop(), shared, from)
 	return err
 }
 
-// rehearsalPatience is the time limit for Redis, because nothing is served meanwhile.
-const rehearsalPatience = 2 * time.Second
+// tryRedis returns why Redis does not let this program do what it needs. A Redis that cannot be
+// reached is no error: with the same Redis, the server is upgraded without it.
+func (c *serve) tryRedis() error {
+	if len(c.Redis) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), handOverPatience)
+	defer cancel()
+	return cluster.Try(ctx, c.clusterConfig(zerolog.Nop(), nil))
+}
+
+// handOverPatience is the time limit for Redis in an upgrade, because nothing is served meanwhile.
+const handOverPatience = 2 * time.Second
+
+// unreached says in an error that the time limit for Redis has passed, and why there is one.
+func unreached(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != context.DeadlineExceeded {
+		return err
+	}
+	return fmt.Errorf("redis has not answered within %v: an upgrade needs it if its URL or the prefix has changed: %w", handOverPatience, err)
+}
 
 func (c *serve) clusterConfig(log zerolog.Logger, from *comet.HandedOver) cluster.Config {
 	var state []byte

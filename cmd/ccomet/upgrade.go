@@ -126,6 +126,9 @@ func (c *serve) rehearse() error {
 	if err := c.takeSockets(); err != nil {
 		return err
 	}
+	if err := c.tryRedis(); err != nil {
+		return err
+	}
 	return upgrade.Rehearse(upgrade.Rehearsal{
 		Version: versionName(), Pidfile: c.Pidfile, Loops: c.Loops,
 		GoOn: c.rehearseShared,

@@ -1,8 +1,13 @@
 package cluster
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -130,8 +135,26 @@ func TestLeases(t *testing.T) {
 }
 
 // TestResume has a node of another program go on from where one has stopped.
-func TestResume(t *testing.T) {
-	r := startRedis(t)
+func TestResume(t *testing.T) { testResume(t, startRedis(t), nil, nil) }
+
+// TestResumeAway: the same while Redis is away. The node does not wait for it, says that it is
+// away, and goes on when it is back.
+func TestResumeAway(t *testing.T) {
+	needsMuch(t)
+	t.Run("it is dead", func(t *testing.T) {
+		r := startRedis(t, "--appendonly", "yes", "--appendfsync", "always")
+		testResume(t, r, r.kill, r.start)
+	})
+	t.Run("it hangs", func(t *testing.T) {
+		r := startRedis(t)
+		signal := func(sig os.Signal) func() { return func() { _ = r.cmd.Process.Signal(sig) } }
+		testResume(t, r, signal(syscall.SIGSTOP), signal(syscall.SIGCONT))
+	})
+}
+
+// testResume has Redis leave before a node goes on, and come back after that, unless leave is nil.
+func testResume(t *testing.T, r *redisServer, leave, back func()) {
+	t.Helper()
 	one, before := startNode(t, 1, Config{}, r.url), startNode(t, 1, Config{}, r.url)
 	followAll([]*testNode{one}, rooms...)
 	before.judges[0].follow("red", 0)
@@ -141,6 +164,9 @@ func TestResume(t *testing.T) {
 		one.judges[0].propose(mail.OpPublish, "red", "", fmt.Sprint("m", n))
 	}
 	one.judges[0].answer("m49")
+	if leave != nil {
+		leave()
+	}
 	before.Close()
 	if told := before.judges[0].messages("red"); len(told) != 0 {
 		t.Errorf("a log that is suspended tells of %d messages", len(told))
@@ -154,6 +180,68 @@ func TestResume(t *testing.T) {
 	j.end.Follow([]byte("red"))
 	after.judges = append(after.judges, j)
 	after.Log.Start(func() broker.Node { return broker.Node{} })
+	if leave != nil {
+		waitFor(t, "the node says that Redis is away", func() bool { return after.Away() != nil })
+		j.propose(mail.OpPublish, "red", "", "refused")
+		if m := j.answer("refused"); m.Code != mail.CodeNoLog {
+			t.Errorf("what is published without Redis is answered with code %d", m.Code)
+		}
+		back()
+		waitFor(t, "the node says that Redis is back", func() bool { return after.Away() == nil })
+	}
 	waitFor(t, "all messages", func() bool { return len(j.messages("red")) == 50 })
 	verdict(t, []*testNode{one, after}, "red")
+}
+
+// TestResumeTwice: what a node hands over that Redis has not been reached for is what it was handed
+// itself.
+func TestResumeTwice(t *testing.T) {
+	r := startRedis(t)
+	n := startNode(t, 1, Config{}, r.url)
+	n.judges[0].propose(mail.OpPublish, "red", "", "m")
+	n.judges[0].answer("m")
+	state := n.Suspend()
+	r.kill()
+	for range 2 {
+		if again := openNode(t, Config{State: state}, r.url).Suspend(); !bytes.Equal(again, state) {
+			t.Errorf("handed over %s, of %s", again, state)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for what, cfg := range map[string]Config{"another prefix": {State: state, Prefix: "other:"}, "no hand-over": {}} {
+		cfg.Redis = redisAt(t, r.url)
+		if _, err := Open(ctx, cfg); !errors.Is(err, context.Canceled) {
+			t.Errorf("with %s it does not wait for Redis: %v", what, err)
+		}
+	}
+	cfg := Config{Redis: redisAt(t, r.url), State: state, Partitions: 3}
+	if _, err := Open(ctx, cfg); err == nil || !strings.Contains(err.Error(), "1 partitions were handed over, and there are to be 3") {
+		t.Errorf("with other partitions: %v", err)
+	}
+}
+
+// TestTry: a Redis that is away, or does not answer, has nothing against a node; one that does not
+// permit what nodes do has.
+func TestTry(t *testing.T) {
+	r := startRedis(t)
+	r.must("CONFIG", "SET", "requirepass", "right")
+	try := func(ctx context.Context, url string) error { return Try(ctx, Config{Redis: redisAt(t, url)}) }
+	path := strings.TrimPrefix(r.url, "unix://")
+	if err := try(t.Context(), "unix://:wrong@"+path); err == nil || !strings.Contains(err.Error(), "WRONGPASS") {
+		t.Errorf("with another password: %v", err)
+	}
+	if err := try(t.Context(), "unix://:right@"+path); err != nil {
+		t.Errorf("with the right password: %v", err)
+	}
+	_ = r.cmd.Process.Signal(syscall.SIGSTOP)
+	soon, done := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer done()
+	if err := try(soon, "unix://:right@"+path); err != nil {
+		t.Errorf("one that hangs: %v", err)
+	}
+	r.kill()
+	if err := try(t.Context(), "unix://:right@"+path); err != nil {
+		t.Errorf("one that is dead: %v", err)
+	}
 }

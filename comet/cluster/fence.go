@@ -131,10 +131,13 @@ const (
 	chanceJump     = 31 << 16
 )
 
-// begin has the partition stand where Redis has it.
+// begin has the partition stand where Redis has it, or where another program's stood.
 func (p *partition) begin(ctx context.Context) error {
-	if p.begun {
+	switch {
+	case p.reign.Load() != nil:
 		return nil
+	case p.restored:
+		return p.check()
 	}
 	call, done := context.WithTimeout(ctx, callTimeout)
 	defer done()
@@ -145,7 +148,7 @@ func (p *partition) begin(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f.place.events = 1 // so that loops are told where it stands
-	p.begun, p.at, p.read = true, f.place, f.last
+	p.at, p.read = f.place, f.last
 	return nil
 }
 

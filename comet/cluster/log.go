@@ -2,10 +2,7 @@ package cluster
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +15,7 @@ import (
 // Log numbers and keeps the messages of channels in Redis, for the server that it is the log of.
 type Log struct {
 	cfg        Config
+	options    rueidis.ClientOption
 	client     rueidis.Client
 	cluster    bool // of Redis
 	partitions []*partition
@@ -29,10 +27,12 @@ type Log struct {
 	loops  atomic.Pointer[[]*loop]
 	adding sync.Mutex // loops
 
-	ctx     context.Context // ends with the log
-	end     context.CancelFunc
-	running sync.WaitGroup
-	secret  []byte
+	ctx        context.Context // ends with the log
+	end        context.CancelFunc
+	running    sync.WaitGroup
+	connecting sync.WaitGroup
+	connected  chan struct{} // closed when Redis has been reached: until then nothing but connect has the client
+	secret     []byte
 	// lostSecret: Redis may have lost the secret; otherSecret: it has another.
 	lostSecret, otherSecret atomic.Bool
 	paused                  atomic.Bool
@@ -44,153 +44,86 @@ type Log struct {
 // Open connects to Redis, for which it waits as long as ctx lasts, and says so in the log. An
 // error that waiting does not mend is returned at once: of the configuration, a Redis that is
 // too old, or a cluster with other partitions.
+//
+// A node that goes on for another program (Config.State), with the same Redis, knows all that it
+// needs. It connects from Start on, and for the node it is an outage until it has.
 func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
+	from, err := parseState(cfg.State)
+	if err != nil {
+		return nil, err
+	}
+	l, err := newLog(cfg)
+	if err != nil {
+		return nil, err
+	}
+	l.secret = from.Secret
+	if from.Redis != cfg.redisID() {
+		err = l.await(ctx)
+	}
+	if err == nil && cfg.State != nil {
+		err = l.restore(&from)
+	}
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	l.start()
+	return l, nil
+}
+
+// newLog makes one that is not connected.
+func newLog(cfg Config) (*Log, error) {
 	o, err := options(cfg.Redis)
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{cfg: cfg, touched: newSignal(), uneasy: newSignal()}
+	l := &Log{cfg: cfg, options: o, connected: make(chan struct{}), touched: newSignal(), uneasy: newSignal()}
 	l.consts = [5]string{
 		strconv.Itoa(cfg.History), strconv.Itoa(int(cfg.TTL / time.Second)), numberSeconds,
 		strconv.Itoa(max(cfg.Bus/busSegments, 1)), strconv.Itoa(max(cfg.BusBytes/busSegments, 1)),
-	}
-	if l.secret, err = secretOf(cfg.State); err != nil {
-		return nil, err
 	}
 	l.nodes.open(&l.cfg)
 	l.nodes.health.uneasy = l.uneasy
 	l.loops.Store(&[]*loop{})
 	l.ctx, l.end = context.WithCancel(context.Background())
-	told := time.Time{}
-	for {
-		err := l.connect(ctx, o)
-		if err == nil {
-			break
-		}
-		if fatal := (*fatalError)(nil); errors.As(err, &fatal) {
-			l.Close()
-			return nil, err
-		}
-		if time.Since(told) > 10*time.Second {
-			cfg.Log.Warn().Err(explained(cfg.Redis, err)).Msg("waiting for Redis")
-			told = time.Now()
-		}
-		select {
-		case <-ctx.Done():
-			l.Close()
-			return nil, fmt.Errorf("redis: %w (%w)", ctx.Err(), err)
-		case <-time.After(250 * time.Millisecond):
-		}
-	}
-	if cfg.State != nil {
-		if err := l.restore(cfg.State); err != nil {
-			l.Close()
-			return nil, err
-		}
-	}
-	cfg.Log.Info().Str("node", cfg.Node).Str("mode", string(l.client.Mode())).Int("partitions", len(l.partitions)).Msg("connected to Redis")
-	l.start()
 	return l, nil
 }
 
 // busSegments is in how many parts the bus is cut off: it keeps as many, and the one that grows.
 const busSegments = 8
 
-// fatalError is one that waiting does not mend.
-type fatalError struct{ error }
-
-// leastVersion is that of Redis: an earlier one gives replicas the scripts of its master, by
-// whose lack a new master is known (fence.go).
-const leastVersion = 7
-
-// connect makes one attempt.
-func (l *Log) connect(ctx context.Context, o rueidis.ClientOption) (err error) {
-	if l.client == nil {
-		if l.client, err = client(o, l.cfg.Node); err != nil {
-			l.client = nil
-			return err
-		}
-		l.cluster = l.client.Mode() == rueidis.ClientModeCluster
-	}
-	for addr, node := range l.client.Nodes() {
-		call, done := context.WithTimeout(ctx, callTimeout)
-		info, err := node.Do(call, node.B().Info().Section("server").Build()).ToString()
-		done()
-		if err != nil {
-			return err
-		}
-		if major, _ := strconv.Atoi(strings.Split(infoField(info, "redis_version"), ".")[0]); major < leastVersion {
-			return &fatalError{fmt.Errorf("redis at %s is of version %s: at least %d.0 is needed", addr, infoField(info, "redis_version"), leastVersion)}
-		}
-	}
-	if l.partitions == nil {
-		if err := l.makePartitions(ctx); err != nil {
-			return err
-		}
-	}
-	for _, p := range l.partitions {
-		if err := p.begin(ctx); err != nil {
-			return err
-		}
-	}
-	if err := l.beginSecret(ctx); err != nil {
-		return err
-	}
-	return l.beginControl(ctx)
-}
-
-// infoField is a field of an answer to INFO.
-func infoField(info, name string) string {
-	_, value, _ := strings.Cut(info, "\n"+name+":")
-	value, _, _ = strings.Cut(value, "\r")
-	return value
-}
-
-// makePartitions makes as many as there are to be.
-func (l *Log) makePartitions(ctx context.Context) error {
-	n := l.cfg.Partitions
-	if n == 0 {
-		call, done := context.WithTimeout(ctx, callTimeout)
-		defer done()
-		there, err := l.client.Do(call, l.client.B().Hget().Key(newPartition(l, 0).keyG).Field("parts").Build()).AsInt64()
-		switch {
-		case err == nil && there > 0 && there <= maxPartitions:
-			n = int(there)
-		case err != nil && !rueidis.IsRedisNil(err):
-			return err
-		case l.cluster:
-			n = 16
-		default:
-			n = 1
-		}
-	}
-	for id := range n {
-		l.partitions = append(l.partitions, newPartition(l, id))
-	}
-	l.readers = []*reader{newReader(l)}
-	if !l.cluster {
-		l.readers = append(l.readers, newReader(l, l.partitions...))
-		return nil
-	}
-	for _, p := range l.partitions {
-		l.readers = append(l.readers, newReader(l, p))
-	}
-	return nil
-}
-
-// start has the partitions and the readers run.
+// start has the partitions run, and what tells of this node.
 func (l *Log) start() {
-	for _, p := range l.partitions {
-		l.run(p.propose)
-		l.run(p.attach)
-	}
 	l.run(l.sweep)
-	l.run(l.beat)
-	l.run(l.speak)
-	l.run(l.touch)
+	for _, p := range l.partitions {
+		l.runConnected(p.propose)
+		l.runConnected(p.attach)
+	}
+	l.runConnected(l.beat)
+	l.runConnected(l.speak)
+	l.runConnected(l.touch)
+}
+
+// runConnected is run from when Redis has been reached.
+func (l *Log) runConnected(f func()) {
+	l.run(func() {
+		if l.awaitConnected() {
+			f()
+		}
+	})
+}
+
+// awaitConnected waits until Redis has been reached; false: the log has ended.
+func (l *Log) awaitConnected() bool {
+	select {
+	case <-l.connected:
+		return true
+	case <-l.ctx.Done():
+		return false
+	}
 }
 
 // run runs a goroutine that ends when the log's context does.
@@ -251,6 +184,7 @@ func (l *Log) Open(number uint8, home broker.Inbox) broker.Authority {
 // Close ends the log: what is still proposed is refused. Nothing is posted when it has returned.
 func (l *Log) Close() {
 	l.end()
+	l.connecting.Wait()
 	for _, p := range l.partitions {
 		p.express.end()
 	}

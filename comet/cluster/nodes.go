@@ -80,8 +80,17 @@ func (n *nodes) open(cfg *Config) {
 // the channels of a program that this one goes on for.
 func (l *Log) Start(local func() broker.Node) {
 	if l.nodes.local.Swap(&local) == nil {
+		select {
+		case <-l.connected:
+		default:
+			l.connecting.Go(l.connectOn)
+		}
 		for _, r := range l.readers {
-			go r.read() // which Redis may hold for readBlock
+			go func() { // not to be waited for: Redis may hold it for readBlock
+				if l.awaitConnected() {
+					r.read()
+				}
+			}()
 		}
 	}
 	l.sendBeat()

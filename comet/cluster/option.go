@@ -66,6 +66,28 @@ func client(o rueidis.ClientOption, node string) (rueidis.Client, error) {
 	return rueidis.NewClient(o)
 }
 
+// clientWithin is client, which does not obey a context itself.
+func clientWithin(ctx context.Context, o rueidis.ClientOption, node string) (rueidis.Client, error) {
+	var c rueidis.Client
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c, err = client(o, node)
+	}()
+	select {
+	case <-done:
+		return c, err
+	case <-ctx.Done():
+		go func() {
+			if <-done; err == nil {
+				c.Close()
+			}
+		}()
+		return nil, ctx.Err()
+	}
+}
+
 // explained adds to the error of a connection that Redis has ended what that may mean.
 func explained(s redisurl.Servers, err error) error {
 	switch {

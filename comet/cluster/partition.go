@@ -11,13 +11,13 @@ import (
 
 // partition is a part of the channels, with a bus of its own.
 type partition struct {
-	log    *Log
-	id     int
-	prefix string // of its keys
-	keyG   string
-	keyBus string
-	keyHB  string
-	begun  bool
+	log      *Log
+	id       int
+	prefix   string // of its keys
+	keyG     string
+	keyBus   string
+	keyHB    string
+	restored bool // it goes on where another program's stood
 
 	// mu orders what loops are told: the place, and what is posted because of it.
 	mu   sync.Mutex

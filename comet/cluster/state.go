@@ -1,12 +1,17 @@
 package cluster
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 )
 
 // state is where the readers are, for the program that goes on.
 type state struct {
+	Redis      string // Config.redisID; "" of a version that does not say
+	Cluster    bool   // of Redis
 	Partitions []partitionState
 	Control    string // the id of the last entry of ctl
 	Process    string
@@ -27,7 +32,7 @@ func (l *Log) Suspend() []byte {
 		r.resting.Lock() // which it holds while it tells the loops
 		defer r.resting.Unlock()
 	}
-	s := state{Control: l.nodes.read, Process: l.nodes.process, Secret: l.secret}
+	s := state{Redis: l.cfg.redisID(), Cluster: l.cluster, Control: l.nodes.read, Process: l.nodes.process, Secret: l.secret}
 	for _, p := range l.partitions {
 		p.mu.Lock()
 		at := &p.at
@@ -47,16 +52,18 @@ func (l *Log) Resume() {
 	}
 }
 
-// secretOf is the secret of the program that this one goes on for; nil: there is none.
-func secretOf(text []byte) ([]byte, error) {
-	if text == nil {
-		return nil, nil
-	}
-	s, err := parseState(text)
-	return s.Secret, err
+// redisID stands for a Redis, and how it is reached: it is another one where that has changed.
+func (cfg *Config) redisID() string {
+	text, _ := json.Marshal([]any{cfg.Redis, cfg.Prefix}) // which JSON has all of
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
+// parseState reads what Suspend has written; nothing has been where there is no text.
 func parseState(text []byte) (s state, err error) {
+	if text == nil {
+		return s, nil
+	}
 	if err := json.Unmarshal(text, &s); err != nil {
 		return s, &fatalError{fmt.Errorf("redis: what was handed over: %w", err)}
 	}
@@ -64,19 +71,19 @@ func parseState(text []byte) (s state, err error) {
 }
 
 // restore goes on where another program's readers were.
-func (l *Log) restore(text []byte) error {
-	s, err := parseState(text)
-	if err != nil {
-		return err
+func (l *Log) restore(s *state) error {
+	if l.partitions == nil && (l.cfg.Partitions == 0 || l.cfg.Partitions == len(s.Partitions)) {
+		l.cluster = s.Cluster
+		l.makePartitions(len(s.Partitions))
 	}
 	if len(s.Partitions) != len(l.partitions) {
-		return &fatalError{fmt.Errorf("redis: %d partitions were handed over, and there are %d", len(s.Partitions), len(l.partitions))}
+		return &fatalError{fmt.Errorf("redis: %d partitions were handed over, and there are to be %d", len(s.Partitions), cmp.Or(len(l.partitions), l.cfg.Partitions))}
 	}
 	for n, p := range l.partitions {
 		from := &s.Partitions[n]
 		p.mu.Lock()
 		p.at = place{gen: from.Gen, off: from.Off, top: from.Top, b: from.B, events: from.Events, total: from.Total, seen: from.Seen, since: from.Since, seed: from.Seed}
-		p.read = from.Read
+		p.read, p.restored = from.Read, true
 		p.mu.Unlock()
 	}
 	if s.Control != "" {

@@ -135,6 +135,9 @@ func Rehearses() bool { return process.role == rehearsal }
 // Succeeds says whether the program goes on for a server that ran in this process.
 func Succeeds() bool { return process.role == successor || process.role == back }
 
+// MayGoBack says whether the program before goes on where this one cannot (GoBack).
+func MayGoBack() bool { return process.role == successor }
+
 // execute has this process go on in another program. It returns only on an error.
 func execute(path string, as role, with *passage) error {
 	text, err := json.Marshal(with)
