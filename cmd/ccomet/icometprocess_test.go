@@ -103,7 +103,7 @@ func TestICometItself(t *testing.T) {
 	}
 	f := startFormer(t, dir, s.conf)
 	s.leave(f.pid())
-	if out := s.must("-d", s.conf, "-s", "restart"); !strings.Contains(out, "\nprocess "+f.pid()+" has ended\n") || !strings.Contains(out, "is no server that tells how upgrades go") {
+	if out := s.must("-d", s.conf, "-s", "restart"); !strings.Contains(out, "\nprocess "+f.pid()+" has ended\n") || !strings.Contains(out, "is no server, or one without upgrades") {
 		t.Error(out)
 	}
 	f.stopped()

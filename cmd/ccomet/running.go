@@ -35,7 +35,7 @@ type running struct {
 	giveUp    context.CancelFunc
 	pause     chan struct{} // received from between two signals
 	restarts  chan *upgrade.NeedsRestart
-	ending    *upgrade.Ending // another program starts in the server's place; nil: none does
+	ending    *upgrade.Restarting // another program starts in the server's place; nil: none does
 }
 
 // giveSockets offers the listening sockets to a server that replaces this one.
@@ -114,7 +114,7 @@ func (r *running) drain() {
 	}
 	r.tell(systemd.Stopping)
 	r.giver.End()
-	r.ending.GiveUp()
+	r.ending.Cancel()
 	r.ending = nil
 	r.srv.Drain(r.drainTime)
 }

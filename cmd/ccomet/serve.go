@@ -187,7 +187,7 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	if err := c.takeSockets(); err != nil {
 		return err
 	}
-	from, err := upgrade.Handed()
+	from, err := upgrade.HandedOver()
 	if err == nil {
 		err = c.beginAgain()
 	}
@@ -204,11 +204,11 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	// is for everything else, including the garbage collector.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), srv.Loops()+1))
 	tellDescriptors(log, limit)
-	upgrade.Of(srv, versionName(), c.configPath(), c.LiveUpgrade)
+	upgrade.Track(srv, versionName(), c.configPath(), c.LiveUpgrade)
 	if err := r.begin(); err != nil {
 		return err
 	}
-	told, err := upgrade.Tell()
+	told, err := upgrade.ServeStatus()
 	if err != nil {
 		log.Warn().Err(err).Msg("ccomet upgrade can find this server only by its admin address")
 	} else {
@@ -251,7 +251,7 @@ func (c *serve) warn(out io.Writer, log zerolog.Logger) {
 
 // beginAgain takes over sockets and channels from a server that has ended in this process.
 func (c *serve) beginAgain() error {
-	again, err := upgrade.Begins()
+	again, err := upgrade.Restarted()
 	if again != nil {
 		c.sockets, c.carried = again.Sockets, again.Channels
 	}

@@ -148,13 +148,13 @@ func (r *running) upgrade() {
 		r.log.Warn().Msg("not upgraded: --no-live-upgrade is set")
 		return
 	}
-	if !upgrade.Begun() {
+	if !upgrade.TryBegin() {
 		r.log.Warn().Msg("an upgrade is under way already")
 		return
 	}
 	r.tell(systemd.Reloading())
 	r.srv.SetUpgrading(true)
-	err := upgrade.Run(r.upgrading, upgrade.Server{Server: r.srv, Pidfile: r.pidfileName, Leaving: r.leave, Stayed: r.lines.Detach})
+	err := upgrade.Run(r.upgrading, upgrade.Server{Server: r.srv, Pidfile: r.pidfileName, BeforeExec: r.leave, ExecFailed: r.lines.Detach})
 	if needs := new(upgrade.NeedsRestart); errors.As(err, &needs) && r.upgrading.Err() == nil {
 		r.restarts <- needs
 		return
@@ -190,7 +190,7 @@ func (r *running) leave(version string) error {
 
 // restart drains the server, so that the program on the disk can start in its place.
 func (r *running) restart(needs *upgrade.NeedsRestart) {
-	ending, err := upgrade.End(r.srv, versionName(), needs, r.drainTime)
+	ending, err := upgrade.BeginRestart(r.srv, versionName(), needs, r.drainTime)
 	if err != nil {
 		r.notUpgraded(err)
 		return
@@ -208,12 +208,12 @@ func (r *running) restarted(ended error) error {
 		r.log.Error().Err(ended).Msg("the server did not stop cleanly; the new version starts anyway")
 	}
 	r.lines.End()
-	return r.ending.Begin()
+	return r.ending.Exec()
 }
 
 // begin starts serving. After that, the upgrade cannot be undone.
 func (r *running) begin() error {
-	failed, err := upgrade.Serves()
+	failed, err := upgrade.Commit()
 	if err != nil {
 		return err
 	}
@@ -226,7 +226,7 @@ func (r *running) begin() error {
 
 // tellUpgraded logs the outcome of the upgrade by which this process runs this program.
 func (r *running) tellUpgraded(failed string) {
-	if s := upgrade.Now(); s.Restarted != "" {
+	if s := upgrade.Current(); s.Restarted != "" {
 		event := r.log.Warn()
 		if failed != "" {
 			event = r.log.Error().Str("error", failed)

@@ -32,7 +32,7 @@ var versions = sync.OnceValues(func() (list [4]string, err error) {
 	const other = " -X ccomet/comet.layoutVersion=other"
 	for i, ldflags := range []string{
 		"-X main.release=v1.0.1", "-X main.release=v1.0.2", "-X main.release=v2.0.0" + other,
-		"-X main.release=v0.9.0 -X ccomet/cmd/ccomet/internal/upgrade.understands=nothing" + other,
+		"-X main.release=v0.9.0 -X ccomet/cmd/ccomet/internal/upgrade.capability=none" + other,
 	} {
 		list[i] = filepath.Join(dir, fmt.Sprintf("version%d", i))
 		if err := build(list[i], "-ldflags", ldflags); err != nil {

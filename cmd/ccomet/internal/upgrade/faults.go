@@ -17,10 +17,9 @@ import (
 // "PROGRAM STEP FAULT". Both programs read it, at each step.
 const faultVariable = "UPGRADE_FAULT"
 
-// at is where a test has a step go wrong. A fault of "wait" tells, by a file of that name
-// with ".reached" behind it, that the step is reached, and lasts until the first file is
-// gone.
-func at(step string) error {
+// failpoint is where a test makes a step fail. The fault "wait" creates a file, named as the other with
+// ".reached" behind it, and waits until the first file is removed.
+func failpoint(step string) error {
 	name := os.Getenv(faultVariable)
 	text, _ := os.ReadFile(name) // none: all goes well
 	fault, ok := strings.CutPrefix(strings.TrimSpace(string(text)), step+" ")

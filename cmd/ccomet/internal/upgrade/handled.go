@@ -11,25 +11,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// handledWithin is how long handled waits at most: for threads that get no processor.
-const handledWithin = time.Second
+// handlersTimeout is the longest that awaitHandlers waits, for threads that get no processor.
+const handlersTimeout = time.Second
 
-// heard are the signals that a server is told by.
+// heard are the signals that a server catches.
 const heard = 1<<(unix.SIGHUP-1) | 1<<(unix.SIGINT-1) | 1<<(unix.SIGUSR2-1) | 1<<(unix.SIGTERM-1)
 
-// handled returns when the runtime's handlers have run for all signals that have come. The
-// kernel answers who sends a signal before a thread of this process has taken it, and the
-// thread may then wait for a processor in the middle of the handler. While it handles one,
-// a thread blocks all, which is how it is told from others: in a program that was executed
-// for another one most threads block SIGUSR2 all the time (execute).
-func handled() {
-	for end := time.Now().Add(handledWithin); time.Now().Before(end) && handling(); {
+// awaitHandlers returns when the Go runtime's handlers have finished for all signals sent so far.
+// kill(2) returns before a thread of this process has taken the signal, and the thread may then wait
+// for a processor in the middle of the handler. A thread blocks all signals while it handles one, and
+// is recognized by that. To block SIGUSR2 alone means nothing: most threads of a successor do (execute).
+func awaitHandlers() {
+	for end := time.Now().Add(handlersTimeout); time.Now().Before(end) && handlerRuns(); {
 		time.Sleep(100 * time.Microsecond)
 	}
 }
 
-// handling says whether a signal waits for a thread, or a thread handles one.
-func handling() bool {
+// handlerRuns says whether a signal waits for a thread, or a thread handles one.
+func handlerRuns() bool {
 	files, _ := filepath.Glob("/proc/self/task/*/status")
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -43,7 +42,7 @@ func handling() bool {
 	return false
 }
 
-// thread is what the kernel tells of one.
+// thread is what /proc tells of one.
 type thread struct {
 	asleep           bool   // no handler sleeps; a race detector's thread does, and blocks all signals
 	waiting, blocked uint64 // signals: those of the process that no thread has taken, those that this one does not take

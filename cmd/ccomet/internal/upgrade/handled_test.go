@@ -30,7 +30,7 @@ func TestTold(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		told()
+		flushSignals()
 		if len(s.Stops) != 1 || len(s.Hangups) != 1 || len(s.Upgrades) != 1 {
 			t.Fatalf("round %d: told of %d SIGTERM, %d SIGHUP, %d SIGUSR2: want 1 each", round, len(s.Stops), len(s.Hangups), len(s.Upgrades))
 		}
@@ -50,7 +50,7 @@ func TestHandlingIsNotBlocking(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 10_000 { // the runtime has signals of its own, which are over soon
-		if !handling() {
+		if !handlerRuns() {
 			return
 		}
 	}

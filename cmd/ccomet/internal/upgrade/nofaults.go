@@ -2,5 +2,5 @@
 
 package upgrade
 
-// at is where a test has a step of an upgrade go wrong (faults.go).
-func at(string) error { return nil }
+// failpoint is where a test makes a step fail (faults.go).
+func failpoint(string) error { return nil }

@@ -12,22 +12,23 @@ import (
 	"ccomet/comet"
 )
 
-// Rehearsal is what a program is to do that rehearses.
+// Rehearsal is what Rehearse needs of the program.
 type Rehearsal struct {
 	Version, Pidfile string
-	Loops            int                                // 0: as many as suit the processors
-	GoOn             func(from *comet.HandedOver) error // make a server of what is handed over, and do not start it
-	Start            func(has []comet.Sockets) error    // try what a start may fail at that takes over sockets
+	Loops            int                                // the configured number; 0: none is configured
+	GoOn             func(from *comet.HandedOver) error // makes a server of what is handed over, without starting it
+	Start            func(has []comet.Sockets) error    // tries what a start after a restart may fail at; has are the open sockets
 }
 
-// Rehearse is what a program does in its rehearsal, when it has read its configuration.
+// Rehearse rehearses, once the program has read its configuration. It returns when the program must
+// end.
 func Rehearse(what Rehearsal) error {
-	if err := at("rehearsal checked"); err != nil {
+	if err := failpoint("rehearsal checked"); err != nil {
 		return errors.Join(err, say(answer{Error: err.Error()}))
 	}
 	if err := say(answer{
 		Version: what.Version, Layout: comet.Layout(), Pidfile: what.Pidfile, Early: true,
-		ByName: understands == "names", Loops: what.Loops, Suits: comet.DefaultLoops(runtime.GOMAXPROCS(0)),
+		ByName: capability == "names", Loops: what.Loops, Suits: comet.DefaultLoops(runtime.GOMAXPROCS(0)),
 	}); err != nil {
 		return err
 	}
@@ -37,11 +38,12 @@ func Rehearse(what Rehearsal) error {
 	if err := say(answer{Ready: true}); err != nil {
 		return err
 	}
-	_ = at("rehearsal ready")                    // where a test has it end
-	_, _ = unix.Read(controlFD, make([]byte, 1)) // until the server has heard it, and ends this process
+	_ = failpoint("rehearsal ready")             // a test may have it end
+	_, _ = unix.Read(controlFD, make([]byte, 1)) // until the server ends this process
 	return nil
 }
 
+// rehearse tries what the server sends.
 func (what Rehearsal) rehearse() error {
 	fds, has, err := receive()
 	if err != nil {
@@ -50,7 +52,7 @@ func (what Rehearsal) rehearse() error {
 	if len(fds) == 0 {
 		return what.Start(has)
 	}
-	if err := at("rehearsal handed"); err != nil {
+	if err := failpoint("rehearsal handed"); err != nil {
 		return err
 	}
 	file := os.NewFile(uintptr(fds[0]), "handover")
@@ -65,21 +67,23 @@ func (what Rehearsal) rehearse() error {
 	if err := what.GoOn(from); err != nil {
 		return err
 	}
-	return at("rehearsal made")
+	return failpoint("rehearsal made")
 }
 
+// say sends an answer to the running server.
 func say(a answer) error {
 	text, err := json.Marshal(a)
 	if err == nil {
 		err = unix.Sendmsg(controlFD, text, nil, nil, unix.MSG_NOSIGNAL)
 	}
 	if err != nil {
-		return fmt.Errorf("answering the server that runs: %w", err)
+		return fmt.Errorf("answering the running server: %w", err)
 	}
 	return nil
 }
 
-// receive takes the descriptors that are handed over; none: the server that runs ends first.
+// receive waits for the descriptors of what is handed over. Without descriptors, the server is to
+// restart instead, and has are the sockets that it listens on.
 func receive() (fds []int, has []comet.Sockets, err error) {
 	text, rights := make([]byte, 64<<10), make([]byte, unix.CmsgSpace(4*(comet.MaxLoops+1)))
 	n, m, flags, _, err := unix.Recvmsg(controlFD, text, rights, unix.MSG_CMSG_CLOEXEC)
@@ -88,11 +92,11 @@ func receive() (fds []int, has []comet.Sockets, err error) {
 	}
 	switch {
 	case err != nil:
-		return nil, nil, fmt.Errorf("what is handed over: %w", err)
+		return nil, nil, fmt.Errorf("receiving what is handed over: %w", err)
 	case n == 0:
-		return nil, nil, errors.New("nothing is handed over")
+		return nil, nil, errors.New("receiving what is handed over: the server has closed the connection")
 	case flags&unix.MSG_CTRUNC != 0:
-		return nil, nil, errors.New("more is handed over than this process may have")
+		return nil, nil, errors.New("receiving what is handed over: this process may not open so many descriptors")
 	}
 	messages, err := unix.ParseSocketControlMessage(rights[:m])
 	for i := range messages {
@@ -102,31 +106,31 @@ func receive() (fds []int, has []comet.Sockets, err error) {
 	return fds, has, errors.Join(err, json.Unmarshal(text[:n], &has))
 }
 
-// Handed is what the program goes on with, nil where it is no server's successor.
-func Handed() (*comet.HandedOver, error) {
+// HandedOver is what this program goes on with; nil if no server was handed over.
+func HandedOver() (*comet.HandedOver, error) {
 	if !Succeeds() || process.Restart != nil {
 		return nil, nil
 	}
-	if err := at(string(process.role) + " reads"); err != nil {
+	if err := failpoint(string(process.role) + " reads"); err != nil {
 		return nil, err
 	}
-	fd, err := unix.FcntlInt(uintptr(process.File), unix.F_DUPFD_CLOEXEC, 0) // the file itself is for the way back
+	fd, err := unix.FcntlInt(uintptr(process.File), unix.F_DUPFD_CLOEXEC, 0) // the original is for GoBack
 	if err != nil {
-		return nil, fmt.Errorf("what is handed over: %w", err)
+		return nil, fmt.Errorf("opening what is handed over: %w", err)
 	}
 	file := os.NewFile(uintptr(fd), "handover")
 	defer file.Close()
 	from, err := comet.ReadHandOver(file)
-	if err == nil && process.role == back {
+	if err == nil && process.role == roleFallback {
 		from.AsItWas()
 	}
 	return from, err
 }
 
-// Serves is the point of no return: the program goes on, and must do so. It returns why
-// the version that was tried does not, where this is the one before it.
-func Serves() (failed string, err error) {
-	if err := at(string(process.role) + " serves"); err != nil {
+// Commit is the point of no return: from here on this program serves, and GoBack does nothing.
+// failed is why the successor has failed, if this is the old program again.
+func Commit() (failed string, err error) {
+	if err := failpoint(string(process.role) + " serves"); err != nil {
 		return "", err
 	}
 	process.decided.Lock()
@@ -136,27 +140,27 @@ func Serves() (failed string, err error) {
 	return process.Reason, nil
 }
 
-// GoBack has the program that ran before go on, if this one is to and cannot. It returns
-// if that is not so.
+// GoBack executes the program that ran before, because this one cannot go on for it. It returns if
+// this program is no successor, or serves already.
 func GoBack(why error) {
-	if process.role != successor || !process.decided.TryLock() {
+	if process.role != roleSuccessor || !process.decided.TryLock() {
 		return
 	}
-	// It takes no descriptor: there may be none left.
+	// It opens no descriptor: the limit may be reached.
 	var err error
 	if process.Restart == nil {
 		file := os.NewFile(uintptr(process.File), "handover")
-		defer runtime.KeepAlive(file) // as garbage it would be closed, and is for the other program
+		defer runtime.KeepAlive(file) // a finalizer would close it
 		err = comet.KeepHandedOver(file)
 	}
 	if err == nil {
 		err = keepOpen(true, process.kept())
 	}
 	if err == nil {
-		process.signals.leave()
-		to := process.passage
+		process.signals.release()
+		to := process.execState
 		to.Signals, to.Reason = process.signals.state(), why.Error()
-		err = execute(fmt.Sprintf("/proc/self/fd/%d", process.Old), back, &to)
+		err = execute(fmt.Sprintf("/proc/self/fd/%d", process.Old), roleFallback, &to)
 	}
 	fmt.Fprintf(os.Stderr, "%v; going back to the version before: %v\n", why, err)
 	os.Exit(1)

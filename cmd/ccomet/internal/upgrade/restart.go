@@ -15,12 +15,12 @@ import (
 	"ccomet/reactor"
 )
 
-// Where a server cannot go on as it runs, it ends, and the program on the disk begins in its
-// place: in the same process, with the same listening sockets, where clients wait meanwhile,
-// and with its channels, numbers and messages. Its clients are sent away over a time, as at
-// any end, and come back with their cursors.
+// A version that cannot go on for the running server as it is has the server restart: it drains its
+// connections, and the new program starts in the same process, with the same listening sockets and
+// with all channels, numbers and messages. Clients that connect meanwhile wait in the kernel. Clients
+// come back with their cursors.
 
-// NeedsRestart is an error of Run: the rehearsal went well, but the server must end first.
+// NeedsRestart is an error of Run: the rehearsal went well, but the server must restart.
 type NeedsRestart struct {
 	Version string // of the program on the disk
 	Why     error
@@ -30,13 +30,13 @@ func (e *NeedsRestart) Error() string {
 	return fmt.Sprintf("version %s cannot go on with the server as it runs: %v", e.Version, e.Why)
 }
 
-// understands is how another version says that it can be told of a server by names: a test
-// builds one that cannot.
-var understands = "names"
+// capability is "names" in a version that can go on with what is written by names. A test builds a
+// version without.
+var capability = "names"
 
-// moves says whether a program that has said so much of itself needs what lies in the server's
-// records by names, or why the server must end for it.
-func (s *Server) moves(said answer) (byName bool, why error) {
+// needsByName says whether the new program needs what the records hold written by names. why is the
+// reason for which the server must restart instead.
+func (s *Server) needsByName(said answer) (byName bool, why error) {
 	loops := said.Loops
 	if loops == 0 && said.ByName {
 		loops = said.Suits
@@ -53,13 +53,13 @@ func (s *Server) moves(said answer) (byName bool, why error) {
 	return false, nil
 }
 
-// tryRestart has the rehearsal try what a start may fail at, and returns a NeedsRestart if
-// that goes well.
-func (r *rehearsing) tryRestart(ctx context.Context, srv Server, version string, why error) error {
+// tryRestart has the rehearsal try what a start may fail at. It returns a NeedsRestart if that goes
+// well.
+func (r *rehearsalProcess) tryRestart(ctx context.Context, srv Server, version string, why error) error {
 	if err := r.send(srv.Addresses(), nil); err != nil && !errors.Is(err, unix.EPIPE) {
 		return err
 	}
-	if said, err := r.hear(ctx, checkTimeout); err != nil {
+	if said, err := r.await(ctx, checkTimeout, "trying to start"); err != nil {
 		return err
 	} else if !said.Ready {
 		return errors.New("the new version does not say that it could begin")
@@ -67,13 +67,13 @@ func (r *rehearsing) tryRestart(ctx context.Context, srv Server, version string,
 	return &NeedsRestart{version, why}
 }
 
-// restart is what a program is told that begins in the place of a server that has ended.
+// restart is what the process passes on to the program that it executes after a server has ended.
 type restart struct {
-	Version     string // of the program before
-	Why         string
-	Connections int64 // that were open when it began to end
-	Began       int64 // to end, by the kernel's monotonic clock
-	Channels    int   // descriptor of the file that has them
+	Version     string // of the old program
+	Why         string // NeedsRestart.Why
+	Connections int64  // that were open when the drain began
+	Began       int64  // when the drain began, by the kernel's monotonic clock
+	Channels    int    // descriptor of the file with the channels
 	Sockets     []socketList
 }
 
@@ -83,8 +83,8 @@ type socketList struct {
 	FDs           []int
 }
 
-// kept are the descriptors that a program is executed with, for itself and for the way back.
-func (p *passage) kept() []int {
+// kept are the descriptors that the executed program needs, for itself and for GoBack.
+func (p *execState) kept() []int {
 	fds := []int{p.File, p.Old}
 	if r := p.Restart; r != nil {
 		fds = []int{p.Old, r.Channels}
@@ -95,15 +95,15 @@ func (p *passage) kept() []int {
 	return fds
 }
 
-// Ending is a server that ends, for the program on the disk to begin in its place.
-type Ending struct {
+// Restarting is a server that drains, to be replaced by the program on the disk.
+type Restarting struct {
 	srv      *comet.Server
-	to       passage
+	to       execState
 	channels *os.File
 }
 
-// End begins to end a server, within a time.
-func End(srv *comet.Server, version string, needs *NeedsRestart, within time.Duration) (*Ending, error) {
+// BeginRestart begins to drain a server, which takes at most within.
+func BeginRestart(srv *comet.Server, version string, needs *NeedsRestart, within time.Duration) (*Restarting, error) {
 	file, err := memoryFile()
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func End(srv *comet.Server, version string, needs *NeedsRestart, within time.Dur
 		file.Close()
 		return nil, err
 	}
-	e := &Ending{srv: srv, channels: file}
+	e := &Restarting{srv: srv, channels: file}
 	e.to.Restart = &restart{
 		Version: version, Why: needs.Why.Error(), Connections: srv.Stats().Connections, Began: reactor.Monotonic(), Channels: int(file.Fd()),
 	}
@@ -125,8 +125,8 @@ func End(srv *comet.Server, version string, needs *NeedsRestart, within time.Dur
 	return e, nil
 }
 
-// GiveUp leaves it at the end: nothing begins in the server's place.
-func (e *Ending) GiveUp() {
+// Cancel has the server end for good. It may be called on nil.
+func (e *Restarting) Cancel() {
 	if e == nil {
 		return
 	}
@@ -137,54 +137,54 @@ func (e *Ending) GiveUp() {
 	e.to.Restart.Sockets = nil
 }
 
-// Begin executes the program on the disk when the server has ended, or this one again if
-// that cannot be. It returns only on an error.
-func (e *Ending) Begin() error {
+// Exec executes the program on the disk, once the server has ended, or this program again if that
+// fails. It returns only on an error.
+func (e *Restarting) Exec() error {
 	old, err := os.Open("/proc/self/exe")
 	if err != nil {
-		return fmt.Errorf("the way back: %w", err)
+		return fmt.Errorf("opening the running program, in case the new one fails: %w", err)
 	}
 	defer old.Close()
 	defer e.channels.Close()
 	restart := e.to.Restart
-	e.to = status.passage()
+	e.to = status.execState()
 	e.to.Restart, e.to.Old = restart, int(old.Fd())
 	e.to.Restarts++
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return fmt.Errorf("what is not to stay open: %w", err)
+		return fmt.Errorf("closing descriptors: %w", err)
 	}
 	if err := keepOpen(true, e.to.kept()); err != nil {
 		return err
 	}
-	process.signals.leave()
+	process.signals.release()
 	e.to.Signals = process.signals.state()
-	err = execute(process.path, successor, &e.to)
+	err = execute(process.path, roleSuccessor, &e.to)
 	e.to.Reason = err.Error()
-	return execute(fmt.Sprintf("/proc/self/fd/%d", e.to.Old), back, &e.to)
+	return execute(fmt.Sprintf("/proc/self/fd/%d", e.to.Old), roleFallback, &e.to)
 }
 
-// Again is what a program begins with in the place of a server that has ended.
-type Again struct {
+// RestartedServer is what a server that has ended has left for this program.
+type RestartedServer struct {
 	Sockets  []comet.Sockets
 	Channels *os.File
 }
 
-// Begins is what the program begins with; nil where no server has ended for it.
-func Begins() (*Again, error) {
+// Restarted is what a server has left that has ended in this process; nil if none has.
+func Restarted() (*RestartedServer, error) {
 	if !Succeeds() || process.Restart == nil {
 		return nil, nil
 	}
-	if err := at(string(process.role) + " begins"); err != nil {
+	if err := failpoint(string(process.role) + " begins"); err != nil {
 		return nil, err
 	}
-	a := &Again{}
+	a := &RestartedServer{}
 	fds, err := duplicate([]int{process.Restart.Channels})
 	if err != nil {
 		return nil, err
 	}
 	a.Channels = os.NewFile(uintptr(fds[0]), "memory")
 	for _, s := range process.Restart.Sockets {
-		fds, err := duplicate(s.FDs) // those themselves are for the way back
+		fds, err := duplicate(s.FDs) // the originals are for GoBack
 		if err != nil {
 			return nil, err
 		}
@@ -193,12 +193,13 @@ func Begins() (*Again, error) {
 	return a, nil
 }
 
+// duplicate duplicates descriptors.
 func duplicate(list []int) (fds []int, err error) {
 	for _, fd := range list {
 		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			closeAll(fds)
-			return nil, fmt.Errorf("what is handed over: %w", err)
+			return nil, fmt.Errorf("duplicating what is handed over: %w", err)
 		}
 		fds = append(fds, dup)
 	}

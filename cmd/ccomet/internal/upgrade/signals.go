@@ -8,16 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Signals are what a server is told by. None is lost where one program goes on for another:
-// in the moment of that, SIGTERM and SIGINT end the process at once, SIGHUP does nothing,
-// since the other program opens the log anyway, and SIGUSR2 waits.
+// Signals has a channel for each kind of signal that a server receives. None is lost when one program
+// executes the next: in that moment, SIGTERM and SIGINT end the process at once, SIGHUP is ignored,
+// since the next program opens the log anyway, and SIGUSR2 waits.
 type Signals struct {
 	Stops, Hangups, Upgrades chan os.Signal
-	deaf                     bool // SIGHUP was ignored when the first program was started
+	ignoresHangup            bool // SIGHUP was ignored when the first program was started (nohup)
 }
 
-// Catch has signals come from here on. A program that goes on for another has caught them
-// already.
+// Catch catches signals from here on. A successor does so already in Begin.
 func Catch() *Signals {
 	if process.signals == nil {
 		process.signals = newSignals(signal.Ignored(unix.SIGHUP))
@@ -25,58 +24,59 @@ func Catch() *Signals {
 	return process.signals
 }
 
-func newSignals(deaf bool) *Signals {
-	s := &Signals{make(chan os.Signal, 2), make(chan os.Signal, 1), make(chan os.Signal, 1), deaf}
+func newSignals(ignoresHangup bool) *Signals {
+	s := &Signals{make(chan os.Signal, 2), make(chan os.Signal, 1), make(chan os.Signal, 1), ignoresHangup}
 	signal.Notify(s.Upgrades, unix.SIGUSR2)
-	s.hear()
+	s.catch()
 	return s
 }
 
-func (s *Signals) hear() {
+// catch catches signals, also again after release.
+func (s *Signals) catch() {
 	signal.Notify(s.Stops, unix.SIGTERM, unix.SIGINT)
-	if !s.deaf {
+	if !s.ignoresHangup {
 		signal.Notify(s.Hangups, unix.SIGHUP)
 	}
 }
 
-// leave is called before the other program is executed. What has come before is in the
-// channels when it returns. What comes later ends the process, or waits.
-func (s *Signals) leave() {
-	told()
+// release stops catching, before the next program is executed. Signals received before are in the
+// channels when it returns. A later one ends the process, is ignored, or waits: see Signals.
+func (s *Signals) release() {
+	flushSignals()
 	signal.Reset(unix.SIGTERM, unix.SIGINT)
 	signal.Ignore(unix.SIGHUP)
-	told() // the execution ends all threads: also one that has taken a signal, and not yet told of it
+	flushSignals() // the execution ends all threads, also one whose handler has not finished
 }
 
-// told returns when all signals that have come are in the channels.
-func told() {
-	handled()
+// flushSignals returns when all signals received so far are in the channels.
+func flushSignals() {
+	awaitHandlers()
 	idle := make(chan os.Signal, 1)
 	signal.Notify(idle, unix.SIGUSR2)
-	signal.Stop(idle) // returns when all are told that a thread has handled
+	signal.Stop(idle) // returns when all signals that were handled are in their channels
 }
 
-// What the other program must know of signals.
+// The words of state. Other versions know them.
 const (
-	isDeaf  = "deaf"
-	toldEnd = "end"
+	wordIgnoresHangup = "deaf"
+	wordStop          = "end"
 )
 
-// state is what the other program must know.
+// state is what the next program must know of signals.
 func (s *Signals) state() (words string) {
-	if s.deaf {
-		words += isDeaf
+	if s.ignoresHangup {
+		words += wordIgnoresHangup
 	}
 	if len(s.Stops) > 0 {
-		words += toldEnd
+		words += wordStop
 	}
 	return words
 }
 
-// signalsOf are those of a program that another one has told so.
+// signalsOf catches signals in a program that was passed on a state.
 func signalsOf(state string) *Signals {
-	s := newSignals(strings.Contains(state, isDeaf))
-	if strings.Contains(state, toldEnd) {
+	s := newSignals(strings.Contains(state, wordIgnoresHangup))
+	if strings.Contains(state, wordStop) {
 		s.Stops <- unix.SIGTERM
 	}
 	return s

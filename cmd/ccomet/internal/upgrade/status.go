@@ -18,33 +18,33 @@ import (
 	"ccomet/reactor"
 )
 
-// Path is where the admin side tells how upgrades go.
+// Path of the Status on the admin side.
 const Path = "/upgrade"
 
-// Status is how upgrades go, as Path tells it, and a socket whose name follows from the
-// process's number.
+// Status tells how upgrades go. It is served at Path on the admin side, and at a unix socket that is
+// named after the process.
 type Status struct {
 	PID         int     `json:"pid"`
-	ID          string  `json:"id"`      // another for each program that serves
+	ID          string  `json:"id"`      // random, for each program that serves
 	Program     string  `json:"program"` // the file that is started for an upgrade
 	Config      string  `json:"config"`  // the configuration file; "": none
 	Version     string  `json:"version"`
 	Live        bool    `json:"live"`      // the server can be upgraded
 	Upgrading   bool    `json:"upgrading"` // an upgrade is under way
-	Attempts    int     `json:"attempts"`  // that have ended, in one way or the other
-	Failures    int     `json:"failures"`  // of them
-	Restarts    int     `json:"restarts"`  // of them that have ended the server first
-	Upgrades    int64   `json:"upgrades"`  // that have gone well
-	Error       string  `json:"error"`     // why the last attempt has not gone well
-	From        string  `json:"from"`      // of the last upgrade: the version before
+	Attempts    int     `json:"attempts"`  // upgrades that have ended, successful or not
+	Failures    int     `json:"failures"`  // of them, those that have failed
+	Restarts    int     `json:"restarts"`  // of them, those that have restarted the server
+	Upgrades    int64   `json:"upgrades"`  // successful ones
+	Error       string  `json:"error"`     // why the last one has failed
+	From        string  `json:"from"`      // the version before the last upgrade
 	Connections int64   `json:"connections"`
 	Loops       int     `json:"loops"`      // that there are
 	FromLoops   int     `json:"from_loops"` // that there were before the last upgrade
 	Pause       float64 `json:"pause_seconds"`
-	Restarted   string  `json:"restarted"` // why the last one has ended the server first; "": it has not
+	Restarted   string  `json:"restarted"` // why the last one has restarted the server; "": it has not
 }
 
-// state is what this process tells. Any goroutine may use it.
+// state is the Status of this process. Any goroutine may use it.
 type state struct {
 	mu  sync.Mutex
 	now Status
@@ -53,8 +53,8 @@ type state struct {
 
 var status state
 
-// Of readies what is told of a server, which is to start.
-func Of(srv *comet.Server, version, config string, live bool) {
+// Track sets the server that the status is of, before it starts.
+func Track(srv *comet.Server, version, config string, live bool) {
 	status.mu.Lock()
 	defer status.mu.Unlock()
 	status.srv = srv
@@ -65,7 +65,7 @@ func Of(srv *comet.Server, version, config string, live bool) {
 	if Succeeds() {
 		status.now.Attempts++
 	}
-	if process.role == back {
+	if process.role == roleFallback {
 		status.now.Failures++
 	}
 	if r := process.Restart; r != nil {
@@ -74,35 +74,35 @@ func Of(srv *comet.Server, version, config string, live bool) {
 	}
 }
 
-// Now is how upgrades go.
-func Now() Status { return status.get() }
+// Current is the status of this process.
+func Current() Status { return status.get() }
 
-// Counts are the upgrades that have failed, and those that have ended the server first.
+// Counts are the upgrades that have failed, and those that have restarted the server.
 func Counts() (failures, restarts int) {
 	now := status.get()
 	return now.Failures, now.Restarts
 }
 
-// passage is what the other program is told of the past.
-func (s *state) passage() passage {
+// execState is what the other program is told of the past.
+func (s *state) execState() execState {
 	now := s.get()
-	return passage{Attempts: now.Attempts, Failures: now.Failures, Restarts: now.Restarts, Signals: process.signals.state()}
+	return execState{Attempts: now.Attempts, Failures: now.Failures, Restarts: now.Restarts, Signals: process.signals.state()}
 }
 
-// Tell begins to tell it at the socket. The server has started.
-func Tell() (io.Closer, error) {
+// ServeStatus serves the status at the unix socket. Call it when the server has started.
+func ServeStatus() (io.Closer, error) {
 	ln, err := net.ListenUnix("unix", address(os.Getpid()))
 	if err != nil {
-		return nil, fmt.Errorf("telling how upgrades go: %w", err)
+		return nil, fmt.Errorf("listening for questions about upgrades: %w", err)
 	}
 	go serve(ln)
 	return ln, nil
 }
 
-// address is the socket's, which has no file, and is known in one network namespace: there
-// may be a process 1 of several containers in one.
+// address is that of the unix socket, which has no file. Several containers may share a network
+// namespace, and each has a process 1: the name has the namespace of process numbers, too.
 func address(pid int) *net.UnixAddr {
-	numbers, _ := os.Readlink("/proc/self/ns/pid") // "" where there is no /proc: for all alike
+	numbers, _ := os.Readlink("/proc/self/ns/pid") // "" without /proc
 	return &net.UnixAddr{Name: fmt.Sprintf("@ccomet-upgrade-%s-%d", numbers, pid), Net: "unix"}
 }
 
@@ -112,11 +112,11 @@ func serve(ln *net.UnixListener) {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		} else if err != nil {
-			time.Sleep(time.Second / 10) // for want of descriptors
+			time.Sleep(time.Second / 10) // no descriptor is left
 			continue
 		}
 		_ = conn.SetDeadline(time.Now().Add(time.Second))
-		_ = json.NewEncoder(conn).Encode(status.get()) // who has gone asks again
+		_ = json.NewEncoder(conn).Encode(status.get()) // a client that has gone asks again
 		conn.Close()
 	}
 }
@@ -136,8 +136,8 @@ func (s *state) get() Status {
 	return now
 }
 
-// Begun notes that an upgrade is under way; false: one is already.
-func Begun() bool {
+// TryBegin notes that an upgrade is under way. It returns false if one is already.
+func TryBegin() bool {
 	status.mu.Lock()
 	defer status.mu.Unlock()
 	if status.now.Upgrading {
@@ -147,7 +147,7 @@ func Begun() bool {
 	return true
 }
 
-// Failed notes that it has come to nothing.
+// Failed notes that the upgrade under way has failed.
 func Failed(why error) {
 	status.mu.Lock()
 	defer status.mu.Unlock()
@@ -156,7 +156,7 @@ func Failed(why error) {
 	status.now.Failures++
 }
 
-// Handler serves Path.
+// Handler serves the status, at Path.
 func Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
@@ -164,12 +164,12 @@ func Handler() http.Handler {
 	})
 }
 
-// Ask asks the process of a number for its status.
+// Ask asks the process with that number for its status.
 func Ask(pid int) (Status, error) {
 	var s Status
 	conn, err := net.DialUnix("unix", nil, address(pid))
 	if errors.Is(err, unix.ECONNREFUSED) {
-		return s, fmt.Errorf("process %d is no server that tells how upgrades go", pid)
+		return s, fmt.Errorf("process %d is no server, or one without upgrades", pid)
 	} else if err != nil {
 		return s, fmt.Errorf("process %d does not tell how upgrades go: %w", pid, err)
 	}
@@ -191,8 +191,8 @@ func Ask(pid int) (Status, error) {
 	return s, nil
 }
 
-// peerOf is the process at the other end of a connection: whoever comes first may have the
-// socket's name.
+// peerOf is the process at the other end of a connection. It is checked because any process can take
+// the socket's name first.
 func peerOf(conn *net.UnixConn) (pid int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -207,11 +207,11 @@ func peerOf(conn *net.UnixConn) (pid int, err error) {
 	return pid, errors.Join(controlErr, err)
 }
 
-// ErrUnderWay is why a server is not upgraded a second time at once.
+// ErrUnderWay is returned while another upgrade of the server is under way.
 var ErrUnderWay = errors.New("an upgrade is under way already")
 
-// isHere is an error unless the process of a status is one of this machine, and that server:
-// the signal ends any other.
+// isHere returns an error unless the process of a status is that server, on this machine. SIGUSR2
+// would end any other process.
 func (s *Status) isHere() error {
 	here, err := Ask(s.PID)
 	if err != nil {
@@ -223,7 +223,8 @@ func (s *Status) isHere() error {
 	return nil
 }
 
-// Upgrade has a server upgraded that ask tells of, and returns how that went.
+// Upgrade asks the server to upgrade itself, and waits for the outcome. ask returns the server's
+// status. before and after are the status before the upgrade and after it.
 func Upgrade(ask func() (Status, error), timeout time.Duration) (before, after Status, err error) {
 	if before, err = ask(); err != nil {
 		return before, after, err
@@ -240,8 +241,8 @@ func Upgrade(ask func() (Status, error), timeout time.Duration) (before, after S
 	if err := unix.Kill(before.PID, unix.SIGUSR2); err != nil {
 		return before, after, fmt.Errorf("telling process %d: %w", before.PID, err)
 	}
-	for until := time.Now().Add(timeout); ; time.Sleep(glance) {
-		// Between the two programs nobody answers.
+	for until := time.Now().Add(timeout); ; time.Sleep(pollInterval) {
+		// While the server is paused, ask fails.
 		if after, err = ask(); err == nil && after.Attempts != before.Attempts {
 			if after.Error != "" {
 				return before, after, errors.New(after.Error)
@@ -257,5 +258,5 @@ func Upgrade(ask func() (Status, error), timeout time.Duration) (before, after S
 	}
 }
 
-// glance is how long nobody asks how an upgrade goes.
-const glance = 20 * time.Millisecond
+// pollInterval is the time between two questions for the status.
+const pollInterval = 20 * time.Millisecond

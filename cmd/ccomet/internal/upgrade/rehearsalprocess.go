@@ -1,0 +1,154 @@
+package upgrade
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ccomet/comet"
+)
+
+// rehearsalProcess is the rehearsal, as the running server sees it. One goroutine uses it.
+type rehearsalProcess struct {
+	cmd     *exec.Cmd
+	control *os.File
+	answers chan answer  // closed when the rehearsal has ended
+	output  bytes.Buffer // the beginning of what it has written to stdout and stderr
+	ended   bool
+}
+
+// startRehearsal starts the new program, with the arguments and the environment of this one.
+func startRehearsal() (*rehearsalProcess, error) {
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("a pair of sockets: %w", err)
+	}
+	its := os.NewFile(uintptr(ends[1]), "control")
+	defer its.Close()
+	r := &rehearsalProcess{control: os.NewFile(uintptr(ends[0]), "control"), answers: make(chan answer, 4)}
+	r.cmd = &exec.Cmd{
+		Path: process.path, Args: process.args, Env: append(process.environment[:len(process.environment):len(process.environment)], RoleVariable+"="+string(roleClean)),
+		Stdout: &prefixWriter{to: &r.output}, Stderr: &prefixWriter{to: &r.output},
+		ExtraFiles: []*os.File{its}, WaitDelay: time.Second,
+	}
+	r.cmd.Stderr = r.cmd.Stdout // the same writer, so that the lines keep their order
+	if err := withoutHugePages(r.cmd.Start); err != nil {
+		r.control.Close()
+		return nil, fmt.Errorf("starting %s: %w", process.path, err)
+	}
+	go r.readAnswers()
+	return r, nil
+}
+
+// withoutHugePages has a program start that gets no huge pages. A rehearsal needs little memory, and
+// they would make it twice as much on systems that give them to every program.
+func withoutHugePages(start func() error) error {
+	if disabled, err := unix.PrctlRetInt(unix.PR_GET_THP_DISABLE, 0, 0, 0, 0); err == nil && disabled == 0 {
+		_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0)
+		defer func() { _ = unix.Prctl(unix.PR_SET_THP_DISABLE, 0, 0, 0, 0) }()
+	}
+	return start()
+}
+
+// readAnswers reads the rehearsal's answers until it ends.
+func (r *rehearsalProcess) readAnswers() {
+	defer close(r.answers)
+	text := make([]byte, 64<<10)
+	for {
+		n, _, _, _, err := unix.Recvmsg(int(r.control.Fd()), text, nil, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || n == 0 {
+			return
+		}
+		var word answer
+		if err := json.Unmarshal(text[:n], &word); err != nil {
+			word.Error = fmt.Sprintf("its answer is not understood: %v", err)
+		}
+		r.answers <- word
+	}
+}
+
+// await waits for the rehearsal's next answer. An answer with an error is returned as an error, and
+// so is the end of the rehearsal, or that it does not answer in time. doing says what it should be
+// doing meanwhile.
+func (r *rehearsalProcess) await(ctx context.Context, timeout time.Duration, doing string) (answer, error) {
+	late := time.NewTimer(timeout)
+	defer late.Stop()
+	select {
+	case word, ok := <-r.answers:
+		switch {
+		case !ok:
+			r.kill()
+			return answer{}, fmt.Errorf("the new version has ended (%v)%s", r.cmd.ProcessState, r.lastWords())
+		case word.Error != "":
+			return answer{}, errors.New("the new version: " + word.Error)
+		}
+		return word, nil
+	case <-ctx.Done():
+		return answer{}, errors.New("the server is about to end")
+	case <-late.C:
+		return answer{}, fmt.Errorf("the new version has not answered within %v, while %s", timeout, doing)
+	}
+}
+
+// lastWords is what the rehearsal has written to stdout and stderr, on one line behind a colon.
+func (r *rehearsalProcess) lastWords() string {
+	text := strings.TrimSpace(r.output.String())
+	if text == "" {
+		return ""
+	}
+	return ": " + strings.ReplaceAll(text, "\n", "; ")
+}
+
+// send sends the rehearsal either the descriptors of what is handed over, or the addresses that the
+// running server listens on.
+func (r *rehearsalProcess) send(has []comet.Sockets, fds []int) error {
+	text, err := json.Marshal(has)
+	if err != nil {
+		return err
+	}
+	var rights []byte
+	if len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
+	}
+	err = unix.Sendmsg(int(r.control.Fd()), text, rights, nil, unix.MSG_NOSIGNAL)
+	if err != nil {
+		return fmt.Errorf("handing over to the rehearsal: %w", err)
+	}
+	return nil
+}
+
+// kill ends the rehearsal, and waits until it has ended. It may be called again.
+func (r *rehearsalProcess) kill() {
+	if r.ended {
+		return
+	}
+	r.ended = true
+	_ = r.cmd.Process.Kill() // it may have ended
+	_ = r.cmd.Wait()         // as it was told
+	_ = unix.Shutdown(int(r.control.Fd()), unix.SHUT_RDWR)
+	for range r.answers { // until listen has ended
+	}
+	r.control.Close()
+}
+
+// prefixWriter keeps the first maxOutput bytes of what is written, and drops the rest.
+type prefixWriter struct{ to *bytes.Buffer }
+
+const maxOutput = 500
+
+func (l *prefixWriter) Write(p []byte) (int, error) {
+	_, err := io.CopyN(l.to, bytes.NewReader(p), int64(min(len(p), max(maxOutput-l.to.Len(), 0))))
+	return len(p), err
+}
