@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"time"
 )
 
 func TestMessageRoundTrip(t *testing.T) {
@@ -44,6 +45,23 @@ func TestMessageDamaged(t *testing.T) {
 	other := newFormat(2, 64)
 	if _, used, ok := other.next(content); used != 0 || !ok {
 		t.Error("another run's message is taken for this one's")
+	}
+}
+
+// TestClock: a process that loses its processor while it reads the clocks has the same clock
+// as all others. One that is behind by that would find answers to be there before they were
+// asked for.
+func TestClock(t *testing.T) {
+	began := time.Now()
+	const ahead, slice = 7e15, 4 * time.Millisecond
+	reading := func(at, untilKernel, untilAfter time.Duration) clockReading {
+		return clockReading{before: began.Add(at), kernel: ahead + int64(at+untilKernel), after: began.Add(at + untilKernel + untilAfter)}
+	}
+	c := closestClock([]clockReading{
+		reading(0, slice, 0), reading(2*slice, 0, slice), reading(4*slice, 100, 150), reading(5*slice, slice, slice),
+	})
+	if off := c.base - ahead - int64(c.began.Sub(began)); off < 0 || off > 250 {
+		t.Errorf("the clock is %d ns off", off)
 	}
 }
 
