@@ -24,13 +24,13 @@ type soakClient struct {
 
 	conn    reactor.Conn // 0: none
 	due     time.Time    // when it connects again
-	stalled time.Time    // until when it does not read; zero: it does
 	headed  bool
 	body    httplite.Body
 	closes  bool
 	sent    bool   // an event stream was told that it is to come back later
 	carry   []byte // the beginning of a line
 	leaving bool   // closed by us
+	soakReading
 
 	goroutine string // what it is called, where it is a gopher's
 }
@@ -43,6 +43,7 @@ type soakWant struct {
 	asked   int32 // the channel's highest when it asked
 	fresh   bool  // nothing of the channel has come in this response
 	gaps    int64 // numbers missed in silence
+	proof   int32 // a number from here on was given after its client was in doubt
 }
 
 // slowBuffer is the receive buffer of a slow client.
@@ -50,7 +51,7 @@ const slowBuffer = 16 << 10
 
 // ask sends a client's request.
 func (c *soakCrowd) ask(sub *soakClient) {
-	sub.headed, sub.sent = false, false
+	sub.headed, sub.sent, sub.asked = false, false, sub.doubtful
 	for i := range sub.wants {
 		w := &sub.wants[i]
 		w.asked, w.fresh = c.judge.channels[w.channel].top, true
@@ -123,9 +124,12 @@ func (c *soakCrowd) hearHead(sub *soakClient, p []byte) (n int, ok bool) {
 		c.wrong(sub, "the server answered %.200q", p)
 		return 0, false
 	}
+	if sub.asked {
+		sub.doubtful, sub.asked = false, false
+	}
 	sub.headed, sub.carry = true, sub.carry[:0]
 	sub.body = c.head.Framing(httplite.GET)
-	sub.closes = !c.head.KeepAlive() || sub.body.UntilClose()
+	sub.closes = sub.old || !c.head.KeepAlive() || sub.body.UntilClose()
 	return n, true
 }
 
@@ -216,6 +220,7 @@ func (c *soakCrowd) object(sub *soakClient, o *soakObject) {
 func (c *soakCrowd) message(sub *soakClient, w *soakWant, o *soakObject) {
 	c.judge.delivered(w.channel, o.seq, c.judge.key(o.content, o.kind[0] == 'b'), len(o.content))
 	c.received++
+	sub.proves(w, o.seq)
 	switch d := o.seq - w.next; {
 	case w.next == 0:
 		c.faults.disordered("%s: number %d came to a client that had not been told where it stands", c.name(w.channel), o.seq)
@@ -265,6 +270,7 @@ func (c *soakCrowd) told(sub *soakClient, w *soakWant, o *soakObject) {
 	if !c.judge.mayLose(w.channel, w.next, o.seq) {
 		c.faults.lost(int64(c.judge.channels[w.channel].alive(w.next, o.seq)), "%s: a %s client is told that %s is lost, which must still be there: the highest number is %d", c.name(w.channel), sub, o.content, c.judge.channels[w.channel].top)
 	}
+	sub.proves(w, o.seq-1)
 	c.toldLost += int64(c.judge.channels[w.channel].alive(w.next, o.seq))
 	w.next = o.seq
 }
@@ -294,12 +300,15 @@ func (c *soakCrowd) wrong(sub *soakClient, format string, args ...any) {
 }
 
 // cut: the server has ended a client's connection. It may do so when it stops, at a
-// ceiling, and to one that does not read.
-func (c *soakCrowd) cut(sub *soakClient, why error) {
-	if !sub.headed || sub.leaving || c.life.ending || c.life.ceilings || sub.slow || sub.plain || !sub.stalled.IsZero() {
-		return
+// ceiling, to one that has not read for too long, and to one that could not be told of a gap.
+func (c *soakCrowd) cut(sub *soakClient, now time.Time, why error) {
+	switch {
+	case sub.leaving, c.life.ending, c.life.ceilings, sub.plain && !sub.transport.poll():
+	case sub.mayBeCut(now):
+		c.cuts++
+	default:
+		c.faults.dropped("a %s client's connection was cut (answered %v, not read for %v): %v", sub, sub.headed, sub.unread(now), why)
 	}
-	c.faults.dropped("a %s client's connection was cut: %v", sub, why)
 }
 
 // closed has a client whose connection is gone come back soon.
@@ -307,7 +316,7 @@ func (sub *soakClient) closed(due time.Time) {
 	if !sub.leaving {
 		sub.due = due
 	}
-	sub.conn, sub.leaving, sub.stalled, sub.headed = 0, false, time.Time{}, false
+	sub.conn, sub.leaving, sub.headed, sub.soakReading = 0, false, false, soakReading{}
 	sub.carry, sub.eventID = nil, sub.eventID[:0]
 }
 

@@ -36,7 +36,8 @@ type soakCrowd struct {
 	rate   float64 // publishes a second, while it is not calm
 	owed   float64
 	beaten time.Time
-	number uint32 // of the last publish
+	beat   time.Time // the last one
+	number uint32    // of the last publish
 
 	head httplite.Response
 	out  []byte
@@ -47,6 +48,8 @@ type soakCrowd struct {
 // soakCounts are a crowd's figures since its start.
 type soakCounts struct {
 	published, received, toldLost, refusals, left int64
+	cuts                                          int64 // clients that the server cut for not reading
+	standstills                                   int64 // times that the harness itself did not run
 	attacks                                       [attackKinds]int64
 	kept                                          int64 // bytes that channels keep, at the most
 }
@@ -98,7 +101,7 @@ var errEnded = errors.New("the server closed it")
 
 func (c *soakCrowd) Ended(conn reactor.Conn) {
 	if i := c.loop.User(conn); i&roleMask == roleClient {
-		c.cut(&c.clients[i], errEnded)
+		c.cut(&c.clients[i], c.loop.Now(), errEnded)
 	}
 	c.loop.Close(conn)
 }
@@ -112,7 +115,7 @@ func (c *soakCrowd) Closed(conn reactor.Conn, err error) {
 	switch i := c.loop.User(conn); i & roleMask {
 	case roleClient:
 		if err != nil {
-			c.cut(&c.clients[i], err)
+			c.cut(&c.clients[i], c.loop.Now(), err)
 		}
 		c.clients[i].closed(c.soon(time.Second))
 	case rolePublisher:
@@ -177,6 +180,9 @@ func (c *soakCrowd) leave(sub *soakClient, how leaving, d time.Duration) {
 func (c *soakCrowd) Expired(timer reactor.Conn) {
 	c.loop.SetTimer(timer, soakBeat)
 	now, dials := c.loop.Now(), 0
+	c.standsStill(c.beat, now)
+	c.beat = now
+	highest := func(channel uint32) int32 { return c.judge.channels[channel].highest() }
 	for i := range c.clients {
 		sub := &c.clients[i]
 		switch {
@@ -187,6 +193,8 @@ func (c *soakCrowd) Expired(timer reactor.Conn) {
 			} else {
 				c.loop.Resume(sub.conn)
 			}
+		case sub.conn != 0 && sub.stalled.IsZero() && !sub.since.IsZero():
+			sub.hasRead(now, highest) // for which it has had the time since the last beat
 		case sub.conn == 0 && c.life.up && dials < dialsABeat && now.After(sub.due):
 			dials++
 			var opts reactor.SocketOptions

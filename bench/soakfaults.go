@@ -34,6 +34,11 @@ func (f *faults) add(kind *int64, n int64, format string, args ...any) {
 	f.tell("FAULT " + text)
 }
 
+// note tells what is no fault, but explains what may follow.
+func (f *faults) note(format string, args ...any) {
+	f.tell(fmt.Sprintf("%6.1f s: ", time.Since(f.began).Seconds()) + fmt.Sprintf(format, args...))
+}
+
 func (f *faults) lost(n int64, format string, args ...any) {
 	f.add(&f.check.Lost, max(n, 1), format, args...)
 }

@@ -118,10 +118,19 @@ func (c *soakCrowd) begin(p *soakPhase) {
 	}
 }
 
+// stallTime is for how long a client does not read: as a rule so shortly that it must be kept, else
+// for so long that it may be cut.
+func (c *soakCrowd) stallTime() time.Duration {
+	if c.random.IntN(4) > 0 {
+		return time.Duration(c.random.Int64N(int64(attentive)))
+	}
+	return writeTimeout + time.Duration(c.random.Int64N(int64(attentive)))
+}
+
 // stall has a client not read for a while.
 func (c *soakCrowd) stall(sub *soakClient) {
 	if sub.conn != 0 && !sub.leaving && sub.stalled.IsZero() {
-		sub.stalled = c.soon(6 * time.Second)
+		sub.stall(c.loop.Now(), c.loop.Now().Add(c.stallTime()))
 		c.loop.Pause(sub.conn)
 	}
 }

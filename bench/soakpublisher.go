@@ -21,6 +21,8 @@ type soakPublisher struct {
 	status int
 	body   httplite.Body
 	text   []byte // of the answer
+
+	doubtful int // answers until the server is known to have it still, where nobody has read for long
 }
 
 // soakPublish is a publish that is not answered yet.
@@ -223,7 +225,7 @@ func (c *soakCrowd) answered(pub *soakPublisher, p []byte) int {
 		used += n
 		pub.text = append(pub.text, payload...)
 		if done {
-			pub.headed = false
+			pub.headed, pub.doubtful = false, max(pub.doubtful-1, 0)
 			one := pub.under[0]
 			pub.under = append(pub.under[:0], pub.under[1:]...)
 			c.settle(pub, &one)
@@ -301,13 +303,13 @@ func (c *soakCrowd) acknowledge(pub *soakPublisher, p *soakPublish, text, before
 // gone: a publisher's connection has ended. What was under way may have been taken. The server
 // may end one when it ends itself; at a ceiling it answers what it has read.
 func (c *soakCrowd) gone(pub *soakPublisher) {
-	if len(pub.under) > 0 && !c.life.ending {
+	if len(pub.under) > 0 && !c.life.ending && pub.doubtful == 0 {
 		c.faults.dropped("a publisher's connection was cut, with %d requests under way", len(pub.under))
 	}
 	for i := range pub.under {
 		c.giveUp(&pub.under[i], false)
 	}
-	pub.conn, pub.headed = 0, false
+	pub.conn, pub.headed, pub.doubtful = 0, false, 0
 	pub.under = pub.under[:0]
 }
 
