@@ -101,7 +101,13 @@ var errEnded = errors.New("the server closed it")
 
 func (c *soakCrowd) Ended(conn reactor.Conn) {
 	if i := c.loop.User(conn); i&roleMask == roleClient {
-		c.cut(&c.clients[i], c.loop.Now(), errEnded)
+		sub := &c.clients[i]
+		if !sub.stalled.IsZero() { // what it has not read yet may end its response
+			sub.stalled, sub.ended = time.Time{}, c.loop.Now()
+			c.loop.Resume(conn)
+			return
+		}
+		c.cut(sub, c.loop.Now(), errEnded)
 	}
 	c.loop.Close(conn)
 }
@@ -194,7 +200,14 @@ func (c *soakCrowd) Expired(timer reactor.Conn) {
 				c.loop.Resume(sub.conn)
 			}
 		case sub.conn != 0 && sub.stalled.IsZero() && !sub.since.IsZero():
+			if now.Sub(sub.ended) < soakBeat {
+				break // it may not have read all
+			}
 			sub.hasRead(now, highest) // for which it has had the time since the last beat
+			if !sub.ended.IsZero() {
+				c.cut(sub, now, errEnded)
+				c.loop.Close(sub.conn)
+			}
 		case sub.conn == 0 && c.life.up && dials < dialsABeat && now.After(sub.due):
 			dials++
 			var opts reactor.SocketOptions
