@@ -26,7 +26,7 @@ func (c *Config) broker() *broker.Config {
 
 func (c *Config) hub() *hub.Config {
 	return &hub.Config{
-		Tokens: c.Auth == AuthToken, PollingTimeout: c.PollingTimeout, RequestTimeout: c.RequestTimeout, RetryTime: c.RetryTime,
+		Tokens: c.Auth == AuthToken, PollingTimeout: c.PollingTimeout, RequestTimeout: c.RequestTimeout, WriteTimeout: c.WriteTimeout, RetryTime: c.RetryTime,
 		PollMost: c.pollMost(),
 	}
 }

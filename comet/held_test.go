@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/limit"
@@ -165,18 +164,4 @@ func TestLargeBodiesBesideSmallOnes(t *testing.T) {
 	if st.settle(); s.loop.InputBytes() != 0 {
 		t.Errorf("%d bytes are counted with nothing held", s.loop.InputBytes())
 	}
-}
-
-// A stuck reader whose connection the kernel gives up, for it has the write timeout
-// too, counts as cut.
-func TestKernelCutsCount(t *testing.T) {
-	srv := startWire(t, Config{Loops: 1, WriteTimeout: time.Second}) // its clock stands still: it is not our own timer
-	stuck := srv.dial(conn.Front)
-	stuck.send(reqGet(1, "/stream?cname=a&seq=1"))
-	srv.subscribed(1)
-	content := strings.Repeat("x", 60_000)
-	for range 200 { // megabytes, which no socket takes
-		same(t, srv.talk(conn.Admin, reqForm(0, "/push?cname=a", "content="+content)), answer(ok200, asJSON, done))
-	}
-	srv.until("it is cut", func() bool { return srv.totals.SlowClosed.Load() == 1 })
 }

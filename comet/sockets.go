@@ -93,7 +93,7 @@ func (s *shard) stopListening(finish bool) {
 // listen opens all addresses, or takes the given sockets for them.
 func (srv *Server) listen() error {
 	opts := reactor.SocketOptions{
-		UserTimeout: srv.cfg.WriteTimeout, KeepAlive: keepAlive, Unsent: unsent, AcceptRate: float64(srv.cfg.AcceptRate),
+		KeepAlive: keepAlive, Unsent: unsent, AcceptRate: float64(srv.cfg.AcceptRate),
 	}
 	given := slices.Clone(srv.cfg.Sockets)
 	lists := [conn.NumSides]*[]string{&srv.front, &srv.admin, &srv.ccomet}

@@ -206,7 +206,7 @@ func TestOpeningFaults(t *testing.T) {
 	p := newProbe(t, Config{})
 	bound := p.listen("127.0.0.1:0", SocketOptions{})
 	path := t.TempDir() + "/"
-	all := SocketOptions{UserTimeout: time.Second, KeepAlive: time.Second, SendBuffer: 8192}
+	all := SocketOptions{KeepAlive: time.Second, SendBuffer: 8192}
 	listen := func(address string) func(*testing.T) error {
 		return func(t *testing.T) error {
 			ln, err := Listen(address, all)

@@ -61,8 +61,7 @@ func inherit(fd int, opts SocketOptions) (*Listener, error) {
 	_, isUnix := bound.(*unix.SockaddrUnix)
 	for _, v := range opts.options(!isUnix) {
 		err := sysSetsockopt(fd, v.level, v.name, v.value)
-		// Not every protocol has all options: Multipath TCP has no
-		// TCP_USER_TIMEOUT.
+		// Not every protocol has all options.
 		if err != nil && !errors.Is(err, unix.ENOPROTOOPT) && !errors.Is(err, unix.EOPNOTSUPP) {
 			return nil, opError("setsockopt", err)
 		}

@@ -21,11 +21,9 @@ type SocketOptions struct {
 	Backlog int
 	// Delay leaves Nagle's algorithm on. Otherwise TCP_NODELAY is set.
 	Delay bool
-	// UserTimeout is how long sent data may stay unacknowledged before the kernel
-	// drops the connection (TCP_USER_TIMEOUT, in whole milliseconds).
-	UserTimeout time.Duration
-	// KeepAlive is the idle time before the kernel probes the peer, and the interval
-	// of the probes (TCP_KEEPIDLE and TCP_KEEPINTVL, in whole seconds).
+	// KeepAlive is the idle time before the kernel probes the peer. It drops a connection
+	// whose peer does not answer three probes, a quarter of that time apart (TCP_KEEPIDLE,
+	// TCP_KEEPINTVL and TCP_KEEPCNT, in whole seconds).
 	KeepAlive time.Duration
 	// Exclusive makes Listen fail if a socket already listens at the address. Sockets
 	// that are opened later may share the address.
@@ -67,12 +65,12 @@ func (o *SocketOptions) options(tcp bool) (list []option) {
 		if !o.Delay {
 			set(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		}
-		set(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(o.UserTimeout/time.Millisecond))
 		set(unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, o.Unsent)
 		if seconds := int(o.KeepAlive / time.Second); seconds > 0 {
 			set(unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 			set(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds)
-			set(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds)
+			set(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, max(seconds/4, 1))
+			set(unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 3)
 		}
 	}
 	return list

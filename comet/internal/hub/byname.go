@@ -35,7 +35,8 @@ type ByName struct {
 	Callbacks handover.Texts
 }
 
-// flagNames are the names of the flags, lowest bit first.
+// flagNames are the names of the flags, lowest bit first. subOwesAck has none: the next
+// program finds it out again.
 var flagNames = [...]string{
 	"behind", "asking", "close after", "HTTP/1.0", "tell", "say lost", "gone", "begun", "member", "head", "last", "over", "may publish", "token publishes",
 }
@@ -91,7 +92,7 @@ func (st *ByName) add(h *Hub, i uint32, first bool) {
 	st.Index, st.Conn = append(st.Index, i), append(st.Conn, sub.Conn)
 	st.Home, st.Channel = append(st.Home, home), append(st.Channel, channel)
 	st.Cursor, st.Count, st.Place = append(st.Cursor, sub.Cursor), append(st.Count, count), append(st.Place, place)
-	st.Has, st.Transport = append(st.Has, sub.Flags), append(st.Transport, uint8(sub.Transport))
+	st.Has, st.Transport = append(st.Has, sub.Flags&^subOwesAck), append(st.Transport, uint8(sub.Transport))
 	st.Silence = append(st.Silence, silence)
 	st.Callbacks.Add(callback)
 }

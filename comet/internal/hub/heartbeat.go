@@ -52,8 +52,7 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 		h.web.CloseSocket(c, websocket.PolicyViolation, tooSlow)
 		return
 	case h.loop.Blocked(c):
-		h.totals.SlowClosed.Add(1)
-		h.loop.Close(c) // stuck for the write timeout; no final chunk, so that the client comes back
+		h.cutSlow(c) // stuck for the write timeout
 		return
 	case sub.socket():
 		h.Sockets.beatSocket(sub, c)
@@ -66,6 +65,10 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 		}
 		return
 	}
+	if h.vanished(sub, c) {
+		h.cutSlow(c)
+		return
+	}
 	h.Object = h.appendNoop(h.Object[:0], sub, waiting)
 	sub.countNoop()
 	h.Tally.heartbeats++
@@ -75,6 +78,28 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 	if h.loop.Blocked(c) {
 		h.loop.SetTimer(c, h.loop.WriteTime(c))
 	}
+}
+
+// cutSlow closes the connection of a client that does not read. There is no final chunk, so
+// that the client comes back. The RST has the kernel drop what was not read, which it would
+// keep for minutes otherwise.
+func (h *Hub) cutSlow(c reactor.Conn) {
+	h.totals.SlowClosed.Add(1)
+	h.loop.ResetOnClose(c)
+	h.loop.Close(c)
+}
+
+// vanished says whether a client is gone without a FIN or a RST: its kernel owed an
+// acknowledgement when the last noop was due, and has acknowledged nothing since then, nor for
+// the write timeout. The kernel of a client that only does not read does acknowledge.
+func (h *Hub) vanished(sub *Subscriber, c reactor.Conn) bool {
+	if h.loop.Unacknowledged(c) == 0 {
+		sub.Flags &^= subOwesAck
+		return false
+	}
+	owed := sub.Has(subOwesAck)
+	sub.Flags |= subOwesAck
+	return owed && h.loop.Silence(c) >= max(h.cfg.PollingTimeout, h.cfg.WriteTimeout)
 }
 
 // appendNoop appends the noop of a connection's subscriber, with the name of the first

@@ -57,6 +57,7 @@ type Config struct {
 	Tokens         bool // a subscriber must bring its channel's token
 	PollingTimeout time.Duration
 	RequestTimeout time.Duration
+	WriteTimeout   time.Duration
 	RetryTime      time.Duration
 	PollMost       int // bytes of messages that a poll gets at once
 }

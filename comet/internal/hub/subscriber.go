@@ -44,6 +44,7 @@ const (
 	subOver                              // it waits for nothing more: a member, or a WebSocket without channels
 	SubMayPublish                        // the client of a WebSocket may publish, if ws-publish is set
 	subTokenPublishes                    // the token that it brought permits publishing to its channel
+	subOwesAck                           // not all was acknowledged when its last noop was due (vanished)
 )
 
 var _ [32]byte = [unsafe.Sizeof(Subscriber{})]byte{}

@@ -200,7 +200,7 @@ func (w *Web) Closed(c reactor.Conn, err error) {
 		w.totals.HitLimit(limit.Held, w.cfg.MaxHeldBytes, w.loop.Now())
 		fallthrough
 	case errors.Is(err, reactor.ErrHeldFull), errors.Is(err, syscall.ETIMEDOUT) && w.loop.Blocked(c):
-		w.totals.SlowClosed.Add(1) // closed by us, or by the kernel, which has the same timeout
+		w.totals.SlowClosed.Add(1) // closed by Finish, after the write timeout, or by the kernel
 	}
 	w.parsers.drop(c)
 	if w.Side(c) != conn.Admin {

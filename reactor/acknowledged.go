@@ -1,0 +1,58 @@
+package reactor
+
+import (
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// TCP_USER_TIMEOUT would have the kernel drop a connection whose peer acknowledges nothing.
+// It is not set, because it also drops connections of peers that read. When the receive buffer
+// of a peer is full, the kernel probes it; if it was full before, longer ago than the timeout,
+// the kernel may take all the time since then for one wait, whatever was read meanwhile.
+
+// Unacknowledged is the number of bytes written to c that the peer's kernel has not
+// acknowledged. On a unix socket these are the bytes that the peer has not read. It is 0 if
+// the kernel does not tell.
+func (l *Loop) Unacknowledged(c Conn) int {
+	r := l.record(c)
+	if r == nil || r.fd < 0 {
+		return 0
+	}
+	return sysUnacknowledged(r.fd)
+}
+
+// Silence is the time since the kernel of c's peer last acknowledged anything, which it also
+// does while the peer does not read. It is 0 if the kernel does not tell, as on a unix socket.
+func (l *Loop) Silence(c Conn) time.Duration {
+	r := l.record(c)
+	if r == nil || r.fd < 0 {
+		return 0
+	}
+	return sysSilence(r.fd)
+}
+
+func sysUnacknowledged(fd int32) int {
+	var n int32
+	if fault("ioctl", fd) != 0 {
+		return 0
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n))); errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+func sysSilence(fd int32) time.Duration {
+	var info unix.TCPInfo
+	size := uint32(unsafe.Sizeof(info))
+	if fault("getsockopt", fd) != 0 {
+		return 0
+	}
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return 0
+	}
+	return time.Duration(info.Last_ack_recv) * time.Millisecond
+}
