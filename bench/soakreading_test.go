@@ -61,64 +61,67 @@ var errCut = errors.New("cut")
 
 func (r *reading) cut() { r.crowd.cut(r.sub, r.now, errCut) }
 
+// cuts are what may happen to a client before its connection is cut: fails, where that is a fault.
+var cuts = map[string]struct {
+	fails bool
+	do    func(r *reading)
+}{
+	"it reads":                 {true, (*reading).cut},
+	"it has stalled for short": {true, func(r *reading) { r.stalled(attentive / 2); r.cut() }},
+	"it stalls for long":       {false, func(r *reading) { r.sub.stall(r.now, r.now); r.now = r.now.Add(writeTimeout); r.cut() }},
+	"it stalls for short":      {true, func(r *reading) { r.sub.stall(r.now, r.now); r.now = r.now.Add(attentive / 2); r.cut() }},
+	"it has stalled for long":  {false, func(r *reading) { r.stalled(writeTimeout); r.cut() }},
+	"and reads what was published before": {false, func(r *reading) {
+		r.ack(1, 1)
+		r.stalled(writeTimeout)
+		r.told(1)
+		r.cut()
+	}},
+	"and reads what may have been published before": {false, func(r *reading) {
+		r.put(false)
+		r.stalled(writeTimeout)
+		r.told(1)
+		r.cut()
+	}},
+	"and reads what was published later": {true, func(r *reading) {
+		r.ack(1, 1)
+		r.stalled(writeTimeout)
+		r.ack(2, 1)
+		r.told(1)
+		r.told(2)
+		r.cut()
+	}},
+	"and once more": {false, func(r *reading) {
+		r.stalled(writeTimeout)
+		r.ack(1, 1)
+		r.told(1)
+		r.stalled(writeTimeout)
+		r.cut()
+	}},
+	"the harness did not run for short": {true, func(r *reading) { r.pass(attentive / 2); r.cut() }},
+	"the harness did not run for long":  {false, func(r *reading) { r.pass(attentive); r.cut() }},
+	"the harness did not run while it stalled": {false, func(r *reading) {
+		r.sub.stall(r.now, r.now)
+		r.now = r.now.Add(attentive / 2)
+		r.pass(attentive / 2)
+		r.cut()
+	}},
+	"a publisher's, at any time": {true, func(r *reading) {
+		r.crowd.publishers[0].under = make([]soakPublish, 2)
+		r.crowd.gone(&r.crowd.publishers[0])
+	}},
+	"a publisher's, when the harness did not run": {false, func(r *reading) {
+		pub := &r.crowd.publishers[0]
+		pub.conn, pub.under = 1, make([]soakPublish, 2)
+		r.pass(attentive)
+		r.crowd.gone(pub)
+	}},
+}
+
 // TestCut: a client that has not read for too long may be cut, also if it hears of it only after
 // it has read what was there before; and until the server is known to have it still.
 func TestCut(t *testing.T) {
-	for what, c := range map[string]struct {
-		fails bool
-		do    func(r *reading)
-	}{
-		"it reads":                 {true, (*reading).cut},
-		"it has stalled for short": {true, func(r *reading) { r.stalled(attentive / 2); r.cut() }},
-		"it stalls for long":       {false, func(r *reading) { r.sub.stall(r.now, r.now); r.now = r.now.Add(writeTimeout); r.cut() }},
-		"it stalls for short":      {true, func(r *reading) { r.sub.stall(r.now, r.now); r.now = r.now.Add(attentive / 2); r.cut() }},
-		"it has stalled for long":  {false, func(r *reading) { r.stalled(writeTimeout); r.cut() }},
-		"and reads what was published before": {false, func(r *reading) {
-			r.ack(1, 1)
-			r.stalled(writeTimeout)
-			r.told(1)
-			r.cut()
-		}},
-		"and reads what may have been published before": {false, func(r *reading) {
-			r.put(false)
-			r.stalled(writeTimeout)
-			r.told(1)
-			r.cut()
-		}},
-		"and reads what was published later": {true, func(r *reading) {
-			r.ack(1, 1)
-			r.stalled(writeTimeout)
-			r.ack(2, 1)
-			r.told(1)
-			r.told(2)
-			r.cut()
-		}},
-		"and once more": {false, func(r *reading) {
-			r.stalled(writeTimeout)
-			r.ack(1, 1)
-			r.told(1)
-			r.stalled(writeTimeout)
-			r.cut()
-		}},
-		"the harness did not run for short": {true, func(r *reading) { r.pass(attentive / 2); r.cut() }},
-		"the harness did not run for long":  {false, func(r *reading) { r.pass(attentive); r.cut() }},
-		"the harness did not run while it stalled": {false, func(r *reading) {
-			r.sub.stall(r.now, r.now)
-			r.now = r.now.Add(attentive / 2)
-			r.pass(attentive / 2)
-			r.cut()
-		}},
-		"a publisher's, at any time": {true, func(r *reading) {
-			r.crowd.publishers[0].under = make([]soakPublish, 2)
-			r.crowd.gone(&r.crowd.publishers[0])
-		}},
-		"a publisher's, when the harness did not run": {false, func(r *reading) {
-			pub := &r.crowd.publishers[0]
-			pub.conn, pub.under = 1, make([]soakPublish, 2)
-			r.pass(attentive)
-			r.crowd.gone(pub)
-		}},
-	} {
+	for what, c := range cuts {
 		r := newReading(soakStream)
 		if c.do(r); r.failed() != c.fails {
 			_, _, texts := r.faults.counts()

@@ -136,7 +136,8 @@ type Config struct {
 	// their next message. Default 10 minutes.
 	AdminIdleTimeout time.Duration
 	// WriteTimeout is how long a reader may be stuck before its connection is cut, plus a
-	// second for each reactor.SlowestReader bytes that are held for it. Default 30 s.
+	// second for each reactor.SlowestReader bytes that the server holds for it, or that the
+	// kernel has not sent yet. Default 30 s.
 	WriteTimeout time.Duration
 
 	// Clients that wait.

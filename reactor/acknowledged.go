@@ -33,12 +33,18 @@ func (l *Loop) Silence(c Conn) time.Duration {
 	return sysSilence(r.fd)
 }
 
-func sysUnacknowledged(fd int32) int {
+func sysUnacknowledged(fd int32) int { return sysQueued(fd, unix.SIOCOUTQ) }
+
+// sysUnsent is the number of written bytes that the kernel has not sent yet; 0 on a unix
+// socket.
+func sysUnsent(fd int32) int { return sysQueued(fd, unix.SIOCOUTQNSD) }
+
+func sysQueued(fd int32, which uintptr) int {
 	var n int32
 	if fault("ioctl", fd) != 0 {
 		return 0
 	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n))); errno != 0 {
+	if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), which, uintptr(unsafe.Pointer(&n))); errno != 0 {
 		return 0
 	}
 	return int(n)

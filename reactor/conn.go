@@ -169,14 +169,18 @@ func (l *Loop) HeldOut(c Conn) int {
 const SlowestReader = 8 << 10
 
 // WriteTime returns how long the peer of c has to read the output that is held now:
-// Config.WriteTimeout, plus the time for these bytes at the rate SlowestReader. An
-// Uncounted frame adds nothing.
+// Config.WriteTimeout, plus the time at the rate SlowestReader for these bytes and for
+// those that the kernel has not sent yet, which are read before. An Uncounted frame adds
+// nothing.
 func (l *Loop) WriteTime(c Conn) time.Duration {
-	n := l.HeldOut(c)
-	if r := l.record(c); n > 0 {
+	n, r := l.HeldOut(c), l.record(c)
+	if n > 0 {
 		if f := l.held[r.held].frame; f != nil && f.Uncounted {
 			n = 0
 		}
+	}
+	if r != nil && r.fd >= 0 {
+		n += sysUnsent(r.fd)
 	}
 	return l.cfg.WriteTimeout + time.Duration(n)*time.Second/SlowestReader
 }
