@@ -88,7 +88,11 @@ func (c *soakCrowd) Opened(conn reactor.Conn) {
 func (c *soakCrowd) Received(conn reactor.Conn, p []byte) int {
 	switch i := c.loop.User(conn); i & roleMask {
 	case roleClient:
-		return c.hear(&c.clients[i], p)
+		sub := &c.clients[i]
+		if !sub.ended.IsZero() {
+			sub.ended = c.loop.Now() // more may follow, in the next turn
+		}
+		return c.hear(sub, p)
 	case rolePublisher:
 		return c.answered(&c.publishers[i&^roleMask], p)
 	default:
@@ -201,7 +205,7 @@ func (c *soakCrowd) Expired(timer reactor.Conn) {
 			}
 		case sub.conn != 0 && sub.stalled.IsZero() && !sub.since.IsZero():
 			if now.Sub(sub.ended) < soakBeat {
-				break // it may not have read all
+				break // it may not have read all: it does so before this, in each turn
 			}
 			sub.hasRead(now, highest) // for which it has had the time since the last beat
 			if !sub.ended.IsZero() {

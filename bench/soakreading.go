@@ -18,7 +18,7 @@ const (
 type soakReading struct {
 	stalled  time.Time // until when it does not read; zero: it does
 	since    time.Time // since when it has not; zero: it has
-	ended    time.Time // when the server ended its connection while it did not read; zero: it has not
+	ended    time.Time // the server ended its connection while it did not read: when it was last sent anything; zero: it has not
 	doubtful bool
 	asked    bool // what it has asked for was asked for in doubt: an answer ends it
 }
