@@ -9,21 +9,21 @@ import (
 	"gonum.org/v1/plot"
 )
 
-// Scale is how values are laid along an axis.
+// Scale tells how values are spaced along an axis.
 type Scale int
 
 const (
-	Linear Scale = iota // from 0
+	Linear Scale = iota // begins at 0, or at the lowest value if that is negative
 	Log
-	Nines // percentiles, each nine of them as far from the next: 0, 90, 99, 99.9 …
+	Nines // for percentiles: 0, 90, 99, 99.9 … at equal distances
 )
 
-// Axis is one of the two of a Chart.
+// Axis describes the horizontal or the vertical axis of a Chart.
 type Axis struct {
-	Label  string               // what is counted, and in which unit
-	Scale  Scale                // of Log, values that are not positive (with Binary: below 1) are left out; of Nines, those not in [0, 100)
+	Label  string               // the quantity and its unit
+	Scale  Scale                // Log leaves out values that are not positive (with Binary: below 1); Nines leaves out those outside [0, 100)
 	Binary bool                 // ticks at multiples of powers of 1024
-	Format func(float64) string // of ticks
+	Format func(float64) string // writes a tick's label; nil: 6 significant digits
 }
 
 func (a Axis) shown(v float64) bool {
@@ -45,8 +45,9 @@ func (a Axis) format(v float64) string {
 	return a.Format(v)
 }
 
-// fit gives the axis of a plot its ends, of which the upper one of a linear
-// axis is so many times the highest value, and at most so many labelled ticks.
+// fit sets the range and the ticks of a plot's axis. A linear axis ends at
+// above times the highest value. At most wanted ticks have a label (at least
+// 2).
 func (a Axis) fit(to *plot.Axis, values []float64, above float64, wanted int) {
 	if len(values) == 0 {
 		values = []float64{1}
@@ -68,7 +69,7 @@ func (a Axis) fit(to *plot.Axis, values []float64, above float64, wanted int) {
 	}
 }
 
-// roundLog is the nearest logSteps outside of two values.
+// roundLog returns the nearest logSteps that enclose two values.
 func (a Axis) roundLog(lo, hi float64) (from, to float64) {
 	for _, v := range a.logSteps(lo/10, hi*10) {
 		if v <= lo || from == 0 {
@@ -81,8 +82,9 @@ func (a Axis) roundLog(lo, hi float64) (from, to float64) {
 	return from, to
 }
 
-// logSteps is 1, 2, 5, 10, … round the two values, with Binary within each
-// power of 1024. It begins with a 1.
+// logSteps returns the values 1, 2, 5, 10, … that enclose lo and hi; with
+// Binary, such values within each power of 1024. The first is a power of ten,
+// or of 1024.
 func (a Axis) logSteps(lo, hi float64) []float64 {
 	if !a.Binary {
 		return logSteps(lo, hi)
@@ -103,11 +105,11 @@ func (a Axis) logSteps(lo, hi float64) []float64 {
 
 func logSteps(lo, hi float64) []float64 {
 	if lo < 1 {
-		lo /= 10 // LogTicks rounds up there
+		lo /= 10 // below 1, LogTicks rounds up
 	}
 	var steps []float64
 	for i, t := range (plot.LogTicks{Prec: -1}).Ticks(lo, hi) {
-		if n := i % 10; n == 0 || n == 2 || n == 5 { // of 1 (labelled), 1, 2, … 9
+		if n := i % 10; n == 0 || n == 2 || n == 5 { // LogTicks repeats the labelled one: 1, 1, 2, … 9
 			steps = append(steps, t.Value)
 		}
 	}
@@ -117,7 +119,7 @@ func logSteps(lo, hi float64) []float64 {
 // nines is the plot.Normalizer of Nines.
 type nines struct{}
 
-// Normalize lays a percentile out.
+// Normalize returns the position of a percentile between lo (0) and hi (1).
 func (nines) Normalize(lo, hi, v float64) float64 {
 	f := func(v float64) float64 { return -math.Log10(1 - v/100) }
 	return (f(v) - f(lo)) / (f(hi) - f(lo))
@@ -126,15 +128,17 @@ func (nines) Normalize(lo, hi, v float64) float64 {
 // ticker is the plot.Ticker of an axis.
 type ticker struct {
 	Axis
-	wanted int // labels, at most
+	wanted int // how many labels at most
 }
 
-// Ticks are gonum's, but labelled by the axis, as many as are wanted.
+// Ticks returns gonum's ticks, of which at most t.wanted have a label, in the
+// format of the axis.
 func (t ticker) Ticks(lo, hi float64) []plot.Tick {
 	switch t.Scale {
 	case Log:
 		steps := t.logSteps(lo, hi)
-		// 1, 2, 5; where that is too many, powers of ten; then every second of those.
+		// Label 1, 2 and 5; if that is too many, powers of ten only; then every
+		// second of those, and so on.
 		ticks := t.label(steps, lo, hi, 1)
 		for every := 3; labels(ticks) > t.wanted; every *= 2 {
 			ticks = t.label(steps, lo, hi, every)
@@ -151,8 +155,8 @@ func (t ticker) Ticks(lo, hi float64) []plot.Tick {
 	return t.linear(lo, hi)
 }
 
-// linear is the ticks of gonum, of which so many are labelled that the steps
-// between them stay even.
+// linear returns the ticks of gonum. It labels every n-th, for the smallest n
+// that fits gonum's own choice and leaves at most t.wanted labels.
 func (t ticker) linear(lo, hi float64) []plot.Tick {
 	unit := 1.0
 	for t.Binary && hi >= 1000*unit {
@@ -161,7 +165,7 @@ func (t ticker) linear(lo, hi float64) []plot.Tick {
 	ticks := plot.DefaultTicks{}.Ticks(lo/unit, hi/unit)
 	slices.SortFunc(ticks, func(a, b plot.Tick) int { return cmp.Compare(a.Value, b.Value) })
 	var values []float64
-	first, step := -1, len(ticks) // of those that gonum labels
+	first, step := -1, len(ticks) // the first tick that gonum labels, and the distance to the next
 	for i, tick := range ticks {
 		values = append(values, tick.Value*unit)
 		if !tick.IsMinor() && first < 0 {
@@ -180,8 +184,7 @@ func (t ticker) linear(lo, hi float64) []plot.Tick {
 	}
 }
 
-// label makes ticks of the values between the ends, one of every so many
-// labelled.
+// label makes ticks of the values between lo and hi. It labels one in every.
 func (t ticker) label(values []float64, lo, hi float64, every int) []plot.Tick {
 	var ticks []plot.Tick
 	for i, v := range values {

@@ -10,41 +10,42 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Bars is a plot of horizontal bars in groups, each with its value beside it.
+// Bars is a plot of horizontal bars in groups. Each bar has its value beside
+// it.
 type Bars struct {
 	Title, Sub string
 	Format     func(float64) string
 	Groups     []Group
 }
 
-// Group is bars under one name.
+// Group is a group of bars with a common name.
 type Group struct {
 	Name string
 	Bars []Bar
 }
 
-// Bar is one of them. Negative values, and those that are not finite, have no
-// bar.
+// Bar is a named value. A value that is negative or not finite is written, but
+// no bar is drawn.
 type Bar struct {
 	Name  string
-	Note  string // after the value
+	Note  string // written after the value
 	Value float64
-	Part  float64 // of Value, which is drawn strong, the rest of it faint; 0: all of it strong
+	Part  float64 // the part of Value that is drawn in full colour, the rest is paler; 0: all
 	Hue   int
 }
 
 const (
 	barThick = 16
-	barStep  = 24 // from one row to the next
+	barStep  = 24 // the distance between two rows
 )
 
-// row is a bar, or a line of a group's name.
+// row is a bar, or one line of a group's name.
 type row struct {
 	group string
 	bar   *Bar
 }
 
-// SVG draws the bars, so many pixels wide; below 200 there is no room.
+// SVG draws the bars, width pixels wide; 200 is the least.
 func (c Bars) SVG(width int) string {
 	head := newHeading(c.Title, c.Sub, width)
 	var rows []row
@@ -91,7 +92,7 @@ func (c Bars) SVG(width int) string {
 	return finish()
 }
 
-// names labels the rows of bars, each at most so wide.
+// names returns the labels of the bars' rows, each cut to the width.
 func names(rows []row, width vg.Length) plot.ConstantTicks {
 	var ticks plot.ConstantTicks
 	for i, r := range rows {
@@ -102,7 +103,7 @@ func names(rows []row, width vg.Length) plot.ConstantTicks {
 	return ticks
 }
 
-// plotters are the strong and the faint part of a bar in the row at y.
+// plotters return the full-coloured and the pale part of a bar in the row at y.
 func (b Bar) plotters(y float64) []plot.Plotter {
 	value, part := length(b.Value), length(b.Part)
 	if part == 0 || part > value {
@@ -117,7 +118,7 @@ func (b Bar) plotters(y float64) []plot.Plotter {
 	return []plot.Plotter{strong, rest}
 }
 
-// value is what stands beside a bar, at most so wide.
+// value returns the text beside a bar, cut to the width.
 func (c Bars) value(b Bar, width vg.Length) string {
 	s := strconv.FormatFloat(b.Value, 'g', 6, 64)
 	if math.IsNaN(b.Value) || math.IsInf(b.Value, 0) {
@@ -131,7 +132,7 @@ func (c Bars) value(b Bar, width vg.Length) string {
 	return shorten(ink, clean(s), width)
 }
 
-// length is the value of a bar that can be drawn.
+// length returns the length of a bar for a value: 0 if it cannot be drawn.
 func length(v float64) float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
 		return 0

@@ -7,28 +7,28 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Chart is a plot of lines over two axes.
+// Chart is a plot of lines.
 type Chart struct {
 	Title, Sub string // the heading, and the line below it, which names the vertical axis
 	X, Y       Axis
 	Lines      []Line
 }
 
-// Line is one of them. Values that are not finite, or that an axis cannot
+// Line is a line of a Chart. Points that are not finite, or that an axis cannot
 // show, are left out.
 type Line struct {
 	Name    string
-	Notes   []string // further lines of its label
-	Hue     int      // colour; any number, or Neutral
-	Pattern int      // dashes and markers; any number
+	Notes   []string // further lines of the label
+	Hue     int      // the colour: any number, or Neutral
+	Pattern int      // the dashes and markers: any number
 	Points  [][2]float64
 }
 
-// Below this width the lines are named in a legend under the plot, instead of
-// at their ends.
+// If a chart is narrower than this, a legend below it names the lines.
+// Otherwise labels at their ends do, if there is room.
 const narrow = 460
 
-// SVG draws the chart, so many pixels wide; below 200 there is no room.
+// SVG draws the chart, width pixels wide; 200 is the least.
 func (c Chart) SVG(width int) string {
 	head := newHeading(c.Title, c.Sub, width)
 	body := min(max(head.wide*0.48, 190), 300)
@@ -59,7 +59,8 @@ func (c Chart) SVG(width int) string {
 	return finish()
 }
 
-// plot makes that of the chart, for about so many pixels.
+// plot returns the plot of the chart without labels for the lines, for about
+// width pixels.
 func (c Chart) plot(width vg.Length) *plot.Plot {
 	p := newPlot()
 	var xs, ys []float64
@@ -86,7 +87,7 @@ func (c Chart) plot(width vg.Length) *plot.Plot {
 	return p
 }
 
-// plotters are the dashed line, and markers on at most some 12 of its points.
+// plotters returns the dashed line, and markers on about 12 of its points.
 func plotters(l Line, at plotter.XYs) (*plotter.Line, *plotter.Scatter) {
 	every := max((len(at)+11)/12, 1)
 	var marked plotter.XYs
@@ -98,7 +99,7 @@ func plotters(l Line, at plotter.XYs) (*plotter.Line, *plotter.Scatter) {
 	return &plotter.Line{XYs: at, LineStyle: lineStyle(l)}, &plotter.Scatter{XYs: marked, GlyphStyle: glyphStyle(l)}
 }
 
-// shown is the points that both axes can show.
+// shown returns the points of a line that both axes can show.
 func (c Chart) shown(l Line) plotter.XYs {
 	var points plotter.XYs
 	for _, p := range l.Points {

@@ -13,17 +13,18 @@ import (
 // Labels at the ends of lines are wrapped to this width.
 const endWidth = 170
 
-// end is a label beside the last point of its line.
+// end is a label beside the last point of a line.
 type end struct {
 	line         Line
 	names, notes []string
-	last         [2]float64 // the last point
-	y, top       vg.Length  // of that point, and of the label, upwards
+	last         [2]float64 // the coordinates of the last point
+	y, top       vg.Length  // heights on the drawing: of that point, and of the label's upper edge
 }
 
 func (e end) height() vg.Length { return height(ink, e.names) + height(mute, e.notes) }
 
-// ends is the labels of all lines that are seen, and the room they need.
+// ends returns the labels of all lines that have points, and the width they
+// need.
 func (c Chart) ends() (ends []end, room vg.Length) {
 	for _, l := range c.Lines {
 		at := c.shown(l)
@@ -40,7 +41,7 @@ func (c Chart) ends() (ends []end, room vg.Length) {
 	return ends, room
 }
 
-const endGap = 3 // from one label to the next
+const endGap = 3 // between two labels
 
 func stacked(ends []end) vg.Length {
 	sum := vg.Length(0)
@@ -50,8 +51,8 @@ func stacked(ends []end) vg.Length {
 	return sum
 }
 
-// place gives every label a place near its line's last point, in their order
-// from above, without one over another.
+// place gives each label a position near the last point of its line. Labels
+// keep the order of these points, and do not overlap.
 func place(c draw.Canvas, p *plot.Plot, ends []end) {
 	_, y := p.Transforms(&c)
 	for i, e := range ends {
@@ -60,19 +61,19 @@ func place(c draw.Canvas, p *plot.Plot, ends []end) {
 	}
 	slices.SortStableFunc(ends, func(a, b end) int { return cmp.Compare(b.y, a.y) })
 	edge := c.Max.Y + 8
-	for i := range ends { // down, each below the one before
+	for i := range ends { // down: each below the one before
 		ends[i].top = min(ends[i].top, edge)
 		edge = ends[i].top - ends[i].height() - endGap
 	}
 	edge = c.Min.Y - 8
-	for i := len(ends) - 1; i >= 0; i-- { // and back up, where that went too far
+	for i := len(ends) - 1; i >= 0; i-- { // and up again, if the last are too low
 		ends[i].top = max(ends[i].top, edge+ends[i].height())
 		edge = ends[i].top + endGap
 	}
 }
 
-// drawEnds writes the labels to the right of the lines, each with a thin line
-// from its line's end.
+// drawEnds writes the labels to the right of the lines, and draws a thin line
+// from the end of each line to its label.
 func drawEnds(c draw.Canvas, p *plot.Plot, ends []end) {
 	place(c, p, ends)
 	toX, _ := p.Transforms(&c)
@@ -86,8 +87,8 @@ func drawEnds(c draw.Canvas, p *plot.Plot, ends []end) {
 	}
 }
 
-// legends names each line in a legend of its own, whose height is that of its
-// text, and returns the height of all of them.
+// legends makes a legend for each line, since the height of each depends on its
+// text. It returns them and the sum of their heights.
 func (c Chart) legends(width vg.Length) (legends []plot.Legend, under vg.Length) {
 	for _, l := range c.Lines {
 		at := c.shown(l)

@@ -30,7 +30,7 @@ func sampleChart(x, y Scale) Chart {
 	return c
 }
 
-// drawings are of all kinds, with and without something to show.
+// drawings returns drawings of all kinds, with points and without.
 func drawings() map[string]interface{ SVG(int) string } {
 	all := map[string]interface{ SVG(int) string }{
 		"empty chart": Chart{}, "empty bars": Bars{},
@@ -54,8 +54,8 @@ func drawings() map[string]interface{ SVG(int) string } {
 
 var places = regexp.MustCompile(`[ML](-?[0-9.e+-]+),(-?[0-9.e+-]+)`)
 
-// TestDrawingsAreWhole checks that drawings are XML without anything foreign
-// in it, and that all of them is inside their frame.
+// TestDrawingsAreWhole checks that drawings are XML with known elements only,
+// and that everything is inside their frame.
 func TestDrawingsAreWhole(t *testing.T) {
 	for name, d := range drawings() {
 		for _, width := range []int{0, 328, 560, 720} {
@@ -101,7 +101,7 @@ func TestDrawingsAreWhole(t *testing.T) {
 
 func inside(t *testing.T, name string, frame [2]float64, x, y float64) {
 	t.Helper()
-	const marker = 6 // may stand out of the frame of the lines
+	const marker = 6 // markers may extend beyond the frame
 	if x < -marker || y < -marker || x > frame[0]+marker || y > frame[1]+marker {
 		t.Errorf("%s: something at %v, %v is outside of %v", name, x, y, frame)
 	}
@@ -125,8 +125,8 @@ func attribute(t *testing.T, e xml.StartElement, name string) float64 {
 	return v
 }
 
-// TestTicks checks that the values are between the ends of an axis, and that
-// labelled ticks are there, rise, are even and are not too many.
+// TestTicks checks that all values are within the axis, and that it has
+// labelled ticks in ascending order, evenly spaced and not too many.
 func TestTicks(t *testing.T) {
 	for _, scale := range []Scale{Linear, Log, Nines} {
 		for _, binary := range []bool{false, true} {
@@ -173,8 +173,8 @@ func TestNines(t *testing.T) {
 	}
 }
 
-// TestLabelsKeepApart checks that lines that end at one place, at the top or
-// at the bottom, have labels below each other beside the lines.
+// TestLabelsKeepApart checks that the labels do not overlap when lines end at
+// the same point, at the top or at the bottom.
 func TestLabelsKeepApart(t *testing.T) {
 	for _, last := range []float64{5, 2.5, 0} {
 		c := Chart{}
@@ -199,7 +199,7 @@ func TestLabelsKeepApart(t *testing.T) {
 	}
 }
 
-// TestLinesDiffer checks that lines of one colour can be told apart.
+// TestLinesDiffer checks that lines of the same colour differ otherwise.
 func TestLinesDiffer(t *testing.T) {
 	seen := map[string]bool{}
 	for pattern := range 6 {
@@ -215,8 +215,8 @@ func TestLinesDiffer(t *testing.T) {
 	}
 }
 
-// TestContrast checks that all colours are readable on white and on a dark
-// page.
+// TestContrast checks that all colours have enough contrast on white and on a
+// dark page.
 func TestContrast(t *testing.T) {
 	for hue := Neutral; hue < Hues; hue++ {
 		for _, page := range []string{"#ffffff", "#0d1117"} {
@@ -228,7 +228,7 @@ func TestContrast(t *testing.T) {
 	}
 }
 
-// luminance is as WCAG defines it.
+// luminance is the relative luminance that WCAG defines.
 func luminance(t *testing.T, colour string) float64 {
 	t.Helper()
 	n, err := strconv.ParseUint(colour[1:], 16, 24)

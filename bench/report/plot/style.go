@@ -12,7 +12,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Colours with a contrast of at least 4.3 both on white and on #0d1117.
+// These colours have a contrast of at least 4.3 both on white and on #0d1117.
 var (
 	grey = color.NRGBA{0x74, 0x7a, 0x80, 0xff}
 	hues = [Hues]color.NRGBA{
@@ -21,10 +21,10 @@ var (
 	}
 )
 
-// Hues is how many colours there are; a larger Hue begins again.
+// Hues is the number of colours. A Hue beyond it begins again with the first.
 const Hues = 8
 
-// Neutral is the Hue of what things are compared with.
+// Neutral is the Hue of the baseline that others are compared with.
 const Neutral = -1
 
 func colour(hue int) color.NRGBA {
@@ -39,15 +39,16 @@ func faint(c color.NRGBA, opacity float64) color.NRGBA {
 	return c
 }
 
-// The kinds of text. Their sizes differ, for by these finish knows them.
+// The kinds of text. Their sizes must differ: finish recognizes a kind by its
+// size.
 var (
 	title = style(15, xfont.WeightBold)
 	ink   = style(13, xfont.WeightNormal)
 	mute  = style(12, xfont.WeightNormal)
 )
 
-// kinds are the kinds of text by size, with their class and what more they
-// have in SVG.
+// kinds holds the kinds of text by size, with the class and the further
+// attribute that each has in SVG.
 var kinds = map[string]struct {
 	text.Style
 	class, weight string
@@ -84,10 +85,10 @@ func glyphStyle(l Line) draw.GlyphStyle {
 
 func index(n, of int) int { return (n%of + of) % of }
 
-// polygon is a filled marker of a radius of about 1.
+// polygon is a filled marker with a radius of about 1.
 type polygon []vg.Point
 
-// DrawGlyph makes it a draw.GlyphDrawer.
+// DrawGlyph implements draw.GlyphDrawer.
 func (p polygon) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
 	corners := make([]vg.Point, len(p))
 	for i, corner := range p {
@@ -96,8 +97,8 @@ func (p polygon) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
 	c.FillPolygon(s.Color, corners)
 }
 
-// newPlot is a plot without a frame, of which only the horizontal axis and
-// the grid are seen.
+// newPlot returns a plot without a frame, which shows only the horizontal axis
+// and the grid.
 func newPlot() *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = nil
@@ -113,10 +114,10 @@ func newPlot() *plot.Plot {
 	}
 	p.X.Label.TextStyle.XAlign = draw.XCenter
 	p.X.Label.Padding = 4
-	p.X.Tick.Label.YAlign = draw.YTop - 0.2 // clear of the ticks
+	p.X.Tick.Label.YAlign = draw.YTop - 0.2 // keeps a distance from the ticks
 	p.Y.Padding = 6
 	return p
 }
 
-// hex is a colour as SVG has it.
+// hex writes a colour as SVG does.
 func hex(c color.NRGBA) string { return fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B) }

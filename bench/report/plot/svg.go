@@ -12,14 +12,15 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// heading is the title of a drawing and what is below it, left-aligned.
+// heading is the title of a drawing and the lines below it, left-aligned.
 type heading struct {
 	title, sub   []string
-	label        string // what the drawing shows, for readers that cannot see it
+	label        string // describes the drawing for readers who cannot see it
 	height, wide vg.Length
 }
 
-// lineStep is from one line of text to the next, as a share of its size.
+// lineStep is the distance of two lines of text, as a multiple of the font
+// size.
 const lineStep = 1.3
 
 func newHeading(head, sub string, width int) heading {
@@ -33,8 +34,8 @@ func height(s text.Style, lines []string) vg.Length {
 	return vg.Length(len(lines)) * s.Font.Size * lineStep
 }
 
-// sheet draws the heading at the top of a new drawing, and returns the room
-// below it, which is so high, and a function that ends the drawing.
+// sheet begins a drawing with the heading. It returns the area of the given
+// height below it, and a function that ends the drawing and returns it.
 func (h heading) sheet(below vg.Length) (draw.Canvas, func() string) {
 	svg := vgsvg.New(h.wide, h.height+below)
 	c := draw.New(svg)
@@ -43,7 +44,8 @@ func (h heading) sheet(below vg.Length) (draw.Canvas, func() string) {
 	return draw.Crop(c, 0, 0, 0, -h.height), func() string { return finish(svg, h.label) }
 }
 
-// writeLines writes lines below each other, and returns where they end.
+// writeLines writes lines below each other, and returns the height of the last
+// one.
 func writeLines(c draw.Canvas, s text.Style, x, y vg.Length, lines []string) vg.Length {
 	for _, line := range lines {
 		y -= s.Font.Size * lineStep
@@ -52,15 +54,16 @@ func writeLines(c draw.Canvas, s text.Style, x, y vg.Length, lines []string) vg.
 	return y
 }
 
-// Texts as vgsvg writes them, with a style that outdoes a page's style sheet.
+// texts matches a text that vgsvg has written. Its style would override the
+// style sheet of a page.
 var texts = regexp.MustCompile(`\n\tstyle="font-family:[^"]*;font-size:([0-9]*)px;fill:#[0-9A-F]*">([^<]*)</text>`)
 
-// finish makes a string of a drawing, with a root that scales, and with the
-// style of texts as attributes, which a page may change. Whatever font is
-// there, a text is as long as it was taken to be.
+// finish returns the drawing as a string. Its size adapts to the page. The
+// style of texts becomes attributes, which a style sheet can override. Each
+// text has its computed length, with whatever font it is shown.
 func finish(svg *vgsvg.Canvas, label string) string {
 	var b strings.Builder
-	svg.WriteTo(&b) // to memory, which takes all
+	svg.WriteTo(&b) // never fails: it writes to memory
 	_, body, _ := strings.Cut(b.String()[strings.Index(b.String(), "<svg"):], ">\n")
 	body = texts.ReplaceAllStringFunc(body, func(s string) string {
 		found := texts.FindStringSubmatch(s)
@@ -73,7 +76,8 @@ func finish(svg *vgsvg.Canvas, label string) string {
 		html.EscapeString(clean(label)), w, h, w, h, hex(grey)) + strings.TrimSpace(body)
 }
 
-// clean leaves out the characters that XML cannot hold.
+// clean replaces control characters by spaces, and invalid UTF-8, so that XML
+// can hold the text.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0xFFFE || r == 0xFFFF {
@@ -91,8 +95,8 @@ func widest(s text.Style, texts []string) vg.Length {
 	return w
 }
 
-// wrap breaks a text at spaces into lines of at most the width; a word that is
-// wider is cut. An empty text has no lines.
+// wrap breaks a text at spaces into lines of at most the width, and cuts longer
+// words. An empty text has no lines.
 func wrap(s text.Style, words string, width vg.Length) []string {
 	var lines []string
 	line := ""
