@@ -1,5 +1,5 @@
-// Package cc builds the C programs that measurements are held against, when
-// they are first needed.
+// Package cc builds C programs that measurements are compared with, when they
+// are first needed.
 package cc
 
 import (
@@ -13,13 +13,14 @@ import (
 	"path/filepath"
 )
 
-// ErrMissing is Build's error where there is no C compiler, or no library or header
-// that the program needs.
+// ErrMissing means that there is no C compiler, or that a library or header
+// that the program needs is missing.
 var ErrMissing = errors.New("no C compiler, or not all that the program needs")
 
-// Build returns the program of a source and the compiler's further flags. It is
-// built when the user's cache does not have the one of this source; name is the
-// beginning of its file's name there.
+// Build returns the path of a program, built from the source with the
+// compiler's further flags. It builds only if the user's cache does not have
+// the program for this source and these flags. Its file's name there begins
+// with name.
 func Build(ctx context.Context, name string, source []byte, flags ...string) (program string, err error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -34,7 +35,8 @@ func Build(ctx context.Context, name string, source []byte, flags ...string) (pr
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	// Built beside and renamed, so that what is there is whole.
+	// Build elsewhere and rename, so that a program in the cache is never
+	// incomplete.
 	beside, err := os.MkdirTemp(dir, "build-")
 	if err != nil {
 		return "", err

@@ -16,11 +16,11 @@ import (
 // command is a program and its arguments.
 type command []string
 
-// then stands between two commands.
+// then separates two commands.
 const then = "--then"
 
-// parseCommands reads commands: each argument ends with a zero byte, as in
-// /proc/PID/cmdline, so that none needs quoting.
+// parseCommands reads commands. Each argument ends with a zero byte, as in
+// /proc/PID/cmdline, so that none needs quotes.
 func parseCommands(text []byte) ([]command, error) {
 	body, ended := strings.CutSuffix(string(text), "\x00")
 	if !ended {
@@ -42,7 +42,8 @@ func parseCommands(text []byte) ([]command, error) {
 	return list, nil
 }
 
-// String is the command on one line; arguments with odd bytes are quoted.
+// String returns the command on one line. It quotes arguments that are empty or
+// have spaces or unprintable characters.
 func (c command) String() string {
 	words := make([]string, len(c))
 	for i, word := range c {
@@ -54,9 +55,9 @@ func (c command) String() string {
 	return strings.Join(words, " ")
 }
 
-// runAlone runs the command, and ends what it leaves behind, so that it does not
-// disturb the next. What is printed goes through a pipe: the console would be
-// taken for a user's terminal.
+// runAlone runs the command, and then kills every process that it has left,
+// which could disturb the next command. Its output goes through a pipe: a
+// program could take the console for a user's terminal.
 func (c command) runAlone() (status int, err error) {
 	from, to, err := os.Pipe()
 	if err != nil {
@@ -74,16 +75,16 @@ func (c command) runAlone() (status int, err error) {
 	return status, errors.Join(to.Close(), <-printed, from.Close())
 }
 
-// run runs the command to its end, and returns its exit status: 127 where it
-// could not be started, 128 and the signal's number where one ended it. In the
-// meantime it reaps all other children, as process 1 must.
+// run runs the command to its end and returns its exit status: 127 if it could
+// not be started, 128 plus the signal's number if a signal ended it. Meanwhile
+// it reaps all other children, as process 1 must.
 func (c command) run(out *os.File) (status int) {
 	path, err := exec.LookPath(c[0])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "init:", err)
 		return 127
 	}
-	// Not os/exec, which would wait for its child beside the loop below.
+	// os/exec would wait for its child itself, which the loop below does.
 	pid, err := syscall.ForkExec(path, c, &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, out.Fd(), out.Fd()}})
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "init: starting %s: %v\n", path, err)
@@ -105,7 +106,7 @@ func (c command) run(out *os.File) (status int) {
 	}
 }
 
-// killRest ends and reaps every process but this one.
+// killRest kills and reaps every process but this one.
 func killRest() error {
 	if err := unix.Kill(-1, unix.SIGKILL); err != nil && err != unix.ESRCH {
 		return fmt.Errorf("ending what was left running: %w", err)

@@ -55,8 +55,8 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
-// TestOrphansAreReaped has a command wait until a process that it left to
-// process 1, for which this one stands in, is gone from the process table.
+// TestOrphansAreReaped runs a command that waits until its orphan is gone from
+// the process table. The test's process stands in for process 1.
 func TestOrphansAreReaped(t *testing.T) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestOrphansAreReaped(t *testing.T) {
 	}
 }
 
-// runHere runs a command, and returns its status and what it printed.
+// runHere runs a command, and returns its status and output.
 func runHere(t *testing.T, c command) (status int, printed string) {
 	t.Helper()
 	from, to, err := os.Pipe()

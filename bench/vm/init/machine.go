@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// descriptors is how many a process here may have: a million connections with
-// both ends in one process, and some to spare.
+// descriptors is the limit of file descriptors of a process: enough for both
+// ends of a million connections, and some to spare.
 const descriptors = 2_200_000
 
 func mountAll() error {
@@ -29,30 +29,32 @@ func mountAll() error {
 	return nil
 }
 
-// setting is a value of the kernel's, by its path below /proc/sys.
+// setting is a value for a file of the kernel, by its path below /proc/sys.
 type setting struct{ path, value string }
 
-// settings are those of a machine with so many bytes of memory.
+// settings returns the settings for a machine with so many bytes of memory.
 func settings(memory uint64) []setting {
 	pages := memory / uint64(os.Getpagesize())
 	return []setting{
-		// The bound of RLIMIT_NOFILE, and the open files of all processes.
+		// The upper bound of RLIMIT_NOFILE, and the open files of all
+		// processes.
 		{"fs/nr_open", fmt.Sprint(descriptors)},
 		{"fs/file-max", fmt.Sprint(4 * descriptors)},
-		// Both ends stand in an epoll, and one user owns them all.
+		// Both ends of a connection are in an epoll instance, and one user owns
+		// all.
 		{"fs/epoll/max_user_watches", fmt.Sprint(4 * descriptors)},
-		// Connections come faster than they are accepted: none should be
-		// dropped, for its client tries again only after a second.
+		// Connections come faster than they are accepted. A dropped SYN would
+		// be sent again only after a second.
 		{"net/core/somaxconn", "65535"},
 		{"net/ipv4/tcp_max_syn_backlog", "65535"},
 		{"net/core/netdev_max_backlog", "100000"},
-		// As many connections as can be between two addresses.
+		// As many connections between two addresses as possible.
 		{"net/ipv4/ip_local_port_range", "1024 65535"},
-		// Half of the memory, in pages, before TCP saves on buffers: a message
-		// to a million connections waits in as many of them.
+		// TCP may use half of the memory, in pages, before it limits buffers: a
+		// message to a million connections is in as many socket buffers.
 		{"net/ipv4/tcp_mem", fmt.Sprintf("%d %d %d", pages/2, pages/2, pages/2)},
-		// Without memory nothing that is measured counts: the machine dies
-		// instead of living on without one of its processes.
+		// If memory runs out, the measurement is void. The machine stops rather
+		// than going on without one of its processes.
 		{"vm/panic_on_oom", "1"},
 	}
 }
@@ -67,7 +69,7 @@ func applySettings(list []setting) error {
 	return errors.Join(errs...)
 }
 
-// raiseDescriptors sets the limit that the commands inherit.
+// raiseDescriptors sets the limit, which the commands inherit.
 func raiseDescriptors() error {
 	limit := unix.Rlimit{Cur: descriptors, Max: descriptors}
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -76,7 +78,7 @@ func raiseDescriptors() error {
 	return nil
 }
 
-// loopbackUp brings up lo, and with it all of 127.0.0.0/8.
+// loopbackUp brings up lo, and with it the addresses 127.0.0.0/8.
 func loopbackUp() error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -94,7 +96,7 @@ func loopbackUp() error {
 	return nil
 }
 
-// totalMemory is what the kernel can give out, in bytes.
+// totalMemory returns the bytes of memory that the kernel manages.
 func totalMemory() (uint64, error) {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
@@ -103,15 +105,15 @@ func totalMemory() (uint64, error) {
 	return info.Totalram * uint64(info.Unit), nil
 }
 
-// facts says what the numbers of this machine depend on.
+// facts describes the properties of the machine that influence results.
 func facts(memory uint64) string {
 	return fmt.Sprintf("Linux %s, %d processors, %d MiB, transparent huge pages %s, %d descriptors a process",
 		word("/proc/sys/kernel/osrelease"), runtime.NumCPU(), memory>>20,
 		word("/sys/kernel/mm/transparent_hugepage/enabled"), descriptors)
 }
 
-// word is what a file of the kernel's says, "unknown" where there is none. Of a
-// list it is the one in brackets, which is chosen.
+// word returns the content of a file of the kernel, or "unknown". From a list
+// of choices it returns the chosen one, which is in brackets.
 func word(path string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -1,8 +1,8 @@
 // Command init is process 1 of the virtual machine that bench/vm/run boots. It
-// makes the machine fit for a million connections, runs the commands of the
-// file /commands in their order, sends what they left in /results over the
-// second serial port, and powers off. Whatever goes wrong is said on the
-// console, and ends in powering off too.
+// prepares the machine for a million connections, runs the commands of the file
+// /commands in order, sends the files that they left in /results over the
+// second serial port, and powers off. It writes errors to the console, and
+// powers off after them too.
 package main
 
 import (
@@ -29,8 +29,8 @@ func main() {
 	}
 }
 
-// work is everything between booting and powering off. What the commands
-// return is no error here: it is in what is sent.
+// work does everything between boot and power-off. The exit status of a command
+// is no error here: it is sent with the results.
 func work() error {
 	if err := mountAll(); err != nil {
 		return err
@@ -65,8 +65,8 @@ func work() error {
 	return runAll(commands, newResults(port, "/results"))
 }
 
-// runAll runs every command, also after one that failed. Results are sent after
-// each, so that a machine that dies later takes nothing with it.
+// runAll runs every command, also after one has failed. It sends results after
+// each, so that they are not lost if the machine dies later.
 func runAll(commands []command, r *results) error {
 	outcomes := make([]outcome, len(commands))
 	for i, c := range commands {

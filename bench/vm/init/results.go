@@ -10,30 +10,31 @@ import (
 	"time"
 )
 
-// statusFile is the result that tells how the commands ended, a line for each:
-// its exit status, or "unfinished", and the command.
+// statusFile is the result that tells how the commands ended, on a line for
+// each: the exit status, or "unfinished", and the command.
 const statusFile = "exit-status"
 
-// outcome is how a command ended.
+// outcome tells how a command ended.
 type outcome struct {
 	command command
 	status  string
 }
 
-// results sends the regular files of a directory, and how commands ended, as
-// one tar stream. A file that changes is sent again: when extracted the last one
-// stays.
+// results sends the regular files of a directory, and the outcomes of the
+// commands, as one tar stream. It sends a changed file again: tar keeps the
+// last one when it extracts.
 type results struct {
 	stream *tar.Writer
 	dir    fs.FS
-	sent   map[string]time.Time // when it was changed
+	sent   map[string]time.Time // the time of the file's last change
 }
 
 func newResults(port io.Writer, dir string) *results {
 	return &results{tar.NewWriter(port), os.DirFS(dir), map[string]time.Time{}}
 }
 
-// send sends what is new or changed since.
+// send sends the files that are new or have changed since the last call, and
+// the outcomes.
 func (r *results) send(outcomes []outcome) error {
 	err := fs.WalkDir(r.dir, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
@@ -68,7 +69,7 @@ func (r *results) sendFile(name string, data []byte, changed time.Time) error {
 	if _, err := r.stream.Write(data); err != nil {
 		return fmt.Errorf("sending %s: %w", name, err)
 	}
-	// What pads it to a whole block, else only written with the next one.
+	// Write the padding now: otherwise it would come with the next file.
 	if err := r.stream.Flush(); err != nil {
 		return fmt.Errorf("sending %s: %w", name, err)
 	}

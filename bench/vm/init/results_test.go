@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestResults sends files, changes one, sends again, and unpacks the stream as
-// run does: whole, and cut where a machine may die.
+// TestResults sends files, changes one and sends again. It unpacks the stream
+// as bench/vm/run does: whole, and cut off as when a machine dies.
 func TestResults(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "hold.json", "first")
@@ -25,7 +25,7 @@ func TestResults(t *testing.T) {
 	whole := stream.Len()
 
 	write(t, dir, "hold.json", "second, longer")
-	changed := time.Now().Add(time.Second) // at the earliest
+	changed := time.Now().Add(time.Second) // differs, whatever the resolution
 	if err := os.Chtimes(filepath.Join(dir, "hold.json"), changed, changed); err != nil {
 		t.Fatal(err)
 	}

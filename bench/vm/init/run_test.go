@@ -16,10 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// These tests run the script beside this directory on a machine that is not
-// there: QEMU's place is taken by a script that prints its process id and a
-// file, delivers a stream of results, and ends or hangs as it is told. Neither
-// is anything built or packed.
+// These tests run the script bench/vm/run without a virtual machine. A script
+// stands in for QEMU: it prints its process ID and a file, delivers a stream of
+// results, and ends or hangs as the test wants. The stand-ins for go and cpio
+// build and pack nothing.
 var stands = map[string]string{
 	"go": "exit 0",
 	"cpio": `cp commands "$STAND/commands"
@@ -33,7 +33,7 @@ var stands = map[string]string{
 		exit "$(cat "$STAND/status")"`,
 }
 
-// stand is a machine that is not there.
+// stand holds the directories of a test with the stand-ins.
 type stand struct{ dir, out string }
 
 func newStand(t *testing.T) *stand {
@@ -60,7 +60,7 @@ func (s *stand) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs the script, and returns its exit status and what it says itself.
+// run runs the script, and returns its exit status and its standard error.
 func (s *stand) run(t *testing.T, args ...string) (status int, said string) {
 	t.Helper()
 	cmd := s.command(args...)
@@ -73,7 +73,7 @@ func (s *stand) run(t *testing.T, args ...string) (status int, said string) {
 	return cmd.ProcessState.ExitCode(), text.String()
 }
 
-// stream is what a machine sends whose commands end with such statuses.
+// stream returns what a machine sends if its commands end with these statuses.
 func stream(t *testing.T, statuses ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -89,7 +89,7 @@ func stream(t *testing.T, statuses ...string) string {
 
 func TestRunTellsHowItEnded(t *testing.T) {
 	good := stream(t, "0", "0")
-	long := stream(t, slices.Repeat([]string{"0"}, 60)...) // of several blocks
+	long := stream(t, slices.Repeat([]string{"0"}, 60)...) // several tar blocks
 	for _, c := range []struct {
 		what, stream, print, qemu string
 		status                    int
@@ -152,7 +152,7 @@ func TestRunEndsTheMachineOnInterrupt(t *testing.T) {
 	if err = cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	line, err := bufio.NewReader(output).ReadString('\n') // it runs
+	line, err := bufio.NewReader(output).ReadString('\n') // the script runs now
 	if err != nil {
 		t.Fatal(err)
 	}

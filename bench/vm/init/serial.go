@@ -7,12 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serial is a serial port that leaves bytes as they are.
+// serial is a serial port that passes on all bytes unchanged.
 type serial struct{ fd int }
 
-// openSerial opens a port, by its path in /dev.
+// openSerial opens a serial port by its path in /dev.
 func openSerial(path string) (serial, error) {
-	// Without O_NONBLOCK, opening waits for a carrier that never comes.
+	// Without O_NONBLOCK, opening would wait for a carrier signal that never
+	// comes.
 	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return serial{}, fmt.Errorf("opening %s: %w", path, err)
@@ -24,7 +25,8 @@ func openSerial(path string) (serial, error) {
 	return serial{fd}, nil
 }
 
-// Write returns when all bytes have left the port, so that the machine may die.
+// Write returns when all bytes have left the port: then they are safe if the
+// machine dies.
 func (s serial) Write(p []byte) (int, error) {
 	for written := 0; written < len(p); {
 		n, err := unix.Write(s.fd, p[written:])
@@ -48,8 +50,8 @@ func (s serial) drain() error {
 	}
 }
 
-// openConsole makes the console the output of this process, and its input, which
-// the commands inherit, empty.
+// openConsole makes the console the output of this process and of the commands,
+// and /dev/null their input.
 func openConsole() error {
 	console, err := openSerial("/dev/console")
 	if err != nil {
