@@ -5,9 +5,9 @@ import (
 	"ccomet/bench/result"
 )
 
-// churn makes the section of connections that come and go.
+// churn makes the section about connections that come and go.
 func churn(s *section, of []entry) {
-	t := table{Heads: []string{"", "connections", "came back", "resident, first", "resident, last", "most", "drift a minute", "descriptors before", "after", "verified deliveries"}}
+	t := table{Heads: []string{"", "connections", "came back", "resident, first", "resident, last", "most", "drift per minute", "descriptors before", "after", "verified deliveries"}}
 	var g group
 	for _, e := range of {
 		h := e.hold()
@@ -15,7 +15,7 @@ func churn(s *section, of []entry) {
 		if e.Machine.Emulated {
 			s.addCard(e, some(last, memory), "resident at the end", whole(h.Returned)+" came back")
 		} else if len(h.Samples) > 0 {
-			s.addCard(e, memory(h.DriftBytesPerMinute), "of drift a minute, after the first", whole(h.Returned)+" came back", counted(int64(mostConnections(h)), "connection"))
+			s.addCard(e, memory(h.DriftBytesPerMinute), "of drift per minute, after the first minute", whole(h.Returned)+" came back", counted(int64(mostConnections(h)), "connection"))
 		} else {
 			s.addCard(e, "", "")
 		}
@@ -32,7 +32,7 @@ func churn(s *section, of []entry) {
 	s.addTable(t)
 }
 
-// residentEnds is the first, the last and the highest of the resident bytes.
+// residentEnds returns the first, the last and the highest resident bytes.
 func residentEnds(samples []result.Sample) (first, last, most float64) {
 	for i, p := range samples {
 		last = float64(p.ResidentBytes)
@@ -44,7 +44,8 @@ func residentEnds(samples []result.Sample) (first, last, most float64) {
 	return first, last, most
 }
 
-// churnFigures plots over time, in minutes where it is long.
+// churnFigures plots memory and descriptors over time: in minutes after 300
+// seconds.
 func (s *section) churnFigures(of []entry) {
 	unit, label := 1.0, "seconds"
 	for _, e := range of {
@@ -75,9 +76,9 @@ func (s *section) churnFigures(of []entry) {
 	s.addFigure(figure{"churn-memory", plot.Chart{
 		Title: "Memory under churn", Sub: "resident memory of the server" + note,
 		X: x, Y: plot.Axis{Scale: log, Binary: true, Format: tick(memory)}, Lines: resident,
-	}, "Flat is good: what leaves is given back or used again."}, drawn(resident))
+	}, "A flat line is good: the memory of connections that have left is freed or reused."}, drawn(resident))
 	s.addFigure(figure{"churn-descriptors", plot.Chart{
 		Title: "Descriptors under churn", Sub: "open in the server",
 		X: x, Y: plot.Axis{Format: tick(digits)}, Lines: descriptors,
-	}, "Flat is good: no connection is forgotten."}, drawn(descriptors))
+	}, "A flat line is good: no descriptor leaks."}, drawn(descriptors))
 }

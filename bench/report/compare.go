@@ -2,7 +2,8 @@ package report
 
 import "ccomet/bench/result"
 
-// compare makes the section of servers in turn, a table each.
+// compare makes the section about servers that take turns, with a table for
+// each result.
 func compare(s *section, of []entry) {
 	for _, e := range of {
 		c := e.compare()
@@ -12,8 +13,8 @@ func compare(s *section, of []entry) {
 		}
 		t := table{
 			Title: e.title(),
-			Note: "Medians of " + counted(int64(c.Rounds), "round") + ", in which all take turns. In brackets: how many times " + bareWords(e) +
-				". The machine's load average was " + digits(c.LoadBefore) + " before, and " + digits(c.LoadAfter) + " after.",
+			Note: "Medians of " + counted(int64(c.Rounds), "round") + "; in each round, all take turns. In brackets: the ratio to " + bareWords(e) +
+				". The load average of the machine was " + digits(c.LoadBefore) + " before and " + digits(c.LoadAfter) + " after.",
 			Heads: []string{""},
 		}
 		for _, who := range c.Contestants {
@@ -45,7 +46,7 @@ func compareRow(e entry, r result.CompareRow) row {
 	out := row{Name: oneLine(r.Figure)}
 	for i := range contestants {
 		cell := ""
-		if i < len(r.Values) && len(r.Values[i]) > 0 { // 0 is a figure too
+		if i < len(r.Values) && len(r.Values[i]) > 0 { // 0 is a valid figure
 			cell = with(digits(of(r.Medians, i)), oneLine(r.Unit))
 		}
 		if to := times(of(r.ToBare, i)); i > 0 && cell != "" && to != "" {
@@ -59,10 +60,10 @@ func compareRow(e entry, r result.CompareRow) row {
 	return out
 }
 
-// bareWords tell what the first contestant is.
+// bareWords says what the first contestant is.
 func bareWords(e entry) string {
 	if e.Kind == result.KindCluster {
-		return "the figure of what is alone, in the same round"
+		return "“alone” in the same round"
 	}
-	return "the bare program's figure of the same round. The bare program is in " + e.compare().BareLanguage
+	return "the bare program in the same round. The bare program is written in " + e.compare().BareLanguage
 }

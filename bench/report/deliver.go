@@ -5,19 +5,20 @@ import (
 	"ccomet/bench/result"
 )
 
-// delivery is what fanout and channels have in common.
+// delivery holds what the results of fanout and channels have in common.
 type delivery struct {
 	entry
-	rate                 float64 // a second
+	rate                 float64 // per second
 	server, bare, client result.Cost
 	ratio                float64
 	latency              result.Latency
 }
 
-// burstRatio is of the server and a bare loop that writes a burst in one call.
+// burstRatio compares the server with a bare loop that writes a burst in one
+// call.
 func (d delivery) burstRatio() float64 { return d.fanout().BurstRatio }
 
-// fanout makes the section of one message to many.
+// fanout makes the section about one message to many subscribers.
 func fanout(s *section, of []entry) {
 	var all []delivery
 	for _, e := range of {
@@ -27,7 +28,7 @@ func fanout(s *section, of []entry) {
 	s.deliveries(all, "delivery", "deliveries", "bare loop")
 }
 
-// channels makes the section of many channels.
+// channels makes the section about many channels.
 func channels(s *section, of []entry) {
 	var all []delivery
 	for _, e := range of {
@@ -37,8 +38,8 @@ func channels(s *section, of []entry) {
 	s.deliveries(all, "publish with its delivery", "publishes", "bare program")
 }
 
-// deliveries makes either; the words name one operation, many, and what it is
-// compared with.
+// deliveries makes the section of either. one and many name the operation, bare
+// the program that the server is compared with.
 func (s *section) deliveries(all []delivery, one, many, bare string) {
 	for _, d := range all {
 		setting := d.setting()
@@ -51,14 +52,14 @@ func (s *section) deliveries(all []delivery, one, many, bare string) {
 		case d.ratio != 0:
 			compared = with(d.time(times(d.ratio)), "the "+bare)
 		}
-		s.addCard(d.entry, d.time(some(d.server.Micros, micros)), "of processor time a "+one, compared,
+		s.addCard(d.entry, d.time(some(d.server.Micros, micros)), "of processor time per "+one, compared,
 			counted(int64(setting.Connections), "connection"), burstWords(d.fanout().Burst))
 	}
 	s.latencyFigure(all)
 	s.costFigure(all, one, bare)
 	costs := table{
-		Note:  "Processor time a " + one + "; clients: what measures, for the same. Medians of the rounds.",
-		Heads: []string{"", "connections", "burst", many, "server", "in user mode", bare, "in user mode", "server ÷ " + bare, "coalescing " + bare, "in user mode", "server ÷ that", "clients", "verified deliveries"},
+		Note:  "Processor time per " + one + "; clients: the processor time of the programs that measure. Medians of the rounds.",
+		Heads: []string{"", "connections", "burst", many, "server", "in user mode", bare, "in user mode", "server ÷ " + bare, "coalescing " + bare, "in user mode", "server ÷ coalescing " + bare, "clients", "verified deliveries"},
 	}
 	latencies := table{Title: "Time to delivery", Heads: []string{"", "deliveries", "mean", "50 %", "90 %", "99 %", "99.9 %", "longest"}}
 	var g, l group
@@ -75,14 +76,14 @@ func (s *section) deliveries(all []delivery, one, many, bare string) {
 		}
 	}
 	if bursts {
-		costs.Note += " Of a burst the " + bare + " makes a call a message; what a server saves there is of coalescing. The coalescing " + bare + " makes one call a burst."
+		costs.Note += " The " + bare + " makes a system call for each message of a burst, so the ratio to it shows what a server saves by coalescing. The coalescing " + bare + " makes one call for each burst."
 	}
 	costs.Groups, latencies.Groups = []group{g}, []group{l}
 	s.addTable(costs)
 	s.addTable(latencies)
 }
 
-// latencyCells are the mean, the percentiles and the longest.
+// latencyCells returns the mean, the percentiles and the maximum.
 func latencyCells(l result.Latency) []string {
 	return []string{micros(l.Mean), micros(l.P50), micros(l.P90), micros(l.P99), micros(l.P999), micros(l.Max)}
 }
@@ -99,7 +100,7 @@ func (s *section) latencyFigure(all []delivery) {
 
 func (s *section) costFigure(all []delivery, one, bare string) {
 	c := plot.Bars{
-		Title: "Processor time a " + one, Sub: "strong: in user mode; faint: in the kernel",
+		Title: "Processor time per " + one, Sub: "full colour: in user mode; pale: in the kernel",
 		Format: micros,
 	}
 	for _, d := range all {
@@ -119,5 +120,5 @@ func (s *section) costFigure(all []delivery, one, bare string) {
 		}
 		c.Groups = append(c.Groups, g)
 	}
-	s.addFigure(figure{s.ID + "-cost", c, "Medians of the rounds; the ratio is the median of those of the rounds. Shorter is better."}, len(c.Groups))
+	s.addFigure(figure{s.ID + "-cost", c, "Medians of the rounds; the ratio is the median of the rounds' ratios. Shorter is better."}, len(c.Groups))
 }

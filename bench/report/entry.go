@@ -9,22 +9,22 @@ import (
 	"ccomet/bench/result"
 )
 
-// entry is a result as it stands in its section.
+// entry is a result in its section.
 type entry struct {
 	*result.Result
-	Name    string // unlike any other in the section
+	Name    string // unique in the section
 	Marks   []mark
-	hue     int // of everything with the same label, in the whole report
-	pattern int // of its lines in the section
+	hue     int // colour: the same for all entries with this label in the report
+	pattern int // of the entry's lines in the section
 }
 
-// mark is what must be told beside a name.
+// mark is a remark beside a name.
 type mark struct {
 	Text string
 	Bad  bool
 }
 
-// label is whose the result is.
+// label returns the label of a result in one line.
 func label(r *result.Result) string {
 	if l := strings.Join(strings.Fields(r.Label), " "); l != "" {
 		return l
@@ -58,8 +58,9 @@ func entries(results []*result.Result) []entry {
 	return all
 }
 
-// distinguish makes the names of a section's entries differ, by the first of
-// their settings that do, and in the end by numbers.
+// distinguish makes the names of a section's entries unique: it appends the
+// settings in which entries of the same name differ and, as the last resort,
+// numbers.
 func distinguish(of []entry) {
 	settings := []func(entry) string{
 		func(e entry) string { return e.setting().Transport },
@@ -76,7 +77,7 @@ func distinguish(of []entry) {
 		func(e entry) string { return date(e.Started) },
 	}
 	for _, setting := range settings {
-		values := map[string][]string{} // that those of a name have
+		values := map[string][]string{} // by name
 		for _, e := range of {
 			if v := setting(e); !slices.Contains(values[e.Name], v) {
 				values[e.Name] = append(values[e.Name], v)
@@ -98,7 +99,7 @@ func distinguish(of []entry) {
 	}
 }
 
-// The parts of a result; where it lacks one, an empty one.
+// The parts of a result; each is empty if the result lacks it.
 
 func (e entry) setting() result.Setting    { return orEmpty(e.Setting) }
 func (e entry) hold() result.Hold          { return orEmpty(e.Hold) }
@@ -119,7 +120,7 @@ func orEmpty[T any](p *T) T {
 	return *p
 }
 
-// has says whether the part of its kind is there.
+// has reports whether the result has the part that belongs to its kind.
 func (e entry) has() bool {
 	switch e.Kind {
 	case result.KindHold, result.KindChurn:
@@ -164,7 +165,7 @@ func (e entry) check() result.Check {
 	return result.Check{}
 }
 
-// time passes on the text of a time, unless times mean nothing.
+// time returns the text of a time, or "" on an emulated machine.
 func (e entry) time(text string) string {
 	if e.Machine.Emulated {
 		return ""
@@ -172,7 +173,8 @@ func (e entry) time(text string) string {
 	return text
 }
 
-// line is the entry's line in a chart, with the marks after the note.
+// line returns a line for the entry in a chart. Its notes are the note and the
+// marks.
 func (e entry) line(note string, points [][2]float64) plot.Line {
 	var notes []string
 	if note != "" {
@@ -184,7 +186,8 @@ func (e entry) line(note string, points [][2]float64) plot.Line {
 	return plot.Line{Name: e.Name, Notes: notes, Hue: e.hue, Pattern: e.pattern, Points: points}
 }
 
-// title is the name with the marks in it, where nothing else shows them.
+// title returns the name with the marks in brackets, for where nothing else
+// shows them.
 func (e entry) title() string {
 	var texts []string
 	for _, m := range e.Marks {

@@ -9,8 +9,9 @@ import (
 	"ccomet/bench/result"
 )
 
-// shownAs is how each field of a result is written. A field that is not here
-// fails the test: a figure that is measured is shown, or said to be not.
+// shownAs tells how each field of a result is written. The test fails for a
+// field that is in neither list: each figure must be shown, or listed in
+// notShown.
 var shownAs = map[string]func(float64) string{
 	"Seconds": seconds, "Cores": integer, "MemoryBytes": tick(memory),
 	"Connections": integer, "Clients": integer, "SizeBytes": memory, "ChurnShare": percent,
@@ -35,19 +36,20 @@ var shownAs = map[string]func(float64) string{
 	"Writes": integer, "Runs": integer, "Pairs": integer, "Active": integer, "Loops": integer,
 }
 
-// notShown are fields that stand in no text: of plots only, parts of another
-// figure, or no figure of the measurement.
+// notShown lists the fields that no text shows: those that only plots show,
+// parts of another figure, and those that are no figures of a measurement.
 var notShown = []string{
 	"Schema",
-	"Curve", "Back", // of plots
-	"Hold.Samples.KernelBytes", "Hold.Empty.KernelBytes", // a connection
+	"Curve", "Back", // in plots only
+	"Hold.Samples.KernelBytes", "Hold.Empty.KernelBytes", // shown per connection
 	"Hold.Samples.Seconds", "Hold.Empty.Seconds",
-	"Hold.Samples.ProgramBytes", "Hold.Empty.ProgramBytes", // not in the slope
-	"Loop.Points.Ratios",  // their median
-	"Compare.Rows.Values", // their median
+	"Hold.Samples.ProgramBytes", "Hold.Empty.ProgramBytes", // not part of the slope
+	"Loop.Points.Ratios",  // the median is shown
+	"Compare.Rows.Values", // the median is shown
 }
 
-// notShownIn are the beginnings of fields of which only medians and sums are shown.
+// notShownIn lists the prefixes of fields of which only medians or sums are
+// shown.
 var notShownIn = []string{"Stuck.Quiet.", "Stuck.Beside.", "Upgrade.Each.", "Siege.Attacks.Rounds.", "Siege.Floods.Latency.", "Siege.Floods.Newcomers."}
 
 func integer(v float64) string { return decimal(v, 0) }
@@ -67,7 +69,7 @@ func TestEveryFigureIsShown(t *testing.T) {
 				return
 			}
 			if r.Kind == result.KindChurn && strings.Contains(path, "Samples") || r.Kind == result.KindChurn && strings.Contains(path, "Empty") {
-				return // of plots
+				return // in plots only
 			}
 			write := shownAs[field]
 			if write == nil {
@@ -85,7 +87,7 @@ func TestEveryFigureIsShown(t *testing.T) {
 	}
 }
 
-// figures walks all numbers of a result.
+// figures calls f for all numbers of a result.
 func figures(t *testing.T, v reflect.Value, path string, f func(path string, v float64)) {
 	switch v.Kind() {
 	case reflect.Pointer:

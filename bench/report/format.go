@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Every figure of a report is written by one of these. What is not a finite
-// number is written as nothing.
+// These functions write all figures of a report. They write "" for a number
+// that is not finite.
 
-// whole writes a count, its thousands apart.
+// whole writes a count with separated thousands.
 func whole[N int | int64](n N) string {
 	s := strconv.FormatInt(int64(n), 10)
 	sign := ""
@@ -24,7 +24,7 @@ func whole[N int | int64](n N) string {
 	return sign + s
 }
 
-// decimal writes a number with so many digits after the point.
+// decimal writes a number with the given digits after the point.
 func decimal(v float64, places int) string {
 	if math.IsNaN(v) || math.IsInf(v, 0) || math.Abs(v) > 1e18 {
 		return ""
@@ -42,8 +42,8 @@ func decimal(v float64, places int) string {
 	return s
 }
 
-// digits writes a number with three digits that say something: 1,234, 69.6,
-// 8.08, 0.28, 0.031.
+// digits writes a number with three significant digits, or with all digits
+// before the point: 1,234, 69.6, 8.08, 0.28, 0.031.
 func digits(v float64) string {
 	switch a := math.Abs(v); {
 	case a == 0 || a >= 99.95:
@@ -60,8 +60,8 @@ func digits(v float64) string {
 	return decimal(0*v, 0)
 }
 
-// scaled writes a number in the largest of the units, each so many times the
-// one before, in which it is at least one.
+// scaled writes a number in the largest unit in which it is at least 1. Each
+// unit is the given number of times the one before.
 func scaled(v, times float64, units ...string) string {
 	i := 0
 	for i < len(units)-1 && math.Abs(v) >= times-times/2000 {
@@ -78,7 +78,7 @@ func with(number, unit string) string {
 	return number + " " + unit
 }
 
-// memory writes bytes of a process or a machine: 512 B, 69.6 MiB.
+// memory writes the bytes of a process or a machine: 512 B, 69.6 MiB.
 func memory(bytes float64) string {
 	if math.Abs(bytes) < 1023.5 {
 		return with(decimal(bytes, 0), "B")
@@ -86,7 +86,8 @@ func memory(bytes float64) string {
 	return scaled(bytes, 1024, "B", "KiB", "MiB", "GiB", "TiB")
 }
 
-// each writes bytes of one connection, of which a tenth tells: 69.6 B, 2,345 B.
+// each writes the bytes of one connection. A small number has one decimal: 69.6
+// B, 2,345 B.
 func each(bytes float64) string {
 	switch {
 	case math.Abs(bytes) < 999.95:
@@ -100,7 +101,7 @@ func each(bytes float64) string {
 // micros writes microseconds: 8.08 µs, 1.20 ms, 3.40 s.
 func micros(v float64) string { return scaled(v, 1000, "µs", "ms", "s") }
 
-// seconds writes a time that people wait for: 3.40 s, 7 min 5 s, 2 h 3 min.
+// seconds writes a duration for people: 3.40 s, 7 min 5 s, 2 h 3 min.
 func seconds(v float64) string {
 	switch {
 	case decimal(v, 0) == "":
@@ -117,13 +118,13 @@ func seconds(v float64) string {
 	return fmt.Sprintf("%s h %d min", whole(int64(d/time.Hour)), d%time.Hour/time.Minute)
 }
 
-// rate writes how many a second.
+// rate writes a number per second.
 func rate(v float64) string { return with(digits(v), "/s") }
 
-// percent writes a share of one.
+// percent writes a fraction of 1 as a percentage.
 func percent(v float64) string { return with(digits(v*100), "%") }
 
-// times writes a ratio: 1.05×.
+// times writes a ratio: 1.05×. It writes "" for 0.
 func times(v float64) string {
 	if v == 0 {
 		return ""
@@ -131,13 +132,13 @@ func times(v float64) string {
 	return strings.Replace(with(digits(v), "×"), " ", "", 1)
 }
 
-// percentile writes what an axis of percentiles says: 99.9.
+// percentile writes a label of an axis of percentiles: 99.9.
 func percentile(v float64) string {
 	return strconv.FormatFloat(math.Round(v*1e7)/1e7, 'f', -1, 64)
 }
 
-// tick is a writer of figures without the zeros after the point, for
-// axes, and without the unit of 0.
+// tick changes a function that writes figures for the ticks of an axis: it
+// omits zeros after the point, and the unit of 0.
 func tick(write func(float64) string) func(float64) string {
 	return func(v float64) string {
 		number, unit, ok := strings.Cut(write(v), " ")
@@ -151,7 +152,7 @@ func tick(write func(float64) string) func(float64) string {
 	}
 }
 
-// some writes a figure that is missing when it is 0.
+// some writes a figure, or "" if it is 0, which means not measured.
 func some(v float64, write func(float64) string) string {
 	if v == 0 {
 		return ""
@@ -159,7 +160,7 @@ func some(v float64, write func(float64) string) string {
 	return write(v)
 }
 
-// someWhole is the same for counts.
+// someWhole does the same for counts.
 func someWhole(n int64) string {
 	if n == 0 {
 		return ""
@@ -167,7 +168,7 @@ func someWhole(n int64) string {
 	return whole(n)
 }
 
-// date writes a day and a time, in UTC; the zero time is written as nothing.
+// date writes the day and time in UTC, or "" for the zero time.
 func date(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -175,7 +176,7 @@ func date(t time.Time) string {
 	return t.UTC().Format("2 January 2006, 15:04 UTC")
 }
 
-// and joins words: a, b and c.
+// and joins words: "a, b and c".
 func and(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
@@ -183,7 +184,7 @@ func and(words []string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
 }
 
-// median of the finite numbers; of none it is not a number.
+// median returns the median of the finite numbers; without any, NaN.
 func median(v []float64) float64 {
 	sorted := finite(v)
 	if len(sorted) == 0 {

@@ -5,13 +5,13 @@ import (
 	"ccomet/bench/result"
 )
 
-// hold makes the section of memory over connections.
+// hold makes the section about memory and the number of connections.
 func hold(s *section, of []entry) {
 	for _, e := range of {
 		h := e.hold()
-		figure, what := each(h.SlopeBytes), "of resident memory, each further connection"
+		figure, what := each(h.SlopeBytes), "of resident memory per further connection"
 		if h.SlopeBytes == 0 {
-			figure, what = some(h.EndBytes, each), "of resident memory a connection"
+			figure, what = some(h.EndBytes, each), "of resident memory per connection"
 		}
 		s.addCard(e, figure, what, counted(int64(mostConnections(h)), "connection"), e.setting().Transport, channelWords(e.setting().Channels))
 	}
@@ -21,7 +21,7 @@ func hold(s *section, of []entry) {
 	s.addTable(holdSteps(of))
 }
 
-// mostConnections is how many were held.
+// mostConnections returns the highest number of connections that were held.
 func mostConnections(h result.Hold) int {
 	n := 0
 	for _, p := range h.Samples {
@@ -42,15 +42,16 @@ func (s *section) holdMemory(of []entry) {
 		}
 		lines = append(lines, l)
 	}
-	// Both axes logarithmic or neither: a line through the origin stays one.
+	// Either both axes are logarithmic or none: then a line through the origin
+	// stays straight.
 	log, note := scale(wide(lines, 0) || wide(lines, 1))
 	s.addFigure(figure{"hold-memory", plot.Chart{
 		Title: "Memory for waiting connections",
-		Sub:   "resident memory of the server above the empty one" + note,
+		Sub:   "resident memory of the server, minus that of the empty server" + note,
 		X:     plot.Axis{Label: "connections" + note, Scale: log, Format: tick(digits)},
 		Y:     plot.Axis{Scale: log, Binary: true, Format: tick(memory)},
 		Lines: lines,
-	}, "What the server's process holds in memory; the kernel's part is in the table. Lower is better."}, drawn(lines))
+	}, "The memory of the server's process; the table also has the kernel's. Lower is better."}, drawn(lines))
 }
 
 func (s *section) holdEach(of []entry) {
@@ -68,18 +69,18 @@ func (s *section) holdEach(of []entry) {
 	logX, noteX := scale(wide(lines, 0))
 	logY, noteY := scale(wide(lines, 1))
 	s.addFigure(figure{"hold-each", plot.Chart{
-		Title: "Memory a connection",
-		Sub:   "resident memory above the empty server ÷ connections" + noteY,
+		Title: "Memory per connection",
+		Sub:   "(resident memory − that of the empty server) ÷ connections" + noteY,
 		X:     plot.Axis{Label: "connections" + noteX, Scale: logX, Format: tick(digits)},
 		Y:     plot.Axis{Scale: logY, Format: tick(each)},
 		Lines: lines,
-	}, "Flat is good: a connection costs the same among few and among many. What a server takes once, with the first connections, falls away to the right."}, drawn(lines))
+	}, "A flat line means that a connection costs the same among few and among many. Memory that the server allocates only once matters less and less to the right."}, drawn(lines))
 }
 
-const kernelNote = "Of the kernel: what it keeps for sockets, files and epoll, at both ends where clients and server share a machine."
+const kernelNote = "Kernel: its memory for sockets, files and epoll; for both ends if clients and server share a machine."
 
 func holdSummary(of []entry) table {
-	t := table{Note: kernelNote, Heads: []string{"", "connections", "transport", "channels", "resident, each further connection", "resident ÷ connections", "kernel, each further connection", "verified deliveries"}}
+	t := table{Note: kernelNote, Heads: []string{"", "connections", "transport", "channels", "resident per further connection", "resident ÷ connections", "kernel per further connection", "verified deliveries"}}
 	var g group
 	for _, e := range of {
 		h, setting := e.hold(), e.setting()
@@ -97,14 +98,14 @@ func holdSummary(of []entry) table {
 	return t
 }
 
-// holdSteps is the classic table: a row a step.
+// holdSteps makes the classic table: one row for each step.
 func holdSteps(of []entry) table {
 	t := table{
 		Title:  "Every step",
-		Note:   "VIRT, RES, PSS: virtual, resident and proportional size of the server's process. What is a connection's is without what the empty server has.",
+		Note:   "VIRT, RES, PSS: virtual, resident and proportional size of the server's process. Figures per connection do not include the memory of the empty server.",
 		Detail: true,
-		Heads: []string{"connections", "VIRT", "RES", "PSS", "RES, a connection", "kernel, a connection",
-			"socket buffers", "descriptors", "idle, of a core", "connects"},
+		Heads: []string{"connections", "VIRT", "RES", "PSS", "RES per connection", "kernel per connection",
+			"socket buffers", "descriptors", "of a core when idle", "connects"},
 	}
 	for _, e := range of {
 		h := e.hold()

@@ -12,7 +12,7 @@ var pageHTML string
 //go:embed page.css
 var pageCSS string
 
-// Widths of plots in a page, in pixels: beside each other, and on a phone.
+// The widths of a page's plots in pixels: side by side, and on a phone.
 const (
 	wideWidth   = 560
 	narrowWidth = 328

@@ -7,16 +7,16 @@ import (
 	"ccomet/bench/result"
 )
 
-// oneToOne makes the section of publishes at a steady rate.
+// oneToOne makes the section about publishes at a steady rate.
 func oneToOne(s *section, of []entry) {
 	const one = "publish with its delivery"
 	costs := table{
-		Note:  "Processor time a " + one + "; clients: what measures, for the same. Medians of the rounds.",
-		Heads: []string{"", "channels", "publishes", "were", "over", "server", "in user mode", "bare program", "in user mode", "server ÷ bare program", "clients", "verified deliveries"},
+		Note:  "Processor time per " + one + "; clients: the processor time of the programs that measure. Medians of the rounds.",
+		Heads: []string{"", "channels", "publishes", "actual rate", "over", "server", "in user mode", "bare program", "in user mode", "server ÷ bare program", "clients", "verified deliveries"},
 	}
 	latencies := table{
-		Title: "From when a publish should have been sent",
-		Note:  "The last column is of the medians of a round, the median of the rounds. Where publishes go one after the other, times are from their sending.",
+		Title: "Time since a publish was due",
+		Note:  "The last column compares the medians (50 %) of each round, and is the median of the rounds. Where publishes go one after the other, the time starts when the publish is sent.",
 		Heads: []string{"", "count", "mean", "50 %", "90 %", "99 %", "99.9 %", "longest", "server ÷ bare program"},
 	}
 	var all []delivery
@@ -25,7 +25,7 @@ func oneToOne(s *section, of []entry) {
 		o := e.oneToOne()
 		d := delivery{entry: e, server: o.Server, bare: o.Bare, client: o.Client, ratio: o.Ratio, latency: o.Receipt}
 		all = append(all, d)
-		s.addCard(e, e.time(some(o.Receipt.P50, micros)), "from a publish to its receipt, half of the time", with(e.time(times(o.ReceiptRatio)), "the bare program"),
+		s.addCard(e, e.time(some(o.Receipt.P50, micros)), "from a publish to its receipt, median", with(e.time(times(o.ReceiptRatio)), "the bare program"),
 			counted(int64(e.setting().Connections), "channel"), e.time(rateWords(o)))
 		cost := func(v float64) string { return e.time(some(v, micros)) }
 		g.Rows = append(g.Rows, e.row(someWhole(int64(e.setting().Connections)), e.time(rateWords(o)), e.time(some(o.PublishesPerSecond, rate)), depthWords(o),
@@ -40,7 +40,7 @@ func oneToOne(s *section, of []entry) {
 	s.addTable(latencies)
 }
 
-// latencyGroup is the latencies of an entry, a row each.
+// latencyGroup returns the latencies of an entry, one row for each.
 func latencyGroup(e entry, o result.OneToOne) group {
 	g := group{Name: e.Name, Marks: e.Marks}
 	if e.Machine.Emulated {
@@ -62,7 +62,8 @@ func latencyGroup(e entry, o result.OneToOne) group {
 	return g
 }
 
-// oneToOneFigure has a line for receipts and one for the bare program's.
+// oneToOneFigure draws a line for receipts and one for those of the bare
+// program.
 func (s *section) oneToOneFigure(of []entry) {
 	var lines []plot.Line
 	for _, e := range of {
@@ -77,7 +78,7 @@ func (s *section) oneToOneFigure(of []entry) {
 			lines = append(lines, bare)
 		}
 	}
-	s.addFigure(figure{s.ID + "-latency", latencyChart("Time from publish to receipt", "from when it should have been sent, by percentile, logarithmic", lines), latencyCaption}, drawn(lines))
+	s.addFigure(figure{s.ID + "-latency", latencyChart("Time from publish to receipt", "since the publish was due, by percentile, logarithmic", lines), latencyCaption}, drawn(lines))
 }
 
 func rateWords(o result.OneToOne) string {
@@ -87,7 +88,7 @@ func rateWords(o result.OneToOne) string {
 	return rate(o.Rate)
 }
 
-// someRate is the rate of a result that has one.
+// someRate returns the rate of a result, or "" if nothing was published.
 func someRate(o result.OneToOne) string {
 	if o.Publishes == 0 {
 		return ""

@@ -10,14 +10,14 @@ import (
 	"ccomet/bench/result"
 )
 
-// contestant is a library that ran the loop.
+// contestant is a library that was measured with a number of loops.
 type contestant struct {
 	who   string
 	loops int // threads, each with a loop
 }
 
-// among is the name of a contestant: with its loops, if it is there with
-// another number of them too.
+// among returns the name of a contestant. It includes the number of loops if
+// the same library is there with another number.
 func (c contestant) among(all []contestant) string {
 	for _, other := range all {
 		if other.who == c.who && other.loops != c.loops {
@@ -27,13 +27,13 @@ func (c contestant) among(all []contestant) string {
 	return c.who
 }
 
-// loop makes the section of the event loop alone.
+// loop makes the section about the event loop alone.
 func loop(s *section, of []entry) {
 	of = slices.Clone(of)
 	for i, e := range of {
 		if e.Machine.Emulated {
 			s.addCard(e, "", "")
-			of[i].Loop = nil // every figure of it is a time
+			of[i].Loop = nil // all its figures are times
 		}
 	}
 	all, baseline := contestants(of)
@@ -52,8 +52,9 @@ func loop(s *section, of []entry) {
 	}
 }
 
-// contestants are all of the results, those without ratios, whom the others
-// are compared with, first. baseline is the name of these.
+// contestants returns the contestants of all results. Those without ratios come
+// first: they are the baseline that others are compared with. baseline is its
+// name, or "" if it is not exactly one.
 func contestants(of []entry) (all []contestant, baseline string) {
 	compared := map[contestant]bool{}
 	for _, e := range of {
@@ -80,7 +81,7 @@ func contestants(of []entry) (all []contestant, baseline string) {
 	return all, baseline
 }
 
-// actives are the counts of active pairs, rising.
+// actives returns the numbers of active pairs in ascending order.
 func actives(of []entry) []int {
 	var all []int
 	for _, e := range of {
@@ -92,8 +93,8 @@ func actives(of []entry) []int {
 	return slices.Compact(all)
 }
 
-// ratioRange is the lowest and the highest of a contestant's ratios, each the
-// median of its rounds.
+// ratioRange returns the lowest and the highest ratio of a contestant. Each
+// ratio is the median of a point's rounds.
 func ratioRange(l result.Loop, c contestant) string {
 	var all []float64
 	for _, p := range l.Points {
@@ -129,7 +130,7 @@ func (s *section) loopFigure(of []entry, all []contestant, active int, baseline 
 			l := e.line(micros(curve[len(curve)-1][1]), curve)
 			l.Name, l.Hue, l.Pattern = c.among(all), i, len(lines)
 			if baseline != "" {
-				l.Hue-- // whom the others are compared with is plot.Neutral
+				l.Hue-- // the baseline gets plot.Neutral
 			}
 			if len(of) > 1 {
 				l.Name = e.Name + ": " + l.Name
@@ -153,7 +154,7 @@ func loopTable(of []entry, all []contestant, active int, baseline string) table 
 		t.Heads = append(t.Heads, c.among(all), "÷ "+cmp.Or(baseline, "baseline"))
 	}
 	for _, e := range of {
-		cells := map[int][]string{} // by pairs
+		cells := map[int][]string{} // by the number of pairs
 		var pairs []int
 		for _, p := range e.loop().Points {
 			i := slices.Index(all, contestant{p.Who, p.Loops})

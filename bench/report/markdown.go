@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// markdown writes the tables that are not details, and below those of each
-// section where and how it was measured.
+// markdown writes the tables that are not details, and below each section's
+// tables where and how it was measured.
 func (p *page) markdown(w io.Writer) error {
 	var b strings.Builder
 	for i, s := range p.Sections {
@@ -67,7 +67,7 @@ func (t table) markdown(b *strings.Builder) {
 	}
 }
 
-// markTexts are marks behind a name, the bad ones bold.
+// markTexts writes the marks after a name; bad ones are bold.
 func markTexts(marks []mark) string {
 	var texts []string
 	for _, m := range marks {
@@ -83,8 +83,8 @@ func markTexts(marks []mark) string {
 	return " (" + strings.Join(texts, ", ") + ")"
 }
 
-// measured says where, when and by which command. What all results have in
-// common is said once.
+// measured writes where, when and by which command the results were measured.
+// What all of them have in common is written once.
 func (s section) measured(b *strings.Builder) {
 	where := func(r run) string {
 		var parts []string
@@ -122,7 +122,8 @@ func (s section) measured(b *strings.Builder) {
 	}
 }
 
-// escape makes a text stand for itself, on one line, in tables too.
+// escape returns a text as Markdown that shows it literally, on one line, also
+// in tables.
 func escape(s string) string {
 	var b strings.Builder
 	for _, r := range oneLine(s) {
@@ -141,7 +142,7 @@ func escape(s string) string {
 	return b.String()
 }
 
-// code writes a text in as many backticks as it needs.
+// code writes a text as code, with as many backticks as it needs.
 func code(s string) string {
 	fence := "`"
 	for strings.Contains(s, fence) {

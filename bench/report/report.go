@@ -11,16 +11,16 @@ import (
 	"ccomet/bench/result"
 )
 
-// page is what a report says, before it is written as HTML or Markdown.
+// page is the content of a report, before it is written as HTML or Markdown.
 type page struct {
-	Subjects string   // whose results
+	Subjects string   // the servers or labels
 	Dates    string   // when they were measured
-	Machines []string // in words, each once
-	Emulated bool     // some of them are
+	Machines []string // descriptions without duplicates
+	Emulated bool     // at least one of them is emulated
 	Sections []section
 }
 
-// section is what is said of the results of one kind.
+// section is the part of a report about the results of one kind.
 type section struct {
 	ID, Title, Lead string
 	Cards           []card
@@ -29,63 +29,63 @@ type section struct {
 	Runs            []run
 }
 
-// card is the one figure of a result that matters most.
+// card shows the most important figure of a result.
 type card struct {
 	Name         string
 	Marks        []mark
 	Number, Unit string
-	What         string // the number is
+	What         string // what the number measures
 	More         string
 }
 
-// figure is a plot. Its name is also that of its file.
+// figure is a plot. Its name is also the name of its file.
 type figure struct {
 	Name    string
 	Drawing interface{ SVG(width int) string }
-	Caption string // how to read it
+	Caption string // tells how to read the plot
 }
 
-// emulatedLine is why times are missing.
-const emulatedLine = "Results marked “emulated” ran on a processor made of software: their memory is exact, their times mean nothing and are left out."
+// emulatedLine explains why times are missing.
+const emulatedLine = "Results marked “emulated” come from an emulated processor: their memory is exact, but their times mean nothing and are left out."
 
-// chapter is how the section of one kind is made.
+// chapter says how the section for a kind is made.
 type chapter struct {
 	kind        result.Kind
 	title, lead string
 	build       func(*section, []entry)
 }
 
-// chapters stand in the order of a page.
+// chapters are in the order of a page.
 var chapters = []chapter{
 	{result.KindCompare, "Servers beside each other",
-		"Each row in rounds, in which all servers take turns, and a bare program too, which makes the system calls that cannot be done without, and does nothing else.", compare},
+		"Each row is measured in rounds. In each round all servers take turns, and so does a bare program, which makes only the necessary system calls.", compare},
 	{result.KindHold, "Memory of waiting connections",
 		"Connections are opened in steps, and then wait with nothing to receive. At the end a message goes to each of them, and every copy is checked.", hold},
 	{result.KindChurn, "Connections that come and go",
-		"The number of connections stays, while some of them leave and come back all the time. What grows here is leaking.", churn},
+		"The number of connections stays the same, while some of them leave and come back all the time. Growth means a leak.", churn},
 	{result.KindFanout, "A message to many",
-		"Messages go from one channel to all connections. The bare loop, in turn with the server, writes as many bytes to as many connections, and does nothing else.", fanout},
+		"Messages of one channel go to all connections. A bare loop takes turns with the server: it only writes as many bytes to as many connections.", fanout},
 	{result.KindChannels, "Many channels of one subscriber",
-		"Publishes are spread over channels with a single subscriber each. The bare program, in turn with the server, reads, writes and answers as often, and does nothing else.", channels},
+		"Publishes are spread over channels with a single subscriber each. A bare program takes turns with the server: it only reads, writes and answers as often.", channels},
 	{result.KindLatency, "One publish, one subscriber",
-		"Publishes come at a steady rate, to channels with a single subscriber each, in turn. A publish that should have been sent earlier than it was counts from when it should have been. The bare program, in turn with the server, makes the system calls that cannot be done without, and does nothing else.", oneToOne},
+		"Publishes come at a steady rate, to channels with a single subscriber each, in turn. The time of a publish starts when it is due, even if it is sent later. A bare program takes turns with the server: it makes only the necessary system calls.", oneToOne},
 	{result.KindStorm, "Everybody comes back at once",
-		"All connections are cut and subscribe again, while messages go on to a channel whose subscribers stay.", storm},
+		"All connections are cut and subscribe again, while messages still go to a channel whose subscribers stay.", storm},
 	{result.KindUpgrade, "The server is upgraded",
-		"The server goes on in another program, again and again, while clients of all transports wait, some of them for several channels, and publishers publish. No connection may be lost, and no message.", upgrades},
+		"The server is upgraded live again and again, while clients of all transports are connected, some of them to several channels, and publishers publish. No connection and no message may be lost.", upgrades},
 	{result.KindStuck, "Readers that have stopped reading",
-		"Some subscribers of a channel do not read. Rounds with them and without take turns. In the end they are cut, and come back with their cursors.", stuck},
+		"Some subscribers of a channel do not read. Rounds with and without them take turns. In the end the server closes their connections, and they come back with their cursors.", stuck},
 	{result.KindSiege, "Hostile clients",
-		"slowhttptest takes all connections that the server may have, in each of its ways; floods try to take all memory. Others are connected, and newcomers come.", siege},
+		"Each attack of slowhttptest tries to use up the server's connections; floods try to use up its memory. Meanwhile other clients are connected, and new ones come.", siege},
 	{result.KindCluster, "Several servers over Redis",
-		"Messages are published at one node for subscribers at another; each kind of server has a Redis of its own, and all take turns in rounds. Alone is what cannot be done without: Redis, which executes a script that numbers and keeps a message, and no node.", compare},
+		"Messages are published at one node for subscribers at another. Each kind of server has a Redis of its own, and all take turns in rounds. “Alone” is the necessary minimum: Redis executes a script that numbers and keeps a message, without any node.", compare},
 	{result.KindLoop, "The event loop alone",
-		"Socket pairs, of which some are active at a time: each byte read from one is answered with a byte into the next.", loop},
+		"Some of the socket pairs are active at a time: for each byte that is read from one, a byte is written into the next.", loop},
 }
 
-// Markdown writes the summaries as sections of level three with tables, fit
-// for a README. It fails without a result, on one of an unknown kind, and when
-// writing fails.
+// Markdown writes summary tables with headings of level three, for a README. It
+// fails if there is no result, if the kind of one is unknown, or if writing
+// fails.
 func Markdown(w io.Writer, results []*result.Result) error {
 	p, err := newPage(results)
 	if err != nil {
@@ -94,8 +94,8 @@ func Markdown(w io.Writer, results []*result.Result) error {
 	return p.markdown(w)
 }
 
-// HTML writes one page with everything in it: style and plots are inside, and
-// it needs no scripts. It fails as Markdown does.
+// HTML writes a self-contained page: it includes the style and the plots, and
+// needs no scripts. It fails for the same reasons as Markdown.
 func HTML(w io.Writer, results []*result.Result) error {
 	p, err := newPage(results)
 	if err != nil {
@@ -104,8 +104,8 @@ func HTML(w io.Writer, results []*result.Result) error {
 	return p.html(w)
 }
 
-// newPage makes the sections. A result of a kind that it does not know is
-// refused.
+// newPage makes the sections. It fails if there is no result, or if the kind of
+// one is unknown.
 func newPage(results []*result.Result) (*page, error) {
 	if len(results) == 0 {
 		return nil, errors.New("nothing to report on: name at least one file that a measurement has saved")
@@ -139,14 +139,15 @@ func newPage(results []*result.Result) (*page, error) {
 	return p, nil
 }
 
-// addFigure appends a figure, unless nothing is drawn in it.
+// addFigure appends a figure if it shows at least one point or bar.
 func (s *section) addFigure(f figure, drawn int) {
 	if drawn > 0 {
 		s.Figures = append(s.Figures, f)
 	}
 }
 
-// addCard appends a card. One without a figure is for the marks alone.
+// addCard appends a card. Without a figure, it appends one only if there are
+// marks to show.
 func (s *section) addCard(e entry, figure, what string, more ...string) {
 	number, unit, _ := strings.Cut(figure, " ")
 	if number == "" {
@@ -159,8 +160,8 @@ func (s *section) addCard(e entry, figure, what string, more ...string) {
 	s.Cards = append(s.Cards, card{e.Name, e.Marks, number, unit, what, strings.Join(more, " · ")})
 }
 
-// subjects is whose results these are, "ccomet beside nchan and 2 others": the
-// servers, or whatever has a label where there is no server.
+// subjects names whatever was measured, "ccomet beside nchan and 2 others": the
+// servers, or labels where there is no server.
 func subjects(results []*result.Result) string {
 	var labels []string
 	add := func(name string) {
@@ -188,7 +189,8 @@ func subjects(results []*result.Result) string {
 	return labels[0] + " beside " + and(labels[1:])
 }
 
-// dates is the day of the first result, and of the last if it is another.
+// dates returns the day of the first result, and that of the last if it
+// differs.
 func dates(results []*result.Result) string {
 	var first, last time.Time
 	for _, r := range results {

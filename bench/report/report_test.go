@@ -19,7 +19,7 @@ import (
 
 var writers = map[string]func(io.Writer, []*result.Result) error{"sample.html": HTML, "sample.md": Markdown}
 
-// written is a report of the results.
+// written returns a report of the results.
 func written(t *testing.T, name string, results []*result.Result) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -29,7 +29,7 @@ func written(t *testing.T, name string, results []*result.Result) string {
 	return b.String()
 }
 
-// texts is what a page says, without its tags, style and plots. It fails where
+// texts returns the text of a page, without tags, style and plots. It fails if
 // tags are not balanced.
 func texts(t *testing.T, page string) string {
 	t.Helper()
@@ -64,8 +64,8 @@ func texts(t *testing.T, page string) string {
 	}
 }
 
-// TestOddResults checks that results that lack their parts, have nothing in
-// them, or one sample, or figures that are none, are told of all the same.
+// TestOddResults checks that a report includes results that lack parts, are
+// empty, have one sample, or hold figures that are not finite.
 func TestOddResults(t *testing.T) {
 	bare := func(kind result.Kind) *result.Result { return &result.Result{Kind: kind} }
 	odd := []*result.Result{
@@ -146,7 +146,7 @@ type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errFull }
 
-// TestHostileTexts checks that whatever a result holds stays text.
+// TestHostileTexts checks that texts in a result are escaped.
 func TestHostileTexts(t *testing.T) {
 	const evil = "<script>x</script>\"'><img src=x onerror=y>|`]]>\n# head\x00\xff${{.}}"
 	all := samples()
@@ -203,8 +203,8 @@ func TestHostileTexts(t *testing.T) {
 	}
 }
 
-// TestNoTimesOfEmulatedMachines checks that a report on emulated machines has
-// no times in it, and says why.
+// TestNoTimesOfEmulatedMachines checks that a report of emulated machines shows
+// no times, and explains why.
 func TestNoTimesOfEmulatedMachines(t *testing.T) {
 	all := samples()
 	for _, r := range all {
@@ -274,8 +274,8 @@ func TestMarkdownTables(t *testing.T) {
 	}
 }
 
-// columns checks that all rows of a table have as many cells, and returns how
-// many tables there are.
+// columns checks that all rows of a table have the same number of cells, and
+// returns the number of tables.
 func columns(t *testing.T, markdown string) (tables int) {
 	t.Helper()
 	cells := regexp.MustCompile(`(^|[^\\])\|`)
@@ -297,8 +297,7 @@ func columns(t *testing.T, markdown string) (tables int) {
 	return tables
 }
 
-// TestMarks checks that a page tells wherever a name stands that something is
-// wrong with the result.
+// TestMarks checks that every place that names a bad result has its marks.
 func TestMarks(t *testing.T) {
 	r := samples()[0]
 	r.Interrupted = true

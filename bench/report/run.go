@@ -7,14 +7,14 @@ import (
 	"ccomet/bench/result"
 )
 
-// run is how a result came about.
+// run says how a result was measured.
 type run struct {
 	Name    string
 	Marks   []mark
-	When    string // to the minute
+	When    string // down to the minute
 	Day     string
 	Command string
-	Server  string // the server's command, where the harness started it
+	Server  string // the server's command, if the harness started the server
 	Machine string
 	Commit  string
 	Facts   []fact
@@ -38,33 +38,33 @@ func newRun(e entry) run {
 	add("Channels", channelWords(s.Channels))
 	add("Connections", someWhole(int64(s.Connections)))
 	if s.Several > 1 {
-		add("Channels of each", fmt.Sprintf("%s; resident memory of each beyond the first: %s", whole(s.Several), some(e.hold().FurtherBytes, each)))
+		add("Channels per connection", fmt.Sprintf("%s; resident memory per further channel: %s", whole(s.Several), some(e.hold().FurtherBytes, each)))
 	}
 	add("Client processes", someWhole(int64(s.Clients)))
 	add("Message", some(float64(s.SizeBytes), memory))
 	add("Leave and come back", churnWords(s.ChurnShare))
 	if f := e.fanout(); e.Fanout != nil {
 		add("Rounds", fmt.Sprintf("%s of %s messages, %s", whole(f.Rounds), whole(f.Messages), burstWords(max(f.Burst, 1))))
-		add("Server ÷ bare, a round", e.time(ratios(f.Ratios)))
+		add("Server ÷ bare, per round", e.time(ratios(f.Ratios)))
 		add("Clients", e.time(costWords(f.Client)))
 		add("Bare loop", languageWords(f.BareLanguage))
 	}
 	if c := e.channels(); e.Channels != nil {
 		add("Rounds", fmt.Sprintf("%s of %s publishes over %s", whole(c.Rounds), whole(c.Publishes), counted(int64(max(c.Connections, 1)), "connection")))
-		add("Server ÷ bare, a round", e.time(ratios(c.Ratios)))
+		add("Server ÷ bare, per round", e.time(ratios(c.Ratios)))
 		add("Clients", e.time(costWords(c.Client)))
 		add("Bare program", languageWords(c.BareLanguage))
 	}
 	if o := e.oneToOne(); e.OneToOne != nil {
 		add("Rounds", fmt.Sprintf("%s of %s publishes, %s, over %s", whole(o.Rounds), whole(o.Publishes), e.time(rateWords(o)), depthWords(o)))
-		add("Server ÷ bare, a round", e.time(ratios(o.Ratios)))
+		add("Server ÷ bare, per round", e.time(ratios(o.Ratios)))
 		add("Clients", e.time(costWords(o.Client)))
 		add("Bare program", languageWords(o.BareLanguage))
 	}
 	if u := e.upgrade(); e.Upgrade != nil {
 		add("Publishers", someWhole(int64(u.Publishers)))
 		add("Published", with(someWhole(u.Published), e.time(some(u.Rate, rate))))
-		add("Connections that left and came back", with(someWhole(int64(u.Churn)), "each second"))
+		add("Connections that left and came back", with(someWhole(int64(u.Churn)), "per second"))
 		add("Connections without messages", someWhole(int64(u.Idle)))
 		add("Messages that their channels keep", someWhole(int64(u.IdleHistory)))
 	}

@@ -11,13 +11,14 @@ import (
 	"ccomet/bench/result"
 )
 
-// Everything in this file is made up, to have something of every kind to look
-// at. No figure of it was measured.
+// All figures in this file are made up, so that each kind of result has an
+// example. None was measured.
 
 var sampleDir = flag.String("sample", "", "write the report of the sample results into this directory")
 
-// TestSample writes what the sample results look like, for a look at it:
-// go test ./bench/report -run Sample -sample DIR
+// TestSample writes a report of the sample results to look at:
+//
+//	go test ./bench/report -run Sample -sample DIR
 func TestSample(t *testing.T) {
 	dir := *sampleDir
 	if dir == "" {
@@ -60,7 +61,7 @@ func sample(kind result.Kind, label string, number int) *result.Result {
 
 func sampleCheck(n int64) result.Check { return result.Check{Expected: n, Received: n} }
 
-// wobble is a number between -1 and 1 that looks like chance.
+// wobble returns a number between -1 and 1 that looks random.
 func wobble(i int) float64 { return math.Sin(float64(i)*12.9898) * math.Cos(float64(i)*4.1414) }
 
 func sampleHold(label string, number, step, steps int, channels string, bytes, kernel float64) *result.Result {
@@ -263,8 +264,8 @@ func sampleLoop(number int) *result.Result {
 	return r
 }
 
-// samples are of every kind: several labels, labels that collide, a failed, an
-// interrupted and an emulated result.
+// samples returns results of all kinds: with several labels, with equal labels,
+// and a failed, an interrupted and an emulated one.
 func samples() []*result.Result {
 	million := sampleHold("ccomet", 2, 50_000, 20, "shared", 69.6, 7654)
 	million.Machine.Emulated, million.Machine.Virtual = true, true

@@ -8,8 +8,8 @@ import (
 	"ccomet/bench/result"
 )
 
-// points makes those of a line out of samples. f returns false where there is
-// nothing to show.
+// points converts samples to points of a line. It leaves out those for which f
+// returns false.
 func points[T any](samples []T, f func(T) (x, y float64, ok bool)) [][2]float64 {
 	var out [][2]float64
 	for _, s := range samples {
@@ -20,7 +20,7 @@ func points[T any](samples []T, f func(T) (x, y float64, ok bool)) [][2]float64 
 	return out
 }
 
-// drawn counts the points of the lines.
+// drawn returns the number of the lines' points.
 func drawn(lines []plot.Line) int {
 	n := 0
 	for _, l := range lines {
@@ -29,8 +29,8 @@ func drawn(lines []plot.Line) int {
 	return n
 }
 
-// wide says whether the values along one axis (0 or 1) are too far apart to be
-// seen from 0.
+// wide reports whether the highest positive value along an axis (0 or 1) is
+// more than 20 times the lowest. A linear axis would not show the lowest.
 func wide(lines []plot.Line, axis int) bool {
 	lo, hi := math.Inf(1), 0.0
 	for _, l := range lines {
@@ -43,8 +43,7 @@ func wide(lines []plot.Line, axis int) bool {
 	return hi > 20*lo
 }
 
-// scale is plot.Log for values that are far apart; its name goes into the
-// label of an axis.
+// scale returns the scale of an axis, and the words that its label needs.
 func scale(log bool) (plot.Scale, string) {
 	if log {
 		return plot.Log, ", logarithmic"
@@ -58,8 +57,8 @@ func finite(v []float64) []float64 {
 	return sorted
 }
 
-// above is bytes over what the empty server held, a connection. Without
-// connections there is no such thing.
+// above returns the bytes per connection that a server has more than when it
+// was empty. Without connections it returns NaN.
 func above(bytes, empty int64, connections int) float64 {
 	if connections <= 0 {
 		return math.NaN()
@@ -67,8 +66,8 @@ func above(bytes, empty int64, connections int) float64 {
 	return float64(bytes-empty) / float64(connections)
 }
 
-// latencyCurve is the percentiles of a latency and its microseconds. The
-// longest stands where one more would have to be longer still.
+// latencyCurve returns percentiles and their microseconds. The axis has no room
+// for 100 %: the maximum of n values stands at n/(n+1).
 func latencyCurve(l result.Latency) [][2]float64 {
 	if l.Count <= 0 {
 		return nil
@@ -84,7 +83,7 @@ func latencyCurve(l result.Latency) [][2]float64 {
 	return curve
 }
 
-// latencyChart is the plot of latencies by percentile.
+// latencyChart is a plot of latencies by percentile.
 func latencyChart(title, sub string, lines []plot.Line) plot.Chart {
 	return plot.Chart{
 		Title: title, Sub: sub,

@@ -7,12 +7,12 @@ import (
 	"ccomet/bench/result"
 )
 
-// stuck makes the section of readers that have stopped reading.
+// stuck makes the section about readers that have stopped reading.
 func stuck(s *section, of []entry) {
 	t := table{
-		Note: "Latency of the others, with stuck readers ÷ without, and resident memory; medians of the rounds.",
-		Heads: []string{"", "connections", "stuck", "messages a round", "rounds", "latency at 50 %", "at 99 %", "memory a message", "without them", "to get stuck, a reader",
-			"cut", "all after", "came back without a gap untold", "told of one", "verified deliveries"},
+		Note: "Latency: of the other subscribers, with stuck readers ÷ without them. Memory: growth of resident memory. Medians of the rounds.",
+		Heads: []string{"", "connections", "stuck", "messages per round", "rounds", "latency at 50 %", "at 99 %", "memory per message", "without them", "memory per stuck reader",
+			"disconnected", "all after", "came back without an unreported gap", "with a reported gap", "verified deliveries"},
 	}
 	var g group
 	for _, e := range of {
@@ -27,7 +27,7 @@ func stuck(s *section, of []entry) {
 	s.addTable(t)
 }
 
-// bytesOf is what memory grew by, which may be nothing, or less.
+// bytesOf writes the growth of memory, which may be 0 or negative.
 func bytesOf(bytes float64) string {
 	if math.IsNaN(bytes) || math.IsInf(bytes, 0) {
 		return ""
@@ -35,16 +35,16 @@ func bytesOf(bytes float64) string {
 	return fmt.Sprintf("%.0f B", bytes)
 }
 
-// siege makes the section of hostile clients.
+// siege makes the section about hostile clients.
 func siege(s *section, of []entry) {
 	attacks := table{
-		Note: "Latency of those who are connected, with the attack ÷ just before it: medians of the rounds. Newcomers of all rounds.",
-		Heads: []string{"", "connections at the most", "latency at 50 %", "at 99 %", "newcomers answered", "refused", "not answered",
+		Note: "Latency: of connected clients, during the attack ÷ just before it; medians of the rounds. Newcomers: of all rounds.",
+		Heads: []string{"", "most connections", "latency at 50 %", "at 99 %", "newcomers answered", "refused", "not answered",
 			"resident at the peak"},
 	}
 	floods := table{
-		Title: "Floods: resident memory beside what the ceilings promise",
-		Heads: []string{"", "sent", "ceiling", "connections at the most", "resident before", "at the peak", "promised", "requests refused", "readers cut", "latency of others, 99 %", "newcomers answered", "refused"},
+		Title: "Floods: resident memory, and what the ceilings promise",
+		Heads: []string{"", "sent", "ceiling", "most connections", "resident before", "at the peak", "promised", "requests refused", "readers disconnected", "latency of others, 99 %", "newcomers answered", "refused"},
 	}
 	for _, e := range of {
 		m := e.siege()
@@ -68,7 +68,8 @@ func siege(s *section, of []entry) {
 	s.addTable(floods)
 }
 
-// sumOf counts the newcomers of all rounds; peak is the most memory of any.
+// sumOf adds up the newcomers of all rounds; peak is the highest memory of a
+// round.
 func sumOf(rounds []result.AttackRound) (n result.Newcomer, peak int64) {
 	for _, r := range rounds {
 		n.Latency.Count += r.Newcomers.Latency.Count

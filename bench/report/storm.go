@@ -44,7 +44,7 @@ func storm(s *section, of []entry) {
 	s.addTable(latencies)
 }
 
-// withoutRate has the storm without an accept rate before the one with it.
+// withoutRate puts the storm without an accept rate before the one with it.
 func withoutRate(of []entry) (all []entry) {
 	for _, e := range of {
 		if before := e.storm().Without; before != nil {
@@ -106,5 +106,5 @@ func (s *section) stormMemory(of []entry) {
 			c.Groups = append(c.Groups, g)
 		}
 	}
-	s.addFigure(figure{"storm-memory", c, "What is held once all are back should be what was held before."}, len(c.Groups))
+	s.addFigure(figure{"storm-memory", c, "When all clients are back, memory should be as before."}, len(c.Groups))
 }

@@ -8,16 +8,18 @@ import (
 	"ccomet/bench/result"
 )
 
-// fileWidth is that of plots saved as files, in pixels.
+// fileWidth is the width of saved plots in pixels.
 const fileWidth = 720
 
-// SVGs writes each plot into a file of its own in dir, which is made if need
-// be, and returns the files' paths. Names depend on the kinds of the results
-// only: hold-memory.svg, hold-each.svg, churn-memory.svg, churn-descriptors.svg,
+// SVGs writes each plot into a file in dir, which it creates if need be, and
+// returns the paths. The names depend only on the kinds of the results:
+// hold-memory.svg, hold-each.svg, churn-memory.svg, churn-descriptors.svg,
 // fanout-latency.svg, fanout-cost.svg, channels-latency.svg, channels-cost.svg,
-// storm-back.svg, storm-latency.svg, storm-memory.svg, and for every number of
-// active pairs loop-100-active.svg and so on. A plot with nothing to show is
-// not written. When it fails, the files written so far stay, and are returned.
+// latency-latency.svg, latency-cost.svg, storm-back.svg, storm-latency.svg,
+// storm-memory.svg, upgrade-silence.svg, and one for every number of active
+// pairs: loop-100-active.svg and so on. A plot without points is not written.
+// After an error, the files written so far remain, and their paths are
+// returned.
 func SVGs(dir string, results []*result.Result) ([]string, error) {
 	p, err := newPage(results)
 	if err != nil {

@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// table is figures in rows. The first column names the row; all others are
-// figures with their units, and "" where there is none.
+// table holds figures in rows. The first column names the row. The others are
+// figures with units, or "".
 type table struct {
 	Title  string
 	Heads  []string
 	Groups []group
-	Note   string // below it
-	Detail bool   // too much for a summary
+	Note   string // written below the table
+	Detail bool   // left out of summaries
 }
 
-// group is rows that belong together.
+// group holds rows that belong together.
 type group struct {
-	Name  string // "" where the table needs none
+	Name  string // "" if the table needs no names of groups
 	Marks []mark
 	Rows  []row
 }
@@ -30,8 +30,8 @@ type row struct {
 
 func (e entry) row(cells ...string) row { return row{Name: e.Name, Marks: e.Marks, Cells: cells} }
 
-// addTable appends a table without the columns that have no figure, and without
-// the groups that have no rows. A table without rows is left out.
+// addTable appends a table without the columns that have no figures, and
+// without the groups that have no rows. It leaves out a table without rows.
 func (s *section) addTable(t table) {
 	t.Groups = slices.DeleteFunc(t.Groups, func(g group) bool { return len(g.Rows) == 0 })
 	if len(t.Groups) == 0 {
@@ -45,7 +45,7 @@ func (s *section) addTable(t table) {
 	s.Tables = append(s.Tables, t)
 }
 
-// filled says whether a row has a figure in the cell.
+// filled reports whether any row has a figure in the column.
 func (t *table) filled(cell int) bool {
 	return slices.ContainsFunc(t.Groups, func(g group) bool {
 		return slices.ContainsFunc(g.Rows, func(r row) bool { return r.Cells[cell] != "" })
@@ -61,7 +61,7 @@ func (t *table) drop(column int) {
 	}
 }
 
-// Words says whether a column holds words instead of figures.
+// Words reports whether a column holds words instead of figures.
 func (t table) Words(column int) bool {
 	return !slices.ContainsFunc(t.Groups, func(g group) bool {
 		return slices.ContainsFunc(g.Rows, func(r row) bool { return strings.ContainsAny(r.Cells[column-1], "0123456789") })

@@ -8,21 +8,21 @@ import (
 	"ccomet/bench/result"
 )
 
-// A place of a document for the tables of a kind of result, on lines of their own.
+// These lines enclose the place in a document for the tables of a kind.
 const (
 	placeBegin = "<!-- bench: "
 	placeEnd   = "<!-- bench end -->"
 )
 
-// Update returns a Markdown document with the tables of the results where it has a
-// place for them, in place of what stood there:
+// Update returns a Markdown document in which the tables of the results replace
+// what stood in the places for them:
 //
 //	<!-- bench: fanout -->
 //	<!-- bench end -->
 //
-// It fails where a place has no end, or is of no kind that there is a result of: a
-// document must not have figures of several days unseen. A result without a place is
-// left out.
+// It fails if a place has no end, or if there is no result of its kind:
+// otherwise a document could mix figures of different days unnoticed. It leaves
+// out results without a place.
 func Update(document string, results []*result.Result) (string, error) {
 	p, err := newPage(results)
 	if err != nil {
@@ -38,7 +38,7 @@ func Update(document string, results []*result.Result) (string, error) {
 		kind, rest, closed := strings.Cut(rest, " -->\n")
 		_, after, ended := strings.Cut(rest, placeEnd)
 		if !closed || !ended {
-			return "", fmt.Errorf("the place %q has no end: want %s behind it", oneLine(kind), placeEnd)
+			return "", fmt.Errorf("the place %q has no end: want %s after it", oneLine(kind), placeEnd)
 		}
 		at := slices.IndexFunc(p.Sections, func(s section) bool { return s.ID == kind })
 		if at < 0 {

@@ -5,19 +5,19 @@ import (
 	"ccomet/bench/result"
 )
 
-// upgrades makes the section of a server that goes on in another program.
+// upgrades makes the section about upgrades of a running server.
 func upgrades(s *section, of []entry) {
 	t := table{
-		Note: "Silences are by the clocks of the clients: the longest of any of them in a window with an upgrade, less the longest in the window before it. Memory counts files in memory, and at the peak the program that rehearses; what a process has mapped of the program's file is left out of *more at the peak*.",
-		Heads: []string{"", "connections", "of them without messages", "publishers", "upgrades", "pause, median", "longest", "silence beyond, median", "longest", "refused",
+		Note: "Silence: the longest of any client, by its own clock, in a window with an upgrade, minus the longest in the window before it. Memory includes files in memory and, at the peak, the new program that rehearses. “More at the peak” does not include pages that are mapped from the program's file.",
+		Heads: []string{"", "connections", "of them without messages", "publishers", "upgrades", "pause, median", "longest", "extra silence, median", "longest", "refused",
 			"memory before", "at the peak of the first", "more at the peak", "after the first", "after the last", "verified deliveries"},
 	}
-	latencies := table{Title: "From when a message should have been published to its delivery", Heads: []string{"", "deliveries", "mean", "50 %", "90 %", "99 %", "99.9 %", "longest"}}
+	latencies := table{Title: "Time from when a message was due to its delivery", Heads: []string{"", "deliveries", "mean", "50 %", "90 %", "99 %", "99.9 %", "longest"}}
 	var g group
 	for _, e := range of {
 		u := e.upgrade()
 		n := int64(len(u.Each))
-		s.addCard(e, e.time(some(1e3*u.PauseMillis, micros)), "is the pause of an upgrade", counted(int64(e.setting().Connections), "connection"), counted(n, "upgrade"))
+		s.addCard(e, e.time(some(1e3*u.PauseMillis, micros)), "of pause per upgrade", counted(int64(e.setting().Connections), "connection"), counted(n, "upgrade"))
 		refused, first, last := "", "", ""
 		if n > 0 {
 			refused, first, last = whole(u.Refused), some(float64(u.Each[0].Bytes), memory), some(float64(u.Each[n-1].Bytes), memory)
@@ -64,5 +64,5 @@ func (s *section) upgradeSilence(of []entry) {
 	s.addFigure(figure{"upgrade-silence", plot.Chart{
 		Title: "Silences while the server is upgraded", Sub: "the longest of any client in a window",
 		X: plot.Axis{Label: "upgrade", Format: tick(digits)}, Y: plot.Axis{Format: tick(micros)}, Lines: lines,
-	}, "The two lines should lie at one height: then no client can tell that there was an upgrade."}, drawn(lines))
+	}, "If both lines have the same height, no client can notice an upgrade."}, drawn(lines))
 }

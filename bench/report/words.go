@@ -7,8 +7,8 @@ import (
 	"ccomet/bench/result"
 )
 
-// machine is a machine in words: "a virtual machine with 2 cores (AMD
-// EPYC), 24 GiB of memory, Linux 6.18 and Go 1.26". It leaves out what is not known.
+// machine describes a machine: "a virtual machine with 2 cores (AMD EPYC), 24
+// GiB of memory, Linux 6.18 and Go 1.26". It leaves out whatever is unknown.
 func machine(m result.Machine) string {
 	if m == (result.Machine{}) {
 		return ""
@@ -42,7 +42,7 @@ func machine(m result.Machine) string {
 	return kind + " with " + and(parts)
 }
 
-// goVersion writes runtime.Version as people do: Go 1.26.
+// goVersion changes runtime.Version to the usual form: Go 1.26.
 func goVersion(s string) string {
 	if rest, ok := strings.CutPrefix(s, "go"); ok {
 		return "Go " + rest
@@ -50,7 +50,7 @@ func goVersion(s string) string {
 	return s
 }
 
-// counted writes a number of things: 1 core, 2 cores. Of none it is empty.
+// counted writes a number of things: 1 core, 2 cores. For 0 it returns "".
 func counted(n int64, thing string) string {
 	switch n {
 	case 0:
@@ -91,10 +91,10 @@ func churnWords(share float64) string {
 	if share == 0 {
 		return ""
 	}
-	return with(percent(share), "a second leave")
+	return with(percent(share), "leave per second")
 }
 
-// failure names what was wrong: "3 lost, 1 doubled". Of nothing it is empty.
+// failure lists the failures: "3 lost, 1 doubled". Without any, it returns "".
 func failure(c result.Check) string {
 	var parts []string
 	for _, f := range []struct {
@@ -113,8 +113,8 @@ func failure(c result.Check) string {
 	return strings.Join(parts, ", ")
 }
 
-// verified is how many deliveries came; where one is wrong or missing, of how
-// many.
+// verified returns the number of received deliveries. If any is wrong or
+// missing, it adds the number of expected ones.
 func verified(c result.Check) string {
 	switch {
 	case c.Expected == 0 && c.Received == 0:
