@@ -13,7 +13,8 @@ type nowhere struct{ io.Writer }
 
 func (nowhere) Close() error { return nil }
 
-// swarmOfChildren has children that say what a test says.
+// swarmOfChildren returns a swarm whose children send the lines that a test
+// puts in.
 func swarmOfChildren(n int) *swarm {
 	s := newSwarm(clientConfig{}, 1)
 	for range n {
@@ -22,8 +23,8 @@ func swarmOfChildren(n int) *swarm {
 	return s
 }
 
-// A child may be silent as long as others of its swarm get on; what nobody gets on with is
-// stuck.
+// A child may be silent as long as its swarm makes progress. If nothing has
+// progressed for hangTimeout, waiting fails.
 func TestSwarmWaitsWhileSomethingMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := swarmOfChildren(2)
@@ -50,8 +51,8 @@ func TestSwarmWaitsWhileSomethingMoves(t *testing.T) {
 	})
 }
 
-// What a child still owes that was waited for in vain may come while it is asked for something
-// else; nothing else may.
+// An answer that was awaited in vain may arrive before the answer to the next
+// question. An answer to no question is an error.
 func TestChildAnswersLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := swarmOfChildren(1).members[0].child

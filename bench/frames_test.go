@@ -7,8 +7,8 @@ import (
 	"ccomet/httplite/websocket"
 )
 
-// However frames are cut, the same messages come out of them, and nothing is kept of a
-// subscriber between two.
+// Wherever the input is cut, the client reads the same messages, and buffers
+// nothing for a subscriber between two messages.
 func TestFramesCutAnywhere(t *testing.T) {
 	f := newFormat(7, 64)
 	var input []byte

@@ -20,8 +20,8 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// Client processes connect from addresses of their own, as many as their
-// connections need ports.
+// Each client process connects from its own addresses, and from enough of them
+// that its connections have ports.
 func TestSources(t *testing.T) {
 	seen := map[string]bool{}
 	for number := range 60 {
@@ -44,7 +44,7 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// Drift is that of memory after the first minute.
+// Only memory after the first minute counts as drift.
 func TestDrift(t *testing.T) {
 	var samples []result.Sample
 	for second := 0; second <= 600; second += 10 {
@@ -62,7 +62,7 @@ func TestDrift(t *testing.T) {
 	}
 }
 
-// A message's tag is a number, whatever stands around it.
+// The number in an ETag is found with and without quotes and W/.
 func TestTagNumber(t *testing.T) {
 	for tag, want := range map[string]uint32{`"3"`: 3, "3": 3, "W/3": 3, `W/"3"`: 3, "": 0, "x": 0} {
 		if got := tagNumber(tag); got != want {

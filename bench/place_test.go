@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A client of several channels follows each of them by itself: what is missing, doubled or
-// another's in one of them is found out, whatever comes in the others.
+// A client with several channels follows each of them separately: it notices a
+// message that is missing, doubled or from another channel.
 func TestSeveralChannels(t *testing.T) {
 	t.Parallel()
 	f := newFormat(7, minContent)
@@ -16,7 +16,7 @@ func TestSeveralChannels(t *testing.T) {
 	}
 	c := &client{format: f, latency: newHistogram()}
 	c.Transport = bareStream
-	c.Channel, c.Spread, c.First, c.Several = 1000, 5, 2, 3 // subscriber 2 has 1003, 1004 and 1000
+	c.Channel, c.Spread, c.First, c.Several = 1000, 5, 2, 3 // subscriber 2 has the channels 1003, 1004 and 1000
 	for range 2 {
 		c.subs = append(c.subs, c.newSubscriber(1))
 	}
@@ -35,8 +35,8 @@ func TestSeveralChannels(t *testing.T) {
 	}
 }
 
-// Several channels that are not spread begin with the first, or where those of the subscriber
-// before end.
+// Shared channels are the same for all subscribers. Own channels of a
+// subscriber follow those of the one before.
 func TestChannelsOfEach(t *testing.T) {
 	t.Parallel()
 	c := &client{}
@@ -53,7 +53,8 @@ func TestChannelsOfEach(t *testing.T) {
 	}
 }
 
-// The longest silence is of any client that has heard something, up to now.
+// The longest silence is over all clients, and includes the silence that still
+// lasts.
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	c := &client{clock: newClock(), subs: make([]subscriber, 3)}
@@ -64,7 +65,7 @@ func TestSilence(t *testing.T) {
 	if c.stats.Silence != 20 {
 		t.Errorf("a silence of %d, want 20", c.stats.Silence)
 	}
-	c.unready(&c.subs[1]) // it leaves: what it misses is no silence
+	c.unready(&c.subs[1]) // it leaves: from now on it is not silent but absent
 	c.now = 1000
 	c.hears(&c.subs[1])
 	if c.stats.Silence != 20 {

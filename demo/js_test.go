@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestJS runs the clients' own tests, in jstest, in Node against the real server.
+// TestJS runs the tests of the JavaScript clients, in jstest, with Node and the
+// real server.
 func TestJS(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -27,8 +28,9 @@ func TestJS(t *testing.T) {
 	}
 	for _, name := range tests {
 		t.Run(filepath.Base(name), func(t *testing.T) {
-			t.Parallel() // they wait for the server and for timers
-			// A test that hangs is reported by name, long before "go test" times out.
+			t.Parallel() // the tests mostly wait for the server and for timers
+			// Node reports a test that hangs by its name, long before "go test"
+			// times out.
 			cmd := exec.Command(node, "--test", "--test-timeout=600000", name)
 			cmd.Env = append(os.Environ(), "CCOMET_PROGRAM="+program)
 			if out, err := cmd.CombinedOutput(); err != nil {

@@ -11,7 +11,7 @@ import (
 
 var sample = []byte("#include <stdio.h>\nint main(void) { puts(WORD); return 0; }\n")
 
-// A program is built once of a source and its flags.
+// TestBuild checks that a program is built once for the same source and flags.
 func TestBuild(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	programs := map[string]string{}
@@ -42,7 +42,8 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-// What is wrong with a source is no lack of a compiler.
+// TestBuildOfAMistake checks that an error in the source is not reported as
+// ErrMissing.
 func TestBuildOfAMistake(t *testing.T) {
 	if _, err := exec.LookPath("cc"); err != nil && os.Getenv("CCOMET_NO_SKIP") != "1" {
 		t.Skip(err)

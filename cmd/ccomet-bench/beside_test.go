@@ -11,8 +11,8 @@ import (
 	"ccomet/bench/result"
 )
 
-// Without a C compiler the bare program is the one in Go, which does the same, and
-// the output says so.
+// Without a C compiler, the bare program is the one in Go, which does the same.
+// The output says so.
 func TestBareProgramInGo(t *testing.T) {
 	t.Parallel()
 	for _, args := range []string{
@@ -40,8 +40,8 @@ func TestBareProgramInGo(t *testing.T) {
 	}
 }
 
-// Other servers, where they are installed, are measured as this one is, by the
-// targets that are shipped.
+// Other installed servers are measured like ours, with the targets that the
+// harness includes.
 func TestOtherServers(t *testing.T) {
 	t.Parallel()
 	for name, module := range map[string]string{"nchan": "ngx_nchan_module.so", "pushstream": "ngx_http_push_stream_module.so"} {
@@ -65,7 +65,7 @@ func TestOtherServers(t *testing.T) {
 	}
 }
 
-// So are the push servers that are made of other libraries for WebSockets.
+// Push servers built with other WebSocket libraries are measured, too.
 func TestWebSocketTargets(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()
@@ -93,7 +93,7 @@ func TestWebSocketTargets(t *testing.T) {
 	}
 }
 
-// compared runs compare in small, and returns its result and what it printed.
+// compared runs a small compare, and returns its result and its output.
 func compared(t *testing.T, args ...string) (*result.Result, string) {
 	t.Helper()
 	cmd := harness(t, append([]string{"compare", "--conns", "20", "--rounds", "1", "--json", "result.json"}, args...)...)
@@ -108,7 +108,7 @@ func compared(t *testing.T, args ...string) (*result.Result, string) {
 	return r, string(out)
 }
 
-// All rows have a figure of each contestant, in the order that they were named in.
+// All rows have a figure for each contestant, in the order of the command line.
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	r, out := compared(t, "ccomet --loops 1", "--only", "sequential,paced,pipelined,poll,fanout,connect")
@@ -121,7 +121,7 @@ func TestCompare(t *testing.T) {
 	}
 	for _, row := range c.Rows {
 		if row.Unit == "bytes" || row.Figure == "of it in user mode" {
-			continue // of so few connections there may be nothing to see
+			continue // with so few connections, it may be 0
 		}
 		for who, v := range row.Medians {
 			if v <= 0 || len(row.Values[who]) != 1 || who > 0 && row.ToBare[who] <= 0 || who > 1 && row.OursTo[who] <= 0 {
@@ -136,7 +136,8 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// What a server does not have is left out, and what is not asked for.
+// Rows that a server does not support, and those that are not asked for, are
+// left out.
 func TestCompareWithoutPolls(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "streams.toml")

@@ -13,8 +13,8 @@ import (
 	"ccomet/bench/result"
 )
 
-// faulty is a server that does with a message what fault says, to the one
-// subscriber that it is good for.
+// faulty is a server for one subscriber. fault decides what happens to each
+// message.
 func faulty(t *testing.T, fault func(content string, deliver func(string), drop func())) (address string) {
 	messages := make(chan string, 16)
 	mux := http.NewServeMux()
@@ -48,8 +48,8 @@ func faulty(t *testing.T, fault func(content string, deliver func(string), drop 
 	return s.Listener.Addr().String()
 }
 
-// A message that is damaged, doubled or out of order, or a connection that is
-// dropped, fails the run.
+// A run fails if a message is damaged, doubled or out of order, or if a
+// connection is dropped.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	number := 0
@@ -90,10 +90,10 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A server that stalls once is charged for all that should have been sent meanwhile.
+// If a server stalls, all publishes that are due meanwhile count as late.
 func TestStall(t *testing.T) {
 	t.Parallel()
-	// One a round, at its first publish, while 150 others come due.
+	// One stall per round, at its first publish: meanwhile 150 others are due.
 	const publishes, stall = 200, 300 * time.Millisecond
 	number := 0
 	address := faulty(t, func(content string, deliver func(string), _ func()) {
@@ -111,7 +111,8 @@ func TestStall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The first 50 came due within 100 ms, and were answered 200 ms later at the least.
+	// The first 50 were due within 100 ms, and were answered at least 200 ms
+	// later.
 	for name, l := range map[string]result.Latency{"receipt": r.OneToOne.Receipt, "answer": r.OneToOne.Answer} {
 		if l.Count != publishes || l.P90 < 200e3 {
 			t.Errorf("%s: %d, 90 %% within %.0f µs: want %d, and 200 ms at least", name, l.Count, l.P90, publishes)

@@ -13,8 +13,8 @@ import (
 	"ccomet/bench/result"
 )
 
-// asProgram has the test's own binary be the harness, with whatever it is
-// tested for, the race detector included; its children are the same.
+// asProgram makes the test's own binary run as the harness: so the harness and
+// its child processes have the race detector if the test has it.
 const asProgram = "CCOMET_BENCH_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// server builds the server once, and returns its directory.
+// server builds the server once, and returns the directory.
 var server = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "ccomet-bench-test")
 	if err != nil {
@@ -42,7 +42,8 @@ var server = sync.OnceValues(func() (string, error) {
 	return dir, err
 })
 
-// harness is a command of the harness, in a directory where bin has the server.
+// harness returns a command of the harness. In its directory, bin has the
+// server.
 func harness(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	programs, err := server()
@@ -59,16 +60,16 @@ func harness(t *testing.T, args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(self, args...)
 	cmd.Dir = dir
-	// The race detector would have each process sleep a second at its end.
+	// With the race detector, each process would sleep for a second at its end.
 	cmd.Env = append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 
-// briefly is a server that cuts stuck readers soon.
+// briefly is a server that soon disconnects readers that are stuck.
 const briefly = "bin/ccomet serve --front {front} --admin {admin} --log-level warn --write-timeout 8"
 
-// The measurements run from end to end, at sizes that measure nothing: the
-// server, the clients that check every message, and the bare programs.
+// Each measurement runs from end to end with the server, the clients that check
+// every message, and the bare programs. It is too short to measure anything.
 func TestMeasurements(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
@@ -124,8 +125,8 @@ func TestMeasurements(t *testing.T) {
 	}
 }
 
-// These say what they have measured, and keep nothing. All messages are taken, and heard, or
-// the command fails.
+// These measurements print their figures and save no result. They fail if a
+// message is lost.
 func TestMeasurementsWithoutResult(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
@@ -140,8 +141,8 @@ func TestMeasurementsWithoutResult(t *testing.T) {
 	}
 }
 
-// Hostile clients, for a second each: all of them are seen, and memory stays below
-// what the ceilings promise, or the command fails.
+// Each attack of the siege runs for a second. The command fails if memory
+// exceeds what the limits promise.
 func TestSiege(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("slowhttptest"); err != nil && os.Getenv("CCOMET_NO_SKIP") != "1" {
@@ -189,7 +190,7 @@ func checkOf(r *result.Result) result.Check {
 // unready is a server that cannot be upgraded.
 const unready = "bin/ccomet serve --front {front} --admin {admin} --no-live-upgrade"
 
-// What cannot work is said at once, with what mends it.
+// A command that cannot work fails at once, and the error says what to do.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
@@ -239,8 +240,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// A server that does not start is told of with the command as it was run: no
-// placeholder is left in it.
+// The error about a server that does not start shows the command with its
+// placeholders filled in.
 func TestCommandThatFails(t *testing.T) {
 	t.Parallel()
 	for spawn, want := range map[string]string{
@@ -287,7 +288,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// The event loop beside libevent, in small.
+// The event loop runs beside libevent, with few pairs.
 func TestLoop(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/usr/include/event2/event.h"); err != nil && os.Getenv("CCOMET_NO_SKIP") != "1" {
