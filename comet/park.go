@@ -20,7 +20,8 @@ import (
 //  4. The process keeps the descriptors (Parked.Keep) and executes the other program, which
 //     makes a server in the same way and starts it.
 //
-// Until then Parked.Release lets the server go on as if nothing had happened.
+// Until then Parked.Release lets the server go on as if nothing had happened. The time limits of
+// clients do not run from the beginning of Park until the server, or the other program's, goes on.
 
 // Parked is a server whose loops have stopped. Only one goroutine may use it.
 type Parked struct {

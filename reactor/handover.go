@@ -38,7 +38,7 @@ type LoopState struct {
 	Tally       Figures
 }
 
-// ticked is how long a loop's ticks have counted.
+// ticked is the time that a loop's ticks have counted so far.
 func (st *LoopState) ticked() time.Duration {
 	return time.Duration(cmp.Or(st.Parked, Monotonic()) - st.Began)
 }
@@ -60,9 +60,9 @@ type FrameState struct {
 
 // HoldInput has the loop neither read nor accept, until ReleaseInput. What is read
 // already goes on, and what is held is written. Peers that end meanwhile are told of
-// when it reads again. Ticks stand still from the last turn on, and with them all timers: a
-// peer is given no less time for that nobody reads what it sends. Call it on the loop's
-// goroutine, or while the loop does not turn.
+// when it reads again. Ticks stand still from the last turn on, and with them all timers: no
+// peer loses time while nothing is read. Call it on the loop's goroutine, or while the loop
+// does not turn.
 func (l *Loop) HoldInput() {
 	l.holding = true
 	for i := range l.listeners {
@@ -72,7 +72,7 @@ func (l *Loop) HoldInput() {
 	}
 }
 
-// readClock takes the time at which a turn begins.
+// readClock reads the time at the beginning of a turn. While input is held, ticks stand still.
 func (l *Loop) readClock() {
 	now := l.cfg.Clock()
 	if l.holding {

@@ -11,14 +11,14 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// connectPause is how long it is between two attempts to reach Redis, and waitingPause until the
-// log says again that it is waited for.
+// connectPause is the time between two attempts to reach Redis, and waitingPause that between two log
+// lines which say that it is waited for.
 const (
 	connectPause = 250 * time.Millisecond
 	waitingPause = 10 * time.Second
 )
 
-// await connects, for as long as ctx lasts.
+// await tries to connect until it succeeds, or ctx is done.
 func (l *Log) await(ctx context.Context) error {
 	for told := (time.Time{}); ; {
 		err := l.connect(ctx)
@@ -37,7 +37,7 @@ func (l *Log) await(ctx context.Context) error {
 	}
 }
 
-// connectOn connects while the node serves, which has gone on for another program.
+// connectOn tries to connect while the node serves, until it succeeds or the log ends.
 func (l *Log) connectOn() {
 	for {
 		err := l.connect(l.ctx)
@@ -53,8 +53,8 @@ func (l *Log) connectOn() {
 	}
 }
 
-// Try is an error where Redis has something against a node of this configuration that waiting
-// does not mend. One that is away has nothing.
+// Try returns why Redis does not accept a node of this configuration, if waiting would not help. A
+// Redis that cannot be reached is no error.
 func Try(ctx context.Context, cfg Config) error {
 	if err := cfg.fill(); err != nil {
 		return err
@@ -70,7 +70,7 @@ func Try(ctx context.Context, cfg Config) error {
 	return nil
 }
 
-// denies says whether Redis has answered that the node may not do what it does.
+// denies reports whether Redis has answered that the node is not permitted what it does.
 func denies(err error) bool {
 	text, ok := refused(err)
 	return ok && (strings.HasPrefix(text, "NOPERM") || strings.HasPrefix(text, "NOAUTH") || strings.HasPrefix(text, "WRONGPASS"))
@@ -83,7 +83,7 @@ type fatalError struct{ error }
 // whose lack a new master is known (fence.go).
 const leastVersion = 7
 
-// connect makes one attempt, and goes on with what the last one has come to.
+// connect makes one attempt. It goes on where the last one has failed.
 func (l *Log) connect(ctx context.Context) error {
 	if l.client == nil {
 		c, err := clientWithin(ctx, l.options, l.cfg.Node)
@@ -104,7 +104,7 @@ func (l *Log) connect(ctx context.Context) error {
 		}
 		l.makePartitions(n)
 	case cluster != l.cluster:
-		return &fatalError{errors.New("redis: of a Redis Cluster and another Redis one has taken the other's place: restart the server")}
+		return &fatalError{errors.New("redis: it was a Redis Cluster and is none any more, or the other way round: restart the server")}
 	}
 	for _, p := range l.partitions {
 		if err := p.begin(ctx); err != nil {
@@ -122,7 +122,7 @@ func (l *Log) connect(ctx context.Context) error {
 	return nil
 }
 
-// checkVersions looks whether all servers are recent enough.
+// checkVersions returns an error if a server is older than leastVersion.
 func (l *Log) checkVersions(ctx context.Context) error {
 	for addr, node := range l.client.Nodes() {
 		call, done := context.WithTimeout(ctx, callTimeout)
@@ -145,7 +145,7 @@ func infoField(info, name string) string {
 	return value
 }
 
-// countPartitions is how many there are to be.
+// countPartitions is the number of partitions: the configured one, that of the cluster, or the default.
 func (l *Log) countPartitions(ctx context.Context) (int, error) {
 	if l.cfg.Partitions > 0 {
 		return l.cfg.Partitions, nil
@@ -164,7 +164,7 @@ func (l *Log) countPartitions(ctx context.Context) (int, error) {
 	return 1, nil
 }
 
-// makePartitions makes so many, and what reads their buses.
+// makePartitions makes n partitions, and the readers of their buses.
 func (l *Log) makePartitions(n int) {
 	for id := range n {
 		l.partitions = append(l.partitions, newPartition(l, id))

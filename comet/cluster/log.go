@@ -45,8 +45,8 @@ type Log struct {
 // error that waiting does not mend is returned at once: of the configuration, a Redis that is
 // too old, or a cluster with other partitions.
 //
-// A node that goes on for another program (Config.State), with the same Redis, knows all that it
-// needs. It connects from Start on, and for the node it is an outage until it has.
+// A node that goes on for another program (Config.State) with the same Redis knows already what it
+// needs: Open does not wait for Redis. The node connects from Start on; until then, Redis is away.
 func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (l *Log) start() {
 	l.runConnected(l.touch)
 }
 
-// runConnected is run from when Redis has been reached.
+// runConnected is run, once Redis has been reached.
 func (l *Log) runConnected(f func()) {
 	l.run(func() {
 		if l.awaitConnected() {

@@ -52,14 +52,14 @@ func (l *Log) Resume() {
 	}
 }
 
-// redisID stands for a Redis, and how it is reached: it is another one where that has changed.
+// redisID identifies a Redis, and how it is reached: by its URL, the password and the prefix.
 func (cfg *Config) redisID() string {
 	text, _ := json.Marshal([]any{cfg.Redis, cfg.Prefix}) // which JSON has all of
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
 
-// parseState reads what Suspend has written; nothing has been where there is no text.
+// parseState reads what Suspend has written. nil gives the zero state.
 func parseState(text []byte) (s state, err error) {
 	if text == nil {
 		return s, nil
