@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// listener is a client that must not be disconnected, and must see every message once.
+// listener is a client that must not be disconnected, and must receive every message once.
 type listener struct {
 	t     *testing.T
 	conn  net.Conn
@@ -24,7 +24,7 @@ type listener struct {
 
 var dataSeq = regexp.MustCompile(`"type":"data","cname":"(c[0-9])","seq":([0-9]+)`)
 
-// listen waits by a path, and by polls again and again.
+// listen connects and requests the path; a poll is repeated after each answer with messages.
 func listen(t *testing.T, address, path string, ends *atomic.Bool) *listener {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -64,7 +64,7 @@ func (l *listener) run() {
 	}
 }
 
-// readFrames takes the messages of a WebSocket, until it ends.
+// readFrames reads the messages of a WebSocket until it ends.
 func (l *listener) readFrames(in *bufio.Reader) error {
 	for line := ""; line != "\r\n"; {
 		var err error
@@ -92,7 +92,7 @@ func (l *listener) readFrames(in *bufio.Reader) error {
 	}
 }
 
-// take checks the messages that a line has, and says whether it has some.
+// take checks the messages in a line, and reports whether there are any.
 func (l *listener) take(line string) bool {
 	found := dataSeq.FindAllStringSubmatch(line, -1)
 	for _, m := range found {

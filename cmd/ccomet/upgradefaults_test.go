@@ -18,10 +18,10 @@ import (
 
 func init() { buildTags = "faults" }
 
-// faulty is a server whose upgrades go wrong where a test says.
+// faulty is a server with faults injected into its upgrades.
 type faulty struct {
 	*replaceable
-	fault string // the file that says it
+	fault string // the path of the file that names the fault
 }
 
 func installFaulty(t *testing.T, args ...string) *faulty {
@@ -30,7 +30,7 @@ func installFaulty(t *testing.T, args ...string) *faulty {
 	return &faulty{installIn(t, []string{"UPGRADE_FAULT=" + fault}, args...), fault}
 }
 
-// at has a step go wrong from now on; "" none.
+// at injects a fault from now on; "" stops that.
 func (f *faulty) at(fault string) {
 	f.t.Helper()
 	_ = os.Remove(f.fault + ".reached")
@@ -43,7 +43,7 @@ func (f *faulty) at(fault string) {
 	}
 }
 
-// reached waits until a step waits.
+// reached waits until the step of the fault has been reached.
 func (f *faulty) reached() {
 	f.t.Helper()
 	waited(f.t, "the step is never reached", func() bool {
@@ -52,13 +52,13 @@ func (f *faulty) reached() {
 	})
 }
 
-// fault has an upgrade go wrong at a step, and expects that a client notices nothing but
-// that it is heard of, and that the server can be upgraded after all.
+// survives injects a fault into an upgrade. The upgrade must fail with an error, the client
+// must not notice it, and the next upgrade must succeed.
 func (f *faulty) survives(client *listener, fault, want string) {
 	f.t.Helper()
 	before, failed := f.status(), strings.Count(f.logged(), "not upgraded")
 	f.at(fault)
-	if strings.HasSuffix(fault, " limit") { // it accepts nobody until it has some again
+	if strings.HasSuffix(fault, " limit") { // the server cannot accept connections until it gets descriptors again
 		go func() {
 			waited(f.t, "the log does not say that it failed", func() bool { return strings.Count(f.logged(), "not upgraded") > failed })
 			f.unlimited()
@@ -79,7 +79,7 @@ func (f *faulty) survives(client *listener, fault, want string) {
 	f.hears(client, fault+", and after all")
 }
 
-// unlimited gives a server descriptors again.
+// unlimited raises the server's descriptor limit again.
 func (f *faulty) unlimited() {
 	var limit unix.Rlimit
 	err := unix.Prlimit(f.cmd.Process.Pid, unix.RLIMIT_NOFILE, nil, &limit)
@@ -92,7 +92,7 @@ func (f *faulty) unlimited() {
 	}
 }
 
-// hears expects that a client hears what is published.
+// hears checks that a client receives a new message.
 func (f *faulty) hears(client *listener, when string) {
 	f.t.Helper()
 	before := client.heard.Load()
@@ -100,8 +100,8 @@ func (f *faulty) hears(client *listener, when string) {
 	waited(f.t, "the client does not hear on: "+when, func() bool { return client.heard.Load() > before })
 }
 
-// TestUpgradeFaults: whatever goes wrong before the new version serves, the server goes on
-// with every connection, says why, and can be upgraded after all.
+// TestUpgradeFaults: after a fault before the new version serves, the server continues with all
+// connections, reports the cause, and can be upgraded.
 func TestUpgradeFaults(t *testing.T) {
 	for name, faults := range map[string][][2]string{
 		"in the server": {
@@ -138,7 +138,7 @@ func TestUpgradeFaults(t *testing.T) {
 	}
 }
 
-// TestUpgradeFaultsLoops: the same where the number of loops is to be another.
+// TestUpgradeFaultsLoops: the same if the upgrade also changes the number of loops.
 func TestUpgradeFaultsLoops(t *testing.T) {
 	t.Parallel()
 	f := installFaulty(t, "--state", filepath.Join(t.TempDir(), "state"))
@@ -163,8 +163,8 @@ func TestUpgradeFaultsLoops(t *testing.T) {
 	}
 }
 
-// TestUpgradeFaultsTooLate: what the rehearsal does when it has said that it could go on
-// does not matter.
+// TestUpgradeFaultsTooLate: after a rehearsal has reported success, its own end does not
+// matter.
 func TestUpgradeFaultsTooLate(t *testing.T) {
 	t.Parallel()
 	f := installFaulty(t)
@@ -176,7 +176,8 @@ func TestUpgradeFaultsTooLate(t *testing.T) {
 	}
 }
 
-// TestUpgradeFaultsHugePages: a rehearsal is given no huge pages, and the server is as before.
+// TestUpgradeFaultsHugePages: the rehearsal gets no huge pages, and for the server nothing
+// changes.
 func TestUpgradeFaultsHugePages(t *testing.T) {
 	t.Parallel()
 	f := installFaulty(t)
@@ -197,7 +198,7 @@ func TestUpgradeFaultsHugePages(t *testing.T) {
 	f.at("")
 }
 
-// givenHugePages says whether a process may have huge pages.
+// givenHugePages reports whether a process may use huge pages.
 func givenHugePages(t *testing.T, pid int) bool {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -207,9 +208,9 @@ func givenHugePages(t *testing.T, pid int) bool {
 	return !strings.Contains(string(status), "\nTHP_enabled:\t0\n")
 }
 
-// TestUpgradeFaultsLost: a successor that is killed takes the connections with it. A server that
-// is started then has the channels of the state file; a client comes back with its cursor, and
-// is told what became of what it missed.
+// TestUpgradeFaultsLost: if the successor is killed, the connections are lost. A server that is
+// then started has the channels of the state file. A client that comes back with its cursor
+// receives the messages that follow.
 func TestUpgradeFaultsLost(t *testing.T) {
 	for _, fault := range []string{"successor begun kill", "successor begun memory", "successor serves kill", "back reads error"} {
 		t.Run(fault, func(t *testing.T) {
@@ -245,8 +246,8 @@ func TestUpgradeFaultsLost(t *testing.T) {
 	}
 }
 
-// TestUpgradeFaultsRestart: where the server ends, and the new version cannot begin in its place
-// after all, the old one does, with all channels.
+// TestUpgradeFaultsRestart: if the server has ended for a restart and the new version cannot
+// start, the old version starts again, with all channels.
 func TestUpgradeFaultsRestart(t *testing.T) {
 	for _, fault := range []string{"successor begins error", "successor begins hang", "successor begins descriptors", "successor serves error", "server executes error"} {
 		t.Run(fault, func(t *testing.T) {
@@ -256,7 +257,7 @@ func TestUpgradeFaultsRestart(t *testing.T) {
 			f.instead(3, "--loops 3")
 			f.at(fault)
 			said, err := f.upgrade()
-			if fault == "server executes error" { // both times
+			if fault == "server executes error" { // in both directions
 				if err == nil || !strings.Contains(said, "has ended") {
 					t.Errorf("%v, said %q", err, said)
 				}
@@ -276,7 +277,8 @@ func TestUpgradeFaultsRestart(t *testing.T) {
 	}
 }
 
-// TestUpgradeFaultsSignals: SIGTERM ends the server, whatever an upgrade is at. A second upgrade is refused with a word.
+// TestUpgradeFaultsSignals: SIGTERM ends the server at any step of an upgrade. A second upgrade
+// is refused with an error.
 func TestUpgradeFaultsSignals(t *testing.T) {
 	for _, step := range []string{"rehearsal checked", "server parks", "server writes", "server keeps", "server executes", "successor begun", "successor serves"} {
 		t.Run(step, func(t *testing.T) {
@@ -303,11 +305,11 @@ func TestUpgradeFaultsSignals(t *testing.T) {
 			if strings.HasPrefix(step, "server p") || strings.HasPrefix(step, "server w") {
 				f.logs("stopping: a second signal stops the server at once")
 			}
-			if step != "rehearsal checked" { // that is given up
+			if step != "rehearsal checked" { // at that step, the upgrade is abandoned
 				f.at("")
 			}
 			err := f.wait()
-			if step == "server executes" { // the moment in which it ends at once
+			if step == "server executes" { // at that step, SIGTERM ends the process at once
 				if err == nil || !strings.Contains(err.Error(), "signal: terminated") {
 					t.Errorf("%v\n%s", err, f.logged())
 				}

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// audience are clients of all transports, and publishers, that must notice nothing.
+// audience is clients of all transports, and publishers. None of them may notice an upgrade.
 type audience struct {
 	t         *testing.T
 	s         *replaceable
@@ -43,7 +43,7 @@ func gather(t *testing.T, s *replaceable) *audience {
 	return c
 }
 
-// publish publishes, one message after the other, until the end.
+// publish publishes one message after the other until the end.
 func (c *audience) publish(n int) {
 	client := &http.Client{Timeout: hangTimeout}
 	for !c.ends.Load() {
@@ -59,7 +59,7 @@ func (c *audience) publish(n int) {
 	}
 }
 
-// hears expects that every client hears on.
+// hears checks that every client receives more messages.
 func (c *audience) hears() {
 	c.t.Helper()
 	for _, l := range c.clients {
@@ -73,7 +73,7 @@ func (c *audience) end() {
 	c.all.Wait()
 }
 
-// counted is the number that a text has behind a word.
+// counted returns the number after a word in a text.
 func counted(t *testing.T, text, word string) int {
 	t.Helper()
 	m := regexp.MustCompile(regexp.QuoteMeta(word) + `[ :"]*([0-9]+)`).FindStringSubmatch(text)
@@ -84,7 +84,7 @@ func counted(t *testing.T, text, word string) int {
 	return n
 }
 
-// keyed publishes a message with a key, always the same, and returns the number that it has.
+// keyed publishes a message, always with the same key, and returns its number.
 func keyed(t *testing.T, admin string) int {
 	t.Helper()
 	resp, err := http.Post("http://"+admin+"/publish", "application/json", strings.NewReader(`[{"cname":"keyed","content":"once","key":"k1"}]`))
@@ -96,8 +96,8 @@ func keyed(t *testing.T, admin string) int {
 	return counted(t, string(text), `"seq"`)
 }
 
-// stays expects that what is known of a channel with one client, and of one that was published
-// to with a key, is as it was.
+// stays checks that the state of a channel with one client, and of one with a keyed message,
+// has not changed.
 func (c *audience) stays(history string) {
 	c.t.Helper()
 	if now := get(c.t, c.s.front, "/history?cname=idle&epoch=").body; now != history {
@@ -113,7 +113,7 @@ func (c *audience) stays(history string) {
 	}
 }
 
-// allNumbered expects that so many messages have numbers as were published.
+// allNumbered checks that the next number of each channel matches the messages published.
 func (c *audience) allNumbered() {
 	c.t.Helper()
 	for n := range c.published {
@@ -123,9 +123,9 @@ func (c *audience) allNumbered() {
 	}
 }
 
-// TestUpgradeLoops: a server goes on with another number of loops, and in a version whose
-// records are others, with every connection, under load: clients of all transports hear each
-// message once and in order, publishers are answered, and all that is known of channels stays.
+// TestUpgradeLoops: under load, a server continues with another number of loops, and in a
+// version with other records. All connections stay, clients of all transports receive each
+// message once and in order, publishers are answered, and the state of channels stays.
 func TestUpgradeLoops(t *testing.T) {
 	s := install(t, "--channel-buffer-size", "2000", "--channel-timeout", "600", "--pidfile", filepath.Join(t.TempDir(), "pid"), "--ccomet", "127.0.0.1:0")
 	c := gather(t, s)
@@ -166,14 +166,14 @@ func TestUpgradeLoops(t *testing.T) {
 	s.push("idle", "last")
 	readUntil(t, idle, `"seq":2,"content":"last"`)
 	c.end()
-	if slices.Max(fds)-slices.Min(fds) > 8 { // of those that ask
+	if slices.Max(fds)-slices.Min(fds) > 8 { // of the requests for status
 		t.Errorf("descriptors after each upgrade, but for those of loops: %v", fds)
 	}
 	c.allNumbered()
 	s.stop(syscall.SIGTERM)
 }
 
-// TestUpgradeLoopsDefault: where no number is set, that of the processors holds.
+// TestUpgradeLoopsDefault: if no number of loops is set, it follows the number of processors.
 func TestUpgradeLoopsDefault(t *testing.T) {
 	t.Parallel()
 	s := install(t, "--loops", "0")

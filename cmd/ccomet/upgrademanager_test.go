@@ -20,8 +20,8 @@ import (
 	"ccomet/cmd/ccomet/internal/upgrade"
 )
 
-// hearUntil takes what a manager is told until that is wanted, and expects nothing else than
-// signs of life before.
+// hearUntil reads what the manager is told until the wanted message. Only watchdog messages may
+// come before it.
 func (e *ear) hearUntil(want string) string {
 	e.t.Helper()
 	for {
@@ -35,8 +35,9 @@ func (e *ear) hearUntil(want string) string {
 	}
 }
 
-// TestUpgradeManagerHears: a service manager is told that the server reloads, and that it
-// serves again, whatever came of it; signs of life go on in the program that goes on.
+// TestUpgradeManagerHears: the service manager is told that the server reloads, and then that
+// it serves again, also after a failed upgrade. The new program continues the watchdog
+// messages.
 func TestUpgradeManagerHears(t *testing.T) {
 	t.Parallel()
 	e := newEar(t, filepath.Join(t.TempDir(), "notify"))
@@ -51,7 +52,7 @@ func TestUpgradeManagerHears(t *testing.T) {
 			t.Fatal(err)
 		}
 		outcome := make(chan error, 1)
-		go func() { // meanwhile the ear hears: few datagrams wait for it, and the server for no long time
+		go func() { // read meanwhile: the queue of datagrams is short, and the server does not wait for long
 			_, err := s.upgrade()
 			outcome <- err
 		}()
@@ -76,7 +77,7 @@ func TestUpgradeManagerHears(t *testing.T) {
 	s.write(t, []byte("#!/bin/sh\nexit 1\n"))
 	upgraded(true)
 	s.instead(3, "--loops 1")
-	upgraded(true) // it is restarted in place, which has a status of its own
+	upgraded(true) // restarted in place, which has its own exit status
 	if now := s.status(); now.Restarts != 1 || now.Failures != 1 {
 		t.Errorf("status %+v", now)
 	}
@@ -89,8 +90,8 @@ func TestUpgradeManagerHears(t *testing.T) {
 	}
 }
 
-// TestUpgradeAsFirst: as the first process of a container the server goes on as that, as it
-// does where it must restart in place.
+// TestUpgradeAsFirst: if the server is the first process of a container, it stays that process
+// in an upgrade, also if it restarts in place.
 func TestUpgradeAsFirst(t *testing.T) {
 	t.Parallel()
 	unshare := []string{"-p", "-f", "--mount-proc", "--kill-child"}
@@ -117,8 +118,8 @@ func TestUpgradeAsFirst(t *testing.T) {
 	if err != nil || numberErr != nil {
 		t.Fatal(err, numberErr)
 	}
-	t.Cleanup(func() { _ = unix.Kill(first, unix.SIGKILL) }) // its parent's end is not told to what it has executed
-	// From outside its number is another one's, which is left alone.
+	t.Cleanup(func() { _ = unix.Kill(first, unix.SIGKILL) }) // the executed program does not inherit the signal for its parent's end
+	// From outside of the namespace, process 1 is another process, which must be left alone.
 	if said, err := i.upgrade(); err == nil || !strings.Contains(said, "process 1 ") {
 		t.Errorf("%v: %s", err, said)
 	}
@@ -127,7 +128,7 @@ func TestUpgradeAsFirst(t *testing.T) {
 	defer ends.Store(true)
 	for n, version := range []string{"v1.0.2", "v2.0.0", "v1.0.1", "v0.9.0"} {
 		i.put(t, list[[...]int{1, 2, 0, 3}[n]])
-		ends.Store(version == "v0.9.0") // the connection does not outlive that
+		ends.Store(version == "v0.9.0") // a restart in place ends the connection
 		if err := unix.Kill(first, unix.SIGUSR2); err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stuck is a client of little room that does not read what it has asked for.
+// stuck is a client with a small receive buffer that does not read the response.
 func stuck(t *testing.T, address, request string) *bufio.Reader {
 	t.Helper()
 	dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
@@ -29,9 +29,9 @@ func stuck(t *testing.T, address, request string) *bufio.Reader {
 	return bufio.NewReader(conn)
 }
 
-// TestUpgradeMidway: what clients are in the middle of goes on over several upgrades: a reader
-// that is stuck, and whose channel is closed behind what it has not read; a request that
-// arrives byte by byte; publishers that do not wait for answers; a listener to /psub.
+// TestUpgradeMidway: unfinished work continues over several upgrades: a stuck reader whose
+// channel is closed after the messages that it has not read; requests that arrive byte by byte;
+// a publisher that does not wait for answers; a listener to /psub.
 func TestUpgradeMidway(t *testing.T) {
 	t.Parallel()
 	s := install(t, "--channel-buffer-bytes", "4000000", "--channel-buffer-size", "1000", "--write-timeout", "600", "--request-timeout", "600", "--body-timeout", "600")
@@ -79,7 +79,7 @@ func TestUpgradeMidway(t *testing.T) {
 	readUntil(t, behind, `"type":"close"`)
 }
 
-// TestUpgradeOfOneThatEnds: a server that drains is not upgraded, and says so.
+// TestUpgradeOfOneThatEnds: a draining server refuses an upgrade with an error.
 func TestUpgradeOfOneThatEnds(t *testing.T) {
 	t.Parallel()
 	pidfile := filepath.Join(t.TempDir(), "pid")

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// restarts upgrades a server that cannot be upgraded live.
+// restarts upgrades a server to a version that cannot take it over live.
 func (i *replaceable) restarts(want string) {
 	i.t.Helper()
 	before := i.status()
@@ -33,19 +33,19 @@ func (i *replaceable) restarts(want string) {
 	}
 }
 
-// instead makes a version of the program run with more arguments.
+// instead makes a version of the program run with additional arguments.
 func (i *replaceable) instead(version int, args string) {
 	i.t.Helper()
 	i.write(i.t, []byte("#!/bin/bash\nexec -a \"$0\" "+i.versions[version]+" \"$@\" "+args+"\n"))
 }
 
-// returning are clients of one channel that reconnect with their cursors whenever they are
+// returning is clients of one channel. They reconnect with their cursors whenever they are
 // disconnected, and must receive each message once.
 type returning struct {
 	t           *testing.T
 	front, path string
 	ends        atomic.Bool
-	heard       [8]atomic.Int64 // number of the last message of each
+	heard       [8]atomic.Int64 // number of the last message of each client
 	back        atomic.Int64    // number of reconnects
 	mu          sync.Mutex
 	conns       []net.Conn
@@ -97,9 +97,9 @@ func (r *returning) end() {
 	r.all.Wait()
 }
 
-// TestUpgradeRestarts: a version that cannot take the server over as it runs has it restart in
-// place. Nobody is refused, tokens of a random secret stay good, and each client that comes
-// back with its cursor hears every message once.
+// TestUpgradeRestarts: if a version cannot take over the running server, the server restarts in
+// place. No client is refused, tokens made with a random secret stay valid, and each client
+// that comes back with its cursor receives every message once.
 func TestUpgradeRestarts(t *testing.T) {
 	for _, kept := range []bool{false, true} {
 		t.Run(fmt.Sprintf("state file %v", kept), func(t *testing.T) {
@@ -150,8 +150,8 @@ func TestUpgradeRestarts(t *testing.T) {
 	}
 }
 
-// TestUpgradeRestartEnded: SIGTERM while the server ends for another version to begin leaves
-// it at that.
+// TestUpgradeRestartEnded: SIGTERM while the server drains for a restart in place ends it
+// without the restart.
 func TestUpgradeRestartEnded(t *testing.T) {
 	t.Parallel()
 	slow := install(t, "--drain-time", "600")
