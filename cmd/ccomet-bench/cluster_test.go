@@ -10,8 +10,8 @@ import (
 	"ccomet/bench/result"
 )
 
-// TestCluster: nodes of this server, and of nchan where it is installed, each over a real Redis,
-// in all that the command measures.
+// TestCluster runs everything that the command measures with nodes of this server, and of nchan
+// if it is installed. Each kind has a real Redis.
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("redis-server"); err != nil && os.Getenv("CCOMET_NO_SKIP") != "1" {

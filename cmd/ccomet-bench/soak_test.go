@@ -10,7 +10,8 @@ import (
 	"ccomet/bench/result"
 )
 
-// Ctrl-C ends a run with what it has, and leaves no process behind.
+// TestInterrupt checks that Ctrl-C ends a run, and that the result of the steps so far is
+// saved.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	cmd := harness(t, "hold", "--conns", "2000", "--steps", "1000", "--idle", "1ms", "--json", "result.json")
@@ -43,8 +44,8 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// A soak in small: the server is upgraded and stopped as in a long one, and the verdict is
-// none but on what happened.
+// TestSoak runs a short soak: the server is upgraded and stopped as in a long one, and no fault
+// is found.
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	cmd := harness(t, "soak", "--for", "6s", "--cycle", "6s", "--conns", "90", "--seed", "1", "--loud", "--json", "result.json")
@@ -65,10 +66,10 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// A soak whose server ends by itself has failed, and says so, and with what seed.
+// A soak fails if its server ends by itself, and says so.
 func TestSoakOfAServerThatEnds(t *testing.T) {
 	t.Parallel()
-	cmd := harness(t, "soak", "--for", "1m", "--conns", "30", "--seed", "10", "--spawn", // whose first stop comes later than that
+	cmd := harness(t, "soak", "--for", "1m", "--conns", "30", "--seed", "10", "--spawn", // the first planned stop comes later than the kill
 		"timeout -s KILL 6 bin/ccomet serve --front {front} --admin {admin}")
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "the server ended by itself") {

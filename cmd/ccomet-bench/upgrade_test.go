@@ -9,8 +9,8 @@ import (
 	"ccomet/bench/result"
 )
 
-// A server is upgraded while clients of all transports wait, in turn to another version
-// and back. None of them may notice.
+// TestUpgrade upgrades a server to another version and back, while clients of all transports
+// are connected. No connection may be lost.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	other := filepath.Join(t.TempDir(), "other")
@@ -45,7 +45,8 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// One transport alone, to the same version, with no connection that comes or goes.
+// TestUpgradeOneTransport upgrades to the same version with a single transport, while no
+// connection comes or goes.
 func TestUpgradeOneTransport(t *testing.T) {
 	t.Parallel()
 	cmd := harness(t, "upgrade", "--conns", "20", "--publishers", "5", "--rate", "50", "--window", "150ms", "--upgrades", "1", "--churn", "0", "--transport", "poll")
