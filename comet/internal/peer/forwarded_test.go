@@ -18,10 +18,11 @@ func asked(t testing.TB, lines ...string) *httplite.Request {
 	return req
 }
 
-// What ForwardedClient may say beside an address.
+// Results of ForwardedClient other than an address.
 const none, bad = "none", "bad"
 
-// forwarded are the headers of requests from a trusted proxy, and the clients that they name.
+// forwarded are the headers of requests from a trusted proxy, and the clients in
+// them.
 var forwarded = []struct {
 	lines []string
 	want  string
@@ -35,7 +36,8 @@ var forwarded = []struct {
 	{[]string{"X-Forwarded-For: 1.2.3.4:56789\r\n"}, "1.2.3.4"},
 	{[]string{"X-Forwarded-For: [2001:db8::7]:443\r\n"}, "2001:db8::7"},
 	{[]string{"X-Forwarded-For: [2001:db8::7]\r\n"}, "2001:db8::7"},
-	// The rightmost that is not trusted; what is to the left anybody may have written.
+	// The rightmost that is not trusted; anybody may have written what is to the
+	// left of it.
 	{[]string{"X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n"}, "1.2.3.4"},
 	{[]string{"X-Forwarded-For: 6.6.6.6,1.2.3.4 ,\t10.0.0.1, fd00::1\r\n"}, "1.2.3.4"},
 	{[]string{"X-Forwarded-For: nonsense, 1.2.3.4\r\n"}, "1.2.3.4"},
@@ -49,13 +51,13 @@ var forwarded = []struct {
 	{[]string{"X-Forwarded-For: 6.6.6.6\r\n", "X-Forwarded-For: 1.2.3.4\r\n"}, "1.2.3.4"},
 	{[]string{"X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n", "Via: 1.1 x\r\n", "X-FORWARDED-FOR: 10.0.0.1\r\n"}, "1.2.3.4"},
 	{[]string{"X-Forwarded-For: 10.0.0.2\r\n", "X-Forwarded-For: 10.0.0.1\r\n"}, "10.0.0.2"},
-	// Nothing is no address, and no mistake.
+	// Empty text is no address, and no error.
 	{[]string{"X-Forwarded-For:\r\n"}, none},
 	{[]string{"X-Forwarded-For: ,\r\n"}, none},
 	{[]string{"X-Forwarded-For: 1.2.3.4,\r\n"}, "1.2.3.4"},
 	{[]string{"X-Forwarded-For: 6.6.6.6, 1.2.3.4, , 10.0.0.1\r\n"}, "1.2.3.4"},
 	{[]string{"X-Forwarded-For: 1.2.3.4\r\n", "X-Forwarded-For:\r\n"}, "1.2.3.4"},
-	// Malformed where it counts.
+	// Malformed at a place that counts.
 	{[]string{"X-Forwarded-For: 1.2.3.4, nonsense\r\n"}, bad},
 	{[]string{"X-Forwarded-For: nonsense, 10.0.0.1\r\n"}, bad},
 	{[]string{"X-Forwarded-For: 1.2.3.4\r\n", "X-Forwarded-For: 10.0.0.1, x\r\n"}, bad},
@@ -95,8 +97,8 @@ func TestForwardedClient(t *testing.T) {
 	}
 }
 
-// FuzzForwardedFor: whatever the header says, the client is one of its elements,
-// and all to the right of it are trusted proxies.
+// FuzzForwardedFor: for any header, the client is one of its elements, and
+// everything to the right of it is trusted proxies.
 func FuzzForwardedFor(f *testing.F) {
 	for _, list := range []string{"1.2.3.4", "6.6.6.6, 10.0.0.1", "[::1]:1, 10.0.0.1,10.0.0.2", "x,,1.2.3.4:80", "unix:", "fd00::1, ::ffff:10.1.1.1"} {
 		f.Add(list)
@@ -106,7 +108,7 @@ func FuzzForwardedFor(f *testing.F) {
 		req := new(httplite.Request)
 		text := "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: " + list + "\r\n\r\n"
 		if n, err := req.Parse([]byte(text), nil); err != nil || n != len(text) || req.NumHeaders() != 2 {
-			return // not one header
+			return // not exactly one header
 		}
 		client, told, ok := ForwardedClient(req, &trusted)
 		var elements []string

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// proxyV2 is a header of version 2: its two bytes of command and family, what
-// its length counts, and how much it says that is.
+// proxyV2 is a header of version 2: its bytes for command and family, the
+// length in it, and the rest.
 func proxyV2(command, family byte, length int, parts ...string) string {
 	head := append([]byte(proxySignature), command, family)
 	return string(binary.BigEndian.AppendUint16(head, uint16(length))) + strings.Join(parts, "")
@@ -33,8 +33,8 @@ const (
 
 var unixNames = "/run/a" + strings.Repeat("\x00", 102) + "/run/b" + strings.Repeat("\x00", 102)
 
-// goodHeaders, and whom each is for: an address, "unix", or "proxy" for the
-// proxy itself.
+// goodHeaders are valid headers, with the client of each: an address, "unix",
+// or "proxy" for the proxy itself.
 var goodHeaders = []struct{ name, header, want string }{
 	{"TCP4", "PROXY TCP4 192.0.2.7 192.0.2.1 56324 443\r\n", "192.0.2.7"},
 	{"TCP4, ports at their bounds", "PROXY TCP4 255.255.255.255 0.0.0.0 0 65535\r\n", "255.255.255.255"},
@@ -60,7 +60,7 @@ var goodHeaders = []struct{ name, header, want string }{
 	{"2, of no transport", proxyPass(0x10, v4), "proxy"},
 }
 
-// badHeaders, and what is wrong.
+// badHeaders are invalid headers, with the error of each.
 var badHeaders = []struct {
 	name, header string
 	want         error
@@ -110,7 +110,7 @@ var badHeaders = []struct {
 	{"2, LOCAL, too long", proxyV2(0x20, 0x00, 0xFFFF), errProxyLong},
 }
 
-// headerIsFor says whom a header is for, as goodHeaders does.
+// headerIsFor returns the client of a header, in the form of goodHeaders.
 func headerIsFor(from Proxied) string {
 	switch {
 	case from.None:
@@ -121,7 +121,8 @@ func headerIsFor(from Proxied) string {
 	return from.Client.String()
 }
 
-// A good header is taken whole and nothing behind it, and not before it is whole.
+// A valid header is consumed completely, without what follows, and not before
+// it is complete.
 func TestProxyHeader(t *testing.T) {
 	const behind = "GET / HTTP/1.1\r\n"
 	for _, test := range goodHeaders {
@@ -139,8 +140,8 @@ func TestProxyHeader(t *testing.T) {
 	}
 }
 
-// A bad one is refused, with the same words wherever it is cut, once there is
-// enough of it.
+// An invalid header is refused with the same error wherever it is cut, once
+// there is enough of it.
 func TestBadProxyHeader(t *testing.T) {
 	for _, test := range badHeaders {
 		refused := false
@@ -168,9 +169,9 @@ func TestProxyHeaderDoesNotAllocate(t *testing.T) {
 
 var proxyLineForm = regexp.MustCompile(`^PROXY (UNKNOWN( [^\n]*)?|TCP4( [0-9.]+){2}( [0-9]{1,5}){2}|TCP6( [0-9a-fA-F:.]+){2}( [0-9]{1,5}){2})\r\n$`)
 
-// FuzzProxyHeader: the outcome at one length is that at every other, an
-// unfinished header is within its bound, and what is accepted has the form that
-// the specification gives it.
+// FuzzProxyHeader: the result at one length is that at every other, an
+// incomplete header is within its bound, and an accepted one has the form of
+// the specification.
 func FuzzProxyHeader(f *testing.F) {
 	for _, test := range goodHeaders {
 		f.Add([]byte(test.header))

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// addresses parses what must be a good list, its elements between spaces.
+// addresses parses a valid list, whose elements are separated by spaces.
 func addresses(t testing.TB, list string) Addresses {
 	t.Helper()
 	set, err := ParseAddresses(strings.Fields(list))
@@ -48,10 +48,10 @@ func TestRules(t *testing.T) {
 		{"", "all", "", "10.0.0.1 ::1 unix"},
 		{"", "*", "", "10.0.0.1 ::1 unix"},
 		{"all", "all", "", "10.0.0.1 unix"},
-		{"", "10.", "", "10.0.0.1 11.0.0.1 unix"},              // any rule, and an address that is not allowed is denied
-		{"all", "10.", "11.0.0.1 unix", "10.0.0.1"},            // deny before an allow of all
-		{"10.", "10.0.0.1", "10.0.0.1", "11.0.0.1"},            // allow before deny, however long
-		{"10. all", "10.0.0.1", "10.0.0.1 11.0.0.1", ""},       // and beside an allow of all
+		{"", "10.", "", "10.0.0.1 11.0.0.1 unix"},              // if there is any rule, an address that is not allowed is denied
+		{"all", "10.", "11.0.0.1 unix", "10.0.0.1"},            // deny comes before an allow of all
+		{"10.", "10.0.0.1", "10.0.0.1", "11.0.0.1"},            // allow comes before deny, however long
+		{"10. all", "10.0.0.1", "10.0.0.1 11.0.0.1", ""},       // also with an allow of all
 		{"10.0.0.4 10.", "", "10.0.0.3 10.0.0.4 10.9.9.9", ""}, // one element does not hide another
 		{"10.0.0.0/8", "", "10.255.0.1", "11.0.0.0"},
 		{"10.0.0.128/25", "", "10.0.0.128 10.0.0.255", "10.0.0.127 10.0.1.128"},
@@ -83,8 +83,8 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// The decision on the text of an IPv4 address, as iComet takes it: particular
-// elements before "all", allow before deny.
+// decide makes the decision from the text of an IPv4 address, as iComet does:
+// other elements before "all", allow before deny.
 func decide(allow, deny []string, ip string) bool {
 	hit := func(list []string, all bool) bool {
 		for _, element := range list {
@@ -107,7 +107,7 @@ func decide(allow, deny []string, ip string) bool {
 	return hit(allow, true)
 }
 
-// Random rules over a small space of addresses decide as on the text.
+// Random rules over a small set of addresses decide like decide.
 func TestRandomRules(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 0))

@@ -21,7 +21,7 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// TestKeys: each has its own order.
+// TestKeys: each key gives another order.
 func TestKeys(t *testing.T) {
 	a, b := NewKey(), NewKey()
 	if a == b || a.Hash([]byte("news")) == b.Hash([]byte("news")) {

@@ -6,7 +6,7 @@ import (
 	"ccomet/reactor"
 )
 
-// A name is found again whatever its size, and its room is used again.
+// A name of any size is found again, and its memory is reused.
 func TestNames(t *testing.T) {
 	var n Names
 	defer n.Release()

@@ -18,7 +18,7 @@ import (
 
 var noon = time.Date(2024, 5, 17, 12, 0, 0, 0, time.UTC)
 
-// copied is what a file holds, written again: it must come out as it went in.
+// copied writes the content of a file again: the result must be the same.
 type copied struct{ w *Writer }
 
 func (c copied) Channel(ch *Channel)                                    { c.w.Channel(ch) }
@@ -44,7 +44,7 @@ func copyState(file []byte) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// sampleState is a small file with a bit of everything.
+// sampleState is a small file with some of everything.
 func sampleState(gaps int) []byte {
 	var out bytes.Buffer
 	w := NewWriter(&out, Head{Gaps: gaps, Written: noon, Secret: []byte("s3cret")})
@@ -59,8 +59,8 @@ func sampleState(gaps int) []byte {
 	return out.Bytes()
 }
 
-// TestDamagedStateIsRefused: every byte changed in some ways, every length, and
-// what stands behind the end.
+// TestDamagedStateIsRefused: every byte changed in several ways, every length, and
+// bytes after the end.
 func TestDamagedStateIsRefused(t *testing.T) {
 	for _, gaps := range []int{0, 1, 2, MaxGaps} {
 		file := sampleState(gaps)
@@ -86,7 +86,7 @@ func TestDamagedStateIsRefused(t *testing.T) {
 	}
 }
 
-// TestForeignStateIsNamed: what is wrong is said in words.
+// TestForeignStateIsNamed: the error says in words what is wrong.
 func TestForeignStateIsNamed(t *testing.T) {
 	good := string(sampleState(0))
 	for _, c := range []struct{ file, want string }{
@@ -105,7 +105,8 @@ func TestForeignStateIsNamed(t *testing.T) {
 	}
 }
 
-// seal makes records, each with a kind and content, a file with good checksums.
+// seal makes a file with valid checksums from records, each a kind and its
+// content.
 func seal(records ...string) []byte {
 	var out bytes.Buffer
 	w := NewWriter(&out, Head{Written: noon})
@@ -141,7 +142,7 @@ func share1(seq int32, body uint32) string {
 	return string(binary.BigEndian.AppendUint32(b, body))
 }
 
-// TestStateThatMakesNoSense: good checksums alone do not make a file good.
+// TestStateThatMakesNoSense: valid checksums alone do not make a file valid.
 func TestStateThatMakesNoSense(t *testing.T) {
 	two := chan1(0, 3, 2, "a")
 	for _, c := range []struct {
@@ -210,8 +211,8 @@ func TestStateOnAFullDisk(t *testing.T) {
 	}
 }
 
-// FuzzState reads whatever it is given, as it is and with checksums that fit; what
-// is taken for good comes out as it went in.
+// FuzzState reads any input, as it is and with valid checksums; an accepted file
+// is the same when it is written again.
 func FuzzState(f *testing.F) {
 	f.Add(sampleState(0))
 	f.Add(sampleState(1))
@@ -231,7 +232,7 @@ func FuzzState(f *testing.F) {
 		for _, file := range [][]byte{text, seal(records...)} {
 			again, err := copyState(file)
 			if err == nil && bytes.HasPrefix(file, []byte(Line(firstVersion, 0)[:len(magic)+1])) {
-				file = again // of the present version
+				file = again // of the current version
 				again, err = copyState(file)
 			}
 			if err == nil && !slices.Equal(again, file) {
