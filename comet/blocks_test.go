@@ -8,9 +8,9 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// What a loop has been sent and has not read yet is as it was published, however much is
-// published meanwhile: a channel's home makes messages in the place of others only where no
-// other loop has been given those.
+// Messages that a loop was sent and has not read yet do not change, however much is
+// published meanwhile: a channel's home overwrites messages only if no other loop has got
+// them.
 func TestMessagesOnTheirWayStayAsTheyAre(t *testing.T) {
 	const messages, kept = 200, 100
 	for _, path := range []string{"/poll?seq=%d&cname=", "/stream?seq=%d&cname=", "/sse?seq=%d&cname=", "/history?seq=%d&limit=1000&cname="} {
@@ -28,12 +28,12 @@ func TestMessagesOnTheirWayStayAsTheyAre(t *testing.T) {
 				publish(1)
 				p := st.enter(1, conn.Front)
 				p.write(reqGet(1, fmt.Sprintf(path, from)+name))
-				st.turn(1) // it asks
+				st.turn(1) // asks
 				st.turn(0) // the home answers
 				if from > messages {
-					st.turn(1) // it waits for more
+					st.turn(1) // waits for more
 					home.Publish(name, []byte("message 00201"))
-					st.turn(0) // that is on its way
+					st.turn(0) // a message on its way
 				}
 				publish(messages + 2)
 				st.turn(0)

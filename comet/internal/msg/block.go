@@ -2,34 +2,34 @@ package msg
 
 import "unsafe"
 
-// Messages lie in blocks of memory, behind each other, each a record and its content. A
-// channel that keeps little has a block for each of its messages; one that keeps more has
-// several in one, so that they take less memory and fewer allocations, and the collector has
-// one thing to look at. A block holds messages of one channel only, in the order of their
-// numbers, and is as large as one of the collector's own sizes, so that none of it is lost.
-// It has one pointer, at its beginning, and that is all that the collector reads of it. A
-// content that is long or shared stands apart.
+// Messages lie in blocks of memory, one after the other, each a record and its content. A
+// channel that keeps few has a block for each message. One that keeps more has several in one
+// block: that takes less memory and fewer allocations, and the garbage collector has one object
+// to look at. A block contains messages of one channel only, in the order of their numbers. Its
+// size is one of the allocator's own, so that none of it is lost. It has one pointer, at its
+// beginning, and that is all that the garbage collector reads of it. Long or shared content is
+// stored apart.
 //
-// A block is filled by its channel's home. It is full when there is another one behind it:
-// behind its last message stands none, which its place says, and that stays so.
+// The channel's home fills a block. A block is full when another one follows it. After its last
+// message it has none: the place of the message that would follow is 0, and stays so.
 
-// block is the beginning of each block. A message knows how far it is behind that.
+// block is the beginning of each block. A message knows its offset from it.
 type block struct {
-	next     *Message // the first of the next block
-	size     uint16   // bytes, all in all
-	messages uint8    // so far
-	private  bool     // the channel's home alone has been given them (spare.go)
+	next     *Message // first message of the next block
+	size     uint16   // total bytes
+	messages uint8    // number of messages so far
+	private  bool     // only the channel's home has got its messages (spare.go)
 }
 
-// blockHead is the bytes of a block before its first message.
+// blockHead is the number of bytes in a block before its first message.
 const blockHead = 12
 
-// sized is a block of messages whose content stands in it.
+// sized is a block of messages with their content.
 type sized[R any] struct {
 	next *Message
 	size uint16
 	_    [2]uint8
-	_    R // the messages, which have no pointers
+	_    R // the messages, without pointers
 }
 
 func with[R any]() *block {
@@ -38,24 +38,24 @@ func with[R any]() *block {
 	return (*block)(unsafe.Pointer(b))
 }
 
-// apartBlock is a block of one message whose content stands apart.
+// apartBlock is a block of one message whose content is stored apart.
 type apartBlock struct {
 	next  *Message
 	apart *apart
 	Message
 }
 
-// own is one whose content is not shared.
+// own is an apartBlock whose content is not shared.
 type own struct {
 	apartBlock
 	apart
 }
 
-// unit is what places in a block are counted in: bytes.
+// unit is the unit of offsets in a block, in bytes.
 const unit = 4
 
-// Where the first message of a block is, by which blocks are told apart: in a block of
-// several the second is behind that.
+// Offset of a block's first message, which distinguishes the two kinds of blocks: the second
+// message of a block has a larger one.
 const (
 	firstInside = blockHead / unit
 	firstApart  = uint8(unsafe.Offsetof(apartBlock{}.Message) / unit)
@@ -64,11 +64,11 @@ const (
 var _ [firstInside + 1]byte = [firstApart]byte{}
 var _ [8]byte = [recordSize]byte{}
 
-// recordSize is the bytes of a record, behind which the content begins.
+// recordSize is the number of bytes of a record, which the content follows.
 const recordSize = int(unsafe.Sizeof(Message{}))
 
-// blocks have the bytes of each, in order. Above that the collector puts a head before a block,
-// and takes longer to look at it.
+// blocks lists the block sizes, in order. The allocator puts a header before larger ones, and
+// the garbage collector takes longer to look at them.
 var blocks = [...]struct {
 	size uint16
 	make func() *block
@@ -81,13 +81,14 @@ var blocks = [...]struct {
 	{416, with[[404]byte]}, {448, with[[436]byte]}, {480, with[[468]byte]}, {512, with[[500]byte]},
 }
 
-// MaxBlock is the bytes of the largest block.
+// MaxBlock is the size of the largest block, in bytes.
 const MaxBlock = 512
 
-// MaxInside is the longest content that stands in a block.
+// MaxInside is the length of the longest content that is stored in a block.
 const MaxInside = MaxBlock - blockHead - recordSize
 
-// blockOf is which of the blocks has room for so many bytes, by words, rounded up.
+// blockOf is the index of the smallest block with room for so many bytes, by words of 8 bytes,
+// rounded up.
 var blockOf = func() (of [MaxBlock/8 + 1]uint8) {
 	n := 0
 	for words := range of {
@@ -99,19 +100,19 @@ var blockOf = func() (of [MaxBlock/8 + 1]uint8) {
 	return of
 }()
 
-// room is the bytes of a message that stands in a block with a content of n bytes.
+// room returns the bytes that a message takes in a block with n bytes of content.
 func room(n int) int { return (recordSize + n + unit - 1) &^ (unit - 1) }
 
-// sizeFor is the bytes of the smallest block with room for so many.
+// sizeFor returns the size of the smallest block with room for n bytes.
 func sizeFor(n int) int { return int(blocks[blockOf[(n+7)/8]].size) }
 
-// newBlock makes a block with room for so many bytes.
+// newBlock makes a block with room for n bytes.
 func newBlock(n int) *block { return blocks[blockOf[(n+7)/8]].make() }
 
-// at is the message at a place of the block.
+// at returns the message at an offset in the block.
 func (b *block) at(place int) *Message { return (*Message)(unsafe.Add(unsafe.Pointer(b), place)) }
 
-// put makes a message at a place of the block, which has room for it.
+// put makes a message at an offset in the block, which must have room for it.
 func (b *block) put(place int, k Kind, seq int32, content []byte) *Message {
 	message := b.at(place)
 	*message = Message{Seq: seq, n: uint16(len(content)), Kind: k, place: uint8(place / unit)}
@@ -123,12 +124,12 @@ func (b *block) put(place int, k Kind, seq int32, content []byte) *Message {
 	return message
 }
 
-// block is where the message lies.
+// block returns the block of the message.
 func (message *Message) block() *block {
 	return (*block)(unsafe.Add(unsafe.Pointer(message), -unit*int(message.place)))
 }
 
-// apart is the content that stands apart, nil where it does not.
+// apart returns the content that is stored apart, nil if it is in the block.
 func (message *Message) apart() *apart {
 	if message.place != firstApart {
 		return nil
@@ -136,16 +137,16 @@ func (message *Message) apart() *apart {
 	return (*apartBlock)(unsafe.Pointer(message.block())).apart
 }
 
-// inside is the content that does not stand apart.
+// inside returns the content that is in the block.
 func (message *Message) inside() []byte {
 	if message.n == 0 {
-		return nil // there may be something else
+		return nil // another message may be there
 	}
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(message), recordSize)), message.n)
 }
 
-// behind is where the next message of the block would begin, and whether there is room for
-// so many bytes.
+// behind returns the offset of the next message in the block, and whether there is room for
+// that many bytes.
 func (message *Message) behind(bytes int) (place int, ok bool) {
 	if message.place == firstApart {
 		return 0, false
@@ -154,8 +155,8 @@ func (message *Message) behind(bytes int) (place int, ok bool) {
 	return place, place+bytes <= int(message.block().size)
 }
 
-// Next is the message behind one that is not the last of its run. Of the last it must not be
-// asked: the channel's home may be setting it.
+// Next returns the message after one that is not the last of its run. Do not call it on the
+// last: the channel's home may be writing what it reads.
 func (message *Message) Next() *Message {
 	b := message.block()
 	if place, ok := message.behind(recordSize); ok {
@@ -166,11 +167,11 @@ func (message *Message) Next() *Message {
 	return b.next
 }
 
-// Link has a message be followed by one that is the first of another block, for good.
+// Link makes the first message of another block follow this one's block. It is never undone.
 func (message *Message) Link(next *Message) { message.block().next = next }
 
-// Together is how many messages lie in the block of this one, and Following the first of the
-// next block. The channel's home alone may ask.
+// Together returns how many messages are in the block of this one, Following the first message
+// of the next block. Only the channel's home may call them.
 func (message *Message) Together() uint8 {
 	if message.place == firstApart {
 		return 1
@@ -179,14 +180,14 @@ func (message *Message) Together() uint8 {
 }
 func (message *Message) Following() *Message { return message.block().next }
 
-// Begins says whether the message is the first of its block.
+// Begins reports whether the message is the first of its block.
 func (message *Message) Begins() bool { return message.place <= firstApart }
 
-// Beside says whether two messages lie in one block.
+// Beside reports whether two messages are in the same block.
 func (message *Message) Beside(other *Message) bool { return message.block() == other.block() }
 
-// BlockSize is the bytes of the block that the message lies in, with a content that stands
-// apart and is not shared.
+// BlockSize returns the bytes of the message's block, and of content that is stored apart and
+// not shared.
 func (message *Message) BlockSize() int {
 	if message.place == firstApart {
 		return message.Size()
@@ -194,10 +195,10 @@ func (message *Message) BlockSize() int {
 	return int(message.block().size)
 }
 
-// Behind makes a message of content that it copies, to be put behind the last one of a
-// channel, nil where there is none. It lies in the block of that where there is room, else in
-// another one, with room for so many messages and of so many bytes at the most, but for one
-// message.
+// Behind makes a message with a copy of content, to follow the last message of a channel (nil:
+// there is none). It lies in the block of last if that has room, else in another block, which
+// may be a spare one. That has room for at most that many messages of this size, and bytes, but
+// for at least one message.
 func (s *Spares) Behind(last *Message, most, bytes int, k Kind, seq int32, content []byte) *Message {
 	if last == nil || len(content) > MaxInside {
 		return New(k, seq, content)
@@ -210,9 +211,9 @@ func (s *Spares) Behind(last *Message, most, bytes int, k Kind, seq int32, conte
 	return s.take(blockHead+n*size).put(blockHead, k, seq, content)
 }
 
-// NearBehind reads what is needed to put a message behind the last one of a channel, and
-// NearFollowing what is needed to let go of a block for the next one. What they return says
-// nothing.
+// NearBehind touches the memory that is needed to put a message after the last one of a
+// channel, NearFollowing that which is needed to drop a block for the next one. Their results
+// mean nothing.
 func (message *Message) NearBehind() uint8 { return message.block().messages }
 func (message *Message) NearFollowing() uint8 {
 	if next := message.block().next; next != nil {

@@ -8,7 +8,7 @@ import (
 	"unsafe"
 )
 
-// A block has one of the collector's own sizes.
+// The size of a block is one of the allocator's.
 func TestBlocks(t *testing.T) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -40,7 +40,7 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// Any content is what it was, in a block that has room for it.
+// Any content is unchanged, in a block that has room for it.
 func TestContents(t *testing.T) {
 	var kept []*Message
 	var want [][]byte
@@ -77,8 +77,8 @@ func TestMessageAllocatesOnce(t *testing.T) {
 	}
 }
 
-// What is put behind the last of a channel lies in its block while there is room, in any
-// order of sizes, and is found from there.
+// A message after the last one of a channel lies in its block while there is room, for
+// any order of sizes, and is found from there.
 func TestBehind(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for most := range 40 {

@@ -1,28 +1,28 @@
 package msg
 
-// Spares are blocks that channels of one home have let go of, and that others of its channels,
-// or the same ones, are given next. A channel that keeps as much as it may lets go of a block
-// for each one that it fills: without spares all of these would be the collector's work.
+// Spares are blocks that channels of one home have dropped, for its channels to use again. A
+// channel whose history is full drops a block for each one that it fills; without spares, all
+// of these would be garbage.
 //
-// Only blocks whose messages no one but the home has been given are used again (Lend): others
-// may still be read. The zero value has no blocks. It belongs to the home's loop.
+// Only blocks whose messages nobody but the home has got are used again (Lend): others may
+// still be read. The zero value has no blocks. Only the home's loop may use it.
 type Spares struct {
-	blocks [len(blocks)][]*block // by their size
+	blocks [len(blocks)][]*block // by size
 	bytes  int
 }
 
-// Bytes is what the blocks take.
+// Bytes returns the bytes of the blocks.
 func (s *Spares) Bytes() int { return s.bytes }
 
-// Limit forgets the blocks where they take more than most bytes: most of them are of another
-// size than what is asked for.
+// Limit drops all blocks if they take more than most bytes: then most of them have another
+// size than is needed.
 func (s *Spares) Limit(most int) {
 	if s.bytes > max(most, 0) {
 		*s = Spares{}
 	}
 }
 
-// Put takes the block of a message, of whose messages no channel keeps any.
+// Put adds the block of a message. No channel may keep any of its messages.
 func (s *Spares) Put(message *Message) {
 	b := message.block()
 	if message.place == firstApart || !b.private {
@@ -33,7 +33,7 @@ func (s *Spares) Put(message *Message) {
 	s.bytes += int(b.size)
 }
 
-// take is a block without messages, with room for so many bytes.
+// take returns a block without messages, with room for n bytes.
 func (s *Spares) take(n int) *block {
 	for of := &s.blocks[blockOf[(n+7)/8]]; len(*of) > 0; {
 		last := len(*of) - 1
@@ -41,7 +41,7 @@ func (s *Spares) take(n int) *block {
 		(*of)[last] = nil
 		*of = (*of)[:last]
 		s.bytes -= int(b.size)
-		if b.private { // it has not been lent since
+		if b.private { // it was not lent meanwhile
 			b.next, b.messages = nil, 0
 			return b
 		}
@@ -51,13 +51,13 @@ func (s *Spares) take(n int) *block {
 	return b
 }
 
-// Lend notes that others than the channel's home are given the run of n messages that begins
-// with this one, or this one alone where n is 0. What they may read is not written again.
+// Lend records that others than the channel's home get the run of n messages that starts with
+// this one, or only this one if n is 0. What they may read is never overwritten.
 func (message *Message) Lend(n int32) {
-	inBlock := int32(1) // at least, where it begins amid the block
+	inBlock := int32(1) // at least, if it starts inside the block
 	for at := message; at != nil; at = at.Following() {
 		if at.place != firstApart {
-			if b := at.block(); b.private { // else it may be another loop's
+			if b := at.block(); b.private { // otherwise it may belong to another loop
 				b.private = false
 			}
 		}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// bounded keeps the last messages of a channel as a home does, and lets go of their blocks.
+// bounded keeps the last messages of a channel as a home does, and drops their blocks.
 type bounded struct {
 	spares *Spares
 	list   []*Message
@@ -32,7 +32,8 @@ func (b *bounded) publish(t *testing.T, content []byte, most int) {
 	}
 }
 
-// holds says whether what is kept is what was published, and is found from the first on.
+// holds reports whether the kept messages are the published ones, and are found from the first
+// on.
 func holds(first *Message, want [][]byte) bool {
 	for n, message := 0, first; n < len(want); n++ {
 		if !bytes.Equal(message.Content(), want[n]) || message.Seq != int32(len(want[n])) {
@@ -45,8 +46,8 @@ func holds(first *Message, want [][]byte) bool {
 	return true
 }
 
-// Blocks are used again, whoever's they were, and what is kept in others stays as it is; a run
-// that was lent stays as it is, too.
+// Blocks are used again, by any channel, and messages that are kept in others do not change.
+// Nor does a run that was lent.
 func TestSpares(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	spares := new(Spares)
@@ -83,8 +84,8 @@ func TestSpares(t *testing.T) {
 	}
 }
 
-// A block that is lent when it is to be used again already, is not. So a channel does whose
-// newest message is too much to be kept: it is let go of, and then delivered.
+// A block that is lent after it was dropped is not used again. This happens if the newest
+// message of a channel is too large to be kept: it is dropped, and then delivered.
 func TestSpareThatIsLent(t *testing.T) {
 	var spares Spares
 	first := spares.Behind(New(Data, 1, []byte("another block")), 1, 24, Data, 2, []byte("lent"))
@@ -98,7 +99,7 @@ func TestSpareThatIsLent(t *testing.T) {
 	}
 }
 
-// A channel that keeps as much as it may allocates nothing for a message.
+// A channel whose history is full allocates nothing for a message.
 func TestSparesAllocateNothing(t *testing.T) {
 	b := bounded{spares: new(Spares)}
 	content := make([]byte, 64)
