@@ -129,7 +129,7 @@ func (r *Response) Header(name string) []byte {
 	return nil
 }
 
-// HeaderHas is Request.HeaderHas. It costs a walk over the head.
+// HeaderHas is Request.HeaderHas. It searches the head.
 func (r *Response) HeaderHas(name, token string) bool {
 	for field, value := range r.Headers {
 		if equalFold(field, name) && HasToken(value, token) {
@@ -139,7 +139,7 @@ func (r *Response) HeaderHas(name, token string) bool {
 	return false
 }
 
-// Headers hands out the header fields in their order, each as Request.HeaderAt has it:
+// Headers iterates over the header fields in order, each as Request.HeaderAt returns it:
 //
 //	for name, value := range r.Headers {
 func (r *Response) Headers(yield func(name, value []byte) bool) {
