@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,8 +37,6 @@ type clusterSoak struct {
 	under     atomic.Int32 // publishes under way
 	number    atomic.Uint64
 	happened  map[string]int
-
-	notUpgraded int64 // upgrades that were put off, for want of Redis
 }
 
 const (
@@ -71,7 +71,7 @@ func (o *Options) SoakCluster(ctx context.Context, c SoakConfig) (*result.Result
 	s.print("soak of a cluster for %v, seed %d", c.For, c.Seed)
 	err := s.live()
 	check, other, texts := s.faults.counts()
-	s.print("what happened: %v; %d upgrades were put off", s.happened, s.notUpgraded)
+	s.summarize(&check, other)
 	if check.Failed() || other > 0 {
 		err = errors.Join(err, &SoakError{Check: check, Other: other, Seed: c.Seed, Command: o.Command})
 	} else if err == nil {
@@ -84,6 +84,23 @@ func (o *Options) SoakCluster(ctx context.Context, c SoakConfig) (*result.Result
 	res.Soak = &result.Soak{Seed: c.Seed, Check: check, Other: other, Faults: texts}
 	s.ended(res)
 	return res, err
+}
+
+// summarize tells what has happened, for someone who reads nothing else.
+func (s *clusterSoak) summarize(check *result.Check, other int64) {
+	s.judge.mu.Lock()
+	j := s.judge.clusterCounts
+	s.judge.mu.Unlock()
+	s.print("In %.0f s %d messages were published and acknowledged; %d publishes were refused with 503, %d got no answer, and %d with a key were sent again.",
+		time.Since(s.started).Seconds(), j.published, j.refused, j.unknown, j.repeated)
+	s.print("%d messages were delivered to %d clients. Clients were told of %d that were gone, and %d with a key were numbered again: Redis had lost them.",
+		j.delivered, len(s.clients), j.told, j.again)
+	var events []string
+	for _, name := range slices.Sorted(maps.Keys(s.happened)) {
+		events = append(events, fmt.Sprintf("%d × %s", s.happened[name], name))
+	}
+	s.print("Events: %s.", strings.Join(events, ", "))
+	s.print("Lost without a word: %d; doubled: %d; out of order: %d; damaged: %d; other faults: %d.", check.Lost, check.Doubled, check.Disordered, check.Damaged, other)
 }
 
 func (s *clusterSoak) live() error {
@@ -280,7 +297,7 @@ func (s *clusterSoak) readLog(node int, line string) {
 	case strings.TrimSpace(line) == "":
 	case json.Unmarshal([]byte(line), &entry) != nil:
 		s.faults.fault("node %d says %.300q", node, line)
-	case entry.Message == "Redis does not serve", strings.HasPrefix(entry.Message, "not upgraded") && strings.Contains(line, "redis: "):
+	case entry.Message == "Redis does not serve":
 	case entry.Level == "error" || entry.Level == "fatal" || entry.Level == "panic":
 		s.faults.fault("node %d logs %.300s", node, line)
 	}

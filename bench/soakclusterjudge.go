@@ -23,7 +23,13 @@ type clusterJudge struct {
 	casts    []int // harms when each broadcast was begun that is acknowledged, and not looked for yet
 	castText []string
 
-	published, refused, unknown, repeated, delivered, told, again int64
+	clusterCounts
+}
+
+// clusterCounts are figures since the start.
+type clusterCounts struct {
+	published, refused, unknown, repeated int64 // publishes
+	delivered, told, again                int64 // messages; of told, that are gone; numbered again
 }
 
 type judgedChannel struct {
