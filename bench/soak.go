@@ -307,7 +307,7 @@ func (m *soaking) verdict() error {
 	check, other, texts := m.faults.counts()
 	m.Soak.Check, m.Other, m.Faults = check, other, texts
 	m.Soak.Check.Received = m.counts.received
-	m.print("%d lives of the server (%d upgrades, %d stops, %d kills), %d things happened, %d attacks; %d clients left and came back; %d were cut for not reading; %d messages published, %d delivered, %d told to be lost, %d refusals",
+	m.print("%d lives of the server (%d upgrades, %d stops, %d kills), %d things happened, %d attacks; %d clients left and came back; %d were cut for not reading or not asking; %d messages published, %d delivered, %d told to be lost, %d refusals",
 		m.lives, m.upgrades, m.stops, m.kills, m.Phases, m.attacks(), m.counts.left, m.counts.cuts, m.counts.published, m.counts.received, m.counts.toldLost, m.counts.refusals)
 	if !check.Failed() && other == 0 {
 		m.print("no fault")

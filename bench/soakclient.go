@@ -32,6 +32,8 @@ type soakClient struct {
 	leaving bool   // closed by us
 	soakReading
 
+	askedBefore, askedAt time.Time // its last two requests on this connection; zero: there was none
+
 	goroutine string // what it is called, where it is a gopher's
 }
 
@@ -60,7 +62,9 @@ func (c *soakCrowd) ask(sub *soakClient) {
 		}
 	}
 	c.out = appendSubscribe(c.out[:0], sub, c.name)
+	sub.askedBefore = sub.askedAt
 	_ = c.loop.Write(sub.conn, c.out) // a lost connection is told to Closed
+	sub.askedAt = time.Now()
 }
 
 func (c *soakCrowd) name(channel uint32) string { return c.judge.channels[channel].name }
@@ -300,11 +304,11 @@ func (c *soakCrowd) wrong(sub *soakClient, format string, args ...any) {
 }
 
 // cut: the server has ended a client's connection. It may do so when it stops, at a
-// ceiling, to one that has not read for too long, and to one that could not be told of a gap.
+// ceiling, to one that has not read or asked for too long, and to one that could not be told of a gap.
 func (c *soakCrowd) cut(sub *soakClient, now time.Time, why error) {
 	switch {
 	case sub.leaving, c.life.ending, c.life.ceilings, sub.plain && !sub.transport.poll():
-	case sub.mayBeCut(now):
+	case sub.mayBeCut(now), sub.idled():
 		c.cuts++
 	default:
 		c.faults.dropped("a %s client's connection was cut (answered %v, not read for %v): %v", sub, sub.headed, sub.unread(now), why)
@@ -317,7 +321,7 @@ func (sub *soakClient) closed(due time.Time) {
 		sub.due = due
 	}
 	sub.conn, sub.leaving, sub.headed, sub.soakReading = 0, false, false, soakReading{}
-	sub.carry, sub.eventID = nil, sub.eventID[:0]
+	sub.carry, sub.eventID, sub.askedBefore, sub.askedAt = nil, sub.eventID[:0], time.Time{}, time.Time{}
 }
 
 // String tells clients apart in faults.

@@ -48,7 +48,7 @@ type soakCrowd struct {
 // soakCounts are a crowd's figures since its start.
 type soakCounts struct {
 	published, received, toldLost, refusals, left int64
-	cuts                                          int64 // clients that the server cut for not reading
+	cuts                                          int64 // clients that the server may have cut for not reading, or not asking
 	standstills                                   int64 // times that the harness itself did not run
 	attacks                                       [attackKinds]int64
 	kept                                          int64 // bytes that channels keep, at the most

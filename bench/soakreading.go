@@ -8,6 +8,9 @@ const (
 	// attentive is for how long a client may not read, and must be kept. What is left to
 	// writeTimeout is for the time that it takes until it is read again on a machine that has much to do.
 	attentive = 3 * time.Second
+	// idleTimeout is the server's --idle-timeout: it closes a connection on which it has had no request
+	// for so long since it answered the last one.
+	idleTimeout = 6 * time.Second
 	// standstill is from how long on it counts that the harness itself has not run.
 	standstill = time.Second
 )
@@ -60,6 +63,13 @@ func (sub *soakClient) hasRead(now time.Time, highest func(channel uint32) int32
 		}
 	}
 	sub.since = time.Time{}
+}
+
+// idled says whether the server may have closed a client's connection for being idle: if it answered
+// the last request at once, and the client has taken long to read that and to ask again. That is so
+// of one with a small receive buffer.
+func (sub *soakClient) idled() bool {
+	return sub.transport.poll() && !sub.headed && !sub.askedBefore.IsZero() && sub.askedAt.Sub(sub.askedBefore) >= idleTimeout-standstill
 }
 
 // proves: a client has been told that a number has been given. If that was after it was in

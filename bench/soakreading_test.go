@@ -167,3 +167,25 @@ func TestPublisherDoubt(t *testing.T) {
 		}
 	}
 }
+
+// TestIdled: a client that polls may find its connection closed when it has taken long to ask
+// again, counted from when the answer before can have been written, and not once it is answered.
+func TestIdled(t *testing.T) {
+	for _, c := range []struct {
+		took   time.Duration
+		first  bool
+		headed bool
+		fails  bool
+	}{
+		{took: time.Second, fails: true}, {took: idleTimeout}, {took: idleTimeout, first: true, fails: true}, {took: idleTimeout, headed: true, fails: true},
+	} {
+		r := newReading(soakPoll)
+		r.sub.headed, r.sub.askedAt = c.headed, r.now
+		if !c.first {
+			r.sub.askedBefore = r.now.Add(-c.took)
+		}
+		if r.cut(); r.failed() != c.fails {
+			t.Errorf("%+v: failed %v", c, r.failed())
+		}
+	}
+}

@@ -27,7 +27,7 @@ func (m *soaking) arguments(life soakLife) []string {
 	args := []string{
 		"--log-level", "info", "--log-format", "json", "--state", m.stateFile(), "--state-interval", fmt.Sprint(int(stateEvery / time.Second)),
 		"--drain-time", fmt.Sprint(1 + m.random.IntN(3)), "--loops", fmt.Sprint(1 + m.random.IntN(3)),
-		"--channel-timeout", "3", "--polling-timeout", "8", "--request-timeout", "4", "--body-timeout", "4", "--idle-timeout", "6", "--write-timeout", fmt.Sprint(writeTimeout.Seconds()),
+		"--channel-timeout", "3", "--polling-timeout", "8", "--request-timeout", "4", "--body-timeout", "4", "--idle-timeout", fmt.Sprint(idleTimeout.Seconds()), "--write-timeout", fmt.Sprint(writeTimeout.Seconds()),
 		"--channel-buffer-size", fmt.Sprint(l.keeps), "--channel-buffer-bytes", fmt.Sprint(l.bytes), "--max-message", fmt.Sprint(maxSoakMessage),
 	}
 	if life.ceilings {
