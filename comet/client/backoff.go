@@ -15,6 +15,9 @@ type backoff struct {
 	failures    int
 }
 
+// maxTold is the longest wait that a server may ask for.
+const maxTold = time.Hour
+
 // next returns the next wait. told is what the server asks for, 0 if nothing: then the wait is
 // at least that, and at random up to half as much more.
 func (b *backoff) next(told time.Duration) time.Duration {
@@ -24,7 +27,7 @@ func (b *backoff) next(told time.Duration) time.Duration {
 		wait = b.most
 	}
 	wait = wait/2 + rand.N(wait/2+1)
-	if told > 0 {
+	if told = min(told, maxTold); told > 0 {
 		wait = told + rand.N(told/2+1)
 	}
 	return wait
@@ -49,10 +52,10 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func retryAfter(h http.Header) time.Duration {
 	text := h.Get("Retry-After")
 	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {
-		return min(time.Duration(seconds), 3600) * time.Second
+		return time.Duration(min(seconds, int(maxTold/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
-		return min(max(time.Until(at), 0), time.Hour)
+		return max(time.Until(at), 0)
 	}
 	return 0
 }

@@ -1,19 +1,14 @@
 package client
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 )
-
-// maxEvent bounds the bytes of one event.
-const maxEvent = 16 << 20
 
 // events receives server-sent events from one connection.
 func (r *receiver) events(ctx context.Context, cancel context.CancelCauseFunc) error {
@@ -35,36 +30,34 @@ func (r *receiver) events(ctx context.Context, cancel context.CancelCauseFunc) e
 	if err := r.accept(resp); err != nil {
 		return err
 	}
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(make([]byte, 4<<10), maxEvent)
-	var data []byte
-	for lines.Scan() {
-		silence.Reset(r.silence())
-		if len(lines.Bytes()) == 0 {
-			if len(data) == 0 {
-				continue
-			}
-			if err := r.take(data); err != nil || r.left() == 0 {
-				return err
-			}
-			data = data[:0]
-			continue
+	body := impatient{resp.Body, silence, r.silence()}
+	stream := newEventStream(body, func(d time.Duration) { r.told = d })
+	for {
+		data, err := stream.next()
+		if err == io.EOF {
+			return io.ErrUnexpectedEOF // the server has ended the stream, and expects a reconnect
 		}
-		field, value, _ := bytes.Cut(lines.Bytes(), []byte(":"))
-		value = bytes.TrimPrefix(value, []byte(" "))
-		switch string(field) { // empty: a comment
-		case "data":
-			data = append(data, value...)
-		case "retry":
-			if ms, err := strconv.ParseInt(string(value), 10, 32); err == nil {
-				r.told = time.Duration(ms) * time.Millisecond
-			}
+		if err != nil {
+			return because(ctx, err)
+		}
+		if err := r.take(data); err != nil || r.left() == 0 {
+			return err
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return because(ctx, err)
-	}
-	return io.ErrUnexpectedEOF // the server has ended the stream, and expects a reconnect
+}
+
+// impatient is a reader whose timer runs only while a read waits for the server, and not while
+// the caller handles what it has read.
+type impatient struct {
+	io.Reader
+	timer *time.Timer
+	most  time.Duration
+}
+
+func (i impatient) Read(p []byte) (int, error) {
+	i.timer.Reset(i.most)
+	defer i.timer.Stop()
+	return i.Reader.Read(p)
 }
 
 // because returns why ctx has ended, or err if it has not.
@@ -80,7 +73,8 @@ func because(ctx context.Context, err error) error {
 func (r *receiver) accept(resp *http.Response) error {
 	switch status := resp.StatusCode; {
 	case status == 200:
-		if kind := resp.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/event-stream") {
+		kind := resp.Header.Get("Content-Type")
+		if of, _, _ := mime.ParseMediaType(kind); of != "text/event-stream" {
 			return &StatusError{status, fmt.Sprintf("the answer is no event stream but %q: is %s the front side of a comet server?", kind, r.URL)}
 		}
 		return nil

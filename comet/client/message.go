@@ -24,13 +24,16 @@ func (r *receiver) take(text []byte) error {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return fmt.Errorf("a message is no JSON: %w", err)
 	}
-	r.heard = true
-	if m.Type == "retry" {
-		if ms, err := strconv.ParseInt(m.Content, 10, 32); err == nil {
+	switch m.Type {
+	case "retry":
+		if ms, err := strconv.ParseUint(m.Content, 10, 31); err == nil {
 			r.told = time.Duration(ms) * time.Millisecond
 		}
 		return nil
+	case "429", "503": // the connection has come to nothing
+		return fmt.Errorf("channel %q: the server answers %s: %s", m.Cname, m.Type, m.Content)
 	}
+	r.heard = true
 	c := r.channel(m.Cname)
 	if c == nil {
 		return nil // it belongs to no channel: a noop for several, or for one that has ended
@@ -52,8 +55,6 @@ func (r *receiver) take(text []byte) error {
 	case "401":
 		c.over = true
 		return r.tell(Event{Kind: Refused, Channel: c.Name, Content: m.Content, Place: from})
-	case "429", "503":
-		return fmt.Errorf("channel %q: the server answers %s: %s", c.Name, m.Type, m.Content)
 	}
 	return nil
 }

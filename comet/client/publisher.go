@@ -33,7 +33,8 @@ type Publisher struct {
 	// the server remembers keys for two minutes. Default and maximum 90 s.
 	Keep time.Duration
 	// MinWait and MaxWait bound the wait before a retry: it doubles each time, and its second
-	// half is random. A Retry-After of the server takes precedence. Default 100 ms and 10 s.
+	// half is random. A Retry-After of the server takes precedence, but keeps no message waiting
+	// for longer than Keep. Default 100 ms and 10 s.
 	MinWait, MaxWait time.Duration
 	// Retrying, if set, is called before each retry with the error and the wait. It is called by
 	// the goroutine that makes the requests.
@@ -155,8 +156,8 @@ func (p *Publisher) run() {
 		if p.Retrying != nil {
 			p.Retrying(err, pause)
 		}
-		time.Sleep(pause)
-		p.back(again, err)
+		p.back(again)
+		p.pause(pause, err)
 	}
 }
 
@@ -189,20 +190,41 @@ func (p *Publisher) take() (batch []*pending) {
 	return batch
 }
 
-// back puts messages back at the front of the queue, except those that have expired.
-func (p *Publisher) back(again []*pending, err error) {
-	now := time.Now()
-	kept := again[:0]
-	for _, one := range again {
-		if now.After(one.until) {
-			one.settle(Result{Err: fmt.Errorf("%w: %w", ErrLate, err)})
-		} else {
-			kept = append(kept, one)
-		}
-	}
+// back puts messages back at the front of the queue.
+func (p *Publisher) back(again []*pending) {
 	p.mutex.Lock()
-	p.queue = append(kept, p.queue...)
-	p.mutex.Unlock()
+	defer p.mutex.Unlock()
+	p.queue = append(again, p.queue...)
+}
+
+// pause waits, and settles the messages that expire meanwhile, with err as the reason. It ends
+// early when no message is left.
+func (p *Publisher) pause(wait time.Duration, err error) {
+	for end := time.Now().Add(wait); ; {
+		next, ok := p.late(err)
+		left := time.Until(end)
+		if !ok || left <= 0 {
+			return
+		}
+		time.Sleep(min(left, time.Until(next)))
+	}
+}
+
+// late settles the messages that have expired, which are the first in the queue, and returns when
+// the next one expires; false: there is none.
+func (p *Publisher) late(err error) (next time.Time, ok bool) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	now := time.Now()
+	for len(p.queue) > 0 && !now.Before(p.queue[0].until) {
+		p.queue[0].settle(Result{Err: fmt.Errorf("%w: %w", ErrLate, err)})
+		p.queue[0] = nil
+		p.queue = p.queue[1:]
+	}
+	if len(p.queue) == 0 {
+		return time.Time{}, false
+	}
+	return p.queue[0].until, true
 }
 
 func (one *pending) settle(r Result) {

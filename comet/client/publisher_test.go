@@ -185,3 +185,24 @@ func TestPublisherIsLate(t *testing.T) {
 		}
 	}
 }
+
+// A server that wants to be left alone for an hour keeps nobody waiting for that long.
+func TestPublisherIsLateBeforeItMayRetry(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "3600")
+		http.Error(w, "later", 503)
+	}))
+	defer srv.Close()
+	p := Publisher{URL: srv.URL, Keep: 10 * time.Millisecond}
+	ctx, cancel := context.WithTimeout(t.Context(), hangTimeout)
+	defer cancel()
+	results, err := p.PublishAll(ctx, Message{"a", "1"}, Message{"a", "2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, result := range results {
+		if !errors.Is(result.Err, ErrLate) || !strings.Contains(result.Err.Error(), "later") {
+			t.Error(result.Err)
+		}
+	}
+}

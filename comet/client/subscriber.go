@@ -17,7 +17,7 @@ type Transport uint8
 
 const (
 	// Auto is a WebSocket, or server-sent events if the network path to the server does not
-	// support WebSockets.
+	// support WebSockets, or if the Client uses a proxy (HTTP_PROXY).
 	Auto Transport = iota
 	WebSocket
 	Events // server-sent events

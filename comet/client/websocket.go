@@ -65,6 +65,9 @@ func (c frameConn) Read(p []byte) (int, error) { return c.Reader.Read(p) }
 // WebSockets, as far as that can be known. The answers of a server or proxy that is being
 // restarted are temporary errors.
 func (r *receiver) dial(ctx context.Context) (net.Conn, error) {
+	if r.Transport == Auto && r.proxied() {
+		return nil, fmt.Errorf("%w: the Client uses a proxy", errNoWay)
+	}
 	var answer *http.Response // an answer that is no upgrade
 	reason := ""
 	dialer := ws.Dialer{
@@ -100,6 +103,20 @@ func (r *receiver) dial(ctx context.Context) (net.Conn, error) {
 func refused(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// proxied returns whether the Client sends its requests to a proxy, which a WebSocket would not use.
+func (r *receiver) proxied() bool {
+	by := r.httpClient().Transport
+	if by == nil {
+		by = http.DefaultTransport
+	}
+	transport, ok := by.(*http.Transport)
+	if !ok || transport.Proxy == nil {
+		return false
+	}
+	to, err := transport.Proxy(&http.Request{URL: r.base})
+	return err == nil && to != nil
 }
 
 // tlsConfig returns the TLS settings of the Client, if it has some. A WebSocket begins as
