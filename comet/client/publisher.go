@@ -239,6 +239,9 @@ func (p *Publisher) request(batch []*pending) (again []*pending, told time.Durat
 	for _, one := range batch {
 		body.Write(one.text)
 	}
+	if _, err := parseURL(p.URL); err != nil {
+		return nil, 0, settleAll(batch, err)
+	}
 	req, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(p.URL, "/")+"/publish", &body)
 	if err != nil {
 		return nil, 0, settleAll(batch, err)

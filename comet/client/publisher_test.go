@@ -186,11 +186,21 @@ func TestPublisherIsLate(t *testing.T) {
 	}
 }
 
+// A URL that is none is told at once: no retry can mend it.
+func TestPublisherURL(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:8000", "ws://127.0.0.1:8000", "http://", "http://a b", ""} {
+		p := Publisher{URL: address, Retrying: func(err error, _ time.Duration) { t.Errorf("%q: it tries again: %v", address, err) }}
+		if _, err := p.Publish(t.Context(), "a", "1"); err == nil || !strings.Contains(err.Error(), "want http://host:port or https://host") {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+}
+
 // A server that wants to be left alone for an hour keeps nobody waiting for that long.
 func TestPublisherIsLateBeforeItMayRetry(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "3600")
-		http.Error(w, "later", 503)
+		http.Error(w, "later", http.StatusServiceUnavailable)
 	}))
 	defer srv.Close()
 	p := Publisher{URL: srv.URL, Keep: 10 * time.Millisecond}

@@ -112,8 +112,8 @@ type channel struct {
 func (s *Subscriber) receiver(yield func(Event, error) bool) (*receiver, error) {
 	r := &receiver{Subscriber: s, yield: yield, byEvents: s.Transport == Events}
 	var err error
-	if r.base, err = url.Parse(s.URL); err != nil || r.base.Host == "" || r.base.Scheme != "http" && r.base.Scheme != "https" {
-		return nil, fmt.Errorf("URL %q: want http://host:port or https://host", s.URL)
+	if r.base, err = parseURL(s.URL); err != nil {
+		return nil, err
 	}
 	if len(s.Channels) == 0 || len(s.Channels) > MaxChannels {
 		return nil, fmt.Errorf("%d channels: want 1 to %d", len(s.Channels), MaxChannels)
@@ -126,6 +126,15 @@ func (s *Subscriber) receiver(yield func(Event, error) bool) (*receiver, error) 
 	}
 	r.backoff = backoff{least: orDefault(s.MinWait, 500*time.Millisecond), most: orDefault(s.MaxWait, 30*time.Second)}
 	return r, nil
+}
+
+// parseURL parses that of a server's side.
+func parseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("URL %q: want http://host:port or https://host", text)
+	}
+	return u, nil
 }
 
 func orDefault(d, otherwise time.Duration) time.Duration {
