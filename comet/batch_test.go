@@ -126,7 +126,7 @@ func TestBatchesRefused(t *testing.T) {
 	for _, r := range []struct{ contentType, body, status, why string }{
 		{asJSON, "[" + good + "," + good, bad400, "element 3, byte 57 of the body: want , or ] behind an element"},
 		{asJSON, "[" + good + "{", bad400, "element 2, byte 29 of the body: want , or ] behind an element"},
-		{asJSON, good, bad400, "element 1, byte 1 of the body: want [, the beginning of an array"},
+		{asJSON, good, bad400, "element 1, byte 1 of the body: want [, the beginning of an array: objects alone, one a line, are application/x-ndjson"},
 		{asJSON, "", bad400, "element 1, byte 1 of the body: want [, the beginning of an array"},
 		{asLines, "", bad400, "the body is empty: want a line for each message, or an array of them"},
 		{asLines, "\r\n\n ", bad400, "the body is empty: want a line for each message, or an array of them"},

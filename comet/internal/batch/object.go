@@ -13,6 +13,12 @@ const (
 	memberOther member = 0
 )
 
+// twice is what is wrong where a member appears twice.
+var twice = map[member]string{
+	memberCname: "cname appears twice", memberCnames: "cnames appears twice",
+	memberContent: "content appears twice", memberKey: "key appears twice",
+}
+
 // usual reads an element as most are written, which takes a third of the time: with its
 // members in this order, no space between them, and strings that stand for themselves. Behind
 // it must be the end of what there is, or that byte, if it is not 0. It is false, and has read
@@ -51,6 +57,9 @@ func plain(in []byte) (value, rest []byte) {
 // good; then what stands behind it may not have been read.
 func (r *Reader) object() bool {
 	if !r.Take('{') {
+		if r.Peek() == '[' && !r.array {
+			return r.Fail("want {, the beginning of an object: an array is application/json")
+		}
 		return r.Fail("want {, the beginning of an object")
 	}
 	var seen member
@@ -61,7 +70,7 @@ func (r *Reader) object() bool {
 				return false
 			}
 			if m&seen != 0 {
-				return r.refuse("a member is there twice")
+				return r.refuse(twice[m])
 			}
 			seen |= m
 			if r.Space(); !r.Take(':') {

@@ -126,6 +126,9 @@ func (r *Reader) nextOfArray() bool {
 	r.Space()
 	if r.Number == 1 {
 		if !r.Take('[') {
+			if r.Peek() == '{' {
+				return r.broken("want [, the beginning of an array: objects alone, one a line, are application/x-ndjson")
+			}
 			return r.broken("want [, the beginning of an array")
 		}
 		if r.Space(); r.Take(']') {

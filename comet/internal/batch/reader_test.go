@@ -101,14 +101,17 @@ var faultsInside = map[string]string{
 	`{"content":"x"}`: "cname is missing, or cnames",
 	`{"cname":"a"}`:   "content is missing",
 	`{}`:              "cname is missing, or cnames",
-	`{"cname":"a","cnames":["b"],"content":1}`: "cname and cnames are both there",
-	`{"cname":"a","content":1,"cname":"b"}`:    "a member is there twice",
-	`{"cname":1,"content":1}`:                  "cname: want a string",
-	`{"cname":null,"content":1}`:               "cname: want a string",
-	`{"cnames":[],"content":1}`:                "cnames: want an array of strings, one at the least",
-	`{"cnames":["a",1],"content":1}`:           "cnames: want an array of strings, one at the least",
-	`{"cnames":"a","content":1}`:               "cnames: want an array of strings, one at the least",
-	`{"cname":"a","content":1,"key":7}`:        "key: want a string",
+	`{"cname":"a","cnames":["b"],"content":1}`:      "cname and cnames are both there",
+	`{"cname":"a","content":1,"cname":"b"}`:         "cname appears twice",
+	`{"cnames":["a"],"content":1,"cnames":["a"]}`:   "cnames appears twice",
+	`{"content":1,"cname":"a","content":1}`:         "content appears twice",
+	`{"key":"k","cname":"a","key":"l","content":1}`: "key appears twice",
+	`{"cname":1,"content":1}`:                       "cname: want a string",
+	`{"cname":null,"content":1}`:                    "cname: want a string",
+	`{"cnames":[],"content":1}`:                     "cnames: want an array of strings, one at the least",
+	`{"cnames":["a",1],"content":1}`:                "cnames: want an array of strings, one at the least",
+	`{"cnames":"a","content":1}`:                    "cnames: want an array of strings, one at the least",
+	`{"cname":"a","content":1,"key":7}`:             "key: want a string",
 }
 
 // faultsOfJSON are of messages that are no JSON objects.
@@ -120,6 +123,7 @@ var faultsOfJSON = map[string]string{
 	`{"cname" "a"}`:                                      "10: want a colon behind a member's name",
 	`{cname:"a"}`:                                        "2: want a string",
 	`7`:                                                  "1: want {, the beginning of an object",
+	`[7]`:                                                "1: want {, the beginning of an object: an array is application/json",
 	`{"cname":"a","content":01}`:                         "25: want , or } behind a member",
 	`{"cname":"a","content":1.}`:                         "26: a number without a digit behind its point",
 	`{"cname":"a","content":1e}`:                         "26: a number without a digit in its exponent",
@@ -141,7 +145,7 @@ var faultsOfJSON = map[string]string{
 // faultsAround are of arrays.
 var faultsAround = map[string]string{
 	"":         "element 1, byte 1 of the body: want [, the beginning of an array",
-	"{}":       "element 1, byte 1 of the body: want [, the beginning of an array",
+	"{}":       "element 1, byte 1 of the body: want [, the beginning of an array: objects alone, one a line, are application/x-ndjson",
 	"[":        "element 1, byte 2 of the body: want {, the beginning of an object",
 	"[,]":      "element 1, byte 2 of the body: want {, the beginning of an object",
 	"[] 7":     "element 1, byte 4 of the body: want nothing behind the array",
