@@ -428,10 +428,38 @@ for (const transport of ["ws", "sse", "poll", "jsonp"]) {
   });
 }
 
+test("a call-back gives its channel up: nothing more of it is told", async (t) => {
+  const { server, b } = await visit(t, ["--channel-buffer-size", "2"]);
+  await server.push("a", ...numbers(1, 5));
+  await server.push("b", "1");
+  for (const [from, given] of [[4, "a open"], [1, "a lost"]]) {
+    const tab = b.tab(["comet.js"]), told = [];
+    await new Promise((resolve) => {
+      const comet = new tab.Comet({
+        url: tab.location.href,
+        transport: "sse",
+        channels: { a: from, b: 1 },
+        onchannel: (channel, state) => {
+          if (channel === "a") told.push("a " + state);
+          if (told.includes(given)) comet.unsubscribe("a");
+        },
+        onlost: (channel) => told.push(channel + " has lost some"),
+        onmessage: (m) => (m.channel === "b" ? resolve() : told.push(m.channel + ": " + m.content)),
+      });
+      t.after(() => comet.close());
+    });
+    assert.deepEqual(told, [given]);
+  }
+});
+
 test("names that the server would refuse are refused here", async (t) => {
   const { b } = await visit(t);
   const comet = new (b.tab(["comet.js"]).Comet)({});
   for (const name of ["", "a\nb", "ü".repeat(128)]) assert.throws(() => comet.subscribe(name), /Comet: a channel's name has/);
+  for (const name of [undefined, null, {}, ["a"], true]) {
+    assert.throws(() => comet.subscribe(name), /Comet: a channel's name is a \w+: want a string/);
+    assert.throws(() => comet.publish(name, "x"), /Comet: a channel's name is a \w+: want a string/);
+  }
   assert.throws(() => new (b.tab(["comet.js"]).Comet)({ transport: "pigeon" }), /want auto, ws, sse, poll or jsonp/);
   comet.close();
 });

@@ -1187,7 +1187,7 @@
     root.navigator.locks.request(this.key + " " + tab, function () {
       for (var name in self.members[tab]) if (self.line) self.serve({ kind: "drop", tab: tab, name: name });
       delete self.members[tab];
-    });
+    }).then(null, function () {}); // this page ends itself
   };
 
   Tabs.prototype.heard = function (d) {
@@ -1355,6 +1355,7 @@
 
   // checkName throws what is wrong with a name: one that the server refuses would take the other channels along.
   function checkName(name) {
+    if (typeof name !== "string" && typeof name !== "number") throw new TypeError("Comet: a channel's name is a " + typeof name + ": want a string");
     var bytes = encodeURIComponent(name).replace(/%../g, "x").length;
     if (bytes < 1 || bytes > 255) throw new RangeError("Comet: a channel's name has " + bytes + " bytes: want 1 to 255");
     if (/[\x00-\x1f\x7f]/.test(name)) throw new RangeError("Comet: a channel's name has control characters");
@@ -1571,6 +1572,7 @@
   Comet.prototype.read = function (r, m) {
     var order = diff(m.seq, r.next);
     this.settle(r, "open");
+    if (this.readers[r.name] !== r) return false; // a call-back has given it up
     if (order > 0) return this.lag(r);
     if (order === -1 && r.mark !== null && r.mark !== mark(m.content)) return this.restart(r, 1, r.epoch);
     if (order < 0) return false;
@@ -1611,7 +1613,7 @@
 
   Comet.prototype.lose = function (r, from, to) {
     this.settle(r, "lost");
-    this.call("onlost", r.name, from, to);
+    if (this.readers[r.name] === r) this.call("onlost", r.name, from, to);
     this.settle(r, "open");
   };
 
