@@ -59,7 +59,7 @@ test("a refusal is the server's, and names the reason; the connection goes on", 
   const w = open({ channels: { a: 1 }, token }), other = open({ channels: { a: 1 }, token });
   for (const x of [w, other]) {
     await x.is("open");
-    await refused(x.comet.publish("b", "x"), "403", /^Comet: not published: the token of a channel/);
+    await refused(x.comet.publish("b", "x"), "403", /^Comet: not published: publishing needs the token of the channel/);
     await refused(x.comet.publish("a", "x".repeat(101)), "400", /max-message is 100/);
     await refused(x.comet.publish("a", "\ud800"), "400", /surrogate/);
   }
@@ -84,8 +84,8 @@ test("a token lets publish, and is waited for; without it the channel is only re
   await w.has(2);
   assert.deepEqual(w.texts, ["1", "2"]);
   await reads.has(1);
-  await refused(reads.comet.publish("a", "x"), "403", /not subscribed with a token that lets it/);
-  await refused(w.comet.publish("c", "x"), "403", /not subscribed with a token that lets it/);
+  await refused(reads.comet.publish("a", "x"), "403", /not subscribed with a token that permits it/);
+  await refused(w.comet.publish("c", "x"), "403", /not subscribed with a token that permits it/);
   w.comet.subscribe("d", 1);
   reads.comet.subscribe("e");
   const gone = refused(w.comet.publish("d", "x"), "403", /./), closed = refused(reads.comet.publish("e", "x"), "offline", /closed/);
