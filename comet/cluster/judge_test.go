@@ -115,7 +115,7 @@ func openNode(t testing.TB, cfg Config, urls ...string) *testNode {
 	}
 	n := &testNode{Log: l, t: t}
 	t.Cleanup(func() {
-		l.Close()
+		within(t, "the log's Close", l.Close)
 		for _, j := range n.judges {
 			j.loop.Stop()
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -168,7 +169,28 @@ func waitFor(t testing.TB, what string, so func() bool) {
 	t.Helper()
 	for began := time.Now(); !so(); time.Sleep(2 * time.Millisecond) {
 		if time.Since(began) > hang {
-			t.Fatalf("never: %s", what)
+			t.Fatalf("never: %s\n%s", what, goroutines())
 		}
 	}
+}
+
+// within does what has to end by itself, and says what has not, and where all goroutines are then.
+func within(t testing.TB, what string, do func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	select {
+	case <-done:
+	case <-time.After(2 * hang): // what it does may have waits of its own, which say more
+		t.Fatalf("has not ended: %s\n%s", what, goroutines())
+	}
+}
+
+// goroutines is where all goroutines are.
+func goroutines() string {
+	text := make([]byte, 1<<20)
+	return string(text[:runtime.Stack(text, true)])
 }

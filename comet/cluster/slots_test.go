@@ -54,7 +54,7 @@ func TestSlots(t *testing.T) {
 	c := startCrowd(nodes, names...)
 	for partition := range 4 {
 		before := c.sent.Load()
-		waitFor(t, "messages go on", func() bool { return c.sent.Load() > before+200 })
+		waitFor(t, "messages go on before partition "+strconv.Itoa(partition)+" is moved", func() bool { return c.sent.Load() > before+200 })
 		slot := servers[0].must("CLUSTER", "KEYSLOT", fmt.Sprintf("{%d}", partition))
 		from := 0
 		for n, s := range servers {
@@ -65,17 +65,17 @@ func TestSlots(t *testing.T) {
 		to := (from + 1) % 3
 		servers[to].must("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[from])
 		servers[from].must("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[to])
-		for {
+		waitFor(t, "all keys of partition "+strconv.Itoa(partition)+" are moved", func() bool {
 			keys := strings.Fields(strings.Trim(servers[from].must("CLUSTER", "GETKEYSINSLOT", slot, "3"), "[]"))
-			if len(keys) == 0 {
-				break
+			if len(keys) > 0 {
+				servers[from].must(append([]string{"MIGRATE", "127.0.0.1", strconv.Itoa(servers[to].port), "", "0", "5000", "KEYS"}, keys...)...)
 			}
-			servers[from].must(append([]string{"MIGRATE", "127.0.0.1", strconv.Itoa(servers[to].port), "", "0", "5000", "KEYS"}, keys...)...)
-		}
+			return len(keys) == 0
+		})
 		servers[to].must("CLUSTER", "SETSLOT", slot, "NODE", ids[to])
 		servers[from].must("CLUSTER", "SETSLOT", slot, "NODE", ids[to])
 	}
-	c.end()
+	within(t, "each message is answered", c.end)
 	settle(t, nodes, names...)
 	told, gaps, refused := verdict(t, nodes, names...)
 	t.Logf("%d sent, %d told, %d refused, %d gaps, generation %d", c.sent.Load(), told, refused, gaps, nodes[0].Figures().Generation)
