@@ -225,7 +225,7 @@ func TestLateDrain(t *testing.T) {
 	h.settle()
 	for _, s := range h.srv.shards {
 		if s.drain.Phase != drain.Ending && s.drain.Phase != drain.Numbered {
-			t.Fatalf("loop %d is in phase %d", s.Id, s.drain.Phase)
+			t.Fatalf("loop %d is in phase %d", s.ID, s.drain.Phase)
 		}
 	}
 	wantAnswers(t, p)

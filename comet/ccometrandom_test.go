@@ -114,7 +114,7 @@ func (l *lobby) run(steps int) {
 	for _, s := range l.srv.shards {
 		if channels, sessions := s.broker.Inside().Live(); s.hub.Subs.Live()+s.hub.Rosters.Live()+channels+sessions != 0 {
 			l.fail("loop %d keeps %d subscribers, %d rosters, %d channels, %d sessions after all clients left",
-				s.Id, s.hub.Subs.Live(), s.hub.Rosters.Live(), channels, sessions)
+				s.ID, s.hub.Subs.Live(), s.hub.Rosters.Live(), channels, sessions)
 		}
 	}
 	l.t.Log(l.got)

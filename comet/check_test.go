@@ -77,11 +77,11 @@ func (c *checker) shard(s *shard) {
 	c.t.Helper()
 	a, err := s.broker.Check(c.rest, c.srv.state != nil)
 	if err != nil {
-		c.fail("broker %d: %v", s.Id, err)
+		c.fail("broker %d: %v", s.ID, err)
 	}
 	b, err := s.hub.Check(c.rest)
 	if err != nil {
-		c.fail("hub %d: %v", s.Id, err)
+		c.fail("hub %d: %v", s.ID, err)
 	}
 	c.brokers, c.hubs = append(c.brokers, a), append(c.hubs, b)
 	c.members = append(c.members, map[mail.Ref]int{})

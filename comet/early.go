@@ -66,7 +66,7 @@ func (s *shard) writeEarly() {
 	if !s.writes {
 		return
 	}
-	if part := s.early.w.Part(int(s.Id)); !s.broker.WriteEarly(&part) {
+	if part := s.early.w.Part(int(s.ID)); !s.broker.WriteEarly(&part) {
 		s.writes = false
 		s.early.done <- struct{}{} // there is room
 	}

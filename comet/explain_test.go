@@ -305,7 +305,7 @@ func TestExplainWhatEnds(t *testing.T) {
 	for _, how := range []string{"/close?cname=a", "/push?cname=a&content=x"} {
 		h := newHarness(t, Config{Loops: 2})
 		home := h.srv.shards[h.srv.homes.Of([]byte("a"))]
-		other := h.srv.shards[1-home.Id]
+		other := h.srv.shards[1-home.ID]
 		var polls []*end
 		for range broker.ScanBudget * 2 {
 			e := h.connect(other, conn.Front, 0)

@@ -235,7 +235,7 @@ func (s *shard) tellFigures() {
 	if list == nil {
 		return
 	}
-	answer := loopAnswer{s.Id, s.loopFigures()}
+	answer := loopAnswer{s.ID, s.loopFigures()}
 	for ; list != nil; list = list.next {
 		list.to <- answer
 	}

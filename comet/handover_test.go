@@ -40,7 +40,7 @@ func (w *world) goOn() {
 	}
 	w.handOver(func(cfg *Config) { cfg.Loops = loops })
 	for _, c := range w.clients {
-		c.shard = w.srv.shards[int(c.shard.Id)%loops]
+		c.shard = w.srv.shards[int(c.shard.ID)%loops]
 	}
 	check(w.t, w.srv, false, w.note)
 }

@@ -64,7 +64,7 @@ func TestPublishToLoopThatDoesNotTurn(t *testing.T) {
 	}
 	for _, s := range st.srv.shards {
 		if n := s.Borrowed(); n != 0 {
-			t.Errorf("loop %d counts %d bytes of mail when there is none", s.Id, n)
+			t.Errorf("loop %d counts %d bytes of mail when there is none", s.ID, n)
 		}
 	}
 }

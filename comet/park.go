@@ -62,9 +62,9 @@ func (s *shard) standStill() bool {
 	case p == nil:
 		return false
 	}
-	p.arrived <- s.Id // there is room
+	p.arrived <- s.ID // there is room
 	select {
-	case <-p.turn[s.Id]:
+	case <-p.turn[s.ID]:
 	case <-p.over:
 	}
 	return true

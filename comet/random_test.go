@@ -154,7 +154,7 @@ func (w *world) run(steps int) {
 	check(w.t, w.srv, true, w.note)
 	for _, s := range w.srv.shards {
 		if channels, _ := s.broker.Inside().Live(); s.hub.Subs.Live()+s.hub.Rosters.Live()+channels != 0 {
-			w.fail("loop %d keeps %d subscribers, %d rosters, %d channels after all clients left", s.Id, s.hub.Subs.Live(), s.hub.Rosters.Live(), channels)
+			w.fail("loop %d keeps %d subscribers, %d rosters, %d channels after all clients left", s.ID, s.hub.Subs.Live(), s.hub.Rosters.Live(), channels)
 		}
 	}
 	w.t.Log(w.got)

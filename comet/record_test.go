@@ -100,13 +100,13 @@ func TestWaitingOwnsNothing(t *testing.T) {
 	}
 	for _, s := range h.srv.shards {
 		if n := s.loop.Stats().Held; n != 0 {
-			t.Errorf("loop %d: %d connections hold a buffer", s.Id, n)
+			t.Errorf("loop %d: %d connections hold a buffer", s.ID, n)
 		}
 		if n := len(s.hub.Pumps.Busy) + s.web.Figures().Partial; n > 0 {
-			t.Errorf("loop %d: something is borrowed", s.Id)
+			t.Errorf("loop %d: something is borrowed", s.ID)
 		}
 		if live := s.hub.Subs.Live(); live != clients {
-			t.Errorf("loop %d: %d subscribers, want %d", s.Id, live, clients)
+			t.Errorf("loop %d: %d subscribers, want %d", s.ID, live, clients)
 		}
 	}
 }

@@ -18,17 +18,17 @@ func checkSleep(t testing.TB, s *shard, now time.Time) {
 	}
 	left := s.broker.Inside().Left()
 	maps.Copy(left, map[string]int{
-		"mail to itself": len(s.Out[s.Id]), "roster scans": len(s.hub.Scans.List), "answers": s.web.Answers(), "deliveries": len(s.hub.Pumps.Busy),
+		"mail to itself": len(s.Out[s.ID]), "roster scans": len(s.hub.Scans.List), "answers": s.web.Answers(), "deliveries": len(s.hub.Pumps.Busy),
 		"lines": len(s.web.Presence.Lines), "subscribers that left": len(s.hub.Departed), "replays": len(s.hub.Replays.List),
 	})
 	for what, n := range left {
 		if n > 0 {
-			t.Fatalf("loop %d would sleep (%v) and has %d left: %s", s.Id, wait, n, what)
+			t.Fatalf("loop %d would sleep (%v) and has %d left: %s", s.ID, wait, n, what)
 		}
 	}
 	for to, mails := range s.Out {
 		if len(mails) > 0 {
-			t.Fatalf("loop %d would sleep (%v) with %d mails for loop %d", s.Id, wait, len(mails), to)
+			t.Fatalf("loop %d would sleep (%v) with %d mails for loop %d", s.ID, wait, len(mails), to)
 		}
 	}
 	due := s.broker.Inside().Due(now)
@@ -40,7 +40,7 @@ func checkSleep(t testing.TB, s *shard, now time.Time) {
 	}
 	for what, left := range due {
 		if wait < 0 || wait > left {
-			t.Fatalf("loop %d would sleep (%v) past %s, due in %v", s.Id, wait, what, left)
+			t.Fatalf("loop %d would sleep (%v) past %s, due in %v", s.ID, wait, what, left)
 		}
 	}
 }

@@ -70,7 +70,7 @@ type Config struct {
 func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, totals *limit.Totals, cfg *Config, snapshots *Snapshots, from *handover.Reader) error {
 	b.Mailer, b.loop, b.totals, b.cfg, b.snapshots = m, loop, totals, cfg, snapshots
 	b.tokens = token.New(cfg.Secret)
-	homes.Stores[b.Id] = &b.names
+	homes.Stores[b.ID] = &b.names
 	b.Presence.b, b.Explanations.b = b, b
 	b.channels.open(loop, homes, &b.names)
 	b.histories.open(cfg, totals, &b.channels)
@@ -78,7 +78,7 @@ func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, t
 	b.sessions.open(homes, &b.names)
 	b.keys.open(cfg, totals, &b.channels)
 	if cfg.Authority != nil {
-		b.remote = newRemote(b, cfg.Authority(m.Id, m.Inbox))
+		b.remote = newRemote(b, cfg.Authority(m.ID, m.Inbox))
 	}
 	if cfg.Judge != nil {
 		b.judge = cfg.Judge(m.Inbox)

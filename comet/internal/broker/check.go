@@ -121,7 +121,7 @@ func (t *histories) check(isGap func(n int32) bool) error {
 		if err != nil {
 			return fmt.Errorf("channel %d: %w", i, err)
 		}
-		bytes, messages = bytes+size, messages+int(h.N)
+		bytes, messages = bytes+size, messages+int(h.count)
 	}
 	for share, n := range shared {
 		if share.Kept != n {
@@ -129,12 +129,12 @@ func (t *histories) check(isGap func(n int32) bool) error {
 		}
 	}
 	free := 0
-	for i := t.Free; i != 0; i = t.At(i).Free {
+	for i := t.freeList; i != 0; i = t.At(i).free {
 		free++
 	}
-	if t.bytes != bytes || t.messages != messages || used+free != int(t.Used) {
+	if t.bytes != bytes || t.messages != messages || used+free != int(t.used) {
 		return fmt.Errorf("kept are %d bytes, %d messages, in %d histories and %d free ones; counted %d, %d, %d",
-			bytes, messages, used, free, t.bytes, t.messages, t.Used)
+			bytes, messages, used, free, t.bytes, t.messages, t.used)
 	}
 	return nil
 }
@@ -144,7 +144,7 @@ func (t *histories) check(isGap func(n int32) bool) error {
 func (t *histories) checkRun(ch *Channel, h *history, isGap func(n int32) bool, shared map[*msg.Sharing]int) (bytes int, err error) {
 	size, sharing, want := 0, 0, t.oldest(ch)
 	fits := func(n int32) bool { return n == 0 || isGap(n) }
-	for message, n := h.oldest(), 0; n < int(h.N); message, n = message.Next(), n+1 {
+	for message, n := h.oldest(), 0; n < int(h.count); message, n = message.Next(), n+1 {
 		if !fits(message.Seq - want) {
 			return 0, fmt.Errorf("a kept message's number is %d, want %d", message.Seq, want)
 		}
@@ -162,10 +162,10 @@ func (t *histories) checkRun(ch *Channel, h *history, isGap func(n int32) bool, 
 	switch {
 	case !fits(ch.Next - want):
 		return 0, fmt.Errorf("it keeps messages before %d, and goes on with %d", want, ch.Next)
-	case size != h.Bytes || sharing != int(h.Shared):
-		return 0, fmt.Errorf("it keeps %d bytes, and %d messages that share, and counts %d, %d", size, sharing, h.Bytes, h.Shared)
-	case int(h.N) > t.cfg.ChannelBufferSize || h.Bytes > t.cfg.ChannelBufferBytes:
-		return 0, fmt.Errorf("it keeps %d messages, %d bytes", h.N, h.Bytes)
+	case size != h.bytes || sharing != int(h.shared):
+		return 0, fmt.Errorf("it keeps %d bytes, and %d messages that share, and counts %d, %d", size, sharing, h.bytes, h.shared)
+	case int(h.count) > t.cfg.ChannelBufferSize || h.bytes > t.cfg.ChannelBufferBytes:
+		return 0, fmt.Errorf("it keeps %d messages, %d bytes", h.count, h.bytes)
 	}
 	return bytes + size, nil
 }

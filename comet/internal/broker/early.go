@@ -54,12 +54,12 @@ func (b placeSet) has(n uint32) bool { return int(n/64) < len(b) && b[n/64]&(1<<
 func newEarly(of *histories, to handover.Part) *early {
 	of.attempts++
 	if of.attempts == 0 { // old histories may have the numbers of the new attempts
-		for i := range of.Used {
+		for i := range of.used {
 			of.At(i + 1).written = 0
 		}
 		of.attempts = 1
 	}
-	return &early{of: of, to: to, attempt: of.attempts, places: make(placeSet, 0, of.Used/64+1), bodies: map[*byte]uint64{}}
+	return &early{of: of, to: to, attempt: of.attempts, places: make(placeSet, 0, of.used/64+1), bodies: map[*byte]uint64{}}
 }
 
 // WriteEarly writes a batch of stored messages, and returns whether there are more. The first
@@ -98,10 +98,10 @@ func (e *early) write(channel uint32) (place uint32) {
 	h.written = e.attempt
 	e.places.set(ch.history)
 	e.one = e.one[:0]
-	for message, n := h.oldest(), int32(h.N); n > 0; message, n = message.After(n), n-1 {
+	for message, n := h.oldest(), int32(h.count); n > 0; message, n = message.After(n), n-1 {
 		e.one, e.body = appendMessage(e.one, e.body, message, e.bodies)
 	}
-	e.entry(ch.history, h.N)
+	e.entry(ch.history, h.count)
 	return ch.history
 }
 
@@ -124,7 +124,7 @@ func (e *early) flush() {
 
 // finish writes the changes since WriteEarly. It changes nothing but its own progress.
 func (e *early) finish() {
-	there := make(placeSet, e.of.Used/64+1)
+	there := make(placeSet, e.of.used/64+1)
 	for channel := uint32(1); channel <= e.of.channels.Used(); channel++ {
 		there.set(e.write(channel))
 		if len(e.batch)+len(e.body) >= historyBatch {

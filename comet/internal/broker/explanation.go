@@ -33,7 +33,7 @@ type explanation struct {
 	leftOut  int
 	parts    int
 	sessions []uint32 // of the listed subscribers
-	Until    time.Time
+	until    time.Time
 }
 
 const (
@@ -86,7 +86,7 @@ func (e *explanation) describe(b *Broker, i uint32) {
 	t := msg.AppendEscaped(append(e.text, `{"cname": "`...), cname)
 	t = append(append(append(t, `", "dialect": "`...), dialect.Name...), `", "auth": "`...)
 	t = append(append(t, auth...), `",`...)
-	t = msg.AppendField(t, "\n ", "loop", int64(b.Id))
+	t = msg.AppendField(t, "\n ", "loop", int64(b.ID))
 	t = msg.AppendField(t, ", ", "next", int64(ch.Next-dialect.First))
 	t = msg.AppendField(t, ", ", "oldest", int64(b.histories.oldest(ch)-dialect.First))
 	t = msg.AppendField(t, ", ", "kept", int64(kept))
@@ -111,7 +111,7 @@ func (x *Explanations) askNext(e *explanation) {
 	}
 	e.loop = bits.TrailingZeros64(e.loops)
 	e.loops &^= 1 << e.loop
-	e.Until = b.loop.Now().Add(ScanTime)
+	e.until = b.loop.Now().Add(ScanTime)
 	m := mail.OfExplanation(mail.ScanRoster, e.number)
 	m.Ref, m.Seq = e.ref, ch.Next
 	m.SetListed(e.limit)
@@ -150,7 +150,7 @@ func (e *explanation) add(part []byte) {
 func (x *Explanations) Expire(now time.Time) {
 	for n := 0; n < len(x.list); {
 		e := x.list[n]
-		if e.Until.After(now) {
+		if e.until.After(now) {
 			n++
 			continue
 		}
@@ -163,7 +163,7 @@ func (x *Explanations) Expire(now time.Time) {
 func (x *Explanations) due(now time.Time) time.Duration {
 	wait := time.Duration(-1)
 	for _, e := range x.list {
-		wait = Sooner(wait, max(e.Until.Sub(now), 0))
+		wait = Sooner(wait, max(e.until.Sub(now), 0))
 	}
 	return wait
 }

@@ -53,7 +53,7 @@ func (b *Broker) HandOver(to handover.Part, byName bool) {
 	to.Value(valueName, &Handover{
 		Names: b.names.State(), Channels: b.channels.State(), Sessions: b.sessions.State(),
 		ChannelIndex: b.channels.index.State(), SessionIndex: b.sessions.index.State(),
-		Keys: b.keys.state(), Leases: b.channels.leases.State(), Epochs: uint32(b.channels.epochs), Published: b.published, HistoryRoom: b.histories.Used, Kinds: msg.KindNames(),
+		Keys: b.keys.state(), Leases: b.channels.leases.State(), Epochs: uint32(b.channels.epochs), Published: b.published, HistoryRoom: b.histories.used, Kinds: msg.KindNames(),
 		Waiting: b.remote.waiting(), Gaps: b.remote.gaps(),
 	})
 	b.remote.handOver(to)
@@ -98,8 +98,8 @@ func (t *histories) handOver(to handover.Part, byName bool) {
 // messages, and these, as appendMessage has them.
 func (t *histories) append(dst, body []byte, place uint32, bodies map[*byte]uint64) (history, shared []byte) {
 	h := t.At(place)
-	dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(place)), uint64(h.N))
-	for message, n := h.oldest(), int32(h.N); n > 0; message, n = message.After(n), n-1 {
+	dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(place)), uint64(h.count))
+	for message, n := h.oldest(), int32(h.count); n > 0; message, n = message.After(n), n-1 {
 		dst, body = appendMessage(dst, body, message, bodies)
 	}
 	return dst, body
@@ -197,7 +197,7 @@ func (r *historyReader) takeBodies(batch []byte) {
 func (r *historyReader) takeHistories(batch []byte) {
 	for r.in = batch; len(r.in) > 0; {
 		place, n := r.uvarint(), r.uvarint()
-		if place == 0 || place > uint64(r.to.Used) || r.to.place(uint32(place)).N != 0 {
+		if place == 0 || place > uint64(r.to.used) || r.to.place(uint32(place)).count != 0 {
 			r.fail()
 			return
 		}
@@ -239,7 +239,7 @@ func (r *historyReader) eager(number uint64) *msg.Sharing {
 
 // reserve has so many places, for which there is no memory yet.
 func (t *histories) reserve(n uint32) {
-	if t.Used = n; n > 0 {
+	if t.used = n; n > 0 {
 		t.chunks = make([]*[historyChunk]history, n/historyChunk+1)
 	}
 }
@@ -255,8 +255,8 @@ func (t *histories) place(i uint32) *history {
 
 // freeUnused has the places without a message be used again.
 func (t *histories) freeUnused() {
-	for i := t.Used; i > 0; i-- {
-		if !t.unread.has(i) && t.place(i).N == 0 {
+	for i := t.used; i > 0; i-- {
+		if !t.unread.has(i) && t.place(i).count == 0 {
 			t.free(i)
 		}
 	}

@@ -34,7 +34,7 @@ func TestHandOverKnowsBroker(t *testing.T) {
 	})
 	known.Fields(t, reflect.TypeFor[sessions](), map[string]string{"Slab": "Sessions", "homes": "given", "names": "Names", "index": "SessionIndex"})
 	known.Fields(t, reflect.TypeFor[histories](), map[string]string{
-		"cfg": "given", "totals": "given", "channels": "given", "short": "made anew", "chunks": "written behind", "Used": "HistoryRoom", "Free": "made anew",
+		"cfg": "given", "totals": "given", "channels": "given", "short": "made anew", "chunks": "written behind", "used": "HistoryRoom", "freeList": "made anew",
 		"bytes": "counted", "messages": "counted", "spares": "no: of this program", "hand": "no: it begins anywhere", "early": "of this program", "attempts": "of this program", "unread": "none: all is read to be written",
 	})
 	known.Fields(t, reflect.TypeFor[remote](), map[string]string{
@@ -45,6 +45,6 @@ func TestHandOverKnowsBroker(t *testing.T) {
 		"cfg": "given", "totals": "given", "channels": "given", "records": "Records", "index": "Index", "backends": "First", "clients": "Clients", "text": "new", "repeats": "Repeated",
 	})
 	known.Fields(t, reflect.TypeFor[history](), map[string]string{
-		"first": "messages", "last": "messages", "written": "no: of this program", "gone": "made anew", "inFirst": "made anew", "Bytes": "counted", "N": "counted", "Shared": "counted", "marks": "made anew", "Free": "made anew",
+		"first": "messages", "last": "messages", "written": "no: of this program", "gone": "made anew", "inFirst": "made anew", "bytes": "counted", "count": "counted", "shared": "counted", "marks": "made anew", "free": "made anew",
 	})
 }

@@ -18,10 +18,10 @@ type history struct {
 	gone        uint8        // messages of that block
 	inFirst     uint8        // that it has; 0: it is the last block as well, which is not full
 	written     uint16       // the attempt to hand it over in which it was written as it is (early.go); 0: none
-	Free        uint32
-	N           uint32
-	Shared      uint32 // of them share what they say with other channels
-	Bytes       int    // of their blocks
+	free        uint32
+	count       uint32
+	shared      uint32 // of them share what they say with other channels
+	bytes       int    // of their blocks
 	marks       *marks // nil while it is short
 }
 
@@ -46,8 +46,8 @@ type histories struct {
 	short    func(channel uint32) // called where it keeps less than its own bounds allow; nil: none asks
 
 	chunks   []*[historyChunk]history
-	Used     uint32 // indexes 1..used have been handed out
-	Free     uint32 // head of the free list
+	used     uint32 // indexes 1..used have been handed out
+	freeList uint32 // head of the free list
 	bytes    int    // of what all of them keep
 	messages int
 	spares   msg.Spares
@@ -72,12 +72,12 @@ func (t *histories) At(i uint32) *history {
 }
 
 func (t *histories) alloc() uint32 {
-	i := t.Free
+	i := t.freeList
 	if i != 0 {
-		t.Free = t.At(i).Free
+		t.freeList = t.At(i).free
 	} else {
-		t.Used++
-		if i = t.Used; int(i/historyChunk) == len(t.chunks) {
+		t.used++
+		if i = t.used; int(i/historyChunk) == len(t.chunks) {
 			t.chunks = append(t.chunks, new([historyChunk]history))
 		}
 	}
@@ -86,8 +86,8 @@ func (t *histories) alloc() uint32 {
 }
 
 func (t *histories) free(i uint32) {
-	*t.At(i) = history{Free: t.Free}
-	t.Free = i
+	*t.At(i) = history{free: t.freeList}
+	t.freeList = i
 }
 
 // keep appends a message to its channel's history and lets go of the oldest
@@ -103,7 +103,7 @@ func (t *histories) keep(i uint32, message *msg.Message) {
 	}
 	h := t.At(ch.history)
 	t.put(h, message)
-	for int(h.N) > cfg.ChannelBufferSize || h.Bytes > cfg.ChannelBufferBytes {
+	for int(h.count) > cfg.ChannelBufferSize || h.bytes > cfg.ChannelBufferBytes {
 		t.dropOldest(h)
 	}
 	share := cfg.MaxHistoryBytes / cfg.Loops
@@ -125,7 +125,7 @@ func (t *histories) newMessage(ch *Channel, k msg.Kind, seq int32, content []byt
 // behind makes a message of a channel that has a history, which is to be put next. A block has
 // an eighth of what is kept at the most, so that little is alive that has gone.
 func (t *histories) behind(h *history, k msg.Kind, seq int32, content []byte) *msg.Message {
-	return t.spares.Behind(h.last, int(h.N/8), h.Bytes/8, k, seq, content)
+	return t.spares.Behind(h.last, int(h.count/8), h.bytes/8, k, seq, content)
 }
 
 // near reads what will be read for another message of a channel, so that it is in the
@@ -136,7 +136,7 @@ func (t *histories) near(ch *Channel) uint8 {
 	}
 	h := t.At(ch.history)
 	switch {
-	case h.N == 0:
+	case h.count == 0:
 		return 0
 	case h.gone+1 == h.inFirst: // with the oldest its block will go
 		return h.last.NearBehind() + h.first.NearFollowing()
@@ -147,7 +147,7 @@ func (t *histories) near(ch *Channel) uint8 {
 // put puts a message behind those that are kept.
 func (t *histories) put(h *history, message *msg.Message) {
 	switch {
-	case h.N == 0:
+	case h.count == 0:
 		h.first = message
 	case !message.Beside(h.last):
 		if h.inFirst == 0 {
@@ -162,15 +162,15 @@ func (t *histories) put(h *history, message *msg.Message) {
 
 // count counts a message more.
 func (t *histories) count(h *history, message *msg.Message) {
-	h.N++
+	h.count++
 	h.written = 0
 	t.messages++
 	if message.Begins() {
-		h.Bytes += message.BlockSize()
+		h.bytes += message.BlockSize()
 		t.bytes += message.BlockSize()
 	}
 	if sharing := message.Shared(); sharing != nil {
-		h.Shared++
+		h.shared++
 		if sharing.Kept++; sharing.Kept == 1 {
 			t.bytes += cap(sharing.Content())
 		}
@@ -178,18 +178,18 @@ func (t *histories) count(h *history, message *msg.Message) {
 }
 
 func (t *histories) dropOldest(h *history) {
-	if h.Shared > 0 {
+	if h.shared > 0 {
 		if sharing := h.oldest().Shared(); sharing != nil {
-			h.Shared--
+			h.shared--
 			t.unshare(sharing)
 		}
 	}
-	h.N--
+	h.count--
 	h.written = 0
 	h.gone++
 	h.unmark()
 	t.messages--
-	if h.N == 0 || h.gone == h.inFirst {
+	if h.count == 0 || h.gone == h.inFirst {
 		t.dropBlock(h)
 	}
 }
@@ -197,10 +197,10 @@ func (t *histories) dropOldest(h *history) {
 // dropBlock lets go of the first block, all of whose messages have gone.
 func (t *histories) dropBlock(h *history) {
 	first, size := h.first, h.first.BlockSize()
-	h.Bytes -= size
+	h.bytes -= size
 	t.bytes -= size
 	h.gone, h.inFirst = 0, 0
-	if h.N == 0 {
+	if h.count == 0 {
 		h.first, h.last = nil, nil
 	} else if h.first = first.Following(); !h.first.Beside(h.last) {
 		h.inFirst = h.first.Together()
@@ -247,7 +247,7 @@ func (t *histories) keepLess(i uint32, share int) {
 	if t.short != nil {
 		t.short(i)
 	}
-	for h := t.At(ch.history); int(h.N) > t.cfg.HistoryMinimum && t.bytes > share; {
+	for h := t.At(ch.history); int(h.count) > t.cfg.HistoryMinimum && t.bytes > share; {
 		t.dropOldest(h)
 	}
 }
@@ -268,7 +268,7 @@ func (t *histories) keepBefore(i uint32, older []*msg.Message) {
 	}
 	for _, message := range slices.Backward(older) {
 		size := message.Size()
-		if int(h.N) >= cfg.ChannelBufferSize || h.Bytes+size > cfg.ChannelBufferBytes || t.bytes+size > cfg.MaxHistoryBytes/cfg.Loops {
+		if int(h.count) >= cfg.ChannelBufferSize || h.bytes+size > cfg.ChannelBufferBytes || t.bytes+size > cfg.MaxHistoryBytes/cfg.Loops {
 			return
 		}
 		message.Link(h.first)
@@ -296,7 +296,7 @@ func (t *histories) kept(ch *Channel) (messages, bytes int) {
 		return 0, 0
 	}
 	h := t.At(ch.history)
-	return int(h.N), h.Bytes
+	return int(h.count), h.bytes
 }
 
 // oldest is the number of the oldest message kept, the next one's if there is
@@ -312,7 +312,7 @@ func (t *histories) oldest(ch *Channel) int32 {
 func (t *histories) dropBefore(ch *Channel, seq int32) {
 	for t.oldest(ch)-seq < 0 {
 		h := t.At(ch.history)
-		if h.N == 1 {
+		if h.count == 1 {
 			t.drop(ch)
 			return
 		}
@@ -324,14 +324,14 @@ func (t *histories) dropBefore(ch *Channel, seq int32) {
 func (t *histories) drop(ch *Channel) {
 	if ch.history != 0 {
 		h := t.At(ch.history)
-		for message, n := h.oldest(), h.Shared; n > 0; message = message.Next() {
+		for message, n := h.oldest(), h.shared; n > 0; message = message.Next() {
 			if sharing := message.Shared(); sharing != nil {
 				t.unshare(sharing)
 				n--
 			}
 		}
-		t.bytes -= h.Bytes
-		t.messages -= int(h.N)
+		t.bytes -= h.bytes
+		t.messages -= int(h.count)
 		t.free(ch.history)
 		ch.history = 0
 		t.limitSpares()

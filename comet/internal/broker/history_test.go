@@ -107,11 +107,11 @@ func TestHistoryKeepsLittleAlive(t *testing.T) {
 			}
 		}
 		h := b.At(ch.history)
-		if alive := len(places); h.N != 100 || alive < 100 || alive > 100+2*100/8 {
-			t.Errorf("of %d bytes each, %d messages are kept, and %d alive", size, h.N, alive)
+		if alive := len(places); h.count != 100 || alive < 100 || alive > 100+2*100/8 {
+			t.Errorf("of %d bytes each, %d messages are kept, and %d alive", size, h.count, alive)
 		}
-		if most := 100 * (size + 8 + 4) * 5 / 4; h.Bytes > most+512 {
-			t.Errorf("100 messages of %d bytes count as %d, more than %d", size, h.Bytes, most)
+		if most := 100 * (size + 8 + 4) * 5 / 4; h.bytes > most+512 {
+			t.Errorf("100 messages of %d bytes count as %d, more than %d", size, h.bytes, most)
 		}
 		runtime.KeepAlive(b)
 	}

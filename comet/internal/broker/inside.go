@@ -79,7 +79,7 @@ func (in Inside) Left() map[string]int {
 func (in Inside) Due(now time.Time) map[string]time.Duration {
 	due := map[string]time.Duration{}
 	for _, e := range in.b.Explanations.list {
-		due["an explanation"] = e.Until.Sub(now)
+		due["an explanation"] = e.until.Sub(now)
 	}
 	if ticks, any := in.b.channels.leases.Next(); any {
 		due["a lease"] = time.Duration(ticks) * reactor.TickLength

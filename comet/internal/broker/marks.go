@@ -20,7 +20,7 @@ type marks struct {
 // mark counts an appended message, and sets a mark if one is due.
 func (h *history) mark(message *msg.Message) {
 	if h.marks == nil {
-		if h.N <= markEvery {
+		if h.count <= markEvery {
 			return
 		}
 		h.marks = &marks{tail: markEvery - 1}
@@ -33,7 +33,7 @@ func (h *history) mark(message *msg.Message) {
 
 // unmark removes the first mark if its message has been dropped.
 func (h *history) unmark() {
-	if m := h.marks; m != nil && m.run(0).N > int(h.N) {
+	if m := h.marks; m != nil && m.run(0).N > int(h.count) {
 		m.list[0] = nil
 		if m.list = m.list[1:]; len(m.list) == 0 {
 			h.marks = nil
@@ -68,7 +68,7 @@ func (h *history) near(isBehind func(mark msg.Run) bool) msg.Run {
 			return m.run(i)
 		}
 	}
-	return msg.Run{First: h.oldest(), N: int(h.N)}
+	return msg.Run{First: h.oldest(), N: int(h.count)}
 }
 
 // run returns the messages from mark i on.

@@ -29,8 +29,8 @@ func TestPlacesInALongHistory(t *testing.T) {
 				ch.Next += int32(rng.IntN(200))
 			}
 			b.publish(ch)
-			for h := b.At(ch.history); rng.IntN(8) == 0 && h.N > 1; {
-				for range min(rng.Uint32N(400), h.N-1) {
+			for h := b.At(ch.history); rng.IntN(8) == 0 && h.count > 1; {
+				for range min(rng.Uint32N(400), h.count-1) {
 					b.dropOldest(h)
 				}
 			}
@@ -39,17 +39,17 @@ func TestPlacesInALongHistory(t *testing.T) {
 			}
 			h := b.At(ch.history)
 			want := h.oldest().Seq + int32(rng.IntN(int(ch.Next-h.oldest().Seq)+20)) - 10
-			walked := msg.Run{First: h.oldest(), N: int(h.N)}
+			walked := msg.Run{First: h.oldest(), N: int(h.count)}
 			for walked.N > 0 && walked.First.Seq-want < 0 {
 				if walked.N--; walked.N > 0 {
 					walked.First = walked.First.Next()
 				}
 			}
 			if found := h.from(want); found.N != walked.N || found.N > 0 && found.First != walked.First {
-				t.Fatalf("CCOMET_SEED=%d: from %d of %d: %d messages, a walk finds %d", seed, want, h.N, found.N, walked.N)
+				t.Fatalf("CCOMET_SEED=%d: from %d of %d: %d messages, a walk finds %d", seed, want, h.count, found.N, walked.N)
 			}
-			if h.marks != nil && len(h.marks.list) > int(h.N)/markEvery+1 {
-				t.Fatalf("CCOMET_SEED=%d: %d marks of %d messages", seed, len(h.marks.list), h.N)
+			if h.marks != nil && len(h.marks.list) > int(h.count)/markEvery+1 {
+				t.Fatalf("CCOMET_SEED=%d: %d marks of %d messages", seed, len(h.marks.list), h.count)
 			}
 		}
 	}

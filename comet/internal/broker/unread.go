@@ -75,7 +75,7 @@ func (u *unread) found(place uint32, e entry, batch, offset int) bool {
 	if int(place) >= len(u.at) {
 		u.at = append(u.at, make([]uint64, int(place)+1-len(u.at))...)
 	}
-	if chunk := u.of.chunks[place/historyChunk]; chunk != nil && chunk[place%historyChunk].N > 0 {
+	if chunk := u.of.chunks[place/historyChunk]; chunk != nil && chunk[place%historyChunk].count > 0 {
 		return false
 	}
 	if u.at[place] = 0; e.n > 0 {
@@ -90,11 +90,11 @@ func (t *histories) resumeUnread(from *handover.Reader, kinds []int) error {
 	if err != nil {
 		return err
 	}
-	u := &unread{of: t, from: from, at: make([]uint64, t.Used+1)}
+	u := &unread{of: t, from: from, at: make([]uint64, t.used+1)}
 	for number, batch := range from.Raw(keptName) {
 		u.batches = append(u.batches, keptBatch{batch, by})
 		if !eachKept(batch, func(e entry, offset int) bool {
-			return e.place != 0 && e.place <= uint64(t.Used) && u.found(uint32(e.place), e, number, offset)
+			return e.place != 0 && e.place <= uint64(t.used) && u.found(uint32(e.place), e, number, offset)
 		}) {
 			return errHistories
 		}
@@ -195,7 +195,7 @@ func (u *unread) readPlace(read *int) bool {
 		return false
 	}
 	if u.has(uint32(u.next)) {
-		*read += u.take(uint32(u.next)).Bytes
+		*read += u.take(uint32(u.next)).bytes
 	}
 	u.next++
 	*read++

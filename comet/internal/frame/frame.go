@@ -107,8 +107,8 @@ func (b *Batch) Reset(f Framing, epoch uint32) {
 	b.Before, b.After, b.Deflater = b.Before[:0], b.After[:0], nil
 }
 
-// Id is the id of an event whose message has that number.
-func (b *Batch) Id(seq int32) EventID {
+// EventID is the id of an event whose message has that number.
+func (b *Batch) EventID(seq int32) EventID {
 	return EventID{seq: seq, epoch: b.Epoch, some: true, before: b.Before, after: b.After}
 }
 
@@ -133,7 +133,7 @@ const leastDeflated = 128
 // Append renders a message at the end. In an endless response, the next number
 // follows a broadcast, and belongs to it.
 func (b *Batch) Append(message *msg.Message, cname []byte) {
-	id := b.Id(message.Seq)
+	id := b.EventID(message.Seq)
 	if message.Kind == msg.Close {
 		b.Closes = true
 		id.epoch = record.EpochClosed
@@ -149,7 +149,7 @@ func (b *Batch) Append(message *msg.Message, cname []byte) {
 
 // Extend renders an object after the last message, as a part of that.
 func (b *Batch) Extend(object []byte, id int32) {
-	b.frame(object, b.Id(id))
+	b.frame(object, b.EventID(id))
 	b.Ends[len(b.Ends)-1] = len(b.Buf)
 }
 
@@ -157,7 +157,7 @@ func (b *Batch) Extend(object []byte, id int32) {
 // first message.
 func (b *Batch) AppendPreface(object []byte, id int32) {
 	tell := b.Tell
-	b.frame(object, b.Id(id))
+	b.frame(object, b.EventID(id))
 	if b.Head = len(b.Buf); tell {
 		b.teller = 0
 	}

@@ -131,7 +131,7 @@ func (h *Hub) errorResponse(i uint32, object []byte, hopeless bool) {
 	id := frame.NoEventID
 	if hopeless {
 		place, b.Epoch = record.EpochDenied, record.EpochDenied
-		id = b.Id(0)
+		id = b.EventID(0)
 	} else if !sub.socket() && h.Subs.endsWith(i) {
 		id.Retry = h.RetryAfter(refusedTime)
 	}

@@ -152,7 +152,7 @@ func (k *scans) report(v *rosterScan) {
 	m.Buf = pool.NameBuffer(v.sessions)
 	var t []byte
 	if v.Count > 0 {
-		t = msg.AppendField([]byte("{"), "", "loop", int64(k.Id))
+		t = msg.AppendField([]byte("{"), "", "loop", int64(k.ID))
 		t = msg.AppendField(t, ", ", "subscribers", int64(v.Count))
 		t = append(t, `, "transports": `...)
 		between := "{"

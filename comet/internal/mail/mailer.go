@@ -11,7 +11,7 @@ import (
 // with one lock and at most one wake-up for each loop that gets some. Only the loop's
 // goroutine may use it, except for the inbox.
 type Mailer struct {
-	Id    uint8
+	ID    uint8
 	Inbox *reactor.Mailbox[Mail]
 	all   []*Mailer // of all loops
 	Out   [][]Mail  // by loop; that of the loop itself is mail to itself
@@ -36,7 +36,7 @@ type sentRun struct {
 
 // NewMailer makes the Mailer of a loop, and stores it in all, which has room for all loops.
 func NewMailer(all []*Mailer, id uint8, loop *reactor.Loop, receive func(*Mail)) *Mailer {
-	p := &Mailer{Id: id, Inbox: reactor.NewMailbox[Mail](loop), all: all, Out: make([][]Mail, len(all)), sent: make([]int, len(all)), runs: make([]sentRun, len(all)), receive: receive}
+	p := &Mailer{ID: id, Inbox: reactor.NewMailbox[Mail](loop), all: all, Out: make([][]Mail, len(all)), sent: make([]int, len(all)), runs: make([]sentRun, len(all)), receive: receive}
 	all[id] = p
 	return p
 }
@@ -46,7 +46,7 @@ func (p *Mailer) Loops() int { return len(p.all) }
 
 // Send queues a mail for a loop; it leaves when the turn ends.
 func (p *Mailer) Send(to uint8, m Mail) {
-	m.From, m.counted = p.Id, true
+	m.From, m.counted = p.ID, true
 	p.sent[to] += m.borrowed()
 	if m.Msg != nil {
 		m.Msg.Lend(m.N)
@@ -67,7 +67,7 @@ func (p *Mailer) SendAll(m Mail) {
 // Flush sends what is queued for other loops.
 func (p *Mailer) Flush() {
 	for to := range p.Out {
-		if to == int(p.Id) || len(p.Out[to]) == 0 {
+		if to == int(p.ID) || len(p.Out[to]) == 0 {
 			continue
 		}
 		of := p.all[to]
@@ -106,7 +106,7 @@ func (p *Mailer) Take() {
 // that loop has read so far. A run that it has not read keeps alive what is published after
 // it.
 func (p *Mailer) LastRun(to uint8) (at uint64, left bool) {
-	return p.runs[to].at, !p.runs[to].leaves || to == p.Id
+	return p.runs[to].at, !p.runs[to].leaves || to == p.ID
 }
 
 // HasRead reports whether a loop has read the mail at that position; see LastRun.
@@ -142,13 +142,13 @@ func (p *Mailer) Quiet() bool {
 }
 
 // Pending says whether there is mail of this loop to itself.
-func (p *Mailer) Pending() bool { return len(p.Out[p.Id]) > 0 }
+func (p *Mailer) Pending() bool { return len(p.Out[p.ID]) > 0 }
 
 // TakeOwn receives the mail of this loop to itself, and the mail that this causes.
 func (p *Mailer) TakeOwn() {
-	for n := 0; n < len(p.Out[p.Id]); n++ {
-		p.Out[p.Id][n].counted = false
-		p.receive(&p.Out[p.Id][n]) // where it lies: a copy would be allocated
+	for n := 0; n < len(p.Out[p.ID]); n++ {
+		p.Out[p.ID][n].counted = false
+		p.receive(&p.Out[p.ID][n]) // where it lies: a copy would be allocated
 	}
-	p.Out[p.Id], p.sent[p.Id] = pool.Emptied(p.Out[p.Id]), 0
+	p.Out[p.ID], p.sent[p.ID] = pool.Emptied(p.Out[p.ID]), 0
 }

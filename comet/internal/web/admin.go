@@ -134,13 +134,13 @@ func (w *Web) broadcast(x *exchange) {
 	switch {
 	case w.totals.Broadcasts.Load() > broker.MaxBroadcasts:
 		w.fail(x, 503, "too many broadcasts are under way: at most "+strconv.Itoa(broker.MaxBroadcasts)+" on all loops")
-	case w.tooMuchOnItsWay(w.Id):
+	case w.tooMuchOnItsWay(w.ID):
 		w.fail(x, 503, w.cfg.tooMuchDelivering())
 	case !w.contentArg(x, &m, false):
 	case w.cfg.Cluster != nil: // the cluster numbers the broadcast, for all servers
 		w.broadcasts++
 		m.SetReply(w.pipelines.await(x, pendingReply{write: (*responder).broadcasted}))
-		w.Send(w.Id, m)
+		w.Send(w.ID, m)
 		return
 	default:
 		message := msg.New(msg.Broadcast, 0, m.Buf.B)

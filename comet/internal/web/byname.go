@@ -173,7 +173,7 @@ func (m *moving) listeners() {
 	for _, before := range m.Listeners {
 		if w, c := m.of(before); w != nil {
 			w.Presence.listeners = append(w.Presence.listeners, c)
-			w.totals.Listening.Or(1 << w.Id)
+			w.totals.Listening.Or(1 << w.ID)
 		}
 	}
 	for _, l := range m.Listings {

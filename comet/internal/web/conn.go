@@ -192,7 +192,7 @@ func (w *Web) Expired(c reactor.Conn) {
 // Closed releases everything that belongs to a connection.
 func (w *Web) Closed(c reactor.Conn, err error) {
 	if err != nil && w.debug {
-		w.cfg.Log.Debug().Err(err).Uint8("loop", w.Id).Msg("connection lost")
+		w.cfg.Log.Debug().Err(err).Uint8("loop", w.ID).Msg("connection lost")
 	}
 	switch {
 	case w.Word(c) == conn.Word(conn.Ending, conn.EndingCounted):

@@ -81,7 +81,7 @@ func (p *presence) start(c reactor.Conn, http10, now bool) {
 
 func (p *presence) add(c reactor.Conn) {
 	if len(p.listeners) == 0 {
-		p.totals.Listening.Or(1 << p.Id)
+		p.totals.Listening.Or(1 << p.ID)
 		p.SendAll(mail.Mail{Kind: mail.Listening}) // the homes begin to go through their channels
 	}
 	p.listeners = append(p.listeners, c)
@@ -93,7 +93,7 @@ func (p *presence) remove(c reactor.Conn) {
 	}
 	delete(p.Listings, c)
 	if len(p.listeners) == 0 {
-		p.totals.Listening.And(^(uint64(1) << p.Id))
+		p.totals.Listening.And(^(uint64(1) << p.ID))
 	}
 }
 
