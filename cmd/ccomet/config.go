@@ -27,13 +27,13 @@ func (configExample) Run(out io.Writer) error {
 
 // configCheck lists the mistakes in a file.
 type configCheck struct {
-	File string `arg:"" help:"The file: TOML, or an icomet.conf. The program recognises which by the text."`
+	File string `arg:"" help:"The file: TOML, or an icomet.conf; the program tells them apart by their text."`
 }
 
 // Help is the text of --help beside the flags.
 func (*configCheck) Help() string {
-	return `It prints a line for each mistake: FILE:LINE: key: what is wrong, and what is wanted. The exit status
-is 0 if there are none but warnings, and 2 otherwise. It ignores the environment, which overrides the file.`
+	return `It prints a line for each mistake: FILE:LINE: key: what is wrong, and what is wanted. The exit status is 0 if
+there are at most warnings, and 2 otherwise. It ignores the environment, which overrides the file.`
 }
 
 // Run reads the file as the server would.

@@ -18,7 +18,7 @@ import (
 // doctorCommand checks whether this machine, and the proxy in front, can hold a number of
 // connections.
 type doctorCommand struct {
-	Conns int  `env:"-" placeholder:"N" help:"How many connections there will be at a time, 1 to 1,073,741,824. It may be left out where only --redis is looked at."`
+	Conns int  `env:"-" placeholder:"N" help:"How many connections there will be at a time, 1 to 1,073,741,824. It may be left out if only Redis is checked."`
 	JSON  bool `env:"-" name:"json" help:"Print a JSON object instead of text."`
 	PID   int  `env:"-" name:"pid" placeholder:"N" help:"Check the limits of this process, such as a running server, instead of the limits of a server that is started from here."`
 
@@ -42,7 +42,7 @@ type redisWish struct {
 	RedisPrefix       string   `placeholder:"TEXT" default:"ccomet:" group:"redis"`
 	RedisPartitions   int      `placeholder:"N" default:"0" group:"redis"`
 	RedisBus          int      `placeholder:"N" default:"100000" group:"redis"`
-	Channels          int      `env:"-" placeholder:"N" default:"0" group:"redis" help:"How many channels there will be that keep messages, 0 to 1,073,741,824. The default is --conns."`
+	Channels          int      `env:"-" placeholder:"N" default:"0" group:"redis" help:"How many channels will have messages, 0 to 1,073,741,824. The default is --conns."`
 	ChannelBufferSize int      `placeholder:"N" default:"100" group:"redis"`
 	MessageBytes      int      `env:"-" placeholder:"BYTES" default:"200" group:"redis" help:"How long a message is, 1 to 268,435,456."`
 }
@@ -58,9 +58,9 @@ Where several servers are to share channels over Redis:
 
   ccomet doctor --conns 100000 --redis redis://10.0.0.9
 
-For each resource it prints OK, WARN for what may fail later, or BAD for what is too small: what there
-is, what is wanted, why, and the line that changes it, in a file that survives a restart. It changes
-nothing itself. --through publishes on a channel of its own, which it creates and closes.
+For each resource it prints OK, WARN (this may fail later) or BAD (this is too small), with the value that was
+found, the value that is needed, the reason, and the line that changes it in a file that survives a restart.
+It changes nothing itself. --through publishes on a channel of its own, which it creates and closes.
 
 The exit status is 0 if nothing is BAD, 1 if something is, and 2 for a wrong command line.`
 }

@@ -12,12 +12,12 @@ import (
 // health asks a server whether it serves. It is for machines without another HTTP client, such
 // as a container with this program alone.
 type health struct {
-	Ready bool     `help:"Ask whether messages pass between all its loops (/readyz), instead of whether it serves (/healthz)."`
+	Ready bool     `help:"Ask whether messages pass between all its loops (/readyz), instead of whether it is alive (/healthz)."`
 	Admin []string `placeholder:"ADDR" default:"127.0.0.1:8000" help:"Where its admin side is, as for serve; of several, the first is asked."`
 }
 
 // Help is the text of --help beside the flags.
-func (*health) Help() string { return "The exit status is 0 if it does, and 1 if not." }
+func (*health) Help() string { return "The exit status is 0 if it is, and 1 if not." }
 
 // healthTimeout is the time limit for the answer.
 const healthTimeout = 2 * time.Second

@@ -31,10 +31,10 @@ func (*icomet) Help() string {
   icomet-server -d icomet.conf -s restart
   icomet-server icomet.conf -s stop
 
-A restart reads the file first, and tries its addresses and its log: with mistakes in it, the server
-that runs goes on. It then goes on in the program that is on the disk now, with every connection, as
-"ccomet upgrade" has it do. Where that cannot be, as with iComet's own server or with another
-environment, the reason is told, the server is stopped, and another one takes its place.`
+A restart first checks the file, its addresses and its log; if there are mistakes, the running server continues.
+Otherwise the program that is on the disk now takes the place of the running one and keeps every connection, as
+with "ccomet upgrade". If that is not possible, as with iComet's own server or with another environment, the
+reason is printed, the server is stopped, and a new one takes its place.`
 }
 
 // Run starts, restarts or stops the server of the file.

@@ -20,10 +20,10 @@ import (
 // commandLine are the commands and flags of ccomet.
 type commandLine struct {
 	Serve   serve          `cmd:"" help:"Run the server."`
-	Health  health         `cmd:"" help:"Ask a server on this machine whether it serves."`
+	Health  health         `cmd:"" help:"Ask a server on this machine whether it is alive, or ready."`
 	Doctor  doctorCommand  `cmd:"" help:"Check the limits of this machine, and a proxy in front, for a number of connections."`
 	Config  config         `cmd:"" help:"Write and check configuration files."`
-	Upgrade upgradeCommand `cmd:"" help:"Have a server that runs go on in the program that is on the disk now, with every connection."`
+	Upgrade upgradeCommand `cmd:"" help:"Replace a running server by the program that is on the disk now, and keep every connection."`
 	Icomet  icomet         `cmd:"" help:"Start and stop the server with iComet's command line."`
 	Version version        `cmd:"" help:"Print the version."`
 

@@ -57,15 +57,15 @@ and its full explanation:
   channel-buffer-size = 500
   polling-timeout = 30
 
-An icomet.conf is read too. "ccomet config check FILE" lists all mistakes in a file of either kind.
+An icomet.conf is read too. "ccomet config check FILE" lists all mistakes in a file of either format.
 
 A service manager may hold the listening sockets (LISTEN_FDS): those that it names front, admin or
-ccomet replace --front, --admin or --ccomet. The server tells it when it serves and when it stops, and
-that its loops still turn (NOTIFY_SOCKET, WATCHDOG_USEC).
+ccomet replace --front, --admin or --ccomet. The server tells the service manager when it is ready, when it
+stops, and that its loops are not stuck (NOTIFY_SOCKET, WATCHDOG_USEC).
 
 SIGTERM and SIGINT stop the server. Within --drain-time it closes its clients' connections, and they
-come back with their cursors. A second signal ends it at once. SIGHUP reopens the log file. SIGUSR2 has
-the program that is on the disk now go on with every connection, as "ccomet upgrade" does.`
+come back with their cursors. A second signal ends it at once. SIGHUP reopens the log file. SIGUSR2
+replaces the running program by the one on the disk and keeps every connection, as "ccomet upgrade" does.`
 }
 
 // BeforeResolve reads the configuration file, whose name is on the command line or in the

@@ -27,21 +27,22 @@ type upgradeCommand struct {
 
 // Help is the text of "upgrade --help" beside the flags.
 func (*upgradeCommand) Help() string {
-	return `The server starts the program that is on the disk now, with the configuration that is there now, and
-that goes on with every connection: no client is disconnected, and no message is lost. It waits for the
-outcome, and tells the versions, how many connections were handed over, and for how long nothing was served:
+	return `The running server starts the program that is on the disk now, with the configuration that is there now.
+The new program takes over every connection: no client is disconnected, and no message is lost. The command
+waits for the outcome, and prints the versions, how many connections were handed over, and for how long
+nothing was served:
 
   ccomet upgrade --pidfile /run/ccomet.pid
 
-Where that is not possible, the server goes on as it was, the reason is told, and the exit status is 1: there
-are mistakes in the configuration, or a setting has changed that may not (the secret, the state file, the
-pid file).
+If the new program cannot take over, because there are mistakes in the configuration, or a setting has changed
+that cannot change in this way (the secret, the state file, the pid file), the server continues as before. The
+command prints the reason and exits with status 1.
 
-The number of loops may be another: channels and connections are moved, which makes the pause longer by
-some microseconds a connection. So it is where the versions keep their records in different ways. Only a
-version that cannot take these over has the server restart in place. It sends its clients away within
---drain-time, and that version begins in the same process, with the same listening sockets and all channels,
-so that clients come back with their cursors, and miss nothing. The reason is told, and the exit status is 3.`
+The number of loops, and the layout of records, may change: channels and connections are then distributed
+anew, which makes the pause longer by some microseconds for each connection. A version that cannot take these
+over makes the server restart in place. The server disconnects its clients within --drain-time, and the new
+version starts in the same process, with the same listening sockets and all channels. Clients reconnect with
+their cursors, and miss nothing. The command prints the reason and exits with status 3.`
 }
 
 // Run upgrades, and prints the outcome.
