@@ -54,7 +54,7 @@ func (b *Broker) HandOver(to handover.Part, byName bool) {
 		Names: b.names.State(), Channels: b.channels.State(), Sessions: b.sessions.State(),
 		ChannelIndex: b.channels.index.State(), SessionIndex: b.sessions.index.State(),
 		Keys: b.keys.state(), Leases: b.channels.leases.State(), Epochs: uint32(b.channels.epochs), Published: b.published, HistoryRoom: b.histories.used, Kinds: msg.KindNames(),
-		Waiting: b.remote.waiting(), Gaps: b.remote.gaps(),
+		Waiting: b.remote.subscriptions(), Gaps: b.remote.gaps(),
 	})
 	b.remote.handOver(to)
 	b.histories.handOver(to, byName)

@@ -38,7 +38,10 @@ func TestHandOverKnowsBroker(t *testing.T) {
 		"bytes": "counted", "messages": "counted", "spares": "no: of this program", "hand": "no: it begins anywhere", "early": "of this program", "attempts": "of this program", "unread": "none: all is read to be written",
 	})
 	known.Fields(t, reflect.TypeFor[remote](), map[string]string{
-		"Authority": "given", "b": "given", "attached": "written behind", "waits": "Waiting, and asked for again", "ahead": "Waiting", "asked": "made anew", "orphans": "none: Quiet", "serving": "of a turn", "open": "none: Quiet", "scans": "none: Quiet", "held": "none: Quiet", "Gaps": "Gaps",
+		"Authority": "given", "b": "given", "attached": "written behind", "waiting": "below", "serving": "of a turn", "open": "none: Quiet", "scans": "none: Quiet", "held": "none: Quiet", "skipped": "Gaps",
+	})
+	known.Fields(t, reflect.TypeFor[waiting](), map[string]string{
+		"answers": "Waiting, and asked for again", "numbers": "Waiting", "starts": "made anew", "orphans": "none: Quiet",
 	})
 	known.Fields(t, reflect.TypeFor[attachment](), map[string]string{"index": "written behind", "state": "written behind"})
 	known.Fields(t, reflect.TypeFor[publishKeys](), map[string]string{

@@ -195,7 +195,7 @@ func (m *Moving) Finish(conns handover.Places, asking handover.Places) {
 		to.published += part.state.Published
 		to.keys.repeats += part.state.Keys.Repeated
 		if to.remote != nil {
-			to.remote.Gaps += part.state.Gaps
+			to.remote.skipped += part.state.Gaps
 		}
 		for _, w := range part.state.Waiting {
 			w.moveTo(conns, asking, m.brokers)
@@ -220,7 +220,7 @@ func (w *WaitingRequest) moveTo(conns, asking handover.Places, brokers []*Broker
 		return
 	}
 	w.Loop, w.Conn, w.Subscriber = c.Loop, uint64(c.Gen)<<32|uint64(c.Index), sub.Index
-	r.orphans = append(r.orphans, w.mail())
+	r.waiting.orphans = append(r.waiting.orphans, w.mail())
 }
 
 // kindsOf returns this program's numbers for the names of another program's message kinds; -1

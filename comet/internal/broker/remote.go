@@ -20,15 +20,12 @@ type remote struct {
 	Authority
 	b        *Broker
 	attached record.Column[attachment]
-	waits    map[uint32]*wait // by channel that the authority is to answer for
-	ahead    map[uint32]*wait // by channel, whose numbers are not known here yet (remoteahead.go)
-	asked    []waitStart      // that have requests, in the order of their time
-	orphans  []mail.Mail      // requests whose channel was closed while they waited
-	serving  uint32           // a channel whose requests have waited, and go on; 0: none
-	open     int              // proposals that have not come back
+	waiting  waiting
+	serving  uint32 // a channel whose requests have waited, and are being served; 0: none
+	open     int    // proposals that have not come back
 	scans    []eventScan
 	held     []mail.Mail // what came from the log behind an event that has not reached all channels
-	Gaps     uint64      // numbers that were left out, counted once for each channel and gap
+	skipped  uint64      // times that numbers of a channel were left out
 }
 
 // attachment is what a broker knows of a channel's place.
@@ -47,7 +44,7 @@ const (
 )
 
 func newRemote(b *Broker, a Authority) *remote {
-	r := &remote{Authority: a, b: b, waits: map[uint32]*wait{}, ahead: map[uint32]*wait{}}
+	r := &remote{Authority: a, b: b, waiting: newWaiting()}
 	b.histories.short = func(channel uint32) { r.attached.At(channel).state &^= whole } // the log may keep it
 	return r
 }
@@ -105,23 +102,12 @@ func (r *remote) take(m *mail.Mail) {
 		r.begin(m)
 		return
 	}
-	if i := r.b.channels.find(m.Cname()); i != 0 && r.holds(i, mail.Mail{Kind: mail.Committed, Msg: m.Msg, Op: m.Op, Seq: m.Seq}) {
+	if i := r.b.channels.find(m.Cname()); i != 0 && r.waiting.hold(i, mail.Mail{Kind: mail.Committed, Msg: m.Msg, Op: m.Op, Seq: m.Seq}) {
 		return
 	} else if i != 0 {
 		r.follow(i, m)
 	}
 	r.Taken(1)
-}
-
-// holds keeps what comes from the log for a channel whose place is asked for, and says whether
-// it has.
-func (r *remote) holds(i uint32, m mail.Mail) bool {
-	w := r.waits[i]
-	if w == nil || !w.holds {
-		return false
-	}
-	w.mails = append(w.mails, m)
-	return true
 }
 
 // follow takes a channel on to what the log says of it.
@@ -153,7 +139,7 @@ func (r *remote) commit(i uint32, message *msg.Message) {
 // skipTo leaves out the numbers of a channel before the next one, if there are any.
 func (r *remote) skipTo(ch *Channel, next int32) {
 	if next-ch.Next > 0 {
-		r.Gaps++
+		r.skipped++
 		ch.Next = next
 	}
 }
@@ -172,7 +158,7 @@ func (r *remote) proposed(m *mail.Mail) {
 	r.open--
 	if m.Msg != nil && m.Msg.Kind != msg.JoinNotice { // which comes in order alone
 		i := b.channels.find(m.Cname())
-		if w := r.waits[i]; i != 0 && (w == nil || !w.holds) && r.attached.At(i).state&(attached|unsettled) == attached && m.Msg.Seq == b.channels.At(i).Next {
+		if i != 0 && !r.waiting.holds(i) && r.attached.At(i).state&(attached|unsettled) == attached && m.Msg.Seq == b.channels.At(i).Next {
 			b.commit(i, m.Msg)
 			r.reached(i, false)
 		}
@@ -203,20 +189,22 @@ func (r *remote) proposed(m *mail.Mail) {
 
 // detach lets the authority forget a channel that no name leads to any more.
 func (r *remote) detach(i uint32) {
-	if r.waits[i] != nil || r.is(i, attached) {
-		r.orphan(i)
+	if r.waiting.answers[i] != nil || r.is(i, attached) {
+		if n := r.waiting.orphan(i); n > 0 {
+			r.Taken(n)
+		}
 		r.Detach(r.b.channels.name(r.b.channels.At(i)))
 	}
 	*r.attached.At(i) = attachment{}
 }
 
 // busy says whether something is left to do that waits for nothing.
-func (r *remote) busy() bool { return r != nil && (len(r.scans) > 0 || len(r.orphans) > 0) }
+func (r *remote) busy() bool { return r != nil && (len(r.scans) > 0 || len(r.waiting.orphans) > 0) }
 
 // due is how long the requests that wait may still do so: below zero, there are none.
 func (r *remote) due(now time.Time) time.Duration {
-	if r == nil || len(r.asked) == 0 {
+	if r == nil {
 		return -1
 	}
-	return max(r.asked[0].at.Add(r.b.cfg.AttachTime).Sub(now), 0)
+	return r.waiting.due(now, r.b.cfg.AttachTime)
 }

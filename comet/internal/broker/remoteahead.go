@@ -27,46 +27,21 @@ func (ch *Channel) isOtherLife(m *mail.Mail) bool {
 
 // awaits keeps a request until its number is known here.
 func (r *remote) awaits(i uint32, m *mail.Mail) {
-	w := r.ahead[i]
-	if w == nil {
-		w = &wait{}
-		r.ahead[i] = w
-	}
-	r.wait(i, w, m)
+	r.wait(i, r.waiting.forNumber(i), m)
 }
 
-// reached serves the requests whose numbers are known now; elsewhere: numbers go on elsewhere, and
-// the log is to be asked for all.
+// reached serves the requests whose numbers are known now. With elsewhere the numbers go on
+// elsewhere, and the log is asked again for all of them.
 func (r *remote) reached(i uint32, elsewhere bool) {
-	w := r.ahead[i]
-	if w == nil {
-		return
-	}
-	var now []mail.Mail
-	ch, left := r.b.channels.At(i), w.mails[:0]
-	for _, m := range w.mails {
-		if elsewhere {
-			m.Flag &^= mail.FlagEnd
-		} else if ch.isBehind(&m) {
-			left = append(left, m)
-			continue
-		}
-		now = append(now, m)
-	}
-	clear(w.mails[len(left):])
-	if w.mails = left; len(left) == 0 {
-		delete(r.ahead, i)
-		w.since = noTime
-	}
+	now := r.waiting.reached(i, r.b.channels.At(i), elsewhere)
 	for k := range now {
 		r.serve(&now[k])
 	}
 }
 
-// giveUp serves requests that have waited for long enough.
-func (r *remote) giveUp(i uint32, w *wait) {
-	delete(r.ahead, i)
-	w.since = noTime
+// giveUp serves the requests that have waited for a number for long enough.
+func (r *remote) giveUp(i uint32) {
+	w := r.waiting.overdue(i)
 	for k := range w.mails {
 		m := &w.mails[k]
 		m.Flag |= mail.FlagAhead

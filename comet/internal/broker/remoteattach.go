@@ -1,12 +1,10 @@
 package broker
 
 import (
-	"slices"
 	"time"
 
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
-	"ccomet/comet/internal/pool"
 	"ccomet/comet/internal/record"
 )
 
@@ -19,32 +17,12 @@ import (
 // Requests wait for AttachTime at the longest. Then they are refused, and the channel goes on
 // to be attached for others that come.
 
-// wait is a channel that the authority is to answer for.
-type wait struct {
-	mails []mail.Mail // what waits for that, in order
-	left  int         // answers that are still to come
-	all   bool        // all that the log keeps was asked for: nothing more can be had
-	holds bool
-	since time.Time // of the first request; zero: there is none
-}
-
-// waitStart is when a wait has got its first request.
-type waitStart struct {
-	channel uint32
-	at      time.Time
-	wait    *wait
-}
-
 // fromAll is, for Authority.Attach, all that the log keeps.
 const fromAll = 1
 
 // attach asks for a channel's place, and what is kept from a number on (Authority.Attach).
 func (r *remote) attach(i uint32, from int32, holds bool) *wait {
-	w := r.waits[i]
-	if w == nil {
-		w = &wait{}
-		r.waits[i] = w
-	}
+	w := r.waiting.forAnswer(i)
 	w.left++
 	w.all, w.holds = w.all || from == fromAll, w.holds || holds
 	ch := r.b.channels.At(i)
@@ -63,7 +41,7 @@ func (b *Broker) parks(i uint32, m *mail.Mail) bool {
 	if r == nil {
 		return false
 	}
-	w, older := r.waits[i], r.older(i, m)
+	w, older := r.waiting.answers[i], r.older(i, m)
 	switch {
 	case w != nil && w.holds:
 		if r.serving == i { // that was asked since it has come
@@ -96,28 +74,14 @@ func (b *Broker) parks(i uint32, m *mail.Mail) bool {
 
 // wait keeps a request.
 func (r *remote) wait(i uint32, w *wait, m *mail.Mail) {
-	if w.since.IsZero() {
-		w.since = r.b.loop.Now()
-		r.asked = append(r.asked, waitStart{i, w.since, w})
-	}
-	w.mails = append(w.mails, *m)
-	m.Buf = nil
+	r.waiting.add(i, w, m, r.b.loop.Now())
 	if r.b.channels.At(i).subs == 0 {
 		r.b.channels.extend(i, r.b.cfg.ChannelTimeout)
 	}
 }
 
-// noTime is since when a wait without requests has some.
-var noTime time.Time
-
 // isAsked says whether requests wait for a channel. The receiver may be nil.
-func (r *remote) isAsked(i uint32) bool {
-	if r == nil {
-		return false
-	}
-	w := r.waits[i]
-	return w != nil && !w.since.IsZero() || r.ahead[i] != nil
-}
+func (r *remote) isAsked(i uint32) bool { return r != nil && r.waiting.has(i) }
 
 // lives says whether a channel that is attached has been signed, at whichever server, or
 // has had subscribers. The receiver may be nil: then each channel that is there does.
@@ -142,7 +106,7 @@ func (r *remote) older(i uint32, m *mail.Mail) int32 {
 // waited for that goes on.
 func (r *remote) attachedTo(m *mail.Mail) {
 	i := m.Ref.Index
-	ch, w := r.b.channels.of(m.Ref), r.waits[i]
+	ch, w := r.b.channels.of(m.Ref), r.waiting.answers[i]
 	if ch == nil || w == nil {
 		return
 	}
@@ -180,9 +144,7 @@ func (r *remote) attachedTo(m *mail.Mail) {
 	if w.left--; w.left == 0 && !fits {
 		r.attach(i, fromAll, w.holds)
 	} else if w.left == 0 {
-		delete(r.waits, i)
-		w.since = noTime
-		r.goOn(i, w)
+		r.goOn(i, r.waiting.answered(i))
 	}
 	r.reached(i, false)
 }
@@ -237,13 +199,13 @@ func (r *remote) goOn(i uint32, w *wait) {
 	defer func() { r.serving = 0 }()
 	for k := range w.mails {
 		m := &w.mails[k]
-		if _, is := answers[m.Kind]; is {
+		if _, is := answerKinds[m.Kind]; is {
 			r.serve(m)
 			continue
 		}
 		ch := r.b.channels.At(i)
 		switch same := ch.Gen == gen && ch.state == channelLive; {
-		case same && r.holds(i, *m):
+		case same && r.waiting.hold(i, *m):
 			continue // what was served before it has asked for the channel's place
 		case same && m.Kind == mail.Committed:
 			r.follow(i, m)
@@ -272,35 +234,10 @@ func (r *remote) serve(m *mail.Mail) {
 	m.Done()
 }
 
-// orphan has the requests that wait for a channel which is closed be served by what comes
-// under its name.
-func (r *remote) orphan(i uint32) {
-	if w := r.ahead[i]; w != nil {
-		delete(r.ahead, i)
-		w.since = noTime
-		r.orphans = append(r.orphans, w.mails...)
-	}
-	w := r.waits[i]
-	if w == nil {
-		return
-	}
-	delete(r.waits, i)
-	w.since = noTime
-	for k := range w.mails {
-		switch m := &w.mails[k]; m.Kind {
-		case mail.Committed:
-			r.Taken(1)
-		case mail.Announced, mail.Unsettled:
-		default:
-			r.orphans = append(r.orphans, *m)
-		}
-	}
-}
-
-// serveOrphans serves those.
+// serveOrphans serves the requests whose channel was closed while they waited: each finds or
+// makes the channel that has the name now.
 func (r *remote) serveOrphans() {
-	list := r.orphans
-	r.orphans = nil
+	list := r.waiting.takeOrphans()
 	for k := range list {
 		r.serve(&list[k])
 	}
@@ -309,37 +246,24 @@ func (r *remote) serveOrphans() {
 // ExpireWaits refuses the requests that have waited for too long.
 func (b *Broker) ExpireWaits(now time.Time) {
 	r := b.remote
-	if r == nil || len(r.asked) == 0 {
+	if r == nil {
 		return
 	}
-	n := 0
-	for ; n < len(r.asked); n++ {
-		first := r.asked[n]
-		if !first.wait.since.Equal(first.at) {
-			continue // it was answered
-		}
-		if now.Sub(first.at) < b.cfg.AttachTime {
-			break
-		}
-		if r.ahead[first.channel] == first.wait {
-			r.giveUp(first.channel, first.wait)
+	r.waiting.expire(now, b.cfg.AttachTime, func(i uint32, w *wait) {
+		if r.waiting.numbers[i] == w {
+			r.giveUp(i)
 		} else {
-			r.refuse(first.channel, first.wait)
+			r.refuse(i, w)
 		}
-	}
-	if n == len(r.asked) {
-		r.asked = pool.Emptied(r.asked)
-		return
-	}
-	r.asked = slices.Delete(r.asked, 0, n)
+	})
 }
 
 // refuse refuses the requests of a wait.
 func (r *remote) refuse(i uint32, w *wait) {
-	w.since = noTime
+	w.since = noRequests
 	kept := w.mails[:0]
 	for _, m := range w.mails {
-		answer, is := answers[m.Kind]
+		answer, is := answerKinds[m.Kind]
 		if !is {
 			kept = append(kept, m)
 			continue
@@ -356,7 +280,7 @@ func (r *remote) refuse(i uint32, w *wait) {
 	}
 }
 
-// answers are what requests that wait are answered with.
-var answers = map[mail.Kind]mail.Kind{
+// answerKinds are what requests that wait are answered with.
+var answerKinds = map[mail.Kind]mail.Kind{
 	mail.Join: mail.Joined, mail.ClaimSession: mail.SessionClaimed, mail.ReadHistory: mail.HistoryRead, mail.Control: mail.Done,
 }

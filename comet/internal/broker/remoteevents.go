@@ -36,14 +36,14 @@ func (r *remote) runEvents() {
 		s := &r.scans[0]
 		partition := s.event.Partition()
 		for i := r.b.channels.next(&s.at, s.end, &r.b.scanLeft); i != 0; i = r.b.channels.next(&s.at, s.end, &r.b.scanLeft) {
-			if r.waits[i] == nil && !r.is(i, attached) || r.Partition(r.b.channels.name(r.b.channels.At(i))) != partition {
+			if r.waiting.answers[i] == nil && !r.is(i, attached) || r.Partition(r.b.channels.name(r.b.channels.At(i))) != partition {
 				continue
 			}
 			event := s.event
 			if event.Msg = nil; event.Kind == mail.Announced {
 				event.Msg = s.shared.Message(msg.Broadcast, r.b.channels.At(i).Next)
 			}
-			if !r.holds(i, event) {
+			if !r.waiting.hold(i, event) {
 				r.reach(i, &event)
 			}
 		}

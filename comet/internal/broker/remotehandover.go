@@ -2,8 +2,6 @@ package broker
 
 import (
 	"encoding/binary"
-	"maps"
-	"slices"
 
 	"ccomet/comet/internal/handover"
 	"ccomet/comet/internal/mail"
@@ -38,34 +36,30 @@ type WaitingRequest struct {
 
 // quiet says whether nothing is under way but requests that wait for channels' places.
 func (r *remote) quiet() bool {
-	return r == nil || r.open == 0 && len(r.scans) == 0 && len(r.held) == 0 && len(r.orphans) == 0
+	return r == nil || r.open == 0 && len(r.scans) == 0 && len(r.held) == 0 && len(r.waiting.orphans) == 0
 }
 
-// gaps is how often numbers were left out.
+// gaps is how often numbers were left out. The receiver may be nil.
 func (r *remote) gaps() uint64 {
 	if r == nil {
 		return 0
 	}
-	return r.Gaps
+	return r.skipped
 }
 
-// waiting are the subscriptions that wait.
-func (r *remote) waiting() (list []WaitingRequest) {
+// subscriptions are the subscriptions that wait. The receiver may be nil.
+func (r *remote) subscriptions() (list []WaitingRequest) {
 	if r == nil {
 		return nil
 	}
-	for _, w := range slices.Concat(slices.Collect(maps.Values(r.waits)), slices.Collect(maps.Values(r.ahead))) {
-		for k := range w.mails {
-			if m := &w.mails[k]; m.Kind == mail.Join || m.Kind == mail.ClaimSession {
-				has := func(flag uint16) bool { return m.Flag&flag != 0 }
-				list = append(list, WaitingRequest{
-					Session: m.Kind == mail.ClaimSession, Loop: m.From, Conn: uint64(m.Conn), Subscriber: m.Subscriber(), Seq: m.Seq, Epoch: m.Epoch(),
-					Poll: has(mail.FlagPoll), Exist: has(mail.FlagExist), SayLost: has(mail.FlagSayLost), Place: has(mail.FlagPlace),
-					Name: m.Cname(), Rest: m.Content(),
-				})
-			}
-		}
-	}
+	r.waiting.subscriptions(func(m *mail.Mail) {
+		has := func(flag uint16) bool { return m.Flag&flag != 0 }
+		list = append(list, WaitingRequest{
+			Session: m.Kind == mail.ClaimSession, Loop: m.From, Conn: uint64(m.Conn), Subscriber: m.Subscriber(), Seq: m.Seq, Epoch: m.Epoch(),
+			Poll: has(mail.FlagPoll), Exist: has(mail.FlagExist), SayLost: has(mail.FlagSayLost), Place: has(mail.FlagPlace),
+			Name: m.Cname(), Rest: m.Content(),
+		})
+	})
 	return list
 }
 
@@ -77,7 +71,7 @@ func (r *remote) handOver(to handover.Part) {
 	var batch []byte
 	for i := uint32(1); i <= r.b.channels.Used(); i++ {
 		a := *r.attached.At(i)
-		if w := r.waits[i]; w != nil && w.holds {
+		if r.waiting.holds(i) {
 			a.state |= asksAgain
 		}
 		if r.b.channels.At(i).state != channelLive || a.state&attached == 0 {
@@ -115,9 +109,9 @@ func (r *remote) resumeFrom(from *handover.Reader, st *Handover) bool {
 		}
 	}
 	for _, w := range st.Waiting {
-		r.orphans = append(r.orphans, w.mail())
+		r.waiting.orphans = append(r.waiting.orphans, w.mail())
 	}
-	r.Gaps = st.Gaps
+	r.skipped = st.Gaps
 	return true
 }
 
