@@ -34,7 +34,7 @@ func (b *Broker) StartBroadcast(m *mail.Mail) {
 func (b *Broker) RunBroadcasts() {
 	if b.remote != nil {
 		b.remote.serveOrphans()
-		b.remote.runEvents()
+		b.remote.runScans()
 	}
 	for len(b.broadcasts) > 0 {
 		w := &b.broadcasts[0]

@@ -9,13 +9,13 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// remote is a broker's side of its authority.
+// remote is a broker's side of a log that several servers share (Authority).
 //
-// A channel is attached when somebody here asks for it, and detached when its record is
-// freed. While it is attached, its next number is what the log's is, as far as this server
-// has read it; what comes from the log in order is committed here as if it had been numbered
-// here. What is asked of a channel before its place is known waits for that (remoteattach.go),
-// as does what asks for older messages than there are here.
+// A channel is attached to the log when a request first needs it, and detached when its
+// record is freed. While it is attached, its next number is that of the log, as far as
+// this server has read the log. What the log sends in order is committed here as if it
+// had been numbered here. A request for a channel that is not attached, or for older
+// messages than there are here, waits for the log's answer (waiting.go, remoteattach.go).
 type remote struct {
 	Authority
 	b        *Broker
@@ -24,13 +24,13 @@ type remote struct {
 	serving  uint32 // a channel whose requests have waited, and are being served; 0: none
 	open     int    // proposals that have not come back
 	scans    []eventScan
-	held     []mail.Mail // what came from the log behind an event that has not reached all channels
+	held     []mail.Mail // what the log has sent while an event goes through the channels
 	skipped  uint64      // times that numbers of a channel were left out
 }
 
-// attachment is what a broker knows of a channel's place.
+// attachment is what a broker knows of a channel's place in the log.
 type attachment struct {
-	index uint32 // of the last event of all channels that its number has seen
+	index uint32 // of the last event of its partition that its next number includes
 	state attachmentState
 }
 
@@ -49,12 +49,12 @@ func newRemote(b *Broker, a Authority) *remote {
 	return r
 }
 
-// is says whether a channel is in all of those states.
+// is says whether a channel is in all of these states.
 func (r *remote) is(i uint32, states attachmentState) bool {
 	return r.attached.At(i).state&states == states
 }
 
-// propose hands a request to the authority, with the buffer that it is in.
+// propose hands a request to the authority, together with its buffer.
 func (r *remote) propose(m *mail.Mail) {
 	r.open++
 	proposal := *m
@@ -62,15 +62,15 @@ func (r *remote) propose(m *mail.Mail) {
 	r.Propose(proposal)
 }
 
-// Depart has what was proposed leave for the authority, if there is one.
+// Depart sends what was proposed in this turn, if there is a shared log.
 func (b *Broker) Depart() {
 	if b.remote != nil && b.remote.open > 0 {
 		b.remote.Depart()
 	}
 }
 
-// FromLog serves what the authority posts. What comes in the log's order waits while an event
-// goes through the channels.
+// FromLog serves what the authority posts. While an event goes through the channels, what
+// comes after it in the log waits.
 func (b *Broker) FromLog(m *mail.Mail) {
 	r := b.remote
 	switch {
@@ -87,45 +87,45 @@ func (b *Broker) FromLog(m *mail.Mail) {
 	case m.Kind == mail.Committed && m.Flag&mail.FlagProposed != 0:
 		r.proposed(m)
 	case m.Kind == mail.Attached:
-		r.attachedTo(m)
+		r.attachAnswered(m)
 	case len(r.scans) > 0:
 		r.held = append(r.held, *m)
 		m.Buf = nil
 	default:
-		r.take(m)
+		r.takeOrdered(m)
 	}
 }
 
-// take serves what comes in the log's order.
-func (r *remote) take(m *mail.Mail) {
+// takeOrdered serves what the log sends in its order.
+func (r *remote) takeOrdered(m *mail.Mail) {
 	if m.Kind != mail.Committed {
-		r.begin(m)
+		r.beginScan(m)
 		return
 	}
 	if i := r.b.channels.find(m.Cname()); i != 0 && r.waiting.hold(i, mail.Mail{Kind: mail.Committed, Msg: m.Msg, Op: m.Op, Seq: m.Seq}) {
 		return
 	} else if i != 0 {
-		r.follow(i, m)
+		r.apply(i, m)
 	}
 	r.Taken(1)
 }
 
-// follow takes a channel on to what the log says of it.
-func (r *remote) follow(i uint32, m *mail.Mail) {
+// apply applies an entry of the log to its channel.
+func (r *remote) apply(i uint32, m *mail.Mail) {
 	switch {
 	case !r.is(i, attached):
 	case m.Op == mail.OpClear:
-		r.forget(i, m.Seq)
+		r.dropBefore(i, m.Seq)
 	case m.Msg == nil:
 	case m.Msg.Kind == msg.JoinNotice:
 		r.b.commit(i, m.Msg)
 	default:
 		r.commit(i, m.Msg)
-		r.reached(i, false)
+		r.serveReached(i, false)
 	}
 }
 
-// commit takes a message that has an explicit number, unless it is here already.
+// commit commits a message that has its number already, unless it is here.
 func (r *remote) commit(i uint32, message *msg.Message) {
 	ch := r.b.channels.At(i)
 	if message.Seq-ch.Next < 0 {
@@ -136,7 +136,7 @@ func (r *remote) commit(i uint32, message *msg.Message) {
 	r.b.commit(i, message)
 }
 
-// skipTo leaves out the numbers of a channel before the next one, if there are any.
+// skipTo leaves out the numbers of a channel before next, if there are any.
 func (r *remote) skipTo(ch *Channel, next int32) {
 	if next-ch.Next > 0 {
 		r.skipped++
@@ -144,28 +144,28 @@ func (r *remote) skipTo(ch *Channel, next int32) {
 	}
 }
 
-// forget lets go of the messages of a channel before a number.
-func (r *remote) forget(i uint32, before int32) {
+// dropBefore drops the messages of a channel before a number.
+func (r *remote) dropBefore(i uint32, before int32) {
 	r.b.histories.dropBefore(r.b.channels.At(i), before)
 	r.attached.At(i).state |= whole
 }
 
-// proposed serves the answer to a proposal. Its message is committed at once where it is the
-// channel's next.
+// proposed serves the answer to a proposal. A message is committed at once if it is the
+// channel's next one.
 func (r *remote) proposed(m *mail.Mail) {
 	b := r.b
 	m.Flag &^= mail.FlagProposed
 	r.open--
-	if m.Msg != nil && m.Msg.Kind != msg.JoinNotice { // which comes in order alone
+	if m.Msg != nil && m.Msg.Kind != msg.JoinNotice { // a join notice is delivered in the order of the log only
 		i := b.channels.find(m.Cname())
 		if i != 0 && !r.waiting.holds(i) && r.attached.At(i).state&(attached|unsettled) == attached && m.Msg.Seq == b.channels.At(i).Next {
 			b.commit(i, m.Msg)
-			r.reached(i, false)
+			r.serveReached(i, false)
 		}
 		m.Seq = m.Msg.Seq
 	}
 	switch {
-	case m.Conn == 0: // no request here waits for it
+	case m.Conn == 0: // no request waits for it
 	case m.Code == mail.CodeOK && m.Op == mail.OpSign:
 		r.signed(m)
 	case m.Flag&mail.FlagBatch != 0:
@@ -187,7 +187,7 @@ func (r *remote) proposed(m *mail.Mail) {
 	}
 }
 
-// detach lets the authority forget a channel that no name leads to any more.
+// detach detaches a channel that cannot be found by its name any more.
 func (r *remote) detach(i uint32) {
 	if r.waiting.answers[i] != nil || r.is(i, attached) {
 		if n := r.waiting.orphan(i); n > 0 {
@@ -198,10 +198,10 @@ func (r *remote) detach(i uint32) {
 	*r.attached.At(i) = attachment{}
 }
 
-// busy says whether something is left to do that waits for nothing.
+// busy says whether there is something to do in the next turn.
 func (r *remote) busy() bool { return r != nil && (len(r.scans) > 0 || len(r.waiting.orphans) > 0) }
 
-// due is how long the requests that wait may still do so: below zero, there are none.
+// due is how long the oldest request may still wait; below zero there is none.
 func (r *remote) due(now time.Time) time.Duration {
 	if r == nil {
 		return -1

@@ -5,41 +5,42 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// A client may want a number that this server does not know of yet, since another server has told
-// the client of it. The log is asked then. It may know no better: a master that is one no longer
-// answers a server that has not heard of the next one. To send the client back would double what
-// it has, so its request waits until this server has come to that number, or hears that numbers
-// go on elsewhere, which has the log be asked once more. After AttachTime it is taken for a place
-// that nobody has told.
+// A client that comes from another server may want a number that this server has not read
+// yet. Then the log is asked. Its answer may be out of date: a Redis that has ceased to
+// be the master still answers a server that has not heard of the new one. If the client
+// were told to go back, it would get messages twice. So its request waits until this
+// server has read that number, or learns that the numbers continue elsewhere; then the
+// log is asked once more. After AttachTime the number is taken for one that was never
+// given.
 
-// isBehind says whether a client wants a number of this life of the channel that this server
-// does not know of yet.
+// isBehind says whether the request wants a number of this life of the channel that this
+// server does not know yet.
 func (ch *Channel) isBehind(m *mail.Mail) bool {
 	return m.Kind != mail.Control && m.Seq-ch.Next > 0 && (m.Flag&mail.FlagPlace == 0 || m.Epoch() == record.EpochNone || m.Epoch() == ch.Gen)
 }
 
-// isOtherLife says whether a client comes from another life of the channel: one that has ended, or
-// one that this server has not heard of yet, since it has read no further. The log is asked then:
-// to take a later life for an earlier one would send the client back.
+// isOtherLife says whether the request is for another life of the channel: one that has
+// ended, or one that this server has not read of yet. The log must be asked which: if a
+// later life were taken for an earlier one, the client would be sent back.
 func (ch *Channel) isOtherLife(m *mail.Mail) bool {
 	return m.Kind != mail.Control && m.Flag&mail.FlagPlace != 0 && m.Epoch() != record.EpochNone && m.Epoch() != ch.Gen
 }
 
-// awaits keeps a request until its number is known here.
-func (r *remote) awaits(i uint32, m *mail.Mail) {
+// waitForNumber has a request wait until its number is known here.
+func (r *remote) waitForNumber(i uint32, m *mail.Mail) {
 	r.wait(i, r.waiting.forNumber(i), m)
 }
 
-// reached serves the requests whose numbers are known now. With elsewhere the numbers go on
-// elsewhere, and the log is asked again for all of them.
-func (r *remote) reached(i uint32, elsewhere bool) {
+// serveReached serves the requests whose numbers are known now. With elsewhere the
+// numbers continue elsewhere, and all requests ask the log again.
+func (r *remote) serveReached(i uint32, elsewhere bool) {
 	now := r.waiting.reached(i, r.b.channels.At(i), elsewhere)
 	for k := range now {
 		r.serve(&now[k])
 	}
 }
 
-// giveUp serves the requests that have waited for a number for long enough.
+// giveUp serves the requests that have waited too long for a number.
 func (r *remote) giveUp(i uint32) {
 	w := r.waiting.overdue(i)
 	for k := range w.mails {

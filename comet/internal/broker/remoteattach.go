@@ -8,19 +8,22 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// A channel's place, and what the log keeps of it, are asked for when a request needs them.
+// A channel's place (its next number and epoch), and the messages that the log keeps of
+// it, are asked for when a request needs them.
 //
-//   - Of a channel that is not attached, or is unsettled, what comes from the log waits as well
-//     (wait.holds), so that it is committed behind what the answer has.
-//   - Of one whose older messages are asked for it does not: the answer gives those alone.
+//   - If the channel is not attached, or is unsettled, what the log sends for it waits,
+//     too (wait.holds), and is committed after the answer.
+//  - If only older messages are asked for, it does not wait: the answer has just those.
 //
-// Requests wait for AttachTime at the longest. Then they are refused, and the channel goes on
-// to be attached for others that come.
+// Requests wait for at most AttachTime and are then refused. The question stays open for
+// later requests.
 
-// fromAll is, for Authority.Attach, all that the log keeps.
+// fromAll asks Authority.Attach for all messages that the log keeps.
 const fromAll = 1
 
-// attach asks for a channel's place, and what is kept from a number on (Authority.Attach).
+// attach asks for a channel's place, and for the messages that are kept from a number on
+// (Authority.Attach). With holds, what the log sends for the channel waits for the
+// answer.
 func (r *remote) attach(i uint32, from int32, holds bool) *wait {
 	w := r.waiting.forAnswer(i)
 	w.left++
@@ -29,13 +32,13 @@ func (r *remote) attach(i uint32, from int32, holds bool) *wait {
 	cname := r.b.channels.name(ch)
 	r.Attach(r.b.channels.ref(i), cname, from)
 	if w.left > 1 || r.is(i, attached) {
-		r.Detach(cname) // it is attached once
+		r.Detach(cname) // each channel is attached once
 	}
 	return w
 }
 
-// parks keeps a request until its channel's place is known, and as much of what the log
-// keeps as it asks for; it says whether it has.
+// parks has a request wait if it needs the channel's place, or older messages than there
+// are here. It says whether the request waits.
 func (b *Broker) parks(i uint32, m *mail.Mail) bool {
 	r := b.remote
 	if r == nil {
@@ -44,7 +47,7 @@ func (b *Broker) parks(i uint32, m *mail.Mail) bool {
 	w, older := r.waiting.answers[i], r.older(i, m)
 	switch {
 	case w != nil && w.holds:
-		if r.serving == i { // that was asked since it has come
+		if r.serving == i { // the question was asked after the request had come
 			m.Flag |= mail.FlagEnd
 		}
 	case m.Flag&mail.FlagEnd == 0 && r.is(i, attached) && b.channels.At(i).isOtherLife(m):
@@ -62,7 +65,7 @@ func (b *Broker) parks(i uint32, m *mail.Mail) bool {
 	case m.Flag&mail.FlagAhead != 0 || !b.channels.At(i).isBehind(m):
 		return false
 	case m.Flag&mail.FlagEnd != 0:
-		r.awaits(i, m)
+		r.waitForNumber(i, m)
 		return true
 	default:
 		w = r.attach(i, b.channels.At(i).Next, true)
@@ -72,7 +75,7 @@ func (b *Broker) parks(i uint32, m *mail.Mail) bool {
 	return true
 }
 
-// wait keeps a request.
+// wait adds a request to a wait, and lets its channel live for as long.
 func (r *remote) wait(i uint32, w *wait, m *mail.Mail) {
 	r.waiting.add(i, w, m, r.b.loop.Now())
 	if r.b.channels.At(i).subs == 0 {
@@ -83,12 +86,12 @@ func (r *remote) wait(i uint32, w *wait, m *mail.Mail) {
 // isAsked says whether requests wait for a channel. The receiver may be nil.
 func (r *remote) isAsked(i uint32) bool { return r != nil && r.waiting.has(i) }
 
-// lives says whether a channel that is attached has been signed, at whichever server, or
-// has had subscribers. The receiver may be nil: then each channel that is there does.
+// lives says whether an attached channel has been signed, at any server, or has had
+// subscribers. The receiver may be nil: then every channel lives.
 func (r *remote) lives(i uint32) bool { return r == nil || r.is(i, alive) }
 
-// older is from which number on a request wants messages that are not here, but may be kept
-// by the log: 0: there is none.
+// older is the number from which on a request wants messages that are not here but may be
+// in the log; 0: it wants none.
 func (r *remote) older(i uint32, m *mail.Mail) int32 {
 	ch, here := r.b.channels.At(i), r.is(i, attached)
 	switch {
@@ -102,16 +105,17 @@ func (r *remote) older(i uint32, m *mail.Mail) int32 {
 	return m.Seq
 }
 
-// attachedTo serves mail.Attached: a channel has its place, or older messages, and what has
-// waited for that goes on.
-func (r *remote) attachedTo(m *mail.Mail) {
+// attachAnswered serves mail.Attached: the channel gets its place, or older messages, and
+// the requests that have waited are served.
+func (r *remote) attachAnswered(m *mail.Mail) {
 	i := m.Ref.Index
 	ch, w := r.b.channels.of(m.Ref), r.waiting.answers[i]
 	if ch == nil || w == nil {
 		return
 	}
 	a := r.attached.At(i)
-	// Where the next number is not known, an answer that has seen why gives it as well.
+	// An answer that includes all events gives the next number of an unsettled channel,
+	// too.
 	fits, newer := true, w.holds
 	if !newer && r.is(i, attached|unsettled) {
 		newer = int32(m.Index()-a.index) >= 0
@@ -119,13 +123,13 @@ func (r *remote) attachedTo(m *mail.Mail) {
 	}
 	switch {
 	case a.state&attached == 0:
-		r.begun(i, m)
+		r.setPlace(i, m)
 	case m.AttachedEpoch() != record.EpochNone && m.AttachedEpoch() != ch.Gen:
-		if w.holds && ch.state == channelLive { // that it was closed was missed
+		if w.holds && ch.state == channelLive { // this server has missed that it was closed
 			r.b.commit(i, msg.New(msg.Close, ch.Next, nil))
-			return // what waits is served by another channel of that name
+			return // the requests are served by another channel of that name
 		}
-	case !fits, m.Seq-r.b.histories.oldest(ch) < 0: // since it was read, what is kept here has begun anew
+	case !fits, m.Seq-r.b.histories.oldest(ch) < 0: // what is kept here has started anew since the log was read
 		fits, newer = false, false
 	default:
 		r.merge(i, m, newer)
@@ -137,24 +141,24 @@ func (r *remote) attachedTo(m *mail.Mail) {
 		}
 	}
 	if !fits {
-		w.all = false // it was the answer to that, or is as old
+		w.all = false // this was the answer to the question for all, or is as old
 	} else if m.Flag&mail.FlagMore == 0 || w.all {
 		a.state |= whole
 	}
 	if w.left--; w.left == 0 && !fits {
 		r.attach(i, fromAll, w.holds)
 	} else if w.left == 0 {
-		r.goOn(i, r.waiting.answered(i))
+		r.serveWaiting(i, r.waiting.answered(i))
 	}
-	r.reached(i, false)
+	r.serveReached(i, false)
 }
 
-// begun gives a channel its place, which it has not had yet.
-func (r *remote) begun(i uint32, m *mail.Mail) {
+// setPlace gives a channel its first place, and its history.
+func (r *remote) setPlace(i uint32, m *mail.Mail) {
 	b, ch := r.b, r.b.channels.At(i)
 	b.histories.drop(ch)
 	for message, n := m.Msg, m.N; n > 0; n-- {
-		next := message.After(n) // before keep sets it
+		next := message.After(n) // keep changes the link
 		b.histories.keep(i, message)
 		message = next
 	}
@@ -168,8 +172,8 @@ func (r *remote) begun(i uint32, m *mail.Mail) {
 	}
 }
 
-// merge gives a channel that has its place already what the log keeps before what it has,
-// and, if that was asked for, publishes what comes behind it.
+// merge adds older messages to a channel that has its place already. With newer it also
+// commits the messages that follow.
 func (r *remote) merge(i uint32, m *mail.Mail, newer bool) {
 	ch := r.b.channels.At(i)
 	oldest := r.b.histories.oldest(ch)
@@ -192,8 +196,8 @@ func (r *remote) merge(i uint32, m *mail.Mail, newer bool) {
 	}
 }
 
-// goOn serves what has waited for a channel.
-func (r *remote) goOn(i uint32, w *wait) {
+// serveWaiting serves what has waited for a channel, in order.
+func (r *remote) serveWaiting(i uint32, w *wait) {
 	gen := r.b.channels.At(i).Gen
 	r.serving = i
 	defer func() { r.serving = 0 }()
@@ -206,11 +210,11 @@ func (r *remote) goOn(i uint32, w *wait) {
 		ch := r.b.channels.At(i)
 		switch same := ch.Gen == gen && ch.state == channelLive; {
 		case same && r.waiting.hold(i, *m):
-			continue // what was served before it has asked for the channel's place
+			continue // a request before it has asked for the channel's place again
 		case same && m.Kind == mail.Committed:
-			r.follow(i, m)
+			r.apply(i, m)
 		case same:
-			r.reach(i, m)
+			r.applyEvent(i, m)
 		}
 		if m.Kind == mail.Committed {
 			r.Taken(1)
@@ -243,7 +247,7 @@ func (r *remote) serveOrphans() {
 	}
 }
 
-// ExpireWaits refuses the requests that have waited for too long.
+// ExpireWaits refuses the requests that have waited for longer than AttachTime.
 func (b *Broker) ExpireWaits(now time.Time) {
 	r := b.remote
 	if r == nil {
@@ -258,7 +262,7 @@ func (b *Broker) ExpireWaits(now time.Time) {
 	})
 }
 
-// refuse refuses the requests of a wait.
+// refuse refuses the requests of a wait; what the log has sent stays.
 func (r *remote) refuse(i uint32, w *wait) {
 	w.since = noRequests
 	kept := w.mails[:0]

@@ -5,8 +5,8 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// What is asked about a channel where a log beyond the loops has it (remote.go): other
-// servers have subscribers of it, too.
+// Questions about channels, and presence, if a log is shared with other servers: they
+// have subscribers of the same channels.
 
 // control serves mail.Control.
 func (r *remote) control(m *mail.Mail) {
@@ -19,8 +19,8 @@ func (r *remote) control(m *mail.Mail) {
 	r.Count(question)
 }
 
-// announce tells the listeners of all servers that a channel is there, or goes, unless
-// another server has it still.
+// announce tells the listeners of all servers that a channel has come to life, or has
+// ended if no other server has it.
 func (r *remote) announce(cname []byte, alive bool) {
 	if !alive {
 		r.Count(mail.Mail{Kind: mail.Counted, Op: mail.OpCheck, Buf: pool.NameBuffer(cname), Nlen: uint8(len(cname))})
@@ -29,7 +29,7 @@ func (r *remote) announce(cname []byte, alive bool) {
 	r.tell(cname, alive)
 }
 
-// tell tells them.
+// tell sends the listeners of all servers the presence of a channel.
 func (r *remote) tell(cname []byte, alive bool) {
 	r.b.Presence.tell(cname, alive)
 	if r.Wanted() {
@@ -37,10 +37,10 @@ func (r *remote) tell(cname []byte, alive bool) {
 	}
 }
 
-// counted serves mail.Counted: how many subscribers other servers have.
+// counted serves mail.Counted, the number of subscribers at other servers.
 func (r *remote) counted(m *mail.Mail) {
 	b := r.b
-	if m.Conn == 0 { // it is to be known whether a channel has gone
+	if m.Conn == 0 { // announce has asked whether a channel has ended
 		if m.Flag&mail.FlagExist == 0 && b.channels.find(m.Cname()) == 0 {
 			r.tell(m.Cname(), false)
 		}
@@ -59,8 +59,8 @@ func (r *remote) counted(m *mail.Mail) {
 	b.Send(m.From, a)
 }
 
-// signed serves OpSign, which the log knows of: the channel is here for as long as it is
-// signed for, and its token is told when its epoch is known.
+// signed serves OpSign when the log has committed it: the channel lives here for as long
+// as it is signed, and the answer has its token when its epoch is known.
 func (r *remote) signed(m *mail.Mail) {
 	b, a := r.b, m.Answer(mail.Done)
 	var i uint32

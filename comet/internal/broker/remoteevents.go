@@ -8,30 +8,30 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// What concerns all channels of a partition goes through them some at a time, like a
-// broadcast of this server's own. What comes from the log behind it waits meanwhile, so that
-// each channel has it at its place in the log. A channel whose place is being asked for has it
-// behind the answer, unless that has seen it.
+// An event that concerns all channels of a partition goes through them with a budget for
+// each turn, like a broadcast of this server alone. What the log sends after it waits
+// meanwhile, so that each channel gets everything in the order of the log. For a channel
+// whose place is being asked for, the event waits for the answer, which may include it.
 
-// eventScan is an event on its way through a loop's channels.
+// eventScan is an event on its way through the channels of a loop.
 type eventScan struct {
 	event   mail.Mail    // Announced, Unsettled
 	shared  *msg.Sharing // of Announced
 	at, end uint32       // records still to be looked at
 }
 
-// begin begins with an event.
-func (r *remote) begin(m *mail.Mail) {
+// beginScan starts to apply an event to the channels.
+func (r *remote) beginScan(m *mail.Mail) {
 	s := eventScan{event: *m, at: 1, end: r.b.channels.Used()}
 	if m.Msg != nil {
 		s.shared = msg.NewSharing(m.Msg.Content())
 	}
 	r.scans = append(r.scans, s)
-	r.runEvents()
+	r.runScans()
 }
 
-// runEvents goes on with what is under way, within the turn's budget.
-func (r *remote) runEvents() {
+// runScans continues the scans within the turn's budget.
+func (r *remote) runScans() {
 	for len(r.scans) > 0 {
 		s := &r.scans[0]
 		partition := s.event.Partition()
@@ -44,7 +44,7 @@ func (r *remote) runEvents() {
 				event.Msg = s.shared.Message(msg.Broadcast, r.b.channels.At(i).Next)
 			}
 			if !r.waiting.hold(i, event) {
-				r.reach(i, &event)
+				r.applyEvent(i, &event)
 			}
 		}
 		if s.at <= s.end {
@@ -56,18 +56,19 @@ func (r *remote) runEvents() {
 	}
 }
 
-// takeHeld takes what has waited, up to the next event.
+// takeHeld serves what has waited for a scan, up to the next event.
 func (r *remote) takeHeld() {
 	n := 0
 	for ; n < len(r.held) && len(r.scans) == 0; n++ {
-		r.take(&r.held[n])
+		r.takeOrdered(&r.held[n])
 		r.held[n].Done()
 	}
 	r.held = slices.Delete(r.held, 0, n)
 }
 
-// reach has an event reach a channel, whose number has not seen it.
-func (r *remote) reach(i uint32, event *mail.Mail) {
+// applyEvent applies an event to a channel, unless the channel's number includes it
+// already.
+func (r *remote) applyEvent(i uint32, event *mail.Mail) {
 	ch, a := r.b.channels.At(i), r.attached.At(i)
 	if a.state&attached == 0 || int32(event.Index()-a.index) <= 0 {
 		return
@@ -77,17 +78,17 @@ func (r *remote) reach(i uint32, event *mail.Mail) {
 	case event.Kind == mail.Announced && ch.Dialect != record.DialectOurs:
 	case event.Kind == mail.Announced && a.state&unsettled == 0:
 		message := event.Msg
-		if message.Seq != ch.Next { // it has waited
+		if message.Seq != ch.Next { // other messages were committed while it waited
 			message = message.Shared().Message(msg.Broadcast, ch.Next)
 		}
 		r.b.commit(i, message)
 	case event.Kind == mail.Unsettled && !missed:
 		a.state |= unsettled
 	case ch.subs > 0:
-		r.attach(i, ch.Next, true) // which brings it
-	default: // what is kept here may lack something before the next message
+		r.attach(i, ch.Next, true) // the answer has what was missed
+	default: // messages may be missing before the next one
 		r.b.histories.drop(ch)
 		a.state = a.state&^whole | unsettled
 	}
-	r.reached(i, event.Kind == mail.Unsettled)
+	r.serveReached(i, event.Kind == mail.Unsettled)
 }

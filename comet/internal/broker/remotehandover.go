@@ -9,20 +9,20 @@ import (
 	"ccomet/reactor"
 )
 
-// Of a log beyond the loops a hand-over has where each channel stands, and the requests that wait
-// for that. What has come from the log for channels whose place is being asked for is left out:
-// it is asked for again.
+// With a shared log, a hand-over has the place of each channel, and the requests that
+// wait. What the log has sent for channels whose place is being asked for is left out:
+// the new program asks again.
 
-// attachmentsName is what the places of channels are written as.
+// attachmentsName is the name of the places of channels in a hand-over.
 const attachmentsName = "attachments"
 
-// attachmentSize is what each takes: record, index, state.
+// attachmentSize is the size of one: record, index, state.
 const attachmentSize = 4 + 4 + 1
 
-// asksAgain is, beside its states, a channel whose place is being asked for.
+// asksAgain is a further state in a hand-over: the channel's place is being asked for.
 const asksAgain attachmentState = 1 << 7
 
-// WaitingRequest is a subscription that waits for its channel's place.
+// WaitingRequest is a subscription that waits for the log, as it is handed over.
 type WaitingRequest struct {
 	Session                     bool // ClaimSession, else Join
 	Loop                        uint8
@@ -34,7 +34,8 @@ type WaitingRequest struct {
 	Name, Rest                  []byte
 }
 
-// quiet says whether nothing is under way but requests that wait for channels' places.
+// quiet says whether nothing is under way except requests that wait. The receiver may be
+// nil.
 func (r *remote) quiet() bool {
 	return r == nil || r.open == 0 && len(r.scans) == 0 && len(r.held) == 0 && len(r.waiting.orphans) == 0
 }
@@ -47,7 +48,7 @@ func (r *remote) gaps() uint64 {
 	return r.skipped
 }
 
-// subscriptions are the subscriptions that wait. The receiver may be nil.
+// subscriptions are those that wait for the log. The receiver may be nil.
 func (r *remote) subscriptions() (list []WaitingRequest) {
 	if r == nil {
 		return nil
@@ -63,7 +64,7 @@ func (r *remote) subscriptions() (list []WaitingRequest) {
 	return list
 }
 
-// handOver writes down where channels stand.
+// handOver writes the places of the channels. The receiver may be nil.
 func (r *remote) handOver(to handover.Part) {
 	if r == nil {
 		return
@@ -89,8 +90,8 @@ func (r *remote) handOver(to handover.Part) {
 	}
 }
 
-// resumeFrom goes on with the channels of another program, and false says that they were not
-// handed over whole. Subscriptions that wait ask again in the first turn.
+// resumeFrom takes over the channels of another program. It returns false if they are
+// incomplete. Subscriptions that waited are served again in the first turn.
 func (r *remote) resumeFrom(from *handover.Reader, st *Handover) bool {
 	if r == nil {
 		return true
@@ -115,7 +116,7 @@ func (r *remote) resumeFrom(from *handover.Reader, st *Handover) bool {
 	return true
 }
 
-// resumeAttached goes on with a channel that is attached.
+// resumeAttached takes over a channel that was attached.
 func (r *remote) resumeAttached(i uint32, a attachment) {
 	again := a.state&asksAgain != 0
 	a.state &^= asksAgain
@@ -126,7 +127,7 @@ func (r *remote) resumeAttached(i uint32, a attachment) {
 	}
 }
 
-// mail is the request as it was.
+// mail rebuilds the request.
 func (w *WaitingRequest) mail() mail.Mail {
 	kind := mail.Join
 	if w.Session {

@@ -8,10 +8,10 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// waiting holds the requests that wait for a log beyond the loops. A request waits for one of
-// two things: the log's answer about its channel (answers), or a number of the channel that
-// the client knows and this server does not know yet (numbers). It decides nothing: remote
-// says which requests wait, and serves them.
+// waiting holds the requests that wait for a log that several servers share. A request waits
+// for one of two things: the log's answer about its channel (answers), or a number of the
+// channel that the client knows and this server does not know yet (numbers). This type decides
+// nothing: remote says which requests wait, and serves them.
 type waiting struct {
 	answers map[uint32]*wait // by channel: until the log has answered each Attach
 	numbers map[uint32]*wait // by channel: until the channel has got as far as a request wants
