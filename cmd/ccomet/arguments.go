@@ -45,9 +45,9 @@ func wholeNumber(ctx *kong.DecodeContext, target reflect.Value) error {
 	return nil
 }
 
-// inOwnWords rewrites an error of the parser whose text is meant for programmers: a flag
+// rephrase rewrites an error of the parser whose text is meant for programmers: a flag
 // without its value.
-func inOwnWords(err error) error {
+func rephrase(err error) error {
 	if found := noValue.FindStringSubmatch(err.Error()); found != nil {
 		return fmt.Errorf("%s: the value is missing", found[1])
 	}

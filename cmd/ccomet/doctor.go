@@ -33,11 +33,11 @@ type doctorCommand struct {
 	Through []string         `env:"-" placeholder:"URL" group:"proxy" help:"Try the proxy in front of a running server: URL is what comes before /stream, such as https://example.com/comet. Messages are published at the first --admin. May be repeated."`
 	Wait    settings.Seconds `env:"-" placeholder:"S" default:"0s" group:"proxy" help:"How long to wait for a heartbeat. The default is as long as one may take."`
 
-	redisWish `embed:""`
+	redisFlags `embed:""`
 }
 
-// redisWish are the doctor's flags about Redis.
-type redisWish struct {
+// redisFlags are the doctor's flags about Redis.
+type redisFlags struct {
 	Redis             []string `placeholder:"URL" group:"redis"`
 	RedisPrefix       string   `placeholder:"TEXT" default:"ccomet:" group:"redis"`
 	RedisPartitions   int      `placeholder:"N" default:"0" group:"redis"`
@@ -76,7 +76,7 @@ func (c *doctorCommand) AfterApply() error {
 	if c.Conns < 0 || c.Conns > maxConns {
 		return fmt.Errorf("--conns is %d: want 1 to %d", c.Conns, maxConns)
 	}
-	if err := c.redisWish.check(); err != nil {
+	if err := c.redisFlags.check(); err != nil {
 		return err
 	}
 	if c.PID < 0 {
@@ -109,7 +109,7 @@ func (c *doctorCommand) Run(out io.Writer) error {
 	if _, err := m.Text(m.Process() + "/limits"); c.PID > 0 && err != nil {
 		return settingsError{fmt.Errorf("--pid %d: %w", c.PID, err)}
 	}
-	w := c.wish()
+	w := c.demand()
 	var config *doctor.NginxConfig
 	if c.Nginx != "" || c.NginxRoot != "" {
 		var err error
@@ -136,9 +136,9 @@ func (c *doctorCommand) Run(out io.Writer) error {
 	return c.tell(out, findings)
 }
 
-// wish returns the requirements on the machine.
-func (c *doctorCommand) wish() doctor.Wish {
-	return doctor.Wish{
+// demand returns the requirements on the machine.
+func (c *doctorCommand) demand() doctor.Demand {
+	return doctor.Demand{
 		Conns: int64(c.Conns), Fronts: c.Front, Polling: time.Duration(c.PollingTimeout), Idle: time.Duration(c.IdleTimeout),
 		Processors: int64(runtime.NumCPU()), Proxied: len(c.Through) > 0,
 	}

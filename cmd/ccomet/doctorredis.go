@@ -12,7 +12,7 @@ import (
 )
 
 // check returns an error for invalid flags about Redis.
-func (c *redisWish) check() error {
+func (c *redisFlags) check() error {
 	settings.TrimList(c.Redis)
 	asked := settings.Cluster{Redis: c.Redis, RedisPrefix: c.RedisPrefix, RedisPartitions: c.RedisPartitions, RedisBus: c.RedisBus}
 	for _, bad := range asked.CheckRedis() {
@@ -37,7 +37,7 @@ func (c *redisWish) check() error {
 const redisPatience = 30 * time.Second
 
 // tryRedis checks Redis for this many connections.
-func (c *redisWish) tryRedis(ctx context.Context, conns int) []doctor.Finding {
+func (c *redisFlags) tryRedis(ctx context.Context, conns int) []doctor.Finding {
 	ctx, cancel := context.WithTimeout(ctx, redisPatience)
 	defer cancel()
 	servers, _ := redisurl.Parse(c.Redis) // check has validated it
@@ -46,7 +46,7 @@ func (c *redisWish) tryRedis(ctx context.Context, conns int) []doctor.Finding {
 		return []doctor.Finding{doctor.Unreachable(servers.String(), err)}
 	}
 	defer probe.Close()
-	w := &doctor.RedisWish{
+	w := &doctor.RedisDemand{
 		URL: servers.String(), Prefix: c.RedisPrefix, Partitions: c.RedisPartitions, Bus: c.RedisBus,
 		Channels: int64(c.Channels), History: int64(c.ChannelBufferSize), MessageBytes: int64(c.MessageBytes),
 		Sentinel: servers.Master, Named: len(servers.Addresses),

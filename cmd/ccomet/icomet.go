@@ -123,7 +123,7 @@ func serverOf(file string) (*serve, error) {
 		return nil, err
 	}
 	if _, err := parser.Parse([]string{"serve", "--config", file}); err != nil {
-		return nil, settingsError{inOwnWords(err)}
+		return nil, settingsError{rephrase(err)}
 	}
 	return &cli.Serve, nil
 }

@@ -31,7 +31,7 @@ func (c *serve) goOn(out io.Writer, file string) (done bool, err error) {
 		return false, nil
 	}
 	fmt.Fprintf(out, "process %d goes on: ", pid)
-	return true, tellOutcome(out, before, after)
+	return true, printOutcome(out, before, after)
 }
 
 // upgradePatience is how long a restart waits for an upgrade.

@@ -66,7 +66,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, err := parser.Parse(joinNegative(args))
 	if err != nil {
-		return fail(name, stderr, settingsError{inOwnWords(err)})
+		return fail(name, stderr, settingsError{rephrase(err)})
 	}
 	if err := ctx.Run(); err != nil {
 		return fail(name, stderr, err)

@@ -203,7 +203,7 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 	// A busy loop keeps its processor while it briefly waits for more work. One more processor
 	// is for everything else, including the garbage collector.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), srv.Loops()+1))
-	tellDescriptors(log, limit)
+	logDescriptors(log, limit)
 	upgrade.Track(srv, versionName(), c.configPath(), c.LiveUpgrade)
 	if err := r.begin(); err != nil {
 		return err
@@ -215,7 +215,7 @@ func (c *serve) run(out io.Writer, log zerolog.Logger, lines *logging.Writer, pi
 		defer told.Close()
 	}
 	if c.Demo && from == nil {
-		greet(out, srv.FrontAddrs())
+		printAddresses(out, srv.FrontAddrs())
 	}
 	if err := daemon.TellReady(); err != nil {
 		log.Warn().Err(err).Msg("the process that started this daemon cannot be notified")
@@ -284,8 +284,8 @@ func (c *serve) open(log zerolog.Logger, shared *cluster.Log, from *comet.Handed
 	return srv, err
 }
 
-// tellDescriptors logs for how many connections there are file descriptors.
-func tellDescriptors(log zerolog.Logger, limit uint64) {
+// logDescriptors logs for how many connections there are file descriptors.
+func logDescriptors(log zerolog.Logger, limit uint64) {
 	used, err := openDescriptors()
 	if err != nil || limit == 0 {
 		return
@@ -294,8 +294,8 @@ func tellDescriptors(log zerolog.Logger, limit uint64) {
 		Msg("descriptors")
 }
 
-// greet prints the addresses of the demo pages.
-func greet(out io.Writer, front []string) {
+// printAddresses prints the addresses of the demo pages.
+func printAddresses(out io.Writer, front []string) {
 	for _, address := range front {
 		ap, err := netip.ParseAddrPort(address)
 		if err != nil {

@@ -54,7 +54,7 @@ func (c *upgradeCommand) Run(out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("not upgraded: %w", err)
 	}
-	if err := tellOutcome(out, before, after); err != nil || after.Restarted == "" {
+	if err := printOutcome(out, before, after); err != nil || after.Restarted == "" {
 		return err
 	}
 	return daemon.ExitStatus(exitRestarted)
@@ -74,8 +74,8 @@ func (c *upgradeCommand) check() error {
 	return nil
 }
 
-// tellOutcome prints the outcome of a successful upgrade.
-func tellOutcome(out io.Writer, before, after upgrade.Status) error {
+// printOutcome prints the outcome of a successful upgrade.
+func printOutcome(out io.Writer, before, after upgrade.Status) error {
 	if after.Restarted != "" {
 		_, err := fmt.Fprintf(out, "restarted from version %s to %s, which cannot take over the running server: %s; closed within %.1f s: %d connections, whose clients reconnect with their cursors\n",
 			before.Version, after.Version, after.Restarted, after.Pause, after.Connections)

@@ -255,16 +255,16 @@ func nearest(word string, known []string) string {
 	plain := strings.NewReplacer("_", "", "-", "")
 	best, found := 1+len(word)/4, ""
 	for _, candidate := range slices.Sorted(slices.Values(known)) {
-		if d := slips(plain.Replace(strings.ToLower(word)), plain.Replace(candidate)); d <= best {
+		if d := editDistance(plain.Replace(strings.ToLower(word)), plain.Replace(candidate)); d <= best {
 			best, found = d-1, candidate
 		}
 	}
 	return found
 }
 
-// slips returns the edit distance of two words: insertions, deletions and substitutions of
+// editDistance returns the edit distance of two words: insertions, deletions and substitutions of
 // bytes.
-func slips(a, b string) int {
+func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -114,7 +114,7 @@ func (f *File) icometUnknown(n *icometNode) {
 // icometLikeGuards adds a mistake for each key in n and below that resembles a guard.
 func (f *File) icometLikeGuards(n *icometNode) {
 	for _, guard := range icometGuards {
-		if slips(strings.ToLower(n.key), guard) <= 1 {
+		if editDistance(strings.ToLower(n.key), guard) <= 1 {
 			f.complain(n.line, n.path(), "unknown key: iComet ignores it, but it resembles the access rule %s: correct it or remove it", guard)
 			break
 		}

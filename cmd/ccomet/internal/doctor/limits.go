@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Wish describes what a machine must hold.
-type Wish struct {
+// Demand describes what a machine must hold.
+type Demand struct {
 	Conns      int64
 	Fronts     []string      // the server's addresses for clients
 	Polling    time.Duration // the longest time a connection is silent
@@ -39,28 +39,28 @@ const leastBacklog, mostBacklog = 1024, 65535
 
 // sockets returns the number of sockets on this machine. A proxy here has two for each
 // connection: one to the client and one to the server.
-func (w *Wish) sockets() int64 {
-	if w.ProxyHere {
-		return 3 * w.Conns
+func (d *Demand) sockets() int64 {
+	if d.ProxyHere {
+		return 3 * d.Conns
 	}
-	return w.Conns
+	return d.Conns
 }
 
 // overTCP returns the server's TCP addresses, and whether it has no others.
-func (w *Wish) overTCP() (list []string, all bool) {
-	for _, address := range w.Fronts {
+func (d *Demand) overTCP() (list []string, all bool) {
+	for _, address := range d.Fronts {
 		if !strings.HasPrefix(address, "unix:") {
 			list = append(list, address)
 		}
 	}
-	return list, len(list) == len(w.Fronts)
+	return list, len(list) == len(d.Fronts)
 }
 
 // checks are the checks of the machine, in the order of the output. A check returns nil if
 // it does not apply.
 var checks = []struct {
 	name  string
-	check func(*Machine, *Wish) (*Finding, error)
+	check func(*Machine, *Demand) (*Finding, error)
 }{
 	{"descriptors of the process", checkDescriptors},
 	{"fs.nr_open", checkNrOpen},
@@ -80,10 +80,10 @@ var checks = []struct {
 }
 
 // CheckMachine runs all checks of a machine.
-func CheckMachine(m *Machine, w Wish) []Finding {
+func CheckMachine(m *Machine, d Demand) []Finding {
 	var list []Finding
 	for _, c := range checks {
-		f, err := c.check(m, &w)
+		f, err := c.check(m, &d)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && c.name != checks[0].name:
 			continue // this kernel does not have the setting, or this container does not show it
@@ -124,12 +124,12 @@ func (m *Machine) knob(name string, want int64, otherwise Status, why string) (*
 	return atLeast(have[0], want, otherwise, why, sysctl(name, fmt.Sprint(want))), nil
 }
 
-func checkDescriptors(m *Machine, w *Wish) (*Finding, error) {
+func checkDescriptors(m *Machine, d *Demand) (*Finding, error) {
 	_, hard, err := m.descriptors()
 	if err != nil {
 		return nil, err
 	}
-	want := w.Conns + spareDescriptors
+	want := d.Conns + spareDescriptors
 	f := atLeast(hard, want, Bad, "each connection takes one; without one it is refused with 503", []fix{
 		{File: "/etc/systemd/system/ccomet.service.d/limits.conf", Lines: []string{"[Service]", fmt.Sprintf("LimitNOFILE=%d", want)}, Now: "systemctl daemon-reload && systemctl restart ccomet"},
 		{File: "/etc/security/limits.d/60-ccomet.conf, where it is started from a login", Lines: []string{fmt.Sprintf("*  hard  nofile  %d", want)}, Now: fmt.Sprintf("ulimit -Hn %d, as root, before it is started", want)},
@@ -139,43 +139,43 @@ func checkDescriptors(m *Machine, w *Wish) (*Finding, error) {
 	return f, nil
 }
 
-func checkNrOpen(m *Machine, w *Wish) (*Finding, error) {
-	return m.knob("fs.nr_open", w.Conns+spareDescriptors, Bad, "the descriptor limit of a process cannot be higher")
+func checkNrOpen(m *Machine, d *Demand) (*Finding, error) {
+	return m.knob("fs.nr_open", d.Conns+spareDescriptors, Bad, "the descriptor limit of a process cannot be higher")
 }
 
-func checkFileMax(m *Machine, w *Wish) (*Finding, error) {
+func checkFileMax(m *Machine, d *Demand) (*Finding, error) {
 	counts, err := m.sysctl("fs.file-nr", 3) // open, free, maximum
 	if err != nil {
 		return nil, err
 	}
-	want := counts[0] + w.sockets() + spareDescriptors
+	want := counts[0] + d.sockets() + spareDescriptors
 	f := atLeast(counts[2], want, Bad, "open files of the whole machine, of which "+grouped(counts[0])+" are open", sysctl("fs.file-max", fmt.Sprint(want+want/10)))
 	return f, nil
 }
 
-func checkWatches(m *Machine, w *Wish) (*Finding, error) {
-	return m.knob("fs.epoll.max_user_watches", w.Conns+spareDescriptors, Bad,
+func checkWatches(m *Machine, d *Demand) (*Finding, error) {
+	return m.knob("fs.epoll.max_user_watches", d.Conns+spareDescriptors, Bad,
 		"each watched descriptor counts against its user's limit; beyond it, connections are refused with 503")
 }
 
 // rush returns how many connections may arrive within one turn of a loop, when all clients
 // reconnect after a restart.
-func (w *Wish) rush() int64 { return min(max(w.Conns/16, leastBacklog), mostBacklog) }
+func (d *Demand) rush() int64 { return min(max(d.Conns/16, leastBacklog), mostBacklog) }
 
-func checkBacklog(m *Machine, w *Wish) (*Finding, error) {
+func checkBacklog(m *Machine, d *Demand) (*Finding, error) {
 	why := "connections that wait to be accepted when all clients reconnect at once; beyond it a client retries after a second"
-	if _, all := w.overTCP(); !all {
+	if _, all := d.overTCP(); !all {
 		why += ", and a proxy on a unix socket answers 502"
 	}
-	return m.knob("net.core.somaxconn", w.rush(), Warn, why)
+	return m.knob("net.core.somaxconn", d.rush(), Warn, why)
 }
 
-func checkHandshakes(m *Machine, w *Wish) (*Finding, error) {
-	if list, _ := w.overTCP(); len(list) == 0 {
+func checkHandshakes(m *Machine, d *Demand) (*Finding, error) {
+	if list, _ := d.overTCP(); len(list) == 0 {
 		return nil, nil
 	}
 	const name = "net.ipv4.tcp_max_syn_backlog"
-	f, err := m.knob(name, w.rush(), Warn, "connections in the TCP handshake when all clients reconnect at once")
+	f, err := m.knob(name, d.rush(), Warn, "connections in the TCP handshake when all clients reconnect at once")
 	if err != nil || f.Status == OK {
 		return f, err
 	}
@@ -185,9 +185,9 @@ func checkHandshakes(m *Machine, w *Wish) (*Finding, error) {
 	return f, nil
 }
 
-func checkPorts(m *Machine, w *Wish) (*Finding, error) {
-	list, all := w.overTCP()
-	if !all || w.Routed { // a unix socket has no ports; a check of the configuration is more precise
+func checkPorts(m *Machine, d *Demand) (*Finding, error) {
+	list, all := d.overTCP()
+	if !all || d.Routed { // a unix socket has no ports; a check of the configuration is more precise
 		return nil, nil
 	}
 	r, err := m.sysctl("net.ipv4.ip_local_port_range", 2)
@@ -196,18 +196,18 @@ func checkPorts(m *Machine, w *Wish) (*Finding, error) {
 	}
 	ports := r[1] - r[0] + 1
 	addresses := int64(len(list))
-	f := atLeast(ports*addresses, w.Conns, Bad, fmt.Sprintf("a proxy has %s ports to each address of the server's (--front), which has %d", grouped(ports), addresses), nil)
+	f := atLeast(ports*addresses, d.Conns, Bad, fmt.Sprintf("a proxy has %s ports to each address of the server's (--front), which has %d", grouped(ports), addresses), nil)
 	if f.Status == OK {
 		return f, nil
 	}
 	const most = 65535 - 1024 + 1
 	f.Fixes = sysctl("net.ipv4.ip_local_port_range", "1024 65535")
-	if need := (w.Conns + most - 1) / most; need > addresses {
+	if need := (d.Conns + most - 1) / most; need > addresses {
 		f.Fixes = append(f.Fixes, fix{File: fmt.Sprintf("the server's settings: %d addresses, all of which the proxy must know (or a unix socket)", need), Lines: []string{frontLine(need)}})
 	}
-	if !w.Proxied {
+	if !d.Proxied {
 		f.Status, f.Why = Warn, f.Why+"; without a proxy it does not matter"
-	} else if !w.ProxyHere {
+	} else if !d.ProxyHere {
 		f.Why += "; if the proxy is on another machine, its ports count"
 	}
 	return f, nil

@@ -55,14 +55,14 @@ func group(path, max, current string) []string {
 
 // TestDoctorMachines: the findings on machines that lack exactly one thing.
 func TestDoctorMachines(t *testing.T) {
-	tcp := Wish{Conns: 100_000, Fronts: []string{"127.0.0.1:8101", "127.0.0.1:8102"}, Polling: 30 * time.Second, Processors: 4, Proxied: true}
+	tcp := Demand{Conns: 100_000, Fronts: []string{"127.0.0.1:8101", "127.0.0.1:8102"}, Polling: 30 * time.Second, Processors: 4, Proxied: true}
 	local, alone, here := tcp, tcp, tcp
 	local.Fronts = []string{"unix:/run/ccomet.sock"}
 	alone.Proxied, here.ProxyHere = false, true
 	const conntrack, timeout, wmem = "net.netfilter.nf_conntrack_max", "net.netfilter.nf_conntrack_tcp_timeout_established", "net.ipv4.tcp_wmem"
 	for _, c := range []struct {
 		name    string
-		wish    Wish
+		wish    Demand
 		differs []string
 		found   string // the end of the bad finding's name; "" for none
 		status  Status
@@ -142,7 +142,7 @@ func onlyFound(t *testing.T, findings []Finding, named func(string) bool, name s
 // TestDoctorFollowed: after all the doctor's fixes, a machine that was too small for a million
 // connections is OK.
 func TestDoctorFollowed(t *testing.T) {
-	w := Wish{Conns: 1_000_000, Fronts: []string{"127.0.0.1:8101"}, Polling: 30 * time.Second, Processors: 4, Proxied: true}
+	w := Demand{Conns: 1_000_000, Fronts: []string{"127.0.0.1:8101"}, Polling: 30 * time.Second, Processors: 4, Proxied: true}
 	small := []string{
 		"net.netfilter.nf_conntrack_count", "10", "net.netfilter.nf_conntrack_max", "65536", "vm.max_map_count", "1000", "proc/meminfo", "MemAvailable: 8000000 kB",
 		"fs.nr_open", "1000", "net.core.somaxconn", "128", "net.ipv4.tcp_syncookies", "0", "net.ipv4.ip_local_port_range", "32768 60999",

@@ -5,9 +5,9 @@ import "fmt"
 // The checks of memory.
 
 // bytes returns the memory of all connections, in the kernel and in the server.
-func (w *Wish) bytes() int64 { return w.sockets()*socketBytes + w.Conns*serverBytes + spareBytes }
+func (d *Demand) bytes() int64 { return d.sockets()*socketBytes + d.Conns*serverBytes + spareBytes }
 
-func checkMemory(m *Machine, w *Wish) (*Finding, error) {
+func checkMemory(m *Machine, d *Demand) (*Finding, error) {
 	sizes, err := m.memory("MemAvailable")
 	if err != nil {
 		return nil, err
@@ -16,10 +16,10 @@ func checkMemory(m *Machine, w *Wish) (*Finding, error) {
 	if left, file := m.group(); left < have {
 		have, bounded = left, "left by "+file
 	}
-	want := w.bytes()
+	want := d.bytes()
 	f := &Finding{
 		Have: mebibytes(have) + " " + bounded, Want: mebibytes(want),
-		Why: fmt.Sprintf("a connection takes %s bytes of the kernel, and up to %d of the server", grouped(w.sockets()/w.Conns*socketBytes), serverBytes),
+		Why: fmt.Sprintf("a connection takes %s bytes of the kernel, and up to %d of the server", grouped(d.sockets()/d.Conns*socketBytes), serverBytes),
 	}
 	switch {
 	case have < want:
@@ -36,7 +36,7 @@ func checkMemory(m *Machine, w *Wish) (*Finding, error) {
 // A value of vm.overcommit_memory.
 const overcommitNever = 2
 
-func checkOvercommit(m *Machine, w *Wish) (*Finding, error) {
+func checkOvercommit(m *Machine, d *Demand) (*Finding, error) {
 	const name = "vm.overcommit_memory"
 	mode, err := m.sysctl(name, 1)
 	if err != nil {
@@ -50,7 +50,7 @@ func checkOvercommit(m *Machine, w *Wish) (*Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	left, want := sizes[0]-sizes[1], w.Conns*serverBytes+spareBytes
+	left, want := sizes[0]-sizes[1], d.Conns*serverBytes+spareBytes
 	f.Have = fmt.Sprintf("%d, which leaves %s to promise", mode[0], mebibytes(left))
 	f.Want = mebibytes(want)
 	if left < want {
@@ -66,18 +66,18 @@ const recordsMapped, recordsEach = 4096, 3
 // spareMaps is the number of mappings of a Go program without connections.
 const spareMaps = 1000
 
-func checkMaps(m *Machine, w *Wish) (*Finding, error) {
-	want := recordsEach*(w.Conns/recordsMapped+w.Processors) + spareMaps
+func checkMaps(m *Machine, d *Demand) (*Finding, error) {
+	want := recordsEach*(d.Conns/recordsMapped+d.Processors) + spareMaps
 	return m.knob("vm.max_map_count", want, Bad, "memory mappings that a process may have")
 }
 
-func checkSocketPages(m *Machine, w *Wish) (*Finding, error) {
+func checkSocketPages(m *Machine, d *Demand) (*Finding, error) {
 	const name = "net.ipv4.tcp_mem"
 	pages, err := m.sysctl(name, 3)
 	if err != nil {
 		return nil, err
 	}
-	want := w.sockets()
+	want := d.sockets()
 	f := atLeast(pages[1], want, Warn, "pages of all TCP buffers: a message to all fills one for each connection until its client has acknowledged it; beyond this limit the kernel shrinks buffers", nil)
 	f.Have += " pages (" + mebibytes(pages[1]*m.Page) + ")"
 	if f.Status == OK {
@@ -95,11 +95,11 @@ func checkSocketPages(m *Machine, w *Wish) (*Finding, error) {
 // With a larger one a slow reader takes more memory than everything else of its connection.
 const leastBuffer, mostBuffer = 4096, 1 << 20
 
-func checkReceiveBuffers(m *Machine, _ *Wish) (*Finding, error) {
+func checkReceiveBuffers(m *Machine, _ *Demand) (*Finding, error) {
 	return m.buffers("net.ipv4.tcp_rmem", "4096 131072 6291456")
 }
 
-func checkSendBuffers(m *Machine, _ *Wish) (*Finding, error) {
+func checkSendBuffers(m *Machine, _ *Demand) (*Finding, error) {
 	return m.buffers("net.ipv4.tcp_wmem", "4096 16384 4194304")
 }
 
@@ -122,20 +122,20 @@ func (m *Machine) buffers(name, usual string) (*Finding, error) {
 	return f, nil
 }
 
-func checkTracking(m *Machine, w *Wish) (*Finding, error) {
+func checkTracking(m *Machine, d *Demand) (*Finding, error) {
 	const name = "net.netfilter.nf_conntrack_max"
 	now, err := m.sysctl("net.netfilter.nf_conntrack_count", 1)
 	if err != nil {
 		return nil, err
 	}
-	tracked := w.Conns
-	if list, all := w.overTCP(); w.ProxyHere && all && len(list) > 0 {
+	tracked := d.Conns
+	if list, all := d.overTCP(); d.ProxyHere && all && len(list) > 0 {
 		tracked *= 2 // also to the server
 	}
 	return m.knob(name, now[0]+tracked, Bad, "connections that the firewall tracks, "+grouped(now[0])+" now; beyond it packets are dropped: raise it, or exclude the server's ports (notrack)")
 }
 
-func checkTrackingTime(m *Machine, w *Wish) (*Finding, error) {
+func checkTrackingTime(m *Machine, d *Demand) (*Finding, error) {
 	const name = "net.netfilter.nf_conntrack_tcp_timeout_established"
-	return m.knob(name, 4*int64(w.Polling.Seconds()), Bad, "seconds after which the firewall forgets a silent connection; a connection may be silent for --polling-timeout")
+	return m.knob(name, 4*int64(d.Polling.Seconds()), Bad, "seconds after which the firewall forgets a silent connection; a connection may be silent for --polling-timeout")
 }

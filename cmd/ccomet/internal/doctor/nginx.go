@@ -9,19 +9,19 @@ import (
 )
 
 // CheckNginx checks a configuration of nginx.
-func CheckNginx(c *NginxConfig, m *Machine, w Wish) []Finding {
-	list := []Finding{c.checkConnections(&w), c.checkDescriptors(&w)}
-	routes := c.routes(w.Fronts)
+func CheckNginx(c *NginxConfig, m *Machine, needed Demand) []Finding {
+	list := []Finding{c.checkConnections(&needed), c.checkDescriptors(&needed)}
+	routes := c.routes(needed.Fronts)
 	if len(routes) == 0 {
 		return append(list, Finding{
-			Name: "nginx: the way to the server", Status: Bad, Have: "no proxy_pass of " + c.main + ", or of what it includes, leads to " + strings.Join(w.Fronts, " or "),
+			Name: "nginx: the way to the server", Status: Bad, Have: "no proxy_pass of " + c.main + ", or of what it includes, leads to " + strings.Join(needed.Fronts, " or "),
 			Why:   "the server listens on --front; a variable in proxy_pass is followed only if a table in http (map, split_clients) or a set defines it",
-			Fixes: []fix{{File: "within a location of " + c.main, Lines: []string{"proxy_pass " + passTo(w.Fronts[0]) + ";"}}},
+			Fixes: []fix{{File: "within a location of " + c.main, Lines: []string{"proxy_pass " + passTo(needed.Fronts[0]) + ";"}}},
 		})
 	}
 	for _, r := range routes {
 		for _, check := range routeChecks {
-			if f := check(&r, &w); f != nil {
+			if f := check(&r, &needed); f != nil {
 				f.Name = fmt.Sprintf("nginx, %s (%s): %s", r.title(), r.place(), f.Name)
 				for i := range f.Fixes {
 					if f.Fixes[i].File == "" {
@@ -33,7 +33,7 @@ func CheckNginx(c *NginxConfig, m *Machine, w Wish) []Finding {
 		}
 	}
 	list = append(list, checkUpgrades(routes))
-	return append(list, checkRoutePorts(routes, m, &w)...)
+	return append(list, checkRoutePorts(routes, m, &needed)...)
 }
 
 // checkUpgrades checks that some location passes WebSockets on.
@@ -96,40 +96,40 @@ func (c *NginxConfig) number(block, name string) (n int64, said bool) {
 const nginxConnections, nginxWorkers, nginxDescriptors = 512, 1, 1024
 
 // workers returns the number of nginx's worker processes.
-func (c *NginxConfig) workers(w *Wish) int64 {
+func (c *NginxConfig) workers(needed *Demand) int64 {
 	if n, said := c.number("", "worker_processes"); said && n > 0 {
 		return n
 	}
 	if d := c.top.find("worker_processes"); d != nil && slices.Equal(d.args, []string{"auto"}) {
-		return w.Processors
+		return needed.Processors
 	}
 	return nginxWorkers
 }
 
 // each returns how many connections one worker must hold: two for each client, to the
 // client and to the server, and a quarter more, because workers do not share evenly.
-func (c *NginxConfig) each(w *Wish) int64 {
-	n := c.workers(w)
-	return (2*w.Conns+n-1)/n*5/4 + spareDescriptors
+func (c *NginxConfig) each(needed *Demand) int64 {
+	n := c.workers(needed)
+	return (2*needed.Conns+n-1)/n*5/4 + spareDescriptors
 }
 
-func (c *NginxConfig) checkConnections(w *Wish) Finding {
+func (c *NginxConfig) checkConnections(needed *Demand) Finding {
 	have, said := c.number("events", "worker_connections")
 	if !said {
 		have = nginxConnections
 	}
-	want := c.each(w)
+	want := c.each(needed)
 	f := atLeast(have, want, Bad, "each client takes two connections of a worker, one to the client and one to the server; workers do not share evenly",
 		[]fix{{File: c.main + ", within events", Lines: []string{fmt.Sprintf("worker_connections %d;", want)}}})
-	f.Name, f.Have = "nginx: worker_connections", fmt.Sprintf("%s, %s workers", f.Have, grouped(c.workers(w)))
-	if have < want && have*c.workers(w) >= 2*w.Conns {
+	f.Name, f.Have = "nginx: worker_connections", fmt.Sprintf("%s, %s workers", f.Have, grouped(c.workers(needed)))
+	if have < want && have*c.workers(needed) >= 2*needed.Conns {
 		f.Status = Warn
 	}
 	return *f
 }
 
-func (c *NginxConfig) checkDescriptors(w *Wish) Finding {
-	want := c.each(w) + spareDescriptors
+func (c *NginxConfig) checkDescriptors(needed *Demand) Finding {
+	want := c.each(needed) + spareDescriptors
 	have, said := c.number("", "worker_rlimit_nofile")
 	if !said {
 		have = nginxDescriptors
@@ -144,31 +144,31 @@ func (c *NginxConfig) checkDescriptors(w *Wish) Finding {
 }
 
 // routeChecks are the checks of each location that leads to the server.
-var routeChecks = []func(*nginxRoute, *Wish) *Finding{checkReadTimeout, checkBuffering, checkUpstreamHTTP, checkUpstreamIdle, checkGzip}
+var routeChecks = []func(*nginxRoute, *Demand) *Finding{checkReadTimeout, checkBuffering, checkUpstreamHTTP, checkUpstreamIdle, checkGzip}
 
 // nginxReadTimeout is nginx's default.
 const nginxReadTimeout = "60s"
 
-func checkReadTimeout(r *nginxRoute, w *Wish) *Finding {
+func checkReadTimeout(r *nginxRoute, needed *Demand) *Finding {
 	text := r.value("proxy_read_timeout", nginxReadTimeout)
-	f := &Finding{Name: "proxy_read_timeout", Have: text, Want: "more than " + w.Polling.String(),
+	f := &Finding{Name: "proxy_read_timeout", Have: text, Want: "more than " + needed.Polling.String(),
 		Why: "nginx cuts a connection that is silent for this time, and a connection may be silent for --polling-timeout"}
 	have, understood := nginxTime(text)
 	switch {
 	case !understood:
 		f.Status = Warn
-	case have <= w.Polling:
+	case have <= needed.Polling:
 		f.Status = Bad
-	case have < w.Polling+5*time.Second:
+	case have < needed.Polling+5*time.Second:
 		f.Status, f.Why = Warn, f.Why+", and somewhat longer when the machine is busy"
 	}
 	if f.Status != OK {
-		f.Fixes = []fix{{Lines: []string{fmt.Sprintf("proxy_read_timeout %ds;", int64((2 * w.Polling).Seconds()))}}}
+		f.Fixes = []fix{{Lines: []string{fmt.Sprintf("proxy_read_timeout %ds;", int64((2 * needed.Polling).Seconds()))}}}
 	}
 	return f
 }
 
-func checkBuffering(r *nginxRoute, _ *Wish) *Finding {
+func checkBuffering(r *nginxRoute, _ *Demand) *Finding {
 	f := &Finding{Name: "proxy_buffering", Have: "on, except for the server's X-Accel-Buffering: no",
 		Why: "messages are delayed until a buffer is full"}
 	if r.value("proxy_buffering", "on") == "off" {
@@ -184,7 +184,7 @@ func checkBuffering(r *nginxRoute, _ *Wish) *Finding {
 	return f
 }
 
-func checkUpstreamHTTP(r *nginxRoute, _ *Wish) *Finding {
+func checkUpstreamHTTP(r *nginxRoute, _ *Demand) *Finding {
 	version := r.value("proxy_http_version", "1.0")
 	header := ""
 	for _, d := range r.inherited("proxy_set_header") {
@@ -217,7 +217,7 @@ const nginxUpstreamIdle = "60s"
 
 // checkUpstreamIdle checks that nginx closes idle connections before the server does. If
 // the server closes one, a request may be on its way.
-func checkUpstreamIdle(r *nginxRoute, w *Wish) *Finding {
+func checkUpstreamIdle(r *nginxRoute, needed *Demand) *Finding {
 	if r.upstream == nil || r.upstream.find("keepalive") == nil {
 		return nil
 	}
@@ -225,7 +225,7 @@ func checkUpstreamIdle(r *nginxRoute, w *Wish) *Finding {
 	if said != nil && len(said.args) > 0 {
 		text = said.args[0]
 	}
-	f := &Finding{Name: "keepalive_timeout of the upstream", Have: text, Want: "less than " + w.Idle.String(),
+	f := &Finding{Name: "keepalive_timeout of the upstream", Have: text, Want: "less than " + needed.Idle.String(),
 		Why: "the server closes a connection that is idle for --idle-timeout; a request that nginx sends at that moment is lost, and a publish is not retried"}
 	if said == nil {
 		f.Have += ", nginx's default"
@@ -234,16 +234,16 @@ func checkUpstreamIdle(r *nginxRoute, w *Wish) *Finding {
 	switch {
 	case !understood:
 		f.Status = Warn
-	case have >= w.Idle:
+	case have >= needed.Idle:
 		f.Status = Bad
 	}
 	if f.Status != OK {
-		f.Fixes = []fix{{File: "within the upstream block that proxy_pass names", Lines: []string{fmt.Sprintf("keepalive_timeout %ds;", max(int64((w.Idle*3/5).Seconds()), 1))}}}
+		f.Fixes = []fix{{File: "within the upstream block that proxy_pass names", Lines: []string{fmt.Sprintf("keepalive_timeout %ds;", max(int64((needed.Idle*3/5).Seconds()), 1))}}}
 	}
 	return f
 }
 
-func checkGzip(r *nginxRoute, _ *Wish) *Finding {
+func checkGzip(r *nginxRoute, _ *Demand) *Finding {
 	f := &Finding{Name: "gzip", Have: r.value("gzip", "off")}
 	if f.Have != "on" {
 		return nil
@@ -254,7 +254,7 @@ func checkGzip(r *nginxRoute, _ *Wish) *Finding {
 }
 
 // checkRoutePorts checks that nginx has enough local ports for the server's addresses.
-func checkRoutePorts(routes []nginxRoute, m *Machine, w *Wish) []Finding {
+func checkRoutePorts(routes []nginxRoute, m *Machine, needed *Demand) []Finding {
 	servers := map[string]bool{}
 	for _, r := range routes {
 		for _, server := range r.servers {
@@ -269,7 +269,7 @@ func checkRoutePorts(routes []nginxRoute, m *Machine, w *Wish) []Finding {
 		return nil
 	}
 	ports := (r[1] - r[0] + 1) * int64(len(servers))
-	f := atLeast(ports, w.Conns, Bad, fmt.Sprintf("each connection to the server takes a port, of which there are %s to each of the %d addresses that nginx knows; if nginx is on another machine, its ports count", grouped(r[1]-r[0]+1), len(servers)),
+	f := atLeast(ports, needed.Conns, Bad, fmt.Sprintf("each connection to the server takes a port, of which there are %s to each of the %d addresses that nginx knows; if nginx is on another machine, its ports count", grouped(r[1]-r[0]+1), len(servers)),
 		[]fix{{File: "the upstream, and the server's --front", Lines: []string{"server unix:/run/ccomet/front.sock max_fails=0; # has no ports, or several of 127.0.0.1:8101 …"}}})
 	f.Name = "nginx: ports to the server"
 	return []Finding{*f}

@@ -115,7 +115,7 @@ func FuzzNginxFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		config, err := ReadNginxConfig(nginxFiles(map[string]string{"n": text}), "n")
 		if err == nil {
-			CheckNginx(config, with(), Wish{Conns: 1, Fronts: []string{"127.0.0.1:8100"}, Polling: time.Second, Processors: 1})
+			CheckNginx(config, with(), Demand{Conns: 1, Fronts: []string{"127.0.0.1:8100"}, Polling: time.Second, Processors: 1})
 		}
 	})
 }
@@ -218,7 +218,7 @@ func TestDoctorNginx(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			findings := checkButUpgrades(config, with(), Wish{Conns: 10_000, Fronts: []string{c.front}, Polling: 30 * time.Second, Idle: 75 * time.Second, Processors: 8})
+			findings := checkButUpgrades(config, with(), Demand{Conns: 10_000, Fronts: []string{c.front}, Polling: 30 * time.Second, Idle: 75 * time.Second, Processors: 8})
 			onlyFound(t, findings, func(name string) bool { return strings.HasSuffix(name, c.found) }, c.found, c.status, c.says)
 		})
 	}
@@ -226,7 +226,7 @@ func TestDoctorNginx(t *testing.T) {
 
 // checkButUpgrades is CheckNginx without the finding on WebSockets, which these configurations
 // do not pass on.
-func checkButUpgrades(c *NginxConfig, m *Machine, w Wish) []Finding {
+func checkButUpgrades(c *NginxConfig, m *Machine, w Demand) []Finding {
 	return slices.DeleteFunc(CheckNginx(c, m, w), func(f Finding) bool { return f.Name == "nginx: WebSocket" })
 }
 
@@ -249,7 +249,7 @@ func TestDoctorNginxWebSocket(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range CheckNginx(config, with(), Wish{Conns: 1, Fronts: []string{"127.0.0.1:8100"}, Polling: 30 * time.Second, Idle: 75 * time.Second}) {
+		for _, f := range CheckNginx(config, with(), Demand{Conns: 1, Fronts: []string{"127.0.0.1:8100"}, Polling: 30 * time.Second, Idle: 75 * time.Second}) {
 			if f.Name == "nginx: WebSocket" && f.Status != want {
 				t.Errorf("%s: %v, %s", lines, f.Status, f.Have)
 			}
@@ -268,7 +268,7 @@ func TestDoctorNginxIdle(t *testing.T) {
 		if want != OK {
 			name, says = "keepalive_timeout of the upstream", []string{"60s, nginx's default", "keepalive_timeout 36s;"}
 		}
-		findings := checkButUpgrades(config, with(), Wish{Conns: 10_000, Fronts: []string{"127.0.0.1:8100"}, Polling: 30 * time.Second, Idle: idle, Processors: 8})
+		findings := checkButUpgrades(config, with(), Demand{Conns: 10_000, Fronts: []string{"127.0.0.1:8100"}, Polling: 30 * time.Second, Idle: idle, Processors: 8})
 		onlyFound(t, findings, func(found string) bool { return strings.HasSuffix(found, name) }, name, want, says)
 	}
 }
@@ -285,7 +285,7 @@ func TestDoctorNginxPorts(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := OK
-		for _, f := range checkButUpgrades(config, with("net.ipv4.ip_local_port_range", "40000 46999"), Wish{Conns: 10_000, Fronts: []string{"127.0.0.1:8100"}, Polling: 30 * time.Second, Idle: 75 * time.Second}) {
+		for _, f := range checkButUpgrades(config, with("net.ipv4.ip_local_port_range", "40000 46999"), Demand{Conns: 10_000, Fronts: []string{"127.0.0.1:8100"}, Polling: 30 * time.Second, Idle: 75 * time.Second}) {
 			got = max(got, f.Status)
 		}
 		if got != want {

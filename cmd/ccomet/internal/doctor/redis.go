@@ -24,8 +24,8 @@ type RedisNode struct {
 	RedisServer
 }
 
-// RedisWish describes what Redis must hold.
-type RedisWish struct {
+// RedisDemand describes what Redis must hold.
+type RedisDemand struct {
 	URL        string // for output: without the password
 	Prefix     string
 	Partitions int // 0: as configured in Redis
@@ -37,22 +37,22 @@ type RedisWish struct {
 	Named    int    // number of addresses in the URLs
 }
 
-// redisExam is the check of one server.
-type redisExam struct {
+// redisCheck is the check of one server.
+type redisCheck struct {
 	RedisNode
-	ctx  context.Context
-	wish *RedisWish
-	info map[string]string
-	list []Finding
+	ctx    context.Context
+	demand *RedisDemand
+	info   map[string]string
+	list   []Finding
 }
 
 // CheckRedis checks the Redis servers and the Sentinels.
-func CheckRedis(ctx context.Context, servers, sentinels []RedisNode, w *RedisWish) []Finding {
+func CheckRedis(ctx context.Context, servers, sentinels []RedisNode, d *RedisDemand) []Finding {
 	var list []Finding
 	masters := int64(0)
-	var exams []*redisExam
+	var checks []*redisCheck
 	for _, s := range servers {
-		e := &redisExam{RedisNode: s, ctx: ctx, wish: w}
+		e := &redisCheck{RedisNode: s, ctx: ctx, demand: d}
 		if err := e.readInfo(); err != nil {
 			list = append(list, Finding{Name: "Redis " + s.Address, Status: Bad, Have: err.Error(), Why: "its state cannot be read"})
 			continue
@@ -60,10 +60,10 @@ func CheckRedis(ctx context.Context, servers, sentinels []RedisNode, w *RedisWis
 		if e.info["role"] == "master" {
 			masters++
 		}
-		exams = append(exams, e)
+		checks = append(checks, e)
 	}
 	clustered := false
-	for _, e := range exams {
+	for _, e := range checks {
 		cluster := e.info["redis_mode"] == "cluster"
 		clustered = clustered || cluster
 		if cluster && e.info["role"] != "master" {
@@ -73,10 +73,10 @@ func CheckRedis(ctx context.Context, servers, sentinels []RedisNode, w *RedisWis
 		list = append(list, e.list...)
 	}
 	if clustered {
-		list = append(list, checkRedisCluster(ctx, exams[0], w, masters))
+		list = append(list, checkRedisCluster(ctx, checks[0], d, masters))
 	}
-	if w.Sentinel != "" {
-		list = append(list, checkSentinels(ctx, sentinels, w)...)
+	if d.Sentinel != "" {
+		list = append(list, checkSentinels(ctx, sentinels, d)...)
 	}
 	return list
 }
@@ -102,7 +102,7 @@ func Unreachable(url string, err error) Finding {
 	return f
 }
 
-func (e *redisExam) readInfo() error {
+func (e *redisCheck) readInfo() error {
 	e.info = map[string]string{}
 	for _, section := range []string{"server", "memory", "persistence", "replication", "clients"} {
 		answer, err := e.Do(e.ctx, "INFO", section)
@@ -120,13 +120,13 @@ func (e *redisExam) readInfo() error {
 }
 
 // number returns a number of INFO, or 0 if it is missing.
-func (e *redisExam) number(key string) int64 {
+func (e *redisCheck) number(key string) int64 {
 	n, _ := strconv.ParseInt(e.info[key], 10, 64)
 	return n
 }
 
 // config returns a setting, or "" if reading it is forbidden, as in managed Redis services.
-func (e *redisExam) config(name string) string {
+func (e *redisCheck) config(name string) string {
 	switch answer, _ := e.Do(e.ctx, "CONFIG", "GET", name); answer := answer.(type) {
 	case map[string]any:
 		text, _ := answer[name].(string)
@@ -140,13 +140,13 @@ func (e *redisExam) config(name string) string {
 	return ""
 }
 
-func (e *redisExam) found(f Finding) {
+func (e *redisCheck) found(f Finding) {
 	f.Name = "Redis " + e.Address + ": " + f.Name
 	e.list = append(e.list, f)
 }
 
 // redisConf returns the fix for settings of Redis.
-func (e *redisExam) redisConf(lines ...string) []fix {
+func (e *redisCheck) redisConf(lines ...string) []fix {
 	x := fix{File: "redis.conf", Lines: lines}
 	host, port := e.Address, ""
 	if at := strings.LastIndexByte(e.Address, ':'); at > 0 {
@@ -160,7 +160,7 @@ func (e *redisExam) redisConf(lines ...string) []fix {
 	return []fix{x}
 }
 
-func (e *redisExam) examine(masters int64) {
+func (e *redisCheck) examine(masters int64) {
 	if !e.checkVersion() {
 		return
 	}
@@ -177,14 +177,14 @@ func (e *redisExam) examine(masters int64) {
 	e.checkReplicas()
 	e.checkClock()
 	e.checkLatency()
-	if e.wish.Channels > 0 {
+	if e.demand.Channels > 0 {
 		e.checkMemory(masters)
 	}
 	e.checkPrefix()
 }
 
 // checkVersion returns false if Redis is too old for the other checks.
-func (e *redisExam) checkVersion() bool {
+func (e *redisCheck) checkVersion() bool {
 	f := Finding{Name: "version", Have: "Redis " + e.info["redis_version"], Want: "7.0 or later, or Valkey"}
 	if v := e.info["valkey_version"]; v != "" {
 		f.Have = "Valkey " + v
@@ -199,23 +199,23 @@ func (e *redisExam) checkVersion() bool {
 }
 
 // checkCommands tries the commands that nodes use, on a key that expires after a second.
-func (e *redisExam) checkCommands() {
+func (e *redisCheck) checkCommands() {
 	const script = `redis.call('SET', KEYS[1], '1', 'PX', 1000) redis.call('DEL', KEYS[1]) redis.call('INFO', 'server')
 redis.call('XADD', KEYS[1], 'MAXLEN', '~', 1, '*', 'a', 'b') redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1) redis.call('DEL', KEYS[1])
 redis.call('RPUSH', KEYS[1], 'a') redis.call('LTRIM', KEYS[1], -1, -1) redis.call('LRANGE', KEYS[1], 0, -1) redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'a', 'b') redis.call('HMGET', KEYS[1], 'a') redis.call('EXPIRE', KEYS[1], 1) redis.call('DEL', KEYS[1]) return 'ok'`
 	f := Finding{Name: "commands", Have: "may be executed"}
-	if _, err := e.Do(e.ctx, "EVAL", script, "1", e.wish.Prefix+"{doctor}"); err != nil && !strings.HasPrefix(err.Error(), "MOVED") {
-		f.Status, f.Have, f.Why = Bad, err.Error(), "nodes publish by scripts, on keys that begin with "+e.wish.Prefix
+	if _, err := e.Do(e.ctx, "EVAL", script, "1", e.demand.Prefix+"{doctor}"); err != nil && !strings.HasPrefix(err.Error(), "MOVED") {
+		f.Status, f.Have, f.Why = Bad, err.Error(), "nodes publish by scripts, on keys that begin with "+e.demand.Prefix
 		if strings.Contains(err.Error(), "NOPERM") {
-			f.Fixes = []fix{{File: "users.acl, or redis.conf", Lines: []string{"user NAME on >PASSWORD ~" + e.wish.Prefix + "* +@all -@dangerous +info +config|get"}}}
+			f.Fixes = []fix{{File: "users.acl, or redis.conf", Lines: []string{"user NAME on >PASSWORD ~" + e.demand.Prefix + "* +@all -@dangerous +info +config|get"}}}
 		}
 	}
 	e.found(f)
 }
 
 // checkEviction checks that Redis does not evict keys, which contain the channels' numbers.
-func (e *redisExam) checkEviction() {
+func (e *redisCheck) checkEviction() {
 	limit, policy := e.number("maxmemory"), e.info["maxmemory_policy"]
 	f := Finding{Name: "maxmemory-policy", Have: policy, Want: "noeviction"}
 	switch {
@@ -230,7 +230,7 @@ func (e *redisExam) checkEviction() {
 	e.found(f)
 }
 
-func (e *redisExam) checkPersistence() {
+func (e *redisCheck) checkPersistence() {
 	f := Finding{Name: "persistence", Want: "appendonly yes, appendfsync everysec"}
 	fsync, save := e.config("appendfsync"), e.config("save")
 	switch {
@@ -259,7 +259,7 @@ func (e *redisExam) checkPersistence() {
 	e.found(f)
 }
 
-func (e *redisExam) checkReplicas() {
+func (e *redisCheck) checkReplicas() {
 	replicas, want := e.number("connected_slaves"), e.config("min-replicas-to-write")
 	good := int64(0)
 	for i := range replicas {
@@ -291,7 +291,7 @@ func orUnknown(text string) string {
 	return text
 }
 
-func (e *redisExam) checkClock() {
+func (e *redisCheck) checkClock() {
 	f := Finding{Name: "clock", Want: "less than a second"}
 	before := time.Now()
 	answer, err := e.Do(e.ctx, "TIME")
@@ -320,7 +320,7 @@ const (
 	roundTrips        = 50
 )
 
-func (e *redisExam) checkLatency() {
+func (e *redisCheck) checkLatency() {
 	f := Finding{Name: "round trip", Want: "less than " + slowRoundTrip.String()}
 	var times []time.Duration
 	for range roundTrips {

@@ -16,20 +16,20 @@ const (
 )
 
 // memory returns the wanted memory of Redis.
-func (w *RedisWish) memory() int64 {
-	return redisSpare + w.Channels*(redisChannel+w.History*(w.MessageBytes+redisMessage)) + int64(w.Bus)*(w.MessageBytes+redisBusEntry)
+func (d *RedisDemand) memory() int64 {
+	return redisSpare + d.Channels*(redisChannel+d.History*(d.MessageBytes+redisMessage)) + int64(d.Bus)*(d.MessageBytes+redisBusEntry)
 }
 
-func (e *redisExam) checkMemory(masters int64) {
-	w := e.wish
-	share := w.memory() / max(masters, 1)
+func (e *redisCheck) checkMemory(masters int64) {
+	d := e.demand
+	share := d.memory() / max(masters, 1)
 	limit, bounded := e.number("maxmemory"), "maxmemory"
 	if limit == 0 {
 		limit, bounded = e.number("total_system_memory"), "of the machine, without maxmemory"
 	}
 	f := Finding{
 		Name: "memory", Have: mebibytes(limit) + " " + bounded, Want: mebibytes(share),
-		Why: fmt.Sprintf("%s channels that store %s messages of %s bytes each; a channel without publishes takes nothing", grouped(w.Channels), grouped(w.History), grouped(w.MessageBytes)),
+		Why: fmt.Sprintf("%s channels that store %s messages of %s bytes each; a channel without publishes takes nothing", grouped(d.Channels), grouped(d.History), grouped(d.MessageBytes)),
 	}
 	switch {
 	case limit < share:
@@ -44,10 +44,10 @@ func (e *redisExam) checkMemory(masters int64) {
 }
 
 // checkPrefix checks whether another program, or another configuration, uses the keys.
-func (e *redisExam) checkPrefix() {
-	w := e.wish
-	f := Finding{Name: "prefix", Have: w.Prefix + " is free"}
-	answer, err := e.Do(e.ctx, "HMGET", w.Prefix+"{0}g", "parts", "gen")
+func (e *redisCheck) checkPrefix() {
+	d := e.demand
+	f := Finding{Name: "prefix", Have: d.Prefix + " is free"}
+	answer, err := e.Do(e.ctx, "HMGET", d.Prefix+"{0}g", "parts", "gen")
 	values, _ := answer.([]any)
 	switch {
 	case err != nil && strings.HasPrefix(err.Error(), "MOVED"):
@@ -57,9 +57,9 @@ func (e *redisExam) checkPrefix() {
 		f.Fixes = []fix{{File: "--redis-prefix", Lines: []string{"choose another prefix, the same at all nodes"}}}
 	case len(values) == 2 && values[0] != nil:
 		parts := fmt.Sprint(values[0])
-		f.Have = fmt.Sprintf(w.Prefix+" is in use, with %s partitions, in generation %v", parts, values[1])
-		if n, _ := strconv.Atoi(parts); w.Partitions != 0 && n != w.Partitions {
-			f.Status, f.Want, f.Why = Bad, strconv.Itoa(w.Partitions), "a node with another number of partitions does not start, because it would look for channels in other partitions"
+		f.Have = fmt.Sprintf(d.Prefix+" is in use, with %s partitions, in generation %v", parts, values[1])
+		if n, _ := strconv.Atoi(parts); d.Partitions != 0 && n != d.Partitions {
+			f.Status, f.Want, f.Why = Bad, strconv.Itoa(d.Partitions), "a node with another number of partitions does not start, because it would look for channels in other partitions"
 			f.Fixes = []fix{{File: "--redis-partitions", Lines: []string{parts + "   # or another --redis-prefix, for other channels"}}}
 		}
 	}
@@ -67,7 +67,7 @@ func (e *redisExam) checkPrefix() {
 }
 
 // checkRedisCluster checks the state of a Redis Cluster.
-func checkRedisCluster(ctx context.Context, e *redisExam, w *RedisWish, masters int64) Finding {
+func checkRedisCluster(ctx context.Context, e *redisCheck, d *RedisDemand, masters int64) Finding {
 	f := Finding{Name: "Redis Cluster", Want: "cluster_state:ok"}
 	answer, err := e.Do(ctx, "CLUSTER", "INFO")
 	text, _ := answer.(string)
@@ -84,7 +84,7 @@ func checkRedisCluster(ctx context.Context, e *redisExam, w *RedisWish, masters 
 	case state != "ok":
 		f.Status, f.Why = Bad, "some slots have no master: publishes to their channels are answered 503"
 		f.Fixes = []fix{{Now: "redis-cli --cluster check " + e.Address}}
-	case w.Named < 2:
+	case d.Named < 2:
 		f.Status, f.Why = Warn, "a node that starts while the only named address is down cannot find the others"
 		f.Fixes = []fix{{File: "--redis", Lines: []string{"redis://HOST,HOST,HOST"}}}
 	}
@@ -92,18 +92,18 @@ func checkRedisCluster(ctx context.Context, e *redisExam, w *RedisWish, masters 
 }
 
 // checkSentinels asks each Sentinel whether it could perform a failover.
-func checkSentinels(ctx context.Context, sentinels []RedisNode, w *RedisWish) (list []Finding) {
-	f := Finding{Name: "Sentinels", Have: fmt.Sprintf("%d of %d answer", len(sentinels), w.Named), Want: "3 or more"}
+func checkSentinels(ctx context.Context, sentinels []RedisNode, d *RedisDemand) (list []Finding) {
+	f := Finding{Name: "Sentinels", Have: fmt.Sprintf("%d of %d answer", len(sentinels), d.Named), Want: "3 or more"}
 	switch {
-	case len(sentinels) < w.Named:
+	case len(sentinels) < d.Named:
 		f.Status, f.Why = Warn, "the others cannot be reached from here"
-	case w.Named < 3:
+	case d.Named < 3:
 		f.Status, f.Why = Warn, "if one of two is down there is no majority, and no replica can take over"
 	}
 	list = append(list, f)
 	for _, s := range sentinels {
-		f := Finding{Name: "Sentinel " + s.Address, Have: "has a quorum for " + w.Sentinel}
-		if answer, err := s.Do(ctx, "SENTINEL", "CKQUORUM", w.Sentinel); err != nil {
+		f := Finding{Name: "Sentinel " + s.Address, Have: "has a quorum for " + d.Sentinel}
+		if answer, err := s.Do(ctx, "SENTINEL", "CKQUORUM", d.Sentinel); err != nil {
 			f.Status, f.Have, f.Why = Bad, err.Error(), "no replica can take over when the master is down"
 		} else if text, _ := answer.(string); !strings.HasPrefix(text, "OK") {
 			f.Status, f.Have = Warn, fmt.Sprint(answer)

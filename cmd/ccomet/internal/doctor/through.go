@@ -184,7 +184,7 @@ func (t *through) tryFlow(ctx context.Context, path string) []Finding {
 	}
 	if err != nil {
 		f.Status, f.Have = Bad, err.Error()
-		f.Why, f.Fixes = keptBack(flow, err)
+		f.Why, f.Fixes = diagnose(flow, err)
 	}
 	return append([]Finding{f}, t.checkHead(flow, path)...)
 }
@@ -195,8 +195,8 @@ func jsonText(s string) string {
 	return string(text)
 }
 
-// keptBack returns why messages do not arrive, and fixes.
-func keptBack(f *flow, err error) (why string, fixes []fix) {
+// diagnose returns why messages do not arrive, and fixes.
+func diagnose(f *flow, err error) (why string, fixes []fix) {
 	const where = "nginx, within the location"
 	if !errors.Is(err, errLate) {
 		return "the proxy ends a response before the server does", []fix{{File: where, Lines: []string{"proxy_read_timeout 60s;"}}}
@@ -257,7 +257,7 @@ func (t *through) tryPoll(ctx context.Context) (f Finding, seq int) {
 	}
 	if err != nil {
 		f.Status, f.Have = Bad, err.Error()
-		f.Why, f.Fixes = keptBack(flow, err)
+		f.Why, f.Fixes = diagnose(flow, err)
 	}
 	return f, seq
 }
@@ -294,7 +294,7 @@ func (t *through) tryHeartbeat(quiet *flow, began time.Time) Finding {
 		f.Fixes = []fix{{File: "this command", Lines: []string{fmt.Sprintf("--wait %d", int64((t.polling + moment).Seconds()))}}}
 	case errors.Is(err, errLate):
 		f.Status, f.Have = Bad, fmt.Sprintf("has no heartbeat after %v", lived)
-		f.Why, f.Fixes = keptBack(quiet, err)
+		f.Why, f.Fixes = diagnose(quiet, err)
 	default:
 		f.Status, f.Have = Bad, fmt.Sprintf("is cut after %v: %v", lived, err)
 		f.Why = "the proxy closes silent connections"
