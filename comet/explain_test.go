@@ -76,7 +76,7 @@ func TestExplainBytes(t *testing.T) {
 		}
 		ask := func(side uint8, target string) string { return srv.talk(side, reqGet(minor, target, closing)) }
 		same(t, ask(conn.Admin, "/explain?cname=a"), answer(gone, asText,
-			"no such channel: it has no subscribers, and its lease has expired\n", more...))
+			"no such channel: it has no subscribers, no messages and no lease\n", more...))
 		srv.askAll([]string{"/push?cname=a%22%5C%E2%80%A8%3C&content=12", "/push?cname=a%22%5C%E2%80%A8%3C&content=3"})
 		home := srv.homes.Of([]byte("a\"\\\u2028<"))
 		size := 0 // in memory

@@ -48,7 +48,7 @@ func (w *Web) ExplainedTo(m *mail.Mail) {
 	to := m.ReplyTo()
 	switch m.Code {
 	case mail.CodeNone:
-		w.Object = append(w.Object[:0], "no such channel: it has no subscribers, and its lease has expired"...)
+		w.Object = append(w.Object[:0], "no such channel: it has no subscribers, no messages and no lease"...)
 		w.Object = append(w.cfg.shared().otherNames(w.Object, " here; ask these servers too: ", ", "), '\n')
 		w.pipelines.resolve(to, 404, frame.TypeText, w.Object)
 	case mail.CodeBusy:
