@@ -30,18 +30,18 @@ func (o *Options) Batches(ctx context.Context, c BatchesConfig) error {
 		return err
 	}
 	defer r.close()
-	m := &batching{run: r, c: c}
+	m := &batchesRun{run: r, c: c}
 	return m.measure()
 }
 
-// batching is the state of Batches.
-type batching struct {
+// batchesRun is the state of Batches.
+type batchesRun struct {
 	*run
 	c    BatchesConfig
 	duel duel // batches against single requests
 }
 
-func (m *batching) measure() error {
+func (m *batchesRun) measure() error {
 	for i := range m.duel.sides {
 		config := publisherConfig{Channels: m.c.Batch, Connections: 1, Depth: m.c.Batch}
 		if i == 0 {
@@ -63,7 +63,7 @@ func (m *batching) measure() error {
 }
 
 // line prints a round.
-func (m *batching) line(rate float64, batches, requests, _ result.Cost) {
+func (m *batchesRun) line(rate float64, batches, requests, _ result.Cost) {
 	m.print("%s, %d messages to %d channels: %.0f a second; server %.3f µs each in batches, %.3f in as many requests: ratio %.3f",
 		m.Target.Label, m.c.Publishes, m.c.Batch, rate, batches.Micros, requests.Micros, batches.Micros/requests.Micros)
 }

@@ -30,7 +30,7 @@ func (o *Options) Channels(ctx context.Context, c ChannelsConfig) (*result.Resul
 	}
 	defer r.close()
 	res := r.result(result.KindChannels)
-	m := &channelling{run: r, c: c, Channels: &result.Channels{Publishes: c.Publishes, Connections: c.Publishers}}
+	m := &channelsRun{run: r, c: c, Channels: &result.Channels{Publishes: c.Publishes, Connections: c.Publishers}}
 	res.Channels = m.Channels
 	err = m.measure()
 	if m.Rounds > 0 {
@@ -40,8 +40,8 @@ func (o *Options) Channels(ctx context.Context, c ChannelsConfig) (*result.Resul
 	return res, err
 }
 
-// channelling is the state of Channels.
-type channelling struct {
+// channelsRun is the state of Channels.
+type channelsRun struct {
 	*run
 	*result.Channels
 	c          ChannelsConfig
@@ -49,7 +49,7 @@ type channelling struct {
 	rounds     rounds
 }
 
-func (m *channelling) measure() (err error) {
+func (m *channelsRun) measure() (err error) {
 	m.ours = m.contestant(true)
 	if m.bars, err = m.bare(true, m.transport.Once, false); err != nil {
 		return fmt.Errorf("the bare program: %w", err)
@@ -73,7 +73,7 @@ func (m *channelling) measure() (err error) {
 	return nil
 }
 
-func (m *channelling) round(counts bool) error {
+func (m *channelsRun) round(counts bool) error {
 	t, err := m.ours.turn(load{publishes: m.c.Publishes})
 	if err != nil {
 		return err
@@ -94,13 +94,13 @@ func (m *channelling) round(counts bool) error {
 }
 
 // line prints a round, or the medians.
-func (m *channelling) line(what string, rate float64, server, bare, client result.Cost, ratio float64) {
+func (m *channelsRun) line(what string, rate float64, server, bare, client result.Cost, ratio float64) {
 	m.print("%s, %d channels of one %s subscriber, %d publishing connections: %s%.0f publishes a second; server %.2f µs each with its delivery, bare program in %s %.2f: ratio %.3f; client %.2f",
 		m.Target.Label, m.run.Connections, m.transportName(), m.c.Publishers, what, rate, server.Micros, m.bareLanguage, bare.Micros, ratio, client.Micros)
 }
 
 // summary computes and prints the medians of the completed rounds and the verdict.
-func (m *channelling) summary() (err error) {
+func (m *channelsRun) summary() (err error) {
 	m.Ratios, m.Ratio, m.PublishesPerSecond = m.rounds.ratios, median(m.rounds.ratios), median(m.rounds.rates)
 	m.Server, m.Bare, m.Client = m.rounds.costs()
 	m.line(fmt.Sprintf("medians of %d rounds: ", m.Rounds), m.PublishesPerSecond, m.Server, m.Bare, m.Client, m.Ratio)

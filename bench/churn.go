@@ -13,7 +13,7 @@ const settled = time.Minute
 
 // churn makes a share of the connections leave and return each second, and samples the
 // server's memory and descriptors.
-func (m *holding) churn() error {
+func (m *holdRun) churn() error {
 	m.Samples, m.SlopeBytes = nil, 0
 	m.print("churn: %.3g %% of the connections leave and come back each second, for %v", m.h.Churn*100, m.h.For)
 	m.print("%11s %10s %10s %10s %8s", "seconds", "VIRT MiB", "RES MiB", "PSS MiB", "fds")
@@ -43,7 +43,7 @@ func (m *holding) churn() error {
 }
 
 // churned waits until all clients have returned. It returns an error if descriptors leaked.
-func (m *holding) churned() error {
+func (m *holdRun) churned() error {
 	if err := m.swarm.tell("churn 0"); err != nil {
 		return err
 	}

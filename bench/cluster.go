@@ -35,7 +35,7 @@ func (o *Options) Cluster(ctx context.Context, c ClusterConfig) (*result.Result,
 	if err := o.checkMachine(); err != nil {
 		return nil, err
 	}
-	m := &clustering{comparing: comparing{Options: o, ctx: ctx, servers: append([]*Options{o}, c.Others...), Compare: new(result.Compare)}, c: c}
+	m := &clusterRun{compareRun: compareRun{Options: o, ctx: ctx, servers: append([]*Options{o}, c.Others...), Compare: new(result.Compare)}, c: c}
 	m.BareLanguage, m.Rounds = "Lua, in Redis", c.Rounds
 	m.Contestants = []string{"alone"}
 	for _, other := range m.servers {
@@ -64,16 +64,16 @@ func (o *Options) Cluster(ctx context.Context, c ClusterConfig) (*result.Result,
 	}, err
 }
 
-// clustering is a Cluster under way.
-type clustering struct {
-	comparing
+// clusterRun is a Cluster under way.
+type clusterRun struct {
+	compareRun
 	c       ClusterConfig
 	systems []*system
 	redis   *server
 	alone   *scripted
 }
 
-func (m *clustering) end() {
+func (m *clusterRun) end() {
 	for _, s := range m.systems {
 		s.close()
 	}
@@ -82,7 +82,7 @@ func (m *clustering) end() {
 	}
 }
 
-func (m *clustering) measure() (err error) {
+func (m *clusterRun) measure() (err error) {
 	if m.redis, err = startRedis(m.ctx); err != nil {
 		return err
 	}
@@ -126,13 +126,13 @@ func (m *clustering) measure() (err error) {
 }
 
 // row is one without figures.
-func (m *clustering) row(what, figure, unit string) *result.CompareRow {
+func (m *clusterRun) row(what, figure, unit string) *result.CompareRow {
 	return &result.CompareRow{What: what, Figure: figure, Unit: unit, Values: make([][]float64, len(m.Contestants))}
 }
 
 // inTurn has each contestant do something in each round, after one that does not count; 0 is
 // the one that is alone. Who begins changes from round to round.
-func (m *clustering) inTurn(rounds int, do func(contestant int, counts bool) error) error {
+func (m *clusterRun) inTurn(rounds int, do func(contestant int, counts bool) error) error {
 	for round := range rounds + 1 {
 		for i := range m.Contestants {
 			who := (i + round) % len(m.Contestants)
@@ -145,7 +145,7 @@ func (m *clustering) inTurn(rounds int, do func(contestant int, counts bool) err
 }
 
 // pipelined measures what a publish costs.
-func (m *clustering) pipelined() error {
+func (m *clusterRun) pipelined() error {
 	n := m.c.Publishes
 	what := fmt.Sprintf("a publish to one of %d channels, whose subscriber is at another node; %d connections, %d deep", m.Connections, m.c.Publishers, m.c.Depth)
 	all, redis := m.row(what, "processor time of both nodes and Redis", "µs"), m.row(what, "of that, Redis", "µs")
@@ -185,7 +185,7 @@ func (m *clustering) pipelined() error {
 }
 
 // paced measures how long a message takes.
-func (m *clustering) paced() error {
+func (m *clusterRun) paced() error {
 	what := fmt.Sprintf("the same, %g publishes a second", m.c.Rate)
 	half, most := m.row(what, "publish to receipt, 50 %", "µs"), m.row(what, "publish to receipt, 99 %", "µs")
 	answers := m.row(what, "publish to answer, 50 %", "µs")
@@ -223,7 +223,7 @@ func (m *clustering) paced() error {
 
 // others measures what a message takes of a third node where others are waited for: it is to hear of
 // those soon.
-func (m *clustering) others() error {
+func (m *clusterRun) others() error {
 	idle := m.row(fmt.Sprintf("the same, %g publishes a second", m.c.Rate), "processor time of a third node, where others are waited for", "µs")
 	for _, s := range m.systems {
 		if err := s.occupy(); err != nil {
@@ -245,7 +245,7 @@ func (m *clustering) others() error {
 }
 
 // returning measures how long many clients take to come back to a node that was ended.
-func (m *clustering) returning() error {
+func (m *clusterRun) returning() error {
 	what := fmt.Sprintf("%d clients of own channels come back to a node that was ended; alone: a node without Redis", m.c.Return)
 	back := m.row(what, "until the last is back", "s")
 	const rounds = 3

@@ -40,7 +40,7 @@ func CompareRows() (names []string) {
 // A server has no figure in a row whose transport it lacks, or whose pipelined publishes it
 // does not accept.
 func (o *Options) Compare(ctx context.Context, c CompareConfig) (*result.Result, error) {
-	m := &comparing{Options: o, ctx: ctx, c: c, servers: append([]*Options{o}, c.Others...), Compare: new(result.Compare)}
+	m := &compareRun{Options: o, ctx: ctx, c: c, servers: append([]*Options{o}, c.Others...), Compare: new(result.Compare)}
 	if err := m.check(); err != nil {
 		return nil, err
 	}
@@ -75,9 +75,9 @@ func (o *Options) spawned() string {
 	return o.Target.Spawn
 }
 
-// comparing is the state of Compare. Contestants are numbered as in result.Compare: 0 is
+// compareRun is the state of Compare. Contestants are numbered as in result.Compare: 0 is
 // the bare program.
-type comparing struct {
+type compareRun struct {
 	*Options
 	*result.Compare
 	ctx     context.Context
@@ -87,7 +87,7 @@ type comparing struct {
 
 // check validates the configuration, and starts each server once, so that a missing one is
 // reported before a run of minutes.
-func (m *comparing) check() error {
+func (m *compareRun) check() error {
 	if m.c.Rounds < 1 || len(m.c.Others) > 8 {
 		return fmt.Errorf("%d rounds beside %d other servers: want a round at least, and 8 servers at most", m.c.Rounds, len(m.c.Others))
 	}
@@ -121,7 +121,7 @@ func (m *comparing) check() error {
 }
 
 // transport returns a server's transport for streams or polls, or "" if it has none.
-func (m *comparing) transport(o *Options, polls bool) string {
+func (m *compareRun) transport(o *Options, polls bool) string {
 	name := m.Options.Transport
 	switch {
 	case polls:
@@ -135,11 +135,11 @@ func (m *comparing) transport(o *Options, polls bool) string {
 	return name
 }
 
-func (m *comparing) wants(name string) bool {
+func (m *compareRun) wants(name string) bool {
 	return len(m.c.Only) == 0 || slices.Contains(m.c.Only, name)
 }
 
-func (m *comparing) measure() error {
+func (m *compareRun) measure() error {
 	for _, g := range compareGroups {
 		if err := m.group(g); err != nil {
 			return err
@@ -156,13 +156,13 @@ func (m *comparing) measure() error {
 }
 
 // add adds a row to the table.
-func (m *comparing) add(what, figure, unit string) {
+func (m *compareRun) add(what, figure, unit string) {
 	m.Rows = append(m.Rows, result.CompareRow{What: what, Figure: figure, Unit: unit, Values: make([][]float64, len(m.Contestants))})
 }
 
 // inTurn calls do for each contestant in each round, after a first round that does not
 // count.
-func (m *comparing) inTurn(rounds int, do func(contestant int, counts bool) error) error {
+func (m *compareRun) inTurn(rounds int, do func(contestant int, counts bool) error) error {
 	n := len(m.Contestants)
 	for round := range rounds + 1 {
 		for turn := range n {
@@ -179,7 +179,7 @@ func (m *comparing) inTurn(rounds int, do func(contestant int, counts bool) erro
 }
 
 // group measures the rows that share their subscribers.
-func (m *comparing) group(g compareGroup) error {
+func (m *compareRun) group(g compareGroup) error {
 	g.rows = slices.DeleteFunc(slices.Clone(g.rows), func(row loadRow) bool { return !m.wants(row.name) })
 	if len(g.rows) == 0 || m.transport(m.Options, g.polls) == "" {
 		return nil
@@ -236,7 +236,7 @@ func (m *comparing) group(g compareGroup) error {
 
 // contestants starts all contestants with their subscribers. One without the transport is
 // nil.
-func (m *comparing) contestants(g compareGroup) (list []*contestant, stop func(), err error) {
+func (m *compareRun) contestants(g compareGroup) (list []*contestant, stop func(), err error) {
 	var runs []*run
 	stop = func() {
 		for _, r := range runs {
@@ -280,7 +280,7 @@ func (m *comparing) contestants(g compareGroup) (list []*contestant, stop func()
 }
 
 // connects measures how all subscribe to a freshly started server.
-func (m *comparing) connects(row connectRow) error {
+func (m *compareRun) connects(row connectRow) error {
 	n := connectsOf(m.Connections)
 	what := row.what(n)
 	fmt.Fprintf(m.Out, "%s …\n", what)

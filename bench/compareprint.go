@@ -11,7 +11,7 @@ import (
 )
 
 // summary computes the medians and ratios, and removes the rows without figures.
-func (m *comparing) summary() {
+func (m *compareRun) summary() {
 	m.Rows = slices.DeleteFunc(m.Rows, func(row result.CompareRow) bool { return len(row.Values[1]) == 0 })
 	for i := range m.Rows {
 		row := &m.Rows[i]
@@ -33,7 +33,7 @@ var errNoRound = errors.New("no round was completed")
 
 // print prints the table: the medians, their ratio to the bare program's, and the first
 // server's ratio to each other server.
-func (m *comparing) print() {
+func (m *compareRun) print() {
 	out := m.Out
 	if len(m.Rows) == 0 {
 		fmt.Fprintln(out, errNoRound)
@@ -65,7 +65,7 @@ func (m *comparing) print() {
 }
 
 // cells returns the cells of a row; "-" for a missing value.
-func (m *comparing) cells(row *result.CompareRow) (cells []string) {
+func (m *compareRun) cells(row *result.CompareRow) (cells []string) {
 	for i, v := range row.Medians {
 		cell := "-"
 		switch {

@@ -108,7 +108,7 @@ var connectRows = []connectRow{
 func connectsOf(n int) int { return n + n/2 }
 
 // estimate returns the approximate duration of the run.
-func (m *comparing) estimate() time.Duration {
+func (m *compareRun) estimate() time.Duration {
 	contestants, size := float64(len(m.Contestants)), float64(m.Connections)/10000
 	seconds := 0.0
 	for _, g := range compareGroups {

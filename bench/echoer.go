@@ -39,7 +39,7 @@ type echoer struct {
 	say     target.Template
 	format  format
 	reader  websocket.Reader
-	clients []echoing
+	clients []echoClient
 	dialled int
 	idle    []uint32 // clients; the first has waited longest
 	todo    int      // rounds not started
@@ -51,8 +51,8 @@ type echoer struct {
 	out     []byte
 }
 
-// echoing is one client.
-type echoing struct {
+// echoClient is one client.
+type echoClient struct {
 	conn    reactor.Conn
 	partial websocket.Partial
 	headed  bool
@@ -71,7 +71,7 @@ func RunEchoer() error {
 		return fmt.Errorf("echoer: configuration: %w", err)
 	}
 	e.request, e.say, e.format = e.Transport.Request(), target.Compile(e.Transport.Say), newFormat(e.Run, e.Size)
-	e.clients = make([]echoing, e.Clients)
+	e.clients = make([]echoClient, e.Clients)
 	var err error
 	if e.loop, err = reactor.NewLoop(e, reactor.Config{}); err != nil {
 		return err
@@ -174,7 +174,7 @@ func (e *echoer) Received(conn reactor.Conn, p []byte) (used int) {
 }
 
 // hear handles a received text: the client's own message, or another text of the server.
-func (e *echoer) hear(i uint32, c *echoing, text []byte) {
+func (e *echoer) hear(i uint32, c *echoClient, text []byte) {
 	m, used, whole := e.format.next(text)
 	if used == 0 {
 		if bytes.Contains(text, []byte(`"type":"4`)) {

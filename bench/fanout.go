@@ -34,7 +34,7 @@ func (o *Options) Fanout(ctx context.Context, f FanoutConfig) (*result.Result, e
 	}
 	defer r.close()
 	res := r.result(result.KindFanout)
-	m := &fanning{run: r, f: f, Fanout: &result.Fanout{Messages: f.Messages, Burst: f.Burst}}
+	m := &fanoutRun{run: r, f: f, Fanout: &result.Fanout{Messages: f.Messages, Burst: f.Burst}}
 	res.Fanout = m.Fanout
 	err = m.measure()
 	if m.Rounds > 0 {
@@ -44,8 +44,8 @@ func (o *Options) Fanout(ctx context.Context, f FanoutConfig) (*result.Result, e
 	return res, err
 }
 
-// fanning is the state of Fanout.
-type fanning struct {
+// fanoutRun is the state of Fanout.
+type fanoutRun struct {
 	*run
 	*result.Fanout
 	f          FanoutConfig
@@ -55,7 +55,7 @@ type fanning struct {
 	bursts     rounds // the rounds against coalescing
 }
 
-func (m *fanning) measure() (err error) {
+func (m *fanoutRun) measure() (err error) {
 	m.ours = m.contestant(false)
 	if err = m.subscribe(m.ours, m.Connections); err != nil {
 		return err
@@ -79,7 +79,7 @@ func (m *fanning) measure() (err error) {
 	return nil
 }
 
-func (m *fanning) subscribe(c *contestant, n int) error {
+func (m *fanoutRun) subscribe(c *contestant, n int) error {
 	if err := c.subscribe(n); err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (m *fanning) subscribe(c *contestant, n int) error {
 }
 
 // bareLoop starts the bare program with as many streams as it may have.
-func (m *fanning) bareLoop(coalesce bool) (*contestant, error) {
+func (m *fanoutRun) bareLoop(coalesce bool) (*contestant, error) {
 	c, err := m.bare(false, false, coalesce)
 	if err == nil {
 		err = m.subscribe(c, min(m.Connections, descriptorLimit()-spare))
@@ -99,13 +99,13 @@ func (m *fanning) bareLoop(coalesce bool) (*contestant, error) {
 }
 
 // turn runs a contestant's part of a round. The costs are for one delivery.
-func (m *fanning) turn(c *contestant) (server, client result.Cost, rate float64, err error) {
+func (m *fanoutRun) turn(c *contestant) (server, client result.Cost, rate float64, err error) {
 	t, err := c.turn(load{publishes: m.f.Messages, burst: m.f.Burst})
 	n := m.f.Messages * c.subscribers.subscribers()
 	return each(t.server, n), each(t.client, n), float64(n) / t.took.Seconds(), err
 }
 
-func (m *fanning) round(counts bool) error {
+func (m *fanoutRun) round(counts bool) error {
 	ours, client, rate, err := m.turn(m.ours)
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (m *fanning) round(counts bool) error {
 }
 
 // line describes a round, or the medians.
-func (m *fanning) line(what string, rate float64, server, bare, client, coalesced result.Cost, ratio, burstRatio float64) string {
+func (m *fanoutRun) line(what string, rate float64, server, bare, client, coalesced result.Cost, ratio, burstRatio float64) string {
 	title := fmt.Sprintf("%s, %d %s subscribers", m.Target.Label, m.Connections, m.transportName())
 	s := fmt.Sprintf("server %.2f µs each (%.2f user), bare loop in %s %.2f (%.2f): ratio %.3f; client %.2f",
 		server.Micros, server.UserMicros, m.bareLanguage, bare.Micros, bare.UserMicros, ratio, client.Micros)
@@ -148,7 +148,7 @@ func (m *fanning) line(what string, rate float64, server, bare, client, coalesce
 }
 
 // summary computes and prints the medians of the completed rounds and the verdict.
-func (m *fanning) summary() (err error) {
+func (m *fanoutRun) summary() (err error) {
 	m.Ratios, m.Ratio, m.DeliveriesPerSecond = m.rounds.ratios, median(m.rounds.ratios), median(m.rounds.rates)
 	m.Server, m.Bare, m.Client = m.rounds.costs()
 	if m.coalescing != nil {

@@ -32,19 +32,19 @@ const (
 type flood struct {
 	name    string
 	ceiling int64 // the limit under test
-	do      func(*flooding, context.Context) error
+	do      func(*floodRun, context.Context) error
 }
 
 var floods = []flood{
-	{"history: large messages to channels without number", floodHistory, (*flooding).histories},
-	{"held output: stuck readers, each of a channel of its own", floodHeld, (*flooding).stuckReaders},
-	{"held input: bodies in chunks of a byte that do not end", floodHeld, (*flooding).slowBodies},
-	{"connections: twice as many as there may be, half of them from one address", 0, (*flooding).connections},
+	{"history: large messages to channels without number", floodHistory, (*floodRun).histories},
+	{"held output: stuck readers, each of a channel of its own", floodHeld, (*floodRun).stuckReaders},
+	{"held input: bodies in chunks of a byte that do not end", floodHeld, (*floodRun).slowBodies},
+	{"connections: twice as many as there may be, half of them from one address", 0, (*floodRun).connections},
 }
 
-// flooding is a flood in progress.
-type flooding struct {
-	probing
+// floodRun is a flood in progress.
+type floodRun struct {
+	bystanders
 	client *http.Client
 	sent   atomic.Int64
 	open   []net.Conn
@@ -62,9 +62,9 @@ func (o *Options) flood(ctx context.Context, c SiegeConfig, which *flood) (f res
 		return f, err
 	}
 	defer r.close()
-	m := &flooding{probing: probing{run: r}, client: &http.Client{Timeout: hangTimeout}}
+	m := &floodRun{bystanders: bystanders{run: r}, client: &http.Client{Timeout: hangTimeout}}
 	defer m.leave()
-	if err = m.probing.open(); err != nil {
+	if err = m.bystanders.open(); err != nil {
 		return f, err
 	}
 	p, err := m.phase(c, func(ctx context.Context) error { return which.do(m, ctx) })
@@ -91,7 +91,7 @@ func (o *Options) flood(ctx context.Context, c SiegeConfig, which *flood) (f res
 	return f, err
 }
 
-func (m *flooding) leave() {
+func (m *floodRun) leave() {
 	for _, c := range m.open {
 		if c != nil {
 			c.Close()
@@ -128,7 +128,7 @@ func (r *run) fillChannel(cname string) error {
 
 // pushAll publishes messages to channels, a few at a time, until all are published or ctx
 // is done.
-func (m *flooding) pushAll(ctx context.Context, messages int, cname func(n int) string) error {
+func (m *floodRun) pushAll(ctx context.Context, messages int, cname func(n int) string) error {
 	const publishers = 4
 	return together(publishers, func(i int) error {
 		for n := i; n < messages && ctx.Err() == nil; n += publishers {
@@ -141,12 +141,12 @@ func (m *flooding) pushAll(ctx context.Context, messages int, cname func(n int) 
 	})
 }
 
-func (m *flooding) histories(ctx context.Context) error {
+func (m *floodRun) histories(ctx context.Context) error {
 	return m.pushAll(ctx, floodTimes*floodHistory/floodMessage, func(n int) string { return fmt.Sprint("flood-", n) })
 }
 
 // stuckReaders connects clients that read no more than their socket buffers hold.
-func (m *flooding) stuckReaders(ctx context.Context) error {
+func (m *floodRun) stuckReaders(ctx context.Context) error {
 	readers := min(floodTimes*floodHeld/floodMessage, m.Connections*3/4)
 	cname := func(n int) string { return fmt.Sprint("flood-", n%readers) }
 	m.open = make([]net.Conn, readers)
@@ -165,7 +165,7 @@ func (m *flooding) stuckReaders(ctx context.Context) error {
 }
 
 // slowBodies sends bodies of the maximum size without their last bytes.
-func (m *flooding) slowBodies(ctx context.Context) error {
+func (m *floodRun) slowBodies(ctx context.Context) error {
 	const size = 3*64<<10 + 4<<10 // the largest body with the default max-message
 	body := "POST /ping HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1\r\nx\r\n", size-1)
 	n := min(2*floodTimes*floodHeld/len(body), m.Connections/4)
@@ -184,7 +184,7 @@ func (m *flooding) slowBodies(ctx context.Context) error {
 }
 
 // connections opens more connections than are permitted, and sends nothing.
-func (m *flooding) connections(ctx context.Context) error {
+func (m *floodRun) connections(ctx context.Context) error {
 	n := 2 * m.Connections
 	m.open = make([]net.Conn, n)
 	return together(n, func(i int) error {

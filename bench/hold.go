@@ -67,7 +67,7 @@ func (o *Options) hold(ctx context.Context, h HoldConfig, slope float64) (*resul
 	defer r.close()
 	res := r.result(result.KindHold)
 	swarm := r.swarmOf(clientConfig{Transport: *r.transport, Own: o.Own, Several: h.Several})
-	m := &holding{run: r, h: h, emulated: res.Machine.Emulated, swarm: swarm, Hold: &result.Hold{}}
+	m := &holdRun{run: r, h: h, emulated: res.Machine.Emulated, swarm: swarm, Hold: &result.Hold{}}
 	res.Hold = m.Hold
 	err = m.measure(res)
 	if err != nil && res.Kind == result.KindHold && len(m.Samples) > 0 && m.EndBytes == 0 {
@@ -81,8 +81,8 @@ func (o *Options) hold(ctx context.Context, h HoldConfig, slope float64) (*resul
 	return res, err
 }
 
-// holding is the state of Hold.
-type holding struct {
+// holdRun is the state of Hold.
+type holdRun struct {
 	*run
 	*result.Hold
 	h        HoldConfig
@@ -91,7 +91,7 @@ type holding struct {
 	kernel   proc.Kernel // before the first connection
 }
 
-func (m *holding) measure(res *result.Result) (err error) {
+func (m *holdRun) measure(res *result.Result) (err error) {
 	atRest(m.ctx, m.server.Process)
 	m.kernel = proc.ReadKernel()
 	if m.Empty, err = m.sample(0); err != nil {
@@ -113,7 +113,7 @@ func (m *holding) measure(res *result.Result) (err error) {
 }
 
 // open opens all connections, with a sample after each step.
-func (m *holding) open() error {
+func (m *holdRun) open() error {
 	m.Progress.begin("connections", int64(m.Connections))
 	m.swarm.onMove(func(subscribed, _ int64) { m.Progress.at(subscribed) })
 	defer m.Progress.end()
@@ -143,7 +143,7 @@ func (m *holding) open() error {
 }
 
 // sample reads the memory of the server and the kernel.
-func (m *holding) sample(connections int) (result.Sample, error) {
+func (m *holdRun) sample(connections int) (result.Sample, error) {
 	memory, err := m.server.Memory()
 	if err != nil {
 		return result.Sample{}, err
@@ -161,7 +161,7 @@ func (m *holding) sample(connections int) (result.Sample, error) {
 }
 
 // idle returns the number of processors that the server uses while it has nothing to do.
-func (m *holding) idle() (float64, error) {
+func (m *holdRun) idle() (float64, error) {
 	if m.h.Idle <= 0 {
 		return -1, nil
 	}
@@ -177,12 +177,12 @@ func (m *holding) idle() (float64, error) {
 	return after.Sub(before).All.Seconds() / time.Since(began).Seconds(), err
 }
 
-func (m *holding) header() {
+func (m *holdRun) header() {
 	m.print("%s, %s: %d connections, %s", m.Target.Label, m.transportName(), m.Connections, channelsName(m.Own, m.h.Several))
 	m.print("%11s %10s %10s %10s %9s %9s %8s %9s %9s", "connections", "VIRT MiB", "RES MiB", "PSS MiB", "B/conn", "kernel B", "fds", "idle CPU", "conns/s")
 }
 
-func (m *holding) row(s result.Sample) {
+func (m *holdRun) row(s result.Sample) {
 	each, kernel, idle, rate := "-", "-", "-", "-"
 	if s.Connections > 0 {
 		each = fmt.Sprintf("%.1f", float64(s.ResidentBytes-m.Empty.ResidentBytes)/float64(s.Connections))
@@ -223,7 +223,7 @@ func channelsName(own bool, several int) string {
 
 // summary computes bytes for one connection: the slope over the steps, and the value at the
 // end.
-func (m *holding) summary() {
+func (m *holdRun) summary() {
 	var connections, resident, kernel []float64
 	for _, s := range m.Samples {
 		connections = append(connections, float64(s.Connections))
@@ -239,7 +239,7 @@ func (m *holding) summary() {
 }
 
 // deliver publishes a message to all, and verifies that each connection receives it.
-func (m *holding) deliver() error {
+func (m *holdRun) deliver() error {
 	channels := max(m.h.Several, 1)
 	if m.Own {
 		channels *= m.Connections

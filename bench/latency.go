@@ -43,7 +43,7 @@ func (o *Options) Latency(ctx context.Context, c LatencyConfig) (*result.Result,
 		return nil, fmt.Errorf("--depth is %d: the target %s does not let publishes be pipelined", c.Depth, r.Target.Label)
 	}
 	res := r.result(result.KindLatency)
-	m := &pacing{run: r, c: c, OneToOne: &result.OneToOne{
+	m := &latencyRun{run: r, c: c, OneToOne: &result.OneToOne{
 		Rate: c.Rate, Publishes: c.Publishes, Connections: c.Publishers, Depth: c.Depth,
 	}}
 	res.OneToOne = m.OneToOne
@@ -58,29 +58,29 @@ func (o *Options) Latency(ctx context.Context, c LatencyConfig) (*result.Result,
 // MaxRate limits LatencyConfig.Rate.
 const MaxRate = 1e6
 
-// pacing is the state of Latency.
-type pacing struct {
+// latencyRun is the state of Latency.
+type latencyRun struct {
 	*run
 	*result.OneToOne
 	c          LatencyConfig
-	ours, bars paced
+	ours, bars latencyContestant
 	rounds     rounds
 }
 
-// paced is a contestant with its results.
-type paced struct {
+// latencyContestant is a contestant with its results.
+type latencyContestant struct {
 	*contestant
 	receipts, answers *hdrhistogram.Histogram
 	receipt, answer   []float64 // median of each round
 }
 
-func (m *pacing) measure() (err error) {
+func (m *latencyRun) measure() (err error) {
 	m.ours.contestant = m.contestant(true)
 	if m.bars.contestant, err = m.bare(true, m.transport.Once, false); err != nil {
 		return fmt.Errorf("the bare program: %w", err)
 	}
 	m.BareLanguage = m.bareLanguage
-	for _, p := range []*paced{&m.ours, &m.bars} {
+	for _, p := range []*latencyContestant{&m.ours, &m.bars} {
 		p.receipts, p.answers = newHistogram(), newHistogram()
 		if err = p.subscribe(m.run.Connections); err != nil {
 			return err
@@ -99,7 +99,7 @@ func (m *pacing) measure() (err error) {
 	return nil
 }
 
-func (m *pacing) round(counts bool) error {
+func (m *latencyRun) round(counts bool) error {
 	l := load{publishes: m.c.Publishes, rate: m.c.Rate, answers: true}
 	ours, err := m.ours.turn(l)
 	if err != nil {
@@ -120,7 +120,7 @@ func (m *pacing) round(counts bool) error {
 	return nil
 }
 
-func (p *paced) add(t turn) {
+func (p *latencyContestant) add(t turn) {
 	p.receipts.Merge(t.receipt)
 	p.answers.Merge(t.answer)
 	p.receipt = append(p.receipt, float64(t.receipt.ValueAtPercentile(50)))
@@ -132,7 +132,7 @@ func briefLatency(h *hdrhistogram.Histogram) string {
 	return fmt.Sprintf("%d (99 %%: %d)", h.ValueAtPercentile(50), h.ValueAtPercentile(99))
 }
 
-func (m *pacing) title() string {
+func (m *latencyRun) title() string {
 	rate := fmt.Sprintf("%g publishes a second", m.c.Rate)
 	if m.c.Rate == 0 {
 		rate = "one publish after the other"
@@ -147,7 +147,7 @@ func (m *pacing) title() string {
 }
 
 // summary computes and prints the results of the completed rounds and the verdict.
-func (m *pacing) summary() (err error) {
+func (m *latencyRun) summary() (err error) {
 	o := m.OneToOne
 	o.PublishesPerSecond = median(m.rounds.rates)
 	o.Server, o.Bare, o.Client = m.rounds.costs()

@@ -14,9 +14,9 @@ import (
 	"ccomet/bench/result"
 )
 
-// newcoming are clients that connect one after the other, at a steady rate, and send a
+// newcomers are clients that connect one after the other, at a steady rate, and send a
 // small request.
-type newcoming struct {
+type newcomers struct {
 	mu              sync.Mutex
 	latency         *hdrhistogram.Histogram
 	refused, failed int64
@@ -26,7 +26,7 @@ type newcoming struct {
 const newcomerTimeout = 5 * time.Second
 
 // run starts newcomers until ctx is done, and waits for the last.
-func (n *newcoming) run(ctx context.Context, address string, every time.Duration) error {
+func (n *newcomers) run(ctx context.Context, address string, every time.Duration) error {
 	n.latency = newHistogram()
 	var under sync.WaitGroup
 	for sleep(ctx, every) == nil {
@@ -36,7 +36,7 @@ func (n *newcoming) run(ctx context.Context, address string, every time.Duration
 	return nil
 }
 
-func (n *newcoming) come(address string) {
+func (n *newcomers) come(address string) {
 	began := time.Now()
 	status, err := pingOnce(address)
 	took := time.Since(began)
@@ -71,7 +71,7 @@ func pingOnce(address string) (status int, err error) {
 	return response.StatusCode, nil
 }
 
-func (n *newcoming) result() result.Newcomer {
+func (n *newcomers) result() result.Newcomer {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return result.Newcomer{Latency: latencyOf(n.latency), Refused: n.refused, Failed: n.failed}

@@ -9,9 +9,9 @@ import (
 	"ccomet/bench/target"
 )
 
-// probing are bystanders, which must not be affected by what is done to a server: some
+// bystanders are bystanders, which must not be affected by what is done to a server: some
 // subscribers that stay connected, and messages for them at a steady rate.
-type probing struct {
+type bystanders struct {
 	*run
 	stay   *swarm
 	toStay *child
@@ -21,7 +21,7 @@ type probing struct {
 // probes is the number of subscribers that stay.
 const probes = 50
 
-func (p *probing) open() (err error) {
+func (p *bystanders) open() (err error) {
 	p.stay = p.swarm(target.MaxChannel, false)
 	if err = p.stay.open(p.ctx, probes, 1); err != nil {
 		return err
@@ -31,12 +31,12 @@ func (p *probing) open() (err error) {
 }
 
 // probe publishes to the subscribers that stay until ctx is done.
-func (p *probing) probe(ctx context.Context, every time.Duration) error {
+func (p *bystanders) probe(ctx context.Context, every time.Duration) error {
 	return p.publishEvery(ctx, p.toStay, every, &p.seen)
 }
 
 // publishEvery publishes until ctx is done, and counts the messages.
-func (p *probing) publishEvery(ctx context.Context, to *child, every time.Duration, count *int) error {
+func (p *bystanders) publishEvery(ctx context.Context, to *child, every time.Duration, count *int) error {
 	for sleep(ctx, every) == nil {
 		*count++
 		if _, err := to.ask(p.ctx, "published", "publish 1"); err != nil {
@@ -47,7 +47,7 @@ func (p *probing) publishEvery(ctx context.Context, to *child, every time.Durati
 }
 
 // stayed returns the latency of the subscribers that stay, since the last call.
-func (p *probing) stayed() (result.Latency, error) {
+func (p *bystanders) stayed() (result.Latency, error) {
 	if err := p.stay.expect(p.seen); err != nil {
 		return result.Latency{}, err
 	}

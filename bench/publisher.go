@@ -50,7 +50,7 @@ type publisher struct {
 	body     []byte          // body of a batch
 	format   format
 	clock    clock
-	lines    []publishing
+	lines    []publisherConn
 	numbers  []uint32 // number of each channel's last message
 	position int      // messages assigned to channels so far
 	goal     int64
@@ -64,8 +64,8 @@ type publisher struct {
 	out      []byte
 }
 
-// publishing is a connection that publishes to channels n, n+Connections, ….
-type publishing struct {
+// publisherConn is a connection that publishes to channels n, n+Connections, ….
+type publisherConn struct {
 	conn    reactor.Conn // 0: not connected
 	open    bool
 	todo    int     // messages to send
@@ -94,7 +94,7 @@ func RunPublisher() error {
 	p.format = newFormat(p.Run, p.Size)
 	p.numbers = make([]uint32, p.Channels)
 	p.Connections = min(p.Connections, p.Channels)
-	p.lines = make([]publishing, p.Connections)
+	p.lines = make([]publisherConn, p.Connections)
 	for i := range p.lines {
 		p.lines[i].channel = i
 	}
@@ -324,6 +324,6 @@ func (p *publisher) Closed(c reactor.Conn, err error) {
 	if len(line.sent) > 0 || !line.open {
 		fail("publishing: the server closed the connection: %v", err)
 	}
-	*line = publishing{todo: line.todo, due: line.due, channel: line.channel}
+	*line = publisherConn{todo: line.todo, due: line.due, channel: line.channel}
 	p.send(i)
 }

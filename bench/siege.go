@@ -48,7 +48,7 @@ func (o *Options) Siege(ctx context.Context, c SiegeConfig) (*result.Result, err
 	}
 	defer r.close()
 	res := r.result(result.KindSiege)
-	m := &besieging{probing: probing{run: r}, c: c, Siege: &result.Siege{Slots: o.Connections}}
+	m := &siegeRun{bystanders: bystanders{run: r}, c: c, Siege: &result.Siege{Slots: o.Connections}}
 	res.Siege = m.Siege
 	err = m.attackAll()
 	r.close()
@@ -62,15 +62,15 @@ func (o *Options) Siege(ctx context.Context, c SiegeConfig) (*result.Result, err
 	return res, err
 }
 
-// besieging is the state of Siege.
-type besieging struct {
-	probing
+// siegeRun is the state of Siege.
+type siegeRun struct {
+	bystanders
 	*result.Siege
 	c SiegeConfig
 }
 
-func (m *besieging) attackAll() error {
-	if err := m.probing.open(); err != nil {
+func (m *siegeRun) attackAll() error {
+	if err := m.bystanders.open(); err != nil {
 		return err
 	}
 	if err := m.fillChannel("siege"); err != nil {
@@ -88,7 +88,7 @@ func (m *besieging) attackAll() error {
 }
 
 // attack measures quiet phases and attacks in turn.
-func (m *besieging) attack(name, flags, path string) error {
+func (m *siegeRun) attack(name, flags, path string) error {
 	a := result.Attack{Name: name}
 	var p50, p99 []float64
 	for range m.c.Rounds {
@@ -129,7 +129,7 @@ func (m *besieging) attack(name, flags, path string) error {
 const attackers = 2
 
 // slowhttptest attacks until it has finished or ctx is done.
-func (m *besieging) slowhttptest(ctx context.Context, flags, path string) error {
+func (m *siegeRun) slowhttptest(ctx context.Context, flags, path string) error {
 	share := func(n int) string { return fmt.Sprint((n + attackers - 1) / attackers) }
 	argv := append(strings.Fields("-n 10 slowhttptest "+flags), "-c", share(m.Connections), "-r", share(m.c.Rate),
 		"-l", fmt.Sprint(int(m.c.Each.Seconds())), "-u", "http://"+m.server.front+path)
@@ -143,7 +143,7 @@ func (m *besieging) slowhttptest(ctx context.Context, flags, path string) error 
 }
 
 // gone waits until about as few connections are left as there should be.
-func (m *probing) gone(most int64) error {
+func (m *bystanders) gone(most int64) error {
 	for range 600 {
 		n, err := m.figure("connections")
 		if err != nil || n <= most+10 {
@@ -167,7 +167,7 @@ type phase struct {
 
 // phase runs do for a time or until it returns, while messages are sent to waiting clients
 // and newcomers connect.
-func (m *probing) phase(c SiegeConfig, do func(context.Context) error) (p phase, err error) {
+func (m *bystanders) phase(c SiegeConfig, do func(context.Context) error) (p phase, err error) {
 	if err = m.stay.tell("fresh"); err != nil {
 		return p, err
 	}
@@ -187,7 +187,7 @@ func (m *probing) phase(c SiegeConfig, do func(context.Context) error) (p phase,
 	ctx, cancel := context.WithTimeout(m.ctx, c.Each)
 	defer cancel()
 	watched := make(chan error, 3)
-	var come newcoming
+	var come newcomers
 	go func() { watched <- m.probe(ctx, c.Probe) }()
 	go func() { watched <- come.run(ctx, m.server.front, c.Probe) }()
 	go func() { watched <- m.count(ctx, &p.connections) }()
@@ -216,7 +216,7 @@ func (m *probing) phase(c SiegeConfig, do func(context.Context) error) (p phase,
 }
 
 // count records the maximum number of connections.
-func (m *probing) count(ctx context.Context, most *int64) error {
+func (m *bystanders) count(ctx context.Context, most *int64) error {
 	for sleep(ctx, 200*time.Millisecond) == nil {
 		n, err := m.figure("connections")
 		if err != nil {

@@ -63,16 +63,16 @@ func (o *Options) storm(ctx context.Context, c StormConfig) (*result.Result, err
 	}
 	defer r.close()
 	res := r.result(result.KindStorm)
-	m := &storming{probing: probing{run: r}, c: c, Storm: &result.Storm{}}
+	m := &stormRun{bystanders: bystanders{run: r}, c: c, Storm: &result.Storm{}}
 	res.Storm = m.Storm
 	err = m.measure()
 	r.ended(res)
 	return res, err
 }
 
-// storming is the state of Storm.
-type storming struct {
-	probing
+// stormRun is the state of Storm.
+type stormRun struct {
+	bystanders
 	*result.Storm
 	c         StormConfig
 	crowd     *swarm
@@ -80,7 +80,7 @@ type storming struct {
 	published int
 }
 
-func (m *storming) measure() (err error) {
+func (m *stormRun) measure() (err error) {
 	if err = m.prepare(); err != nil {
 		return err
 	}
@@ -108,9 +108,9 @@ func (m *storming) measure() (err error) {
 	return m.after()
 }
 
-func (m *storming) prepare() (err error) {
+func (m *stormRun) prepare() (err error) {
 	m.Progress.begin("connections", int64(m.Connections))
-	if err = m.probing.open(); err != nil {
+	if err = m.bystanders.open(); err != nil {
 		return err
 	}
 	m.crowd = m.swarm(0, false)
@@ -123,7 +123,7 @@ func (m *storming) prepare() (err error) {
 }
 
 // cut makes all clients leave and return, while messages are published to all.
-func (m *storming) cut() error {
+func (m *stormRun) cut() error {
 	m.print("%s, %d %s subscribers are cut, and come back", m.Target.Label, m.Connections, m.transportName())
 	m.Progress.begin("back", int64(m.Connections))
 	before, err := m.server.CPU()
@@ -155,7 +155,7 @@ func (m *storming) cut() error {
 }
 
 // after measures the effects of the storm.
-func (m *storming) after() (err error) {
+func (m *stormRun) after() (err error) {
 	if m.Meanwhile, err = m.stayed(); err != nil {
 		return err
 	}

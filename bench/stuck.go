@@ -43,15 +43,15 @@ func (o *Options) Stuck(ctx context.Context, c StuckConfig) (*result.Result, err
 	}
 	defer r.close()
 	res := r.result(result.KindStuck)
-	m := &sticking{run: r, c: c, Stuck: &result.Stuck{Readers: c.Readers, Messages: c.Messages}}
+	m := &stuckRun{run: r, c: c, Stuck: &result.Stuck{Readers: c.Readers, Messages: c.Messages}}
 	res.Stuck = m.Stuck
 	err = m.measure()
 	r.ended(res)
 	return res, err
 }
 
-// sticking is the state of Stuck.
-type sticking struct {
+// stuckRun is the state of Stuck.
+type stuckRun struct {
 	*run
 	*result.Stuck
 	c         StuckConfig
@@ -67,7 +67,7 @@ type sticking struct {
 
 func shared(int) uint32 { return 0 }
 
-func (m *sticking) measure() (err error) {
+func (m *stuckRun) measure() (err error) {
 	m.Progress.begin("connections", int64(m.Connections))
 	m.good = m.swarm(0, false)
 	m.good.onMove(func(subscribed, _ int64) { m.Progress.at(subscribed) })
@@ -97,7 +97,7 @@ func (m *sticking) measure() (err error) {
 
 // pair runs a round without stuck readers and one with them. The first pair does not count.
 // After the last, the stuck readers stay.
-func (m *sticking) pair(counts, last bool) error {
+func (m *stuckRun) pair(counts, last bool) error {
 	quiet, grown, err := m.round()
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func (m *sticking) pair(counts, last bool) error {
 }
 
 // round publishes messages one by one. grown is the growth of memory for each.
-func (m *sticking) round() (latency result.Latency, grown float64, err error) {
+func (m *stuckRun) round() (latency result.Latency, grown float64, err error) {
 	if err = m.good.tell("fresh"); err != nil {
 		return latency, 0, err
 	}
@@ -159,7 +159,7 @@ func (m *sticking) round() (latency result.Latency, grown float64, err error) {
 }
 
 // publish publishes messages, and waits until the good subscribers have received them.
-func (m *sticking) publish(n int) error {
+func (m *stuckRun) publish(n int) error {
 	if err := m.good.expect(n); err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (m *sticking) publish(n int) error {
 }
 
 // stick connects readers, and publishes until the server no longer writes to them.
-func (m *sticking) stick() (err error) {
+func (m *stuckRun) stick() (err error) {
 	if m.cutBefore, err = m.figure("cut"); err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (m *sticking) stick() (err error) {
 
 // allThere verifies that the readers are stuck and not closed. The kernel's timeout starts
 // when they stop reading, not when its buffers are full.
-func (m *sticking) allThere() error {
+func (m *stuckRun) allThere() error {
 	if err := sleep(m.ctx, time.Second); err != nil { // /stats is rendered once a second
 		return err
 	}
@@ -230,7 +230,7 @@ func (r *run) figure(name string) (int64, error) {
 	return value, nil
 }
 
-func (m *sticking) summary() {
+func (m *stuckRun) summary() {
 	ratios := func(of func(result.Latency) float64) (list []float64) {
 		for n := range m.Quiet {
 			list = append(list, of(m.Beside[n])/of(m.Quiet[n]))
@@ -246,7 +246,7 @@ func (m *sticking) summary() {
 }
 
 // cut waits until the server has closed all stuck readers.
-func (m *sticking) cut() error {
+func (m *stuckRun) cut() error {
 	for {
 		n, err := m.figure("cut")
 		if err != nil {
@@ -268,7 +268,7 @@ func (m *sticking) cut() error {
 }
 
 // back makes the readers reconnect, and checks what they receive.
-func (m *sticking) back() error {
+func (m *stuckRun) back() error {
 	if err := m.bad.back(shared, m.published); err != nil {
 		return fmt.Errorf("a reader that was cut comes back: %w", err)
 	}

@@ -50,7 +50,7 @@ func (o *Options) Upgrade(ctx context.Context, c UpgradeConfig) (*result.Result,
 	}
 	defer r.close()
 	res := r.result(result.KindUpgrade)
-	m := &upgrading{run: r, c: c, quiet: newHistogram(), meanwhile: newHistogram(),
+	m := &upgradeRun{run: r, c: c, quiet: newHistogram(), meanwhile: newHistogram(),
 		UpgradeRun: &result.UpgradeRun{Publishers: c.Publishers, Rate: c.Rate, Churn: c.Churn, Idle: c.Idle, IdleHistory: c.History}}
 	res.Upgrade, res.Setting.Channels = m.UpgradeRun, fmt.Sprintf("%d", c.Publishers)
 	if o.Transport == "" {
@@ -62,8 +62,8 @@ func (o *Options) Upgrade(ctx context.Context, c UpgradeConfig) (*result.Result,
 	return res, err
 }
 
-// upgrading is an Upgrade under way.
-type upgrading struct {
+// upgradeRun is an Upgrade under way.
+type upgradeRun struct {
 	*run
 	*result.UpgradeRun
 	c         UpgradeConfig
@@ -80,7 +80,7 @@ type upgrading struct {
 // severally is how many channels some clients have.
 const severally = 3
 
-func (m *upgrading) measure() (err error) {
+func (m *upgradeRun) measure() (err error) {
 	if err = m.open(); err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (m *upgrading) measure() (err error) {
 }
 
 // open opens an equal share of the connections for each way to wait.
-func (m *upgrading) open() error {
+func (m *upgradeRun) open() error {
 	var ways []clientConfig
 	names := []string{"stream", "sse", "poll", "jsonp", "ws"}
 	if m.Transport != "" {
@@ -154,7 +154,7 @@ func (m *upgrading) open() error {
 	return nil
 }
 
-func (m *upgrading) processes() (n int) {
+func (m *upgradeRun) processes() (n int) {
 	for _, s := range m.swarms {
 		n += len(s.members)
 	}
@@ -163,7 +163,7 @@ func (m *upgrading) processes() (n int) {
 
 // window watches all clients for a while, and returns the longest silence. Latencies go
 // to a histogram.
-func (m *upgrading) window(d time.Duration, into *hdrhistogram.Histogram) (silence time.Duration, err error) {
+func (m *upgradeRun) window(d time.Duration, into *hdrhistogram.Histogram) (silence time.Duration, err error) {
 	if err := sleep(m.ctx, d); err != nil {
 		return 0, err
 	}
@@ -187,7 +187,7 @@ func (m *upgrading) window(d time.Duration, into *hdrhistogram.Histogram) (silen
 }
 
 // upgrade watches a window, and one in which the server is upgraded.
-func (m *upgrading) upgrade(n int) error {
+func (m *upgradeRun) upgrade(n int) error {
 	quiet, err := m.window(m.c.Window, m.quiet)
 	if err != nil {
 		return err
@@ -229,7 +229,7 @@ func (m *upgrading) upgrade(n int) error {
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // after has all messages come, and judges.
-func (m *upgrading) after() error {
+func (m *upgradeRun) after() error {
 	if m.c.Churn > 0 {
 		for _, s := range m.swarms {
 			if err := s.tell("churn 0"); err != nil {
@@ -271,7 +271,7 @@ func (m *upgrading) after() error {
 }
 
 // judge counts what has come of the messages to clients. err is why not all has.
-func (m *upgrading) judge(s *swarm, err error) error {
+func (m *upgradeRun) judge(s *swarm, err error) error {
 	check, stats, _, failed := m.verdict(s)
 	m.Check = sum(m.Check, check)
 	if stats != nil {
@@ -288,7 +288,7 @@ func sum(a, b result.Check) result.Check {
 }
 
 // summary is what the upgrades have come to.
-func (m *upgrading) summary() {
+func (m *upgradeRun) summary() {
 	m.Quiet, m.Meanwhile = latencyOf(m.quiet), latencyOf(m.meanwhile)
 	var pauses, beyond []float64
 	for _, u := range m.Each {
