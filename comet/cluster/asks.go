@@ -12,31 +12,32 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// How many subscribers other nodes have of a channel is asked on ctl. Loops' questions are
-// gathered while an entry is being written, each name once. A question is answered when all
-// nodes that are known to run have answered, or after askTime.
+// A node asks the other nodes on ctl how many subscribers they have of a channel. The
+// questions of its loops are gathered while an entry is being written, with each name
+// once. A question is answered when all nodes that are known to run have answered, or
+// after askTime.
 
 const (
 	askTime  = 300 * time.Millisecond
-	askNames = 4096 // that are gathered at the most; more are answered at once, with nothing
+	askNames = 4096 // that are gathered at most; further questions are answered at once, with 0
 )
 
-// asks are this node's questions, and those that it is to answer.
+// asks are this node's questions, and those of other nodes.
 type asks struct {
 	mu        sync.Mutex
 	last      uint64
-	gather    *round            // questions that have not been asked yet
-	open      map[uint64]*round // those that have, by number
+	gather    *round            // questions that were not sent yet
+	open      map[uint64]*round // questions that were sent, by number
 	inquiries map[uint64]*inquiry
 }
 
-// round is questions that are asked together.
+// round is the questions of one entry.
 type round struct {
 	names   []string
 	places  map[string]int
 	askers  [][]asker // by name
 	count   []uint32
-	exists  []bool   // a node that has answered has the channel
+	exists  []bool   // by name: some node has the channel
 	pending []string // processes that have not answered
 }
 
@@ -45,16 +46,16 @@ type asker struct {
 	to *loop
 }
 
-// inquiry is another node's questions, which the loops answer.
+// inquiry is the questions of another node, which the loops answer.
 type inquiry struct {
 	process, number string
-	counts          []uint32 // subscribers and one, or 0: the channel is not here
+	counts          []uint32 // subscribers + 1, or 0 if the channel is not here
 	left            int
 }
 
 func (a *asks) start() { a.open, a.inquiries = map[uint64]*round{}, map[uint64]*inquiry{} }
 
-// Count asks how many subscribers others have of a channel.
+// Count asks how many subscribers the other nodes have of a channel.
 func (t *loop) Count(m mail.Mail) {
 	a := &t.log.nodes.asks
 	a.mu.Lock()
@@ -89,11 +90,11 @@ func answerAsk(q asker, count uint32, exists bool) {
 	q.to.inbox.Post(q.m)
 }
 
-// inRedis stands for Redis among those that are to answer: it knows which channels are signed.
+// inRedis stands for Redis among those that answer: it knows which channels are signed.
 const inRedis = ""
 
-// question takes what has been gathered, as it is asked of the processes and of Redis; nil:
-// nothing has.
+// question takes the questions that were gathered, to be sent to the processes and to
+// Redis. It returns nil if there are none.
 func (l *Log) question(processes []string) (number uint64, r *round) {
 	a := &l.nodes.asks
 	a.mu.Lock()
@@ -109,7 +110,7 @@ func (l *Log) question(processes []string) (number uint64, r *round) {
 	return number, r
 }
 
-// askRedis asks which of a round's channels are signed.
+// askRedis asks Redis which channels of a round are signed.
 func (l *Log) askRedis(number uint64, names []string) {
 	ctx, done := l.call(askTime)
 	defer done()
@@ -126,7 +127,7 @@ func (l *Log) askRedis(number uint64, names []string) {
 	l.nodes.asks.answered(inRedis, strconv.FormatUint(number, 10), counts)
 }
 
-// finish answers the questions of a round with what is known.
+// finish answers the questions of a round with the answers so far.
 func (a *asks) finish(number uint64) {
 	a.mu.Lock()
 	r := a.open[number]
@@ -142,7 +143,7 @@ func (a *asks) finish(number uint64) {
 	}
 }
 
-// answered adds what another node has answered.
+// answered adds the answers of another node.
 func (a *asks) answered(process, text string, counts []string) {
 	number, _ := strconv.ParseUint(text, 10, 64)
 	a.mu.Lock()
@@ -154,7 +155,7 @@ func (a *asks) answered(process, text string, counts []string) {
 	at := slices.Index(r.pending, process)
 	if at < 0 {
 		a.mu.Unlock()
-		return // it was not asked, or has answered
+		return // it was not asked, or has answered already
 	}
 	r.pending = slices.Delete(r.pending, at, at+1)
 	for n, text := range counts {
@@ -170,7 +171,7 @@ func (a *asks) answered(process, text string, counts []string) {
 	}
 }
 
-// asked has the loops that may have the channels say how many subscribers they have.
+// asked passes another node's questions to the loops that may have the channels.
 func (l *Log) asked(process, number string, names []string) {
 	q := &inquiry{process: process, number: number, counts: make([]uint32, len(names))}
 	a := &l.nodes.asks
@@ -204,7 +205,7 @@ func (l *Log) asked(process, number string, names []string) {
 	posts.post()
 }
 
-// Counted answers how many subscribers this loop has of a channel.
+// Counted is a loop's answer to another node's question.
 func (t *loop) Counted(m mail.Mail, subscribers uint32, here bool) {
 	a := &t.log.nodes.asks
 	a.mu.Lock()
@@ -227,7 +228,7 @@ func (t *loop) Counted(m mail.Mail, subscribers uint32, here bool) {
 	}
 }
 
-// reply answers another node's questions.
+// reply sends the answers to another node's questions.
 func (l *Log) reply(q *inquiry) {
 	text := appendWords(nil, q.process, q.number)
 	for _, count := range q.counts {
@@ -236,7 +237,7 @@ func (l *Log) reply(q *inquiry) {
 	l.nodes.speech.say(fieldAnswer, text)
 }
 
-// gone takes a node that has gone off those that are to answer.
+// gone removes a node that has ended from those that have to answer.
 func (a *asks) gone(process string) {
 	var done []uint64
 	a.mu.Lock()

@@ -12,7 +12,7 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// attachment is a channel whose place a loop wants to know.
+// attachment is a channel whose state a loop has asked for.
 type attachment struct {
 	to      *loop
 	channel mail.Ref
@@ -21,13 +21,14 @@ type attachment struct {
 	from    int32 // of the history
 }
 
-// Bounds of one call: what a channel with a history weighs is as much as many without.
+// Bounds of one call. A channel with its history counts as much as many without.
 const (
 	attachWeight  = 512
 	historyWeight = 64
 )
 
-// wanted says whether the loop may still want to know: in an outage clients come, and go.
+// wanted says whether the loop still needs the answer: during an outage clients come and
+// go.
 func (w *attachment) wanted() bool { return w.to.interest.has(hashName(w.name)) }
 
 func (w *attachment) weight() int {
@@ -37,8 +38,8 @@ func (w *attachment) weight() int {
 	return 1
 }
 
-// attach answers what loops want to know of channels, until the log ends. What Redis cannot say
-// now is asked again: the channels' subscribers wait for it.
+// attach answers the loops' questions about channels until the log ends. If Redis cannot
+// answer now, it asks again: subscribers are waiting.
 func (p *partition) attach() {
 	var batch []attachment
 	var pause retry
@@ -70,7 +71,8 @@ func (p *partition) attach() {
 	}
 }
 
-// attachAll asks for many channels at once, and answers those that it can.
+// attachAll asks for many channels at once, and answers for those that it can. It returns
+// the others.
 func (p *partition) attachAll(batch []attachment) (again []attachment, err error) {
 	ctx, done := p.log.call(callTimeout)
 	defer done()
@@ -115,7 +117,7 @@ func (p *partition) ask(ctx context.Context, batch []attachment) ([]rueidis.Redi
 	return answer.ToArray()
 }
 
-// attachCommand is what attachText is given.
+// attachCommand builds the keys and arguments of attachText.
 func (p *partition) attachCommand(batch []attachment) (keys, args []string) {
 	letters := make([]byte, 0, len(batch))
 	keys = append(make([]string, 0, 2+2*len(batch)), p.keyG)
@@ -143,8 +145,9 @@ func (p *partition) attachCommand(batch []attachment) (keys, args []string) {
 	return keys, []string{string(letters), strconv.Itoa(p.log.cfg.History), leases, strconv.Itoa(p.log.cfg.HistoryBytes)}
 }
 
-// attached tells the loops where their channels stand, unless the reader is not of that
-// generation, or has told them to compare since: what it tells them next would not fit.
+// attached tells the loops the state of their channels, unless the reader is at another
+// generation or has told the loops to compare since: then the answer would not fit what
+// the reader tells them next.
 func (p *partition) attached(batch []attachment, at place, casts []kept, parts []rueidis.RedisMessage) (again []attachment, err error) {
 	posts, left := p.log.posts(), answers(parts)
 	for n := range batch {
@@ -169,7 +172,7 @@ func (p *partition) attached(batch []attachment, at place, casts []kept, parts [
 	return nil, nil
 }
 
-// answers are parts of an answer that are still to be read.
+// answers are the unread parts of an answer.
 type answers []rueidis.RedisMessage
 
 func (a *answers) next() (m rueidis.RedisMessage, ok bool) {
@@ -180,7 +183,7 @@ func (a *answers) next() (m rueidis.RedisMessage, ok bool) {
 	return m, true
 }
 
-// attachedTo is the answer about one channel; false: there is none.
+// attachedTo builds the answer about one channel; false: the reply has none.
 func (p *partition) attachedTo(w *attachment, at place, casts []kept, left *answers) (m mail.Mail, ok bool) {
 	s := standing{b: at.b, off: at.off}
 	part, ok := left.next()
@@ -204,7 +207,7 @@ func (p *partition) attachedTo(w *attachment, at place, casts []kept, left *answ
 			m.Flag |= mail.FlagMore
 		}
 	} else if p.log.cfg.History > 0 && (s.n > 0 || s.b > 0) {
-		m.Flag |= mail.FlagMore // perhaps: what is kept has not been looked at
+		m.Flag |= mail.FlagMore // there may be more: the history was not read
 	}
 	if p.log.cfg.Leases {
 		part, ok = left.next()
@@ -217,7 +220,7 @@ func (p *partition) attachedTo(w *attachment, at place, casts []kept, left *answ
 	return m, ok
 }
 
-// linked makes messages a run, of the last that take so many bytes.
+// linked links the last messages that take at most that many bytes.
 func linked(run []*msg.Message, most int) (first *msg.Message, n int32) {
 	for i := len(run) - 1; i >= 0; i-- {
 		if most -= run[i].Size(); most < 0 {

@@ -11,40 +11,44 @@ import (
 	"ccomet/comet/cluster/redisurl"
 )
 
-// Config says which Redis, and how. Zero fields take the default that is named.
+// Config says which Redis to use, and how. Zero fields take the defaults that are named.
 type Config struct {
-	// Redis is where it is.
+	// Redis is the address of Redis.
 	Redis redisurl.Servers
-	// Prefix begins the names of all keys. Servers with the same are nodes of one cluster. Default
-	// "ccomet:".
+	// Prefix is the prefix of all keys. Servers with the same prefix are nodes of one
+	// cluster. Default "ccomet:".
 	Prefix string
-	// Node is this server's name, of which no other node has the same: up to 64 letters, digits and
-	// ._:- . Default the host's name.
+	// Node is this server's name, which must be unique among the nodes: up to 64 letters,
+	// digits and ._:- . Default the host's name.
 	Node string
-	// Version is what other nodes are told of this one's. Default "dev".
+	// Version is this server's version, which the other nodes are told. Default "dev".
 	Version string
-	// Partitions is how many parts the channels are hashed to, 1 to 256: it stands in Redis, and a
-	// node that wants another does not start. Default what stands there, else 16 for a Redis Cluster
-	// and 1 for others.
+	// Partitions is the number of partitions of the channels, 1 to 256. It is stored in
+	// Redis, and a node with another number does not start. Default the stored number, or
+	// else 16 for a Redis Cluster and 1 otherwise.
 	Partitions int
-	// Bus is about how many messages the bus of a partition keeps for nodes that are behind,
-	// BusBytes about how many bytes. Default 100,000 and 64 MiB.
+	// Bus is about how many messages the bus of a partition keeps for nodes that are
+	// behind, and BusBytes about how many bytes. Defaults 100,000 and 64 MiB.
 	Bus, BusBytes int
-	// Queue and QueueBytes bound what waits to be numbered, in messages and bytes; more is refused
-	// at once. Default 50,000 and 64 MiB.
+	// Queue and QueueBytes bound the messages that wait for a number, and their bytes.
+	// Further ones are refused at once. Defaults 50,000 and 64 MiB.
 	Queue, QueueBytes int
-	// TTL is how long Redis keeps the messages of a channel after its last. Default an hour.
+	// TTL is how long Redis keeps the messages of a channel after the last one. Default
+	// an hour.
 	TTL time.Duration
-	// History is how many messages Redis keeps of a channel, 0 for none; HistoryBytes bounds what a
-	// node takes of them.
+	// History is how many messages Redis keeps of a channel, 0 for none. HistoryBytes
+	// bounds how much of them a node reads.
 	History, HistoryBytes int
-	// Wait is how long a message may wait to be numbered before it is refused. Default 2 s.
+	// Wait is how long a message may wait for its number before it is refused. Default 2
+	// s.
 	Wait time.Duration
-	// Leases has the leases of channels looked for, which access by tokens needs.
+	// Leases says that the leases of channels are needed, which is so if clients need
+	// tokens.
 	Leases bool
-	// State is where a node that was handed over goes on from (Log.Pause). Default none.
+	// State is the state of the program that handed over to this one (Log.Suspend).
+	// Default none.
 	State []byte
-	// Log takes what is to be told of Redis. The zero Logger is silent.
+	// Log is the logger. The zero Logger logs nothing.
 	Log zerolog.Logger
 }
 
@@ -61,7 +65,7 @@ const maxPartitions = 256
 // longestNode is the longest name of a node.
 const longestNode = 64
 
-// fill sets the defaults, and refuses what makes no sense.
+// fill sets the defaults, and returns an error for values that are out of bounds.
 func (c *Config) fill() error {
 	orDefault(&c.Prefix, "ccomet:")
 	if c.Node == "" {

@@ -5,12 +5,12 @@ import (
 	"errors"
 )
 
-// An entry of the bus is one field, e, which the scripts write: big-endian numbers.
+// An entry of the bus has one field, e, which the scripts write. It holds big-endian numbers:
 //
-//	batch: 1, gen, off, b and total before the first item, items; then of each item its
-//	       letter, life, n (of a broadcast: its index), the lengths of name and content (1 and
-//	       4 bytes), the name, the content
-//	jump:  2, gen, off, b, total as they are now, the total that Redis had; the seed
+//	batch: 1; gen, off, b and total before the first item; the items. An item is its letter,
+//	       its life, n (of a broadcast: its index), the lengths of name and content (1 and 4
+//	       bytes), the name, the content
+//	jump:  2; the new gen, off, b and total; the total that Redis had before; the seed
 const (
 	entryBatch = 1
 	entryJump  = 2
@@ -20,7 +20,7 @@ const (
 	itemHead  = 1 + 4 + 4 + 1 + 4
 )
 
-// Letters of items.
+// The letters of items.
 const (
 	itemData      = 'd'
 	itemBroadcast = 'b'
@@ -29,27 +29,27 @@ const (
 	itemNotice    = 'n'
 )
 
-// entry is an entry of the bus without its items.
+// entry is an entry of the bus, without its items.
 type entry struct {
 	kind        byte
 	gen, off, b uint32
-	total       uint64 // items on the bus before it; of a jump, from then on
-	items       uint32 // of a batch
+	total       uint64 // the items on the bus before it; for a jump, the total from then on
+	items       uint32 // of a batch: how many there are
 	was         uint64 // of a jump: the total that Redis had
 	seed        string // of a jump
-	rest        []byte // of a batch: its items
+	rest        []byte // of a batch: the items
 }
 
-// item is what has happened to one channel.
+// item is one event of a channel.
 type item struct {
 	letter        byte
 	life, n       uint32
-	name, content []byte // within the entry
+	name, content []byte // slices of the entry
 }
 
 var errEntry = errors.New("an entry of the bus is malformed")
 
-// parseEntry reads an entry; what it has lies in text.
+// parseEntry reads an entry. Its slices refer to text.
 func parseEntry(text []byte) (e entry, err error) {
 	switch {
 	case len(text) >= batchHead && text[0] == entryBatch:
@@ -64,7 +64,7 @@ func parseEntry(text []byte) (e entry, err error) {
 	return e, nil
 }
 
-// nextItem takes the first item off what an entry has.
+// nextItem reads the first item of an entry, and returns the rest.
 func nextItem(text []byte) (it item, rest []byte, err error) {
 	if len(text) < itemHead {
 		return it, nil, errEntry

@@ -7,32 +7,34 @@ import (
 	"time"
 )
 
-// express is how messages are published while all is well: the loop that proposes writes the call
-// itself, and no goroutine has to be woken for it. While a call is under way, what is proposed is
-// gathered; who reads the answer makes the next call. Whatever fails ends the wire, and what it
-// leaves is published as where there is none (publish.go), which knows what to do about it. Then a
-// wire is opened anew. With TLS there is none: what is written then may have to wait.
+// express is the fast way to publish, which is used while nothing fails. The loop that
+// proposes a message writes the call to Redis itself (wire.go), so that no other
+// goroutine has to be woken. While a call is under way, further proposals are gathered;
+// the goroutine that reads the answer makes the next call. After any failure the wire is
+// closed, and the goroutine that publishes without a wire (publish.go) takes over its
+// batch and handles the error. Then a new wire is opened. With TLS there is no wire,
+// because a write may block.
 type express struct {
 	busy   atomic.Bool // a call is under way
-	opened chan *wire  // anew
+	opened chan *wire  // new wires, for the goroutine that reads the answers
 
 	mu    sync.Mutex
 	wire  *wire      // nil: there is none
 	reign *reign     // of the call that is under way
-	batch []proposal // of that call; none: none is
+	batch []proposal // of that call; empty: none is under way
 	began time.Time
 
-	// Of the goroutine that publishes, and reads the answers.
-	tried   time.Time // when a wire was opened last, or was to be
+	// Only for the goroutine that publishes and reads the answers.
+	tried   time.Time // when a wire was last opened, or could not be
 	spare   []proposal
 	numbers []int64
 }
 
-// expressPause is how long it is at least until another wire is opened.
+// expressPause is the shortest time between two attempts to open a wire.
 const expressPause = time.Second
 
-// depart has what is proposed published, unless a call is under way: then it is of the next. It
-// says whether a goroutine was told that does it.
+// depart publishes what was proposed. If a call is under way, it will be part of the next
+// call. depart returns whether it had to wake the goroutine that publishes.
 func (p *partition) depart() (told bool) {
 	e := &p.express
 	if e.busy.Load() {
@@ -50,7 +52,8 @@ func (p *partition) depart() (told bool) {
 	return false
 }
 
-// next makes the next call, if anything is proposed. express.mu is held, and no call is under way.
+// next makes the next call if there are proposals. The caller holds express.mu, and no
+// call is under way.
 func (p *partition) next() {
 	e := &p.express
 	e.batch = p.takeCall(e.batch)
@@ -60,12 +63,12 @@ func (p *partition) next() {
 	e.reign, e.began = p.reign.Load(), time.Now()
 	keys, args := p.command(e.batch)
 	if err := e.wire.call([]string{"EVALSHA", e.reign.publish.sha, strconv.Itoa(len(keys))}, keys, args); err != nil {
-		e.wire.close() // of which who reads hears
+		e.wire.close() // the goroutine that reads the answers notices
 	}
 }
 
-// ride reads answers, and makes the next calls, until the wire ends: then it publishes what was
-// under way.
+// ride reads the answers and makes the next calls until the wire ends. Then it publishes
+// the batch that was under way.
 func (p *partition) ride(w *wire) {
 	e := &p.express
 	for {
@@ -85,14 +88,14 @@ func (p *partition) ride(w *wire) {
 		e.mu.Unlock()
 		if err != nil {
 			w.close()
-			if len(done) > 0 { // else it matters to nobody
+			if len(done) > 0 { // else no state has changed
 				done = p.failed(done, err)
 				p.publish(done)
 			}
 			return
 		}
 		if !e.busy.Load() && !p.proposals.none() {
-			p.depart() // what came meanwhile
+			p.depart() // proposals that came meanwhile
 		}
 		p.publishedAs(done, reign, e.numbers, began)
 		clear(done)
@@ -100,7 +103,7 @@ func (p *partition) ride(w *wire) {
 	}
 }
 
-// open opens a wire, where that was not tried of late.
+// open opens a wire, unless that was tried a moment ago.
 func (p *partition) open() {
 	now := time.Now()
 	if p.log.cfg.Redis.TLS || now.Sub(p.express.tried) < expressPause {
@@ -112,7 +115,7 @@ func (p *partition) open() {
 		defer done()
 		w, err := p.openWire(ctx)
 		if err != nil {
-			return // it is tried again
+			return // the next call of open tries again
 		}
 		select {
 		case p.express.opened <- w:
@@ -122,7 +125,7 @@ func (p *partition) open() {
 	})
 }
 
-// begin has calls be made on a wire, unless the log has ended.
+// begin starts to make calls on a wire, unless the log has ended.
 func (e *express) begin(w *wire, ended func() error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -131,7 +134,7 @@ func (e *express) begin(w *wire, ended func() error) {
 	}
 }
 
-// end ends the wire: of which who reads hears.
+// end closes the wire; the goroutine that reads its answers notices.
 func (e *express) end() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -140,7 +143,7 @@ func (e *express) end() {
 	}
 }
 
-// expire ends the wire if its call was made before then.
+// expire closes the wire if its call was made before then.
 func (e *express) expire(then time.Time) {
 	e.mu.Lock()
 	late := len(e.batch) > 0 && e.began.Before(then)

@@ -6,22 +6,23 @@ import (
 	"time"
 )
 
-// figures are what is counted. Any goroutine counts, and may ask.
+// figures are the counters. Any goroutine may use them.
 type figures struct {
-	queued, queuedBytes atomic.Int64 // that waits to be numbered
+	queued, queuedBytes atomic.Int64 // waiting for a number
 	calls               atomic.Uint64
 	published           atomic.Uint64
-	repeated            atomic.Uint64 // that a key has kept from being published again
+	repeated            atomic.Uint64 // not published again because of their keys
 	refused             atomic.Uint64
-	items, told         atomic.Uint64 // that the reader has read, and has told a loop of
+	items, told         atomic.Uint64 // read by the reader; passed on to a loop
 	behind              atomic.Uint64 // times that channels were compared
-	cuts                atomic.Uint64 // of the reader
-	lag                 atomic.Int64  // ms that the entry was old which was read last
+	cuts                atomic.Uint64 // lost connections of the reader
+	lag                 atomic.Int64  // the age in ms of the entry that was read last
 	trips               [tripBuckets]atomic.Uint64
 	tripSum             atomic.Int64 // ns
 }
 
-// tripBuckets are of round trips: of up to 2^n times 64 µs, and of all that take longer.
+// tripBuckets is the number of buckets for round trips: up to 2^n times 64 µs, and one
+// for all longer ones.
 const tripBuckets = 16
 
 const shortestTrip = 64 * time.Microsecond
@@ -31,31 +32,31 @@ func (f *figures) observe(trip time.Duration) {
 	f.trips[min(bits.Len64(uint64(max(trip-1, 0)/shortestTrip)), tripBuckets-1)].Add(1)
 }
 
-// Figures are what a log has counted since it was opened, and where it stands.
+// Figures are the counters of a log since it was opened, and its state.
 type Figures struct {
-	Queued, QueuedBytes int64         // what waits to be numbered: messages, bytes
-	Calls               uint64        // that published
+	Queued, QueuedBytes int64         // what waits for a number: messages, bytes
+	Calls               uint64        // calls that publish
 	Published           uint64        // messages that got a number
-	Repeated            uint64        // of them, those that a key has kept from being published again
-	Refused             uint64        // messages that got none
-	Read, Told          uint64        // items of the bus that were read; that a loop was told of
-	Compared            uint64        // times that the channels of a partition were compared with what Redis keeps
-	Cuts                uint64        // of the connection that reads the bus
-	Lag                 time.Duration // age of the entry that was read last, when it was
-	Generation          uint32        // the highest of a partition
-	Trips               Trips         // to Redis, of calls that publish or attach
+	Repeated            uint64        // of these, messages that were not published again because of their keys
+	Refused             uint64        // messages that got no number
+	Read, Told          uint64        // items of the bus that were read; items that a loop was told of
+	Compared            uint64        // times that the channels of a partition were compared with Redis
+	Cuts                uint64        // lost connections of the reader
+	Lag                 time.Duration // the age of the entry that was read last, when it was read
+	Generation          uint32        // the highest of all partitions
+	Trips               Trips         // round trips of calls that publish or attach
 	Ready               bool
 }
 
-// Trips is a histogram: Counts[n] are those of up to Bounds[n], which is not what is below it; the
-// last count has no bound.
+// Trips is a histogram: Counts[n] are the round trips of up to Bounds[n] that are not in
+// Counts[n-1]; the last count has no bound.
 type Trips struct {
 	Bounds []time.Duration
 	Counts []uint64
 	Sum    time.Duration
 }
 
-// Figures are the log's, now. Any goroutine may ask.
+// Figures returns the current figures. Any goroutine may call it.
 func (l *Log) Figures() Figures {
 	f := &l.figures
 	out := Figures{

@@ -7,36 +7,36 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// What loops propose while a call to Redis is under way is gathered, and is the next call: the
-// more there is, the less each message costs. A partition has one call under way, so that what
-// one loop proposes keeps its order.
+// What loops propose while a call to Redis is under way is gathered for the next call.
+// The more there is, the less each message costs. A partition has only one call under
+// way, so that the proposals of a loop keep their order.
 
-// Bounds of one call, beside one message that is longer.
+// Bounds of one call. A single message may be longer.
 const (
 	callMessages = 256
 	callBytes    = 64 << 10
 )
 
-// proposal is what a loop wants to be numbered.
+// proposal is an operation that waits for its number.
 type proposal struct {
 	m     mail.Mail
 	from  *loop
 	at    time.Time // when it was proposed
-	cast  *cast     // of a broadcast
+	cast  *cast     // if it is a broadcast
 	tried bool      // a call with it may have been executed
 }
 
 func (w *proposal) size() int { return len(w.m.Buf.B) + mail.Bytes }
 
-// cast is a broadcast on its way to all partitions.
+// cast is a broadcast, which is published to every partition.
 type cast struct {
 	mu   sync.Mutex
 	left int
-	code mail.Code // of those that have failed
+	code mail.Code // of the partitions that have failed
 }
 
-// done notes what has become of the broadcast in one partition, and says whether that was the
-// last one, and what has become of it in all.
+// done notes the outcome of the broadcast in one partition. It returns whether that was
+// the last partition, and the outcome of all.
 func (c *cast) done(code mail.Code) (last bool, all mail.Code) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -45,7 +45,8 @@ func (c *cast) done(code mail.Code) (last bool, all mail.Code) {
 	return c.left == 0, c.code
 }
 
-// offer takes a proposal, which is to depart (partition.depart), or refuses it where too much waits.
+// offer takes a proposal, or refuses it if too many are waiting. partition.depart sends
+// it.
 func (l *Log) offer(p *partition, w *proposal) {
 	n, bytes := l.figures.queued.Add(1), l.figures.queuedBytes.Add(int64(w.size()))
 	if n > int64(l.cfg.Queue) || bytes > int64(l.cfg.QueueBytes) || l.ctx.Err() != nil {
@@ -65,13 +66,14 @@ func (l *Log) refuse(w *proposal, code mail.Code) {
 	}
 }
 
-// settle takes a proposal off what waits.
+// settle removes a proposal from the count of those that wait.
 func (l *Log) settle(w *proposal) {
 	l.figures.queued.Add(-1)
 	l.figures.queuedBytes.Add(-int64(w.size()))
 }
 
-// answer is the mail that answers a proposal; false: other partitions are still to answer.
+// answer is the mail that answers a proposal. It returns false if other partitions have
+// not answered yet.
 func (w *proposal) answer(code mail.Code) (m mail.Mail, ok bool) {
 	m = w.m
 	if w.cast != nil {
@@ -83,7 +85,7 @@ func (w *proposal) answer(code mail.Code) (m mail.Mail, ok bool) {
 	return m, true
 }
 
-// propose has what is proposed numbered, until the log ends: on a wire, as long as there is one.
+// propose publishes proposals until the log ends, on a wire while there is one.
 func (p *partition) propose() {
 	var batch []proposal
 	for p.log.ctx.Err() == nil {
@@ -111,7 +113,7 @@ func (p *partition) propose() {
 	}
 }
 
-// takeCall takes what the next call publishes.
+// takeCall takes the proposals of the next call.
 func (p *partition) takeCall(batch []proposal) []proposal {
 	size, n := 0, 0
 	return p.proposals.take(batch[:0], func(w *proposal) bool {

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// health is whether something works that needs Redis: a partition, a reader, the telling of
-// nodes. What fails for a moment is tried again, and is nothing to be told.
+// health is the health of something that needs Redis: a partition, a reader, the messages
+// between nodes. A failure that lasts only a moment is retried and not reported.
 type health struct {
 	uneasy signal // the log's
 
 	mu    sync.Mutex
-	err   error     // the last; nil: it works
-	since time.Time // of the first that nothing has worked since
+	err   error     // the last one; nil: it works
+	since time.Time // of the first failure since it last worked
 }
 
-// grace is how long something may fail without being told.
+// grace is how long a failure may last before it is reported.
 const grace = 500 * time.Millisecond
 
 func (h *health) failed(err error) {
@@ -26,7 +26,7 @@ func (h *health) failed(err error) {
 		h.since = time.Now()
 		h.uneasy.tell()
 	}
-	h.err = err // the first is often but that a connection was cut
+	h.err = err // the first error is often just a lost connection
 }
 
 func (h *health) served() {
@@ -35,7 +35,7 @@ func (h *health) served() {
 	h.err = nil
 }
 
-// away says why it does not work; nil while it does.
+// away says why it does not work; nil if it does.
 func (h *health) away(now time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -45,7 +45,7 @@ func (h *health) away(now time.Time) error {
 	return h.err
 }
 
-// each calls f with the health of all that needs Redis, as long as that returns true.
+// each calls f with the health of everything that needs Redis, until f returns false.
 func (l *Log) each(f func(h *health) bool) {
 	for _, p := range l.partitions {
 		if !f(&p.health) {
@@ -60,7 +60,7 @@ func (l *Log) each(f func(h *health) bool) {
 	f(&l.nodes.health)
 }
 
-// Away says why Redis does not serve; nil while it does. Any goroutine may ask.
+// Away says why Redis cannot be used; nil if it can. Any goroutine may call it.
 func (l *Log) Away() (err error) {
 	now := time.Now()
 	l.each(func(h *health) bool {
@@ -72,8 +72,8 @@ func (l *Log) Away() (err error) {
 	return err
 }
 
-// tellHealth tells the log when Redis ceases to serve, and when it serves again. It says whether
-// all is well.
+// tellHealth logs when Redis cannot be used any more, and when it can be used again. It
+// returns whether all is well.
 func (l *Log) tellHealth() (well bool) {
 	err := l.Away()
 	switch told := l.away; {

@@ -7,22 +7,23 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// What Redis keeps of a channel is a list of three elements a message: life<<32 | n, the b and
-// off at that time ("b:off"), the content. Where the history was cleared, or the channel closed, the
-// second ends in ":x". The broadcasts are a list of their own, for all channels: index, off,
-// content. They belong between the messages by b.
+// Redis keeps the history of a channel as a list of three elements for each message:
+// life<<32 | n; the b and off at that time ("b:off"); the content. If the history was
+// cleared or the channel closed, the second element ends in ":x" (a mark). The broadcasts
+// are a list for all channels: index, off, content. Their place between the messages
+// follows from b.
 
 // kept is one message of a list.
 type kept struct {
 	n, b, off uint32
-	mark      bool // nothing before it belongs to the history
+	mark      bool // the history begins after it
 	content   string
 }
 
 func (k *kept) number() int32 { return int32(k.n + k.b + k.off) }
 
-// parseHistory reads a channel's list, and leaves out what is malformed, and what comes before
-// the last mark. If the list ends in a mark, or begins with one, floor is that.
+// parseHistory reads a channel's list. It skips what is malformed, and everything before
+// the last mark. floor is the mark, if the list begins or ends with one.
 func parseHistory(list []string) (messages []kept, floor *kept) {
 	for ; len(list) >= 3; list = list[3:] {
 		r, err := strconv.ParseUint(list[0], 10, 64)
@@ -48,7 +49,7 @@ func twoNumbers(text string) (a, b uint32, ok bool) {
 	return uint32(x), uint32(y), errA == nil && errB == nil
 }
 
-// parseBroadcasts reads the list of broadcasts; b is the index of each.
+// parseBroadcasts reads the list of broadcasts; b is their index.
 func parseBroadcasts(list []string) (casts []kept) {
 	for ; len(list) >= 3; list = list[3:] {
 		index, err := strconv.ParseUint(list[0], 10, 32)
@@ -60,18 +61,18 @@ func parseBroadcasts(list []string) (casts []kept) {
 	return casts
 }
 
-// standing is where a channel stands.
+// standing is the state of a channel.
 type standing struct {
-	life, n uint32 // n of its own messages
+	life, n uint32 // n: how many messages of its own it has had
 	b, off  uint32
 }
 
 func (s *standing) next() int32 { return int32(s.n+s.b+s.off) + 1 }
 
-// history is what is kept of a channel from a number on, in order. complete says whether nothing
-// that is older was kept.
+// history returns the messages that are kept of a channel from a number on, in order.
+// complete says that there are no older ones.
 func history(at standing, messages []kept, floor *kept, casts []kept, from int32) (run []*msg.Message, complete bool) {
-	var all []kept // with n, b and off so that number is right
+	var all []kept // n, b and off are such that number is right
 	kinds := make([]msg.Kind, 0, len(messages)+len(casts))
 	between := func(n, above, upTo uint32) { // the broadcasts between two messages
 		for _, c := range casts {
@@ -93,7 +94,7 @@ func history(at standing, messages []kept, floor *kept, casts []kept, from int32
 		if len(messages) > 0 {
 			upTo = messages[0].b
 		}
-		if from > 0 { // else nobody knows whether the channel was there
+		if from > 0 { // else it is unknown whether the channel existed
 			between(0, 0, upTo)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"ccomet/comet/cluster/redisurl"
 )
 
-// options is how a client reaches servers.
+// options are the options of a client for these servers.
 func options(s redisurl.Servers) (rueidis.ClientOption, error) {
 	config, err := s.TLSConfig()
 	if err != nil {
@@ -40,25 +40,25 @@ func options(s redisurl.Servers) (rueidis.ClientOption, error) {
 	return o, nil
 }
 
-// Sizes of a connection: a node has few, each with one call under way.
+// Sizes of a connection. A node has few connections, each with one call under way.
 const (
 	connBuffer    = 32 << 10
 	connRingScale = 6 // commands under way: 2^6
 )
 
-// times bound what a client waits for.
+// The time limits of a client.
 const (
 	dialTimeout = 2 * time.Second
 	callTimeout = 2 * time.Second
-	pingTime    = 2 * time.Second // without an answer, after which a connection is tried
+	pingTime    = 2 * time.Second // without an answer, after which a connection is checked
 )
 
-// client connects to what the options name.
+// client connects to the servers that the options name.
 func client(o rueidis.ClientOption, node string) (rueidis.Client, error) {
 	o.ClientName = node
 	o.DisableCache, o.DisableRetry = true, true
 	o.ReadBufferEachConn, o.WriteBufferEachConn, o.RingScaleEachConn = connBuffer, connBuffer, connRingScale
-	o.PipelineMultiplex = -1 // one connection to a server, beside those that wait
+	o.PipelineMultiplex = -1 // one connection to each server, apart from those that block
 	o.Dialer.Timeout, o.Dialer.KeepAlive = dialTimeout, pingTime
 	o.ConnWriteTimeout = 2 * callTimeout
 	o.ClusterOption.ShardsRefreshInterval = 5 * time.Second

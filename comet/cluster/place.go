@@ -6,26 +6,26 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// place is where a partition stands, as a reader knows it.
+// place is the state of a partition, as a reader knows it.
 type place struct {
 	gen, off, b uint32
-	total       uint64 // items on the bus that have been read, or that are known to be missed
-	seen        uint64 // the highest total that any answer of this generation had
+	total       uint64 // items on the bus that were read, or are known to be missed
+	seen        uint64 // the highest total in any answer of this generation
 	seed        string // of epochs
-	missed      bool   // entries of another master were passed over
-	top         uint32 // the highest off that is known, and more where a master has begun below it
-	events      uint32 // times that loops were told of a generation, or to compare
+	missed      bool   // entries of another master were skipped
+	top         uint32 // the highest off that is known; one more if a new master started below it
+	events      uint32 // how often loops were told of a new generation, or to compare
 	since       uint64 // the total from which on nothing was missed
 }
 
-// step is what an entry means to the loops before its items.
+// step is what an entry means for the loops, apart from its items.
 type step struct {
-	stale  bool // it is of an earlier generation, or has been read already
-	behind bool // items are missing, or Redis lacks some: channels are to be compared
-	jump   bool // numbers are left out
+	stale  bool // it is of an earlier generation, or was read before
+	behind bool // items are missing here or in Redis: channels must be compared
+	jump   bool // numbers are skipped
 }
 
-// take goes on to an entry. Its items are to be applied unless it is stale.
+// take moves on to an entry. Its items are to be applied unless the entry is stale.
 func (p *place) take(e *entry) (s step) {
 	switch {
 	case e.gen < p.gen || e.gen == p.gen && e.total < p.total || e.gen == p.gen && e.kind == entryJump:
@@ -40,7 +40,7 @@ func (p *place) take(e *entry) (s step) {
 		s.behind = true
 	}
 	if e.gen != p.gen && e.off <= p.top {
-		p.top++ // another master's numbers were as high, and are lost: they are to be raised once more
+		p.top++ // the lost numbers of another master were as high: numbers must be raised once more
 	} else {
 		p.top = e.off
 	}
@@ -60,32 +60,33 @@ func (p *place) take(e *entry) (s step) {
 	return s
 }
 
-// see notes what an answer says that Redis has of this generation.
+// see notes the total in an answer of this generation.
 func (p *place) see(total uint64) { p.seen = max(p.seen, total) }
 
-// low says whether numbers are to be raised: some that are as high were given before.
+// low says whether numbers must be raised, because some that are as high were given
+// before.
 func (p place) low() bool { return p.top > p.off }
 
-// number is that of a message: the n-th of its channel.
+// number is the number of the n-th message of a channel.
 func (p *place) number(n uint32) int32 { return int32(n + p.b + p.off) }
 
-// index is that of what has last concerned all channels of the partition, as loops are told it: a
-// broadcast raises it by one, and a new generation or a comparison by more than so many
-// broadcasts as a master may have lost.
+// index is the index of the last event that concerned all channels of the partition, as
+// loops know it. A broadcast raises it by one; a new generation or a comparison raises it
+// by more than the number of broadcasts that a master may have lost.
 func (p *place) index(b uint32) uint32 { return b + p.events<<16 }
 
-// epoch is that of a channel's life.
+// epoch is the epoch of one life of a channel.
 func epoch(seed string, name []byte, life uint32) uint32 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(seed))
 	_, _ = h.Write([]byte{0, byte(life >> 24), byte(life >> 16), byte(life >> 8), byte(life)})
 	_, _ = h.Write(name)
 	v := h.Sum64()
-	v = (v ^ v>>31) * 0x9E3779B97F4A7C15 // the last bytes of a name have not reached the high bits yet
+	v = (v ^ v>>31) * 0x9E3779B97F4A7C15 // mix the last bytes of the name into the high bits
 	return max(uint32(v>>32), record.EpochLeast)
 }
 
-// partitionOf is that of a channel, the same on all nodes.
+// partitionOf is the partition of a channel, the same on all nodes.
 func partitionOf(name []byte, partitions int) int {
 	if partitions == 1 {
 		return 0
@@ -93,7 +94,7 @@ func partitionOf(name []byte, partitions int) int {
 	return int(hashName(name) % uint64(partitions))
 }
 
-// hashName is FNV-1a of 64 bits.
+// hashName is the 64-bit FNV-1a hash of a name.
 func hashName[T []byte | string](name T) uint64 {
 	h := uint64(14695981039346656037)
 	for i := range len(name) {

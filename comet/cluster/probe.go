@@ -11,11 +11,11 @@ import (
 	"ccomet/comet/cluster/redisurl"
 )
 
-// Probe asks the servers of Redis one by one, for a command that examines them. A goroutine has
-// it for itself.
+// Probe asks the servers of a Redis one by one, for a command that checks them. Only one
+// goroutine may use it.
 type Probe struct {
-	// Servers are those of the data: the master that Sentinels name, the nodes of a Cluster, or the
-	// only one. Sentinels are those that answered.
+	// Servers are the servers with data: the master that Sentinels name, the nodes of a
+	// Cluster, or the only server. Sentinels are those that answered.
 	Servers, Sentinels []*ProbedServer
 	close              []func()
 }
@@ -26,8 +26,8 @@ type ProbedServer struct {
 	client  rueidis.Client
 }
 
-// Do has a server execute a command. The answer is an int64, a string, a []any of these, a
-// map[string]any, or nil.
+// Do executes a command at the server. The answer is an int64, a string, a []any of
+// these, a map[string]any, or nil.
 func (s *ProbedServer) Do(ctx context.Context, args ...string) (any, error) {
 	answer, err := s.client.Do(ctx, s.client.B().Arbitrary(args...).Build()).ToAny()
 	if rueidis.IsRedisNil(err) {
@@ -36,11 +36,11 @@ func (s *ProbedServer) Do(ctx context.Context, args ...string) (any, error) {
 	return answer, err
 }
 
-// probeTimeout is how long a server may take to be connected to.
+// probeTimeout is the time limit for connecting to a server.
 const probeTimeout = 3 * time.Second
 
-// NewProbe connects to servers. An error says why that cannot be, without a password. Close ends
-// the connections.
+// NewProbe connects to the servers. Its error contains no password. Close closes the
+// connections.
 func NewProbe(servers redisurl.Servers) (*Probe, error) {
 	o, err := options(servers)
 	if err != nil {
@@ -80,7 +80,7 @@ func (p *Probe) connectSentinels(o rueidis.ClientOption) (found []*ProbedServer)
 	return found
 }
 
-// Close ends the connections.
+// Close closes the connections.
 func (p *Probe) Close() {
 	for _, end := range p.close {
 		end()

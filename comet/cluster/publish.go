@@ -14,9 +14,9 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// publish has proposals numbered, and answers each. What Redis cannot do now is tried again until
-// the proposal has waited too long. A call that may have been executed is not repeated, but what
-// has a key: the script knows by that whether it was.
+// publish has proposals numbered, and answers each. If Redis cannot do it now, publish
+// tries again until the proposals have waited too long. A call that may have been
+// executed is not repeated, except for messages with a key: the script recognises these.
 func (p *partition) publish(batch []proposal) {
 	for pause := retry(0); len(batch) > 0; {
 		began := time.Now()
@@ -31,8 +31,8 @@ func (p *partition) publish(batch []proposal) {
 	}
 }
 
-// publishedHead is how many numbers the answer to a call begins with (publishText): the rest are
-// of each proposal, life<<32 | number.
+// publishedHead is how many numbers the answer to a call begins with (publishText). After
+// them it has life<<32 | number for each proposal.
 const publishedHead = 3
 
 // send makes one call.
@@ -54,7 +54,7 @@ func (p *partition) send(batch []proposal) (r *reign, numbers []int64, err error
 	return r, numbers, err
 }
 
-// answersAll is an error unless these are the numbers that answer a call with a batch.
+// answersAll returns an error unless there is a number for each proposal of a batch.
 func answersAll(numbers []int64, batch []proposal) error {
 	if len(numbers) != publishedHead+len(batch) {
 		return errAnswer
@@ -62,12 +62,13 @@ func answersAll(numbers []int64, batch []proposal) error {
 	return nil
 }
 
-// later are the beginnings of answers that say that nothing was done, and may be another time.
+// later are the prefixes of error replies after which nothing was executed, and the call
+// may be repeated.
 var later = []string{
 	"NOSCRIPT", "STALE", "READONLY", "LOADING", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "MOVED", "ASK", "NOREPLICAS", "OOM", "MISCONF", "BUSY", "NOPERM", "NOAUTH", "WRONGPASS",
 }
 
-// wasDone says whether a call that has failed may have been executed.
+// wasDone says whether a call that failed may have been executed.
 func wasDone(err error) bool {
 	var before *notDone
 	if errors.As(err, &before) {
@@ -79,13 +80,13 @@ func wasDone(err error) bool {
 				return false
 			}
 		}
-		return true // a script that has failed halfway
+		return true // a script has failed halfway
 	}
 	var op *net.OpError
 	return !errors.As(err, &op) || op.Op != "dial"
 }
 
-// refused is the answer of Redis that is an error.
+// refused returns the text of an error reply of Redis.
 func refused(err error) (text string, ok bool) {
 	if answer, ok := errors.AsType[refusal](err); ok {
 		return string(answer), true
@@ -96,8 +97,8 @@ func refused(err error) (text string, ok bool) {
 	return "", false
 }
 
-// failed refuses the proposals of a call that has failed, but those that it is worth to try
-// again with, which it returns.
+// failed refuses the proposals of a failed call, except those that can be tried again,
+// which it returns.
 func (p *partition) failed(batch []proposal, err error) (again []proposal) {
 	p.health.failed(err)
 	maybe, now := wasDone(err), time.Now()
@@ -118,13 +119,13 @@ func (p *partition) failed(batch []proposal, err error) (again []proposal) {
 	return again
 }
 
-// repeats says whether doing it again changes nothing.
+// repeats says whether the operation may be executed twice without harm.
 func (w *proposal) repeats() bool {
 	return len(w.m.Key()) > 0 || w.m.Op == mail.OpSign || w.m.Op == mail.OpClear
 }
 
-// arena makes strings that take one allocation together. They are the call's alone: it may be
-// written when those who wait for it have given it up.
+// arena makes the strings of a call with one allocation. They belong to the call alone,
+// which may still be written when the proposals have been given up.
 type arena struct{ b strings.Builder }
 
 func (a *arena) put(parts ...string) string {
@@ -135,14 +136,14 @@ func (a *arena) put(parts ...string) string {
 	return a.b.String()[from:]
 }
 
-// bytes is text, which is copied.
+// bytes returns a copy of text.
 func (a *arena) bytes(text []byte) string {
 	from := a.b.Len()
 	a.b.Write(text)
 	return a.b.String()[from:]
 }
 
-// command is what the script that publishes is given.
+// command builds the keys and arguments of the script that publishes.
 func (p *partition) command(batch []proposal) (keys, args []string) {
 	var a arena
 	size := 0
@@ -184,13 +185,13 @@ func (p *partition) command(batch []proposal) (keys, args []string) {
 	return keys, args
 }
 
-// signSlack is for how much longer Redis knows that a channel is signed: until nodes that have
-// subscribers then say so (Touch).
+// signSlack is added to a lease in Redis: in that time nodes that have subscribers extend
+// it (Touch).
 const signSlack = 2 * time.Second
 
 var keySeconds = strconv.Itoa(int(broker.KeyTime / time.Second))
 
-// publishedAs answers proposals that have their numbers by a call of that reign.
+// publishedAs answers proposals that have their numbers from a call of that reign.
 func (p *partition) publishedAs(batch []proposal, r *reign, numbers []int64, began time.Time) {
 	p.health.served()
 	p.log.figures.calls.Add(1)
@@ -217,8 +218,8 @@ func (p *partition) publishedAs(batch []proposal, r *reign, numbers []int64, beg
 	posts.post()
 }
 
-// number gives an answer what its operation has got: life<<32 | number, negative if its key was
-// there.
+// number sets the number in an answer. v is life<<32 | number, and negative if the key
+// was known.
 func (p *partition) number(m *mail.Mail, v int64) {
 	switch {
 	case v < 0:

@@ -2,8 +2,8 @@ package cluster
 
 import "time"
 
-// retry is the pause before what has failed is tried again: each is twice the one before. The zero
-// retry is one of nothing that has failed.
+// retry is the pause before the next attempt. Each pause is twice as long as the one
+// before. The zero value is for the first attempt.
 type retry time.Duration
 
 const (

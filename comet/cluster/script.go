@@ -8,7 +8,7 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// script is a Lua script and the name by which Redis knows it once it is loaded.
+// script is a Lua script, and the hash by which Redis knows it once it is loaded.
 type script struct{ text, sha string }
 
 func newScript(text string) *script {
@@ -16,8 +16,8 @@ func newScript(text string) *script {
 	return &script{text, hex.EncodeToString(sum[:])}
 }
 
-// atFormat is how the scripts write where a partition stands (at, behind the reign), in Lua: off,
-// b, total, and the messages and bytes of the segment; atSize is the bytes that it takes.
+// atFormat is the Lua format of a partition's state (at, after the reign): off, b, total,
+// and the messages and bytes of the segment. atSize is its length in bytes.
 const (
 	atFormat = `'>I4I4I8I8I8'`
 	atSize   = `32`
@@ -25,19 +25,18 @@ const (
 
 // publishText numbers and keeps what was proposed, and appends one entry to the bus.
 //
-// KEYS are g, bus, then those of each operation. ARGV are: messages that a channel keeps;
-// seconds that they are kept; seconds that a number is kept; messages and bytes of a segment of
-// the bus; then of each operation its letter, the channel's name and what the bus and the history
-// have of it, and what more its letter says:
+// KEYS are g, bus, and then those of each operation. ARGV are: how many messages a channel
+// keeps; for how many seconds they are kept; for how many seconds a number is kept; messages
+// and bytes of a segment of the bus. Then come, for each operation, its letter, the channel's
+// name, the content for the bus and the history, and the rest that its letter needs:
 //
 //	p  publish; m, h                     k  publish with a key; m, h, k; seconds of the key
 //	n  join notice                       b  broadcast; hb
 //	c  close; m, h, l                    x  clear; m, h
 //	s  sign; m, l; milliseconds
 //
-// The answer is b, off and total as they are now, then for each operation life<<32 | number:
-// the number of the message, or for x and s the next. That of a key which was there is
-// negative.
+// The answer is the new b, off and total, and then life<<32 | number for each operation: the
+// number of its message; for x and s the next number. It is negative if the key was known.
 const publishText = `
 local call, pack, floor = redis.call, struct.pack, math.floor
 local at = call('HGET', KEYS[1], 'at')
@@ -137,27 +136,28 @@ end
 return {b, off, total, unpack(res)}
 `
 
-// newReigning is a script for one run of a master, in one generation (REIGN in its text, GEN is the
-// latter): on another master nobody has loaded it.
+// newReigning makes a script for one run of a master in one generation. Its text contains
+// REIGN and GEN, so no other master has loaded it.
 func newReigning(run string, gen uint32, text string) *script {
 	return newScript("local REIGN, GEN = '" + run + unsigned(gen) + " ', '" + unsigned(gen) + "'" + text)
 }
 
-// fenceScript says where a partition stands, and which run of which master says so. Where the
-// partition was not in this run's hands before, or this node knows of more than is there, it
-// raises the generation and all numbers: by 65,536, and by as much as is known to be gone.
+// fenceScript returns the state of a partition, and which run of which master has it. If the
+// partition was in the hands of another run, or this node knows of more messages than are
+// there, the script first raises the generation and all numbers: by 65,536, and by as much as
+// is known to be lost.
 //
-// What another master has raised may be lost with it, before all nodes have heard of that. So
-// that two masters are not taken for one, a generation ends in bits of chance, and numbers rise
-// by chance, too, so that the few of the one are hardly among those of the other; a node that knows of numbers of another master that are as high raises them
-// once more.
+// What another master has raised may be lost with it before all nodes have read of it. So that
+// two masters cannot be taken for one, a generation ends in random bits, and numbers rise by a
+// random amount, too, so that the few numbers of the one are hardly ever among those of the
+// other. A node that knows numbers of another master that are as high raises all numbers again.
 //
 // KEYS are g and bus. ARGV are gen, off, b, total and seed as this node knows them (0, or an
-// empty seed, of what it does not know), a new seed, the partitions, and chance: generationBits,
-// and by how much numbers rise more.
+// empty seed, if unknown), a new seed, the number of partitions, generationBits, and by how
+// much more numbers rise.
 //
-// The answer is run, gen, off, b, total, seed, the place of the last jump on the bus and that of
-// its last entry; or the partitions that are there, if they are others.
+// The answer is run, gen, off, b, total, seed, the ids of the last jump and of the last entry on
+// the bus; or only the number of partitions, if it is another.
 var fenceScript = newScript(`
 local call, max = redis.call, math.max
 local info = call('INFO', 'server', 'replication')
@@ -183,15 +183,15 @@ local last = call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 return {run, tostring(gen), tostring(off), tostring(b), string.format('%.0f', total), seed, jump, last[1] and last[1][1] or jump}
 `)
 
-// attachText reads where channels stand, and what they keep. A master that has been promoted, and
-// is in nobody's hands yet, may lack what was published last, and must not say so.
+// attachText reads the state of channels, and their histories. A master that was promoted and
+// not fenced yet may lack the last messages, so it must not answer.
 //
-// KEYS are g, then m of each channel, behind it h if its letter in ARGV[1] is h, and l if ARGV[3]
-// is 1; and hb as the last, if a history is wanted. ARGV[2] is how many
-// messages of one, ARGV[4] how many bytes: a history that has more keeps no more from now on.
+// KEYS are g, and then m of each channel, followed by h if its letter in ARGV[1] is h, and by
+// l if ARGV[3] is 1; and hb at the end, if a history is wanted. ARGV[2] is the most messages of
+// a history, and ARGV[4] the most bytes: a longer history is trimmed to that.
 //
 // The answer is gen, off, b, total, seed, the broadcasts that are kept (if a history is wanted),
-// then of each channel its m and, if wanted, the history and whether there is a lease.
+// and then for each channel its m and, if wanted, its history and whether it has a lease.
 const attachText = `
 local call = redis.call
 local g = call('HMGET', KEYS[1], 'at', 'seed')
@@ -227,8 +227,8 @@ if some and keep > 0 then res[6] = call('LRANGE', KEYS[k], -keep, -1) end
 return res
 `
 
-// isUnknown says whether an answer of Redis is that it does not know the script, or that the
-// script is for another generation.
+// isUnknown says whether Redis does not know the script, or has refused it because it is
+// of another generation.
 func isUnknown(err error) bool {
 	if _, ok := rueidis.IsRedisErr(err); !ok {
 		return false

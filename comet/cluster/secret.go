@@ -8,14 +8,14 @@ import (
 	"fmt"
 )
 
-// secretBytes is how long a secret is that a node makes.
+// secretBytes is the length of a secret that a node makes.
 const secretBytes = 32
 
-// Secret is what all nodes derive tokens from where none is configured: the first node has made
-// it, and Redis keeps it.
+// Secret is the secret from which all nodes derive tokens if none is configured. The
+// first node makes it, and Redis keeps it.
 func (l *Log) Secret() []byte { return l.secret }
 
-// beginSecret reads the secret, or makes it. A node that goes on for another program has it
+// beginSecret reads the secret from Redis, or makes it. After a hand-over the node has it
 // already.
 func (l *Log) beginSecret(ctx context.Context) error {
 	secret := l.secret
@@ -30,7 +30,8 @@ func (l *Log) beginSecret(ctx context.Context) error {
 	return err
 }
 
-// offerSecret has Redis keep a secret if it has none, and returns what it keeps.
+// offerSecret stores a secret in Redis if there is none, and returns the one that is
+// stored.
 func (l *Log) offerSecret(ctx context.Context, secret []byte) ([]byte, error) {
 	ctx, done := context.WithTimeout(ctx, callTimeout)
 	defer done()
@@ -49,8 +50,8 @@ func (l *Log) offerSecret(ctx context.Context, secret []byte) ([]byte, error) {
 	return there, nil
 }
 
-// keepSecret has a master that has lost the secret keep it again: it is asked for whenever the
-// numbers of a partition have been raised.
+// keepSecret stores the secret again at a master that has lost it. It is called whenever
+// the numbers of a partition were raised.
 func (l *Log) keepSecret() {
 	if !l.lostSecret.Swap(false) {
 		return

@@ -1,7 +1,7 @@
 package cluster
 
-// signal wakes the goroutine that waits for it, which then looks what there is: told many times
-// before that, it is told once.
+// signal wakes the goroutine that waits for it, which then looks for work. Several
+// signals before it wakes count as one.
 type signal chan struct{}
 
 func newSignal() signal { return make(signal, 1) }

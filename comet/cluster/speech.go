@@ -7,8 +7,8 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// speech is what this node has to tell others, until it is written to ctl. What is said while
-// an entry is being written is the next entry.
+// speech is what this node has to tell the others and has not written to ctl yet. While
+// an entry is being written, the next entry is gathered.
 type speech struct {
 	mu     sync.Mutex
 	said   []spoken
@@ -21,7 +21,8 @@ type spoken struct {
 	text  []byte
 }
 
-// speechBytes bounds what waits to be told. What is lost beyond it is told again, or asked again.
+// speechBytes bounds what waits to be written. What is dropped beyond it is told or asked
+// again later.
 const speechBytes = 1 << 20
 
 func (s *speech) say(field string, text []byte) {
@@ -33,7 +34,7 @@ func (s *speech) say(field string, text []byte) {
 	s.filled.tell()
 }
 
-// presence adds a line of presence to what is to be said.
+// presence adds a line of presence.
 func (s *speech) presence(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,8 +49,8 @@ func (s *speech) presence(line string) {
 	s.said = append(s.said, spoken{fieldPresence, appendWords(nil, line)})
 }
 
-// speak writes to ctl what there is to be said, until the log ends. Where Redis does not serve it
-// is lost.
+// speak writes entries to ctl until the log ends. If Redis cannot be reached, they are
+// dropped.
 func (l *Log) speak() {
 	s := &l.nodes.speech
 	for {

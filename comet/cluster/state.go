@@ -8,7 +8,7 @@ import (
 	"fmt"
 )
 
-// state is where the readers are, for the program that goes on.
+// state is where the readers are, for a hand-over.
 type state struct {
 	Redis      string // Config.redisID; "" of a version that does not say
 	Cluster    bool   // of Redis
@@ -24,12 +24,12 @@ type partitionState struct {
 	Seed, Read               string
 }
 
-// Suspend has the readers stop, and returns where they are: what comes by itself is posted no
-// more. Proposals are answered as before.
+// Suspend stops the readers, and returns where they are. Nothing is posted any more
+// except answers to proposals.
 func (l *Log) Suspend() []byte {
 	l.paused.Store(true)
 	for _, r := range l.readers {
-		r.resting.Lock() // which it holds while it tells the loops
+		r.resting.Lock() // the reader holds it while it tells the loops
 		defer r.resting.Unlock()
 	}
 	s := state{Redis: l.cfg.redisID(), Cluster: l.cluster, Control: l.nodes.read, Process: l.nodes.process, Secret: l.secret}
@@ -39,11 +39,11 @@ func (l *Log) Suspend() []byte {
 		s.Partitions = append(s.Partitions, partitionState{at.gen, at.off, at.top, at.b, at.events, at.total, at.seen, at.since, at.seed, p.read})
 		p.mu.Unlock()
 	}
-	text, _ := json.Marshal(s) // which has nothing that JSON has not
+	text, _ := json.Marshal(s) // the struct has only fields that JSON can hold
 	return text
 }
 
-// Resume has the readers go on.
+// Resume lets the readers continue.
 func (l *Log) Resume() {
 	if l.paused.Swap(false) {
 		for _, r := range l.readers {

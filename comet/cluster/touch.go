@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// touches are channels that have subscribers, whose numbers and leases are to be kept. What is
-// lost where Redis does not serve is told again.
+// touches are channels that have subscribers, whose numbers and leases Redis must keep.
+// What is dropped while Redis cannot be reached is told again later.
 type touches struct {
 	mu    sync.Mutex
 	names []string
-	lease time.Duration // of all: the longest
+	lease time.Duration // the longest of all
 }
 
 // Touch says that a channel has subscribers.
@@ -26,8 +26,9 @@ func (t *loop) Touch(cname []byte, lease time.Duration) {
 // touchMost is how many channels are touched with one call.
 const touchMost = 500
 
-// touchScript has channels' numbers kept, and signs them for some time. KEYS are m, and l if
-// there is a lease, of each channel; ARGV are the seconds, and the milliseconds of the lease.
+// touchScript extends the life of channels' numbers, and signs the channels for some
+// time. KEYS are m of each channel, and l if there is a lease; ARGV are the seconds, and
+// the milliseconds of the lease.
 var touchScript = newScript(`
 local call, k, lease = redis.call, 1, tonumber(ARGV[2])
 while KEYS[k] do
@@ -41,7 +42,7 @@ end
 return k
 `)
 
-// touch tells Redis of the channels that have subscribers.
+// touch tells Redis of the channels of a partition that have subscribers.
 func (p *partition) touch() {
 	q := &p.touches
 	q.mu.Lock()
@@ -69,10 +70,10 @@ func (p *partition) touch() {
 
 var numberSeconds = strconv.Itoa(int(numberTTL / time.Second))
 
-// touchTime is for how long channels are gathered.
+// touchTime is how long channels are gathered for one call.
 const touchTime = 250 * time.Millisecond
 
-// touch tells Redis of channels that have subscribers, until the log ends.
+// touch tells Redis of the channels that have subscribers, until the log ends.
 func (l *Log) touch() {
 	for {
 		select {

@@ -2,7 +2,7 @@ package cluster
 
 import "encoding/binary"
 
-// Words are strings one behind the other, each after its length as a varint.
+// Words are strings, each after its length as a varint.
 
 func appendWords(dst []byte, words ...string) []byte {
 	for _, word := range words {
@@ -11,7 +11,7 @@ func appendWords(dst []byte, words ...string) []byte {
 	return dst
 }
 
-// splitWords reads what appendWords has written; false: it is malformed.
+// splitWords reads the result of appendWords; false: it is malformed.
 func splitWords(text string) (words []string, ok bool) {
 	for len(text) > 0 {
 		n, size := binary.Uvarint([]byte(text[:min(len(text), binary.MaxVarintLen64)]))
