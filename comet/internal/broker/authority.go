@@ -7,7 +7,7 @@ import (
 	"ccomet/reactor"
 )
 
-// Authority is one loop's connection to an external log, which numbers and stores the messages
+// Authority is one loop's connection to a shared log, which numbers and stores the messages
 // of channels in place of the broker's own log. Its methods are called on the loop's goroutine
 // and must not block. It posts results and events to the loop's inbox, from any goroutine:
 //
@@ -70,7 +70,7 @@ type Authority interface {
 	Taken(n int)
 }
 
-// Cluster is the external log of a whole server.
+// Cluster is the shared log of a whole server.
 type Cluster interface {
 	// Open returns the Authority of a loop. It is called before the loops run.
 	Open(loop uint8, home Inbox) Authority

@@ -23,7 +23,7 @@ type Broker struct {
 	totals    *limit.Totals
 	tokens    *token.Tokens
 	snapshots *Snapshots // nil: no state file
-	remote    *remote    // the external log; nil: the broker's own log numbers messages
+	remote    *remote    // the shared log; nil: the broker's own log numbers messages
 	judge     Judge      // nil: tokens alone decide which clients may subscribe
 
 	names     record.Names // of channels, and of sessions
@@ -58,7 +58,7 @@ type Config struct {
 	MaxPublishKeys                        int // on all loops
 	Loops                                 int
 	ChannelTimeout                        time.Duration
-	AttachTime                            time.Duration // how long requests wait for the external log
+	AttachTime                            time.Duration // how long requests wait for the shared log
 	PollMost                              int           // bytes of messages in one answer to a poll
 
 	Authority func(loop uint8, home Inbox) Authority // nil: the broker's own log numbers messages
@@ -107,7 +107,7 @@ func (b *Broker) BeginTurn() {
 }
 
 // Published returns the number of published messages. A broadcast counts once for each channel.
-// With an external log it counts the messages published at this server, and a broadcast once.
+// With a shared log it counts the messages published at this server, and a broadcast once.
 func (b *Broker) Published() uint64 { return b.published }
 
 // Busy reports whether the next turn has work that need not wait for an event.

@@ -190,7 +190,7 @@ type keyed struct {
 	of   uint32 // the channel for which hash was computed; 0: none yet
 }
 
-// own returns a message's key, or nil if an external log numbers messages: it handles keys
+// own returns a message's key, or nil if a shared log numbers messages: it handles keys
 // itself.
 func (k *publishKeys) own(key []byte) []byte {
 	if k.cfg.Authority != nil {

@@ -10,12 +10,12 @@ import (
 // The rest of the broker uses only these functions:
 //
 //  1. propose requests a number for a message. The broker's own log commits the message and
-//     answers the request in the same call. An external log accepts the proposal, and the
+//     answers the request in the same call. A shared log accepts the proposal, and the
 //     message is committed when it comes back as mail (authority.go).
 //  2. commit advances the channel's next number, stores the message (history.go) and delivers
 //     it, in the order of the numbers.
 //  3. replay determines from which message on a subscriber continues. The answer is mail, so it
-//     need not be ready in the same turn: with an external log, a subscription waits until the
+//     need not be ready in the same turn: with a shared log, a subscription waits until the
 //     channel is attached (parks).
 //  4. addSubscriber and Leave maintain the set of loops with subscribers.
 //

@@ -16,7 +16,7 @@ import (
 //  1. NewMoving creates the channels. Their messages are read later (unread.go).
 //  2. Sessions creates the sessions, when the new places of the connections are known.
 //  3. Joined is called for each subscriber that a hub has created.
-//  4. Finish restores requests that wait for an external log, keys, and counters.
+//  4. Finish restores requests that wait for a shared log, keys, and counters.
 type Moving struct {
 	brokers           []*Broker
 	parts             []movingPart
@@ -131,7 +131,7 @@ func (m *Moving) unreadOf(loop uint8, from *handover.Reader) *unread {
 	return b.histories.unread
 }
 
-// attachments restores the positions of the channels of one broker in an external log.
+// attachments restores the positions of the channels of one broker in a shared log.
 func (m *Moving) attachments(loop uint8, part *movingPart) error {
 	if m.brokers[0].remote == nil {
 		return nil
@@ -186,7 +186,7 @@ func (m *Moving) Joined(channel handover.Place, loop uint8) mail.Mail {
 }
 
 // Finish restores the rest. asking tells the new records of subscribers whose requests wait for
-// an external log, by their old loop and record; Gen is not used.
+// a shared log, by their old loop and record; Gen is not used.
 func (m *Moving) Finish(conns handover.Places, asking handover.Places) {
 	keys := make([][]movedKey, len(m.brokers))
 	for loop := range m.parts {

@@ -9,7 +9,7 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// remote is a broker's side of an external log (Authority).
+// remote is a broker's side of a shared log (Authority).
 //
 // A channel is attached to the log when a request first needs it, and detached when its
 // record is freed. While it is attached, its next number is that of the log, as far as
@@ -62,7 +62,7 @@ func (r *remote) propose(m *mail.Mail) {
 	r.Propose(proposal)
 }
 
-// Depart sends what was proposed in this turn, if there is an external log.
+// Depart sends what was proposed in this turn, if there is a shared log.
 func (b *Broker) Depart() {
 	if b.remote != nil && b.remote.open > 0 {
 		b.remote.Depart()

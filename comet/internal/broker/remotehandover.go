@@ -9,7 +9,7 @@ import (
 	"ccomet/reactor"
 )
 
-// With an external log, a hand-over has the place of each channel, and the requests that
+// With a shared log, a hand-over has the place of each channel, and the requests that
 // wait. What the log has sent for channels whose place is being asked for is left out:
 // the new program asks again.
 

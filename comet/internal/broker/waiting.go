@@ -8,7 +8,7 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// waiting holds the requests that wait for an external log. A request waits
+// waiting holds the requests that wait for a shared log. A request waits
 // for one of two things: the log's answer about its channel (answers), or a number of the
 // channel that the client knows and this server does not know yet (numbers). This type decides
 // nothing: remote says which requests wait, and serves them.
