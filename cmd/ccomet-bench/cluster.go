@@ -8,16 +8,16 @@ import (
 )
 
 type clusterCmd struct {
-	Others     []string `arg:"" optional:"" name:"target" help:"Servers to be measured beside: targets that say how several of them use one Redis, such as nchan."`
-	Target     string   `default:"ccomet" placeholder:"NAME|FILE" help:"The server that they are beside."`
-	Transport  string   `placeholder:"NAME" help:"How clients wait. Default: the target's."`
-	Rounds     int      `default:"6" placeholder:"N" help:"Rounds of all, in turn."`
-	Publishes  int      `default:"20000" placeholder:"N" help:"Publishes a round, pipelined."`
+	Others     []string `arg:"" optional:"" name:"target" help:"Servers to compare with: targets that say how several of them use one Redis, such as nchan."`
+	Target     string   `default:"ccomet" placeholder:"NAME|FILE" help:"The server to compare them with."`
+	Transport  string   `placeholder:"NAME" help:"The transport of the clients. Default: the target's."`
+	Rounds     int      `default:"6" placeholder:"N" help:"Rounds, in which all take turns."`
+	Publishes  int      `default:"20000" placeholder:"N" help:"Publishes in a round, pipelined."`
 	Publishers int      `default:"8" placeholder:"N" help:"Connections that publish."`
-	Depth      int      `default:"16" placeholder:"N" help:"Publishes that may be under way on each."`
-	Rate       float64  `default:"500" placeholder:"N" help:"Publishes a second, where latency is measured."`
-	Paced      int      `default:"1000" placeholder:"N" help:"Publishes a round, then."`
-	Return     int      `default:"18000" placeholder:"N" help:"Clients of own channels that come back at once to a node that was ended; 0: not at all."`
+	Depth      int      `default:"16" placeholder:"N" help:"Publishes that each may have under way."`
+	Rate       float64  `default:"500" placeholder:"N" help:"Publishes a second while latency is measured."`
+	Paced      int      `default:"1000" placeholder:"N" help:"Publishes in a round of that."`
+	Return     int      `default:"18000" placeholder:"N" help:"Clients with a channel each that reconnect at once after their node was ended; 0 leaves this out."`
 	Conns      int      `default:"1000" placeholder:"N" help:"Channels of one subscriber each."`
 	Size       int      `default:"64" placeholder:"BYTES" help:"Bytes of a message's content."`
 	PerClient  int      `default:"18000" placeholder:"N" help:"Connections of a client process."`

@@ -10,13 +10,13 @@ import (
 )
 
 type compareCmd struct {
-	Others    []string `arg:"" optional:"" name:"target" help:"Servers to be measured beside: ${targets}, or TOML files. Further words are flags for the server: 'ccomet --loops 1'."`
-	Target    string   `default:"ccomet" placeholder:"NAME|FILE" help:"The server that they are beside, in the same form."`
-	Spawn     string   `placeholder:"COMMAND" help:"Start that one with this; {front}, {admin}, {port} and {dir} are filled in. Default: the target's command."`
-	Transport string   `placeholder:"NAME" help:"For what is not a long poll. Default: stream."`
-	Rounds    int      `default:"6" placeholder:"N" help:"Rounds of all, in turn. Six take some 2 minutes for each server, and as much for the bare program."`
-	Only      []string `placeholder:"ROW" help:"Only these: ${rows}."`
-	Conns     int      `default:"10000" placeholder:"N" help:"Connections; half as many more where they connect at once."`
+	Others    []string `arg:"" optional:"" name:"target" help:"Servers to compare with: ${targets}, or TOML files. Further words are flags for the server: 'ccomet --loops 1'."`
+	Target    string   `default:"ccomet" placeholder:"NAME|FILE" help:"The server to compare them with, in the same form."`
+	Spawn     string   `placeholder:"COMMAND" help:"Start that server with this command; {front}, {admin}, {port} and {dir} are filled in. Default: the target's command."`
+	Transport string   `placeholder:"NAME" help:"The transport for everything but long polls. Default: stream."`
+	Rounds    int      `default:"6" placeholder:"N" help:"Rounds, in which all take turns. Six rounds take about 2 minutes for each server, and as much for the bare program."`
+	Only      []string `placeholder:"ROW" help:"Measure only these: ${rows}."`
+	Conns     int      `default:"10000" placeholder:"N" help:"Connections; half as many more in the measurement in which all connect at once."`
 	Size      int      `default:"64" placeholder:"BYTES" help:"Bytes of a message's content."`
 	PerClient int      `default:"18000" placeholder:"N" help:"Connections of a client process."`
 	JSON      string   `placeholder:"FILE" help:"Save the result, for report."`

@@ -12,13 +12,13 @@ import (
 
 type loopCmd struct {
 	Pairs  []int  `default:"1000,2000,3000,4000,5000,6000,7000,8000,9000" placeholder:"N" help:"Socket pairs."`
-	Active []int  `default:"100,1000" placeholder:"N" help:"Of them, that are active at a time."`
-	Writes int    `default:"20000" placeholder:"N" help:"Writes of a run."`
+	Active []int  `default:"100,1000" placeholder:"N" help:"Pairs that are active at a time."`
+	Writes int    `default:"20000" placeholder:"N" help:"Writes in a run."`
 	Rounds int    `default:"15" placeholder:"N" help:"Runs of each contestant at each size, in turn."`
-	Loops  []int  `default:"1,2" placeholder:"N" help:"The reactor's loops, a contestant for each."`
-	Edge   bool   `help:"Have libevent's events edge-triggered, which is faster than what its own benchmark does."`
+	Loops  []int  `default:"1,2" placeholder:"N" help:"Numbers of loops of the reactor; each is measured."`
+	Edge   bool   `help:"Use edge-triggered events in libevent, which is faster than what its own benchmark does."`
 	JSON   string `placeholder:"FILE" help:"Save the result, for report."`
-	Label  string `default:"reactor" placeholder:"TEXT" help:"Its name in reports."`
+	Label  string `default:"reactor" placeholder:"TEXT" help:"The name in reports."`
 }
 
 func (c *loopCmd) Run(ctx context.Context) error {

@@ -16,22 +16,22 @@ import (
 )
 
 type cli struct {
-	Hold     holdCmd     `cmd:"" help:"Memory of waiting connections: opened in steps, a row a step; with --churn, while some leave and come back."`
-	Fanout   fanoutCmd   `cmd:"" help:"Messages to many subscribers of one channel: latency, and processor time a delivery, beside a bare loop of write calls."`
-	Channels channelsCmd `cmd:"" help:"Publishes over many channels of one subscriber: rate, latency, and processor time, beside a bare program."`
-	Batches  batchesCmd  `cmd:"" help:"Publishes of many messages with one request, beside as many pipelined requests: processor time a message."`
-	Echo     echoCmd     `cmd:"" help:"Clients that publish on WebSockets and hear it back, beside a bare echo server: processor time a round."`
-	Latency  latencyCmd  `cmd:"" help:"Publishes at a steady rate to channels of one subscriber: how long until it is there, and until its publisher is answered, beside a bare program."`
-	Compare  compareCmd  `cmd:"" help:"This server, others and a bare program in one run, in turn: publishes, long polls, streams, connects and idle memory; medians and ratios."`
-	Cluster  clusterCmd  `cmd:"" help:"Several servers that share channels over one Redis, this one and others in turn: processor time, latency, Redis' memory, clients that come back."`
-	Storm    stormCmd    `cmd:"" help:"All connections are cut and come back at once: how long that takes, and what it does to others."`
-	Upgrade  upgradeCmd  `cmd:"" help:"The server goes on in another program, again and again, while clients of all transports wait: their silences, what is lost, and memory; of ccomet alone."`
-	Siege    siegeCmd    `cmd:"" help:"Hostile clients: slowhttptest's three ways, and floods against each ceiling; what others notice, and memory; of ccomet alone."`
+	Hold     holdCmd     `cmd:"" help:"Memory of waiting connections, which are opened in steps; with --churn, while some disconnect and reconnect."`
+	Fanout   fanoutCmd   `cmd:"" help:"Messages to many subscribers of one channel: latency and processor time of a delivery, compared with a bare loop of write calls."`
+	Channels channelsCmd `cmd:"" help:"Publishes to many channels with one subscriber each: rate, latency and processor time, compared with a bare program."`
+	Batches  batchesCmd  `cmd:"" help:"Publishes of many messages with one request: processor time of a message, compared with as many pipelined requests."`
+	Echo     echoCmd     `cmd:"" help:"Clients that publish on WebSockets and receive their own messages: processor time of a round trip, compared with a bare echo server."`
+	Latency  latencyCmd  `cmd:"" help:"Publishes at a steady rate to channels with one subscriber each: time to receipt and to the answer, compared with a bare program."`
+	Compare  compareCmd  `cmd:"" help:"Compares this server, others and a bare program, which take turns in one run: publishes, long polls, streams, connects and idle memory; medians and ratios."`
+	Cluster  clusterCmd  `cmd:"" help:"Compares clusters of servers that share channels over Redis, which take turns: processor time, latency, the memory of Redis, reconnecting clients."`
+	Storm    stormCmd    `cmd:"" help:"All connections are cut and reconnect at once: how long that takes, and how it affects other clients."`
+	Upgrade  upgradeCmd  `cmd:"" help:"Upgrades a server again and again while clients of all transports wait: how long they receive nothing, lost messages, and memory; only for ccomet."`
+	Siege    siegeCmd    `cmd:"" help:"Hostile clients: the three attacks of slowhttptest, and a flood against each limit; how other clients are affected, and memory; only for ccomet."`
 	Soak     soakCmd     `cmd:"" help:"Everything that may happen to a server, at random, with every message verified: clients that vanish and stall, floods, upgrades, stops, crashes."`
-	Loop     loopCmd     `cmd:"" help:"libevent's classic: socket pairs of which some are active, for the reactor and for libevent."`
-	Report   reportCmd   `cmd:"" help:"Makes saved results an HTML page, SVG plots and Markdown tables, side by side."`
-	Idle     idleCmd     `cmd:"" help:"Processor time of heartbeats, beside a bare program's."`
-	Calls    callsCmd    `cmd:"" help:"System calls of a delivery and of a poll, counted by strace; of ccomet alone."`
+	Loop     loopCmd     `cmd:"" help:"The benchmark of libevent: socket pairs of which some are active, with the reactor and with libevent."`
+	Report   reportCmd   `cmd:"" help:"Turns saved results into an HTML page, SVG plots and Markdown tables, side by side."`
+	Idle     idleCmd     `cmd:"" help:"Processor time of heartbeats, compared with a bare program."`
+	Calls    callsCmd    `cmd:"" help:"System calls of a delivery and of a poll, counted by strace; only for ccomet."`
 
 	Client    clientCmd    `cmd:"" hidden:""`
 	Publisher publisherCmd `cmd:"" hidden:""`

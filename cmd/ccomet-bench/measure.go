@@ -12,13 +12,13 @@ import (
 
 type holdCmd struct {
 	common
-	Channels string        `default:"shared" enum:"shared,own" help:"shared: one channel for all; own: each connection its own."`
-	Each     int           `name:"channels-each" default:"1" placeholder:"N" help:"Channels of a connection. With more than one, connections with one are measured before, and what a further one costs is told."`
+	Channels string        `default:"shared" enum:"shared,own" help:"shared: one channel for all connections; own: one for each connection."`
+	Each     int           `name:"channels-each" default:"1" placeholder:"N" help:"Channels of a connection. With more than one, connections with one channel are measured first, and the cost of a further channel is printed."`
 	Steps    int           `default:"10" placeholder:"N" help:"Steps in which the connections are opened."`
-	Idle     time.Duration `default:"1s" placeholder:"TIME" help:"For how long idle processor time is measured at each step; 0: not at all."`
-	Churn    float64       `default:"0" placeholder:"SHARE" help:"Of the connections, that leave and come back each second afterwards; 0.05 is 5 %."`
-	For      time.Duration `default:"10m" placeholder:"TIME" help:"For how long they do."`
-	Every    time.Duration `default:"10s" placeholder:"TIME" help:"How often memory is looked at meanwhile."`
+	Idle     time.Duration `default:"1s" placeholder:"TIME" help:"How long idle processor time is measured at each step; 0 does not measure it."`
+	Churn    float64       `default:"0" placeholder:"SHARE" help:"The part of the connections that disconnect and reconnect each second afterwards; 0.05 is 5 %."`
+	For      time.Duration `default:"10m" placeholder:"TIME" help:"How long they do that."`
+	Every    time.Duration `default:"10s" placeholder:"TIME" help:"How often memory is measured meanwhile."`
 }
 
 func (c *holdCmd) Run(ctx context.Context) error {
@@ -32,10 +32,10 @@ func (c *holdCmd) Run(ctx context.Context) error {
 
 type fanoutCmd struct {
 	common
-	Messages int `default:"50" placeholder:"N" help:"Messages a round."`
+	Messages int `default:"50" placeholder:"N" help:"Messages in a round."`
 	Burst    int `default:"1" placeholder:"N" help:"Messages published at once."`
 	Rounds   int `default:"9" placeholder:"N" help:"Rounds of the server and of the bare loop, in turn."`
-	Stuck    int `default:"0" placeholder:"N" help:"Instead of that, rounds without and with N readers that do not read, in turn; 0: none."`
+	Stuck    int `default:"0" placeholder:"N" help:"Instead, alternate rounds without and with N clients that do not read; 0 does not."`
 }
 
 func (c *fanoutCmd) Run(ctx context.Context) error {
@@ -52,7 +52,7 @@ func (c *fanoutCmd) Run(ctx context.Context) error {
 type channelsCmd struct {
 	common
 	Publishers int `default:"64" placeholder:"N" help:"Connections that publish, one request at a time each."`
-	Publishes  int `default:"200000" placeholder:"N" help:"Publishes a round: a multiple of the connections."`
+	Publishes  int `default:"200000" placeholder:"N" help:"Publishes in a round: a multiple of the connections."`
 	Rounds     int `default:"9" placeholder:"N" help:"Rounds of the server and of the bare program, in turn."`
 }
 
@@ -66,10 +66,10 @@ func (c *channelsCmd) Run(ctx context.Context) error {
 
 type latencyCmd struct {
 	common
-	Rate       float64 `default:"1000" placeholder:"N" help:"Publishes a second, on schedule; 0: each as soon as the one before is answered."`
-	Publishes  int     `default:"2000" placeholder:"N" help:"Publishes a round."`
+	Rate       float64 `default:"1000" placeholder:"N" help:"Publishes a second, on a fixed schedule; 0 publishes as soon as the last one is answered."`
+	Publishes  int     `default:"2000" placeholder:"N" help:"Publishes in a round."`
 	Publishers int     `default:"1" placeholder:"N" help:"Connections that publish."`
-	Depth      int     `default:"1" placeholder:"N" help:"Publishes that may be under way on each, where the server lets them be pipelined."`
+	Depth      int     `default:"1" placeholder:"N" help:"Publishes that each may have under way, if the server accepts pipelined requests."`
 	Rounds     int     `default:"9" placeholder:"N" help:"Rounds of the server and of the bare program, in turn."`
 }
 
@@ -83,8 +83,8 @@ func (c *latencyCmd) Run(ctx context.Context) error {
 
 type batchesCmd struct {
 	common
-	Batch     int `default:"1000" placeholder:"N" help:"Messages of a request, and channels."`
-	Publishes int `default:"200000" placeholder:"N" help:"Publishes a round: a multiple of the batch."`
+	Batch     int `default:"1000" placeholder:"N" help:"Messages in a request, and the number of channels."`
+	Publishes int `default:"200000" placeholder:"N" help:"Publishes in a round: a multiple of the batch."`
 	Rounds    int `default:"9" placeholder:"N" help:"Rounds of batches and of single requests, in turn."`
 }
 
@@ -99,7 +99,7 @@ func (c *batchesCmd) Run(ctx context.Context) error {
 type echoCmd struct {
 	common
 	InFlight int `default:"64" placeholder:"N" help:"Publishes that are under way at a time, of all clients together."`
-	Publish  int `default:"100000" placeholder:"N" help:"Publishes a round."`
+	Publish  int `default:"100000" placeholder:"N" help:"Publishes in a round."`
 	Rounds   int `default:"9" placeholder:"N" help:"Rounds of the server and of the bare program, in turn."`
 }
 
@@ -113,10 +113,10 @@ func (c *echoCmd) Run(ctx context.Context) error {
 
 type stormCmd struct {
 	common
-	Quiet      time.Duration `default:"5s" placeholder:"TIME" help:"For how long latency is measured before."`
-	Probe      time.Duration `default:"20ms" placeholder:"TIME" help:"Between messages to 50 subscribers who stay."`
-	Every      time.Duration `default:"200ms" placeholder:"TIME" help:"Between messages to those who are cut."`
-	AcceptRate int           `default:"0" placeholder:"N" help:"Have a second storm, on a server with this --accept-rate, and compare."`
+	Quiet      time.Duration `default:"5s" placeholder:"TIME" help:"How long latency is measured before the storm."`
+	Probe      time.Duration `default:"20ms" placeholder:"TIME" help:"Time between messages to 50 subscribers that stay connected."`
+	Every      time.Duration `default:"200ms" placeholder:"TIME" help:"Time between messages to the subscribers that are cut."`
+	AcceptRate int           `default:"0" placeholder:"N" help:"Compare with a second storm, on a server with this --accept-rate."`
 }
 
 func (c *stormCmd) Run(ctx context.Context) error {
@@ -130,14 +130,14 @@ func (c *stormCmd) Run(ctx context.Context) error {
 type upgradeCmd struct {
 	common
 	Upgrades   int           `default:"20" placeholder:"N" help:"Upgrades, one after the other."`
-	Beside     string        `placeholder:"FILE" help:"Another version of the server's program, which takes turns with it."`
+	Beside     string        `placeholder:"FILE" help:"Another version of the server's program, which takes turns with the first."`
 	Publishers int           `default:"200" placeholder:"N" help:"Connections that publish, each to a channel of its own. Clients share these channels."`
-	Rate       float64       `default:"400" placeholder:"N" help:"Messages published a second, of all publishers."`
-	Window     time.Duration `default:"1500ms" placeholder:"TIME" help:"For how long clients are watched before each upgrade, and after it."`
-	Churn      int           `default:"20" placeholder:"N" help:"Connections a second that leave and come back, all the while."`
-	Idle       int           `default:"0" placeholder:"N" help:"Connections besides that wait on streams, hear nothing meanwhile, and must all hear a message in the end."`
-	Channels   string        `default:"shared" enum:"shared,own" help:"Of the idle ones. shared: one channel for all; own: each its own."`
-	History    int           `default:"0" placeholder:"N" help:"Messages that the channels of the idle ones are given before."`
+	Rate       float64       `default:"400" placeholder:"N" help:"Messages published a second by all publishers together."`
+	Window     time.Duration `default:"1500ms" placeholder:"TIME" help:"How long clients are observed before and after each upgrade."`
+	Churn      int           `default:"20" placeholder:"N" help:"Connections a second that disconnect and reconnect meanwhile."`
+	Idle       int           `default:"0" placeholder:"N" help:"Further connections that wait on streams, receive nothing meanwhile, and must all receive a message in the end."`
+	Channels   string        `default:"shared" enum:"shared,own" help:"Channels of the idle connections. shared: one for all; own: one for each."`
+	History    int           `default:"0" placeholder:"N" help:"Messages that each channel of the idle connections has before."`
 }
 
 func (c *upgradeCmd) Run(ctx context.Context) error {
@@ -154,10 +154,10 @@ func (c *upgradeCmd) Run(ctx context.Context) error {
 
 type siegeCmd struct {
 	common
-	Each   time.Duration `default:"6s" placeholder:"TIME" help:"For how long each attack goes on, and the quiet before it; whole seconds."`
-	Probe  time.Duration `default:"20ms" placeholder:"TIME" help:"Between messages to 50 subscribers who are connected, and between newcomers."`
+	Each   time.Duration `default:"6s" placeholder:"TIME" help:"How long each attack lasts, and the quiet time before it; whole seconds."`
+	Probe  time.Duration `default:"20ms" placeholder:"TIME" help:"Time between messages to 50 connected subscribers, and between new connections."`
 	Rate   int           `default:"4000" placeholder:"N" help:"Connections that slowhttptest opens in a second, up to --conns, which is the server's --max-connections."`
-	Rounds int           `default:"3" placeholder:"N" help:"Of each attack, with a quiet time before each."`
+	Rounds int           `default:"3" placeholder:"N" help:"Rounds of each attack, with a quiet time before each."`
 }
 
 func (c *siegeCmd) Run(ctx context.Context) error {

@@ -15,15 +15,15 @@ import (
 // common are the flags of all measurements of a server.
 type common struct {
 	Target    string `default:"ccomet" placeholder:"NAME|FILE" help:"The server: ${targets}, or a TOML file that says how to use another."`
-	Transport string `placeholder:"NAME" help:"How clients wait, of the target's ways: stream, poll, sse, ws. Default: the target's."`
-	Spawn     string `placeholder:"COMMAND" xor:"which" help:"Start the server with this; {front}, {admin}, {port} and {dir} are filled in. Default: the target's command."`
-	Running   bool   `xor:"which" help:"Measure the server that runs already, under the target's process name."`
-	PID       int    `placeholder:"N" xor:"which" help:"Measure the server that runs already, as this process."`
+	Transport string `placeholder:"NAME" help:"The transport of the clients, if the target has it: stream, poll, sse, ws. Default: the target's."`
+	Spawn     string `placeholder:"COMMAND" xor:"which" help:"Start the server with this command; {front}, {admin}, {port} and {dir} are filled in. Default: the target's command."`
+	Running   bool   `xor:"which" help:"Measure a server that is running already, found by the target's process name."`
+	PID       int    `placeholder:"N" xor:"which" help:"Measure a server that is running already, with this process number."`
 	Front     string `placeholder:"HOST:PORT" help:"Where a running server's clients connect. Default: the target's."`
 	Admin     string `placeholder:"HOST:PORT" help:"Where a running server's backends publish. Default: the target's."`
 	Conns     int    `default:"10000" placeholder:"N" help:"Connections."`
 	Size      int    `default:"64" placeholder:"BYTES" help:"Bytes of a message's content."`
-	PerClient int    `default:"18000" placeholder:"N" help:"Connections of a client process; there are as many processes as that takes."`
+	PerClient int    `default:"18000" placeholder:"N" help:"Connections of a client process; there are as many processes as needed."`
 	JSON      string `placeholder:"FILE" help:"Save the result, for report."`
 	Label     string `placeholder:"TEXT" help:"The server's name in reports. Default: the target's."`
 }

@@ -11,8 +11,8 @@ import (
 )
 
 type reportCmd struct {
-	HTML     string   `placeholder:"FILE" help:"Write one page with everything in it."`
-	SVG      string   `placeholder:"DIR" help:"Write each plot as a file."`
+	HTML     string   `placeholder:"FILE" help:"Write an HTML page with everything."`
+	SVG      string   `placeholder:"DIR" help:"Write each plot to a file."`
 	Markdown string   `placeholder:"FILE" help:"Write tables for a README; - is standard output."`
 	Update   string   `placeholder:"FILE" help:"Put the tables into a Markdown document, where it has a place for each kind: a line <!-- bench: KIND -->, and a line <!-- bench end -->."`
 	Results  []string `arg:"" name:"result" help:"Saved results (--json). Those of the same kind are put side by side."`
