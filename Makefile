@@ -11,25 +11,25 @@ CONNS ?= 200000
 MEMORY ?= $(if $(filter 1,$(shell echo $$(($(CONNS) > 250000)))),16G,5G)
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
-run: build ## Build, and run the server with its demo pages; says what to open
+run: build ## Build and run the server with its demo pages, and print their addresses
 	@bin/ccomet serve --demo --log-format console $(patsubst %,--ccomet 127.0.0.1:%,8081 8082 8083 8084 8085)
 
-# What "ccomet version" tells where Go does not record the tag by itself.
+# The version that "ccomet version" prints, because Go does not record the tag itself.
 VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)
 
-# What results of measurements say they are of.
+# The commit that results of measurements name.
 COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
-cluster: build ## Run three nodes that share their channels, a Redis and an nginx on this machine; says what to open
+cluster: build ## Run three nodes that share their channels, a Redis and an nginx, and print the addresses of the pages
 	@go build -o bin/cluster ./demo/cluster
 	@bin/cluster
 
-build: ## Build bin/ccomet
+build: ## Build bin/ccomet and bin/ccomet-bench
 	CGO_ENABLED=0 go build -ldflags '-X main.release=$(VERSION) -X main.commit=$(COMMIT)' -o bin/ ./cmd/...
 
-test: ## Everything: format, vet, staticcheck, all tests with the race detector, browsers
+test: ## Run all checks: format, vet, staticcheck, all tests with the race detector, browsers
 	@.ci/prepare slowhttptest
 	@$(MAKE) --no-print-directory lint
 	@race=-race; \
@@ -40,14 +40,13 @@ test: ## Everything: format, vet, staticcheck, all tests with the race detector,
 	$(GO_TEST) $$race -tags faults -run Faults ./comet/... ./reactor ./cmd/ccomet; \
 	if [ -n "$$race" ]; then echo "go test -run 'Alloc|Resident' ./..."; $(GO_TEST) -run 'Alloc|Resident' ./comet/... ./httplite/... ./reactor ./cmd/ccomet; fi
 
-# A test that fails has seen what must not be; only what hangs fails for its time.
-# Of vet's checks "go test" would make some again.
+# The timeout is only for tests that hang. "make lint" has run vet already.
 GO_TEST = go test -timeout 1h -vet=off
 
-check: lint-here ## In under a minute, for daily work: format, vet, staticcheck, tests that need neither browsers nor nginx
+check: lint-here ## Run the quick checks, in less than a minute: format, vet, staticcheck, tests without browsers and nginx
 	$(GO_TEST) -short ./reactor ./httplite/... ./comet/... ./demo/... ./cmd/ccomet
 
-lint: lint-here ## gofmt, go vet (amd64, arm64) and staticcheck
+lint: lint-here ## Run gofmt, go vet (amd64, arm64) and staticcheck
 	GOARCH=$(if $(filter arm64,$(shell go env GOARCH)),amd64,arm64) CGO_ENABLED=0 go vet ./...
 	go tool staticcheck -tags faults ./reactor ./comet/... ./cmd/ccomet/...
 
@@ -61,11 +60,11 @@ lint-here:
 fmt: ## Format all code
 	gofmt -w .
 
-# The servers that are measured beside this one: those that are installed.
+# The servers to compare with: those that are installed.
 NGINX_MODULES = /usr/lib/nginx/modules
 OTHERS ?= $(if $(wildcard $(NGINX_MODULES)/ngx_nchan_module.so),nchan) $(if $(wildcard $(NGINX_MODULES)/ngx_http_push_stream_module.so),pushstream)
 
-bench: build bench-targets ## Measure this server on this machine, and others beside it (some 20 minutes)
+bench: build bench-targets ## Measure this server, and compare it with others that are installed (some 20 minutes)
 	@.ci/prepare slowhttptest
 	@mkdir -p $(OUT)
 	bin/ccomet-bench compare $(OTHERS) --json $(OUT)/compare.json
@@ -83,17 +82,17 @@ bench: build bench-targets ## Measure this server on this machine, and others be
 	bin/ccomet-bench loop --pairs 1000,3000,5000,7000,9000 --rounds 9 --json $(OUT)/loop.json
 	@$(MAKE) --no-print-directory bench-siege bench-report
 
-bench-targets: ## Build the push servers of other libraries that ccomet-bench measures beside: targets gws and nbio
+bench-targets: ## Build the push servers on other libraries for comparison: targets gws and nbio
 	go build -C bench/targets -o $(CURDIR)/bin/ ./push-gws ./push-nbio
 
-bench-siege: build ## Measure what hostile clients and stuck readers are to others (some 3 minutes; installs slowhttptest)
+bench-siege: build ## Measure how hostile clients and stuck readers affect others (some 3 minutes; installs slowhttptest)
 	@.ci/prepare slowhttptest
 	@mkdir -p $(OUT)
 	bin/ccomet-bench siege --conns 5000 --each 4s --rounds 2 --json $(OUT)/siege.json
 	bin/ccomet-bench fanout --stuck 1000 --messages 30 --rounds 3 --json $(OUT)/stuck.json
 	bin/ccomet-bench storm --accept-rate 2000 --json $(OUT)/storm-rate.json
 
-bench-results: ## Have bench/RESULTS.md and bench/results tell what "make bench" has measured
+bench-results: ## Put the results of "make bench" into bench/RESULTS.md and bench/results
 	rm -f bench/results/*
 	cp $(OUT)/*.json bench/results/
 	bin/ccomet-bench report --svg bench/results --update bench/RESULTS.md bench/results/*.json
@@ -102,9 +101,8 @@ bench-churn: build ## Measure memory while connections come and go, for 10 minut
 	@mkdir -p $(OUT)
 	bin/ccomet-bench hold --conns 15000 --steps 5 --churn 0.05 --for 10m --json $(OUT)/churn.json
 
-# In the virtual machine both ends are inside, and its processor is emulated: a
-# heartbeat every half minute for each connection would keep it busy with nothing else, and a
-# request may take long to come.
+# Both ends run inside the virtual machine, whose processor may be emulated: heartbeats of every
+# connection each half minute would keep it busy, and a request may take long to arrive.
 VM_SERVER = --per-client 125000 --spawn '/bin/ccomet serve --front {front} --admin {admin} --log-level warn --polling-timeout 86400 --request-timeout 600'
 VM_HOLD = /bin/ccomet-bench hold --conns $(CONNS) --steps $(if $(filter 16G,$(MEMORY)),100,20) --idle 0s $(VM_SERVER)
 VM_STREAMS = -- $(VM_HOLD) --json /results/vm-$(CONNS)-stream-shared.json \
@@ -112,17 +110,17 @@ VM_STREAMS = -- $(VM_HOLD) --json /results/vm-$(CONNS)-stream-shared.json \
 VM_POLLS = --then $(VM_HOLD) --transport poll --json /results/vm-$(CONNS)-poll-shared.json \
 	--then $(VM_HOLD) --transport poll --channels own --json /results/vm-$(CONNS)-poll-own.json
 
-bench-vm: ## Measure CONNS connections to one process, in a throw-away virtual machine (CONNS=200000: 10 minutes; 1000000: half an hour)
+bench-vm: ## Measure CONNS connections in a throw-away virtual machine (CONNS=200000: 10 minutes; 1000000: half an hour)
 	bench/vm/run --memory $(MEMORY) --timeout 120 --out $(OUT) $(VM_STREAMS) $(if $(filter 5G,$(MEMORY)),$(VM_POLLS))
 
-# Most connections hear nothing until the end. Some hear messages while the server is upgraded.
+# Most connections receive nothing until the end. Some receive messages during the upgrades.
 VM_UPGRADE = /bin/ccomet-bench upgrade --conns 180 --publishers 20 --rate 10 --window 5s --churn 0 --upgrades 3 --idle $(CONNS) $(VM_SERVER)
 
-bench-vm-upgrade: ## Upgrade a server with CONNS connections, in a throw-away virtual machine: on one channel, and on as many
+bench-vm-upgrade: ## Upgrade a server with CONNS connections in a throw-away virtual machine
 	bench/vm/run --memory $(MEMORY) --timeout 120 --out $(OUT) -- $(VM_UPGRADE) --json /results/vm-$(CONNS)-upgrade-shared.json \
 		--then $(VM_UPGRADE) --channels own --json /results/vm-$(CONNS)-upgrade-own.json
 
-bench-report: ## Make what was measured a page, plots, and tables: bench/out/report.html
+bench-report: ## Turn the results into a page with plots and tables: bench/out/report.html
 	bin/ccomet-bench report --html $(OUT)/report.html --svg $(OUT) --markdown $(OUT)/report.md $(OUT)/*.json
 
 fuzz: ## Run every fuzz target in turn, each for T (make fuzz T=5m)
@@ -133,11 +131,11 @@ fuzz: ## Run every fuzz target in turn, each for T (make fuzz T=5m)
 	  done; \
 	done
 
-# T is shared with fuzz, where seconds are much; a soak takes minutes unless told.
-soak: build ## Do everything to the server that may happen to one, for T, and judge (make soak T=30m; SEED=N repeats)
+# The default of T is for fuzz; a soak takes 5 minutes unless T is set.
+soak: build ## Soak test: clients, faults, attacks and upgrades at random for T, every message verified (make soak T=30m SEED=N)
 	bin/ccomet-bench soak --for $(if $(filter file,$(origin T)),5m,$(T)) $(if $(SEED),--seed $(SEED))
 
-soak-cluster: build ## The same to three nodes over a Redis with a replica and Sentinels (make soak-cluster T=30m; SEED=N repeats)
+soak-cluster: build ## Soak test of three nodes over a Redis with a replica and Sentinels (make soak-cluster T=30m SEED=N)
 	bin/ccomet-bench soak --cluster --for $(if $(filter file,$(origin T)),5m,$(T)) $(if $(SEED),--seed $(SEED))
 
 clean: ## Remove what was built

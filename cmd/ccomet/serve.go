@@ -306,13 +306,13 @@ func printAddresses(out io.Writer, front []string) {
 		}
 		fmt.Fprintln(out)
 		for _, page := range [...]struct{ name, path, what string }{
-			{"chat", demo.ChatPath, "in two windows, with yourself"},
-			{"transports", demo.TransportsPath, "the bytes of each, as they come"},
-			{"counters", demo.CountersPath, "connections and memory, moving"},
+			{"chat", demo.ChatPath, "open it in two windows and talk to yourself"},
+			{"transports", demo.TransportsPath, "what each transport sends, byte by byte"},
+			{"counters", demo.CountersPath, "connections and memory, live"},
 		} {
 			fmt.Fprintf(out, "  %-10s  http://%v%-18s %s\n", page.name, ap, page.path, page.what)
 		}
-		fmt.Fprint(out, "\n  Ctrl-C ends it.\n\n")
+		fmt.Fprint(out, "\n  Ctrl-C stops the server.\n\n")
 		return
 	}
 }

@@ -89,7 +89,7 @@ func run(ctx context.Context, listen, program string, out io.Writer) (err error)
 	if err := c.await(ctx); err != nil {
 		return err
 	}
-	c.greet(out)
+	c.printAddresses(out)
 	c.ticker.run(ctx, c.nodes)
 	return nil
 }
@@ -179,11 +179,11 @@ func (c *cluster) await(ctx context.Context) error {
 	return nil
 }
 
-func (c *cluster) greet(out io.Writer) {
-	fmt.Fprintf(out, "\n  %-10s http://%-24s which node you are at, what each holds, and switches\n", "cluster", c.front+"/cluster/")
-	fmt.Fprintf(out, "  %-10s http://%-24s over all nodes, by nginx\n", "chat", c.front+"/")
+func (c *cluster) printAddresses(out io.Writer) {
+	fmt.Fprintf(out, "\n  %-10s http://%-24s the nodes and Redis, with buttons to stop them\n", "cluster", c.front+"/cluster/")
+	fmt.Fprintf(out, "  %-10s http://%-24s through nginx, at any node\n", "chat", c.front+"/")
 	for _, n := range c.nodes {
 		fmt.Fprintf(out, "  %-10s http://%-24s at %s\n", "", n.front+"/", n.name)
 	}
-	fmt.Fprint(out, "\n  Ctrl-C ends them all.\n\n")
+	fmt.Fprint(out, "\n  Ctrl-C stops all of them.\n\n")
 }
