@@ -148,7 +148,7 @@ func TestSecondCopy(t *testing.T) {
 
 	s := newService(t, freeConf)
 	s.leave(itoa(other.pid()))
-	if out := s.must(s.conf, "-s", "stop"); !strings.Contains(out, "did not run") || !strings.Contains(out, itoa(other.pid())) {
+	if out := s.must(s.conf, "-s", "stop"); !strings.Contains(out, "was not running") || !strings.Contains(out, itoa(other.pid())) {
 		t.Error(out)
 	}
 	s.leave(itoa(other.pid()))
