@@ -8,6 +8,7 @@
 //     identifies nothing once the connection is gone.
 //   - [Group] is several loops with the same addresses, which share a goroutine while they
 //     have little to do. [Mailbox] carries typed messages to a loop from any goroutine.
+//     [Watch] is a descriptor of others that a loop polls.
 //   - [Slab] and [Wheel] store connections and timers, and can be used by themselves:
 //     records of a fixed size without pointers, outside the garbage collector's heap, and a
 //     timing wheel that is linked through them.
@@ -20,9 +21,9 @@
 //
 // Caveats:
 //
-//   - A loop may be used only on the goroutine that runs it. Only Wake, Stop, Stats and
-//     Mailbox.Post may be called from others. A loop of a Group must not wait for another
-//     one, except while [Group.KeepApart] is in force.
+//   - A loop may be used only on the goroutine that runs it. Only Wake, Stop, Stats,
+//     Mailbox.Post and Mailbox.Watch may be called from others. A loop of a Group must not
+//     wait for another one, except while [Group.KeepApart] is in force.
 //   - The handler is never called from inside its own calls, and nothing is freed before the
 //     turn has ended.
 //   - A handler that stops consuming input must call Pause: unconsumed input is bounded by

@@ -18,6 +18,7 @@ const (
 	keepList    = 64 << 10 // capacity up to which an emptied work list is kept
 	wakeKey     = 0        // index 0 is no connection
 	listenerKey = 1 << 31  // flag in a key's index: the rest is the number of a listener
+	watchKey    = 3 << 30  // flags in a key's index: the rest is the number of a Watch
 )
 
 // Loop is an epoll event loop: one goroutine with its own descriptors, records,
@@ -33,6 +34,7 @@ type Loop struct {
 	in []byte
 	borrowed
 	accepting
+	watching
 	readyList  []uint32 // connections to read in the next turn
 	readySpare []uint32 // an empty list for the turn after that
 	doomed     []uint32
@@ -225,7 +227,9 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 		return
 	}
 	if index&listenerKey != 0 {
-		if !l.holding {
+		if index&watchKey == watchKey {
+			l.callWatcher(key)
+		} else if !l.holding {
 			n := int(index &^ listenerKey)
 			l.accept(n, l.expected(&l.listeners[n]))
 		}
@@ -328,6 +332,7 @@ func (l *Loop) newConn(fd int32, tag uint8) (Conn, *record) {
 // connection, with ErrStopped. Call it only on the loop's goroutine, and once; Run
 // calls it itself. If a resumed loop has not turned yet, its descriptors stay open.
 func (l *Loop) Release() {
+	l.endWatches()
 	if l.untouched {
 		l.released = true
 		l.conns.Release()

@@ -23,7 +23,8 @@
 //  2. one script (script.go) gives the numbers, keeps the messages and appends an entry to the
 //     bus; the loops are told the numbers;
 //  3. the reader of each node (reader.go) gets the entry, and tells its loops of the messages
-//     of channels that somebody there may wait for (interest.go).
+//     of channels that somebody there may wait for (interest.go). While there is no need to pause
+//     between two reads (pace.go) a loop does that for it (loan.go).
 //
 // A master that takes another's place may lack the last writes. The scripts of publishing are
 // another text for each run of a master and each generation, and a master that was promoted or

@@ -113,7 +113,7 @@ func (p *partition) open() {
 	p.log.run(func() {
 		ctx, done := p.log.call(dialTimeout)
 		defer done()
-		w, err := p.openWire(ctx)
+		w, err := p.log.openWire(ctx, p.keyG)
 		if err != nil {
 			return // the next call of open tries again
 		}

@@ -89,6 +89,7 @@ func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) 
 		before := p.reign.Swap(next)
 		if before != nil && before.run != next.run {
 			p.express.end() // it is another master's
+			p.reader.cut()
 		}
 		if before == nil || before.gen != next.gen {
 			p.log.cfg.Log.Info().Int("partition", p.id).Uint32("generation", f.place.gen>>generationBits).Uint32("offset", f.place.off).Msg("Redis: generation")

@@ -188,6 +188,9 @@ func (l *Log) Close() {
 	for _, p := range l.partitions {
 		p.express.end()
 	}
+	for _, r := range l.readers {
+		r.cut()
+	}
 	if l.client != nil {
 		l.client.Close()
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"time"
 
 	"ccomet/comet/internal/broker"
@@ -22,6 +23,11 @@ func newLoop(l *Log, id uint8, inbox broker.Inbox) *loop {
 	return &loop{log: l, id: id, inbox: inbox, interest: new(interest), unhandled: window{room: newSignal()}}
 }
 
+// full says whether a loop has much to deal with yet.
+func (l *Log) full() bool {
+	return slices.ContainsFunc(*l.loops.Load(), func(t *loop) bool { return t.unhandled.full() })
+}
+
 // posts is mail for loops, which leaves at once.
 type posts struct {
 	loops []*loop
@@ -30,8 +36,16 @@ type posts struct {
 }
 
 func (l *Log) posts() *posts {
-	loops := *l.loops.Load()
-	return &posts{loops: loops, mail: make([][]mail.Mail, len(loops)), sizes: make([][]int32, len(loops))}
+	s := new(posts)
+	s.begin(l)
+	return s
+}
+
+// begin makes it ready for mail to the loops that there are; what it had has left.
+func (s *posts) begin(l *Log) {
+	if s.loops = *l.loops.Load(); len(s.mail) != len(s.loops) {
+		s.mail, s.sizes = make([][]mail.Mail, len(s.loops)), make([][]int32, len(s.loops))
+	}
 }
 
 func (s *posts) add(to *loop, m mail.Mail) { s.mail[to.id] = append(s.mail[to.id], m) }
@@ -59,14 +73,22 @@ func (s *posts) all(m mail.Mail) {
 // post has all leave, and says whether there was any.
 func (s *posts) post() (any bool) {
 	for n, to := range s.loops {
-		if len(s.mail[n]) > 0 {
-			to.unhandled.add(s.sizes[n])
-			to.inbox.Post(s.mail[n]...)
-			any = true
+		if len(s.mail[n]) == 0 {
+			continue
+		}
+		to.unhandled.add(s.sizes[n])
+		to.inbox.Post(s.mail[n]...)
+		any = true
+		clear(s.mail[n])
+		if s.mail[n], s.sizes[n] = s.mail[n][:0], s.sizes[n][:0]; cap(s.mail[n]) > keepPosts {
+			s.mail[n], s.sizes[n] = nil, nil
 		}
 	}
 	return any
 }
+
+// keepPosts is how many mails' room is kept.
+const keepPosts = 256
 
 // Propose has what an operation brings about numbered; a broadcast, in all partitions.
 func (t *loop) Propose(m mail.Mail) {

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/rueidis"
-
 	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
@@ -108,6 +106,9 @@ func (l *Log) here() (n broker.Node) {
 // beat tells others that this node runs, and checks the partitions, until the log ends.
 func (l *Log) beat() {
 	for l.sleep(beatTime) {
+		for _, r := range l.readers {
+			r.expire(time.Now())
+		}
 		for _, p := range l.partitions {
 			if err := p.check(); err != nil {
 				p.health.failed(err)
@@ -147,21 +148,19 @@ func (l *Log) beginControl(ctx context.Context) error {
 	return nil
 }
 
-// tookControl serves what nodes have said.
-func (l *Log) tookControl(entries []rueidis.XRangeSlice) {
-	for n := range entries {
-		l.nodes.read = entries[n].ID
-		var node, process string
-		for _, f := range entries[n].FieldValues {
-			switch f.Field {
-			case fieldNode:
-				node = f.Value
-			case fieldProcess:
-				process = f.Value
-			default:
-				if process != l.nodes.process {
-					l.heard(node, process, f.Field, f.Value)
-				}
+// tookControl serves an entry of what nodes have said.
+func (l *Log) tookControl(e *streamEntry) {
+	l.nodes.read = string(e.id)
+	var node, process string
+	for n := 0; n < len(e.texts); n += 2 {
+		switch field, text := string(e.texts[n]), string(e.texts[n+1]); field {
+		case fieldNode:
+			node = text
+		case fieldProcess:
+			process = text
+		default:
+			if process != l.nodes.process {
+				l.heard(node, process, field, text)
 			}
 		}
 	}

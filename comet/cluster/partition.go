@@ -24,6 +24,8 @@ type partition struct {
 	at   place
 	read string // the id of the last entry that was read, or of the one before the next
 
+	reader *reader // of its bus
+
 	health  health
 	fencing sync.Mutex // one fence at a time
 	reign   atomic.Pointer[reign]

@@ -1,39 +1,60 @@
 package cluster
 
 import (
+	"errors"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
-	"unsafe"
-
-	"github.com/redis/rueidis"
 
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
 )
 
-// reader reads the buses of partitions whose masters are one, and tells the loops; or what
-// nodes tell each other.
+// reader reads the buses of partitions that have the same master, and tells the loops; or it
+// reads ctl. It has a connection of its own, which its goroutine reads, or a loop (loan.go).
 type reader struct {
 	log        *Log
+	number     int          // index among the readers of the log
 	partitions []*partition // none: it reads ctl
+	keys       []string     // of the streams
 	pace       pace
 	health     health
-	entries    int        // that are read at once
-	reading    bool       // nothing has failed since it was where the bus is
-	resting    sync.Mutex // held while it tells the loops
-	ended      bool       // the log is closed; guarded by resting
-	changed    signal     // there is something else to wait for
+	entries    int    // of each stream, at the most, that are read at once
+	reading    bool   // nothing has failed since it was where the bus is
+	changed    signal // there is something else to wait for
+
+	resting sync.Mutex // held while it tells the loops; guards what follows
+	ended   bool       // the log is closed
+	wire    *wire      // nil: there is none
+	loan    *loan      // nil: the goroutine reads
+	groups  [3][]string
+	inlet   inlet
+	reply   reply
+	entry   streamEntry // the entry that was found last
+	counts  []int       // by stream: entries of the answer so far
+	from    []string    // by stream: the id that the answer continues from
+	posts   posts
 }
 
 func newReader(l *Log, partitions ...*partition) *reader {
-	return &reader{log: l, partitions: partitions, changed: newSignal(), entries: readEntries, health: health{uneasy: l.uneasy}}
+	r := &reader{log: l, number: len(l.readers), partitions: partitions, changed: newSignal(), entries: readFirst, health: health{uneasy: l.uneasy}}
+	for _, p := range partitions {
+		r.keys, p.reader = append(r.keys, p.keyBus), r
+	}
+	if partitions == nil {
+		r.keys = []string{l.nodes.key}
+	}
+	r.counts, r.from = make([]int, len(r.keys)), make([]string, len(r.keys))
+	return r
 }
 
 const (
-	readBlock   = time.Second      // that Redis waits for an entry
+	readBlock   = 5 * time.Second  // that Redis waits for an entry
 	readSoon    = time.Millisecond // and where it is to be seen that it serves
-	readEntries = 64               // of each bus, at the most, at once
+	readFirst   = 64               // entries of each stream that are read at once: of the first read,
+	readEntries = 512              // and at the most,
 	readBytes   = 1 << 20          // beyond which fewer are read at once
 )
 
@@ -51,15 +72,15 @@ func (r *reader) read() {
 		}
 		err := r.checkAll()
 		if err == nil {
-			err = r.readOnce()
+			err = r.readOn()
 		}
-		if err == nil {
-			r.reading, pause = true, 0
-			r.health.served()
+		r.drop()
+		if r.log.paused.Load() {
 			continue
 		}
 		if r.reading {
 			r.log.figures.cuts.Add(1)
+			pause = 0
 		}
 		r.reading = false
 		r.health.failed(err)
@@ -80,100 +101,184 @@ func (r *reader) checkAll() error {
 	return nil
 }
 
-// readOnce waits for what is new, and tells the loops.
-func (r *reader) readOnce() error {
-	r.wait()
-	for _, to := range *r.log.loops.Load() {
-		to.unhandled.wait(r.log.ctx)
+// readOn connects and reads until that fails. It lends the connection to a loop while no pause is
+// due.
+func (r *reader) readOn() error {
+	ctx, done := r.log.call(dialTimeout)
+	w, err := r.log.openWire(ctx, r.keys[0])
+	if done(); err != nil {
+		return err
 	}
-	var streams, from []string
-	for _, p := range r.partitions {
-		streams, from = append(streams, p.keyBus), append(from, p.readTo())
+	r.resting.Lock()
+	r.wire = w
+	r.resting.Unlock()
+	lends := w.raw != nil && r.partitions != nil // a read with TLS may block, which a loop must not
+	for pause := time.Duration(0); r.log.ctx.Err() == nil && err == nil; {
+		r.wait(pause)
+		for _, to := range *r.log.loops.Load() {
+			to.unhandled.wait(r.log.ctx)
+		}
+		if lends && pause == 0 && r.reading {
+			pause, err = r.lend()
+		} else if err = r.readOnce(w); err == nil {
+			r.works()
+			pause = r.pause(time.Now())
+		}
 	}
-	if r.partitions == nil {
-		streams, from = []string{r.log.nodes.key}, []string{r.log.nodes.read}
+	return err
+}
+
+// works records that a read has succeeded.
+func (r *reader) works() {
+	if !r.reading {
+		r.reading = true
+		r.health.served()
 	}
+}
+
+// readOnce sends a call for new entries, waits for the answer, and tells the loops.
+func (r *reader) readOnce(w *wire) error {
 	block := readBlock
 	if !r.reading {
 		block = readSoon
 	}
-	ctx, done := r.log.call(block + callTimeout)
-	defer done()
-	b := r.log.client.B()
-	answer := r.log.client.Do(ctx, b.Xread().Count(int64(r.entries)).Block(int64(block/time.Millisecond)).Streams().Key(streams...).Id(from...).Build())
-	got, err := answer.AsXReadSlices()
-	if r.pace.more = false; rueidis.IsRedisNil(err) {
-		return nil
-	} else if err != nil {
+	if err := w.conn.SetDeadline(time.Now().Add(block + callTimeout)); err != nil {
 		return err
 	}
-	r.resting.Lock()
-	defer r.resting.Unlock()
-	if r.log.paused.Load() || r.ended {
-		return nil
+	if err := w.call(r.command(block)...); err != nil {
+		return err
+	}
+	for {
+		n, err := w.conn.Read(r.inlet.room())
+		if err != nil {
+			return err
+		}
+		r.inlet.filled(n)
+		r.resting.Lock()
+		whole, err := r.take()
+		r.resting.Unlock()
+		if whole || err != nil {
+			return err
+		}
+	}
+}
+
+func milliseconds(d time.Duration) string { return strconv.Itoa(int(d / time.Millisecond)) }
+
+// command returns the words of a call for new entries, in groups.
+func (r *reader) command(block time.Duration) [][]string {
+	clear(r.counts)
+	for n, p := range r.partitions {
+		r.from[n] = p.readTo()
 	}
 	if r.partitions == nil {
-		r.log.tookControl(got[r.log.nodes.key])
-		return nil
+		r.from[0] = r.log.nodes.read
 	}
-	return r.took(got, from)
+	r.groups = [3][]string{append(r.groups[0][:0], "XREAD", "COUNT", strconv.Itoa(r.entries), "BLOCK", milliseconds(block), "STREAMS"), r.keys, r.from}
+	return r.groups[:]
 }
 
-// took has the partitions tell the loops what was read from those places.
-func (r *reader) took(got map[string][]rueidis.XRangeSlice, from []string) error {
-	size := 0
-	for n, p := range r.partitions {
-		entries := got[p.keyBus]
-		r.pace.more = r.pace.more || len(entries) == r.entries
-		size = max(size, sizeOf(entries))
-		if len(entries) > 0 && p.took(entries, from[n]) {
-			r.pace.told = time.Now()
+// cut breaks the connection: reads fail from then on. Any goroutine may call it.
+func (r *reader) cut() {
+	r.resting.Lock()
+	defer r.resting.Unlock()
+	if r.wire != nil {
+		r.wire.cut()
+	}
+}
+
+// drop closes the connection, and forgets what is left of an answer.
+func (r *reader) drop() {
+	r.resting.Lock()
+	defer r.resting.Unlock()
+	if r.wire != nil {
+		r.wire.close()
+	}
+	r.wire, r.inlet, r.reply = nil, inlet{}, reply{}
+}
+
+// take tells the loops what has arrived of an answer. whole: the answer is complete. resting is
+// held.
+func (r *reader) take() (whole bool, err error) {
+	if r.log.paused.Load() || r.ended {
+		return false, errPaused
+	}
+	what, err := r.next()
+	for what == foundEntry {
+		if r.partitions == nil {
+			r.log.tookControl(&r.entry)
+			what, err = r.next()
+		} else {
+			what, err = r.partitions[r.entry.stream].took(r)
 		}
 	}
-	if r.entries = min(2*r.entries, readEntries); size > readBytes {
-		r.entries = max(r.entries/4, 1)
+	if what != foundEnd || err != nil {
+		return false, err
 	}
+	r.pace.more = slices.Contains(r.counts, r.entries)
+	switch {
+	case r.inlet.took > readBytes:
+		r.entries = max(r.entries/2, 1)
+	case r.pace.more:
+		r.entries = min(2*r.entries, readEntries)
+	}
+	r.inlet.took = 0
 	for _, p := range r.partitions {
 		if p.known().low() {
-			return p.check()
+			return true, errLow
 		}
 	}
-	return nil
+	return true, nil
 }
 
-// sizeOf is the bytes of entries.
-func sizeOf(entries []rueidis.XRangeSlice) (size int) {
-	for n := range entries {
-		for _, field := range entries[n].FieldValues {
-			size += len(field.Value)
-		}
+// errLow ends the connection so that the partitions are checked, which may block.
+var errLow = errors.New("redis: numbers are to be raised")
+
+// errPaused ends the connection while the log is suspended: the loops must not be told anything.
+var errPaused = errors.New("redis: reading is suspended")
+
+// next finds the next entry, or the end of the answer.
+func (r *reader) next() (found, error) {
+	what, used, err := r.reply.next(r.inlet.rest(), r.keys, &r.entry)
+	r.inlet.take(used)
+	if what == foundEntry {
+		r.counts[r.entry.stream]++
 	}
-	return size
+	return what, err
 }
 
-// took tells the loops what entries say, if the bus was read from where it is to be read. It says
-// whether there was something to tell.
-func (p *partition) took(entries []rueidis.XRangeSlice, from string) (told bool) {
-	posts := p.log.posts()
+// took tells the loops what the entries of the current stream say, unless the place from which
+// they were read has been changed meanwhile. It returns what follows them.
+func (p *partition) took(r *reader) (what found, err error) {
+	stream, posts := r.entry.stream, &r.posts
+	posts.begin(p.log)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.read != from {
-		return false
-	}
-	for n := range entries {
-		p.read = entries[n].ID
-		for _, field := range entries[n].FieldValues {
-			text := unsafe.Slice(unsafe.StringData(field.Value), len(field.Value)) // which is only read
-			if err := p.apply(text, posts); err != nil {
-				p.log.cfg.Log.Error().Err(err).Str("stream", p.keyBus).Str("id", p.read).Msg("Redis: channels are compared with what it keeps")
+	good := p.read == r.from[stream]
+	var id []byte
+	for what = foundEntry; what == foundEntry && r.entry.stream == stream; what, err = r.next() {
+		if id = r.entry.id; !good {
+			continue
+		}
+		for n := 1; n < len(r.entry.texts); n += 2 {
+			if err := p.apply(r.entry.texts[n], posts); err != nil {
+				p.log.cfg.Log.Error().Err(err).Str("stream", p.keyBus).Bytes("id", id).Msg("Redis: channels are compared with what it keeps")
 				p.at.events++
 				p.at.since = p.at.total
 				p.fallBehind(posts)
 			}
 		}
 	}
+	if !good {
+		return what, err
+	}
+	p.read = string(id)
+	r.from[stream] = p.read
 	p.log.lagged(p.read)
-	return posts.post()
+	if posts.post() {
+		r.pace.told = time.Now()
+	}
+	return what, err
 }
 
 // standing is mail that tells a loop where the partition stands: what is asked of a channel from
@@ -246,60 +351,8 @@ func (p *partition) tell(it *item, posts *posts) {
 	}
 }
 
-// pace has a reader that is told often read more at once: beyond a burst it reads so many times
-// in a second, and what has come meanwhile costs one call. Where the loops have waited for
-// nothing for some time it pauses after a read for a part of that time, which the next message that
-// they wait for has to bear: what a read takes is to wake up, whatever it brings. Where they wait
-// for no channel at all it reads less often still, until they do.
-type pace struct {
-	more bool // there may be more than was read
-	left int
-	at   time.Time // when left was worked out
-	told time.Time // when a loop was last told of something
-}
-
-const (
-	paceBurst  = 32                    // reads
-	paceRest   = 8                     // and where nothing is waited for
-	paceTime   = time.Millisecond      // for each read
-	paceIdle   = 50 * time.Millisecond // at the most, where nothing is waited for
-	paceShare  = 16                    // of the time for which that has been so
-	paceUnused = 500 * time.Millisecond
-)
-
-// next is how long it is until the next read, where each takes so long.
-func (p *pace) next(now time.Time, each time.Duration) time.Duration {
-	burst := paceBurst
-	if each > paceTime {
-		burst = paceRest
-	}
-	if earned := now.Sub(p.at) / each; earned >= time.Duration(burst) {
-		p.left, p.at = burst, now
-	} else { // what is left of the time counts the next time
-		p.left, p.at = min(p.left+int(earned), burst), p.at.Add(earned*each)
-	}
-	if p.left = max(p.left-1, 0); p.left > 0 || p.more {
-		return 0
-	}
-	return each
-}
-
-// pause is how long it is until the next read.
-func (r *reader) pause(now time.Time) time.Duration {
-	each := paceTime
-	switch {
-	case r.partitions == nil:
-	case !r.log.waits():
-		each = paceUnused
-	default:
-		each = min(max(now.Sub(r.pace.told)/paceShare, paceTime), paceIdle)
-	}
-	return r.pace.next(now, each)
-}
-
 // wait waits until it is time for the next read, or a loop waits for a channel while none has.
-func (r *reader) wait() {
-	pause := r.pause(time.Now())
+func (r *reader) wait(pause time.Duration) {
 	if pause == 0 {
 		return
 	}

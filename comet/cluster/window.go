@@ -51,9 +51,12 @@ func (w *window) taken(n int) {
 	}
 }
 
+// full says whether no more is to come now.
+func (w *window) full() bool { return w.bytes.Load() >= windowBytes }
+
 // wait waits until there is room, or the context ends.
 func (w *window) wait(ctx context.Context) {
-	for w.bytes.Load() >= windowBytes {
+	for w.full() {
 		select {
 		case <-w.room:
 		case <-ctx.Done():

@@ -3,24 +3,31 @@ package cluster
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ccomet/comet/cluster/redisurl"
 )
 
-// wire is a connection to the master of a partition. Any goroutine calls on it, one call after the
-// other, and does not wait for the answer, which another one reads: a connection of rueidis has the
-// goroutine that calls wait, which a loop must not.
+// wire is a connection to the master of a partition. A call needs no goroutines that wait for each
+// other, as a call of rueidis does. Any goroutine may call, one call after the other. It does not
+// wait for the answer, which another goroutine reads. A call with TLS may block.
 type wire struct {
-	conn net.Conn
-	raw  syscall.RawConn
+	conn net.Conn        // nil: it is detached
+	raw  syscall.RawConn // nil: it speaks TLS, or is detached
+	fd   int             // of one that is detached
 	in   *bufio.Reader
 	out  []byte // the call
 }
@@ -31,6 +38,9 @@ const (
 	keepCall   = callBytes + 16<<10 // room that is kept
 )
 
+// keepAlive has the kernel detect that a server is gone.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: pingTime, Interval: pingTime, Count: 2}
+
 // refusal is an answer of Redis that is an error, as rueidis has it: without the word ERR.
 type refusal string
 
@@ -40,24 +50,23 @@ func newRefusal(line []byte) refusal {
 
 func (e refusal) Error() string { return string(e) }
 
-var errAnswer = errors.New("redis: an answer to a call that publishes is malformed")
+var errAnswer = errors.New("redis: an answer is malformed")
 
-// openWire connects to the master of a partition, without TLS.
-func (p *partition) openWire(ctx context.Context) (*wire, error) {
-	s := &p.log.cfg.Redis
+// openWire connects to the server that has a key.
+func (l *Log) openWire(ctx context.Context, key string) (*wire, error) {
 	network, address := "tcp", ""
-	for address = range p.log.client.Nodes() { // any one of a Redis Cluster, which says where to go; the master of another
+	for address = range l.client.Nodes() { // any one of a Redis Cluster, which says where to go; the master of another
 		break
 	}
-	if s.Kind == redisurl.Unix {
-		network, address = "unix", s.Addresses[0]
+	if l.cfg.Redis.Kind == redisurl.Unix {
+		network, address = "unix", l.cfg.Redis.Addresses[0]
 	}
 	for {
-		w, err := dialWire(ctx, network, address)
+		w, err := dialWire(ctx, network, address, l.options.TLSConfig)
 		if err != nil {
 			return nil, err
 		}
-		moved, err := w.greet(s, p.log.cfg.Node, p.keyG)
+		moved, err := w.greet(&l.cfg.Redis, l.cfg.Node, key)
 		if err == nil && moved == "" {
 			return w, nil
 		}
@@ -75,20 +84,25 @@ func (p *partition) openWire(ctx context.Context) (*wire, error) {
 
 // dialWire connects. What is done with the connection then, until it is greeted, is done by the
 // context's end.
-func dialWire(ctx context.Context, network, address string) (*wire, error) {
-	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: pingTime, Interval: pingTime, Count: 2}}
-	conn, err := dialer.DialContext(ctx, network, address)
+func dialWire(ctx context.Context, network, address string, secure *tls.Config) (*wire, error) {
+	dialer := net.Dialer{KeepAliveConfig: keepAlive}
+	w := new(wire)
+	var err error
+	if secure != nil {
+		w.conn, err = (&tls.Dialer{NetDialer: &dialer, Config: secure}).DialContext(ctx, network, address)
+	} else if w.conn, err = dialer.DialContext(ctx, network, address); err == nil {
+		w.raw, err = w.conn.(syscall.Conn).SyscallConn()
+	}
 	if err != nil {
+		if w.conn != nil {
+			w.close()
+		}
 		return nil, err
 	}
 	until, _ := ctx.Deadline()
-	_ = conn.SetDeadline(until)
-	raw, err := conn.(syscall.Conn).SyscallConn()
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return &wire{conn: conn, raw: raw, in: bufio.NewReaderSize(conn, wireBuffer)}, nil
+	_ = w.conn.SetDeadline(until)
+	w.in = bufio.NewReaderSize(w.conn, wireBuffer)
+	return w, nil
 }
 
 // greet says who calls, and asks for a key: where that is at another server of a Redis Cluster, it
@@ -127,25 +141,27 @@ func (w *wire) greet(s *redisurl.Servers, node, key string) (moved string, err e
 // not take at once is written by a goroutine. Where that fails the connection ends, which the
 // reader of its answers hears.
 func (w *wire) call(groups ...[]string) error {
-	n := 0
-	for _, words := range groups {
-		n += len(words)
-	}
-	out := appendHead(w.out[:0], '*', n)
-	for _, words := range groups {
-		for _, word := range words {
-			out = append(append(appendHead(out, '$', len(word)), word...), '\r', '\n')
-		}
-	}
+	out := appendCall(w.out[:0], groups...)
 	if w.out = out[:0]; cap(out) > keepCall {
 		w.out = nil
 	}
 	var written int
-	var failed error
-	err := w.raw.Write(func(fd uintptr) bool {
-		written, failed = syscall.Write(int(fd), out)
-		return true
-	})
+	var failed, err error
+	switch {
+	case w.raw != nil:
+		err = w.raw.Write(func(fd uintptr) bool {
+			written, failed = syscall.Write(int(fd), out)
+			return true
+		})
+	case w.conn != nil:
+		_, err = w.conn.Write(out)
+		return err
+	default:
+		if written, err = unix.Write(w.fd, out); err == nil && written < len(out) {
+			err = io.ErrShortWrite // the one call that is under way is more than the kernel takes
+		}
+		return os.NewSyscallError("write", err)
+	}
 	switch {
 	case err != nil:
 		return err
@@ -161,6 +177,21 @@ func (w *wire) call(groups ...[]string) error {
 		}()
 	}
 	return nil
+}
+
+// appendCall appends a call, of words one group behind the other.
+func appendCall(out []byte, groups ...[]string) []byte {
+	n := 0
+	for _, words := range groups {
+		n += len(words)
+	}
+	out = appendHead(out, '*', n)
+	for _, words := range groups {
+		for _, word := range words {
+			out = append(append(appendHead(out, '$', len(word)), word...), '\r', '\n')
+		}
+	}
+	return out
 }
 
 func appendHead(out []byte, kind byte, n int) []byte {
@@ -208,4 +239,61 @@ func (w *wire) line() ([]byte, error) {
 	return nil, errAnswer
 }
 
-func (w *wire) close() { _ = w.conn.Close() }
+// detach takes the socket from Go's poller: from then on it is used by system calls alone (fd).
+func (w *wire) detach() error {
+	var failed error
+	err := w.raw.Control(func(own uintptr) { w.fd, failed = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
+	if err = cmp.Or(err, os.NewSyscallError("fcntl", failed)); err == nil {
+		_ = w.conn.Close()
+		w.conn, w.raw, w.in = nil, nil, nil
+	}
+	return err
+}
+
+// attach gives the socket back to Go's poller.
+func (w *wire) attach() error {
+	file := os.NewFile(uintptr(w.fd), "redis")
+	conn, err := net.FileConn(file) // of a duplicate
+	w.fd = -1
+	if _ = file.Close(); err != nil {
+		return err
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetKeepAliveConfig(keepAlive) // FileConn has set what is Go's default
+	}
+	w.conn = conn
+	w.raw, err = conn.(syscall.Conn).SyscallConn()
+	return err
+}
+
+// readSome reads from a detached wire. It does not block: n is 0 if nothing has arrived.
+func (w *wire) readSome(room []byte) (n int, err error) {
+	n, err = unix.Read(w.fd, room)
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return 0, nil
+	case err != nil:
+		return 0, os.NewSyscallError("read", err)
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// cut breaks the connection: reads fail from then on. Any goroutine may call it, but not after close.
+func (w *wire) cut() {
+	if w.conn != nil {
+		_ = w.conn.Close()
+	} else {
+		_ = unix.Shutdown(w.fd, unix.SHUT_RDWR)
+	}
+}
+
+// close closes the connection. A detached one must not be in use.
+func (w *wire) close() {
+	if w.conn != nil {
+		_ = w.conn.Close()
+	} else {
+		_ = unix.Close(w.fd)
+	}
+}

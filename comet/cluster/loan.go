@@ -1,0 +1,125 @@
+package cluster
+
+import (
+	"time"
+
+	"ccomet/reactor"
+)
+
+// A loan is a reader's socket while a loop reads it. That is as long as no pause is due between
+// two reads: a message then goes from the socket to the loop without a goroutine between, whose
+// wake-up would cost more than everything else that is done with the message. The goroutine of
+// the reader takes the socket back for pauses: each wake-up keeps a loop busy for some time
+// (reactor), so that frequent pauses would cost a loop more than they cost the goroutine.
+//
+// A loan is guarded by resting of the reader.
+type loan struct {
+	watch reactor.Watch
+	until time.Time // an answer that has not arrived by then is overdue
+	back  chan returned
+}
+
+// returned says how a loan has ended: the next read is due after a pause, or the connection has
+// failed.
+type returned struct {
+	pause time.Duration
+	err   error
+}
+
+// lend has a loop read the socket, and returns when a pause is due or the connection has failed.
+func (r *reader) lend() (pause time.Duration, err error) {
+	l := &loan{back: make(chan returned, 1)}
+	if err := r.begin(l); err != nil {
+		return 0, err
+	}
+	var end returned
+	select {
+	case end = <-l.back:
+	case <-r.log.ctx.Done(): // the loop may have ended before the log
+		end.err = r.log.ctx.Err()
+	}
+	r.resting.Lock()
+	defer r.resting.Unlock()
+	if r.loan == l {
+		r.recall(0, nil)
+	}
+	if end.err == nil {
+		end.err = r.wire.attach()
+	}
+	return end.pause, end.err
+}
+
+// begin has a loop watch the socket, and sends the first call.
+func (r *reader) begin(l *loan) (err error) {
+	loops := *r.log.loops.Load()
+	home := loops[r.number%len(loops)].inbox
+	r.resting.Lock()
+	defer r.resting.Unlock()
+	if err = r.wire.detach(); err != nil {
+		return err
+	}
+	if l.watch, err = home.Watch(r.wire.fd, func() { r.arrived(l) }); err != nil {
+		return err
+	}
+	r.loan = l
+	if err = r.call(time.Now()); err != nil {
+		r.recall(0, nil)
+	}
+	return err
+}
+
+// recall ends the loan. resting is held.
+func (r *reader) recall(pause time.Duration, err error) {
+	r.loan.watch.End()
+	r.loan.back <- returned{pause, err} // does not block: a loan ends once
+	r.loan = nil
+}
+
+// arrived is called on the loop when the socket is readable.
+func (r *reader) arrived(l *loan) {
+	r.resting.Lock()
+	defer r.resting.Unlock()
+	if r.loan != l {
+		return
+	}
+	pause, err := r.receive(time.Now())
+	if pause != 0 || err != nil {
+		r.recall(pause, err)
+	}
+}
+
+// receive reads what has arrived. At the end of an answer it sends the next call, unless a pause
+// is due.
+func (r *reader) receive(now time.Time) (pause time.Duration, err error) {
+	n, err := r.wire.readSome(r.inlet.room())
+	if err != nil {
+		return 0, err
+	}
+	r.inlet.filled(n)
+	if whole, err := r.take(); !whole || err != nil {
+		return 0, err
+	}
+	if pause = r.pause(now); pause == 0 && r.log.full() {
+		pause = paceTime
+	}
+	if pause == 0 {
+		err = r.call(now)
+	}
+	return pause, err
+}
+
+// call sends a call for new entries.
+func (r *reader) call(now time.Time) error {
+	r.loan.until = now.Add(readBlock + callTimeout)
+	return r.wire.call(r.command(readBlock)...)
+}
+
+// expire gives up a connection on which a loop waits for an answer that is overdue.
+func (r *reader) expire(now time.Time) {
+	r.resting.Lock()
+	late := r.loan != nil && now.After(r.loan.until)
+	r.resting.Unlock()
+	if late {
+		r.cut()
+	}
+}

@@ -1,0 +1,160 @@
+package cluster
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// lent says whether a loop reads.
+func (r *reader) lent() bool {
+	r.resting.Lock()
+	defer r.resting.Unlock()
+	return r.loan != nil
+}
+
+// busReader is the reader of the first partition.
+func (n *testNode) busReader() *reader { return n.partitions[0].reader }
+
+// follower is a node whose loop reads for a subscriber of a room.
+func follower(t *testing.T, loops int, url string) (n *testNode, j *judge) {
+	t.Helper()
+	n = startNode(t, loops, Config{}, url)
+	j = n.home("room")
+	j.follow("room", 0)
+	j.attachedTo("room")
+	waitFor(t, "a loop reads", n.busReader().lent)
+	return n, j
+}
+
+// TestLoan has a loop read for all loops, and goes on where its connection is lost: all messages are told, once
+// and in order.
+func TestLoan(t *testing.T) {
+	r := startRedis(t)
+	n, j := follower(t, 2, r.url)
+	count := 0
+	publish := func(some int) {
+		t.Helper()
+		for range some {
+			count++
+			j.publish("room", fmt.Sprint("message ", count))
+		}
+		waitFor(t, "all messages", func() bool { return len(j.messages("room")) >= count })
+	}
+	publish(20)
+	for name, lose := range map[string]func(){
+		"Redis ends it":            func() { r.must("CLIENT", "KILL", "TYPE", "normal") },
+		"another master was found": n.busReader().cut,
+		"no answer comes":          func() { n.busReader().expire(time.Now().Add(time.Hour)) },
+	} {
+		before := n.Figures().Cuts
+		lose()
+		waitFor(t, name+": it is noticed", func() bool { return n.Figures().Cuts > before })
+		waitFor(t, name+": a loop reads again", n.busReader().lent)
+		publish(20)
+	}
+	for i, m := range j.messages("room") {
+		if int(m.seq) != i+1 || m.content != fmt.Sprint("message ", i+1) {
+			t.Fatalf("message %d is %+v", i+1, m)
+		}
+	}
+}
+
+// TestLoanPaused has more reads than are to be made one by one: the goroutine reads after a pause, and a loop
+// again when that is over.
+func TestLoanPaused(t *testing.T) {
+	r := startRedis(t)
+	_, j := follower(t, 1, r.url)
+	reader := j.node.busReader()
+	current := func(spend bool) *loan {
+		reader.resting.Lock()
+		defer reader.resting.Unlock()
+		if spend {
+			reader.pace.left, reader.pace.at = 1, time.Now().Add(time.Hour)
+		}
+		return reader.loan
+	}
+	before := current(true)
+	j.publish("room", "one")
+	waitFor(t, "the loan is over", func() bool { return current(false) != before })
+	reader.resting.Lock()
+	reader.pace.at = time.Time{}
+	reader.resting.Unlock()
+	waitFor(t, "a loop reads again", func() bool {
+		j.publish("room", "more")
+		return reader.lent()
+	})
+}
+
+// TestLoanEnds ends the log when the loop does not turn any more: the reader hears of it all the same.
+func TestLoanEnds(t *testing.T) {
+	r := startRedis(t)
+	n, j := follower(t, 1, r.url)
+	j.loop.Stop()
+	n.Close()
+	reader := n.busReader()
+	waitFor(t, "the connection is closed", func() bool {
+		reader.resting.Lock()
+		defer reader.resting.Unlock()
+		return reader.loan == nil && reader.wire == nil
+	})
+}
+
+// TestWireDetached takes a connection from Go's poller and gives it back, again and again: it is the same one,
+// and the kernel watches it as before.
+func TestWireDetached(t *testing.T) {
+	port := freePorts(t, 1)[0]
+	startRedisOn(t, port)
+	n := startNode(t, 1, Config{}, fmt.Sprintf("redis://127.0.0.1:%d", port))
+	ctx, done := n.call(dialTimeout)
+	defer done()
+	w, err := n.openWire(ctx, "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { w.close() }()
+	local := w.conn.LocalAddr().String()
+	for range 3 {
+		if err := w.detach(); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.call([]string{"PING"}); err != nil {
+			t.Fatal(err)
+		}
+		answer := ""
+		waitFor(t, "an answer", func() bool {
+			room := make([]byte, 100)
+			some, err := w.readSome(room)
+			answer += string(room[:some])
+			return err != nil || strings.HasSuffix(answer, "\n")
+		})
+		if answer != "+PONG\r\n" {
+			t.Fatalf("answer %q", answer)
+		}
+		if err := w.attach(); err != nil {
+			t.Fatal(err)
+		}
+		if now := w.conn.LocalAddr().String(); now != local {
+			t.Fatalf("it is %s, and was %s", now, local)
+		}
+		if idle := option(t, w.conn, syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE); idle != int(pingTime/time.Second) {
+			t.Errorf("the kernel looks for the peer after %d s", idle)
+		}
+	}
+}
+
+// option is one of a socket.
+func option(t *testing.T, conn net.Conn, level, name int) (v int) {
+	t.Helper()
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { v, _ = syscall.GetsockoptInt(int(fd), level, name) })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
