@@ -87,8 +87,8 @@ func (b *Broker) lookUp(u *upcoming) {
 	}
 }
 
-// publishEntry publishes an entry to the channel of record i, unless its key is known. With an
-// external log there is no result yet (ok is false): it comes with the number
+// publishEntry publishes an entry to the channel of record i, unless its key is known. With a
+// shared log there is no result yet (ok is false): it comes with the number
 // (remote.proposed). Such a log handles keys itself.
 func (b *Broker) publishEntry(m *mail.Mail, e *mail.Entry, i uint32) (r mail.Result, ok bool) {
 	r.Place = e.Place

@@ -11,8 +11,8 @@ import (
 	"ccomet/reactor"
 )
 
-// Handover is a broker as plain data, when it is Quiet. Its records stay where they lie,
-// in the loop's arena; what channels keep is written behind it (histories.handOver).
+// Handover is the state of a Quiet broker as plain data. The records stay where they are, in
+// the loop's arena. The histories are written after it (histories.handOver).
 type Handover struct {
 	Names                      [record.NameSizes]reactor.SlabState
 	Channels, Sessions         reactor.SlabState
@@ -21,8 +21,8 @@ type Handover struct {
 	Epochs                     uint32
 	Published                  uint64
 	Keys                       KeysState
-	HistoryRoom                uint32   // places of histories, the unused ones included
-	Kinds                      []string // of messages, by the number that messages have
+	HistoryRoom                uint32   // number of histories, including the unused ones
+	Kinds                      []string // names of the kinds of messages, by number
 	Waiting                    []WaitingRequest
 	Gaps                       uint64
 }
@@ -32,23 +32,23 @@ func Layout() string {
 	return handover.Layout(reflect.TypeFor[Channel](), reflect.TypeFor[session](), reflect.TypeFor[publishKey]())
 }
 
-// Quiet says whether nothing is under way that is not in the broker's records.
+// Quiet reports whether all operations under way are in the broker's records.
 func (b *Broker) Quiet() bool {
 	return b.remote.quiet() && len(b.broadcasts) == 0 && len(b.batches) == 0 && len(b.Presence.listings) == 0 && len(b.Explanations.list) == 0
 }
 
-// Names of what a broker writes.
+// The names of the parts of a broker's hand-over.
 const (
 	valueName     = "broker"
 	bodiesName    = "bodies"
 	historiesName = "histories"
 )
 
-// historyBatch is about how many bytes of messages are written at once.
+// historyBatch is roughly how many bytes of messages are written at once.
 const historyBatch = 1 << 20
 
-// HandOver writes the broker down. byName says that HandOverByName follows, for which what
-// channels keep must be in the form of early.go.
+// HandOver writes the state of the broker. byName: HandOverByName follows, which needs the
+// histories in the format of early.go.
 func (b *Broker) HandOver(to handover.Part, byName bool) {
 	to.Value(valueName, &Handover{
 		Names: b.names.State(), Channels: b.channels.State(), Sessions: b.sessions.State(),
@@ -60,10 +60,10 @@ func (b *Broker) HandOver(to handover.Part, byName bool) {
 	b.histories.handOver(to, byName)
 }
 
-// handOver writes what channels keep, or what has changed of that since it was written early.
+// handOver writes the histories, or only what has changed since they were written early.
 func (t *histories) handOver(to handover.Part, byName bool) {
 	e := t.early
-	if e != nil && e.to != to { // it is of another attempt
+	if e != nil && e.to != to { // it belongs to another attempt
 		e = nil
 	}
 	if e == nil && byName {
@@ -94,8 +94,8 @@ func (t *histories) handOver(to handover.Part, byName bool) {
 	flush(0)
 }
 
-// append appends what one channel keeps: the place of its history, the number of
-// messages, and these, as appendMessage has them.
+// append appends one history: its index, the number of messages, and the messages as
+// appendMessage writes them.
 func (t *histories) append(dst, body []byte, place uint32, bodies map[*byte]uint64) (history, shared []byte) {
 	h := t.At(place)
 	dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(place)), uint64(h.count))
@@ -105,7 +105,7 @@ func (t *histories) append(dst, body []byte, place uint32, bodies map[*byte]uint
 	return dst, body
 }
 
-// resumeFrom goes on with a broker that another program has written down.
+// resumeFrom continues a broker from the state that another program has written.
 func (b *Broker) resumeFrom(from *handover.Reader) error {
 	var st Handover
 	if err := from.Value(valueName, &st); err != nil {
@@ -127,7 +127,7 @@ func (b *Broker) resumeFrom(from *handover.Reader) error {
 	return nil
 }
 
-// resume takes what channels keep, as handOver has written it.
+// resume reads the histories that handOver has written.
 func (t *histories) resume(from *handover.Reader, st *Handover) error {
 	r := historyReader{to: t, kinds: kindsOf(st.Kinds)}
 	r.body = r.eager
@@ -150,23 +150,23 @@ func (t *histories) resume(from *handover.Reader, st *Handover) error {
 
 var errHistories = errors.New("what channels keep was not handed over whole")
 
-// historyReader makes histories of what histories.append has written.
+// historyReader reads the histories that histories.append has written.
 type historyReader struct {
 	to     *histories
-	kinds  []int // by the number that the other program has for it; -1: there is none here
+	kinds  []int // by the other program's number of the kind; -1: unknown here
 	bodies []*msg.Sharing
-	body   func(number uint64) *msg.Sharing // one of them; nil: there is no such number
+	body   func(number uint64) *msg.Sharing // returns one of them; nil: there is no such number
 	in     []byte
 	wrong  bool
 }
 
-// fail notes that what is read is unsound, and ends its batch.
+// fail notes that the data is corrupt, and ends the batch.
 func (r *historyReader) fail() { r.wrong, r.in = true, nil }
 
 func (r *historyReader) uvarint() uint64 { return takeNumber(r, binary.Uvarint) }
 func (r *historyReader) varint() int64   { return takeNumber(r, binary.Varint) }
 
-// takeNumber takes a number, which decode reads; 0 where there is none.
+// takeNumber reads a number with decode. It returns 0 if there is none.
 func takeNumber[T uint64 | int64](r *historyReader, decode func([]byte) (T, int)) T {
 	v, n := decode(r.in)
 	if n <= 0 {
@@ -210,7 +210,7 @@ func (r *historyReader) takeHistories(batch []byte) {
 	}
 }
 
-// message reads one that is to be put next; nil where there is none.
+// message reads a message, which must be put next. It returns nil after an error.
 func (r *historyReader) message(h *history) *msg.Message {
 	if len(r.in) == 0 || int(r.in[0]) >= len(r.kinds) || r.kinds[r.in[0]] < 0 {
 		r.fail()
@@ -237,14 +237,14 @@ func (r *historyReader) eager(number uint64) *msg.Sharing {
 	return r.bodies[number-1]
 }
 
-// reserve has so many places, for which there is no memory yet.
+// reserve makes room for n histories, without memory for them.
 func (t *histories) reserve(n uint32) {
 	if t.used = n; n > 0 {
 		t.chunks = make([]*[historyChunk]history, n/historyChunk+1)
 	}
 }
 
-// place is a history whose messages may stand in what another program has written.
+// place returns a history without reading its messages from the other program's data.
 func (t *histories) place(i uint32) *history {
 	chunk := &t.chunks[i/historyChunk]
 	if *chunk == nil {
@@ -253,7 +253,7 @@ func (t *histories) place(i uint32) *history {
 	return &(*chunk)[i%historyChunk]
 }
 
-// freeUnused has the places without a message be used again.
+// freeUnused frees the histories without messages.
 func (t *histories) freeUnused() {
 	for i := t.used; i > 0; i-- {
 		if !t.unread.has(i) && t.place(i).count == 0 {

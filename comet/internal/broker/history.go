@@ -8,26 +8,26 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// history is what a channel keeps for clients that come back: a run of messages,
-// bounded in number and in bytes of memory. Channels without any have none of it.
+// history is the buffer of a channel for clients that reconnect: its last messages, bounded in
+// number and in bytes of memory. A channel without messages has no history.
 //
-// The oldest is let go of without a look at it, which is in no cache any more: of the first
-// block it is counted how many messages have gone, and the block goes with its last one.
+// The oldest message is dropped without reading it, since it is in no cache any more: gone
+// counts the dropped messages of the first block, and the block is freed with its last message.
 type history struct {
-	first, last *msg.Message // first begins its block
-	gone        uint8        // messages of that block
-	inFirst     uint8        // that it has; 0: it is the last block as well, which is not full
-	written     uint16       // the attempt to hand it over in which it was written as it is (early.go); 0: none
+	first, last *msg.Message // first is the beginning of its block
+	gone        uint8        // dropped messages of that block
+	inFirst     uint8        // how many messages it has; 0: it is also the last block, which can still grow
+	written     uint16       // the attempt to hand over that has written this state (early.go); 0: none
 	free        uint32
 	count       uint32
-	shared      uint32 // of them share what they say with other channels
+	shared      uint32 // how many share their content with other channels
 	bytes       int    // of their blocks
 	marks       *marks // nil while it is short
 }
 
 var _ [48]byte = [unsafe.Sizeof(history{})]byte{}
 
-// oldest is the first message that is kept; nil: there is none.
+// oldest returns the oldest message; nil if there is none.
 func (h *history) oldest() *msg.Message {
 	message := h.first
 	for range h.gone {
@@ -36,26 +36,26 @@ func (h *history) oldest() *msg.Message {
 	return message
 }
 
-// histories are a loop's, named by index; 0 is none. They hold pointers, to
-// messages that loops share, so they live in the collector's heap; in chunks,
+// histories holds the histories of a loop, by index; 0 means none. They have pointers to
+// messages that loops share, so they are in the garbage collector's heap. They are in chunks,
 // so that growing copies none of them and leaves no garbage.
 type histories struct {
 	cfg      *Config
 	totals   *limit.Totals
 	channels *channels
-	short    func(channel uint32) // called where it keeps less than its own bounds allow; nil: none asks
+	short    func(channel uint32) // called if it keeps less than its own bounds allow; may be nil
 
 	chunks   []*[historyChunk]history
-	used     uint32 // indexes 1..used have been handed out
+	used     uint32 // indexes 1..used have been allocated
 	freeList uint32 // head of the free list
-	bytes    int    // of what all of them keep
+	bytes    int    // of all histories
 	messages int
 	spares   msg.Spares
-	hand     uint32 // the channel that was last looked at for messages to let go of
+	hand     uint32 // the channel at which shed looked last
 
-	early    *early  // written for another program; nil: nothing is
-	attempts uint16  // to write it, that have begun
-	unread   *unread // of places that another program has written, whose chunks may be nil; nil: there are none
+	early    *early  // being written for another program; nil: none
+	attempts uint16  // how many attempts to write it have begun
+	unread   *unread // histories that another program has written and that have not been read; their chunks may be nil. nil: none
 }
 
 const historyChunk = 256
@@ -90,8 +90,8 @@ func (t *histories) free(i uint32) {
 	t.freeList = i
 }
 
-// keep appends a message to its channel's history and lets go of the oldest
-// ones that are too many.
+// keep appends a message to its channel's history, and drops the oldest messages that exceed
+// the bounds.
 func (t *histories) keep(i uint32, message *msg.Message) {
 	cfg, ch := t.cfg, t.channels.At(i)
 	if cfg.ChannelBufferSize == 0 || message.Size() > cfg.ChannelBufferBytes {
@@ -114,7 +114,8 @@ func (t *histories) keep(i uint32, message *msg.Message) {
 	}
 }
 
-// newMessage makes a message of a channel, which is to be kept next if it is at all.
+// newMessage makes a message of a channel. It must be the next one that is kept, if it is kept
+// at all.
 func (t *histories) newMessage(ch *Channel, k msg.Kind, seq int32, content []byte) *msg.Message {
 	if ch.history == 0 || k == msg.JoinNotice {
 		return msg.New(k, seq, content)
@@ -122,14 +123,14 @@ func (t *histories) newMessage(ch *Channel, k msg.Kind, seq int32, content []byt
 	return t.behind(t.At(ch.history), k, seq, content)
 }
 
-// behind makes a message of a channel that has a history, which is to be put next. A block has
-// an eighth of what is kept at the most, so that little is alive that has gone.
+// behind makes a message of a channel that has a history; it must be put next. A block has at
+// most an eighth of the history, so that dropped messages keep little memory alive.
 func (t *histories) behind(h *history, k msg.Kind, seq int32, content []byte) *msg.Message {
 	return t.spares.Behind(h.last, int(h.count/8), h.bytes/8, k, seq, content)
 }
 
-// near reads what will be read for another message of a channel, so that it is in the
-// processor's cache then. What it returns says nothing.
+// near reads the memory that publishing the next message to a channel will read, so that it is
+// in the processor's cache. The result has no meaning.
 func (t *histories) near(ch *Channel) uint8 {
 	if ch.history == 0 || t.unread != nil {
 		return 0
@@ -138,13 +139,13 @@ func (t *histories) near(ch *Channel) uint8 {
 	switch {
 	case h.count == 0:
 		return 0
-	case h.gone+1 == h.inFirst: // with the oldest its block will go
+	case h.gone+1 == h.inFirst: // dropping the oldest message will free its block
 		return h.last.NearBehind() + h.first.NearFollowing()
 	}
 	return h.last.NearBehind()
 }
 
-// put puts a message behind those that are kept.
+// put appends a message.
 func (t *histories) put(h *history, message *msg.Message) {
 	switch {
 	case h.count == 0:
@@ -160,7 +161,7 @@ func (t *histories) put(h *history, message *msg.Message) {
 	h.mark(message)
 }
 
-// count counts a message more.
+// count adds a message to the counters.
 func (t *histories) count(h *history, message *msg.Message) {
 	h.count++
 	h.written = 0
@@ -194,7 +195,7 @@ func (t *histories) dropOldest(h *history) {
 	}
 }
 
-// dropBlock lets go of the first block, all of whose messages have gone.
+// dropBlock frees the first block, whose messages have all been dropped.
 func (t *histories) dropBlock(h *history) {
 	first, size := h.first, h.first.BlockSize()
 	h.bytes -= size
@@ -209,17 +210,15 @@ func (t *histories) dropBlock(h *history) {
 	t.limitSpares()
 }
 
-// limitSpares has the blocks that are to be used again take an eighth of what is kept at the most.
+// limitSpares limits the spare blocks to an eighth of the memory of the histories.
 func (t *histories) limitSpares() { t.spares.Limit(t.bytes / 8) }
 
-// shedLook is how many channels are looked at, for each message, for history that
-// may go.
+// shedLook is how many channels shed looks at for each message.
 const shedLook = 32
 
-// shed brings what this loop's channels keep under its share of the
-// ceiling. What is beyond HistoryMinimum goes first, of whichever channel comes
-// next; where that is not enough at once, the channel that was published to keeps
-// less, at the worst nothing.
+// shed reduces the histories of this loop to its share of MaxHistoryBytes. First it drops the
+// messages beyond HistoryMinimum of the next channels in turn. If that is not enough, the
+// channel that was published to loses messages, if need be all.
 func (t *histories) shed(of uint32, share int) {
 	for range shedLook {
 		if t.bytes <= share {
@@ -238,7 +237,7 @@ func (t *histories) shed(of uint32, share int) {
 	}
 }
 
-// keepLess lets go of what a channel keeps beyond the minimum, as far as needed.
+// keepLess drops the messages of a channel beyond the minimum, as far as necessary.
 func (t *histories) keepLess(i uint32, share int) {
 	ch := t.channels.At(i)
 	if ch.history == 0 {
@@ -252,8 +251,8 @@ func (t *histories) keepLess(i uint32, share int) {
 	}
 }
 
-// keepBefore puts messages before those that a channel keeps, in this order: as many of the
-// last of them as there is room for.
+// keepBefore puts messages, in this order, before those of a channel. If there is not enough
+// room, it leaves out the oldest.
 func (t *histories) keepBefore(i uint32, older []*msg.Message) {
 	cfg, ch := t.cfg, t.channels.At(i)
 	if ch.history == 0 {
@@ -264,7 +263,7 @@ func (t *histories) keepBefore(i uint32, older []*msg.Message) {
 	}
 	h := t.At(ch.history)
 	if h.gone > 0 {
-		return // it has let go of them
+		return // it has dropped them
 	}
 	for _, message := range slices.Backward(older) {
 		size := message.Size()
@@ -277,8 +276,8 @@ func (t *histories) keepBefore(i uint32, older []*msg.Message) {
 	}
 }
 
-// from returns the messages kept from number seq on, and the number of the
-// first that is there (the next number, if none is).
+// from returns the messages from number seq on, and the number of the first of them; without
+// any, the next number.
 func (t *histories) from(ch *Channel, seq int32) (msg.Run, int32) {
 	if ch.history == 0 {
 		return msg.Run{}, ch.Next
@@ -290,7 +289,7 @@ func (t *histories) from(ch *Channel, seq int32) (msg.Run, int32) {
 	return kept, kept.First.Seq
 }
 
-// kept is how much a channel keeps.
+// kept returns the size of a channel's history.
 func (t *histories) kept(ch *Channel) (messages, bytes int) {
 	if ch.history == 0 {
 		return 0, 0
@@ -299,8 +298,7 @@ func (t *histories) kept(ch *Channel) (messages, bytes int) {
 	return int(h.count), h.bytes
 }
 
-// oldest is the number of the oldest message kept, the next one's if there is
-// none.
+// oldest returns the number of the oldest message; without any, the next number.
 func (t *histories) oldest(ch *Channel) int32 {
 	if ch.history == 0 {
 		return ch.Next
@@ -308,7 +306,7 @@ func (t *histories) oldest(ch *Channel) int32 {
 	return t.At(ch.history).oldest().Seq
 }
 
-// dropBefore forgets what a channel keeps before number seq.
+// dropBefore drops the messages of a channel below number seq.
 func (t *histories) dropBefore(ch *Channel, seq int32) {
 	for t.oldest(ch)-seq < 0 {
 		h := t.At(ch.history)
@@ -320,7 +318,7 @@ func (t *histories) dropBefore(ch *Channel, seq int32) {
 	}
 }
 
-// drop forgets what a channel keeps.
+// drop drops all messages of a channel.
 func (t *histories) drop(ch *Channel) {
 	if ch.history != 0 {
 		h := t.At(ch.history)
@@ -338,7 +336,7 @@ func (t *histories) drop(ch *Channel) {
 	}
 }
 
-// unshare takes a message that goes off those that share what it says.
+// unshare removes a message from those that share a content.
 func (t *histories) unshare(sharing *msg.Sharing) {
 	if sharing.Kept--; sharing.Kept == 0 {
 		t.bytes -= cap(sharing.Content())

@@ -9,26 +9,26 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// remote is a broker's side of a shared log (Authority).
+// remote connects a broker to a shared log (Authority).
 //
-// A channel is attached to the log when a request first needs it, and detached when its
-// record is freed. While it is attached, its next number is that of the log, as far as
-// this server has read the log. What the log sends in order is committed here as if it
-// had been numbered here. A request for a channel that is not attached, or for older
-// messages than there are here, waits for the log's answer (waiting.go, remoteattach.go).
+// A channel is attached to the log when a request first needs it, and detached when its record
+// is freed. While it is attached, its next number is that of the log, as far as this server has
+// read the log. Messages that the log sends in order are committed here as if this broker had
+// numbered them. A request waits for the log's answer if its channel is not attached, or if it
+// wants older messages than this server has (waiting.go, remoteattach.go).
 type remote struct {
 	Authority
 	b        *Broker
 	attached record.Column[attachment]
 	waiting  waiting
-	serving  uint32 // a channel whose requests have waited, and are being served; 0: none
-	open     int    // proposals that have not come back
+	serving  uint32 // a channel whose waiting requests are being handled; 0: none
+	open     int    // proposals without an answer yet
 	scans    []eventScan
-	held     []mail.Mail // what the log has sent while an event goes through the channels
-	skipped  uint64      // times that numbers of a channel were left out
+	held     []mail.Mail // entries of the log that wait for an event scan to end
+	skipped  uint64      // how often numbers of a channel were skipped
 }
 
-// attachment is what a broker knows of a channel's place in the log.
+// attachment is the state of a channel's connection to the log.
 type attachment struct {
 	index uint32 // of the last event of its partition that its next number includes
 	state attachmentState
@@ -38,23 +38,23 @@ type attachmentState uint8
 
 const (
 	attached  attachmentState = 1 << iota
-	whole                     // all that the log keeps is here
-	unsettled                 // its next number must be asked for, or comes with its next message
+	whole                     // this server has every message that the log stores
+	unsettled                 // its next number must be requested, or comes with its next message
 	alive                     // it is signed, or has had subscribers here
 )
 
 func newRemote(b *Broker, a Authority) *remote {
 	r := &remote{Authority: a, b: b, waiting: newWaiting()}
-	b.histories.short = func(channel uint32) { r.attached.At(channel).state &^= whole } // the log may keep it
+	b.histories.short = func(channel uint32) { r.attached.At(channel).state &^= whole } // the log may have more
 	return r
 }
 
-// is says whether a channel is in all of these states.
+// is reports whether a channel is in all of these states.
 func (r *remote) is(i uint32, states attachmentState) bool {
 	return r.attached.At(i).state&states == states
 }
 
-// propose hands a request to the authority, together with its buffer.
+// propose passes a request with its buffer to the authority.
 func (r *remote) propose(m *mail.Mail) {
 	r.open++
 	proposal := *m
@@ -62,15 +62,15 @@ func (r *remote) propose(m *mail.Mail) {
 	r.Propose(proposal)
 }
 
-// Depart sends what was proposed in this turn, if there is a shared log.
+// Depart sends the proposals of this turn to the shared log, if there is one.
 func (b *Broker) Depart() {
 	if b.remote != nil && b.remote.open > 0 {
 		b.remote.Depart()
 	}
 }
 
-// FromLog serves what the authority posts. While an event goes through the channels, what
-// comes after it in the log waits.
+// FromLog handles a mail that the authority has posted. While an event scan runs, entries of
+// the log that come after the event wait.
 func (b *Broker) FromLog(m *mail.Mail) {
 	r := b.remote
 	switch {
@@ -96,7 +96,7 @@ func (b *Broker) FromLog(m *mail.Mail) {
 	}
 }
 
-// takeOrdered serves what the log sends in its order.
+// takeOrdered handles an entry that must be handled in the order of the log.
 func (r *remote) takeOrdered(m *mail.Mail) {
 	if m.Kind != mail.Committed {
 		r.beginScan(m)
@@ -125,7 +125,7 @@ func (r *remote) apply(i uint32, m *mail.Mail) {
 	}
 }
 
-// commit commits a message that has its number already, unless it is here.
+// commit commits a message that the log has numbered, unless this server has it already.
 func (r *remote) commit(i uint32, message *msg.Message) {
 	ch := r.b.channels.At(i)
 	if message.Seq-ch.Next < 0 {
@@ -136,7 +136,7 @@ func (r *remote) commit(i uint32, message *msg.Message) {
 	r.b.commit(i, message)
 }
 
-// skipTo leaves out the numbers of a channel before next, if there are any.
+// skipTo sets the next number of a channel to next if that is higher.
 func (r *remote) skipTo(ch *Channel, next int32) {
 	if next-ch.Next > 0 {
 		r.skipped++
@@ -144,19 +144,19 @@ func (r *remote) skipTo(ch *Channel, next int32) {
 	}
 }
 
-// dropBefore drops the messages of a channel before a number.
+// dropBefore drops the messages of a channel below a number.
 func (r *remote) dropBefore(i uint32, before int32) {
 	r.b.histories.dropBefore(r.b.channels.At(i), before)
 	r.attached.At(i).state |= whole
 }
 
-// proposed serves the answer to a proposal. A message is committed at once if it is the
-// channel's next one.
+// proposed handles the answer to a proposal. If the message has the channel's next number, it
+// commits it at once. Otherwise the message is committed in the order of the log.
 func (r *remote) proposed(m *mail.Mail) {
 	b := r.b
 	m.Flag &^= mail.FlagProposed
 	r.open--
-	if m.Msg != nil && m.Msg.Kind != msg.JoinNotice { // a join notice is delivered in the order of the log only
+	if m.Msg != nil && m.Msg.Kind != msg.JoinNotice { // join notices are delivered only in the order of the log
 		i := b.channels.find(m.Cname())
 		if i != 0 && !r.waiting.holds(i) && r.attached.At(i).state&(attached|unsettled) == attached && m.Msg.Seq == b.channels.At(i).Next {
 			b.commit(i, m.Msg)
@@ -165,7 +165,7 @@ func (r *remote) proposed(m *mail.Mail) {
 		m.Seq = m.Msg.Seq
 	}
 	switch {
-	case m.Conn == 0: // no request waits for it
+	case m.Conn == 0: // no request waits for the answer
 	case m.Code == mail.CodeOK && m.Op == mail.OpSign:
 		r.signed(m)
 	case m.Flag&mail.FlagBatch != 0:
@@ -187,7 +187,7 @@ func (r *remote) proposed(m *mail.Mail) {
 	}
 }
 
-// detach detaches a channel that cannot be found by its name any more.
+// detach detaches a channel whose name has been removed.
 func (r *remote) detach(i uint32) {
 	if r.waiting.answers[i] != nil || r.is(i, attached) {
 		if n := r.waiting.orphan(i); n > 0 {
@@ -198,10 +198,11 @@ func (r *remote) detach(i uint32) {
 	*r.attached.At(i) = attachment{}
 }
 
-// busy says whether there is something to do in the next turn.
+// busy reports whether there is work for the next turn. The receiver may be nil.
 func (r *remote) busy() bool { return r != nil && (len(r.scans) > 0 || len(r.waiting.orphans) > 0) }
 
-// due is how long the oldest request may still wait; below zero there is none.
+// due returns how long the oldest request may still wait; below 0 if none waits. The receiver
+// may be nil.
 func (r *remote) due(now time.Time) time.Duration {
 	if r == nil {
 		return -1

@@ -5,34 +5,33 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// A client that comes from another server may want a number that this server has not read
-// yet. Then the log is asked. Its answer may be out of date: a Redis that has ceased to
-// be the master still answers a server that has not heard of the new one. If the client
-// were told to go back, it would get messages twice. So its request waits until this
-// server has read that number, or learns that the numbers continue elsewhere; then the
-// log is asked once more. After AttachTime the number is taken for one that was never
-// given.
+// A client that comes from another server may want a number that this server has not read yet.
+// Then the server asks the log. The answer may be out of date: a Redis that is no longer the
+// master still answers a server that does not know the new master yet. If the client were told
+// to go back, it would get messages twice. So its request waits until this server has read the
+// number, or learns that the numbers continue elsewhere; then it asks the log again. After
+// AttachTime, it assumes that the number was never assigned.
 
-// isBehind says whether the request wants a number of this life of the channel that this
-// server does not know yet.
+// isBehind reports whether the request wants a number of this life of the channel that this
+// server has not read yet.
 func (ch *Channel) isBehind(m *mail.Mail) bool {
 	return m.Kind != mail.Control && m.Seq-ch.Next > 0 && (m.Flag&mail.FlagPlace == 0 || m.Epoch() == record.EpochNone || m.Epoch() == ch.Gen)
 }
 
-// isOtherLife says whether the request is for another life of the channel: one that has
-// ended, or one that this server has not read of yet. The log must be asked which: if a
-// later life were taken for an earlier one, the client would be sent back.
+// isOtherLife reports whether the request is for another life of the channel: one that has
+// ended, or one that this server does not know yet. Only the log can tell which. If a later
+// life were taken for an earlier one, the client would be told to go back.
 func (ch *Channel) isOtherLife(m *mail.Mail) bool {
 	return m.Kind != mail.Control && m.Flag&mail.FlagPlace != 0 && m.Epoch() != record.EpochNone && m.Epoch() != ch.Gen
 }
 
-// waitForNumber has a request wait until its number is known here.
+// waitForNumber makes a request wait until this server has read its number.
 func (r *remote) waitForNumber(i uint32, m *mail.Mail) {
 	r.wait(i, r.waiting.forNumber(i), m)
 }
 
-// serveReached serves the requests whose numbers are known now. With elsewhere the
-// numbers continue elsewhere, and all requests ask the log again.
+// serveReached handles the requests whose numbers have been read. With elsewhere, the numbers
+// continue elsewhere: all requests ask the log again.
 func (r *remote) serveReached(i uint32, elsewhere bool) {
 	now := r.waiting.reached(i, r.b.channels.At(i), elsewhere)
 	for k := range now {
@@ -40,7 +39,7 @@ func (r *remote) serveReached(i uint32, elsewhere bool) {
 	}
 }
 
-// giveUp serves the requests that have waited too long for a number.
+// giveUp handles the requests that have waited for a number for too long.
 func (r *remote) giveUp(i uint32) {
 	w := r.waiting.overdue(i)
 	for k := range w.mails {

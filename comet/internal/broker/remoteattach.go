@@ -8,22 +8,21 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// A channel's place (its next number and epoch), and the messages that the log keeps of
-// it, are asked for when a request needs them.
+// When a request needs them, the broker asks the log for a channel's position (its next number
+// and epoch) and for the messages that the log stores.
 //
-//   - If the channel is not attached, or is unsettled, what the log sends for it waits,
-//     too (wait.holds), and is committed after the answer.
-//  - If only older messages are asked for, it does not wait: the answer has just those.
+//   - If the channel is not attached, or is unsettled, entries of the log for it wait, too
+//     (wait.holds). They are committed after the answer.
+//   - If the request only needs older messages, they do not wait: the answer has only those.
 //
-// Requests wait for at most AttachTime and are then refused. The question stays open for
-// later requests.
+// Requests wait for at most AttachTime and are then refused. The answer is still used for later
+// requests.
 
-// fromAll asks Authority.Attach for all messages that the log keeps.
+// fromAll makes Authority.Attach return all messages that the log stores.
 const fromAll = 1
 
-// attach asks for a channel's place, and for the messages that are kept from a number on
-// (Authority.Attach). With holds, what the log sends for the channel waits for the
-// answer.
+// attach requests a channel's position, and the stored messages from a number on
+// (Authority.Attach). With holds, entries of the log for the channel wait for the answer.
 func (r *remote) attach(i uint32, from int32, holds bool) *wait {
 	w := r.waiting.forAnswer(i)
 	w.left++
@@ -32,13 +31,13 @@ func (r *remote) attach(i uint32, from int32, holds bool) *wait {
 	cname := r.b.channels.name(ch)
 	r.Attach(r.b.channels.ref(i), cname, from)
 	if w.left > 1 || r.is(i, attached) {
-		r.Detach(cname) // each channel is attached once
+		r.Detach(cname) // a channel counts as attached once
 	}
 	return w
 }
 
-// parks has a request wait if it needs the channel's place, or older messages than there
-// are here. It says whether the request waits.
+// parks makes a request wait if it needs the channel's position, or older messages than this
+// server has. It reports whether the request waits.
 func (b *Broker) parks(i uint32, m *mail.Mail) bool {
 	r := b.remote
 	if r == nil {
@@ -47,7 +46,7 @@ func (b *Broker) parks(i uint32, m *mail.Mail) bool {
 	w, older := r.waiting.answers[i], r.older(i, m)
 	switch {
 	case w != nil && w.holds:
-		if r.serving == i { // the question was asked after the request had come
+		if r.serving == i { // the log was asked after the request had come
 			m.Flag |= mail.FlagEnd
 		}
 	case m.Flag&mail.FlagEnd == 0 && r.is(i, attached) && b.channels.At(i).isOtherLife(m):
@@ -75,7 +74,7 @@ func (b *Broker) parks(i uint32, m *mail.Mail) bool {
 	return true
 }
 
-// wait adds a request to a wait, and lets its channel live for as long.
+// wait appends a request to a wait. It extends the lease of a channel without subscribers.
 func (r *remote) wait(i uint32, w *wait, m *mail.Mail) {
 	r.waiting.add(i, w, m, r.b.loop.Now())
 	if r.b.channels.At(i).subs == 0 {
@@ -83,15 +82,15 @@ func (r *remote) wait(i uint32, w *wait, m *mail.Mail) {
 	}
 }
 
-// isAsked says whether requests wait for a channel. The receiver may be nil.
+// isAsked reports whether requests wait for a channel. The receiver may be nil.
 func (r *remote) isAsked(i uint32) bool { return r != nil && r.waiting.has(i) }
 
-// lives says whether an attached channel has been signed, at any server, or has had
-// subscribers. The receiver may be nil: then every channel lives.
+// lives reports whether an attached channel is signed, at any server, or has had subscribers.
+// If the receiver is nil, every channel lives.
 func (r *remote) lives(i uint32) bool { return r == nil || r.is(i, alive) }
 
-// older is the number from which on a request wants messages that are not here but may be
-// in the log; 0: it wants none.
+// older returns the first number that a request wants and this server lacks, if the log may
+// have it. It returns 0 if the request needs no older messages.
 func (r *remote) older(i uint32, m *mail.Mail) int32 {
 	ch, here := r.b.channels.At(i), r.is(i, attached)
 	switch {
@@ -105,8 +104,8 @@ func (r *remote) older(i uint32, m *mail.Mail) int32 {
 	return m.Seq
 }
 
-// attachAnswered serves mail.Attached: the channel gets its place, or older messages, and
-// the requests that have waited are served.
+// attachAnswered handles mail.Attached: it gives the channel its position or older messages,
+// and handles the requests that have waited.
 func (r *remote) attachAnswered(m *mail.Mail) {
 	i := m.Ref.Index
 	ch, w := r.b.channels.of(m.Ref), r.waiting.answers[i]
@@ -114,8 +113,8 @@ func (r *remote) attachAnswered(m *mail.Mail) {
 		return
 	}
 	a := r.attached.At(i)
-	// An answer that includes all events gives the next number of an unsettled channel,
-	// too.
+	// If the answer includes all events so far, it also gives an unsettled channel its next
+	// number.
 	fits, newer := true, w.holds
 	if !newer && r.is(i, attached|unsettled) {
 		newer = int32(m.Index()-a.index) >= 0
@@ -127,9 +126,9 @@ func (r *remote) attachAnswered(m *mail.Mail) {
 	case m.AttachedEpoch() != record.EpochNone && m.AttachedEpoch() != ch.Gen:
 		if w.holds && ch.state == channelLive { // this server has missed that it was closed
 			r.b.commit(i, msg.New(msg.Close, ch.Next, nil))
-			return // the requests are served by another channel of that name
+			return // the requests are handled with a new channel of that name
 		}
-	case !fits, m.Seq-r.b.histories.oldest(ch) < 0: // what is kept here has started anew since the log was read
+	case !fits, m.Seq-r.b.histories.oldest(ch) < 0: // the history has been restarted since the log was read
 		fits, newer = false, false
 	default:
 		r.merge(i, m, newer)
@@ -141,7 +140,7 @@ func (r *remote) attachAnswered(m *mail.Mail) {
 		}
 	}
 	if !fits {
-		w.all = false // this was the answer to the question for all, or is as old
+		w.all = false // this answers the request for all messages, or is as old
 	} else if m.Flag&mail.FlagMore == 0 || w.all {
 		a.state |= whole
 	}
@@ -153,7 +152,7 @@ func (r *remote) attachAnswered(m *mail.Mail) {
 	r.serveReached(i, false)
 }
 
-// setPlace gives a channel its first place, and its history.
+// setPlace gives a channel its first position and history.
 func (r *remote) setPlace(i uint32, m *mail.Mail) {
 	b, ch := r.b, r.b.channels.At(i)
 	b.histories.drop(ch)
@@ -172,8 +171,8 @@ func (r *remote) setPlace(i uint32, m *mail.Mail) {
 	}
 }
 
-// merge adds older messages to a channel that has its place already. With newer it also
-// commits the messages that follow.
+// merge adds older messages to a channel that has a position. With newer, it also commits the
+// messages that follow.
 func (r *remote) merge(i uint32, m *mail.Mail, newer bool) {
 	ch := r.b.channels.At(i)
 	oldest := r.b.histories.oldest(ch)
@@ -196,7 +195,7 @@ func (r *remote) merge(i uint32, m *mail.Mail, newer bool) {
 	}
 }
 
-// serveWaiting serves what has waited for a channel, in order.
+// serveWaiting handles the requests and entries that have waited for a channel, in order.
 func (r *remote) serveWaiting(i uint32, w *wait) {
 	gen := r.b.channels.At(i).Gen
 	r.serving = i
@@ -210,7 +209,7 @@ func (r *remote) serveWaiting(i uint32, w *wait) {
 		ch := r.b.channels.At(i)
 		switch same := ch.Gen == gen && ch.state == channelLive; {
 		case same && r.waiting.hold(i, *m):
-			continue // a request before it has asked for the channel's place again
+			continue // a request before it has requested the position again
 		case same && m.Kind == mail.Committed:
 			r.apply(i, m)
 		case same:
@@ -223,7 +222,7 @@ func (r *remote) serveWaiting(i uint32, w *wait) {
 	w.mails = nil
 }
 
-// serve serves a request that has waited.
+// serve handles a request that has waited.
 func (r *remote) serve(m *mail.Mail) {
 	switch b := r.b; m.Kind {
 	case mail.Join:
@@ -238,8 +237,8 @@ func (r *remote) serve(m *mail.Mail) {
 	m.Done()
 }
 
-// serveOrphans serves the requests whose channel was closed while they waited: each finds or
-// makes the channel that has the name now.
+// serveOrphans handles the requests whose channel was closed while they waited. Each finds or
+// creates the channel that now has the name.
 func (r *remote) serveOrphans() {
 	list := r.waiting.takeOrphans()
 	for k := range list {
@@ -262,7 +261,7 @@ func (b *Broker) ExpireWaits(now time.Time) {
 	})
 }
 
-// refuse refuses the requests of a wait; what the log has sent stays.
+// refuse refuses the requests of a wait. It keeps the entries of the log.
 func (r *remote) refuse(i uint32, w *wait) {
 	w.since = noRequests
 	kept := w.mails[:0]
@@ -274,7 +273,7 @@ func (r *remote) refuse(i uint32, w *wait) {
 		}
 		a := m.Answer(answer)
 		a.Code = mail.CodeNoLog
-		a.Buf, a.Nlen, m.Buf = m.Buf, m.Nlen, nil // some refusals name the channel
+		a.Buf, a.Nlen, m.Buf = m.Buf, m.Nlen, nil // some refusals contain the channel's name
 		r.b.Send(m.From, a)
 	}
 	clear(w.mails[len(kept):])
@@ -284,7 +283,7 @@ func (r *remote) refuse(i uint32, w *wait) {
 	}
 }
 
-// answerKinds are what requests that wait are answered with.
+// answerKinds maps the kinds of requests that can wait to the kinds of their answers.
 var answerKinds = map[mail.Kind]mail.Kind{
 	mail.Join: mail.Joined, mail.ClaimSession: mail.SessionClaimed, mail.ReadHistory: mail.HistoryRead, mail.Control: mail.Done,
 }

@@ -5,10 +5,10 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// Questions about channels, and presence, if a log is shared with other servers: they
-// have subscribers of the same channels.
+// These functions answer questions about channels, and report presence, if other servers share
+// the log: they have subscribers of the same channels.
 
-// control serves mail.Control.
+// control handles mail.Control.
 func (r *remote) control(m *mail.Mail) {
 	if m.Op != mail.OpCheck && m.Op != mail.OpInfo {
 		r.propose(m)
@@ -19,8 +19,8 @@ func (r *remote) control(m *mail.Mail) {
 	r.Count(question)
 }
 
-// announce tells the listeners of all servers that a channel has come to life, or has
-// ended if no other server has it.
+// announce tells the listeners at all servers that a channel was created. With alive false, it
+// first asks whether another server has the channel, and reports the end only if none has.
 func (r *remote) announce(cname []byte, alive bool) {
 	if !alive {
 		r.Count(mail.Mail{Kind: mail.Counted, Op: mail.OpCheck, Buf: pool.NameBuffer(cname), Nlen: uint8(len(cname))})
@@ -29,7 +29,7 @@ func (r *remote) announce(cname []byte, alive bool) {
 	r.tell(cname, alive)
 }
 
-// tell sends the listeners of all servers the presence of a channel.
+// tell sends the presence of a channel to the listeners at all servers.
 func (r *remote) tell(cname []byte, alive bool) {
 	r.b.Presence.tell(cname, alive)
 	if r.Wanted() {
@@ -37,10 +37,10 @@ func (r *remote) tell(cname []byte, alive bool) {
 	}
 }
 
-// counted serves mail.Counted, the number of subscribers at other servers.
+// counted handles mail.Counted, the number of subscribers at other servers.
 func (r *remote) counted(m *mail.Mail) {
 	b := r.b
-	if m.Conn == 0 { // announce has asked whether a channel has ended
+	if m.Conn == 0 { // this answers announce: does another server have the channel?
 		if m.Flag&mail.FlagExist == 0 && b.channels.find(m.Cname()) == 0 {
 			r.tell(m.Cname(), false)
 		}
@@ -59,8 +59,8 @@ func (r *remote) counted(m *mail.Mail) {
 	b.Send(m.From, a)
 }
 
-// signed serves OpSign when the log has committed it: the channel lives here for as long
-// as it is signed, and the answer has its token when its epoch is known.
+// signed handles OpSign after the log has committed it. The channel lives here as long as it is
+// signed. The answer contains its token, so it waits until the epoch is known.
 func (r *remote) signed(m *mail.Mail) {
 	b, a := r.b, m.Answer(mail.Done)
 	var i uint32

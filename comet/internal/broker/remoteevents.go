@@ -8,16 +8,16 @@ import (
 	"ccomet/comet/internal/record"
 )
 
-// An event that concerns all channels of a partition goes through them with a budget for
-// each turn, like a broadcast of this server alone. What the log sends after it waits
-// meanwhile, so that each channel gets everything in the order of the log. For a channel
-// whose place is being asked for, the event waits for the answer, which may include it.
+// An event for all channels of a partition is applied to them by a scan, with a budget for each
+// turn, like a broadcast without a shared log. Entries of the log that come after the event
+// wait meanwhile, so that each channel gets everything in the order of the log. If the position
+// of a channel has been requested, its event waits for the answer, which may include it.
 
-// eventScan is an event on its way through the channels of a loop.
+// eventScan applies an event to the channels of a loop.
 type eventScan struct {
-	event   mail.Mail    // Announced, Unsettled
-	shared  *msg.Sharing // of Announced
-	at, end uint32       // records still to be looked at
+	event   mail.Mail    // Announced or Unsettled
+	shared  *msg.Sharing // if Announced
+	at, end uint32       // records that are still to be scanned
 }
 
 // beginScan starts to apply an event to the channels.
@@ -56,7 +56,7 @@ func (r *remote) runScans() {
 	}
 }
 
-// takeHeld serves what has waited for a scan, up to the next event.
+// takeHeld handles the entries that have waited for a scan, up to the next event.
 func (r *remote) takeHeld() {
 	n := 0
 	for ; n < len(r.held) && len(r.scans) == 0; n++ {
@@ -66,8 +66,7 @@ func (r *remote) takeHeld() {
 	r.held = slices.Delete(r.held, 0, n)
 }
 
-// applyEvent applies an event to a channel, unless the channel's number includes it
-// already.
+// applyEvent applies an event to a channel, unless the channel's number includes it already.
 func (r *remote) applyEvent(i uint32, event *mail.Mail) {
 	ch, a := r.b.channels.At(i), r.attached.At(i)
 	if a.state&attached == 0 || int32(event.Index()-a.index) <= 0 {
@@ -85,8 +84,8 @@ func (r *remote) applyEvent(i uint32, event *mail.Mail) {
 	case event.Kind == mail.Unsettled && !missed:
 		a.state |= unsettled
 	case ch.subs > 0:
-		r.attach(i, ch.Next, true) // the answer has what was missed
-	default: // messages may be missing before the next one
+		r.attach(i, ch.Next, true) // the answer has the messages that were missed
+	default: // messages before the next one may be missing
 		r.b.histories.drop(ch)
 		a.state = a.state&^whole | unsettled
 	}

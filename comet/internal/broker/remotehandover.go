@@ -9,22 +9,22 @@ import (
 	"ccomet/reactor"
 )
 
-// With a shared log, a hand-over has the place of each channel, and the requests that
-// wait. What the log has sent for channels whose place is being asked for is left out:
-// the new program asks again.
+// With a shared log, a hand-over contains the position of each channel, and the requests
+// that wait. It omits the entries of the log for channels whose position has been requested:
+// the new program requests it again.
 
-// attachmentsName is the name of the places of channels in a hand-over.
+// attachmentsName is the name of the channels' positions in a hand-over.
 const attachmentsName = "attachments"
 
-// attachmentSize is the size of one: record, index, state.
+// attachmentSize is the size of one position: record, index, state.
 const attachmentSize = 4 + 4 + 1
 
-// asksAgain is a further state in a hand-over: the channel's place is being asked for.
+// asksAgain is a further state in a hand-over: the new program must request the position again.
 const asksAgain attachmentState = 1 << 7
 
-// WaitingRequest is a subscription that waits for the log, as it is handed over.
+// WaitingRequest is a subscription that waits for the log, in a hand-over.
 type WaitingRequest struct {
-	Session                     bool // ClaimSession, else Join
+	Session                     bool // ClaimSession; otherwise Join
 	Loop                        uint8
 	Conn                        uint64
 	Subscriber                  uint32
@@ -34,13 +34,12 @@ type WaitingRequest struct {
 	Name, Rest                  []byte
 }
 
-// quiet says whether nothing is under way except requests that wait. The receiver may be
-// nil.
+// quiet reports whether nothing but waiting requests is under way. The receiver may be nil.
 func (r *remote) quiet() bool {
 	return r == nil || r.open == 0 && len(r.scans) == 0 && len(r.held) == 0 && len(r.waiting.orphans) == 0
 }
 
-// gaps is how often numbers were left out. The receiver may be nil.
+// gaps returns how often numbers were skipped. The receiver may be nil.
 func (r *remote) gaps() uint64 {
 	if r == nil {
 		return 0
@@ -48,7 +47,7 @@ func (r *remote) gaps() uint64 {
 	return r.skipped
 }
 
-// subscriptions are those that wait for the log. The receiver may be nil.
+// subscriptions returns the subscriptions that wait for the log. The receiver may be nil.
 func (r *remote) subscriptions() (list []WaitingRequest) {
 	if r == nil {
 		return nil
@@ -64,7 +63,7 @@ func (r *remote) subscriptions() (list []WaitingRequest) {
 	return list
 }
 
-// handOver writes the places of the channels. The receiver may be nil.
+// handOver writes the positions of the channels. The receiver may be nil.
 func (r *remote) handOver(to handover.Part) {
 	if r == nil {
 		return
@@ -91,7 +90,7 @@ func (r *remote) handOver(to handover.Part) {
 }
 
 // resumeFrom takes over the channels of another program. It returns false if they are
-// incomplete. Subscriptions that waited are served again in the first turn.
+// incomplete. Waiting subscriptions are handled again in the first turn.
 func (r *remote) resumeFrom(from *handover.Reader, st *Handover) bool {
 	if r == nil {
 		return true

@@ -8,44 +8,44 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// waiting holds the requests that wait for a shared log. A request waits
-// for one of two things: the log's answer about its channel (answers), or a number of the
-// channel that the client knows and this server does not know yet (numbers). This type decides
-// nothing: remote says which requests wait, and serves them.
+// waiting is the queue of requests that wait for a shared log. A request waits either for
+// the log's answer about its channel (answers), or until this server has read a number of the
+// channel that the client knows already (numbers). remote decides which requests wait, and
+// handles them.
 type waiting struct {
-	answers map[uint32]*wait // by channel: until the log has answered each Attach
-	numbers map[uint32]*wait // by channel: until the channel has got as far as a request wants
+	answers map[uint32]*wait // by channel: until the log has answered every Attach
+	numbers map[uint32]*wait // by channel: until the channel has reached the number that a request wants
 	starts  []waitStart      // of the waits that have requests, oldest first
 	orphans []mail.Mail      // requests whose channel was closed while they waited
 }
 
-// wait is what waits for one channel.
+// wait is the queue of one channel.
 type wait struct {
-	mails []mail.Mail // requests, and what the log has sent, in order
-	left  int         // answers of the log that are still to come
-	all   bool        // all that the log keeps was asked for: there is no more to be had
-	holds bool        // what the log sends for the channel waits for the answer, too
-	since time.Time   // when the first request came; zero: there is none
+	mails []mail.Mail // requests and entries of the log, in order
+	left  int         // answers of the log that have not come yet
+	all   bool        // everything that the log stores was requested: there is no more
+	holds bool        // the log's entries for the channel wait for the answer, too
+	since time.Time   // when the first request was added; zero: there is no request
 }
 
-// waitStart is when a wait has got its first request.
+// waitStart tells when a wait has got its first request.
 type waitStart struct {
 	channel uint32
 	at      time.Time
 	wait    *wait
 }
 
-// noRequests is wait.since of a wait without requests.
+// noRequests is the value of wait.since without requests.
 var noRequests time.Time
 
 func newWaiting() waiting {
 	return waiting{answers: map[uint32]*wait{}, numbers: map[uint32]*wait{}}
 }
 
-// forAnswer returns what waits for the log's answer about a channel, new if need be.
+// forAnswer returns the wait for the log's answer about a channel. It creates it if necessary.
 func (q *waiting) forAnswer(i uint32) *wait { return waitOf(q.answers, i) }
 
-// forNumber returns what waits for a number of a channel, new if need be.
+// forNumber returns the wait for a number of a channel. It creates it if necessary.
 func (q *waiting) forNumber(i uint32) *wait { return waitOf(q.numbers, i) }
 
 func waitOf(waits map[uint32]*wait, i uint32) *wait {
@@ -55,7 +55,7 @@ func waitOf(waits map[uint32]*wait, i uint32) *wait {
 	return waits[i]
 }
 
-// add adds a request, which takes over the buffer of m.
+// add appends a request. It takes over the buffer of m.
 func (q *waiting) add(i uint32, w *wait, m *mail.Mail, now time.Time) {
 	if w.since.IsZero() {
 		w.since = now
@@ -65,19 +65,20 @@ func (q *waiting) add(i uint32, w *wait, m *mail.Mail, now time.Time) {
 	m.Buf = nil
 }
 
-// has says whether requests wait for a channel.
+// has reports whether requests wait for a channel.
 func (q *waiting) has(i uint32) bool {
 	w := q.answers[i]
 	return w != nil && !w.since.IsZero() || q.numbers[i] != nil
 }
 
-// holds says whether what the log sends for a channel waits for an answer.
+// holds reports whether the log's entries for a channel have to wait for an answer.
 func (q *waiting) holds(i uint32) bool {
 	w := q.answers[i]
 	return w != nil && w.holds
 }
 
-// hold adds what the log has sent for a channel if that has to wait, and says whether it has.
+// hold appends an entry of the log for a channel if it has to wait, and reports whether it
+// does.
 func (q *waiting) hold(i uint32, m mail.Mail) bool {
 	if !q.holds(i) {
 		return false
@@ -87,10 +88,10 @@ func (q *waiting) hold(i uint32, m mail.Mail) bool {
 	return true
 }
 
-// answered takes away what has waited for the log's answer about a channel.
+// answered removes and returns the wait for the log's answer about a channel.
 func (q *waiting) answered(i uint32) *wait { return takeAway(q.answers, i) }
 
-// overdue takes away what has waited for a number of a channel.
+// overdue removes and returns the wait for a number of a channel.
 func (q *waiting) overdue(i uint32) *wait { return takeAway(q.numbers, i) }
 
 func takeAway(waits map[uint32]*wait, i uint32) *wait {
@@ -102,8 +103,8 @@ func takeAway(waits map[uint32]*wait, i uint32) *wait {
 	return w
 }
 
-// reached takes away the requests whose number the channel has now. With all it takes those
-// away that want a higher number, too: the log is to be asked for them again.
+// reached removes and returns the requests whose number the channel has reached. With all, it
+// removes those for higher numbers, too: the log must be asked for them again.
 func (q *waiting) reached(i uint32, ch *Channel, all bool) (now []mail.Mail) {
 	w := q.numbers[i]
 	if w == nil {
@@ -126,8 +127,8 @@ func (q *waiting) reached(i uint32, ch *Channel, all bool) (now []mail.Mail) {
 	return now
 }
 
-// orphan has the requests that wait for a channel, which is closed, become orphans. It
-// returns how many messages of the log have waited with them: these are dropped.
+// orphan turns the requests that wait for a closed channel into orphans. It drops the entries
+// of the log that wait with them, and returns how many of these are mail.Committed.
 func (q *waiting) orphan(i uint32) (messages int) {
 	if w := q.overdue(i); w != nil {
 		q.orphans = append(q.orphans, w.mails...)
@@ -148,14 +149,15 @@ func (q *waiting) orphan(i uint32) (messages int) {
 	return messages
 }
 
-// takeOrphans takes the orphans away.
+// takeOrphans removes and returns the orphans.
 func (q *waiting) takeOrphans() []mail.Mail {
 	list := q.orphans
 	q.orphans = nil
 	return list
 }
 
-// due is how long the oldest request may still wait, of most; below zero there is none.
+// due returns how long the oldest request may still wait if most is the limit; -1 without
+// requests.
 func (q *waiting) due(now time.Time, most time.Duration) time.Duration {
 	if len(q.starts) == 0 {
 		return -1
@@ -163,14 +165,14 @@ func (q *waiting) due(now time.Time, most time.Duration) time.Duration {
 	return max(q.starts[0].at.Add(most).Sub(now), 0)
 }
 
-// expire calls over with each wait whose first request has waited for most. over may add
+// expire calls over for each wait whose first request has waited for most. over may add
 // requests.
 func (q *waiting) expire(now time.Time, most time.Duration, over func(i uint32, w *wait)) {
 	n := 0
 	for ; n < len(q.starts); n++ {
 		first := q.starts[n]
 		if !first.wait.since.Equal(first.at) {
-			continue // it has ended
+			continue // this wait has ended
 		}
 		if now.Sub(first.at) < most {
 			break
@@ -184,7 +186,7 @@ func (q *waiting) expire(now time.Time, most time.Duration, over func(i uint32, 
 	q.starts = slices.Delete(q.starts, 0, n)
 }
 
-// subscriptions calls tell with each subscription that waits.
+// subscriptions calls tell for each subscription that waits.
 func (q *waiting) subscriptions(tell func(m *mail.Mail)) {
 	for _, waits := range []map[uint32]*wait{q.answers, q.numbers} {
 		for _, w := range waits {
