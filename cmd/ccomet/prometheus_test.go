@@ -221,8 +221,9 @@ func (m *monitor) alerts(traffic func()) {
 		return len(m.samples(`ALERTS{alertname="CCometMessagesLost", alertstate="firing"}`)) == 1 &&
 			len(m.samples(`ALERTS{alertname="CCometLimitMet", limit="max-channels", alertstate="firing"}`)) == 1
 	})
-	if n := len(m.samples(`ALERTS{alertname!~"CCometMessagesLost|CCometLimitMet"}`)); n != 0 {
-		t.Errorf("%d other alerts", n)
+	// A pending alert is reported to nobody, and a busy machine may cause one (CCometSlowTurns).
+	if others := m.samples(`ALERTS{alertname!~"CCometMessagesLost|CCometLimitMet", alertstate="firing"}`); len(others) != 0 {
+		t.Errorf("other alerts fire: %v", others)
 	}
 }
 
