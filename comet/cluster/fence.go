@@ -13,22 +13,23 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// fenced is where a partition stands, as the master that was asked has it.
+// fenced is the state of a partition, as the master that was asked has it.
 type fenced struct {
-	run        string // of that master
+	run        string // the run id of that master
 	place      place
 	jump, last string // ids on the bus
 }
 
-// reign is a partition in the hands of one run of a master: what publishes and reads there.
+// reign is one generation of a partition, under one run of a master. Its scripts work
+// only there.
 type reign struct {
 	run             string
 	gen             uint32
 	publish, attach *script
 }
 
-// do makes a call of the reign, which call makes of it, and says which reign that was. It fences
-// and calls again where the master is in nobody's hands, or in others.
+// do makes a call with the scripts of the current reign, and returns that reign. If the
+// master does not know the scripts, do fences the partition and calls again.
 func (p *partition) do(ctx context.Context, call func(*reign) rueidis.Completed) (r *reign, answer rueidis.RedisResult, err error) {
 	for range 3 {
 		if r = p.reign.Load(); r == nil {
@@ -47,14 +48,15 @@ func (p *partition) do(ctx context.Context, call func(*reign) rueidis.Completed)
 	return r, answer, err
 }
 
-// notDone is an error of what comes before a call.
+// notDone is an error before the call was made: nothing was executed.
 type notDone struct{ error }
 
 func (e *notDone) Unwrap() error { return e.error }
 
-// fence asks where the partition stands, raises its numbers where they may have been lost
-// (fenceScript), and has the master know the scripts of its reign. Both on one connection: on
-// any other master they must not be known.
+// fence asks for the state of the partition, raises its numbers if some may have been
+// lost (fenceScript), and loads the scripts of the new reign. Both happen on one
+// connection, so that the scripts are loaded on the master that was asked and on no
+// other.
 func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) {
 	p.fencing.Lock()
 	defer p.fencing.Unlock()
@@ -88,7 +90,7 @@ func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) 
 		}
 		before := p.reign.Swap(next)
 		if before != nil && before.run != next.run {
-			p.express.end() // it is another master's
+			p.express.end() // it belongs to another master
 			p.reader.cut()
 		}
 		if before == nil || before.gen != next.gen {
@@ -125,8 +127,9 @@ func newSeed() string {
 	return hex.EncodeToString(seed[:])
 }
 
-// A generation is a count, and so many bits of chance below it; numbers rise by 65,536 and by chance,
-// below so many (fenceScript): 2^31 numbers are enough for some two thousand masters.
+// A generation is a counter with random bits below it. Numbers rise by at least 65,536
+// and a random amount below chanceJump (fenceScript), so 2^31 numbers are enough for
+// some two thousand changes of the master.
 const (
 	generationBits = 12
 	chanceJump     = 31 << 16
@@ -153,8 +156,8 @@ func (p *partition) begin(ctx context.Context) error {
 	return nil
 }
 
-// check fences anew, and has the reader move where the bus does not go on from what it has read:
-// the ids of a new master's bus may be behind those of the last.
+// check fences again. If the bus does not continue from what was read, the reader starts
+// over: the ids of a new master's bus may be lower than those of the old one.
 func (p *partition) check() error {
 	call, done := p.log.call(callTimeout)
 	defer done()
@@ -170,12 +173,12 @@ func (p *partition) check() error {
 	case f.place.gen > p.at.gen && !before(p.read, f.jump):
 		p.read = beforeID(f.jump)
 	case f.place.gen == p.at.gen && p.read == read && before(f.last, read):
-		p.read = "0-0" // what has been read already is known by its totals
+		p.read = "0-0" // entries that were read already are recognised by their totals
 	}
 	return nil
 }
 
-// before says whether an id of a stream is before another.
+// before says whether one id of a stream is before another.
 func before(a, b string) bool {
 	am, as := splitID(a)
 	bm, bs := splitID(b)
@@ -189,7 +192,7 @@ func splitID(id string) (ms, seq uint64) {
 	return ms, seq
 }
 
-// beforeID is the id before another.
+// beforeID is the id just before id.
 func beforeID(id string) string {
 	ms, seq := splitID(id)
 	switch {
@@ -201,5 +204,5 @@ func beforeID(id string) string {
 	return unsigned(ms) + "-" + unsigned(seq)
 }
 
-// errNoReign is what a call fails with before begin.
+// errNoReign is the error of a call before begin.
 var errNoReign = errors.New("redis: no generation")
