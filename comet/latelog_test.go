@@ -75,7 +75,7 @@ func (l lateEnd) Follow(cname []byte) { l.attached[string(cname)]++ }
 func (l lateEnd) Touch(cname []byte, lease time.Duration) {
 	l.touched = append(l.touched, fmt.Sprintf("%s %v", cname, lease))
 }
-func (l lateEnd) Depart()                 {}
+func (l lateEnd) Flush()                  {}
 func (l lateEnd) Partition([]byte) uint32 { return 0 }
 func (l lateEnd) Wanted() bool            { return l.wanted }
 func (l lateEnd) Taken(n int)             { l.taken += n }

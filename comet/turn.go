@@ -32,7 +32,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.hub.Scans.Run()                 // answers to a channel's home, by mail
 	s.hub.Replays.Run()               // questions to channels' homes, by mail
 	s.TakeOwn()                       // messages for the pumps, lines, answers
-	s.broker.Depart()                 // proposals, early, because they take long
+	s.broker.Flush()                  // proposals, early, because they take long
 	s.web.RenderAnswers()             // to WebSockets, before the messages to them
 	more := s.hub.Pumps.RunFirst()
 	s.web.FlushPipelines() // answers to publishers, now that most messages have reached their subscribers
@@ -44,7 +44,7 @@ func (s *shard) TurnEnded(now time.Time) time.Duration {
 	s.web.Presence.Flush()
 	s.hub.ReportDeparted() // to the channels' homes, by mail
 	s.TakeOwn()            // channels without subscribers: leases, lines
-	s.broker.Depart()      // messages that were published on WebSockets
+	s.broker.Flush()       // messages that were published on WebSockets
 	s.drain.Wait = s.drainOn(now)
 	s.Flush()
 	s.hub.Trim()

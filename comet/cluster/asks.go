@@ -77,7 +77,7 @@ func (t *loop) Count(m mail.Mail) {
 	}
 	r.askers[at] = append(r.askers[at], asker{m, t})
 	a.mu.Unlock()
-	t.log.nodes.speech.filled.tell()
+	t.log.nodes.outbox.filled.tell()
 }
 
 // answerAsk answers one question.
@@ -234,7 +234,7 @@ func (l *Log) reply(q *inquiry) {
 	for _, count := range q.counts {
 		text = appendWords(text, unsigned(count))
 	}
-	l.nodes.speech.say(fieldAnswer, text)
+	l.nodes.outbox.say(fieldAnswer, text)
 }
 
 // gone removes a node that has ended from those that have to answer.

@@ -107,7 +107,7 @@ var errAttach = errors.New("redis: an answer about channels is malformed")
 // ask makes one call.
 func (p *partition) ask(ctx context.Context, batch []attachment) ([]rueidis.RedisMessage, error) {
 	keys, args := p.attachCommand(batch)
-	_, answer, err := p.do(ctx, func(r *reign) rueidis.Completed {
+	_, answer, err := p.do(ctx, func(r *term) rueidis.Completed {
 		b := p.log.client.B()
 		return b.Evalsha().Sha1(r.attach.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
 	})
@@ -148,7 +148,7 @@ func (p *partition) attachCommand(batch []attachment) (keys, args []string) {
 // attached tells the loops the state of their channels, unless the reader is at another
 // generation or has told the loops to compare since: then the answer would not fit what
 // the reader tells them next.
-func (p *partition) attached(batch []attachment, at place, casts []kept, parts []rueidis.RedisMessage) (again []attachment, err error) {
+func (p *partition) attached(batch []attachment, at place, casts []storedMessage, parts []rueidis.RedisMessage) (again []attachment, err error) {
 	posts, left := p.log.posts(), answers(parts)
 	for n := range batch {
 		m, ok := p.attachedTo(&batch[n], at, casts, &left)
@@ -184,8 +184,8 @@ func (a *answers) next() (m rueidis.RedisMessage, ok bool) {
 }
 
 // attachedTo builds the answer about one channel; false: the reply has none.
-func (p *partition) attachedTo(w *attachment, at place, casts []kept, left *answers) (m mail.Mail, ok bool) {
-	s := standing{b: at.b, off: at.off}
+func (p *partition) attachedTo(w *attachment, at place, casts []storedMessage, left *answers) (m mail.Mail, ok bool) {
+	s := channelState{b: at.b, off: at.off}
 	part, ok := left.next()
 	if text, err := part.ToString(); ok && err == nil {
 		r, _ := strconv.ParseUint(text, 10, 64)

@@ -19,7 +19,7 @@
 //
 // The number of a message is n + b + off. A message takes this way:
 //
-//  1. A loop proposes it (gather.go), and calls Redis at the end of its turn (express.go). What
+//  1. A loop proposes it (gather.go), and calls Redis at the end of its turn (fastpath.go). What
 //     all loops propose while a call is under way goes into the next call.
 //  2. One script (script.go) gives the numbers, keeps the messages and appends an entry to the
 //     bus. The loops are told the numbers.

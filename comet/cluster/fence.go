@@ -20,26 +20,26 @@ type fenced struct {
 	jump, last string // ids on the bus
 }
 
-// reign is one generation of a partition, under one run of a master. Its scripts work
+// term is one generation of a partition, under one run of a master. Its scripts work
 // only there.
-type reign struct {
+type term struct {
 	run             string
 	gen             uint32
 	publish, attach *script
 }
 
-// do makes a call with the scripts of the current reign, and returns that reign. If the
+// do makes a call with the scripts of the current term, and returns that term. If the
 // master does not know the scripts, do fences the partition and calls again.
-func (p *partition) do(ctx context.Context, call func(*reign) rueidis.Completed) (r *reign, answer rueidis.RedisResult, err error) {
+func (p *partition) do(ctx context.Context, call func(*term) rueidis.Completed) (r *term, answer rueidis.RedisResult, err error) {
 	for range 3 {
-		if r = p.reign.Load(); r == nil {
-			return nil, answer, errNoReign
+		if r = p.term.Load(); r == nil {
+			return nil, answer, errNoTerm
 		}
 		answer = p.log.client.Do(ctx, call(r))
 		if err = answer.Error(); err == nil || !isUnknown(err) {
 			return r, answer, err
 		}
-		if p.reign.Load() == r {
+		if p.term.Load() == r {
 			if _, err := p.fence(ctx, true); err != nil {
 				return r, answer, &notDone{err}
 			}
@@ -54,7 +54,7 @@ type notDone struct{ error }
 func (e *notDone) Unwrap() error { return e.error }
 
 // fence asks for the state of the partition, raises its numbers if some may have been
-// lost (fenceScript), and loads the scripts of the new reign. Both happen on one
+// lost (fenceScript), and loads the scripts of the new term. Both happen on one
 // connection, so that the scripts are loaded on the master that was asked and on no
 // other.
 func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) {
@@ -75,10 +75,10 @@ func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) 
 		if f, err = readFenced(answer); err != nil {
 			return err
 		}
-		if now := p.reign.Load(); !load && now != nil && now.run == f.run && now.gen == f.place.gen {
+		if now := p.term.Load(); !load && now != nil && now.run == f.run && now.gen == f.place.gen {
 			return nil
 		}
-		next := &reign{f.run, f.place.gen, newReigning(f.run, f.place.gen, publishText), newReigning(f.run, f.place.gen, attachText)}
+		next := &term{f.run, f.place.gen, newTermScript(f.run, f.place.gen, publishText), newTermScript(f.run, f.place.gen, attachText)}
 		for _, of := range []*script{next.publish, next.attach} {
 			sha, err := c.Do(ctx, c.B().ScriptLoad().Script(of.text).Build()).ToString()
 			if err != nil {
@@ -88,9 +88,9 @@ func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) 
 				return fmt.Errorf("redis knows the script as %s, not as %s", sha, of.sha)
 			}
 		}
-		before := p.reign.Swap(next)
+		before := p.term.Swap(next)
 		if before != nil && before.run != next.run {
-			p.express.end() // it belongs to another master
+			p.fast.end() // it belongs to another master
 			p.reader.cut()
 		}
 		if before == nil || before.gen != next.gen {
@@ -138,7 +138,7 @@ const (
 // begin has the partition stand where Redis has it, or where another program's stood.
 func (p *partition) begin(ctx context.Context) error {
 	switch {
-	case p.reign.Load() != nil:
+	case p.term.Load() != nil:
 		return nil
 	case p.restored:
 		return p.check()
@@ -205,4 +205,4 @@ func beforeID(id string) string {
 }
 
 // errNoReign is the error of a call before begin.
-var errNoReign = errors.New("redis: no generation")
+var errNoTerm = errors.New("redis: no generation")

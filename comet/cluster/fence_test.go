@@ -41,7 +41,7 @@ func TestReignBegins(t *testing.T) {
 	}
 }
 
-// TestLostReign has a master publish whose whole reign is lost: the next one is of the state before,
+// TestLostReign has a master publish whose whole term is lost: the next one is of the state before,
 // and a node raises the numbers there that has not heard of it. The others raise them once more: no
 // number is given twice, and all go on.
 func TestLostReign(t *testing.T) {

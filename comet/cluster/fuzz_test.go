@@ -72,7 +72,7 @@ func FuzzHistory(f *testing.F) {
 	f.Add("1\n0:0:x\n\n2\n0:65536\nx", "", uint32(2), uint32(0), int32(0))
 	f.Fuzz(func(t *testing.T, list, broadcasts string, n, b uint32, from int32) {
 		messages, floor := parseHistory(lines(list))
-		at := standing{n: n % 1000, b: b % 1000}
+		at := channelState{n: n % 1000, b: b % 1000}
 		run, _ := history(at, messages, floor, parseBroadcasts(lines(broadcasts)), from)
 		for i, m := range run {
 			if m.Seq-from < 0 || m.Seq-at.next() >= 0 || i > 0 && m.Seq-run[i-1].Seq <= 0 {

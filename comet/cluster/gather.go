@@ -21,15 +21,15 @@ const (
 type proposal struct {
 	m     mail.Mail
 	from  *loop
-	at    time.Time // when it was proposed
-	cast  *cast     // if it is a broadcast
-	tried bool      // a call with it may have been executed
+	at    time.Time  // when it was proposed
+	cast  *broadcast // if it is a broadcast
+	tried bool       // a call with it may have been executed
 }
 
 func (w *proposal) size() int { return len(w.m.Buf.B) + mail.Bytes }
 
-// cast is a broadcast, which is published to every partition.
-type cast struct {
+// broadcast is a message that is published to every partition.
+type broadcast struct {
 	mu   sync.Mutex
 	left int
 	code mail.Code // of the partitions that have failed
@@ -37,7 +37,7 @@ type cast struct {
 
 // done notes the outcome of the broadcast in one partition. It returns whether that was
 // the last partition, and the outcome of all.
-func (c *cast) done(code mail.Code) (last bool, all mail.Code) {
+func (c *broadcast) done(code mail.Code) (last bool, all mail.Code) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.left--
@@ -45,7 +45,7 @@ func (c *cast) done(code mail.Code) (last bool, all mail.Code) {
 	return c.left == 0, c.code
 }
 
-// offer takes a proposal, or refuses it if too many are waiting. partition.depart sends
+// offer takes a proposal, or refuses it if too many are waiting. partition.flush sends
 // it.
 func (l *Log) offer(p *partition, w *proposal) {
 	n, bytes := l.figures.queued.Add(1), l.figures.queuedBytes.Add(int64(w.size()))
@@ -91,7 +91,7 @@ func (p *partition) propose() {
 	for p.log.ctx.Err() == nil {
 		var opened *wire
 		select {
-		case opened = <-p.express.opened:
+		case opened = <-p.fast.opened:
 		default:
 			if batch = p.takeCall(batch); len(batch) > 0 {
 				p.publish(batch)
@@ -100,15 +100,15 @@ func (p *partition) propose() {
 				continue
 			}
 			select {
-			case opened = <-p.express.opened:
+			case opened = <-p.fast.opened:
 			case <-p.proposals.filled:
 			case <-p.log.ctx.Done():
 			}
 		}
 		if opened != nil {
-			p.express.begin(opened, p.log.ctx.Err)
-			p.depart()
-			p.ride(opened)
+			p.fast.begin(opened, p.log.ctx.Err)
+			p.flush()
+			p.readAnswers(opened)
 		}
 	}
 }

@@ -13,18 +13,18 @@ import (
 // are a list for all channels: index, off, content. Their place between the messages
 // follows from b.
 
-// kept is one message of a list.
-type kept struct {
+// storedMessage is one message of a list.
+type storedMessage struct {
 	n, b, off uint32
 	mark      bool // the history begins after it
 	content   string
 }
 
-func (k *kept) number() int32 { return int32(k.n + k.b + k.off) }
+func (k *storedMessage) number() int32 { return int32(k.n + k.b + k.off) }
 
 // parseHistory reads a channel's list. It skips what is malformed, and everything before
 // the last mark. floor is the mark, if the list begins or ends with one.
-func parseHistory(list []string) (messages []kept, floor *kept) {
+func parseHistory(list []string) (messages []storedMessage, floor *storedMessage) {
 	for ; len(list) >= 3; list = list[3:] {
 		r, err := strconv.ParseUint(list[0], 10, 64)
 		places, mark := strings.CutSuffix(list[1], ":x")
@@ -32,7 +32,7 @@ func parseHistory(list []string) (messages []kept, floor *kept) {
 		if err != nil || !ok {
 			continue
 		}
-		one := kept{n: uint32(r), b: b, off: off, mark: mark, content: list[2]}
+		one := storedMessage{n: uint32(r), b: b, off: off, mark: mark, content: list[2]}
 		if mark {
 			messages, floor = messages[:0], &one
 			continue
@@ -50,34 +50,34 @@ func twoNumbers(text string) (a, b uint32, ok bool) {
 }
 
 // parseBroadcasts reads the list of broadcasts; b is their index.
-func parseBroadcasts(list []string) (casts []kept) {
+func parseBroadcasts(list []string) (casts []storedMessage) {
 	for ; len(list) >= 3; list = list[3:] {
 		index, err := strconv.ParseUint(list[0], 10, 32)
 		off, errOff := strconv.ParseUint(list[1], 10, 32)
 		if err == nil && errOff == nil {
-			casts = append(casts, kept{b: uint32(index), off: uint32(off), content: list[2]})
+			casts = append(casts, storedMessage{b: uint32(index), off: uint32(off), content: list[2]})
 		}
 	}
 	return casts
 }
 
-// standing is the state of a channel.
-type standing struct {
+// channelState is the state of a channel.
+type channelState struct {
 	life, n uint32 // n: how many messages of its own it has had
 	b, off  uint32
 }
 
-func (s *standing) next() int32 { return int32(s.n+s.b+s.off) + 1 }
+func (s *channelState) next() int32 { return int32(s.n+s.b+s.off) + 1 }
 
 // history returns the messages that are kept of a channel from a number on, in order.
 // complete says that there are no older ones.
-func history(at standing, messages []kept, floor *kept, casts []kept, from int32) (run []*msg.Message, complete bool) {
-	var all []kept // n, b and off are such that number is right
+func history(at channelState, messages []storedMessage, floor *storedMessage, casts []storedMessage, from int32) (run []*msg.Message, complete bool) {
+	var all []storedMessage // n, b and off are such that number is right
 	kinds := make([]msg.Kind, 0, len(messages)+len(casts))
 	between := func(n, above, upTo uint32) { // the broadcasts between two messages
 		for _, c := range casts {
 			if c.b > above && c.b <= upTo {
-				all = append(all, kept{n: n, b: c.b, off: c.off, content: c.content})
+				all = append(all, storedMessage{n: n, b: c.b, off: c.off, content: c.content})
 				kinds = append(kinds, msg.Broadcast)
 			}
 		}

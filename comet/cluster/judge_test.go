@@ -157,7 +157,7 @@ func (j *judge) turn() {
 	for _, f := range todo {
 		f()
 	}
-	j.end.Depart()
+	j.end.Flush()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, m := range j.inbox.Drain() {

@@ -103,7 +103,7 @@ func (l *Log) start() {
 		l.runConnected(p.attach)
 	}
 	l.runConnected(l.beat)
-	l.runConnected(l.speak)
+	l.runConnected(l.writeControl)
 	l.runConnected(l.touch)
 }
 
@@ -147,7 +147,7 @@ func (l *Log) sweep() {
 		}
 		for _, p := range l.partitions {
 			p.expire(time.Now().Add(-l.cfg.Wait))
-			p.express.expire(time.Now().Add(-callTimeout))
+			p.fast.expire(time.Now().Add(-callTimeout))
 		}
 		well = l.tellHealth() && l.figures.queued.Load() == 0
 	}
@@ -174,7 +174,7 @@ func (l *Log) Open(number uint8, home broker.Inbox) broker.Authority {
 	for _, p := range l.partitions {
 		p.mu.Lock()
 		posts := l.posts()
-		posts.count(end, p.standing())
+		posts.count(end, p.stateMail())
 		posts.post()
 		p.mu.Unlock()
 	}
@@ -186,7 +186,7 @@ func (l *Log) Close() {
 	l.end()
 	l.connecting.Wait()
 	for _, p := range l.partitions {
-		p.express.end()
+		p.fast.end()
 	}
 	for _, r := range l.readers {
 		r.cut()

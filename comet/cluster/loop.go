@@ -97,7 +97,7 @@ func (t *loop) Propose(m mail.Mail) {
 		t.offer(t.log.of(m.Cname()), &w)
 		return
 	}
-	w.cast = &cast{left: len(t.log.partitions)}
+	w.cast = &broadcast{left: len(t.log.partitions)}
 	for _, p := range t.log.partitions {
 		t.offer(p, &w)
 	}
@@ -110,10 +110,10 @@ func (t *loop) offer(p *partition, w *proposal) {
 	}
 }
 
-// Depart has what was proposed published.
-func (t *loop) Depart() {
+// Flush has what was proposed published.
+func (t *loop) Flush() {
 	for _, p := range t.departing {
-		if p.depart() {
+		if p.flush() {
 			t.inbox.GiveWay()
 		}
 	}

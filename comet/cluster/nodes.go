@@ -16,7 +16,7 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// Nodes tell each other of themselves on a stream of its own, ctl (speech.go), which has a reader of
+// Nodes tell each other of themselves on a stream of its own, ctl (outbox.go), which has a reader of
 // its own (reader.go). Every entry names the node that wrote it (n: its name, i: a number of its
 // process), and has a field for each thing that it says:
 //
@@ -55,7 +55,7 @@ type nodes struct {
 
 	health health
 	asks   asks
-	speech speech
+	outbox outbox
 }
 
 type otherNode struct {
@@ -70,7 +70,7 @@ func (n *nodes) open(cfg *Config) {
 	n.key, n.process = cfg.Prefix+"{0}ctl", hex.EncodeToString(process[:])
 	n.others = map[string]*otherNode{}
 	n.asks.start()
-	n.speech.filled = newSignal()
+	n.outbox.filled = newSignal()
 }
 
 // Start has this node tell others what local says, which any goroutine may call: before it they
@@ -127,7 +127,7 @@ func (l *Log) sendBeat() {
 	if n.Listening != 0 {
 		listening = "1"
 	}
-	l.nodes.speech.say(fieldBeat, appendWords(nil, n.Version, strconv.FormatInt(n.Channels, 10), strconv.FormatInt(n.Subscribers, 10), listening))
+	l.nodes.outbox.say(fieldBeat, appendWords(nil, n.Version, strconv.FormatInt(n.Channels, 10), strconv.FormatInt(n.Subscribers, 10), listening))
 }
 
 // beginControl has ctl read from where it ends.
@@ -264,8 +264,8 @@ func (t *loop) Presence(cname []byte, alive bool) {
 	if alive {
 		letter = "1 "
 	}
-	t.log.nodes.speech.presence(letter + string(cname))
-	t.log.nodes.speech.filled.tell()
+	t.log.nodes.outbox.presence(letter + string(cname))
+	t.log.nodes.outbox.filled.tell()
 }
 
 // present tells this node's listeners to /psub of other nodes' channels.

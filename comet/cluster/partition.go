@@ -28,10 +28,10 @@ type partition struct {
 
 	health  health
 	fencing sync.Mutex // one fence at a time
-	reign   atomic.Pointer[reign]
+	term    atomic.Pointer[term]
 
 	proposals queue[proposal]
-	express   express
+	fast      fastPath
 	attaches  queue[attachment]
 	touches   touches
 }
@@ -41,7 +41,7 @@ func newPartition(l *Log, id int) *partition {
 	p.keyG, p.keyBus, p.keyHB = p.prefix+"g", p.prefix+"bus", p.prefix+"hb"
 	p.health.uneasy = l.uneasy
 	p.proposals.init()
-	p.express.opened = make(chan *wire)
+	p.fast.opened = make(chan *wire)
 	p.attaches.init()
 	return p
 }

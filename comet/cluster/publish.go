@@ -36,11 +36,11 @@ func (p *partition) publish(batch []proposal) {
 const publishedHead = 3
 
 // send makes one call.
-func (p *partition) send(batch []proposal) (r *reign, numbers []int64, err error) {
+func (p *partition) send(batch []proposal) (r *term, numbers []int64, err error) {
 	ctx, done := p.log.call(callTimeout)
 	defer done()
 	keys, args := p.command(batch)
-	r, answer, err := p.do(ctx, func(r *reign) rueidis.Completed {
+	r, answer, err := p.do(ctx, func(r *term) rueidis.Completed {
 		b := p.log.client.B()
 		return b.Evalsha().Sha1(r.publish.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
 	})
@@ -191,8 +191,8 @@ const signSlack = 2 * time.Second
 
 var keySeconds = strconv.Itoa(int(broker.KeyTime / time.Second))
 
-// publishedAs answers proposals that have their numbers from a call of that reign.
-func (p *partition) publishedAs(batch []proposal, r *reign, numbers []int64, began time.Time) {
+// publishedAs answers proposals that have their numbers from a call of that term.
+func (p *partition) publishedAs(batch []proposal, r *term, numbers []int64, began time.Time) {
 	p.health.served()
 	p.log.figures.calls.Add(1)
 	p.log.figures.observe(time.Since(began))

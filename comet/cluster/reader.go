@@ -281,9 +281,9 @@ func (p *partition) took(r *reader) (what found, err error) {
 	return what, err
 }
 
-// standing is mail that tells a loop where the partition stands: what is asked of a channel from
+// stateMail is mail that tells a loop where the partition stands: what is asked of a channel from
 // now on has seen that.
-func (p *partition) standing() *mail.Mail {
+func (p *partition) stateMail() *mail.Mail {
 	m := mail.OfPartition(mail.Unsettled, uint32(p.id), p.at.index(p.at.b))
 	return &m
 }
@@ -291,7 +291,7 @@ func (p *partition) standing() *mail.Mail {
 // fallBehind has the loops compare their channels with what Redis keeps.
 func (p *partition) fallBehind(posts *posts) {
 	p.log.figures.behind.Add(1)
-	m := p.standing()
+	m := p.stateMail()
 	m.Flag = mail.FlagMore
 	posts.all(*m)
 }
@@ -308,7 +308,7 @@ func (p *partition) apply(text []byte, posts *posts) error {
 	case s.behind:
 		p.fallBehind(posts)
 	case s.jump:
-		posts.all(*p.standing())
+		posts.all(*p.stateMail())
 	}
 	for rest := e.rest; len(rest) > 0; {
 		var it item

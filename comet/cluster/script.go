@@ -16,7 +16,7 @@ func newScript(text string) *script {
 	return &script{text, hex.EncodeToString(sum[:])}
 }
 
-// atFormat is the Lua format of a partition's state (at, after the reign): off, b, total,
+// atFormat is the Lua format of a partition's state (at, after the term): off, b, total,
 // and the messages and bytes of the segment. atSize is its length in bytes.
 const (
 	atFormat = `'>I4I4I8I8I8'`
@@ -40,8 +40,8 @@ const (
 const publishText = `
 local call, pack, floor = redis.call, struct.pack, math.floor
 local at = call('HGET', KEYS[1], 'at')
-if not at or string.sub(at, 1, #REIGN) ~= REIGN then return redis.error_reply('STALE') end
-local off, b, total, sm, sb = struct.unpack(` + atFormat + `, at, #REIGN + 1)
+if not at or string.sub(at, 1, #TERM) ~= TERM then return redis.error_reply('STALE') end
+local off, b, total, sm, sb = struct.unpack(` + atFormat + `, at, #TERM + 1)
 local b0, keep, ttl = b, 3 * tonumber(ARGV[1]), ARGV[2]
 local most, life = keep + 3 * floor(keep / 12) + 3, 4294967296
 local out, o, items, res, k, i = {}, 0, 0, {}, 3, 6
@@ -131,15 +131,15 @@ if items > 0 then
     call('HSET', KEYS[1], 'segments', table.concat(segments, ' '))
     sm, sb = 0, 0
   end
-  call('HSET', KEYS[1], 'at', REIGN .. pack(` + atFormat + `, off, b, total, sm, sb))
+  call('HSET', KEYS[1], 'at', TERM .. pack(` + atFormat + `, off, b, total, sm, sb))
 end
 return {b, off, total, unpack(res)}
 `
 
 // newReigning makes a script for one run of a master in one generation. Its text contains
-// REIGN and GEN, so no other master has loaded it.
-func newReigning(run string, gen uint32, text string) *script {
-	return newScript("local REIGN, GEN = '" + run + unsigned(gen) + " ', '" + unsigned(gen) + "'" + text)
+// TERM and GEN, so no other master has loaded it.
+func newTermScript(run string, gen uint32, text string) *script {
+	return newScript("local TERM, GEN = '" + run + unsigned(gen) + " ', '" + unsigned(gen) + "'" + text)
 }
 
 // fenceScript returns the state of a partition, and which run of which master has it. If the
@@ -195,8 +195,8 @@ return {run, tostring(gen), tostring(off), tostring(b), string.format('%.0f', to
 const attachText = `
 local call = redis.call
 local g = call('HMGET', KEYS[1], 'at', 'seed')
-if not g[1] or string.sub(g[1], 1, #REIGN) ~= REIGN then return redis.error_reply('STALE') end
-local off, b, total = struct.unpack(` + atFormat + `, g[1], #REIGN + 1)
+if not g[1] or string.sub(g[1], 1, #TERM) ~= TERM then return redis.error_reply('STALE') end
+local off, b, total = struct.unpack(` + atFormat + `, g[1], #TERM + 1)
 local keep = 3 * tonumber(ARGV[2])
 local leases = ARGV[3] == '1'
 local res, k, some = {GEN, tostring(off), tostring(b), string.format('%.0f', total), g[2], {}}, 2, false

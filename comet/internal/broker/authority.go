@@ -40,8 +40,8 @@ type Authority interface {
 	// performed for all servers: OpPublish, OpNotice, OpClose, OpClear, OpSign (Seconds) on a
 	// channel (Cname, Key, Proposed); OpBroadcast (no name).
 	Propose(m mail.Mail)
-	// Depart sends the proposals of a turn, all together.
-	Depart()
+	// Flush sends the proposals of a turn, all together.
+	Flush()
 	// Attach requests a channel's position, its messages from there on, and the stored messages
 	// from number from on: 1 requests all, 0 none. It may be called again while the channel is
 	// attached. The authority must not keep cname after it returns.

@@ -62,10 +62,10 @@ func (r *remote) propose(m *mail.Mail) {
 	r.Propose(proposal)
 }
 
-// Depart sends the proposals of this turn to the shared log, if there is one.
-func (b *Broker) Depart() {
+// Flush sends the proposals of this turn to the shared log, if there is one.
+func (b *Broker) Flush() {
 	if b.remote != nil && b.remote.open > 0 {
-		b.remote.Depart()
+		b.remote.Flush()
 	}
 }
 

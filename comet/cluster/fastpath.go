@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// express is the fast way to publish, which is used while nothing fails. The loop that
+// fastPath is the fast way to publish, which is used while nothing fails. The loop that
 // proposes a message writes the call to Redis itself (wire.go), so that no other
 // goroutine has to be woken. While a call is under way, further proposals are gathered;
 // the goroutine that reads the answer makes the next call. After any failure the wire is
 // closed, and the goroutine that publishes without a wire (publish.go) takes over its
 // batch and handles the error. Then a new wire is opened. With TLS there is no wire,
 // because a write may block.
-type express struct {
+type fastPath struct {
 	busy   atomic.Bool // a call is under way
 	opened chan *wire  // new wires, for the goroutine that reads the answers
 
 	mu    sync.Mutex
 	wire  *wire      // nil: there is none
-	reign *reign     // of the call that is under way
+	term  *term      // of the call that is under way
 	batch []proposal // of that call; empty: none is under way
 	began time.Time
 
@@ -30,13 +30,13 @@ type express struct {
 	numbers []int64
 }
 
-// expressPause is the shortest time between two attempts to open a wire.
-const expressPause = time.Second
+// wirePause is the shortest time between two attempts to open a wire.
+const wirePause = time.Second
 
-// depart publishes what was proposed. If a call is under way, it will be part of the next
-// call. depart returns whether it had to wake the goroutine that publishes.
-func (p *partition) depart() (told bool) {
-	e := &p.express
+// flush publishes what was proposed. If a call is under way, it will be part of the next
+// call. flush returns whether it had to wake the goroutine that publishes.
+func (p *partition) flush() (told bool) {
+	e := &p.fast
 	if e.busy.Load() {
 		return false
 	}
@@ -52,30 +52,30 @@ func (p *partition) depart() (told bool) {
 	return false
 }
 
-// next makes the next call if there are proposals. The caller holds express.mu, and no
+// next makes the next call if there are proposals. The caller holds fastPath.mu, and no
 // call is under way.
 func (p *partition) next() {
-	e := &p.express
+	e := &p.fast
 	e.batch = p.takeCall(e.batch)
 	if e.busy.Store(len(e.batch) > 0); len(e.batch) == 0 {
 		return
 	}
-	e.reign, e.began = p.reign.Load(), time.Now()
+	e.term, e.began = p.term.Load(), time.Now()
 	keys, args := p.command(e.batch)
-	if err := e.wire.call([]string{"EVALSHA", e.reign.publish.sha, strconv.Itoa(len(keys))}, keys, args); err != nil {
+	if err := e.wire.call([]string{"EVALSHA", e.term.publish.sha, strconv.Itoa(len(keys))}, keys, args); err != nil {
 		e.wire.close() // the goroutine that reads the answers notices
 	}
 }
 
-// ride reads the answers and makes the next calls until the wire ends. Then it publishes
+// readAnswers reads the answers and makes the next calls until the wire ends. Then it publishes
 // the batch that was under way.
-func (p *partition) ride(w *wire) {
-	e := &p.express
+func (p *partition) readAnswers(w *wire) {
+	e := &p.fast
 	for {
 		var err error
 		e.numbers, err = w.numbers(e.numbers[:0])
 		e.mu.Lock()
-		done, reign, began := e.batch, e.reign, e.began
+		done, term, began := e.batch, e.term, e.began
 		if err == nil {
 			err = answersAll(e.numbers, done)
 		}
@@ -95,9 +95,9 @@ func (p *partition) ride(w *wire) {
 			return
 		}
 		if !e.busy.Load() && !p.proposals.none() {
-			p.depart() // proposals that came meanwhile
+			p.flush() // proposals that came meanwhile
 		}
-		p.publishedAs(done, reign, e.numbers, began)
+		p.publishedAs(done, term, e.numbers, began)
 		clear(done)
 		e.spare = done
 	}
@@ -106,10 +106,10 @@ func (p *partition) ride(w *wire) {
 // open opens a wire, unless that was tried a moment ago.
 func (p *partition) open() {
 	now := time.Now()
-	if p.log.cfg.Redis.TLS || now.Sub(p.express.tried) < expressPause {
+	if p.log.cfg.Redis.TLS || now.Sub(p.fast.tried) < wirePause {
 		return
 	}
-	p.express.tried = now
+	p.fast.tried = now
 	p.log.run(func() {
 		ctx, done := p.log.call(dialTimeout)
 		defer done()
@@ -118,7 +118,7 @@ func (p *partition) open() {
 			return // the next call of open tries again
 		}
 		select {
-		case p.express.opened <- w:
+		case p.fast.opened <- w:
 		case <-p.log.ctx.Done():
 			w.close()
 		}
@@ -126,7 +126,7 @@ func (p *partition) open() {
 }
 
 // begin starts to make calls on a wire, unless the log has ended.
-func (e *express) begin(w *wire, ended func() error) {
+func (e *fastPath) begin(w *wire, ended func() error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.wire = w; ended() != nil {
@@ -135,7 +135,7 @@ func (e *express) begin(w *wire, ended func() error) {
 }
 
 // end closes the wire; the goroutine that reads its answers notices.
-func (e *express) end() {
+func (e *fastPath) end() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.wire != nil {
@@ -144,7 +144,7 @@ func (e *express) end() {
 }
 
 // expire closes the wire if its call was made before then.
-func (e *express) expire(then time.Time) {
+func (e *fastPath) expire(then time.Time) {
 	e.mu.Lock()
 	late := len(e.batch) > 0 && e.began.Before(then)
 	e.mu.Unlock()

@@ -7,16 +7,16 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// speech is what this node has to tell the others and has not written to ctl yet. While
+// outbox is what this node has to tell the others and has not written to ctl yet. While
 // an entry is being written, the next entry is gathered.
-type speech struct {
+type outbox struct {
 	mu     sync.Mutex
-	said   []spoken
+	said   []controlLine
 	bytes  int
 	filled signal
 }
 
-type spoken struct {
+type controlLine struct {
 	field string
 	text  []byte
 }
@@ -25,17 +25,17 @@ type spoken struct {
 // again later.
 const speechBytes = 1 << 20
 
-func (s *speech) say(field string, text []byte) {
+func (s *outbox) say(field string, text []byte) {
 	s.mu.Lock()
 	if s.bytes < speechBytes {
-		s.said, s.bytes = append(s.said, spoken{field, text}), s.bytes+len(text)
+		s.said, s.bytes = append(s.said, controlLine{field, text}), s.bytes+len(text)
 	}
 	s.mu.Unlock()
 	s.filled.tell()
 }
 
 // presence adds a line of presence.
-func (s *speech) presence(line string) {
+func (s *outbox) presence(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.bytes >= speechBytes {
@@ -46,13 +46,13 @@ func (s *speech) presence(line string) {
 		s.said[last].text = appendWords(s.said[last].text, line)
 		return
 	}
-	s.said = append(s.said, spoken{fieldPresence, appendWords(nil, line)})
+	s.said = append(s.said, controlLine{fieldPresence, appendWords(nil, line)})
 }
 
 // speak writes entries to ctl until the log ends. If Redis cannot be reached, they are
 // dropped.
-func (l *Log) speak() {
-	s := &l.nodes.speech
+func (l *Log) writeControl() {
+	s := &l.nodes.outbox
 	for {
 		select {
 		case <-s.filled:
@@ -66,7 +66,7 @@ func (l *Log) speak() {
 		s.said, s.bytes = nil, 0
 		s.mu.Unlock()
 		if question != nil && len(processes) > 0 {
-			said = append(said, spoken{fieldQuestion, appendWords(appendWords(nil, strconv.FormatUint(number, 10)), question.names...)})
+			said = append(said, controlLine{fieldQuestion, appendWords(appendWords(nil, strconv.FormatUint(number, 10)), question.names...)})
 		}
 		if len(said) > 0 {
 			l.write(said)
@@ -78,7 +78,7 @@ func (l *Log) speak() {
 }
 
 // write appends an entry to ctl.
-func (l *Log) write(said []spoken) {
+func (l *Log) write(said []controlLine) {
 	ctx, done := l.call(callTimeout)
 	defer done()
 	b := l.client.B()

@@ -15,9 +15,9 @@ import (
 
 // rides says whether a partition has a wire.
 func (p *partition) rides() bool {
-	p.express.mu.Lock()
-	defer p.express.mu.Unlock()
-	return p.express.wire != nil
+	p.fast.mu.Lock()
+	defer p.fast.mu.Unlock()
+	return p.fast.wire != nil
 }
 
 // ride publishes until that goes by wire.
@@ -45,16 +45,16 @@ func (j *judge) publish(name, content string) mail.Mail {
 	return m
 }
 
-// TestExpress publishes by wire wherever Redis is, and goes on without one where the scripts are
+// TestFastPath publishes by wire wherever Redis is, and goes on without one where the scripts are
 // lost.
-func TestExpress(t *testing.T) {
+func TestFastPath(t *testing.T) {
 	port := freePorts(t, 1)[0]
 	locked := startRedisOn(t, port)
 	locked.must("CONFIG", "SET", "requirepass", "secret")
 	locked.url = fmt.Sprintf("redis://:secret@127.0.0.1:%d/3", port)
 	servers, _ := startCluster(t)
 	for name, r := range map[string]*redisServer{"a socket": startRedis(t), "a password, and a database": locked, "a Redis Cluster": servers[0]} {
-		n := startNode(t, 1, Config{Partitions: 3, Prefix: "of express"}, r.url)
+		n := startNode(t, 1, Config{Partitions: 3, Prefix: "of fastpath"}, r.url)
 		for _, room := range rooms {
 			last := n.ride(room)
 			if m := n.home(room).publish(room, room+" by wire"); m.Msg.Seq != last+1 {
@@ -71,9 +71,9 @@ func TestExpress(t *testing.T) {
 	}
 }
 
-// TestExpressFrozen freezes Redis with calls under way: they are refused, and what is proposed then goes
+// TestFastPathFrozen freezes Redis with calls under way: they are refused, and what is proposed then goes
 // on without a wire when it is back.
-func TestExpressFrozen(t *testing.T) {
+func TestFastPathFrozen(t *testing.T) {
 	needsMuch(t)
 	r := startRedis(t)
 	n := startNode(t, 1, Config{Wait: 300 * time.Millisecond}, r.url)
@@ -92,14 +92,14 @@ func TestExpressFrozen(t *testing.T) {
 	n.ride("room")
 }
 
-// TestExpressIdle ends a wire without a call, as a Redis does that ends connections which say nothing:
+// TestFastPathIdle ends a wire without a call, as a Redis does that ends connections which say nothing:
 // nothing has failed, and the next message is published.
-func TestExpressIdle(t *testing.T) {
+func TestFastPathIdle(t *testing.T) {
 	r := startRedis(t)
 	n := startNode(t, 1, Config{}, r.url)
 	last := n.ride("room")
 	p := n.of([]byte("room"))
-	p.express.end()
+	p.fast.end()
 	waitFor(t, "the wire is gone", func() bool { return !p.rides() })
 	if m := n.home("room").publish("room", "without one"); m.Msg.Seq != last+1 {
 		t.Errorf("number %d behind %d", m.Msg.Seq, last)
@@ -111,8 +111,8 @@ func TestExpressIdle(t *testing.T) {
 	}
 }
 
-// TestExpressLarge writes more at once than the kernel takes.
-func TestExpressLarge(t *testing.T) {
+// TestFastPathLarge writes more at once than the kernel takes.
+func TestFastPathLarge(t *testing.T) {
 	r := startRedis(t)
 	n := startNode(t, 1, Config{}, r.url)
 	n.ride("room")
