@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -48,6 +49,9 @@ var program string
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
+	if signal.Ignored(unix.SIGHUP) { // as with nohup: the servers that tests start must not inherit it
+		signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
+	}
 	dir, err := os.MkdirTemp("", "ccomet-test")
 	if err != nil {
 		panic(err)
