@@ -21,13 +21,13 @@ type attachment struct {
 	from    int32 // of the history
 }
 
-// Bounds of one call. A channel with its history counts as much as many without.
+// Limits of one call, by weight: a channel without its history weighs 1.
 const (
 	attachWeight  = 512
 	historyWeight = 64
 )
 
-// wanted says whether the loop still needs the answer: during an outage clients come and
+// wanted reports whether the loop still needs the answer: during an outage clients come and
 // go.
 func (w *attachment) wanted() bool { return w.to.interest.has(hashName(w.name)) }
 
@@ -38,8 +38,8 @@ func (w *attachment) weight() int {
 	return 1
 }
 
-// attach answers the loops' questions about channels until the log ends. If Redis cannot
-// answer now, it asks again: subscribers are waiting.
+// attach answers the loops' requests for channels until the log ends. If Redis cannot answer now,
+// it asks again: subscribers are waiting.
 func (p *partition) attach() {
 	var batch []attachment
 	var pause retry
@@ -71,8 +71,8 @@ func (p *partition) attach() {
 	}
 }
 
-// attachAll asks for many channels at once, and answers for those that it can. It returns
-// the others.
+// attachAll asks for many channels in one call, and passes the answers on. It returns the requests
+// that must be made again.
 func (p *partition) attachAll(batch []attachment) (again []attachment, err error) {
 	ctx, done := p.log.call(callTimeout)
 	defer done()
@@ -183,7 +183,7 @@ func (a *answers) next() (m rueidis.RedisMessage, ok bool) {
 	return m, true
 }
 
-// attachedTo builds the answer about one channel; false: the reply has none.
+// attachedTo builds the answer about one channel. It returns false if the reply lacks it.
 func (p *partition) attachedTo(w *attachment, at place, casts []storedMessage, left *answers) (m mail.Mail, ok bool) {
 	s := channelState{b: at.b, off: at.off}
 	part, ok := left.next()
@@ -220,7 +220,7 @@ func (p *partition) attachedTo(w *attachment, at place, casts []storedMessage, l
 	return m, ok
 }
 
-// linked links the last messages that take at most that many bytes.
+// linked links the last messages that together have at most most bytes.
 func linked(run []*msg.Message, most int) (first *msg.Message, n int32) {
 	for i := len(run) - 1; i >= 0; i-- {
 		if most -= run[i].Size(); most < 0 {

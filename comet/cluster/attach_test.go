@@ -11,15 +11,15 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// TestAttachMany attaches as many channels as a node's clients have when all come back at once,
-// in few calls.
+// TestAttachMany attaches as many channels as the clients of a node have when all come back at once.
+// It takes few calls.
 func TestAttachMany(t *testing.T) {
 	const channels = 18000
 	r := startRedis(t)
 	n := startNode(t, 1, Config{}, r.url)
 	j := n.judges[0]
 	before, began := trips(n), time.Now()
-	r.signal(syscall.SIGSTOP) // until all are there
+	r.signal(syscall.SIGSTOP) // until all requests are made
 	j.followMany(channels, 0)
 	r.signal(syscall.SIGCONT)
 	waitFor(t, "all channels are attached", func() bool { return j.attachedCount() == channels })
@@ -39,14 +39,14 @@ func trips(n *testNode) (calls uint64) {
 	return calls
 }
 
-// TestAttachDuringOutage has channels attached when Redis is back.
+// TestAttachDuringOutage requests channels while Redis is away: they are attached when it is back.
 func TestAttachDuringOutage(t *testing.T) {
 	needsMuch(t)
 	r := startRedis(t)
 	n := startNode(t, 1, Config{}, r.url)
 	r.kill()
 	j := n.judges[0]
-	j.on(func() { // clients that come, and go
+	j.on(func() { // of clients that come and go
 		for i := range 1000 {
 			name := fmt.Appendf(nil, "gone%d", i)
 			j.end.Attach(mail.Ref{Index: 1 << 20}, name, 0)
@@ -66,8 +66,8 @@ func TestAttachDuringOutage(t *testing.T) {
 	settle(t, []*testNode{n}, "many7")
 }
 
-// TestAttachUnfenced has a master in nobody's hands, which lacks what was published last, as one
-// that has just been promoted: it says nothing of channels until its numbers are raised.
+// TestAttachUnfenced has a master that no node has fenced, and that lacks the last messages, like one
+// that has just been promoted: it must not answer about channels until its numbers are raised.
 func TestAttachUnfenced(t *testing.T) {
 	r := startRedis(t)
 	n := startNode(t, 1, Config{}, r.url)
@@ -78,7 +78,7 @@ func TestAttachUnfenced(t *testing.T) {
 	}
 	p := n.partitions[0]
 	r.reignedBy(p.keyG, "another")
-	r.must("SET", p.prefix+"m:a", "1") // two are lost
+	r.must("SET", p.prefix+"m:a", "1") // two messages are lost
 	r.must("SCRIPT", "FLUSH")
 	j.follow("a", 0)
 	j.attachedTo("a")
@@ -89,7 +89,7 @@ func TestAttachUnfenced(t *testing.T) {
 	}
 }
 
-// TestInterest has a table of a fixed size say which channels a loop may wait for.
+// TestInterest shows that the table, whose size is fixed, knows the channels of a loop.
 func TestInterest(t *testing.T) {
 	var before, after runtime.MemStats
 	table := new(interest)
@@ -127,7 +127,7 @@ func TestInterest(t *testing.T) {
 	}
 }
 
-// TestPlace goes through what may come on a bus.
+// TestPlace covers all entries that a bus may have.
 func TestPlace(t *testing.T) {
 	at := place{gen: 3, off: 65536, b: 2, total: 100, seen: 100, seed: "s"}
 	batch := func(gen, b uint32, total uint64, items uint32) *entry {

@@ -16,14 +16,14 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// cpuTime is what this process has taken.
+// cpuTime returns the CPU time of this process so far.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// redisCPU is what a server has taken.
+// redisCPU returns the CPU time of a server so far.
 func (s *redisServer) redisCPU() time.Duration {
 	info, _ := s.do("INFO", "cpu")
 	total := 0.0
@@ -36,7 +36,7 @@ func (s *redisServer) redisCPU() time.Duration {
 	return time.Duration(total * float64(time.Second))
 }
 
-// publishMany proposes n messages to channels, of which so many are under way at a time.
+// publishMany proposes n messages to channels; at most ahead of them are under way at a time.
 func publishMany(j *judge, n, ahead, channels int) {
 	content := strings.Repeat("x", 100)
 	j.count.Store(0)
@@ -62,7 +62,8 @@ func publishMany(j *judge, n, ahead, channels int) {
 	}
 }
 
-// BenchmarkPublish tells what a publish costs this node and Redis, of so many that are under way.
+// BenchmarkPublish measures what a publish costs this node and Redis, for several numbers of messages
+// under way.
 func BenchmarkPublish(b *testing.B) {
 	for _, ahead := range []int{1, 16, 256, 2048} {
 		b.Run(fmt.Sprintf("ahead=%d", ahead), func(b *testing.B) {
@@ -82,7 +83,7 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// TestMain publishes in a process of its own for BenchmarkUnwanted.
+// TestMain runs the process that publishes for BenchmarkUnwanted, if it is that process.
 func TestMain(m *testing.M) {
 	url, rate, ok := strings.Cut(os.Getenv("CCOMET_BENCH_PUBLISH"), " ")
 	if !ok {
@@ -100,8 +101,8 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// BenchmarkUnwanted tells what a message costs a node where nobody waits for it, at so many in a
-// second.
+// BenchmarkUnwanted measures what a message costs a node that has no subscribers, at several rates
+// (messages per second).
 func BenchmarkUnwanted(b *testing.B) {
 	for _, rate := range []int{1000, 10000, 50000} {
 		b.Run(fmt.Sprintf("rate=%d", rate), func(b *testing.B) {
@@ -128,8 +129,8 @@ func BenchmarkUnwanted(b *testing.B) {
 	}
 }
 
-// BenchmarkLatency tells how long a message takes from a proposal at one node until the other
-// node's loop has it, beside a bare call of the script that publishes.
+// BenchmarkLatency measures the time from a proposal at one node until the loop of the other node has
+// the message, and that of a bare call of the script that publishes.
 func BenchmarkLatency(b *testing.B) {
 	r := startRedis(b)
 	one, other := startNode(b, 1, Config{}, r.url), startNode(b, 1, Config{}, r.url)

@@ -11,14 +11,14 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// connectPause is the time between two attempts to reach Redis, and waitingPause that between two log
-// lines which say that it is waited for.
+// connectPause is the time between two attempts to reach Redis, waitingPause that between two log
+// lines about waiting for Redis.
 const (
 	connectPause = 250 * time.Millisecond
 	waitingPause = 10 * time.Second
 )
 
-// await tries to connect until it succeeds, or ctx is done.
+// await tries to connect until it succeeds or ctx is done.
 func (l *Log) await(ctx context.Context) error {
 	for told := (time.Time{}); ; {
 		err := l.connect(ctx)
@@ -76,14 +76,14 @@ func denies(err error) bool {
 	return ok && (strings.HasPrefix(text, "NOPERM") || strings.HasPrefix(text, "NOAUTH") || strings.HasPrefix(text, "WRONGPASS"))
 }
 
-// fatalError is one that waiting does not mend.
+// fatalError is an error that waiting does not cure.
 type fatalError struct{ error }
 
-// leastVersion is that of Redis: an earlier one gives replicas the scripts of its master, by
-// whose lack a new master is known (fence.go).
+// leastVersion is the oldest major version of Redis that works: an earlier one gives replicas the
+// scripts of their master, but a new master is recognized by not having them (fence.go).
 const leastVersion = 7
 
-// connect makes one attempt. It goes on where the last one has failed.
+// connect makes one attempt. It continues where the last one failed.
 func (l *Log) connect(ctx context.Context) error {
 	if l.client == nil {
 		c, err := clientWithin(ctx, l.options, l.cfg.Node)
@@ -138,14 +138,14 @@ func (l *Log) checkVersions(ctx context.Context) error {
 	return nil
 }
 
-// infoField is a field of an answer to INFO.
+// infoField returns a field of an answer to INFO.
 func infoField(info, name string) string {
 	_, value, _ := strings.Cut(info, "\n"+name+":")
 	value, _, _ = strings.Cut(value, "\r")
 	return value
 }
 
-// countPartitions is the number of partitions: the configured one, that of the cluster, or the default.
+// countPartitions returns the number of partitions: the configured one, that of the cluster, or the default.
 func (l *Log) countPartitions(ctx context.Context) (int, error) {
 	if l.cfg.Partitions > 0 {
 		return l.cfg.Partitions, nil

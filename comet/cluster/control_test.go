@@ -16,7 +16,7 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// startThree starts nodes that know of each other.
+// startThree starts three nodes that know each other.
 func startThree(t *testing.T, url string, cfg Config) (nodes []*testNode) {
 	t.Helper()
 	for n := range 3 {
@@ -30,7 +30,7 @@ func startThree(t *testing.T, url string, cfg Config) (nodes []*testNode) {
 	return nodes
 }
 
-// count asks how many subscribers other nodes have of a channel.
+// countOf asks how many subscribers other nodes have on a channel.
 func (j *judge) countOf(name string) (subscribers uint32, exists bool) {
 	j.t.Helper()
 	j.mu.Lock()
@@ -49,7 +49,7 @@ func (j *judge) countOf(name string) (subscribers uint32, exists bool) {
 	return m.subscribers, m.exists
 }
 
-// TestCounts asks other nodes how many subscribers they have, and Redis what is signed.
+// TestCounts asks other nodes for numbers of subscribers, and Redis for signed channels.
 func TestCounts(t *testing.T) {
 	r := startRedis(t)
 	nodes := startThree(t, r.url, Config{})
@@ -73,7 +73,7 @@ func TestCounts(t *testing.T) {
 	})
 }
 
-// TestNodes: a node tells others of itself, and of presence.
+// TestNodes: a node tells others about itself and about presence.
 func TestNodes(t *testing.T) {
 	r := startRedis(t)
 	nodes := startThree(t, r.url, Config{Version: "v1"})
@@ -103,8 +103,8 @@ func TestNodes(t *testing.T) {
 	}
 }
 
-// TestLeases: a channel that is signed, or that a node with subscribers touches, is told of as
-// such by its place.
+// TestLeases: the state of a channel says that it has a lease if it is signed, or if a node with
+// subscribers touches it.
 func TestLeases(t *testing.T) {
 	r := startRedis(t)
 	n := startNode(t, 1, Config{Leases: true}, r.url)
@@ -134,11 +134,11 @@ func TestLeases(t *testing.T) {
 	}
 }
 
-// TestResume has a node of another program go on from where one has stopped.
+// TestResume: the node of another program continues where one has stopped.
 func TestResume(t *testing.T) { testResume(t, startRedis(t), nil, nil) }
 
-// TestResumeAway: the same while Redis is away. The node does not wait for it, says that it is
-// away, and goes on when it is back.
+// TestResumeAway: the same while Redis is away. The node does not wait for Redis, says that it is
+// away, and continues when it is back.
 func TestResumeAway(t *testing.T) {
 	needsMuch(t)
 	t.Run("it is dead", func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestResumeAway(t *testing.T) {
 	})
 }
 
-// testResume has Redis leave before a node goes on, and come back after that, unless leave is nil.
+// testResume calls leave before a node continues, and back afterwards; leave may be nil.
 func testResume(t *testing.T, r *redisServer, leave, back func()) {
 	t.Helper()
 	one, before := startNode(t, 1, Config{}, r.url), startNode(t, 1, Config{}, r.url)
@@ -193,8 +193,7 @@ func testResume(t *testing.T, r *redisServer, leave, back func()) {
 	verdict(t, []*testNode{one, after}, "red")
 }
 
-// TestResumeTwice: what a node hands over that Redis has not been reached for is what it was handed
-// itself.
+// TestResumeTwice: a node that has not reached Redis hands over the same state as it was given.
 func TestResumeTwice(t *testing.T) {
 	r := startRedis(t)
 	n := startNode(t, 1, Config{}, r.url)
@@ -221,8 +220,8 @@ func TestResumeTwice(t *testing.T) {
 	}
 }
 
-// TestTry: a Redis that is away, or does not answer, has nothing against a node; one that does not
-// permit what nodes do has.
+// TestTry: Try returns no error for a Redis that is away or does not answer. It returns one if Redis
+// does not permit what nodes do.
 func TestTry(t *testing.T) {
 	r := startRedis(t)
 	r.must("CONFIG", "SET", "requirepass", "right")

@@ -16,8 +16,8 @@ import (
 
 var failovers = flag.Int("failovers", 2, "how often the master is killed in the tests of failovers")
 
-// needsMuch skips a test of many programs, or of seconds, where quick tests are asked for ("make
-// check").
+// needsMuch skips a test that runs many programs or takes seconds, if only quick tests are to run
+// ("make check").
 func needsMuch(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
@@ -25,7 +25,7 @@ func needsMuch(t testing.TB) {
 	}
 }
 
-// startRedisOn starts one on a port.
+// startRedisOn starts a Redis server on a port.
 func startRedisOn(t testing.TB, port int, args ...string) *redisServer {
 	t.Helper()
 	dir := shortDir(t)
@@ -35,8 +35,8 @@ func startRedisOn(t testing.TB, port int, args ...string) *redisServer {
 	return s
 }
 
-// freePorts are ports that are this test's until it ends, each with what a Cluster's bus wants 10,000
-// above. They are below those that connections are given by the kernel.
+// freePorts reserves ports for this test until it ends, and for each the port of its Redis Cluster bus,
+// which is 10,000 higher. They are below the ports that the kernel gives to connections.
 func freePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
 	const least, most = 10000, 22000
@@ -56,8 +56,8 @@ func freePorts(t testing.TB, n int) (ports []int) {
 	return ports
 }
 
-// holdPort binds a port that nobody has. A server that sets SO_REUSEADDR, as Redis does, may listen
-// there nevertheless; whoever wants it for itself may not.
+// holdPort binds a port that is free. A server that sets SO_REUSEADDR, as Redis does, can still listen
+// on it; a program that wants the port for itself cannot.
 func holdPort(port int) (fd int, err error) {
 	if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
 		return 0, err
@@ -74,7 +74,7 @@ func holdPort(port int) (fd int, err error) {
 
 func (s *redisServer) signal(sig syscall.Signal) { _ = s.cmd.Process.Signal(sig) }
 
-// startSentinels starts three that watch a master.
+// startSentinels starts three Sentinels that watch a master.
 func startSentinels(t testing.TB, master int) (url string) {
 	t.Helper()
 	ports := freePorts(t, 3)
@@ -91,21 +91,22 @@ func startSentinels(t testing.TB, master int) (url string) {
 	return fmt.Sprintf("redis-sentinel://127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d/main", ports[0], ports[1], ports[2])
 }
 
-// role is whether a server is a master, and whether a replica has what its master has.
+// is reports whether the server's INFO about replication contains what: its role, or whether a replica
+// is connected.
 func (s *redisServer) is(what string) bool {
 	info, err := s.do("INFO", "replication")
 	return err == nil && strings.Contains(info, what)
 }
 
-// freeze stops a replica, and has its master send it nothing more: what the master has sent before is
-// there when it goes on, and nothing that comes behind.
+// freeze stops a replica, and makes its master send it nothing more. What the master has sent before
+// is there when the replica continues, and nothing after that.
 func (s *redisServer) freeze(master *redisServer) {
 	s.signal(syscall.SIGSTOP)
 	master.must("CLIENT", "KILL", "TYPE", "replica")
 }
 
-// TestFailover kills the master at random moments while its replica lags, and the Sentinels
-// promote that: no number is given twice, and nothing is lost in silence.
+// TestFailover kills the master at random moments while its replica lags, and the Sentinels promote
+// the replica: no number is given twice, and no message is lost without a gap.
 func TestFailover(t *testing.T) {
 	needsMuch(t)
 	ports := freePorts(t, 2)
@@ -145,7 +146,7 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// TestPorts has a port that a test holds be free for the servers of that test alone.
+// TestPorts: a port that a test holds is free only for the servers of that test.
 func TestPorts(t *testing.T) {
 	port := freePorts(t, 1)[0]
 	if fd, err := holdPort(port); err == nil {

@@ -13,14 +13,14 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// rides says whether a partition has a wire.
+// rides reports whether a partition has a wire.
 func (p *partition) rides() bool {
 	p.fast.mu.Lock()
 	defer p.fast.mu.Unlock()
 	return p.fast.wire != nil
 }
 
-// ride publishes until that goes by wire.
+// ride publishes messages until the partition has a wire. It returns the number of the last one.
 func (n *testNode) ride(name string) (last int32) {
 	n.t.Helper()
 	p := n.of([]byte(name))
@@ -34,7 +34,7 @@ func (n *testNode) ride(name string) (last int32) {
 	return last
 }
 
-// publish publishes a message, which gets a number.
+// publish publishes a message, which must get a number.
 func (j *judge) publish(name, content string) mail.Mail {
 	j.t.Helper()
 	j.propose(mail.OpPublish, name, "", content)
@@ -45,8 +45,8 @@ func (j *judge) publish(name, content string) mail.Mail {
 	return m
 }
 
-// TestFastPath publishes by wire wherever Redis is, and goes on without one where the scripts are
-// lost.
+// TestFastPath publishes by wire to each kind of Redis, and continues without a wire when the scripts
+// are lost.
 func TestFastPath(t *testing.T) {
 	port := freePorts(t, 1)[0]
 	locked := startRedisOn(t, port)
@@ -71,8 +71,8 @@ func TestFastPath(t *testing.T) {
 	}
 }
 
-// TestFastPathFrozen freezes Redis with calls under way: they are refused, and what is proposed then goes
-// on without a wire when it is back.
+// TestFastPathFrozen stops Redis while calls are under way: they are refused. When Redis continues,
+// messages are published without a wire, and then by wire again.
 func TestFastPathFrozen(t *testing.T) {
 	needsMuch(t)
 	r := startRedis(t)
@@ -92,8 +92,8 @@ func TestFastPathFrozen(t *testing.T) {
 	n.ride("room")
 }
 
-// TestFastPathIdle ends a wire without a call, as a Redis does that ends connections which say nothing:
-// nothing has failed, and the next message is published.
+// TestFastPathIdle ends a wire without a call, as a Redis does that closes silent connections: that is
+// no failure, and the next message is published.
 func TestFastPathIdle(t *testing.T) {
 	r := startRedis(t)
 	n := startNode(t, 1, Config{}, r.url)
@@ -127,7 +127,7 @@ func TestFastPathLarge(t *testing.T) {
 	}
 }
 
-// FuzzNumbers reads any bytes as answers: what is read is as many numbers as it is said.
+// FuzzNumbers reads any bytes as answers: a list has no more numbers than its bytes can hold.
 func FuzzNumbers(f *testing.F) {
 	for _, text := range []string{"*3\r\n:1\r\n:-2\r\n:9007199254740993\r\n", "-NOSCRIPT No matching script\r\n", "-ERR STALE\r\n", "*0\r\n", "*-1\r\n", "*2\r\n:1\r\n$1\r\n", ":1\r\n", "*1\n:1\n", "\r\n"} {
 		f.Add([]byte(text))

@@ -9,7 +9,7 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// forget forgets the answers to what was proposed with such a content.
+// forget forgets the answers to proposals with such a content.
 func (j *judge) forget(what string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -20,14 +20,14 @@ func (j *judge) forget(what string) {
 	}
 }
 
-// reignedBy has a partition be of another run of a master.
+// reignedBy makes a partition belong to another run of a master.
 func (s *redisServer) reignedBy(g, run string) {
 	at := s.must("HGET", g, "at")
 	s.must("HSET", g, "run", run, "at", run+at[len(run):])
 }
 
-// TestReignBegins has another generation, which begins with the digits of the one that a node knows: it
-// is not taken for that.
+// TestReignBegins has a generation whose number begins with the digits of one that a node knows: the
+// node must not take it for that one.
 func TestReignBegins(t *testing.T) {
 	r := startRedis(t)
 	n := startNode(t, 1, Config{}, r.url)
@@ -41,9 +41,9 @@ func TestReignBegins(t *testing.T) {
 	}
 }
 
-// TestLostReign has a master publish whose whole term is lost: the next one is of the state before,
-// and a node raises the numbers there that has not heard of it. The others raise them once more: no
-// number is given twice, and all go on.
+// TestLostReign: a master publishes, and its whole term is lost. The next master has the state from
+// before, and a node that has not heard of the lost term raises the numbers there. The other nodes
+// raise them once more: no number is given twice, and all nodes continue.
 func TestLostReign(t *testing.T) {
 	for range 4 {
 		r := startRedis(t)
@@ -76,7 +76,7 @@ func TestLostReign(t *testing.T) {
 		publish(ignorant, "behind", 10)
 		ignorant.Resume()
 		settle(t, nodes, rooms...)
-		// These were numbered below what the other node has told already: it tells of a gap.
+		// These numbers were below those that the other node has told already: it tells of a gap.
 		ignorant.judges[0].forget("behind")
 		told, gaps, refused := verdict(t, nodes, rooms...)
 		t.Logf("%d told, %d gaps, %d refused", told, gaps, refused)
@@ -86,12 +86,12 @@ func TestLostReign(t *testing.T) {
 	}
 }
 
-// TestJumpsDiffer has two masters begin where the same one has ended, again and again: a few numbers of
-// the one are not those of the other.
+// TestJumpsDiffer: many masters begin where the same one has ended. Each skips a random range of numbers:
+// the first few numbers of one are almost never those of another.
 func TestJumpsDiffer(t *testing.T) {
 	r := startRedis(t)
 	n := startNode(t, 1, Config{}, r.url)
-	n.Suspend() // it hears of none
+	n.Suspend() // it reads nothing
 	p := n.partitions[0]
 	const few = 8
 	var offs []uint32

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// batchOf is an entry of the bus as the script writes it.
+// batchOf returns an entry of the bus as the script writes it.
 func batchOf(gen, off, b uint32, total uint64, items ...item) []byte {
 	text := []byte{entryBatch}
 	for _, v := range []uint32{gen, off, b} {
@@ -24,7 +24,7 @@ func batchOf(gen, off, b uint32, total uint64, items ...item) []byte {
 	return text
 }
 
-// FuzzEntry reads any bytes as an entry: what is read is written back as it was.
+// FuzzEntry reads any bytes as an entry: written again, it has the same bytes.
 func FuzzEntry(f *testing.F) {
 	f.Add(batchOf(1, 0, 3, 17, item{letter: itemData, n: 4, name: []byte("room"), content: []byte("hello")}, item{letter: itemBroadcast, n: 4, content: []byte("all")}))
 	f.Add(append(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64([]byte{entryJump, 0, 0, 0, 2, 0, 1, 0, 0, 0, 0, 0, 3}, 20), 17), "seed"...))
@@ -43,14 +43,14 @@ func FuzzEntry(f *testing.F) {
 			items = append(items, it)
 		}
 		again := batchOf(e.gen, e.off, e.b, e.total, items...)
-		binary.BigEndian.PutUint32(again[21:], e.items) // which may be another number than there are
+		binary.BigEndian.PutUint32(again[21:], e.items) // the number may not match the items
 		if !bytes.Equal(again, text) {
 			t.Errorf("%x is read as %x", text, again)
 		}
 	})
 }
 
-// FuzzWords splits any text to words: those that it has are written as they were.
+// FuzzWords splits any text into words: written and split again, they are the same.
 func FuzzWords(f *testing.F) {
 	f.Add(string(appendWords(nil, "", "a", "many words")))
 	f.Add("\x80")
@@ -65,8 +65,8 @@ func FuzzWords(f *testing.F) {
 	})
 }
 
-// FuzzHistory reads any lists as what Redis keeps of a channel: numbers rise, and none is above
-// the channel's.
+// FuzzHistory reads any lists as the history of a channel: numbers rise, and none is above the number
+// of the channel.
 func FuzzHistory(f *testing.F) {
 	f.Add("4294967297\n0:0\nhello\n4294967298\n2:0\nagain", "1\n0\nto all\n2\n0\nonce more", uint32(2), uint32(2), int32(1))
 	f.Add("1\n0:0:x\n\n2\n0:65536\nx", "", uint32(2), uint32(0), int32(0))

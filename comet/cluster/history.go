@@ -69,12 +69,12 @@ type channelState struct {
 
 func (s *channelState) next() int32 { return int32(s.n+s.b+s.off) + 1 }
 
-// history returns the messages that are kept of a channel from a number on, in order.
-// complete says that there are no older ones.
+// history returns the stored messages of a channel from number from on, in order. complete: no older
+// ones are stored.
 func history(at channelState, messages []storedMessage, floor *storedMessage, casts []storedMessage, from int32) (run []*msg.Message, complete bool) {
 	var all []storedMessage // n, b and off are such that number is right
 	kinds := make([]msg.Kind, 0, len(messages)+len(casts))
-	between := func(n, above, upTo uint32) { // the broadcasts between two messages
+	between := func(n, above, upTo uint32) { // adds the broadcasts between two messages
 		for _, c := range casts {
 			if c.b > above && c.b <= upTo {
 				all = append(all, storedMessage{n: n, b: c.b, off: c.off, content: c.content})
@@ -94,7 +94,7 @@ func history(at channelState, messages []storedMessage, floor *storedMessage, ca
 		if len(messages) > 0 {
 			upTo = messages[0].b
 		}
-		if from > 0 { // else it is unknown whether the channel existed
+		if from > 0 { // otherwise it is unknown whether the channel existed
 			between(0, 0, upTo)
 		}
 	}

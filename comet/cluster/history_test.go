@@ -8,7 +8,7 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// sequence has one node do operations one after the other, on one channel.
+// sequence makes one node do operations on one channel, one after the other.
 func (j *judge) sequence(name string, ops ...mail.Op) (answers []mail.Mail) {
 	j.t.Helper()
 	for _, op := range ops {
@@ -25,8 +25,8 @@ func (j *judge) sequence(name string, ops ...mail.Op) (answers []mail.Mail) {
 
 var opNames = map[mail.Op]string{mail.OpPublish: "data", mail.OpBroadcast: "broadcast", mail.OpClose: "close", mail.OpClear: "clear", mail.OpNotice: "notice", mail.OpSign: "sign"}
 
-// TestHistory has what is kept fetched by a node that was not there: messages and broadcasts, in the
-// order of their numbers, with those that the nodes that were there have told.
+// TestHistory: a node that comes later fetches the history: messages and broadcasts, in the order of
+// their numbers. They have the numbers that the other nodes have told.
 func TestHistory(t *testing.T) {
 	const data, cast = mail.OpPublish, mail.OpBroadcast
 	for name, c := range map[string]struct {
@@ -81,7 +81,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// TestEpochs has each life of a channel another epoch, the same at all nodes.
+// TestEpochs: each life of a channel has another epoch, which is the same at all nodes.
 func TestEpochs(t *testing.T) {
 	r := startRedis(t)
 	one, other := startNode(t, 1, Config{}, r.url).judges[0], startNode(t, 1, Config{}, r.url).judges[0]
@@ -102,8 +102,8 @@ func TestEpochs(t *testing.T) {
 	}
 }
 
-// TestBroadcast numbers a broadcast in channels that have a key in Redis, and in those that have
-// none, alike.
+// TestBroadcast: a broadcast gets a number in each channel, whether the channel has a key in Redis or
+// not.
 func TestBroadcast(t *testing.T) {
 	r := startRedis(t)
 	nodes := []*testNode{startNode(t, 2, Config{Partitions: 3}, r.url), startNode(t, 1, Config{Partitions: 3}, r.url)}
@@ -137,8 +137,8 @@ func TestBroadcast(t *testing.T) {
 	}
 }
 
-// TestHistoryOfMany has a channel keep many messages, and more bytes than a node takes: the last of
-// them are told.
+// TestHistoryOfMany: a channel stores many messages, and more bytes than a node takes: the node gets
+// the last of them.
 func TestHistoryOfMany(t *testing.T) {
 	r := startRedis(t)
 	cfg := Config{History: 10000, HistoryBytes: 1 << 20}

@@ -20,7 +20,7 @@ import (
 
 var nodeCount atomic.Int32
 
-// testLog tells a test what a log says.
+// testLog returns a logger that writes to the test's log.
 func testLog(t testing.TB) zerolog.Logger { return zerolog.New(zerolog.NewTestWriter(t)) }
 
 // nobody is a handler of a loop without connections.
@@ -34,8 +34,8 @@ func (nobody) Expired(reactor.Conn)                {}
 func (nobody) Closed(reactor.Conn, error)          {}
 func (h nobody) TurnEnded(time.Time) time.Duration { h.turn(); return -1 }
 
-// judge stands in the place of a server's loop: it follows channels as a broker does, and notes
-// what their subscribers would be told.
+// judge replaces a loop of a server: it follows channels like a broker, and records what their
+// subscribers would be told.
 type judge struct {
 	t     testing.TB
 	node  *testNode
@@ -44,13 +44,13 @@ type judge struct {
 	end   *loop
 
 	mu        sync.Mutex
-	todo      []func() // for the loop's goroutine
+	todo      []func() // functions for the loop's goroutine
 	follows   map[string]*followed
 	refs      map[mail.Ref]*followed
-	answers   map[string]mail.Mail // by the content of what was proposed
-	seen      map[uint32]uint32    // events, by partition
-	count     atomic.Int64         // answers
-	countOnly atomic.Bool          // answers are counted, and not kept
+	answers   map[string]mail.Mail // by the content of the proposal
+	seen      map[uint32]uint32    // index of the last event, by partition
+	count     atomic.Int64         // number of answers
+	countOnly atomic.Bool          // answers are only counted
 	onMessage func()
 	events    int
 	counted   map[string]countedOf
@@ -63,13 +63,13 @@ type followed struct {
 	ref                               mail.Ref
 	next                              int32
 	epoch                             uint32
-	ahead                             uint32 // events that its number has seen
+	ahead                             uint32 // index of the last event that next includes
 	attached, asking, unsettled, more bool
 	exists                            bool
 	kept                              []toldMessage
 	waiting                           []mail.Mail
 	told                              []toldMessage
-	gapsAt                            [][2]int32 // from a number to before another
+	gapsAt                            [][2]int32 // from one number to before the other
 	first                             int32
 }
 
@@ -86,7 +86,7 @@ type testNode struct {
 	judges []*judge
 }
 
-// startNode opens a log on a Redis, for so many loops, and has it start.
+// startNode opens a log on a Redis, for several loops, and starts it.
 func startNode(t testing.TB, loops int, cfg Config, urls ...string) *testNode {
 	t.Helper()
 	n := openNode(t, cfg, urls...)
@@ -136,12 +136,12 @@ func newJudge(t testing.TB, n *testNode) *judge {
 	return j
 }
 
-// home is the loop of a channel.
+// home returns the loop of a channel.
 func (n *testNode) home(name string) *judge {
 	return n.judges[hashName(name)>>7%uint64(len(n.judges))]
 }
 
-// on has a function run on the loop's goroutine.
+// on runs a function on the loop's goroutine.
 func (j *judge) on(f func()) {
 	j.mu.Lock()
 	j.todo = append(j.todo, f)
@@ -168,7 +168,7 @@ func (j *judge) turn() {
 	}
 }
 
-// take does what a broker does with mail of its log.
+// take does what a broker does with mail from its log.
 func (j *judge) take(m *mail.Mail) {
 	switch m.Kind {
 	case mail.Committed:
@@ -208,7 +208,7 @@ func (j *judge) take(m *mail.Mail) {
 	}
 }
 
-// attach takes a channel's place, and what is missing if it was attached before.
+// attach takes over a channel's state, and the missing messages if it was attached before.
 func (j *judge) attach(f *followed, m *mail.Mail) {
 	p := j.end.Partition([]byte(f.name))
 	if int32(m.Index()-j.seen[p]) < 0 {
@@ -237,7 +237,7 @@ func (j *judge) attach(f *followed, m *mail.Mail) {
 	}
 }
 
-// event does what a broker does with mail for all channels of a partition.
+// event does what a broker does with mail about all channels of a partition.
 func (j *judge) event(m *mail.Mail) {
 	p := m.Partition()
 	if int32(m.Index()-j.seen[p]) <= 0 {
@@ -284,7 +284,7 @@ func (j *judge) commit(f *followed, m *mail.Mail) {
 	f.next = m.Msg.Seq + 1
 }
 
-// follow attaches a channel, with what is kept from a number on.
+// follow attaches a channel, with its history from number from on.
 func (j *judge) follow(name string, from int32) {
 	done := make(chan struct{})
 	j.on(func() {
@@ -298,7 +298,7 @@ func (j *judge) follow(name string, from int32) {
 	<-done
 }
 
-// propose has a message of a channel numbered; its content names the answer.
+// propose proposes a message for a channel. Its content identifies the answer.
 func (j *judge) propose(op mail.Op, name, key, content string) {
 	j.on(func() {
 		m := mail.Mail{Kind: mail.Committed, Op: op, Flag: mail.FlagProposed, Buf: pool.NameBuffer([]byte(name)), Nlen: uint8(len(name))}
@@ -311,7 +311,7 @@ func (j *judge) propose(op mail.Op, name, key, content string) {
 	})
 }
 
-// answer waits for the answer to what was proposed with a content.
+// answer waits for the answer to the proposal with this content.
 func (j *judge) answer(content string) mail.Mail {
 	j.t.Helper()
 	var m mail.Mail
@@ -324,7 +324,7 @@ func (j *judge) answer(content string) mail.Mail {
 	return m
 }
 
-// messages are what a channel's subscribers were told.
+// messages returns what the subscribers of a channel were told.
 func (j *judge) messages(name string) []toldMessage {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -346,7 +346,7 @@ func (j *judge) attachedTo(name string) {
 	})
 }
 
-// subscribers are as many as the channel's name says behind a #.
+// subscribers returns the number behind # in the channel's name.
 func (f *followed) subscribers() uint32 {
 	if f == nil {
 		return 0
@@ -356,7 +356,7 @@ func (f *followed) subscribers() uint32 {
 	return uint32(many)
 }
 
-// countedOf is how many subscribers other nodes have of a channel, and whether it is there.
+// countedOf is the number of a channel's subscribers at other nodes, and whether the channel exists.
 type countedOf struct {
 	subscribers uint32
 	exists      bool
@@ -370,7 +370,7 @@ func numbersOf(told []toldMessage) string {
 	return strings.TrimSpace(b.String())
 }
 
-// followMany follows as many channels, many0 and so on.
+// followMany follows channels with the names many0, many1 and so on.
 func (j *judge) followMany(channels int, from int32) {
 	done := make(chan struct{})
 	j.on(func() {

@@ -12,7 +12,7 @@ import (
 // the reader takes the socket back for pauses: each wake-up keeps a loop busy for some time
 // (reactor), so that frequent pauses would cost a loop more than they cost the goroutine.
 //
-// A loan is guarded by resting of the reader.
+// The reader's resting guards a loan.
 type loan struct {
 	watch reactor.Watch
 	until time.Time // an answer that has not arrived by then is overdue
@@ -26,7 +26,7 @@ type returned struct {
 	err   error
 }
 
-// lend has a loop read the socket, and returns when a pause is due or the connection has failed.
+// lend lets a loop read the socket, and returns when a pause is due or the connection has failed.
 func (r *reader) lend() (pause time.Duration, err error) {
 	l := &loan{back: make(chan returned, 1)}
 	if err := r.begin(l); err != nil {
@@ -49,7 +49,7 @@ func (r *reader) lend() (pause time.Duration, err error) {
 	return end.pause, end.err
 }
 
-// begin has a loop watch the socket, and sends the first call.
+// begin makes a loop watch the socket, and sends the first call.
 func (r *reader) begin(l *loan) (err error) {
 	loops := *r.log.loops.Load()
 	home := loops[r.number%len(loops)].inbox
@@ -68,7 +68,7 @@ func (r *reader) begin(l *loan) (err error) {
 	return err
 }
 
-// recall ends the loan. resting is held.
+// recall ends the loan. The caller holds resting.
 func (r *reader) recall(pause time.Duration, err error) {
 	r.loan.watch.End()
 	r.loan.back <- returned{pause, err} // does not block: a loan ends once
@@ -114,7 +114,7 @@ func (r *reader) call(now time.Time) error {
 	return r.wire.call(r.command(readBlock)...)
 }
 
-// expire gives up a connection on which a loop waits for an answer that is overdue.
+// expire closes the connection if a loop reads it and the answer is overdue.
 func (r *reader) expire(now time.Time) {
 	r.resting.Lock()
 	late := r.loan != nil && now.After(r.loan.until)

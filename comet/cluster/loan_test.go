@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// lent says whether a loop reads.
+// lent reports whether a loop reads.
 func (r *reader) lent() bool {
 	r.resting.Lock()
 	defer r.resting.Unlock()
 	return r.loan != nil
 }
 
-// busReader is the reader of the first partition.
+// busReader returns the reader of the first partition.
 func (n *testNode) busReader() *reader { return n.partitions[0].reader }
 
-// follower is a node whose loop reads for a subscriber of a room.
+// follower returns a node that follows a room, and of which a loop reads the bus. j is the room's loop.
 func follower(t *testing.T, loops int, url string) (n *testNode, j *judge) {
 	t.Helper()
 	n = startNode(t, loops, Config{}, url)
@@ -30,8 +30,8 @@ func follower(t *testing.T, loops int, url string) (n *testNode, j *judge) {
 	return n, j
 }
 
-// TestLoan has a loop read for all loops, and goes on where its connection is lost: all messages are told, once
-// and in order.
+// TestLoan: a loop reads for all loops. It reads again after its connection was lost: all messages are told,
+// once and in order.
 func TestLoan(t *testing.T) {
 	r := startRedis(t)
 	n, j := follower(t, 2, r.url)
@@ -63,8 +63,8 @@ func TestLoan(t *testing.T) {
 	}
 }
 
-// TestLoanPaused has more reads than are to be made one by one: the goroutine reads after a pause, and a loop
-// again when that is over.
+// TestLoanPaused: more reads are due than the burst allows: the goroutine reads after a pause, and a loop
+// reads again after that.
 func TestLoanPaused(t *testing.T) {
 	r := startRedis(t)
 	_, j := follower(t, 1, r.url)
@@ -89,7 +89,7 @@ func TestLoanPaused(t *testing.T) {
 	})
 }
 
-// TestLoanEnds ends the log when the loop does not turn any more: the reader hears of it all the same.
+// TestLoanEnds ends the log when the loop no longer turns: the reader still ends.
 func TestLoanEnds(t *testing.T) {
 	r := startRedis(t)
 	n, j := follower(t, 1, r.url)
@@ -103,8 +103,8 @@ func TestLoanEnds(t *testing.T) {
 	})
 }
 
-// TestWireDetached takes a connection from Go's poller and gives it back, again and again: it is the same one,
-// and the kernel watches it as before.
+// TestWireDetached removes a connection from Go's poller and returns it, several times: it remains the same
+// connection, with the same keepalive.
 func TestWireDetached(t *testing.T) {
 	port := freePorts(t, 1)[0]
 	startRedisOn(t, port)
@@ -146,7 +146,7 @@ func TestWireDetached(t *testing.T) {
 	}
 }
 
-// option is one of a socket.
+// option returns an option of a socket.
 func option(t *testing.T, conn net.Conn, level, name int) (v int) {
 	t.Helper()
 	raw, err := conn.(syscall.Conn).SyscallConn()

@@ -12,12 +12,12 @@ import (
 	"ccomet/comet/internal/broker"
 )
 
-// Log numbers and keeps the messages of channels in Redis, for the server that it is the log of.
+// Log numbers the messages of a server's channels, and keeps them, in Redis.
 type Log struct {
 	cfg        Config
 	options    rueidis.ClientOption
 	client     rueidis.Client
-	cluster    bool // of Redis
+	cluster    bool // Redis is a Redis Cluster
 	partitions []*partition
 	readers    []*reader
 	nodes      nodes
@@ -25,28 +25,28 @@ type Log struct {
 	consts     [5]string // the first arguments of publishText
 
 	loops  atomic.Pointer[[]*loop]
-	adding sync.Mutex // loops
+	adding sync.Mutex // held to change loops
 
 	ctx        context.Context // ends with the log
 	end        context.CancelFunc
 	running    sync.WaitGroup
 	connecting sync.WaitGroup
-	connected  chan struct{} // closed when Redis has been reached: until then nothing but connect has the client
+	connected  chan struct{} // closed when Redis has been reached; until then only connect uses the client
 	secret     []byte
-	// lostSecret: Redis may have lost the secret; otherSecret: it has another.
+	// lostSecret: Redis may have lost the secret. otherSecret: Redis has another one.
 	lostSecret, otherSecret atomic.Bool
 	paused                  atomic.Bool
 	touched                 signal
 	uneasy                  signal    // something waits, or has failed
-	away                    time.Time // since when it was told that Redis does not serve; the sweep's alone
+	away                    time.Time // since when the log has said that Redis does not serve; zero: it serves; only for sweep
 }
 
-// Open connects to Redis, for which it waits as long as ctx lasts, and says so in the log. An
-// error that waiting does not mend is returned at once: of the configuration, a Redis that is
-// too old, or a cluster with other partitions.
+// Open connects to Redis. It waits for Redis until ctx ends, and logs that. An error that waiting
+// cannot cure is returned at once: a wrong configuration, a Redis that is too old, or a cluster with
+// another number of partitions.
 //
-// A node that goes on for another program (Config.State) with the same Redis knows already what it
-// needs: Open does not wait for Redis. The node connects from Start on; until then, Redis is away.
+// A node that continues for another program (Config.State), with the same Redis, already has what it
+// needs: Open does not wait for Redis. The node connects after Start; until then, Redis is away.
 func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	return l, nil
 }
 
-// newLog makes one that is not connected.
+// newLog returns a Log that is not connected.
 func newLog(cfg Config) (*Log, error) {
 	o, err := options(cfg.Redis)
 	if err != nil {
@@ -92,10 +92,10 @@ func newLog(cfg Config) (*Log, error) {
 	return l, nil
 }
 
-// busSegments is in how many parts the bus is cut off: it keeps as many, and the one that grows.
+// busSegments: the bus is trimmed by segments. It keeps this many full ones, and the one that grows.
 const busSegments = 8
 
-// start has the partitions run, and what tells of this node.
+// start starts the goroutines of the log, except the readers.
 func (l *Log) start() {
 	l.run(l.sweep)
 	for _, p := range l.partitions {
@@ -107,7 +107,7 @@ func (l *Log) start() {
 	l.runConnected(l.touch)
 }
 
-// runConnected is run, once Redis has been reached.
+// runConnected runs f like run, but not before Redis has been reached.
 func (l *Log) runConnected(f func()) {
 	l.run(func() {
 		if l.awaitConnected() {
@@ -116,7 +116,7 @@ func (l *Log) runConnected(f func()) {
 	})
 }
 
-// awaitConnected waits until Redis has been reached; false: the log has ended.
+// awaitConnected waits until Redis has been reached. It returns false if the log has ended.
 func (l *Log) awaitConnected() bool {
 	select {
 	case <-l.connected:
@@ -126,14 +126,14 @@ func (l *Log) awaitConnected() bool {
 	}
 }
 
-// run runs a goroutine that ends when the log's context does.
+// run runs f in a goroutine. f must return when the log's context ends.
 func (l *Log) run(f func()) { l.running.Go(f) }
 
-// sweepTime is how often what waits is looked through for what has waited too long.
+// sweepTime is the interval of sweep.
 const sweepTime = 250 * time.Millisecond
 
-// sweep refuses what has waited too long, and tells whether Redis serves. Where nothing waits and
-// nothing fails, it rests.
+// sweep refuses proposals that have waited for Config.Wait, closes wires whose answer is overdue, and
+// logs whether Redis serves. It sleeps while nothing waits and nothing fails.
 func (l *Log) sweep() {
 	for well := true; ; {
 		if well {
@@ -153,7 +153,7 @@ func (l *Log) sweep() {
 	}
 }
 
-// sleep sleeps; false: the log has ended.
+// sleep sleeps for d. It returns false if the log has ended.
 func (l *Log) sleep(d time.Duration) bool {
 	select {
 	case <-l.ctx.Done():
@@ -163,7 +163,7 @@ func (l *Log) sleep(d time.Duration) bool {
 	}
 }
 
-// Open makes the log's end at a loop. Loops are opened in the order of their numbers.
+// Open opens the log for a loop. Loops are opened in the order of their numbers.
 func (l *Log) Open(number uint8, home broker.Inbox) broker.Authority {
 	end := newLoop(l, number, home)
 	l.adding.Lock()
@@ -181,7 +181,7 @@ func (l *Log) Open(number uint8, home broker.Inbox) broker.Authority {
 	return end
 }
 
-// Close ends the log: what is still proposed is refused. Nothing is posted when it has returned.
+// Close ends the log and refuses the proposals that wait. When it has returned, nothing is posted.
 func (l *Log) Close() {
 	l.end()
 	l.connecting.Wait()
@@ -196,7 +196,7 @@ func (l *Log) Close() {
 	}
 	l.running.Wait()
 	for _, r := range l.readers {
-		r.resting.Lock() // it has told the loops what it had to tell
+		r.resting.Lock() // wait until it has told the loops
 		r.ended = true
 		r.resting.Unlock()
 	}
@@ -205,7 +205,7 @@ func (l *Log) Close() {
 	}
 }
 
-// call is a context for one call.
+// call returns a context for one call, which may take at most wait.
 func (l *Log) call(wait time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(l.ctx, wait)
 }

@@ -7,7 +7,7 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// TestTwoNodes publishes at two nodes, and both tell of all messages, in one order.
+// TestTwoNodes publishes at two nodes: both tell of all messages, in the same order.
 func TestTwoNodes(t *testing.T) {
 	r := startRedis(t)
 	a, b := startNode(t, 2, Config{}, r.url), startNode(t, 1, Config{}, r.url)

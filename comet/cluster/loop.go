@@ -8,31 +8,31 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// loop is a loop's end of the log. Its methods are called on that loop's goroutine, but for
-// what it posts.
+// loop connects one loop of the server with the log. Its methods are called on that loop's goroutine;
+// other goroutines post mail to its inbox.
 type loop struct {
 	log       *Log
 	id        uint8
 	inbox     broker.Inbox
 	interest  *interest
-	unhandled window       // what has come by itself, and is not dealt with yet
-	departing []*partition // that have something of this turn to publish
+	unhandled window       // unsolicited mail that the loop has not handled yet
+	departing []*partition // partitions with proposals of this turn
 }
 
 func newLoop(l *Log, id uint8, inbox broker.Inbox) *loop {
 	return &loop{log: l, id: id, inbox: inbox, interest: new(interest), unhandled: window{room: newSignal()}}
 }
 
-// full says whether a loop has much to deal with yet.
+// full reports whether any loop has a full window.
 func (l *Log) full() bool {
 	return slices.ContainsFunc(*l.loops.Load(), func(t *loop) bool { return t.unhandled.full() })
 }
 
-// posts is mail for loops, which leaves at once.
+// posts collects mail for the loops; post sends it.
 type posts struct {
 	loops []*loop
 	mail  [][]mail.Mail // by loop
-	sizes [][]int32     // of what comes by itself
+	sizes [][]int32     // bytes of each unsolicited mail, by loop
 }
 
 func (l *Log) posts() *posts {
@@ -41,7 +41,7 @@ func (l *Log) posts() *posts {
 	return s
 }
 
-// begin makes it ready for mail to the loops that there are; what it had has left.
+// begin prepares for mail to the present loops. Mail from before must have been posted.
 func (s *posts) begin(l *Log) {
 	if s.loops = *l.loops.Load(); len(s.mail) != len(s.loops) {
 		s.mail, s.sizes = make([][]mail.Mail, len(s.loops)), make([][]int32, len(s.loops))
@@ -50,7 +50,7 @@ func (s *posts) begin(l *Log) {
 
 func (s *posts) add(to *loop, m mail.Mail) { s.mail[to.id] = append(s.mail[to.id], m) }
 
-// count adds mail that comes by itself, which a loop says when it has dealt with.
+// count adds unsolicited mail: the loop's window counts it until the loop has handled it.
 func (s *posts) count(to *loop, m *mail.Mail) {
 	size := mail.Bytes
 	if m.Buf != nil {
@@ -63,14 +63,14 @@ func (s *posts) count(to *loop, m *mail.Mail) {
 	s.sizes[to.id] = append(s.sizes[to.id], int32(size))
 }
 
-// all is such mail for every loop.
+// all adds unsolicited mail for every loop.
 func (s *posts) all(m mail.Mail) {
 	for _, to := range s.loops {
 		s.count(to, &m)
 	}
 }
 
-// post has all leave, and says whether there was any.
+// post posts the collected mail, and returns whether there was any.
 func (s *posts) post() (any bool) {
 	for n, to := range s.loops {
 		if len(s.mail[n]) == 0 {
@@ -87,10 +87,10 @@ func (s *posts) post() (any bool) {
 	return any
 }
 
-// keepPosts is how many mails' room is kept.
+// keepPosts is the number of mails up to which a list's memory is kept.
 const keepPosts = 256
 
-// Propose has what an operation brings about numbered; a broadcast, in all partitions.
+// Propose requests a number for the message of an operation; for a broadcast, in every partition.
 func (t *loop) Propose(m mail.Mail) {
 	w := proposal{m: m, from: t, at: time.Now()}
 	if m.Op != mail.OpBroadcast {
@@ -110,7 +110,7 @@ func (t *loop) offer(p *partition, w *proposal) {
 	}
 }
 
-// Flush has what was proposed published.
+// Flush publishes the proposals of this turn.
 func (t *loop) Flush() {
 	for _, p := range t.departing {
 		if p.flush() {
@@ -120,7 +120,7 @@ func (t *loop) Flush() {
 	t.departing = t.departing[:0]
 }
 
-// Attach asks for a channel's place.
+// Attach requests the state of a channel, and its history from number from on (0: none).
 func (t *loop) Attach(channel mail.Ref, cname []byte, from int32) {
 	t.Follow(cname)
 	q := &t.log.of(cname).attaches
@@ -130,7 +130,7 @@ func (t *loop) Attach(channel mail.Ref, cname []byte, from int32) {
 	}
 }
 
-// Follow notes that a channel is attached.
+// Follow records that a channel is attached.
 func (t *loop) Follow(cname []byte) {
 	if t.interest.add(cname) {
 		for _, r := range t.log.readers {
@@ -139,11 +139,11 @@ func (t *loop) Follow(cname []byte) {
 	}
 }
 
-// Detach notes that a channel is attached no more.
+// Detach records that a channel is no longer attached.
 func (t *loop) Detach(cname []byte) { t.interest.remove(cname) }
 
-// Partition is a channel's.
+// Partition returns the partition of a channel.
 func (t *loop) Partition(cname []byte) uint32 { return uint32(t.log.of(cname).id) }
 
-// Taken notes that so many mails have been dealt with.
+// Taken records that the loop has handled n unsolicited mails.
 func (t *loop) Taken(n int) { t.unhandled.taken(n) }

@@ -16,17 +16,17 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// Nodes tell each other of themselves on a stream of its own, ctl (outbox.go), which has a reader of
-// its own (reader.go). Every entry names the node that wrote it (n: its name, i: a number of its
-// process), and has a field for each thing that it says:
+// Nodes tell each other about themselves on a separate stream, ctl (outbox.go), which has its own
+// reader (reader.go). Each entry names its node (n: the node's name, i: an id of its process), and
+// has a field for each thing that the node says:
 //
 //	b  the node runs: version, channels, subscribers, whether it has listeners to /psub (1 or 0)
 //	q  a question: its number, then names of channels (asks.go)
-//	a  an answer to a process: the asker's i, its number, then of each name subscribers and one,
-//	   or 0 where the channel is not there
+//	a  an answer: the asker's i, the number of the question, then for each name the number of
+//	   subscribers plus one, or 0 if the node does not have the channel
 //	p  lines of presence: "1 name" and "0 name"
 //
-// What a field has are words (words.go).
+// The value of a field is a list of words (words.go).
 const (
 	fieldNode     = "n"
 	fieldProcess  = "i"
@@ -38,15 +38,15 @@ const (
 
 const (
 	beatTime   = 2 * time.Second
-	nodeTime   = 10 * time.Second // after which a node that says nothing is forgotten
-	controlMax = 10_000           // entries that ctl keeps, about
+	nodeTime   = 10 * time.Second // a node that is silent for longer is forgotten
+	controlMax = 10_000           // approximate number of entries that ctl keeps
 )
 
-// nodes are those of the cluster, as they tell of themselves.
+// nodes is what this node knows of the other nodes of the cluster.
 type nodes struct {
 	key     string // of the stream
-	process string // of this one
-	read    string // the id of the last entry that was read; its reader's alone
+	process string // id of this process
+	read    string // the id of the last entry that was read; only for the reader
 
 	mu        sync.Mutex
 	others    map[string]*otherNode // by process
@@ -73,9 +73,9 @@ func (n *nodes) open(cfg *Config) {
 	n.outbox.filled = newSignal()
 }
 
-// Start has this node tell others what local says, which any goroutine may call: before it they
-// are told its name and its version. What comes by itself comes from then on: the loops have
-// the channels of a program that this one goes on for.
+// Start makes this node tell others what local returns; any goroutine may call local. Before Start
+// others are only told its name and version. The readers run from then on: the loops must already
+// have the channels of a program that this one continues.
 func (l *Log) Start(local func() broker.Node) {
 	if l.nodes.local.Swap(&local) == nil {
 		select {
@@ -84,7 +84,7 @@ func (l *Log) Start(local func() broker.Node) {
 			l.connecting.Go(l.connectOn)
 		}
 		for _, r := range l.readers {
-			go func() { // not to be waited for: Redis may hold it for readBlock
+			go func() { // Close does not wait for it: Redis may hold a read for readBlock
 				if l.awaitConnected() {
 					r.read()
 				}
@@ -94,7 +94,7 @@ func (l *Log) Start(local func() broker.Node) {
 	l.sendBeat()
 }
 
-// here is what this node tells of itself.
+// here returns what this node tells others about itself.
 func (l *Log) here() (n broker.Node) {
 	if local := l.nodes.local.Load(); local != nil {
 		n = (*local)()
@@ -103,7 +103,7 @@ func (l *Log) here() (n broker.Node) {
 	return n
 }
 
-// beat tells others that this node runs, and checks the partitions, until the log ends.
+// beat tells others that this node runs, and checks the partitions and loans, until the log ends.
 func (l *Log) beat() {
 	for l.sleep(beatTime) {
 		for _, r := range l.readers {
@@ -113,7 +113,7 @@ func (l *Log) beat() {
 			if err := p.check(); err != nil {
 				p.health.failed(err)
 			} else if p.proposals.none() {
-				p.health.served() // else the proposals say
+				p.health.served() // otherwise the proposals show it
 			}
 		}
 		l.sendBeat()
@@ -130,7 +130,7 @@ func (l *Log) sendBeat() {
 	l.nodes.outbox.say(fieldBeat, appendWords(nil, n.Version, strconv.FormatInt(n.Channels, 10), strconv.FormatInt(n.Subscribers, 10), listening))
 }
 
-// beginControl has ctl read from where it ends.
+// beginControl sets where ctl is read from: its end.
 func (l *Log) beginControl(ctx context.Context) error {
 	if l.nodes.read != "" {
 		return nil
@@ -148,7 +148,7 @@ func (l *Log) beginControl(ctx context.Context) error {
 	return nil
 }
 
-// tookControl serves an entry of what nodes have said.
+// tookControl handles an entry of ctl.
 func (l *Log) tookControl(e *streamEntry) {
 	l.nodes.read = string(e.id)
 	var node, process string
@@ -166,7 +166,7 @@ func (l *Log) tookControl(e *streamEntry) {
 	}
 }
 
-// heard serves one thing that another node has said.
+// heard handles a field of an entry that another node has written.
 func (l *Log) heard(node, process, field, text string) {
 	words, ok := splitWords(text)
 	if !ok {
@@ -192,7 +192,7 @@ func (l *Log) heard(node, process, field, text string) {
 	}
 }
 
-// beaten notes that a node runs.
+// beaten records that a node runs. It calls same when it first hears of a process with the name own.
 func (n *nodes) beaten(name, process string, words []string, now time.Time, same func(), own string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -213,7 +213,7 @@ func (n *nodes) beaten(name, process string, words []string, now time.Time, same
 	n.update()
 }
 
-// forget forgets the nodes that have said nothing for long.
+// forget removes nodes that have been silent for nodeTime.
 func (n *nodes) forget(now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -234,7 +234,7 @@ func (n *nodes) update() {
 	n.listening.Store(listening)
 }
 
-// Nodes are the other nodes that are known to run, by name. Any goroutine may ask.
+// Nodes returns the other nodes that are known to run, sorted by name. Any goroutine may call it.
 func (l *Log) Nodes() (list []broker.Node) {
 	l.nodes.mu.Lock()
 	defer l.nodes.mu.Unlock()
@@ -245,7 +245,7 @@ func (l *Log) Nodes() (list []broker.Node) {
 	return list
 }
 
-// processes are those of the other nodes.
+// processes returns the ids of the other nodes' processes.
 func (n *nodes) processes() (list []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -255,10 +255,10 @@ func (n *nodes) processes() (list []string) {
 	return list
 }
 
-// Wanted says whether other nodes have listeners to /psub.
+// Wanted reports whether other nodes have listeners to /psub.
 func (t *loop) Wanted() bool { return t.log.nodes.listening.Load() }
 
-// Presence tells other nodes' listeners to /psub that a channel is here, or has gone.
+// Presence tells the listeners to /psub of other nodes that a channel was created or deleted.
 func (t *loop) Presence(cname []byte, alive bool) {
 	letter := "0 "
 	if alive {
@@ -268,7 +268,7 @@ func (t *loop) Presence(cname []byte, alive bool) {
 	t.log.nodes.outbox.filled.tell()
 }
 
-// present tells this node's listeners to /psub of other nodes' channels.
+// present tells this node's listeners to /psub about channels of other nodes.
 func (l *Log) present(lines []string) {
 	var text []byte
 	for _, line := range lines {

@@ -12,8 +12,8 @@ import (
 
 var rooms = []string{"red", "green", "blue", "white"}
 
-// TestReaderCut cuts all connections again and again, those that read the bus, too: nothing is
-// lost, and what was under way is refused.
+// TestReaderCut cuts all connections several times, also those that read the bus: no message is lost,
+// and messages under way are refused.
 func TestReaderCut(t *testing.T) {
 	needsMuch(t)
 	r := startRedis(t)
@@ -34,8 +34,8 @@ func TestReaderCut(t *testing.T) {
 	}
 }
 
-// TestRestart kills Redis, which has nothing, or what it has written: numbers rise nevertheless,
-// and the nodes go on by themselves.
+// TestRestart kills Redis, which then has nothing, or what it has written to disk: numbers rise all
+// the same, and the nodes continue by themselves.
 func TestRestart(t *testing.T) {
 	needsMuch(t)
 	for name, args := range map[string][]string{"empty": nil, "appendonly": {"--appendonly", "yes", "--appendfsync", "everysec"}} {
@@ -60,8 +60,8 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// TestTrimmed has the bus keep less than a reader is behind: its channels are compared, and what
-// is missing is fetched.
+// TestTrimmed: the bus no longer has the entries that a reader needs next. The loops compare their
+// channels, and fetch the missing messages.
 func TestTrimmed(t *testing.T) {
 	needsMuch(t)
 	r := startRedis(t)
@@ -86,8 +86,8 @@ func TestTrimmed(t *testing.T) {
 	}
 }
 
-// TestSlow has Redis do nothing for longer than a message may wait: it is refused, and nothing is
-// lost or doubled.
+// TestSlow stops Redis for longer than a message may wait: the message is refused, and no message is
+// lost or duplicated.
 func TestSlow(t *testing.T) {
 	needsMuch(t)
 	r := startRedis(t)
@@ -113,8 +113,8 @@ func TestSlow(t *testing.T) {
 	verdict(t, nodes, rooms...)
 }
 
-// TestLarge reads messages of a MiB each while another node publishes: none is lost, and fewer are
-// read at once.
+// TestLarge: a node reads messages of a MiB each, which another node has published before. None is lost;
+// the reader reads fewer at once.
 func TestLarge(t *testing.T) {
 	r := startRedis(t)
 	nodes := []*testNode{startNode(t, 1, Config{}, r.url), startNode(t, 1, Config{}, r.url)}
@@ -131,7 +131,7 @@ func TestLarge(t *testing.T) {
 	verdict(t, nodes, "room")
 }
 
-// TestKeys publishes again with a key while connections break: each message is there once.
+// TestKeys publishes messages with a key again while connections break: each message exists once.
 func TestKeys(t *testing.T) {
 	r := startRedis(t)
 	nodes := []*testNode{startNode(t, 1, Config{}, r.url)}
@@ -159,7 +159,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestRefuses has a node with other partitions not wait.
+// TestRefuses: a node with another number of partitions is refused at once.
 func TestRefuses(t *testing.T) {
 	r := startRedis(t)
 	startNode(t, 1, Config{Partitions: 3}, r.url)

@@ -2,28 +2,28 @@ package cluster
 
 import "time"
 
-// pace has a reader that is told often read more at once: beyond a burst it reads so many times
-// in a second, and what has come meanwhile costs one call. Where the loops have waited for
-// nothing for some time it pauses after a read for a part of that time, which the next message that
-// they wait for has to bear: what a read takes is to wake up, whatever it brings. Where they wait
-// for no channel at all it reads less often still, until they do.
+// pace limits how often a reader reads the bus. It is a token bucket: after a burst, it allows one
+// read per interval, and that read returns all messages of the interval. The interval is longer
+//   - if the loops have received nothing for some time: it is a fraction of that time. A read costs
+//     mainly a wake-up, however much it returns. The next message may come later by one interval;
+//   - if no loop waits for a channel: a fixed longer interval, until one does.
 type pace struct {
-	more bool // there may be more than was read
-	left int
-	at   time.Time // when left was worked out
+	more bool      // the last answer may not have returned everything
+	left int       // reads that are left of the burst
+	at   time.Time // when left was computed
 	told time.Time // when a loop was last told of something
 }
 
 const (
-	paceBurst  = 32                    // reads
-	paceRest   = 8                     // and where nothing is waited for
-	paceTime   = time.Millisecond      // for each read
-	paceIdle   = 50 * time.Millisecond // at the most, where nothing is waited for
-	paceShare  = 16                    // of the time for which that has been so
+	paceBurst  = 32                    // burst, in reads
+	paceRest   = 8                     // burst if the interval is longer than paceTime
+	paceTime   = time.Millisecond      // shortest interval
+	paceIdle   = 50 * time.Millisecond // longest interval while a loop waits for a channel
+	paceShare  = 16                    // the interval is 1/paceShare of the time without messages
 	paceUnused = 500 * time.Millisecond
 )
 
-// next is how long it is until the next read, where each takes so long.
+// next returns the pause before the next read. each is the interval.
 func (p *pace) next(now time.Time, each time.Duration) time.Duration {
 	burst := paceBurst
 	if each > paceTime {
@@ -31,7 +31,7 @@ func (p *pace) next(now time.Time, each time.Duration) time.Duration {
 	}
 	if earned := now.Sub(p.at) / each; earned >= time.Duration(burst) {
 		p.left, p.at = burst, now
-	} else { // what is left of the time counts the next time
+	} else { // the rest of the time counts next time
 		p.left, p.at = min(p.left+int(earned), burst), p.at.Add(earned*each)
 	}
 	if p.left = max(p.left-1, 0); p.left > 0 || p.more {
@@ -40,7 +40,7 @@ func (p *pace) next(now time.Time, each time.Duration) time.Duration {
 	return each
 }
 
-// pause is how long it is until the next read.
+// pause returns the pause before the next read.
 func (r *reader) pause(now time.Time) time.Duration {
 	each := paceTime
 	switch {

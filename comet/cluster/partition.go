@@ -17,12 +17,13 @@ type partition struct {
 	keyG     string
 	keyBus   string
 	keyHB    string
-	restored bool // it goes on where another program's stood
+	restored bool // it continues from another program's position
 
-	// mu orders what loops are told: the place, and what is posted because of it.
+	// mu guards at and read. It is held while mail that follows from them is posted: so loops get
+	// this mail in order.
 	mu   sync.Mutex
 	at   place
-	read string // the id of the last entry that was read, or of the one before the next
+	read string // the id of the last entry that was read, or the one after which to read
 
 	reader *reader // of its bus
 
@@ -46,43 +47,43 @@ func newPartition(l *Log, id int) *partition {
 	return p
 }
 
-// known is the place as it is known.
+// known returns the state of the partition, as it is known.
 func (p *partition) known() place {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.at
 }
 
-// readTo is the id of the last entry that was read.
+// readTo returns the id of the last entry that was read.
 func (p *partition) readTo() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.read
 }
 
-// expire refuses the proposals that have waited since before then.
+// expire refuses proposals that were made before then.
 func (p *partition) expire(then time.Time) {
 	for _, late := range p.proposals.take(nil, func(w *proposal) bool { return w.at.Before(then) }) {
 		p.log.refuse(&late, mail.CodeNoLog)
 	}
 }
 
-// of is the partition of a channel.
+// of returns the partition of a channel.
 func (l *Log) of(name []byte) *partition {
 	return l.partitions[partitionOf(name, len(l.partitions))]
 }
 
-// queue is what loops have handed over, in order, for the one goroutine that takes it.
+// queue holds items that loops hand over, in order, to one goroutine, which takes them.
 type queue[T any] struct {
 	mu     sync.Mutex
-	items  []T // from head on
+	items  []T // those from head on are waiting
 	head   int
 	filled signal // there is something to take
 }
 
 func (q *queue[T]) init() { q.filled = newSignal() }
 
-// put appends, and says whether it is the first.
+// put appends an item, and returns whether the queue was empty. It does not signal filled.
 func (q *queue[T]) put(v T) (first bool) {
 	q.mu.Lock()
 	first = q.head == len(q.items)
@@ -91,7 +92,7 @@ func (q *queue[T]) put(v T) (first bool) {
 	return first
 }
 
-// take moves items from the front to dst, as long as more says so.
+// take moves items from the front to dst while more returns true.
 func (q *queue[T]) take(dst []T, more func(*T) bool) []T {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -114,7 +115,7 @@ func (q *queue[T]) take(dst []T, more func(*T) bool) []T {
 
 const keepQueue = 4096
 
-// back puts items before all others.
+// back returns items to the front of the queue.
 func (q *queue[T]) back(items []T) {
 	if len(items) == 0 {
 		return
@@ -125,7 +126,7 @@ func (q *queue[T]) back(items []T) {
 	q.filled.tell()
 }
 
-// sift keeps only the items that are worth it.
+// sift removes all items for which worth returns false.
 func (q *queue[T]) sift(worth func(*T) bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -139,7 +140,7 @@ func (q *queue[T]) sift(worth func(*T) bool) {
 	q.items, q.head = kept, 0
 }
 
-// none says whether nothing waits.
+// none reports whether the queue is empty.
 func (q *queue[T]) none() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

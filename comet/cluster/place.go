@@ -25,7 +25,7 @@ type step struct {
 	jump   bool // numbers are skipped
 }
 
-// take moves on to an entry. Its items are to be applied unless the entry is stale.
+// take advances to an entry. Its items must be applied unless the entry is stale.
 func (p *place) take(e *entry) (s step) {
 	switch {
 	case e.gen < p.gen || e.gen == p.gen && e.total < p.total || e.gen == p.gen && e.kind == entryJump:
@@ -60,22 +60,22 @@ func (p *place) take(e *entry) (s step) {
 	return s
 }
 
-// see notes the total in an answer of this generation.
+// see records the total in an answer of this generation.
 func (p *place) see(total uint64) { p.seen = max(p.seen, total) }
 
-// low says whether numbers must be raised, because some that are as high were given
+// low reports whether numbers must be raised, because numbers as high as the next ones were given
 // before.
 func (p place) low() bool { return p.top > p.off }
 
-// number is the number of the n-th message of a channel.
+// number returns the number of the n-th message of a channel.
 func (p *place) number(n uint32) int32 { return int32(n + p.b + p.off) }
 
-// index is the index of the last event that concerned all channels of the partition, as
+// index returns the index of the last event that concerned all channels of the partition, as
 // loops know it. A broadcast raises it by one; a new generation or a comparison raises it
 // by more than the number of broadcasts that a master may have lost.
 func (p *place) index(b uint32) uint32 { return b + p.events<<16 }
 
-// epoch is the epoch of one life of a channel.
+// epoch returns the epoch of one life of a channel.
 func epoch(seed string, name []byte, life uint32) uint32 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(seed))
@@ -86,7 +86,7 @@ func epoch(seed string, name []byte, life uint32) uint32 {
 	return max(uint32(v>>32), record.EpochLeast)
 }
 
-// partitionOf is the partition of a channel, the same on all nodes.
+// partitionOf returns the partition of a channel, the same on all nodes.
 func partitionOf(name []byte, partitions int) int {
 	if partitions == 1 {
 		return 0
@@ -94,7 +94,7 @@ func partitionOf(name []byte, partitions int) int {
 	return int(hashName(name) % uint64(partitions))
 }
 
-// hashName is the 64-bit FNV-1a hash of a name.
+// hashName returns the 64-bit FNV-1a hash of a name.
 func hashName[T []byte | string](name T) uint64 {
 	h := uint64(14695981039346656037)
 	for i := range len(name) {

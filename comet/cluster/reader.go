@@ -12,29 +12,29 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// reader reads the buses of partitions that have the same master, and tells the loops; or it
-// reads ctl. It has a connection of its own, which its goroutine reads, or a loop (loan.go).
+// reader reads the buses of partitions that have the same master, or ctl, and tells the loops. It
+// has a connection of its own. Either its goroutine or a loop (loan.go) reads from it.
 type reader struct {
 	log        *Log
 	number     int          // index among the readers of the log
-	partitions []*partition // none: it reads ctl
+	partitions []*partition // nil: it reads ctl
 	keys       []string     // of the streams
 	pace       pace
 	health     health
-	entries    int    // of each stream, at the most, that are read at once
-	reading    bool   // nothing has failed since it was where the bus is
-	changed    signal // there is something else to wait for
+	entries    int    // most entries of each stream per read
+	reading    bool   // the last read has succeeded
+	changed    signal // wakes the goroutine from a pause
 
-	resting sync.Mutex // held while it tells the loops; guards what follows
+	resting sync.Mutex // held while the loops are told; guards the fields below
 	ended   bool       // the log is closed
-	wire    *wire      // nil: there is none
+	wire    *wire      // nil: not connected
 	loan    *loan      // nil: the goroutine reads
 	groups  [3][]string
 	inlet   inlet
 	reply   reply
-	entry   streamEntry // the entry that was found last
+	entry   streamEntry // the last entry
 	counts  []int       // by stream: entries of the answer so far
-	from    []string    // by stream: the id that the answer continues from
+	from    []string    // by stream: the id after which the call reads
 	posts   posts
 }
 
@@ -51,15 +51,15 @@ func newReader(l *Log, partitions ...*partition) *reader {
 }
 
 const (
-	readBlock   = 5 * time.Second  // that Redis waits for an entry
-	readSoon    = time.Millisecond // and where it is to be seen that it serves
-	readFirst   = 64               // entries of each stream that are read at once: of the first read,
-	readEntries = 512              // and at the most,
-	readBytes   = 1 << 20          // beyond which fewer are read at once
+	readBlock   = 5 * time.Second  // how long Redis waits for an entry
+	readSoon    = time.Millisecond // the same for the first read after a failure, which shows whether Redis serves
+	readFirst   = 64               // entries of each stream per read, at the start
+	readEntries = 512              // the most entries of each stream per read
+	readBytes   = 1 << 20          // after an answer of more bytes, half as many entries are read
 )
 
-// read reads until the log ends. What fails is tried again after a pause; the partitions are
-// checked first, since another master may be there.
+// read reads until the log ends. After a failure it pauses and tries again. It checks the
+// partitions first, because another master may be there.
 func (r *reader) read() {
 	var pause retry
 	for r.log.ctx.Err() == nil {
@@ -88,7 +88,7 @@ func (r *reader) read() {
 	}
 }
 
-// checkAll checks the partitions, unless nothing has failed since.
+// checkAll checks the partitions, unless the last read has succeeded.
 func (r *reader) checkAll() error {
 	if r.reading {
 		return nil
@@ -101,8 +101,8 @@ func (r *reader) checkAll() error {
 	return nil
 }
 
-// readOn connects and reads until that fails. It lends the connection to a loop while no pause is
-// due.
+// readOn connects, and reads until a read fails or the log ends. While no pause is due, it lends the
+// connection to a loop.
 func (r *reader) readOn() error {
 	ctx, done := r.log.call(dialTimeout)
 	w, err := r.log.openWire(ctx, r.keys[0])
@@ -136,7 +136,7 @@ func (r *reader) works() {
 	}
 }
 
-// readOnce sends a call for new entries, waits for the answer, and tells the loops.
+// readOnce calls for new entries, waits for the answer, and tells the loops.
 func (r *reader) readOnce(w *wire) error {
 	block := readBlock
 	if !r.reading {
@@ -197,8 +197,8 @@ func (r *reader) drop() {
 	r.wire, r.inlet, r.reply = nil, inlet{}, reply{}
 }
 
-// take tells the loops what has arrived of an answer. whole: the answer is complete. resting is
-// held.
+// take tells the loops of the entries that have arrived. whole: the answer is complete. The caller
+// holds resting.
 func (r *reader) take() (whole bool, err error) {
 	if r.log.paused.Load() || r.ended {
 		return false, errPaused
@@ -247,8 +247,8 @@ func (r *reader) next() (found, error) {
 	return what, err
 }
 
-// took tells the loops what the entries of the current stream say, unless the place from which
-// they were read has been changed meanwhile. It returns what follows them.
+// took tells the loops of the entries of the current stream, unless the id after which they were read
+// is no longer the partition's. It returns what follows the entries.
 func (p *partition) took(r *reader) (what found, err error) {
 	stream, posts := r.entry.stream, &r.posts
 	posts.begin(p.log)
@@ -281,14 +281,14 @@ func (p *partition) took(r *reader) (what found, err error) {
 	return what, err
 }
 
-// stateMail is mail that tells a loop where the partition stands: what is asked of a channel from
-// now on has seen that.
+// stateMail returns mail that tells a loop the partition's current index: the state of a channel that
+// is requested from now on is at least as new.
 func (p *partition) stateMail() *mail.Mail {
 	m := mail.OfPartition(mail.Unsettled, uint32(p.id), p.at.index(p.at.b))
 	return &m
 }
 
-// fallBehind has the loops compare their channels with what Redis keeps.
+// fallBehind makes the loops compare their channels with Redis.
 func (p *partition) fallBehind(posts *posts) {
 	p.log.figures.behind.Add(1)
 	m := p.stateMail()
@@ -296,7 +296,7 @@ func (p *partition) fallBehind(posts *posts) {
 	posts.all(*m)
 }
 
-// apply tells the loops what an entry says.
+// apply tells the loops of an entry.
 func (p *partition) apply(text []byte, posts *posts) error {
 	e, err := parseEntry(text)
 	if err != nil {
@@ -321,7 +321,7 @@ func (p *partition) apply(text []byte, posts *posts) error {
 	return nil
 }
 
-// tell tells the loops of one item.
+// tell tells the loops of an item.
 func (p *partition) tell(it *item, posts *posts) {
 	if it.letter == itemBroadcast {
 		p.at.b = it.n
@@ -351,7 +351,8 @@ func (p *partition) tell(it *item, posts *posts) {
 	}
 }
 
-// wait waits until it is time for the next read, or a loop waits for a channel while none has.
+// wait waits for pause. It returns earlier if a loop attaches its first channel, or the log resumes
+// or ends.
 func (r *reader) wait(pause time.Duration) {
 	if pause == 0 {
 		return
@@ -363,7 +364,7 @@ func (r *reader) wait(pause time.Duration) {
 	}
 }
 
-// lagged notes how far behind the bus a reader is: the age of the entry that it has read.
+// lagged records how far the reader is behind the bus: the age of the last entry that it has read.
 func (l *Log) lagged(id string) {
 	ms, _ := splitID(id)
 	l.figures.lag.Store(max(time.Now().UnixMilli()-int64(ms), 0))

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// TestReaderPace has messages come at a steady rate: how many calls read them depends on whether
-// the loops wait for them.
+// TestReaderPace: messages come at a steady rate. The number of reads depends on whether the loops
+// wait for them.
 func TestReaderPace(t *testing.T) {
 	const rate, seconds = 500, 20
 	for _, c := range []struct {
 		name        string
 		waits, told bool
 		control     bool
-		least, most int // reads a second
+		least, most int // reads per second
 	}{
 		{"what comes is waited for", true, true, false, rate, rate},
 		{"others are waited for", true, false, false, 15, int(time.Second / paceIdle)},
@@ -48,7 +48,7 @@ func TestReaderPace(t *testing.T) {
 	}
 }
 
-// TestReaderPaceAfterSilence has a pause be no more than a part of the time for which nothing was told.
+// TestReaderPaceAfterSilence: a pause is at most a fraction of the time without messages.
 func TestReaderPaceAfterSilence(t *testing.T) {
 	l := new(Log)
 	end := newLoop(l, 0, nil)
@@ -64,8 +64,8 @@ func TestReaderPaceAfterSilence(t *testing.T) {
 	}
 }
 
-// TestReaderPaceAfterBurst has messages come at less than the pace behind a burst: after a while each is
-// read at once again.
+// TestReaderPaceAfterBurst: after a burst, messages come more slowly than the pace. After some time each
+// is read at once again.
 func TestReaderPaceAfterBurst(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	p := pace{at: now}
@@ -81,7 +81,7 @@ func TestReaderPaceAfterBurst(t *testing.T) {
 	}
 }
 
-// TestReaderWoken has a reader whose loops wait for no channel told when they do.
+// TestReaderWoken: a reader is told when a loop attaches its first channel.
 func TestReaderWoken(t *testing.T) {
 	l := new(Log)
 	one, other := newLoop(l, 0, nil), newLoop(l, 1, nil)
@@ -106,8 +106,8 @@ func TestReaderWoken(t *testing.T) {
 	}
 }
 
-// TestReaderFails has Redis refuse a read again and again while it does all else: the server is
-// not ready then, and is when that is over.
+// TestReaderFails: Redis refuses reads, and does everything else: the server is not ready then, and is
+// ready again afterwards.
 func TestReaderFails(t *testing.T) {
 	r := startRedis(t)
 	n := startNode(t, 1, Config{}, r.url)

@@ -19,19 +19,19 @@ import (
 	"ccomet/comet/cluster/redisurl"
 )
 
-// A redis-server of a test's own, in a directory of its own.
+// A redisServer is a redis-server for one test, in its own directory.
 type redisServer struct {
 	t    testing.TB
 	name string
 	args []string
-	more []string // of them, those that the test has given
+	more []string // those args that the test has given
 	dir  string
 	url  string
 	port int // 0: on a socket
 	cmd  *exec.Cmd
 }
 
-// leaveOut skips a test, or fails it where none may be skipped.
+// leaveOut skips a test, or fails it if no test may be skipped.
 func leaveOut(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("CCOMET_NO_SKIP") == "1" {
@@ -49,7 +49,7 @@ func findRedis(t testing.TB, name string) string {
 	return path
 }
 
-// startRedis starts one on a socket, without files unless args say so.
+// startRedis starts a Redis server on a Unix socket, without files unless args say otherwise.
 func startRedis(t testing.TB, args ...string) *redisServer {
 	t.Helper()
 	dir := shortDir(t)
@@ -59,7 +59,7 @@ func startRedis(t testing.TB, args ...string) *redisServer {
 	return s
 }
 
-// shortDir is a directory whose name leaves room for that of a socket.
+// shortDir returns a directory whose path is short enough for a socket in it.
 func shortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "bus")
@@ -115,13 +115,13 @@ func (s *redisServer) answers() {
 	})
 }
 
-// kill ends it as a power cut does.
+// kill ends the server like a power cut.
 func (s *redisServer) kill() {
 	_ = s.cmd.Process.Kill()
 	_ = s.cmd.Wait()
 }
 
-// do has the server do a command.
+// do makes the server execute a command.
 func (s *redisServer) do(words ...string) (string, error) {
 	o, err := options(redisAt(s.t, s.url))
 	if err != nil {
@@ -151,7 +151,7 @@ func (s *redisServer) must(words ...string) string {
 	return answer
 }
 
-// redisAt is where Redis is.
+// redisAt parses the URLs of Redis.
 func redisAt(t testing.TB, urls ...string) redisurl.Servers {
 	t.Helper()
 	s, err := redisurl.Parse(urls)
@@ -161,10 +161,10 @@ func redisAt(t testing.TB, urls ...string) redisurl.Servers {
 	return s
 }
 
-// hang is how long a test waits before it calls something a hang.
+// hang is the time after which a test takes a wait for a hang.
 const hang = 2 * time.Minute
 
-// waitFor waits until something is so.
+// waitFor waits until so returns true.
 func waitFor(t testing.TB, what string, so func() bool) {
 	t.Helper()
 	for began := time.Now(); !so(); time.Sleep(2 * time.Millisecond) {
@@ -174,7 +174,8 @@ func waitFor(t testing.TB, what string, so func() bool) {
 	}
 }
 
-// within does what has to end by itself, and says what has not, and where all goroutines are then.
+// within runs do, which must end by itself. If it does not, the test fails with the stacks of all
+// goroutines.
 func within(t testing.TB, what string, do func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -184,12 +185,12 @@ func within(t testing.TB, what string, do func()) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(2 * hang): // what it does may have waits of its own, which say more
+	case <-time.After(2 * hang): // do may have waits of its own, which fail with more detail
 		t.Fatalf("has not ended: %s\n%s", what, goroutines())
 	}
 }
 
-// goroutines is where all goroutines are.
+// goroutines returns the stacks of all goroutines.
 func goroutines() string {
 	text := make([]byte, 1<<20)
 	return string(text[:runtime.Stack(text, true)])

@@ -22,11 +22,11 @@ type streamEntry struct {
 	texts  [][]byte // names of fields and their values, by turns
 }
 
-// found is what next has found.
+// found is the result of next.
 type found byte
 
 const (
-	foundPart  found = iota // something incomplete, or nothing
+	foundPart  found = iota // nothing, or something incomplete
 	foundEntry              // an entry
 	foundEnd                // the end of an answer
 )
@@ -85,7 +85,7 @@ type cursor struct {
 	failed error
 }
 
-// head parses a line that has a number, up to most, after its kind. It is -1 for null.
+// head parses a line that has a number of at most most after its kind. The number is -1 for null.
 func (c *cursor) head(kind byte, most int) (n int, ok bool) {
 	rest := c.text[c.at:]
 	end := bytes.IndexByte(rest[:min(len(rest), longestLine)], '\n')
@@ -211,7 +211,7 @@ func (in *inlet) take(n int) {
 	}
 }
 
-// room returns where the next bytes are to be stored. It invalidates what rest has returned.
+// room returns the space for the next bytes. It invalidates the result of rest.
 func (in *inlet) room() []byte {
 	switch left := in.to - in.from; {
 	case left == 0 && len(in.text) > inletKept:

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// answerOf is an answer to XREAD as Redis writes it.
+// answerOf returns an answer to XREAD as Redis writes it.
 func answerOf(streams ...string) string {
 	return fmt.Sprintf("*%d\r\n%s", len(streams), strings.Join(streams, ""))
 }
@@ -27,7 +27,7 @@ func entryOf(id string, texts ...string) string {
 
 func wordOf(text string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(text), text) }
 
-// takeApart reads text that comes in pieces of so many bytes, and writes down what it has.
+// takeApart parses text that arrives in pieces of size bytes, and lists what it finds.
 func takeApart(text []byte, size int, keys ...string) (list []string, err error) {
 	in, from, a, e := inlet{}, bytes.NewReader(text), reply{}, streamEntry{}
 	for {
@@ -50,7 +50,7 @@ func takeApart(text []byte, size int, keys ...string) (list []string, err error)
 	}
 }
 
-// TestReply takes answers apart, whatever pieces they come in.
+// TestReply parses answers, whatever the pieces in which they arrive.
 func TestReply(t *testing.T) {
 	long := strings.Repeat("x", 3*inletKept)
 	text := answerOf(streamOf("a", entryOf("1-0", "e", "one"), entryOf("1-1", "e", long)), streamOf("c", entryOf("2-0", "n", "node", "b", ""))) +
@@ -67,7 +67,7 @@ func TestReply(t *testing.T) {
 	}
 }
 
-// TestReplyRefused refuses what Redis does not write, as soon as it is to be seen.
+// TestReplyRefused: malformed answers are refused as early as possible.
 func TestReplyRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"-ERR wrong\r\n":                       "wrong",
@@ -95,8 +95,8 @@ func TestReplyRefused(t *testing.T) {
 	}
 }
 
-// FuzzReply reads any bytes as answers: what they have is the same in whatever pieces they come, and is
-// no more than they are.
+// FuzzReply parses any bytes as answers: the result does not depend on the pieces in which they arrive,
+// and has no more parts than the bytes can hold.
 func FuzzReply(f *testing.F) {
 	f.Add([]byte(answerOf(streamOf("a", entryOf("1-0", "e", "one"), entryOf("1-1", "e", "")), streamOf("b", entryOf("2-0", "n", "node")))), uint8(3))
 	f.Add([]byte("*-1\r\n-NOAUTH Authentication required.\r\n"), uint8(1))

@@ -7,8 +7,8 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// TestSecretOfEmptied has Redis emptied: nodes that come later have the secret of those that run, also one
-// that goes on for another program before that has noticed.
+// TestSecretOfEmptied: Redis is emptied. Nodes that come later have the secret of the running nodes, also
+// a node that continues for another program before that one has noticed.
 func TestSecretOfEmptied(t *testing.T) {
 	r := startRedis(t)
 	one := startNode(t, 1, Config{}, r.url)

@@ -19,7 +19,7 @@ import (
 	"ccomet/comet"
 )
 
-// What follows are whole servers that share a Redis, asked over sockets as clients ask.
+// These tests run whole servers that share a Redis. They use sockets, as clients do.
 
 type server struct {
 	t            testing.TB
@@ -59,14 +59,14 @@ func (s *server) stop() {
 	}
 }
 
-// over is a client of a socket.
+// over returns a client that connects to a socket.
 func over(socket string) *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}
 }
 
-// ask asks once, and returns the status and the body.
+// ask sends one request, and returns the status and the body.
 func ask(t testing.TB, c *http.Client, path string) (int, string) {
 	t.Helper()
 	answer, err := c.Get("http://server" + path)
@@ -81,7 +81,7 @@ func ask(t testing.TB, c *http.Client, path string) (int, string) {
 	return answer.StatusCode, string(body)
 }
 
-// push publishes, again and again where Redis does not serve, and returns the number.
+// push publishes, and repeats that while Redis does not serve. It returns the number.
 func (s *server) push(cname, content string) (seq int32) {
 	s.t.Helper()
 	waitFor(s.t, "a publish of "+content, func() bool {
@@ -133,7 +133,7 @@ func (s *server) listen(path string) *listener {
 	return l
 }
 
-// wants waits until a listener has been sent those messages, and nothing else.
+// wants waits until a listener has been sent exactly these messages.
 func (l *listener) wants(t testing.TB, want ...string) {
 	t.Helper()
 	got := ""
@@ -148,8 +148,8 @@ func (l *listener) wants(t testing.TB, want ...string) {
 	})
 }
 
-// TestServers: what is published at any server reaches the clients of all, once and in order,
-// with Redis there, away, and emptied.
+// TestServers: a message published at any server reaches the clients of all servers, once and in
+// order, while Redis serves, is away, and has been emptied.
 func TestServers(t *testing.T) {
 	redis := startRedis(t)
 	var servers []*server
@@ -195,14 +195,14 @@ func TestServers(t *testing.T) {
 	all.wants(t, fmt.Sprintf("close %d ", seq+1))
 }
 
-// audience are clients that have the same to hear, but for what only those are told that
-// asked for it: what is lost.
+// audience is a group of clients that must get the same messages. Only those in told have asked to be
+// told what is lost.
 type audience struct {
 	plain, told   []*listener
-	lines, losses []string // of the two
+	lines, losses []string // of plain and told
 }
 
-// wants has all hear a line more.
+// wants waits until each client has got one more line.
 func (a *audience) wants(t *testing.T, line string) {
 	t.Helper()
 	a.lines, a.losses = append(a.lines, line), append(a.losses, line)
@@ -212,8 +212,8 @@ func (a *audience) wants(t *testing.T, line string) {
 	}
 }
 
-// emptied has Redis end and begin again, which keeps nothing, and publishes the n-th message
-// after such an end; it returns the number of that.
+// emptied restarts Redis, which keeps nothing, and publishes the n-th message after such a restart. It
+// returns the number of the message.
 func emptied(t *testing.T, redis *redisServer, servers []*server, n int, before int32, all *audience) int32 {
 	t.Helper()
 	redis.kill()
@@ -241,7 +241,7 @@ func emptied(t *testing.T, redis *redisServer, servers []*server, n int, before 
 	return seq
 }
 
-// TestServersTokens: a channel that is signed at one server has clients at another.
+// TestServersTokens: clients of a channel that one server has signed connect to another server.
 func TestServersTokens(t *testing.T) {
 	redis := startRedis(t)
 	auth := func(cfg *comet.Config) { cfg.Auth = comet.AuthToken }

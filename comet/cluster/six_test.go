@@ -12,7 +12,7 @@ import (
 
 var clusterFailovers = flag.Int("clusterfailovers", 2, "how often a master of a Redis Cluster is killed in the test of that")
 
-// startSix starts a Redis Cluster of three masters with a replica each: the n-th has that at n+3.
+// startSix starts a Redis Cluster of three masters, each with a replica: that of server n is server n+3.
 func startSix(t testing.TB) (servers []*redisServer) {
 	t.Helper()
 	servers, ids := startCluster(t, "--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0")
@@ -42,8 +42,8 @@ func inStep(t testing.TB, replica *redisServer) {
 	waitFor(t, "a replica is in step", func() bool { return replica.is("master_link_status:up") })
 }
 
-// TestClusterFailover kills masters of a Redis Cluster at random moments while their replicas lag,
-// which take their places: no number is given twice, and nothing is lost in silence.
+// TestClusterFailover kills masters of a Redis Cluster at random moments while their replicas lag and
+// take over: no number is given twice, and no message is lost without a gap.
 func TestClusterFailover(t *testing.T) {
 	needsMuch(t)
 	servers := startSix(t)
@@ -57,7 +57,7 @@ func TestClusterFailover(t *testing.T) {
 		waitFor(t, "messages go on", func() bool { return c.sent.Load() > before+200 })
 		n := rand.IntN(3)
 		if round == 0 {
-			n = servers[0].slotOf(t, "{0}") * 3 / clusterSlots // which has a partition
+			n = servers[0].slotOf(t, "{0}") * 3 / clusterSlots // the master that has partition 0
 		}
 		master, replica := servers[n], servers[3+n]
 		replica.freeze(master)
@@ -67,7 +67,7 @@ func TestClusterFailover(t *testing.T) {
 		master.kill()
 		replica.signal(syscall.SIGCONT)
 		waitFor(t, "the replica takes the master's place", func() bool { return replica.is("role:master") })
-		master.start() // as a replica, which the cluster tells it to be
+		master.start() // as a replica: the cluster tells it so
 		servers[n], servers[3+n] = replica, master
 		inStep(t, master)
 		waitFor(t, "the nodes are ready", func() bool {

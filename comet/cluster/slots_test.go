@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// clusterSlots is how many slots a Redis Cluster has.
+// clusterSlots is the number of slots of a Redis Cluster.
 const clusterSlots = 16384
 
-// slotOf is the slot of a key.
+// slotOf returns the slot of a key.
 func (s *redisServer) slotOf(t testing.TB, key string) int {
 	t.Helper()
 	slot, err := strconv.Atoi(s.must("CLUSTER", "KEYSLOT", key))

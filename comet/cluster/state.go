@@ -8,10 +8,10 @@ import (
 	"fmt"
 )
 
-// state is where the readers are, for a hand-over.
+// state is the position of the readers, for a hand-over.
 type state struct {
-	Redis      string // Config.redisID; "" of a version that does not say
-	Cluster    bool   // of Redis
+	Redis      string // Config.redisID; "" if an earlier version wrote it
+	Cluster    bool   // Redis is a Redis Cluster
 	Partitions []partitionState
 	Control    string // the id of the last entry of ctl
 	Process    string
@@ -52,9 +52,9 @@ func (l *Log) Resume() {
 	}
 }
 
-// redisID identifies a Redis, and how it is reached: by its URL, the password and the prefix.
+// redisID identifies a Redis and the way to it: a hash of the URL, the password and the prefix.
 func (cfg *Config) redisID() string {
-	text, _ := json.Marshal([]any{cfg.Redis, cfg.Prefix}) // which JSON has all of
+	text, _ := json.Marshal([]any{cfg.Redis, cfg.Prefix}) // JSON can hold all of it
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
@@ -70,7 +70,7 @@ func parseState(text []byte) (s state, err error) {
 	return s, nil
 }
 
-// restore goes on where another program's readers were.
+// restore continues from the position of another program's readers.
 func (l *Log) restore(s *state) error {
 	if l.partitions == nil && (l.cfg.Partitions == 0 || l.cfg.Partitions == len(s.Partitions)) {
 		l.cluster = s.Cluster

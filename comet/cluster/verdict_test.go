@@ -10,8 +10,8 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// crowd publishes to channels at all nodes, some messages of each at a time, until it is told to
-// stop.
+// crowd publishes at all nodes, until it is stopped: each node proposes a message for every channel, and
+// waits for the answer to the last of them.
 type crowd struct {
 	nodes    []*testNode
 	channels []string
@@ -38,13 +38,13 @@ func startCrowd(nodes []*testNode, channels ...string) *crowd {
 	return c
 }
 
-// end stops the crowd, and waits until each of its messages is answered.
+// end stops the crowd, and waits until all its messages are answered.
 func (c *crowd) end() {
 	c.stop.Store(true)
 	c.done.Wait()
 }
 
-// followAll has all nodes follow channels.
+// followAll makes all nodes follow channels.
 func followAll(nodes []*testNode, channels ...string) {
 	for _, n := range nodes {
 		for _, name := range channels {
@@ -58,7 +58,7 @@ func followAll(nodes []*testNode, channels ...string) {
 	}
 }
 
-// settle publishes at one node until every node has been told of such a message.
+// settle publishes at one node until all nodes have told of such a message.
 func settle(t testing.TB, nodes []*testNode, channels ...string) {
 	t.Helper()
 	for _, name := range channels {
@@ -71,7 +71,7 @@ func settle(t testing.TB, nodes []*testNode, channels ...string) {
 				return false
 			}
 			for _, n := range nodes {
-				waitFor(t, "a node tells of "+last, func() bool { // one that was refused, for want of an answer, may come behind it
+				waitFor(t, "a node tells of "+last, func() bool { // a refused message, which got no answer, may still follow it
 					return slices.ContainsFunc(n.home(name).messages(name), func(m toldMessage) bool { return m.content == last })
 				})
 			}
@@ -80,8 +80,8 @@ func settle(t testing.TB, nodes []*testNode, channels ...string) {
 	}
 }
 
-// verdict judges what nodes have told: no number twice, numbers rise, and of what was
-// acknowledged each node has told, unless it has told of a gap there.
+// verdict judges what the nodes have told: no number is given twice, numbers rise, and each node has
+// told of each acknowledged message, or of a gap in its place.
 func verdict(t testing.TB, nodes []*testNode, channels ...string) (told, gaps, refused int) {
 	t.Helper()
 	for _, name := range channels {
@@ -137,7 +137,7 @@ func verdict(t testing.TB, nodes []*testNode, channels ...string) (told, gaps, r
 	return told, gaps, refused
 }
 
-// inGap says whether a number is where the subscribers were told that messages are lost.
+// inGap reports whether the subscribers were told that the message with this number is lost.
 func (f *followed) inGap(seq int32) bool {
 	for _, gap := range f.gapsAt {
 		if seq >= gap[0] && seq < gap[1] {

@@ -6,21 +6,21 @@ import (
 	"sync/atomic"
 )
 
-// window bounds what has come to a loop by itself and is not dealt with yet: beyond it the
-// reader waits, and the bus keeps what comes.
+// window limits the unsolicited mail that a loop has not handled yet. While it is full, the reader
+// waits, and further messages stay on the bus.
 type window struct {
 	bytes atomic.Int64
 	room  signal // there is room again
 
 	mu    sync.Mutex
-	sizes []int32 // of the mails, in order, from head on
+	sizes []int32 // of the mails, in order; those from head on are not handled
 	head  int
 }
 
-// windowBytes is how much may be on its way to a loop.
+// windowBytes is the number of bytes at which a window is full.
 const windowBytes = 8 << 20
 
-// add notes mails that are about to be posted.
+// add counts mails that are about to be posted.
 func (w *window) add(sizes []int32) {
 	if len(sizes) == 0 {
 		return
@@ -38,7 +38,7 @@ func (w *window) add(sizes []int32) {
 	w.mu.Unlock()
 }
 
-// taken notes that the first mails have been dealt with.
+// taken records that the first n mails have been handled.
 func (w *window) taken(n int) {
 	bytes := int64(0)
 	w.mu.Lock()
@@ -51,7 +51,7 @@ func (w *window) taken(n int) {
 	}
 }
 
-// full says whether no more is to come now.
+// full reports whether nothing more may be posted now.
 func (w *window) full() bool { return w.bytes.Load() >= windowBytes }
 
 // wait waits until there is room, or the context ends.

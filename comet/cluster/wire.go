@@ -21,27 +21,27 @@ import (
 	"ccomet/comet/cluster/redisurl"
 )
 
-// wire is a connection to the master of a partition. A call needs no goroutines that wait for each
-// other, as a call of rueidis does. Any goroutine may call, one call after the other. It does not
-// wait for the answer, which another goroutine reads. A call with TLS may block.
+// wire is a connection to the master of a partition. Any goroutine may make a call, one call at a
+// time. A call does not wait for the answer, which another goroutine reads. So no goroutines have to
+// wait for each other, unlike in a call of rueidis. With TLS a call may block.
 type wire struct {
-	conn net.Conn        // nil: it is detached
-	raw  syscall.RawConn // nil: it speaks TLS, or is detached
-	fd   int             // of one that is detached
+	conn net.Conn        // nil: detached
+	raw  syscall.RawConn // nil: with TLS, or detached
+	fd   int             // the descriptor, while detached
 	in   *bufio.Reader
-	out  []byte // the call
+	out  []byte // buffer of the call
 }
 
-// Sizes of a wire: it has one call under way, whose answer is a number for each message.
+// Sizes of a wire. It has one call under way; the answer is a number for each message.
 const (
 	wireBuffer = 4 << 10
-	keepCall   = callBytes + 16<<10 // room that is kept
+	keepCall   = callBytes + 16<<10 // capacity up to which the call's buffer is kept
 )
 
-// keepAlive has the kernel detect that a server is gone.
+// keepAlive makes the kernel detect that a server is gone.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: pingTime, Interval: pingTime, Count: 2}
 
-// refusal is an answer of Redis that is an error, as rueidis has it: without the word ERR.
+// refusal is an error that Redis has answered, without the word ERR, as in rueidis.
 type refusal string
 
 func newRefusal(line []byte) refusal {
@@ -52,10 +52,10 @@ func (e refusal) Error() string { return string(e) }
 
 var errAnswer = errors.New("redis: an answer is malformed")
 
-// openWire connects to the server that has a key.
+// openWire connects to the server that has key.
 func (l *Log) openWire(ctx context.Context, key string) (*wire, error) {
 	network, address := "tcp", ""
-	for address = range l.client.Nodes() { // any one of a Redis Cluster, which says where to go; the master of another
+	for address = range l.client.Nodes() { // any server of a Redis Cluster, which names the right one; otherwise the master
 		break
 	}
 	if l.cfg.Redis.Kind == redisurl.Unix {
@@ -82,8 +82,7 @@ func (l *Log) openWire(ctx context.Context, key string) (*wire, error) {
 	}
 }
 
-// dialWire connects. What is done with the connection then, until it is greeted, is done by the
-// context's end.
+// dialWire connects. The deadline of ctx also holds for reads and writes, until the wire is greeted.
 func dialWire(ctx context.Context, network, address string, secure *tls.Config) (*wire, error) {
 	dialer := net.Dialer{KeepAliveConfig: keepAlive}
 	w := new(wire)
@@ -105,8 +104,8 @@ func dialWire(ctx context.Context, network, address string, secure *tls.Config) 
 	return w, nil
 }
 
-// greet says who calls, and asks for a key: where that is at another server of a Redis Cluster, it
-// says at which.
+// greet logs in, selects the database, sets the client's name, and asks for key. If another server of
+// a Redis Cluster has the key, greet returns the address of that server.
 func (w *wire) greet(s *redisurl.Servers, node, key string) (moved string, err error) {
 	calls := [][]string{{"CLIENT", "SETNAME", node}, {"EXISTS", key}}
 	if s.DB != 0 {
@@ -137,9 +136,9 @@ func (w *wire) greet(s *redisurl.Servers, node, key string) (moved string, err e
 	return "", w.conn.SetDeadline(time.Time{})
 }
 
-// call writes a call, of words one group behind the other. It does not wait: what the kernel does
-// not take at once is written by a goroutine. Where that fails the connection ends, which the
-// reader of its answers hears.
+// call writes a call: the words of all groups, in order. It does not wait: if the kernel does not take
+// everything at once, a goroutine writes the rest. If that fails, it closes the connection, and the
+// reader of the answers notices.
 func (w *wire) call(groups ...[]string) error {
 	out := appendCall(w.out[:0], groups...)
 	if w.out = out[:0]; cap(out) > keepCall {
@@ -158,7 +157,7 @@ func (w *wire) call(groups ...[]string) error {
 		return err
 	default:
 		if written, err = unix.Write(w.fd, out); err == nil && written < len(out) {
-			err = io.ErrShortWrite // the one call that is under way is more than the kernel takes
+			err = io.ErrShortWrite // the one call under way does not fit into the kernel's buffer
 		}
 		return os.NewSyscallError("write", err)
 	}
@@ -169,7 +168,7 @@ func (w *wire) call(groups ...[]string) error {
 		return failed
 	}
 	if rest := out[max(written, 0):]; len(rest) > 0 {
-		w.out = nil // it is the goroutine's
+		w.out = nil // the goroutine uses it
 		go func() {
 			if _, err := w.conn.Write(rest); err != nil {
 				w.close()
@@ -179,7 +178,7 @@ func (w *wire) call(groups ...[]string) error {
 	return nil
 }
 
-// appendCall appends a call, of words one group behind the other.
+// appendCall appends a call: the words of all groups, in order.
 func appendCall(out []byte, groups ...[]string) []byte {
 	n := 0
 	for _, words := range groups {
@@ -198,7 +197,7 @@ func appendHead(out []byte, kind byte, n int) []byte {
 	return append(strconv.AppendInt(append(out, kind), int64(n), 10), '\r', '\n')
 }
 
-// numbers reads an answer that is a list of numbers, and appends them.
+// numbers reads an answer that is a list of numbers, and appends them to dst.
 func (w *wire) numbers(dst []int64) ([]int64, error) {
 	n, err := w.number('*')
 	for ; err == nil && n > 0; n-- {
@@ -209,7 +208,7 @@ func (w *wire) numbers(dst []int64) ([]int64, error) {
 	return dst, err
 }
 
-// number reads a line that is a number, of that kind.
+// number reads a line that consists of kind and a number.
 func (w *wire) number(kind byte) (int64, error) {
 	line, err := w.line()
 	switch {
@@ -227,7 +226,7 @@ func (w *wire) number(kind byte) (int64, error) {
 	return n, nil
 }
 
-// line reads a line, which is good until the next is read. It is not empty.
+// line reads a line that is not empty. It is valid until the next one is read.
 func (w *wire) line() ([]byte, error) {
 	line, err := w.in.ReadSlice('\n')
 	if err != nil {
@@ -239,7 +238,7 @@ func (w *wire) line() ([]byte, error) {
 	return nil, errAnswer
 }
 
-// detach takes the socket from Go's poller: from then on it is used by system calls alone (fd).
+// detach removes the socket from Go's poller. From then on only system calls use it (fd).
 func (w *wire) detach() error {
 	var failed error
 	err := w.raw.Control(func(own uintptr) { w.fd, failed = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
@@ -250,16 +249,16 @@ func (w *wire) detach() error {
 	return err
 }
 
-// attach gives the socket back to Go's poller.
+// attach returns the socket to Go's poller.
 func (w *wire) attach() error {
 	file := os.NewFile(uintptr(w.fd), "redis")
-	conn, err := net.FileConn(file) // of a duplicate
+	conn, err := net.FileConn(file) // FileConn duplicates the descriptor
 	w.fd = -1
 	if _ = file.Close(); err != nil {
 		return err
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetKeepAliveConfig(keepAlive) // FileConn has set what is Go's default
+		_ = tcp.SetKeepAliveConfig(keepAlive) // FileConn has set Go's default
 	}
 	w.conn = conn
 	w.raw, err = conn.(syscall.Conn).SyscallConn()
