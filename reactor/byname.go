@@ -68,7 +68,7 @@ func NewLoopSince(h Handler, cfg Config, of *LoopState, rehearsal bool) (*Loop, 
 	return l, nil
 }
 
-// errConns rejects a list of connections that no loop can have had.
+// errConns rejects an inconsistent list of connections.
 var errConns = errors.New("reactor: what is said of connections does not fit")
 
 // Mover makes connections from another program's description of those of one loop.
@@ -145,7 +145,7 @@ func (m *Mover) Move(n int, to *Loop) (Conn, error) {
 	if r.flags&(flagOutput|flagConnecting) != 0 {
 		mask = outputEvents
 	}
-	return c, to.poller.add(r.fd, uint64(c), mask) // epoll reports again what is already true
+	return c, to.poller.add(r.fd, uint64(c), mask) // epoll reports readiness that exists already
 }
 
 // framesOf returns the copies of the frames that belong to a loop.

@@ -10,35 +10,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How another program goes on with a loop (Config.Inheritable):
+// Another program takes over a loop (Config.Inheritable) in these steps:
 //
-//  1. HoldInput: nothing more is read or accepted, so that what is under way comes to
-//     its end within some turns.
-//  2. State, when the loop does not turn: all that it is, as plain data. Its records stay
-//     where they are, in the Arena.
-//  3. Keep, of all descriptors that it names, and then the process executes the program.
-//     The sockets, and the epoll set that knows them, are open there as they were.
-//  4. ResumeLoop goes on.
+//  1. HoldInput: the loop no longer reads or accepts. So what is under way is finished within some
+//     turns.
+//  2. State, when the loop does not turn, returns the loop as plain data. The records stay in the
+//     Arena.
+//  3. Keep, for all descriptors in the State. Then the process executes the other program, in which
+//     the sockets, and the epoll set with them, are still open.
+//  4. ResumeLoop continues the loop.
 //
-// Where it comes to nothing, ReleaseInput has the loop go on as if nothing had been.
+// If this fails, ReleaseInput makes the loop continue as if nothing had happened.
 
-// LoopState is a loop as plain data. Descriptors in it are the process's.
+// LoopState is a loop as plain data. It names descriptors of the process.
 type LoopState struct {
-	Began       int64 // its ticks count from there, by the kernel's monotonic clock
-	Parked      int64 // when it was written down, by the same: its ticks stand still from then on; 0: of a version that does not say
+	Began       int64 // time at which its ticks were 0, by the kernel's monotonic clock
+	Parked      int64 // time of State, by the same clock: from then on its ticks stand still; 0: written by a version without it
 	Epoll, Wake int
 	Arena       int
 	Records     SlabState
 	Wheel       WheelState
-	Ready       []uint32 // to be read next turn
+	Ready       []uint32 // connections to read in the next turn
 	Held        []HeldState
 	Frames      []FrameState
-	HeldRoom    int    // places of what is held, the unused ones included
-	Rests       []Conn // timers of listeners
+	HeldRoom    int    // length of the list of what is held, free places included
+	Rests       []Conn // timers of the listeners
 	Tally       Figures
 }
 
-// ticked is the time that a loop's ticks have counted so far.
+// ticked returns the time that the loop's ticks have counted so far.
 func (st *LoopState) ticked() time.Duration {
 	return time.Duration(cmp.Or(st.Parked, Monotonic()) - st.Began)
 }
@@ -47,27 +47,26 @@ func (st *LoopState) ticked() time.Duration {
 type HeldState struct {
 	Place uint32
 	In    []byte // input not yet consumed
-	Out   []byte // of its own, not yet written
-	Frame int    // of Frames, counted from 1, that it holds the rest of; 0: none
-	Left  int    // bytes of which
+	Out   []byte // output of its own, not yet written
+	Frame int    // number in Frames, from 1, of the frame that it writes; 0: none
+	Left  int    // bytes of the frame that are not yet written
 }
 
-// FrameState is bytes that connections hold the rest of together.
+// FrameState is a frame: bytes that several connections still have to write.
 type FrameState struct {
 	Bytes     []byte
 	Uncounted bool
 }
 
-// HoldInput has the loop neither read nor accept, until ReleaseInput. What is read
-// already goes on, and what is held is written. Peers that end meanwhile are told of
-// when it reads again. Ticks stand still from the last turn on, and with them all timers: no
-// peer loses time while nothing is read. Call it on the loop's goroutine, or while the loop
-// does not turn.
+// HoldInput makes the loop neither read nor accept, until ReleaseInput. It still handles what it has
+// read, and writes what it holds. If a peer ends, the handler is told when the loop reads again.
+// From the last turn on ticks stand still, and so do all timers: no peer loses time while nothing
+// is read. Call it on the loop's goroutine, or while the loop does not turn.
 func (l *Loop) HoldInput() {
 	l.holding = true
 	for i := range l.listeners {
 		if ln := &l.listeners[i]; ln.fd >= 0 && !ln.resting {
-			_ = l.poller.remove(int32(ln.fd)) // what comes waits in the kernel
+			_ = l.poller.remove(int32(ln.fd)) // new connections wait in the kernel
 		}
 	}
 }
@@ -81,38 +80,38 @@ func (l *Loop) readClock() {
 	l.set(now)
 }
 
-// ReleaseInput undoes HoldInput, and is called in the same places.
+// ReleaseInput undoes HoldInput. Call it where HoldInput may be called.
 func (l *Loop) ReleaseInput() {
 	l.holding = false
 	for i := range l.listeners {
 		if ln := &l.listeners[i]; ln.fd >= 0 && !ln.resting {
-			ln.resting = true // for no reason of its own
+			ln.resting = true // set only so that resumeListening applies
 			l.resumeListening(i)
 		}
 	}
 	l.Wake()
 }
 
-// holdEnd notes that the kernel has given up a connection, while nothing is read: it is
-// read to its end when that is over.
+// holdEnd records that the kernel has ended a connection while nothing is read. The connection is read
+// to its end later.
 func (l *Loop) holdEnd(c Conn, r *record) {
 	if r.flags&flagPaused != 0 {
-		l.broken(c, r, nil) // which reads nothing of a connection that is paused
+		l.broken(c, r, nil) // nothing is read from a paused connection
 		return
 	}
 	r.flags |= flagReadable | flagEnded
 	l.ready(c.Index(), r)
 }
 
-// Quiet says whether nothing that is closed waits to be reaped.
+// Quiet reports whether no closed connection waits to be freed.
 func (l *Loop) Quiet() bool { return len(l.doomed) == 0 }
 
-// Arena is where the loop's records lie, and others' may; nil where no other program
-// can go on with them.
+// Arena returns the arena of the loop's records; other records may be in it. It is nil if no other
+// program can take over the loop.
 func (l *Loop) Arena() *Arena { return l.arena }
 
-// State is the loop as it is, for ResumeLoop. Call it where HoldInput is in force, the
-// loop Quiet, and not turning. What it returns shares memory with the loop.
+// State returns the loop's state, for ResumeLoop. HoldInput must be in force, and the loop Quiet and
+// not turning. The result shares memory with the loop.
 func (l *Loop) State() *LoopState {
 	now := Monotonic()
 	st := &LoopState{
@@ -151,14 +150,13 @@ func (l *Loop) State() *LoopState {
 	return st
 }
 
-// RecordType is that of a connection's record, whose layout must be the same in both
-// programs.
+// RecordType returns the type of a connection's record. Its layout must be the same in both programs.
 func RecordType() reflect.Type { return reflect.TypeFor[record]() }
 
-// FDs are the descriptors that the loop's State names, but for those of connections.
+// FDs returns the descriptors in the loop's State, except those of connections.
 func (l *Loop) FDs() []int { return []int{l.poller.fd, l.poller.wakeFd, l.arena.fd} }
 
-// Keep has descriptors stay open where the process executes a program, or no more.
+// Keep makes descriptors stay open when the process executes a program, or close then.
 func Keep(keep bool, fds ...int) error {
 	flag := unix.FD_CLOEXEC
 	if keep {
@@ -173,9 +171,9 @@ func Keep(keep bool, fds ...int) error {
 	return errors.Join(errs...)
 }
 
-// ResumeLoop goes on with a loop of another program. The state's descriptors are its own
-// from here on, but on an error. rehearsal makes a loop that has the records in a copy of
-// its own, and none of the sockets: it must not turn.
+// ResumeLoop continues a loop of another program. From then on the loop owns the state's descriptors,
+// except on an error. With rehearsal the loop has a copy of the records, and no sockets: it must not
+// turn.
 func ResumeLoop(h Handler, cfg Config, st *LoopState, rehearsal bool) (*Loop, error) {
 	cfg.Inheritable = true
 	l := newLoop(h, cfg)
@@ -195,7 +193,7 @@ func ResumeLoop(h Handler, cfg Config, st *LoopState, rehearsal bool) (*Loop, er
 	}
 	if !rehearsal {
 		l.poller.resume(st.Epoll, st.Wake, eventBatch)
-		l.woken.Store(1) // it may have been written to the eventfd that the last one slept on
+		l.woken.Store(1) // something may have been written to the eventfd of the other program's loop
 	}
 	l.untouched = true
 	l.wheel.Resume(st.Wheel)
@@ -207,9 +205,8 @@ func ResumeLoop(h Handler, cfg Config, st *LoopState, rehearsal bool) (*Loop, er
 	return l, nil
 }
 
-// begin is the first that a resumed loop does in its first turn. Until then it has changed
-// nothing that the other program sees, which can go on itself: no record, and nothing in
-// the epoll set.
+// begin starts the first turn of a resumed loop. Until then the loop has changed nothing that the other
+// program uses, neither a record nor the epoll set: the other program can still continue.
 func (l *Loop) begin() error {
 	l.untouched = false
 	for _, c := range l.rests {
@@ -230,7 +227,7 @@ func (l *Loop) begin() error {
 	return nil
 }
 
-// resumeTally goes on counting.
+// resumeTally makes the loop continue the counters.
 func resumeTally(l *Loop, t *Figures) {
 	l.tally = *t
 	s := &t.Stats
@@ -241,11 +238,10 @@ func resumeTally(l *Loop, t *Figures) {
 	l.stats.writes.Store(s.Writes)
 }
 
-// errHeldState is a state in which what is held is not sound.
+// errHeldState rejects a state in which the data that connections have borrowed is inconsistent.
 var errHeldState = errors.New("reactor: what is held for connections does not fit")
 
-// resumeHeld takes back what connections have borrowed, in the places that their records
-// name.
+// resumeHeld restores what connections have borrowed, in the places that their records name.
 func resumeHeld(l *Loop, st *LoopState) error {
 	if st.HeldRoom < 1 || len(st.Held) >= st.HeldRoom {
 		return errHeldState
@@ -267,8 +263,8 @@ func resumeHeld(l *Loop, st *LoopState) error {
 	return nil
 }
 
-// Unread is the input of a connection that was not consumed yet: it may be looked at
-// until the loop turns again.
+// Unread returns the input of a connection that was not consumed yet. It is valid until the loop's next
+// turn.
 func (l *Loop) Unread(c Conn) []byte {
 	if r := l.record(c); r != nil && r.held != 0 && l.held[r.held].in != nil {
 		return l.held[r.held].in.B

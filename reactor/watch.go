@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watching are the descriptors that a loop polls beside its own connections and listeners.
+// watching holds the descriptors that a loop polls in addition to its connections and listeners.
 type watching struct {
 	watchMu      sync.Mutex
-	watchers     []watcher // by number; the place of one that has ended is used again
+	watchers     []watcher // by number; the places of those that have ended are used again
 	watchesEnded bool      // the loop is closed
 }
 
@@ -18,18 +18,18 @@ type watcher struct {
 	gen   uint32
 }
 
-// Watch is a descriptor that a loop polls for the caller of [Mailbox.Watch]. The zero Watch is
-// none.
+// Watch is a descriptor that a loop polls for the caller of [Mailbox.Watch]. The zero value is no
+// descriptor.
 type Watch struct {
 	loop *Loop
 	fd   int
 	key  uint64
 }
 
-// Watch has the loop poll a descriptor: ready is called on the loop's goroutine, once a turn,
-// as long as the descriptor is readable or at its end. ready must not block. Any goroutine may
-// call Watch. The descriptor remains the caller's, who must call End before closing it. The
-// error is ErrStopped if the loop is closed.
+// Watch makes the loop poll a descriptor: ready is called on the loop's goroutine, once a turn,
+// while the descriptor is readable or at its end. ready must not block. Any goroutine may call
+// Watch. The caller keeps the descriptor, and must call End before closing it. The error is
+// ErrStopped if the loop is closed.
 func (m *Mailbox[M]) Watch(fd int, ready func()) (Watch, error) {
 	l := m.loop
 	l.watchMu.Lock()
@@ -68,15 +68,14 @@ func (w Watch) End() {
 	}
 }
 
-// endWatches ends all, before the epoll descriptor is closed: its number may soon be that of
-// another one.
+// endWatches ends all watches, before the epoll descriptor is closed: its number may soon be reused.
 func (l *watching) endWatches() {
 	l.watchMu.Lock()
 	defer l.watchMu.Unlock()
 	l.watchers, l.watchesEnded = nil, true
 }
 
-// watcher returns the watcher of a key, or nil if it has ended. watchMu is held.
+// watcher returns the watcher with this key, or nil if it has ended. The caller holds watchMu.
 func (l *watching) watcher(key uint64) *watcher {
 	n := uint32(key) &^ watchKey
 	if n >= uint32(len(l.watchers)) || l.watchers[n].gen != uint32(key>>32) || l.watchers[n].ready == nil {
