@@ -19,63 +19,63 @@ import (
 	"ccomet/reactor"
 )
 
-// layoutVersion is raised where a record means something else than before, although its
-// fields have the same names, types and places: a flag has another bit, say.
+// layoutVersion is raised if the meaning of a record changes although the names, types and offsets
+// of its fields do not: for example, a flag gets another bit.
 var layoutVersion = "1"
 
-// Layout names the layout of all records, which must be the same in two programs that hand
-// a server to each other.
+// Layout names the layout of all records. If one program hands a server over to another without
+// ByName, both must have the same Layout.
 func Layout() string {
 	return handover.Sum("version " + layoutVersion + "\n" + handover.Layout(reactor.RecordType()) + broker.Layout() + hub.Layout() + web.Layout())
 }
 
-// serverState is what all loops have together, as plain data.
+// serverState is the state that all loops of a server share, as plain data.
 type serverState struct {
 	Layout      string
 	Version     string // of the program
 	Loops       int
-	ByName      bool          // it is written by names, too
-	Key         record.Key    // that names are hashed with
-	Seeds       [2]record.Key // that the keys of messages are hashed with; zero in versions that had some for each loop
-	Secret      []byte        // that tokens are derived with, where none is configured
+	ByName      bool          // the records are also described by names
+	Key         record.Key    // for the hash of names
+	Seeds       [2]record.Key // for the hashes of messages' keys; zero in versions that had some for each loop
+	Secret      []byte        // for tokens, if none is configured
 	SecretSum   []byte
 	Started     int64 // by the kernel's monotonic clock, in nanoseconds
 	BaseBytes   int64
-	Parked      int64 // when the loops stood still
+	Parked      int64 // when HandOver was called
 	Connections int64
 	Mails       []uint64 // that each loop has received
-	HandOvers   int64    // that have gone well, this one included
+	HandOvers   int64    // successful hand-overs, including this one
 	Totals      totalsState
 	StateFile   string // "" for none
 	StateLock   int
-	StateTime   time.Time // when it was written last
+	StateTime   time.Time // when the state file was last written
 	Sockets     []listening
-	Descriptors []int // that the other program needs, but for those of connections
+	Descriptors []int // that the other program needs, except those of connections
 	Cluster     bool
 	Place       []byte // of the Cluster
 }
 
-// totalsState are limit.Totals, but for what is under way, of which there is nothing.
+// totalsState is limit.Totals without the values for requests under way: there are none.
 type totalsState struct {
 	Channels, Subscribers, Refused, SlowClosed, Admitted int64
 	Listening                                            uint64
-	Hits                                                 map[string]int64 // by the names of limits
+	Hits                                                 map[string]int64 // by name of the limit
 	Gapped                                               bool
 }
 
-// listening are the sockets of one address.
+// listening holds the sockets of one address.
 type listening struct {
 	Side, Address string
 	FDs           []int
 }
 
-// Names of what a server writes.
+// Names of the values in a hand-over.
 const (
 	serverName = "server"
 	loopName   = "loop"
 )
 
-// HandOver writes the server down, for Config.From of another program. It changes nothing.
+// HandOver writes the server's state for another program (Config.From). It does not change the server.
 func (p *Parked) HandOver(to io.Writer) error { return p.handOver(handover.NewWriter(to)) }
 
 func (p *Parked) handOver(w *handover.Writer) error {
@@ -98,7 +98,7 @@ func (p *Parked) handOver(w *handover.Writer) error {
 	return nil
 }
 
-// asState is the server as a whole.
+// asState returns the state that the loops share.
 func (srv *Server) asState() *serverState {
 	now := reactor.Monotonic()
 	sum := sha256.Sum256(srv.cfg.Secret)
@@ -146,7 +146,7 @@ func (st *totalsState) resume(t *limit.Totals) {
 	}
 }
 
-// listening are the sockets that the server listens on.
+// listening returns the sockets that the server listens on.
 func (srv *Server) listening() (list []listening) {
 	n := 0
 	for _, side := range srv.cfg.sideLists() {
@@ -158,8 +158,8 @@ func (srv *Server) listening() (list []listening) {
 	return list
 }
 
-// Keep has the descriptors that the other program needs stay open where the process
-// executes it, or no more: those of connections do anyway.
+// Keep makes the descriptors that the other program needs stay open when the process executes it, or
+// close then. Those of connections always stay open.
 func (p *Parked) Keep(keep bool) error { return reactor.Keep(keep, p.srv.descriptors()...) }
 
 func (srv *Server) descriptors() (fds []int) {
@@ -175,8 +175,8 @@ func (srv *Server) descriptors() (fds []int) {
 	return fds
 }
 
-// Records are the descriptors of what a rehearsal needs: the files of the loops' records,
-// in the order of the loops.
+// Records returns the descriptors of the files with the loops' records, in the order of the loops. A
+// rehearsal needs them.
 func (p *Parked) Records() (fds []int) {
 	for _, s := range p.srv.shards {
 		fds = append(fds, s.loop.Arena().FD())
@@ -184,19 +184,18 @@ func (p *Parked) Records() (fds []int) {
 	return fds
 }
 
-// HandedOver is a server of another program, as Parked.HandOver has written it down.
+// HandedOver is the state of another program's server, as Parked.HandOver has written it.
 type HandedOver struct {
 	reader    *handover.Reader
 	server    serverState
 	loops     []reactor.LoopState
 	rehearsal bool
-	byName    bool // of what is written by names another server is made (moving.go)
+	byName    bool // a server with other records is made from the description by names (moving.go)
 	asItWas   bool
 }
 
-// ReadHandOver reads what was written into a file, which must not change. It is an error
-// if the records in memory have another layout than this program's, and nothing is written by
-// names.
+// ReadHandOver reads the state from a file, which must not change. It returns ErrLayout if the records
+// in memory have another layout than this program's, and are not described by names.
 func ReadHandOver(file *os.File) (*HandedOver, error) {
 	h, err := mapHandOver(file)
 	if err == nil {
@@ -208,7 +207,7 @@ func ReadHandOver(file *os.File) (*HandedOver, error) {
 	return h, nil
 }
 
-// mapHandOver reads what concerns the server as a whole.
+// mapHandOver reads the state that the loops share.
 func mapHandOver(file *os.File) (*HandedOver, error) {
 	h, err := &HandedOver{}, error(nil)
 	if h.reader, err = handover.MapReader(file); err != nil {
@@ -237,11 +236,11 @@ func (h *HandedOver) read() (err error) {
 	return nil
 }
 
-// ErrLayout is why a server cannot go on for one of another version.
+// ErrLayout says why a server cannot continue for one of another version.
 var ErrLayout = errors.New("the records of the server that runs have another layout than this version's, and it has not said by names what is in them: restart it, and its clients come back with their places")
 
-// Rehearse has New make a server that does not run: it has the records in a copy of its
-// own, of the files that Parked.Records has, and nothing else.
+// Rehearse makes New make a server that must not run: it only has a copy of the records, which it reads
+// from the files that Parked.Records returns.
 func (h *HandedOver) Rehearse(records []int) error {
 	if len(records) != len(h.loops) {
 		return fmt.Errorf("comet: %d files of records for %d loops", len(records), len(h.loops))
@@ -253,13 +252,13 @@ func (h *HandedOver) Rehearse(records []int) error {
 	return nil
 }
 
-// AsItWas has New make the server with the records that the other one had, and as many loops,
-// whatever Config says: for the program that has handed over to go on itself.
+// AsItWas makes New use the records and the number of loops that the other server had, whatever Config
+// says. The program that has handed over uses it when it continues itself.
 func (h *HandedOver) AsItWas() { h.byName, h.asItWas = false, true }
 
-// KeepHandedOver has the descriptors that a file names stay open where the process
-// executes a program: for the one that handed over to go on, where this one cannot, be it
-// that it cannot read the rest.
+// KeepHandedOver makes the descriptors that a file names stay open when the process executes a program:
+// if this program cannot continue, the one that handed over does. It works also if the rest of the file
+// cannot be read.
 func KeepHandedOver(file *os.File) error {
 	h, err := mapHandOver(file)
 	if err != nil {
@@ -268,15 +267,15 @@ func KeepHandedOver(file *os.File) error {
 	return reactor.Keep(true, h.server.Descriptors...)
 }
 
-// Place is what the Cluster of this program goes on from, and whether the other program had
-// one. It is to be given to it before it is given to New.
+// Place returns the state from which this program's Cluster must continue, and whether the other
+// program had a Cluster. Give it to the Cluster before giving that to New.
 func (h *HandedOver) Place() (place []byte, had bool) { return h.server.Place, h.server.Cluster }
 
-// Version is that of the program that handed over.
+// Version returns the version of the program that handed over.
 func (h *HandedOver) Version() string { return h.server.Version }
 
-// part has what the actors of a loop have written; nil for a server that begins anew, or is
-// made of what is written by names.
+// part returns what the actors of a loop have written. It returns nil if the server starts without a
+// hand-over, or is made from a description by names.
 func (h *HandedOver) part(loop uint8) *handover.Reader {
 	if h == nil || h.byName {
 		return nil
@@ -284,7 +283,7 @@ func (h *HandedOver) part(loop uint8) *handover.Reader {
 	return h.reader.Part(int(loop))
 }
 
-// fits says which settings may not change over a hand-over, and have.
+// fits returns an error if a setting has changed that must not change in a hand-over.
 func (h *HandedOver) fits(cfg *Config) error {
 	if cfg.Loops != h.server.Loops && !h.byName {
 		return fmt.Errorf("loops would be %d, and the server that runs, of a version that cannot say what another number needs, has %d: the number changes only where that ends", cfg.Loops, h.server.Loops)
@@ -306,7 +305,7 @@ func (h *HandedOver) fits(cfg *Config) error {
 	return nil
 }
 
-// sockets are those that the other program has listened on.
+// sockets returns the sockets on which the other program has listened.
 func (h *HandedOver) sockets() (list []Sockets) {
 	for _, s := range h.server.Sockets {
 		list = append(list, Sockets{s.Side, s.Address, slices.Clone(s.FDs)})
@@ -314,15 +313,15 @@ func (h *HandedOver) sockets() (list []Sockets) {
 	return list
 }
 
-// HandOvers tells how the server came to go on for others: Total is 0 for one that did
-// not. Call it from Start on, from any goroutine.
+// HandOvers returns figures of the hand-overs to this server; Total is 0 if there were none. Any
+// goroutine may call it after Start.
 func (srv *Server) HandOvers() HandOvers { return srv.handOvers }
 
-// SetUpgrading has /readyz say that another program is about to go on, or no more. Any
+// SetUpgrading makes /readyz say that another program is about to take over, or no longer. Any
 // goroutine may call it.
 func (srv *Server) SetUpgrading(yes bool) { srv.site.Upgrading.Store(yes) }
 
-// resumed has a server that was just made go on counting.
+// resumed makes a new server continue the counters.
 func (srv *Server) resumed(h *HandedOver) {
 	h.server.Totals.resume(&srv.totals)
 	for i, s := range srv.shards {
@@ -335,12 +334,12 @@ func (srv *Server) resumed(h *HandedOver) {
 	srv.handOvers = HandOvers{Total: h.server.HandOvers, From: h.server.Version, Loops: h.server.Loops, Connections: h.server.Connections, parked: h.server.Parked}
 }
 
-// HandOvers are figures of how a server came to go on for others.
+// HandOvers are figures of the hand-overs to a server.
 type HandOvers struct {
-	Total       int64         // that have gone well since the first server of all
-	From        string        // the version that the last one was from
-	Loops       int           // that it had
-	Connections int64         // that it handed over
-	Pause       time.Duration // for which they were not served
+	Total       int64         // number of successful ones since the first server
+	From        string        // version of the last program before this one
+	Loops       int           // number of its loops
+	Connections int64         // number of connections that it handed over
+	Pause       time.Duration // time for which they were not served
 	parked      int64
 }
