@@ -1,6 +1,6 @@
-// Package handover has the form in which a server is written down for the program that
-// goes on with it: named records in a file in memory, values of which are by name, too,
-// and what must be the same in both programs.
+// Package handover defines the file in which a program describes its server for the program that
+// takes over: named records in an in-memory file. The values in it are by name, too. The package
+// also describes what must be the same in both programs.
 package handover
 
 import (
@@ -22,14 +22,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A file is a line that says its version, and records behind it, each of them
+// A file is a line with its version, followed by records, each of them
 //
 //	CRC-32C of what follows (4 bytes), length of the name (4), length of the content (8), name, content
 //
-// in the byte order of the machine, which both programs run on. The last record is
-// named "end". The content of a value is gob's: fields by name, of which a reader takes
-// those that it knows. What is large has a form of its own, and may be several records
-// of one name.
+// in the byte order of the machine, which is the same for both programs. The last record is named
+// "end". Values are encoded with gob: it names the fields, and a reader takes those that it knows.
+// Large data has its own encodings, and may take several records with the same name.
 const magic = "ccomet-handover 1\n"
 
 const (
@@ -37,14 +36,14 @@ const (
 	endName    = "end"
 )
 
-// Late ends the names of records that are read when somebody asks for what is in them. No
-// sum of these is checked, for that would read them.
+// Late is the suffix of the names of records whose content is read only when it is needed. The checksum
+// of such a record does not cover its content: checking it would read the content.
 const Late = "~"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Writer writes a file. The first error is kept, and nothing is written after it. Several
-// goroutines may write with Raw.
+// Writer writes a file. It keeps the first error, and writes nothing after it. Several goroutines may
+// call Raw at the same time.
 type Writer struct {
 	out io.Writer
 	buf bytes.Buffer
@@ -52,23 +51,23 @@ type Writer struct {
 	err error
 }
 
-// NewWriter begins a file.
+// NewWriter starts a file.
 func NewWriter(out io.Writer) *Writer {
 	w := &Writer{out: out}
 	_, w.err = io.WriteString(out, magic)
 	return w
 }
 
-// Part is where one actor of one loop writes, beside others.
+// Part writes the records of one loop. Other Parts may write at the same time with Raw.
 type Part struct {
 	w      *Writer
 	prefix string
 }
 
-// Part begins the names of what it writes with a number.
+// Part returns a Part, whose records have the loop's number as a prefix of their names.
 func (w *Writer) Part(loop int) Part { return Part{w, fmt.Sprintf("%d.", loop)} }
 
-// Value writes a struct of exported fields.
+// Value writes v, a struct with exported fields.
 func (w *Writer) Value(name string, v any) {
 	w.buf.Reset()
 	if err := gob.NewEncoder(&w.buf).Encode(v); err != nil {
@@ -79,7 +78,7 @@ func (w *Writer) Value(name string, v any) {
 	w.Raw(name, w.buf.Bytes())
 }
 
-// Raw writes bytes.
+// Raw writes a record.
 func (w *Writer) Raw(name string, content []byte) {
 	head := make([]byte, recordHead, recordHead+len(name))
 	binary.NativeEndian.PutUint32(head[4:], uint32(len(name)))
@@ -99,13 +98,13 @@ func (w *Writer) Raw(name string, content []byte) {
 	}
 }
 
-// Value writes a struct of exported fields.
+// Value writes v, a struct with exported fields.
 func (p Part) Value(name string, v any) { p.w.Value(p.prefix+name, v) }
 
-// Raw writes bytes.
+// Raw writes a record.
 func (p Part) Raw(name string, content []byte) { p.w.Raw(p.prefix+name, content) }
 
-// Finish writes the end, and returns what went wrong.
+// Finish writes the last record, and returns the first error.
 func (w *Writer) Finish() error {
 	w.Raw(endName, nil)
 	w.mu.Lock()
@@ -113,20 +112,20 @@ func (w *Writer) Finish() error {
 	return w.err
 }
 
-// Reader has the records of a file, which is in memory and must not change.
+// Reader gives access to the records of a file in memory, which must not change.
 type Reader struct {
 	records map[string][][]byte
 	prefix  string
-	mapped  *mapping // nil: the file is not to be given up
+	mapped  *mapping // nil: the memory is not to be released
 }
 
-// mapping is memory that a file is mapped to, until none needs it.
+// mapping is memory to which a file is mapped. It is released when it has no users.
 type mapping struct {
 	mem   []byte
 	users atomic.Int32
 }
 
-// MapReader has the records of a file, which it maps to memory. Let gives that up.
+// MapReader maps a file to memory, and returns a Reader of it. Let releases the memory.
 func MapReader(file *os.File) (*Reader, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -138,7 +137,7 @@ func MapReader(file *os.File) (*Reader, error) {
 	}
 	r, err := NewReader(m.mem)
 	if err != nil {
-		_ = unix.Munmap(m.mem) // which cannot fail
+		_ = unix.Munmap(m.mem) // cannot fail
 		return nil, err
 	}
 	r.mapped = m
@@ -146,22 +145,21 @@ func MapReader(file *os.File) (*Reader, error) {
 	return r, nil
 }
 
-// Keep has the memory of the file stay until Let was called once more. Any goroutine may
-// call them.
+// Keep keeps the memory of the file until one more call of Let. Any goroutine may call Keep and Let.
 func (r *Reader) Keep() {
 	if r.mapped != nil {
 		r.mapped.users.Add(1)
 	}
 }
 
-// Let gives the memory up, unless others keep it.
+// Let releases the memory, unless other users keep it.
 func (r *Reader) Let() {
 	if r.mapped != nil && r.mapped.users.Add(-1) == 0 {
-		_ = unix.Munmap(r.mapped.mem) // which cannot fail
+		_ = unix.Munmap(r.mapped.mem) // cannot fail
 	}
 }
 
-// Forget gives up the memory of one record of the file, which nobody reads any more.
+// Forget releases the memory of one record's content. Nothing may read the content afterwards.
 func (r *Reader) Forget(content []byte) {
 	if r.mapped == nil || len(content) == 0 {
 		return
@@ -171,13 +169,13 @@ func (r *Reader) Forget(content []byte) {
 	begin := uintptr(unsafe.Pointer(unsafe.SliceData(content))) - base
 	end := (begin + uintptr(len(content))) / page * page
 	if begin = (begin + page - 1) / page * page; begin < end {
-		_ = unix.Madvise(r.mapped.mem[begin:end], unix.MADV_REMOVE) // else it is given up later
+		_ = unix.Madvise(r.mapped.mem[begin:end], unix.MADV_REMOVE) // on an error it is released later, by Let
 	}
 }
 
 var errTorn = errors.New("what was handed over is not whole")
 
-// NewReader finds all records.
+// NewReader locates all records.
 func NewReader(file []byte) (*Reader, error) {
 	if !bytes.HasPrefix(file, []byte(magic)) {
 		return nil, errors.New("what was handed over is of another form")
@@ -208,12 +206,12 @@ func NewReader(file []byte) (*Reader, error) {
 	}
 }
 
-// Part has the records that a Part of that number wrote.
+// Part returns a Reader of the records that the Part with this number has written.
 func (r *Reader) Part(loop int) *Reader {
 	return &Reader{r.records, fmt.Sprintf("%d.", loop), r.mapped}
 }
 
-// Value reads a struct.
+// Value decodes a record into v, a pointer to a struct. It is an error if there is not exactly one.
 func (r *Reader) Value(name string, v any) error {
 	list := r.records[r.prefix+name]
 	if len(list) != 1 {
@@ -225,5 +223,5 @@ func (r *Reader) Value(name string, v any) error {
 	return nil
 }
 
-// Raw are all records of a name, in their order.
+// Raw returns the contents of all records with this name, in order.
 func (r *Reader) Raw(name string) [][]byte { return r.records[r.prefix+name] }

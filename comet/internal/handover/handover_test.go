@@ -30,7 +30,7 @@ func written(t testing.TB) []byte {
 	return file.Bytes()
 }
 
-// TestFile: a reader of another version takes the fields that it knows.
+// TestFile: a reader of another version reads the fields that it knows.
 func TestFile(t *testing.T) {
 	r, err := NewReader(written(t))
 	if err != nil {
@@ -54,7 +54,7 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// TestFileTorn: every file that is cut, or has a byte wrong, is refused.
+// TestFileTorn: a file that is cut off, or has a wrong byte, is refused.
 func TestFileTorn(t *testing.T) {
 	file := written(t)
 	for n := range file {
@@ -78,7 +78,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// TestLayout: another order, size or name of fields is another layout.
+// TestLayout: fields in another order, or with other sizes or names, are another layout.
 func TestLayout(t *testing.T) {
 	type record struct {
 		A uint32

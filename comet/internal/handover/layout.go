@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Layout describes records that are taken as they lie in memory: their fields with
-// types and places. Two programs that describe them alike read them alike.
+// Layout describes records that are used as they lie in memory: names, types and offsets of their fields.
+// Two programs with the same description can use each other's records.
 func Layout(of ...reflect.Type) string {
 	var text strings.Builder
 	for _, t := range of {
@@ -38,7 +38,7 @@ func describe(text *strings.Builder, t reflect.Type) {
 	}
 }
 
-// Sum is a short name of a layout.
+// Sum returns a short hash of a layout.
 func Sum(layout string) string {
 	sum := sha256.Sum256([]byte(layout))
 	return hex.EncodeToString(sum[:8])

@@ -1,20 +1,19 @@
 package handover
 
-// Place is where something is: a loop, the index of its record there, and what tells one use
-// of that record from the next. Index 0 is nowhere.
+// Place is where something is: its loop, the index of its record there, and Gen, which tells one use of
+// that record from the next. Index 0 means nowhere.
 type Place struct {
 	Loop       uint8
 	Index, Gen uint32
 }
 
-// Places tell where what another program's loops had is now: by that loop, and the index of
-// the record that it had there.
+// Places maps the loops and record indexes of another program to the present places.
 type Places [][]Place
 
-// NewPlaces are those of so many loops, which are told later.
+// NewPlaces returns empty Places for this many loops of the other program.
 func NewPlaces(loops int) Places { return make(Places, loops) }
 
-// Set notes where one is now.
+// Set stores the present place of a record.
 func (p Places) Set(loop uint8, index uint32, now Place) {
 	list := &p[loop]
 	if more := int(index) + 1 - len(*list); more > 0 {
@@ -23,7 +22,7 @@ func (p Places) Set(loop uint8, index uint32, now Place) {
 	(*list)[index] = now
 }
 
-// At is where one is now.
+// At returns the present place of a record, or the zero Place if there is none.
 func (p Places) At(loop uint8, index uint32) Place {
 	if int(loop) >= len(p) || int(index) >= len(p[loop]) {
 		return Place{}

@@ -13,44 +13,44 @@ import (
 	"ccomet/reactor"
 )
 
-// Handover is a hub as plain data, when it is Quiet. Its records stay where they lie, in
-// the loop's arena.
+// Handover is the state of a Quiet hub as plain data. The records stay where they are, in the loop's
+// arena.
 type Handover struct {
 	Subs, Rosters  reactor.SlabState
 	RosterIndex    record.IndexState
 	Callbacks      [record.NameSizes]reactor.SlabState
-	Replays        []Replay         // to be asked for in their turn
-	Subscribers    map[string]int64 // by the names of frame.CountedNames
+	Replays        []Replay         // subscribers to replay, in order
+	Subscribers    map[string]int64 // number of subscribers, by the names of frame.CountedNames
 	Behind         int64
 	Delivered      uint64
 	Replayed       uint64
 	Heartbeats     uint64
 	Lost           uint64
-	Hearing        uint8         // what sockets.hearing is
-	PollingTimeout time.Duration // 0: of a version that says neither
+	Hearing        uint8         // sockets.hearing
+	PollingTimeout time.Duration // 0: written by a version that has neither this nor Hearing
 }
 
-// Replay is a subscriber that is to be sent what it has missed.
+// Replay is a subscriber that waits for the messages it has missed.
 type Replay struct {
 	Sub  uint32
 	Conn reactor.Conn
 }
 
-// Layout describes the records of a hub, and the numbers that they have for transports.
+// Layout describes the records of a hub, and the numbers of transports in them.
 func Layout() string {
 	names := frame.CountedNames()
 	return handover.Layout(reflect.TypeFor[Subscriber](), reflect.TypeFor[Roster]()) + strings.Join(names[:], " ") + "\n"
 }
 
-// Quiet says whether nothing is under way that is not in the hub's records, but for what
-// waits to be replayed.
+// Quiet reports whether all that is under way is in the hub's records, except subscribers that wait for
+// a replay.
 func (h *Hub) Quiet() bool {
 	return len(h.Scans.List) == 0 && len(h.Pumps.Busy) == 0 && len(h.Departed) == 0 && h.laterJoins.live() == 0
 }
 
 const valueName = "hub"
 
-// HandOver writes the hub down.
+// HandOver writes the state of the hub.
 func (h *Hub) HandOver(to handover.Part) {
 	t := &h.Tally
 	st := Handover{
@@ -67,7 +67,7 @@ func (h *Hub) HandOver(to handover.Part) {
 	to.Value(valueName, &st)
 }
 
-// resumeFrom goes on with a hub that another program has written down.
+// resumeFrom continues a hub from the state that another program has written.
 func (h *Hub) resumeFrom(from *handover.Reader) error {
 	var st Handover
 	if err := from.Value(valueName, &st); err != nil {
