@@ -220,7 +220,7 @@ func (p *partition) attachedTo(w *attachment, at place, casts []storedMessage, l
 	return m, ok
 }
 
-// linked links the last messages that together have at most most bytes.
+// linked links the last messages whose sizes add up to no more than most bytes.
 func linked(run []*msg.Message, most int) (first *msg.Message, n int32) {
 	for i := len(run) - 1; i >= 0; i-- {
 		if most -= run[i].Size(); most < 0 {

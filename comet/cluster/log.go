@@ -12,7 +12,7 @@ import (
 	"ccomet/comet/internal/broker"
 )
 
-// Log numbers the messages of a server's channels, and keeps them, in Redis.
+// Log numbers the messages of a server's channels in Redis, and keeps them there.
 type Log struct {
 	cfg        Config
 	options    rueidis.ClientOption
@@ -132,8 +132,8 @@ func (l *Log) run(f func()) { l.running.Go(f) }
 // sweepTime is the interval of sweep.
 const sweepTime = 250 * time.Millisecond
 
-// sweep refuses proposals that have waited for Config.Wait, closes wires whose answer is overdue, and
-// logs whether Redis serves. It sleeps while nothing waits and nothing fails.
+// sweep refuses proposals that have waited for longer than Config.Wait, closes wires whose answer is
+// overdue, and logs whether Redis serves. It sleeps while nothing waits and nothing fails.
 func (l *Log) sweep() {
 	for well := true; ; {
 		if well {

@@ -192,7 +192,7 @@ func (l *Log) heard(node, process, field, text string) {
 	}
 }
 
-// beaten records that a node runs. It calls same when it first hears of a process with the name own.
+// beaten records that a node runs. It calls same if the node is new and has this node's name, own.
 func (n *nodes) beaten(name, process string, words []string, now time.Time, same func(), own string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -2,15 +2,15 @@ package cluster
 
 import "time"
 
-// pace limits how often a reader reads the bus. It is a token bucket: after a burst, it allows one
-// read per interval, and that read returns all messages of the interval. The interval is longer
-//   - if the loops have received nothing for some time: it is a fraction of that time. A read costs
-//     mainly a wake-up, however much it returns. The next message may come later by one interval;
-//   - if no loop waits for a channel: a fixed longer interval, until one does.
+// pace limits how often a reader reads. It is a token bucket: after a burst, it allows one read per
+// interval, which returns all messages of the interval. If the loops were told of nothing for some
+// time, the interval is a fraction of that time: a read costs mainly a wake-up, however much it
+// returns, and the next message is late by at most the interval. If no loop waits for a channel, the
+// interval is longer still, until one does.
 type pace struct {
 	more bool      // the last answer may not have returned everything
 	left int       // reads that are left of the burst
-	at   time.Time // when left was computed
+	at   time.Time // time up to which left was computed
 	told time.Time // when a loop was last told of something
 }
 

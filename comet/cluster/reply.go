@@ -85,7 +85,7 @@ type cursor struct {
 	failed error
 }
 
-// head parses a line that has a number of at most most after its kind. The number is -1 for null.
+// head parses a line that consists of kind and a number, which must not exceed most. It is -1 for null.
 func (c *cursor) head(kind byte, most int) (n int, ok bool) {
 	rest := c.text[c.at:]
 	end := bytes.IndexByte(rest[:min(len(rest), longestLine)], '\n')

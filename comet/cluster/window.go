@@ -51,7 +51,7 @@ func (w *window) taken(n int) {
 	}
 }
 
-// full reports whether nothing more may be posted now.
+// full reports whether the reader must wait.
 func (w *window) full() bool { return w.bytes.Load() >= windowBytes }
 
 // wait waits until there is room, or the context ends.

@@ -7,7 +7,7 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// unread is the stored messages that a broker has taken over from another program and has not
+// unread holds the stored messages that a broker has taken over from another program and has not
 // read yet. They are still in the form that the other program has written (early.go). A history
 // whose messages are unread may not have been allocated.
 type unread struct {

@@ -27,8 +27,8 @@ type ByName struct {
 	Home      []uint8  // of its channel
 	Channel   []uint32 // index of the channel's record there; 0: it is in no roster
 	Cursor    []int32
-	Count     []int32  // of the first of a connection: noops, its session's number there, or a WebSocket's rate bucket
-	Place     []uint32 // of a member in no roster: an epoch, or why it has ended
+	Count     []int32  // for the first subscriber of a connection: noops, the number of its session at the home, or the rate bucket of a WebSocket
+	Place     []uint32 // for a member that is in no roster: an epoch, or why it has ended
 	Has       []uint16
 	Transport []uint8
 	Silence   []uint8 // time without input from a WebSocket's client, in 64ths of Handover.PollingTimeout
@@ -120,7 +120,7 @@ var (
 	errNoMemory = errors.New("no memory for the subscribers")
 )
 
-// moving is what Move needs of one of the other program's hubs.
+// moving holds what Move needs of one hub of the other program.
 type moving struct {
 	ByName
 	loop       uint8
