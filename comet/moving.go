@@ -22,7 +22,8 @@ import (
 //     history.
 //  2. Each connection is made on the loop that has the same number as before. If that loop does not
 //     exist, or has its share already, another loop with room takes it: all loops get equally many.
-//  3. The webs, then the hubs, continue what the connections do; rosters follow.
+//  3. The webs, then the hubs, restore the requests and subscribers of the connections; the rosters
+//     follow from the subscribers.
 //
 // This takes some microseconds a connection, in which nothing is served, and memory for another
 // copy of the records and for the description. The other program's data does not change meanwhile.

@@ -70,7 +70,7 @@ func Try(ctx context.Context, cfg Config) error {
 	return nil
 }
 
-// denies reports whether Redis has answered that the node is not permitted what it does.
+// denies reports whether Redis has answered that the node lacks a permission.
 func denies(err error) bool {
 	text, ok := refused(err)
 	return ok && (strings.HasPrefix(text, "NOPERM") || strings.HasPrefix(text, "NOAUTH") || strings.HasPrefix(text, "WRONGPASS"))

@@ -9,7 +9,7 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// forget forgets the answers to proposals with such a content.
+// forget forgets the answers to proposals whose content contains what.
 func (j *judge) forget(what string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -76,7 +76,7 @@ func TestLostReign(t *testing.T) {
 		publish(ignorant, "behind", 10)
 		ignorant.Resume()
 		settle(t, nodes, rooms...)
-		// These numbers were below those that the other node has told already: it tells of a gap.
+		// These messages have numbers below those that the other node has told: it tells of a gap.
 		ignorant.judges[0].forget("behind")
 		told, gaps, refused := verdict(t, nodes, rooms...)
 		t.Logf("%d told, %d gaps, %d refused", told, gaps, refused)

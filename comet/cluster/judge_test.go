@@ -86,7 +86,7 @@ type testNode struct {
 	judges []*judge
 }
 
-// startNode opens a log on a Redis, for several loops, and starts it.
+// startNode opens a log on a Redis, with this many loops, and starts it.
 func startNode(t testing.TB, loops int, cfg Config, urls ...string) *testNode {
 	t.Helper()
 	n := openNode(t, cfg, urls...)

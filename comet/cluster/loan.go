@@ -88,7 +88,7 @@ func (r *reader) arrived(l *loan) {
 	}
 }
 
-// receive reads what has arrived. At the end of an answer it sends the next call, unless a pause
+// receive reads the bytes that have arrived. At the end of an answer it sends the next call, unless a pause
 // is due.
 func (r *reader) receive(now time.Time) (pause time.Duration, err error) {
 	n, err := r.wire.readSome(r.inlet.room())

@@ -19,7 +19,7 @@ func (r *reader) lent() bool {
 // busReader returns the reader of the first partition.
 func (n *testNode) busReader() *reader { return n.partitions[0].reader }
 
-// follower returns a node that follows a room, and of which a loop reads the bus. j is the room's loop.
+// follower returns a node that follows a room, and the room's loop, when a loop reads the bus.
 func follower(t *testing.T, loops int, url string) (n *testNode, j *judge) {
 	t.Helper()
 	n = startNode(t, loops, Config{}, url)

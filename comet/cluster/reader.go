@@ -187,7 +187,7 @@ func (r *reader) cut() {
 	}
 }
 
-// drop closes the connection, and forgets what is left of an answer.
+// drop closes the connection, and forgets the rest of an answer.
 func (r *reader) drop() {
 	r.resting.Lock()
 	defer r.resting.Unlock()

@@ -31,8 +31,8 @@ const (
 	foundEnd                // the end of an answer
 )
 
-// Limits for what Redis sends. Memory is only taken for what has arrived, not for what a length
-// announces.
+// Limits for answers of Redis. Memory is only allocated for bytes that have arrived, not for the
+// length that an answer announces.
 const (
 	longestText = 512 << 20 // bytes of a text: Redis' own limit
 	longestLine = 4 << 10   // bytes of any other line
@@ -189,7 +189,7 @@ func (c *cursor) entry(e *streamEntry) (ok bool) {
 	return ok
 }
 
-// inlet is the buffer of a connection: what has arrived and is not consumed yet.
+// inlet is the buffer of a connection: the bytes that have arrived and are not consumed yet.
 type inlet struct {
 	text     []byte
 	from, to int // the bytes of text that are not consumed

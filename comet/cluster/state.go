@@ -59,7 +59,7 @@ func (cfg *Config) redisID() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// parseState reads what Suspend has written. nil gives the zero state.
+// parseState parses the result of Suspend; nil gives the zero state.
 func parseState(text []byte) (s state, err error) {
 	if text == nil {
 		return s, nil
