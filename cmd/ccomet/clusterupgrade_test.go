@@ -54,8 +54,8 @@ func TestClusterUpgrade(t *testing.T) {
 	}
 }
 
-// TestClusterUpgradeAway: a node is upgraded while Redis is away, twice. Its clients wait on, and
-// hear what is published when Redis is back.
+// TestClusterUpgradeAway: a node is upgraded twice while Redis is away. Its clients keep
+// waiting, and receive messages published after Redis is back.
 func TestClusterUpgradeAway(t *testing.T) {
 	t.Parallel()
 	for name, away := range map[string][2]func(*redis){
@@ -86,10 +86,10 @@ func TestClusterUpgradeAway(t *testing.T) {
 			away[1](s.redis)
 			after := s.publishes(1, "a", "after")
 			m := next(t, stream)
-			if m.Type == "lost" { // Redis has come back with nothing
+			if m.Type == "lost" { // Redis has lost its data
 				m = next(t, stream)
 			}
-			for m.Content == "refused" { // it may have been numbered all the same
+			for m.Content == "refused" { // a refused message may have been numbered nevertheless
 				m = next(t, stream)
 			}
 			if m.Content != "after" || m.Seq != after || after <= before {
@@ -103,8 +103,8 @@ func TestClusterUpgradeAway(t *testing.T) {
 	}
 }
 
-// TestClusterUpgradeRefused: a node that is to have another Redis is not upgraded while that is
-// away, or does not let it in, and it is told what was waited for.
+// TestClusterUpgradeRefused: an upgrade is refused if Redis refuses the new program, or if the
+// new program has another prefix and Redis does not answer. The error names the cause.
 func TestClusterUpgradeRefused(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 0)
@@ -120,7 +120,7 @@ func TestClusterUpgradeRefused(t *testing.T) {
 			t.Errorf("%s: the log does not say %q:\n%s", args, want, i.logged())
 		}
 	}
-	s.must("CONFIG", "SET", "requirepass", "secret") // connections that there are stay
+	s.must("CONFIG", "SET", "requirepass", "secret") // existing connections stay
 	refused("", "NOAUTH")
 	s.mustAs("secret", "CONFIG", "SET", "requirepass", "")
 	s.pause()

@@ -25,7 +25,7 @@ type upgradeCommand struct {
 	Timeout settings.Seconds `placeholder:"S" default:"60" help:"How many seconds to wait for the outcome."`
 }
 
-// Help is the text of "upgrade --help" beside the flags.
+// Help returns the text of "upgrade --help" apart from the flags.
 func (*upgradeCommand) Help() string {
 	return `The running server starts the program that is on the disk now, with the configuration that is there now.
 The new program takes over every connection: no client is disconnected, and no message is lost. The command
@@ -45,7 +45,7 @@ version starts in the same process, with the same listening sockets and all chan
 their cursors, and miss nothing. The command prints the reason and exits with status 3.`
 }
 
-// Run upgrades, and prints the outcome.
+// Run upgrades the server and prints the outcome.
 func (c *upgradeCommand) Run(out io.Writer) error {
 	if err := c.check(); err != nil {
 		return settingsError{err}
@@ -175,7 +175,7 @@ func (r *running) notUpgraded(err error) {
 	r.tell(systemd.Serving)
 }
 
-// errEnding refuses an upgrade because a signal has come.
+// errEnding is the error of an upgrade that is refused because a signal has come.
 var errEnding = errors.New("the server is about to end")
 
 // leave is the last step of this program in an upgrade. It fails if a signal has come.
@@ -202,8 +202,7 @@ func (r *running) restart(needs *upgrade.NeedsRestart) {
 		Msg("the new version cannot take over the running server: clients are disconnected, and reconnect to it with their cursors")
 }
 
-// restarted executes the program on the disk in place of this one, whose server has ended. It
-// returns only with an error.
+// restarted executes the program on the disk after the server has ended. It returns only with an error.
 func (r *running) restarted(ended error) error {
 	if ended != nil {
 		r.log.Error().Err(ended).Msg("the server did not stop cleanly; the new version starts anyway")
@@ -225,7 +224,7 @@ func (r *running) begin() error {
 	return nil
 }
 
-// tellUpgraded logs the outcome of the upgrade by which this process runs this program.
+// tellUpgraded logs the outcome of the upgrade that has started this program.
 func (r *running) tellUpgraded(failed string) {
 	if s := upgrade.Current(); s.Restarted != "" {
 		event := r.log.Warn()

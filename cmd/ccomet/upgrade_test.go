@@ -25,8 +25,8 @@ import (
 
 var upgrades = flag.Int("upgrades", 6, "how often the server is upgraded under load")
 
-// versions are the program twice, as two releases of one layout, and twice with another
-// layout, the last time as one that cannot be told of a server by names.
+// versions are four builds of the program: two releases with one layout, and two with another
+// layout, the last of which cannot read records written by name.
 var versions = sync.OnceValues(func() (list [4]string, err error) {
 	dir := filepath.Dir(program)
 	const other = " -X ccomet/comet.layoutVersion=other"
@@ -42,7 +42,7 @@ var versions = sync.OnceValues(func() (list [4]string, err error) {
 	return list, nil
 })
 
-// replaceable is a server whose program lies where another one can take its place.
+// replaceable is a server whose program file can be replaced.
 type replaceable struct {
 	*process
 	path     string
@@ -54,7 +54,7 @@ func install(t *testing.T, args ...string) *replaceable {
 	return installIn(t, nil, args...)
 }
 
-// installIn is install with more in the server's environment.
+// installIn is install with additional environment variables for the server.
 func installIn(t *testing.T, env []string, args ...string) *replaceable {
 	t.Helper()
 	list, err := versions()
@@ -69,7 +69,7 @@ func installIn(t *testing.T, env []string, args ...string) *replaceable {
 	return i
 }
 
-// put has a file take the place of the program.
+// put replaces the program file with a copy of another file.
 func (i *replaceable) put(t *testing.T, from string) {
 	t.Helper()
 	program, err := os.ReadFile(from)
@@ -81,8 +81,8 @@ func (i *replaceable) put(t *testing.T, from string) {
 
 func (i *replaceable) write(t *testing.T, program []byte) {
 	t.Helper()
-	// A process that another test forks meanwhile would have the file open for writing, and
-	// the program could not be executed.
+	// If another test forked a process now, that process would inherit the file open for
+	// writing, and the program could not be executed.
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(i.path+".new", program, 0o755); err != nil {
@@ -93,13 +93,13 @@ func (i *replaceable) write(t *testing.T, program []byte) {
 	}
 }
 
-// upgrade runs "ccomet upgrade", and returns what it says.
+// upgrade runs "ccomet upgrade" and returns its output.
 func (i *replaceable) upgrade() (said string, err error) {
 	out, err := command(nil, "upgrade", "--admin", i.admin, "--timeout", "180").CombinedOutput()
 	return string(out), err
 }
 
-// status asks how upgrades go.
+// status returns the server's upgrade status.
 func (i *replaceable) status() (s upgrade.Status) {
 	i.t.Helper()
 	if err := json.Unmarshal([]byte(get(i.t, i.admin, upgrade.Path).body), &s); err != nil {
@@ -108,8 +108,8 @@ func (i *replaceable) status() (s upgrade.Status) {
 	return s
 }
 
-// TestUpgradeUnderLoad: the server goes on in one version and another, in turn. Clients of
-// all transports notice nothing, publishers are answered, and nothing is left behind.
+// TestUpgradeUnderLoad: the server continues in one version and the other, in turn. Clients of
+// all transports notice nothing, publishers are answered, and no descriptors leak.
 func TestUpgradeUnderLoad(t *testing.T) {
 	s := install(t, "--channel-buffer-size", "2000", "--channel-timeout", "600", "--pidfile", filepath.Join(t.TempDir(), "pid"))
 	var ends atomic.Bool
@@ -152,7 +152,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	}
 	ends.Store(true)
 	all.Wait()
-	if slices.Max(fds)-slices.Min(fds) > 4 { // of those that ask
+	if slices.Max(fds)-slices.Min(fds) > 4 { // descriptors of the status requests
 		t.Errorf("descriptors after each upgrade: %v", fds)
 	}
 	if st := s.status(); st.PID != s.cmd.Process.Pid || st.Upgrades != int64(*upgrades) || st.Error != "" {
@@ -166,7 +166,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	s.stop(syscall.SIGTERM)
 }
 
-// openFiles counts a process's descriptors.
+// openFiles returns the number of a process's descriptors.
 func openFiles(t *testing.T, pid int) int {
 	t.Helper()
 	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
@@ -186,8 +186,8 @@ func waited(t *testing.T, what string, happened func() bool) {
 	}
 }
 
-// TestUpgradeRefused: whatever the new program does before it goes on, the server does so
-// itself, says why, and can be upgraded after all.
+// TestUpgradeRefused: whatever error the new program has before it takes over, the server
+// continues, reports the error, and can be upgraded later.
 func TestUpgradeRefused(t *testing.T) {
 	t.Parallel()
 	conf := filepath.Join(t.TempDir(), "ccomet.toml")
@@ -249,7 +249,7 @@ func TestUpgradeRefused(t *testing.T) {
 	}
 }
 
-// layoutOf is the layout of the records of the versions.
+// layoutOf returns the record layout of the versions.
 func layoutOf(t *testing.T, s *replaceable) string {
 	t.Helper()
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
@@ -273,9 +273,9 @@ func layoutOf(t *testing.T, s *replaceable) string {
 	return said.Layout
 }
 
-// TestUpgradeWayBack: a program that has rehearsed well, and then cannot go on after all, has
-// the old one go on, with every connection. Garbage is collected all the time: what is kept
-// for the way back is no garbage.
+// TestUpgradeWayBack: if a program has rehearsed successfully but then cannot take over, the
+// old program continues with every connection. Garbage is collected all the time: it must not
+// free what the way back needs.
 func TestUpgradeWayBack(t *testing.T) {
 	t.Parallel()
 	s := installIn(t, []string{"GOGC=1"})
@@ -300,8 +300,8 @@ func TestUpgradeWayBack(t *testing.T) {
 	}
 }
 
-// TestUpgradeLost: a program that is killed when it has taken the place of the old one takes
-// its connections with it, and clients see that.
+// TestUpgradeLost: if the new program is killed after it has replaced the old one, its
+// connections are lost, and clients notice that.
 func TestUpgradeLost(t *testing.T) {
 	t.Parallel()
 	s := install(t)
@@ -323,7 +323,7 @@ func TestUpgradeLost(t *testing.T) {
 	}
 }
 
-// TestUpgradeOff: a server that was started without it cannot be upgraded, and says so.
+// TestUpgradeOff: a server started with --no-live-upgrade cannot be upgraded, and says so.
 func TestUpgradeOff(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "--no-live-upgrade")

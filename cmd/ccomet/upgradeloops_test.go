@@ -166,7 +166,7 @@ func TestUpgradeLoops(t *testing.T) {
 	s.push("idle", "last")
 	readUntil(t, idle, `"seq":2,"content":"last"`)
 	c.end()
-	if slices.Max(fds)-slices.Min(fds) > 8 { // of the requests for status
+	if slices.Max(fds)-slices.Min(fds) > 8 { // descriptors of the requests for status
 		t.Errorf("descriptors after each upgrade, but for those of loops: %v", fds)
 	}
 	c.allNumbered()

@@ -20,8 +20,8 @@ import (
 	"ccomet/cmd/ccomet/internal/upgrade"
 )
 
-// hearUntil reads what the manager is told until the wanted message. Only watchdog messages may
-// come before it.
+// hearUntil reads the service manager's messages until the wanted one. Only watchdog messages
+// may come before it.
 func (e *ear) hearUntil(want string) string {
 	e.t.Helper()
 	for {
@@ -52,7 +52,7 @@ func TestUpgradeManagerHears(t *testing.T) {
 			t.Fatal(err)
 		}
 		outcome := make(chan error, 1)
-		go func() { // read meanwhile: the queue of datagrams is short, and the server does not wait for long
+		go func() { // read concurrently: the queue of datagrams is short, and the server does not wait for long
 			_, err := s.upgrade()
 			outcome <- err
 		}()
@@ -77,7 +77,7 @@ func TestUpgradeManagerHears(t *testing.T) {
 	s.write(t, []byte("#!/bin/sh\nexit 1\n"))
 	upgraded(true)
 	s.instead(3, "--loops 1")
-	upgraded(true) // restarted in place, which has its own exit status
+	upgraded(true) // this one restarts in place, which has its own exit status
 	if now := s.status(); now.Restarts != 1 || now.Failures != 1 {
 		t.Errorf("status %+v", now)
 	}

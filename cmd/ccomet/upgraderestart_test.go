@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// restarts upgrades a server to a version that cannot take it over live.
+// restarts upgrades a server to a version that can only restart it.
 func (i *replaceable) restarts(want string) {
 	i.t.Helper()
 	before := i.status()

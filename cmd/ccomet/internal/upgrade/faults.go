@@ -13,15 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// faultVariable names a file that says which step of an upgrade is to go wrong, and how:
-// "PROGRAM STEP FAULT". Both programs read it, at each step.
+// faultVariable names a file that contains the fault to inject: "PROGRAM STEP FAULT". Both programs
+// read the file at each step.
 const faultVariable = "UPGRADE_FAULT"
 
-// failpoint is where a test makes a step fail. The fault "wait" creates a file, named as the other with
-// ".reached" behind it, and waits until the first file is removed.
+// failpoint injects the fault that a test has chosen for a step. The fault "wait" creates a second
+// file, with ".reached" appended to the name of the first, and waits until the first file is removed.
 func failpoint(step string) error {
 	name := os.Getenv(faultVariable)
-	text, _ := os.ReadFile(name) // none: all goes well
+	text, _ := os.ReadFile(name) // no file: no fault
 	fault, ok := strings.CutPrefix(strings.TrimSpace(string(text)), step+" ")
 	if !ok {
 		return nil
@@ -39,7 +39,7 @@ func failpoint(step string) error {
 	case "memory":
 		return outOfMemory()
 	case "limit":
-		return limitDescriptors(3) // those that are always open
+		return limitDescriptors(3) // stdin, stdout and stderr, which are always open
 	case "descriptors":
 		return useDescriptors()
 	case "wait":
@@ -52,7 +52,7 @@ func failpoint(step string) error {
 	return errors.New("no such fault: " + fault)
 }
 
-// outOfMemory has the kernel give none any more, and asks for some, as a program would.
+// outOfMemory sets a limit of the address space that is already exceeded, and then allocates memory.
 func outOfMemory() error {
 	if err := unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: 1 << 20, Max: unix.RLIM_INFINITY}); err != nil {
 		return err
@@ -64,7 +64,7 @@ func outOfMemory() error {
 	}
 }
 
-// limitDescriptors has the kernel give none any more: those that are open stay so.
+// limitDescriptors limits the number of descriptors. Those that are open stay open.
 func limitDescriptors(most uint64) error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -74,7 +74,8 @@ func limitDescriptors(most uint64) error {
 	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
 }
 
-// useDescriptors opens all that the kernel gives, until another program is executed.
+// useDescriptors opens as many descriptors as the limit allows. They are closed when another program is
+// executed.
 func useDescriptors() error {
 	for err := limitDescriptors(256); ; {
 		if err != nil {

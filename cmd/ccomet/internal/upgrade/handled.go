@@ -11,23 +11,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// handlersTimeout is the longest that awaitHandlers waits, for threads that get no processor.
+// handlersTimeout is the longest time that awaitHandlers waits if threads get no processor.
 const handlersTimeout = time.Second
 
-// heard are the signals that a server catches.
+// heard is the set of signals that a server catches.
 const heard = 1<<(unix.SIGHUP-1) | 1<<(unix.SIGINT-1) | 1<<(unix.SIGUSR2-1) | 1<<(unix.SIGTERM-1)
 
 // awaitHandlers returns when the Go runtime's handlers have finished for all signals sent so far.
-// kill(2) returns before a thread of this process has taken the signal, and the thread may then wait
-// for a processor in the middle of the handler. A thread blocks all signals while it handles one, and
-// is recognized by that. To block SIGUSR2 alone means nothing: most threads of a successor do (execute).
+// kill(2) returns before a thread of this process has taken the signal, and that thread may then wait
+// for a processor inside the handler. A thread that handles a signal is recognized because it blocks
+// all signals meanwhile. A thread that blocks only SIGUSR2 handles none: most threads of a successor do
+// that (execute).
 func awaitHandlers() {
 	for end := time.Now().Add(handlersTimeout); time.Now().Before(end) && handlerRuns(); {
 		time.Sleep(100 * time.Microsecond)
 	}
 }
 
-// handlerRuns says whether a signal waits for a thread, or a thread handles one.
+// handlerRuns reports whether a signal is pending, or a thread handles one.
 func handlerRuns() bool {
 	files, _ := filepath.Glob("/proc/self/task/*/status")
 	for _, file := range files {
@@ -42,10 +43,10 @@ func handlerRuns() bool {
 	return false
 }
 
-// thread is what /proc tells of one.
+// thread is the state of a thread from /proc.
 type thread struct {
-	asleep           bool   // no handler sleeps; a race detector's thread does, and blocks all signals
-	waiting, blocked uint64 // signals: those of the process that no thread has taken, those that this one does not take
+	asleep           bool   // a handler never sleeps; the race detector's thread does, and it blocks all signals
+	waiting, blocked uint64 // sets of signals: pending for the process, and blocked by this thread
 }
 
 func threadOf(status []byte) (t thread) {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A signal whose sender has been answered is in its channel after told, whichever thread
-// takes it, and however late that thread gets a processor.
+// When flushSignals returns, every signal for which kill(2) has returned is in its channel,
+// whichever thread takes it, and however late that thread gets a processor.
 func TestTold(t *testing.T) {
 	s := newSignals(false)
 	defer signal.Stop(s.Stops)
@@ -18,7 +18,7 @@ func TestTold(t *testing.T) {
 	defer signal.Stop(s.Upgrades)
 	var end atomic.Bool
 	defer end.Store(true)
-	for range 2 * runtime.GOMAXPROCS(0) { // threads that want the processors, too
+	for range 2 * runtime.GOMAXPROCS(0) { // threads that use the processors, too
 		go func() {
 			for !end.Load() {
 			}
@@ -40,16 +40,16 @@ func TestTold(t *testing.T) {
 	}
 }
 
-// A thread that runs, and blocks what threads of a program block that goes on for another one,
-// handles nothing: nobody is to wait for that.
+// A running thread that blocks only SIGUSR2, as threads of a successor do, handles no signal:
+// awaitHandlers must not wait for it.
 func TestHandlingIsNotBlocking(t *testing.T) {
-	runtime.LockOSThread() // which ends with the test
+	runtime.LockOSThread() // undone when the test ends
 	block := unix.Sigset_t{}
 	block.Val[0] = 1 << (unix.SIGUSR2 - 1)
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &block, nil); err != nil {
 		t.Fatal(err)
 	}
-	for range 10_000 { // the runtime has signals of its own, which are over soon
+	for range 10_000 { // the runtime sends itself signals, which are soon handled
 		if !handlerRuns() {
 			return
 		}

@@ -2,5 +2,5 @@
 
 package upgrade
 
-// failpoint is where a test makes a step fail (faults.go).
+// failpoint injects faults only in builds for tests (faults.go).
 func failpoint(string) error { return nil }

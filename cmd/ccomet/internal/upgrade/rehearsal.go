@@ -12,16 +12,16 @@ import (
 	"ccomet/comet"
 )
 
-// Rehearsal is what Rehearse needs of the program.
+// Rehearsal is the data and functions of the program that Rehearse uses.
 type Rehearsal struct {
 	Version, Pidfile string
 	Loops            int                                // the configured number; 0: none is configured
-	GoOn             func(from *comet.HandedOver) error // makes a server of what is handed over, without starting it
-	Start            func(has []comet.Sockets) error    // tries what a start after a restart may fail at; has are the open sockets
+	GoOn             func(from *comet.HandedOver) error // makes a server from the hand-over, without starting it
+	Start            func(has []comet.Sockets) error    // tests the steps of a start that may fail after a restart; has are the open sockets
 }
 
-// Rehearse rehearses, once the program has read its configuration. It returns when the program must
-// end.
+// Rehearse runs the rehearsal after the program has read its configuration. It returns when the program
+// must end.
 func Rehearse(what Rehearsal) error {
 	if err := failpoint("rehearsal checked"); err != nil {
 		return errors.Join(err, say(answer{Error: err.Error()}))
@@ -38,12 +38,12 @@ func Rehearse(what Rehearsal) error {
 	if err := say(answer{Ready: true}); err != nil {
 		return err
 	}
-	_ = failpoint("rehearsal ready")             // a test may have it end
+	_ = failpoint("rehearsal ready")             // a test may make it end
 	_, _ = unix.Read(controlFD, make([]byte, 1)) // until the server ends this process
 	return nil
 }
 
-// rehearse tries what the server sends.
+// rehearse tests whether this program can continue with what the server sends.
 func (what Rehearsal) rehearse() error {
 	fds, has, err := receive()
 	if err != nil {
@@ -82,8 +82,8 @@ func say(a answer) error {
 	return nil
 }
 
-// receive waits for the descriptors of what is handed over. Without descriptors, the server is to
-// restart instead, and has are the sockets that it listens on.
+// receive waits for the descriptors of the hand-over. If there are none, the server must restart
+// instead, and has are the sockets that it listens on.
 func receive() (fds []int, has []comet.Sockets, err error) {
 	text, rights := make([]byte, 64<<10), make([]byte, unix.CmsgSpace(4*(comet.MaxLoops+1)))
 	n, m, flags, _, err := unix.Recvmsg(controlFD, text, rights, unix.MSG_CMSG_CLOEXEC)
@@ -106,7 +106,7 @@ func receive() (fds []int, has []comet.Sockets, err error) {
 	return fds, has, errors.Join(err, json.Unmarshal(text[:n], &has))
 }
 
-// HandedOver is what this program goes on with; nil if no server was handed over.
+// HandedOver returns the hand-over that this program continues from; nil if no server was handed over.
 func HandedOver() (*comet.HandedOver, error) {
 	if !Succeeds() || process.Restart != nil {
 		return nil, nil
@@ -127,8 +127,8 @@ func HandedOver() (*comet.HandedOver, error) {
 	return from, err
 }
 
-// Commit is the point of no return: from here on this program serves, and GoBack does nothing.
-// failed is why the successor has failed, if this is the old program again.
+// Commit is the point of no return: from now on this program serves, and GoBack does nothing. If this
+// is the old program again, failed says why the successor has failed.
 func Commit() (failed string, err error) {
 	if err := failpoint(string(process.role) + " serves"); err != nil {
 		return "", err
@@ -140,13 +140,14 @@ func Commit() (failed string, err error) {
 	return process.Reason, nil
 }
 
-// GoBack executes the program that ran before, because this one cannot go on for it. It returns if
-// this program is no successor, or serves already.
+// GoBack executes the old program, because this one cannot continue. It returns only if this program is
+// no successor, or serves already. If the old program cannot be executed, the process exits with status
+// 1.
 func GoBack(why error) {
 	if process.role != roleSuccessor || !process.decided.TryLock() {
 		return
 	}
-	// It opens no descriptor: the limit may be reached.
+	// GoBack opens no descriptor, because the limit may be reached.
 	var err error
 	if process.Restart == nil {
 		file := os.NewFile(uintptr(process.File), "handover")

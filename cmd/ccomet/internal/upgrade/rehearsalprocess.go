@@ -17,12 +17,12 @@ import (
 	"ccomet/comet"
 )
 
-// rehearsalProcess is the rehearsal, as the running server sees it. One goroutine uses it.
+// rehearsalProcess is the rehearsal's process in the running server. Only one goroutine uses it.
 type rehearsalProcess struct {
 	cmd     *exec.Cmd
 	control *os.File
 	answers chan answer  // closed when the rehearsal has ended
-	output  bytes.Buffer // the beginning of what it has written to stdout and stderr
+	output  bytes.Buffer // the beginning of its stdout and stderr
 	ended   bool
 }
 
@@ -40,7 +40,7 @@ func startRehearsal() (*rehearsalProcess, error) {
 		Stdout: &prefixWriter{to: &r.output}, Stderr: &prefixWriter{to: &r.output},
 		ExtraFiles: []*os.File{its}, WaitDelay: time.Second,
 	}
-	r.cmd.Stderr = r.cmd.Stdout // the same writer, so that the lines keep their order
+	r.cmd.Stderr = r.cmd.Stdout // the same writer keeps the lines in order
 	if err := withoutHugePages(r.cmd.Start); err != nil {
 		r.control.Close()
 		return nil, fmt.Errorf("starting %s: %w", process.path, err)
@@ -49,8 +49,8 @@ func startRehearsal() (*rehearsalProcess, error) {
 	return r, nil
 }
 
-// withoutHugePages has a program start that gets no huge pages. A rehearsal needs little memory, and
-// they would make it twice as much on systems that give them to every program.
+// withoutHugePages calls start with huge pages switched off for the program that it starts. A rehearsal
+// needs little memory, and huge pages would double it on systems that give them to every program.
 func withoutHugePages(start func() error) error {
 	if disabled, err := unix.PrctlRetInt(unix.PR_GET_THP_DISABLE, 0, 0, 0, 0); err == nil && disabled == 0 {
 		_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0)
@@ -79,9 +79,8 @@ func (r *rehearsalProcess) readAnswers() {
 	}
 }
 
-// await waits for the rehearsal's next answer. An answer with an error is returned as an error, and
-// so is the end of the rehearsal, or that it does not answer in time. doing says what it should be
-// doing meanwhile.
+// await waits for the rehearsal's next answer. It returns an error if the answer has one, if the
+// rehearsal ends, or if no answer comes in time. doing describes the present step of the rehearsal.
 func (r *rehearsalProcess) await(ctx context.Context, timeout time.Duration, doing string) (answer, error) {
 	late := time.NewTimer(timeout)
 	defer late.Stop()
@@ -102,7 +101,7 @@ func (r *rehearsalProcess) await(ctx context.Context, timeout time.Duration, doi
 	}
 }
 
-// lastWords is what the rehearsal has written to stdout and stderr, on one line behind a colon.
+// lastWords returns what the rehearsal has written to stdout and stderr, as one line after a colon.
 func (r *rehearsalProcess) lastWords() string {
 	text := strings.TrimSpace(r.output.String())
 	if text == "" {
@@ -111,8 +110,8 @@ func (r *rehearsalProcess) lastWords() string {
 	return ": " + strings.ReplaceAll(text, "\n", "; ")
 }
 
-// send sends the rehearsal either the descriptors of what is handed over, or the addresses that the
-// running server listens on.
+// send sends the rehearsal either the descriptors of the hand-over, or the addresses that the running
+// server listens on.
 func (r *rehearsalProcess) send(has []comet.Sockets, fds []int) error {
 	text, err := json.Marshal(has)
 	if err != nil {
@@ -129,21 +128,21 @@ func (r *rehearsalProcess) send(has []comet.Sockets, fds []int) error {
 	return nil
 }
 
-// kill ends the rehearsal, and waits until it has ended. It may be called again.
+// kill ends the rehearsal's process and waits for its end. It may be called again.
 func (r *rehearsalProcess) kill() {
 	if r.ended {
 		return
 	}
 	r.ended = true
-	_ = r.cmd.Process.Kill() // it may have ended
-	_ = r.cmd.Wait()         // as it was told
+	_ = r.cmd.Process.Kill() // the process may have ended already
+	_ = r.cmd.Wait()         // the error is only that it was killed
 	_ = unix.Shutdown(int(r.control.Fd()), unix.SHUT_RDWR)
-	for range r.answers { // until listen has ended
+	for range r.answers { // until readAnswers has ended
 	}
 	r.control.Close()
 }
 
-// prefixWriter keeps the first maxOutput bytes of what is written, and drops the rest.
+// prefixWriter keeps the first maxOutput bytes written to it, and drops the rest.
 type prefixWriter struct{ to *bytes.Buffer }
 
 const maxOutput = 500

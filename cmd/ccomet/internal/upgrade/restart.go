@@ -15,12 +15,12 @@ import (
 	"ccomet/reactor"
 )
 
-// A version that cannot go on for the running server as it is has the server restart: it drains its
-// connections, and the new program starts in the same process, with the same listening sockets and
-// with all channels, numbers and messages. Clients that connect meanwhile wait in the kernel. Clients
-// come back with their cursors.
+// If a version cannot continue the running server, the server restarts: it drains its connections, and
+// the new program starts in the same process, with the same listening sockets and all channels, numbers
+// and messages. Clients that connect meanwhile wait in the kernel. Disconnected clients come back with
+// their cursors.
 
-// NeedsRestart is an error of Run: the rehearsal went well, but the server must restart.
+// NeedsRestart is an error of Run: the rehearsal was successful, but the server must restart.
 type NeedsRestart struct {
 	Version string // of the program on the disk
 	Why     error
@@ -30,12 +30,12 @@ func (e *NeedsRestart) Error() string {
 	return fmt.Sprintf("version %s cannot go on with the server as it runs: %v", e.Version, e.Why)
 }
 
-// capability is "names" in a version that can go on with what is written by names. A test builds a
-// version without.
+// capability is "names" in a version that can continue from records written by name. A test builds a
+// version without it.
 var capability = "names"
 
-// needsByName says whether the new program needs what the records hold written by names. why is the
-// reason for which the server must restart instead.
+// needsByName reports whether the records must be written by name for the new program. why is the
+// reason if the server must restart instead.
 func (s *Server) needsByName(said answer) (byName bool, why error) {
 	loops := said.Loops
 	if loops == 0 && said.ByName {
@@ -53,8 +53,8 @@ func (s *Server) needsByName(said answer) (byName bool, why error) {
 	return false, nil
 }
 
-// tryRestart has the rehearsal try what a start may fail at. It returns a NeedsRestart if that goes
-// well.
+// tryRestart makes the rehearsal test the steps of a start that may fail. It returns a NeedsRestart if
+// they succeed.
 func (r *rehearsalProcess) tryRestart(ctx context.Context, srv Server, version string, why error) error {
 	if err := r.send(srv.Addresses(), nil); err != nil && !errors.Is(err, unix.EPIPE) {
 		return err
@@ -67,23 +67,23 @@ func (r *rehearsalProcess) tryRestart(ctx context.Context, srv Server, version s
 	return &NeedsRestart{version, why}
 }
 
-// restart is what the process passes on to the program that it executes after a server has ended.
+// restart is the part of execState for a program that is executed after the server has ended.
 type restart struct {
 	Version     string // of the old program
 	Why         string // NeedsRestart.Why
-	Connections int64  // that were open when the drain began
-	Began       int64  // when the drain began, by the kernel's monotonic clock
+	Connections int64  // open when the drain began
+	Began       int64  // time when the drain began, on the kernel's monotonic clock
 	Channels    int    // descriptor of the file with the channels
 	Sockets     []socketList
 }
 
-// socketList are comet.Sockets with their descriptors.
+// socketList is a comet.Sockets with its descriptors.
 type socketList struct {
 	Side, Address string
 	FDs           []int
 }
 
-// kept are the descriptors that the executed program needs, for itself and for GoBack.
+// kept returns the descriptors that the executed program needs, for itself and for GoBack.
 func (p *execState) kept() []int {
 	fds := []int{p.File, p.Old}
 	if r := p.Restart; r != nil {
@@ -95,14 +95,14 @@ func (p *execState) kept() []int {
 	return fds
 }
 
-// Restarting is a server that drains, to be replaced by the program on the disk.
+// Restarting is a draining server that the program on the disk will replace.
 type Restarting struct {
 	srv      *comet.Server
 	to       execState
 	channels *os.File
 }
 
-// BeginRestart begins to drain a server, which takes at most within.
+// BeginRestart starts to drain a server, for at most within.
 func BeginRestart(srv *comet.Server, version string, needs *NeedsRestart, within time.Duration) (*Restarting, error) {
 	file, err := memoryFile()
 	if err != nil {
@@ -125,7 +125,7 @@ func BeginRestart(srv *comet.Server, version string, needs *NeedsRestart, within
 	return e, nil
 }
 
-// Cancel has the server end for good. It may be called on nil.
+// Cancel makes the server end without a restart. It may be called on nil.
 func (e *Restarting) Cancel() {
 	if e == nil {
 		return
@@ -137,8 +137,8 @@ func (e *Restarting) Cancel() {
 	e.to.Restart.Sockets = nil
 }
 
-// Exec executes the program on the disk, once the server has ended, or this program again if that
-// fails. It returns only on an error.
+// Exec executes the program on the disk after the server has ended. If that fails, it executes this
+// program again. It returns only on an error.
 func (e *Restarting) Exec() error {
 	old, err := os.Open("/proc/self/exe")
 	if err != nil {
@@ -163,13 +163,14 @@ func (e *Restarting) Exec() error {
 	return execute(fmt.Sprintf("/proc/self/fd/%d", e.to.Old), roleFallback, &e.to)
 }
 
-// RestartedServer is what a server that has ended has left for this program.
+// RestartedServer is what an ended server has left for this program.
 type RestartedServer struct {
 	Sockets  []comet.Sockets
 	Channels *os.File
 }
 
-// Restarted is what a server has left that has ended in this process; nil if none has.
+// Restarted returns what the server that has ended in this process has left; nil if there was no such
+// server.
 func Restarted() (*RestartedServer, error) {
 	if !Succeeds() || process.Restart == nil {
 		return nil, nil
@@ -184,7 +185,7 @@ func Restarted() (*RestartedServer, error) {
 	}
 	a.Channels = os.NewFile(uintptr(fds[0]), "memory")
 	for _, s := range process.Restart.Sockets {
-		fds, err := duplicate(s.FDs) // the originals are for GoBack
+		fds, err := duplicate(s.FDs) // GoBack needs the originals
 		if err != nil {
 			return nil, err
 		}

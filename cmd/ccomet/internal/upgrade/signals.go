@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Signals has a channel for each kind of signal that a server receives. None is lost when one program
-// executes the next: in that moment, SIGTERM and SIGINT end the process at once, SIGHUP is ignored,
-// since the next program opens the log anyway, and SIGUSR2 waits.
+// Signals has a channel for each kind of signal that a server receives. No signal is lost while one
+// program executes the next. In that moment, SIGTERM and SIGINT end the process at once. SIGHUP is
+// ignored, because the next program opens the log anyway. SIGUSR2 stays pending.
 type Signals struct {
 	Stops, Hangups, Upgrades chan os.Signal
 	ignoresHangup            bool // SIGHUP was ignored when the first program was started (nohup)
 }
 
-// Catch catches signals from here on. A successor does so already in Begin.
+// Catch starts to catch signals. In a successor, Begin has done so already.
 func Catch() *Signals {
 	if process.signals == nil {
 		process.signals = newSignals(signal.Ignored(unix.SIGHUP))
@@ -31,7 +31,7 @@ func newSignals(ignoresHangup bool) *Signals {
 	return s
 }
 
-// catch catches signals, also again after release.
+// catch starts to catch signals, also again after release.
 func (s *Signals) catch() {
 	signal.Notify(s.Stops, unix.SIGTERM, unix.SIGINT)
 	if !s.ignoresHangup {
@@ -39,30 +39,31 @@ func (s *Signals) catch() {
 	}
 }
 
-// release stops catching, before the next program is executed. Signals received before are in the
-// channels when it returns. A later one ends the process, is ignored, or waits: see Signals.
+// release stops catching, before the next program is executed. When it returns, all signals received
+// before are in the channels. A later signal ends the process, is ignored, or stays pending: see
+// Signals.
 func (s *Signals) release() {
 	flushSignals()
 	signal.Reset(unix.SIGTERM, unix.SIGINT)
 	signal.Ignore(unix.SIGHUP)
-	flushSignals() // the execution ends all threads, also one whose handler has not finished
+	flushSignals() // execution ends all threads, also one whose handler has not finished
 }
 
-// flushSignals returns when all signals received so far are in the channels.
+// flushSignals returns when all signals received so far are in their channels.
 func flushSignals() {
 	awaitHandlers()
 	idle := make(chan os.Signal, 1)
 	signal.Notify(idle, unix.SIGUSR2)
-	signal.Stop(idle) // returns when all signals that were handled are in their channels
+	signal.Stop(idle) // returns when all handled signals are in their channels
 }
 
-// The words of state. Other versions know them.
+// The words of Signals.state. Other versions know them.
 const (
 	wordIgnoresHangup = "deaf"
 	wordStop          = "end"
 )
 
-// state is what the next program must know of signals.
+// state returns, as words, what the next program must know about signals.
 func (s *Signals) state() (words string) {
 	if s.ignoresHangup {
 		words += wordIgnoresHangup
@@ -73,7 +74,7 @@ func (s *Signals) state() (words string) {
 	return words
 }
 
-// signalsOf catches signals in a program that was passed on a state.
+// signalsOf catches signals in a program that has received a state.
 func signalsOf(state string) *Signals {
 	s := newSignals(strings.Contains(state, wordIgnoresHangup))
 	if strings.Contains(state, wordStop) {

@@ -18,30 +18,30 @@ import (
 	"ccomet/reactor"
 )
 
-// Path of the Status on the admin side.
+// Path is the path of the Status on the admin side.
 const Path = "/upgrade"
 
-// Status tells how upgrades go. It is served at Path on the admin side, and at a unix socket that is
-// named after the process.
+// Status describes the server's upgrades. It is served at Path on the admin side, and at a unix socket
+// whose name contains the process number.
 type Status struct {
 	PID         int     `json:"pid"`
-	ID          string  `json:"id"`      // random, for each program that serves
+	ID          string  `json:"id"`      // random, another one for each program that serves
 	Program     string  `json:"program"` // the file that is started for an upgrade
 	Config      string  `json:"config"`  // the configuration file; "": none
 	Version     string  `json:"version"`
 	Live        bool    `json:"live"`      // the server can be upgraded
 	Upgrading   bool    `json:"upgrading"` // an upgrade is under way
 	Attempts    int     `json:"attempts"`  // upgrades that have ended, successful or not
-	Failures    int     `json:"failures"`  // of them, those that have failed
-	Restarts    int     `json:"restarts"`  // of them, those that have restarted the server
-	Upgrades    int64   `json:"upgrades"`  // successful ones
-	Error       string  `json:"error"`     // why the last one has failed
+	Failures    int     `json:"failures"`  // attempts that have failed
+	Restarts    int     `json:"restarts"`  // attempts that have restarted the server
+	Upgrades    int64   `json:"upgrades"`  // successful upgrades
+	Error       string  `json:"error"`     // why the last upgrade has failed
 	From        string  `json:"from"`      // the version before the last upgrade
 	Connections int64   `json:"connections"`
-	Loops       int     `json:"loops"`      // that there are
-	FromLoops   int     `json:"from_loops"` // that there were before the last upgrade
+	Loops       int     `json:"loops"`      // the present number
+	FromLoops   int     `json:"from_loops"` // the number before the last upgrade
 	Pause       float64 `json:"pause_seconds"`
-	Restarted   string  `json:"restarted"` // why the last one has restarted the server; "": it has not
+	Restarted   string  `json:"restarted"` // why the last upgrade has restarted the server; "": it has not
 }
 
 // state is the Status of this process. Any goroutine may use it.
@@ -53,7 +53,7 @@ type state struct {
 
 var status state
 
-// Track sets the server that the status is of, before it starts.
+// Track sets the server that the status describes, before it starts.
 func Track(srv *comet.Server, version, config string, live bool) {
 	status.mu.Lock()
 	defer status.mu.Unlock()
@@ -74,22 +74,22 @@ func Track(srv *comet.Server, version, config string, live bool) {
 	}
 }
 
-// Current is the status of this process.
+// Current returns the status of this process.
 func Current() Status { return status.get() }
 
-// Counts are the upgrades that have failed, and those that have restarted the server.
+// Counts returns how many upgrades have failed, and how many have restarted the server.
 func Counts() (failures, restarts int) {
 	now := status.get()
 	return now.Failures, now.Restarts
 }
 
-// execState is what the other program is told of the past.
+// execState returns an execState for the next program with the counters and the signals.
 func (s *state) execState() execState {
 	now := s.get()
 	return execState{Attempts: now.Attempts, Failures: now.Failures, Restarts: now.Restarts, Signals: process.signals.state()}
 }
 
-// ServeStatus serves the status at the unix socket. Call it when the server has started.
+// ServeStatus serves the status at the unix socket. Call it after the server has started.
 func ServeStatus() (io.Closer, error) {
 	ln, err := net.ListenUnix("unix", address(os.Getpid()))
 	if err != nil {
@@ -99,8 +99,9 @@ func ServeStatus() (io.Closer, error) {
 	return ln, nil
 }
 
-// address is that of the unix socket, which has no file. Several containers may share a network
-// namespace, and each has a process 1: the name has the namespace of process numbers, too.
+// address returns the address of the unix socket, which has no file. Several containers may share a
+// network namespace, and each has a process 1, so the name also contains the namespace of process
+// numbers.
 func address(pid int) *net.UnixAddr {
 	numbers, _ := os.Readlink("/proc/self/ns/pid") // "" without /proc
 	return &net.UnixAddr{Name: fmt.Sprintf("@ccomet-upgrade-%s-%d", numbers, pid), Net: "unix"}
@@ -112,11 +113,11 @@ func serve(ln *net.UnixListener) {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		} else if err != nil {
-			time.Sleep(time.Second / 10) // no descriptor is left
+			time.Sleep(time.Second / 10) // no descriptor is free
 			continue
 		}
 		_ = conn.SetDeadline(time.Now().Add(time.Second))
-		_ = json.NewEncoder(conn).Encode(status.get()) // a client that has gone asks again
+		_ = json.NewEncoder(conn).Encode(status.get()) // an error means only that the client has gone
 		conn.Close()
 	}
 }
@@ -136,7 +137,7 @@ func (s *state) get() Status {
 	return now
 }
 
-// TryBegin notes that an upgrade is under way. It returns false if one is already.
+// TryBegin records that an upgrade is under way. It returns false if another one is.
 func TryBegin() bool {
 	status.mu.Lock()
 	defer status.mu.Unlock()
@@ -147,7 +148,7 @@ func TryBegin() bool {
 	return true
 }
 
-// Failed notes that the upgrade under way has failed.
+// Failed records that the upgrade under way has failed.
 func Failed(why error) {
 	status.mu.Lock()
 	defer status.mu.Unlock()
@@ -160,11 +161,11 @@ func Failed(why error) {
 func Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		_ = json.NewEncoder(w).Encode(status.get()) // into memory
+		_ = json.NewEncoder(w).Encode(status.get()) // into memory: there is no error
 	})
 }
 
-// Ask asks the process with that number for its status.
+// Ask returns the status of the process with that number.
 func Ask(pid int) (Status, error) {
 	var s Status
 	conn, err := net.DialUnix("unix", nil, address(pid))
@@ -191,8 +192,8 @@ func Ask(pid int) (Status, error) {
 	return s, nil
 }
 
-// peerOf is the process at the other end of a connection. It is checked because any process can take
-// the socket's name first.
+// peerOf returns the process at the other end of a connection. Ask checks it, because any process can
+// take the socket's name first.
 func peerOf(conn *net.UnixConn) (pid int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -210,8 +211,8 @@ func peerOf(conn *net.UnixConn) (pid int, err error) {
 // ErrUnderWay is returned while another upgrade of the server is under way.
 var ErrUnderWay = errors.New("an upgrade is under way already")
 
-// isHere returns an error unless the process of a status is that server, on this machine. SIGUSR2
-// would end any other process.
+// isHere returns an error unless the server of a status runs on this machine, in the process with that
+// number. SIGUSR2 would end any other process.
 func (s *Status) isHere() error {
 	here, err := Ask(s.PID)
 	if err != nil {
@@ -258,5 +259,5 @@ func Upgrade(ask func() (Status, error), timeout time.Duration) (before, after S
 	}
 }
 
-// pollInterval is the time between two questions for the status.
+// pollInterval is the pause between two requests for the status.
 const pollInterval = 20 * time.Millisecond

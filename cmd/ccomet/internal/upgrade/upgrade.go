@@ -12,14 +12,14 @@ import (
 	"ccomet/comet"
 )
 
-// Time limits of the steps of an upgrade. After one of them the server goes on as before.
+// Time limits of steps of an upgrade. After a timeout the server continues as before.
 const (
 	checkTimeout = 20 * time.Second // until the new program has read its configuration
 	parkTimeout  = 5 * time.Second  // until all requests under way are answered
 )
 
-// The longest pause, in which nothing is served, is longestPause and pauseOfConnection for each
-// connection: a slow machine takes some seconds for a million of them.
+// The limit of the pause, in which nothing is served, is longestPause, plus pauseOfConnection for each
+// connection: a slow machine needs some seconds for a million.
 const (
 	longestPause      = 5 * time.Second
 	pauseOfConnection = 20 * time.Microsecond
@@ -28,28 +28,28 @@ const (
 // controlFD is the rehearsal's end of its connection to the running server.
 const controlFD = 3
 
-// answer is what a rehearsal tells the running server, as JSON.
+// answer is a message of the rehearsal to the running server, as JSON.
 type answer struct {
-	Version string `json:",omitempty"` // of the new program, once it has read its configuration
+	Version string `json:",omitempty"` // of the new program, after it has read its configuration
 	Layout  string `json:",omitempty"` // comet.Layout of the new program
 	Pidfile string `json:",omitempty"`
-	Early   bool   `json:",omitempty"` // it reads what was written before the server parked
-	ByName  bool   `json:",omitempty"` // it reads what is written by names, for any layout and number of loops
+	Early   bool   `json:",omitempty"` // it can read state that was written before the server parked
+	ByName  bool   `json:",omitempty"` // it can read records written by name, for any layout and number of loops
 	Loops   int    `json:",omitempty"` // the configured number; 0: none is configured
-	Suits   int    `json:",omitempty"` // the number of loops where none is configured
-	Ready   bool   `json:",omitempty"` // it has made a server of what was handed over
-	Error   string `json:",omitempty"` // why it cannot go on
+	Suits   int    `json:",omitempty"` // the default number of loops, used if none is configured
+	Ready   bool   `json:",omitempty"` // it has made a server from the hand-over
+	Error   string `json:",omitempty"` // why it cannot continue
 }
 
-// Server is the running server, and what an upgrade needs to know of it.
+// Server is the running server, with what an upgrade needs.
 type Server struct {
 	*comet.Server
 	Pidfile string
-	// BeforeExec is called right before the process executes the new program, when all signals
-	// received so far are in their channels. The log must be written out. An error cancels the
-	// upgrade: a signal has told the server to stop, for example.
+	// BeforeExec is called just before the process executes the new program, when all signals received
+	// so far are in their channels. It must write out the log. An error cancels the upgrade, for
+	// example if a signal has told the server to stop.
 	BeforeExec func(version string) error
-	// ExecFailed is called if the execution fails after BeforeExec: the server goes on.
+	// ExecFailed is called if the execution fails after BeforeExec. The server continues.
 	ExecFailed func()
 }
 
@@ -58,12 +58,12 @@ type attempt struct {
 	Server
 	program   *programInfo
 	rehearsal *rehearsalProcess
-	next      answer   // of the rehearsal, about the new program
-	file      *os.File // in memory, with what is handed over
+	next      answer   // the rehearsal's answer about the new program
+	file      *os.File // the hand-over, in memory
 }
 
 // Run replaces the running server with the program that is on the disk now. It returns only on an
-// error, whose text is for the user; the server then goes on as before.
+// error, whose text is for the user. The server then continues as before.
 func Run(ctx context.Context, srv Server) (err error) {
 	a := &attempt{Server: srv}
 	if a.program, err = statProgram(); err != nil {
@@ -93,7 +93,7 @@ func Run(ctx context.Context, srv Server) (err error) {
 	return a.park(ctx, byName)
 }
 
-// park parks the server, and hands it over. It returns only on an error, when the server has gone on.
+// park parks the server and hands it over. It returns only on an error. The server then continues.
 func (a *attempt) park(ctx context.Context, byName bool) error {
 	write := func(p *comet.Parked) error { return p.HandOver(a.file) }
 	if a.next.Early {
@@ -125,11 +125,11 @@ func (a *attempt) park(ctx context.Context, byName bool) error {
 	return a.execute(ctx, parked, pause)
 }
 
-// rehearse waits until the rehearsal has made a server of what is handed over, and ends it.
+// rehearse waits until the rehearsal has made a server from the hand-over, and then ends the rehearsal.
 func (a *attempt) rehearse(ctx context.Context, parked *comet.Parked, pause time.Duration) error {
 	err := a.rehearsal.send(nil, append([]int{int(a.file.Fd())}, parked.Records()...))
 	if errors.Is(err, unix.EPIPE) {
-		a.rehearsal.kill() // it has ended, of which await tells more
+		a.rehearsal.kill() // it has ended already: await returns its error
 	} else if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (a *attempt) rehearse(ctx context.Context, parked *comet.Parked, pause time
 	if !said.Ready {
 		return errors.New("the new version does not say that it could go on")
 	}
-	a.rehearsal.kill() // else the new program would have a child that it does not know
+	a.rehearsal.kill() // otherwise the new program would have a child that it does not know
 	return nil
 }
 
@@ -161,7 +161,7 @@ func (a *attempt) execute(ctx context.Context, parked *comet.Parked, pause time.
 		return err
 	}
 	fds := []int{int(a.file.Fd()), int(old.Fd())}
-	defer func() { _ = parked.Keep(false) }() // the server goes on, and executes nothing
+	defer func() { _ = parked.Keep(false) }() // if no program is executed, the server continues
 	if err := errors.Join(failpoint("server keeps"), parked.Keep(true), keepOpen(true, fds)); err != nil {
 		return err
 	}
@@ -177,16 +177,16 @@ func (a *attempt) execute(ctx context.Context, parked *comet.Parked, pause time.
 	return err
 }
 
-// spareFew is how many descriptors the new program may need beyond those of this one, and
-// spareLoop how many more for each loop, if it opens loops of its own.
+// spareFew is the number of descriptors that the new program may need in addition to those of this one.
+// If it opens its own loops, it needs spareLoop more for each loop.
 const (
 	spareFew  = 32
 	spareLoop = 4
 )
 
-// spareDescriptors opens n descriptors, which the execution of the new program closes. So there is
-// room below the limit for what that opens. The rehearsal does not show this: it has none of the
-// connections.
+// spareDescriptors opens n descriptors that are closed when the new program is executed. So the new
+// program can open as many without reaching the limit. The rehearsal cannot test this, because it does
+// not have the connections.
 func spareDescriptors(of, n int) (fds []int, err error) {
 	for range n {
 		fd, err := unix.FcntlInt(uintptr(of), unix.F_DUPFD_CLOEXEC, 0)
@@ -198,14 +198,13 @@ func spareDescriptors(of, n int) (fds []int, err error) {
 	return fds, nil
 }
 
-// closeAll closes descriptors.
 func closeAll(fds []int) {
 	for _, fd := range fds {
 		unix.Close(fd)
 	}
 }
 
-// keepOpen has descriptors stay open when the process executes a program, or be closed then.
+// keepOpen sets whether descriptors stay open when the process executes a program.
 func keepOpen(keep bool, fds []int) error {
 	flag := unix.FD_CLOEXEC
 	if keep {
@@ -231,7 +230,7 @@ func memoryFile() (*os.File, error) {
 // programInfo identifies the program file as it was when the upgrade began.
 type programInfo struct{ info os.FileInfo }
 
-// statProgram looks at the program file.
+// statProgram stats the program file.
 func statProgram() (*programInfo, error) {
 	if process.path == "" {
 		return nil, fmt.Errorf("the file that this program was started from is not known: %s", process.args[0])
@@ -243,7 +242,7 @@ func statProgram() (*programInfo, error) {
 	return &programInfo{info}, nil
 }
 
-// unchanged returns an error if the program file is not the one that the rehearsal was started from.
+// unchanged returns an error if the program file has changed since the rehearsal was started.
 func (p *programInfo) unchanged() error {
 	now, err := os.Stat(process.path)
 	if err != nil {
