@@ -10,13 +10,13 @@ import (
 // noAllocs fails if f allocates.
 func noAllocs(t *testing.T, name string, f func()) {
 	t.Helper()
-	f() // what is allocated once, is now
+	f() // does allocations that happen only once
 	if n := testing.AllocsPerRun(200, f); n != 0 {
 		t.Errorf("%s: %v allocations", name, n)
 	}
 }
 
-// session is input that is read again and again, in one piece or a byte at a time.
+// session is input that is read repeatedly, as a whole or byte by byte.
 type session struct {
 	t          *testing.T
 	reader     Reader
@@ -24,7 +24,7 @@ type session struct {
 	raw, input []byte
 }
 
-// read reads all of the input, of which messages are whole.
+// read reads all of the input, which must contain that many messages.
 func (s *session) read(rules *Rules, step, messages int) {
 	copy(s.input, s.raw) // payloads are unmasked in place
 	for at, shown := 0, 0; shown < len(s.input); {
@@ -69,7 +69,7 @@ func TestReadingDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// skewed is data whose Huffman codes are of very different lengths.
+// skewed returns data whose Huffman codes have very different lengths.
 func skewed(size int) []byte {
 	p := noise(size)
 	for i, c := range p {
@@ -107,7 +107,7 @@ func TestWritingDoesNotAllocate(t *testing.T) {
 	})
 	var d Deflater
 	d.Append(nil, skewed(50_000), 0)
-	// The compressor's tables grow to what the largest block needs; after that a message costs none.
+	// The compressor's tables grow to the size of the largest block. After that, a message needs no allocation.
 	noAllocs(t, "compressed", func() {
 		if b := d.AppendFrame(out, Text, large, 0); len(b) >= len(large) {
 			t.Fatal(len(b))

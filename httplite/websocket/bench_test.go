@@ -80,8 +80,8 @@ func BenchmarkDeflate(b *testing.B) {
 	}
 }
 
-// What the longest message of the default limit can cost that is made to cost much: empty blocks, each with Huffman
-// tables of its own, as many as fit.
+// BenchmarkInflateWorst measures the most expensive messages of the default limit: as many empty blocks as fit, for
+// example each with its own Huffman tables.
 func BenchmarkInflateWorst(b *testing.B) {
 	for _, c := range []struct{ name, block string }{
 		{"tables", string(emptyDynamicBlock())},

@@ -2,7 +2,7 @@ package websocket
 
 import "math/bits"
 
-// bitString collects bits as deflate has them (RFC 1951 3.1.1).
+// bitString is a sequence of bits in deflate's order (RFC 1951 3.1.1).
 type bitString struct {
 	out    []byte
 	acc, n uint
@@ -27,27 +27,28 @@ func (b *bitString) flush() []byte {
 	return append(b.out, flushed...)
 }
 
-// emptyDynamicBlock is the shortest block with tables of its own that says nothing.
+// emptyDynamicBlock returns the shortest block with its own tables and without content.
 func emptyDynamicBlock() []byte {
 	var b bitString
-	b.put(0b100, 3) // not the last; tables follow
+	b.put(0b100, 3) // not the last block; its own tables
 	b.put(0, 5)     // 257 literals and lengths
 	b.put(0, 5)     // one distance
-	b.put(14, 4)    // the lengths of 18 codes for lengths
+	b.put(14, 4)    // the lengths of 18 length codes
 	for _, symbol := range codeOrder[:18] {
-		b.put(map[uint8]uint{18: 1, 1: 1}[symbol], 3) // codes of a bit: 1 is "0", 18 is "1"
+		b.put(map[uint8]uint{18: 1, 1: 1}[symbol], 3) // codes of one bit: 1 is "0", 18 is "1"
 	}
 	b.put(1, 1)      // 18: zeros,
 	b.put(138-11, 7) // 138 of them
 	b.put(1, 1)      // and once more
 	b.put(118-11, 7) // 118: literals 0 to 255 have no code
-	b.put(0, 1)      // the end of the block has one bit
+	b.put(0, 1)      // the end of the block has a code of one bit
 	b.put(0, 1)      // so has distance 0
 	b.put(0, 1)      // the end of the block
 	return b.flush()
 }
 
-// longDynamicBlock says nothing either, with as many codes of more than nine bits as there may be.
+// longDynamicBlock returns another block without content, with as many codes of more than nine bits as
+// possible.
 func longDynamicBlock() []byte {
 	var b bitString
 	b.put(0b100, 3)
@@ -64,13 +65,14 @@ func longDynamicBlock() []byte {
 		length(n)
 	}
 	for range 45 {
-		length(16)  // the last length,
-		b.put(3, 2) // six times more
+		length(16)  // repeat the last length
+		b.put(3, 2) // six times
 	}
-	for _, n := range []uint{10, 10, 11, 12, 13, 14, 15, 15, 1} { // the last is distance 0's
+	for _, n := range []uint{10, 10, 11, 12, 13, 14, 15, 15, 1} { // the last one is for distance 0
 		length(n)
 	}
-	// Codes of ten bits begin behind those of 1, 3, 4, 5, 7, 8 and 9, for symbol 7 and those behind it.
+	// Codes of ten bits begin after those of 1, 3, 4, 5, 7, 8 and 9 bits, for symbol 7 and the symbols
+	// after it.
 	const first = 512 + 128 + 64 + 32 + 8 + 4 + 2
 	b.code(first+256-7, 10)
 	return b.flush()

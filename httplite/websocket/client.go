@@ -7,13 +7,13 @@ import (
 	"ccomet/httplite"
 )
 
-// EncodeKey makes the key of a client's handshake of 16 bytes, which are to be from crypto/rand, for each connection
-// anew (RFC 6455 4.1 item 7).
+// EncodeKey makes the key of a client's handshake from 16 random bytes. They must come from crypto/rand, new for each
+// connection (RFC 6455 4.1 item 7).
 func EncodeKey(random [16]byte) string { return base64.StdEncoding.EncodeToString(random[:]) }
 
-// AppendRequest appends the header lines that make a GET a handshake, behind its request line and Host: the subprotocols
-// that the client speaks, what it prefers first, and an offer of permessage-deflate if it wants that. The protocols are
-// tokens, and the caller's word.
+// AppendRequest appends the header lines that make a GET request a handshake, after the request line and Host: the
+// client's subprotocols in order of preference, and an offer of permessage-deflate if deflate is set. The protocols
+// must be tokens; AppendRequest does not check them.
 func AppendRequest(dst []byte, key string, protocols []string, deflate bool) []byte {
 	dst = httplite.AppendHeader(dst, "Upgrade", "websocket")
 	dst = httplite.AppendHeader(dst, "Connection", "Upgrade")
@@ -23,21 +23,23 @@ func AppendRequest(dst []byte, key string, protocols []string, deflate bool) []b
 		dst = httplite.AppendHeader(dst, "Sec-WebSocket-Protocol", p)
 	}
 	if deflate {
-		// What the server says is inflated message by message, so it must not refer to earlier ones (RFC 7692 7.1.1.1).
+		// The client inflates each message by itself, so the server must not refer to earlier messages (RFC 7692
+		// 7.1.1.1).
 		dst = httplite.AppendHeader(dst, extensionsField, permessageDeflate+"; "+serverNoTakeover+"; "+clientNoTakeover+"; "+clientWindowBits)
 	}
 	return dst
 }
 
-// What is wrong with an answer. They are shared.
+// The errors of an answer. They are shared: do not change them.
 var (
 	errAccept     = &HandshakeError{101, "the server's Sec-WebSocket-Accept does not fit the key"}
 	errNotOffered = &HandshakeError{101, "the server chose a subprotocol or an extension that was not offered"}
 	errTakeover   = &HandshakeError{101, "the server wants to compress in a way that was not offered"}
 )
 
-// ReadAnswer checks the head of an answer to what AppendRequest asked for (RFC 6455 4.1), and says what was agreed on;
-// the error is a *HandshakeError, whose Status is the server's. Window bounds what the client compresses.
+// ReadAnswer checks the head of the answer to a request made with AppendRequest (RFC 6455 4.1), and returns what was
+// agreed on. The error is a *HandshakeError with the server's status. Handshake.Window limits the window with which the
+// client compresses.
 func ReadAnswer(r *httplite.Response, key string, protocols []string, deflate bool) (Handshake, error) {
 	if r.Status() != 101 || !r.HeaderHas("Upgrade", "websocket") || !r.HeaderHas("Connection", "upgrade") {
 		return Handshake{}, &HandshakeError{r.Status(), "the server does not upgrade to WebSocket"} // items 1 to 3
@@ -66,7 +68,7 @@ func ReadAnswer(r *httplite.Response, key string, protocols []string, deflate bo
 	return h, nil
 }
 
-// chosen reads which subprotocol a server chose: one of those that were offered.
+// chosen reads the subprotocol that the server chose. It must be one of those offered.
 func (h *Handshake) chosen(protocol []byte, offered []string) error {
 	at := slices.IndexFunc(offered, func(p string) bool { return p == string(protocol) })
 	if at < 0 || h.Offered {
@@ -76,7 +78,7 @@ func (h *Handshake) chosen(protocol []byte, offered []string) error {
 	return nil
 }
 
-// agreed reads what extensions a server chose: permessage-deflate without context takeover, or none.
+// agreed reads the extensions that the server chose: permessage-deflate without context takeover, or none.
 func (h *Handshake) agreed(list []byte, offered bool) error {
 	list = skipEmpty(list)
 	if len(list) == 0 {

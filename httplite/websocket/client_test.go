@@ -7,14 +7,14 @@ import (
 	"ccomet/httplite"
 )
 
-// TestReadAnswer: an answer that does not fit what was asked is refused.
+// TestReadAnswer: an answer that does not match the request is refused.
 func TestReadAnswer(t *testing.T) {
 	const key = "dGhlIHNhbXBsZSBub25jZQ=="
 	const good = "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nconnection: upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 	const deflate = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"
 	for _, c := range []struct {
 		name, head string
-		says       string // what is wrong; empty: nothing
+		says       string // the error; empty: none
 		deflate    bool
 		window     int
 	}{
@@ -60,7 +60,7 @@ func TestReadAnswer(t *testing.T) {
 	}
 }
 
-// Both ends of a handshake agree, whatever each wants.
+// Both ends of a handshake agree, whatever each of them supports.
 func TestHandshakeOfBothEnds(t *testing.T) {
 	for _, protocols := range [][]string{nil, {"chat"}, {"y", "superchat"}} {
 		for n := range 4 {

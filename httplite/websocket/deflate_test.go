@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// jsonOf makes JSON of some size, as messages have it.
+// jsonOf returns JSON of that size, as in typical messages.
 func jsonOf(size int) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"type":"data","cname":"room-17","seq":42,"content":"[`)
@@ -21,7 +21,7 @@ func jsonOf(size int) []byte {
 	return b.Bytes()
 }
 
-// noise does not compress.
+// noise returns bytes that cannot be compressed.
 func noise(size int) []byte {
 	r := rand.New(rand.NewPCG(1, 2))
 	p := make([]byte, size)
@@ -41,7 +41,7 @@ var samples = map[string][]byte{
 	"repeated": bytes.Repeat(noise(10_000), 10), // at distances that small windows do not reach
 }
 
-// inflateStd is what the standard library makes of a compressed message.
+// inflateStd inflates a compressed message with the standard library.
 func inflateStd(t *testing.T, payload []byte) []byte {
 	t.Helper()
 	out, err := io.ReadAll(stdflate.NewReader(bytes.NewReader(append(bytes.Clone(payload), tail...))))
@@ -72,8 +72,8 @@ func TestDeflate(t *testing.T) {
 	}
 }
 
-// within checks that what is compressed for a window needs none that is larger: each piece of its size inflates
-// without what is before it.
+// within checks that a message compressed for a window needs no larger one: each piece of its size can be inflated
+// without the output before it.
 func within(t *testing.T, packed, msg []byte, bits int) {
 	t.Helper()
 	if bits == 0 || bits == 15 || len(msg) == 0 {
@@ -87,7 +87,7 @@ func within(t *testing.T, packed, msg []byte, bits int) {
 		if got, err := f.Inflate(part, len(want)); err == nil && bytes.Equal(got, want) {
 			part, msg = nil, msg[len(want):]
 		} else {
-			part = append(part, flushed...) // the split was amid a piece
+			part = append(part, flushed...) // the input was split within a piece
 		}
 	}
 	if len(msg) > 0 {
@@ -109,7 +109,7 @@ func TestDeflatedFrames(t *testing.T) {
 	}
 }
 
-// The payloads of RFC 7692 7.2.3, and others that its rules allow.
+// The payloads of RFC 7692 7.2.3, and others that are allowed by its rules.
 func TestInflates(t *testing.T) {
 	for _, c := range []struct{ name, payload, want string }{
 		{"7.2.3.1", "\xf2\x48\xcd\xc9\xc9\x07\x00", "Hello"},
@@ -133,8 +133,8 @@ func TestInflates(t *testing.T) {
 	}
 }
 
-// TestInflatesOthers: what the standard library's compressor makes at each level is inflated; cut short, and with each
-// byte damaged, it is what the standard library's decompressor makes of it.
+// TestInflatesOthers: the output of the standard library's compressor is inflated, at each level. A message that is cut
+// short or has a damaged byte gives the same result as with the standard library's decompressor.
 func TestInflatesOthers(t *testing.T) {
 	var f Inflater
 	for name, msg := range samples {
@@ -162,7 +162,7 @@ func TestInflatesOthers(t *testing.T) {
 	}
 }
 
-// A block behind one that says it is the last may refer to what is before both.
+// A block after one that is marked as the last may refer to output before both.
 func TestInflatesBehindLastBlock(t *testing.T) {
 	const msg = "Hello, Hello, Hello, and this again"
 	var payload bytes.Buffer
@@ -178,7 +178,7 @@ func TestInflatesBehindLastBlock(t *testing.T) {
 	}
 }
 
-// RFC 7692 7.2.3.1: a message that is compressed in two fragments, and another behind it.
+// RFC 7692 7.2.3.1: a compressed message in two fragments, and another message after it.
 func TestInflatesFragments(t *testing.T) {
 	raw := frame(text1|rsv1, "\xf2\x48\xcd") + frame(ping, "") + frame(cont, "\xc9\xc9\x07\x00") +
 		frame(text, "plain") + frame(text|rsv1, "\xf2\x48\xcd\xc9\xc9\x07\x00")
@@ -219,7 +219,7 @@ func TestDoesNotInflate(t *testing.T) {
 	}
 }
 
-// What a large message takes is given back with the next.
+// The memory of a large message is freed by the next message.
 func TestInflaterShrinks(t *testing.T) {
 	var d Deflater
 	var f Inflater

@@ -5,21 +5,21 @@ import "strconv"
 // Kind says which rule a peer broke. Its String is the constant's name, fit for a log or a metric.
 type Kind uint8
 
-// The rules. Each has the close code that its Error carries.
+// The rules. Each comment begins with the close code of the Error.
 const (
 	_ Kind = iota // zero: nothing is wrong
 
-	ReservedBits           // 1002: a reserved bit is set that nothing agreed on gives a meaning (RFC 6455 5.2)
+	ReservedBits           // 1002: a reserved bit is set to which no agreed extension gives a meaning (RFC 6455 5.2)
 	MisplacedCompression   // 1002: RSV1 on a control frame or on a further fragment (RFC 7692 6.1)
 	ReservedOpcode         // 1002: 3 to 7, or 11 to 15 (5.2)
 	FragmentedControl      // 1002: a control frame without FIN (5.5)
 	ControlTooLong         // 1002: a control frame of more than MaxControl bytes (5.5)
-	NotMasked              // 1002: a client's frame without a mask (5.1)
-	Masked                 // 1002: a server's frame with one (5.1)
-	LengthNotMinimal       // 1002: a length in more bytes than it needs (5.2)
+	NotMasked              // 1002: a client's frame is not masked (5.1)
+	Masked                 // 1002: a server's frame is masked (5.1)
+	LengthNotMinimal       // 1002: a length uses more bytes than necessary (5.2)
 	LengthTooLarge         // 1002: a length of 2^63 or more (5.2)
-	UnexpectedContinuation // 1002: a further fragment of no message (5.4)
-	ExpectedContinuation   // 1002: a message that begins within another (5.4)
+	UnexpectedContinuation // 1002: a further fragment without a message (5.4)
+	ExpectedContinuation   // 1002: a message begins within another one (5.4)
 	ShortClose             // 1002: a Close frame of one byte (5.5.1)
 	BadCloseCode           // 1002: a close code that must not be sent (7.4)
 	InvalidUTF8            // 1007: text, or the reason of a Close frame, that is not UTF-8 (8.1)
@@ -30,7 +30,7 @@ const (
 	numKinds
 )
 
-// Error is what the parsers return. Values without a Limit are shared: read them, do not change them.
+// Error is the error of the parsers. Values without a Limit are shared: do not change them.
 type Error struct {
 	Kind   Kind
 	Code   Code   // the close code to end the connection with

@@ -8,7 +8,7 @@ import (
 	"ccomet/httplite/websocket"
 )
 
-// A server's side: what has come in is a request, and behind it a message whose end is missing.
+// A server: the input is a request, and then a message whose end has not arrived.
 func Example() {
 	input := []byte("GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
@@ -32,7 +32,7 @@ func Example() {
 	fmt.Printf("%s\n", output[:len("HTTP/1.1 101 Switching Protocols")])
 
 	var reader websocket.Reader   // one for all connections
-	var partial websocket.Partial // of this one, while it is not Idle
+	var partial websocket.Partial // of this connection, while it is not Idle
 	for _, input := range [][]byte{input[n:], later} {
 		for {
 			msg, n, err := reader.Next(&partial, input, nil)
@@ -56,10 +56,10 @@ func Example() {
 	// 0 bytes are left, idle: true
 }
 
-// A client masks what it sends, with a key that cannot be foreseen.
+// A client masks its frames with an unpredictable key.
 func ExampleAppendMaskedFrame() {
 	var key [4]byte
-	_, _ = rand.Read(key[:]) // it does not fail
+	_, _ = rand.Read(key[:]) // never fails
 	frame := websocket.AppendMaskedFrame(nil, websocket.Text, []byte("hello"), key)
 
 	var reader websocket.Reader
@@ -83,7 +83,7 @@ func ExampleDeflater() {
 	// [{"id":1,"ok":true},{"id":2,"ok":true},{"id":3,"ok":true},{"id":4,"ok":true}] <nil>
 }
 
-// What is wrong has a name, a close code, and a text that may be sent.
+// An error has a kind, a close code, and a text that may be sent to the peer.
 func ExampleError() {
 	var parser websocket.Parser
 	_, _, err := parser.Next([]byte("\x81\xfe\x40\x00abcd"), &websocket.Rules{Message: 1000})
@@ -92,9 +92,9 @@ func ExampleError() {
 	// Output: TooBig 1009 message too big: the limit is 1000 bytes
 }
 
-// A client's handshake: it asks, and checks what it is answered.
+// A client sends a handshake, and checks the answer.
 func ExampleReadAnswer() {
-	key := websocket.EncodeKey([16]byte([]byte("the sample nonce"))) // 16 bytes of crypto/rand's
+	key := websocket.EncodeKey([16]byte([]byte("the sample nonce"))) // in real use: 16 bytes from crypto/rand
 	request := httplite.AppendRequestLine(nil, "GET", "/chat")
 	request = httplite.AppendHeader(request, "Host", "example.com")
 	request = websocket.AppendRequest(request, key, []string{"chat"}, true)

@@ -16,8 +16,8 @@ const (
 	clientWindowBits  = "client_max_window_bits"
 )
 
-// agree takes the first offer of permessage-deflate that can be met. All that is offered must be well-formed (RFC
-// 6455 9.1), whether it is wanted or not.
+// agree chooses the first offer of permessage-deflate that the server can meet. All offers must be well-formed (RFC
+// 6455 9.1), also those that the server does not want.
 func (h *Handshake) agree(r *httplite.Request, o *Options) error {
 	least := o.Window
 	if least <= 0 {
@@ -37,7 +37,7 @@ func (h *Handshake) agree(r *httplite.Request, o *Options) error {
 			if h.Deflate || !o.Deflate {
 				continue
 			}
-			// What the client compresses may have any window: the inflater takes them all.
+			// The client may compress with any window: the inflater can read all of them.
 			if p, ok := offer.deflate(); ok && (p.serverWindow == 0 || p.serverWindow >= least) {
 				h.Deflate, h.Window = true, p.serverWindow
 			}
@@ -46,8 +46,8 @@ func (h *Handshake) agree(r *httplite.Request, o *Options) error {
 	return nil
 }
 
-// appendExtension appends what was agreed on (RFC 7692 7.1). The client is told not to take over context either:
-// it may be, whether it offered to or not (7.1.1.2).
+// appendExtension appends the agreed extension (RFC 7692 7.1). It also tells the client not to take over context, which
+// is allowed even if the client has not offered that (7.1.1.2).
 func (h *Handshake) appendExtension(dst []byte) []byte {
 	dst = append(dst, extensionsField+": "+permessageDeflate+"; "+serverNoTakeover+"; "+clientNoTakeover...)
 	if h.Window != 0 {
@@ -63,17 +63,17 @@ type extension struct {
 	params []byte // well-formed, with the ";" before each
 }
 
-// deflateParams are the parameters of permessage-deflate; a window is 0 where none is named.
+// deflateParams are the parameters of permessage-deflate. A window is 0 if it is not named.
 type deflateParams struct {
 	serverNoTakeover           bool
 	serverWindow, clientWindow int
 }
 
-// noWindow is a window that is named, and has no value.
+// noWindow is the window if the parameter is named without a value.
 const noWindow = -1
 
-// deflate reads an extension as permessage-deflate. One with parameters that are unknown, there twice or of a wrong value
-// is none that could be met (RFC 7692 7.1).
+// deflate reads an extension as permessage-deflate. ok is false for another extension, and if a parameter is unknown,
+// repeated, or has a wrong value: the server must decline such an offer (RFC 7692 7.1).
 func (e extension) deflate() (p deflateParams, ok bool) {
 	if string(e.name) != permessageDeflate {
 		return p, false
@@ -94,7 +94,7 @@ func (e extension) deflate() (p deflateParams, ok bool) {
 			which = 2
 			p.serverWindow, ok = windowBits(value) // 7.1.2.1: MUST have a value
 		case clientWindowBits:
-			which, ok, p.clientWindow = 3, true, noWindow // 7.1.2.2: an offer may do without a value
+			which, ok, p.clientWindow = 3, true, noWindow // 7.1.2.2: in an offer, the value is optional
 			if valued {
 				p.clientWindow, ok = windowBits(value)
 			}
@@ -119,7 +119,8 @@ func windowBits(value []byte) (int, bool) {
 	return 0, false
 }
 
-// cutExtension takes an extension off list, up to the comma behind it (RFC 6455 9.1), and says whether it is well-formed.
+// cutExtension removes an extension from the start of list, including the comma after it (RFC 6455 9.1), and reports
+// whether it is well-formed.
 func cutExtension(list []byte) (e extension, rest []byte, ok bool) {
 	name, rest := cutToken(skipSpace(list))
 	if len(name) == 0 {
@@ -137,7 +138,7 @@ func cutExtension(list []byte) (e extension, rest []byte, ok bool) {
 	return e, rest, len(rest) == 0 || rest[0] == ','
 }
 
-// cutParam takes ";", a parameter and the white space behind it off list.
+// cutParam removes ";", a parameter and the white space after it from the start of list.
 func cutParam(list []byte) (name, value []byte, valued bool, rest []byte, ok bool) {
 	name, rest = cutToken(skipSpace(list[1:]))
 	rest = skipSpace(rest)
@@ -146,7 +147,7 @@ func cutParam(list []byte) (name, value []byte, valued bool, rest []byte, ok boo
 	}
 	rest = skipSpace(rest[1:])
 	if len(rest) > 0 && rest[0] == '"' {
-		// 9.1: what is quoted must be a token, too. A token needs no escapes, so none are understood.
+		// 9.1: a quoted value must be a token, too. A token needs no escapes, so escapes are not supported.
 		end := bytes.IndexByte(rest[1:], '"')
 		if end < 0 || !isToken(rest[1:1+end]) {
 			return nil, nil, false, nil, false
@@ -157,7 +158,7 @@ func cutParam(list []byte) (name, value []byte, valued bool, rest []byte, ok boo
 	return name, value, true, skipSpace(rest), len(value) > 0
 }
 
-// cutToken takes the longest token off the start of p (RFC 9110 5.6.2).
+// cutToken splits p after the longest token at its start (RFC 9110 5.6.2).
 func cutToken(p []byte) (token, rest []byte) {
 	n := 0
 	for n < len(p) && isTokenByte(p[n]) {
@@ -181,5 +182,5 @@ func isTokenByte(c byte) bool {
 
 func skipSpace(p []byte) []byte { return bytes.TrimLeft(p, " \t") }
 
-// skipEmpty passes over the elements of a list that are empty, and commas (RFC 9110 5.6.1.2: a recipient MUST).
+// skipEmpty skips empty elements and commas at the start of a list (RFC 9110 5.6.1.2: a recipient MUST ignore them).
 func skipEmpty(list []byte) []byte { return bytes.TrimLeft(list, " \t,") }

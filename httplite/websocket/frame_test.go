@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// TestFrames: what is written is read, at each length where the head's form changes, by both ends.
+// TestFrames: both ends read each frame as it was written, at all lengths where the form of the head changes.
 func TestFrames(t *testing.T) {
 	for _, n := range []int{0, 1, 124, 125, 126, 127, 128, 65534, 65535, 65536, 65537, 1 << 20} {
 		payload := bytes.Repeat([]byte{'x'}, n)
@@ -85,7 +85,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestCodes goes through all codes that fit (RFC 6455 7.4, and its registry).
+// TestCodes checks all 16-bit close codes (RFC 6455 7.4, and its registry).
 func TestCodes(t *testing.T) {
 	registered := map[int]bool{1000: true, 1001: true, 1002: true, 1003: true, 1007: true, 1008: true, 1009: true,
 		1010: true, 1011: true, 1012: true, 1013: true, 1014: true}
@@ -101,7 +101,7 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// TestErrors: each kind has a name, a code that can be sent, and a text that fits into a Close frame.
+// TestErrors: each kind has a name, a code that may be sent, and a text that fits into a Close frame.
 func TestErrors(t *testing.T) {
 	seen := map[string]bool{}
 	for k := Kind(1); k < numKinds; k++ {

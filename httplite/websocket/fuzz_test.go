@@ -12,13 +12,13 @@ import (
 	"ccomet/httplite"
 )
 
-// fuzzRules are what inputs are read with: small limits, so that they are met.
+// fuzzRules have small limits, so that inputs reach them.
 func fuzzRules(client, deflate bool) *Rules {
 	return &Rules{Client: client, Deflate: deflate, Message: 1000, Fragments: 20}
 }
 
-// FuzzRead: what comes of any bytes does not depend on how they are cut, and is what gobwas/ws makes of them, or differs
-// for a reason (gobwas_test.go).
+// FuzzRead: the result of reading any bytes does not depend on where they are cut, and equals that of gobwas/ws, apart
+// from the known differences (gobwas_test.go).
 func FuzzRead(f *testing.F) {
 	for _, raw := range []string{
 		frame(text, "hello"), frame(text1, "\xce") + frame(ping, "p") + frame(cont, "\xba"),
@@ -57,8 +57,8 @@ func checkReading(t *testing.T, r *Reader, raw string, rules *Rules, cut int) {
 	compare(t, r, raw, rules)
 }
 
-// script makes frames of bytes: a first byte, a length, and payload, again and again. All but a few are masked and
-// measured as they should be, so that what is behind them is reached.
+// script makes frames from bytes: a first byte, a length, and a payload, repeatedly. Nearly all have the correct mask
+// and length, so that the frames after them are read.
 func script(p []byte, client bool) string {
 	var raw strings.Builder
 	for len(p) >= 2 {
@@ -73,7 +73,7 @@ func script(p []byte, client bool) string {
 	return raw.String()
 }
 
-// FuzzFrames is FuzzRead for input that is well-formed as far as masks and lengths go.
+// FuzzFrames is FuzzRead for frames whose masks and lengths are mostly correct.
 func FuzzFrames(f *testing.F) {
 	for _, s := range []string{
 		"\x81\x05hello", "\x01\x01\xce\x89\x01p\x80\x01\xba", "\x88\x05\x03\xe8bye", "\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00",
@@ -111,7 +111,7 @@ func FuzzInflate(f *testing.F) {
 			return
 		}
 		if err == nil {
-			// What is malformed it may take: see Inflater.
+			// klauspost/compress must accept what Inflater accepts, with the same content.
 			src := bytes.NewReader(append(bytes.Clone(payload), tail...))
 			if third, err := io.ReadAll(flate.NewReader(src)); err != nil || !bytes.Equal(got, third) {
 				t.Fatalf("%x: %q; klauspost/compress: %q, %v", payload, got, third, err)
@@ -126,7 +126,7 @@ func FuzzInflate(f *testing.F) {
 	})
 }
 
-// FuzzDeflate: what is compressed is what it was, once inflated.
+// FuzzDeflate: after compressing and inflating, a message is unchanged.
 func FuzzDeflate(f *testing.F) {
 	f.Add([]byte("hello"), uint8(0))
 	f.Add(bytes.Repeat([]byte("hello"), 200), uint8(8))
@@ -148,7 +148,7 @@ func FuzzDeflate(f *testing.F) {
 	})
 }
 
-// FuzzHandshake: whatever a client offers, it is refused or answered with a head that is well-formed.
+// FuzzHandshake: any handshake of a client is refused or answered with a well-formed head.
 func FuzzHandshake(f *testing.F) {
 	for _, c := range [][2]string{
 		{"permessage-deflate; client_max_window_bits", "chat, superchat"},

@@ -13,17 +13,17 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-// gobwas reads raw by the parts of gobwas/ws, which know nothing of ours, and says what came of it in the form of feed,
-// with "error" and a close code. Where the two differ for a reason, the reason stands here:
+// gobwas reads input with the parts of gobwas/ws, which share no code with this package. It returns the result in the
+// form of feed, with "error" and a close code. The known differences of gobwas/ws, and how it is corrected or excluded:
 //
-//   - it takes lengths in more bytes than they need: its own HeaderSize says when;
-//   - with an extension it takes RSV2 and RSV3, and RSV1 wherever it stands, until the extension looks at it;
-//   - it knows no close codes 1012 to 1014, which were registered later, and takes those of 5000 and more, and a payload
-//     of one byte;
-//   - it inflates nothing behind a block that says it is the last (unsure), and does not take a compressed message of no
-//     bytes for an empty one, as zlib does.
+//   - it accepts lengths in more bytes than necessary: its own HeaderSize detects that;
+//   - with an extension it accepts RSV2 and RSV3, and RSV1 on any frame, until the extension checks it;
+//   - it does not know close codes 1012 to 1014, which were registered later, and accepts codes of 5000 and more, and a
+//     payload of one byte;
+//   - it inflates nothing after a block that is marked as the last (unsure), and does not accept a compressed message
+//     of no bytes as an empty one, as zlib does.
 //
-// Compressed data is inflated by the standard library; FuzzInflate compares with klauspost/compress, too.
+// Compressed data is inflated with the standard library; FuzzInflate compares with klauspost/compress, too.
 type gobwas struct {
 	src    *bytes.Reader
 	rules  *Rules
@@ -42,7 +42,7 @@ var (
 	errCode1009 = errors.New("1009")
 )
 
-// against returns what gobwas/ws makes of raw.
+// against returns the result of gobwas/ws for raw.
 func against(raw []byte, rules *Rules) (got string, unsure bool) {
 	g := gobwas{src: bytes.NewReader(raw), rules: rules, state: ws.StateServerSide}
 	if rules.Client {
@@ -68,7 +68,7 @@ func against(raw []byte, rules *Rules) (got string, unsure bool) {
 	}
 }
 
-// frame reads a frame, and says whether it was a Close.
+// frame reads a frame, and reports whether it was a Close frame.
 func (g *gobwas) frame() (done bool, err error) {
 	before := g.src.Len()
 	h, err := ws.ReadHeader(g.src)
@@ -181,21 +181,21 @@ func (g *gobwas) inflate(payload []byte) ([]byte, error) {
 	return out, err
 }
 
-// inflateAlone inflates by wsflate and the standard library. It is unsure where a block says that it is the last, and
-// others follow: of those they make nothing.
+// inflateAlone inflates with wsflate and the standard library. unsure is set if blocks follow a block that is marked as
+// the last: the library ignores them.
 func inflateAlone(payload []byte, limit int) (out []byte, unsure bool, err error) {
-	// wsflate's reader hides how much was read, but that a payload is ended by a last block shows in that it ends the
-	// same without what wsflate puts behind it.
+	// wsflate's reader hides how much it has read. But if a last block ends the payload, it also ends without the bytes
+	// that wsflate appends.
 	src := bytes.NewReader(append(bytes.Clone(payload), tail...))
 	if _, err := io.Copy(io.Discard, io.LimitReader(flate.NewReader(src), int64(limit)+1)); err == nil && src.Len() > 0 {
 		unsure = src.Len() != len(tail) && src.Len() != len(tail)-len(flushed)
 	}
-	// Its source has no ReadByte: of one that has, wsflate makes a zero byte of the end.
+	// The source must have no ReadByte: if it has, wsflate turns the end into a zero byte.
 	r := wsflate.NewReader(struct{ io.Reader }{bytes.NewReader(payload)}, func(r io.Reader) wsflate.Decompressor { return flate.NewReader(r) })
 	out, err = io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	switch {
 	case len(out) > limit:
-		// What stands behind the end does not count.
+		// Bytes after the end do not count.
 		src := bytes.NewReader(append(bytes.Clone(payload), flushed...))
 		if out, _ = io.ReadAll(io.LimitReader(flate.NewReader(src), int64(limit)+1)); len(out) <= limit {
 			return nil, unsure, errCode1007
@@ -204,7 +204,7 @@ func inflateAlone(payload []byte, limit int) (out []byte, unsure bool, err error
 	case err != nil:
 		return nil, unsure, errCode1007
 	}
-	// Nor may it be taken for a part of the message: another end must bring the same.
+	// The appended bytes must not have become a part of the message: another end must give the same result.
 	src = bytes.NewReader(append(bytes.Clone(payload), flushed+"\x03\x00"...))
 	if again, err := io.ReadAll(flate.NewReader(src)); err != nil || !bytes.Equal(again, out) {
 		return nil, unsure, errCode1007
@@ -212,7 +212,7 @@ func inflateAlone(payload []byte, limit int) (out []byte, unsure bool, err error
 	return out, unsure, nil
 }
 
-// compare holds what Reader makes of raw against what gobwas/ws does.
+// compare compares the results of Reader and of gobwas/ws for raw.
 func compare(t testing.TB, r *Reader, raw string, rules *Rules) {
 	t.Helper()
 	got := feed(t, r, raw, rules)
@@ -228,7 +228,7 @@ func compare(t testing.TB, r *Reader, raw string, rules *Rules) {
 	if got == want {
 		return
 	}
-	// It waits for a head to be whole where ours refuses at once: once it is, it must refuse, too.
+	// gobwas/ws waits for a complete head where Reader refuses at once. With a complete head it must refuse, too.
 	if strings.HasSuffix(want, "incomplete") && strings.TrimSuffix(want, "incomplete")+"error 1002" == got {
 		if want, _ = against(append([]byte(raw), make([]byte, maxHead)...), rules); got == want {
 			return
@@ -237,7 +237,7 @@ func compare(t testing.TB, r *Reader, raw string, rules *Rules) {
 	t.Fatalf("%x with %+v:\n got %s\nwant %s", raw, *rules, got, want)
 }
 
-// TestAgainstGobwas gives the cases of other tests to gobwas/ws, too.
+// TestAgainstGobwas also gives the cases of other tests to gobwas/ws.
 func TestAgainstGobwas(t *testing.T) {
 	var r Reader
 	for _, c := range refused {

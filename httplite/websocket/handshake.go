@@ -9,35 +9,35 @@ import (
 	"ccomet/httplite"
 )
 
-// Options say what a server agrees to. They are only read: one value may serve any number of goroutines.
+// Options are what a server supports. They are only read, so any number of goroutines may share one value.
 type Options struct {
-	Protocols []string // subprotocols that are spoken
-	Deflate   bool     // permessage-deflate
-	// Window is the smallest LZ77 window, in bits, that the server keeps to where a client asks for it. A client
-	// that asks for a smaller one gets no compression. 0 means MaxWindow: what is compressed once fits every client.
-	// MinWindow agrees with all, but a message must be compressed for each window apart.
+	Protocols []string // supported subprotocols
+	Deflate   bool     // permessage-deflate is supported
+	// Window is the smallest LZ77 window, in bits, that the server uses if a client asks for it. A client that asks for
+	// a smaller one gets no compression. 0 means MaxWindow: a message that is compressed once fits every client.
+	// MinWindow agrees to every window, but a message must then be compressed for each window separately.
 	Window int
 }
 
-// Handshake is what a client and a server have agreed on.
+// Handshake is what client and server have agreed on.
 type Handshake struct {
 	Protocol string // the subprotocol, one of Options.Protocols; empty: none
-	Offered  bool   // the client offered subprotocols; where Protocol is empty, none of them is spoken
+	Offered  bool   // the client offered subprotocols; if Protocol is empty, the server supports none of them
 	Deflate  bool   // permessage-deflate, for Rules.Deflate; without context takeover in either direction
-	Window   int    // of what this end compresses, in bits, for Deflater: the other end asked for it; 0: MaxWindow
+	Window   int    // window of this end's Deflater, in bits, as the other end has asked; 0: MaxWindow
 
 	accept [acceptSize]byte
 }
 
-// HandshakeError is what is wrong with a request that would be a WebSocket handshake, or an answer to one.
+// HandshakeError is an error in the request of a WebSocket handshake, or in the answer to one.
 type HandshakeError struct {
-	Status int    // the HTTP status to answer a request with: 400, 405 or 426; of an answer, its own
-	Reason string // one line of text, with nothing in it that the peer sent
+	Status int    // for a request: the HTTP status of the response, 400, 405 or 426; for an answer: its own status
+	Reason string // one line of text, without anything that the peer sent
 }
 
 func (e *HandshakeError) Error() string { return e.Reason }
 
-// What is wrong with a handshake. They are shared.
+// The errors of a handshake. They are shared: do not change them.
 var (
 	errNotGET     = &HandshakeError{405, "a WebSocket is asked for by GET"}
 	errNoUpgrade  = &HandshakeError{426, "this is for WebSocket: ask for an upgrade, by HTTP/1.1"}
@@ -48,9 +48,9 @@ var (
 	errProtocols  = &HandshakeError{400, "malformed Sec-WebSocket-Protocol"}
 )
 
-// ReadHandshake checks a request that is complete (RFC 6455 4.2.1), and says what is agreed on; the error is a
-// *HandshakeError. Nil options mean the zero Options. It does not look at Origin, which is the caller's to judge
-// (10.2). The Handshake holds nothing of the request's bytes.
+// ReadHandshake checks a complete request (RFC 6455 4.2.1), and returns what is agreed on. The error is a
+// *HandshakeError. Nil options mean the zero Options. It does not check Origin: the caller must decide about it (10.2).
+// The Handshake does not refer to the request's bytes.
 func ReadHandshake(r *httplite.Request, o *Options) (Handshake, error) {
 	var h Handshake
 	if o == nil {
@@ -83,7 +83,7 @@ func ReadHandshake(r *httplite.Request, o *Options) (Handshake, error) {
 	return h, nil
 }
 
-// only returns the value of the header field of that name, and how many there are.
+// only returns the value of the header field with that name, and how many such fields there are.
 func only(r *httplite.Request, name string) (value []byte, n int) {
 	for i := range r.NumHeaders() {
 		if f, v := r.HeaderAt(i); named(f, name) {
@@ -94,12 +94,12 @@ func only(r *httplite.Request, name string) (value []byte, n int) {
 	return value, n
 }
 
-// named says whether a field has that name. A name that was parsed is a token, which is ASCII.
+// named reports whether a field has that name. A parsed name is a token, so it is ASCII.
 func named(field []byte, name string) bool {
 	return len(field) == len(name) && bytes.EqualFold(field, []byte(name))
 }
 
-// validKey says whether key is 16 bytes in base64.
+// validKey reports whether key is 16 bytes in base64.
 func validKey(key []byte) bool {
 	var raw [18]byte
 	if len(key) != 24 {
@@ -109,8 +109,8 @@ func validKey(key []byte) bool {
 	return err == nil && n == 16
 }
 
-// chooseProtocol takes the first one offered that is spoken: a client names what it prefers first (RFC 6455 4.1
-// item 10). They are told apart by the letters' case.
+// chooseProtocol chooses the first offered subprotocol that is supported: a client offers them in order of preference
+// (RFC 6455 4.1 item 10). Names are case-sensitive.
 func (h *Handshake) chooseProtocol(r *httplite.Request, spoken []string) error {
 	for i := range r.NumHeaders() {
 		name, list := r.HeaderAt(i)
@@ -134,8 +134,8 @@ func (h *Handshake) chooseProtocol(r *httplite.Request, spoken []string) error {
 	return nil
 }
 
-// AppendResponse appends the head of the answer 101, without the empty line that ends it (httplite.EndHeaders), so
-// that other header lines may follow. The first frame comes right behind that.
+// AppendResponse appends the head of the response 101, without the empty line that ends it (httplite.EndHeaders), so
+// that other header lines may follow. The first frame follows directly after the empty line.
 func (h *Handshake) AppendResponse(dst []byte) []byte {
 	dst = httplite.AppendStatus(dst, 101)
 	dst = httplite.AppendHeader(dst, "Upgrade", "websocket")
@@ -150,8 +150,7 @@ func (h *Handshake) AppendResponse(dst []byte) []byte {
 	return dst
 }
 
-// AppendRefusal appends a whole response that says what is wrong with a request, after which the connection is to be
-// closed.
+// AppendRefusal appends a whole response with the error of a request. The connection must be closed after it.
 func AppendRefusal(dst []byte, e *HandshakeError) []byte {
 	dst = httplite.AppendStatus(dst, e.Status)
 	dst = httplite.AppendHeader(dst, "Content-Type", "text/plain; charset=utf-8")
@@ -172,10 +171,10 @@ func AppendRefusal(dst []byte, e *HandshakeError) []byte {
 	return append(append(dst, e.Reason...), '\n')
 }
 
-// acceptSize is the bytes of a SHA-1 in base64.
+// acceptSize is the length of a SHA-1 hash in base64.
 const acceptSize = 28
 
-// accept is what answers a key (RFC 6455 4.2.2 item 5.4).
+// accept returns the answer to a key (RFC 6455 4.2.2 item 5.4).
 func accept(key []byte) (answer [acceptSize]byte) {
 	var scratch [64]byte
 	sum := sha1.Sum(append(append(scratch[:0], key...), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))

@@ -8,7 +8,7 @@ import (
 	"ccomet/httplite"
 )
 
-// request parses a handshake: that of RFC 6455 1.3 with these lines beside, in place of those of the same name.
+// request parses the handshake of RFC 6455 1.3 with additional lines. A line replaces those with the same name.
 func request(t testing.TB, first string, lines ...string) *httplite.Request {
 	t.Helper()
 	usual := []string{"Host: server.example.com", "Upgrade: websocket", "Connection: Upgrade",
@@ -135,7 +135,7 @@ func TestRefusesHandshake(t *testing.T) {
 	}
 }
 
-// refusal checks that a refusal is a whole response that says what must be said.
+// refusal checks that a refusal is a complete response with the necessary header lines.
 func refusal(t *testing.T, e *HandshakeError) {
 	t.Helper()
 	raw := AppendRefusal(nil, e)

@@ -8,25 +8,25 @@ import (
 	"testing"
 )
 
-// tail is what a sender removes from a compressed message, and an empty last block, so that other decompressors see an
-// end.
+// tail is the end of a compressed message that its sender leaves out, and an empty last block, so that other
+// decompressors detect the end.
 const tail = flushed + "\x01\x00\x00\xff\xff"
 
 // testKey masks the frames of tests.
 var testKey = [4]byte{0x37, 0xfa, 0x21, 0x3d}
 
-// frame is a client's frame of that first byte.
+// frame returns a client's frame with that first byte.
 func frame(first byte, payload string) string {
 	h := Head{Op: Opcode(first & 0x0F), Final: first&0x80 != 0, Compressed: first&0x40 != 0, Length: len(payload)}
 	out := h.AppendMasked(nil, testKey)
-	out[0] = first // with bits that no Head has
+	out[0] = first // also with bits that Head cannot set
 	at := len(out)
 	out = append(out, payload...)
 	Mask(out[at:], testKey)
 	return string(out)
 }
 
-// serverFrame is a server's.
+// serverFrame returns a server's frame with that first byte.
 func serverFrame(first byte, payload string) string {
 	out := AppendFrame(nil, Opcode(first&0x0F), []byte(payload))
 	out[0] = first
@@ -44,12 +44,12 @@ const (
 	end   = fin | byte(Close)
 	ping  = fin | byte(Ping)
 	pong  = fin | byte(Pong)
-	more  = byte(Continuation) // a fragment that is not the last
-	text1 = byte(Text)         // the first of several
+	more  = byte(Continuation) // a fragment, not the last
+	text1 = byte(Text)         // the first of several fragments
 	bin1  = byte(Binary)
 )
 
-// reading is what comes of input: a line a message, and the error, if any.
+// reading returns the result of reading input: one line for each message, and the error, if any.
 func reading(msgs []string, err error) string {
 	if err != nil {
 		msgs = append(msgs, "error "+err.(*Error).Kind.String())
@@ -64,7 +64,7 @@ func line(op Opcode, payload []byte) string {
 	return fmt.Sprintf("%v %q", op, payload)
 }
 
-// sum tells long payloads apart.
+// sum distinguishes long payloads.
 func sum(p []byte) (h uint64) {
 	h = 14695981039346656037
 	for _, c := range p {
@@ -73,8 +73,8 @@ func sum(p []byte) (h uint64) {
 	return h
 }
 
-// feed gives raw to a Reader in pieces that end at the cuts and at the end, each time in other storage. What is not
-// taken is shown again. It ends with a Close frame, an error, or the input.
+// feed gives raw to a Reader in pieces that end at the cuts, each time in another buffer. Input that was not taken is
+// given again. It stops at a Close frame, an error, or the end of raw.
 func feed(t testing.TB, r *Reader, raw string, rules *Rules, cuts ...int) string {
 	t.Helper()
 	var m Partial
@@ -109,7 +109,7 @@ func feed(t testing.TB, r *Reader, raw string, rules *Rules, cuts ...int) string
 	return reading(append(msgs, "incomplete"), nil)
 }
 
-// sticks checks that an error lasts.
+// sticks checks that an error is returned again.
 func sticks(t testing.TB, r *Reader, m *Partial, err error, rules *Rules) {
 	t.Helper()
 	_, n, again := r.Next(m, []byte("\x82\x00"), rules)
@@ -118,8 +118,8 @@ func sticks(t testing.TB, r *Reader, m *Partial, err error, rules *Rules) {
 	}
 }
 
-// cutEverywhere returns what comes of raw, having shown that it is the same however it is cut in two, a byte at a
-// time, and in threes.
+// cutEverywhere returns the result of reading raw. It checks that the result is the same if raw is cut in two at any
+// place, or into pieces of one or of three bytes.
 func cutEverywhere(t *testing.T, raw string, rules *Rules) string {
 	t.Helper()
 	var r Reader

@@ -5,21 +5,22 @@ import "math/bits"
 // The sizes of deflate's Huffman codes (RFC 1951 3.2.5 to 3.2.7).
 const (
 	maxCodeBits  = 15
-	maxLitCodes  = 288 // literals and lengths; two of them only pad the fixed code
-	maxDistCodes = 32  // the same
+	maxLitCodes  = 288 // literals and lengths; two of them only complete the fixed code
+	maxDistCodes = 32  // distances; two of them only complete the fixed code
 	numLenCodes  = 19  // codes for the lengths of codes
-	fastBits     = 9   // of what is looked up in one go
+	fastBits     = 9   // bits of the lookup table's index
 )
 
-// huffman decodes a canonical Huffman code. It is set up anew for each block that brings one, and owns all it needs.
+// huffman decodes a canonical Huffman code. It is initialized for each block with its own code, and allocates nothing.
 type huffman struct {
-	fast   [1 << fastBits]uint16   // for the next bits: symbol<<4 | bits of its code; 0: a longer code, or none
-	count  [maxCodeBits + 1]uint16 // codes of each length
+	fast   [1 << fastBits]uint16   // by the next bits: symbol<<4 | length of its code; 0: a longer code, or none
+	count  [maxCodeBits + 1]uint16 // number of codes of each length
 	symbol [maxLitCodes]uint16     // in the order of their codes
 }
 
-// init sets h up for codes of these lengths, 0 for symbols without one. It says whether the code is complete, or has no
-// symbol, or a single one with a code of one bit, as compressors make it of a single distance (3.2.7).
+// init sets h up for codes of these lengths; a length of 0 means that the symbol has no code. It reports whether the
+// code is valid: it must be complete, or have no symbol, or have a single symbol with a code of one bit, as compressors
+// write a single distance (3.2.7).
 func (h *huffman) init(lengths []uint8) bool {
 	clear(h.count[:])
 	for _, n := range lengths {
@@ -27,7 +28,7 @@ func (h *huffman) init(lengths []uint8) bool {
 	}
 	used := len(lengths) - int(h.count[0])
 	h.count[0] = 0
-	left := 1 // codes of n bits that are not taken
+	left := 1 // unused codes of n bits
 	var next, first [maxCodeBits + 2]uint16
 	for n := 1; n <= maxCodeBits; n++ {
 		if left = left<<1 - int(h.count[n]); left < 0 {
@@ -57,12 +58,13 @@ func (h *huffman) init(lengths []uint8) bool {
 	return true
 }
 
-// decode takes a symbol off the next bits, of which the lowest is the first, and says how many it had; 0: none.
+// decode decodes the next symbol. The lowest bit of in is the first one. n is the length of the code; 0: there is no
+// such code.
 func (h *huffman) decode(in uint64) (symbol int, n uint) {
 	if e := h.fast[in&(1<<fastBits-1)]; e != 0 {
 		return int(e >> 4), uint(e & 15)
 	}
-	// Codes of a length are numbers in a row, and those of each further length go on behind them (3.2.2).
+	// The codes of one length are consecutive numbers, and the codes of the next length continue after them (3.2.2).
 	code, first, index := 0, 0, 0
 	for n := 1; n <= maxCodeBits; n++ {
 		code = code<<1 | int(in&1)

@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// codesBlock begins a block with these lengths of codes for literals and lengths, and for distances, each written by
-// itself. The codes for lengths are 13 of four bits and 6 of five.
+// codesBlock begins a block with these code lengths of literals and lengths, and of distances, each written separately.
+// Of the codes for lengths, 13 have four bits and 6 have five.
 func codesBlock(lits, dists []uint8) *bitString {
 	var b bitString
-	b.put(0b100, 3) // not the last; tables follow
+	b.put(0b100, 3) // not the last block; its own tables
 	b.put(uint(len(lits)-257), 5)
 	b.put(uint(len(dists)-1), 5)
 	b.put(numLenCodes-4, 4)
@@ -31,7 +31,7 @@ func codesBlock(lits, dists []uint8) *bitString {
 	return &b
 }
 
-// length writes the length of a code, or 16 to 18, which stand for several.
+// length writes a code length, or 16 to 18, which stand for several lengths.
 func (b *bitString) length(n uint) {
 	if n < 13 {
 		b.code(n, 4)
@@ -40,7 +40,7 @@ func (b *bitString) length(n uint) {
 	}
 }
 
-// lengthsOf is the lengths of so many codes: 0 but for these.
+// lengthsOf returns n code lengths: 0 except for the given symbols.
 func lengthsOf(n int, of map[int]uint8) []uint8 {
 	lengths := make([]uint8, n)
 	for symbol, bits := range of {
@@ -49,8 +49,8 @@ func lengthsOf(n int, of map[int]uint8) []uint8 {
 	return lengths
 }
 
-// plainBlock begins a block whose code has 'x', the end of the block, and the lengths 3 and 258, of two bits each in
-// that order, and these distances.
+// plainBlock begins a block with codes of two bits each, in this order: 'x', the end of the block, and the lengths 3
+// and 258. dists are the code lengths of distances.
 func plainBlock(dists map[int]uint8) *bitString {
 	return codesBlock(lengthsOf(286, map[int]uint8{'x': 2, 256: 2, 257: 2, 285: 2}), lengthsOf(30, dists))
 }
@@ -71,7 +71,7 @@ func (b *bitString) bits(bits ...uint) *bitString {
 	return b
 }
 
-// fixedBlock begins a block without tables of its own, with 'x'.
+// fixedBlock begins a block with the fixed codes, and 'x'.
 func fixedBlock() *bitString {
 	var b bitString
 	b.put(0b010, 3)
@@ -79,7 +79,7 @@ func fixedBlock() *bitString {
 	return &b
 }
 
-// repeated is fixedBlock with a length and a distance, and the end of the block.
+// repeated returns fixedBlock with a length and a distance, and the end of the block.
 func repeated(length, lengthSize, dist uint) *bitString {
 	b := fixedBlock()
 	b.code(length, lengthSize)
@@ -88,7 +88,7 @@ func repeated(length, lengthSize, dist uint) *bitString {
 	return b
 }
 
-// allLiterals has the end of the block, and so many literals, of eight bits each.
+// allLiterals returns code lengths for n literals and the end of the block, of eight bits each.
 func allLiterals(n int) map[int]uint8 {
 	of := map[int]uint8{256: 8}
 	for symbol := range n {
@@ -97,7 +97,7 @@ func allLiterals(n int) map[int]uint8 {
 	return of
 }
 
-// lengthsBlock begins a block whose codes for lengths have these lengths, for 257 literals and one distance.
+// lengthsBlock begins a block with these lengths of the codes for lengths, for 257 literals and one distance.
 func lengthsBlock(lens map[uint8]uint) *bitString {
 	var b bitString
 	b.put(0b100, 3)
@@ -110,7 +110,7 @@ func lengthsBlock(lens map[uint8]uint) *bitString {
 	return &b
 }
 
-// zeros says that so many symbols have no code, where code 18 is one bit, a one.
+// zeros writes that n symbols have no code, if code 18 is the single bit 1.
 func (b *bitString) zeros(n uint) *bitString {
 	b.bits(1).put(n-11, 7)
 	return b
@@ -129,7 +129,7 @@ const codeX, codeEnd, codeThree, codeMost = 0, 1, 2, 3
 
 func manyOfX(n int) string { return strings.Repeat("x", n) }
 
-// huffmanCases are blocks with codes, and what they hold; nothing where they are to be refused.
+// huffmanCases are blocks and their content; the content is empty if a block must be refused.
 var huffmanCases = []struct {
 	name  string
 	block *bitString
@@ -167,7 +167,8 @@ var huffmanCases = []struct {
 	{"the other", repeated(1, 7, 31), ""},
 }
 
-// TestHuffmanCodes: a block is inflated, or refused, by what RFC 1951 says of its codes (3.2.3 to 3.2.7), as by the standard library.
+// TestHuffmanCodes: a block is inflated or refused according to RFC 1951 (3.2.3 to 3.2.7), and as by the standard
+// library.
 func TestHuffmanCodes(t *testing.T) {
 	for _, c := range huffmanCases {
 		block := *c.block
@@ -187,7 +188,7 @@ func TestHuffmanCodes(t *testing.T) {
 	}
 }
 
-// longest has the longest length, by five further bits.
+// longest writes the greatest length, with five extra bits.
 func longest() *bitString {
 	b := fixedBlock()
 	b.code(0xC4, 8)
@@ -197,7 +198,7 @@ func longest() *bitString {
 	return b
 }
 
-// deepBlock says 'x' by the last code of n bits, behind one code of each shorter length.
+// deepBlock returns a block that encodes 'x' by the last code of n bits, after one code of each shorter length.
 func deepBlock(n int) *bitString {
 	of := map[int]uint8{256: 1, 'x': uint8(n)}
 	for bits := 2; bits <= n; bits++ {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// This package knows no sockets, and of this project httplite alone: these are all it may lean on. What it is compared
-// with (gobwas/ws) is for tests.
+// This package does not use sockets, and of this project it imports only httplite: no other imports are allowed. The
+// packages that it is compared with (gobwas/ws) are imported only by tests.
 func TestImports(t *testing.T) {
 	allowed := map[string]bool{
 		`"bytes"`: true, `"crypto/sha1"`: true, `"encoding/base64"`: true, `"encoding/binary"`: true, `"errors"`: true,

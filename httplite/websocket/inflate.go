@@ -2,34 +2,35 @@ package websocket
 
 import "encoding/binary"
 
-// Inflater inflates messages of permessage-deflate, each by itself (no context takeover), so one is enough for all
-// connections of a loop. The zero value is ready, and takes some 7 KB, beside the buffers of what it has inflated last.
-// It is used by one goroutine at a time.
+// Inflater inflates messages of permessage-deflate, each by itself (no context takeover), so a loop needs only one. The
+// zero value is ready to use. It takes about 7 KB, plus the buffers of the last message. Only one goroutine may use it
+// at a time.
 //
-// It has the whole message at hand, so it needs no window, and allocates nothing but room for what it makes.
+// It is given whole messages, so it needs no window, and allocates only room for its input and output.
 type Inflater struct {
-	in   []byte // the message, and what its sender left out
-	pos  int    // of in that is in acc
-	acc  uint64 // bits not taken yet, the lowest first
-	n    uint   // how many
+	in   []byte // the message, and the block that its sender has left out
+	pos  int    // number of bytes of in that have been read into acc
+	acc  uint64 // bits that are not used yet; the lowest is the first
+	n    uint   // number of bits in acc
 	out  []byte
 	lit  huffman
 	dist huffman
-	// The code of blocks that bring none.
+	// The fixed codes, of blocks without their own tables.
 	fixedLit, fixedDist huffman
-	fixed               bool // those two are set up
+	fixed               bool // the fixed codes are set up
 }
 
 const (
-	// flushed is how what a compressor has flushed ends: an empty stored block. Senders leave it out (RFC 7692 7.2.1).
+	// flushed is the empty stored block at the end of a compressor's flushed output. Senders leave it out (RFC 7692
+	// 7.2.1).
 	flushed = "\x00\x00\xff\xff"
-	// keptBytes is the most that the buffers keep between messages.
+	// keptBytes is the largest capacity that a buffer keeps between messages.
 	keptBytes = 64 << 10
 )
 
-// Inflate returns what a whole compressed message holds, valid until the next call. The error is an *Error: of kind
-// BadCompression, or TooBig where it holds more than limit bytes; inflating ends when that is seen. A limit of zero or
-// less means DefaultMessage.
+// Inflate returns the content of a whole compressed message, valid until the next call. The error is an *Error of kind
+// BadCompression, or of kind TooBig if the content is more than limit bytes; inflating then stops at once. A limit of
+// zero or less means DefaultMessage.
 func (f *Inflater) Inflate(payload []byte, limit int) ([]byte, error) {
 	rules := Rules{Message: limit}
 	out, k := f.inflate(payload, rules.message())
@@ -47,7 +48,7 @@ func (f *Inflater) inflate(payload []byte, limit int) ([]byte, Kind) {
 		f.out = nil
 	}
 	if len(payload) == 0 {
-		return nil, 0 // RFC 7692 7.2.3.6 asks for one zero byte; zlib makes this of nothing, and takes it
+		return nil, 0 // RFC 7692 7.2.3.6 requires one zero byte; zlib sends and accepts an empty payload
 	}
 	f.in = append(append(f.in[:0], payload...), flushed...)
 	f.pos, f.acc, f.n, f.out = 0, 0, 0, f.out[:0]
@@ -64,18 +65,18 @@ func (f *Inflater) inflate(payload []byte, limit int) ([]byte, Kind) {
 		switch at := (f.bits() + 7) / 8; {
 		case last == 0 && f.bits() == 8*len(f.in):
 			return f.out, 0
-		case last == 1 && (at == len(f.in) || at == len(payload)): // the second: it does without an empty block
+		case last == 1 && (at == len(f.in) || at == len(payload)): // second case: the sender has not added an empty block
 			return f.out, 0
 		case last == 1 && at > len(payload):
 			return nil, BadCompression
 		}
-		if last == 1 { // 7.2.1: more blocks may follow, from the next byte on
+		if last == 1 { // 7.2.1: more blocks may follow, at the next byte
 			f.take(f.n % 8)
 		}
 	}
 }
 
-// block inflates what a block holds, whose kind has been read (RFC 1951 3.2.3).
+// block inflates a block, whose type has been read (RFC 1951 3.2.3).
 func (f *Inflater) block(kind uint64, limit int) Kind {
 	switch kind {
 	case 0:
@@ -94,7 +95,7 @@ func (f *Inflater) block(kind uint64, limit int) Kind {
 	return BadCompression
 }
 
-// fill makes the next bits 56 at the least: zeros behind the end, which over sees.
+// fill fills acc to at least 56 bits. Behind the end it adds zeros, which over detects.
 func (f *Inflater) fill() {
 	if f.pos+8 <= len(f.in) {
 		f.acc |= binary.LittleEndian.Uint64(f.in[f.pos:]) << f.n
@@ -110,7 +111,7 @@ func (f *Inflater) fill() {
 	}
 }
 
-// take takes the next bits, of which so many are there.
+// take takes the next n bits, which must be in acc.
 func (f *Inflater) take(n uint) uint64 {
 	v := f.acc & (1<<n - 1)
 	f.acc >>= n
@@ -118,13 +119,13 @@ func (f *Inflater) take(n uint) uint64 {
 	return v
 }
 
-// bits returns how many bits have been taken.
+// bits returns the number of bits taken.
 func (f *Inflater) bits() int { return 8*f.pos - int(f.n) }
 
-// over says whether more bits have been taken than there are.
+// over reports whether more bits have been taken than the input has.
 func (f *Inflater) over() bool { return f.bits() > 8*len(f.in) }
 
-// stored takes a block that is not compressed (3.2.4).
+// stored copies an uncompressed block (3.2.4).
 func (f *Inflater) stored(limit int) Kind {
 	at := (f.bits() + 7) / 8
 	if at+4 > len(f.in) {
@@ -147,7 +148,7 @@ func (f *Inflater) stored(limit int) Kind {
 	return 0
 }
 
-// What lengths and distances begin with, and how many further bits say by how much they are more (3.2.5).
+// The base values of lengths and distances, and the number of extra bits that are added to them (3.2.5).
 var (
 	lengthBase = [29]uint16{3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258}
 	lengthBits = [29]uint8{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0}
@@ -157,10 +158,10 @@ var (
 
 const endOfBlock = 256
 
-// compressed takes a block of literals and of references to what is before them.
+// compressed inflates a block of literals and of references to earlier output.
 func (f *Inflater) compressed(lit, dist *huffman, limit int) Kind {
 	for {
-		f.fill() // a literal or a length has 20 bits at the most, a distance 28
+		f.fill() // a literal or a length takes at most 20 bits, a distance 28
 		symbol, n := lit.decode(f.acc)
 		f.take(n)
 		switch {
@@ -193,7 +194,7 @@ func (f *Inflater) compressed(lit, dist *huffman, limit int) Kind {
 	}
 }
 
-// repeat appends length bytes of what is distance before the end, which may be some that it appends.
+// repeat appends length bytes from distance bytes before the end. They may include bytes that it has just appended.
 func (f *Inflater) repeat(distance, length int) {
 	for length > 0 {
 		from := len(f.out) - distance
@@ -204,10 +205,10 @@ func (f *Inflater) repeat(distance, length int) {
 	}
 }
 
-// codeOrder is in which order the lengths of the codes for lengths come (3.2.7).
+// codeOrder is the order in which the lengths of the codes for lengths are stored (3.2.7).
 var codeOrder = [numLenCodes]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-// readCodes reads the codes that a block brings, and says whether they are well-formed.
+// readCodes reads a block's own codes, and reports whether they are valid.
 func (f *Inflater) readCodes() bool {
 	f.fill()
 	lits, dists, lens := int(f.take(5))+257, int(f.take(5))+1, int(f.take(4))+4
@@ -251,7 +252,7 @@ func (f *Inflater) readCodes() bool {
 	return f.lit.init(lengths[:lits]) && f.dist.init(lengths[lits:lits+dists])
 }
 
-// initFixed sets up the code of blocks that bring none (3.2.6).
+// initFixed sets up the fixed codes (3.2.6).
 func (f *Inflater) initFixed() {
 	var lengths [maxLitCodes]uint8
 	for i := range lengths {

@@ -6,16 +6,16 @@ import (
 	"testing"
 )
 
-// kind is a kind of input that conformance suites know, by the numbers that Autobahn's cases have.
+// kind is a kind of input from conformance suites, with the numbers of Autobahn's cases.
 type kind struct {
 	cases, raw string
-	want       string // what is read, without compression
+	want       string // the expected result, without compression
 }
 
-// echoed is what is read of a message that is longer than a line shows.
+// echoed returns the line for a message that is too long to write out.
 func echoed(op Opcode, payload string) string { return line(op, []byte(payload)) }
 
-// octets is a message in fragments of a byte.
+// octets returns a message in fragments of one byte.
 func octets(payload string) string {
 	var raw strings.Builder
 	first := text1
@@ -26,8 +26,8 @@ func octets(payload string) string {
 	return raw.String() + frame(cont, "")
 }
 
-// kinds are all of groups 1 to 7 and 10. Autobahn sends many of them in one chop, by frames, and by octets: here each
-// is cut everywhere.
+// kinds are all cases of groups 1 to 7 and 10. Autobahn sends many of them at once, frame by frame, and byte by byte;
+// here each is cut everywhere.
 func kinds() []kind {
 	all := sizes()
 	all = append(all, controls()...)
@@ -36,7 +36,7 @@ func kinds() []kind {
 	return append(all, closes()...)
 }
 
-// sizes are groups 1, 9 and 10: lengths at which the head's form changes, and fragments of some size.
+// sizes are groups 1, 9 and 10: lengths at which the form of the head changes, and fragments of several sizes.
 func sizes() (all []kind) {
 	for _, n := range []int{0, 125, 126, 127, 128, 65535, 65536} {
 		payload := strings.Repeat("*", n)
@@ -108,7 +108,7 @@ func fragments() []kind {
 	}
 }
 
-// texts are group 6. Each sequence comes whole, in fragments of a byte, and between others.
+// texts are group 6. Each sequence is sent as a whole, in fragments of one byte, and between other texts.
 func texts() (all []kind) {
 	all = []kind{
 		{"6.1.1", frame(text, ""), `Text ""`},
@@ -124,22 +124,22 @@ func texts() (all []kind) {
 	}
 	for _, s := range []string{
 		"Hello-µ@ßöäüàá-UTF-8!!", "κόσμε", // 6.2
-		"\x00", "\u0080", "\u0800", "\U00010000", // 6.7: the first of each length
-		"\x7f", "\u07ff", "\uffff", "\U0010ffff", // 6.9: the last
-		"\ud7ff", "\ue000", "\ufffd", // 6.11: round the surrogates
-		"\ufffe", "\U0001fffe", "\U000ffffe", "\U0010fffe", // 6.22: those that are no characters are valid
+		"\x00", "\u0080", "\u0800", "\U00010000", // 6.7: the first character of each length
+		"\x7f", "\u07ff", "\uffff", "\U0010ffff", // 6.9: the last ones
+		"\ud7ff", "\ue000", "\ufffd", // 6.11: next to the surrogates
+		"\ufffe", "\U0001fffe", "\U000ffffe", "\U0010fffe", // 6.22: noncharacters are valid
 	} {
 		all = append(all, kind{"6, valid", frame(text, s), echoed(Text, s)}, kind{"6, valid", octets(s), echoed(Text, s)})
 	}
 	for _, s := range []string{
 		"κόσμε\xed\xa0\x80edited",                // 6.3
-		"\xce", "κ\xe1", "κ\xe1\xbd", "κόσμ\xce", // 6.6: cut
+		"\xce", "κ\xe1", "κ\xe1\xbd", "κόσμ\xce", // 6.6: incomplete
 		"\xf8\x88\x80\x80\x80", "\xfc\x84\x80\x80\x80\x80", "\xf4\x90\x80\x80", "\xf7\xbf\xbf\xbf", // 6.8, 6.10, 6.11.5: beyond U+10FFFF
-		"\x80", "\xbf", "\x80\xbf\x80", // 6.12: continuations alone
-		"\xc0 \xc1 ", "\xe0 \xe1 ", "\xf0 ", "\xf8 ", "\xfc ", // 6.13: beginnings alone
+		"\x80", "\xbf", "\x80\xbf\x80", // 6.12: continuation bytes alone
+		"\xc0 \xc1 ", "\xe0 \xe1 ", "\xf0 ", "\xf8 ", "\xfc ", // 6.13: first bytes alone
 		"\xe0\x80", "\xf0\x80\x80", "\xdf", "\xef\xbf", // 6.14, 6.15: the last byte is missing
 		"\xfe", "\xff", "\xfe\xfe\xff\xff", // 6.16
-		"\xc0\xaf", "\xe0\x80\xaf", "\xf0\x80\x80\xaf", "\xc1\xbf", "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf", "\xc0\x80", // 6.17 to 6.19: longer than it need be
+		"\xc0\xaf", "\xe0\x80\xaf", "\xf0\x80\x80\xaf", "\xc1\xbf", "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf", "\xc0\x80", // 6.17 to 6.19: overlong
 		"\xed\xa0\x80", "\xed\xad\xbf", "\xed\xae\x80", "\xed\xbf\xbf", "\xed\xa0\x80\xed\xb0\x80", // 6.20, 6.21: surrogates
 	} {
 		for _, raw := range []string{frame(text, s), octets(s), frame(text1, s) + frame(cont, "x"), frame(text, "0123456789abcdef"+s+"0123456789abcdef")} {
@@ -184,7 +184,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestKindsDeflated gives all messages of the kinds compressed, in place of as they are, with fragments at any byte:
+// TestKindsDeflated sends compressed JSON of several sizes and windows, whole and in fragments with pings between them:
 // groups 12 and 13.
 func TestKindsDeflated(t *testing.T) {
 	var d Deflater

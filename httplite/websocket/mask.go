@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// mask does or undoes the masking of p (RFC 6455 5.3), in place. The lowest byte of key is for p[0]; what
-// is returned is the key for the byte behind p.
+// mask masks or unmasks p in place (RFC 6455 5.3). The lowest byte of key is for p[0]. The returned key
+// is for the byte after p.
 func mask(p []byte, key uint32) uint32 {
 	next := bits.RotateLeft32(key, -8*(len(p)&3))
 	if key == 0 {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestMask holds mask, in one go and in two, against one that is a byte at a time.
+// TestMask compares mask, in one call and in two, with a version that masks byte by byte.
 func TestMask(t *testing.T) {
 	key := [4]byte{0x12, 0x00, 0xff, 0x80}
 	var plain [150]byte
@@ -29,7 +29,7 @@ func TestMask(t *testing.T) {
 	}
 }
 
-// A key of zeros leaves all as it is (RFC 6455 5.3 does not forbid one).
+// A key of zeros changes nothing (RFC 6455 5.3 does not forbid it).
 func TestMaskZero(t *testing.T) {
 	p := []byte("hello")
 	Mask(p, [4]byte{})

@@ -2,10 +2,10 @@ package websocket
 
 import "strconv"
 
-// Opcode says what a frame is (RFC 6455 5.2).
+// Opcode is the type of a frame (RFC 6455 5.2).
 type Opcode uint8
 
-// The opcodes that there are. All others are reserved, and an error.
+// The defined opcodes. All others are reserved, and an error.
 const (
 	Continuation Opcode = 0x0 // a further fragment of a message
 	Text         Opcode = 0x1
@@ -18,8 +18,8 @@ const (
 // MaxControl is the most bytes of a control frame's payload (RFC 6455 5.5).
 const MaxControl = 125
 
-// IsControl reports whether op is one of the control frames, which come whole, and may come between the
-// fragments of a message.
+// IsControl reports whether op is a control frame. Control frames are never fragmented, and may appear
+// between the fragments of a message.
 func (op Opcode) IsControl() bool { return op&0x8 != 0 }
 
 // String returns the constant's name, or "Opcode(n)" for a value that is none.

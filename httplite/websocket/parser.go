@@ -2,54 +2,57 @@ package websocket
 
 import "encoding/binary"
 
-// A frame is read in this order (RFC 6455 5.2); Next goes on where it stopped:
+// Next reads a frame in this order (RFC 6455 5.2), and continues where it stopped:
 //
-//  1. The head: each byte is checked as soon as it is here, and a head that is not whole is left to the
-//     caller, as it is at most maxHead bytes.
-//  2. A control frame is left to the caller, too, until it is whole, and taken in one go.
-//  3. What is here of a data frame's payload is unmasked where it lies, checked, and handed out.
+//  1. The head: each byte is checked as soon as it has arrived. An incomplete head is left to the
+//     caller; it is shorter than maxHead bytes.
+//  2. A control frame is also left to the caller until it is complete. Then it is taken as a whole.
+//  3. The available part of a data frame's payload is unmasked in place, checked, and returned.
 
-// maxHead is the most bytes of a frame's head.
+// maxHead is the length of the longest head.
 const maxHead = 14
 
-// Parser reads the frames of one connection, however its bytes are cut. It is plain data of 32 bytes without
-// pointers, and zero between two messages (Idle): a server keeps it for those connections only whose input ended
-// within a message. It is used by one goroutine at a time.
+// Parser reads the frames of one connection, in input that may be cut anywhere. It is 32 bytes of plain
+// data without pointers, and zero between two messages (Idle), so a server stores it only for
+// connections whose input has ended within a message. Only one goroutine may use it at a time.
 type Parser struct {
-	left       uint64 // of the frame's payload, still to come; 0: a head is next
-	total      uint64 // of the message, with all of the frame under way
-	fragments  uint32 // of the message, with the frame under way
+	left       uint64 // bytes of the frame's payload still to come; 0: a head is next
+	total      uint64 // bytes of the message, including all of the current frame
+	fragments  uint32 // frames of the message, including the current one
 	key        uint32 // the mask; its lowest byte is for the next byte of the payload
-	op         Opcode // of the message under way; 0: none
-	final      bool   // the frame under way is the message's last
+	op         Opcode // of the current message; 0: none
+	final      bool   // the current frame is the last of the message
 	compressed bool
-	text       utf8Check // of a message that is not compressed
-	fault      Kind      // what Next failed with, for good
+	text       utf8Check // of an uncompressed message
+	fault      Kind      // the error that has ended the Parser; 0: none
 }
 
 // Piece is a control frame, or a piece of a message.
 type Piece struct {
-	Op         Opcode // Text or Binary, as the message began; or Close, Ping, Pong
+	Op         Opcode // Text or Binary, as at the message's start; or Close, Ping, Pong
 	Last       bool   // a message ends here; true for control frames
-	Compressed bool   // the message is to be inflated when it is whole
-	Payload    []byte // unmasked, where it came in; it may be empty
+	Compressed bool   // the message must be inflated when it is complete
+	Payload    []byte // unmasked, a part of the input; may be empty
 }
 
-// Next takes the next frame, or what is here of it, from the start of in. Nil rules mean the zero Rules.
+// Next takes the next frame, or the available part of it, from the start of in. Nil rules mean the zero
+// Rules.
 //
-//   - n > 0: the piece is what the first n bytes hold. Its payload is valid until those bytes change. Text that
-//     is not compressed has been checked to be UTF-8 as far as it has come, and a Close frame to hold what it may
-//     (ParseClose returns it).
-//   - n == 0 and err == nil: more is needed. Call again with the same bytes, which may have moved, and more
-//     behind them: they are fewer than 14 + MaxControl.
-//   - err != nil: an *Error. Send a Close frame with its code and end the connection: where the next frame
-//     would begin is not known. Until the Parser is zeroed, Next returns an error of the same Kind again.
+//   - n > 0: piece is the content of the first n bytes. Its payload is valid until those bytes change.
+//     Uncompressed text has been checked to be UTF-8 so far, and the payload of a Close frame to be
+//     valid (ParseClose returns it).
+//   - n == 0 and err == nil: more input is needed. Call again with the same bytes, which may have
+//     moved, and with more after them. They are fewer than 14 + MaxControl.
+//   - err != nil: an *Error. Send a Close frame with its code and end the connection, because the start
+//     of the next frame is not known. Until the Parser is zeroed, Next returns an error of the same
+//     Kind again.
 //
-// Next writes to the n bytes that it takes. Neither the messages nor the error depend on how the input was cut.
-// An error is returned as soon as the byte that causes it has come; pieces of the same message may have been
-// handed out before. Next allocates nothing, except for an error that names a limit.
+// Next writes to the n bytes that it takes. Neither the messages nor the error depend on where the
+// input was cut. An error is returned as soon as the byte that causes it has arrived; pieces of the
+// same message may have been returned before. Next allocates nothing, except for an error that names a
+// limit.
 //
-// The input behind a Close frame must not be given to Next (RFC 6455 1.4).
+// The input after a Close frame must not be given to Next (RFC 6455 1.4).
 func (p *Parser) Next(in []byte, rules *Rules) (piece Piece, n int, err error) {
 	if rules == nil {
 		rules = &Rules{}
@@ -65,7 +68,7 @@ func (p *Parser) Next(in []byte, rules *Rules) (piece Piece, n int, err error) {
 	return piece, n, nil
 }
 
-// Idle reports that no message is under way: the Parser is as good as a new one.
+// Idle reports whether no message is under way. The Parser then equals a new one.
 func (p *Parser) Idle() bool { return *p == Parser{} }
 
 func (p *Parser) advance(in []byte, rules *Rules) (piece Piece, n int, k Kind) {
@@ -102,7 +105,7 @@ func (p *Parser) advance(in []byte, rules *Rules) (piece Piece, n int, k Kind) {
 	return piece, end, 0
 }
 
-// control takes a control frame, whose head has n bytes, when it is whole.
+// control takes a control frame when it is complete. Its head has n bytes.
 func control(h head, in []byte, n int) (Piece, int, Kind) {
 	end := n + int(h.length)
 	if len(in) < end {
@@ -118,7 +121,7 @@ func control(h head, in []byte, n int) (Piece, int, Kind) {
 	return Piece{Op: h.op, Last: true, Payload: payload}, end, 0
 }
 
-// begin takes the head of a data frame, whose place in the message has been checked.
+// begin starts a data frame whose head has been checked to be allowed here.
 func (p *Parser) begin(h head, rules *Rules) Kind {
 	if h.op != Continuation {
 		p.op, p.compressed = h.op, h.rsv1
@@ -138,15 +141,15 @@ func (p *Parser) begin(h head, rules *Rules) Kind {
 	return 0
 }
 
-// head is what a frame begins with.
+// head is the head of a frame.
 type head struct {
 	op        Opcode
 	fin, rsv1 bool
 	length    uint64 // of the payload
-	key       uint32 // 0 where there is no mask
+	key       uint32 // 0 without a mask
 }
 
-// readHead reads the head at the start of in, of n bytes; 0 while it is not whole.
+// readHead reads the head at the start of in. n is its length; 0: it is incomplete.
 func (p *Parser) readHead(in []byte, rules *Rules) (h head, n int, k Kind) {
 	if len(in) == 0 {
 		return head{}, 0, 0
@@ -192,7 +195,7 @@ func (p *Parser) readHead(in []byte, rules *Rules) (h head, n int, k Kind) {
 	return h, n, 0
 }
 
-// firstByte reads the first byte of a frame, and checks that it may come here.
+// firstByte reads the first byte of a frame, and checks that such a frame is allowed here.
 func (p *Parser) firstByte(c byte, rules *Rules) (head, Kind) {
 	h := head{op: Opcode(c & 0x0F), fin: c&0x80 != 0, rsv1: c&0x40 != 0}
 	switch {

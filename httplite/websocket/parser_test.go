@@ -9,7 +9,7 @@ import (
 	"unsafe"
 )
 
-// The Parser of a connection is what its side record holds: small, and nothing for the garbage collector.
+// A Parser is a part of a connection's side record: small, and without pointers.
 func TestParserIsPlainData(t *testing.T) {
 	if size := unsafe.Sizeof(Parser{}); size != 32 {
 		t.Errorf("%d bytes", size)
@@ -53,7 +53,7 @@ func TestReads(t *testing.T) {
 	}
 }
 
-// length is a frame's head with a length of that many bytes.
+// length returns a frame's head with a length in that many bytes.
 func length(first byte, bytes int, n uint64) string {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], n)
@@ -64,7 +64,7 @@ func length(first byte, bytes int, n uint64) string {
 	return string(append(append(head, b[8-bytes:]...), testKey[:]...))
 }
 
-// Rules of refused.
+// The rules of refused.
 var (
 	deflated = &Rules{Deflate: true}
 	client   = &Rules{Client: true}
@@ -140,7 +140,7 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// An error is told with the byte that brings it, not when its frame is whole.
+// An error is returned at the byte that causes it, not when the frame is complete.
 func TestRefusesEarly(t *testing.T) {
 	for _, c := range []struct {
 		raw   string
@@ -184,7 +184,7 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	var d Deflater
-	for _, msg := range [][]byte{noise(1000), skewed(1000), make([]byte, 1000)} { // of which the first gets longer
+	for _, msg := range [][]byte{noise(1000), skewed(1000), make([]byte, 1000)} { // of which the first grows
 		raw := frame(bin|rsv1, string(d.Append(nil, msg, 0)))
 		if got := cutEverywhere(t, raw, &Rules{Deflate: true, Message: 1000}); got != line(Binary, msg) {
 			t.Error(got)
@@ -201,7 +201,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// A message that was announced and does not come takes no memory.
+// A message that was announced but does not arrive takes no memory.
 func TestAnnouncedIsNotAllocated(t *testing.T) {
 	var r Reader
 	var m Partial
@@ -214,7 +214,7 @@ func TestAnnouncedIsNotAllocated(t *testing.T) {
 	}
 }
 
-// Rules that become stricter in the midst of a message hold for what follows.
+// Rules that become stricter within a message apply to the rest of it.
 func TestStricterRules(t *testing.T) {
 	var p Parser
 	in := []byte(frame(bin1, strings.Repeat("x", 100)))
@@ -226,7 +226,7 @@ func TestStricterRules(t *testing.T) {
 	}
 }
 
-// The client's side reads what the server's writes.
+// A client reads the frames that a server writes.
 func TestClientReads(t *testing.T) {
 	client := &Rules{Client: true}
 	raw := serverFrame(text, "hello") + serverFrame(bin1, "a") + serverFrame(ping, "p") + serverFrame(cont, "b") +

@@ -1,22 +1,23 @@
 package websocket
 
-// Rules says at which end of a connection frames are read, what was agreed on, and what a message may cost.
-// The zero value is for a server, without compression, with the default limits; so is a nil *Rules. Rules are
-// only read while parsing: one value may serve any number of goroutines as long as none writes to it.
+// Rules are the end of a connection that reads, whether compression was agreed on, and the limits of a
+// message. The zero value is for a server, without compression, with the default limits; so is a nil
+// *Rules. Parsers only read them, so any number of goroutines may share one value while none writes to
+// it.
 type Rules struct {
-	Client    bool // frames are read by a client: they must not be masked; else they must be
+	Client    bool // a client reads, so frames must not be masked; otherwise they must be
 	Deflate   bool // permessage-deflate was agreed on
-	Message   int  // bytes of a message, joined and inflated; zero or less: DefaultMessage
-	Fragments int  // frames of a message; zero or less: DefaultFragments
+	Message   int  // most bytes of a message, joined and inflated; zero or less: DefaultMessage
+	Fragments int  // most frames of a message; zero or less: DefaultFragments
 }
 
-// The limits in force where none are given.
+// The default limits.
 const (
 	DefaultMessage   = 1 << 20
 	DefaultFragments = 4096
 )
 
-// MaxMessage is the most that Rules.Message can be: more means this.
+// MaxMessage is the largest limit of Rules.Message: higher values mean this one.
 const MaxMessage = 1 << 48
 
 func (r *Rules) message() int {
@@ -26,8 +27,8 @@ func (r *Rules) message() int {
 	return min(r.Message, MaxMessage)
 }
 
-// compressed returns the most bytes that a message within the limit may take compressed. Deflate never needs
-// more than nine bits for a byte (RFC 1951 3.2.6), and a little for the blocks.
+// compressed returns the most bytes of a compressed message within the limit. Deflate never needs more
+// than nine bits for a byte (RFC 1951 3.2.6), and a little for the blocks.
 func (r *Rules) compressed() int {
 	n := r.message()
 	return n + n/8 + 64
@@ -40,7 +41,7 @@ func (r *Rules) fragments() int {
 	return r.Fragments
 }
 
-// fail returns the error for k, with the number of the limit it is about.
+// fail returns the error for k, with the number of the limit that was exceeded.
 func (r *Rules) fail(k Kind) *Error {
 	limit := 0
 	switch k {

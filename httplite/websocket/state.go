@@ -5,20 +5,21 @@ import (
 	"errors"
 )
 
-// stateSize is the bytes of a Parser that is written down.
+// stateSize is the length of a written Parser in bytes.
 const stateSize = 8 + 8 + 4 + 4 + 1 + 1 + 3
 
-// ErrState says that bytes are no Parser's that Parser.AppendBinary has written.
+// ErrState is the error for data that is no possible state of a Parser, and for a Parser that has failed.
 var ErrState = errors.New("websocket: not a parser's state")
 
-// The bits of a Parser that is written down.
+// Flags in a written Parser.
 const (
 	stateFinal = 1 << iota
 	stateCompressed
 )
 
-// AppendBinary appends p, so that another process can go on with its connection: with the same Rules, the payload of the
-// Partial, and the input that was not taken. The error is ErrState, for a Parser that has failed: its connection ends.
+// AppendBinary appends the state of p, so that another process can continue its connection. That process also needs the
+// same Rules, the payload of the Partial, and the input that was not taken. The error is ErrState if p has failed: its
+// connection must end.
 func (p *Parser) AppendBinary(dst []byte) ([]byte, error) {
 	if p.fault != 0 {
 		return dst, ErrState
@@ -37,7 +38,7 @@ func (p *Parser) AppendBinary(dst []byte) ([]byte, error) {
 	return append(dst, byte(p.op), flags, p.text.need, p.text.lo, p.text.hi), nil
 }
 
-// UnmarshalBinary makes p what AppendBinary has written. The error is ErrState, for what no Parser can be.
+// UnmarshalBinary sets p to a state that AppendBinary has written. The error is ErrState if data is no possible state.
 func (p *Parser) UnmarshalBinary(data []byte) error {
 	if len(data) != stateSize {
 		return ErrState
@@ -56,7 +57,7 @@ func (p *Parser) UnmarshalBinary(data []byte) error {
 	return nil
 }
 
-// possible says whether p can have come of input.
+// possible reports whether some input can lead to p.
 func (p *Parser) possible() bool {
 	switch {
 	case p.Idle():

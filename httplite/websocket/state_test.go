@@ -15,7 +15,7 @@ var (
 	_ encoding.BinaryUnmarshaler = (*Parser)(nil)
 )
 
-// TestState: a connection that is handed to another process at any byte, again and again, reads what it would have.
+// TestState: a connection that is handed over to another process at any byte, repeatedly, reads the same messages.
 func TestState(t *testing.T) {
 	for _, k := range kinds() {
 		if len(k.raw) > 1000 {
@@ -47,7 +47,7 @@ func TestState(t *testing.T) {
 	}
 }
 
-// handOver writes m down, and reads it, unless it has failed.
+// handOver writes m's state and reads it back, unless m has failed.
 func handOver(t *testing.T, m Partial) Partial {
 	t.Helper()
 	raw, err := m.Parser.AppendBinary(nil)
@@ -64,7 +64,7 @@ func handOver(t *testing.T, m Partial) Partial {
 	return other
 }
 
-// What is no Parser's state is refused, and what is not refused does no harm.
+// Invalid states are refused, and a state that is accepted does no harm.
 func TestNoState(t *testing.T) {
 	var p Parser
 	if _, _, err := p.Next([]byte(frame(text1, "κ\xce")), nil); err != nil {

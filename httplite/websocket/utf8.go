@@ -2,12 +2,12 @@ package websocket
 
 import "unicode/utf8"
 
-// utf8Check is how far into a character a text has come: its next byte must be from lo to hi, and need more
-// must follow in all. The zero value is between two characters.
+// utf8Check is the position within a character of a text: the next byte must be from lo to hi, and need
+// bytes are missing in all. The zero value is between two characters.
 type utf8Check struct{ need, lo, hi uint8 }
 
-// write takes the next bytes of a text, and says whether it may still be UTF-8 (RFC 3629 4): what no further
-// byte can mend is seen at once (RFC 6455 8.1).
+// write checks the next bytes of a text, and reports whether the text can still be UTF-8 (RFC 3629 4).
+// An error is detected at the first byte that makes it certain (RFC 6455 8.1).
 func (u *utf8Check) write(p []byte) bool {
 	for ; u.need > 0 && len(p) > 0; p = p[1:] {
 		if !u.next(p[0]) {
@@ -28,7 +28,7 @@ func (u *utf8Check) write(p []byte) bool {
 	return true
 }
 
-// done says whether the text may end here.
+// done reports whether the text may end here.
 func (u *utf8Check) done() bool { return u.need == 0 }
 
 func (u *utf8Check) next(c byte) bool {
@@ -39,22 +39,22 @@ func (u *utf8Check) next(c byte) bool {
 	return true
 }
 
-// begin takes the first byte of a character of several, C2 to F4.
+// begin takes the first byte of a multi-byte character, C2 to F4.
 func (u *utf8Check) begin(c byte) {
 	*u = utf8Check{need: uint8(size(c) - 1), lo: 0x80, hi: 0xBF}
 	switch c {
 	case 0xE0:
-		u.lo = 0xA0 // else it is longer than it needs to be
+		u.lo = 0xA0 // a lower byte would make an overlong encoding
 	case 0xED:
-		u.hi = 0x9F // else it is a surrogate
+		u.hi = 0x9F // a higher byte would make a surrogate
 	case 0xF0:
-		u.lo = 0x90 // else it is longer than it needs to be
+		u.lo = 0x90 // a lower byte would make an overlong encoding
 	case 0xF4:
-		u.hi = 0x8F // else it is beyond U+10FFFF
+		u.hi = 0x8F // a higher byte would be beyond U+10FFFF
 	}
 }
 
-// incomplete returns how many bytes at the end of p begin a character and do not end it.
+// incomplete returns the length of an incomplete character at the end of p.
 func incomplete(p []byte) int {
 	for n := 1; n <= min(3, len(p)); n++ {
 		if c := p[len(p)-n]; c&0xC0 != 0x80 {
@@ -67,7 +67,7 @@ func incomplete(p []byte) int {
 	return 0
 }
 
-// size is how many bytes a character has that begins with c; 1 where none does.
+// size returns the length of a character that begins with c; 1 also if no character does.
 func size(c byte) int {
 	switch {
 	case c < 0xC2 || c > 0xF4:

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// viable says whether more bytes could make p UTF-8, by trying all that could.
+// viable reports whether more bytes could make p UTF-8, by trying all that could.
 func viable(p string) bool {
 	for len(p) > 0 {
 		r, n := utf8.DecodeRuneInString(p)
@@ -31,8 +31,8 @@ func viable(p string) bool {
 	return false
 }
 
-// TestUTF8 checks every sequence of up to three of the bytes at which a rule begins or ends, in every two pieces,
-// alone and amid ASCII: what is refused is refused as soon as no byte can mend it, and never else.
+// TestUTF8 checks every sequence of up to three of the bytes at which a rule begins or ends, cut at every place, alone
+// and within ASCII. A sequence must be refused exactly when no further byte can make it valid.
 func TestUTF8(t *testing.T) {
 	edges := "\x00a\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc1\xc2\xdf\xe0\xe1\xec\xed\xee\xef\xf0\xf1\xf3\xf4\xf5\xff"
 	var sequences []string
