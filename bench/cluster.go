@@ -10,23 +10,23 @@ import (
 	"ccomet/bench/result"
 )
 
-// ClusterConfig is how Cluster goes about it.
+// ClusterConfig configures Cluster.
 type ClusterConfig struct {
-	Others     []*Options // the servers beside; of their options those count that say how a server is started
-	Rounds     int        // of all, in turn
-	Publishes  int        // a round, pipelined
+	Others     []*Options // the other servers; only their options for starting a server are used
+	Rounds     int        // rounds in which all take turns
+	Publishes  int        // publishes in a round, pipelined
 	Publishers int        // connections that publish
-	Depth      int        // publishes under way on each
-	Rate       float64    // publishes a second, where latency is of interest
-	Paced      int        // publishes a round, then
-	Return     int        // clients of own channels that come back to a node that was ended; 0: that is left out
+	Depth      int        // unanswered publishes on each connection
+	Rate       float64    // publishes a second when latency is measured
+	Paced      int        // publishes in a round then
+	Return     int        // clients with their own channels that reconnect to a node that was restarted; 0: not measured
 }
 
-// Cluster measures several servers that share channels over one Redis, each kind of server with
-// a Redis of its own, in rounds in which all take turns. Messages are published at the first
-// node for subscribers at the second; nobody waits at the third. Beside them is what cannot be
-// done without: Redis alone, which executes a script of the same commands, and, for clients
-// that come back, a node without Redis.
+// Cluster measures systems of several servers that share channels over one Redis. Each kind of server
+// has its own Redis, and all take turns in rounds. Messages are published at the first node for
+// subscribers at the second; nobody waits at the third. For comparison it also measures the minimum:
+// Redis alone, which executes a script of the same commands, and, for clients that reconnect, a node
+// without Redis.
 func (o *Options) Cluster(ctx context.Context, c ClusterConfig) (*result.Result, error) {
 	if c.Rounds < 1 || c.Publishes < 1 || c.Publishers < 1 || c.Depth < 1 || c.Paced < 1 || c.Rate <= 0 || c.Rate > MaxRate || c.Return < 0 {
 		return nil, fmt.Errorf("%d rounds of %d and %d publishes, %d connections, %d deep, %g a second: want one of each at least, and a rate of up to %g",
@@ -64,7 +64,7 @@ func (o *Options) Cluster(ctx context.Context, c ClusterConfig) (*result.Result,
 	}, err
 }
 
-// clusterRun is a Cluster under way.
+// clusterRun is a running Cluster.
 type clusterRun struct {
 	compareRun
 	c       ClusterConfig
@@ -125,13 +125,13 @@ func (m *clusterRun) measure() (err error) {
 	return m.returning()
 }
 
-// row is one without figures.
+// row returns a row without figures.
 func (m *clusterRun) row(what, figure, unit string) *result.CompareRow {
 	return &result.CompareRow{What: what, Figure: figure, Unit: unit, Values: make([][]float64, len(m.Contestants))}
 }
 
-// inTurn has each contestant do something in each round, after one that does not count; 0 is
-// the one that is alone. Who begins changes from round to round.
+// inTurn calls do for each contestant in each round, after a first round that does not count.
+// Contestant 0 is Redis, or a node, alone. Each round begins with another contestant.
 func (m *clusterRun) inTurn(rounds int, do func(contestant int, counts bool) error) error {
 	for round := range rounds + 1 {
 		for i := range m.Contestants {
@@ -144,7 +144,7 @@ func (m *clusterRun) inTurn(rounds int, do func(contestant int, counts bool) err
 	return nil
 }
 
-// pipelined measures what a publish costs.
+// pipelined measures the processor time of a publish, and the rate of publishes.
 func (m *clusterRun) pipelined() error {
 	n := m.c.Publishes
 	what := fmt.Sprintf("a publish to one of %d channels, whose subscriber is at another node; %d connections, %d deep", m.Connections, m.c.Publishers, m.c.Depth)
@@ -184,7 +184,7 @@ func (m *clusterRun) pipelined() error {
 	return err
 }
 
-// paced measures how long a message takes.
+// paced measures the latency of a message.
 func (m *clusterRun) paced() error {
 	what := fmt.Sprintf("the same, %g publishes a second", m.c.Rate)
 	half, most := m.row(what, "publish to receipt, 50 %", "µs"), m.row(what, "publish to receipt, 99 %", "µs")
@@ -204,7 +204,7 @@ func (m *clusterRun) paced() error {
 		if err := s.subscribers.tell("fresh"); err != nil {
 			return err
 		}
-		if _, err := s.publisher.ask(m.ctx, "answers", "answers"); err != nil { // of the rounds before
+		if _, err := s.publisher.ask(m.ctx, "answers", "answers"); err != nil { // discards the answers of earlier rounds
 			return err
 		}
 		t, third, err := s.turn(load{publishes: m.c.Paced, rate: m.c.Rate, answers: true})
@@ -221,8 +221,8 @@ func (m *clusterRun) paced() error {
 	return err
 }
 
-// others measures what a message takes of a third node where others are waited for: it is to hear of
-// those soon.
+// others measures the processor time of a message at a third node where clients wait for other
+// channels: it must receive those without delay.
 func (m *clusterRun) others() error {
 	idle := m.row(fmt.Sprintf("the same, %g publishes a second", m.c.Rate), "processor time of a third node, where others are waited for", "µs")
 	for _, s := range m.systems {
@@ -244,12 +244,12 @@ func (m *clusterRun) others() error {
 	return err
 }
 
-// returning measures how long many clients take to come back to a node that was ended.
+// returning measures how long many clients take to reconnect to a node that was restarted.
 func (m *clusterRun) returning() error {
 	what := fmt.Sprintf("%d clients of own channels come back to a node that was ended; alone: a node without Redis", m.c.Return)
 	back := m.row(what, "until the last is back", "s")
 	const rounds = 3
-	err := m.inTurn(rounds-1, func(who int, _ bool) error { // each is started anew, and counts
+	err := m.inTurn(rounds-1, func(who int, _ bool) error { // each contestant is started anew, and every round counts
 		o := *m.servers[max(0, who-1)]
 		o.Connections = m.c.Return
 		nodes := clusterNodes - 1
@@ -270,7 +270,7 @@ func (m *clusterRun) returning() error {
 		took, err := s.comeBack()
 		if err == nil {
 			back.Values[who] = append(back.Values[who], took.Seconds())
-		} else if who > 1 && m.ctx.Err() == nil { // one that refuses those who come before it has reached Redis has no figure
+		} else if who > 1 && m.ctx.Err() == nil { // there is no figure if a server refuses clients before it has reached Redis
 			fmt.Fprintf(m.Out, "%s: no figure of clients that come back: %v\n", m.Contestants[who], err)
 			return nil
 		}

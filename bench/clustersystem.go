@@ -16,24 +16,24 @@ import (
 	"ccomet/bench/target"
 )
 
-// system is a Redis and the servers that share channels over it: messages are published at the
-// first, and subscribers wait at the second. Nobody is at the third.
+// system is a Redis and the servers that share channels over it. Messages are published at the first
+// node, and subscribers wait at the second. No subscriber waits at the third.
 type system struct {
 	*contestant
 	redis  *server
 	nodes  []*server
 	ask    *redisConn
-	memory float64 // bytes of Redis, for each channel that waits; what nodes tell each other meanwhile is in it
-	keys   float64 // and keys
+	memory float64 // bytes of Redis for each channel with a subscriber, including what nodes exchange meanwhile
+	keys   float64 // the same, in keys
 }
 
-// clusterNodes is how many servers there are.
+// clusterNodes is the number of servers.
 const clusterNodes = 3
 
-// redisTarget is Redis, as a server of the harness.
+// redisTarget is the target that starts Redis in the harness.
 var redisTarget = &target.Target{Label: "Redis", Spawn: "redis-server --port {port} --bind 127.0.0.1 --dir {dir} --appendonly no"}
 
-// startRedis starts one that keeps all in memory.
+// startRedis starts a Redis that stores everything in memory only.
 func startRedis(ctx context.Context) (*server, error) {
 	s, err := newServer(redisTarget, "")
 	if err != nil {
@@ -43,7 +43,7 @@ func startRedis(ctx context.Context) (*server, error) {
 	return s, s.launch(ctx, "--save", "")
 }
 
-// startSystem starts them, and has subscribers wait. Without Redis there is one server alone.
+// startSystem starts a system. Without Redis it has only one server.
 func (o *Options) startSystem(ctx context.Context, nodes int, withRedis bool) (s *system, err error) {
 	transport, err := o.Target.Transport(o.Transport)
 	if err != nil {
@@ -85,7 +85,7 @@ func (o *Options) startSystem(ctx context.Context, nodes int, withRedis bool) (s
 		s.closers = append(s.closers, node.close)
 		s.nodes = append(s.nodes, node)
 		if n > 1 {
-			continue // nobody waits there, and a channel that was asked for lives on for some time
+			continue // nobody waits there, and a channel stays for some time after it was requested
 		}
 		if err := node.admits(ctx, transport); err != nil {
 			return s, err
@@ -96,7 +96,7 @@ func (o *Options) startSystem(ctx context.Context, nodes int, withRedis bool) (s
 	return s, nil
 }
 
-// admits waits until a server takes subscribers: one that has not reached Redis yet refuses them.
+// admits waits until a server accepts subscribers: it refuses them before it has reached Redis.
 func (s *server) admits(ctx context.Context, t *target.Transport) error {
 	const patience, moment = 10 * time.Second, 100 * time.Millisecond
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -112,8 +112,8 @@ func (s *server) admits(ctx context.Context, t *target.Transport) error {
 	}
 }
 
-// tryToSubscribe is the status that a subscriber is answered with; 0 for none within a second,
-// as of a poll.
+// tryToSubscribe returns the status of a subscriber's response; 0 if there is none within a second, as
+// for a poll.
 func (s *server) tryToSubscribe(t *target.Transport) (status int, err error) {
 	c, err := net.DialTimeout("tcp", s.front, time.Second)
 	if err != nil {
@@ -135,7 +135,7 @@ func (s *server) tryToSubscribe(t *target.Transport) (status int, err error) {
 	return strconv.Atoi(string(head[9:]))
 }
 
-// occupy has a client wait at the third node, on a channel that nothing is published to.
+// occupy opens a client at the third node, on a channel without messages.
 func (s *system) occupy() error {
 	c, err := net.DialTimeout("tcp", s.nodes[clusterNodes-1].front, 10*time.Second)
 	if err != nil {
@@ -147,7 +147,7 @@ func (s *system) occupy() error {
 	return err
 }
 
-// wait has subscribers of channels of their own wait, and sees what that takes of Redis.
+// wait opens subscribers with their own channels, and measures how much memory they take in Redis.
 func (s *system) wait() error {
 	before, err := s.ask.numberOf("memory", "used_memory_dataset")
 	if err != nil {
@@ -176,11 +176,11 @@ func (s *system) wait() error {
 	return nil
 }
 
-// thirdPatience is how long after the last of many messages at once the third node is looked at:
-// one that nobody waits at may read late.
+// thirdPatience is the pause after the last of many messages until the third node is measured: a node
+// without subscribers may read late.
 const thirdPatience = time.Second
 
-// turn is a contestant's, and the processor time of the third node for each message.
+// turn runs a contestant's turn, and also returns the third node's processor time per message.
 func (s *system) turn(l load) (t turn, third float64, err error) {
 	before, err := s.nodes[clusterNodes-1].CPU()
 	if err != nil {
@@ -198,7 +198,7 @@ func (s *system) turn(l load) (t turn, third float64, err error) {
 	return t, micros(after.Sub(before).All, l.publishes), err
 }
 
-// working is what the nodes that take part use, and Redis.
+// working returns the processor time of the publishing node, the subscribers' node, and Redis.
 func (s *system) working() (sum proc.CPU, err error) {
 	for _, p := range []proc.Process{s.redis.Process, s.nodes[0].Process, s.nodes[1].Process} {
 		c, err := p.CPU()
@@ -210,9 +210,9 @@ func (s *system) working() (sum proc.CPU, err error) {
 	return sum, nil
 }
 
-// comeBack ends the server at which all subscribers are, and starts it again: they all come back
-// at once, each with the number of the message that it has had before. It returns how long that
-// took from when the server listens.
+// comeBack ends the server of all subscribers, and starts it again. All subscribers reconnect at once,
+// each with the number of its last message. It returns the time from when the server listens until all
+// are back.
 func (s *system) comeBack() (time.Duration, error) {
 	at := s.nodes[len(s.nodes)-1]
 	if len(s.nodes) > 1 {
@@ -227,13 +227,13 @@ func (s *system) comeBack() (time.Duration, error) {
 	if err := s.arrived(s.subscribers); err != nil {
 		return 0, err
 	}
-	// First it stops where it is, so that all have left it before it ends: one whose server ends
-	// before that does not come back.
+	// The server is stopped first (SIGSTOP), so that all subscribers have left before it ends: a
+	// subscriber whose server ends earlier does not reconnect.
 	_ = syscall.Kill(-int(at.Process), syscall.SIGSTOP)
 	if err := s.subscribers.tell("cut"); err != nil {
 		return 0, err
 	}
-	if _, _, err := s.subscribers.stats(s.ctx); err != nil { // they have heard it
+	if _, _, err := s.subscribers.stats(s.ctx); err != nil { // all subscribers have executed the command
 		return 0, err
 	}
 	at.kill()

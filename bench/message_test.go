@@ -24,7 +24,7 @@ func TestMessageRoundTrip(t *testing.T) {
 	}
 }
 
-// A message that is damaged anywhere is found out; one of another run is no message.
+// Damage anywhere in a message is detected, and a message of another run is not accepted.
 func TestMessageDamaged(t *testing.T) {
 	f := newFormat(1, 64)
 	content := f.append(nil, message{channel: 1, number: 2, sent: 3})
@@ -48,9 +48,9 @@ func TestMessageDamaged(t *testing.T) {
 	}
 }
 
-// TestClock: a process that loses its processor while it reads the clocks has the same clock
-// as all others. One that is behind by that would find answers to be there before they were
-// asked for.
+// TestClock: a process that loses its processor while it reads the clocks must have the same
+// clock as all others. If its clock were behind, answers would seem to arrive before their
+// requests.
 func TestClock(t *testing.T) {
 	began := time.Now()
 	const ahead, slice = 7e15, 4 * time.Millisecond
@@ -87,7 +87,7 @@ func BenchmarkClientLine(b *testing.B) {
 	}
 }
 
-// However a response's bytes are cut, the same messages come out of them.
+// A response gives the same messages wherever its bytes are cut.
 func TestLinesCutAnywhere(t *testing.T) {
 	f := newFormat(7, 64)
 	var text []byte
@@ -109,7 +109,7 @@ func TestLinesCutAnywhere(t *testing.T) {
 	}
 }
 
-// Whatever comes, what is taken for a message is what was written for it.
+// Whatever is accepted as a message is exactly the text that is written for it.
 func FuzzMessage(f *testing.F) {
 	format := newFormat(7, 64)
 	f.Add(format.append([]byte("before"), message{channel: 1, number: 2, sent: 3}))
@@ -120,7 +120,8 @@ func FuzzMessage(f *testing.F) {
 			t.Fatalf("%d bytes taken of %d", used, len(text))
 		}
 		if used > 0 && ok && !bytes.HasSuffix(text[:used], format.append(nil, m)) {
-			// The same numbers spelled otherwise have another checksum, but for a collision.
+			// The same numbers in another spelling have another checksum, apart from
+			// collisions.
 			t.Fatalf("%+v was read of %q", m, text[:used])
 		}
 	})

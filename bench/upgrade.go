@@ -13,22 +13,23 @@ import (
 	"ccomet/bench/result"
 )
 
-// UpgradeConfig is how Upgrade goes about it.
+// UpgradeConfig configures Upgrade.
 type UpgradeConfig struct {
 	Upgrades   int
-	Publishers int           // keep-alive connections that publish, each to a channel of its own
-	Rate       float64       // publishes a second, of all together
-	Window     time.Duration // for which clients are watched without an upgrade, and after each
-	Churn      int           // connections a second that leave and come back, all the while
-	Beside     string        // another version of the server's program, which takes turns with it; "" for none
+	Publishers int           // keep-alive connections that publish, each to its own channel
+	Rate       float64       // publishes a second, of all publishers together
+	Window     time.Duration // how long clients are observed, once without an upgrade and once after each
+	Churn      int           // connections a second that disconnect and reconnect, all the time
+	Beside     string        // another version of the server's program; the upgrades alternate between both; "": none
 
-	Idle    int // connections besides, which are sent nothing meanwhile, and a message in the end
-	History int // messages that the channels of these are given before
+	Idle    int // further connections, which receive a message only at the end
+	History int // messages that the channels of idle connections are given first
 }
 
-// Upgrade has a server go on in the program on the disk again and again, while clients of
-// all transports wait, and publishers publish. It measures the silences of clients, by
-// their own clocks, beside those of windows without an upgrade, and what memory becomes of.
+// Upgrade upgrades a server repeatedly to the program on the disk, while clients of all
+// transports wait, and publishers publish. It measures how long clients hear nothing, by their
+// own clocks, and compares that with windows without an upgrade. It also measures the server's
+// memory.
 func (o *Options) Upgrade(ctx context.Context, c UpgradeConfig) (*result.Result, error) {
 	switch {
 	case c.Upgrades < 1 || c.Publishers < 1 || c.Rate <= 0 || c.Window <= 0 || c.Churn < 0:
@@ -43,7 +44,7 @@ func (o *Options) Upgrade(ctx context.Context, c UpgradeConfig) (*result.Result,
 		return nil, errors.New("only a ccomet that is started here can have another version take turns with it")
 	}
 	all := *o
-	all.Connections += c.Idle // which the limits must allow
+	all.Connections += c.Idle // the limits must allow them
 	r, err := all.startBy(ctx, installer(c.Beside))
 	if err != nil {
 		return nil, err
@@ -62,22 +63,22 @@ func (o *Options) Upgrade(ctx context.Context, c UpgradeConfig) (*result.Result,
 	return res, err
 }
 
-// upgradeRun is an Upgrade under way.
+// upgradeRun is a running Upgrade.
 type upgradeRun struct {
 	*run
 	*result.UpgradeRun
 	c         UpgradeConfig
-	swarms    []*swarm // of those that hear messages all the while
+	swarms    []*swarm // clients that receive messages all the time
 	publisher *child
-	idle      *idlers // nil: there are none
+	idle      *idlers // nil: no idle connections
 	quiet     *hdrhistogram.Histogram
 	meanwhile *hdrhistogram.Histogram
 
-	dataBefore int64   // of BytesBefore, all but pages of the program's file
+	dataBefore int64   // BytesBefore without the pages of the program's file
 	dataAfter  []int64 // the same after each upgrade
 }
 
-// severally is how many channels some clients have.
+// severally is the number of channels of a client that waits for several.
 const severally = 3
 
 func (m *upgradeRun) measure() (err error) {
@@ -121,7 +122,7 @@ func (m *upgradeRun) measure() (err error) {
 	return m.after()
 }
 
-// open opens an equal share of the connections for each way to wait.
+// open opens the same number of connections for each transport.
 func (m *upgradeRun) open() error {
 	var ways []clientConfig
 	names := []string{"stream", "sse", "poll", "jsonp", "ws"}
@@ -161,8 +162,8 @@ func (m *upgradeRun) processes() (n int) {
 	return n
 }
 
-// window watches all clients for a while, and returns the longest silence. Latencies go
-// to a histogram.
+// window observes all clients for a while, and returns the longest silence of a client. It adds
+// the latencies to a histogram.
 func (m *upgradeRun) window(d time.Duration, into *hdrhistogram.Histogram) (silence time.Duration, err error) {
 	if err := sleep(m.ctx, d); err != nil {
 		return 0, err
@@ -186,7 +187,8 @@ func (m *upgradeRun) window(d time.Duration, into *hdrhistogram.Histogram) (sile
 	return silence, nil
 }
 
-// upgrade watches a window, and one in which the server is upgraded.
+// upgrade observes a window without an upgrade, then upgrades the server, and observes another
+// window.
 func (m *upgradeRun) upgrade(n int) error {
 	quiet, err := m.window(m.c.Window, m.quiet)
 	if err != nil {
@@ -228,7 +230,7 @@ func (m *upgradeRun) upgrade(n int) error {
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// after has all messages come, and judges.
+// after waits until all messages have arrived, and checks them.
 func (m *upgradeRun) after() error {
 	if m.c.Churn > 0 {
 		for _, s := range m.swarms {
@@ -270,7 +272,7 @@ func (m *upgradeRun) after() error {
 	return failed
 }
 
-// judge counts what has come of the messages to clients. err is why not all has.
+// judge adds up the results of the clients. err says why messages have not arrived.
 func (m *upgradeRun) judge(s *swarm, err error) error {
 	check, stats, _, failed := m.verdict(s)
 	m.Check = sum(m.Check, check)
@@ -287,7 +289,7 @@ func sum(a, b result.Check) result.Check {
 	}
 }
 
-// summary is what the upgrades have come to.
+// summary prints the results of all upgrades.
 func (m *upgradeRun) summary() {
 	m.Quiet, m.Meanwhile = latencyOf(m.quiet), latencyOf(m.meanwhile)
 	var pauses, beyond []float64

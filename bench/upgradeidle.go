@@ -1,7 +1,7 @@
 package bench
 
-// idlers are connections that hear nothing while a server is upgraded, with what their
-// channels keep.
+// idlers are connections that receive nothing while a server is upgraded. Their channels keep
+// messages.
 type idlers struct {
 	*swarm
 	run       *run
@@ -9,10 +9,11 @@ type idlers struct {
 	channels  int
 }
 
-// idleChannel is the first of those that only idlers wait for.
+// idleChannel is the first channel of the idlers. No other client uses these channels.
 const idleChannel = 1 << 24
 
-// openIdlers opens n of them, and has each of their channels keep some messages.
+// openIdlers opens n idle connections, and publishes history messages to each of their
+// channels.
 func (r *run) openIdlers(n, history int) (*idlers, error) {
 	i := &idlers{swarm: r.swarm(idleChannel, r.Own), run: r, channels: 1}
 	if r.Own {
@@ -31,7 +32,7 @@ func (r *run) openIdlers(n, history int) (*idlers, error) {
 	return i, err
 }
 
-// send sends messages to all of them, and waits until these are there.
+// send publishes messages to all idle channels, and waits until they have arrived.
 func (i *idlers) send(messages int) error {
 	i.run.Progress.begin("messages of idle channels", i.expected()+int64(messages*i.subscribers()))
 	i.onMove(func(_, received int64) { i.run.Progress.at(received) })

@@ -19,9 +19,9 @@ import (
 	"ccomet/bench/target"
 )
 
-// How a server that runs is upgraded: what it says of that, and which program it finds.
+// Upgrades of a running server: its status, and the versions of its program.
 
-// upgradeStatus is what the server tells at /upgrade.
+// upgradeStatus is the server's answer at /upgrade.
 type upgradeStatus struct {
 	PID         int
 	Version     string
@@ -33,7 +33,8 @@ type upgradeStatus struct {
 	Pause       float64 `json:"pause_seconds"`
 }
 
-// installer starts servers from a file of their own, in whose place another version is put.
+// installer returns a function that starts servers from their own program file, which can be
+// replaced by another version.
 func installer(beside string) func(context.Context, *target.Target, string) (*server, error) {
 	return func(ctx context.Context, t *target.Target, command string) (*server, error) {
 		s, err := newServer(t, command)
@@ -50,7 +51,7 @@ func installer(beside string) func(context.Context, *target.Target, string) (*se
 	}
 }
 
-// install puts the server's program into its directory, and the other one beside it.
+// install copies the server's program and the other version into the server's directory.
 func (s *server) install(beside string) error {
 	words := strings.Fields(s.command)
 	program, err := exec.LookPath(words[0])
@@ -77,8 +78,8 @@ func (s *server) install(beside string) error {
 	return s.put(0)
 }
 
-// put has one of the versions take the place of the program, as an installation does. Where
-// there is only one it is there already.
+// put replaces the server's program with one of the versions, as an installation does. If there
+// is only one version, it does so only once.
 func (s *server) put(n int) error {
 	if len(s.versions) == 0 || len(s.versions) == 1 && n > 0 {
 		return nil
@@ -93,14 +94,15 @@ func (s *server) put(n int) error {
 	return nil
 }
 
-// upgradeTimeout is how long an upgrade may take, and upgradeGlance how often it is asked
-// whether it is over.
+// upgradeTimeout is the longest time of an upgrade, and upgradeGlance the pause between two
+// requests for its status.
 const (
 	upgradeTimeout = 5 * time.Minute
 	upgradeGlance  = 10 * time.Millisecond
 )
 
-// upgrade has the server go on in the n-th of its programs, in turn, and waits until it has.
+// upgrade upgrades the server to version n, modulo the number of versions, and waits until it
+// is upgraded.
 func (s *server) upgrade(ctx context.Context, n int) (now upgradeStatus, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, upgradeTimeout, errHang)
 	defer cancel()
@@ -136,7 +138,7 @@ func (s *server) upgrade(ctx context.Context, n int) (now upgradeStatus, err err
 	}
 }
 
-// status asks the server how upgrades go. The answer may take as long as the pause.
+// status requests the server's upgrade status. The answer may take as long as the pause.
 func (s *server) status(ctx context.Context) (now upgradeStatus, err error) {
 	text, err := fetch(ctx, http.DefaultClient, s.admin, "/upgrade")
 	if err == nil {
@@ -145,15 +147,15 @@ func (s *server) status(ctx context.Context) (now upgradeStatus, err error) {
 	return now, err
 }
 
-// watch looks at what a process takes until it is ended.
+// watch observes the memory of a process until end is called.
 type watch struct {
 	over  chan struct{}
 	done  sync.WaitGroup
-	bytes int64 // the most of all
-	data  int64 // the most of what is not the program's, which may have been at another time
+	bytes int64 // the maximum of all memory
+	data  int64 // the maximum without the program's file, perhaps at another time
 }
 
-// peakGlance is how often it looks.
+// peakGlance is the pause between two measurements of a watch.
 const peakGlance = 3 * time.Millisecond
 
 func watchPeak(p proc.Process) *watch {
@@ -173,7 +175,8 @@ func watchPeak(p proc.Process) *watch {
 	return w
 }
 
-// end returns the most that it has seen: of all, and of what is not the program's.
+// end stops the watch, and returns the maximum of all memory, and of the memory without the
+// program's file.
 func (w *watch) end() (bytes, data int64) {
 	close(w.over)
 	w.done.Wait()
