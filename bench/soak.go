@@ -15,35 +15,34 @@ import (
 	"ccomet/reactor"
 )
 
-// SoakConfig is how Soak goes about it.
+// SoakConfig configures Soak.
 type SoakConfig struct {
 	For   time.Duration
-	Cycle time.Duration // from one calm to the next
-	Seed  uint64        // what happens follows from it, though not when
-	Rate  float64       // publishes a second, beside bursts
-	Loud  bool          // tells each thing that happens
+	Cycle time.Duration // time from one calm to the next
+	Seed  uint64        // determines the events, but not their exact times
+	Rate  float64       // publishes a second, without bursts
+	Loud  bool          // prints each event
 }
 
-// busyChannels are those that most clients wait for. The one behind them is given large
-// messages, and has clients that read slowly. quietEach is how many clients there are to
-// each of the others.
+// Most clients wait for the busy channels. heavyChannel, the next one, gets large messages, and
+// its clients read slowly. quietEach is the number of clients for each of the other channels.
 const (
-	soakGophers  = 12 // clients with goroutines of their own
+	soakGophers  = 12 // clients with their own goroutines
 	busyChannels = 3
 	heavyChannel = busyChannels
 	quietEach    = 15
 )
 
-// Bounds of what memory may grow by, from the first calm of a server's life to a later
-// one, beside what its channels keep more (of which the collector may hold as much again),
-// and of the processor time that it takes at rest.
+// growthBytes and growthShare limit the growth of resident memory from the first calm of a
+// server's life to a later one. Growth of what the channels keep is allowed in addition, twice,
+// because the collector may hold as much again. restingCPU limits the processor time at rest.
 const (
 	growthBytes = 12 << 20
 	growthShare = 0.25
 	restingCPU  = 0.5
 )
 
-// soaking is a Soak under way.
+// soaking is a running Soak.
 type soaking struct {
 	*run
 	*result.Soak
@@ -54,28 +53,28 @@ type soaking struct {
 	limits   soakLimits
 	crowd    *soakCrowd
 	client   *http.Client
-	whole    context.Context // ctx, but that it does not end: a restart is gone through with
+	whole    context.Context // ctx without its end: a restart is completed even when the run is interrupted
 	counts   soakCounts
 	life     soakLife
-	gentle   int // cycles that this life is to last at the least
-	places   int // of all clients, in channels
+	gentle   int // cycles that this life of the server still lasts at least
+	places   int // sum of the channels of all clients
 	expected atomic.Bool
 	crashed  chan error
 
 	end                 time.Time
 	upgrades            int
 	lives, kills, stops int
-	descriptors         int   // that the server has of its own
-	baseline            int64 // resident memory at the first calm of this life; 0: there was none
-	kept                int64 // bytes of messages that channels kept then
+	descriptors         int   // the server's own descriptors
+	baseline            int64 // resident memory at the first calm of this life; 0: no calm yet
+	kept                int64 // bytes of messages that channels kept at that calm
 }
 
-// Soak has a server live through all that a seed comes up with, a cycle at a time:
-// clients of every transport that vanish, stall and come back, floods of attackers,
-// bursts and broadcasts, upgrades, stops and crashes of the server, ceilings that are met. In the
-// calm at the end of each cycle all clients catch up, and it is judged whether any
-// message was lost in silence, doubled, damaged or out of order, and whether the server
-// has taken memory, descriptors or processor time that it does not give back.
+// Soak tests a server in cycles of random events, which follow from a seed: clients of every
+// transport that vanish, stall and reconnect, floods of attackers, bursts and broadcasts,
+// upgrades, stops and crashes of the server, limits that are reached. In the calm at the end of
+// each cycle all clients catch up. Soak then checks whether a message was lost without notice,
+// doubled, damaged or out of order, and whether the server holds memory, descriptors or
+// processor time that it should have given back.
 func (o *Options) Soak(ctx context.Context, c SoakConfig) (*result.Result, error) {
 	if c.For <= 0 || c.Cycle <= 0 || c.Rate <= 0 {
 		return nil, errors.New("the times and the rate of a soak must be above 0")
@@ -113,7 +112,7 @@ func (o *Options) Soak(ctx context.Context, c SoakConfig) (*result.Result, error
 	return res, errors.Join(err, m.verdict())
 }
 
-// live goes through the cycles. The last is calmed even when the run is interrupted.
+// live runs the cycles. The last cycle ends with a calm even if the run is interrupted.
 func (m *soaking) live() error {
 	if err := m.prepare(); err != nil {
 		return err
@@ -136,7 +135,7 @@ func (m *soaking) live() error {
 	return m.ctx.Err()
 }
 
-// prepare starts the server and the crowd, and has every client connected once.
+// prepare starts the server and the crowd, and connects every client once.
 func (m *soaking) prepare() error {
 	attackers := m.Connections / 3
 	clients := m.Connections - attackers
@@ -175,7 +174,7 @@ func ones(n int) []int32 {
 	return list
 }
 
-// newCrowd makes the crowd, and runs its loop.
+// newCrowd makes the crowd and runs its loop.
 func (m *soaking) newCrowd(clients, attackers int) error {
 	c := &soakCrowd{
 		random: rand.New(rand.NewPCG(m.c.Seed, 2)), judge: newJudge(m.names, m.limits.keeps, m.limits.bytes, m.faults), faults: m.faults,
@@ -215,7 +214,7 @@ func (m *soaking) newCrowd(clients, attackers int) error {
 	return nil
 }
 
-// newClient draws a client.
+// newClient makes a random client.
 func (c *soakCrowd) newClient(channels int) soakClient {
 	sub := soakClient{
 		transport: soakTransport(c.random.IntN(int(soakTransports))),
@@ -241,8 +240,8 @@ func (c *soakCrowd) newClient(channels int) soakClient {
 	return sub
 }
 
-// cycle has things happen for a while. A life of the server lasts some cycles, and it
-// ends in the middle of one.
+// cycle causes events for some time. A life of the server lasts several cycles, and ends in the
+// middle of one.
 func (m *soaking) cycle() error {
 	if err := m.order(m.ctx, soakOrder{kind: orderGo}); err != nil {
 		return err
@@ -271,7 +270,7 @@ func (m *soaking) cycle() error {
 	return nil
 }
 
-// happen has one thing happen; what concerns the server's process takes its time.
+// happen causes one event. It blocks for events of the server's process.
 func (m *soaking) happen(p *soakPhase) error {
 	m.Phases++
 	switch p.kind {
@@ -302,7 +301,7 @@ func (m *soaking) happen(p *soakPhase) error {
 	return m.order(m.ctx, soakOrder{kind: orderPhase, phase: *p})
 }
 
-// verdict is nil, or says that the run has failed, and how to repeat it.
+// verdict returns nil, or an error if there were faults, with the command that repeats the run.
 func (m *soaking) verdict() error {
 	check, other, texts := m.faults.counts()
 	m.Soak.Check, m.Other, m.Faults = check, other, texts
@@ -323,7 +322,7 @@ func (m *soaking) attacks() (n int64) {
 	return n
 }
 
-// SoakError says that a soak has found faults.
+// SoakError is returned if a soak has found faults.
 type SoakError struct {
 	Check   result.Check
 	Other   int64

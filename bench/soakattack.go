@@ -8,34 +8,34 @@ import (
 	"ccomet/reactor"
 )
 
-// soakAttacker is a connection that is up to no good. Until calm it stays as long as
-// the server lets it.
+// soakAttacker is a connection that attacks the server. It stays until the calm, unless the
+// server closes it.
 type soakAttacker struct {
 	conn reactor.Conn // 0: none
 	kind attackKind
-	text []byte // of a slow one: what it has not sent yet
+	text []byte // for attackSlow: the rest of the request
 	due  time.Time
 }
 
 type attackKind uint8
 
 const (
-	attackSilent  attackKind = iota // says nothing
+	attackSilent  attackKind = iota // sends nothing
 	attackHalf                      // sends half a request
-	attackGarbage                   // sends what is no request
+	attackGarbage                   // sends bytes that are no request
 	attackSlow                      // sends a request byte by byte
-	attackAbandon                   // asks for something, and is gone
-	attackPassing                   // subscribes to a channel that no other client knows
-	attackCrowd                     // subscribes where there are too many
+	attackAbandon                   // sends a request and leaves at once
+	attackPassing                   // subscribes to a channel that no other client uses
+	attackCrowd                     // subscribes to a channel with too many subscribers
 	attackKinds
 )
 
 var attackNames = [attackKinds]string{"silent", "half", "garbage", "slow", "abandoned", "passing", "crowding"}
 
-// crowdChannel is the one that attackers crowd.
+// crowdChannel is the channel with too many subscribers.
 const crowdChannel = "soak-crowd"
 
-// flood begins n attacks.
+// flood starts n attacks.
 func (c *soakCrowd) flood(kind attackKind, n int) {
 	for ; n > 0 && len(c.idle) > 0; n-- {
 		i := c.idle[len(c.idle)-1]
@@ -49,7 +49,7 @@ func (c *soakCrowd) flood(kind attackKind, n int) {
 	}
 }
 
-// attack begins, when it is connected.
+// attack starts an attack when its connection is open.
 func (c *soakCrowd) attack(a *soakAttacker) {
 	subscribe := fmt.Sprintf("GET /stream?cname=passing-%d&seq=0 HTTP/1.1\r\nHost: soak\r\n\r\n", c.random.Uint32())
 	switch a.kind {
@@ -60,7 +60,7 @@ func (c *soakCrowd) attack(a *soakAttacker) {
 		for i := range text {
 			text[i] = byte(c.random.Uint32())
 		}
-		text[0] |= 0x80 // so that no method begins with it
+		text[0] |= 0x80 // so that it does not begin with a method
 		c.say(a, string(text))
 	case attackSlow:
 		a.text = []byte(subscribe)
@@ -76,7 +76,7 @@ func (c *soakCrowd) attack(a *soakAttacker) {
 
 func (c *soakCrowd) say(a *soakAttacker, text string) { _ = c.loop.Write(a.conn, []byte(text)) }
 
-// press goes on with slow attacks.
+// press continues the slow attacks.
 func (c *soakCrowd) press(now time.Time) {
 	for i := range c.attackers {
 		a := &c.attackers[i]
@@ -88,7 +88,7 @@ func (c *soakCrowd) press(now time.Time) {
 	}
 }
 
-// repelled looks at what an attacker is answered.
+// repelled checks the server's answer to an attacker.
 func (c *soakCrowd) repelled(a *soakAttacker, p []byte) {
 	status, begins := bytes.CutPrefix(p, []byte("HTTP/1.1 "))
 	if !begins {

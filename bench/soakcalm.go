@@ -10,8 +10,7 @@ import (
 	"ccomet/bench/result"
 )
 
-// calm stops everything, waits until all clients have caught up, and judges what has
-// happened.
+// calm stops all activity, waits until all clients have caught up, and judges the cycle.
 func (m *soaking) calm() error {
 	ctx, cancel := context.WithTimeoutCause(m.whole, 3*hangTimeout, errHang)
 	defer cancel()
@@ -35,7 +34,8 @@ func (m *soaking) settle(ctx context.Context) error {
 	if err := m.order(ctx, soakOrder{kind: orderCalm}); err != nil {
 		return err
 	}
-	// One more message to each channel: a client that does not get it does not wait at all.
+	// Each channel gets one more message: a client that does not receive it is not waiting at
+	// all.
 	if err := m.order(ctx, soakOrder{kind: orderMark}); err != nil {
 		return err
 	}
@@ -60,14 +60,15 @@ func (m *soaking) settle(ctx context.Context) error {
 	return m.until(ctx, "the server to have only those who are there", func() (bool, string) { return m.alone(ctx) })
 }
 
-// Some of the clients that poll are between two polls at any time: that many may be
-// missing, and the server's figures are up to a second old. None may be too many.
+// Some polling clients are between two polls at any time, so that many may be missing. The
+// server's figures are up to a second old. No connection may be too many.
 const (
 	absent = 0.05
 	stale  = 8
 )
 
-// alone says whether the server has no connections but the clients', or what it has instead.
+// alone reports whether the server has only the clients' connections, or describes which it
+// has.
 func (m *soaking) alone(ctx context.Context) (bool, string) {
 	s, err := m.stats(ctx)
 	if err != nil {
@@ -78,14 +79,14 @@ func (m *soaking) alone(ctx context.Context) (bool, string) {
 		return false, err.Error()
 	}
 	clients, own := len(m.crowd.clients)+len(m.crowd.gophers), all-s.Connections
-	others := len(m.crowd.publishers) + len(m.crowd.gophers)/3 + stale // of which a third ask, and may be gone
+	others := len(m.crowd.publishers) + len(m.crowd.gophers)/3 + stale // a third of them send separate requests, and may be disconnected
 	around := func(n, most, more int) bool { return n <= most+more && float64(n) >= float64(most)*(1-absent)-1 }
 	return around(s.Connections, clients, others) && around(s.Subscribers, m.places, 0) && s.Channels == len(m.names) && own <= m.descriptors+stale,
 		fmt.Sprintf("it has %d connections of %d clients, %d subscribers of %d, %d channels of %d, and %d descriptors of its own, which were %d",
 			s.Connections, clients, s.Subscribers, m.places, s.Channels, len(m.names), own, m.descriptors)
 }
 
-// rest looks at what the server takes when nothing is asked of it, and tells the cycle.
+// rest measures the server while it is idle, and prints the cycle's line.
 func (m *soaking) rest(ctx context.Context) error {
 	atRest(ctx, m.server.Process)
 	var c result.SoakCycle
@@ -115,12 +116,12 @@ func (m *soaking) rest(ctx context.Context) error {
 	return nil
 }
 
-// collecting is how long what is garbage may stay: Go's collector runs every two minutes
-// where nothing makes it run before, and then gives memory back little by little.
+// collecting is how long garbage may stay: without allocations, Go's collector runs every two
+// minutes, and then returns memory gradually.
 const collecting = 5 * time.Minute
 
-// memory is what is resident. Where that has grown too much it is waited for the
-// collector: what it does not give back either is a fault.
+// memory returns the resident memory. If that has grown too much, it waits for the collector:
+// memory that is not returned then is a fault.
 func (m *soaking) memory(ctx context.Context) (int64, error) {
 	if err := m.order(ctx, soakOrder{kind: orderCounts, tell: &m.counts}); err != nil {
 		return 0, err
@@ -146,7 +147,7 @@ func (m *soaking) memory(ctx context.Context) (int64, error) {
 			m.print("%6.1f s: memory is %.1f MiB, and may be %.1f: waiting for the collector", time.Since(m.started).Seconds(), mib(memory.Resident), mib(most))
 		}
 		if err := sleep(m.ctx, 10*time.Second); err != nil {
-			return memory.Resident, nil // interrupted: it cannot be told whether it stays
+			return memory.Resident, nil // interrupted: it is unknown whether the memory stays
 		}
 	}
 }
@@ -164,7 +165,7 @@ func (m *soaking) tell(c *result.SoakCycle) {
 		check.Lost, check.Doubled, check.Disordered+check.Damaged+check.Dropped+other, c.Upgrades, c.Kills, c.Stops, mib(c.ResidentBytes), c.Descriptors, c.IdleCPU)
 }
 
-// freeze has the server stand still.
+// freeze stops the server's process for some time (SIGSTOP).
 func (m *soaking) freeze(d time.Duration) error {
 	if err := syscall.Kill(int(m.server.Process), syscall.SIGSTOP); err != nil {
 		return err

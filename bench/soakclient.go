@@ -10,42 +10,42 @@ import (
 	"ccomet/reactor"
 )
 
-// soakClient is a subscriber that comes back with its cursors whatever happens to
-// it. Once it has a cursor it must be given every number from there on, once and in
-// order, or be told that it is gone.
+// soakClient is a subscriber that always reconnects with its cursors. After it has a cursor, it
+// must receive every number from there on, once and in order, or be told that messages are
+// gone.
 type soakClient struct {
 	transport soakTransport
-	plain     bool // it has not asked to be told (lost=1): a gap shows when it comes back
-	old       bool // it speaks HTTP/1.0
-	slow      bool // it has a small receive buffer, and is stalled more than others
+	plain     bool // did not ask to be told of lost messages (lost=1): a gap shows when it reconnects
+	old       bool // uses HTTP/1.0
+	slow      bool // has a small receive buffer, and is stalled more often
 	wants     []soakWant
-	lastID    []byte // of events
-	eventID   []byte // of the event under way
+	lastID    []byte // of server-sent events
+	eventID   []byte // of the current event
 
 	conn    reactor.Conn // 0: none
-	due     time.Time    // when it connects again
+	due     time.Time    // when it reconnects
 	headed  bool
 	body    httplite.Body
 	closes  bool
-	sent    bool   // an event stream was told that it is to come back later
+	sent    bool   // the server has told an event stream to reconnect later
 	carry   []byte // the beginning of a line
-	leaving bool   // closed by us
+	leaving bool   // closed by this side
 	soakReading
 
-	askedBefore, askedAt time.Time // its last two requests on this connection; zero: there was none
+	askedBefore, askedAt time.Time // times of its last two requests on this connection; zero: none
 
-	goroutine string // what it is called, where it is a gopher's
+	goroutine string // name of the client, if it is a gopher's
 }
 
-// soakWant is a client's place in a channel.
+// soakWant is a client's position in a channel.
 type soakWant struct {
 	channel uint32
-	next    int32 // the number it wants; 0: none yet
-	began   int32 // the first that it wanted
-	asked   int32 // the channel's highest when it asked
-	fresh   bool  // nothing of the channel has come in this response
-	gaps    int64 // numbers missed in silence
-	proof   int32 // a number from here on was given after its client was in doubt
+	next    int32 // the next number; 0: not known yet
+	began   int32 // the first number that it requested
+	asked   int32 // the channel's highest number at the request
+	fresh   bool  // this response has had nothing of the channel yet
+	gaps    int64 // numbers missed without notice
+	proof   int32 // a number from here on was given after the client was in doubt
 }
 
 // slowBuffer is the receive buffer of a slow client.
@@ -63,13 +63,13 @@ func (c *soakCrowd) ask(sub *soakClient) {
 	}
 	c.out = appendSubscribe(c.out[:0], sub, c.name)
 	sub.askedBefore = sub.askedAt
-	_ = c.loop.Write(sub.conn, c.out) // a lost connection is told to Closed
+	_ = c.loop.Write(sub.conn, c.out) // the loop reports a lost connection to Closed
 	sub.askedAt = time.Now()
 }
 
 func (c *soakCrowd) name(channel uint32) string { return c.judge.channels[channel].name }
 
-// hear takes what a client receives.
+// hear reads a client's input.
 func (c *soakCrowd) hear(sub *soakClient, p []byte) int {
 	used := 0
 	for {
@@ -106,8 +106,8 @@ func choose(which bool, a, b int) int {
 	return b
 }
 
-// hearHead takes a response's head, and returns its length; 0 before it is whole,
-// and then not ok if it is not to be waited for.
+// hearHead reads the head of a response, and returns its length; 0 if it is not complete. ok is
+// false if the connection is being closed.
 func (c *soakCrowd) hearHead(sub *soakClient, p []byte) (n int, ok bool) {
 	c.head.Reset()
 	n, err := c.head.ParseHead(p, nil)
@@ -120,7 +120,7 @@ func (c *soakCrowd) hearHead(sub *soakClient, p []byte) (n int, ok bool) {
 	}
 	switch status := c.head.Status(); {
 	case status == 200:
-	case status == 503 && (c.life.ceilings || c.life.ending), status == 408: // we may have been late
+	case status == 503 && (c.life.ceilings || c.life.ending), status == 408: // 408: the client may have been late
 		c.refusals++
 		c.leave(sub, leaveFIN, 0)
 		return 0, false
@@ -137,7 +137,7 @@ func (c *soakCrowd) hearHead(sub *soakClient, p []byte) (n int, ok bool) {
 	return n, true
 }
 
-// lines takes a piece of a response's body; false: the connection is being closed.
+// lines reads a piece of a response's body. It returns false if the connection is being closed.
 func (c *soakCrowd) lines(sub *soakClient, p []byte) bool {
 	for len(p) > 0 {
 		end := bytes.IndexByte(p, '\n') + 1
@@ -184,7 +184,7 @@ func (c *soakCrowd) line(sub *soakClient, line []byte) bool {
 	return !sub.leaving
 }
 
-// object takes one message.
+// object handles one message.
 func (c *soakCrowd) object(sub *soakClient, o *soakObject) {
 	i := slices.IndexFunc(sub.wants, func(w soakWant) bool { return c.name(w.channel) == string(o.cname) })
 	if i < 0 {
@@ -201,7 +201,7 @@ func (c *soakCrowd) object(sub *soakClient, o *soakObject) {
 		c.told(sub, w, o)
 	case "noop": // nothing new
 		return
-	case "503": // the server is stopping, or has no room
+	case "503": // the server is stopping, or full
 		if !c.life.ending && !c.life.ceilings {
 			c.wrong(sub, "sent away with %s, and the server is not stopping", o.content)
 		}
@@ -246,7 +246,7 @@ func (c *soakCrowd) message(sub *soakClient, w *soakWant, o *soakObject) {
 	w.next = o.seq + 1
 }
 
-// moved: the server says where the client stands.
+// moved handles a new position that the server has sent.
 func (c *soakCrowd) moved(sub *soakClient, w *soakWant, next int32) {
 	switch {
 	case w.next == next:
@@ -263,7 +263,7 @@ func (c *soakCrowd) moved(sub *soakClient, w *soakWant, next int32) {
 	w.next = next
 }
 
-// told: the server says that messages are gone.
+// told handles the server's notice that messages are gone.
 func (c *soakCrowd) told(sub *soakClient, w *soakWant, o *soakObject) {
 	first, last, ok := bytes.Cut(o.content, []byte("-"))
 	from, bad := strconv.ParseInt(string(first), 10, 32)
@@ -279,7 +279,8 @@ func (c *soakCrowd) told(sub *soakClient, w *soakWant, o *soakObject) {
 	w.next = o.seq
 }
 
-// finished goes on after a complete response; false: the connection is being closed.
+// finished continues after a complete response. It returns false if the connection is being
+// closed.
 func (c *soakCrowd) finished(sub *soakClient) bool {
 	switch {
 	case len(sub.carry) > 0:
@@ -297,14 +298,15 @@ func (c *soakCrowd) finished(sub *soakClient) bool {
 	return false
 }
 
-// wrong closes a connection on which something came that should not have.
+// wrong reports unexpected input and closes its connection.
 func (c *soakCrowd) wrong(sub *soakClient, format string, args ...any) {
 	c.faults.damaged(sub.String()+" client: "+format, args...)
 	c.leave(sub, leaveFIN, 0)
 }
 
-// cut: the server has ended a client's connection. It may do so when it stops, at a
-// ceiling, to one that has not read or asked for too long, and to one that could not be told of a gap.
+// cut handles that the server has ended a client's connection. The server may do so when it
+// stops or reaches a limit, if the client has not read or sent a request for too long, and if
+// it could not be told of a gap.
 func (c *soakCrowd) cut(sub *soakClient, now time.Time, why error) {
 	switch {
 	case sub.leaving, c.life.ending, c.life.ceilings, sub.plain && !sub.transport.poll():
@@ -315,7 +317,7 @@ func (c *soakCrowd) cut(sub *soakClient, now time.Time, why error) {
 	}
 }
 
-// closed has a client whose connection is gone come back soon.
+// closed schedules the reconnect of a client whose connection is gone.
 func (sub *soakClient) closed(due time.Time) {
 	if !sub.leaving {
 		sub.due = due
@@ -324,7 +326,7 @@ func (sub *soakClient) closed(due time.Time) {
 	sub.carry, sub.eventID, sub.askedBefore, sub.askedAt = nil, sub.eventID[:0], time.Time{}, time.Time{}
 }
 
-// String tells clients apart in faults.
+// String identifies a client in faults.
 func (sub *soakClient) String() string {
 	text := soakPaths[sub.transport]
 	if sub.goroutine != "" {

@@ -20,8 +20,8 @@ import (
 	"ccomet/bench/target"
 )
 
-// clusterSoak is several nodes over a Redis with a replica and Sentinels, of which some are ended
-// at random.
+// clusterSoak is a soak of several nodes over a Redis with a replica and Sentinels. Servers are killed,
+// stopped or frozen at random.
 type clusterSoak struct {
 	*run
 	c         SoakConfig
@@ -34,14 +34,14 @@ type clusterSoak struct {
 	clients   []*clusterClient
 	client    *http.Client
 	calm      atomic.Bool
-	under     atomic.Int32 // publishes under way
+	under     atomic.Int32 // unanswered publishes
 	number    atomic.Uint64
 	happened  map[string]int
 }
 
 const (
 	soakClusterChannels = 12
-	soakClosable        = 2 // of them, that are cleared and closed from time to time
+	soakClosable        = 2 // channels that are cleared and closed from time to time
 	soakSentinels       = 3
 	soakMaster          = "soak"
 	soakPublishers      = 6
@@ -49,10 +49,10 @@ const (
 
 func (s *clusterSoak) channel(n int) string { return fmt.Sprintf("soak-%d", n) }
 
-// SoakCluster has three nodes of this server share channels over a Redis with a replica and three
-// Sentinels, and has nodes and Redis killed, stopped, frozen, upgraded, cut off and failed over at
-// random, while clients of every kind go from node to node and publishers publish at all, in every
-// way. Every number that anybody is told of is held against all others.
+// SoakCluster tests three nodes of this server that share channels over a Redis with a replica and
+// three Sentinels. At random, nodes and Redis are killed, stopped, frozen, upgraded, cut off or failed
+// over. Meanwhile clients of every kind move from node to node, and publishers publish at all nodes in
+// every way. All numbers that clients and publishers receive are compared with each other.
 func (o *Options) SoakCluster(ctx context.Context, c SoakConfig) (*result.Result, error) {
 	if c.For <= 0 || c.Cycle <= 0 || c.Rate <= 0 || o.Connections < 10 {
 		return nil, errors.New("the times and the rate of a soak must be above 0, and --conns 10 or more")
@@ -86,7 +86,7 @@ func (o *Options) SoakCluster(ctx context.Context, c SoakConfig) (*result.Result
 	return res, err
 }
 
-// summarize tells what has happened, for someone who reads nothing else.
+// summarize prints a summary in sentences.
 func (s *clusterSoak) summarize(check *result.Check, other int64) {
 	s.judge.mu.Lock()
 	j := s.judge.clusterCounts
@@ -116,7 +116,7 @@ func (s *clusterSoak) live() error {
 		s.clients = append(s.clients, c)
 		running.Go(func() { c.run(ctx) })
 	}
-	if err := s.judge.begun(ctx); err != nil { // before that a broadcast has a number in no channel
+	if err := s.judge.begun(ctx); err != nil { // before that, a broadcast gets a number in no channel
 		return err
 	}
 	for range soakPublishers {
@@ -131,7 +131,7 @@ func (s *clusterSoak) live() error {
 	return nil
 }
 
-// cycle has things happen for a while, some of them at once, and then sees that all is well.
+// cycle causes events for some time, some of them at once, and then checks that all clients catch up.
 func (s *clusterSoak) cycle(length time.Duration) error {
 	until := time.Now().Add(length)
 	var words []string
@@ -165,8 +165,8 @@ func (s *clusterSoak) cycle(length time.Duration) error {
 	return err
 }
 
-// settle has everything come to rest: all nodes are ready, and every client has a message that is
-// published then.
+// settle ends all activity, and waits until all nodes are ready. It then waits until every client has a
+// message that is published after that.
 func (s *clusterSoak) settle() error {
 	s.calm.Store(true)
 	defer s.calm.Store(false)
@@ -228,7 +228,7 @@ func (s *clusterSoak) ready(n *server) bool {
 	return err == nil
 }
 
-// begin starts everything.
+// begin starts Redis, the Sentinels and the nodes.
 func (s *clusterSoak) begin() error {
 	for i := range s.redis {
 		r, err := newServer(redisTarget, "")
@@ -281,13 +281,13 @@ func (s *clusterSoak) begin() error {
 	return nil
 }
 
-// launchNode starts a node. Some have the bus keep next to nothing.
+// launchNode starts a node. Depending on draw, the bus keeps very little.
 func (s *clusterSoak) launchNode(n *server, draw int) error {
 	bus := [...]string{"100000", "1000", "10"}[draw%3]
 	return n.launch(context.WithoutCancel(s.ctx), "--redis-bus", bus, "--loops", fmt.Sprint(1+draw/3%3))
 }
 
-// readLog looks at a line of a node's log.
+// readLog reads a line of a node's log.
 func (s *clusterSoak) readLog(node int, line string) {
 	var entry struct{ Level, Message string }
 	if s.c.Loud && strings.Contains(line, "Redis") {

@@ -14,18 +14,18 @@ import (
 	"time"
 )
 
-// clusterClient is one that waits on channels, at any node, and goes on at another.
+// clusterClient is a client that waits on channels at a random node, and then continues at another.
 type clusterClient struct {
 	soak   *clusterSoak
-	is     string // for people
-	name   string // and at which node
+	is     string // its name in texts
+	name   string // the same, with the present node
 	kind   clusterKind
 	places []*clusterPlace
 	tag    string // the ETag of the last history
 	leave  atomic.Pointer[context.CancelFunc]
 }
 
-// clusterKind is a way to receive; connect is at a node until that ends.
+// clusterKind is a way to receive. connect receives from a node until the connection ends.
 type clusterKind struct {
 	name    string
 	connect func(c *clusterClient, ctx context.Context, node *server)
@@ -36,13 +36,13 @@ var clusterKinds = [...]clusterKind{
 	{"poll", (*clusterClient).request}, {"history", (*clusterClient).history}, {"Go client's WebSocket", (*clusterClient).goClient}, {"Go client's events", (*clusterClient).goClient},
 }
 
-// clusterClientChannels is how many channels a client has at the most.
+// clusterClientChannels is the most channels of a client.
 const clusterClientChannels = 4
 
 func (s *clusterSoak) newClient(i int) *clusterClient {
 	c := &clusterClient{soak: s, kind: clusterKinds[i%len(clusterKinds)]}
 	c.is = fmt.Sprintf("client %d (%s)", i, c.kind.name)
-	channels := []int{(i + i/24) % soakClusterChannels} // 24: then kinds and channels go together anew
+	channels := []int{(i + i/24) % soakClusterChannels} // 24, so that kinds and channels combine differently each time
 	if i%3 == 0 && c.kind.name != "history" {
 		channels = s.random.Perm(soakClusterChannels)[:1+s.random.IntN(clusterClientChannels)]
 	}
@@ -52,7 +52,7 @@ func (s *clusterSoak) newClient(i int) *clusterClient {
 	return c
 }
 
-// run goes on until ctx ends.
+// run connects the client to random nodes until ctx ends.
 func (c *clusterClient) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		one, leave := context.WithCancel(ctx)
@@ -65,7 +65,7 @@ func (c *clusterClient) run(ctx context.Context) {
 	}
 }
 
-// query names the channels of a client, each with its place.
+// query returns the query with the client's channels and its position in each.
 func (c *clusterClient) query() string {
 	var b strings.Builder
 	for _, p := range c.places {
@@ -75,7 +75,7 @@ func (c *clusterClient) query() string {
 	return b.String() + "lost=1"
 }
 
-// get makes a request, and returns its answer if that is of status 200.
+// get sends a request. It returns the response only if its status is 200.
 func (c *clusterClient) get(ctx context.Context, target string) *http.Response {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+target, nil)
 	if err != nil {
@@ -87,7 +87,7 @@ func (c *clusterClient) get(ctx context.Context, target string) *http.Response {
 	}
 	resp, err := c.soak.client.Do(req)
 	if err != nil {
-		return nil // the node is not there
+		return nil // the node is not running
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp
@@ -106,7 +106,7 @@ func (c *clusterClient) get(ctx context.Context, target string) *http.Response {
 	return nil
 }
 
-// request makes one request, and reads what comes.
+// request sends one request, and reads the response.
 func (c *clusterClient) request(ctx context.Context, node *server) {
 	resp := c.get(ctx, node.front+"/"+c.kind.name+"?"+c.query())
 	if resp == nil {
@@ -132,7 +132,7 @@ func (c *clusterClient) request(ctx context.Context, node *server) {
 	}
 }
 
-// history asks for what a channel keeps, from where the client is, and comes back for more.
+// history requests a channel's history from the client's position.
 func (c *clusterClient) history(ctx context.Context, node *server) {
 	limit := 1 + rand.IntN(200)
 	if c.places[0].next == 0 {
@@ -150,7 +150,7 @@ func (c *clusterClient) history(ctx context.Context, node *server) {
 		Messages    []clusterObject
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&past); err != nil {
-		return // it was cut
+		return // the connection was cut
 	}
 	j, p := c.soak.judge, c.places[0]
 	anew := p.epoch != past.Epoch
@@ -172,14 +172,14 @@ func (c *clusterClient) history(ctx context.Context, node *server) {
 	p.at.Store(p.next)
 }
 
-// clusterObject is iComet's object.
+// clusterObject is an iComet object.
 type clusterObject struct {
 	Type, Cname, Content, Epoch string
 	Seq                         int32
 	ID                          int
 }
 
-// take takes an object, or a list of them. What is none was cut.
+// take reads an object, or a list of them. It ignores malformed text, which was cut.
 func (c *clusterClient) take(text []byte) {
 	list := make([]clusterObject, 1)
 	var err error
@@ -195,7 +195,7 @@ func (c *clusterClient) take(text []byte) {
 	}
 }
 
-// place is that of a channel's name, or nil.
+// place returns the client's place in the channel with that name, or nil.
 func (c *clusterClient) place(name string) *clusterPlace {
 	for _, p := range c.places {
 		if c.soak.channel(p.channel) == name {
@@ -205,7 +205,7 @@ func (c *clusterClient) place(name string) *clusterPlace {
 	return nil
 }
 
-// object takes an object.
+// object handles an object.
 func (c *clusterClient) object(o *clusterObject) {
 	j, p := c.soak.judge, c.place(o.Cname)
 	switch o.Type {
@@ -236,7 +236,7 @@ func (c *clusterClient) object(o *clusterObject) {
 		j.moved(p, c.name, o.Seq)
 	case "close":
 		j.closes(p, c.name, o.Seq)
-		(*c.leave.Load())() // and comes back to it
+		(*c.leave.Load())() // the client then reconnects
 	}
 	p.at.Store(p.next)
 }

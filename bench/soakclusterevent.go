@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clusterEvent is something that happens to a node, or to Redis.
+// clusterEvent is an event of a node, or of Redis.
 type clusterEvent struct {
 	name    string
 	ofNodes bool
 	happens func() error
 }
 
-// draw is what happens next. What is drawn is drawn here: it happens beside others.
+// draw draws the next event. All random numbers are drawn here, because events run concurrently.
 func (s *clusterSoak) draw(ofNodes bool) clusterEvent {
 	pause, draw := time.Duration(s.random.Int64N(int64(2*time.Second))), s.random.IntN(1<<30)
 	if ofNodes {
@@ -49,7 +49,7 @@ func (s *clusterSoak) draw(ofNodes bool) clusterEvent {
 	return clusterEvent{"failover", false, func() error { return s.failOver(0) }}
 }
 
-// drawNode is what happens to a node.
+// drawNode draws an event of a node.
 func (s *clusterSoak) drawNode(node *server, pause time.Duration, draw int) clusterEvent {
 	end := func(sig syscall.Signal) func() error {
 		return func() error {
@@ -89,8 +89,8 @@ func (s *clusterSoak) freeze(what *server, pause time.Duration) error {
 	return syscall.Kill(int(what.Process), syscall.SIGCONT)
 }
 
-// upgradeNode has a node go on in the program on the disk. That is no reason for anything, also
-// while Redis is away.
+// upgradeNode upgrades a node to the program on the disk. Nothing is excused by that, not even while
+// Redis is away.
 func (s *clusterSoak) upgradeNode(node *server) error {
 	before, err := node.status(s.ctx)
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *clusterSoak) burst(node *server, draw int) error {
 	return nil
 }
 
-// cutAgain has Redis cut its connections again and again.
+// cutAgain makes Redis cut its connections repeatedly.
 func (s *clusterSoak) cutAgain(times int) error {
 	for range times {
 		if err := s.tell(s.master(), "CLIENT", "KILL", "TYPE", "normal"); err != nil {
@@ -132,7 +132,7 @@ func (s *clusterSoak) cutAgain(times int) error {
 	return nil
 }
 
-// endReplica kills the replica, and starts it again.
+// endReplica kills the replica and starts it again.
 func (s *clusterSoak) endReplica(pause time.Duration) error {
 	if err := s.awaitRedis(); err != nil {
 		return err
@@ -146,12 +146,12 @@ func (s *clusterSoak) endReplica(pause time.Duration) error {
 	return s.awaitRedis()
 }
 
-// away freezes both, so that no other takes the master's place.
+// away freezes master and replica, so that no other Redis can become the master.
 func (s *clusterSoak) away(pause time.Duration) error {
 	if err := s.awaitRedis(); err != nil {
 		return err
 	}
-	s.judge.harm() // when they wake the Sentinels may have one replaced all the same
+	s.judge.harm() // after they continue, the Sentinels may still replace the master
 	defer s.judge.healed()
 	for _, r := range s.redis {
 		_ = syscall.Kill(int(r.Process), syscall.SIGSTOP)
@@ -163,8 +163,8 @@ func (s *clusterSoak) away(pause time.Duration) error {
 	return s.awaitRedis()
 }
 
-// wakeUp freezes the master until the replica has taken its place. Then it goes on, and takes
-// itself for the master until the Sentinels tell it.
+// wakeUp freezes the master until the replica has replaced it. Then the old master continues, and
+// believes to be the master until the Sentinels tell it.
 func (s *clusterSoak) wakeUp(pause time.Duration) error {
 	if err := s.awaitRedis(); err != nil {
 		return err

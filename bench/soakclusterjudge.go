@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// clusterJudge knows what every number of every channel stands for, whichever node tells of it.
-// A number is one message's, for ever; a message has one number; a client has all numbers in
-// order, or is told which it does not have. Any goroutine may ask it.
+// clusterJudge stores the message of every number of every channel, as reported by all nodes. A number
+// belongs to one message forever. A message has one number. A client receives all numbers in order, or
+// is told which are gone. Any goroutine may use it.
 //
-// While Redis is ended, or a replica takes its place, its last messages may be lost: that is a
-// harm. Of what was numbered after a harm nothing may be lost before the next.
+// While Redis is down, or a replica replaces it, its last messages may be lost: this is called a harm.
+// Messages that were numbered after a harm must not be lost before the next.
 type clusterJudge struct {
 	mu       sync.Mutex
 	channels []judgedChannel
 	faults   *faults
-	harms    int   // twice as many as there were, and one more while one lasts
-	casts    []int // harms when each broadcast was begun that is acknowledged, and not looked for yet
+	harms    int   // twice the number of past harms, plus one while a harm lasts
+	casts    []int // for each acknowledged broadcast that calm has not checked: harms when it was sent
 	castText []string
 
 	clusterCounts
@@ -28,31 +28,31 @@ type clusterJudge struct {
 
 // clusterCounts are figures since the start.
 type clusterCounts struct {
-	published, refused, unknown, repeated int64 // publishes
+	published, refused, unknown, repeated int64 // messages; told: those reported as gone; again: those numbered a second time
 	delivered, told, again                int64 // messages; of told, that are gone; numbered again
 }
 
 type judgedChannel struct {
 	contents map[int32]numberedContent
-	numbers  map[string]int32        // and the other way round
-	claims   map[string]clusterClaim // what was published, or may have been
-	begun    bool                    // somebody is there
-	emptying int                     // times that it is being cleared or closed now
-	emptied  bool                    // it was, since the last calm
-	closable bool                    // it is closed from time to time
-	closed   int                     // harms when that was asked for, of those under way the first
+	numbers  map[string]int32        // the reverse of contents
+	claims   map[string]clusterClaim // contents that were sent, and may have been published
+	begun    bool                    // a client knows its position
+	emptying int                     // number of clears and closes that may still have an effect
+	emptied  bool                    // was cleared or closed since the last calm
+	closable bool                    // is closed from time to time
+	closed   int                     // harms at the first of the present clears and closes
 }
 
-// numberedContent is what a number stands for.
+// numberedContent is the message with a number.
 type numberedContent struct {
 	text  string
-	harms int // when it was on its way: who hears of it may do so late
+	harms int // harms when it was sent: whoever reports it may do so late
 }
 
-// clusterClaim is a content on its way.
+// clusterClaim is a content that was sent.
 type clusterClaim struct {
 	harms int
-	keyed bool // it may be sent again
+	keyed bool // may be sent again
 }
 
 func newClusterJudge(channels int, f *faults) *clusterJudge {
@@ -63,20 +63,20 @@ func newClusterJudge(channels int, f *faults) *clusterJudge {
 	return j
 }
 
-// harmless says whether nothing that Redis has had since then may be lost.
+// harmless reports whether there was no harm since that value of harms, so that nothing may be lost.
 func (j *clusterJudge) harmless(since int) bool { return since == j.harms && since%2 == 0 }
 
-// never is, for harms, what may be gone at any time.
+// never is a value of harms for messages that may be gone at any time.
 const never = -1
 
-// emptied: a channel is about to be cleared or closed, or has been: what it keeps may be gone from now
-// on.
+// emptied records that a channel is about to be cleared or closed (begins is 1), or that this has no
+// effect any more (begins is -1). From now on, the messages of the channel may be gone.
 func (j *clusterJudge) emptied(channel, begins int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	ch := &j.channels[channel]
 	if ch.emptying == 0 {
-		ch.closed = j.harms // what is lost with Redis from now on may be this
+		ch.closed = j.harms // if Redis is harmed from now on, it may forget the clear or close
 	}
 	ch.emptying += begins
 	ch.emptied = true
@@ -86,7 +86,7 @@ func (j *clusterJudge) emptied(channel, begins int) {
 	}
 }
 
-// closes: a client is told that a channel is closed.
+// closes records that a client was told that a channel is closed.
 func (j *clusterJudge) closes(p *clusterPlace, client string, number int32) {
 	j.mu.Lock()
 	closable := j.channels[p.channel].closable
@@ -98,7 +98,7 @@ func (j *clusterJudge) closes(p *clusterPlace, client string, number int32) {
 	p.next, p.epoch = number+1, ""
 }
 
-// harm: Redis is about to be ended; healed: it is over.
+// harm records that Redis is about to be harmed, healed that the harm is over.
 func (j *clusterJudge) harm()   { j.setHarm(1) }
 func (j *clusterJudge) healed() { j.setHarm(0) }
 
@@ -110,7 +110,7 @@ func (j *clusterJudge) setHarm(lasts int) {
 	}
 }
 
-// publishing: a content is on its way to some channels; keyed: it may be sent again.
+// publishing records that a content is sent to some channels. keyed says that it may be sent again.
 func (j *clusterJudge) publishing(content string, keyed bool, channels ...int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -119,7 +119,7 @@ func (j *clusterJudge) publishing(content string, keyed bool, channels ...int) {
 	}
 }
 
-// numbered: a content has a number, as somebody was told who has published or received it.
+// numbered records a content's number, as reported to a publisher or a client.
 func (j *clusterJudge) numbered(channel int, number int32, content, by string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -147,21 +147,21 @@ func (j *clusterJudge) number(channel int, number int32, content, by string) {
 	case !known:
 		ch.numbers[content] = number
 	case first == number:
-	case claim.keyed && !j.harmless(claim.harms): // Redis may have lost that it was there
+	case claim.keyed && !j.harmless(claim.harms): // Redis may have lost the message
 		j.again++
 	default:
 		j.faults.doubled("channel %d: %.60q has number %d, and for %s number %d", channel, content, first, by, number)
 	}
 }
 
-// spread: a broadcast is acknowledged. In the calm every channel is to have it.
+// spread records that a broadcast is acknowledged. At the next calm every channel must have it.
 func (j *clusterJudge) spread(content string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.castText, j.casts = append(j.castText, content), append(j.casts, j.channels[0].claims[content].harms)
 }
 
-// begun waits until some client knows where it is, in each channel.
+// begun waits until in each channel some client knows its position.
 func (j *clusterJudge) begun(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, hangTimeout)
 	defer cancel()
@@ -180,7 +180,7 @@ func (j *clusterJudge) begun(ctx context.Context) error {
 	}
 }
 
-// calm looks for what was broadcast.
+// calm checks that the broadcasts have arrived in all channels.
 func (j *clusterJudge) calm() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -197,16 +197,16 @@ func (j *clusterJudge) calm() {
 	}
 }
 
-// clusterPlace is where a client is in a channel.
+// clusterPlace is a client's position in a channel.
 type clusterPlace struct {
 	channel int
 	next    int32 // 0: not known yet
 	epoch   string
-	at      atomic.Int32 // next, for whom it is looked at
-	left    bool         // its client has left the channel for a moment
+	at      atomic.Int32 // next, for other goroutines
+	left    bool         // the client has left the channel for a moment
 }
 
-// message: a client has received one.
+// message records that a client has received a message.
 func (j *clusterJudge) message(p *clusterPlace, client string, number int32, content string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -226,8 +226,8 @@ func (j *clusterJudge) message(p *clusterPlace, client string, number int32, con
 	p.next = number + 1
 }
 
-// lost: a client is told that the messages before number are gone.
-// anew: with another life of the channel, to which that of Redis may have gone back.
+// lost records that a client was told that the messages before number are gone. anew says that the
+// channel has another epoch: Redis may then have gone back to an earlier state of a closed channel.
 func (j *clusterJudge) lost(p *clusterPlace, client string, number int32, anew bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -256,7 +256,7 @@ func (j *clusterJudge) lost(p *clusterPlace, client string, number int32, anew b
 	p.next = number
 }
 
-// moved: a client is told which number is next.
+// moved records that a client was told the next number.
 func (j *clusterJudge) moved(p *clusterPlace, client string, number int32) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -267,7 +267,7 @@ func (j *clusterJudge) moved(p *clusterPlace, client string, number int32) {
 	p.next = number
 }
 
-// line sums up.
+// line returns the figures in one line.
 func (j *clusterJudge) line() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -276,7 +276,7 @@ func (j *clusterJudge) line() string {
 
 const clusterLine = " published  refused  unknown  repeats  delivered     told  again"
 
-// count adds to a figure.
+// count increments a figure.
 func (j *clusterJudge) count(figure *int64) {
 	j.mu.Lock()
 	*figure++

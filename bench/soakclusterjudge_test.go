@@ -7,7 +7,7 @@ import (
 	"ccomet/bench/result"
 )
 
-// clusterCases are what a judge hears, and the faults that it finds.
+// clusterCases are reports to a judge, and the faults that it must find.
 var clusterCases = map[string]struct {
 	happens func(j *clusterJudge, p *clusterPlace)
 	want    result.Check
@@ -126,7 +126,7 @@ var clusterCases = map[string]struct {
 	}, result.Check{Lost: 1}},
 }
 
-// TestClusterJudge has the judge of several nodes find each kind of fault, and nothing else.
+// TestClusterJudge: the judge of several nodes finds each kind of fault, and no others.
 func TestClusterJudge(t *testing.T) {
 	t.Parallel()
 	for name, c := range clusterCases {

@@ -15,9 +15,9 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-// Publishers of a cluster: at any node, in every way.
+// Publishers of a cluster use all nodes, and all ways to publish.
 
-// publish publishes steadily, until ctx ends.
+// publish publishes at a steady average rate until ctx ends.
 func (s *clusterSoak) publish(ctx context.Context, rate float64) {
 	for ctx.Err() == nil {
 		if s.calm.Load() {
@@ -46,13 +46,12 @@ func (s *clusterSoak) publish(ctx context.Context, rate float64) {
 	}
 }
 
-// content is what no other message has.
+// content returns a unique content.
 func (s *clusterSoak) content() string {
 	return fmt.Sprintf("%08x-%s", s.number.Add(1), strings.Repeat("x", rand.IntN(300)))
 }
 
-// post makes a request that publishes. ok is false where nothing is known of what has become of
-// it.
+// post sends a request that publishes. ok is false if its result is unknown.
 func (s *clusterSoak) post(node *server, path, kind string, body []byte) (status int, text []byte, ok bool) {
 	resp, err := s.client.Post("http://"+node.admin+path, kind, bytes.NewReader(body))
 	if err != nil {
@@ -68,7 +67,7 @@ func (s *clusterSoak) post(node *server, path, kind string, body []byte) (status
 
 const formType = "application/x-www-form-urlencoded"
 
-// publishOne publishes, and says whether it was answered with a number.
+// publishOne publishes a message. ok is false if the answer has no number.
 func (s *clusterSoak) publishOne(channel int, node *server) (number int32, ok bool) {
 	content := s.content()
 	s.judge.publishing(content, false, channel)
@@ -127,14 +126,14 @@ func (s *clusterSoak) newElement(channels []int, keyed bool) batchElement {
 	if keyed {
 		e.Key = e.Content
 		if len(e.Key) > 128 {
-			e.Key = e.Key[:128] // which has its number
+			e.Key = e.Key[:128] // which includes the content's number
 		}
 	}
 	s.judge.publishing(e.Content, keyed, channels...)
 	return e
 }
 
-// publishBatch publishes some messages with one request.
+// publishBatch publishes several messages in one request.
 func (s *clusterSoak) publishBatch(node *server) {
 	var elements []batchElement
 	for range 1 + rand.IntN(20) {
@@ -143,11 +142,11 @@ func (s *clusterSoak) publishBatch(node *server) {
 	s.sendBatch(node, elements)
 }
 
-// sendBatch publishes messages, and says whether all have their numbers.
+// sendBatch publishes messages, and reports whether all have their numbers.
 func (s *clusterSoak) sendBatch(node *server, elements []batchElement) bool {
 	var body bytes.Buffer
 	for _, e := range elements {
-		_ = json.NewEncoder(&body).Encode(e) // strings alone: it does not fail
+		_ = json.NewEncoder(&body).Encode(e) // only strings: it cannot fail
 	}
 	status, text, ok := s.post(node, "/publish", "application/x-ndjson", body.Bytes())
 	if !ok {
@@ -159,7 +158,7 @@ func (s *clusterSoak) sendBatch(node *server, elements []batchElement) bool {
 		return false
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	if status == http.StatusServiceUnavailable && !strings.HasPrefix(lines[0], "[") { // of all: the server is stopping
+	if status == http.StatusServiceUnavailable && !strings.HasPrefix(lines[0], "[") { // all are refused: the server is stopping
 		s.judge.count(&s.judge.refused)
 		return false
 	}
@@ -174,7 +173,8 @@ func (s *clusterSoak) sendBatch(node *server, elements []batchElement) bool {
 	return all
 }
 
-// elementAnswered takes the answer for one element, and says whether all of it has numbers.
+// elementAnswered handles the answer for one element, and reports whether all its messages have
+// numbers.
 func (s *clusterSoak) elementAnswered(e *batchElement, line string) bool {
 	var answers []struct {
 		Seq   int32
@@ -201,11 +201,12 @@ func (s *clusterSoak) elementAnswered(e *batchElement, line string) bool {
 	return all
 }
 
-// sureTime is for how long a message with a key is tried, which is less than keys are known for.
+// sureTime is how long a message with a key is sent again. It is shorter than the time for which
+// servers know keys.
 const sureTime = 30 * time.Second
 
-// publishSurely publishes with a key, again and again and at any node, until the message has its
-// number, and then perhaps once more.
+// publishSurely publishes a message with a key repeatedly, at random nodes, until it has its numbers,
+// and then up to two times more.
 func (s *clusterSoak) publishSurely() {
 	e := s.newElement(rand.Perm(soakClusterChannels)[:1+rand.IntN(3)], true)
 	again := rand.IntN(3)
@@ -220,8 +221,8 @@ func (s *clusterSoak) publishSurely() {
 	}
 }
 
-// publishBySocket publishes with a key on a WebSocket, on one after the other until the message
-// has its number.
+// publishBySocket publishes a message with a key on one WebSocket after the other, until it has its
+// number.
 func (s *clusterSoak) publishBySocket(ctx context.Context) {
 	channel := rand.IntN(soakClusterChannels)
 	e := s.newElement([]int{channel}, true)
@@ -234,7 +235,7 @@ func (s *clusterSoak) publishBySocket(ctx context.Context) {
 	}
 }
 
-// socketPublishes says whether one WebSocket has published a message.
+// socketPublishes publishes a message on a WebSocket, and reports whether it has its number.
 func (s *clusterSoak) socketPublishes(ctx context.Context, channel int, e *batchElement) bool {
 	conn := dialCluster(ctx, s.nodes[rand.IntN(len(s.nodes))], "")
 	if conn == nil {
@@ -267,11 +268,10 @@ func (s *clusterSoak) socketPublishes(ctx context.Context, channel int, e *batch
 	}
 }
 
-// hearsay is for how long somebody may still hear of a message that was numbered before a channel was
-// emptied.
+// hearsay is how long messages that were numbered before a channel was emptied may still be reported.
 const hearsay = 20 * time.Second
 
-// empty clears or closes one of the channels for which that is.
+// empty clears or closes one of the channels that may be emptied.
 func (s *clusterSoak) empty(node *server) {
 	channel, path := rand.IntN(soakClosable), "/clear"
 	if rand.IntN(2) == 0 {

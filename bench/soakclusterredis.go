@@ -11,7 +11,7 @@ import (
 
 // Redis and its Sentinels in the soak of a cluster.
 
-// launchRedis starts one, as the replica of the other unless that is to be the master.
+// launchRedis starts a Redis, as the master or as the replica of master.
 func (s *clusterSoak) launchRedis(i, master int) error {
 	more := []string{"--save", "", "--repl-diskless-sync-delay", "0", "--enable-debug-command", "yes"}
 	if i != master {
@@ -20,7 +20,7 @@ func (s *clusterSoak) launchRedis(i, master int) error {
 	return s.redis[i].launch(context.WithoutCancel(s.ctx), more...)
 }
 
-// master is which of both the Sentinels take for the master.
+// master returns which Redis is the master according to the Sentinels.
 func (s *clusterSoak) master() int {
 	for _, sentinel := range s.sentinels {
 		c, err := dialRedis(sentinel.front)
@@ -39,7 +39,7 @@ func (s *clusterSoak) master() int {
 	return 0
 }
 
-// tell has one execute a command.
+// tell executes a command on a Redis.
 func (s *clusterSoak) tell(i int, args ...string) error {
 	c, err := dialRedis(s.redis[i].front)
 	if err != nil {
@@ -51,7 +51,8 @@ func (s *clusterSoak) tell(i int, args ...string) error {
 	return err
 }
 
-// role says whether one is a master, or a replica that is in step.
+// role returns "master", "in step" for a replica that is connected to its master, "behind", or ""
+// without an answer.
 func (s *clusterSoak) role(i int) string {
 	c, err := dialRedis(s.redis[i].front)
 	if err != nil {
@@ -69,7 +70,7 @@ func (s *clusterSoak) role(i int) string {
 	return "behind"
 }
 
-// contented says whether no Sentinel is about to have a master replaced.
+// contented reports whether all Sentinels agree on the master and none is about to replace it.
 func (s *clusterSoak) contented(master int) bool {
 	for _, sentinel := range s.sentinels {
 		c, err := dialRedis(sentinel.front)
@@ -83,7 +84,8 @@ func (s *clusterSoak) contented(master int) bool {
 		for n := 0; n+1 < len(words); n += 2 {
 			known[words[n]] = words[n+1]
 		}
-		// Else it is down for some, or a failover is under way, as it is even when the master is back.
+		// With other flags, the master is down for some Sentinels, or a failover is under way, as it
+		// may be even when the master is back.
 		if err != nil || known["flags"] != "master" || known["num-slaves"] != "1" || known["ip"]+":"+known["port"] != s.redis[master].front {
 			return false
 		}
@@ -91,7 +93,7 @@ func (s *clusterSoak) contented(master int) bool {
 	return true
 }
 
-// awaitRedis waits until one is the master, which the Sentinels know too, and the other is in step.
+// awaitRedis waits until one Redis is the master, also for the Sentinels, and the other is in step.
 func (s *clusterSoak) awaitRedis() error {
 	deadline := time.Now().Add(hangTimeout)
 	for {
@@ -106,8 +108,8 @@ func (s *clusterSoak) awaitRedis() error {
 	}
 }
 
-// failOver kills the master, and waits until the replica has taken its place; then it comes back
-// as a replica. Where the replica lags for some time before, it lacks the last messages.
+// failOver kills the master, and waits until the replica has replaced it. Then it starts the old master
+// again as a replica. A replica that lags before the failover lacks the last messages.
 func (s *clusterSoak) failOver(lag time.Duration) error {
 	if err := s.awaitRedis(); err != nil {
 		return err
@@ -133,7 +135,7 @@ func (s *clusterSoak) failOver(lag time.Duration) error {
 	return s.awaitRedis()
 }
 
-// awaitMaster waits until the replica has taken the master's place.
+// awaitMaster waits until the replica has become the master.
 func (s *clusterSoak) awaitMaster(i int) error {
 	deadline := time.Now().Add(hangTimeout)
 	for s.role(i) != "master" || s.master() != i {
@@ -145,8 +147,8 @@ func (s *clusterSoak) awaitMaster(i int) error {
 	return nil
 }
 
-// failOverByCommand has a Sentinel put the replica in the master's place, which runs on; or gives
-// that up, where the replica does not do it in time.
+// failOverByCommand makes a Sentinel promote the replica while the master runs. The Sentinel gives up
+// if the replica does not become the master in time.
 func (s *clusterSoak) failOverByCommand() error {
 	if err := s.awaitRedis(); err != nil {
 		return err
@@ -161,12 +163,12 @@ func (s *clusterSoak) failOverByCommand() error {
 	_, err = c.do("SENTINEL", "FAILOVER", soakMaster)
 	c.Close()
 	if err != nil {
-		return nil // one is under way, or it does not know of the replica yet
+		return nil // a failover is under way, or the Sentinel does not know the replica yet
 	}
 	return s.awaitRedis()
 }
 
-// startEmpty kills the master and starts it again at once, without what it had.
+// startEmpty kills the master and starts it again at once, without its data.
 func (s *clusterSoak) startEmpty() error {
 	if err := s.awaitRedis(); err != nil {
 		return err

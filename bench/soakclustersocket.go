@@ -16,9 +16,9 @@ import (
 	goclient "ccomet/comet/client"
 )
 
-// Clients of a cluster with a WebSocket, by itself and with the Go client.
+// Clients of a cluster that use a WebSocket directly, or the Go client.
 
-// dialCluster opens a WebSocket that ends with ctx; nil: the node takes none now.
+// dialCluster opens a WebSocket that ends with ctx; nil: the node accepts none at present.
 func dialCluster(ctx context.Context, node *server, query string) net.Conn {
 	dialer := ws.Dialer{Timeout: 10 * time.Second}
 	conn, buffered, _, err := dialer.Dial(ctx, "ws://"+node.front+"/ws?"+query)
@@ -31,7 +31,7 @@ func dialCluster(ctx context.Context, node *server, query string) net.Conn {
 	return conn
 }
 
-// bufferedConn is a connection of which some has been read with the handshake.
+// bufferedConn is a connection some of whose input was read with the handshake.
 type bufferedConn struct {
 	net.Conn
 	in interface{ Read([]byte) (int, error) }
@@ -39,7 +39,7 @@ type bufferedConn struct {
 
 func (c *bufferedConn) Read(p []byte) (int, error) { return c.in.Read(p) }
 
-// socket receives by a WebSocket, and leaves a channel and joins it again from time to time.
+// socket receives on a WebSocket. From time to time it leaves a channel and joins it again.
 func (c *clusterClient) socket(ctx context.Context, node *server) {
 	conn := dialCluster(ctx, node, c.query())
 	if conn == nil {
@@ -47,8 +47,8 @@ func (c *clusterClient) socket(ctx context.Context, node *server) {
 	}
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	defer conn.Close()
-	var asked *clusterPlace // which is left, or joined
-	closed := false         // it has been, since it was asked to be left
+	var asked *clusterPlace // the channel that is being left or joined; nil: none
+	closed := false         // asked was closed after the request to leave it
 	for n := 1; ; n++ {
 		_ = conn.SetReadDeadline(time.Now().Add(hangTimeout))
 		text, code, err := wsutil.ReadServerData(conn)

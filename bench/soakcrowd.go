@@ -11,8 +11,8 @@ import (
 	"ccomet/reactor"
 )
 
-// soakCrowd has all that talk to the server in a soak, on one loop: clients that wait,
-// publishers, and attackers. It is told what to do by orders.
+// soakCrowd has all clients, publishers and attackers of a soak that are on one loop. It is
+// controlled by orders.
 type soakCrowd struct {
 	loop   *reactor.Loop
 	mail   *reactor.Mailbox[soakOrder]
@@ -29,14 +29,14 @@ type soakCrowd struct {
 	publishers   []soakPublisher
 	attackers    []soakAttacker
 	gophers      []*soakGopher
-	idle         []uint32 // attackers that are nowhere
+	idle         []uint32 // attackers without a connection
 	waits        []soakOrder
 
 	format format
-	rate   float64 // publishes a second, while it is not calm
+	rate   float64 // publishes a second, except during a calm
 	owed   float64
 	beaten time.Time
-	beat   time.Time // the last one
+	beat   time.Time // time of the last beat
 	number uint32    // of the last publish
 
 	head httplite.Response
@@ -48,21 +48,21 @@ type soakCrowd struct {
 // soakCounts are a crowd's figures since its start.
 type soakCounts struct {
 	published, received, toldLost, refusals, left int64
-	cuts                                          int64 // clients that the server may have cut for not reading, or not asking
+	cuts                                          int64 // clients that the server may have cut, because they did not read or send a request
 	standstills                                   int64 // times that the harness itself did not run
 	attacks                                       [attackKinds]int64
-	kept                                          int64 // bytes that channels keep, at the most
+	kept                                          int64 // the most bytes that channels may keep
 }
 
-// soakLife is what the server is good for just now.
+// soakLife is what may be expected of the server at present.
 type soakLife struct {
 	up       bool
-	ending   bool // it may cut any client
-	ceilings bool // there are some that are met: it may refuse, and cut
-	sheds    bool // and keep less
+	ending   bool // the server may cut any client
+	ceilings bool // limits are reached: the server may refuse and cut
+	sheds    bool // the server may also keep fewer messages
 }
 
-// Who a connection is, in the high bits of its word.
+// The kind of a connection, in the high bits of its user word.
 const (
 	roleClient uint32 = iota << 28
 	rolePublisher
@@ -70,10 +70,10 @@ const (
 	roleMask uint32 = 3 << 28
 )
 
-// soakBeat is how often a crowd looks whose time has come.
+// soakBeat is the interval at which the crowd checks what is due.
 const soakBeat = reactor.TickLength
 
-// dialsABeat bounds the connections that are begun in a beat.
+// dialsABeat is the most connections that are started in a beat.
 const dialsABeat = 250
 
 func (c *soakCrowd) Opened(conn reactor.Conn) {
@@ -90,7 +90,7 @@ func (c *soakCrowd) Received(conn reactor.Conn, p []byte) int {
 	case roleClient:
 		sub := &c.clients[i]
 		if !sub.ended.IsZero() {
-			sub.ended = c.loop.Now() // more may follow, in the next turn
+			sub.ended = c.loop.Now() // the next turn may bring more input
 		}
 		return c.hear(sub, p)
 	case rolePublisher:
@@ -106,7 +106,7 @@ var errEnded = errors.New("the server closed it")
 func (c *soakCrowd) Ended(conn reactor.Conn) {
 	if i := c.loop.User(conn); i&roleMask == roleClient {
 		sub := &c.clients[i]
-		if !sub.stalled.IsZero() { // what it has not read yet may end its response
+		if !sub.stalled.IsZero() { // input that it has not read yet may end its response
 			sub.stalled, sub.ended = time.Time{}, c.loop.Now()
 			c.loop.Resume(conn)
 			return
@@ -136,12 +136,12 @@ func (c *soakCrowd) Closed(conn reactor.Conn, err error) {
 	}
 }
 
-// soon is some time within d.
+// soon returns a random time within d.
 func (c *soakCrowd) soon(d time.Duration) time.Time {
 	return c.loop.Now().Add(time.Duration(c.random.Int64N(int64(d))))
 }
 
-// dial begins a connection, 0 if that fails at once.
+// dial starts a connection; 0 if that fails at once.
 func (c *soakCrowd) dial(address string, user uint32, opts reactor.SocketOptions) reactor.Conn {
 	c.dialled++
 	conn, err := c.loop.Dial(address, c.sources[c.dialled%len(c.sources)], 0, user, opts)
@@ -151,13 +151,13 @@ func (c *soakCrowd) dial(address string, user uint32, opts reactor.SocketOptions
 	return conn
 }
 
-// leaving is how a connection ends from this side.
+// leaving is the way in which this side ends a connection.
 type leaving uint8
 
 const (
 	leaveFIN leaving = iota
 	leaveRST
-	leaveSilent // the peer is told nothing
+	leaveSilent // without notice to the peer
 	leavings
 )
 
@@ -165,8 +165,8 @@ const (
 func (c *soakCrowd) end(conn reactor.Conn, how leaving) {
 	switch how {
 	case leaveSilent:
-		// A socket under repair says nothing when it is closed; where that is not
-		// allowed it is reset.
+		// A socket in repair mode sends nothing when it is closed. If repair mode is not
+		// permitted, the connection is reset instead.
 		if unix.SetsockoptInt(c.loop.Fd(conn), unix.IPPROTO_TCP, unix.TCP_REPAIR, 1) == nil {
 			break
 		}
@@ -177,7 +177,7 @@ func (c *soakCrowd) end(conn reactor.Conn, how leaving) {
 	c.loop.Close(conn)
 }
 
-// leave closes a client's connection; it comes back within d.
+// leave closes a client's connection. The client reconnects within d.
 func (c *soakCrowd) leave(sub *soakClient, how leaving, d time.Duration) {
 	if sub.conn == 0 || sub.leaving {
 		return
@@ -186,7 +186,7 @@ func (c *soakCrowd) leave(sub *soakClient, how leaving, d time.Duration) {
 	c.end(sub.conn, how)
 }
 
-// Expired is the beat.
+// Expired handles a beat.
 func (c *soakCrowd) Expired(timer reactor.Conn) {
 	c.loop.SetTimer(timer, soakBeat)
 	now, dials := c.loop.Now(), 0
@@ -205,9 +205,9 @@ func (c *soakCrowd) Expired(timer reactor.Conn) {
 			}
 		case sub.conn != 0 && sub.stalled.IsZero() && !sub.since.IsZero():
 			if now.Sub(sub.ended) < soakBeat {
-				break // it may not have read all: it does so before this, in each turn
+				break // it may not have read everything: it does so first, in each turn
 			}
-			sub.hasRead(now, highest) // for which it has had the time since the last beat
+			sub.hasRead(now, highest) // it has had the time since the last beat to read
 			if !sub.ended.IsZero() {
 				c.cut(sub, now, errEnded)
 				c.loop.Close(sub.conn)

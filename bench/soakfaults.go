@@ -8,18 +8,18 @@ import (
 	"ccomet/bench/result"
 )
 
-// faults is what went wrong, counted by kind, with the first ones told in full. Any
-// goroutine may add one.
+// faults counts faults by kind, and keeps the text of the first ones. Any goroutine may add a
+// fault.
 type faults struct {
 	mu    sync.Mutex
 	began time.Time
 	check result.Check
-	other int64 // of no kind of the check's
+	other int64 // faults of no kind of the check
 	texts []string
-	tell  func(text string) // hears each that is told
+	tell  func(text string) // is given each text that is kept, and each note
 }
 
-// toldFaults is how many are told in full.
+// toldFaults is the number of faults whose text is kept.
 const toldFaults = 20
 
 func (f *faults) add(kind *int64, n int64, format string, args ...any) {
@@ -34,7 +34,7 @@ func (f *faults) add(kind *int64, n int64, format string, args ...any) {
 	f.tell("FAULT " + text)
 }
 
-// note tells what is no fault, but explains what may follow.
+// note reports something that is no fault, but may explain later faults.
 func (f *faults) note(format string, args ...any) {
 	f.tell(fmt.Sprintf("%6.1f s: ", time.Since(f.began).Seconds()) + fmt.Sprintf(format, args...))
 }
@@ -50,7 +50,7 @@ func (f *faults) damaged(format string, args ...any) { f.add(&f.check.Damaged, 1
 func (f *faults) dropped(format string, args ...any) { f.add(&f.check.Dropped, 1, format, args...) }
 func (f *faults) fault(format string, args ...any)   { f.add(&f.other, 1, format, args...) }
 
-// counts are the faults so far, by kind, those of no kind, and the first in full.
+// counts returns the faults so far, by kind, those of no kind, and the texts of the first.
 func (f *faults) counts() (result.Check, int64, []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -13,17 +13,17 @@ import (
 	goclient "ccomet/comet/client"
 )
 
-// soakGopher is a client that has a goroutine of its own, and not the crowd's loop: one with
-// the Go client (comet/client), or one that asks for histories from time to time. What it
-// hears it posts to the crowd, which holds it against the same judge as all else.
+// soakGopher is a client with its own goroutine, outside the crowd's loop. It uses the Go
+// client (comet/client), or requests histories from time to time. It posts what it receives to
+// the crowd, which judges it like all other clients.
 //
-// It runs from when a server has begun until that has ended, and goes on with its places when
-// the next one has.
+// It runs from the start of a server until its end, and continues at its positions with the
+// next server.
 type soakGopher struct {
-	as      soakClient // its places, and what it is called in faults
+	as      soakClient // its positions, and its name in faults
 	run     func(g *soakGopher, ctx context.Context)
-	epochs  []string // of the channels that it wants, as it was told
-	next    []int32  // and its places, which are its goroutine's while it runs
+	epochs  []string // of its channels, as it was last told
+	next    []int32  // its positions, for its goroutine's use while that runs
 	cancel  context.CancelFunc
 	running bool
 
@@ -32,16 +32,17 @@ type soakGopher struct {
 	crowd   *soakCrowd
 }
 
-// soakHeard is what one has heard.
+// soakHeard is an event that a gopher posts.
 type soakHeard struct {
 	gopher int
 	want   int
-	kind   string // of iComet's messages; "" when its goroutine has ended
+	kind   string // type of an iComet message; "": the goroutine has ended
 	seq    int32
 	text   string
 }
 
-// newGophers makes some of each kind.
+// newGophers makes n gophers of all kinds. It returns the number of their channels, counted for
+// each gopher.
 func (c *soakCrowd) newGophers(n int, names []string) (places int) {
 	for i := range n {
 		g := &soakGopher{index: i, crowd: c, address: "http://" + c.front, as: soakClient{goroutine: "Go client's WebSocket"}, run: subscribe(goclient.WebSocket)}
@@ -65,7 +66,7 @@ func (c *soakCrowd) newGophers(n int, names []string) (places int) {
 	return places
 }
 
-// startGophers has all run, when a server has begun.
+// startGophers starts all gophers after a server has started.
 func (c *soakCrowd) startGophers() {
 	for _, g := range c.gophers {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -81,7 +82,7 @@ func (c *soakCrowd) startGophers() {
 	}
 }
 
-// stopGophers has all end.
+// stopGophers makes all gophers end.
 func (c *soakCrowd) stopGophers() {
 	for _, g := range c.gophers {
 		if g.running {
@@ -103,7 +104,7 @@ func (g *soakGopher) post(want int, kind string, seq int32, text string) {
 	g.crowd.mail.Post(soakOrder{kind: orderHeard, heard: soakHeard{g.index, want, kind, seq, text}})
 }
 
-// heard takes what a gopher has heard.
+// heard handles an event of a gopher.
 func (c *soakCrowd) heard(h *soakHeard) {
 	g := c.gophers[h.gopher]
 	w := &g.as.wants[h.want]
@@ -112,7 +113,7 @@ func (c *soakCrowd) heard(h *soakHeard) {
 	case "":
 		g.running = false
 	case "data", "broadcast":
-		if w.next == 0 { // of where it stands the Go client tells with the first message
+		if w.next == 0 { // the Go client reports its position only with the first message
 			w.next = h.seq
 		}
 		c.message(&g.as, w, &object)
@@ -126,7 +127,7 @@ func (c *soakCrowd) heard(h *soakHeard) {
 	w.fresh = false
 }
 
-// subscribe is what a gopher with the Go client does.
+// subscribe returns the function of a gopher that uses the Go client.
 func subscribe(transport goclient.Transport) func(*soakGopher, context.Context) {
 	return func(g *soakGopher, ctx context.Context) {
 		s := goclient.Subscriber{URL: g.address, Transport: transport, MinWait: 50 * time.Millisecond, MaxWait: time.Second}
@@ -157,7 +158,7 @@ func subscribe(transport goclient.Transport) func(*soakGopher, context.Context) 
 	}
 }
 
-// soakPast is an answer of /history.
+// soakPast is a response of /history.
 type soakPast struct {
 	First, Next int32
 	Lost        bool
@@ -168,7 +169,7 @@ type soakPast struct {
 	}
 }
 
-// askAgain asks for what a channel keeps, from time to time.
+// askAgain requests a channel's history, from time to time.
 func (g *soakGopher) askAgain(ctx context.Context) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 1}
 	defer transport.CloseIdleConnections()
@@ -182,7 +183,7 @@ func (g *soakGopher) askAgain(ctx context.Context) {
 	}
 }
 
-// askOnce asks for what is new. Until it knows where the channel is it asks for that alone.
+// askOnce requests new messages. The first request only asks for the channel's position.
 func (g *soakGopher) askOnce(ctx context.Context, asks *http.Client, tag *string) error {
 	query := url.Values{"cname": {g.crowd.name(g.as.wants[0].channel)}, "epoch": {g.epochs[0]}, "limit": {"0"}}
 	if g.next[0] != 0 {
@@ -198,7 +199,7 @@ func (g *soakGopher) askOnce(ctx context.Context, asks *http.Client, tag *string
 	}
 	resp, err := asks.Do(req)
 	if err != nil {
-		return nil // the server has ended, or has no room
+		return nil // the server has ended, or accepts no connection
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {
@@ -213,7 +214,7 @@ func (g *soakGopher) askOnce(ctx context.Context, asks *http.Client, tag *string
 		if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 			return fmt.Errorf("/history is answered what is no JSON: %w", err)
 		}
-		return nil // it was cut
+		return nil // the connection was cut
 	}
 	if g.next[0] == 0 {
 		g.post(0, "next_seq", p.Next, "")

@@ -6,49 +6,49 @@ import (
 	"ccomet/comet"
 )
 
-// judge knows what each channel has been given: what every number stands for, which
-// numbers a crash has left out, and which must still be kept. What clients receive,
-// and what publishers are answered, is held against it.
+// judge stores what is known of each channel: the content of every number, the numbers that a
+// crash has skipped, and the numbers that must still be kept. It compares this with what
+// clients receive and what publishers are answered.
 //
-//  1. publishing: a content is on its way, and may turn up under any number.
-//  2. delivered, or acknowledged, whichever is first: its number is known, for good.
-//  3. refused: it must never turn up. Unanswered it may, once.
-//  4. restarted: numbers go on where they were; behind a crash they do so with a
-//     gap, and what was published since the state file was begun may be gone.
-//  5. calm: all clients have all messages. Each number must be that of a message.
+//  1. publishing: a content is sent, and may be delivered under any number.
+//  2. delivered or acknowledged, whichever is first: its number is known from now on.
+//  3. refused: the content must never be delivered. Without an answer it may be, once.
+//  4. restarted: numbers continue where they were. After a crash there is a gap, and messages
+//     published since the start of the state file may be gone.
+//  5. calm: all clients have all messages. Each number must belong to a message.
 //
-// It is for one goroutine.
+// Only one goroutine may use it.
 type judge struct {
 	channels []soakChannel
 	seed     maphash.Seed
-	keeps    int  // messages that a channel keeps, at the most
-	bytes    int  // of them
-	sheds    bool // the server as it runs now may keep less
+	keeps    int  // most messages that a channel keeps
+	bytes    int  // and their bytes
+	sheds    bool // the present server may keep less
 	faults   *faults
 }
 
-// soakChannel is a channel, and what is known of it.
+// soakChannel is the state of a channel.
 type soakChannel struct {
 	name    string
 	entries map[int32]soakEntry
-	top     int32          // the highest number that is known to have been given
-	safe    int32          // what is below this may have been shed, or cleared
-	clears  int            // requests to forget all that are under way
-	dead    []span         // what crashes have left out, or taken back
-	claims  map[uint64]int // contents whose number is not known, by their key
-	open    int            // how many these are
-	due     map[uint64]int // of them, broadcasts that were acknowledged: they must turn up
-	judged  int32          // up to where calm has looked
+	top     int32          // the highest number that is known to be given
+	safe    int32          // lower numbers may have been shed or cleared
+	clears  int            // unanswered requests to clear the channel
+	dead    []span         // numbers that crashes have skipped, or taken back
+	claims  map[uint64]int // by key: contents whose number is unknown
+	open    int            // sum of claims
+	due     map[uint64]int // claims of acknowledged broadcasts: they must be delivered
+	judged  int32          // numbers up to here were judged by calm
 }
 
-// soakEntry is what a number stands for.
+// soakEntry is the message with a number.
 type soakEntry struct {
 	key   uint64
-	acked int64 // when it was acknowledged, in nanoseconds of Unix time; 0: it was delivered before
+	acked int64 // time of acknowledgement, in nanoseconds of Unix time; 0: only delivered so far
 	size  int
 }
 
-// span is numbers from one up to, not including, another.
+// span is the numbers from from up to, but without, to.
 type span struct{ from, to int32 }
 
 func newJudge(names []string, keeps, bytes int, faults *faults) *judge {
@@ -61,7 +61,7 @@ func newJudge(names []string, keeps, bytes int, faults *faults) *judge {
 	return j
 }
 
-// key tells contents apart, and broadcasts from other messages.
+// key identifies a content, and distinguishes broadcasts from other messages.
 func (j *judge) key(content []byte, broadcast bool) uint64 {
 	key := maphash.Bytes(j.seed, content) &^ 1
 	if broadcast {
@@ -70,14 +70,15 @@ func (j *judge) key(content []byte, broadcast bool) uint64 {
 	return key
 }
 
-// publishing: a content is about to be published.
+// publishing records that a content is about to be published.
 func (j *judge) publishing(channel uint32, key uint64) {
 	ch := &j.channels[channel]
 	ch.claims[key]++
 	ch.open++
 }
 
-// claim takes one content off those whose number is not known; false: there is none.
+// claim removes one content from those whose number is unknown. It returns false if there is
+// none.
 func (ch *soakChannel) claim(key uint64) bool {
 	n := ch.claims[key]
 	if n == 0 {
@@ -95,8 +96,8 @@ func (ch *soakChannel) claim(key uint64) bool {
 	return true
 }
 
-// acknowledged: the server says which number it gave. after is one that had been
-// given before it was asked.
+// acknowledged records the number that the server's answer has. after is a number that had been
+// given before the request.
 func (j *judge) acknowledged(channel uint32, key uint64, number, after int32, size int, now int64) {
 	ch := &j.channels[channel]
 	if number-after <= 0 {
@@ -120,23 +121,23 @@ func (j *judge) acknowledged(channel uint32, key uint64, number, after int32, si
 	ch.top = later(ch.top, number)
 }
 
-// refused: the server says that it has not published.
+// refused records that the server has refused a publish.
 func (j *judge) refused(channel uint32, key uint64) {
 	if ch := &j.channels[channel]; !ch.claim(key) {
 		j.faults.damaged("%s: a publish was refused, and delivered", ch.name)
 	}
 }
 
-// spread: a broadcast is acknowledged, for all channels.
+// spread records that a broadcast is acknowledged for all channels.
 func (j *judge) spread(key uint64) {
 	for i := range j.channels {
-		if ch := &j.channels[i]; ch.claims[key] > 0 { // it may have been delivered before
+		if ch := &j.channels[i]; ch.claims[key] > 0 { // otherwise it was delivered already
 			ch.due[key]++
 		}
 	}
 }
 
-// delivered: a subscriber has received a message.
+// delivered records that a subscriber has received a message.
 func (j *judge) delivered(channel uint32, number int32, key uint64, size int) {
 	ch := &j.channels[channel]
 	e, known := ch.entries[number]
@@ -156,11 +157,11 @@ func (j *judge) delivered(channel uint32, number int32, key uint64, size int) {
 	}
 }
 
-// highest bounds the numbers that may have been given.
+// highest returns the highest number that may have been given.
 func (ch *soakChannel) highest() int32 { return ch.top + int32(ch.open) }
 
-// mayLose says whether the numbers from one up to, not including, another may be
-// gone: a crash took them, or they are older than what must be kept.
+// mayLose reports whether the numbers from from up to, but without, to may be gone: a crash
+// took them, or they are older than what must be kept.
 func (j *judge) mayLose(channel uint32, from, to int32) bool {
 	ch := &j.channels[channel]
 	if to-1-ch.highest() > 0 {
@@ -175,25 +176,24 @@ func (j *judge) mayLose(channel uint32, from, to int32) bool {
 	return last-from < 0 || !j.mustKeep(ch, last)
 }
 
-// mustKeep says whether a number must still be there for a client that asks for it.
+// mustKeep reports whether a number must still be available to clients.
 func (j *judge) mustKeep(ch *soakChannel, number int32) bool {
 	if j.sheds || ch.clears > 0 || number-ch.safe < 0 || ch.alive(number+1, ch.highest()+1) >= j.keeps {
 		return false
 	}
-	const frame = 300 // of a message, with a long name
+	const frame = 300 // overhead of a message, with a long name
 	size := ch.open * (maxSoakMessage*6 + frame)
 	for n := number; n-ch.top <= 0; n++ {
 		if d, ok := ch.deadAt(n); ok {
 			n = d.to - 1
 			continue
 		}
-		size += ch.entries[n].size*6 + frame // at the most: each byte may be escaped
+		size += ch.entries[n].size*6 + frame // upper bound: each byte may be escaped
 	}
 	return size <= j.bytes
 }
 
-// alive counts the numbers from one up to, not including, another that no crash has
-// taken.
+// alive returns how many of the numbers from from up to, but without, to no crash has taken.
 func (ch *soakChannel) alive(from, to int32) int {
 	n := int(to - from)
 	for _, d := range ch.dead {
@@ -216,8 +216,8 @@ func (ch *soakChannel) isDead(number int32) bool {
 	return dead
 }
 
-// clearing: a channel is asked to forget what it keeps, and has been, or will have been
-// some time (cleared).
+// clearing records that a channel is asked to be cleared; cleared, that it was cleared, or that
+// the request failed and may or may not be executed.
 func (j *judge) clearing(channel uint32) { j.channels[channel].clears++ }
 
 func (j *judge) cleared(channel uint32) {
@@ -226,9 +226,9 @@ func (j *judge) cleared(channel uint32) {
 	ch.safe = later(ch.safe, ch.highest()+1)
 }
 
-// restarted: the server has been started again, and goes on with the numbers next.
-// written is when the file that it found was begun, if the last one was killed; 0 if
-// that ended as it should.
+// restarted records that the server was started again and continues with the numbers next. If
+// the last server was killed, written is the time when its state file was begun; otherwise it
+// is 0. sheds is that of the new server.
 func (j *judge) restarted(next []int32, written int64, sheds bool) {
 	for i := range j.channels {
 		ch := &j.channels[i]
@@ -249,10 +249,10 @@ func (j *judge) restarted(next []int32, written int64, sheds bool) {
 	j.sheds = sheds
 }
 
-// crashed finds out what a crash has taken. What was acknowledged before the file was
-// begun must be in it; where it ends the gap tells.
+// crashed determines what a crash has taken. The state file must contain what was acknowledged
+// before the file was begun; the gap shows where the file ends.
 func (j *judge) crashed(ch *soakChannel, next int32, written int64) {
-	end := next - comet.StateGap // the first number that the file does not have
+	end := next - comet.StateGap // the first number that is not in the file
 	if end-ch.highest() > 1 {
 		j.faults.lost(int64(end-ch.highest()-1), "%s: after a crash it goes on with %d, and had not given %d", ch.name, next, end-1)
 	}
@@ -266,7 +266,7 @@ func (j *judge) crashed(ch *soakChannel, next int32, written int64) {
 		delete(ch.entries, number)
 	}
 	d := span{end, next}
-	for n := len(ch.dead); n > 0 && d.from-ch.dead[n-1].to < 0; n-- { // two crashes with one file
+	for n := len(ch.dead); n > 0 && d.from-ch.dead[n-1].to < 0; n-- { // two crashes with the same file
 		d.from = earlier(d.from, ch.dead[n-1].from)
 		ch.dead = ch.dead[:n-1]
 	}
@@ -274,8 +274,8 @@ func (j *judge) crashed(ch *soakChannel, next int32, written int64) {
 	clear(ch.due)
 }
 
-// calm: all publishes are answered or given up, all subscribers have all there is,
-// and the next numbers are these.
+// calm judges all channels. All publishes are answered or given up, all subscribers have all
+// messages, and next are the channels' next numbers.
 func (j *judge) calm(next []int32) {
 	for i := range j.channels {
 		ch := &j.channels[i]
@@ -283,8 +283,8 @@ func (j *judge) calm(next []int32) {
 		if n-ch.top <= 0 {
 			j.faults.lost(int64(ch.top-n+1), "%s: it goes on with number %d, when %d has been given", ch.name, n, ch.top)
 		}
-		// No client has seen what a crash or a full history has taken. It must have been
-		// something that was published.
+		// No client has seen what a crash or a full history has taken, but it must have been
+		// published.
 		unseen := 0
 		for number := ch.judged + 1; number-n < 0; number++ {
 			if d, dead := ch.deadAt(number); dead {
@@ -314,7 +314,7 @@ func (j *judge) calm(next []int32) {
 	}
 }
 
-// kept is how many bytes of messages channels keep at the most.
+// kept returns the most bytes of messages that channels may keep.
 func (j *judge) kept() (sum int64) {
 	for i := range j.channels {
 		size := 0
@@ -328,7 +328,7 @@ func (j *judge) kept() (sum int64) {
 	return sum
 }
 
-// later and earlier compare numbers, which wrap.
+// later and earlier compare numbers, which may wrap around.
 func later(a, b int32) int32 {
 	if a-b > 0 {
 		return a

@@ -9,7 +9,7 @@ import (
 	"ccomet/comet"
 )
 
-// trial is a judge of one channel, with contents that are numbered as they are published.
+// trial is a judge with one channel. The contents are the numbers 1, 2, 3 and so on.
 type trial struct {
 	*judge
 	contents int
@@ -20,7 +20,7 @@ func newTrial() *trial {
 	return &trial{judge: newJudge([]string{"a"}, 3, 1<<20, f)}
 }
 
-// put publishes, and returns the content's key.
+// put publishes a message, and returns the content's key.
 func (t *trial) put(broadcast bool) uint64 {
 	t.contents++
 	key := t.key(fmt.Append(nil, t.contents), broadcast)
@@ -28,7 +28,7 @@ func (t *trial) put(broadcast bool) uint64 {
 	return key
 }
 
-// ack publishes, and has that acknowledged.
+// ack publishes a message and acknowledges it.
 func (t *trial) ack(number int32, now int64) uint64 {
 	key := t.put(false)
 	t.acknowledged(0, key, number, number-1, 10, now)
@@ -42,7 +42,7 @@ func (t *trial) failed() bool {
 
 const gap = comet.StateGap
 
-// judged are what may happen to a channel, and what may not.
+// judged are histories of a channel, allowed and forbidden ones.
 var judged = map[string]struct {
 	fails bool
 	do    func(t *trial)
@@ -130,7 +130,7 @@ var judged = map[string]struct {
 	}},
 }
 
-// TestJudge: what may happen passes, and what may not is seen.
+// TestJudge: allowed histories pass, and faults are found.
 func TestJudge(t *testing.T) {
 	for what, c := range judged {
 		tr := newTrial()
@@ -141,8 +141,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestMayLose: what is older than the channel keeps may be gone, and what a crash took;
-// nothing else, unless the server sheds.
+// TestMayLose: only numbers that are older than what the channel keeps may be gone, and those
+// that a crash took, unless the server sheds.
 func TestMayLose(t *testing.T) {
 	tr := newTrial()
 	for n := range int32(10) {
@@ -154,10 +154,10 @@ func TestMayLose(t *testing.T) {
 			t.Errorf("may lose %d to %d: %v, want %v", from, to-1, got, want)
 		}
 	}
-	is(true, 1, 8) // it keeps three
+	is(true, 1, 8) // it keeps three messages
 	is(false, 1, 9)
 	is(false, 10, 11)
-	is(false, 9, 30) // there are no such numbers
+	is(false, 9, 30) // these numbers do not exist
 	tr.restarted([]int32{9 + comet.StateGap}, 7, false)
 	is(true, 9, 9+comet.StateGap)
 	is(false, 8, 9+comet.StateGap)
@@ -173,8 +173,7 @@ func TestMayLose(t *testing.T) {
 	is(true, 9, 10+comet.StateGap)
 }
 
-// TestSoakObjects: what the transports put round messages is taken off, and nothing else
-// passes.
+// TestSoakObjects: the framing of each transport is removed, and malformed input is refused.
 func TestSoakObjects(t *testing.T) {
 	const one = `{"type":"data","cname":"\"a\"","seq":-7,"content":"\u003cx\\\u00e9"}`
 	const two = `{"type":"noop","cname":"b","seq":0,"content":""}`

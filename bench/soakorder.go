@@ -7,41 +7,41 @@ import (
 	"time"
 )
 
-// soakOrder tells a crowd what to do.
+// soakOrder is a command to a crowd.
 type soakOrder struct {
 	kind  orderKind
 	life  soakLife
 	phase soakPhase
-	next  []int32     // the numbers that channels go on with
-	at    int64       // when the state file was begun; 0 where that ended as it should
-	tell  *soakCounts // is given the figures
-	text  *string     // is told what is missing
+	next  []int32     // the channels' next numbers
+	at    int64       // when the state file was begun; 0: the last server was not killed
+	tell  *soakCounts // receives the figures
+	text  *string     // receives a description of what is missing
 	heard soakHeard
-	done  chan struct{} // closed when it is so
+	done  chan struct{} // closed when the order is done
 }
 
 type orderKind uint8
 
 const (
-	orderLife    orderKind = iota // the server is like this now
-	orderGone                     // the server has ended: done when no client hears of it any more
-	orderRestart                  // it has been started again
-	orderPhase                    // something happens
-	orderCalm                     // nothing happens any more: done when all publishes are answered, and attackers gone
-	orderMark                     // one more message to each channel: done when they are acknowledged
-	orderMissing                  // tells which clients do not have everything before next
-	orderJudge                    // the verdict
-	orderGo                       // no more calm
-	orderCounts                   // tells the figures
-	orderHeard                    // a gopher has heard something; nobody waits for it
+	orderLife    orderKind = iota // sets what may be expected of the server
+	orderGone                     // the server has ended: done when all its clients know it
+	orderRestart                  // the server was started again
+	orderPhase                    // starts a phase
+	orderCalm                     // stops all activity: done when all publishes are answered, and attackers have left
+	orderMark                     // publishes one more message to each channel: done when all are acknowledged
+	orderMissing                  // describes which clients do not have everything before next
+	orderJudge                    // makes the judge judge the cycle
+	orderGo                       // ends the calm
+	orderCounts                   // returns the figures
+	orderHeard                    // an event of a gopher; nobody waits for it
 )
 
-// orderNames says what is waited for.
+// orderNames describes what an order waits for.
 var orderNames = map[orderKind]string{
 	orderGone: "see that the server has ended", orderCalm: "have their publishes answered", orderMark: "have a message to each channel answered",
 }
 
-// order has the crowd do something, and waits until it is done.
+// order sends an order to the crowd, and waits until it is done.
 func (m *soaking) order(ctx context.Context, o soakOrder) error {
 	o.done = make(chan struct{})
 	m.crowd.mail.Post(o)
@@ -69,8 +69,8 @@ func (c *soakCrowd) obey(o soakOrder) {
 	case orderGone:
 		c.life.up, c.life.ending = false, true
 		c.stopGophers()
-		// What slow and stalled clients have not read counts as lost on the way: the
-		// kernel could go on sending it to them for minutes.
+		// Slow and stalled clients are reset, and what they have not read counts as lost on the
+		// way: the kernel could continue to send it for minutes.
 		for i := range c.clients {
 			if sub := &c.clients[i]; sub.slow || !sub.stalled.IsZero() {
 				c.leave(sub, leaveRST, time.Second)
@@ -100,7 +100,7 @@ func (c *soakCrowd) obey(o soakOrder) {
 		*o.text = c.missing(o.next)
 	case orderJudge:
 		c.judge.calm(o.next)
-		for i := range c.publishers { // while it is calm the server may find them idle for too long
+		for i := range c.publishers { // during the calm they may be idle for longer than the server allows
 			c.loop.Close(c.publishers[i].conn)
 		}
 	case orderGo:
@@ -112,7 +112,7 @@ func (c *soakCrowd) obey(o soakOrder) {
 	c.waits = append(c.waits, o)
 }
 
-// reached says whether what an order waits for is so.
+// reached reports whether an order is done.
 func (c *soakCrowd) reached(o soakOrder) bool {
 	switch o.kind {
 	case orderGone:
@@ -130,7 +130,7 @@ func (c *soakCrowd) reached(o soakOrder) bool {
 	return true
 }
 
-// missing tells which clients do not have everything before next; "" for none.
+// missing describes which clients do not have everything before next; "": none.
 func (c *soakCrowd) missing(next []int32) string {
 	var b strings.Builder
 	n := 0

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// soakPhase is one thing that happens.
+// soakPhase is an event of a soak.
 type soakPhase struct {
 	kind   phaseKind
-	n      int // how many take part
+	n      int // number of clients, attackers or messages
 	how    leaving
 	attack attackKind
 }
@@ -17,23 +17,23 @@ type soakPhase struct {
 type phaseKind uint8
 
 const (
-	phaseLeave     phaseKind = iota // clients vanish, and come back
+	phaseLeave     phaseKind = iota // clients vanish, and reconnect
 	phaseStall                      // clients do not read
-	phaseStallSlow                  // slow clients do not read, while they are sent large messages
-	phaseBurst                      // one channel is given many messages at once
-	phaseBroadcast                  // messages to all
-	phaseClear                      // a channel forgets what it keeps
-	phaseFlood                      // attackers come
-	phaseFreeze                     // the server stands still for a moment (SIGSTOP)
-	phaseUpgrade                    // it goes on in the program on the disk
-	phaseStop                       // it is stopped as it should be, and started again
-	phaseKill                       // it is killed, and started again
-	phaseKillTwice                  // and once more, before it has written anything
+	phaseStallSlow                  // slow clients do not read while large messages are published
+	phaseBurst                      // one channel gets many messages at once
+	phaseBroadcast                  // messages to all channels
+	phaseClear                      // a channel is cleared
+	phaseFlood                      // attackers connect
+	phaseFreeze                     // the server is stopped for a moment (SIGSTOP)
+	phaseUpgrade                    // the server is upgraded to the program on the disk
+	phaseStop                       // the server is stopped in the ordinary way, and started again
+	phaseKill                       // the server is killed, and started again
+	phaseKillTwice                  // the same twice, without a state file in between
 )
 
 var phaseNames = [...]string{"leave", "stall", "stall of the slow", "burst", "broadcast", "clear", "flood", "freeze", "upgrade", "stop", "kill", "kill twice"}
 
-// newPhase chooses what happens next; violent: the server may end.
+// newPhase draws the next event. If violent is set, it may end the server.
 func newPhase(random *rand.Rand, clients, attackers int, violent bool) soakPhase {
 	weights := [...]int{phaseLeave: 6, phaseStall: 3, phaseStallSlow: 4, phaseBurst: 5, phaseBroadcast: 4, phaseClear: 1, phaseFlood: 6, phaseFreeze: 1, phaseUpgrade: 3,
 		phaseStop: 3, phaseKill: 2, phaseKillTwice: 1}
@@ -54,7 +54,7 @@ func newPhase(random *rand.Rand, clients, attackers int, violent bool) soakPhase
 	case phaseLeave, phaseStall:
 		p.n = 1 + random.IntN(max(1, clients/2))
 	case phaseStallSlow:
-		p.n = 10 + random.IntN(60) // a connection over loopback holds a megabyte and more
+		p.n = 10 + random.IntN(60) // a connection over loopback buffers a megabyte and more
 	case phaseBurst:
 		p.n = 20 + random.IntN(400)
 	case phaseBroadcast:
@@ -75,7 +75,7 @@ func (p soakPhase) String() string {
 	return phaseNames[p.kind]
 }
 
-// begin has the crowd do its part.
+// begin runs the crowd's part of a phase.
 func (c *soakCrowd) begin(p *soakPhase) {
 	switch p.kind {
 	case phaseLeave:
@@ -118,8 +118,8 @@ func (c *soakCrowd) begin(p *soakPhase) {
 	}
 }
 
-// stallTime is for how long a client does not read: as a rule so shortly that it must be kept, else
-// for so long that it may be cut.
+// stallTime draws how long a client does not read: usually so short that the server must keep
+// it, otherwise so long that the server may cut it.
 func (c *soakCrowd) stallTime() time.Duration {
 	if c.random.IntN(4) > 0 {
 		return time.Duration(c.random.Int64N(int64(attentive)))
@@ -127,7 +127,7 @@ func (c *soakCrowd) stallTime() time.Duration {
 	return writeTimeout + time.Duration(c.random.Int64N(int64(attentive)))
 }
 
-// stall has a client not read for a while.
+// stall stops reading from a client for a while.
 func (c *soakCrowd) stall(sub *soakClient) {
 	if sub.conn != 0 && !sub.leaving && sub.stalled.IsZero() {
 		sub.stall(c.loop.Now(), c.loop.Now().Add(c.stallTime()))

@@ -10,27 +10,27 @@ import (
 	"ccomet/reactor"
 )
 
-// soakPublisher is one connection that publishes. Requests are pipelined; each answer
-// says which number the message got.
+// soakPublisher is a connection that publishes. Requests are pipelined. Each answer contains
+// the message's number.
 type soakPublisher struct {
 	index  uint32
 	conn   reactor.Conn // 0: none
 	under  []soakPublish
-	last   map[uint32]int32 // the highest number that it was answered, of a channel
+	last   map[uint32]int32 // by channel: the highest number in an answer
 	headed bool
 	status int
 	body   httplite.Body
-	text   []byte // of the answer
+	text   []byte // of the current answer
 
-	doubtful int // answers until the server is known to have it still, where nobody has read for long
+	doubtful int // after a pause in reading: answers until it is certain that the server has not cut it; 0: it is certain
 }
 
-// soakPublish is a publish that is not answered yet.
+// soakPublish is an unanswered publish.
 type soakPublish struct {
 	what    soakWhat
 	channel uint32
 	key     uint64
-	after   int32 // a number that had been given before
+	after   int32 // a number that had been given before the request
 	size    int
 	batch   []soakPublish
 }
@@ -44,20 +44,20 @@ const (
 	whatBatch
 )
 
-// batched is the most messages of a batch.
+// batched is the largest number of messages in a batch.
 const batched = 40
 
 const (
 	// maxSoakMessage is the server's --max-message.
 	maxSoakMessage = 64 << 10
-	// busyMessage is the most that busy channels are given as a rule: each of many
-	// subscribers gets it.
+	// busyMessage is the usual limit of messages to busy channels: each of many subscribers
+	// receives them.
 	busyMessage = 2 << 10
-	// pipelined is the most requests under way on a publisher's connection.
+	// pipelined is the most unanswered requests on a publisher's connection.
 	pipelined = 128
 )
 
-// publish keeps up the steady rate.
+// publish publishes at the steady rate.
 func (c *soakCrowd) publish(now time.Time) {
 	if c.calm || !c.life.up {
 		c.beaten = now
@@ -66,7 +66,7 @@ func (c *soakCrowd) publish(now time.Time) {
 	c.owed += c.rate * min(now.Sub(c.beaten).Seconds(), 1)
 	c.beaten = now
 	for ; c.owed >= 1; c.owed-- {
-		if c.random.IntN(batched) == 0 { // half as many in batches as by themselves
+		if c.random.IntN(batched) == 0 { // half as many in batches as alone
 			c.publishBatch(1 + c.random.IntN(batched))
 			continue
 		}
@@ -75,7 +75,7 @@ func (c *soakCrowd) publish(now time.Time) {
 	}
 }
 
-// anyChannel is a busy channel as a rule.
+// anyChannel draws a channel, usually a busy one.
 func (c *soakCrowd) anyChannel() uint32 {
 	switch n := c.random.IntN(10); {
 	case n < 6:
@@ -86,7 +86,7 @@ func (c *soakCrowd) anyChannel() uint32 {
 	return uint32(c.random.IntN(len(c.judge.channels)))
 }
 
-// anySize is a message's size, each order of magnitude as likely as another.
+// anySize draws a message's size. Each order of magnitude is equally likely.
 func (c *soakCrowd) anySize(channel uint32) int {
 	if channel == heavyChannel {
 		return maxSoakMessage/4 + c.random.IntN(maxSoakMessage*3/4+1)
@@ -98,8 +98,8 @@ func (c *soakCrowd) anySize(channel uint32) int {
 	return min(max(1, int(math.Exp(c.random.Float64()*math.Log(most+1)))), maxSoakMessage)
 }
 
-// content makes what is published. What is long enough tells itself apart from all else;
-// some of it must be escaped.
+// content makes the content of a message. If it is long enough, it is unique. Some of it must
+// be escaped.
 func (c *soakCrowd) content(channel uint32, size int) []byte {
 	c.number++
 	if size < minContent {
@@ -118,7 +118,7 @@ func (c *soakCrowd) content(channel uint32, size int) []byte {
 	return text
 }
 
-// awkward is text that is escaped in JSON, in scripts, or in queries.
+// awkward is text that must be escaped in JSON, in scripts, or in queries.
 const awkward = "\"\\\n\t\x01<!--</script>&+%20=\u2028é\U0001F600"
 
 // publishTo publishes to a channel.
@@ -129,7 +129,7 @@ func (c *soakCrowd) publishTo(channel uint32, size int, post bool) {
 	c.request(soakPublish{what: whatPush, channel: channel, key: key, after: c.judge.channels[channel].top, size: len(content)}, appendPublish(nil, c.name(channel), content, post || size > busyMessage))
 }
 
-// publishBatch publishes several messages with one request.
+// publishBatch publishes several messages in one request.
 func (c *soakCrowd) publishBatch(messages int) {
 	p := soakPublish{what: whatBatch}
 	var body []byte
@@ -144,7 +144,7 @@ func (c *soakCrowd) publishBatch(messages int) {
 	c.request(p, appendBatch(nil, body))
 }
 
-// broadcast publishes to all.
+// broadcast publishes a message to all channels.
 func (c *soakCrowd) broadcast() {
 	content := c.content(math.MaxUint32, minContent+c.random.IntN(500))
 	key := c.judge.key(content, true)
@@ -154,15 +154,15 @@ func (c *soakCrowd) broadcast() {
 	c.request(soakPublish{what: whatBroadcast, key: key, size: len(content)}, appendPublish(nil, "", content, false))
 }
 
-// clearChannel has a channel forget what it keeps.
+// clearChannel clears a channel.
 func (c *soakCrowd) clearChannel(channel uint32) {
 	c.judge.clearing(channel)
 	path := appendPublish(nil, c.name(channel), nil, false)
 	c.request(soakPublish{what: whatClear, channel: channel}, bytes.Replace(path, []byte("/push?ack=1&"), []byte("/clear?"), 1))
 }
 
-// request sends a request by some publisher that is not too busy; where all are, it is
-// as good as never sent.
+// request sends a request by a random publisher. If that has too many unanswered requests, or
+// cannot connect, the request is given up unsent.
 func (c *soakCrowd) request(p soakPublish, request []byte) {
 	pub := &c.publishers[c.random.IntN(len(c.publishers))]
 	if len(pub.under) >= pipelined || !c.life.up {
@@ -176,10 +176,11 @@ func (c *soakCrowd) request(p soakPublish, request []byte) {
 		}
 	}
 	pub.under = append(pub.under, p)
-	_ = c.loop.Write(pub.conn, request) // a lost connection is told to Closed
+	_ = c.loop.Write(pub.conn, request) // the loop reports a lost connection to Closed
 }
 
-// giveUp: a request has no good answer; unsent or refused, it cannot have been taken.
+// giveUp records that a request has no successful answer. If it was unsent or refused, it
+// cannot have been executed.
 func (c *soakCrowd) giveUp(p *soakPublish, unsent bool) {
 	switch {
 	case p.what == whatClear:
@@ -188,7 +189,7 @@ func (c *soakCrowd) giveUp(p *soakPublish, unsent bool) {
 		for i := range p.batch {
 			c.giveUp(&p.batch[i], unsent)
 		}
-	case !unsent: // it may turn up
+	case !unsent: // it may be delivered
 	case p.what == whatPush:
 		c.judge.refused(p.channel, p.key)
 	case p.what == whatBroadcast:
@@ -198,7 +199,7 @@ func (c *soakCrowd) giveUp(p *soakPublish, unsent bool) {
 	}
 }
 
-// answered takes what a publisher is answered.
+// answered reads a publisher's answers.
 func (c *soakCrowd) answered(pub *soakPublisher, p []byte) int {
 	used := 0
 	for len(pub.under) > 0 {
@@ -239,7 +240,7 @@ func (c *soakCrowd) answered(pub *soakPublisher, p []byte) int {
 	return len(p)
 }
 
-// settle: one publish has its answer.
+// settle handles the answer to a publish.
 func (c *soakCrowd) settle(pub *soakPublisher, p *soakPublish) {
 	text := strings.TrimSpace(string(pub.text))
 	switch {
@@ -261,7 +262,7 @@ func (c *soakCrowd) settle(pub *soakPublisher, p *soakPublish) {
 	}
 }
 
-// settleBatch: a batch has its answers, a line for each message.
+// settleBatch handles the answer to a batch, one line for each message.
 func (c *soakCrowd) settleBatch(pub *soakPublisher, p *soakPublish, lines []string) {
 	if len(lines) != len(p.batch) {
 		c.faults.damaged("a batch of %d messages is answered %d lines", len(p.batch), len(lines))
@@ -283,7 +284,7 @@ func (c *soakCrowd) settleBatch(pub *soakPublisher, p *soakPublish, lines []stri
 	}
 }
 
-// acknowledge takes the number that a message was given.
+// acknowledge records the number that a message was given.
 func (c *soakCrowd) acknowledge(pub *soakPublisher, p *soakPublish, text, before string) {
 	c.published++
 	number, ok := strings.CutPrefix(text, before)
@@ -300,8 +301,9 @@ func (c *soakCrowd) acknowledge(pub *soakPublisher, p *soakPublish, text, before
 	c.judge.acknowledged(p.channel, p.key, seq, after, p.size, time.Now().UnixNano())
 }
 
-// gone: a publisher's connection has ended. What was under way may have been taken. The server
-// may end one when it ends itself; at a ceiling it answers what it has read.
+// gone handles the end of a publisher's connection. Unanswered requests may have been executed.
+// The server may close a connection when it ends; at a limit it still answers the requests that
+// it has read.
 func (c *soakCrowd) gone(pub *soakPublisher) {
 	if len(pub.under) > 0 && !c.life.ending && pub.doubtful == 0 {
 		c.faults.dropped("a publisher's connection was cut, with %d requests under way", len(pub.under))
@@ -313,7 +315,7 @@ func (c *soakCrowd) gone(pub *soakPublisher) {
 	pub.under = pub.under[:0]
 }
 
-// unanswered counts the publishes that are under way.
+// unanswered returns the number of unanswered requests.
 func (c *soakCrowd) unanswered() (n int) {
 	for i := range c.publishers {
 		n += len(c.publishers[i].under)

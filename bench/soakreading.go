@@ -3,48 +3,48 @@ package bench
 import "time"
 
 const (
-	// writeTimeout is the server's --write-timeout: it cuts a client that has not read for so long.
+	// writeTimeout is the server's --write-timeout: it cuts a client that has not read for that long.
 	writeTimeout = 5 * time.Second
-	// attentive is for how long a client may not read, and must be kept. What is left to
-	// writeTimeout is for the time that it takes until it is read again on a machine that has much to do.
+	// attentive is how long a client may stop reading and must still be kept. The difference to
+	// writeTimeout is a reserve for the time until it is read again on a busy machine.
 	attentive = 3 * time.Second
-	// idleTimeout is the server's --idle-timeout: it closes a connection on which it has had no request
-	// for so long since it answered the last one.
+	// idleTimeout is the server's --idle-timeout: it closes a connection without a request for that
+	// long since the last answer.
 	idleTimeout = 6 * time.Second
-	// standstill is from how long on it counts that the harness itself has not run.
+	// standstill is the time from which a pause of the harness itself counts.
 	standstill = time.Second
 )
 
-// soakReading is whether a client reads. One that has not read for too long may have been cut
-// meanwhile, but hears of it only when it has read what had arrived before. From then on its
-// connection is in doubt, until it gets what the server can only have sent later.
+// soakReading records whether a client reads. A client that has not read for too long may have been
+// cut, but notices it only after it has read what had arrived before. From then on its connection is in
+// doubt, until it receives something that the server can only have sent later.
 type soakReading struct {
-	stalled  time.Time // until when it does not read; zero: it does
-	since    time.Time // since when it has not; zero: it has
-	ended    time.Time // the server ended its connection while it did not read: when it was last sent anything; zero: it has not
+	stalled  time.Time // it does not read until then; zero: it reads
+	since    time.Time // it has not read since then; zero: it has
+	ended    time.Time // the server ended its connection while it did not read: time of the last input since; zero: it has not
 	doubtful bool
-	asked    bool // what it has asked for was asked for in doubt: an answer ends it
+	asked    bool // its current request was sent while in doubt: an answer ends the doubt
 }
 
-// stall has it not read until some time.
+// stall records that the client does not read until some time.
 func (r *soakReading) stall(now, until time.Time) {
 	r.stalled = until
 	r.absent(now)
 }
 
-// absent: it has not read since some time.
+// absent records that the client has not read since some time.
 func (r *soakReading) absent(since time.Time) {
 	if r.since.IsZero() {
 		r.since = since
 	}
 }
 
-// mayBeCut says whether the server may have ended its connection by now.
+// mayBeCut reports whether the server may have ended the connection by now.
 func (r *soakReading) mayBeCut(now time.Time) bool {
 	return r.doubtful || !r.since.IsZero() && now.Sub(r.since) >= attentive
 }
 
-// unread is for how long it has not read.
+// unread returns how long the client has not read.
 func (r *soakReading) unread(now time.Time) time.Duration {
 	if r.since.IsZero() {
 		return 0
@@ -52,7 +52,7 @@ func (r *soakReading) unread(now time.Time) time.Duration {
 	return now.Sub(r.since).Round(time.Millisecond)
 }
 
-// hasRead: a client that reads has read what had arrived. highest bounds the numbers that
+// hasRead records that a client has read what had arrived. highest returns the highest number that may
 // have been given in a channel.
 func (sub *soakClient) hasRead(now time.Time, highest func(channel uint32) int32) {
 	if sub.mayBeCut(now) && !sub.since.IsZero() {
@@ -65,23 +65,23 @@ func (sub *soakClient) hasRead(now time.Time, highest func(channel uint32) int32
 	sub.since = time.Time{}
 }
 
-// idled says whether the server may have closed a client's connection for being idle: if it answered
-// the last request at once, and the client has taken long to read that and to ask again. That is so
-// of one with a small receive buffer.
+// idled reports whether the server may have closed a client's connection for being idle: it may have
+// answered the last request at once, while the client took long to read the answer and to send the next
+// request. That happens with a small receive buffer.
 func (sub *soakClient) idled() bool {
 	return sub.transport.poll() && !sub.headed && !sub.askedBefore.IsZero() && sub.askedAt.Sub(sub.askedBefore) >= idleTimeout-standstill
 }
 
-// proves: a client has been told that a number has been given. If that was after it was in
-// doubt the server has it still.
+// proves records that a client was told of a number that has been given. If the number was given after
+// the doubt began, the server has not cut the connection.
 func (sub *soakClient) proves(w *soakWant, number int32) {
 	if sub.doubtful && number-w.proof >= 0 {
 		sub.doubtful = false
 	}
 }
 
-// standsStill is told of each beat of the crowd: where the one before is long ago nobody has
-// read meanwhile.
+// standsStill is called at each beat of the crowd. If the beat before is long ago, no client has read
+// meanwhile.
 func (c *soakCrowd) standsStill(before, now time.Time) {
 	length := now.Sub(before)
 	if before.IsZero() || length < standstill {

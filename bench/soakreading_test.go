@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// reading is a client of one channel, at some time.
+// reading is a client of one channel, with its own clock.
 type reading struct {
 	*trial
 	crowd *soakCrowd
@@ -23,12 +23,12 @@ func newReading(transport soakTransport) *reading {
 	return r
 }
 
-// answer has the client get the head of a response.
+// answer gives the client the head of a response.
 func (r *reading) answer() {
 	r.crowd.hear(r.sub, []byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"))
 }
 
-// told has the client get a message that was published before.
+// told gives the client a message that was published before.
 func (r *reading) told(number int32) {
 	if r.sub.wants[0].next == 0 {
 		r.sub.wants[0].next = number
@@ -37,7 +37,7 @@ func (r *reading) told(number int32) {
 	r.crowd.hear(r.sub, fmt.Appendf(nil, "%x\r\n%s\r\n", len(text), text))
 }
 
-// pass has the time pass in which the crowd does not run.
+// pass lets time pass in which the crowd does not run.
 func (r *reading) pass(d time.Duration) {
 	before := r.now
 	r.now = r.now.Add(d)
@@ -49,7 +49,7 @@ func (r *reading) reads() {
 	r.sub.hasRead(r.now, func(channel uint32) int32 { return r.judge.channels[channel].highest() })
 }
 
-// stalled has the client not read for some time.
+// stalled makes the client not read for some time.
 func (r *reading) stalled(d time.Duration) {
 	r.sub.stall(r.now, r.now.Add(d))
 	r.now = r.now.Add(d)
@@ -61,7 +61,8 @@ var errCut = errors.New("cut")
 
 func (r *reading) cut() { r.crowd.cut(r.sub, r.now, errCut) }
 
-// cuts are what may happen to a client before its connection is cut: fails, where that is a fault.
+// cuts are what happens to a client before its connection is cut. fails says whether the cut is
+// a fault.
 var cuts = map[string]struct {
 	fails bool
 	do    func(r *reading)
@@ -118,8 +119,8 @@ var cuts = map[string]struct {
 	}},
 }
 
-// TestCut: a client that has not read for too long may be cut, also if it hears of it only after
-// it has read what was there before; and until the server is known to have it still.
+// TestCut: a client that has not read for too long may be cut, also if it notices that only
+// after it has read earlier input, and until the server is known to have kept it.
 func TestCut(t *testing.T) {
 	for what, c := range cuts {
 		r := newReading(soakStream)
@@ -130,15 +131,15 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestCutPoll: a client that polls is in doubt until what it has asked for since is answered.
+// TestCutPoll: a polling client is in doubt until a request that it sent since is answered.
 func TestCutPoll(t *testing.T) {
 	for _, again := range []bool{false, true} {
 		r := newReading(soakPoll)
-		r.sub.headed = false // it waits
+		r.sub.headed = false // the response has not come
 		r.stalled(writeTimeout)
 		r.answer()
 		if again {
-			r.sub.headed, r.sub.asked = false, r.sub.doubtful // as ask has it
+			r.sub.headed, r.sub.asked = false, r.sub.doubtful // as ask does it
 			r.answer()
 		}
 		if r.cut(); r.failed() != again {
@@ -147,7 +148,7 @@ func TestCutPoll(t *testing.T) {
 	}
 }
 
-// TestPublisherDoubt: a publisher is in doubt until what it has asked since is answered.
+// TestPublisherDoubt: a publisher is in doubt until a request that it sent since is answered.
 func TestPublisherDoubt(t *testing.T) {
 	for answers := range 4 {
 		r := newReading(soakStream)
@@ -168,8 +169,9 @@ func TestPublisherDoubt(t *testing.T) {
 	}
 }
 
-// TestIdled: a client that polls may find its connection closed when it has taken long to ask
-// again, counted from when the answer before can have been written, and not once it is answered.
+// TestIdled: a polling client may find its connection closed if it took long to send the next
+// request, counted from when the previous answer can have been written, and not after an
+// answer.
 func TestIdled(t *testing.T) {
 	for _, c := range []struct {
 		took   time.Duration

@@ -16,12 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The server in a soak: how it is started, ended, and looked at.
+// The server in a soak: how it is started, ended, and observed.
 
-// soakLimits are the server's settings in all its lives.
+// soakLimits are the server's limits in all its lives.
 type soakLimits struct{ keeps, bytes, subscribers, connections int }
 
-// arguments are what a life of the server is told; ceilings has it meet some.
+// arguments returns the command line of a life of the server. life.ceilings adds limits that
+// are reached.
 func (m *soaking) arguments(life soakLife) []string {
 	l := &m.limits
 	args := []string{
@@ -40,17 +41,17 @@ func (m *soaking) arguments(life soakLife) []string {
 	return args
 }
 
-// stateEvery is how often the server writes its state.
+// stateEvery is the interval at which the server writes its state.
 const stateEvery = 4 * time.Second
 
 func (m *soaking) stateFile() string { return filepath.Join(m.server.dir, "state") }
 
-// newLife draws how the server is next.
+// newLife draws the properties of the server's next life.
 func (m *soaking) newLife() soakLife {
 	return soakLife{up: true, ceilings: m.random.IntN(2) == 0, sheds: m.random.IntN(3) == 0}
 }
 
-// launch starts the server, and watches that it does not end by itself.
+// launch starts the server, and reports to crashed if the server ends by itself.
 func (m *soaking) launch(life soakLife) error {
 	if err := m.server.launch(m.whole, m.arguments(life)...); err != nil {
 		return err
@@ -73,12 +74,13 @@ func (m *soaking) launch(life soakLife) error {
 	return err
 }
 
-// kill kills the server, stop has it end as it should. Both return when it has, and
-// no client hears of it any more.
+// endedByItself returns the error of a server that has ended unexpectedly.
 func (m *soaking) endedByItself() error {
 	return fmt.Errorf("the server ended by itself: %s", m.server.log)
 }
 
+// kill kills the server, and stop stops it in the ordinary way. Both return when it has ended
+// and all its clients know it.
 func (m *soaking) kill() error { return m.finish(syscall.SIGKILL) }
 func (m *soaking) stop() error { return m.finish(syscall.SIGTERM) }
 
@@ -106,8 +108,8 @@ func (m *soaking) finish(signal syscall.Signal) error {
 	return m.order(m.whole, soakOrder{kind: orderGone})
 }
 
-// restart starts a server that has ended, and has the judge look at the numbers that
-// it goes on with before any client comes.
+// restart starts a server that has ended. The judge checks the numbers with which it continues
+// before any client connects.
 func (m *soaking) restart(killed bool) error {
 	var at int64
 	if killed {
@@ -127,8 +129,8 @@ func (m *soaking) restart(killed bool) error {
 	return m.order(m.whole, soakOrder{kind: orderRestart, next: next, at: at, life: m.life})
 }
 
-// upgrade has the server go on in the program on the disk, whatever is under way. That is
-// no reason for anything: clients are not disconnected, and the judge is told nothing.
+// upgrade upgrades the server to the program on the disk, whatever it is doing. Nothing is
+// excused by that: no client may be disconnected, and the judge is not informed.
 func (m *soaking) upgrade() error {
 	now, err := m.server.upgrade(m.ctx, 0)
 	switch {
@@ -151,8 +153,8 @@ func (m *soaking) upgrade() error {
 	}
 }
 
-// stateBegun is when the server began to write the file that is there: before it asked
-// for any channel.
+// stateBegun returns the time when the server began to write the present state file, which is
+// before it read any channel, in nanoseconds of Unix time.
 func (m *soaking) stateBegun() (int64, error) {
 	var s unix.Statx_t
 	if err := unix.Statx(unix.AT_FDCWD, m.stateFile(), 0, unix.STATX_BTIME, &s); err != nil {
@@ -164,7 +166,7 @@ func (m *soaking) stateBegun() (int64, error) {
 	return s.Btime.Sec*int64(time.Second) + int64(s.Btime.Nsec), nil
 }
 
-// written waits until the state holds what is there now.
+// written waits until the state file contains the present state.
 func (m *soaking) written(ctx context.Context) error {
 	now := time.Now().UnixNano()
 	return m.until(ctx, "the server to write its state", func() (bool, string) {
@@ -173,7 +175,7 @@ func (m *soaking) written(ctx context.Context) error {
 	})
 }
 
-// until looks again and again whether something is so.
+// until repeats a check until it succeeds. The check also describes the present state.
 func (m *soaking) until(ctx context.Context, what string, so func() (bool, string)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, hangTimeout, errHang)
 	defer cancel()
@@ -196,12 +198,12 @@ func (m *soaking) until(ctx context.Context, what string, so func() (bool, strin
 
 var errHang = errors.New("waited too long")
 
-// get asks the server for something.
+// get requests target from the server, at an address.
 func (m *soaking) get(ctx context.Context, address, target string) ([]byte, error) {
 	return fetch(ctx, m.client, address, target)
 }
 
-// fetch asks an address for a target; an answer that is not 200 is an error.
+// fetch requests target from an address. A status other than 200 is an error.
 func fetch(ctx context.Context, client *http.Client, address, target string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+target, nil)
 	if err != nil {
@@ -219,7 +221,7 @@ func fetch(ctx context.Context, client *http.Client, address, target string) ([]
 	return body, err
 }
 
-// next is the number that comes next, of each channel.
+// next returns the next number of each channel.
 func (m *soaking) next(ctx context.Context) ([]int32, error) {
 	next := make([]int32, len(m.names))
 	for i, name := range m.names {
@@ -253,7 +255,7 @@ func (m *soaking) stats(ctx context.Context) (s soakStats, err error) {
 	return s, err
 }
 
-// readLog looks at a line of the server's log.
+// readLog reads a line of the server's log.
 func (m *soaking) readLog(line string) {
 	var entry struct{ Level string }
 	switch {

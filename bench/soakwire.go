@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// soakTransport is a way to wait.
+// soakTransport is a transport of subscribers.
 type soakTransport uint8
 
 const (
@@ -25,14 +25,14 @@ func (t soakTransport) poll() bool { return t >= soakPoll }
 
 const soakCallback = "soak_1"
 
-// soakObject is one of iComet's messages.
+// soakObject is an iComet message.
 type soakObject struct {
 	kind, cname, content []byte
 	seq                  int32
 }
 
-// unframe takes what a transport puts round its objects off a line. ok is false
-// where the line is not as it must be; without an object payload is empty.
+// unframe removes a transport's framing from a line. ok is false if the line is malformed;
+// payload is empty if the line has no object.
 func (t soakTransport) unframe(line []byte) (payload, id []byte, ok bool) {
 	line, ok = bytes.CutSuffix(line, []byte("\n"))
 	if !ok {
@@ -67,8 +67,8 @@ func between(line []byte, before, after string) (inside, none []byte, ok bool) {
 	return line, nil, ok
 }
 
-// soakObjects calls each for the objects of a payload: one, or an array. It returns
-// false where that is malformed.
+// soakObjects calls each for the objects of a payload: one, or an array. It returns false if
+// the payload is malformed.
 func soakObjects(payload []byte, each func(o *soakObject)) bool {
 	rest, array := bytes.CutPrefix(payload, []byte("["))
 	for {
@@ -90,7 +90,7 @@ func soakObjects(payload []byte, each func(o *soakObject)) bool {
 	}
 }
 
-// read takes an object, as the server writes them, from the start of p.
+// read parses an object, as the server writes it, at the start of p.
 func (o *soakObject) read(p []byte) (rest []byte, ok bool) {
 	if p, ok = bytes.CutPrefix(p, []byte(`{"type":`)); !ok {
 		return p, false
@@ -125,7 +125,7 @@ func (o *soakObject) read(p []byte) (rest []byte, ok bool) {
 	return bytes.CutPrefix(p, []byte("}"))
 }
 
-// readString takes a JSON string from the start of p, and returns what it says.
+// readString parses a JSON string at the start of p.
 func readString(p []byte) (s, rest []byte, ok bool) {
 	if len(p) == 0 || p[0] != '"' {
 		return nil, p, false
@@ -149,7 +149,7 @@ func readString(p []byte) (s, rest []byte, ok bool) {
 	return nil, p, false
 }
 
-// appendSubscribe appends what asks for channels, each from a number on.
+// appendSubscribe appends a request for channels, each from a number.
 func appendSubscribe(dst []byte, sub *soakClient, names func(channel uint32) string) []byte {
 	dst = append(append(dst, "GET "...), soakPaths[sub.transport]...)
 	for i, w := range sub.wants {
@@ -157,7 +157,7 @@ func appendSubscribe(dst []byte, sub *soakClient, names func(channel uint32) str
 		dst = append(append(dst, "cname="...), url.QueryEscape(names(w.channel))...)
 		seq := w.next
 		if sub.transport == soakSSE && len(sub.lastID) > 0 {
-			seq = w.began // as a browser does it, which keeps its URL
+			seq = w.began // like a browser, which keeps its URL
 		}
 		dst = strconv.AppendInt(append(dst, "&seq="...), int64(seq), 10)
 	}
@@ -180,18 +180,18 @@ func appendSubscribe(dst []byte, sub *soakClient, names func(channel uint32) str
 
 // appendElement appends a message of a batch.
 func appendElement(dst []byte, name string, content []byte) []byte {
-	text, _ := json.Marshal(map[string]string{"cname": name, "content": string(content)}) // strings alone: it does not fail
+	text, _ := json.Marshal(map[string]string{"cname": name, "content": string(content)}) // only strings: it cannot fail
 	return append(append(dst, text...), '\n')
 }
 
-// appendBatch appends what publishes a batch.
+// appendBatch appends a request that publishes a batch.
 func appendBatch(dst, body []byte) []byte {
 	dst = append(dst, "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(body)), 10)
 	return append(append(dst, "\r\n\r\n"...), body...)
 }
 
-// appendPublish appends what publishes to a channel, or to all ("").
+// appendPublish appends a request that publishes to a channel, or to all ("").
 func appendPublish(dst []byte, name string, content []byte, post bool) []byte {
 	path, form := "/push?ack=1", "cname="+url.QueryEscape(name)+"&content="+url.QueryEscape(string(content))
 	if name == "" {
