@@ -1,5 +1,5 @@
-// Command push-gws is a push server made of https://github.com/lxzan/gws on
-// net/http: a goroutine a connection.
+// Command push-gws is a push server built with https://github.com/lxzan/gws and
+// net/http. It has a goroutine for each connection.
 package main
 
 import (
@@ -15,7 +15,7 @@ var channels = push.Channels[*gws.Conn]{Send: func(message []byte, to map[*gws.C
 	b := gws.NewBroadcaster(gws.OpcodeText, message)
 	defer b.Close()
 	for conn := range to {
-		_ = b.Broadcast(conn) // one that is gone leaves
+		_ = b.Broadcast(conn) // fails if conn is closed; then it leaves
 	}
 }}
 
@@ -39,7 +39,7 @@ func main() {
 		name := r.URL.Query().Get("cname")
 		conn.Session().Store("cname", name)
 		channels.Join(name, conn)
-		go conn.ReadLoop() // so that the handler's own memory is given back
+		go conn.ReadLoop() // this returns from the handler, which frees its memory
 	})
 	http.Handle("/push", &channels)
 	log.Fatal(http.ListenAndServe(push.Listen(), nil))

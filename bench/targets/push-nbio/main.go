@@ -1,5 +1,6 @@
-// Command push-nbio is a push server made of https://github.com/lesismal/nbio:
-// epoll loops, and no goroutine a connection.
+// Command push-nbio is a push server built with
+// https://github.com/lesismal/nbio: event loops with epoll, and no goroutine
+// for a connection.
 package main
 
 import (
@@ -18,14 +19,14 @@ import (
 
 var channels = push.Channels[*websocket.Conn]{Send: func(message []byte, to map[*websocket.Conn]struct{}) {
 	for conn := range to {
-		_ = conn.WriteMessage(websocket.TextMessage, message) // one that is gone leaves
+		_ = conn.WriteMessage(websocket.TextMessage, message) // fails if conn is closed; then it leaves
 	}
 }}
 
 func main() {
 	logging.SetLevel(logging.LevelError)
 	upgrader := websocket.NewUpgrader()
-	upgrader.KeepaliveTime = 0 // connections wait for as long as they like
+	upgrader.KeepaliveTime = 0 // connections may wait forever
 	upgrader.OnClose(func(conn *websocket.Conn, _ error) {
 		if name, ok := conn.Session().(string); ok {
 			channels.Leave(name, conn)

@@ -1,7 +1,7 @@
-// Package push is what a push server is beside its WebSocket library: channels
-// by name, and an HTTP handler that publishes to them. It is as little as can be
-// measured: no message is kept for later subscribers, and no client is asked for its
-// rights.
+// Package push is the part of a push server that does not depend on its
+// WebSocket library: named channels, and an HTTP handler that publishes to
+// them. It is as small as can be for measurements: it keeps no messages for
+// later subscribers, and checks no rights of clients.
 package push
 
 import (
@@ -12,18 +12,18 @@ import (
 	"sync"
 )
 
-// Listen is the address of the command line's --listen.
+// Listen parses the command line and returns the address of --listen.
 func Listen() string {
 	address := flag.String("listen", "127.0.0.1:8100", "address to serve /ws?cname=NAME and /push?cname=NAME&content=TEXT at")
 	flag.Parse()
 	return *address
 }
 
-// Channels are connections by the name of what they wait for. Any goroutine may
-// call its methods.
+// Channels holds the subscribers of each channel by its name. Its methods may
+// be called from any goroutine.
 type Channels[C comparable] struct {
-	// Send sends a message to all of a channel, which it ranges over. Calls for one
-	// channel come one at a time.
+	// Send sends a message to all subscribers of a channel, the keys of to.
+	// Calls for the same channel do not overlap.
 	Send func(message []byte, to map[C]struct{})
 
 	mu    sync.Mutex
@@ -50,7 +50,7 @@ func (cs *Channels[C]) channel(name string) *channel[C] {
 	return c
 }
 
-// Join has a connection get the messages of a channel.
+// Join subscribes a connection to a channel.
 func (cs *Channels[C]) Join(name string, conn C) {
 	c := cs.channel(name)
 	c.mu.Lock()
@@ -58,7 +58,7 @@ func (cs *Channels[C]) Join(name string, conn C) {
 	c.members[conn] = struct{}{}
 }
 
-// Leave ends that.
+// Leave ends a subscription.
 func (cs *Channels[C]) Leave(name string, conn C) {
 	c := cs.channel(name)
 	c.mu.Lock()
@@ -66,7 +66,7 @@ func (cs *Channels[C]) Leave(name string, conn C) {
 	delete(c.members, conn)
 }
 
-// ServeHTTP publishes: /push?cname=NAME&content=TEXT.
+// ServeHTTP publishes a message: /push?cname=NAME&content=TEXT.
 func (cs *Channels[C]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	name := query.Get("cname")
