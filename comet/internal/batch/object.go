@@ -13,16 +13,17 @@ const (
 	memberOther member = 0
 )
 
-// twice is what is wrong where a member appears twice.
+// twice has the error for each member that appears twice.
 var twice = map[member]string{
 	memberCname: "cname appears twice", memberCnames: "cnames appears twice",
 	memberContent: "content appears twice", memberKey: "key appears twice",
 }
 
-// usual reads an element as most are written, which takes a third of the time: with its
-// members in this order, no space between them, and strings that stand for themselves. Behind
-// it must be the end of what there is, or that byte, if it is not 0. It is false, and has read
-// nothing, where the element is written in any other way; there may be nothing wrong with it.
+// usual reads an element in the form in which most are written, which takes a third of the
+// time: with its members in this order, no spaces between them, and strings without escapes.
+// After the element the input must end, or continue with the byte behind; if behind is 0,
+// anything may follow. usual returns false and reads nothing if the element has another form,
+// which need not be an error.
 func (r *Reader) usual(behind byte) bool {
 	const name, text, key, end = `{"cname":"`, `","content":"`, `","key":"`, `"}`
 	in := r.In[r.Pos:]
@@ -47,14 +48,14 @@ func (r *Reader) usual(behind byte) bool {
 	return true
 }
 
-// plain is what in begins with that stands for itself in a string, and the rest.
+// plain splits in after the bytes that need no decoding in a JSON string.
 func plain(in []byte) (value, rest []byte) {
 	n := jsontext.Plain(in)
 	return in[:n:n], in[n:]
 }
 
-// object reads an element: {"cname": …, "content": …}. It is false where the element is not
-// good; then what stands behind it may not have been read.
+// object reads an element: {"cname": …, "content": …}. It returns false if the element has an
+// error. The rest of the element may then be unread.
 func (r *Reader) object() bool {
 	if !r.Take('{') {
 		if r.Peek() == '[' && !r.array {
@@ -91,7 +92,7 @@ func (r *Reader) object() bool {
 	return r.complete(seen)
 }
 
-// complete says whether the members that there are make a message.
+// complete reports whether the members in seen make a message.
 func (r *Reader) complete(seen member) bool {
 	switch {
 	case seen&(memberCname|memberCnames) == memberCname|memberCnames:
@@ -104,7 +105,7 @@ func (r *Reader) complete(seen member) bool {
 	return true
 }
 
-// memberName reads the name of a member. As most write it, it needs no closer look.
+// memberName reads a member's name. The most frequent names have a fast path.
 func (r *Reader) memberName() (member, bool) {
 	switch rest := r.In[r.Pos:]; {
 	case len(rest) > 9 && string(rest[:9]) == `"content"`:
@@ -159,7 +160,7 @@ func (r *Reader) member(m member) (ok bool) {
 	return r.Skip()
 }
 
-// word reads a string that is short, decoded.
+// word reads and decodes a short string. otherwise is the error for a value of another type.
 func (r *Reader) word(otherwise string) ([]byte, bool) {
 	if r.Peek() != '"' {
 		if !r.Skip() {

@@ -1,6 +1,6 @@
-// Package batch reads many messages out of one body: lines of JSON objects, or an array of
-// them. It is strict: what RFC 8259 does not have is refused, and so is what could be meant
-// in two ways. It keeps nothing of the body and allocates nothing for an element.
+// Package batch reads many messages from one body: lines of JSON objects, or an array of them.
+// It is strict: it refuses everything that RFC 8259 does not allow, and everything ambiguous.
+// It does not keep the body, and allocates nothing for an element.
 package batch
 
 import (
@@ -12,62 +12,63 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// MaxDepth is how many arrays and objects may stand in each other within a content.
+// MaxDepth is the most levels of nested arrays and objects in a content.
 const MaxDepth = jsontext.MaxDepth
 
-// Reader takes the elements out of a body, one after the other:
+// Reader reads the elements of a body, one after the other:
 //
 //	for r.Reset(body, array); r.Next(); {
-//		… r.Element, or r.Fault where the element is not good
+//		… r.Element, or r.Fault if the element has an error
 //	}
-//	… r.Fault where an array is not good
+//	… r.Fault if the array has an error
 //
-// The zero value is ready to be Reset. One goroutine uses it.
+// The zero value must be Reset before use. Only one goroutine may use it.
 type Reader struct {
 	Element
-	// Fault says what is wrong with the element; its Reason is empty where it is good. After
-	// the last element it is the array's.
+	// Fault is the error of the element; its Reason is empty if there is none. After the last
+	// element it is the error of the array.
 	Fault Fault
 
-	jsontext.Reader // where the element's text is, or what is left of it
+	jsontext.Reader // position in the body, or in the line
 	end             int
 	start           int  // of the line
-	array           bool // else lines
+	array           bool // false: lines
 	over            bool
-	decoded         []byte // names and keys that have escapes
-	escaped         []byte // a content that stands otherwise in a JSON string
+	decoded         []byte // names and keys with escapes
+	escaped         []byte // a content that must be escaped differently
 }
 
-// Element is one object of a body. What it has is good until the next one.
+// Element is one object of a body, valid until the next one is read.
 type Element struct {
-	Number int      // of the line, or in the array; the first is 1
-	Names  [][]byte // of channels, one at the least
-	Many   bool     // they came as "cnames"
-	Key    []byte   // nil: none was given
+	Number int      // of the line, or in the array, from 1
+	Names  [][]byte // of channels, at least one
+	Many   bool     // the names were given as "cnames"
+	Key    []byte   // nil: no key
 
 	content content
 }
 
-// Fault is what is wrong with an element or an array.
+// Fault is an error of an element or an array.
 type Fault struct {
 	Reason string
-	at     int // in the line, or the body; the first byte is 1
+	at     int // position in the line or the body, from 1; 0: none
 }
 
-// content is that of an element: a string, or the text of another value.
+// content is the content of an element: a string, or the text of another value.
 type content struct {
 	jsontext.Text
 	str bool
 }
 
-// Reset begins with a body, which must not change while it is read. Of what has been read
-// before it keeps no more room than most bodies need.
+// Reset starts to read a body, which must not change meanwhile. It keeps the buffers of earlier
+// bodies, except large ones.
 func (r *Reader) Reset(body []byte, array bool) {
 	pool.Trimmed(&r.decoded, &r.escaped)
 	*r = Reader{Reader: jsontext.Reader{In: body, Depth: MaxDepth}, array: array, decoded: r.decoded, escaped: r.escaped, Element: Element{Names: pool.Emptied(r.Names)}}
 }
 
-// Next goes to the next element; false: there are no more, or the array is not good.
+// Next reads the next element. It returns false if there are no more, or if the array has an
+// error.
 func (r *Reader) Next() bool {
 	if r.over {
 		return false
@@ -86,7 +87,7 @@ func (r *Reader) Next() bool {
 	return more
 }
 
-// nextLine takes a line that is not empty.
+// nextLine reads a line that is not empty.
 func (r *Reader) nextLine() bool {
 	for r.end < len(r.In) {
 		r.start, r.Pos = r.end, r.end
@@ -119,8 +120,8 @@ func (r *Reader) nextLine() bool {
 	return false
 }
 
-// nextOfArray takes an element of an array. One that is no JSON ends it: where the next one
-// begins cannot be known.
+// nextOfArray reads an element of an array. An element that is not JSON ends the array, because
+// the start of the next one is unknown.
 func (r *Reader) nextOfArray() bool {
 	r.Number++
 	r.Space()
@@ -145,7 +146,7 @@ func (r *Reader) nextOfArray() bool {
 		return true
 	}
 	if r.Wrong == "" {
-		r.Pos = at // what is wrong is what is meant, not how it is written: the others are read
+		r.Pos = at // The element is JSON but no message, so the others can be read.
 		r.Skip()
 	}
 	r.over = r.Wrong != ""
@@ -166,7 +167,7 @@ func (r *Reader) broken(reason string) bool {
 	return false
 }
 
-// AppendFault appends where the fault is, and what it is.
+// AppendFault appends the position and the reason of Fault.
 func (r *Reader) AppendFault(dst []byte) []byte {
 	what := "line "
 	if r.array {
@@ -186,13 +187,13 @@ func (r *Reader) AppendFault(dst []byte) []byte {
 	return dst
 }
 
-// refuse says that the object is JSON, and no message; it is false.
+// refuse sets the error of an element that is JSON but no message. It returns false.
 func (r *Reader) refuse(reason string) bool {
 	r.Fault = Fault{Reason: reason}
 	return false
 }
 
-// decode is what a string says.
+// decode returns the value of a string.
 func (r *Reader) decode(t *jsontext.Text) []byte {
 	if !t.Escapes {
 		return t.Raw
@@ -202,18 +203,18 @@ func (r *Reader) decode(t *jsontext.Text) []byte {
 	return r.decoded[at:len(r.decoded):len(r.decoded)]
 }
 
-// Size is the bytes of the element's content: of what a string says, or of the text of any
-// other value.
+// Size returns the size of the content in bytes: of a string's value, or of the text of another
+// value.
 func (e *Element) Size() int { return e.content.Size }
 
-// Content is the element's content as the inside of a JSON string, good until the next call.
+// Content returns the content as the inside of a JSON string, valid until the next call.
 func (r *Reader) Content() []byte {
 	t := &r.content
 	if t.str && !t.Separators {
 		return t.Raw
 	}
 	if r.escaped = r.escaped[:0]; t.str {
-		r.escaped, _, _ = msg.AppendChecked(r.escaped, t.Raw) // it is good
+		r.escaped, _, _ = msg.AppendChecked(r.escaped, t.Raw) // never fails: the text has been checked
 	} else {
 		r.escaped = msg.AppendEscaped(r.escaped, t.Raw)
 	}

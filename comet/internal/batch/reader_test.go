@@ -10,17 +10,17 @@ import (
 	"unicode/utf8"
 )
 
-// element is what was read, in a form that can be compared.
+// element is a read element in a form that can be compared.
 type element struct {
 	number  int
 	names   []string
-	key     string // "-" for none
+	key     string // "-": none
 	content string // unescaped
 	size    int
 	fault   string
 }
 
-// readAll reads a body, and returns what is wrong with the whole of it.
+// readAll reads a body, and returns its elements and the error of the whole body.
 func readAll(t testing.TB, body string, array bool) (list []element, fault string) {
 	t.Helper()
 	var r Reader
@@ -93,10 +93,10 @@ func same(a, b element) bool {
 	return a.number == b.number && slices.Equal(a.names, b.names) && a.key == b.key && a.content == b.content && a.size == b.size && a.fault == b.fault
 }
 
-// good is a message without a fault.
+// good is a valid message.
 const good = `{"cname":"a","content":"x"}`
 
-// faultsInside are of messages that are JSON objects.
+// faultsInside are errors of messages that are JSON objects.
 var faultsInside = map[string]string{
 	`{"content":"x"}`: "cname is missing, or cnames",
 	`{"cname":"a"}`:   "content is missing",
@@ -114,7 +114,7 @@ var faultsInside = map[string]string{
 	`{"cname":"a","content":1,"key":7}`:             "key: want a string",
 }
 
-// faultsOfJSON are of messages that are no JSON objects.
+// faultsOfJSON are errors of messages that are not JSON objects.
 var faultsOfJSON = map[string]string{
 	`{"cname":"a","content":"x"`:                         "27: want , or } behind a member",
 	`{"cname":"a","content":"x"}}`:                       "28: want a line feed behind the object",
@@ -142,7 +142,7 @@ var faultsOfJSON = map[string]string{
 	`{"cname":"a","content":` + strings.Repeat("[", 129): "152: nested too deep: at most 128 arrays and objects in each other",
 }
 
-// faultsAround are of arrays.
+// faultsAround are errors of arrays.
 var faultsAround = map[string]string{
 	"":         "element 1, byte 1 of the body: want [, the beginning of an array",
 	"{}":       "element 1, byte 1 of the body: want [, the beginning of an array: objects alone, one a line, are application/x-ndjson",
@@ -152,8 +152,8 @@ var faultsAround = map[string]string{
 	"[" + good: "element 2, byte 29 of the body: want , or ] behind an element",
 }
 
-// What is wrong is told with its place. Of lines, and of an array where it is no JSON that is
-// wrong, the others are read.
+// Errors are reported with their position. The other lines are read nevertheless, and so are
+// the other elements of an array if the faulty one is valid JSON.
 func TestFaults(t *testing.T) {
 	for bad, fault := range faultsInside {
 		for _, array := range []bool{false, true} {
@@ -189,14 +189,14 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// Where a fault may be that encoding/json lets pass.
+// surrogate finds escaped surrogates: encoding/json accepts those that are not in pairs.
 var surrogate = regexp.MustCompile(`(?i)\\ud[89a-f]`)
 
-// deep says whether a text nests more than a content may.
+// deep reports whether a text may have more levels than a content may have.
 func deep(body string) bool { return strings.Count(body, "[")+strings.Count(body, "{") > MaxDepth }
 
-// What is taken is JSON, and means what encoding/json makes of it; what is refused is no JSON,
-// or no message.
+// FuzzReader: whatever is accepted is JSON, with the same meaning as for encoding/json.
+// Whatever is refused is no JSON, or no message.
 func FuzzReader(f *testing.F) {
 	const good = `{"cname":"a","content":"x"}`
 	for _, body := range []string{
@@ -243,7 +243,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// compare holds an element against its text.
+// compare compares an element with its text.
 func compare(t *testing.T, raw []byte, got element, excused bool) {
 	t.Helper()
 	var members map[string]json.RawMessage
