@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// backoff computes how long to wait before the next try: longer each time, and random, so that
-// clients that were cut together do not come back together.
+// backoff computes the wait before the next try. The wait grows with each try, and is random, so that
+// clients that were cut together do not reconnect together.
 type backoff struct {
 	least, most time.Duration
 	failures    int
@@ -18,8 +18,8 @@ type backoff struct {
 // maxTold is the longest wait that a server may ask for.
 const maxTold = time.Hour
 
-// next returns the next wait. told is what the server asks for, 0 if nothing: then the wait is
-// at least that, and at random up to half as much more.
+// next returns the next wait. told is the wait that the server asks for; 0: none. If it is set, the
+// wait is told plus a random part of up to half of it.
 func (b *backoff) next(told time.Duration) time.Duration {
 	wait := min(b.least<<min(b.failures, 20), b.most)
 	b.failures++

@@ -30,13 +30,13 @@ func (r *receiver) take(text []byte) error {
 			r.told = time.Duration(ms) * time.Millisecond
 		}
 		return nil
-	case "429", "503": // the connection has come to nothing
+	case "429", "503": // the connection was refused
 		return fmt.Errorf("channel %q: the server answers %s: %s", m.Cname, m.Type, m.Content)
 	}
 	r.heard = true
 	c := r.channel(m.Cname)
 	if c == nil {
-		return nil // it belongs to no channel: a noop for several, or for one that has ended
+		return nil // it is for no channel: a noop for several, or for one that is over
 	}
 	from := c.From
 	if m.Epoch != "" {
@@ -59,8 +59,8 @@ func (r *receiver) take(text []byte) error {
 	return nil
 }
 
-// takeData yields a message. It reports numbers that the server has skipped without a word as
-// lost, and ignores messages that have already come.
+// takeData yields a message. If the server has skipped numbers without notice, it reports them
+// as lost. It ignores messages that have already come.
 func (r *receiver) takeData(c *channel, from Place, m *message) error {
 	kind := Data
 	if m.Type == "broadcast" {
@@ -81,15 +81,15 @@ func (r *receiver) takeData(c *channel, from Place, m *message) error {
 	return r.tell(Event{Kind: kind, Channel: c.Name, Seq: m.Seq, Content: m.Content, Place: c.From})
 }
 
-// takeLost yields that messages are lost: "FROM-TO", or "FROM-" if the server cannot know how
-// many.
+// takeLost yields a Lost event. The content is "FROM-TO", or "FROM-" if the server cannot know
+// how many messages are lost.
 func (r *receiver) takeLost(c *channel, m *message) error {
 	at := strings.LastIndexByte(m.Content, '-')
 	if at < 1 {
 		return fmt.Errorf("channel %q: what is lost is %q", c.Name, m.Content)
 	}
 	if at > 1 && m.Content[at-1] == '-' {
-		at-- // of a negative number
+		at-- // the minus sign of a negative number
 	}
 	first, err := strconv.ParseInt(m.Content[:at], 10, 32)
 	if err != nil {

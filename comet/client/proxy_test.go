@@ -14,8 +14,8 @@ import (
 	"ccomet/comet"
 )
 
-// A server that takes connections, and refuses each because it has too many, is asked ever more
-// rarely.
+// If a server accepts connections but refuses each because there are too many, the client
+// reconnects more and more rarely.
 func TestSubscriberIsTooMany(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "Text/Event-Stream; charset=utf-8")
@@ -41,7 +41,7 @@ func TestSubscriberIsTooMany(t *testing.T) {
 	}
 }
 
-// Where requests go by a proxy, a WebSocket would go around it, to where there may be no way.
+// If requests use a proxy, a WebSocket would bypass it, and perhaps not reach the server.
 func TestSubscriberByProxy(t *testing.T) {
 	s := newServer(t, comet.Config{})
 	s.publish("a", "1")

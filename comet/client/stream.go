@@ -12,14 +12,14 @@ import (
 // maxEvent is the most bytes of one event.
 const maxEvent = 16 << 20
 
-// eventStream reads server-sent events, as the HTML standard has them (9.2.6): lines that end with
-// CR, LF or both, of which an empty one ends an event.
+// eventStream reads server-sent events according to the HTML standard (9.2.6): lines end with CR, LF or
+// both, and an empty line ends an event.
 type eventStream struct {
 	in     *bufio.Reader
 	line   []byte // the line that is being read
-	behind bool   // the line before ended with CR: an LF that follows is part of that end
-	begun  bool   // the first line has been read, which may begin with a byte order mark
-	data   []byte // of the event: its lines, each with an LF behind it
+	behind bool   // the line before ended with CR: if LF follows, it belongs to that end
+	begun  bool   // the first line has been read; only that may begin with a byte order mark
+	data   []byte // of the event: its lines, each followed by LF
 	kind   []byte // the type of the event
 	most   int    // the largest size of an event in bytes
 	retry  func(time.Duration)
@@ -90,7 +90,7 @@ func (s *eventStream) readLine() error {
 	}
 }
 
-// field takes a line that is not empty: a field, or a comment, which begins with a colon.
+// field handles a line that is not empty: a field, or a comment, which begins with a colon.
 func (s *eventStream) field() {
 	name, value, _ := bytes.Cut(s.line, []byte(":"))
 	value = bytes.TrimPrefix(value, []byte(" "))
@@ -100,9 +100,9 @@ func (s *eventStream) field() {
 	case "event":
 		s.kind = append(s.kind[:0], value...)
 	case "retry":
-		if ms, err := strconv.ParseUint(string(value), 10, 31); err == nil { // digits alone
+		if ms, err := strconv.ParseUint(string(value), 10, 31); err == nil { // only digits
 			s.retry(time.Duration(ms) * time.Millisecond)
 		}
 	}
-	// An id is the place in its channels, which the messages themselves say.
+	// An id is the client's place in its channels, which also follows from the messages.
 }

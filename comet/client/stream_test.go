@@ -14,7 +14,7 @@ import (
 // longest is the most bytes of an event that tests read.
 const longest = 100_000
 
-// readStream reads a stream, as it comes in pieces, and says what is in it.
+// readStream reads a stream whose input comes in pieces, and returns its messages.
 func readStream(in io.Reader) (got []string, err error) {
 	s := newEventStream(in, func(d time.Duration) { got = append(got, "retry "+d.String()) })
 	s.most = longest
@@ -27,7 +27,8 @@ func readStream(in io.Reader) (got []string, err error) {
 	}
 }
 
-// The HTML standard, 9.2.5 and 9.2.6: what a stream may be like. Cut anywhere, it is the same.
+// Streams that the HTML standard allows (9.2.5, 9.2.6). The result does not depend on where the
+// input is cut.
 func TestEventStream(t *testing.T) {
 	for _, c := range []struct {
 		stream string
@@ -43,7 +44,7 @@ func TestEventStream(t *testing.T) {
 		{"\uFEFF\n\ndata: a\n\n", []string{"a"}},
 		{": a comment\ndata: a\n:\n: another: data: x\ndata: b\n\n:\n\n", []string{"a\nb"}},
 		{"data:a\n\ndata:  a\n\ndata:\ta\n\ndata:a: b\n\n", []string{"a", " a", "\ta", "a: b"}},
-		{"data\n\ndata:\n\ndata: \n\n", nil}, // the standard has events without data, which are no messages of a server
+		{"data\n\ndata:\n\ndata: \n\n", nil}, // the standard has events with empty data; the server sends none
 		{"data\ndata\n\n", []string{"\n"}},
 		{"data: a\ndata:\n\n", []string{"a\n"}},
 		{"data:\ndata: a\n\n", []string{"\na"}},
@@ -58,7 +59,7 @@ func TestEventStream(t *testing.T) {
 		{"data: a\n\ndata: b", []string{"a"}},
 		{"data: a\r", nil},
 		{"data: a\r\r", []string{"a"}},
-		{"data: a\x00b\u2028\u0085\v\f\n\n", []string{"a\x00b\u2028\u0085\v\f"}}, // none of those ends a line
+		{"data: a\x00b\u2028\u0085\v\f\n\n", []string{"a\x00b\u2028\u0085\v\f"}}, // none of these bytes ends a line
 		{"", nil},
 		{"\n\r\n\r\n\n", nil},
 	} {
@@ -76,7 +77,7 @@ func TestEventStream(t *testing.T) {
 	}
 }
 
-// An event has a limit, in whichever way it is long; a stream has none.
+// The length of an event is limited, in all its parts. The length of a stream is not.
 func TestEventStreamLimit(t *testing.T) {
 	want := fmt.Sprintf("an event is longer than %d bytes", longest)
 	for _, c := range []struct {
@@ -98,7 +99,7 @@ func TestEventStreamLimit(t *testing.T) {
 	}
 }
 
-// A reader waits no longer than its timer, which does not run meanwhile it is not read.
+// A reader waits no longer than its timer, which does not run between reads.
 func TestImpatient(t *testing.T) {
 	timer := time.AfterFunc(time.Hour, func() {})
 	runs := func() bool { return timer.Stop() }
@@ -119,7 +120,7 @@ type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// FuzzEventStream: a stream is the same however it is cut, and its line ends may be any.
+// FuzzEventStream: the result does not depend on where the stream is cut, or on its line ends.
 func FuzzEventStream(f *testing.F) {
 	for _, stream := range []string{"data: a\r\n\r\ndata: b\n\n", "\uFEFFdata: a\r:\rretry: 5\r\r", "event: x\ndata\ndata\n\n", "id: 1\x00\ndata:a\n\n"} {
 		f.Add([]byte(stream), uint8(3))

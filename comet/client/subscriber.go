@@ -98,12 +98,12 @@ type receiver struct {
 	channels []*channel
 	backoff  backoff
 	told     time.Duration // delay that the server asks for; 0: none
-	heard    bool          // something has arrived on this connection
-	byEvents bool          // WebSockets do not get through
-	refusals int           // of WebSockets, in a row
+	heard    bool          // something has arrived on the present connection
+	byEvents bool          // WebSockets do not work on the network path
+	refusals int           // WebSockets refused in a row
 }
 
-// channel is a channel, and the receiver's place in it.
+// channel is a channel, with the receiver's place in it.
 type channel struct {
 	Channel
 	over bool
@@ -128,7 +128,7 @@ func (s *Subscriber) receiver(yield func(Event, error) bool) (*receiver, error) 
 	return r, nil
 }
 
-// parseURL parses that of a server's side.
+// parseURL parses the URL of a side of the server.
 func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -154,14 +154,14 @@ func (r *receiver) channel(name string) *channel {
 	return nil
 }
 
-// run connects again and again.
+// run connects repeatedly.
 func (r *receiver) run(ctx context.Context) error {
 	for {
 		r.told, r.heard = 0, false
 		err := r.connect(ctx)
 		var final *StatusError
 		switch {
-		case errors.Is(err, errLeft): // first of all: nothing more may be yielded
+		case errors.Is(err, errLeft): // checked first: nothing more may be yielded
 			return err
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -210,7 +210,7 @@ func (r *receiver) left() (n int) {
 	return n
 }
 
-// address returns the URL of a path, with the places of all channels that are left.
+// address returns the URL of a path, with the places of all channels that are not over.
 func (r *receiver) address(path string) string {
 	var query strings.Builder
 	for _, c := range r.channels {
@@ -234,7 +234,7 @@ func (r *receiver) address(path string) string {
 	return u.String()
 }
 
-// httpClient returns the client that makes the requests.
+// httpClient returns the client for requests.
 func (s *Subscriber) httpClient() *http.Client {
 	if s.Client != nil {
 		return s.Client

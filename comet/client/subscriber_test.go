@@ -17,10 +17,10 @@ import (
 	"ccomet/comet"
 )
 
-// hangTimeout makes a test that hangs fail.
+// hangTimeout is the time after which a hanging test fails.
 const hangTimeout = 3 * time.Minute
 
-// everyTransport runs a test with each.
+// everyTransport runs a test with each transport.
 func everyTransport(t *testing.T, run func(t *testing.T, transport Transport)) {
 	for name, transport := range map[string]Transport{"WebSocket": WebSocket, "Events": Events} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); run(t, transport) })
@@ -48,9 +48,9 @@ func receive(t *testing.T, s *Subscriber, last func(Event) bool) (err error) {
 	return nil
 }
 
-// A subscriber that is cut again and again receives all messages of all its channels, each once and
-// in order. It is cut in the middle of some messages, which may already have arrived, and after it
-// has got all that there are: later messages can then only come on another connection.
+// A subscriber that is cut repeatedly receives all messages of all its channels, each once and
+// in order. It is cut in the middle of some messages, which may already have arrived, and after
+// it has received everything: later messages can then only arrive on another connection.
 func TestSubscriberIsCut(t *testing.T) {
 	everyTransport(t, func(t *testing.T, transport Transport) {
 		const rounds, each = 8, 40
@@ -207,7 +207,8 @@ func TestSubscriberWithoutWebSockets(t *testing.T) {
 	}
 }
 
-// A proxy whose server is being restarted says nothing about WebSockets.
+// The answers of a proxy while its server restarts do not mean that WebSockets are not
+// supported.
 func TestSubscriberWhileRestarting(t *testing.T) {
 	for _, down := range []int{1, 2, 3, 4, 5, 6} {
 		s := newServer(t, comet.Config{})
@@ -239,7 +240,7 @@ func TestSubscriberWhileRestarting(t *testing.T) {
 	}
 }
 
-// If the server says when to come back, the client does so then, and not earlier.
+// If the server sets a delay, the client reconnects after that delay, and not earlier.
 func TestSubscriberWaits(t *testing.T) {
 	for name, transport := range map[string]Transport{"WebSocket": WebSocket, "Events": Events} {
 		t.Run(name, func(t *testing.T) {
@@ -269,7 +270,7 @@ func TestSubscriberWaits(t *testing.T) {
 	}
 }
 
-// A connection on which nothing arrives is given up, whoever keeps it open.
+// A silent connection is given up, even if it stays open.
 func TestSubscriberSilence(t *testing.T) {
 	everyTransport(t, func(t *testing.T, transport Transport) {
 		s := newServer(t, comet.Config{})
@@ -332,7 +333,7 @@ func TestSubscriberLeaves(t *testing.T) {
 		ctx, cancel = context.WithCancel(t.Context())
 		defer cancel()
 		for range s.subscriber(transport, Channel{Name: "a", From: Place{Next: 1}}).All(ctx) {
-			cancel() // and the loop has ended before it is told
+			cancel() // the loop ends before the end of the context is noticed
 			break
 		}
 		for limit := time.Now().Add(hangTimeout); s.Stats().Subscribers > 0; time.Sleep(time.Millisecond) {

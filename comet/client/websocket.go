@@ -99,13 +99,13 @@ func (r *receiver) dial(ctx context.Context) (net.Conn, error) {
 	return nil, fmt.Errorf("%w: %w", errNoWay, err)
 }
 
-// refused reports whether nobody listens, which has nothing to do with WebSockets.
+// refused reports whether no process listens, which says nothing about WebSockets.
 func refused(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// proxied returns whether the Client sends its requests to a proxy, which a WebSocket would not use.
+// proxied reports whether the Client sends its requests to a proxy, which a WebSocket would not use.
 func (r *receiver) proxied() bool {
 	by := r.httpClient().Transport
 	if by == nil {

@@ -1,11 +1,11 @@
 package msg
 
-// Spares are blocks that channels of one home have dropped, for its channels to use again. A
-// channel whose history is full drops a block for each one that it fills; without spares, all
-// of these would be garbage.
+// Spares are blocks that channels of one home have dropped, for use by channels of that home. A
+// channel with a full history drops a block for each block that it fills; without spares, these
+// blocks would be garbage.
 //
-// Only blocks whose messages nobody but the home has got are used again (Lend): others may
-// still be read. The zero value has no blocks. Only the home's loop may use it.
+// A block is used again only if its messages were never given to others than the home (Lend),
+// who may still read them. The zero value has no blocks. Only the home's loop may use it.
 type Spares struct {
 	blocks [len(blocks)][]*block // by size
 	bytes  int
@@ -14,15 +14,15 @@ type Spares struct {
 // Bytes returns the bytes of the blocks.
 func (s *Spares) Bytes() int { return s.bytes }
 
-// Limit drops all blocks if they take more than most bytes: then most of them have another
-// size than is needed.
+// Limit drops all blocks if they take more than most bytes: most of them then have the wrong
+// size.
 func (s *Spares) Limit(most int) {
 	if s.bytes > max(most, 0) {
 		*s = Spares{}
 	}
 }
 
-// Put adds the block of a message. No channel may keep any of its messages.
+// Put adds the block of a message. No channel may still keep any of the block's messages.
 func (s *Spares) Put(message *Message) {
 	b := message.block()
 	if message.place == firstApart || !b.private {
@@ -51,8 +51,8 @@ func (s *Spares) take(n int) *block {
 	return b
 }
 
-// Lend records that others than the channel's home get the run of n messages that starts with
-// this one, or only this one if n is 0. What they may read is never overwritten.
+// Lend records that others than the channel's home get a run of n messages that starts with
+// this one; if n is 0, they get only this one. A block that they may read is never overwritten.
 func (message *Message) Lend(n int32) {
 	inBlock := int32(1) // at least, if it starts inside the block
 	for at := message; at != nil; at = at.Following() {

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// bounded keeps the last messages of a channel as a home does, and drops their blocks.
+// bounded keeps a channel's last messages as a home does, and puts the dropped blocks into its
+// spares.
 type bounded struct {
 	spares *Spares
 	list   []*Message
@@ -32,8 +33,8 @@ func (b *bounded) publish(t *testing.T, content []byte, most int) {
 	}
 }
 
-// holds reports whether the kept messages are the published ones, and are found from the first
-// on.
+// holds reports whether the kept messages are the published ones, and all can be reached from
+// the first.
 func holds(first *Message, want [][]byte) bool {
 	for n, message := 0, first; n < len(want); n++ {
 		if !bytes.Equal(message.Content(), want[n]) || message.Seq != int32(len(want[n])) {
@@ -46,8 +47,8 @@ func holds(first *Message, want [][]byte) bool {
 	return true
 }
 
-// Blocks are used again, by any channel, and messages that are kept in others do not change.
-// Nor does a run that was lent.
+// Blocks are used again, by any channel. Messages in other blocks do not change, and neither
+// does a lent run.
 func TestSpares(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	spares := new(Spares)
