@@ -186,7 +186,7 @@ func TestPublisherIsLate(t *testing.T) {
 	}
 }
 
-// A URL that is none is told at once: no retry can mend it.
+// An invalid URL is reported at once, because no retry can succeed.
 func TestPublisherURL(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:8000", "ws://127.0.0.1:8000", "http://", "http://a b", ""} {
 		p := Publisher{URL: address, Retrying: func(err error, _ time.Duration) { t.Errorf("%q: it tries again: %v", address, err) }}
@@ -196,7 +196,7 @@ func TestPublisherURL(t *testing.T) {
 	}
 }
 
-// A server that wants to be left alone for an hour keeps nobody waiting for that long.
+// If the server asks for a delay of an hour, the messages get their error nevertheless in time.
 func TestPublisherIsLateBeforeItMayRetry(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "3600")

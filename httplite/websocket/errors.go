@@ -35,7 +35,7 @@ type Error struct {
 	Kind   Kind
 	Code   Code   // the close code to end the connection with
 	Reason string // one line of text, without the limit's number
-	Limit  int    // the number in force, where a limit was broken; else 0
+	Limit  int    // the limit that was exceeded; 0: the error is not about a limit
 }
 
 // Error returns one line of plain text, which names the limit and its number where one was broken. It holds

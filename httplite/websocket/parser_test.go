@@ -184,7 +184,7 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	var d Deflater
-	for _, msg := range [][]byte{noise(1000), skewed(1000), make([]byte, 1000)} { // of which the first grows
+	for _, msg := range [][]byte{noise(1000), skewed(1000), make([]byte, 1000)} { // compression makes the first longer
 		raw := frame(bin|rsv1, string(d.Append(nil, msg, 0)))
 		if got := cutEverywhere(t, raw, &Rules{Deflate: true, Message: 1000}); got != line(Binary, msg) {
 			t.Error(got)

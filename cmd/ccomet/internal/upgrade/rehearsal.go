@@ -141,8 +141,7 @@ func Commit() (failed string, err error) {
 }
 
 // GoBack executes the old program, because this one cannot continue. It returns only if this program is
-// no successor, or serves already. If the old program cannot be executed, the process exits with status
-// 1.
+// no successor, or serves already. If the old program cannot be executed, the process exits with 1.
 func GoBack(why error) {
 	if process.role != roleSuccessor || !process.decided.TryLock() {
 		return

@@ -135,7 +135,7 @@ func (r *rehearsalProcess) kill() {
 	}
 	r.ended = true
 	_ = r.cmd.Process.Kill() // the process may have ended already
-	_ = r.cmd.Wait()         // the error is only that it was killed
+	_ = r.cmd.Wait()         // the error says only how it ended
 	_ = unix.Shutdown(int(r.control.Fd()), unix.SHUT_RDWR)
 	for range r.answers { // until readAnswers has ended
 	}
