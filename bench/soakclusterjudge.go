@@ -70,7 +70,7 @@ func (j *clusterJudge) harmless(since int) bool { return since == j.harms && sin
 const never = -1
 
 // emptied records that a channel is about to be cleared or closed (begins is 1), or that this has no
-// effect any more (begins is -1). From now on, the messages of the channel may be gone.
+// effect any more (begins is -1). The present messages of the channel may be gone from now on.
 func (j *clusterJudge) emptied(channel, begins int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -48,7 +48,7 @@ type soakEntry struct {
 	size  int
 }
 
-// span is the numbers from from up to, but without, to.
+// span is the range of numbers [from, to).
 type span struct{ from, to int32 }
 
 func newJudge(names []string, keeps, bytes int, faults *faults) *judge {
@@ -96,7 +96,7 @@ func (ch *soakChannel) claim(key uint64) bool {
 	return true
 }
 
-// acknowledged records the number that the server's answer has. after is a number that had been
+// acknowledged records the number in the answer to a publish. after is a number that had been
 // given before the request.
 func (j *judge) acknowledged(channel uint32, key uint64, number, after int32, size int, now int64) {
 	ch := &j.channels[channel]
@@ -157,11 +157,11 @@ func (j *judge) delivered(channel uint32, number int32, key uint64, size int) {
 	}
 }
 
-// highest returns the highest number that may have been given.
+// highest returns an upper bound of the numbers that may have been given.
 func (ch *soakChannel) highest() int32 { return ch.top + int32(ch.open) }
 
-// mayLose reports whether the numbers from from up to, but without, to may be gone: a crash
-// took them, or they are older than what must be kept.
+// mayLose reports whether the numbers [from, to) may be gone: a crash took them, or they are
+// older than what must be kept.
 func (j *judge) mayLose(channel uint32, from, to int32) bool {
 	ch := &j.channels[channel]
 	if to-1-ch.highest() > 0 {
@@ -193,7 +193,7 @@ func (j *judge) mustKeep(ch *soakChannel, number int32) bool {
 	return size <= j.bytes
 }
 
-// alive returns how many of the numbers from from up to, but without, to no crash has taken.
+// alive returns how many of the numbers [from, to) no crash has taken.
 func (ch *soakChannel) alive(from, to int32) int {
 	n := int(to - from)
 	for _, d := range ch.dead {
