@@ -99,7 +99,7 @@ func (s *clusterSoak) summarize(check *result.Check, other int64) {
 	for _, name := range slices.Sorted(maps.Keys(s.happened)) {
 		events = append(events, fmt.Sprintf("%d × %s", s.happened[name], name))
 	}
-	s.print("Events: %s.", strings.Join(events, ", "))
+	s.print("Events: %s. The Sentinels failed over %d times by themselves.", strings.Join(events, ", "), j.failovers)
 	s.print("Lost without a word: %d; doubled: %d; out of order: %d; damaged: %d; other faults: %d.", check.Lost, check.Doubled, check.Disordered, check.Damaged, other)
 }
 
@@ -255,6 +255,7 @@ func (s *clusterSoak) begin() error {
 		if err := os.WriteFile(filepath.Join(r.dir, "sentinel.conf"), []byte(text), 0o600); err != nil {
 			return err
 		}
+		r.log.hears = s.readSentinel
 		if err := r.launch(s.ctx); err != nil {
 			return err
 		}
@@ -285,6 +286,13 @@ func (s *clusterSoak) begin() error {
 func (s *clusterSoak) launchNode(n *server, draw int) error {
 	bus := [...]string{"100000", "1000", "10"}[draw%3]
 	return n.launch(context.WithoutCancel(s.ctx), "--redis-bus", bus, "--loops", fmt.Sprint(1+draw/3%3))
+}
+
+// readSentinel reads a line of a Sentinel's log.
+func (s *clusterSoak) readSentinel(line string) {
+	if _, text, found := strings.Cut(line, "+switch-master"); found {
+		s.judge.switched(text)
+	}
 }
 
 // readLog reads a line of a node's log.

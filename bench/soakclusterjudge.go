@@ -23,6 +23,7 @@ type clusterJudge struct {
 	casts    []int // for each acknowledged broadcast that calm has not checked: harms when it was sent
 	castText []string
 
+	lastSwitch string // see switched
 	clusterCounts
 }
 
@@ -30,6 +31,7 @@ type clusterJudge struct {
 type clusterCounts struct {
 	published, refused, unknown, repeated int64 // messages; told: those reported as gone; again: those numbered a second time
 	delivered, told, again                int64 // messages; of told, that are gone; numbered again
+	failovers                             int   // that no event of the soak has caused
 }
 
 type judgedChannel struct {
@@ -101,6 +103,22 @@ func (j *clusterJudge) closes(p *clusterPlace, client string, number int32) {
 // harm records that Redis is about to be harmed, healed that the harm is over.
 func (j *clusterJudge) harm()   { j.setHarm(1) }
 func (j *clusterJudge) healed() { j.setHarm(0) }
+
+// switched reports a line of a Sentinel's log which says that the master was replaced. All Sentinels
+// log the same text. If no event of the soak has caused it, it is a harm of its own: the
+// Sentinels also replace a master that gets no processor time.
+func (j *clusterJudge) switched(text string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if text == j.lastSwitch {
+		return
+	}
+	j.lastSwitch = text
+	if j.harms%2 == 0 {
+		j.harms += 2
+		j.failovers++
+	}
+}
 
 func (j *clusterJudge) setHarm(lasts int) {
 	j.mu.Lock()

@@ -76,6 +76,22 @@ var clusterCases = map[string]struct {
 		j.numbered(0, 2, "two", "publisher")
 		j.lost(p, "client", 3, false)
 	}, result.Check{Lost: 1}},
+	"told of what was lost in a failover of the Sentinels' own": {func(j *clusterJudge, p *clusterPlace) {
+		j.numbered(0, 2, "two", "publisher")
+		j.message(p, "client", 1, "one")
+		j.switched("one to two")
+		j.lost(p, "client", 3, false)
+	}, result.Check{}},
+	"told of what was published after a failover that a Sentinel reports late": {func(j *clusterJudge, p *clusterPlace) {
+		j.message(p, "client", 1, "one")
+		j.harm()
+		j.switched("one to two")
+		j.healed()
+		j.publishing("two", false, 0)
+		j.numbered(0, 2, "two", "publisher")
+		j.switched("one to two")
+		j.lost(p, "client", 3, false)
+	}, result.Check{Lost: 1}},
 	"told of what was cleared": {func(j *clusterJudge, p *clusterPlace) {
 		j.numbered(0, 2, "two", "publisher")
 		j.message(p, "client", 1, "one")
