@@ -2,8 +2,9 @@ package reactor
 
 import "golang.org/x/sys/unix"
 
-// Close closes c at the end of the turn and drops its held output. Handler.Closed
-// follows with a nil error.
+// Close closes c at the end of the turn and drops its held output. If there was any, the
+// peer gets a RST instead of a FIN: its response is cut, and the kernel would keep output
+// that the peer does not read for minutes. Handler.Closed follows with a nil error.
 func (l *Loop) Close(c Conn) {
 	if r := l.open(c); r != nil {
 		l.doom(c.Index(), r)
@@ -113,6 +114,9 @@ func (l *Loop) reap(why error) bool {
 			err = l.held[r.held].err
 		}
 		l.handler.Closed(makeConn(i, r.gen), err)
+		if r.flags&flagBlocked != 0 {
+			l.ResetOnClose(makeConn(i, r.gen))
+		}
 		if r.fd >= 0 {
 			sysClose(r.fd)
 		}

@@ -45,7 +45,6 @@ func (l *Loop) expire() {
 		case r.flags&flagLingering != 0:
 			l.doom(i, r)
 		case r.flags&flagFinishing != 0:
-			l.ResetOnClose(makeConn(i, r.gen)) // or the kernel keeps for minutes what is not read
 			l.fail(makeConn(i, r.gen), r, unix.ETIMEDOUT)
 		case r.rests():
 			l.resumeListening(int(r.user))

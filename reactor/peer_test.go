@@ -105,3 +105,32 @@ func TestSetTag(t *testing.T) {
 		t.Error("the tag of one that is gone went to the next")
 	}
 }
+
+// A connection that is closed with output held resets: the peer sees that it was cut, and its
+// kernel buffers are free at once. What had arrived may be read before.
+func TestHeldOutputResets(t *testing.T) {
+	for name, cut := range map[string]func(p *probe, c Conn){
+		"closed":   func(p *probe, c Conn) { p.loop.Close(c) },
+		"too much": func(p *probe, c Conn) { _ = p.loop.Write(c, make([]byte, 2*len(block))) },
+	} {
+		p := newProbe(t, Config{MaxHeld: 2 * len(block)})
+		c, far := p.tcpPair()
+		for !p.loop.Blocked(c) {
+			if err := p.loop.Write(c, block); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cut(p, c)
+		p.turn()
+		if !p.wasClosed(c) {
+			t.Fatal(name, "is open")
+		}
+		var err error
+		for n := 1; n > 0 && err == nil; {
+			n, err = unix.Read(far.fd, make([]byte, len(block)))
+		}
+		if err != unix.ECONNRESET {
+			t.Errorf("%s: the peer's reading ends with %v", name, err)
+		}
+	}
+}

@@ -52,7 +52,8 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 		h.web.CloseSocket(c, websocket.PolicyViolation, tooSlow)
 		return
 	case h.loop.Blocked(c):
-		h.cutSlow(c) // stuck for the write timeout
+		h.totals.SlowClosed.Add(1)
+		h.loop.Close(c) // stuck for the write timeout; no final chunk, so that the client comes back
 		return
 	case sub.socket():
 		h.Sockets.beatSocket(sub, c)
@@ -66,7 +67,9 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 		return
 	}
 	if h.vanished(sub, c) {
-		h.cutSlow(c)
+		h.totals.SlowClosed.Add(1)
+		h.loop.ResetOnClose(c) // the kernel would go on sending for minutes
+		h.loop.Close(c)
 		return
 	}
 	h.Object = h.appendNoop(h.Object[:0], sub, waiting)
@@ -78,15 +81,6 @@ func (h *Hub) Beat(owner uint32, c reactor.Conn) {
 	if h.loop.Blocked(c) {
 		h.loop.SetTimer(c, h.loop.WriteTime(c))
 	}
-}
-
-// cutSlow closes the connection of a client that does not read. There is no final chunk, so
-// that the client comes back. The RST has the kernel drop what was not read, which it would
-// keep for minutes otherwise.
-func (h *Hub) cutSlow(c reactor.Conn) {
-	h.totals.SlowClosed.Add(1)
-	h.loop.ResetOnClose(c)
-	h.loop.Close(c)
 }
 
 // vanished says whether a client is gone without a FIN or a RST: its kernel owed an

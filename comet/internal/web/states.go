@@ -142,7 +142,6 @@ func requestOwed(w *Web, i uint32, _ reactor.Conn) time.Duration {
 func giveUp(w *Web, _ uint32, c reactor.Conn) {
 	if w.loop.Blocked(c) {
 		w.totals.SlowClosed.Add(1)
-		w.loop.ResetOnClose(c) // or the kernel keeps for minutes what is not read
 	}
 	w.loop.Close(c)
 }
